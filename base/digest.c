@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/digest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+
+struct sha256 {
+	EVP_MD_CTX *ctx;
+};
+
+DEFINE_CLEANUP(struct sha256, sha256_free)
+
+struct sha256 *sha256_new(void)
+{
+	struct sha256 *d = xcalloc(1, sizeof *d);
+
+	d->ctx = EVP_MD_CTX_new();
+	if (!d->ctx || EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) != 1)
+		abort(); /* out of memory, or an OpenSSL without SHA-256 */
+	return d;
+}
+
+struct sha256 *sha256_free(struct sha256 *d)
+{
+	if (d) {
+		EVP_MD_CTX_free(d->ctx);
+		free(d);
+	}
+	return NULL;
+}
+
+void sha256_add(struct sha256 *d, const void *p, size_t n)
+{
+	if (EVP_DigestUpdate(d->ctx, p, n) != 1)
+		abort();
+}
+
+void sha256_end(struct sha256 *d, uint8_t out[SHA256_BYTES])
+{
+	if (EVP_DigestFinal_ex(d->ctx, out, NULL) != 1)
+		abort();
+}
+
+void sha256_of(const void *p, size_t n, uint8_t out[SHA256_BYTES])
+{
+	_cleanup_(sha256_freep) struct sha256 *d = sha256_new();
+
+	sha256_add(d, p, n);
+	sha256_end(d, out);
+}
+
+char *sha256_hex_of(const void *p, size_t n, char out[SHA256_HEX])
+{
+	uint8_t raw[SHA256_BYTES];
+
+	sha256_of(p, n, raw);
+	return hex_of(raw, sizeof raw, out);
+}
+
+int sha256_file(const char *path, char out[SHA256_HEX], struct err *e)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_(sha256_freep) struct sha256 *d = sha256_new();
+	uint8_t buf[16384];
+	uint8_t raw[SHA256_BYTES];
+	ssize_t n;
+
+	if (fd < 0)
+		return err_errno(e, ERR_IO, errno, "open %s", path);
+	while ((n = read(fd, buf, sizeof buf)) > 0)
+		sha256_add(d, buf, (size_t)n);
+	if (n < 0)
+		return err_errno(e, ERR_IO, errno, "read %s", path);
+	sha256_end(d, raw);
+	hex_of(raw, sizeof raw, out);
+	return 0;
+}
+
+char *hex_of(const void *p, size_t n, char *out)
+{
+	static const char digit[] = "0123456789abcdef";
+	const uint8_t *b = p;
+
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digit[b[i] >> 4];
+		out[2 * i + 1] = digit[b[i] & 15];
+	}
+	out[2 * n] = 0;
+	return out;
+}
+
+static int nibble(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool hex_parse(const char *s, uint8_t *out, size_t n)
+{
+	if (strlen(s) != 2 * n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int hi = nibble(s[2 * i]);
+		int lo = nibble(s[2 * i + 1]);
+
+		if (hi < 0 || lo < 0)
+			return false;
+		out[i] = (uint8_t)(hi << 4 | lo);
+	}
+	return true;
+}
+
+bool is_sha256_hex(const char *s)
+{
+	return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Errors. A function that can fail returns 0 or -code (enum err_code) and writes the detail into
+ * the caller's `struct err`; `err` may be NULL when the caller does not care for the sentence.
+ * Context is added on the way up with err_prefix(); only the top (worker, route, main) logs, once.
+ *
+ * A verdict is not an error: a measured value outside its limits is a FAILED result with return 0.
+ *
+ * The code's string ("verify-mismatch") is what the database, the API and the exit path carry: it
+ * is stable, never reused with another meaning. The class says whose fault it is, and so decides
+ * the outcome of a run (design: `failed` the unit is bad, `error` the station/tool/recipe is bad,
+ * `aborted` a person stopped it).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum err_class {
+	ERR_CLASS_NONE,	 /* no error */
+	ERR_CLASS_UNIT,	 /* the unit under test is bad: outcome `failed` */
+	ERR_CLASS_LINE,	 /* station, link, tool, recipe, disk: outcome `error` */
+	ERR_CLASS_PERSON /* someone stopped it: outcome `aborted` */
+};
+
+/* X(symbol, string, class, what the operator does about it) */
+#define ERR_TABLE(X)                                                                             \
+	X(NONE, "none", NONE, "")                                                                \
+	/* the unit */                                                                           \
+	X(TIMEOUT, "timeout", UNIT,                                                              \
+		"Check that the unit is powered and seated, then run it again.")                 \
+	X(VERIFY_MISMATCH, "verify-mismatch", UNIT,                                              \
+		"The flash does not hold what was written: set the unit aside.")                 \
+	X(READ_BACK_MISMATCH, "read-back-mismatch", UNIT,                                        \
+		"The unit does not hold the value it acknowledged: set it aside.")               \
+	X(UNEXPECTED_REPLY, "unexpected-reply", UNIT,                                            \
+		"The unit answered something else; see the log.")                                \
+	X(DEVICE_REFUSED, "device-refused", UNIT, "The unit refused the command; see the log.")  \
+	X(PROTOCOL, "protocol", UNIT, "The unit broke the protocol; reset it and run it again.") \
+	X(LIMIT_LOW, "limit-low", UNIT, "A measurement is below its limit.")                     \
+	X(LIMIT_HIGH, "limit-high", UNIT, "A measurement is above its limit.")                   \
+	X(NOT_A_NUMBER, "not-a-number", UNIT, "The unit did not answer with a number.")          \
+	X(OPERATOR_FAILED, "operator-failed", UNIT, "The operator judged the unit bad.")         \
+	/* the line */                                                                           \
+	X(DEVICE_GONE, "device-gone", LINE,                                                      \
+		"The unit was unplugged or lost power during the run.")                          \
+	X(WRONG_DEVICE, "wrong-device", LINE,                                                    \
+		"Another device is on this port: plug the right unit.")                          \
+	X(IO, "io", LINE, "Check the cable and the adapter.")                                    \
+	X(ACCESS, "access-denied", LINE, "provd may not open the device: check the udev rules.") \
+	X(BUSY, "busy", LINE, "Another program holds the device: stop it.")                      \
+	X(NO_EVIDENCE, "no-evidence", LINE, "The step gave no proof that it worked.")            \
+	X(TOOL_MISSING, "tool-missing", LINE, "Install the program that the recipe names.")      \
+	X(TOOL_FAILED, "tool-failed", LINE, "The program failed; see the log.")                  \
+	X(IMAGE_INVALID, "image-invalid", LINE, "The firmware file is malformed.")               \
+	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")             \
+	X(RECIPE_INVALID, "recipe-invalid", LINE, "Mend the recipe.")                            \
+	X(PORT_UNBOUND, "port-unbound", LINE,                                                    \
+		"The station has no device on a port that the recipe needs.")                    \
+	X(POOL_EMPTY, "pool-empty", LINE, "The pool has no value left: extend it.")              \
+	X(SERIAL_CONFLICT, "serial-conflict", LINE, "That serial number is already used.")       \
+	X(DISK_FULL, "disk-full", LINE, "Free some space on the disk of the database.")          \
+	X(DATABASE, "database", LINE, "The database failed; see the journal.")                   \
+	X(INTERRUPTED, "interrupted", LINE,                                                      \
+		"Power or provd was lost during the run: run the unit again.")                   \
+	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                   \
+	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                         \
+	X(UNSUPPORTED, "unsupported", LINE, "This provd or device cannot do that.")              \
+	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")     \
+	/* people */                                                                             \
+	X(ABORTED, "aborted", PERSON, "Someone stopped the run.")                                \
+	X(SHUTDOWN, "shutdown", PERSON, "provd was stopped.")                                    \
+	/* requests, configuration */                                                            \
+	X(INVALID, "invalid", LINE, "")                                                          \
+	X(NOT_FOUND, "not-found", LINE, "")                                                      \
+	X(CONFLICT, "conflict", LINE, "")                                                        \
+	X(TOO_LARGE, "too-large", LINE, "")                                                      \
+	X(UNAUTHORIZED, "unauthorized", LINE, "")                                                \
+	X(FORBIDDEN, "forbidden", LINE, "")                                                      \
+	X(PRECONDITION, "precondition", LINE, "")                                                \
+	X(GONE, "gone", LINE, "")                                                                \
+	X(OVERLOADED, "overloaded", LINE, "")
+
+enum err_code {
+#define X(sym, str, cls, hint) ERR_##sym,
+	ERR_TABLE(X)
+#undef X
+		ERR_CODE_COUNT
+};
+
+struct err {
+	enum err_code code;
+	int os_errno; /* 0 or the errno behind it */
+	char msg[320];
+};
+
+/* Fills *e (may be NULL) and returns -c. */
+int err_set(struct err *e, enum err_code c, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* As err_set, keeps errno and appends its text; picks the code from errno where c is ERR_IO
+ * (EACCES -> access-denied, EBUSY -> busy, ENOSPC -> disk-full, ENODEV/ENXIO -> device-gone,
+ * ENOMEM). */
+int err_errno(struct err *e, enum err_code c, int os_errno, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Puts "text: " before the message already there; returns -e->code, or -ERR_INTERNAL for NULL. */
+int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+const char *err_code_str(enum err_code c);
+const char *err_code_hint(enum err_code c);
+enum err_class err_code_class(enum err_code c);
+/* The code of a stable string, or -1. */
+int err_code_from_str(const char *s);
+/* The code in a negative return value. */
+enum err_code err_from_ret(int r);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "base/regex.h"
+
+#include <pcre2.h>
+
+#include "base/util.h"
+
+#define MATCH_LIMIT 200000
+
+struct regex {
+	pcre2_code *code;
+	pcre2_match_context *limits; /* read-only after regex_new */
+};
+
+int regex_new(const char *pattern, struct regex **ret, struct err *e)
+{
+	int code;
+	PCRE2_SIZE at;
+	struct regex *r = xcalloc(1, sizeof *r);
+
+	r->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+		PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY, &code, &at, NULL);
+	if (!r->code) {
+		PCRE2_UCHAR why[128];
+
+		pcre2_get_error_message(code, why, sizeof why);
+		regex_free(r);
+		return err_set(e, ERR_INVALID, "pattern '%s': at character %zu: %s", pattern,
+			at + 1, (char *)why);
+	}
+	r->limits = pcre2_match_context_create(NULL);
+	if (!r->limits)
+		abort();
+	pcre2_set_match_limit(r->limits, MATCH_LIMIT);
+	*ret = r;
+	return 0;
+}
+
+struct regex *regex_free(struct regex *r)
+{
+	if (r) {
+		pcre2_match_context_free(r->limits);
+		pcre2_code_free(r->code);
+		free(r);
+	}
+	return NULL;
+}
+
+bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m)
+{
+	pcre2_match_data *d = pcre2_match_data_create_from_pattern(r->code, NULL);
+
+	if (!d)
+		abort();
+
+	int n = pcre2_match(r->code, (PCRE2_SPTR)text, len, 0, 0, d, r->limits);
+
+	if (n > 0 && m) {
+		PCRE2_SIZE *v = pcre2_get_ovector_pointer(d);
+
+		m->groups = MIN(n, REGEX_GROUPS);
+		for (int i = 0; i < REGEX_GROUPS; i++) {
+			m->group[i].start = i < n ? v[2 * i] : (size_t)-1;
+			m->group[i].end = i < n ? v[2 * i + 1] : (size_t)-1;
+		}
+	}
+	pcre2_match_data_free(d);
+	return n > 0;
+}

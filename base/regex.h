@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Perl-compatible regular expressions (PCRE2) with a match limit, so that a pattern of a recipe
+ * cannot hang a station. A compiled regex may be shared between threads.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define REGEX_GROUPS 10
+
+struct regex;
+
+struct regex_match {
+	int groups; /* number of groups set, the whole match included */
+	struct {
+		size_t start, end; /* start == (size_t)-1: not set */
+	} group[REGEX_GROUPS];
+};
+
+/* -ERR_INVALID with the offset and the reason. */
+int regex_new(const char *pattern, struct regex **ret, struct err *e);
+struct regex *regex_free(struct regex *r);
+/* m may be NULL. A match that exceeds the limit is no match. */
+bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m);

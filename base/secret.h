@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Secrets never rest in the clear. A secret_set holds the values that a run may not show; text is
+ * masked through it before it reaches a log, the database, an event or a report.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define SECRET_MASK "[secret]"
+
+struct secret_set;
+
+struct secret_set *secret_set_new(void);
+/* Zeroises every value. */
+struct secret_set *secret_set_free(struct secret_set *s);
+/* Values shorter than 4 characters are refused: masking them would mask everything. */
+int secret_set_add(struct secret_set *s, const char *value, struct err *e);
+/* A copy of text with every secret replaced by SECRET_MASK, owned by the caller. s may be NULL. */
+char *secret_mask(const struct secret_set *s, const char *text);
+bool secret_set_empty(const struct secret_set *s);
+
+/* Overwrites in a way that the compiler keeps. */
+void secret_wipe(void *p, size_t n);
+/* Equality in time that does not depend on the content. */
+bool secret_equal(const void *a, const void *b, size_t n);
+/* n random bytes of the kernel. */
+void random_bytes(void *p, size_t n);

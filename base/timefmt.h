@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The wall clock of records: RFC 3339 UTC with milliseconds, and UUIDv7 (RFC 9562), whose order is
+ * the order of their making within one process. Never used to measure or to wait.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define RFC3339_SIZE 32
+#define UUID_SIZE    37
+
+/* Milliseconds since 1970-01-01T00:00:00Z. */
+int64_t wall_ms(void);
+/* "2026-11-22T15:58:41.123Z" into buf (RFC3339_SIZE bytes); returns buf. */
+char *rfc3339(int64_t ms, char buf[RFC3339_SIZE]);
+char *rfc3339_now(char buf[RFC3339_SIZE]);
+/* Parses RFC 3339 with Z or an offset, 0..9 fraction digits; -1 if malformed. */
+int rfc3339_parse(const char *s, int64_t *ret_ms);
+/* A new UUIDv7 in text form; returns buf. */
+char *uuid7(char buf[UUID_SIZE]);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A byte pipe to a device: tty or TCP. Opened, used and closed by one worker. Every call that can
+ * wait takes an iotime; a device that is unplugged gives -ERR_DEVICE_GONE within the call, never a
+ * hang.
+ *
+ * A link address is text: tty:PATH[@BAUD], tcp:HOST:PORT (tcp:[v6]:PORT).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/iotime.h"
+
+enum link_parity { LINK_PARITY_NONE, LINK_PARITY_EVEN, LINK_PARITY_ODD };
+
+enum link_control {
+	LINK_CONTROL_BAUD,  /* arg: bits per second, any rate the driver takes (BOTHER) */
+	LINK_CONTROL_DTR,   /* arg: 0 or 1 */
+	LINK_CONTROL_RTS,   /* arg: 0 or 1 */
+	LINK_CONTROL_BREAK, /* arg: milliseconds */
+	LINK_CONTROL_FLUSH  /* drop what the kernel holds in both directions */
+};
+
+/* Every byte that goes through, as it goes: the run log. dir is '>' to the device or '<' from it.
+ */
+typedef void link_trace_fn(void *data, char dir, const void *bytes, size_t n);
+
+struct link_config {
+	uint32_t baud; /* 0: 115200 */
+	enum link_parity parity;
+	bool rtscts;
+	int dtr; /* on open: -1 leave as the driver does, 0 or 1 */
+	int rts;
+	uint64_t connect_timeout_us; /* tcp; 0: 5 s */
+};
+
+struct link_stats {
+	uint64_t rx_bytes, tx_bytes;
+	/* Counted by the UART driver since open (TIOCGICOUNT), 0 where it does not count. */
+	uint32_t overruns, parity_errors, frame_errors;
+};
+
+struct link;
+
+struct link_ops {
+	const char *name;
+	/* At least one byte unless an error: 0 and *ret_n > 0. Peer closed or unplugged:
+	 * -ERR_DEVICE_GONE. */
+	int (*read)(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,
+		struct err *e);
+	/* All n bytes handed to the kernel. */
+	int (*write)(
+		struct link *l, const void *buf, size_t n, const struct iotime *it, struct err *e);
+	/* -ERR_UNSUPPORTED where the medium has no such thing (a pty has no DTR). */
+	int (*control)(struct link *l, enum link_control c, uint32_t arg, struct err *e);
+	void (*stats)(struct link *l, struct link_stats *ret);
+	void (*close)(struct link *l);
+};
+
+struct link {
+	const struct link_ops *ops;
+	char *address; /* as opened, for messages */
+	link_trace_fn *trace;
+	void *trace_data;
+	uint64_t baud; /* 0 where the medium is not paced (TCP) */
+	uint64_t rx_bytes, tx_bytes;
+};
+
+/* Opens an address. A tty is taken exclusively (TIOCEXCL and flock), raw, at the configured rate;
+ * busy gives -ERR_BUSY, a missing node -ERR_DEVICE_GONE, no right -ERR_ACCESS. */
+int link_open(const char *address, const struct link_config *cfg, const struct iotime *it,
+	struct link **ret, struct err *e);
+struct link *link_close(struct link *l); /* takes NULL, returns NULL */
+void link_set_trace(struct link *l, link_trace_fn *fn, void *data);
+
+int link_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,
+	struct err *e);
+/* Exactly n bytes, or an error (what came before it is traced, and told in *ret_got when not NULL).
+ */
+int link_read_exact(struct link *l, void *buf, size_t n, size_t *ret_got, const struct iotime *it,
+	struct err *e);
+int link_write(struct link *l, const void *buf, size_t n, const struct iotime *it, struct err *e);
+int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *e);
+void link_get_stats(struct link *l, struct link_stats *ret);
+/* Reads and drops (tracing it) until nothing came for quiet_us, at most max_us: 0 even when still
+ * noisy at max_us, with *ret_quiet telling (may be NULL). */
+int link_drain(struct link *l, uint64_t quiet_us, uint64_t max_us, bool *ret_quiet,
+	const struct iotime *it, struct err *e);
