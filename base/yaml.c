@@ -129,6 +129,14 @@ static bool one_of(const char *s, const char *const *words)
 	return false;
 }
 
+/* A prefix, then one or more characters of the set and nothing else. */
+static bool prefixed(const char *s, const char *prefix, const char *set)
+{
+	size_t n = strlen(prefix);
+
+	return !strncmp(s, prefix, n) && strlen(s) > n && strspn(s + n, set) == strlen(s) - n;
+}
+
 /* [-+]?[0-9]+ as the core schema has it (YAML 1.2.2, 10.3.2). */
 static bool looks_decimal(const char *s)
 {
@@ -199,9 +207,9 @@ static int plain_value(struct reader *r, const yaml_event_t *ev, const char *s, 
 			"%.64s would lose its leading zeros; quote it if it is text", s);
 	else if (looks_decimal(s))
 		return read_int(r, ev, s, 10, ret);
-	else if (!strncmp(s, "0x", 2) && s[2] && !s[2 + strspn(s + 2, "0123456789abcdefABCDEF")])
+	else if (prefixed(s, "0x", "0123456789abcdefABCDEF"))
 		return read_int(r, ev, s + 2, 16, ret);
-	else if (!strncmp(s, "0o", 2) && s[2] && !s[2 + strspn(s + 2, "01234567")])
+	else if (prefixed(s, "0o", "01234567"))
 		return read_int(r, ev, s + 2, 8, ret);
 	else if (looks_real(s)) {
 		double v;
