@@ -37,10 +37,8 @@ static uint64_t or_default(uint64_t v, uint64_t def)
 int console_new(
 	struct link *l, const struct console_opts *opts, struct console **ret, struct err *e)
 {
-	struct console *c = calloc(1, sizeof *c);
+	struct console *c = xcalloc(1, sizeof *c);
 
-	if (!c)
-		return err_set(e, ERR_NO_MEMORY, "console %s", l->address);
 	c->link = l;
 	if (opts)
 		c->o = *opts;
