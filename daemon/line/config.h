@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration: provd.yaml and the files of stations.d beside it. Read once at start and again
+ * at SIGHUP; immutable and reference-counted. Every mistake is found at once, with file, line,
+ * column.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+#define CONFIG_ID_MAX 63
+
+struct port_config {
+	char *role;
+	char *kind;  /* tty (default), usb, probe, tcp */
+	char **path; /* physical port paths: ID_PATH or the sysfs form 1-1.4.2; of the device or of
+			one interface */
+	size_t paths;
+	int interface;	 /* -1: the first that appears */
+	char *vid, *pid; /* what must be plugged there, lower-case hex; NULL: anything */
+	char *address;	 /* fixed: tty:PATH or tcp:HOST:PORT; NULL where the port has paths */
+	uint32_t baud;	 /* 0: what the recipe says */
+	bool optional;	 /* the station is complete without it */
+};
+
+struct station_config {
+	char *id;
+	char *title;
+	uint64_t settle_us;
+	unsigned quarantine_after; /* failures of one step in a row; 0: never */
+	bool manual;		   /* a run begins on command, not when a unit is plugged */
+	struct port_config *port;
+	size_t ports;
+};
+
+struct secret_config {
+	char *name;
+	char *file; /* absolute */
+};
+
+struct config {
+	int refs; /* atomic */
+	char *state_dir;
+	char *listen_host;
+	uint16_t listen_port;
+	char **hotplug; /* "udev", "stream:/path" */
+	size_t hotplugs;
+	uint64_t artifact_quota_bytes;
+	uint64_t artifact_max_bytes;
+	uint64_t stop_grace_us; /* how long SIGTERM waits for a step to end before it cancels */
+	struct secret_config *secret;
+	size_t secrets;
+	struct station_config *station;
+	size_t stations;
+};
+
+/* path: provd.yaml; stations.d stands beside it. Mistakes go to `report` as file:line:column lines;
+ * any gives -ERR_INVALID. */
+int config_load(const char *path, struct strbuf *report, struct config **ret, struct err *e);
+struct config *config_ref(struct config *c);
+struct config *config_unref(struct config *c);
+const struct station_config *config_station(const struct config *c, const char *id);
+bool station_config_equal(const struct station_config *a, const struct station_config *b);
+const struct port_config *station_port(const struct station_config *s, const char *role);
+/* The clear text of a secret: owned by the caller, who wipes it. */
+int config_secret(const struct config *c, const char *name, char **ret, struct err *e);

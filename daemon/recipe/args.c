@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/recipe/args.h"
+
+#include <math.h>
+
+#include "base/regex.h"
+#include "base/util.h"
+
+struct value {
+	bool present;
+	json_t *json; /* substituted, as written */
+	union {
+		bool b;
+		int64_t i;
+		double d;
+		uint64_t u;
+		struct args *object;
+	};
+};
+
+struct args {
+	const struct action_arg *rows;
+	size_t count;
+	struct value *value;
+};
+
+static const char *const type_name[] = {
+	[ARG_STRING] = "string",
+	[ARG_REGEX] = "pattern",
+	[ARG_BOOL] = "true or false",
+	[ARG_INT] = "integer",
+	[ARG_NUMBER] = "number",
+	[ARG_SIZE] = "size or address",
+	[ARG_DURATION] = "duration",
+	[ARG_PORT] = "port",
+	[ARG_IMAGE] = "image",
+	[ARG_CHOICE] = "choice",
+	[ARG_LIST] = "list",
+	[ARG_MAP] = "mapping",
+	[ARG_OBJECT] = "mapping",
+};
+
+const char *arg_type_str(enum arg_type t)
+{
+	return type_name[t];
+}
+
+DEFINE_CLEANUP(struct args, args_free)
+DEFINE_CLEANUP(struct regex, regex_free)
+
+static int bad(const struct action_arg *row, const char *shown, const char *expected, struct err *e)
+{
+	return err_set(e, ERR_INVALID, "'%s' is '%.80s': %s expected", row->name, shown, expected);
+}
+
+static int check_range(const struct action_arg *row, double v, const char *shown, struct err *e)
+{
+	if (row->high > row->low && (v < row->low || v > row->high))
+		return err_set(e, ERR_INVALID, "'%s' is %.80s: from %g to %g allowed", row->name,
+			shown, row->low, row->high);
+	return 0;
+}
+
+static int convert_int(const struct action_arg *row, const char *s, struct value *v, struct err *e)
+{
+	bool negative = *s == '-';
+	unsigned long long u;
+
+	if (!parse_size(s + negative, &u) || u > INT64_MAX || strpbrk(s, "KMG"))
+		return bad(row, s, "an integer (decimal or 0x...)", e);
+	v->i = negative ? -(int64_t)u : (int64_t)u;
+	return check_range(row, (double)v->i, s, e);
+}
+
+static int convert_choice(const struct action_arg *row, const char *s, struct err *e)
+{
+	for (const char *const *c = row->choices; *c; c++)
+		if (!strcmp(*c, s))
+			return 0;
+
+	struct strbuf all = {0};
+
+	for (const char *const *c = row->choices; *c; c++)
+		sb_addf(&all, "%s%s", c == row->choices ? "" : ", ", *c);
+
+	int r = err_set(e, ERR_INVALID, "'%s' is '%.40s': one of %s expected", row->name, s, all.s);
+
+	sb_done(&all);
+	return r;
+}
+
+static int convert_scalar(
+	const struct action_arg *row, const char *s, struct value *v, struct err *e)
+{
+	unsigned long long u;
+
+	switch (row->type) {
+	case ARG_STRING:
+	case ARG_PORT:
+	case ARG_IMAGE:
+		return 0;
+	case ARG_REGEX: {
+		_cleanup_(regex_freep) struct regex *r = NULL;
+
+		return regex_new(s, &r, e) < 0 ? err_prefix(e, "'%s'", row->name) : 0;
+	}
+	case ARG_BOOL:
+		/* YAML 1.2 has only true and false; `state: on` and the like are choices. */
+		if (strcmp(s, "true") != 0 && strcmp(s, "false") != 0)
+			return bad(row, s, "true or false", e);
+		v->b = *s == 't';
+		return 0;
+	case ARG_INT:
+		return convert_int(row, s, v, e);
+	case ARG_NUMBER:
+		if (!parse_number(s, &v->d))
+			return bad(row, s, "a number", e);
+		return check_range(row, v->d, s, e);
+	case ARG_SIZE:
+		if (!parse_size(s, &u))
+			return bad(row, s, "a size or address such as 4096, 0x8000 or 64K", e);
+		v->u = u;
+		return 0;
+	case ARG_DURATION:
+		if (!parse_duration_us(s, &u))
+			return bad(row, s, "a duration with its unit such as 500ms, 60s or 5m", e);
+		v->u = u;
+		return 0;
+	case ARG_CHOICE:
+		return convert_choice(row, s, e);
+	case ARG_LIST:
+	case ARG_MAP:
+	case ARG_OBJECT:
+		break;
+	}
+	return err_set(e, ERR_INTERNAL, "'%s' is no scalar", row->name);
+}
+
+static bool is_scalar(const json_t *j)
+{
+	return json_is_string(j) || json_is_number(j) || json_is_boolean(j);
+}
+
+/* A scalar's text, as it would be written. */
+static char *scalar_text(const json_t *j)
+{
+	if (json_is_string(j))
+		return xstrdup(json_string_value(j));
+	if (json_is_real(j)) {
+		char buf[40];
+
+		snprintf(buf, sizeof buf, "%.17g", json_real_value(j));
+		return xstrdup(buf);
+	}
+
+	char *s = json_dumps(j, JSON_ENCODE_ANY);
+	char *copy = xstrdup(s);
+
+	free(s);
+	return copy;
+}
+
+static int convert(const struct action_arg *row, json_t *j, struct value *v, struct err *e)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	switch (row->type) {
+	case ARG_LIST:
+		if (!json_is_array(j))
+			return bad(row, "a single value", "a list", e);
+		json_array_foreach(j, i, item)
+			if (!json_is_string(item))
+				return err_set(e, ERR_INVALID,
+					"item %zu of '%s' is no string (quote it)", i + 1,
+					row->name);
+		return 0;
+	case ARG_MAP:
+		if (!json_is_object(j))
+			return bad(row, "a single value", "a mapping", e);
+		json_object_foreach(j, key, item)
+			if (!is_scalar(item))
+				return err_set(e, ERR_INVALID, "'%s' of '%s' is no scalar", key,
+					row->name);
+		return 0;
+	case ARG_OBJECT:
+		return 0;
+	case ARG_STRING:
+	case ARG_REGEX:
+	case ARG_BOOL:
+	case ARG_INT:
+	case ARG_NUMBER:
+	case ARG_SIZE:
+	case ARG_DURATION:
+	case ARG_PORT:
+	case ARG_IMAGE:
+	case ARG_CHOICE:
+		break;
+	}
+	if (!is_scalar(j))
+		return bad(row, json_is_null(j) ? "null" : "a list or mapping",
+			arg_type_str(row->type), e);
+
+	_cleanup_(freep) char *s = scalar_text(j);
+
+	return convert_scalar(row, s, v, e);
+}
+
+/* Every string in j evaluated, the rest as it is. */
+static int substitute(
+	const json_t *j, enum quoting q, const struct scope *scope, json_t **ret, struct err *e)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+	json_t *out;
+	int r = 0;
+
+	if (json_is_string(j))
+		return template_eval(json_string_value(j), q, scope, ret, e);
+	if (json_is_array(j)) {
+		out = json_array();
+		json_array_foreach((json_t *)j, i, item) {
+			json_t *v;
+
+			r = substitute(item, q, scope, &v, e);
+			if (r < 0)
+				break;
+			json_array_append_new(out, v);
+		}
+	} else if (json_is_object(j)) {
+		out = json_object();
+		json_object_foreach((json_t *)j, key, item) {
+			json_t *v;
+
+			r = substitute(item, q, scope, &v, e);
+			if (r < 0)
+				break;
+			json_object_set_new(out, key, v);
+		}
+	} else {
+		out = json_incref((json_t *)j);
+	}
+	if (r < 0) {
+		json_decref(out);
+		return r;
+	}
+	*ret = out;
+	return 0;
+}
+
+static int fill(const struct action_arg *row, const json_t *given, const struct scope *scope,
+	struct value *v, struct err *e)
+{
+	int r;
+
+	v->present = true;
+	if (row->type == ARG_OBJECT) {
+		if (!json_is_object(given))
+			return bad(row, "a single value", "a mapping", e);
+		r = args_new(row->fields, given, scope, &v->object, e);
+		return r < 0 ? err_prefix(e, "'%s'", row->name) : 0;
+	}
+	r = substitute(
+		given, row->type == ARG_REGEX ? QUOTE_REGEX : QUOTE_NONE, scope, &v->json, e);
+	if (r < 0)
+		return err_prefix(e, "'%s'", row->name);
+	if (json_is_number(v->json) || json_is_boolean(v->json)) {
+		/* A string argument that was written without quotes. */
+		_cleanup_(freep) char *s = scalar_text(v->json);
+
+		json_decref(v->json);
+		v->json = json_string(s);
+	}
+	return convert(row, v->json, v, e);
+}
+
+int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
+	struct args **ret, struct err *e)
+{
+	_cleanup_(args_freep) struct args *a = xcalloc(1, sizeof *a);
+
+	a->rows = rows;
+	while (rows[a->count].name)
+		a->count++;
+	a->value = xcalloc(a->count, sizeof *a->value);
+	for (size_t i = 0; i < a->count; i++) {
+		const json_t *given = json_object_get(with, rows[i].name);
+		int r = 0;
+
+		if (given && !json_is_null(given)) {
+			r = fill(&rows[i], given, scope, &a->value[i], e);
+		} else if (rows[i].def) {
+			json_t *def = json_string(rows[i].def);
+
+			r = fill(&rows[i], def, scope, &a->value[i], e);
+			json_decref(def);
+		} else if (rows[i].required) {
+			r = err_set(
+				e, ERR_INVALID, "'%s' is missing: %s", rows[i].name, rows[i].doc);
+		}
+		if (r < 0)
+			return r;
+	}
+	*ret = steal_ptr(&a);
+	return 0;
+}
+
+struct args *args_free(struct args *a)
+{
+	if (!a)
+		return NULL;
+	for (size_t i = 0; a->value && i < a->count; i++) {
+		/* What was substituted may be a secret. */
+		const char *s = json_string_value(a->value[i].json);
+
+		if (s && a->value[i].json->refcount == 1)
+			secret_wipe((char *)s, strlen(s));
+		json_decref(a->value[i].json);
+		if (a->rows[i].type == ARG_OBJECT && a->value[i].present)
+			args_free(a->value[i].object);
+	}
+	free(a->value);
+	free(a);
+	return NULL;
+}
+
+static const struct value *find(const struct args *a, const char *name)
+{
+	for (size_t i = 0; a && i < a->count; i++)
+		if (!strcmp(a->rows[i].name, name))
+			return a->value[i].present ? &a->value[i] : NULL;
+	return NULL;
+}
+
+bool args_has(const struct args *a, const char *name)
+{
+	return find(a, name) != NULL;
+}
+
+const char *args_str(const struct args *a, const char *name)
+{
+	const struct value *v = find(a, name);
+
+	return v ? json_string_value(v->json) : NULL;
+}
+
+bool args_bool(const struct args *a, const char *name)
+{
+	const struct value *v = find(a, name);
+
+	return v && v->b;
+}
+
+int64_t args_int(const struct args *a, const char *name)
+{
+	const struct value *v = find(a, name);
+
+	return v ? v->i : 0;
+}
+
+double args_number(const struct args *a, const char *name)
+{
+	const struct value *v = find(a, name);
+
+	return v ? v->d : 0;
+}
+
+uint64_t args_size(const struct args *a, const char *name)
+{
+	const struct value *v = find(a, name);
+
+	return v ? v->u : 0;
+}
+
+uint64_t args_duration_us(const struct args *a, const char *name)
+{
+	return args_size(a, name);
+}
+
+const json_t *args_json(const struct args *a, const char *name)
+{
+	const struct value *v = find(a, name);
+
+	return v ? v->json : NULL;
+}
+
+const struct args *args_object(const struct args *a, const char *name)
+{
+	const struct value *v = find(a, name);
+
+	return v ? v->object : NULL;
+}
+
+struct ref_sink {
+	void (*ref)(void *, const char *, const char *, const struct action_arg *);
+	void *data;
+	struct mistakes *m;
+};
+
+/* Hands every string with a reference on; true if there was one in j itself. */
+static bool collect(const struct ref_sink *s, const struct action_arg *row, const json_t *j,
+	const char *pointer)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_string(j)) {
+		if (!strstr(json_string_value(j), "${"))
+			return false;
+		s->ref(s->data, pointer, json_string_value(j), row);
+		return true;
+	}
+	json_array_foreach((json_t *)j, i, item) {
+		_cleanup_(freep) char *p = pointer_index(pointer, i);
+
+		collect(s, row, item, p);
+	}
+	json_object_foreach((json_t *)j, key, item) {
+		_cleanup_(freep) char *p = pointer_key(pointer, key);
+
+		collect(s, row, item, p);
+	}
+	return false;
+}
+
+static void check_one(const struct ref_sink *s, const struct action_arg *row, const json_t *given,
+	const char *pointer)
+{
+	struct value v = {0};
+	struct err e;
+
+	if (row->type == ARG_OBJECT) {
+		if (json_is_object(given))
+			args_check(row->fields, given, pointer, s->m, s->ref, s->data);
+		else
+			mistakes_add(s->m, pointer, "'%s' needs a mapping", row->name);
+		return;
+	}
+	if (collect(s, row, given, pointer)) {
+		/* The value comes later; the shape of a pattern can be seen now. */
+		if (row->type != ARG_REGEX)
+			return;
+		_cleanup_(regex_freep) struct regex *re = NULL;
+		struct strbuf b = {0};
+
+		for (const char *p = json_string_value(given); *p;) {
+			const char *end = !strncmp(p, "${", 2) ? strchr(p, '}') : NULL;
+
+			sb_add_n(&b, end ? "x" : p, 1);
+			p = end ? end + 1 : p + 1;
+		}
+		if (regex_new(b.s ? b.s : "", &re, &e) < 0)
+			mistakes_add(s->m, pointer, "%s", e.msg);
+		sb_done(&b);
+		return;
+	}
+	if (convert(row, (json_t *)given, &v, &e) < 0)
+		mistakes_add(s->m, pointer, "%s", e.msg);
+}
+
+void args_check(const struct action_arg *rows, const json_t *with, const char *pointer,
+	struct mistakes *m,
+	void (*ref)(
+		void *data, const char *pointer, const char *text, const struct action_arg *row),
+	void *data)
+{
+	const struct ref_sink s = {ref, data, m};
+	const char *names[64] = {0};
+	const char *key;
+	json_t *given;
+	size_t n = 0;
+
+	for (; rows[n].name && n + 1 < ARRAY_LEN(names); n++) {
+		names[n] = rows[n].name;
+		if (rows[n].required && !json_object_get(with, rows[n].name))
+			mistakes_add(m, pointer, "'%s' is missing: %s", rows[n].name, rows[n].doc);
+	}
+	json_object_foreach((json_t *)with, key, given) {
+		_cleanup_(freep) char *p = pointer_key(pointer, key);
+		size_t i = 0;
+
+		while (i < n && strcmp(names[i], key) != 0)
+			i++;
+		if (i == n)
+			mistakes_add_unknown(m, p, "argument", key, names);
+		else
+			check_one(&s, &rows[i], given, p);
+	}
+}

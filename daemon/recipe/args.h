@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the `with` mapping of a step to the typed arguments of an action: by the action's rows.
+ */
+#pragma once
+
+#include "daemon/recipe/action.h"
+#include "daemon/recipe/expr.h"
+#include "daemon/recipe/mistake.h"
+
+/* Substitutes and converts. -ERR_INVALID names the argument; `with` may be NULL. */
+int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
+	struct args **ret, struct err *e);
+struct args *args_free(struct args *a);
+
+/* The check of `with` against the rows, without values: unknown and missing names, literals of the
+ * wrong type or out of range, malformed patterns. References are handed to ref() with their row. */
+void args_check(const struct action_arg *rows, const json_t *with, const char *pointer,
+	struct mistakes *m,
+	void (*ref)(
+		void *data, const char *pointer, const char *text, const struct action_arg *row),
+	void *data);
+
+const char *arg_type_str(enum arg_type t);

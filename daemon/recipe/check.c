@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The check (lint) of a recipe: one walk over the JSON that builds the recipe and collects every
+ * mistake on the way.
+ */
+#include "base/regex.h"
+#include "base/util.h"
+#include "daemon/recipe/args.h"
+#include "daemon/recipe/recipe.h"
+
+#define MAX_STEPS 500
+
+struct check {
+	struct mistakes *m;
+	struct recipe *r;
+	/* While a step is looked at: */
+	struct recipe_step *step;
+	enum step_phase phase;
+	size_t index;
+};
+
+static bool is_identifier(const char *s, const char *extra)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > 64)
+		return false;
+	for (const char *p = s; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
+			    *p) &&
+			!strchr(extra, *p))
+			return false;
+	return true;
+}
+
+static void check_keys(struct check *c, const json_t *o, const char *pointer, const char *what,
+	const char *const *names)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)o, key, v) {
+		_cleanup_(freep) char *p = pointer_key(pointer, key);
+		const char *const *n = names;
+
+		while (*n && strcmp(*n, key) != 0)
+			n++;
+		if (!*n)
+			mistakes_add_unknown(c->m, p, what, key, names);
+	}
+}
+
+/* The string at key, NULL with a mistake if it is no string or, when required, missing. */
+static const char *get_string(
+	struct check *c, const json_t *o, const char *pointer, const char *key, bool required)
+{
+	const json_t *v = json_object_get(o, key);
+	_cleanup_(freep) char *p = pointer_key(pointer, key);
+
+	if (!v && required)
+		mistakes_add(c->m, pointer, "'%s' is missing", key);
+	else if (v && !json_is_string(v))
+		mistakes_add(c->m, p, "'%s' must be a string (quote it)", key);
+	return json_string_value(v);
+}
+
+static uint64_t get_duration(
+	struct check *c, const json_t *o, const char *pointer, const char *key, uint64_t def)
+{
+	const json_t *v = json_object_get(o, key);
+	_cleanup_(freep) char *p = pointer_key(pointer, key);
+	unsigned long long us;
+
+	if (!v)
+		return def;
+	if (!json_is_string(v) || !parse_duration_us(json_string_value(v), &us) || us == 0) {
+		mistakes_add(c->m, p,
+			"'%s' must be a duration with its unit such as 500ms, 60s or 5m", key);
+		return def;
+	}
+	return us;
+}
+
+static void check_pattern(
+	struct check *c, const char *pointer, const char *key, const char *pattern)
+{
+	_cleanup_(freep) char *p = pointer_key(pointer, key);
+	struct regex *re;
+	struct err e;
+
+	if (regex_new(pattern, &re, &e) < 0)
+		mistakes_add(c->m, p, "%s", e.msg);
+	else
+		regex_free(re);
+}
+
+static void check_unit(struct check *c, const json_t *unit)
+{
+	static const char *const keys[] = {"model", "serial", NULL};
+	static const char *const serial_keys[] = {"pool", "from", "pattern", NULL};
+	const json_t *serial = json_object_get(unit, "serial");
+	const char *from;
+	const char *pattern;
+
+	if (!unit)
+		return;
+	if (!json_is_object(unit)) {
+		mistakes_add(c->m, "/unit", "'unit' must be a mapping");
+		return;
+	}
+	check_keys(c, unit, "/unit", "key", keys);
+	str_replace(&c->r->model, get_string(c, unit, "/unit", "model", false));
+	if (!serial)
+		return;
+	if (!json_is_object(serial)) {
+		mistakes_add(c->m, "/unit/serial",
+			"'serial' must be {pool: NAME}, {from: job} or {from: scan, pattern: ...}");
+		return;
+	}
+	check_keys(c, serial, "/unit/serial", "key", serial_keys);
+	str_replace(&c->r->serial_pool, get_string(c, serial, "/unit/serial", "pool", false));
+	from = get_string(c, serial, "/unit/serial", "from", false);
+	pattern = get_string(c, serial, "/unit/serial", "pattern", false);
+	if (pattern)
+		check_pattern(c, "/unit/serial", "pattern", pattern);
+	str_replace(&c->r->serial_pattern, pattern);
+	if (c->r->serial_pool && from)
+		mistakes_add(c->m, "/unit/serial", "'pool' and 'from' exclude each other");
+	else if (c->r->serial_pool)
+		c->r->serial_source = SERIAL_POOL;
+	else if (from && !strcmp(from, "job"))
+		c->r->serial_source = SERIAL_JOB;
+	else if (from && !strcmp(from, "scan"))
+		c->r->serial_source = SERIAL_SCAN;
+	else if (from)
+		mistakes_add(c->m, "/unit/serial/from", "'%s': job or scan expected", from);
+	else
+		mistakes_add(c->m, "/unit/serial", "'pool' or 'from' is missing");
+}
+
+static int get_level(struct check *c, const json_t *o, const char *pointer, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+	_cleanup_(freep) char *p = pointer_key(pointer, key);
+
+	if (!v)
+		return -1;
+	if (json_is_boolean(v))
+		return json_is_true(v);
+	if (json_is_integer(v) && (json_integer_value(v) == 0 || json_integer_value(v) == 1))
+		return (int)json_integer_value(v);
+	mistakes_add(c->m, p, "'%s' must be 0 or 1", key);
+	return -1;
+}
+
+static bool get_bool(struct check *c, const json_t *o, const char *pointer, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+	_cleanup_(freep) char *p = pointer_key(pointer, key);
+
+	if (v && !json_is_boolean(v))
+		mistakes_add(c->m, p, "'%s' must be true or false", key);
+	return json_is_true(v);
+}
+
+static bool one_of(const char *s, const char *const *names)
+{
+	for (; *names; names++)
+		if (!strcmp(*names, s))
+			return true;
+	return false;
+}
+
+static void check_port(struct check *c, const char *role, const json_t *o, struct recipe_port *out)
+{
+	static const char *const keys[] = {
+		"kind", "baud", "parity", "rtscts", "optional", "dtr", "rts", NULL};
+	static const char *const kinds[] = {"tty", "tcp", "usb", "probe", "any", NULL};
+	static const char *const parities[] = {"none", "even", "odd", NULL};
+	_cleanup_(freep) char *p = pointer_key("/ports", role);
+	const char *kind;
+	const char *parity;
+	const json_t *baud;
+
+	out->role = xstrdup(role);
+	out->kind = xstrdup("tty");
+	out->dtr = out->rts = -1;
+	if (!is_identifier(role, ""))
+		mistakes_add(c->m, p, "'%s' is no name for a port", role);
+	if (!json_is_object(o)) {
+		mistakes_add(c->m, p, "port '%s' must be a mapping such as {kind: tty}", role);
+		return;
+	}
+	check_keys(c, o, p, "key", keys);
+	kind = get_string(c, o, p, "kind", false);
+	if (kind) {
+		_cleanup_(freep) char *kp = pointer_key(p, "kind");
+
+		if (!one_of(kind, kinds))
+			mistakes_add_unknown(c->m, kp, "kind of port", kind, kinds);
+		str_replace(&out->kind, kind);
+	}
+	parity = get_string(c, o, p, "parity", false);
+	if (parity && !one_of(parity, parities))
+		mistakes_add_unknown(c->m, p, "parity", parity, parities);
+	out->parity = parity && !strcmp(parity, "even")	 ? LINK_PARITY_EVEN
+		      : parity && !strcmp(parity, "odd") ? LINK_PARITY_ODD
+							 : LINK_PARITY_NONE;
+	baud = json_object_get(o, "baud");
+	if (baud && (!json_is_integer(baud) || json_integer_value(baud) < 50 ||
+			    json_integer_value(baud) > 20000000)) {
+		_cleanup_(freep) char *bp = pointer_key(p, "baud");
+
+		mistakes_add(c->m, bp, "'baud' must be an integer from 50 to 20000000");
+	}
+	out->baud = (uint32_t)json_integer_value(baud);
+	out->rtscts = get_bool(c, o, p, "rtscts");
+	out->optional = get_bool(c, o, p, "optional");
+	out->dtr = get_level(c, o, p, "dtr");
+	out->rts = get_level(c, o, p, "rts");
+}
+
+static void check_ports(struct check *c, const json_t *ports)
+{
+	const char *role;
+	json_t *o;
+
+	if (!ports)
+		return;
+	if (!json_is_object(ports)) {
+		mistakes_add(c->m, "/ports", "'ports' must be a mapping of roles");
+		return;
+	}
+	c->r->port = xcalloc(json_object_size(ports), sizeof *c->r->port);
+	json_object_foreach((json_t *)ports, role, o)
+		check_port(c, role, o, &c->r->port[c->r->ports++]);
+}
+
+static void check_artifacts(struct check *c, const json_t *artifacts)
+{
+	const char *name;
+	json_t *v;
+
+	if (artifacts && !json_is_object(artifacts))
+		mistakes_add(c->m, "/artifacts", "'artifacts' must be a mapping of names to files");
+	json_object_foreach((json_t *)artifacts, name, v) {
+		_cleanup_(freep) char *p = pointer_key("/artifacts", name);
+
+		if (!is_identifier(name, ""))
+			mistakes_add(c->m, p, "'%s' is no name for an artifact", name);
+		if (!json_is_string(v) || !json_string_length(v))
+			mistakes_add(c->m, p, "artifact '%s' must name a file or a sha256", name);
+	}
+}
+
+static void check_params(struct check *c, const json_t *params)
+{
+	static const char *const keys[] = {"type", "default", "title", "choices", NULL};
+	static const char *const types[] = {"string", "number", "integer", "bool", NULL};
+	const char *name;
+	json_t *v;
+
+	if (params && !json_is_object(params))
+		mistakes_add(c->m, "/params", "'params' must be a mapping");
+	json_object_foreach((json_t *)params, name, v) {
+		_cleanup_(freep) char *p = pointer_key("/params", name);
+		const char *type;
+
+		if (!is_identifier(name, ""))
+			mistakes_add(c->m, p, "'%s' is no name for a parameter", name);
+		if (!json_is_object(v)) {
+			mistakes_add(c->m, p,
+				"parameter '%s' must be a mapping such as {type: string}", name);
+			continue;
+		}
+		check_keys(c, v, p, "key", keys);
+		type = get_string(c, v, p, "type", false);
+		if (type && !one_of(type, types)) {
+			_cleanup_(freep) char *tp = pointer_key(p, "type");
+
+			mistakes_add_unknown(c->m, tp, "type", type, types);
+		} else if (json_object_get(v, "default")) {
+			struct recipe probe = {.json = json_pack("{s:{s:O}}", "params", name, v),
+				.name = c->r->name};
+			json_t *out = NULL;
+			struct err e;
+
+			if (recipe_params(&probe, NULL, &out, &e) < 0)
+				mistakes_add(c->m, p, "the default: %s", e.msg);
+			json_decref(out);
+			json_decref(probe.json);
+		}
+	}
+}
+
+/* --- references --- */
+
+static const struct recipe_step *earlier_step(const struct check *c, const char *id)
+{
+	for (int phase = 0; phase <= (int)c->phase; phase++) {
+		size_t n = phase == (int)c->phase ? c->index : c->r->steps[phase];
+
+		for (size_t i = 0; i < n; i++)
+			if (!strcmp(c->r->step[phase][i].id, id))
+				return &c->r->step[phase][i];
+	}
+	return NULL;
+}
+
+static int bad_name(struct err *e, const char *path, const char *word, const char *const *names)
+{
+	const char *near = nearest_name(word, names);
+
+	return near ? err_set(e, ERR_NOT_FOUND, "'${%s}': unknown '%s', did you mean '%s'?", path,
+			      word, near)
+		    : err_set(e, ERR_NOT_FOUND, "'${%s}': unknown '%s'", path, word);
+}
+
+static int declared(const struct check *c, const char *section, const char *path, const char *name,
+	struct err *e)
+{
+	const json_t *o = json_object_get(c->r->json, section);
+	const char *names[65] = {0};
+	const char *key;
+	json_t *v;
+	size_t n = 0;
+
+	json_object_foreach((json_t *)o, key, v) {
+		if (!strcmp(key, name))
+			return 0;
+		if (n < 64)
+			names[n++] = key;
+	}
+	if (n == 0)
+		return err_set(
+			e, ERR_NOT_FOUND, "'${%s}': the recipe declares no %s", path, section);
+	return bad_name(e, path, name, names);
+}
+
+static int step_output(const struct check *c, const char *path, const char *rest, struct err *e)
+{
+	const char *dot = strchr(rest, '.');
+	_cleanup_(freep) char *id = dot ? strndup(rest, (size_t)(dot - rest)) : xstrdup(rest);
+	const struct recipe_step *s = earlier_step(c, id);
+	const char *names[32] = {"outcome", "code"};
+	size_t n = 2;
+
+	if (!s)
+		return err_set(
+			e, ERR_NOT_FOUND, "'${%s}': no earlier step has the id '%s'", path, id);
+	if (!dot)
+		return err_set(
+			e, ERR_NOT_FOUND, "'${%s}': name an output: ${steps.%s.OUTPUT}", path, id);
+	for (const struct action_output *o = s->action ? s->action->outputs : NULL; o && o->name;
+		o++)
+		if (n < 31)
+			names[n++] = o->name;
+	/* The action itself may be unknown: that is one mistake, not two. */
+	return !s->action || one_of(dot + 1, names) ? 0 : bad_name(e, path, dot + 1, names);
+}
+
+static int check_ref(void *data, const char *path, struct err *e)
+{
+	static const char *const roots[] = {"unit", "job", "params", "artifacts", "ports",
+		"station", "secrets", "steps", "run", NULL};
+	static const char *const unit_names[] = {"serial", "model", "id", NULL};
+	static const char *const job_names[] = {"id", "external_ref", NULL};
+	static const char *const station_names[] = {"id", "title", NULL};
+	static const char *const run_names[] = {"id", NULL};
+	struct check *c = data;
+	const char *dot = strchr(path, '.');
+	_cleanup_(freep) char *root = dot ? strndup(path, (size_t)(dot - path)) : xstrdup(path);
+	const char *rest = dot ? dot + 1 : "";
+
+	if (!one_of(root, roots))
+		return bad_name(e, path, root, roots);
+	if (!*rest)
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' needs a name behind it", path);
+	if (!strcmp(path, "unit.serial")) {
+		if (c->step)
+			c->step->uses_serial = true;
+		return c->r->serial_source != SERIAL_NONE
+			       ? 0
+			       : err_set(e, ERR_NOT_FOUND,
+					 "'${unit.serial}': the recipe says not where serials come "
+					 "from "
+					 "(unit: {serial: {pool: NAME}})");
+	}
+	if (!strcmp(root, "unit"))
+		return one_of(rest, unit_names) ? 0 : bad_name(e, path, rest, unit_names);
+	if (!strcmp(root, "job"))
+		return one_of(rest, job_names) ? 0 : bad_name(e, path, rest, job_names);
+	if (!strcmp(root, "station"))
+		return one_of(rest, station_names) ? 0 : bad_name(e, path, rest, station_names);
+	if (!strcmp(root, "run"))
+		return one_of(rest, run_names) ? 0 : bad_name(e, path, rest, run_names);
+	if (!strcmp(root, "steps"))
+		return step_output(c, path, rest, e);
+	if (!strcmp(root, "secrets"))
+		return 0; /* looked up at the preflight: a bench may lack what the line has */
+	return declared(c, root, path, rest, e);
+}
+
+static void check_arg_refs(
+	void *data, const char *pointer, const char *text, const struct action_arg *row)
+{
+	struct check *c = data;
+	struct err e;
+
+	if (template_refs(text, check_ref, c, &e) < 0)
+		mistakes_add(c->m, pointer, "%s", e.msg);
+}
+
+/* Every reference resolves at the check: this scope gives any known name an empty text. */
+static int when_lookup(void *data, const char *path, json_t **ret, struct err *e)
+{
+	int r = check_ref(data, path, e);
+
+	if (r == 0)
+		*ret = json_string("");
+	return r;
+}
+
+/* --- steps --- */
+
+static void check_port_args(struct check *c, const struct recipe_step *s, const char *pointer)
+{
+	for (const struct action_arg *row = s->action->args; row->name; row++) {
+		const char *role = json_string_value(json_object_get(s->with, row->name));
+		_cleanup_(freep) char *p = pointer_key(pointer, row->name);
+		const char *names[65] = {0};
+
+		if (row->type != ARG_PORT || !role || strstr(role, "${") || recipe_port(c->r, role))
+			continue;
+		for (size_t i = 0; i < c->r->ports && i < 64; i++)
+			names[i] = c->r->port[i].role;
+		mistakes_add_unknown(c->m, p, "port", role, names);
+		c->m->item[c->m->count - 1].at_key = false;
+	}
+}
+
+static void check_retry(struct check *c, struct recipe_step *s, const json_t *retry, const char *sp)
+{
+	static const char *const keys[] = {"attempts", "delay", "on", NULL};
+	_cleanup_(freep) char *p = pointer_key(sp, "retry");
+	_cleanup_(freep) char *on_p = pointer_key(p, "on");
+	const json_t *attempts = json_object_get(retry, "attempts");
+	const json_t *on = json_object_get(retry, "on");
+	json_t *v;
+	size_t i;
+
+	if (!json_is_object(retry)) {
+		mistakes_add(c->m, p, "'retry' must be a mapping such as {attempts: 2, delay: 1s}");
+		return;
+	}
+	check_keys(c, retry, p, "key", keys);
+	if (!json_is_integer(attempts) || json_integer_value(attempts) < 1 ||
+		json_integer_value(attempts) > 20) {
+		mistakes_add(c->m, p, "'attempts' must be an integer from 1 to 20");
+	} else {
+		s->attempts = (unsigned)json_integer_value(attempts);
+	}
+	if (s->action && s->action->flags & ACTION_IRREVERSIBLE && s->attempts > 1)
+		mistakes_add(
+			c->m, p, "%s is irreversible: it is never tried twice", s->action->name);
+	s->retry_delay_us = get_duration(c, retry, p, "delay", 0);
+	if (on && !json_is_array(on))
+		mistakes_add(c->m, on_p, "'on' must be a list of causes such as [timeout, io]");
+	json_array_foreach((json_t *)on, i, v) {
+		_cleanup_(freep) char *vp = pointer_index(on_p, i);
+		int code = json_is_string(v) ? err_code_from_str(json_string_value(v)) : -1;
+
+		if (code > 0) {
+			s->retry_on[code] = true;
+			continue;
+		}
+		const char *names[ERR_CODE_COUNT + 1] = {0};
+
+		for (int k = 1; k < ERR_CODE_COUNT; k++)
+			names[k - 1] = err_code_str((enum err_code)k);
+		mistakes_add_unknown(
+			c->m, vp, "cause", json_is_string(v) ? json_string_value(v) : "?", names);
+	}
+}
+
+static void check_action(struct check *c, struct recipe_step *s, const json_t *o, const char *p)
+{
+	_cleanup_(freep) char *action_p = pointer_key(p, "action");
+	_cleanup_(freep) char *with_p = pointer_key(p, "with");
+	const char *name = get_string(c, o, p, "action", true);
+
+	s->with = json_object_get(o, "with");
+	if (s->with && !json_is_object(s->with)) {
+		mistakes_add(c->m, with_p, "'with' must be a mapping");
+		s->with = NULL;
+	}
+	if (!name)
+		return;
+	s->action = action_find(name);
+	if (!s->action) {
+		const char *names[256] = {0};
+
+		for (size_t i = 0; action_table[i] && i < 255; i++)
+			names[i] = action_table[i]->name;
+		mistakes_add_unknown(c->m, action_p, "action", name, names);
+		c->m->item[c->m->count - 1].at_key = false;
+		return;
+	}
+	s->timeout_us = s->action->default_timeout_us;
+	args_check(s->action->args, s->with, json_object_get(o, "with") ? with_p : p, c->m,
+		check_arg_refs, c);
+	check_port_args(c, s, with_p);
+	/* unit.serial hands the number out; only what sends it to a device exposes it. */
+	if (!strcmp(s->action->name, "unit.serial") && c->r->serial_source == SERIAL_NONE)
+		mistakes_add(c->m, p,
+			"the recipe says not where serials come from (unit: {serial: {pool: "
+			"NAME}})");
+}
+
+static void check_step(struct check *c, const json_t *o, const char *p, struct recipe_step *s)
+{
+	static const char *const keys[] = {
+		"id", "action", "with", "timeout", "retry", "on_fail", "when", "title", NULL};
+	_cleanup_(freep) char *when_p = pointer_key(p, "when");
+	_cleanup_(freep) char *id_p = pointer_key(p, "id");
+	const char *id;
+	const char *on_fail;
+	bool ignored;
+	struct err e;
+
+	s->attempts = 1;
+	s->id = xasprintf("%s-%zu", step_phase_str(c->phase), c->index + 1);
+	if (!json_is_object(o)) {
+		mistakes_add(c->m, p, "a step must be a mapping with an 'action'");
+		return;
+	}
+	c->step = s;
+	check_keys(c, o, p, "key", keys);
+	id = get_string(c, o, p, "id", false);
+	if (id) {
+		if (!is_identifier(id, ""))
+			mistakes_add(c->m, id_p,
+				"'%s' is no id: letters, digits, - and _, at most 64", id);
+		if (earlier_step(c, id))
+			mistakes_add(c->m, id_p, "the id '%s' is used twice", id);
+		str_replace(&s->id, id);
+	}
+	get_string(c, o, p, "title", false);
+	check_action(c, s, o, p);
+	s->timeout_us =
+		get_duration(c, o, p, "timeout", s->timeout_us ? s->timeout_us : 60 * US_PER_S);
+	if (json_object_get(o, "retry"))
+		check_retry(c, s, json_object_get(o, "retry"), p);
+	on_fail = get_string(c, o, p, "on_fail", false);
+	if (on_fail && strcmp(on_fail, "stop") != 0 && strcmp(on_fail, "continue") != 0) {
+		_cleanup_(freep) char *fp = pointer_key(p, "on_fail");
+
+		mistakes_add(c->m, fp, "'%s': stop or continue expected", on_fail);
+	}
+	s->continue_on_fail = on_fail && !strcmp(on_fail, "continue");
+	str_replace(&s->when, get_string(c, o, p, "when", false));
+	if (s->when && condition_eval(s->when, &(struct scope){when_lookup, c}, &ignored, &e) < 0)
+		mistakes_add(c->m, when_p, "%s", e.msg);
+	c->step = NULL;
+}
+
+static void check_phase(struct check *c, enum step_phase phase, const char *key)
+{
+	const json_t *list = json_object_get(c->r->json, key);
+	_cleanup_(freep) char *list_p = pointer_key("", key);
+	size_t n = json_array_size(list);
+
+	if (list && !json_is_array(list)) {
+		mistakes_add(c->m, list_p, "'%s' must be a list of steps", key);
+		return;
+	}
+	if (phase == PHASE_STEPS && n == 0)
+		mistakes_add(c->m, list ? list_p : "",
+			"'steps' is missing or empty: a run without steps proves nothing");
+	if (n > MAX_STEPS) {
+		mistakes_add(c->m, list_p, "more than %d steps", MAX_STEPS);
+		n = MAX_STEPS;
+	}
+	c->phase = phase;
+	c->r->step[phase] = xcalloc(n, sizeof *c->r->step[phase]);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(freep) char *p = pointer_index(list_p, i);
+
+		c->index = i;
+		c->r->steps[phase] = i + 1;
+		check_step(c, json_array_get(list, i), p, &c->r->step[phase][i]);
+	}
+}
+
+static void check_head(struct check *c)
+{
+	const json_t *root = c->r->json;
+	const json_t *version = json_object_get(root, "version");
+	const char *name = get_string(c, root, "", "recipe", true);
+
+	if (name && (!is_identifier(name, ".") || strchr(".-_", name[0])))
+		mistakes_add(c->m, "/recipe",
+			"'%s' is no name: letters, digits, - _ and ., at most 64", name);
+	str_replace(&c->r->name, name);
+	if (!version)
+		mistakes_add(c->m, "", "'version' is missing");
+	else if (!json_is_integer(version) || json_integer_value(version) < 1 ||
+		 json_integer_value(version) > 1000000000)
+		mistakes_add(c->m, "/version", "'version' must be an integer from 1");
+	c->r->version = (unsigned)json_integer_value(version);
+	str_replace(&c->r->title, get_string(c, root, "", "title", false));
+}
+
+int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
+{
+	static const char *const keys[] = {"recipe", "version", "title", "description", "unit",
+		"ports", "artifacts", "params", "timeout", "setup", "steps", "teardown", NULL};
+	size_t before = m->count;
+	struct recipe *r = xcalloc(1, sizeof *r);
+	struct check c = {.m = m, .r = r};
+	_cleanup_(freep) char *canonical = NULL;
+
+	r->refs = 1;
+	r->json = json_incref(root);
+	if (!json_is_object(root)) {
+		mistakes_add(m, "", "a recipe must be a mapping");
+	} else {
+		check_keys(&c, root, "", "key", keys);
+		check_head(&c);
+		get_string(&c, root, "", "description", false);
+		check_unit(&c, json_object_get(root, "unit"));
+		check_ports(&c, json_object_get(root, "ports"));
+		check_artifacts(&c, json_object_get(root, "artifacts"));
+		check_params(&c, json_object_get(root, "params"));
+		r->timeout_us = get_duration(&c, root, "", "timeout", NO_DEADLINE);
+		check_phase(&c, PHASE_SETUP, "setup");
+		check_phase(&c, PHASE_STEPS, "steps");
+		check_phase(&c, PHASE_TEARDOWN, "teardown");
+	}
+	if (m->count > before) {
+		recipe_unref(r);
+		return err_set(e, ERR_RECIPE_INVALID, "the recipe has %zu mistake%s: %s",
+			m->count - before, m->count - before == 1 ? "" : "s", m->item[before].text);
+	}
+	canonical = recipe_canonical(root);
+	sha256_hex_of(canonical, strlen(canonical), r->sha256);
+	*ret = r;
+	return 0;
+}

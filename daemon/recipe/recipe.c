@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/recipe/recipe.h"
+
+#include "base/util.h"
+#include "daemon/recipe/args.h"
+
+DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
+
+const char *step_phase_str(enum step_phase p)
+{
+	static const char *const name[] = {"setup", "steps", "teardown"};
+
+	return name[p];
+}
+
+struct recipe *recipe_ref(struct recipe *r)
+{
+	if (r)
+		__atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED);
+	return r;
+}
+
+struct recipe *recipe_unref(struct recipe *r)
+{
+	if (!r || __atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return NULL;
+	for (int phase = 0; phase < 3; phase++) {
+		for (size_t i = 0; i < r->steps[phase]; i++) {
+			free(r->step[phase][i].id);
+			free(r->step[phase][i].when);
+		}
+		free(r->step[phase]);
+	}
+	for (size_t i = 0; i < r->ports; i++) {
+		free(r->port[i].role);
+		free(r->port[i].kind);
+	}
+	free(r->port);
+	free(r->name);
+	free(r->title);
+	free(r->model);
+	free(r->serial_pool);
+	free(r->serial_pattern);
+	json_decref(r->json);
+	free(r);
+	return NULL;
+}
+
+char *recipe_canonical(const json_t *root)
+{
+	char *s = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+
+	if (!s)
+		abort();
+	return s;
+}
+
+int recipe_load(const char *name, const char *text, size_t len, struct strbuf *report,
+	struct recipe **ret, struct err *e)
+{
+	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
+	struct mistakes m = {0};
+	int r = yaml_parse(name, text, len, &doc, e);
+
+	if (r < 0) {
+		if (report && e)
+			sb_addf(report, "%s\n", e->msg);
+		return r;
+	}
+	r = recipe_check(doc->root, &m, ret, e);
+	if (r < 0 && report)
+		mistakes_print(&m, name, doc, report);
+	mistakes_done(&m);
+	return r;
+}
+
+const char *recipe_artifact(const struct recipe *r, const char *name)
+{
+	return json_string_value(json_object_get(json_object_get(r->json, "artifacts"), name));
+}
+
+const struct recipe_port *recipe_port(const struct recipe *r, const char *role)
+{
+	for (size_t i = 0; i < r->ports; i++)
+		if (!strcmp(r->port[i].role, role))
+			return &r->port[i];
+	return NULL;
+}
+
+size_t recipe_step_count(const struct recipe *r)
+{
+	return r->steps[PHASE_SETUP] + r->steps[PHASE_STEPS] + r->steps[PHASE_TEARDOWN];
+}
+
+static const struct action_arg *param_row(const char *type, struct action_arg *row)
+{
+	static const struct {
+		const char *name;
+		enum arg_type type;
+	} types[] = {{"string", ARG_STRING}, {"number", ARG_NUMBER}, {"integer", ARG_INT},
+		{"bool", ARG_BOOL}};
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (!strcmp(types[i].name, type)) {
+			row->type = types[i].type;
+			return row;
+		}
+	}
+	return NULL;
+}
+
+static int one_param(
+	const char *name, const json_t *decl, const json_t *given, json_t *out, struct err *e)
+{
+	const char *type = json_string_value(json_object_get(decl, "type"));
+	struct action_arg row[2] = {{.name = name, .doc = "a parameter of the recipe"}};
+	json_t *choices = json_object_get(decl, "choices");
+	json_t *with;
+	struct args *a;
+	int r;
+
+	if (!given)
+		given = json_object_get(decl, "default");
+	if (!given)
+		return err_set(e, ERR_INVALID, "parameter '%s' is missing", name);
+	param_row(type ? type : "string", row);
+	if (json_array_size(choices) > 0) {
+		size_t i = 0;
+
+		while (i < json_array_size(choices) &&
+			!json_equal(json_array_get(choices, i), given))
+			i++;
+		if (i == json_array_size(choices))
+			return err_set(
+				e, ERR_INVALID, "parameter '%s' is none of its choices", name);
+	}
+	/* A value from outside is data, not a template. */
+	if (!json_is_string(given) && row->type == ARG_STRING)
+		return err_set(e, ERR_INVALID, "parameter '%s' must be a string", name);
+	if (json_is_string(given) && row->type == ARG_STRING) {
+		json_object_set(out, name, (json_t *)given);
+		return 0;
+	}
+	with = json_pack("{s:O}", name, given);
+	r = args_new(row, with, &(struct scope){0}, &a, e);
+	json_decref(with);
+	if (r < 0)
+		return r;
+	if (row->type == ARG_BOOL)
+		json_object_set_new(out, name, json_boolean(args_bool(a, name)));
+	else if (row->type == ARG_INT)
+		json_object_set_new(out, name, json_integer(args_int(a, name)));
+	else
+		json_object_set_new(out, name, json_real(args_number(a, name)));
+	args_free(a);
+	return 0;
+}
+
+int recipe_params(const struct recipe *r, const json_t *given, json_t **ret, struct err *e)
+{
+	const json_t *declared = json_object_get(r->json, "params");
+	json_t *out = json_object();
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)given, name, v) {
+		if (!json_object_get(declared, name)) {
+			json_decref(out);
+			return err_set(
+				e, ERR_INVALID, "recipe %s has no parameter '%s'", r->name, name);
+		}
+	}
+	json_object_foreach((json_t *)declared, name, v) {
+		int err = one_param(name, v, json_object_get(given, name), out, e);
+
+		if (err < 0) {
+			json_decref(out);
+			return err;
+		}
+	}
+	*ret = out;
+	return 0;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A recipe: versioned, immutable, shared between all stations by reference count. It is made from
+ * JSON (read from YAML or from the database) by recipe_check(), which finds every mistake at once;
+ * only a recipe without mistakes exists.
+ */
+#pragma once
+
+#include "base/digest.h"
+#include "daemon/recipe/action.h"
+#include "daemon/recipe/mistake.h"
+
+enum step_phase { PHASE_SETUP, PHASE_STEPS, PHASE_TEARDOWN };
+
+enum serial_source { SERIAL_NONE, SERIAL_POOL, SERIAL_JOB, SERIAL_SCAN };
+
+struct recipe_step {
+	char *id;
+	const struct action *action;
+	const json_t *with; /* borrowed from the recipe's JSON; may be NULL */
+	uint64_t timeout_us;
+	unsigned attempts; /* 1: no retry */
+	uint64_t retry_delay_us;
+	bool retry_on[ERR_CODE_COUNT]; /* all false with attempts > 1: any cause but person and
+					  wrong unit */
+	bool continue_on_fail;
+	char *when;	  /* condition or NULL */
+	bool uses_serial; /* refers to ${unit.serial} */
+};
+
+struct recipe_port {
+	char *role;
+	char *kind; /* tty, tcp, usb, probe, any */
+	uint32_t baud;
+	enum link_parity parity;
+	bool rtscts;
+	bool optional;
+	int dtr, rts; /* -1: as the driver does */
+};
+
+struct recipe {
+	int refs; /* atomic */
+	json_t *json;
+	char sha256[SHA256_HEX]; /* of the canonical JSON */
+	char *name;
+	unsigned version;
+	char *title;
+	char *model;
+	enum serial_source serial_source;
+	char *serial_pool;
+	char *serial_pattern; /* scan, job: what a value must match; may be NULL */
+	uint64_t timeout_us;  /* of the whole run without teardown; NO_DEADLINE: none */
+	struct recipe_port *port;
+	size_t ports;
+	struct recipe_step *step[3]; /* by phase */
+	size_t steps[3];
+};
+
+/* Looks at everything; adds to m what is wrong. 0 and *ret only without any mistake, else
+ * -ERR_RECIPE_INVALID. root is not changed; the recipe keeps a reference. */
+int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e);
+/* From YAML text; mistakes are printed into `report` as file:line:column lines (may be NULL). */
+int recipe_load(const char *name, const char *text, size_t len, struct strbuf *report,
+	struct recipe **ret, struct err *e);
+struct recipe *recipe_ref(struct recipe *r);
+struct recipe *recipe_unref(struct recipe *r);
+
+/* Sorted keys, no insignificant space, UTF-8: what the digest is taken of. Owned by the caller. */
+char *recipe_canonical(const json_t *root);
+
+/* The declared artifact of that name: what the recipe says of it (a file name, a sha256), or NULL.
+ */
+const char *recipe_artifact(const struct recipe *r, const char *name);
+/* NULL if there is none of that role. */
+const struct recipe_port *recipe_port(const struct recipe *r, const char *role);
+/* Steps of all phases. */
+size_t recipe_step_count(const struct recipe *r);
+/* The parameters given over the declared defaults, typed and checked; a new reference. given may be
+ * NULL. -ERR_INVALID for a parameter that is not declared, of the wrong type, or missing. */
+int recipe_params(const struct recipe *r, const json_t *given, json_t **ret, struct err *e);
+
+const char *step_phase_str(enum step_phase p);

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/recipe/runner.h"
+
+#include "base/util.h"
+#include "daemon/recipe/args.h"
+
+struct run {
+	const struct runner *rn;
+	struct iotime it;	/* of the current phase */
+	json_t *outputs;	/* step id -> outputs */
+	struct run_result *res; /* the first failure stays */
+	unsigned n;
+	bool serial_exposed;
+	struct step_record *record; /* the current one */
+	char message[320];	    /* of the last attempt that did not pass */
+	char serial[64];
+};
+
+const char *outcome_str(enum outcome o)
+{
+	static const char *const name[] = {
+		"passed", "failed", "error", "aborted", "interrupted", "skipped"};
+
+	return name[o];
+}
+
+enum outcome outcome_of_code(enum err_code c)
+{
+	switch (err_code_class(c)) {
+	case ERR_CLASS_NONE:
+		return OUTCOME_PASSED;
+	case ERR_CLASS_UNIT:
+		return OUTCOME_FAILED;
+	case ERR_CLASS_PERSON:
+		return OUTCOME_ABORTED;
+	case ERR_CLASS_LINE:
+		break;
+	}
+	return OUTCOME_ERROR;
+}
+
+/* --- names: ${...} --- */
+
+static int lookup_serial(struct run *run, json_t **ret, struct err *e)
+{
+	if (!run->serial[0]) {
+		int r = run->rn->ops->serial(run->rn->env, NULL, NULL, run->serial, e);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = json_string(run->serial);
+	return 0;
+}
+
+static int lookup_secret(struct run *run, const char *name, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *value = NULL;
+	int r;
+
+	if (!run->rn->secret)
+		return err_set(e, ERR_NOT_FOUND, "there is no secret '%s' here", name);
+	r = run->rn->secret(run->rn->env, name, &value, e);
+	if (r == 0)
+		r = secret_set_add(run->rn->secrets, value, e);
+	if (r == 0)
+		*ret = json_string(value);
+	if (value)
+		secret_wipe(value, strlen(value));
+	return r;
+}
+
+static int lookup_in(
+	const json_t *o, const char *path, const char *rest, json_t **ret, struct err *e)
+{
+	const char *dot = strchr(rest, '.');
+	_cleanup_(freep) char *key = dot ? strndup(rest, (size_t)(dot - rest)) : xstrdup(rest);
+	const json_t *v = json_object_get(o, key);
+
+	if (v && dot)
+		return lookup_in(v, path, dot + 1, ret, e);
+	if (!v)
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' has no value here", path);
+	*ret = json_incref((json_t *)v);
+	return 0;
+}
+
+static int lookup(void *data, const char *path, json_t **ret, struct err *e)
+{
+	struct run *run = data;
+	const struct runner *rn = run->rn;
+	const char *dot = strchr(path, '.');
+
+	if (!dot)
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' needs a name behind it", path);
+	if (!strcmp(path, "unit.serial"))
+		return lookup_serial(run, ret, e);
+	if (!strncmp(path, "secrets.", 8))
+		return lookup_secret(run, dot + 1, ret, e);
+	if (!strncmp(path, "params.", 7))
+		return lookup_in(rn->params, path, dot + 1, ret, e);
+	if (!strncmp(path, "artifacts.", 10))
+		return lookup_in(rn->artifacts, path, dot + 1, ret, e);
+	if (!strncmp(path, "steps.", 6))
+		return lookup_in(run->outputs, path, dot + 1, ret, e);
+	return lookup_in(rn->context, path, path, ret, e);
+}
+
+/* --- one attempt --- */
+
+static int measured(void *data, const struct measurement *m, const char *verdict, struct err *e)
+{
+	struct run *run = data;
+	const struct runner_sink *sink = run->rn->sink;
+	struct measurement copy = *m;
+	_cleanup_(freep) char *masked = m->text ? secret_mask(run->rn->secrets, m->text) : NULL;
+
+	copy.text = masked;
+	return sink->measured ? sink->measured(sink->data, run->record, &copy, verdict, e) : 0;
+}
+
+/* A deep copy in which no secret is left. */
+static json_t *masked_copy(const struct secret_set *s, const json_t *j)
+{
+	const char *key;
+	json_t *v;
+	json_t *out;
+	size_t i;
+
+	if (json_is_string(j)) {
+		_cleanup_(freep) char *m = secret_mask(s, json_string_value(j));
+
+		return json_string(m);
+	}
+	if (json_is_array(j)) {
+		out = json_array();
+		json_array_foreach((json_t *)j, i, v)
+			json_array_append_new(out, masked_copy(s, v));
+		return out;
+	}
+	if (json_is_object(j)) {
+		out = json_object();
+		json_object_foreach((json_t *)j, key, v)
+			json_object_set_new(out, key, masked_copy(s, v));
+		return out;
+	}
+	return json_incref((json_t *)j);
+}
+
+/* Runs the action and judges what it brought. */
+static int act(
+	struct run *run, const struct recipe_step *st, struct step_result *out, struct err *e)
+{
+	const struct runner *rn = run->rn;
+	const struct scope scope = {lookup, run};
+	struct args *args = NULL;
+	struct step s = {
+		.id = st->id,
+		.action = st->action->name,
+		.it = iotime_within(&run->it, st->timeout_us),
+		.secrets = rn->secrets,
+		.ops = rn->ops,
+		.env = rn->env,
+		.measured = measured,
+		.measured_data = run,
+	};
+	int r = iotime_check(&s.it, e);
+
+	if (r == 0)
+		r = args_new(st->action->args, st->with, &scope, &args, e);
+	if (r == -ERR_INVALID || r == -ERR_NOT_FOUND) {
+		/* The recipe passed its check, so a value that came in at run time is wrong. */
+		if (e)
+			e->code = ERR_RECIPE_INVALID;
+		r = -ERR_RECIPE_INVALID;
+	}
+	if (r == 0 && st->uses_serial && !run->serial_exposed &&
+		strcmp(st->action->name, "unit.serial") != 0) {
+		r = rn->sink->expose_serial ? rn->sink->expose_serial(rn->sink->data, e) : 0;
+		run->serial_exposed = r == 0;
+	}
+	if (r == 0)
+		r = st->action->run(&s, args, out, e);
+	/* However the action said it: a cancel that came is the reason. */
+	if (r < 0 && rn->cancel && run->it.cancel && cancel_reason(rn->cancel) != ERR_NONE)
+		iotime_check(&run->it, e);
+	args_free(args);
+	if (r == 0 && out->verdict == STEP_PASSED && st->action->flags & ACTION_NEEDS_EVIDENCE &&
+		json_object_size(out->evidence) == 0)
+		r = err_set(
+			e, ERR_NO_EVIDENCE, "%s gave no proof that it worked", st->action->name);
+	return r < 0 && e ? -(int)e->code : r;
+}
+
+static void note_failure(
+	struct run *run, const struct recipe_step *st, const struct step_record *rec)
+{
+	struct run_result *res = run->res;
+
+	if (res->outcome != OUTCOME_PASSED)
+		return;
+	res->outcome = rec->outcome;
+	res->code = rec->code;
+	snprintf(res->step, sizeof res->step, "%s", st->id);
+	snprintf(res->message, sizeof res->message, "%s", rec->message);
+}
+
+/* -1: the record itself could not be kept; the run must end. rec->message lives until the next
+ * attempt. */
+static int run_attempt(struct run *run, const struct recipe_step *st, enum step_phase phase,
+	unsigned attempt, struct step_record *rec)
+{
+	const struct runner *rn = run->rn;
+	struct step_result out = {0};
+	struct err e = {0};
+	uint64_t start;
+	int r;
+
+	*rec = (struct step_record){
+		.n = ++run->n, .step = st, .phase = phase, .attempt = attempt, .message = ""};
+	run->record = rec;
+	start = now_us();
+	r = rn->sink->step_begin(rn->sink->data, rec, &e);
+	if (r == 0) {
+		r = act(run, st, &out, &e);
+		if (r < 0) {
+			rec->code = err_from_ret(r);
+			rec->outcome = outcome_of_code(rec->code);
+		} else if (out.verdict == STEP_FAILED) {
+			rec->code = out.code;
+			rec->outcome = OUTCOME_FAILED;
+		} else {
+			rec->outcome =
+				out.verdict == STEP_SKIPPED ? OUTCOME_SKIPPED : OUTCOME_PASSED;
+		}
+
+		_cleanup_(freep) char *message =
+			secret_mask(rn->secrets, r < 0 ? e.msg : out.message);
+		json_t *evidence = out.evidence ? masked_copy(rn->secrets, out.evidence) : NULL;
+		json_t *outputs = out.outputs ? masked_copy(rn->secrets, out.outputs) : NULL;
+		json_t *seen = out.outputs ? json_incref(out.outputs) : json_object();
+
+		json_object_set_new(seen, "outcome", json_string(outcome_str(rec->outcome)));
+		json_object_set_new(seen, "code", json_string(err_code_str(rec->code)));
+		json_object_set_new(run->outputs, st->id, seen);
+		rec->message = message;
+		rec->evidence = evidence;
+		rec->outputs = outputs;
+		rec->duration_us = now_us() - start;
+		r = rn->sink->step_end(rn->sink->data, rec, &e);
+		snprintf(run->message, sizeof run->message, "%s", r < 0 ? e.msg : message);
+		json_decref(evidence);
+		json_decref(outputs);
+		rec->evidence = rec->outputs = NULL;
+	} else {
+		snprintf(run->message, sizeof run->message, "%s", e.msg);
+	}
+	json_decref(out.evidence);
+	json_decref(out.outputs);
+	rec->message = run->message;
+	if (r < 0) {
+		/* What is not on disk has not happened: the step cannot count as passed. */
+		rec->code = err_from_ret(r);
+		rec->outcome = OUTCOME_ERROR;
+		note_failure(run, st, rec);
+	}
+	return r < 0 ? -1 : 0;
+}
+
+static bool may_retry(
+	const struct run *run, const struct recipe_step *st, const struct step_record *rec)
+{
+	bool any = true;
+
+	if (rec->outcome == OUTCOME_PASSED || rec->outcome == OUTCOME_SKIPPED)
+		return false;
+	if (rec->attempt >= st->attempts || st->action->flags & ACTION_IRREVERSIBLE)
+		return false;
+	if (rec->outcome == OUTCOME_ABORTED || iotime_check(&run->it, NULL) < 0)
+		return false;
+	for (int c = 0; c < ERR_CODE_COUNT && any; c++)
+		any = !st->retry_on[c];
+	return any ? rec->code != ERR_WRONG_DEVICE : st->retry_on[rec->code];
+}
+
+/* Skipped by its condition: recorded, so that the report shows it. */
+static int record_skip(struct run *run, const struct recipe_step *st, enum step_phase phase)
+{
+	struct step_record rec = {.n = ++run->n,
+		.step = st,
+		.phase = phase,
+		.attempt = 1,
+		.outcome = OUTCOME_SKIPPED,
+		.message = "its condition is not met"};
+	const struct runner_sink *sink = run->rn->sink;
+	struct err e = {0};
+	json_t *seen = json_pack("{s:s, s:s}", "outcome", "skipped", "code", "none");
+
+	json_object_set_new(run->outputs, st->id, seen);
+	if (sink->step_begin(sink->data, &rec, &e) < 0 ||
+		sink->step_end(sink->data, &rec, &e) < 0) {
+		rec.outcome = OUTCOME_ERROR;
+		rec.code = e.code;
+		rec.message = e.msg;
+		note_failure(run, st, &rec);
+		return -1;
+	}
+	return 0;
+}
+
+/* true: the phase goes on. */
+static bool run_step(struct run *run, const struct recipe_step *st, enum step_phase phase)
+{
+	const struct scope scope = {lookup, run};
+	struct step_record rec = {0};
+	bool wanted = true;
+	struct err e = {0};
+
+	if (st->when && condition_eval(st->when, &scope, &wanted, &e) < 0) {
+		rec = (struct step_record){
+			.outcome = OUTCOME_ERROR, .code = ERR_RECIPE_INVALID, .message = e.msg};
+		note_failure(run, st, &rec);
+		return false;
+	}
+	if (!wanted)
+		return record_skip(run, st, phase) == 0;
+	for (unsigned attempt = 1;; attempt++) {
+		if (run_attempt(run, st, phase, attempt, &rec) < 0)
+			return false;
+		if (!may_retry(run, st, &rec))
+			break;
+		if (iotime_sleep(st->retry_delay_us, &run->it, &e) < 0)
+			break;
+	}
+	if (rec.outcome == OUTCOME_PASSED || rec.outcome == OUTCOME_SKIPPED)
+		return true;
+	note_failure(run, st, &rec);
+	return st->continue_on_fail && rec.outcome == OUTCOME_FAILED;
+}
+
+static void run_phase(struct run *run, enum step_phase phase)
+{
+	const struct recipe *recipe = run->rn->recipe;
+
+	for (size_t i = 0; i < recipe->steps[phase]; i++) {
+		const struct recipe_step *st = &recipe->step[phase][i];
+
+		if (phase != PHASE_TEARDOWN && run->rn->stop_requested &&
+			run->rn->stop_requested(run->rn->env)) {
+			struct step_record rec = {.outcome = OUTCOME_ABORTED,
+				.code = ERR_SHUTDOWN,
+				.message = "provd was stopped between two steps"};
+
+			note_failure(run, st, &rec);
+			return;
+		}
+		/* A teardown step that fails does not keep the next one from making the fixture
+		 * safe. */
+		if (!run_step(run, st, phase) && phase != PHASE_TEARDOWN)
+			return;
+	}
+}
+
+void runner_run(const struct runner *rn, struct run_result *ret)
+{
+	struct run run = {.rn = rn, .res = ret, .outputs = json_object()};
+	uint64_t teardown_us = rn->teardown_us ? rn->teardown_us : 60 * US_PER_S;
+	const struct iotime all = {NO_DEADLINE, rn->cancel};
+
+	*ret = (struct run_result){.outcome = OUTCOME_PASSED};
+	run.it = iotime_within(&all, rn->recipe->timeout_us);
+	run_phase(&run, PHASE_SETUP);
+	if (ret->outcome == OUTCOME_PASSED)
+		run_phase(&run, PHASE_STEPS);
+	run.it = iotime_within(&(struct iotime){NO_DEADLINE, NULL}, teardown_us);
+	run_phase(&run, PHASE_TEARDOWN);
+	json_decref(run.outputs);
+}

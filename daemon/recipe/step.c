@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an action calls while it runs: results, measurements, progress, log.
+ */
+#include <math.h>
+#include <stdarg.h>
+
+#include "base/util.h"
+#include "daemon/recipe/action.h"
+
+static void set_member(json_t **o, const char *key, json_t *value)
+{
+	if (!*o)
+		*o = json_object();
+	/* Text that is no UTF-8 yields no JSON value: the absence would look like an empty answer.
+	 */
+	json_object_set_new(*o, key, value ? value : json_string("(unprintable)"));
+}
+
+void result_evidence(struct step_result *r, const char *key, json_t *value)
+{
+	set_member(&r->evidence, key, value);
+}
+
+void result_output(struct step_result *r, const char *key, json_t *value)
+{
+	set_member(&r->outputs, key, value);
+}
+
+int result_fail(struct step_result *r, enum err_code c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->message, sizeof r->message, fmt, ap);
+	va_end(ap);
+	r->verdict = STEP_FAILED;
+	r->code = c;
+	return 0;
+}
+
+int step_measure(struct step *s, const struct measurement *m, struct step_result *r, struct err *e)
+{
+	const char *verdict = "pass";
+	const char *unit = m->unit ? m->unit : "";
+
+	if (!m->is_number || !isfinite(m->value)) {
+		verdict = "fail";
+		result_fail(r, ERR_NOT_A_NUMBER, "%s: '%.120s' is no number", m->name,
+			m->text ? m->text : "");
+	} else if (m->has_low && m->value < m->low) {
+		verdict = "fail";
+		result_fail(r, ERR_LIMIT_LOW, "%s: %.10g %s is below the limit %.10g", m->name,
+			m->value, unit, m->low);
+	} else if (m->has_high && m->value > m->high) {
+		verdict = "fail";
+		result_fail(r, ERR_LIMIT_HIGH, "%s: %.10g %s is above the limit %.10g", m->name,
+			m->value, unit, m->high);
+	} else if ((m->has_low && m->value - m->low < m->marginal) ||
+		   (m->has_high && m->high - m->value < m->marginal)) {
+		verdict = "marginal";
+	}
+	return s->measured ? s->measured(s->measured_data, m, verdict, e) : 0;
+}
+
+void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
+{
+	if (s->ops->progress)
+		s->ops->progress(s->env, phase, done, total);
+}
+
+void step_log(struct step *s, char dir, const char *fmt, ...)
+{
+	char text[2048];
+	va_list ap;
+
+	if (!s->ops->log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+
+	_cleanup_(freep) char *masked = secret_mask(s->secrets, text);
+
+	s->ops->log(s->env, dir, masked);
+}
