@@ -38,6 +38,9 @@ struct link_config {
 	uint64_t connect_timeout_us; /* tcp; 0: 5 s */
 };
 
+/* The port as its driver leaves it, 115200 8N1. */
+#define LINK_CONFIG_DEFAULT ((struct link_config){.dtr = -1, .rts = -1})
+
 struct link_stats {
 	uint64_t rx_bytes, tx_bytes;
 	/* Counted by the UART driver since open (TIOCGICOUNT), 0 where it does not count. */
@@ -75,6 +78,10 @@ struct link {
 int link_open(const char *address, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
 struct link *link_close(struct link *l); /* takes NULL, returns NULL */
+static inline void link_closep(struct link **l)
+{
+	link_close(*l);
+}
 void link_set_trace(struct link *l, link_trace_fn *fn, void *data);
 
 int link_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,
@@ -87,6 +94,7 @@ int link_write(struct link *l, const void *buf, size_t n, const struct iotime *i
 int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *e);
 void link_get_stats(struct link *l, struct link_stats *ret);
 /* Reads and drops (tracing it) until nothing came for quiet_us, at most max_us: 0 even when still
- * noisy at max_us, with *ret_quiet telling (may be NULL). */
+ * noisy at max_us, with *ret_quiet telling (may be NULL). With 0 and 0 it drops what is already
+ * here and never waits. */
 int link_drain(struct link *l, uint64_t quiet_us, uint64_t max_us, bool *ret_quiet,
 	const struct iotime *it, struct err *e);
