@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The HTTP API and the dashboard of one provd: what main.c starts and stops.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "daemon/line/fleet.h"
+
+struct api;
+
+struct api_options {
+	const char *host;
+	uint16_t port;
+	int listen_fd; /* >= 0: a socket handed over by systemd */
+	unsigned rate_limit; /* requests per second and principal; 0: none */
+};
+
+/* Makes the admin token if the database has none, and tells it once through told(). Starts to serve. */
+int api_start(struct fleet *f, const struct api_options *o,
+	void (*told)(void *data, const char *token), void *data, struct api **ret, struct err *e);
+uint16_t api_port(const struct api *a);
+/* Every second, from the main loop: heartbeats of the streams, ends of sessions. */
+void api_tick(struct api *a);
+/* Streams end, requests under way finish. */
+struct api *api_stop(struct api *a);

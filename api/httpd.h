@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The only door to libmicrohttpd: connections and bytes in, a `struct request` out to a handler, a
+ * `struct response` back. Handlers run on the threads of the HTTP pool; they may wait for the writer,
+ * never for a worker or a device.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/timefmt.h"
+
+struct httpd;
+struct MHD_Connection;
+
+enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHODS };
+const char *http_method_str(enum http_method m);
+
+#define REQUEST_PARAMS 4
+
+struct request {
+	enum http_method method;
+	char path[512]; /* decoded, without the query */
+	struct {
+		const char *name; /* of the route's pattern */
+		char value[200];
+	} param[REQUEST_PARAMS];
+	char id[UUID_SIZE]; /* X-Request-Id */
+	const uint8_t *body; /* whole, NUL-terminated behind; NULL for uploads */
+	size_t body_len;
+	/* An upload (ROUTE_UPLOAD) is in this file, removed after the handler unless it was moved. */
+	char upload_path[512];
+	char upload_sha256[SHA256_HEX];
+	uint64_t upload_bytes;
+	/* Filled by the router: */
+	const void *route;
+	const void *principal;
+	/* httpd's own: */
+	struct MHD_Connection *connection;
+	struct httpd *httpd;
+};
+
+/* NULL if absent. */
+const char *request_header(const struct request *rq, const char *name);
+const char *request_query(const struct request *rq, const char *name);
+const char *request_cookie(const struct request *rq, const char *name);
+/* A parameter of the route's path: the router's. */
+const char *request_param(const struct request *rq, const char *name);
+
+struct shared_body; /* an answer that many requests share: refcounted, immutable */
+
+struct response {
+	int status;
+	char content_type[64];
+	char *body; /* owned */
+	size_t body_len;
+	const void *static_body; /* lives as long as the program; instead of body */
+	struct shared_body *shared; /* instead of body; a reference */
+	int fd;			    /* >= 0: the file's content, body_len bytes */
+	struct stream *stream;	    /* server-sent events: api/sse.h; owned by the response */
+	struct {
+		char name[32];
+		char value[256];
+	} header[8];
+	int headers;
+	bool close; /* drop the connection afterwards */
+};
+
+void response_header(struct response *rs, const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Takes the reference. */
+void response_json(struct response *rs, int status, json_t *body);
+void response_text(struct response *rs, int status, const char *content_type, char *body, size_t n);
+
+struct shared_body *shared_body_new(char *text, size_t n, const char *content_type);
+struct shared_body *shared_body_ref(struct shared_body *b);
+struct shared_body *shared_body_unref(struct shared_body *b);
+
+/* A stream of server-sent events. */
+struct stream_ops {
+	/* Up to size bytes into buf; 0: nothing yet, -1: end. */
+	long (*read)(void *data, char *buf, size_t size);
+	void (*free)(void *data);
+};
+struct stream;
+struct stream *stream_new(struct httpd *h, const struct stream_ops *ops, void *data);
+/* Any thread: there is something to read. */
+void stream_wake(struct stream *s);
+
+struct httpd_ops {
+	/* When the header is there: fills status (with the answer) to refuse, else 0; *max_body and *upload say what
+	 * may come. */
+	int (*begin)(void *data, struct request *rq, struct response *rs, uint64_t *max_body, bool *upload);
+	void (*handle)(void *data, struct request *rq, struct response *rs);
+	/* The answer to a request that httpd itself refuses. */
+	void (*refuse)(void *data, struct request *rq, struct response *rs, int status, const char *detail);
+	/* The request is over, answered or not. */
+	void (*done)(void *data, struct request *rq);
+};
+
+struct httpd_options {
+	const char *host; /* numeric */
+	uint16_t port;	  /* 0: any free one */
+	int listen_fd;	  /* >= 0: instead, owned by httpd */
+	unsigned threads;
+	unsigned connections;
+	const char *upload_dir;
+};
+
+int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
+	struct httpd **ret, struct err *e);
+uint16_t httpd_port(const struct httpd *h);
+/* Streams end, requests under way finish. */
+struct httpd *httpd_stop(struct httpd *h);

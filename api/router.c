@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/router.h"
+
+#include <strings.h>
+
+#include "api/problem.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "db/audit.h"
+#include "db/idempotency.h"
+
+#define DEFAULT_MAX_BODY (256 * 1024)
+#define JSON_MAX_DEPTH	 64
+
+static const struct route *const tables[] = {routes_stations, routes_jobs, routes_recipes,
+	routes_artifacts, routes_runs, routes_units, routes_pools, routes_prompts, routes_events,
+	routes_meta, routes_tokens, routes_web};
+
+/* --- matching --- */
+
+/* "/stations/{id}/x" against a path; fills the parameters. A pattern that ends in {rest...} takes what is left. */
+static bool path_matches(const char *pattern, struct request *rq)
+{
+	const char *p = rq->path;
+	size_t n = 0;
+
+	memset(rq->param, 0, sizeof rq->param);
+	while (*pattern) {
+		if (*pattern != '{') {
+			if (*pattern++ != *p++)
+				return false;
+			continue;
+		}
+
+		const char *name = pattern + 1;
+		const char *end = strchr(pattern, '}');
+		size_t len = strcspn(p, "/");
+
+		if (len == 0 || len >= sizeof rq->param[0].value || n == REQUEST_PARAMS)
+			return false;
+		rq->param[n].name = name;
+		memcpy(rq->param[n].value, p, len);
+		rq->param[n].value[len] = 0;
+		n++;
+		p += len;
+		pattern = end + 1;
+	}
+	return !*p;
+}
+
+const char *request_param(const struct request *rq, const char *name)
+{
+	size_t len = strlen(name);
+
+	/* The name stands in the pattern, up to its brace. */
+	for (size_t i = 0; i < REQUEST_PARAMS && rq->param[i].name; i++)
+		if (!strncmp(rq->param[i].name, name, len) && rq->param[i].name[len] == '}')
+			return rq->param[i].value;
+	return NULL;
+}
+
+static const struct route *find_route(struct request *rq, bool *ret_other_method)
+{
+	*ret_other_method = false;
+	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+		for (const struct route *r = tables[t]; r->pattern; r++) {
+			if (!path_matches(r->pattern, rq))
+				continue;
+			if (r->method == rq->method)
+				return r;
+			*ret_other_method = true;
+		}
+	}
+	return NULL;
+}
+
+/* --- the three calls of httpd --- */
+
+static int refuse_with(struct request *rq, struct response *rs, int status, enum err_code code,
+	const char *detail)
+{
+	problem_answer(rs, rq, status, code, detail, NULL);
+	return status;
+}
+
+/* A browser's cookie travels by itself: what changes something must come from our own pages. */
+static bool origin_is_ours(const struct request *rq)
+{
+	const char *origin = request_header(rq, "Origin");
+	const char *host = request_header(rq, "Host");
+	const char *at = origin ? strstr(origin, "://") : NULL;
+
+	return at && host && !strcasecmp(at + 3, host);
+}
+
+static int begin(void *data, struct request *rq, struct response *rs, uint64_t *max_body, bool *upload)
+{
+	struct api *a = data;
+	bool other;
+	const struct route *r = find_route(rq, &other);
+	struct principal *who;
+	struct err e;
+
+	if (!r)
+		return other ? refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method")
+			     : refuse_with(rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
+	rq->route = r;
+	*upload = r->flags & ROUTE_UPLOAD;
+	*max_body = r->max_body ? r->max_body : DEFAULT_MAX_BODY;
+	if (*upload) {
+		struct config *c = fleet_config(a->fleet);
+
+		*max_body = c->artifact_max_bytes;
+		config_unref(c);
+	}
+	if (r->flags & ROUTE_PUBLIC)
+		return 0;
+	who = xcalloc(1, sizeof *who);
+	if (auth_check(a->auth, rq, a->rate_limit, who, &e) < 0) {
+		free(who);
+		return refuse_with(rq, rs, problem_status(e.code), e.code, e.msg);
+	}
+	rq->principal = who;
+	if (!(r->roles & 1u << who->role))
+		return refuse_with(rq, rs, 403, ERR_FORBIDDEN, "the role of this token may not do that");
+	if (who->by_cookie && rq->method != HTTP_GET && !origin_is_ours(rq))
+		return refuse_with(rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
+	return 0;
+}
+
+static bool too_deep(const char *s, size_t n)
+{
+	int depth = 0;
+	bool in_string = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (in_string) {
+			if (s[i] == '\\')
+				i++;
+			else if (s[i] == '"')
+				in_string = false;
+		} else if (s[i] == '"') {
+			in_string = true;
+		} else if (s[i] == '[' || s[i] == '{') {
+			if (++depth > JSON_MAX_DEPTH)
+				return true;
+		} else if (s[i] == ']' || s[i] == '}') {
+			depth--;
+		}
+	}
+	return false;
+}
+
+static int parse_body(struct call *c, struct err *e)
+{
+	const char *text = (const char *)c->rq->body;
+	const char *type = request_header(c->rq, "Content-Type");
+	json_error_t je;
+
+	if (c->rq->body_len == 0)
+		return 0;
+	/* Recipes may also come as YAML: their handler reads the text itself. */
+	if (type && strncasecmp(type, "application/yaml", 16) == 0)
+		return 0;
+	if (too_deep(text, c->rq->body_len))
+		return err_set(e, ERR_INVALID, "the JSON is nested too deeply");
+	c->body = json_loadb(text, c->rq->body_len, JSON_REJECT_DUPLICATES, &je);
+	if (!c->body)
+		return err_set(e, ERR_INVALID, "no JSON: line %d, column %d: %s", je.line, je.column,
+			je.text);
+	return 0;
+}
+
+static void handle(void *data, struct request *rq, struct response *rs)
+{
+	const struct route *r = rq->route;
+	struct call c = {.api = data, .rq = rq, .rs = rs, .who = rq->principal};
+	struct err e = {0};
+	int ret = r->flags & ROUTE_UPLOAD ? 0 : parse_body(&c, &e);
+
+	if (ret == 0)
+		ret = r->handle(&c, &e);
+	if (ret < 0) {
+		int status = problem_status(e.code);
+
+		if (e.code == ERR_PRECONDITION && !request_header(rq, "If-Match"))
+			status = 428;
+		if (status >= 500)
+			log_error("%s %s: %s", http_method_str(rq->method), rq->path, e.msg);
+		problem_answer(rs, rq, status, e.code, e.msg, c.problem_errors);
+	}
+	json_decref(c.body);
+	json_decref(c.problem_errors);
+}
+
+static void refuse(void *data, struct request *rq, struct response *rs, int status, const char *detail)
+{
+	problem_answer(rs, rq, status, status == 413 ? ERR_TOO_LARGE
+			: status == 507		     ? ERR_DISK_FULL
+						     : ERR_INVALID,
+		detail, NULL);
+}
+
+static void done(void *data, struct request *rq)
+{
+	free((void *)rq->principal);
+}
+
+const struct httpd_ops router_ops = {begin, handle, refuse, done};
+
+/* --- readers --- */
+
+struct db *api_reader(struct api *a, struct err *e)
+{
+	struct db *d = NULL;
+
+	mutex_lock(&a->reader_lock);
+	if (a->readers > 0)
+		d = a->reader[--a->readers];
+	mutex_unlock(&a->reader_lock);
+	if (!d && db_open_reader(fleet_db_path(a->fleet), &d, e) < 0)
+		return NULL;
+	return d;
+}
+
+void api_reader_back(struct api *a, struct db *d)
+{
+	if (!d)
+		return;
+	mutex_lock(&a->reader_lock);
+	if (a->readers < ARRAY_LEN(a->reader)) {
+		a->reader[a->readers++] = d;
+		d = NULL;
+	}
+	mutex_unlock(&a->reader_lock);
+	db_free(d);
+}
+
+/* --- changes --- */
+
+struct change_run {
+	const struct change *ch;
+	struct call *c;
+	struct idempotent key; /* key.key NULL: none */
+	struct idempotent_answer stored;
+	bool repeated;
+	json_t *answer;
+	char location[200];
+};
+
+static void set_location(struct change_run *x)
+{
+	const char *key = x->ch->location_key ? x->ch->location_key : "id";
+	const char *id = json_string_value(json_object_get(x->answer, key));
+
+	if (x->ch->location && id)
+		snprintf(x->location, sizeof x->location, x->ch->location, id);
+}
+
+static int apply_change(struct db *tx, void *data, struct err *e)
+{
+	struct change_run *x = data;
+	const struct change *ch = x->ch;
+	int r = 0;
+
+	if (x->key.key) {
+		/* In the writer's transaction no other request with this key is under way. */
+		r = idempotency_find(tx, &x->key, &x->stored, e);
+		if (r == 0) {
+			x->repeated = true;
+			return 0;
+		}
+		if (r != -ERR_NOT_FOUND)
+			return r;
+	}
+	r = ch->apply(tx, ch->data, &x->answer, e);
+	if (r == 0 && ch->audit)
+		r = audit_add(tx, x->c->who ? x->c->who->name : "provd", ch->audit,
+			ch->target ? ch->target : "", NULL, e);
+	if (r == 0 && x->key.key) {
+		char *text = json_dumps(x->answer, JSON_COMPACT | JSON_ENCODE_ANY);
+		json_t *headers = json_object();
+
+		set_location(x);
+		if (x->location[0])
+			json_object_set_new(headers, "Location", json_string(x->location));
+		r = idempotency_store(tx, &x->key, ch->status, headers, text ? text : "null", e);
+		json_decref(headers);
+		free(text);
+	}
+	return r;
+}
+
+int api_change(struct call *c, const struct change *ch, struct err *e)
+{
+	char body_hash[SHA256_HEX];
+	char method_path[600];
+	struct change_run x = {.ch = ch, .c = c};
+	int r;
+
+	x.key.key = request_header(c->rq, "Idempotency-Key");
+	if (x.key.key && c->who) {
+		if (strlen(x.key.key) > 200 || !*x.key.key)
+			return err_set(e, ERR_INVALID, "Idempotency-Key: 1 to 200 characters");
+		snprintf(method_path, sizeof method_path, "%s %s", http_method_str(c->rq->method),
+			c->rq->path);
+		x.key.principal = c->who->id;
+		x.key.method_path = method_path;
+		x.key.body_sha256 = sha256_hex_of(c->rq->body, c->rq->body_len, body_hash);
+	}
+	r = writer_do(fleet_writer(c->api->fleet), apply_change, &x, e);
+	if (r < 0) {
+		json_decref(x.answer);
+		/* The same key with another body is a mistake of the client's program, not a race. */
+		return r;
+	}
+	if (x.repeated) {
+		const char *where = json_string_value(json_object_get(x.stored.headers, "Location"));
+
+		response_text(c->rs, x.stored.status, "application/json", x.stored.response,
+			strlen(x.stored.response));
+		x.stored.response = NULL;
+		response_header(c->rs, "Idempotent-Replayed", "true");
+		if (where)
+			response_header(c->rs, "Location", "%s", where);
+		idempotent_answer_done(&x.stored);
+		return 0;
+	}
+	if (ch->committed)
+		ch->committed(ch->data);
+	set_location(&x);
+	if (x.location[0])
+		response_header(c->rs, "Location", "%s", x.location);
+	response_json(c->rs, ch->status, x.answer);
+	return 0;
+}
+
+/* --- helpers --- */
+
+int api_page(struct call *c, struct db_page *ret, struct err *e)
+{
+	const char *limit = request_query(c->rq, "limit");
+	unsigned long long n = 100;
+
+	if (limit && (!parse_size(limit, &n) || n < 1 || n > 1000))
+		return err_set(e, ERR_INVALID, "limit: 1 to 1000");
+	ret->limit = (unsigned)n;
+	ret->after = request_query(c->rq, "cursor");
+	return 0;
+}
+
+static void add_query(struct strbuf *b, const char *s)
+{
+	for (; *s; s++) {
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:", *s))
+			sb_add_n(b, s, 1);
+		else
+			sb_addf(b, "%%%02X", (unsigned char)*s);
+	}
+}
+
+int api_answer_list(struct call *c, struct db_list *l, struct err *e)
+{
+	json_t *o = json_pack("{s:o, s:s*}", "items", l->items, "next_cursor", l->next[0] ? l->next : NULL);
+
+	if (!l->next[0])
+		json_object_set_new(o, "next_cursor", json_null());
+	else {
+		struct strbuf next = {0};
+
+		add_query(&next, l->next);
+		response_header(c->rs, "Link", "<%s?cursor=%s>; rel=\"next\"", c->rq->path, next.s);
+		sb_done(&next);
+	}
+	response_json(c->rs, 200, o);
+	return 0;
+}
+
+int api_answer_resource(struct call *c, json_t *o)
+{
+	const json_t *revision = json_object_get(o, "revision");
+	const char *match = request_header(c->rq, "If-None-Match");
+	char tag[32];
+
+	if (json_is_integer(revision)) {
+		snprintf(tag, sizeof tag, "\"%lld\"", (long long)json_integer_value(revision));
+		response_header(c->rs, "ETag", "%s", tag);
+		if (match && !strcmp(match, tag)) {
+			json_decref(o);
+			response_text(c->rs, 304, "application/json", xstrdup(""), 0);
+			return 0;
+		}
+	}
+	response_json(c->rs, 200, o);
+	return 0;
+}
+
+int api_check_match(struct call *c, int64_t revision, struct err *e)
+{
+	const char *match = request_header(c->rq, "If-Match");
+	char tag[32];
+
+	snprintf(tag, sizeof tag, "\"%lld\"", (long long)revision);
+	if (!match)
+		return err_set(e, ERR_PRECONDITION, "If-Match is needed (the resource's ETag)");
+	if (strcmp(match, tag) != 0 && strcmp(match, "*") != 0)
+		return err_set(e, ERR_PRECONDITION, "the resource is at revision %s now", tag);
+	return 0;
+}
+
+int api_need_object(struct call *c, struct err *e)
+{
+	return json_is_object(c->body)
+		? 0
+		: err_set(e, ERR_INVALID, "the body must be a JSON object");
+}

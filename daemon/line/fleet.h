@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fleet: all stations, the jobs, the record and the feed of one provd. The API's view of the
+ * line. Calls marked "main" come from the main thread, all others from any.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "daemon/line/binding.h"
+#include "daemon/line/config.h"
+#include "daemon/line/feed.h"
+#include "daemon/line/jobs.h"
+#include "daemon/line/station.h"
+
+struct db;
+struct fleet;
+struct writer;
+
+/* Opens the database, recovers what a crash left open, loads the jobs. main. */
+int fleet_new(struct config *c, struct fleet **ret, struct err *e);
+/* Stations and event sources begin. main. */
+int fleet_start(struct fleet *f, struct err *e);
+/* Stations of the new configuration are added, idle ones that changed are replaced, those that are
+ * gone are ended when they are idle; running ones stay as they are until they are. main. */
+void fleet_reload(struct fleet *f, struct config *c);
+/* Asks every station to end. main. */
+void fleet_stop(struct fleet *f, bool now);
+bool fleet_stopped(struct fleet *f);
+struct fleet *fleet_free(struct fleet *f);
+
+/* The event sources, for the main loop. main. */
+size_t fleet_source_count(struct fleet *f);
+int fleet_source_fd(struct fleet *f, size_t i);
+void fleet_source_dispatch(struct fleet *f, size_t i);
+/* Every second: sources, pending reloads, ends of sleeping stations. main. */
+void fleet_tick(struct fleet *f);
+/* Whether writer and workers have shown life within limit_us. main. */
+bool fleet_alive(struct fleet *f, uint64_t limit_us);
+
+struct config *fleet_config(struct fleet *f); /* a reference */
+struct writer *fleet_writer(struct fleet *f);
+struct feed *fleet_feed(struct fleet *f);
+struct jobs *fleet_jobs(struct fleet *f);
+const char *fleet_db_path(struct fleet *f);
+/* state_dir/artifacts: a file per digest. */
+const char *fleet_artifact_dir(struct fleet *f);
+void fleet_wake_stations(struct fleet *f);
+void fleet_abort_job(struct fleet *f, const char *job_id);
+
+json_t *fleet_stations_json(struct fleet *f);
+/* NULL if there is none of that id. */
+json_t *fleet_station_json(struct fleet *f, const char *id);
+json_t *fleet_ports_json(struct fleet *f);
+int fleet_command(struct fleet *f, const char *station, enum station_command c, const char *by,
+	struct err *e);
+int fleet_answer(struct fleet *f, const char *station, const char *prompt_id, const char *answer,
+	const char *by, struct err *e);
+/* {"stations":n,"running":n,...}: for health and STATUS=. */
+json_t *fleet_summary_json(struct fleet *f);

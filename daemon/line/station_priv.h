@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a station, shared by station.c (state, view, commands), worker.c (the thread) and
+ * worker_env.c (what a step may ask for).
+ */
+#pragma once
+
+#include "base/mailbox.h"
+#include "base/thread.h"
+#include "base/timefmt.h"
+#include "daemon/line/jobs.h"
+#include "daemon/line/recorder.h"
+#include "daemon/line/station.h"
+
+#define STATION_PORTS_MAX 32
+#define STATION_MARK_SIZE 512
+
+struct presence {
+	bool present;
+	bool wrong;
+	bool claimed; /* it may leave and come back: expect_replug */
+	struct device_facts facts;
+};
+
+/* What a view says of the run that is going on. */
+struct run_view {
+	char id[UUID_SIZE];
+	char job_id[UUID_SIZE];
+	char serial[64];
+	char recipe[65];
+	unsigned recipe_version;
+	int64_t started_ms;
+	char step[65];
+	char action[40];
+	char phase[12];
+	unsigned step_n, step_total, attempt;
+	char progress_phase[24];
+	uint64_t progress_done, progress_total;
+};
+
+struct last_view {
+	char run_id[UUID_SIZE];
+	char serial[64];
+	enum outcome outcome;
+	enum err_code code;
+	char step[65];
+	char message[320];
+	int64_t ended_ms;
+};
+
+struct prompt_view {
+	char id[UUID_SIZE]; /* "" none */
+	char kind[12];
+	char text[512];
+	json_t *choices;
+	char *pattern;
+};
+
+struct letter {
+	enum { LETTER_COMMAND, LETTER_ANSWER } kind;
+	enum station_command command;
+	char by[64];
+	char prompt_id[UUID_SIZE];
+	char answer[256];
+};
+
+struct station {
+	struct fleet *fleet;
+	struct config *config; /* keeps cfg alive */
+	const struct station_config *cfg;
+	pthread_t thread;
+	bool started;
+
+	/* Any thread, under the lock: */
+	struct mutex lock;
+	enum station_state state;
+	int64_t since_ms;
+	char message[320]; /* of fault and quarantine */
+	enum err_code message_code;
+	struct presence port[STATION_PORTS_MAX];
+	bool has_run, has_last;
+	struct run_view run;
+	struct last_view last;
+	struct prompt_view prompt;
+	unsigned today[OUTCOME_SKIPPED];
+	int64_t today_day;
+	uint64_t revision;
+	bool run_uses[STATION_PORTS_MAX]; /* ports whose absence ends the run */
+
+	/* Atomics: */
+	int stop; /* 1: at a step boundary, 2: at once */
+	uint64_t tick_us;
+
+	struct cancel cancel; /* of the run */
+	int wake_fd;	      /* eventfd: something for the worker */
+	struct mailbox *box;  /* letters */
+
+	/* The worker's own: */
+	uint64_t settle_until_us; /* while SETTLING */
+	uint64_t away_since_us;	  /* while DONE: when the unit left; 0: it is there */
+	uint64_t generation;	  /* of what is plugged, as last seen */
+	char mark[STATION_MARK_SIZE];
+	bool start_asked;
+	bool disable_asked;  /* came during the run */
+	bool closing_failed; /* the open run's end is not on disk yet: closing holds it */
+	struct run_result closing;
+	char fail_step[65];
+	unsigned fail_count;
+	struct job_claim claim;	   /* of the open run; recipe NULL: none */
+	struct recorder *rec;	   /* of the open run; NULL: none */
+	uint64_t progress_next_us; /* when the next progress may be told */
+};
+
+/* The only place where the state changes: checks the table, logs, publishes. Worker only. */
+void station_set_state(struct station *s, enum station_state to, enum err_code code,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Publishes the view to whoever watches. */
+void station_publish(struct station *s);
+void station_poke(struct station *s);
+/* Counts a finished run, at local day boundaries from zero. */
+void station_count(struct station *s, enum outcome o);
+
+void *worker_main(void *arg);
+/* Carries out the open run; fills res. */
+void worker_execute(struct station *s, struct run_result *res);

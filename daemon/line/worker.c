@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The thread of a station: it sleeps until something is plugged, a command comes or jobs change,
+ * and carries a run out from attach to verdict. Alone it changes the station's state.
+ */
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/line/fleet.h"
+#include "daemon/line/station_priv.h"
+
+/* What is plugged, in one look. */
+struct plugged {
+	bool complete; /* every port that the station needs, and the right devices */
+	bool any;
+	bool wrong;
+	char wrong_text[320];
+	uint64_t generation;	      /* rises with every enumeration */
+	char mark[STATION_MARK_SIZE]; /* USB ids and serials: differs if another unit is there for
+					 sure */
+};
+
+static void add_mark(char mark[STATION_MARK_SIZE], const struct device_facts *f)
+{
+	size_t n = strlen(mark);
+
+	snprintf(mark + n, STATION_MARK_SIZE - n, "%s:%s/%s;", f->vid, f->pid, f->serial);
+}
+
+static struct plugged look(struct station *s)
+{
+	struct plugged p = {.complete = true};
+
+	mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->cfg->ports; i++) {
+		const struct port_config *pc = &s->cfg->port[i];
+		const struct presence *on = &s->port[i];
+
+		if (pc->address)
+			continue;
+		if (!on->present) {
+			p.complete &= pc->optional;
+			continue;
+		}
+		p.any = true;
+		p.generation = MAX(p.generation, on->facts.generation);
+		add_mark(p.mark, &on->facts);
+		if (on->wrong) {
+			p.wrong = true;
+			p.complete = false;
+			snprintf(p.wrong_text, sizeof p.wrong_text,
+				"port %s (%s): device %s:%s is plugged, %s:%s expected", pc->role,
+				on->facts.path, on->facts.vid, on->facts.pid,
+				pc->vid ? pc->vid : "any", pc->pid ? pc->pid : "any");
+		}
+	}
+	mutex_unlock(&s->lock);
+	return p;
+}
+
+static bool stopping(const struct station *s)
+{
+	return __atomic_load_n(&s->stop, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* --- the run's record, from the attach --- */
+
+static void open_run(struct station *s)
+{
+	struct err e;
+	int r;
+
+	if (s->rec || !jobs_claim(fleet_jobs(s->fleet), s->cfg, &s->claim))
+		return;
+	r = recorder_open(s->fleet, &s->claim, s->cfg->id, &s->rec, &e);
+	if (r < 0) {
+		jobs_settle(fleet_jobs(s->fleet), &s->claim, false);
+		station_set_state(
+			s, STATION_FAULT, e.code, "the run could not be recorded: %s", e.msg);
+		return;
+	}
+	mutex_lock(&s->lock);
+	s->has_run = true;
+	s->run = (struct run_view){.recipe_version = s->claim.recipe->version,
+		.started_ms = wall_ms(),
+		.step_total = (unsigned)recipe_step_count(s->claim.recipe)};
+	snprintf(s->run.id, sizeof s->run.id, "%s", recorder_run_id(s->rec));
+	snprintf(s->run.job_id, sizeof s->run.job_id, "%s", s->claim.job_id);
+	snprintf(s->run.recipe, sizeof s->run.recipe, "%s", s->claim.recipe->name);
+	s->revision++;
+	mutex_unlock(&s->lock);
+}
+
+static void note_last(struct station *s, const struct run_result *res)
+{
+	mutex_lock(&s->lock);
+	s->has_last = true;
+	s->last = (struct last_view){
+		.outcome = res->outcome, .code = res->code, .ended_ms = wall_ms()};
+	snprintf(s->last.run_id, sizeof s->last.run_id, "%s", s->run.id);
+	snprintf(s->last.serial, sizeof s->last.serial, "%s", s->run.serial);
+	snprintf(s->last.step, sizeof s->last.step, "%s", res->step);
+	snprintf(s->last.message, sizeof s->last.message, "%s", res->message);
+	s->has_run = false;
+	s->revision++;
+	mutex_unlock(&s->lock);
+}
+
+/* Puts the end of the open run on disk. false: it is not, the station is in fault and tries again
+ * at `clear`. */
+static bool close_run(struct station *s, const struct run_result *res)
+{
+	struct err e;
+
+	if (recorder_close(s->rec, res, &e) < 0) {
+		s->closing = *res;
+		s->closing_failed = true;
+		log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec), e.msg);
+		station_set_state(s, STATION_FAULT, e.code,
+			"the end of the last run is not recorded yet (%s): mend it, then clear",
+			e.msg);
+		return false;
+	}
+	s->closing_failed = false;
+	note_last(s, res);
+	station_count(s, res->outcome);
+	jobs_settle(fleet_jobs(s->fleet), &s->claim, res->outcome == OUTCOME_PASSED);
+	s->rec = recorder_free(s->rec);
+	log_thread_run(NULL);
+	return true;
+}
+
+static bool drop_run(struct station *s, enum err_code code, const char *message)
+{
+	struct run_result res = {.outcome = outcome_of_code(code), .code = code, .step = "attach"};
+
+	if (!s->rec)
+		return true;
+	snprintf(res.message, sizeof res.message, "%s", message);
+	return close_run(s, &res);
+}
+
+/* --- running --- */
+
+static void count_failures(struct station *s, const struct run_result *res)
+{
+	if (res->outcome == OUTCOME_PASSED) {
+		s->fail_count = 0;
+		s->fail_step[0] = 0;
+	} else if (res->outcome == OUTCOME_FAILED || res->outcome == OUTCOME_ERROR) {
+		s->fail_count = strcmp(s->fail_step, res->step) == 0 ? s->fail_count + 1 : 1;
+		snprintf(s->fail_step, sizeof s->fail_step, "%s", res->step);
+	}
+}
+
+static void after_run(struct station *s, const struct run_result *res)
+{
+	unsigned limit = s->cfg->quarantine_after;
+
+	count_failures(s, res);
+	if (limit && s->fail_count >= limit)
+		station_set_state(s, STATION_QUARANTINED, res->code,
+			"step '%s' failed on %u units in a row: check the fixture, then clear",
+			res->step, s->fail_count);
+	else
+		station_set_state(s, STATION_DONE, ERR_NONE, "%s", "");
+	s->away_since_us = 0;
+}
+
+/* From now on the absence of a port that the recipe uses ends the run; one that is already absent
+ * does at once. */
+static void guard_ports(struct station *s)
+{
+	bool gone = false;
+
+	mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->cfg->ports; i++) {
+		const struct port_config *pc = &s->cfg->port[i];
+
+		s->port[i].claimed = false;
+		s->run_uses[i] = !pc->address && recipe_port(s->claim.recipe, pc->role);
+		gone |= s->run_uses[i] && !s->port[i].present && !pc->optional;
+	}
+	mutex_unlock(&s->lock);
+	if (gone)
+		cancel_fire(&s->cancel, ERR_DEVICE_GONE);
+}
+
+static void release_ports(struct station *s)
+{
+	mutex_lock(&s->lock);
+	memset(s->run_uses, 0, sizeof s->run_uses);
+	for (size_t i = 0; i < s->cfg->ports; i++)
+		s->port[i].claimed = false;
+	mutex_unlock(&s->lock);
+}
+
+static void execute(struct station *s)
+{
+	struct run_result res;
+
+	s->start_asked = false;
+	cancel_reset(&s->cancel);
+	log_thread_run(recorder_run_id(s->rec));
+	guard_ports(s);
+	if (__atomic_load_n(&s->stop, __ATOMIC_SEQ_CST) == 2)
+		cancel_fire(&s->cancel, ERR_SHUTDOWN);
+	station_set_state(s, STATION_RUNNING, ERR_NONE, "%s", "");
+	worker_execute(s, &res);
+	release_ports(s);
+	log_info("run %s: %s%s%s%s%s", recorder_run_id(s->rec), outcome_str(res.outcome),
+		res.step[0] ? " at " : "", res.step, res.message[0] ? ": " : "", res.message);
+	/* A unit that was swapped during the run is new to look(): the generation of the start
+	 * stays. */
+	if (close_run(s, &res))
+		after_run(s, &res);
+	if (s->disable_asked && !s->closing_failed)
+		station_set_state(s, STATION_DISABLED, ERR_NONE, "disabled by a person");
+	s->disable_asked = false;
+}
+
+/* --- states --- */
+
+static void begin_settling(struct station *s, const struct plugged *p)
+{
+	s->generation = p->generation;
+	memcpy(s->mark, p->mark, sizeof s->mark);
+	s->settle_until_us = now_us() + s->cfg->settle_us;
+	station_set_state(s, STATION_SETTLING, ERR_NONE, "%s", "");
+	/* The attempt is on record from here on; it costs nothing, the settle time is spent anyway.
+	 */
+	if (!s->cfg->manual || s->start_asked)
+		open_run(s);
+}
+
+static void to_empty(struct station *s)
+{
+	if (drop_run(s, ERR_DEVICE_GONE, "the unit was unplugged before its first step"))
+		station_set_state(s, STATION_EMPTY, ERR_NONE, "%s", "");
+}
+
+static void when_settling(struct station *s, const struct plugged *p)
+{
+	if (p->generation != s->generation) {
+		s->generation = p->generation;
+		memcpy(s->mark, p->mark, sizeof s->mark);
+		s->settle_until_us = now_us() + s->cfg->settle_us;
+	}
+	if (now_us() < s->settle_until_us)
+		return;
+	if (!p->complete)
+		to_empty(s);
+	else
+		station_set_state(s, STATION_READY, ERR_NONE, "%s", "");
+}
+
+static void when_ready(struct station *s, const struct plugged *p)
+{
+	if (!p->complete) {
+		to_empty(s);
+		return;
+	}
+	if (p->generation != s->generation) {
+		begin_settling(s, p);
+		return;
+	}
+	if (stopping(s) || (s->cfg->manual && !s->start_asked))
+		return;
+	open_run(s);
+	if (s->rec)
+		execute(s);
+}
+
+/* A unit that leaves for less than the settle time and comes back looking the same has bounced (a
+ * reset, a loose plug): it is not run a second time. */
+static void when_done(struct station *s, const struct plugged *p)
+{
+	if (!p->complete) {
+		if (!s->away_since_us)
+			s->away_since_us = now_us();
+		if (now_us() - s->away_since_us >= s->cfg->settle_us)
+			station_set_state(s, STATION_EMPTY, ERR_NONE, "%s", "");
+		return;
+	}
+	s->away_since_us = 0;
+	if (p->generation != s->generation && strcmp(p->mark, s->mark) != 0)
+		begin_settling(s, p);
+	s->generation = p->generation;
+	if (station_state(s) == STATION_DONE && s->start_asked)
+		station_set_state(s, STATION_READY, ERR_NONE, "%s", "");
+}
+
+/* Out of fault, quarantine or disabled: look again at what is there. */
+static void look_again(struct station *s)
+{
+	struct plugged p = look(s);
+
+	if (p.complete)
+		begin_settling(s, &p);
+	else
+		station_set_state(s, STATION_EMPTY, ERR_NONE, "%s", "");
+}
+
+static enum err_code fault_code(struct station *s)
+{
+	mutex_lock(&s->lock);
+	enum err_code c = s->message_code;
+	mutex_unlock(&s->lock);
+	return c;
+}
+
+/* One step of the state machine; true if there may be another at once. */
+static bool advance(struct station *s)
+{
+	struct plugged p = look(s);
+	enum station_state from = station_state(s);
+
+	if (p.wrong && from != STATION_DISABLED && from != STATION_QUARANTINED) {
+		if (drop_run(s, ERR_WRONG_DEVICE, p.wrong_text))
+			station_set_state(s, STATION_FAULT, ERR_WRONG_DEVICE, "%s", p.wrong_text);
+		return false;
+	}
+	switch (from) {
+	case STATION_EMPTY:
+		if (p.complete)
+			begin_settling(s, &p);
+		break;
+	case STATION_SETTLING:
+		when_settling(s, &p);
+		break;
+	case STATION_READY:
+		when_ready(s, &p);
+		break;
+	case STATION_DONE:
+		when_done(s, &p);
+		break;
+	case STATION_FAULT:
+		/* What is not recorded waits for a person; a wrong or bad device for its leaving.
+		 */
+		if (!s->closing_failed && (!p.any || fault_code(s) == ERR_WRONG_DEVICE))
+			look_again(s);
+		break;
+	case STATION_RUNNING:
+	case STATION_QUARANTINED:
+	case STATION_DISABLED:
+	case STATION_STATE_COUNT:
+		break;
+	}
+	return station_state(s) != from;
+}
+
+/* --- commands --- */
+
+static void clear(struct station *s)
+{
+	if (s->closing_failed) {
+		struct run_result res = s->closing;
+
+		if (!close_run(s, &res))
+			return;
+	}
+	s->fail_count = 0;
+	look_again(s);
+}
+
+static void obey(struct station *s, const struct letter *l)
+{
+	enum station_state st = station_state(s);
+
+	log_info("command %d by %s", (int)l->command, l->by);
+	switch (l->command) {
+	case STATION_CMD_START:
+		s->start_asked = true;
+		if (st == STATION_EMPTY)
+			advance(s);
+		break;
+	case STATION_CMD_DISABLE:
+		if (!s->closing_failed &&
+			drop_run(s, ERR_ABORTED, "the station was disabled before the first step"))
+			station_set_state(s, STATION_DISABLED, ERR_NONE, "disabled by %s", l->by);
+		break;
+	case STATION_CMD_ENABLE:
+		if (st == STATION_DISABLED)
+			look_again(s);
+		break;
+	case STATION_CMD_CLEAR:
+		if (st == STATION_FAULT || st == STATION_QUARANTINED)
+			clear(s);
+		break;
+	case STATION_CMD_ABORT: /* fires the cancel flag, never a letter */
+		break;
+	}
+}
+
+static void read_letters(struct station *s)
+{
+	_cleanup_(freep) struct letter *l = NULL;
+
+	while ((l = mailbox_take(s->box))) {
+		if (l->kind == LETTER_COMMAND)
+			obey(s, l);
+		free(l);
+	}
+}
+
+static void sleep_until_needed(struct station *s)
+{
+	enum station_state st = station_state(s);
+	const struct iotime it = {st == STATION_SETTLING ? s->settle_until_us
+				  : st == STATION_DONE && s->away_since_us
+					  ? s->away_since_us + s->cfg->settle_us
+					  : NO_DEADLINE,
+		NULL};
+	eventfd_t v;
+	struct err e;
+
+	__atomic_store_n(&s->tick_us, NO_DEADLINE, __ATOMIC_RELAXED);
+	iotime_wait(s->wake_fd, POLLIN, &it, &e);
+	__atomic_store_n(&s->tick_us, now_us(), __ATOMIC_RELAXED);
+	eventfd_read(s->wake_fd, &v);
+}
+
+void *worker_main(void *arg)
+{
+	struct station *s = arg;
+
+	log_thread_station(s->cfg->id);
+	while (!stopping(s)) {
+		read_letters(s);
+		while (!stopping(s) && advance(s))
+			;
+		station_publish(s);
+		if (!stopping(s))
+			sleep_until_needed(s);
+	}
+	drop_run(s, ERR_SHUTDOWN, "provd was stopped before the first step");
+	s->rec = recorder_free(s->rec);
+	return NULL;
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a step may ask of its station: links, the device behind a role, its coming back, a serial, a
+ * person's answer. Runs on the worker's thread.
+ */
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/line/fleet.h"
+#include "daemon/line/station_priv.h"
+
+#define PROGRESS_EVERY_US (250 * US_PER_MS)
+
+struct env {
+	struct station *s;
+	struct recorder *rec;
+	const struct recipe *recipe;
+	struct link *link[STATION_PORTS_MAX];
+	bool dead[STATION_PORTS_MAX]; /* a fixed link broke: only a claimed return may reopen it */
+	uint64_t claim_generation[STATION_PORTS_MAX];
+	struct device_facts before[STATION_PORTS_MAX];
+	char identity[128];
+};
+
+static int port_index(const struct env *v, const char *role, struct err *e)
+{
+	for (size_t i = 0; i < v->s->cfg->ports; i++)
+		if (!strcmp(v->s->cfg->port[i].role, role))
+			return (int)i;
+	return err_set(e, ERR_PORT_UNBOUND, "station %s has no port '%s'", v->s->cfg->id, role);
+}
+
+static int present_facts(const struct env *v, int i, struct device_facts *ret, struct err *e)
+{
+	const struct port_config *pc = &v->s->cfg->port[i];
+	bool present;
+
+	if (pc->address) {
+		*ret = (struct device_facts){0};
+		snprintf(ret->node, sizeof ret->node, "%s", pc->address);
+		return 0;
+	}
+	mutex_lock(&v->s->lock);
+	present = v->s->port[i].present;
+	*ret = v->s->port[i].facts;
+	mutex_unlock(&v->s->lock);
+	return present ? 0 : err_set(e, ERR_DEVICE_GONE, "port %s: nothing is plugged", pc->role);
+}
+
+static void close_at(struct env *v, int i)
+{
+	if (v->link[i] && v->link[i]->dead)
+		v->dead[i] = true;
+	v->link[i] = link_close(v->link[i]);
+}
+
+static int env_link(
+	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
+{
+	struct env *v = env;
+	const struct recipe_port *rp = recipe_port(v->recipe, role);
+	int i = port_index(v, role, e);
+	struct device_facts f;
+	struct link_config cfg = {.dtr = -1, .rts = -1};
+	int r;
+
+	if (i < 0)
+		return i;
+	if (v->link[i] && v->link[i]->dead)
+		close_at(v, i);
+	/* A broken link that opens again may lead to another unit. */
+	if (v->dead[i])
+		return err_set(e, ERR_DEVICE_GONE, "port %s: the link broke during the run", role);
+	if (v->link[i]) {
+		*ret = v->link[i];
+		return 0;
+	}
+	r = present_facts(v, i, &f, e);
+	if (r < 0)
+		return r;
+	if (rp) {
+		cfg.baud = rp->baud;
+		cfg.parity = rp->parity;
+		cfg.rtscts = rp->rtscts;
+		cfg.dtr = rp->dtr;
+		cfg.rts = rp->rts;
+	}
+	if (v->s->cfg->port[i].baud)
+		cfg.baud = v->s->cfg->port[i].baud;
+	r = link_open(f.node, &cfg, it, &v->link[i], e);
+	if (r < 0)
+		return err_prefix(e, "port %s", role);
+	*ret = v->link[i];
+	return 0;
+}
+
+static void env_link_close(void *env, const char *role)
+{
+	int i = port_index(env, role, NULL);
+
+	if (i >= 0)
+		close_at(env, i);
+}
+
+static int env_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
+{
+	int i = port_index(env, role, e);
+
+	return i < 0 ? i : present_facts(env, i, ret, e);
+}
+
+static int env_expect_replug(void *env, const char *role, struct err *e)
+{
+	struct env *v = env;
+	int i = port_index(v, role, e);
+
+	if (i < 0)
+		return i;
+	mutex_lock(&v->s->lock);
+	v->s->port[i].claimed = true;
+	v->claim_generation[i] = v->s->port[i].facts.generation;
+	v->before[i] = v->s->port[i].facts;
+	mutex_unlock(&v->s->lock);
+	return 0;
+}
+
+/* The proof that can be had here: the USB serial, where the device has one in both its lives, and
+ * the configured ids. What the unit itself says is compared by device.identify. */
+static int prove_same(
+	const struct env *v, int i, const struct device_facts *now, bool wrong, struct err *e)
+{
+	const struct device_facts *was = &v->before[i];
+
+	if (wrong)
+		return err_set(e, ERR_WRONG_DEVICE,
+			"port %s: device %s:%s came back, %s:%s expected", v->s->cfg->port[i].role,
+			now->vid, now->pid, v->s->cfg->port[i].vid, v->s->cfg->port[i].pid);
+	if (was->serial[0] && now->serial[0] && strcmp(was->serial, now->serial) != 0)
+		return err_set(e, ERR_WRONG_DEVICE, "port %s: unit %s came back, %s expected",
+			v->s->cfg->port[i].role, now->serial, was->serial);
+	return 0;
+}
+
+static int env_wait_device(void *env, const char *role, const struct iotime *it,
+	struct device_facts *ret, struct err *e)
+{
+	struct env *v = env;
+	struct station *s = v->s;
+	int i = port_index(v, role, e);
+	struct device_facts f;
+
+	if (i < 0)
+		return i;
+	if (s->cfg->port[i].address) {
+		v->dead[i] = false;
+		return ret ? present_facts(v, i, ret, e) : 0;
+	}
+	for (;;) {
+		bool claimed;
+		bool there;
+		bool wrong;
+		eventfd_t n;
+		int r;
+
+		eventfd_read(s->wake_fd, &n);
+		mutex_lock(&s->lock);
+		f = s->port[i].facts;
+		wrong = s->port[i].wrong;
+		claimed = s->port[i].claimed;
+		there = s->port[i].present && (!claimed || f.generation != v->claim_generation[i]);
+		if (there) {
+			s->port[i].claimed = false;
+			if (f.generation > s->generation)
+				s->generation = f.generation;
+		}
+		mutex_unlock(&s->lock);
+		if (there) {
+			close_at(v, i);
+			v->dead[i] = false;
+			r = claimed ? prove_same(v, i, &f, wrong, e) : 0;
+			if (r == 0 && ret)
+				*ret = f;
+			/* Letters wait for the end of the run; the wake-up that told of them was
+			 * eaten. */
+			station_poke(s);
+			return r;
+		}
+		r = iotime_wait(s->wake_fd, POLLIN, it, e);
+		if (r == -ERR_TIMEOUT)
+			return err_set(e, claimed ? ERR_DEVICE_GONE : ERR_TIMEOUT,
+				"port %s: the device did not %s in time", role,
+				claimed ? "come back" : "appear");
+		if (r < 0)
+			return r;
+	}
+}
+
+static int env_identity(void *env, const char *role, const char *value, struct err *e)
+{
+	struct env *v = env;
+
+	if (v->identity[0] && strcmp(v->identity, value) != 0)
+		return err_set(e, ERR_WRONG_DEVICE, "port %s: unit %s answers, %s expected", role,
+			value, v->identity);
+	snprintf(v->identity, sizeof v->identity, "%s", value);
+	return recorder_identity(v->rec, value, e);
+}
+
+static int env_serial(void *env, const char *kind, const char *value, char ret[64], struct err *e)
+{
+	struct env *v = env;
+	int r = recorder_serial(v->rec, kind, value, ret, e);
+
+	if (r == 0) {
+		mutex_lock(&v->s->lock);
+		snprintf(v->s->run.serial, sizeof v->s->run.serial, "%s", ret);
+		v->s->revision++;
+		mutex_unlock(&v->s->lock);
+		station_publish(v->s);
+	}
+	return r;
+}
+
+/* --- people --- */
+
+static void show_prompt(struct station *s, const char *id, const struct prompt *p)
+{
+	mutex_lock(&s->lock);
+	json_decref(s->prompt.choices);
+	free(s->prompt.pattern);
+	s->prompt = (struct prompt_view){0};
+	if (p) {
+		snprintf(s->prompt.id, sizeof s->prompt.id, "%s", id);
+		snprintf(s->prompt.kind, sizeof s->prompt.kind, "%s", p->kind);
+		snprintf(s->prompt.text, sizeof s->prompt.text, "%s", p->text);
+		s->prompt.pattern = p->pattern ? xstrdup(p->pattern) : NULL;
+		s->prompt.choices = p->choices ? json_array() : NULL;
+		for (const char *const *c = p->choices; c && *c; c++)
+			json_array_append_new(s->prompt.choices, json_string(*c));
+	}
+	s->revision++;
+	mutex_unlock(&s->lock);
+	station_publish(s);
+}
+
+static struct letter *next_answer(
+	struct station *s, const char *id, const struct iotime *it, struct err *e)
+{
+	for (;;) {
+		struct letter *l = mailbox_take(s->box);
+		eventfd_t n;
+
+		if (l && l->kind == LETTER_ANSWER && !strcmp(l->prompt_id, id))
+			return l;
+		/* Only `disable` fits a running station: it is obeyed after the run. */
+		if (l && l->kind == LETTER_COMMAND && l->command == STATION_CMD_DISABLE)
+			s->disable_asked = true;
+		free(l);
+		if (l)
+			continue;
+		if (iotime_wait(s->wake_fd, POLLIN, it, e) < 0)
+			return NULL;
+		eventfd_read(s->wake_fd, &n);
+	}
+}
+
+static int env_ask(
+	void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
+{
+	struct env *v = env;
+	char id[UUID_SIZE];
+	_cleanup_(freep) struct letter *l = NULL;
+	struct err ignored;
+	int r = recorder_prompt_open(v->rec, p, id, e);
+
+	if (r < 0)
+		return r;
+	show_prompt(v->s, id, p);
+	l = next_answer(v->s, id, it, e);
+	show_prompt(v->s, "", NULL);
+	station_poke(v->s);
+	if (!l) {
+		r = -(int)e->code;
+		recorder_prompt_close(v->rec, id, NULL, NULL, &ignored);
+		if (e->code == ERR_TIMEOUT)
+			return err_set(e, ERR_ABORTED, "nobody answered '%.200s' in time", p->text);
+		return r;
+	}
+	snprintf(ret, 256, "%s", l->answer);
+	return recorder_prompt_close(v->rec, id, l->answer, l->by, e);
+}
+
+static int env_image(void *env, const char *ref, char ret[512], struct err *e)
+{
+	struct env *v = env;
+
+	if (!is_sha256_hex(ref))
+		return err_set(e, ERR_NOT_FOUND, "'%.80s' is no artifact of this provd", ref);
+	snprintf(ret, 512, "%s/%s", fleet_artifact_dir(v->s->fleet), ref);
+	return 0;
+}
+
+static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
+{
+	struct env *v = env;
+	struct station *s = v->s;
+	uint64_t now = now_us();
+	bool tell;
+
+	mutex_lock(&s->lock);
+	tell = now >= s->progress_next_us || done == total;
+	s->run.progress_done = done;
+	s->run.progress_total = total;
+	if (strcmp(s->run.progress_phase, phase) != 0) {
+		snprintf(s->run.progress_phase, sizeof s->run.progress_phase, "%s", phase);
+		tell = true;
+	}
+	if (tell)
+		s->progress_next_us = now + PROGRESS_EVERY_US;
+	mutex_unlock(&s->lock);
+	__atomic_store_n(&s->tick_us, now, __ATOMIC_RELAXED);
+	if (tell)
+		station_publish(s);
+}
+
+static void env_log(void *env, char dir, const char *text)
+{
+	recorder_log(((struct env *)env)->rec, dir, text);
+}
+
+static const struct step_env_ops env_ops = {
+	.link = env_link,
+	.link_close = env_link_close,
+	.expect_replug = env_expect_replug,
+	.wait_device = env_wait_device,
+	.facts = env_facts,
+	.identity = env_identity,
+	.serial = env_serial,
+	.ask = env_ask,
+	.image = env_image,
+	.progress = env_progress,
+	.log = env_log,
+};
+
+static int env_secret(void *env, const char *name, char **ret, struct err *e)
+{
+	return config_secret(((struct env *)env)->s->config, name, ret, e);
+}
+
+static bool env_stop_requested(void *env)
+{
+	return __atomic_load_n(&((struct env *)env)->s->stop, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* --- the view follows the steps --- */
+
+struct view_sink {
+	struct env *v;
+	struct runner_sink inner;
+};
+
+static int view_begin(void *data, const struct step_record *r, struct err *e)
+{
+	struct view_sink *vs = data;
+	struct station *s = vs->v->s;
+
+	mutex_lock(&s->lock);
+	snprintf(s->run.step, sizeof s->run.step, "%s", r->step->id);
+	snprintf(s->run.action, sizeof s->run.action, "%s", r->step->action->name);
+	snprintf(s->run.phase, sizeof s->run.phase, "%s", step_phase_str(r->phase));
+	s->run.attempt = r->attempt;
+	if (r->attempt == 1)
+		s->run.step_n++;
+	s->run.progress_phase[0] = 0;
+	s->run.progress_done = s->run.progress_total = 0;
+	s->progress_next_us = 0;
+	s->revision++;
+	mutex_unlock(&s->lock);
+	__atomic_store_n(&s->tick_us, now_us() + r->step->timeout_us, __ATOMIC_RELAXED);
+	station_publish(s);
+	return vs->inner.step_begin(vs->inner.data, r, e);
+}
+
+static int view_end(void *data, const struct step_record *r, struct err *e)
+{
+	struct view_sink *vs = data;
+
+	return vs->inner.step_end(vs->inner.data, r, e);
+}
+
+static int view_measured(void *data, const struct step_record *r, const struct measurement *m,
+	const char *verdict, struct err *e)
+{
+	struct view_sink *vs = data;
+
+	return vs->inner.measured(vs->inner.data, r, m, verdict, e);
+}
+
+static int view_expose(void *data, struct err *e)
+{
+	struct view_sink *vs = data;
+
+	return vs->inner.expose_serial(vs->inner.data, e);
+}
+
+/* --- the run --- */
+
+static json_t *context_of(const struct env *v)
+{
+	const struct station *s = v->s;
+	json_t *ports = json_object();
+
+	for (size_t i = 0; i < s->cfg->ports; i++) {
+		struct device_facts f;
+
+		if (present_facts(v, (int)i, &f, NULL) == 0)
+			json_object_set_new(ports, s->cfg->port[i].role, json_string(f.node));
+	}
+	return json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:o}", "job", "id",
+		s->claim.job_id, "external_ref", s->claim.external_ref, "unit", "model",
+		v->recipe->model ? v->recipe->model : "", "station", "id", s->cfg->id, "title",
+		s->cfg->title, "run", "id", recorder_run_id(v->rec), "ports", ports);
+}
+
+void worker_execute(struct station *s, struct run_result *res)
+{
+	struct env v = {.s = s, .rec = s->rec, .recipe = s->claim.recipe};
+	struct view_sink vs = {.v = &v, .inner = recorder_sink(s->rec)};
+	const struct runner_sink sink = {&vs, view_begin, view_end, view_measured, view_expose};
+	json_t *context = context_of(&v);
+	struct runner rn = {
+		.recipe = v.recipe,
+		.sink = &sink,
+		.ops = &env_ops,
+		.env = &v,
+		.cancel = &s->cancel,
+		.stop_requested = env_stop_requested,
+		.secrets = secret_set_new(),
+		.secret = env_secret,
+		.params = s->claim.params,
+		.artifacts = json_object_get(v.recipe->json, "artifacts"),
+		.context = context,
+	};
+	struct err e = {0};
+
+	if (recorder_preflight(s->rec, &e) < 0) {
+		*res = (struct run_result){
+			.outcome = OUTCOME_ERROR, .code = e.code, .step = "preflight"};
+		snprintf(res->message, sizeof res->message, "%s", e.msg);
+	} else {
+		runner_run(&rn, res);
+	}
+	for (size_t i = 0; i < s->cfg->ports; i++)
+		link_close(v.link[i]);
+	secret_set_free(rn.secrets);
+	json_decref(context);
+}

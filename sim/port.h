@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The socket that a board is plugged into, as the host sees it: a pty whose slave the host opens,
+ * or a TCP port for one connection at a time. What the board says while no host listens is lost, as
+ * on a real wire. One thread, with the loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/util.h"
+#include "sim/loop.h"
+
+enum port_kind { PORT_PTY, PORT_TCP };
+
+struct port_hub; /* what all ports of one loop share */
+int port_hub_new(struct loop *l, struct port_hub **ret, struct err *e);
+struct port_hub *port_hub_free(struct port_hub *h);
+
+struct port_ops {
+	/* How many bytes the board takes now; 0 leaves them with the kernel. */
+	size_t (*room)(void *data);
+	void (*input)(void *data, const void *p, size_t n);
+	/* What could not be written before may go now. */
+	void (*writable)(void *data);
+};
+
+struct port;
+
+/* tcp_port: 0 for any; used again as long as the port object is kept. */
+int port_open(struct port_hub *h, enum port_kind kind, uint16_t tcp_port,
+	const struct port_ops *ops, void *data, struct port **ret, struct err *e);
+/* The host sees a hangup. */
+struct port *port_close(struct port *p);
+
+/* "/dev/pts/3" or "tcp:127.0.0.1:4001". */
+const char *port_address(const struct port *p);
+uint16_t port_tcp_port(const struct port *p);
+/* Whether bytes wait for the host to read: give no more until writable(). */
+bool port_blocked(const struct port *p);
+void port_write(struct port *p, const void *bytes, size_t n);
+/* The board has room again, or not any more. */
+void port_want_input(struct port *p, bool want);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How a board is made: its line, times, flash and console manners. One const table (settings.c)
+ * reads them all by name, for every board (`--baud 115200`) or for one (`--set b3:baud=9600`).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "sim/flash.h"
+
+struct board_settings {
+	uint32_t baud; /* 0: unpaced */
+	struct flash_geometry flash;
+	uint32_t erase_ms;	/* the whole, beside the pages */
+	uint32_t erase_page_us; /* for each page that holds something */
+	uint32_t write_us;	/* for each write frame */
+	uint32_t boot_ms;
+	uint32_t frame_timeout_ms; /* an unfinished frame is forgotten; 0: never, as in the guide */
+	bool lax;		   /* acknowledges bad writes instead of refusing them */
+	bool echo;
+	bool prompt;
+	char eol[3];
+	char model[32];
+	char usb_serial[64];
+	char usb_id[10]; /* vvvv:pppp */
+	double temp;	 /* degrees Celsius that the sensor reads */
+	double temp_spread;
+};
+
+void settings_default(struct board_settings *s);
+/* Whether there is a setting of that name. */
+bool settings_has(const char *name);
+int settings_set(struct board_settings *s, const char *name, const char *value, struct err *e);
+void settings_print(FILE *out);
