@@ -53,7 +53,7 @@ static int run(const char *action, const char *with)
 
 static void assert_says(const char *what)
 {
-	const char *msg = rig.e.msg[0] ? rig.e.msg : rig.out.message;
+	const char *msg = rig.out.verdict == STEP_FAILED ? rig.out.message : rig.e.msg;
 
 	ck_assert_msg(strstr(msg, what), "'%s' does not say '%s'", msg, what);
 }
