@@ -73,6 +73,9 @@ static int check_profile(const struct serial_boot_profile *p, struct err *e)
 		p->read_block_bytes > (rd == 2 ? UINT16_MAX : BLOCK_MAX_BYTES))
 		return err_set(e, ERR_INVALID, "a read block of %u bytes is not possible",
 			p->read_block_bytes);
+	if (p->skip_erase && (p->skip_blank || p->attempts > 1))
+		return err_set(
+			e, ERR_INVALID, "without an erase every chunk has to be written, and once");
 	if (p->enter_attempts == 0 || p->attempts == 0)
 		return err_set(e, ERR_INVALID, "at least one attempt is needed");
 	return 0;

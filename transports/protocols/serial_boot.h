@@ -53,6 +53,7 @@ struct serial_boot_profile {
 	unsigned enter_attempts;
 	unsigned attempts; /* at the whole image */
 	bool probe; /* a device that refuses BOOT may already be in the bootloader: read to see */
+	bool skip_erase; /* the flash was erased by other means */
 	bool skip_blank; /* do not write chunks that are all FF: the erase made them so */
 	uint64_t enter_us, erase_us, start_us, banner_us; /* of each answer */
 	uint64_t ack_us;     /* of one chunk, beside its time on the wire */

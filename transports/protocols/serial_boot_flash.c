@@ -151,7 +151,7 @@ static int attempt(struct serial_boot *b, const struct image *image, const struc
 	*ret_entered = true;
 	res->bytes = image->bytes;
 	res->chunks = 0;
-	r = serial_boot_erase(b, it, e);
+	r = b->p.skip_erase ? 0 : serial_boot_erase(b, it, e);
 	if (r == 0)
 		r = write_image(b, image, written, res, it, e);
 	if (r == 0)

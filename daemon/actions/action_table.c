@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/actions/rows.h"
+
+#include <string.h>
+
+/* Sorted by name. */
+const struct action *const action_table[] = {
+	&action_console_command,
+	&action_console_config,
+	&action_console_expect,
+	&action_console_measure,
+	&action_device_identify,
+	&action_device_wait,
+	&action_operator_prompt,
+	&action_operator_scan,
+	&action_serialboot_boot,
+	&action_serialboot_erase,
+	&action_serialboot_flash,
+	&action_serialboot_read,
+	&action_tool_run,
+	&action_unit_serial,
+	NULL,
+};
+
+const struct action *action_find(const char *name)
+{
+	for (const struct action *const *a = action_table; *a; a++)
+		if (!strcmp((*a)->name, name))
+			return *a;
+	return NULL;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/actions/common.h"
+
+#include <ctype.h>
+
+#include "base/strbuf.h"
+
+const char *const eol_choices[] = {"crlf", "lf", "cr", NULL};
+
+static const char *eol_bytes(const char *choice)
+{
+	if (choice && !strcmp(choice, "lf"))
+		return "\n";
+	return choice && !strcmp(choice, "cr") ? "\r" : "\r\n";
+}
+
+void step_log_line(void *step, char dir, const char *text)
+{
+	step_log(step, dir, "%s", text);
+}
+
+int arg_regex(
+	const struct args *a, const char *name, const char *def, struct regex **ret, struct err *e)
+{
+	const char *pattern = args_has(a, name) ? args_str(a, name) : def;
+
+	*ret = NULL;
+	return pattern ? regex_new(pattern, ret, e) : 0;
+}
+
+int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret, struct err *e)
+{
+	struct dialogue_env d = {.timeout_us = args_duration_us(a, "timeout")};
+	struct link *l = NULL;
+	int r = arg_regex(a, "prompt", NULL, &d.prompt, e);
+
+	if (r == 0)
+		r = arg_regex(a, "error", CONSOLE_ERROR_DEFAULT, &d.error, e);
+	if (r == 0)
+		r = step_link(s, args_str(a, "port"), &l, e);
+	if (r == 0) {
+		struct console_opts o = {
+			.eol = eol_bytes(args_str(a, "eol")),
+			.prompt = d.prompt,
+			.char_delay_us = args_duration_us(a, "char_delay"),
+			.secrets = s->secrets,
+			.log = step_log_line,
+			.log_data = s,
+		};
+
+		r = console_new(l, &o, &d.console, e);
+	}
+	if (r == 0 && args_bool(a, "sync"))
+		r = console_sync(d.console, &s->it, e);
+	if (r < 0) {
+		dialogue_done(&d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void dialogue_done(struct dialogue_env *d)
+{
+	d->console = console_free(d->console);
+	d->prompt = regex_free(d->prompt);
+	d->error = regex_free(d->error);
+}
+
+int dialogue_ask(struct dialogue_env *d, struct step *s, const char *send, const char *expect,
+	struct console_reply *ret, struct err *e)
+{
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	struct iotime it = iotime_within(&s->it, d->timeout_us);
+	int r = regex_new(expect, &x, e);
+
+	return r < 0 ? r : console_command(d->console, send, x, d->error, &it, ret, e);
+}
+
+char *regex_quote(const char *text)
+{
+	struct strbuf b = {0};
+
+	for (const char *p = text; *p; p++) {
+		/* PCRE2: a backslash before any ASCII character that is no letter or digit makes it
+		 * stand for itself. Other bytes already do. */
+		if (!isalnum((unsigned char)*p) && (unsigned char)*p < 0x80)
+			sb_add(&b, "\\");
+		sb_add_n(&b, p, 1);
+	}
+	return sb_take(&b);
+}
+
+void output_reply(struct step_result *out, const struct console_reply *r)
+{
+	result_output(out, "reply", json_string(r->line));
+	for (int i = 1; i < r->groups; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "match%d", i);
+		result_output(out, name, json_string(r->group[i] ? r->group[i] : ""));
+	}
+}
+
+json_t *facts_json(const struct device_facts *f)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "node", f->node, "vid", f->vid, "pid",
+		f->pid, "serial", f->serial, "path", f->path, "generation",
+		(json_int_t)f->generation);
+}

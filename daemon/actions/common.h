@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the families of actions share: the rows of a console's arguments and the console made of
+ * them. On the worker's thread, like all actions.
+ */
+#pragma once
+
+#include "base/regex.h"
+#include "base/util.h"
+#include "daemon/recipe/action.h"
+#include "transports/protocols/console.h"
+
+DEFINE_CLEANUP(struct regex, regex_free)
+
+extern const char *const eol_choices[];
+
+#define ARG_ROW_PORT                                                                          \
+	{                                                                                     \
+		.name = "port", .type = ARG_PORT, .required = true, .doc = "role of the link" \
+	}
+
+#define ARG_ROWS_DIALOGUE                                                                     \
+	{.name = "prompt",                                                                    \
+		.type = ARG_REGEX,                                                            \
+		.doc = "what the console shows when it waits; matched from the start of a "   \
+		       "line"},                                                               \
+		{.name = "eol",                                                               \
+			.type = ARG_CHOICE,                                                   \
+			.def = "crlf",                                                        \
+			.choices = eol_choices,                                               \
+			.doc = "sent after each line"},                                       \
+		{.name = "sync",                                                              \
+			.type = ARG_BOOL,                                                     \
+			.def = "true",                                                        \
+			.doc = "first wait for quiet, send an end of line and wait for the "  \
+			       "prompt"},                                                     \
+		{.name = "char_delay",                                                        \
+			.type = ARG_DURATION,                                                 \
+			.doc = "pause between sent bytes, for slow receivers"},               \
+	{                                                                                     \
+		.name = "timeout", .type = ARG_DURATION, .def = "2s", .doc = "for each reply" \
+	}
+
+#define ARG_ROW_ERROR                                                             \
+	{                                                                         \
+		.name = "error", .type = ARG_REGEX, .def = CONSOLE_ERROR_DEFAULT, \
+		.doc = "a reply that refuses; it wins over every other"           \
+	}
+
+/* A dialogue as the arguments above describe it. */
+struct dialogue_env {
+	struct console *console;
+	struct regex *prompt, *error;
+	uint64_t timeout_us;
+};
+
+/* Opens the role's link and synchronises unless told not to. */
+int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret, struct err *e);
+void dialogue_done(struct dialogue_env *d);
+/* One command with a pattern in text; the budget is `timeout`. */
+int dialogue_ask(struct dialogue_env *d, struct step *s, const char *send, const char *expect,
+	struct console_reply *ret, struct err *e);
+
+/* The pattern of an argument, or of def where it is absent; NULL for neither. */
+int arg_regex(
+	const struct args *a, const char *name, const char *def, struct regex **ret, struct err *e);
+/* Text that matches itself; owned by the caller. */
+char *regex_quote(const char *text);
+/* reply, match1..match9 as outputs. */
+void output_reply(struct step_result *out, const struct console_reply *r);
+/* The rows of output_reply(). */
+#define OUTPUT_ROWS_REPLY                                                                          \
+	{"reply", "the line that the unit answered"}, {"match1", "first group of the pattern"},    \
+		{"match2", "second group"}, {"match3", "third group"}, {"match4", "fourth group"}, \
+		{"match5", "fifth group"}, {"match6", "sixth group"}, {"match7", "seventh group"}, \
+		{"match8", "eighth group"},                                                        \
+	{                                                                                          \
+		"match9", "ninth group"                                                            \
+	}
+
+void step_log_line(void *step, char dir, const char *text);
+json_t *facts_json(const struct device_facts *f);

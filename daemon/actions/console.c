@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * console.*: a dialogue in lines with the unit's own command line.
+ */
+#include "daemon/actions/common.h"
+#include "daemon/actions/rows.h"
+
+#include "base/strbuf.h"
+
+/* A number that stands alone: no part of a word, a version, a decimal comma or a hexadecimal; a
+ * line that begins with a bracket is a log line with its time. */
+#define NUMBER_LINE                                                        \
+	"(?i)^(?![\\[(<]).*?(?<![\\w.,])([-+]?"                            \
+	"(?:(?>\\d+(?:\\.\\d*)?|\\.\\d+)(?>(?:e[-+]?\\d+)?)(?![.,]?\\d|x)" \
+	"|(?:nan|inf(?:inity)?)\\b))"
+
+/* Structures on the stack: their own cleanup takes a pointer to them. */
+#define _dialogue_ _cleanup_(dialogue_done) struct dialogue_env
+#define _reply_	   _cleanup_(console_reply_done) struct console_reply
+
+static int read_back(struct dialogue_env *d, struct step *s, const struct args *rb,
+	struct step_result *out, struct err *e)
+{
+	_reply_ got = {0};
+	struct err why = {0};
+	int r = dialogue_ask(d, s, args_str(rb, "send"), args_str(rb, "expect"), &got, &why);
+
+	if (r == -ERR_UNEXPECTED_REPLY)
+		return result_fail(out, ERR_READ_BACK_MISMATCH, "read back: %s", why.msg);
+	if (r < 0) {
+		if (e)
+			*e = why;
+		err_prefix(e, "read back");
+		return r;
+	}
+	result_evidence(out, "read_back", json_string(got.line));
+	return 0;
+}
+
+static int command_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_dialogue_ d = {0};
+	_reply_ got = {0};
+	int r = dialogue_open(s, a, &d, e);
+
+	if (r == 0)
+		r = dialogue_ask(&d, s, args_str(a, "send"), args_str(a, "expect"), &got, e);
+	if (r < 0)
+		return r;
+	result_evidence(out, "reply", json_string(got.line));
+	output_reply(out, &got);
+	if (args_has(a, "read_back"))
+		return read_back(&d, s, args_object(a, "read_back"), out, e);
+	return 0;
+}
+
+static const struct action_arg read_back_fields[] = {
+	{.name = "send", .type = ARG_STRING, .required = true, .doc = "the command that reads it"},
+	{.name = "expect",
+		.type = ARG_REGEX,
+		.required = true,
+		.doc = "what the unit must answer; anchor it with ^ and $"},
+	{0},
+};
+
+static const struct action_arg command_args[] = {
+	ARG_ROW_PORT,
+	{.name = "send", .type = ARG_STRING, .required = true, .doc = "the command, one line"},
+	{.name = "expect",
+		.type = ARG_REGEX,
+		.def = CONSOLE_EXPECT_DEFAULT,
+		.doc = "the reply that agrees; anchor it with ^ and $"},
+	ARG_ROW_ERROR,
+	{.name = "read_back",
+		.type = ARG_OBJECT,
+		.fields = read_back_fields,
+		.doc = "a second command that proves that the unit holds the value"},
+	ARG_ROWS_DIALOGUE,
+	{0},
+};
+
+static const struct action_output reply_outputs[] = {OUTPUT_ROWS_REPLY, {0}};
+
+const struct action action_console_command = {
+	.name = "console.command",
+	.doc = "Sends a command line and judges the reply; reads the value back where told to.",
+	.flags = ACTION_NEEDS_EVIDENCE,
+	.args = command_args,
+	.outputs = reply_outputs,
+	.default_timeout_us = 30 * US_PER_S,
+	.run = command_run,
+};
+
+static int measured(struct step *s, const struct args *a, const char *text, const char *number,
+	struct step_result *out, struct err *e)
+{
+	struct measurement m = {
+		.name = args_has(a, "name") ? args_str(a, "name") : s->id,
+		.text = text,
+		.unit = args_str(a, "unit"),
+		.has_low = args_has(a, "low"),
+		.has_high = args_has(a, "high"),
+		.low = args_number(a, "low"),
+		.high = args_number(a, "high"),
+		.marginal = args_number(a, "marginal"),
+	};
+
+	m.is_number = number && parse_number(number, &m.value);
+	result_evidence(out, "reply", json_string(text));
+	if (m.is_number) {
+		result_evidence(out, "value", json_real(m.value));
+		result_output(out, "value", json_real(m.value));
+	}
+	if (m.unit)
+		result_evidence(out, "unit", json_string(m.unit));
+	return step_measure(s, &m, out, e);
+}
+
+static int measure_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_dialogue_ d = {0};
+	_reply_ got = {0};
+	struct err why = {0};
+	const char *pattern = args_has(a, "pattern") ? args_str(a, "pattern") : NUMBER_LINE;
+	int r = dialogue_open(s, a, &d, e);
+
+	if (r < 0)
+		return r;
+	r = dialogue_ask(&d, s, args_str(a, "send"), pattern, &got, &why);
+	/* It answered, and there is no number in what it said: a verdict, with its record. */
+	if (r == -ERR_UNEXPECTED_REPLY)
+		return measured(s, a, why.msg, NULL, out, e);
+	if (r < 0) {
+		if (e)
+			*e = why;
+		return r;
+	}
+	output_reply(out, &got);
+	return measured(s, a, got.line, got.groups > 1 ? got.group[1] : got.group[0], out, e);
+}
+
+static const struct action_arg measure_args[] = {
+	ARG_ROW_PORT,
+	{.name = "send", .type = ARG_STRING, .required = true, .doc = "the command, one line"},
+	{.name = "pattern",
+		.type = ARG_REGEX,
+		.doc = "the reply, its first group the number; without it: the first number of the "
+		       "first line that has one"},
+	{.name = "name",
+		.type = ARG_STRING,
+		.doc = "of the measurement; without it: the step's id"},
+	{.name = "unit", .type = ARG_STRING, .doc = "of the value"},
+	{.name = "low", .type = ARG_NUMBER, .doc = "lowest good value"},
+	{.name = "high", .type = ARG_NUMBER, .doc = "highest good value"},
+	{.name = "marginal",
+		.type = ARG_NUMBER,
+		.doc = "a good value nearer than this to a limit is marginal"},
+	ARG_ROW_ERROR,
+	ARG_ROWS_DIALOGUE,
+	{0},
+};
+
+static const struct action_output measure_outputs[] = {
+	OUTPUT_ROWS_REPLY, {"value", "the number"}, {0}};
+
+const struct action action_console_measure = {
+	.name = "console.measure",
+	.doc = "Asks the unit for a number and judges it by its limits.",
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
+	.args = measure_args,
+	.outputs = measure_outputs,
+	.default_timeout_us = 30 * US_PER_S,
+	.run = measure_run,
+};
+
+/* One value in text; owned by the caller. */
+static char *value_text(const json_t *v)
+{
+	if (json_is_string(v))
+		return xstrdup(json_string_value(v));
+
+	char *s = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+	char *copy = xstrdup(s);
+
+	free(s);
+	return copy;
+}
+
+/* A space would move the border between key and value. */
+static int check_key(const char *key, struct err *e)
+{
+	if (!*key)
+		return err_set(e, ERR_INVALID, "a key of 'values' is empty");
+	for (const char *p = key; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return err_set(e, ERR_INVALID,
+				"the key '%s' of 'values' has a space or control byte", key);
+	return 0;
+}
+
+static int get_back(struct dialogue_env *d, struct step *s, const struct args *a, const char *key,
+	const char *value, struct step_result *out, json_t *evidence, struct err *e)
+{
+	_reply_ got = {0};
+	_cleanup_(freep) char *key_q = regex_quote(key);
+	_cleanup_(freep) char *value_q = regex_quote(value);
+	_cleanup_(freep) char *expect =
+		xasprintf("^(?:%s(?:\\s*[=:]\\s*|\\s+))?%s$", key_q, value_q);
+	_cleanup_(freep) char *send = xasprintf("%s %s", args_str(a, "get"), key);
+	struct err why = {0};
+	int r = dialogue_ask(d, s, send, expect, &got, &why);
+
+	if (r == -ERR_UNEXPECTED_REPLY)
+		return result_fail(out, ERR_READ_BACK_MISMATCH, "read back %s: %s", key, why.msg);
+	if (r < 0) {
+		if (e)
+			*e = why;
+		err_prefix(e, "read back %s", key);
+		return r;
+	}
+	json_object_set_new(evidence, key, json_string(got.line));
+	return 0;
+}
+
+static int set_one(struct dialogue_env *d, struct step *s, const struct args *a, const char *key,
+	const char *value, json_t *evidence, struct err *e)
+{
+	_reply_ got = {0};
+	char *send = xasprintf("%s %s %s", args_str(a, "set"), key, value);
+	int r = dialogue_ask(d, s, send, args_str(a, "expect"), &got, e);
+
+	secret_wipe(send, strlen(send));
+	free(send);
+	if (r < 0) {
+		err_prefix(e, "set %s", key);
+		return r;
+	}
+	json_object_set_new(evidence, key, json_string(got.line));
+	return 0;
+}
+
+static int config_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_dialogue_ d = {0};
+	json_t *values = (json_t *)(uintptr_t)args_json(a, "values");
+	json_t *set = json_object();
+	json_t *got = args_bool(a, "read_back") ? json_object() : NULL;
+	const char *key;
+	json_t *v;
+	int r = 0;
+
+	json_object_foreach(values, key, v)
+		r = r < 0 ? r : check_key(key, e);
+	if (r == 0)
+		r = dialogue_open(s, a, &d, e);
+	json_object_foreach(values, key, v) {
+		_cleanup_(freep) char *text = value_text(v);
+
+		if (r == 0)
+			r = set_one(&d, s, a, key, text, set, e);
+		if (r == 0 && got)
+			r = get_back(&d, s, a, key, text, out, got, e);
+		secret_wipe(text, strlen(text));
+		if (r < 0 || out->verdict == STEP_FAILED)
+			break;
+	}
+	if (json_object_size(set))
+		result_evidence(out, "set", json_incref(set));
+	if (got && json_object_size(got))
+		result_evidence(out, "read_back", json_incref(got));
+	json_decref(set);
+	json_decref(got);
+	return r;
+}
+
+static const struct action_arg config_args[] = {
+	ARG_ROW_PORT,
+	{.name = "values", .type = ARG_MAP, .required = true, .doc = "key and value of each entry"},
+	{.name = "set", .type = ARG_STRING, .def = "CONFIG_SET", .doc = "the command that sets"},
+	{.name = "get", .type = ARG_STRING, .def = "CONFIG_GET", .doc = "the command that reads"},
+	{.name = "read_back",
+		.type = ARG_BOOL,
+		.def = "false",
+		.doc = "read each value and compare: a value with a space is only proved so"},
+	{.name = "expect",
+		.type = ARG_REGEX,
+		.def = CONSOLE_EXPECT_DEFAULT,
+		.doc = "the reply that agrees"},
+	ARG_ROW_ERROR,
+	ARG_ROWS_DIALOGUE,
+	{0},
+};
+
+const struct action action_console_config = {
+	.name = "console.config",
+	.doc = "Writes configuration values, one command each.",
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
+	.args = config_args,
+	.default_timeout_us = 60 * US_PER_S,
+	.run = config_run,
+};
+
+static int expect_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_dialogue_ d = {0};
+	_reply_ got = {0};
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	int r = regex_new(args_str(a, "expect"), &x, e);
+
+	if (r == 0)
+		r = dialogue_open(s, a, &d, e);
+	if (r < 0)
+		return r;
+
+	struct iotime it = iotime_within(&s->it, d.timeout_us);
+
+	r = console_expect(d.console, x, args_has(a, "error") ? d.error : NULL, &it, &got, e);
+	if (r < 0)
+		return r;
+	result_evidence(out, "line", json_string(got.line));
+	output_reply(out, &got);
+	return 0;
+}
+
+static const struct action_arg expect_args[] = {
+	ARG_ROW_PORT,
+	{.name = "expect", .type = ARG_REGEX, .required = true, .doc = "the line to wait for"},
+	{.name = "error", .type = ARG_REGEX, .doc = "a line that ends the wait as refused"},
+	{.name = "timeout", .type = ARG_DURATION, .def = "10s", .doc = "for the line"},
+	{0},
+};
+
+const struct action action_console_expect = {
+	.name = "console.expect",
+	.doc = "Waits for a line that the unit says by itself, such as its boot banner.",
+	.flags = ACTION_NEEDS_EVIDENCE,
+	.args = expect_args,
+	.outputs = reply_outputs,
+	.default_timeout_us = 60 * US_PER_S,
+	.run = expect_run,
+};

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * operator.*: what only a person can tell.
+ */
+#include "daemon/actions/common.h"
+#include "daemon/actions/rows.h"
+
+#include <strings.h>
+
+static bool is_no(const char *answer)
+{
+	static const char *const words[] = {"no", "fail", "failed", "n"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcasecmp(answer, words[i]))
+			return true;
+	return false;
+}
+
+/* The list of an argument as C strings that live as long as the step; the array is the caller's. */
+static const char **string_list(const json_t *list)
+{
+	size_t n = json_array_size(list);
+	const char **v = xcalloc(n + 1, sizeof *v);
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = json_string_value(json_array_get(list, i));
+	return v;
+}
+
+static int prompt_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(freep) const char **choices = string_list(args_json(a, "choices"));
+	struct prompt p = {
+		.text = args_str(a, "text"),
+		.kind = args_str(a, "kind"),
+		.choices = choices,
+		.pattern = args_str(a, "pattern"),
+	};
+	char answer[256] = "";
+
+	if (!strcmp(p.kind, "choice") && !choices[0])
+		return err_set(e, ERR_RECIPE_INVALID, "a prompt of kind choice needs 'choices'");
+
+	int r = s->ops->ask(s->env, &p, &s->it, answer, e);
+
+	if (r < 0)
+		return r;
+	result_evidence(out, "answer", json_string(answer));
+	result_output(out, "answer", json_string(answer));
+	if (is_no(answer) && strcmp(p.kind, "text") != 0)
+		return result_fail(out, ERR_OPERATOR_FAILED,
+			"the operator answered '%s' to: %.200s", answer, p.text);
+	return 0;
+}
+
+static const char *const prompt_kinds[] = {"confirm", "choice", "text", NULL};
+
+static const struct action_arg prompt_args[] = {
+	{.name = "text", .type = ARG_STRING, .required = true, .doc = "what the person reads"},
+	{.name = "kind",
+		.type = ARG_CHOICE,
+		.def = "confirm",
+		.choices = prompt_kinds,
+		.doc = "how it is answered"},
+	{.name = "choices", .type = ARG_LIST, .doc = "the answers of kind choice"},
+	{.name = "pattern", .type = ARG_REGEX, .doc = "what an answer of kind text must match"},
+	{0},
+};
+
+static const struct action_output prompt_outputs[] = {{"answer", "what the person said"}, {0}};
+
+const struct action action_operator_prompt = {
+	.name = "operator.prompt",
+	.doc = "Asks the operator; the answers no and fail judge the unit bad.",
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_NEEDS_PERSON,
+	.args = prompt_args,
+	.outputs = prompt_outputs,
+	.default_timeout_us = 600 * US_PER_S,
+	.run = prompt_run,
+};
+
+static int scan_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	struct prompt p = {
+		.text = args_str(a, "text"),
+		.kind = "scan",
+		.pattern = args_str(a, "pattern"),
+	};
+	char answer[256] = "";
+	int r = arg_regex(a, "pattern", NULL, &x, e);
+
+	if (r == 0)
+		r = s->ops->ask(s->env, &p, &s->it, answer, e);
+	if (r < 0)
+		return r;
+	if (!*answer || (x && !regex_match(x, answer, strlen(answer), NULL)))
+		return err_set(e, ERR_INVALID, "'%s' was scanned, which does not match '%s'",
+			answer, p.pattern ? p.pattern : ".");
+	result_evidence(out, "value", json_string(answer));
+	result_output(out, "value", json_string(answer));
+	return 0;
+}
+
+static const struct action_arg scan_args[] = {
+	{.name = "text", .type = ARG_STRING, .required = true, .doc = "what the person reads"},
+	{.name = "pattern", .type = ARG_REGEX, .doc = "what the code must match"},
+	{0},
+};
+
+static const struct action_output scan_outputs[] = {{"value", "the code"}, {0}};
+
+const struct action action_operator_scan = {
+	.name = "operator.scan",
+	.doc = "Has the operator scan a code.",
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_NEEDS_PERSON,
+	.args = scan_args,
+	.outputs = scan_outputs,
+	.default_timeout_us = 600 * US_PER_S,
+	.run = scan_run,
+};

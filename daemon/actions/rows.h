@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every action's row, as action_table.c gathers them. A new one is declared here and listed there.
+ */
+#pragma once
+
+#include "daemon/recipe/action.h"
+
+extern const struct action action_console_command;
+extern const struct action action_console_config;
+extern const struct action action_console_expect;
+extern const struct action action_console_measure;
+extern const struct action action_device_identify;
+extern const struct action action_device_wait;
+extern const struct action action_operator_prompt;
+extern const struct action action_operator_scan;
+extern const struct action action_serialboot_boot;
+extern const struct action action_serialboot_erase;
+extern const struct action action_serialboot_flash;
+extern const struct action action_serialboot_read;
+extern const struct action action_tool_run;
+extern const struct action action_unit_serial;

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The surroundings of an action in a test: one fake link for every role, a serial source, a person
+ * and a log, all in this thread. rig_run() takes the `with` of a step as JSON text.
+ */
+#pragma once
+
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "daemon/recipe/args.h"
+#include "tests/unit/transports/fake_link.h"
+#include "tests/unit/unit.h"
+
+struct rig {
+	struct fake_link *wire;
+	struct step_result out;
+	struct err e;
+	struct secret_set *secrets;
+	struct strbuf log;
+	const char *answer;   /* what the person says */
+	const char *image;    /* path */
+	const char *serial;   /* what the pool gives */
+	char serial_kind[16]; /* what was asked for */
+	char serial_value[64];
+	char identity[128];
+	unsigned replugs, waits, links_closed;
+	char verdict[16]; /* of the last measurement */
+	struct measurement measured;
+	unsigned measurements;
+	struct device_facts facts;
+};
+
+static inline int rig_link(
+	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
+{
+	*ret = &((struct rig *)env)->wire->link;
+	return 0;
+}
+
+static inline void rig_link_close(void *env, const char *role)
+{
+	((struct rig *)env)->links_closed++;
+}
+
+static inline int rig_replug(void *env, const char *role, struct err *e)
+{
+	((struct rig *)env)->replugs++;
+	return 0;
+}
+
+static inline int rig_wait(void *env, const char *role, const struct iotime *it,
+	struct device_facts *ret, struct err *e)
+{
+	struct rig *g = env;
+
+	g->waits++;
+	if (ret)
+		*ret = g->facts;
+	return 0;
+}
+
+static inline int rig_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
+{
+	*ret = ((struct rig *)env)->facts;
+	return 0;
+}
+
+static inline int rig_identity(void *env, const char *role, const char *value, struct err *e)
+{
+	struct rig *g = env;
+
+	if (*g->identity && strcmp(g->identity, value) != 0)
+		return err_set(e, ERR_WRONG_DEVICE, "another unit");
+	snprintf(g->identity, sizeof g->identity, "%s", value);
+	return 0;
+}
+
+static inline int rig_serial(
+	void *env, const char *kind, const char *value, char ret[64], struct err *e)
+{
+	struct rig *g = env;
+
+	snprintf(g->serial_kind, sizeof g->serial_kind, "%s", kind ? kind : "");
+	snprintf(g->serial_value, sizeof g->serial_value, "%s", value ? value : "");
+	if (!value && !g->serial)
+		return err_set(e, ERR_POOL_EMPTY, "the pool is empty");
+	snprintf(ret, 64, "%s", value ? value : g->serial);
+	return 0;
+}
+
+static inline int rig_ask(
+	void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
+{
+	snprintf(ret, 256, "%s", ((struct rig *)env)->answer);
+	return 0;
+}
+
+static inline int rig_image(void *env, const char *ref, char ret[512], struct err *e)
+{
+	snprintf(ret, 512, "%s", ref);
+	return 0;
+}
+
+static inline void rig_log(void *env, char dir, const char *text)
+{
+	sb_addf(&((struct rig *)env)->log, "%c%s|", dir, text);
+}
+
+static inline int rig_measured(
+	void *data, const struct measurement *m, const char *verdict, struct err *e)
+{
+	struct rig *g = data;
+
+	g->measurements++;
+	g->measured = *m;
+	snprintf(g->verdict, sizeof g->verdict, "%s", verdict);
+	return 0;
+}
+
+static const struct step_env_ops rig_ops = {
+	.link = rig_link,
+	.link_close = rig_link_close,
+	.expect_replug = rig_replug,
+	.wait_device = rig_wait,
+	.facts = rig_facts,
+	.identity = rig_identity,
+	.serial = rig_serial,
+	.ask = rig_ask,
+	.image = rig_image,
+	.log = rig_log,
+};
+
+static inline void rig_clear(struct rig *g)
+{
+	json_decref(g->out.evidence);
+	json_decref(g->out.outputs);
+	g->out = (struct step_result){0};
+	g->e = (struct err){0};
+}
+
+static inline void rig_done(struct rig *g)
+{
+	rig_clear(g);
+	sb_done(&g->log);
+	g->secrets = secret_set_free(g->secrets);
+}
+
+static inline int rig_no_name(void *data, const char *path, json_t **ret, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "no %s", path);
+}
+
+static inline int rig_run(struct rig *g, const char *action, const char *with)
+{
+	const struct action *a = action_find(action);
+	struct scope scope = {rig_no_name, NULL};
+	struct args *args = NULL;
+	json_error_t why;
+	json_t *j = json_loads(with, 0, &why);
+	struct step s = {
+		.id = "the-step",
+		.action = action,
+		.it = {now_us() + 20 * US_PER_S, NULL},
+		.secrets = g->secrets,
+		.ops = &rig_ops,
+		.env = g,
+		.measured = rig_measured,
+		.measured_data = g,
+	};
+
+	ck_assert_msg(a != NULL, "no action %s", action);
+	ck_assert_msg(j != NULL, "%s: %s", with, why.text);
+	rig_clear(g);
+
+	int r = args_new(a->args, j, &scope, &args, &g->e);
+
+	if (r == 0)
+		r = a->run(&s, args, &g->out, &g->e);
+	args_free(args);
+	json_decref(j);
+	/* What the runner would refuse. */
+	if (r == 0 && g->out.verdict == STEP_PASSED && (a->flags & ACTION_NEEDS_EVIDENCE) &&
+		json_object_size(g->out.evidence) == 0)
+		return err_set(&g->e, ERR_NO_EVIDENCE, "no evidence");
+	return r;
+}
+
+static inline const char *rig_text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/actions/action_rig.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "tests/unit/transports/boot_device.h"
+
+static struct rig rig;
+static struct fake_link wire;
+static struct boot_device dut;
+static char path[64];
+
+/* The answers of a unit's command line: of the first whose command begins the line. */
+struct answer {
+	const char *command, *says;
+};
+static const struct answer *answers;
+
+static void command_line(struct fake_link *f, const uint8_t *bytes, size_t n)
+{
+	for (const struct answer *a = answers; a && a->command; a++)
+		if (n >= strlen(a->command) && !memcmp(bytes, a->command, strlen(a->command))) {
+			fake_says(f, a->says);
+			fake_says(f, "\r\n");
+			return;
+		}
+}
+
+static void set_up(void)
+{
+	rig = (struct rig){.wire = &wire, .secrets = secret_set_new()};
+	fake_init(&wire, command_line, NULL);
+	answers = NULL;
+	boot_init(&dut);
+	strcpy(path, "/tmp/test_actions.XXXXXX");
+	close(mkstemp(path));
+}
+
+static void tear_down(void)
+{
+	rig_done(&rig);
+	fake_done(&wire);
+	fake_done(&dut.wire);
+	unlink(path);
+}
+
+static int run(const char *action, const char *with)
+{
+	return rig_run(&rig, action, with);
+}
+
+static void assert_says(const char *what)
+{
+	const char *msg = rig.out.verdict == STEP_FAILED ? rig.out.message : rig.e.msg;
+
+	ck_assert_msg(strstr(msg, what), "'%s' does not say '%s'", msg, what);
+}
+
+START_TEST(the_table_is_sorted_and_every_row_is_complete)
+{
+	for (size_t i = 0; action_table[i]; i++) {
+		const struct action *a = action_table[i];
+
+		if (i > 0)
+			ck_assert_str_lt(action_table[i - 1]->name, a->name);
+		ck_assert_ptr_eq(action_find(a->name), a);
+		ck_assert_uint_gt(a->default_timeout_us, 0);
+		ck_assert_int_ne(a->doc[0], 0);
+		for (const struct action_arg *r = a->args; r->name; r++)
+			ck_assert_msg(r->doc && *r->doc, "%s %s", a->name, r->name);
+	}
+	ck_assert_ptr_null(action_find("console.frob"));
+}
+END_TEST
+
+START_TEST(flaw_17_every_action_needs_evidence_and_none_is_there_that_does_nothing)
+{
+	for (size_t i = 0; action_table[i]; i++)
+		ck_assert_msg(action_table[i]->flags & ACTION_NEEDS_EVIDENCE, "%s",
+			action_table[i]->name);
+	ck_assert_ptr_null(action_find("key.burn"));
+}
+END_TEST
+
+START_TEST(a_command_passes_on_its_reply_and_on_the_value_read_back)
+{
+	static const struct answer good[] = {{"SET_SERIAL", "OK"}, {"GET_SERIAL", "SN-1"}, {0}};
+	static const struct answer forgetful[] = {
+		{"SET_SERIAL", "OK"}, {"GET_SERIAL", "SN-0"}, {0}};
+	static const char with[] =
+		"{\"port\":\"console\",\"send\":\"SET_SERIAL SN-1\",\"read_back\":"
+		"{\"send\":\"GET_SERIAL\",\"expect\":\"^SN-1$\"}}";
+
+	answers = good;
+	ck_assert_msg(run("console.command", with) == 0, "%s", rig.e.msg);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "reply"), "OK");
+	ck_assert_str_eq(rig_text(rig.out.evidence, "read_back"), "SN-1");
+	answers = forgetful;
+	ck_assert_int_eq(run("console.command", with), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_FAILED);
+	ck_assert_int_eq(rig.out.code, ERR_READ_BACK_MISMATCH);
+	assert_says("SN-0");
+}
+END_TEST
+
+START_TEST(a_command_gives_its_groups_to_later_steps)
+{
+	static const struct answer a[] = {{"version", "fw v2.1 build 77"}, {0}};
+
+	answers = a;
+	ck_assert_int_eq(
+		run("console.command",
+			"{\"port\":\"c\",\"send\":\"version\",\"expect\":\"v(\\\\S+) build "
+			"(\\\\d+)\"}"),
+		0);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "match1"), "2.1");
+	ck_assert_str_eq(rig_text(rig.out.outputs, "match2"), "77");
+}
+END_TEST
+
+static int measure(const char *says, const char *more)
+{
+	struct answer a[] = {{"read temp", says}, {0}};
+	_cleanup_(freep) char *with =
+		xasprintf("{\"port\":\"c\",\"send\":\"read temp\",\"low\":20,\"high\":30%s}", more);
+
+	answers = a;
+	rig.measurements = 0;
+
+	int r = run("console.measure", with);
+
+	answers = NULL;
+	return r;
+}
+
+START_TEST(flaw_18_a_measurement_is_recorded_with_its_limits_unit_and_verdict)
+{
+	ck_assert_msg(measure("21.5 C", ",\"unit\":\"degC\",\"marginal\":2") == 0, "%s", rig.e.msg);
+	ck_assert_uint_eq(rig.measurements, 1);
+	ck_assert(rig.measured.is_number && rig.measured.has_low && rig.measured.has_high);
+	ck_assert_double_eq_tol(rig.measured.value, 21.5, 1e-9);
+	ck_assert_double_eq_tol(rig.measured.low, 20, 1e-9);
+	ck_assert_str_eq(rig.verdict, "marginal");
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+}
+END_TEST
+
+START_TEST(flaw_19_a_value_outside_its_limits_fails_and_is_recorded)
+{
+	ck_assert_int_eq(measure("30.01", ""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_LIMIT_HIGH);
+	ck_assert_int_eq(measure("temp=19.99", ""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_LIMIT_LOW);
+	ck_assert_str_eq(rig.verdict, "fail");
+	ck_assert_int_eq(measure("20", ""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+}
+END_TEST
+
+START_TEST(flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing)
+{
+	static const char *const no_numbers[] = {
+		"nan", "inf", "-inf", "sensor?", "0x19", "25,5", "v25.1.2", "temp25", "1e999"};
+
+	for (size_t i = 0; i < ARRAY_LEN(no_numbers); i++) {
+		ck_assert_msg(measure(no_numbers[i], "") == 0, "%s", no_numbers[i]);
+		ck_assert_msg(rig.out.verdict == STEP_FAILED, "'%s' passed", no_numbers[i]);
+		ck_assert_msg(
+			rig.out.code == ERR_NOT_A_NUMBER, "'%s': %d", no_numbers[i], rig.out.code);
+		ck_assert_uint_eq(rig.measurements, 1);
+	}
+	ck_assert_int_eq(measure("offset=nan", ",\"pattern\":\"offset=(\\\\S+)\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+}
+END_TEST
+
+START_TEST(a_log_line_with_a_time_is_no_measurement)
+{
+	ck_assert_int_eq(measure("[25.0] wifi up\r\n22.5", ""), 0);
+	ck_assert_double_eq_tol(rig.measured.value, 22.5, 1e-9);
+}
+END_TEST
+
+START_TEST(flaw_22_a_value_with_a_space_is_proved_by_reading_it_back)
+{
+	static const struct answer whole[] = {
+		{"CONFIG_SET", "OK"}, {"CONFIG_GET name", "name = two words"}, {0}};
+	static const struct answer half[] = {{"CONFIG_SET", "OK"}, {"CONFIG_GET name", "two"}, {0}};
+	static const char with[] =
+		"{\"port\":\"c\",\"values\":{\"name\":\"two words\"},\"read_back\":true}";
+
+	answers = whole;
+	ck_assert_msg(run("console.config", with) == 0, "%s", rig.e.msg);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	answers = half;
+	ck_assert_int_eq(run("console.config", with), 0);
+	ck_assert_int_eq(rig.out.code, ERR_READ_BACK_MISMATCH);
+}
+END_TEST
+
+START_TEST(flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command)
+{
+	static const struct answer refusing[] = {
+		{"CONFIG_SET", "ERR cannot store hunter2hunter2"}, {0}};
+
+	secret_set_add(rig.secrets, "hunter2hunter2", NULL);
+	answers = refusing;
+	ck_assert_int_eq(run("console.config", "{\"port\":\"c\",\"values\":{\"CLIENT_SECRET\":"
+					       "\"hunter2hunter2\"}}"),
+		-ERR_DEVICE_REFUSED);
+	ck_assert_ptr_null(strstr(rig.e.msg, "hunter2"));
+	ck_assert_ptr_null(strstr(rig.log.s, "hunter2"));
+
+	wire.heard_len = 0;
+	ck_assert_int_eq(
+		run("console.config",
+			"{\"port\":\"c\",\"sync\":false,\"values\":{\"k\":\"v\\r\\nERASE\"}"
+			"}"),
+		-ERR_INVALID);
+	ck_assert_int_eq(
+		run("console.config", "{\"port\":\"c\",\"values\":{\"a b\":\"v\"}}"), -ERR_INVALID);
+	ck_assert_uint_eq(wire.heard_len, 0);
+}
+END_TEST
+
+static void image_file(const void *bytes, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
+	close(fd);
+}
+
+static int flash(const char *more)
+{
+	_cleanup_(freep) char *with = xasprintf("{\"port\":\"c\",\"image\":\"%s\"%s}", path, more);
+
+	rig.wire = &dut.wire;
+	return run("serialboot.flash", with);
+}
+
+START_TEST(flash_tells_both_digests_and_starts_the_application)
+{
+	uint8_t image[3000];
+	char sum[SHA256_HEX];
+
+	memset(image, 0x5a, sizeof image);
+	image_file(image, sizeof image);
+	sha256_hex_of(image, sizeof image, sum);
+	dut.banner = "App v1.4 ready";
+	ck_assert_msg(
+		flash(",\"boot\":true,\"ready\":\"^App v(\\\\S+) ready$\"") == 0, "%s", rig.e.msg);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "sha256_written"), sum);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "sha256_read"), sum);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "ready"), "App v1.4 ready");
+	ck_assert_str_eq(rig_text(rig.out.outputs, "match1"), "1.4");
+	ck_assert_mem_eq(dut.flash, image, sizeof image);
+	ck_assert_uint_eq(dut.starts, 1);
+}
+END_TEST
+
+START_TEST(flash_fails_where_the_flash_differs_or_the_file_is_no_binary)
+{
+	image_file("\x11\x22\x33\x44", 4);
+	dut.worn = 2;
+	ck_assert_int_eq(flash(""), -ERR_VERIFY_MISMATCH);
+	assert_says("at 0x08010002 expected 33, read 00");
+	image_file(":020000040800F2\n", 16);
+	ck_assert_int_eq(flash(""), -ERR_IMAGE_INVALID);
+	image_file("12345678", 8);
+	dut.erases = 0;
+	ck_assert_int_eq(flash(",\"flash_size\":4"), -ERR_IMAGE_RANGE);
+	ck_assert_int_eq(flash(",\"chunk\":70000"), -ERR_INVALID);
+	ck_assert_uint_eq(dut.erases, 0);
+}
+END_TEST
+
+START_TEST(a_device_that_comes_back_is_waited_for_on_a_new_link)
+{
+	image_file("12345678", 8);
+	dut.banner = "ready";
+	ck_assert_msg(flash(",\"reenumerates\":true,\"boot\":true") == 0, "%s", rig.e.msg);
+	ck_assert_uint_eq(rig.replugs, 2);
+	ck_assert_uint_eq(rig.waits, 2);
+	ck_assert_uint_eq(rig.links_closed, 2);
+}
+END_TEST
+
+START_TEST(read_erase_and_boot_prove_what_they_did)
+{
+	_cleanup_(freep) char *with =
+		xasprintf("{\"port\":\"c\",\"size\":5000,\"file\":\"%s\"}", path);
+	char sum[SHA256_HEX], of_file[SHA256_HEX];
+
+	rig.wire = &dut.wire;
+	dut.flash[77] = 1;
+	ck_assert_msg(run("serialboot.read", with) == 0, "%s", rig.e.msg);
+	sha256_hex_of(dut.flash, 5000, sum);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "sha256"), sum);
+	ck_assert_int_eq(sha256_file(path, of_file, &rig.e), 0);
+	ck_assert_str_eq(of_file, sum);
+
+	ck_assert_int_eq(run("serialboot.erase", "{\"port\":\"c\",\"size\":\"64K\"}"), 0);
+	ck_assert_int_eq(
+		json_integer_value(json_object_get(rig.out.evidence, "blank_bytes")), 65536);
+	ck_assert_uint_eq(dut.flash[77], 0xff);
+
+	ck_assert_int_eq(run("serialboot.boot", "{\"port\":\"c\"}"), 0);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "started"), "BOOTING");
+	dut.in_bootloader = true;
+	dut.booting = "NOT BOOTING";
+	ck_assert_int_eq(run("serialboot.boot", "{\"port\":\"c\"}"), -ERR_DEVICE_REFUSED);
+}
+END_TEST
+
+static int tool(const char *script, const char *more)
+{
+	_cleanup_(freep) char *with = xasprintf(
+		"{\"argv\":[\"sh\",\"-c\",\"%s\"],\"success\":[\"^verified\"]%s}", script, more);
+
+	return run("tool.run", with);
+}
+
+START_TEST(a_tool_passes_on_what_it_said_and_not_on_its_status)
+{
+	ck_assert_msg(tool("echo verified 12 bytes", "") == 0, "%s", rig.e.msg);
+	ck_assert_str_eq(
+		json_string_value(json_array_get(json_object_get(rig.out.evidence, "lines"), 0)),
+		"verified 12 bytes");
+	ck_assert_int_eq(tool("true", ""), -ERR_NO_EVIDENCE);
+	ck_assert_int_eq(tool("echo verified; exit 3", ""), -ERR_TOOL_FAILED);
+	ck_assert_int_eq(tool("echo verified; exit 3", ",\"status\":3"), 0);
+	ck_assert_int_eq(tool("echo verified; echo Warning: lost >&2", ",\"failure\":[\"lost\"]"),
+		-ERR_TOOL_FAILED);
+	ck_assert_int_eq(tool("echo verified; kill -9 $$", ""), -ERR_TOOL_FAILED);
+	ck_assert_int_eq(tool("echo verified; echo crc=77", ",\"evidence\":\"crc=(\\\\d+)\""), 0);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "value"), "77");
+	ck_assert_int_eq(tool("echo verified", ",\"evidence\":\"crc=(\\\\d+)\""), -ERR_NO_EVIDENCE);
+	ck_assert_int_eq(run("tool.run", "{\"argv\":[\"no-such-tool\"],\"success\":[\"x\"]}"),
+		-ERR_TOOL_MISSING);
+	ck_assert_int_eq(
+		run("tool.run", "{\"argv\":[\"true\"],\"success\":[]}"), -ERR_RECIPE_INVALID);
+}
+END_TEST
+
+START_TEST(a_tool_is_given_secrets_in_its_environment_alone)
+{
+	secret_set_add(rig.secrets, "hunter2hunter2", NULL);
+	ck_assert_int_eq(tool("echo verified hunter2hunter2", ""), -ERR_RECIPE_INVALID);
+	assert_says("secret");
+	ck_assert_int_eq(
+		tool("echo verified $KEY", ",\"env\":{\"KEY\":\"hunter2hunter2\",\"N\":1}"), 0);
+	ck_assert_ptr_null(strstr(rig.log.s, "hunter2"));
+}
+END_TEST
+
+START_TEST(flaw_16_a_serial_comes_from_the_ledger_or_from_the_unit_and_from_no_dice)
+{
+	static const struct answer fresh[] = {{"GET_SERIAL", "none"}, {0}};
+	static const struct answer rework[] = {{"GET_SERIAL", "SN-7"}, {0}};
+	static const struct answer broken[] = {{"GET_SERIAL", "?? ??"}, {0}};
+	static const char with[] = "{\"port\":\"c\",\"read\":\"GET_SERIAL\",\"source\":\"pool\"}";
+
+	rig.serial = "SN-8";
+	answers = fresh;
+	ck_assert_msg(run("unit.serial", with) == 0, "%s", rig.e.msg);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "serial"), "SN-8");
+	ck_assert_str_eq(rig.serial_kind, "pool");
+	answers = rework;
+	ck_assert_int_eq(run("unit.serial", with), 0);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "serial"), "SN-7");
+	ck_assert_str_eq(rig.serial_kind, "device");
+	ck_assert_str_eq(rig.serial_value, "SN-7");
+	/* One whose answer no one understands is given no number. */
+	rig.serial_kind[0] = '\0';
+	answers = broken;
+	ck_assert_int_eq(run("unit.serial", with), -ERR_UNEXPECTED_REPLY);
+	ck_assert_str_eq(rig.serial_kind, "");
+	rig.serial = NULL;
+	ck_assert_int_eq(run("unit.serial", "{}"), -ERR_POOL_EMPTY);
+}
+END_TEST
+
+START_TEST(another_unit_on_the_port_is_noticed)
+{
+	static const struct answer one[] = {{"chip", "id 0A1B"}, {0}};
+	static const struct answer two[] = {{"chip", "id FFFF"}, {0}};
+	static const char with[] =
+		"{\"port\":\"c\",\"send\":\"chip\",\"pattern\":\"^id (\\\\w+)$\"}";
+
+	answers = one;
+	ck_assert_msg(run("device.identify", with) == 0, "%s", rig.e.msg);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "id"), "0A1B");
+	answers = two;
+	ck_assert_int_eq(run("device.identify", with), -ERR_WRONG_DEVICE);
+	ck_assert_int_eq(run("device.identify", "{\"port\":\"c\"}"), -ERR_NO_EVIDENCE);
+	strcpy(rig.facts.serial, "USB-1");
+	strcpy(rig.facts.node, "/dev/ttyACM0");
+	ck_assert_int_eq(run("device.wait", "{\"port\":\"c\"}"), 0);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "node"), "/dev/ttyACM0");
+}
+END_TEST
+
+START_TEST(the_operator_may_judge_a_unit_bad)
+{
+	rig.answer = "yes";
+	ck_assert_int_eq(run("operator.prompt", "{\"text\":\"Is the LED green?\"}"), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "answer"), "yes");
+	rig.answer = "No";
+	ck_assert_int_eq(run("operator.prompt", "{\"text\":\"Is the LED green?\"}"), 0);
+	ck_assert_int_eq(rig.out.code, ERR_OPERATOR_FAILED);
+	rig.answer = "X-1";
+	ck_assert_int_eq(run("operator.scan", "{\"text\":\"Scan\",\"pattern\":\"^X-\\\\d$\"}"), 0);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "value"), "X-1");
+	ck_assert_int_eq(
+		run("operator.scan", "{\"text\":\"Scan\",\"pattern\":\"^Y\"}"), -ERR_INVALID);
+}
+END_TEST
+
+START_TEST(a_line_that_the_unit_says_by_itself_is_waited_for)
+{
+	fake_says(&wire, "boot\r\nready v3\r\n");
+	ck_assert_msg(
+		run("console.expect", "{\"port\":\"c\",\"expect\":\"^ready v(\\\\d+)\"}") == 0,
+		"%s", rig.e.msg);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "line"), "ready v3");
+	ck_assert_int_eq(
+		run("console.expect", "{\"port\":\"c\",\"expect\":\"^ready\"}"), -ERR_TIMEOUT);
+}
+END_TEST
+
+static Suite *actions_suite(void)
+{
+	Suite *s = suite_create("actions");
+	TCase *t = tcase_create("actions");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_set_timeout(t, 50);
+	tcase_add_test(t, the_table_is_sorted_and_every_row_is_complete);
+	tcase_add_test(t, flaw_17_every_action_needs_evidence_and_none_is_there_that_does_nothing);
+	tcase_add_test(t, a_command_passes_on_its_reply_and_on_the_value_read_back);
+	tcase_add_test(t, a_command_gives_its_groups_to_later_steps);
+	tcase_add_test(t, flaw_18_a_measurement_is_recorded_with_its_limits_unit_and_verdict);
+	tcase_add_test(t, flaw_19_a_value_outside_its_limits_fails_and_is_recorded);
+	tcase_add_test(t, flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing);
+	tcase_add_test(t, a_log_line_with_a_time_is_no_measurement);
+	tcase_add_test(t, flaw_22_a_value_with_a_space_is_proved_by_reading_it_back);
+	tcase_add_test(t, flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command);
+	tcase_add_test(t, flash_tells_both_digests_and_starts_the_application);
+	tcase_add_test(t, flash_fails_where_the_flash_differs_or_the_file_is_no_binary);
+	tcase_add_test(t, a_device_that_comes_back_is_waited_for_on_a_new_link);
+	tcase_add_test(t, read_erase_and_boot_prove_what_they_did);
+	tcase_add_test(t, a_tool_passes_on_what_it_said_and_not_on_its_status);
+	tcase_add_test(t, a_tool_is_given_secrets_in_its_environment_alone);
+	tcase_add_test(t, flaw_16_a_serial_comes_from_the_ledger_or_from_the_unit_and_from_no_dice);
+	tcase_add_test(t, another_unit_on_the_port_is_noticed);
+	tcase_add_test(t, the_operator_may_judge_a_unit_bad);
+	tcase_add_test(t, a_line_that_the_unit_says_by_itself_is_waited_for);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(actions_suite)
