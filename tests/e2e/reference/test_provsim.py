@@ -4,15 +4,20 @@
 
     test_provsim.py PROVSIM
 """
+import fcntl
 import os
+import select
 import socket
 import sys
+import termios
 import unittest
 
 import serial
 
 import test_guide_client
 from test_guide_client import DEADLINE_S, Sim, ask, wait_for
+
+TIOCGEXCL = 0x80045440  # asm-generic/ioctls.h; the termios module does not name it
 
 
 class Events:
@@ -129,6 +134,25 @@ class Provsim(unittest.TestCase):
                 self.assertEqual(ask(other, b'BOOT'), b'READY')
                 self.assertEqual(len(loud.read(1 << 20)), 1 << 20)
                 self.assertEqual(ask(loud, b'BOOT'), b'READY')
+
+    def test_a_host_that_goes_leaves_no_exclusive_claim_and_no_unread_bytes(self):
+        def claimed():
+            fd = os.open(sim.port(), os.O_RDWR | os.O_NOCTTY)
+            held = fcntl.ioctl(fd, TIOCGEXCL, b'\0' * 4)
+            os.close(fd)
+            return held != b'\0' * 4
+
+        with Sim() as sim:
+            fd = os.open(sim.port(), os.O_RDWR | os.O_NOCTTY)
+            fcntl.ioctl(fd, termios.TIOCEXCL)
+            os.write(fd, b'BOOT\r\n')
+            wait_for(lambda: select.select([fd], [], [], DEADLINE_S)[0])
+            os.close(fd)
+            wait_for(lambda: not claimed())
+            fd = os.open(sim.port(), os.O_RDWR | os.O_NOCTTY)
+            os.write(fd, b'nonsense\r\n')
+            with os.fdopen(fd, 'rb') as f:
+                self.assertEqual(f.readline(), b'ERROR: unknown command\r\n')
 
     def test_a_bouncing_plug_ends_plugged(self):
         with Sim() as sim, Events(sim) as events:
