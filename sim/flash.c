@@ -173,7 +173,7 @@ const struct flash_geometry *flash_geometry(const struct flash *f)
 
 const uint8_t *flash_content(const struct flash *f)
 {
-	return f->cells;
+	return f->cells ? f->cells : (const uint8_t *)"";
 }
 
 size_t flash_used(const struct flash *f)

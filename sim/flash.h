@@ -40,6 +40,7 @@ void flash_erase(struct flash *f);
 void flash_damage(struct flash *f, uint32_t offset);
 
 const struct flash_geometry *flash_geometry(const struct flash *f);
+/* flash_used() bytes; never NULL. */
 const uint8_t *flash_content(const struct flash *f);
 size_t flash_used(const struct flash *f);
 /* No application: nothing written, or the first eight bytes (the vector table) are erased. */

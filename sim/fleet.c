@@ -470,9 +470,8 @@ json_t *slot_json(struct slot *s, bool whole)
 		return o;
 
 	char hex[SHA256_HEX];
-	const uint8_t *content = flash_content(u->flash);
 
-	sha256_hex_of(content ? content : (const uint8_t *)"", flash_used(u->flash), hex);
+	sha256_hex_of(flash_content(u->flash), flash_used(u->flash), hex);
 	json_object_set_new(o, "flash_sha256", json_string(hex));
 	json_object_set_new(o, "unit", unit_json(u));
 	json_object_set_new(o, "faults", faults_json(&s->faults));

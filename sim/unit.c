@@ -210,7 +210,7 @@ char *unit_version(const struct unit *u)
 	static const char tag[] = "PROVSIM-VERSION:";
 	const uint8_t *content = flash_content(u->flash);
 	size_t used = flash_used(u->flash);
-	const char *at = used ? memmem(content, used, tag, sizeof tag - 1) : NULL;
+	const char *at = memmem(content, used, tag, sizeof tag - 1);
 
 	if (at) {
 		const char *v = at + sizeof tag - 1;
@@ -224,6 +224,6 @@ char *unit_version(const struct unit *u)
 
 	char hex[SHA256_HEX];
 
-	sha256_hex_of(content ? content : (const uint8_t *)"", used, hex);
+	sha256_hex_of(content, used, hex);
 	return xasprintf("v%.8s", hex);
 }

@@ -49,6 +49,9 @@ void fleet_wake_stations(struct fleet *f);
 void fleet_abort_job(struct fleet *f, const char *job_id);
 
 json_t *fleet_stations_json(struct fleet *f);
+/* Rises with every change of any station's view. */
+uint64_t fleet_views_version(struct fleet *f);
+void fleet_views_changed(struct fleet *f);
 /* NULL if there is none of that id. */
 json_t *fleet_station_json(struct fleet *f, const char *id);
 json_t *fleet_ports_json(struct fleet *f);

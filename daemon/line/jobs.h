@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The orders: which job does a station work on next? Jobs live in the database; here is the queue
- * of those that can give work, in memory, for any thread. A claim takes one place of a job (passed
- * + under way < quantity); settling it gives the place back or counts it.
+ * Orders, seen from the line: what a new one must satisfy, and which recipe a station gets with its next
+ * run. The queue itself is the database's (db/jobs.h): a claim is part of the transaction that opens the
+ * run. Any thread.
  */
 #pragma once
 
@@ -14,46 +14,38 @@
 #include "daemon/recipe/recipe.h"
 
 struct db;
-struct fleet;
 struct jobs;
 
-/* What a run needs to know of its job; owned by the worker. */
+/* What a run needs to know of its job; owned by whoever holds it. */
 struct job_claim {
 	char job_id[UUID_SIZE];
 	struct recipe *recipe; /* NULL: no claim */
 	json_t *params;
 	char external_ref[128];
 };
-
-struct jobs *jobs_new(struct fleet *f);
-struct jobs *jobs_free(struct jobs *j);
-/* Reads the runnable jobs; at start, after the recovery. */
-int jobs_load(struct jobs *j, struct db *db, struct err *e);
-
-/* The best job for that station: highest priority, then earliest deadline, then oldest. false:
- * none. */
-bool jobs_claim(struct jobs *j, const struct station_config *station, struct job_claim *ret);
-/* The run of a claim is over and recorded. */
-void jobs_settle(struct jobs *j, struct job_claim *c, bool passed);
 void job_claim_done(struct job_claim *c);
 
-/* POST /jobs: checked, then applied in a write transaction, then announced. Body: {recipe: {name,
- * version?} or "name@version", quantity or serials[], priority?, stations[]?, params?, deadline?,
- * external_ref?}. */
-struct job_order;
-int job_order_new(struct jobs *j, struct db *reader, const json_t *body, const char *by,
-	struct mistakes *m, struct job_order **ret, struct err *e);
-/* In the writer's transaction; *ret: the job as JSON, a new reference. */
-int job_order_apply(struct db *tx, struct job_order *o, json_t **ret, struct err *e);
-/* After the commit: the queue knows it, the stations wake. */
-void job_order_committed(struct jobs *j, struct job_order *o);
-struct job_order *job_order_free(struct job_order *o);
+/* Recipes that were parsed once, by digest. */
+struct jobs *jobs_new(void);
+struct jobs *jobs_free(struct jobs *j);
 
-enum job_verb { JOB_PAUSE, JOB_RESUME, JOB_STOP, JOB_ABORT, JOB_CANCEL };
-int job_verb_from_str(const char *s);
-/* In the writer's transaction: checks that the state allows it (-ERR_CONFLICT), changes it, writes
- * the event; *ret: the job as JSON. */
-int job_act_apply(struct db *tx, const char *job_id, enum job_verb v, const char *by, json_t **ret,
+/* In the writer's transaction: the next job for the station, with its recipe. -ERR_NOT_FOUND if there is none,
+ * -ERR_PORT_UNBOUND if the station cannot run it. */
+int jobs_take(struct jobs *j, struct db *tx, const struct station_config *station,
+	struct job_claim *ret, struct err *e);
+/* A stored version, parsed; version 0: the newest approved. *ret_state (may be NULL): draft, approved, retired. */
+int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version, struct recipe **ret,
+	char ret_state[16], struct err *e);
+/* Whether the station has every port of the recipe: 0, or -ERR_PORT_UNBOUND with the port. */
+int station_fits(const struct station_config *s, const struct recipe *r, struct err *e);
+
+/* POST /jobs: {recipe: "name" | "name@version" | {name, version?}, quantity | serials: [..], priority?, stations: [..]?,
+ * params: {}?, deadline?, external_ref?}. Every mistake goes to m (then -ERR_INVALID). */
+struct job_order;
+int job_order_new(struct jobs *j, struct db *reader, const struct config *config, const json_t *body,
+	const char *by, struct mistakes *m, struct job_order **ret, struct err *e);
+/* In the writer's transaction; *ret: the job as JSON, a new reference. Serials that cannot be had go to *ret_offending
+ * (an array of {value, reason}) with -ERR_CONFLICT. */
+int job_order_apply(struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending,
 	struct err *e);
-/* After the commit. */
-void job_act_committed(struct jobs *j, const char *job_id, enum job_verb v);
+struct job_order *job_order_free(struct job_order *o);

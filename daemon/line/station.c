@@ -51,6 +51,16 @@ const char *station_id(const struct station *s)
 	return s->cfg->id;
 }
 
+const struct station_config *station_configured(const struct station *s)
+{
+	return s->cfg;
+}
+
+bool station_ended(struct station *s)
+{
+	return __atomic_load_n(&s->ended, __ATOMIC_ACQUIRE);
+}
+
 void station_poke(struct station *s)
 {
 	eventfd_write(s->wake_fd, 1);
@@ -415,6 +425,8 @@ json_t *station_json(struct station *s)
 
 void station_publish(struct station *s)
 {
+	fleet_views_changed(s->fleet);
+
 	json_t *view = station_json(s);
 	char *text = view ? json_dumps(view, JSON_COMPACT) : NULL;
 

@@ -60,6 +60,9 @@ void station_stop(struct station *s, bool now);
 struct station *station_free(struct station *s);
 
 const char *station_id(const struct station *s);
+const struct station_config *station_configured(const struct station *s);
+/* Whether the worker has ended. */
+bool station_ended(struct station *s);
 /* Main thread: what is plugged. */
 void station_present(struct station *s, size_t port, const struct device_facts *f, bool wrong);
 void station_absent(struct station *s, size_t port);

@@ -90,6 +90,7 @@ struct station {
 	/* Atomics: */
 	int stop; /* 1: at a step boundary, 2: at once */
 	uint64_t tick_us;
+	bool ended;
 
 	struct cancel cancel; /* of the run */
 	int wake_fd;	      /* eventfd: something for the worker */
@@ -106,7 +107,6 @@ struct station {
 	struct run_result closing;
 	char fail_step[65];
 	unsigned fail_count;
-	struct job_claim claim;	   /* of the open run; recipe NULL: none */
 	struct recorder *rec;	   /* of the open run; NULL: none */
 	uint64_t progress_next_us; /* when the next progress may be told */
 };

@@ -69,26 +69,28 @@ static bool stopping(const struct station *s)
 
 static void open_run(struct station *s)
 {
+	const struct job_claim *claim;
 	struct err e;
 	int r;
 
-	if (s->rec || !jobs_claim(fleet_jobs(s->fleet), s->cfg, &s->claim))
+	if (s->rec)
 		return;
-	r = recorder_open(s->fleet, &s->claim, s->cfg->id, &s->rec, &e);
+	r = recorder_open(s->fleet, s->cfg, &s->rec, &e);
+	if (r == -ERR_NOT_FOUND)
+		return; /* no job waits */
 	if (r < 0) {
-		jobs_settle(fleet_jobs(s->fleet), &s->claim, false);
-		station_set_state(
-			s, STATION_FAULT, e.code, "the run could not be recorded: %s", e.msg);
+		station_set_state(s, STATION_FAULT, e.code, "no run could be opened: %s", e.msg);
 		return;
 	}
+	claim = recorder_claim(s->rec);
 	mutex_lock(&s->lock);
 	s->has_run = true;
-	s->run = (struct run_view){.recipe_version = s->claim.recipe->version,
+	s->run = (struct run_view){.recipe_version = claim->recipe->version,
 		.started_ms = wall_ms(),
-		.step_total = (unsigned)recipe_step_count(s->claim.recipe)};
+		.step_total = (unsigned)recipe_step_count(claim->recipe)};
 	snprintf(s->run.id, sizeof s->run.id, "%s", recorder_run_id(s->rec));
-	snprintf(s->run.job_id, sizeof s->run.job_id, "%s", s->claim.job_id);
-	snprintf(s->run.recipe, sizeof s->run.recipe, "%s", s->claim.recipe->name);
+	snprintf(s->run.job_id, sizeof s->run.job_id, "%s", claim->job_id);
+	snprintf(s->run.recipe, sizeof s->run.recipe, "%s", claim->recipe->name);
 	s->revision++;
 	mutex_unlock(&s->lock);
 }
@@ -126,12 +128,15 @@ static bool close_run(struct station *s, const struct run_result *res)
 	s->closing_failed = false;
 	note_last(s, res);
 	station_count(s, res->outcome);
-	jobs_settle(fleet_jobs(s->fleet), &s->claim, res->outcome == OUTCOME_PASSED);
 	s->rec = recorder_free(s->rec);
+	/* The place that this unit held in its job is free again: another station may take it. */
+	if (res->outcome != OUTCOME_PASSED)
+		fleet_wake_stations(s->fleet);
 	log_thread_run(NULL);
 	return true;
 }
 
+/* Ends a run that has not begun its first step; true where there is none. */
 static bool drop_run(struct station *s, enum err_code code, const char *message)
 {
 	struct run_result res = {.outcome = outcome_of_code(code), .code = code, .step = "attach"};
@@ -180,7 +185,7 @@ static void guard_ports(struct station *s)
 		const struct port_config *pc = &s->cfg->port[i];
 
 		s->port[i].claimed = false;
-		s->run_uses[i] = !pc->address && recipe_port(s->claim.recipe, pc->role);
+		s->run_uses[i] = !pc->address && recipe_port(recorder_claim(s->rec)->recipe, pc->role);
 		gone |= s->run_uses[i] && !s->port[i].present && !pc->optional;
 	}
 	mutex_unlock(&s->lock);
@@ -437,5 +442,6 @@ void *worker_main(void *arg)
 	}
 	drop_run(s, ERR_SHUTDOWN, "provd was stopped before the first step");
 	s->rec = recorder_free(s->rec);
+	__atomic_store_n(&s->ended, true, __ATOMIC_RELEASE);
 	return NULL;
 }

@@ -283,13 +283,14 @@ static int env_ask(
 	station_poke(v->s);
 	if (!l) {
 		r = -(int)e->code;
-		recorder_prompt_close(v->rec, id, NULL, NULL, &ignored);
+		recorder_prompt_cancel(v->rec, id, &ignored);
 		if (e->code == ERR_TIMEOUT)
 			return err_set(e, ERR_ABORTED, "nobody answered '%.200s' in time", p->text);
 		return r;
 	}
+	/* The answer is on disk already: the API put it there before it told us. */
 	snprintf(ret, 256, "%s", l->answer);
-	return recorder_prompt_close(v->rec, id, l->answer, l->by, e);
+	return 0;
 }
 
 static int env_image(void *env, const char *ref, char ret[512], struct err *e)
@@ -410,6 +411,7 @@ static int view_expose(void *data, struct err *e)
 static json_t *context_of(const struct env *v)
 {
 	const struct station *s = v->s;
+	const struct job_claim *claim = recorder_claim(v->rec);
 	json_t *ports = json_object();
 
 	for (size_t i = 0; i < s->cfg->ports; i++) {
@@ -419,14 +421,15 @@ static json_t *context_of(const struct env *v)
 			json_object_set_new(ports, s->cfg->port[i].role, json_string(f.node));
 	}
 	return json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:o}", "job", "id",
-		s->claim.job_id, "external_ref", s->claim.external_ref, "unit", "model",
+		claim->job_id, "external_ref", claim->external_ref, "unit", "model",
 		v->recipe->model ? v->recipe->model : "", "station", "id", s->cfg->id, "title",
 		s->cfg->title, "run", "id", recorder_run_id(v->rec), "ports", ports);
 }
 
 void worker_execute(struct station *s, struct run_result *res)
 {
-	struct env v = {.s = s, .rec = s->rec, .recipe = s->claim.recipe};
+	const struct job_claim *claim = recorder_claim(s->rec);
+	struct env v = {.s = s, .rec = s->rec, .recipe = claim->recipe};
 	struct view_sink vs = {.v = &v, .inner = recorder_sink(s->rec)};
 	const struct runner_sink sink = {&vs, view_begin, view_end, view_measured, view_expose};
 	json_t *context = context_of(&v);
@@ -439,7 +442,7 @@ void worker_execute(struct station *s, struct run_result *res)
 		.stop_requested = env_stop_requested,
 		.secrets = secret_set_new(),
 		.secret = env_secret,
-		.params = s->claim.params,
+		.params = claim->params,
 		.artifacts = json_object_get(v.recipe->json, "artifacts"),
 		.context = context,
 	};

@@ -65,6 +65,7 @@ static int read_some(struct link *l, void *buf, size_t size, size_t *ret_n, cons
 	int r = l->ops->read(l, buf, size, &n, it, e);
 
 	if (r < 0) {
+		l->dead |= r == -ERR_DEVICE_GONE;
 		err_prefix(e, "%s", l->address);
 		return r;
 	}
@@ -118,6 +119,7 @@ int link_write(struct link *l, const void *buf, size_t n, const struct iotime *i
 		r = l->ops->write(l, buf, n, it, e);
 	}
 	if (r < 0) {
+		l->dead |= r == -ERR_DEVICE_GONE;
 		err_prefix(e, "%s", l->address);
 		return r;
 	}

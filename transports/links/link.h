@@ -71,6 +71,7 @@ struct link {
 	void *trace_data;
 	uint64_t baud; /* 0 where the medium is not paced (TCP) */
 	uint64_t rx_bytes, tx_bytes;
+	bool dead; /* the peer is gone: another open may lead to another unit */
 };
 
 /* Opens an address. A tty is taken exclusively (TIOCEXCL and flock), raw, at the configured rate;

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /events: the durable events as a list, or, for a client that accepts text/event-stream, live. A live client
+ * first gets what it missed out of the database (Last-Event-ID, ?after=), then follows the feed; one that
+ * falls behind the feed's ring reads the database again. Station views come between, without an id.
+ */
+#include "api/router.h"
+#include "base/iotime.h"
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "db/events.h"
+
+#define HEARTBEAT_US (10 * US_PER_S)
+#define CATCH_UP_PAGE 200
+
+struct follower {
+	struct api *api;
+	struct stream *stream;
+	struct feed_sub *sub;
+	int64_t last_seq;
+	bool behind; /* read the database before the feed */
+	struct strbuf out;
+	size_t sent; /* of out */
+	uint64_t heartbeat_us;
+};
+
+/* Frames of a stream hold no raw line breaks: JSON has none. */
+static void add_frame(struct strbuf *b, int64_t seq, const char *type, const char *json)
+{
+	if (seq > 0)
+		sb_addf(b, "id: %lld\n", (long long)seq);
+	sb_addf(b, "event: %s\ndata: %s\n\n", type, json);
+}
+
+/* One page out of the database; false when there is no more. */
+static bool catch_up(struct follower *f)
+{
+	char after[24];
+	struct db_page page = {.limit = CATCH_UP_PAGE, .after = after};
+	struct db_list list = {0};
+	struct err e;
+	struct db *d = api_reader(f->api, &e);
+	json_t *o;
+	size_t i;
+	bool more = false;
+
+	snprintf(after, sizeof after, "%lld", (long long)f->last_seq);
+	if (d && events_list(d, &(struct event_filter){0}, &page, &list, &e) == 0) {
+		json_array_foreach(list.items, i, o) {
+			char *text = json_dumps(o, JSON_COMPACT);
+
+			f->last_seq = json_integer_value(json_object_get(o, "seq"));
+			add_frame(&f->out, f->last_seq,
+				json_string_value(json_object_get(o, "type")), text);
+			free(text);
+		}
+		more = list.next[0] != 0;
+		json_decref(list.items);
+	}
+	api_reader_back(f->api, d);
+	return more;
+}
+
+static void follow(struct follower *f)
+{
+	struct feed_item *item;
+	int r;
+
+	if (f->behind) {
+		f->behind = catch_up(f);
+		return;
+	}
+	while (f->out.len < 65536 && (r = feed_next(f->sub, &item)) != 0) {
+		if (r < 0) {
+			f->behind = true;
+			return;
+		}
+		if (item->seq == 0 || item->seq > f->last_seq) {
+			/* A hole means that the feed began after last_seq: the database has it. */
+			if (item->seq > f->last_seq + 1) {
+				f->behind = true;
+				feed_item_unref(item);
+				return;
+			}
+			add_frame(&f->out, item->seq, item->type, item->json);
+			if (item->seq > 0)
+				f->last_seq = item->seq;
+		}
+		feed_item_unref(item);
+	}
+}
+
+static long follower_read(void *data, char *buf, size_t size)
+{
+	struct follower *f = data;
+	uint64_t now = now_us();
+	size_t n;
+
+	if (f->sent == f->out.len) {
+		sb_clear(&f->out);
+		f->sent = 0;
+		do
+			follow(f);
+		while (f->behind && f->out.len == 0 && f->last_seq < feed_last_seq(fleet_feed(f->api->fleet)));
+		if (f->out.len == 0 && now >= f->heartbeat_us)
+			sb_add(&f->out, ": alive\n\n");
+		f->heartbeat_us = f->out.len ? now + HEARTBEAT_US : f->heartbeat_us;
+	}
+	n = MIN(size, f->out.len - f->sent);
+	if (n)
+		memcpy(buf, f->out.s + f->sent, n);
+	f->sent += n;
+	return (long)n;
+}
+
+static void follower_free(void *data)
+{
+	struct follower *f = data;
+
+	feed_unsubscribe(f->sub);
+	sb_done(&f->out);
+	free(f);
+}
+
+static void follower_notify(void *data)
+{
+	stream_wake(((struct follower *)data)->stream);
+}
+
+static const struct stream_ops follower_ops = {follower_read, follower_free};
+
+static int open_stream(struct call *c, int64_t after, int64_t last, struct err *e)
+{
+	struct follower *f = xcalloc(1, sizeof *f);
+
+	f->api = c->api;
+	f->last_seq = after >= 0 ? after : last;
+	f->behind = after >= 0;
+	f->heartbeat_us = now_us() + HEARTBEAT_US;
+	sb_add(&f->out, "retry: 2000\n\n");
+	f->stream = stream_new(c->api->httpd, &follower_ops, f);
+	if (!f->stream) {
+		sb_done(&f->out);
+		free(f);
+		return err_set(e, ERR_OVERLOADED, "too many live streams");
+	}
+	f->sub = feed_subscribe(fleet_feed(c->api->fleet), follower_notify, f);
+	c->rs->status = 200;
+	c->rs->stream = f->stream;
+	snprintf(c->rs->content_type, sizeof c->rs->content_type, "text/event-stream");
+	response_header(c->rs, "Cache-Control", "no-store");
+	return 0;
+}
+
+static int parse_seq(const char *s, int64_t *ret, struct err *e)
+{
+	unsigned long long v;
+
+	if (!s)
+		return 0;
+	if (!parse_size(s, &v) || v > INT64_MAX || strpbrk(s, "xKMG"))
+		return err_set(e, ERR_INVALID, "'%.40s' is no sequence number", s);
+	*ret = (int64_t)v;
+	return 0;
+}
+
+static int get_events(struct call *c, struct err *e)
+{
+	const char *accept = request_header(c->rq, "Accept");
+	const char *last_id = request_header(c->rq, "Last-Event-ID");
+	struct event_filter filter = {
+		.type = request_query(c->rq, "type"),
+		.station = request_query(c->rq, "station"),
+		.job = request_query(c->rq, "job_id"),
+		.run = request_query(c->rq, "run_id"),
+		.serial = request_query(c->rq, "serial"),
+	};
+	struct db_list list = {0};
+	struct db_page page;
+	int64_t after = -1;
+	int64_t first = 0;
+	int64_t last = 0;
+	char text[24];
+	struct db *d;
+	int r = parse_seq(last_id ? last_id : request_query(c->rq, "after"), &after, e);
+
+	if (r < 0 || api_page(c, &page, e) < 0)
+		return -(int)e->code;
+	d = api_reader(c->api, e);
+	if (!d)
+		return -(int)e->code;
+	r = events_bounds(d, &first, &last, e);
+	if (r == 0 && after >= 0 && first > 0 && after < first - 1)
+		r = err_set(e, ERR_GONE, "events up to %lld are pruned", (long long)first - 1);
+	if (r == 0 && accept && strstr(accept, "text/event-stream")) {
+		api_reader_back(c->api, d);
+		return open_stream(c, after, last, e);
+	}
+	if (r == 0) {
+		if (!page.after && after >= 0) {
+			snprintf(text, sizeof text, "%lld", (long long)after);
+			page.after = text;
+		}
+		r = events_list(d, &filter, &page, &list, e);
+	}
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+const struct route routes_events[] = {
+	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events},
+	{0},
+};

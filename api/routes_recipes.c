@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /recipes: draft -> approved -> retired. A draft is put as YAML or JSON and may be put again; approving resolves
+ * its artifacts to digests, so that the recipe's own digest covers the firmware, and fixes it for good.
+ */
+#include <strings.h>
+
+#include "api/router.h"
+#include "base/util.h"
+#include "daemon/recipe/recipe.h"
+#include "db/artifacts.h"
+#include "db/recipes.h"
+
+DEFINE_CLEANUP(struct recipe, recipe_unref)
+DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
+
+static int version_param(struct call *c, int64_t *ret, struct err *e)
+{
+	const char *s = request_param(c->rq, "version");
+	unsigned long long v;
+
+	if (!parse_size(s, &v) || v < 1 || v > 1000000000 || strpbrk(s, "xKMG"))
+		return err_set(e, ERR_NOT_FOUND, "'%s' is no version", s);
+	*ret = (int64_t)v;
+	return 0;
+}
+
+static int get_recipes(struct call *c, struct err *e)
+{
+	struct db *d = api_reader(c->api, e);
+	json_t *items = NULL;
+	const char *name = request_param(c->rq, "name");
+	int r = d ? recipes_list(d, name ? name : request_query(c->rq, "name"),
+			    request_query(c->rq, "state"), &items, e)
+		  : -(int)e->code;
+
+	api_reader_back(c->api, d);
+	if (r == 0)
+		response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
+	return r;
+}
+
+static int get_recipe(struct call *c, struct err *e)
+{
+	int64_t version;
+	json_t *o = NULL;
+	struct db *d;
+	int r = version_param(c, &version, e);
+
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? recipes_get(d, request_param(c->rq, "name"), version, &o, e) : -(int)e->code;
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_resource(c, o);
+}
+
+/* The body as a recipe, YAML or JSON; mistakes become the problem's errors. */
+static int read_recipe(struct call *c, struct recipe **ret, struct err *e)
+{
+	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
+	struct mistakes m = {0};
+	json_t *root = c->body;
+	int r;
+
+	if (!root) {
+		r = yaml_parse("recipe", (const char *)c->rq->body, c->rq->body_len, &doc, e);
+		if (r < 0)
+			return r;
+		root = doc->root;
+	}
+	r = recipe_check(root, &m, ret, e);
+	if (r < 0)
+		c->problem_errors = mistakes_json(&m, doc);
+	mistakes_done(&m);
+	return r;
+}
+
+struct put {
+	struct recipe_text text;
+	const char *by;
+	bool created;
+};
+
+static int apply_put(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct put *p = data;
+	int r = recipes_put_draft(tx, &p->text, p->by, &p->created, e);
+
+	return r < 0 ? r : recipes_get(tx, p->text.name, p->text.version, ret, e);
+}
+
+static int put_recipe(struct call *c, struct err *e)
+{
+	_cleanup_(recipe_unrefp) struct recipe *recipe = NULL;
+	_cleanup_(freep) char *json = NULL;
+	struct put p = {.by = c->who->name};
+	struct change ch = {
+		.apply = apply_put, .data = &p, .status = 200, .audit = "recipe.put"};
+	int64_t version = 0;
+	int r = version_param(c, &version, e);
+
+	if (r == 0)
+		r = read_recipe(c, &recipe, e);
+	if (r < 0)
+		return r;
+	if (strcmp(recipe->name, request_param(c->rq, "name")) != 0 || recipe->version != version)
+		return err_set(e, ERR_INVALID, "the recipe says %s version %u, the path %s version %lld",
+			recipe->name, recipe->version, request_param(c->rq, "name"),
+			(long long)version);
+	json = recipe_canonical(recipe->json);
+	p.text = (struct recipe_text){recipe->name, recipe->version, recipe->sha256, json,
+		(const char *)c->rq->body};
+	ch.target = recipe->name;
+	r = api_change(c, &ch, e);
+	if (r == 0 && p.created)
+		c->rs->status = 201;
+	return r;
+}
+
+/* POST /recipes: the path is in the recipe. */
+static int post_recipe(struct call *c, struct err *e)
+{
+	_cleanup_(recipe_unrefp) struct recipe *recipe = NULL;
+	_cleanup_(freep) char *json = NULL;
+	_cleanup_(freep) char *location = NULL;
+	struct put p = {.by = c->who->name};
+	struct change ch = {
+		.apply = apply_put, .data = &p, .status = 201, .audit = "recipe.put"};
+	int r = read_recipe(c, &recipe, e);
+
+	if (r < 0)
+		return r;
+	json = recipe_canonical(recipe->json);
+	p.text = (struct recipe_text){recipe->name, recipe->version, recipe->sha256, json,
+		(const char *)c->rq->body};
+	location = xasprintf("/api/v1/recipes/%%s/versions/%u", recipe->version);
+	ch.location = location;
+	ch.location_key = "name";
+	ch.target = recipe->name;
+	return api_change(c, &ch, e);
+}
+
+static int post_check(struct call *c, struct err *e)
+{
+	_cleanup_(recipe_unrefp) struct recipe *recipe = NULL;
+	int r = read_recipe(c, &recipe, e);
+
+	if (r < 0)
+		return r;
+	response_json(c->rs, 200, json_pack("{s:s, s:i, s:s, s:i}", "name", recipe->name, "version",
+					   (int)recipe->version, "sha256", recipe->sha256, "steps",
+					   (int)recipe_step_count(recipe)));
+	return 0;
+}
+
+struct state_change {
+	const char *name;
+	int64_t version;
+	const char *by;
+	struct call *c;
+	/* approve: the recipe with its artifacts resolved */
+	struct recipe_text text;
+	char draft_sha256[SHA256_HEX];
+};
+
+static int apply_approve(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct state_change *s = data;
+	int r = recipes_approve(tx, &s->text, s->draft_sha256, s->by, e);
+
+	return r < 0 ? r : recipes_get(tx, s->name, s->version, ret, e);
+}
+
+static int apply_retire(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct state_change *s = data;
+	int r = recipes_retire(tx, s->name, s->version, s->by, e);
+
+	return r < 0 ? r : recipes_get(tx, s->name, s->version, ret, e);
+}
+
+/* Replaces each artifact by its digest; every one that is not there is named. */
+static int resolve_artifacts(struct call *c, struct db *d, json_t *root, struct err *e)
+{
+	json_t *artifacts = json_object_get(root, "artifacts");
+	json_t *errors = json_array();
+	const char *name;
+	json_t *v;
+	void *next;
+
+	json_object_foreach_safe(artifacts, next, name, v) {
+		const char *ref = json_string_value(v);
+		char sha[SHA256_HEX];
+		json_t *found = NULL;
+		int r;
+
+		if (is_sha256_hex(ref)) {
+			snprintf(sha, sizeof sha, "%s", ref);
+			r = artifacts_get(d, ref, &found, e);
+			json_decref(found);
+		} else {
+			r = artifacts_by_name(d, ref, sha, e);
+		}
+		if (r == 0) {
+			json_object_set_new(artifacts, name, json_string(sha));
+		} else {
+			_cleanup_(freep) char *p = pointer_key("/artifacts", name);
+
+			json_array_append_new(errors,
+				json_pack("{s:s, s:s+}", "pointer", p, "detail", "there is no artifact ", ref));
+		}
+	}
+	if (json_array_size(errors) == 0) {
+		json_decref(errors);
+		return 0;
+	}
+	c->problem_errors = errors;
+	return err_set(e, ERR_CONFLICT, "the recipe needs %zu artifact%s that provd does not have",
+		json_array_size(errors), json_array_size(errors) == 1 ? "" : "s");
+}
+
+static int approve(struct call *c, struct db *d, struct state_change *s, struct err *e)
+{
+	struct recipe_row row = {0};
+	_cleanup_(recipe_unrefp) struct recipe *recipe = NULL;
+	_cleanup_(freep) char *json = NULL;
+	struct change ch = {.apply = apply_approve,
+		.data = s,
+		.status = 200,
+		.audit = "recipe.approve",
+		.target = s->name};
+	struct mistakes m = {0};
+	json_t *root = NULL;
+	int r = recipes_find(d, s->name, s->version, &row, e);
+
+	if (r < 0)
+		return r;
+	snprintf(s->draft_sha256, sizeof s->draft_sha256, "%s", row.sha256);
+	root = json_loads(row.json, 0, NULL);
+	recipe_row_done(&row);
+	r = root ? resolve_artifacts(c, d, root, e)
+		 : err_set(e, ERR_DATABASE, "the stored recipe is no JSON");
+	if (r == 0)
+		r = recipe_check(root, &m, &recipe, e);
+	mistakes_done(&m);
+	json_decref(root);
+	if (r < 0)
+		return r;
+	json = recipe_canonical(recipe->json);
+	s->text = (struct recipe_text){s->name, s->version, recipe->sha256, json, NULL};
+	return api_change(c, &ch, e);
+}
+
+static int post_action(struct call *c, struct err *e)
+{
+	const char *verb = request_param(c->rq, "action");
+	struct state_change s = {
+		.name = request_param(c->rq, "name"), .by = c->who->name, .c = c};
+	struct change ch = {.apply = apply_retire,
+		.data = &s,
+		.status = 200,
+		.audit = "recipe.retire",
+		.target = s.name};
+	struct db *d;
+	int r = version_param(c, &s.version, e);
+
+	if (r < 0)
+		return r;
+	if (!strcmp(verb, "retire"))
+		return api_change(c, &ch, e);
+	if (strcmp(verb, "approve") != 0)
+		return err_set(e, ERR_NOT_FOUND, "a recipe has no action '%s'", verb);
+	d = api_reader(c->api, e);
+	r = d ? approve(c, d, &s, e) : -(int)e->code;
+	api_reader_back(c->api, d);
+	return r;
+}
+
+static int apply_delete(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct state_change *s = data;
+	int r = recipes_delete_draft(tx, s->name, s->version, e);
+
+	*ret = r == 0 ? json_object() : NULL;
+	return r;
+}
+
+static int delete_recipe(struct call *c, struct err *e)
+{
+	struct state_change s = {.name = request_param(c->rq, "name")};
+	struct change ch = {.apply = apply_delete,
+		.data = &s,
+		.status = 200,
+		.audit = "recipe.delete",
+		.target = s.name};
+	int r = version_param(c, &s.version, e);
+
+	return r < 0 ? r : api_change(c, &ch, e);
+}
+
+#define VERSION "/api/v1/recipes/{name}/versions/{version}"
+
+const struct route routes_recipes[] = {
+	{HTTP_GET, "/api/v1/recipes", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
+	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, 0, 1024 * 1024, post_recipe},
+	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, 0, 1024 * 1024, post_check},
+	{HTTP_GET, "/api/v1/recipes/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
+	{HTTP_GET, "/api/v1/recipes/{name}/versions", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
+	{HTTP_GET, VERSION, MAY_READ, ROUTE_NO_BODY, 0, get_recipe},
+	{HTTP_PUT, VERSION, MAY_WRITE, 0, 1024 * 1024, put_recipe},
+	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe},
+	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action},
+	{0},
+};

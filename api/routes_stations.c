@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /stations and /ports: what the line looks like now, and commands to it.
+ */
+#include "api/router.h"
+#include "base/util.h"
+#include "db/audit.h"
+
+/* The list is asked for far more often than it changes: it is rendered once per change. */
+static int get_stations(struct call *c, struct err *e)
+{
+	struct api *a = c->api;
+	uint64_t version = fleet_views_version(a->fleet);
+
+	mutex_lock(&a->cache_lock);
+	if (a->stations && a->stations_version == version)
+		c->rs->shared = shared_body_ref(a->stations);
+	mutex_unlock(&a->cache_lock);
+	if (!c->rs->shared) {
+		json_t *o = json_pack("{s:o, s:n}", "items", fleet_stations_json(a->fleet), "next_cursor");
+		char *text = json_dumps(o, JSON_COMPACT);
+		struct shared_body *old;
+
+		json_decref(o);
+		if (!text)
+			return err_set(e, ERR_NO_MEMORY, "out of memory");
+		c->rs->shared = shared_body_new(text, strlen(text), "application/json");
+		mutex_lock(&a->cache_lock);
+		old = a->stations;
+		a->stations = shared_body_ref(c->rs->shared);
+		a->stations_version = version;
+		mutex_unlock(&a->cache_lock);
+		shared_body_unref(old);
+	}
+	c->rs->status = 200;
+	return 0;
+}
+
+static int get_station(struct call *c, struct err *e)
+{
+	const char *id = request_param(c->rq, "id");
+	json_t *o = fleet_station_json(c->api->fleet, id);
+
+	if (!o)
+		return err_set(e, ERR_NOT_FOUND, "there is no station '%s'", id);
+	return api_answer_resource(c, o);
+}
+
+struct audit_entry {
+	const char *who, *action, *target;
+};
+
+static int apply_audit(struct db *tx, void *data, struct err *e)
+{
+	const struct audit_entry *a = data;
+
+	return audit_add(tx, a->who, a->action, a->target, NULL, e);
+}
+
+static int post_action(struct call *c, struct err *e)
+{
+	const char *id = request_param(c->rq, "id");
+	const char *verb = request_param(c->rq, "action");
+	int cmd = station_command_from_str(verb);
+	char action[64];
+	struct audit_entry entry = {c->who->name, action, id};
+	int r;
+
+	if (cmd < 0)
+		return err_set(e, ERR_NOT_FOUND, "a station has no action '%s'", verb);
+	if (cmd == STATION_CMD_CLEAR && !(MAY_RELEASE & 1u << c->who->role))
+		return err_set(e, ERR_FORBIDDEN, "fault and quarantine are cleared by a supervisor");
+	r = fleet_command(c->api->fleet, id, (enum station_command)cmd, c->who->name, e);
+	if (r < 0)
+		return r;
+	snprintf(action, sizeof action, "station.%s", verb);
+	r = writer_do(fleet_writer(c->api->fleet), apply_audit, &entry, e);
+	if (r < 0)
+		return r;
+	response_json(c->rs, 202, fleet_station_json(c->api->fleet, id));
+	return 0;
+}
+
+static int get_ports(struct call *c, struct err *e)
+{
+	json_t *all = fleet_ports_json(c->api->fleet);
+	const char *bound = request_query(c->rq, "bound");
+	json_t *items = json_array();
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(all, i, o)
+		if (!bound || (strcmp(bound, "true") == 0) == (json_object_get(o, "station") != NULL))
+			json_array_append(items, o);
+	json_decref(all);
+	response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
+	return 0;
+}
+
+const struct route routes_stations[] = {
+	{HTTP_GET, "/api/v1/stations", MAY_READ, ROUTE_NO_BODY, 0, get_stations},
+	{HTTP_GET, "/api/v1/stations/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_station},
+	{HTTP_POST, "/api/v1/stations/{id}/actions/{action}", MAY_OPERATE, 0, 0, post_action},
+	{HTTP_GET, "/api/v1/ports", MAY_READ, ROUTE_NO_BODY, 0, get_ports},
+	{0},
+};

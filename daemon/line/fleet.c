@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/fleet.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/iotime.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "base/util.h"
+#include "db/db.h"
+#include "db/idempotency.h"
+#include "db/reports.h"
+#include "db/runs.h"
+#include "db/writer.h"
+
+#define FEED_RING	   4096
+#define RESCAN_EVERY_US	   (30 * US_PER_S)
+#define PRUNE_EVERY_US	   (3600 * US_PER_S)
+#define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
+
+struct fleet {
+	struct mutex lock; /* of config and the list of stations */
+	struct config *config;
+	struct station **station;
+	size_t stations;
+	bool reload_pending;
+
+	struct binding *binding;
+	struct hotplug **source;
+	size_t sources;
+	uint64_t rescan_us, prune_us;
+
+	struct writer *writer;
+	struct feed *feed;
+	struct jobs *jobs;
+	char *db_path;
+	char *artifact_dir;
+	uint64_t views_version; /* atomic */
+	bool stopping;
+};
+
+/* --- what is told of the record --- */
+
+static void on_committed(void *data, const struct db_event *ev, size_t n)
+{
+	struct fleet *f = data;
+
+	for (size_t i = 0; i < n; i++) {
+		char at[RFC3339_SIZE];
+		json_t *body = json_loads(ev[i].data, 0, NULL);
+		json_t *o = json_pack("{s:I, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o}", "seq",
+			(json_int_t)ev[i].seq, "at", rfc3339(ev[i].at, at), "type", ev[i].type,
+			"station", ev[i].station, "job_id", ev[i].job, "run_id", ev[i].run, "serial",
+			ev[i].serial, "data", body ? body : json_object());
+		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+
+		if (text)
+			feed_publish(f->feed, ev[i].seq, ev[i].type, ev[i].station, text);
+		free(text);
+		json_decref(o);
+	}
+}
+
+/* --- plug events --- */
+
+static struct station *find_locked(struct fleet *f, const char *id)
+{
+	for (size_t i = 0; i < f->stations; i++)
+		if (!strcmp(station_id(f->station[i]), id))
+			return f->station[i];
+	return NULL;
+}
+
+/* Only the main thread removes stations, so that it may use what it found without the lock. */
+static struct station *find_main(struct fleet *f, const char *id)
+{
+	mutex_lock(&f->lock);
+	struct station *s = find_locked(f, id);
+	mutex_unlock(&f->lock);
+	return s;
+}
+
+static void on_present(
+	void *data, const char *station, size_t port, const struct device_facts *facts, bool wrong)
+{
+	struct station *s = find_main(data, station);
+
+	if (s)
+		station_present(s, port, facts, wrong);
+}
+
+static void on_absent(void *data, const char *station, size_t port)
+{
+	struct station *s = find_main(data, station);
+
+	if (s)
+		station_absent(s, port);
+}
+
+static void on_event(void *data, const struct hotplug *source, const struct hotplug_event *ev)
+{
+	binding_event(((struct fleet *)data)->binding, source, ev);
+}
+
+static int add_source(struct fleet *f, const char *text, struct err *e)
+{
+	const struct hotplug_sink sink = {on_event, f};
+	struct hotplug *h;
+	int r = !strcmp(text, "udev") ? hotplug_udev_new(&sink, &h, e)
+				      : hotplug_stream_new(text + strlen("stream:"), &sink, &h, e);
+
+	if (r < 0)
+		return r;
+	f->source[f->sources++] = h;
+	r = h->ops->start(h, e);
+	return r < 0 ? err_prefix(e, "events of %s", text) : 0;
+}
+
+/* --- open and close --- */
+
+static int make_dirs(struct fleet *f, struct err *e)
+{
+	const char *dir = f->config->state_dir;
+
+	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||
+		(mkdir(f->artifact_dir, 0700) < 0 && errno != EEXIST))
+		return err_errno(e, ERR_IO, errno, "state directory %s", dir);
+	return 0;
+}
+
+/* Uploads that a crash left half-way. */
+static void sweep_uploads(struct fleet *f)
+{
+	DIR *d = opendir(f->artifact_dir);
+
+	for (struct dirent *de; d && (de = readdir(d));) {
+		if (strncmp(de->d_name, "upload-", 7) == 0) {
+			_cleanup_(freep) char *path = xasprintf("%s/%s", f->artifact_dir, de->d_name);
+
+			unlink(path);
+		}
+	}
+	if (d)
+		closedir(d);
+}
+
+static int apply_recover(struct db *tx, void *data, struct err *e)
+{
+	return runs_recover(tx, data, e);
+}
+
+static int open_records(struct fleet *f, struct err *e)
+{
+	const struct writer_opts o = {.committed = on_committed, .data = f};
+	struct db *db = NULL;
+	int64_t interrupted = 0;
+	int r = db_open(f->db_path, &db, e);
+
+	if (r < 0)
+		return r;
+	r = writer_new(db, &o, &f->writer, e);
+	if (r < 0) {
+		db_free(db);
+		return r;
+	}
+	r = writer_do(f->writer, apply_recover, &interrupted, e);
+	if (r == 0 && interrupted > 0)
+		log_notice("%lld run%s that provd did not see end: interrupted", (long long)interrupted,
+			interrupted == 1 ? "" : "s");
+	return r < 0 ? err_prefix(e, "recovery") : 0;
+}
+
+int fleet_new(struct config *c, struct fleet **ret, struct err *e)
+{
+	struct fleet *f = xcalloc(1, sizeof *f);
+	const struct binding_sink sink = {f, on_present, on_absent};
+	int r;
+
+	mutex_init(&f->lock);
+	f->config = config_ref(c);
+	f->db_path = xasprintf("%s/provd.db", c->state_dir);
+	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
+	f->feed = feed_new(FEED_RING);
+	f->jobs = jobs_new();
+	f->binding = binding_new(&sink);
+	r = make_dirs(f, e);
+	if (r == 0) {
+		sweep_uploads(f);
+		r = open_records(f, e);
+	}
+	if (r < 0) {
+		fleet_free(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+static void add_station(struct fleet *f, struct config *c, const struct station_config *cfg)
+{
+	struct station *s;
+	struct err e;
+
+	if (station_new(f, c, cfg, &s, &e) < 0) {
+		log_error("%s", e.msg);
+		return;
+	}
+	mutex_lock(&f->lock);
+
+	struct station **grown = reallocarray(f->station, f->stations + 1, sizeof *grown);
+
+	if (!grown)
+		abort();
+	f->station = grown;
+	grown[f->stations++] = s;
+	mutex_unlock(&f->lock);
+	fleet_views_changed(f);
+}
+
+int fleet_start(struct fleet *f, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < f->config->stations; i++)
+		add_station(f, f->config, &f->config->station[i]);
+	if (f->stations != f->config->stations)
+		return err_set(e, ERR_NO_MEMORY, "not every station could be started");
+	binding_set_config(f->binding, f->config);
+	f->source = xcalloc(f->config->hotplugs, sizeof *f->source);
+	f->rescan_us = now_us() + RESCAN_EVERY_US;
+	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
+		r = add_source(f, f->config->hotplug[i], e);
+	return r;
+}
+
+static void remove_station(struct fleet *f, struct station *s)
+{
+	mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->stations; i++) {
+		if (f->station[i] == s) {
+			memmove(f->station + i, f->station + i + 1,
+				(f->stations - i - 1) * sizeof *f->station);
+			f->stations--;
+			break;
+		}
+	}
+	mutex_unlock(&f->lock);
+	station_stop(s, true);
+	station_free(s);
+	fleet_views_changed(f);
+}
+
+/* Ends what is no longer configured as it runs, where it is idle; true if something still runs. */
+static bool retire_stations(struct fleet *f)
+{
+	bool waiting = false;
+
+	for (size_t i = f->stations; i-- > 0;) {
+		struct station *s = f->station[i];
+		const struct station_config *now = config_station(f->config, station_id(s));
+
+		if (now && station_config_equal(now, station_configured(s)))
+			continue;
+		if (station_idle(s))
+			remove_station(f, s);
+		else
+			waiting = true;
+	}
+	return waiting;
+}
+
+static void apply_config(struct fleet *f)
+{
+	f->reload_pending = retire_stations(f);
+	for (size_t i = 0; i < f->config->stations; i++)
+		if (!find_main(f, f->config->station[i].id))
+			add_station(f, f->config, &f->config->station[i]);
+	/* While an old station runs, its ports stay bound to it. */
+	if (!f->reload_pending)
+		binding_set_config(f->binding, f->config);
+}
+
+void fleet_reload(struct fleet *f, struct config *c)
+{
+	struct config *old;
+
+	mutex_lock(&f->lock);
+	old = f->config;
+	f->config = config_ref(c);
+	mutex_unlock(&f->lock);
+	apply_config(f);
+	config_unref(old);
+}
+
+void fleet_stop(struct fleet *f, bool now)
+{
+	f->stopping = true;
+	for (size_t i = 0; i < f->stations; i++)
+		station_stop(f->station[i], now);
+}
+
+bool fleet_stopped(struct fleet *f)
+{
+	for (size_t i = 0; i < f->stations; i++)
+		if (!station_ended(f->station[i]))
+			return false;
+	return true;
+}
+
+struct fleet *fleet_free(struct fleet *f)
+{
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < f->stations; i++)
+		station_stop(f->station[i], true);
+	for (size_t i = 0; i < f->stations; i++)
+		station_free(f->station[i]);
+	for (size_t i = 0; i < f->sources; i++)
+		hotplug_free(f->source[i]);
+	writer_free(f->writer);
+	binding_free(f->binding);
+	jobs_free(f->jobs);
+	feed_free(f->feed);
+	config_unref(f->config);
+	mutex_done(&f->lock);
+	free(f->station);
+	free(f->source);
+	free(f->db_path);
+	free(f->artifact_dir);
+	free(f);
+	return NULL;
+}
+
+/* --- the main loop's part --- */
+
+size_t fleet_source_count(struct fleet *f)
+{
+	return f->sources;
+}
+
+int fleet_source_fd(struct fleet *f, size_t i)
+{
+	return f->source[i]->ops->fd(f->source[i]);
+}
+
+void fleet_source_dispatch(struct fleet *f, size_t i)
+{
+	struct err e;
+
+	if (f->source[i]->ops->dispatch(f->source[i], &e) < 0)
+		log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
+}
+
+static int apply_prune(struct db *tx, void *data, struct err *e)
+{
+	return idempotency_prune(tx, wall_ms() - IDEMPOTENCY_KEEP_MS, e);
+}
+
+void fleet_tick(struct fleet *f)
+{
+	uint64_t now = now_us();
+	struct err e;
+
+	for (size_t i = 0; i < f->sources; i++)
+		fleet_source_dispatch(f, i);
+	if (now >= f->rescan_us) {
+		f->rescan_us = now + RESCAN_EVERY_US;
+		for (size_t i = 0; i < f->sources; i++)
+			if (f->source[i]->ops->rescan(f->source[i], &e) < 0)
+				log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
+	}
+	if (now >= f->prune_us) {
+		f->prune_us = now + PRUNE_EVERY_US;
+		writer_submit(f->writer, apply_prune, NULL, NULL, &e);
+	}
+	if (f->reload_pending && !f->stopping)
+		apply_config(f);
+}
+
+bool fleet_alive(struct fleet *f, uint64_t limit_us)
+{
+	uint64_t now = now_us();
+	bool alive = now < writer_tick_us(f->writer) + limit_us;
+
+	for (size_t i = 0; i < f->stations; i++) {
+		uint64_t tick = station_tick_us(f->station[i]);
+
+		/* A sleeper is NO_DEADLINE; within a step, the tick is the step's deadline. */
+		if (tick < now && now - tick > limit_us) {
+			log_error("station %s shows no life since %llu s", station_id(f->station[i]),
+				(unsigned long long)((now - tick) / US_PER_S));
+			alive = false;
+		}
+	}
+	return alive;
+}
+
+/* --- for everyone --- */
+
+struct config *fleet_config(struct fleet *f)
+{
+	mutex_lock(&f->lock);
+	struct config *c = config_ref(f->config);
+	mutex_unlock(&f->lock);
+	return c;
+}
+
+struct writer *fleet_writer(struct fleet *f)
+{
+	return f->writer;
+}
+
+struct feed *fleet_feed(struct fleet *f)
+{
+	return f->feed;
+}
+
+struct jobs *fleet_jobs(struct fleet *f)
+{
+	return f->jobs;
+}
+
+const char *fleet_db_path(struct fleet *f)
+{
+	return f->db_path;
+}
+
+const char *fleet_artifact_dir(struct fleet *f)
+{
+	return f->artifact_dir;
+}
+
+void fleet_wake_stations(struct fleet *f)
+{
+	mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->stations; i++)
+		station_wake(f->station[i]);
+	mutex_unlock(&f->lock);
+}
+
+void fleet_abort_job(struct fleet *f, const char *job_id)
+{
+	mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->stations; i++)
+		station_abort_job(f->station[i], job_id);
+	mutex_unlock(&f->lock);
+}
+
+uint64_t fleet_views_version(struct fleet *f)
+{
+	return __atomic_load_n(&f->views_version, __ATOMIC_ACQUIRE);
+}
+
+void fleet_views_changed(struct fleet *f)
+{
+	__atomic_add_fetch(&f->views_version, 1, __ATOMIC_ACQ_REL);
+}
+
+json_t *fleet_stations_json(struct fleet *f)
+{
+	json_t *list = json_array();
+
+	mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->stations; i++)
+		json_array_append_new(list, station_json(f->station[i]));
+	mutex_unlock(&f->lock);
+	return list;
+}
+
+json_t *fleet_station_json(struct fleet *f, const char *id)
+{
+	mutex_lock(&f->lock);
+
+	struct station *s = find_locked(f, id);
+	json_t *o = s ? station_json(s) : NULL;
+
+	mutex_unlock(&f->lock);
+	return o;
+}
+
+json_t *fleet_ports_json(struct fleet *f)
+{
+	return binding_ports(f->binding);
+}
+
+int fleet_command(struct fleet *f, const char *station, enum station_command c, const char *by,
+	struct err *e)
+{
+	mutex_lock(&f->lock);
+
+	struct station *s = find_locked(f, station);
+	int r = s ? station_command(s, c, by, e)
+		  : err_set(e, ERR_NOT_FOUND, "there is no station '%s'", station);
+
+	mutex_unlock(&f->lock);
+	return r;
+}
+
+int fleet_answer(struct fleet *f, const char *station, const char *prompt_id, const char *answer,
+	const char *by, struct err *e)
+{
+	mutex_lock(&f->lock);
+
+	struct station *s = find_locked(f, station);
+	int r = s ? station_answer(s, prompt_id, answer, by, e)
+		  : err_set(e, ERR_NOT_FOUND, "there is no station '%s'", station);
+
+	mutex_unlock(&f->lock);
+	return r;
+}
+
+json_t *fleet_summary_json(struct fleet *f)
+{
+	unsigned count[STATION_STATE_COUNT] = {0};
+	json_t *o = json_object();
+
+	mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->stations; i++)
+		count[station_state(f->station[i])]++;
+	json_object_set_new(o, "stations", json_integer((json_int_t)f->stations));
+	mutex_unlock(&f->lock);
+	for (int i = 0; i < STATION_STATE_COUNT; i++)
+		json_object_set_new(
+			o, station_state_str((enum station_state)i), json_integer(count[i]));
+	return o;
+}

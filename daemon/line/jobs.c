@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/jobs.h"
+
+#include "base/regex.h"
+#include "base/thread.h"
+#include "base/util.h"
+#include "db/jobs.h"
+#include "db/recipes.h"
+
+#define CACHE_SIZE    64
+#define MAX_QUANTITY  1000000
+#define MAX_SERIALS   100000
+#define MAX_SERIAL_LEN 63
+
+DEFINE_CLEANUP(struct recipe, recipe_unref)
+
+struct jobs {
+	struct mutex lock;
+	struct recipe *cache[CACHE_SIZE]; /* the newest first */
+};
+
+struct job_order {
+	char id[UUID_SIZE];
+	struct recipe *recipe;
+	int64_t quantity, priority, deadline_ms;
+	json_t *affinity, *params, *serials, *source;
+	char *external_ref;
+	char *by;
+};
+
+DEFINE_CLEANUP(struct job_order, job_order_free)
+
+void job_claim_done(struct job_claim *c)
+{
+	c->recipe = recipe_unref(c->recipe);
+	json_decref(c->params);
+	c->params = NULL;
+	c->job_id[0] = 0;
+}
+
+struct jobs *jobs_new(void)
+{
+	struct jobs *j = xcalloc(1, sizeof *j);
+
+	mutex_init(&j->lock);
+	return j;
+}
+
+struct jobs *jobs_free(struct jobs *j)
+{
+	if (j) {
+		for (size_t i = 0; i < CACHE_SIZE; i++)
+			recipe_unref(j->cache[i]);
+		mutex_done(&j->lock);
+		free(j);
+	}
+	return NULL;
+}
+
+static struct recipe *cache_find(struct jobs *j, const char *sha256)
+{
+	struct recipe *r = NULL;
+
+	mutex_lock(&j->lock);
+	for (size_t i = 0; i < CACHE_SIZE && j->cache[i] && !r; i++)
+		if (!strcmp(j->cache[i]->sha256, sha256))
+			r = recipe_ref(j->cache[i]);
+	mutex_unlock(&j->lock);
+	return r;
+}
+
+static void cache_add(struct jobs *j, struct recipe *r)
+{
+	struct recipe *last;
+
+	mutex_lock(&j->lock);
+	last = j->cache[CACHE_SIZE - 1];
+	memmove(j->cache + 1, j->cache, (CACHE_SIZE - 1) * sizeof j->cache[0]);
+	j->cache[0] = recipe_ref(r);
+	mutex_unlock(&j->lock);
+	recipe_unref(last);
+}
+
+int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version, struct recipe **ret,
+	char ret_state[16], struct err *e)
+{
+	struct recipe_row row = {0};
+	struct mistakes m = {0};
+	struct recipe *recipe;
+	json_t *root;
+	int r = recipes_find(d, name, version, &row, e);
+
+	if (r < 0)
+		return r;
+	if (ret_state)
+		memcpy(ret_state, row.state, sizeof row.state);
+	recipe = cache_find(j, row.sha256);
+	if (!recipe) {
+		root = json_loads(row.json, 0, NULL);
+		r = root ? recipe_check(root, &m, &recipe, e)
+			 : err_set(e, ERR_DATABASE, "recipe %s is stored as no JSON", name);
+		mistakes_done(&m);
+		json_decref(root);
+		if (r == 0)
+			cache_add(j, recipe);
+	}
+	recipe_row_done(&row);
+	if (r == 0)
+		*ret = recipe;
+	return r;
+}
+
+static bool kinds_agree(const char *wanted, const struct port_config *p)
+{
+	bool serial = !strcmp(p->kind, "tty") || !strcmp(p->kind, "tcp");
+
+	if (!strcmp(wanted, "any") || !strcmp(wanted, p->kind))
+		return true;
+	/* A console may sit behind a terminal server; a probe is a USB device. */
+	if (!strcmp(wanted, "tty") || !strcmp(wanted, "tcp"))
+		return serial;
+	return !serial;
+}
+
+int station_fits(const struct station_config *s, const struct recipe *r, struct err *e)
+{
+	for (size_t i = 0; i < r->ports; i++) {
+		const struct recipe_port *rp = &r->port[i];
+		const struct port_config *pc = station_port(s, rp->role);
+
+		if (!pc && !rp->optional)
+			return err_set(e, ERR_PORT_UNBOUND,
+				"recipe %s needs a port '%s', station %s has none", r->name, rp->role,
+				s->id);
+		if (pc && !kinds_agree(rp->kind, pc))
+			return err_set(e, ERR_PORT_UNBOUND,
+				"recipe %s needs port '%s' of kind %s, at station %s it is %s", r->name,
+				rp->role, rp->kind, s->id, pc->kind);
+	}
+	return 0;
+}
+
+int jobs_take(struct jobs *j, struct db *tx, const struct station_config *station,
+	struct job_claim *ret, struct err *e)
+{
+	struct job job = {0};
+	int r = jobs_claim(tx, station->id, &job, e);
+
+	if (r < 0)
+		return r;
+	r = jobs_recipe(j, tx, job.recipe, job.version, &ret->recipe, NULL, e);
+	if (r == 0)
+		r = station_fits(station, ret->recipe, e);
+	if (r == 0) {
+		snprintf(ret->job_id, sizeof ret->job_id, "%s", job.id);
+		ret->params = json_incref(job.params);
+		snprintf(ret->external_ref, sizeof ret->external_ref, "%s", job.external_ref);
+	} else {
+		ret->recipe = recipe_unref(ret->recipe);
+	}
+	job_done(&job);
+	return r;
+}
+
+/* --- orders --- */
+
+struct job_order *job_order_free(struct job_order *o)
+{
+	if (o) {
+		recipe_unref(o->recipe);
+		json_decref(o->affinity);
+		json_decref(o->params);
+		json_decref(o->serials);
+		json_decref(o->source);
+		free(o->external_ref);
+		free(o->by);
+		free(o);
+	}
+	return NULL;
+}
+
+static void order_recipe(struct job_order *o, struct jobs *j, struct db *d, const json_t *v,
+	struct mistakes *m)
+{
+	const char *text = json_string_value(json_is_object(v) ? json_object_get(v, "name") : v);
+	const char *at = text ? strchr(text, '@') : NULL;
+	_cleanup_(freep) char *name =
+		at ? strndup(text, (size_t)(at - text)) : xstrdup(text ? text : "");
+	const json_t *number = json_object_get(v, "version");
+	unsigned long long version = 0;
+	char state[16];
+	struct err e;
+
+	if (!text || !*name || (at && (!parse_size(at + 1, &version) || version == 0)) ||
+		(number && (!json_is_integer(number) || json_integer_value(number) < 1))) {
+		mistakes_add(m, "/recipe", "'recipe' must be NAME, NAME@VERSION or {name, version}");
+		return;
+	}
+	if (number)
+		version = (unsigned long long)json_integer_value(number);
+	if (version > INT64_MAX || jobs_recipe(j, d, name, (int64_t)version, &o->recipe, state, &e) < 0)
+		mistakes_add(m, "/recipe", "there is no approved recipe '%s'", text);
+	else if (strcmp(state, "approved") != 0)
+		mistakes_add(m, "/recipe", "recipe %s version %u is %s, not approved", name,
+			o->recipe->version, state);
+}
+
+static int64_t order_int(
+	const json_t *body, const char *key, int64_t low, int64_t high, int64_t def, struct mistakes *m)
+{
+	const json_t *v = json_object_get(body, key);
+	_cleanup_(freep) char *p = pointer_key("", key);
+
+	if (!v)
+		return def;
+	if (json_is_integer(v) && json_integer_value(v) >= low && json_integer_value(v) <= high)
+		return json_integer_value(v);
+	mistakes_add(m, p, "'%s' must be an integer from %lld to %lld", key, (long long)low,
+		(long long)high);
+	return def;
+}
+
+static void check_serial(
+	const struct recipe *recipe, const json_t *v, const struct regex *re, size_t i, struct mistakes *m)
+{
+	const char *s = json_string_value(v);
+	_cleanup_(freep) char *p = pointer_index("/serials", i);
+
+	if (!s || !*s || strlen(s) > MAX_SERIAL_LEN) {
+		mistakes_add(m, p, "a serial number is a text of 1 to %d characters", MAX_SERIAL_LEN);
+		return;
+	}
+	for (const char *c = s; *c; c++) {
+		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f) {
+			mistakes_add(m, p, "a serial number holds printable ASCII without spaces only");
+			return;
+		}
+	}
+	if (re && !regex_match(re, s, strlen(s), NULL))
+		mistakes_add(m, p, "'%s' does not match %s", s, recipe->serial_pattern);
+}
+
+static void order_quantity(struct job_order *o, const json_t *body, struct mistakes *m)
+{
+	json_t *serials = json_object_get(body, "serials");
+	bool from_job = o->recipe && o->recipe->serial_source == SERIAL_JOB;
+	struct regex *re = NULL;
+	json_t *v;
+	size_t i;
+
+	if (serials && (!json_is_array(serials) || json_array_size(serials) == 0 ||
+			       json_array_size(serials) > MAX_SERIALS))
+		mistakes_add(m, "/serials", "'serials' must be a list of 1 to %d values", MAX_SERIALS);
+	if (serials && o->recipe && !from_job)
+		mistakes_add(m, "/serials", "recipe %s does not take its serials from the job",
+			o->recipe->name);
+	if (!serials && from_job)
+		mistakes_add(m, "", "recipe %s takes its serials from the job: 'serials' is missing",
+			o->recipe->name);
+	if (from_job && o->recipe->serial_pattern)
+		regex_new(o->recipe->serial_pattern, &re, NULL);
+	json_array_foreach(serials, i, v)
+		if (o->recipe)
+			check_serial(o->recipe, v, re, i, m);
+	regex_free(re);
+	o->serials = json_is_array(serials) ? json_incref(serials) : NULL;
+	o->quantity = order_int(body, "quantity", 1, MAX_QUANTITY,
+		serials ? (int64_t)json_array_size(serials) : 0, m);
+	if (!serials && !from_job && !json_object_get(body, "quantity"))
+		mistakes_add(m, "", "'quantity' is missing");
+	else if (serials && o->quantity != (int64_t)json_array_size(serials))
+		mistakes_add(m, "/quantity", "'quantity' differs from the number of serials");
+}
+
+/* Named stations must fit; without names, those that fit are meant, and there must be one. */
+static void order_stations(struct job_order *o, const struct config *config, const json_t *body,
+	struct mistakes *m)
+{
+	json_t *given = json_object_get(body, "stations");
+	size_t fitting = 0;
+	json_t *v;
+	size_t i;
+	struct err e = {0};
+
+	o->affinity = json_array();
+	if (given && !json_is_array(given))
+		mistakes_add(m, "/stations", "'stations' must be a list of ids");
+	json_array_foreach(given, i, v) {
+		const char *id = json_string_value(v);
+		const struct station_config *s = id ? config_station(config, id) : NULL;
+		_cleanup_(freep) char *p = pointer_index("/stations", i);
+
+		if (!s)
+			mistakes_add(m, p, "there is no station '%s'", id ? id : "?");
+		else if (o->recipe && station_fits(s, o->recipe, &e) < 0)
+			mistakes_add(m, p, "%s", e.msg);
+		else
+			json_array_append(o->affinity, v);
+	}
+	if (json_array_size(given) > 0 || !o->recipe)
+		return;
+	for (i = 0; i < config->stations; i++) {
+		if (station_fits(&config->station[i], o->recipe, &e) == 0) {
+			fitting++;
+			json_array_append_new(o->affinity, json_string(config->station[i].id));
+		}
+	}
+	if (fitting == config->stations)
+		json_array_clear(o->affinity);
+	if (fitting == 0 && config->stations > 0)
+		mistakes_add(m, "/recipe", "no station fits: %s", e.msg);
+}
+
+static void order_rest(struct job_order *o, const json_t *body, struct mistakes *m)
+{
+	const json_t *ref = json_object_get(body, "external_ref");
+	const json_t *deadline = json_object_get(body, "deadline");
+	const json_t *params = json_object_get(body, "params");
+	struct err e;
+
+	o->priority = order_int(body, "priority", -1000, 1000, 0, m);
+	if (ref && (!json_is_string(ref) || json_string_length(ref) > 127))
+		mistakes_add(m, "/external_ref", "'external_ref' must be a text of at most 127 bytes");
+	else if (ref)
+		o->external_ref = xstrdup(json_string_value(ref));
+	if (deadline && (!json_is_string(deadline) ||
+				rfc3339_parse(json_string_value(deadline), &o->deadline_ms) < 0))
+		mistakes_add(m, "/deadline", "'deadline' must be a time such as 2026-12-31T18:00:00Z");
+	if (params && !json_is_object(params))
+		mistakes_add(m, "/params", "'params' must be an object");
+	else if (o->recipe && recipe_params(o->recipe, params, &o->params, &e) < 0)
+		mistakes_add(m, "/params", "%s", e.msg);
+}
+
+int job_order_new(struct jobs *j, struct db *reader, const struct config *config, const json_t *body,
+	const char *by, struct mistakes *m, struct job_order **ret, struct err *e)
+{
+	static const char *const keys[] = {"recipe", "quantity", "serials", "priority", "stations",
+		"params", "deadline", "external_ref", NULL};
+	_cleanup_(job_order_freep) struct job_order *o = xcalloc(1, sizeof *o);
+	const char *key;
+	json_t *v;
+
+	uuid7(o->id);
+	o->by = xstrdup(by);
+	json_object_foreach((json_t *)body, key, v) {
+		_cleanup_(freep) char *p = pointer_key("", key);
+		size_t i = 0;
+
+		while (keys[i] && strcmp(keys[i], key) != 0)
+			i++;
+		if (!keys[i])
+			mistakes_add_unknown(m, p, "member", key, keys);
+	}
+	order_recipe(o, j, reader, json_object_get(body, "recipe"), m);
+	order_quantity(o, body, m);
+	order_stations(o, config, body, m);
+	order_rest(o, body, m);
+	if (m->count > 0)
+		return err_set(e, ERR_INVALID, "%s", m->item[0].text);
+	*ret = steal_ptr(&o);
+	return 0;
+}
+
+int job_order_apply(struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending,
+	struct err *e)
+{
+	const struct job_new n = {
+		.id = o->id,
+		.recipe = o->recipe->name,
+		.version = o->recipe->version,
+		.recipe_sha256 = o->recipe->sha256,
+		.quantity = o->quantity,
+		.priority = o->priority,
+		.affinity = o->affinity,
+		.params = o->params,
+		.serials = o->serials,
+		.external_ref = o->external_ref,
+		.deadline_ms = o->deadline_ms,
+		.created_by = o->by,
+	};
+	int r = jobs_create(tx, &n, ret_offending, e);
+
+	return r < 0 ? r : jobs_get(tx, o->id, ret, e);
+}

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/recorder.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+
+#include "base/digest.h"
+#include "base/util.h"
+#include "daemon/line/fleet.h"
+#include "db/artifacts.h"
+#include "db/ledger.h"
+#include "db/prompts.h"
+#include "db/runs.h"
+#include "db/units.h"
+#include "db/writer.h"
+
+#define LOG_MAX_BYTES	   (1024 * 1024)
+#define DISK_RESERVE_BYTES (16ull * 1024 * 1024)
+
+struct log_line {
+	int64_t at_ms;
+	char dir;
+	char *text;
+};
+
+struct taken {
+	char *name;
+	bool is_number, has_low, has_high;
+	double value, low, high;
+	char *text, *unit;
+	char verdict[12];
+};
+
+struct recorder {
+	struct fleet *fleet;
+	const struct station_config *station; /* lives as long as the station */
+	char run_id[UUID_SIZE];
+	struct job_claim claim;
+	json_t *firmware;
+	/* What the next step_end brings to disk with it: */
+	struct log_line *line;
+	size_t lines;
+	int64_t next_line; /* k */
+	size_t log_bytes;
+	struct taken *taken;
+	size_t takens;
+};
+
+static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct err *), void *data,
+	struct err *e)
+{
+	return writer_do(fleet_writer(r->fleet), apply, data, e);
+}
+
+/* --- open --- */
+
+static json_t *firmware_of(const struct job_claim *c)
+{
+	const json_t *artifacts = json_object_get(c->recipe->json, "artifacts");
+	const json_t *version = json_object_get(c->params, "firmware_version");
+	json_t *o = json_object();
+
+	if (json_is_string(version))
+		json_object_set(o, "version", (json_t *)version);
+	if (artifacts)
+		json_object_set(o, "artifacts", (json_t *)artifacts);
+	return o;
+}
+
+static int apply_open(struct db *tx, void *data, struct err *e)
+{
+	struct recorder *r = data;
+	int ret = jobs_take(fleet_jobs(r->fleet), tx, r->station, &r->claim, e);
+
+	if (ret < 0)
+		return ret;
+	r->firmware = firmware_of(&r->claim);
+
+	const struct run_new n = {
+		.id = r->run_id, .station = r->station->id, .attached_ms = wall_ms()};
+	const struct run_start s = {
+		.run = r->run_id,
+		.job = r->claim.job_id,
+		.recipe = r->claim.recipe->name,
+		.version = r->claim.recipe->version,
+		.recipe_sha256 = r->claim.recipe->sha256,
+		.model = r->claim.recipe->model,
+		.params = r->claim.params,
+		.firmware = r->firmware,
+		.started_ms = n.attached_ms,
+	};
+
+	ret = runs_open(tx, &n, e);
+	return ret < 0 ? ret : runs_start(tx, &s, e);
+}
+
+int recorder_open(
+	struct fleet *f, const struct station_config *station, struct recorder **ret, struct err *e)
+{
+	struct recorder *r = xcalloc(1, sizeof *r);
+	int err;
+
+	r->fleet = f;
+	r->station = station;
+	r->next_line = 1;
+	uuid7(r->run_id);
+	err = do_write(r, apply_open, r, e);
+	if (err < 0) {
+		recorder_free(r);
+		return err;
+	}
+	*ret = r;
+	return 0;
+}
+
+const char *recorder_run_id(const struct recorder *r)
+{
+	return r->run_id;
+}
+
+const struct job_claim *recorder_claim(const struct recorder *r)
+{
+	return &r->claim;
+}
+
+static void drop_pending(struct recorder *r)
+{
+	for (size_t i = 0; i < r->lines; i++)
+		free(r->line[i].text);
+	for (size_t i = 0; i < r->takens; i++) {
+		free(r->taken[i].name);
+		free(r->taken[i].text);
+		free(r->taken[i].unit);
+	}
+	r->lines = r->takens = 0;
+}
+
+struct recorder *recorder_free(struct recorder *r)
+{
+	if (!r)
+		return NULL;
+	drop_pending(r);
+	free(r->line);
+	free(r->taken);
+	job_claim_done(&r->claim);
+	json_decref(r->firmware);
+	free(r);
+	return NULL;
+}
+
+/* --- log and measurements, in memory until the step ends --- */
+
+void recorder_log(struct recorder *r, char dir, const char *text)
+{
+	size_t n = strlen(text) + 32;
+
+	if (r->log_bytes > LOG_MAX_BYTES)
+		return;
+	r->log_bytes += n;
+	if (r->log_bytes > LOG_MAX_BYTES) {
+		dir = '#';
+		text = "the log of this run is full: nothing more is kept";
+	}
+
+	struct log_line *grown = reallocarray(r->line, r->lines + 1, sizeof *grown);
+
+	if (!grown)
+		abort();
+	r->line = grown;
+	grown[r->lines++] = (struct log_line){wall_ms(), dir, xstrdup(text)};
+}
+
+static int measured(void *data, const struct step_record *rec, const struct measurement *m,
+	const char *verdict, struct err *e)
+{
+	struct recorder *r = data;
+	struct taken *grown = reallocarray(r->taken, r->takens + 1, sizeof *grown);
+	struct taken *t;
+
+	if (!grown)
+		abort();
+	r->taken = grown;
+	t = &grown[r->takens++];
+	*t = (struct taken){
+		.name = xstrdup(m->name),
+		.is_number = m->is_number,
+		.value = m->value,
+		.has_low = m->has_low,
+		.low = m->low,
+		.has_high = m->has_high,
+		.high = m->high,
+		.text = m->text ? xstrdup(m->text) : NULL,
+		.unit = m->unit ? xstrdup(m->unit) : NULL,
+	};
+	snprintf(t->verdict, sizeof t->verdict, "%s", verdict);
+	return 0;
+}
+
+static int flush_pending(struct recorder *r, struct db *tx, int64_t step_n, struct err *e)
+{
+	for (size_t i = 0; i < r->takens; i++) {
+		const struct taken *t = &r->taken[i];
+		const struct measured m = {
+			.run = r->run_id,
+			.step_n = step_n,
+			.k = (int64_t)i + 1,
+			.name = t->name,
+			.value = t->is_number ? &t->value : NULL,
+			.text = t->text,
+			.unit = t->unit,
+			.low = t->has_low ? &t->low : NULL,
+			.high = t->has_high ? &t->high : NULL,
+			.verdict = t->verdict,
+		};
+		int ret = runs_measure(tx, &m, e);
+
+		if (ret < 0)
+			return ret;
+	}
+	for (size_t i = 0; i < r->lines; i++) {
+		const struct log_line *l = &r->line[i];
+		int ret = runs_log(
+			tx, r->run_id, r->next_line + (int64_t)i, l->at_ms, l->dir, l->text, e);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static void flushed(struct recorder *r)
+{
+	r->next_line += (int64_t)r->lines;
+	drop_pending(r);
+}
+
+/* --- steps --- */
+
+/* Not waited for, hence with copies of its own. */
+struct begin_note {
+	char run[UUID_SIZE];
+	char id[65], action[40], phase[12];
+	int64_t n, attempt, started_ms;
+	bool irreversible;
+};
+
+static int apply_begin(struct db *tx, void *data, struct err *e)
+{
+	const struct begin_note *b = data;
+	const struct step_begin s = {b->run, b->n, b->id, b->action, b->phase, b->attempt,
+		b->irreversible, b->started_ms};
+
+	return runs_step_begin(tx, &s, e);
+}
+
+static void begin_told(void *data, int result, const struct err *err)
+{
+	/* A failed begin shows itself at the step's end, which then has no row to close. */
+	free(data);
+}
+
+static int step_begin(void *data, const struct step_record *rec, struct err *e)
+{
+	struct recorder *r = data;
+	struct begin_note *b = xcalloc(1, sizeof *b);
+	bool irreversible = rec->step->action->flags & ACTION_IRREVERSIBLE;
+	int ret;
+
+	snprintf(b->run, sizeof b->run, "%s", r->run_id);
+	snprintf(b->id, sizeof b->id, "%s", rec->step->id);
+	snprintf(b->action, sizeof b->action, "%s", rec->step->action->name);
+	snprintf(b->phase, sizeof b->phase, "%s", step_phase_str(rec->phase));
+	b->n = rec->n;
+	b->attempt = rec->attempt;
+	b->started_ms = wall_ms();
+	b->irreversible = irreversible;
+	if (irreversible) {
+		/* The intent is on disk before the act. */
+		ret = do_write(r, apply_begin, b, e);
+		free(b);
+		return ret;
+	}
+	ret = writer_submit(fleet_writer(r->fleet), apply_begin, b, begin_told, e);
+	if (ret < 0)
+		free(b);
+	return ret;
+}
+
+struct end_note {
+	struct recorder *r;
+	const struct step_record *rec;
+};
+
+static int apply_end(struct db *tx, void *data, struct err *e)
+{
+	const struct end_note *n = data;
+	const struct step_record *rec = n->rec;
+	const struct step_end s = {
+		.run = n->r->run_id,
+		.n = rec->n,
+		.outcome = outcome_str(rec->outcome),
+		.code = err_code_str(rec->code),
+		.message = rec->message[0] ? rec->message : NULL,
+		.evidence = rec->evidence,
+		.outputs = rec->outputs,
+		.ended_ms = wall_ms(),
+		.duration_us = (int64_t)rec->duration_us,
+	};
+	int ret = flush_pending(n->r, tx, rec->n, e);
+
+	return ret < 0 ? ret : runs_step_end(tx, &s, e);
+}
+
+static int step_end(void *data, const struct step_record *rec, struct err *e)
+{
+	struct recorder *r = data;
+	struct end_note n = {r, rec};
+	int ret = do_write(r, apply_end, &n, e);
+
+	if (ret == 0)
+		flushed(r);
+	return ret;
+}
+
+static int apply_expose(struct db *tx, void *data, struct err *e)
+{
+	return ledger_expose(tx, ((struct recorder *)data)->run_id, e);
+}
+
+static int expose_serial(void *data, struct err *e)
+{
+	return do_write(data, apply_expose, data, e);
+}
+
+struct runner_sink recorder_sink(struct recorder *r)
+{
+	return (struct runner_sink){r, step_begin, step_end, measured, expose_serial};
+}
+
+/* --- close --- */
+
+struct close_note {
+	struct recorder *r;
+	const struct run_result *res;
+};
+
+static int apply_close(struct db *tx, void *data, struct err *e)
+{
+	const struct close_note *n = data;
+	const struct run_result *res = n->res;
+	const struct run_end end = {
+		.run = n->r->run_id,
+		.outcome = outcome_str(res->outcome),
+		.code = err_code_str(res->code),
+		.step = res->step[0] ? res->step : NULL,
+		.message = res->message[0] ? res->message : NULL,
+		.hint = res->code != ERR_NONE ? err_code_hint(res->code) : NULL,
+		.ended_ms = wall_ms(),
+	};
+	int ret;
+
+	/* Lines that belong to no step (a preflight that failed). */
+	n->r->takens = 0;
+	ret = flush_pending(n->r, tx, 0, e);
+	return ret < 0 ? ret : runs_finish(tx, &end, e);
+}
+
+int recorder_close(struct recorder *r, const struct run_result *res, struct err *e)
+{
+	struct close_note n = {r, res};
+	int ret = do_write(r, apply_close, &n, e);
+
+	if (ret == 0)
+		flushed(r);
+	return ret;
+}
+
+/* --- preflight --- */
+
+int recorder_preflight(struct recorder *r, struct err *e)
+{
+	const json_t *artifacts = json_object_get(r->claim.recipe->json, "artifacts");
+	struct statvfs vfs;
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)artifacts, name, v) {
+		_cleanup_(freep) char *path = xasprintf(
+			"%s/%s", fleet_artifact_dir(r->fleet), json_string_value(v));
+
+		/* The digest is checked where the file is read: what is flashed is what was hashed. */
+		if (access(path, R_OK) < 0)
+			return err_set(e, ERR_PREFLIGHT, "artifact '%s' is not in the store: %s", name,
+				strerrordesc_np(errno));
+	}
+	if (statvfs(fleet_artifact_dir(r->fleet), &vfs) == 0 &&
+		(uint64_t)vfs.f_bavail * vfs.f_frsize < DISK_RESERVE_BYTES)
+		return err_set(e, ERR_DISK_FULL, "less than %llu MiB are free for the records",
+			DISK_RESERVE_BYTES >> 20);
+	return 0;
+}
+
+/* --- what a step asks for --- */
+
+struct serial_note {
+	struct recorder *r;
+	const char *kind, *value;
+	char out[LEDGER_VALUE_SIZE];
+};
+
+static int apply_serial(struct db *tx, void *data, struct err *e)
+{
+	struct serial_note *n = data;
+	const struct recipe *recipe = n->r->claim.recipe;
+	struct ledger_source s = {.kind = "serial", .model = recipe->model, .value = n->value};
+
+	if (n->kind && !strcmp(n->kind, "device"))
+		s.from = LEDGER_DEVICE;
+	else if (n->kind && !strcmp(n->kind, "scan"))
+		s.from = LEDGER_SCAN;
+	else if (recipe->serial_source == SERIAL_POOL)
+		s.from = LEDGER_POOL;
+	else if (recipe->serial_source == SERIAL_JOB)
+		s.from = LEDGER_JOB;
+	else
+		return err_set(e, ERR_RECIPE_INVALID,
+			"the serial is scanned: an operator.scan or unit.serial step must come first");
+	s.pool = s.from == LEDGER_POOL ? recipe->serial_pool : NULL;
+	return ledger_reserve(tx, n->r->run_id, &s, n->out, e);
+}
+
+int recorder_serial(
+	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e)
+{
+	struct serial_note n = {.r = r, .kind = kind, .value = value};
+	int err = do_write(r, apply_serial, &n, e);
+
+	if (err == 0)
+		snprintf(ret, 64, "%.63s", n.out);
+	return err;
+}
+
+struct identity_note {
+	struct recorder *r;
+	const char *value;
+};
+
+static int apply_identity(struct db *tx, void *data, struct err *e)
+{
+	struct identity_note *n = data;
+	char unit[DB_ID_SIZE];
+
+	return units_identify(tx, n->r->run_id, n->value, n->r->claim.recipe->model, unit, e);
+}
+
+int recorder_identity(struct recorder *r, const char *value, struct err *e)
+{
+	struct identity_note n = {r, value};
+
+	return do_write(r, apply_identity, &n, e);
+}
+
+struct prompt_note {
+	struct recorder *r;
+	const struct prompt *p;
+	json_t *choices;
+	const char *id;
+};
+
+static int apply_prompt_open(struct db *tx, void *data, struct err *e)
+{
+	const struct prompt_note *n = data;
+	const struct prompt_new p = {
+		.id = n->id,
+		.run = n->r->run_id,
+		.station = n->r->station->id,
+		.kind = n->p->kind,
+		.text = n->p->text,
+		.choices = n->choices,
+		.pattern = n->p->pattern,
+	};
+
+	return prompts_ask(tx, &p, e);
+}
+
+int recorder_prompt_open(
+	struct recorder *r, const struct prompt *p, char ret_id[UUID_SIZE], struct err *e)
+{
+	struct prompt_note n = {.r = r, .p = p, .id = uuid7(ret_id)};
+	int err;
+
+	if (p->choices) {
+		n.choices = json_array();
+		for (const char *const *c = p->choices; *c; c++)
+			json_array_append_new(n.choices, json_string(*c));
+	}
+	err = do_write(r, apply_prompt_open, &n, e);
+	json_decref(n.choices);
+	return err;
+}
+
+static int apply_prompt_cancel(struct db *tx, void *data, struct err *e)
+{
+	return prompts_cancel(tx, data, e);
+}
+
+int recorder_prompt_cancel(struct recorder *r, const char *id, struct err *e)
+{
+	return do_write(r, apply_prompt_cancel, (void *)id, e);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is known of each firmware file; the bytes lie beside the database under their digest.
+ */
+#pragma once
+
+#include "db/db.h"
+
+struct artifact {
+	const char *sha256; /* 64 hex */
+	const char *name;
+	int64_t size_bytes;
+	const char *format; /* "elf", "ihex", ... */
+	const char *created_by;
+};
+
+/* *ret_created is false where that content is known already (its first name stays). */
+int artifacts_add(struct db *tx, const struct artifact *a, bool *ret_created, struct err *e);
+int artifacts_get(struct db *d, const char *sha256, json_t **ret, struct err *e);
+/* The digest of the newest artifact of that name. */
+int artifacts_by_name(struct db *d, const char *name, char ret_sha256[65], struct err *e);
+/* Newest first; name may be NULL. */
+int artifacts_list(struct db *d, const char *name, const struct db_page *page, struct db_list *ret,
+	struct err *e);
+/* Sum of the sizes, for the quota. */
+int artifacts_total(struct db *d, int64_t *ret_bytes, struct err *e);

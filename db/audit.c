@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/audit.h"
+
+#include "base/timefmt.h"
+#include "db/stmt.h"
+
+int audit_add(struct db *tx, const char *principal, const char *action, const char *target,
+	const json_t *detail, struct err *e)
+{
+	static const char sql[] = "INSERT INTO audit (at, principal, action, target, detail)"
+				  " VALUES (?, ?, ?, ?, coalesce(?, '{}'))";
+
+	return MIN(db_run(tx, e, sql, "isssj", wall_ms(), principal, action, target, detail), 0);
+}
+
+int audit_list(struct db *d, const char *principal, const struct db_page *page, struct db_list *ret,
+	struct err *e)
+{
+	static const struct keyset order = {.major = "seq"};
+	struct sel s;
+
+	sel_init(&s, "SELECT seq, at, principal, action, target, detail FROM audit");
+	sel_str(&s, "principal = ?", principal);
+	return sel_page(&s, d, &order, page, "itsssj", ret, e);
+}

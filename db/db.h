@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection to provd's database: the only door to sqlite3, together with the other files of
+ * this folder. A connection is used by one thread at a time; the write connection belongs to the
+ * writer thread (db/writer.h), readers to whoever opened them.
+ *
+ * Durability (design, promise 2): WAL with synchronous=FULL, so a COMMIT that returned 0 survives
+ * a power cut. Opening reads the header only and costs the same for any number of units.
+ *
+ * Codes: -ERR_DISK_FULL (disk or quota), -ERR_CONFLICT (a constraint or an immutability rule),
+ * -ERR_NOT_FOUND, -ERR_INVALID (a malformed request), -ERR_DATABASE with sqlite's text otherwise.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/util.h"
+
+/* Room for the ids of the database: UUIDs, names of stations, pools, tokens. */
+#define DB_ID_SIZE 64
+
+struct db;
+
+/* Opens for writing: makes the directory (0700) and the file (0600) if they are absent, and brings
+ * the schema up to date. -ERR_UNSUPPORTED for a database of a newer provd or another program. */
+int db_open(const char *path, struct db **ret, struct err *e);
+/* Opens an existing database for reading; every statement sees the last commit. */
+int db_open_reader(const char *path, struct db **ret, struct err *e);
+struct db *db_free(struct db *d);
+DEFINE_CLEANUP(struct db, db_free)
+
+/* A quota: what would make the file larger fails with -ERR_DISK_FULL. 0 lifts it. */
+int db_set_quota(struct db *d, int64_t bytes, struct err *e);
+/* Bytes of the database without its log. */
+int db_size(struct db *d, int64_t *ret_bytes, struct err *e);
+
+/* A write transaction. The writer thread does this; others only in tests and tools. */
+int db_begin(struct db *d, struct err *e);
+int db_commit(struct db *d, struct err *e);
+void db_rollback(struct db *d);
+
+/* An event as it was committed. Strings may be NULL where they do not apply. */
+struct db_event {
+	int64_t seq;
+	int64_t at; /* ms UTC */
+	char *type;
+	char *station;
+	char *job;
+	char *run;
+	char *serial;
+	char *data; /* canonical JSON of an object */
+};
+
+/* Appends an event in the transaction of tx; it is published after the commit. Takes the reference
+ * of data (NULL: {}). */
+int db_event(struct db *tx, const char *type, const char *station, const char *job, const char *run,
+	const char *serial, json_t *data, struct err *e);
+
+/* One page of a list. `after` is the `next` of the page before, NULL or "" for the first. */
+struct db_page {
+	unsigned limit; /* 1..1000, 0: 100 */
+	const char *after;
+};
+
+struct db_list {
+	json_t *items;	/* array, owned by the caller */
+	char next[128]; /* "" on the last page */
+};

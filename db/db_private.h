@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to db/: the inside of a connection, shared by db.c, stmt.c, events.c and writer.c.
+ */
+#pragma once
+
+#include <sqlite3.h>
+
+#include "db/db.h"
+
+#define DB_CACHE_SLOTS 256
+
+struct db {
+	sqlite3 *sql;
+	char *path;
+	struct {
+		uint64_t hash;
+		sqlite3_stmt *st;
+	} cache[DB_CACHE_SLOTS]; /* open addressing by the hash of the text */
+	unsigned cached;
+	/* The events of the transaction, for the hook after its commit. */
+	struct db_event *event;
+	size_t events;
+	size_t events_cap;
+};
+
+/* Forgets the events from index n on (a savepoint rolled back, or all were told). */
+void db_events_cut(struct db *d, size_t n);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/events.h"
+
+#include <sqlite3.h>
+
+#include "base/timefmt.h"
+#include "db/db_private.h"
+#include "db/stmt.h"
+
+static void event_done(struct db_event *ev)
+{
+	free(ev->type);
+	free(ev->station);
+	free(ev->job);
+	free(ev->run);
+	free(ev->serial);
+	free(ev->data);
+}
+
+void db_events_cut(struct db *d, size_t n)
+{
+	while (d->events > n)
+		event_done(&d->event[--d->events]);
+}
+
+static struct db_event *event_add(struct db *d)
+{
+	if (d->events == d->events_cap) {
+		size_t cap = MAX(d->events_cap * 2, 64);
+		struct db_event *grown = reallocarray(d->event, cap, sizeof *grown);
+
+		if (!grown)
+			abort();
+		d->event = grown;
+		d->events_cap = cap;
+	}
+	return &d->event[d->events++];
+}
+
+static char *dup_or_null(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+int db_event(struct db *tx, const char *type, const char *station, const char *job, const char *run,
+	const char *serial, json_t *data, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO events (at, type, station, job_id, run_id, serial, data)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?)";
+	int64_t at = wall_ms();
+	char *text = data ? canonical(data) : xstrdup("{}");
+
+	json_decref(data);
+	if (!text)
+		return err_set(e, ERR_NO_MEMORY, "event %s", type);
+
+	int r = db_run(tx, e, sql, "issssss", at, type, station, job, run, serial, text);
+
+	if (r < 0) {
+		free(text);
+		return r;
+	}
+	*event_add(tx) = (struct db_event){
+		.seq = sqlite3_last_insert_rowid(tx->sql),
+		.at = at,
+		.type = xstrdup(type),
+		.station = dup_or_null(station),
+		.job = dup_or_null(job),
+		.run = dup_or_null(run),
+		.serial = dup_or_null(serial),
+		.data = text,
+	};
+	return 0;
+}
+
+int events_bounds(struct db *d, int64_t *ret_first, int64_t *ret_last, struct err *e)
+{
+	/* sqlite_sequence knows the newest even after all were pruned. */
+	static const char sql[] = "SELECT (SELECT min(seq) FROM events),"
+				  " (SELECT seq FROM sqlite_sequence WHERE name = 'events')";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "");
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	*ret_last = col_int(&q, 1);
+	*ret_first = col_null(&q, 0) ? *ret_last + 1 : col_int(&q, 0);
+	return 0;
+}
+
+static int check_not_pruned(struct db *d, const char *after, struct err *e)
+{
+	int64_t first;
+	int64_t last;
+	long long from = after ? strtoll(after, NULL, 10) : 0;
+
+	if (from == 0)
+		return 0;
+
+	int r = events_bounds(d, &first, &last, e);
+
+	if (r == 0 && from + 1 < first)
+		return err_set(e, ERR_GONE,
+			"events up to %lld are no longer kept; read the present state, then go on "
+			"from there",
+			(long long)first - 1);
+	return r;
+}
+
+int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	static const struct keyset order = {.major = "seq", .ascending = true};
+	struct sel s;
+	int r = check_not_pruned(d, page ? page->after : NULL, e);
+
+	if (r < 0)
+		return r;
+	sel_init(&s, "SELECT seq, at, type, station, job_id AS job, run_id AS run, serial, data"
+		     " FROM events");
+	if (f) {
+		sel_str(&s, "run_id = ?", f->run);
+		sel_str(&s, "job_id = ?", f->job);
+		sel_str(&s, "serial = ?", f->serial);
+		sel_str(&s, "station = ?", f->station);
+		sel_str(&s, "type = ?", f->type);
+	}
+	return sel_page(&s, d, &order, page, "itsssssj", ret, e);
+}
+
+int events_prune(struct db *tx, int64_t before_ms, int64_t max, int64_t *ret, struct err *e)
+{
+	/* Walks from the oldest and stops at the first that stays: seq and time rise together. */
+	static const char sql[] = "DELETE FROM events WHERE seq IN"
+				  " (SELECT seq FROM events ORDER BY seq LIMIT ?) AND at < ?";
+	int r = db_run(tx, e, sql, "ii", max, before_ms);
+
+	if (r < 0)
+		return r;
+	*ret = r;
+	return 0;
+}

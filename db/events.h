@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of events, in the order in which they became true. db_event() (db/db.h) appends; these
+ * read by cursor (SSE, webhooks) and prune.
+ */
+#pragma once
+
+#include "db/db.h"
+
+struct event_filter {
+	const char *type; /* each may be NULL */
+	const char *station;
+	const char *job;
+	const char *run;
+	const char *serial;
+};
+
+/* first is the oldest kept (last + 1 if none is), last the newest ever given out (0: none). */
+int events_bounds(struct db *d, int64_t *ret_first, int64_t *ret_last, struct err *e);
+/* Oldest first. page->after is the last seq seen ("0" or NULL: from the beginning, whatever was
+ * pruned); -ERR_GONE where events after it were pruned. Items: seq at type station job run serial
+ * data. */
+int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
+	struct db_list *ret, struct err *e);
+/* Deletes at most `max` events older than before_ms; gives how many. */
+int events_prune(struct db *tx, int64_t before_ms, int64_t max, int64_t *ret, struct err *e);

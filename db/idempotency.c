@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/idempotency.h"
+
+#include "base/timefmt.h"
+#include "db/stmt.h"
+
+void idempotent_answer_done(struct idempotent_answer *a)
+{
+	json_decref(a->headers);
+	free(a->response);
+	*a = (struct idempotent_answer){0};
+}
+
+int idempotency_find(
+	struct db *d, const struct idempotent *k, struct idempotent_answer *ret, struct err *e)
+{
+	static const char sql[] = "SELECT method_path, body_sha256, status, headers, response"
+				  " FROM idempotency WHERE principal = ? AND key = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "ss", k->principal, k->key);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r <= 0)
+		return r;
+	if (strcmp(col_str(&q, 0), k->method_path) || strcmp(col_str(&q, 1), k->body_sha256))
+		return err_set(e, ERR_INVALID,
+			"the idempotency key '%.80s' was used for another request (%s)", k->key,
+			col_str(&q, 0));
+	ret->status = (int)col_int(&q, 2);
+	ret->headers = json_loads(col_str(&q, 3), 0, NULL);
+	ret->response = xstrdup(col_str(&q, 4));
+	return 1;
+}
+
+int idempotency_store(struct db *tx, const struct idempotent *k, int status, const json_t *headers,
+	const char *response, struct err *e)
+{
+	static const char sql[] = "INSERT INTO idempotency (principal, key, method_path,"
+				  " body_sha256, status, headers, response, created_at)"
+				  " VALUES (?, ?, ?, ?, ?, coalesce(?, '{}'), ?, ?)";
+
+	return MIN(db_run(tx, e, sql, "ssssijsi", k->principal, k->key, k->method_path,
+			   k->body_sha256, (int64_t)status, headers, response, wall_ms()),
+		0);
+}
+
+int idempotency_prune(struct db *tx, int64_t before_ms, struct err *e)
+{
+	static const char sql[] = "DELETE FROM idempotency WHERE created_at < ?";
+
+	return MIN(db_run(tx, e, sql, "i", before_ms), 0);
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/ledger.h"
+
+#include "base/timefmt.h"
+#include "db/run_facts.h"
+#include "db/stmt.h"
+
+/* So many values in a row that are in the ledger already (scanned before, say) are passed over
+ * before we believe that the pool is wrong. */
+#define MAX_SKIPS 1000
+
+static const char *const from_name[] = {
+	[LEDGER_POOL] = "pool",
+	[LEDGER_JOB] = "job",
+	[LEDGER_SCAN] = "scan",
+	[LEDGER_DEVICE] = "device",
+};
+
+struct reserving {
+	struct db *tx;
+	const struct ledger_source *s;
+	const char *slot;
+	struct run_facts run;
+	char value[LEDGER_VALUE_SIZE];
+	bool rework;
+	struct err *e;
+};
+
+static bool is_given(const struct ledger_source *s)
+{
+	return s->from == LEDGER_SCAN || s->from == LEDGER_DEVICE;
+}
+
+static int conflict(struct reserving *v, const char *value, const char *why, const char *what)
+{
+	return err_set(v->e, ERR_SERIAL_CONFLICT, "%s %s %s%s", v->s->kind, value, why, what);
+}
+
+/* 1 if the run, or its unit, has a value already: that one it stays. */
+static int find_held(struct reserving *v)
+{
+	static const char sql[] =
+		"SELECT value, 0 FROM serials WHERE run_id = ?1 AND kind = ?3 AND slot = ?4"
+		" AND state = 'reserved' UNION ALL "
+		"SELECT value, 1 FROM serials WHERE unit_id = ?2 AND kind = ?3 AND slot = ?4"
+		" AND state = 'committed' LIMIT 1";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(
+		&q, v->tx, v->e, sql, "ssss", v->run.id, or_null(v->run.unit), v->s->kind, v->slot);
+
+	if (r == 0)
+		r = query_next(&q, v->e);
+	if (r <= 0)
+		return r;
+	col_copy(&q, 0, v->value, sizeof v->value);
+	v->rework = col_int(&q, 1) != 0;
+	if (is_given(v->s) && strcmp(v->s->value, v->value))
+		return conflict(v, v->s->value, "was given, but this unit has ", v->value);
+	return 1;
+}
+
+static int insert_reserved(struct reserving *v, const char *pool, int64_t ordinal)
+{
+	static const char sql[] =
+		"INSERT INTO serials (value, kind, slot, pool_id, ordinal, state, run_id,"
+		" reserved_at) VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)"
+		" ON CONFLICT (kind, value) DO NOTHING";
+
+	return db_run(v->tx, v->e, sql, "ssssisi", v->value, v->s->kind, v->slot, pool, ordinal,
+		v->run.id, wall_ms());
+}
+
+static int reserve_row(struct reserving *v, int64_t seq)
+{
+	static const char sql[] =
+		"UPDATE serials SET state = 'reserved', run_id = ?, slot = ?, reserved_at = ?,"
+		" reason = NULL WHERE seq = ? AND state = 'free'";
+
+	return db_run_one(
+		v->tx, v->e, "a free value", sql, "ssii", v->run.id, v->slot, wall_ms(), seq);
+}
+
+/* The lowest free one of a list: a pool's or a job's. */
+static int take_listed(struct reserving *v, const char *sql, const char *owner)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, v->tx, v->e, sql, "ss", owner, v->s->kind);
+
+	if (r == 0)
+		r = query_next(&q, v->e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(v->e, ERR_POOL_EMPTY, "%s has no free %s left", owner, v->s->kind);
+	col_copy(&q, 1, v->value, sizeof v->value);
+	return reserve_row(v, col_int(&q, 0));
+}
+
+struct pool_facts {
+	char kind[16];
+	char pattern[160]; /* "": a list */
+	char check[16];
+	char model[DB_ID_SIZE];
+	int64_t next, last, low_water;
+};
+
+static int pool_facts(struct reserving *v, struct pool_facts *ret)
+{
+	static const char sql[] = "SELECT kind, pattern, checked, model, next, last, low_water"
+				  " FROM pools WHERE id = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, v->tx, v->e, sql, "s", v->s->pool);
+
+	if (r == 0)
+		r = query_next(&q, v->e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(v->e, ERR_NOT_FOUND, "there is no pool '%s'", v->s->pool);
+	col_copy(&q, 0, ret->kind, sizeof ret->kind);
+	col_copy(&q, 1, ret->pattern, sizeof ret->pattern);
+	col_copy(&q, 2, ret->check, sizeof ret->check);
+	col_copy(&q, 3, ret->model, sizeof ret->model);
+	ret->next = col_int(&q, 4);
+	ret->last = col_int(&q, 5);
+	ret->low_water = col_int(&q, 6);
+	return 0;
+}
+
+/* Moves the sequence on; what was taken from it never comes again. */
+static int take_next(struct reserving *v, struct pool_facts *p)
+{
+	static const char sql[] = "UPDATE pools SET next = next + 1 WHERE id = ?";
+	struct pattern_vars vars = {
+		.seq = p->next,
+		.now_ms = wall_ms(),
+		.utc_offset_s = v->s->utc_offset_s,
+		.station = v->run.station,
+		.model = v->s->model ? v->s->model : or_null(v->run.model),
+	};
+
+	if (p->next > p->last)
+		return err_set(v->e, ERR_POOL_EMPTY, "pool %s has given out its last value (%lld)",
+			v->s->pool, (long long)p->last);
+
+	int r = pattern_render(p->pattern, p->check, &vars, v->value, v->e);
+
+	if (r == 0)
+		r = db_run_one(v->tx, v->e, "the pool", sql, "s", v->s->pool);
+	return r == 0 ? insert_reserved(v, v->s->pool, p->next++) : r;
+}
+
+static int take_pattern(struct reserving *v, struct pool_facts *p)
+{
+	for (int skips = 0; skips < MAX_SKIPS; skips++) {
+		int r = take_next(v, p);
+
+		if (r < 0)
+			return r;
+		if (r == 1)
+			return 0;
+		r = run_event(v->tx, "serial-skipped", &v->run, v->value,
+			json_pack("{s:s, s:s, s:s, s:s}", "kind", v->s->kind, "value", v->value,
+				"pool", v->s->pool, "reason", "already in the ledger"),
+			v->e);
+		if (r < 0)
+			return r;
+	}
+	return err_set(v->e, ERR_SERIAL_CONFLICT,
+		"pool %s: %d values in a row are in the ledger already", v->s->pool, MAX_SKIPS);
+}
+
+static int take_from_pool(struct reserving *v)
+{
+	static const char listed[] = "SELECT seq, value FROM serials WHERE pool_id = ?"
+				     " AND state = 'free' AND kind = ? ORDER BY ordinal LIMIT 1";
+	struct pool_facts p;
+	int r = pool_facts(v, &p);
+
+	if (r < 0)
+		return r;
+	if (strcmp(p.kind, v->s->kind))
+		return err_set(v->e, ERR_INVALID, "pool %s gives a %s, not a %s", v->s->pool,
+			p.kind, v->s->kind);
+	if (p.model[0] && v->s->model && strcmp(p.model, v->s->model))
+		return err_set(v->e, ERR_INVALID, "pool %s is for the model %s, not %s", v->s->pool,
+			p.model, v->s->model);
+	if (!p.pattern[0])
+		return take_listed(v, listed, v->s->pool);
+
+	int64_t before = p.last - p.next + 1;
+
+	r = take_pattern(v, &p);
+
+	int64_t left = p.last - p.next + 1;
+
+	if (r == 0 && left <= p.low_water && before > p.low_water)
+		r = db_event(v->tx, "pool-low", NULL, NULL, NULL, NULL,
+			json_pack("{s:s, s:I}", "pool", v->s->pool, "remaining", (json_int_t)left),
+			v->e);
+	return r;
+}
+
+static int take_from_job(struct reserving *v)
+{
+	static const char listed[] = "SELECT seq, value FROM serials WHERE job_id = ?"
+				     " AND kind = ? AND state = 'free' ORDER BY ordinal LIMIT 1";
+
+	if (!v->run.job[0])
+		return err_set(v->e, ERR_INVALID, "run %s has no job to take a %s from", v->run.id,
+			v->s->kind);
+	return take_listed(v, listed, v->run.job);
+}
+
+/* The run is a rework of the unit that carries the value, if nothing speaks against it. */
+static int rework(struct reserving *v, const char *unit)
+{
+	static const char find[] = "SELECT state, chip_id FROM units WHERE id = ?";
+	static const char link[] = "UPDATE runs SET unit_id = ? WHERE id = ?";
+	static const char chip[] = "UPDATE units SET chip_id = ? WHERE id = ? AND chip_id IS NULL";
+	_cleanup_(query_done) struct query q = {0};
+
+	v->rework = true;
+	if (!strcmp(unit, v->run.unit))
+		return 0;
+
+	int r = query_begin(&q, v->tx, v->e, find, "s", unit);
+
+	if (r == 0)
+		r = query_next(&q, v->e);
+	if (r < 0)
+		return r;
+	if (!strcmp(col_str(&q, 0), "passed") || !strcmp(col_str(&q, 0), "scrapped"))
+		return conflict(
+			v, v->s->value, "belongs to another unit, which is ", col_str(&q, 0));
+	if (v->run.chip[0] && !col_null(&q, 1) && strcmp(v->run.chip, col_str(&q, 1)))
+		return conflict(
+			v, v->s->value, "belongs to the unit with the chip ", col_str(&q, 1));
+	r = db_run(v->tx, v->e, link, "ss", unit, v->run.id);
+	if (r >= 0 && v->run.chip[0])
+		r = db_run(v->tx, v->e, chip, "ss", v->run.chip, unit);
+	snprintf(v->run.unit, sizeof v->run.unit, "%s", unit);
+	return MIN(r, 0);
+}
+
+/* Whether a free value may go to this run: it waits in no other job's open list. */
+static int check_owner(struct reserving *v, const char *job)
+{
+	static const char sql[] = "SELECT 1 FROM jobs WHERE id = ? AND finished_at IS NULL";
+	_cleanup_(query_done) struct query q = {0};
+
+	if (!job[0] || !strcmp(job, v->run.job))
+		return 0;
+
+	int r = query_begin(&q, v->tx, v->e, sql, "s", job);
+
+	if (r == 0)
+		r = query_next(&q, v->e);
+	return r > 0 ? conflict(v, v->s->value, "is meant for job ", job) : r;
+}
+
+static int take_given(struct reserving *v)
+{
+	static const char sql[] = "SELECT seq, state, job_id, run_id, unit_id, reason FROM serials"
+				  " WHERE kind = ? AND value = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, v->tx, v->e, sql, "ss", v->s->kind, v->s->value);
+
+	if (r == 0)
+		r = query_next(&q, v->e);
+	if (r < 0)
+		return r;
+	snprintf(v->value, sizeof v->value, "%s", v->s->value);
+	if (r == 0)
+		return MIN(insert_reserved(v, NULL, 0), 0);
+	if (!strcmp(col_str(&q, 1), "committed"))
+		return rework(v, col_str(&q, 4));
+	if (!strcmp(col_str(&q, 1), "reserved"))
+		return conflict(v, v->s->value, "is in use by run ", col_str(&q, 3));
+	if (!strcmp(col_str(&q, 1), "void"))
+		return conflict(v, v->s->value, "is void: ", col_str(&q, 5));
+	r = check_owner(v, col_str(&q, 2));
+	return r < 0 ? r : reserve_row(v, col_int(&q, 0));
+}
+
+static int check_source(struct reserving *v)
+{
+	const struct ledger_source *s = v->s;
+
+	if (s->from == LEDGER_POOL && !s->pool)
+		return err_set(v->e, ERR_INVALID, "no pool was named");
+	if (!is_given(s))
+		return 0;
+	if (!s->value || !*s->value || strlen(s->value) >= LEDGER_VALUE_SIZE)
+		return err_set(v->e, ERR_INVALID, "a %s has 1 to %d characters", s->kind,
+			LEDGER_VALUE_SIZE - 1);
+	for (const char *p = s->value; *p; p++)
+		if (*p <= ' ' || *p > '~')
+			return err_set(v->e, ERR_INVALID,
+				"a %s has printable characters only, without spaces", s->kind);
+	return 0;
+}
+
+static int take(struct reserving *v)
+{
+	switch (v->s->from) {
+	case LEDGER_POOL:
+		return take_from_pool(v);
+	case LEDGER_JOB:
+		return take_from_job(v);
+	case LEDGER_SCAN:
+	case LEDGER_DEVICE:
+		return take_given(v);
+	}
+	return err_set(v->e, ERR_INTERNAL, "unknown source");
+}
+
+/* One serial, one open run: the unit cannot sit in two fixtures. */
+static int set_run_serial(struct reserving *v)
+{
+	static const char find[] =
+		"SELECT id FROM runs WHERE serial = ? AND state = 'open' AND id <> ?";
+	static const char sql[] = "UPDATE runs SET serial = ? WHERE id = ?";
+	_cleanup_(query_done) struct query q = {0};
+
+	if (strcmp(v->s->kind, "serial") || *v->slot)
+		return 0;
+
+	int r = query_begin(&q, v->tx, v->e, find, "ss", v->value, v->run.id);
+
+	if (r == 0)
+		r = query_next(&q, v->e);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return conflict(v, v->value, "is in use by run ", col_str(&q, 0));
+	return MIN(db_run(v->tx, v->e, sql, "ss", v->value, v->run.id), 0);
+}
+
+int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s,
+	char ret[LEDGER_VALUE_SIZE], struct err *e)
+{
+	struct reserving v = {.tx = tx, .s = s, .slot = s->slot ? s->slot : "", .e = e};
+	int r = run_facts(tx, run, &v.run, e);
+
+	if (r == 0)
+		r = check_source(&v);
+	if (r == 0)
+		r = find_held(&v);
+	if (r < 0)
+		return r;
+
+	bool fresh = r == 0;
+
+	r = fresh ? take(&v) : 0;
+	if (r == 0)
+		r = set_run_serial(&v);
+	if (r == 0 && (fresh || v.rework))
+		r = run_event(tx, "serial-reserved", &v.run, v.value,
+			json_pack("{s:s, s:s, s:s, s:s, s:b}", "kind", s->kind, "slot", v.slot,
+				"value", v.value, "from", from_name[s->from], "rework", v.rework),
+			e);
+	if (r == 0 && s->from == LEDGER_DEVICE)
+		r = ledger_expose(tx, run, e);
+	if (r < 0)
+		return r;
+	memcpy(ret, v.value, LEDGER_VALUE_SIZE);
+	return 0;
+}
+
+int ledger_expose(struct db *tx, const char *run, struct err *e)
+{
+	static const char rows[] = "UPDATE serials SET exposed = 1 WHERE run_id = ?"
+				   " AND state = 'reserved' AND exposed = 0";
+	static const char mark[] = "UPDATE runs SET exposed = 1 WHERE id = ?";
+	struct run_facts f;
+	int r = run_facts(tx, run, &f, e);
+
+	if (r == 0)
+		r = db_run(tx, e, rows, "s", run);
+	if (r < 0)
+		return r;
+	if (r == 0 && f.exposed)
+		return 0;
+	r = db_run(tx, e, mark, "s", run);
+	return r < 0 ? r : run_event(tx, "serial-exposed", &f, NULL, NULL, e);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Patterns of serial numbers. Text with placeholders:
+ *
+ *   {seq} {seq:06} {seq:06:36}   the sequence, zero-padded, base 10, 16 or 36 (upper case)
+ *   {mac}                        the sequence as a MAC address, AC:DE:48:00:12:34
+ *   {date:%Y%m%d}                of %Y %y %m %d %j %H %M %V %G %g %u
+ *   {station} {model}
+ *   {check}                      the check digit over all other characters, in order
+ *
+ * Check digits: "luhn" is Luhn mod 10 over the decimal digits of the value (other characters are
+ * passed over); "mod36" is Luhn mod N with N = 36 over digits and upper-case letters.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define LEDGER_VALUE_SIZE 64
+
+struct pattern_vars {
+	int64_t seq;
+	int64_t now_ms;
+	int utc_offset_s; /* of the zone whose date is meant, 0: UTC */
+	const char *station;
+	const char *model;
+};
+
+/* check: "none", "luhn" or "mod36". -ERR_INVALID says what is wrong. */
+int pattern_render(const char *pattern, const char *check, const struct pattern_vars *v,
+	char ret[LEDGER_VALUE_SIZE], struct err *e);
+/* Whether every seq up to `last` can be rendered and gives a value of its own. */
+int pattern_check(const char *pattern, const char *check, int64_t last, struct err *e);
+/* The check character by Luhn mod N, N 10 or 36. */
+char luhn_mod_n(const char *value, int n);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/pools.h"
+
+#include "base/timefmt.h"
+#include "db/ledger.h"
+#include "db/pattern.h"
+#include "db/stmt.h"
+
+int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
+{
+	static const char sql[] = "INSERT INTO pools (id, kind, pattern, first, last, next, "
+				  "checked, model, low_water,"
+				  " created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?6, ?7, ?8, ?9)";
+	int64_t first = p->pattern ? p->first : 0;
+	int64_t last = p->pattern ? p->last : -1;
+	int r = 0;
+
+	if (p->pattern && (first < 0 || last < first))
+		return err_set(e, ERR_INVALID, "pool %s: the range %lld..%lld is empty", p->id,
+			(long long)first, (long long)last);
+	if (p->pattern)
+		r = pattern_check(p->pattern, p->check, last, e);
+	else if (strcmp(p->check, "none"))
+		return err_set(
+			e, ERR_INVALID, "pool %s: a list has no check digit of its own", p->id);
+	if (r == 0)
+		r = db_run(tx, e, sql, "sssiissii", p->id, p->kind, p->pattern, first, last,
+			p->check, p->model, p->low_water, wall_ms());
+	if (r < 0)
+		return r;
+	return db_event(tx, "pool-created", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:s}", "pool", p->id, "kind", p->kind), e);
+}
+
+int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water, int64_t revision,
+	struct err *e)
+{
+	static const char find[] =
+		"SELECT revision, last, pattern, checked FROM pools WHERE id = ?";
+	static const char sql[] = "UPDATE pools SET last = ?, low_water = ?,"
+				  " revision = revision + 1 WHERE id = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, find, "s", id);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id);
+	if (revision && revision != col_int(&q, 0))
+		return err_set(e, ERR_PRECONDITION, "pool %s was changed meanwhile (revision %lld)",
+			id, (long long)col_int(&q, 0));
+	if (last < col_int(&q, 1))
+		return err_set(e, ERR_INVALID, "pool %s ends at %lld and can only grow", id,
+			(long long)col_int(&q, 1));
+	if (col_null(&q, 2) && last != col_int(&q, 1))
+		return err_set(e, ERR_INVALID, "pool %s is a list: add values instead", id);
+	r = col_null(&q, 2) ? 0 : pattern_check(col_str(&q, 2), col_str(&q, 3), last, e);
+	if (r == 0)
+		r = db_run(tx, e, sql, "iis", last, low_water, id);
+	if (r < 0)
+		return r;
+	return db_event(tx, "pool-extended", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:I}", "pool", id, "last", (json_int_t)last), e);
+}
+
+int pools_add_values(
+	struct db *tx, const char *id, const json_t *values, json_t **ret_offending, struct err *e)
+{
+	static const char find[] = "SELECT kind, pattern FROM pools WHERE id = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, find, "s", id);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id);
+	if (!col_null(&q, 1))
+		return err_set(e, ERR_INVALID, "pool %s makes its values by a pattern", id);
+	return ledger_add_values(tx, col_str(&q, 0), id, NULL, values, ret_offending, e);
+}
+
+#define SELECT_POOLS                                                                           \
+	"SELECT id, kind, pattern, first, last, next, checked AS \"check\", model, low_water," \
+	" created_at, revision, CASE WHEN pattern IS NULL THEN (SELECT count(*) FROM serials"  \
+	" WHERE pool_id = pools.id AND state = 'free') ELSE last - next + 1 END AS remaining"  \
+	" FROM pools"
+#define KINDS "sssiiissitii"
+
+int pools_get(struct db *d, const char *id, json_t **ret, struct err *e)
+{
+	static const char sql[] = SELECT_POOLS " WHERE id = ?";
+
+	return db_one_json(d, e, "pool", KINDS, ret, sql, id);
+}
+
+int pools_list(struct db *d, json_t **ret, struct err *e)
+{
+	static const char sql[] = SELECT_POOLS " ORDER BY id";
+
+	return db_all_json(d, e, KINDS, ret, sql, NULL);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pools of values: a pattern over a range, or (pattern NULL) values that were given one by one. The
+ * sequence of a pool never goes back (a trigger of the schema holds it).
+ */
+#pragma once
+
+#include "db/db.h"
+
+struct pool_new {
+	const char *id;
+	const char *kind;    /* serial mac license */
+	const char *pattern; /* db/pattern.h, NULL: a list */
+	int64_t first, last; /* inclusive; ignored for a list */
+	const char *check;   /* none luhn mod36 */
+	const char *model;   /* NULL: any */
+	int64_t low_water;   /* an event pool-low when so many are left */
+};
+
+int pools_create(struct db *tx, const struct pool_new *p, struct err *e);
+/* Raises the end of the range and sets the low water. revision: what the caller saw, 0: any. */
+int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water, int64_t revision,
+	struct err *e);
+/* Values of a list pool, all or none. On -ERR_CONFLICT *ret_offending (may be NULL) is an array of
+ * {value, reason}. */
+int pools_add_values(
+	struct db *tx, const char *id, const json_t *values, json_t **ret_offending, struct err *e);
+/* With `remaining`. */
+int pools_get(struct db *d, const char *id, json_t **ret, struct err *e);
+int pools_list(struct db *d, json_t **ret, struct err *e);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/prompts.h"
+
+#include "base/timefmt.h"
+#include "db/stmt.h"
+
+int prompts_ask(struct db *tx, const struct prompt_new *p, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO prompts (id, run_id, station, kind, text, choices, pattern, state,"
+		" created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)";
+	int r = db_run(tx, e, sql, "sssssjsi", p->id, p->run, p->station, p->kind, p->text,
+		p->choices, p->pattern, wall_ms());
+
+	if (r < 0)
+		return r;
+	return db_event(tx, "prompt-opened", p->station, NULL, p->run, NULL,
+		json_pack("{s:s, s:s, s:s}", "prompt", p->id, "kind", p->kind, "text", p->text), e);
+}
+
+static int settle(struct db *tx, const char *id, const char *state, const char *answer,
+	const char *by, struct err *e)
+{
+	static const char update[] = "UPDATE prompts SET state = ?, answer = ?, answered_by = ?,"
+				     " settled_at = ? WHERE id = ? AND state = 'open'";
+	static const char find[] = "SELECT run_id, station FROM prompts WHERE id = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = db_run_one(tx, e, "an open prompt of that id", update, "sssis", state, answer, by,
+		wall_ms(), id);
+
+	if (r == 0)
+		r = query_begin(&q, tx, e, find, "s", id);
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+
+	json_t *data = json_pack("{s:s, s:s}", "prompt", id, "state", state);
+
+	if (by)
+		json_object_set_new(data, "by", json_string(by));
+	return db_event(tx, "prompt-closed", col_str(&q, 1), NULL, col_str(&q, 0), NULL, data, e);
+}
+
+int prompts_answer(struct db *tx, const char *id, const char *answer, const char *by, struct err *e)
+{
+	json_t *prompt = NULL;
+	int r = prompts_get(tx, id, &prompt, e);
+
+	if (r < 0)
+		return r;
+	json_decref(prompt);
+	r = settle(tx, id, "answered", answer, by, e);
+	if (r == -ERR_NOT_FOUND)
+		return err_set(e, ERR_CONFLICT, "prompt %s is no longer open", id);
+	return r;
+}
+
+int prompts_cancel(struct db *tx, const char *id, struct err *e)
+{
+	return settle(tx, id, "cancelled", NULL, NULL, e);
+}
+
+int prompts_cancel_run(struct db *tx, const char *run, struct err *e)
+{
+	static const char find[] =
+		"SELECT id FROM prompts WHERE run_id = ? AND state = 'open' LIMIT 1";
+
+	for (;;) {
+		_cleanup_(query_done) struct query q = {0};
+		char id[DB_ID_SIZE];
+		int r = query_begin(&q, tx, e, find, "s", run);
+
+		if (r == 0)
+			r = query_next(&q, e);
+		if (r <= 0)
+			return r;
+		col_copy(&q, 0, id, sizeof id);
+		r = prompts_cancel(tx, id, e);
+		if (r < 0)
+			return r;
+	}
+}
+
+#define COLUMNS                                                                                 \
+	"created_at, id, run_id AS run, station, kind, text, choices, pattern, state, answer, " \
+	"answered_by, settled_at"
+#define KINDS "tsssssjsssst"
+
+int prompts_get(struct db *d, const char *id, json_t **ret, struct err *e)
+{
+	static const char sql[] = "SELECT " COLUMNS " FROM prompts WHERE id = ?";
+
+	return db_one_json(d, e, "prompt", KINDS, ret, sql, id);
+}
+
+int prompts_list(struct db *d, const char *station, const char *state, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	static const struct keyset order = {"created_at", "id", false};
+	struct sel s;
+
+	sel_init(&s, "SELECT " COLUMNS " FROM prompts");
+	sel_str(&s, "station = ?", station);
+	sel_str(&s, "state = ?", state);
+	return sel_page(&s, d, &order, page, KINDS, ret, e);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is read out of the records: the report of a run and its hash chain, and the counts that
+ * people steer by.
+ *
+ * Hash of a run: SHA-256, in hex, of the hash before it (64 characters; zeros for the first)
+ * followed by the canonical JSON (sorted keys, no space) of its report without `hash` and
+ * `prev_hash`. Links are in the order in which runs finished.
+ */
+#pragma once
+
+#include "db/db.h"
+
+#define REPORT_FIRST_HASH "0000000000000000000000000000000000000000000000000000000000000000"
+
+/* The report of a run, finished or not. `passed` is true for the outcome passed alone. */
+int reports_run(struct db *d, const char *run, json_t **ret, struct err *e);
+int reports_hash(
+	struct db *d, const char *run, const char *prev_hash, char ret_hash[65], struct err *e);
+
+struct chain_check {
+	int64_t checked;
+	char broken[DB_ID_SIZE]; /* the first run whose record is not what was chained, "" if none
+				  */
+	char head[65];		 /* hash of the newest run */
+};
+/* Reads every finished run: for an auditor, not for each request. */
+int reports_verify_chain(struct db *d, struct chain_check *ret, struct err *e);
+
+/* Object by station: {passed, failed, error, aborted, interrupted} of the production runs that
+ * ended since then. */
+int reports_stations(struct db *d, int64_t since_ms, json_t **ret, struct err *e);
+
+struct yield_filter {
+	int64_t from_ms, to_ms; /* of ended_at, to_ms excluded */
+	const char *job;	/* each may be NULL */
+	const char *station;
+	const char *recipe;
+};
+/* Counts of the window, never mixed: runs (passed, failed, error, aborted, interrupted, and
+ * run_yield = passed / (passed + failed)); units first seen in it (units, first_passed,
+ * first_pass_yield; last_passed, final_yield; retested, retest_rate). A yield of nothing is null.
+ * Only production runs; only passed and failed runs make a unit seen. A run that never learnt
+ * which unit it had is a unit of its own. */
+int reports_yield(struct db *d, const struct yield_filter *f, json_t **ret, struct err *e);
+/* First failing step and code: array of {step, code, count, share, cumulative}, most first. */
+int reports_pareto(struct db *d, const struct yield_filter *f, json_t **ret, struct err *e);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Private to db/: what the ledger must know of a run and its unit.
+ */
+#pragma once
+
+#include "db/db.h"
+#include "db/pattern.h"
+
+struct run_facts {
+	char id[DB_ID_SIZE];
+	char station[DB_ID_SIZE];
+	char job[DB_ID_SIZE]; /* "" without, as the next ones */
+	char model[DB_ID_SIZE];
+	char unit[DB_ID_SIZE];
+	char unit_serial[LEDGER_VALUE_SIZE];
+	char chip[128];
+	bool exposed;
+};
+
+/* NULL for "": the columns want NULL. */
+static inline const char *or_null(const char *s)
+{
+	return s && *s ? s : NULL;
+}
+
+/* -ERR_NOT_FOUND, or -ERR_CONFLICT if the run is finished. */
+int run_facts(struct db *d, const char *run, struct run_facts *ret, struct err *e);
+/* An event of this run; takes the reference of data. */
+int run_event(struct db *tx, const char *type, const struct run_facts *f, const char *serial,
+	json_t *data, struct err *e);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/runs.h"
+
+#include "base/timefmt.h"
+#include "db/jobs.h"
+#include "db/ledger.h"
+#include "db/prompts.h"
+#include "db/reports.h"
+#include "db/run_facts.h"
+#include "db/stmt.h"
+
+/* "none" is the code of what went well: a NULL in the table. */
+static const char *code_or_null(const char *code)
+{
+	return code && strcmp(code, "none") ? or_null(code) : NULL;
+}
+
+int runs_open(struct db *tx, const struct run_new *r, struct err *e)
+{
+	static const char sql[] = "INSERT INTO runs (id, station, kind, state, attached_at)"
+				  " VALUES (?, ?, coalesce(?, 'production'), 'open', ?)";
+	int k = db_run(tx, e, sql, "sssi", r->id, r->station, r->kind, r->attached_ms);
+
+	if (k < 0)
+		return k;
+	return db_event(tx, "run-attached", r->station, NULL, r->id, NULL, NULL, e);
+}
+
+int runs_start(struct db *tx, const struct run_start *s, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE runs SET job_id = ?, recipe = ?, version = ?, recipe_sha256 = ?, model = ?,"
+		" params = coalesce(?, '{}'), firmware = coalesce(?, '{}'), started_at = ?"
+		" WHERE id = ?";
+	struct run_facts f;
+	int r = run_facts(tx, s->run, &f, e);
+
+	if (r == 0)
+		r = db_run(tx, e, sql, "ssissjjis", s->job, s->recipe, s->version, s->recipe_sha256,
+			s->model, s->params, s->firmware, s->started_ms, s->run);
+	if (r < 0)
+		return r;
+	return db_event(tx, "run-started", f.station, s->job, s->run, NULL,
+		json_pack("{s:s, s:I}", "recipe", s->recipe, "version", (json_int_t)s->version), e);
+}
+
+int runs_set_firmware(struct db *tx, const char *run, const json_t *firmware, struct err *e)
+{
+	static const char sql[] = "UPDATE runs SET firmware = ? WHERE id = ?";
+
+	return db_run_one(tx, e, "that run", sql, "js", firmware, run);
+}
+
+int runs_step_begin(struct db *tx, const struct step_begin *s, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO steps (run_id, n, id, action, phase, attempt, irreversible, state,"
+		" started_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)";
+	struct run_facts f;
+	int r = run_facts(tx, s->run, &f, e);
+
+	if (r == 0)
+		r = db_run(tx, e, sql, "sisssiii", s->run, s->n, s->id, s->action, s->phase,
+			s->attempt, (int64_t)s->irreversible, s->started_ms);
+	if (r < 0)
+		return r;
+	return run_event(tx, "step-started", &f, or_null(f.unit_serial),
+		json_pack("{s:I, s:s, s:s, s:s, s:I}", "n", (json_int_t)s->n, "step", s->id,
+			"action", s->action, "phase", s->phase, "attempt", (json_int_t)s->attempt),
+		e);
+}
+
+int runs_step_end(struct db *tx, const struct step_end *s, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE steps SET state = 'done', outcome = ?, code = ?, message = ?, evidence = ?,"
+		" outputs = ?, ended_at = ?, duration_us = ? WHERE run_id = ? AND n = ?"
+		" RETURNING id";
+	_cleanup_(query_done) struct query q = {0};
+	struct run_facts f;
+	int r = run_facts(tx, s->run, &f, e);
+
+	if (r == 0)
+		r = query_begin(&q, tx, e, sql, "sssjjiisi", s->outcome, code_or_null(s->code),
+			or_null(s->message), s->evidence, s->outputs, s->ended_ms, s->duration_us,
+			s->run, s->n);
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(
+			e, ERR_NOT_FOUND, "run %s has no step %lld", s->run, (long long)s->n);
+
+	json_t *data = json_pack("{s:I, s:s, s:s, s:I}", "n", (json_int_t)s->n, "step",
+		col_str(&q, 0), "outcome", s->outcome, "duration_us", (json_int_t)s->duration_us);
+
+	if (code_or_null(s->code))
+		json_object_set_new(data, "code", json_string(s->code));
+	return run_event(tx, "step-finished", &f, or_null(f.unit_serial), data, e);
+}
+
+static int run_measure(
+	struct db *tx, const struct measured *m, const char *sql, const char *types, struct err *e)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, sql, types, m->run, m->step_n, m->k, m->name, m->text,
+		m->unit, m->verdict);
+	const double *real[] = {m->value, m->low, m->high};
+
+	for (int i = 0; r == 0 && i < 3; i++)
+		if (real[i] && sqlite3_bind_double(q.st, 8 + i, *real[i]) != SQLITE_OK)
+			r = db_error(tx, e, "measurement");
+	return r < 0 ? r : query_next(&q, e);
+}
+
+int runs_measure(struct db *tx, const struct measured *m, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO measurements (run_id, step_n, k, name, text, unit, verdict, value,"
+		" low, high) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+	return run_measure(tx, m, sql, "siissss", e);
+}
+
+int runs_log(struct db *tx, const char *run, int64_t k, int64_t at_ms, char dir, const char *text,
+	struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO run_log (run_id, k, at, dir, text) VALUES (?, ?, ?, ?, ?)";
+	char d[2] = {dir, 0};
+
+	return MIN(db_run(tx, e, sql, "siiss", run, k, at_ms, d, text), 0);
+}
+
+/* Steps that had no end are closed with what ended the run; a pass cannot have any. */
+static int close_steps(struct db *tx, const struct run_end *end, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE steps SET state = 'done', outcome = ?, code = ?, message = ?, ended_at = ?"
+		" WHERE run_id = ? AND state = 'open'";
+	const char *outcome = !strcmp(end->outcome, "failed") ? "error" : end->outcome;
+	int r = db_run(tx, e, sql, "sssis", outcome, code_or_null(end->code), end->message,
+		end->ended_ms, end->run);
+
+	if (r > 0 && !strcmp(end->outcome, "passed"))
+		return err_set(
+			e, ERR_INTERNAL, "run %s cannot pass with %d open steps", end->run, r);
+	return MIN(r, 0);
+}
+
+/* The report as it now stands becomes the newest link. */
+static int chain(struct db *tx, const char *run, char ret_hash[65], struct err *e)
+{
+	static const char last[] = "SELECT chain, hash FROM runs WHERE chain IS NOT NULL"
+				   " ORDER BY chain DESC LIMIT 1";
+	static const char put[] = "UPDATE runs SET chain = ?, prev_hash = ?, hash = ? WHERE id = ?";
+	_cleanup_(query_done) struct query q = {0};
+	char prev[65] = REPORT_FIRST_HASH;
+	int64_t n = 1;
+	int r = query_begin(&q, tx, e, last, "");
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		n = col_int(&q, 0) + 1;
+		col_copy(&q, 1, prev, sizeof prev);
+	}
+	r = reports_hash(tx, run, prev, ret_hash, e);
+	return r < 0 ? r : MIN(db_run(tx, e, put, "isss", n, prev, ret_hash, run), 0);
+}
+
+static int tell_finished(struct db *tx, const struct run_facts *f, const struct run_end *end,
+	const char *hash, struct err *e)
+{
+	static const char sql[] = "SELECT serial FROM runs WHERE id = ?";
+	_cleanup_(query_done) struct query q = {0};
+	json_t *data = json_pack("{s:s, s:s}", "outcome", end->outcome, "hash", hash);
+	int r = query_begin(&q, tx, e, sql, "s", end->run);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0) {
+		json_decref(data);
+		return r;
+	}
+	if (code_or_null(end->code))
+		json_object_set_new(data, "code", json_string(end->code));
+	if (end->step)
+		json_object_set_new(data, "step", json_string(end->step));
+	if (end->message)
+		json_object_set_new(data, "message", json_string(end->message));
+	return run_event(tx, "run-finished", f, col_null(&q, 0) ? NULL : col_str(&q, 0), data, e);
+}
+
+int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE runs SET state = 'finished', outcome = ?, code = ?, step = ?, message = ?,"
+		" hint = ?, ended_at = ? WHERE id = ? RETURNING kind";
+	const char *reason = end->message && *end->message ? end->message
+			     : code_or_null(end->code)	   ? end->code
+							   : end->outcome;
+	_cleanup_(query_done) struct query q = {0};
+	struct run_facts f;
+	char hash[65];
+	int r = run_facts(tx, end->run, &f, e);
+
+	/* Settled before the steps are closed: an open irreversible step makes a suspect. */
+	if (r == 0)
+		r = ledger_settle(tx, end->run, end->outcome, reason, e);
+	if (r == 0)
+		r = close_steps(tx, end, e);
+	if (r == 0)
+		r = prompts_cancel_run(tx, end->run, e);
+	if (r == 0)
+		r = query_begin(&q, tx, e, sql, "sssssis", end->outcome, code_or_null(end->code),
+			end->step, end->message, end->hint, end->ended_ms, end->run);
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+
+	bool counts = r > 0 && f.job[0] && !strcmp(col_str(&q, 0), "production");
+
+	query_done(&q); /* its update ends here */
+	r = chain(tx, end->run, hash, e);
+	if (r == 0)
+		r = tell_finished(tx, &f, end, hash, e);
+	if (r == 0 && counts)
+		r = jobs_count_run(tx, f.job, end->outcome, e);
+	return r;
+}
+
+static int next_open(struct db *tx, char run[DB_ID_SIZE], char step[DB_ID_SIZE], struct err *e)
+{
+	static const char sql[] =
+		"SELECT id, (SELECT id FROM steps WHERE run_id = runs.id AND state = 'open'"
+		" ORDER BY n DESC LIMIT 1) FROM runs WHERE state = 'open' LIMIT 1";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, sql, "");
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r > 0) {
+		col_copy(&q, 0, run, DB_ID_SIZE);
+		col_copy(&q, 1, step, DB_ID_SIZE);
+	}
+	return r;
+}
+
+int runs_recover(struct db *tx, int64_t *ret, struct err *e)
+{
+	char run[DB_ID_SIZE];
+	char step[DB_ID_SIZE];
+	int64_t n = 0;
+	int r;
+
+	while ((r = next_open(tx, run, step, e)) > 0) {
+		struct run_end end = {
+			.run = run,
+			.outcome = "interrupted",
+			.code = err_code_str(ERR_INTERRUPTED),
+			.step = or_null(step),
+			.message = "Power or provd was lost during the run.",
+			.hint = err_code_hint(ERR_INTERRUPTED),
+			.ended_ms = wall_ms(),
+		};
+
+		r = runs_finish(tx, &end, e);
+		if (r < 0)
+			break;
+		n++;
+	}
+	if (r < 0)
+		return r;
+	*ret = n;
+	return 0;
+}
+
+#define COLUMNS                                                                                 \
+	"seq, id, kind, job_id AS job, station, recipe, version, recipe_sha256, model, unit_id" \
+	" AS unit, serial, state, outcome, code, step, message, hint, params, firmware,"        \
+	" attached_at, started_at, ended_at, hash"
+#define KINDS "isssssissssssssssjjttts"
+
+int runs_get(struct db *d, const char *id, json_t **ret, struct err *e)
+{
+	static const char sql[] = "SELECT " COLUMNS " FROM runs WHERE id = ?";
+
+	return db_one_json(d, e, "run", KINDS, ret, sql, id);
+}
+
+int runs_list(struct db *d, const struct run_filter *f, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	static const struct keyset order = {.major = "seq"};
+	struct sel s;
+
+	sel_init(&s, "SELECT " COLUMNS " FROM runs");
+	sel_str(&s, "serial = ?", f->serial);
+	sel_str(&s, "unit_id = ?", f->unit);
+	sel_str(&s, "job_id = ?", f->job);
+	sel_str(&s, "station = ?", f->station);
+	sel_str(&s, "outcome = ?", f->outcome);
+	sel_str(&s, "state = ?", f->state);
+	sel_str(&s, "recipe = ?", f->recipe);
+	if (f->from_ms)
+		sel_int(&s, "attached_at >= ?", f->from_ms);
+	if (f->to_ms)
+		sel_int(&s, "attached_at < ?", f->to_ms);
+	return sel_page(&s, d, &order, page, KINDS, ret, e);
+}
+
+int runs_steps(struct db *d, const char *run, json_t **ret, struct err *e)
+{
+	static const char sql[] =
+		"SELECT n, id, action, phase, attempt, irreversible, state, outcome, code, message,"
+		" evidence, outputs, started_at, ended_at, duration_us FROM steps"
+		" WHERE run_id = ? ORDER BY n";
+
+	return db_all_json(d, e, "isssibssssjjtti", ret, sql, run);
+}
+
+int runs_measurements(struct db *d, const char *run, json_t **ret, struct err *e)
+{
+	static const char sql[] =
+		"SELECT s.id AS step, m.step_n AS n, m.k, m.name, m.value, m.text, m.unit, m.low,"
+		" m.high, m.verdict FROM measurements m LEFT JOIN steps s"
+		" ON s.run_id = m.run_id AND s.n = m.step_n WHERE m.run_id = ?"
+		" ORDER BY m.step_n, m.k";
+
+	return db_all_json(d, e, "siisdssdds", ret, sql, run);
+}
+
+int runs_log_list(struct db *d, const char *run, const struct db_page *page, struct db_list *ret,
+	struct err *e)
+{
+	static const struct keyset order = {.major = "k", .ascending = true};
+	struct sel s;
+
+	sel_init(&s, "SELECT k, at, dir, text FROM run_log");
+	sel_str(&s, "run_id = ?", run);
+	return sel_page(&s, d, &order, page, "itss", ret, e);
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/stmt.h"
+
+#include <math.h>
+#include <stdarg.h>
+
+#include "base/timefmt.h"
+#include "db/db_private.h"
+
+int db_error(struct db *d, struct err *e, const char *what)
+{
+	int code = d->sql ? sqlite3_extended_errcode(d->sql) : SQLITE_NOMEM;
+	const char *text = d->sql ? sqlite3_errmsg(d->sql) : "out of memory";
+	enum err_code ours = ERR_DATABASE;
+
+	switch (code & 0xff) {
+	case SQLITE_FULL:
+		ours = ERR_DISK_FULL;
+		break;
+	case SQLITE_CONSTRAINT:
+		ours = ERR_CONFLICT;
+		break;
+	case SQLITE_NOMEM:
+		ours = ERR_NO_MEMORY;
+		break;
+	case SQLITE_TOOBIG:
+		ours = ERR_TOO_LARGE;
+		break;
+	default: /* not an enum of ours: sqlite's list is open */
+		break;
+	}
+	return err_set(e, ours, "%s: %s (sqlite %d)", what, text, code);
+}
+
+bool db_in_transaction(struct db *d)
+{
+	return !sqlite3_get_autocommit(d->sql);
+}
+
+static uint64_t text_hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * 0x100000001b3u;
+	return h;
+}
+
+/* The cached statement of this text, or a new one: cached while there is room, the query's own
+ * where the cached one is in use further up the stack. */
+static int prepare(struct query *q, const char *sql, struct err *e)
+{
+	struct db *d = q->db;
+	uint64_t h = text_hash(sql);
+	size_t slot = h % DB_CACHE_SLOTS;
+
+	for (; d->cache[slot].st; slot = (slot + 1) % DB_CACHE_SLOTS)
+		if (d->cache[slot].hash == h && !strcmp(sqlite3_sql(d->cache[slot].st), sql)) {
+			q->st = d->cache[slot].st;
+			q->own = sqlite3_stmt_busy(q->st);
+			if (!q->own)
+				return 0;
+			break;
+		}
+	if (sqlite3_prepare_v3(d->sql, sql, -1, q->own ? 0 : SQLITE_PREPARE_PERSISTENT, &q->st,
+		    NULL) != SQLITE_OK) {
+		q->st = NULL;
+		return db_error(d, e, sql);
+	}
+	if (!q->own && d->cached < DB_CACHE_SLOTS * 3 / 4) {
+		d->cache[slot].hash = h;
+		d->cache[slot].st = q->st;
+		d->cached++;
+	} else {
+		q->own = true;
+	}
+	return 0;
+}
+
+char *canonical(const json_t *j)
+{
+	return json_dumps(
+		j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+}
+
+static int bind_json(sqlite3_stmt *st, int i, const json_t *j)
+{
+	if (!j)
+		return sqlite3_bind_null(st, i);
+
+	char *text = canonical(j);
+
+	if (!text)
+		return SQLITE_NOMEM;
+	return sqlite3_bind_text(st, i, text, -1, free);
+}
+
+/* Text stays the caller's: every query ends before its parameters do. */
+static int bind_all(sqlite3_stmt *st, const char *types, va_list ap)
+{
+	int rc = SQLITE_OK;
+
+	for (int i = 1; *types && rc == SQLITE_OK; types++, i++) {
+		if (*types == 's')
+			rc = sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, SQLITE_STATIC);
+		else if (*types == 'i')
+			rc = sqlite3_bind_int64(st, i, va_arg(ap, int64_t));
+		else if (*types == 'd')
+			rc = sqlite3_bind_double(st, i, va_arg(ap, double));
+		else if (*types == 'j')
+			rc = bind_json(st, i, va_arg(ap, const json_t *));
+		else
+			rc = sqlite3_bind_null(st, i);
+	}
+	return rc;
+}
+
+static int query_vbegin(struct query *q, struct db *d, struct err *e, const char *sql,
+	const char *types, va_list ap)
+{
+	*q = (struct query){.db = d};
+
+	int r = prepare(q, sql, e);
+
+	if (r < 0)
+		return r;
+	if (bind_all(q->st, types, ap) != SQLITE_OK)
+		return db_error(d, e, sql);
+	return 0;
+}
+
+int query_begin(
+	struct query *q, struct db *d, struct err *e, const char *sql, const char *types, ...)
+{
+	va_list ap;
+
+	va_start(ap, types);
+	int r = query_vbegin(q, d, e, sql, types, ap);
+	va_end(ap);
+	return r;
+}
+
+/* The first words of a statement are enough to find it, and the message has room for the cause. */
+static int query_error(struct query *q, struct err *e)
+{
+	char head[48];
+
+	snprintf(head, sizeof head, "%s", sqlite3_sql(q->st));
+	return db_error(q->db, e, head);
+}
+
+int query_next(struct query *q, struct err *e)
+{
+	int rc = sqlite3_step(q->st);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	if (rc == SQLITE_DONE)
+		return 0;
+	return query_error(q, e);
+}
+
+void query_done(struct query *q)
+{
+	if (q->st && q->own) {
+		sqlite3_finalize(q->st);
+	} else if (q->st) {
+		sqlite3_reset(q->st);
+		sqlite3_clear_bindings(q->st);
+	}
+	*q = (struct query){0};
+}
+
+static int vrun(struct db *d, struct err *e, const char *sql, const char *types, va_list ap)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_vbegin(&q, d, e, sql, types, ap);
+
+	if (r < 0)
+		return r;
+	do
+		r = query_next(&q, e);
+	while (r > 0);
+	return r < 0 ? r : sqlite3_changes(d->sql);
+}
+
+int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...)
+{
+	va_list ap;
+
+	va_start(ap, types);
+	int r = vrun(d, e, sql, types, ap);
+	va_end(ap);
+	return r;
+}
+
+int db_run_one(
+	struct db *d, struct err *e, const char *what, const char *sql, const char *types, ...)
+{
+	va_list ap;
+
+	va_start(ap, types);
+	int r = vrun(d, e, sql, types, ap);
+	va_end(ap);
+	if (r < 0)
+		return r;
+	return r == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "%s is not there", what);
+}
+
+int db_script(struct db *d, const char *sql, struct err *e)
+{
+	if (sqlite3_exec(d->sql, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return db_error(d, e, "script");
+	return 0;
+}
+
+int64_t col_int(const struct query *q, int i)
+{
+	return sqlite3_column_int64(q->st, i);
+}
+
+double col_real(const struct query *q, int i)
+{
+	return sqlite3_column_double(q->st, i);
+}
+
+bool col_null(const struct query *q, int i)
+{
+	return sqlite3_column_type(q->st, i) == SQLITE_NULL;
+}
+
+const char *col_str(const struct query *q, int i)
+{
+	const char *s = (const char *)sqlite3_column_text(q->st, i);
+
+	return s ? s : "";
+}
+
+char *col_dup(const struct query *q, int i)
+{
+	return col_null(q, i) ? NULL : xstrdup(col_str(q, i));
+}
+
+void col_copy(const struct query *q, int i, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s", col_str(q, i));
+}
+
+static json_t *col_json(const struct query *q, int i, char kind)
+{
+	char when[RFC3339_SIZE];
+	json_t *v = NULL;
+
+	if (col_null(q, i))
+		return json_null();
+	if (kind == 'i')
+		v = json_integer(col_int(q, i));
+	else if (kind == 'd')
+		v = isfinite(col_real(q, i)) ? json_real(col_real(q, i)) : json_null();
+	else if (kind == 'b')
+		v = json_boolean(col_int(q, i) != 0);
+	else if (kind == 't')
+		v = json_string(rfc3339(col_int(q, i), when));
+	else if (kind == 'j')
+		v = json_loads(col_str(q, i), JSON_DECODE_ANY, NULL);
+	else
+		v = json_string(col_str(q, i));
+	return v ? v : json_null();
+}
+
+json_t *row_json(const struct query *q, const char *kinds)
+{
+	json_t *row = json_object();
+
+	for (int i = 0; kinds[i]; i++)
+		if (kinds[i] != '-')
+			json_object_set_new(
+				row, sqlite3_column_name(q->st, i), col_json(q, i, kinds[i]));
+	return row;
+}
+
+int db_one_json(struct db *d, struct err *e, const char *what, const char *kinds, json_t **ret,
+	const char *sql, const char *key)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, key ? "s" : "", key);
+
+	if (r < 0)
+		return r;
+	r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no %s '%s'", what, key ? key : "");
+	*ret = row_json(&q, kinds);
+	return 0;
+}
+
+int db_all_json(struct db *d, struct err *e, const char *kinds, json_t **ret, const char *sql,
+	const char *key)
+{
+	_cleanup_(query_done) struct query q = {0};
+	json_t *all = json_array();
+	int r = query_begin(&q, d, e, sql, key ? "s" : "", key);
+
+	while (r >= 0 && (r = query_next(&q, e)) > 0)
+		json_array_append_new(all, row_json(&q, kinds));
+	if (r < 0) {
+		json_decref(all);
+		return r;
+	}
+	*ret = all;
+	return 0;
+}
+
+void sel_init(struct sel *s, const char *head)
+{
+	*s = (struct sel){0};
+	sb_add(&s->sql, head);
+}
+
+static bool sel_and(struct sel *s, const char *cond)
+{
+	if (s->n >= (int)ARRAY_LEN(s->param) - 3) /* room for the keyset */
+		return false;
+	sb_add(&s->sql, s->where ? " AND " : " WHERE ");
+	sb_add(&s->sql, cond);
+	s->where = true;
+	return true;
+}
+
+void sel_str(struct sel *s, const char *cond, const char *v)
+{
+	if (v && *v && sel_and(s, cond))
+		s->param[s->n++].s = v;
+}
+
+void sel_int(struct sel *s, const char *cond, int64_t v)
+{
+	if (sel_and(s, cond))
+		s->param[s->n++].i = v;
+}
+
+/* A cursor is "major" or "major.minor". */
+static int sel_after(struct sel *s, const struct keyset *k, const char *after, struct err *e)
+{
+	char *end;
+	long long major = strtoll(after, &end, 10);
+	char op = k->ascending ? '>' : '<';
+
+	if (end == after || *end != (k->minor ? '.' : '\0'))
+		return err_set(e, ERR_INVALID, "cursor '%.40s' is malformed", after);
+	sb_add(&s->sql, s->where ? " AND " : " WHERE ");
+	s->param[s->n++].i = major;
+	if (k->minor) {
+		sb_addf(&s->sql, "(%s, %s) %c (?, ?)", k->major, k->minor, op);
+		s->param[s->n++].s = end + 1;
+	} else {
+		sb_addf(&s->sql, "%s %c ?", k->major, op);
+	}
+	return 0;
+}
+
+static int sel_run(struct sel *s, struct query *q, struct db *d, struct err *e)
+{
+	int r = query_begin(q, d, e, s->sql.s, "");
+
+	for (int i = 0; r == 0 && i < s->n; i++) {
+		int rc = s->param[i].s
+				 ? sqlite3_bind_text(q->st, i + 1, s->param[i].s, -1, SQLITE_STATIC)
+				 : sqlite3_bind_int64(q->st, i + 1, s->param[i].i);
+
+		if (rc != SQLITE_OK)
+			r = db_error(d, e, "bind");
+	}
+	return r;
+}
+
+static void set_next(struct db_list *l, const struct keyset *k, const struct query *q)
+{
+	if (k->minor)
+		snprintf(l->next, sizeof l->next, "%lld.%s", (long long)col_int(q, 0),
+			col_str(q, 1));
+	else
+		snprintf(l->next, sizeof l->next, "%lld", (long long)col_int(q, 0));
+}
+
+int sel_page(struct sel *s, struct db *d, const struct keyset *k, const struct db_page *page,
+	const char *kinds, struct db_list *ret, struct err *e)
+{
+	_cleanup_(query_done) struct query q = {0};
+	unsigned limit = page && page->limit ? MIN(page->limit, 1000u) : 100;
+	const char *way = k->ascending ? "" : " DESC";
+	struct db_list l = {.items = json_array()};
+	int r = 0;
+
+	if (page && page->after && *page->after)
+		r = sel_after(s, k, page->after, e);
+	sb_addf(&s->sql, " ORDER BY %s%s", k->major, way);
+	if (k->minor)
+		sb_addf(&s->sql, ", %s%s", k->minor, way);
+	sb_add(&s->sql, " LIMIT ?");
+	s->param[s->n++] = (__typeof__(s->param[0])){.i = limit + 1};
+	if (r == 0)
+		r = sel_run(s, &q, d, e);
+	while (r >= 0 && (r = query_next(&q, e)) > 0) {
+		if (json_array_size(l.items) == limit)
+			break;
+		json_array_append_new(l.items, row_json(&q, kinds));
+		set_next(&l, k, &q);
+	}
+	if (r == 0)
+		l.next[0] = 0; /* the last page */
+	query_done(&q);	       /* before its text goes */
+	sb_done(&s->sql);
+	if (r < 0) {
+		json_decref(l.items);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}

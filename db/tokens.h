@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * API tokens: only the SHA-256 of the secret is stored.
+ */
+#pragma once
+
+#include "db/db.h"
+
+struct token {
+	char id[DB_ID_SIZE];
+	char name[128];
+	char role[16];		/* viewer operator supervisor engineer mes admin */
+	char secret_sha256[65]; /* hex */
+	bool revoked;
+};
+
+int tokens_create(struct db *tx, const struct token *t, struct err *e);
+/* Revoked ones too: the caller says why it refuses. -ERR_NOT_FOUND. */
+int tokens_find(struct db *d, const char *id, struct token *ret, struct err *e);
+/* -ERR_NOT_FOUND also for one that is revoked already. */
+int tokens_revoke(struct db *tx, const char *id, struct err *e);
+/* Array of id name role created_at revoked_at, without the hash. */
+int tokens_list(struct db *d, json_t **ret, struct err *e);
+int tokens_count(struct db *d, int64_t *ret, struct err *e);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/units.h"
+
+#include "base/timefmt.h"
+#include "db/run_facts.h"
+#include "db/stmt.h"
+
+static int find_chip(struct db *tx, const char *chip_id, char ret_id[DB_ID_SIZE], struct err *e)
+{
+	static const char sql[] = "SELECT id FROM units WHERE chip_id = ?"
+				  " ORDER BY created_at DESC LIMIT 1";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, sql, "s", chip_id);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r > 0)
+		col_copy(&q, 0, ret_id, DB_ID_SIZE);
+	return r;
+}
+
+static int make_unit(struct db *tx, const char *chip_id, const char *model, char ret_id[DB_ID_SIZE],
+	struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO units (id, model, chip_id, state, created_at, updated_at)"
+		" VALUES (?1, ?2, ?3, 'new', ?4, ?4)";
+
+	uuid7(ret_id);
+	return MIN(db_run(tx, e, sql, "sssi", ret_id, model, chip_id, wall_ms()), 0);
+}
+
+/* The run knows its unit (by a scanned serial): the chip id joins it, or must be the same. */
+static int confirm_chip(
+	struct db *tx, const struct run_facts *f, const char *chip_id, struct err *e)
+{
+	static const char sql[] = "UPDATE units SET chip_id = ? WHERE id = ?";
+
+	if (!f->chip[0])
+		return MIN(db_run(tx, e, sql, "ss", chip_id, f->unit), 0);
+	if (strcmp(f->chip, chip_id))
+		return err_set(
+			e, ERR_WRONG_DEVICE, "chip %s was expected, %s is here", f->chip, chip_id);
+	return 0;
+}
+
+int units_identify(struct db *tx, const char *run, const char *chip_id, const char *model,
+	char ret_id[DB_ID_SIZE], struct err *e)
+{
+	static const char link[] = "UPDATE runs SET unit_id = ? WHERE id = ?";
+	struct run_facts f;
+	char id[DB_ID_SIZE] = "";
+	int r = run_facts(tx, run, &f, e);
+
+	if (r < 0)
+		return r;
+	if (f.unit[0]) {
+		r = confirm_chip(tx, &f, chip_id, e);
+		if (r == 0)
+			memcpy(ret_id, f.unit, DB_ID_SIZE);
+		return r;
+	}
+	r = find_chip(tx, chip_id, id, e);
+	if (r == 0)
+		r = make_unit(tx, chip_id, model ? model : or_null(f.model), id, e);
+	if (r >= 0)
+		r = db_run(tx, e, link, "ss", id, run);
+	if (r < 0)
+		return r;
+	memcpy(ret_id, id, DB_ID_SIZE);
+	return run_event(tx, "unit-identified", &f, NULL,
+		json_pack("{s:s, s:s}", "unit", id, "chip_id", chip_id), e);
+}
+
+int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
+	const char *by, struct err *e)
+{
+	static const char sql[] = "UPDATE units SET state = ?, updated_at = ? WHERE id = ?";
+	int r = db_run_one(tx, e, "that unit", sql, "sis", state, wall_ms(), id);
+
+	if (r < 0)
+		return r;
+	return db_event(tx, "unit-changed", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:s, s:s, s:s}", "unit", id, "state", state, "reason", reason,
+			"by", by),
+		e);
+}
+
+#define COLUMNS "created_at, id, serial, model, chip_id, state, updated_at"
+#define KINDS	"tssssst"
+
+int units_get(struct db *d, const char *serial_or_id, json_t **ret, struct err *e)
+{
+	static const char sql[] = "SELECT " COLUMNS " FROM units WHERE serial = ?1 OR id = ?1"
+				  " ORDER BY serial IS NOT ?1 LIMIT 1";
+
+	return db_one_json(d, e, "unit", KINDS, ret, sql, serial_or_id);
+}
+
+int units_list(struct db *d, const char *state, const char *model, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	static const struct keyset order = {"created_at", "id", false};
+	struct sel s;
+
+	sel_init(&s, "SELECT " COLUMNS " FROM units");
+	sel_str(&s, "state = ?", state);
+	sel_str(&s, "model = ?", model);
+	return sel_page(&s, d, &order, page, KINDS, ret, e);
+}

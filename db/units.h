@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The devices that were made. A unit comes into being when a run knows it: by its chip id, or when
+ * a serial number is committed to it.
+ */
+#pragma once
+
+#include "db/db.h"
+
+/* Links an open run to the unit with that chip id, which is made if it is new. A run that knows
+ * another chip already: -ERR_WRONG_DEVICE. */
+int units_identify(struct db *tx, const char *run, const char *chip_id, const char *model,
+	char ret_id[DB_ID_SIZE], struct err *e);
+/* A person's word: releases a suspect unit, scraps one. by and reason go into the event. */
+int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
+	const char *by, struct err *e);
+/* By serial number, else by id. */
+int units_get(struct db *d, const char *serial_or_id, json_t **ret, struct err *e);
+/* Newest first; filters may be NULL. */
+int units_list(struct db *d, const char *state, const char *model, const struct db_page *page,
+	struct db_list *ret, struct err *e);

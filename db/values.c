@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/timefmt.h"
+#include "db/ledger.h"
+#include "db/stmt.h"
+
+static void offend(json_t *list, const char *value, const char *reason)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s}", "value", value, "reason", reason));
+}
+
+/* Why a value that the ledger knows cannot be given again, NULL if it can: it is free, and its job
+ * (if any) has ended without it. */
+static const char *objection(const struct query *q)
+{
+	static const struct {
+		const char *state, *why;
+	} rows[] = {
+		{"reserved", "in use by a run"},
+		{"committed", "used by a unit"},
+		{"void", "void"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (!strcmp(col_str(q, 0), rows[i].state))
+			return rows[i].why;
+	if (!col_null(q, 1))
+		return "waits in a pool";
+	return col_int(q, 2) ? "waits in the list of another job" : NULL;
+}
+
+static int add_one(struct db *tx, const char *kind, const char *pool, const char *job,
+	const char *value, int64_t ordinal, json_t *offending, struct err *e)
+{
+	static const char find[] =
+		"SELECT s.state, s.pool_id, j.id IS NOT NULL AND j.finished_at IS NULL"
+		" FROM serials s LEFT JOIN jobs j ON j.id = s.job_id"
+		" WHERE s.kind = ? AND s.value = ?";
+	static const char insert[] =
+		"INSERT INTO serials (value, kind, pool_id, job_id, ordinal, state)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, 'free') ON CONFLICT (kind, value) DO UPDATE SET"
+		" pool_id = excluded.pool_id, job_id = excluded.job_id, ordinal = excluded.ordinal,"
+		" reason = NULL";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, find, "ss", kind, value);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+
+	const char *why = r > 0 ? objection(&q) : NULL;
+
+	if (why) {
+		offend(offending, value, why);
+		return 0;
+	}
+	return MIN(db_run(tx, e, insert, "ssssi", value, kind, pool, job, ordinal), 0);
+}
+
+static const char *malformed(const json_t *v)
+{
+	const char *s = json_string_value(v);
+
+	if (!s || !*s || json_string_length(v) >= LEDGER_VALUE_SIZE)
+		return "not a text of 1 to 63 characters";
+	for (; *s; s++)
+		if (*s <= ' ' || *s > '~')
+			return "not printable, or with a space";
+	return NULL;
+}
+
+static int add_all(struct db *tx, const char *kind, const char *pool, const char *job,
+	const json_t *values, json_t *offending, struct err *e)
+{
+	static const char highest[] = "SELECT coalesce(max(ordinal), -1) + 1 FROM serials"
+				      " WHERE pool_id = ? OR job_id = ?";
+	_cleanup_(query_done) struct query q = {0};
+	json_t *seen = json_object();
+	size_t i;
+	json_t *v;
+	int r = query_begin(&q, tx, e, highest, "ss", pool, job);
+
+	if (r == 0)
+		r = query_next(&q, e);
+
+	int64_t base = r > 0 ? col_int(&q, 0) : 0;
+
+	json_array_foreach(values, i, v) {
+		const char *why = malformed(v);
+		const char *s = json_string_value(v);
+
+		if (r < 0)
+			break;
+		if (!why && json_object_get(seen, s))
+			why = "twice in this list";
+		if (why) {
+			offend(offending, s ? s : "", why);
+			continue;
+		}
+		json_object_set_new(seen, s, json_true());
+		r = add_one(tx, kind, pool, job, s, base + (int64_t)i, offending, e);
+	}
+	json_decref(seen);
+	return MIN(r, 0);
+}
+
+int ledger_add_values(struct db *tx, const char *kind, const char *pool, const char *job,
+	const json_t *values, json_t **ret_offending, struct err *e)
+{
+	json_t *offending = json_array();
+	int r = add_all(tx, kind, pool, job, values, offending, e);
+	size_t n = json_array_size(offending);
+
+	if (r == 0 && n > 0) {
+		const json_t *first = json_array_get(offending, 0);
+
+		r = err_set(e, ERR_CONFLICT, "%zu of %zu values are refused, the first is '%s': %s",
+			n, json_array_size(values),
+			json_string_value(json_object_get(first, "value")),
+			json_string_value(json_object_get(first, "reason")));
+		if (ret_offending)
+			*ret_offending = json_incref(offending);
+	}
+	json_decref(offending);
+	return r;
+}
+
+#define COLUMNS                                                                                 \
+	"seq, value, kind, slot, pool_id AS pool, job_id AS job, state, run_id AS run, unit_id" \
+	" AS unit, exposed, reason, reserved_at, settled_at"
+
+int ledger_get(struct db *d, const char *kind, const char *value, json_t **ret, struct err *e)
+{
+	static const char sql[] = "SELECT " COLUMNS " FROM serials WHERE kind = ? AND value = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "ss", kind, value);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "the ledger has no %s '%s'", kind, value);
+	*ret = row_json(&q, "-ssssssssbstt");
+	return 0;
+}
+
+int ledger_list(struct db *d, const struct ledger_filter *f, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	static const struct keyset order = {.major = "seq", .ascending = true};
+	struct sel s;
+
+	sel_init(&s, "SELECT " COLUMNS " FROM serials");
+	sel_str(&s, "pool_id = ?", f->pool);
+	sel_str(&s, "job_id = ?", f->job);
+	sel_str(&s, "run_id = ?", f->run);
+	sel_str(&s, "kind = ?", f->kind);
+	sel_str(&s, "state = ?", f->state);
+	return sel_page(&s, d, &order, page, "-ssssssssbstt", ret, e);
+}

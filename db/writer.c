@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/writer.h"
+
+#include "base/iotime.h"
+#include "base/thread.h"
+#include "db/db_private.h"
+#include "db/stmt.h"
+
+#define IDLE_US US_PER_S
+/* Beyond this the log file is cut back to nothing when the line is quiet. */
+#define WAL_TRUNCATE_PAGES 8192
+
+struct ticket {
+	struct ticket *next;
+	WRITER_APPLY(apply);
+	void *data;
+	void (*done)(void *data, int result, const struct err *err);
+	int result;
+	struct err err;
+};
+
+struct writer {
+	struct db *db; /* writer thread only, once it runs */
+	struct writer_opts o;
+	pthread_t thread;
+	struct mutex lock;
+	struct cond wake;
+	struct ticket *first; /* under lock, as the next four */
+	struct ticket **last;
+	size_t waiting;
+	bool stopping;
+	bool asleep;
+	uint64_t tick_us; /* atomic */
+	uint64_t commits; /* atomic */
+	uint64_t tickets; /* atomic */
+};
+
+/* One ticket in its savepoint. Returns an error only when the whole transaction is lost. */
+static int apply_one(struct writer *w, struct ticket *t, struct err *e)
+{
+	size_t mark = w->db->events;
+	int r = db_script(w->db, "SAVEPOINT ticket", e);
+
+	if (r < 0)
+		return r;
+	t->result = t->apply(w->db, t->data, &t->err);
+	if (t->result >= 0)
+		return db_script(w->db, "RELEASE ticket", e);
+	if (!db_in_transaction(w->db)) {
+		/* On some errors (I/O, memory) sqlite gives up the transaction, others' work with
+		 * it. */
+		*e = t->err;
+		return t->result;
+	}
+	db_events_cut(w->db, mark);
+	return db_script(w->db, "ROLLBACK TO ticket; RELEASE ticket", e);
+}
+
+/* Nothing of the group is on disk: those that had succeeded get the error. */
+static void fail_group(struct ticket *group, int r, const struct err *e)
+{
+	for (struct ticket *t = group; t; t = t->next)
+		if (t->result >= 0) {
+			t->result = r;
+			t->err = *e;
+		}
+}
+
+static void run_group(struct writer *w, struct ticket *group)
+{
+	struct err e = {0};
+	int r = db_begin(w->db, &e);
+
+	for (struct ticket *t = group; t && r == 0; t = t->next)
+		r = apply_one(w, t, &e);
+	if (r == 0)
+		r = db_commit(w->db, &e);
+	if (r < 0) {
+		db_rollback(w->db);
+		fail_group(group, r, &e);
+	}
+	__atomic_add_fetch(&w->commits, 1, __ATOMIC_RELAXED);
+}
+
+static void tell(struct writer *w, struct ticket *group)
+{
+	while (group) {
+		struct ticket *t = group;
+
+		group = t->next;
+		if (t->done)
+			t->done(t->data, t->result, &t->err);
+		free(t);
+		__atomic_add_fetch(&w->tickets, 1, __ATOMIC_RELAXED);
+	}
+	if (w->db->events && w->o.committed)
+		w->o.committed(w->o.data, w->db->event, w->db->events);
+	db_events_cut(w->db, 0);
+}
+
+/* While nothing waits: what is in the log goes into the database. Readers are never waited for. */
+static void checkpoint(struct writer *w)
+{
+	int pages = 0;
+
+	sqlite3_wal_checkpoint_v2(w->db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
+	if (pages > WAL_TRUNCATE_PAGES) {
+		sqlite3_busy_timeout(w->db->sql, 0);
+		sqlite3_wal_checkpoint_v2(w->db->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		sqlite3_busy_timeout(w->db->sql, 5000);
+	}
+}
+
+/* The tickets of the next commit, NULL after an idle second or at the end (*ret_end). */
+static struct ticket *take_group(struct writer *w, bool *ret_end)
+{
+	size_t most = w->o.one_commit_per_record ? 1 : w->o.group;
+
+	mutex_lock(&w->lock);
+	if (!w->first && !w->stopping) {
+		uint64_t until = now_us() + IDLE_US;
+
+		w->asleep = true;
+		while (!w->first && !w->stopping && cond_wait_until(&w->wake, &w->lock, until))
+			;
+		w->asleep = false;
+	}
+
+	struct ticket *group = w->first;
+	struct ticket **end = &w->first;
+
+	for (; *end && most > 0; most--, w->waiting--)
+		end = &(*end)->next;
+	w->first = *end;
+	*end = NULL;
+	if (!w->first)
+		w->last = &w->first;
+	if (end == &w->first)
+		group = NULL;
+	*ret_end = !group && w->stopping;
+	mutex_unlock(&w->lock);
+	return group;
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	bool end = false;
+	bool dirty = false;
+
+	while (!end) {
+		struct ticket *group = take_group(w, &end);
+
+		__atomic_store_n(&w->tick_us, now_us(), __ATOMIC_RELAXED);
+		if (group) {
+			run_group(w, group);
+			tell(w, group);
+			dirty = true;
+		} else if (dirty) {
+			checkpoint(w);
+			dirty = false;
+		}
+	}
+	return NULL;
+}
+
+int writer_new(struct db *db, const struct writer_opts *o, struct writer **ret, struct err *e)
+{
+	struct writer *w = xcalloc(1, sizeof *w);
+
+	if (o)
+		w->o = *o;
+	if (!w->o.capacity)
+		w->o.capacity = 4096;
+	if (!w->o.group)
+		w->o.group = 512;
+	w->db = db;
+	w->last = &w->first;
+	w->tick_us = now_us();
+	mutex_init(&w->lock);
+	cond_init(&w->wake);
+
+	int r = thread_start(&w->thread, "writer", writer_main, w, e);
+
+	if (r < 0) {
+		mutex_done(&w->lock);
+		cond_done(&w->wake);
+		free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+struct writer *writer_free(struct writer *w)
+{
+	if (!w)
+		return NULL;
+	mutex_lock(&w->lock);
+	w->stopping = true;
+	cond_signal(&w->wake);
+	mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	db_free(w->db);
+	mutex_done(&w->lock);
+	cond_done(&w->wake);
+	free(w);
+	return NULL;
+}
+
+int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
+	void (*done)(void *data, int result, const struct err *err), struct err *e)
+{
+	struct ticket *t = xcalloc(1, sizeof *t);
+	int r = 0;
+
+	t->apply = apply;
+	t->data = data;
+	t->done = done;
+	mutex_lock(&w->lock);
+	if (w->stopping) {
+		r = err_set(e, ERR_SHUTDOWN, "provd is stopping");
+	} else if (w->waiting == w->o.capacity) {
+		r = err_set(e, ERR_OVERLOADED, "%zu records wait for the disk", w->waiting);
+	} else {
+		*w->last = t;
+		w->last = &t->next;
+		w->waiting++;
+		if (w->asleep)
+			cond_signal(&w->wake);
+	}
+	mutex_unlock(&w->lock);
+	if (r < 0)
+		free(t);
+	return r;
+}
+
+struct waiter {
+	WRITER_APPLY(apply);
+	void *data;
+	struct mutex lock;
+	struct cond told;
+	bool done; /* under lock, as the next two */
+	int result;
+	struct err err;
+};
+
+static int waiter_apply(struct db *tx, void *data, struct err *e)
+{
+	struct waiter *v = data;
+
+	return v->apply(tx, v->data, e);
+}
+
+static void waiter_done(void *data, int result, const struct err *err)
+{
+	struct waiter *v = data;
+
+	mutex_lock(&v->lock);
+	v->done = true;
+	v->result = result;
+	v->err = *err;
+	cond_signal(&v->told);
+	mutex_unlock(&v->lock);
+}
+
+int writer_do(struct writer *w, WRITER_APPLY(apply), void *data, struct err *e)
+{
+	struct waiter v = {.apply = apply, .data = data};
+
+	mutex_init(&v.lock);
+	cond_init(&v.told);
+
+	int r = writer_submit(w, waiter_apply, &v, waiter_done, e);
+
+	if (r == 0) {
+		mutex_lock(&v.lock);
+		while (!v.done)
+			cond_wait(&v.told, &v.lock);
+		r = v.result;
+		if (r < 0 && e)
+			*e = v.err;
+		mutex_unlock(&v.lock);
+	}
+	mutex_done(&v.lock);
+	cond_done(&v.told);
+	return r;
+}
+
+uint64_t writer_tick_us(const struct writer *w)
+{
+	return __atomic_load_n(&w->tick_us, __ATOMIC_RELAXED);
+}
+
+void writer_stats(const struct writer *w, uint64_t *ret_commits, uint64_t *ret_tickets)
+{
+	*ret_commits = __atomic_load_n(&w->commits, __ATOMIC_RELAXED);
+	*ret_tickets = __atomic_load_n(&w->tickets, __ATOMIC_RELAXED);
+}

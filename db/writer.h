@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The writer: one thread with the only write connection. Whoever has something to record submits
+ * an apply function; the writer takes all that waits, and makes one transaction of it:
+ *
+ *   BEGIN  [SAVEPOINT apply RELEASE]...  COMMIT (fsync)  tickets told, in order  events told
+ *
+ * An apply that fails is rolled back alone and its ticket gets its error. If the COMMIT fails,
+ * every ticket of the group gets that error and no event is told. Under load the groups grow by
+ * themselves: the cost of the fsync is shared by all that came while the last one ran.
+ */
+#pragma once
+
+#include "db/db.h"
+
+struct writer;
+
+struct writer_opts {
+	size_t capacity;	    /* tickets that may wait, 0: 4096 */
+	size_t group;		    /* most tickets of one commit, 0: 512 */
+	bool one_commit_per_record; /* to measure what grouping gains */
+	/* The events of one commit, in order; on the writer thread, outside any transaction. It
+	 * must not submit and wait. May be NULL. */
+	void (*committed)(void *data, const struct db_event *ev, size_t n);
+	void *data;
+};
+
+/* Applied on the writer thread, inside a transaction: SQL only, no waiting. Returns < 0 to undo its
+ * own changes. */
+#define WRITER_APPLY(name) int (*name)(struct db * tx, void *data, struct err *e)
+
+/* Takes db over, on success only. */
+int writer_new(struct db *db, const struct writer_opts *o, struct writer **ret, struct err *e);
+/* Writes all that waits, then ends the thread and closes the database. */
+struct writer *writer_free(struct writer *w);
+DEFINE_CLEANUP(struct writer, writer_free)
+
+/* Any thread; never waits. done (may be NULL) is called on the writer thread once the result is
+ * durable: result is what apply returned, or the error of the commit. -ERR_OVERLOADED when too much
+ * waits, -ERR_SHUTDOWN once writer_free has begun; done is not called then. */
+int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
+	void (*done)(void *data, int result, const struct err *err), struct err *e);
+/* Submits and waits for the true result: not cancelled half-way. Not from the writer thread. */
+int writer_do(struct writer *w, WRITER_APPLY(apply), void *data, struct err *e);
+
+/* When the thread last came round (monotonic us); it does so at least once a second. */
+uint64_t writer_tick_us(const struct writer *w);
+/* Commits since the start, and tickets in them. */
+void writer_stats(const struct writer *w, uint64_t *ret_commits, uint64_t *ret_tickets);
