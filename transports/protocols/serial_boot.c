@@ -40,7 +40,7 @@ const struct serial_boot_profile serial_boot_guide_v1 = {
 	.banner_us = 10 * US_PER_S,
 	.ack_us = 5 * US_PER_S,
 	.read_us = 500 * US_PER_MS,
-	.settle_us = 30 * US_PER_MS,
+	.settle_us = 20 * US_PER_MS, /* above the 16 ms that FTDI adapters gather bytes */
 	.recover_us = 500 * US_PER_MS,
 };
 
