@@ -541,6 +541,18 @@ uint16_t httpd_port(const struct httpd *h)
 	return h->port;
 }
 
+void httpd_heartbeat(struct httpd *h)
+{
+	mutex_lock(&h->streams_lock);
+	for (struct stream *s = h->streams; s; s = s->next) {
+		if (s->suspended) {
+			s->suspended = false;
+			MHD_resume_connection(s->connection);
+		}
+	}
+	mutex_unlock(&h->streams_lock);
+}
+
 struct httpd *httpd_stop(struct httpd *h)
 {
 	if (!h)

@@ -115,5 +115,7 @@ struct httpd_options {
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e);
 uint16_t httpd_port(const struct httpd *h);
+/* Every second: wakes the streams, so that a dead peer is noticed by what is written to it. */
+void httpd_heartbeat(struct httpd *h);
 /* Streams end, requests under way finish. */
 struct httpd *httpd_stop(struct httpd *h);

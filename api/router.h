@@ -23,7 +23,6 @@ struct api {
 	struct auth *auth;
 	struct httpd *httpd;
 	unsigned rate_limit;
-	json_t *openapi;
 	char *openapi_text;
 	/* Readers of the database, for the threads of the pool. */
 	struct mutex reader_lock;
