@@ -71,7 +71,7 @@ int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, 
 
 #define STRUCT_COLUMNS                                                                    \
 	"id, recipe, version, recipe_sha256, state, quantity, passed, revision, params, " \
-	"serial_source"
+	"serial_source, external_ref"
 
 static void read_job(const struct query *q, struct job *ret)
 {
@@ -86,6 +86,7 @@ static void read_job(const struct query *q, struct job *ret)
 	ret->revision = col_int(q, 7);
 	ret->params = json_loads(col_str(q, 8), 0, NULL);
 	ret->serial_source = json_loads(col_str(q, 9), 0, NULL);
+	col_copy(q, 10, ret->external_ref, sizeof ret->external_ref);
 }
 
 /* Sets the state and tells it. finished_at marks an end. */
@@ -116,7 +117,7 @@ int jobs_claim(struct db *tx, const char *station, struct job *ret, struct err *
 		" WHERE json_each.value = ?))"
 		" AND passed + (SELECT count(*) FROM runs WHERE runs.job_id = jobs.id"
 		" AND runs.state = 'open' AND runs.kind = 'production') < quantity"
-		" ORDER BY priority DESC, created_at, id LIMIT 1";
+		" ORDER BY priority DESC, deadline IS NULL, deadline, created_at, id LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
 	struct job j;
 	int r = query_begin(&q, tx, e, sql, "s", station);

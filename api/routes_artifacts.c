@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /artifacts: firmware files, addressed by their SHA-256. A file is on disk under its digest, durably, before its
+ * row is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "api/router.h"
+#include "base/util.h"
+#include "db/artifacts.h"
+#include "transports/images/image.h"
+
+static int get_artifacts(struct call *c, struct err *e)
+{
+	struct db_list list = {0};
+	struct db_page page;
+	struct db *d;
+	int r = api_page(c, &page, e);
+
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? artifacts_list(d, request_query(c->rq, "name"), &page, &list, e) : -(int)e->code;
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+static int find_artifact(struct call *c, json_t **ret, struct err *e)
+{
+	const char *sha = request_param(c->rq, "sha256");
+	struct db *d;
+	int r;
+
+	if (!is_sha256_hex(sha))
+		return err_set(e, ERR_NOT_FOUND, "an artifact is addressed by its SHA-256 in lower-case hex");
+	d = api_reader(c->api, e);
+	r = d ? artifacts_get(d, sha, ret, e) : -(int)e->code;
+	api_reader_back(c->api, d);
+	return r;
+}
+
+static int get_artifact(struct call *c, struct err *e)
+{
+	json_t *o = NULL;
+	int r = find_artifact(c, &o, e);
+
+	return r < 0 ? r : api_answer_resource(c, o);
+}
+
+static int get_content(struct call *c, struct err *e)
+{
+	const char *sha = request_param(c->rq, "sha256");
+	_cleanup_(freep) char *path = xasprintf("%s/%s", fleet_artifact_dir(c->api->fleet), sha);
+	json_t *o = NULL;
+	struct stat st;
+	int r = find_artifact(c, &o, e);
+
+	json_decref(o);
+	if (r < 0)
+		return r;
+	c->rs->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (c->rs->fd < 0 || fstat(c->rs->fd, &st) < 0)
+		return err_errno(e, ERR_IO, errno, "artifact %s", sha);
+	c->rs->status = 200;
+	c->rs->body_len = (size_t)st.st_size;
+	snprintf(c->rs->content_type, sizeof c->rs->content_type, "application/octet-stream");
+	return 0;
+}
+
+/* The image reader says what it is and whether it is whole. */
+static int check_image(struct call *c, const char **ret_format, struct err *e)
+{
+	_cleanup_(closep) int fd = open(c->rq->upload_path, O_RDONLY | O_CLOEXEC);
+	uint8_t head[4096];
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof head);
+
+	if (n < 0)
+		return err_errno(e, ERR_IO, errno, "read the upload");
+	if (n == 0)
+		return err_set(e, ERR_IMAGE_INVALID, "the file is empty");
+	*ret_format = image_format_name(image_detect(head, (size_t)n));
+	return 0;
+}
+
+static int store(struct call *c, const char *sha, struct err *e)
+{
+	const char *dir = fleet_artifact_dir(c->api->fleet);
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, sha);
+	_cleanup_(closep) int dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (rename(c->rq->upload_path, path) < 0 || dfd < 0 || fsync(dfd) < 0)
+		return err_errno(e, ERR_IO, errno, "store the artifact");
+	chmod(path, 0400);
+	return 0;
+}
+
+static int check_quota(struct call *c, struct err *e)
+{
+	struct config *config = fleet_config(c->api->fleet);
+	uint64_t quota = config->artifact_quota_bytes;
+	int64_t total = 0;
+	struct db *d = api_reader(c->api, e);
+	int r = d ? artifacts_total(d, &total, e) : -(int)e->code;
+
+	config_unref(config);
+	api_reader_back(c->api, d);
+	if (r == 0 && (uint64_t)total + c->rq->upload_bytes > quota)
+		return err_set(e, ERR_TOO_LARGE, "the artifacts would exceed their quota of %llu bytes",
+			(unsigned long long)quota);
+	return r;
+}
+
+struct put {
+	struct artifact a;
+	bool created;
+};
+
+static int apply_put(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct put *p = data;
+	int r = artifacts_add(tx, &p->a, &p->created, e);
+
+	return r < 0 ? r : artifacts_get(tx, p->a.sha256, ret, e);
+}
+
+static int put_artifact(struct call *c, struct err *e)
+{
+	const char *sha = request_param(c->rq, "sha256");
+	const char *name = request_query(c->rq, "name");
+	struct put p = {.a = {.sha256 = sha,
+				.name = name ? name : sha,
+				.size_bytes = (int64_t)c->rq->upload_bytes,
+				.created_by = c->who->name}};
+	struct change ch = {.apply = apply_put,
+		.data = &p,
+		.status = 200,
+		.location = "/api/v1/artifacts/%s",
+		.location_key = "sha256",
+		.audit = "artifact.put",
+		.target = sha};
+	int r;
+
+	if (!is_sha256_hex(sha))
+		return err_set(e, ERR_INVALID, "the path must end in the SHA-256 in lower-case hex");
+	if (name && (strlen(name) > 200 || strchr(name, '/') || !*name))
+		return err_set(e, ERR_INVALID, "'name' is a file name of at most 200 bytes");
+	if (strcmp(sha, c->rq->upload_sha256) != 0)
+		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",
+			c->rq->upload_sha256, sha);
+	r = check_image(c, &p.a.format, e);
+	if (r == 0)
+		r = check_quota(c, e);
+	if (r == 0)
+		r = store(c, sha, e);
+	if (r == 0)
+		r = api_change(c, &ch, e);
+	if (r == 0 && p.created)
+		c->rs->status = 201;
+	return r;
+}
+
+const struct route routes_artifacts[] = {
+	{HTTP_GET, "/api/v1/artifacts", MAY_READ, ROUTE_NO_BODY, 0, get_artifacts},
+	{HTTP_GET, "/api/v1/artifacts/{sha256}", MAY_READ, ROUTE_NO_BODY, 0, get_artifact},
+	{HTTP_GET, "/api/v1/artifacts/{sha256}/content", MAY_READ, ROUTE_NO_BODY, 0, get_content},
+	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES), ROUTE_UPLOAD, 0, put_artifact},
+	{0},
+};

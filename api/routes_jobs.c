@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /jobs: orders of the MES and of supervisors.
+ */
+#include "api/router.h"
+#include "base/util.h"
+#include "db/jobs.h"
+
+static int get_jobs(struct call *c, struct err *e)
+{
+	struct db_list list = {0};
+	struct db_page page;
+	struct db *d;
+	int r = api_page(c, &page, e);
+
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? jobs_list(d, request_query(c->rq, "state"), request_query(c->rq, "external_ref"),
+			    &page, &list, e)
+	      : -(int)e->code;
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+static int get_job(struct call *c, struct err *e)
+{
+	struct db *d = api_reader(c->api, e);
+	json_t *o = NULL;
+	int r = d ? jobs_get(d, request_param(c->rq, "id"), &o, e) : -(int)e->code;
+
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_resource(c, o);
+}
+
+struct post {
+	struct job_order *order;
+	struct fleet *fleet;
+	json_t *offending;
+};
+
+static int apply_post(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct post *p = data;
+
+	return job_order_apply(tx, p->order, ret, &p->offending, e);
+}
+
+static void post_committed(void *data)
+{
+	fleet_wake_stations(((struct post *)data)->fleet);
+}
+
+/* [{value, reason}] -> [{pointer, detail}] of the request. */
+static json_t *offending_errors(const json_t *body, const json_t *offending)
+{
+	const json_t *serials = json_object_get(body, "serials");
+	json_t *errors = json_array();
+	json_t *o;
+	json_t *v;
+	size_t i;
+	size_t k;
+
+	json_array_foreach((json_t *)offending, i, o) {
+		_cleanup_(freep) char *p = xstrdup("/serials");
+
+		json_array_foreach((json_t *)serials, k, v) {
+			if (json_equal(v, json_object_get(o, "value"))) {
+				free(p);
+				p = xasprintf("/serials/%zu", k);
+				break;
+			}
+		}
+		json_array_append_new(errors,
+			json_pack("{s:s, s:o}", "pointer", p, "detail",
+				json_sprintf("%s: %s", json_string_value(json_object_get(o, "value")),
+					json_string_value(json_object_get(o, "reason")))));
+	}
+	return errors;
+}
+
+static int post_job(struct call *c, struct err *e)
+{
+	struct post p = {.fleet = c->api->fleet};
+	struct change ch = {.apply = apply_post,
+		.committed = post_committed,
+		.data = &p,
+		.status = 201,
+		.location = "/api/v1/jobs/%s",
+		.audit = "job.create"};
+	struct config *config;
+	struct mistakes m = {0};
+	struct db *d;
+	int r = api_need_object(c, e);
+
+	if (r < 0)
+		return r;
+	config = fleet_config(c->api->fleet);
+	d = api_reader(c->api, e);
+	r = d ? job_order_new(fleet_jobs(c->api->fleet), d, config, c->body, c->who->name, &m,
+			    &p.order, e)
+	      : -(int)e->code;
+	api_reader_back(c->api, d);
+	config_unref(config);
+	if (m.count > 0) {
+		c->problem_errors = mistakes_json(&m, NULL);
+		/* Well-formed, but not to be carried out. */
+		if (r == -ERR_INVALID)
+			e->code = ERR_RECIPE_INVALID;
+	}
+	mistakes_done(&m);
+	if (r == 0)
+		r = api_change(c, &ch, e);
+	if (p.offending && json_array_size(p.offending) > 0)
+		c->problem_errors = offending_errors(c->body, p.offending);
+	json_decref(p.offending);
+	job_order_free(p.order);
+	return r;
+}
+
+/* --- changes of a job --- */
+
+struct act {
+	const char *id, *state, *by;
+	struct fleet *fleet;
+	int64_t revision;
+	bool cut; /* runs under way are aborted */
+	struct job_change change;
+};
+
+static int apply_act(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	const struct act *a = data;
+	int r = jobs_set_state(tx, a->id, a->state, a->revision, a->by, e);
+
+	return r < 0 ? r : jobs_get(tx, a->id, ret, e);
+}
+
+static int apply_patch(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	const struct act *a = data;
+	int r = jobs_change(tx, a->id, &a->change, a->revision, a->by, e);
+
+	return r < 0 ? r : jobs_get(tx, a->id, ret, e);
+}
+
+static void act_committed(void *data)
+{
+	const struct act *a = data;
+
+	if (a->cut)
+		fleet_abort_job(a->fleet, a->id);
+	fleet_wake_stations(a->fleet);
+}
+
+static int post_action(struct call *c, struct err *e)
+{
+	static const struct {
+		const char *verb, *state;
+	} verbs[] = {{"pause", "paused"}, {"resume", "queued"}, {"stop", "stopping"},
+		{"abort", "aborted"}, {"cancel", "cancelled"}};
+	const char *verb = request_param(c->rq, "action");
+	struct act a = {
+		.id = request_param(c->rq, "id"), .by = c->who->name, .fleet = c->api->fleet};
+	struct change ch = {.apply = apply_act,
+		.committed = act_committed,
+		.data = &a,
+		.status = 200,
+		.target = a.id};
+	char audit[32];
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (!strcmp(verbs[i].verb, verb))
+			a.state = verbs[i].state;
+	if (!a.state)
+		return err_set(e, ERR_NOT_FOUND, "a job has no action '%s'", verb);
+	a.cut = !strcmp(verb, "abort");
+	snprintf(audit, sizeof audit, "job.%s", verb);
+	ch.audit = audit;
+	return api_change(c, &ch, e);
+}
+
+/* The value of If-Match, "12"; 0 and an error where it is missing or no tag of ours. */
+static int match_revision(struct call *c, int64_t *ret, struct err *e)
+{
+	const char *match = request_header(c->rq, "If-Match");
+	unsigned long long v = 0;
+	_cleanup_(freep) char *inner = NULL;
+
+	if (!match)
+		return err_set(e, ERR_PRECONDITION, "If-Match is needed (the resource's ETag)");
+	if (!strcmp(match, "*"))
+		return 0;
+	if (strlen(match) > 2 && *match == '"')
+		inner = strndup(match + 1, strlen(match) - 2);
+	if (!inner || !parse_size(inner, &v) || v == 0 || v > INT64_MAX)
+		return err_set(e, ERR_PRECONDITION, "If-Match is no ETag of this resource");
+	*ret = (int64_t)v;
+	return 0;
+}
+
+/* RFC 7396 on what may change: priority, quantity, stations, deadline. */
+static int read_patch(struct call *c, struct job_change *ch, int64_t *priority, int64_t *quantity,
+	int64_t *deadline, struct err *e)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(c->body, key, v) {
+		if (!strcmp(key, "priority") && json_is_integer(v)) {
+			*priority = json_integer_value(v);
+			ch->priority = priority;
+		} else if (!strcmp(key, "quantity") && json_is_integer(v) && json_integer_value(v) > 0) {
+			*quantity = json_integer_value(v);
+			ch->quantity = quantity;
+		} else if (!strcmp(key, "stations") && json_is_array(v)) {
+			ch->affinity = v;
+		} else if (!strcmp(key, "deadline") &&
+			(json_is_null(v) || (json_is_string(v) &&
+						    rfc3339_parse(json_string_value(v), deadline) == 0))) {
+			ch->deadline_ms = deadline;
+		} else {
+			return err_set(e, ERR_INVALID,
+				"'%s' cannot be changed, or not to that (priority, quantity, stations, "
+				"deadline)",
+				key);
+		}
+	}
+	return 0;
+}
+
+static int patch_job(struct call *c, struct err *e)
+{
+	int64_t priority = 0;
+	int64_t quantity = 0;
+	int64_t deadline = 0;
+	struct act a = {
+		.id = request_param(c->rq, "id"), .by = c->who->name, .fleet = c->api->fleet};
+	struct change ch = {.apply = apply_patch,
+		.committed = act_committed,
+		.data = &a,
+		.status = 200,
+		.audit = "job.change",
+		.target = a.id};
+	int r = api_need_object(c, e);
+
+	if (r == 0)
+		r = match_revision(c, &a.revision, e);
+	if (r == 0)
+		r = read_patch(c, &a.change, &priority, &quantity, &deadline, e);
+	return r < 0 ? r : api_change(c, &ch, e);
+}
+
+const struct route routes_jobs[] = {
+	{HTTP_GET, "/api/v1/jobs", MAY_READ, ROUTE_NO_BODY, 0, get_jobs},
+	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, 0, 8 * 1024 * 1024, post_job},
+	{HTTP_GET, "/api/v1/jobs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_job},
+	{HTTP_PATCH, "/api/v1/jobs/{id}", MAY_ORDER, 0, 0, patch_job},
+	{HTTP_POST, "/api/v1/jobs/{id}/actions/{action}", MAY_ORDER, 0, 0, post_action},
+	{0},
+};

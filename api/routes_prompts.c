@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /prompts: questions of a run to a person. An answer is on disk before the station hears of it.
+ */
+#include "api/router.h"
+#include "base/log.h"
+#include "base/regex.h"
+#include "base/util.h"
+#include "db/prompts.h"
+
+static int get_prompts(struct call *c, struct err *e)
+{
+	struct db_list list = {0};
+	struct db_page page;
+	struct db *d;
+	int r = api_page(c, &page, e);
+
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? prompts_list(d, request_query(c->rq, "station"), request_query(c->rq, "state"), &page,
+			    &list, e)
+	      : -(int)e->code;
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+static int find_prompt(struct call *c, json_t **ret, struct err *e)
+{
+	struct db *d = api_reader(c->api, e);
+	int r = d ? prompts_get(d, request_param(c->rq, "id"), ret, e) : -(int)e->code;
+
+	api_reader_back(c->api, d);
+	return r;
+}
+
+static int get_prompt(struct call *c, struct err *e)
+{
+	json_t *o = NULL;
+	int r = find_prompt(c, &o, e);
+
+	return r < 0 ? r : api_answer_resource(c, o);
+}
+
+struct answer {
+	struct fleet *fleet;
+	const char *id, *station, *answer, *by;
+};
+
+static int apply_answer(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	const struct answer *a = data;
+	int r = prompts_answer(tx, a->id, a->answer, a->by, e);
+
+	return r < 0 ? r : prompts_get(tx, a->id, ret, e);
+}
+
+static void answer_committed(void *data)
+{
+	const struct answer *a = data;
+	struct err e;
+
+	/* The run may have ended meanwhile: the answer stays in the record. */
+	if (fleet_answer(a->fleet, a->station, a->id, a->answer, a->by, &e) < 0)
+		log_notice("answer to prompt %s: %s", a->id, e.msg);
+}
+
+static int check_answer(const json_t *prompt, const char *answer, struct err *e)
+{
+	const char *kind = json_string_value(json_object_get(prompt, "kind"));
+	const char *pattern = json_string_value(json_object_get(prompt, "pattern"));
+	const json_t *choices = json_object_get(prompt, "choices");
+	struct regex *re;
+	bool fits;
+
+	if (kind && !strcmp(kind, "confirm") && strcmp(answer, "yes") != 0 && strcmp(answer, "no") != 0)
+		return err_set(e, ERR_INVALID, "answer yes or no");
+	if (kind && !strcmp(kind, "choice")) {
+		for (size_t i = 0; i < json_array_size(choices); i++)
+			if (!strcmp(json_string_value(json_array_get(choices, i)), answer))
+				return 0;
+		return err_set(e, ERR_INVALID, "the answer is none of the choices");
+	}
+	if (pattern && regex_new(pattern, &re, e) == 0) {
+		fits = regex_match(re, answer, strlen(answer), NULL);
+		regex_free(re);
+		if (!fits)
+			return err_set(e, ERR_INVALID, "the answer does not match %s", pattern);
+	}
+	return 0;
+}
+
+static int post_answer(struct call *c, struct err *e)
+{
+	struct answer a = {
+		.fleet = c->api->fleet, .id = request_param(c->rq, "id"), .by = c->who->name};
+	struct change ch = {.apply = apply_answer,
+		.committed = answer_committed,
+		.data = &a,
+		.status = 200,
+		.audit = "prompt.answer",
+		.target = a.id};
+	json_t *prompt = NULL;
+	int r = api_need_object(c, e);
+
+	if (r < 0)
+		return r;
+	a.answer = json_string_value(json_object_get(c->body, "answer"));
+	if (!a.answer || strlen(a.answer) > 255)
+		return err_set(e, ERR_INVALID, "'answer' must be a text of at most 255 bytes");
+	r = find_prompt(c, &prompt, e);
+	if (r == 0)
+		r = check_answer(prompt, a.answer, e);
+	if (r == 0) {
+		a.station = json_string_value(json_object_get(prompt, "station"));
+		r = api_change(c, &ch, e);
+	}
+	json_decref(prompt);
+	return r;
+}
+
+const struct route routes_prompts[] = {
+	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts},
+	{HTTP_GET, "/api/v1/prompts/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_prompt},
+	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, 0, 4096, post_answer},
+	{0},
+};

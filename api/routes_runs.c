@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /runs and /units: the records, read only but for a supervisor's word on a unit.
+ */
+#include "api/router.h"
+#include "base/util.h"
+#include "db/reports.h"
+#include "db/runs.h"
+#include "db/units.h"
+
+static int time_query(struct call *c, const char *name, int64_t *ret, struct err *e)
+{
+	const char *s = request_query(c->rq, name);
+
+	if (s && rfc3339_parse(s, ret) < 0)
+		return err_set(e, ERR_INVALID, "'%s' must be a time such as 2026-12-31T18:00:00Z", name);
+	return 0;
+}
+
+static int get_runs(struct call *c, struct err *e)
+{
+	struct run_filter f = {
+		.station = request_query(c->rq, "station"),
+		.job = request_query(c->rq, "job_id"),
+		.serial = request_query(c->rq, "serial"),
+		.unit = request_query(c->rq, "unit"),
+		.outcome = request_query(c->rq, "outcome"),
+		.state = request_query(c->rq, "state"),
+		.recipe = request_query(c->rq, "recipe"),
+	};
+	struct db_list list = {0};
+	struct db_page page;
+	struct db *d;
+	int r = api_page(c, &page, e);
+
+	if (r == 0)
+		r = time_query(c, "from", &f.from_ms, e);
+	if (r == 0)
+		r = time_query(c, "to", &f.to_ms, e);
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? runs_list(d, &f, &page, &list, e) : -(int)e->code;
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+/* What a reader function gives for the id of the path. */
+static int answer_of(struct call *c, int (*read)(struct db *, const char *, json_t **, struct err *),
+	bool list, struct err *e)
+{
+	struct db *d = api_reader(c->api, e);
+	json_t *o = NULL;
+	json_t *run = NULL;
+	const char *id = request_param(c->rq, "id");
+	/* An empty list of a run that is not there is no answer. */
+	int r = d && list ? runs_get(d, id, &run, e) : d ? 0 : -(int)e->code;
+
+	json_decref(run);
+	if (r == 0)
+		r = read(d, id, &o, e);
+	api_reader_back(c->api, d);
+	if (r < 0)
+		return r;
+	if (list)
+		o = json_pack("{s:o, s:n}", "items", o, "next_cursor");
+	return api_answer_resource(c, o);
+}
+
+static int get_run(struct call *c, struct err *e)
+{
+	return answer_of(c, runs_get, false, e);
+}
+
+static int get_steps(struct call *c, struct err *e)
+{
+	return answer_of(c, runs_steps, true, e);
+}
+
+static int get_measurements(struct call *c, struct err *e)
+{
+	return answer_of(c, runs_measurements, true, e);
+}
+
+static int get_report(struct call *c, struct err *e)
+{
+	return answer_of(c, reports_run, false, e);
+}
+
+static int get_log(struct call *c, struct err *e)
+{
+	struct db_list list = {0};
+	struct db_page page;
+	json_t *run = NULL;
+	struct db *d;
+	int r = api_page(c, &page, e);
+
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? runs_get(d, request_param(c->rq, "id"), &run, e) : -(int)e->code;
+	json_decref(run);
+	if (r == 0)
+		r = runs_log_list(d, request_param(c->rq, "id"), &page, &list, e);
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+static int get_yield(struct call *c, struct err *e)
+{
+	struct yield_filter f = {
+		.job = request_query(c->rq, "job_id"),
+		.station = request_query(c->rq, "station"),
+		.recipe = request_query(c->rq, "recipe"),
+		.to_ms = INT64_MAX,
+	};
+	bool pareto = strstr(c->rq->path, "pareto") != NULL;
+	struct db *d;
+	json_t *o = NULL;
+	int r = time_query(c, "from", &f.from_ms, e);
+
+	if (r == 0)
+		r = time_query(c, "to", &f.to_ms, e);
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = !d ? -(int)e->code : pareto ? reports_pareto(d, &f, &o, e) : reports_yield(d, &f, &o, e);
+	api_reader_back(c->api, d);
+	if (r < 0)
+		return r;
+	response_json(c->rs, 200, pareto ? json_pack("{s:o, s:n}", "items", o, "next_cursor") : o);
+	return 0;
+}
+
+/* --- units --- */
+
+static int get_units(struct call *c, struct err *e)
+{
+	struct db_list list = {0};
+	struct db_page page;
+	struct db *d;
+	int r = api_page(c, &page, e);
+
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? units_list(d, request_query(c->rq, "state"), request_query(c->rq, "model"), &page,
+			    &list, e)
+	      : -(int)e->code;
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+static int get_unit(struct call *c, struct err *e)
+{
+	return answer_of(c, units_get, false, e);
+}
+
+static int get_history(struct call *c, struct err *e)
+{
+	struct db_list list = {0};
+	struct db_page page;
+	json_t *unit = NULL;
+	struct db *d;
+	int r = api_page(c, &page, e);
+
+	if (r < 0)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? units_get(d, request_param(c->rq, "id"), &unit, e) : -(int)e->code;
+	if (r == 0) {
+		struct run_filter f = {.unit = json_string_value(json_object_get(unit, "id"))};
+
+		r = runs_list(d, &f, &page, &list, e);
+	}
+	json_decref(unit);
+	api_reader_back(c->api, d);
+	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+struct verdict {
+	const char *unit, *state, *reason, *by;
+};
+
+static int apply_verdict(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	const struct verdict *v = data;
+	json_t *unit = NULL;
+	int r = units_get(tx, v->unit, &unit, e);
+
+	if (r == 0)
+		r = units_set_state(tx, json_string_value(json_object_get(unit, "id")), v->state,
+			v->reason, v->by, e);
+	json_decref(unit);
+	return r < 0 ? r : units_get(tx, v->unit, ret, e);
+}
+
+/* A suspect unit is released (back to failed: it must pass a run) or scrapped, with a reason. */
+static int post_unit_action(struct call *c, struct err *e)
+{
+	const char *verb = request_param(c->rq, "action");
+	struct verdict v = {.unit = request_param(c->rq, "id"),
+		.state = !strcmp(verb, "release") ? "failed" : "scrapped",
+		.by = c->who->name};
+	struct change ch = {.apply = apply_verdict,
+		.data = &v,
+		.status = 200,
+		.audit = "unit.state",
+		.target = v.unit};
+	int r = api_need_object(c, e);
+
+	if (strcmp(verb, "release") != 0 && strcmp(verb, "scrap") != 0)
+		return err_set(e, ERR_NOT_FOUND, "a unit has no action '%s'", verb);
+	if (r < 0)
+		return r;
+	v.reason = json_string_value(json_object_get(c->body, "reason"));
+	if (!v.reason || !*v.reason)
+		return err_set(e, ERR_INVALID, "'reason' is missing");
+	return api_change(c, &ch, e);
+}
+
+const struct route routes_runs[] = {
+	{HTTP_GET, "/api/v1/runs", MAY_READ, ROUTE_NO_BODY, 0, get_runs},
+	{HTTP_GET, "/api/v1/runs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_run},
+	{HTTP_GET, "/api/v1/runs/{id}/steps", MAY_READ, ROUTE_NO_BODY, 0, get_steps},
+	{HTTP_GET, "/api/v1/runs/{id}/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_measurements},
+	{HTTP_GET, "/api/v1/runs/{id}/log", MAY_READ, ROUTE_NO_BODY, 0, get_log},
+	{HTTP_GET, "/api/v1/runs/{id}/report", MAY_READ, ROUTE_NO_BODY, 0, get_report},
+	{HTTP_GET, "/api/v1/reports/yield", MAY_READ, ROUTE_NO_BODY, 0, get_yield},
+	{HTTP_GET, "/api/v1/reports/pareto", MAY_READ, ROUTE_NO_BODY, 0, get_yield},
+	{0},
+};
+
+const struct route routes_units[] = {
+	{HTTP_GET, "/api/v1/units", MAY_READ, ROUTE_NO_BODY, 0, get_units},
+	{HTTP_GET, "/api/v1/units/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_unit},
+	{HTTP_GET, "/api/v1/units/{id}/history", MAY_READ, ROUTE_NO_BODY, 0, get_history},
+	{HTTP_POST, "/api/v1/units/{id}/actions/{action}", MAY_RELEASE, 0, 0, post_unit_action},
+	{0},
+};
