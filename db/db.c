@@ -213,16 +213,25 @@ int db_size(struct db *d, int64_t *ret_bytes, struct err *e)
 int db_begin(struct db *d, struct err *e)
 {
 	db_events_cut(d, 0);
-	return MIN(db_run(d, e, "BEGIN IMMEDIATE", ""), 0);
+
+	int r = db_do(d, e, "BEGIN IMMEDIATE", "");
+
+	d->in_tx = r == 0;
+	return r;
 }
 
 int db_commit(struct db *d, struct err *e)
 {
-	return MIN(db_run(d, e, "COMMIT", ""), 0);
+	int r = db_do(d, e, "COMMIT", "");
+
+	if (r == 0)
+		d->in_tx = false;
+	return r;
 }
 
 void db_rollback(struct db *d)
 {
+	d->in_tx = false;
 	/* sqlite rolls back by itself on some errors (full, I/O); then there is nothing to do. */
 	if (!sqlite3_get_autocommit(d->sql))
 		sqlite3_exec(d->sql, "ROLLBACK", NULL, NULL, NULL);

@@ -30,6 +30,8 @@ void query_done(struct query *q);
 
 /* Runs a statement to its end and gives the number of rows it changed, or an error. */
 int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...);
+/* As db_run, but 0 however many rows changed. */
+int db_do(struct db *d, struct err *e, const char *sql, const char *types, ...);
 /* As db_run; -ERR_NOT_FOUND "what" unless exactly one row changed. */
 int db_run_one(
 	struct db *d, struct err *e, const char *what, const char *sql, const char *types, ...);

@@ -54,7 +54,7 @@ static int add_one(struct db *tx, const char *kind, const char *pool, const char
 		offend(offending, value, why);
 		return 0;
 	}
-	return MIN(db_run(tx, e, insert, "ssssi", value, kind, pool, job, ordinal), 0);
+	return db_do(tx, e, insert, "ssssi", value, kind, pool, job, ordinal);
 }
 
 static const char *malformed(const json_t *v)
