@@ -134,7 +134,7 @@ static int env_link(void *env, const char *role, const struct iotime *it, struct
 		}
 		r = link_open(address, &cfg, it, &s->link[i], e);
 		if (r < 0)
-			return err_prefix(e, "port %s", role);
+			return strcmp(role, "port") ? err_prefix(e, "port %s", role) : r;
 	}
 	*ret = s->link[i];
 	return 0;

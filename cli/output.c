@@ -147,6 +147,8 @@ char *json_text(const json_t *o, const char *path)
 		return xstrdup("");
 	if (json_is_string(o))
 		return xstrdup(json_string_value(o));
+	if (json_is_real(o))
+		return xasprintf("%.10g", json_real_value(o));
 
 	char *s = json_dumps(o, JSON_ENCODE_ANY | JSON_COMPACT);
 	char *ret = xstrdup(s);

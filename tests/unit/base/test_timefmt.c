@@ -114,6 +114,26 @@ START_TEST(uuids_of_several_threads_are_all_different)
 }
 END_TEST
 
+START_TEST(what_is_no_time_is_refused)
+{
+	static const char *const odd[] = {"2026-02-31T00:00:00Z", "2026-01-01T 1:02:03Z",
+		" 026-01-01T00:00:00Z", "2026-01-01T15:-1:41Z", "2026-01-01T00:00:00+-1:00",
+		"2026-01-01T00:00:00", "2026-01-01T00:00:00Zx", "2026-01-01T00:00:00.Z"};
+	int64_t ms;
+
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+		ck_assert_msg(rfc3339_parse(odd[i], &ms) < 0, "%s", odd[i]);
+}
+END_TEST
+
+START_TEST(before_1970_is_told_right)
+{
+	char buf[RFC3339_SIZE];
+
+	ck_assert_str_eq(rfc3339(-1, buf), "1969-12-31T23:59:59.999Z");
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("timefmt");
@@ -124,6 +144,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, what_is_no_instant_is_refused, 0, ARRAY_LEN(bad));
 	tcase_add_test(t, uuids_are_of_version_7_and_in_order);
 	tcase_add_test(t, uuids_of_several_threads_are_all_different);
+	tcase_add_test(t, what_is_no_time_is_refused);
+	tcase_add_test(t, before_1970_is_told_right);
 	suite_add_tcase(s, t);
 	return s;
 }
