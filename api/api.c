@@ -49,8 +49,8 @@ static int load_openapi(struct api *a, struct err *e)
 	return a->openapi_text ? 0 : err_set(e, ERR_NO_MEMORY, "openapi.yaml");
 }
 
-int api_start(struct fleet *f, const struct api_options *o, void (*told)(void *data, const char *token),
-	void *data, struct api **ret, struct err *e)
+int api_start(struct fleet *f, const struct api_options *o,
+	void (*told)(void *data, const char *token), void *data, struct api **ret, struct err *e)
 {
 	struct api *a = xcalloc(1, sizeof *a);
 	const struct httpd_options ho = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * provd: argv, signals and the main loop. Everything else is wired together here and lives in its own room.
+ * provd: argv, signals and the main loop. Everything else is wired together here and lives in its
+ * own room.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +21,10 @@
 #include "daemon/line/check.h"
 #include "provd_config.h"
 
-#define TICK_MS	      1000
-#define ALIVE_US      (30 * US_PER_S)
-#define FIXED_FDS     2
-#define MAX_SOURCES   8
+#define TICK_MS	    1000
+#define ALIVE_US    (30 * US_PER_S)
+#define FIXED_FDS   2
+#define MAX_SOURCES 8
 
 struct options {
 	const char *config;
@@ -52,9 +53,12 @@ static void usage(FILE *out)
 	      "\n"
 	      "Provisions devices on the stations of FILE (default " PROVD_SYSCONFDIR
 	      "/provd/provd.yaml).\n"
-	      "  --check        print every mistake of the configuration with line and column, and exit\n"
-	      "  --port-file F  write the TCP port of the API to F once it serves (for listen: HOST:0)\n"
-	      "SIGTERM ends runs at a safe point, a second one at once; SIGHUP reads the stations again.\n"
+	      "  --check        print every mistake of the configuration with line and column, and "
+	      "exit\n"
+	      "  --port-file F  write the TCP port of the API to F once it serves (for listen: "
+	      "HOST:0)\n"
+	      "SIGTERM ends runs at a safe point, a second one at once; SIGHUP reads the stations "
+	      "again.\n"
 	      "See provd(8), provd.yaml(5).\n",
 		out);
 }
@@ -71,15 +75,16 @@ static int choice(const char *s, const char *const *names, int n)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {{"config", 1, NULL, 'c'}, {"check", 0, NULL, 'k'},
-		{"log-format", 1, NULL, 'f'}, {"log-level", 1, NULL, 'l'}, {"port-file", 1, NULL, 'p'},
-		{"version", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
+		{"log-format", 1, NULL, 'f'}, {"log-level", 1, NULL, 'l'},
+		{"port-file", 1, NULL, 'p'}, {"version", 0, NULL, 'v'}, {"help", 0, NULL, 'h'},
+		{0}};
 	static const char *const formats[] = {"auto", "text", "json", "journal"};
 	static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
 	int c;
 	int n;
 
-	*o = (struct options){.config = PROVD_SYSCONFDIR "/provd/provd.yaml",
-		.log_level = LOG_LEVEL_INFO};
+	*o = (struct options){
+		.config = PROVD_SYSCONFDIR "/provd/provd.yaml", .log_level = LOG_LEVEL_INFO};
 	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
@@ -141,7 +146,8 @@ static void told_token(void *data, const char *token)
 		log_error("the admin token could not be written to %s: %s", path,
 			strerrordesc_np(errno));
 	else
-		log_notice("first start: the admin token is in %s; read it, then remove the file", path);
+		log_notice("first start: the admin token is in %s; read it, then remove the file",
+			path);
 }
 
 static int write_port_file(const struct provd *p, struct err *e)
@@ -158,8 +164,8 @@ static int write_port_file(const struct provd *p, struct err *e)
 
 static int make_fds(struct provd *p, struct err *e)
 {
-	const struct itimerspec every = {
-		{TICK_MS / 1000, TICK_MS % 1000 * 1000000}, {TICK_MS / 1000, TICK_MS % 1000 * 1000000}};
+	const struct itimerspec every = {{TICK_MS / 1000, TICK_MS % 1000 * 1000000},
+		{TICK_MS / 1000, TICK_MS % 1000 * 1000000}};
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -170,7 +176,8 @@ static int make_fds(struct provd *p, struct err *e)
 	signal(SIGPIPE, SIG_IGN);
 	p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	p->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (p->signal_fd < 0 || p->timer_fd < 0 || timerfd_settime(p->timer_fd, 0, &every, NULL) < 0)
+	if (p->signal_fd < 0 || p->timer_fd < 0 ||
+		timerfd_settime(p->timer_fd, 0, &every, NULL) < 0)
 		return err_errno(e, ERR_IO, errno, "signals and timers");
 	return 0;
 }
@@ -201,7 +208,8 @@ static void on_signal(struct provd *p)
 				reload(p);
 			continue;
 		}
-		log_notice(p->stopping ? "stopping now" : "stopping: runs end after their current step");
+		log_notice(p->stopping ? "stopping now"
+				       : "stopping: runs end after their current step");
 		notify_stopping();
 		fleet_stop(p->fleet, p->stopping);
 		if (!p->stopping)
@@ -220,7 +228,7 @@ static void tell_status(struct provd *p)
 		(long long)json_integer_value(json_object_get(s, "running")),
 		(long long)json_integer_value(json_object_get(s, "ready")),
 		(long long)(json_integer_value(json_object_get(s, "fault")) +
-			json_integer_value(json_object_get(s, "quarantined"))));
+			    json_integer_value(json_object_get(s, "quarantined"))));
 	json_decref(s);
 }
 
@@ -239,7 +247,8 @@ static void on_tick(struct provd *p)
 		p->stop_deadline_us = NO_DEADLINE;
 	}
 	/* The watchdog is fed only while main, writer and every worker come round. */
-	if (p->watchdog_us && now - p->fed_us >= p->watchdog_us / 3 && fleet_alive(p->fleet, ALIVE_US)) {
+	if (p->watchdog_us && now - p->fed_us >= p->watchdog_us / 3 &&
+		fleet_alive(p->fleet, ALIVE_US)) {
 		notify_watchdog();
 		p->fed_us = now;
 	}
@@ -249,7 +258,8 @@ static void loop(struct provd *p)
 {
 	while (!p->stopping || !fleet_stopped(p->fleet)) {
 		struct pollfd fds[FIXED_FDS + MAX_SOURCES] = {
-			{.fd = p->signal_fd, .events = POLLIN}, {.fd = p->timer_fd, .events = POLLIN}};
+			{.fd = p->signal_fd, .events = POLLIN},
+			{.fd = p->timer_fd, .events = POLLIN}};
 		size_t n = MIN(fleet_source_count(p->fleet), (size_t)MAX_SOURCES);
 
 		for (size_t i = 0; i < n; i++)
@@ -311,7 +321,8 @@ int main(int argc, char **argv)
 	r = start(&p, &e);
 	if (r == 0) {
 		p.watchdog_us = notify_watchdog_us();
-		log_notice("provd " PROVD_VERSION " serves %s:%u, %zu stations, ready after %llu ms",
+		log_notice("provd " PROVD_VERSION
+			   " serves %s:%u, %zu stations, ready after %llu ms",
 			p.config->listen_host, api_port(p.api), p.config->stations,
 			(unsigned long long)((now_us() - begun) / US_PER_MS));
 		notify_ready();

@@ -461,8 +461,8 @@ static void load_secrets(struct loader *l, const json_t *root)
 static void load_main(struct loader *l, const json_t *root)
 {
 	static const char *const keys[] = {"state_dir", "listen", "hotplug", "settle",
-		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit", "secrets",
-		"stations", NULL};
+		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
+		"secrets", "stations", NULL};
 	const char *state_dir;
 
 	if (!json_is_object(root) && !json_is_null(root))

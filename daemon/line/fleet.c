@@ -15,9 +15,9 @@
 #include "db/runs.h"
 #include "db/writer.h"
 
-#define FEED_RING	   4096
-#define RESCAN_EVERY_US	   (30 * US_PER_S)
-#define PRUNE_EVERY_US	   (3600 * US_PER_S)
+#define FEED_RING	    4096
+#define RESCAN_EVERY_US	    (30 * US_PER_S)
+#define PRUNE_EVERY_US	    (3600 * US_PER_S)
 #define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
 
 struct fleet {
@@ -52,8 +52,8 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		json_t *body = json_loads(ev[i].data, 0, NULL);
 		json_t *o = json_pack("{s:I, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o}", "seq",
 			(json_int_t)ev[i].seq, "at", rfc3339(ev[i].at, at), "type", ev[i].type,
-			"station", ev[i].station, "job_id", ev[i].job, "run_id", ev[i].run, "serial",
-			ev[i].serial, "data", body ? body : json_object());
+			"station", ev[i].station, "job_id", ev[i].job, "run_id", ev[i].run,
+			"serial", ev[i].serial, "data", body ? body : json_object());
 		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 		if (text)
@@ -137,7 +137,8 @@ static void sweep_uploads(struct fleet *f)
 
 	for (struct dirent *de; d && (de = readdir(d));) {
 		if (strncmp(de->d_name, "upload-", 7) == 0) {
-			_cleanup_(freep) char *path = xasprintf("%s/%s", f->artifact_dir, de->d_name);
+			_cleanup_(freep) char *path =
+				xasprintf("%s/%s", f->artifact_dir, de->d_name);
 
 			unlink(path);
 		}
@@ -167,8 +168,8 @@ static int open_records(struct fleet *f, struct err *e)
 	}
 	r = writer_do(f->writer, apply_recover, &interrupted, e);
 	if (r == 0 && interrupted > 0)
-		log_notice("%lld run%s that provd did not see end: interrupted", (long long)interrupted,
-			interrupted == 1 ? "" : "s");
+		log_notice("%lld run%s that provd did not see end: interrupted",
+			(long long)interrupted, interrupted == 1 ? "" : "s");
 	return r < 0 ? err_prefix(e, "recovery") : 0;
 }
 
@@ -389,7 +390,8 @@ bool fleet_alive(struct fleet *f, uint64_t limit_us)
 
 		/* A sleeper is NO_DEADLINE; within a step, the tick is the step's deadline. */
 		if (tick < now && now - tick > limit_us) {
-			log_error("station %s shows no life since %llu s", station_id(f->station[i]),
+			log_error("station %s shows no life since %llu s",
+				station_id(f->station[i]),
 				(unsigned long long)((now - tick) / US_PER_S));
 			alive = false;
 		}
@@ -485,8 +487,8 @@ json_t *fleet_ports_json(struct fleet *f)
 	return binding_ports(f->binding);
 }
 
-int fleet_command(struct fleet *f, const char *station, enum station_command c, const char *by,
-	struct err *e)
+int fleet_command(
+	struct fleet *f, const char *station, enum station_command c, const char *by, struct err *e)
 {
 	mutex_lock(&f->lock);
 

@@ -19,8 +19,8 @@ static const struct {
 
 static json_t *arg_json(const struct action_arg *a)
 {
-	json_t *o = json_pack("{s:s, s:s, s:b, s:s}", "name", a->name, "type", arg_type_str(a->type),
-		"required", a->required, "doc", a->doc ? a->doc : "");
+	json_t *o = json_pack("{s:s, s:s, s:b, s:s}", "name", a->name, "type",
+		arg_type_str(a->type), "required", a->required, "doc", a->doc ? a->doc : "");
 
 	if (a->def)
 		json_object_set_new(o, "default", json_string(a->def));
@@ -61,8 +61,8 @@ static json_t *action_json(const struct action *a)
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (a->flags & flags[i].flag)
 			json_array_append_new(names, json_string(flags[i].name));
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:I}", "name", a->name, "doc", a->doc, "args", args,
-		"outputs", outputs, "flags", names, "timeout_ms",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:I}", "name", a->name, "doc", a->doc, "args",
+		args, "outputs", outputs, "flags", names, "timeout_ms",
 		(json_int_t)(a->default_timeout_us / US_PER_MS));
 }
 
@@ -104,8 +104,9 @@ static void args_markdown(struct strbuf *out, const struct action_arg *rows, con
 
 void actions_markdown(struct strbuf *out)
 {
-	sb_add(out, "# Actions\n\nMade from the action table by `provctl actions --markdown`: do not "
-		    "edit.\n\n");
+	sb_add(out,
+		"# Actions\n\nMade from the action table by `provctl actions --markdown`: do not "
+		"edit.\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		sb_addf(out, "- **%s**: %s.\n", flags[i].name, flags[i].doc);
 	for (const struct action *const *p = action_table; *p; p++) {
@@ -119,12 +120,14 @@ void actions_markdown(struct strbuf *out)
 			sb_addf(out, "%s*%s*", any ? ", " : " ", flags[i].name);
 			any = true;
 		}
-		sb_addf(out, "%s Ends after %llu s unless the step says otherwise.\n", any ? "." : "",
-			(unsigned long long)(a->default_timeout_us / US_PER_S));
+		sb_addf(out, "%s Ends after %llu s unless the step says otherwise.\n",
+			any ? "." : "", (unsigned long long)(a->default_timeout_us / US_PER_S));
 		if (a->args[0].name)
-			sb_add(out, "\n| argument | type | default | meaning |\n|---|---|---|---|\n");
+			sb_add(out,
+				"\n| argument | type | default | meaning |\n|---|---|---|---|\n");
 		args_markdown(out, a->args, "");
 		for (const struct action_output *o = a->outputs; o && o->name; o++)
-			sb_addf(out, "%s- output `%s`: %s\n", o == a->outputs ? "\n" : "", o->name, o->doc);
+			sb_addf(out, "%s- output `%s`: %s\n", o == a->outputs ? "\n" : "", o->name,
+				o->doc);
 	}
 }
