@@ -39,7 +39,7 @@ struct fleet {
 	struct jobs *jobs;
 	char *db_path;
 	char *artifact_dir;
-	int lock_fd; /* of state_dir/lock */
+	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
 	bool stopping;
 };
