@@ -105,7 +105,7 @@ class Api:
             self.connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=self.timeout)
         try:
             try:
-                self.connection.request(method, path, body, send)
+                self.connection.request(method, path, body, send, encode_chunked='Transfer-Encoding' in send)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # refused before all of the body was sent: the answer may be here
             r = self.connection.getresponse()

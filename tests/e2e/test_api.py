@@ -233,7 +233,7 @@ class Conventions(Live):
         self.assertEqual(again.headers['Idempotent-Replayed'], 'true')
         self.assertEqual(len(self.api.get('/jobs?external_ref=once')['items']), 1)
         self.problem(self.api.request('POST', '/jobs', dict(body, quantity=2), key), 422, 'unprocessable')
-        self.problem(self.api.request('POST', '/pools', {'id': 'q', 'pattern': 'Q{seq:04}'}, key), 422, 'unprocessable')
+        self.problem(self.api.request('POST', '/pools', {'id': 'q', 'pattern': 'Q{seq:04}', 'last': 9}, key), 422, 'unprocessable')
         # Another principal's key is another key.
         other = self.line.provd.api(self.tokens['mes'])
         self.assertNotEqual(other.request('POST', '/jobs', body, key).json['id'], first.json['id'])
@@ -566,7 +566,7 @@ class Crowd(unittest.TestCase):
         with line.Line(1, boards=0) as l:
             l.start()
             for i in range(20):
-                l.api.post('/pools', {'id': 'p%d' % i, 'pattern': 'P%d-{seq:04}' % i})
+                l.api.post('/pools', {'id': 'p%d' % i, 'pattern': 'P%d-{seq:04}' % i, 'last': 99})
             l.provd.term()
             with sqlite3.connect(os.path.join(l.home, 'state', 'provd.db')) as d:
                 d.execute('DELETE FROM events WHERE seq < 10')
