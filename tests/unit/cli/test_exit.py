@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""provctl's exit statuses and messages without a daemon.
+
+    test_exit.py PROVCTL
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROVCTL = sys.argv.pop()
+RECIPE = 'recipe: x\nversion: 1\nsteps:\n  - {id: a, action: tool.run, with: {argv: [%s]}}\n'
+
+
+def run(*args, **env):
+    return subprocess.run([PROVCTL, *args], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
+                          env=dict(os.environ, PROVD_URL='http://127.0.0.1:1', PROVD_TOKEN='pvd_x', **env))
+
+
+class Exit(unittest.TestCase):
+    def test_help_and_version_are_0(self):
+        for args in (['--help'], ['--version'], ['job', 'submit', '--help']):
+            self.assertEqual(run(*args).returncode, 0, args)
+
+    def test_usage_is_2_and_names_the_nearest_command(self):
+        for args in ([], ['stationn'], ['job'], ['--nonsense'], ['job', 'submit'], ['exec'], ['exec', 'consol.command'],
+                     ['exec', 'console.command', 'nonsense'], ['exec', 'console.command', 'port=tty:/dev/null', 'sent=x']):
+            r = run(*args)
+            self.assertEqual(r.returncode, 2, (args, r))
+            self.assertTrue(r.stderr, args)
+        self.assertIn("did you mean 'console.command'", run('exec', 'consol.command').stderr)
+
+    def test_a_recipe_with_mistakes_is_2_and_a_good_one_0(self):
+        with tempfile.NamedTemporaryFile('w', suffix='.yaml') as f:
+            f.write('recipe: x\nversion: 1\nsteps:\n  - {action: nothing.at-all}\n')
+            f.flush()
+            r = run('recipe', 'check', f.name)
+            self.assertEqual(r.returncode, 2, r)
+            self.assertIn(':4:', r.stdout + r.stderr)
+        with tempfile.NamedTemporaryFile('w', suffix='.yaml') as f:
+            f.write("recipe: x\nversion: 1\nports: {c: {kind: tty}}\nsteps:\n"
+                    "  - {id: a, action: console.command, with: {port: c, send: hi}}\n")
+            f.flush()
+            self.assertEqual(run('recipe', 'check', f.name).returncode, 0)
+
+    def test_a_link_that_is_not_there_is_3(self):
+        r = run('exec', 'console.command', 'port=tty:/dev/none', 'send=x')
+        self.assertEqual(r.returncode, 3, r)
+        self.assertIn('device-gone', r.stdout)
+
+    def test_no_daemon_is_3_and_says_where_it_looked(self):
+        r = run('station', 'list')
+        self.assertEqual(r.returncode, 3, r)
+        self.assertIn('127.0.0.1', r.stderr)
+
+    def test_a_person_who_is_not_there_is_4(self):
+        self.assertEqual(run('exec', 'operator.prompt', 'text=Green?').returncode, 4)
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
