@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which station owns a device, with scripted events: told twice, removed late, lost, rebound.
+ */
+#include "daemon/line/binding.h"
+
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "tests/unit/unit.h"
+
+static char where1[] = "usb-0:1.1", where2[] = "usb-0:1.2", role[] = "c", kind[] = "tty",
+	    vid[] = "1209", pid[] = "0001", id1[] = "A1", id2[] = "A2";
+static char *path1 = where1, *path2 = where2;
+static struct strbuf story;
+static struct binding *binding;
+static struct hotplug source;
+static struct port_config port[2];
+static struct station_config station[2];
+static struct config config, moved;
+
+static void present(void *data, const char *st, size_t p, const struct device_facts *f, bool wrong)
+{
+	sb_addf(&story, "+%s%s%s ", st, f->node, wrong ? "!" : "");
+}
+
+static void absent(void *data, const char *st, size_t p)
+{
+	sb_addf(&story, "-%s ", st);
+}
+
+static struct port_config port_at(char **path)
+{
+	return (struct port_config){.role = role,
+		.kind = kind,
+		.path = path,
+		.paths = 1,
+		.interface = -1,
+		.vid = vid,
+		.pid = pid};
+}
+
+static void setup(void)
+{
+	static const struct binding_sink sink = {NULL, present, absent};
+
+	port[0] = port_at(&path1);
+	port[1] = port_at(&path2);
+	station[0] = (struct station_config){.id = id1, .title = id1, .port = &port[0], .ports = 1};
+	station[1] = (struct station_config){.id = id2, .title = id2, .port = &port[1], .ports = 1};
+	/* References of this test's own: neither is ever freed. */
+	config = (struct config){.refs = 9, .station = station, .stations = 1};
+	moved = (struct config){.refs = 9, .station = &station[1], .stations = 1};
+	binding = binding_new(&sink);
+	binding_set_config(binding, &config);
+}
+
+static void teardown(void)
+{
+	binding_free(binding);
+	sb_done(&story);
+}
+
+static void tell(
+	enum hotplug_kind k, const char *tty, const char *at, const char *with_pid, uint32_t devnum)
+{
+	struct hotplug_event ev = {
+		.kind = k, .interface = 0, .devnum = devnum, .initialized_us = devnum};
+
+	snprintf(ev.syspath, sizeof ev.syspath, "/devices/%s", tty);
+	snprintf(ev.node, sizeof ev.node, "/dev/%s", tty);
+	strcpy(ev.subsystem, "tty");
+	snprintf(ev.id_path, sizeof ev.id_path, "%s:1.0", at);
+	strcpy(ev.vid, "1209");
+	strcpy(ev.pid, with_pid);
+	binding_event(binding, &source, &ev);
+}
+
+static void scan(enum hotplug_kind k)
+{
+	const struct hotplug_event ev = {.kind = k};
+
+	binding_event(binding, &source, &ev);
+}
+
+#define STORY(text) ck_assert_str_eq(story.s ? story.s : "", text)
+
+START_TEST(test_a_device_told_twice_is_told_once)
+{
+	tell(HOTPLUG_PRESENT, "t1", where1, pid, 1);
+	tell(HOTPLUG_PRESENT, "t1", where1, pid, 1);
+	STORY("+A1tty:/dev/t1 ");
+	tell(HOTPLUG_GONE, "t1", where1, pid, 1);
+	tell(HOTPLUG_GONE, "t1", where1, pid, 1);
+	STORY("+A1tty:/dev/t1 -A1 ");
+}
+END_TEST
+
+START_TEST(test_a_late_remove_of_an_older_one_is_ignored)
+{
+	tell(HOTPLUG_PRESENT, "t1", where1, pid, 1);
+	tell(HOTPLUG_PRESENT, "t1", where1, pid, 2);
+	sb_clear(&story);
+	tell(HOTPLUG_GONE, "t1", where1, pid, 1);
+	STORY("");
+	tell(HOTPLUG_GONE, "t1", where1, pid, 2);
+	STORY("-A1 ");
+}
+END_TEST
+
+START_TEST(test_what_a_rescan_does_not_find_is_gone)
+{
+	tell(HOTPLUG_PRESENT, "t1", where1, pid, 1);
+	sb_clear(&story);
+	scan(HOTPLUG_SCAN_BEGIN);
+	tell(HOTPLUG_PRESENT, "t1", where1, pid, 1);
+	scan(HOTPLUG_SCAN_DONE);
+	STORY("");
+	scan(HOTPLUG_SCAN_BEGIN);
+	scan(HOTPLUG_SCAN_DONE);
+	STORY("-A1 ");
+}
+END_TEST
+
+START_TEST(test_another_device_on_a_known_port_is_wrong)
+{
+	tell(HOTPLUG_PRESENT, "t1", where1, "beef", 1);
+	STORY("+A1tty:/dev/t1! ");
+}
+END_TEST
+
+START_TEST(test_an_unbound_port_comes_with_the_lines_that_would_bind_it)
+{
+	tell(HOTPLUG_PRESENT, "t2", where2, pid, 1);
+	STORY("");
+
+	json_t *ports = binding_ports(binding);
+	const char *yaml = json_string_value(json_object_get(json_array_get(ports, 0), "yaml"));
+
+	ck_assert_ptr_nonnull(yaml);
+	ck_assert_ptr_nonnull(strstr(yaml, where2));
+	json_decref(ports);
+	/* With those lines, a reload tells it. */
+	binding_set_config(binding, &moved);
+	STORY("+A2tty:/dev/t2 ");
+	binding_set_config(binding, &config);
+	STORY("+A2tty:/dev/t2 -A2 ");
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("binding");
+	TCase *t = tcase_create("binding");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_a_device_told_twice_is_told_once);
+	tcase_add_test(t, test_a_late_remove_of_an_older_one_is_ignored);
+	tcase_add_test(t, test_what_a_rescan_does_not_find_is_gone);
+	tcase_add_test(t, test_another_device_on_a_known_port_is_wrong);
+	tcase_add_test(t, test_an_unbound_port_comes_with_the_lines_that_would_bind_it);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)

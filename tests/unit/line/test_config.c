@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration: every mistake with file, line and column.
+ */
+#include "daemon/line/config.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/util.h"
+#include "tests/unit/unit.h"
+
+static char dir[64];
+static struct strbuf report;
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/provd-config-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void drop(const char *name)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+
+	remove(path);
+}
+
+static void teardown(void)
+{
+	drop("stations.d/a.yaml");
+	drop("stations.d");
+	drop("provd.yaml");
+	rmdir(dir);
+	sb_done(&report);
+}
+
+static void put(const char *name, const char *text)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+	FILE *f = fopen(path, "we");
+
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int load(const char *stations, struct config **ret)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+	_cleanup_(freep) char *sub = xasprintf("%s/stations.d", dir);
+	_cleanup_(freep) char *main = xasprintf("state_dir: %s\nlisten: 127.0.0.1:0\n", dir);
+	struct err e;
+
+	mkdir(sub, 0755);
+	put("provd.yaml", main);
+	put("stations.d/a.yaml", stations);
+	sb_clear(&report);
+	return config_load(path, &report, ret, &e);
+}
+
+static void refuses(const char *stations, const char *place)
+{
+	struct config *c = NULL;
+
+	ck_assert_msg(load(stations, &c) == -ERR_INVALID, "taken: %s", stations);
+	ck_assert_msg(report.s && strstr(report.s, place), "no '%s' in: %s", place, report.s);
+}
+
+START_TEST(test_mistakes_have_file_line_and_column_all_at_once)
+{
+	refuses("stations:\n"
+		"  - id: A1\n"
+		"    titel: x\n"
+		"    ports: {console: {pth: p1}}\n"
+		"  - id: A1\n"
+		"    settle: 5\n"
+		"    ports: {console: {path: p2, vid: zz}}\n",
+		"a.yaml:3:5: ");
+	ck_assert_ptr_nonnull(strstr(report.s, "'title'"));
+	ck_assert_ptr_nonnull(strstr(report.s, "a.yaml:4:23: "));
+	ck_assert_ptr_nonnull(strstr(report.s, "a.yaml:5:5: "));
+	ck_assert_ptr_nonnull(strstr(report.s, "a.yaml:6:13: "));
+	ck_assert_ptr_nonnull(strstr(report.s, "a.yaml:7:38: "));
+}
+END_TEST
+
+START_TEST(test_two_stations_cannot_own_one_place)
+{
+	refuses("stations:\n  - {id: A, ports: {c: {path: p1}}}\n  - {id: B, ports: {c: {path: "
+		"p1}}}\n",
+		"p1");
+	refuses("stations:\n  - {id: A, ports: {c: {tty: /dev/ttyS1}}}\n"
+		"  - {id: B, ports: {c: {tty: /dev/ttyS1}}}\n",
+		"ttyS1");
+}
+END_TEST
+
+START_TEST(test_a_good_one_is_read_whole)
+{
+	struct config *c = NULL;
+
+	ck_assert_msg(load("stations:\n  - {id: A, title: Bay, settle: 250ms, quarantine_after: 3, "
+			   "start: manual,\n"
+			   "     ports: {c: {path: [p1, p2], vid: '1209', pid: '0001'}, t: "
+			   "{tcp: '10.0.0.1:4000'}}}\n",
+			      &c) == 0,
+		"%s", report.s);
+
+	const struct station_config *s = config_station(c, "A");
+
+	ck_assert_ptr_nonnull(s);
+	ck_assert_uint_eq(s->settle_us, 250000);
+	ck_assert_uint_eq(s->quarantine_after, 3);
+	ck_assert(s->manual);
+	ck_assert_uint_eq(s->ports, 2);
+	ck_assert_uint_eq(station_port(s, "c")->paths, 2);
+	ck_assert_str_eq(station_port(s, "t")->address, "tcp:10.0.0.1:4000");
+	ck_assert_ptr_null(config_station(c, "B"));
+	config_unref(c);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("config");
+	TCase *t = tcase_create("config");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_mistakes_have_file_line_and_column_all_at_once);
+	tcase_add_test(t, test_two_stations_cannot_own_one_place);
+	tcase_add_test(t, test_a_good_one_is_read_whole);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
