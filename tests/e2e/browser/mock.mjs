@@ -329,11 +329,11 @@ function postTo(rs, p, body) {
 
 const cookieOf = (rq) => /provd_session=(\w+)/.exec(rq.headers.cookie || '')?.[1];
 
-function openStream(rq, rs) {
+function openStream(rs) {
   rs.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
   rs.write('retry: 500\n\n');
   streams.add(rs);
-  rq.on('close', () => streams.delete(rs));
+  rs.on('close', () => streams.delete(rs));
 }
 
 function serveSession(rq, rs, body) {
@@ -354,7 +354,7 @@ function serveApi(rq, rs, url, body) {
   if (!sessions.has(cookieOf(rq))) return problem(rs, 401, 'a token is needed');
   if (rq.method === 'DELETE') return serveSession(rq, rs, body);
   if (rq.method === 'POST') return postTo(rs, p, body);
-  if (p === '/events' && rq.headers.accept?.includes('text/event-stream')) return openStream(rq, rs);
+  if (p === '/events' && rq.headers.accept?.includes('text/event-stream')) return openStream(rs);
   for (const [pattern, f] of GETS) {
     const m = matched(pattern, p);
     const found = m && f(m[0], url.searchParams, m[1]);
