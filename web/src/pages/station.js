@@ -19,7 +19,7 @@ function Now({ view }) {
           <${RunNow} run=${view.run} />`
       : html`<p class="muted">No run since <${Time} at=${view.since} />.</p>`}
     <${StationActions} view=${view} />
-    <${Today} today=${view.today} />
+    <${Today} today=${view.today} words />
   </section>`;
 }
 

@@ -30,7 +30,7 @@ function Last({ last }) {
   return html`<div class="last">
     <p>
       Last: <a class="serial" href="/runs/${last.run_id}">${last.serial || 'no serial'}</a>
-      <b class="text-${last.outcome}"> ${last.outcome}</b>, ${when}
+      ${' '}<b class="text-${last.outcome}">${last.outcome}</b>, ${when}
     </p>
     <${Failure} last=${last} compact />
   </div>`;

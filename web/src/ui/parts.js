@@ -109,26 +109,9 @@ export function PageHead({ title, above, children, aside }) {
 export function Facts({ rows }) {
   return html`<dl class="facts">
     ${rows
-      .filter(([, v]) => v !== null && v !== undefined && v !== '')
+      .filter(([, v]) => v !== null && v !== undefined && v !== '' && v !== false)
       .map(([k, v]) => html`<div key=${k}><dt>${k}</dt><dd>${v}</dd></div>`)}
   </dl>`;
-}
-
-/** A bar that says how far; without a whole it says that something goes on. */
-export function Progress({ done, total, label }) {
-  const known = total > 0;
-  const part = known ? Math.min(100, (100 * done) / total) : 0;
-
-  return html`<div
-    class="progress ${known ? '' : 'unknown'}"
-    role="progressbar"
-    aria-label=${label}
-    aria-valuemin="0"
-    aria-valuemax="100"
-    aria-valuenow=${known ? Math.round(part) : undefined}
-  >
-    <span style=${{ width: known ? `${part}%` : '100%' }}></span>
-  </div>`;
 }
 
 export function More({ list }) {
