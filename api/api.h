@@ -13,11 +13,12 @@ struct api;
 struct api_options {
 	const char *host;
 	uint16_t port;
-	int listen_fd; /* >= 0: a socket handed over by systemd */
+	int listen_fd;	     /* >= 0: a socket handed over by systemd */
 	unsigned rate_limit; /* requests per second and principal; 0: none */
 };
 
-/* Makes the admin token if the database has none, and tells it once through told(). Starts to serve. */
+/* Makes the admin token if the database has none, and tells it once through told(). Starts to
+ * serve. */
 int api_start(struct fleet *f, const struct api_options *o,
 	void (*told)(void *data, const char *token), void *data, struct api **ret, struct err *e);
 uint16_t api_port(const struct api *a);

@@ -166,8 +166,8 @@ static ssize_t find_token_locked(struct auth *a, const char *text)
 			continue;
 		sha256_of(secret, strlen(secret), hash);
 		return !a->known[i].revoked && secret_equal(hash, a->known[i].hash, sizeof hash)
-			? (ssize_t)i
-			: -1;
+			       ? (ssize_t)i
+			       : -1;
 	}
 	return -1;
 }
@@ -235,7 +235,8 @@ int auth_check(struct auth *a, const struct request *rq, unsigned rate, struct p
 	mutex_unlock(&a->lock);
 	if (i < 0)
 		return err_set(e, ERR_UNAUTHORIZED,
-			header || cookie ? "the token is unknown or revoked" : "a bearer token is needed");
+			header || cookie ? "the token is unknown or revoked"
+					 : "a bearer token is needed");
 	if (!ok)
 		return err_set(e, ERR_OVERLOADED, "more than %u requests a second", rate);
 	return 0;

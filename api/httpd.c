@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Facts of libmicrohttpd 0.9.75 that shape this file: a suspended connection knows neither time-outs
- * nor dead peers, so that streams are woken by heartbeats and all are resumed before the stop; to
- * suspend twice is undefined, so that one lock stands around "nothing to send: suspend" and
- * "something came: resume"; the connection limit is divided by the size of the pool.
+ * Facts of libmicrohttpd 0.9.75 that shape this file: a suspended connection knows neither
+ * time-outs nor dead peers, so that streams are woken by heartbeats and all are resumed before the
+ * stop; to suspend twice is undefined, so that one lock stands around "nothing to send: suspend"
+ * and "something came: resume"; the connection limit is divided by the size of the pool.
  */
 #include "api/httpd.h"
 
@@ -21,10 +21,10 @@
 #include "base/thread.h"
 #include "base/util.h"
 
-#define IDLE_TIMEOUT_S 30
+#define IDLE_TIMEOUT_S	  30
 #define CONNECTION_MEMORY 32768
-#define STREAMS_MAX 64
-#define STREAM_BLOCK 16384
+#define STREAMS_MAX	  64
+#define STREAM_BLOCK	  16384
 
 struct stream {
 	struct httpd *httpd;
@@ -248,7 +248,8 @@ static struct MHD_Response *mhd_response(struct response *rs, struct MHD_Connect
 	return r;
 }
 
-static enum MHD_Result send_response(struct exchange *x, struct MHD_Connection *c, struct response *rs)
+static enum MHD_Result send_response(
+	struct exchange *x, struct MHD_Connection *c, struct response *rs)
 {
 	struct MHD_Response *r;
 	enum MHD_Result ok;
@@ -274,8 +275,8 @@ static enum MHD_Result send_response(struct exchange *x, struct MHD_Connection *
 	return ok;
 }
 
-static enum MHD_Result refuse(
-	struct httpd *h, struct exchange *x, struct MHD_Connection *c, int status, const char *detail)
+static enum MHD_Result refuse(struct httpd *h, struct exchange *x, struct MHD_Connection *c,
+	int status, const char *detail)
 {
 	struct response rs = {.fd = -1, .close = true};
 
@@ -305,7 +306,8 @@ static bool length_conflict(const struct request *rq)
 
 static int open_upload(struct httpd *h, struct exchange *x)
 {
-	snprintf(x->rq.upload_path, sizeof x->rq.upload_path, "%s/upload-%s", h->upload_dir, x->rq.id);
+	snprintf(x->rq.upload_path, sizeof x->rq.upload_path, "%s/upload-%s", h->upload_dir,
+		x->rq.id);
 	x->upload_fd = open(x->rq.upload_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	x->sha = sha256_new();
 	return x->upload_fd < 0 ? -1 : 0;
@@ -325,7 +327,8 @@ static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Con
 		return refuse(h, x, c, 414, "the path is too long");
 	snprintf(x->rq.path, sizeof x->rq.path, "%s", url);
 	if (length_conflict(&x->rq))
-		return refuse(h, x, c, 400, "Content-Length and Transfer-Encoding exclude each other");
+		return refuse(
+			h, x, c, 400, "Content-Length and Transfer-Encoding exclude each other");
 	if (h->ops->begin(h->data, &x->rq, &rs, &x->max_body, &x->upload) != 0) {
 		rs.close = length != NULL || request_header(&x->rq, "Transfer-Encoding") != NULL;
 		return send_response(x, c, &rs);
@@ -439,8 +442,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 	return finish(h, x, c);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *c, void **state,
-	enum MHD_RequestTerminationCode why)
+static void on_completed(
+	void *cls, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
 {
 	struct httpd *h = cls;
 	struct exchange *x = *state;
@@ -485,8 +488,8 @@ static int open_listener(const struct httpd_options *o, int *ret, struct err *e)
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	r = fd < 0 || bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 256) < 0
-		? err_errno(e, ERR_IO, errno, "listen on %s:%u", o->host, o->port)
-		: 0;
+		    ? err_errno(e, ERR_IO, errno, "listen on %s:%u", o->host, o->port)
+		    : 0;
 	freeaddrinfo(ai);
 	if (r == 0)
 		*ret = steal_fd(&fd);
@@ -521,12 +524,13 @@ int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void
 	}
 	h->port = port_of(fd);
 	h->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-		NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
-		fd, MHD_OPTION_THREAD_POOL_SIZE, o->threads, MHD_OPTION_CONNECTION_LIMIT,
-		o->connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+		NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, o->threads,
+		MHD_OPTION_CONNECTION_LIMIT, o->connections, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+		MHD_OPTION_END);
 	if (!h->daemon) {
 		close(fd);
 		httpd_stop(h);
@@ -539,6 +543,18 @@ int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void
 uint16_t httpd_port(const struct httpd *h)
 {
 	return h->port;
+}
+
+void httpd_heartbeat(struct httpd *h)
+{
+	mutex_lock(&h->streams_lock);
+	for (struct stream *s = h->streams; s; s = s->next) {
+		if (s->suspended) {
+			s->suspended = false;
+			MHD_resume_connection(s->connection);
+		}
+	}
+	mutex_unlock(&h->streams_lock);
 }
 
 struct httpd *httpd_stop(struct httpd *h)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The only door to libmicrohttpd: connections and bytes in, a `struct request` out to a handler, a
- * `struct response` back. Handlers run on the threads of the HTTP pool; they may wait for the writer,
- * never for a worker or a device.
+ * `struct response` back. Handlers run on the threads of the HTTP pool; they may wait for the
+ * writer, never for a worker or a device.
  */
 #pragma once
 
@@ -30,10 +30,11 @@ struct request {
 		const char *name; /* of the route's pattern */
 		char value[200];
 	} param[REQUEST_PARAMS];
-	char id[UUID_SIZE]; /* X-Request-Id */
+	char id[UUID_SIZE];  /* X-Request-Id */
 	const uint8_t *body; /* whole, NUL-terminated behind; NULL for uploads */
 	size_t body_len;
-	/* An upload (ROUTE_UPLOAD) is in this file, removed after the handler unless it was moved. */
+	/* An upload (ROUTE_UPLOAD) is in this file, removed after the handler unless it was moved.
+	 */
 	char upload_path[512];
 	char upload_sha256[SHA256_HEX];
 	uint64_t upload_bytes;
@@ -59,7 +60,7 @@ struct response {
 	char content_type[64];
 	char *body; /* owned */
 	size_t body_len;
-	const void *static_body; /* lives as long as the program; instead of body */
+	const void *static_body;    /* lives as long as the program; instead of body */
 	struct shared_body *shared; /* instead of body; a reference */
 	int fd;			    /* >= 0: the file's content, body_len bytes */
 	struct stream *stream;	    /* server-sent events: api/sse.h; owned by the response */
@@ -93,12 +94,14 @@ struct stream *stream_new(struct httpd *h, const struct stream_ops *ops, void *d
 void stream_wake(struct stream *s);
 
 struct httpd_ops {
-	/* When the header is there: fills status (with the answer) to refuse, else 0; *max_body and *upload say what
-	 * may come. */
-	int (*begin)(void *data, struct request *rq, struct response *rs, uint64_t *max_body, bool *upload);
+	/* When the header is there: fills status (with the answer) to refuse, else 0; *max_body and
+	 * *upload say what may come. */
+	int (*begin)(void *data, struct request *rq, struct response *rs, uint64_t *max_body,
+		bool *upload);
 	void (*handle)(void *data, struct request *rq, struct response *rs);
 	/* The answer to a request that httpd itself refuses. */
-	void (*refuse)(void *data, struct request *rq, struct response *rs, int status, const char *detail);
+	void (*refuse)(void *data, struct request *rq, struct response *rs, int status,
+		const char *detail);
 	/* The request is over, answered or not. */
 	void (*done)(void *data, struct request *rq);
 };
@@ -115,5 +118,7 @@ struct httpd_options {
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e);
 uint16_t httpd_port(const struct httpd *h);
+/* Every second: wakes the streams, so that a dead peer is noticed by what is written to it. */
+void httpd_heartbeat(struct httpd *h);
 /* Streams end, requests under way finish. */
 struct httpd *httpd_stop(struct httpd *h);

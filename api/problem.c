@@ -20,6 +20,7 @@ int problem_status(enum err_code c)
 		{ERR_GONE, 410},
 		{ERR_PRECONDITION, 412},
 		{ERR_TOO_LARGE, 413},
+		{ERR_UNPROCESSABLE, 422},
 		{ERR_RECIPE_INVALID, 422},
 		{ERR_IMAGE_INVALID, 422},
 		{ERR_IMAGE_RANGE, 422},
@@ -41,8 +42,8 @@ static const char *title_of(int status)
 	static const struct {
 		int status;
 		const char *title;
-	} map[] = {{400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-		{405, "Method Not Allowed"}, {409, "Conflict"}, {410, "Gone"},
+	} map[] = {{400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+		{404, "Not Found"}, {405, "Method Not Allowed"}, {409, "Conflict"}, {410, "Gone"},
 		{412, "Precondition Failed"}, {413, "Content Too Large"}, {414, "URI Too Long"},
 		{415, "Unsupported Media Type"}, {422, "Unprocessable Content"},
 		{428, "Precondition Required"}, {429, "Too Many Requests"},

@@ -19,7 +19,8 @@ static const struct route *const tables[] = {routes_stations, routes_jobs, route
 
 /* --- matching --- */
 
-/* "/stations/{id}/x" against a path; fills the parameters. A pattern that ends in {rest...} takes what is left. */
+/* "/stations/{id}/x" against a path; fills the parameters. A pattern that ends in {rest...} takes
+ * what is left. */
 static bool path_matches(const char *pattern, struct request *rq)
 {
 	const char *p = rq->path;
@@ -77,8 +78,8 @@ static const struct route *find_route(struct request *rq, bool *ret_other_method
 
 /* --- the three calls of httpd --- */
 
-static int refuse_with(struct request *rq, struct response *rs, int status, enum err_code code,
-	const char *detail)
+static int refuse_with(
+	struct request *rq, struct response *rs, int status, enum err_code code, const char *detail)
 {
 	problem_answer(rs, rq, status, code, detail, NULL);
 	return status;
@@ -94,7 +95,8 @@ static bool origin_is_ours(const struct request *rq)
 	return at && host && !strcasecmp(at + 3, host);
 }
 
-static int begin(void *data, struct request *rq, struct response *rs, uint64_t *max_body, bool *upload)
+static int begin(
+	void *data, struct request *rq, struct response *rs, uint64_t *max_body, bool *upload)
 {
 	struct api *a = data;
 	bool other;
@@ -104,7 +106,8 @@ static int begin(void *data, struct request *rq, struct response *rs, uint64_t *
 
 	if (!r)
 		return other ? refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method")
-			     : refuse_with(rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
+			     : refuse_with(
+				       rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
 	rq->route = r;
 	*upload = r->flags & ROUTE_UPLOAD;
 	*max_body = r->max_body ? r->max_body : DEFAULT_MAX_BODY;
@@ -123,9 +126,11 @@ static int begin(void *data, struct request *rq, struct response *rs, uint64_t *
 	}
 	rq->principal = who;
 	if (!(r->roles & 1u << who->role))
-		return refuse_with(rq, rs, 403, ERR_FORBIDDEN, "the role of this token may not do that");
+		return refuse_with(
+			rq, rs, 403, ERR_FORBIDDEN, "the role of this token may not do that");
 	if (who->by_cookie && rq->method != HTTP_GET && !origin_is_ours(rq))
-		return refuse_with(rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
+		return refuse_with(
+			rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
 	return 0;
 }
 
@@ -167,8 +172,8 @@ static int parse_body(struct call *c, struct err *e)
 		return err_set(e, ERR_INVALID, "the JSON is nested too deeply");
 	c->body = json_loadb(text, c->rq->body_len, JSON_REJECT_DUPLICATES, &je);
 	if (!c->body)
-		return err_set(e, ERR_INVALID, "no JSON: line %d, column %d: %s", je.line, je.column,
-			je.text);
+		return err_set(e, ERR_INVALID, "no JSON: line %d, column %d: %s", je.line,
+			je.column, je.text);
 	return 0;
 }
 
@@ -194,11 +199,13 @@ static void handle(void *data, struct request *rq, struct response *rs)
 	json_decref(c.problem_errors);
 }
 
-static void refuse(void *data, struct request *rq, struct response *rs, int status, const char *detail)
+static void refuse(
+	void *data, struct request *rq, struct response *rs, int status, const char *detail)
 {
-	problem_answer(rs, rq, status, status == 413 ? ERR_TOO_LARGE
-			: status == 507		     ? ERR_DISK_FULL
-						     : ERR_INVALID,
+	problem_answer(rs, rq, status,
+		status == 413	? ERR_TOO_LARGE
+		: status == 507 ? ERR_DISK_FULL
+				: ERR_INVALID,
 		detail, NULL);
 }
 
@@ -267,12 +274,14 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 	if (x->key.key) {
 		/* In the writer's transaction no other request with this key is under way. */
 		r = idempotency_find(tx, &x->key, &x->stored, e);
-		if (r == 0) {
+		if (r == 1) {
 			x->repeated = true;
 			return 0;
 		}
-		if (r != -ERR_NOT_FOUND)
-			return r;
+		if (r == -ERR_INVALID && e)
+			e->code = ERR_UNPROCESSABLE;
+		if (r < 0)
+			return -(int)(e ? e->code : ERR_UNPROCESSABLE);
 	}
 	r = ch->apply(tx, ch->data, &x->answer, e);
 	if (r == 0 && ch->audit)
@@ -312,11 +321,11 @@ int api_change(struct call *c, const struct change *ch, struct err *e)
 	r = writer_do(fleet_writer(c->api->fleet), apply_change, &x, e);
 	if (r < 0) {
 		json_decref(x.answer);
-		/* The same key with another body is a mistake of the client's program, not a race. */
 		return r;
 	}
 	if (x.repeated) {
-		const char *where = json_string_value(json_object_get(x.stored.headers, "Location"));
+		const char *where =
+			json_string_value(json_object_get(x.stored.headers, "Location"));
 
 		response_text(c->rs, x.stored.status, "application/json", x.stored.response,
 			strlen(x.stored.response));
@@ -353,7 +362,8 @@ int api_page(struct call *c, struct db_page *ret, struct err *e)
 static void add_query(struct strbuf *b, const char *s)
 {
 	for (; *s; s++) {
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:", *s))
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:",
+			    *s))
 			sb_add_n(b, s, 1);
 		else
 			sb_addf(b, "%%%02X", (unsigned char)*s);
@@ -362,7 +372,8 @@ static void add_query(struct strbuf *b, const char *s)
 
 int api_answer_list(struct call *c, struct db_list *l, struct err *e)
 {
-	json_t *o = json_pack("{s:o, s:s*}", "items", l->items, "next_cursor", l->next[0] ? l->next : NULL);
+	json_t *o = json_pack(
+		"{s:o, s:s*}", "items", l->items, "next_cursor", l->next[0] ? l->next : NULL);
 
 	if (!l->next[0])
 		json_object_set_new(o, "next_cursor", json_null());
@@ -411,7 +422,6 @@ int api_check_match(struct call *c, int64_t revision, struct err *e)
 
 int api_need_object(struct call *c, struct err *e)
 {
-	return json_is_object(c->body)
-		? 0
-		: err_set(e, ERR_INVALID, "the body must be a JSON object");
+	return json_is_object(c->body) ? 0
+				       : err_set(e, ERR_INVALID, "the body must be a JSON object");
 }

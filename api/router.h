@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Routes are rows of one table: method, path, who may, how much may come, who answers. The router finds the row,
- * checks the right, and turns an error into application/problem+json (RFC 9457).
+ * Routes are rows of one table: method, path, who may, how much may come, who answers. The router
+ * finds the row, checks the right, and turns an error into application/problem+json (RFC 9457).
  */
 #pragma once
 
@@ -23,7 +23,6 @@ struct api {
 	struct auth *auth;
 	struct httpd *httpd;
 	unsigned rate_limit;
-	json_t *openapi;
 	char *openapi_text;
 	/* Readers of the database, for the threads of the pool. */
 	struct mutex reader_lock;
@@ -41,8 +40,9 @@ struct call {
 	const struct request *rq;
 	struct response *rs;
 	const struct principal *who;
-	json_t *body; /* of a JSON route; NULL if empty; owned by the router */
-	json_t *problem_errors; /* [{pointer, detail}], goes into the problem; owned by the router */
+	json_t *body;		/* of a JSON route; NULL if empty; owned by the router */
+	json_t *problem_errors; /* [{pointer, detail}], goes into the problem; owned by the router
+				 */
 };
 
 /* 0 with an answer in c->rs, or an error: the router makes the problem of it. */
@@ -68,9 +68,10 @@ extern const struct httpd_ops router_ops;
 struct db *api_reader(struct api *a, struct err *e);
 void api_reader_back(struct api *a, struct db *d);
 
-/* A change: apply() runs in the writer's transaction; its answer is stored with it where the request carries an
- * Idempotency-Key, and given again to the same request. committed() runs after the commit, not on a repetition.
- * location: NULL, or a format with one %s for the answer's "id" (or the key named). */
+/* A change: apply() runs in the writer's transaction; its answer is stored with it where the
+ * request carries an Idempotency-Key, and given again to the same request. committed() runs after
+ * the commit, not on a repetition. location: NULL, or a format with one %s for the answer's "id"
+ * (or the key named). */
 struct change {
 	int (*apply)(struct db *tx, void *data, json_t **ret_answer, struct err *e);
 	void (*committed)(void *data);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /artifacts: firmware files, addressed by their SHA-256. A file is on disk under its digest, durably, before its
- * row is.
+ * /artifacts: firmware files, addressed by their SHA-256. A file is on disk under its digest,
+ * durably, before its row is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,8 @@ static int find_artifact(struct call *c, json_t **ret, struct err *e)
 	int r;
 
 	if (!is_sha256_hex(sha))
-		return err_set(e, ERR_NOT_FOUND, "an artifact is addressed by its SHA-256 in lower-case hex");
+		return err_set(e, ERR_NOT_FOUND,
+			"an artifact is addressed by its SHA-256 in lower-case hex");
 	d = api_reader(c->api, e);
 	r = d ? artifacts_get(d, sha, ret, e) : -(int)e->code;
 	api_reader_back(c->api, d);
@@ -107,7 +108,8 @@ static int check_quota(struct call *c, struct err *e)
 	config_unref(config);
 	api_reader_back(c->api, d);
 	if (r == 0 && (uint64_t)total + c->rq->upload_bytes > quota)
-		return err_set(e, ERR_TOO_LARGE, "the artifacts would exceed their quota of %llu bytes",
+		return err_set(e, ERR_TOO_LARGE,
+			"the artifacts would exceed their quota of %llu bytes",
 			(unsigned long long)quota);
 	return r;
 }
@@ -143,7 +145,8 @@ static int put_artifact(struct call *c, struct err *e)
 	int r;
 
 	if (!is_sha256_hex(sha))
-		return err_set(e, ERR_INVALID, "the path must end in the SHA-256 in lower-case hex");
+		return err_set(
+			e, ERR_INVALID, "the path must end in the SHA-256 in lower-case hex");
 	if (name && (strlen(name) > 200 || strchr(name, '/') || !*name))
 		return err_set(e, ERR_INVALID, "'name' is a file name of at most 200 bytes");
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
@@ -165,6 +168,7 @@ const struct route routes_artifacts[] = {
 	{HTTP_GET, "/api/v1/artifacts", MAY_READ, ROUTE_NO_BODY, 0, get_artifacts},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}", MAY_READ, ROUTE_NO_BODY, 0, get_artifact},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}/content", MAY_READ, ROUTE_NO_BODY, 0, get_content},
-	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES), ROUTE_UPLOAD, 0, put_artifact},
+	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES), ROUTE_UPLOAD, 0,
+		put_artifact},
 	{0},
 };

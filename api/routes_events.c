@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /events: the durable events as a list, or, for a client that accepts text/event-stream, live. A live client
- * first gets what it missed out of the database (Last-Event-ID, ?after=), then follows the feed; one that
- * falls behind the feed's ring reads the database again. Station views come between, without an id.
+ * /events: the durable events as a list, or, for a client that accepts text/event-stream, live. A
+ * live client first gets what it missed out of the database (Last-Event-ID, ?after=), then follows
+ * the feed; one that falls behind the feed's ring reads the database again. Station views come
+ * between, without an id.
  */
 #include "api/router.h"
 #include "base/iotime.h"
@@ -10,7 +11,7 @@
 #include "base/util.h"
 #include "db/events.h"
 
-#define HEARTBEAT_US (10 * US_PER_S)
+#define HEARTBEAT_US  (10 * US_PER_S)
 #define CATCH_UP_PAGE 200
 
 struct follower {
@@ -101,7 +102,8 @@ static long follower_read(void *data, char *buf, size_t size)
 		f->sent = 0;
 		do
 			follow(f);
-		while (f->behind && f->out.len == 0 && f->last_seq < feed_last_seq(fleet_feed(f->api->fleet)));
+		while (f->behind && f->out.len == 0 &&
+			f->last_seq < feed_last_seq(fleet_feed(f->api->fleet)));
 		if (f->out.len == 0 && now >= f->heartbeat_us)
 			sb_add(&f->out, ": alive\n\n");
 		f->heartbeat_us = f->out.len ? now + HEARTBEAT_US : f->heartbeat_us;

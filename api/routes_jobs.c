@@ -17,7 +17,7 @@ static int get_jobs(struct call *c, struct err *e)
 		return r;
 	d = api_reader(c->api, e);
 	r = d ? jobs_list(d, request_query(c->rq, "state"), request_query(c->rq, "external_ref"),
-			    &page, &list, e)
+			&page, &list, e)
 	      : -(int)e->code;
 	api_reader_back(c->api, d);
 	return r < 0 ? r : api_answer_list(c, &list, e);
@@ -71,10 +71,11 @@ static json_t *offending_errors(const json_t *body, const json_t *offending)
 				break;
 			}
 		}
-		json_array_append_new(errors,
-			json_pack("{s:s, s:o}", "pointer", p, "detail",
-				json_sprintf("%s: %s", json_string_value(json_object_get(o, "value")),
-					json_string_value(json_object_get(o, "reason")))));
+		json_array_append_new(
+			errors, json_pack("{s:s, s:o}", "pointer", p, "detail",
+					json_sprintf("%s: %s",
+						json_string_value(json_object_get(o, "value")),
+						json_string_value(json_object_get(o, "reason")))));
 	}
 	return errors;
 }
@@ -98,7 +99,7 @@ static int post_job(struct call *c, struct err *e)
 	config = fleet_config(c->api->fleet);
 	d = api_reader(c->api, e);
 	r = d ? job_order_new(fleet_jobs(c->api->fleet), d, config, c->body, c->who->name, &m,
-			    &p.order, e)
+			&p.order, e)
 	      : -(int)e->code;
 	api_reader_back(c->api, d);
 	config_unref(config);
@@ -106,7 +107,7 @@ static int post_job(struct call *c, struct err *e)
 		c->problem_errors = mistakes_json(&m, NULL);
 		/* Well-formed, but not to be carried out. */
 		if (r == -ERR_INVALID)
-			e->code = ERR_RECIPE_INVALID;
+			r = -(int)(e->code = ERR_UNPROCESSABLE);
 	}
 	mistakes_done(&m);
 	if (r == 0)
@@ -210,18 +211,21 @@ static int read_patch(struct call *c, struct job_change *ch, int64_t *priority, 
 		if (!strcmp(key, "priority") && json_is_integer(v)) {
 			*priority = json_integer_value(v);
 			ch->priority = priority;
-		} else if (!strcmp(key, "quantity") && json_is_integer(v) && json_integer_value(v) > 0) {
+		} else if (!strcmp(key, "quantity") && json_is_integer(v) &&
+			   json_integer_value(v) > 0) {
 			*quantity = json_integer_value(v);
 			ch->quantity = quantity;
 		} else if (!strcmp(key, "stations") && json_is_array(v)) {
 			ch->affinity = v;
 		} else if (!strcmp(key, "deadline") &&
-			(json_is_null(v) || (json_is_string(v) &&
-						    rfc3339_parse(json_string_value(v), deadline) == 0))) {
+			   (json_is_null(v) ||
+				   (json_is_string(v) &&
+					   rfc3339_parse(json_string_value(v), deadline) == 0))) {
 			ch->deadline_ms = deadline;
 		} else {
 			return err_set(e, ERR_INVALID,
-				"'%s' cannot be changed, or not to that (priority, quantity, stations, "
+				"'%s' cannot be changed, or not to that (priority, quantity, "
+				"stations, "
 				"deadline)",
 				key);
 		}

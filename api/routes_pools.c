@@ -56,7 +56,8 @@ static int int_member(const json_t *o, const char *key, int64_t def, int64_t *re
 	return 0;
 }
 
-static int str_member(const json_t *o, const char *key, const char *def, const char **ret, struct err *e)
+static int str_member(
+	const json_t *o, const char *key, const char *def, const char **ret, struct err *e)
 {
 	const json_t *v = json_object_get(o, key);
 
@@ -76,17 +77,18 @@ static int run_change(struct call *c, struct change *ch, struct change_pool *n, 
 		size_t i;
 
 		json_array_foreach(n->offending, i, o)
-			json_array_append_new(errors,
-				json_pack("{s:s, s:O, s:O}", "pointer", "/values", "value",
-					json_object_get(o, "value"), "detail",
-					json_object_get(o, "reason")));
+			json_array_append_new(
+				errors, json_pack("{s:s, s:O, s:O}", "pointer", "/values", "value",
+						json_object_get(o, "value"), "detail",
+						json_object_get(o, "reason")));
 		c->problem_errors = errors;
 	}
 	json_decref(n->offending);
 	return r;
 }
 
-/* {id, kind: serial|mac|license, pattern, first, last, check: none|luhn|mod36, model?, low_water?} or {id, values: [...]} */
+/* {id, kind: serial|mac|license, pattern, first, last, check: none|luhn|mod36, model?, low_water?}
+ * or {id, values: [...]} */
 static int post_pool(struct call *c, struct err *e)
 {
 	struct change_pool n = {0};

@@ -18,8 +18,8 @@ static int get_prompts(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	d = api_reader(c->api, e);
-	r = d ? prompts_list(d, request_query(c->rq, "station"), request_query(c->rq, "state"), &page,
-			    &list, e)
+	r = d ? prompts_list(d, request_query(c->rq, "station"), request_query(c->rq, "state"),
+			&page, &list, e)
 	      : -(int)e->code;
 	api_reader_back(c->api, d);
 	return r < 0 ? r : api_answer_list(c, &list, e);
@@ -73,7 +73,8 @@ static int check_answer(const json_t *prompt, const char *answer, struct err *e)
 	struct regex *re;
 	bool fits;
 
-	if (kind && !strcmp(kind, "confirm") && strcmp(answer, "yes") != 0 && strcmp(answer, "no") != 0)
+	if (kind && !strcmp(kind, "confirm") && strcmp(answer, "yes") != 0 &&
+		strcmp(answer, "no") != 0)
 		return err_set(e, ERR_INVALID, "answer yes or no");
 	if (kind && !strcmp(kind, "choice")) {
 		for (size_t i = 0; i < json_array_size(choices); i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /recipes: draft -> approved -> retired. A draft is put as YAML or JSON and may be put again; approving resolves
- * its artifacts to digests, so that the recipe's own digest covers the firmware, and fixes it for good.
+ * /recipes: draft -> approved -> retired. A draft is put as YAML or JSON and may be put again;
+ * approving resolves its artifacts to digests, so that the recipe's own digest covers the firmware,
+ * and fixes it for good.
  */
 #include <strings.h>
 
@@ -42,7 +43,7 @@ static int get_recipes(struct call *c, struct err *e)
 
 static int get_recipe(struct call *c, struct err *e)
 {
-	int64_t version;
+	int64_t version = 0;
 	json_t *o = NULL;
 	struct db *d;
 	int r = version_param(c, &version, e);
@@ -95,8 +96,7 @@ static int put_recipe(struct call *c, struct err *e)
 	_cleanup_(recipe_unrefp) struct recipe *recipe = NULL;
 	_cleanup_(freep) char *json = NULL;
 	struct put p = {.by = c->who->name};
-	struct change ch = {
-		.apply = apply_put, .data = &p, .status = 200, .audit = "recipe.put"};
+	struct change ch = {.apply = apply_put, .data = &p, .status = 200, .audit = "recipe.put"};
 	int64_t version = 0;
 	int r = version_param(c, &version, e);
 
@@ -105,12 +105,12 @@ static int put_recipe(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	if (strcmp(recipe->name, request_param(c->rq, "name")) != 0 || recipe->version != version)
-		return err_set(e, ERR_INVALID, "the recipe says %s version %u, the path %s version %lld",
-			recipe->name, recipe->version, request_param(c->rq, "name"),
-			(long long)version);
+		return err_set(e, ERR_INVALID,
+			"the recipe says %s version %u, the path %s version %lld", recipe->name,
+			recipe->version, request_param(c->rq, "name"), (long long)version);
 	json = recipe_canonical(recipe->json);
-	p.text = (struct recipe_text){recipe->name, recipe->version, recipe->sha256, json,
-		(const char *)c->rq->body};
+	p.text = (struct recipe_text){
+		recipe->name, recipe->version, recipe->sha256, json, (const char *)c->rq->body};
 	ch.target = recipe->name;
 	r = api_change(c, &ch, e);
 	if (r == 0 && p.created)
@@ -125,15 +125,14 @@ static int post_recipe(struct call *c, struct err *e)
 	_cleanup_(freep) char *json = NULL;
 	_cleanup_(freep) char *location = NULL;
 	struct put p = {.by = c->who->name};
-	struct change ch = {
-		.apply = apply_put, .data = &p, .status = 201, .audit = "recipe.put"};
+	struct change ch = {.apply = apply_put, .data = &p, .status = 201, .audit = "recipe.put"};
 	int r = read_recipe(c, &recipe, e);
 
 	if (r < 0)
 		return r;
 	json = recipe_canonical(recipe->json);
-	p.text = (struct recipe_text){recipe->name, recipe->version, recipe->sha256, json,
-		(const char *)c->rq->body};
+	p.text = (struct recipe_text){
+		recipe->name, recipe->version, recipe->sha256, json, (const char *)c->rq->body};
 	location = xasprintf("/api/v1/recipes/%%s/versions/%u", recipe->version);
 	ch.location = location;
 	ch.location_key = "name";
@@ -148,9 +147,10 @@ static int post_check(struct call *c, struct err *e)
 
 	if (r < 0)
 		return r;
-	response_json(c->rs, 200, json_pack("{s:s, s:i, s:s, s:i}", "name", recipe->name, "version",
-					   (int)recipe->version, "sha256", recipe->sha256, "steps",
-					   (int)recipe_step_count(recipe)));
+	response_json(c->rs, 200,
+		json_pack("{s:s, s:i, s:s, s:i}", "name", recipe->name, "version",
+			(int)recipe->version, "sha256", recipe->sha256, "steps",
+			(int)recipe_step_count(recipe)));
 	return 0;
 }
 
@@ -189,7 +189,8 @@ static int resolve_artifacts(struct call *c, struct db *d, json_t *root, struct 
 	json_t *v;
 	void *next;
 
-	json_object_foreach_safe(artifacts, next, name, v) {
+	json_object_foreach_safe(artifacts, next, name, v)
+	{
 		const char *ref = json_string_value(v);
 		char sha[SHA256_HEX];
 		json_t *found = NULL;
@@ -207,8 +208,9 @@ static int resolve_artifacts(struct call *c, struct db *d, json_t *root, struct 
 		} else {
 			_cleanup_(freep) char *p = pointer_key("/artifacts", name);
 
-			json_array_append_new(errors,
-				json_pack("{s:s, s:s+}", "pointer", p, "detail", "there is no artifact ", ref));
+			json_array_append_new(
+				errors, json_pack("{s:s, s:s+}", "pointer", p, "detail",
+						"there is no artifact ", ref));
 		}
 	}
 	if (json_array_size(errors) == 0) {
@@ -255,8 +257,7 @@ static int approve(struct call *c, struct db *d, struct state_change *s, struct 
 static int post_action(struct call *c, struct err *e)
 {
 	const char *verb = request_param(c->rq, "action");
-	struct state_change s = {
-		.name = request_param(c->rq, "name"), .by = c->who->name, .c = c};
+	struct state_change s = {.name = request_param(c->rq, "name"), .by = c->who->name, .c = c};
 	struct change ch = {.apply = apply_retire,
 		.data = &s,
 		.status = 200,

@@ -13,7 +13,8 @@ static int time_query(struct call *c, const char *name, int64_t *ret, struct err
 	const char *s = request_query(c->rq, name);
 
 	if (s && rfc3339_parse(s, ret) < 0)
-		return err_set(e, ERR_INVALID, "'%s' must be a time such as 2026-12-31T18:00:00Z", name);
+		return err_set(
+			e, ERR_INVALID, "'%s' must be a time such as 2026-12-31T18:00:00Z", name);
 	return 0;
 }
 
@@ -46,8 +47,8 @@ static int get_runs(struct call *c, struct err *e)
 }
 
 /* What a reader function gives for the id of the path. */
-static int answer_of(struct call *c, int (*read)(struct db *, const char *, json_t **, struct err *),
-	bool list, struct err *e)
+static int answer_of(struct call *c,
+	int (*read)(struct db *, const char *, json_t **, struct err *), bool list, struct err *e)
 {
 	struct db *d = api_reader(c->api, e);
 	json_t *o = NULL;
@@ -124,7 +125,9 @@ static int get_yield(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	d = api_reader(c->api, e);
-	r = !d ? -(int)e->code : pareto ? reports_pareto(d, &f, &o, e) : reports_yield(d, &f, &o, e);
+	r = !d	     ? -(int)e->code
+	    : pareto ? reports_pareto(d, &f, &o, e)
+		     : reports_yield(d, &f, &o, e);
 	api_reader_back(c->api, d);
 	if (r < 0)
 		return r;
@@ -145,7 +148,7 @@ static int get_units(struct call *c, struct err *e)
 		return r;
 	d = api_reader(c->api, e);
 	r = d ? units_list(d, request_query(c->rq, "state"), request_query(c->rq, "model"), &page,
-			    &list, e)
+			&list, e)
 	      : -(int)e->code;
 	api_reader_back(c->api, d);
 	return r < 0 ? r : api_answer_list(c, &list, e);

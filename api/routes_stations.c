@@ -17,7 +17,8 @@ static int get_stations(struct call *c, struct err *e)
 		c->rs->shared = shared_body_ref(a->stations);
 	mutex_unlock(&a->cache_lock);
 	if (!c->rs->shared) {
-		json_t *o = json_pack("{s:o, s:n}", "items", fleet_stations_json(a->fleet), "next_cursor");
+		json_t *o = json_pack(
+			"{s:o, s:n}", "items", fleet_stations_json(a->fleet), "next_cursor");
 		char *text = json_dumps(o, JSON_COMPACT);
 		struct shared_body *old;
 
@@ -69,7 +70,8 @@ static int post_action(struct call *c, struct err *e)
 	if (cmd < 0)
 		return err_set(e, ERR_NOT_FOUND, "a station has no action '%s'", verb);
 	if (cmd == STATION_CMD_CLEAR && !(MAY_RELEASE & 1u << c->who->role))
-		return err_set(e, ERR_FORBIDDEN, "fault and quarantine are cleared by a supervisor");
+		return err_set(
+			e, ERR_FORBIDDEN, "fault and quarantine are cleared by a supervisor");
 	r = fleet_command(c->api->fleet, id, (enum station_command)cmd, c->who->name, e);
 	if (r < 0)
 		return r;
@@ -90,7 +92,8 @@ static int get_ports(struct call *c, struct err *e)
 	size_t i;
 
 	json_array_foreach(all, i, o)
-		if (!bound || (strcmp(bound, "true") == 0) == (json_object_get(o, "station") != NULL))
+		if (!bound ||
+			(strcmp(bound, "true") == 0) == (json_object_get(o, "station") != NULL))
 			json_array_append(items, o);
 	json_decref(all);
 	response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));

@@ -35,7 +35,8 @@ static int apply_new(struct db *tx, void *data, json_t **ret, struct err *e)
 
 	/* The secret is told once, here; an answer stored for a repetition does not hold it. */
 	if (r == 0)
-		*ret = json_pack("{s:s, s:s, s:s}", "id", n->t.id, "name", n->t.name, "role", n->t.role);
+		*ret = json_pack(
+			"{s:s, s:s, s:s}", "id", n->t.id, "name", n->t.name, "role", n->t.role);
 	return r;
 }
 
@@ -75,8 +76,8 @@ static int post_token(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	auth_add(c->api->auth, n.t.id, n.t.name, n.role, n.t.secret_sha256);
-	o = json_pack("{s:s, s:s, s:s, s:s}", "id", n.t.id, "name", n.t.name, "role", n.t.role, "token",
-		n.text);
+	o = json_pack("{s:s, s:s, s:s, s:s}", "id", n.t.id, "name", n.t.name, "role", n.t.role,
+		"token", n.text);
 	response_json(c->rs, 201, o);
 	secret_wipe(n.text, sizeof n.text);
 	return 0;
@@ -125,14 +126,16 @@ static int post_session(struct call *c, struct err *e)
 	response_header(c->rs, "Set-Cookie", "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u",
 		SESSION_COOKIE, cookie, (unsigned)(SESSION_LIFE_US / 1000000));
 	response_json(c->rs, 201,
-		json_pack("{s:s, s:s, s:s}", "id", who.id, "name", who.name, "role", role_str(who.role)));
+		json_pack("{s:s, s:s, s:s}", "id", who.id, "name", who.name, "role",
+			role_str(who.role)));
 	return 0;
 }
 
 static int get_session(struct call *c, struct err *e)
 {
-	response_json(c->rs, 200, json_pack("{s:s, s:s, s:s}", "id", c->who->id, "name", c->who->name,
-					   "role", role_str(c->who->role)));
+	response_json(c->rs, 200,
+		json_pack("{s:s, s:s, s:s}", "id", c->who->id, "name", c->who->name, "role",
+			role_str(c->who->role)));
 	return 0;
 }
 

@@ -74,6 +74,7 @@ enum err_class {
 	X(INVALID, "invalid", LINE, "")                                                          \
 	X(NOT_FOUND, "not-found", LINE, "")                                                      \
 	X(CONFLICT, "conflict", LINE, "")                                                        \
+	X(UNPROCESSABLE, "unprocessable", LINE, "")                                              \
 	X(TOO_LARGE, "too-large", LINE, "")                                                      \
 	X(UNAUTHORIZED, "unauthorized", LINE, "")                                                \
 	X(FORBIDDEN, "forbidden", LINE, "")                                                      \

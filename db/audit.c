@@ -10,7 +10,7 @@ int audit_add(struct db *tx, const char *principal, const char *action, const ch
 	static const char sql[] = "INSERT INTO audit (at, principal, action, target, detail)"
 				  " VALUES (?, ?, ?, ?, coalesce(?, '{}'))";
 
-	return MIN(db_run(tx, e, sql, "isssj", wall_ms(), principal, action, target, detail), 0);
+	return db_do(tx, e, sql, "isssj", wall_ms(), principal, action, target, detail);
 }
 
 int audit_list(struct db *d, const char *principal, const struct db_page *page, struct db_list *ret,

@@ -13,6 +13,9 @@
 struct db {
 	sqlite3 *sql;
 	char *path;
+	/* Between db_begin() and its end. sqlite gives a transaction up by itself on some errors
+	 * (full, I/O); what would follow must not run in one of its own. */
+	bool in_tx;
 	struct {
 		uint64_t hash;
 		sqlite3_stmt *st;

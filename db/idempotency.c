@@ -40,14 +40,13 @@ int idempotency_store(struct db *tx, const struct idempotent *k, int status, con
 				  " body_sha256, status, headers, response, created_at)"
 				  " VALUES (?, ?, ?, ?, ?, coalesce(?, '{}'), ?, ?)";
 
-	return MIN(db_run(tx, e, sql, "ssssijsi", k->principal, k->key, k->method_path,
-			   k->body_sha256, (int64_t)status, headers, response, wall_ms()),
-		0);
+	return db_do(tx, e, sql, "ssssijsi", k->principal, k->key, k->method_path, k->body_sha256,
+		(int64_t)status, headers, response, wall_ms());
 }
 
 int idempotency_prune(struct db *tx, int64_t before_ms, struct err *e)
 {
 	static const char sql[] = "DELETE FROM idempotency WHERE created_at < ?";
 
-	return MIN(db_run(tx, e, sql, "i", before_ms), 0);
+	return db_do(tx, e, sql, "i", before_ms);
 }

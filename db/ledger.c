@@ -271,8 +271,10 @@ static int take_given(struct reserving *v)
 	if (r < 0)
 		return r;
 	snprintf(v->value, sizeof v->value, "%s", v->s->value);
-	if (r == 0)
-		return MIN(insert_reserved(v, NULL, 0), 0);
+	if (r == 0) {
+		r = insert_reserved(v, NULL, 0);
+		return MIN(r, 0);
+	}
 	if (!strcmp(col_str(&q, 1), "committed"))
 		return rework(v, col_str(&q, 4));
 	if (!strcmp(col_str(&q, 1), "reserved"))
@@ -334,7 +336,7 @@ static int set_run_serial(struct reserving *v)
 		return r;
 	if (r > 0)
 		return conflict(v, v->value, "is in use by run ", col_str(&q, 0));
-	return MIN(db_run(v->tx, v->e, sql, "ss", v->value, v->run.id), 0);
+	return db_do(v->tx, v->e, sql, "ss", v->value, v->run.id);
 }
 
 int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s,

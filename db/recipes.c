@@ -124,7 +124,7 @@ int recipes_delete_draft(struct db *tx, const char *name, int64_t version, struc
 	char sha256[65];
 	int r = need_state(tx, name, version, "draft", sha256, e);
 
-	return r < 0 ? r : MIN(db_run(tx, e, sql, "si", name, version), 0);
+	return r < 0 ? r : db_do(tx, e, sql, "si", name, version);
 }
 
 /* The version meant by 0. */

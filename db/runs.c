@@ -130,7 +130,7 @@ int runs_log(struct db *tx, const char *run, int64_t k, int64_t at_ms, char dir,
 		"INSERT INTO run_log (run_id, k, at, dir, text) VALUES (?, ?, ?, ?, ?)";
 	char d[2] = {dir, 0};
 
-	return MIN(db_run(tx, e, sql, "siiss", run, k, at_ms, d, text), 0);
+	return db_do(tx, e, sql, "siiss", run, k, at_ms, d, text);
 }
 
 /* Steps that had no end are closed with what ended the run; a pass cannot have any. */
@@ -169,7 +169,7 @@ static int chain(struct db *tx, const char *run, char ret_hash[65], struct err *
 		col_copy(&q, 1, prev, sizeof prev);
 	}
 	r = reports_hash(tx, run, prev, ret_hash, e);
-	return r < 0 ? r : MIN(db_run(tx, e, put, "isss", n, prev, ret_hash, run), 0);
+	return r < 0 ? r : db_do(tx, e, put, "isss", n, prev, ret_hash, run);
 }
 
 static int tell_finished(struct db *tx, const struct run_facts *f, const struct run_end *end,
@@ -305,7 +305,10 @@ int runs_list(struct db *d, const struct run_filter *f, const struct db_page *pa
 	sel_str(&s, "job_id = ?", f->job);
 	sel_str(&s, "station = ?", f->station);
 	sel_str(&s, "outcome = ?", f->outcome);
-	sel_str(&s, "state = ?", f->state);
+	if (f->state && !strcmp(f->state, "open"))
+		sel_and(&s, "state = 'open'"); /* a constant finds the partial index */
+	else
+		sel_str(&s, "state = ?", f->state);
 	sel_str(&s, "recipe = ?", f->recipe);
 	if (f->from_ms)
 		sel_int(&s, "attached_at >= ?", f->from_ms);

@@ -119,6 +119,8 @@ static int query_vbegin(struct query *q, struct db *d, struct err *e, const char
 	const char *types, va_list ap)
 {
 	*q = (struct query){.db = d};
+	if (d->in_tx && sqlite3_get_autocommit(d->sql))
+		return err_set(e, ERR_DATABASE, "the transaction was given up by an earlier error");
 
 	int r = prepare(q, sql, e);
 
@@ -192,6 +194,16 @@ int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...)
 	int r = vrun(d, e, sql, types, ap);
 	va_end(ap);
 	return r;
+}
+
+int db_do(struct db *d, struct err *e, const char *sql, const char *types, ...)
+{
+	va_list ap;
+
+	va_start(ap, types);
+	int r = vrun(d, e, sql, types, ap);
+	va_end(ap);
+	return r < 0 ? r : 0;
 }
 
 int db_run_one(
@@ -319,7 +331,7 @@ void sel_init(struct sel *s, const char *head)
 	sb_add(&s->sql, head);
 }
 
-static bool sel_and(struct sel *s, const char *cond)
+bool sel_and(struct sel *s, const char *cond)
 {
 	if (s->n >= (int)ARRAY_LEN(s->param) - 3) /* room for the keyset */
 		return false;

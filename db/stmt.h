@@ -30,6 +30,8 @@ void query_done(struct query *q);
 
 /* Runs a statement to its end and gives the number of rows it changed, or an error. */
 int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...);
+/* As db_run, but 0 however many rows changed. */
+int db_do(struct db *d, struct err *e, const char *sql, const char *types, ...);
 /* As db_run; -ERR_NOT_FOUND "what" unless exactly one row changed. */
 int db_run_one(
 	struct db *d, struct err *e, const char *what, const char *sql, const char *types, ...);
@@ -72,6 +74,8 @@ struct sel {
 
 /* `head` is "SELECT ... FROM ...". */
 void sel_init(struct sel *s, const char *head);
+/* A condition without parameters. */
+bool sel_and(struct sel *s, const char *cond);
 /* `cond` holds one ?; nothing happens for NULL or "". */
 void sel_str(struct sel *s, const char *cond, const char *v);
 void sel_int(struct sel *s, const char *cond, int64_t v);

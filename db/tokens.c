@@ -9,9 +9,7 @@ int tokens_create(struct db *tx, const struct token *t, struct err *e)
 	static const char sql[] = "INSERT INTO tokens (id, name, role, secret_sha256, created_at)"
 				  " VALUES (?, ?, ?, ?, ?)";
 
-	return MIN(
-		db_run(tx, e, sql, "ssssi", t->id, t->name, t->role, t->secret_sha256, wall_ms()),
-		0);
+	return db_do(tx, e, sql, "ssssi", t->id, t->name, t->role, t->secret_sha256, wall_ms());
 }
 
 int tokens_find(struct db *d, const char *id, struct token *ret, struct err *e)

@@ -27,7 +27,7 @@ static int make_unit(struct db *tx, const char *chip_id, const char *model, char
 		" VALUES (?1, ?2, ?3, 'new', ?4, ?4)";
 
 	uuid7(ret_id);
-	return MIN(db_run(tx, e, sql, "sssi", ret_id, model, chip_id, wall_ms()), 0);
+	return db_do(tx, e, sql, "sssi", ret_id, model, chip_id, wall_ms());
 }
 
 /* The run knows its unit (by a scanned serial): the chip id joins it, or must be the same. */
@@ -37,7 +37,7 @@ static int confirm_chip(
 	static const char sql[] = "UPDATE units SET chip_id = ? WHERE id = ?";
 
 	if (!f->chip[0])
-		return MIN(db_run(tx, e, sql, "ss", chip_id, f->unit), 0);
+		return db_do(tx, e, sql, "ss", chip_id, f->unit);
 	if (strcmp(f->chip, chip_id))
 		return err_set(
 			e, ERR_WRONG_DEVICE, "chip %s was expected, %s is here", f->chip, chip_id);

@@ -54,7 +54,7 @@ static int add_one(struct db *tx, const char *kind, const char *pool, const char
 		offend(offending, value, why);
 		return 0;
 	}
-	return MIN(db_run(tx, e, insert, "ssssi", value, kind, pool, job, ordinal), 0);
+	return db_do(tx, e, insert, "ssssi", value, kind, pool, job, ordinal);
 }
 
 static const char *malformed(const json_t *v)
@@ -155,7 +155,7 @@ int ledger_list(struct db *d, const struct ledger_filter *f, const struct db_pag
 	sel_str(&s, "pool_id = ?", f->pool);
 	sel_str(&s, "job_id = ?", f->job);
 	sel_str(&s, "run_id = ?", f->run);
-	sel_str(&s, "kind = ?", f->kind);
+	sel_str(&s, "+kind = ?", f->kind); /* not by (kind, value): that would sort all */
 	sel_str(&s, "state = ?", f->state);
 	return sel_page(&s, d, &order, page, "-ssssssssbstt", ret, e);
 }

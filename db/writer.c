@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/writer.h"
 
+#include <semaphore.h>
+
 #include "base/iotime.h"
 #include "base/thread.h"
 #include "db/db_private.h"
@@ -39,13 +41,13 @@ struct writer {
 static int apply_one(struct writer *w, struct ticket *t, struct err *e)
 {
 	size_t mark = w->db->events;
-	int r = db_script(w->db, "SAVEPOINT ticket", e);
+	int r = db_do(w->db, e, "SAVEPOINT ticket", "");
 
 	if (r < 0)
 		return r;
 	t->result = t->apply(w->db, t->data, &t->err);
 	if (t->result >= 0)
-		return db_script(w->db, "RELEASE ticket", e);
+		return db_do(w->db, e, "RELEASE ticket", "");
 	if (!db_in_transaction(w->db)) {
 		/* On some errors (I/O, memory) sqlite gives up the transaction, others' work with
 		 * it. */
@@ -69,9 +71,10 @@ static void fail_group(struct ticket *group, int r, const struct err *e)
 static void run_group(struct writer *w, struct ticket *group)
 {
 	struct err e = {0};
+	uint64_t n = 0;
 	int r = db_begin(w->db, &e);
 
-	for (struct ticket *t = group; t && r == 0; t = t->next)
+	for (struct ticket *t = group; t && r == 0; t = t->next, n++)
 		r = apply_one(w, t, &e);
 	if (r == 0)
 		r = db_commit(w->db, &e);
@@ -80,6 +83,7 @@ static void run_group(struct writer *w, struct ticket *group)
 		fail_group(group, r, &e);
 	}
 	__atomic_add_fetch(&w->commits, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&w->tickets, n, __ATOMIC_RELAXED);
 }
 
 static void tell(struct writer *w, struct ticket *group)
@@ -91,7 +95,6 @@ static void tell(struct writer *w, struct ticket *group)
 		if (t->done)
 			t->done(t->data, t->result, &t->err);
 		free(t);
-		__atomic_add_fetch(&w->tickets, 1, __ATOMIC_RELAXED);
 	}
 	if (w->db->events && w->o.committed)
 		w->o.committed(w->o.data, w->db->event, w->db->events);
@@ -238,9 +241,9 @@ int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
 struct waiter {
 	WRITER_APPLY(apply);
 	void *data;
-	struct mutex lock;
-	struct cond told;
-	bool done; /* under lock, as the next two */
+	/* Not a mutex and a condition: sixty waiters that wake at once would queue for the lock that
+	 * their teller still holds. */
+	sem_t told;
 	int result;
 	struct err err;
 };
@@ -256,34 +259,28 @@ static void waiter_done(void *data, int result, const struct err *err)
 {
 	struct waiter *v = data;
 
-	mutex_lock(&v->lock);
-	v->done = true;
 	v->result = result;
-	v->err = *err;
-	cond_signal(&v->told);
-	mutex_unlock(&v->lock);
+	if (result < 0)
+		v->err = *err;
+	sem_post(&v->told);
 }
 
 int writer_do(struct writer *w, WRITER_APPLY(apply), void *data, struct err *e)
 {
 	struct waiter v = {.apply = apply, .data = data};
 
-	mutex_init(&v.lock);
-	cond_init(&v.told);
+	sem_init(&v.told, 0, 0);
 
 	int r = writer_submit(w, waiter_apply, &v, waiter_done, e);
 
 	if (r == 0) {
-		mutex_lock(&v.lock);
-		while (!v.done)
-			cond_wait(&v.told, &v.lock);
+		while (sem_wait(&v.told) < 0)
+			; /* a signal */
 		r = v.result;
 		if (r < 0 && e)
 			*e = v.err;
-		mutex_unlock(&v.lock);
 	}
-	mutex_done(&v.lock);
-	cond_done(&v.told);
+	sem_destroy(&v.told);
 	return r;
 }
 

@@ -461,8 +461,8 @@ static void load_secrets(struct loader *l, const json_t *root)
 static void load_main(struct loader *l, const json_t *root)
 {
 	static const char *const keys[] = {"state_dir", "listen", "hotplug", "settle",
-		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "secrets",
-		"stations", NULL};
+		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
+		"secrets", "stations", NULL};
 	const char *state_dir;
 
 	if (!json_is_object(root) && !json_is_null(root))
@@ -482,6 +482,7 @@ static void load_main(struct loader *l, const json_t *root)
 	l->c->artifact_quota_bytes = 16ull << 30;
 	l->c->artifact_max_bytes = 8ull << 30;
 	l->c->stop_grace_us = 60000000;
+	l->c->rate_limit = (unsigned)get_int(l, root, "", "rate_limit", 0, 1000000, 1000);
 	get_size(l, root, "", "artifact_quota", &l->c->artifact_quota_bytes);
 	get_size(l, root, "", "artifact_max", &l->c->artifact_max_bytes);
 	get_duration(l, root, "", "stop_grace", &l->c->stop_grace_us);

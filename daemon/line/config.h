@@ -53,6 +53,7 @@ struct config {
 	size_t hotplugs;
 	uint64_t artifact_quota_bytes;
 	uint64_t artifact_max_bytes;
+	unsigned rate_limit;	/* API requests per second and principal; 0: none */
 	uint64_t stop_grace_us; /* how long SIGTERM waits for a step to end before it cancels */
 	struct secret_config *secret;
 	size_t secrets;

@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/iotime.h"
@@ -15,9 +17,9 @@
 #include "db/runs.h"
 #include "db/writer.h"
 
-#define FEED_RING	   4096
-#define RESCAN_EVERY_US	   (30 * US_PER_S)
-#define PRUNE_EVERY_US	   (3600 * US_PER_S)
+#define FEED_RING	    4096
+#define RESCAN_EVERY_US	    (30 * US_PER_S)
+#define PRUNE_EVERY_US	    (3600 * US_PER_S)
 #define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
 
 struct fleet {
@@ -37,6 +39,7 @@ struct fleet {
 	struct jobs *jobs;
 	char *db_path;
 	char *artifact_dir;
+	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
 	bool stopping;
 };
@@ -52,8 +55,8 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		json_t *body = json_loads(ev[i].data, 0, NULL);
 		json_t *o = json_pack("{s:I, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o}", "seq",
 			(json_int_t)ev[i].seq, "at", rfc3339(ev[i].at, at), "type", ev[i].type,
-			"station", ev[i].station, "job_id", ev[i].job, "run_id", ev[i].run, "serial",
-			ev[i].serial, "data", body ? body : json_object());
+			"station", ev[i].station, "job_id", ev[i].job, "run_id", ev[i].run,
+			"serial", ev[i].serial, "data", body ? body : json_object());
 		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 		if (text)
@@ -130,6 +133,19 @@ static int make_dirs(struct fleet *f, struct err *e)
 	return 0;
 }
 
+/* Two provd on one database would each hand out the other's serials. */
+static int take_lock(struct fleet *f, struct err *e)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/lock", f->config->state_dir);
+
+	f->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (f->lock_fd < 0)
+		return err_errno(e, ERR_IO, errno, "%s", path);
+	if (flock(f->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, ERR_BUSY, "another provd works in %s", f->config->state_dir);
+	return 0;
+}
+
 /* Uploads that a crash left half-way. */
 static void sweep_uploads(struct fleet *f)
 {
@@ -137,7 +153,8 @@ static void sweep_uploads(struct fleet *f)
 
 	for (struct dirent *de; d && (de = readdir(d));) {
 		if (strncmp(de->d_name, "upload-", 7) == 0) {
-			_cleanup_(freep) char *path = xasprintf("%s/%s", f->artifact_dir, de->d_name);
+			_cleanup_(freep) char *path =
+				xasprintf("%s/%s", f->artifact_dir, de->d_name);
 
 			unlink(path);
 		}
@@ -167,8 +184,8 @@ static int open_records(struct fleet *f, struct err *e)
 	}
 	r = writer_do(f->writer, apply_recover, &interrupted, e);
 	if (r == 0 && interrupted > 0)
-		log_notice("%lld run%s that provd did not see end: interrupted", (long long)interrupted,
-			interrupted == 1 ? "" : "s");
+		log_notice("%lld run%s that provd did not see end: interrupted",
+			(long long)interrupted, interrupted == 1 ? "" : "s");
 	return r < 0 ? err_prefix(e, "recovery") : 0;
 }
 
@@ -179,6 +196,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	int r;
 
 	mutex_init(&f->lock);
+	f->lock_fd = -1;
 	f->config = config_ref(c);
 	f->db_path = xasprintf("%s/provd.db", c->state_dir);
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
@@ -186,6 +204,8 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->jobs = jobs_new();
 	f->binding = binding_new(&sink);
 	r = make_dirs(f, e);
+	if (r == 0)
+		r = take_lock(f, e);
 	if (r == 0) {
 		sweep_uploads(f);
 		r = open_records(f, e);
@@ -324,6 +344,8 @@ struct fleet *fleet_free(struct fleet *f)
 	jobs_free(f->jobs);
 	feed_free(f->feed);
 	config_unref(f->config);
+	if (f->lock_fd >= 0)
+		close(f->lock_fd);
 	mutex_done(&f->lock);
 	free(f->station);
 	free(f->source);
@@ -389,7 +411,8 @@ bool fleet_alive(struct fleet *f, uint64_t limit_us)
 
 		/* A sleeper is NO_DEADLINE; within a step, the tick is the step's deadline. */
 		if (tick < now && now - tick > limit_us) {
-			log_error("station %s shows no life since %llu s", station_id(f->station[i]),
+			log_error("station %s shows no life since %llu s",
+				station_id(f->station[i]),
 				(unsigned long long)((now - tick) / US_PER_S));
 			alive = false;
 		}
@@ -485,8 +508,8 @@ json_t *fleet_ports_json(struct fleet *f)
 	return binding_ports(f->binding);
 }
 
-int fleet_command(struct fleet *f, const char *station, enum station_command c, const char *by,
-	struct err *e)
+int fleet_command(
+	struct fleet *f, const char *station, enum station_command c, const char *by, struct err *e)
 {
 	mutex_lock(&f->lock);
 

@@ -7,9 +7,9 @@
 #include "db/jobs.h"
 #include "db/recipes.h"
 
-#define CACHE_SIZE    64
-#define MAX_QUANTITY  1000000
-#define MAX_SERIALS   100000
+#define CACHE_SIZE     64
+#define MAX_QUANTITY   1000000
+#define MAX_SERIALS    100000
 #define MAX_SERIAL_LEN 63
 
 DEFINE_CLEANUP(struct recipe, recipe_unref)
@@ -81,8 +81,8 @@ static void cache_add(struct jobs *j, struct recipe *r)
 	recipe_unref(last);
 }
 
-int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version, struct recipe **ret,
-	char ret_state[16], struct err *e)
+int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version,
+	struct recipe **ret, char ret_state[16], struct err *e)
 {
 	struct recipe_row row = {0};
 	struct mistakes m = {0};
@@ -130,12 +130,12 @@ int station_fits(const struct station_config *s, const struct recipe *r, struct 
 
 		if (!pc && !rp->optional)
 			return err_set(e, ERR_PORT_UNBOUND,
-				"recipe %s needs a port '%s', station %s has none", r->name, rp->role,
-				s->id);
+				"recipe %s needs a port '%s', station %s has none", r->name,
+				rp->role, s->id);
 		if (pc && !kinds_agree(rp->kind, pc))
 			return err_set(e, ERR_PORT_UNBOUND,
-				"recipe %s needs port '%s' of kind %s, at station %s it is %s", r->name,
-				rp->role, rp->kind, s->id, pc->kind);
+				"recipe %s needs port '%s' of kind %s, at station %s it is %s",
+				r->name, rp->role, rp->kind, s->id, pc->kind);
 	}
 	return 0;
 }
@@ -179,8 +179,8 @@ struct job_order *job_order_free(struct job_order *o)
 	return NULL;
 }
 
-static void order_recipe(struct job_order *o, struct jobs *j, struct db *d, const json_t *v,
-	struct mistakes *m)
+static void order_recipe(
+	struct job_order *o, struct jobs *j, struct db *d, const json_t *v, struct mistakes *m)
 {
 	const char *text = json_string_value(json_is_object(v) ? json_object_get(v, "name") : v);
 	const char *at = text ? strchr(text, '@') : NULL;
@@ -193,20 +193,22 @@ static void order_recipe(struct job_order *o, struct jobs *j, struct db *d, cons
 
 	if (!text || !*name || (at && (!parse_size(at + 1, &version) || version == 0)) ||
 		(number && (!json_is_integer(number) || json_integer_value(number) < 1))) {
-		mistakes_add(m, "/recipe", "'recipe' must be NAME, NAME@VERSION or {name, version}");
+		mistakes_add(
+			m, "/recipe", "'recipe' must be NAME, NAME@VERSION or {name, version}");
 		return;
 	}
 	if (number)
 		version = (unsigned long long)json_integer_value(number);
-	if (version > INT64_MAX || jobs_recipe(j, d, name, (int64_t)version, &o->recipe, state, &e) < 0)
+	if (version > INT64_MAX ||
+		jobs_recipe(j, d, name, (int64_t)version, &o->recipe, state, &e) < 0)
 		mistakes_add(m, "/recipe", "there is no approved recipe '%s'", text);
 	else if (strcmp(state, "approved") != 0)
 		mistakes_add(m, "/recipe", "recipe %s version %u is %s, not approved", name,
 			o->recipe->version, state);
 }
 
-static int64_t order_int(
-	const json_t *body, const char *key, int64_t low, int64_t high, int64_t def, struct mistakes *m)
+static int64_t order_int(const json_t *body, const char *key, int64_t low, int64_t high,
+	int64_t def, struct mistakes *m)
 {
 	const json_t *v = json_object_get(body, key);
 	_cleanup_(freep) char *p = pointer_key("", key);
@@ -220,19 +222,21 @@ static int64_t order_int(
 	return def;
 }
 
-static void check_serial(
-	const struct recipe *recipe, const json_t *v, const struct regex *re, size_t i, struct mistakes *m)
+static void check_serial(const struct recipe *recipe, const json_t *v, const struct regex *re,
+	size_t i, struct mistakes *m)
 {
 	const char *s = json_string_value(v);
 	_cleanup_(freep) char *p = pointer_index("/serials", i);
 
 	if (!s || !*s || strlen(s) > MAX_SERIAL_LEN) {
-		mistakes_add(m, p, "a serial number is a text of 1 to %d characters", MAX_SERIAL_LEN);
+		mistakes_add(
+			m, p, "a serial number is a text of 1 to %d characters", MAX_SERIAL_LEN);
 		return;
 	}
 	for (const char *c = s; *c; c++) {
 		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f) {
-			mistakes_add(m, p, "a serial number holds printable ASCII without spaces only");
+			mistakes_add(
+				m, p, "a serial number holds printable ASCII without spaces only");
 			return;
 		}
 	}
@@ -250,12 +254,14 @@ static void order_quantity(struct job_order *o, const json_t *body, struct mista
 
 	if (serials && (!json_is_array(serials) || json_array_size(serials) == 0 ||
 			       json_array_size(serials) > MAX_SERIALS))
-		mistakes_add(m, "/serials", "'serials' must be a list of 1 to %d values", MAX_SERIALS);
+		mistakes_add(
+			m, "/serials", "'serials' must be a list of 1 to %d values", MAX_SERIALS);
 	if (serials && o->recipe && !from_job)
 		mistakes_add(m, "/serials", "recipe %s does not take its serials from the job",
 			o->recipe->name);
 	if (!serials && from_job)
-		mistakes_add(m, "", "recipe %s takes its serials from the job: 'serials' is missing",
+		mistakes_add(m, "",
+			"recipe %s takes its serials from the job: 'serials' is missing",
 			o->recipe->name);
 	if (from_job && o->recipe->serial_pattern)
 		regex_new(o->recipe->serial_pattern, &re, NULL);
@@ -273,8 +279,8 @@ static void order_quantity(struct job_order *o, const json_t *body, struct mista
 }
 
 /* Named stations must fit; without names, those that fit are meant, and there must be one. */
-static void order_stations(struct job_order *o, const struct config *config, const json_t *body,
-	struct mistakes *m)
+static void order_stations(
+	struct job_order *o, const struct config *config, const json_t *body, struct mistakes *m)
 {
 	json_t *given = json_object_get(body, "stations");
 	size_t fitting = 0;
@@ -320,20 +326,23 @@ static void order_rest(struct job_order *o, const json_t *body, struct mistakes 
 
 	o->priority = order_int(body, "priority", -1000, 1000, 0, m);
 	if (ref && (!json_is_string(ref) || json_string_length(ref) > 127))
-		mistakes_add(m, "/external_ref", "'external_ref' must be a text of at most 127 bytes");
+		mistakes_add(
+			m, "/external_ref", "'external_ref' must be a text of at most 127 bytes");
 	else if (ref)
 		o->external_ref = xstrdup(json_string_value(ref));
 	if (deadline && (!json_is_string(deadline) ||
 				rfc3339_parse(json_string_value(deadline), &o->deadline_ms) < 0))
-		mistakes_add(m, "/deadline", "'deadline' must be a time such as 2026-12-31T18:00:00Z");
+		mistakes_add(
+			m, "/deadline", "'deadline' must be a time such as 2026-12-31T18:00:00Z");
 	if (params && !json_is_object(params))
 		mistakes_add(m, "/params", "'params' must be an object");
 	else if (o->recipe && recipe_params(o->recipe, params, &o->params, &e) < 0)
 		mistakes_add(m, "/params", "%s", e.msg);
 }
 
-int job_order_new(struct jobs *j, struct db *reader, const struct config *config, const json_t *body,
-	const char *by, struct mistakes *m, struct job_order **ret, struct err *e)
+int job_order_new(struct jobs *j, struct db *reader, const struct config *config,
+	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
+	struct err *e)
 {
 	static const char *const keys[] = {"recipe", "quantity", "serials", "priority", "stations",
 		"params", "deadline", "external_ref", NULL};
@@ -362,8 +371,8 @@ int job_order_new(struct jobs *j, struct db *reader, const struct config *config
 	return 0;
 }
 
-int job_order_apply(struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending,
-	struct err *e)
+int job_order_apply(
+	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e)
 {
 	const struct job_new n = {
 		.id = o->id,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Orders, seen from the line: what a new one must satisfy, and which recipe a station gets with its next
- * run. The queue itself is the database's (db/jobs.h): a claim is part of the transaction that opens the
- * run. Any thread.
+ * Orders, seen from the line: what a new one must satisfy, and which recipe a station gets with its
+ * next run. The queue itself is the database's (db/jobs.h): a claim is part of the transaction that
+ * opens the run. Any thread.
  */
 #pragma once
 
@@ -29,23 +29,26 @@ void job_claim_done(struct job_claim *c);
 struct jobs *jobs_new(void);
 struct jobs *jobs_free(struct jobs *j);
 
-/* In the writer's transaction: the next job for the station, with its recipe. -ERR_NOT_FOUND if there is none,
- * -ERR_PORT_UNBOUND if the station cannot run it. */
+/* In the writer's transaction: the next job for the station, with its recipe. -ERR_NOT_FOUND if
+ * there is none, -ERR_PORT_UNBOUND if the station cannot run it. */
 int jobs_take(struct jobs *j, struct db *tx, const struct station_config *station,
 	struct job_claim *ret, struct err *e);
-/* A stored version, parsed; version 0: the newest approved. *ret_state (may be NULL): draft, approved, retired. */
-int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version, struct recipe **ret,
-	char ret_state[16], struct err *e);
+/* A stored version, parsed; version 0: the newest approved. *ret_state (may be NULL): draft,
+ * approved, retired. */
+int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version,
+	struct recipe **ret, char ret_state[16], struct err *e);
 /* Whether the station has every port of the recipe: 0, or -ERR_PORT_UNBOUND with the port. */
 int station_fits(const struct station_config *s, const struct recipe *r, struct err *e);
 
-/* POST /jobs: {recipe: "name" | "name@version" | {name, version?}, quantity | serials: [..], priority?, stations: [..]?,
- * params: {}?, deadline?, external_ref?}. Every mistake goes to m (then -ERR_INVALID). */
+/* POST /jobs: {recipe: "name" | "name@version" | {name, version?}, quantity | serials: [..],
+ * priority?, stations: [..]?, params: {}?, deadline?, external_ref?}. Every mistake goes to m (then
+ * -ERR_INVALID). */
 struct job_order;
-int job_order_new(struct jobs *j, struct db *reader, const struct config *config, const json_t *body,
-	const char *by, struct mistakes *m, struct job_order **ret, struct err *e);
-/* In the writer's transaction; *ret: the job as JSON, a new reference. Serials that cannot be had go to *ret_offending
- * (an array of {value, reason}) with -ERR_CONFLICT. */
-int job_order_apply(struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending,
+int job_order_new(struct jobs *j, struct db *reader, const struct config *config,
+	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e);
+/* In the writer's transaction; *ret: the job as JSON, a new reference. Serials that cannot be had
+ * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */
+int job_order_apply(
+	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e);
 struct job_order *job_order_free(struct job_order *o);

@@ -385,13 +385,14 @@ int recorder_preflight(struct recorder *r, struct err *e)
 	json_t *v;
 
 	json_object_foreach((json_t *)artifacts, name, v) {
-		_cleanup_(freep) char *path = xasprintf(
-			"%s/%s", fleet_artifact_dir(r->fleet), json_string_value(v));
+		_cleanup_(freep) char *path =
+			xasprintf("%s/%s", fleet_artifact_dir(r->fleet), json_string_value(v));
 
-		/* The digest is checked where the file is read: what is flashed is what was hashed. */
+		/* The digest is checked where the file is read: what is flashed is what was hashed.
+		 */
 		if (access(path, R_OK) < 0)
-			return err_set(e, ERR_PREFLIGHT, "artifact '%s' is not in the store: %s", name,
-				strerrordesc_np(errno));
+			return err_set(e, ERR_PREFLIGHT, "artifact '%s' is not in the store: %s",
+				name, strerrordesc_np(errno));
 	}
 	if (statvfs(fleet_artifact_dir(r->fleet), &vfs) == 0 &&
 		(uint64_t)vfs.f_bavail * vfs.f_frsize < DISK_RESERVE_BYTES)
@@ -424,7 +425,8 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 		s.from = LEDGER_JOB;
 	else
 		return err_set(e, ERR_RECIPE_INVALID,
-			"the serial is scanned: an operator.scan or unit.serial step must come first");
+			"the serial is scanned: an operator.scan or unit.serial step must come "
+			"first");
 	s.pool = s.from == LEDGER_POOL ? recipe->serial_pool : NULL;
 	return ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The record of a run, as it happens: from the attach to the verdict, through the writer. What is said to be
- * durable is on disk when the call returns; what is not waited for is on disk before anything later of the
- * same run, since the writer keeps the order. Worker threads.
+ * The record of a run, as it happens: from the attach to the verdict, through the writer. What is
+ * said to be durable is on disk when the call returns; what is not waited for is on disk before
+ * anything later of the same run, since the writer keeps the order. Worker threads.
  */
 #pragma once
 
@@ -13,14 +13,14 @@
 struct fleet;
 struct recorder;
 
-/* Takes the next job for the station and opens its run, in one durable transaction. -ERR_NOT_FOUND: there is no
- * job. The claim belongs to the recorder. */
-int recorder_open(
-	struct fleet *f, const struct station_config *station, struct recorder **ret, struct err *e);
+/* Takes the next job for the station and opens its run, in one durable transaction. -ERR_NOT_FOUND:
+ * there is no job. The claim belongs to the recorder. */
+int recorder_open(struct fleet *f, const struct station_config *station, struct recorder **ret,
+	struct err *e);
 const char *recorder_run_id(const struct recorder *r);
 const struct job_claim *recorder_claim(const struct recorder *r);
-/* Ends the run (durable): outcome, serial, unit, counters of the job and the hash chain in one transaction. On failure
- * nothing has changed, and it may be called again. */
+/* Ends the run (durable): outcome, serial, unit, counters of the job and the hash chain in one
+ * transaction. On failure nothing has changed, and it may be called again. */
 int recorder_close(struct recorder *r, const struct run_result *res, struct err *e);
 struct recorder *recorder_free(struct recorder *r);
 
@@ -29,8 +29,8 @@ int recorder_preflight(struct recorder *r, struct err *e);
 
 /* The sink for the runner. */
 struct runner_sink recorder_sink(struct recorder *r);
-/* Reserves the run's serial (durable) or gives the one that it has. kind NULL: as the recipe says; "scan" and "device"
- * bring a value. */
+/* Reserves the run's serial (durable) or gives the one that it has. kind NULL: as the recipe says;
+ * "scan" and "device" bring a value. */
 int recorder_serial(
 	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e);
 /* The chip id or the like of the unit. */

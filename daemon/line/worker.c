@@ -185,7 +185,8 @@ static void guard_ports(struct station *s)
 		const struct port_config *pc = &s->cfg->port[i];
 
 		s->port[i].claimed = false;
-		s->run_uses[i] = !pc->address && recipe_port(recorder_claim(s->rec)->recipe, pc->role);
+		s->run_uses[i] =
+			!pc->address && recipe_port(recorder_claim(s->rec)->recipe, pc->role);
 		gone |= s->run_uses[i] && !s->port[i].present && !pc->optional;
 	}
 	mutex_unlock(&s->lock);

@@ -40,7 +40,7 @@ const struct serial_boot_profile serial_boot_guide_v1 = {
 	.banner_us = 10 * US_PER_S,
 	.ack_us = 5 * US_PER_S,
 	.read_us = 500 * US_PER_MS,
-	.settle_us = 30 * US_PER_MS,
+	.settle_us = 20 * US_PER_MS, /* above the 16 ms that FTDI adapters gather bytes */
 	.recover_us = 500 * US_PER_MS,
 };
 
@@ -199,9 +199,24 @@ static int end_line(struct serial_boot *b, const struct iotime *it, struct err *
 	return r < 0 ? r : console_settle(b->console, b->p.settle_us, it, e);
 }
 
+/* Whether the device that did not agree to enter is in the bootloader already: 1 yes, 0 no. */
+static int found_by_reading(
+	struct serial_boot *b, uint32_t address, const struct iotime *it, struct err *e)
+{
+	int r = probe(b, address, it, e);
+
+	if (r == 0)
+		return 1;
+	if (!may_ask_again(r))
+		return r;
+	r = end_line(b, it, e);
+	return r < 0 ? r : 0;
+}
+
 int serial_boot_enter(
 	struct serial_boot *b, uint32_t probe_address, const struct iotime *it, struct err *e)
 {
+	struct err why = {0}; /* of the last BOOT; what follows it may fail for its own reasons */
 	int r = console_settle(b->console, b->p.settle_us, it, e);
 
 	if (r < 0)
@@ -210,28 +225,22 @@ int serial_boot_enter(
 		bool last = i == b->p.enter_attempts;
 
 		serial_boot_progress(b, "enter", i, b->p.enter_attempts);
-		r = line_command(b, b->p.enter_text, b->enter_ok, b->p.enter_us, it, e);
-		if (r == 0 || !may_ask_again(r) || iotime_check(it, NULL) < 0)
+		r = line_command(b, b->p.enter_text, b->enter_ok, b->p.enter_us, it, &why);
+		if (r == 0)
+			return 0;
+		if (!may_ask_again(r) || iotime_check(it, NULL) < 0)
 			break;
 		if (!b->p.probe || !(last || r == -ERR_DEVICE_REFUSED))
 			continue;
 
-		struct err ignored;
-		int at = probe(b, probe_address, it, &ignored);
+		int found = found_by_reading(b, probe_address, it, e);
 
-		if (at == 0)
-			return 0;
-		if (!may_ask_again(at)) {
-			if (e)
-				*e = ignored;
-			return at;
-		}
-		at = end_line(b, it, e);
-		if (at < 0)
-			return at;
+		if (found != 0)
+			return MIN(found, 0);
 	}
-	if (r < 0)
-		err_prefix(e, "enter the bootloader");
+	if (e)
+		*e = why;
+	err_prefix(e, "enter the bootloader");
 	return r;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transports/protocols/serial_boot.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #include "tests/unit/transports/boot_device.h"
@@ -485,6 +486,115 @@ START_TEST(random_faults_end_in_equal_flash_or_a_reported_failure)
 }
 END_TEST
 
+/* The same device behind a real pty, on a thread of its own. */
+struct board {
+	pthread_t thread;
+	int master;
+	uint64_t leave_after; /* bytes heard until it is unplugged; 0: it stays */
+	char address[80];
+};
+
+static void *board_main(void *arg)
+{
+	struct board *bd = arg;
+	uint8_t in[512];
+	uint64_t heard = 0;
+	ssize_t n;
+
+	while ((n = read(bd->master, in, sizeof in)) > 0) {
+		heard += (uint64_t)n;
+		if (bd->leave_after && heard >= bd->leave_after)
+			break;
+		boot_heard(&dut.wire, in, (size_t)n);
+		while (dut.wire.at < dut.wire.len) {
+			n = write(
+				bd->master, dut.wire.out + dut.wire.at, dut.wire.len - dut.wire.at);
+			if (n < 0)
+				break;
+			dut.wire.at += (size_t)n;
+		}
+	}
+	close(bd->master);
+	return NULL;
+}
+
+static struct link *board_start(struct board *bd)
+{
+	char name[64];
+	struct link *l = NULL;
+	struct link_config config = LINK_CONFIG_DEFAULT;
+	struct iotime it = soon();
+
+	bd->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ck_assert_int_ge(bd->master, 0);
+	ck_assert_int_eq(grantpt(bd->master), 0);
+	ck_assert_int_eq(unlockpt(bd->master), 0);
+	ck_assert_int_eq(ptsname_r(bd->master, name, sizeof name), 0);
+	snprintf(bd->address, sizeof bd->address, "tty:%s", name);
+	/* Opened before the thread reads: a master without a slave reads as hung up. */
+	ck_assert_msg(link_open(bd->address, &config, &it, &l, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(pthread_create(&bd->thread, NULL, board_main, bd), 0);
+	return l;
+}
+
+static int flash_over(struct link *l, size_t n)
+{
+	struct image_segment s;
+	struct image image = image_of(&s, n);
+	struct iotime it = soon();
+
+	hooks = (struct serial_boot_hooks){0};
+	boot = serial_boot_free(boot);
+	ck_assert_int_eq(serial_boot_new(l, &profile, &hooks, &boot, &e), 0);
+	return serial_boot_flash(boot, &image, &it, &result, &e);
+}
+
+START_TEST(an_image_goes_through_a_real_pty)
+{
+	struct board bd = {0};
+	struct link *l = board_start(&bd);
+	int r = flash_over(l, sizeof bytes);
+
+	link_close(l);
+	pthread_join(bd.thread, NULL);
+	ck_assert_msg(r == 0, "%s", e.msg);
+	ck_assert_uint_eq(result.attempts, 1);
+	assert_holds(sizeof bytes);
+}
+END_TEST
+
+START_TEST(flaw_03_a_second_open_of_the_port_is_refused_and_takes_no_bytes)
+{
+	struct board bd = {0};
+	struct link *l = board_start(&bd);
+	struct link *second = NULL;
+	struct link_config config = LINK_CONFIG_DEFAULT;
+	struct iotime it = soon();
+
+	ck_assert_int_eq(link_open(bd.address, &config, &it, &second, &e), -ERR_BUSY);
+	ck_assert_int_eq(flash_over(l, 5000), 0);
+	link_close(l);
+	pthread_join(bd.thread, NULL);
+	assert_holds(5000);
+}
+END_TEST
+
+START_TEST(an_unplug_in_the_middle_ends_it_within_a_second)
+{
+	struct board bd = {.leave_after = 20000};
+	struct link *l = board_start(&bd);
+	uint64_t t0 = now_us();
+	int r = flash_over(l, sizeof bytes);
+	uint64_t took = now_us() - t0;
+
+	link_close(l);
+	pthread_join(bd.thread, NULL);
+	ck_assert_int_eq(r, -ERR_DEVICE_GONE);
+	ck_assert_uint_lt(took, US_PER_S);
+	assert_says(bd.address);
+}
+END_TEST
+
 static Suite *serial_boot_suite(void)
 {
 	Suite *s = suite_create("serial_boot");
@@ -520,6 +630,9 @@ static Suite *serial_boot_suite(void)
 	tcase_add_test(t, start_waits_for_the_applications_own_banner);
 	tcase_add_test(t, read_and_blank_check_see_the_flash);
 	tcase_add_test(t, random_faults_end_in_equal_flash_or_a_reported_failure);
+	tcase_add_test(t, an_image_goes_through_a_real_pty);
+	tcase_add_test(t, flaw_03_a_second_open_of_the_port_is_refused_and_takes_no_bytes);
+	tcase_add_test(t, an_unplug_in_the_middle_ends_it_within_a_second);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is true of provd itself: health, version, actions, metrics, the OpenAPI document.
+ */
+#include <time.h>
+
+#include "api/router.h"
+#include "base/iotime.h"
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "daemon/recipe/action_doc.h"
+#include "provd_config.h"
+
+#define DEAD_AFTER_US (30 * US_PER_S)
+
+static int get_livez(struct call *c, struct err *e)
+{
+	response_json(c->rs, 200, json_pack("{s:s}", "status", "ok"));
+	return 0;
+}
+
+/* Ready: the writer comes round and the database answers. */
+static int get_readyz(struct call *c, struct err *e)
+{
+	struct db *d = api_reader(c->api, e);
+	int64_t size = 0;
+	bool writer = now_us() < writer_tick_us(fleet_writer(c->api->fleet)) + DEAD_AFTER_US;
+	bool database = d && db_size(d, &size, e) == 0;
+
+	api_reader_back(c->api, d);
+	response_json(c->rs, writer && database ? 200 : 503,
+		json_pack("{s:s, s:b, s:b}", "status", writer && database ? "ok" : "unavailable",
+			"writer", writer, "database", database));
+	return 0;
+}
+
+static int get_version(struct call *c, struct err *e)
+{
+	response_json(c->rs, 200,
+		json_pack(
+			"{s:s, s:s, s:s}", "name", "provd", "version", PROVD_VERSION, "api", "v1"));
+	return 0;
+}
+
+static int get_summary(struct call *c, struct err *e)
+{
+	response_json(c->rs, 200, fleet_summary_json(c->api->fleet));
+	return 0;
+}
+
+static int get_actions(struct call *c, struct err *e)
+{
+	response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", actions_json(), "next_cursor"));
+	return 0;
+}
+
+static int get_openapi(struct call *c, struct err *e)
+{
+	response_text(c->rs, 200, "application/json", xstrdup(c->api->openapi_text),
+		strlen(c->api->openapi_text));
+	return 0;
+}
+
+static void metric(struct strbuf *b, const char *name, const char *type, const char *help)
+{
+	sb_addf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static int get_metrics(struct call *c, struct err *e)
+{
+	struct strbuf b = {0};
+	json_t *summary = fleet_summary_json(c->api->fleet);
+	uint64_t commits;
+	uint64_t records;
+	int64_t size = 0;
+	struct db *d = api_reader(c->api, e);
+	const char *key;
+	json_t *v;
+
+	if (d)
+		db_size(d, &size, e);
+	api_reader_back(c->api, d);
+	writer_stats(fleet_writer(c->api->fleet), &commits, &records);
+	metric(&b, "provd_stations", "gauge", "Stations by state.");
+	json_object_foreach(summary, key, v)
+		if (strcmp(key, "stations") != 0)
+			sb_addf(&b, "provd_stations{state=\"%s\"} %lld\n", key,
+				(long long)json_integer_value(v));
+	json_decref(summary);
+	metric(&b, "provd_writer_commits_total", "counter", "Transactions that were made durable.");
+	sb_addf(&b, "provd_writer_commits_total %llu\n", (unsigned long long)commits);
+	metric(&b, "provd_writer_records_total", "counter", "Records in those transactions.");
+	sb_addf(&b, "provd_writer_records_total %llu\n", (unsigned long long)records);
+	metric(&b, "provd_database_size_bytes", "gauge", "Size of the database without its log.");
+	sb_addf(&b, "provd_database_size_bytes %lld\n", (long long)size);
+	metric(&b, "provd_event_seq", "gauge", "Sequence number of the newest event seen.");
+	sb_addf(&b, "provd_event_seq %lld\n", (long long)feed_last_seq(fleet_feed(c->api->fleet)));
+
+	size_t n = b.len;
+
+	response_text(c->rs, 200, "text/plain; version=0.0.4; charset=utf-8", sb_take(&b), n);
+	return 0;
+}
+
+const struct route routes_meta[] = {
+	{HTTP_GET, "/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_livez},
+	{HTTP_GET, "/readyz", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_readyz},
+	{HTTP_GET, "/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_version},
+	{HTTP_GET, "/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_openapi},
+	{HTTP_GET, "/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics},
+	{HTTP_GET, "/api/v1/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_livez},
+	{HTTP_GET, "/api/v1/readyz", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_readyz},
+	{HTTP_GET, "/api/v1/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_version},
+	{HTTP_GET, "/api/v1/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_openapi},
+	{HTTP_GET, "/api/v1/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics},
+	{HTTP_GET, "/api/v1/summary", MAY_READ, ROUTE_NO_BODY, 0, get_summary},
+	{HTTP_GET, "/api/v1/actions", MAY_READ, ROUTE_NO_BODY, 0, get_actions},
+	{0},
+};

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * provd: argv, signals and the main loop. Everything else is wired together here and lives in its
+ * own room.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#include "api/api.h"
+#include "base/iotime.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/util.h"
+#include "daemon/line/check.h"
+#include "provd_config.h"
+
+#define TICK_MS	    1000
+#define ALIVE_US    (30 * US_PER_S)
+#define FIXED_FDS   2
+#define MAX_SOURCES 8
+
+struct options {
+	const char *config;
+	const char *port_file;
+	bool check;
+	enum log_format log_format;
+	enum log_level log_level;
+};
+
+struct provd {
+	struct options opt;
+	struct config *config;
+	struct fleet *fleet;
+	struct api *api;
+	int signal_fd, timer_fd;
+	uint64_t watchdog_us, fed_us;
+	bool stopping;
+	uint64_t stop_deadline_us;
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: provd [--config FILE] [--check] [--log-format auto|text|json|journal]\n"
+	      "             [--log-level error|warning|notice|info|debug] [--port-file FILE]\n"
+	      "             [--version] [--help]\n"
+	      "\n"
+	      "Provisions devices on the stations of FILE (default " PROVD_SYSCONFDIR
+	      "/provd/provd.yaml).\n"
+	      "  --check        print every mistake of the configuration with line and column, and "
+	      "exit\n"
+	      "  --port-file F  write the TCP port of the API to F once it serves (for listen: "
+	      "HOST:0)\n"
+	      "SIGTERM ends runs at a safe point, a second one at once; SIGHUP reads the stations "
+	      "again.\n"
+	      "See provd(8), provd.yaml(5).\n",
+		out);
+}
+
+static int choice(const char *s, const char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!strcmp(names[i], s))
+			return i;
+	return -1;
+}
+
+/* 0: go on, else the exit status + 1. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {{"config", 1, NULL, 'c'}, {"check", 0, NULL, 'k'},
+		{"log-format", 1, NULL, 'f'}, {"log-level", 1, NULL, 'l'},
+		{"port-file", 1, NULL, 'p'}, {"version", 0, NULL, 'v'}, {"help", 0, NULL, 'h'},
+		{0}};
+	static const char *const formats[] = {"auto", "text", "json", "journal"};
+	static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
+	int c;
+	int n;
+
+	*o = (struct options){
+		.config = PROVD_SYSCONFDIR "/provd/provd.yaml", .log_level = LOG_LEVEL_INFO};
+	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'k':
+			o->check = true;
+			break;
+		case 'p':
+			o->port_file = optarg;
+			break;
+		case 'f':
+			n = choice(optarg, formats, ARRAY_LEN(formats));
+			if (n < 0)
+				return usage(stderr), 3;
+			o->log_format = (enum log_format)n;
+			break;
+		case 'l':
+			n = choice(optarg, levels, ARRAY_LEN(levels));
+			if (n < 0)
+				return usage(stderr), 3;
+			o->log_level = (enum log_level)n;
+			break;
+		case 'v':
+			puts("provd " PROVD_VERSION);
+			return 1;
+		case 'h':
+			usage(stdout);
+			return 1;
+		default:
+			return usage(stderr), 3;
+		}
+	}
+	if (optind < argc)
+		return usage(stderr), 3;
+	return 0;
+}
+
+static int load_config(const char *path, struct config **ret)
+{
+	struct strbuf report = {0};
+	struct err e;
+	int r = config_load(path, &report, ret, &e);
+
+	if (report.s)
+		fputs(report.s, stderr);
+	sb_done(&report);
+	return r;
+}
+
+/* The admin token of the first start goes to a file that only its owner reads: never into a log. */
+static void told_token(void *data, const char *token)
+{
+	struct provd *p = data;
+	_cleanup_(freep) char *path = xasprintf("%s/admin-token", p->config->state_dir);
+	_cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0 || write(fd, token, strlen(token)) < 0 || write(fd, "\n", 1) < 0)
+		log_error("the admin token could not be written to %s: %s", path,
+			strerrordesc_np(errno));
+	else
+		log_notice("first start: the admin token is in %s; read it, then remove the file",
+			path);
+}
+
+static int write_port_file(const struct provd *p, struct err *e)
+{
+	FILE *f = p->opt.port_file ? fopen(p->opt.port_file, "we") : NULL;
+
+	if (!p->opt.port_file)
+		return 0;
+	if (!f)
+		return err_errno(e, ERR_IO, errno, "%s", p->opt.port_file);
+	fprintf(f, "%u\n", api_port(p->api));
+	return fclose(f) == 0 ? 0 : err_errno(e, ERR_IO, errno, "%s", p->opt.port_file);
+}
+
+static int make_fds(struct provd *p, struct err *e)
+{
+	const struct itimerspec every = {{TICK_MS / 1000, TICK_MS % 1000 * 1000000},
+		{TICK_MS / 1000, TICK_MS % 1000 * 1000000}};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	p->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (p->signal_fd < 0 || p->timer_fd < 0 ||
+		timerfd_settime(p->timer_fd, 0, &every, NULL) < 0)
+		return err_errno(e, ERR_IO, errno, "signals and timers");
+	return 0;
+}
+
+static void reload(struct provd *p)
+{
+	struct config *c;
+
+	notify_reloading();
+	if (load_config(p->opt.config, &c) < 0) {
+		log_error("%s has mistakes: the old configuration stays", p->opt.config);
+	} else {
+		log_notice("stations read again from %s", p->opt.config);
+		fleet_reload(p->fleet, c);
+		config_unref(p->config);
+		p->config = c;
+	}
+	notify_ready();
+}
+
+static void on_signal(struct provd *p)
+{
+	struct signalfd_siginfo si;
+
+	while (read(p->signal_fd, &si, sizeof si) == sizeof si) {
+		if (si.ssi_signo == SIGHUP) {
+			if (!p->stopping)
+				reload(p);
+			continue;
+		}
+		log_notice(p->stopping ? "stopping now"
+				       : "stopping: runs end after their current step");
+		notify_stopping();
+		fleet_stop(p->fleet, p->stopping);
+		if (!p->stopping)
+			p->stop_deadline_us = now_us() + p->config->stop_grace_us;
+		p->stopping = true;
+	}
+}
+
+static void tell_status(struct provd *p)
+{
+	json_t *s = fleet_summary_json(p->fleet);
+
+	notify_status("%s%lld stations: %lld running, %lld ready, %lld in fault or quarantine",
+		p->stopping ? "stopping; " : "",
+		(long long)json_integer_value(json_object_get(s, "stations")),
+		(long long)json_integer_value(json_object_get(s, "running")),
+		(long long)json_integer_value(json_object_get(s, "ready")),
+		(long long)(json_integer_value(json_object_get(s, "fault")) +
+			    json_integer_value(json_object_get(s, "quarantined"))));
+	json_decref(s);
+}
+
+static void on_tick(struct provd *p)
+{
+	uint64_t ticks;
+	uint64_t now = now_us();
+
+	if (read(p->timer_fd, &ticks, sizeof ticks) != sizeof ticks)
+		return;
+	fleet_tick(p->fleet);
+	api_tick(p->api);
+	tell_status(p);
+	if (p->stopping && now >= p->stop_deadline_us) {
+		fleet_stop(p->fleet, true);
+		p->stop_deadline_us = NO_DEADLINE;
+	}
+	/* The watchdog is fed only while main, writer and every worker come round. */
+	if (p->watchdog_us && now - p->fed_us >= p->watchdog_us / 3 &&
+		fleet_alive(p->fleet, ALIVE_US)) {
+		notify_watchdog();
+		p->fed_us = now;
+	}
+}
+
+static void loop(struct provd *p)
+{
+	while (!p->stopping || !fleet_stopped(p->fleet)) {
+		struct pollfd fds[FIXED_FDS + MAX_SOURCES] = {
+			{.fd = p->signal_fd, .events = POLLIN},
+			{.fd = p->timer_fd, .events = POLLIN}};
+		size_t n = MIN(fleet_source_count(p->fleet), (size_t)MAX_SOURCES);
+
+		for (size_t i = 0; i < n; i++)
+			fds[FIXED_FDS + i] = (struct pollfd){
+				.fd = fleet_source_fd(p->fleet, i), .events = POLLIN};
+		if (poll(fds, FIXED_FDS + n, p->stopping ? 50 : -1) < 0 && errno != EINTR) {
+			log_error("poll: %s", strerrordesc_np(errno));
+			return;
+		}
+		for (size_t i = 0; i < n; i++)
+			if (fds[FIXED_FDS + i].revents)
+				fleet_source_dispatch(p->fleet, i);
+		if (fds[0].revents)
+			on_signal(p);
+		if (fds[1].revents)
+			on_tick(p);
+	}
+}
+
+static int start(struct provd *p, struct err *e)
+{
+	const struct api_options ao = {
+		.host = p->config->listen_host,
+		.port = p->config->listen_port,
+		.listen_fd = notify_listen_fd(),
+		.rate_limit = p->config->rate_limit,
+	};
+	int r = make_fds(p, e);
+
+	if (r == 0)
+		r = fleet_new(p->config, &p->fleet, e);
+	if (r == 0)
+		r = api_start(p->fleet, &ao, told_token, p, &p->api, e);
+	if (r == 0)
+		r = fleet_start(p->fleet, e);
+	if (r == 0)
+		r = write_port_file(p, e);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct provd p = {.signal_fd = -1, .timer_fd = -1};
+	const struct rlimit no_core = {0, 0};
+	uint64_t begun = now_us();
+	struct err e = {0};
+	int r = parse_options(argc, argv, &p.opt);
+
+	if (r != 0)
+		return r - 1;
+	if (p.opt.check)
+		return check_configuration(p.opt.config);
+	if (load_config(p.opt.config, &p.config) < 0)
+		return 2;
+	log_init(p.opt.log_format, p.opt.log_level);
+	/* Secrets pass through memory: no core dump holds them. */
+	setrlimit(RLIMIT_CORE, &no_core);
+	prctl(PR_SET_DUMPABLE, 0);
+	r = start(&p, &e);
+	if (r == 0) {
+		p.watchdog_us = notify_watchdog_us();
+		log_notice("provd " PROVD_VERSION
+			   " serves %s:%u, %zu stations, ready after %llu ms",
+			p.config->listen_host, api_port(p.api), p.config->stations,
+			(unsigned long long)((now_us() - begun) / US_PER_MS));
+		notify_ready();
+		loop(&p);
+		log_notice("stopped");
+	} else {
+		log_error("%s", e.msg);
+	}
+	/* Handlers use the fleet: they end first. */
+	api_stop(p.api);
+	fleet_free(p.fleet);
+	config_unref(p.config);
+	if (p.signal_fd >= 0)
+		close(p.signal_fd);
+	if (p.timer_fd >= 0)
+		close(p.timer_fd);
+	return r == 0 ? 0 : 1;
+}

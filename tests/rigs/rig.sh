@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What every rig shares (sourced): a scratch folder, counted expectations, `N passed, N failed` at
+# the end, exit 77 with the reason where the machine cannot run it. Called by meson with the build
+# directory as MESON_BUILD_ROOT; by hand: tests/rigs/test_NAME.sh [BUILD_DIR].
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=${MESON_BUILD_ROOT:-${1:-$root/build}}
+build=$(realpath -m "$build")
+passed=0
+failed=0
+rig_started=$EPOCHREALTIME
+
+rig_begin()
+{
+	work=$build/tests/rigs/$1.d
+	rm -rf "$work"
+	mkdir -p "$work"
+}
+
+rig_skip()
+{
+	echo "SKIP: $*"
+	exit 77
+}
+
+rig_seconds()
+{
+	awk -v a="$rig_started" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'
+}
+
+rig_end()
+{
+	echo "$passed passed, $failed failed, $(rig_seconds) s"
+	[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+	exit
+}
+
+# expect WHAT COMMAND...: the command succeeds.
+expect()
+{
+	local what=$1 log
+
+	shift
+	if log=$("$@" 2>&1); then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL: $what"
+		[ -z "$log" ] || sed 's/^/      /' <<< "$log" | tail -n 15
+	fi
+}
+
+refuse()
+{
+	! "$@"
+}
+
+# until_true SECONDS COMMAND...: waits for the event, with a deadline.
+until_true()
+{
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@" > /dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}

@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# scripts/check-layers passes on this tree, and says no, at the right line, to each kind of breach.
+set -u
+source "$(dirname "$0")/rig.sh"
+rig_begin checks
+tree=$work/tree
+
+# breach NAME FILE LINE TEXT: a tree with that one line wrong is refused, there.
+breach()
+{
+	local name=$1 file=$2 text=$3 out
+
+	rm -rf "$tree"
+	mkdir -p "$tree/$(dirname "$file")"
+	printf '#include <stdint.h>\n%s\n' "$text" > "$tree/$file"
+	out=$("$root/scripts/check-layers" --no-git --root "$tree")
+	expect "$name" test $? = 1
+	expect "$name: names file and line" grep -q "^$file:2: " <<< "$out"
+}
+
+expect 'the tree keeps its layers' "$root/scripts/check-layers"
+breach 'base looks up' base/x.c '#include "transports/links/link.h"'
+breach 'the recipe language sees the database' daemon/recipe/x.c '#include "db/db.h"'
+breach 'the simulator shares a protocol' sim/x.c '#include "transports/protocols/console.h"'
+breach 'the database looks into the line' db/x.c '#include "daemon/line/jobs.h"'
+breach 'the line reaches back into the API' daemon/line/x.c '#include "api/api.h"'
+breach 'provctl reaches into the fleet' cli/x.c '#include "daemon/line/fleet.h"'
+breach 'a second door to sqlite' daemon/line/x.c '#include <sqlite3.h>'
+breach 'a second door to libmicrohttpd' api/routes_x.c '#include <microhttpd.h>'
+breach 'a second door to libudev' daemon/x.c '#include <libudev.h>'
+breach 'an include that is not from the root' daemon/line/x.c '#include "config.h"'
+breach 'a library that knows where it is installed' db/x.c '#include "provd_config.h"'
+
+rm -rf "$tree"
+mkdir -p "$tree/cli" "$tree/stray"
+printf '#include "daemon/line/config.h"\n#include "base/err.h"\n' > "$tree/cli/x.c"
+expect 'provctl may read the configuration' "$root/scripts/check-layers" --no-git --root "$tree"
+echo > "$tree/stray/x.c"
+expect 'a folder that is no room is refused' refuse "$root/scripts/check-layers" --no-git --root "$tree"
+
+# A repository with one file of each vice.
+rm -rf "$tree"
+mkdir -p "$tree"
+cp "$root/.clang-format" "$tree"
+git -C "$tree" init -q
+printf 'int  x ;\n' > "$tree/a.c"
+printf '/* SPDX-License-Identifier: Apache-2.0 */\n/* %s: mend */\n' 'TO''DO' > "$tree/b.c"
+printf '/* SPDX-License-Identifier: Apache-2.0 */\n/* see %s */\n' '/ho''me/me/notes' > "$tree/c.c"
+{
+	echo '/* SPDX-License-Identifier: Apache-2.0 */'
+	for i in {1..700}; do echo "int i$i;"; done
+} > "$tree/d.c"
+git -C "$tree" add -A
+out=$("$root/scripts/check-style" --root "$tree")
+expect 'a bad style is refused' test $? = 1
+expect 'layout' grep -q '^a.c:1:.*clang-format' <<< "$out"
+expect 'licence' grep -q '^a.c:1: no SPDX' <<< "$out"
+expect 'note to oneself' grep -q '^b.c:2: ' <<< "$out"
+expect 'machine path' grep -q '^c.c:2: ' <<< "$out"
+expect 'length' grep -q '^d.c:700: ' <<< "$out"
+rig_end

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A database in a folder of its own, and short words for what the tests do with it. Changes are
+ * made in one transaction each, as the writer does.
+ */
+#pragma once
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/timefmt.h"
+#include "db/db.h"
+#include "db/ledger.h"
+#include "db/runs.h"
+#include "tests/unit/unit.h"
+
+struct fixture {
+	char dir[64];
+	char path[80];
+	struct db *db;
+	struct err e;
+};
+
+static struct fixture fx;
+
+#define OK(call)                                                           \
+	do {                                                               \
+		int ok_r = (call);                                         \
+		ck_assert_msg(ok_r == 0, #call ": %d %s", ok_r, fx.e.msg); \
+	} while (0)
+#define FAILS(code, call) ck_assert_int_eq((call), -(code))
+/* In a transaction that is committed; the statement may use fx.db and &fx.e. */
+#define TX(call)                                                           \
+	do {                                                               \
+		OK(db_begin(fx.db, &fx.e));                                \
+		int tx_r = (call);                                         \
+		ck_assert_msg(tx_r == 0, #call ": %d %s", tx_r, fx.e.msg); \
+		OK(db_commit(fx.db, &fx.e));                               \
+	} while (0)
+#define TX_FAILS(code, call)                                                     \
+	do {                                                                     \
+		OK(db_begin(fx.db, &fx.e));                                      \
+		int tx_r = (call);                                               \
+		db_rollback(fx.db);                                              \
+		ck_assert_msg(tx_r == -(code), #call ": %d %s", tx_r, fx.e.msg); \
+	} while (0)
+
+static inline void fixture_setup(void)
+{
+	snprintf(fx.dir, sizeof fx.dir, "/tmp/test_db_XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(fx.dir));
+	snprintf(fx.path, sizeof fx.path, "%s/provd.db", fx.dir);
+	OK(db_open(fx.path, &fx.db, &fx.e));
+}
+
+static inline void fixture_remove_files(void)
+{
+	DIR *d = opendir(fx.dir);
+
+	for (struct dirent *f; d && (f = readdir(d));) {
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof path, "%s/%s", fx.dir, f->d_name);
+		unlink(path);
+	}
+	if (d)
+		closedir(d);
+	rmdir(fx.dir);
+}
+
+static inline void fixture_teardown(void)
+{
+	fx.db = db_free(fx.db);
+	fixture_remove_files();
+}
+
+static inline void fixture_reopen(void)
+{
+	fx.db = db_free(fx.db);
+	OK(db_open(fx.path, &fx.db, &fx.e));
+}
+
+/* A member by its JSON path "a.b"; borrowed. */
+static inline json_t *at(json_t *j, const char *path)
+{
+	char key[64];
+
+	while (j && *path) {
+		size_t n = strcspn(path, ".");
+
+		snprintf(key, sizeof key, "%.*s", (int)n, path);
+		j = json_is_array(j) ? json_array_get(j, (size_t)atoi(key))
+				     : json_object_get(j, key);
+		path += n + (path[n] == '.');
+	}
+	return j;
+}
+
+static inline const char *str_at(json_t *j, const char *path)
+{
+	const char *s = json_string_value(at(j, path));
+
+	return s ? s : "(null)";
+}
+
+static inline long long int_at(json_t *j, const char *path)
+{
+	return json_integer_value(at(j, path));
+}
+
+/* An open run, started for a job or for none. */
+static inline void open_run(const char *id, const char *station, const char *job)
+{
+	struct run_new n = {.id = id, .station = station, .attached_ms = 1000};
+	struct run_start s = {
+		.run = id,
+		.job = job,
+		.recipe = "thermo",
+		.version = 1,
+		.recipe_sha256 = "0000",
+		.model = "T200",
+		.started_ms = 1500,
+	};
+
+	TX(runs_open(fx.db, &n, &fx.e));
+	TX(runs_start(fx.db, &s, &fx.e));
+}
+
+static inline void finish_run(const char *id, const char *outcome)
+{
+	struct run_end end = {
+		.run = id, .outcome = outcome, .message = "because", .ended_ms = 3000};
+
+	TX(runs_finish(fx.db, &end, &fx.e));
+}
+
+/* "state/reason" of a value of the ledger. */
+static inline char *ledger_state(const char *kind, const char *value, char buf[128])
+{
+	json_t *row = NULL;
+
+	OK(ledger_get(fx.db, kind, value, &row, &fx.e));
+	snprintf(buf, 128, "%s", str_at(row, "state"));
+	json_decref(row);
+	return buf;
+}
+
+#define assert_ledger(value, want)                                                \
+	do {                                                                      \
+		char state_buf[128];                                              \
+		ck_assert_str_eq(ledger_state("serial", value, state_buf), want); \
+	} while (0)

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table families that are mostly storage: what a user of each would miss if it were wrong.
+ */
+#include "db/artifacts.h"
+#include "db/audit.h"
+#include "db/events.h"
+#include "db/idempotency.h"
+#include "db/jobs.h"
+#include "db/prompts.h"
+#include "db/recipes.h"
+#include "db/tokens.h"
+#include "tests/unit/db/fixture.h"
+
+#define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+START_TEST(a_revoked_token_is_known_as_revoked)
+{
+	struct token t = {.id = "t1", .name = "press 4", .role = "operator"};
+	struct token got;
+	json_t *all = NULL;
+
+	memcpy(t.secret_sha256, SHA_A, sizeof t.secret_sha256);
+	TX(tokens_create(fx.db, &t, &fx.e));
+	OK(tokens_find(fx.db, "t1", &got, &fx.e));
+	ck_assert_str_eq(got.role, "operator");
+	ck_assert_str_eq(got.secret_sha256, SHA_A);
+	ck_assert(!got.revoked);
+	TX(tokens_revoke(fx.db, "t1", &fx.e));
+	OK(tokens_find(fx.db, "t1", &got, &fx.e));
+	ck_assert(got.revoked);
+	TX_FAILS(ERR_NOT_FOUND, tokens_revoke(fx.db, "t1", &fx.e));
+	FAILS(ERR_NOT_FOUND, tokens_find(fx.db, "t2", &got, &fx.e));
+	OK(tokens_list(fx.db, &all, &fx.e));
+	ck_assert_ptr_null(at(all, "0.secret_sha256"));
+	json_decref(all);
+}
+END_TEST
+
+START_TEST(the_same_artifact_twice_is_one)
+{
+	struct artifact a = {.sha256 = SHA_A,
+		.name = "app.hex",
+		.size_bytes = 77,
+		.format = "ihex",
+		.created_by = "x"};
+	bool created = false;
+	char sha[65];
+	int64_t total = 0;
+
+	TX(artifacts_add(fx.db, &a, &created, &fx.e));
+	ck_assert(created);
+	TX(artifacts_add(fx.db, &a, &created, &fx.e));
+	ck_assert(!created);
+	OK(artifacts_by_name(fx.db, "app.hex", sha, &fx.e));
+	ck_assert_str_eq(sha, SHA_A);
+	OK(artifacts_total(fx.db, &total, &fx.e));
+	ck_assert_int_eq(total, 77);
+}
+END_TEST
+
+START_TEST(an_approved_recipe_never_changes)
+{
+	struct recipe_text t = {.name = "thermo",
+		.version = 1,
+		.sha256 = "d1",
+		.json = "{\"a\":1}",
+		.source = "a: 1"};
+	struct recipe_text final = t;
+	struct recipe_row row = {0};
+	bool created;
+
+	TX(recipes_put_draft(fx.db, &t, "anna", &created, &fx.e));
+	ck_assert(created);
+	FAILS(ERR_NOT_FOUND, recipes_find(fx.db, "thermo", 0, &row, &fx.e));
+	t.sha256 = "d2";
+	TX(recipes_put_draft(fx.db, &t, "anna", &created, &fx.e));
+	ck_assert(!created);
+	final.sha256 = "f1";
+	TX_FAILS(ERR_PRECONDITION, recipes_approve(fx.db, &final, "d1", "bert", &fx.e));
+	TX(recipes_approve(fx.db, &final, "d2", "bert", &fx.e));
+	OK(recipes_find(fx.db, "thermo", 0, &row, &fx.e));
+	ck_assert_str_eq(row.sha256, "f1");
+	ck_assert_str_eq(row.state, "approved");
+	recipe_row_done(&row);
+	TX_FAILS(ERR_CONFLICT, recipes_put_draft(fx.db, &t, "anna", &created, &fx.e));
+	TX_FAILS(ERR_CONFLICT, recipes_delete_draft(fx.db, "thermo", 1, &fx.e));
+	TX_FAILS(ERR_CONFLICT, recipes_approve(fx.db, &final, "f1", "bert", &fx.e));
+	TX(recipes_retire(fx.db, "thermo", 1, "bert", &fx.e));
+	TX_FAILS(ERR_CONFLICT, recipes_retire(fx.db, "thermo", 1, "bert", &fx.e));
+	FAILS(ERR_NOT_FOUND, recipes_find(fx.db, "thermo", 0, &row, &fx.e));
+	OK(recipes_find(fx.db, "thermo", 1, &row, &fx.e)); /* still there for its runs */
+	ck_assert_str_eq(row.state, "retired");
+	recipe_row_done(&row);
+}
+END_TEST
+
+START_TEST(a_prompt_is_answered_once)
+{
+	struct prompt_new p = {
+		.id = "p1", .run = "r1", .station = "A1", .kind = "confirm", .text = "Lid closed?"};
+	json_t *j = NULL;
+
+	open_run("r1", "A1", NULL);
+	TX(prompts_ask(fx.db, &p, &fx.e));
+	TX(prompts_answer(fx.db, "p1", "yes", "anna", &fx.e));
+	TX_FAILS(ERR_CONFLICT, prompts_answer(fx.db, "p1", "no", "bert", &fx.e));
+	TX_FAILS(ERR_NOT_FOUND, prompts_answer(fx.db, "p2", "no", "bert", &fx.e));
+	OK(prompts_get(fx.db, "p1", &j, &fx.e));
+	ck_assert_str_eq(str_at(j, "answer"), "yes");
+	ck_assert_str_eq(str_at(j, "answered_by"), "anna");
+	json_decref(j);
+}
+END_TEST
+
+START_TEST(the_same_request_gets_the_same_answer_and_another_is_refused)
+{
+	struct idempotent k = {"mes", "key-1", "POST /api/v1/jobs", "b1"};
+	struct idempotent other = k;
+	struct idempotent_answer a = {0};
+
+	ck_assert_int_eq(idempotency_find(fx.db, &k, &a, &fx.e), 0);
+	TX(idempotency_store(fx.db, &k, 201, NULL, "{\"id\":1}", &fx.e));
+	ck_assert_int_eq(idempotency_find(fx.db, &k, &a, &fx.e), 1);
+	ck_assert_int_eq(a.status, 201);
+	ck_assert_str_eq(a.response, "{\"id\":1}");
+	idempotent_answer_done(&a);
+	other.body_sha256 = "b2";
+	FAILS(ERR_INVALID, idempotency_find(fx.db, &other, &a, &fx.e));
+	other = k;
+	other.principal = "someone else";
+	ck_assert_int_eq(idempotency_find(fx.db, &other, &a, &fx.e), 0);
+	TX(idempotency_prune(fx.db, INT64_MAX, &fx.e));
+	ck_assert_int_eq(idempotency_find(fx.db, &k, &a, &fx.e), 0);
+}
+END_TEST
+
+START_TEST(the_audit_trail_is_newest_first_by_principal)
+{
+	struct db_list l;
+
+	TX(audit_add(fx.db, "anna", "token.create", "t1", NULL, &fx.e));
+	TX(audit_add(fx.db, "bert", "job.abort", "j1", NULL, &fx.e));
+	TX(audit_add(fx.db, "anna", "token.revoke", "t1", NULL, &fx.e));
+	OK(audit_list(fx.db, "anna", NULL, &l, &fx.e));
+	ck_assert_uint_eq(json_array_size(l.items), 2);
+	ck_assert_str_eq(str_at(l.items, "0.action"), "token.revoke");
+	json_decref(l.items);
+}
+END_TEST
+
+START_TEST(a_reader_of_pruned_events_is_told_so)
+{
+	struct db_page page = {.after = "3"};
+	struct db_list l;
+	int64_t n;
+	int64_t first;
+	int64_t last;
+
+	for (int i = 0; i < 10; i++)
+		TX(db_event(fx.db, "tick", NULL, NULL, NULL, NULL, NULL, &fx.e));
+	OK(events_list(fx.db, NULL, &page, &l, &fx.e));
+	ck_assert_uint_eq(json_array_size(l.items), 7);
+	ck_assert_int_eq(int_at(l.items, "0.seq"), 4);
+	json_decref(l.items);
+	TX(events_prune(fx.db, INT64_MAX, 5, &n, &fx.e));
+	ck_assert_int_eq(n, 5);
+	FAILS(ERR_GONE, events_list(fx.db, NULL, &page, &l, &fx.e));
+	page.after = "5";
+	OK(events_list(fx.db, NULL, &page, &l, &fx.e));
+	ck_assert_uint_eq(json_array_size(l.items), 5);
+	json_decref(l.items);
+	TX(events_prune(fx.db, INT64_MAX, 100, &n, &fx.e));
+	OK(events_bounds(fx.db, &first, &last, &fx.e));
+	ck_assert_int_eq(first, 11);
+	ck_assert_int_eq(last, 10);
+	TX(db_event(fx.db, "tick", NULL, NULL, NULL, NULL, NULL, &fx.e));
+	OK(events_bounds(fx.db, &first, &last, &fx.e));
+	ck_assert_int_eq(last, 11); /* a number is never given out again */
+}
+END_TEST
+
+static void make_job(const char *id, int64_t quantity, int64_t priority, const char *station)
+{
+	json_t *affinity = station ? json_pack("[s]", station) : NULL;
+	struct job_new j = {
+		.id = id,
+		.recipe = "thermo",
+		.version = 1,
+		.recipe_sha256 = "0",
+		.quantity = quantity,
+		.priority = priority,
+		.affinity = affinity,
+		.created_by = "mes",
+	};
+
+	TX(jobs_create(fx.db, &j, NULL, &fx.e));
+	json_decref(affinity);
+}
+
+static void assert_claim(const char *station, const char *want)
+{
+	struct job j = {0};
+
+	if (want) {
+		TX(jobs_claim(fx.db, station, &j, &fx.e));
+		ck_assert_str_eq(j.id, want);
+		ck_assert_str_eq(j.state, "running");
+	} else {
+		TX_FAILS(ERR_NOT_FOUND, jobs_claim(fx.db, station, &j, &fx.e));
+	}
+	job_done(&j);
+}
+
+static void assert_job(const char *id, const char *state)
+{
+	json_t *j = NULL;
+
+	OK(jobs_get(fx.db, id, &j, &fx.e));
+	ck_assert_str_eq(str_at(j, "state"), state);
+	json_decref(j);
+}
+
+START_TEST(a_station_gets_the_most_urgent_job_that_still_needs_units)
+{
+	make_job("low", 5, 0, NULL);
+	make_job("high", 2, 9, NULL);
+	make_job("mine", 1, 5, "A1");
+	assert_claim("A1", "high");
+	open_run("r1", "A1", "high");
+	assert_claim("A2", "high");
+	open_run("r2", "A2", "high");
+	assert_claim("A3", "low"); /* both of high are in hand, mine is not for A3 */
+	assert_claim("A1", "mine");
+	finish_run("r1", "passed");
+	finish_run("r2", "failed");
+	assert_claim("A3", "high"); /* one came back bad */
+	open_run("r3", "A3", "high");
+	finish_run("r3", "passed");
+	assert_job("high", "done");
+	assert_claim("A3", "low");
+}
+END_TEST
+
+START_TEST(a_stopped_job_ends_with_its_last_run)
+{
+	json_t *j = NULL;
+
+	make_job("j", 5, 0, NULL);
+	assert_claim("A1", "j");
+	open_run("r1", "A1", "j");
+	TX(jobs_set_state(fx.db, "j", "stopping", 0, "anna", &fx.e));
+	assert_claim("A2", NULL);
+	assert_job("j", "stopping");
+	finish_run("r1", "passed");
+	OK(jobs_get(fx.db, "j", &j, &fx.e));
+	ck_assert_str_eq(str_at(j, "state"), "done");
+	ck_assert_int_eq(int_at(j, "passed"), 1);
+	ck_assert(json_is_string(at(j, "finished_at")));
+	json_decref(j);
+	TX_FAILS(ERR_CONFLICT, jobs_set_state(fx.db, "j", "running", 0, "anna", &fx.e));
+}
+END_TEST
+
+START_TEST(a_change_on_a_stale_view_is_refused)
+{
+	int64_t priority = 7;
+	struct job_change c = {.priority = &priority};
+	json_t *j = NULL;
+
+	make_job("j", 5, 0, NULL);
+	TX(jobs_change(fx.db, "j", &c, 1, "anna", &fx.e));
+	TX_FAILS(ERR_PRECONDITION, jobs_change(fx.db, "j", &c, 1, "bert", &fx.e));
+	TX_FAILS(ERR_PRECONDITION, jobs_set_state(fx.db, "j", "paused", 1, "bert", &fx.e));
+	TX(jobs_set_state(fx.db, "j", "paused", 2, "bert", &fx.e));
+	assert_claim("A1", NULL);
+	OK(jobs_get(fx.db, "j", &j, &fx.e));
+	ck_assert_int_eq(int_at(j, "priority"), 7);
+	ck_assert_int_eq(int_at(j, "quantity"), 5);
+	ck_assert_int_eq(int_at(j, "revision"), 3);
+	json_decref(j);
+}
+END_TEST
+
+START_TEST(lists_by_time_and_id_page_through_equal_times)
+{
+	struct db_page page = {.limit = 2};
+	struct db_list l = {0};
+	char after[128] = "";
+	char seen[64] = "";
+
+	for (int i = 0; i < 7; i++) {
+		char id[4] = {(char)('a' + i), 0};
+
+		make_job(id, 1, 0, NULL);
+	}
+	do {
+		size_t i;
+		json_t *row;
+
+		page.after = after;
+		OK(jobs_list(fx.db, NULL, NULL, &page, &l, &fx.e));
+		json_array_foreach(l.items, i, row)
+			strcat(seen, str_at(row, "id"));
+		json_decref(l.items);
+		snprintf(after, sizeof after, "%s", l.next);
+	} while (after[0]);
+	ck_assert_str_eq(seen, "gfedcba");
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("tables");
+	TCase *t = tcase_create("tables");
+
+	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
+	tcase_add_test(t, a_revoked_token_is_known_as_revoked);
+	tcase_add_test(t, the_same_artifact_twice_is_one);
+	tcase_add_test(t, an_approved_recipe_never_changes);
+	tcase_add_test(t, a_prompt_is_answered_once);
+	tcase_add_test(t, the_same_request_gets_the_same_answer_and_another_is_refused);
+	tcase_add_test(t, the_audit_trail_is_newest_first_by_principal);
+	tcase_add_test(t, a_reader_of_pruned_events_is_told_so);
+	tcase_add_test(t, a_station_gets_the_most_urgent_job_that_still_needs_units);
+	tcase_add_test(t, a_stopped_job_ends_with_its_last_run);
+	tcase_add_test(t, a_change_on_a_stale_view_is_refused);
+	tcase_add_test(t, lists_by_time_and_id_page_through_equal_times);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
