@@ -60,6 +60,7 @@ export function auditContrast() {
       back = over(parse(s.backgroundColor), back);
       opacity *= Number(s.opacity);
     }
+    if (opacity === 0) continue; // comes with the focus or the pointer
     const colour = parse(style.color);
     const fore = over({ ...colour, a: colour.a * opacity }, back);
     const [hi, lo] = [light(fore), light(back)].sort((a, b) => b - a);

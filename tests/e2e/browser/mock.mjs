@@ -148,6 +148,7 @@ function runView(n, done) {
 function openRun(s) {
   const r = makeRun(s.id, PASS, 0);
 
+  runs.delete(r.id);
   Object.assign(r, { id: s.run.id, serial: s.run.serial, state: 'open', outcome: null, ended_at: null, hash: null, started_at: s.run.started_at });
   r.steps = r.steps.slice(0, s.run.step.n - 1);
   runs.set(r.id, r);

@@ -15,7 +15,8 @@ import { RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
 const DENSITIES = [
   [12, 'roomy'],
   [32, 'normal'],
-  [Infinity, 'dense'],
+  [48, 'dense'],
+  [Infinity, 'dense tight'],
 ];
 
 const density = (n) => DENSITIES.find(([most]) => n <= most)[1];

@@ -17,13 +17,14 @@ export function StationActions({ view, tabIndex, compact = false }) {
   return html`<div class="station-actions">
     ${stationActions(view, session).map((verb) => {
       const a = STATION_ACTIONS[verb];
-      const label = verb === 'start' && view.state === 'done' ? 'Run again' : a.label;
+      const again = verb === 'start' && view.state === 'done';
+      const label = again && !compact ? 'Run again' : a.label;
 
       return html`<${ActionButton}
         key=${verb}
         label=${label}
         icon=${a.icon}
-        what="${label}: station ${view.id}"
+        what="${again ? 'Run again' : label}: station ${view.id}"
         ask=${a.ask}
         kind=${verb === 'disable' ? 'quiet' : verb === 'abort' ? 'quiet danger-text' : ''}
         iconOnly=${compact && verb === 'disable'}

@@ -51,7 +51,15 @@ export function Measurements({ list }) {
   </table>`;
 }
 
-const plain = (v) => (typeof v === 'string' ? v : JSON.stringify(v));
+function plain(v) {
+  if (typeof v === 'string') return v;
+  if (Array.isArray(v)) return v.map(plain).join(', ');
+  if (v && typeof v === 'object')
+    return Object.entries(v)
+      .map(([k, of]) => `${k}: ${plain(of)}`)
+      .join(', ');
+  return String(v);
+}
 
 /** An object of a record as its names and values. */
 export function Values({ of }) {
