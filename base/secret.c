@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/secret.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,8 @@ void random_bytes(void *p, size_t n)
 	while (n > 0) {
 		ssize_t k = getrandom(b, n, 0);
 
+		if (k < 0 && errno == EINTR)
+			continue;
 		if (k < 0)
 			abort();
 		b += k;

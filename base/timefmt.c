@@ -18,12 +18,13 @@ int64_t wall_ms(void)
 
 char *rfc3339(int64_t ms, char buf[RFC3339_SIZE])
 {
-	time_t t = (time_t)(ms / 1000);
+	int64_t rest = (ms % 1000 + 1000) % 1000;
+	time_t t = (time_t)((ms - rest) / 1000);
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
 	snprintf(buf, RFC3339_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
+		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)rest);
 	return buf;
 }
 
@@ -32,53 +33,79 @@ char *rfc3339_now(char buf[RFC3339_SIZE])
 	return rfc3339(wall_ms(), buf);
 }
 
+/* Exactly n digits at *s; moves on. -1 if they are not there. */
+static int take_digits(const char **s, int n)
+{
+	int v = 0;
+
+	for (int i = 0; i < n; i++) {
+		if ((*s)[i] < '0' || (*s)[i] > '9')
+			return -1;
+		v = v * 10 + ((*s)[i] - '0');
+	}
+	*s += n;
+	return v;
+}
+
+static bool take_char(const char **s, const char *any)
+{
+	if (!**s || !strchr(any, **s))
+		return false;
+	(*s)++;
+	return true;
+}
+
+/* "+hh:mm" or Z as minutes east. */
+static bool take_offset(const char **s, int *ret_min)
+{
+	int sign = **s == '-' ? -1 : 1;
+	int h;
+	int m;
+
+	*ret_min = 0;
+	if (take_char(s, "Zz"))
+		return true;
+	if (!take_char(s, "+-"))
+		return false;
+	h = take_digits(s, 2);
+	if (h < 0 || h > 23 || !take_char(s, ":"))
+		return false;
+	m = take_digits(s, 2);
+	*ret_min = sign * (h * 60 + m);
+	return m >= 0 && m <= 59;
+}
+
 int rfc3339_parse(const char *s, int64_t *ret_ms)
 {
 	struct tm tm = {0};
-	int used = 0;
-
-	if (sscanf(s, "%4d-%2d-%2d%*1[Tt]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		    &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6 ||
-		used != 19)
-		return -1;
-	if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-		tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
-		return -1;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-
+	struct tm back;
 	int64_t ms = 0;
-	int scale = 100;
+	int offset_min;
+	time_t t;
 
-	s += used;
-	if (*s == '.') {
-		const char *first = ++s;
+	tm.tm_year = take_digits(&s, 4) - 1900;
+	if (tm.tm_year < -1900 || !take_char(&s, "-") || (tm.tm_mon = take_digits(&s, 2)) < 1 ||
+		tm.tm_mon > 12 || !take_char(&s, "-") || (tm.tm_mday = take_digits(&s, 2)) < 1 ||
+		!take_char(&s, "Tt") || (tm.tm_hour = take_digits(&s, 2)) < 0 || tm.tm_hour > 23 ||
+		!take_char(&s, ":") || (tm.tm_min = take_digits(&s, 2)) < 0 || tm.tm_min > 59 ||
+		!take_char(&s, ":") || (tm.tm_sec = take_digits(&s, 2)) < 0 || tm.tm_sec > 60)
+		return -1;
+	tm.tm_mon--;
+	if (take_char(&s, ".")) {
+		const char *first = s;
 
-		for (; *s >= '0' && *s <= '9' && s - first < 9; s++, scale /= 10)
+		for (int scale = 100; *s >= '0' && *s <= '9' && s - first < 9; s++, scale /= 10)
 			ms += (*s - '0') * scale;
 		if (s == first)
 			return -1;
 	}
-
-	int offset_min = 0;
-
-	if (*s == 'Z' || *s == 'z') {
-		s++;
-	} else {
-		int h;
-		int m;
-
-		if ((*s != '+' && *s != '-') || sscanf(s + 1, "%2d:%2d%n", &h, &m, &used) != 2 ||
-			used != 5 || h > 23 || m > 59)
-			return -1;
-		offset_min = (*s == '-' ? -1 : 1) * (h * 60 + m);
-		s += 6;
-	}
-	if (*s)
+	if (!take_offset(&s, &offset_min) || *s)
 		return -1;
-
-	time_t t = timegm(&tm);
-
+	back = tm;
+	t = timegm(&back);
+	/* A day that its month does not have moves into the next one. */
+	if (back.tm_mday != tm.tm_mday && tm.tm_sec < 60)
+		return -1;
 	*ret_ms = ((int64_t)t - offset_min * 60) * 1000 + ms;
 	return 0;
 }

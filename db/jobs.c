@@ -115,7 +115,8 @@ int jobs_claim(struct db *tx, const char *station, struct job *ret, struct err *
 		"SELECT " STRUCT_COLUMNS " FROM jobs WHERE state IN ('queued', 'running')"
 		" AND (affinity = '[]' OR EXISTS (SELECT 1 FROM json_each(affinity)"
 		" WHERE json_each.value = ?))"
-		" AND passed + (SELECT count(*) FROM runs WHERE runs.job_id = jobs.id"
+		" AND passed + (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "
+		"jobs.id"
 		" AND runs.state = 'open' AND runs.kind = 'production') < quantity"
 		" ORDER BY priority DESC, deadline IS NULL, deadline, created_at, id LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
@@ -152,7 +153,8 @@ static int check_revision(const struct job *j, int64_t revision, struct err *e)
 
 static int open_runs(struct db *tx, const char *id, int64_t *ret, struct err *e)
 {
-	static const char sql[] = "SELECT count(*) FROM runs WHERE job_id = ? AND state = 'open'";
+	static const char sql[] = "SELECT count(*) FROM runs INDEXED BY runs_open WHERE job_id = ? "
+				  "AND state = 'open'";
 	_cleanup_(query_done) struct query q = {0};
 	int r = query_begin(&q, tx, e, sql, "s", id);
 
@@ -275,10 +277,11 @@ int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 	return 0;
 }
 
-#define COLUMNS                                                                                 \
-	"created_at, id, recipe, version, recipe_sha256, quantity, priority, state, affinity,"  \
-	" params, serial_source, external_ref, deadline, passed, failed, errors, aborted,"      \
-	" interrupted, (SELECT count(*) FROM runs WHERE runs.job_id = jobs.id AND runs.state =" \
+#define COLUMNS                                                                                \
+	"created_at, id, recipe, version, recipe_sha256, quantity, priority, state, affinity," \
+	" params, serial_source, external_ref, deadline, passed, failed, errors, aborted,"     \
+	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "   \
+	"jobs.id AND runs.state ="                                                             \
 	" 'open') AS open, created_by, updated_at, finished_at, revision"
 #define KINDS "tssisiisjjjstiiiiiistti"
 

@@ -305,7 +305,10 @@ int runs_list(struct db *d, const struct run_filter *f, const struct db_page *pa
 	sel_str(&s, "job_id = ?", f->job);
 	sel_str(&s, "station = ?", f->station);
 	sel_str(&s, "outcome = ?", f->outcome);
-	sel_str(&s, "state = ?", f->state);
+	if (f->state && !strcmp(f->state, "open"))
+		sel_and(&s, "state = 'open'"); /* a constant finds the partial index */
+	else
+		sel_str(&s, "state = ?", f->state);
 	sel_str(&s, "recipe = ?", f->recipe);
 	if (f->from_ms)
 		sel_int(&s, "attached_at >= ?", f->from_ms);

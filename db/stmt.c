@@ -331,7 +331,7 @@ void sel_init(struct sel *s, const char *head)
 	sb_add(&s->sql, head);
 }
 
-static bool sel_and(struct sel *s, const char *cond)
+bool sel_and(struct sel *s, const char *cond)
 {
 	if (s->n >= (int)ARRAY_LEN(s->param) - 3) /* room for the keyset */
 		return false;

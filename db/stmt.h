@@ -74,6 +74,8 @@ struct sel {
 
 /* `head` is "SELECT ... FROM ...". */
 void sel_init(struct sel *s, const char *head);
+/* A condition without parameters. */
+bool sel_and(struct sel *s, const char *cond);
 /* `cond` holds one ?; nothing happens for NULL or "". */
 void sel_str(struct sel *s, const char *cond, const char *v);
 void sel_int(struct sel *s, const char *cond, int64_t v);

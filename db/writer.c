@@ -39,13 +39,13 @@ struct writer {
 static int apply_one(struct writer *w, struct ticket *t, struct err *e)
 {
 	size_t mark = w->db->events;
-	int r = db_script(w->db, "SAVEPOINT ticket", e);
+	int r = db_do(w->db, e, "SAVEPOINT ticket", "");
 
 	if (r < 0)
 		return r;
 	t->result = t->apply(w->db, t->data, &t->err);
 	if (t->result >= 0)
-		return db_script(w->db, "RELEASE ticket", e);
+		return db_do(w->db, e, "RELEASE ticket", "");
 	if (!db_in_transaction(w->db)) {
 		/* On some errors (I/O, memory) sqlite gives up the transaction, others' work with
 		 * it. */
@@ -69,9 +69,10 @@ static void fail_group(struct ticket *group, int r, const struct err *e)
 static void run_group(struct writer *w, struct ticket *group)
 {
 	struct err e = {0};
+	uint64_t n = 0;
 	int r = db_begin(w->db, &e);
 
-	for (struct ticket *t = group; t && r == 0; t = t->next)
+	for (struct ticket *t = group; t && r == 0; t = t->next, n++)
 		r = apply_one(w, t, &e);
 	if (r == 0)
 		r = db_commit(w->db, &e);
@@ -80,6 +81,7 @@ static void run_group(struct writer *w, struct ticket *group)
 		fail_group(group, r, &e);
 	}
 	__atomic_add_fetch(&w->commits, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&w->tickets, n, __ATOMIC_RELAXED);
 }
 
 static void tell(struct writer *w, struct ticket *group)
@@ -91,7 +93,6 @@ static void tell(struct writer *w, struct ticket *group)
 		if (t->done)
 			t->done(t->data, t->result, &t->err);
 		free(t);
-		__atomic_add_fetch(&w->tickets, 1, __ATOMIC_RELAXED);
 	}
 	if (w->db->events && w->o.committed)
 		w->o.committed(w->o.data, w->db->event, w->db->events);

@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/iotime.h"
@@ -37,6 +39,7 @@ struct fleet {
 	struct jobs *jobs;
 	char *db_path;
 	char *artifact_dir;
+	int lock_fd; /* of state_dir/lock */
 	uint64_t views_version; /* atomic */
 	bool stopping;
 };
@@ -130,6 +133,19 @@ static int make_dirs(struct fleet *f, struct err *e)
 	return 0;
 }
 
+/* Two provd on one database would each hand out the other's serials. */
+static int take_lock(struct fleet *f, struct err *e)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/lock", f->config->state_dir);
+
+	f->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (f->lock_fd < 0)
+		return err_errno(e, ERR_IO, errno, "%s", path);
+	if (flock(f->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, ERR_BUSY, "another provd works in %s", f->config->state_dir);
+	return 0;
+}
+
 /* Uploads that a crash left half-way. */
 static void sweep_uploads(struct fleet *f)
 {
@@ -180,6 +196,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	int r;
 
 	mutex_init(&f->lock);
+	f->lock_fd = -1;
 	f->config = config_ref(c);
 	f->db_path = xasprintf("%s/provd.db", c->state_dir);
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
@@ -187,6 +204,8 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->jobs = jobs_new();
 	f->binding = binding_new(&sink);
 	r = make_dirs(f, e);
+	if (r == 0)
+		r = take_lock(f, e);
 	if (r == 0) {
 		sweep_uploads(f);
 		r = open_records(f, e);
@@ -325,6 +344,8 @@ struct fleet *fleet_free(struct fleet *f)
 	jobs_free(f->jobs);
 	feed_free(f->feed);
 	config_unref(f->config);
+	if (f->lock_fd >= 0)
+		close(f->lock_fd);
 	mutex_done(&f->lock);
 	free(f->station);
 	free(f->source);

@@ -109,6 +109,7 @@ CREATE TABLE jobs (
 	revision INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_by_state ON jobs (state, priority DESC, created_at, id);
+CREATE INDEX jobs_by_state_time ON jobs (state, created_at, id);
 CREATE INDEX jobs_by_time ON jobs (created_at, id);
 CREATE INDEX jobs_by_ref ON jobs (external_ref, created_at, id) WHERE external_ref IS NOT NULL;
 
@@ -146,7 +147,8 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_open ON runs (job_id) WHERE state = 'open';
 CREATE INDEX runs_open_serial ON runs (serial) WHERE state = 'open';
-CREATE INDEX runs_by_station ON runs (station, attached_at, seq);
+CREATE INDEX runs_by_station ON runs (station, seq);
+CREATE INDEX runs_by_recipe ON runs (recipe, seq);
 CREATE INDEX runs_by_job ON runs (job_id, seq);
 CREATE INDEX runs_by_serial ON runs (serial, seq) WHERE serial IS NOT NULL;
 CREATE INDEX runs_by_unit ON runs (unit_id, seq) WHERE unit_id IS NOT NULL;
@@ -306,10 +308,8 @@ CREATE TABLE events (
 	serial TEXT,
 	data TEXT NOT NULL
 ) STRICT;
+-- One index and no more: every step pays for it. Other filters walk on from the cursor.
 CREATE INDEX events_by_run ON events (run_id, seq) WHERE run_id IS NOT NULL;
-CREATE INDEX events_by_job ON events (job_id, seq) WHERE job_id IS NOT NULL;
-CREATE INDEX events_by_station ON events (station, seq) WHERE station IS NOT NULL;
-CREATE INDEX events_by_serial ON events (serial, seq) WHERE serial IS NOT NULL;
 
 CREATE TABLE idempotency (
 	principal TEXT NOT NULL,

@@ -119,7 +119,8 @@ START_TEST(constraints_and_a_full_quota_have_their_codes)
 {
 	char big[4096];
 
-	memset(big, 'x', sizeof big);
+	memset(big, 'x', sizeof big - 1);
+	big[sizeof big - 1] = 0;
 	FAILS(ERR_CONFLICT, db_run(fx.db, &fx.e,
 				    "INSERT INTO tokens (id, name, role, secret_sha256,"
 				    " created_at) VALUES ('a', 'b', 'king', 'c', 1)",
@@ -187,7 +188,7 @@ START_TEST(opening_and_recovery_with_100000_units_stay_fast)
 	t = now_us() - t;
 	ck_assert_int_eq(n, 0);
 	printf("open and recovery with 100,000 units: %.1f ms\n", (double)t / 1000);
-	ck_assert_msg(t < 100000 * (getenv("CK_SLOW") ? 20 : 1), "%llu us", (unsigned long long)t);
+	ck_assert_msg(t < 100000, "%llu us", (unsigned long long)t);
 }
 END_TEST
 

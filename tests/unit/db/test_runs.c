@@ -279,6 +279,11 @@ START_TEST(lists_come_in_pages_that_neither_miss_nor_repeat)
 		snprintf(after, sizeof after, "%s", l.next);
 	} while (after[0]);
 	ck_assert_int_eq(seen, 8);
+	f = (struct run_filter){.state = "open"};
+	page = (struct db_page){0};
+	OK(runs_list(fx.db, &f, &page, &l, &fx.e));
+	ck_assert_uint_eq(json_array_size(l.items), 10);
+	json_decref(l.items);
 	page.after = "rubbish";
 	FAILS(ERR_INVALID, runs_list(fx.db, &f, &page, &l, &fx.e));
 }

@@ -261,6 +261,31 @@ START_TEST(a_full_disk_is_told_and_is_over_once_there_is_room)
 }
 END_TEST
 
+/* Ignores its errors, as no apply should. */
+static int fill_disk_regardless(struct db *tx, void *data, struct err *e)
+{
+	for (int i = 0; i < 3; i++)
+		fill_disk(tx, data, e);
+	return 0;
+}
+
+START_TEST(nothing_is_written_outside_the_transaction_that_a_full_disk_ended)
+{
+	static char big[4096];
+	int64_t size;
+
+	memset(big, 'x', sizeof big - 1);
+	OK(db_size(fx.db, &size, &fx.e));
+	OK(db_set_quota(fx.db, size + 64 * 1024, &fx.e));
+
+	struct writer *w = start((struct writer_opts){0});
+
+	ck_assert_int_lt(writer_do(w, fill_disk_regardless, big, &fx.e), 0);
+	stop(w);
+	ck_assert_int_eq(count("SELECT count(*) FROM audit"), 0);
+}
+END_TEST
+
 static int break_commit(struct db *tx, void *data, struct err *e)
 {
 	/* A deferred foreign key is checked by COMMIT alone. */
@@ -391,6 +416,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_failing_apply_leaves_the_rest_of_its_group_alone);
 	tcase_add_test(t, what_does_not_fit_the_queue_is_refused_and_stopping_drains_it);
 	tcase_add_test(t, a_full_disk_is_told_and_is_over_once_there_is_room);
+	tcase_add_test(t, nothing_is_written_outside_the_transaction_that_a_full_disk_ended);
 	tcase_add_test(t, a_failing_commit_fails_its_whole_group_and_tells_nothing);
 	tcase_add_test(t, the_watchdog_sees_an_idle_writer_come_round);
 	tcase_add_test(t, every_acknowledged_row_survives_kill_9);

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/bench.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/iotime.h"
+#include "base/util.h"
+#include "daemon/recipe/runner.h"
+
+#define MAX_PORTS 16
+
+/* One run; the cancel flag is global because a signal handler fires it. */
+struct session {
+	const struct bench *b;
+	const struct recipe *recipe;
+	struct link *link[MAX_PORTS];
+	bool dead[MAX_PORTS];
+	json_t *steps; /* of --json */
+	json_t *measured; /* of the step at hand */
+	bool tty;
+	bool bar; /* a bar is on the line */
+	uint64_t drawn_us;
+	char identity[128];
+};
+
+static struct cancel interrupt = {.fd = -1};
+
+static void on_interrupt(int sig)
+{
+	int saved = errno;
+
+	cancel_fire(&interrupt, ERR_ABORTED); /* an atomic and a write: allowed here */
+	errno = saved;
+}
+
+/* --- addresses --- */
+
+static int ask_provsim(const char *socket_path, const char *line, char *buf, size_t size, struct err *e)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t n = 0;
+
+	snprintf(a.sun_path, sizeof a.sun_path, "%s", socket_path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+		write(fd, line, strlen(line)) != (ssize_t)strlen(line))
+		return err_errno(e, ERR_IO, errno, "simulator at %s", socket_path);
+	while (n + 1 < size && (n == 0 || buf[n - 1] != '\n')) {
+		ssize_t k = read(fd, buf + n, size - n - 1);
+
+		if (k <= 0)
+			break;
+		n += (size_t)k;
+	}
+	buf[n] = 0;
+	return 0;
+}
+
+static int sim_address(const char *name, char **ret, struct err *e)
+{
+	const char *path = getenv("PROVSIM_CONTROL");
+	char buf[65536];
+	json_t *o;
+	json_t *v;
+	size_t i;
+	int r;
+
+	if (!path)
+		return err_set(e, ERR_NOT_FOUND,
+			"sim:%s: PROVSIM_CONTROL must name the control socket of provsim", name);
+	r = ask_provsim(path, "{\"cmd\":\"list\"}\n", buf, sizeof buf, e);
+	if (r < 0)
+		return r;
+	o = json_loads(buf, 0, NULL);
+	json_array_foreach(json_object_get(o, "boards"), i, v) {
+		const char *board = json_string_value(json_object_get(v, "board"));
+		const char *link = json_string_value(json_object_get(v, "link"));
+
+		if (board && link && !strcmp(board, name))
+			*ret = !strncmp(link, "tcp:", 4) ? xstrdup(link) : xasprintf("tty:%s", link);
+	}
+	json_decref(o);
+	return *ret ? 0 : err_set(e, ERR_NOT_FOUND, "the simulator has no board '%s' plugged", name);
+}
+
+int bench_address(const char *text, char **ret, struct err *e)
+{
+	*ret = NULL;
+	if (!strncmp(text, "sim:", 4))
+		return sim_address(text + 4, ret, e);
+	*ret = *text == '/' ? xasprintf("tty:%s", text) : xstrdup(text);
+	return 0;
+}
+
+/* --- what a step may ask for --- */
+
+static int port_index(const struct session *s, const char *role, struct err *e)
+{
+	for (size_t i = 0; i < s->recipe->ports && i < MAX_PORTS; i++)
+		if (!strcmp(s->recipe->port[i].role, role))
+			return (int)i;
+	return err_set(e, ERR_PORT_UNBOUND, "there is no port '%s'", role);
+}
+
+static int env_link(void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
+{
+	struct session *s = env;
+	const char *address = json_string_value(json_object_get(s->b->ports, role));
+	const struct recipe_port *rp = recipe_port(s->recipe, role);
+	int i = port_index(s, role, e);
+	struct link_config cfg = {.dtr = -1, .rts = -1};
+	int r;
+
+	if (i < 0)
+		return i;
+	if (s->link[i] && s->link[i]->dead) {
+		s->link[i] = link_close(s->link[i]);
+		s->dead[i] = true;
+	}
+	if (s->dead[i])
+		return err_set(e, ERR_DEVICE_GONE, "port %s: the link broke", role);
+	if (!s->link[i]) {
+		if (!address)
+			return err_set(e, ERR_PORT_UNBOUND, "port '%s' has no address", role);
+		if (rp) {
+			cfg.baud = rp->baud;
+			cfg.parity = rp->parity;
+			cfg.rtscts = rp->rtscts;
+			cfg.dtr = rp->dtr;
+			cfg.rts = rp->rts;
+		}
+		r = link_open(address, &cfg, it, &s->link[i], e);
+		if (r < 0)
+			return strcmp(role, "port") ? err_prefix(e, "port %s", role) : r;
+	}
+	*ret = s->link[i];
+	return 0;
+}
+
+static void env_link_close(void *env, const char *role)
+{
+	struct session *s = env;
+	int i = port_index(s, role, NULL);
+
+	if (i >= 0)
+		s->link[i] = link_close(s->link[i]);
+}
+
+static int env_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
+{
+	struct session *s = env;
+	const char *address = json_string_value(json_object_get(s->b->ports, role));
+
+	if (!address)
+		return err_set(e, ERR_PORT_UNBOUND, "port '%s' has no address", role);
+	*ret = (struct device_facts){0};
+	snprintf(ret->node, sizeof ret->node, "%s", address);
+	return 0;
+}
+
+static int env_expect_replug(void *env, const char *role, struct err *e)
+{
+	return 0;
+}
+
+/* No events here: the device is back when its node can be opened. */
+static int env_wait_device(
+	void *env, const char *role, const struct iotime *it, struct device_facts *ret, struct err *e)
+{
+	struct session *s = env;
+	int i = port_index(s, role, e);
+	struct link *l;
+	struct err tried;
+	int r;
+
+	if (i < 0)
+		return i;
+	s->link[i] = link_close(s->link[i]);
+	s->dead[i] = false;
+	while (env_link(env, role, it, &l, &tried) < 0) {
+		r = iotime_sleep(50 * US_PER_MS, it, e);
+		if (r < 0)
+			return err_set(e, ERR_DEVICE_GONE, "%s", tried.msg);
+	}
+	return ret ? env_facts(env, role, ret, e) : 0;
+}
+
+static int env_identity(void *env, const char *role, const char *value, struct err *e)
+{
+	struct session *s = env;
+
+	if (s->identity[0] && strcmp(s->identity, value) != 0)
+		return err_set(e, ERR_WRONG_DEVICE, "unit %s answers, %s expected", value, s->identity);
+	snprintf(s->identity, sizeof s->identity, "%s", value);
+	return 0;
+}
+
+static int env_serial(void *env, const char *kind, const char *value, char ret[64], struct err *e)
+{
+	const struct session *s = env;
+
+	if (!value)
+		value = s->b->serial;
+	if (!value)
+		return err_set(e, ERR_POOL_EMPTY, "a bench has no pool of serials: give --serial");
+	snprintf(ret, 64, "%s", value);
+	return 0;
+}
+
+static int env_ask(void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
+{
+	struct session *s = env;
+	int r;
+
+	if (!isatty(0))
+		return err_set(e, ERR_ABORTED, "'%.200s': nobody is at the terminal", p->text);
+	fprintf(stderr, "%s%s", s->bar ? "\n" : "", p->text);
+	for (const char *const *c = p->choices; c && *c; c++)
+		fprintf(stderr, "%s%s", c == p->choices ? " [" : ", ", *c);
+	fprintf(stderr, "%s ", p->choices ? "]" : !strcmp(p->kind, "confirm") ? " [yes, no]" : "");
+	r = iotime_wait(0, 1 /* POLLIN */, it, e);
+	if (r < 0)
+		return r;
+	if (!fgets(ret, 256, stdin))
+		return err_set(e, ERR_ABORTED, "the terminal closed");
+	ret[strcspn(ret, "\r\n")] = 0;
+	return 0;
+}
+
+static int env_image(void *env, const char *ref, char ret[512], struct err *e)
+{
+	if (strlen(ref) > 511)
+		return err_set(e, ERR_INVALID, "the path of the image is too long");
+	snprintf(ret, 512, "%s", ref);
+	return 0;
+}
+
+static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
+{
+	struct session *s = env;
+	uint64_t now = now_us();
+	int filled = total ? (int)(done * 30 / total) : 0;
+	char text[31];
+
+	if (!s->tty || (now - s->drawn_us < 100 * US_PER_MS && done != total))
+		return;
+	s->drawn_us = now;
+	for (int i = 0; i < 30; i++)
+		text[i] = i < filled ? '#' : '-';
+	text[30] = 0;
+	fprintf(stderr, "\r\033[K%-8s [%s] %3d%% %llu/%llu", phase, text,
+		total ? (int)(done * 100 / total) : 0, (unsigned long long)done,
+		(unsigned long long)total);
+	s->bar = true;
+}
+
+static void env_log(void *env, char dir, const char *text)
+{
+}
+
+static const struct step_env_ops env_ops = {
+	.link = env_link,
+	.link_close = env_link_close,
+	.expect_replug = env_expect_replug,
+	.wait_device = env_wait_device,
+	.facts = env_facts,
+	.identity = env_identity,
+	.serial = env_serial,
+	.ask = env_ask,
+	.image = env_image,
+	.progress = env_progress,
+	.log = env_log,
+};
+
+static int env_secret(void *env, const char *name, char **ret, struct err *e)
+{
+	_cleanup_(freep) char *var = xasprintf("PROVD_SECRET_%s", name);
+	const char *v = getenv(var);
+
+	if (!v)
+		return err_set(e, ERR_NOT_FOUND, "secret '%s': set %s", name, var);
+	*ret = xstrdup(v);
+	return 0;
+}
+
+/* --- what is told --- */
+
+static int step_begin(void *data, const struct step_record *r, struct err *e)
+{
+	struct session *s = data;
+
+	json_decref(s->measured);
+	s->measured = json_array();
+	return 0;
+}
+
+static int measured(void *data, const struct step_record *r, const struct measurement *m,
+	const char *verdict, struct err *e)
+{
+	struct session *s = data;
+	json_t *o = json_pack("{s:s, s:s}", "name", m->name, "verdict", verdict);
+
+	if (m->is_number)
+		json_object_set_new(o, "value", json_real(m->value));
+	if (m->text)
+		json_object_set_new(o, "text", json_string(m->text));
+	if (m->unit)
+		json_object_set_new(o, "unit", json_string(m->unit));
+	if (m->has_low)
+		json_object_set_new(o, "low", json_real(m->low));
+	if (m->has_high)
+		json_object_set_new(o, "high", json_real(m->high));
+	json_array_append_new(s->measured, o);
+	return 0;
+}
+
+static void print_step(struct session *s, const struct step_record *r)
+{
+	bool ok = r->outcome == OUTCOME_PASSED;
+	bool skipped = r->outcome == OUTCOME_SKIPPED;
+	bool color = s->b->ctl->color;
+	json_t *m;
+	size_t i;
+
+	if (s->bar)
+		fputs("\r\033[K", stderr);
+	s->bar = false;
+	printf("%s%s%s %s", color ? ok ? "\033[32m" : skipped ? "" : "\033[31m" : "",
+		ok ? "✓" : skipped ? "-" : "✗", color ? "\033[0m" : "", r->step->id);
+	json_array_foreach(s->measured, i, m) {
+		_cleanup_(freep) char *value = json_text(m, "value");
+		_cleanup_(freep) char *unit = json_text(m, "unit");
+
+		printf("  %s %s", value, unit);
+	}
+	if (r->outputs && json_object_get(r->outputs, "reply"))
+		printf("  %s", json_string_value(json_object_get(r->outputs, "reply")));
+	if (*r->message)
+		printf("  %s: %s", err_code_str(r->code), r->message);
+	printf("  (%.1f s)\n", (double)r->duration_us / 1e6);
+	fflush(stdout);
+}
+
+static int step_end(void *data, const struct step_record *r, struct err *e)
+{
+	struct session *s = data;
+	json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:O*, s:O*, s:O, s:I}", "id",
+		r->step->id, "action", r->step->action->name, "phase", step_phase_str(r->phase),
+		"attempt", (int)r->attempt, "outcome", outcome_str(r->outcome), "code",
+		err_code_str(r->code), "message", r->message, "evidence", r->evidence, "outputs",
+		r->outputs, "measurements", s->measured ? s->measured : json_null(), "duration_ms",
+		(json_int_t)(r->duration_us / US_PER_MS));
+
+	json_array_append_new(s->steps, o);
+	if (!s->b->ctl->json)
+		print_step(s, r);
+	return 0;
+}
+
+static int status_of(enum outcome o)
+{
+	switch (o) {
+	case OUTCOME_PASSED:
+	case OUTCOME_SKIPPED:
+		return EXIT_PASSED;
+	case OUTCOME_FAILED:
+		return EXIT_FAILED;
+	case OUTCOME_ABORTED:
+		return EXIT_ABORTED;
+	case OUTCOME_ERROR:
+	case OUTCOME_INTERRUPTED:
+		break;
+	}
+	return EXIT_ERROR;
+}
+
+static void print_result(const struct session *s, const struct run_result *res)
+{
+	if (s->b->ctl->json) {
+		json_t *o = json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:O}", "outcome",
+			outcome_str(res->outcome), "passed", res->outcome == OUTCOME_PASSED, "code",
+			err_code_str(res->code), "step", res->step, "message", res->message, "hint",
+			err_code_hint(res->code), "steps", s->steps);
+
+		print_json(o);
+		json_decref(o);
+	} else if (res->outcome != OUTCOME_PASSED) {
+		printf("%s at %s: %s: %s\n", outcome_str(res->outcome), res->step,
+			err_code_str(res->code), res->message);
+		if (*err_code_hint(res->code))
+			printf("%s\n", err_code_hint(res->code));
+	} else {
+		puts("passed");
+	}
+}
+
+int bench_run(const struct bench *b, const struct recipe *recipe)
+{
+	struct session s = {.b = b,
+		.recipe = recipe,
+		.steps = json_array(),
+		.tty = isatty(2) && !b->ctl->json};
+	const struct runner_sink sink = {&s, step_begin, step_end, measured, NULL};
+	const struct sigaction sa = {.sa_handler = on_interrupt};
+	json_t *empty = json_object();
+	json_t *context = json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:O}", "job", "id", "",
+		"external_ref", "", "unit", "model", recipe->model ? recipe->model : "", "station", "id",
+		"bench", "title", "bench", "run", "id", "", "ports", b->ports);
+	struct runner rn = {
+		.recipe = recipe,
+		.sink = &sink,
+		.ops = &env_ops,
+		.env = &s,
+		.cancel = &interrupt,
+		.secrets = secret_set_new(),
+		.secret = env_secret,
+		.params = b->params ? b->params : empty,
+		.artifacts = b->artifacts ? b->artifacts : empty,
+		.context = context,
+	};
+	struct run_result res;
+	struct err e;
+
+	if (cancel_init(&interrupt, &e) < 0)
+		return ctl_fail(&e);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	runner_run(&rn, &res);
+	print_result(&s, &res);
+	for (size_t i = 0; i < MAX_PORTS; i++)
+		link_close(s.link[i]);
+	secret_set_free(rn.secrets);
+	json_decref(context);
+	json_decref(empty);
+	json_decref(s.steps);
+	json_decref(s.measured);
+	cancel_done(&interrupt);
+	return status_of(res.outcome);
+}

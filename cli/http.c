@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one door to libcurl.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/secret.h"
+#include "base/timefmt.h"
+#include "base/util.h"
+#include "cli/provctl.h"
+
+#define MAX_ANSWER (64u * 1024 * 1024)
+
+struct http {
+	CURL *curl;
+	char *base;
+	char *auth; /* header line */
+};
+
+static int read_token(const char *path, char *buf, size_t size)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	if (n < 0)
+		return -1;
+	buf[n] = 0;
+	buf[strcspn(buf, "\r\n")] = 0;
+	return 0;
+}
+
+/* --token-file, PROVD_TOKEN, PROVD_TOKEN_FILE, ~/.config/provd/token: the first that there is. Never argv, where
+ * everyone on the machine could read it. */
+static int find_token(const struct ctl *c, char *buf, size_t size, struct err *e)
+{
+	const char *env = getenv("PROVD_TOKEN");
+	const char *file = c->token_file ? c->token_file : env ? NULL : getenv("PROVD_TOKEN_FILE");
+	const char *home = getenv("HOME");
+	_cleanup_(freep) char *rc = xasprintf("%s/.config/provd/token", home ? home : "");
+
+	if (file)
+		return read_token(file, buf, size) == 0
+			? 0
+			: err_errno(e, ERR_IO, errno, "token file %s", file);
+	if (env)
+		snprintf(buf, size, "%s", env);
+	else if (read_token(rc, buf, size) < 0)
+		return err_set(e, ERR_UNAUTHORIZED,
+			"no token: set PROVD_TOKEN or PROVD_TOKEN_FILE, or put it into %s", rc);
+	return 0;
+}
+
+static int http_open(struct ctl *c, struct err *e)
+{
+	const char *url = c->url ? c->url : getenv("PROVD_URL");
+	char token[256];
+	int r;
+
+	if (c->http)
+		return 0;
+	r = find_token(c, token, sizeof token, e);
+	if (r < 0)
+		return r;
+	c->http = xcalloc(1, sizeof *c->http);
+	c->http->curl = curl_easy_init();
+	if (!c->http->curl)
+		abort();
+	c->http->base = xstrdup(url ? url : "http://127.0.0.1:8620");
+	if (c->http->base[0] && c->http->base[strlen(c->http->base) - 1] == '/')
+		c->http->base[strlen(c->http->base) - 1] = 0;
+	c->http->auth = xasprintf("Authorization: Bearer %s", token);
+	secret_wipe(token, sizeof token);
+	return 0;
+}
+
+void api_close(struct ctl *c)
+{
+	if (!c->http)
+		return;
+	curl_easy_cleanup(c->http->curl);
+	secret_wipe(c->http->auth, strlen(c->http->auth));
+	free(c->http->auth);
+	free(c->http->base);
+	free(c->http);
+	c->http = NULL;
+}
+
+char *url_segment(const char *s)
+{
+	struct strbuf b = {0};
+
+	for (; *s; s++) {
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", *s))
+			sb_add_n(&b, s, 1);
+		else
+			sb_addf(&b, "%%%02X", (unsigned char)*s);
+	}
+	return sb_take(&b);
+}
+
+static size_t take_answer(char *p, size_t size, size_t n, void *data)
+{
+	struct strbuf *b = data;
+
+	if (b->len + size * n > MAX_ANSWER)
+		return 0;
+	sb_add_n(b, p, size * n);
+	return size * n;
+}
+
+/* The problem of the API as an err; each of its errors goes to stderr. */
+static int problem(long status, const char *text, struct err *e)
+{
+	json_t *o = json_loads(text ? text : "", 0, NULL);
+	const char *detail = json_string_value(json_object_get(o, "detail"));
+	const char *code = json_string_value(json_object_get(o, "code"));
+	const json_t *errors = json_object_get(o, "errors");
+	int known = code ? err_code_from_str(code) : -1;
+	int r;
+
+	for (size_t i = 0; i < json_array_size(errors); i++) {
+		const json_t *one = json_array_get(errors, i);
+		const json_t *line = json_object_get(one, "line");
+		const char *pointer = json_string_value(json_object_get(one, "pointer"));
+		const char *what = json_string_value(json_object_get(one, "detail"));
+
+		if (line)
+			fprintf(stderr, "%lld:%lld: %s\n", (long long)json_integer_value(line),
+				(long long)json_integer_value(json_object_get(one, "column")),
+				what ? what : "");
+		else
+			fprintf(stderr, "%s: %s\n", pointer ? pointer : "", what ? what : "");
+	}
+	r = err_set(e, known > 0 ? (enum err_code)known : ERR_IO, "%s (HTTP %ld)",
+		detail ? detail : "provd refuses", status);
+	json_decref(o);
+	return r;
+}
+
+struct exchange {
+	const char *method, *path, *content_type;
+	const char *body;
+	size_t body_len;
+	FILE *file;
+	curl_off_t file_size;
+};
+
+static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct err *e)
+{
+	struct curl_slist *headers = NULL;
+	_cleanup_(freep) char *url = NULL;
+	_cleanup_(freep) char *type = NULL;
+	_cleanup_(freep) char *key = NULL;
+	struct strbuf answer = {0};
+	char uuid[UUID_SIZE];
+	char why[CURL_ERROR_SIZE] = "";
+	long status = 0;
+	CURLcode rc;
+	int r = http_open(c, e);
+
+	if (r < 0)
+		return r;
+	url = xasprintf("%s%s", c->http->base, x->path);
+	curl_easy_reset(c->http->curl);
+	headers = curl_slist_append(headers, c->http->auth);
+	headers = curl_slist_append(headers, "Accept: application/json");
+	headers = curl_slist_append(headers, "Expect:");
+	if (x->content_type) {
+		type = xasprintf("Content-Type: %s", x->content_type);
+		headers = curl_slist_append(headers, type);
+	}
+	if (strcmp(x->method, "GET") != 0) {
+		/* A request that is sent again after a lost answer has its effect once. */
+		key = xasprintf("Idempotency-Key: %s", uuid7(uuid));
+		headers = curl_slist_append(headers, key);
+	}
+	curl_easy_setopt(c->http->curl, CURLOPT_URL, url);
+	curl_easy_setopt(c->http->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c->http->curl, CURLOPT_CUSTOMREQUEST, x->method);
+	curl_easy_setopt(c->http->curl, CURLOPT_ERRORBUFFER, why);
+	curl_easy_setopt(c->http->curl, CURLOPT_WRITEFUNCTION, take_answer);
+	curl_easy_setopt(c->http->curl, CURLOPT_WRITEDATA, &answer);
+	curl_easy_setopt(c->http->curl, CURLOPT_CONNECTTIMEOUT, 5L);
+	if (x->file) {
+		curl_easy_setopt(c->http->curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(c->http->curl, CURLOPT_READDATA, x->file);
+		curl_easy_setopt(c->http->curl, CURLOPT_INFILESIZE_LARGE, x->file_size);
+	} else {
+		curl_easy_setopt(c->http->curl, CURLOPT_TIMEOUT, 60L);
+		if (x->body) {
+			curl_easy_setopt(c->http->curl, CURLOPT_POSTFIELDS, x->body);
+			curl_easy_setopt(
+				c->http->curl, CURLOPT_POSTFIELDSIZE, (long)x->body_len);
+		}
+	}
+	rc = curl_easy_perform(c->http->curl);
+	curl_slist_free_all(headers);
+	curl_easy_getinfo(c->http->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (rc != CURLE_OK)
+		r = err_set(e, ERR_IO, "%s: %s", c->http->base, why[0] ? why : curl_easy_strerror(rc));
+	else if (status >= 400)
+		r = problem(status, answer.s, e);
+	else if (ret && !(*ret = json_loads(answer.s ? answer.s : "null", JSON_DECODE_ANY, NULL)))
+		r = err_set(e, ERR_PROTOCOL, "%s answered no JSON: is that provd?", c->http->base);
+	sb_done(&answer);
+	return r;
+}
+
+int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e)
+{
+	const struct exchange x = {.method = "GET", .path = path};
+
+	return perform(c, &x, ret, e);
+}
+
+int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *text = body ? json_dumps(body, JSON_COMPACT) : xstrdup("{}");
+	const struct exchange x = {.method = "POST",
+		.path = path,
+		.content_type = "application/json",
+		.body = text,
+		.body_len = strlen(text)};
+
+	return perform(c, &x, ret, e);
+}
+
+int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,
+	const char *file, json_t **ret, struct err *e)
+{
+	_cleanup_(fclosep) FILE *f = fopen(file, "rbe");
+	struct exchange x = {.method = method, .path = path, .content_type = content_type, .file = f};
+	struct stat st;
+
+	if (!f || fstat(fileno(f), &st) < 0)
+		return err_errno(e, ERR_IO, errno, "%s", file);
+	x.file_size = st.st_size;
+	return perform(c, &x, ret, e);
+}
+
+/* --- server-sent events --- */
+
+struct follow {
+	struct strbuf line, data;
+	char event[64];
+	int (*fn)(void *data, const char *event, const json_t *json);
+	void *arg;
+	int result;
+};
+
+static void end_of_event(struct follow *f)
+{
+	json_t *o = f->data.len ? json_loads(f->data.s, JSON_DECODE_ANY, NULL) : NULL;
+
+	if (o)
+		f->result = f->fn(f->arg, f->event, o);
+	json_decref(o);
+	sb_clear(&f->data);
+	f->event[0] = 0;
+}
+
+static size_t take_stream(char *p, size_t size, size_t n, void *data)
+{
+	struct follow *f = data;
+
+	for (size_t i = 0; i < size * n && f->result == 0; i++) {
+		if (p[i] != '\n') {
+			sb_add_n(&f->line, p + i, 1);
+			continue;
+		}
+
+		const char *s = f->line.len ? f->line.s : "";
+
+		if (!*s)
+			end_of_event(f);
+		else if (!strncmp(s, "event: ", 7))
+			snprintf(f->event, sizeof f->event, "%s", s + 7);
+		else if (!strncmp(s, "data: ", 6))
+			sb_add(&f->data, s + 6);
+		sb_clear(&f->line);
+	}
+	return f->result == 0 ? size * n : 0;
+}
+
+int api_follow(struct ctl *c, const char *path,
+	int (*fn)(void *data, const char *event, const json_t *data_json), void *data, struct err *e)
+{
+	struct follow f = {.fn = fn, .arg = data};
+	struct curl_slist *headers = NULL;
+	_cleanup_(freep) char *url = NULL;
+	long status = 0;
+	CURLcode rc;
+	int r = http_open(c, e);
+
+	if (r < 0)
+		return r;
+	url = xasprintf("%s%s", c->http->base, path);
+	curl_easy_reset(c->http->curl);
+	headers = curl_slist_append(headers, c->http->auth);
+	headers = curl_slist_append(headers, "Accept: text/event-stream");
+	curl_easy_setopt(c->http->curl, CURLOPT_URL, url);
+	curl_easy_setopt(c->http->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c->http->curl, CURLOPT_WRITEFUNCTION, take_stream);
+	curl_easy_setopt(c->http->curl, CURLOPT_WRITEDATA, &f);
+	curl_easy_setopt(c->http->curl, CURLOPT_FAILONERROR, 1L);
+	/* Heartbeats come every 10 s: silence means that the server is gone. */
+	curl_easy_setopt(c->http->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(c->http->curl, CURLOPT_LOW_SPEED_TIME, 30L);
+	rc = curl_easy_perform(c->http->curl);
+	curl_slist_free_all(headers);
+	curl_easy_getinfo(c->http->curl, CURLINFO_RESPONSE_CODE, &status);
+	sb_done(&f.line);
+	sb_done(&f.data);
+	if (f.result != 0)
+		return f.result;
+	return err_set(e, status == 401 ? ERR_UNAUTHORIZED : ERR_IO, "events of %s: %s (HTTP %ld)",
+		c->http->base, rc == CURLE_OK ? "the stream ended" : curl_easy_strerror(rc), status);
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stations, ports, jobs and prompts: the line as it works.
+ */
+#include <sys/ioctl.h>
+
+#include "base/util.h"
+#include "cli/provctl.h"
+
+/* GET path and show the named members of its items. */
+static int show_list(struct ctl *c, const char *path, const char *const *members)
+{
+	json_t *o = NULL;
+	struct err e;
+
+	if (api_get(c, path, &o, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, o, members);
+	json_decref(o);
+	return 0;
+}
+
+static int station_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"id", "state", "run.serial", "run.recipe.name", "run.step.id",
+		"last.outcome", "last.serial", "today.passed", "today.failed", "message", NULL};
+
+	return show_list(c, "/api/v1/stations", members);
+}
+
+static int station_show(struct ctl *c, int argc, char **argv)
+{
+	_cleanup_(freep) char *id = argc == 2 ? url_segment(argv[1]) : NULL;
+	_cleanup_(freep) char *path = NULL;
+	json_t *o = NULL;
+	struct err e;
+
+	if (!id)
+		return ctl_usage("station show ID");
+	path = xasprintf("/api/v1/stations/%s", id);
+	if (api_get(c, path, &o, &e) < 0)
+		return ctl_fail(&e);
+	print_json(o);
+	json_decref(o);
+	return 0;
+}
+
+/* POST .../ID/actions/VERB, the verb being the command's last word. */
+static int post_verb(struct ctl *c, const char *resource, int argc, char **argv, const json_t *body)
+{
+	_cleanup_(freep) char *id = argc >= 2 ? url_segment(argv[1]) : NULL;
+	_cleanup_(freep) char *path = NULL;
+	json_t *o = NULL;
+	struct err e;
+
+	if (!id)
+		return ctl_usage("%s ID is missing", argv[0]);
+	path = xasprintf("/api/v1/%s/%s/actions/%s", resource, id, argv[0]);
+	if (api_post(c, path, body, &o, &e) < 0)
+		return ctl_fail(&e);
+	if (c->json) {
+		print_json(o);
+	} else {
+		_cleanup_(freep) char *state = json_text(o, "state");
+
+		printf("%s: %s\n", argv[1], state);
+	}
+	json_decref(o);
+	return 0;
+}
+
+static int station_verb(struct ctl *c, int argc, char **argv)
+{
+	return post_verb(c, "stations", argc, argv, NULL);
+}
+
+static int job_verb(struct ctl *c, int argc, char **argv)
+{
+	return post_verb(c, "jobs", argc, argv, NULL);
+}
+
+static int port_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {
+		"node", "path", "vid", "pid", "serial", "station", "port", NULL};
+	json_t *o = NULL;
+	json_t *one;
+	size_t i;
+	struct err e;
+
+	if (api_get(c, "/api/v1/ports", &o, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, o, members);
+	json_array_foreach(json_object_get(o, "items"), i, one) {
+		const char *yaml = json_string_value(json_object_get(one, "yaml"));
+
+		if (yaml && !c->json)
+			printf("\n# %s is unbound; these lines in stations.d bind it:\n%s",
+				json_string_value(json_object_get(one, "node")), yaml);
+	}
+	json_decref(o);
+	return 0;
+}
+
+static int job_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"id", "recipe", "version", "state", "quantity", "passed",
+		"failed", "errors", "external_ref", "created_at", NULL};
+
+	return show_list(c, "/api/v1/jobs", members);
+}
+
+static int job_get(struct ctl *c, const char *id, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *segment = url_segment(id);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/jobs/%s", segment);
+
+	return api_get(c, path, ret, e);
+}
+
+static int job_show(struct ctl *c, int argc, char **argv)
+{
+	json_t *o = NULL;
+	struct err e;
+
+	if (argc != 2)
+		return ctl_usage("job show ID");
+	if (job_get(c, argv[1], &o, &e) < 0)
+		return ctl_fail(&e);
+	print_json(o);
+	json_decref(o);
+	return 0;
+}
+
+/* --- submit --- */
+
+static json_t *split(const char *list)
+{
+	_cleanup_(freep) char *copy = xstrdup(list);
+	json_t *out = json_array();
+	char *save;
+
+	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save))
+		json_array_append_new(out, json_string(p));
+	return out;
+}
+
+static int add_params(json_t *body, const char *list)
+{
+	_cleanup_(freep) char *copy = xstrdup(list);
+	json_t *params = json_object();
+	char *save;
+
+	json_object_set_new(body, "params", params);
+	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+		char *eq = strchr(p, '=');
+
+		if (!eq)
+			return -1;
+		*eq = 0;
+		/* Numbers and booleans as such, everything else as text: the recipe's types decide. */
+		json_t *v = json_loads(eq + 1, JSON_DECODE_ANY, NULL);
+
+		if (json_is_object(v) || json_is_array(v) || json_is_null(v)) {
+			json_decref(v);
+			v = NULL;
+		}
+		json_object_set_new(params, p, v ? v : json_string(eq + 1));
+	}
+	return 0;
+}
+
+static bool whole_number(const char *s, json_int_t *ret)
+{
+	char *end;
+
+	*ret = strtoll(s, &end, 10);
+	return *s && !*end;
+}
+
+static int watch_job(struct ctl *c, const char *id);
+
+static int job_submit(struct ctl *c, int argc, char **argv)
+{
+	const char *quantity = NULL;
+	const char *serials = NULL;
+	const char *priority = NULL;
+	const char *stations = NULL;
+	const char *params = NULL;
+	const char *ref = NULL;
+	const char *deadline = NULL;
+	bool watch = false;
+	const struct option_row rows[] = {{"quantity", &quantity, NULL}, {"serials", &serials, NULL},
+		{"priority", &priority, NULL}, {"stations", &stations, NULL}, {"params", &params, NULL},
+		{"ref", &ref, NULL}, {"deadline", &deadline, NULL}, {"watch", NULL, &watch}, {0}};
+	char *word;
+	json_t *body;
+	json_t *o = NULL;
+	json_int_t n;
+	struct err e;
+	int r = 0;
+
+	if (ctl_options(argc, argv, rows, &word, 1) != 1)
+		return ctl_usage("job submit RECIPE[@VERSION] --quantity N | --serials A,B,...");
+	body = json_pack("{s:s}", "recipe", word);
+	if (quantity && whole_number(quantity, &n))
+		json_object_set_new(body, "quantity", json_integer(n));
+	else if (quantity)
+		r = ctl_usage("--quantity '%s' is no number", quantity);
+	if (priority && whole_number(priority, &n))
+		json_object_set_new(body, "priority", json_integer(n));
+	else if (priority)
+		r = ctl_usage("--priority '%s' is no number", priority);
+	if (serials)
+		json_object_set_new(body, "serials", split(serials));
+	if (stations)
+		json_object_set_new(body, "stations", split(stations));
+	if (ref)
+		json_object_set_new(body, "external_ref", json_string(ref));
+	if (deadline)
+		json_object_set_new(body, "deadline", json_string(deadline));
+	if (params && add_params(body, params) < 0)
+		r = ctl_usage("--params NAME=VALUE,...");
+	if (r == 0 && api_post(c, "/api/v1/jobs", body, &o, &e) < 0)
+		r = ctl_fail(&e);
+	json_decref(body);
+	if (r == 0) {
+		_cleanup_(freep) char *id = json_text(o, "id");
+
+		if (c->json && !watch)
+			print_json(o);
+		else if (!c->json)
+			printf("job %s\n", id);
+		fflush(stdout);
+		if (watch)
+			r = watch_job(c, id);
+	}
+	json_decref(o);
+	return r;
+}
+
+/* --- watch: a bar per station --- */
+
+struct watch {
+	struct ctl *c;
+	const char *job;
+	bool tty;
+	size_t drawn; /* lines on the screen */
+	json_t *stations; /* id -> view */
+	char last[512];
+};
+
+static int terminal_width(void)
+{
+	struct winsize w;
+
+	return ioctl(1, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+}
+
+static void bar(struct strbuf *b, const json_t *view)
+{
+	const json_t *run = json_object_get(view, "run");
+	const json_t *step = json_object_get(run, "step");
+	const json_t *p = json_object_get(run, "progress");
+	json_int_t n = json_integer_value(json_object_get(step, "n"));
+	json_int_t total = json_integer_value(json_object_get(step, "total"));
+	json_int_t done = json_integer_value(json_object_get(p, "done"));
+	json_int_t of = json_integer_value(json_object_get(p, "total"));
+	double part = of > 0 ? (double)done / (double)of : 0;
+	double all = total > 0 ? ((double)(n > 0 ? n - 1 : 0) + part) / (double)total : 0;
+	const int width = 20;
+
+	sb_add(b, "[");
+	for (int i = 0; i < width; i++)
+		sb_add(b, i < (int)(all * width) ? "#" : "-");
+	sb_addf(b, "] %3d%%", (int)(all * 100));
+}
+
+static void station_line(struct strbuf *b, const json_t *view)
+{
+	_cleanup_(freep) char *id = json_text(view, "id");
+	_cleanup_(freep) char *state = json_text(view, "state");
+	_cleanup_(freep) char *serial = json_text(view, "run.serial");
+	_cleanup_(freep) char *step = json_text(view, "run.step.id");
+	_cleanup_(freep) char *phase = json_text(view, "run.progress.phase");
+	_cleanup_(freep) char *outcome = json_text(view, "last.outcome");
+	_cleanup_(freep) char *last = json_text(view, "last.serial");
+	_cleanup_(freep) char *what = json_text(view, "last.message");
+
+	sb_addf(b, "%-8s %-11s ", id, state);
+	if (!strcmp(state, "running")) {
+		bar(b, view);
+		sb_addf(b, " %s %s %s", serial, step, phase);
+	} else if (*outcome) {
+		sb_addf(b, "last: %s %s %s", outcome, last, what);
+	}
+}
+
+static void draw(struct watch *w, const char *summary)
+{
+	struct strbuf all = {0};
+	const char *id;
+	json_t *view;
+	int width = terminal_width();
+
+	if (w->drawn)
+		sb_addf(&all, "\033[%zuA", w->drawn);
+	w->drawn = 0;
+	json_object_foreach(w->stations, id, view) {
+		struct strbuf b = {0};
+
+		station_line(&b, view);
+		sb_addf(&all, "\r\033[K%.*s\n", width - 1, b.s);
+		sb_done(&b);
+		w->drawn++;
+	}
+	sb_addf(&all, "\r\033[K%.*s\n", width - 1, summary);
+	w->drawn++;
+	fputs(all.s, stdout);
+	fflush(stdout);
+	sb_done(&all);
+}
+
+/* 0: it goes on, else the exit status + 1. */
+static int job_state(struct watch *w, bool final)
+{
+	json_t *o = NULL;
+	struct err e;
+	char text[sizeof w->last];
+	int r = 0;
+
+	if (job_get(w->c, w->job, &o, &e) < 0)
+		return ctl_fail(&e) + 1;
+
+	_cleanup_(freep) char *state = json_text(o, "state");
+	_cleanup_(freep) char *passed = json_text(o, "passed");
+	_cleanup_(freep) char *quantity = json_text(o, "quantity");
+	_cleanup_(freep) char *failed = json_text(o, "failed");
+	_cleanup_(freep) char *errors = json_text(o, "errors");
+
+	snprintf(text, sizeof text, "job %s: %s of %s passed, %s failed, %s errors", state, passed,
+		quantity, failed, errors);
+	if (w->tty)
+		draw(w, text);
+	else if (!w->c->json && strcmp(text, w->last) != 0)
+		puts(text);
+	snprintf(w->last, sizeof w->last, "%s", text);
+	if (!strcmp(state, "done"))
+		r = (!strcmp(passed, quantity) ? EXIT_PASSED : EXIT_FAILED) + 1;
+	else if (!strcmp(state, "aborted") || !strcmp(state, "cancelled"))
+		r = EXIT_ABORTED + 1;
+	if (r && w->c->json)
+		print_json(o);
+	json_decref(o);
+	fflush(stdout);
+	return r;
+}
+
+static int on_event(void *data, const char *event, const json_t *o)
+{
+	struct watch *w = data;
+	const char *job = json_string_value(json_object_get(o, "job_id"));
+
+	if (!strcmp(event, "station")) {
+		const char *id = json_string_value(json_object_get(o, "id"));
+
+		if (id)
+			json_object_set(w->stations, id, (json_t *)o);
+		if (w->tty && w->last[0])
+			draw(w, w->last);
+		return 0;
+	}
+	return job && !strcmp(job, w->job) ? job_state(w, false) : 0;
+}
+
+static int watch_job(struct ctl *c, const char *id)
+{
+	struct watch w = {.c = c, .job = id, .tty = isatty(1) && !c->json, .stations = json_object()};
+	struct ctl stream = {.url = c->url, .token_file = c->token_file};
+	json_t *list = NULL;
+	json_t *o;
+	size_t i;
+	struct err e = {0};
+	int r = job_state(&w, false);
+
+	if (w.tty && api_get(c, "/api/v1/stations", &list, &e) == 0)
+		json_array_foreach(json_object_get(list, "items"), i, o)
+			json_object_set(w.stations, json_string_value(json_object_get(o, "id")), o);
+	json_decref(list);
+	/* What happened before the stream began is in the job's state; a lost stream is opened again. */
+	for (int tries = 0; r == 0 && tries < 30; tries++) {
+		int s = api_follow(&stream, "/api/v1/events", on_event, &w, &e);
+
+		r = s > 0 ? s : job_state(&w, false);
+		if (s > 0)
+			break;
+		if (e.code == ERR_UNAUTHORIZED)
+			r = ctl_fail(&e) + 1;
+	}
+	if (r == 0)
+		r = ctl_fail(&e) + 1;
+	api_close(&stream);
+	json_decref(w.stations);
+	return r - 1;
+}
+
+static int job_watch(struct ctl *c, int argc, char **argv)
+{
+	return argc == 2 ? watch_job(c, argv[1]) : ctl_usage("job watch ID");
+}
+
+/* --- prompts --- */
+
+static int prompt_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"id", "station", "kind", "text", "state", "answer", NULL};
+
+	return show_list(c, "/api/v1/prompts?state=open", members);
+}
+
+static int prompt_answer(struct ctl *c, int argc, char **argv)
+{
+	_cleanup_(freep) char *id = argc == 3 ? url_segment(argv[1]) : NULL;
+	_cleanup_(freep) char *path = NULL;
+	json_t *body;
+	json_t *o = NULL;
+	struct err e;
+	int r = 0;
+
+	if (!id)
+		return ctl_usage("prompt answer ID ANSWER");
+	path = xasprintf("/api/v1/prompts/%s/answer", id);
+	body = json_pack("{s:s}", "answer", argv[2]);
+	if (api_post(c, path, body, &o, &e) < 0)
+		r = ctl_fail(&e);
+	else if (c->json)
+		print_json(o);
+	json_decref(body);
+	json_decref(o);
+	return r;
+}
+
+const struct command commands_line[] = {
+	{"station list", "", "Stations and what they do", station_list},
+	{"station show", "ID", "One station, whole, as JSON", station_show},
+	{"station start", "ID", "Run the unit that is there (again)", station_verb},
+	{"station abort", "ID", "Stop its run; the teardown still runs", station_verb},
+	{"station enable", "ID", "Let it take units again", station_verb},
+	{"station disable", "ID", "Take no unit after the one in hand", station_verb},
+	{"station clear", "ID", "Leave fault or quarantine", station_verb},
+	{"port list", "", "What is plugged; for unbound ports the YAML that binds them", port_list},
+	{"job submit", "RECIPE[@V] --quantity N | --serials A,B [...]",
+		"Order units (--stations --params K=V,.. --priority --ref --deadline --watch)", job_submit},
+	{"job list", "", "Jobs, the newest first", job_list},
+	{"job show", "ID", "One job as JSON", job_show},
+	{"job watch", "ID", "Follow it live until it ends", job_watch},
+	{"job pause", "ID", "Begin no new runs", job_verb},
+	{"job resume", "ID", "Go on", job_verb},
+	{"job stop", "ID", "End it after the runs under way", job_verb},
+	{"job abort", "ID", "End it and its runs now", job_verb},
+	{"job cancel", "ID", "Withdraw it before it began", job_verb},
+	{"prompt list", "", "Questions that wait for somebody", prompt_list},
+	{"prompt answer", "ID ANSWER", "Answer one", prompt_answer},
+	{0},
+};

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * provctl: what its commands share. One verb, one function, one row of a table.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+/* Exit statuses, as in the manual. */
+enum { EXIT_PASSED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_ERROR = 3, EXIT_ABORTED = 4 };
+
+struct http;
+
+struct ctl {
+	bool json;  /* programs read the output */
+	bool color; /* the output is a terminal that shows colours */
+	const char *url;
+	const char *token_file;
+	struct http *http; /* opened on first use */
+};
+
+struct command {
+	const char *name; /* "job submit" */
+	const char *args; /* "RECIPE --quantity N ..." */
+	const char *doc;
+	int (*run)(struct ctl *c, int argc, char **argv); /* argv[0]: the last word of the name */
+};
+
+/* NULL-terminated tables. */
+extern const struct command commands_line[], commands_records[], commands_recipe[], commands_stores[],
+	commands_bench[], commands_meta[];
+
+/* Prints "provctl: ..." and returns EXIT_USAGE or EXIT_ERROR by the code. */
+int ctl_fail(const struct err *e);
+int ctl_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Options of a command: --name VALUE or --name; what is left are words. Unknown options end it. */
+struct option_row {
+	const char *name;   /* without the dashes */
+	const char **value; /* takes a value */
+	bool *flag;	    /* or is a flag */
+};
+/* Number of words, put into words[]; -1 after a message. */
+int ctl_options(int argc, char **argv, const struct option_row *rows, char **words, int max);
+
+/* The API. Answers are JSON; an error of the API becomes the err, with its detail and list of errors printed. */
+int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e);
+int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
+/* A file as the body. */
+int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,
+	const char *file, json_t **ret, struct err *e);
+/* Server-sent events until fn() returns non-zero, which is returned. */
+int api_follow(struct ctl *c, const char *path,
+	int (*fn)(void *data, const char *event, const json_t *data_json), void *data, struct err *e);
+void api_close(struct ctl *c);
+/* Percent-encodes one segment; owned by the caller. */
+char *url_segment(const char *s);
+
+/* Rows of text in columns as wide as they need; the first is the head. cells are copied. */
+struct table {
+	size_t columns;
+	size_t rows;
+	char **cell;
+};
+void table_init(struct table *t, size_t columns);
+void table_add(struct table *t, const char *cell); /* NULL: "-" */
+void table_print(const struct table *t, bool color);
+void table_done(struct table *t);
+/* The list's items as a table of the named members ("recipe", "run.step.id"), heads in capitals. */
+void print_items(struct ctl *c, const json_t *answer, const char *const *members);
+void print_json(const json_t *o);
+/* A member by a dotted path as text; "" if absent. Owned by the caller. */
+char *json_text(const json_t *o, const char *path);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Recipes on the daemon, artifacts, pools, tokens: what the line works with.
+ */
+#include <libgen.h>
+
+#include "base/digest.h"
+#include "base/util.h"
+#include "cli/provctl.h"
+
+static int show(struct ctl *c, const char *path, const char *const *members)
+{
+	json_t *o = NULL;
+	struct err e;
+
+	if (api_get(c, path, &o, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, o, members);
+	json_decref(o);
+	return 0;
+}
+
+/* One line out of the named member, or the whole as JSON. */
+static int answer(struct ctl *c, json_t *o, const char *what, const char *member)
+{
+	_cleanup_(freep) char *text = json_text(o, member);
+
+	if (c->json)
+		print_json(o);
+	else
+		printf("%s%s%s\n", what, *what ? " " : "", text);
+	json_decref(o);
+	return 0;
+}
+
+static int artifact_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"sha256", "name", "size", "format", "created_at", NULL};
+
+	return show(c, "/api/v1/artifacts", members);
+}
+
+static int artifact_put(struct ctl *c, int argc, char **argv)
+{
+	const char *name = NULL;
+	const struct option_row rows[] = {{"name", &name, NULL}, {0}};
+	char sha[SHA256_HEX];
+	char *file;
+	json_t *o = NULL;
+	struct err e;
+
+	if (ctl_options(argc, argv, rows, &file, 1) != 1)
+		return ctl_usage("artifact put FILE [--name NAME]");
+
+	_cleanup_(freep) char *copy = xstrdup(file);
+	_cleanup_(freep) char *segment = url_segment(name ? name : basename(copy));
+	_cleanup_(freep) char *path = NULL;
+
+	if (sha256_file(file, sha, &e) < 0)
+		return ctl_fail(&e);
+	path = xasprintf("/api/v1/artifacts/%s?name=%s", sha, segment);
+	if (api_send_file(c, "PUT", path, "application/octet-stream", file, &o, &e) < 0)
+		return ctl_fail(&e);
+	return answer(c, o, "artifact", "sha256");
+}
+
+static int recipe_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {
+		"name", "version", "state", "sha256", "created_at", "approved_at", NULL};
+
+	return show(c, "/api/v1/recipes", members);
+}
+
+static int recipe_put(struct ctl *c, int argc, char **argv)
+{
+	json_t *o = NULL;
+	struct err e;
+
+	if (argc != 2)
+		return ctl_usage("recipe put FILE");
+	if (api_send_file(c, "POST", "/api/v1/recipes", "application/yaml", argv[1], &o, &e) < 0)
+		return ctl_fail(&e);
+	return answer(c, o, "draft", "sha256");
+}
+
+static int recipe_act(struct ctl *c, int argc, char **argv)
+{
+	char *at = argc == 2 ? strchr(argv[1], '@') : NULL;
+	_cleanup_(freep) char *path = NULL;
+	json_t *o = NULL;
+	struct err e;
+
+	if (!at)
+		return ctl_usage("recipe %s NAME@VERSION", argv[0]);
+	path = xasprintf("/api/v1/recipes/%.*s/versions/%s/actions/%s", (int)(at - argv[1]), argv[1], at + 1,
+		argv[0]);
+	if (api_post(c, path, NULL, &o, &e) < 0)
+		return ctl_fail(&e);
+	return answer(c, o, argv[1], "state");
+}
+
+static int pool_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {
+		"id", "kind", "pattern", "next", "last", "remaining", "check", NULL};
+
+	return show(c, "/api/v1/pools", members);
+}
+
+static int pool_create(struct ctl *c, int argc, char **argv)
+{
+	const char *pattern = NULL;
+	const char *first = NULL;
+	const char *last = NULL;
+	const char *check = NULL;
+	const char *kind = NULL;
+	const struct option_row rows[] = {{"pattern", &pattern, NULL}, {"first", &first, NULL},
+		{"last", &last, NULL}, {"check", &check, NULL}, {"kind", &kind, NULL}, {0}};
+	char *id;
+	json_t *body;
+	json_t *o = NULL;
+	struct err e;
+	int r;
+
+	if (ctl_options(argc, argv, rows, &id, 1) != 1 || !pattern)
+		return ctl_usage("pool create ID --pattern 'SN{date:%%Y%%m%%d}{seq:06}'");
+	body = json_pack("{s:s, s:s, s:s*, s:s*}", "id", id, "pattern", pattern, "check", check, "kind", kind);
+	if (first)
+		json_object_set_new(body, "first", json_integer(strtoll(first, NULL, 10)));
+	if (last)
+		json_object_set_new(body, "last", json_integer(strtoll(last, NULL, 10)));
+	r = api_post(c, "/api/v1/pools", body, &o, &e);
+	json_decref(body);
+	return r < 0 ? ctl_fail(&e) : answer(c, o, "pool", "id");
+}
+
+static int token_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"id", "name", "role", "created_at", "revoked_at", NULL};
+
+	return show(c, "/api/v1/tokens", members);
+}
+
+const struct command commands_stores[] = {
+	{"artifact put", "FILE [--name NAME]", "Upload a firmware file", artifact_put},
+	{"artifact list", "", "Firmware files of the daemon", artifact_list},
+	{"recipe put", "FILE", "Upload a recipe as a draft", recipe_put},
+	{"recipe list", "", "Recipes of the daemon", recipe_list},
+	{"recipe approve", "NAME@VERSION", "Release it: it never changes again", recipe_act},
+	{"recipe retire", "NAME@VERSION", "Take it out of use", recipe_act},
+	{"pool create", "ID --pattern P [--first N --last N --check none|luhn|mod36]",
+		"Make a pool of serial numbers", pool_create},
+	{"pool list", "", "Pools and what is left in them", pool_list},
+	{"token list", "", "Tokens, without their secrets", token_list},
+	{0},
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/secret.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "tests/unit/unit.h"
+
+static void check(const struct secret_set *s, const char *text, const char *want)
+{
+	_cleanup_(freep) char *got = secret_mask(s, text);
+
+	ck_assert_str_eq(got, want);
+}
+
+START_TEST(a_secret_is_masked_wherever_it_stands)
+{
+	struct secret_set *s = secret_set_new();
+
+	ck_assert(secret_set_empty(s));
+	check(s, "nothing to hide", "nothing to hide");
+	check(NULL, "nothing to hide", "nothing to hide");
+	ck_assert_int_eq(secret_set_add(s, "hunter2", NULL), 0);
+	ck_assert_int_eq(secret_set_add(s, "hunter2", NULL), 0);
+	ck_assert(!secret_set_empty(s));
+	check(s, "hunter2", "[secret]");
+	check(s, "SET_KEY hunter2hunter2;hunter", "SET_KEY [secret][secret];hunter");
+	secret_set_free(s);
+}
+END_TEST
+
+START_TEST(a_secret_within_a_longer_one_leaves_no_rest)
+{
+	struct secret_set *s = secret_set_new();
+
+	ck_assert_int_eq(secret_set_add(s, "abcd", NULL), 0);
+	ck_assert_int_eq(secret_set_add(s, "abcdefgh", NULL), 0);
+	check(s, "x abcdefgh y abcd z", "x [secret] y [secret] z");
+	secret_set_free(s);
+}
+END_TEST
+
+START_TEST(what_is_too_short_to_mask_is_refused)
+{
+	struct secret_set *s = secret_set_new();
+	struct err e = {0};
+
+	ck_assert_int_eq(secret_set_add(s, "abc", &e), -ERR_INVALID);
+	ck_assert_ptr_null(strstr(e.msg, "abc"));
+	secret_set_free(s);
+}
+END_TEST
+
+START_TEST(wiping_comparing_and_randomness)
+{
+	char a[32] = "same";
+	char b[32] = "same";
+	char c[32];
+
+	ck_assert(secret_equal(a, b, sizeof a));
+	b[31] = 1;
+	ck_assert(!secret_equal(a, b, sizeof a));
+	secret_wipe(a, sizeof a);
+	for (size_t i = 0; i < sizeof a; i++)
+		ck_assert_int_eq(a[i], 0);
+	random_bytes(b, sizeof b);
+	random_bytes(c, sizeof c);
+	ck_assert_mem_ne(b, c, sizeof b);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("secret");
+	TCase *t = tcase_create("secret");
+
+	tcase_add_test(t, a_secret_is_masked_wherever_it_stands);
+	tcase_add_test(t, a_secret_within_a_longer_one_leaves_no_rest);
+	tcase_add_test(t, what_is_too_short_to_mask_is_refused);
+	tcase_add_test(t, wiping_comparing_and_randomness);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
