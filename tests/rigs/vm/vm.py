@@ -175,13 +175,15 @@ class Vm:
             raise RuntimeError(f'{method} {path}: {status} {answer}')
         return answer
 
-    def start_provd(self, stations, hotplug):
+    def start_provd(self, stations, hotplug, user=870):
         config = (f'state_dir: /d/state\nlisten: 0.0.0.0:{API_PORT}\nhotplug: [{hotplug}]\nsettle: 100ms\n'
                   f'quarantine_after: 0\nrate_limit: 0\nstations:\n{stations}')
         # As the user of the unit: what it may open, it may by the udev rules alone.
+        become = f'/usr/bin/setpriv --reuid={user} --regid={user} --clear-groups ' if user else ''
+        owner = f'chown {user}:{user} /d/state; ' if user else ''
         self.sh('mkdir -p /d/provd /d/state; cat > /d/provd/provd.yaml <<"END"\n' + config + '\nEND\n'
-                'chown provd:provd /d/state; chmod 700 /d/state\n'
-                'setsid /usr/bin/setpriv --reuid=870 --regid=870 --clear-groups provd --config /d/provd/provd.yaml > /run/provd.log 2>&1 < /dev/null &')
+                f'{owner}chmod 700 /d/state\n'
+                f'setsid {become}provd --config /d/provd/provd.yaml > /run/provd.log 2>&1 < /dev/null &')
         wait('provd to serve', self.serves, 30)
         self.token = wait('the token', lambda: self.sh('cat /d/state/admin-token').strip(), 5)
 
@@ -191,10 +193,11 @@ class Vm:
         except (OSError, http.client.HTTPException):
             return False
 
-    def prepare(self, recipes):
+    def prepare(self, recipes, firmware=None):
         """Pool, firmware and the recipes, approved."""
-        with open(FIRMWARE, 'rb') as f:
-            firmware = f.read()
+        if firmware is None:
+            with open(FIRMWARE, 'rb') as f:
+                firmware = f.read()
         self.sha = hashlib.sha256(firmware).hexdigest()
         self.make('POST', '/pools', {'id': 'production-sn', 'pattern': 'SN{date:%Y%m%d}{seq:06}', 'first': 1,
                                      'last': 999999})
