@@ -362,7 +362,7 @@ static int job_state(struct watch *w, bool final)
 static int on_event(void *data, const char *event, const json_t *o)
 {
 	struct watch *w = data;
-	const char *job = json_string_value(json_object_get(o, "job_id"));
+	const char *job = json_string_value(json_object_get(o, "job"));
 
 	if (!strcmp(event, "station")) {
 		const char *id = json_string_value(json_object_get(o, "id"));
