@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define _cleanup_(f)			__attribute__((cleanup(f)))
-#define ARRAY_LEN(a)			(sizeof(a) / sizeof((a)[0]))
+#define _cleanup_(f) __attribute__((cleanup(f)))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 /* Arguments are evaluated twice: variables and constants only, never a call that does something. */
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b)			((a) < (b) ? (a) : (b))
+#define MAX(a, b)			((a) > (b) ? (a) : (b))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Declares foo_freep() for _cleanup_ out of foo_free(), which takes NULL and returns NULL. */

@@ -18,7 +18,7 @@ struct session {
 	const struct recipe *recipe;
 	struct link *link[MAX_PORTS];
 	bool dead[MAX_PORTS];
-	json_t *steps; /* of --json */
+	json_t *steps;	  /* of --json */
 	json_t *measured; /* of the step at hand */
 	bool tty;
 	bool bar; /* a bar is on the line */
@@ -38,7 +38,8 @@ static void on_interrupt(int sig)
 
 /* --- addresses --- */
 
-static int ask_provsim(const char *socket_path, const char *line, char *buf, size_t size, struct err *e)
+static int ask_provsim(
+	const char *socket_path, const char *line, char *buf, size_t size, struct err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -80,10 +81,12 @@ static int sim_address(const char *name, char **ret, struct err *e)
 		const char *link = json_string_value(json_object_get(v, "link"));
 
 		if (board && link && !strcmp(board, name))
-			*ret = !strncmp(link, "tcp:", 4) ? xstrdup(link) : xasprintf("tty:%s", link);
+			*ret = !strncmp(link, "tcp:", 4) ? xstrdup(link)
+							 : xasprintf("tty:%s", link);
 	}
 	json_decref(o);
-	return *ret ? 0 : err_set(e, ERR_NOT_FOUND, "the simulator has no board '%s' plugged", name);
+	return *ret ? 0
+		    : err_set(e, ERR_NOT_FOUND, "the simulator has no board '%s' plugged", name);
 }
 
 int bench_address(const char *text, char **ret, struct err *e)
@@ -105,7 +108,8 @@ static int port_index(const struct session *s, const char *role, struct err *e)
 	return err_set(e, ERR_PORT_UNBOUND, "there is no port '%s'", role);
 }
 
-static int env_link(void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
+static int env_link(
+	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
 {
 	struct session *s = env;
 	const char *address = json_string_value(json_object_get(s->b->ports, role));
@@ -167,8 +171,8 @@ static int env_expect_replug(void *env, const char *role, struct err *e)
 }
 
 /* No events here: the device is back when its node can be opened. */
-static int env_wait_device(
-	void *env, const char *role, const struct iotime *it, struct device_facts *ret, struct err *e)
+static int env_wait_device(void *env, const char *role, const struct iotime *it,
+	struct device_facts *ret, struct err *e)
 {
 	struct session *s = env;
 	int i = port_index(s, role, e);
@@ -193,7 +197,8 @@ static int env_identity(void *env, const char *role, const char *value, struct e
 	struct session *s = env;
 
 	if (s->identity[0] && strcmp(s->identity, value) != 0)
-		return err_set(e, ERR_WRONG_DEVICE, "unit %s answers, %s expected", value, s->identity);
+		return err_set(
+			e, ERR_WRONG_DEVICE, "unit %s answers, %s expected", value, s->identity);
 	snprintf(s->identity, sizeof s->identity, "%s", value);
 	return 0;
 }
@@ -210,7 +215,8 @@ static int env_serial(void *env, const char *kind, const char *value, char ret[6
 	return 0;
 }
 
-static int env_ask(void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
+static int env_ask(
+	void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
 {
 	struct session *s = env;
 	int r;
@@ -328,8 +334,15 @@ static void print_step(struct session *s, const struct step_record *r)
 	if (s->bar)
 		fputs("\r\033[K", stderr);
 	s->bar = false;
-	printf("%s%s%s %s", color ? ok ? "\033[32m" : skipped ? "" : "\033[31m" : "",
-		ok ? "✓" : skipped ? "-" : "✗", color ? "\033[0m" : "", r->step->id);
+	printf("%s%s%s %s",
+		color ? ok	  ? "\033[32m"
+			: skipped ? ""
+				  : "\033[31m"
+		      : "",
+		ok	  ? "✓"
+		: skipped ? "-"
+			  : "✗",
+		color ? "\033[0m" : "", r->step->id);
 	json_array_foreach(s->measured, i, m) {
 		_cleanup_(freep) char *value = json_text(m, "value");
 		_cleanup_(freep) char *unit = json_text(m, "unit");
@@ -399,16 +412,14 @@ static void print_result(const struct session *s, const struct run_result *res)
 
 int bench_run(const struct bench *b, const struct recipe *recipe)
 {
-	struct session s = {.b = b,
-		.recipe = recipe,
-		.steps = json_array(),
-		.tty = isatty(2) && !b->ctl->json};
+	struct session s = {
+		.b = b, .recipe = recipe, .steps = json_array(), .tty = isatty(2) && !b->ctl->json};
 	const struct runner_sink sink = {&s, step_begin, step_end, measured, NULL};
 	const struct sigaction sa = {.sa_handler = on_interrupt};
 	json_t *empty = json_object();
-	json_t *context = json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:O}", "job", "id", "",
-		"external_ref", "", "unit", "model", recipe->model ? recipe->model : "", "station", "id",
-		"bench", "title", "bench", "run", "id", "", "ports", b->ports);
+	json_t *context = json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:O}", "job",
+		"id", "", "external_ref", "", "unit", "model", recipe->model ? recipe->model : "",
+		"station", "id", "bench", "title", "bench", "run", "id", "", "ports", b->ports);
 	struct runner rn = {
 		.recipe = recipe,
 		.sink = &sink,

@@ -9,15 +9,15 @@
 
 struct bench {
 	const struct ctl *ctl;
-	json_t *ports; /* role -> address */
-	json_t *params; /* complete; may be NULL */
-	json_t *artifacts; /* name -> path; may be NULL */
+	json_t *ports;	    /* role -> address */
+	json_t *params;	    /* complete; may be NULL */
+	json_t *artifacts;  /* name -> path; may be NULL */
 	const char *serial; /* the unit's serial number, NULL: none */
 };
 
-/* Carries it out with a progress bar on a terminal, or one JSON object at the end. SIGINT aborts: the teardown
- * still runs. Returns the exit status. */
+/* Carries it out with a progress bar on a terminal, or one JSON object at the end. SIGINT aborts:
+ * the teardown still runs. Returns the exit status. */
 int bench_run(const struct bench *b, const struct recipe *r);
-/* sim:NAME becomes the link of that virtual board ($PROVSIM_CONTROL names its simulator's socket); others stay. Owned
- * by the caller. */
+/* sim:NAME becomes the link of that virtual board ($PROVSIM_CONTROL names its simulator's socket);
+ * others stay. Owned by the caller. */
 int bench_address(const char *text, char **ret, struct err *e);

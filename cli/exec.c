@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Actions on a bench: `exec`, and the guide's own commands made of it. Each becomes a recipe of one or a few steps,
- * checked and run by the same code as on a station.
+ * Actions on a bench: `exec`, and the guide's own commands made of it. Each becomes a recipe of one
+ * or a few steps, checked and run by the same code as on a station.
  */
 #include "base/util.h"
 #include "cli/bench.h"
@@ -57,7 +57,8 @@ static int set_value(json_t *with, const struct action_arg *row, const char *key
 	_cleanup_(freep) char *text = literal(value);
 	json_t *v = NULL;
 
-	if (row && (row->type == ARG_LIST || row->type == ARG_MAP) && (*value == '[' || *value == '{')) {
+	if (row && (row->type == ARG_LIST || row->type == ARG_MAP) &&
+		(*value == '[' || *value == '{')) {
 		v = json_loads(text, 0, NULL);
 		if (!v)
 			return -1;
@@ -97,14 +98,14 @@ static int add_arg(const struct action *action, json_t *root, json_t *with, json
 		else if (row)
 			row = find_row(row->fields, dot + 1, n - (size_t)(dot + 1 - arg));
 		return set_value(inner, row, key + (dot + 1 - arg), eq + 1) == 0
-			? 0
-			: err_set(e, ERR_INVALID, "'%s' is no JSON", arg);
+			       ? 0
+			       : err_set(e, ERR_INVALID, "'%s' is no JSON", arg);
 	}
 	row = find_row(action->args, key, n);
 	if (!row || row->type != ARG_PORT)
 		return set_value(with, row, key, eq + 1) == 0
-			? 0
-			: err_set(e, ERR_INVALID, "'%s' is no JSON", arg);
+			       ? 0
+			       : err_set(e, ERR_INVALID, "'%s' is no JSON", arg);
 	r = bench_address(eq + 1, &address, e);
 	if (r < 0)
 		return r;
@@ -159,8 +160,7 @@ static int cmd_exec(struct ctl *c, int argc, char **argv)
 			r = add_arg(action, root, with, ports, argv[i], &e);
 	}
 	if (serial)
-		json_object_set_new(
-			root, "unit", json_pack("{s:{s:s}}", "serial", "from", "scan"));
+		json_object_set_new(root, "unit", json_pack("{s:{s:s}}", "serial", "from", "scan"));
 	r = r < 0 ? ctl_fail(&e) : run_json(c, root, ports, serial);
 	json_decref(root);
 	json_decref(ports);
@@ -192,7 +192,8 @@ static int guide_begin(struct guide *g, int argc, char **argv, char **words, int
 	if (bench_address(g->port, &address, &e) < 0)
 		return ctl_fail(&e), -1;
 	g->root = empty_recipe("bench");
-	port = json_pack("{s:s, s:I}", "kind", "any", "baud", (json_int_t)strtoll(g->baud, NULL, 10));
+	port = json_pack(
+		"{s:s, s:I}", "kind", "any", "baud", (json_int_t)strtoll(g->baud, NULL, 10));
 	json_object_set_new(json_object_get(g->root, "ports"), "console", port);
 	g->ports = json_pack("{s:s}", "console", address);
 	free(address);
@@ -210,7 +211,8 @@ static void add_flash(struct guide *g, const char *firmware, bool boot)
 {
 	_cleanup_(freep) char *path = literal(firmware);
 
-	add_step(g, "flash", "serialboot.flash", json_pack("{s:s, s:b}", "image", path, "boot", boot));
+	add_step(g, "flash", "serialboot.flash",
+		json_pack("{s:s, s:b}", "image", path, "boot", boot));
 }
 
 static void add_serial(struct guide *g, const char *serial)
@@ -222,12 +224,14 @@ static void add_serial(struct guide *g, const char *serial)
 	(void)serial;
 }
 
-/* The guide's three, with answers that only the right one matches; the application may still boot. */
+/* The guide's three, with answers that only the right one matches; the application may still boot.
+ */
 static void add_tests(struct guide *g)
 {
 	json_t *first;
 
-	add_step(g, "ping", "console.command", json_pack("{s:s, s:s}", "send", "ping", "expect", "^pong$"));
+	add_step(g, "ping", "console.command",
+		json_pack("{s:s, s:s}", "send", "ping", "expect", "^pong$"));
 	first = json_array_get(json_object_get(g->root, "steps"),
 		json_array_size(json_object_get(g->root, "steps")) - 1);
 	json_object_set_new(first, "retry",
@@ -235,7 +239,8 @@ static void add_tests(struct guide *g)
 			"unexpected-reply"));
 	add_step(g, "version", "console.command",
 		json_pack("{s:s, s:s}", "send", "version", "expect", "(^|\\s)v[0-9a-f]\\S*"));
-	add_step(g, "status", "console.command", json_pack("{s:s, s:s}", "send", "status", "expect", "^OK\\b"));
+	add_step(g, "status", "console.command",
+		json_pack("{s:s, s:s}", "send", "status", "expect", "^OK\\b"));
 }
 
 static int guide_end(struct ctl *c, struct guide *g, const char *serial)
@@ -304,8 +309,8 @@ const struct command commands_bench[] = {
 	{"exec", "ACTION NAME=VALUE ...", "Run one action on a bench, without a daemon", cmd_exec},
 	{"flash", "FIRMWARE [--port P --baudrate N]", "Flash over the serial bootloader and verify",
 		cmd_flash},
-	{"set-serial", "SERIAL [--port P --baudrate N]", "Give a unit its serial number and read it back",
-		cmd_set_serial},
+	{"set-serial", "SERIAL [--port P --baudrate N]",
+		"Give a unit its serial number and read it back", cmd_set_serial},
 	{"test", "[--port P --baudrate N]", "Functional test: ping, version, status", cmd_test},
 	{"provision", "FIRMWARE SERIAL [--port P --baudrate N]", "Flash, test and number one unit",
 		cmd_provision},

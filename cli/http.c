@@ -32,8 +32,8 @@ static int read_token(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-/* --token-file, PROVD_TOKEN, PROVD_TOKEN_FILE, ~/.config/provd/token: the first that there is. Never argv, where
- * everyone on the machine could read it. */
+/* --token-file, PROVD_TOKEN, PROVD_TOKEN_FILE, ~/.config/provd/token: the first that there is.
+ * Never argv, where everyone on the machine could read it. */
 static int find_token(const struct ctl *c, char *buf, size_t size, struct err *e)
 {
 	const char *env = getenv("PROVD_TOKEN");
@@ -43,8 +43,8 @@ static int find_token(const struct ctl *c, char *buf, size_t size, struct err *e
 
 	if (file)
 		return read_token(file, buf, size) == 0
-			? 0
-			: err_errno(e, ERR_IO, errno, "token file %s", file);
+			       ? 0
+			       : err_errno(e, ERR_IO, errno, "token file %s", file);
 	if (env)
 		snprintf(buf, size, "%s", env);
 	else if (read_token(rc, buf, size) < 0)
@@ -93,7 +93,8 @@ char *url_segment(const char *s)
 	struct strbuf b = {0};
 
 	for (; *s; s++) {
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", *s))
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~",
+			    *s))
 			sb_add_n(&b, s, 1);
 		else
 			sb_addf(&b, "%%%02X", (unsigned char)*s);
@@ -192,15 +193,15 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 		curl_easy_setopt(c->http->curl, CURLOPT_TIMEOUT, 60L);
 		if (x->body) {
 			curl_easy_setopt(c->http->curl, CURLOPT_POSTFIELDS, x->body);
-			curl_easy_setopt(
-				c->http->curl, CURLOPT_POSTFIELDSIZE, (long)x->body_len);
+			curl_easy_setopt(c->http->curl, CURLOPT_POSTFIELDSIZE, (long)x->body_len);
 		}
 	}
 	rc = curl_easy_perform(c->http->curl);
 	curl_slist_free_all(headers);
 	curl_easy_getinfo(c->http->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (rc != CURLE_OK)
-		r = err_set(e, ERR_IO, "%s: %s", c->http->base, why[0] ? why : curl_easy_strerror(rc));
+		r = err_set(
+			e, ERR_IO, "%s: %s", c->http->base, why[0] ? why : curl_easy_strerror(rc));
 	else if (status >= 400)
 		r = problem(status, answer.s, e);
 	else if (ret && !(*ret = json_loads(answer.s ? answer.s : "null", JSON_DECODE_ANY, NULL)))
@@ -232,7 +233,8 @@ int api_send_file(struct ctl *c, const char *method, const char *path, const cha
 	const char *file, json_t **ret, struct err *e)
 {
 	_cleanup_(fclosep) FILE *f = fopen(file, "rbe");
-	struct exchange x = {.method = method, .path = path, .content_type = content_type, .file = f};
+	struct exchange x = {
+		.method = method, .path = path, .content_type = content_type, .file = f};
 	struct stat st;
 
 	if (!f || fstat(fileno(f), &st) < 0)
@@ -286,7 +288,8 @@ static size_t take_stream(char *p, size_t size, size_t n, void *data)
 }
 
 int api_follow(struct ctl *c, const char *path,
-	int (*fn)(void *data, const char *event, const json_t *data_json), void *data, struct err *e)
+	int (*fn)(void *data, const char *event, const json_t *data_json), void *data,
+	struct err *e)
 {
 	struct follow f = {.fn = fn, .arg = data};
 	struct curl_slist *headers = NULL;
@@ -317,5 +320,6 @@ int api_follow(struct ctl *c, const char *path,
 	if (f.result != 0)
 		return f.result;
 	return err_set(e, status == 401 ? ERR_UNAUTHORIZED : ERR_IO, "events of %s: %s (HTTP %ld)",
-		c->http->base, rc == CURLE_OK ? "the stream ended" : curl_easy_strerror(rc), status);
+		c->http->base, rc == CURLE_OK ? "the stream ended" : curl_easy_strerror(rc),
+		status);
 }

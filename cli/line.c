@@ -22,8 +22,9 @@ static int show_list(struct ctl *c, const char *path, const char *const *members
 
 static int station_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {"id", "state", "run.serial", "run.recipe.name", "run.step.id",
-		"last.outcome", "last.serial", "today.passed", "today.failed", "message", NULL};
+	static const char *const members[] = {"id", "state", "run.serial", "run.recipe.name",
+		"run.step.id", "last.outcome", "last.serial", "today.passed", "today.failed",
+		"message", NULL};
 
 	return show_list(c, "/api/v1/stations", members);
 }
@@ -104,8 +105,8 @@ static int port_list(struct ctl *c, int argc, char **argv)
 
 static int job_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {"id", "recipe", "version", "state", "quantity", "passed",
-		"failed", "errors", "external_ref", "created_at", NULL};
+	static const char *const members[] = {"id", "recipe", "version", "state", "quantity",
+		"passed", "failed", "errors", "external_ref", "created_at", NULL};
 
 	return show_list(c, "/api/v1/jobs", members);
 }
@@ -158,7 +159,8 @@ static int add_params(json_t *body, const char *list)
 		if (!eq)
 			return -1;
 		*eq = 0;
-		/* Numbers and booleans as such, everything else as text: the recipe's types decide. */
+		/* Numbers and booleans as such, everything else as text: the recipe's types decide.
+		 */
 		json_t *v = json_loads(eq + 1, JSON_DECODE_ANY, NULL);
 
 		if (json_is_object(v) || json_is_array(v) || json_is_null(v)) {
@@ -190,9 +192,10 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 	const char *ref = NULL;
 	const char *deadline = NULL;
 	bool watch = false;
-	const struct option_row rows[] = {{"quantity", &quantity, NULL}, {"serials", &serials, NULL},
-		{"priority", &priority, NULL}, {"stations", &stations, NULL}, {"params", &params, NULL},
-		{"ref", &ref, NULL}, {"deadline", &deadline, NULL}, {"watch", NULL, &watch}, {0}};
+	const struct option_row rows[] = {{"quantity", &quantity, NULL},
+		{"serials", &serials, NULL}, {"priority", &priority, NULL},
+		{"stations", &stations, NULL}, {"params", &params, NULL}, {"ref", &ref, NULL},
+		{"deadline", &deadline, NULL}, {"watch", NULL, &watch}, {0}};
 	char *word;
 	json_t *body;
 	json_t *o = NULL;
@@ -245,7 +248,7 @@ struct watch {
 	struct ctl *c;
 	const char *job;
 	bool tty;
-	size_t drawn; /* lines on the screen */
+	size_t drawn;	  /* lines on the screen */
 	json_t *stations; /* id -> view */
 	char last[512];
 };
@@ -359,7 +362,7 @@ static int job_state(struct watch *w, bool final)
 static int on_event(void *data, const char *event, const json_t *o)
 {
 	struct watch *w = data;
-	const char *job = json_string_value(json_object_get(o, "job_id"));
+	const char *job = json_string_value(json_object_get(o, "job"));
 
 	if (!strcmp(event, "station")) {
 		const char *id = json_string_value(json_object_get(o, "id"));
@@ -375,7 +378,8 @@ static int on_event(void *data, const char *event, const json_t *o)
 
 static int watch_job(struct ctl *c, const char *id)
 {
-	struct watch w = {.c = c, .job = id, .tty = isatty(1) && !c->json, .stations = json_object()};
+	struct watch w = {
+		.c = c, .job = id, .tty = isatty(1) && !c->json, .stations = json_object()};
 	struct ctl stream = {.url = c->url, .token_file = c->token_file};
 	json_t *list = NULL;
 	json_t *o;
@@ -387,7 +391,8 @@ static int watch_job(struct ctl *c, const char *id)
 		json_array_foreach(json_object_get(list, "items"), i, o)
 			json_object_set(w.stations, json_string_value(json_object_get(o, "id")), o);
 	json_decref(list);
-	/* What happened before the stream began is in the job's state; a lost stream is opened again. */
+	/* What happened before the stream began is in the job's state; a lost stream is opened
+	 * again. */
 	for (int tries = 0; r == 0 && tries < 30; tries++) {
 		int s = api_follow(&stream, "/api/v1/events", on_event, &w, &e);
 
@@ -413,7 +418,8 @@ static int job_watch(struct ctl *c, int argc, char **argv)
 
 static int prompt_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {"id", "station", "kind", "text", "state", "answer", NULL};
+	static const char *const members[] = {
+		"id", "station", "kind", "text", "state", "answer", NULL};
 
 	return show_list(c, "/api/v1/prompts?state=open", members);
 }
@@ -450,7 +456,8 @@ const struct command commands_line[] = {
 	{"station clear", "ID", "Leave fault or quarantine", station_verb},
 	{"port list", "", "What is plugged; for unbound ports the YAML that binds them", port_list},
 	{"job submit", "RECIPE[@V] --quantity N | --serials A,B [...]",
-		"Order units (--stations --params K=V,.. --priority --ref --deadline --watch)", job_submit},
+		"Order units (--stations --params K=V,.. --priority --ref --deadline --watch)",
+		job_submit},
 	{"job list", "", "Jobs, the newest first", job_list},
 	{"job show", "ID", "One job as JSON", job_show},
 	{"job watch", "ID", "Follow it live until it ends", job_watch},

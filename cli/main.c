@@ -19,9 +19,11 @@ static void usage(FILE *out)
 			fprintf(out, "  %-18s %-44s %s\n", c->name, c->args, c->doc);
 		fputs("\n", out);
 	}
-	fputs("The daemon is at --url, $PROVD_URL or http://127.0.0.1:8620; the token is in --token-file,\n"
+	fputs("The daemon is at --url, $PROVD_URL or http://127.0.0.1:8620; the token is in "
+	      "--token-file,\n"
 	      "$PROVD_TOKEN, $PROVD_TOKEN_FILE or ~/.config/provd/token.\n"
-	      "Exit status: 0 passed or done, 1 failed, 2 usage or recipe mistake, 3 error, 4 aborted.\n",
+	      "Exit status: 0 passed or done, 1 failed, 2 usage or recipe mistake, 3 error, 4 "
+	      "aborted.\n",
 		out);
 }
 
@@ -65,9 +67,10 @@ static int unknown(int argc, char **argv)
 		for (const struct command *c = tables[t]; c->name; c++) {
 			size_t len = strcspn(c->name, " ");
 
-			if (c->name[len] && strlen(argv[0]) == len && !strncmp(c->name, argv[0], len)) {
-				fprintf(stderr, "%s provctl %s %s\n", group ? "      " : "usage:", c->name,
-					c->args);
+			if (c->name[len] && strlen(argv[0]) == len &&
+				!strncmp(c->name, argv[0], len)) {
+				fprintf(stderr, "%s provctl %s %s\n",
+					group ? "      " : "usage:", c->name, c->args);
 				group = true;
 			}
 			if (n < ARRAY_LEN(names) - 1)

@@ -87,8 +87,8 @@ static int cmd_version(struct ctl *c, int argc, char **argv)
 /* bash: the words that may follow, out of the same tables. */
 static int cmd_completion(struct ctl *c, int argc, char **argv)
 {
-	static const struct command *const tables[] = {commands_line, commands_records, commands_recipe,
-		commands_stores, commands_bench, commands_meta};
+	static const struct command *const tables[] = {commands_line, commands_records,
+		commands_recipe, commands_stores, commands_bench, commands_meta};
 
 	puts("# provctl completion for bash: source it, or put it into bash-completion's folder\n"
 	     "_provctl() {\n"
@@ -100,7 +100,8 @@ static int cmd_completion(struct ctl *c, int argc, char **argv)
 	puts("'\n\tlocal words='' c\n"
 	     "\twhile IFS= read -r c; do\n"
 	     "\t\tif [ -z \"$line\" ]; then words+=\" ${c%% *}\"\n"
-	     "\t\telif [ \"${c#\"$line \"}\" != \"$c\" ]; then c=${c#\"$line \"}; words+=\" ${c%% *}\"; fi\n"
+	     "\t\telif [ \"${c#\"$line \"}\" != \"$c\" ]; then c=${c#\"$line \"}; words+=\" ${c%% "
+	     "*}\"; fi\n"
 	     "\tdone <<< \"$commands\"\n"
 	     "\tif [ \"${COMP_WORDS[1]}\" = exec ] && [ \"$COMP_CWORD\" = 2 ]; then\n"
 	     "\t\twords=$(provctl actions | cut -d' ' -f1)\n"
@@ -116,7 +117,8 @@ static int cmd_completion(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_meta[] = {
-	{"actions", "[NAME] [--markdown]", "The verbs of recipes, with their arguments", cmd_actions},
+	{"actions", "[NAME] [--markdown]", "The verbs of recipes, with their arguments",
+		cmd_actions},
 	{"completion", "", "Shell completion for bash", cmd_completion},
 	{"version", "", "Version of the daemon", cmd_version},
 	{0},

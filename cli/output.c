@@ -10,8 +10,8 @@
 
 int ctl_fail(const struct err *e)
 {
-	bool usage = e->code == ERR_INVALID || e->code == ERR_NOT_FOUND || e->code == ERR_RECIPE_INVALID ||
-		e->code == ERR_UNPROCESSABLE;
+	bool usage = e->code == ERR_INVALID || e->code == ERR_NOT_FOUND ||
+		     e->code == ERR_RECIPE_INVALID || e->code == ERR_UNPROCESSABLE;
 
 	fprintf(stderr, "provctl: %s\n", e->msg);
 	return usage ? EXIT_USAGE : EXIT_ERROR;
@@ -29,7 +29,8 @@ int ctl_usage(const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-static const struct option_row *find_option(const struct option_row *rows, const char *name, size_t n)
+static const struct option_row *find_option(
+	const struct option_row *rows, const char *name, size_t n)
 {
 	for (; rows && rows->name; rows++)
 		if (strlen(rows->name) == n && !strncmp(rows->name, name, n))
@@ -51,8 +52,8 @@ int ctl_options(int argc, char **argv, const struct option_row *rows, char **wor
 			words[n++] = argv[i];
 			continue;
 		}
-		o = find_option(rows, argv[i] + 2,
-			eq ? (size_t)(eq - argv[i] - 2) : strlen(argv[i] + 2));
+		o = find_option(
+			rows, argv[i] + 2, eq ? (size_t)(eq - argv[i] - 2) : strlen(argv[i] + 2));
 		if (!o)
 			return ctl_usage("%s has no option '%s'", argv[0], argv[i]), -1;
 		if (o->flag) {

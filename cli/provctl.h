@@ -32,8 +32,8 @@ struct command {
 };
 
 /* NULL-terminated tables. */
-extern const struct command commands_line[], commands_records[], commands_recipe[], commands_stores[],
-	commands_bench[], commands_meta[];
+extern const struct command commands_line[], commands_records[], commands_recipe[],
+	commands_stores[], commands_bench[], commands_meta[];
 
 /* Prints "provctl: ..." and returns EXIT_USAGE or EXIT_ERROR by the code. */
 int ctl_fail(const struct err *e);
@@ -48,7 +48,8 @@ struct option_row {
 /* Number of words, put into words[]; -1 after a message. */
 int ctl_options(int argc, char **argv, const struct option_row *rows, char **words, int max);
 
-/* The API. Answers are JSON; an error of the API becomes the err, with its detail and list of errors printed. */
+/* The API. Answers are JSON; an error of the API becomes the err, with its detail and list of
+ * errors printed. */
 int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e);
 int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
 /* A file as the body. */
@@ -56,7 +57,8 @@ int api_send_file(struct ctl *c, const char *method, const char *path, const cha
 	const char *file, json_t **ret, struct err *e);
 /* Server-sent events until fn() returns non-zero, which is returned. */
 int api_follow(struct ctl *c, const char *path,
-	int (*fn)(void *data, const char *event, const json_t *data_json), void *data, struct err *e);
+	int (*fn)(void *data, const char *event, const json_t *data_json), void *data,
+	struct err *e);
 void api_close(struct ctl *c);
 /* Percent-encodes one segment; owned by the caller. */
 char *url_segment(const char *s);

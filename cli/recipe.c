@@ -25,8 +25,8 @@ static struct recipe *load(const struct ctl *c, const char *file, bool say)
 
 	if (yaml_load(file, &doc, &e) < 0) {
 		if (c->json)
-			print_json(json_pack("{s:b, s:[{s:s, s:s}]}", "ok", 0, "errors", "pointer", "",
-				"detail", e.msg));
+			print_json(json_pack("{s:b, s:[{s:s, s:s}]}", "ok", 0, "errors", "pointer",
+				"", "detail", e.msg));
 		else
 			fprintf(stderr, "%s\n", e.msg);
 		return NULL;
@@ -60,8 +60,8 @@ static int cmd_check(struct ctl *c, int argc, char **argv)
 		if (!r)
 			status = EXIT_USAGE;
 		else if (!c->json)
-			printf("%s: %s version %u, %zu steps, sha256 %s\n", argv[i], r->name, r->version,
-				recipe_step_count(r), r->sha256);
+			printf("%s: %s version %u, %zu steps, sha256 %s\n", argv[i], r->name,
+				r->version, recipe_step_count(r), r->sha256);
 		recipe_unref(r);
 	}
 	return status;
@@ -119,8 +119,8 @@ static int start_sim(struct sim *s, struct err *e)
 	close(out[1]);
 	f = fdopen(out[0], "r");
 	o = f && fgets(line, sizeof line, f) ? json_loads(line, 0, NULL) : NULL;
-	link = json_string_value(json_object_get(
-		json_array_get(json_object_get(o, "boards"), 0), "link"));
+	link = json_string_value(
+		json_object_get(json_array_get(json_object_get(o, "boards"), 0), "link"));
 	if (link)
 		snprintf(s->link, sizeof s->link, "%s%s", *link == '/' ? "tty:" : "", link);
 	json_decref(o);
@@ -168,8 +168,8 @@ static void default_artifacts(const struct recipe *r, const char *file, json_t *
 
 	json_object_foreach(json_object_get(r->json, "artifacts"), name, v)
 		if (!json_object_get(artifacts, name))
-			json_object_set_new(artifacts, name,
-				json_sprintf("%s/%s", dir, json_string_value(v)));
+			json_object_set_new(
+				artifacts, name, json_sprintf("%s/%s", dir, json_string_value(v)));
 }
 
 static int cmd_run(struct ctl *c, int argc, char **argv)

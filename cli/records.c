@@ -5,8 +5,8 @@
 #include "base/util.h"
 #include "cli/provctl.h"
 
-static int show_query(struct ctl *c, const char *base, int argc, char **argv, const char *const *members,
-	const struct option_row *rows)
+static int show_query(struct ctl *c, const char *base, int argc, char **argv,
+	const char *const *members, const struct option_row *rows)
 {
 	struct strbuf path = {0};
 	char *word;
@@ -36,8 +36,8 @@ static int show_query(struct ctl *c, const char *base, int argc, char **argv, co
 
 static int run_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {"id", "station", "serial", "recipe", "version", "outcome", "code",
-		"step", "attached_at", NULL};
+	static const char *const members[] = {"id", "station", "serial", "recipe", "version",
+		"outcome", "code", "step", "attached_at", NULL};
 	const char *v[6] = {0};
 	const struct option_row rows[] = {{"station", &v[0], NULL}, {"job", &v[1], NULL},
 		{"serial", &v[2], NULL}, {"outcome", &v[3], NULL}, {"state", &v[4], NULL},
@@ -48,7 +48,8 @@ static int run_list(struct ctl *c, int argc, char **argv)
 
 static int unit_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {"serial", "state", "model", "chip_id", "created_at", NULL};
+	static const char *const members[] = {
+		"serial", "state", "model", "chip_id", "created_at", NULL};
 	const char *v[3] = {0};
 	const struct option_row rows[] = {
 		{"state", &v[0], NULL}, {"model", &v[1], NULL}, {"limit", &v[2], NULL}, {0}};
@@ -95,8 +96,8 @@ static void print_steps(struct ctl *c, const json_t *report)
 			_cleanup_(freep) char *unit = json_text(m, "unit");
 			_cleanup_(freep) char *verdict = json_text(m, "verdict");
 
-			sb_addf(&result, "%s%s = %s %s (%s)", result.len ? "; " : "", name, value, unit,
-				verdict);
+			sb_addf(&result, "%s%s = %s %s (%s)", result.len ? "; " : "", name, value,
+				unit, verdict);
 		}
 		table_add(&t, id);
 		table_add(&t, action);
@@ -167,8 +168,8 @@ static int run_log(struct ctl *c, int argc, char **argv)
 
 static int unit_show(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {
-		"id", "station", "recipe", "version", "outcome", "code", "step", "attached_at", NULL};
+	static const char *const members[] = {"id", "station", "recipe", "version", "outcome",
+		"code", "step", "attached_at", NULL};
 	json_t *unit = NULL;
 	json_t *runs = NULL;
 	int r;
@@ -196,7 +197,8 @@ static int unit_show(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_records[] = {
-	{"run list", "[--station --job --serial --outcome --limit]", "Runs, the newest first", run_list},
+	{"run list", "[--station --job --serial --outcome --limit]", "Runs, the newest first",
+		run_list},
 	{"run show", "ID", "The report of one run", run_show},
 	{"run log", "ID", "What was said to and by the unit", run_log},
 	{"unit list", "[--state --model --limit]", "Units that were made", unit_list},

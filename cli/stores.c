@@ -35,7 +35,8 @@ static int answer(struct ctl *c, json_t *o, const char *what, const char *member
 
 static int artifact_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {"sha256", "name", "size", "format", "created_at", NULL};
+	static const char *const members[] = {
+		"sha256", "name", "size", "format", "created_at", NULL};
 
 	return show(c, "/api/v1/artifacts", members);
 }
@@ -93,8 +94,8 @@ static int recipe_act(struct ctl *c, int argc, char **argv)
 
 	if (!at)
 		return ctl_usage("recipe %s NAME@VERSION", argv[0]);
-	path = xasprintf("/api/v1/recipes/%.*s/versions/%s/actions/%s", (int)(at - argv[1]), argv[1], at + 1,
-		argv[0]);
+	path = xasprintf("/api/v1/recipes/%.*s/versions/%s/actions/%s", (int)(at - argv[1]),
+		argv[1], at + 1, argv[0]);
 	if (api_post(c, path, NULL, &o, &e) < 0)
 		return ctl_fail(&e);
 	return answer(c, o, argv[1], "state");
@@ -125,7 +126,8 @@ static int pool_create(struct ctl *c, int argc, char **argv)
 
 	if (ctl_options(argc, argv, rows, &id, 1) != 1 || !pattern)
 		return ctl_usage("pool create ID --pattern 'SN{date:%%Y%%m%%d}{seq:06}'");
-	body = json_pack("{s:s, s:s, s:s*, s:s*}", "id", id, "pattern", pattern, "check", check, "kind", kind);
+	body = json_pack("{s:s, s:s, s:s*, s:s*}", "id", id, "pattern", pattern, "check", check,
+		"kind", kind);
 	if (first)
 		json_object_set_new(body, "first", json_integer(strtoll(first, NULL, 10)));
 	if (last)
@@ -137,7 +139,8 @@ static int pool_create(struct ctl *c, int argc, char **argv)
 
 static int token_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {"id", "name", "role", "created_at", "revoked_at", NULL};
+	static const char *const members[] = {
+		"id", "name", "role", "created_at", "revoked_at", NULL};
 
 	return show(c, "/api/v1/tokens", members);
 }

@@ -39,7 +39,7 @@ struct fleet {
 	struct jobs *jobs;
 	char *db_path;
 	char *artifact_dir;
-	int lock_fd; /* of state_dir/lock */
+	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
 	bool stopping;
 };
@@ -55,7 +55,7 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		json_t *body = json_loads(ev[i].data, 0, NULL);
 		json_t *o = json_pack("{s:I, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o}", "seq",
 			(json_int_t)ev[i].seq, "at", rfc3339(ev[i].at, at), "type", ev[i].type,
-			"station", ev[i].station, "job_id", ev[i].job, "run_id", ev[i].run,
+			"station", ev[i].station, "job", ev[i].job, "run", ev[i].run,
 			"serial", ev[i].serial, "data", body ? body : json_object());
 		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 

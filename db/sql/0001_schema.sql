@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Everything provd remembers. Times are integer milliseconds since 1970 UTC; JSON is canonical
 -- text (sorted keys, no space); digests are lower-case hex.
 

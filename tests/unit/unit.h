@@ -8,12 +8,12 @@
 #include <check.h>
 #include <stdlib.h>
 
-#define UNIT_MAIN(suite_fn)                                                                        \
-	int main(void)                                                                             \
-	{                                                                                          \
-		SRunner *sr = srunner_create(suite_fn());                                          \
-		srunner_run_all(sr, CK_ENV);                                                       \
-		int failed = srunner_ntests_failed(sr);                                            \
-		srunner_free(sr);                                                                  \
-		return failed ? EXIT_FAILURE : EXIT_SUCCESS;                                       \
+#define UNIT_MAIN(suite_fn)                                  \
+	int main(void)                                       \
+	{                                                    \
+		SRunner *sr = srunner_create(suite_fn());    \
+		srunner_run_all(sr, CK_ENV);                 \
+		int failed = srunner_ntests_failed(sr);      \
+		srunner_free(sr);                            \
+		return failed ? EXIT_FAILURE : EXIT_SUCCESS; \
 	}
