@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <sys/socket.h>
 
 #include "base/bytes.h"
@@ -10,13 +11,15 @@
 
 /* Documentation/usb/usbip_protocol.rst: every message begins with 48 bytes, big endian. */
 enum { CMD_SUBMIT = 1, CMD_UNLINK = 2, RET_SUBMIT = 3, RET_UNLINK = 4 };
-#define HEADER_BYTES  48u
-#define TRANSFER_MAX  (1u << 20)
-#define ATTACH_PATH   "/sys/devices/platform/vhci_hcd.0/attach"
-#define SPEED_HIGH    3
-#define PORTS_PER_HCD 15u /* of high speed; as many of super speed stand behind them */
-#define HCDS	      8u
-#define DEVID_BASE    0x10000u /* bus 1 of an exporting machine that does not exist */
+#define HEADER_BYTES 48u
+#define TRANSFER_MAX (1u << 20)
+#define ATTACH_PATH  "/sys/devices/platform/vhci_hcd.0/attach"
+/* The device of a port, on the bus of either speed. */
+#define DEVICE_PATTERN "/sys/devices/platform/vhci_hcd.%u/usb*/*-%u"
+#define SPEED_HIGH     3
+#define PORTS_PER_HCD  15u /* of high speed; as many of super speed stand behind them */
+#define HCDS	       8u
+#define DEVID_BASE     0x10000u /* bus 1 of an exporting machine that does not exist */
 
 /* A transfer that waits: IN for bytes of the board, OUT for its room. */
 struct urb {
@@ -306,6 +309,19 @@ struct vhci *vhci_free(struct vhci *v)
 	return NULL;
 }
 
+/* A busy kernel works through a pulled plug late. A device that is plugged before that is taken for
+ * the old one, which never left. */
+static bool still_there(unsigned n)
+{
+	_cleanup_(freep) char *pattern =
+		xasprintf(DEVICE_PATTERN, n / PORTS_PER_HCD, n % PORTS_PER_HCD + 1);
+	glob_t g = {0};
+	bool found = glob(pattern, GLOB_NOSORT, NULL, &g) == 0;
+
+	globfree(&g);
+	return found;
+}
+
 /* "PORT FD DEVID SPEED", Documentation/ABI/testing/sysfs-platform-usbip-vudc and the usbip tool. */
 static int attach(unsigned socket, int fd, struct err *e)
 {
@@ -317,6 +333,8 @@ static int attach(unsigned socket, int fd, struct err *e)
 
 	if (socket < 1 || socket > PORTS_PER_HCD * HCDS)
 		return err_set(e, ERR_INVALID, "vhci has sockets 1 to %u", PORTS_PER_HCD * HCDS);
+	if (still_there(n))
+		return err_set(e, ERR_BUSY, "socket %u of vhci is not cleared yet", socket);
 	if (sys < 0)
 		return err_errno(
 			e, ERR_IO, errno, "%s (is the module vhci-hcd loaded?)", ATTACH_PATH);

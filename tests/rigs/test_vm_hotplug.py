@@ -80,7 +80,7 @@ def rules_hold(t, vm):
 def many_at_once(t, vm):
     """All boards are attached at once; those with a job's place pass, each on its station."""
     job = vm.job('production', len(AT_ONCE), [f'A{n}' for n in AT_ONCE])
-    faults = ' '.join([f"--set 'b{SLOW}:write-us=2000'", f"--set 'b{REENUMERATES}:replug-boot=0'",
+    faults = ' '.join([f"--set 'b{SLOW}:write-us=2000'",
                        f"--set 'b{WRONG}:usb-id=dead:beef'"])
     begun = time.monotonic()
     vm.sh(f'setsid provsim run --boards {BOARDS} --link vhci --state /d/boards --control /run/control {faults} '
@@ -139,7 +139,7 @@ def within_a_run(t, vm):
         wait('an empty station', lambda n=n: station(vm, n)['state'] == 'empty', 10)
     job = vm.job('replug', 1, [f'A{REENUMERATES}'])
     other = vm.job('replug', 1, [f'A{SWAPS}'])
-    vm.sh(f"setsid provsim run --boards {SWAPS} --link vhci --control /run/control --set 'b{REENUMERATES}:replug-boot=1' "
+    vm.sh(f"setsid provsim run --boards {SWAPS} --link vhci --control /run/control --boot-ms 500 --set 'b{REENUMERATES}:replug-boot=1' "
           f"--set 'b{SWAPS}:replug-boot=2' > /run/sim2.log 2>&1 < /dev/null &")
     runs = vm.ended(job, 1, 60)
     t.equal('a unit that comes back within the run passes', runs[0]['outcome'], 'passed')
@@ -190,7 +190,7 @@ def main():
         t.expect('the way to the end', False, repr(e))
     finally:
         if t.failed:
-            print(vm.sh('tail -n 25 /run/provd.log; tail -n 5 /run/sim*.log; dmesg | tail -n 5'))
+            print(vm.sh('tail -n 25 /run/provd.log; cut -c 1-200 /run/sim*.log; dmesg | grep -v vhci | tail -n 20'))
         vm.kill()
     t.end()
 
