@@ -12,7 +12,6 @@
 #define MAX_SERIALS    100000
 #define MAX_SERIAL_LEN 63
 
-
 struct jobs {
 	struct mutex lock;
 	struct recipe *cache[CACHE_SIZE]; /* the newest first */

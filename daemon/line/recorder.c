@@ -63,7 +63,8 @@ static json_t *firmware_of(const struct job_claim *c)
 	if (json_is_string(version))
 		json_object_set(o, "version", (json_t *)version);
 	if (artifacts)
-		json_object_set(o, "artifacts", (json_t *)artifacts);
+		json_object_set_new(
+			o, "artifacts", json_deep_copy(artifacts)); /* the recipe is shared */
 	return o;
 }
 
