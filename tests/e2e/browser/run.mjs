@@ -163,6 +163,7 @@ async function changeArrives(page) {
   });
   must((await api(page, 'POST', `/stations/${s.id}/actions/disable`)).status < 300, 'disable is refused');
   await card(page, s.id).getByText('Disabled', { exact: true }).waitFor();
+  await card(page, s.id).hover(); // on a tight wall the buttons come with the pointer
   await card(page, s.id).getByRole('button', { name: `Enable: station ${s.id}` }).click();
   await page.waitForFunction((id) => !document.querySelector(`[data-station="${id}"]`).matches('.state-disabled'), s.id);
   must(await page.evaluate(() => window.notReloaded), 'the page was loaded again');
