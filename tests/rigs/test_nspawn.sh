@@ -34,7 +34,7 @@ printf '[Service]\nWatchdogSec=3\nRestartSec=100ms\n' > "$tree/etc/systemd/syste
 cat > "$tree/etc/systemd/system/rig.service" << 'UNIT'
 [Unit]
 After=provd.socket
-Requires=provd.socket
+Wants=provd.socket
 [Service]
 Type=oneshot
 ExecStart=/rig
@@ -76,10 +76,7 @@ echo "restarts=$(show NRestarts)"
 [ "$(show MainPID)" != "$pid" ] && echo newpid=yes
 echo "again=$(curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:8620/api/v1/stations)"
 systemctl reload provd && echo "reload=$(show ActiveState)"
-date +%s.%N
 systemctl stop provd.socket provd.service
-date +%s.%N
-journalctl -u provd --no-pager -n 12 > /rig.journal
 echo "stop=$(show Result) $(show ExecMainStatus)"
 echo end
 systemctl poweroff --no-block
