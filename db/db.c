@@ -61,8 +61,8 @@ static int pragma_int(struct db *d, const char *sql, int64_t *ret, struct err *e
 /* Ours, and not from the future. An empty file is ours to fill. */
 static int check_header(struct db *d, int64_t *ret_version, struct err *e)
 {
-		int64_t app = 0;
-		int64_t tables = 0;
+	int64_t app = 0;
+	int64_t tables = 0;
 	int r = pragma_int(d, "PRAGMA application_id", &app, e);
 
 	if (r == 0)

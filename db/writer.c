@@ -241,8 +241,8 @@ int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
 struct waiter {
 	WRITER_APPLY(apply);
 	void *data;
-	/* Not a mutex and a condition: sixty waiters that wake at once would queue for the lock that
-	 * their teller still holds. */
+	/* Not a mutex and a condition: sixty waiters that wake at once would queue for the lock
+	 * that their teller still holds. */
 	sem_t told;
 	int result;
 	struct err err;

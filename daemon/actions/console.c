@@ -8,10 +8,11 @@
 #include "base/strbuf.h"
 
 /* A number that stands alone: no part of a word, a version, a decimal comma or a hexadecimal; a
- * line that begins with a bracket is a log line with its time. */
-#define NUMBER_LINE                                                        \
-	"(?i)^(?![\\[(<]).*?(?<![\\w.,])([-+]?"                            \
-	"(?:(?>\\d+(?:\\.\\d*)?|\\.\\d+)(?>(?:e[-+]?\\d+)?)(?![.,]?\\d|x)" \
+ * line that begins with a bracket is a log line with its time. A control byte in the line (NUL of a
+ * bad contact, say) may stand for a digit: there is no number in such a line. */
+#define NUMBER_LINE                                                                        \
+	"(?i)^(?![\\[(<]|.*[\\x00-\\x08\\x0e-\\x1a\\x1c-\\x1f\\x7f]).*?(?<![\\w.,])([-+]?" \
+	"(?:(?>\\d+(?:\\.\\d*)?|\\.\\d+)(?>(?:e[-+]?\\d+)?)(?![.,]?\\d|x)"                 \
 	"|(?:nan|inf(?:inity)?)\\b))"
 
 /* Structures on the stack: their own cleanup takes a pointer to them. */
@@ -34,6 +35,7 @@ static int read_back(struct dialogue_env *d, struct step *s, const struct args *
 		return r;
 	}
 	result_evidence(out, "read_back", json_string(got.line));
+	result_evidence(out, "proof", json_string("read-back"));
 	return 0;
 }
 
@@ -48,6 +50,8 @@ static int command_run(struct step *s, const struct args *a, struct step_result 
 	if (r < 0)
 		return r;
 	result_evidence(out, "reply", json_string(got.line));
+	/* The unit said so, no more: what it holds only a read-back shows. */
+	result_evidence(out, "proof", json_string("acknowledged"));
 	output_reply(out, &got);
 	if (args_has(a, "read_back"))
 		return read_back(&d, s, args_object(a, "read_back"), out, e);
@@ -266,6 +270,7 @@ static int config_run(struct step *s, const struct args *a, struct step_result *
 	}
 	if (json_object_size(set))
 		result_evidence(out, "set", json_incref(set));
+	result_evidence(out, "proof", json_string(got ? "read-back" : "acknowledged"));
 	if (got && json_object_size(got))
 		result_evidence(out, "read_back", json_incref(got));
 	json_decref(set);

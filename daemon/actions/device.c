@@ -70,20 +70,41 @@ static int extract(const char *pattern, const char *text, char *ret, size_t size
 	return 0;
 }
 
+/* The unit's id, asked twice: a bit that flipped on the line would be another unit's id, and no
+ * later step could tell. */
+static int ask_id(struct step *s, const struct args *a, char ret[128], struct err *e)
+{
+	const char *send = args_str(a, "send");
+	const char *pattern = args_str(a, "pattern");
+	char id[2][128] = {"", ""};
+	int r = 0;
+
+	for (int i = 0; i < 2 && r == 0; i++) {
+		_cleanup_(console_reply_done) struct console_reply got = {0};
+
+		r = ask_unit(s, a, send, pattern, &got, e);
+		if (r == 0)
+			r = extract(pattern, got.line, id[i], sizeof id[i], e);
+	}
+	if (r < 0)
+		return r;
+	if (strcmp(id[0], id[1]) != 0)
+		return err_set(e, ERR_UNEXPECTED_REPLY,
+			"the unit answered '%s' with '%s', then with '%s'", send, id[0], id[1]);
+	memcpy(ret, id[0], sizeof id[0]);
+	return 0;
+}
+
 static int identify_run(
 	struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	const char *port = args_str(a, "port");
 	struct device_facts f = {0};
-	_cleanup_(console_reply_done) struct console_reply got = {0};
-	const char *pattern = args_str(a, "pattern");
 	char id[128] = "";
 	int r;
 
 	if (args_has(a, "send")) {
-		r = ask_unit(s, a, args_str(a, "send"), pattern, &got, e);
-		if (r == 0)
-			r = extract(pattern, got.line, id, sizeof id, e);
+		r = ask_id(s, a, id, e);
 	} else {
 		r = s->ops->facts(s->env, port, &f, e);
 		snprintf(id, sizeof id, "%s", f.serial);
@@ -152,6 +173,22 @@ static int carried(struct step *s, const struct args *a, char ret[64], struct er
 	return extract(pattern, got.line, ret, 64, e);
 }
 
+/* A serial that the unit carries is read twice: a digit that flipped on the line would be another
+ * unit's serial. */
+static int carried_for_sure(struct step *s, const struct args *a, char ret[64], struct err *e)
+{
+	char again[64] = "";
+	int r = carried(s, a, ret, e);
+
+	if (r < 0 || !*ret)
+		return r;
+	r = carried(s, a, again, e);
+	if (r == 0 && strcmp(ret, again) != 0)
+		r = err_set(e, ERR_UNEXPECTED_REPLY,
+			"the unit told its serial as '%s', then as '%s'", ret, again);
+	return r;
+}
+
 static int serial_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	const char *source = args_str(a, "source");
@@ -162,7 +199,7 @@ static int serial_run(struct step *s, const struct args *a, struct step_result *
 	if (args_has(a, "read")) {
 		if (!args_has(a, "port"))
 			return err_set(e, ERR_RECIPE_INVALID, "'read' needs 'port'");
-		r = carried(s, a, found, e);
+		r = carried_for_sure(s, a, found, e);
 	} else if (source && !strcmp(source, "device")) {
 		return err_set(e, ERR_RECIPE_INVALID, "the source device needs 'read' and 'port'");
 	}

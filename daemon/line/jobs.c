@@ -12,7 +12,6 @@
 #define MAX_SERIALS    100000
 #define MAX_SERIAL_LEN 63
 
-DEFINE_CLEANUP(struct recipe, recipe_unref)
 
 struct jobs {
 	struct mutex lock;

@@ -352,7 +352,7 @@ function serveApi(rq, rs, url, body) {
   const p = url.pathname.slice('/api/v1'.length);
 
   if (p === '/session' && rq.method === 'POST') return serveSession(rq, rs, body);
-  if (!sessions.has(cookieOf(rq))) return problem(rs, 401, 'a token is needed');
+  if (!sessions.has(cookieOf(rq)) && rq.headers.authorization !== `Bearer ${o.token}`) return problem(rs, 401, 'a token is needed');
   if (rq.method === 'DELETE') return serveSession(rq, rs, body);
   if (rq.method === 'POST') return postTo(rs, p, body);
   if (p === '/events' && rq.headers.accept?.includes('text/event-stream')) return openStream(rs);

@@ -4,6 +4,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import net from 'node:net';
 import path from 'node:path';
 import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -52,4 +53,38 @@ export async function startMock(work, stations) {
   });
 
   return { ...JSON.parse(line), stop: () => child.kill() };
+}
+
+/** A wire to the server that the test can cut: {url, cut, mend, stop}. */
+export async function startWire(target) {
+  const { hostname, port } = new URL(target);
+  const open = new Set();
+  let whole = true;
+  const server = net.createServer((near) => {
+    if (!whole) return near.destroy();
+    const far = net.connect(Number(port), hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ]) {
+      open.add(from);
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        open.delete(from);
+        to.destroy();
+      });
+      from.pipe(to);
+    }
+    return undefined;
+  });
+  const cut = () => {
+    whole = false;
+    for (const s of open) s.destroy();
+  };
+  const mend = () => {
+    whole = true;
+  };
+
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  return { url: `http://127.0.0.1:${server.address().port}`, cut, mend, stop: () => (cut(), server.close()) };
 }

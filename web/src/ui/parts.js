@@ -126,7 +126,7 @@ export function Failure({ last, compact = false }) {
   return html`<div class="failure">
     <p class="failure-code"><code>${last.code}</code>${last.step && html` in step <code>${last.step}</code>`}</p>
     <p class="failure-text" title=${compact ? last.message : undefined}>${last.message}</p>
-    ${last.hint && html`<p class="failure-hint">${last.hint}</p>`}
+    ${last.hint && last.hint !== last.message && html`<p class="failure-hint">${last.hint}</p>`}
   </div>`;
 }
 

@@ -51,12 +51,13 @@ export function Measurements({ list }) {
   </table>`;
 }
 
-function plain(v) {
-  if (typeof v === 'string') return v;
-  if (Array.isArray(v)) return v.map(plain).join(', ');
+function plain(v, name = '') {
+  if (typeof v === 'string') return v || '–';
+  if (typeof v === 'number' && name === 'address') return `0x${v.toString(16).padStart(8, '0')}`;
+  if (Array.isArray(v)) return v.map((one) => plain(one)).join(', ');
   if (v && typeof v === 'object')
     return Object.entries(v)
-      .map(([k, of]) => `${k}: ${plain(of)}`)
+      .map(([k, of]) => `${k}: ${plain(of, k)}`)
       .join(', ');
   return String(v);
 }
@@ -67,7 +68,7 @@ export function Values({ of }) {
 
   if (!rows.length) return null;
   return html`<dl class="values">
-    ${rows.map(([k, v]) => html`<div key=${k}><dt>${k}</dt><dd class="mono">${plain(v)}</dd></div>`)}
+    ${rows.map(([k, v]) => html`<div key=${k}><dt>${k}</dt><dd class="mono">${plain(v, k)}</dd></div>`)}
   </dl>`;
 }
 
