@@ -177,6 +177,8 @@ static int parse_body(struct call *c, struct err *e)
 	return 0;
 }
 
+static int repeat(struct call *c, struct err *e);
+
 static void handle(void *data, struct request *rq, struct response *rs)
 {
 	const struct route *r = rq->route;
@@ -184,6 +186,8 @@ static void handle(void *data, struct request *rq, struct response *rs)
 	struct err e = {0};
 	int ret = r->flags & ROUTE_UPLOAD ? 0 : parse_body(&c, &e);
 
+	if (ret == 0 && c.who)
+		ret = repeat(&c, &e);
 	if (ret == 0)
 		ret = r->handle(&c, &e);
 	if (ret < 0) {
@@ -246,10 +250,77 @@ void api_reader_back(struct api *a, struct db *d)
 
 /* --- changes --- */
 
+/* The Idempotency-Key of a request and what it stands for. */
+struct request_key {
+	struct idempotent id; /* id.key NULL: none */
+	char body_hash[SHA256_HEX];
+	char method_path[600];
+};
+
+static int read_key(const struct call *c, struct request_key *ret, struct err *e)
+{
+	const char *key = request_header(c->rq, "Idempotency-Key");
+
+	ret->id.key = NULL;
+	if (!key || !c->who)
+		return 0;
+	if (strlen(key) > 200 || !*key)
+		return err_set(e, ERR_INVALID, "Idempotency-Key: 1 to 200 characters");
+	snprintf(ret->method_path, sizeof ret->method_path, "%s %s", http_method_str(c->rq->method),
+		c->rq->path);
+	ret->id = (struct idempotent){.key = key,
+		.principal = c->who->id,
+		.method_path = ret->method_path,
+		.body_sha256 = sha256_hex_of(c->rq->body, c->rq->body_len, ret->body_hash)};
+	return 0;
+}
+
+static int find_answer(
+	struct db *d, const struct request_key *k, struct idempotent_answer *ret, struct err *e)
+{
+	int r = idempotency_find(d, &k->id, ret, e);
+
+	if (r == -ERR_INVALID && e)
+		r = -(int)(e->code = ERR_UNPROCESSABLE);
+	return r;
+}
+
+static void answer_again(struct call *c, struct idempotent_answer *stored)
+{
+	const char *where = json_string_value(json_object_get(stored->headers, "Location"));
+
+	response_text(c->rs, stored->status, "application/json", stored->response,
+		strlen(stored->response));
+	stored->response = NULL;
+	response_header(c->rs, "Idempotent-Replayed", "true");
+	if (where)
+		response_header(c->rs, "Location", "%s", where);
+	idempotent_answer_done(stored);
+}
+
+/* A repetition gets its answer before the handler looks at it: what it asked for may be impossible
+ * by now, just because it was done. 1: answered. */
+static int repeat(struct call *c, struct err *e)
+{
+	struct request_key key;
+	struct idempotent_answer stored = {0};
+	struct db *d;
+	int r = c->rq->method == HTTP_GET ? 0 : read_key(c, &key, e);
+
+	if (r < 0 || c->rq->method == HTTP_GET || !key.id.key)
+		return r;
+	d = api_reader(c->api, e);
+	r = d ? find_answer(d, &key, &stored, e) : -(int)e->code;
+	api_reader_back(c->api, d);
+	if (r == 1)
+		answer_again(c, &stored);
+	return r;
+}
+
 struct change_run {
 	const struct change *ch;
 	struct call *c;
-	struct idempotent key; /* key.key NULL: none */
+	struct request_key key;
 	struct idempotent_answer stored;
 	bool repeated;
 	json_t *answer;
@@ -271,30 +342,28 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 	const struct change *ch = x->ch;
 	int r = 0;
 
-	if (x->key.key) {
+	if (x->key.id.key) {
 		/* In the writer's transaction no other request with this key is under way. */
-		r = idempotency_find(tx, &x->key, &x->stored, e);
+		r = find_answer(tx, &x->key, &x->stored, e);
 		if (r == 1) {
 			x->repeated = true;
 			return 0;
 		}
-		if (r == -ERR_INVALID && e)
-			e->code = ERR_UNPROCESSABLE;
 		if (r < 0)
-			return -(int)(e ? e->code : ERR_UNPROCESSABLE);
+			return r;
 	}
 	r = ch->apply(tx, ch->data, &x->answer, e);
 	if (r == 0 && ch->audit)
 		r = audit_add(tx, x->c->who ? x->c->who->name : "provd", ch->audit,
 			ch->target ? ch->target : "", NULL, e);
-	if (r == 0 && x->key.key) {
+	if (r == 0 && x->key.id.key) {
 		char *text = json_dumps(x->answer, JSON_COMPACT | JSON_ENCODE_ANY);
 		json_t *headers = json_object();
 
 		set_location(x);
 		if (x->location[0])
 			json_object_set_new(headers, "Location", json_string(x->location));
-		r = idempotency_store(tx, &x->key, ch->status, headers, text ? text : "null", e);
+		r = idempotency_store(tx, &x->key.id, ch->status, headers, text ? text : "null", e);
 		json_decref(headers);
 		free(text);
 	}
@@ -303,37 +372,18 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 
 int api_change(struct call *c, const struct change *ch, struct err *e)
 {
-	char body_hash[SHA256_HEX];
-	char method_path[600];
 	struct change_run x = {.ch = ch, .c = c};
-	int r;
+	int r = read_key(c, &x.key, e);
 
-	x.key.key = request_header(c->rq, "Idempotency-Key");
-	if (x.key.key && c->who) {
-		if (strlen(x.key.key) > 200 || !*x.key.key)
-			return err_set(e, ERR_INVALID, "Idempotency-Key: 1 to 200 characters");
-		snprintf(method_path, sizeof method_path, "%s %s", http_method_str(c->rq->method),
-			c->rq->path);
-		x.key.principal = c->who->id;
-		x.key.method_path = method_path;
-		x.key.body_sha256 = sha256_hex_of(c->rq->body, c->rq->body_len, body_hash);
-	}
-	r = writer_do(fleet_writer(c->api->fleet), apply_change, &x, e);
+	if (r == 0)
+		r = writer_do(fleet_writer(c->api->fleet), apply_change, &x, e);
 	if (r < 0) {
 		json_decref(x.answer);
+		idempotent_answer_done(&x.stored);
 		return r;
 	}
 	if (x.repeated) {
-		const char *where =
-			json_string_value(json_object_get(x.stored.headers, "Location"));
-
-		response_text(c->rs, x.stored.status, "application/json", x.stored.response,
-			strlen(x.stored.response));
-		x.stored.response = NULL;
-		response_header(c->rs, "Idempotent-Replayed", "true");
-		if (where)
-			response_header(c->rs, "Location", "%s", where);
-		idempotent_answer_done(&x.stored);
+		answer_again(c, &x.stored);
 		return 0;
 	}
 	if (ch->committed)

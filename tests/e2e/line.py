@@ -96,7 +96,7 @@ class Api:
         send = dict(headers or {})
         if self.token and 'Authorization' not in send:
             send['Authorization'] = 'Bearer ' + self.token
-        if body is not None and not isinstance(body, (bytes, str)) and not hasattr(body, 'read'):
+        if body is not None and not isinstance(body, (bytes, str)) and not hasattr(body, '__next__'):
             body = json.dumps(body)
             send.setdefault('Content-Type', 'application/json')
         if not raw:
@@ -104,7 +104,10 @@ class Api:
         if self.connection is None:
             self.connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=self.timeout)
         try:
-            self.connection.request(method, path, body, send)
+            try:
+                self.connection.request(method, path, body, send, encode_chunked='Transfer-Encoding' in send)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before all of the body was sent: the answer may be here
             r = self.connection.getresponse()
             return Answer(r.status, r.headers, r.read())
         except BaseException:

@@ -1,0 +1,587 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The conventions of the API, one by one, and the OpenAPI document against the live server.
+
+    test_api.py [BUILD]
+"""
+import glob
+import json
+import os
+import re
+import socket
+import sqlite3
+import threading
+import time
+import unittest
+
+import line
+
+ROLES = ('viewer', 'operator', 'supervisor', 'engineer', 'mes', 'admin')
+UUID = '01900000-0000-7000-8000-000000000000'
+SHA = '0' * 64
+PROMPT_RECIPE = '''
+recipe: ask
+version: 1
+unit: {model: m}
+ports: {console: {kind: tty}}
+steps:
+  - id: look
+    action: operator.prompt
+    with: {text: 'Green?'}
+'''
+JOB_SERIAL_RECIPE = PROMPT_RECIPE.replace('recipe: ask', 'recipe: listed').replace(
+    '{model: m}', "{model: m, serial: {from: job}}")
+
+
+def raw(port, data, deadline_s=10):
+    """Bytes as they are; what came back until the end or the deadline."""
+    with socket.create_connection(('127.0.0.1', port), timeout=deadline_s) as s:
+        s.sendall(data)
+        got = b''
+        try:
+            while (more := s.recv(65536)):
+                got += more
+        except socket.timeout:
+            pass
+        return got
+
+
+def routes_in_source():
+    """(METHOD, path) of every row of the route tables."""
+    found = set()
+    for path in glob.glob(os.path.join(line.ROOT, 'api', 'routes_*.c')):
+        with open(path) as f:
+            text = f.read()
+        macros = dict(re.findall(r'#define (\w+)\s+"([^"]+)"', text))
+        for method, expr in re.findall(r'\{HTTP_(\w+),\s*((?:"[^"]*"|\w+)(?:\s+"[^"]*")?)\s*,', text):
+            words = re.findall(r'"([^"]*)"|(\w+)', expr)
+            found.add((method, ''.join(lit or macros.get(name, name) for lit, name in words)))
+    return found
+
+
+class Schema:
+    """As much of JSON Schema as the document uses."""
+
+    TYPES = {'object': dict, 'array': list, 'string': str, 'boolean': bool, 'null': type(None)}
+
+    def __init__(self, doc):
+        self.doc = doc
+
+    def of(self, s):
+        while '$ref' in s:
+            at = self.doc
+            for part in s['$ref'][2:].split('/'):
+                at = at[part]
+            s = at
+        return s
+
+    def is_type(self, v, t):
+        if t == 'integer':
+            return isinstance(v, int) and not isinstance(v, bool)
+        if t == 'number':
+            return isinstance(v, (int, float)) and not isinstance(v, bool)
+        return isinstance(v, self.TYPES[t])
+
+    def errors(self, v, s, at=''):
+        s = self.of(s)
+        if 'oneOf' in s:
+            each = [self.errors(v, o, at) for o in s['oneOf']]
+            return [] if [] in each else ['%s: none of %d forms: %s' % (at, len(each), each[0])]
+        types = s.get('type')
+        types = [types] if isinstance(types, str) else types
+        if types and not any(self.is_type(v, t) for t in types):
+            return ['%s: %r is no %s' % (at, v, types)]
+        found = []
+        if 'enum' in s and v not in s['enum']:
+            found.append('%s: %r is none of %s' % (at, v, s['enum']))
+        if isinstance(v, str) and 'pattern' in s and not re.search(s['pattern'], v):
+            found.append('%s: %r does not match' % (at, v))
+        if isinstance(v, dict):
+            found += ['%s: %s is missing' % (at, k) for k in s.get('required', ()) if k not in v]
+            for k, x in v.items():
+                if k in s.get('properties', {}):
+                    found += self.errors(x, s['properties'][k], at + '/' + k)
+                elif s.get('additionalProperties') is False:
+                    found.append('%s: %s is not described' % (at, k))
+        if isinstance(v, list) and 'items' in s:
+            for i, x in enumerate(v):
+                found += self.errors(x, s['items'], '%s/%d' % (at, i))
+        return found
+
+
+class Live(unittest.TestCase):
+    """One server with some history, for all tests."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.line = line.Line(2, sim_args=('--replace-after-idle', '200', '--when-serial', '--units', '4'),
+                             config='artifact_quota: 1M\nartifact_max: 512K\n')
+        cls.addClassCleanup(cls.line.close)
+        l = cls.line.start()
+        cls.image = line.firmware(8192)
+        l.prepare(cls.image)
+        cls.job = l.api.post('/jobs', {'recipe': 'production', 'quantity': 4})['id']
+        l.job_done(cls.job)
+        l.put_recipe(PROMPT_RECIPE)
+        l.put_recipe(JOB_SERIAL_RECIPE)
+        # A job that no run takes: it waits paused.
+        cls.waiting = l.api.post('/jobs', {'recipe': 'listed', 'serials': ['X1'], 'priority': -5})['id']
+        cls.asking = l.api.post('/jobs', {'recipe': 'ask', 'quantity': 1})['id']
+        for job in (cls.waiting, cls.asking):
+            l.api.post('/jobs/%s/actions/pause' % job)
+        cls.run_ = l.api.get('/runs?serial=' + next(iter(l.api.get('/serials')['items']))['value'])['items'][0]
+        cls.tokens = {r: l.api.post('/tokens', {'name': 'test ' + r, 'role': r})['token'] for r in ROLES}
+
+    def setUp(self):
+        self.api = self.line.provd.api()
+        self.addCleanup(self.api.close)
+
+    def problem(self, a, status, code=None):
+        self.assertEqual(a.status, status, a.body[:400])
+        self.assertEqual(a.headers['Content-Type'], 'application/problem+json')
+        p = a.json
+        for member in ('type', 'title', 'status', 'detail', 'instance', 'code', 'request_id'):
+            self.assertIn(member, p)
+        self.assertEqual(p['status'], status)
+        self.assertEqual(p['request_id'], a.headers['X-Request-Id'])
+        self.assertTrue(p['detail'])
+        if code:
+            self.assertEqual(p['code'], code)
+        return p
+
+
+class Conventions(Live):
+    def test_a_problem_has_its_members_and_every_mistake(self):
+        p = self.problem(self.api.request('POST', '/jobs', {'recipe': 'nowhere', 'quantity': -1, 'quantiti': 2}),
+                         422, 'unprocessable')
+        self.assertEqual(p['instance'], '/api/v1/jobs')
+        pointers = {e['pointer'] for e in p['errors']}
+        self.assertEqual(pointers, {'/quantiti', '/recipe', '/quantity'})
+        self.assertTrue(any("'quantity'" in e['detail'] for e in p['errors'] if e['pointer'] == '/quantiti'))
+
+    def test_a_recipe_with_mistakes_tells_line_and_column_of_each(self):
+        text = 'recipe: x\nversion: 1\nports: {c: {kind: tty}}\nsteps:\n  - action: consol.command\n' \
+               '    with: {port: c, sent: hi}\n  - action: console.command\n    with: {port: d, send: hi, timeout: 5}\n'
+        p = self.problem(self.api.request('POST', '/recipes/check', text, {'Content-Type': 'application/yaml'}), 422)
+        self.assertGreaterEqual(len(p['errors']), 3, p['errors'])
+        self.assertTrue(all(e['line'] > 0 and e['column'] > 0 for e in p['errors']), p['errors'])
+        self.assertTrue(any("did you mean 'console.command'" in e['detail'] and e['line'] == 5 for e in p['errors']), p)
+
+    def test_without_a_token_401(self):
+        for headers in ({'Authorization': ''}, {'Authorization': 'Bearer nonsense'}, {'Authorization': 'Basic eDp5'},
+                        {'Authorization': 'Bearer pvd_' + 'a' * 16 + '_' + 'b' * 48}):
+            a = self.api.request('GET', '/stations', headers=headers)
+            self.problem(a, 401, 'unauthorized')
+            self.assertIn('Bearer', a.headers['WWW-Authenticate'])
+
+    def test_404_of_path_and_of_thing(self):
+        self.problem(self.api.request('GET', '/nothing'), 404, 'not-found')
+        for path in ('/stations/A99', '/jobs/' + UUID, '/runs/' + UUID, '/runs/%s/steps' % UUID, '/units/none',
+                     '/artifacts/' + SHA, '/artifacts/x', '/pools/none', '/prompts/' + UUID,
+                     '/recipes/none/versions/1', '/recipes/none/versions/x', '/runs/%s/report' % UUID):
+            self.problem(self.api.request('GET', path), 404, 'not-found')
+        for path in ('/jobs/%s/actions/fly' % self.job, '/stations/A1/actions/fly', '/recipes/ask/versions/1/actions/fly',
+                     '/units/none/actions/fly'):
+            self.problem(self.api.request('POST', path, {}), 404, 'not-found')
+
+    def test_405_of_a_method_that_the_path_has_not(self):
+        for method, path in (('DELETE', '/jobs'), ('PUT', '/stations'), ('PATCH', '/artifacts'), ('BREW', '/jobs')):
+            self.problem(self.api.request(method, path), 405)
+
+    def test_malformed_bodies_are_400(self):
+        for body in ('{', '[1,', '"x"', '[]', '3', '', '{"a":1,"a":2}', '\x00', b'\xff\xfe{}', '{"a":"\\ud800"}',
+                     '[' * 100000, '{"a":' * 5000, '{"recipe":"\\u0000"}'):
+            self.problem(self.api.request('POST', '/jobs', body), 400, 'invalid')
+
+    def test_a_body_over_the_cap_of_its_route_is_413(self):
+        self.problem(self.api.request('POST', '/tokens', 'x' * (256 * 1024 + 1)), 413, 'too-large')
+        big = raw(self.line.provd.port, ('POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n'
+                                         'Content-Length: 8388609\r\n\r\n' % self.line.provd.token).encode())
+        self.assertTrue(big.startswith(b'HTTP/1.1 413'), big[:100])
+        chunks = iter([b'x' * 65536] * 5)
+        self.problem(self.api.request('POST', '/tokens', chunks, {'Transfer-Encoding': 'chunked'}), 413, 'too-large')
+
+    def test_if_match_is_needed_428_and_must_be_fresh_412(self):
+        path = '/jobs/' + self.waiting
+        a = self.api.request('GET', path)
+        tag = a.headers['ETag']
+        self.problem(self.api.request('PATCH', path, {'priority': 7}), 428, 'precondition')
+        self.problem(self.api.request('PATCH', path, {'priority': 7}, {'If-Match': '"99999"'}), 412, 'precondition')
+        self.problem(self.api.request('PATCH', path, {'priority': 7}, {'If-Match': 'W/x'}), 412, 'precondition')
+        b = self.api.request('PATCH', path, {'priority': 7}, {'If-Match': tag})
+        self.assertEqual((b.status, b.json['priority']), (200, 7), b.body)
+        self.problem(self.api.request('PATCH', path, {'priority': 8}, {'If-Match': tag}), 412, 'precondition')
+        pool = '/pools/production-sn'
+        self.problem(self.api.request('PATCH', pool, {'low_water': 5}), 428)
+        tag = self.api.request('GET', pool).headers['ETag']
+        self.assertEqual(self.api.request('PATCH', pool, {'low_water': 5}, {'If-Match': tag}).json['low_water'], 5)
+
+    def test_if_none_match_is_304_without_a_body(self):
+        for path in ('/jobs/' + self.job, '/stations/A1', '/pools/production-sn'):
+            tag = self.api.request('GET', path).headers['ETag']
+            a = self.api.request('GET', path, headers={'If-None-Match': tag})
+            self.assertEqual((a.status, a.body), (304, b''))
+            self.assertEqual(self.api.request('GET', path, headers={'If-None-Match': '"0"'}).status, 200)
+
+    def test_an_idempotency_key_gives_the_same_answer_once(self):
+        body, key = {'recipe': 'ask', 'quantity': 1, 'priority': -9, 'external_ref': 'once'}, {'Idempotency-Key': 'k-1'}
+        first = self.api.request('POST', '/jobs', body, key)
+        again = self.api.request('POST', '/jobs', body, key)
+        self.api.post('/jobs/%s/actions/pause' % first.json['id'])
+        self.assertEqual((first.status, again.status, again.body), (201, 201, first.body))
+        self.assertEqual(again.headers['Location'], '/api/v1/jobs/' + first.json['id'])
+        self.assertEqual(again.headers['Idempotent-Replayed'], 'true')
+        self.assertEqual(len(self.api.get('/jobs?external_ref=once')['items']), 1)
+        self.problem(self.api.request('POST', '/jobs', dict(body, quantity=2), key), 422, 'unprocessable')
+        self.problem(self.api.request('POST', '/pools', {'id': 'q', 'pattern': 'Q{seq:04}', 'last': 9}, key), 422, 'unprocessable')
+        # Another principal's key is another key.
+        other = self.line.provd.api(self.tokens['mes'])
+        self.assertNotEqual(other.request('POST', '/jobs', body, key).json['id'], first.json['id'])
+        other.close()
+        for job in self.api.get('/jobs?external_ref=once')['items']:
+            self.api.request('POST', '/jobs/%s/actions/pause' % job['id'])
+
+    def test_a_repetition_is_answered_even_if_the_same_could_not_be_done_now(self):
+        text = PROMPT_RECIPE.replace('recipe: ask', 'recipe: retired')
+        self.line.put_recipe(text)
+        body, key = {'recipe': 'retired', 'quantity': 1}, {'Idempotency-Key': 'k-retired'}
+        first = self.api.request('POST', '/jobs', body, key)
+        self.api.post('/jobs/%s/actions/pause' % first.json['id'])
+        self.api.post('/recipes/retired/versions/1/actions/retire')
+        self.problem(self.api.request('POST', '/jobs', body), 422)
+        again = self.api.request('POST', '/jobs', body, key)
+        self.assertEqual((again.status, again.body), (201, first.body))
+
+    def test_the_same_key_at_the_same_time_makes_one(self):
+        body, key = {'recipe': 'ask', 'quantity': 1, 'priority': -9, 'external_ref': 'race'}, {'Idempotency-Key': 'k-r'}
+        answers = []
+
+        def post():
+            api = self.line.provd.api()
+            answers.append(api.request('POST', '/jobs', body, key))
+            api.close()
+        threads = [threading.Thread(target=post) for _ in range(12)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertLessEqual({a.status for a in answers}, {201, 409})
+        jobs = self.api.get('/jobs?external_ref=race')['items']
+        self.assertEqual(len(jobs), 1)
+        self.assertEqual({a.json['id'] for a in answers if a.status == 201}, {jobs[0]['id']})
+        self.api.request('POST', '/jobs/%s/actions/pause' % jobs[0]['id'])
+
+    def test_pages_hold_every_item_once_though_the_list_grows(self):
+        values = ['V%05d' % i for i in range(2500)]
+        self.api.post('/pools', {'id': 'many', 'kind': 'license', 'values': values})
+        got, path, grown = [], '/pools/many/serials?limit=1000', False
+        while path:
+            a = self.api.request('GET', path)
+            self.assertEqual(a.status, 200, a.body)
+            got += [i['value'] for i in a.json['items']]
+            self.assertEqual('rel="next"' in (a.headers['Link'] or ''), a.json['next_cursor'] is not None)
+            path = a.json['next_cursor'] and '/pools/many/serials?limit=1000&cursor=' + a.json['next_cursor']
+            if not grown:
+                self.api.post('/pools/many/values', {'values': ['W1', 'W2']})
+                grown = True
+        self.assertEqual(got, values + ['W1', 'W2'])
+        for bad in ('limit=0', 'limit=1001', 'limit=x', 'limit=', 'limit=-1', 'limit=1e3'):
+            self.problem(self.api.request('GET', '/pools/many/serials?' + bad), 400, 'invalid')
+        self.problem(self.api.request('GET', '/runs?cursor=nonsense'), 400)
+
+    def test_length_and_chunks_together_are_refused(self):
+        got = raw(self.line.provd.port, (
+            'POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 5\r\n'
+            'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n' % self.line.provd.token).encode())
+        self.assertTrue(got.startswith(b'HTTP/1.1 400'), got[:200])
+        self.assertEqual(got.count(b'HTTP/1.1 '), 1, 'a second request was smuggled in')
+
+    def test_an_artifact_is_put_raw_or_in_chunks_and_checked(self):
+        data = line.firmware(100000, 9)
+        path = '/artifacts/' + line.sha256(data)
+        chunks = iter([data[i:i + 7000] for i in range(0, len(data), 7000)])
+        a = self.api.request('PUT', path + '?name=a.bin', chunks, {'Transfer-Encoding': 'chunked'})
+        self.assertEqual((a.status, a.json['size']), (201, len(data)), a.body)
+        self.assertEqual(self.api.request('PUT', path, data).status, 200)
+        self.assertEqual(self.api.request('GET', path + '/content').body, data)
+        self.problem(self.api.request('PUT', '/artifacts/' + SHA, b'other'), 422, 'verify-mismatch')
+        self.problem(self.api.request('PUT', '/artifacts/' + line.sha256(b''), b''), 422)
+        self.problem(self.api.request('PUT', '/artifacts/abc', b'x'), 400)
+        self.problem(self.api.request('PUT', path + '?name=../x', data), 400)
+        self.problem(self.api.request('PUT', '/artifacts/' + SHA, b'x' * (512 * 1024 + 1)), 413, 'too-large')
+        left = [f for f in os.listdir(os.path.join(self.line.home, 'state', 'artifacts')) if f.startswith('upload')]
+        self.assertEqual(left, [])
+
+    def test_artifacts_over_the_quota_are_413(self):
+        got = []
+        for seed in range(4):
+            data = line.firmware(400 * 1024, 100 + seed)
+            got.append(self.api.request('PUT', '/artifacts/' + line.sha256(data), data))
+        self.assertEqual(got[0].status, 201)
+        self.problem(got[-1], 413, 'too-large')
+        held = sum(a['size'] for a in self.api.all('/artifacts'))
+        self.assertLessEqual(held, 1 << 20)
+
+    def test_every_role_may_what_it_may_and_a_revoked_token_nothing(self):
+        t = self.api.post('/tokens', {'name': 'short', 'role': 'viewer'})
+        api = self.line.provd.api(t['token'])
+        self.addCleanup(api.close)
+        self.assertEqual(api.request('GET', '/session').json['role'], 'viewer')
+        self.problem(api.request('POST', '/jobs', {}), 403, 'forbidden')
+        self.assertEqual(self.api.request('DELETE', '/tokens/' + t['id']).status, 200)
+        self.problem(api.request('GET', '/session'), 401)
+        listed = self.api.request('GET', '/tokens').body.decode()
+        self.assertNotIn(t['token'].split('_')[2], listed)
+        with open(self.line.provd.log_path) as log:
+            self.assertNotIn(t['token'].split('_')[2], log.read())
+
+    def test_a_browser_session_needs_its_origin_to_change_anything(self):
+        port = self.line.provd.port
+        api = line.Api(port, None)
+        self.addCleanup(api.close)
+        self.problem(api.request('POST', '/session', {'token': 'pvd_x'}), 401)
+        a = api.request('POST', '/session', {'token': self.tokens['supervisor']})
+        self.assertEqual(a.status, 201)
+        cookie = a.headers['Set-Cookie']
+        self.assertIn('HttpOnly', cookie)
+        self.assertIn('SameSite=Strict', cookie)
+        send = {'Cookie': cookie.split(';')[0]}
+        self.assertEqual(api.request('GET', '/session', headers=send).json['role'], 'supervisor')
+        path = '/jobs/%s/actions/pause' % self.waiting
+        for origin in (None, 'http://evil.example', 'null', 'http://127.0.0.1:%d.evil.example' % port, 'http://127.0.0.1'):
+            self.problem(api.request('POST', path, headers=dict(send, **({'Origin': origin} if origin else {}))), 403)
+        ours = dict(send, Origin='http://127.0.0.1:%d' % port)
+        self.assertIn(api.request('POST', path, headers=ours).status, (200, 409))
+        self.assertEqual(api.request('DELETE', '/session', headers=ours).status, 200)
+        self.problem(api.request('GET', '/session', headers=send), 401)
+
+    def test_head_is_get_without_the_body(self):
+        a = self.api.request('HEAD', '/stations')
+        self.assertEqual((a.status, a.body), (200, b''))
+
+    def test_what_someone_does_is_in_the_audit(self):
+        self.api.post('/jobs/%s/actions/resume' % self.waiting)
+        self.api.post('/jobs/%s/actions/pause' % self.waiting)
+        newest = self.api.get('/audit?limit=5')['items']
+        self.assertIn(('job.pause', self.waiting), {(a['action'], a['target']) for a in newest})
+
+
+class Document(Live):
+    def setUp(self):
+        super().setUp()
+        self.doc = self.api.get('/openapi.json')
+        self.schema = Schema(self.doc)
+        self.ops = {(m.upper(), p): o for p, item in self.doc['paths'].items() for m, o in item.items()}
+
+    def fill(self, path):
+        """The path with things that are there."""
+        id_ = {'stations': 'A1', 'jobs': self.job, 'runs': self.run_['id'], 'units': self.run_['serial'],
+               'pools': 'production-sn', 'prompts': UUID, 'tokens': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
+        for name, value in (('{id}', id_), ('{name}', 'ask'), ('{version}', '1'), ('{sha256}', line.sha256(self.image)),
+                            ('{action}', 'none')):
+            path = path.replace(name, value or '')
+        return path
+
+    def test_it_has_every_route_and_no_other(self):
+        routes = routes_in_source()
+        self.assertGreater(len(routes), 50)
+        web = {r for r in routes if not r[1].startswith('/api/') and r not in self.ops}
+        self.assertEqual(routes - set(self.ops) - web, set())
+        self.assertEqual(set(self.ops) - routes, set())
+        for _, path in web:
+            self.assertNotRegex(path, '^/(livez|readyz|version|metrics|openapi)')
+
+    def test_every_reference_leads_somewhere_and_every_operation_is_whole(self):
+        refs = set(re.findall(r'"\$ref": ?"([^"]+)"', json.dumps(self.doc)))
+        for ref in refs:
+            self.schema.of({'$ref': ref})
+        used = {r.split('/')[-1] for r in refs}
+        self.assertEqual(set(self.doc['components']['schemas']) - used, set(), 'schemas that no one uses')
+        ids = [o['operationId'] for o in self.ops.values()]
+        self.assertEqual(len(ids), len(set(ids)))
+        for (method, path), o in self.ops.items():
+            named = {p['name'] for p in o.get('parameters', ()) if p.get('in') == 'path'}
+            self.assertEqual(named, set(re.findall(r'\{(\w+)\}', path)), path)
+            self.assertTrue(o['summary'] and o['responses'])
+
+    def test_every_get_answers_as_described(self):
+        seen = 0
+        for (method, path), o in sorted(self.ops.items()):
+            if method != 'GET':
+                continue
+            a = self.api.request('GET', self.fill(path), raw=True)
+            self.assertIn(str(a.status), o['responses'], path)
+            content = self.schema.of(o['responses'][str(a.status)]).get('content', {})
+            kind = a.headers['Content-Type'].split(';')[0]
+            self.assertIn(kind, content, path)
+            if kind.endswith('json'):
+                self.assertEqual(self.schema.errors(a.json, content[kind]['schema']), [], path)
+                seen += 1
+        self.assertGreater(seen, 35)
+
+    def test_every_path_refuses_the_methods_that_it_has_not(self):
+        for path in {p for _, p in self.ops}:
+            for method in ('GET', 'POST', 'PUT', 'PATCH', 'DELETE'):
+                if (method, path) not in self.ops and not (path.endswith('/recipes/check') and method == 'GET'):
+                    a = self.api.request(method, self.fill(path), raw=True)
+                    self.problem(a, 405)
+
+    def test_every_role_is_let_in_where_described_and_nowhere_else(self):
+        for role in ROLES:
+            api = self.line.provd.api(self.tokens[role])
+            for (method, path), o in self.ops.items():
+                if 'x-roles' not in o or path.endswith('/session'):
+                    continue
+                # Nothing here is carried out: the body is no JSON, the things are not there.
+                filled = self.fill(path) if method == 'GET' else self.fill(path).replace(self.job, UUID)
+                body = None if method in ('GET', 'DELETE') else '{'
+                if method == 'DELETE':
+                    filled = filled.replace('/versions/1', '/versions/999')
+                a = api.request(method, filled, body, raw=True)
+                self.assertEqual(a.status == 403, role not in o['x-roles'], '%s %s as %s: %d' % (method, path, role, a.status))
+                self.assertIn(str(a.status), o['responses'], '%s %s as %s: %s' % (method, path, role, a.body[:200]))
+            api.close()
+
+    def test_what_is_made_answers_as_described(self):
+        def check(method, path, shape, body, headers=None):
+            a = self.api.request(method, path, body, headers)
+            o = self.ops[(method, '/api/v1' + shape)]
+            self.assertIn(str(a.status), o['responses'], a.body[:300])
+            self.assertLess(a.status, 300, a.body[:300])
+            s = self.schema.of(o['responses'][str(a.status)])['content']['application/json']['schema']
+            self.assertEqual(self.schema.errors(a.json, s), [], path)
+            if isinstance(body, dict):
+                sent = o['requestBody']['content']['application/json']['schema']
+                self.assertEqual(self.schema.errors(body, sent), [], path)
+            return a.json
+        check('POST', '/pools', '/pools', {'id': 'doc', 'pattern': 'D{seq:05}', 'last': 99})
+        check('POST', '/pools', '/pools', {'id': 'docs', 'values': ['A1', 'A2']})
+        check('POST', '/pools/docs/values', '/pools/{id}/values', {'values': ['A3']})
+        text = PROMPT_RECIPE.replace('recipe: ask', 'recipe: doc')
+        yaml = {'Content-Type': 'application/yaml'}
+        check('POST', '/recipes/check', '/recipes/check', text, yaml)
+        check('POST', '/recipes', '/recipes', text, yaml)
+        check('PUT', '/recipes/doc/versions/1', '/recipes/{name}/versions/{version}', text, yaml)
+        check('DELETE', '/recipes/doc/versions/1', '/recipes/{name}/versions/{version}', None)
+        check('PUT', '/recipes/doc/versions/1', '/recipes/{name}/versions/{version}', text, yaml)
+        verbs = '/recipes/{name}/versions/{version}/actions/{action}'
+        check('POST', '/recipes/doc/versions/1/actions/approve', verbs, None)
+        job = check('POST', '/jobs', '/jobs', {'recipe': 'doc@1', 'quantity': 2, 'priority': -10, 'stations': ['A1'],
+                                               'deadline': '2030-01-01T00:00:00Z', 'external_ref': 'r'})
+        check('POST', '/jobs/%s/actions/pause' % job['id'], '/jobs/{id}/actions/{action}', None)
+        check('PATCH', '/jobs/' + job['id'], '/jobs/{id}', {'priority': 3}, {'If-Match': '*'})
+        check('POST', '/recipes/doc/versions/1/actions/retire', verbs, None)
+        token = check('POST', '/tokens', '/tokens', {'name': 'doc', 'role': 'mes'})
+        check('POST', '/session', '/session', {'token': token['token']})
+        check('DELETE', '/tokens/' + token['id'], '/tokens/{id}', None)
+        check('POST', '/stations/A2/actions/disable', '/stations/{id}/actions/{action}', None)
+        check('POST', '/stations/A2/actions/enable', '/stations/{id}/actions/{action}', None)
+
+
+class Streams(Live):
+    def test_a_quiet_stream_has_a_heartbeat(self):
+        events = self.line.provd.events()
+        self.addCleanup(events.stop)
+        line.wait_for('a heartbeat within 12 s', lambda: events.comments, 12)
+
+    def test_bad_positions_are_400(self):
+        for bad in ('x', '-1', '1e3', '0x10', '99999999999999999999'):
+            self.problem(self.api.request('GET', '/events?after=' + bad), 400)
+            self.problem(self.api.request('GET', '/events', headers={'Last-Event-ID': bad}), 400)
+
+
+class Crowd(unittest.TestCase):
+    def test_slow_clients_and_idle_ones_do_not_keep_others_waiting(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            head = ('GET /api/v1/stations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n' % l.provd.token).encode()
+            idle, slow, body = [], [], []
+            try:
+                for _ in range(300):
+                    s = socket.create_connection(('127.0.0.1', l.provd.port), timeout=10)
+                    idle.append(s)
+                    s.sendall(head + b'\r\n')
+                    self.assertTrue(s.recv(65536).startswith(b'HTTP/1.1 200'))
+                for _ in range(50):
+                    s = socket.create_connection(('127.0.0.1', l.provd.port), timeout=10)
+                    slow.append(s)
+                    s.sendall(head)  # and never the end of it
+                for _ in range(50):
+                    s = socket.create_connection(('127.0.0.1', l.provd.port), timeout=10)
+                    body.append(s)
+                    s.sendall(head.replace(b'GET /api/v1/stations', b'POST /api/v1/jobs') + b'Content-Length: 1000\r\n\r\n{')
+                slowest = 0
+                for _ in range(200):
+                    begun = time.monotonic()
+                    api = l.provd.api(timeout=5)
+                    self.assertEqual(api.request('GET', '/stations').status, 200)
+                    api.close()
+                    slowest = max(slowest, time.monotonic() - begun)
+                self.assertLess(slowest, 2)
+                idle[150].sendall(head + b'\r\n')
+                self.assertTrue(idle[150].recv(65536).startswith(b'HTTP/1.1 200'))
+            finally:
+                for s in idle + slow + body:
+                    s.close()
+            self.assertEqual(l.provd.term(), 0)
+
+    def test_many_streams_are_refused_not_starved(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            streams = []
+            try:
+                for _ in range(70):
+                    streams.append(l.provd.events())
+                statuses = [s.status for s in streams]
+                self.assertGreater(statuses.count(200), 30)
+                self.assertLessEqual(set(statuses), {200, 429, 503})
+                self.assertEqual(l.api.request('GET', '/stations').status, 200)
+            finally:
+                for s in streams:
+                    s.stop()
+            line.wait_for('room for a stream again', lambda: self.opens(l), 30)
+            self.assertEqual(l.provd.term(), 0)
+
+    def opens(self, l):
+        s = l.provd.events()
+        s.stop()
+        return s.status == 200
+
+    def test_the_rate_of_a_token_is_limited_and_says_when_to_come_back(self):
+        with line.Line(1, boards=0) as l:
+            l.config('')
+            with open(l.provd.config) as f:
+                text = f.read()
+            with open(l.provd.config, 'w') as f:
+                f.write(text.replace('rate_limit: 0', 'rate_limit: 20'))
+            l.start()
+            answers = [l.api.request('GET', '/stations') for _ in range(120)]
+            late = [a for a in answers if a.status == 429]
+            self.assertTrue(late)
+            self.assertEqual(late[0].headers['Retry-After'], '1')
+            self.assertEqual(late[0].json['code'], 'overloaded')
+            line.wait_for('the bucket fills again', lambda: l.api.request('GET', '/stations').status == 200, 5)
+
+    def test_pruned_events_are_410(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            for i in range(20):
+                l.api.post('/pools', {'id': 'p%d' % i, 'pattern': 'P%d-{seq:04}' % i, 'last': 99})
+            l.provd.term()
+            with sqlite3.connect(os.path.join(l.home, 'state', 'provd.db')) as d:
+                d.execute('DELETE FROM events WHERE seq < 10')
+            d.close()
+            l.start()
+            a = l.api.request('GET', '/events?after=3')
+            self.assertEqual((a.status, a.json['code']), (410, 'gone'))
+            s = l.provd.events(after=3)
+            self.assertEqual(s.status, 410)
+            s.stop()
+            s = l.provd.events(after=9)
+            line.wait_for('the rest', lambda: len(s.durable()) >= 11)
+            self.assertEqual(s.durable()[0][0], 10)
+            s.stop()
+
+
+if __name__ == '__main__':
+    line.main()
