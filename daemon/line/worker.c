@@ -375,7 +375,7 @@ static void obey(struct station *s, const struct letter *l)
 {
 	enum station_state st = station_state(s);
 
-	log_info("command %d by %s", (int)l->command, l->by);
+	log_info("%s, by %s", station_command_str(l->command), l->by);
 	switch (l->command) {
 	case STATION_CMD_START:
 		s->start_asked = true;
