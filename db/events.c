@@ -102,7 +102,7 @@ static int check_not_pruned(struct db *d, const char *after, struct err *e)
 
 	int r = events_bounds(d, &first, &last, e);
 
-	if (r == 0 && from + 1 < first)
+	if (r == 0 && from < first - 1)
 		return err_set(e, ERR_GONE,
 			"events up to %lld are no longer kept; read the present state, then go on "
 			"from there",

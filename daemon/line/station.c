@@ -175,6 +175,9 @@ void station_present(struct station *s, size_t port, const struct device_facts *
 
 	struct presence *p = &s->port[port];
 
+	/* Measured here, where nothing waits for a disk: the worker may be late. */
+	if (!p->present && p->gone_us && !p->claimed)
+		p->away_us = MAX(p->away_us, now_us() - p->gone_us);
 	p->present = true;
 	p->wrong = wrong;
 	p->facts = *f;
@@ -191,6 +194,8 @@ void station_absent(struct station *s, size_t port)
 
 	struct presence *p = &s->port[port];
 
+	if (p->present)
+		p->gone_us = now_us();
 	p->present = false;
 	ends_run = s->run_uses[port] && !p->claimed;
 	s->revision++;

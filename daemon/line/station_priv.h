@@ -18,7 +18,9 @@
 struct presence {
 	bool present;
 	bool wrong;
-	bool claimed; /* it may leave and come back: expect_replug */
+	bool claimed;	  /* it may leave and come back: expect_replug */
+	uint64_t gone_us; /* when it left */
+	uint64_t away_us; /* the longest absence that the worker has not looked at yet */
 	struct device_facts facts;
 };
 

@@ -18,6 +18,7 @@ struct plugged {
 	bool wrong;
 	char wrong_text[320];
 	uint64_t generation;	      /* rises with every enumeration */
+	uint64_t away_us;	      /* how long a port was empty since the last unit */
 	char mark[STATION_MARK_SIZE]; /* USB ids and serials: differs if another unit is there for
 					 sure */
 };
@@ -46,6 +47,7 @@ static struct plugged look(struct station *s)
 		}
 		p.any = true;
 		p.generation = MAX(p.generation, on->facts.generation);
+		p.away_us = MAX(p.away_us, on->away_us);
 		add_mark(p.mark, &on->facts);
 		if (on->wrong) {
 			p.wrong = true;
@@ -58,6 +60,15 @@ static struct plugged look(struct station *s)
 	}
 	mutex_unlock(&s->lock);
 	return p;
+}
+
+/* What was seen of absences until now is judged. */
+static void forget_absences(struct station *s)
+{
+	mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->cfg->ports; i++)
+		s->port[i].away_us = 0;
+	mutex_unlock(&s->lock);
 }
 
 static bool stopping(const struct station *s)
@@ -231,6 +242,7 @@ static void execute(struct station *s)
 
 static void begin_settling(struct station *s, const struct plugged *p)
 {
+	forget_absences(s);
 	s->generation = p->generation;
 	memcpy(s->mark, p->mark, sizeof s->mark);
 	s->settle_until_us = now_us() + s->cfg->settle_us;
@@ -291,7 +303,8 @@ static void when_done(struct station *s, const struct plugged *p)
 		return;
 	}
 	s->away_since_us = 0;
-	if (p->generation != s->generation && strcmp(p->mark, s->mark) != 0)
+	if (p->generation != s->generation &&
+		(strcmp(p->mark, s->mark) != 0 || p->away_us >= s->cfg->settle_us))
 		begin_settling(s, p);
 	s->generation = p->generation;
 	if (station_state(s) == STATION_DONE && s->start_asked)

@@ -284,6 +284,7 @@ def main():
         bad = [b for f in fuzzers for b in f.bad]
         alive = l.provd.process.poll() is None
         if alive:
+            l.api.close()  # idle connections are closed after 30 s
             if l.api.request('GET', '/stations').status != 200:
                 bad.append('it does not serve any more')
             for j in l.api.all('/jobs'):
