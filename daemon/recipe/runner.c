@@ -278,7 +278,7 @@ static bool may_retry(
 		return false;
 	if (rec->attempt >= st->attempts || st->action->flags & ACTION_IRREVERSIBLE)
 		return false;
-	if (rec->outcome == OUTCOME_ABORTED || iotime_check(&run->it, NULL) < 0)
+	if (rec->outcome == OUTCOME_ABORTED || iotime_check(&run->it, NULL) == -ERR_TIMEOUT)
 		return false;
 	for (int c = 0; c < ERR_CODE_COUNT && any; c++)
 		any = !st->retry_on[c];
@@ -331,8 +331,15 @@ static bool run_step(struct run *run, const struct recipe_step *st, enum step_ph
 			return false;
 		if (!may_retry(run, st, &rec))
 			break;
-		if (iotime_sleep(st->retry_delay_us, &run->it, &e) < 0)
+		if (iotime_sleep(st->retry_delay_us, &run->it, &e) < 0) {
+			/* Stopped while it waited: that is why the step did not pass. */
+			if (e.code != ERR_TIMEOUT) {
+				rec.code = e.code;
+				rec.outcome = outcome_of_code(e.code);
+				rec.message = e.msg;
+			}
 			break;
+		}
 	}
 	if (rec.outcome == OUTCOME_PASSED || rec.outcome == OUTCOME_SKIPPED)
 		return true;

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The runner with actions of its own: what a recipe's steps may do, and what is on record then.
+ */
+#include "daemon/recipe/runner.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "tests/unit/unit.h"
+
+/* --- actions --- */
+
+static int calls;      /* of any action */
+static int fails_left; /* how often t.flaky still fails */
+static enum err_code flaky_code;
+static struct cancel cancel;
+
+static int run_pass(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	calls++;
+	if (args_has(a, "say"))
+		result_evidence(out, "said", json_string(args_str(a, "say")));
+	result_output(out, "value", json_integer(calls));
+	return 0;
+}
+
+static int run_flaky(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	calls++;
+	if (fails_left-- > 0)
+		return err_set(e, flaky_code, "not yet");
+	result_evidence(out, "ok", json_true());
+	return 0;
+}
+
+static int run_fail(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	calls++;
+	return result_fail(
+		out, ERR_LIMIT_LOW, "too low: %s", args_has(a, "say") ? args_str(a, "say") : "");
+}
+
+static int run_hang(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	calls++;
+	return iotime_sleep(60 * US_PER_S, &s->it, e);
+}
+
+static int run_cancel(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	calls++;
+	cancel_fire(&cancel, ERR_ABORTED);
+	return err_set(e, ERR_TIMEOUT, "the link went quiet");
+}
+
+static int run_measure(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	const struct measurement m = {.name = "m",
+		.is_number = true,
+		.value = args_number(a, "is"),
+		.text = args_str(a, "say"),
+		.has_low = true,
+		.low = 1,
+		.has_high = true,
+		.high = 2};
+
+	result_evidence(out, "ok", json_true());
+	return step_measure(s, &m, out, e);
+}
+
+static const struct action_arg say_args[] = {{.name = "say", .type = ARG_STRING, .doc = "text"},
+	{.name = "is", .type = ARG_NUMBER, .doc = "value"}, {0}};
+static const struct action_output value_outputs[] = {{"value", "calls so far"}, {0}};
+
+#define ROW(ident, title, flag, fn)                        \
+	static const struct action ident = {.name = title, \
+		.doc = "of this test",                     \
+		.flags = flag,                             \
+		.args = say_args,                          \
+		.outputs = value_outputs,                  \
+		.default_timeout_us = 2 * US_PER_S,        \
+		.run = fn}
+
+ROW(t_burn, "t.burn", ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE, run_flaky);
+ROW(t_cancel, "t.cancel", 0, run_cancel);
+ROW(t_fail, "t.fail", 0, run_fail);
+ROW(t_flaky, "t.flaky", ACTION_NEEDS_EVIDENCE, run_flaky);
+ROW(t_hang, "t.hang", 0, run_hang);
+ROW(t_measure, "t.measure", 0, run_measure);
+ROW(t_pass, "t.pass", 0, run_pass);
+ROW(t_proof, "t.proof", ACTION_NEEDS_EVIDENCE, run_pass);
+
+const struct action *const action_table[] = {
+	&t_burn, &t_cancel, &t_fail, &t_flaky, &t_hang, &t_measure, &t_pass, &t_proof, NULL};
+
+const struct action *action_find(const char *name)
+{
+	for (size_t i = 0; action_table[i]; i++)
+		if (!strcmp(action_table[i]->name, name))
+			return action_table[i];
+	return NULL;
+}
+
+/* --- the sink writes a story: "+a -a:passed" --- */
+
+static struct strbuf story, evidence;
+static int exposed;
+static const char *sink_fails_at; /* step whose end cannot be kept */
+static bool cancel_at_end;	  /* of any step */
+
+static int on_begin(void *data, const struct step_record *r, struct err *e)
+{
+	sb_addf(&story, "+%s%s ", r->step->id, r->attempt > 1 ? "'" : "");
+	return 0;
+}
+
+static int on_end(void *data, const struct step_record *r, struct err *e)
+{
+	char *text = r->evidence ? json_dumps(r->evidence, JSON_COMPACT) : NULL;
+
+	if (sink_fails_at && !strcmp(r->step->id, sink_fails_at))
+		return err_set(e, ERR_DISK_FULL, "no room");
+	sb_addf(&story, "-%s:%s%s%s ", r->step->id, outcome_str(r->outcome), r->code ? "/" : "",
+		r->code ? err_code_str(r->code) : "");
+	sb_addf(&evidence, "%s %s|", text ? text : "-", r->message);
+	free(text);
+	if (cancel_at_end)
+		cancel_fire(&cancel, ERR_ABORTED);
+	return 0;
+}
+
+static int on_measured(void *data, const struct step_record *r, const struct measurement *m,
+	const char *verdict, struct err *e)
+{
+	sb_addf(&story, "=%s:%s:%s ", m->name, verdict, m->text ? m->text : "");
+	return 0;
+}
+
+static int on_expose(void *data, struct err *e)
+{
+	exposed++;
+	sb_add(&story, "exposed ");
+	return 0;
+}
+
+static int env_serial(void *env, const char *kind, const char *value, char ret[64], struct err *e)
+{
+	strcpy(ret, "SN1");
+	sb_add(&story, "reserved ");
+	return 0;
+}
+
+static int env_secret(void *env, const char *name, char **ret, struct err *e)
+{
+	if (strcmp(name, "key") != 0)
+		return err_set(e, ERR_NOT_FOUND, "no secret '%s'", name);
+	*ret = xstrdup("hunter22");
+	return 0;
+}
+
+static bool stop_after_two(void *env)
+{
+	return calls >= 2;
+}
+
+static struct run_result run(const char *steps, bool stop)
+{
+	_cleanup_(freep) char *text =
+		xasprintf("recipe: t\nversion: 1\nunit: {model: m, serial: {pool: p}}\n%s", steps);
+	const struct runner_sink sink = {NULL, on_begin, on_end, on_measured, on_expose};
+	const struct step_env_ops ops = {.serial = env_serial};
+	struct strbuf report = {0};
+	struct recipe *recipe = NULL;
+	struct run_result res;
+	struct err e = {0};
+
+	sb_clear(&story);
+	sb_clear(&evidence);
+	calls = exposed = 0;
+	cancel_reset(&cancel);
+	ck_assert_msg(recipe_load("t", text, strlen(text), &report, &recipe, &e) == 0, "%s%s",
+		report.s ? report.s : "", e.msg);
+
+	json_t *none = json_object();
+	struct runner rn = {.recipe = recipe,
+		.sink = &sink,
+		.ops = &ops,
+		.cancel = &cancel,
+		.stop_requested = stop ? stop_after_two : NULL,
+		.secrets = secret_set_new(),
+		.secret = env_secret,
+		.params = none,
+		.artifacts = none,
+		.context = none,
+		.teardown_us = 2 * US_PER_S};
+
+	runner_run(&rn, &res);
+	secret_set_free(rn.secrets);
+	json_decref(none);
+	recipe_unref(recipe);
+	sb_done(&report);
+	return res;
+}
+
+static void setup(void)
+{
+	struct err e;
+
+	ck_assert_int_eq(cancel_init(&cancel, &e), 0);
+	sink_fails_at = NULL;
+	cancel_at_end = false;
+	fails_left = 0;
+	flaky_code = ERR_TIMEOUT;
+}
+
+static void teardown(void)
+{
+	cancel_done(&cancel);
+	sb_done(&story);
+	sb_done(&evidence);
+}
+
+#define STORY(text) ck_assert_str_eq(story.s, text)
+#define SAFE	    "teardown:\n  - {id: safe, action: t.pass}\n"
+
+START_TEST(test_steps_run_in_order_and_pass)
+{
+	struct run_result r = run(
+		"setup:\n  - {id: s, action: t.pass}\nsteps:\n  - {id: a, action: t.pass}\n" SAFE,
+		false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
+	STORY("+s -s:passed +a -a:passed +safe -safe:passed ");
+}
+END_TEST
+
+START_TEST(test_an_action_without_its_evidence_has_not_passed)
+{
+	struct run_result r = run(
+		"steps:\n  - {id: a, action: t.proof}\n  - {id: b, action: t.pass}\n" SAFE, false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_ERROR);
+	ck_assert_int_eq(r.code, ERR_NO_EVIDENCE);
+	STORY("+a -a:error/no-evidence +safe -safe:passed ");
+}
+END_TEST
+
+START_TEST(test_a_step_whose_end_is_not_on_disk_has_not_passed)
+{
+	sink_fails_at = "a";
+
+	struct run_result r = run(
+		"steps:\n  - {id: a, action: t.pass}\n  - {id: b, action: t.pass}\n" SAFE, false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_ERROR);
+	ck_assert_int_eq(r.code, ERR_DISK_FULL);
+	ck_assert_str_eq(r.step, "a");
+	STORY("+a +safe -safe:passed ");
+}
+END_TEST
+
+START_TEST(test_retries_are_by_cause_and_each_is_on_record)
+{
+	fails_left = 1;
+
+	struct run_result r = run("steps:\n  - {id: a, action: t.flaky, retry: {attempts: 3, "
+				  "delay: 1ms, on: [timeout]}}\n",
+		false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
+	STORY("+a -a:failed/timeout +a' -a:passed ");
+	fails_left = 1;
+	flaky_code = ERR_IO;
+	r = run("steps:\n  - {id: a, action: t.flaky, retry: {attempts: 3, delay: 1ms, on: "
+		"[timeout]}}\n",
+		false);
+	ck_assert_int_eq(r.code, ERR_IO);
+	STORY("+a -a:error/io ");
+	/* Without a list of causes: any but another unit. */
+	fails_left = 1;
+	flaky_code = ERR_WRONG_DEVICE;
+	r = run("steps:\n  - {id: a, action: t.flaky, retry: {attempts: 3, delay: 1ms}}\n", false);
+	ck_assert_int_eq(r.code, ERR_WRONG_DEVICE);
+	STORY("+a -a:error/wrong-device ");
+}
+END_TEST
+
+START_TEST(test_the_irreversible_is_never_tried_again)
+{
+	const char *text =
+		"steps:\n  - {id: a, action: t.burn, retry: {attempts: 3, delay: 1ms}}\n";
+	_cleanup_(freep) char *whole = xasprintf("recipe: t\nversion: 1\n%s", text);
+	struct strbuf report = {0};
+	struct recipe *recipe = NULL;
+	struct err e;
+
+	/* The check may refuse it; where it does not, the runner must. */
+	if (recipe_load("t", whole, strlen(whole), &report, &recipe, &e) == 0) {
+		recipe_unref(recipe);
+		fails_left = 1;
+		ck_assert_int_eq(run(text, false).code, ERR_TIMEOUT);
+		ck_assert_int_eq(calls, 1);
+	}
+	sb_done(&report);
+}
+END_TEST
+
+START_TEST(test_continue_goes_on_but_the_run_has_failed)
+{
+	struct run_result r = run("steps:\n  - {id: a, action: t.fail, on_fail: continue}\n  - "
+				  "{id: b, action: t.pass}\n",
+		false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_FAILED);
+	ck_assert_str_eq(r.step, "a");
+	STORY("+a -a:failed/limit-low +b -b:passed ");
+	/* A dead station is no judgement of the unit: it does not go on. */
+	fails_left = 9;
+	flaky_code = ERR_IO;
+	r = run("steps:\n  - {id: a, action: t.flaky, on_fail: continue}\n  - {id: b, action: "
+		"t.pass}\n",
+		false);
+	STORY("+a -a:error/io ");
+}
+END_TEST
+
+START_TEST(test_a_condition_not_met_skips_the_step_and_says_so)
+{
+	struct run_result r = run("steps:\n  - {id: a, action: t.pass}\n"
+				  "  - {id: b, action: t.fail, when: '${steps.a.value} > 1'}\n"
+				  "  - {id: c, action: t.pass, when: '${steps.a.value} == 1'}\n",
+		false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
+	STORY("+a -a:passed +b -b:skipped +c -c:passed ");
+}
+END_TEST
+
+START_TEST(test_teardown_runs_after_failure_timeout_and_cancel)
+{
+	struct run_result r = run("steps:\n  - {id: a, action: t.fail}\n" SAFE, false);
+
+	STORY("+a -a:failed/limit-low +safe -safe:passed ");
+	r = run("steps:\n  - {id: a, action: t.hang, timeout: 20ms}\n" SAFE, false);
+	ck_assert_int_eq(r.code, ERR_TIMEOUT);
+	STORY("+a -a:failed/timeout +safe -safe:passed ");
+	r = run("timeout: 20ms\nsteps:\n  - {id: a, action: t.hang}\n" SAFE, false);
+	ck_assert_int_eq(r.code, ERR_TIMEOUT);
+	STORY("+a -a:failed/timeout +safe -safe:passed ");
+	r = run("steps:\n  - {id: a, action: t.cancel}\n  - {id: b, action: t.pass}\n" SAFE, false);
+	ck_assert_int_eq(r.outcome, OUTCOME_ABORTED);
+	STORY("+a -a:aborted/aborted +safe -safe:passed ");
+	r = run("setup:\n  - {id: s, action: t.fail}\nsteps:\n  - {id: a, action: t.pass}\n" SAFE,
+		false);
+	STORY("+s -s:failed/limit-low +safe -safe:passed ");
+}
+END_TEST
+
+START_TEST(test_a_cancel_between_two_attempts_is_an_abort_not_a_bad_unit)
+{
+	/* The action itself fires the cancel and then reports a verdict of its own. */
+	struct run_result r =
+		run("steps:\n  - {id: a, action: t.cancel, retry: {attempts: 5, delay: 1s}}\n" SAFE,
+			false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_ABORTED);
+	ck_assert_int_eq(calls, 2);
+	/* A person stops it after the first attempt's record, while the runner waits for the next.
+	 */
+	fails_left = 1;
+	cancel_at_end = true;
+	r = run("steps:\n  - {id: a, action: t.flaky, retry: {attempts: 5, delay: 10s}}\n", false);
+	ck_assert_int_eq(r.outcome, OUTCOME_ABORTED);
+	ck_assert_int_eq(r.code, ERR_ABORTED);
+}
+END_TEST
+
+START_TEST(test_a_failing_teardown_step_does_not_keep_the_next_from_running)
+{
+	struct run_result r =
+		run("steps:\n  - {id: a, action: t.pass}\nteardown:\n  - {id: x, action: t.fail}\n"
+		    "  - {id: y, action: t.pass}\n",
+			false);
+
+	ck_assert_int_ne(r.outcome, OUTCOME_PASSED);
+	STORY("+a -a:passed +x -x:failed/limit-low +y -y:passed ");
+}
+END_TEST
+
+START_TEST(test_a_stop_ends_between_two_steps)
+{
+	struct run_result r =
+		run("steps:\n  - {id: a, action: t.pass}\n  - {id: b, action: t.pass}\n"
+		    "  - {id: c, action: t.pass}\n" SAFE,
+			true);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_ABORTED);
+	ck_assert_int_eq(r.code, ERR_SHUTDOWN);
+	STORY("+a -a:passed +b -b:passed +safe -safe:passed ");
+}
+END_TEST
+
+START_TEST(test_secrets_are_masked_wherever_they_come_out)
+{
+	struct run_result r =
+		run("steps:\n  - {id: a, action: t.proof, with: {say: 'x ${secrets.key} y'}}\n"
+		    "  - {id: m, action: t.measure, with: {say: '${secrets.key}', is: 1.5}}\n"
+		    "  - {id: b, action: t.fail, with: {say: '${secrets.key}'}}\n",
+			false);
+
+	ck_assert_int_eq(r.code, ERR_LIMIT_LOW);
+	ck_assert_ptr_null(strstr(story.s, "hunter22"));
+	ck_assert_ptr_null(strstr(evidence.s, "hunter22"));
+	ck_assert_ptr_null(strstr(r.message, "hunter22"));
+	ck_assert_ptr_nonnull(strstr(evidence.s, "x " SECRET_MASK " y"));
+	ck_assert_ptr_nonnull(strstr(story.s, "=m:pass:" SECRET_MASK));
+	ck_assert_str_eq(r.message, "too low: " SECRET_MASK);
+}
+END_TEST
+
+START_TEST(test_a_serial_is_exposed_once_and_before_it_is_sent)
+{
+	run("steps:\n  - {id: a, action: t.pass}\n  - {id: b, action: t.proof, with: {say: "
+	    "'${unit.serial}'}}\n"
+	    "  - {id: c, action: t.proof, with: {say: '${unit.serial}'}}\n",
+		false);
+	STORY("+a -a:passed +b reserved exposed -b:passed +c -c:passed ");
+	ck_assert_int_eq(exposed, 1);
+}
+END_TEST
+
+START_TEST(test_a_measurement_outside_its_limits_fails_with_its_code)
+{
+	ck_assert_int_eq(
+		run("steps:\n  - {id: m, action: t.measure, with: {say: s, is: 0.5}}\n", false)
+			.code,
+		ERR_LIMIT_LOW);
+	STORY("+m =m:fail:s -m:failed/limit-low ");
+	ck_assert_int_eq(
+		run("steps:\n  - {id: m, action: t.measure, with: {say: s, is: 2.5}}\n", false)
+			.code,
+		ERR_LIMIT_HIGH);
+	ck_assert_int_eq(
+		run("steps:\n  - {id: m, action: t.measure, with: {say: s, is: 2.0}}\n", false)
+			.outcome,
+		OUTCOME_PASSED);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("runner");
+	TCase *t = tcase_create("runner");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_steps_run_in_order_and_pass);
+	tcase_add_test(t, test_an_action_without_its_evidence_has_not_passed);
+	tcase_add_test(t, test_a_step_whose_end_is_not_on_disk_has_not_passed);
+	tcase_add_test(t, test_retries_are_by_cause_and_each_is_on_record);
+	tcase_add_test(t, test_the_irreversible_is_never_tried_again);
+	tcase_add_test(t, test_continue_goes_on_but_the_run_has_failed);
+	tcase_add_test(t, test_a_condition_not_met_skips_the_step_and_says_so);
+	tcase_add_test(t, test_teardown_runs_after_failure_timeout_and_cancel);
+	tcase_add_test(t, test_a_cancel_between_two_attempts_is_an_abort_not_a_bad_unit);
+	tcase_add_test(t, test_a_failing_teardown_step_does_not_keep_the_next_from_running);
+	tcase_add_test(t, test_a_stop_ends_between_two_steps);
+	tcase_add_test(t, test_secrets_are_masked_wherever_they_come_out);
+	tcase_add_test(t, test_a_serial_is_exposed_once_and_before_it_is_sent);
+	tcase_add_test(t, test_a_measurement_outside_its_limits_fails_with_its_code);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
