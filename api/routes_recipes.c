@@ -43,7 +43,7 @@ static int get_recipes(struct call *c, struct err *e)
 
 static int get_recipe(struct call *c, struct err *e)
 {
-	int64_t version;
+	int64_t version = 0;
 	json_t *o = NULL;
 	struct db *d;
 	int r = version_param(c, &version, e);

@@ -24,6 +24,7 @@ struct session {
 	bool bar; /* a bar is on the line */
 	uint64_t drawn_us;
 	char identity[128];
+	char serial[64]; /* that the unit was given or carries */
 };
 
 static struct cancel interrupt = {.fd = -1};
@@ -205,13 +206,16 @@ static int env_identity(void *env, const char *role, const char *value, struct e
 
 static int env_serial(void *env, const char *kind, const char *value, char ret[64], struct err *e)
 {
-	const struct session *s = env;
+	struct session *s = env;
 
+	if (!value && s->serial[0])
+		value = s->serial;
 	if (!value)
 		value = s->b->serial;
 	if (!value)
 		return err_set(e, ERR_POOL_EMPTY, "a bench has no pool of serials: give --serial");
 	snprintf(ret, 64, "%s", value);
+	snprintf(s->serial, sizeof s->serial, "%s", ret);
 	return 0;
 }
 

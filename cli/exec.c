@@ -160,7 +160,7 @@ static int cmd_exec(struct ctl *c, int argc, char **argv)
 			r = add_arg(action, root, with, ports, argv[i], &e);
 	}
 	if (serial)
-		json_object_set_new(root, "unit", json_pack("{s:{s:s}}", "serial", "from", "scan"));
+		json_object_set_new(root, "unit", json_pack("{s:{s:s}}", "serial", "from", "job"));
 	r = r < 0 ? ctl_fail(&e) : run_json(c, root, ports, serial);
 	json_decref(root);
 	json_decref(ports);
@@ -217,7 +217,7 @@ static void add_flash(struct guide *g, const char *firmware, bool boot)
 
 static void add_serial(struct guide *g, const char *serial)
 {
-	json_object_set_new(g->root, "unit", json_pack("{s:{s:s}}", "serial", "from", "scan"));
+	json_object_set_new(g->root, "unit", json_pack("{s:{s:s}}", "serial", "from", "job"));
 	add_step(g, "set-serial", "console.command",
 		json_pack("{s:s, s:s, s:{s:s, s:s}}", "send", "SET_SERIAL ${unit.serial}", "expect",
 			"^OK$", "read_back", "send", "GET_SERIAL", "expect", "^${unit.serial}$"));

@@ -61,8 +61,8 @@ static int pragma_int(struct db *d, const char *sql, int64_t *ret, struct err *e
 /* Ours, and not from the future. An empty file is ours to fill. */
 static int check_header(struct db *d, int64_t *ret_version, struct err *e)
 {
-	int64_t app;
-	int64_t tables;
+	int64_t app = 0;
+	int64_t tables = 0;
 	int r = pragma_int(d, "PRAGMA application_id", &app, e);
 
 	if (r == 0)
@@ -187,7 +187,7 @@ int db_open_reader(const char *path, struct db **ret, struct err *e)
 int db_set_quota(struct db *d, int64_t bytes, struct err *e)
 {
 	char sql[64];
-	int64_t page;
+	int64_t page = 0;
 	int r = pragma_int(d, "PRAGMA page_size", &page, e);
 
 	if (r < 0)
@@ -199,8 +199,8 @@ int db_set_quota(struct db *d, int64_t bytes, struct err *e)
 
 int db_size(struct db *d, int64_t *ret_bytes, struct err *e)
 {
-	int64_t page;
-	int64_t count;
+	int64_t page = 0;
+	int64_t count = 0;
 	int r = pragma_int(d, "PRAGMA page_size", &page, e);
 
 	if (r == 0)

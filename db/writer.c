@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/writer.h"
 
+#include <semaphore.h>
+
 #include "base/iotime.h"
 #include "base/thread.h"
 #include "db/db_private.h"
@@ -239,9 +241,9 @@ int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
 struct waiter {
 	WRITER_APPLY(apply);
 	void *data;
-	struct mutex lock;
-	struct cond told;
-	bool done; /* under lock, as the next two */
+	/* Not a mutex and a condition: sixty waiters that wake at once would queue for the lock
+	 * that their teller still holds. */
+	sem_t told;
 	int result;
 	struct err err;
 };
@@ -257,34 +259,28 @@ static void waiter_done(void *data, int result, const struct err *err)
 {
 	struct waiter *v = data;
 
-	mutex_lock(&v->lock);
-	v->done = true;
 	v->result = result;
-	v->err = *err;
-	cond_signal(&v->told);
-	mutex_unlock(&v->lock);
+	if (result < 0)
+		v->err = *err;
+	sem_post(&v->told);
 }
 
 int writer_do(struct writer *w, WRITER_APPLY(apply), void *data, struct err *e)
 {
 	struct waiter v = {.apply = apply, .data = data};
 
-	mutex_init(&v.lock);
-	cond_init(&v.told);
+	sem_init(&v.told, 0, 0);
 
 	int r = writer_submit(w, waiter_apply, &v, waiter_done, e);
 
 	if (r == 0) {
-		mutex_lock(&v.lock);
-		while (!v.done)
-			cond_wait(&v.told, &v.lock);
+		while (sem_wait(&v.told) < 0)
+			; /* a signal */
 		r = v.result;
 		if (r < 0 && e)
 			*e = v.err;
-		mutex_unlock(&v.lock);
 	}
-	mutex_done(&v.lock);
-	cond_done(&v.told);
+	sem_destroy(&v.told);
 	return r;
 }
 

@@ -530,6 +530,9 @@ enum board_wish board_take_wish(struct board *b)
 {
 	enum board_wish w = b->wish;
 
+	/* A board that boots gets its answer out first. */
+	if (b->state == BOARD_BOOTING)
+		return WISH_NONE;
 	b->wish = WISH_NONE;
 	return w;
 }

@@ -28,6 +28,8 @@ static void cmd_boot_app(struct board *b, const char *args, uint64_t t_us)
 {
 	board_answer(b, t_us, "BOOTING");
 	board_start_application(b, t_us);
+	if (b->set->replug_boot)
+		b->wish = b->set->replug_boot == 1 ? WISH_REPLUG : WISH_SWAP;
 }
 
 static void cmd_get_uid(struct board *b, const char *args, uint64_t t_us)

@@ -10,6 +10,8 @@
 #include "sim/usb_events.h"
 
 #define OUTPUT_BYTES 16384
+/* While vhci still clears the last device of a socket away. */
+#define PLUG_RETRY_US (20 * US_PER_MS)
 
 struct fleet {
 	struct loop *loop;
@@ -143,7 +145,9 @@ int slot_plug(struct slot *s, struct err *e)
 	if (s->port)
 		return 0;
 
-	int r = port_open(f->hub, f->cfg.kind, s->tcp_port, &port_ops, s, &s->port, e);
+	const struct port_place at = {f->cfg.kind, s->tcp_port, s->socket, s->set.usb_id,
+		s->set.usb_serial, s->set.model};
+	int r = port_open(f->hub, &at, &port_ops, s, &s->port, e);
 
 	if (r == 0)
 		r = put_link(s, e);
@@ -393,8 +397,11 @@ static void replace(struct slot *s)
 static void plug_again(struct slot *s)
 {
 	struct err e = {0};
+	int r = slot_plug(s, &e);
 
-	if (slot_plug(s, &e) < 0)
+	if (r == -ERR_BUSY)
+		s->plug_at_us = now_us() + PLUG_RETRY_US;
+	else if (r < 0)
 		log_failure(s, &e);
 	else if (s->replugs_left)
 		slot_replug(s, s->gap_us, s->replugs_left);

@@ -123,6 +123,7 @@ int loop_run(struct loop *l, uint64_t (*due)(void *data), void *data, struct err
 			l->armed_us = 0;
 		dispatch(l);
 	}
+	l->quit = false;
 	return 0;
 }
 

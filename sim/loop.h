@@ -36,6 +36,6 @@ void watch_want(struct watch *w, uint32_t events);
 void watch_remove(struct watch *w);
 
 /* Calls due() after each round: it does what is due and returns when to come again (NEVER: only on
- * events). Ends with loop_quit(). */
+ * events). Ends with loop_quit(); may be run again. */
 int loop_run(struct loop *l, uint64_t (*due)(void *data), void *data, struct err *e);
 void loop_quit(struct loop *l);

@@ -11,6 +11,7 @@
 #include <termios.h>
 
 #include "base/strbuf.h"
+#include "sim/vhci.h"
 
 #define READ_BYTES 4096
 
@@ -29,6 +30,7 @@ struct port {
 	int openers;   /* pty: hosts that have it open */
 	bool was_open; /* when inotify was drained last */
 	bool want_input;
+	struct vhci *vhci;
 	struct strbuf out;
 	struct watch watch, listen_watch;
 };
@@ -239,22 +241,46 @@ static int open_tcp(struct port *p, struct err *e)
 	return watch_add(p->hub->loop, &p->listen_watch, p->listen_fd, EPOLLIN, on_accept, p, e);
 }
 
-int port_open(struct port_hub *h, enum port_kind kind, uint16_t tcp_port,
-	const struct port_ops *ops, void *data, struct port **ret, struct err *e)
+static int open_vhci(struct port *p, const struct port_place *at, struct err *e)
+{
+	struct acm acm;
+	int r = acm_init(&acm, at->usb_id, at->model, at->usb_serial, e);
+
+	if (r < 0)
+		return r;
+	snprintf(p->address, sizeof p->address, "vhci:%u", at->socket);
+	return vhci_plug(p->hub->loop, at->socket, &acm, p->ops, p->data, &p->vhci, e);
+}
+
+static int open_place(struct port *p, const struct port_place *at, struct err *e)
+{
+	switch (at->kind) {
+	case PORT_PTY:
+		return open_pty(p, e);
+	case PORT_TCP:
+		return open_tcp(p, e);
+	case PORT_VHCI:
+		return open_vhci(p, at, e);
+	}
+	return err_set(e, ERR_INTERNAL, "port of kind %d", (int)at->kind);
+}
+
+int port_open(struct port_hub *h, const struct port_place *at, const struct port_ops *ops,
+	void *data, struct port **ret, struct err *e)
 {
 	struct port *p = xcalloc(1, sizeof *p);
 	int r;
 
 	p->hub = h;
-	p->kind = kind;
+	p->kind = at->kind;
 	p->ops = ops;
 	p->data = data;
-	p->tcp_port = tcp_port;
+	p->tcp_port = at->tcp_port;
 	p->fd = p->slave_fd = p->listen_fd = p->wd = -1;
 	p->want_input = true;
 	p->next = h->ports;
 	h->ports = p;
-	r = kind == PORT_PTY ? open_pty(p, e) : open_tcp(p, e);
+	r = open_place(p, at, e);
 	if (r < 0) {
 		port_close(p);
 		return r;
@@ -279,6 +305,7 @@ struct port *port_close(struct port *p)
 	closep(&p->fd);
 	closep(&p->slave_fd);
 	closep(&p->listen_fd);
+	vhci_free(p->vhci);
 	sb_done(&p->out);
 	free(p);
 	return NULL;
@@ -296,11 +323,15 @@ uint16_t port_tcp_port(const struct port *p)
 
 bool port_blocked(const struct port *p)
 {
-	return p->out.len > 0;
+	return p->vhci ? vhci_blocked(p->vhci) : p->out.len > 0;
 }
 
 void port_write(struct port *p, const void *bytes, size_t n)
 {
+	if (p->vhci) {
+		vhci_write(p->vhci, bytes, n);
+		return;
+	}
 	if (p->fd < 0 || (p->kind == PORT_PTY && p->openers <= 0))
 		return;
 
@@ -317,6 +348,8 @@ void port_write(struct port *p, const void *bytes, size_t n)
 
 void port_want_input(struct port *p, bool want)
 {
+	if (p->vhci && want)
+		vhci_want_input(p->vhci);
 	if (p->want_input == want)
 		return;
 	p->want_input = want;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The socket that a board is plugged into, as the host sees it: a pty whose slave the host opens,
- * or a TCP port for one connection at a time. What the board says while no host listens is lost, as
- * on a real wire. One thread, with the loop.
+ * The socket that a board is plugged into, as the host sees it: a pty whose slave the host opens, a
+ * TCP port for one connection at a time, or a USB device of this machine's own kernel (vhci.h).
+ * What the board says while no host listens is lost, as on a real wire. One thread, with the loop.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #include "base/util.h"
 #include "sim/loop.h"
 
-enum port_kind { PORT_PTY, PORT_TCP };
+enum port_kind { PORT_PTY, PORT_TCP, PORT_VHCI };
 
 struct port_hub; /* what all ports of one loop share */
 int port_hub_new(struct loop *l, struct port_hub **ret, struct err *e);
@@ -30,13 +30,23 @@ struct port_ops {
 
 struct port;
 
-/* tcp_port: 0 for any; used again as long as the port object is kept. */
-int port_open(struct port_hub *h, enum port_kind kind, uint16_t tcp_port,
-	const struct port_ops *ops, void *data, struct port **ret, struct err *e);
+/* Where and as what it is plugged. */
+struct port_place {
+	enum port_kind kind;
+	uint16_t tcp_port;	/* tcp: 0 for any */
+	unsigned socket;	/* vhci: from 1 */
+	const char *usb_id;	/* vhci: "vvvv:pppp" */
+	const char *usb_serial; /* vhci: "": none */
+	const char *model;	/* vhci */
+};
+
+/* vhci: -ERR_BUSY while the kernel still clears away what was plugged there. */
+int port_open(struct port_hub *h, const struct port_place *at, const struct port_ops *ops,
+	void *data, struct port **ret, struct err *e);
 /* The host sees a hangup. */
 struct port *port_close(struct port *p);
 
-/* "/dev/pts/3" or "tcp:127.0.0.1:4001". */
+/* "/dev/pts/3", "tcp:127.0.0.1:4001" or "vhci:3". */
 const char *port_address(const struct port *p);
 uint16_t port_tcp_port(const struct port *p);
 /* Whether bytes wait for the host to read: give no more until writable(). */

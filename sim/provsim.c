@@ -35,7 +35,7 @@ static const struct option_row {
 } option_rows[] = {
 #define AT(f) offsetof(struct options, f)
 	{"boards", OPT_COUNT, AT(fleet.boards), "N  boards b1..bN on sockets 1..N (1)"},
-	{"link", OPT_LINK, 0, "pty|tcp  how the host reaches them (pty)"},
+	{"link", OPT_LINK, 0, "pty|tcp|vhci  how the host reaches them (pty)"},
 	{"tcp-base", OPT_PORT, AT(fleet.tcp_base), "PORT  board n listens on PORT+n (any)"},
 	{"links", OPT_TEXT, AT(fleet.links_dir), "DIR  a symbolic link to each pty, DIR/b1"},
 	{"state", OPT_TEXT, AT(fleet.state_dir), "DIR  units outlive provsim there"},
@@ -74,6 +74,19 @@ static int add_rule(const char **rules, size_t *n, const char *value, struct err
 	return 0;
 }
 
+static int take_link(struct options *o, const char *value, struct err *e)
+{
+	static const char *const names[] = {
+		[PORT_PTY] = "pty", [PORT_TCP] = "tcp", [PORT_VHCI] = "vhci"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(value, names[i])) {
+			o->fleet.kind = (enum port_kind)i;
+			return 0;
+		}
+	return err_set(e, ERR_INVALID, "--link: '%s' is neither pty, tcp nor vhci", value);
+}
+
 static int take_option(
 	struct options *o, const struct option_row *row, const char *value, struct err *e)
 {
@@ -99,9 +112,7 @@ static int take_option(
 		*(bool *)p = true;
 		return 0;
 	case OPT_LINK:
-		o->fleet.kind = strcmp(value, "tcp") ? PORT_PTY : PORT_TCP;
-		number = !strcmp(value, "tcp") || !strcmp(value, "pty");
-		break;
+		return take_link(o, value, e);
 	case OPT_SET:
 		return add_rule(o->set_rule, &o->set_rules, value, e);
 	case OPT_FAULT:

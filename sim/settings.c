@@ -28,6 +28,8 @@ static const struct setting {
 	{"boot-ms", KIND_SIZE, FIELD(boot_ms), "60", "from reset to the banner"},
 	{"frame-timeout-ms", KIND_SIZE, FIELD(frame_timeout_ms), "0",
 		"forget an unfinished frame after that; 0: never"},
+	{"replug-boot", KIND_SIZE, FIELD(replug_boot), "0",
+		"1: BOOT_APP leaves the bus and comes back; 2: another unit does"},
 	{"lax", KIND_BOOL, FIELD(lax), "0", "1: acknowledge bad writes instead of refusing them"},
 	{"echo", KIND_BOOL, FIELD(echo), "0", "1: the console echoes"},
 	{"prompt", KIND_BOOL, FIELD(prompt), "0", "1: the console prints \"> \""},

@@ -21,6 +21,9 @@ struct board_settings {
 	uint32_t boot_ms;
 	uint32_t frame_timeout_ms; /* an unfinished frame is forgotten; 0: never, as in the guide */
 	bool lax;		   /* acknowledges bad writes instead of refusing them */
+	/* As a device whose bootloader and application enumerate each for itself: on BOOT_APP it
+	 * leaves and comes back (1), or another unit does (2). */
+	uint32_t replug_boot;
 	bool echo;
 	bool prompt;
 	char eol[3];

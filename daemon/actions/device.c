@@ -203,7 +203,10 @@ static int serial_run(struct step *s, const struct args *a, struct step_result *
 	} else if (source && !strcmp(source, "device")) {
 		return err_set(e, ERR_RECIPE_INVALID, "the source device needs 'read' and 'port'");
 	}
-	if (r == 0)
+	/* What the unit carries goes before what somebody scanned: a reworked unit keeps it. */
+	if (r == 0 && !*found && args_has(a, "value"))
+		r = s->ops->serial(s->env, "scan", args_str(a, "value"), serial, e);
+	else if (r == 0)
 		r = s->ops->serial(
 			s->env, *found ? "device" : source, *found ? found : NULL, serial, e);
 	if (r < 0)
@@ -222,6 +225,9 @@ static const struct action_arg serial_args[] = {
 		.type = ARG_CHOICE,
 		.choices = serial_sources,
 		.doc = "where a new serial comes from; without it: as the recipe's unit says"},
+	{.name = "value",
+		.type = ARG_STRING,
+		.doc = "a serial that was scanned, such as ${steps.ID.value} of operator.scan"},
 	{.name = "port", .type = ARG_PORT, .doc = "role of the unit's console, for 'read'"},
 	{.name = "read",
 		.type = ARG_STRING,

@@ -222,14 +222,23 @@ static bool is_below(const char *path, const char *parent)
 	return !strncmp(path, parent, n) && (path[n] == '/' || !path[n]);
 }
 
+/* Whether ev tells of another enumeration than the one that is here. A tty has no devnum of its
+ * own. */
+static bool older(const struct hotplug_event *ev, const struct hotplug_event *here)
+{
+	if (ev->devnum && here->devnum)
+		return ev->devnum != here->devnum;
+	return ev->initialized_us && here->initialized_us &&
+	       ev->initialized_us != here->initialized_us;
+}
+
 static void device_gone(
 	struct binding *b, const struct hotplug *source, const struct hotplug_event *ev)
 {
 	size_t at = find(b, source, ev->syspath);
 
 	/* A remove of the enumeration before this one (a reset storm): the device is here. */
-	if (at < b->count && ev->devnum && b->device[at].ev.devnum &&
-		ev->devnum != b->device[at].ev.devnum)
+	if (at < b->count && older(ev, &b->device[at].ev))
 		return;
 	for (size_t i = b->count; i-- > 0;)
 		if (b->device[i].source == source && is_below(b->device[i].ev.syspath, ev->syspath))
@@ -311,6 +320,10 @@ json_t *binding_ports(struct binding *b)
 
 		if (!o)
 			continue; /* a serial that is no UTF-8 */
+		if (!strncmp(d->ev.sysname, "usb", 3)) {
+			json_decref(o); /* a root hub is no fixture */
+			continue;
+		}
 		if (d->station[0]) {
 			const struct station_config *s = config_station(b->config, d->station);
 

@@ -55,8 +55,8 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		json_t *body = json_loads(ev[i].data, 0, NULL);
 		json_t *o = json_pack("{s:I, s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:o}", "seq",
 			(json_int_t)ev[i].seq, "at", rfc3339(ev[i].at, at), "type", ev[i].type,
-			"station", ev[i].station, "job", ev[i].job, "run", ev[i].run,
-			"serial", ev[i].serial, "data", body ? body : json_object());
+			"station", ev[i].station, "job", ev[i].job, "run", ev[i].run, "serial",
+			ev[i].serial, "data", body ? body : json_object());
 		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 		if (text)

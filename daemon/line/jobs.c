@@ -12,8 +12,6 @@
 #define MAX_SERIALS    100000
 #define MAX_SERIAL_LEN 63
 
-DEFINE_CLEANUP(struct recipe, recipe_unref)
-
 struct jobs {
 	struct mutex lock;
 	struct recipe *cache[CACHE_SIZE]; /* the newest first */

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "base/digest.h"
+#include "base/regex.h"
 #include "base/util.h"
 #include "daemon/line/fleet.h"
 #include "db/artifacts.h"
@@ -37,6 +38,7 @@ struct recorder {
 	char run_id[UUID_SIZE];
 	struct job_claim claim;
 	json_t *firmware;
+	char serial[64]; /* that the run has; "" none yet */
 	/* What the next step_end brings to disk with it: */
 	struct log_line *line;
 	size_t lines;
@@ -63,7 +65,8 @@ static json_t *firmware_of(const struct job_claim *c)
 	if (json_is_string(version))
 		json_object_set(o, "version", (json_t *)version);
 	if (artifacts)
-		json_object_set(o, "artifacts", (json_t *)artifacts);
+		json_object_set_new(
+			o, "artifacts", json_deep_copy(artifacts)); /* the recipe is shared */
 	return o;
 }
 
@@ -409,11 +412,29 @@ struct serial_note {
 	char out[LEDGER_VALUE_SIZE];
 };
 
+static int scanned_fits(const struct recipe *recipe, const struct ledger_source *s, struct err *e)
+{
+	struct regex *re = NULL;
+	bool fits = true;
+
+	if (s->from != LEDGER_SCAN || !recipe->serial_pattern)
+		return 0;
+	if (regex_new(recipe->serial_pattern, &re, e) < 0)
+		return -(int)e->code;
+	fits = regex_match(re, s->value, strlen(s->value), NULL);
+	regex_free(re);
+	return fits ? 0
+		    : err_set(e, ERR_UNEXPECTED_REPLY,
+			      "'%.64s' was scanned, which does not match '%s'", s->value,
+			      recipe->serial_pattern);
+}
+
 static int apply_serial(struct db *tx, void *data, struct err *e)
 {
 	struct serial_note *n = data;
 	const struct recipe *recipe = n->r->claim.recipe;
 	struct ledger_source s = {.kind = "serial", .model = recipe->model, .value = n->value};
+	int r;
 
 	if (n->kind && !strcmp(n->kind, "device"))
 		s.from = LEDGER_DEVICE;
@@ -427,6 +448,9 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 		return err_set(e, ERR_RECIPE_INVALID,
 			"the serial is scanned: an operator.scan or unit.serial step must come "
 			"first");
+	r = scanned_fits(recipe, &s, e);
+	if (r < 0)
+		return r;
 	s.pool = s.from == LEDGER_POOL ? recipe->serial_pool : NULL;
 	return ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }
@@ -435,10 +459,15 @@ int recorder_serial(
 	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e)
 {
 	struct serial_note n = {.r = r, .kind = kind, .value = value};
-	int err = do_write(r, apply_serial, &n, e);
+	int err = 0;
 
+	if (kind || !r->serial[0]) {
+		err = do_write(r, apply_serial, &n, e);
+		if (err == 0)
+			snprintf(r->serial, sizeof r->serial, "%.63s", n.out);
+	}
 	if (err == 0)
-		snprintf(ret, 64, "%.63s", n.out);
+		snprintf(ret, 64, "%s", r->serial);
 	return err;
 }
 

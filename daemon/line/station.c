@@ -36,12 +36,17 @@ const char *station_state_str(enum station_state s)
 	return state_name[s];
 }
 
+static const char *const command_name[] = {"start", "abort", "enable", "disable", "clear"};
+
+const char *station_command_str(enum station_command c)
+{
+	return command_name[c];
+}
+
 int station_command_from_str(const char *s)
 {
-	static const char *const name[] = {"start", "abort", "enable", "disable", "clear"};
-
-	for (size_t i = 0; i < ARRAY_LEN(name); i++)
-		if (!strcmp(name[i], s))
+	for (size_t i = 0; i < ARRAY_LEN(command_name); i++)
+		if (!strcmp(command_name[i], s))
 			return (int)i;
 	return -1;
 }

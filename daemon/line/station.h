@@ -49,6 +49,7 @@ struct fleet;
 
 const char *station_state_str(enum station_state s);
 /* -1 if there is none of that name. */
+const char *station_command_str(enum station_command c);
 int station_command_from_str(const char *s);
 
 /* The worker starts with it. cfg is copied out of `config`, which stays referenced. */

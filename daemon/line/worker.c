@@ -86,6 +86,8 @@ static void open_run(struct station *s)
 
 	if (s->rec)
 		return;
+	/* From here on an abort of its job reaches the run, also before its first step. */
+	cancel_reset(&s->cancel);
 	r = recorder_open(s->fleet, s->cfg, &s->rec, &e);
 	if (r == -ERR_NOT_FOUND)
 		return; /* no job waits */
@@ -219,7 +221,6 @@ static void execute(struct station *s)
 	struct run_result res;
 
 	s->start_asked = false;
-	cancel_reset(&s->cancel);
 	log_thread_run(recorder_run_id(s->rec));
 	guard_ports(s);
 	if (__atomic_load_n(&s->stop, __ATOMIC_SEQ_CST) == 2)
@@ -388,7 +389,7 @@ static void obey(struct station *s, const struct letter *l)
 {
 	enum station_state st = station_state(s);
 
-	log_info("command %d by %s", (int)l->command, l->by);
+	log_info("%s, by %s", station_command_str(l->command), l->by);
 	switch (l->command) {
 	case STATION_CMD_START:
 		s->start_asked = true;
@@ -454,7 +455,13 @@ void *worker_main(void *arg)
 		if (!stopping(s))
 			sleep_until_needed(s);
 	}
-	drop_run(s, ERR_SHUTDOWN, "provd was stopped before the first step");
+	if (s->closing_failed) {
+		struct run_result res = s->closing;
+
+		close_run(s, &res); /* the last chance: else it is interrupted at the next start */
+	} else {
+		drop_run(s, ERR_SHUTDOWN, "provd was stopped before the first step");
+	}
 	s->rec = recorder_free(s->rec);
 	__atomic_store_n(&s->ended, true, __ATOMIC_RELEASE);
 	return NULL;

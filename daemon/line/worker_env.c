@@ -321,7 +321,6 @@ static void env_progress(void *env, const char *phase, uint64_t done, uint64_t t
 	if (tell)
 		s->progress_next_us = now + PROGRESS_EVERY_US;
 	mutex_unlock(&s->lock);
-	__atomic_store_n(&s->tick_us, now, __ATOMIC_RELAXED);
 	if (tell)
 		station_publish(s);
 }
@@ -379,7 +378,9 @@ static int view_begin(void *data, const struct step_record *r, struct err *e)
 	s->progress_next_us = 0;
 	s->revision++;
 	mutex_unlock(&s->lock);
-	__atomic_store_n(&s->tick_us, now_us() + r->step->timeout_us, __ATOMIC_RELAXED);
+	/* Its deadline bounds every wait of the step, and the delay the one behind it. */
+	__atomic_store_n(&s->tick_us, now_us() + r->step->timeout_us + r->step->retry_delay_us,
+		__ATOMIC_RELAXED);
 	station_publish(s);
 	return vs->inner.step_begin(vs->inner.data, r, e);
 }

@@ -75,15 +75,29 @@ json_t *actions_json(void)
 	return list;
 }
 
+/* A bar would end the cell of a table. */
+static void add_cell(struct strbuf *out, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '|')
+			sb_add(out, "\\");
+		sb_add_n(out, s, 1);
+	}
+}
+
 static void args_markdown(struct strbuf *out, const struct action_arg *rows, const char *prefix)
 {
 	for (const struct action_arg *r = rows; r->name; r++) {
-		sb_addf(out, "| `%s%s` | %s | %s%s%s | %s", prefix, r->name, arg_type_str(r->type),
-			r->required ? "required"
-			: r->def    ? "`"
-				    : "",
-			!r->required && r->def ? r->def : "", !r->required && r->def ? "`" : "",
-			r->doc ? r->doc : "");
+		sb_addf(out, "| `%s%s` | %s | ", prefix, r->name, arg_type_str(r->type));
+		if (r->required) {
+			sb_add(out, "required");
+		} else if (r->def) {
+			sb_add(out, "`");
+			add_cell(out, r->def);
+			sb_add(out, "`");
+		}
+		sb_add(out, " | ");
+		add_cell(out, r->doc ? r->doc : "");
 		if (r->unit)
 			sb_addf(out, " (%s)", r->unit);
 		if (r->type == ARG_CHOICE) {
@@ -113,7 +127,7 @@ void actions_markdown(struct strbuf *out)
 		const struct action *a = *p;
 		bool any = false;
 
-		sb_addf(out, "\n## %s\n\n%s.", a->name, a->doc);
+		sb_addf(out, "\n## %s\n\n%s", a->name, a->doc);
 		for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 			if (!(a->flags & flags[i].flag))
 				continue;

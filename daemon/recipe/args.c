@@ -240,7 +240,7 @@ static int substitute(
 			json_object_set_new(out, key, v);
 		}
 	} else {
-		out = json_incref((json_t *)j);
+		out = json_deep_copy(j); /* of a shared recipe */
 	}
 	if (r < 0) {
 		json_decref(out);

@@ -592,6 +592,25 @@ static void check_phase(struct check *c, enum step_phase phase, const char *key)
 	}
 }
 
+/* A serial that is scanned comes in through unit.serial, which is given the value. */
+static void check_scan(struct check *c)
+{
+	if (c->r->serial_source != SERIAL_SCAN)
+		return;
+	for (int phase = 0; phase < 3; phase++) {
+		for (size_t i = 0; i < c->r->steps[phase]; i++) {
+			const struct recipe_step *s = &c->r->step[phase][i];
+
+			if (s->action && !strcmp(s->action->name, "unit.serial") &&
+				json_object_get(s->with, "value"))
+				return;
+		}
+	}
+	mistakes_add(c->m, "/unit/serial",
+		"the serial is scanned, but no unit.serial step has a 'value' "
+		"(such as '${steps.ID.value}' of an operator.scan step)");
+}
+
 static void check_head(struct check *c)
 {
 	const json_t *root = c->r->json;
@@ -636,6 +655,7 @@ int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct e
 		check_phase(&c, PHASE_SETUP, "setup");
 		check_phase(&c, PHASE_STEPS, "steps");
 		check_phase(&c, PHASE_TEARDOWN, "teardown");
+		check_scan(&c);
 	}
 	if (m->count > before) {
 		recipe_unref(r);

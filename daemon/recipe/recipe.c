@@ -120,8 +120,6 @@ static int one_param(
 	int r;
 
 	if (!given)
-		given = json_object_get(decl, "default");
-	if (!given)
 		return err_set(e, ERR_INVALID, "parameter '%s' is missing", name);
 	param_row(type ? type : "string", row);
 	if (json_array_size(choices) > 0) {
@@ -171,8 +169,12 @@ int recipe_params(const struct recipe *r, const json_t *given, json_t **ret, str
 		}
 	}
 	json_object_foreach((json_t *)declared, name, v) {
-		int err = one_param(name, v, json_object_get(given, name), out, e);
+		const json_t *value = json_object_get(given, name);
+		/* A copy: the recipe may be shared with other threads. */
+		json_t *copy = json_deep_copy(value ? value : json_object_get(v, "default"));
+		int err = one_param(name, v, copy, out, e);
 
+		json_decref(copy);
 		if (err < 0) {
 			json_decref(out);
 			return err;

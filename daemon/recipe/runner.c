@@ -81,7 +81,9 @@ static int lookup_in(
 		return lookup_in(v, path, dot + 1, ret, e);
 	if (!v)
 		return err_set(e, ERR_NOT_FOUND, "'${%s}' has no value here", path);
-	*ret = json_incref((json_t *)v);
+	/* A copy: the recipe is shared by all stations, and jansson counts references to what it
+	 * shares without a barrier. */
+	*ret = json_deep_copy(v);
 	return 0;
 }
 

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A provd that is none: the same paths, JSON and event stream, over made-up stations that live. The dashboard is
+// developed against it, and the browser test can show states that a real line has only on a bad day.
+//
+//   node mock.mjs --dist DIR [--port N] [--stations N] [--token T]
+//
+// Prints one line, {"url", "token"}, when it listens.
+
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+const { values: o } = parseArgs({
+  options: {
+    dist: { type: 'string' },
+    port: { type: 'string', default: '0' },
+    stations: { type: 'string', default: '16' },
+    token: { type: 'string', default: 'pvd_0011223344556677_0123456789abcdef' },
+  },
+});
+
+const POLICY =
+  "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'; " +
+  "require-trusted-types-for 'script'";
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.txt': 'text/plain' }; // prettier-ignore
+const SHA = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
+
+let ids = 0;
+const uuid = () => `01936b5e-0000-7000-8000-${String(++ids).padStart(12, '0')}`;
+const at = (agoMs = 0) => new Date(Date.now() - agoMs).toISOString();
+
+const RECIPE = {
+  recipe: 'guide-production',
+  version: 3,
+  title: 'Thermostat T200, final provisioning',
+  unit: { model: 'T200', serial: { pool: 't200-sn' } },
+  ports: { console: { kind: 'tty', baud: 115200 } },
+  artifacts: { application: SHA },
+  params: {
+    variant: { type: 'string', default: 'full', choices: ['full', 'lite'], title: 'Variant' },
+    offset: { type: 'number', default: 0.5, title: 'Temperature offset' },
+  },
+  steps: [
+    { id: 'flash', action: 'serialboot.flash', with: { port: 'console', image: '${artifacts.application}' }, timeout: '60s', retry: { attempts: 2, on: ['timeout', 'io'] } },
+    { id: 'set-serial', action: 'console.command', with: { port: 'console', send: 'SET_SERIAL ${unit.serial}', expect: '^OK$' } },
+    { id: 'read-temp', action: 'console.measure', with: { port: 'console', send: 'read temp', unit: 'degC', low: 20, high: 30 }, on_fail: 'continue' },
+    { id: 'led', action: 'operator.prompt', with: { text: 'Is the green LED lit?' } },
+  ],
+}; // prettier-ignore
+
+const FROM_JOB = { recipe: 'rework', version: 1, title: 'Rework of listed units', unit: { serial: { from: 'job', pattern: '^SN\\d+$' } }, steps: RECIPE.steps }; // prettier-ignore
+const recipes = [
+  { name: 'guide-production', version: 4, state: 'draft', recipe: { ...RECIPE, version: 4 } },
+  { name: 'guide-production', version: 3, state: 'approved', recipe: RECIPE },
+  { name: 'guide-production', version: 2, state: 'retired', recipe: { ...RECIPE, version: 2 } },
+  { name: 'rework', version: 1, state: 'approved', recipe: FROM_JOB },
+].map((r) => ({
+  ...r,
+  sha256: SHA,
+  source: 'recipe: ' + r.name + '\nversion: ' + r.version + '\nsteps:\n  - id: flash\n    action: serialboot.flash\n',
+  created_at: at(864e5),
+  created_by: 'eng',
+  approved_at: r.state === 'draft' ? null : at(8e7),
+  approved_by: r.state === 'draft' ? null : 'sup',
+}));
+
+const FAILURE = { outcome: 'failed', code: 'limit-high', step: 'read-temp', message: 'read-temp: 31.4 degC is above its limit of 30 degC', hint: 'A measurement is above its limit.' }; // prettier-ignore
+const ERROR = { outcome: 'error', code: 'device-gone', step: 'flash', message: 'port console: the link broke during the run', hint: 'The unit was unplugged or lost power during the run.' }; // prettier-ignore
+const PASS = { outcome: 'passed', code: 'none', step: '', message: '', hint: '' };
+
+const runs = new Map();
+const jobs = new Map();
+const events = [];
+const streams = new Set();
+const stations = new Map();
+const sessions = new Set();
+let serials = 100;
+
+function publish(type, data, id) {
+  const text = `${id ? `id: ${id}\n` : ''}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+
+  for (const s of streams) s.write(text);
+}
+
+function event(type, fields, data = {}) {
+  const e = { seq: events.length + 1, at: at(), type, station: null, job: null, run: null, serial: null, ...fields, data };
+  const { job, run, ...rest } = e;
+
+  events.push(e);
+  publish(type, { ...rest, ...(job && { job_id: job }), ...(run && { run_id: run }) }, e.seq);
+}
+
+function show(s) {
+  s.revision++;
+  publish('station', s);
+}
+
+function makeSteps(run, last) {
+  const all = RECIPE.steps.map((s, i) => ({
+    n: i + 1, id: s.id, action: s.action, phase: 'steps', attempt: i === 0 ? 2 : 1, irreversible: s.id === 'set-serial', state: 'done',
+    outcome: 'passed', code: null, message: null,
+    evidence: [{ sha256: SHA, bytes: 131072 }, { read_back: run.serial }, { reply: '24.6' }, { answer: 'yes' }][i],
+    outputs: null, started_at: at(20000 - i * 4000), ended_at: at(16000 - i * 4000), duration_us: [8423000, 140000, 62000, 5100000][i],
+  })); // prettier-ignore
+  const bad = all.find((s) => s.id === last.step);
+
+  if (bad) Object.assign(bad, { outcome: last.outcome, code: last.code, message: last.message });
+  return bad ? all.slice(0, bad.n) : all;
+}
+
+function makeRun(station, last, agoMs) {
+  const id = uuid();
+  const serial = last.step === 'flash' ? null : `SN20261122${String(++serials).padStart(6, '0')}`;
+  const run = {
+    seq: ids, id, kind: 'production', job: [...jobs.keys()][0], station, recipe: 'guide-production', version: 3, recipe_sha256: SHA,
+    model: 'T200', unit: uuid(), serial, state: 'finished', ...last, code: last.code === 'none' ? null : last.code,
+    params: { variant: 'full' }, firmware: { version: '2.4.1', artifacts: { application: SHA } },
+    attached_at: at(agoMs + 21000), started_at: at(agoMs + 20000), ended_at: at(agoMs), hash: SHA,
+  }; // prettier-ignore
+  const value = last.code === 'limit-high' ? 31.4 : 24.6;
+
+  run.steps = makeSteps(run, last);
+  run.measurements = run.steps.some((s) => s.n === 3)
+    ? [{ step: 'read-temp', n: 3, k: 1, name: 'temperature', value, text: null, unit: 'degC', low: 20, high: 30, verdict: value > 30 ? 'fail' : 'pass' }]
+    : []; // prettier-ignore
+  run.log = [['#', 'step flash, attempt 1'], ['>', 'SET_SERIAL ' + serial], ['<', 'OK'], ['>', 'read temp'], ['<', `temp=${value}`]].map(
+    ([dir, text], i) => ({ k: i + 1, at: at(15000 - i * 500), dir, text })); // prettier-ignore
+  runs.set(id, run);
+  return run;
+}
+
+function lastOf(run) {
+  return { run_id: run.id, ...(run.serial && { serial: run.serial }), outcome: run.outcome, code: run.code || 'none', step: run.step,
+    message: run.message, hint: run.hint, ended_at: run.ended_at }; // prettier-ignore
+}
+
+function runView(n, done) {
+  const step = RECIPE.steps[n - 1];
+
+  return { id: uuid(), job_id: [...jobs.keys()][0], serial: `SN20261122${String(++serials).padStart(6, '0')}`,
+    recipe: { name: 'guide-production', version: 3 }, started_at: at(42000),
+    step: { id: step.id, action: step.action, phase: 'steps', n, total: 4, attempt: n === 1 ? 2 : 1 },
+    progress: n === 1 ? { phase: 'write', done, total: 131072 } : { phase: '', done: 0, total: 0 } }; // prettier-ignore
+}
+
+function openRun(s) {
+  const r = makeRun(s.id, PASS, 0);
+
+  runs.delete(r.id);
+  Object.assign(r, { id: s.run.id, serial: s.run.serial, state: 'open', outcome: null, ended_at: null, hash: null, started_at: s.run.started_at });
+  r.steps = r.steps.slice(0, s.run.step.n - 1);
+  runs.set(r.id, r);
+}
+
+function makeStations(n) {
+  const kinds = ['running', 'passed', 'running', 'failed', 'prompt', 'empty', 'running', 'error', 'ready', 'scan', 'running', 'fault', 'quarantined', 'disabled', 'settling', 'running']; // prettier-ignore
+
+  for (let i = 0; i < n; i++) {
+    const id = `${String.fromCharCode(65 + Math.floor(i / 8))}${(i % 8) + 1}`;
+    const kind = kinds[i % kinds.length];
+    const running = kind === 'running' || kind === 'prompt' || kind === 'scan';
+    const last = makeRun(id, { failed: FAILURE, error: ERROR }[kind] || (i % 5 === 4 ? FAILURE : PASS), 60000 * (i + 1));
+    const s = {
+      id, title: `Line ${id[0]}, place ${id[1]}`, state: running ? 'running' : ['passed', 'failed', 'error'].includes(kind) ? 'done' : kind,
+      since: at(120000), run: running ? runView(kind === 'running' ? 1 + (i % 3) : 4, 20000 + i * 5000) : null, prompt: null, last: lastOf(last),
+      today: { passed: 10 + (i * 7) % 23, failed: i % 3, error: i % 7 === 0 ? 1 : 0, aborted: 0 },
+      ports: [{ role: 'console', kind: 'tty', present: kind !== 'empty', wrong_device: kind === 'fault', node: `/dev/ttyUSB${i}`, path: `pci-0000:00:14.0-usb-0:1.${i}:1.0`, vid: '0403', pid: '6001' }],
+      manual: false, revision: 1,
+    }; // prettier-ignore
+
+    if (kind === 'fault') Object.assign(s, { code: 'wrong-device', message: 'port console: device 1a86:7523 is plugged, 0403:6001 expected' }); // prettier-ignore
+    if (kind === 'quarantined') Object.assign(s, { code: 'verify-mismatch', message: 'step flash failed on 3 units in a row: check the fixture, then clear' }); // prettier-ignore
+    if (kind === 'prompt') s.prompt = { id: uuid(), kind: 'confirm', text: 'Is the green LED lit?' };
+    if (kind === 'scan') s.prompt = { id: uuid(), kind: 'scan', text: 'Scan the code on the housing', pattern: '^T2\\d{8}$' };
+    stations.set(id, s);
+    if (running) openRun(s);
+  }
+}
+
+function makeJob(body) {
+  const [recipe, version] = body.recipe.split('@');
+  const job = { created_at: at(), id: uuid(), recipe, version: Number(version), recipe_sha256: SHA, quantity: body.quantity || body.serials.length,
+    priority: body.priority || 0, state: 'queued', affinity: body.stations || [], params: body.params || {}, serial_source: {},
+    external_ref: body.external_ref || null, deadline: body.deadline || null, passed: 0, failed: 0, errors: 0, aborted: 0, interrupted: 0,
+    open: 0, created_by: 'admin', updated_at: at(), finished_at: null, revision: 1 }; // prettier-ignore
+
+  jobs.set(job.id, job);
+  return job;
+}
+
+function mistakes(body) {
+  const found = [];
+
+  if (!Number.isInteger(body.quantity) && !body.serials) found.push({ pointer: '/quantity', detail: "'quantity' must be an integer from 1 to 1000000" }); // prettier-ignore
+  if (!Number.isInteger(body.priority)) found.push({ pointer: '/priority', detail: "'priority' must be an integer from -1000 to 1000" }); // prettier-ignore
+  (body.serials || []).forEach((s, i) => {
+    if (!/^SN\d+$/.test(s)) found.push({ pointer: `/serials/${i}`, detail: `'${s}' does not match ^SN\\d+$` });
+  });
+  return found;
+}
+
+function finish(s, last) {
+  const run = runs.get(s.run.id);
+
+  Object.assign(run, last, { state: 'finished', ended_at: at(), hash: SHA, code: last.code === 'none' ? null : last.code, steps: makeSteps(run, last) }); // prettier-ignore
+  Object.assign(s, { state: 'done', run: null, prompt: null, last: lastOf(run) });
+  s.today[last.outcome]++;
+  event('run-finished', { station: s.id, run: run.id, job: run.job, serial: run.serial }, { outcome: last.outcome });
+  show(s);
+}
+
+/** The line goes on: progress, and now and then an end and a new start. */
+function live() {
+  for (const s of stations.values()) {
+    if (s.state !== 'running' || s.prompt) continue;
+    const p = s.run.progress;
+    if (p.total && p.done < p.total) {
+      p.done = Math.min(p.total, p.done + 3000);
+      show(s);
+    }
+  }
+}
+
+// --- HTTP ---
+
+function send(rs, status, body, headers = {}) {
+  rs.writeHead(status, { 'Content-Type': status < 400 ? 'application/json' : 'application/problem+json', ...headers });
+  rs.end(JSON.stringify(body));
+}
+
+const problem = (rs, status, detail, errors) => send(rs, status, { type: 'about:blank', status, detail, code: 'invalid', request_id: uuid(), errors }); // prettier-ignore
+const list = (items) => ({ items, next_cursor: null });
+const bare = ({ steps, measurements, log, ...run }) => run;
+
+function runsOf(query) {
+  const keys = { station: 'station', job_id: 'job', serial: 'serial', outcome: 'outcome', state: 'state' };
+
+  return [...runs.values()].filter((r) => Object.entries(keys).every(([k, f]) => !query.get(k) || r[f] === query.get(k))).map(bare).reverse(); // prettier-ignore
+}
+
+function report(r) {
+  const { serial, steps, measurements, log, ...rest } = r;
+
+  return { ...rest, format: 1, timestamp: r.ended_at, serial_number: serial, passed: r.outcome === 'passed', duration_ms: 20000,
+    recipe: { name: r.recipe, version: r.version, sha256: SHA }, firmware_version: r.firmware.version, prev_hash: SHA,
+    steps: steps.map((s) => ({ ...s, success: s.outcome === 'passed', duration_ms: s.duration_us / 1000, measurements: measurements.filter((m) => m.n === s.n) })) }; // prettier-ignore
+}
+
+const unitOf = (key) => {
+  const r = [...runs.values()].find((x) => x.serial === key || x.unit === key);
+
+  return r && { created_at: r.attached_at, id: r.unit, serial: r.serial, model: 'T200', chip_id: '0123456789ABCDEF', state: r.outcome === 'passed' ? 'passed' : 'suspect', updated_at: r.ended_at || r.attached_at }; // prettier-ignore
+};
+
+const GETS = [
+  ['/stations', () => list([...stations.values()])],
+  ['/stations/{x}', (x) => stations.get(x)],
+  ['/runs', (x, q) => list(runsOf(q))],
+  ['/runs/{x}', (x) => runs.has(x) && bare(runs.get(x))],
+  ['/runs/{x}/steps', (x) => runs.has(x) && list(runs.get(x).steps)],
+  ['/runs/{x}/measurements', (x) => runs.has(x) && list(runs.get(x).measurements)],
+  ['/runs/{x}/log', (x) => runs.has(x) && list(runs.get(x).log)],
+  ['/runs/{x}/report', (x) => runs.has(x) && report(runs.get(x))],
+  ['/units', () => list([...runs.values()].filter((r) => r.serial).map((r) => unitOf(r.serial)))],
+  ['/units/{x}', (x) => unitOf(x)],
+  ['/units/{x}/history', (x) => list([...runs.values()].filter((r) => r.serial === x || r.unit === x).map(bare))],
+  ['/jobs', () => list([...jobs.values()].reverse())],
+  ['/jobs/{x}', (x) => jobs.get(x)],
+  ['/recipes', (x, q) => list(recipes.filter((r) => !q.get('state') || r.state === q.get('state')).map(({ recipe, source, ...r }) => r))], // prettier-ignore
+  ['/recipes/{x}/versions/{y}', (x, q, y) => recipes.find((r) => r.name === x && String(r.version) === y)],
+  ['/ports', () => list([
+    ...[...stations.values()].map((s) => ({ ...s.ports[0], subsystem: 'tty', serial: '', station: s.id, port: 'console' })),
+    { node: '/dev/ttyACM7', path: 'pci-0000:00:14.0-usb-0:7:1.0', vid: '2341', pid: '0043', serial: 'A9001', subsystem: 'tty', wrong_device: false,
+      yaml: "stations:\n  - id: NAME\n    ports:\n      console:\n        path: 'pci-0000:00:14.0-usb-0:7:1.0'\n        vid: '2341'\n        pid: '0043'\n" }])],
+  ['/events', (x, q) => list(events.filter((e) => e.seq > Number(q.get('after') || 0)).slice(0, Number(q.get('limit') || 100)))],
+  ['/session', () => ({ id: '0011223344556677', name: 'admin', role: 'admin' })],
+]; // prettier-ignore
+
+function matched(pattern, p) {
+  const m = new RegExp(`^${pattern.replace(/\{\w\}/g, '([^/]+)')}$`).exec(p);
+
+  return m && m.slice(1).map(decodeURIComponent);
+}
+
+function stationAction(s, verb) {
+  const to = { clear: 'empty', enable: 'empty', disable: 'disabled' }[verb];
+
+  if (verb === 'abort') finish(s, { ...PASS, outcome: 'aborted', code: 'aborted', message: 'Someone stopped the run.', step: s.run.step.id });
+  else if (verb === 'start') {
+    Object.assign(s, { state: 'running', run: { ...runView(1, 0), started_at: at() } });
+    openRun(s);
+    event('run-started', { station: s.id, run: s.run.id });
+    show(s);
+  } else {
+    Object.assign(s, { state: to, message: undefined, code: undefined, run: null, prompt: null });
+    show(s);
+  }
+  return s;
+}
+
+function postTo(rs, p, body) {
+  let m;
+
+  if (p === '/jobs') {
+    const found = mistakes(body);
+    if (found.length) return problem(rs, 422, found[0].detail, found);
+    const job = makeJob(body);
+    event('job-created', { job: job.id }, { recipe: job.recipe, quantity: job.quantity });
+    return send(rs, 201, job);
+  }
+  if ((m = matched('/jobs/{x}/actions/{y}', p))) {
+    const job = jobs.get(m[0]);
+    job.state = { pause: 'paused', resume: 'running', stop: 'done', abort: 'aborted', cancel: 'cancelled' }[m[1]];
+    event('job-changed', { job: job.id }, { state: job.state });
+    return send(rs, 200, job);
+  }
+  if ((m = matched('/stations/{x}/actions/{y}', p))) return send(rs, 202, stationAction(stations.get(m[0]), m[1]));
+  if ((m = matched('/prompts/{x}/answer', p))) {
+    const s = [...stations.values()].find((v) => v.prompt?.id === m[0]);
+    if (!s) return problem(rs, 409, 'the prompt is no longer open');
+    if (s.prompt.pattern && !new RegExp(s.prompt.pattern).test(body.answer)) return problem(rs, 400, `the answer does not match ${s.prompt.pattern}`); // prettier-ignore
+    event('prompt-closed', { station: s.id, run: s.run.id }, { state: 'answered' });
+    finish(s, body.answer === 'no' ? { ...FAILURE, step: 'led', code: 'operator-failed' } : PASS);
+    return send(rs, 200, {});
+  }
+  return problem(rs, 404, 'there is nothing at this path');
+}
+
+const cookieOf = (rq) => /provd_session=(\w+)/.exec(rq.headers.cookie || '')?.[1];
+
+function openStream(rs) {
+  rs.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+  rs.write('retry: 500\n\n');
+  streams.add(rs);
+  rs.on('close', () => streams.delete(rs));
+}
+
+function serveSession(rq, rs, body) {
+  if (rq.method === 'POST') {
+    if (body.token !== o.token) return problem(rs, 401, 'the token is not known, or it was revoked');
+    const cookie = `c${Math.random().toString(36).slice(2)}`;
+    sessions.add(cookie);
+    return send(rs, 201, GETS.at(-1)[1](), { 'Set-Cookie': `provd_session=${cookie}; Path=/; HttpOnly; SameSite=Strict` });
+  }
+  sessions.delete(cookieOf(rq));
+  return send(rs, 200, {});
+}
+
+function serveApi(rq, rs, url, body) {
+  const p = url.pathname.slice('/api/v1'.length);
+
+  if (p === '/session' && rq.method === 'POST') return serveSession(rq, rs, body);
+  if (!sessions.has(cookieOf(rq)) && rq.headers.authorization !== `Bearer ${o.token}`) return problem(rs, 401, 'a token is needed');
+  if (rq.method === 'DELETE') return serveSession(rq, rs, body);
+  if (rq.method === 'POST') return postTo(rs, p, body);
+  if (p === '/events' && rq.headers.accept?.includes('text/event-stream')) return openStream(rs);
+  for (const [pattern, f] of GETS) {
+    const m = matched(pattern, p);
+    const found = m && f(m[0], url.searchParams, m[1]);
+    if (m) return found ? send(rs, 200, found) : problem(rs, 404, 'there is none of that id');
+  }
+  return problem(rs, 404, 'there is nothing at this path');
+}
+
+function serveFile(rs, pathname) {
+  const file = path.join(o.dist, pathname.startsWith('/assets/') ? path.normalize(pathname) : 'index.html');
+
+  if (!fs.existsSync(file)) return problem(rs, 404, 'there is no such asset');
+  rs.writeHead(200, { 'Content-Type': TYPES[path.extname(file)], 'Content-Security-Policy': POLICY });
+  return rs.end(fs.readFileSync(file));
+}
+
+const server = http.createServer((rq, rs) => {
+  const url = new URL(rq.url, 'http://mock');
+  let text = '';
+
+  if (!url.pathname.startsWith('/api/')) return serveFile(rs, url.pathname);
+  rq.on('data', (d) => (text += d));
+  rq.on('end', () => serveApi(rq, rs, url, text ? JSON.parse(text) : {}));
+  return undefined;
+});
+
+makeJob({ recipe: 'guide-production@3', quantity: 500 });
+Object.assign([...jobs.values()][0], { state: 'running', passed: 213, failed: 9, errors: 2, open: 6, external_ref: 'WO-4711' });
+makeStations(Number(o.stations));
+for (const s of stations.values()) if (s.run) event('run-started', { station: s.id, run: s.run.id, serial: s.run.serial });
+setInterval(live, 250);
+server.listen(Number(o.port), '127.0.0.1', () => {
+  process.stdout.write(`${JSON.stringify({ url: `http://127.0.0.1:${server.address().port}`, token: o.token })}\n`);
+});

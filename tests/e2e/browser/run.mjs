@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The dashboard in a real browser.
+//
+//   node run.mjs --url URL --token TOKEN [--recipe NAME@VERSION] [--shots DIR]   against a provd with boards
+//   node run.mjs --mock [--stations N] [--shots DIR]                             against mock.mjs
+//
+// Prints a line per check, exits 0 when all hold. Against a provd: its recipe should ask the operator something, and
+// a unit should be plugged at each station, so that a job that is ordered runs.
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { auditContrast, auditNames, auditTones, scrollsSideways } from './audit.mjs';
+import { launch, startMock, startWire } from './setup.mjs';
+
+const { values: o } = parseArgs({
+  options: {
+    url: { type: 'string' },
+    token: { type: 'string' },
+    recipe: { type: 'string' },
+    shots: { type: 'string' },
+    mock: { type: 'boolean', default: false },
+    stations: { type: 'string', default: '16' },
+    chromium: { type: 'string', default: '/usr/bin/chromium' },
+    work: { type: 'string', default: path.join(os.tmpdir(), 'provd-browser-test') },
+  },
+});
+
+const DEADLINE = 20000;
+const RUN_DEADLINE = 120000;
+const failures = [];
+const complaints = [];
+const expected = [];
+
+async function check(name, f) {
+  const begun = Date.now();
+
+  try {
+    await f();
+    console.log(`ok      ${name} (${Date.now() - begun} ms)`);
+  } catch (e) {
+    failures.push(name);
+    console.log(`FAILED  ${name}\n        ${String(e.message).split('\n').slice(0, 12).join('\n        ')}`);
+  }
+}
+
+function must(condition, text) {
+  if (!condition) throw new Error(text);
+}
+
+const none = (list, what) => must(list.length === 0, `${what}:\n${list.join('\n')}`);
+
+/** Whatever the browser has to say against the page is kept; what a check provokes on purpose is expected. */
+async function openPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
+  const page = await context.newPage();
+
+  page.setDefaultTimeout(DEADLINE);
+  await page.exposeFunction('tellViolation', (v) => complaints.push(`CSP: ${v}`));
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (ev) => window.tellViolation(`${ev.violatedDirective} ${ev.blockedURI}`));
+  });
+  page.on('pageerror', (e) => complaints.push(`exception: ${e.message}`));
+  page.on('console', (m) => {
+    const text = `${m.text()} ${m.location().url}`;
+    if (['error', 'warning'].includes(m.type()) && !expected.some((re) => re.test(text))) complaints.push(`console: ${text}`);
+  });
+  return page;
+}
+
+async function shot(page, name, fullPage = false) {
+  if (!o.shots) return;
+  fs.mkdirSync(o.shots, { recursive: true });
+  await page.screenshot({ path: path.join(o.shots, `${name}.png`), fullPage });
+}
+
+/** The API with the session of the page. */
+const api = (page, method, url, body) =>
+  page.evaluate(
+    async ([m, u, b]) => {
+      const r = await fetch(`/api/v1${u}`, { method: m, body: b && JSON.stringify(b), headers: b ? { 'Content-Type': 'application/json' } : {} });
+      return { status: r.status, body: await r.json() };
+    },
+    [method, url, body],
+  );
+
+async function stationsOf(page) {
+  return (await api(page, 'GET', '/stations')).body.items;
+}
+
+const card = (page, id) => page.locator(`[data-station="${id}"]`);
+
+// --- the checks ---
+
+async function checkHeaders(url) {
+  const page = await fetch(url, { headers: { 'Accept-Encoding': 'gzip' } });
+  const html = await page.text();
+  const script = /src="([^"]+main\.js)"/.exec(html)?.[1];
+  const asset = await fetch(new URL(script, url));
+  const again = await fetch(url, { headers: { 'If-None-Match': page.headers.get('etag') } });
+  const deep = await fetch(new URL('/runs/some-id/report', url));
+
+  must(/default-src 'self'/.test(page.headers.get('content-security-policy')), 'no Content-Security-Policy');
+  must(!/unsafe/.test(page.headers.get('content-security-policy')), 'the policy allows something unsafe');
+  must(page.headers.get('x-frame-options') === 'DENY', 'the page may be framed');
+  must(page.headers.get('referrer-policy') === 'no-referrer', 'no Referrer-Policy');
+  must(page.headers.get('x-content-type-options') === 'nosniff', 'no nosniff');
+  must(page.headers.get('cache-control') === 'no-cache', 'the page is cached unasked');
+  must(page.headers.get('content-encoding') === 'gzip', 'the page is not compressed');
+  must(again.status === 304, `If-None-Match gives ${again.status}`);
+  must(/immutable/.test(asset.headers.get('cache-control')), 'assets are not immutable');
+  must(deep.status === 200, `a page's address gives ${deep.status}`);
+  must((await fetch(new URL('/assets/none/none.js', url))).status === 404, 'an unknown asset is not 404');
+}
+
+async function login(page, { url, token }) {
+  await page.goto(`${url}/jobs`);
+  await page.waitForURL('**/login?next=%2Fjobs');
+  await page.getByLabel('Access token').fill('pvd_0000000000000000_wrong');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('alert').first().waitFor();
+  await page.getByLabel('Access token').fill(token);
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**/jobs');
+  await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor();
+}
+
+async function loginByLink(browser, { url, token }) {
+  const page = await openPage(browser);
+
+  await page.goto(`${url}/#token=${token}`);
+  await page.locator('.link-live').waitFor();
+  must(!page.url().includes('token'), `the token stays in the address: ${page.url()}`);
+  must(await page.evaluate(() => history.length <= 2), 'the token stays in the history');
+  await page.context().close();
+}
+
+async function wallShowsAll(page, url) {
+  await page.goto(url);
+  await page.locator('.link-live').waitFor();
+  const stations = await stationsOf(page);
+
+  must(stations.length > 0, 'provd has no station');
+  for (const s of stations) {
+    await card(page, s.id).waitFor();
+    const text = await card(page, s.id).locator('.card-head .badge').innerText();
+    must(text.trim().length > 2, `station ${s.id} has no word for its state`);
+    must((await card(page, s.id).locator('.card-head .badge svg').count()) === 1, `station ${s.id} has no icon`);
+  }
+  must((await page.locator('.card').count()) === stations.length, 'there are more cards than stations');
+}
+
+const LIVELY = ['empty', 'ready', 'done'];
+
+async function changeArrives(page) {
+  const s = (await stationsOf(page)).find((x) => LIVELY.includes(x.state));
+
+  must(s, 'no station is idle');
+  await page.evaluate(() => {
+    window.notReloaded = true;
+  });
+  must((await api(page, 'POST', `/stations/${s.id}/actions/disable`)).status < 300, 'disable is refused');
+  await card(page, s.id).getByText('Disabled', { exact: true }).waitFor();
+  await card(page, s.id).hover(); // on a tight wall the buttons come with the pointer
+  await card(page, s.id).getByRole('button', { name: `Enable: station ${s.id}` }).click();
+  await page.waitForFunction((id) => !document.querySelector(`[data-station="${id}"]`).matches('.state-disabled'), s.id);
+  must(await page.evaluate(() => window.notReloaded), 'the page was loaded again');
+}
+
+const focusIs = (page, selector) => page.evaluate((q) => Boolean(document.activeElement?.matches(q)), selector);
+
+async function tabTo(page, selector) {
+  for (let i = 0; i < 400; i++) {
+    if (await focusIs(page, selector)) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`Tab never comes to ${selector}`);
+}
+
+async function orderByKeyboard(page, url) {
+  await page.goto(url);
+  await page.locator('.link-live').waitFor();
+  await page.keyboard.press('n');
+  await page.waitForURL('**/jobs/new');
+  await page.locator('#field-recipe').waitFor();
+  if (o.recipe) {
+    await tabTo(page, '#field-recipe');
+    await page.keyboard.type(o.recipe);
+  }
+  await tabTo(page, '#field-quantity');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('many');
+  await tabTo(page, 'button[type=submit].primary');
+  await page.keyboard.press('Enter');
+  await page.locator('#field-quantity-error').waitFor();
+  must((await page.locator('#field-quantity').getAttribute('aria-invalid')) === 'true', 'the wrong field is not marked');
+  await tabTo(page, '#field-quantity');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('2');
+  await tabTo(page, 'button[type=submit].primary');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/jobs\/[0-9a-f-]{36}$/);
+  await page.getByRole('heading', { level: 1, name: /^2 × / }).waitFor();
+}
+
+async function wallByKeyboard(page, url) {
+  await page.goto(url);
+  await page.locator('.card').first().waitFor();
+  await tabTo(page, '.card');
+  const first = await page.evaluate(() => document.activeElement.dataset.station);
+  const count = await page.locator('.card').count();
+  await page.keyboard.press('ArrowRight');
+  const second = await page.evaluate(() => document.activeElement.dataset.station);
+  must(count < 2 || second !== first, 'the right arrow does not move');
+  await page.keyboard.press('End');
+  await page.keyboard.press('Home');
+  must((await page.evaluate(() => document.activeElement.dataset.station)) === first, 'Home does not come back');
+  must(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle !== 'none'), 'the focus is invisible');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`**/stations/${first}`);
+  await page.getByRole('heading', { level: 1, name: `Station ${first}` }).waitFor();
+  await page.keyboard.press('/');
+  must(await focusIs(page, '#search'), '/ does not lead to the search');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('?');
+  await page.getByRole('dialog').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+}
+
+/** Returns the id of the run that asked. */
+async function answerPrompt(page, url) {
+  await page.goto(url);
+  const asking = page.locator('.card:has(.prompt-choices)').first();
+
+  await asking.waitFor({ timeout: RUN_DEADLINE });
+  const id = await asking.getAttribute('data-station');
+  const { prompt, run } = (await stationsOf(page)).find((s) => s.id === id);
+  await shot(page, 'prompt');
+  await asking.locator('.prompt-choices button').first().click();
+  await page.waitForFunction(
+    ([station, text]) => !document.querySelector(`[data-station="${station}"] .prompt-text`)?.textContent.includes(text),
+    [id, prompt.text],
+  );
+  return run.id;
+}
+
+async function runFinished(page, id) {
+  for (const begun = Date.now(); Date.now() - begun < RUN_DEADLINE; await page.waitForTimeout(200)) {
+    const { body } = await api(page, 'GET', `/runs/${id}`);
+    if (body.state === 'finished') return body;
+  }
+  throw new Error(`run ${id} does not end`);
+}
+
+async function runPage(page, url, id) {
+  const run = await runFinished(page, id);
+  const steps = (await api(page, 'GET', `/runs/${id}/steps`)).body.items;
+
+  await page.goto(`${url}/runs/${id}`);
+  await page.locator('.steps .step').first().waitFor();
+  must((await page.locator('.steps .step').count()) === steps.length, 'not every step is shown');
+  for (const s of steps) await page.locator('.steps .step-name', { hasText: s.id }).first().waitFor();
+  await page.locator('.page-aside .badge', { hasText: new RegExp(run.outcome, 'i') }).waitFor();
+  await page.locator('.log li').first().waitFor();
+  await shot(page, 'run', true);
+  await page.goto(`${url}/runs/${id}/report`);
+  await page.locator('.sheet-outcome').waitFor();
+  must((await page.locator('.sheet').innerText()).includes(id), 'the report does not name its run');
+  await shot(page, 'report', true);
+  if (run.serial) {
+    await page.locator('#search').fill(run.serial);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**/units/${run.serial}`);
+  }
+  await page.locator('#search').fill('no-such-serial');
+  await page.keyboard.press('Enter');
+  await page.getByText('Nothing is known of').waitFor();
+}
+
+/** What happened while the wire was cut is on the wall when it is whole again. */
+async function reconnects(page, at, wire) {
+  const act = async (id, verb) => {
+    const r = await fetch(`${at.server}/api/v1/stations/${id}/actions/${verb}`, { method: 'POST', headers: { Authorization: `Bearer ${at.token}` } });
+    must(r.ok, `${verb} gives ${r.status}`);
+  };
+
+  await page.goto(at.url);
+  await page.locator('.link-live').waitFor();
+  const { id } = (await stationsOf(page)).find((x) => LIVELY.includes(x.state));
+  wire.cut();
+  await page.locator('.link-lost').waitFor();
+  await act(id, 'disable');
+  wire.mend();
+  await page.locator('.link-live').waitFor();
+  await card(page, id).getByText('Disabled', { exact: true }).waitFor();
+  await act(id, 'enable');
+  await page.waitForFunction((x) => !document.querySelector(`[data-station="${x}"]`).matches('.state-disabled'), id);
+}
+
+async function sessionEnds(page, url) {
+  await page.goto(`${url}/runs`);
+  await page.locator('.link-live').waitFor();
+  await page.context().clearCookies();
+  await page.getByRole('link', { name: 'Units' }).click();
+  await page.waitForURL('**/login?next=%2Funits');
+}
+
+async function pagesOf(page) {
+  const { items: runs } = (await api(page, 'GET', '/runs?limit=1')).body;
+  const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
+  const { items: recipes } = (await api(page, 'GET', '/recipes')).body;
+  const stations = await stationsOf(page);
+  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
+
+  if (runs[0]) Object.assign(all, { run: `/runs/${runs[0].id}`, report: `/runs/${runs[0].id}/report` });
+  if (runs[0]?.serial) all.unit = `/units/${runs[0].serial}`;
+  if (jobs[0]) all.job = `/jobs/${jobs[0].id}`;
+  if (recipes[0]) all.recipe = `/recipes/${recipes[0].name}/${recipes[0].version}`;
+  return all;
+}
+
+async function settled(page) {
+  await page.locator('.link-live').waitFor();
+  await page.locator('h1').first().waitFor({ state: 'attached' });
+  await page.waitForFunction(() => !document.querySelector('main .loading'));
+}
+
+/** Every page, in both themes and at three widths. */
+async function lookAtAll(browser, state, url, only) {
+  for (const colorScheme of ['light', 'dark']) {
+    const page = await openPage(browser, { storageState: state, colorScheme });
+    await page.goto(url);
+    await page.locator('.link-live').waitFor();
+    const pages = await pagesOf(page);
+
+    for (const [name, at] of Object.entries(pages)) {
+      await page.setViewportSize({ width: 1280, height: 900 });
+      await page.goto(url + at);
+      await settled(page);
+      await only(page, `${name} (${colorScheme})`);
+      await shot(page, `${name}-${colorScheme}`);
+      if (colorScheme === 'light') {
+        await page.setViewportSize({ width: 390, height: 844 });
+        await only(page, `${name} (390 px)`);
+        await shot(page, `${name}-390`);
+      }
+    }
+    await page.goto(url);
+    await settled(page);
+    await page.setViewportSize({ width: 1920, height: 1080 });
+    await shot(page, `wall-1920-${colorScheme}`);
+    await page.evaluate(auditTones);
+    none(await page.evaluate(auditContrast), `contrast of the tones (${colorScheme})`);
+    await page.context().close();
+  }
+}
+
+async function lookAt(page, name) {
+  none(await page.evaluate(scrollsSideways), `${name} scrolls sideways`);
+  none(await page.evaluate(auditNames), `${name}`);
+  none(await page.evaluate(auditContrast), `${name}: contrast`);
+}
+
+async function themeIsKept(page, url) {
+  await page.goto(url);
+  await page.locator('.link-live').waitFor();
+  const before = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await page.keyboard.press('t');
+  const after = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  must(before !== after, 'the theme does not change');
+  await page.reload();
+  await page.locator('.link-live').waitFor();
+  must((await page.evaluate(() => getComputedStyle(document.body).backgroundColor)) === after, 'the theme is forgotten');
+  await page.keyboard.press('t');
+}
+
+async function all(browser, at, wire) {
+  const page = await openPage(browser);
+  let run = null;
+
+  expected.push(/401 .*\/api\/v1\/session/);
+  if (!o.mock) await check('the headers are strict, the page revalidates, the assets are kept', () => checkHeaders(at.url));
+  await check('a wrong token is refused with a reason, a right one leads back to where one wanted to go', () => login(page, at));
+  await check('a link with a token logs in and keeps no token', () => loginByLink(browser, at));
+  await check('the wall shows every station with a word and an icon', () => wallShowsAll(page, at.url));
+  await check('a state change arrives without a reload', () => changeArrives(page));
+  await check('the wall is operated by keyboard alone', () => wallByKeyboard(page, at.url));
+  expected.push(/(400|422) .*\/api\/v1\/jobs/);
+  await check('a job is ordered by keyboard alone, a mistake is shown at its field', () => orderByKeyboard(page, at.url));
+  await check('a prompt is answered on its card', async () => {
+    run = await answerPrompt(page, at.url);
+  });
+  expected.push(/404 .*\/api\/v1\/(runs|jobs|units)\//);
+  await check('the page of a run shows its steps and log, the report names it, the search finds its unit', async () => {
+    must(run, 'no run was seen');
+    await runPage(page, at.url, run);
+  });
+  await check('the theme is changed by a key and kept', () => themeIsKept(page, at.url));
+  expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);
+  await check('a cut connection is told, and mends itself without losing a change', () => reconnects(page, at, wire));
+  const state = await page.context().storageState();
+  state.origins = [];
+  await check('every page, light, dark and at 390 px: names, contrast, no sideways scroll', () => lookAtAll(browser, state, at.url, lookAt));
+  expected.push(/401 .*\/api\/v1\//);
+  await check('a session that has ended leads to the login and back', () => sessionEnds(page, at.url));
+  await check('no console error, exception or policy violation', () => none([...new Set(complaints)], 'the browser complains'));
+}
+
+const mock = o.mock ? await startMock(o.work, Number(o.stations)) : null;
+const server = mock?.url || o.url.replace(/\/$/, '');
+const wire = await startWire(server);
+const browser = await launch(path.join(o.work, 'driver'), o.chromium);
+
+try {
+  await all(browser, { url: wire.url, server, token: mock?.token || o.token }, wire);
+} finally {
+  await browser.close();
+  wire.stop();
+  mock?.stop();
+}
+console.log(failures.length ? `${failures.length} failed` : 'all checks hold');
+process.exitCode = failures.length ? 1 : 0;

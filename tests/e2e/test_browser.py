@@ -1,0 +1,59 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboard of a running line in headless Chromium: see browser/run.mjs.
+
+    test_browser.py [BUILD] [--shots DIR]
+
+Skipped (77), with the reason, on a machine without Chromium or node, or where provd was built without the dashboard.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+
+import line
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+STATIONS = 8
+PROMPT = """  - id: look
+    action: operator.prompt
+    with: {text: Is the label straight?, kind: confirm}
+    timeout: 2m
+"""
+
+
+def skip(why):
+    print('skipped: ' + why)
+    sys.exit(77)
+
+
+def recipe():
+    """The production sequence, and a question to the operator before its first step."""
+    with open(os.path.join(HERE, '../../recipes/production.yaml'), encoding='utf-8') as f:
+        return f.read().replace('steps:\n', 'steps:\n' + PROMPT, 1)
+
+
+def main():
+    shots = sys.argv[sys.argv.index('--shots') + 1] if '--shots' in sys.argv else None
+    for program in ('/usr/bin/chromium', 'node', 'npm'):
+        if not shutil.which(program):
+            skip('%s is not installed' % program)
+    with line.Line(STATIONS) as l:
+        l.start()
+        url = 'http://127.0.0.1:%d' % l.provd.port
+        with urllib.request.urlopen(url + '/version'):
+            pass
+        try:
+            urllib.request.urlopen(url + '/').close()
+        except urllib.error.HTTPError:
+            skip('this provd was built without the dashboard')
+        l.prepare(line.firmware(), recipe())
+        work = os.path.join(line.build_dir(), 'tests', 'browser')
+        argv = ['node', os.path.join(HERE, 'browser/run.mjs'), '--url', url, '--token', l.provd.token, '--work', work]
+        done = subprocess.run(argv + (['--shots', shots] if shots else []), check=False)
+    sys.exit(done.returncode)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a station, run, job, unit or recipe can be: its word, its icon and its tone. Never the tone alone.
+
+/** tone: a name of style/tokens.css; calls: a person has to come. */
+const STATION = {
+  empty: { word: 'Empty', icon: 'socket', tone: 'idle' },
+  settling: { word: 'Settling', icon: 'hourglass', tone: 'busy' },
+  ready: { word: 'Ready', icon: 'plug', tone: 'ready' },
+  running: { word: 'Running', icon: 'play', tone: 'run' },
+  done: { word: 'Done', icon: 'check', tone: 'idle' },
+  fault: { word: 'Fault', icon: 'triangle', tone: 'line', calls: true },
+  quarantined: { word: 'Quarantined', icon: 'shield', tone: 'hold', calls: true },
+  disabled: { word: 'Disabled', icon: 'power', tone: 'off' },
+};
+
+export const OUTCOME = {
+  passed: { word: 'Passed', icon: 'check', tone: 'pass' },
+  failed: { word: 'Failed', icon: 'cross', tone: 'fail' },
+  error: { word: 'Error', icon: 'triangle', tone: 'line' },
+  aborted: { word: 'Aborted', icon: 'hand', tone: 'off' },
+  interrupted: { word: 'Interrupted', icon: 'bolt', tone: 'line' },
+  skipped: { word: 'Skipped', icon: 'skip', tone: 'idle' },
+  open: { word: 'Running', icon: 'play', tone: 'run' },
+};
+
+export const JOB = {
+  queued: { word: 'Queued', icon: 'hourglass', tone: 'idle' },
+  running: { word: 'Running', icon: 'play', tone: 'run' },
+  paused: { word: 'Paused', icon: 'pause', tone: 'prompt' },
+  stopping: { word: 'Stopping', icon: 'hourglass', tone: 'busy' },
+  done: { word: 'Done', icon: 'check', tone: 'pass' },
+  aborted: { word: 'Aborted', icon: 'hand', tone: 'off' },
+  cancelled: { word: 'Cancelled', icon: 'cross', tone: 'off' },
+};
+
+export const UNIT = {
+  new: { word: 'New', icon: 'socket', tone: 'idle' },
+  passed: OUTCOME.passed,
+  failed: OUTCOME.failed,
+  suspect: { word: 'Suspect', icon: 'triangle', tone: 'hold' },
+  scrapped: { word: 'Scrapped', icon: 'cross', tone: 'off' },
+};
+
+export const RECIPE = {
+  draft: { word: 'Draft', icon: 'pencil', tone: 'prompt' },
+  approved: { word: 'Approved', icon: 'check', tone: 'pass' },
+  retired: { word: 'Retired', icon: 'power', tone: 'off' },
+};
+
+export const VERDICT = {
+  pass: { word: 'Pass', icon: 'check', tone: 'pass' },
+  marginal: { word: 'Marginal', icon: 'triangle', tone: 'prompt' },
+  fail: { word: 'Fail', icon: 'cross', tone: 'fail' },
+};
+
+const UNKNOWN = { word: 'Unknown', icon: 'triangle', tone: 'idle' };
+
+export const lookUp = (table, key) => table[key] || { ...UNKNOWN, word: key || UNKNOWN.word };
+
+/** A station as people see it: one that waits for an answer says so, one that is done says how it ended. */
+export function stationLook(view) {
+  if (view.prompt) return { word: 'Needs an answer', icon: 'hand', tone: 'prompt', calls: true, group: 'waiting' };
+  if (view.state === 'done' && view.last) return { ...lookUp(OUTCOME, view.last.outcome), group: 'done' };
+  return { ...lookUp(STATION, view.state), group: view.state };
+}
+
+/** What the roles may do; the server decides, this only hides what it would refuse. */
+const MAY = {
+  operate: ['operator', 'supervisor', 'engineer', 'admin'],
+  order: ['supervisor', 'engineer', 'mes', 'admin'],
+  release: ['supervisor', 'engineer', 'admin'],
+  write: ['engineer', 'admin'],
+};
+
+export const may = (session, what) => Boolean(session && MAY[what].includes(session.role));
+
+/** verb -> [label, icon, right, whether to ask first]. */
+export const STATION_ACTIONS = {
+  start: { label: 'Run', icon: 'play', right: 'operate' },
+  abort: { label: 'Abort', icon: 'stop', right: 'operate', ask: 'The run under way ends as aborted.' },
+  clear: { label: 'Clear', icon: 'check', right: 'release' },
+  enable: { label: 'Enable', icon: 'power', right: 'operate' },
+  disable: { label: 'Disable', icon: 'power', right: 'operate' },
+};
+
+const FITS = {
+  empty: ['disable'],
+  settling: ['disable'],
+  ready: ['start', 'disable'],
+  running: ['abort', 'disable'],
+  done: ['start', 'disable'],
+  fault: ['clear', 'disable'],
+  quarantined: ['clear', 'disable'],
+  disabled: ['enable'],
+};
+
+export function stationActions(view, session) {
+  const verbs = [...(FITS[view.state] || [])];
+
+  if (view.state === 'empty' && view.manual) verbs.unshift('start');
+  return verbs.filter((v) => may(session, STATION_ACTIONS[v].right));
+}
+
+export const JOB_ACTIONS = {
+  pause: { label: 'Pause', icon: 'pause', from: ['queued', 'running'] },
+  resume: { label: 'Resume', icon: 'play', from: ['paused'] },
+  stop: {
+    label: 'Stop',
+    icon: 'stop',
+    from: ['running', 'paused'],
+    ask: 'The units under way are finished, then the job is done. It cannot be resumed.',
+  },
+  abort: {
+    label: 'Abort',
+    icon: 'cross',
+    from: ['running', 'stopping'],
+    ask: 'The runs of this job end at once, as aborted.',
+  },
+  cancel: { label: 'Cancel', icon: 'cross', from: ['queued', 'paused'], ask: 'The job will not be carried out.' },
+};
+
+export const jobActions = (job) => Object.keys(JOB_ACTIONS).filter((v) => JOB_ACTIONS[v].from.includes(job.state));

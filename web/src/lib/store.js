@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the line looks like now, and the one connection that keeps it so. The stream is opened first and the
+// list read when it stands, so that no change falls between; a frame that is newer than the list stays.
+import { get, hooks, session as sessionApi } from './api.js';
+import { useEffect, useState } from './html.js';
+import { stationLook } from './state.js';
+
+const RETRY_MS = 3000;
+const KEPT_EVENTS = 200;
+const KINDS = [
+  'run-attached', 'run-started', 'run-finished', 'step-started', 'step-finished', 'unit-identified', 'unit-changed',
+  'job-created', 'job-changed', 'prompt-opened', 'prompt-closed', 'recipe-drafted', 'recipe-approved',
+  'recipe-retired', 'artifact-added', 'pool-created', 'pool-extended', 'pool-low', 'serial-reserved',
+  'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided',
+]; // prettier-ignore
+
+const state = {
+  /** @type {null | {id: string, name: string, role: string}} */
+  session: null,
+  /** connecting, live or lost */
+  link: 'connecting',
+  /** @type {Map<string, object>} in the order of the configuration */
+  stations: new Map(),
+  stationsKnown: false,
+  /** Newest first. */
+  events: [],
+  lastSeq: 0,
+};
+
+/** topic -> functions: 'stations', 'station:ID', 'link', 'session', 'events'. */
+const topics = new Map();
+const eventListeners = new Set();
+const notices = new Set();
+const stale = new Set();
+let frame = 0;
+let source = null;
+let retryTimer = 0;
+let sinceOpen = null;
+
+function flush() {
+  const topicsNow = [...stale];
+
+  frame = 0;
+  stale.clear();
+  for (const t of topicsNow) for (const f of [...(topics.get(t) || [])]) f();
+}
+
+/** Watchers are told once per frame, however much came; without frames (a hidden tab) by a timer. */
+function touch(topic) {
+  stale.add(topic);
+  if (frame) return;
+  frame = document.hidden ? setTimeout(flush, 100) : requestAnimationFrame(flush);
+}
+
+export function watch(topic, f) {
+  if (!topics.has(topic)) topics.set(topic, new Set());
+  topics.get(topic).add(f);
+  return () => topics.get(topic).delete(f);
+}
+
+/** Renders again when the topic changes; read() gives the value. */
+export function useTopic(topic, read) {
+  const [, again] = useState(0);
+
+  useEffect(() => watch(topic, () => again((n) => n + 1)), [topic]);
+  return read(state);
+}
+
+/** Called with each durable event, and with {type: 'caught-up'} when the stream stands again after a gap. */
+export function onEvent(f) {
+  eventListeners.add(f);
+  return () => eventListeners.delete(f);
+}
+
+/** Called with (text, urgent) for what should be said aloud. */
+export function onNotice(f) {
+  notices.add(f);
+  return () => notices.delete(f);
+}
+
+function say(text, urgent) {
+  for (const f of notices) f(text, urgent);
+}
+
+function sayChange(was, now) {
+  const before = was && stationLook(was);
+  const after = stationLook(now);
+  const name = `Station ${now.id}`;
+
+  if (!was || before.word === after.word) return;
+  if (now.prompt) say(`${name} asks: ${now.prompt.text}`, true);
+  else if (now.state === 'done' && now.last && now.last.outcome !== 'passed')
+    say(`${name}: ${after.word}. ${now.last.code} in step ${now.last.step}. ${now.last.message}`, true);
+  else if (after.calls) say(`${name}: ${after.word}. ${now.message || ''}`, true);
+}
+
+function putStation(view) {
+  const was = state.stations.get(view.id);
+
+  state.stations.set(view.id, view);
+  sayChange(was, view);
+  touch(`station:${view.id}`);
+  touch('stations');
+}
+
+function setLink(link) {
+  if (state.link === link) return;
+  state.link = link;
+  touch('link');
+}
+
+async function readStations() {
+  const { items } = await get('/stations');
+  const fresh = sinceOpen || new Map();
+  const known = state.stationsKnown;
+
+  sinceOpen = null;
+  for (const id of [...state.stations.keys()]) if (!items.some((v) => v.id === id)) state.stations.delete(id);
+  // The order of the list, whatever came first.
+  const all = items.map((v) => {
+    const newer = fresh.get(v.id);
+    return newer && newer.revision > v.revision ? newer : v;
+  });
+  const before = state.stations;
+  state.stations = new Map();
+  for (const v of all) {
+    state.stations.set(v.id, v);
+    if (known) sayChange(before.get(v.id), v);
+    touch(`station:${v.id}`);
+  }
+  state.stationsKnown = true;
+  touch('stations');
+}
+
+function onFrame(ev, type) {
+  let data;
+
+  try {
+    data = JSON.parse(ev.data);
+  } catch {
+    return;
+  }
+  if (type === 'station') {
+    sinceOpen?.set(data.id, data);
+    putStation(data);
+    return;
+  }
+  // The list of events and the live ones name the job and the run differently.
+  const e = { ...data, job: data.job ?? data.job_id, run: data.run ?? data.run_id };
+  if (e.seq > state.lastSeq) state.lastSeq = e.seq;
+  state.events = [e, ...state.events].slice(0, KEPT_EVENTS);
+  touch('events');
+  for (const f of [...eventListeners]) f(e);
+}
+
+async function onLost() {
+  const closed = source && source.readyState === EventSource.CLOSED;
+
+  setLink('lost');
+  if (!closed) return; // the browser tries again by itself
+  source = null;
+  try {
+    await sessionApi.read();
+  } catch (p) {
+    if (p.status === 401) {
+      hooks.unauthorized();
+      return;
+    }
+  }
+  clearTimeout(retryTimer);
+  retryTimer = setTimeout(connect, RETRY_MS);
+}
+
+export function connect() {
+  if (source || !state.session) return;
+  source = new EventSource('/api/v1/events');
+  source.onopen = async () => {
+    sinceOpen = new Map();
+    try {
+      await readStations();
+      setLink('live');
+      for (const f of [...eventListeners]) f({ type: 'caught-up', data: {} });
+    } catch {
+      source?.close();
+      source = null;
+      setLink('lost');
+      clearTimeout(retryTimer);
+      if (state.session) retryTimer = setTimeout(connect, RETRY_MS);
+    }
+  };
+  source.onerror = onLost;
+  for (const type of ['station', ...KINDS]) source.addEventListener(type, (ev) => onFrame(ev, type));
+}
+
+function disconnect() {
+  clearTimeout(retryTimer);
+  source?.close();
+  source = null;
+  state.link = 'connecting';
+  state.stations = new Map();
+  state.stationsKnown = false;
+  state.events = [];
+  for (const t of ['link', 'stations', 'events']) touch(t);
+}
+
+export function setSession(s) {
+  state.session = s;
+  if (s) connect();
+  else disconnect();
+  touch('session');
+}
+
+hooks.unauthorized = () => setSession(null);
+
+export const useSession = () => useTopic('session', (s) => s.session);
+export const useLink = () => useTopic('link', (s) => s.link);
+export const useStation = (id) => useTopic(`station:${id}`, (s) => s.stations.get(id));
+export const useStations = () => useTopic('stations', (s) => s.stations);
+export const useStationsKnown = () => useTopic('stations', (s) => s.stationsKnown);
+export const useEvents = () => useTopic('events', (s) => s.events);
+export const snapshot = () => state;

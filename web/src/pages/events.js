@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The events, newest first: what the stream brings, on top of the last ones of the record.
+import { get } from '../lib/api.js';
+import { html, useEffect, useState } from '../lib/html.js';
+import { snapshot, useEvents } from '../lib/store.js';
+import { TextFilter } from '../ui/filter.js';
+import { Empty, Id, Loading, PageHead, Time, Trouble } from '../ui/parts.js';
+import { Table } from '../ui/tables.js';
+
+const PAGE = 100;
+
+/** Whether there is an event behind this number. */
+async function anyAfter(seq) {
+  const { items } = await get(`/events?after=${seq}&limit=1`);
+
+  return items.length > 0;
+}
+
+/** A number such that at most PAGE events follow it. The list goes upwards only, so it is found by halving. */
+async function nearEnd(first) {
+  let low = first;
+  let high = Math.max(1, low);
+
+  while (await anyAfter(high)) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > PAGE / 2) {
+    const mid = Math.floor((low + high) / 2);
+    if (await anyAfter(mid)) low = mid;
+    else high = mid;
+  }
+  return Math.max(first, high - PAGE);
+}
+
+async function lastEvents() {
+  const { items } = await get('/events?limit=1');
+
+  if (!items.length) return [];
+  const seen = snapshot().lastSeq;
+  const oldest = items[0].seq - 1;
+  const from = seen ? Math.max(oldest, seen - PAGE) : await nearEnd(oldest);
+  return (await get(`/events?after=${from}&limit=1000`)).items.reverse();
+}
+
+const KEYS = ['type', 'station', 'serial'];
+
+function rowText(e) {
+  return Object.entries(e.data || {})
+    .map(([k, v]) => `${k} ${typeof v === 'string' ? v : JSON.stringify(v)}`)
+    .join(' · ');
+}
+
+function EventTable({ events }) {
+  return html`<${Table} label="Events" head=${['Number', 'Time', 'Event', 'Station', 'Serial', 'Run', 'Job', 'What']}>
+    ${events.map(
+      (e) =>
+        html`<tr key=${e.seq}>
+          <td class="num">${e.seq}</td>
+          <td><${Time} at=${e.at} /></td>
+          <td><b>${e.type}</b></td>
+          <td>${e.station && html`<a href="/stations/${encodeURIComponent(e.station)}">${e.station}</a>`}</td>
+          <td>${e.serial && html`<a class="mono" href="/units/${encodeURIComponent(e.serial)}">${e.serial}</a>`}</td>
+          <td>${e.run && html`<${Id} id=${e.run} href="/runs/${e.run}" />`}</td>
+          <td>${e.job && html`<${Id} id=${e.job} href="/jobs/${e.job}" />`}</td>
+          <td class="event-text" title=${rowText(e)}>${rowText(e)}</td>
+        </tr>`,
+    )}
+  <//>`;
+}
+
+export function Events({ query }) {
+  const live = useEvents();
+  const [old, setOld] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const f = Object.fromEntries(KEYS.map((k) => [k, query.get(k)]));
+  const load = () => {
+    setProblem(null);
+    lastEvents().then(setOld, setProblem);
+  };
+  const bySeq = new Map([...(old || []), ...live].map((e) => [e.seq, e]));
+  const shown = [...bySeq.values()]
+    .filter((e) => KEYS.every((k) => !f[k] || e[k] === f[k]))
+    .sort((a, b) => b.seq - a.seq);
+
+  useEffect(load, []);
+  return html`
+    <${PageHead} title="Events"><p class="muted">The last ones, and what happens now. All of them: <code>GET /api/v1/events</code>.</p><//>
+    <div class="filters">
+      <${TextFilter} name="type" label="Event" value=${f.type} />
+      <${TextFilter} name="station" label="Station" value=${f.station} />
+      <${TextFilter} name="serial" label="Serial" value=${f.serial} />
+    </div>
+    <${Trouble} problem=${problem} retry=${load} />
+    ${!old && !problem && html`<${Loading} />`}
+    ${shown.length > 0 && html`<${EventTable} events=${shown} />`}
+    ${old && !shown.length && html`<${Empty} title="No event"><p>Change the filters, or plug a unit in.</p><//>`}
+  `;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import { enc } from '../lib/api.js';
+import { html } from '../lib/html.js';
+import { lookUp, RECIPE } from '../lib/state.js';
+import { useResource } from '../lib/use.js';
+import { RecipeActions } from '../ui/recipe_actions.js';
+import { Badge, Facts, Id, Loaded, PageHead, Time } from '../ui/parts.js';
+import { Values } from '../ui/steps.js';
+import { Table } from '../ui/tables.js';
+
+const PHASES = ['setup', 'steps', 'teardown'];
+
+function retryText(retry) {
+  if (!retry) return '';
+  const on = retry.on?.length ? ` on ${retry.on.join(', ')}` : '';
+  return `${retry.attempts ?? 1} attempts${on}`;
+}
+
+function Steps({ recipe }) {
+  const rows = PHASES.flatMap((phase) => (recipe[phase] || []).map((s) => ({ ...s, phase })));
+
+  return html`<${Table} label="Actions" head=${['n', 'Phase', 'Step', 'Action', 'With', 'Timeout', 'Retry', 'On failure', 'When']} kind="top">
+    ${rows.map(
+      (s, i) =>
+        html`<tr key=${i}>
+          <td class="num">${i + 1}</td>
+          <td class="muted">${s.phase}</td>
+          <td><b>${s.id || ''}</b></td>
+          <td class="mono">${s.action}</td>
+          <td><${Values} of=${s.with} /></td>
+          <td>${s.timeout || ''}</td>
+          <td>${retryText(s.retry)}</td>
+          <td>${s.on_fail || 'stop'}</td>
+          <td class="mono">${s.when || ''}</td>
+        </tr>`,
+    )}
+  <//>`;
+}
+
+const section = (title, of) =>
+  Object.keys(of || {}).length > 0 && html`<section class="panel"><h2>${title}</h2><${Values} of=${of} /></section>`;
+
+export function RecipePage({ name, version }) {
+  const one = useResource(`/recipes/${enc(name)}/versions/${enc(version)}`, (e) => e.type.startsWith('recipe-'));
+
+  return html`<${Loaded} resource=${one}>
+    ${(r) => html`
+      <${PageHead}
+        above="Recipe"
+        title="${r.name}@${r.version}"
+        aside=${html`<${Badge} look=${lookUp(RECIPE, r.state)} solid large /><${RecipeActions} recipe=${r} done=${one.reload} />`}
+      >
+        <p class="muted">${r.recipe.title || ''}</p>
+      <//>
+      <div class="columns">
+        <section class="panel">
+          <h2>Version</h2>
+          <${Facts}
+            rows=${[
+              ['Digest', html`<${Id} id=${r.sha256} />`],
+              ['Model', r.recipe.unit?.model],
+              ['Written', html`<${Time} at=${r.created_at} full /> by ${r.created_by}`],
+              ['Approved', r.approved_at && html`<${Time} at=${r.approved_at} full /> by ${r.approved_by}`],
+            ]}
+          />
+        </section>
+        ${section('Serial number', r.recipe.unit?.serial)} ${section('Ports', r.recipe.ports)}
+        ${section('Artifacts', r.recipe.artifacts)} ${section('Parameters', r.recipe.params)}
+      </div>
+      <section>
+        <h2>Actions</h2>
+        <${Steps} recipe=${r.recipe} />
+      </section>
+      ${r.source &&
+      html`<section>
+        <h2>Source</h2>
+        <pre class="source" tabindex="0">${r.source}</pre>
+      </section>`}
+    `}
+  <//>`;
+}

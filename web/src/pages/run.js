@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import { enc } from '../lib/api.js';
+import { localTime, utcTitle } from '../lib/format.js';
+import { html, useEffect } from '../lib/html.js';
+import { lookUp, OUTCOME } from '../lib/state.js';
+import { useStation } from '../lib/store.js';
+import { usePages, useResource } from '../lib/use.js';
+import { Icon } from '../ui/icons.js';
+import { Badge, Facts, Failure, Id, Loaded, More, PageHead, Recipe, span, Time, Trouble } from '../ui/parts.js';
+import { PromptForm } from '../ui/prompt_form.js';
+import { RunNow } from '../ui/station_parts.js';
+import { StepTable, Values } from '../ui/steps.js';
+
+const DIRECTIONS = { '<': ['in', 'received'], '>': ['out', 'sent'], '#': ['note', 'note'] };
+
+function Log({ list }) {
+  const { items } = list;
+
+  if (!items) return null;
+  if (!items.length) return html`<p class="muted">Nothing was logged.</p>`;
+  return html`<ol class="log mono" role="region" aria-label="Log" tabindex="0">
+    ${items.map((l) => {
+      const [kind, word] = DIRECTIONS[l.dir] || DIRECTIONS['#'];
+
+      return html`<li key=${l.k} class="log-${kind}">
+        <time datetime=${l.at} title=${utcTitle(l.at)}>${localTime(l.at)}.${l.at.slice(20, 23)}</time>
+        <span class="dir" title=${word}>${l.dir}</span>
+        <span class="log-text">${l.text}</span>
+      </li>`;
+    })}
+  </ol>`;
+}
+
+function Head({ run }) {
+  const look = lookUp(OUTCOME, run.state === 'open' ? 'open' : run.outcome);
+  const report = html`<a class="button" href="/runs/${run.id}/report"><${Icon} name="print" />Report</a>`;
+
+  return html`<${PageHead}
+    above="Run ${run.id}"
+    title=${run.serial || 'Unit without a serial'}
+    aside=${html`<${Badge} look=${look} solid large />${report}`}
+  >
+    <p class="muted"><${Recipe} name=${run.recipe} version=${run.version} /> at station <a href="/stations/${enc(run.station)}">${run.station}</a></p>
+  <//>`;
+}
+
+/** While it goes on: what the station says of it now. */
+function Live({ run, refresh }) {
+  const view = useStation(run.station);
+  const mine = view?.run?.id === run.id ? view.run : null;
+  const step = mine ? `${mine.step.n}.${mine.step.attempt}` : '';
+
+  useEffect(() => {
+    if (step) refresh();
+  }, [step]);
+  if (!mine) return null;
+  return html`<section class="panel tone-run edge">
+    <h2>Now</h2>
+    ${view.prompt && html`<${PromptForm} station=${view.id} prompt=${view.prompt} focus />`}
+    <${RunNow} run=${mine} />
+  </section>`;
+}
+
+function Identity({ run }) {
+  return html`<section class="panel">
+    <h2>Record</h2>
+    <${Facts}
+      rows=${[
+        ['Serial', run.serial && html`<a class="mono" href="/units/${enc(run.serial)}">${run.serial}</a>`],
+        ['Unit', run.unit && html`<${Id} id=${run.unit} href="/units/${run.unit}" />`],
+        ['Model', run.model],
+        ['Job', run.job && html`<${Id} id=${run.job} href="/jobs/${run.job}" />`],
+        ['Kind', run.kind !== 'production' && run.kind],
+        ['Attached', html`<${Time} at=${run.attached_at} full />`],
+        ['Ended', run.ended_at && html`<${Time} at=${run.ended_at} full />`],
+        ['Took', run.ended_at && span(run.started_at || run.attached_at, run.ended_at)],
+        ['Firmware', run.firmware?.version],
+        ['Recipe digest', run.recipe_sha256 && html`<${Id} id=${run.recipe_sha256} />`],
+        ['Record hash', run.hash && html`<${Id} id=${run.hash} />`],
+      ]}
+    />
+  </section>`;
+}
+
+function Parameters({ run }) {
+  if (!Object.keys(run.params || {}).length) return null;
+  return html`<section class="panel"><h2>Parameters</h2><${Values} of=${run.params} /></section>`;
+}
+
+export function Run({ id }) {
+  const mine = (e) => e.run === id;
+  const run = useResource(`/runs/${enc(id)}`, mine);
+  const steps = useResource(`/runs/${enc(id)}/steps`, mine);
+  const measurements = useResource(`/runs/${enc(id)}/measurements`, mine);
+  const log = usePages(`/runs/${enc(id)}/log?limit=500`, mine);
+  const refresh = () => [steps, measurements, log].forEach((r) => r.reload());
+
+  return html`<${Loaded} resource=${run}>
+    ${(r) => html`
+      <${Head} run=${r} />
+      <div class="columns">
+        ${r.state === 'open' && html`<${Live} run=${r} refresh=${refresh} />`}
+        ${r.outcome && r.outcome !== 'passed' &&
+        html`<section class="panel tone-${lookUp(OUTCOME, r.outcome).tone} edge"><h2>What happened</h2><${Failure} last=${r} /></section>`}
+        <${Identity} run=${r} />
+        <${Parameters} run=${r} />
+      </div>
+      <section>
+        <h2>Steps</h2>
+        <${Loaded} resource=${steps}>
+          ${(s) =>
+            s.items.length
+              ? html`<${StepTable} steps=${s.items} measurements=${measurements.data?.items || []} />`
+              : html`<p class="muted">No step has begun.</p>`}
+        <//>
+      </section>
+      <section>
+        <h2>Log</h2>
+        <${Trouble} problem=${log.problem} retry=${log.reload} />
+        <${Log} list=${log} />
+        <${More} list=${log} />
+      </section>
+    `}
+  <//>`;
+}

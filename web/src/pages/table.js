@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which page an address shows. The server knows the same paths: api/routes_web.c.
+import { html } from '../lib/html.js';
+import { Empty, PageHead } from '../ui/parts.js';
+import { Events } from './events.js';
+import { Job } from './job.js';
+import { JobNew } from './job_new.js';
+import { Jobs } from './jobs.js';
+import { Ports } from './ports.js';
+import { RecipePage } from './recipe.js';
+import { Recipes } from './recipes.js';
+import { Report } from './report.js';
+import { Run } from './run.js';
+import { Runs } from './runs.js';
+import { StationPage } from './station.js';
+import { Unit } from './unit.js';
+import { Units } from './units.js';
+import { Wall } from './wall.js';
+
+export const PAGES = [
+  ['/', Wall],
+  ['/stations/{id}', StationPage],
+  ['/jobs', Jobs],
+  ['/jobs/new', JobNew],
+  ['/jobs/{id}', Job],
+  ['/runs', Runs],
+  ['/runs/{id}', Run],
+  ['/runs/{id}/report', Report],
+  ['/units', Units],
+  ['/units/{serial}', Unit],
+  ['/recipes', Recipes],
+  ['/recipes/{name}/{version}', RecipePage],
+  ['/ports', Ports],
+  ['/events', Events],
+];
+
+export function NotFound() {
+  return html`
+    <${PageHead} title="No such page" />
+    <${Empty} title="There is nothing at this address">
+      <p>Go to the <a href="/">station wall</a>, or press <kbd>/</kbd> and search.</p>
+    <//>
+  `;
+}

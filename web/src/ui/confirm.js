@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// A button that does one thing, asks first where that cannot be undone, and says why if it could not be done.
+import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { useAction } from '../lib/use.js';
+import { Icon } from './icons.js';
+
+/** Modal; Escape and the backdrop's button close it. */
+export function Dialog({ title, onClose, children }) {
+  const box = useRef(null);
+
+  useEffect(() => {
+    const before = document.activeElement;
+
+    box.current.showModal();
+    return () => before?.focus?.();
+  }, []);
+  return html`<dialog ref=${box} aria-label=${title} onClose=${onClose} onCancel=${onClose}>
+    <h2>${title}</h2>
+    ${children}
+  </dialog>`;
+}
+
+/**
+ * act: the request. ask: the sentence that is to be confirmed. reason: a text is wanted, act(reason) gets it.
+ * what: the whole action in words, for those who hear the button and for the dialog.
+ */
+export function ActionButton({ label, icon, what, act, ask, reason = false, kind = '', iconOnly = false, tabIndex }) {
+  const [asking, setAsking] = useState(false);
+  const [text, setText] = useState('');
+  const { busy, problem, run, clear } = useAction();
+  const go = async (ev) => {
+    ev?.preventDefault();
+    setAsking(false);
+    await run(() => act(text));
+  };
+
+  return html`<span class="action">
+    <button
+      type="button"
+      class="${kind} ${iconOnly ? 'icon-only' : ''}"
+      disabled=${busy}
+      tabindex=${tabIndex}
+      title=${iconOnly ? what || label : undefined}
+      aria-label=${what || undefined}
+      onClick=${ask || reason ? () => setAsking(true) : go}
+    >
+      ${icon && html`<${Icon} name=${icon} />`}${iconOnly ? null : label}
+    </button>
+    ${problem && problem.status !== 401 &&
+    html`<span class="action-problem" role="alert">
+      ${problem.message}
+      <button type="button" class="quiet" aria-label="Dismiss" onClick=${clear}><${Icon} name="cross" /></button>
+    </span>`}
+    ${asking &&
+    html`<${Dialog} title="${what || label}?" onClose=${() => setAsking(false)}>
+      <form method="dialog" onSubmit=${go}>
+        ${ask && html`<p>${ask}</p>`}
+        ${reason &&
+        html`<label class="field">
+          <span>Reason</span>
+          <input required maxlength="200" value=${text} onInput=${(ev) => setText(ev.target.value)} />
+        </label>`}
+        <p class="buttons">
+          <button type="button" onClick=${() => setAsking(false)}>Keep as it is</button>
+          <button type="submit" class="danger">${label}</button>
+        </p>
+      </form>
+    <//>`}
+  </span>`;
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small parts that all pages are made of.
+import { serverNow } from '../lib/api.js';
+import { ago, duration, localTime, percent, shortId, utcTitle } from '../lib/format.js';
+import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { Icon } from './icons.js';
+
+/** A state: icon and word, in its tone. */
+export function Badge({ look, solid = false, large = false }) {
+  const kind = `${solid ? 'solid' : ''} ${large ? 'large' : ''}`;
+
+  return html`<span class="badge tone-${look.tone} ${kind}"><${Icon} name=${look.icon} />${look.word}</span>`;
+}
+
+/** A time of the record: local, with the UTC in its title. */
+export function Time({ at, relative = false, full = false }) {
+  if (!at) return '–';
+  return html`<time datetime=${at} title=${utcTitle(at)}>
+    ${relative ? ago(serverNow() - Date.parse(at)) : localTime(at, { dateIfToday: full })}
+  </time>`;
+}
+
+export function Id({ id, href }) {
+  const text = html`<code title=${id}>${shortId(id)}</code>`;
+
+  return href && id ? html`<a href=${href}>${text}</a>` : text;
+}
+
+export function Recipe({ name, version }) {
+  if (!name) return '–';
+  return html`<a class="recipe" href="/recipes/${encodeURIComponent(name)}/${version}">
+    ${name}<span class="at">@${version}</span>
+  </a>`;
+}
+
+export function Loading() {
+  const [show, set] = useState(false);
+
+  // What comes at once needs no sign.
+  useEffect(() => {
+    const t = setTimeout(() => set(true), 300);
+    return () => clearTimeout(t);
+  }, []);
+  return html`<p class="loading" role="status">${show ? 'Loading…' : ''}</p>`;
+}
+
+/** Nothing here, and what to do about it. */
+export function Empty({ title, children }) {
+  return html`<div class="empty-state">
+    <h2>${title}</h2>
+    <div>${children}</div>
+  </div>`;
+}
+
+const ADVICE = {
+  0: 'The page tries again when the connection is back.',
+  403: 'Sign in with a token whose role may do this.',
+  404: 'It may have been deleted, or the address is mistyped.',
+  409: 'Something changed meanwhile: look at the present state and try again.',
+  429: 'Wait a moment, then try again.',
+};
+
+export function Trouble({ problem, retry }) {
+  if (!problem || problem.status === 401) return null;
+  const advice = ADVICE[problem.status] || (problem.status >= 500 ? 'See the journal of provd.' : '');
+
+  return html`<div class="trouble" role="alert">
+    <${Icon} name="triangle" />
+    <div>
+      <strong>${problem.message}</strong>
+      ${advice && html`<p>${advice}</p>`}
+      ${problem.requestId && html`<p class="muted">request <code>${problem.requestId}</code></p>`}
+    </div>
+    ${retry && html`<button type="button" onClick=${retry}>Try again</button>`}
+  </div>`;
+}
+
+/** A resource's page: trouble, loading, or what children(data) makes. */
+export function Loaded({ resource, children }) {
+  const { data, problem, loading, reload } = resource;
+
+  if (data)
+    return html`${problem && html`<${Trouble} problem=${problem} retry=${reload} />`}${children(data)}`;
+  if (problem) return html`<${Trouble} problem=${problem} retry=${reload} />`;
+  return loading ? html`<${Loading} />` : null;
+}
+
+export function PageHead({ title, above, children, aside }) {
+  const h1 = useRef(null);
+
+  useEffect(() => {
+    document.title = `${title} · provd`;
+  }, [title]);
+  // Whoever hears the page learns that it has changed.
+  useEffect(() => {
+    if (document.activeElement === document.body || document.activeElement?.closest?.('nav')) h1.current?.focus();
+  }, []);
+  return html`<div class="page-head">
+    <div>
+      ${above && html`<p class="above">${above}</p>`}
+      <h1 tabindex="-1" ref=${h1}>${title}</h1>
+      ${children}
+    </div>
+    ${aside && html`<div class="page-aside">${aside}</div>`}
+  </div>`;
+}
+
+/** Facts as a definition list; rows without a value are left out. */
+export function Facts({ rows }) {
+  return html`<dl class="facts">
+    ${rows
+      .filter(([, v]) => v !== null && v !== undefined && v !== '' && v !== false)
+      .map(([k, v]) => html`<div key=${k}><dt>${k}</dt><dd>${v}</dd></div>`)}
+  </dl>`;
+}
+
+export function More({ list }) {
+  if (!list.more) return null;
+  return html`<p class="more">
+    <button type="button" disabled=${list.busy} onClick=${list.loadMore}>${list.busy ? 'Loading…' : 'Show more'}</button>
+  </p>`;
+}
+
+/** Why something did not pass: code, step, sentence, what to do. */
+export function Failure({ last, compact = false }) {
+  return html`<div class="failure">
+    <p class="failure-code"><code>${last.code}</code>${last.step && html` in step <code>${last.step}</code>`}</p>
+    <p class="failure-text" title=${compact ? last.message : undefined}>${last.message}</p>
+    ${last.hint && last.hint !== last.message && html`<p class="failure-hint">${last.hint}</p>`}
+  </div>`;
+}
+
+export function Copy({ text }) {
+  const [done, set] = useState(false);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      set(true);
+      setTimeout(() => set(false), 2000);
+    } catch {
+      set(false); // no clipboard over plain HTTP: the text can be selected
+    }
+  };
+
+  if (!navigator.clipboard) return null;
+  return html`<button type="button" class="quiet" onClick=${copy}>
+    <${Icon} name="copy" /><span aria-live="polite">${done ? 'Copied' : 'Copy'}</span>
+  </button>`;
+}
+
+export const runYield = (passed, failed) => percent(passed, passed + failed);
+export const span = (from, to) => (from && to ? duration(Date.parse(to) - Date.parse(from)) : '–');

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// A question of a run, with the form that answers it. The answer is on disk before the form is told so.
+import { enc, post } from '../lib/api.js';
+import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { may } from '../lib/state.js';
+import { useSession } from '../lib/store.js';
+import { useAction } from '../lib/use.js';
+import { Trouble } from './parts.js';
+
+function Choices({ answers, send, busy }) {
+  return html`<div class="prompt-choices">
+    ${answers.map(
+      ([value, label, kind]) =>
+        html`<button key=${value} type="button" class=${kind} disabled=${busy} onClick=${() => send(value)}>
+          ${label}
+        </button>`,
+    )}
+  </div>`;
+}
+
+function TextAnswer({ prompt, send, busy, focus }) {
+  const [text, set] = useState('');
+  const input = useRef(null);
+  const scan = prompt.kind === 'scan';
+
+  useEffect(() => {
+    if (focus) input.current?.focus();
+  }, [prompt.id]);
+  return html`<form
+    class="prompt-text-form"
+    onSubmit=${(ev) => {
+      ev.preventDefault();
+      send(text.trim());
+    }}
+  >
+    <label>
+      <span class="hidden">${scan ? 'Scanned code' : 'Answer'}: ${prompt.text}</span>
+      <input
+        ref=${input}
+        class="prompt-input"
+        value=${text}
+        required
+        maxlength="255"
+        autocomplete="off"
+        spellcheck=${false}
+        placeholder=${scan ? 'Scan or type the code' : 'Answer'}
+        onInput=${(ev) => set(ev.target.value)}
+      />
+    </label>
+    <button type="submit" class="primary" disabled=${busy}>Send</button>
+    ${prompt.pattern && html`<p class="prompt-hint">must match <code>${prompt.pattern}</code></p>`}
+  </form>`;
+}
+
+/** focus: the input takes the keyboard, for a scanner that types (not on the wall: which of many?). */
+export function PromptForm({ station, prompt, focus = false }) {
+  const session = useSession();
+  const { busy, problem, run } = useAction();
+  const send = (answer) => run(() => post(`/prompts/${enc(prompt.id)}/answer`, { answer }));
+  const common = { send, busy };
+  let form;
+
+  if (!may(session, 'operate')) form = html`<p class="muted">An operator answers this.</p>`;
+  else if (prompt.kind === 'confirm')
+    form = html`<${Choices} ...${common} answers=${[
+      ['yes', 'Yes', 'primary'],
+      ['no', 'No', ''],
+    ]} />`;
+  else if (prompt.kind === 'choice')
+    form = html`<${Choices} ...${common} answers=${(prompt.choices || []).map((c) => [c, c, ''])} />`;
+  else form = html`<${TextAnswer} key=${prompt.id} prompt=${prompt} focus=${focus} ...${common} />`;
+  return html`<section class="prompt" aria-label="Question at station ${station}">
+    <p class="prompt-text">${prompt.text}</p>
+    ${form}
+    <${Trouble} problem=${problem} />
+  </section>`;
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the card of the wall and the page of a station share.
+import { enc, post } from '../lib/api.js';
+import { clock } from '../lib/format.js';
+import { html } from '../lib/html.js';
+import { STATION_ACTIONS, stationActions } from '../lib/state.js';
+import { useSession } from '../lib/store.js';
+import { useNow } from '../lib/use.js';
+import { ActionButton } from './confirm.js';
+import { Icon } from './icons.js';
+import { Recipe } from './parts.js';
+
+export function StationActions({ view, tabIndex, compact = false }) {
+  const session = useSession();
+  const act = (verb) => post(`/stations/${enc(view.id)}/actions/${verb}`);
+
+  return html`<div class="station-actions">
+    ${stationActions(view, session).map((verb) => {
+      const a = STATION_ACTIONS[verb];
+      const again = verb === 'start' && view.state === 'done';
+      const label = again && !compact ? 'Run again' : a.label;
+
+      return html`<${ActionButton}
+        key=${verb}
+        label=${label}
+        icon=${a.icon}
+        what="${again ? 'Run again' : label}: station ${view.id}"
+        ask=${a.ask}
+        kind=${verb === 'disable' ? 'quiet' : verb === 'abort' ? 'quiet danger-text' : ''}
+        iconOnly=${compact && verb === 'disable'}
+        tabIndex=${tabIndex}
+        act=${() => act(verb)}
+      />`;
+    })}
+  </div>`;
+}
+
+function Elapsed({ from }) {
+  const now = useNow();
+
+  return html`<span class="elapsed" title="Elapsed">${clock(now - Date.parse(from))}</span>`;
+}
+
+const MOST_SEGMENTS = 24;
+
+/** The whole run as one bar, a segment per step; the present one says how far it is, or that it goes on. */
+function Segments({ step, progress }) {
+  const part = progress?.total > 0 ? Math.min(1, progress.done / progress.total) : 0;
+  const share = step.total > 0 ? Math.min(1, (step.n - 1 + part) / step.total) : 0;
+  const many = step.total > MOST_SEGMENTS;
+  const kind = (n) => (n < step.n ? 'past' : n === step.n ? 'now' : '');
+  const now = many ? share : part;
+
+  return html`<div
+    class="segments"
+    role="progressbar"
+    aria-label="Progress of the run"
+    aria-valuemin="0"
+    aria-valuemax="100"
+    aria-valuenow=${Math.round(100 * share)}
+    aria-valuetext="step ${step.n} of ${step.total}"
+  >
+    ${(many ? [step.n] : Array.from({ length: step.total }, (_, i) => i + 1)).map(
+      (n) =>
+        html`<span key=${n} class="${kind(n)} ${n === step.n && !progress?.total && !many ? 'unknown' : ''}">
+          ${n === step.n && html`<span style=${{ width: progress?.total || many ? `${100 * now}%` : '100%' }}></span>`}
+        </span>`,
+    )}
+  </div>`;
+}
+
+/** The run that goes on here: step n of m, its id, how far it is, how long it takes. */
+export function RunNow({ run }) {
+  const { step, progress } = run;
+  const part = progress?.total > 0 ? `${Math.floor((100 * progress.done) / progress.total)} %` : '';
+
+  return html`<div class="run-now">
+    <p class="run-step">
+      <span class="step-n">Step ${step.n} of ${step.total}</span>
+      <span class="step-id" title="${step.action} (${step.phase})">${step.id || '…'}</span>
+      ${step.attempt > 1 && html`<span class="attempt">attempt ${step.attempt}</span>`}
+    </p>
+    <${Segments} step=${step} progress=${progress} />
+    <p class="run-foot">
+      <span>${progress?.phase || step.action} ${part}</span>
+      <${Elapsed} from=${run.started_at} />
+    </p>
+  </div>`;
+}
+
+export function RunHead({ run }) {
+  return html`<p class="run-head">
+    <a class="serial" href="/runs/${run.id}">${run.serial || 'no serial yet'}</a>
+    <${Recipe} name=${run.recipe.name} version=${run.recipe.version} />
+  </p>`;
+}
+
+/** [what, icon, word], in the order of their weight. */
+const COUNTS = [
+  ['passed', 'check', 'passed', 'pass'],
+  ['failed', 'cross', 'failed', 'fail'],
+  ['error', 'triangle', 'errors', 'line'],
+  ['aborted', 'stop', 'aborted', 'off'],
+];
+
+/** Passed and failed always, the others where there are any; in words where there is room for them. */
+export function Today({ today, words = false }) {
+  return html`<ul class="today" role="list" aria-label="Today">
+    ${COUNTS.filter(([key]) => key === 'passed' || key === 'failed' || today[key] > 0).map(
+      ([key, icon, word, tone]) =>
+        html`<li key=${key} class="count ${today[key] ? `tone-${tone}` : ''}" title="${today[key]} ${word} today">
+          <${Icon} name=${icon} /><b>${today[key]}</b><span class=${words ? '' : 'hidden'}>${word}</span>
+        </li>`,
+    )}
+  </ul>`;
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lists that several pages show.
+import { html } from '../lib/html.js';
+import { JOB, lookUp, OUTCOME } from '../lib/state.js';
+import { Badge, Id, Recipe, span, Time } from './parts.js';
+
+/** A table that scrolls by itself where the window is narrow. */
+export function Table({ label, head, children, kind = '' }) {
+  return html`<div class="table-box" role="region" aria-label=${label} tabindex="0">
+    <table class=${kind}>
+      <thead>
+        <tr>${head.map((t) => html`<th key=${t} scope="col">${t}</th>`)}</tr>
+      </thead>
+      <tbody>${children}</tbody>
+    </table>
+  </div>`;
+}
+
+const runLook = (run) => lookUp(OUTCOME, run.state === 'open' ? 'open' : run.outcome);
+
+export function RunTable({ runs, label = 'Runs', without = [] }) {
+  const columns = [
+    ['Outcome', (r) => html`<a class="plain" href="/runs/${r.id}"><${Badge} look=${runLook(r)} /></a>`],
+    ['Serial', (r) => (r.serial ? html`<a class="mono" href="/units/${encodeURIComponent(r.serial)}">${r.serial}</a>` : '–')],
+    ['Run', (r) => html`<${Id} id=${r.id} href="/runs/${r.id}" />`],
+    ['Station', (r) => html`<a href="/stations/${encodeURIComponent(r.station)}">${r.station}</a>`],
+    ['Recipe', (r) => html`<${Recipe} name=${r.recipe} version=${r.version} />`],
+    ['Why', (r) => (r.code ? html`<span title=${r.message}><code>${r.code}</code> in ${r.step || '–'}</span>` : '')],
+    ['Started', (r) => html`<${Time} at=${r.started_at || r.attached_at} />`],
+    ['Took', (r) => html`<span class="num">${span(r.started_at || r.attached_at, r.ended_at)}</span>`],
+  ].filter(([name]) => !without.includes(name)); // prettier-ignore
+
+  return html`<${Table} label=${label} head=${columns.map(([name]) => name)}>
+    ${runs.map((r) => html`<tr key=${r.id}>${columns.map(([name, cell]) => html`<td key=${name}>${cell(r)}</td>`)}</tr>`)}
+  <//>`;
+}
+
+/** Passed, under way and what is left of a job, as one bar with its numbers. */
+export function JobBar({ job }) {
+  const share = (n) => ({ width: `${(100 * Math.min(n, job.quantity)) / job.quantity}%` });
+
+  return html`<div class="job-bar">
+    <div
+      class="stack"
+      role="progressbar"
+      aria-label="${job.passed} of ${job.quantity} passed"
+      aria-valuemin="0"
+      aria-valuemax=${job.quantity}
+      aria-valuenow=${job.passed}
+    >
+      <span class="pass" style=${share(job.passed)}></span><span class="open" style=${share(job.open)}></span>
+    </div>
+    <span class="num">${job.passed} / ${job.quantity}</span>
+  </div>`;
+}
+
+export function JobTable({ jobs }) {
+  const head = ['State', 'Job', 'Recipe', 'Passed', 'Failed', 'Other', 'Under way', 'Priority', 'Reference', 'Ordered'];
+
+  return html`<${Table} label="Jobs" head=${head}>
+    ${jobs.map(
+      (j) =>
+        html`<tr key=${j.id}>
+          <td><a class="plain" href="/jobs/${j.id}"><${Badge} look=${lookUp(JOB, j.state)} /></a></td>
+          <td><${Id} id=${j.id} href="/jobs/${j.id}" /></td>
+          <td><${Recipe} name=${j.recipe} version=${j.version} /></td>
+          <td><${JobBar} job=${j} /></td>
+          <td class="num ${j.failed ? 'text-fail' : ''}">${j.failed}</td>
+          <td class="num">${j.errors + j.aborted + j.interrupted}</td>
+          <td class="num">${j.open}</td>
+          <td class="num">${j.priority}</td>
+          <td>${j.external_ref || ''}</td>
+          <td><${Time} at=${j.created_at} /> <span class="muted">${j.created_by}</span></td>
+        </tr>`,
+    )}
+  <//>`;
+}
