@@ -116,7 +116,7 @@ def missing_of(db, events, customer):
     for seq, kind, text, _ in events:
         o = json.loads(text)
         data = o.get('data') or {}
-        run, step = o.get('run_id'), data.get('step') or data.get('id')
+        run, step = o.get('run'), data.get('step') or data.get('id')
         ok = rows.get(seq) == kind
         if kind == 'step-finished':
             ok = ok and (run, step) in steps

@@ -120,7 +120,7 @@ def surprise_unplug(t, vm, told):
     wait('the flash', lambda: vm.sim('state', f'b{SLOW}')['state']['flash_used'] > 16384, 30)
     vm.sim('unplug', f'b{SLOW}')
     pulled = time.monotonic()
-    found = wait('the end of the run', lambda: told.find('run-finished', run_id=run['id']), 10)
+    found = wait('the end of the run', lambda: told.find('run-finished', run=run['id']), 10)
     t.expect('pulled out in the flash: the run ends within 1 s', found[1] - pulled < 1,
              f'{found[1] - pulled:.2f} s')
     t.note(f'surprise unplug: told {found[1] - pulled:.2f} s after the plug was out')
