@@ -18,9 +18,9 @@ packages=systemd,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0,libudev1,l
 packages=$packages,libcurl4,libssl3,libusb-1.0-0,zlib1g,curl
 
 if [ ! -s "$cache" ]; then
-	mmdebstrap --variant=minbase --include=$packages bookworm "$cache.part" > "$work/mmdebstrap.log" 2>&1 ||
+	mmdebstrap --variant=minbase --include=$packages bookworm "${cache%.tar}.part.tar" > "$work/mmdebstrap.log" 2>&1 ||
 		rig_skip "mmdebstrap: $(tail -n 1 "$work/mmdebstrap.log")"
-	mv "$cache.part" "$cache"
+	mv "${cache%.tar}.part.tar" "$cache"
 	echo "tree made in $(rig_seconds) s"
 fi
 mkdir "$tree"
