@@ -15,12 +15,30 @@ struct sha256 {
 
 DEFINE_CLEANUP(struct sha256, sha256_free)
 
+/* Looked up once: OpenSSL 3 searches its providers at every use of EVP_sha256(). Never freed. */
+static const EVP_MD *algorithm(void)
+{
+	static EVP_MD *found;
+	EVP_MD *md = __atomic_load_n(&found, __ATOMIC_ACQUIRE);
+	EVP_MD *fresh;
+
+	if (md)
+		return md;
+	fresh = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (fresh && !__atomic_compare_exchange_n(
+			     &found, &md, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		EVP_MD_free(fresh);
+		return md;
+	}
+	return fresh;
+}
+
 struct sha256 *sha256_new(void)
 {
 	struct sha256 *d = xcalloc(1, sizeof *d);
 
 	d->ctx = EVP_MD_CTX_new();
-	if (!d->ctx || EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) != 1)
+	if (!d->ctx || EVP_DigestInit_ex(d->ctx, algorithm(), NULL) != 1)
 		abort(); /* out of memory, or an OpenSSL without SHA-256 */
 	return d;
 }

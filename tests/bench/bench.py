@@ -180,6 +180,7 @@ class Bench:
                 subprocess.run(["/usr/bin/python3", f"{TOP}/tests/e2e/reference/guide_bootloader.py", port, image, "--baud",
                                 str(baud)], check=True, capture_output=True)
                 theirs = time.monotonic() - begun
+                time.sleep(0.5)  # the board that it left is booting, and deaf while it does
             begun = time.monotonic()
             out = subprocess.run([f"{self.build}/cli/provctl", "exec", "serialboot.flash", f"port=tty:{port}@{baud}",
                                   f"image={image}", "boot=true", "block=16384", "--json"], check=True, capture_output=True)
