@@ -48,6 +48,11 @@ class Sim:
     def state(self, board='b1'):
         return self.ctl('state', board=board)['state']
 
+    def holds_a_blank_unit(self):
+        now = self.state()
+        return (now['plugged'] and now['state'] == 'application' and not now['serial'] and
+                os.path.exists(self.port()))
+
     def port(self, board='b1'):
         return self.path('links/' + board)
 
@@ -194,8 +199,7 @@ class GuideClient(unittest.TestCase):
         with Sim('--preload', CLIENT, '--replace-after-idle', '50', '--when-serial',
                  '--units', '3') as sim:
             for n in range(3):
-                wait_for(lambda: sim.state()['state'] == 'application' and
-                         not sim.state()['serial'])
+                wait_for(sim.holds_a_blank_unit)
                 with serial.Serial(sim.port(), timeout=10) as port:
                     self.assertEqual(ask(port, b'SET_SERIAL SN%d' % n), b'OK')
             wait_for(lambda: not sim.state()['plugged'])
