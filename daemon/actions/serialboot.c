@@ -218,11 +218,12 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 {
 	_cleanup_(session_done) struct session x = {.s = s, .a = a};
 	_cleanup_(image_unrefp) struct image *image = NULL;
+	const struct image_opts o = IMAGE_OPTS(args_size(a, "address"));
 	char path[512];
 	int r = s->ops->image(s->env, args_str(a, "image"), path, e);
 
 	if (r == 0)
-		r = image_open(path, args_size(a, "address"), &image, e);
+		r = image_open(path, &o, &image, e);
 	if (r == 0 && args_has(a, "ready") && !args_bool(a, "boot"))
 		r = err_set(e, ERR_RECIPE_INVALID, "'ready' needs 'boot: true'");
 	return r < 0 ? r : flash_image(&x, image, out, e);

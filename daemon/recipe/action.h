@@ -19,6 +19,11 @@
 #include "base/iotime.h"
 #include "base/secret.h"
 #include "transports/links/link.h"
+#include "transports/links/usb.h"
+
+struct blob;
+struct image;
+struct image_opts;
 
 enum action_flags {
 	ACTION_IRREVERSIBLE = 1 << 0, /* intent, act, observe, commit; never tried twice blindly */
@@ -130,7 +135,11 @@ struct step_env_ops {
 	/* The open link of a role; opened on first use, owned by the environment. */
 	int (*link)(void *env, const char *role, const struct iotime *it, struct link **ret,
 		struct err *e);
-	/* Closes it, so that the next link() opens anew. */
+	/* The open USB device of a role whose node is `usb:`; opened on first use, owned by the
+	 * environment. */
+	int (*usb)(void *env, const char *role, const struct iotime *it, struct usb **ret,
+		struct err *e);
+	/* Closes the link or USB device, so that the next link() or usb() opens anew. */
 	void (*link_close)(void *env, const char *role);
 	/* From now on the device on this role may leave and come back: its absence is no
 	 * device-gone. */
@@ -151,6 +160,15 @@ struct step_env_ops {
 		struct err *e);
 	/* Path of a readable file for an image argument (an artifact's digest or a path). */
 	int (*image)(void *env, const char *ref, char ret[512], struct err *e);
+	/* That file, parsed: shared between all stations, by what it holds (images/cache.h). Unref
+	 * it. */
+	int (*load_image)(void *env, const char *ref, const struct image_opts *o,
+		struct image **ret, struct err *e);
+	/* The bytes of that file as they are, however large: shared in the same way. Unref it. */
+	int (*load_blob)(void *env, const char *ref, struct blob **ret, struct err *e);
+	/* A file of this installation's own that outlives runs (an ADB key): its path, under a
+	 * directory that only provd reads. The directory exists, the file may not. */
+	int (*keep)(void *env, const char *name, char ret[512], struct err *e);
 	void (*progress)(void *env, const char *phase, uint64_t done, uint64_t total);
 	/* A line of the run's log; already masked. dir: '>' sent, '<' received, '#' said by provd.
 	 */

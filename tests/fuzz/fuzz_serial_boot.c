@@ -32,7 +32,7 @@ static void say_next(struct fake_link *f, const uint8_t *bytes, size_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	static const uint8_t content[IMAGE_BYTES + 1] = "firmware of 20 bytes";
-	struct image_segment s = {ADDRESS, IMAGE_BYTES, content};
+	struct image_segment s = {ADDRESS, IMAGE_BYTES, content, 0};
 	struct image image = {.refs = 1, .bytes = IMAGE_BYTES, .segments = &s, .count = 1};
 	struct serial_boot_profile p = serial_boot_guide_v1;
 	struct serial_boot_result res = {0};

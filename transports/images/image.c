@@ -19,6 +19,7 @@ static const char *const format_names[] = {
 	[IMAGE_SPARSE] = "an Android sparse image",
 	[IMAGE_BOOTIMG] = "an Android boot image",
 	[IMAGE_ZIP] = "a zip archive",
+	[IMAGE_ANY] = "any file",
 };
 
 const char *image_format_name(enum image_format f)
@@ -169,8 +170,10 @@ static int check_bin(const struct image *i, uint64_t address, struct err *e)
 	return 0;
 }
 
-int image_open(const char *path, uint64_t address, struct image **ret, struct err *e)
+int image_open(const char *path, const struct image_opts *o, struct image **ret, struct err *e)
 {
+	uint64_t address = o->address;
+
 	if (address == IMAGE_NO_ADDRESS)
 		return err_set(
 			e, ERR_INVALID, "firmware file %s: a raw binary needs an address", path);
@@ -190,7 +193,7 @@ int image_open(const char *path, uint64_t address, struct image **ret, struct er
 	i->bytes = i->map_len;
 	i->count = 1;
 	i->segments = xcalloc(1, sizeof *i->segments);
-	i->segments[0] = (struct image_segment){address, i->map_len, i->map};
+	i->segments[0] = (struct image_segment){address, i->map_len, i->map, 0};
 	*ret = steal_ptr(&i);
 	return 0;
 }

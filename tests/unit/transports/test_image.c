@@ -28,7 +28,7 @@ static int open_of(const void *bytes, size_t n, uint64_t address, struct image *
 
 	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
 	close(fd);
-	return image_open(path, address, ret, &e);
+	return image_open(path, &IMAGE_OPTS(address), ret, &e);
 }
 
 START_TEST(a_raw_binary_is_one_segment_at_its_address)
@@ -106,9 +106,9 @@ START_TEST(flaw_13_an_image_that_does_not_fit_is_refused)
 	ck_assert_int_eq(open_of("1234", 4, 1ull << 32, &i), -ERR_IMAGE_RANGE);
 	ck_assert_int_eq(open_of("1234", 4, IMAGE_NO_ADDRESS, &i), -ERR_INVALID);
 	ck_assert_int_eq(truncate(path, (off_t)IMAGE_MAX_BYTES + 1), 0);
-	ck_assert_int_eq(image_open(path, 0, &i, &e), -ERR_IMAGE_INVALID);
-	ck_assert_int_eq(image_open("/nonexistent/a.bin", 0, &i, &e), -ERR_NOT_FOUND);
-	ck_assert_int_eq(image_open("/tmp", 0, &i, &e), -ERR_IMAGE_INVALID);
+	ck_assert_int_eq(image_open(path, &IMAGE_OPTS(0), &i, &e), -ERR_IMAGE_INVALID);
+	ck_assert_int_eq(image_open("/nonexistent/a.bin", &IMAGE_OPTS(0), &i, &e), -ERR_NOT_FOUND);
+	ck_assert_int_eq(image_open("/tmp", &IMAGE_OPTS(0), &i, &e), -ERR_IMAGE_INVALID);
 	ck_assert_int_eq(open_of("1234", 4, 0xfffffffc, &i), 0);
 	image_unref(i);
 }
