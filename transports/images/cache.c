@@ -121,8 +121,10 @@ static bool key_of(const struct request *q, struct key *ret)
 		.mtime = st.st_mtim,
 		.ctime = st.st_ctim,
 		.blob = !q->opts};
-	if (q->opts)
-{ ret->opts = *q->opts; ret->opts.name = NULL; }
+	if (q->opts) {
+		ret->opts = *q->opts;
+		ret->opts.name = NULL;
+	}
 	return true;
 }
 
