@@ -317,6 +317,9 @@ static bool do_data(struct dfu_sim *s, uint64_t *ms)
 		own_fault_hit(s->faults, LOST_WRITE, NULL);
 		return true;
 	}
+	if (weak >= 0 && weak - (int64_t)(at - s->memory[s->alt]->base) >= 0 &&
+		weak - (int64_t)(at - s->memory[s->alt]->base) < (int64_t)s->len)
+		own_fault_hit(s->faults, WEAK_CELL, NULL);
 	return dfu_memory_write(s->memory[s->alt], at, s->buf, s->len, weak);
 }
 
@@ -412,7 +415,9 @@ static int get_status(struct dfu_sim *s, uint8_t *data, size_t size, uint64_t no
 	wb_u8(&w, own_fault_hit(s->faults, BAD_STATE, NULL) ? 77 : (uint8_t)s->state);
 	wb_u8(&w, 0);
 
-	size_t n = MIN(size, own_fault_hit(s->faults, SHORT_STATUS, NULL) ? (size_t)3 : w.len);
+	size_t n = own_fault_hit(s->faults, SHORT_STATUS, NULL) ? 3 : w.len;
+
+	n = MIN(n, size);
 
 	memcpy(data, answer, n);
 	if (s->leave && s->state != ERROR)

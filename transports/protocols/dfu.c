@@ -278,16 +278,35 @@ static int wait_not_busy(struct dfu *d, struct dfu_status *ret, const char *what
 	}
 }
 
+int dfu_explain(struct dfu *d, int r, const char *what, const struct iotime *it, struct err *e)
+{
+	struct dfu_status s;
+	struct err now;
+
+	if (r != -ERR_DEVICE_REFUSED)
+		return err_prefix(e, "%s", what);
+
+	int asked = dfu_get_status(d, &s, it, &now);
+
+	/* It refused because it was about to go. */
+	if (asked == -ERR_DEVICE_GONE) {
+		if (e)
+			*e = now;
+		return err_prefix(e, "%s", what);
+	}
+	if (asked == 0 && (s.status || s.state == DFU_ERROR))
+		return dfu_check(d, &s, what, it, e);
+	return err_prefix(e, "%s", what);
+}
+
 int dfu_send_block(struct dfu *d, uint16_t number, const void *bytes, uint16_t n, const char *what,
 	const struct iotime *it, struct err *e)
 {
 	struct dfu_status s;
 	int r = ask(d, REQUEST_DNLOAD, number, bytes, n, it, e);
 
-	if (r == -ERR_DEVICE_REFUSED && dfu_get_status(d, &s, it, NULL) == 0 && s.status)
-		return dfu_check(d, &s, what, it, e);
 	if (r < 0)
-		return err_prefix(e, "%s", what);
+		return dfu_explain(d, r, what, it, e);
 	r = wait_not_busy(d, &s, what, it, e);
 	if (r == 0)
 		r = dfu_check(d, &s, what, it, e);
@@ -358,12 +377,9 @@ static int upload_block(struct dfu *d, uint16_t block, uint8_t *to, uint16_t wan
 	const struct iotime *it, struct err *e)
 {
 	struct iotime within = control_time(it);
-	struct dfu_status s;
 	int r = d->port.in(d->port.data, REQUEST_UPLOAD, block, to, want, ret_n, &within, e);
 
-	if (r == -ERR_DEVICE_REFUSED && dfu_get_status(d, &s, it, NULL) == 0 && s.status)
-		return dfu_check(d, &s, "upload", it, e);
-	return r < 0 ? err_prefix(e, "upload") : 0;
+	return r < 0 ? dfu_explain(d, r, "upload", it, e) : 0;
 }
 
 int dfu_upload(struct dfu *d, size_t max, bool enough, uint8_t **ret, size_t *ret_n,

@@ -110,6 +110,8 @@ int dfu_poll(struct dfu *d, struct dfu_status *ret, const struct iotime *it, str
 /* -ERR_DEVICE_REFUSED with the device's words where the status is not OK; clears the error. */
 int dfu_check(struct dfu *d, const struct dfu_status *s, const char *what, const struct iotime *it,
 	struct err *e);
+/* What is behind a request that failed with r: where it was refused, what the device says of it. */
+int dfu_explain(struct dfu *d, int r, const char *what, const struct iotime *it, struct err *e);
 int dfu_abort(struct dfu *d, const struct iotime *it, struct err *e);
 /* Out of whatever state an earlier session left it in: to dfuIDLE. -ERR_DEVICE_REFUSED if it is in
  * run-time mode. */

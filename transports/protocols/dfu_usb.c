@@ -22,8 +22,8 @@ static bool is_dfu(const struct usb_interface *i)
 	return i->cls == CLASS_APPLICATION && i->subclass == SUBCLASS_DFU;
 }
 
-/* It stands behind one setting (often the last) for all of them, behind the configuration, or has to
- * be asked for. */
+/* It stands behind one setting (often the last) for all of them, behind the configuration, or has
+ * to be asked for. */
 static bool functional_of(struct usb *u, const struct usb_interface *i, struct dfu_functional *ret,
 	const struct iotime *it)
 {

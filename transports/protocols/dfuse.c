@@ -147,14 +147,11 @@ static int upload(struct dfu *d, uint16_t block, uint8_t *to, uint16_t n, const 
 	struct err *e)
 {
 	struct iotime within = iotime_within(it, CONTROL_US);
-	struct dfu_status s;
 	uint16_t got = 0;
 	int r = d->port.in(d->port.data, REQUEST_UPLOAD, block, to, n, &got, &within, e);
 
-	if (r == -ERR_DEVICE_REFUSED && dfu_get_status(d, &s, it, NULL) == 0 && s.status)
-		return dfu_check(d, &s, "read", it, e);
 	if (r < 0)
-		return err_prefix(e, "read");
+		return dfu_explain(d, r, "read", it, e);
 	if (got != n)
 		return err_set(e, ERR_PROTOCOL, "read: %u bytes came, %u expected", got, n);
 	return 0;
