@@ -128,9 +128,9 @@ class CrossTools(Files):
         parts = [(0x1000, r.randbytes(333)), (0x20000, r.randbytes(4096)), (0x01000000, r.randbytes(10))]
         elf = self.elf(parts)
         self.run_tool('objcopy', '-O', 'srec', elf, self.path('srec'))
-        for name, *more in ((('a', '-motorola'), ('b', '-motorola', '-address-length=4'), ('c', '-intel'),
-                                           ('d', '-intel', '-obs=7'), ('e', '-motorola', '-obs=31'),
-                                           ('f', '-intel', '-line-length=44')):
+        for name, *more in (('a', '-motorola'), ('b', '-motorola', '-address-length=4'), ('c', '-intel'),
+                            ('d', '-intel', '-obs=7'), ('e', '-motorola', '-obs=31'),
+                            ('f', '-intel', '-line-length=44')):
             self.run_tool('srec_cat', self.path('srec'), '-motorola', '-o', self.path(name), *more)
             self.assertEqual(self.info(self.path(name))['payload_sha256'], payload(parts), more)
 
