@@ -37,6 +37,11 @@ const char *image_format_str(enum image_format f)
 	return formats[f].str;
 }
 
+bool image_format_is_firmware(enum image_format f)
+{
+	return formats[f].read != NULL;
+}
+
 int image_format_from_str(const char *s)
 {
 	for (size_t i = 0; i < ARRAY_LEN(formats); i++)

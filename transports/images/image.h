@@ -100,6 +100,8 @@ const char *image_format_name(enum image_format f);
  * it; -1 if there is none of that name. */
 const char *image_format_str(enum image_format f);
 int image_format_from_str(const char *s);
+/* Whether files of that format are firmware of addresses, or blobs (blob.h). */
+bool image_format_is_firmware(enum image_format f);
 /* What the content of a file looks like, by its first bytes and, for a DFU suffix, its last; a file
  * of text with a HEX record or S-record in its first lines is taken for one, so that what stands
  * before the record is refused and never flashed. IMAGE_BIN where it looks like nothing known. */

@@ -6,8 +6,9 @@
 
 #include "transports/images/image_impl.h"
 
-#define TEXT_RECORD_MAX 260 /* bytes: the longest of either format has 256 and what stands around \
-			     */
+#define TEXT_RECORD_MAX                                                           \
+	260 /* bytes: the longest of either format has 256 and what stands around \
+	     */
 
 struct text {
 	const uint8_t *p;
