@@ -142,6 +142,29 @@ void dfu_step_evidence(const struct dfu_step *x, struct step_result *out)
 		result_evidence(out, "detached", json_true());
 }
 
+int dfu_step_start(struct dfu_step *x, struct step_result *out, struct err *e)
+{
+	uint64_t address = args_size(x->a, "start");
+	int r = dfu_step_replug(x, e);
+
+	if (address > UINT32_MAX)
+		return err_set(e, ERR_INVALID, "'start' is above 0xffffffff");
+	if (r == 0)
+		r = dfuse_leave(&x->dfu, (uint32_t)address, &x->s->it, e);
+	if (r < 0)
+		return r;
+	result_evidence(out, "started", json_integer((json_int_t)address));
+	if (!args_bool(x->a, "returns"))
+		return 0;
+
+	struct device_facts f;
+
+	r = dfu_step_back(x, &f, e);
+	if (r == 0)
+		result_evidence(out, "returned", facts_json(&f));
+	return r;
+}
+
 int dfu_step_need_dfuse(const struct dfu_step *x, const char *what, struct err *e)
 {
 	if (x->target->dfuse)

@@ -31,6 +31,17 @@
 			.doc = "a device in run-time mode is brought into DFU mode first"},        \
 		ARG_ROW_SAME_SERIAL
 
+#define DFU_APPLICATION "0x08000000"
+#define ARG_ROWS_START                                                                \
+	{.name = "start",                                                             \
+		.type = ARG_SIZE,                                                     \
+		.def = DFU_APPLICATION,                                               \
+		.doc = "the application's vector table, for leaving"},                \
+	{                                                                             \
+		.name = "returns", .type = ARG_BOOL, .def = "false",                  \
+		.doc = "wait until it comes back on the same port as the application" \
+	}
+
 struct dfu_step {
 	struct step *s;
 	const struct args *a;
@@ -54,5 +65,8 @@ int dfu_step_replug(struct dfu_step *x, struct err *e);
 int dfu_step_back(struct dfu_step *x, struct device_facts *ret, struct err *e);
 /* Which device and memory it was. */
 void dfu_step_evidence(const struct dfu_step *x, struct step_result *out);
+/* Leaves DFU mode for the application at `start`, and waits for its return where `returns` says so.
+ */
+int dfu_step_start(struct dfu_step *x, struct step_result *out, struct err *e);
 /* -ERR_UNSUPPORTED for a device of plain DFU. */
 int dfu_step_need_dfuse(const struct dfu_step *x, const char *what, struct err *e);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DFU and DfuSe: what is written, read, erased and started.
+ * DFU and DfuSe: what is written and read.
  */
 #include "daemon/actions/dfu.h"
 #include "daemon/actions/rows.h"
 
 #define UPLOAD_MAX_BYTES IMAGE_MAX_BYTES
-#define APPLICATION	 "0x08000000"
-#define ERASE_CHECK	 (64u * 1024)
 
 /* -- download -- */
 
@@ -160,29 +158,6 @@ static int write_targets(
 	return r;
 }
 
-static int start_application(struct dfu_step *x, struct step_result *out, struct err *e)
-{
-	uint64_t address = args_size(x->a, "start");
-	int r = dfu_step_replug(x, e);
-
-	if (address > UINT32_MAX)
-		return err_set(e, ERR_INVALID, "'start' is above 0xffffffff");
-	if (r == 0)
-		r = dfuse_leave(&x->dfu, (uint32_t)address, &x->s->it, e);
-	if (r < 0)
-		return r;
-	result_evidence(out, "started", json_integer((json_int_t)address));
-	if (!args_bool(x->a, "returns"))
-		return 0;
-
-	struct device_facts f;
-
-	r = dfu_step_back(x, &f, e);
-	if (r == 0)
-		result_evidence(out, "returned", facts_json(&f));
-	return r;
-}
-
 /* The device's file, read back and compared. */
 static int compare_upload(
 	struct dfu_step *x, const struct image *i, struct step_result *out, struct err *e)
@@ -280,7 +255,7 @@ static int download_run(
 	if (r == 0 && args_bool(a, "leave")) {
 		r = dfu_step_need_dfuse(&x, "'leave'", e);
 		if (r == 0)
-			r = start_application(&x, out, e);
+			r = dfu_step_start(&x, out, e);
 	}
 	return r;
 }
@@ -288,16 +263,6 @@ static int download_run(
 static const char *const erases[] = {"pages", "mass", "none", NULL};
 static const char *const verifies[] = {"auto", "read-back", "none", NULL};
 static const char *const ids_choices[] = {"check", "ignore", NULL};
-
-#define ARG_ROWS_START                                                                \
-	{.name = "start",                                                             \
-		.type = ARG_SIZE,                                                     \
-		.def = APPLICATION,                                                   \
-		.doc = "the application's vector table, for leaving"},                \
-	{                                                                             \
-		.name = "returns", .type = ARG_BOOL, .def = "false",                  \
-		.doc = "wait until it comes back on the same port as the application" \
-	}
 
 static const struct action_arg download_args[] = {
 	ARG_ROWS_MEMORY,
@@ -428,161 +393,4 @@ const struct action action_dfu_upload = {
 	.outputs = upload_outputs,
 	.default_timeout_us = 600 * US_PER_S,
 	.run = upload_run,
-};
-
-/* -- erase -- */
-
-static int check_blank(
-	struct dfu_step *x, uint64_t address, uint64_t n, uint64_t *ret_done, struct err *e)
-{
-	_cleanup_(freep) uint8_t *buf = malloc(ERASE_CHECK);
-	int r = 0;
-
-	if (!buf)
-		return err_set(e, ERR_NO_MEMORY, "%u bytes to read", ERASE_CHECK);
-	for (uint64_t at = 0; r == 0 && at < n;) {
-		size_t k = (size_t)MIN(n - at, (uint64_t)ERASE_CHECK);
-
-		r = dfuse_read(&x->dfu, &x->map, address + at, buf, k, &x->s->it, e);
-		for (size_t i = 1; r == 0 && i < k; i++)
-			if (buf[i] != buf[0])
-				r = err_set(e, ERR_VERIFY_MISMATCH,
-					"it is not blank after the erase, at 0x%08llx",
-					(unsigned long long)(address + at + i));
-		/* FF of most families, 00 of the L0 and L1. */
-		if (r == 0 && buf[0] != 0xff && buf[0] != 0x00)
-			r = err_set(e, ERR_VERIFY_MISMATCH,
-				"it is not blank after the erase, at 0x%08llx",
-				(unsigned long long)(address + at));
-		at += k;
-	}
-	*ret_done += n;
-	return r;
-}
-
-/* Every run that is erased by a mass erase and can be read. */
-static int check_all_blank(struct dfu_step *x, uint64_t *ret_done, struct err *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < x->map.runs; i++) {
-		const struct dfuse_run *run = &x->map.run[i];
-
-		if (run->access & DFUSE_ERASABLE && run->access & DFUSE_READABLE)
-			r = check_blank(
-				x, run->address, dfuse_run_end(run) - run->address, ret_done, e);
-	}
-	return r;
-}
-
-static int unprotect(struct dfu_step *x, struct step_result *out, struct err *e)
-{
-	struct device_facts f;
-	int r = dfu_step_replug(x, e);
-
-	if (r == 0)
-		r = dfuse_read_unprotect(&x->dfu, &x->s->it, e);
-	if (r == 0)
-		r = dfu_step_back(x, &f, e);
-	/* It proves itself by what can be read now. */
-	if (r == 0)
-		r = dfu_step_open(x, x->s, x->a, e);
-	return r;
-}
-
-static int erase_what(struct dfu_step *x, struct step_result *out, struct err *e)
-{
-	const char *what = args_str(x->a, "what");
-	uint64_t blank = 0, pages = 0;
-	int r;
-
-	if (!strcmp(what, "pages")) {
-		uint64_t address = args_size(x->a, "address"), size = args_size(x->a, "size");
-
-		if (!args_has(x->a, "address") || !size)
-			return err_set(e, ERR_INVALID, "'pages' needs 'address' and 'size'");
-		r = dfuse_erase_range(&x->dfu, &x->map, address, size, &pages, &x->s->it, e);
-		if (r == 0)
-			r = dfu_make_idle(&x->dfu, &x->s->it, e);
-		if (r == 0)
-			r = check_blank(x, address, size, &blank, e);
-		result_evidence(out, "pages", json_integer((json_int_t)pages));
-	} else {
-		r = !strcmp(what, "mass") ? dfuse_mass_erase(&x->dfu, &x->s->it, e)
-					  : unprotect(x, out, e);
-		if (r == 0)
-			r = dfu_make_idle(&x->dfu, &x->s->it, e);
-		if (r == 0)
-			r = check_all_blank(x, &blank, e);
-	}
-	if (r == 0) {
-		result_evidence(out, "what", json_string(what));
-		result_evidence(out, "blank_bytes", json_integer((json_int_t)blank));
-	}
-	return r;
-}
-
-static int erase_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(dfu_step_done) struct dfu_step x = {.s = s, .a = a};
-	int r = dfu_step_open(&x, s, a, e);
-
-	if (r == 0)
-		r = dfu_step_need_dfuse(&x, "an erase", e);
-	if (r < 0)
-		return r;
-	dfu_step_evidence(&x, out);
-	return erase_what(&x, out, e);
-}
-
-static const char *const erase_choices[] = {"pages", "mass", "unprotect", NULL};
-
-static const struct action_arg erase_args[] = {
-	ARG_ROWS_MEMORY,
-	{.name = "what",
-		.type = ARG_CHOICE,
-		.required = true,
-		.choices = erase_choices,
-		.doc = "pages: those of 'address' and 'size'; mass: everything; unprotect: "
-		       "everything, "
-		       "and with it the read protection"},
-	{.name = "address", .type = ARG_SIZE, .doc = "from where on (pages)"},
-	{.name = "size", .type = ARG_SIZE, .unit = "bytes", .doc = "to erase (pages)"},
-	{0},
-};
-
-const struct action action_dfu_erase = {
-	.name = "dfu.erase",
-	.doc = "Erases memory of a DfuSe device and reads back that it is blank.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH | ACTION_REENUMERATES |
-		 ACTION_SAFE_TO_RETRY,
-	.args = erase_args,
-	.default_timeout_us = 120 * US_PER_S,
-	.run = erase_run,
-};
-
-/* -- leave -- */
-
-static int leave_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(dfu_step_done) struct dfu_step x = {.s = s, .a = a};
-	int r = dfu_step_open(&x, s, a, e);
-
-	if (r == 0)
-		r = dfu_step_need_dfuse(&x, "leaving to an address", e);
-	if (r < 0)
-		return r;
-	dfu_step_evidence(&x, out);
-	return start_application(&x, out, e);
-}
-
-static const struct action_arg leave_args[] = {ARG_ROWS_MEMORY, ARG_ROWS_START, {0}};
-
-const struct action action_dfu_leave = {
-	.name = "dfu.leave",
-	.doc = "Starts the application of a DfuSe device.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_REENUMERATES,
-	.args = leave_args,
-	.default_timeout_us = 30 * US_PER_S,
-	.run = leave_run,
 };
