@@ -381,7 +381,7 @@ static void line_byte(struct board *b, uint8_t c, uint64_t t_us)
 
 static void take_fate(struct board *b, enum fault_fate fate)
 {
-	static const enum board_wish wish[] = {[FATE_DISAPPEAR] = WISH_UNPLUG,
+	static const enum device_wish wish[] = {[FATE_DISAPPEAR] = WISH_UNPLUG,
 		[FATE_REPLUG] = WISH_REPLUG,
 		[FATE_SWAP] = WISH_SWAP};
 
@@ -526,9 +526,9 @@ const char *board_state_name(enum board_state s)
 	return name[s];
 }
 
-enum board_wish board_take_wish(struct board *b)
+enum device_wish board_take_wish(struct board *b)
 {
-	enum board_wish w = b->wish;
+	enum device_wish w = b->wish;
 
 	/* A board that boots gets its answer out first. */
 	if (b->state == BOARD_BOOTING)

@@ -18,6 +18,7 @@
 
 #include "base/strbuf.h"
 #include "base/util.h"
+#include "sim/device.h"
 #include "sim/fault.h"
 #include "sim/settings.h"
 #include "sim/unit.h"
@@ -26,9 +27,6 @@
 #define BOARD_LINE_MAX 4096
 
 enum board_state { BOARD_OFF, BOARD_BOOTLOADER, BOARD_BOOTING, BOARD_APPLICATION };
-
-/* What a fault made the board ask of the world. */
-enum board_wish { WISH_NONE, WISH_UNPLUG, WISH_REPLUG, WISH_SWAP };
 
 struct board {
 	const struct board_settings *set; /* not owned, outlives the board */
@@ -44,7 +42,7 @@ struct board {
 	bool line_too_long;
 	bool after_cr;
 	bool stalled;
-	enum board_wish wish;
+	enum device_wish wish;
 	char *version;	  /* of the application, while it runs */
 	struct err error; /* the first failure to keep the state */
 };
@@ -71,6 +69,6 @@ uint64_t board_due(const struct board *b);
 
 enum board_state board_state(struct board *b, uint64_t now_us);
 const char *board_state_name(enum board_state s);
-enum board_wish board_take_wish(struct board *b);
+enum device_wish board_take_wish(struct board *b);
 /* Lines of junk, n bytes in all, from now on. */
 void board_babble(struct board *b, size_t n, uint64_t now_us);

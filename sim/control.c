@@ -67,7 +67,7 @@ static int do_next(struct fleet *f, struct slot *s, const json_t *in, json_t *o,
 	int r = slot_next(s, gap_us(in), e);
 
 	if (r == 0)
-		json_object_set_new(o, "uid", json_string(s->board->unit->uid));
+		json_object_set_new(o, "uid", json_string(s->device->uid));
 	return r;
 }
 
@@ -89,13 +89,12 @@ static int do_fault(struct fleet *f, struct slot *s, const json_t *in, json_t *o
 
 	if (!spec)
 		return err_set(e, ERR_INVALID, "fault: expected \"fault\":\"NAME[=ARG]...\"");
-	return faults_add(&s->faults, spec, e);
+	return slot_fault(s, spec, e);
 }
 
 static int do_clear(struct fleet *f, struct slot *s, const json_t *in, json_t *o, struct err *e)
 {
-	faults_clear(&s->faults);
-	s->board->stalled = false;
+	slot_clear_faults(s);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -23,6 +24,7 @@
 #include "base/util.h"
 #include "sim/fault.h"
 #include "sim/gadget.h"
+#include "sim/pace.h"
 #include "sim/settings.h"
 
 #define DEVICE_UID_SIZE 40
@@ -64,17 +66,29 @@ bool own_fault_hit(struct own_faults *f, unsigned row, double *ret_arg);
 /* Whether it is set, without using it up. */
 bool own_fault_set(const struct own_faults *f, unsigned row, double *ret_arg);
 
+/* A setting that one kind of device alone knows: `--pid 0x413`, `--set b3:pid=0x413`. Text; the
+ * device reads it with settings_own(). */
+struct own_setting {
+	const char *name; /* NULL ends the list */
+	const char *text; /* the default */
+	const char *help;
+};
+
 struct device_config {
 	const struct board_settings *set; /* outlives the device */
 	struct faults *wire_faults;	  /* of the socket, outlive the device */
 	struct own_faults *faults;	  /* of the socket, outlive the device */
 	const char *dir; /* a directory of this unit's own, made already; NULL: nothing is kept */
 	const char *uid; /* of this unit, 24 hex digits */
-	const char *preload; /* a file that a new unit comes with, or NULL */
+	bool fresh;	 /* the unit is new: dir is empty */
+	const char *preload;   /* a file that a new unit comes with, or NULL */
+	const char *socket;    /* "b3" */
+	const char *state_dir; /* of all units, or NULL: for a kind that keeps its units itself */
 };
 
 struct device {
 	const struct device_ops *ops;
+	char uid[DEVICE_UID_SIZE]; /* set by fleet.c after new(), where it is "" */
 	enum device_wish wish;
 	struct err error; /* the first failure to keep the state */
 };
@@ -82,7 +96,10 @@ struct device {
 struct device_ops {
 	const char *name; /* "serialboot", "stm32-uart", "dfu", "fastboot", "adb" */
 	const char *help;
-	const struct own_fault *faults; /* NULL: none of its own */
+	const struct own_fault *faults;	    /* NULL: none of its own */
+	const struct own_setting *settings; /* NULL: none of its own */
+	/* It names and keeps its units itself, in state_dir: dir and uid are NULL. */
+	bool keeps_units;
 	int (*new)(const struct device_config *c, struct device **ret, struct err *e);
 	void (*free)(struct device *d);
 
@@ -113,6 +130,8 @@ struct device_ops {
 	void (*json)(struct device *d, bool whole, json_t *o);
 	bool (*has_serial)(const struct device *d); /* may be NULL */
 	void (*clear_faults)(struct device *d);	    /* ends a stall; may be NULL */
+	/* What it asks for now, forgetting it; NULL: device.wish as it is. */
+	enum device_wish (*take_wish)(struct device *d);
 	/* Babbles n bytes that no one asked for; may be NULL. */
 	void (*babble)(struct device *d, size_t n, uint64_t now_us);
 };
@@ -121,3 +140,7 @@ struct device_ops {
 extern const struct device_ops *const device_kinds[];
 const struct device_ops *device_kind(const char *name); /* NULL: no such */
 struct device *device_free(struct device *d);		/* takes NULL, returns NULL */
+enum device_wish device_take_wish(struct device *d);
+/* The row of a setting that some kind has, or NULL. */
+const struct own_setting *device_setting(const char *name);
+void devices_print(FILE *out);

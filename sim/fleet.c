@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/digest.h"
 #include "base/log.h"
+#include "sim/unit.h"
 #include "sim/usb_events.h"
 
 #define OUTPUT_BYTES 16384
@@ -31,19 +31,38 @@ static size_t port_room(void *data)
 {
 	struct slot *s = data;
 
-	return board_room(s->board);
+	return s->device->ops->room ? s->device->ops->room(s->device) : 0;
+}
+
+static void pump_datagrams(struct slot *s, uint64_t now)
+{
+	const struct device_ops *ops = s->device->ops;
+	uint8_t buf[OUTPUT_BYTES];
+	size_t n;
+
+	while (ops->datagram_output && (n = ops->datagram_output(s->device, buf, sizeof buf, now)))
+		port_send(s->port, buf, n);
 }
 
 /* Gives the host what is through. Wishes of faults wait for fleet_run(): the port is in use here.
  */
 static void pump(struct slot *s, uint64_t now)
 {
+	const struct device_ops *ops = s->device->ops;
 	uint8_t buf[OUTPUT_BYTES];
 	size_t n;
 
-	while (!port_blocked(s->port) && (n = board_output(s->board, buf, sizeof buf, now)) > 0)
+	if (s->fleet->cfg.kind == PORT_UDP) {
+		pump_datagrams(s, now);
+		return;
+	}
+	if (s->fleet->cfg.kind == PORT_VHCI && ops->gadget) {
+		port_poll(s->port);
+		return;
+	}
+	while (!port_blocked(s->port) && (n = ops->output(s->device, buf, sizeof buf, now)) > 0)
 		port_write(s->port, buf, n);
-	port_want_input(s->port, board_room(s->board) > 0);
+	port_want_input(s->port, ops->room(s->device) > 0);
 }
 
 static void port_input(void *data, const void *p, size_t n)
@@ -52,7 +71,7 @@ static void port_input(void *data, const void *p, size_t n)
 	uint64_t now = now_us();
 
 	s->last_input_us = now;
-	board_input(s->board, p, n, now);
+	s->device->ops->input(s->device, p, n, now);
 	pump(s, now);
 }
 
@@ -61,14 +80,62 @@ static void port_writable(void *data)
 	pump(data, now_us());
 }
 
-static const struct port_ops port_ops = {port_room, port_input, port_writable};
+static void port_datagram(void *data, const void *p, size_t n)
+{
+	struct slot *s = data;
+	uint64_t now = now_us();
+
+	s->last_input_us = now;
+	if (s->device->ops->datagram)
+		s->device->ops->datagram(s->device, p, n, now);
+	pump_datagrams(s, now);
+}
+
+static void port_opened(void *data, bool open)
+{
+	struct slot *s = data;
+	const struct device_ops *ops = s->device->ops;
+
+	if (open && ops->opened)
+		ops->opened(s->device, now_us());
+	else if (!open && ops->closed)
+		ops->closed(s->device, now_us());
+	/* It may greet who opened it; the port is not ours yet while it is plugged. */
+	if (open && s->port)
+		pump(s, now_us());
+}
+
+static void port_touched(void *data)
+{
+	struct slot *s = data;
+
+	s->last_input_us = now_us();
+}
+
+static const struct port_ops port_ops = {
+	port_room, port_input, port_writable, port_datagram, port_opened, port_touched};
 
 /* -- events -- */
 
-static struct usb_board usb_of(const struct slot *s)
+/* What the events tell of it: its own descriptors where it has any. */
+static struct usb_board usb_of(struct slot *s)
 {
-	return (struct usb_board){s->socket, s->devnum, s->set.usb_id, s->set.usb_serial,
-		s->set.model, port_address(s->port), s->plugged_us};
+	const struct gadget_ops *g = s->device->ops->gadget;
+	struct usb_board b = {s->socket, s->devnum, s->set.usb_id, s->set.usb_serial, s->set.model,
+		port_address(s->port), s->plugged_us};
+	struct gadget_identity id = {0};
+
+	if (!g)
+		return b;
+	g->identity(s->device, &id);
+	/* USB 2.0 table 9-8: idVendor at 8, idProduct at 10, iSerialNumber at 16. */
+	snprintf(s->usb_id, sizeof s->usb_id, "%02x%02x:%02x%02x", id.device[9], id.device[8],
+		id.device[11], id.device[10]);
+	b.usb_id = s->usb_id;
+	b.usb_serial = id.device[16] < ARRAY_LEN(id.string) && id.string[id.device[16]]
+			       ? id.string[id.device[16]]
+			       : "";
+	return b;
 }
 
 typedef void usb_text_fn(
@@ -146,7 +213,7 @@ int slot_plug(struct slot *s, struct err *e)
 		return 0;
 
 	const struct port_place at = {f->cfg.kind, s->tcp_port, s->socket, s->set.usb_id,
-		s->set.usb_serial, s->set.model};
+		s->set.usb_serial, s->set.model, s->device->ops->gadget ? s->device : NULL};
 	int r = port_open(f->hub, &at, &port_ops, s, &s->port, e);
 
 	if (r == 0)
@@ -159,12 +226,15 @@ int slot_plug(struct slot *s, struct err *e)
 	s->devnum = f->devnum++ % 127 + 1;
 	s->plugged_us = now_us();
 	s->last_input_us = 0;
-	board_power_on(s->board, s->plugged_us);
+	if (!s->powered)
+		s->device->ops->power_on(s->device, s->plugged_us);
+	s->powered = true;
 	tell(s, usb_text_plugged);
 	return 0;
 }
 
-static void pull(struct slot *s)
+/* off the bus; its power stays. */
+static void leave_bus(struct slot *s)
 {
 	s->plug_at_us = NEVER;
 	if (!s->port)
@@ -172,7 +242,16 @@ static void pull(struct slot *s)
 	tell(s, usb_text_unplugged);
 	drop_link(s);
 	s->port = port_close(s->port);
-	board_power_off(s->board);
+	if (s->device->ops->closed)
+		s->device->ops->closed(s->device, now_us());
+}
+
+static void pull(struct slot *s)
+{
+	leave_bus(s);
+	if (s->powered)
+		s->device->ops->power_off(s->device);
+	s->powered = false;
 }
 
 void slot_unplug(struct slot *s)
@@ -189,58 +268,80 @@ void slot_replug(struct slot *s, uint64_t gap_us, unsigned times)
 	s->plug_at_us = now_us() + gap_us;
 }
 
-static int put_unit(struct slot *s, struct unit *unit, struct err *e)
+/* The unit that was last in this socket: its directory's name behind the link of the socket. */
+static bool last_uid(const struct slot *s, char ret[DEVICE_UID_SIZE])
 {
-	int r = unit_save(unit, e);
+	_cleanup_(freep) char *path = xasprintf("%s/%s", s->fleet->cfg.state_dir, s->name);
+	ssize_t n = readlink(path, ret, DEVICE_UID_SIZE - 1);
 
-	if (r == 0)
-		r = unit_link(unit, s->name, e);
-	if (r < 0) {
-		unit_free(unit);
-		return r;
-	}
-	board_free(s->board);
-	s->board = board_new(&s->set, &s->faults, unit);
+	if (n <= 0)
+		return false;
+	ret[n] = 0;
+	return true;
+}
+
+/* A directory for a unit of a kind that does not keep its units itself, and the socket's link to
+ * it. */
+static int unit_dir(const struct slot *s, const char *uid, char **ret, struct err *e)
+{
+	const char *state = s->fleet->cfg.state_dir;
+	_cleanup_(freep) char *dir = xasprintf("%s/%s", state, uid);
+	_cleanup_(freep) char *link = xasprintf("%s/%s", state, s->name);
+	_cleanup_(freep) char *fresh = xasprintf("%s.new", link);
+
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return err_errno(e, ERR_IO, errno, "%s", dir);
+	unlink(fresh);
+	if (symlink(uid, fresh) < 0 || rename(fresh, link) < 0)
+		return err_errno(e, ERR_IO, errno, "%s", link);
+	*ret = steal_ptr(&dir);
 	return 0;
 }
 
-/* An image for a blank unit, as if an earlier line had flashed it. */
-static int preload(const struct slot *s, struct unit *u, struct err *e)
+static const struct device_ops *kind_of(const struct fleet *f)
 {
-	const char *path = s->fleet->cfg.preload;
-	uint8_t buf[65536];
-	size_t n;
-	uint32_t addr = s->set.flash.base;
-
-	if (!path || flash_used(u->flash))
-		return 0;
-
-	_cleanup_(fclosep) FILE *in = fopen(path, "re");
-
-	if (!in)
-		return err_errno(e, ERR_IO, errno, "%s", path);
-	while ((n = fread(buf, 1, sizeof buf, in)) > 0) {
-		if (flash_write(u->flash, addr, buf, n, false) != FLASH_OK)
-			return err_set(e, ERR_IMAGE_RANGE, "%s does not fit the flash", path);
-		addr += (uint32_t)n;
-	}
-	return ferror(in) ? err_errno(e, ERR_IO, errno, "%s", path) : 0;
+	return f->cfg.device ? f->cfg.device : device_kinds[0];
 }
 
 static int new_unit(struct slot *s, bool may_be_old, struct err *e)
 {
-	const char *dir = s->fleet->cfg.state_dir;
-	_cleanup_(unit_freep) struct unit *u = NULL;
-	int r = may_be_old ? unit_open(&s->set, dir, s->name, &u, e)
-			   : unit_new(&s->set, dir, &u, e);
+	const struct fleet_config *cfg = &s->fleet->cfg;
+	const struct device_ops *kind = kind_of(s->fleet);
+	_cleanup_(freep) char *dir = NULL;
+	char uid[DEVICE_UID_SIZE] = "";
+	struct device *d = NULL;
+	bool old = may_be_old && cfg->state_dir && !kind->keeps_units && last_uid(s, uid);
+	int r = 0;
 
-	if (r == 0)
-		r = preload(s, u, e);
-	if (r == 0)
-		r = put_unit(s, steal_ptr(&u), e);
-	if (r == 0)
-		s->fleet->units_made++;
-	return r;
+	if (!old)
+		unit_make_uid(uid);
+	if (cfg->state_dir && !kind->keeps_units)
+		r = unit_dir(s, uid, &dir, e);
+	if (r < 0)
+		return r;
+
+	const struct device_config c = {
+		.set = &s->set,
+		.wire_faults = &s->faults,
+		.faults = &s->own_faults,
+		.dir = dir,
+		.uid = uid,
+		.fresh = kind->keeps_units ? !may_be_old : !old,
+		.preload = cfg->preload,
+		.socket = s->name,
+		.state_dir = cfg->state_dir,
+	};
+
+	r = kind->new (&c, &d, e);
+	if (r < 0)
+		return r;
+	d->ops = kind;
+	if (!d->uid[0])
+		snprintf(d->uid, sizeof d->uid, "%s", uid);
+	device_free(s->device);
+	s->device = d;
+	s->fleet->units_made++;
+	return 0;
 }
 
 int slot_next(struct slot *s, uint64_t gap_us, struct err *e)
@@ -257,13 +358,13 @@ int slot_next(struct slot *s, uint64_t gap_us, struct err *e)
 void slot_reset(struct slot *s)
 {
 	if (s->port)
-		board_power_on(s->board, now_us());
+		s->device->ops->power_on(s->device, now_us());
 }
 
 void slot_flood(struct slot *s, size_t bytes)
 {
-	if (s->port)
-		board_babble(s->board, bytes, now_us());
+	if (s->port && s->device->ops->babble)
+		s->device->ops->babble(s->device, bytes, now_us());
 }
 
 void slot_change(struct slot *s)
@@ -295,6 +396,7 @@ int fleet_new(struct loop *l, const struct fleet_config *c, const struct board_s
 		slot->fleet = f;
 		slot->socket = i + 1;
 		slot->set = *s;
+		slot->own_faults.rows = kind_of(f)->faults;
 		slot->plug_at_us = NEVER;
 		slot->tcp_port = c->tcp_base ? (uint16_t)(c->tcp_base + slot->socket) : 0;
 		snprintf(slot->name, sizeof slot->name, "b%u", slot->socket);
@@ -308,9 +410,9 @@ struct fleet *fleet_free(struct fleet *f)
 	if (!f)
 		return NULL;
 	for (unsigned i = 0; i < f->n; i++) {
-		if (f->slots[i].board)
+		if (f->slots[i].device)
 			slot_unplug(&f->slots[i]);
-		board_free(f->slots[i].board);
+		device_free(f->slots[i].device);
 	}
 	server_free(f->events);
 	port_hub_free(f->hub);
@@ -351,7 +453,7 @@ static void grant_wish(struct slot *s)
 {
 	struct err e = {0};
 
-	switch (board_take_wish(s->board)) {
+	switch (device_take_wish(s->device)) {
 	case WISH_NONE:
 		break;
 	case WISH_UNPLUG:
@@ -364,10 +466,18 @@ static void grant_wish(struct slot *s)
 		if (slot_next(s, REPLUG_GAP_US, &e) < 0)
 			log_failure(s, &e);
 		break;
+	case WISH_REENUMERATE:
+		leave_bus(s);
+		s->plug_at_us = now_us() + REPLUG_GAP_US;
+		break;
+	case WISH_HANGUP:
+		if (s->port)
+			port_hangup(s->port);
+		break;
 	}
-	if (s->board->error.code != ERR_NONE) {
-		log_failure(s, &s->board->error);
-		s->board->error.code = ERR_NONE;
+	if (s->device->error.code != ERR_NONE) {
+		log_failure(s, &s->device->error);
+		s->device->error.code = ERR_NONE;
 	}
 }
 
@@ -378,7 +488,7 @@ static uint64_t replace_at(const struct slot *s)
 
 	if (!c->replace_idle_us || !s->port || !s->last_input_us)
 		return NEVER;
-	if (c->when_serial && !s->board->unit->serial)
+	if (c->when_serial && s->device->ops->has_serial && !s->device->ops->has_serial(s->device))
 		return NEVER;
 	return s->last_input_us + c->replace_idle_us;
 }
@@ -413,7 +523,7 @@ static uint64_t run_slot(struct slot *s, uint64_t now)
 		plug_again(s);
 	if (replace_at(s) <= now)
 		replace(s);
-	if (s->port && board_due(s->board) <= now)
+	if (s->port && s->device->ops->due(s->device) <= now)
 		pump(s, now);
 	grant_wish(s);
 
@@ -421,7 +531,7 @@ static uint64_t run_slot(struct slot *s, uint64_t now)
 
 	/* Where the host does not read, the port tells when it goes on. */
 	if (s->port && !port_blocked(s->port))
-		due = MIN(due, board_due(s->board));
+		due = MIN(due, s->device->ops->due(s->device));
 	return due;
 }
 
@@ -453,7 +563,7 @@ struct slot *fleet_find(struct fleet *f, const char *name)
 	for (unsigned i = 0; name && i < f->n; i++) {
 		struct slot *s = &f->slots[i];
 
-		if (!strcmp(s->name, name) || (s->board && !strcmp(s->board->unit->uid, name)))
+		if (!strcmp(s->name, name) || (s->device && !strcmp(s->device->uid, name)))
 			return s;
 	}
 	return NULL;
@@ -464,26 +574,51 @@ unsigned fleet_units_made(const struct fleet *f)
 	return f->units_made;
 }
 
+int slot_fault(struct slot *s, const char *spec, struct err *e)
+{
+	struct err own = {0};
+	int r = own_faults_add(&s->own_faults, spec, &own);
+
+	if (r < 0 && faults_add(&s->faults, spec, e) < 0)
+		return own.code == ERR_INVALID && s->own_faults.rows ? err_prefix(e, "%s", own.msg)
+								     : -ERR_INVALID;
+	return 0;
+}
+
+void slot_clear_faults(struct slot *s)
+{
+	faults_clear(&s->faults);
+	s->own_faults.n = 0;
+	if (s->device->ops->clear_faults)
+		s->device->ops->clear_faults(s->device);
+}
+
+static json_t *faults_of(const struct slot *s)
+{
+	json_t *list = faults_json(&s->faults);
+
+	for (size_t i = 0; i < s->own_faults.n; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:f, s:i}", "fault",
+				      s->own_faults.rows[s->own_faults.list[i].row].name, "arg",
+				      s->own_faults.list[i].arg, "count",
+				      (int)s->own_faults.list[i].count));
+	return list;
+}
+
 json_t *slot_json(struct slot *s, bool whole)
 {
-	struct unit *u = s->board->unit;
-	enum board_state state = s->port ? board_state(s->board, now_us()) : BOARD_OFF;
-	json_t *o = json_pack("{s:s, s:i, s:b, s:s, s:s?, s:s, s:s?, s:I}", "board", s->name,
-		"socket", (int)s->socket, "plugged", s->port != NULL, "state",
-		board_state_name(state), "link", s->port ? port_address(s->port) : NULL, "uid",
-		u->uid, "serial", u->serial, "flash_used", (json_int_t)flash_used(u->flash));
+	struct device *d = s->device;
+	json_t *o = json_pack("{s:s, s:s, s:i, s:b, s:s, s:s?, s:s}", "board", s->name, "device",
+		d->ops->name, "socket", (int)s->socket, "plugged", s->port != NULL, "state",
+		s->port ? d->ops->state(d) : "off", "link", s->port ? port_address(s->port) : NULL,
+		"uid", d->uid);
 
+	d->ops->json(d, whole, o);
 	if (!whole)
 		return o;
-
-	char hex[SHA256_HEX];
-
-	sha256_hex_of(flash_content(u->flash), flash_used(u->flash), hex);
-	json_object_set_new(o, "flash_sha256", json_string(hex));
-	json_object_set_new(o, "unit", unit_json(u));
-	json_object_set_new(o, "faults", faults_json(&s->faults));
-	json_object_set_new(o, "faults_fired", json_integer((json_int_t)s->faults.fired));
-	if (state == BOARD_APPLICATION)
-		json_object_set_new(o, "version", json_string(s->board->version));
+	json_object_set_new(o, "faults", faults_of(s));
+	json_object_set_new(o, "faults_fired",
+		json_integer((json_int_t)(s->faults.fired + s->own_faults.fired)));
 	return o;
 }

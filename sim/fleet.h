@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "sim/board.h"
+#include "sim/device.h"
 #include "sim/loop.h"
 #include "sim/port.h"
 #include "sim/server.h"
@@ -20,8 +20,9 @@
 
 struct fleet_config {
 	unsigned boards;
+	const struct device_ops *device; /* NULL: the guide's board */
 	enum port_kind kind;
-	uint16_t tcp_base; /* board n listens on tcp_base + n; 0: any port */
+	uint16_t tcp_base; /* tcp, udp: board n listens on tcp_base + n; 0: any port */
 	const char *links_dir;
 	const char *state_dir;
 	const char *preload; /* a blank unit comes with this image in its flash */
@@ -38,9 +39,12 @@ struct slot {
 	char name[16];
 	unsigned socket;
 	struct board_settings set;
-	struct faults faults;
-	struct board *board;
+	struct faults faults;	      /* of the wire */
+	struct own_faults own_faults; /* of this kind of device */
+	struct device *device;
 	struct port *port; /* NULL: unplugged */
+	bool powered;
+	char usb_id[10]; /* vvvv:pppp of a gadget */
 	uint16_t tcp_port;
 	unsigned devnum;
 	uint64_t plugged_us;
@@ -78,4 +82,7 @@ void slot_reset(struct slot *s);
 void slot_flood(struct slot *s, size_t bytes);
 /* udev says "change" once. */
 void slot_change(struct slot *s);
+/* NAME[=ARG]...: of the wire, or of the device. */
+int slot_fault(struct slot *s, const char *spec, struct err *e);
+void slot_clear_faults(struct slot *s);
 json_t *slot_json(struct slot *s, bool whole);

@@ -10,6 +10,7 @@
 #include "base/iotime.h"
 
 #define PACE_BITS_PER_BYTE 10ull
+#define NEVER		   UINT64_MAX /* as the time when something is due */
 
 struct pace {
 	uint32_t baud; /* 0: takes no time */

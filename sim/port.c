@@ -11,7 +11,7 @@
 #include <termios.h>
 
 #include "base/strbuf.h"
-#include "sim/vhci.h"
+#include "sim/usb_port.h"
 
 #define READ_BYTES 4096
 
@@ -30,7 +30,9 @@ struct port {
 	int openers;   /* pty: hosts that have it open */
 	bool was_open; /* when inotify was drained last */
 	bool want_input;
-	struct vhci *vhci;
+	struct usb_port *usb;
+	struct sockaddr_in peer; /* udp: who spoke last */
+	bool has_peer;
 	struct strbuf out;
 	struct watch watch, listen_watch;
 };
@@ -52,12 +54,19 @@ static struct port *by_wd(struct port_hub *h, int wd)
 	return p;
 }
 
+static void tell_open(struct port *p, bool open)
+{
+	if (p->ops->opened)
+		p->ops->opened(p->data, open);
+}
+
 /* The last host has gone: like a UART, forget what it did not read and its exclusive claim, which
  * the kernel keeps as long as anyone, here we, has the slave open. */
 static void last_close(struct port *p)
 {
 	p->openers = 0;
 	sb_clear(&p->out);
+	tell_open(p, false);
 	tcflush(p->slave_fd, TCIFLUSH);
 	ioctl(p->slave_fd, TIOCNXCL);
 }
@@ -82,6 +91,8 @@ static void drain_inotify(void *data, uint32_t events)
 	for (struct port *p = h->ports; p; p = p->next) {
 		if (p->was_open && p->openers <= 0)
 			last_close(p);
+		if (!p->was_open && p->openers > 0)
+			tell_open(p, true);
 		p->was_open = p->openers > 0;
 	}
 }
@@ -131,6 +142,7 @@ static void drop_connection(struct port *p)
 	closep(&p->fd);
 	p->fd = -1;
 	sb_clear(&p->out);
+	tell_open(p, false);
 }
 
 static void flush_out(struct port *p)
@@ -218,38 +230,67 @@ static void on_accept(void *data, uint32_t events)
 		return;
 	p->want_input = true;
 	p->fd = steal_fd(&fd);
+	tell_open(p, true);
 }
 
-static int open_tcp(struct port *p, struct err *e)
+static int bound_socket(struct port *p, int type, const char *scheme, int *ret_fd, struct err *e)
 {
 	int one = 1;
 	struct sockaddr_in a = {.sin_family = AF_INET,
 		.sin_port = htons(p->tcp_port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof a;
+	_cleanup_(closep) int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	p->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (p->listen_fd < 0)
+	if (fd < 0)
 		return err_errno(e, ERR_IO, errno, "socket");
-	setsockopt(p->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(p->listen_fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-		listen(p->listen_fd, 4) < 0 ||
-		getsockname(p->listen_fd, (struct sockaddr *)&a, &n) < 0)
-		return err_errno(e, ERR_IO, errno, "listen on 127.0.0.1:%u", p->tcp_port);
+	if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+		getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+		return err_errno(e, ERR_IO, errno, "bind to 127.0.0.1:%u", p->tcp_port);
 	p->tcp_port = ntohs(a.sin_port);
-	snprintf(p->address, sizeof p->address, "tcp:127.0.0.1:%u", p->tcp_port);
+	snprintf(p->address, sizeof p->address, "%s:127.0.0.1:%u", scheme, p->tcp_port);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static void on_datagram(void *data, uint32_t events)
+{
+	struct port *p = data;
+	uint8_t buf[65536];
+	socklen_t len = sizeof p->peer;
+	ssize_t n =
+		recvfrom(p->fd, buf, sizeof buf, MSG_DONTWAIT, (struct sockaddr *)&p->peer, &len);
+
+	if (n < 0)
+		return;
+	p->has_peer = true;
+	p->ops->datagram(p->data, buf, (size_t)n);
+}
+
+static int open_udp(struct port *p, struct err *e)
+{
+	int r = bound_socket(p, SOCK_DGRAM, "udp", &p->fd, e);
+
+	return r < 0 ? r : watch_add(p->hub->loop, &p->watch, p->fd, EPOLLIN, on_datagram, p, e);
+}
+
+static int open_tcp(struct port *p, struct err *e)
+{
+	int r = bound_socket(p, SOCK_STREAM, "tcp", &p->listen_fd, e);
+
+	if (r < 0)
+		return r;
+	if (listen(p->listen_fd, 4) < 0)
+		return err_errno(e, ERR_IO, errno, "listen on %s", p->address);
 	return watch_add(p->hub->loop, &p->listen_watch, p->listen_fd, EPOLLIN, on_accept, p, e);
 }
 
 static int open_vhci(struct port *p, const struct port_place *at, struct err *e)
 {
-	struct acm acm;
-	int r = acm_init(&acm, at->usb_id, at->model, at->usb_serial, e);
-
-	if (r < 0)
-		return r;
 	snprintf(p->address, sizeof p->address, "vhci:%u", at->socket);
-	return vhci_plug(p->hub->loop, at->socket, &acm, p->ops, p->data, &p->vhci, e);
+	return usb_port_plug(p->hub->loop, at, p->ops, p->data, &p->usb, e);
 }
 
 static int open_place(struct port *p, const struct port_place *at, struct err *e)
@@ -259,6 +300,8 @@ static int open_place(struct port *p, const struct port_place *at, struct err *e
 		return open_pty(p, e);
 	case PORT_TCP:
 		return open_tcp(p, e);
+	case PORT_UDP:
+		return open_udp(p, e);
 	case PORT_VHCI:
 		return open_vhci(p, at, e);
 	}
@@ -305,7 +348,7 @@ struct port *port_close(struct port *p)
 	closep(&p->fd);
 	closep(&p->slave_fd);
 	closep(&p->listen_fd);
-	vhci_free(p->vhci);
+	usb_port_free(p->usb);
 	sb_done(&p->out);
 	free(p);
 	return NULL;
@@ -323,13 +366,13 @@ uint16_t port_tcp_port(const struct port *p)
 
 bool port_blocked(const struct port *p)
 {
-	return p->vhci ? vhci_blocked(p->vhci) : p->out.len > 0;
+	return p->usb ? usb_port_blocked(p->usb) : p->out.len > 0;
 }
 
 void port_write(struct port *p, const void *bytes, size_t n)
 {
-	if (p->vhci) {
-		vhci_write(p->vhci, bytes, n);
+	if (p->usb) {
+		usb_port_write(p->usb, bytes, n);
 		return;
 	}
 	if (p->fd < 0 || (p->kind == PORT_PTY && p->openers <= 0))
@@ -348,11 +391,30 @@ void port_write(struct port *p, const void *bytes, size_t n)
 
 void port_want_input(struct port *p, bool want)
 {
-	if (p->vhci && want)
-		vhci_want_input(p->vhci);
+	if (p->usb && want)
+		usb_port_poll(p->usb);
 	if (p->want_input == want)
 		return;
 	p->want_input = want;
-	if (p->fd >= 0)
+	if (p->fd >= 0 && p->kind != PORT_UDP)
 		update_watch(p);
+}
+
+void port_send(struct port *p, const void *bytes, size_t n)
+{
+	if (p->kind == PORT_UDP && p->has_peer)
+		sendto(p->fd, bytes, n, MSG_DONTWAIT, (const struct sockaddr *)&p->peer,
+			sizeof p->peer);
+}
+
+void port_hangup(struct port *p)
+{
+	if (p->kind == PORT_TCP && p->fd >= 0)
+		drop_connection(p);
+}
+
+void port_poll(struct port *p)
+{
+	if (p->usb)
+		usb_port_poll(p->usb);
 }

@@ -25,7 +25,17 @@ struct options {
 	size_t set_rules, fault_rules;
 };
 
-enum option_kind { OPT_COUNT, OPT_MS, OPT_PORT, OPT_TEXT, OPT_FLAG, OPT_LINK, OPT_SET, OPT_FAULT };
+enum option_kind {
+	OPT_COUNT,
+	OPT_MS,
+	OPT_PORT,
+	OPT_TEXT,
+	OPT_FLAG,
+	OPT_DEVICE,
+	OPT_LINK,
+	OPT_SET,
+	OPT_FAULT
+};
 
 static const struct option_row {
 	const char *name;
@@ -35,7 +45,8 @@ static const struct option_row {
 } option_rows[] = {
 #define AT(f) offsetof(struct options, f)
 	{"boards", OPT_COUNT, AT(fleet.boards), "N  boards b1..bN on sockets 1..N (1)"},
-	{"link", OPT_LINK, 0, "pty|tcp|vhci  how the host reaches them (pty)"},
+	{"device", OPT_DEVICE, 0, "KIND  what stands in the sockets; see `provsim devices`"},
+	{"link", OPT_LINK, 0, "pty|tcp|udp|vhci  how the host reaches them (pty)"},
 	{"tcp-base", OPT_PORT, AT(fleet.tcp_base), "PORT  board n listens on PORT+n (any)"},
 	{"links", OPT_TEXT, AT(fleet.links_dir), "DIR  a symbolic link to each pty, DIR/b1"},
 	{"state", OPT_TEXT, AT(fleet.state_dir), "DIR  units outlive provsim there"},
@@ -56,7 +67,10 @@ static void print_help(void)
 	printf("provsim %s: virtual boards that speak a serial bootloader and a console\n\n"
 	       "  provsim run [OPTION...]            in the foreground, until SIGTERM or \"quit\"\n"
 	       "  provsim ctl --control PATH JSON    one command, prints the answer\n"
-	       "  provsim faults                     what can go wrong\n\nOptions of run:\n",
+	       "  provsim devices                    the kinds of devices, their settings and "
+	       "faults\n"
+	       "  provsim faults                     what can go wrong on the wire\n\n"
+	       "Options of run:\n",
 		PROVD_VERSION);
 	for (size_t i = 0; i < ARRAY_LEN(option_rows); i++)
 		printf("  --%s %s\n", option_rows[i].name, option_rows[i].help);
@@ -77,14 +91,23 @@ static int add_rule(const char **rules, size_t *n, const char *value, struct err
 static int take_link(struct options *o, const char *value, struct err *e)
 {
 	static const char *const names[] = {
-		[PORT_PTY] = "pty", [PORT_TCP] = "tcp", [PORT_VHCI] = "vhci"};
+		[PORT_PTY] = "pty", [PORT_TCP] = "tcp", [PORT_UDP] = "udp", [PORT_VHCI] = "vhci"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(value, names[i])) {
 			o->fleet.kind = (enum port_kind)i;
 			return 0;
 		}
-	return err_set(e, ERR_INVALID, "--link: '%s' is neither pty, tcp nor vhci", value);
+	return err_set(e, ERR_INVALID, "--link: '%s' is neither pty, tcp, udp nor vhci", value);
+}
+
+static int take_device(struct options *o, const char *value, struct err *e)
+{
+	o->fleet.device = device_kind(value);
+	if (!o->fleet.device)
+		return err_set(
+			e, ERR_INVALID, "--device: no kind '%s'; see `provsim devices`", value);
+	return 0;
 }
 
 static int take_option(
@@ -111,6 +134,8 @@ static int take_option(
 	case OPT_FLAG:
 		*(bool *)p = true;
 		return 0;
+	case OPT_DEVICE:
+		return take_device(o, value, e);
 	case OPT_LINK:
 		return take_link(o, value, e);
 	case OPT_SET:
@@ -154,7 +179,7 @@ typedef int rule_fn(struct slot *s, const char *text, struct err *e);
 
 static int rule_fault(struct slot *s, const char *text, struct err *e)
 {
-	return faults_add(&s->faults, text, e);
+	return slot_fault(s, text, e);
 }
 
 static int rule_set(struct slot *s, const char *text, struct err *e)
@@ -321,6 +346,8 @@ int main(int argc, char **argv)
 		r = ctl(argc - 2, argv + 2, &e);
 	else if (!strcmp(verb, "faults"))
 		faults_print(stdout);
+	else if (!strcmp(verb, "devices"))
+		devices_print(stdout);
 	else if (!strcmp(verb, "--help") || !strcmp(verb, "help"))
 		print_help();
 	else

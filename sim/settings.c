@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "sim/device.h"
 #include "base/util.h"
 
 enum kind { KIND_SIZE, KIND_BOOL, KIND_NUMBER, KIND_EOL, KIND_TEXT, KIND_USB_ID };
@@ -110,13 +111,48 @@ static const struct setting *find(const char *name)
 
 bool settings_has(const char *name)
 {
-	return find(name) != NULL;
+	return find(name) != NULL || device_setting(name) != NULL;
+}
+
+static int set_own(
+	struct board_settings *s, const struct own_setting *row, const char *value, struct err *e)
+{
+	size_t i = 0;
+
+	while (i < s->owns && strcmp(s->own[i].name, row->name) != 0)
+		i++;
+	if (i == SETTINGS_OWN_MAX || !set_text(s->own[i].value, sizeof s->own[i].value, value))
+		return err_set(
+			e, ERR_INVALID, "%s: cannot take '%s' (%s)", row->name, value, row->help);
+	s->own[i].name = row->name;
+	if (i == s->owns)
+		s->owns++;
+	return 0;
+}
+
+const char *settings_own(const struct board_settings *s, const char *name)
+{
+	const struct own_setting *row = device_setting(name);
+
+	for (size_t i = 0; i < s->owns; i++)
+		if (!strcmp(s->own[i].name, name))
+			return s->own[i].value;
+	return row ? row->text : "";
+}
+
+uint64_t settings_own_number(const struct board_settings *s, const char *name)
+{
+	unsigned long long v;
+
+	return parse_size(settings_own(s, name), &v) ? v : 0;
 }
 
 int settings_set(struct board_settings *s, const char *name, const char *value, struct err *e)
 {
 	const struct setting *row = find(name);
 
+	if (!row && device_setting(name))
+		return set_own(s, device_setting(name), value, e);
 	if (!row)
 		return err_set(e, ERR_INVALID, "no board setting '%s'", name);
 	if (!store(s, row, value))

@@ -12,6 +12,15 @@
 #include "base/err.h"
 #include "sim/flash.h"
 
+#define SETTINGS_OWN_MAX  24
+#define SETTINGS_TEXT_MAX 256
+
+/* A setting of one kind of device (sim/device.h), as text. */
+struct setting_text {
+	const char *name; /* of the kind's const row */
+	char value[SETTINGS_TEXT_MAX];
+};
+
 struct board_settings {
 	uint32_t baud; /* 0: unpaced */
 	struct flash_geometry flash;
@@ -32,10 +41,16 @@ struct board_settings {
 	char usb_id[10]; /* vvvv:pppp */
 	double temp;	 /* degrees Celsius that the sensor reads */
 	double temp_spread;
+	struct setting_text own[SETTINGS_OWN_MAX];
+	size_t owns;
 };
 
 void settings_default(struct board_settings *s);
 /* Whether there is a setting of that name. */
 bool settings_has(const char *name);
 int settings_set(struct board_settings *s, const char *name, const char *value, struct err *e);
+/* The text of a kind's own setting, its default where it was not set; "" where there is none. */
+const char *settings_own(const struct board_settings *s, const char *name);
+/* The same as a number or size ("0x413", "64K"); 0 where it is none. */
+uint64_t settings_own_number(const struct board_settings *s, const char *name);
 void settings_print(FILE *out);

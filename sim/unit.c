@@ -27,13 +27,18 @@ static int open_flash(struct unit *u, const struct board_settings *s, struct err
 	return flash_new(&s->flash, path, &u->flash, e);
 }
 
-int unit_new(const struct board_settings *s, const char *dir, struct unit **ret, struct err *e)
+void unit_make_uid(char ret[UNIT_UID_HEX])
 {
-	_cleanup_(unit_freep) struct unit *u = blank_unit(dir);
 	uint8_t id[12];
 
 	random_bytes(id, sizeof id);
-	hex_of(id, sizeof id, u->uid);
+	hex_of(id, sizeof id, ret);
+}
+
+int unit_new(const struct board_settings *s, const char *dir, struct unit **ret, struct err *e)
+{
+	_cleanup_(unit_freep) struct unit *u = blank_unit(dir);
+	unit_make_uid(u->uid);
 
 	int r = open_flash(u, s, e);
 

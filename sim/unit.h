@@ -30,6 +30,8 @@ struct unit {
 	struct flash *flash;
 };
 
+/* A new uid. */
+void unit_make_uid(char ret[UNIT_UID_HEX]);
 /* A new, blank one. */
 int unit_new(const struct board_settings *s, const char *dir, struct unit **ret, struct err *e);
 /* The one that was last in the socket of that board, or a new one. */

@@ -13,6 +13,7 @@
 enum { CMD_SUBMIT = 1, CMD_UNLINK = 2, RET_SUBMIT = 3, RET_UNLINK = 4 };
 #define HEADER_BYTES 48u
 #define TRANSFER_MAX (1u << 20)
+#define CONTROL_MAX  4096u
 #define ATTACH_PATH  "/sys/devices/platform/vhci_hcd.0/attach"
 /* The device of a port, on the bus of either speed. */
 #define DEVICE_PATTERN "/sys/devices/platform/vhci_hcd.%u/usb*/*-%u"
@@ -33,15 +34,13 @@ struct urb {
 };
 
 struct vhci {
-	struct acm acm;
-	const struct port_ops *ops;
+	const struct vhci_ops *ops;
 	void *data;
 	int fd;
 	struct watch watch;
 	struct strbuf rx, tx;
-	struct strbuf out; /* what the board said and no transfer has taken yet */
-	struct urb *urbs;  /* in the order of their coming */
-	bool feeding;
+	struct urb *urbs; /* in the order of their coming */
+	bool serving;
 };
 
 struct header {
@@ -80,80 +79,70 @@ static void reply(struct vhci *v, uint32_t command, uint32_t seqnum, int status,
 		sb_add_n(&v->tx, data, n);
 }
 
-static void urb_done(struct vhci *v, struct urb **at, const void *data, size_t n)
-{
-	struct urb *u = *at;
-
-	*at = u->next;
-	reply(v, RET_SUBMIT, u->seqnum, 0, (uint32_t)(u->in ? n : u->len), data, u->in ? n : 0);
-	free(u);
-}
-
-/* Gives what the board said to the transfers that wait for it; true if that was all. */
-static bool serve_in(struct vhci *v)
-{
-	bool had = v->out.len > 0;
-
-	for (struct urb **at = &v->urbs; *at && v->out.len;) {
-		struct urb *u = *at;
-
-		if (!u->in || u->ep != ACM_EP_DATA) {
-			at = &u->next;
-			continue;
-		}
-
-		size_t n = MIN(u->len, v->out.len);
-
-		urb_done(v, at, v->out.s, n);
-		memmove(v->out.s, v->out.s + n, v->out.len - n);
-		v->out.len -= n;
-	}
-	return had && !v->out.len;
-}
-
-static struct urb **first_out(struct vhci *v)
+/* Takes it off the list and answers it. */
+static void urb_done(struct vhci *v, struct urb *u, int status, const void *data, size_t n)
 {
 	struct urb **at = &v->urbs;
 
-	while (*at && ((*at)->in || (*at)->ep != ACM_EP_DATA))
+	while (*at != u)
 		at = &(*at)->next;
-	return at;
+	*at = u->next;
+	reply(v, RET_SUBMIT, u->seqnum, status, (uint32_t)n, data, u->in ? n : 0);
+	free(u);
 }
 
-/* Feeds the board what the host sent, as far as it has room; what it has not, the host keeps. */
-static void serve_out(struct vhci *v)
+/* Whether an older transfer waits on the same endpoint in the same direction. */
+static bool has_older(const struct vhci *v, const struct urb *u)
 {
-	struct urb **at;
+	for (const struct urb *o = v->urbs; o != u; o = o->next)
+		if (o->ep == u->ep && o->in == u->in)
+			return true;
+	return false;
+}
 
-	if (v->feeding)
-		return; /* the board answers while it is fed */
-	v->feeding = true;
-	while (*(at = first_out(v))) {
-		struct urb *u = *at;
-		size_t n = MIN(u->len - u->done, v->ops->room(v->data));
+/* Both: whether something went on. The urb may be gone afterwards. */
+static bool serve_in(struct vhci *v, struct urb *u)
+{
+	uint8_t *buf = malloc(u->len ? u->len : 1);
+	ssize_t n = buf ? v->ops->in(v->data, (uint8_t)u->ep, buf, u->len) : GADGET_STALL;
 
-		if (!n && u->done < u->len)
-			break;
-		u->done += n;
-		if (n)
-			v->ops->input(v->data, u->data + u->done - n, n);
-		if (u->done == u->len)
-			urb_done(v, first_out(v), NULL, 0);
-	}
-	v->feeding = false;
+	if (n == GADGET_STALL)
+		urb_done(v, u, -EPIPE, NULL, 0);
+	else if (n >= 0)
+		urb_done(v, u, 0, buf, (size_t)n);
+	free(buf);
+	return n != GADGET_NAK;
+}
+
+static bool serve_out(struct vhci *v, struct urb *u)
+{
+	ssize_t n = v->ops->out(v->data, (uint8_t)u->ep, u->data + u->done, u->len - u->done);
+
+	if (n == GADGET_STALL)
+		urb_done(v, u, -EPIPE, NULL, 0);
+	if (n < 0)
+		return n == GADGET_STALL;
+	u->done += (size_t)n;
+	if (u->done == u->len)
+		urb_done(v, u, 0, NULL, u->len);
+	return true;
+}
+
+static bool serve_one(struct vhci *v)
+{
+	for (struct urb *u = v->urbs; u; u = u->next)
+		if (!has_older(v, u) && (u->in ? serve_in(v, u) : serve_out(v, u)))
+			return true;
+	return false;
 }
 
 static void control(struct vhci *v, const struct header *h, uint8_t *payload)
 {
-	uint8_t answer[512];
+	uint8_t answer[CONTROL_MAX];
 	bool in = h->direction != 0;
-	bool was_open = v->acm.dtr;
-	int n = in ? acm_control(&v->acm, h->setup, answer, 0, MIN(h->length, sizeof answer))
-		   : acm_control(&v->acm, h->setup, payload, h->length, 0);
+	int n = in ? v->ops->control(v->data, h->setup, answer, 0, MIN(h->length, sizeof answer))
+		   : v->ops->control(v->data, h->setup, payload, h->length, 0);
 
-	/* The host has closed the tty: what it did not read is lost, as on a wire. */
-	if (was_open && !v->acm.dtr)
-		sb_clear(&v->out);
 	if (n < 0)
 		reply(v, RET_SUBMIT, h->seqnum, -EPIPE, 0, NULL, 0);
 	else
@@ -269,19 +258,15 @@ static void on_ready(void *data, uint32_t events)
 		watch_remove(&v->watch);
 		return;
 	}
-	serve_out(v);
-	if (serve_in(v))
-		v->ops->writable(v->data);
-	flush_tx(v);
+	vhci_serve(v);
 }
 
-int vhci_new(struct loop *l, int fd, const struct acm *acm, const struct port_ops *ops, void *data,
-	struct vhci **ret, struct err *e)
+int vhci_new(struct loop *l, int fd, const struct vhci_ops *ops, void *data, struct vhci **ret,
+	struct err *e)
 {
 	_cleanup_(vhci_freep) struct vhci *v = xcalloc(1, sizeof *v);
 
 	v->fd = fd;
-	v->acm = *acm;
 	v->ops = ops;
 	v->data = data;
 
@@ -304,7 +289,6 @@ struct vhci *vhci_free(struct vhci *v)
 	}
 	sb_done(&v->rx);
 	sb_done(&v->tx);
-	sb_done(&v->out);
 	free(v);
 	return NULL;
 }
@@ -343,8 +327,8 @@ static int attach(unsigned socket, int fd, struct err *e)
 	return 0;
 }
 
-int vhci_plug(struct loop *l, unsigned socket, const struct acm *acm, const struct port_ops *ops,
-	void *data, struct vhci **ret, struct err *e)
+int vhci_plug(struct loop *l, unsigned socket, const struct vhci_ops *ops, void *data,
+	struct vhci **ret, struct err *e)
 {
 	int pair[2];
 
@@ -353,7 +337,7 @@ int vhci_plug(struct loop *l, unsigned socket, const struct acm *acm, const stru
 
 	_cleanup_(closep) int kernel = pair[1];
 	_cleanup_(vhci_freep) struct vhci *v = NULL;
-	int r = vhci_new(l, pair[0], acm, ops, data, &v, e);
+	int r = vhci_new(l, pair[0], ops, data, &v, e);
 
 	if (r == 0)
 		r = attach(socket, kernel, e);
@@ -362,27 +346,14 @@ int vhci_plug(struct loop *l, unsigned socket, const struct acm *acm, const stru
 	return r;
 }
 
-bool vhci_blocked(const struct vhci *v)
+void vhci_serve(struct vhci *v)
 {
-	return v->out.len > 0;
-}
-
-void vhci_write(struct vhci *v, const void *p, size_t n)
-{
-	if (!v->acm.dtr)
-		return; /* no host listens */
-	sb_add_n(&v->out, p, n);
-	if (!v->feeding) {
-		serve_in(v);
-		flush_tx(v);
-	}
-}
-
-void vhci_want_input(struct vhci *v)
-{
-	if (v->feeding)
+	if (v->serving)
 		return;
-	serve_out(v);
-	serve_in(v);
-	flush_tx(v);
+	v->serving = true;
+	while (serve_one(v))
+		;
+	v->serving = false;
+	if (v->watch.loop)
+		flush_tx(v);
 }

@@ -15,7 +15,6 @@
 /* While a long answer streams, bytes are handed over on this grid, which all boards share: one
  * wake-up serves them all. The end of an answer is never delayed by it. */
 #define WIRE_GRID_US 10000ull
-#define NEVER	     UINT64_MAX
 
 struct wire_item;
 

@@ -115,7 +115,7 @@ START_TEST(a_board_asks_to_be_unplugged_or_swapped_at_a_byte)
 {
 	static const struct {
 		const char *fault;
-		enum board_wish wish;
+		enum device_wish wish;
 	} rows[] = {{"disappear=3", WISH_UNPLUG}, {"replug=3", WISH_REPLUG}, {"swap=3", WISH_SWAP}};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

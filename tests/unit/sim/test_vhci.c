@@ -3,7 +3,7 @@
  * A virtual board as a USB device: USB/IP requests in, as the kernel's vhci_hcd sends them, replies
  * out. The messages are put together here, from the protocol's text, not by the code under test.
  */
-#include "sim/vhci.h"
+#include "sim/usb_port.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 
 struct bench {
 	struct loop *loop;
-	struct vhci *vhci;
+	struct usb_port *usb;
 	int host;
 	struct strbuf heard; /* by the board */
 	size_t room;
@@ -44,32 +44,33 @@ static void board_hears(void *data, const void *p, size_t n)
 	sb_add_n(&b.heard, p, n);
 	b.room -= n;
 	if (b.answer)
-		vhci_write(b.vhci, b.answer, strlen(b.answer));
+		usb_port_write(b.usb, b.answer, strlen(b.answer));
 }
 
 static void board_may_go_on(void *data)
 {
 }
 
-static const struct port_ops board_ops = {board_has_room, board_hears, board_may_go_on};
+static const struct port_ops board_ops = {
+	.room = board_has_room, .input = board_hears, .writable = board_may_go_on};
 
 static void setup(void)
 {
-	struct acm acm;
+	const struct port_place at = {
+		.kind = PORT_VHCI, .usb_id = "1209:0001", .usb_serial = "S-1", .model = "board"};
 	struct err e;
 	int pair[2];
 
 	b = (struct bench){.room = 65536};
 	ck_assert_int_eq(loop_new(&b.loop, &e), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	ck_assert_int_eq(acm_init(&acm, "1209:0001", "board", "S-1", &e), 0);
-	ck_assert_int_eq(vhci_new(b.loop, pair[0], &acm, &board_ops, NULL, &b.vhci, &e), 0);
+	ck_assert_int_eq(usb_port_new(b.loop, pair[0], &at, &board_ops, NULL, &b.usb, &e), 0);
 	b.host = pair[1];
 }
 
 static void teardown(void)
 {
-	vhci_free(b.vhci);
+	usb_port_free(b.usb);
 	loop_free(b.loop);
 	close(b.host);
 	sb_done(&b.heard);
@@ -221,9 +222,9 @@ START_TEST(what_is_said_to_a_closed_tty_is_lost)
 	uint8_t d[64];
 	struct answer a;
 
-	vhci_write(b.vhci, "early", 5);
+	usb_port_write(b.usb, "early", 5);
 	open_tty();
-	vhci_write(b.vhci, "late", 4);
+	usb_port_write(b.usb, "late", 4);
 	send_message(1, 5, true, 2, 0, 64, NULL, NULL);
 	a = receive(d, sizeof d);
 	ck_assert_uint_eq(a.actual, 4);
@@ -245,7 +246,7 @@ START_TEST(a_board_without_room_holds_the_transfer)
 	ck_assert_uint_eq(a.seqnum, 6);
 	ck_assert_uint_eq(b.heard.len, 2);
 	b.room = 100;
-	vhci_want_input(b.vhci);
+	usb_port_poll(b.usb);
 	a = receive(NULL, 0);
 	ck_assert_uint_eq(a.seqnum, 5);
 	ck_assert_uint_eq(a.actual, 5);
@@ -273,8 +274,8 @@ START_TEST(nonsense_ends_the_connection_and_nothing_else)
 {
 	send_message(77, 1, true, 2, 0, 64, NULL, NULL);
 	turn_loop(50 * US_PER_MS);
-	vhci_write(b.vhci, "x", 1);
-	ck_assert(!vhci_blocked(b.vhci));
+	usb_port_write(b.usb, "x", 1);
+	ck_assert(!usb_port_blocked(b.usb));
 }
 END_TEST
 

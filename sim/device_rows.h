@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The kinds of devices, for devices.c alone.
+ */
+#pragma once
+
+#include "sim/device.h"
+
+extern const struct device_ops serialboot_device;

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * All kinds of devices: one row each.
+ */
+#include "sim/device.h"
+#include "sim/device_rows.h"
+
+const struct device_ops *const device_kinds[] = {
+	&serialboot_device,
+	NULL,
+};
