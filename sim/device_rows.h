@@ -6,4 +6,5 @@
 
 #include "sim/device.h"
 
+extern const struct device_ops fastboot_device;
 extern const struct device_ops serialboot_device;

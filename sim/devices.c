@@ -7,5 +7,6 @@
 
 const struct device_ops *const device_kinds[] = {
 	&serialboot_device,
+	&fastboot_device,
 	NULL,
 };
