@@ -308,7 +308,8 @@ static void told(void *data, uint64_t done)
 {
 	struct sending *s = data;
 
-	fastboot_progress(s->f, "download", done, s->total);
+	fastboot_progress(s->f, "download", s->f->sent_before + done,
+		s->f->send_total ? s->f->send_total : s->total);
 }
 
 int fastboot_download(
@@ -371,7 +372,8 @@ int fastboot_collect(struct fastboot *f, const char *command, uint64_t want, uin
 		if (r == 0)
 			r = sink(sink_data, buf, n, e);
 		done += n;
-		fastboot_progress(f, "fetch", done, size);
+		fastboot_progress(
+			f, "fetch", f->sent_before + done, f->send_total ? f->send_total : size);
 	}
 	if (r < 0)
 		return broken(f, r, command, e);

@@ -11,8 +11,9 @@ struct fastboot {
 	struct fastboot_pipe *pipe;
 	struct fastboot_config c;
 	struct fastboot_hooks hooks;
-	bool broken;	/* out of step */
-	bool versioned; /* `version` holds what the device answered */
+	uint64_t sent_before, send_total; /* of several data phases that are one progress; 0 */
+	bool broken;			  /* out of step */
+	bool versioned;			  /* `version` holds what the device answered */
 	char version[FASTBOOT_REPLY_MAX + 1];
 };
 
