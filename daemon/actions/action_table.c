@@ -11,6 +11,8 @@ const struct action *const action_table[] = {
 	&action_console_measure,
 	&action_device_identify,
 	&action_device_wait,
+	&action_fastboot_erase,
+	&action_fastboot_flash,
 	&action_operator_prompt,
 	&action_operator_scan,
 	&action_serialboot_boot,

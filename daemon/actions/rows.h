@@ -12,6 +12,8 @@ extern const struct action action_console_expect;
 extern const struct action action_console_measure;
 extern const struct action action_device_identify;
 extern const struct action action_device_wait;
+extern const struct action action_fastboot_erase;
+extern const struct action action_fastboot_flash;
 extern const struct action action_operator_prompt;
 extern const struct action action_operator_scan;
 extern const struct action action_serialboot_boot;

@@ -308,8 +308,10 @@ static void told(void *data, uint64_t done)
 {
 	struct sending *s = data;
 
-	fastboot_progress(s->f, "download", s->f->sent_before + done,
-		s->f->send_total ? s->f->send_total : s->total);
+	uint64_t total = s->f->send_total ? s->f->send_total : s->total;
+	uint64_t all = s->f->sent_before + done;
+
+	fastboot_progress(s->f, "download", MIN(all, total), total);
 }
 
 int fastboot_download(
@@ -400,4 +402,17 @@ int fastboot_sync(struct fastboot *f, const struct iotime *it, struct err *e)
 	return err_set(e, ERR_PROTOCOL,
 		"the device's answers are out of step: version '%s' before, now '%s'", f->version,
 		now);
+}
+
+int fastboot_until_left(
+	struct fastboot *f, uint64_t budget_us, const struct iotime *it, struct err *e)
+{
+	struct iotime within = iotime_within(it, budget_us);
+	uint8_t raw[FASTBOOT_REPLY_MAX];
+	size_t n;
+
+	f->broken = true;
+	while (f->pipe->ops->reply(f->pipe, raw, sizeof raw, &n, &within, NULL) == 0)
+		;
+	return iotime_check(it, e);
 }

@@ -86,6 +86,11 @@ int fastboot_collect(struct fastboot *f, const char *command, uint64_t want, uin
  */
 int fastboot_sync(struct fastboot *f, const struct iotime *it, struct err *e);
 
+/* After a command that makes it restart: reads until the connection ends, at most budget_us. 0
+ * whether it ended or not; only a cancel is an error. The session is over. */
+int fastboot_until_left(
+	struct fastboot *f, uint64_t budget_us, const struct iotime *it, struct err *e);
+
 /* 0 with the value; -ERR_NOT_FOUND where the device answers FAIL or nothing: it does not know it.
  */
 int fastboot_getvar(struct fastboot *f, const char *name, char ret[FASTBOOT_REPLY_MAX + 1],
