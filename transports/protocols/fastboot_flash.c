@@ -206,7 +206,7 @@ static uint64_t piece_limit(
 {
 	uint64_t limit = o->limit ? o->limit : t->max_download ? t->max_download : UINT32_MAX;
 
-	return whole <= limit ? 0 : MIN(limit, PIECE_MAX_BYTES);
+	return whole <= limit && !o->sparse ? 0 : MIN(limit, PIECE_MAX_BYTES);
 }
 
 static int list_of(struct fastboot_source *s, const struct iotime *it, struct err *e)

@@ -29,6 +29,7 @@ struct fastboot_flash_opts {
 	const char *slot; /* as fastboot_target() */
 	uint64_t limit;	  /* bytes of one download; 0: what the device says */
 	bool erase;	  /* first: where the file skips blocks, the rest is then empty */
+	bool sparse;	  /* also what one download takes goes as a sparse image */
 	bool no_sparse;	  /* the device knows no sparse images */
 	bool keep_footer; /* an AVB footer stays where the file has it */
 	bool skip_equal;  /* fetch first: what is there already is not written */

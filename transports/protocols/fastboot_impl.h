@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared by fastboot.c (commands and replies), fastboot_vars.c (getvar) and fastboot_flash.c, and
+ * The inside of a session, shared by the fastboot*.c files of this folder that speak commands, and
  * by no one else.
  */
 #pragma once
