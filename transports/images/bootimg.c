@@ -79,33 +79,47 @@ static uint64_t pages(uint64_t n, uint32_t page)
 	return (n + page - 1) / page * page;
 }
 
-/* Versions 0 to 2: page by page the header, kernel, ramdisk, second, recovery dtbo and dtb. */
+/* Where the last of the parts ends; each begins on a page. */
+static uint64_t end_of(uint32_t page, const uint32_t *parts, size_t n)
+{
+	uint64_t at = page, end = page;
+
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i])
+			end = at + parts[i];
+		at += pages(parts[i], page);
+	}
+	return end;
+}
+
+/* Versions 0 to 2: kernel, ramdisk, second, page by page. */
 static uint64_t old_need(struct rbytes b, struct bootimg *i)
 {
-	uint64_t second;
+	uint32_t parts[3];
 
 	b.pos = 8;
-	i->kernel_bytes = rb_le32(&b);
+	parts[0] = i->kernel_bytes = rb_le32(&b);
 	rb_le32(&b);
-	i->ramdisk_bytes = rb_le32(&b);
+	parts[1] = i->ramdisk_bytes = rb_le32(&b);
 	rb_le32(&b);
-	second = rb_le32(&b);
+	parts[2] = rb_le32(&b);
 	rb_take(&b, 8);
 	i->page_bytes = rb_le32(&b);
 	if (b.bad || i->page_bytes < 512 || i->page_bytes > 65536 ||
 		(i->page_bytes & (i->page_bytes - 1)))
 		return 0;
-	return i->page_bytes + pages(i->kernel_bytes, i->page_bytes) +
-	       pages(i->ramdisk_bytes, i->page_bytes) + second;
+	return end_of(i->page_bytes, parts, ARRAY_LEN(parts));
 }
 
 static uint64_t new_need(struct rbytes b, struct bootimg *i)
 {
+	uint32_t parts[2];
+
 	b.pos = 8;
-	i->kernel_bytes = rb_le32(&b);
-	i->ramdisk_bytes = rb_le32(&b);
+	parts[0] = i->kernel_bytes = rb_le32(&b);
+	parts[1] = i->ramdisk_bytes = rb_le32(&b);
 	i->page_bytes = V3_PAGE_BYTES;
-	return b.bad ? 0 : V3_PAGE_BYTES + pages(i->kernel_bytes, V3_PAGE_BYTES) + i->ramdisk_bytes;
+	return b.bad ? 0 : end_of(V3_PAGE_BYTES, parts, ARRAY_LEN(parts));
 }
 
 int bootimg_check(
