@@ -200,6 +200,7 @@ static const struct action_arg flashall_args[] = {
 		.type = ARG_DURATION,
 		.def = "300s",
 		.doc = "of silence after flash, erase or resize"},
+	ARG_ROW_DOWNLOAD_TIMEOUT,
 	ARG_ROW_ALLOW_LOCKED,
 	{0},
 };

@@ -131,6 +131,7 @@ static const struct action_arg flash_args[] = {
 		.type = ARG_DURATION,
 		.def = "300s",
 		.doc = "of silence after flash, erase or resize"},
+	ARG_ROW_DOWNLOAD_TIMEOUT,
 	ARG_ROW_ALLOW_LOCKED,
 	{0},
 };

@@ -74,6 +74,7 @@ static int begin(struct fastboot_step *x, const struct iotime *it, struct err *e
 		.trailing_nul = embedded,
 		.no_getvar = embedded,
 		.flash_us = args_duration_us(x->a, "flash_timeout"),
+		.download_us = args_duration_us(x->a, "download_timeout"),
 	};
 	const struct fastboot_hooks h = {x, tell_progress, tell_line};
 	struct fastboot_pipe *p = NULL;

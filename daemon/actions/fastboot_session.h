@@ -29,6 +29,12 @@ struct fastboot_step {
 		.unit = "bytes", .doc = "longest command that the device takes"               \
 	}
 
+#define ARG_ROW_DOWNLOAD_TIMEOUT                                                \
+	{                                                                       \
+		.name = "download_timeout", .type = ARG_DURATION, .def = "60s", \
+		.doc = "of silence before and after the data"                   \
+	}
+
 #define ARG_ROW_ALLOW_LOCKED                                              \
 	{                                                                 \
 		.name = "allow_locked", .type = ARG_BOOL, .def = "false", \

@@ -240,6 +240,7 @@ static int put_command(
 		r = err_set(e, ERR_PROTOCOL, "the device says something that no one asked for");
 	if (r == 0) {
 		fastboot_log(f, '>', "%s", command);
+		f->commands++;
 		r = f->pipe->ops->command(f->pipe, command,
 			strlen(command) + (f->c.trailing_nul ? 1 : 0), &within, e);
 	}

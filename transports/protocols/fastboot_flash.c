@@ -123,6 +123,9 @@ static int look_at_target(struct fastboot *f, struct fastboot_flashed *t,
 		return r;
 	snprintf(name, sizeof name, "is-logical:%s", t->target);
 	r = fastboot_getvar_yes(f, name, &t->logical, it, e);
+	/* Nothing is changed on answers that belong to other questions. */
+	if (r == 0)
+		r = fastboot_sync(f, it, e);
 	if (r == 0 && t->logical) {
 		snprintf(name, sizeof name, "resize-logical-partition:%s:%llu", t->target,
 			(unsigned long long)t->image_bytes);
@@ -182,10 +185,13 @@ static int send_piece(struct sending *s, const struct spans *piece, bool *touche
 		add_digest(s->sum, piece);
 	s->t->bytes += piece->bytes;
 	s->f->sent_before += piece->bytes;
-	*touched = true;
 	fastboot_progress(s->f, "flash", s->t->pieces, s->pieces);
 	snprintf(command, sizeof command, "flash:%s", s->t->target);
+
+	unsigned before = s->f->commands;
+
 	r = fastboot_command(s->f, command, s->f->c.flash_us, it, NULL, e);
+	*touched |= s->f->commands != before;
 	if (r == 0)
 		s->t->pieces++;
 	return r;
