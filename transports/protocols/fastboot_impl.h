@@ -12,7 +12,7 @@ struct fastboot {
 	struct fastboot_config c;
 	struct fastboot_hooks hooks;
 	uint64_t sent_before, send_total; /* of several data phases that are one progress; 0 */
-	unsigned commands; /* that went out */
+	unsigned commands;		  /* that went out */
 	bool broken;			  /* out of step */
 	bool versioned;			  /* `version` holds what the device answered */
 	char version[FASTBOOT_REPLY_MAX + 1];
