@@ -7,4 +7,5 @@
 #include "sim/device.h"
 
 extern const struct device_ops dfu_device;
+extern const struct device_ops fastboot_device;
 extern const struct device_ops serialboot_device;

@@ -8,5 +8,6 @@
 const struct device_ops *const device_kinds[] = {
 	&serialboot_device,
 	&dfu_device,
+	&fastboot_device,
 	NULL,
 };
