@@ -4,56 +4,11 @@
  * U-Boot does, with or without a run-time mode before it. A gadget only.
  *
  *	run-time --DETACH--> (leaves the bus) --> DFU mode --leave or manifest--> run-time
- *
- * An operation begins at the GETSTATUS behind its DNLOAD: a host that does not ask writes nothing.
  */
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/digest.h"
-#include "base/strbuf.h"
-#include "sim/device_rows.h"
-#include "sim/dfu_memory.h"
-
-enum { DETACH, DNLOAD, UPLOAD, GETSTATUS, CLRSTATUS, GETSTATE, ABORT };
-enum state {
-	APP_IDLE,
-	APP_DETACH,
-	IDLE,
-	SYNC,
-	BUSY,
-	DNLOAD_IDLE,
-	MANIFEST_SYNC,
-	MANIFEST,
-	WAIT_RESET,
-	UPLOAD_IDLE,
-	ERROR
-};
-/* bStatus. */
-enum { OK = 0, ERR_OF_ADDRESS = 8, ERR_OF_VENDOR = 11, ERR_OF_STALL = 15 };
-
-#define MEMORIES_MAX	8
-#define BLOCK_MAX	4096
-#define CONFIG_MAX	160
-#define DESC_FUNCTIONAL 0x21
-
-enum fault_row {
-	STATUS,
-	STALL,
-	WEAK_CELL,
-	LOST_WRITE,
-	NO_ERASE,
-	BUSY_FOREVER,
-	SHORT_UPLOAD,
-	BAD_STATE,
-	SHORT_STATUS,
-	DISAPPEAR,
-	SWAP,
-	NO_RETURN,
-	OTHER_SERIAL,
-	MANIFEST_ERROR,
-	STALL_BUSY
-};
+#include "sim/dfu_impl.h"
 
 static const struct own_fault fault_rows[] = {
 	{"status", "the next operation ends in dfuERROR with this bStatus", 3},
@@ -90,38 +45,6 @@ static const struct own_setting setting_rows[] = {
 	{0},
 };
 
-struct dfu_sim {
-	struct device device;
-	const struct board_settings *set;
-	struct own_faults *faults;
-	struct dfu_memory *memory[MEMORIES_MAX];
-	unsigned memories;
-	bool dfuse, runtime_mode, protected_;
-	uint8_t attributes;
-	uint16_t transfer;
-	char serial[32];
-	uint8_t descriptor[18], config[CONFIG_MAX];
-	size_t config_len;
-	/* The machine: */
-	unsigned alt;
-	enum state state;
-	uint8_t status;
-	uint64_t busy_until_us;
-	uint32_t pointer; /* DfuSe: the address; plain: how far a transfer is */
-	uint16_t block;	  /* of the DNLOAD that waits for its GETSTATUS */
-	uint8_t buf[BLOCK_MAX];
-	size_t len;
-	bool pending, forever;
-	uint64_t downloads, data_blocks, erases;
-	/* It leaves once this GETSTATUS, or the bus reset, is through. */
-	bool leave;
-};
-
-static struct dfu_sim *of(struct device *d)
-{
-	return container_of(d, struct dfu_sim, device);
-}
-
 static const struct dfu_sim *of_const(const struct device *d)
 {
 	return (const struct dfu_sim *)((const char *)d - offsetof(struct dfu_sim, device));
@@ -129,7 +52,7 @@ static const struct dfu_sim *of_const(const struct device *d)
 
 /* -- descriptors -- */
 
-static void put_functional(const struct dfu_sim *s, struct wbytes *w)
+void dfu_put_functional(const struct dfu_sim *s, struct wbytes *w)
 {
 	wb_u8(w, 9);
 	wb_u8(w, DESC_FUNCTIONAL);
@@ -140,7 +63,7 @@ static void put_functional(const struct dfu_sim *s, struct wbytes *w)
 }
 
 /* Interface descriptors of all settings, and the functional descriptor behind the last. */
-static void describe(struct dfu_sim *s)
+void dfu_describe(struct dfu_sim *s)
 {
 	const char *ids = s->runtime_mode ? s->set->usb_id : settings_own(s->set, "dfu-ids");
 	unsigned vid = (unsigned)strtoul(ids, NULL, 16);
@@ -165,7 +88,7 @@ static void describe(struct dfu_sim *s)
 
 		wb_put(&c, itf, sizeof itf);
 	}
-	put_functional(s, &c);
+	dfu_put_functional(s, &c);
 }
 
 static void dfu_identity(const struct device *d, struct gadget_identity *ret)
@@ -182,369 +105,6 @@ static void dfu_identity(const struct device *d, struct gadget_identity *ret)
 		ret->string[4 + i] = s->memory[i]->name;
 	if (s->runtime_mode)
 		ret->string[4] = "run-time";
-}
-
-/* -- leaving and coming back -- */
-
-/* Off the bus, and back in the other mode. */
-static void go(struct dfu_sim *s, bool to_runtime)
-{
-	s->runtime_mode = to_runtime;
-	s->state = to_runtime ? APP_IDLE : IDLE;
-	s->status = OK;
-	s->pending = s->forever = s->leave = false;
-	s->pointer = s->memory[0]->base;
-	s->alt = 0;
-	s->device.wish = WISH_REENUMERATE;
-	if (own_fault_hit(s->faults, SWAP, NULL))
-		s->device.wish = WISH_SWAP;
-	if (own_fault_hit(s->faults, NO_RETURN, NULL))
-		s->device.wish = WISH_UNPLUG;
-	if (own_fault_hit(s->faults, OTHER_SERIAL, NULL))
-		s->serial[0] = s->serial[0] == 'X' ? 'Y' : 'X';
-	describe(s);
-}
-
-static bool may_be_runtime(const struct dfu_sim *s)
-{
-	return settings_own_number(s->set, "dfu-runtime") != 0;
-}
-
-/* -- the machine -- */
-
-static int fail(struct dfu_sim *s, uint8_t status)
-{
-	s->state = ERROR;
-	s->status = status;
-	return GADGET_STALL;
-}
-
-static int download(struct dfu_sim *s, uint16_t block, const uint8_t *p, size_t n, uint64_t now_us)
-{
-	double arg;
-
-	s->downloads++;
-	if (own_fault_set(s->faults, DISAPPEAR, &arg) && s->downloads > (uint64_t)arg) {
-		own_fault_hit(s->faults, DISAPPEAR, NULL);
-		s->device.wish = WISH_UNPLUG;
-		return GADGET_STALL;
-	}
-	if (own_fault_set(s->faults, STALL, &arg) && s->downloads > (uint64_t)arg) {
-		own_fault_hit(s->faults, STALL, NULL);
-		return fail(s, ERR_OF_STALL);
-	}
-	if ((s->state != IDLE && s->state != DNLOAD_IDLE) || n > s->transfer ||
-		(s->dfuse && block == 1))
-		return fail(s, ERR_OF_STALL);
-	if (n == 0) {
-		s->state = MANIFEST_SYNC;
-		s->pending = true;
-		return 0;
-	}
-	if (s->state == IDLE && !s->dfuse)
-		s->pointer = 0;
-	s->block = block;
-	s->len = n;
-	memcpy(s->buf, p, n);
-	s->pending = true;
-	s->state = SYNC;
-	return 0;
-}
-
-static uint32_t le32_at(const uint8_t *p)
-{
-	struct rbytes b = rbytes_of(p, 4);
-
-	return rb_le32(&b);
-}
-
-static bool do_erase(struct dfu_sim *s, uint64_t *ms)
-{
-	struct dfu_memory *m = s->memory[s->alt];
-	bool mass = s->len == 1;
-	bool skip = own_fault_hit(s->faults, NO_ERASE, NULL);
-
-	s->erases++;
-	*ms = settings_own_number(s->set, mass ? "dfu-mass-ms" : "dfu-erase-ms");
-	if (s->protected_)
-		return false;
-	if (mass) {
-		if (!skip)
-			dfu_memory_erase_all(m);
-		return true;
-	}
-	return skip || dfu_memory_erase_page(m, le32_at(s->buf + 1));
-}
-
-/* A command of DfuSe; false: refused. */
-static bool do_command(struct dfu_sim *s, uint64_t *ms)
-{
-	switch (s->buf[0]) {
-	case 0x21:
-		if (s->len != 5)
-			return false;
-		s->pointer = le32_at(s->buf + 1);
-		return true;
-	case 0x41:
-		return (s->len == 1 || s->len == 5) && do_erase(s, ms);
-	case 0x92:
-		for (unsigned i = 0; i < s->memories; i++)
-			dfu_memory_erase_all(s->memory[i]);
-		s->protected_ = false;
-		s->leave = true;
-		return s->len == 1;
-	default:
-		return false;
-	}
-}
-
-static bool do_data(struct dfu_sim *s, uint64_t *ms)
-{
-	uint32_t at = s->pointer;
-	double arg = -1;
-	int64_t weak = own_fault_set(s->faults, WEAK_CELL, &arg) ? (int64_t)arg : -1;
-
-	*ms = settings_own_number(s->set, "dfu-write-ms");
-	if (s->protected_)
-		return false;
-	/* The address counts in the device's own transfer size, whatever the host sends. */
-	if (s->dfuse)
-		at += (uint32_t)(s->block - 2) * s->transfer;
-	else
-		s->pointer += (uint32_t)s->len;
-	s->data_blocks++;
-	if (own_fault_set(s->faults, LOST_WRITE, &arg) && s->data_blocks > (uint64_t)arg) {
-		own_fault_hit(s->faults, LOST_WRITE, NULL);
-		return true;
-	}
-	if (weak >= 0 && weak - (int64_t)(at - s->memory[s->alt]->base) >= 0 &&
-		weak - (int64_t)(at - s->memory[s->alt]->base) < (int64_t)s->len)
-		own_fault_hit(s->faults, WEAK_CELL, NULL);
-	return dfu_memory_write(s->memory[s->alt], at, s->buf, s->len, weak);
-}
-
-/* At the first GETSTATUS: what DNLOAD asked for. */
-static void begin(struct dfu_sim *s, uint64_t now_us)
-{
-	uint64_t ms = 0;
-	double status;
-	bool ok = s->dfuse && s->block == 0 ? do_command(s, &ms) : do_data(s, &ms);
-
-	s->pending = false;
-	s->state = BUSY;
-	s->busy_until_us = now_us + ms * US_PER_MS;
-	s->forever = own_fault_hit(s->faults, BUSY_FOREVER, NULL);
-	if (!ok)
-		fail(s, s->protected_ ? ERR_OF_VENDOR : ERR_OF_ADDRESS);
-	if (own_fault_hit(s->faults, STATUS, &status))
-		fail(s, (uint8_t)status);
-}
-
-static void manifest(struct dfu_sim *s, uint64_t now_us)
-{
-	if (own_fault_hit(s->faults, MANIFEST_ERROR, NULL)) {
-		fail(s, 10);
-		return;
-	}
-	if (s->state == MANIFEST_SYNC && s->pending) {
-		s->pending = false;
-		s->state = MANIFEST;
-		s->busy_until_us = now_us + 2 * US_PER_MS;
-		/* DfuSe: this was "leave"; the device resets behind this answer. */
-		s->leave = s->dfuse;
-		return;
-	}
-	if (now_us < s->busy_until_us)
-		return;
-	s->state = s->attributes & 4 ? IDLE : WAIT_RESET;
-}
-
-static uint32_t poll_ms(const struct dfu_sim *s, uint64_t now_us)
-{
-	uint64_t says = settings_own_number(s->set, "dfu-mass-says-ms");
-
-	if (s->forever)
-		return 0;
-	if (s->state == BUSY && says && s->len == 1 && s->buf[0] == 0x41)
-		return (uint32_t)says;
-	if ((s->state == BUSY || s->state == MANIFEST) && s->busy_until_us > now_us)
-		return (uint32_t)((s->busy_until_us - now_us + US_PER_MS - 1) / US_PER_MS);
-	return 0;
-}
-
-static void advance(struct dfu_sim *s, uint64_t now_us)
-{
-	switch (s->state) {
-	case SYNC:
-		begin(s, now_us);
-		break;
-	case BUSY:
-		if (!s->forever && now_us >= s->busy_until_us)
-			s->state = DNLOAD_IDLE;
-		break;
-	case MANIFEST_SYNC:
-	case MANIFEST:
-		manifest(s, now_us);
-		break;
-	case APP_IDLE:
-	case APP_DETACH:
-	case IDLE:
-	case DNLOAD_IDLE:
-	case WAIT_RESET:
-	case UPLOAD_IDLE:
-	case ERROR:
-		break;
-	}
-}
-
-static int get_status(struct dfu_sim *s, uint8_t *data, size_t size, uint64_t now_us)
-{
-	uint8_t answer[6];
-	struct wbytes w = wbytes_of(answer, sizeof answer);
-	bool was_busy = s->state == BUSY;
-
-	if (was_busy && own_fault_hit(s->faults, STALL_BUSY, NULL))
-		return GADGET_STALL;
-	advance(s, now_us);
-
-	uint32_t ms = poll_ms(s, now_us);
-
-	wb_u8(&w, s->status);
-	wb_le16(&w, (uint16_t)ms);
-	wb_u8(&w, (uint8_t)(ms >> 16));
-	wb_u8(&w, own_fault_hit(s->faults, BAD_STATE, NULL) ? 77 : (uint8_t)s->state);
-	wb_u8(&w, 0);
-
-	size_t n = own_fault_hit(s->faults, SHORT_STATUS, NULL) ? 3 : w.len;
-
-	n = MIN(n, size);
-
-	memcpy(data, answer, n);
-	if (s->leave && s->state != ERROR)
-		go(s, may_be_runtime(s));
-	return (int)n;
-}
-
-static int upload(struct dfu_sim *s, uint16_t block, uint8_t *data, size_t size)
-{
-	struct dfu_memory *m = s->memory[s->alt];
-	size_t n = MIN(size, (size_t)s->transfer);
-
-	if (s->state != IDLE && s->state != UPLOAD_IDLE)
-		return fail(s, ERR_OF_STALL);
-	if (s->dfuse && block == 0) {
-		memcpy(data, "\x00\x21\x41\x92", MIN(n, (size_t)4));
-		s->state = IDLE;
-		return (int)MIN(n, (size_t)4);
-	}
-	if (s->protected_ || (s->dfuse && block == 1))
-		return fail(s, s->protected_ ? ERR_OF_VENDOR : ERR_OF_STALL);
-	if (s->state == IDLE && !s->dfuse)
-		s->pointer = 0;
-
-	uint32_t at = s->dfuse ? s->pointer + (uint32_t)(block - 2) * s->transfer : s->pointer;
-
-	if (!s->dfuse) {
-		n = MIN(n, (size_t)(m->used - MIN(m->used, at)));
-		s->pointer += (uint32_t)n;
-	}
-	if (own_fault_hit(s->faults, SHORT_UPLOAD, NULL))
-		n /= 2;
-	if (!dfu_memory_read(m, at, data, n))
-		return fail(s, ERR_OF_ADDRESS);
-	s->state = n < size ? IDLE : UPLOAD_IDLE;
-	return (int)n;
-}
-
-static int detach(struct dfu_sim *s)
-{
-	if (!s->runtime_mode)
-		return fail(s, ERR_OF_STALL);
-	s->state = APP_DETACH;
-	if (s->attributes & 8)
-		go(s, false);
-	return 0;
-}
-
-static int in_request(struct dfu_sim *s, uint8_t request, uint16_t value, uint8_t *data,
-	size_t size, uint64_t now_us)
-{
-	switch (request) {
-	case UPLOAD:
-		return s->runtime_mode || !(s->attributes & 2) ? fail(s, ERR_OF_STALL)
-							       : upload(s, value, data, size);
-	case GETSTATUS:
-		return get_status(s, data, size, now_us);
-	case GETSTATE:
-		data[0] = (uint8_t)s->state;
-		return 1;
-	default:
-		return GADGET_STALL;
-	}
-}
-
-static int out_request(struct dfu_sim *s, uint8_t request, uint16_t value, const uint8_t *data,
-	size_t n, uint64_t now_us)
-{
-	switch (request) {
-	case DETACH:
-		return detach(s);
-	case DNLOAD:
-		return s->runtime_mode ? GADGET_STALL : download(s, value, data, n, now_us);
-	case CLRSTATUS:
-		if (s->state != ERROR && !s->status)
-			return GADGET_STALL;
-		s->state = s->runtime_mode ? APP_IDLE : IDLE;
-		s->status = OK;
-		return 0;
-	case ABORT:
-		if (s->state == BUSY || s->state == ERROR || s->runtime_mode)
-			return GADGET_STALL;
-		s->state = IDLE;
-		s->pending = false;
-		return 0;
-	default:
-		return GADGET_STALL;
-	}
-}
-
-static int dfu_control(struct device *d, const uint8_t setup[8], uint8_t *data, size_t n,
-	size_t size, uint64_t now_us)
-{
-	struct dfu_sim *s = of(d);
-	struct rbytes b = rbytes_of(setup, 8);
-	uint8_t type = rb_u8(&b);
-	uint8_t request = rb_u8(&b);
-	uint16_t value = rb_le16(&b);
-	uint8_t functional[9];
-	struct wbytes w = wbytes_of(functional, sizeof functional);
-
-	if (type == 0x81 && request == 6 && value >> 8 == DESC_FUNCTIONAL) {
-		put_functional(s, &w);
-		memcpy(data, functional, MIN(size, w.len));
-		return (int)MIN(size, w.len);
-	}
-	if (type == 0x01 && request == 0x0b) { /* SET_INTERFACE */
-		if (value >= s->memories || s->runtime_mode)
-			return GADGET_STALL;
-		s->alt = value;
-		s->pointer = s->memory[value]->base;
-		return 0;
-	}
-	if (type == 0xa1)
-		return in_request(s, request, value, data, size, now_us);
-	return type == 0x21 ? out_request(s, request, value, data, n, now_us) : GADGET_STALL;
-}
-
-/* A bus reset is seen by the configuration that follows it. */
-static void dfu_opened(struct device *d, uint64_t now_us)
-{
-	struct dfu_sim *s = of(d);
-
-	if (s->state == APP_DETACH)
-		go(s, false);
-	else if (s->state == WAIT_RESET || (s->state == MANIFEST && !s->dfuse))
-		go(s, may_be_runtime(s));
 }
 
 static const struct gadget_ops dfu_gadget = {dfu_identity, dfu_control, NULL, NULL, NULL};
@@ -568,7 +128,7 @@ static int add_memory(struct dfu_sim *s, const char *text, const char *dir, stru
 
 static void dfu_free(struct device *d)
 {
-	struct dfu_sim *s = of(d);
+	struct dfu_sim *s = dfu_sim_of(d);
 
 	for (unsigned i = 0; i < s->memories; i++)
 		dfu_memory_free(s->memory[i]);
@@ -605,10 +165,10 @@ static int dfu_new(const struct device_config *c, struct device **ret, struct er
 
 static void dfu_power_on(struct device *d, uint64_t now_us)
 {
-	struct dfu_sim *s = of(d);
+	struct dfu_sim *s = dfu_sim_of(d);
 
 	s->protected_ = settings_own_number(s->set, "dfu-protected") != 0;
-	go(s, may_be_runtime(s));
+	dfu_go(s, dfu_may_be_runtime(s));
 	s->device.wish = WISH_NONE;
 }
 
@@ -632,7 +192,7 @@ static const char *dfu_state(const struct device *d)
 
 static void dfu_json(struct device *d, bool whole, json_t *o)
 {
-	const struct dfu_sim *s = of(d);
+	const struct dfu_sim *s = dfu_sim_of(d);
 	json_t *list = json_array();
 	char hex[SHA256_HEX];
 
@@ -650,7 +210,7 @@ static void dfu_json(struct device *d, bool whole, json_t *o)
 
 static void dfu_clear_faults(struct device *d)
 {
-	of(d)->forever = false;
+	dfu_sim_of(d)->forever = false;
 }
 
 const struct device_ops dfu_device = {

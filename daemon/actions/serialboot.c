@@ -6,8 +6,6 @@
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 
-#include <errno.h>
-#include <fcntl.h>
 
 #include "base/digest.h"
 #include "transports/protocols/serial_boot.h"
@@ -339,34 +337,6 @@ const struct action action_serialboot_flash = {
 	.run = flash_run,
 };
 
-/* Beside its final place first, so that a broken read leaves no file that looks whole. */
-static int save(const char *path, const void *bytes, size_t n, struct err *e)
-{
-	_cleanup_(freep) char *part = xasprintf("%s.part", path);
-	_cleanup_(closep) int fd =
-		open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	size_t done = 0;
-
-	if (fd < 0)
-		return err_errno(e, ERR_IO, errno, "create %s", part);
-	while (done < n) {
-		ssize_t k = write(fd, (const char *)bytes + done, n - done);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0) {
-			int why = errno;
-
-			unlink(part);
-			return err_errno(e, ERR_IO, why, "write %s", part);
-		}
-		done += (size_t)k;
-	}
-	if (fsync(fd) < 0 || rename(part, path) < 0)
-		return err_errno(e, ERR_IO, errno, "write %s", path);
-	return 0;
-}
-
 static int read_to(
 	struct session *x, uint8_t *buf, uint32_t size, struct step_result *out, struct err *e)
 {
@@ -381,7 +351,7 @@ static int read_to(
 	if (r == 0)
 		r = serial_boot_read(x->boot, address, buf, size, &x->s->it, e);
 	if (r == 0)
-		r = save(args_str(x->a, "file"), buf, size, e);
+		r = save_file(args_str(x->a, "file"), buf, size, e);
 	if (r < 0)
 		return r;
 	sha256_hex_of(buf, size, sum);

@@ -125,6 +125,12 @@ static int load(struct image *i, const char *path, struct err *e)
 
 static int check_wanted(const struct image *i, const struct image_opts *o, struct err *e)
 {
+	if (o->as_is && i->inner == IMAGE_DFU)
+		return err_set(e, ERR_IMAGE_INVALID,
+			"firmware file %s is a DfuSe container: it is for a device with addresses",
+			i->path);
+	if (o->as_is)
+		return 0;
 	if (!formats[i->inner].read)
 		return err_set(e, ERR_IMAGE_INVALID,
 			"firmware file %s is %s: it has no addresses to be flashed at", i->path,
@@ -177,7 +183,7 @@ static int parse(struct image *i, const struct image_opts *o, struct err *e)
 	if (r == 0)
 		r = check_wanted(i, o, e);
 	if (r == 0)
-		r = formats[i->inner].read(&s, e);
+		r = o->as_is ? image_read_bin(&s, e) : formats[i->inner].read(&s, e);
 	return r < 0 ? r : image_build(&s, e);
 }
 
