@@ -10,14 +10,13 @@
  * BOOT0 is high: power and its own resets lead into the ROM. It has no time-out: half a frame waits
  * for its rest for ever.
  */
+#include "sim/stm32_rom.h"
+
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/strbuf.h"
-#include "sim/device_rows.h"
-#include "sim/stm32_memory.h"
-#include "sim/wire.h"
 
 #define ACK  0x79
 #define NACK 0x1f
@@ -26,7 +25,6 @@
 
 #define RAM	  0x20000000u
 #define RAM_BYTES (128u * 1024)
-#define FRAME_MAX 1200
 
 enum {
 	GET = 0x00,
@@ -43,135 +41,25 @@ enum {
 	RUNP = 0x92
 };
 
-enum state {
-	OFF,
-	ASLEEP,
-	COMMAND,
-	COMPLEMENT,
-	ADDRESS,
-	READ_LENGTH,
-	WRITE_DATA,
-	ERASE_PAGES,
-	EXTENDED_PAGES,
-	WP_SECTORS,
-	APPLICATION
-};
-
-enum fault_row {
-	NACK_COMMAND,
-	NACK_ADDRESS,
-	NACK_DATA,
-	SILENT,
-	EXTRA_ACK,
-	GARBAGE,
-	BUSY_BYTES,
-	READ_FLIP,
-	WEAK_CELL,
-	NO_ERASE,
-	LOST_ACK,
-	HALF_WRITE,
-	GAP,
-	SHORT_READ
-};
-
-static const struct own_fault fault_rows[] = {
-	{"nack-command", "the command of this code is refused", READ},
-	{"nack-address", "an address is refused", 0},
-	{"nack-data", "a data phase is refused, and nothing done", 0},
-	{"silent", "the command of this code is not answered", READ},
-	{"extra-ack", "7f is acknowledged twice", 0},
-	{"garbage", "a byte 55 comes before an ACK", 0},
-	{"busy", "so many BUSY bytes come before the ACK of a data phase", 3},
-	{"read-flip", "the cell at OFFSET reads back wrong", 0},
-	{"weak-cell", "the cell at OFFSET does not take what is written", 0},
-	{"no-erase", "an erase is acknowledged and not done", 0},
-	{"lost-ack", "a data phase is done and not acknowledged", 0},
-	{"half-write", "a block is written in half and not acknowledged", 0},
-	{"gap", "so many ms between the halves of a reply", 400},
-	{"short-read", "a read gives one byte less than it should", 0},
-	{0},
-};
-
-static const struct own_setting setting_rows[] = {
-	{"stm32-pid", "0x413", "product id"},
-	{"stm32-flash", "", "bytes of flash; by default the most of its family"},
-	{"stm32-pages", "", "pages, as 4*16K,64K,7*128K; by default those of its family"},
-	{"stm32-erase", "", "43 or 44: the erase command it has"},
-	{"stm32-missing", "", "codes of commands that it has not, as 11,82"},
-	{"stm32-rdp", "0", "1: a new unit is read-protected"},
-	{"stm32-fill", "", "a byte that the flash of a new unit is full of"},
-	{"stm32-page-ms", "1", "that the erase of a page takes"},
-	{"stm32-write-us", "0", "that a block takes"},
-	{"stm32-banner", "", "what the application says when it starts"},
-	{0},
-};
-
-/* From the reference manuals. */
-static const struct family {
-	uint16_t pid;
-	uint32_t flash;
-	const char *pages;
-	uint8_t erase, erased;
-	uint32_t size_register, uid_register;
-} families[] = {
-	{0x410, 128 << 10, "1K", ERASE, 0xff, 0x1ffff7e0, 0x1ffff7e8},
-	{0x413, 1 << 20, "4*16K,64K,7*128K", EXTENDED, 0xff, 0x1fff7a22, 0x1fff7a10},
-	{0x415, 1 << 20, "2K", EXTENDED, 0xff, 0x1fff75e0, 0x1fff7590},
-	{0x447, 192 << 10, "128", EXTENDED, 0x00, 0x1ff8007c, 0},
-	{0x449, 1 << 20, "4*32K,128K,3*256K", EXTENDED, 0xff, 0x1ff0f442, 0x1ff0f420},
-	{0x450, 2 << 20, "128K", EXTENDED, 0xff, 0x1ff1e880, 0x1ff1e800},
-};
-/* Of an id that is not above. */
-static const struct family other = {0, 128 << 10, "2K", EXTENDED, 0xff, 0, 0};
-
-struct rom {
-	struct device device;
-	const struct board_settings *set;
-	struct faults *wire_faults;
-	struct own_faults *faults;
-	struct family family;
-	uint16_t pid;
-	struct stm32_memory *memory;
-	struct wire wire;
-	enum state state;
-	bool stalled;
-	uint8_t code;
-	uint32_t address;
-	uint8_t frame[FRAME_MAX];
-	size_t len;
-	uint64_t busy_until_us, reset_at_us;
-	uint64_t writes, erases, reads, resets;
-};
-
-static struct rom *of(struct device *d)
-{
-	return container_of(d, struct rom, device);
-}
-
-static const struct rom *of_const(const struct device *d)
-{
-	return (const struct rom *)((const char *)d - offsetof(struct rom, device));
-}
-
 /* -- the way out -- */
 
-static enum fault_phase phase_of(const struct rom *s)
+enum fault_phase stm32_rom_phase(const struct stm32_rom *s)
 {
 	return s->code == WRITE	 ? FAULT_PHASE_WRITE
 	       : s->code == READ ? FAULT_PHASE_READ
 				 : FAULT_PHASE_CONSOLE;
 }
 
-static void say(struct rom *s, uint64_t now_us, const void *p, size_t n)
+void stm32_rom_say(struct stm32_rom *s, uint64_t now_us, const void *p, size_t n)
 {
-	uint8_t copy[FRAME_MAX];
+	uint8_t copy[STM32_FRAME_MAX];
 	uint64_t ready = MAX(now_us, s->busy_until_us);
 	double ms;
 
 	if (s->stalled || n == 0)
 		return;
 	memcpy(copy, p, n);
-	n = fault_out(s->wire_faults, phase_of(s), copy, n);
+	n = fault_out(s->wire_faults, stm32_rom_phase(s), copy, n);
 	if (n > 1 && own_fault_hit(s->faults, GAP, &ms)) {
 		wire_tx_push(&s->wire, ready, true, copy, n / 2);
 		wire_tx_push(&s->wire, ready + (uint64_t)(ms * (double)US_PER_MS), false,
@@ -181,26 +69,26 @@ static void say(struct rom *s, uint64_t now_us, const void *p, size_t n)
 	}
 }
 
-static void say_byte(struct rom *s, uint64_t now_us, uint8_t b)
+static void say_byte(struct stm32_rom *s, uint64_t now_us, uint8_t b)
 {
-	say(s, now_us, &b, 1);
+	stm32_rom_say(s, now_us, &b, 1);
 }
 
-static void ack(struct rom *s, uint64_t now_us)
+static void ack(struct stm32_rom *s, uint64_t now_us)
 {
 	if (own_fault_hit(s->faults, GARBAGE, NULL))
 		say_byte(s, now_us, 0x55);
 	say_byte(s, now_us, ACK);
 }
 
-static void refuse(struct rom *s, uint64_t now_us)
+static void refuse(struct stm32_rom *s, uint64_t now_us)
 {
 	say_byte(s, now_us, NACK);
 	s->state = COMMAND;
 }
 
 /* The end of a data phase that took so long. */
-static void ack_done(struct rom *s, uint64_t now_us, uint64_t took_us)
+static void ack_done(struct stm32_rom *s, uint64_t now_us, uint64_t took_us)
 {
 	double busy;
 
@@ -215,7 +103,7 @@ static void ack_done(struct rom *s, uint64_t now_us, uint64_t took_us)
 
 /* -- commands -- */
 
-static bool is_missing(const struct rom *s, uint8_t code)
+static bool is_missing(const struct stm32_rom *s, uint8_t code)
 {
 	const char *list = settings_own(s->set, "stm32-missing");
 	char hex[4];
@@ -227,7 +115,7 @@ static bool is_missing(const struct rom *s, uint8_t code)
 static const uint8_t codes[] = {
 	GET, VERSION, ID, READ, GO, WRITE, ERASE, EXTENDED, WP, WUNP, RDP, RUNP};
 
-static void answer_get(struct rom *s, uint64_t now_us)
+static void answer_get(struct stm32_rom *s, uint64_t now_us)
 {
 	uint8_t b[32];
 	struct wbytes w = wbytes_of(b, sizeof b);
@@ -238,29 +126,29 @@ static void answer_get(struct rom *s, uint64_t now_us)
 		if (!is_missing(s, codes[i]))
 			wb_u8(&w, codes[i]);
 	b[0] = (uint8_t)(w.len - 2);
-	say(s, now_us, b, w.len);
+	stm32_rom_say(s, now_us, b, w.len);
 	ack(s, now_us);
 }
 
-static void answer_id(struct rom *s, uint64_t now_us)
+static void answer_id(struct stm32_rom *s, uint64_t now_us)
 {
 	uint8_t b[3];
 	struct wbytes w = wbytes_of(b, sizeof b);
 
 	wb_u8(&w, 1);
 	wb_be16(&w, s->pid);
-	say(s, now_us, b, w.len);
+	stm32_rom_say(s, now_us, b, w.len);
 	ack(s, now_us);
 }
 
-static bool is_locked(const struct rom *s, uint8_t code)
+static bool is_locked(const struct stm32_rom *s, uint8_t code)
 {
 	return s->memory->read_protected && code != GET && code != VERSION && code != ID &&
 	       code != RUNP && code != RDP;
 }
 
 /* Its own reset, a little after what it has to say. */
-static void reset_later(struct rom *s, uint64_t now_us, uint64_t took_us)
+static void reset_later(struct stm32_rom *s, uint64_t now_us, uint64_t took_us)
 {
 	s->busy_until_us = now_us + took_us;
 	ack(s, now_us);
@@ -268,7 +156,7 @@ static void reset_later(struct rom *s, uint64_t now_us, uint64_t took_us)
 	s->state = OFF;
 }
 
-static void unprotect(struct rom *s, uint64_t now_us)
+static void unprotect(struct stm32_rom *s, uint64_t now_us)
 {
 	memset(s->memory->write_protected, 0, sizeof s->memory->write_protected);
 	if (s->code == RUNP) {
@@ -281,7 +169,7 @@ static void unprotect(struct rom *s, uint64_t now_us)
 				: 0);
 }
 
-static void run_command(struct rom *s, uint64_t now_us)
+static void run_command(struct stm32_rom *s, uint64_t now_us)
 {
 	s->state = COMMAND;
 	ack(s, now_us);
@@ -291,7 +179,7 @@ static void run_command(struct rom *s, uint64_t now_us)
 		answer_get(s, now_us);
 		break;
 	case VERSION:
-		say(s, now_us, "\x31\x00\x00", 3);
+		stm32_rom_say(s, now_us, "\x31\x00\x00", 3);
 		ack(s, now_us);
 		break;
 	case ID:
@@ -322,7 +210,7 @@ static void run_command(struct rom *s, uint64_t now_us)
 	}
 }
 
-static bool is_for(struct rom *s, enum fault_row row)
+static bool is_for(struct stm32_rom *s, enum stm32_fault row)
 {
 	double code;
 
@@ -336,7 +224,7 @@ static bool is_known(uint8_t code)
 	return memchr(codes, code, sizeof codes) != NULL;
 }
 
-static void take_complement(struct rom *s, uint8_t b, uint64_t now_us)
+static void take_complement(struct stm32_rom *s, uint8_t b, uint64_t now_us)
 {
 	if ((uint8_t)(b ^ s->code) != 0xff || !is_known(s->code) || is_missing(s, s->code) ||
 		is_locked(s, s->code) || is_for(s, NACK_COMMAND)) {
@@ -358,7 +246,7 @@ static bool is_ram(uint32_t address, size_t n)
 }
 
 /* Size register and unique id, where the address lies in one of them. */
-static bool system_byte(const struct rom *s, uint32_t address, uint8_t *ret)
+static bool system_byte(const struct stm32_rom *s, uint32_t address, uint8_t *ret)
 {
 	uint32_t kib = s->memory->size >> 10;
 	uint32_t uid = s->family.uid_register;
@@ -374,7 +262,7 @@ static bool system_byte(const struct rom *s, uint32_t address, uint8_t *ret)
 		ret, 1);
 }
 
-static bool read_at(const struct rom *s, uint32_t address, uint8_t *buf, size_t n)
+static bool read_at(const struct stm32_rom *s, uint32_t address, uint8_t *buf, size_t n)
 {
 	if (stm32_memory_holds(s->memory, address, n)) {
 		memcpy(buf, s->memory->cell + (address - s->memory->base), n);
@@ -390,7 +278,7 @@ static bool read_at(const struct rom *s, uint32_t address, uint8_t *buf, size_t 
 	return true;
 }
 
-static void answer_read(struct rom *s, size_t n, uint64_t now_us)
+static void answer_read(struct stm32_rom *s, size_t n, uint64_t now_us)
 {
 	uint8_t buf[256];
 	double flip;
@@ -408,10 +296,10 @@ static void answer_read(struct rom *s, size_t n, uint64_t now_us)
 		own_fault_hit(s->faults, READ_FLIP, NULL);
 		buf[(uint32_t)flip - offset] ^= 0x80;
 	}
-	say(s, now_us, buf, own_fault_hit(s->faults, SHORT_READ, NULL) ? n - 1 : n);
+	stm32_rom_say(s, now_us, buf, own_fault_hit(s->faults, SHORT_READ, NULL) ? n - 1 : n);
 }
 
-static void write_frame(struct rom *s, uint64_t now_us)
+static void write_frame(struct stm32_rom *s, uint64_t now_us)
 {
 	size_t n = s->frame[0] + 1u;
 	double arg;
@@ -442,13 +330,13 @@ static void write_frame(struct rom *s, uint64_t now_us)
 	ack_done(s, now_us, settings_own_number(s->set, "stm32-write-us"));
 }
 
-static void erased(struct rom *s, uint32_t pages, uint64_t now_us)
+static void erased(struct stm32_rom *s, uint32_t pages, uint64_t now_us)
 {
 	s->erases += pages;
 	ack_done(s, now_us, pages * settings_own_number(s->set, "stm32-page-ms") * US_PER_MS);
 }
 
-static void erase_everything(struct rom *s, uint64_t now_us)
+static void erase_everything(struct stm32_rom *s, uint64_t now_us)
 {
 	if (!own_fault_hit(s->faults, NO_ERASE, NULL))
 		stm32_memory_erase_all(s->memory);
@@ -456,7 +344,7 @@ static void erase_everything(struct rom *s, uint64_t now_us)
 }
 
 /* n numbers of `width` bytes behind the count. */
-static void erase_pages(struct rom *s, size_t n, unsigned width, uint64_t now_us)
+static void erase_pages(struct stm32_rom *s, size_t n, unsigned width, uint64_t now_us)
 {
 	struct rbytes b = rbytes_of(s->frame + width, n * width);
 	uint32_t most = stm32_memory_pages(s->memory);
@@ -475,7 +363,7 @@ static void erase_pages(struct rom *s, size_t n, unsigned width, uint64_t now_us
 	erased(s, (uint32_t)n, now_us);
 }
 
-static void protect(struct rom *s, size_t n, uint64_t now_us)
+static void protect(struct stm32_rom *s, size_t n, uint64_t now_us)
 {
 	for (size_t i = 0; i < n; i++)
 		s->memory->write_protected[s->frame[1 + i]] = 1;
@@ -485,7 +373,7 @@ static void protect(struct rom *s, size_t n, uint64_t now_us)
 
 /* -- phases -- */
 
-static bool sum_is_right(const struct rom *s)
+static bool sum_is_right(const struct stm32_rom *s)
 {
 	uint8_t x = 0;
 
@@ -494,7 +382,7 @@ static bool sum_is_right(const struct rom *s)
 	return x == 0;
 }
 
-static void take_address(struct rom *s, uint64_t now_us)
+static void take_address(struct stm32_rom *s, uint64_t now_us)
 {
 	struct rbytes b = rbytes_of(s->frame, 4);
 	uint8_t any;
@@ -520,11 +408,11 @@ static void take_address(struct rom *s, uint64_t now_us)
 
 	s->busy_until_us = now_us + s->set->boot_ms * US_PER_MS;
 	if (*banner)
-		say(s, now_us, line, strlen(line));
+		stm32_rom_say(s, now_us, line, strlen(line));
 }
 
 /* Bytes that a data phase has in all, once the count is here; 0: not known yet. */
-static size_t frame_bytes(const struct rom *s)
+static size_t frame_bytes(const struct stm32_rom *s)
 {
 	struct rbytes b = rbytes_of(s->frame, 2);
 	uint16_t n;
@@ -553,14 +441,14 @@ static size_t frame_bytes(const struct rom *s)
 	return 0;
 }
 
-static void take_frame(struct rom *s, uint64_t now_us)
+static void take_frame(struct stm32_rom *s, uint64_t now_us)
 {
 	size_t want = frame_bytes(s);
 	struct rbytes b = rbytes_of(s->frame, 2);
 	uint16_t n = rb_be16(&b);
 	bool right;
 
-	if (want > FRAME_MAX) {
+	if (want > STM32_FRAME_MAX) {
 		refuse(s, now_us);
 		return;
 	}
@@ -588,7 +476,7 @@ static void take_frame(struct rom *s, uint64_t now_us)
 		erase_pages(s, n + 1u, 2, now_us);
 }
 
-static void take(struct rom *s, uint8_t b, uint64_t now_us)
+void stm32_rom_take(struct stm32_rom *s, uint8_t b, uint64_t now_us)
 {
 	switch (s->state) {
 	case OFF:
@@ -624,9 +512,7 @@ static void take(struct rom *s, uint8_t b, uint64_t now_us)
 	}
 }
 
-/* -- the device -- */
-
-static void reset(struct rom *s)
+void stm32_rom_reset(struct stm32_rom *s)
 {
 	s->state = ASLEEP;
 	s->len = 0;
@@ -634,211 +520,3 @@ static void reset(struct rom *s)
 	s->reset_at_us = NEVER;
 	s->resets++;
 }
-
-static void run(struct rom *s, uint64_t now_us)
-{
-	size_t n;
-
-	if (now_us >= s->reset_at_us)
-		reset(s);
-	while (!s->stalled && (n = wire_rx_ready(&s->wire, now_us)) > 0 &&
-		now_us >= s->busy_until_us) {
-		uint8_t b = *wire_rx_peek(&s->wire);
-
-		wire_rx_pop(&s->wire, 1);
-		switch (fault_in(s->wire_faults, phase_of(s), &b)) {
-		case FATE_PASS:
-			take(s, b, now_us);
-			break;
-		case FATE_DROP:
-			break;
-		case FATE_STALL:
-			s->stalled = true;
-			break;
-		case FATE_DISAPPEAR:
-			s->device.wish = WISH_UNPLUG;
-			return;
-		case FATE_REPLUG:
-			s->device.wish = WISH_REPLUG;
-			return;
-		case FATE_SWAP:
-			s->device.wish = WISH_SWAP;
-			return;
-		}
-	}
-}
-
-static void stm32_free(struct device *d)
-{
-	wire_reset(&of(d)->wire);
-	stm32_memory_free(of(d)->memory);
-	free(of(d));
-}
-
-static int preload(struct rom *s, const struct device_config *c, struct err *e)
-{
-	_cleanup_(fclosep) FILE *in = c->preload ? fopen(c->preload, "re") : NULL;
-
-	if (!c->fresh)
-		return 0;
-	if (c->preload && !in)
-		return err_set(e, ERR_IO, "cannot read %s", c->preload);
-	if (*settings_own(c->set, "stm32-fill"))
-		memset(s->memory->cell, (int)settings_own_number(c->set, "stm32-fill"),
-			s->memory->size);
-	if (in && fread(s->memory->cell, 1, s->memory->size, in) == 0 && ferror(in))
-		return err_set(e, ERR_IO, "cannot read %s", c->preload);
-	s->memory->read_protected = settings_own_number(c->set, "stm32-rdp") != 0;
-	stm32_memory_keep_options(s->memory);
-	return 0;
-}
-
-static const struct family *family_of(uint16_t pid)
-{
-	for (size_t i = 0; i < ARRAY_LEN(families); i++)
-		if (families[i].pid == pid)
-			return &families[i];
-	return &other;
-}
-
-static int stm32_new(const struct device_config *c, struct device **ret, struct err *e)
-{
-	struct rom *s = xcalloc(1, sizeof *s);
-	uint64_t flash = settings_own_number(c->set, "stm32-flash");
-	const char *pages = settings_own(c->set, "stm32-pages");
-	const char *erase = settings_own(c->set, "stm32-erase");
-	int r;
-
-	s->set = c->set;
-	s->faults = c->faults;
-	s->wire_faults = c->wire_faults;
-	s->pid = (uint16_t)settings_own_number(c->set, "stm32-pid");
-	s->family = *family_of(s->pid);
-	if (*erase)
-		s->family.erase = strstr(erase, "43") ? ERASE : EXTENDED;
-	snprintf(s->device.uid, sizeof s->device.uid, "%s", c->uid ? c->uid : "");
-	wire_init(&s->wire, c->set->baud);
-	s->reset_at_us = NEVER;
-	r = stm32_memory_new(0x08000000, flash ? (uint32_t)flash : s->family.flash,
-		s->family.erased, *pages ? pages : s->family.pages, c->dir, &s->memory, e);
-	if (r == 0)
-		r = preload(s, c, e);
-	if (r < 0) {
-		stm32_free(&s->device);
-		return r;
-	}
-	*ret = &s->device;
-	return 0;
-}
-
-static void stm32_power_on(struct device *d, uint64_t now_us)
-{
-	struct rom *s = of(d);
-
-	wire_reset(&s->wire);
-	s->stalled = false;
-	reset(s);
-}
-
-static void stm32_power_off(struct device *d)
-{
-	wire_reset(&of(d)->wire);
-	of(d)->state = OFF;
-}
-
-static size_t stm32_room(const struct device *d)
-{
-	return wire_rx_room(&of_const(d)->wire);
-}
-
-static void stm32_input(struct device *d, const void *p, size_t n, uint64_t now_us)
-{
-	wire_rx_push(&of(d)->wire, p, n, now_us);
-	run(of(d), now_us);
-}
-
-static size_t stm32_output(struct device *d, void *buf, size_t size, uint64_t now_us)
-{
-	run(of(d), now_us);
-	return wire_tx_take(&of(d)->wire, buf, size, now_us);
-}
-
-static uint64_t stm32_due(const struct device *d)
-{
-	const struct rom *s = of_const(d);
-	uint64_t due = MIN(wire_tx_due(&s->wire), s->reset_at_us);
-
-	if (!s->stalled && wire_rx_len(&s->wire))
-		due = MIN(due, MAX(wire_rx_due(&s->wire, 0), s->busy_until_us));
-	return due;
-}
-
-static const char *stm32_state(const struct device *d)
-{
-	switch (of_const(d)->state) {
-	case OFF:
-		return "off";
-	case ASLEEP:
-		return "waiting";
-	case APPLICATION:
-		return "application";
-	case COMMAND:
-	case COMPLEMENT:
-	case ADDRESS:
-	case READ_LENGTH:
-	case WRITE_DATA:
-	case ERASE_PAGES:
-	case EXTENDED_PAGES:
-	case WP_SECTORS:
-		break;
-	}
-	return "rom";
-}
-
-static void stm32_json(struct device *d, bool whole, json_t *o)
-{
-	struct rom *s = of(d);
-	uint32_t used = stm32_memory_used(s->memory);
-	char hex[SHA256_HEX];
-
-	json_object_set_new(o, "flash_used", json_integer(used));
-	json_object_set_new(o, "read_protected", json_boolean(s->memory->read_protected));
-	json_object_set_new(o, "writes", json_integer((json_int_t)s->writes));
-	json_object_set_new(o, "erases", json_integer((json_int_t)s->erases));
-	json_object_set_new(o, "reads", json_integer((json_int_t)s->reads));
-	json_object_set_new(o, "resets", json_integer((json_int_t)s->resets));
-	if (!whole)
-		return;
-	sha256_hex_of(s->memory->cell, used, hex);
-	json_object_set_new(o, "flash_sha256", json_string(hex));
-}
-
-static void stm32_clear_faults(struct device *d)
-{
-	of(d)->stalled = false;
-}
-
-static void stm32_babble(struct device *d, size_t n, uint64_t now_us)
-{
-	while (n-- > 0)
-		say_byte(of(d), now_us, 'U');
-}
-
-const struct device_ops stm32_uart_device = {
-	.name = "stm32-uart",
-	.help = "the boot ROM of an STM32 behind its UART (AN3155)",
-	.faults = fault_rows,
-	.settings = setting_rows,
-	.new = stm32_new,
-	.free = stm32_free,
-	.power_on = stm32_power_on,
-	.power_off = stm32_power_off,
-	.room = stm32_room,
-	.input = stm32_input,
-	.output = stm32_output,
-	.due = stm32_due,
-	.state = stm32_state,
-	.json = stm32_json,
-	.clear_faults = stm32_clear_faults,
-	.babble = stm32_babble,
-};

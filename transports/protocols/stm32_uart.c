@@ -121,14 +121,14 @@ int stm32_await_ack(struct stm32 *s, uint64_t budget_us, const struct iotime *it
 /* --- synchronising --- */
 
 /* 1 synchronised, 0 silence or rubbish, or an error. */
-static int knock(struct stm32 *s, const struct iotime *it, struct err *e)
+static int knock(struct stm32 *s, uint64_t budget_us, const struct iotime *it, struct err *e)
 {
 	const uint8_t init = INIT;
 	uint8_t b = 0;
 	int r = link_write(s->link, &init, 1, it, e);
 
 	if (r == 0)
-		r = get_byte(s, s->o.times.sync_us, &b, it, e);
+		r = get_byte(s, budget_us, &b, it, e);
 	if (r == -ERR_TIMEOUT)
 		return iotime_check(it, e);
 	if (r < 0)
@@ -143,13 +143,14 @@ static int knock(struct stm32 *s, const struct iotime *it, struct err *e)
 }
 
 /* A ROM that was synchronised already takes the first 7F for a command and waits for its
- * complement; the second one it refuses. */
+ * complement; the second one it refuses. One that hears it for the first time answers at once, so
+ * little time is spent on the first. */
 static int synchronise(struct stm32 *s, const struct iotime *it, struct err *e)
 {
 	int r = link_drain(s->link, 0, 0, NULL, it, e);
 
 	for (unsigned i = 0; r == 0 && i < 2 * s->o.sync_attempts; i++)
-		r = knock(s, it, e);
+		r = knock(s, i == 0 ? s->o.times.sync_us / 4 : s->o.times.sync_us, it, e);
 	if (r != 0)
 		return MIN(r, 0);
 	return err_set(e, ERR_TIMEOUT,
