@@ -6,7 +6,6 @@
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 
-
 #include "base/digest.h"
 #include "transports/protocols/serial_boot.h"
 

@@ -55,8 +55,8 @@ struct image_opts {
 	/* No target is known, the file alone is judged: no address is needed, and of several UF2
 	 * families the first one is shown. */
 	bool inspect;
-	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files, not
-	 * addresses. */
+	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files,
+	 * not addresses. */
 	bool as_is;
 	const char *name; /* the file's name in messages; NULL: its path */
 };

@@ -22,7 +22,6 @@ const struct stm32_times stm32_times_default = {
 	.mass_us = 35 * US_PER_S,
 	.protect_us = 1 * US_PER_S,
 	.read_us = 1 * US_PER_S,
-	.resync_us = 3 * US_PER_S,
 	.settle_us = 20 * US_PER_MS, /* above the 16 ms that FTDI adapters gather bytes */
 	.reset_us = 100 * US_PER_MS,
 };
@@ -158,35 +157,61 @@ static int synchronise(struct stm32 *s, const struct iotime *it, struct err *e)
 		s->link->address);
 }
 
-/* FF 00 is no command: the ROM refuses it wherever a command may begin. In the middle of a data
- * phase the bytes are taken as data until their number is full. */
+/* n bytes FF: 1 where a NACK came within the budget, 0 where it did not, or an error. */
+static int feed(
+	struct stm32 *s, size_t n, uint64_t budget_us, const struct iotime *it, struct err *e)
+{
+	uint8_t fill[64];
+	uint8_t b = 0;
+	int r;
+
+	memset(fill, 0xff, sizeof fill);
+	r = link_write(s->link, fill, MIN(n, sizeof fill), it, e);
+	if (r == 0)
+		r = get_byte(s, budget_us, &b, it, e);
+	if (r == -ERR_TIMEOUT)
+		return iotime_check(it, e);
+	return r < 0 ? r : b == STM32_NACK;
+}
+
+static int quiet(struct stm32 *s, const struct iotime *it, struct err *e)
+{
+	return link_drain(s->link, s->o.times.settle_us, s->o.times.sync_us, NULL, it, e);
+}
+
+/* 1 where the ROM waits for a command and has nothing of one: the first FF is not answered, the
+ * second is refused. */
+static int is_at_command(struct stm32 *s, const struct iotime *it, struct err *e)
+{
+	int r = quiet(s, it, e);
+
+	if (r == 0)
+		r = feed(s, 1, s->o.times.settle_us, it, e);
+	if (r != 0)
+		return MIN(r, 0);
+	r = feed(s, 1, s->o.times.sync_us, it, e);
+	return r <= 0 ? r : quiet(s, it, e) == 0;
+}
+
+/* FF FF is no command, and no end of any phase: its checksums would be 00, so it never completes an
+ * erase or a jump (FF 00, which other hosts send, is the mass erase of a ROM that waits for page
+ * numbers). The ROM refuses it at the byte that completes a phase; what it took as data before is
+ * found by reading back. First byte by byte, in case one is missing; then more than any data phase
+ * is long. */
 int stm32_resync(struct stm32 *s, const struct iotime *it, struct err *e)
 {
-	static const uint8_t invalid[2] = {0xff, 0x00};
-	struct iotime whole = iotime_within(it, s->o.times.resync_us);
-	uint8_t b = 0;
-	int r = link_drain(s->link, s->o.times.settle_us, s->o.times.sync_us, NULL, it, e);
+	int r = quiet(s, it, e);
 
 	stm32_log(s, "resynchronising");
-	/* 300 times two bytes are more than any data phase. */
-	for (unsigned i = 0; r == 0 && i < 300; i++) {
-		r = link_write(s->link, invalid, sizeof invalid, it, e);
-		if (r == 0)
-			r = get_byte(s, i < 280 ? s->o.times.settle_us : s->o.times.sync_us, &b,
-				&whole, NULL);
-		if (r == 0 && b == STM32_NACK)
-			return link_drain(
-				s->link, s->o.times.settle_us, s->o.times.sync_us, NULL, it, e);
-		if (r == -ERR_TIMEOUT)
-			r = iotime_left_us(&whole) == 0 ? -ERR_TIMEOUT : 0;
+	for (unsigned i = 0; r == 0 && i < 16; i++) {
+		r = feed(s, i % 8 < 3 ? 1 : 64, s->o.times.settle_us, it, e);
+		if (r > 0)
+			r = is_at_command(s, it, e);
 	}
-	if (r == 0 || r == -ERR_TIMEOUT) {
-		r = iotime_check(it, e);
-		return r < 0 ? r
-			     : err_set(e, ERR_TIMEOUT, "%s: the boot ROM does not come back",
-				       s->link->address);
-	}
-	return r;
+	if (r == 0)
+		return err_set(
+			e, ERR_TIMEOUT, "%s: the boot ROM does not come back", s->link->address);
+	return MIN(r, 0);
 }
 
 /* --- commands --- */

@@ -10,8 +10,8 @@
  *	n-1, data.., XOR	-> 79 once it is programmed
  *
  * Each phase has its own ACK and nothing has a number, so a reply is counted in bytes and never
- * searched for. After a phase that went wrong the ROM is brought back with an invalid command
- * (FF 00) until it refuses one; what it may have taken of that as data is found by reading back.
+ * searched for. After a phase that went wrong the ROM is fed bytes that complete no phase (FF)
+ * until it refuses them; what it may have taken of them as data is found by reading back.
  *
  * An image is written so that the block with the lowest address, which holds the vector table,
  * comes last: a unit that loses power in between does not start half an application.
@@ -63,9 +63,8 @@ struct stm32_times {
 	uint64_t mass_us;    /* of a mass erase, and of a readout unprotect */
 	uint64_t protect_us; /* of each ACK of the other protections */
 	uint64_t read_us;    /* of the bytes of a read, beside their time on the wire */
-	uint64_t resync_us;
-	uint64_t settle_us; /* quiet after the synchronisation */
-	uint64_t reset_us;  /* from a reset of its own until the ROM listens again */
+	uint64_t settle_us;  /* quiet after the synchronisation */
+	uint64_t reset_us;   /* from a reset of its own until the ROM listens again */
 };
 extern const struct stm32_times stm32_times_default;
 
