@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A byte pipe to a device: tty or TCP. Opened, used and closed by one worker. Every call that can
- * wait takes an iotime; a device that is unplugged gives -ERR_DEVICE_GONE within the call, never a
- * hang.
+ * A byte pipe to a device: tty or TCP; over UDP the same calls carry datagrams, one each. Opened,
+ * used and closed by one worker. Every call that can wait takes an iotime; a device that is
+ * unplugged gives -ERR_DEVICE_GONE within the call, never a hang.
  *
- * A link address is text: tty:PATH[@BAUD], tcp:HOST:PORT (tcp:[v6]:PORT).
+ * A link address is text: tty:PATH[@BAUD], tcp:HOST:PORT (tcp:[v6]:PORT), udp:HOST:PORT.
  */
 #pragma once
 

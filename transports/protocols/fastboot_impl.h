@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a session, shared by the fastboot*.c files of this folder that speak commands, and
+ * by no one else.
+ */
+#pragma once
+
+#include "transports/protocols/fastboot.h"
+
+struct fastboot {
+	struct fastboot_pipe *pipe;
+	struct fastboot_config c;
+	struct fastboot_hooks hooks;
+	uint64_t sent_before, send_total; /* of several data phases that are one progress; 0 */
+	unsigned commands;		  /* that went out */
+	bool broken;			  /* out of step */
+	bool versioned;			  /* `version` holds what the device answered */
+	char version[FASTBOOT_REPLY_MAX + 1];
+};
+
+void fastboot_log(struct fastboot *f, char dir, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void fastboot_progress(struct fastboot *f, const char *phase, uint64_t done, uint64_t total);
