@@ -7,3 +7,4 @@
 #include "sim/device.h"
 
 extern const struct device_ops serialboot_device;
+extern const struct device_ops adb_device;

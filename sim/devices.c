@@ -7,5 +7,6 @@
 
 const struct device_ops *const device_kinds[] = {
 	&serialboot_device,
+	&adb_device,
 	NULL,
 };
