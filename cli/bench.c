@@ -4,20 +4,22 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/iotime.h"
+#include "base/strbuf.h"
 #include "base/util.h"
+#include "cli/bench_ports.h"
 #include "daemon/recipe/runner.h"
-
-#define MAX_PORTS 16
+#include "transports/images/blob.h"
+#include "transports/images/image.h"
 
 /* One run; the cancel flag is global because a signal handler fires it. */
 struct session {
 	const struct bench *b;
 	const struct recipe *recipe;
-	struct link *link[MAX_PORTS];
-	bool dead[MAX_PORTS];
+	struct bench_ports ports;
 	json_t *steps;	  /* of --json */
 	json_t *measured; /* of the step at hand */
 	bool tty;
@@ -101,96 +103,42 @@ int bench_address(const char *text, char **ret, struct err *e)
 
 /* --- what a step may ask for --- */
 
-static int port_index(const struct session *s, const char *role, struct err *e)
-{
-	for (size_t i = 0; i < s->recipe->ports && i < MAX_PORTS; i++)
-		if (!strcmp(s->recipe->port[i].role, role))
-			return (int)i;
-	return err_set(e, ERR_PORT_UNBOUND, "there is no port '%s'", role);
-}
-
 static int env_link(
 	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
 {
-	struct session *s = env;
-	const char *address = json_string_value(json_object_get(s->b->ports, role));
-	const struct recipe_port *rp = recipe_port(s->recipe, role);
-	int i = port_index(s, role, e);
-	struct link_config cfg = {.dtr = -1, .rts = -1};
-	int r;
+	return bench_port_link(&((struct session *)env)->ports, role, it, ret, e);
+}
 
-	if (i < 0)
-		return i;
-	if (s->link[i] && s->link[i]->dead) {
-		s->link[i] = link_close(s->link[i]);
-		s->dead[i] = true;
-	}
-	if (s->dead[i])
-		return err_set(e, ERR_DEVICE_GONE, "port %s: the link broke", role);
-	if (!s->link[i]) {
-		if (!address)
-			return err_set(e, ERR_PORT_UNBOUND, "port '%s' has no address", role);
-		if (rp) {
-			cfg.baud = rp->baud;
-			cfg.parity = rp->parity;
-			cfg.rtscts = rp->rtscts;
-			cfg.dtr = rp->dtr;
-			cfg.rts = rp->rts;
-		}
-		r = link_open(address, &cfg, it, &s->link[i], e);
-		if (r < 0)
-			return strcmp(role, "port") ? err_prefix(e, "port %s", role) : r;
-	}
-	*ret = s->link[i];
-	return 0;
+static int env_usb(
+	void *env, const char *role, const struct iotime *it, struct usb **ret, struct err *e)
+{
+	return bench_port_usb(&((struct session *)env)->ports, role, it, ret, e);
 }
 
 static void env_link_close(void *env, const char *role)
 {
-	struct session *s = env;
-	int i = port_index(s, role, NULL);
-
-	if (i >= 0)
-		s->link[i] = link_close(s->link[i]);
+	bench_port_close(&((struct session *)env)->ports, role);
 }
 
 static int env_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
 {
-	struct session *s = env;
-	const char *address = json_string_value(json_object_get(s->b->ports, role));
-
-	if (!address)
-		return err_set(e, ERR_PORT_UNBOUND, "port '%s' has no address", role);
-	*ret = (struct device_facts){0};
-	snprintf(ret->node, sizeof ret->node, "%s", address);
-	return 0;
+	return bench_port_facts(&((struct session *)env)->ports, role, ret, e);
 }
 
 static int env_expect_replug(void *env, const char *role, struct err *e)
 {
-	return 0;
+	return bench_port_expect_replug(&((struct session *)env)->ports, role, e);
 }
 
-/* No events here: the device is back when its node can be opened. */
+static int env_expect_other_serial(void *env, const char *role, struct err *e)
+{
+	return bench_port_expect_other_serial(&((struct session *)env)->ports, role, e);
+}
+
 static int env_wait_device(void *env, const char *role, const struct iotime *it,
 	struct device_facts *ret, struct err *e)
 {
-	struct session *s = env;
-	int i = port_index(s, role, e);
-	struct link *l;
-	struct err tried;
-	int r;
-
-	if (i < 0)
-		return i;
-	s->link[i] = link_close(s->link[i]);
-	s->dead[i] = false;
-	while (env_link(env, role, it, &l, &tried) < 0) {
-		r = iotime_sleep(50 * US_PER_MS, it, e);
-		if (r < 0)
-			return err_set(e, ERR_DEVICE_GONE, "%s", tried.msg);
-	}
-	return ret ? env_facts(env, role, ret, e) : 0;
+	return bench_port_wait(&((struct session *)env)->ports, role, it, ret, e);
 }
 
 static int env_identity(void *env, const char *role, const char *value, struct err *e)
@@ -248,6 +196,47 @@ static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 	return 0;
 }
 
+static int env_load_image(
+	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
+{
+	return image_open(ref, o, ret, e);
+}
+
+static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
+{
+	return blob_open(ref, false, ret, e);
+}
+
+static int make_dir(const char *path, mode_t mode, struct err *e)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return err_errno(e, ERR_IO, errno, "%s", path);
+	return 0;
+}
+
+/* $XDG_STATE_HOME/provctl, by default ~/.local/state/provctl (XDG base directories). */
+static int env_keep(void *env, const char *name, char ret[512], struct err *e)
+{
+	static const char *const below[] = {"/.local", "/.local/state", "/provctl"};
+	const char *xdg = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+	bool by_xdg = xdg && *xdg == '/';
+	struct strbuf path = {0};
+	int r = 0;
+
+	if (!by_xdg && (!home || *home != '/'))
+		return err_set(e, ERR_INVALID, "HOME is not set: '%s' has no place", name);
+	sb_add(&path, by_xdg ? xdg : home);
+	for (size_t i = by_xdg ? 2 : 0; r == 0 && i < ARRAY_LEN(below); i++) {
+		sb_add(&path, below[i]);
+		r = make_dir(path.s, i == 2 ? 0700 : 0755, e);
+	}
+	if (r == 0 && snprintf(ret, 512, "%s/%s", path.s, name) >= 512)
+		r = err_set(e, ERR_INVALID, "the path of '%s' is too long", name);
+	sb_done(&path);
+	return r;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct session *s = env;
@@ -273,14 +262,19 @@ static void env_log(void *env, char dir, const char *text)
 
 static const struct step_env_ops env_ops = {
 	.link = env_link,
+	.usb = env_usb,
 	.link_close = env_link_close,
 	.expect_replug = env_expect_replug,
+	.expect_other_serial = env_expect_other_serial,
 	.wait_device = env_wait_device,
 	.facts = env_facts,
 	.identity = env_identity,
 	.serial = env_serial,
 	.ask = env_ask,
 	.image = env_image,
+	.load_image = env_load_image,
+	.load_blob = env_load_blob,
+	.keep = env_keep,
 	.progress = env_progress,
 	.log = env_log,
 };
@@ -416,8 +410,10 @@ static void print_result(const struct session *s, const struct run_result *res)
 
 int bench_run(const struct bench *b, const struct recipe *recipe)
 {
-	struct session s = {
-		.b = b, .recipe = recipe, .steps = json_array(), .tty = isatty(2) && !b->ctl->json};
+	struct session s = {.b = b,
+		.ports = {.recipe = recipe, .addresses = b->ports},
+		.steps = json_array(),
+		.tty = isatty(2) && !b->ctl->json};
 	const struct runner_sink sink = {&s, step_begin, step_end, measured, NULL};
 	const struct sigaction sa = {.sa_handler = on_interrupt};
 	json_t *empty = json_object();
@@ -445,8 +441,7 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	sigaction(SIGTERM, &sa, NULL);
 	runner_run(&rn, &res);
 	print_result(&s, &res);
-	for (size_t i = 0; i < MAX_PORTS; i++)
-		link_close(s.link[i]);
+	bench_ports_done(&s.ports);
 	secret_set_free(rn.secrets);
 	json_decref(context);
 	json_decref(empty);

@@ -135,7 +135,7 @@ struct adbd {
 
 	/* the connection */
 	bool online, no_sums, stalled;
-	bool waits; /* what came is heard after the boot */
+	bool waits;		       /* what came is heard after the boot */
 	bool shell_v2, stat_v2, ls_v2; /* both sides have it */
 	uint32_t max_payload;
 	uint8_t token[20];

@@ -391,6 +391,7 @@ static const struct {
 	{"cat", cmd_cat},
 	{"cmd", adbd_pm},
 	{"echo", cmd_echo},
+	{"export", cmd_true},
 	{"false", cmd_false},
 	{"getprop", cmd_getprop},
 	{"id", cmd_id},

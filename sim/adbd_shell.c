@@ -236,6 +236,8 @@ static void run_one(struct adbd_run *r)
 		return;
 	if (!strcmp(r->argv[0], "exit"))
 		run_exit(r);
+	else if (!strcmp(r->argv[0], "exec") && r->argc > 1)
+		r->status = adbd_command(r, r->argc - 1, r->argv + 1);
 	else
 		r->status = adbd_command(r, r->argc, r->argv);
 }

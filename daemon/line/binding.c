@@ -8,6 +8,7 @@ struct device {
 	struct hotplug_event ev;
 	const struct hotplug *source;
 	bool seen; /* in the scan that is going on */
+	uint64_t since_us;
 	uint64_t generation;
 	char station[CONFIG_ID_MAX + 1]; /* "" unbound */
 	size_t port;
@@ -103,7 +104,9 @@ static struct device_facts facts_of(const struct device *d)
 	struct device_facts f = {.generation = d->generation};
 
 	if (strcmp(d->ev.subsystem, "tty") != 0)
-		snprintf(f.node, sizeof f.node, "usb:%.100s", d->ev.sysname);
+		/* By what was enumerated, not by where: a node is of one enumeration only. */
+		snprintf(f.node, sizeof f.node, "usb:%.100s",
+			d->ev.node[0] == '/' ? d->ev.node : d->ev.sysname);
 	else if (d->ev.node[0] == '/')
 		snprintf(f.node, sizeof f.node, "tty:%.120s", d->ev.node);
 	else
@@ -112,7 +115,22 @@ static struct device_facts facts_of(const struct device *d)
 	snprintf(f.pid, sizeof f.pid, "%s", d->ev.pid);
 	snprintf(f.serial, sizeof f.serial, "%s", d->ev.serial);
 	snprintf(f.path, sizeof f.path, "%s", d->ev.id_path);
+	snprintf(f.port, sizeof f.port, "%s", d->ev.sysname);
 	return f;
+}
+
+/* The ids that belong there: the unit's own, or those of another of its lives (a boot ROM). */
+static bool port_takes(const struct port_config *pc, const char *vid, const char *pid)
+{
+	char id[20];
+
+	if ((!pc->vid || !strcmp(pc->vid, vid)) && (!pc->pid || !strcmp(pc->pid, pid)))
+		return true;
+	snprintf(id, sizeof id, "%s:%s", vid, pid);
+	for (size_t i = 0; i < pc->alsos; i++)
+		if (!strcmp(pc->also[i], id))
+			return true;
+	return false;
 }
 
 /* Gives a device to the first free port that it matches. */
@@ -133,8 +151,7 @@ static void bind_device(struct binding *b, struct device *d)
 			snprintf(d->station, sizeof d->station, "%s", st->id);
 			d->port = p;
 			d->generation = ++b->generation;
-			d->wrong = (pc->vid && strcmp(pc->vid, d->ev.vid) != 0) ||
-				   (pc->pid && strcmp(pc->pid, d->ev.pid) != 0);
+			d->wrong = !port_takes(pc, d->ev.vid, d->ev.pid);
 			mutex_unlock(&b->lock);
 			f = facts_of(d);
 			b->sink.present(b->sink.data, st->id, p, &f, d->wrong);
@@ -209,7 +226,8 @@ static void device_present(
 	if (!grown)
 		abort();
 	b->device = grown;
-	grown[b->count] = (struct device){.ev = *ev, .source = source, .seen = true};
+	grown[b->count] =
+		(struct device){.ev = *ev, .source = source, .seen = true, .since_us = now_us()};
 	b->count++;
 	mutex_unlock(&b->lock);
 	bind_device(b, &b->device[b->count - 1]);
@@ -304,6 +322,26 @@ static char *yaml_hint(const struct device *d)
 	if (d->ev.vid[0])
 		sb_addf(&s, "        vid: '%s'\n        pid: '%s'\n", d->ev.vid, d->ev.pid);
 	return sb_take(&s);
+}
+
+bool binding_moved(struct binding *b, const char *serial, const char *path, uint64_t since_us,
+	char *ret, size_t size)
+{
+	bool found = false;
+
+	mutex_lock(&b->lock);
+	for (size_t i = 0; !found && i < b->count; i++) {
+		const struct device *d = &b->device[i];
+		size_t n = device_len(d->ev.id_path, &d->ev);
+
+		if (strcmp(d->ev.serial, serial) != 0 || d->since_us < since_us ||
+			(strlen(path) >= n && !strncmp(path, d->ev.id_path, n)))
+			continue;
+		snprintf(ret, size, "%.*s", (int)n, d->ev.id_path);
+		found = true;
+	}
+	mutex_unlock(&b->lock);
+	return found;
 }
 
 json_t *binding_ports(struct binding *b)

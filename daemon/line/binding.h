@@ -31,6 +31,10 @@ void binding_set_config(struct binding *b, struct config *c);
 /* Idempotent: a device told twice is told once; a late remove of an older enumeration is ignored.
  */
 void binding_event(struct binding *b, const struct hotplug *source, const struct hotplug_event *ev);
+/* Any thread: whether a device with that USB serial number came up after since_us on another
+ * physical port than path. */
+bool binding_moved(struct binding *b, const char *serial, const char *path, uint64_t since_us,
+	char *ret, size_t size);
 /* Every port with a device: {node, path, vid, pid, serial, subsystem, station, port, wrong_device}
  * and, for an unbound one, the lines of YAML that would bind it. A new reference. */
 json_t *binding_ports(struct binding *b);

@@ -39,6 +39,9 @@ static void port_done(struct port_config *p)
 	free(p->kind);
 	free(p->vid);
 	free(p->pid);
+	for (size_t i = 0; i < p->alsos; i++)
+		free(p->also[i]);
+	free(p->also);
 	free(p->address);
 }
 
@@ -179,6 +182,29 @@ static void load_usb_id(
 		*c = (char)(*c >= 'A' && *c <= 'F' ? *c + 32 : *c);
 }
 
+static bool is_usb_id(const char *s)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	return s && strspn(s, hex) == 4 && s[4] == ':' && strspn(s + 5, hex) == 4 && !s[9];
+}
+
+static void load_also(
+	struct loader *l, const json_t *o, const char *pointer, struct port_config *out)
+{
+	const json_t *list = json_object_get(o, "also");
+	_cleanup_(freep) char *p = pointer_key(pointer, "also");
+	size_t n = json_array_size(list);
+
+	out->also = xcalloc(n + 1, sizeof *out->also);
+	for (size_t i = 0; i < n; i++)
+		if (is_usb_id(json_string_value(json_array_get(list, i))))
+			out->also[out->alsos++] =
+				xstrdup(json_string_value(json_array_get(list, i)));
+	if (list && (!n || out->alsos != n))
+		mistakes_add(&l->m, p, "'also' must be a list such as ['0483:df11']");
+}
+
 static void load_paths(
 	struct loader *l, const json_t *v, const char *pointer, struct port_config *out)
 {
@@ -202,12 +228,13 @@ static void load_paths(
 static void load_port(struct loader *l, const char *role, const json_t *o, const char *pointer,
 	struct port_config *out)
 {
-	static const char *const keys[] = {
-		"kind", "path", "interface", "vid", "pid", "tty", "tcp", "baud", "optional", NULL};
-	static const char *const kinds[] = {"tty", "usb", "probe", "tcp", NULL};
+	static const char *const keys[] = {"kind", "path", "interface", "vid", "pid", "also", "tty",
+		"tcp", "udp", "baud", "optional", NULL};
+	static const char *const kinds[] = {"tty", "usb", "probe", "tcp", "udp", NULL};
 	const json_t *path = json_object_get(o, "path");
 	const char *tty;
 	const char *tcp;
+	const char *udp;
 	const char *kind;
 
 	out->role = xstrdup(role);
@@ -221,12 +248,14 @@ static void load_port(struct loader *l, const char *role, const json_t *o, const
 	check_keys(l, o, pointer, keys);
 	tty = get_string(l, o, pointer, "tty");
 	tcp = get_string(l, o, pointer, "tcp");
+	udp = get_string(l, o, pointer, "udp");
 	kind = get_string(l, o, pointer, "kind");
 	if (kind && nearest_name(kind, kinds) && strcmp(nearest_name(kind, kinds), kind) != 0)
 		mistakes_add_unknown(&l->m, pointer, "kind of port", kind, kinds);
-	out->kind = xstrdup(kind ? kind : tcp ? "tcp" : "tty");
-	if (!!path + !!tty + !!tcp != 1)
-		mistakes_add(&l->m, pointer, "port '%s' needs one of 'path', 'tty' or 'tcp'", role);
+	out->kind = xstrdup(kind ? kind : tcp ? "tcp" : udp ? "udp" : "tty");
+	if (!!path + !!tty + !!tcp + !!udp != 1)
+		mistakes_add(&l->m, pointer, "port '%s' needs one of 'path', 'tty', 'tcp' or 'udp'",
+			role);
 	if (path) {
 		_cleanup_(freep) char *p = pointer_key(pointer, "path");
 
@@ -237,12 +266,17 @@ static void load_port(struct loader *l, const char *role, const json_t *o, const
 		out->address = xasprintf("tcp:%s", tcp);
 		if (!strrchr(tcp, ':'))
 			mistakes_add(&l->m, pointer, "'tcp' must be HOST:PORT");
+	} else if (udp) {
+		out->address = xasprintf("udp:%s", udp);
+		if (!strrchr(udp, ':'))
+			mistakes_add(&l->m, pointer, "'udp' must be HOST:PORT");
 	}
 	out->interface = (int)get_int(l, o, pointer, "interface", 0, 255, -1);
 	out->baud = (uint32_t)get_int(l, o, pointer, "baud", 50, 20000000, 0);
 	out->optional = get_bool(l, o, pointer, "optional");
 	load_usb_id(l, o, pointer, "vid", &out->vid);
 	load_usb_id(l, o, pointer, "pid", &out->pid);
+	load_also(l, o, pointer, out);
 }
 
 static void load_station(struct loader *l, const json_t *o, const char *pointer)
@@ -566,6 +600,11 @@ static bool port_equal(const struct port_config *a, const struct port_config *b)
 		return false;
 	for (size_t i = 0; i < a->paths; i++)
 		if (strcmp(a->path[i], b->path[i]) != 0)
+			return false;
+	if (a->alsos != b->alsos)
+		return false;
+	for (size_t i = 0; i < a->alsos; i++)
+		if (strcmp(a->also[i], b->also[i]) != 0)
 			return false;
 	return same(a->role, b->role) && same(a->kind, b->kind) && same(a->vid, b->vid) &&
 	       same(a->pid, b->pid) && same(a->address, b->address) &&

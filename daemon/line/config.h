@@ -18,15 +18,18 @@
 
 struct port_config {
 	char *role;
-	char *kind;  /* tty (default), usb, probe, tcp */
+	char *kind;  /* tty (default), usb, probe, tcp, udp */
 	char **path; /* physical port paths: ID_PATH or the sysfs form 1-1.4.2; of the device or of
 			one interface */
 	size_t paths;
 	int interface;	 /* -1: the first that appears */
 	char *vid, *pid; /* what must be plugged there, lower-case hex; NULL: anything */
-	char *address;	 /* fixed: tty:PATH or tcp:HOST:PORT; NULL where the port has paths */
-	uint32_t baud;	 /* 0: what the recipe says */
-	bool optional;	 /* the station is complete without it */
+	char **also;	 /* "vvvv:pppp" that it may be as well: the unit in another of its lives */
+	size_t alsos;
+	char *address; /* fixed: tty:PATH, tcp:HOST:PORT or udp:HOST:PORT; NULL where it has paths
+			*/
+	uint32_t baud; /* 0: what the recipe says */
+	bool optional; /* the station is complete without it */
 };
 
 struct station_config {

@@ -39,6 +39,7 @@ struct fleet {
 	struct jobs *jobs;
 	char *db_path;
 	char *artifact_dir;
+	char *keep_dir;
 	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
 	bool stopping;
@@ -128,7 +129,8 @@ static int make_dirs(struct fleet *f, struct err *e)
 	const char *dir = f->config->state_dir;
 
 	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||
-		(mkdir(f->artifact_dir, 0700) < 0 && errno != EEXIST))
+		(mkdir(f->artifact_dir, 0700) < 0 && errno != EEXIST) ||
+		(mkdir(f->keep_dir, 0700) < 0 && errno != EEXIST))
 		return err_errno(e, ERR_IO, errno, "state directory %s", dir);
 	return 0;
 }
@@ -200,6 +202,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->config = config_ref(c);
 	f->db_path = xasprintf("%s/provd.db", c->state_dir);
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
+	f->keep_dir = xasprintf("%s/keep", c->state_dir);
 	f->feed = feed_new(FEED_RING);
 	f->jobs = jobs_new();
 	f->binding = binding_new(&sink);
@@ -351,6 +354,7 @@ struct fleet *fleet_free(struct fleet *f)
 	free(f->source);
 	free(f->db_path);
 	free(f->artifact_dir);
+	free(f->keep_dir);
 	free(f);
 	return NULL;
 }
@@ -453,6 +457,17 @@ const char *fleet_db_path(struct fleet *f)
 const char *fleet_artifact_dir(struct fleet *f)
 {
 	return f->artifact_dir;
+}
+
+const char *fleet_keep_dir(struct fleet *f)
+{
+	return f->keep_dir;
+}
+
+bool fleet_moved(struct fleet *f, const char *serial, const char *path, uint64_t since_us,
+	char *ret, size_t size)
+{
+	return binding_moved(f->binding, serial, path, since_us, ret, size);
 }
 
 void fleet_wake_stations(struct fleet *f)

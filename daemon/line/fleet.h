@@ -45,6 +45,11 @@ struct jobs *fleet_jobs(struct fleet *f);
 const char *fleet_db_path(struct fleet *f);
 /* state_dir/artifacts: a file per digest. */
 const char *fleet_artifact_dir(struct fleet *f);
+/* state_dir/keep: what this installation keeps for itself, such as an ADB key. */
+const char *fleet_keep_dir(struct fleet *f);
+/* Whether a device with that USB serial number came up after since_us on another port than path. */
+bool fleet_moved(struct fleet *f, const char *serial, const char *path, uint64_t since_us,
+	char *ret, size_t size);
 void fleet_wake_stations(struct fleet *f);
 void fleet_abort_job(struct fleet *f, const char *job_id);
 

@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/line/fleet.h"
-#include "daemon/line/station_priv.h"
+#include "daemon/line/worker_ports.h"
+#include "transports/images/blob.h"
+#include "transports/images/image.h"
 
 #define PROGRESS_EVERY_US (250 * US_PER_MS)
 
@@ -17,184 +19,46 @@ struct env {
 	struct station *s;
 	struct recorder *rec;
 	const struct recipe *recipe;
-	struct link *link[STATION_PORTS_MAX];
-	bool dead[STATION_PORTS_MAX]; /* a fixed link broke: only a claimed return may reopen it */
-	uint64_t claim_generation[STATION_PORTS_MAX];
-	struct device_facts before[STATION_PORTS_MAX];
+	struct worker_ports ports;
 	char identity[128];
 };
-
-static int port_index(const struct env *v, const char *role, struct err *e)
-{
-	for (size_t i = 0; i < v->s->cfg->ports; i++)
-		if (!strcmp(v->s->cfg->port[i].role, role))
-			return (int)i;
-	return err_set(e, ERR_PORT_UNBOUND, "station %s has no port '%s'", v->s->cfg->id, role);
-}
-
-static int present_facts(const struct env *v, int i, struct device_facts *ret, struct err *e)
-{
-	const struct port_config *pc = &v->s->cfg->port[i];
-	bool present;
-
-	if (pc->address) {
-		*ret = (struct device_facts){0};
-		snprintf(ret->node, sizeof ret->node, "%s", pc->address);
-		return 0;
-	}
-	mutex_lock(&v->s->lock);
-	present = v->s->port[i].present;
-	*ret = v->s->port[i].facts;
-	mutex_unlock(&v->s->lock);
-	return present ? 0 : err_set(e, ERR_DEVICE_GONE, "port %s: nothing is plugged", pc->role);
-}
-
-static void close_at(struct env *v, int i)
-{
-	if (v->link[i] && v->link[i]->dead)
-		v->dead[i] = true;
-	v->link[i] = link_close(v->link[i]);
-}
 
 static int env_link(
 	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
 {
-	struct env *v = env;
-	const struct recipe_port *rp = recipe_port(v->recipe, role);
-	int i = port_index(v, role, e);
-	struct device_facts f;
-	struct link_config cfg = {.dtr = -1, .rts = -1};
-	int r;
+	return worker_port_link(&((struct env *)env)->ports, role, it, ret, e);
+}
 
-	if (i < 0)
-		return i;
-	if (v->link[i] && v->link[i]->dead)
-		close_at(v, i);
-	/* A broken link that opens again may lead to another unit. */
-	if (v->dead[i])
-		return err_set(e, ERR_DEVICE_GONE, "port %s: the link broke during the run", role);
-	if (v->link[i]) {
-		*ret = v->link[i];
-		return 0;
-	}
-	r = present_facts(v, i, &f, e);
-	if (r < 0)
-		return r;
-	if (rp) {
-		cfg.baud = rp->baud;
-		cfg.parity = rp->parity;
-		cfg.rtscts = rp->rtscts;
-		cfg.dtr = rp->dtr;
-		cfg.rts = rp->rts;
-	}
-	if (v->s->cfg->port[i].baud)
-		cfg.baud = v->s->cfg->port[i].baud;
-	r = link_open(f.node, &cfg, it, &v->link[i], e);
-	if (r < 0)
-		return err_prefix(e, "port %s", role);
-	*ret = v->link[i];
-	return 0;
+static int env_usb(
+	void *env, const char *role, const struct iotime *it, struct usb **ret, struct err *e)
+{
+	return worker_port_usb(&((struct env *)env)->ports, role, it, ret, e);
 }
 
 static void env_link_close(void *env, const char *role)
 {
-	int i = port_index(env, role, NULL);
-
-	if (i >= 0)
-		close_at(env, i);
+	worker_port_close(&((struct env *)env)->ports, role);
 }
 
 static int env_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
 {
-	int i = port_index(env, role, e);
-
-	return i < 0 ? i : present_facts(env, i, ret, e);
+	return worker_port_facts_of(&((struct env *)env)->ports, role, ret, e);
 }
 
 static int env_expect_replug(void *env, const char *role, struct err *e)
 {
-	struct env *v = env;
-	int i = port_index(v, role, e);
-
-	if (i < 0)
-		return i;
-	mutex_lock(&v->s->lock);
-	v->s->port[i].claimed = true;
-	v->claim_generation[i] = v->s->port[i].facts.generation;
-	v->before[i] = v->s->port[i].facts;
-	mutex_unlock(&v->s->lock);
-	return 0;
+	return worker_port_expect_replug(&((struct env *)env)->ports, role, e);
 }
 
-/* The proof that can be had here: the USB serial, where the device has one in both its lives, and
- * the configured ids. What the unit itself says is compared by device.identify. */
-static int prove_same(
-	const struct env *v, int i, const struct device_facts *now, bool wrong, struct err *e)
+static int env_expect_other_serial(void *env, const char *role, struct err *e)
 {
-	const struct device_facts *was = &v->before[i];
-
-	if (wrong)
-		return err_set(e, ERR_WRONG_DEVICE,
-			"port %s: device %s:%s came back, %s:%s expected", v->s->cfg->port[i].role,
-			now->vid, now->pid, v->s->cfg->port[i].vid, v->s->cfg->port[i].pid);
-	if (was->serial[0] && now->serial[0] && strcmp(was->serial, now->serial) != 0)
-		return err_set(e, ERR_WRONG_DEVICE, "port %s: unit %s came back, %s expected",
-			v->s->cfg->port[i].role, now->serial, was->serial);
-	return 0;
+	return worker_port_expect_other_serial(&((struct env *)env)->ports, role, e);
 }
 
 static int env_wait_device(void *env, const char *role, const struct iotime *it,
 	struct device_facts *ret, struct err *e)
 {
-	struct env *v = env;
-	struct station *s = v->s;
-	int i = port_index(v, role, e);
-	struct device_facts f;
-
-	if (i < 0)
-		return i;
-	if (s->cfg->port[i].address) {
-		v->dead[i] = false;
-		return ret ? present_facts(v, i, ret, e) : 0;
-	}
-	for (;;) {
-		bool claimed;
-		bool there;
-		bool wrong;
-		eventfd_t n;
-		int r;
-
-		eventfd_read(s->wake_fd, &n);
-		mutex_lock(&s->lock);
-		f = s->port[i].facts;
-		wrong = s->port[i].wrong;
-		claimed = s->port[i].claimed;
-		there = s->port[i].present && (!claimed || f.generation != v->claim_generation[i]);
-		if (there) {
-			s->port[i].claimed = false;
-			if (f.generation > s->generation)
-				s->generation = f.generation;
-		}
-		mutex_unlock(&s->lock);
-		if (there) {
-			close_at(v, i);
-			v->dead[i] = false;
-			r = claimed ? prove_same(v, i, &f, wrong, e) : 0;
-			if (r == 0 && ret)
-				*ret = f;
-			/* Letters wait for the end of the run; the wake-up that told of them was
-			 * eaten. */
-			station_poke(s);
-			return r;
-		}
-		r = iotime_wait(s->wake_fd, POLLIN, it, e);
-		if (r == -ERR_TIMEOUT)
-			return err_set(e, claimed ? ERR_DEVICE_GONE : ERR_TIMEOUT,
-				"port %s: the device did not %s in time", role,
-				claimed ? "come back" : "appear");
-		if (r < 0)
-			return r;
-	}
+	return worker_port_wait(&((struct env *)env)->ports, role, it, ret, e);
 }
 
 static int env_identity(void *env, const char *role, const char *value, struct err *e)
@@ -303,6 +167,31 @@ static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 	return 0;
 }
 
+static int env_load_image(
+	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
+{
+	char path[512];
+	int r = env_image(env, ref, path, e);
+
+	return r < 0 ? r : image_open(path, o, ret, e);
+}
+
+static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
+{
+	char path[512];
+	int r = env_image(env, ref, path, e);
+
+	return r < 0 ? r : blob_open(path, true, ret, e);
+}
+
+static int env_keep(void *env, const char *name, char ret[512], struct err *e)
+{
+	struct env *v = env;
+	int n = snprintf(ret, 512, "%s/%s", fleet_keep_dir(v->s->fleet), name);
+
+	return n < 512 ? 0 : err_set(e, ERR_INVALID, "the path of '%s' is too long", name);
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct env *v = env;
@@ -332,14 +221,19 @@ static void env_log(void *env, char dir, const char *text)
 
 static const struct step_env_ops env_ops = {
 	.link = env_link,
+	.usb = env_usb,
 	.link_close = env_link_close,
 	.expect_replug = env_expect_replug,
+	.expect_other_serial = env_expect_other_serial,
 	.wait_device = env_wait_device,
 	.facts = env_facts,
 	.identity = env_identity,
 	.serial = env_serial,
 	.ask = env_ask,
 	.image = env_image,
+	.load_image = env_load_image,
+	.load_blob = env_load_blob,
+	.keep = env_keep,
 	.progress = env_progress,
 	.log = env_log,
 };
@@ -418,8 +312,12 @@ static json_t *context_of(const struct env *v)
 	for (size_t i = 0; i < s->cfg->ports; i++) {
 		struct device_facts f;
 
-		if (present_facts(v, (int)i, &f, NULL) == 0)
-			json_object_set_new(ports, s->cfg->port[i].role, json_string(f.node));
+		if (worker_port_facts(&v->ports, (int)i, &f, NULL) < 0)
+			continue;
+		/* Foreign programs are told the port: it stays the same over a restart. */
+		if (!strncmp(f.node, "usb:/", 5) && f.port[0])
+			snprintf(f.node, sizeof f.node, "usb:%.100s", f.port);
+		json_object_set_new(ports, s->cfg->port[i].role, json_string(f.node));
 	}
 	return json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:o}", "job", "id",
 		claim->job_id, "external_ref", claim->external_ref, "unit", "model",
@@ -430,7 +328,10 @@ static json_t *context_of(const struct env *v)
 void worker_execute(struct station *s, struct run_result *res)
 {
 	const struct job_claim *claim = recorder_claim(s->rec);
-	struct env v = {.s = s, .rec = s->rec, .recipe = claim->recipe};
+	struct env v = {.s = s,
+		.rec = s->rec,
+		.recipe = claim->recipe,
+		.ports = {.s = s, .recipe = claim->recipe}};
 	struct view_sink vs = {.v = &v, .inner = recorder_sink(s->rec)};
 	const struct runner_sink sink = {&vs, view_begin, view_end, view_measured, view_expose};
 	json_t *context = context_of(&v);
@@ -456,8 +357,7 @@ void worker_execute(struct station *s, struct run_result *res)
 	} else {
 		runner_run(&rn, res);
 	}
-	for (size_t i = 0; i < s->cfg->ports; i++)
-		link_close(v.link[i]);
+	worker_ports_close(&v.ports);
 	secret_set_free(rn.secrets);
 	json_decref(context);
 }

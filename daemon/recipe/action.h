@@ -121,6 +121,7 @@ struct device_facts {
 	char vid[8], pid[8]; /* lower-case hex, "" if not USB */
 	char serial[128];
 	char path[160]; /* physical port */
+	char port[64];	/* the same as sysfs names it, 1-1.4, "" if not USB */
 	uint64_t generation;
 };
 
@@ -144,6 +145,9 @@ struct step_env_ops {
 	/* From now on the device on this role may leave and come back: its absence is no
 	 * device-gone. */
 	int (*expect_replug)(void *env, const char *role, struct err *e);
+	/* After expect_replug: it may come back under another USB serial number (a boot ROM has its
+	 * own). Then the action proves the unit by what it says. */
+	int (*expect_other_serial)(void *env, const char *role, struct err *e);
 	/* Waits until the role's device is present (again, after expect_replug) and proves that it
 	 * is the same unit: -ERR_WRONG_DEVICE otherwise. ret may be NULL. */
 	int (*wait_device)(void *env, const char *role, const struct iotime *it,

@@ -31,6 +31,12 @@ struct blob {
 /* immutable: the file is an artifact of the store. -ERR_NOT_FOUND without it, -ERR_IMAGE_INVALID
  * for an empty one or what is no regular file, -ERR_TOO_LARGE. */
 int blob_open(const char *path, bool immutable, struct blob **ret, struct err *e);
+/* A blob that the caller makes (a member of an archive): fill *ret_bytes, then blob_seal(), which
+ * makes them read only and takes their digest; until then no one else may see it. name is for
+ * messages. -ERR_IMAGE_INVALID for 0 bytes, -ERR_TOO_LARGE, -ERR_DISK_FULL. */
+int blob_new(
+	const char *name, uint64_t size, uint8_t **ret_bytes, struct blob **ret, struct err *e);
+void blob_seal(struct blob *b);
 struct blob *blob_ref(struct blob *b);
 struct blob *blob_unref(struct blob *b); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct blob, blob_unref)

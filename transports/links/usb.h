@@ -8,8 +8,8 @@
  * by default, over all processes): a stream keeps a few buffers in flight, and halves them where
  * the kernel has no memory.
  *
- * An address is text: usb:1-1.4 (the physical port, as sysfs names it), usb:/dev/bus/usb/BBB/DDD,
- * usb:VVVV:PPPP[/SERIAL] (the one such device; two are refused).
+ * An address is text: usb:1-1.4[:INTERFACE] (the physical port, as sysfs names it),
+ * usb:/dev/bus/usb/BBB/DDD, usb:VVVV:PPPP[/SERIAL] (the one such device; two are refused).
  */
 #pragma once
 
@@ -46,6 +46,7 @@ struct usb_facts {
 	char serial[128];	    /* "" where it has none */
 	char port[64];		    /* 1-1.4.2 */
 	char node[64];		    /* /dev/bus/usb/BBB/DDD */
+	int interface;		    /* that the address names, -1 if none */
 	uint16_t ep0_max_packet;
 };
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/iotime.h"
 #include "base/strbuf.h"
 #include "base/util.h"
 #include "tests/unit/unit.h"
@@ -62,7 +63,7 @@ static void teardown(void)
 	sb_done(&story);
 }
 
-static void tell(
+static struct hotplug_event event_of(
 	enum hotplug_kind k, const char *tty, const char *at, const char *with_pid, uint32_t devnum)
 {
 	struct hotplug_event ev = {
@@ -74,6 +75,22 @@ static void tell(
 	snprintf(ev.id_path, sizeof ev.id_path, "%s:1.0", at);
 	strcpy(ev.vid, "1209");
 	strcpy(ev.pid, with_pid);
+	return ev;
+}
+
+static void tell(
+	enum hotplug_kind k, const char *tty, const char *at, const char *with_pid, uint32_t devnum)
+{
+	struct hotplug_event ev = event_of(k, tty, at, with_pid, devnum);
+
+	binding_event(binding, &source, &ev);
+}
+
+static void tell_serial(enum hotplug_kind k, const char *tty, const char *at, const char *serial)
+{
+	struct hotplug_event ev = event_of(k, tty, at, pid, 1);
+
+	strcpy(ev.serial, serial);
 	binding_event(binding, &source, &ev);
 }
 
@@ -149,6 +166,37 @@ START_TEST(test_an_unbound_port_comes_with_the_lines_that_would_bind_it)
 }
 END_TEST
 
+/* A boot ROM has ids of its own: the port names them beside the unit's. */
+START_TEST(a_unit_in_another_of_its_lives_is_the_right_one)
+{
+	static char rom[] = "1209:beef";
+	static char *also = rom;
+
+	port[0].also = &also;
+	port[0].alsos = 1;
+	tell(HOTPLUG_PRESENT, "ttyACM0", where1, "beef", 1);
+	tell(HOTPLUG_GONE, "ttyACM0", where1, "beef", 1);
+	tell(HOTPLUG_PRESENT, "ttyACM0", where1, "dead", 2);
+	ck_assert_str_eq(story.s, "+A1tty:/dev/ttyACM0 -A1 +A1tty:/dev/ttyACM0! ");
+}
+END_TEST
+
+START_TEST(a_serial_that_came_up_elsewhere_is_found)
+{
+	char path[64];
+	uint64_t begin = now_us();
+
+	ck_assert(!binding_moved(binding, "S1", where1, begin, path, sizeof path));
+	tell_serial(HOTPLUG_PRESENT, "ttyACM3", where2, "S1");
+	ck_assert(binding_moved(binding, "S1", where1, begin, path, sizeof path));
+	ck_assert_str_eq(path, where2);
+	/* On its own port, under another serial, or before: it did not move. */
+	ck_assert(!binding_moved(binding, "S1", where2, begin, path, sizeof path));
+	ck_assert(!binding_moved(binding, "S2", where1, begin, path, sizeof path));
+	ck_assert(!binding_moved(binding, "S1", where1, now_us() + 1, path, sizeof path));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("binding");
@@ -160,6 +208,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_what_a_rescan_does_not_find_is_gone);
 	tcase_add_test(t, test_another_device_on_a_known_port_is_wrong);
 	tcase_add_test(t, test_an_unbound_port_comes_with_the_lines_that_would_bind_it);
+	tcase_add_test(t, a_unit_in_another_of_its_lives_is_the_right_one);
+	tcase_add_test(t, a_serial_that_came_up_elsewhere_is_found);
 	suite_add_tcase(s, t);
 	return s;
 }

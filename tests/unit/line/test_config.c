@@ -85,6 +85,23 @@ START_TEST(test_mistakes_have_file_line_and_column_all_at_once)
 }
 END_TEST
 
+START_TEST(test_ids_of_other_lives_are_a_list_of_usb_ids)
+{
+	struct config *c = NULL;
+
+	refuses("stations:\n  - {id: A, ports: {c: {path: p1, also: ['0483-df11']}}}\n", "'also'");
+	refuses("stations:\n  - {id: A, ports: {c: {path: p1, also: '0483:df11'}}}\n", "'also'");
+	ck_assert_int_eq(load("stations:\n  - {id: A, ports: {c: {path: p1, vid: '0483', also: "
+			      "['0483:df11', '1209:0001']}, n: {udp: '10.0.0.1:5554'}}}\n",
+				 &c),
+		0);
+	ck_assert_uint_eq(station_port(config_station(c, "A"), "c")->alsos, 2);
+	ck_assert_str_eq(station_port(config_station(c, "A"), "c")->also[1], "1209:0001");
+	ck_assert_str_eq(station_port(config_station(c, "A"), "n")->address, "udp:10.0.0.1:5554");
+	config_unref(c);
+}
+END_TEST
+
 START_TEST(test_two_stations_cannot_own_one_place)
 {
 	refuses("stations:\n  - {id: A, ports: {c: {path: p1}}}\n  - {id: B, ports: {c: {path: "
@@ -128,6 +145,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_mistakes_have_file_line_and_column_all_at_once);
+	tcase_add_test(t, test_ids_of_other_lives_are_a_list_of_usb_ids);
 	tcase_add_test(t, test_two_stations_cannot_own_one_place);
 	tcase_add_test(t, test_a_good_one_is_read_whole);
 	suite_add_tcase(s, t);

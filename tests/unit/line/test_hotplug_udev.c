@@ -229,7 +229,7 @@ START_TEST(one_device_fills_two_roles)
 	add_board(2, 6, "0002", "S2");
 	begin();
 	ck_assert_ptr_nonnull(strstr(line.log.s, "+A2.console tty:/dev/ttyACM2;"));
-	ck_assert_ptr_nonnull(strstr(line.log.s, "+A2.dut usb:1-2;"));
+	ck_assert_ptr_nonnull(strstr(line.log.s, "+A2.dut usb:/dev/bus/usb/001/006;"));
 }
 END_TEST
 
