@@ -166,10 +166,17 @@ static int do_list(struct adbd_run *r, int argc, char **argv)
 	_cleanup_(freep) char *real = adbd_path(r->d, "/data/app");
 	struct dirent **list;
 	int n = scandir(real, &list, NULL, alphasort);
+	bool files = false;
 
+	for (int i = 0; i < argc; i++)
+		files |= !strcmp(argv[i], "-f");
 	for (int i = 0; i < n; i++) {
-		if (list[i]->d_name[0] != '.')
-			adbd_out(r, "package:%s\n", list[i]->d_name);
+		const char *name = list[i]->d_name;
+
+		if (name[0] != '.' && files)
+			adbd_out(r, "package:/data/app/%s/base.apk=%s\n", name, name);
+		else if (name[0] != '.')
+			adbd_out(r, "package:%s\n", name);
 		free(list[i]);
 	}
 	if (n >= 0)

@@ -61,7 +61,7 @@ static int serve_all(struct serving *x, adb_progress_fn *progress, void *data,
 {
 	for (;;) {
 		char word[WORD];
-		uint64_t block;
+		uint64_t block = 0;
 		int r = adb_stream_read_exact(x->stream, word, sizeof word, it, e);
 
 		if (r == -ERR_PROTOCOL || r == -ERR_DEVICE_GONE)
