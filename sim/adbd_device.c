@@ -36,7 +36,6 @@ const struct own_fault adbd_faults[AF_COUNT + 1] = {
 	[AF_GARBAGE] = {"garbage", "ARG bytes of rubbish before the next packet", 100},
 	[AF_STRAY] = {"stray", "a packet of a former session before CNXN", 0},
 	[AF_SPLIT] = {"split", "bytes come one by one", 0},
-	[AF_DOUBLE_WRTE] = {"double-wrte", "a second WRTE before the first was answered", 0},
 	[AF_SIDELOAD_FAIL] = {"sideload-fail", "the next sideload ends with FAILFAIL", 0},
 	[AF_SIDELOAD_DIE] = {"sideload-die", "the next sideload is closed at 100 %", 0},
 	[AF_SIDELOAD_PAST] = {"sideload-past", "the next block asked for lies behind the end", 0},

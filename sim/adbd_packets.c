@@ -81,7 +81,7 @@ static void flush_stream(struct adbd_stream *s)
 	adbd_send(s->d, WRTE, adbd_hit(s->d, AF_ZERO_ID) ? 0 : s->local, s->remote,
 		s->out.p + s->out.at, n);
 	adbd_take(&s->out, n);
-	s->may_send = adbd_hit(s->d, AF_DOUBLE_WRTE);
+	s->may_send = false;
 }
 
 static void run_stream(struct adbd_stream *s, uint64_t now_us)

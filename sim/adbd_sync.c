@@ -24,6 +24,7 @@ struct sync {
 	unsigned mode;
 	uint64_t got;
 	char *failure;
+	bool told; /* FAIL was said */
 	/* RECV under way */
 	int recv_fd;
 	uint64_t recv_left;
@@ -157,6 +158,7 @@ static void begin_send(struct adbd_stream *s, char *path)
 
 	y->sending = true;
 	y->got = 0;
+	y->told = false;
 	y->mode = comma ? (unsigned)strtoul(comma + 1, NULL, 10) & 0777 : 0644;
 	if (comma)
 		*comma = 0;
@@ -174,11 +176,19 @@ static void begin_send(struct adbd_stream *s, char *path)
 		y->failure = xasprintf("couldn't create file: %s", strerrordesc_np(error));
 }
 
+static void tell_failure(struct adbd_stream *s)
+{
+	struct sync *y = s->state;
+
+	if (y->failure && !y->told)
+		say_fail(s, y->failure);
+	y->told = y->failure != NULL;
+}
+
 static void take_data(struct adbd_stream *s, uint8_t *p, size_t n)
 {
 	struct sync *y = s->state;
 	uint64_t k = 0;
-	bool told = y->failure != NULL;
 
 	if (adbd_armed(s->d, AF_SYNC_FAIL, &k) && y->got + n > k && !y->failure) {
 		adbd_hit(s->d, AF_SYNC_FAIL);
@@ -196,8 +206,7 @@ static void take_data(struct adbd_stream *s, uint8_t *p, size_t n)
 	if (y->file && !y->failure && fwrite(p, 1, n, y->file) != n)
 		y->failure = xstrdup("write failed: No space left on device");
 	/* FAIL at once, and the rest is read to its end. */
-	if (y->failure && !told)
-		say_fail(s, y->failure);
+	tell_failure(s);
 }
 
 static void end_send(struct adbd_stream *s, uint32_t mtime)
@@ -205,15 +214,13 @@ static void end_send(struct adbd_stream *s, uint32_t mtime)
 	struct sync *y = s->state;
 	_cleanup_(freep) char *real = adbd_path(s->d, y->path);
 	const struct timespec times[2] = {{.tv_sec = mtime}, {.tv_sec = mtime}};
-	bool told = y->failure != NULL && y->got > 0;
 
 	y->sending = false;
 	if (y->file)
 		fclose(y->file);
 	y->file = NULL;
 	if (y->failure) {
-		if (!told)
-			say_fail(s, y->failure);
+		tell_failure(s);
 		s->ended = true;
 		return;
 	}
@@ -248,15 +255,15 @@ static void begin_recv(struct adbd_stream *s, const char *path)
 	s->due_us = 0;
 }
 
-/* As many DATA frames as one packet holds. */
+/* As many DATA frames as one packet holds, or one that takes several packets. */
 static void sync_more(struct adbd_stream *s, uint64_t now_us)
 {
 	struct sync *y = s->state;
 	uint8_t buf[DATA_BYTES];
 
-	while (y->recv_fd >= 0 && adbd_queued(&s->out) + DATA_BYTES + 8 <= s->d->max_payload + 8) {
-		size_t want = (size_t)MIN((uint64_t)sizeof buf, y->recv_left);
-		ssize_t n = want ? read(y->recv_fd, buf, MIN(want, s->d->max_payload - 8)) : 0;
+	while (y->recv_fd >= 0 && (!adbd_queued(&s->out) || adbd_queued(&s->out) + DATA_BYTES + 8 <=
+								    s->d->max_payload)) {
+		ssize_t n = read(y->recv_fd, buf, (size_t)MIN((uint64_t)sizeof buf, y->recv_left));
 
 		if (n <= 0) {
 			say_id(s, ID('D', 'O', 'N', 'E'), 0);
@@ -269,11 +276,8 @@ static void sync_more(struct adbd_stream *s, uint64_t now_us)
 		y->recv_left -= (uint64_t)n;
 		say_id(s, ID('D', 'A', 'T', 'A'), (uint32_t)n);
 		adbd_put(&s->out, buf, (size_t)n);
-		if (s->d->max_payload < DATA_BYTES)
-			break;
 	}
-	if (y->recv_fd >= 0)
-		s->due_us = 0;
+	s->due_us = y->recv_fd >= 0 ? 0 : NEVER;
 }
 
 /* --- requests --- */

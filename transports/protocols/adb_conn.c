@@ -120,10 +120,12 @@ static int recv_header(
 
 	if (c->broken.code != ERR_NONE)
 		return broken(c, e);
-	if (!c->connected && c->pipe->ops->find_header)
+	if (!c->connected && c->pipe->ops->find_header) {
+		begun = false;
 		r = c->pipe->ops->find_header(c->pipe, header, it, &why);
-	else
+	} else {
 		r = c->pipe->ops->recv_header(c->pipe, header, &begun, it, &why);
+	}
 	if (r == -ERR_TIMEOUT && !begun)
 		return err_set(e, ERR_TIMEOUT, "%s", why.msg);
 	if (r == 0)
@@ -342,9 +344,9 @@ static int shake_hands(struct adb_conn *c, const struct iotime *it, struct err *
 			return err_set(e, ERR_PROTOCOL, "the unit sends %d packets and no CNXN",
 				STRAY_MAX);
 		r = handshake_packet(c, &h, &within, e);
-		if (r == -ERR_TIMEOUT && h.offered)
+		if (r == -ERR_TIMEOUT && c->broken.code == ERR_NONE && h.offered)
 			return refused(c, e);
-		if (r == -ERR_TIMEOUT)
+		if (r == -ERR_TIMEOUT && c->broken.code == ERR_NONE)
 			return err_set(e, ERR_TIMEOUT,
 				"no answer to CNXN: is this the unit's adbd, and is debugging on?");
 	}

@@ -159,7 +159,7 @@ static int take_text(struct reader *x, const uint8_t *p, size_t n, struct err *e
 	return r;
 }
 
-/* "\n<mark>:<status>\r\n" at the very end. */
+/* "<mark><status>\r\n" at the very end. */
 static int take_mark(struct reader *x, struct err *e)
 {
 	size_t marked = strlen(x->mark);
@@ -180,13 +180,7 @@ static int take_mark(struct reader *x, struct err *e)
 	x->res->status = status;
 	x->res->by_marker = true;
 	x->ended = true;
-	/* The line end before the mark is ours; a terminal makes CR LF of it. */
-	n = (size_t)(at - x->tail);
-	if (n && x->tail[n - 1] == '\n')
-		n--;
-	if (n && x->tail[n - 1] == '\r')
-		n--;
-	return put(x, false, x->tail, n, e);
+	return put(x, false, x->tail, (size_t)(at - x->tail), e);
 }
 
 static int run_v1(struct reader *x, struct adb_stream *s, const struct iotime *it, struct err *e)
@@ -213,7 +207,7 @@ static char *service_name(struct reader *x, bool v2, const char *command)
 	random_bytes(word, sizeof word);
 	snprintf(x->mark, sizeof x->mark, "provd-%s:", hex_of(word, sizeof word, hex));
 	/* A comment at the command's end must not hide what follows it. */
-	return xasprintf("shell:( %s\n); echo; echo %s$?", command, x->mark);
+	return xasprintf("shell:( %s\n); echo %s$?", command, x->mark);
 }
 
 int adb_shell(struct adb_conn *c, const char *command, size_t keep, adb_output_fn *output,
