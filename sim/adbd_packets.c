@@ -283,16 +283,19 @@ static void take_auth(struct adbd *d, uint32_t kind, const uint8_t *p, size_t n)
 
 /* --- packets --- */
 
-static bool sum_is_right(
-	const struct adbd *d, uint32_t command, uint32_t check, const uint8_t *p, size_t n)
+/* An adb that connects again knows the version already, and sends 0 in its CNXN too. */
+static bool sum_is_right(const struct adbd *d, uint32_t command, uint32_t version, uint32_t check,
+	const uint8_t *p, size_t n)
 {
+	uint32_t own = (uint32_t)strtoul(adbd_setting(d, "adb-version"), NULL, 0);
+	bool knows = command == CNXN ? MIN(version, own) >= NO_SUMS_VERSION : d->no_sums;
 	uint32_t sum = 0;
 
 	if (d->no_sums && command != CNXN && command != AUTH)
 		return true;
 	for (size_t i = 0; i < n; i++)
 		sum += p[i];
-	return sum == check;
+	return sum == check || (knows && check == 0);
 }
 
 void adbd_packet(struct adbd *d, uint32_t command, uint32_t arg0, uint32_t arg1, uint32_t check,
@@ -302,7 +305,7 @@ void adbd_packet(struct adbd *d, uint32_t command, uint32_t arg0, uint32_t arg1,
 
 	d->counters[0]++;
 	/* A strict one: newer adbd do not look at the sum, older ones drop the packet. */
-	if (!sum_is_right(d, command, check, p, n)) {
+	if (!sum_is_right(d, command, arg0, check, p, n)) {
 		adbd_logf(d, "a wrong sum");
 		return;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Command lines of a virtual phone: words, quotes, ; && || ( ) > >> $? and $1.. after `set --`.
+ * Command lines of a virtual phone: words, quotes, ; && || ( ) < > >> $? and $1.. after `set --`.
  * Enough for what tests and clients say; no pipes, no variables, no globs.
  */
 #include "sim/adbd.h"
@@ -26,7 +26,7 @@ static void add_word(struct adbd_run *r, struct strbuf *b, bool is_operator)
 static const char *take_word(const char *p, struct strbuf *b)
 {
 	sb_add(b, "");
-	while (*p && !isspace((unsigned char)*p) && !strchr(";&|()>", *p)) {
+	while (*p && !isspace((unsigned char)*p) && !strchr(";&|()<>", *p)) {
 		if (*p == '\'' || *p == '"') {
 			char quote = *p++;
 
@@ -60,7 +60,7 @@ static void split(struct adbd_run *r, const char *line)
 
 		if (*line == '#' && (r->words == 0 || isspace((unsigned char)line[-1]))) {
 			line += strcspn(line, "\n");
-		} else if (*line == '\n' || strchr(";&|()>", *line)) {
+		} else if (*line == '\n' || strchr(";&|()<>", *line)) {
 			line = take_operator(line, &b);
 			add_word(r, &b, true);
 		} else if (isspace((unsigned char)*line)) {
@@ -173,6 +173,8 @@ static void take_command(struct adbd_run *r, char **positional, size_t positiona
 			r->argv[r->argc++] = xstrdup(w);
 		}
 	}
+	if (is(r, r->at, "<"))
+		r->at = MIN(r->at + 2, r->words);
 	if (is(r, r->at, ">") || is(r, r->at, ">>")) {
 		r->append = is(r, r->at, ">>");
 		r->redirect = r->at + 1 < r->words ? xstrdup(r->word[r->at + 1]) : NULL;

@@ -29,9 +29,11 @@ struct adbd_usb {
 
 void adbd_put(struct adbd_queue *q, const void *p, size_t n)
 {
+	if (n == 0)
+		return;
 	if (q->at == q->len)
 		q->at = q->len = 0;
-	if (q->len + n > q->cap) {
+	if (q->at && q->len + n > q->cap) {
 		memmove(q->p, q->p + q->at, q->len - q->at);
 		q->len -= q->at;
 		q->at = 0;

@@ -287,11 +287,7 @@ int adb_backup(struct adb_conn *c, const char *const *words, adb_output_fn *outp
 	_cleanup_(sb_done) struct strbuf service = {0};
 
 	sb_add(&service, "backup:");
-	for (; *words; words++) {
-		if (service.s[service.len - 1] != ':')
-			sb_add(&service, " ");
-		adb_quote(&service, *words);
-	}
+	add_words(&service, words);
 	return adb_service_read(c, service.s, output, data, it, e);
 }
 

@@ -151,7 +151,7 @@ int adb_stream_read(struct adb_stream *s, const uint8_t **ret, size_t *ret_n,
 		r = await_data(s, it, e);
 	if (r < 0)
 		return r;
-	*ret = s->in + s->in_at;
+	*ret = s->in ? s->in + s->in_at : NULL;
 	*ret_n = s->in_len - s->in_at;
 	s->in_at = s->in_len;
 	return 0;
