@@ -103,7 +103,8 @@ static int ask_serial(struct adb_session *x, char ret[SERIAL_MAX], struct err *e
 	if (strcmp(state, "device") != 0 && strcmp(state, "recovery") != 0)
 		return 0;
 	r = adb_getprop(x->conn, "ro.serialno", ret, SERIAL_MAX, &x->s->it, e);
-	return r == -ERR_DEVICE_REFUSED ? 0 : r;
+	/* The recovery of a production build has no shell. */
+	return r == -ERR_DEVICE_REFUSED && !strcmp(state, "recovery") ? 0 : r;
 }
 
 int adb_session_leaves(struct adb_session *x, struct err *e)

@@ -10,6 +10,7 @@ adb gets a server of its own: its port and HOME are private, and it is ended by 
 """
 import json
 import os
+import random
 import shutil
 import socket
 import struct
@@ -20,7 +21,12 @@ import threading
 import line
 
 HEADER = struct.Struct('<6I')
+APK = b'PK\3\4PKG:com.example.app\0' + random.Random(7).randbytes(150000)
 COMMANDS = {b'CNXN', b'AUTH', b'OPEN', b'OKAY', b'WRTE', b'CLSE', b'STLS'}
+
+
+def content(n):
+    return random.Random(n).randbytes(n)
 
 
 def free_port():
@@ -52,7 +58,7 @@ class Phone:
         return self.sim.boards()[0]
 
     def whole(self):
-        return self.sim.ctl('show', board='b1')['board']
+        return self.sim.ctl('state', board='b1')['state']
 
     def path(self, name):
         """The real file behind the phone's."""
@@ -74,7 +80,7 @@ class Phone:
         self.sim.ctl('fault', board='b1', fault=spec)
 
     def clear(self):
-        self.sim.ctl('clear', board='b1')
+        self.sim.ctl('clear-faults', board='b1')
 
 
 class Adb:
@@ -281,3 +287,29 @@ def sync_requests(data):
             out.append([ident, data[at:at + n].decode(), b''])
             at += n
     return out
+
+
+class Files:
+    def __init__(self, home):
+        self.dir = os.path.join(home, 'files')
+        os.makedirs(self.dir, exist_ok=True)
+
+    def make(self, name, data):
+        path = os.path.join(self.dir, name)
+        with open(path, 'wb') as f:
+            f.write(data)
+        return path
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def read(self, name):
+        with open(self.path(name), 'rb') as f:
+            return f.read()
+
+
+def main():
+    if not shutil.which('adb'):
+        print("Debian's adb is not installed")
+        raise SystemExit(77)
+    line.main()

@@ -142,22 +142,41 @@ static int refused(
 
 /* --- STAT, STA2 --- */
 
+/* The answer to a request of n bytes, its id included: FAIL is one too. */
+static int read_answer(struct adb_sync *s, const char *path, uint32_t id, uint8_t *answer, size_t n,
+	const struct iotime *it, struct err *e)
+{
+	struct rbytes b = rbytes_of(answer, HEAD_BYTES);
+	int r = adb_stream_read_exact(s->stream, answer, HEAD_BYTES, it, e);
+	uint32_t got;
+
+	if (r < 0)
+		return r;
+	got = rb_le32(&b);
+	if (got == ID_FAIL)
+		return refused(s, path, rb_le32(&b), it, e);
+	if (got != id) {
+		_cleanup_(freep) char *wanted = id_text(id);
+
+		return unexpected(got, wanted, e);
+	}
+	return adb_stream_read_exact(s->stream, answer + HEAD_BYTES, n - HEAD_BYTES, it, e);
+}
+
 static int stat_v2(struct adb_sync *s, const char *path, const struct iotime *it,
 	struct adb_stat *ret, struct err *e)
 {
-	uint8_t answer[72];
+	uint8_t answer[72] = {0};
 	struct rbytes b = rbytes_of(answer, sizeof answer);
-	uint32_t id;
 	uint32_t error;
 	int r = request(s, ID_STA2, path, "", it, e);
 
 	if (r == 0)
-		r = adb_stream_read_exact(s->stream, answer, sizeof answer, it, e);
+		r = read_answer(s, path, ID_STA2, answer, sizeof answer, it, e);
 	if (r < 0)
 		return r;
-	id = rb_le32(&b);
-	if (id != ID_STA2)
-		return unexpected(id, "STA2", e);
+	s->done = false;
+	rb_le32(&b);
 	error = rb_le32(&b);
 	rb_take(&b, 16); /* device and inode */
 	ret->mode = rb_le32(&b);
@@ -166,7 +185,6 @@ static int stat_v2(struct adb_sync *s, const char *path, const struct iotime *it
 	rb_take(&b, 8);
 	ret->mtime = (int64_t)rb_le64(&b);
 	ret->size_is_whole = true;
-	s->done = false;
 	if (error == WIRE_ENOENT)
 		ret->mode = 0;
 	else if (error)
@@ -175,33 +193,35 @@ static int stat_v2(struct adb_sync *s, const char *path, const struct iotime *it
 	return 0;
 }
 
-int adb_sync_stat(struct adb_sync *s, const char *path, const struct iotime *it,
+static int stat_v1(struct adb_sync *s, const char *path, const struct iotime *it,
 	struct adb_stat *ret, struct err *e)
 {
 	uint8_t answer[16] = {0};
 	struct rbytes b = rbytes_of(answer, sizeof answer);
-	struct adb_stat st = {0};
-	uint32_t id;
-	int r;
+	int r = request(s, ID_STAT, path, "", it, e);
 
-	if (adb_conn_has(adb_stream_conn(s->stream), ADB_STAT_V2)) {
-		r = stat_v2(s, path, it, &st, e);
-	} else {
-		r = request(s, ID_STAT, path, "", it, e);
-		if (r == 0)
-			r = adb_stream_read_exact(s->stream, answer, sizeof answer, it, e);
-		id = rb_le32(&b);
-		if (r == 0 && id != ID_STAT)
-			r = unexpected(id, "STAT", e);
-		st.mode = rb_le32(&b);
-		st.size = rb_le32(&b);
-		st.mtime = rb_le32(&b);
-		s->done = r < 0;
-	}
+	if (r == 0)
+		r = read_answer(s, path, ID_STAT, answer, sizeof answer, it, e);
 	if (r < 0)
 		return r;
-	*ret = st;
+	s->done = false;
+	rb_le32(&b);
+	ret->mode = rb_le32(&b);
+	ret->size = rb_le32(&b);
+	ret->mtime = rb_le32(&b);
 	return 0;
+}
+
+int adb_sync_stat(struct adb_sync *s, const char *path, const struct iotime *it,
+	struct adb_stat *ret, struct err *e)
+{
+	bool v2 = adb_conn_has(adb_stream_conn(s->stream), ADB_STAT_V2);
+	struct adb_stat st = {0};
+	int r = (v2 ? stat_v2 : stat_v1)(s, path, it, &st, e);
+
+	if (r == 0)
+		*ret = st;
+	return r;
 }
 
 /* --- LIST --- */
