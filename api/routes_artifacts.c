@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /artifacts: firmware files, addressed by their SHA-256. A file is on disk under its digest,
- * durably, before its row is.
+ * /artifacts: firmware files, addressed by their SHA-256. A file is read by the reader of its
+ * format before anything is kept of it; then it is on disk under its digest, durably, before its
+ * row is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 
 #include "api/router.h"
 #include "base/util.h"
+#include "daemon/actions/image_json.h"
 #include "db/artifacts.h"
 #include "transports/images/image.h"
 
@@ -70,8 +72,19 @@ static int get_content(struct call *c, struct err *e)
 	return 0;
 }
 
-/* The image reader says what it is and whether it is whole. */
-static int check_image(struct call *c, const char **ret_format, struct err *e)
+struct put {
+	struct artifact a;
+	json_t *image;
+	bool created;
+};
+
+static void put_done(struct put *p)
+{
+	json_decref(p->image);
+}
+
+/* By the first bytes. */
+static int detect(struct call *c, enum image_format *ret, struct err *e)
 {
 	_cleanup_(closep) int fd = open(c->rq->upload_path, O_RDONLY | O_CLOEXEC);
 	uint8_t head[4096];
@@ -81,7 +94,31 @@ static int check_image(struct call *c, const char **ret_format, struct err *e)
 		return err_errno(e, ERR_IO, errno, "read the upload");
 	if (n == 0)
 		return err_set(e, ERR_IMAGE_INVALID, "the file is empty");
-	*ret_format = image_format_name(image_detect(head, (size_t)n));
+	*ret = image_detect(head, (size_t)n);
+	return 0;
+}
+
+/* The reader of its format says whether it is whole, and what is in it. What no reader is for (a
+ * system image, an archive, a raw file of a size that no microcontroller has) is kept as it is. */
+static int check_image(struct call *c, struct put *p, struct err *e)
+{
+	_cleanup_(image_unrefp) struct image *image = NULL;
+	struct image_opts o = IMAGE_OPTS_INSPECT;
+	enum image_format format = IMAGE_BIN;
+	int r = detect(c, &format, e);
+
+	if (r < 0)
+		return r;
+	p->a.format = image_format_str(format);
+	if (!image_format_is_firmware(format) ||
+		(format == IMAGE_BIN && c->rq->upload_bytes > IMAGE_MAX_BYTES))
+		return 0;
+	o.name = p->a.name;
+	r = image_open(c->rq->upload_path, &o, &image, e);
+	if (r < 0)
+		return r;
+	p->a.format = image_format_str(image->format);
+	p->a.image = p->image = image_json(image);
 	return 0;
 }
 
@@ -114,11 +151,6 @@ static int check_quota(struct call *c, struct err *e)
 	return r;
 }
 
-struct put {
-	struct artifact a;
-	bool created;
-};
-
 static int apply_put(struct db *tx, void *data, json_t **ret, struct err *e)
 {
 	struct put *p = data;
@@ -131,10 +163,10 @@ static int put_artifact(struct call *c, struct err *e)
 {
 	const char *sha = request_param(c->rq, "sha256");
 	const char *name = request_query(c->rq, "name");
-	struct put p = {.a = {.sha256 = sha,
-				.name = name ? name : sha,
-				.size_bytes = (int64_t)c->rq->upload_bytes,
-				.created_by = c->who->name}};
+	_cleanup_(put_done) struct put p = {.a = {.sha256 = sha,
+						    .name = name ? name : sha,
+						    .size_bytes = (int64_t)c->rq->upload_bytes,
+						    .created_by = c->who->name}};
 	struct change ch = {.apply = apply_put,
 		.data = &p,
 		.status = 200,
@@ -152,7 +184,7 @@ static int put_artifact(struct call *c, struct err *e)
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
 		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",
 			c->rq->upload_sha256, sha);
-	r = check_image(c, &p.a.format, e);
+	r = check_image(c, &p, e);
 	if (r == 0)
 		r = check_quota(c, e);
 	if (r == 0)

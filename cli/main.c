@@ -9,7 +9,7 @@
 #include "provd_config.h"
 
 static const struct command *const tables[] = {commands_line, commands_records, commands_recipe,
-	commands_stores, commands_bench, commands_meta};
+	commands_stores, commands_bench, commands_image, commands_meta};
 
 static void usage(FILE *out)
 {

@@ -33,7 +33,7 @@ struct command {
 
 /* NULL-terminated tables. */
 extern const struct command commands_line[], commands_records[], commands_recipe[],
-	commands_stores[], commands_bench[], commands_meta[];
+	commands_stores[], commands_bench[], commands_image[], commands_meta[];
 
 /* Prints "provctl: ..." and returns EXIT_USAGE or EXIT_ERROR by the code. */
 int ctl_fail(const struct err *e);

@@ -4,15 +4,15 @@
 #include "base/timefmt.h"
 #include "db/stmt.h"
 
-#define COLUMNS "sha256, name, size, format, created_at, created_by"
-#define KINDS	"ssists"
+#define COLUMNS "sha256, name, size, format, created_at, created_by, image"
+#define KINDS	"ssistsj"
 
 int artifacts_add(struct db *tx, const struct artifact *a, bool *ret_created, struct err *e)
 {
-	static const char sql[] = "INSERT INTO artifacts (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?)"
+	static const char sql[] = "INSERT INTO artifacts (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)"
 				  " ON CONFLICT (sha256) DO NOTHING";
-	int r = db_run(tx, e, sql, "ssisis", a->sha256, a->name, a->size_bytes, a->format,
-		wall_ms(), a->created_by);
+	int r = db_run(tx, e, sql, "ssisisj", a->sha256, a->name, a->size_bytes, a->format,
+		wall_ms(), a->created_by, a->image);
 
 	if (r < 0)
 		return r;
@@ -55,9 +55,10 @@ int artifacts_list(struct db *d, const char *name, const struct db_page *page, s
 	static const struct keyset order = {"created_at", "sha256", false};
 	struct sel s;
 
-	sel_init(&s, "SELECT created_at, sha256, name, size, format, created_by FROM artifacts");
+	sel_init(&s,
+		"SELECT created_at, sha256, name, size, format, created_by, image FROM artifacts");
 	sel_str(&s, "name = ?", name);
-	return sel_page(&s, d, &order, page, "tssiss", ret, e);
+	return sel_page(&s, d, &order, page, "tssissj", ret, e);
 }
 
 int artifacts_total(struct db *d, int64_t *ret_bytes, struct err *e)

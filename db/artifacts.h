@@ -10,7 +10,8 @@ struct artifact {
 	const char *sha256; /* 64 hex */
 	const char *name;
 	int64_t size_bytes;
-	const char *format; /* "elf", "ihex", ... */
+	const char *format;  /* "elf", "ihex", ... */
+	const json_t *image; /* what its reader said of it; NULL where it has none */
 	const char *created_by;
 };
 

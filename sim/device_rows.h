@@ -6,5 +6,6 @@
 
 #include "sim/device.h"
 
+extern const struct device_ops dfu_device;
 extern const struct device_ops serialboot_device;
 extern const struct device_ops adb_device;

@@ -8,5 +8,6 @@
 const struct device_ops *const device_kinds[] = {
 	&serialboot_device,
 	&adb_device,
+	&dfu_device,
 	NULL,
 };

@@ -213,7 +213,8 @@ int slot_plug(struct slot *s, struct err *e)
 		return 0;
 
 	const struct port_place at = {f->cfg.kind, s->tcp_port, s->socket, s->set.usb_id,
-		s->set.usb_serial, s->set.model, s->device->ops->gadget ? s->device : NULL};
+		s->set.usb_serial, s->set.model, s->device->ops->gadget ? s->device : NULL,
+		s->trace};
 	int r = port_open(f->hub, &at, &port_ops, s, &s->port, e);
 
 	if (r == 0)
@@ -413,6 +414,8 @@ struct fleet *fleet_free(struct fleet *f)
 		if (f->slots[i].device)
 			slot_unplug(&f->slots[i]);
 		device_free(f->slots[i].device);
+		if (f->slots[i].trace)
+			fclose(f->slots[i].trace);
 	}
 	server_free(f->events);
 	port_hub_free(f->hub);
@@ -428,14 +431,29 @@ static int make_dir(const char *dir, struct err *e)
 	return 0;
 }
 
+static int open_trace(struct slot *s, struct err *e)
+{
+	const char *dir = s->fleet->cfg.trace_dir;
+	_cleanup_(freep) char *path = dir ? xasprintf("%s/%s", dir, s->name) : NULL;
+
+	if (!dir)
+		return 0;
+	s->trace = fopen(path, "we");
+	return s->trace ? 0 : err_errno(e, ERR_IO, errno, "%s", path);
+}
+
 int fleet_start(struct fleet *f, struct err *e)
 {
 	int r = make_dir(f->cfg.state_dir, e);
 
 	if (r == 0)
 		r = make_dir(f->cfg.links_dir, e);
+	if (r == 0)
+		r = make_dir(f->cfg.trace_dir, e);
 	for (unsigned i = 0; r == 0 && i < f->n; i++) {
-		r = new_unit(&f->slots[i], true, e);
+		r = open_trace(&f->slots[i], e);
+		if (r == 0)
+			r = new_unit(&f->slots[i], true, e);
 		if (r == 0)
 			r = slot_plug(&f->slots[i], e);
 	}

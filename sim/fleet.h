@@ -27,6 +27,7 @@ struct fleet_config {
 	const char *state_dir;
 	const char *preload; /* a blank unit comes with this image in its flash */
 	const char *events_path;
+	const char *trace_dir; /* vhci: DIR/b1 is what hosts ask of it */
 	/* The operator: a unit that got its serial number (or, without when_serial, any byte) and
 	 * then nothing for that long makes way for a new one, until `units` were made. */
 	uint64_t replace_idle_us; /* 0: off */
@@ -43,6 +44,7 @@ struct slot {
 	struct own_faults own_faults; /* of this kind of device */
 	struct device *device;
 	struct port *port; /* NULL: unplugged */
+	FILE *trace;
 	bool powered;
 	char usb_id[10]; /* vvvv:pppp of a gadget */
 	uint16_t tcp_port;

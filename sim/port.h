@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "base/util.h"
@@ -47,6 +48,7 @@ struct port_place {
 	const char *usb_serial; /* vhci: "": none */
 	const char *model;	/* vhci */
 	struct device *gadget;	/* vhci: a device that is one itself; NULL: a stream device */
+	FILE *trace;		/* vhci: what the host asks of a gadget, a line each; NULL: none */
 };
 
 /* vhci: -ERR_BUSY while the kernel still clears away what was plugged there. */

@@ -51,6 +51,7 @@ static const struct option_row {
 	{"links", OPT_TEXT, AT(fleet.links_dir), "DIR  a symbolic link to each pty, DIR/b1"},
 	{"state", OPT_TEXT, AT(fleet.state_dir), "DIR  units outlive provsim there"},
 	{"events", OPT_TEXT, AT(fleet.events_path), "PATH  socket that tells plug events"},
+	{"trace", OPT_TEXT, AT(fleet.trace_dir), "DIR  what hosts ask of a USB gadget, DIR/b1"},
 	{"control", OPT_TEXT, AT(control_path), "PATH  socket that takes commands"},
 	{"preload", OPT_TEXT, AT(fleet.preload), "FILE  new units have it in their flash"},
 	{"set", OPT_SET, 0, "BOARD:NAME=VALUE  one board's setting; * for all"},

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/strbuf.h"
 #include "sim/gadget_control.h"
 
@@ -13,6 +14,7 @@ struct usb_port {
 	struct device *gadget; /* NULL: a stream device behind acm */
 	struct acm acm;
 	struct strbuf out; /* what the board said and no transfer has taken yet */
+	FILE *trace;
 };
 
 /* -- a stream device: CDC-ACM -- */
@@ -60,12 +62,39 @@ static const struct vhci_ops acm_ops = {acm_port_control, acm_port_out, acm_port
 
 /* -- a gadget -- */
 
+#define TRACE_BYTES 32
+
+/* "WHAT n=LENGTH: FIRST BYTES": what two hosts did can be compared as text. */
+static void trace(struct usb_port *p, const char *what, const uint8_t *bytes, size_t n)
+{
+	char hex[2 * TRACE_BYTES + 1] = "";
+
+	if (!p->trace)
+		return;
+	hex_of(bytes, MIN(n, (size_t)TRACE_BYTES), hex);
+	fprintf(p->trace, "%s n=%zu: %s\n", what, n, hex);
+	fflush(p->trace);
+}
+
+static void trace_setup(struct usb_port *p, const uint8_t setup[8], const uint8_t *data, size_t n)
+{
+	char what[64];
+
+	/* Enumeration is the kernel's. */
+	if (!(setup[0] & 0x60) && setup[1] != 0x0b)
+		return;
+	snprintf(what, sizeof what, "control %02x %02x value=%02x%02x", setup[0], setup[1],
+		setup[3], setup[2]);
+	trace(p, what, data, setup[0] & 0x80 ? 0 : n);
+}
+
 static int gadget_port_control(
 	void *data, const uint8_t setup[8], uint8_t *buf, size_t n, size_t size)
 {
 	struct usb_port *p = data;
 
 	p->ops->touched(p->data);
+	trace_setup(p, setup, buf, n);
 	return gadget_control(p->gadget, setup, buf, n, size, now_us());
 }
 
@@ -75,6 +104,8 @@ static ssize_t gadget_port_out(void *data, uint8_t ep, const uint8_t *bytes, siz
 	const struct gadget_ops *g = p->gadget->ops->gadget;
 	int r = g->out ? g->out(p->gadget, ep, bytes, n, now_us()) : GADGET_STALL;
 
+	if (r == 0)
+		trace(p, "out", bytes, n);
 	p->ops->touched(p->data);
 	return r < 0 ? r : (ssize_t)n;
 }
@@ -103,6 +134,7 @@ static struct usb_port *blank(const struct port_ops *ops, void *data)
 static int prepare(struct usb_port *p, const struct port_place *at, struct err *e)
 {
 	p->gadget = at->gadget;
+	p->trace = at->trace;
 	return p->gadget ? 0 : acm_init(&p->acm, at->usb_id, at->model, at->usb_serial, e);
 }
 

@@ -2,6 +2,8 @@
 #include "daemon/actions/common.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 
 #include "base/strbuf.h"
 
@@ -107,4 +109,31 @@ json_t *facts_json(const struct device_facts *f)
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "node", f->node, "vid", f->vid, "pid",
 		f->pid, "serial", f->serial, "path", f->path, "generation",
 		(json_int_t)f->generation);
+}
+
+int save_file(const char *path, const void *bytes, size_t n, struct err *e)
+{
+	_cleanup_(freep) char *part = xasprintf("%s.part", path);
+	_cleanup_(closep) int fd =
+		open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	size_t done = 0;
+
+	if (fd < 0)
+		return err_errno(e, ERR_IO, errno, "create %s", part);
+	while (done < n) {
+		ssize_t k = write(fd, (const char *)bytes + done, n - done);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0) {
+			int why = errno;
+
+			unlink(part);
+			return err_errno(e, ERR_IO, why, "write %s", part);
+		}
+		done += (size_t)k;
+	}
+	if (fsync(fd) < 0 || rename(part, path) < 0)
+		return err_errno(e, ERR_IO, errno, "write %s", path);
+	return 0;
 }

@@ -3,22 +3,22 @@
  * serialboot.*: the guide's serial bootloader.
  */
 #include "daemon/actions/common.h"
+#include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
-
-#include <errno.h>
-#include <fcntl.h>
 
 #include "base/digest.h"
 #include "transports/protocols/serial_boot.h"
 
-#define READ_MAX_BYTES (64u * 1024 * 1024)
-#define RESET_HOLD_US  (100 * US_PER_MS)
-#define RESET_WAIT_US  (100 * US_PER_MS)
+#define READ_MAX_BYTES	    (64u * 1024 * 1024)
+#define APPLICATION_ADDRESS 0x08010000 /* of the guide */
+#define RESET_HOLD_US	    (100 * US_PER_MS)
+#define RESET_WAIT_US	    (100 * US_PER_MS)
 
 /* One bootloader in one step. */
 struct session {
 	struct step *s;
 	const struct args *a;
+	const struct image *image; /* of flash; else NULL */
 	struct link *link;
 	struct serial_boot *boot;
 };
@@ -65,7 +65,8 @@ static void set_us(const struct args *a, const char *name, uint64_t *to)
 		*to = args_duration_us(a, name);
 }
 
-static struct serial_boot_profile profile_of(const struct args *a)
+/* image may be NULL. */
+static struct serial_boot_profile profile_of(const struct args *a, const struct image *image)
 {
 	struct serial_boot_profile p = serial_boot_guide_v1;
 
@@ -84,8 +85,9 @@ static struct serial_boot_profile profile_of(const struct args *a)
 		p.skip_erase = true;
 		p.attempts = 1;
 	}
-	if (args_has(a, "flash_size")) {
-		p.flash_address = args_size(a, "address");
+	if (args_has(a, "flash_size") && image) {
+		p.flash_address = args_has(a, "flash_address") ? args_size(a, "flash_address")
+							       : image->segments[0].address;
 		p.flash_bytes = args_size(a, "flash_size");
 	}
 	p.skip_blank = args_bool(a, "skip_blank");
@@ -94,7 +96,7 @@ static struct serial_boot_profile profile_of(const struct args *a)
 
 static int session_open(struct session *x, struct err *e)
 {
-	struct serial_boot_profile p = profile_of(x->a);
+	struct serial_boot_profile p = profile_of(x->a, x->image);
 	const char *reset = args_str(x->a, "reset");
 	struct serial_boot_hooks h = {
 		.data = x,
@@ -153,7 +155,7 @@ static int banner_after_replug(
 {
 	struct console *c = NULL;
 	const struct console_opts o = {.log = step_log_line, .log_data = x->s};
-	struct serial_boot_profile p = profile_of(x->a);
+	struct serial_boot_profile p = profile_of(x->a, x->image);
 	struct iotime it = iotime_within(&x->s->it, p.banner_us);
 	int r = reopen(x, e);
 
@@ -195,8 +197,10 @@ static int flash_image(
 	struct session *x, const struct image *image, struct step_result *out, struct err *e)
 {
 	struct serial_boot_result res = {0};
-	int r = session_open(x, e);
+	int r;
 
+	x->image = image;
+	r = session_open(x, e);
 	if (r == 0 && args_bool(x->a, "reenumerates"))
 		r = change_over(x, e);
 	if (r == 0)
@@ -207,6 +211,7 @@ static int flash_image(
 	result_evidence(out, "sha256_read", json_string(res.sha256_read));
 	result_evidence(out, "bytes", json_integer((json_int_t)res.bytes));
 	result_evidence(out, "address", json_integer((json_int_t)image->segments[0].address));
+	result_evidence(out, "image", image_json(image));
 	result_evidence(out, "attempts", json_integer(res.attempts));
 	result_evidence(out, "chunks", json_integer((json_int_t)res.chunks));
 	result_output(out, "sha256", json_string(res.sha256_read));
@@ -218,12 +223,13 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 {
 	_cleanup_(session_done) struct session x = {.s = s, .a = a};
 	_cleanup_(image_unrefp) struct image *image = NULL;
-	const struct image_opts o = IMAGE_OPTS(args_size(a, "address"));
-	char path[512];
-	int r = s->ops->image(s->env, args_str(a, "image"), path, e);
+	struct image_opts o = IMAGE_OPTS(APPLICATION_ADDRESS);
+	int r;
 
-	if (r == 0)
-		r = image_open(path, &o, &image, e);
+	o.address_is_default = !args_has(a, "address");
+	if (!o.address_is_default)
+		o.address = args_size(a, "address");
+	r = s->ops->load_image(s->env, args_str(a, "image"), &o, &image, e);
 	if (r == 0 && args_has(a, "ready") && !args_bool(a, "boot"))
 		r = err_set(e, ERR_RECIPE_INVALID, "'ready' needs 'boot: true'");
 	return r < 0 ? r : flash_image(&x, image, out, e);
@@ -260,12 +266,22 @@ static const char *const resets[] = {"none", "dtr", "rts", NULL};
 
 static const struct action_arg flash_args[] = {
 	ARG_ROW_PORT,
-	{.name = "image", .type = ARG_IMAGE, .required = true, .doc = "a raw binary"},
-	ADDRESS_ROW,
+	{.name = "image",
+		.type = ARG_IMAGE,
+		.required = true,
+		.doc = "a raw binary, ELF, Intel HEX, S-record, UF2 or DFU file"},
+	{.name = "address",
+		.type = ARG_SIZE,
+		.doc = "where a raw binary begins, by default 0x08010000; the other formats say it "
+		       "themselves and refuse it"},
+	{.name = "flash_address",
+		.type = ARG_SIZE,
+		.doc = "where the flash begins that 'flash_size' measures; by default where the "
+		       "image begins"},
 	{.name = "flash_size",
 		.type = ARG_SIZE,
 		.unit = "bytes",
-		.doc = "room from 'address' on; a larger image is refused before the erase"},
+		.doc = "room from there on; what lies outside is refused before the erase"},
 	{.name = "chunk", .type = ARG_SIZE, .def = "256", .unit = "bytes", .doc = "of one frame"},
 	{.name = "write_unit",
 		.type = ARG_SIZE,
@@ -320,34 +336,6 @@ const struct action action_serialboot_flash = {
 	.run = flash_run,
 };
 
-/* Beside its final place first, so that a broken read leaves no file that looks whole. */
-static int save(const char *path, const void *bytes, size_t n, struct err *e)
-{
-	_cleanup_(freep) char *part = xasprintf("%s.part", path);
-	_cleanup_(closep) int fd =
-		open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	size_t done = 0;
-
-	if (fd < 0)
-		return err_errno(e, ERR_IO, errno, "create %s", part);
-	while (done < n) {
-		ssize_t k = write(fd, (const char *)bytes + done, n - done);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0) {
-			int why = errno;
-
-			unlink(part);
-			return err_errno(e, ERR_IO, why, "write %s", part);
-		}
-		done += (size_t)k;
-	}
-	if (fsync(fd) < 0 || rename(part, path) < 0)
-		return err_errno(e, ERR_IO, errno, "write %s", path);
-	return 0;
-}
-
 static int read_to(
 	struct session *x, uint8_t *buf, uint32_t size, struct step_result *out, struct err *e)
 {
@@ -362,7 +350,7 @@ static int read_to(
 	if (r == 0)
 		r = serial_boot_read(x->boot, address, buf, size, &x->s->it, e);
 	if (r == 0)
-		r = save(args_str(x->a, "file"), buf, size, e);
+		r = save_file(args_str(x->a, "file"), buf, size, e);
 	if (r < 0)
 		return r;
 	sha256_hex_of(buf, size, sum);

@@ -16,6 +16,7 @@
 #include "db/reports.h"
 #include "db/runs.h"
 #include "db/writer.h"
+#include "transports/images/cache.h"
 
 #define FEED_RING	    4096
 #define RESCAN_EVERY_US	    (30 * US_PER_S)
@@ -40,6 +41,7 @@ struct fleet {
 	char *db_path;
 	char *artifact_dir;
 	char *keep_dir;
+	struct image_cache *images;
 	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
 	bool stopping;
@@ -203,6 +205,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->db_path = xasprintf("%s/provd.db", c->state_dir);
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
 	f->keep_dir = xasprintf("%s/keep", c->state_dir);
+	f->images = image_cache_new();
 	f->feed = feed_new(FEED_RING);
 	f->jobs = jobs_new();
 	f->binding = binding_new(&sink);
@@ -355,6 +358,7 @@ struct fleet *fleet_free(struct fleet *f)
 	free(f->db_path);
 	free(f->artifact_dir);
 	free(f->keep_dir);
+	image_cache_free(f->images);
 	free(f);
 	return NULL;
 }
@@ -457,6 +461,11 @@ const char *fleet_db_path(struct fleet *f)
 const char *fleet_artifact_dir(struct fleet *f)
 {
 	return f->artifact_dir;
+}
+
+struct image_cache *fleet_images(struct fleet *f)
+{
+	return f->images;
 }
 
 const char *fleet_keep_dir(struct fleet *f)

@@ -15,6 +15,7 @@
 
 struct db;
 struct fleet;
+struct image_cache;
 struct writer;
 
 /* Opens the database, recovers what a crash left open, loads the jobs. main. */
@@ -45,6 +46,8 @@ struct jobs *fleet_jobs(struct fleet *f);
 const char *fleet_db_path(struct fleet *f);
 /* state_dir/artifacts: a file per digest. */
 const char *fleet_artifact_dir(struct fleet *f);
+/* Firmware and other files that stations use, opened once for all. */
+struct image_cache *fleet_images(struct fleet *f);
 /* state_dir/keep: what this installation keeps for itself, such as an ADB key. */
 const char *fleet_keep_dir(struct fleet *f);
 /* Whether a device with that USB serial number came up after since_us on another port than path. */

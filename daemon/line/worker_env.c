@@ -10,9 +10,10 @@
 #include "base/util.h"
 #include "daemon/line/fleet.h"
 #include "daemon/line/worker_ports.h"
-#include "transports/images/blob.h"
-#include "transports/images/image.h"
+#include "transports/images/cache.h"
 
+/* Another station may be reading the same large file: hashing 8 GiB takes its time. */
+#define LOAD_US		  (120 * US_PER_S)
 #define PROGRESS_EVERY_US (250 * US_PER_MS)
 
 struct env {
@@ -170,18 +171,22 @@ static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 static int env_load_image(
 	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
 {
+	struct env *v = env;
+	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
 	char path[512];
 	int r = env_image(env, ref, path, e);
 
-	return r < 0 ? r : image_open(path, o, ret, e);
+	return r < 0 ? r : image_cache_image(fleet_images(v->s->fleet), path, o, &it, ret, e);
 }
 
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
 {
+	struct env *v = env;
+	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
 	char path[512];
 	int r = env_image(env, ref, path, e);
 
-	return r < 0 ? r : blob_open(path, true, ret, e);
+	return r < 0 ? r : image_cache_blob(fleet_images(v->s->fleet), path, true, &it, ret, e);
 }
 
 static int env_keep(void *env, const char *name, char ret[512], struct err *e)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import struct
 import sqlite3
 import threading
 import time
@@ -311,6 +312,28 @@ class Conventions(Live):
         self.problem(self.api.request('PUT', '/artifacts/' + SHA, b'x' * (512 * 1024 + 1)), 413, 'too-large')
         left = [f for f in os.listdir(os.path.join(self.line.home, 'state', 'artifacts')) if f.startswith('upload')]
         self.assertEqual(left, [])
+
+    def test_firmware_is_read_at_upload_and_a_malformed_file_is_refused_with_its_line(self):
+        def put(data, name):
+            return self.api.request('PUT', '/artifacts/%s?name=%s' % (line.sha256(data), name), data)
+        good = b':020000040800F2\n:0400100001020304E2\n:0400000508000101ED\n:00000001FF\n'
+        a = put(good, 'good.hex')
+        self.assertEqual((a.status, a.json['format']), (201, 'ihex'), a.body)
+        image = a.json['image']
+        self.assertEqual(image['segments'], [{'address': '0x08000010', 'length': 4}])
+        self.assertEqual((image['bytes'], image['entry'], image['notes']), (4, '0x08000101', []))
+        payload = struct.pack('<QQ', 0x08000010, 4) + bytes((1, 2, 3, 4))
+        self.assertEqual(image['payload_sha256'], line.sha256(payload))
+        listed = [x for x in self.api.all('/artifacts') if x['sha256'] == line.sha256(good)]
+        self.assertEqual(listed[0]['image'], image)
+        bad = self.problem(put(good.replace(b'010203', b'010207'), 'bad.hex'), 422, 'image-invalid')
+        self.assertIn('firmware file bad.hex, line 2: checksum', bad['detail'])
+        self.problem(put(good[:-12], 'cut.hex'), 422, 'image-invalid')
+        self.problem(self.api.request('GET', '/artifacts/' + line.sha256(good[:-12])), 404)
+        raw_file = put(b'no format that anyone knows', 'x.bin').json
+        self.assertEqual((raw_file['format'], raw_file['image']['placed']), ('bin', False))
+        archive = put(b'PK\3\4' + bytes(100), 'x.zip').json
+        self.assertEqual((archive['format'], archive['image']), ('zip', None))
 
     def test_artifacts_over_the_quota_are_413(self):
         got = []

@@ -1,93 +1,61 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/images/image.h"
-
-#include <ctype.h>
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening of firmware files: the bytes are read once, digested, and given to the reader of their
+ * format; and what is asked of an image afterwards.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define ADDRESS_END (1ull << 32)
+#include "transports/images/image_impl.h"
 
-static const char *const format_names[] = {
-	[IMAGE_BIN] = "a raw binary",
-	[IMAGE_ELF] = "an ELF file",
-	[IMAGE_IHEX] = "an Intel HEX file",
-	[IMAGE_SREC] = "a Motorola S-record file",
-	[IMAGE_UF2] = "a UF2 file",
-	[IMAGE_DFU] = "a DFU file",
-	[IMAGE_SPARSE] = "an Android sparse image",
-	[IMAGE_BOOTIMG] = "an Android boot image",
-	[IMAGE_ZIP] = "a zip archive",
-	[IMAGE_ANY] = "any file",
+static const struct {
+	const char *str;
+	const char *name;
+	image_reader_fn *read; /* NULL: no firmware of addresses */
+} formats[] = {
+	[IMAGE_BIN] = {"bin", "a raw binary", image_read_bin},
+	[IMAGE_ELF] = {"elf", "an ELF file", image_read_elf},
+	[IMAGE_IHEX] = {"ihex", "an Intel HEX file", image_read_ihex},
+	[IMAGE_SREC] = {"srec", "a Motorola S-record file", image_read_srec},
+	[IMAGE_UF2] = {"uf2", "a UF2 file", image_read_uf2},
+	[IMAGE_DFU] = {"dfu", "a DFU file", image_read_dfuse},
+	[IMAGE_SPARSE] = {"sparse", "an Android sparse image", NULL},
+	[IMAGE_BOOTIMG] = {"bootimg", "an Android boot image", NULL},
+	[IMAGE_ZIP] = {"zip", "a zip archive", NULL},
+	[IMAGE_ANY] = {"any", "any file", NULL},
 };
 
 const char *image_format_name(enum image_format f)
 {
-	return format_names[f];
+	return formats[f].name;
 }
 
-/* How many of the characters at s are hexadecimal digits. */
-static size_t hex_run(const uint8_t *s, size_t n)
+const char *image_format_str(enum image_format f)
 {
-	size_t i = 0;
-
-	while (i < n && isxdigit(s[i]))
-		i++;
-	return i;
+	return formats[f].str;
 }
 
-/* The shortest record of each has length, address, type or checksum: 10 digits in Intel HEX
- * (":00000001FF"), 8 in S-records ("S9030000FC"). */
-static bool is_ihex(const uint8_t *s, size_t n)
+bool image_format_is_firmware(enum image_format f)
 {
-	return n > 10 && s[0] == ':' && hex_run(s + 1, n - 1) >= 10;
+	return formats[f].read != NULL;
 }
 
-static bool is_srec(const uint8_t *s, size_t n)
+int image_format_from_str(const char *s)
 {
-	return n > 9 && s[0] == 'S' && isdigit(s[1]) && hex_run(s + 2, n - 2) >= 8;
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+		if (!strcmp(formats[i].str, s))
+			return (int)i;
+	return -1;
 }
 
-/* DFU 1.1, B: the file ends with bcdDFU, "UFD", the suffix length (16) and a CRC of 4 bytes. */
-static bool has_dfu_suffix(const uint8_t *s, size_t n)
+static int too_large(const char *path, uint64_t n, struct err *e)
 {
-	return n >= 16 && !memcmp(s + n - 8, "UFD", 3) && s[n - 5] == 16;
-}
-
-static const struct {
-	const char *magic;
-	size_t len;
-	enum image_format format;
-} magics[] = {
-	{"\x7f"
-	 "ELF",
-		4, IMAGE_ELF},
-	{"UF2\n", 4, IMAGE_UF2},
-	{"DfuSe", 5, IMAGE_DFU},
-	{"\x3a\xff\x26\xed", 4, IMAGE_SPARSE},
-	{"ANDROID!", 8, IMAGE_BOOTIMG},
-	{"VNDRBOOT", 8, IMAGE_BOOTIMG},
-	{"PK\x03\x04", 4, IMAGE_ZIP},
-};
-
-enum image_format image_detect(const void *bytes, size_t n)
-{
-	const uint8_t *s = bytes;
-	size_t blank = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(magics); i++)
-		if (n >= magics[i].len && !memcmp(s, magics[i].magic, magics[i].len))
-			return magics[i].format;
-	if (has_dfu_suffix(s, n))
-		return IMAGE_DFU;
-	while (blank < n && isspace(s[blank]))
-		blank++;
-	if (is_ihex(s + blank, n - blank))
-		return IMAGE_IHEX;
-	if (is_srec(s + blank, n - blank))
-		return IMAGE_SREC;
-	return IMAGE_BIN;
+	return err_set(e, ERR_IMAGE_INVALID,
+		"firmware file %s has %llu bytes, more than %llu MiB (a raw binary holds the gaps "
+		"between its parts: give the ELF or HEX file that it was made of)",
+		path, (unsigned long long)n, IMAGE_MAX_BYTES >> 20);
 }
 
 static int check_size(const char *path, int fd, size_t *ret, struct err *e)
@@ -101,9 +69,7 @@ static int check_size(const char *path, int fd, size_t *ret, struct err *e)
 	if (st.st_size == 0)
 		return err_set(e, ERR_IMAGE_INVALID, "firmware file %s is empty", path);
 	if ((uint64_t)st.st_size > IMAGE_MAX_BYTES)
-		return err_set(e, ERR_IMAGE_INVALID,
-			"firmware file %s has %lld bytes, more than %llu MiB", path,
-			(long long)st.st_size, IMAGE_MAX_BYTES >> 20);
+		return too_large(path, (uint64_t)st.st_size, e);
 	*ret = (size_t)st.st_size;
 	return 0;
 }
@@ -127,10 +93,21 @@ static int read_whole(const char *path, int fd, uint8_t *to, size_t n, struct er
 	return 0;
 }
 
-static int load(struct image *i, struct err *e)
+static int map_bytes(struct image *i, size_t n, struct err *e)
+{
+	i->map = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (i->map == MAP_FAILED) {
+		i->map = NULL;
+		return err_errno(e, ERR_NO_MEMORY, errno, "firmware file %s", i->path);
+	}
+	i->map_len = n;
+	return 0;
+}
+
+static int load(struct image *i, const char *path, struct err *e)
 {
 	size_t n = 0;
-	_cleanup_(closep) int fd = open(i->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, ERR_NOT_FOUND, "there is no firmware file %s", i->path);
@@ -139,63 +116,117 @@ static int load(struct image *i, struct err *e)
 
 	int r = check_size(i->path, fd, &n, e);
 
-	if (r < 0)
-		return r;
-	i->map = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (i->map == MAP_FAILED) {
-		i->map = NULL;
-		return err_errno(e, ERR_NO_MEMORY, errno, "firmware file %s", i->path);
-	}
-	i->map_len = n;
-	r = read_whole(i->path, fd, i->map, n, e);
-	if (r < 0)
-		return r;
-	mprotect(i->map, n, PROT_READ);
-	sha256_hex_of(i->map, n, i->sha256);
+	if (r == 0)
+		r = map_bytes(i, n, e);
+	return r < 0 ? r : read_whole(i->path, fd, i->map, n, e);
+}
+
+/* --- what it is --- */
+
+static int check_wanted(const struct image *i, const struct image_opts *o, struct err *e)
+{
+	if (o->as_is && i->inner == IMAGE_DFU)
+		return err_set(e, ERR_IMAGE_INVALID,
+			"firmware file %s is a DfuSe container: it is for a device with addresses",
+			i->path);
+	if (o->as_is)
+		return 0;
+	if (!formats[i->inner].read)
+		return err_set(e, ERR_IMAGE_INVALID,
+			"firmware file %s is %s: it has no addresses to be flashed at", i->path,
+			formats[i->inner].name);
+	if (o->format != IMAGE_ANY && o->format != i->format && o->format != i->inner)
+		return err_set(e, ERR_IMAGE_INVALID, "firmware file %s is %s, not %s", i->path,
+			formats[i->format].name, formats[o->format].name);
+	if (i->placed && o->address != IMAGE_NO_ADDRESS && !o->address_is_default)
+		return err_set(e, ERR_INVALID,
+			"firmware file %s is %s, which says itself where it goes: leave the "
+			"address 0x%08llx out",
+			i->path, formats[i->inner].name, (unsigned long long)o->address);
 	return 0;
 }
 
-static int check_bin(const struct image *i, uint64_t address, struct err *e)
+/* Takes a DFU suffix off, and says what is left. */
+static int recognise(struct image *i, struct image_source *s, struct err *e)
 {
-	enum image_format f = image_detect(i->map, i->map_len);
+	size_t suffix = 0;
+	int r;
 
-	if (f != IMAGE_BIN)
-		return err_set(e, ERR_IMAGE_INVALID,
-			"firmware file %s is %s, not a raw binary: convert it (objcopy -O binary)",
-			i->path, image_format_name(f));
-	if (address >= ADDRESS_END || i->map_len > ADDRESS_END - address)
-		return err_set(e, ERR_IMAGE_RANGE,
-			"firmware file %s: %zu bytes at 0x%08llx end above the address space",
-			i->path, i->map_len, (unsigned long long)address);
+	i->format = image_detect(s->bytes, s->n);
+	i->inner = i->format;
+	if (i->format == IMAGE_DFU) {
+		r = image_dfu_suffix(i, s->bytes, s->n, &suffix, e);
+		if (r < 0)
+			return r;
+		s->n -= suffix;
+		i->inner = image_detect(s->bytes, s->n);
+	}
+	i->placed = i->inner != IMAGE_BIN;
 	return 0;
+}
+
+static void source_done(struct image_source *s)
+{
+	free(s->pieces);
+	free(s->decoded);
+}
+
+static int parse(struct image *i, const struct image_opts *o, struct err *e)
+{
+	_cleanup_(source_done) struct image_source s = {
+		.image = i, .opts = o, .bytes = i->map, .n = i->map_len};
+	int r;
+
+	mprotect(i->map, i->map_len, PROT_READ);
+	sha256_hex_of(i->map, i->map_len, i->sha256);
+	r = recognise(i, &s, e);
+	if (r == 0)
+		r = check_wanted(i, o, e);
+	if (r == 0)
+		r = o->as_is ? image_read_bin(&s, e) : formats[i->inner].read(&s, e);
+	return r < 0 ? r : image_build(&s, e);
+}
+
+static struct image *image_of(const char *path, const struct image_opts *o)
+{
+	struct image *i = xcalloc(1, sizeof *i);
+
+	i->refs = 1;
+	i->path = xstrdup(o->name ? o->name : path);
+	return i;
 }
 
 int image_open(const char *path, const struct image_opts *o, struct image **ret, struct err *e)
 {
-	uint64_t address = o->address;
-
-	if (address == IMAGE_NO_ADDRESS)
-		return err_set(
-			e, ERR_INVALID, "firmware file %s: a raw binary needs an address", path);
-
-	_cleanup_(image_unrefp) struct image *i = xcalloc(1, sizeof *i);
-
-	i->refs = 1;
-	i->path = xstrdup(path);
-
-	int r = load(i, e);
+	_cleanup_(image_unrefp) struct image *i = image_of(path, o);
+	int r = load(i, path, e);
 
 	if (r == 0)
-		r = check_bin(i, address, e);
+		r = parse(i, o, e);
+	if (r == 0)
+		*ret = steal_ptr(&i);
+	return r;
+}
+
+int image_parse(const char *name, const void *bytes, size_t n, const struct image_opts *o,
+	struct image **ret, struct err *e)
+{
+	_cleanup_(image_unrefp) struct image *i = image_of(name, o);
+	int r = 0;
+
+	if (n == 0)
+		r = err_set(e, ERR_IMAGE_INVALID, "firmware file %s is empty", i->path);
+	else if (n > IMAGE_MAX_BYTES)
+		r = too_large(i->path, n, e);
+	else
+		r = map_bytes(i, n, e);
 	if (r < 0)
 		return r;
-	i->format = IMAGE_BIN;
-	i->bytes = i->map_len;
-	i->count = 1;
-	i->segments = xcalloc(1, sizeof *i->segments);
-	i->segments[0] = (struct image_segment){address, i->map_len, i->map, 0};
-	*ret = steal_ptr(&i);
-	return 0;
+	memcpy(i->map, bytes, n);
+	r = parse(i, o, e);
+	if (r == 0)
+		*ret = steal_ptr(&i);
+	return r;
 }
 
 struct image *image_ref(struct image *i)
@@ -210,8 +241,78 @@ struct image *image_unref(struct image *i)
 		return NULL;
 	if (i->map)
 		munmap(i->map, i->map_len);
+	if (i->owned)
+		munmap(i->owned, i->owned_len);
+	for (size_t k = 0; k < i->notes; k++)
+		free(i->note[k]);
 	free(i->segments);
 	free(i->path);
 	free(i);
 	return NULL;
+}
+
+/* --- what is asked of it --- */
+
+int image_check_range(const struct image *i, uint64_t base, uint64_t size, struct err *e)
+{
+	for (size_t k = 0; k < i->count; k++) {
+		const struct image_segment *g = &i->segments[k];
+		uint64_t outside = g->address;
+
+		if (g->address >= base && g->address - base < size) {
+			if (g->len <= size - (g->address - base))
+				continue;
+			outside = base + size;
+		}
+		return err_set(e, ERR_IMAGE_RANGE,
+			"firmware file %s: 0x%08llx lies outside of 0x%08llx..0x%08llx", i->path,
+			(unsigned long long)outside, (unsigned long long)base,
+			(unsigned long long)(base + size - 1));
+	}
+	return 0;
+}
+
+/* The first segment that ends above the address (of that target or a later one), or count. */
+static size_t find(const struct image *i, uint8_t target, uint64_t address)
+{
+	size_t low = 0;
+	size_t high = i->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct image_segment *g = &i->segments[mid];
+
+		if (g->target < target || (g->target == target && g->address + g->len <= address))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+uint64_t image_read(const struct image *i, uint8_t target, uint64_t address, void *buf, size_t n)
+{
+	uint64_t got = 0;
+
+	for (size_t k = find(i, target, address); k < i->count; k++) {
+		const struct image_segment *g = &i->segments[k];
+		uint64_t from = MAX(g->address, address);
+		uint64_t to = MIN(g->address + g->len, address + n);
+
+		if (g->target != target || from >= to)
+			break;
+		memcpy((uint8_t *)buf + (from - address), g->data + (from - g->address), to - from);
+		got += to - from;
+	}
+	return got;
+}
+
+bool image_next(const struct image *i, uint8_t target, uint64_t from, uint64_t *ret)
+{
+	size_t k = find(i, target, from);
+
+	if (k == i->count || i->segments[k].target != target)
+		return false;
+	*ret = MAX(i->segments[k].address, from);
+	return true;
 }

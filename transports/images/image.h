@@ -47,24 +47,40 @@ struct image_segment {
 /* Where the file may go: what the caller knows of the target. */
 struct image_opts {
 	uint64_t address;	  /* of a format without addresses; IMAGE_NO_ADDRESS: none */
-	enum image_format format; /* IMAGE_ANY, or what the content has to be */
+	bool address_is_default;  /* `address` gives way to what the file says itself */
+	enum image_format format; /* IMAGE_ANY, or what the content has to be (of a DFU file also
+				     what it holds) */
 	uint32_t uf2_family;	  /* of a UF2 file that holds several; 0: the only one */
 	uint16_t elf_machine;	  /* e_machine that an ELF file must be for; 0: any */
+	/* No target is known, the file alone is judged: no address is needed, and of several UF2
+	 * families the first one is shown. */
+	bool inspect;
+	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files,
+	 * not addresses. */
+	bool as_is;
+	const char *name; /* the file's name in messages; NULL: its path */
 };
 #define IMAGE_OPTS(addr) ((struct image_opts){.address = (addr), .format = IMAGE_ANY})
+#define IMAGE_OPTS_INSPECT \
+	((struct image_opts){.address = IMAGE_NO_ADDRESS, .format = IMAGE_ANY, .inspect = true})
 
 #define IMAGE_NOTES_MAX 8
 
 struct image {
 	int refs; /* atomic; use image_ref and image_unref */
 	enum image_format format;
-	char *path;		  /* for messages */
-	char sha256[SHA256_HEX];  /* of the file */
-	char payload[SHA256_HEX]; /* of address (u64 LE), length (u64 LE) and bytes of each segment,
-				     adjacent ones joined: equal for the same content in any format
-				   */
-	uint64_t bytes;		  /* of all segments */
-	struct image_segment *segments; /* sorted by target and address, without overlap */
+	enum image_format inner; /* of a DFU file: the format of what its suffix ends, IMAGE_DFU of
+				    a DfuSe container; else as format */
+	bool placed;		 /* the file itself says where it goes */
+	char *path;		 /* for messages */
+	char sha256[SHA256_HEX]; /* of the file */
+	/* Of address (u64 LE), length (u64 LE) and bytes of each segment: equal for the same
+	 * content in any format. Before segments of another target than 0 stands its number (u8).
+	 */
+	char payload[SHA256_HEX];
+	uint64_t bytes; /* of all segments */
+	/* Sorted by target and address, without overlap, adjacent ones joined. */
+	struct image_segment *segments;
 	size_t count;
 	bool has_entry;
 	uint64_t entry;
@@ -72,22 +88,34 @@ struct image {
 	uint16_t dfu_vid, dfu_pid, dfu_device; /* bcdDevice */
 	char *note[IMAGE_NOTES_MAX];	       /* odd, but allowed: to be said in the record */
 	size_t notes;
-	void *map;
+	void *map; /* the file; NULL where no segment lies in it */
 	size_t map_len;
 	void *owned; /* bytes of decoded formats */
+	size_t owned_len;
 };
 
+/* "an ELF file": for sentences. */
 const char *image_format_name(enum image_format f);
-/* "bin", "elf", "ihex", ...: as recipes write it; -1 if there is none of that name. */
+/* "bin", "elf", "ihex", "srec", "uf2", "dfu", "sparse", "bootimg", "zip", "any": as recipes write
+ * it; -1 if there is none of that name. */
+const char *image_format_str(enum image_format f);
 int image_format_from_str(const char *s);
-/* What the content of a file looks like; IMAGE_BIN where it looks like nothing known. */
+/* Whether files of that format are firmware of addresses, or blobs (blob.h). */
+bool image_format_is_firmware(enum image_format f);
+/* What the content of a file looks like, by its first bytes and, for a DFU suffix, its last; a file
+ * of text with a HEX record or S-record in its first lines is taken for one, so that what stands
+ * before the record is refused and never flashed. IMAGE_BIN where it looks like nothing known. */
 enum image_format image_detect(const void *bytes, size_t n);
 
 /* Reads and checks a file. -ERR_IMAGE_INVALID for an empty, malformed or over-long file, or another
- * format than asked for; -ERR_IMAGE_RANGE where it does not fit the address space, or spans far
- * more than it holds; -ERR_INVALID for a missing or superfluous address; -ERR_NOT_FOUND without
- * the file. Formats that are no firmware of addresses (sparse, boot images, archives) are refused:
- * see blob.h. */
+ * format than asked for; -ERR_IMAGE_RANGE where it does not fit the address space; -ERR_INVALID
+ * for a missing or superfluous address; -ERR_NOT_FOUND without the file. Formats that are no
+ * firmware of addresses (sparse, boot images, archives) are refused: see blob.h.
+ *
+ * A wide span is no error where the format has addresses: nothing is ever put into a gap, and
+ * whether a segment is allowed to be there only the target's memory map can say (a nRF51's UICR is
+ * 256 MiB above its flash). It is a note. Where gaps are bytes of the file, the limit of
+ * IMAGE_MAX_BYTES holds. */
 int image_open(const char *path, const struct image_opts *o, struct image **ret, struct err *e);
 /* The same from memory (tests, fuzzers); bytes are copied. */
 int image_parse(const char *name, const void *bytes, size_t n, const struct image_opts *o,

@@ -128,8 +128,9 @@ int serial_boot_new(struct link *l, const struct serial_boot_profile *p,
 	if (hooks)
 		b->hooks = *hooks;
 	b->frame = malloc(p->chunk_bytes + 16);
+	b->chunk = malloc(p->chunk_bytes);
 	b->block = malloc(p->read_block_bytes);
-	if (!b->frame || !b->block)
+	if (!b->frame || !b->chunk || !b->block)
 		return err_set(e, ERR_NO_MEMORY, "serial bootloader");
 	r = compile(b, e);
 	if (r == 0)
@@ -149,6 +150,7 @@ struct serial_boot *serial_boot_free(struct serial_boot *b)
 		regex_free(b->start_ok);
 		regex_free(b->refusal);
 		free(b->frame);
+		free(b->chunk);
 		free(b->block);
 		free(b);
 	}

@@ -46,7 +46,7 @@ struct serial_boot_profile {
 	uint8_t write_op, read_op, ack, nak;
 	unsigned write_length_bytes, read_length_bytes; /* of the length field: 2 or 4 */
 	uint32_t chunk_bytes;	   /* data of one write frame, a multiple of write_unit_bytes */
-	uint32_t write_unit_bytes; /* addresses are aligned to it, a short tail is filled with FF */
+	uint32_t write_unit_bytes; /* frames are aligned to it, what is missing is filled with FF */
 	uint32_t page_bytes;	   /* a frame never crosses a multiple of it; 0: it may */
 	uint32_t read_block_bytes;
 	uint64_t flash_address, flash_bytes; /* what may be written; 0 bytes: not known */

@@ -8,24 +8,30 @@
 /* What a reset at the end of a failed or cancelled step may take. */
 #define LEAVE_US (1 * US_PER_S)
 
-static int check_segment(
-	const struct serial_boot_profile *p, const struct image_segment *s, struct err *e)
+/* Where a file says itself what goes where, a part that begins inside a write unit is filled with
+ * FF before it, as a tail is behind it. An address of the recipe that is not aligned is a slip. */
+static int check_segment(const struct serial_boot_profile *p, const struct image *image,
+	const struct image_segment *s, struct err *e)
 {
 	uint64_t unit = p->write_unit_bytes;
-	uint64_t padded = (s->len + unit - 1) / unit * unit;
-	uint64_t end = s->address + padded;
+	uint64_t start = s->address - s->address % unit;
+	uint64_t end = start + (s->address + s->len - start + unit - 1) / unit * unit;
 
-	if (s->address % unit)
+	if (s->address % unit && !image->placed)
 		return err_set(e, ERR_IMAGE_RANGE,
 			"the address 0x%08llx is not aligned to the write unit of %llu bytes",
 			(unsigned long long)s->address, (unsigned long long)unit);
-	if (end > 1ull << 32)
+	if (s->target)
+		return err_set(e, ERR_IMAGE_RANGE,
+			"the file holds data for the alternate setting %u: there is only one flash "
+			"here",
+			s->target);
+	if (s->address >= 1ull << 32 || end > 1ull << 32)
 		return err_set(e, ERR_IMAGE_RANGE, "the image ends above the address space");
-	if (p->flash_bytes &&
-		(s->address < p->flash_address || end > p->flash_address + p->flash_bytes))
+	if (p->flash_bytes && (start < p->flash_address || end > p->flash_address + p->flash_bytes))
 		return err_set(e, ERR_IMAGE_RANGE,
 			"0x%08llx..0x%08llx does not fit the flash at 0x%08llx of %llu bytes",
-			(unsigned long long)s->address, (unsigned long long)end - 1,
+			(unsigned long long)start, (unsigned long long)end - 1,
 			(unsigned long long)p->flash_address, (unsigned long long)p->flash_bytes);
 	return 0;
 }
@@ -37,7 +43,7 @@ static int check_image(const struct serial_boot *b, const struct image *image, s
 	if (image->count == 0 || image->bytes == 0)
 		return err_set(e, ERR_IMAGE_INVALID, "the image is empty");
 	for (size_t i = 0; r == 0 && i < image->count; i++)
-		r = check_segment(&b->p, &image->segments[i], e);
+		r = check_segment(&b->p, image, &image->segments[i], e);
 	return r;
 }
 
@@ -49,39 +55,69 @@ static bool is_blank(const uint8_t *p, uint32_t n)
 	return true;
 }
 
-static uint32_t chunk_at(const struct serial_boot_profile *p, uint64_t address, uint64_t left)
+/* Bytes of the frame that begins at the address: up to the end of the parts that share a write unit
+ * with what is before them, of the chunk, or of the page. */
+static uint32_t chunk_at(
+	const struct serial_boot_profile *p, const struct image *image, uint64_t address)
 {
-	uint64_t n = MIN(left, p->chunk_bytes);
+	uint64_t unit = p->write_unit_bytes;
+	uint64_t most = p->chunk_bytes;
+	uint64_t n = 0;
+	uint64_t next;
 
 	if (p->page_bytes)
-		n = MIN(n, p->page_bytes - address % p->page_bytes);
-	return (uint32_t)n;
+		most = MIN(most, p->page_bytes - address % p->page_bytes);
+	while (n < most && image_next(image, 0, address + n, &next) && next < address + n + unit)
+		n += unit;
+	return (uint32_t)MIN(n, most);
+}
+
+/* What was sent so far of the image, in order of address. */
+struct sent {
+	const struct image *image;
+	struct sha256 *digest;
+	size_t segment;
+	uint64_t bytes;
+};
+
+static void add_sent(struct sent *x, uint64_t address, const uint8_t *buf, uint32_t n)
+{
+	for (; x->segment < x->image->count; x->segment++) {
+		const struct image_segment *s = &x->image->segments[x->segment];
+		uint64_t from = MAX(s->address, address);
+		uint64_t to = MIN(s->address + s->len, address + n);
+
+		if (from < to) {
+			sha256_add(x->digest, buf + (from - address), to - from);
+			x->bytes += to - from;
+		}
+		if (s->address + s->len > address + n)
+			return;
+	}
 }
 
 static int write_image(struct serial_boot *b, const struct image *image, struct sha256 *digest,
 	struct serial_boot_result *res, const struct iotime *it, struct err *e)
 {
-	uint64_t done = 0;
+	struct sent sent = {.image = image, .digest = digest};
+	uint64_t at = 0;
+	uint32_t n;
 
-	for (size_t i = 0; i < image->count; i++) {
-		const struct image_segment *s = &image->segments[i];
-		uint32_t n;
+	for (; image_next(image, 0, at, &at); at += n) {
+		int r = 0;
 
-		for (uint64_t at = 0; at < s->len; at += n) {
-			int r = 0;
-
-			n = chunk_at(&b->p, s->address + at, s->len - at);
-			if (!b->p.skip_blank || !is_blank(s->data + at, n)) {
-				r = serial_boot_write_chunk(
-					b, (uint32_t)(s->address + at), s->data + at, n, it, e);
-				res->chunks++;
-			}
-			if (r < 0)
-				return r;
-			sha256_add(digest, s->data + at, n);
-			done += n;
-			serial_boot_progress(b, "write", done, image->bytes);
+		at -= at % b->p.write_unit_bytes;
+		n = chunk_at(&b->p, image, at);
+		memset(b->chunk, 0xff, n);
+		image_read(image, 0, at, b->chunk, n);
+		if (!b->p.skip_blank || !is_blank(b->chunk, n)) {
+			r = serial_boot_write_chunk(b, (uint32_t)at, b->chunk, n, it, e);
+			res->chunks++;
 		}
+		if (r < 0)
+			return r;
+		add_sent(&sent, at, b->chunk, n);
+		serial_boot_progress(b, "write", sent.bytes, image->bytes);
 	}
 	return 0;
 }

@@ -14,6 +14,7 @@ struct serial_boot {
 	struct console *console;
 	struct regex *enter_ok, *erase_ok, *start_ok, *refusal;
 	uint8_t *frame; /* one write frame */
+	uint8_t *chunk; /* its data */
 	uint8_t *block; /* one read block */
 };
 

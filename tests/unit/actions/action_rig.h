@@ -11,6 +11,7 @@
 #include "daemon/recipe/args.h"
 #include "tests/unit/transports/fake_link.h"
 #include "tests/unit/unit.h"
+#include "transports/images/image.h"
 
 struct rig {
 	struct fake_link *wire;
@@ -102,6 +103,12 @@ static inline int rig_image(void *env, const char *ref, char ret[512], struct er
 	return 0;
 }
 
+static inline int rig_load_image(
+	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
+{
+	return image_open(ref, o, ret, e);
+}
+
 static inline void rig_log(void *env, char dir, const char *text)
 {
 	sb_addf(&((struct rig *)env)->log, "%c%s|", dir, text);
@@ -128,6 +135,7 @@ static const struct step_env_ops rig_ops = {
 	.serial = rig_serial,
 	.ask = rig_ask,
 	.image = rig_image,
+	.load_image = rig_load_image,
 	.log = rig_log,
 };
 

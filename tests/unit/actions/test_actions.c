@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "tests/unit/transports/boot_device.h"
+#include "tests/unit/transports/image_files.h"
 
 static struct rig rig;
 static struct fake_link wire;
@@ -278,6 +279,37 @@ START_TEST(flash_fails_where_the_flash_differs_or_the_file_is_no_binary)
 }
 END_TEST
 
+START_TEST(flash_puts_each_part_of_a_hex_file_where_it_says_and_refuses_another_address)
+{
+	static const char hex[] = ":020000040801F1\n:0400000011223344 52\n:00000001FF\n";
+	static const struct part parts[] = {
+		{0x08010000, (const uint8_t *)"begin", 5}, {0x08010102, (const uint8_t *)"end", 3}};
+	struct strbuf b = {0};
+	const json_t *image;
+
+	image_file(hex, sizeof hex - 1);
+	ck_assert_int_eq(flash(""), -ERR_IMAGE_INVALID);
+	assert_says("line 2");
+	write_ihex(&b, parts, 2, 16);
+	image_file(b.s, b.len);
+	ck_assert_int_eq(flash(",\"address\":\"0x08010000\""), -ERR_INVALID);
+	assert_says("leave the address");
+	ck_assert_uint_eq(dut.erases, 0);
+	ck_assert_msg(flash("") == 0, "%s", rig.e.msg);
+	ck_assert_mem_eq(dut.flash, "begin\xff\xff", 7);
+	ck_assert_mem_eq(dut.flash + 0x100,
+		"\xff\xff"
+		"end\xff",
+		6);
+	image = json_object_get(rig.out.evidence, "image");
+	ck_assert_str_eq(rig_text(image, "format"), "ihex");
+	ck_assert_int_eq(json_integer_value(json_object_get(image, "segment_count")), 2);
+	ck_assert_int_eq(
+		flash(",\"flash_address\":\"0x08010000\",\"flash_size\":256"), -ERR_IMAGE_RANGE);
+	sb_done(&b);
+}
+END_TEST
+
 START_TEST(a_device_that_comes_back_is_waited_for_on_a_new_link)
 {
 	image_file("12345678", 8);
@@ -452,6 +484,8 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command);
 	tcase_add_test(t, flash_tells_both_digests_and_starts_the_application);
 	tcase_add_test(t, flash_fails_where_the_flash_differs_or_the_file_is_no_binary);
+	tcase_add_test(
+		t, flash_puts_each_part_of_a_hex_file_where_it_says_and_refuses_another_address);
 	tcase_add_test(t, a_device_that_comes_back_is_waited_for_on_a_new_link);
 	tcase_add_test(t, read_erase_and_boot_prove_what_they_did);
 	tcase_add_test(t, a_tool_passes_on_what_it_said_and_not_on_its_status);

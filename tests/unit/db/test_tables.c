@@ -44,12 +44,20 @@ START_TEST(the_same_artifact_twice_is_one)
 		.size_bytes = 77,
 		.format = "ihex",
 		.created_by = "x"};
+	json_t *image = json_pack("{s:i}", "segment_count", 2);
+	json_t *got = NULL;
 	bool created = false;
 	char sha[65];
 	int64_t total = 0;
 
+	a.image = image;
 	TX(artifacts_add(fx.db, &a, &created, &fx.e));
 	ck_assert(created);
+	OK(artifacts_get(fx.db, SHA_A, &got, &fx.e));
+	ck_assert(json_equal(json_object_get(got, "image"), image));
+	json_decref(got);
+	json_decref(image);
+	a.image = NULL;
 	TX(artifacts_add(fx.db, &a, &created, &fx.e));
 	ck_assert(!created);
 	OK(artifacts_by_name(fx.db, "app.hex", sha, &fx.e));

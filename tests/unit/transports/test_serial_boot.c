@@ -595,6 +595,36 @@ START_TEST(an_unplug_in_the_middle_ends_it_within_a_second)
 }
 END_TEST
 
+START_TEST(parts_that_share_a_write_unit_are_one_frame_and_gaps_are_none)
+{
+	static const struct image_segment parts[] = {
+		{BOOT_FLASH_BASE + 0x10, 5, (const uint8_t *)"abcde", 0},
+		{BOOT_FLASH_BASE + 0x17, 2, (const uint8_t *)"fg", 0},
+		{BOOT_FLASH_BASE + 0x801, 3, (const uint8_t *)"hij", 0},
+	};
+	struct image image = {.refs = 1,
+		.placed = true,
+		.bytes = 10,
+		.segments = (struct image_segment *)parts,
+		.count = 3};
+	struct iotime it = soon();
+	char sum[SHA256_HEX];
+
+	make();
+	ck_assert_msg(serial_boot_flash(boot, &image, &it, &result, &e) == 0, "%s", e.msg);
+	ck_assert_mem_eq(dut.flash + 0x0c,
+		"\xff\xff\xff\xff"
+		"abcde\xff\xff"
+		"fg\xff\xff",
+		15);
+	ck_assert_mem_eq(dut.flash + 0x800, "\xffhij\xff", 5);
+	ck_assert_uint_eq(result.chunks, 2);
+	ck_assert_str_eq(result.sha256_written, sha256_hex_of("abcdefghij", 10, sum));
+	image.placed = false;
+	ck_assert_int_eq(serial_boot_flash(boot, &image, &it, &result, &e), -ERR_IMAGE_RANGE);
+}
+END_TEST
+
 static Suite *serial_boot_suite(void)
 {
 	Suite *s = suite_create("serial_boot");
@@ -602,6 +632,7 @@ static Suite *serial_boot_suite(void)
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_set_timeout(t, 50);
+	tcase_add_test(t, parts_that_share_a_write_unit_are_one_frame_and_gaps_are_none);
 	tcase_add_test(t, an_image_is_written_and_read_back);
 	tcase_add_test(t, the_bytes_on_the_wire_are_those_of_the_guide);
 	tcase_add_test(t, flaw_01_an_erase_has_a_deadline_of_its_own);

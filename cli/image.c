@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is in a firmware file, as the daemon would say when it is uploaded.
+ */
+#include "base/util.h"
+#include "cli/provctl.h"
+#include "daemon/actions/image_json.h"
+
+static json_t *info_of(const char *path, const struct image_opts *o, struct err *e)
+{
+	_cleanup_(image_unrefp) struct image *i = NULL;
+	json_t *info;
+
+	if (image_open(path, o, &i, e) < 0)
+		return NULL;
+	info = image_json(i);
+	json_object_set_new(info, "file", json_string(path));
+	json_object_set_new(info, "sha256", json_string(i->sha256));
+	return info;
+}
+
+static const char *text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s ? s : "-";
+}
+
+static void print_segments(const json_t *info)
+{
+	json_int_t count = json_integer_value(json_object_get(info, "segment_count"));
+	json_t *list = json_object_get(info, "segments");
+	json_t *g;
+	size_t i;
+
+	json_array_foreach(list, i, g) {
+		printf("segment  %s  %8lld bytes", text(g, "address"),
+			(long long)json_integer_value(json_object_get(g, "length")));
+		if (json_object_get(g, "target"))
+			printf("  target %lld",
+				(long long)json_integer_value(json_object_get(g, "target")));
+		puts("");
+	}
+	if ((size_t)count > json_array_size(list))
+		printf("         and %lld more\n",
+			(long long)count - (long long)json_array_size(list));
+}
+
+static void print_info(const json_t *info)
+{
+	const json_t *dfu = json_object_get(info, "dfu");
+	json_t *note;
+	size_t i;
+
+	printf("file     %s\nformat   %s", text(info, "file"), text(info, "format"));
+	if (strcmp(text(info, "format"), text(info, "inner")))
+		printf(" (%s)", text(info, "inner"));
+	printf("\nsha256   %s\npayload  %s\nbytes    %lld\n", text(info, "sha256"),
+		text(info, "payload_sha256"),
+		(long long)json_integer_value(json_object_get(info, "bytes")));
+	if (json_is_true(json_object_get(info, "placed")))
+		print_segments(info);
+	if (json_string_value(json_object_get(info, "entry")))
+		printf("entry    %s\n", text(info, "entry"));
+	if (dfu)
+		printf("dfu      vid %s pid %s device %s\n", text(dfu, "vid"), text(dfu, "pid"),
+			text(dfu, "device"));
+	json_array_foreach(json_object_get(info, "notes"), i, note)
+		printf("note     %s\n", json_string_value(note));
+}
+
+static bool number(const char *s, unsigned long long most, unsigned long long *ret)
+{
+	return parse_size(s, ret) && *ret <= most;
+}
+
+static int image_info(struct ctl *c, int argc, char **argv)
+{
+	const char *address = NULL;
+	const char *format = NULL;
+	const char *family = NULL;
+	const struct option_row rows[] = {{"address", &address, NULL}, {"format", &format, NULL},
+		{"uf2-family", &family, NULL}, {0}};
+	struct image_opts o = IMAGE_OPTS_INSPECT;
+	unsigned long long v;
+	json_t *info;
+	char *path;
+	struct err e;
+	int f = IMAGE_ANY;
+
+	if (ctl_options(argc, argv, rows, &path, 1) != 1)
+		return ctl_usage("image info FILE [--format F] [--address A] [--uf2-family ID]");
+	if (format && (f = image_format_from_str(format)) < 0)
+		return ctl_usage("there is no format '%s'", format);
+	o.format = (enum image_format)f;
+	if (address) {
+		if (!number(address, UINT32_MAX, &v))
+			return ctl_usage("'%s' is no address", address);
+		o.address = v;
+	}
+	if (family) {
+		if (!number(family, UINT32_MAX, &v))
+			return ctl_usage("'%s' is no family", family);
+		o.uf2_family = (uint32_t)v;
+	}
+	info = info_of(path, &o, &e);
+	if (!info)
+		return ctl_fail(&e);
+	if (c->json)
+		print_json(info);
+	else
+		print_info(info);
+	json_decref(info);
+	return 0;
+}
+
+const struct command commands_image[] = {
+	{"image info", "FILE [--format F] [--address A] [--uf2-family ID]",
+		"What is in a firmware file", image_info},
+	{0},
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is told of a firmware image: by the API of an artifact, by `provctl image info`, and in the
+ * evidence of the steps that flash it.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "transports/images/image.h"
+
+#define IMAGE_JSON_SEGMENTS \
+	64 /* at most so many are listed; segment_count says how many there are */
+
+/* {format, inner, bytes, payload_sha256, placed, segment_count, segments: [{address, length[,
+ * target]}], entry, dfu, notes}. Addresses are text in hexadecimal: they may need 64 bits. */
+json_t *image_json(const struct image *i);

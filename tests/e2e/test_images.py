@@ -1,0 +1,234 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware files of other people's making: provctl image info against binutils, srecord, dfu-suffix
+and the firmware of Debian packages.
+
+    test_images.py [BUILD]
+"""
+import glob
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = sys.argv.pop(1) if len(sys.argv) > 1 and os.path.isdir(sys.argv[1]) else os.environ['PROVD_BUILD']
+PROVCTL = os.path.join(BUILD, 'cli', 'provctl')
+AVR = '/usr/share/arduino/hardware/arduino/avr'
+OPTIBOOT = AVR + '/bootloaders/optiboot'
+MICROBIT = '/usr/share/firmware-microbit-micropython/firmware.hex'
+UBERTOOTH = '/usr/share/ubertooth/firmware'
+SEABIOS = '/usr/share/seabios/bios.bin'
+
+
+def info(path, *more):
+    """(exit status, what was said): the JSON object, or the sentence of the refusal."""
+    p = subprocess.run([PROVCTL, '--json', 'image', 'info', path, *more], capture_output=True, text=True)
+    return p.returncode, json.loads(p.stdout) if p.returncode == 0 else p.stderr
+
+
+def payload(parts):
+    h = hashlib.sha256()
+    for address, data in parts:
+        h.update(struct.pack('<QQ', address, len(data)) + data)
+    return h.hexdigest()
+
+
+def need(*paths):
+    return unittest.skipUnless(all(os.path.exists(p) or shutil.which(p) for p in paths),
+                               'missing: %s (scripts/install-deps test)' % ', '.join(paths))
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix='provd-images-')
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def write(self, name, data):
+        with open(self.path(name), 'wb') as f:
+            f.write(data)
+        return self.path(name)
+
+    def run_tool(self, *argv):
+        p = subprocess.run(argv, capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, '%s: %s' % (argv, p.stderr + p.stdout))
+
+    def info(self, path, *more):
+        status, o = info(path, *more)
+        self.assertEqual(status, 0, o)
+        return o
+
+    def refused(self, path, pattern, *more):
+        status, text = info(path, *more)
+        self.assertEqual(status, 3, text)
+        self.assertRegex(text, pattern)
+
+    def elf(self, parts, name='fw.elf', entry=0x08000101):
+        """An ELF file of 32 bits for i386 (which every binutils knows), one PT_LOAD and one section for each part."""
+        head, phdr, shdr = 52, 32, 40
+        at = head + phdr * len(parts)
+        phdrs, body, sections = b'', b'', b'\0' * shdr
+        names = b'\0.shstrtab\0'
+        for i, (address, data) in enumerate(parts):
+            phdrs += struct.pack('<8I', 1, at + len(body), address, address, len(data), len(data), 5, 4)
+            sections += struct.pack('<10I', len(names), 1, 6, address, at + len(body), len(data), 0, 0, 4, 0)
+            names += b'.p%d\0' % i
+            body += data
+        sections += struct.pack('<10I', 1, 3, 0, 0, at + len(body), len(names), 0, 0, 1, 0)
+        shoff = at + len(body) + len(names)
+        ident = b'\x7fELF\1\1\1' + bytes(9)
+        header = ident + struct.pack('<HHIIIIIHHHHHH', 2, 3, 1, entry, head, shoff, 0x05000000, head, phdr,
+                                     len(parts), shdr, len(parts) + 2, len(parts) + 1)
+        return self.write(name, header + phdrs + body + names + sections)
+
+
+class CrossTools(Files):
+    @need('objcopy')
+    def test_objcopy_makes_the_same_content_in_every_format(self):
+        r = random.Random(3)
+        parts = [(0x08000000, r.randbytes(5000)), (0x08002000, r.randbytes(77)), (0x08010000, r.randbytes(70000))]
+        elf = self.elf(parts)
+        want = payload(parts)
+        for target in ('ihex', 'srec'):
+            self.run_tool('objcopy', '-O', target, elf, self.path(target))
+            got = self.info(self.path(target))
+            self.assertEqual((got['format'], got['payload_sha256'], got['entry']), (target, want, '0x08000101'))
+        got = self.info(elf)
+        self.assertEqual((got['format'], got['payload_sha256'], got['entry']), ('elf', want, '0x08000101'))
+        self.assertEqual(got['segments'], [{'address': '0x%08x' % a, 'length': len(d)} for a, d in parts])
+
+    @need('objcopy')
+    def test_a_raw_binary_of_one_part_is_the_same_at_its_address(self):
+        parts = [(0x08010000, random.Random(4).randbytes(3000))]
+        elf = self.elf(parts)
+        self.run_tool('objcopy', '-O', 'binary', elf, self.path('bin'))
+        got = self.info(self.path('bin'), '--address', '0x08010000')
+        self.assertEqual(got['payload_sha256'], payload(parts))
+        self.assertEqual(self.info(elf)['payload_sha256'], payload(parts))
+
+    @need('objcopy')
+    def test_a_raw_binary_that_holds_a_gap_of_256_MiB_is_refused_by_its_size(self):
+        elf = self.elf([(0, b'code'), (0x100010c0, b'uicr')])
+        self.run_tool('objcopy', '-O', 'binary', elf, self.path('bin'))
+        self.refused(self.path('bin'), r'268439748 bytes, more than 64 MiB .*the ELF or HEX file')
+        self.assertEqual(self.info(elf)['bytes'], 8)
+
+    @need('srec_cat', 'objcopy')
+    def test_srec_cat_writes_what_is_read_back_equal(self):
+        r = random.Random(5)
+        parts = [(0x1000, r.randbytes(333)), (0x20000, r.randbytes(4096)), (0x01000000, r.randbytes(10))]
+        elf = self.elf(parts)
+        self.run_tool('objcopy', '-O', 'srec', elf, self.path('srec'))
+        for name, *more in (('a', '-motorola'), ('b', '-motorola', '-address-length=4'), ('c', '-intel'),
+                            ('d', '-intel', '-obs=7'), ('e', '-motorola', '-obs=31'),
+                            ('f', '-intel', '-line-length=44')):
+            self.run_tool('srec_cat', self.path('srec'), '-motorola', '-o', self.path(name), *more)
+            self.assertEqual(self.info(self.path(name))['payload_sha256'], payload(parts), more)
+
+    @need('srec_cat')
+    def test_a_16_bit_segmented_file_is_read_as_srec_cat_reads_it(self):
+        data = random.Random(6).randbytes(0x12345)
+        raw = self.write('raw', data)
+        self.run_tool('srec_cat', raw, '-binary', '-offset', '0x8000', '-o', self.path('i16'), '-intel',
+                      '-address-length=3')
+        with open(self.path('i16')) as f:
+            self.assertRegex(f.read(), '(?m)^:02000002')
+        self.assertEqual(self.info(self.path('i16'))['payload_sha256'], payload([(0x8000, data)]))
+
+    @need('dfu-suffix')
+    def test_dfu_suffix_adds_what_is_checked_and_taken_off(self):
+        data = random.Random(7).randbytes(2000)
+        path = self.write('fw.dfu', data)
+        self.run_tool('dfu-suffix', '-v', '0483', '-p', 'df11', '-d', '0200', '-a', path)
+        got = self.info(path, '--address', '0x08000000')
+        self.assertEqual((got['format'], got['inner']), ('dfu', 'bin'))
+        self.assertEqual(got['dfu'], {'vid': '0x0483', 'pid': '0xdf11', 'device': '0x0200'})
+        self.assertEqual(got['payload_sha256'], payload([(0x08000000, data)]))
+        with open(path, 'rb') as f:
+            whole = f.read()
+        self.refused(self.write('bad.dfu', whole[:100] + b'x' + whole[101:]), 'DFU suffix: the checksum is wrong')
+
+
+class RealFiles(Files):
+    @need(MICROBIT)
+    def test_the_microbit_firmware_is_read_with_its_gap_and_its_entry(self):
+        got = self.info(MICROBIT)
+        self.assertEqual((got['format'], got['segment_count'], got['entry']), ('ihex', 2, '0x0001ccd9'))
+        self.assertEqual([s['address'] for s in got['segments']], ['0x00000000', '0x100010c0'])
+        self.assertEqual(len(got['notes']), 1)
+        self.assertIn('256 MiB', got['notes'][0])
+
+    @need(MICROBIT, 'objcopy')
+    def test_the_microbit_firmware_is_what_binutils_reads(self):
+        self.run_tool('objcopy', '-I', 'ihex', '-O', 'srec', MICROBIT, self.path('srec'))
+        self.assertEqual(self.info(self.path('srec'))['payload_sha256'], self.info(MICROBIT)['payload_sha256'])
+
+    @need(OPTIBOOT)
+    def test_optiboot_files_that_say_two_things_for_one_byte_are_refused(self):
+        self.refused(OPTIBOOT + '/optiboot_atmega328.hex', 'line 35: the byte for 0x00007ffe is there already, another')
+        self.refused(OPTIBOOT + '/optiboot_atmega168.hex', 'line 35: the byte for 0x00003ffe is there already, another')
+        got = self.info(OPTIBOOT + '/optiboot_atmega8.hex')
+        self.assertEqual([s['address'] for s in got['segments']], ['0x00001e00', '0x00001ffe'])
+
+    @need(AVR, 'srec_cat')
+    def test_every_hex_file_of_the_arduino_package_is_read_or_refused_as_srec_cat_does(self):
+        files = glob.glob(AVR + '/**/*.hex', recursive=True)
+        self.assertGreater(len(files), 10)
+        for path in files:
+            cat = subprocess.run(['srec_cat', path, '-intel', '-o', self.path('bin'), '-binary'], capture_output=True,
+                                 text=True)
+            status, got = info(path)
+            if status != 0:
+                self.assertNotEqual(cat.returncode, 0, '%s: %s' % (path, got))
+                continue
+            first = int(got['segments'][0]['address'], 16)
+            with open(self.path('bin'), 'rb') as f:
+                flat = f.read()
+            parts = []
+            for s in got['segments']:
+                at = int(s['address'], 16)
+                parts.append((at, flat[at:at + s['length']]))
+            self.assertEqual(payload(parts), got['payload_sha256'], '%s from 0x%x' % (path, first))
+
+    @need(UBERTOOTH)
+    def test_the_ubertooth_files_carry_a_right_suffix(self):
+        files = glob.glob(UBERTOOTH + '/*.dfu')
+        self.assertGreater(len(files), 3)
+        for path in files:
+            got = self.info(path)
+            self.assertEqual((got['format'], got['inner']), ('dfu', 'bin'))
+            self.assertEqual((got['dfu']['vid'], got['dfu']['pid']), ('0x1d50', '0x6003'))
+            self.assertEqual(got['bytes'], os.path.getsize(path) - 16)
+
+    @need(SEABIOS)
+    def test_seabios_is_a_raw_binary(self):
+        got = self.info(SEABIOS, '--address', '0x10000')
+        self.assertEqual((got['format'], got['bytes'], got['placed']), ('bin', os.path.getsize(SEABIOS), False))
+        self.refused(SEABIOS, 'is a raw binary, not an ELF file', '--format', 'elf')
+
+
+class Words(Files):
+    def test_people_read_it_as_lines(self):
+        path = self.write('a.hex', b':0400100001020304E2\n:00000001FF\n')
+        p = subprocess.run([PROVCTL, 'image', 'info', path], capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertRegex(p.stdout, r'(?m)^format +ihex$')
+        self.assertRegex(p.stdout, r'(?m)^segment +0x00000010 +4 bytes$')
+        self.assertTrue(re.search(r'(?m)^payload +[0-9a-f]{64}$', p.stdout))
+
+    def test_a_file_that_is_not_there_is_a_usage_mistake(self):
+        self.assertEqual(info(self.path('none'))[0], 2)
+        self.assertEqual(info(self.write('x', b'x'), '--format', 'hex')[0], 2)
+
+
+if __name__ == '__main__':
+    unittest.main()

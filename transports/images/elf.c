@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ELF (System V gABI, chapter 5): the bytes of PT_LOAD segments at their physical addresses, which
+ * is where they lie in flash; .data has another address in RAM. What p_memsz is longer than
+ * p_filesz is zeroed by the program itself. The only door to libelf.
+ */
+#include <gelf.h>
+
+#include "transports/images/image_impl.h"
+
+struct elf_file {
+	struct image_source *s;
+	Elf *elf;
+	GElf_Ehdr head;
+	size_t count; /* of program headers */
+	bool virtual; /* there are no physical addresses */
+};
+
+static const struct {
+	uint16_t machine;
+	const char *name;
+} machines[] = {
+	{EM_386, "x86"},
+	{EM_MIPS, "MIPS"},
+	{EM_PPC, "PowerPC"},
+	{EM_ARM, "ARM"},
+	{EM_X86_64, "x86-64"},
+	{EM_AVR, "AVR"},
+	{EM_XTENSA, "Xtensa"},
+	{EM_MSP430, "MSP430"},
+	{EM_AARCH64, "AArch64"},
+	{EM_RISCV, "RISC-V"},
+};
+
+static const char *machine_name(uint16_t m)
+{
+	for (size_t i = 0; i < ARRAY_LEN(machines); i++)
+		if (machines[i].machine == m)
+			return machines[i].name;
+	return "unknown";
+}
+
+static int check_kind(struct elf_file *x, struct err *e)
+{
+	uint16_t want = x->s->opts->elf_machine;
+
+	if (want && x->head.e_machine != want)
+		return image_malformed(x->s, 18, e, "is for machine %u (%s), not %u (%s)",
+			x->head.e_machine, machine_name(x->head.e_machine), want,
+			machine_name(want));
+	switch (x->head.e_type) {
+	case ET_EXEC:
+		return 0;
+	case ET_DYN:
+		image_note(x->s->image, "position-independent (ET_DYN)");
+		return 0;
+	case ET_REL:
+		return image_malformed(
+			x->s, 16, e, "an object file (ET_REL): it was not linked yet");
+	default:
+		return image_malformed(x->s, 16, e, "e_type %u is no program", x->head.e_type);
+	}
+}
+
+/* libelf looks at the table as well; here it is said what is wrong with it. */
+static int check_table(struct elf_file *x, struct err *e)
+{
+	bool wide = x->head.e_ident[EI_CLASS] == ELFCLASS64;
+	size_t entry = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+
+	if (elf_getphdrnum(x->elf, &x->count) < 0)
+		return image_malformed(x->s, 0, e, "program headers: %s", elf_errmsg(-1));
+	if (x->count == 0)
+		return image_malformed(x->s, 0, e, "there are no program headers");
+	if (x->head.e_phentsize != entry)
+		return image_malformed(x->s, 0, e, "program headers of %u bytes, %zu expected",
+			x->head.e_phentsize, entry);
+	if (x->head.e_phoff > x->s->n || x->count > (x->s->n - x->head.e_phoff) / entry)
+		return image_malformed(x->s, x->head.e_phoff, e,
+			"%zu program headers do not fit the file of %zu bytes: it is cut off",
+			x->count, x->s->n);
+	return 0;
+}
+
+/* 1 with a header of a segment that has bytes, 0 for another, or an error. */
+static int get(struct elf_file *x, size_t i, GElf_Phdr *ph, struct err *e)
+{
+	if (!gelf_getphdr(x->elf, (int)i, ph))
+		return image_malformed(
+			x->s, x->head.e_phoff, e, "program header %zu: %s", i, elf_errmsg(-1));
+	if (ph->p_type == PT_INTERP)
+		return image_malformed(
+			x->s, ph->p_offset, e, "a program for an operating system (PT_INTERP)");
+	return ph->p_type == PT_LOAD && ph->p_filesz > 0;
+}
+
+/* Some linkers leave all physical addresses 0. */
+static int look_at_addresses(struct elf_file *x, struct err *e)
+{
+	bool physical = false;
+	bool virtual = false;
+
+	for (size_t i = 0; i < x->count; i++) {
+		GElf_Phdr ph;
+		int r = get(x, i, &ph, e);
+
+		if (r < 0)
+			return r;
+		physical |= r && ph.p_paddr;
+		virtual |= r && ph.p_vaddr;
+	}
+	x->virtual = virtual && !physical;
+	if (x->virtual)
+		image_note(x->s->image, "all physical addresses are 0: the virtual ones are used");
+	return 0;
+}
+
+static int add(struct elf_file *x, size_t i, const GElf_Phdr *ph, struct err *e)
+{
+	if (ph->p_offset > x->s->n || ph->p_filesz > x->s->n - ph->p_offset)
+		return image_malformed(x->s, ph->p_offset, e,
+			"segment %zu of %llu bytes runs past the file of %zu bytes: it is cut off",
+			i, (unsigned long long)ph->p_filesz, x->s->n);
+	if (ph->p_filesz > ph->p_memsz)
+		return image_malformed(x->s, ph->p_offset, e,
+			"segment %zu has %llu bytes for %llu bytes of memory", i,
+			(unsigned long long)ph->p_filesz, (unsigned long long)ph->p_memsz);
+	if (ph->p_offset == 0)
+		image_note(x->s->image, "segment %zu holds the ELF header itself", i);
+	return image_add(x->s, 0, x->virtual ? ph->p_vaddr : ph->p_paddr,
+		x->s->bytes + ph->p_offset, ph->p_filesz, ph->p_offset, e);
+}
+
+static int read_segments(struct elf_file *x, struct err *e)
+{
+	int r = look_at_addresses(x, e);
+
+	for (size_t i = 0; r == 0 && i < x->count; i++) {
+		GElf_Phdr ph;
+
+		r = get(x, i, &ph, e);
+		if (r > 0)
+			r = add(x, i, &ph, e);
+	}
+	return r;
+}
+
+int image_read_elf(struct image_source *s, struct err *e)
+{
+	struct elf_file x = {.s = s};
+	int r;
+
+	elf_version(EV_CURRENT);
+	/* It takes a char *, and writes nothing. */
+	x.elf = elf_memory((char *)s->bytes, s->n);
+	if (!x.elf || elf_kind(x.elf) != ELF_K_ELF || !gelf_getehdr(x.elf, &x.head)) {
+		r = image_malformed(s, 0, e, "a damaged ELF header: %s", elf_errmsg(-1));
+		elf_end(x.elf);
+		return r;
+	}
+	s->limit = x.head.e_ident[EI_CLASS] == ELFCLASS64 ? UINT64_MAX : 1ull << 32;
+	r = check_kind(&x, e);
+	if (r == 0)
+		r = check_table(&x, e);
+	if (r == 0)
+		r = read_segments(&x, e);
+	s->image->has_entry = x.head.e_entry != 0;
+	s->image->entry = x.head.e_entry;
+	elf_end(x.elf);
+	return r;
+}
