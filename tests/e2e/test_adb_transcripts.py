@@ -32,15 +32,12 @@ class Transcripts(unittest.TestCase):
             real.disconnect()
         mine = self.record(phone, lambda port: adb.passed(self, phone, action, *args, port=port))
         mine = adb.streams(mine)
-        for s in theirs:
-            self.assertTrue(s.nul, s.service)  # adb ends the service with a NUL
-            # Each WRTE was answered once, from both sides.
-            self.assertEqual((s.okays['<'] - 1, s.okays['>']), (s.writes['>'], s.writes['<']))
-        for s in mine:
-            self.assertFalse(s.nul, s.service)
-            # Where one side closes, the other's last WRTE is not answered any more.
-            self.assertIn(s.writes['>'] - (s.okays['<'] - 1), (0, 1), s.service)
-            self.assertIn(s.writes['<'] - s.okays['>'], (0, 1), s.service)
+        for who in (theirs, mine):
+            for s in who:
+                self.assertEqual(s.nul, who is theirs, s.service)  # adb ends the service with a NUL
+                # Each WRTE is answered once, but for the last where the other side closes on it.
+                self.assertIn(s.writes['>'] - (s.okays['<'] - 1), (0, 1), s.service)
+                self.assertIn(s.writes['<'] - s.okays['>'], (0, 1), s.service)
         return theirs, mine
 
     def test_the_handshake(self):
