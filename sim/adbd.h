@@ -80,6 +80,7 @@ enum adbd_fault {
 	AF_NO_RETURN,
 	AF_REBOOT_IGNORED,
 	AF_REBOOT_SILENT,
+	AF_REBOOT_LIE,
 	AF_WRONG_MODE,
 	AF_RUBBISH_TEXT,
 	AF_COUNT
@@ -128,6 +129,7 @@ struct adbd {
 	uint64_t completed_at_us; /* sys.boot_completed */
 	bool root, remounted;
 	enum adbd_mode next_mode;
+	bool reboots; /* the kernel too */
 	enum device_wish leaving;
 	uint64_t leave_at_us;
 	struct strbuf log; /* logcat's */
@@ -186,8 +188,8 @@ extern const struct adbd_service adbd_service_sync, adbd_service_sideload,
 	adbd_service_shell_v2, adbd_service_exec;
 const struct adbd_service *adbd_service_find(const struct adbd *d, const char *name);
 void adbd_stream_say(struct adbd_stream *s, const char *text);
-/* Leaves in a moment and comes back in that mode. */
-void adbd_restart(struct adbd *d, enum adbd_mode mode, uint64_t now_us);
+/* Leaves in a moment and comes back in that mode; reboots: all of it, not its adbd alone. */
+void adbd_restart(struct adbd *d, enum adbd_mode mode, bool reboots, uint64_t now_us);
 
 /* shell: one command line under way */
 struct adbd_run {
@@ -235,3 +237,4 @@ int adbd_write_file(const struct adbd *d, const char *path, const void *p, size_
 int adbd_copy_file(const char *from, const char *to);
 void adbd_remove_tree(const char *real);
 void adbd_fs_fresh(struct adbd *d);
+void adbd_fs_boot(struct adbd *d); /* what changes with each run of its kernel */

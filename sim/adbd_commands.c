@@ -369,7 +369,7 @@ static int cmd_screenrecord(struct adbd_run *r, int argc, char **argv)
 
 static int cmd_reboot(struct adbd_run *r, int argc, char **argv)
 {
-	adbd_restart(r->d, ADBD_DEVICE, r->now_us);
+	adbd_restart(r->d, ADBD_DEVICE, true, r->now_us);
 	return 0;
 }
 

@@ -51,6 +51,7 @@ const struct own_fault adbd_faults[AF_COUNT + 1] = {
 	[AF_NO_RETURN] = {"no-return", "nothing comes back from the next restart", 0},
 	[AF_REBOOT_IGNORED] = {"reboot-ignored", "the next restart does not take place", 0},
 	[AF_REBOOT_SILENT] = {"reboot-silent", "the next restart is not answered", 0},
+	[AF_REBOOT_LIE] = {"reboot-lie", "the next restart is of adbd alone", 0},
 	[AF_WRONG_MODE] = {"wrong-mode", "the next restart ends in recovery", 0},
 	[AF_RUBBISH_TEXT] = {"rubbish-text", "control bytes and markup in the next message", 0},
 };
@@ -183,7 +184,7 @@ static int adb_new(const struct device_config *c, struct device **ret, struct er
 	return 0;
 }
 
-static void boot(struct adbd *d, enum adbd_mode mode, uint64_t now_us)
+static void boot(struct adbd *d, enum adbd_mode mode, bool whole, uint64_t now_us)
 {
 	adbd_connection_lost(d);
 	adbd_wire_reset(d);
@@ -191,6 +192,8 @@ static void boot(struct adbd *d, enum adbd_mode mode, uint64_t now_us)
 	d->mode = mode;
 	d->leaving = WISH_NONE;
 	d->boot_until_us = now_us + d->set->boot_ms * US_PER_MS;
+	if (whole)
+		adbd_fs_boot(d);
 	d->completed_at_us =
 		d->boot_until_us + settings_own_number(d->set, "adb-completed-ms") * US_PER_MS;
 }
@@ -200,7 +203,7 @@ static void adb_power_on(struct device *dev, uint64_t now_us)
 	struct adbd *d = of(dev);
 
 	d->root = d->remounted = false;
-	boot(d, first_mode(d), now_us);
+	boot(d, first_mode(d), true, now_us);
 }
 
 static void adb_power_off(struct device *dev)
@@ -276,7 +279,7 @@ static enum device_wish adb_take_wish(struct device *dev)
 		return w;
 	w = d->leaving;
 	if (w == WISH_REENUMERATE)
-		boot(d, d->next_mode, now_us());
+		boot(d, d->next_mode, d->reboots, now_us());
 	d->leaving = WISH_NONE;
 	return w;
 }

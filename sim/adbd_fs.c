@@ -10,6 +10,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/digest.h"
+#include "base/secret.h"
+
 /* Word by word, so that no ".." leaves the tree. */
 char *adbd_path(const struct adbd *d, const char *path)
 {
@@ -119,6 +122,16 @@ void adbd_remove_tree(const char *real)
 	}
 	closedir(dir);
 	rmdir(real);
+}
+
+void adbd_fs_boot(struct adbd *d)
+{
+	uint8_t id[16];
+	char hex[2 * sizeof id + 2];
+
+	random_bytes(id, sizeof id);
+	strcat(hex_of(id, sizeof id, hex), "\n");
+	adbd_write_file(d, "/proc/sys/kernel/random/boot_id", hex, strlen(hex));
 }
 
 void adbd_fs_fresh(struct adbd *d)

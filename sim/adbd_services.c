@@ -6,7 +6,7 @@
 
 #define LEAVE_US (30 * US_PER_MS)
 
-void adbd_restart(struct adbd *d, enum adbd_mode mode, uint64_t now_us)
+void adbd_restart(struct adbd *d, enum adbd_mode mode, bool reboots, uint64_t now_us)
 {
 	if (adbd_hit(d, AF_REBOOT_IGNORED))
 		return;
@@ -16,6 +16,9 @@ void adbd_restart(struct adbd *d, enum adbd_mode mode, uint64_t now_us)
 	if (adbd_hit(d, AF_NO_RETURN))
 		d->leaving = WISH_UNPLUG;
 	d->next_mode = adbd_hit(d, AF_WRONG_MODE) ? ADBD_RECOVERY : mode;
+	d->reboots = reboots && !adbd_hit(d, AF_REBOOT_LIE);
+	if (d->reboots)
+		d->root = d->remounted = false;
 	d->leave_at_us = now_us + LEAVE_US;
 	if (adbd_hit(d, AF_REBOOT_SILENT))
 		d->stalled = true;
@@ -46,7 +49,7 @@ static bool reboot_open(struct adbd_stream *s, const char *arg, uint64_t now_us)
 	for (size_t i = 0; i < ARRAY_LEN(modes); i++)
 		if (!strcmp(arg, modes[i].arg))
 			mode = modes[i].mode;
-	adbd_restart(s->d, mode, now_us);
+	adbd_restart(s->d, mode, true, now_us);
 	s->ended = true;
 	return true;
 }
@@ -65,7 +68,7 @@ static bool root_open(struct adbd_stream *s, const char *arg, uint64_t now_us)
 	if (d->root)
 		return text_service(s, "adbd is already running as root\n");
 	d->root = true;
-	adbd_restart(d, d->mode, now_us);
+	adbd_restart(d, d->mode, false, now_us);
 	return text_service(s, "restarting adbd as root\n");
 }
 
@@ -76,7 +79,7 @@ static bool unroot_open(struct adbd_stream *s, const char *arg, uint64_t now_us)
 	if (!d->root)
 		return text_service(s, "adbd not running as root\n");
 	d->root = false;
-	adbd_restart(d, d->mode, now_us);
+	adbd_restart(d, d->mode, false, now_us);
 	return text_service(s, "restarting adbd as non root\n");
 }
 

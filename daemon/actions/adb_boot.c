@@ -152,8 +152,21 @@ static bool has_fastboot(const struct usb *u)
 	return false;
 }
 
-/* The bootloader speaks fastboot: its own actions go on. On another link than USB it cannot be told
- * from here. */
+/* On another link than USB it cannot be told from here: said before the unit is restarted. */
+static int may_see_bootloader(struct step *s, const struct args *a, struct err *e)
+{
+	struct device_facts f = {0};
+	int r = s->ops->facts(s->env, args_str(a, "port"), &f, e);
+
+	if (r == 0 && strncmp(f.node, "usb:", 4) != 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			"over %s it cannot be seen that the bootloader runs: use 'wait: none' and "
+			"a fastboot step",
+			f.node);
+	return r;
+}
+
+/* The bootloader speaks fastboot: its own actions go on. */
 static int wait_bootloader(struct adb_session *x, struct step_result *out, struct err *e)
 {
 	struct step *s = x->s;
@@ -166,11 +179,6 @@ static int wait_bootloader(struct adb_session *x, struct step_result *out, struc
 	r = s->ops->wait_device(s->env, x->role, &s->it, &f, e);
 	if (r < 0)
 		return r;
-	if (strncmp(f.node, "usb:", 4) != 0)
-		return err_set(e, ERR_UNSUPPORTED,
-			"over %s it cannot be seen that the bootloader runs: use 'wait: none' and "
-			"a fastboot step",
-			f.node);
 	r = s->ops->usb(s->env, x->role, &s->it, &u, e);
 	if (r == 0 && !has_fastboot(u))
 		r = err_set(e, ERR_WRONG_DEVICE,
@@ -217,7 +225,10 @@ static int await(struct adb_session *x, const char *state, struct step_result *o
 	}
 	if (!strcmp(state, "bootloader"))
 		return wait_bootloader(x, out, e);
-	return adb_session_returns(x, state, out, e);
+
+	int r = adb_session_returns(x, state, out, e);
+
+	return r < 0 ? r : adb_session_restarted(x, out, e);
 }
 
 static int reboot_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
@@ -233,7 +244,10 @@ static int reboot_run(struct step *s, const struct args *a, struct step_result *
 		return err_set(e, ERR_RECIPE_INVALID,
 			"'boot_completed' needs a unit that comes "
 			"back in state 'device'");
-	r = adb_session_open(&x, e);
+	if (state && !strcmp(state, "bootloader"))
+		r = may_see_bootloader(s, a, e);
+	if (r == 0)
+		r = adb_session_open(&x, e);
 	if (r == 0)
 		r = adb_session_leaves(&x, e);
 	if (r == 0)

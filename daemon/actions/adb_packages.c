@@ -129,6 +129,7 @@ static int install_run(struct step *s, const struct args *a, struct step_result 
 
 static const struct action_arg install_args[] = {
 	ARG_ROWS_ADB,
+	ARG_ROW_IDLE,
 	{.name = "file", .type = ARG_IMAGE, .required = true, .doc = "the APK"},
 	{.name = "package",
 		.type = ARG_STRING,

@@ -3,10 +3,11 @@
 
 #include <ctype.h>
 
-#define KEY_NAME   "adb-key.pem"
-#define RETRY_US   (100 * US_PER_MS)
-#define AGAIN_US   (3 * US_PER_S) /* for each answer while a unit still starts */
-#define SERIAL_MAX sizeof(((struct adb_session *)0)->serial)
+#define KEY_NAME    "adb-key.pem"
+#define RETRY_US    (100 * US_PER_MS)
+#define AGAIN_US    (3 * US_PER_S) /* for each answer while a unit still starts */
+#define SERIAL_MAX  sizeof(((struct adb_session *)0)->serial)
+#define BOOT_ID_MAX sizeof(((struct adb_session *)0)->boot_id)
 
 static int load_keys(struct adb_session *x, struct err *e)
 {
@@ -56,6 +57,7 @@ static int connect_within(struct adb_session *x, uint64_t reply_us, struct err *
 		.keys = x->keys,
 		.reply_us = reply_us,
 		.authorize_us = args_duration_us(x->a, "authorize"),
+		.idle_us = args_duration_us(x->a, "idle_timeout"),
 		.log = step_log_line,
 		.log_data = x->s,
 	};
@@ -107,10 +109,50 @@ static int ask_serial(struct adb_session *x, char ret[SERIAL_MAX], struct err *e
 	return r == -ERR_DEVICE_REFUSED && !strcmp(state, "recovery") ? 0 : r;
 }
 
+static int ask_boot_id(struct adb_session *x, char ret[BOOT_ID_MAX], struct err *e)
+{
+	struct adb_shell_result res = {0};
+	_cleanup_(freep) char *text = NULL;
+	int r;
+
+	ret[0] = 0;
+	if (strcmp(adb_conn_peer(x->conn)->state, "device") != 0)
+		return 0;
+	r = adb_shell(x->conn, "cat /proc/sys/kernel/random/boot_id", BOOT_ID_MAX, NULL, NULL,
+		&x->s->it, &res, e);
+	if (r < 0)
+		return r;
+	text = adb_lines(&res.out);
+	/* A unit may forbid its shell to read it. */
+	snprintf(ret, BOOT_ID_MAX, "%s", res.status == 0 ? text : "");
+	adb_shell_result_done(&res);
+	return 0;
+}
+
+int adb_session_restarted(struct adb_session *x, struct step_result *out, struct err *e)
+{
+	char now[BOOT_ID_MAX];
+	int r = ask_boot_id(x, now, e);
+
+	if (r < 0)
+		return r;
+	if (x->boot_id[0] && now[0] && !strcmp(x->boot_id, now))
+		return err_set(e, ERR_DEVICE_REFUSED,
+			"the unit left and came back, and did not restart: its boot_id is %s still",
+			now);
+	result_evidence(out, "restarted_by",
+		json_string(x->boot_id[0] && now[0]
+				    ? "another boot_id of its kernel"
+				    : "the connection that ended: no boot_id on both sides"));
+	return 0;
+}
+
 int adb_session_leaves(struct adb_session *x, struct err *e)
 {
 	int r = ask_serial(x, x->serial, e);
 
+	if (r == 0)
+		r = ask_boot_id(x, x->boot_id, e);
 	return r < 0 ? r : x->s->ops->expect_replug(x->s->env, x->role, e);
 }
 

@@ -29,6 +29,12 @@
 		.doc = "for each answer of the unit while the connection is made"               \
 	}
 
+#define ARG_ROW_IDLE                                                        \
+	{                                                                   \
+		.name = "idle_timeout", .type = ARG_DURATION, .def = "60s", \
+		.doc = "the unit's longest silence while bytes go over"     \
+	}
+
 struct adb_session {
 	struct step *s;
 	const struct args *a;
@@ -36,7 +42,8 @@ struct adb_session {
 	struct adb_key *key[2];
 	size_t keys;
 	struct adb_conn *conn;
-	char serial[96]; /* ro.serialno, "" while not known */
+	char serial[96];  /* ro.serialno, "" while not known */
+	char boot_id[48]; /* of its kernel's run, "" while not known */
 };
 
 /* Opens the link or USB device and connects. Fill s and a before; adb_session_done() after, also
@@ -44,13 +51,16 @@ struct adb_session {
 int adb_session_open(struct adb_session *x, struct err *e);
 void adb_session_done(struct adb_session *x);
 
-/* Before what makes the unit leave: its serial number is asked and the port told. */
+/* Before what makes the unit leave: its serial number and the run of its kernel are asked and the
+ * port told. */
 int adb_session_leaves(struct adb_session *x, struct err *e);
 /* After it has left: waits for it on the same port, connects, until it is in that state
  * (NULL: any), and proves by its serial number that it is the same unit: -ERR_WRONG_DEVICE. Adds
  * to the evidence what was seen. */
 int adb_session_returns(
 	struct adb_session *x, const char *state, struct step_result *out, struct err *e);
+/* After that, for a whole restart: -ERR_DEVICE_REFUSED where its kernel runs on as before. */
+int adb_session_restarted(struct adb_session *x, struct step_result *out, struct err *e);
 void adb_session_progress(void *session, uint64_t done, uint64_t total);
 /* Text of the unit for outputs and evidence: line ends stay, the rest is escaped; no line end at
  * its end. Owned by the caller. */

@@ -185,6 +185,7 @@ static const char *const verify_choices[] = {"auto", "sha256sum", "pull", NULL};
 
 static const struct action_arg push_args[] = {
 	ARG_ROWS_ADB,
+	ARG_ROW_IDLE,
 	{.name = "file", .type = ARG_IMAGE, .doc = "what is written"},
 	{.name = "content", .type = ARG_STRING, .doc = "or this text"},
 	{.name = "path", .type = ARG_STRING, .required = true, .doc = "the file on the unit"},
@@ -327,6 +328,7 @@ static int pull_run(struct step *s, const struct args *a, struct step_result *ou
 
 static const struct action_arg pull_args[] = {
 	ARG_ROWS_ADB,
+	ARG_ROW_IDLE,
 	{.name = "path", .type = ARG_STRING, .required = true, .doc = "the file on the unit"},
 	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the bytes go"},
 	{0},

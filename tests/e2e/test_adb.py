@@ -16,9 +16,11 @@ OLD = ('--adb-version', '0x01000000', '--adb-payload', '4096', '--adb-features',
 
 
 def tree(phone):
-    """Every file of the phone and what it holds."""
+    """Every file of the phone and what it holds, but what its kernel makes up."""
     found, root = {}, phone.path('/')
     for folder, _, names in os.walk(root):
+        if folder.startswith(phone.path('/proc')):
+            continue
         for name in names:
             with open(os.path.join(folder, name), 'rb') as f:
                 found[os.path.relpath(os.path.join(folder, name), root)] = line.sha256(f.read())
@@ -232,6 +234,7 @@ class Provd(unittest.TestCase):
             adb.passed(self, phone, 'adb.root', 'user=shell')
             step = adb.passed(self, phone, 'adb.reboot', 'boot_completed=true')
             self.assertEqual(step['evidence']['boot_completed'], '1')
+            self.assertEqual(step['evidence']['restarted_by'], 'another boot_id of its kernel')
             package = files.make('p.zip', adb.content(200000))
             status, said = adb.provctl(phone, 'adb.sideload', 'file=' + package)
             self.assertEqual((status, said['code']), (3, 'precondition'), said)
@@ -241,6 +244,9 @@ class Provd(unittest.TestCase):
             with open(phone.unit_file('sideload.zip'), 'rb') as f:
                 self.assertEqual(f.read(), adb.content(200000))
             adb.passed(self, phone, 'adb.reboot', 'mode=recovery')
+            status, said = adb.provctl(phone, 'adb.reboot', 'mode=bootloader')
+            self.assertEqual((status, said['code']), (3, 'unsupported'), said)
+            self.assertEqual(phone.board()['state'], 'recovery')
             adb.passed(self, phone, 'adb.reboot', 'mode=bootloader', 'wait=none')
             line.wait_for('the bootloader', lambda: phone.board()['state'] == 'bootloader')
 
@@ -278,6 +284,60 @@ class Same(unittest.TestCase):
             self.assertEqual(os.stat(mine.path('/sdcard/f65536')).st_mode, os.stat(theirs.path('/sdcard/f65536')).st_mode)
             self.assertEqual(int(os.stat(mine.path('/sdcard/f65536')).st_mtime),
                              int(os.stat(theirs.path('/sdcard/f65536')).st_mtime))
+
+
+RECIPE = """recipe: phone
+version: 1
+ports: {phone: {kind: tcp}}
+artifacts: {application: firmware.bin}
+steps:
+  - {id: root, action: adb.root, with: {port: phone, authorize: 10s}}
+  - {id: remount, action: adb.remount, with: {port: phone}}
+  - id: push
+    action: adb.push
+    with: {port: phone, file: '${artifacts.application}', path: /system/vendor/app.bin, sync: true}
+  - {id: reboot, action: adb.reboot, with: {port: phone, boot_completed: true}}
+  - {id: serial, action: adb.shell, with: {port: phone, args: [getprop, ro.serialno], expect: '^(SIM.*)$'}}
+  - id: check
+    action: adb.shell
+    with: {port: phone, command: 'echo "$1" && sha256sum "$2"', args: ['${steps.serial.match1}', '${steps.push.sha256}']}
+    on_fail: continue
+"""
+
+
+class Stations(unittest.TestCase):
+    def test_two_stations_make_phones_with_one_key(self):
+        with adb.Phone('--adb-auth', 'any') as a, adb.Phone('--adb-auth', 'any') as b, line.Line(0, boards=0) as l:
+            with open(os.path.join(l.home, 'stations.d', 'line.yaml'), 'w') as f:
+                f.write('stations:\n' + ''.join(
+                    "  - {id: P%d, title: Phone %d, start: manual, ports: {phone: {tcp: '127.0.0.1:%d'}}}\n" %
+                    (i, i, phone.port) for i, phone in ((1, a), (2, b))))
+            l.start()
+            image = line.firmware(300000)
+            l.put_firmware(image)
+            l.put_recipe(RECIPE)
+            job = l.api.post('/jobs', {'recipe': 'phone', 'quantity': 2})['id']
+            for i in (1, 2):
+                line.wait_for('P%d is ready' % i, lambda: l.api.get('/stations/P%d' % i)['state'] == 'ready')
+                l.api.post('/stations/P%d/actions/start' % i)
+            runs = line.wait_for('both end', lambda: (lambda r: r if len(r) == 2 else None)(
+                l.api.get('/runs?state=finished')['items']))
+            for run in runs:
+                steps = {s['id']: s for s in l.api.get('/runs/%s/steps' % run['id'])['items']}
+                for name in ('root', 'remount', 'push', 'reboot', 'serial'):
+                    self.assertEqual(steps[name]['outcome'], 'passed', steps[name])
+                # A digest is the name of no file: the step's failure is the run's.
+                self.assertEqual((run['outcome'], steps['check']['code']), ('failed', 'device-refused'), steps['check'])
+                self.assertEqual(steps['push']['evidence']['sha256_read'], line.sha256(image))
+                self.assertEqual(steps['reboot']['evidence']['same_unit_by'], 'ro.serialno before and after')
+            for phone in (a, b):
+                self.assertEqual(phone.read('/system/vendor/app.bin'), image)
+            keys = set()
+            for phone in (a, b):
+                with open(phone.unit_file('adb_keys')) as f:
+                    keys.add(f.read().split()[0])
+            self.assertEqual(len(keys), 1)
+            self.assertTrue(job)
 
 
 if __name__ == '__main__':

@@ -124,6 +124,9 @@ class Matrix(unittest.TestCase):
                     continue
                 said = self.fails(fault, codes, *push)
                 self.assertNotIn('\x1b', said['message'])
+        begun = time.monotonic()
+        self.fails('stall=100000', ('timeout',), *push, 'idle_timeout=300ms', timeout='30s')
+        self.assertLess(time.monotonic() - begun, 8)
         said = self.fails('corrupt-pull', ('verify-mismatch',), *push, 'verify=pull')
         for where, why in (('/system/x', 'Read-only'), ('/data/x', 'Permission denied')):
             status, said = adb.provctl(self.phone, 'adb.push', 'content=x', 'path=' + where)
@@ -196,6 +199,13 @@ class Restarts(unittest.TestCase):
             status, said = adb.provctl(phone, 'adb.reboot', '--timeout=5s')
             self.assertEqual((status, said['code']), (LINE, 'wrong-device'), said)
             self.assertIn("'recovery'", said['message'])
+
+    def test_a_restart_of_adbd_alone_is_no_reboot(self):
+        with adb.Phone() as phone:
+            phone.fault('reboot-lie')
+            status, said = adb.provctl(phone, 'adb.reboot')
+            self.assertEqual((status, said['code']), (UNIT, 'device-refused'), said)
+            self.assertIn('boot_id', said['message'])
 
     def test_a_restart_without_an_answer_is_one(self):
         with adb.Phone() as phone:

@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 
 #define REPLY_US (10 * US_PER_S)
+#define IDLE_US	 (60 * US_PER_S)
 /* No device says so much of itself. */
 #define BANNER_FIELDS_MAX 64
 /* Less would hold no sync header. */
@@ -386,6 +387,11 @@ const struct adb_peer *adb_conn_peer(const struct adb_conn *c)
 	return &c->peer;
 }
 
+struct iotime adb_conn_idle(const struct adb_conn *c, const struct iotime *it)
+{
+	return iotime_within(it, c->cfg.idle_us ? c->cfg.idle_us : IDLE_US);
+}
+
 bool adb_conn_has(const struct adb_conn *c, enum adb_feature f)
 {
 	return (c->peer.features & f) != 0;
@@ -521,5 +527,6 @@ int adb_conn_wait_gone(struct adb_conn *c, const struct iotime *it, struct err *
 				c->stream[i]->in_at = c->stream[i]->in_len;
 		r = adb_conn_pump(c, it, e);
 	}
-	return r == -ERR_DEVICE_GONE ? 0 : r;
+	/* A USB device on its way out may stall, or fail a transfer, before it is gone. */
+	return r == -ERR_DEVICE_GONE || r == -ERR_IO || r == -ERR_DEVICE_REFUSED ? 0 : r;
 }

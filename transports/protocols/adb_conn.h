@@ -51,6 +51,7 @@ struct adb_conn_config {
 	size_t keys;
 	uint64_t reply_us;     /* for each answer of the handshake; 0: 10 s */
 	uint64_t authorize_us; /* for a person to tap Allow; 0: nobody is asked */
+	uint64_t idle_us;      /* the longest silence while a file is transferred; 0: 60 s */
 	/* What goes on, for the run's log: '>' a stream that is opened, '#' what is waited for. May
 	 * be NULL. */
 	void (*log)(void *data, char dir, const char *text);
@@ -66,6 +67,8 @@ int adb_connect(struct adb_pipe *pipe, const struct adb_conn_config *cfg, const 
 struct adb_conn *adb_conn_free(struct adb_conn *c); /* takes NULL, returns NULL; streams first */
 DEFINE_CLEANUP(struct adb_conn, adb_conn_free)
 const struct adb_peer *adb_conn_peer(const struct adb_conn *c);
+/* it, or the end of the longest silence. */
+struct iotime adb_conn_idle(const struct adb_conn *c, const struct iotime *it);
 bool adb_conn_has(const struct adb_conn *c, enum adb_feature f);
 /* Reads and drops until the device is gone: 0, or -ERR_TIMEOUT where it stays. */
 int adb_conn_wait_gone(struct adb_conn *c, const struct iotime *it, struct err *e);

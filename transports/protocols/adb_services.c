@@ -67,8 +67,9 @@ static int stream_apk(struct adb_stream *s, const struct adb_source *apk, adb_pr
 
 	for (uint64_t done = 0; r == 0 && !said && done < apk->size;) {
 		size_t n = (size_t)MIN(apk->size - done, (uint64_t)piece);
+		struct iotime idle = adb_conn_idle(adb_stream_conn(s), it);
 
-		r = adb_stream_write(s, apk->bytes + done, n, &said, it, e);
+		r = adb_stream_write(s, apk->bytes + done, n, &said, &idle, e);
 		done += n;
 		if (progress)
 			progress(data, done, apk->size);
@@ -270,7 +271,7 @@ int adb_reboot(struct adb_conn *c, const char *how, const struct iotime *it, str
 	int r = adb_stream_open(c, service, it, &s, e);
 
 	/* The answer may be the last that does not come. */
-	if (r == -ERR_DEVICE_GONE)
+	if (r == -ERR_DEVICE_GONE || r == -ERR_IO)
 		return 0;
 	if (r == 0)
 		r = adb_conn_wait_gone(c, &gone, e);

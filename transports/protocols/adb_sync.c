@@ -72,6 +72,22 @@ struct adb_sync *adb_sync_free(struct adb_sync *s)
 	return NULL;
 }
 
+/* A phone that hangs would otherwise hold its station until the end of the step. */
+static int get(struct adb_sync *s, void *buf, size_t n, const struct iotime *it, struct err *e)
+{
+	struct iotime idle = adb_conn_idle(adb_stream_conn(s->stream), it);
+
+	return adb_stream_read_exact(s->stream, buf, n, &idle, e);
+}
+
+static int put(struct adb_sync *s, const void *p, size_t n, bool *ret_heard,
+	const struct iotime *it, struct err *e)
+{
+	struct iotime idle = adb_conn_idle(adb_stream_conn(s->stream), it);
+
+	return adb_stream_write(s->stream, p, n, ret_heard, &idle, e);
+}
+
 static char *id_text(uint32_t id)
 {
 	uint8_t b[4];
@@ -108,7 +124,7 @@ static int request(struct adb_sync *s, uint32_t id, const char *path, const char
 		return err_set(e, ERR_INVALID,
 			"the unit's packets of %zu bytes do not hold the path", s->cap);
 	s->done = true;
-	return adb_stream_write(s->stream, w.p, w.len, NULL, it, e);
+	return put(s, w.p, w.len, NULL, it, e);
 }
 
 static int read_head(struct adb_sync *s, uint32_t *ret_id, uint32_t *ret_arg,
@@ -116,7 +132,7 @@ static int read_head(struct adb_sync *s, uint32_t *ret_id, uint32_t *ret_arg,
 {
 	uint8_t head[HEAD_BYTES];
 	struct rbytes b = rbytes_of(head, sizeof head);
-	int r = adb_stream_read_exact(s->stream, head, sizeof head, it, e);
+	int r = get(s, head, sizeof head, it, e);
 
 	if (r < 0)
 		return r;
@@ -131,7 +147,7 @@ static int refused(
 {
 	char said[FAIL_SHOWN + 1];
 	size_t k = MIN(n, sizeof said);
-	int r = adb_stream_read_exact(s->stream, said, k, it, e);
+	int r = get(s, said, k, it, e);
 	_cleanup_(freep) char *text = NULL;
 
 	if (r < 0)
@@ -147,7 +163,7 @@ static int read_answer(struct adb_sync *s, const char *path, uint32_t id, uint8_
 	const struct iotime *it, struct err *e)
 {
 	struct rbytes b = rbytes_of(answer, HEAD_BYTES);
-	int r = adb_stream_read_exact(s->stream, answer, HEAD_BYTES, it, e);
+	int r = get(s, answer, HEAD_BYTES, it, e);
 	uint32_t got;
 
 	if (r < 0)
@@ -160,7 +176,7 @@ static int read_answer(struct adb_sync *s, const char *path, uint32_t id, uint8_
 
 		return unexpected(got, wanted, e);
 	}
-	return adb_stream_read_exact(s->stream, answer + HEAD_BYTES, n - HEAD_BYTES, it, e);
+	return get(s, answer + HEAD_BYTES, n - HEAD_BYTES, it, e);
 }
 
 static int stat_v2(struct adb_sync *s, const char *path, const struct iotime *it,
@@ -235,7 +251,7 @@ static int read_entry(struct adb_sync *s, bool *ret_last, adb_entry_fn *fn, void
 	struct adb_stat st = {0};
 	uint32_t id;
 	uint32_t n;
-	int r = adb_stream_read_exact(s->stream, answer, sizeof answer, it, e);
+	int r = get(s, answer, sizeof answer, it, e);
 
 	if (r < 0)
 		return r;
@@ -251,7 +267,7 @@ static int read_entry(struct adb_sync *s, bool *ret_last, adb_entry_fn *fn, void
 		return unexpected(id, "DENT or DONE", e);
 	if (n == 0 || n > NAME_MAX_LEN)
 		return err_set(e, ERR_PROTOCOL, "an entry with a name of %u bytes", n);
-	r = adb_stream_read_exact(s->stream, name, n, it, e);
+	r = get(s, name, n, it, e);
 	if (r < 0)
 		return r;
 	name[n] = 0;
@@ -287,7 +303,7 @@ struct sending {
 
 static int flush(struct sending *x, const struct iotime *it, struct err *e)
 {
-	int r = adb_stream_write(x->s->stream, x->w.p, x->w.len, &x->said, it, e);
+	int r = put(x->s, x->w.p, x->w.len, &x->said, it, e);
 
 	x->w.len = 0;
 	return r;
@@ -376,7 +392,7 @@ static int recv_data(struct adb_sync *s, uint32_t n, adb_sink_fn *sink, void *da
 	while (r == 0 && n > 0) {
 		uint32_t k = (uint32_t)MIN(n, s->cap);
 
-		r = adb_stream_read_exact(s->stream, s->out, k, it, e);
+		r = get(s, s->out, k, it, e);
 		if (r == 0)
 			r = sink(data, s->out, k, e);
 		n -= k;

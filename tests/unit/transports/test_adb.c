@@ -398,6 +398,26 @@ START_TEST(a_directory_is_listed_and_what_is_not_there_has_no_mode)
 }
 END_TEST
 
+START_TEST(no_path_leaves_the_tree_of_the_virtual_phone)
+{
+	static const uint8_t content[] = "escaped";
+	struct iotime it = soon();
+	struct adb_source src = {content, sizeof content};
+	struct adb_sync *y = NULL;
+	struct adb_stat st = {0};
+
+	connected(NULL);
+	ck_assert_int_eq(adb_sync_open(conn, &it, &y, &e), 0);
+	ck_assert_msg(adb_sync_send(y, "/sdcard/../sdcard/../../../../sdcard/x", 0644, 0, &src,
+			      NULL, NULL, &it, &e) == 0,
+		"%s", e.msg);
+	ck_assert_int_eq(adb_sync_stat(y, "/sdcard/x", &it, &st, &e), 0);
+	ck_assert_uint_eq(st.size, sizeof content);
+	adb_sync_free(y);
+	down();
+}
+END_TEST
+
 static const struct {
 	const char *fault, *path;
 	enum err_code code;
@@ -601,6 +621,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, a_file_comes_back_as_it_went, 0, ARRAY_LEN(sizes));
 	tcase_add_loop_test(t, a_file_comes_back_from_an_old_phone_too, 0, ARRAY_LEN(sizes));
 	tcase_add_test(t, a_directory_is_listed_and_what_is_not_there_has_no_mode);
+	tcase_add_test(t, no_path_leaves_the_tree_of_the_virtual_phone);
 	tcase_add_loop_test(
 		t, a_push_that_fails_says_what_the_phone_says, 0, ARRAY_LEN(push_faults));
 	tcase_add_loop_test(t, a_package_is_installed_found_and_removed, 0, ARRAY_LEN(shells));
