@@ -138,6 +138,8 @@ int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *
 		err_prefix(e, "%s", l->address);
 	else if (c == LINK_CONTROL_BAUD && l->baud)
 		l->baud = arg;
+	else if (c == LINK_CONTROL_PARITY)
+		l->parity = (enum link_parity)arg;
 	return r;
 }
 

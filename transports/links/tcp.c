@@ -53,6 +53,7 @@ static int tcp_control(struct link *l, enum link_control c, uint32_t arg, struct
 	case LINK_CONTROL_DTR:
 	case LINK_CONTROL_RTS:
 	case LINK_CONTROL_BREAK:
+	case LINK_CONTROL_PARITY:
 		break;
 	}
 	return err_set(e, ERR_UNSUPPORTED, "a TCP link has no rate, modem lines or break");

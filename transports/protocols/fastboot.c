@@ -197,6 +197,8 @@ static int broken(struct fastboot *f, int r, const char *command, struct err *e)
 {
 	f->broken = true;
 	err_prefix(e, "fastboot '%s'", command);
+	if (e)
+		f->why = *e;
 	return r;
 }
 
@@ -230,6 +232,8 @@ static int put_command(
 
 	if (r < 0)
 		return r;
+	if (f->broken && f->why.code != ERR_NONE)
+		return err_set(e, f->why.code, "%s (before '%s')", f->why.msg, command);
 	if (f->broken)
 		return err_set(e, ERR_PROTOCOL,
 			"fastboot '%s': not sent, the session is out of step", command);

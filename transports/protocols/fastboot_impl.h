@@ -14,6 +14,7 @@ struct fastboot {
 	uint64_t sent_before, send_total; /* of several data phases that are one progress; 0 */
 	unsigned commands;		  /* that went out */
 	bool broken;			  /* out of step */
+	struct err why;			  /* what broke it */
 	bool versioned;			  /* `version` holds what the device answered */
 	char version[FASTBOOT_REPLY_MAX + 1];
 };

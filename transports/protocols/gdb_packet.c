@@ -128,7 +128,7 @@ static int frame(struct gdb *g, bool notification, struct strbuf *ret, const str
 		r = link_write(g->link, "+", 1, it, e);
 	else if (r == 1 && !notification && !g->no_ack)
 		r = link_write(g->link, "-", 1, it, e) < 0 ? -(int)e->code : 1;
-	else if (r == 1)
+	else if (r == 1 && !notification)
 		r = err_set(e, ERR_PROTOCOL, "GDB server: a packet's checksum is wrong");
 	if (r == 0)
 		r = decode(&raw, ret, e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A program for QEMU's lm3s6965evb: prints a line on UART0, and then one for each byte that it is
- * sent. What it prints is the proof that it was loaded and runs. DATA is initialised data, copied by
- * nobody: the loader puts it where it runs, so that RAM segments are loaded too.
+ * sent. What it prints is the proof that it was loaded and runs. DATA is initialised data, copied
+ * by nobody: the loader puts it where it runs, so that RAM segments are loaded too.
  */
 #include <stdint.h>
 
