@@ -218,7 +218,7 @@ static int make_dir(const char *path, mode_t mode, struct err *e)
 /* $XDG_STATE_HOME/provctl, by default ~/.local/state/provctl (XDG base directories). */
 static int env_keep(void *env, const char *name, char ret[512], struct err *e)
 {
-	static const char *const below[] = {"/.local", "/.local/state", "/provctl"};
+	static const char *const below[] = {"/.local", "/state", "/provctl"};
 	const char *xdg = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 	bool by_xdg = xdg && *xdg == '/';

@@ -8,9 +8,14 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'vm'))
+import vm_adb  # noqa: E402
 import vm_dfu  # noqa: E402
 import vm_fastboot  # noqa: E402
 from vm import Checks, Vm, build  # noqa: E402
+
+
+PARTS = (('fastboot', vm_fastboot.reference), ('adb', vm_adb.reference), ('dfu', vm_dfu.reference),
+         ('dfu-line', vm_dfu.line))
 
 
 def main():
@@ -20,7 +25,7 @@ def main():
     try:
         t.note('the machine is up')
         only = os.environ.get('PROVD_RIG_PART')
-        for name, part in (('fastboot', vm_fastboot.reference), ('dfu', vm_dfu.reference), ('dfu-line', vm_dfu.line)):
+        for name, part in PARTS:
             if only in (None, name):
                 part(t, vm)
     finally:
