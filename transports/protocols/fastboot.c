@@ -251,14 +251,17 @@ static int put_command(
 	return r < 0 ? broken(f, r, command, e) : 0;
 }
 
-int fastboot_command(struct fastboot *f, const char *command, uint64_t budget_us,
-	const struct iotime *it, struct fastboot_reply *ret, struct err *e)
+int fastboot_command_meanwhile(struct fastboot *f, const char *command, uint64_t budget_us,
+	void (*meanwhile)(void *data), void *data, const struct iotime *it,
+	struct fastboot_reply *ret, struct err *e)
 {
 	struct answer a;
 	int r = put_command(f, command, it, e);
 
 	if (r < 0)
 		return r;
+	if (meanwhile)
+		meanwhile(data);
 	r = final_answer(f, budget_us, &a, ret ? ret->lines : NULL, it, e);
 	if (r == 0 && a.kind == KIND_DATA)
 		r = err_set(e, ERR_PROTOCOL, "DATA of %u bytes, OKAY or FAIL expected", a.size);
@@ -269,6 +272,12 @@ int fastboot_command(struct fastboot *f, const char *command, uint64_t budget_us
 	if (ret)
 		snprintf(ret->text, sizeof ret->text, "%s", a.text);
 	return 0;
+}
+
+int fastboot_command(struct fastboot *f, const char *command, uint64_t budget_us,
+	const struct iotime *it, struct fastboot_reply *ret, struct err *e)
+{
+	return fastboot_command_meanwhile(f, command, budget_us, NULL, NULL, it, ret, e);
 }
 
 /* The command and its DATA. */
