@@ -105,6 +105,14 @@ static void port_opened(void *data, bool open)
 		pump(s, now_us());
 }
 
+static void port_line(void *data, const struct line_state *l)
+{
+	struct slot *s = data;
+
+	if (s->device->ops->line)
+		s->device->ops->line(s->device, l, now_us());
+}
+
 static void port_touched(void *data)
 {
 	struct slot *s = data;
@@ -113,7 +121,7 @@ static void port_touched(void *data)
 }
 
 static const struct port_ops port_ops = {
-	port_room, port_input, port_writable, port_datagram, port_opened, port_touched};
+	port_room, port_input, port_writable, port_datagram, port_opened, port_line, port_touched};
 
 /* -- events -- */
 

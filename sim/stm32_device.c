@@ -36,6 +36,9 @@ static const struct own_setting setting_rows[] = {
 	{"stm32-fill", "", "a byte that the flash of a new unit is full of"},
 	{"stm32-page-ms", "1", "that the erase of a page takes"},
 	{"stm32-write-us", "0", "that a block takes"},
+	{"stm32-wiring", "none",
+		"dtr-rts: DTR is BOOT0 and RTS holds it in reset (over USB); none: BOOT0 is high"},
+	{"stm32-parity", "0", "1: it hears a host with even parity alone (over USB)"},
 	{"stm32-banner", "", "what the application says when it starts"},
 	{0},
 };
@@ -73,6 +76,8 @@ static void run(struct stm32_rom *s, uint64_t now_us)
 		uint8_t b = *wire_rx_peek(&s->wire);
 
 		wire_rx_pop(&s->wire, 1);
+		if (!s->even && settings_own_number(s->set, "stm32-parity"))
+			continue;
 		switch (fault_in(s->wire_faults, stm32_rom_phase(s), &b)) {
 		case FATE_PASS:
 			stm32_rom_take(s, b, now_us);
@@ -158,6 +163,11 @@ static int stm32_new(const struct device_config *c, struct device **ret, struct 
 	return 0;
 }
 
+static bool is_wired(const struct stm32_rom *s)
+{
+	return !strcmp(settings_own(s->set, "stm32-wiring"), "dtr-rts");
+}
+
 static void stm32_power_on(struct device *d, uint64_t now_us)
 {
 	struct stm32_rom *s = of(d);
@@ -165,12 +175,34 @@ static void stm32_power_on(struct device *d, uint64_t now_us)
 	wire_reset(&s->wire);
 	s->stalled = false;
 	stm32_rom_reset(s);
+	if (is_wired(s))
+		s->state = APPLICATION; /* no one drives BOOT0 yet */
 }
 
 static void stm32_power_off(struct device *d)
 {
 	wire_reset(&of(d)->wire);
 	of(d)->state = OFF;
+}
+
+/* The end of a reset: BOOT0 says where to. */
+static void stm32_line(struct device *d, const struct line_state *l, uint64_t now_us)
+{
+	struct stm32_rom *s = of(d);
+	bool was_held = s->held;
+
+	s->even = l->parity == 'e';
+	if (!is_wired(s))
+		return;
+	s->held = l->rts;
+	if (s->held) {
+		wire_reset(&s->wire);
+		s->state = OFF;
+	} else if (was_held) {
+		stm32_rom_reset(s);
+		if (!l->dtr)
+			s->state = APPLICATION;
+	}
 }
 
 static size_t stm32_room(const struct device *d)
@@ -262,6 +294,7 @@ const struct device_ops stm32_uart_device = {
 	.power_off = stm32_power_off,
 	.room = stm32_room,
 	.input = stm32_input,
+	.line = stm32_line,
 	.output = stm32_output,
 	.due = stm32_due,
 	.state = stm32_state,

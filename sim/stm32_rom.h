@@ -64,6 +64,8 @@ struct stm32_rom {
 	struct wire wire;
 	enum stm32_state state;
 	bool stalled;
+	bool even; /* the host's parity, where it can be seen */
+	bool held; /* in reset, by the host's RTS */
 	uint8_t code;
 	uint32_t address;
 	uint8_t frame[STM32_FRAME_MAX];
