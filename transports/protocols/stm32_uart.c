@@ -260,14 +260,6 @@ int stm32_resync(struct stm32 *s, const struct iotime *it, struct err *e)
 
 /* --- commands --- */
 
-/* Blocks are read and written by the thousand, and a byte too many shifts all that follows: it is
- * found in the next answer, or in what is read back. Of an erase or a jump nothing is read back
- * that would tell. */
-static bool must_be_idle(enum stm32_command c)
-{
-	return c != STM32_READ && c != STM32_WRITE;
-}
-
 int stm32_begin(struct stm32 *s, enum stm32_command c, const struct iotime *it, struct err *e)
 {
 	uint8_t code[2] = {(uint8_t)c, (uint8_t)(c ^ 0xff)};
@@ -278,7 +270,9 @@ int stm32_begin(struct stm32 *s, enum stm32_command c, const struct iotime *it, 
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s: the boot ROM of PID 0x%03x has no command %02x", s->link->address,
 			s->info.pid, (unsigned)c);
-	r = must_be_idle(c) ? link_drain(s->link, 0, 0, NULL, it, e) : 0;
+	/* A write is proved by what is read back; before all else no byte may be left over, or the
+	 * answer would be taken for another's. */
+	r = c == STM32_WRITE ? 0 : link_drain(s->link, 0, 0, NULL, it, e);
 	if (r == 0 && s->link->rx_bytes != before)
 		return err_set(e, ERR_PROTOCOL, "%s: %llu bytes came that no one asked for",
 			s->link->address, (unsigned long long)(s->link->rx_bytes - before));
