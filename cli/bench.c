@@ -84,8 +84,9 @@ static int sim_address(const char *name, char **ret, struct err *e)
 		const char *link = json_string_value(json_object_get(v, "link"));
 
 		if (board && link && !strcmp(board, name))
-			*ret = !strncmp(link, "tcp:", 4) ? xstrdup(link)
-							 : xasprintf("tty:%s", link);
+			*ret = !strncmp(link, "tcp:", 4) || !strncmp(link, "udp:", 4)
+				       ? xstrdup(link)
+				       : xasprintf("tty:%s", link);
 	}
 	json_decref(o);
 	return *ret ? 0
@@ -217,7 +218,7 @@ static int make_dir(const char *path, mode_t mode, struct err *e)
 /* $XDG_STATE_HOME/provctl, by default ~/.local/state/provctl (XDG base directories). */
 static int env_keep(void *env, const char *name, char ret[512], struct err *e)
 {
-	static const char *const below[] = {"/.local", "/.local/state", "/provctl"};
+	static const char *const below[] = {"/.local", "/state", "/provctl"};
 	const char *xdg = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
 	bool by_xdg = xdg && *xdg == '/';

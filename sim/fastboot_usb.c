@@ -112,7 +112,7 @@ static ssize_t in(struct device *d, uint8_t ep, uint8_t *buf, size_t size, uint6
 	struct fb_msg *m = fb_first(f, now_us);
 	struct wbytes b = wbytes_of(buf, size);
 
-	if (ep != EP_IN)
+	if (ep != (EP_IN & 0x0f))
 		return GADGET_STALL;
 	if (!m)
 		return GADGET_NAK;

@@ -403,7 +403,7 @@ int fleet_new(struct loop *l, const struct fleet_config *c, const struct board_s
 		struct slot *slot = &f->slots[i];
 
 		slot->fleet = f;
-		slot->socket = i + 1;
+		slot->socket = MAX(c->first_socket, 1u) + i;
 		slot->set = *s;
 		slot->own_faults.rows = kind_of(f)->faults;
 		slot->plug_at_us = NEVER;

@@ -5,6 +5,20 @@
 
 /* Sorted by name. */
 const struct action *const action_table[] = {
+	&action_adb_backup,
+	&action_adb_install,
+	&action_adb_logcat,
+	&action_adb_pull,
+	&action_adb_push,
+	&action_adb_reboot,
+	&action_adb_remount,
+	&action_adb_restore,
+	&action_adb_root,
+	&action_adb_screencap,
+	&action_adb_screenrecord,
+	&action_adb_shell,
+	&action_adb_sideload,
+	&action_adb_uninstall,
 	&action_console_command,
 	&action_console_config,
 	&action_console_expect,

@@ -176,24 +176,24 @@ int fastboot_step_back(struct fastboot_step *x, const struct iotime *it, struct 
 
 	while (r == 0) {
 		r = x->s->ops->wait_device(x->s->env, x->port, it, NULL, e);
-		if (r == 0)
-			r = begin(x, it, &tried);
+		if (r < 0)
+			return r;
+		r = begin(x, it, &tried);
 		if (r == 0)
 			return same_unit(x, it, e);
 		close_session(x);
-		if (tried.code == ERR_NONE || !may_come_yet(r))
-			break;
+		if (!may_come_yet(r)) {
+			if (e)
+				*e = tried;
+			return r;
+		}
 		r = iotime_sleep(AGAIN_US, it, e);
 	}
-	if (tried.code != ERR_NONE && e && r != -ERR_ABORTED && r != -ERR_SHUTDOWN) {
-		*e = tried;
-		r = -(int)tried.code;
-	}
-	if (r == -ERR_TIMEOUT)
-		return err_set(e, ERR_DEVICE_GONE,
-			"port %s: the device did not come back as fastboot in time%s%s", x->port,
-			tried.msg[0] ? ": " : "", tried.msg);
-	return r;
+	return r != -ERR_TIMEOUT ? r
+				 : err_set(e, ERR_DEVICE_GONE,
+					   "port %s: the device did not come back as fastboot in "
+					   "time: %s",
+					   x->port, tried.msg);
 }
 
 static int no_fastboot_any_more(struct fastboot_step *x, const struct iotime *it, struct err *e)

@@ -6,6 +6,20 @@
 
 #include "daemon/recipe/action.h"
 
+extern const struct action action_adb_backup;
+extern const struct action action_adb_install;
+extern const struct action action_adb_logcat;
+extern const struct action action_adb_pull;
+extern const struct action action_adb_push;
+extern const struct action action_adb_reboot;
+extern const struct action action_adb_remount;
+extern const struct action action_adb_restore;
+extern const struct action action_adb_root;
+extern const struct action action_adb_screencap;
+extern const struct action action_adb_screenrecord;
+extern const struct action action_adb_shell;
+extern const struct action action_adb_sideload;
+extern const struct action action_adb_uninstall;
 extern const struct action action_console_command;
 extern const struct action action_console_config;
 extern const struct action action_console_expect;

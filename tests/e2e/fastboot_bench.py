@@ -201,6 +201,10 @@ class Proxy(threading.Thread):
         return log
 
     def close(self):
+        # A thread that waits in accept() would take the next proxy's connection, whose descriptor
+        # has the same number.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.join()
         self.listener.close()
 
 

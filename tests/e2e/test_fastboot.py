@@ -398,5 +398,30 @@ class Pieces(unittest.TestCase):
             p.close()
 
 
+class OnALine(unittest.TestCase):
+    """recipes/phone.yaml by provd itself, on a station that names the device's address."""
+
+    def test_the_example_recipe(self):
+        files = fastboot_bench.package(super_empty_img=b'gDla' * 2048)
+        with Bench('tcp') as b, line.Line(stations=0) as l:
+            with open(os.path.join(l.home, 'stations.d', 'line.yaml'), 'w') as f:
+                f.write('stations:\n  - id: P1\n    title: Phones\n    ports: {dut: {tcp: "127.0.0.1:%d"}}\n' % b.port)
+            l.start()
+            with open(fastboot_bench.write_zip(os.path.join(b.home, 'p.zip'), files), 'rb') as f:
+                l.put_firmware(f.read(), 'package.zip')
+            with open(fastboot_bench.sparse(b, 'x.simg', RAW), 'rb') as f:
+                l.put_firmware(f.read(), 'cache.img')
+            with open(os.path.join(line.ROOT, 'recipes', 'phone.yaml')) as f:
+                l.put_recipe(f.read())
+            job = l.api.post('/jobs', {'recipe': 'phone', 'quantity': 1})['id']
+            l.api.post('/stations/P1/actions/start', {})
+            self.assertEqual(l.job_done(job)['passed'], 1, l.api.get('/runs')['items'])
+            self.assertEqual(b.partition('cache', len(RAW)), RAW)
+            for name in ('boot', 'vbmeta', 'system', 'vendor'):
+                data = files[name + '.img']
+                self.assertEqual(b.partition(name + '_a', len(data)), data, name)
+            b.at('system')
+
+
 if __name__ == '__main__':
     line.main()

@@ -49,7 +49,7 @@ static int sink(void *data, const uint8_t *bytes, size_t n, struct err *e)
 
 static void use(struct fastboot *f, const struct device *d, const struct iotime *it)
 {
-	static const uint8_t content[5000] = "ANDROID!";
+	static const uint8_t content[5000] = "content";
 	struct blob b = {.refs = 1,
 		.path = (char *)(uintptr_t) "x",
 		.size = sizeof content,

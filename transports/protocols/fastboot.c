@@ -197,6 +197,8 @@ static int broken(struct fastboot *f, int r, const char *command, struct err *e)
 {
 	f->broken = true;
 	err_prefix(e, "fastboot '%s'", command);
+	if (e)
+		f->why = *e;
 	return r;
 }
 
@@ -230,6 +232,8 @@ static int put_command(
 
 	if (r < 0)
 		return r;
+	if (f->broken && f->why.code != ERR_NONE)
+		return err_set(e, f->why.code, "%s (before '%s')", f->why.msg, command);
 	if (f->broken)
 		return err_set(e, ERR_PROTOCOL,
 			"fastboot '%s': not sent, the session is out of step", command);
@@ -247,14 +251,17 @@ static int put_command(
 	return r < 0 ? broken(f, r, command, e) : 0;
 }
 
-int fastboot_command(struct fastboot *f, const char *command, uint64_t budget_us,
-	const struct iotime *it, struct fastboot_reply *ret, struct err *e)
+int fastboot_command_meanwhile(struct fastboot *f, const char *command, uint64_t budget_us,
+	void (*meanwhile)(void *data), void *data, const struct iotime *it,
+	struct fastboot_reply *ret, struct err *e)
 {
 	struct answer a;
 	int r = put_command(f, command, it, e);
 
 	if (r < 0)
 		return r;
+	if (meanwhile)
+		meanwhile(data);
 	r = final_answer(f, budget_us, &a, ret ? ret->lines : NULL, it, e);
 	if (r == 0 && a.kind == KIND_DATA)
 		r = err_set(e, ERR_PROTOCOL, "DATA of %u bytes, OKAY or FAIL expected", a.size);
@@ -265,6 +272,12 @@ int fastboot_command(struct fastboot *f, const char *command, uint64_t budget_us
 	if (ret)
 		snprintf(ret->text, sizeof ret->text, "%s", a.text);
 	return 0;
+}
+
+int fastboot_command(struct fastboot *f, const char *command, uint64_t budget_us,
+	const struct iotime *it, struct fastboot_reply *ret, struct err *e)
+{
+	return fastboot_command_meanwhile(f, command, budget_us, NULL, NULL, it, ret, e);
 }
 
 /* The command and its DATA. */

@@ -155,11 +155,15 @@ struct sending {
 	struct fastboot_flashed *t;
 	struct sha256 *sum; /* NULL: what is sent is the file as it is */
 	unsigned pieces;    /* in all */
+	const struct spans *piece;
 };
 
-static void add_digest(struct sha256 *sum, const struct spans *s)
+/* Of the piece that was sent, while the device writes it. */
+static void add_digest(void *data)
 {
 	static const uint8_t zeros[65536];
+	const struct sending *sending = data;
+	const struct spans *s = sending->piece;
 
 	for (uint64_t at = 0; at < s->bytes;) {
 		const uint8_t *p = NULL;
@@ -167,7 +171,7 @@ static void add_digest(struct sha256 *sum, const struct spans *s)
 
 		if (!p)
 			n = MIN(n, sizeof zeros);
-		sha256_add(sum, p ? p : zeros, (size_t)n);
+		sha256_add(sending->sum, p ? p : zeros, (size_t)n);
 		at += n;
 	}
 }
@@ -181,8 +185,6 @@ static int send_piece(struct sending *s, const struct spans *piece, bool *touche
 
 	if (r < 0)
 		return r;
-	if (s->sum)
-		add_digest(s->sum, piece);
 	s->t->bytes += piece->bytes;
 	s->f->sent_before += piece->bytes;
 	fastboot_progress(s->f, "flash", s->t->pieces, s->pieces);
@@ -190,7 +192,9 @@ static int send_piece(struct sending *s, const struct spans *piece, bool *touche
 
 	unsigned before = s->f->commands;
 
-	r = fastboot_command(s->f, command, s->f->c.flash_us, it, NULL, e);
+	s->piece = piece;
+	r = fastboot_command_meanwhile(
+		s->f, command, s->f->c.flash_us, s->sum ? add_digest : NULL, s, it, NULL, e);
 	*touched |= s->f->commands != before;
 	if (r == 0)
 		s->t->pieces++;
@@ -280,7 +284,7 @@ static int send_image(struct fastboot *f, struct fastboot_source *src,
 	const struct fastboot_flash_opts *o, struct fastboot_flashed *t, const struct iotime *it,
 	struct err *e)
 {
-	struct sending s = {f, t, NULL, 0};
+	struct sending s = {.f = f, .t = t};
 	uint64_t limit = piece_limit(o, t, src->whole.bytes);
 	int r;
 

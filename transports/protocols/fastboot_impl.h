@@ -14,6 +14,7 @@ struct fastboot {
 	uint64_t sent_before, send_total; /* of several data phases that are one progress; 0 */
 	unsigned commands;		  /* that went out */
 	bool broken;			  /* out of step */
+	struct err why;			  /* what broke it */
 	bool versioned;			  /* `version` holds what the device answered */
 	char version[FASTBOOT_REPLY_MAX + 1];
 };
@@ -21,3 +22,7 @@ struct fastboot {
 void fastboot_log(struct fastboot *f, char dir, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void fastboot_progress(struct fastboot *f, const char *phase, uint64_t done, uint64_t total);
+/* As fastboot_command(), with something to do while the device is busy; may be NULL. */
+int fastboot_command_meanwhile(struct fastboot *f, const char *command, uint64_t budget_us,
+	void (*meanwhile)(void *data), void *data, const struct iotime *it,
+	struct fastboot_reply *ret, struct err *e);

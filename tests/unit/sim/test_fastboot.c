@@ -51,7 +51,7 @@ static void put(const void *p, size_t n)
 /* One IN transfer of at most size bytes, as text; NULL: it waits. */
 static const char *get(size_t size)
 {
-	ssize_t n = kind->gadget->in(d, 0x81, (uint8_t *)said, size, 3000);
+	ssize_t n = kind->gadget->in(d, 0x01, (uint8_t *)said, size, 3000);
 
 	if (n == GADGET_NAK)
 		return NULL;
