@@ -84,8 +84,9 @@ static int sim_address(const char *name, char **ret, struct err *e)
 		const char *link = json_string_value(json_object_get(v, "link"));
 
 		if (board && link && !strcmp(board, name))
-			*ret = !strncmp(link, "tcp:", 4) ? xstrdup(link)
-							 : xasprintf("tty:%s", link);
+			*ret = !strncmp(link, "tcp:", 4) || !strncmp(link, "udp:", 4)
+				       ? xstrdup(link)
+				       : xasprintf("tty:%s", link);
 	}
 	json_decref(o);
 	return *ret ? 0

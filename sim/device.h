@@ -25,6 +25,7 @@
 #include "sim/fault.h"
 #include "sim/gadget.h"
 #include "sim/pace.h"
+#include "sim/port.h"
 #include "sim/settings.h"
 
 #define DEVICE_UID_SIZE 40
@@ -109,6 +110,9 @@ struct device_ops {
 	 * NULL. */
 	void (*opened)(struct device *d, uint64_t now_us);
 	void (*closed)(struct device *d, uint64_t now_us);
+
+	/* The host set up its end of the line, where that can be seen (vhci). May be NULL. */
+	void (*line)(struct device *d, const struct line_state *l, uint64_t now_us);
 
 	/* Stream: how many bytes input() takes now; datagrams: one whole datagram a call. */
 	size_t (*room)(const struct device *d);

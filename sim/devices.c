@@ -9,5 +9,7 @@ const struct device_ops *const device_kinds[] = {
 	&serialboot_device,
 	&adb_device,
 	&dfu_device,
+	&fastboot_device,
+	&stm32_uart_device,
 	NULL,
 };

@@ -105,6 +105,14 @@ static void port_opened(void *data, bool open)
 		pump(s, now_us());
 }
 
+static void port_line(void *data, const struct line_state *l)
+{
+	struct slot *s = data;
+
+	if (s->device->ops->line)
+		s->device->ops->line(s->device, l, now_us());
+}
+
 static void port_touched(void *data)
 {
 	struct slot *s = data;
@@ -113,7 +121,7 @@ static void port_touched(void *data)
 }
 
 static const struct port_ops port_ops = {
-	port_room, port_input, port_writable, port_datagram, port_opened, port_touched};
+	port_room, port_input, port_writable, port_datagram, port_opened, port_line, port_touched};
 
 /* -- events -- */
 
@@ -395,7 +403,7 @@ int fleet_new(struct loop *l, const struct fleet_config *c, const struct board_s
 		struct slot *slot = &f->slots[i];
 
 		slot->fleet = f;
-		slot->socket = i + 1;
+		slot->socket = MAX(c->first_socket, 1u) + i;
 		slot->set = *s;
 		slot->own_faults.rows = kind_of(f)->faults;
 		slot->plug_at_us = NEVER;

@@ -34,7 +34,8 @@ struct gadget_ops {
 	 * size bytes and returns how many; OUT: data holds n bytes, returns 0. GADGET_STALL. */
 	int (*control)(struct device *d, const uint8_t setup[8], uint8_t *data, size_t n,
 		size_t size, uint64_t now_us);
-	/* One whole OUT transfer of the host as it was submitted (0 bytes: a zero-length packet):
+	/* ep is the endpoint's number, without the bit of its direction.
+	 * One whole OUT transfer of the host as it was submitted (0 bytes: a zero-length packet):
 	 * 0 taken, GADGET_STALL or GADGET_NAK. NULL: none. */
 	int (*out)(struct device *d, uint8_t ep, const uint8_t *p, size_t n, uint64_t now_us);
 	/* The host asks for at most size bytes: how many were put into buf (0: a zero-length

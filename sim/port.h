@@ -18,6 +18,13 @@
 
 enum port_kind { PORT_PTY, PORT_TCP, PORT_UDP, PORT_VHCI };
 
+/* How the host has set up its end of a serial line. */
+struct line_state {
+	uint32_t baud;
+	char parity; /* 'n', 'o' or 'e' */
+	bool dtr, rts;
+};
+
 struct device;
 struct port_hub; /* what all ports of one loop share */
 int port_hub_new(struct loop *l, struct port_hub **ret, struct err *e);
@@ -33,6 +40,8 @@ struct port_ops {
 	void (*datagram)(void *data, const void *p, size_t n);
 	/* A host opened or closed the link (pty, TCP). May be NULL. */
 	void (*opened)(void *data, bool open);
+	/* The host set up its end of the line (vhci). May be NULL. */
+	void (*line)(void *data, const struct line_state *l);
 	/* Something passed between the host and a gadget. */
 	void (*touched)(void *data);
 };

@@ -45,6 +45,8 @@ static const struct option_row {
 } option_rows[] = {
 #define AT(f) offsetof(struct options, f)
 	{"boards", OPT_COUNT, AT(fleet.boards), "N  boards b1..bN on sockets 1..N (1)"},
+	{"first-socket", OPT_COUNT, AT(fleet.first_socket),
+		"K  boards bK.. on sockets K..: several provsim make one row (1)"},
 	{"device", OPT_DEVICE, 0, "KIND  what stands in the sockets; see `provsim devices`"},
 	{"link", OPT_LINK, 0, "pty|tcp|udp|vhci  how the host reaches them (pty)"},
 	{"tcp-base", OPT_PORT, AT(fleet.tcp_base), "PORT  board n listens on PORT+n (any)"},

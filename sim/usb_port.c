@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/digest.h"
 #include "base/strbuf.h"
 #include "sim/gadget_control.h"
@@ -19,6 +20,20 @@ struct usb_port {
 
 /* -- a stream device: CDC-ACM -- */
 
+/* PSTN 1.2, 6.3.10: the rate, stop bits, parity (1 odd, 2 even), data bits. */
+static void tell_line(struct usb_port *p)
+{
+	struct rbytes b = rbytes_of(p->acm.line_coding, sizeof p->acm.line_coding);
+	struct line_state l = {.baud = rb_le32(&b), .dtr = p->acm.dtr, .rts = p->acm.rts};
+
+	rb_u8(&b);
+
+	uint8_t parity = rb_u8(&b);
+
+	l.parity = parity == 1 ? 'o' : parity == 2 ? 'e' : 'n';
+	p->ops->line(p->data, &l);
+}
+
 static int acm_port_control(void *data, const uint8_t setup[8], uint8_t *buf, size_t n, size_t size)
 {
 	struct usb_port *p = data;
@@ -28,6 +43,8 @@ static int acm_port_control(void *data, const uint8_t setup[8], uint8_t *buf, si
 	/* The host has closed the tty: what it did not read is lost, as on a wire. */
 	if (was_open && !p->acm.dtr)
 		sb_clear(&p->out);
+	if (r >= 0 && p->ops->line)
+		tell_line(p);
 	return r < 0 ? GADGET_STALL : r;
 }
 

@@ -316,3 +316,19 @@ bool image_next(const struct image *i, uint8_t target, uint64_t from, uint64_t *
 	*ret = MAX(i->segments[k].address, from);
 	return true;
 }
+
+uint32_t image_chunk(const struct image *i, uint8_t target, uint64_t *at, uint32_t unit,
+	uint32_t most, uint32_t page)
+{
+	uint64_t n = 0;
+	uint64_t next;
+
+	if (!image_next(i, target, *at, at))
+		return 0;
+	*at -= *at % unit;
+	if (page)
+		most = (uint32_t)MIN((uint64_t)most, page - *at % page);
+	while (n < most && image_next(i, target, *at + n, &next) && next < *at + n + unit)
+		n += unit;
+	return (uint32_t)n;
+}

@@ -133,3 +133,9 @@ int image_check_range(const struct image *i, uint64_t base, uint64_t size, struc
 uint64_t image_read(const struct image *i, uint8_t target, uint64_t address, void *buf, size_t n);
 /* The next address at or above `from` that the image holds, false where there is none. */
 bool image_next(const struct image *i, uint8_t target, uint64_t from, uint64_t *ret);
+/* What to write in one piece at or above *at: sets *at to its address, aligned down to `unit`, and
+ * returns its bytes, a multiple of unit, at most `most` (one as well) and never across a multiple
+ * of `page` (0: anywhere); 0 where the image holds nothing more. Every unit of it holds some of the
+ * image: fill with what the target keeps there, then image_read(). */
+uint32_t image_chunk(const struct image *i, uint8_t target, uint64_t *at, uint32_t unit,
+	uint32_t most, uint32_t page);

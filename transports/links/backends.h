@@ -5,12 +5,27 @@
  */
 #pragma once
 
+struct addrinfo;
+
+#include "base/util.h"
 #include "transports/links/link.h"
 
 int tty_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
 int tcp_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
+
+int udp_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
+	struct link **ret, struct err *e);
+
+/* The addresses of HOST:PORT or [IPv6]:PORT; type is SOCK_STREAM or SOCK_DGRAM. -ERR_INVALID,
+ * -ERR_DEVICE_GONE for an unknown name. */
+struct lookup;
+int lookup_run(
+	const char *rest, int type, const struct iotime *it, struct lookup **ret, struct err *e);
+const struct addrinfo *lookup_found(const struct lookup *u);
+struct lookup *lookup_unref(struct lookup *u); /* takes NULL, returns NULL */
+DEFINE_CLEANUP(struct lookup, lookup_unref)
 
 /* The read and write of a non-blocking descriptor, shared by both kinds. A hang-up, end of file or
  * the errno of a vanished device give -ERR_DEVICE_GONE. */

@@ -17,6 +17,7 @@ static const struct {
 } kinds[] = {
 	{"tty:", tty_link_open},
 	{"tcp:", tcp_link_open},
+	{"udp:", udp_link_open},
 };
 
 int link_open(const char *address, const struct link_config *cfg, const struct iotime *it,
@@ -40,7 +41,9 @@ int link_open(const char *address, const struct link_config *cfg, const struct i
 		return 0;
 	}
 	return err_set(e, ERR_INVALID,
-		"'%s' is no link address: expected tty:PATH[@BAUD] or tcp:HOST:PORT", address);
+		"'%s' is no link address: expected tty:PATH[@BAUD], tcp:HOST:PORT or "
+		"udp:HOST:PORT",
+		address);
 }
 
 struct link *link_close(struct link *l)
@@ -135,6 +138,8 @@ int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *
 		err_prefix(e, "%s", l->address);
 	else if (c == LINK_CONTROL_BAUD && l->baud)
 		l->baud = arg;
+	else if (c == LINK_CONTROL_PARITY)
+		l->parity = (enum link_parity)arg;
 	return r;
 }
 

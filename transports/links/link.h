@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A byte pipe to a device: tty or TCP. Opened, used and closed by one worker. Every call that can
- * wait takes an iotime; a device that is unplugged gives -ERR_DEVICE_GONE within the call, never a
- * hang.
+ * A byte pipe to a device: tty or TCP; over UDP the same calls carry datagrams, one each. Opened,
+ * used and closed by one worker. Every call that can wait takes an iotime; a device that is
+ * unplugged gives -ERR_DEVICE_GONE within the call, never a hang.
  *
- * A link address is text: tty:PATH[@BAUD], tcp:HOST:PORT (tcp:[v6]:PORT).
+ * A link address is text: tty:PATH[@BAUD], tcp:HOST:PORT (tcp:[v6]:PORT), udp:HOST:PORT.
  */
 #pragma once
 
@@ -18,11 +18,12 @@
 enum link_parity { LINK_PARITY_NONE, LINK_PARITY_EVEN, LINK_PARITY_ODD };
 
 enum link_control {
-	LINK_CONTROL_BAUD,  /* arg: bits per second, any rate the driver takes (BOTHER) */
-	LINK_CONTROL_DTR,   /* arg: 0 or 1 */
-	LINK_CONTROL_RTS,   /* arg: 0 or 1 */
-	LINK_CONTROL_BREAK, /* arg: milliseconds */
-	LINK_CONTROL_FLUSH  /* drop what the kernel holds in both directions */
+	LINK_CONTROL_BAUD,   /* arg: bits per second, any rate the driver takes (BOTHER) */
+	LINK_CONTROL_DTR,    /* arg: 0 or 1 */
+	LINK_CONTROL_RTS,    /* arg: 0 or 1 */
+	LINK_CONTROL_BREAK,  /* arg: milliseconds */
+	LINK_CONTROL_PARITY, /* arg: enum link_parity; a driver that has none says so */
+	LINK_CONTROL_FLUSH   /* drop what the kernel holds in both directions */
 };
 
 /* Every byte that goes through, as it goes: the run log. dir is '>' to the device or '<' from it.
@@ -70,6 +71,7 @@ struct link {
 	link_trace_fn *trace;
 	void *trace_data;
 	uint64_t baud; /* 0 where the medium is not paced (TCP) */
+	enum link_parity parity;
 	uint64_t rx_bytes, tx_bytes;
 	bool dead; /* the peer is gone: another open may lead to another unit */
 };

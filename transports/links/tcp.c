@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A TCP connection to a device server or a board. Runs on the worker that owns the link; a host
- * name is looked up on a thread of its own, since getaddrinfo() knows no deadline.
+ * A TCP connection to a device server or a board. Runs on the worker that owns the link.
  */
 #include "transports/links/backends.h"
 
@@ -10,11 +9,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "base/thread.h"
-#include "base/strbuf.h"
 #include "base/util.h"
 
 #define DEFAULT_CONNECT_US (5 * US_PER_S)
@@ -57,6 +53,7 @@ static int tcp_control(struct link *l, enum link_control c, uint32_t arg, struct
 	case LINK_CONTROL_DTR:
 	case LINK_CONTROL_RTS:
 	case LINK_CONTROL_BREAK:
+	case LINK_CONTROL_PARITY:
 		break;
 	}
 	return err_set(e, ERR_UNSUPPORTED, "a TCP link has no rate, modem lines or break");
@@ -75,92 +72,6 @@ static const struct link_ops tcp_ops = {
 	.control = tcp_control,
 	.close = tcp_close,
 };
-
-/* A look-up under way: shared by the worker and the thread, freed by who lets go last. */
-struct lookup {
-	int refs; /* atomic */
-	int done_fd;
-	char host[256], port[8];
-	int error; /* valid, like found, once done_fd is readable */
-	struct addrinfo *found;
-};
-
-static void lookup_unref(struct lookup *u)
-{
-	if (__atomic_sub_fetch(&u->refs, 1, __ATOMIC_ACQ_REL) > 0)
-		return;
-	if (u->found)
-		freeaddrinfo(u->found);
-	if (u->done_fd >= 0)
-		close(u->done_fd);
-	free(u);
-}
-
-static const struct addrinfo stream_hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-
-static void *lookup_main(void *arg)
-{
-	struct lookup *u = arg;
-
-	u->error = getaddrinfo(u->host, u->port, &stream_hints, &u->found);
-	eventfd_write(u->done_fd, 1);
-	lookup_unref(u);
-	return NULL;
-}
-
-static int lookup_name(struct lookup *u, const struct iotime *it, struct err *e)
-{
-	struct addrinfo numeric = stream_hints;
-	pthread_t thread;
-	eventfd_t v;
-
-	numeric.ai_flags = AI_NUMERICHOST;
-	if (getaddrinfo(u->host, u->port, &numeric, &u->found) == 0)
-		return 0;
-	u->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (u->done_fd < 0)
-		return err_errno(e, ERR_IO, errno, "eventfd");
-	__atomic_add_fetch(&u->refs, 1, __ATOMIC_ACQ_REL);
-
-	int r = thread_start(&thread, "lookup", lookup_main, u, e);
-
-	if (r < 0) {
-		lookup_unref(u);
-		return r;
-	}
-	pthread_detach(thread);
-	r = iotime_wait(u->done_fd, POLLIN, it, e);
-	if (r < 0)
-		return r;
-	eventfd_read(u->done_fd, &v);
-	if (u->error)
-		return err_set(e, ERR_DEVICE_GONE, "%s", gai_strerror(u->error));
-	return 0;
-}
-
-/* HOST:PORT or [v6]:PORT */
-static int split_host(const char *rest, struct lookup *u, struct err *e)
-{
-	const char *colon = strrchr(rest, ':');
-	const char *host = rest;
-	size_t n = colon ? (size_t)(colon - rest) : 0;
-	unsigned long long port;
-
-	if (n >= 2 && rest[0] == '[' && rest[n - 1] == ']') {
-		host++;
-		n -= 2;
-	} else if (memchr(rest, ':', n)) {
-		n = 0;
-	}
-	if (n == 0 || n >= sizeof u->host)
-		return err_set(e, ERR_INVALID, "expected tcp:HOST:PORT or tcp:[IPv6]:PORT");
-	if (!parse_size(colon + 1, &port) || port == 0 || port > 65535)
-		return err_set(e, ERR_INVALID, "'%s' is no port number", colon + 1);
-	memcpy(u->host, host, n);
-	u->host[n] = '\0';
-	snprintf(u->port, sizeof u->port, "%u", (unsigned)port);
-	return 0;
-}
 
 static int connect_to(const struct addrinfo *a, const struct iotime *it, int *ret_fd, struct err *e)
 {
@@ -204,14 +115,15 @@ static void set_options(int fd)
 		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
-static int connect_first(struct lookup *u, const struct iotime *it, int *ret_fd, struct err *e)
+static int connect_first(const char *rest, const struct iotime *it, int *ret_fd, struct err *e)
 {
-	int r = lookup_name(u, it, e);
+	_cleanup_(lookup_unrefp) struct lookup *u = NULL;
+	int r = lookup_run(rest, SOCK_STREAM, it, &u, e);
 
 	if (r < 0)
 		return r;
 	r = err_set(e, ERR_DEVICE_GONE, "no address");
-	for (const struct addrinfo *a = u->found; a; a = a->ai_next) {
+	for (const struct addrinfo *a = lookup_found(u); a; a = a->ai_next) {
 		r = connect_to(a, it, ret_fd, e);
 		/* Another address may answer; a deadline or cancel is for all of them. */
 		if (r == 0 || iotime_check(it, NULL) < 0)
@@ -225,17 +137,9 @@ int tcp_link_open(const char *rest, const struct link_config *cfg, const struct 
 {
 	uint64_t budget = cfg->connect_timeout_us ? cfg->connect_timeout_us : DEFAULT_CONNECT_US;
 	struct iotime within = iotime_within(it, budget);
-	struct lookup *u = xcalloc(1, sizeof *u);
 	int fd = -1;
+	int r = connect_first(rest, &within, &fd, e);
 
-	u->refs = 1;
-	u->done_fd = -1;
-
-	int r = split_host(rest, u, e);
-
-	if (r == 0)
-		r = connect_first(u, &within, &fd, e);
-	lookup_unref(u);
 	if (r == -ERR_TIMEOUT)
 		return err_set(e, ERR_TIMEOUT, "no connection in time");
 	if (r < 0)

@@ -86,6 +86,37 @@ static int set_baud(int fd, uint32_t baud, struct err *e)
 	return tty_ioctl(fd, TCSETS2, &t, "such rate", e);
 }
 
+static tcflag_t parity_flags(enum link_parity p)
+{
+	switch (p) {
+	case LINK_PARITY_NONE:
+		return 0;
+	case LINK_PARITY_EVEN:
+		return PARENB;
+	case LINK_PARITY_ODD:
+		return PARENB | PARODD;
+	}
+	return 0;
+}
+
+/* A driver without parity takes the setting and drops it: look at what came of it. */
+static int set_parity(int fd, enum link_parity p, struct err *e)
+{
+	struct termios2 t;
+	int r = tty_ioctl(fd, TCGETS2, &t, "settings", e);
+
+	if (r < 0)
+		return r;
+	t.c_cflag = (t.c_cflag & ~(tcflag_t)(PARENB | PARODD)) | parity_flags(p);
+	t.c_iflag = p == LINK_PARITY_NONE ? t.c_iflag & ~(tcflag_t)INPCK : t.c_iflag | INPCK;
+	r = tty_ioctl(fd, TCSETS2, &t, "parity", e);
+	if (r == 0)
+		r = tty_ioctl(fd, TCGETS2, &t, "settings", e);
+	if (r == 0 && (t.c_cflag & (PARENB | PARODD)) != parity_flags(p))
+		return err_set(e, ERR_UNSUPPORTED, "this port has no parity");
+	return r;
+}
+
 static int send_break(int fd, uint32_t ms, struct err *e)
 {
 	const struct iotime always = {NO_DEADLINE, NULL};
@@ -115,6 +146,8 @@ static int tty_control(struct link *l, enum link_control c, uint32_t arg, struct
 		return set_modem_line(t->fd, TIOCM_RTS, arg, "RTS line", e);
 	case LINK_CONTROL_BREAK:
 		return send_break(t->fd, arg, e);
+	case LINK_CONTROL_PARITY:
+		return set_parity(t->fd, (enum link_parity)arg, e);
 	case LINK_CONTROL_FLUSH:
 		if (ioctl(t->fd, TCFLSH, TCIOFLUSH) < 0)
 			return err_errno(e, ERR_IO, errno, "flush");
@@ -181,19 +214,6 @@ static int take(struct tty *t, const char *path, struct err *e)
 	}
 	if (ioctl(t->fd, TIOCEXCL) < 0)
 		return err_errno(e, ERR_IO, errno, "TIOCEXCL");
-	return 0;
-}
-
-static tcflag_t parity_flags(enum link_parity p)
-{
-	switch (p) {
-	case LINK_PARITY_NONE:
-		return 0;
-	case LINK_PARITY_EVEN:
-		return PARENB;
-	case LINK_PARITY_ODD:
-		return PARENB | PARODD;
-	}
 	return 0;
 }
 
@@ -286,6 +306,7 @@ int tty_link_open(const char *rest, const struct link_config *cfg, const struct 
 
 	t->link.ops = &tty_ops;
 	t->link.baud = baud;
+	t->link.parity = cfg->parity;
 	r = take(t, path, e);
 	if (r == 0)
 		r = set_up(t, cfg, baud, e);

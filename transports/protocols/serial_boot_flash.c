@@ -55,23 +55,6 @@ static bool is_blank(const uint8_t *p, uint32_t n)
 	return true;
 }
 
-/* Bytes of the frame that begins at the address: up to the end of the parts that share a write unit
- * with what is before them, of the chunk, or of the page. */
-static uint32_t chunk_at(
-	const struct serial_boot_profile *p, const struct image *image, uint64_t address)
-{
-	uint64_t unit = p->write_unit_bytes;
-	uint64_t most = p->chunk_bytes;
-	uint64_t n = 0;
-	uint64_t next;
-
-	if (p->page_bytes)
-		most = MIN(most, p->page_bytes - address % p->page_bytes);
-	while (n < most && image_next(image, 0, address + n, &next) && next < address + n + unit)
-		n += unit;
-	return (uint32_t)MIN(n, most);
-}
-
 /* What was sent so far of the image, in order of address. */
 struct sent {
 	const struct image *image;
@@ -100,14 +83,14 @@ static int write_image(struct serial_boot *b, const struct image *image, struct 
 	struct serial_boot_result *res, const struct iotime *it, struct err *e)
 {
 	struct sent sent = {.image = image, .digest = digest};
+	const struct serial_boot_profile *p = &b->p;
 	uint64_t at = 0;
 	uint32_t n;
 
-	for (; image_next(image, 0, at, &at); at += n) {
+	for (; (n = image_chunk(image, 0, &at, p->write_unit_bytes, p->chunk_bytes, p->page_bytes));
+		at += n) {
 		int r = 0;
 
-		at -= at % b->p.write_unit_bytes;
-		n = chunk_at(&b->p, image, at);
 		memset(b->chunk, 0xff, n);
 		image_read(image, 0, at, b->chunk, n);
 		if (!b->p.skip_blank || !is_blank(b->chunk, n)) {

@@ -58,7 +58,7 @@ class Checks:
         return ok
 
     def equal(self, what, got, want):
-        return self.expect(what, got == want, f'{got!r}, expected {want!r}')
+        return self.expect(what, got == want, f'{got!r:.300}, expected {want!r:.300}')
 
     def note(self, text):
         print(f'{time.monotonic() - self.begun:6.1f} s  {text}', flush=True)

@@ -1,67 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """DFU and DfuSe over real kernel USB: dfu-util, then provd."""
-import base64
 import hashlib
 import json
 import random
 import re
 import time
 
+from gadgets import content, devices, execute, put, start_sim, stop_sim, trace
 from vm import wait
 
-BASE = 0x08000000
 FIRMWARE = random.Random(7).randbytes(150_001)
 PLAIN = random.Random(8).randbytes(70_003)
-SIM = ('setsid provsim run --device dfu --link vhci --state /d/dfu --trace /d/trace --control /run/control %s '
-       '> /run/sim.log 2>&1 < /dev/null & echo started')
-
-
-def start_sim(vm, boards, options=''):
-    stop_sim(vm)
-    vm.sh('rm -rf /d/dfu /d/trace; mkdir -p /d/dfu; ' + SIM % f'--boards {boards} {options}')
-    wait('provsim', lambda: 'ready' in vm.sh('cat /run/sim.log'), 20)
-    wait(f'{boards} devices', lambda: len(devices(vm)) >= boards, 30)
-
-
-def stop_sim(vm):
-    if vm.sh('[ -S /run/control ] && echo yes').strip() == 'yes':
-        vm.sh("provsim ctl --control /run/control '{\"cmd\":\"quit\"}'")
-        wait('provsim to end', lambda: not vm.sh('pidof provsim').strip(), 10)
-        wait('the bus to be empty', lambda: not devices(vm), 10)
-        vm.sh('rm -f /run/control')
-
-
-def devices(vm):
-    names = vm.sh('ls /sys/bus/usb/devices').split()
-    return [n for n in names if '-' in n and ':' not in n]
-
-
-def put(vm, path, data):
-    text = base64.encodebytes(data).decode()
-    vm.sh(f'base64 -d > {path} <<"END"\n{text}END')
-    got = vm.sh(f'sha256sum {path}').split()[0]
-    if got != hashlib.sha256(data).hexdigest():
-        raise RuntimeError(f'{path} is not what was sent')
 
 
 def memory(vm, board, alt=0):
-    """Its cells, out of the file that provsim keeps."""
-    text = vm.sh(f'base64 /d/dfu/{board}/alt{alt}.bin')
-    return base64.b64decode(text)
-
-
-def trace(vm, board):
-    return vm.sh(f'cat /d/trace/{board}').splitlines()
-
-
-def execute(vm, action, *args, seconds=60):
-    line = ' '.join(f"'{a}'" for a in args)
-    text = vm.sh(f'provctl --json exec {action} {line}; echo exit=$?', seconds=seconds)
-    status = int(re.search(r'exit=(\d+)', text)[1])
-    try:
-        return status, json.loads(text[:text.rindex('exit=')])
-    except ValueError:
-        return status, text
+    return content(vm, board, f'alt{alt}.bin')
 
 
 def requests(lines):
@@ -84,7 +37,7 @@ def requests(lines):
 
 def reference(t, vm):
     """dfu-util and provctl on two equal devices."""
-    start_sim(vm, 2)
+    start_sim(vm, 'dfu', 2)
     put(vm, '/tmp/fw.bin', FIRMWARE)
     listed = vm.sh('dfu-util -l')
     t.equal('dfu-util lists both', listed.count('@Internal Flash'), 2)
@@ -123,7 +76,7 @@ def reference(t, vm):
 
 def plain(t, vm):
     """DFU 1.1 as U-Boot speaks it: names, whole files."""
-    start_sim(vm, 2, "--dfu-memory 'kernel;rootfs' --dfu-attributes 0x0f --dfu-transfer 4096 --dfu-ids 1209:db42")
+    start_sim(vm, 'dfu', 2, "--dfu-memory 'kernel;rootfs' --dfu-attributes 0x0f --dfu-transfer 4096 --dfu-ids 1209:db42")
     put(vm, '/tmp/rootfs.bin', PLAIN)
     said = vm.sh('dfu-util -p 1-1 -a rootfs -D /tmp/rootfs.bin', seconds=60)
     t.expect('plain: dfu-util downloads', 'Done!' in said or 'successfully' in said, said)
@@ -133,14 +86,13 @@ def plain(t, vm):
     t.equal('plain: the same in both', memory(vm, 'b1', 1), memory(vm, 'b2', 1))
     t.equal('plain: it is the file', memory(vm, 'b2', 1), PLAIN)
     t.expect('plain: read back', '"proof": "read-back"' in json.dumps(told), told)
-    vm.sh('cp /tmp/rootfs.bin /tmp/suffixed.dfu; head -c 16 /dev/zero > /dev/null')
     status, told = execute(vm, 'dfu.download', 'port=usb:1-2', 'image=/tmp/rootfs.bin', 'alt=boot')
     t.expect('plain: no such memory', status == 3 and 'not-found' in json.dumps(told), told)
 
 
 def runtime(t, vm):
     """From the application into DFU mode and back, on the same port."""
-    start_sim(vm, 2, '--dfu-runtime 1 --usb-id 1209:0007')
+    start_sim(vm, 'dfu', 2, '--dfu-runtime 1 --usb-id 1209:0007')
     put(vm, '/tmp/fw.bin', FIRMWARE)
     said = vm.sh('dfu-util -p 1-1 -d 1209:0007,0483:df11 -a 0 -s 0x08000000:leave -D /tmp/fw.bin', seconds=60)
     t.expect('run-time: dfu-util detaches and downloads', 'File downloaded successfully' in said, said)
@@ -191,7 +143,7 @@ def line(t, vm):
     vm.prepare([RECIPE], FIRMWARE)
     job = vm.job('dfu-line', BOARDS)
     begun = time.monotonic()
-    start_sim(vm, BOARDS, '--dfu-runtime 1 --usb-id 1209:0007')
+    start_sim(vm, 'dfu', BOARDS, '--dfu-runtime 1 --usb-id 1209:0007')
     runs = vm.ended(job, BOARDS, 120)
     t.note(f'{BOARDS} devices at once: detach, flash, verify, leave, return in {time.monotonic() - begun:.1f} s')
     t.equal('15 at once: all passed', sum(r['outcome'] == 'passed' for r in runs), BOARDS)

@@ -142,12 +142,16 @@ START_TEST(any_rate_is_taken)
 }
 END_TEST
 
-START_TEST(a_pty_says_that_it_has_no_modem_lines)
+START_TEST(a_pty_says_that_it_has_no_modem_lines_and_no_parity)
 {
 	struct link *l = opened(address);
 
 	ck_assert_int_eq(link_control(l, LINK_CONTROL_DTR, 1, &e), -ERR_UNSUPPORTED);
 	ck_assert_int_eq(link_control(l, LINK_CONTROL_RTS, 0, &e), -ERR_UNSUPPORTED);
+	ck_assert_int_eq(
+		link_control(l, LINK_CONTROL_PARITY, LINK_PARITY_EVEN, &e), -ERR_UNSUPPORTED);
+	ck_assert_int_eq(l->parity, LINK_PARITY_NONE);
+	ck_assert_int_eq(link_control(l, LINK_CONTROL_PARITY, LINK_PARITY_NONE, &e), 0);
 	link_close(l);
 }
 END_TEST
@@ -340,7 +344,7 @@ static Suite *link_suite(void)
 	tcase_add_test(t, nothing_of_an_earlier_user_is_inherited);
 	tcase_add_test(t, a_port_in_use_is_busy_and_free_again_after_close);
 	tcase_add_test(t, any_rate_is_taken);
-	tcase_add_test(t, a_pty_says_that_it_has_no_modem_lines);
+	tcase_add_test(t, a_pty_says_that_it_has_no_modem_lines_and_no_parity);
 	tcase_add_test(t, a_read_ends_at_its_deadline);
 	tcase_add_test(t, a_device_that_never_stops_talking_carries_no_reader_past_the_deadline);
 	tcase_add_test(t, a_write_to_a_device_that_takes_nothing_ends_at_its_deadline);

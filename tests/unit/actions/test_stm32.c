@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * stm32.* on provsim's boot ROM behind a link that records its controls.
+ */
+#include "tests/unit/actions/action_rig.h"
+#include "tests/unit/transports/stm32_bench.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static struct rig rig;
+static struct stm32_bench bench;
+static struct link_ops ops;
+static struct strbuf controls;
+static bool has_parity;
+static char path[64];
+
+static int control(struct link *l, enum link_control c, uint32_t arg, struct err *e)
+{
+	static const char *const names[] = {[LINK_CONTROL_BAUD] = "baud",
+		[LINK_CONTROL_DTR] = "dtr",
+		[LINK_CONTROL_RTS] = "rts",
+		[LINK_CONTROL_BREAK] = "brk",
+		[LINK_CONTROL_PARITY] = "parity",
+		[LINK_CONTROL_FLUSH] = "flush"};
+
+	if (c == LINK_CONTROL_PARITY && !has_parity)
+		return err_set(e, ERR_UNSUPPORTED, "this port has no parity");
+	sb_addf(&controls, "%s=%u ", names[c], arg);
+	return 0;
+}
+
+static void plug(const char *banner)
+{
+	_cleanup_(freep) char *said = xasprintf("stm32-banner=%s", banner);
+	const char *const settings[] = {"stm32-pid=0x413", said, NULL};
+
+	stm32_bench_init(&bench, settings);
+	ops = fake_link_ops;
+	ops.control = control;
+	bench.wire.link.ops = &ops;
+	bench.wire.link.baud = 9600;
+	rig.wire = &bench.wire;
+}
+
+static void set_up(void)
+{
+	int fd;
+
+	has_parity = true;
+	snprintf(path, sizeof path, "/tmp/test_stm32.XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, "vectors and code", 16), 16);
+	close(fd);
+	rig.secrets = secret_set_new();
+	plug("app v3 ready");
+}
+
+static void tear_down(void)
+{
+	rig_clear(&rig);
+	secret_set_free(rig.secrets);
+	sb_done(&rig.log);
+	sb_done(&controls);
+	stm32_bench_done(&bench);
+	unlink(path);
+}
+
+static int flash(const char *more)
+{
+	_cleanup_(freep) char *with = xasprintf("{\"port\":\"c\",\"image\":\"%s\"%s}", path, more);
+
+	return rig_run(&rig, "stm32.flash", with);
+}
+
+START_TEST(the_link_is_set_up_for_the_rom_and_given_back_as_it_was)
+{
+	ck_assert_msg(flash(",\"baud\":115200,\"enter\":\"dtr=1, rts=0\",\"exit\":\"dtr=0\"") == 0,
+		"%s", rig.e.msg);
+	ck_assert_str_eq(controls.s, "parity=1 baud=115200 dtr=1 rts=0 dtr=0 parity=0 baud=9600 ");
+	ck_assert_int_eq(bench.wire.link.parity, LINK_PARITY_NONE);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "sha256_written"),
+		rig_text(rig.out.evidence, "sha256_read"));
+}
+END_TEST
+
+START_TEST(a_step_that_fails_leaves_by_its_exit_too)
+{
+	stm32_bench_fault(&bench, "weak-cell=3,count=0");
+	ck_assert_int_eq(flash(",\"exit\":\"rts=1, 1ms, rts=0\""), -ERR_VERIFY_MISMATCH);
+	ck_assert_str_eq(controls.s, "parity=1 rts=1 rts=0 parity=0 ");
+}
+END_TEST
+
+START_TEST(without_parity_nothing_is_sent_unless_the_recipe_says_so)
+{
+	has_parity = false;
+	ck_assert_int_eq(flash(""), -ERR_UNSUPPORTED);
+	ck_assert_msg(strstr(rig.e.msg, "'parity: none'"), "%s", rig.e.msg);
+	ck_assert_uint_eq(bench.wire.heard_len, 0);
+	ck_assert_msg(flash(",\"parity\":\"none\"") == 0, "%s", rig.e.msg);
+}
+END_TEST
+
+START_TEST(the_line_of_the_application_is_waited_for_with_the_ports_own_parity)
+{
+	ck_assert_msg(
+		flash(",\"go\":true,\"ready\":\"^app v(\\\\d+) ready$\"") == 0, "%s", rig.e.msg);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "match1"), "3");
+	ck_assert_str_eq(rig_text(rig.out.evidence, "ready"), "app v3 ready");
+	ck_assert_str_eq(controls.s, "parity=1 parity=0 ");
+	ck_assert_int_eq(flash(",\"ready\":\"x\""), -ERR_RECIPE_INVALID);
+}
+END_TEST
+
+START_TEST(slips_are_told_before_anything_is_sent)
+{
+	static const char *const slips[] = {",\"enter\":\"dtr=9\"", ",\"pages\":\"x\"",
+		",\"flash_size\":\"1G\"", ",\"exit\":\"soon\""};
+
+	for (size_t i = 0; i < ARRAY_LEN(slips); i++)
+		ck_assert_msg(flash(slips[i]) == -ERR_INVALID, "%s", slips[i]);
+	ck_assert_int_eq(rig_run(&rig, "stm32.unprotect", "{\"port\":\"c\",\"what\":\"readout\"}"),
+		-ERR_RECIPE_INVALID);
+	ck_assert_int_eq(rig_run(&rig, "stm32.protect", "{\"port\":\"c\",\"what\":\"write\"}"),
+		-ERR_RECIPE_INVALID);
+	ck_assert_int_eq(
+		rig_run(&rig, "stm32.erase", "{\"port\":\"c\",\"address\":\"0x08000000\"}"),
+		-ERR_RECIPE_INVALID);
+	ck_assert_uint_eq(bench.wire.heard_len, 0);
+}
+END_TEST
+
+START_TEST(another_part_than_expected_fails_the_step)
+{
+	ck_assert_int_eq(
+		rig_run(&rig, "stm32.info", "{\"port\":\"c\",\"expect_pid\":\"0x410\"}"), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_FAILED);
+	ck_assert_int_eq(rig.out.code, ERR_WRONG_DEVICE);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "uid"), "00112233445566778899aabb");
+}
+END_TEST
+
+static Suite *stm32_suite(void)
+{
+	Suite *s = suite_create("stm32_actions");
+	TCase *t = tcase_create("stm32_actions");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, the_link_is_set_up_for_the_rom_and_given_back_as_it_was);
+	tcase_add_test(t, a_step_that_fails_leaves_by_its_exit_too);
+	tcase_add_test(t, without_parity_nothing_is_sent_unless_the_recipe_says_so);
+	tcase_add_test(t, the_line_of_the_application_is_waited_for_with_the_ports_own_parity);
+	tcase_add_test(t, slips_are_told_before_anything_is_sent);
+	tcase_add_test(t, another_part_than_expected_fails_the_step);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(stm32_suite)

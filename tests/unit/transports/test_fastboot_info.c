@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include <string.h>
+
+#include "transports/protocols/fastboot_info.h"
+
+static struct err e;
+
+static struct fastboot_rules rules_of(const char *text)
+{
+	struct fastboot_rules r;
+
+	ck_assert_msg(fastboot_rules_parse(text, strlen(text), &r, &e) == 0, "%s", e.msg);
+	return r;
+}
+
+START_TEST(each_form_of_a_requirement_is_read)
+{
+	struct fastboot_rules r = rules_of("require product=a|b\r\n"
+					   "\n# a comment\n"
+					   "  require   version-bootloader = 1.0 \n"
+					   "reject product=c\n"
+					   "board=d\n"
+					   "require-for-product:x version-baseband=7|8*\n"
+					   "require partition-exists=vendor\n"
+					   "requirement=1");
+
+	ck_assert_uint_eq(r.count, 7);
+	ck_assert_str_eq(r.list[0].name, "product");
+	ck_assert_str_eq(r.list[0].values, "a|b");
+	ck_assert(!r.list[0].reject && !r.list[0].product);
+	ck_assert_str_eq(r.list[1].name, "version-bootloader");
+	ck_assert_str_eq(r.list[1].values, "1.0");
+	ck_assert(r.list[2].reject);
+	ck_assert_str_eq(r.list[3].name, "product");
+	ck_assert_str_eq(r.list[4].product, "x");
+	ck_assert_str_eq(r.list[4].name, "version-baseband");
+	ck_assert_str_eq(r.list[5].name, "partition-exists");
+	ck_assert_str_eq(r.list[6].name, "requirement");
+	ck_assert_str_eq(r.note, "");
+	fastboot_rules_done(&r);
+}
+END_TEST
+
+START_TEST(a_line_that_is_no_rule_is_passed_over_and_told)
+{
+	struct fastboot_rules r = rules_of(
+		"require product=a\nwhat is this\nrequire two words=1\nrequire =x\nproduct=b\n");
+
+	ck_assert_uint_eq(r.count, 2);
+	ck_assert_ptr_nonnull(strstr(r.note, "line 2"));
+	fastboot_rules_done(&r);
+}
+END_TEST
+
+START_TEST(a_value_matches_whole_or_by_its_begin)
+{
+	struct fastboot_rules r = rules_of("require v= a | bc* |*x");
+
+	ck_assert(fastboot_rule_matches(&r.list[0], "a"));
+	ck_assert(!fastboot_rule_matches(&r.list[0], "ab"));
+	ck_assert(fastboot_rule_matches(&r.list[0], "bc"));
+	ck_assert(fastboot_rule_matches(&r.list[0], "bcd"));
+	ck_assert(!fastboot_rule_matches(&r.list[0], "b"));
+	ck_assert(fastboot_rule_matches(&r.list[0], "*x"));
+	ck_assert(!fastboot_rule_matches(&r.list[0], ""));
+	fastboot_rules_done(&r);
+}
+END_TEST
+
+START_TEST(what_is_no_text_is_refused)
+{
+	struct fastboot_rules r;
+	struct fastboot_tasks t;
+
+	ck_assert_int_eq(fastboot_rules_parse("a=\0b", 4, &r, &e), -ERR_IMAGE_INVALID);
+	ck_assert_int_eq(fastboot_tasks_parse("version 1\0", 10, &t, &e), -ERR_IMAGE_INVALID);
+}
+END_TEST
+
+START_TEST(tasks_are_read_in_their_order)
+{
+	static const char text[] =
+		"version 1\n# comment\nflash boot\nflash --apply-vbmeta vbmeta\n"
+		"flash --slot-other system system_other.img\nreboot fastboot\n"
+		"update-super # here\nif-wipe erase userdata\nerase misc\nreboot\n";
+	struct fastboot_tasks t;
+
+	ck_assert_msg(fastboot_tasks_parse(text, strlen(text), &t, &e) == 0, "%s", e.msg);
+	ck_assert_uint_eq(t.count, 8);
+	ck_assert_str_eq(t.list[0].partition, "boot");
+	ck_assert_str_eq(t.list[0].file, "boot.img");
+	ck_assert(t.list[1].apply_vbmeta && !t.list[1].slot_other);
+	ck_assert(t.list[2].slot_other);
+	ck_assert_str_eq(t.list[2].file, "system_other.img");
+	ck_assert_int_eq(t.list[3].kind, FASTBOOT_TASK_REBOOT);
+	ck_assert_str_eq(t.list[3].target, "fastboot");
+	ck_assert_int_eq(t.list[4].kind, FASTBOOT_TASK_UPDATE_SUPER);
+	ck_assert(t.list[5].if_wipe && t.list[5].kind == FASTBOOT_TASK_ERASE);
+	ck_assert(!t.list[6].if_wipe);
+	ck_assert_str_eq(t.list[7].target, "");
+	fastboot_tasks_done(&t);
+}
+END_TEST
+
+START_TEST(a_line_that_is_not_understood_ends_the_list_with_its_number)
+{
+	static const struct {
+		const char *text, *says;
+	} bad[] = {
+		{"flash boot\n", "line 1: 'flash boot'"},
+		{"version 2\n", "line 1"},
+		{"version 1 1\n", "line 1"},
+		{"version 1\n\nflash\n", "line 3"},
+		{"version 1\nflash --frob boot\n", "line 2"},
+		{"version 1\nflash boot a.img b.img\n", "line 2"},
+		{"version 1\nreboot home\n", "line 2"},
+		{"version 1\nupdate-super now\n", "line 2"},
+		{"version 1\nerase\n", "line 2"},
+		{"version 1\nif-wipe\n", "line 2"},
+		{"version 1\nformat userdata\n", "'format userdata'"},
+	};
+	struct fastboot_tasks t;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		ck_assert_msg(fastboot_tasks_parse(bad[i].text, strlen(bad[i].text), &t, &e) ==
+				      -ERR_IMAGE_INVALID,
+			"%s", bad[i].text);
+		ck_assert_msg(strstr(e.msg, bad[i].says) != NULL, "'%s' does not say '%s'", e.msg,
+			bad[i].says);
+		ck_assert_uint_eq(t.count, 0);
+	}
+}
+END_TEST
+
+static Suite *fastboot_info_suite(void)
+{
+	Suite *s = suite_create("fastboot_info");
+	TCase *t = tcase_create("fastboot_info");
+
+	tcase_add_test(t, each_form_of_a_requirement_is_read);
+	tcase_add_test(t, a_line_that_is_no_rule_is_passed_over_and_told);
+	tcase_add_test(t, a_value_matches_whole_or_by_its_begin);
+	tcase_add_test(t, what_is_no_text_is_refused);
+	tcase_add_test(t, tasks_are_read_in_their_order);
+	tcase_add_test(t, a_line_that_is_not_understood_ends_the_list_with_its_number);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(fastboot_info_suite)

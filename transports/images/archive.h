@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A package of files: a zip archive, or a directory, behind the same calls. Members are plain
+ * names: one with a slash, or that begins with a dot, is refused, so that no package leads out of
+ * itself. Used by one worker.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/iotime.h"
+#include "base/util.h"
+#include "transports/images/blob.h"
+
+struct archive;
+
+/* Holds a reference to the blob. -ERR_IMAGE_INVALID for what is no zip archive. */
+int archive_open_zip(struct blob *b, struct archive **ret, struct err *e);
+/* -ERR_NOT_FOUND. */
+int archive_open_dir(const char *path, struct archive **ret, struct err *e);
+struct archive *archive_close(struct archive *a); /* takes NULL, returns NULL */
+DEFINE_CLEANUP(struct archive, archive_close)
+
+const char *archive_path(const struct archive *a);
+/* Whether the member is there, with its size (may be NULL). */
+bool archive_has(struct archive *a, const char *name, uint64_t *ret_bytes);
+/* Its bytes, at most max: unpacked into memory or an unnamed file, its checksum compared.
+ * -ERR_NOT_FOUND, -ERR_TOO_LARGE, -ERR_IMAGE_INVALID for one that is encrypted, damaged, or longer
+ * than it says. */
+int archive_get(struct archive *a, const char *name, uint64_t max, const struct iotime *it,
+	struct blob **ret, struct err *e);
