@@ -135,6 +135,7 @@ class Mixed(unittest.TestCase):
             stop.set()
             for h in hands:
                 h.join()
+            row.api.close()  # idle for as long as a server keeps a connection open
             for job in jobs.values():
                 row.api.post('/jobs/%s/actions/abort' % job)
             runs = row.api.all('/runs?')
