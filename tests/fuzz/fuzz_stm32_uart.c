@@ -30,6 +30,23 @@ static void say_next(struct fake_link *f, const uint8_t *bytes, size_t n)
 		d->at++;
 }
 
+/* Whether the device said so, however it was cut into answers. */
+static bool said(const struct device *d, const void *what, size_t n)
+{
+	uint8_t *all = malloc(d->n + 1);
+	size_t k = 0;
+	bool found;
+
+	if (!all)
+		abort();
+	for (size_t i = 0; i < d->n; i++)
+		if (d->bytes[i] != END)
+			all[k++] = d->bytes[i];
+	found = memmem(all, k, what, n) != NULL;
+	free(all);
+	return found;
+}
+
 static struct stm32_opts options(void)
 {
 	struct stm32_opts o = STM32_OPTS_DEFAULT;
@@ -53,8 +70,8 @@ static void flash(struct stm32 *s, const struct device *d, const struct iotime *
 	struct err e = {0};
 	int r = stm32_flash(s, &image, &o, it, &res, &e);
 
-	if (r == 0 && (strcmp(res.sha256_read, res.sha256_written) ||
-			      !memmem(d->bytes, d->n, content, IMAGE_BYTES)))
+	if (r == 0 &&
+		(strcmp(res.sha256_read, res.sha256_written) || !said(d, content, IMAGE_BYTES)))
 		abort();
 	if (r < 0 && !e.msg[0])
 		abort();

@@ -320,15 +320,21 @@ bool image_next(const struct image *i, uint8_t target, uint64_t from, uint64_t *
 uint32_t image_chunk(const struct image *i, uint8_t target, uint64_t *at, uint32_t unit,
 	uint32_t most, uint32_t page)
 {
+	uint64_t start;
 	uint64_t n = 0;
-	uint64_t next;
 
 	if (!image_next(i, target, *at, at))
 		return 0;
-	*at -= *at % unit;
+	start = *at - *at % unit;
 	if (page)
-		most = (uint32_t)MIN((uint64_t)most, page - *at % page);
-	while (n < most && image_next(i, target, *at + n, &next) && next < *at + n + unit)
-		n += unit;
-	return (uint32_t)n;
+		most = (uint32_t)MIN((uint64_t)most, page - start % page);
+	for (size_t k = find(i, target, *at); k < i->count && n < most; k++) {
+		const struct image_segment *g = &i->segments[k];
+
+		if (g->target != target || g->address >= start + n + unit)
+			break;
+		n = (g->address + g->len - start + unit - 1) / unit * unit;
+	}
+	*at = start;
+	return (uint32_t)MIN(n, (uint64_t)most);
 }

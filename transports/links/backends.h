@@ -32,3 +32,5 @@ DEFINE_CLEANUP(struct lookup, lookup_unref)
 int fd_link_read(
 	int fd, void *buf, size_t size, size_t *ret_n, const struct iotime *it, struct err *e);
 int fd_link_write(int fd, const void *buf, size_t n, const struct iotime *it, struct err *e);
+/* As fd_link_write, of a socket. */
+int fd_link_send(int fd, const void *buf, size_t n, const struct iotime *it, struct err *e);

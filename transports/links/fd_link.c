@@ -41,8 +41,11 @@ int fd_link_read(
 		if (errno != EAGAIN)
 			return err_errno(e, ERR_IO, errno, "read");
 
-		int r = iotime_wait(fd, POLLIN, it, e);
+		/* Who does not want to wait needs no poll to be told so. */
+		int r = iotime_check(it, e);
 
+		if (r == 0)
+			r = iotime_wait(fd, POLLIN, it, e);
 		if (r < 0)
 			return r;
 		/* With POLLIN set too there are bytes left to read before the end. */
@@ -51,15 +54,16 @@ int fd_link_read(
 	}
 }
 
-static ssize_t put(int fd, const void *buf, size_t n)
-{
-	/* A socket whose peer left would raise SIGPIPE; a tty knows no send(). */
-	ssize_t r = send(fd, buf, n, MSG_NOSIGNAL);
+typedef ssize_t put_fn(int fd, const void *buf, size_t n);
 
-	return r < 0 && errno == ENOTSOCK ? write(fd, buf, n) : r;
+/* A socket whose peer left would raise SIGPIPE. */
+static ssize_t put_socket(int fd, const void *buf, size_t n)
+{
+	return send(fd, buf, n, MSG_NOSIGNAL);
 }
 
-int fd_link_write(int fd, const void *buf, size_t n, const struct iotime *it, struct err *e)
+static int put_all(
+	int fd, put_fn *put, const void *buf, size_t n, const struct iotime *it, struct err *e)
 {
 	const char *p = buf;
 
@@ -86,4 +90,14 @@ int fd_link_write(int fd, const void *buf, size_t n, const struct iotime *it, st
 			return gone(e);
 	}
 	return 0;
+}
+
+int fd_link_write(int fd, const void *buf, size_t n, const struct iotime *it, struct err *e)
+{
+	return put_all(fd, write, buf, n, it, e);
+}
+
+int fd_link_send(int fd, const void *buf, size_t n, const struct iotime *it, struct err *e)
+{
+	return put_all(fd, put_socket, buf, n, it, e);
 }

@@ -38,7 +38,7 @@ static int tcp_read(struct link *l, void *buf, size_t size, size_t *ret_n, const
 static int tcp_write(
 	struct link *l, const void *buf, size_t n, const struct iotime *it, struct err *e)
 {
-	return fd_link_write(tcp_of(l)->fd, buf, n, it, e);
+	return fd_link_send(tcp_of(l)->fd, buf, n, it, e);
 }
 
 static int tcp_control(struct link *l, enum link_control c, uint32_t arg, struct err *e)

@@ -95,26 +95,70 @@ static int get_byte(
 	return link_read_exact(s->link, ret, 1, NULL, &within, e);
 }
 
-int stm32_await_ack(struct stm32 *s, uint64_t budget_us, const struct iotime *it, struct err *e,
-	const char *what)
+/* What one read gave in the place of an ACK. What was asked is put into words for an error alone.
+ */
+static int judge_ack(struct stm32 *s, int r, uint8_t b, struct err *e, const char *fmt, va_list ap)
 {
-	uint8_t b = 0;
-	int r;
+	char what[64];
 
-	do {
-		r = get_byte(s, budget_us, &b, it, e);
-	} while (r == 0 && b == BUSY && iotime_check(it, NULL) == 0);
+	if (r == 0 && b == STM32_ACK)
+		return 0;
+	vsnprintf(what, sizeof what, fmt, ap);
 	if (r == -ERR_TIMEOUT)
 		return err_set(e, ERR_TIMEOUT, "%s: no answer to %s", s->link->address, what);
 	if (r < 0)
 		return r;
-	if (b == STM32_ACK)
-		return 0;
 	if (b == STM32_NACK)
 		return err_set(e, ERR_DEVICE_REFUSED, "%s: the boot ROM refused %s",
 			s->link->address, what);
 	return err_set(e, ERR_PROTOCOL, "%s: expected an ACK (79) to %s, got %02x",
 		s->link->address, what, b);
+}
+
+int stm32_await_ack(struct stm32 *s, uint64_t budget_us, const struct iotime *it, struct err *e,
+	const char *fmt, ...)
+{
+	uint8_t b = 0;
+	va_list ap;
+	int r;
+
+	do {
+		r = get_byte(s, budget_us, &b, it, e);
+	} while (r == 0 && b == BUSY && iotime_check(it, NULL) == 0);
+	va_start(ap, fmt);
+	r = judge_ack(s, r, b, e, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+static int judge_data(struct stm32 *s, int r, uint8_t b, struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	r = judge_ack(s, r, b, e, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+int stm32_await_data(struct stm32 *s, void *buf, uint32_t n, const struct iotime *it, struct err *e)
+{
+	uint8_t in[1 + STM32_BLOCK_BYTES] = {0};
+	struct iotime within =
+		iotime_within(it, s->o.times.ack_us + 2 * stm32_wire_us(s, n) + s->o.times.read_us);
+	size_t got = 0;
+	int r;
+
+	/* Mostly all of it comes in one piece. */
+	do {
+		r = link_read(s->link, in, 1 + n, &got, &within, e);
+	} while (r == 0 && got == 1 && in[0] == BUSY);
+	r = judge_data(s, r, in[0], e, "a read of %u bytes", n);
+	if (r == 0 && got < 1 + n)
+		r = link_read_exact(s->link, in + got, 1 + n - got, NULL, &within, e);
+	if (r == 0)
+		memcpy(buf, in + 1, n);
+	return r;
 }
 
 /* --- synchronising --- */
@@ -132,13 +176,13 @@ static int knock(struct stm32 *s, uint64_t budget_us, const struct iotime *it, s
 		return iotime_check(it, e);
 	if (r < 0)
 		return r;
-	if (b != STM32_ACK && b != STM32_NACK) {
+	if (b == STM32_ACK)
+		return 1;
+	if (b != STM32_NACK)
 		stm32_log(s, "%02x came for 7f", b);
-		return link_drain(s->link, s->o.times.settle_us, s->o.times.sync_us, NULL, it, e);
-	}
-	/* A NACK says that it was synchronised before. Some ROMs acknowledge twice. */
 	r = link_drain(s->link, s->o.times.settle_us, s->o.times.sync_us, NULL, it, e);
-	return r < 0 ? r : 1;
+	/* A NACK says that it was synchronised before. */
+	return r < 0 ? r : b == STM32_NACK;
 }
 
 /* A ROM that was synchronised already takes the first 7F for a command and waits for its
@@ -220,34 +264,34 @@ int stm32_begin(struct stm32 *s, enum stm32_command c, const struct iotime *it, 
 {
 	uint8_t code[2] = {(uint8_t)c, (uint8_t)(c ^ 0xff)};
 	uint64_t before = s->link->rx_bytes;
-	char what[32];
 	int r;
 
-	snprintf(what, sizeof what, "command %02x", (unsigned)c);
 	if (s->info.commands && !stm32_has(s, c))
-		return err_set(e, ERR_UNSUPPORTED, "%s: the boot ROM of PID 0x%03x has no %s",
-			s->link->address, s->info.pid, what);
-	r = link_drain(s->link, 0, 0, NULL, it, e);
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s: the boot ROM of PID 0x%03x has no command %02x", s->link->address,
+			s->info.pid, (unsigned)c);
+	/* A write is proved by what is read back; before all else no byte may be left over, or the
+	 * answer would be taken for another's. */
+	r = c == STM32_WRITE ? 0 : link_drain(s->link, 0, 0, NULL, it, e);
 	if (r == 0 && s->link->rx_bytes != before)
 		return err_set(e, ERR_PROTOCOL, "%s: %llu bytes came that no one asked for",
 			s->link->address, (unsigned long long)(s->link->rx_bytes - before));
 	if (r == 0)
 		r = link_write(s->link, code, sizeof code, it, e);
-	return r < 0 ? r : stm32_await_ack(s, s->o.times.ack_us, it, e, what);
+	return r < 0 ? r
+		     : stm32_await_ack(s, s->o.times.ack_us, it, e, "command %02x", (unsigned)c);
 }
 
 int stm32_send_address(struct stm32 *s, uint32_t address, const struct iotime *it, struct err *e)
 {
 	uint8_t frame[5];
 	struct wbytes w = wbytes_of(frame, sizeof frame);
-	char what[32];
 	int r;
 
-	snprintf(what, sizeof what, "address 0x%08x", address);
 	wb_be32(&w, address);
 	wb_u8(&w, frame[0] ^ frame[1] ^ frame[2] ^ frame[3]);
 	r = link_write(s->link, frame, sizeof frame, it, e);
-	return r < 0 ? r : stm32_await_ack(s, s->o.times.ack_us, it, e, what);
+	return r < 0 ? r : stm32_await_ack(s, s->o.times.ack_us, it, e, "address 0x%08x", address);
 }
 
 static int take(struct stm32 *s, void *buf, size_t n, const struct iotime *it, struct err *e)
@@ -257,7 +301,9 @@ static int take(struct stm32 *s, void *buf, size_t n, const struct iotime *it, s
 	return link_read_exact(s->link, buf, n, NULL, &within, e);
 }
 
-/* AN3155, 3.1: the number of bytes that follow less one, the version, the codes. */
+/* AN3155, 3.1: the number of bytes that follow less one, the version, the codes. Some ROMs
+ * acknowledge 7F twice (STM32L41x): then the first ACK here was that, and the second stands where
+ * the number should, which it cannot be. */
 static int get(struct stm32 *s, const struct iotime *it, struct err *e)
 {
 	uint8_t b[256];
@@ -265,6 +311,8 @@ static int get(struct stm32 *s, const struct iotime *it, struct err *e)
 	int r = stm32_begin(s, STM32_GET, it, e);
 
 	if (r == 0)
+		r = take(s, &n, 1, it, e);
+	if (r == 0 && n == STM32_ACK)
 		r = take(s, &n, 1, it, e);
 	if (r == 0)
 		r = take(s, b, (size_t)n + 1, it, e);
@@ -352,9 +400,7 @@ static int look_at_flash(struct stm32 *s, const struct iotime *it, struct err *e
 		r = stm32_send_address(s, i->device.flash_base, it, e);
 	if (r == 0)
 		r = link_write(s->link, (const uint8_t[2]){3, 0xfc}, 2, it, e);
-	if (r == 0)
-		r = stm32_await_ack(s, s->o.times.ack_us, it, e, "the length of a read");
-	return r < 0 ? r : take(s, b, sizeof b, it, e);
+	return r < 0 ? r : stm32_await_data(s, b, sizeof b, it, e);
 }
 
 static int look_at_size(struct stm32 *s, const struct iotime *it, struct err *e)

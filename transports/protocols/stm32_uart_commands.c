@@ -24,7 +24,6 @@ int stm32_read_block(struct stm32 *s, uint32_t address, void *buf, uint32_t n,
 	const struct iotime *it, struct err *e)
 {
 	const uint8_t len[2] = {(uint8_t)(n - 1), (uint8_t)((n - 1) ^ 0xff)};
-	struct iotime within;
 	int r = stm32_begin(s, STM32_READ, it, e);
 
 	if (r == -ERR_DEVICE_REFUSED)
@@ -36,12 +35,7 @@ int stm32_read_block(struct stm32 *s, uint32_t address, void *buf, uint32_t n,
 		r = stm32_send_address(s, address, it, e);
 	if (r == 0)
 		r = link_write(s->link, len, sizeof len, it, e);
-	if (r == 0)
-		r = stm32_await_ack(s, s->o.times.ack_us, it, e, "the length of a read");
-	if (r < 0)
-		return r;
-	within = iotime_within(it, 2 * stm32_wire_us(s, n) + s->o.times.read_us);
-	return link_read_exact(s->link, buf, n, NULL, &within, e);
+	return r < 0 ? r : stm32_await_data(s, buf, n, it, e);
 }
 
 int stm32_read_surely(struct stm32 *s, uint32_t address, void *buf, uint32_t n,
@@ -102,10 +96,8 @@ int stm32_write_block(struct stm32 *s, uint32_t address, const uint8_t *data, ui
 {
 	uint8_t frame[STM32_BLOCK_BYTES + 2];
 	struct wbytes w = wbytes_of(frame, sizeof frame);
-	char what[48];
 	int r = stm32_begin(s, STM32_WRITE, it, e);
 
-	snprintf(what, sizeof what, "the %u bytes for 0x%08x", n, address);
 	wb_u8(&w, (uint8_t)(n - 1));
 	wb_put(&w, data, n);
 	wb_u8(&w, xor_of(frame, w.len));
@@ -114,8 +106,8 @@ int stm32_write_block(struct stm32 *s, uint32_t address, const uint8_t *data, ui
 	if (r == 0)
 		r = link_write(s->link, frame, w.len, it, e);
 	return r < 0 ? r
-		     : stm32_await_ack(
-			       s, 2 * stm32_wire_us(s, w.len) + s->o.times.write_us, it, e, what);
+		     : stm32_await_ack(s, 2 * stm32_wire_us(s, w.len) + s->o.times.write_us, it, e,
+			       "the %u bytes for 0x%08x", n, address);
 }
 
 /* --- erasing --- */
@@ -163,12 +155,12 @@ static int erase_extended(
 static int erase_few(
 	struct stm32 *s, const uint32_t *page, size_t n, const struct iotime *it, struct err *e)
 {
-	char what[48];
 	int r = stm32_has(s, STM32_EXTENDED_ERASE) ? erase_extended(s, page, n, it, e)
 						   : erase_short(s, page, n, it, e);
 
-	snprintf(what, sizeof what, "the erase of pages %u..%u", page[0], page[n - 1]);
-	return r < 0 ? r : stm32_await_ack(s, n * s->o.times.page_us, it, e, what);
+	return r < 0 ? r
+		     : stm32_await_ack(s, n * s->o.times.page_us, it, e,
+			       "the erase of pages %u..%u", page[0], page[n - 1]);
 }
 
 int stm32_erase_pages(

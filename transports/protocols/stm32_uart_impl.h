@@ -23,11 +23,14 @@ void stm32_log(struct stm32 *s, const char *fmt, ...) __attribute__((format(prin
 uint64_t stm32_wire_us(const struct stm32 *s, uint64_t n);
 
 /* One byte: 0 for an ACK, -ERR_DEVICE_REFUSED for a NACK, -ERR_PROTOCOL for any other; BUSY is
- * waited out. `what` ends "no answer to ...". */
+ * waited out. fmt ends "no answer to ...". */
 int stm32_await_ack(struct stm32 *s, uint64_t budget_us, const struct iotime *it, struct err *e,
-	const char *what);
-/* code, code^FF and its ACK. -ERR_PROTOCOL where something came that no one asked for;
- * -ERR_UNSUPPORTED where the ROM has no such command. */
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* An ACK and n bytes of data, at most STM32_BLOCK_BYTES. */
+int stm32_await_data(
+	struct stm32 *s, void *buf, uint32_t n, const struct iotime *it, struct err *e);
+/* code, code^FF and its ACK. -ERR_PROTOCOL where something came before it that no one asked
+ * for (but for writes); -ERR_UNSUPPORTED where the ROM has no such command. */
 int stm32_begin(struct stm32 *s, enum stm32_command c, const struct iotime *it, struct err *e);
 int stm32_send_address(struct stm32 *s, uint32_t address, const struct iotime *it, struct err *e);
 /* Brings the ROM back to where it waits for a command. */
