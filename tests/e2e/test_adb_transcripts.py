@@ -88,7 +88,10 @@ class Transcripts(unittest.TestCase):
             theirs, mine = self.both(phone, [('shell', 'ls /; exit 0')], 'adb.shell', 'command=ls /; exit 0')
             # adb names its terminal.
             self.assertEqual([s.service.replace(',TERM=dumb', '') for s in theirs], [s.service for s in mine])
-            self.assertEqual((theirs[0].host, theirs[0].device), (mine[0].host, mine[0].device))
+            self.assertEqual(theirs[0].device, mine[0].device)
+            # The end of standard input: from adb only where the command has not ended before.
+            self.assertEqual(mine[0].host, b'\4\0\0\0\0')
+            self.assertIn(theirs[0].host, (b'', mine[0].host))
 
     def test_a_push(self):
         with adb.Phone() as phone:
