@@ -60,13 +60,9 @@ int adb_outfile_commit(struct adb_outfile *f, struct err *e)
 
 void adb_outfile_done(struct adb_outfile *f)
 {
-	if (f->part) {
+	if (f->part && f->fd >= 0)
 		unlink(f->part);
-		if (f->fd >= 0)
-			close(f->fd);
-	} else if (f->path) {
-		close(f->fd);
-	}
+	closep(&f->fd);
 	free(f->part);
 	sha256_free(f->digest);
 }

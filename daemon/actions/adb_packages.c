@@ -30,14 +30,19 @@ static int words_of(const struct args *a, const char **words, struct err *e)
 	return 0;
 }
 
+/* What came with the system is not looked at: an update of it lies below /data as well. */
+static bool was_installed(const char *path)
+{
+	return !strncmp(path, "/data/", 6) || !strncmp(path, "/mnt/", 5);
+}
+
 /* The package whose base.apk has that digest, among those that were installed. */
 static int find_package(struct adb_session *x, const char *sha256, char *ret_path, size_t size,
 	const char **ret_by, struct err *e)
 {
 	static const char prefix[] = "package:";
 	struct adb_shell_result res = {0};
-	int r = adb_shell(
-		x->conn, "pm list packages -f -3", LIST_MAX, NULL, NULL, &x->s->it, &res, e);
+	int r = adb_shell(x->conn, "pm list packages -f", LIST_MAX, NULL, NULL, &x->s->it, &res, e);
 	char *line;
 	char *next;
 
@@ -53,6 +58,8 @@ static int find_package(struct adb_session *x, const char *sha256, char *ret_pat
 		if (strncmp(line, prefix, strlen(prefix)) != 0 || !equals)
 			continue;
 		*equals = 0;
+		if (!was_installed(line + strlen(prefix)))
+			continue;
 		r = adb_remote_sha256(x, line + strlen(prefix), theirs, ret_by, e);
 		if (r == 0 && !strcmp(theirs, sha256))
 			snprintf(ret_path, size, "%s", line + strlen(prefix));

@@ -277,16 +277,20 @@ class Bench:
             line.close()
         self.row("GET of a station list over a bare libmicrohttpd", ratios, 0.7, "high")
 
+    def transports(self):
+        import bench_transports
+        bench_transports.run(self)
+
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--build", required=True)
     p.add_argument("--json", metavar="FILE")
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api")
+    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api transports")
     a = p.parse_args()
     b = Bench(os.path.abspath(a.build), a.rounds)
-    for name in a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "paced"):
+    for name in a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "transports", "paced"):
         getattr(b, name)()
     if a.json:
         with open(a.json, "w") as f:

@@ -277,7 +277,7 @@ static int string_descriptor(struct usb *u, uint8_t index, uint16_t language, ui
 static uint16_t language_of(struct usb *u, const struct iotime *it)
 {
 	uint8_t buf[256];
-	size_t n;
+	size_t n = 0;
 
 	if (!u->language) {
 		u->language = LANGUAGE;

@@ -11,40 +11,50 @@
 #define END_MARK_SIZE 1024u
 
 /* What is left of a reply for people: no line ends at its end, escaped. */
-static void tidy(const struct strbuf *said, char reply[ADB_REPLY_MAX])
+static void tidy(const char *said, size_t n, char reply[ADB_REPLY_MAX])
 {
-	size_t n = said->len;
 	_cleanup_(freep) char *text = NULL;
 
-	while (n && isspace((unsigned char)said->s[n - 1]))
+	while (n && isspace((unsigned char)said[n - 1]))
 		n--;
-	text = adb_text(said->s ? said->s : "", n, ADB_REPLY_MAX / 2);
+	text = adb_text(said ? said : "", n, ADB_REPLY_MAX / 2);
 	snprintf(reply, ADB_REPLY_MAX, "%s", text);
 }
 
 /* --- packages --- */
 
-static bool line_begins(const struct strbuf *said, const char *word)
+/* The first line that begins with the word; NULL without one. */
+static const char *line_of(const struct strbuf *said, const char *word, size_t *ret_n)
 {
 	size_t n = strlen(word);
 	const char *at = said->s;
 	const char *end = said->s ? said->s + said->len : NULL;
 
 	while (at && at < end) {
-		if ((size_t)(end - at) >= n && !memcmp(at, word, n))
-			return true;
-		at = memchr(at, '\n', (size_t)(end - at));
-		at = at ? at + 1 : NULL;
+		const char *nl = memchr(at, '\n', (size_t)(end - at));
+
+		if ((size_t)(end - at) >= n && !memcmp(at, word, n)) {
+			*ret_n = (size_t)((nl ? nl : end) - at);
+			return at;
+		}
+		at = nl ? nl + 1 : NULL;
 	}
-	return false;
+	return NULL;
 }
 
-/* Newer devices put warnings before the word. */
+/* Newer devices put warnings before the word: the reply is the line that decides. */
 static int judge_pm(
 	const struct strbuf *said, const char *what, char reply[ADB_REPLY_MAX], struct err *e)
 {
-	tidy(said, reply);
-	if (line_begins(said, "Success") && !line_begins(said, "Failure"))
+	size_t n = 0;
+	const char *failure = line_of(said, "Failure", &n);
+	const char *line = failure ? failure : line_of(said, "Success", &n);
+
+	if (line)
+		tidy(line, n, reply);
+	else
+		tidy(said->s, said->len, reply);
+	if (line && !failure)
 		return 0;
 	return err_set(e, ERR_DEVICE_REFUSED, "%s: the unit says '%.200s'", what,
 		reply[0] ? reply : "nothing");
@@ -221,7 +231,7 @@ int adb_root(struct adb_conn *c, bool root, const struct iotime *it, enum adb_re
 	_cleanup_(sb_done) struct strbuf said = {0};
 	int r = adb_service_text(c, root ? "root:" : "unroot:", ADB_REPLY_MAX / 2, &said, it, e);
 
-	tidy(&said, reply);
+	tidy(said.s, said.len, reply);
 	/* It may restart before all is said. */
 	if (r == -ERR_DEVICE_GONE && says(&said, "restarting"))
 		r = 0;
@@ -254,7 +264,7 @@ int adb_remount(
 	adb_shell_result_done(&res);
 	if (r < 0)
 		return r;
-	tidy(&said, reply);
+	tidy(said.s, said.len, reply);
 	/* "Now reboot your device for settings to take effect" succeeds, and nothing is writable.
 	 */
 	if (res.status == 0 && says(&said, "remount succeeded") && !says(&said, "eboot"))

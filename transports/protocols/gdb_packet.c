@@ -174,7 +174,7 @@ int gdb_receive(struct gdb *g, uint64_t budget_us, struct strbuf *ret, const str
 
 	for (;;) {
 		struct iotime within = iotime_within(it, budget_us);
-		uint8_t mark;
+		uint8_t mark = 0;
 		int r = next_mark(g, false, &mark, &within, e);
 
 		sb_clear(&s);
