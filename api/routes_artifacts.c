@@ -6,13 +6,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "api/router.h"
 #include "base/util.h"
 #include "daemon/actions/image_json.h"
 #include "db/artifacts.h"
+#include "transports/images/bootimg.h"
 #include "transports/images/image.h"
+#include "transports/images/sparse.h"
 
 static int get_artifacts(struct call *c, struct err *e)
 {
@@ -98,8 +101,35 @@ static int detect(struct call *c, enum image_format *ret, struct err *e)
 	return 0;
 }
 
-/* The reader of its format says whether it is whole, and what is in it. What no reader is for (a
- * system image, an archive, a raw file of a size that no microcontroller has) is kept as it is. */
+static int check_mapped(
+	const char *name, enum image_format f, const uint8_t *bytes, uint64_t n, struct err *e)
+{
+	_cleanup_(sparse_freep) struct sparse *sparse = NULL;
+	struct bootimg boot;
+
+	if (f == IMAGE_SPARSE)
+		return sparse_read(name, bytes, n, &sparse, e);
+	return content_detect(bytes, n) == CONTENT_BOOT ? bootimg_check(name, bytes, n, &boot, e)
+							: 0;
+}
+
+/* Structure alone: the headers are looked at, not the gigabytes between them. */
+static int check_partition(struct call *c, const char *name, enum image_format f, struct err *e)
+{
+	_cleanup_(closep) int fd = open(c->rq->upload_path, O_RDONLY | O_CLOEXEC);
+	size_t n = (size_t)c->rq->upload_bytes;
+	void *map = fd < 0 ? MAP_FAILED : mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
+	int r;
+
+	if (map == MAP_FAILED)
+		return err_errno(e, ERR_IO, errno, "read the upload");
+	r = check_mapped(name, f, map, n, e);
+	munmap(map, n);
+	return r;
+}
+
+/* The reader of its format says whether it is whole, and what is in it. What no reader is for (an
+ * archive, a raw file of a size that no microcontroller has) is kept as it is. */
 static int check_image(struct call *c, struct put *p, struct err *e)
 {
 	_cleanup_(image_unrefp) struct image *image = NULL;
@@ -110,6 +140,8 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	if (r < 0)
 		return r;
 	p->a.format = image_format_str(format);
+	if (format == IMAGE_SPARSE || format == IMAGE_BOOTIMG)
+		return check_partition(c, p->a.name, format, e);
 	if (!image_format_is_firmware(format) ||
 		(format == IMAGE_BIN && c->rq->upload_bytes > IMAGE_MAX_BYTES))
 		return 0;

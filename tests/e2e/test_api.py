@@ -332,6 +332,11 @@ class Conventions(Live):
         self.problem(self.api.request('GET', '/artifacts/' + line.sha256(good[:-12])), 404)
         raw_file = put(b'no format that anyone knows', 'x.bin').json
         self.assertEqual((raw_file['format'], raw_file['image']['placed']), ('bin', False))
+        raw_chunk = struct.pack('<HHII', 0xcac1, 0, 1, 12 + 4096) + bytes(range(256)) * 16
+        sparse = struct.pack('<IHHHHIIII', 0xed26ff3a, 1, 0, 28, 12, 4096, 1, 1, 0) + raw_chunk
+        self.assertEqual(put(sparse, 'system.img').json['format'], 'sparse')
+        bad = self.problem(put(sparse[:-1], 'cut.img'), 422, 'image-invalid')
+        self.assertIn('cut.img', bad['detail'])
         archive = put(b'PK\3\4' + bytes(100), 'x.zip').json
         self.assertEqual((archive['format'], archive['image']), ('zip', None))
 
