@@ -20,7 +20,8 @@
 
 struct fleet_config {
 	unsigned boards;
-	unsigned first_socket; /* several provsim make one row: this one's sockets begin here; 0: 1 */
+	unsigned first_socket; /* several provsim make one row: this one's sockets begin here; 0: 1
+				*/
 	const struct device_ops *device; /* NULL: the guide's board */
 	enum port_kind kind;
 	uint16_t tcp_base; /* tcp, udp: board n listens on tcp_base + n; 0: any port */
