@@ -71,6 +71,11 @@ const struct openocd_rule openocd_rules[] = {
 	{"\\*\\* Verify Failed \\*\\*|checksum mismatch|^diff \\d+ address", ERR_VERIFY_MISMATCH,
 		DIFFERS},
 	/* The way to the target. */
+	{"Error on socket "
+	 "'remote_bitbang|remote_bitbang.*(closed|failed)|remote_bitbang_(fill_buf|flush|queue)|"
+	 "LIBUSB_ERROR_(IO|PIPE|NO_DEVICE)|USB (read|write) (error|failed)|Connection reset by "
+	 "peer",
+		ERR_DEVICE_GONE, "the probe was lost in the middle of the work"},
 	{"timed out while waiting for target (to be )?halted|[Tt]arget not halted|"
 	 "Unable to reset target|not halted",
 		ERR_TIMEOUT, NO_HALT},
@@ -78,10 +83,6 @@ const struct openocd_rule openocd_rules[] = {
 	 "scan chain interrogation failed|IR capture error|Invalid ACK|cannot read IDR|"
 	 "Could not initialize the debug port|Target not examined|OpenOCD init failed",
 		ERR_TIMEOUT, NO_ANSWER},
-	{"remote_bitbang.*(closed|failed)|remote_bitbang_(fill_buf|flush|queue)|"
-	 "LIBUSB_ERROR_(IO|PIPE|NO_DEVICE)|USB (read|write) (error|failed)|Connection reset by "
-	 "peer",
-		ERR_DEVICE_GONE, "the probe was lost in the middle of the work"},
 	{"\\*\\* Programming Failed \\*\\*", ERR_DEVICE_REFUSED, NO_WRITE},
 	{0},
 };

@@ -177,6 +177,8 @@ static const struct {
 	{"invalid command name \"nosuchcmd\"", ERR_RECIPE_INVALID},
 	{"Error: couldn'\\''t bind tcl to socket on port 6666: Address already in use", ERR_BUSY},
 	{"Error: remote_bitbang: socket closed", ERR_DEVICE_GONE},
+	{"Error: Error on socket '\\''remote_bitbang_putc'\\'': errno==32, message: Broken pipe.",
+		ERR_DEVICE_GONE},
 };
 
 /* The worst of them end with status 0, after all positive markers. */
