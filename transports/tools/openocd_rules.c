@@ -45,6 +45,12 @@ const struct openocd_rule openocd_rules[] = {
 	 "no device found|LIBUSB_ERROR_NO_DEVICE|Failed to connect: Connection refused|"
 	 "could not (find|open) .*(adapter|probe)|^Error: open failed",
 		ERR_PORT_UNBOUND, NO_PROBE},
+	/* What fails after that, fails for that. */
+	{"Error on socket "
+	 "'remote_bitbang|remote_bitbang.*(closed|failed)|remote_bitbang_(fill_buf|flush|queue)|"
+	 "LIBUSB_ERROR_(IO|PIPE|NO_DEVICE)|USB (read|write) (error|failed)|Connection reset by "
+	 "peer",
+		ERR_DEVICE_GONE, "the probe was lost in the middle of the work"},
 	/* A unit without power says many other things as well. */
 	{"Target voltage: -?0\\.|[Tt]arget voltage (may be )?too low", ERR_TIMEOUT,
 		"the unit has no power: the probe sees no voltage at the target"},
@@ -71,11 +77,6 @@ const struct openocd_rule openocd_rules[] = {
 	{"\\*\\* Verify Failed \\*\\*|checksum mismatch|^diff \\d+ address", ERR_VERIFY_MISMATCH,
 		DIFFERS},
 	/* The way to the target. */
-	{"Error on socket "
-	 "'remote_bitbang|remote_bitbang.*(closed|failed)|remote_bitbang_(fill_buf|flush|queue)|"
-	 "LIBUSB_ERROR_(IO|PIPE|NO_DEVICE)|USB (read|write) (error|failed)|Connection reset by "
-	 "peer",
-		ERR_DEVICE_GONE, "the probe was lost in the middle of the work"},
 	{"timed out while waiting for target (to be )?halted|[Tt]arget not halted|"
 	 "Unable to reset target|not halted",
 		ERR_TIMEOUT, NO_HALT},
