@@ -42,7 +42,7 @@ const struct openocd_rule openocd_rules[] = {
 		ERR_RECIPE_INVALID, "this OpenOCD has no such adapter or transport"},
 	{"(?i)no j-link device found|unable to find a matching CMSIS-DAP|unable to open ftdi "
 	 "device|"
-	 "no device found|LIBUSB_ERROR_NO_DEVICE|Failed to connect: Connection refused|"
+	 "no device found|LIBUSB_ERROR_NO_DEVICE|Failed to connect|"
 	 "could not (find|open) .*(adapter|probe)|^Error: open failed",
 		ERR_PORT_UNBOUND, NO_PROBE},
 	/* What fails after that, fails for that. */

@@ -132,6 +132,9 @@ static const struct {
 	{"Error: No J-Link device found", ERR_PORT_UNBOUND},
 	{"Error: unable to find a matching CMSIS-DAP device", ERR_PORT_UNBOUND},
 	{"Error: no device found", ERR_PORT_UNBOUND},
+	{"Error: Error on socket '\\''Failed to connect'\\'': errno==9, message: Bad file "
+	 "descriptor.",
+		ERR_PORT_UNBOUND},
 	{"Error: unable to open ftdi device with vid 0403, pid 6010, description \"*\", serial "
 	 "\"*\" at bus location \"*\"",
 		ERR_PORT_UNBOUND},
