@@ -10,6 +10,7 @@ const struct device_ops *const device_kinds[] = {
 	&adb_device,
 	&dfu_device,
 	&fastboot_device,
+	&jtag_device,
 	&stm32_uart_device,
 	NULL,
 };

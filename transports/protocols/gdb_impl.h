@@ -25,6 +25,7 @@ struct gdb {
 	/* Bytes that came and were not read yet. */
 	uint8_t in[4096];
 	size_t in_at, in_len;
+	bool marked;	    /* the '$' of the next packet was read already */
 	struct strbuf text; /* of a monitor command: what O packets said */
 	bool gather;
 	struct strbuf out; /* the frame at hand */

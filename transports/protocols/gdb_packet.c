@@ -103,6 +103,11 @@ static int decode(const struct strbuf *raw, struct strbuf *ret, struct err *e)
 /* Up to the next frame's '$' or, where wanted, an acknowledgement. */
 static int next_mark(struct gdb *g, bool ack, uint8_t *ret, const struct iotime *it, struct err *e)
 {
+	if (g->marked) {
+		g->marked = false;
+		*ret = '$';
+		return 0;
+	}
 	for (size_t skipped = 0; skipped < SKIPPED_MAX; skipped++) {
 		uint8_t c;
 		int r = byte(g, &c, it, e);
@@ -216,6 +221,58 @@ static void build(struct gdb *g, const char *text, const uint8_t *bytes, size_t 
 	sb_addf(o, "#%02x", sum);
 }
 
+/* A packet that comes before the acknowledgement. A server whose target ran until now tells that it
+ * stopped (QEMU does, to who connects): that answers nothing that was asked. Anything else is of a
+ * server that answers without acknowledging, and is read next. */
+static int early_packet(
+	struct gdb *g, const char *asked, bool *ret_stale, const struct iotime *it, struct err *e)
+{
+	struct strbuf raw = {0};
+	uint8_t c = 0;
+	int r = byte(g, &c, it, e);
+
+	if (r < 0)
+		return r;
+	*ret_stale = strchr("TSWX", c) && c && *asked != '?' && *asked != 'c' && *asked != 'v';
+	if (!*ret_stale) {
+		g->in_at--;
+		g->marked = true;
+		return 0;
+	}
+	/* Its checksum counts from the byte that was read: it cannot be told here. */
+	r = raw_frame(g, &raw, it, e);
+	sb_done(&raw);
+	return r < 0 ? r : link_write(g->link, "+", 1, it, e);
+}
+
+static int skip_notification(struct gdb *g, bool *ret_stale, const struct iotime *it, struct err *e)
+{
+	struct strbuf raw = {0};
+	int r = raw_frame(g, &raw, it, e);
+
+	sb_done(&raw);
+	*ret_stale = true;
+	return r < 0 ? r : 0;
+}
+
+/* '+' or '-', or '$' where the answer itself has come. */
+static int acknowledgement(
+	struct gdb *g, const char *asked, uint8_t *ret, const struct iotime *it, struct err *e)
+{
+	bool stale = false;
+	int r;
+
+	do {
+		r = next_mark(g, true, ret, it, e);
+		stale = false;
+		if (r == 0 && *ret == '$')
+			r = early_packet(g, asked, &stale, it, e);
+		else if (r == 0 && *ret == '%')
+			r = skip_notification(g, &stale, it, e);
+	} while (r == 0 && stale);
+	return r;
+}
+
 int gdb_send(struct gdb *g, const char *text, const void *bytes, size_t n, const struct iotime *it,
 	struct err *e)
 {
@@ -229,16 +286,11 @@ int gdb_send(struct gdb *g, const char *text, const void *bytes, size_t n, const
 
 		struct iotime within = iotime_within(it, GDB_REPLY_US);
 
-		r = next_mark(g, true, &mark, &within, e);
+		r = acknowledgement(g, text, &mark, &within, e);
 		if (r < 0)
 			return err_prefix(e, "GDB server: no acknowledgement");
-		if (mark == '+')
+		if (mark == '+' || mark == '$')
 			return 0;
-		/* A server that answers without acknowledging: what it says is read next. */
-		if (mark == '$') {
-			g->in_at--;
-			return 0;
-		}
 	}
 	return err_set(
 		e, ERR_PROTOCOL, "GDB server: it refuses a packet's checksum %d times", SEND_TRIES);

@@ -204,6 +204,20 @@ START_TEST(console_text_notifications_and_runs_do_not_disturb)
 }
 END_TEST
 
+/* QEMU, whose target ran until someone connected. */
+START_TEST(a_stop_that_no_one_asked_for_is_no_answer)
+{
+	stub_frame(stub, "T05thread:01;", 13, false);
+	fake_says(&stub->fake, "%Stop:T05#00");
+	stub_frame(stub, "S05", 3, false);
+	opened();
+	ck_assert_msg(strstr(stub->story.s, "qSupported") == stub->story.s, "%s", stub->story.s);
+	struct gdb_load_result res;
+
+	ck_assert_msg(load_at(STUB_FLASH, 3000, GDB_VERIFY_READ, &res) == 0, "%s", e.msg);
+}
+END_TEST
+
 START_TEST(a_broken_frame_comes_again_while_frames_are_acknowledged)
 {
 	uint8_t buf[16];
@@ -296,6 +310,7 @@ static Suite *suite(void)
 	tcase_add_test(c, a_weak_cell_is_no_pass);
 	tcase_add_test(c, errors_of_the_server_are_refusals);
 	tcase_add_test(c, console_text_notifications_and_runs_do_not_disturb);
+	tcase_add_test(c, a_stop_that_no_one_asked_for_is_no_answer);
 	tcase_add_test(c, a_broken_frame_comes_again_while_frames_are_acknowledged);
 	tcase_add_test(c, without_acknowledgements_a_wrong_checksum_is_an_error);
 	tcase_add_test(c, a_monitor_command_tells_what_it_prints);

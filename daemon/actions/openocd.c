@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/actions/openocd.h"
+
+#include "base/strbuf.h"
+
+const char *const openocd_selects[] = {"auto", "serial", "location", "none", NULL};
+const char *const openocd_enters[] = {
+	[OPENOCD_RESET_INIT] = "reset-init",
+	[OPENOCD_RESET_HALT] = "reset-halt",
+	[OPENOCD_HALT] = "halt",
+	[OPENOCD_AS_IT_IS] = "none",
+	NULL,
+};
+const char *const openocd_leaves[] = {
+	[OPENOCD_RESET_RUN] = "reset-run",
+	[OPENOCD_RESUME] = "resume",
+	[OPENOCD_LEAVE] = "none",
+	NULL,
+};
+
+static int choice_of(const struct args *a, const char *name, const char *const *choices, int def)
+{
+	const char *v = args_str(a, name);
+
+	for (int i = 0; v && choices[i]; i++)
+		if (!strcmp(choices[i], v))
+			return i;
+	return def;
+}
+
+/* --- which probe --- */
+
+/* "tcp:HOST:PORT" */
+static int take_address(struct openocd_step *x, struct err *e)
+{
+	const char *at = x->facts.node + strlen("tcp:");
+	const char *colon = strrchr(at, ':');
+	unsigned long long port = 0;
+
+	if (!colon || !parse_size(colon + 1, &port) || port == 0 || port > UINT16_MAX ||
+		(size_t)(colon - at) >= sizeof x->host)
+		return err_set(e, ERR_INVALID, "%s: tcp:HOST:PORT expected", x->facts.node);
+	snprintf(x->host, sizeof x->host, "%.*s", (int)(colon - at), at);
+	x->probe.bitbang_host = x->host;
+	x->probe.bitbang_port = (uint16_t)port;
+	return 0;
+}
+
+static int take_usb(struct openocd_step *x, struct err *e)
+{
+	const char *select = args_str(x->a, "select");
+	const char *serial = args_has(x->a, "serial") ? args_str(x->a, "serial") : x->facts.serial;
+	bool by_serial = args_has(x->a, "serial") || !strcmp(select, "serial");
+	bool by_location = !strcmp(select, "location");
+
+	if (!x->probe.interface)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'interface' is missing: stlink, jlink, cmsis-dap or a file, as the probe "
+			"is");
+	/* An ST-Link V2 may tell rubbish for a serial number. */
+	if (!strcmp(select, "auto") && !by_serial) {
+		by_serial = openocd_word_ok(serial);
+		by_location = !by_serial;
+	}
+	if (by_serial && !serial[0])
+		return err_set(e, ERR_PORT_UNBOUND,
+			"the probe at %s has no serial number: say 'select: location'",
+			x->facts.node);
+	if (by_location && !x->facts.port[0])
+		return err_set(
+			e, ERR_PORT_UNBOUND, "the probe at %s has no USB port", x->facts.node);
+	if (by_serial)
+		x->probe.serial = serial;
+	if (by_location)
+		x->probe.location = x->facts.port;
+	return 0;
+}
+
+static int take_setup(struct openocd_step *x, struct err *e)
+{
+	const json_t *list = args_has(x->a, "setup") ? args_json(x->a, "setup") : NULL;
+	size_t n = json_array_size(list);
+
+	if (n > OPENOCD_SETUP_MAX)
+		return err_set(e, ERR_RECIPE_INVALID, "'setup' has more than %d commands",
+			OPENOCD_SETUP_MAX);
+	for (size_t i = 0; i < n; i++)
+		x->setup[i] = json_string_value(json_array_get(list, i));
+	x->probe.setup = x->setup;
+	return 0;
+}
+
+int openocd_step_init(struct openocd_step *x, struct step *s, const struct args *a, struct err *e)
+{
+	int r;
+
+	x->s = s;
+	x->a = a;
+	r = s->ops->facts(s->env, args_str(a, "port"), &x->facts, e);
+	if (r < 0)
+		return r;
+	x->probe.interface = args_str(a, "interface");
+	x->probe.target = args_str(a, "target");
+	x->probe.transport = args_str(a, "transport");
+	x->probe.speed_khz = (uint32_t)args_int(a, "speed");
+	x->probe.has_work_area = args_has(a, "work_area");
+	x->probe.work_area_bytes = args_size(a, "work_area");
+	x->job.enter =
+		(enum openocd_enter)choice_of(a, "before", openocd_enters, OPENOCD_RESET_INIT);
+	x->job.leave = (enum openocd_leave)choice_of(a, "after", openocd_leaves, OPENOCD_RESET_RUN);
+	r = take_setup(x, e);
+	if (r == 0)
+		r = strncmp(x->facts.node, "tcp:", 4) ? take_usb(x, e) : take_address(x, e);
+	return r;
+}
+
+int openocd_step_image(struct openocd_step *x, const char *ref, uint64_t address, struct err *e)
+{
+	struct image_opts o = IMAGE_OPTS(address);
+	struct image **at = &x->image[x->job.images];
+	int r;
+
+	if (x->job.images == OPENOCD_IMAGES_MAX)
+		return err_set(e, ERR_RECIPE_INVALID, "more than %d images", OPENOCD_IMAGES_MAX);
+	r = x->s->ops->load_image(x->s->env, ref, &o, at, e);
+	if (r == 0)
+		x->job.image[x->job.images++] = *at;
+	return r;
+}
+
+void openocd_step_done(struct openocd_step *x)
+{
+	for (size_t i = 0; i < x->job.images; i++)
+		image_unref(x->image[i]);
+	openocd_result_done(&x->result);
+}
+
+/* --- the run --- */
+
+static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
+{
+	step_progress(data, phase, done, total);
+}
+
+static json_t *list_of(char *const *line, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(line[i]));
+	return list;
+}
+
+static void tell(const struct openocd_step *x, struct step_result *out)
+{
+	const struct openocd_result *res = &x->result;
+
+	result_evidence(out, "tool", json_string(res->version));
+	result_evidence(
+		out, "probe", json_string(x->probe.serial ? x->probe.serial : x->facts.node));
+	result_evidence(out, "lines", list_of(res->line, res->lines));
+	if (res->warnings)
+		result_evidence(out, "warnings", list_of(res->warning, res->warnings));
+	if (x->job.images) {
+		json_t *images = json_array();
+
+		for (size_t i = 0; i < x->job.images; i++)
+			json_array_append_new(images, image_json(x->image[i]));
+		result_evidence(out, "images", images);
+		result_evidence(out, "sha256_image", json_string(res->sha256_image));
+		result_evidence(out, "bytes", json_integer((json_int_t)res->image_bytes));
+		result_output(out, "sha256", json_string(res->sha256_image));
+		result_output(out, "bytes", json_integer((json_int_t)res->image_bytes));
+	}
+	if (res->sha256_read[0])
+		result_evidence(out, "sha256_read", json_string(res->sha256_read));
+}
+
+int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err *e)
+{
+	const struct openocd_hooks h = {x->s, tell_progress, step_log_line};
+	int r = openocd_run(&x->probe, &x->job, &h, &x->s->it, &x->result, e);
+
+	if (r == 0)
+		tell(x, out);
+	return r;
+}

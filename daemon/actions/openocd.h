@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the actions openocd.* share: the probe and target as the arguments and the port say, the
+ * images, and what every run tells.
+ */
+#pragma once
+
+#include "daemon/actions/common.h"
+#include "daemon/actions/image_json.h"
+#include "transports/tools/openocd.h"
+
+extern const char *const openocd_selects[];
+extern const char *const openocd_enters[];
+extern const char *const openocd_leaves[];
+
+#define OPENOCD_ROWS_PROBE                                                                       \
+	{.name = "port",                                                                         \
+		.type = ARG_PORT,                                                                \
+		.required = true,                                                                \
+		.doc = "role of the probe: a USB device, or the TCP address of one that speaks " \
+		       "remote_bitbang"},                                                        \
+		{.name = "interface",                                                            \
+			.type = ARG_STRING,                                                      \
+			.doc = "of OpenOCD's own: stlink, jlink, cmsis-dap, ftdi/NAME; or a "    \
+			       ".cfg file. A TCP probe has none"},                               \
+		{.name = "target",                                                               \
+			.type = ARG_STRING,                                                      \
+			.required = true,                                                        \
+			.doc = "of OpenOCD's own: stm32f4x, nrf52; or a .cfg file, as "          \
+			       "board/NAME.cfg"},                                                \
+		{.name = "select",                                                               \
+			.type = ARG_CHOICE,                                                      \
+			.def = "auto",                                                           \
+			.choices = openocd_selects,                                              \
+			.doc = "how OpenOCD finds the station's probe: by the serial number of " \
+			       "the USB device, by its port where it has none (auto), or the "   \
+			       "only one"},                                                      \
+		{.name = "serial",                                                               \
+			.type = ARG_STRING,                                                      \
+			.doc = "the probe's serial number, where OpenOCD has another than USB"}, \
+		{.name = "transport", .type = ARG_STRING, .doc = "swd, jtag, hla_swd, ..."},     \
+		{.name = "speed",                                                                \
+			.type = ARG_INT,                                                         \
+			.unit = "kHz",                                                           \
+			.low = 1,                                                                \
+			.high = 100000,                                                          \
+			.doc = "by default as the target file says"},                            \
+		{.name = "work_area",                                                            \
+			.type = ARG_SIZE,                                                        \
+			.unit = "bytes",                                                         \
+			.doc = "RAM that OpenOCD may use for its helpers; 0: none"},             \
+	{                                                                                        \
+		.name = "setup", .type = ARG_LIST,                                               \
+		.doc = "more commands of OpenOCD's before init: 'reset_config srst_only'"        \
+	}
+
+#define OPENOCD_ROW_BEFORE(d)                                                                \
+	{                                                                                    \
+		.name = "before", .type = ARG_CHOICE, .def = (d), .choices = openocd_enters, \
+		.doc = "what is done with the core before the work"                          \
+	}
+#define OPENOCD_ROW_AFTER(d)                                                                \
+	{                                                                                   \
+		.name = "after", .type = ARG_CHOICE, .def = (d), .choices = openocd_leaves, \
+		.doc = "what is done with the core afterwards"                              \
+	}
+
+#define OPENOCD_SETUP_ARGS (OPENOCD_SETUP_MAX + 2)
+
+/* One step's OpenOCD. */
+struct openocd_step {
+	struct step *s;
+	const struct args *a;
+	struct openocd_probe probe;
+	struct openocd_job job;
+	struct openocd_result result;
+	struct device_facts facts;
+	char host[128];
+	const char *setup[OPENOCD_SETUP_ARGS];
+	struct image *image[OPENOCD_IMAGES_MAX];
+};
+
+/* Fills probe, enter and leave. Strings of the arguments and facts are borrowed. */
+int openocd_step_init(struct openocd_step *x, struct step *s, const struct args *a, struct err *e);
+/* Loads one more image; address: IMAGE_NO_ADDRESS, or where a raw binary begins. */
+int openocd_step_image(struct openocd_step *x, const char *ref, uint64_t address, struct err *e);
+/* Runs x->job, and tells of it in the evidence what every run tells. */
+int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err *e);
+void openocd_step_done(struct openocd_step *x);

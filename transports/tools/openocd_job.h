@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command line of one job of OpenOCD: what openocd.c runs, and the tests look at.
+ */
+#pragma once
+
+#include "transports/tools/openocd.h"
+
+#define OPENOCD_ARGS_MAX 160
+
+struct openocd_argv {
+	char *arg[OPENOCD_ARGS_MAX + 1]; /* NULL-terminated */
+	size_t n;
+};
+
+/* Checks all words and lists the arguments. -ERR_RECIPE_INVALID. */
+int openocd_argv_make(const struct openocd_probe *p, const struct openocd_job *j,
+	struct openocd_argv *ret, struct err *e);
+void openocd_argv_done(struct openocd_argv *v);
