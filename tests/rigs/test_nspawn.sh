@@ -12,10 +12,10 @@ for tool in systemd-nspawn mmdebstrap meson; do
 	command -v $tool > /dev/null || rig_skip "no $tool (scripts/install-deps test)"
 done
 rig_begin nspawn
-cache=$build/tests/rigs/nspawn.tar
 tree=$work/tree
 packages=systemd,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0,libudev1,libpcre2-8-0
-packages=$packages,libcurl4,libssl3,libusb-1.0-0,zlib1g,curl
+packages=$packages,libcurl4,libssl3,libusb-1.0-0,zlib1g,libelf1,libzip4,libexpat1,curl
+cache=$build/tests/rigs/nspawn-$(cksum <<< "$packages" | cut -d' ' -f1).tar
 
 if [ ! -s "$cache" ]; then
 	mmdebstrap --variant=minbase --include=$packages bookworm "${cache%.tar}.part.tar" > "$work/mmdebstrap.log" 2>&1 ||
