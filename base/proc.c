@@ -1,56 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- *	start: pipes, fork, [child: group, death signal, descriptors, exec], wait for exec or its
- *errno run:   poll(stdout, stderr, pidfd, cancel) until it exited and both pipes ended stop:  TERM
- *to the group, grace, KILL to the group end:   KILL to what is left of the group, and only then
- *reap: while the leader is a zombie its number can belong to no one else
- *
- * Between fork and exec the child calls async-signal-safe functions alone: another thread may have
- * held any lock at the fork.
+ *	start: pipes, a pair, fork of the keeper (proc_keeper.c), wait for the program's exec
+ *	run:   poll(stdout, stderr, keeper, cancel) until it ended and both pipes ended
+ *	stop:  the keeper sends TERM to the group; grace
+ *	end:   the keeper kills and reaps all that is left, and ends; then it is reaped
  */
 #include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/proc_impl.h"
+#include "base/secret.h"
 #include "base/util.h"
 
+#define PATH_DEFAULT   "/usr/local/bin:/usr/bin:/bin"
 #define OUTPUT_BYTES   (1024 * 1024)
 #define LINE_BYTES     4096
 #define KILL_GRACE_US  (2 * US_PER_S)
 #define PIPE_LINGER_US (200 * US_PER_MS) /* for the pipes to end after the program did */
-#define KILL_WAIT_US   (5 * US_PER_S)	 /* a process stuck in the kernel outlives KILL */
+#define KILL_WAIT_US   (7 * US_PER_S)	 /* longer than the keeper's own patience */
+#define SLOW_PART      3		 /* of the time: when `slow` is told */
 
 struct stream {
 	int fd; /* -1: ended */
 	char *line;
 	size_t line_len;
 	size_t kept;
+	bool after_cr; /* the LF of a CR LF ends no second line */
 };
 
 struct proc {
-	const struct proc_opts *o;
-	struct proc_result *result;
+	struct proc_opts o;
+	struct proc_result result;
 	size_t max_output, max_line;
+	char *name; /* as it was called */
 	char *path; /* of the program */
 	char **env;
-	pid_t pid;
-	int pidfd;
-	bool exited; /* not yet reaped */
+	pid_t keeper;
+	int control;	  /* to the keeper */
+	bool exited;	  /* the program; the keeper lives on */
+	bool keeper_gone; /* not yet reaped */
+	uint64_t begun_us, slow_us;
 	struct stream stream[2];
 };
 
-static const char *env_value(const struct proc *p, const char *name)
+static const char *env_value(char *const *env, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (char **v = p->env; *v; v++)
+	for (char *const *v = env; *v; v++)
 		if (!strncmp(*v, name, n) && (*v)[n] == '=')
 			return *v + n + 1;
 	return NULL;
@@ -75,10 +78,12 @@ static char **make_env(const struct proc_opts *o)
 {
 	const char *path = getenv("PATH");
 	const char *home = getenv("HOME");
+	const char *mark = getenv(PROC_MARK);
 	char *own[] = {
-		xasprintf("PATH=%s", path ? path : "/usr/local/bin:/usr/bin:/bin"),
+		xasprintf("PATH=%s", path ? path : PATH_DEFAULT),
 		xstrdup("LANG=C.UTF-8"),
 		xasprintf("HOME=%s", home ? home : "/"),
+		mark ? xasprintf(PROC_MARK "=%s", mark) : NULL,
 	};
 	size_t n = 0;
 	size_t k = 0;
@@ -89,9 +94,9 @@ static char **make_env(const struct proc_opts *o)
 	char **env = xcalloc(n + ARRAY_LEN(own) + 1, sizeof *env);
 
 	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
-		if (replaced(o, own[i]))
+		if (own[i] && replaced(o, own[i]))
 			free(own[i]);
-		else
+		else if (own[i])
 			env[k++] = own[i];
 	}
 	for (size_t i = 0; i < n; i++)
@@ -100,11 +105,8 @@ static char **make_env(const struct proc_opts *o)
 }
 
 /* As execvp() would find it, but before the fork. A name with a slash is taken as it is. */
-static char *find_program(const struct proc *p)
+static char *find_in(const char *dirs, const char *name)
 {
-	const char *name = p->o->argv[0];
-	const char *dirs = env_value(p, "PATH");
-
 	if (strchr(name, '/'))
 		return xstrdup(name);
 	while (dirs && *dirs) {
@@ -119,8 +121,21 @@ static char *find_program(const struct proc *p)
 	return NULL;
 }
 
+char *proc_find(const char *name)
+{
+	const char *path = getenv("PATH");
+	char *file = find_in(path ? path : PATH_DEFAULT, name);
+
+	if (file && access(file, X_OK) < 0) {
+		free(file);
+		return NULL;
+	}
+	return file;
+}
+
 struct pipes {
 	int out[2], err[2], exec[2];
+	int pair[2]; /* ours, the keeper's */
 };
 
 static int open_pipes(struct pipes *p, struct err *e)
@@ -130,58 +145,20 @@ static int open_pipes(struct pipes *p, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (pipe2(all[i], O_CLOEXEC) < 0)
 			return err_errno(e, ERR_IO, errno, "pipe");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->pair) < 0)
+		return err_errno(e, ERR_IO, errno, "socketpair");
 	return 0;
 }
 
 static void close_pipes(struct pipes *p)
 {
-	int *all[] = {p->out, p->out + 1, p->err, p->err + 1, p->exec, p->exec + 1};
+	int *all[] = {
+		p->out, p->out + 1, p->err, p->err + 1, p->exec, p->exec + 1, p->pair, p->pair + 1};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		closep(all[i]);
 		*all[i] = -1;
 	}
-}
-
-static void child_signals(void)
-{
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int s = 1; s < NSIG; s++)
-		sigaction(s, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Only async-signal-safe calls from here to exec. */
-static _Noreturn void child(const struct proc *p, const struct pipes *io, pid_t parent)
-{
-	int why = 0;
-
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* provd may have died before the line above. */
-	if (getppid() != parent)
-		_exit(127);
-	child_signals();
-
-	int null = open("/dev/null", O_RDONLY);
-
-	if (null < 0 || dup2(null, 0) < 0 || dup2(io->out[1], 1) < 0 || dup2(io->err[1], 2) < 0 ||
-		(p->o->cwd && chdir(p->o->cwd) < 0)) {
-		why = errno;
-	} else {
-		/* The pipe that reports a failed exec has to live until exec. */
-		syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
-		execve(p->path, (char *const *)(uintptr_t)p->o->argv, p->env);
-		why = errno;
-	}
-
-	ssize_t ignored = write(io->exec[1], &why, sizeof why);
-
-	(void)ignored;
-	_exit(127);
 }
 
 /* End of file means that exec took place. */
@@ -196,67 +173,66 @@ static int exec_errno(int fd)
 	return n == sizeof why ? why : 0;
 }
 
-static int watch(struct proc *p, struct pipes *io, struct err *e)
+static void reap_keeper(struct proc *p)
 {
-	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-	if (p->pidfd < 0)
-		return err_errno(e, ERR_IO, errno, "pidfd_open");
-	p->stream[PROC_STDOUT].fd = steal_fd(&io->out[0]);
-	p->stream[PROC_STDERR].fd = steal_fd(&io->err[0]);
-	for (int i = 0; i < 2; i++)
-		fcntl(p->stream[i].fd, F_SETFL, O_NONBLOCK);
-	return 0;
-}
-
-static void reap(struct proc *p)
-{
-	while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(p->keeper, NULL, 0) < 0 && errno == EINTR)
 		;
-	p->pid = 0;
+	p->keeper = 0;
 }
 
 static int start(struct proc *p, struct err *e)
 {
-	struct pipes io = {{-1, -1}, {-1, -1}, {-1, -1}};
-	pid_t parent = getpid();
+	struct pipes io = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
 	int r = open_pipes(&io, e);
+	const struct keeper_task task = {.path = p->path,
+		.argv = (char *const *)(uintptr_t)p->o.argv,
+		.env = p->env,
+		.cwd = p->o.cwd,
+		.control = io.pair[1],
+		.out = io.out[1],
+		.err = io.err[1],
+		.exec = io.exec[1]};
 
 	if (r < 0) {
 		close_pipes(&io);
 		return r;
 	}
-	p->pid = fork();
-	if (p->pid == 0)
-		child(p, &io, parent);
-	if (p->pid < 0) {
-		p->pid = 0;
+	p->keeper = fork();
+	if (p->keeper == 0)
+		keeper_main(&task);
+	if (p->keeper < 0) {
+		p->keeper = 0;
 		r = err_errno(e, ERR_IO, errno, "fork");
 		close_pipes(&io);
 		return r;
 	}
 	closep(&io.exec[1]);
-	io.exec[1] = -1;
+	closep(&io.pair[1]);
+	io.exec[1] = io.pair[1] = -1;
 
 	int why = exec_errno(io.exec[0]);
 
-	if (why)
-		r = err_errno(e, ERR_TOOL_MISSING, why, "start %s", p->o->argv[0]);
-	else
-		r = watch(p, &io, e);
-	if (r < 0) {
-		kill(-p->pid, SIGKILL);
-		reap(p);
+	if (why) {
+		r = err_errno(e, ERR_TOOL_MISSING, why, "start %s", p->name);
+		close_pipes(&io);
+		reap_keeper(p);
+		return r;
 	}
+	p->control = steal_fd(&io.pair[0]);
+	p->stream[PROC_STDOUT].fd = steal_fd(&io.out[0]);
+	p->stream[PROC_STDERR].fd = steal_fd(&io.err[0]);
+	for (int i = 0; i < 2; i++)
+		fcntl(p->stream[i].fd, F_SETFL, O_NONBLOCK);
 	close_pipes(&io);
-	return r;
+	return 0;
 }
 
 static void tell_line(struct proc *p, int i)
 {
 	struct stream *s = &p->stream[i];
 
-	if (p->o->line)
-		p->o->line(p->o->data, (enum proc_stream)i, s->line, s->line_len);
+	if (p->o.line)
+		p->o.line(p->o.data, (enum proc_stream)i, s->line, s->line_len);
 	s->line_len = 0;
 }
 
@@ -265,14 +241,21 @@ static void take_bytes(struct proc *p, int i, const char *bytes, size_t n)
 	struct stream *s = &p->stream[i];
 	size_t room = p->max_output - s->kept;
 
-	p->result->bytes[i] += n;
+	p->result.bytes[i] += n;
 	if (n > room) {
-		p->result->truncated[i] = true;
+		p->result.truncated[i] = true;
 		n = room;
 	}
 	s->kept += n;
 	for (size_t k = 0; k < n; k++) {
-		if (bytes[k] == '\n') {
+		bool cr = p->o.cr_ends_line && bytes[k] == '\r';
+
+		if (bytes[k] == '\n' && s->after_cr) {
+			s->after_cr = false;
+			continue;
+		}
+		s->after_cr = cr;
+		if (cr || bytes[k] == '\n') {
 			tell_line(p, i);
 			continue;
 		}
@@ -311,21 +294,66 @@ static bool streams_ended(const struct proc *p)
 	return p->stream[0].fd < 0 && p->stream[1].fd < 0;
 }
 
-/* Waits for any event and handles it; the error of the iotime otherwise. */
-static int step(struct proc *p, const struct iotime *it, struct err *e)
+static void take_note(struct proc *p)
+{
+	struct keeper_note note;
+	ssize_t n = recv(p->control, &note, sizeof note, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != sizeof note) {
+		/* Ended without a word: someone killed the keeper, and the program with it. */
+		if (!p->exited)
+			p->result.term_signal = SIGKILL;
+		p->exited = p->keeper_gone = true;
+		return;
+	}
+	p->exited = true;
+	if (WIFEXITED(note.status))
+		p->result.exit_status = WEXITSTATUS(note.status);
+	else
+		p->result.term_signal = WTERMSIG(note.status);
+}
+
+/* Until `slow` has to be told, or the deadline. */
+static uint64_t next_wake_us(const struct proc *p, const struct iotime *it)
+{
+	uint64_t left = iotime_left_us(it);
+	uint64_t now = now_us();
+
+	if (p->slow_us > now)
+		return MIN(left, p->slow_us - now);
+	return left;
+}
+
+static void tell_slow(struct proc *p, const struct iotime *it)
+{
+	uint64_t now = now_us();
+
+	if (!p->slow_us || now < p->slow_us)
+		return;
+	p->slow_us = 0;
+	if (p->o.slow && !p->exited)
+		p->o.slow(p->o.data, now - p->begun_us, it->deadline_us - p->begun_us);
+}
+
+/* Waits for any event and handles it; the error of the iotime otherwise. *revents: of fd. */
+static int step(struct proc *p, int fd, short events, short *revents, const struct iotime *it,
+	struct err *e)
 {
 	int r = iotime_check(it, e);
 
 	if (r < 0)
 		return r;
 
-	uint64_t left = iotime_left_us(it);
+	uint64_t left = next_wake_us(p, it);
 	struct timespec ts = {(time_t)(left / US_PER_S), (long)(left % US_PER_S) * 1000};
-	struct pollfd f[4] = {
+	struct pollfd f[5] = {
 		{.fd = p->stream[0].fd, .events = POLLIN},
 		{.fd = p->stream[1].fd, .events = POLLIN},
-		{.fd = p->exited ? -1 : p->pidfd, .events = POLLIN},
+		{.fd = p->keeper_gone ? -1 : p->control, .events = POLLIN},
 		{.fd = it->cancel ? it->cancel->fd : -1, .events = POLLIN},
+		{.fd = fd, .events = events},
 	};
 
 	if (ppoll(f, ARRAY_LEN(f), left == NO_DEADLINE ? NULL : &ts, NULL) < 0)
@@ -334,16 +362,19 @@ static int step(struct proc *p, const struct iotime *it, struct err *e)
 		if (f[i].revents)
 			read_stream(p, i);
 	if (f[2].revents)
-		p->exited = true;
+		take_note(p);
+	*revents = f[4].revents;
+	tell_slow(p, it);
 	return 0;
 }
 
 static int run_until_exit(struct proc *p, const struct iotime *it, struct err *e)
 {
+	short none;
 	int r = 0;
 
 	while (r == 0 && !p->exited)
-		r = step(p, it, e);
+		r = step(p, -1, 0, &none, it, e);
 	return r;
 }
 
@@ -352,101 +383,158 @@ static int run_until_exit(struct proc *p, const struct iotime *it, struct err *e
 static int run_until_eof(struct proc *p, const struct iotime *it, struct err *e)
 {
 	struct iotime linger = iotime_within(it, PIPE_LINGER_US);
+	short none;
 	int r = 0;
 
 	while (r == 0 && !streams_ended(p))
-		r = step(p, &linger, e);
+		r = step(p, -1, 0, &none, &linger, e);
 	return r == -ERR_TIMEOUT ? 0 : r;
+}
+
+static void order(struct proc *p, enum keeper_order what)
+{
+	char c = (char)what;
+
+	send(p->control, &c, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Everything the program started ends, then the keeper. */
+static void end_keeper(struct proc *p)
+{
+	const struct iotime none = {NO_DEADLINE, NULL};
+	struct iotime it = iotime_within(&none, KILL_WAIT_US);
+	short ignored;
+	int r = 0;
+
+	order(p, KEEPER_KILL);
+	while (r == 0 && !p->keeper_gone)
+		r = step(p, -1, 0, &ignored, &it, NULL);
+	if (r < 0)
+		kill(p->keeper, SIGKILL);
+	reap_keeper(p);
 }
 
 static void stop(struct proc *p)
 {
 	const struct iotime none = {NO_DEADLINE, NULL};
-	uint64_t grace = p->o->kill_grace_us ? p->o->kill_grace_us : KILL_GRACE_US;
-	struct iotime it = iotime_within(&none, grace);
+	struct iotime it =
+		iotime_within(&none, p->o.kill_grace_us ? p->o.kill_grace_us : KILL_GRACE_US);
 
-	kill(-p->pid, SIGTERM);
-	run_until_exit(p, &it, NULL);
-	kill(-p->pid, SIGKILL);
-	it = iotime_within(&none, KILL_WAIT_US);
+	order(p, KEEPER_TERM);
 	run_until_exit(p, &it, NULL);
 }
 
-static void note_status(struct proc *p)
+static struct proc *new_proc(const struct proc_opts *o)
 {
-	siginfo_t info = {0};
+	struct proc *p = xcalloc(1, sizeof *p);
 
-	if (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT | WNOHANG) < 0 || info.si_pid == 0)
-		return;
-	if (info.si_code == CLD_EXITED)
-		p->result->exit_status = info.si_status;
-	else
-		p->result->term_signal = info.si_status;
-}
-
-static int supervise(struct proc *p, const struct iotime *it, struct err *e)
-{
-	int r = run_until_exit(p, it, e);
-
-	if (r == 0)
-		r = run_until_eof(p, it, e);
-	if (!p->exited)
-		stop(p);
-	note_status(p);
-	kill(-p->pid, SIGKILL);
-	for (int i = 0; i < 2; i++)
-		end_stream(p, i);
-	if (p->exited)
-		reap(p);
-	if (r == -ERR_TIMEOUT)
-		return err_set(
-			e, ERR_TIMEOUT, "%s did not end in time and was stopped", p->o->argv[0]);
-	if (r < 0)
-		err_prefix(e, "%s was stopped", p->o->argv[0]);
-	return r;
-}
-
-static void done(struct proc *p)
-{
-	for (int i = 0; i < 2; i++)
-		free(p->stream[i].line);
-	closep(&p->pidfd);
-	for (char **v = p->env; v && *v; v++)
-		free(*v);
-	free(p->env);
-	free(p->path);
-}
-
-int proc_run(const struct proc_opts *o, const struct iotime *it, struct proc_result *ret_result,
-	struct err *e)
-{
-	struct proc_result result = {.exit_status = -1};
-	struct proc p = {
-		.o = o,
-		.result = &result,
+	*p = (struct proc){
+		.o = *o,
+		.result = {.exit_status = -1},
 		.max_output = o->max_output_bytes ? o->max_output_bytes : OUTPUT_BYTES,
 		.max_line = o->max_line_bytes ? o->max_line_bytes : LINE_BYTES,
-		.pidfd = -1,
+		.control = -1,
 		.stream = {{.fd = -1}, {.fd = -1}},
+		.name = xstrdup(o->argv[0]),
+		.env = make_env(o),
+		.begun_us = now_us(),
 	};
+	p->path = find_in(env_value(p->env, "PATH"), p->name);
+	for (int i = 0; i < 2; i++)
+		p->stream[i].line = xcalloc(1, p->max_line);
+	return p;
+}
+
+int proc_start(const struct proc_opts *o, const struct iotime *it, struct proc **ret, struct err *e)
+{
+	struct proc *p;
 	int r = iotime_check(it, e);
 
 	if (r < 0)
 		return r;
 	if (!o->argv[0])
 		return err_set(e, ERR_INVALID, "no program is named");
-	p.env = make_env(o);
-	p.path = find_program(&p);
-	for (int i = 0; i < 2; i++)
-		p.stream[i].line = xcalloc(1, p.max_line);
-	if (!p.path)
-		r = err_set(e, ERR_TOOL_MISSING, "the program %s is not in PATH", o->argv[0]);
+	p = new_proc(o);
+	if (!p->path)
+		r = err_set(e, ERR_TOOL_MISSING, "the program %s is not in PATH", p->name);
 	else
-		r = start(&p, e);
-	if (r == 0) {
-		r = supervise(&p, it, e);
-		*ret_result = result;
+		r = start(p, e);
+	if (r < 0) {
+		proc_end(p, NULL);
+		return r;
 	}
-	done(&p);
+	/* No longer the caller's to keep. */
+	p->o.argv = p->o.env = NULL;
+	p->o.cwd = NULL;
+	*ret = p;
+	return 0;
+}
+
+int proc_wait_fd(struct proc *p, int fd, short events, const struct iotime *it, struct err *e)
+{
+	short revents = 0;
+	int r = 0;
+
+	/* What is there is taken even where no time is left. */
+	for (int i = 0; i < 2; i++)
+		if (p->stream[i].fd >= 0)
+			read_stream(p, i);
+	while (r == 0 && !revents && !p->exited)
+		r = step(p, fd, events, &revents, it, e);
+	if (r == 0 && p->exited && !revents)
+		run_until_eof(p, it, NULL);
+	return r < 0 ? r : revents;
+}
+
+bool proc_ended(const struct proc *p)
+{
+	return p->exited;
+}
+
+struct proc *proc_end(struct proc *p, struct proc_result *ret_result)
+{
+	if (!p)
+		return NULL;
+	if (p->keeper > 0) {
+		if (!p->exited)
+			stop(p);
+		end_keeper(p);
+	}
+	for (int i = 0; i < 2; i++) {
+		end_stream(p, i);
+		free(p->stream[i].line);
+	}
+	if (ret_result)
+		*ret_result = p->result;
+	closep(&p->control);
+	for (char **v = p->env; *v; v++) {
+		secret_wipe(*v, strlen(*v));
+		free(*v);
+	}
+	free(p->env);
+	free(p->path);
+	free(p->name);
+	free(p);
+	return NULL;
+}
+
+int proc_run(const struct proc_opts *o, const struct iotime *it, struct proc_result *ret_result,
+	struct err *e)
+{
+	struct proc *p = NULL;
+	int r = proc_start(o, it, &p, e);
+
+	if (r < 0)
+		return r;
+	if (it->deadline_us != NO_DEADLINE && it->deadline_us > p->begun_us)
+		p->slow_us = p->begun_us + (it->deadline_us - p->begun_us) / SLOW_PART;
+	r = run_until_exit(p, it, e);
+	if (r == 0)
+		r = run_until_eof(p, it, e);
+	if (r == -ERR_TIMEOUT)
+		r = err_set(e, ERR_TIMEOUT, "%s did not end in time and was stopped", p->name);
+	else if (r < 0)
+		err_prefix(e, "%s was stopped", p->name);
+	proc_end(p, ret_result);
 	return r;
 }

@@ -2,8 +2,15 @@
  *
  * A foreign program, supervised: an argv list (never a shell), its own process group, stdin closed,
  * a controlled environment, stdout and stderr captured line by line with a cap, TERM and then KILL
- * at the deadline or on cancel, PR_SET_PDEATHSIG so that it dies with provd, and nothing of its
- * group left behind when proc_run() returns. Any thread that has an iotime.
+ * at the deadline or on cancel, and nothing that it started left behind.
+ *
+ * Between provd and the program stands a keeper, a fork of provd that is the program's subreaper
+ * (prctl(2), PR_SET_CHILD_SUBREAPER): a child that forks twice and takes a session of its own
+ * becomes the keeper's child and ends with the program. A subreaper is a property of a whole
+ * process, so provd itself as the subreaper could not tell whose station's an orphan is. The keeper
+ * ends everything as soon as its socket to provd closes, so that a provd which is killed leaves
+ * nothing running either; where the keeper itself was killed, proc_sweep() finds the rest by its
+ * mark. Any thread that has an iotime.
  */
 #pragma once
 
@@ -13,6 +20,9 @@
 
 #include "base/err.h"
 #include "base/iotime.h"
+
+/* What every program started by this provd has in its environment, once proc_mark() was called. */
+#define PROC_MARK "PROVD_RUN"
 
 enum proc_stream { PROC_STDOUT, PROC_STDERR };
 
@@ -24,10 +34,13 @@ struct proc_opts {
 	size_t max_output_bytes; /* per stream, what is kept and told; 0: 1 MiB. The rest is read
 				    and counted */
 	size_t max_line_bytes;	 /* 0: 4096; a longer line is told in pieces */
+	bool cr_ends_line;	 /* CR ends a line as well: progress that overwrites itself */
 	uint64_t kill_grace_us;	 /* between TERM and KILL; 0: 2 s */
 	/* Each line without its end, as it comes; may be NULL. Bytes are the program's: escape
 	 * them. */
 	void (*line)(void *data, enum proc_stream stream, const char *bytes, size_t n);
+	/* Once, when a third of the time until the deadline has gone by; may be NULL. */
+	void (*slow)(void *data, uint64_t elapsed_us, uint64_t budget_us);
 	void *data;
 };
 
@@ -43,3 +56,35 @@ struct proc_result {
  * whenever it was started. */
 int proc_run(const struct proc_opts *o, const struct iotime *it, struct proc_result *ret_result,
 	struct err *e);
+
+/* --- a program that lives beside what its starter does: a server ---
+ *
+ * One thread uses it at a time. It ends by itself, by proc_end(), or with provd. */
+struct proc;
+
+/* `o` is copied but not what it points at: argv, env, cwd are read now alone, `data` lives until
+ * proc_end(). The deadline of `it` bounds the start. -ERR_TOOL_MISSING if it cannot be started. */
+int proc_start(
+	const struct proc_opts *o, const struct iotime *it, struct proc **ret, struct err *e);
+/* Takes its output (or the server stands still once a pipe is full) while it waits until fd is
+ * ready for `events`: the revents (> 0), 0 when the program has ended, -ERR_TIMEOUT or the cancel's
+ * reason. fd -1 waits for its end alone; a deadline in the past takes what is there. */
+int proc_wait_fd(struct proc *p, int fd, short events, const struct iotime *it, struct err *e);
+bool proc_ended(const struct proc *p);
+/* TERM, grace, KILL where it still runs; ends all that it started. ret_result may be NULL. p may be
+ * NULL. Returns NULL. */
+struct proc *proc_end(struct proc *p, struct proc_result *ret_result);
+
+/* The file that argv[0] `name` stands for, NULL where there is none that may be run; owned by the
+ * caller. */
+char *proc_find(const char *name);
+
+/* --- orphans of a provd that is no more --- */
+
+/* The name of an installation: of its state directory, which exists. */
+int proc_mark_of(const char *state_dir, char ret[64], struct err *e);
+/* From now on programs are started with this mark. Before the first thread. */
+void proc_mark(const char *mark);
+/* Kills every process of this user that carries the mark, but not the caller. Only for who holds
+ * the installation's lock: whatever carries the mark then is an orphan. Returns how many. */
+unsigned proc_sweep(const char *mark);

@@ -238,6 +238,14 @@ static int env_keep(void *env, const char *name, char ret[512], struct err *e)
 	return r;
 }
 
+static int env_scratch(void *env, char ret[512], struct err *e)
+{
+	const char *dir = getenv("TMPDIR");
+
+	snprintf(ret, 512, "%s", dir && *dir == '/' ? dir : "/tmp");
+	return 0;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct session *s = env;
@@ -276,6 +284,7 @@ static const struct step_env_ops env_ops = {
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
 	.keep = env_keep,
+	.scratch = env_scratch,
 	.progress = env_progress,
 	.log = env_log,
 };
@@ -409,6 +418,21 @@ static void print_result(const struct session *s, const struct run_result *res)
 	}
 }
 
+static json_t *told_ports(const struct bench *b)
+{
+	json_t *ports = json_object();
+	const char *role;
+	json_t *v;
+
+	json_object_foreach(b->ports, role, v) {
+		char told[128];
+
+		port_for_programs(json_string_value(v), "", told);
+		json_object_set_new(ports, role, json_string(told));
+	}
+	return ports;
+}
+
 int bench_run(const struct bench *b, const struct recipe *recipe)
 {
 	struct session s = {.b = b,
@@ -418,9 +442,10 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	const struct runner_sink sink = {&s, step_begin, step_end, measured, NULL};
 	const struct sigaction sa = {.sa_handler = on_interrupt};
 	json_t *empty = json_object();
-	json_t *context = json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:O}", "job",
+	json_t *context = json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:o}", "job",
 		"id", "", "external_ref", "", "unit", "model", recipe->model ? recipe->model : "",
-		"station", "id", "bench", "title", "bench", "run", "id", "", "ports", b->ports);
+		"station", "id", "bench", "title", "bench", "run", "id", "", "ports",
+		told_ports(b));
 	struct runner rn = {
 		.recipe = recipe,
 		.sink = &sink,

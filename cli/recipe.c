@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "base/yaml.h"
 #include "cli/bench.h"
+#include "daemon/recipe/programs.h"
 
 DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
 
@@ -48,6 +49,16 @@ static struct recipe *load(const struct ctl *c, const char *file, bool say)
 	return recipe;
 }
 
+/* No mistake: the recipe may be meant for another machine. */
+static void warn_missing(
+	void *data, const struct recipe_step *step, const char *program, bool installed)
+{
+	if (!installed)
+		fprintf(stderr,
+			"%s: warning: step %s needs the program %s, which is not installed here\n",
+			(const char *)data, step->id, program);
+}
+
 static int cmd_check(struct ctl *c, int argc, char **argv)
 {
 	int status = EXIT_PASSED;
@@ -59,7 +70,9 @@ static int cmd_check(struct ctl *c, int argc, char **argv)
 
 		if (!r)
 			status = EXIT_USAGE;
-		else if (!c->json)
+		else
+			recipe_programs(r, warn_missing, argv[i]);
+		if (r && !c->json)
 			printf("%s: %s version %u, %zu steps, sha256 %s\n", argv[i], r->name,
 				r->version, recipe_step_count(r), r->sha256);
 		recipe_unref(r);

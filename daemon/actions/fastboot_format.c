@@ -180,6 +180,7 @@ const struct action action_fastboot_format = {
 	.doc = "Erases a partition and puts an empty ext4 file system there (needs mke2fs).",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH | ACTION_SAFE_TO_RETRY,
 	.args = format_args,
+	.program = "mke2fs",
 	.outputs = format_outputs,
 	.default_timeout_us = 900 * US_PER_S,
 	.run = format_run,

@@ -42,6 +42,7 @@ static const struct action_arg program_args[] = {
 
 const struct action action_openocd_program = {
 	.name = "openocd.program",
+	.program = "openocd",
 	.doc = "Programs an image through a debug probe (OpenOCD: program FILE verify reset exit).",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH | ACTION_SAFE_TO_RETRY,
 	.args = program_args,
@@ -147,6 +148,7 @@ static const struct action_arg flash_args[] = {
 
 const struct action action_openocd_flash = {
 	.name = "openocd.flash",
+	.program = "openocd",
 	.doc = "Erases, writes and verifies regions of flash through a debug probe.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH | ACTION_SAFE_TO_RETRY,
 	.args = flash_args,
@@ -171,6 +173,7 @@ static const struct action_arg verify_args[] = {
 
 const struct action action_openocd_verify = {
 	.name = "openocd.verify",
+	.program = "openocd",
 	.doc = "Compares the target's memory with images through a debug probe.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
 	.args = verify_args,

@@ -56,6 +56,7 @@ static const struct action_output dump_outputs[] = {
 
 const struct action action_openocd_dump = {
 	.name = "openocd.dump",
+	.program = "openocd",
 	.doc = "Reads memory through a debug probe into a file.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
 	.args = dump_args,
@@ -101,6 +102,7 @@ static const struct action_arg erase_args[] = {
 
 const struct action action_openocd_erase = {
 	.name = "openocd.erase",
+	.program = "openocd",
 	.doc = "Erases flash through a debug probe and reads back that it is blank.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH | ACTION_SAFE_TO_RETRY,
 	.args = erase_args,
@@ -221,6 +223,7 @@ static const struct action_arg command_args[] = {
 
 const struct action action_openocd_command = {
 	.name = "openocd.command",
+	.program = "openocd",
 	.doc = "Runs commands of OpenOCD's own through a debug probe and judges what they print.",
 	.flags = ACTION_NEEDS_EVIDENCE,
 	.args = command_args,

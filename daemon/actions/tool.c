@@ -1,106 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tool.run: any program, as an argv list. Its exit status alone proves nothing: it passes on the
- * lines that it said.
+ * tool.run: any program, as an argv list, so that a site adds its own programmer by a recipe alone.
+ * Its exit status proves nothing: it passes on the lines that it said.
  */
-#include "daemon/actions/common.h"
 #include "daemon/actions/rows.h"
+#include "daemon/actions/tool_step.h"
 
-#include "base/proc.h"
-#include "base/strbuf.h"
-
-#define MARKERS_MAX	 32
-#define OUTPUT_MAX_BYTES (256ull * 1024 * 1024)
-#define LOG_MAX_LINES	 2000
-
-struct marker {
-	const char *pattern;
-	struct regex *regex;
-	char *line; /* the first that matched, escaped */
+struct tables {
+	struct tool_marker success[TOOL_MARKERS_MAX + 1];
+	struct tool_rule rule[TOOL_RULES_MAX + 1];
+	size_t rules;
 };
-
-struct markers {
-	struct marker m[MARKERS_MAX];
-	size_t count;
-};
-
-struct watch {
-	struct step *step;
-	struct markers success, failure;
-	struct regex *evidence;
-	char *value; /* what the evidence pattern captured */
-	unsigned logged;
-};
-
-static int markers_new(struct markers *ms, const struct args *a, const char *name, struct err *e)
-{
-	const json_t *list = args_json(a, name);
-	size_t n = json_array_size(list);
-
-	if (n > MARKERS_MAX)
-		return err_set(
-			e, ERR_RECIPE_INVALID, "'%s' has more than %d patterns", name, MARKERS_MAX);
-	for (size_t i = 0; i < n; i++) {
-		struct marker *m = &ms->m[ms->count++];
-
-		m->pattern = json_string_value(json_array_get(list, i));
-		if (regex_new(m->pattern, &m->regex, e) < 0) {
-			err_prefix(e, "'%s'", name);
-			return err_set(e, ERR_RECIPE_INVALID, "%s", e ? e->msg : "");
-		}
-	}
-	return 0;
-}
-
-static void markers_done(struct markers *ms)
-{
-	for (size_t i = 0; i < ms->count; i++) {
-		regex_free(ms->m[i].regex);
-		free(ms->m[i].line);
-	}
-}
-
-static void watch_done(struct watch *w)
-{
-	markers_done(&w->success);
-	markers_done(&w->failure);
-	regex_free(w->evidence);
-	free(w->value);
-}
-
-static char *escaped(const char *bytes, size_t n)
-{
-	struct strbuf b = {0};
-
-	sb_add_escaped(&b, bytes, n);
-	return sb_take(&b);
-}
-
-static void mark(struct markers *ms, const char *bytes, size_t n)
-{
-	for (size_t i = 0; i < ms->count; i++)
-		if (!ms->m[i].line && regex_match(ms->m[i].regex, bytes, n, NULL))
-			ms->m[i].line = escaped(bytes, n);
-}
-
-static void see_line(void *data, enum proc_stream stream, const char *bytes, size_t n)
-{
-	struct watch *w = data;
-	struct regex_match m;
-
-	if (w->logged++ < LOG_MAX_LINES) {
-		_cleanup_(freep) char *text = escaped(bytes, n);
-
-		step_log(w->step, stream == PROC_STDOUT ? '<' : '#', "%s", text);
-	}
-	mark(&w->success, bytes, n);
-	mark(&w->failure, bytes, n);
-	if (w->evidence && !w->value && regex_match(w->evidence, bytes, n, &m)) {
-		int g = m.groups > 1 && m.group[1].start != (size_t)-1;
-
-		w->value = escaped(bytes + m.group[g].start, m.group[g].end - m.group[g].start);
-	}
-}
 
 /* argv is public: any user of the machine can read it. */
 static int check_argv(struct step *s, const char *const *argv, struct err *e)
@@ -152,109 +62,232 @@ static void env_done(char ***env)
 	free(*env);
 }
 
-static int judge(const struct watch *w, const struct proc_result *pr, int64_t want,
-	struct step_result *out, struct err *e)
+static int fill_success(struct tables *t, const struct args *a, struct err *e)
 {
-	json_t *lines;
+	const json_t *list = args_json(a, "success");
+	size_t n = json_array_size(list);
 
-	if (pr->term_signal)
-		return err_set(
-			e, ERR_TOOL_FAILED, "the program was ended by signal %d", pr->term_signal);
-	for (size_t i = 0; i < w->failure.count; i++)
-		if (w->failure.m[i].line)
-			return err_set(e, ERR_TOOL_FAILED, "the program said '%.200s'",
-				w->failure.m[i].line);
-	if (pr->exit_status != want)
-		return err_set(e, ERR_TOOL_FAILED,
-			"the program ended with status %d, expected %lld", pr->exit_status,
-			(long long)want);
-	/* What was not read may have held a failure. */
-	if (pr->truncated[PROC_STDOUT] || pr->truncated[PROC_STDERR])
-		return err_set(e, ERR_TOOL_FAILED, "the program said more than %llu MiB",
-			OUTPUT_MAX_BYTES >> 20);
-	lines = json_array();
-	for (size_t i = 0; i < w->success.count; i++) {
-		if (!w->success.m[i].line) {
-			json_decref(lines);
-			return err_set(e, ERR_NO_EVIDENCE,
-				"the program ended with status %d and said nothing that matches "
-				"'%s'",
-				pr->exit_status, w->success.m[i].pattern);
-		}
-		json_array_append_new(lines, json_string(w->success.m[i].line));
-	}
-	result_evidence(out, "lines", lines);
-	if (!w->evidence)
-		return 0;
-	if (!w->value)
-		return err_set(
-			e, ERR_NO_EVIDENCE, "the program said nothing that matches 'evidence'");
-	result_evidence(out, "value", json_string(w->value));
-	result_output(out, "value", json_string(w->value));
+	if (n == 0)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'success' is empty: an exit status alone is no evidence");
+	if (n > TOOL_MARKERS_MAX)
+		return err_set(e, ERR_RECIPE_INVALID, "'success' has more than %d patterns",
+			TOOL_MARKERS_MAX);
+	for (size_t i = 0; i < n; i++)
+		t->success[i].pattern = json_string_value(json_array_get(list, i));
 	return 0;
 }
 
-static int tool_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+static int add_rule(struct tables *t, const char *pattern, enum err_code code, struct err *e)
 {
-	_cleanup_(watch_done) struct watch w = {.step = s};
+	if (t->rules == TOOL_RULES_MAX)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'causes' and 'failure' have more than %d patterns", TOOL_RULES_MAX);
+	t->rule[t->rules++] = (struct tool_rule){.pattern = pattern, .code = code};
+	return 0;
+}
+
+/* "CODE: PATTERN". A list, since a mapping has no order once it was stored. */
+static int add_cause(struct tables *t, const char *text, struct err *e)
+{
+	const char *colon = strchr(text, ':');
+	char name[40];
+	int code = -1;
+
+	if (colon && (size_t)(colon - text) < sizeof name) {
+		snprintf(name, sizeof name, "%.*s", (int)(colon - text), text);
+		code = err_code_from_str(name);
+	}
+	if (code <= ERR_NONE)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'causes' has '%.80s': a code of provd's, a colon and a pattern expected",
+			text);
+	return add_rule(t, colon + 1 + strspn(colon + 1, " "), (enum err_code)code, e);
+}
+
+/* What has a cause comes first: it is the more specific. */
+static int fill_rules(struct tables *t, const struct args *a, struct err *e)
+{
+	const json_t *causes = args_json(a, "causes");
+	const json_t *failure = args_json(a, "failure");
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < json_array_size(causes); i++)
+		r = add_cause(t, json_string_value(json_array_get(causes, i)), e);
+	for (size_t i = 0; r == 0 && i < json_array_size(failure); i++)
+		r = add_rule(t, json_string_value(json_array_get(failure, i)), ERR_TOOL_FAILED, e);
+	return r;
+}
+
+/* Copies: a program that writes into its input spoils nobody's artifact. */
+static int copy_files(
+	struct tool_step *t, const struct args *a, struct step_result *out, struct err *e)
+{
+	json_t *files = (json_t *)(uintptr_t)args_json(a, "files");
+	json_t *sums = files ? json_object() : NULL;
+	const char *name;
+	json_t *item;
+	int r = 0;
+
+	json_object_foreach(files, name, item) {
+		char path[512], sha256[SHA256_HEX];
+		const char *ref = json_string_value(item);
+
+		r = ref ? t->s->ops->image(t->s->env, ref, path, e)
+			: err_set(e, ERR_RECIPE_INVALID, "'files': %s is no artifact", name);
+		if (r == 0)
+			r = tool_dir_copy(&t->dir, name, path, sha256, &t->s->it, e);
+		if (r < 0)
+			break;
+		json_object_set_new(sums, name, json_string(sha256));
+	}
+	if (r < 0) {
+		json_decref(sums);
+		return r;
+	}
+	if (sums)
+		result_evidence(out, "files", sums);
+	return 0;
+}
+
+/* Asked before the run where there are arguments for it; else it is looked for in the output. */
+static int ask_version(
+	struct tool_step *t, const struct args *a, const char *program, char ret[64], struct err *e)
+{
+	_cleanup_(freep) const char **more = argv_of(args_json(a, "version_args"));
+	const char *argv[8] = {program};
+	size_t n = 1;
+
+	for (size_t i = 0; more[i]; i++) {
+		if (n == ARRAY_LEN(argv) - 1)
+			return err_set(e, ERR_RECIPE_INVALID, "'version_args' has more than %zu",
+				ARRAY_LEN(argv) - 2);
+		argv[n++] = more[i];
+	}
+	if (n == 1)
+		return 0;
+	return tool_version(argv, args_str(a, "version"), ret, &t->s->it, e);
+}
+
+static int pattern_error(struct err *e)
+{
+	return e && e->code == ERR_INVALID ? err_set(e, ERR_RECIPE_INVALID, "%s", e->msg)
+					   : -(int)ERR_RECIPE_INVALID;
+}
+
+static int run_in(struct tool_step *t, const struct args *a, struct step_result *out, struct err *e)
+{
 	_cleanup_(freep) const char **argv = argv_of(args_json(a, "argv"));
 	_cleanup_(env_done) char **env = env_of(args_json(a, "env"));
-	struct proc_opts o = {
+	struct tables tables = {0};
+	char version[64] = "";
+	const struct tool_spec spec = {
 		.argv = argv,
-		.cwd = args_str(a, "cwd"),
 		.env = (const char *const *)env,
-		.max_output_bytes = OUTPUT_MAX_BYTES,
-		.line = see_line,
-		.data = &w,
+		.dir = t->dir.path,
+		.cwd = args_str(a, "cwd"),
+		.success = tables.success,
+		.rules = tables.rule,
+		.exit_status = (int)args_int(a, "status"),
+		.progress = args_str(a, "progress"),
+		.evidence = args_str(a, "evidence"),
+		.version = args_str(a, "version"),
+		.secrets = t->s->secrets,
+		.hooks = tool_step_hooks(t->s),
 	};
-	struct proc_result pr;
-	int r = check_argv(s, argv, e);
+	struct tool_watch *probe;
+	int r = check_argv(t->s, argv, e);
 
 	if (r == 0)
-		r = markers_new(&w.success, a, "success", e);
+		r = fill_success(&tables, a, e);
 	if (r == 0)
-		r = markers_new(&w.failure, a, "failure", e);
-	if (r == 0)
-		r = arg_regex(a, "evidence", NULL, &w.evidence, e);
-	if (r == 0 && w.success.count == 0)
-		r = err_set(e, ERR_RECIPE_INVALID,
-			"'success' is empty: an exit status alone is no evidence");
+		r = fill_rules(&tables, a, e);
 	if (r < 0)
 		return r;
-	step_log(s, '#', "run %s", argv[0]);
-	r = proc_run(&o, &s->it, &pr, e);
+	/* All patterns before anything is touched. */
+	if (tool_watch_new(&spec, &probe, e) < 0)
+		return pattern_error(e);
+	tool_watch_free(probe);
+	r = copy_files(t, a, out, e);
+	if (r == 0 && args_has(a, "version"))
+		r = ask_version(t, a, argv[0], version, e);
 	if (r < 0)
 		return r;
-	result_output(out, "status", json_integer(pr.exit_status));
-	return judge(&w, &pr, args_int(a, "status"), out, e);
+	step_log(t->s, '#', "run %s", argv[0]);
+	r = tool_run(&spec, &t->seen, &t->s->it, e);
+	if (version[0] && !t->seen.version)
+		t->seen.version = xstrdup(version);
+	tool_step_evidence(&t->seen, out);
+	if (r < 0)
+		return r;
+	result_output(out, "status", json_integer(t->seen.proc.exit_status));
+	if (t->seen.version)
+		result_output(out, "version", json_string(t->seen.version));
+	if (t->seen.value) {
+		result_evidence(out, "value", json_string(t->seen.value));
+		result_output(out, "value", json_string(t->seen.value));
+	}
+	return 0;
+}
+
+static int tool_step_run(
+	struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(tool_step_done) struct tool_step t;
+	int r = tool_step_open(&t, s, e);
+
+	return r < 0 ? r : run_in(&t, a, out, e);
 }
 
 static const struct action_arg tool_args[] = {
 	{.name = "argv",
 		.type = ARG_LIST,
 		.required = true,
+		.program = true,
 		.doc = "the program and its arguments; never a shell"},
+	{.name = "files",
+		.type = ARG_MAP,
+		.doc = "name: '${artifacts.NAME}': copied under that name to where it runs"},
 	{.name = "success",
 		.type = ARG_LIST,
 		.required = true,
 		.doc = "patterns; a line of the output must match each of them"},
 	{.name = "failure", .type = ARG_LIST, .doc = "patterns that no line may match"},
+	{.name = "causes",
+		.type = ARG_LIST,
+		.doc = "'code: pattern', for failures with a cause, the most specific first "
+		       "('timeout: no response')"},
 	{.name = "evidence",
 		.type = ARG_REGEX,
 		.doc = "a line that must come; its first group is kept"},
+	{.name = "progress",
+		.type = ARG_REGEX,
+		.doc = "group 1 is a percentage, or groups 1 and 2 are done and total"},
+	{.name = "version",
+		.type = ARG_REGEX,
+		.doc = "a line that tells the program's version; its first group is kept"},
+	{.name = "version_args",
+		.type = ARG_LIST,
+		.doc = "arguments that make it tell its version; absent: the run itself tells it"},
 	{.name = "status",
 		.type = ARG_INT,
 		.def = "0",
 		.low = 0,
 		.high = 255,
 		.doc = "the exit status of success"},
-	{.name = "cwd", .type = ARG_STRING, .doc = "directory to run in"},
-	{.name = "env", .type = ARG_MAP, .doc = "variables to add to PATH, LANG and HOME"},
+	{.name = "cwd",
+		.type = ARG_STRING,
+		.doc = "directory to run in; absent: an empty one of its own"},
+	{.name = "env",
+		.type = ARG_MAP,
+		.doc = "variables to add to PATH, LANG, LC_ALL, and HOME and TMPDIR, which are the "
+		       "step's own directory"},
 	{0},
 };
 
-static const struct action_output tool_outputs[] = {
-	{"status", "the exit status"}, {"value", "what 'evidence' captured"}, {0}};
+static const struct action_output tool_outputs[] = {{"status", "the exit status"},
+	{"value", "what 'evidence' captured"}, {"version", "of the program, where it told it"},
+	{0}};
 
 const struct action action_tool_run = {
 	.name = "tool.run",
@@ -263,5 +296,5 @@ const struct action action_tool_run = {
 	.args = tool_args,
 	.outputs = tool_outputs,
 	.default_timeout_us = 120 * US_PER_S,
-	.run = tool_run,
+	.run = tool_step_run,
 };

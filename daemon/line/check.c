@@ -4,11 +4,84 @@
 #include <stdio.h>
 
 #include "daemon/line/config.h"
+#include "daemon/recipe/programs.h"
+#include "db/db.h"
+#include "db/recipes.h"
+
+struct missing {
+	const struct recipe *recipe;
+	unsigned count;
+};
+
+static void tell_program(
+	void *data, const struct recipe_step *step, const char *program, bool installed)
+{
+	struct missing *m = data;
+
+	if (installed)
+		return;
+	m->count++;
+	fprintf(stderr,
+		"recipe %s version %u: step %s needs the program %s, which is not installed\n",
+		m->recipe->name, m->recipe->version, step->id, program);
+}
+
+static int check_recipe(
+	struct db *db, const char *name, int64_t version, struct missing *m, struct err *e)
+{
+	struct mistakes mistakes = {0};
+	struct recipe *recipe = NULL;
+	json_t *row = NULL;
+	int r = recipes_get(db, name, version, &row, e);
+
+	if (r == 0)
+		r = recipe_check(json_object_get(row, "recipe"), &mistakes, &recipe, e);
+	if (r == 0) {
+		m->recipe = recipe;
+		recipe_programs(recipe, tell_program, m);
+	} else if (r == -ERR_RECIPE_INVALID) {
+		fprintf(stderr, "recipe %s version %lld: this provd does not accept it any more\n",
+			name, (long long)version);
+		r = 0;
+	}
+	mistakes_done(&mistakes);
+	recipe_unref(recipe);
+	json_decref(row);
+	return r;
+}
+
+/* Those that a job may name. Before the first start there are none. */
+static int check_recipes(const struct config *c, unsigned *ret_missing, struct err *e)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/provd.db", c->state_dir);
+	_cleanup_(db_freep) struct db *db = NULL;
+	struct missing m = {0};
+	json_t *rows = NULL;
+	json_t *row;
+	size_t i;
+	int r = 0;
+
+	if (access(path, F_OK) < 0)
+		return 0;
+	r = db_open_reader(path, &db, e);
+	if (r == 0)
+		r = recipes_list(db, NULL, "approved", &rows, e);
+	json_array_foreach(rows, i, row) {
+		if (r < 0)
+			break;
+		r = check_recipe(db, json_string_value(json_object_get(row, "name")),
+			json_integer_value(json_object_get(row, "version")), &m, e);
+	}
+	json_decref(rows);
+	*ret_missing = m.count;
+	return r;
+}
 
 int check_configuration(const char *path)
 {
 	struct strbuf report = {0};
 	struct config *c = NULL;
+	unsigned missing = 0;
 	struct err e;
 	int r = config_load(path, &report, &c, &e);
 
@@ -17,8 +90,13 @@ int check_configuration(const char *path)
 	sb_done(&report);
 	if (r < 0)
 		return 2;
+	if (check_recipes(c, &missing, &e) < 0)
+		fprintf(stderr, "the approved recipes could not be looked at: %s\n", e.msg);
 	printf("%s: %zu station%s, listens on %s:%u, keeps its records in %s\n", path, c->stations,
 		c->stations == 1 ? "" : "s", c->listen_host, c->listen_port, c->state_dir);
+	if (missing)
+		printf("%u step%s of approved recipes cannot run here: programs are missing\n",
+			missing, missing == 1 ? "" : "s");
 	config_unref(c);
 	return 0;
 }

@@ -9,6 +9,8 @@
 
 #include "base/iotime.h"
 #include "base/log.h"
+#include "base/proc.h"
+#include "base/tree.h"
 #include "base/thread.h"
 #include "base/util.h"
 #include "db/db.h"
@@ -41,6 +43,7 @@ struct fleet {
 	char *db_path;
 	char *artifact_dir;
 	char *keep_dir;
+	char *scratch_dir;
 	struct image_cache *images;
 	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
@@ -132,7 +135,8 @@ static int make_dirs(struct fleet *f, struct err *e)
 
 	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||
 		(mkdir(f->artifact_dir, 0700) < 0 && errno != EEXIST) ||
-		(mkdir(f->keep_dir, 0700) < 0 && errno != EEXIST))
+		(mkdir(f->keep_dir, 0700) < 0 && errno != EEXIST) ||
+		(mkdir(f->scratch_dir, 0700) < 0 && errno != EEXIST))
 		return err_errno(e, ERR_IO, errno, "state directory %s", dir);
 	return 0;
 }
@@ -165,6 +169,24 @@ static void sweep_uploads(struct fleet *f)
 	}
 	if (d)
 		closedir(d);
+}
+
+/* Programs that outlived a killed provd, and what they worked in. */
+static int sweep_tools(struct fleet *f, struct err *e)
+{
+	char mark[64];
+	unsigned n;
+	int r = proc_mark_of(f->config->state_dir, mark, e);
+
+	if (r < 0)
+		return r;
+	n = proc_sweep(mark);
+	if (n > 0)
+		log_warning("%u program%s of the provd before this one still ran: ended", n,
+			n == 1 ? "" : "s");
+	tree_clear(f->scratch_dir);
+	proc_mark(mark);
+	return 0;
 }
 
 static int apply_recover(struct db *tx, void *data, struct err *e)
@@ -205,6 +227,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->db_path = xasprintf("%s/provd.db", c->state_dir);
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
 	f->keep_dir = xasprintf("%s/keep", c->state_dir);
+	f->scratch_dir = xasprintf("%s/scratch", c->state_dir);
 	f->images = image_cache_new();
 	f->feed = feed_new(FEED_RING);
 	f->jobs = jobs_new();
@@ -212,6 +235,8 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	r = make_dirs(f, e);
 	if (r == 0)
 		r = take_lock(f, e);
+	if (r == 0)
+		r = sweep_tools(f, e);
 	if (r == 0) {
 		sweep_uploads(f);
 		r = open_records(f, e);
@@ -358,6 +383,7 @@ struct fleet *fleet_free(struct fleet *f)
 	free(f->db_path);
 	free(f->artifact_dir);
 	free(f->keep_dir);
+	free(f->scratch_dir);
 	image_cache_free(f->images);
 	free(f);
 	return NULL;
@@ -471,6 +497,11 @@ struct image_cache *fleet_images(struct fleet *f)
 const char *fleet_keep_dir(struct fleet *f)
 {
 	return f->keep_dir;
+}
+
+const char *fleet_scratch_dir(struct fleet *f)
+{
+	return f->scratch_dir;
 }
 
 bool fleet_moved(struct fleet *f, const char *serial, const char *path, uint64_t since_us,

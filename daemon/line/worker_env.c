@@ -197,6 +197,12 @@ static int env_keep(void *env, const char *name, char ret[512], struct err *e)
 	return n < 512 ? 0 : err_set(e, ERR_INVALID, "the path of '%s' is too long", name);
 }
 
+static int env_scratch(void *env, char ret[512], struct err *e)
+{
+	snprintf(ret, 512, "%s", fleet_scratch_dir(((struct env *)env)->s->fleet));
+	return 0;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct env *v = env;
@@ -239,6 +245,7 @@ static const struct step_env_ops env_ops = {
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
 	.keep = env_keep,
+	.scratch = env_scratch,
 	.progress = env_progress,
 	.log = env_log,
 };
@@ -316,13 +323,12 @@ static json_t *context_of(const struct env *v)
 
 	for (size_t i = 0; i < s->cfg->ports; i++) {
 		struct device_facts f;
+		char told[128];
 
 		if (worker_port_facts(&v->ports, (int)i, &f, NULL) < 0)
 			continue;
-		/* Foreign programs are told the port: it stays the same over a restart. */
-		if (!strncmp(f.node, "usb:/", 5) && f.port[0])
-			snprintf(f.node, sizeof f.node, "usb:%.100s", f.port);
-		json_object_set_new(ports, s->cfg->port[i].role, json_string(f.node));
+		port_for_programs(f.node, f.port, told);
+		json_object_set_new(ports, s->cfg->port[i].role, json_string(told));
 	}
 	return json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:o}", "job", "id",
 		claim->job_id, "external_ref", claim->external_ref, "unit", "model",

@@ -60,6 +60,7 @@ struct action_arg {
 	const char *const *choices;	 /* ARG_CHOICE, NULL-terminated */
 	double low, high;		 /* ARG_INT, ARG_NUMBER where high > low */
 	const struct action_arg *fields; /* ARG_OBJECT */
+	bool program; /* names a program that has to be installed; of a list the first item does */
 };
 
 struct action_output {
@@ -125,6 +126,10 @@ struct device_facts {
 	uint64_t generation;
 };
 
+/* A device as ${ports.ROLE} tells it to foreign programs: of a serial line the path alone
+ * (tty:PATH@BAUD), of a USB device its port, which outlives one enumeration. port may be "". */
+void port_for_programs(const char *node, const char *port, char ret[128]);
+
 struct prompt {
 	const char *text;
 	const char *kind;	    /* "confirm", "choice", "text", "scan" */
@@ -173,6 +178,9 @@ struct step_env_ops {
 	/* A file of this installation's own that outlives runs (an ADB key): its path, under a
 	 * directory that only provd reads. The directory exists, the file may not. */
 	int (*keep)(void *env, const char *name, char ret[512], struct err *e);
+	/* A directory for what does not outlive the step: make one of your own in it, and remove
+	 * it. */
+	int (*scratch)(void *env, char ret[512], struct err *e);
 	void (*progress)(void *env, const char *phase, uint64_t done, uint64_t total);
 	/* A line of the run's log; already masked. dir: '>' sent, '<' received, '#' said by provd.
 	 */
@@ -206,6 +214,7 @@ struct action {
 	unsigned flags;
 	const struct action_arg *args;
 	const struct action_output *outputs; /* NULL: none */
+	const char *program; /* that it always needs; NULL: none, or one of its arguments */
 	uint64_t default_timeout_us;
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);

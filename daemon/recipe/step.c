@@ -84,3 +84,20 @@ void step_log(struct step *s, char dir, const char *fmt, ...)
 
 	s->ops->log(s->env, dir, masked);
 }
+
+void port_for_programs(const char *node, const char *port, char ret[128])
+{
+	if (!strncmp(node, "usb:/", 5) && *port) {
+		snprintf(ret, 128, "usb:%s", port);
+		return;
+	}
+
+	bool tty = !strncmp(node, "tty:/", 5);
+
+	snprintf(ret, 128, "%s", tty ? node + 4 : node);
+
+	char *at = tty ? strrchr(ret, '@') : NULL;
+
+	if (at && at[1] && strspn(at + 1, "0123456789") == strlen(at + 1))
+		*at = 0;
+}

@@ -277,6 +277,10 @@ class Bench:
             line.close()
         self.row("GET of a station list over a bare libmicrohttpd", ratios, 0.7, "high")
 
+    def tools(self):
+        import bench_tools
+        bench_tools.run(self)
+
     def transports(self):
         import bench_transports
         bench_transports.run(self)
@@ -287,10 +291,10 @@ def main():
     p.add_argument("--build", required=True)
     p.add_argument("--json", metavar="FILE")
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api transports")
+    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api tools transports")
     a = p.parse_args()
     b = Bench(os.path.abspath(a.build), a.rounds)
-    for name in a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "transports", "paced"):
+    for name in a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "tools", "transports", "paced"):
         getattr(b, name)()
     if a.json:
         with open(a.json, "w") as f:

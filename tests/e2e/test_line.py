@@ -66,7 +66,7 @@ class SixteenUnits(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.image = line.firmware()
-        cls.line = line.Line(8, sim_args=('--replace-after-idle', '200', '--when-serial', '--units', '16'))
+        cls.line = line.Line(8, sim_args=('--replace-after-idle', '600', '--when-serial', '--units', '16'))
         cls.addClassCleanup(cls.line.close)
         l = cls.line.start()
         cls.events = l.provd.events(after=0)

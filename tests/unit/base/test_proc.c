@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/strbuf.h"
@@ -214,16 +216,194 @@ START_TEST(a_child_that_keeps_the_pipe_neither_hangs_us_nor_stays)
 }
 END_TEST
 
-START_TEST(a_grandchild_that_left_the_group_does_not_hang_us)
+/* Forked twice, with a session of its own, as daemon(3) does it. */
+START_TEST(a_daemon_that_left_the_group_and_the_session_ends_as_well)
 {
 	uint64_t t0 = now_us();
 
-	ck_assert_int_eq(sh("setsid sh -c 'echo $$; exec sleep 5' & exit 3"), 0);
+	ck_assert_int_eq(sh("setsid sh -c 'setsid sh -c \"echo \\$\\$; exec sleep 60\" &' & "
+			    "wait; sleep 0.1; exit 3"),
+		0);
 	ck_assert_uint_lt(now_us() - t0, 2 * US_PER_S);
 	ck_assert_int_eq(result.exit_status, 3);
-	/* Nothing else ends this one: it left our group. */
-	if (told_pid() > 1)
-		kill(told_pid(), SIGKILL);
+	ck_assert_int_gt(told_pid(), 1);
+	/* Reaped by the keeper: not even a zombie is left. */
+	ck_assert_int_eq(kill(told_pid(), 0), -1);
+	ck_assert_int_eq(errno, ESRCH);
+}
+END_TEST
+
+START_TEST(a_daemon_ends_when_the_program_is_stopped)
+{
+	ck_assert_int_eq(
+		run(&(struct proc_opts){.kill_grace_us = 50 * US_PER_MS},
+			"setsid sh -c 'echo $$; trap \"\" TERM; while :; do sleep 60; done' & "
+			"exec sleep 60",
+			300),
+		-ERR_TIMEOUT);
+	ck_assert_int_gt(told_pid(), 1);
+	ck_assert_int_eq(kill(told_pid(), 0), -1);
+}
+END_TEST
+
+/* The output of a program that runs in a process of its own, which is then killed. */
+static void write_pid(void *data, enum proc_stream stream, const char *bytes, size_t n)
+{
+	ssize_t ignored = write(*(int *)data, bytes, n);
+
+	ignored = write(*(int *)data, "\n", 1);
+	(void)ignored;
+}
+
+static pid_t start_victim(const char *script, pid_t *ret_program)
+{
+	const char *argv[] = {"sh", "-c", script, NULL};
+	int io[2];
+	char text[32] = "";
+
+	ck_assert_int_eq(pipe2(io, O_CLOEXEC), 0);
+
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct proc_opts o = {.argv = argv, .line = write_pid, .data = &io[1]};
+		struct iotime it = {now_us() + 60 * US_PER_S, NULL};
+
+		_exit(proc_run(&o, &it, &result, &e) != 0);
+	}
+	ck_assert_int_gt(read(io[0], text, sizeof text - 1), 0);
+	*ret_program = atoi(text);
+	close(io[0]);
+	close(io[1]);
+	return pid;
+}
+
+START_TEST(nothing_is_left_when_we_are_killed)
+{
+	pid_t program;
+	pid_t pid = start_victim("trap '' TERM HUP; setsid sleep 60 & echo $!; wait", &program);
+
+	ck_assert_int_gt(program, 1);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_dies(program);
+}
+END_TEST
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[64];
+	int ppid = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+
+	FILE *f = fopen(path, "re");
+
+	if (f && fscanf(f, "%*d (%*[^)]) %*c %d", &ppid) != 1)
+		ppid = 0;
+	if (f)
+		fclose(f);
+	return ppid;
+}
+
+START_TEST(orphans_of_a_killed_keeper_are_known_by_their_mark)
+{
+	pid_t marked, foreign, mine;
+	char mark[64], other[64];
+
+	ck_assert_int_eq(proc_mark_of("/usr", mark, &e), 0);
+	ck_assert_int_eq(proc_mark_of("/var", other, &e), 0);
+	ck_assert_str_ne(mark, other);
+	proc_mark(other);
+
+	pid_t b = start_victim("setsid sleep 60 & echo $!; wait", &foreign);
+
+	proc_mark(mark);
+
+	pid_t a = start_victim("setsid sleep 60 & echo $!; wait", &marked);
+
+	mine = parent_of(parent_of(marked));
+	ck_assert_int_gt(mine, 1);
+	kill(mine, SIGKILL);
+	kill(a, SIGKILL);
+	waitpid(a, NULL, 0);
+	ck_assert_int_eq(kill(marked, 0), 0);
+	ck_assert_uint_ge(proc_sweep(mark), 1);
+	assert_dies(marked);
+	ck_assert_int_eq(kill(foreign, 0), 0);
+	kill(b, SIGKILL);
+	waitpid(b, NULL, 0);
+	assert_dies(foreign);
+	ck_assert_uint_eq(proc_sweep(mark), 0);
+}
+END_TEST
+
+static void on_slow(void *data, uint64_t elapsed_us, uint64_t budget_us)
+{
+	ck_assert_uint_ge(elapsed_us, budget_us / 3);
+	sb_add(&told, "slow|");
+}
+
+START_TEST(a_third_of_the_time_is_told_once)
+{
+	ck_assert_int_eq(
+		run(&(struct proc_opts){.slow = on_slow}, "echo a; sleep 0.5; echo b", 1200), 0);
+	ck_assert_str_eq(told.s, "0:a|slow|0:b|");
+	ck_assert_int_eq(run(&(struct proc_opts){.slow = on_slow}, "echo a", 20000), 0);
+	ck_assert_str_eq(told.s, "0:a|");
+}
+END_TEST
+
+START_TEST(cr_ends_a_line_where_it_is_asked_for)
+{
+	ck_assert_int_eq(run(&(struct proc_opts){.cr_ends_line = true},
+				 "printf '1%%\\r2%%\\r\\nend\\n\\nx'", 20000),
+		0);
+	ck_assert_str_eq(told.s, "0:1%|0:2%|0:end|0:|0:x|");
+}
+END_TEST
+
+START_TEST(a_program_that_closes_its_output_is_still_waited_for)
+{
+	ck_assert_int_eq(sh("echo a; exec >&- 2>&-; sleep 0.3; exit 5"), 0);
+	ck_assert_int_eq(result.exit_status, 5);
+	ck_assert_int_eq(
+		run(&(struct proc_opts){0}, "exec >&- 2>&-; exec sleep 60", 200), -ERR_TIMEOUT);
+}
+END_TEST
+
+START_TEST(a_server_is_served_while_its_starter_waits_for_something_else)
+{
+	const char *argv[] = {"sh", "-c", "head -c 1000000 /dev/zero; echo up >&2; sleep 60", NULL};
+	struct proc_opts o = {.argv = argv, .line = keep, .max_output_bytes = 4};
+	struct iotime it = {now_us() + 20 * US_PER_S, NULL};
+	struct iotime past = {now_us(), NULL};
+	struct proc *p = NULL;
+	int io[2];
+
+	ck_assert_int_eq(pipe2(io, O_CLOEXEC), 0);
+	ck_assert_int_eq(proc_start(&o, &it, &p, &e), 0);
+	sb_clear(&told);
+	/* More than a pipe holds: it comes so far only while its output is taken. */
+	while (!strstr(told.s ? told.s : "", "1:up"))
+		ck_assert_int_eq(proc_wait_fd(p, io[0], POLLIN, &past, &e), -ERR_TIMEOUT);
+	ck_assert(!proc_ended(p));
+	ck_assert_int_eq(write(io[1], "x", 1), 1);
+	ck_assert_int_gt(proc_wait_fd(p, io[0], POLLIN, &it, &e), 0);
+	ck_assert_ptr_null(proc_end(p, &result));
+	ck_assert_int_eq(result.term_signal, SIGTERM);
+	close(io[0]);
+	close(io[1]);
+
+	const char *brief[] = {"sh", "-c", "echo bye; exit 4", NULL};
+
+	o.argv = brief;
+	ck_assert_int_eq(proc_start(&o, &it, &p, &e), 0);
+	ck_assert_int_eq(proc_wait_fd(p, -1, 0, &it, &e), 0);
+	ck_assert(proc_ended(p));
+	proc_end(p, &result);
+	ck_assert_int_eq(result.exit_status, 4);
+	ck_assert_ptr_null(proc_end(NULL, NULL));
 }
 END_TEST
 
@@ -297,7 +477,14 @@ static Suite *proc_suite(void)
 	tcase_add_test(t, a_flood_is_read_to_its_end_and_kept_to_the_cap);
 	tcase_add_test(t, binary_rubbish_is_told_in_pieces);
 	tcase_add_test(t, a_child_that_keeps_the_pipe_neither_hangs_us_nor_stays);
-	tcase_add_test(t, a_grandchild_that_left_the_group_does_not_hang_us);
+	tcase_add_test(t, a_daemon_that_left_the_group_and_the_session_ends_as_well);
+	tcase_add_test(t, a_daemon_ends_when_the_program_is_stopped);
+	tcase_add_test(t, nothing_is_left_when_we_are_killed);
+	tcase_add_test(t, orphans_of_a_killed_keeper_are_known_by_their_mark);
+	tcase_add_test(t, a_third_of_the_time_is_told_once);
+	tcase_add_test(t, cr_ends_a_line_where_it_is_asked_for);
+	tcase_add_test(t, a_program_that_closes_its_output_is_still_waited_for);
+	tcase_add_test(t, a_server_is_served_while_its_starter_waits_for_something_else);
 	tcase_add_test(t, a_cancel_stops_it_within_100_ms);
 	tcase_add_test(t, two_threads_run_programs_at_once);
 	suite_add_tcase(s, t);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Directories with all that is in them. Links are removed, never followed; other file systems are
+ * not entered.
+ */
+#pragma once
+
+/* The directory and everything below it, as far as it goes. */
+void tree_remove(const char *path);
+/* Everything below it. */
+void tree_clear(const char *path);

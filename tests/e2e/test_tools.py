@@ -1,0 +1,208 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Foreign programs under a whole provd: every bad one has its outcome, and none is left behind.
+
+A "programmer" of the test's own is a shell script. Its daemon leaves the process group and the
+session, ignores TERM, and writes its number into a file.
+"""
+import os
+import signal
+import unittest
+
+import line
+
+RECIPE = '''
+recipe: tools
+version: %d
+unit: {model: provsim-1}
+ports:
+  console: {kind: tty, baud: 115200}
+steps:
+  - id: program
+    action: tool.run
+    with:
+      argv: ['%s', '%s', '%s']
+      success: ['^verified']
+      causes: ['device-refused: (?i)\\bfailed\\b', 'timeout: no answer']
+      version: '^Programmer (\\S+)'
+    timeout: %s
+'''
+PROGRAMMER = '''#!/bin/sh
+# programmer MODE DIR
+daemon() {
+    setsid sh -c "$0-daemon $1 &" &
+    while [ ! -s $1/daemon ]; do :; done
+}
+echo "Programmer 1.4.2"
+echo $$ > $2/tool
+pwd > $2/where
+case $1 in
+good) echo "verified 4096 bytes" ;;
+lies) echo "Writing failed at page 3"; echo "verified 4096 bytes" ;;
+mute) : ;;
+hangs) trap '' TERM; daemon $2; echo verified; while :; do sleep 60; done ;;
+daemon) daemon $2; echo verified ;;
+floods) echo verified; yes "page written and compared, all is well" | head -c 1073741824 ;;
+rubbish) head -c 500000 /dev/urandom; echo; echo verified ;;
+signal) echo verified; kill -ABRT $$ ;;
+closes) echo verified; exec >&- 2>&-; sleep 600 ;;
+esac
+'''
+
+DAEMON = '''#!/bin/sh
+trap '' TERM HUP
+echo $$ > $1/daemon.part
+mv $1/daemon.part $1/daemon
+while :; do sleep 60; done
+'''
+
+
+def alive(pid):
+    try:
+        with open('/proc/%d/stat' % pid) as f:
+            return f.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
+def parent(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        return int(f.read().rsplit(')', 1)[1].split()[1])
+
+
+class Shop(line.Line):
+    def __init__(self):
+        super().__init__(1, station_extra='    quarantine_after: 0\n')
+        self.program = os.path.join(self.home, 'programmer')
+        self.version = 0
+        for name, text in ((self.program, PROGRAMMER), (self.program + '-daemon', DAEMON)):
+            with open(name, 'w') as f:
+                f.write(text)
+            os.chmod(name, 0o755)
+        self.start()
+
+    def job(self, mode, timeout='30s', program=None):
+        self.version += 1
+        self.put_recipe(RECIPE % (self.version, program or self.program, mode, self.home, timeout))
+        return self.api.post('/jobs', {'recipe': 'tools', 'quantity': 1})['id']
+
+    def run_mode(self, *args, **kw):
+        """The step of the run, once it has ended. The next one needs the next unit."""
+        seen = {r['id'] for r in self.api.all('/runs')}
+        job = self.job(*args, **kw)
+        run = line.wait_for('the run ends', lambda: next(
+            (r for r in self.api.all('/runs') if r['id'] not in seen and r['state'] == 'finished'), None))
+        # The units that are bad are made again, until the job is stopped.
+        self.api.request('POST', '/jobs/%s/actions/stop' % job)
+        self.job_done(job)
+        self.sim.ctl('swap', board='b1', gap_ms=200)
+        return dict(self.api.get('/runs/' + run['id']), steps=self.api.get('/runs/' + run['id'] + '/steps')['items'])
+
+    def number(self, name):
+        path = os.path.join(self.home, name)
+        line.wait_for(name + ' runs', lambda: os.path.exists(path) and os.path.getsize(path))
+        with open(path) as f:
+            return int(f.read())
+
+    def scratch(self):
+        return os.listdir(os.path.join(self.home, 'state', 'scratch'))
+
+
+CODES = {
+    'good': ('passed', None),
+    'lies': ('failed', 'device-refused'),
+    'mute': ('error', 'no-evidence'),
+    'hangs': ('failed', 'timeout'),
+    'daemon': ('passed', None),
+    'floods': ('error', 'tool-failed'),
+    'rubbish': ('passed', None),
+    'signal': ('error', 'tool-failed'),
+    'closes': ('failed', 'timeout'),
+}
+
+
+class Tools(unittest.TestCase):
+    def test_every_bad_program_has_its_outcome_and_leaves_nothing(self):
+        with Shop() as s:
+            for mode, (outcome, code) in CODES.items():
+                with self.subTest(mode):
+                    for name in ('daemon', 'tool', 'where'):
+                        if os.path.exists(os.path.join(s.home, name)):
+                            os.unlink(os.path.join(s.home, name))
+                    run = s.run_mode(mode, timeout='3s' if code == 'timeout' else '40s')
+                    self.assertEqual((run['outcome'], run['code']), (outcome, code), run)
+                    self.assertFalse(alive(s.number('tool')))
+                    if mode in ('hangs', 'daemon'):
+                        self.assertFalse(alive(s.number('daemon')), 'a daemon is left')
+                    self.assertEqual(s.scratch(), [])
+                    with open(os.path.join(s.home, 'where')) as f:
+                        self.assertIn(os.path.join(s.home, 'state', 'scratch') + '/tool-', f.read())
+                    if outcome == 'passed':
+                        evidence = run['steps'][0]['evidence']
+                        self.assertEqual(evidence['version'], '1.4.2')
+                        self.assertEqual(evidence['program'], s.program)
+                        self.assertTrue(evidence['lines'][0].startswith('verified'))
+            with open('/proc/%d/status' % s.provd.process.pid) as f:
+                peak = next(int(x.split()[1]) for x in f if x.startswith('VmHWM'))
+            self.assertLess(peak, 150 * 1024, 'KiB of provd, after 1 GiB of output')
+            with s.provd.db() as d:
+                pages = d.execute('PRAGMA page_count').fetchone()[0]
+            self.assertLess(pages * 4096, 16 << 20)
+            for name, code in (('/no/such/programmer', 'tool-missing'), ('/etc/passwd', 'tool-missing')):
+                run = s.run_mode('good', program=name)
+                self.assertEqual((run['outcome'], run['code']), ('error', code), run)
+
+    def test_an_aborted_run_leaves_nothing(self):
+        with Shop() as s:
+            s.job('hangs', '60s')
+            tool, daemon = s.number('tool'), s.number('daemon')
+            s.api.post('/stations/A1/actions/abort')
+            line.wait_for('the run is aborted', lambda: [
+                r for r in s.api.all('/runs') if r['outcome'] == 'aborted'])
+            self.assertFalse(alive(tool))
+            self.assertFalse(alive(daemon))
+            self.assertEqual(s.scratch(), [])
+
+    def test_a_killed_provd_leaves_nothing(self):
+        with Shop() as s:
+            s.job('hangs', '60s')
+            tool, daemon = s.number('tool'), s.number('daemon')
+            s.provd.kill()
+            line.wait_for('both are gone', lambda: not alive(tool) and not alive(daemon), 5)
+            self.assertNotEqual(s.scratch(), [])
+            s.start()
+            self.assertEqual(s.scratch(), [])
+
+    def test_what_outlives_even_the_keeper_is_ended_at_the_next_start(self):
+        with Shop() as s:
+            s.job('hangs', '60s')
+            tool, daemon = s.number('tool'), s.number('daemon')
+            os.kill(parent(tool), signal.SIGKILL)
+            line.wait_for('the run ends', lambda: [
+                r for r in s.api.all('/runs') if r['state'] == 'finished'])
+            self.assertFalse(alive(tool))
+            self.assertTrue(alive(daemon), 'nothing is left to sweep: the test is void')
+            s.provd.kill()
+            s.start()
+            line.wait_for('the daemon is gone', lambda: not alive(daemon), 5)
+            self.assertIn('of the provd before this one still ran', s.provd.log_tail())
+
+    def test_check_says_which_programs_are_missing(self):
+        with Shop() as s:
+            s.version += 1
+            s.put_recipe(RECIPE % (s.version, 'no-such-programmer', 'good', s.home, '30s'))
+            said = line.subprocess.run([line.binary('provd'), '--check', '--config', s.provd.config],
+                                       capture_output=True, text=True, timeout=line.DEADLINE_S)
+            self.assertEqual(said.returncode, 0, said)
+            self.assertIn('recipe tools version 1: step program needs the program no-such-programmer, '
+                          'which is not installed', said.stderr)
+            path = os.path.join(s.home, 'r.yaml')
+            with open(path, 'w') as f:
+                f.write(RECIPE % (9, 'no-such-programmer', 'good', s.home, '30s'))
+            said = s.provctl('recipe', 'check', path)
+            self.assertEqual(said.returncode, 0, said)
+            self.assertIn('warning: step program needs the program no-such-programmer', said.stderr)
+
+
+if __name__ == '__main__':
+    line.main()

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ST's STM32_Programmer_CLI, a proprietary program (ST UM2237). One run can print "Error: Failed to
+ * download data!" and "Download verified successfully" after it, so any line with "Error:" wins.
+ * The image goes to it as one Intel HEX file of provd's own. On the worker's thread.
+ */
+#pragma once
+
+#include "transports/images/image.h"
+#include "transports/tools/tool.h"
+
+#define CUBE_OPTIONS_MAX 32
+
+enum cube_port { CUBE_SWD, CUBE_JTAG, CUBE_USB, CUBE_UART };
+
+extern const char *const cube_modes[];	/* NORMAL, UR, HOTPLUG, POWERDOWN, NULL */
+extern const char *const cube_resets[]; /* SWrst, HWrst, Crst, NULL */
+
+struct cube_target {
+	const char *program;
+	enum cube_port port;
+	const char *serial; /* of the probe or USB device; NULL: the only one */
+	const char *node;   /* CUBE_UART: /dev/tty... */
+	uint32_t baud;	    /* CUBE_UART; 0: 115200 */
+	uint32_t speed_khz; /* SWD, JTAG; 0: the program's choice */
+	const char *mode;   /* SWD, JTAG: one of cube_modes, NULL: NORMAL */
+	const char *reset;  /* SWD, JTAG: one of cube_resets, NULL: SWrst */
+	int access_port;    /* SWD, JTAG; -1: 0 */
+};
+
+struct cube_flash {
+	bool erase_all;
+	const char *const
+		*option; /* option bytes, NAME=VALUE, written after the verify; may be NULL */
+	bool start;	 /* reset afterwards, so that it runs */
+};
+
+/* -ERR_INVALID for what does not go into a command line; also for RDP=0xCC, the read-out protection
+ * of level 2, which nothing takes back: no recipe of provd's sets it. */
+int cube_check(const struct cube_target *t, const struct cube_flash *f, struct err *e);
+/* Writes the image into d, which is empty, and runs the program. Results as of tool_run(). */
+int cube_flash(const struct cube_target *t, const struct image *i, const struct cube_flash *f,
+	const struct tool_dir *d, const struct tool_hooks *hooks, struct tool_outcome *ret,
+	const struct iotime *it, struct err *e);
+
+extern const struct tool_rule cube_rules[];

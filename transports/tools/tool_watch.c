@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Each line: colours out -> markers, rules, phases, progress, version, evidence -> escaped, masked,
+ * into the log.
+ */
+#include "base/regex.h"
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "transports/tools/tool_impl.h"
+
+#define LOG_HEAD     1500 /* lines that are logged as they come */
+#define LOG_TAIL     100  /* and the last ones, at the end */
+#define SEEN_MAX     1024 /* bytes of a line that is kept as evidence */
+#define PHASES_MAX   32
+#define ESCAPE_START 0x1b
+
+struct tool_watch {
+	const struct tool_spec *spec;
+	struct regex *marker[TOOL_MARKERS_MAX];
+	struct regex *rule[TOOL_RULES_MAX];
+	struct regex *phase[PHASES_MAX];
+	struct regex *progress, *evidence, *version;
+	size_t markers, rules, phases;
+	struct tool_outcome seen;
+	char *tail[LOG_TAIL];
+};
+
+static int compile(const char *pattern, struct regex **ret, struct err *e)
+{
+	int r = pattern ? regex_new(pattern, ret, e) : 0;
+
+	return r < 0 ? err_prefix(e, "pattern '%.80s'", pattern) : 0;
+}
+
+static int compile_tables(struct tool_watch *w, struct err *e)
+{
+	const struct tool_spec *s = w->spec;
+	int r = 0;
+
+	for (; r == 0 && s->success && s->success[w->markers].pattern; w->markers++) {
+		if (w->markers == TOOL_MARKERS_MAX)
+			return err_set(e, ERR_INVALID, "more than %d markers", TOOL_MARKERS_MAX);
+		r = compile(s->success[w->markers].pattern, &w->marker[w->markers], e);
+	}
+	for (; r == 0 && s->rules && s->rules[w->rules].pattern; w->rules++) {
+		if (w->rules == TOOL_RULES_MAX)
+			return err_set(
+				e, ERR_INVALID, "more than %d failure patterns", TOOL_RULES_MAX);
+		r = compile(s->rules[w->rules].pattern, &w->rule[w->rules], e);
+	}
+	for (; r == 0 && s->phases && s->phases[w->phases].pattern; w->phases++) {
+		if (w->phases == PHASES_MAX)
+			return err_set(e, ERR_INVALID, "more than %d phases", PHASES_MAX);
+		r = compile(s->phases[w->phases].pattern, &w->phase[w->phases], e);
+	}
+	return r;
+}
+
+int tool_watch_new(const struct tool_spec *spec, struct tool_watch **ret, struct err *e)
+{
+	struct tool_watch *w = xcalloc(1, sizeof *w);
+	int r;
+
+	w->spec = spec;
+	r = compile_tables(w, e);
+	if (r == 0)
+		r = compile(spec->progress, &w->progress, e);
+	if (r == 0)
+		r = compile(spec->evidence, &w->evidence, e);
+	if (r == 0)
+		r = compile(spec->version, &w->version, e);
+	if (r < 0) {
+		tool_watch_free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+struct tool_watch *tool_watch_free(struct tool_watch *w)
+{
+	if (!w)
+		return NULL;
+	/* A pattern that failed to compile was counted as none. */
+	for (size_t i = 0; i < TOOL_MARKERS_MAX; i++)
+		regex_free(w->marker[i]);
+	for (size_t i = 0; i < TOOL_RULES_MAX; i++)
+		regex_free(w->rule[i]);
+	for (size_t i = 0; i < PHASES_MAX; i++)
+		regex_free(w->phase[i]);
+	regex_free(w->progress);
+	regex_free(w->evidence);
+	regex_free(w->version);
+	for (size_t i = 0; i < LOG_TAIL; i++)
+		free(w->tail[i]);
+	tool_outcome_done(&w->seen);
+	free(w);
+	return NULL;
+}
+
+/* --- a line as it is matched, and as it is shown --- */
+
+/* Takes the control sequences of ECMA-48 out, in place: ESC [ ... final, ESC ] ... BEL, ESC and one
+ * more. Blanks at the end go as well. Returns the new length. */
+size_t tool_plain(char *s, size_t n)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] != ESCAPE_START) {
+			s[k++] = s[i];
+			continue;
+		}
+		if (++i < n && s[i] == '[') {
+			while (++i < n && (s[i] < 0x40 || s[i] > 0x7e))
+				;
+		} else if (i < n && s[i] == ']') {
+			while (++i < n && s[i] != 0x07 && s[i] != ESCAPE_START)
+				;
+			if (i < n && s[i] == ESCAPE_START)
+				i++;
+		}
+	}
+	while (k > 0 && (s[k - 1] == ' ' || s[k - 1] == '\t' || s[k - 1] == '\r'))
+		k--;
+	return k;
+}
+
+static char *shown(const struct tool_watch *w, const char *bytes, size_t n)
+{
+	struct strbuf b = {0};
+	char *masked;
+
+	sb_add_escaped(&b, bytes, MIN(n, (size_t)SEEN_MAX));
+	masked = secret_mask(w->spec->secrets, b.s ? b.s : "");
+	if (b.s)
+		secret_wipe(b.s, b.len);
+	sb_done(&b);
+	return masked;
+}
+
+static char *first_group(
+	const struct tool_watch *w, const struct regex *r, const char *bytes, size_t n)
+{
+	struct regex_match m;
+	int g;
+
+	if (!regex_match(r, bytes, n, &m))
+		return NULL;
+	g = m.groups > 1 && m.group[1].start != (size_t)-1;
+	return shown(w, bytes + m.group[g].start, m.group[g].end - m.group[g].start);
+}
+
+/* --- what it means --- */
+
+static void see_markers(struct tool_watch *w, const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < w->markers; i++) {
+		if (!regex_match(w->marker[i], bytes, n, NULL))
+			continue;
+		if (!w->seen.marker[i])
+			w->seen.marker[i] = shown(w, bytes, n);
+		w->seen.count[i]++;
+	}
+}
+
+static bool see_rules(struct tool_watch *w, const char *bytes, size_t n)
+{
+	size_t known = w->seen.rule ? (size_t)(w->seen.rule - w->spec->rules) : w->rules;
+
+	for (size_t i = 0; i < w->rules; i++) {
+		if (!regex_match(w->rule[i], bytes, n, NULL))
+			continue;
+		if (i < known) {
+			free(w->seen.rule_line);
+			w->seen.rule_line = shown(w, bytes, n);
+			w->seen.rule = &w->spec->rules[i];
+		}
+		return true;
+	}
+	return false;
+}
+
+static void tell_progress(const struct tool_watch *w, const char *phase, uint64_t done, uint64_t of)
+{
+	const struct tool_hooks *h = &w->spec->hooks;
+
+	if (h->progress)
+		h->progress(h->data, phase, done, of);
+}
+
+static void see_phase(struct tool_watch *w, const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < w->phases; i++)
+		if (regex_match(w->phase[i], bytes, n, NULL))
+			tell_progress(w, w->spec->phases[i].phase, i, w->phases);
+}
+
+static bool number_of(const char *bytes, const struct regex_match *m, int g, double *ret)
+{
+	char text[32];
+
+	if (m->groups <= g || m->group[g].start == (size_t)-1 ||
+		m->group[g].end - m->group[g].start >= sizeof text)
+		return false;
+	snprintf(text, sizeof text, "%.*s", (int)(m->group[g].end - m->group[g].start),
+		bytes + m->group[g].start);
+	return parse_number(text, ret) && *ret >= 0 && *ret < 1e15;
+}
+
+static bool see_progress(struct tool_watch *w, const char *bytes, size_t n)
+{
+	const char *phase = w->spec->progress_phase ? w->spec->progress_phase : "work";
+	struct regex_match m;
+	double done, of = 100;
+
+	if (!w->progress || !regex_match(w->progress, bytes, n, &m) ||
+		!number_of(bytes, &m, 1, &done))
+		return false;
+	number_of(bytes, &m, 2, &of);
+	tell_progress(w, phase, (uint64_t)MIN(done, of), (uint64_t)of);
+	return true;
+}
+
+static void log_line(struct tool_watch *w, char *text)
+{
+	const struct tool_hooks *h = &w->spec->hooks;
+
+	if (h->log && w->seen.lines <= LOG_HEAD) {
+		h->log(h->data, '<', text);
+	} else if (h->log) {
+		char **slot = &w->tail[w->seen.lines % LOG_TAIL];
+
+		free(*slot);
+		*slot = xstrdup(text);
+	}
+	free(w->seen.last);
+	w->seen.last = text;
+}
+
+void tool_watch_line(void *watch, enum proc_stream stream, const char *bytes, size_t n)
+{
+	struct tool_watch *w = watch;
+	_cleanup_(freep) char *plain = xcalloc(1, n + 1);
+	bool failure;
+
+	memcpy(plain, bytes, n);
+	n = tool_plain(plain, n);
+	if (n == 0)
+		return;
+	see_markers(w, plain, n);
+	failure = see_rules(w, plain, n);
+	see_phase(w, plain, n);
+	if (w->version && !w->seen.version)
+		w->seen.version = first_group(w, w->version, plain, n);
+	if (w->evidence && !w->seen.value)
+		w->seen.value = first_group(w, w->evidence, plain, n);
+	if (see_progress(w, plain, n) && !failure)
+		return;
+	w->seen.lines++;
+	log_line(w, shown(w, plain, n));
+}
+
+void tool_watch_slow(void *watch, uint64_t elapsed_us, uint64_t budget_us)
+{
+	struct tool_watch *w = watch;
+	const struct tool_hooks *h = &w->spec->hooks;
+	_cleanup_(freep) char *text =
+		xasprintf("%s still runs after %llu s; it is stopped after %llu s",
+			tool_name(w->spec), (unsigned long long)(elapsed_us / US_PER_S),
+			(unsigned long long)(budget_us / US_PER_S));
+
+	if (h->log)
+		h->log(h->data, '#', text);
+}
+
+void tool_watch_flush(struct tool_watch *w)
+{
+	const struct tool_hooks *h = &w->spec->hooks;
+	uint64_t held = w->seen.lines > LOG_HEAD ? w->seen.lines - LOG_HEAD : 0;
+
+	if (held > LOG_TAIL && h->log) {
+		_cleanup_(freep) char *text =
+			xasprintf("%llu lines are left out", (unsigned long long)(held - LOG_TAIL));
+
+		h->log(h->data, '#', text);
+	}
+	for (uint64_t i = 0; i < MIN(held, (uint64_t)LOG_TAIL); i++) {
+		uint64_t line = w->seen.lines - MIN(held, (uint64_t)LOG_TAIL) + 1 + i;
+		char **slot = &w->tail[line % LOG_TAIL];
+
+		if (h->log && *slot)
+			h->log(h->data, '<', *slot);
+		free(*slot);
+		*slot = NULL;
+	}
+}
+
+const struct tool_outcome *tool_watch_seen(const struct tool_watch *w)
+{
+	return &w->seen;
+}
+
+struct tool_outcome tool_watch_take(struct tool_watch *w)
+{
+	struct tool_outcome o = w->seen;
+
+	w->seen = (struct tool_outcome){0};
+	return o;
+}
+
+void tool_watch_clear(struct tool_watch *w)
+{
+	char *version = steal_ptr(&w->seen.version);
+	char *program = steal_ptr(&w->seen.program);
+	uint64_t lines = w->seen.lines;
+
+	tool_outcome_done(&w->seen);
+	w->seen = (struct tool_outcome){.version = version, .program = program, .lines = lines};
+}
+
+int tool_watch_check(const struct tool_watch *w, struct err *e)
+{
+	return tool_rule_error(w->spec, &w->seen, e);
+}
