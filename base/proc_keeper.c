@@ -22,9 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONTROL	    0  /* where the pair's end lies once the program was started */
-#define KILL_ROUNDS 50 /* a process stuck in the kernel outlives KILL */
-#define ROUND_MS    100
+#define CONTROL	 0 /* where the pair's end lies once the program was started */
+#define KILL_S	 5 /* a process stuck in the kernel outlives KILL */
+#define ROUND_MS 100
 
 struct keeper {
 	pid_t program;
@@ -114,12 +114,22 @@ static bool kill_children(void)
 	return true;
 }
 
+static time_t now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 /* Children of the killed become the keeper's own: again, until none is left. */
 static void kill_all(struct keeper *k)
 {
+	time_t end = now_s() + KILL_S;
+
 	if (!k->ended)
 		kill(-k->program, SIGKILL);
-	for (int i = 0; i < KILL_ROUNDS && reap(k); i++) {
+	while (reap(k) && now_s() <= end) {
 		struct pollfd f = {.fd = k->sigfd, .events = POLLIN};
 		struct signalfd_siginfo si;
 		bool listed = kill_children();

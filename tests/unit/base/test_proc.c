@@ -246,6 +246,18 @@ START_TEST(a_daemon_ends_when_the_program_is_stopped)
 }
 END_TEST
 
+START_TEST(a_chain_of_daemons_ends_to_the_last)
+{
+	/* Each is found only once the one before it is dead. */
+	ck_assert_int_eq(sh("f() { [ $1 = 0 ] && { echo $(sh -c 'echo $PPID'); sleep 60; }; "
+			    "(f $(($1 - 1))); sleep 60; }; f 80 & read x < /dev/null; sleep 0.5"),
+		0);
+	ck_assert_int_gt(told_pid(), 1);
+	ck_assert_int_eq(kill(told_pid(), 0), -1);
+	ck_assert_int_eq(errno, ESRCH);
+}
+END_TEST
+
 /* The output of a program that runs in a process of its own, which is then killed. */
 static void write_pid(void *data, enum proc_stream stream, const char *bytes, size_t n)
 {
@@ -310,9 +322,14 @@ START_TEST(orphans_of_a_killed_keeper_are_known_by_their_mark)
 {
 	pid_t marked, foreign, mine;
 	char mark[64], other[64];
+	char dir[] = "/tmp/test_proc.XXXXXX", further[] = "/tmp/test_proc.XXXXXX";
 
-	ck_assert_int_eq(proc_mark_of("/usr", mark, &e), 0);
-	ck_assert_int_eq(proc_mark_of("/var", other, &e), 0);
+	/* Of this test alone: the next one may run beside it. */
+	ck_assert(mkdtemp(dir) && mkdtemp(further));
+	ck_assert_int_eq(proc_mark_of(dir, mark, &e), 0);
+	ck_assert_int_eq(proc_mark_of(further, other, &e), 0);
+	rmdir(dir);
+	rmdir(further);
 	ck_assert_str_ne(mark, other);
 	proc_mark(other);
 
@@ -479,6 +496,7 @@ static Suite *proc_suite(void)
 	tcase_add_test(t, a_child_that_keeps_the_pipe_neither_hangs_us_nor_stays);
 	tcase_add_test(t, a_daemon_that_left_the_group_and_the_session_ends_as_well);
 	tcase_add_test(t, a_daemon_ends_when_the_program_is_stopped);
+	tcase_add_test(t, a_chain_of_daemons_ends_to_the_last);
 	tcase_add_test(t, nothing_is_left_when_we_are_killed);
 	tcase_add_test(t, orphans_of_a_killed_keeper_are_known_by_their_mark);
 	tcase_add_test(t, a_third_of_the_time_is_told_once);
