@@ -41,6 +41,8 @@ static int take_address(struct openocd_step *x, struct err *e)
 		(size_t)(colon - at) >= sizeof x->host)
 		return err_set(e, ERR_INVALID, "%s: tcp:HOST:PORT expected", x->facts.node);
 	snprintf(x->host, sizeof x->host, "%.*s", (int)(colon - at), at);
+	/* So that one recipe is for both. */
+	x->probe.interface = NULL;
 	x->probe.bitbang_host = x->host;
 	x->probe.bitbang_port = (uint16_t)port;
 	return 0;

@@ -22,7 +22,7 @@ extern const char *const openocd_leaves[];
 		{.name = "interface",                                                            \
 			.type = ARG_STRING,                                                      \
 			.doc = "of OpenOCD's own: stlink, jlink, cmsis-dap, ftdi/NAME; or a "    \
-			       ".cfg file. A TCP probe has none"},                               \
+			       ".cfg file. Not used for a probe at a TCP address"},              \
 		{.name = "target",                                                               \
 			.type = ARG_STRING,                                                      \
 			.required = true,                                                        \
