@@ -87,13 +87,18 @@ static void tell_result(struct step_result *out, const struct gdb_load_result *r
 	result_output(out, "bytes", json_integer((json_int_t)res->bytes));
 }
 
-static int load_image(const struct session *x, struct image **ret, struct err *e)
+/* The image is read before the target is touched. */
+static int prepare(struct session *x, struct image **ret, struct step_result *out, struct err *e)
 {
 	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
+	int r;
 
 	if (args_has(x->a, "address"))
 		o.address = args_size(x->a, "address");
-	return x->s->ops->load_image(x->s->env, args_str(x->a, "image"), &o, ret, e);
+	r = x->s->ops->load_image(x->s->env, args_str(x->a, "image"), &o, ret, e);
+	if (r == 0)
+		r = session_open(x, e);
+	return r < 0 ? r : monitor_list(x, "before", out, e);
 }
 
 static int start(struct session *x, struct step_result *out, struct err *e)
@@ -114,12 +119,8 @@ static int load_run(struct step *s, const struct args *a, struct step_result *ou
 	_cleanup_(image_unrefp) struct image *image = NULL;
 	enum gdb_verify verify = verify_of(a);
 	struct gdb_load_result res = {0};
-	int r = load_image(&x, &image, e);
+	int r = prepare(&x, &image, out, e);
 
-	if (r == 0)
-		r = session_open(&x, e);
-	if (r == 0)
-		r = monitor_list(&x, "before", out, e);
 	if (r == 0)
 		r = gdb_load(x.gdb, image, verify, &res, &s->it, e);
 	if (r < 0)
@@ -187,12 +188,8 @@ static int compare_run(struct step *s, const struct args *a, struct step_result 
 	_cleanup_(image_unrefp) struct image *image = NULL;
 	enum gdb_verify verify = verify_of(a);
 	struct gdb_load_result res = {0};
-	int r = load_image(&x, &image, e);
+	int r = prepare(&x, &image, out, e);
 
-	if (r == 0)
-		r = session_open(&x, e);
-	if (r == 0)
-		r = monitor_list(&x, "before", out, e);
 	if (r == 0)
 		r = gdb_compare(x.gdb, image, verify, &res, &s->it, e);
 	if (r == 0)

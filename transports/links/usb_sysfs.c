@@ -32,14 +32,16 @@ static unsigned long number(const char *device, const char *name, int base)
 	return strtoul(text, NULL, base);
 }
 
-/* false where no device is on that port. */
+/* false where no device is on that port. A device may come or go while its attributes are read:
+ * they count if its number was the same before and after. */
 static bool facts_of(const char *device, struct usb_facts *ret)
 {
+	unsigned long devnum = number(device, "devnum", 10);
 	char vid[16];
 	struct usb_facts f = {.interface = -1};
 
 	attribute(device, "idVendor", vid, sizeof vid);
-	if (!vid[0])
+	if (!vid[0] || devnum == 0)
 		return false;
 	f.vid = (uint16_t)strtoul(vid, NULL, 16);
 	f.pid = (uint16_t)number(device, "idProduct", 16);
@@ -48,9 +50,9 @@ static bool facts_of(const char *device, struct usb_facts *ret)
 	attribute(device, "serial", f.serial, sizeof f.serial);
 	snprintf(f.port, sizeof f.port, "%.63s", device);
 	snprintf(f.node, sizeof f.node, "/dev/bus/usb/%03lu/%03lu", number(device, "busnum", 10),
-		number(device, "devnum", 10));
+		devnum);
 	*ret = f;
-	return true;
+	return number(device, "devnum", 10) == devnum;
 }
 
 /* What an address asks for; each is left empty where it does not say. */

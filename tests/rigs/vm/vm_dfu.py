@@ -70,8 +70,24 @@ def reference(t, vm):
     t.equal('everything is blank', set(memory(vm, 'b2')), {0xff})
     status, told = execute(vm, 'dfu.download', 'port=usb:1-2', 'image=/tmp/fw.bin', 'address=0x080ff000')
     t.expect('outside the map: refused', status == 3 and 'image-range' in json.dumps(told), told)
+    cancel(t, vm)
     plain(t, vm)
     runtime(t, vm)
+
+
+def cancel(t, vm):
+    """Interrupted as soon as some blocks have gone over: it ends at once, and the device takes the next session."""
+    many = len(trace(vm, 'b2')) + 30
+    said = vm.sh('provctl exec dfu.download port=usb:1-2 image=/tmp/fw.bin address=0x08000000 > /tmp/out 2>&1 & P=$!; '
+                 f'while [ "$(wc -l < /d/trace/b2)" -lt {many} ]; do usleep 1000; done; '
+                 'A=$(cut -d" " -f1 /proc/uptime); kill -INT $P; wait $P; '
+                 'echo "exit=$? from=$A to=$(cut -d" " -f1 /proc/uptime)"', seconds=60)
+    m = re.search(r'exit=(\d+) from=([\d.]+) to=([\d.]+)', said)
+    t.equal('a cancel is an abort', m and m[1], '4')
+    t.note(f'the cancel took {float(m[3]) - float(m[2]):.2f} s')
+    t.expect('at once (the machine is emulated: three seconds at most)', float(m[3]) - float(m[2]) < 3, said)
+    status, told = execute(vm, 'dfu.download', 'port=usb:1-2', 'image=/tmp/fw.bin', 'address=0x08000000')
+    t.equal('and the next session passes', status, 0)
 
 
 def plain(t, vm):
