@@ -348,6 +348,85 @@ class Row(unittest.TestCase):
 
 
 @unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
+class Stay(unittest.TestCase):
+    """An OpenOCD that stays from unit to unit (stay: true)."""
+
+    def setUp(self):
+        self.line = line.Line(stations=0, boards=1, sim_args=('--device', 'jtag', '--link', 'tcp'))
+        self.addCleanup(self.line.close)
+        self.sim = self.line.sim
+        address = self.sim.boards()[0]['link'][4:]
+        with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:
+            f.write("stations:\n  - {id: P1, start: manual, ports: {probe: {kind: probe, tcp: '%s'}}}\n" % address)
+        self.line.start()
+        self.line.put_firmware(line.firmware(200), 'boot.bin')
+        self.line.put_recipe(RECIPE)
+        self.line.put_recipe(RECIPE.replace('recipe: probe', 'recipe: stay').replace('work_area: 0', 'work_area: 0, stay: true'))
+        self.runs = 0
+
+    def provision(self, recipe='stay'):
+        """One run; its record and its step's."""
+        self.line.api.post('/jobs', {'recipe': recipe, 'quantity': 1})
+        line.wait_for('P1 is ready', lambda: self.line.api.get('/stations/P1')['state'] in ('ready', 'done'))
+        self.line.api.post('/stations/P1/actions/start')
+        self.runs += 1
+        runs = line.wait_for('the run ends', lambda: (lambda r: r if len(r) == self.runs else None)(
+            self.line.api.get('/runs?state=finished')['items']))
+        run = max(runs, key=lambda r: r['id'])
+        return run, self.line.api.get('/runs/%s/steps' % run['id'])['items'][0]
+
+    def passes(self, recipe='stay'):
+        run, step = self.provision(recipe)
+        self.assertEqual(run['outcome'], 'passed', step)
+        return step
+
+    def board(self):
+        return self.sim.boards()[0]
+
+    def tools(self):
+        return children(self.line.provd.process.pid)
+
+    def test_it_is_started_once_and_ends_with_provd(self):
+        first = self.passes()
+        tools = self.tools()
+        self.assertEqual(len(tools), 1)
+        again = [self.passes() for _ in range(3)]
+        self.assertEqual([s['evidence']['server_jobs'] for s in [first] + again], [1, 2, 3, 4])
+        self.assertEqual(self.board()['sessions'], 1)
+        self.assertEqual(self.tools(), tools)
+        alone = [self.passes('probe') for _ in range(2)]
+        self.assertEqual(self.tools(), [], 'it held the probe')
+        self.passes()
+        tools = self.tools()
+        self.line.provd.term()
+        self.assertFalse(os.path.exists('/proc/%d' % tools[0]))
+
+    def test_a_failure_starts_it_anew_and_no_failure_is_hidden(self):
+        self.passes()
+        self.sim.ctl('fault', board='b1', fault='no-write,count=0')
+        run, step = self.provision()
+        self.assertEqual((run['outcome'], run['code']), ('failed', 'verify-mismatch'), step)
+        self.assertEqual(self.tools(), [])
+        self.sim.ctl('clear-faults', board='b1')
+        self.assertEqual(self.passes()['evidence']['server_jobs'], 1)
+        self.sim.ctl('fault', board='b1', fault='idcode,count=0')
+        run, step = self.provision()
+        self.assertEqual(run['code'], 'wrong-device', step)
+
+    def test_one_that_was_killed_is_replaced(self):
+        self.passes()
+        for p in self.tools():
+            os.kill(p, signal.SIGKILL)
+        self.assertEqual(self.passes()['evidence']['server_jobs'], 1)
+
+    def test_it_does_not_outlive_provd(self):
+        self.passes()
+        tools = self.tools()
+        self.line.provd.kill()
+        line.wait_for('it has gone', lambda: not any(os.path.exists('/proc/%d' % p) for p in tools), 10)
+
+
+@unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
 class Production(unittest.TestCase):
     """recipes/production-full.yaml on a station whose probe and console are both virtual."""
 
