@@ -8,11 +8,13 @@ actions against the same, each fault of the chip, and sixteen stations at once.
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -259,6 +261,35 @@ class Provd(Board):
         self.fails('recipe-invalid', 'program', 'image=' + self.file(line.firmware(256)), 'address=0x08000000',
                    'target=nosuch')
 
+    def test_gdb_load_through_openocds_gdb_server(self):
+        """Its memory map and flash packets, which QEMU has not."""
+        argv = [OPENOCD, '-c', 'adapter driver remote_bitbang; remote_bitbang host 127.0.0.1',
+                '-c', 'remote_bitbang port ' + self.address().rsplit(':', 1)[1],
+                '-c', 'transport select jtag; set WORKAREASIZE 0', '-f', 'target/stm32f1x.cfg',
+                '-c', 'gdb_port 0; tcl_port disabled; telnet_port disabled']
+        server = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=self.dir,
+                                  preexec_fn=line._with_parent)
+        self.addCleanup(server.stderr.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        port = next(m.group(1) for m in (re.search(r'port (\d+) for gdb', said) for said in server.stderr) if m)
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        data = line.firmware(3001)
+        path = self.file(hex_file(data), 'fw.hex')
+
+        def gdb(action, *args):
+            p = subprocess.run([line.binary('provctl'), '--json', 'exec', 'gdb.' + action, 'port=tcp:127.0.0.1:' + port,
+                                'image=' + path, 'before=reset halt', *args], capture_output=True, text=True, timeout=60)
+            return p.returncode, json.loads(p.stdout)['steps'][0]
+        status, step = gdb('load')
+        self.assertEqual(status, 0, step)
+        self.assertEqual(self.flash(len(data)), data)
+        self.assertEqual(step['evidence']['flash_bytes'], len(data))
+        self.assertEqual(step['evidence']['sha256_read'], line.sha256(data))
+        self.fault('verify=64,count=0')
+        status, step = gdb('compare')
+        self.assertEqual((status, step['code']), (1, 'verify-mismatch'), step)
+
     def test_a_cancel_leaves_nothing_within_a_second(self):
         p = subprocess.Popen(self.command('program', 'image=' + self.file(line.firmware(120000)), 'address=0x08000000'),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env())
@@ -310,6 +341,13 @@ def children(pid):
     return found
 
 
+def own_tmp(test, home):
+    """A provd that is killed leaves its run directories: not in /tmp."""
+    before = os.environ.get('TMPDIR')
+    os.environ['TMPDIR'] = home
+    test.addCleanup(lambda: os.environ.update(TMPDIR=before) if before else os.environ.pop('TMPDIR'))
+
+
 @unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
 class Row(unittest.TestCase):
     """Sixteen stations at once: no port and no file is shared, and killing provd leaves no tool."""
@@ -317,6 +355,7 @@ class Row(unittest.TestCase):
     def setUp(self):
         self.line = line.Line(stations=0, boards=STATIONS, sim_args=('--device', 'jtag', '--link', 'tcp'))
         self.addCleanup(self.line.close)
+        own_tmp(self, self.line.home)
         with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:
             f.write('stations:\n' + ''.join(
                 "  - {id: P%d, ports: {probe: {path: 'platform-provsim-usb-0:1.%d'}}}\n" % (i, i)
@@ -354,6 +393,7 @@ class Stay(unittest.TestCase):
     def setUp(self):
         self.line = line.Line(stations=0, boards=1, sim_args=('--device', 'jtag', '--link', 'tcp'))
         self.addCleanup(self.line.close)
+        own_tmp(self, self.line.home)
         self.sim = self.line.sim
         address = self.sim.boards()[0]['link'][4:]
         with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:
