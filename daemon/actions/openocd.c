@@ -2,6 +2,7 @@
 #include "daemon/actions/openocd.h"
 
 #include "base/strbuf.h"
+#include "transports/tools/openocd_server.h"
 
 const char *const openocd_selects[] = {"auto", "serial", "location", "none", NULL};
 const char *const openocd_enters[] = {
@@ -41,6 +42,8 @@ static int take_address(struct openocd_step *x, struct err *e)
 		(size_t)(colon - at) >= sizeof x->host)
 		return err_set(e, ERR_INVALID, "%s: tcp:HOST:PORT expected", x->facts.node);
 	snprintf(x->host, sizeof x->host, "%.*s", (int)(colon - at), at);
+	/* So that one recipe is for both. */
+	x->probe.interface = NULL;
 	x->probe.bitbang_host = x->host;
 	x->probe.bitbang_port = (uint16_t)port;
 	return 0;
@@ -176,11 +179,106 @@ static void tell(const struct openocd_step *x, struct step_result *out)
 		result_evidence(out, "sha256_read", json_string(res->sha256_read));
 }
 
+/* --- an OpenOCD that stays --- */
+
+struct kept_server {
+	struct kept kept;
+	struct openocd_server *server;
+};
+
+static const char server_kind[] = "openocd";
+
+static void kept_free(struct kept *k)
+{
+	struct kept_server *s = container_of(k, struct kept_server, kept);
+
+	openocd_server_free(s->server);
+	free(s);
+}
+
+static void forget(struct kept **place)
+{
+	if (*place)
+		(*place)->free(*place);
+	*place = NULL;
+}
+
+static struct openocd_server *server_of(struct kept **place)
+{
+	return *place && (*place)->kind == server_kind
+		       ? container_of(*place, struct kept_server, kept)->server
+		       : NULL;
+}
+
+static int start_server(
+	struct openocd_step *x, struct kept **place, const struct openocd_hooks *h, struct err *e)
+{
+	struct kept_server *k;
+	struct openocd_server *server = NULL;
+	int r;
+
+	forget(place);
+	r = openocd_server_start(&x->probe, h, &x->s->it, &server, e);
+	if (r < 0)
+		return r;
+	k = xcalloc(1, sizeof *k);
+	k->kept = (struct kept){server_kind, kept_free};
+	k->server = server;
+	*place = &k->kept;
+	return 0;
+}
+
+/* What a server that has seen another unit, or another probe, may say of the next. */
+static bool worth_a_new_server(int r)
+{
+	return r == -ERR_DEVICE_GONE || r == -ERR_TIMEOUT || r == -ERR_PROTOCOL ||
+	       r == -ERR_TOOL_FAILED || r == -ERR_PORT_UNBOUND;
+}
+
+static int run_kept(struct openocd_step *x, struct kept **place, const struct openocd_hooks *h,
+	struct step_result *out, struct err *e)
+{
+	struct openocd_server *server = server_of(place);
+	bool used = server && openocd_server_fit(server, &x->probe, &x->s->it);
+	int r = used ? 0 : start_server(x, place, h, e);
+
+	if (r < 0)
+		return r;
+	r = openocd_server_run(server_of(place), &x->job, h, &x->s->it, &x->result, e);
+	/* Commands of a recipe's own are never sent twice. */
+	if (used && worth_a_new_server(r) && x->job.kind != OPENOCD_COMMAND &&
+		iotime_check(&x->s->it, NULL) == 0) {
+		step_log(x->s, '#', "%s; OpenOCD is started anew", e ? e->msg : "it failed");
+		openocd_result_done(&x->result);
+		used = false;
+		r = start_server(x, place, h, e);
+		if (r == 0)
+			r = openocd_server_run(
+				server_of(place), &x->job, h, &x->s->it, &x->result, e);
+	}
+	if (r < 0)
+		forget(place);
+	else
+		result_evidence(
+			out, "server_jobs", json_integer(openocd_server_jobs(server_of(place))));
+	return r;
+}
+
 int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err *e)
 {
 	const struct openocd_hooks h = {x->s, tell_progress, step_log_line};
-	int r = openocd_run(&x->probe, &x->job, &h, &x->s->it, &x->result, e);
+	struct kept **place =
+		x->s->ops->kept ? x->s->ops->kept(x->s->env, args_str(x->a, "port")) : NULL;
+	int r;
 
+	if (place && args_bool(x->a, "stay")) {
+		r = run_kept(x, place, &h, out, e);
+	} else {
+		/* It would hold the probe. */
+		if (place)
+			forget(place);
+		r = openocd_run(&x->probe, &x->job, &h, &x->s->it, &x->result, e);
+	}
 	if (r == 0)
 		tell(x, out);
 	return r;

@@ -22,7 +22,7 @@ extern const char *const openocd_leaves[];
 		{.name = "interface",                                                            \
 			.type = ARG_STRING,                                                      \
 			.doc = "of OpenOCD's own: stlink, jlink, cmsis-dap, ftdi/NAME; or a "    \
-			       ".cfg file. A TCP probe has none"},                               \
+			       ".cfg file. Not used for a probe at a TCP address"},              \
 		{.name = "target",                                                               \
 			.type = ARG_STRING,                                                      \
 			.required = true,                                                        \
@@ -49,6 +49,11 @@ extern const char *const openocd_leaves[];
 			.type = ARG_SIZE,                                                        \
 			.unit = "bytes",                                                         \
 			.doc = "RAM that OpenOCD may use for its helpers; 0: none"},             \
+		{.name = "stay",                                                                 \
+			.type = ARG_BOOL,                                                        \
+			.def = "false",                                                          \
+			.doc = "let OpenOCD run on for the next unit; it holds the probe until " \
+			       "then"},                                                          \
 	{                                                                                        \
 		.name = "setup", .type = ARG_LIST,                                               \
 		.doc = "more commands of OpenOCD's before init: 'reset_config srst_only'"        \

@@ -5,6 +5,7 @@
 #include "base/strbuf.h"
 #include "daemon/actions/openocd.h"
 #include "daemon/actions/rows.h"
+#include "transports/protocols/openocd_rpc.h"
 
 static int ranged(struct openocd_step *x, struct step *s, const struct args *a,
 	struct step_result *out, struct err *e)

@@ -99,9 +99,10 @@ struct station {
 	struct mailbox *box;  /* letters */
 
 	/* The worker's own: */
-	uint64_t settle_until_us; /* while SETTLING */
-	uint64_t away_since_us;	  /* while DONE: when the unit left; 0: it is there */
-	uint64_t generation;	  /* of what is plugged, as last seen */
+	uint64_t settle_until_us;	      /* while SETTLING */
+	uint64_t away_since_us;		      /* while DONE: when the unit left; 0: it is there */
+	uint64_t generation;		      /* of what is plugged, as last seen */
+	struct kept *kept[STATION_PORTS_MAX]; /* for each port, from run to run; or NULL */
 	char mark[STATION_MARK_SIZE];
 	bool start_asked;
 	bool disable_asked;  /* came during the run */

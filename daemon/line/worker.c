@@ -463,6 +463,9 @@ void *worker_main(void *arg)
 		drop_run(s, ERR_SHUTDOWN, "provd was stopped before the first step");
 	}
 	s->rec = recorder_free(s->rec);
+	for (size_t i = 0; i < STATION_PORTS_MAX; i++)
+		if (s->kept[i])
+			s->kept[i]->free(steal_ptr(&s->kept[i]));
 	__atomic_store_n(&s->ended, true, __ATOMIC_RELEASE);
 	return NULL;
 }

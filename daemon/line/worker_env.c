@@ -41,6 +41,16 @@ static void env_link_close(void *env, const char *role)
 	worker_port_close(&((struct env *)env)->ports, role);
 }
 
+static struct kept **env_kept(void *env, const char *role)
+{
+	struct station *s = ((struct env *)env)->s;
+
+	for (size_t i = 0; i < s->cfg->ports; i++)
+		if (!strcmp(s->cfg->port[i].role, role))
+			return &s->kept[i];
+	return NULL;
+}
+
 static int env_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
 {
 	return worker_port_facts_of(&((struct env *)env)->ports, role, ret, e);
@@ -246,6 +256,7 @@ static const struct step_env_ops env_ops = {
 	.load_blob = env_load_blob,
 	.keep = env_keep,
 	.scratch = env_scratch,
+	.kept = env_kept,
 	.progress = env_progress,
 	.log = env_log,
 };

@@ -137,6 +137,12 @@ struct prompt {
 	const char *pattern;	    /* for text and scan: what an answer must match, or NULL */
 };
 
+/* What an action wants to find again at its next run: a program that is slow to start. */
+struct kept {
+	const void *kind; /* whose it is: an address of its owner's */
+	void (*free)(struct kept *k);
+};
+
 struct step_env_ops {
 	/* The open link of a role; opened on first use, owned by the environment. */
 	int (*link)(void *env, const char *role, const struct iotime *it, struct link **ret,
@@ -181,6 +187,9 @@ struct step_env_ops {
 	/* A directory for what does not outlive the step: make one of your own in it, and remove
 	 * it. */
 	int (*scratch)(void *env, char ret[512], struct err *e);
+	/* The place for what is kept for a role from run to run; NULL where it is empty. Who fills
+	 * it hands it over: it is freed with the station. NULL, also as the op: nothing is kept. */
+	struct kept **(*kept)(void *env, const char *role);
 	void (*progress)(void *env, const char *phase, uint64_t done, uint64_t total);
 	/* A line of the run's log; already masked. dir: '>' sent, '<' received, '#' said by provd.
 	 */

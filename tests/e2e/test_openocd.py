@@ -8,11 +8,13 @@ actions against the same, each fault of the chip, and sixteen stations at once.
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -259,6 +261,35 @@ class Provd(Board):
         self.fails('recipe-invalid', 'program', 'image=' + self.file(line.firmware(256)), 'address=0x08000000',
                    'target=nosuch')
 
+    def test_gdb_load_through_openocds_gdb_server(self):
+        """Its memory map and flash packets, which QEMU has not."""
+        argv = [OPENOCD, '-c', 'adapter driver remote_bitbang; remote_bitbang host 127.0.0.1',
+                '-c', 'remote_bitbang port ' + self.address().rsplit(':', 1)[1],
+                '-c', 'transport select jtag; set WORKAREASIZE 0', '-f', 'target/stm32f1x.cfg',
+                '-c', 'gdb_port 0; tcl_port disabled; telnet_port disabled']
+        server = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=self.dir,
+                                  preexec_fn=line._with_parent)
+        self.addCleanup(server.stderr.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        port = next(m.group(1) for m in (re.search(r'port (\d+) for gdb', said) for said in server.stderr) if m)
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        data = line.firmware(3001)
+        path = self.file(hex_file(data), 'fw.hex')
+
+        def gdb(action, *args):
+            p = subprocess.run([line.binary('provctl'), '--json', 'exec', 'gdb.' + action, 'port=tcp:127.0.0.1:' + port,
+                                'image=' + path, 'before=reset halt', *args], capture_output=True, text=True, timeout=60)
+            return p.returncode, json.loads(p.stdout)['steps'][0]
+        status, step = gdb('load')
+        self.assertEqual(status, 0, step)
+        self.assertEqual(self.flash(len(data)), data)
+        self.assertEqual(step['evidence']['flash_bytes'], len(data))
+        self.assertEqual(step['evidence']['sha256_read'], line.sha256(data))
+        self.fault('verify=64,count=0')
+        status, step = gdb('compare')
+        self.assertEqual((status, step['code']), (1, 'verify-mismatch'), step)
+
     def test_a_cancel_leaves_nothing_within_a_second(self):
         p = subprocess.Popen(self.command('program', 'image=' + self.file(line.firmware(120000)), 'address=0x08000000'),
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env())
@@ -310,6 +341,13 @@ def children(pid):
     return found
 
 
+def own_tmp(test, home):
+    """A provd that is killed leaves its run directories: not in /tmp."""
+    before = os.environ.get('TMPDIR')
+    os.environ['TMPDIR'] = home
+    test.addCleanup(lambda: os.environ.update(TMPDIR=before) if before else os.environ.pop('TMPDIR'))
+
+
 @unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
 class Row(unittest.TestCase):
     """Sixteen stations at once: no port and no file is shared, and killing provd leaves no tool."""
@@ -317,6 +355,7 @@ class Row(unittest.TestCase):
     def setUp(self):
         self.line = line.Line(stations=0, boards=STATIONS, sim_args=('--device', 'jtag', '--link', 'tcp'))
         self.addCleanup(self.line.close)
+        own_tmp(self, self.line.home)
         with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:
             f.write('stations:\n' + ''.join(
                 "  - {id: P%d, ports: {probe: {path: 'platform-provsim-usb-0:1.%d'}}}\n" % (i, i)
@@ -345,6 +384,132 @@ class Row(unittest.TestCase):
         self.assertEqual(len(tools), STATIONS)
         self.line.provd.kill()
         line.wait_for('all have gone', lambda: not any(os.path.exists('/proc/%d' % p) for p in tools), 10)
+
+
+@unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
+class Stay(unittest.TestCase):
+    """An OpenOCD that stays from unit to unit (stay: true)."""
+
+    def setUp(self):
+        self.line = line.Line(stations=0, boards=1, sim_args=('--device', 'jtag', '--link', 'tcp'))
+        self.addCleanup(self.line.close)
+        own_tmp(self, self.line.home)
+        self.sim = self.line.sim
+        address = self.sim.boards()[0]['link'][4:]
+        with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:
+            f.write("stations:\n  - {id: P1, start: manual, ports: {probe: {kind: probe, tcp: '%s'}}}\n" % address)
+        self.line.start()
+        self.line.put_firmware(line.firmware(200), 'boot.bin')
+        self.line.put_recipe(RECIPE)
+        self.line.put_recipe(RECIPE.replace('recipe: probe', 'recipe: stay').replace('work_area: 0', 'work_area: 0, stay: true'))
+        self.runs = 0
+
+    def provision(self, recipe='stay'):
+        """One run; its record and its step's."""
+        self.line.api.post('/jobs', {'recipe': recipe, 'quantity': 1})
+        line.wait_for('P1 is ready', lambda: self.line.api.get('/stations/P1')['state'] in ('ready', 'done'))
+        self.line.api.post('/stations/P1/actions/start')
+        self.runs += 1
+        runs = line.wait_for('the run ends', lambda: (lambda r: r if len(r) == self.runs else None)(
+            self.line.api.get('/runs?state=finished')['items']))
+        run = max(runs, key=lambda r: r['id'])
+        return run, self.line.api.get('/runs/%s/steps' % run['id'])['items'][0]
+
+    def passes(self, recipe='stay'):
+        run, step = self.provision(recipe)
+        self.assertEqual(run['outcome'], 'passed', step)
+        return step
+
+    def board(self):
+        return self.sim.boards()[0]
+
+    def tools(self):
+        return children(self.line.provd.process.pid)
+
+    def test_it_is_started_once_and_ends_with_provd(self):
+        first = self.passes()
+        tools = self.tools()
+        self.assertEqual(len(tools), 1)
+        again = [self.passes() for _ in range(3)]
+        self.assertEqual([s['evidence']['server_jobs'] for s in [first] + again], [1, 2, 3, 4])
+        self.assertEqual(self.board()['sessions'], 1)
+        self.assertEqual(self.tools(), tools)
+        alone = [self.passes('probe') for _ in range(2)]
+        self.assertEqual(self.tools(), [], 'it held the probe')
+        self.passes()
+        tools = self.tools()
+        self.line.provd.term()
+        self.assertFalse(os.path.exists('/proc/%d' % tools[0]))
+
+    def test_a_failure_starts_it_anew_and_no_failure_is_hidden(self):
+        self.passes()
+        self.sim.ctl('fault', board='b1', fault='no-write,count=0')
+        run, step = self.provision()
+        self.assertEqual((run['outcome'], run['code']), ('failed', 'verify-mismatch'), step)
+        self.assertEqual(self.tools(), [])
+        self.sim.ctl('clear-faults', board='b1')
+        self.assertEqual(self.passes()['evidence']['server_jobs'], 1)
+        self.sim.ctl('fault', board='b1', fault='idcode,count=0')
+        run, step = self.provision()
+        self.assertEqual(run['code'], 'wrong-device', step)
+
+    def test_one_that_was_killed_is_replaced(self):
+        self.passes()
+        for p in self.tools():
+            os.kill(p, signal.SIGKILL)
+        self.assertEqual(self.passes()['evidence']['server_jobs'], 1)
+
+    def test_it_does_not_outlive_provd(self):
+        self.passes()
+        tools = self.tools()
+        self.line.provd.kill()
+        line.wait_for('it has gone', lambda: not any(os.path.exists('/proc/%d' % p) for p in tools), 10)
+
+
+@unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
+class Production(unittest.TestCase):
+    """recipes/production-full.yaml on a station whose probe and console are both virtual."""
+
+    def setUp(self):
+        self.line = line.Line(stations=0, boards=1, sim_args=('--erase-ms', '0', '--boot-ms', '1'))
+        self.addCleanup(self.line.close)
+        self.probe_dir = os.path.join(self.line.home, 'probe')
+        os.mkdir(self.probe_dir)
+        self.probe = line.Sim(self.probe_dir, 1, '--device', 'jtag', '--link', 'tcp')
+        self.addCleanup(self.probe.stop)
+        with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:
+            f.write("stations:\n  - id: A1\n    ports:\n      probe: {kind: probe, tcp: '%s'}\n"
+                    "      console: {path: 'platform-provsim-usb-0:1.1'}\n" % self.probe.boards()[0]['link'][4:])
+        self.bootloader, self.application = line.firmware(4000, seed=7), line.firmware(40000, seed=8)
+        self.line.start()
+        self.line.put_firmware(self.bootloader, 'bootloader.bin')
+        with open(os.path.join(line.ROOT, 'recipes', 'production-full.yaml')) as f:
+            self.line.prepare(self.application, f.read())
+
+    def run_one(self):
+        job = self.line.api.post('/jobs', {'recipe': 'production-full', 'quantity': 1, 'params': {'work_area': '0'}})['id']
+        run = line.wait_for('the run ends', lambda: self.line.api.get('/runs?state=finished')['items'])[0]
+        return job, run, {s['id']: s for s in self.line.api.get('/runs/%s/steps' % run['id'])['items']}
+
+    def test_both_parts_are_in_and_the_unit_works(self):
+        job, run, steps = self.run_one()
+        self.assertEqual(run['outcome'], 'passed', steps)
+        self.assertEqual(self.line.job_done(job)['passed'], 1)
+        with open(os.path.join(self.probe.boards_dir, 'b1', 'flash.bin'), 'rb') as f:
+            self.assertEqual(f.read(len(self.bootloader)), self.bootloader)
+        uid, unit, flash = self.line.sim.units()[0]
+        self.assertEqual(flash[-len(self.application):], self.application)
+        self.assertEqual(unit['serial'], run['serial'])
+        e = steps['flash-bootloader']['evidence']
+        self.assertEqual(e['sha256_image'], line.sha256(self.bootloader))
+        self.assertIn('OpenOCD', e['verified_by'])
+
+    def test_without_its_bootloader_no_unit_gets_a_serial_number(self):
+        self.probe.ctl('fault', board='b1', fault='no-write,count=0')
+        _, run, steps = self.run_one()
+        self.assertEqual((run['outcome'], run['code']), ('failed', 'verify-mismatch'), steps)
+        self.assertNotIn('set-serial', steps)
+        self.assertIsNone(self.line.sim.units()[0][1]['serial'])
 
 
 if __name__ == '__main__':

@@ -114,6 +114,3 @@ void openocd_result_done(struct openocd_result *r);
 /* Whether a text may become a word of OpenOCD's command line as it is: [A-Za-z0-9_./:+-], not
  * empty, no ".." and no '-' in front, at most 200 bytes. */
 bool openocd_word_ok(const char *s);
-/* Any text as one Tcl word: every character but letters, digits and _ gets a backslash. Owned by
- * the caller. -ERR_INVALID for control characters. */
-int openocd_quote(const char *text, char **ret, struct err *e);

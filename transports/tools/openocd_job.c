@@ -24,29 +24,6 @@ bool openocd_word_ok(const char *s)
 	return true;
 }
 
-int openocd_quote(const char *text, char **ret, struct err *e)
-{
-	struct strbuf b = {0};
-
-	for (const char *p = text; *p; p++) {
-		unsigned char c = (unsigned char)*p;
-
-		if (c < ' ' || c == 0x7f) {
-			sb_done(&b);
-			return err_set(e, ERR_INVALID, "a control character (0x%02x)", c);
-		}
-		/* Tcl: a backslash before any other character than a letter, a digit or a line end
-		 * stands for that character. */
-		if (c < 0x80 && !isalnum(c) && c != '_')
-			sb_add(&b, "\\");
-		sb_add_n(&b, p, 1);
-	}
-	if (!*text)
-		sb_add(&b, "{}");
-	*ret = sb_take(&b);
-	return 0;
-}
-
 __attribute__((format(printf, 2, 3))) static void add(struct openocd_argv *v, const char *fmt, ...)
 {
 	char *text = NULL;
@@ -134,7 +111,7 @@ static void add_file(struct openocd_argv *v, const char *folder, const char *nam
 		add(v, "%s/%s.cfg", folder, name);
 }
 
-static void add_probe(struct openocd_argv *v, const struct openocd_probe *p)
+static void add_probe(struct openocd_argv *v, const struct openocd_probe *p, const char *tcl_port)
 {
 	if (p->interface) {
 		add_file(v, "interface", p->interface);
@@ -155,14 +132,16 @@ static void add_probe(struct openocd_argv *v, const struct openocd_probe *p)
 	if (p->speed_khz)
 		add_command(v, "adapter speed %u", p->speed_khz);
 	/* Two stations would meet at the default ports. */
-	add_command(v, "gdb_port disabled; tcl_port disabled; telnet_port disabled");
+	add_command(v, "gdb_port disabled; tcl_port %s; telnet_port disabled", tcl_port);
 	for (size_t i = 0; p->setup && p->setup[i]; i++)
 		add_command(v, "%s", p->setup[i]);
 }
 
-static void add_enter(struct openocd_argv *v, enum openocd_enter enter)
+/* A server that stays has done its init. */
+static void add_enter(struct openocd_argv *v, enum openocd_enter enter, bool stays)
 {
-	add_command(v, "init");
+	if (!stays)
+		add_command(v, "init");
 	switch (enter) {
 	case OPENOCD_RESET_INIT:
 		add_command(v, "reset init");
@@ -178,7 +157,7 @@ static void add_enter(struct openocd_argv *v, enum openocd_enter enter)
 	}
 }
 
-static void add_leave(struct openocd_argv *v, enum openocd_leave leave)
+static void add_leave(struct openocd_argv *v, enum openocd_leave leave, bool stays)
 {
 	switch (leave) {
 	case OPENOCD_RESET_RUN:
@@ -190,7 +169,8 @@ static void add_leave(struct openocd_argv *v, enum openocd_leave leave)
 	case OPENOCD_LEAVE:
 		break;
 	}
-	add_command(v, "shutdown");
+	if (!stays)
+		add_command(v, "shutdown");
 }
 
 static void add_read_back(struct openocd_argv *v, const struct openocd_job *j)
@@ -215,37 +195,37 @@ static void add_images(struct openocd_argv *v, const struct openocd_job *j)
 		add_read_back(v, j);
 }
 
-static void add_work(struct openocd_argv *v, const struct openocd_job *j)
+static void add_work(struct openocd_argv *v, const struct openocd_job *j, bool stays)
 {
 	switch (j->kind) {
 	case OPENOCD_PROGRAM:
-		add_command(v, "program i0.hex verify %sexit",
-			j->leave == OPENOCD_RESET_RUN ? "reset " : "");
+		add_command(v, "program i0.hex verify%s%s",
+			j->leave == OPENOCD_RESET_RUN ? " reset" : "", stays ? "" : " exit");
 		return;
 	case OPENOCD_FLASH:
 	case OPENOCD_VERIFY:
-		add_enter(v, j->enter);
+		add_enter(v, j->enter, stays);
 		add_images(v, j);
 		break;
 	case OPENOCD_ERASE:
-		add_enter(v, j->enter);
+		add_enter(v, j->enter, stays);
 		add_command(v, "flash erase_address 0x%08llx %llu", (unsigned long long)j->address,
 			(unsigned long long)j->size);
 		add_command(v, "dump_image o0.bin 0x%08llx %llu", (unsigned long long)j->address,
 			(unsigned long long)j->size);
 		break;
 	case OPENOCD_DUMP:
-		add_enter(v, j->enter);
+		add_enter(v, j->enter, stays);
 		add_command(v, "dump_image o0.bin 0x%08llx %llu", (unsigned long long)j->address,
 			(unsigned long long)j->size);
 		break;
 	case OPENOCD_COMMAND:
-		add_enter(v, j->enter);
+		add_enter(v, j->enter, stays);
 		for (size_t i = 0; j->command[i]; i++)
 			add_command(v, "%s", j->command[i]);
 		break;
 	}
-	add_leave(v, j->leave);
+	add_leave(v, j->leave, stays);
 }
 
 static size_t segments_of(const struct openocd_job *j)
@@ -296,8 +276,35 @@ int openocd_argv_make(const struct openocd_probe *p, const struct openocd_job *j
 	if (r < 0)
 		return r;
 	add(&v, "%s", p->program ? p->program : "openocd");
-	add_probe(&v, p);
-	add_work(&v, j);
+	add_probe(&v, p, "disabled");
+	add_work(&v, j, false);
+	*ret = v;
+	return 0;
+}
+
+int openocd_argv_server(const struct openocd_probe *p, struct openocd_argv *ret, struct err *e)
+{
+	struct openocd_argv v = {0};
+	int r = check_probe(p, e);
+
+	if (r < 0)
+		return r;
+	add(&v, "%s", p->program ? p->program : "openocd");
+	/* 127.0.0.1 is its default; port 0 is any that is free, and it says which. */
+	add_command(&v, "bindto 127.0.0.1");
+	add_probe(&v, p, "0");
+	*ret = v;
+	return 0;
+}
+
+int openocd_argv_commands(const struct openocd_job *j, struct openocd_argv *ret, struct err *e)
+{
+	struct openocd_argv v = {0};
+	int r = check_job(j, e);
+
+	if (r < 0)
+		return r;
+	add_work(&v, j, true);
 	*ret = v;
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "base/strbuf.h"
 #include "tests/unit/unit.h"
+#include "transports/protocols/openocd_rpc.h"
 #include "transports/tools/openocd_job.h"
 #include "transports/tools/openocd_rules.h"
 
@@ -436,6 +437,44 @@ START_TEST(regions_are_all_written_before_any_is_verified)
 }
 END_TEST
 
+static char *joined_argv(struct openocd_argv *v)
+{
+	struct strbuf b = {0};
+
+	for (size_t i = 0; i < v->n; i++)
+		sb_addf(&b, "%s|", v->arg[i]);
+	openocd_argv_done(v);
+	return sb_take(&b);
+}
+
+START_TEST(one_that_stays_takes_any_free_port_of_this_machine_and_no_exit_with_its_jobs)
+{
+	struct openocd_argv v = {0};
+
+	ck_assert_int_eq(openocd_argv_server(&probe, &v, &e), 0);
+
+	_cleanup_(freep) char *server = joined_argv(&v);
+
+	ck_assert_ptr_nonnull(strstr(server, "|-c|bindto 127.0.0.1|"));
+	ck_assert_ptr_nonnull(
+		strstr(server, "|-c|gdb_port disabled; tcl_port 0; telnet_port disabled|"));
+	job.leave = OPENOCD_RESET_RUN;
+	ck_assert_int_eq(openocd_argv_commands(&job, &v, &e), 0);
+
+	_cleanup_(freep) char *program = joined_argv(&v);
+
+	ck_assert_str_eq(program, "-c|program i0.hex verify reset|");
+	job.kind = OPENOCD_VERIFY;
+	job.enter = OPENOCD_HALT;
+	job.leave = OPENOCD_RESUME;
+	ck_assert_int_eq(openocd_argv_commands(&job, &v, &e), 0);
+
+	_cleanup_(freep) char *verify = joined_argv(&v);
+
+	ck_assert_str_eq(verify, "-c|halt|-c|verify_image i0.hex|-c|resume|");
+}
+END_TEST
+
 static const char *const hostile[] = {"x; exec touch /tmp/evil", "[exec id]", "$env(HOME)", "a{b",
 	"a}b", "a\"b", "a\\b", "a b", "a\nb", "", "-f", "../../etc/x.cfg", "a/../b", "a\tb",
 	"caf\xc3\xa9", "a#b", "a,b", "a'b", "a`b"};
@@ -508,6 +547,8 @@ static Suite *suite(void)
 	tcase_add_test(c, its_directory_and_home_are_private_and_its_environment_is_ours);
 	tcase_add_test(c, the_probe_is_chosen_after_its_interface_and_all_ports_are_off);
 	tcase_add_test(c, regions_are_all_written_before_any_is_verified);
+	tcase_add_test(
+		c, one_that_stays_takes_any_free_port_of_this_machine_and_no_exit_with_its_jobs);
 	tcase_add_loop_test(c, no_name_or_serial_number_becomes_tcl, 0, ARRAY_LEN(hostile));
 	tcase_add_test(c, quoted_text_is_one_word_of_tcl);
 	tcase_add_test(c, ranges_that_are_none_are_refused_before_anything_starts);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "transports/images/image_write.h"
+#include "transports/tools/openocd_impl.h"
+
+/* --- its directory --- */
+
+int openocd_dir_new(char **ret, struct err *e)
+{
+	const char *base = getenv("RUNTIME_DIRECTORY");
+
+	if (!base || !*base || strchr(base, ':'))
+		base = getenv("TMPDIR");
+
+	_cleanup_(freep) char *dir =
+		xasprintf("%s/provd-openocd-XXXXXX", base && *base ? base : "/tmp");
+
+	if (!mkdtemp(dir))
+		return err_errno(
+			e, ERR_IO, errno, "make a directory in %s", base && *base ? base : "/tmp");
+	*ret = steal_ptr(&dir);
+	return 0;
+}
+
+/* Of one level, or what a program made of its HOME. Symbolic links are removed, not followed. */
+static void remove_in(int parent, const char *name, int depth)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	for (struct dirent *ent; d && depth < 8 && (ent = readdir(d));) {
+		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, ".."))
+			continue;
+		if (unlinkat(dirfd(d), ent->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM))
+			remove_in(dirfd(d), ent->d_name, depth + 1);
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void openocd_dir_free(char **dir)
+{
+	if (*dir)
+		remove_in(AT_FDCWD, *dir, 0);
+	free(steal_ptr(dir));
+}
+
+void openocd_files_remove(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	for (struct dirent *ent; d && (ent = readdir(d));)
+		if (ent->d_name[0] == 'i' || ent->d_name[0] == 'o')
+			unlinkat(dirfd(d), ent->d_name, 0);
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
+
+int openocd_files_write(struct openocd_run *x, struct err *e)
+{
+	struct sha256 *d = sha256_new();
+	uint8_t sum[SHA256_BYTES];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < x->job->images; i++) {
+		const struct image *image = x->job->image[i];
+		_cleanup_(freep) char *path = xasprintf("%s/i%zu.hex", x->dir, i);
+
+		for (size_t k = 0; k < image->count; k++)
+			sha256_add(d, image->segments[k].data, image->segments[k].len);
+		x->result->image_bytes += image->bytes;
+		r = image_write_ihex(image, path, e);
+	}
+	sha256_end(d, sum);
+	sha256_free(d);
+	hex_of(sum, sizeof sum, x->result->sha256_image);
+	return r;
+}
+
+/* --- what it read --- */
+
+static int read_file(
+	const struct openocd_run *x, size_t file, uint8_t *buf, uint64_t n, struct err *e)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/o%zu.bin", x->dir, file);
+	_cleanup_(fclosep) FILE *f = fopen(path, "re");
+
+	if (!f)
+		return err_set(e, ERR_NO_EVIDENCE, "OpenOCD wrote no file of what it read");
+	if (fread(buf, 1, n, f) != n || fgetc(f) != EOF)
+		return err_set(e, ERR_NO_EVIDENCE,
+			"OpenOCD's file of what it read does not hold %llu bytes",
+			(unsigned long long)n);
+	return 0;
+}
+
+static int compare_segment(const struct openocd_run *x, const struct image_segment *s, size_t file,
+	struct sha256 *d, struct err *e)
+{
+	_cleanup_(freep) uint8_t *buf = malloc(s->len);
+	int r;
+
+	if (!buf)
+		return err_set(
+			e, ERR_NO_MEMORY, "%llu bytes to read back", (unsigned long long)s->len);
+	r = read_file(x, file, buf, s->len, e);
+	if (r < 0)
+		return r;
+	sha256_add(d, buf, s->len);
+	for (uint64_t i = 0; i < s->len; i++)
+		if (buf[i] != s->data[i])
+			return err_set(e, ERR_VERIFY_MISMATCH,
+				"0x%08llx holds 0x%02x, 0x%02x was written",
+				(unsigned long long)(s->address + i), buf[i], s->data[i]);
+	return 0;
+}
+
+static int compare_images(struct openocd_run *x, struct err *e)
+{
+	struct sha256 *d = sha256_new();
+	uint8_t sum[SHA256_BYTES];
+	size_t file = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < x->job->images; i++)
+		for (size_t k = 0; r == 0 && k < x->job->image[i]->count; k++)
+			r = compare_segment(x, &x->job->image[i]->segments[k], file++, d, e);
+	sha256_end(d, sum);
+	sha256_free(d);
+	if (r == 0)
+		hex_of(sum, sizeof sum, x->result->sha256_read);
+	return r;
+}
+
+static int take_range(struct openocd_run *x, struct err *e)
+{
+	uint8_t *buf = malloc(x->job->size);
+	int r;
+
+	if (!buf)
+		return err_set(
+			e, ERR_NO_MEMORY, "%llu bytes to read", (unsigned long long)x->job->size);
+	x->result->read = buf;
+	r = read_file(x, 0, buf, x->job->size, e);
+	if (r < 0)
+		return r;
+	sha256_hex_of(buf, x->job->size, x->result->sha256_read);
+	for (uint64_t i = 0; x->job->kind == OPENOCD_ERASE && i < x->job->size; i++)
+		if (buf[i] != x->job->erased)
+			return err_set(e, ERR_VERIFY_MISMATCH,
+				"0x%08llx holds 0x%02x after the erase, 0x%02x expected",
+				(unsigned long long)(x->job->address + i), buf[i], x->job->erased);
+	return 0;
+}
+
+int openocd_files_take(struct openocd_run *x, struct err *e)
+{
+	if (x->job->kind == OPENOCD_DUMP || x->job->kind == OPENOCD_ERASE)
+		return take_range(x, e);
+	return x->job->read_back ? compare_images(x, e) : 0;
+}

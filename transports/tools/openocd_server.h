@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An OpenOCD that stays, so that a row of units pays its start-up once. It listens on a port of
+ * 127.0.0.1 that the kernel chose, and is told what to do over its Tcl server
+ * (transports/protocols/openocd_rpc.h). A thread of its own supervises it (base/proc.h): it dies
+ * with that thread, and so with provd.
+ *
+ *	worker                thread                 openocd
+ *	start ------------->  proc_run ------------> ...
+ *	      <-- port -----  "Listening on port N for tcl connections"
+ *	run: files, commands ----------------------> results
+ *	      <-- lines ----  what it prints, judged as for one job
+ *
+ * It belongs to one worker, and holds its probe as long as it lives. A job that failed leaves it in
+ * doubt: openocd_server_fit() is false then, and who wants the next job starts another.
+ */
+#pragma once
+
+#include "transports/tools/openocd.h"
+
+struct openocd_server;
+
+/* Starts it and waits until it answers. Errors as openocd_run(). */
+int openocd_server_start(const struct openocd_probe *p, const struct openocd_hooks *h,
+	const struct iotime *it, struct openocd_server **ret, struct err *e);
+/* Ends it: nothing of it is left. Takes NULL, returns NULL. */
+struct openocd_server *openocd_server_free(struct openocd_server *s);
+DEFINE_CLEANUP(struct openocd_server, openocd_server_free)
+
+/* Whether it was started for just that probe and target, no job failed, and it answers now. */
+bool openocd_server_fit(
+	struct openocd_server *s, const struct openocd_probe *p, const struct iotime *it);
+/* How many jobs it has done. */
+unsigned openocd_server_jobs(const struct openocd_server *s);
+/* As openocd_run(). */
+int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
+	const struct openocd_hooks *h, const struct iotime *it, struct openocd_result *ret,
+	struct err *e);
