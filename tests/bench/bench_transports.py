@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """provd's own protocols beside the reference clients, on the same virtual device in one run, and many boards beside
-one. Over USB the same comparison stands in the virtual machine (vm_usb), whose kernel both clients share."""
+one. DFU is measured in the rigs' virtual machine, whose kernel's USB both clients share."""
 import json
 import os
 import random
@@ -214,6 +214,41 @@ class Row:
         self.line.close()
 
 
+def dfu(bench):
+    """Write and read back: dfu-util in its two calls, provctl in its one. Seconds of the emulated machine."""
+    import sys
+    os.environ["MESON_BUILD_ROOT"] = bench.build
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "rigs", "vm"))
+    import gadgets
+    import vm as machine
+    size = 512 * 1024
+    data = random.Random(3).randbytes(size)
+    machine.build()
+    vm = machine.Vm("bench")
+    pairs = Pairs(bench, "dfu.download over dfu-util -D and -U, 512 KiB over USB", 0.5)
+
+    def measured(script):
+        import re
+        said = vm.sh(f"busybox time sh -ec '{script}'; echo status=$?", seconds=120)
+        if "status=0" not in said:
+            raise RuntimeError(said[-1500:])
+        real, user, system = (float(m[1]) * 60 + float(m[2]) for m in
+                              re.finditer(r"(?:real|user|sys)\s+(\d+)m\s*([\d.]+)s", said))
+        return real, user + system
+
+    try:
+        gadgets.start_sim(vm, "dfu", 1, "--dfu-write-ms 0 --dfu-erase-ms 0")
+        gadgets.put(vm, "/tmp/fw.bin", data)
+        for i in range(bench.rounds):
+            pairs.round(i, lambda: measured(
+                "rm -f /tmp/back; dfu-util -a 0 -s 0x08000000 -D /tmp/fw.bin > /dev/null 2>&1; "
+                f"dfu-util -a 0 -s 0x08000000:{size} -U /tmp/back > /dev/null 2>&1; cmp /tmp/fw.bin /tmp/back"),
+                lambda: measured("provctl exec dfu.download port=usb:1-1 image=/tmp/fw.bin address=0x08000000 > /dev/null"))
+    finally:
+        vm.kill()
+    pairs.rows()
+
+
 def one_and_eight(bench, kind, link_kind, settings, action, more, image):
     times = {}
     for n in (1, 8):
@@ -263,6 +298,6 @@ def once(bench):
 
 
 def run(bench, only=()):
-    for part in (stm32, fastboot, adb, many, once):
+    for part in (stm32, dfu, fastboot, adb, many, once):
         if not only or part.__name__ in only:
             part(bench)
