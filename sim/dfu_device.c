@@ -26,6 +26,7 @@ static const struct own_fault fault_rows[] = {
 	{"other-serial", "it comes back under another serial number", 0},
 	{"manifest-error", "the manifestation ends in dfuERROR", 0},
 	{"stall-busy", "GETSTATUS is stalled while it erases", 0},
+	{"stays", "it says that it leaves for the application, and stays", 0},
 	{0},
 };
 

@@ -47,7 +47,8 @@ enum fault_row {
 	NO_RETURN,
 	OTHER_SERIAL,
 	MANIFEST_ERROR,
-	STALL_BUSY
+	STALL_BUSY,
+	STAYS
 };
 
 struct dfu_sim {

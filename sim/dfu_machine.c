@@ -174,7 +174,7 @@ static void manifest(struct dfu_sim *s, uint64_t now_us)
 		s->state = MANIFEST;
 		s->busy_until_us = now_us + 2 * US_PER_MS;
 		/* DfuSe: this was "leave"; the device resets behind this answer. */
-		s->leave = s->dfuse;
+		s->leave = s->dfuse && !own_fault_hit(s->faults, STAYS, NULL);
 		return;
 	}
 	if (now_us < s->busy_until_us)

@@ -142,6 +142,32 @@ void dfu_step_evidence(const struct dfu_step *x, struct step_result *out)
 		result_evidence(out, "detached", json_true());
 }
 
+#define LEAVE_US       (5 * US_PER_S)
+#define LEAVE_EVERY_US (50 * US_PER_MS)
+
+/* That it says it leaves is no proof: the device is gone from the bus, or another enumeration is
+ * there. */
+static int await_leaving(struct dfu_step *x, struct err *e)
+{
+	struct iotime it = iotime_within(&x->s->it, LEAVE_US);
+	const struct usb_facts *was = usb_facts(x->usb);
+	_cleanup_(freep) char *address = xasprintf("usb:%s", was->port);
+	struct dfu_status status;
+	struct usb_facts now;
+	int r = 0;
+
+	while (r == 0) {
+		if (dfu_get_status(&x->dfu, &status, &it, NULL) == -ERR_DEVICE_GONE ||
+			usb_look(address, &now, NULL) < 0 || strcmp(now.node, was->node) != 0)
+			return 0;
+		r = iotime_sleep(LEAVE_EVERY_US, &it, e);
+	}
+	if (r == -ERR_TIMEOUT)
+		return err_set(e, ERR_DEVICE_REFUSED,
+			"leave: the device said that it leaves, and stays in DFU mode");
+	return r;
+}
+
 int dfu_step_start(struct dfu_step *x, struct step_result *out, struct err *e)
 {
 	uint64_t address = args_size(x->a, "start");
@@ -151,8 +177,11 @@ int dfu_step_start(struct dfu_step *x, struct step_result *out, struct err *e)
 		return err_set(e, ERR_INVALID, "'start' is above 0xffffffff");
 	if (r == 0)
 		r = dfuse_leave(&x->dfu, (uint32_t)address, &x->s->it, e);
+	if (r == 0)
+		r = await_leaving(x, e);
 	if (r < 0)
 		return r;
+	result_evidence(out, "left", json_true());
 	result_evidence(out, "started", json_integer((json_int_t)address));
 	if (!args_bool(x->a, "returns"))
 		return 0;

@@ -31,7 +31,7 @@ const struct openocd_rule openocd_rules[] = {
 	{"couldn't bind \\S+ to socket|Address already in use", ERR_BUSY,
 		"another OpenOCD holds that port: stop it"},
 	{"serial mismatch|[Ii]nvalid serial number", ERR_WRONG_DEVICE, WRONG_SERIAL},
-	{"Multiple devices found", ERR_PORT_UNBOUND,
+	{"Multiple devices found", ERR_RECIPE_INVALID,
 		"several probes are plugged: name the one by its serial number or its port"},
 	{"Can't find \\S+|couldn't open|couldn't read file", ERR_RECIPE_INVALID, NO_FILE},
 	{"invalid command name|wrong # args|invalid subcommand|can't read \"\\S+\": no such "

@@ -70,6 +70,12 @@ def reference(t, vm):
     t.equal('everything is blank', set(memory(vm, 'b2')), {0xff})
     status, told = execute(vm, 'dfu.download', 'port=usb:1-2', 'image=/tmp/fw.bin', 'address=0x080ff000')
     t.expect('outside the map: refused', status == 3 and 'image-range' in json.dumps(told), told)
+    vm.sim('fault', 'b2', fault='stays')
+    status, told = execute(vm, 'dfu.leave', 'port=usb:1-2')
+    t.expect('a device that says it leaves and stays is no pass', status == 1 and 'device-refused' in json.dumps(told), told)
+    vm.sim('unplug', 'b2')
+    vm.sim('plug', 'b2')
+    wait('b2', lambda: '1-2' in devices(vm), 10)
     cancel(t, vm)
     plain(t, vm)
     runtime(t, vm)
@@ -79,7 +85,7 @@ def cancel(t, vm):
     """Interrupted as soon as some blocks have gone over: it ends at once, and the device takes the next session."""
     many = len(trace(vm, 'b2')) + 30
     said = vm.sh('provctl exec dfu.download port=usb:1-2 image=/tmp/fw.bin address=0x08000000 > /tmp/out 2>&1 & P=$!; '
-                 f'while [ "$(wc -l < /d/trace/b2)" -lt {many} ]; do usleep 1000; done; '
+                 f'while [ "$(wc -l < /d/trace/b2)" -lt {many} ] && kill -0 $P; do usleep 1000; done; '
                  'A=$(cut -d" " -f1 /proc/uptime); kill -INT $P; wait $P; '
                  'echo "exit=$? from=$A to=$(cut -d" " -f1 /proc/uptime)"', seconds=60)
     m = re.search(r'exit=(\d+) from=([\d.]+) to=([\d.]+)', said)

@@ -141,7 +141,7 @@ static const struct {
 		ERR_PORT_UNBOUND},
 	{"Error: ST-LINK open failed (serial mismatch)", ERR_WRONG_DEVICE},
 	{"Error: Invalid serial number: 12z", ERR_WRONG_DEVICE},
-	{"Error: Multiple devices found, specify the desired device", ERR_PORT_UNBOUND},
+	{"Error: Multiple devices found, specify the desired device", ERR_RECIPE_INVALID},
 	{"Error: libusb_open() failed with LIBUSB_ERROR_ACCESS", ERR_ACCESS},
 	{"Error: libusb_claim_interface() failed with LIBUSB_ERROR_BUSY", ERR_BUSY},
 	{"Error: the selected device is already used", ERR_BUSY},
