@@ -100,6 +100,10 @@ int openocd_step_init(struct openocd_step *x, struct step *s, const struct args 
 	x->s = s;
 	x->a = a;
 	r = s->ops->facts(s->env, args_str(a, "port"), &x->facts, e);
+	if (r == 0 && s->ops->scratch) {
+		r = s->ops->scratch(s->env, x->work_dir, e);
+		x->probe.work_dir = x->work_dir;
+	}
 	if (r < 0)
 		return r;
 	x->probe.interface = args_str(a, "interface");

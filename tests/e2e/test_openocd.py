@@ -341,13 +341,6 @@ def children(pid):
     return found
 
 
-def own_tmp(test, home):
-    """A provd that is killed leaves its run directories: not in /tmp."""
-    before = os.environ.get('TMPDIR')
-    os.environ['TMPDIR'] = home
-    test.addCleanup(lambda: os.environ.update(TMPDIR=before) if before else os.environ.pop('TMPDIR'))
-
-
 @unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
 class Row(unittest.TestCase):
     """Sixteen stations at once: no port and no file is shared, and killing provd leaves no tool."""
@@ -355,7 +348,6 @@ class Row(unittest.TestCase):
     def setUp(self):
         self.line = line.Line(stations=0, boards=STATIONS, sim_args=('--device', 'jtag', '--link', 'tcp'))
         self.addCleanup(self.line.close)
-        own_tmp(self, self.line.home)
         with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:
             f.write('stations:\n' + ''.join(
                 "  - {id: P%d, ports: {probe: {path: 'platform-provsim-usb-0:1.%d'}}}\n" % (i, i)
@@ -384,6 +376,11 @@ class Row(unittest.TestCase):
         self.assertEqual(len(tools), STATIONS)
         self.line.provd.kill()
         line.wait_for('all have gone', lambda: not any(os.path.exists('/proc/%d' % p) for p in tools), 10)
+        scratch = os.path.join(self.line.home, 'state', 'scratch')
+        left = os.listdir(scratch)
+        self.assertEqual(len(left), STATIONS)
+        self.line.start()
+        self.assertFalse(set(left) & set(os.listdir(scratch)))
 
 
 @unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
@@ -393,7 +390,6 @@ class Stay(unittest.TestCase):
     def setUp(self):
         self.line = line.Line(stations=0, boards=1, sim_args=('--device', 'jtag', '--link', 'tcp'))
         self.addCleanup(self.line.close)
-        own_tmp(self, self.line.home)
         self.sim = self.line.sim
         address = self.sim.boards()[0]['link'][4:]
         with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:

@@ -61,7 +61,7 @@ int openocd_run(const struct openocd_probe *p, const struct openocd_job *j,
 	const struct openocd_hooks *h, const struct iotime *it, struct openocd_result *ret,
 	struct err *e)
 {
-	_cleanup_(openocd_dir_free) char *dir = NULL;
+	_cleanup_(tool_dir_done) struct tool_dir dir = {0};
 	_cleanup_(openocd_run_done) struct openocd_run x = {0};
 	_cleanup_(openocd_argv_done) struct openocd_argv v = {0};
 	int r;
@@ -71,8 +71,8 @@ int openocd_run(const struct openocd_probe *p, const struct openocd_job *j,
 	if (r == 0)
 		r = openocd_run_init(&x, j, h, ret, e);
 	if (r == 0)
-		r = openocd_dir_new(&dir, e);
-	x.dir = dir;
+		r = tool_dir_new(p->work_dir ? p->work_dir : "/tmp", &dir, e);
+	x.dir = dir.path;
 	if (r == 0)
 		r = openocd_files_write(&x, e);
 	if (r == 0)

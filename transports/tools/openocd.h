@@ -36,6 +36,7 @@
 /* Which probe and which target. Strings are borrowed; absent ones are NULL. */
 struct openocd_probe {
 	const char *program;   /* NULL: "openocd" out of PATH */
+	const char *work_dir;  /* where its run directory is made; NULL: /tmp */
 	const char *interface; /* "stlink", "ftdi/jtag-lock-pick", "interface/x.cfg", "/etc/x.cfg";
 				  with `bitbang_host` none */
 	const char *target;    /* "stm32f1x", "board/x.cfg", "/etc/x.cfg" */

@@ -2,55 +2,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include "transports/images/image_write.h"
 #include "transports/tools/openocd_impl.h"
-
-/* --- its directory --- */
-
-int openocd_dir_new(char **ret, struct err *e)
-{
-	const char *base = getenv("RUNTIME_DIRECTORY");
-
-	if (!base || !*base || strchr(base, ':'))
-		base = getenv("TMPDIR");
-
-	_cleanup_(freep) char *dir =
-		xasprintf("%s/provd-openocd-XXXXXX", base && *base ? base : "/tmp");
-
-	if (!mkdtemp(dir))
-		return err_errno(
-			e, ERR_IO, errno, "make a directory in %s", base && *base ? base : "/tmp");
-	*ret = steal_ptr(&dir);
-	return 0;
-}
-
-/* Of one level, or what a program made of its HOME. Symbolic links are removed, not followed. */
-static void remove_in(int parent, const char *name, int depth)
-{
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-
-	for (struct dirent *ent; d && depth < 8 && (ent = readdir(d));) {
-		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, ".."))
-			continue;
-		if (unlinkat(dirfd(d), ent->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM))
-			remove_in(dirfd(d), ent->d_name, depth + 1);
-	}
-	if (d)
-		closedir(d);
-	else if (fd >= 0)
-		close(fd);
-	unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-void openocd_dir_free(char **dir)
-{
-	if (*dir)
-		remove_in(AT_FDCWD, *dir, 0);
-	free(steal_ptr(dir));
-}
 
 void openocd_files_remove(const char *dir)
 {

@@ -9,6 +9,7 @@
 #include "base/regex.h"
 #include "transports/tools/openocd.h"
 #include "transports/tools/openocd_rules.h"
+#include "transports/tools/tool.h"
 
 #define OPENOCD_OUTPUT_MAX (16ull * 1024 * 1024)
 /* A run that is stopped frees the probe at once; provd's promise is a second. */
@@ -58,9 +59,6 @@ int openocd_run_cause(const struct openocd_run *x, struct err *e);
 /* Whether it said what it says when it did the work. */
 int openocd_run_markers(const struct openocd_run *x, struct err *e);
 
-/* A private directory; owned by the caller, for openocd_dir_free(). */
-int openocd_dir_new(char **ret, struct err *e);
-void openocd_dir_free(char **dir);
 /* Before the job: its images, as files in the run's directory. */
 int openocd_files_write(struct openocd_run *x, struct err *e);
 /* After the job: what was read, compared where the job says so. */

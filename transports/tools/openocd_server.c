@@ -18,7 +18,7 @@
 
 struct openocd_server {
 	char *key; /* its command line */
-	char *dir;
+	struct tool_dir dir;
 	struct openocd_argv argv;
 	struct cancel stop;
 	pthread_t thread;
@@ -64,11 +64,11 @@ static void on_line(void *data, enum proc_stream stream, const char *bytes, size
 static void *supervise(void *data)
 {
 	struct openocd_server *s = data;
-	_cleanup_(freep) char *home = xasprintf("HOME=%s", s->dir);
+	_cleanup_(freep) char *home = xasprintf("HOME=%s", s->dir.path);
 	const char *const env[] = {home, "LC_ALL=C", NULL};
 	const struct proc_opts o = {
 		.argv = (const char *const *)s->argv.arg,
-		.cwd = s->dir,
+		.cwd = s->dir.path,
 		.env = env,
 		.max_output_bytes = SIZE_MAX,
 		.kill_grace_us = OPENOCD_KILL_GRACE_US,
@@ -232,7 +232,7 @@ static int launch(struct openocd_server *s, const struct openocd_probe *p, struc
 		return err_set(e, ERR_IO, "eventfd");
 	r = cancel_init(&s->stop, e);
 	if (r == 0)
-		r = openocd_dir_new(&s->dir, e);
+		r = tool_dir_new(p->work_dir ? p->work_dir : "/tmp", &s->dir, e);
 	if (r == 0)
 		r = thread_start(&s->thread, "openocd", supervise, s, e);
 	if (r == 0)
@@ -269,7 +269,7 @@ struct openocd_server *openocd_server_free(struct openocd_server *s)
 	if (s->stop.fd >= 0)
 		cancel_done(&s->stop);
 	closep(&s->wake_fd);
-	openocd_dir_free(&s->dir);
+	tool_dir_done(&s->dir);
 	openocd_argv_done(&s->argv);
 	sb_done(&s->lines);
 	mutex_done(&s->lock);
@@ -358,11 +358,11 @@ int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
 	snprintf(ret->version, sizeof ret->version, "%s", s->version);
 	/* Until it has done the job. */
 	s->in_doubt = true;
-	openocd_files_remove(s->dir);
+	openocd_files_remove(s->dir.path);
 	r = openocd_argv_commands(j, &v, e);
 	if (r == 0)
 		r = openocd_run_init(&x, j, h, ret, e);
-	x.dir = s->dir;
+	x.dir = s->dir.path;
 	if (r == 0)
 		r = openocd_files_write(&x, e);
 	if (r == 0)

@@ -42,15 +42,13 @@ static void setup(void)
 {
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	setenv("TMPDIR", dir, 1);
-	unsetenv("RUNTIME_DIRECTORY");
 	snprintf(script, sizeof script, "%s/openocd", dir);
 	ck_assert_int_eq(image_parse("fw", "0123456789", 10,
 				 &(struct image_opts){.address = 0x08000000, .format = IMAGE_BIN},
 				 &image, &e),
 		0);
 	probe = (struct openocd_probe){
-		.program = script, .interface = "stlink", .target = "stm32f1x"};
+		.program = script, .work_dir = dir, .interface = "stlink", .target = "stm32f1x"};
 	job = (struct openocd_job){.kind = OPENOCD_PROGRAM, .image = {image}, .images = 1};
 	e = (struct err){0};
 }
