@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Foreign debuggers and provd on one QEMU: seconds of each, in pairs. Called by bench.py."""
+"""Foreign debuggers and provd on one QEMU, in pairs, and OpenOCD both ways. Called by bench.py."""
 import os
 import random
 import shutil
@@ -7,6 +7,8 @@ import socket
 import subprocess
 import tempfile
 import time
+
+import bench_openocd
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIRMWARE = os.path.join(os.path.dirname(HERE), "e2e", "firmware")
@@ -76,7 +78,6 @@ def gdb_pair(build, elf):
 
 
 def run(bench):
-    """One row for each debugger; OpenOCD's are bench_openocd's."""
     if not shutil.which("gdb-multiarch") or not shutil.which("qemu-system-arm"):
         raise SystemExit("tools: no gdb-multiarch or qemu-system-arm (scripts/install-deps test)")
     with tempfile.TemporaryDirectory(prefix="provd-bench-") as folder:
@@ -84,3 +85,4 @@ def run(bench):
         rounds = [gdb_pair(bench.build, elf) for _ in range(max(5, bench.rounds))]
     bench.row("gdb.load with read-back over gdb-multiarch's load", [o / l for o, _, l in rounds], 0.9, "low")
     bench.row("gdb.load with read-back over load, compare-sections", [o / t for o, t, _ in rounds], 0.9, "low")
+    bench_openocd.run(bench)
