@@ -18,7 +18,8 @@
 #include "base/util.h"
 
 #define ENVIRON_MAX (256 * 1024)
-#define ROUNDS	    3 /* one that forks while it is looked for */
+#define ROUNDS	    6
+#define PAUSE_US    (5 * US_PER_MS)
 
 int proc_mark_of(const char *state_dir, char ret[64], struct err *e)
 {
@@ -89,16 +90,21 @@ static unsigned sweep_once(const char *entry, char *buf)
 	return n;
 }
 
+/* One forks while it is looked for, and one in the middle of an exec has no environment to read: it
+ * is over when two looks in a row found none. */
 unsigned proc_sweep(const char *mark)
 {
 	_cleanup_(freep) char *entry = xasprintf(PROC_MARK "=%s", mark);
 	_cleanup_(freep) char *buf = malloc(ENVIRON_MAX);
 	unsigned sum = 0;
-	unsigned n = 1;
 
-	for (int i = 0; buf && n > 0 && i < ROUNDS; i++) {
-		n = sweep_once(entry, buf);
+	for (int i = 0, none = 0; buf && none < 2 && i < ROUNDS; i++) {
+		unsigned n = sweep_once(entry, buf);
+
+		none = n ? 0 : none + 1;
 		sum += n;
+		if (none == 1)
+			usleep(PAUSE_US);
 	}
 	return sum;
 }

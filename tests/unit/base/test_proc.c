@@ -318,6 +318,9 @@ static pid_t parent_of(pid_t pid)
 	return ppid;
 }
 
+/* It tells its number once its session is its own. */
+#define ORPHAN "setsid sh -c 'echo $$; sleep 60; :' & wait"
+
 START_TEST(orphans_of_a_killed_keeper_are_known_by_their_mark)
 {
 	pid_t marked, foreign, mine;
@@ -333,11 +336,11 @@ START_TEST(orphans_of_a_killed_keeper_are_known_by_their_mark)
 	ck_assert_str_ne(mark, other);
 	proc_mark(other);
 
-	pid_t b = start_victim("setsid sleep 60 & echo $!; wait", &foreign);
+	pid_t b = start_victim(ORPHAN, &foreign);
 
 	proc_mark(mark);
 
-	pid_t a = start_victim("setsid sleep 60 & echo $!; wait", &marked);
+	pid_t a = start_victim(ORPHAN, &marked);
 
 	mine = parent_of(parent_of(marked));
 	ck_assert_int_gt(mine, 1);
