@@ -49,13 +49,13 @@ static int words_of(const struct args *a, const char **words, struct err *e)
 
 static int take(void *data, bool is_err, const void *p, size_t n, struct err *e)
 {
-	return adb_outfile_add(data, p, n, e);
+	return outfile_add(data, p, n, e);
 }
 
 static int backup_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_cleanup_(adb_session_done) struct adb_session x = {.s = s, .a = a};
-	_cleanup_(adb_outfile_done) struct adb_outfile to = {.fd = -1};
+	_cleanup_(outfile_done) struct outfile to = {.fd = -1};
 	struct android_backup b = {0};
 	const char *words[WORDS_MAX + 1];
 	char sha256[SHA256_HEX];
@@ -64,17 +64,17 @@ static int backup_run(struct step *s, const struct args *a, struct step_result *
 	if (r == 0)
 		r = adb_session_open(&x, e);
 	if (r == 0)
-		r = adb_outfile_open(&to, args_str(a, "file"), e);
+		r = outfile_open(&to, args_str(a, "file"), e);
 	if (r == 0) {
 		step_log(s, '#', "unlock the unit and confirm the backup");
 		r = adb_backup(x.conn, words, take, &to, &s->it, e);
 	}
 	if (r == 0)
-		r = adb_outfile_end(&to, sha256, e);
+		r = outfile_end(&to, sha256, e);
 	if (r == 0)
 		r = check_file(to.part, &b, e);
 	if (r == 0)
-		r = adb_outfile_commit(&to, e);
+		r = outfile_commit(&to, e);
 	if (r == -ERR_IMAGE_INVALID)
 		return result_fail(out, ERR_PROTOCOL, "%s", e->msg);
 	if (r < 0)

@@ -205,15 +205,15 @@ static void logcat_command(const struct args *a, struct strbuf *b)
 
 static int save_text(const char *path, const struct strbuf *text, struct err *e)
 {
-	_cleanup_(adb_outfile_done) struct adb_outfile f = {.fd = -1};
+	_cleanup_(outfile_done) struct outfile f = {.fd = -1};
 	char sha256[SHA256_HEX];
-	int r = adb_outfile_open(&f, path, e);
+	int r = outfile_open(&f, path, e);
 
 	if (r == 0)
-		r = adb_outfile_add(&f, text->s ? text->s : "", text->len, e);
+		r = outfile_add(&f, text->s ? text->s : "", text->len, e);
 	if (r == 0)
-		r = adb_outfile_end(&f, sha256, e);
-	return r < 0 ? r : adb_outfile_commit(&f, e);
+		r = outfile_end(&f, sha256, e);
+	return r < 0 ? r : outfile_commit(&f, e);
 }
 
 static int forbid_line(

@@ -19,14 +19,14 @@ static unsigned seconds_of(uint64_t us)
 static int save(
 	const char *path, const struct strbuf *bytes, char sha256[SHA256_HEX], struct err *e)
 {
-	_cleanup_(adb_outfile_done) struct adb_outfile f = {.fd = -1};
-	int r = adb_outfile_open(&f, path, e);
+	_cleanup_(outfile_done) struct outfile f = {.fd = -1};
+	int r = outfile_open(&f, path, e);
 
 	if (r == 0)
-		r = adb_outfile_add(&f, bytes->s, bytes->len, e);
+		r = outfile_add(&f, bytes->s, bytes->len, e);
 	if (r == 0)
-		r = adb_outfile_end(&f, sha256, e);
-	return r < 0 ? r : adb_outfile_commit(&f, e);
+		r = outfile_end(&f, sha256, e);
+	return r < 0 ? r : outfile_commit(&f, e);
 }
 
 static int screencap_run(
@@ -137,7 +137,7 @@ static int record(struct adb_session *x, const char *path, struct err *e)
 	return r;
 }
 
-static int fetch(struct adb_session *x, const char *path, struct adb_outfile *to,
+static int fetch(struct adb_session *x, const char *path, struct outfile *to,
 	char sha256[SHA256_HEX], struct err *e)
 {
 	_cleanup_(adb_sync_freep) struct adb_sync *y = NULL;
@@ -148,20 +148,20 @@ static int fetch(struct adb_session *x, const char *path, struct adb_outfile *to
 	if (r == 0)
 		r = adb_sync_stat(y, path, &x->s->it, &st, e);
 	if (r == 0)
-		r = adb_outfile_open(to, args_str(x->a, "file"), e);
+		r = outfile_open(to, args_str(x->a, "file"), e);
 	if (r == 0)
-		r = adb_sync_recv(y, path, adb_outfile_add, to, &n, &x->s->it, e);
+		r = adb_sync_recv(y, path, outfile_add, to, &n, &x->s->it, e);
 	if (r == 0 && n != st.size)
 		r = err_set(e, ERR_READ_BACK_MISMATCH, "the film has %llu bytes, %llu came",
 			(unsigned long long)st.size, (unsigned long long)n);
-	return r < 0 ? r : adb_outfile_end(to, sha256, e);
+	return r < 0 ? r : outfile_end(to, sha256, e);
 }
 
 static int screenrecord_run(
 	struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_cleanup_(adb_session_done) struct adb_session x = {.s = s, .a = a};
-	_cleanup_(adb_outfile_done) struct adb_outfile to = {.fd = -1};
+	_cleanup_(outfile_done) struct outfile to = {.fd = -1};
 	uint64_t duration = args_duration_us(a, "duration");
 	uint8_t word[8];
 	char hex[2 * sizeof word + 1];
@@ -187,7 +187,7 @@ static int screenrecord_run(
 		r = adb_shell_ok(x.conn, delete, &s->it, &gone, e);
 	adb_shell_result_done(&gone);
 	if (r == 0)
-		r = adb_outfile_commit(&to, e);
+		r = outfile_commit(&to, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "bytes", json_integer((json_int_t)to.bytes));

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/outfile.h"
 #include "base/digest.h"
 #include "base/strbuf.h"
 #include "base/util.h"
@@ -71,21 +72,6 @@ json_t *adb_json_text(const char *text, size_t n);
  * -ERR_UNSUPPORTED where it has no such command. */
 int adb_remote_sha256(struct adb_session *x, const char *path, char ret[SHA256_HEX],
 	const char **ret_by, struct err *e);
-
-/* A file that appears under its name when it is whole. */
-struct adb_outfile {
-	const char *path;
-	char *part;
-	int fd;
-	struct sha256 *digest;
-	uint64_t bytes;
-};
-int adb_outfile_open(struct adb_outfile *f, const char *path, struct err *e);
-int adb_outfile_add(void *outfile, const void *p, size_t n, struct err *e);
-/* Syncs it and ends the digest; the name comes with adb_outfile_commit(). */
-int adb_outfile_end(struct adb_outfile *f, char sha256[SHA256_HEX], struct err *e);
-int adb_outfile_commit(struct adb_outfile *f, struct err *e);
-void adb_outfile_done(struct adb_outfile *f);
 
 /* The bytes of `file`; an empty file is one too. */
 struct adb_infile {

@@ -228,7 +228,7 @@ const struct action action_adb_push = {
 struct pulling {
 	struct adb_session x;
 	struct adb_sync *sync;
-	struct adb_outfile out;
+	struct outfile out;
 	uint64_t size;
 };
 
@@ -236,13 +236,13 @@ static void pulling_done(struct pulling *p)
 {
 	adb_sync_free(p->sync);
 	adb_session_done(&p->x);
-	adb_outfile_done(&p->out);
+	outfile_done(&p->out);
 }
 
 static int take(void *data, const void *bytes, size_t n, struct err *e)
 {
 	struct pulling *p = data;
-	int r = adb_outfile_add(&p->out, bytes, n, e);
+	int r = outfile_add(&p->out, bytes, n, e);
 
 	step_progress(p->x.s, "transfer", p->out.bytes, MAX(p->size, p->out.bytes));
 	return r;
@@ -290,18 +290,18 @@ static int pull_file(struct pulling *p, char sha256[SHA256_HEX], const char **re
 	if (!S_ISREG(st.mode))
 		return err_set(e, ERR_INVALID, "%.200s is no file on the unit", path);
 	p->size = st.size;
-	r = adb_outfile_open(&p->out, args_str(p->x.a, "file"), e);
+	r = outfile_open(&p->out, args_str(p->x.a, "file"), e);
 	if (r == 0)
 		r = adb_sync_recv(p->sync, path, take, p, &n, &p->x.s->it, e);
 	if (r == 0)
 		r = check_size(p, &st, n, e);
 	if (r == 0)
-		r = adb_outfile_end(&p->out, sha256, e);
+		r = outfile_end(&p->out, sha256, e);
 	/* What has no size of its own changes from read to read. */
 	*ret_by = "nothing: the file tells no size";
 	if (r == 0 && (st.size > 0 || n == 0))
 		r = check_digest(p, sha256, ret_by, e);
-	return r < 0 ? r : adb_outfile_commit(&p->out, e);
+	return r < 0 ? r : outfile_commit(&p->out, e);
 }
 
 static int pull_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)

@@ -2,9 +2,8 @@
 #include "daemon/actions/common.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 
+#include "base/outfile.h"
 #include "base/strbuf.h"
 
 const char *const eol_choices[] = {"crlf", "lf", "cr", NULL};
@@ -113,27 +112,13 @@ json_t *facts_json(const struct device_facts *f)
 
 int save_file(const char *path, const void *bytes, size_t n, struct err *e)
 {
-	_cleanup_(freep) char *part = xasprintf("%s.part", path);
-	_cleanup_(closep) int fd =
-		open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	size_t done = 0;
+	_cleanup_(outfile_done) struct outfile f = {.fd = -1};
+	char sha256[SHA256_HEX];
+	int r = outfile_open(&f, path, e);
 
-	if (fd < 0)
-		return err_errno(e, ERR_IO, errno, "create %s", part);
-	while (done < n) {
-		ssize_t k = write(fd, (const char *)bytes + done, n - done);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0) {
-			int why = errno;
-
-			unlink(part);
-			return err_errno(e, ERR_IO, why, "write %s", part);
-		}
-		done += (size_t)k;
-	}
-	if (fsync(fd) < 0 || rename(part, path) < 0)
-		return err_errno(e, ERR_IO, errno, "write %s", path);
-	return 0;
+	if (r == 0)
+		r = outfile_add(&f, bytes, n, e);
+	if (r == 0)
+		r = outfile_end(&f, sha256, e);
+	return r < 0 ? r : outfile_commit(&f, e);
 }

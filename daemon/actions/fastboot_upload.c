@@ -5,68 +5,11 @@
 #include "daemon/actions/fastboot_session.h"
 #include "daemon/actions/rows.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "base/outfile.h"
 
-#include "base/digest.h"
-
-/* A file that only gets its name once it is whole. */
-struct keeper {
-	const char *path;
-	char *part;
-	int fd;
-	struct sha256 *sum;
-	uint64_t bytes;
-};
-
-static int keeper_open(struct keeper *k, const char *path, struct err *e)
+static int keep(void *outfile, const uint8_t *bytes, size_t n, struct err *e)
 {
-	*k = (struct keeper){.path = path, .part = xasprintf("%s.part", path)};
-	k->fd = open(k->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (k->fd < 0)
-		return err_errno(e, ERR_IO, errno, "create %s", k->part);
-	k->sum = sha256_new();
-	return 0;
-}
-
-static int keep(void *data, const uint8_t *bytes, size_t n, struct err *e)
-{
-	struct keeper *k = data;
-
-	sha256_add(k->sum, bytes, n);
-	k->bytes += n;
-	while (n > 0) {
-		ssize_t w = write(k->fd, bytes, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w < 0)
-			return err_errno(e, ERR_IO, errno, "write %s", k->part);
-		bytes += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
-static int keeper_end(struct keeper *k, char sha256[SHA256_HEX], struct err *e)
-{
-	uint8_t raw[SHA256_BYTES];
-
-	if (fsync(k->fd) < 0 || rename(k->part, k->path) < 0)
-		return err_errno(e, ERR_IO, errno, "write %s", k->path);
-	sha256_end(k->sum, raw);
-	hex_of(raw, sizeof raw, sha256);
-	return 0;
-}
-
-static void keeper_done(struct keeper *k)
-{
-	if (k->part && k->fd >= 0) {
-		close(k->fd);
-		unlink(k->part); /* gone already where it got its name */
-	}
-	sha256_free(k->sum);
-	free(k->part);
+	return outfile_add(outfile, bytes, n, e);
 }
 
 static int partition_size(struct fastboot_step *x, const char *target, uint64_t *ret, struct err *e)
@@ -82,7 +25,7 @@ static int partition_size(struct fastboot_step *x, const char *target, uint64_t 
 	return r;
 }
 
-static int fetch(struct fastboot_step *x, struct keeper *k, struct step_result *out, struct err *e)
+static int fetch(struct fastboot_step *x, struct outfile *k, struct step_result *out, struct err *e)
 {
 	uint64_t offset = args_size(x->a, "offset"), size = args_size(x->a, "size"), whole = 0;
 	char target[FASTBOOT_NAME_MAX] = "";
@@ -105,12 +48,12 @@ static int fetch(struct fastboot_step *x, struct keeper *k, struct step_result *
 static int upload_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_cleanup_(fastboot_step_done) struct fastboot_step x = {0};
-	_cleanup_(keeper_done) struct keeper k = {.fd = -1};
+	_cleanup_(outfile_done) struct outfile k = {.fd = -1};
 	char sha256[SHA256_HEX] = "";
 	int r = fastboot_step_open(&x, s, a, e);
 
 	if (r == 0)
-		r = keeper_open(&k, args_str(a, "file"), e);
+		r = outfile_open(&k, args_str(a, "file"), e);
 	if (r == 0 && args_has(a, "partition"))
 		r = fetch(&x, &k, out, e);
 	else if (r == 0)
@@ -119,7 +62,9 @@ static int upload_run(struct step *s, const struct args *a, struct step_result *
 	if (r == 0)
 		r = fastboot_sync(x.f, &s->it, e);
 	if (r == 0)
-		r = keeper_end(&k, sha256, e);
+		r = outfile_end(&k, sha256, e);
+	if (r == 0)
+		r = outfile_commit(&k, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "sha256", json_string(sha256));

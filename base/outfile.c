@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/outfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/util.h"
+
+int outfile_open(struct outfile *f, const char *path, struct err *e)
+{
+	f->path = path;
+	f->part = xasprintf("%s.part", path);
+	f->fd = open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (f->fd < 0)
+		return err_errno(e, ERR_IO, errno, "create %s", f->part);
+	f->digest = sha256_new();
+	return 0;
+}
+
+int outfile_add(void *outfile, const void *p, size_t n, struct err *e)
+{
+	struct outfile *f = outfile;
+	const char *at = p;
+
+	sha256_add(f->digest, p, n);
+	f->bytes += n;
+	while (n > 0) {
+		ssize_t k = write(f->fd, at, n);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return err_errno(e, ERR_IO, errno, "write %s", f->part);
+		at += k;
+		n -= (size_t)k;
+	}
+	return 0;
+}
+
+int outfile_end(struct outfile *f, char sha256[SHA256_HEX], struct err *e)
+{
+	uint8_t raw[SHA256_BYTES];
+
+	sha256_end(f->digest, raw);
+	hex_of(raw, sizeof raw, sha256);
+	return fsync(f->fd) < 0 ? err_errno(e, ERR_IO, errno, "write %s", f->part) : 0;
+}
+
+static int sync_directory(const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(freep) char *dir =
+		slash ? xasprintf("%.*s", slash == path ? 1 : (int)(slash - path), path)
+		      : xstrdup(".");
+	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? err_errno(e, ERR_IO, errno, "sync %s", dir) : 0;
+}
+
+int outfile_commit(struct outfile *f, struct err *e)
+{
+	if (rename(f->part, f->path) < 0)
+		return err_errno(e, ERR_IO, errno, "write %s", f->path);
+	free(f->part);
+	f->part = NULL;
+	return sync_directory(f->path, e);
+}
+
+void outfile_done(struct outfile *f)
+{
+	if (f->part && f->fd >= 0)
+		unlink(f->part);
+	closep(&f->fd);
+	free(f->part);
+	f->part = NULL;
+	sha256_free(f->digest);
+	f->digest = NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A file that gets its name only when it is whole: the bytes go to PATH.part, which takes the name
+ * once it is synced. When outfile_commit() returns 0, the bytes and the name survive a power cut,
+ * so that a record may tell of them.
+ *
+ * Of one thread. Paths are borrowed and outlive the file.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+
+struct outfile {
+	const char *path;
+	char *part; /* NULL: not opened, or committed */
+	int fd;	    /* begin with {.fd = -1} */
+	struct sha256 *digest;
+	uint64_t bytes;
+};
+
+/* All: -ERR_IO, -ERR_DISK_FULL. A symbolic link in the place of PATH.part is refused. */
+int outfile_open(struct outfile *f, const char *path, struct err *e);
+/* A sink: its first argument is a struct outfile. */
+int outfile_add(void *outfile, const void *p, size_t n, struct err *e);
+/* Syncs the bytes and ends the digest. Between the two the caller may still turn away. */
+int outfile_end(struct outfile *f, char sha256[SHA256_HEX], struct err *e);
+/* Gives it its name, which is synced too. */
+int outfile_commit(struct outfile *f, struct err *e);
+/* What was not committed is removed. */
+void outfile_done(struct outfile *f);
