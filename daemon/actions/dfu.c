@@ -142,7 +142,8 @@ void dfu_step_evidence(const struct dfu_step *x, struct step_result *out)
 		result_evidence(out, "detached", json_true());
 }
 
-#define LEAVE_US       (5 * US_PER_S)
+/* On a hub where a row of devices restarts, each waits for the ones before it. */
+#define LEAVE_US       (20 * US_PER_S)
 #define LEAVE_EVERY_US (50 * US_PER_MS)
 
 /* That it says it leaves is no proof: the device is gone from the bus, or another enumeration is

@@ -116,6 +116,9 @@ static struct device_facts facts_of(const struct device *d)
 	snprintf(f.serial, sizeof f.serial, "%s", d->ev.serial);
 	snprintf(f.path, sizeof f.path, "%s", d->ev.id_path);
 	snprintf(f.port, sizeof f.port, "%s", d->ev.sysname);
+	if (d->ev.initialized_us)
+		snprintf(f.enumeration, sizeof f.enumeration, "%u.%llu", d->ev.devnum,
+			(unsigned long long)d->ev.initialized_us);
 	return f;
 }
 

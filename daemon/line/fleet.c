@@ -47,6 +47,7 @@ struct fleet {
 	struct image_cache *images;
 	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
+	char boot[UUID_SIZE];	/* of the kernel */
 	bool stopping;
 };
 
@@ -215,6 +216,17 @@ static int open_records(struct fleet *f, struct err *e)
 	return r < 0 ? err_prefix(e, "recovery") : 0;
 }
 
+/* Enumerations are told apart by numbers that begin again when the kernel does. */
+static void read_boot(struct fleet *f)
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (file && fgets(f->boot, sizeof f->boot, file))
+		f->boot[strcspn(f->boot, "\n")] = 0;
+	if (file)
+		fclose(file);
+}
+
 int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 {
 	struct fleet *f = xcalloc(1, sizeof *f);
@@ -230,6 +242,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->scratch_dir = xasprintf("%s/scratch", c->state_dir);
 	f->images = image_cache_new();
 	f->feed = feed_new(FEED_RING);
+	read_boot(f);
 	f->jobs = jobs_new();
 	f->binding = binding_new(&sink);
 	r = make_dirs(f, e);
@@ -502,6 +515,11 @@ const char *fleet_keep_dir(struct fleet *f)
 const char *fleet_scratch_dir(struct fleet *f)
 {
 	return f->scratch_dir;
+}
+
+const char *fleet_boot(struct fleet *f)
+{
+	return f->boot;
 }
 
 bool fleet_moved(struct fleet *f, const char *serial, const char *path, uint64_t since_us,

@@ -52,6 +52,8 @@ struct image_cache *fleet_images(struct fleet *f);
 const char *fleet_keep_dir(struct fleet *f);
 /* state_dir/scratch: what foreign programs work in; emptied at each start. */
 const char *fleet_scratch_dir(struct fleet *f);
+/* The boot of this kernel; "" unknown. */
+const char *fleet_boot(struct fleet *f);
 /* Whether a device with that USB serial number came up after since_us on another port than path. */
 bool fleet_moved(struct fleet *f, const char *serial, const char *path, uint64_t since_us,
 	char *ret, size_t size);

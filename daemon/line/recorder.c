@@ -94,6 +94,8 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 	};
 
 	ret = runs_open(tx, &n, e);
+	if (ret == 0)
+		ret = stations_served(tx, r->station->id, NULL, e);
 	return ret < 0 ? ret : runs_start(tx, &s, e);
 }
 
@@ -247,6 +249,13 @@ struct begin_note {
 	bool irreversible;
 };
 
+/* Of what nobody waits for. A failed begin of a step shows itself at its end, which then has no
+ * row to close. */
+static void note_told(void *data, int result, const struct err *err)
+{
+	free(data);
+}
+
 static int apply_begin(struct db *tx, void *data, struct err *e)
 {
 	const struct begin_note *b = data;
@@ -254,12 +263,6 @@ static int apply_begin(struct db *tx, void *data, struct err *e)
 		b->irreversible, b->started_ms};
 
 	return runs_step_begin(tx, &s, e);
-}
-
-static void begin_told(void *data, int result, const struct err *err)
-{
-	/* A failed begin shows itself at the step's end, which then has no row to close. */
-	free(data);
 }
 
 static int step_begin(void *data, const struct step_record *rec, struct err *e)
@@ -283,7 +286,7 @@ static int step_begin(void *data, const struct step_record *rec, struct err *e)
 		free(b);
 		return ret;
 	}
-	ret = writer_submit(fleet_writer(r->fleet), apply_begin, b, begin_told, e);
+	ret = writer_submit(fleet_writer(r->fleet), apply_begin, b, note_told, e);
 	if (ret < 0)
 		free(b);
 	return ret;
@@ -345,6 +348,7 @@ struct runner_sink recorder_sink(struct recorder *r)
 struct close_note {
 	struct recorder *r;
 	const struct run_result *res;
+	const char *served;
 };
 
 static int apply_close(struct db *tx, void *data, struct err *e)
@@ -365,17 +369,65 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 	/* Lines that belong to no step (a preflight that failed). */
 	n->r->takens = 0;
 	ret = flush_pending(n->r, tx, 0, e);
+	if (ret == 0)
+		ret = stations_served(tx, n->r->station->id, n->served, e);
 	return ret < 0 ? ret : runs_finish(tx, &end, e);
 }
 
-int recorder_close(struct recorder *r, const struct run_result *res, struct err *e)
+int recorder_close(
+	struct recorder *r, const struct run_result *res, const char *served, struct err *e)
 {
-	struct close_note n = {r, res};
+	struct close_note n = {r, res, served};
 	int ret = do_write(r, apply_close, &n, e);
 
 	if (ret == 0)
 		flushed(r);
 	return ret;
+}
+
+/* --- what a station knows again --- */
+
+struct recall_note {
+	const char *station;
+	struct station_memory *ret;
+};
+
+static int apply_recall(struct db *tx, void *data, struct err *e)
+{
+	const struct recall_note *n = data;
+
+	return stations_recall(tx, n->station, n->ret, e);
+}
+
+int recorder_recall(struct fleet *f, const struct station_config *station,
+	struct station_memory *ret, struct err *e)
+{
+	struct recall_note n = {station->id, ret};
+
+	return writer_do(fleet_writer(f), apply_recall, &n, e);
+}
+
+struct served_note {
+	char station[CONFIG_ID_MAX + 1];
+	char plugged[STATION_PLUGGED_SIZE];
+};
+
+static int apply_served(struct db *tx, void *data, struct err *e)
+{
+	const struct served_note *n = data;
+
+	return stations_served(tx, n->station, n->plugged, e);
+}
+
+void recorder_served(struct fleet *f, const struct station_config *station, const char *plugged)
+{
+	struct served_note *n = xcalloc(1, sizeof *n);
+	struct err e;
+
+	snprintf(n->station, sizeof n->station, "%s", station->id);
+	snprintf(n->plugged, sizeof n->plugged, "%s", plugged);
+	if (writer_submit(fleet_writer(f), apply_served, n, note_told, &e) < 0)
+		free(n);
 }
 
 /* --- preflight --- */

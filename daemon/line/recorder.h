@@ -9,6 +9,7 @@
 #include "base/timefmt.h"
 #include "daemon/line/jobs.h"
 #include "daemon/recipe/runner.h"
+#include "db/stations.h"
 
 struct fleet;
 struct recorder;
@@ -19,10 +20,18 @@ int recorder_open(struct fleet *f, const struct station_config *station, struct 
 	struct err *e);
 const char *recorder_run_id(const struct recorder *r);
 const struct job_claim *recorder_claim(const struct recorder *r);
-/* Ends the run (durable): outcome, serial, unit, counters of the job and the hash chain in one
- * transaction. On failure nothing has changed, and it may be called again. */
-int recorder_close(struct recorder *r, const struct run_result *res, struct err *e);
+/* Ends the run (durable): outcome, serial, unit, counters of the job, the hash chain, and what is
+ * plugged that has had its run now ("": nothing), in one transaction. On failure nothing has
+ * changed, and it may be called again. */
+int recorder_close(
+	struct recorder *r, const struct run_result *res, const char *served, struct err *e);
 struct recorder *recorder_free(struct recorder *r);
+
+/* What the station knew before a restart. */
+int recorder_recall(struct fleet *f, const struct station_config *station,
+	struct station_memory *ret, struct err *e);
+/* The unit that has had its run was enumerated anew. Not waited for. */
+void recorder_served(struct fleet *f, const struct station_config *station, const char *plugged);
 
 /* What must be true before the first byte: artifacts there and whole, room on the disk. */
 int recorder_preflight(struct recorder *r, struct err *e);

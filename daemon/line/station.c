@@ -20,7 +20,7 @@ static const char *const state_name[STATION_STATE_COUNT] = {
 #define TO(s) (1u << STATION_##s)
 /* From each state, where it may go. */
 static const unsigned allowed[STATION_STATE_COUNT] = {
-	[STATION_EMPTY] = TO(SETTLING) | TO(READY) | TO(FAULT) | TO(DISABLED),
+	[STATION_EMPTY] = TO(SETTLING) | TO(READY) | TO(DONE) | TO(FAULT) | TO(DISABLED),
 	[STATION_SETTLING] = TO(EMPTY) | TO(READY) | TO(FAULT) | TO(DISABLED),
 	/* begin_settling() out of every state in which a unit may be found */
 	[STATION_READY] = TO(EMPTY) | TO(SETTLING) | TO(RUNNING) | TO(FAULT) | TO(DISABLED),

@@ -104,6 +104,7 @@ struct station {
 	uint64_t generation;		      /* of what is plugged, as last seen */
 	struct kept *kept[STATION_PORTS_MAX]; /* for each port, from run to run; or NULL */
 	char mark[STATION_MARK_SIZE];
+	char served[STATION_PLUGGED_SIZE]; /* the enumeration that has had its run */
 	bool start_asked;
 	bool disable_asked;  /* came during the run */
 	bool closing_failed; /* the open run's end is not on disk yet: closing holds it */

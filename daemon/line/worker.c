@@ -21,6 +21,7 @@ struct plugged {
 	uint64_t away_us;	      /* how long a port was empty since the last unit */
 	char mark[STATION_MARK_SIZE]; /* USB ids and serials: differs if another unit is there for
 					 sure */
+	char plugged[STATION_PLUGGED_SIZE]; /* which plugging it is; "" unknown */
 };
 
 static void add_mark(char mark[STATION_MARK_SIZE], const struct device_facts *f)
@@ -30,17 +31,30 @@ static void add_mark(char mark[STATION_MARK_SIZE], const struct device_facts *f)
 	snprintf(mark + n, STATION_MARK_SIZE - n, "%s:%s/%s;", f->vid, f->pid, f->serial);
 }
 
+/* Stays what it is for as long as everything stays plugged, whatever becomes of provd. */
+static void add_plugged(struct plugged *p, const char *role, const char *enumeration, bool *known)
+{
+	size_t n = strlen(p->plugged);
+	int k = snprintf(p->plugged + n, sizeof p->plugged - n, " %s=%s", role, enumeration);
+
+	*known &= enumeration[0] && k > 0 && n + (size_t)k < sizeof p->plugged;
+}
+
 static struct plugged look(struct station *s)
 {
 	struct plugged p = {.complete = true};
+	bool known = true;
 
+	snprintf(p.plugged, sizeof p.plugged, "%s", fleet_boot(s->fleet));
 	mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->cfg->ports; i++) {
 		const struct port_config *pc = &s->cfg->port[i];
 		const struct presence *on = &s->port[i];
 
-		if (pc->address)
+		if (pc->address) {
+			add_plugged(&p, pc->role, pc->address, &known);
 			continue;
+		}
 		if (!on->present) {
 			p.complete &= pc->optional;
 			continue;
@@ -49,6 +63,7 @@ static struct plugged look(struct station *s)
 		p.generation = MAX(p.generation, on->facts.generation);
 		p.away_us = MAX(p.away_us, on->away_us);
 		add_mark(p.mark, &on->facts);
+		add_plugged(&p, pc->role, on->facts.enumeration, &known);
 		if (on->wrong) {
 			p.wrong = true;
 			p.complete = false;
@@ -59,6 +74,8 @@ static struct plugged look(struct station *s)
 		}
 	}
 	mutex_unlock(&s->lock);
+	if (!known || !p.complete)
+		p.plugged[0] = 0;
 	return p;
 }
 
@@ -129,7 +146,7 @@ static bool close_run(struct station *s, const struct run_result *res)
 {
 	struct err e;
 
-	if (recorder_close(s->rec, res, &e) < 0) {
+	if (recorder_close(s->rec, res, s->served, &e) < 0) {
 		s->closing = *res;
 		s->closing_failed = true;
 		log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec), e.msg);
@@ -154,6 +171,7 @@ static bool drop_run(struct station *s, enum err_code code, const char *message)
 {
 	struct run_result res = {.outcome = outcome_of_code(code), .code = code, .step = "attach"};
 
+	s->served[0] = 0;
 	if (!s->rec)
 		return true;
 	snprintf(res.message, sizeof res.message, "%s", message);
@@ -216,6 +234,18 @@ static void release_ports(struct station *s)
 	mutex_unlock(&s->lock);
 }
 
+/* What is plugged has had its run: it is not run again by itself, also not by a provd that starts
+ * anew. Not so what came in unannounced during the run, and what provd itself gave up. */
+static void note_served(struct station *s, const struct run_result *res)
+{
+	struct plugged p = look(s);
+	bool same = p.generation == s->generation && res->code != ERR_SHUTDOWN;
+
+	memcpy(s->served, p.plugged, sizeof s->served);
+	if (!same)
+		s->served[0] = 0;
+}
+
 static void execute(struct station *s)
 {
 	struct run_result res;
@@ -232,6 +262,7 @@ static void execute(struct station *s)
 		res.step[0] ? " at " : "", res.step, res.message[0] ? ": " : "", res.message);
 	/* A unit that was swapped during the run is new to look(): the generation of the start
 	 * stays. */
+	note_served(s, &res);
 	if (close_run(s, &res))
 		after_run(s, &res);
 	if (s->disable_asked && !s->closing_failed)
@@ -308,8 +339,26 @@ static void when_done(struct station *s, const struct plugged *p)
 		(strcmp(p->mark, s->mark) != 0 || p->away_us >= s->cfg->settle_us))
 		begin_settling(s, p);
 	s->generation = p->generation;
+	if (station_state(s) == STATION_DONE && s->served[0] &&
+		strcmp(p->plugged, s->served) != 0) {
+		memcpy(s->served, p->plugged, sizeof s->served);
+		recorder_served(s->fleet, s->cfg, s->served);
+	}
 	if (station_state(s) == STATION_DONE && s->start_asked)
 		station_set_state(s, STATION_READY, ERR_NONE, "%s", "");
+}
+
+/* A unit that was here before provd started, and has had its run. */
+static bool was_served(struct station *s, const struct plugged *p)
+{
+	if (s->start_asked || !p->plugged[0] || strcmp(p->plugged, s->served) != 0)
+		return false;
+	forget_absences(s);
+	s->generation = p->generation;
+	memcpy(s->mark, p->mark, sizeof s->mark);
+	s->away_since_us = 0;
+	station_set_state(s, STATION_DONE, ERR_NONE, "%s", "");
+	return true;
 }
 
 /* Out of fault, quarantine or disabled: look again at what is there. */
@@ -344,7 +393,7 @@ static bool advance(struct station *s)
 	}
 	switch (from) {
 	case STATION_EMPTY:
-		if (p.complete)
+		if (p.complete && !was_served(s, &p))
 			begin_settling(s, &p);
 		break;
 	case STATION_SETTLING:
@@ -442,11 +491,38 @@ static void sleep_until_needed(struct station *s)
 	eventfd_read(s->wake_fd, &v);
 }
 
+/* What was known before provd was started again. */
+static void recall(struct station *s)
+{
+	struct station_memory m;
+	struct err e;
+
+	if (recorder_recall(s->fleet, s->cfg, &m, &e) < 0) {
+		log_error("what was known of the station: %s", e.msg);
+		return;
+	}
+	memcpy(s->served, m.plugged, sizeof s->served);
+	if (!m.run[0])
+		return;
+	mutex_lock(&s->lock);
+	s->has_last = true;
+	s->last =
+		(struct last_view){.outcome = outcome_from_str(m.outcome), .ended_ms = m.ended_ms};
+	s->last.code = (enum err_code)MAX(err_code_from_str(m.code), 0);
+	snprintf(s->last.run_id, sizeof s->last.run_id, "%.36s", m.run);
+	memcpy(s->last.serial, m.serial, sizeof s->last.serial);
+	memcpy(s->last.step, m.step, sizeof s->last.step);
+	memcpy(s->last.message, m.message, sizeof s->last.message);
+	s->revision++;
+	mutex_unlock(&s->lock);
+}
+
 void *worker_main(void *arg)
 {
 	struct station *s = arg;
 
 	log_thread_station(s->cfg->id);
+	recall(s);
 	while (!stopping(s)) {
 		read_letters(s);
 		while (!stopping(s) && advance(s))

@@ -124,6 +124,8 @@ struct device_facts {
 	char path[160]; /* physical port */
 	char port[64];	/* the same as sysfs names it, 1-1.4, "" if not USB */
 	uint64_t generation;
+	char enumeration[40]; /* this plugging and no other, also after a restart of provd; ""
+				 unknown */
 };
 
 /* A device as ${ports.ROLE} tells it to foreign programs: of a serial line the path alone

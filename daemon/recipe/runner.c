@@ -16,12 +16,20 @@ struct run {
 	char serial[64];
 };
 
+static const char *const outcome_name[] = {
+	"passed", "failed", "error", "aborted", "interrupted", "skipped"};
+
 const char *outcome_str(enum outcome o)
 {
-	static const char *const name[] = {
-		"passed", "failed", "error", "aborted", "interrupted", "skipped"};
+	return outcome_name[o];
+}
 
-	return name[o];
+enum outcome outcome_from_str(const char *s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(outcome_name); i++)
+		if (!strcmp(outcome_name[i], s))
+			return (enum outcome)i;
+	return OUTCOME_ERROR;
 }
 
 enum outcome outcome_of_code(enum err_code c)

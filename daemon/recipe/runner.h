@@ -25,6 +25,8 @@ enum outcome {
 };
 
 const char *outcome_str(enum outcome o);
+/* OUTCOME_ERROR where there is none of that name. */
+enum outcome outcome_from_str(const char *s);
 /* failed, error or aborted, by the class of the code. */
 enum outcome outcome_of_code(enum err_code c);
 

@@ -107,7 +107,9 @@ class Api:
             try:
                 self.connection.request(method, path, body, send, encode_chunked='Transfer-Encoding' in send)
             except (BrokenPipeError, ConnectionResetError):
-                pass  # refused before all of the body was sent: the answer may be here
+                # Refused before all of the body was sent: the answer may be here.
+                if self.connection.sock is None:
+                    raise
             r = self.connection.getresponse()
             return Answer(r.status, r.headers, r.read())
         except BaseException:

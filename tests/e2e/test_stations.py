@@ -80,6 +80,48 @@ class Stations(unittest.TestCase):
         self.assertEqual((run['outcome'], run['code']), ('error', 'device-gone'))
         self.state(l, 'empty')
 
+    def restarted(self, l):
+        l.provd.kill()
+        l.start()
+
+    def test_a_unit_that_had_its_run_is_not_run_again_by_a_restart(self):
+        l = self.begin(settle='400ms')
+        line.wait_for('a run', lambda: self.runs(l))
+        self.state(l, 'done')
+        before = l.api.get('/stations/A1')['last']['run_id']
+        self.restarted(l)
+        self.assertEqual(self.state(l, 'done', 'ready', 'running')['state'], 'done')
+        last = l.api.get('/stations/A1')['last']
+        self.assertEqual((last['run_id'], last['outcome']), (before, 'passed'))
+        self.assertEqual(len(l.api.all('/runs')), 1)
+        # It bounces: the same unit, enumerated anew.
+        l.sim.ctl('replug', board='b1', gap_ms=20, times=3)
+        line.wait_for('it is back', lambda: l.sim.boards()[0]['plugged'])
+        node = line.wait_for('provd sees it', lambda: l.api.get('/stations/A1')['ports'][0].get('node'))
+        self.restarted(l)
+        self.assertEqual(self.state(l, 'done', 'ready', 'running')['state'], 'done')
+        self.assertEqual(l.api.get('/stations/A1')['ports'][0]['node'], node)
+        # A person may want it again, and another unit is another unit.
+        l.api.post('/stations/A1/actions/start')
+        line.wait_for('the second run', lambda: len(self.runs(l)) == 2)
+        self.state(l, 'done')
+        l.provd.kill()
+        l.sim.ctl('unplug', board='b1')
+        l.sim.ctl('plug', board='b1')
+        l.start()
+        line.wait_for('the third run', lambda: len(self.runs(l)) == 3)
+
+    def test_a_unit_whose_run_was_interrupted_is_run_again(self):
+        l = self.begin(recipe='bad')
+        self.state(l, 'running')
+        self.restarted(l)
+        line.wait_for('the next attempt', lambda: len(self.runs(l)) == 2)
+        self.assertEqual([r['outcome'] for r in self.runs(l)], ['failed', 'interrupted'])
+        self.assertEqual(self.state(l, 'done')['last']['outcome'], 'failed')
+        self.restarted(l)
+        self.assertEqual(self.state(l, 'done', 'ready', 'running')['state'], 'done')
+        self.assertEqual(len(l.api.all('/runs')), 2)
+
     def test_a_wrong_device_is_a_fault_until_it_leaves(self):
         l = self.begin(sim=('--set', 'b1:usb-id=dead:beef'))
         s = self.state(l, 'fault')

@@ -9,6 +9,7 @@
 #include "db/jobs.h"
 #include "db/prompts.h"
 #include "db/recipes.h"
+#include "db/stations.h"
 #include "db/tokens.h"
 #include "tests/unit/db/fixture.h"
 
@@ -317,6 +318,35 @@ START_TEST(lists_by_time_and_id_page_through_equal_times)
 }
 END_TEST
 
+START_TEST(a_station_knows_again_its_last_run_and_what_has_had_it)
+{
+	struct station_memory m;
+
+	OK(stations_recall(fx.db, "A1", &m, &fx.e));
+	ck_assert_str_eq(m.plugged, "");
+	ck_assert_str_eq(m.run, "");
+	open_run("r1", "A1", NULL);
+	finish_run("r1", "failed");
+	open_run("r2", "A2", NULL);
+	finish_run("r2", "passed");
+	TX(stations_served(fx.db, "A1", "boot console=7.123", &fx.e));
+	TX(stations_served(fx.db, "A1", "boot console=8.456", &fx.e));
+	fixture_reopen();
+	OK(stations_recall(fx.db, "A1", &m, &fx.e));
+	ck_assert_str_eq(m.plugged, "boot console=8.456");
+	ck_assert_str_eq(m.run, "r1");
+	ck_assert_str_eq(m.outcome, "failed");
+	ck_assert_str_eq(m.message, "because");
+	ck_assert_int_eq(m.ended_ms, 3000);
+	/* An open run is not the last that ended, and what is plugged is in it. */
+	open_run("r3", "A1", NULL);
+	TX(stations_served(fx.db, "A1", NULL, &fx.e));
+	OK(stations_recall(fx.db, "A1", &m, &fx.e));
+	ck_assert_str_eq(m.plugged, "");
+	ck_assert_str_eq(m.run, "r1");
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("tables");
@@ -334,6 +364,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_stopped_job_ends_with_its_last_run);
 	tcase_add_test(t, a_change_on_a_stale_view_is_refused);
 	tcase_add_test(t, lists_by_time_and_id_page_through_equal_times);
+	tcase_add_test(t, a_station_knows_again_its_last_run_and_what_has_had_it);
 	suite_add_tcase(s, t);
 	return s;
 }
