@@ -30,6 +30,11 @@ struct openocd_rpc *openocd_rpc_free(struct openocd_rpc *r)
 	return NULL;
 }
 
+bool openocd_rpc_over(const struct openocd_rpc *r)
+{
+	return r->over;
+}
+
 int openocd_quote(const char *text, char **ret, struct err *e)
 {
 	struct strbuf b = {0};
