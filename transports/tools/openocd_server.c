@@ -206,8 +206,12 @@ static int call(struct openocd_server *s, const char *script, uint64_t budget_us
 {
 	int r = openocd_rpc_call(s->rpc, script, budget_us, ret, it, e);
 
+	if (!s->proc)
+		return ended(s, e);
+	if (r == -ERR_TIMEOUT)
+		return err_set(e, ERR_TIMEOUT, "OpenOCD did not answer '%.100s' in time", script);
 	if (r == -ERR_PROTOCOL)
-		r = e ? err_set(e, ERR_TOOL_FAILED, "%s", e->msg) : -(int)ERR_TOOL_FAILED;
+		return e ? err_set(e, ERR_TOOL_FAILED, "%s", e->msg) : -(int)ERR_TOOL_FAILED;
 	return r;
 }
 

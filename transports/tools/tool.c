@@ -81,10 +81,6 @@ static int judge_end(const struct tool_spec *s, const struct tool_outcome *o, st
 
 static int judge_markers(const struct tool_spec *s, const struct tool_outcome *o, struct err *e)
 {
-	/* What was not read may have held a failure. */
-	if (o->cut)
-		return err_set(e, ERR_TOOL_FAILED, "%s said more than %llu KiB: it is not believed",
-			tool_name(s), (unsigned long long)(tool_output_max(s) >> 10));
 	for (size_t i = 0; s->success && s->success[i].pattern; i++) {
 		unsigned want = s->success[i].count ? s->success[i].count : 1;
 
@@ -105,14 +101,19 @@ static int judge_markers(const struct tool_spec *s, const struct tool_outcome *o
 	return 0;
 }
 
-/* A failure that was said explains more than a status or a deadline that it led to. Whoever was
- * stopped by a person, or lost its device, is told that. */
+/* A failure that was said, or a flood, explains more than a status or a deadline that it led to.
+ * Whoever was stopped by a person, or lost its device, is told that. */
 int tool_judge(const struct tool_spec *s, const struct tool_outcome *o, int ran, struct err *e)
 {
-	int r = 0;
+	int r;
 
-	if (ran == 0 || ran == -ERR_TIMEOUT || ran == -ERR_TOOL_FAILED)
-		r = rule_error(s, o, e);
+	if (ran < 0 && ran != -ERR_TIMEOUT && ran != -ERR_TOOL_FAILED)
+		return ran;
+	r = rule_error(s, o, e);
+	/* What was not read may have held a failure. */
+	if (r == 0 && o->cut && ran != -ERR_TOOL_FAILED)
+		r = err_set(e, ERR_TOOL_FAILED, "%s said more than %llu KiB: it is not believed",
+			tool_name(s), (unsigned long long)(tool_output_max(s) >> 10));
 	if (r == 0)
 		r = ran;
 	return r < 0 ? r : judge_markers(s, o, e);
