@@ -22,7 +22,7 @@ import os, re, signal, socket, sys, time
 DIR = %r
 TCP = re.search(r'remote_bitbang port (\d+)', ' '.join(sys.argv)).group(1)
 with open(os.path.join(DIR, 'mode-' + TCP)) as f:
-    MODE = f.read()
+    MODE, _, TEXT = f.read().partition(':')
 def note(kind):
     with open(os.path.join(DIR, 'pids-' + TCP), 'a') as f:
         f.write('%%d %%s\n' %% (os.getpid(), kind))
@@ -93,6 +93,11 @@ while True:
     elif MODE == 'notices' and work:
         while True:
             client.sendall(b'type target_event event halted\r\n\x1a' * 1000)
+    elif MODE == 'says' and work:
+        say(TEXT)
+        answer(b'1 {}')
+    elif MODE == 'answers' and work:
+        answer(b'1 {' + TEXT.encode() + b'}')
     elif MODE == 'closes' and work:
         client.shutdown(socket.SHUT_RDWR)
         client.close()
@@ -171,6 +176,15 @@ MODES = {
 FLOODS = {
     'floods': ('error', 'tool-failed', 'more than 8192 KiB'),
     'floods-endless': ('error', 'tool-failed', 'more than 8192 KiB'),
+}
+# A failure is the same whether it is printed or is the result, which marks none by itself.
+TEXTS = {
+    'invalid command name "nosuchcmd"': ('error', 'recipe-invalid'),
+    'Error: timed out while waiting for target halted': ('failed', 'timeout'),
+    'Error: stm32x device protected': ('failed', 'device-refused'),
+    'Warn : no flash bank found for address 0x09000000': ('error', 'image-range'),
+    'checksum mismatch - attempting binary compare': ('failed', 'verify-mismatch'),
+    'Error: the moon is full': ('error', 'tool-failed'),
 }
 
 
@@ -289,6 +303,10 @@ class HostileServer(unittest.TestCase):
 
     def test_each_has_its_code_and_the_next_unit_a_fresh_server(self):
         self.all_of(MODES, '3s')
+
+    def test_each_failure_text_has_its_code_printed_or_as_a_result(self):
+        self.all_of({'%s:%s' % (how, text): (*code, text)
+                     for how in ('says', 'answers') for text, code in TEXTS.items()}, '30s')
 
     def test_a_flood_is_bounded_and_not_believed(self):
         self.all_of(FLOODS, '50s')

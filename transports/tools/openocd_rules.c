@@ -40,7 +40,7 @@ const struct tool_rule openocd_rules[] = {
 	{"(?i)no j-link device found|unable to find a matching CMSIS-DAP|unable to open ftdi "
 	 "device|"
 	 "no device found|LIBUSB_ERROR_NO_DEVICE|Failed to connect|"
-	 "could not (find|open) .*(adapter|probe)|^Error: open failed",
+	 "could not (find|open) .*(adapter|probe)|^Error: (ST-LINK )?open failed",
 		ERR_PORT_UNBOUND, NO_PROBE},
 	/* What fails after that, fails for that. */
 	{"Error on socket "

@@ -234,7 +234,11 @@ static int watch_begin(struct openocd_server *s, const struct tool_spec *spec,
 static int watch_end(struct openocd_server *s, int ran, struct tool_outcome *ret, struct err *e)
 {
 	int r = tool_watch_judge(s->watch, ran, e);
+	const char *complaint = tool_watch_seen(s->watch)->complaint;
 
+	/* No rule knew why. */
+	if (e && r == -ERR_TOOL_FAILED && r == ran && complaint)
+		err_set(e, ERR_TOOL_FAILED, "%s; it said: '%.160s'", e->msg, complaint);
 	if (ret) {
 		*ret = tool_watch_take(s->watch);
 		ret->proc = s->end;
@@ -441,6 +445,8 @@ static int run_commands(struct openocd_server *s, const struct openocd_argv *v,
 
 		r = call(s, v->arg[i], NO_DEADLINE, &text, it, e);
 		judge_text(s, text);
+		if (r == -ERR_TOOL_FAILED && text && !*text)
+			err_set(e, ERR_TOOL_FAILED, "OpenOCD: '%.100s' failed", v->arg[i]);
 	}
 	if (openocd_rpc_over(s->rpc))
 		return r;
