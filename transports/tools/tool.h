@@ -7,9 +7,10 @@
  *	the exit status is the wanted one, AND every success marker came as often as it has to,
  *	AND no line matched a failure rule, AND nothing of its output was left unread
  *
- * Lines: CR and LF both end one, colours and cursor movements (ECMA-48) are taken out before any
- * pattern sees it, blank lines are dropped; what is kept or told has control bytes and invalid
- * UTF-8 escaped and secrets masked. On the worker's thread; all state is in the objects.
+ * Lines: CR and LF both end one, colours, cursor movements (ECMA-48) and what a backspace takes
+ * back are taken out before any pattern sees it, blank lines are dropped; what is kept or told has
+ *control bytes and invalid UTF-8 escaped and secrets masked. On the worker's thread; all state is
+ *in the objects.
  */
 #pragma once
 

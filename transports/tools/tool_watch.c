@@ -105,12 +105,16 @@ struct tool_watch *tool_watch_free(struct tool_watch *w)
 /* --- a line as it is matched, and as it is shown --- */
 
 /* Takes the control sequences of ECMA-48 out, in place: ESC [ ... final, ESC ] ... BEL, ESC and one
- * more. Blanks at the end go as well. Returns the new length. */
+ * more; and what a backspace takes back. Blanks at the end go as well. Returns the new length. */
 size_t tool_plain(char *s, size_t n)
 {
 	size_t k = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '\b') {
+			k -= k > 0;
+			continue;
+		}
 		if (s[i] != ESCAPE_START) {
 			s[k++] = s[i];
 			continue;

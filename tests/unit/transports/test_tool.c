@@ -148,8 +148,8 @@ END_TEST
 START_TEST(colours_and_carriage_returns_are_taken_out)
 {
 	const char *argv[] = {"printf",
-		"\033[32m 5%%\033[0m\r 50%%\r100%%\r\n\033]0;title\007\033[1;31mverified 3\033[m  "
-		"\n",
+		"\033[32m 5%%\033[0m\r 50%%\r100%%\r\n\033]0;title\007\033[1;31mverified 0/9"
+		"\b\b\b   \b\b\b3\033[m  \n\b\n",
 		NULL};
 	struct tool_spec s = spec_of(argv);
 
