@@ -8,6 +8,7 @@
 #include "base/regex.h"
 #include "base/util.h"
 #include "daemon/line/fleet.h"
+#include "daemon/line/run_log.h"
 #include "db/artifacts.h"
 #include "db/ledger.h"
 #include "db/prompts.h"
@@ -15,14 +16,7 @@
 #include "db/units.h"
 #include "db/writer.h"
 
-#define LOG_MAX_BYTES	   (1024 * 1024)
 #define DISK_RESERVE_BYTES (16ull * 1024 * 1024)
-
-struct log_line {
-	int64_t at_ms;
-	char dir;
-	char *text;
-};
 
 struct taken {
 	char *name;
@@ -39,11 +33,8 @@ struct recorder {
 	struct job_claim claim;
 	json_t *firmware;
 	char serial[64]; /* that the run has; "" none yet */
+	struct run_log *log;
 	/* What the next step_end brings to disk with it: */
-	struct log_line *line;
-	size_t lines;
-	int64_t next_line; /* k */
-	size_t log_bytes;
 	struct taken *taken;
 	size_t takens;
 };
@@ -107,13 +98,13 @@ int recorder_open(
 
 	r->fleet = f;
 	r->station = station;
-	r->next_line = 1;
 	uuid7(r->run_id);
 	err = do_write(r, apply_open, r, e);
 	if (err < 0) {
 		recorder_free(r);
 		return err;
 	}
+	r->log = run_log_new(fleet_writer(f), fleet_feed(f), r->run_id, station->id);
 	*ret = r;
 	return 0;
 }
@@ -130,14 +121,12 @@ const struct job_claim *recorder_claim(const struct recorder *r)
 
 static void drop_pending(struct recorder *r)
 {
-	for (size_t i = 0; i < r->lines; i++)
-		free(r->line[i].text);
 	for (size_t i = 0; i < r->takens; i++) {
 		free(r->taken[i].name);
 		free(r->taken[i].text);
 		free(r->taken[i].unit);
 	}
-	r->lines = r->takens = 0;
+	r->takens = 0;
 }
 
 struct recorder *recorder_free(struct recorder *r)
@@ -145,7 +134,7 @@ struct recorder *recorder_free(struct recorder *r)
 	if (!r)
 		return NULL;
 	drop_pending(r);
-	free(r->line);
+	run_log_free(r->log);
 	free(r->taken);
 	job_claim_done(&r->claim);
 	json_decref(r->firmware);
@@ -153,26 +142,11 @@ struct recorder *recorder_free(struct recorder *r)
 	return NULL;
 }
 
-/* --- log and measurements, in memory until the step ends --- */
+/* --- log and measurements --- */
 
 void recorder_log(struct recorder *r, char dir, const char *text)
 {
-	size_t n = strlen(text) + 32;
-
-	if (r->log_bytes > LOG_MAX_BYTES)
-		return;
-	r->log_bytes += n;
-	if (r->log_bytes > LOG_MAX_BYTES) {
-		dir = '#';
-		text = "the log of this run is full: nothing more is kept";
-	}
-
-	struct log_line *grown = reallocarray(r->line, r->lines + 1, sizeof *grown);
-
-	if (!grown)
-		abort();
-	r->line = grown;
-	grown[r->lines++] = (struct log_line){wall_ms(), dir, xstrdup(text)};
+	run_log_add(r->log, dir, text);
 }
 
 static int measured(void *data, const struct step_record *rec, const struct measurement *m,
@@ -222,21 +196,14 @@ static int flush_pending(struct recorder *r, struct db *tx, int64_t step_n, stru
 		if (ret < 0)
 			return ret;
 	}
-	for (size_t i = 0; i < r->lines; i++) {
-		const struct log_line *l = &r->line[i];
-		int ret = runs_log(
-			tx, r->run_id, r->next_line + (int64_t)i, l->at_ms, l->dir, l->text, e);
-
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	return run_log_write(r->log, tx, e);
 }
 
-static void flushed(struct recorder *r)
+static void flushed(struct recorder *r, bool committed)
 {
-	r->next_line += (int64_t)r->lines;
-	drop_pending(r);
+	run_log_written(r->log, committed);
+	if (committed)
+		drop_pending(r);
 }
 
 /* --- steps --- */
@@ -323,8 +290,7 @@ static int step_end(void *data, const struct step_record *rec, struct err *e)
 	struct end_note n = {r, rec};
 	int ret = do_write(r, apply_end, &n, e);
 
-	if (ret == 0)
-		flushed(r);
+	flushed(r, ret == 0);
 	return ret;
 }
 
@@ -380,8 +346,7 @@ int recorder_close(
 	struct close_note n = {r, res, served};
 	int ret = do_write(r, apply_close, &n, e);
 
-	if (ret == 0)
-		flushed(r);
+	flushed(r, ret == 0);
 	return ret;
 }
 

@@ -44,7 +44,7 @@ int recorder_serial(
 	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e);
 /* The chip id or the like of the unit. */
 int recorder_identity(struct recorder *r, const char *value, struct err *e);
-/* A line of the run's log; kept in memory until the step ends. */
+/* A line of the run's log (daemon/line/run_log.h). */
 void recorder_log(struct recorder *r, char dir, const char *text);
 int recorder_prompt_open(
 	struct recorder *r, const struct prompt *p, char ret_id[UUID_SIZE], struct err *e);
