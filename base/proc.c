@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/proc_cgroup.h"
 #include "base/proc_impl.h"
 #include "base/secret.h"
 #include "base/util.h"
@@ -41,6 +42,7 @@ struct proc {
 	char *name; /* as it was called */
 	char *path; /* of the program */
 	char **env;
+	struct proc_cgroup cgroup;
 	pid_t keeper;
 	int control;	  /* to the keeper */
 	bool exited;	  /* the program; the keeper lives on */
@@ -183,6 +185,9 @@ static void reap_keeper(struct proc *p)
 static int start(struct proc *p, struct err *e)
 {
 	struct pipes io = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+
+	proc_cgroup_new(&p->cgroup);
+
 	int r = open_pipes(&io, e);
 	const struct keeper_task task = {.path = p->path,
 		.argv = (char *const *)(uintptr_t)p->o.argv,
@@ -191,7 +196,8 @@ static int start(struct proc *p, struct err *e)
 		.control = io.pair[1],
 		.out = io.out[1],
 		.err = io.err[1],
-		.exec = io.exec[1]};
+		.exec = io.exec[1],
+		.cgroup = p->cgroup.procs_fd};
 
 	if (r < 0) {
 		close_pipes(&io);
@@ -434,6 +440,7 @@ static struct proc *new_proc(const struct proc_opts *o)
 		.max_output = o->max_output_bytes ? o->max_output_bytes : OUTPUT_BYTES,
 		.max_line = o->max_line_bytes ? o->max_line_bytes : LINE_BYTES,
 		.control = -1,
+		.cgroup = {.procs_fd = -1},
 		.stream = {{.fd = -1}, {.fd = -1}},
 		.name = xstrdup(o->argv[0]),
 		.env = make_env(o),
@@ -500,6 +507,7 @@ struct proc *proc_end(struct proc *p, struct proc_result *ret_result)
 			stop(p);
 		end_keeper(p);
 	}
+	proc_cgroup_done(&p->cgroup);
 	for (int i = 0; i < 2; i++) {
 		end_stream(p, i);
 		free(p->stream[i].line);

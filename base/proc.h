@@ -9,8 +9,9 @@
  * becomes the keeper's child and ends with the program. A subreaper is a property of a whole
  * process, so provd itself as the subreaper could not tell whose station's an orphan is. The keeper
  * ends everything as soon as its socket to provd closes, so that a provd which is killed leaves
- * nothing running either; where the keeper itself was killed, proc_sweep() finds the rest by its
- * mark. Any thread that has an iotime.
+ * nothing running either; where the keeper itself was killed, the rest ends with the program's
+ * cgroup (base/proc_cgroup.h) if one may be had, else proc_sweep() finds it by its mark. Any thread
+ * that has an iotime.
  */
 #pragma once
 

@@ -15,6 +15,7 @@
 
 #include "base/digest.h"
 #include "base/proc.h"
+#include "base/proc_cgroup.h"
 #include "base/util.h"
 
 #define ENVIRON_MAX (256 * 1024)
@@ -98,6 +99,7 @@ unsigned proc_sweep(const char *mark)
 	_cleanup_(freep) char *buf = malloc(ENVIRON_MAX);
 	unsigned sum = 0;
 
+	proc_cgroup_sweep();
 	for (int i = 0, none = 0; buf && none < 2 && i < ROUNDS; i++) {
 		unsigned n = sweep_once(entry, buf);
 
