@@ -36,7 +36,9 @@ struct proc_opts {
 				    and counted */
 	size_t max_line_bytes;	 /* 0: 4096; a longer line is told in pieces */
 	bool cr_ends_line;	 /* CR ends a line as well: progress that overwrites itself */
-	uint64_t kill_grace_us;	 /* between TERM and KILL; 0: 2 s */
+	bool terminal;		/* stdout is a terminal (raw, 200 columns, not the controlling one):
+				   for programs that keep what they say until a pipe is full */
+	uint64_t kill_grace_us; /* between TERM and KILL; 0: 2 s */
 	/* Each line without its end, as it comes; may be NULL. Bytes are the program's: escape
 	 * them. */
 	void (*line)(void *data, enum proc_stream stream, const char *bytes, size_t n);

@@ -131,6 +131,7 @@ int tool_run(
 		.max_output_bytes = s->output_max_bytes ? s->output_max_bytes : TOOL_OUTPUT_MAX,
 		.cr_ends_line = true,
 		.kill_grace_us = s->kill_grace_us,
+		.terminal = s->terminal,
 		.line = tool_watch_line,
 		.slow = tool_watch_slow,
 	};
