@@ -61,16 +61,22 @@ static json_t *firmware_of(const struct job_claim *c)
 	return o;
 }
 
+struct open_note {
+	struct recorder *r;
+	const struct station_row *row;
+};
+
 static int apply_open(struct db *tx, void *data, struct err *e)
 {
-	struct recorder *r = data;
+	const struct open_note *n = data;
+	struct recorder *r = n->r;
 	int ret = jobs_take(fleet_jobs(r->fleet), tx, r->station, &r->claim, e);
 
 	if (ret < 0)
 		return ret;
 	r->firmware = firmware_of(&r->claim);
 
-	const struct run_new n = {
+	const struct run_new run = {
 		.id = r->run_id, .station = r->station->id, .attached_ms = wall_ms()};
 	const struct run_start s = {
 		.run = r->run_id,
@@ -81,25 +87,26 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 		.model = r->claim.recipe->model,
 		.params = r->claim.params,
 		.firmware = r->firmware,
-		.started_ms = n.attached_ms,
+		.started_ms = run.attached_ms,
 	};
 
-	ret = runs_open(tx, &n, e);
+	ret = runs_open(tx, &run, e);
 	if (ret == 0)
-		ret = stations_served(tx, r->station->id, NULL, e);
+		ret = stations_put(tx, r->station->id, n->row, e);
 	return ret < 0 ? ret : runs_start(tx, &s, e);
 }
 
-int recorder_open(
-	struct fleet *f, const struct station_config *station, struct recorder **ret, struct err *e)
+int recorder_open(struct fleet *f, const struct station_config *station,
+	const struct station_row *row, struct recorder **ret, struct err *e)
 {
 	struct recorder *r = xcalloc(1, sizeof *r);
+	struct open_note n = {r, row};
 	int err;
 
 	r->fleet = f;
 	r->station = station;
 	uuid7(r->run_id);
-	err = do_write(r, apply_open, r, e);
+	err = do_write(r, apply_open, &n, e);
 	if (err < 0) {
 		recorder_free(r);
 		return err;
@@ -314,7 +321,7 @@ struct runner_sink recorder_sink(struct recorder *r)
 struct close_note {
 	struct recorder *r;
 	const struct run_result *res;
-	const char *served;
+	const struct station_row *row;
 };
 
 static int apply_close(struct db *tx, void *data, struct err *e)
@@ -336,14 +343,14 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 	n->r->takens = 0;
 	ret = flush_pending(n->r, tx, 0, e);
 	if (ret == 0)
-		ret = stations_served(tx, n->r->station->id, n->served, e);
+		ret = stations_put(tx, n->r->station->id, n->row, e);
 	return ret < 0 ? ret : runs_finish(tx, &end, e);
 }
 
-int recorder_close(
-	struct recorder *r, const struct run_result *res, const char *served, struct err *e)
+int recorder_close(struct recorder *r, const struct run_result *res, const struct station_row *row,
+	struct err *e)
 {
-	struct close_note n = {r, res, served};
+	struct close_note n = {r, res, row};
 	int ret = do_write(r, apply_close, &n, e);
 
 	flushed(r, ret == 0);
@@ -354,45 +361,48 @@ int recorder_close(
 
 struct recall_note {
 	const char *station;
+	int64_t since_ms;
 	struct station_memory *ret;
 };
 
 static int apply_recall(struct db *tx, void *data, struct err *e)
 {
 	const struct recall_note *n = data;
+	int r = stations_get(tx, n->station, &n->ret->row, e);
 
-	return stations_recall(tx, n->station, n->ret, e);
+	if (r == 0)
+		r = stations_last(tx, n->station, &n->ret->last, e);
+	if (r == 0)
+		r = stations_count(tx, n->station, n->since_ms, &n->ret->today, e);
+	return r;
 }
 
-int recorder_recall(struct fleet *f, const struct station_config *station,
+int recorder_recall(struct fleet *f, const struct station_config *station, int64_t since_ms,
 	struct station_memory *ret, struct err *e)
 {
-	struct recall_note n = {station->id, ret};
+	struct recall_note n = {station->id, since_ms, ret};
 
 	return writer_do(fleet_writer(f), apply_recall, &n, e);
 }
 
-struct served_note {
-	char station[CONFIG_ID_MAX + 1];
-	char plugged[STATION_PLUGGED_SIZE];
+struct row_note {
+	const char *station;
+	const struct station_row *row;
 };
 
-static int apply_served(struct db *tx, void *data, struct err *e)
+static int apply_row(struct db *tx, void *data, struct err *e)
 {
-	const struct served_note *n = data;
+	const struct row_note *n = data;
 
-	return stations_served(tx, n->station, n->plugged, e);
+	return stations_put(tx, n->station, n->row, e);
 }
 
-void recorder_served(struct fleet *f, const struct station_config *station, const char *plugged)
+int recorder_note(struct fleet *f, const struct station_config *station,
+	const struct station_row *row, struct err *e)
 {
-	struct served_note *n = xcalloc(1, sizeof *n);
-	struct err e;
+	struct row_note n = {station->id, row};
 
-	snprintf(n->station, sizeof n->station, "%s", station->id);
-	snprintf(n->plugged, sizeof n->plugged, "%s", plugged);
-	if (writer_submit(fleet_writer(f), apply_served, n, note_told, &e) < 0)
-		free(n);
+	return writer_do(fleet_writer(f), apply_row, &n, e);
 }
 
 /* --- preflight --- */
