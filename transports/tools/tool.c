@@ -129,6 +129,7 @@ int tool_run(
 		.max_output_bytes = tool_output_max(s),
 		.cr_ends_line = true,
 		.kill_grace_us = s->kill_grace_us,
+		.terminal = s->terminal,
 		.line = tool_watch_line,
 		.slow = tool_watch_slow,
 	};

@@ -98,6 +98,7 @@ struct tool_spec {
 				    HOME and TMPDIR; may be NULL */
 	const char *dir;	 /* a tool_dir's path: HOME, TMPDIR and where it runs */
 	const char *cwd;	 /* NULL: dir */
+	bool terminal;		 /* as proc_opts.terminal */
 	const struct tool_marker *success;
 	const struct tool_rule *rules;	 /* may be NULL */
 	const struct tool_phase *phases; /* may be NULL */
