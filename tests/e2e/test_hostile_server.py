@@ -275,6 +275,13 @@ class HostileServer(unittest.TestCase):
         self.assertEqual(neighbour['outcome'], 'passed')
         self.assertEqual((record['outcome'], record['code']), (outcome, code), step)
         self.assertIn(says, step['message'] or '')
+        log = s.api.all('/runs/%s/log' % run)
+        self.assertLess(len(log), 2000)
+        about = ' '.join(x['text'] for x in log if x['dir'] == '#')
+        if says.endswith('in time') and code == 'timeout':
+            self.assertIn('OpenOCD still runs after', about)
+        if mode in FLOODS:
+            self.assertIn(' lines are left out', about)
         if outcome != 'passed':
             self.assertEqual(s.living(), [], 'a failed server was kept')
             self.assertEqual(len(s.scratch()), 1, 'of P2')
