@@ -48,8 +48,6 @@ START_TEST(the_real_one_makes_what_its_super_block_says)
 {
 	static const uint64_t sizes[] = {1 << 20, BYTES, 5ull << 30};
 
-	if (access("/usr/sbin/mke2fs", X_OK) < 0)
-		return;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		ck_assert_msg(
 			make(NULL, sizes[i]) == 0, "%llu: %s", (unsigned long long)sizes[i], e.msg);
@@ -78,8 +76,6 @@ START_TEST(another_super_block_is_no_proof)
 	} changes[] = {{1024 + 0x38, 0x52}, {1024 + 0x18, 1}, {1024 + 0x04, 7}, {1024 + 0x60, 0},
 		{1024 + 0x150, 1}};
 
-	if (access("/usr/sbin/mke2fs", X_OK) < 0)
-		return;
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
 		ck_assert_int_eq(make(NULL, BYTES), 0);
 		poke(changes[i].at, changes[i].v);
