@@ -90,11 +90,12 @@ static int control(struct device *d, const uint8_t setup[8], uint8_t *data, size
 	return GADGET_STALL; /* it has no request of its own */
 }
 
-static void maybe_vanish(struct cmsisdap_device *p)
+static void maybe_vanish(struct cmsisdap_device *p, uint64_t accesses_before)
 {
 	double at;
 
-	if (own_fault_set(p->faults, F103_FAULT_VANISH, &at) &&
+	if (p->probe.dap.accesses > accesses_before &&
+		own_fault_set(p->faults, F103_FAULT_VANISH, &at) &&
 		(double)p->probe.dap.accesses >= at) {
 		own_fault_hit(p->faults, F103_FAULT_VANISH, NULL);
 		p->device.wish = WISH_UNPLUG;
@@ -110,10 +111,13 @@ static int out(struct device *d, uint8_t ep, const uint8_t *bytes, size_t n, uin
 		return GADGET_STALL;
 	if (p->waiting >= p->probe.packets)
 		return GADGET_NAK;
+
+	uint64_t before = p->probe.dap.accesses;
+
 	a->n = cmsisdap_command(&p->probe, bytes, n, a->bytes);
 	if (a->n)
 		p->waiting++;
-	maybe_vanish(p);
+	maybe_vanish(p, before);
 	return 0;
 }
 
