@@ -190,6 +190,7 @@ def line(t, vm):
     vm.start_provd(station_yaml(), 'udev')
     vm.prepare([RECIPE.format(name='probe', stay='false'), RECIPE.format(name='stay', stay='true')], FIRMWARE)
     all_at_once(t, vm, 'probe', lambda: start_sim(vm, 'cmsis-dap', STATIONS))
+    t.equal('the probe belongs to provd', vm.sh('stat -c "%G %a" /dev/bus/usb/001/002').strip(), 'provd 660')
     t.equal('no OpenOCD is left', vm.sh('pidof openocd').strip(), '')
     all_at_once(t, vm, 'stay', lambda: next_units(vm))
     t.equal('with stay each station keeps one', len(vm.sh('pidof openocd').split()), STATIONS)
