@@ -3,7 +3,7 @@
  * /events: the durable events as a list, or, for a client that accepts text/event-stream, live. A
  * live client first gets what it missed out of the database (Last-Event-ID, ?after=), then follows
  * the feed; one that falls behind the feed's ring reads the database again. Station views come
- * between, without an id.
+ * between, without an id; with ?log=true, also what runs say while they go on (run-log).
  */
 #include "api/router.h"
 #include "base/iotime.h"
@@ -20,6 +20,7 @@ struct follower {
 	struct feed_sub *sub;
 	int64_t last_seq;
 	bool behind; /* read the database before the feed */
+	bool log;    /* wants run-log frames */
 	struct strbuf out;
 	size_t sent; /* of out */
 	uint64_t heartbeat_us;
@@ -83,7 +84,8 @@ static void follow(struct follower *f)
 				feed_item_unref(item);
 				return;
 			}
-			add_frame(&f->out, item->seq, item->type, item->json);
+			if (f->log || strcmp(item->type, "run-log") != 0)
+				add_frame(&f->out, item->seq, item->type, item->json);
 			if (item->seq > 0)
 				f->last_seq = item->seq;
 		}
@@ -134,10 +136,12 @@ static const struct stream_ops follower_ops = {follower_read, follower_free};
 static int open_stream(struct call *c, int64_t after, int64_t last, struct err *e)
 {
 	struct follower *f = xcalloc(1, sizeof *f);
+	const char *log = request_query(c->rq, "log");
 
 	f->api = c->api;
 	f->last_seq = after >= 0 ? after : last;
 	f->behind = after >= 0;
+	f->log = log && !strcmp(log, "true");
 	f->heartbeat_us = now_us() + HEARTBEAT_US;
 	sb_add(&f->out, "retry: 2000\n\n");
 	f->stream = stream_new(c->api->httpd, &follower_ops, f);

@@ -11,20 +11,24 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <termios.h>
 
+#include "base/proc_cgroup.h"
 #include "base/proc_impl.h"
 #include "base/secret.h"
 #include "base/util.h"
 
-#define PATH_DEFAULT   "/usr/local/bin:/usr/bin:/bin"
-#define OUTPUT_BYTES   (1024 * 1024)
-#define LINE_BYTES     4096
-#define KILL_GRACE_US  (2 * US_PER_S)
-#define PIPE_LINGER_US (200 * US_PER_MS) /* for the pipes to end after the program did */
-#define KILL_WAIT_US   (7 * US_PER_S)	 /* longer than the keeper's own patience */
-#define SLOW_PART      3		 /* of the time: when `slow` is told */
+#define PATH_DEFAULT	 "/usr/local/bin:/usr/bin:/bin"
+#define OUTPUT_BYTES	 (1024 * 1024)
+#define LINE_BYTES	 4096
+#define KILL_GRACE_US	 (2 * US_PER_S)
+#define PIPE_LINGER_US	 (200 * US_PER_MS) /* for the pipes to end after the program did */
+#define KILL_WAIT_US	 (7 * US_PER_S)	   /* longer than the keeper's own patience */
+#define SLOW_PART	 3		   /* of the time: when `slow` is told */
+#define TERMINAL_COLUMNS 200
 
 struct stream {
 	int fd; /* -1: ended */
@@ -41,6 +45,7 @@ struct proc {
 	char *name; /* as it was called */
 	char *path; /* of the program */
 	char **env;
+	struct proc_cgroup cgroup;
 	pid_t keeper;
 	int control;	  /* to the keeper */
 	bool exited;	  /* the program; the keeper lives on */
@@ -138,13 +143,31 @@ struct pipes {
 	int pair[2]; /* ours, the keeper's */
 };
 
-static int open_pipes(struct pipes *p, struct err *e)
+/* As pipe2(2): what is written to [1] is read from [0]; its end there is EIO. */
+static int open_terminal(int ret[2])
 {
-	int *all[] = {p->out, p->err, p->exec};
+	const struct winsize size = {.ws_row = 50, .ws_col = TERMINAL_COLUMNS};
+	struct termios t;
+	char name[64];
 
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (pipe2(all[i], O_CLOEXEC) < 0)
-			return err_errno(e, ERR_IO, errno, "pipe");
+	ret[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (ret[0] < 0 || grantpt(ret[0]) < 0 || unlockpt(ret[0]) < 0 ||
+		ptsname_r(ret[0], name, sizeof name) != 0)
+		return -1;
+	ret[1] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (ret[1] < 0 || tcgetattr(ret[1], &t) < 0)
+		return -1;
+	cfmakeraw(&t);
+	return tcsetattr(ret[1], TCSANOW, &t) < 0 || ioctl(ret[1], TIOCSWINSZ, &size) < 0 ? -1 : 0;
+}
+
+static int open_pipes(struct pipes *p, bool terminal, struct err *e)
+{
+	if (terminal && open_terminal(p->out) < 0)
+		return err_errno(e, ERR_IO, errno, "a terminal");
+	if ((!terminal && pipe2(p->out, O_CLOEXEC) < 0) || pipe2(p->err, O_CLOEXEC) < 0 ||
+		pipe2(p->exec, O_CLOEXEC) < 0)
+		return err_errno(e, ERR_IO, errno, "pipe");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->pair) < 0)
 		return err_errno(e, ERR_IO, errno, "socketpair");
 	return 0;
@@ -183,7 +206,10 @@ static void reap_keeper(struct proc *p)
 static int start(struct proc *p, struct err *e)
 {
 	struct pipes io = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
-	int r = open_pipes(&io, e);
+
+	proc_cgroup_new(&p->cgroup);
+
+	int r = open_pipes(&io, p->o.terminal, e);
 	const struct keeper_task task = {.path = p->path,
 		.argv = (char *const *)(uintptr_t)p->o.argv,
 		.env = p->env,
@@ -191,7 +217,8 @@ static int start(struct proc *p, struct err *e)
 		.control = io.pair[1],
 		.out = io.out[1],
 		.err = io.err[1],
-		.exec = io.exec[1]};
+		.exec = io.exec[1],
+		.cgroup = p->cgroup.procs_fd};
 
 	if (r < 0) {
 		close_pipes(&io);
@@ -434,6 +461,7 @@ static struct proc *new_proc(const struct proc_opts *o)
 		.max_output = o->max_output_bytes ? o->max_output_bytes : OUTPUT_BYTES,
 		.max_line = o->max_line_bytes ? o->max_line_bytes : LINE_BYTES,
 		.control = -1,
+		.cgroup = {.procs_fd = -1},
 		.stream = {{.fd = -1}, {.fd = -1}},
 		.name = xstrdup(o->argv[0]),
 		.env = make_env(o),
@@ -500,6 +528,7 @@ struct proc *proc_end(struct proc *p, struct proc_result *ret_result)
 			stop(p);
 		end_keeper(p);
 	}
+	proc_cgroup_done(&p->cgroup);
 	for (int i = 0; i < 2; i++) {
 		end_stream(p, i);
 		free(p->stream[i].line);

@@ -9,8 +9,9 @@
  * becomes the keeper's child and ends with the program. A subreaper is a property of a whole
  * process, so provd itself as the subreaper could not tell whose station's an orphan is. The keeper
  * ends everything as soon as its socket to provd closes, so that a provd which is killed leaves
- * nothing running either; where the keeper itself was killed, proc_sweep() finds the rest by its
- * mark. Any thread that has an iotime.
+ * nothing running either; where the keeper itself was killed, the rest ends with the program's
+ * cgroup (base/proc_cgroup.h) if one may be had, else proc_sweep() finds it by its mark. Any thread
+ * that has an iotime.
  */
 #pragma once
 
@@ -35,7 +36,9 @@ struct proc_opts {
 				    and counted */
 	size_t max_line_bytes;	 /* 0: 4096; a longer line is told in pieces */
 	bool cr_ends_line;	 /* CR ends a line as well: progress that overwrites itself */
-	uint64_t kill_grace_us;	 /* between TERM and KILL; 0: 2 s */
+	bool terminal;		/* stdout is a terminal (raw, 200 columns, not the controlling one):
+				   for programs that keep what they say until a pipe is full */
+	uint64_t kill_grace_us; /* between TERM and KILL; 0: 2 s */
 	/* Each line without its end, as it comes; may be NULL. Bytes are the program's: escape
 	 * them. */
 	void (*line)(void *data, enum proc_stream stream, const char *bytes, size_t n);

@@ -27,6 +27,7 @@ struct keeper_task {
 	int control;	 /* the keeper's end of the pair */
 	int out, err;	 /* write ends */
 	int exec;	 /* write end: errno of a failed exec; closed by a successful one */
+	int cgroup;	 /* cgroup.procs of the program's own, -1: none */
 };
 
 /* The rest of a forked child's life. */

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/proc_cgroup.h"
+
 #define CONTROL	 0 /* where the pair's end lies once the program was started */
 #define KILL_S	 5 /* a process stuck in the kernel outlives KILL */
 #define ROUND_MS 100
@@ -190,6 +192,7 @@ void keeper_main(const struct keeper_task *t)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	setpgid(0, 0);
+	proc_cgroup_enter(t->cgroup);
 	prctl(PR_SET_NAME, "provd-keeper");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	k.program = fork();

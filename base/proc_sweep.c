@@ -9,17 +9,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/digest.h"
 #include "base/proc.h"
+#include "base/proc_cgroup.h"
 #include "base/util.h"
 
 #define ENVIRON_MAX (256 * 1024)
 #define ROUNDS	    6
 #define PAUSE_US    (5 * US_PER_MS)
+#define GONE_MS	    1000
 
 int proc_mark_of(const char *state_dir, char ret[64], struct err *e)
 {
@@ -73,8 +76,14 @@ static bool kill_marked(int pid, const char *entry, char *buf)
 {
 	_cleanup_(closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	return fd >= 0 && has_entry(buf, read_environ(pid, buf, ENVIRON_MAX), entry) &&
-	       syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
+	struct pollfd gone = {.fd = fd, .events = POLLIN};
+
+	if (fd < 0 || !has_entry(buf, read_environ(pid, buf, ENVIRON_MAX), entry) ||
+		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)
+		return false;
+	/* Until then it holds its devices, and the next look would find it again. */
+	poll(&gone, 1, GONE_MS);
+	return true;
 }
 
 static unsigned sweep_once(const char *entry, char *buf)
@@ -98,6 +107,7 @@ unsigned proc_sweep(const char *mark)
 	_cleanup_(freep) char *buf = malloc(ENVIRON_MAX);
 	unsigned sum = 0;
 
+	proc_cgroup_sweep();
 	for (int i = 0, none = 0; buf && none < 2 && i < ROUNDS; i++) {
 		unsigned n = sweep_once(entry, buf);
 

@@ -8,14 +8,14 @@
 #include "cli/provctl.h"
 #include "provd_config.h"
 
-static const struct command *const tables[] = {commands_line, commands_records, commands_recipe,
-	commands_stores, commands_bench, commands_image, commands_meta};
+const struct command *const command_tables[] = {commands_line, commands_records, commands_run_log,
+	commands_recipe, commands_stores, commands_bench, commands_image, commands_meta, NULL};
 
 static void usage(FILE *out)
 {
 	fputs("usage: provctl [--url URL] [--token-file FILE] [--json] COMMAND ...\n\n", out);
-	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
-		for (const struct command *c = tables[t]; c->name; c++)
+	for (size_t t = 0; command_tables[t]; t++) {
+		for (const struct command *c = command_tables[t]; c->name; c++)
 			fprintf(out, "  %-18s %-44s %s\n", c->name, c->args, c->doc);
 		fputs("\n", out);
 	}
@@ -46,8 +46,8 @@ static int match(const char *name, int argc, char **argv)
 
 static const struct command *find(int argc, char **argv, int *ret_words)
 {
-	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
-		for (const struct command *c = tables[t]; c->name; c++) {
+	for (size_t t = 0; command_tables[t]; t++) {
+		for (const struct command *c = command_tables[t]; c->name; c++) {
 			*ret_words = match(c->name, argc, argv);
 			if (*ret_words > 0)
 				return c;
@@ -63,8 +63,8 @@ static int unknown(int argc, char **argv)
 	bool group = false;
 	size_t n = 0;
 
-	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
-		for (const struct command *c = tables[t]; c->name; c++) {
+	for (size_t t = 0; command_tables[t]; t++) {
+		for (const struct command *c = command_tables[t]; c->name; c++) {
 			size_t len = strcspn(c->name, " ");
 
 			if (c->name[len] && strlen(argv[0]) == len &&

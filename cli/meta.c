@@ -87,15 +87,12 @@ static int cmd_version(struct ctl *c, int argc, char **argv)
 /* bash: the words that may follow, out of the same tables. */
 static int cmd_completion(struct ctl *c, int argc, char **argv)
 {
-	static const struct command *const tables[] = {commands_line, commands_records,
-		commands_recipe, commands_stores, commands_bench, commands_meta};
-
 	puts("# provctl completion for bash: source it, or put it into bash-completion's folder\n"
 	     "_provctl() {\n"
 	     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} line=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\"\n"
 	     "\tlocal commands='");
-	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
-		for (const struct command *k = tables[t]; k->name; k++)
+	for (size_t t = 0; command_tables[t]; t++)
+		for (const struct command *k = command_tables[t]; k->name; k++)
 			puts(k->name);
 	puts("'\n\tlocal words='' c\n"
 	     "\twhile IFS= read -r c; do\n"

@@ -31,9 +31,11 @@ struct command {
 	int (*run)(struct ctl *c, int argc, char **argv); /* argv[0]: the last word of the name */
 };
 
-/* NULL-terminated tables. */
-extern const struct command commands_line[], commands_records[], commands_recipe[],
-	commands_stores[], commands_bench[], commands_image[], commands_meta[];
+/* A table ends with a row without a name. */
+extern const struct command commands_line[], commands_records[], commands_run_log[],
+	commands_recipe[], commands_stores[], commands_bench[], commands_image[], commands_meta[];
+/* All of them, in the order of the help; NULL-terminated. */
+extern const struct command *const command_tables[];
 
 /* Prints "provctl: ..." and returns EXIT_USAGE or EXIT_ERROR by the code. */
 int ctl_fail(const struct err *e);

@@ -140,32 +140,6 @@ static int run_show(struct ctl *c, int argc, char **argv)
 	return 0;
 }
 
-static int run_log(struct ctl *c, int argc, char **argv)
-{
-	json_t *o = NULL;
-	json_t *line;
-	size_t i;
-	int r;
-
-	if (argc != 2)
-		return ctl_usage("run log ID");
-	r = get_of(c, "/api/v1/runs/%s/log?limit=1000", argv[1], &o);
-	if (r != 0)
-		return r;
-	if (c->json)
-		print_json(o);
-	else
-		json_array_foreach(json_object_get(o, "items"), i, line) {
-			_cleanup_(freep) char *at = json_text(line, "at");
-			_cleanup_(freep) char *dir = json_text(line, "dir");
-			_cleanup_(freep) char *text = json_text(line, "text");
-
-			printf("%s %s %s\n", at, dir, text);
-		}
-	json_decref(o);
-	return 0;
-}
-
 static int unit_show(struct ctl *c, int argc, char **argv)
 {
 	static const char *const members[] = {"id", "station", "recipe", "version", "outcome",
@@ -200,7 +174,6 @@ const struct command commands_records[] = {
 	{"run list", "[--station --job --serial --outcome --limit]", "Runs, the newest first",
 		run_list},
 	{"run show", "ID", "The report of one run", run_show},
-	{"run log", "ID", "What was said to and by the unit", run_log},
 	{"unit list", "[--state --model --limit]", "Units that were made", unit_list},
 	{"unit show", "SERIAL", "A unit and its history", unit_show},
 	{0},

@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a station knows again after a restart of provd: its last run, and whether the unit that is
- * plugged there has had it.
+ * What a station knows again after a restart of provd: whether a person or its failures hold it,
+ * its last run, and whether the unit that is plugged there has had it.
  */
 #pragma once
 
 #include "db/db.h"
 
-#define STATION_PLUGGED_SIZE 1024
+struct station_row {
+	char plugged[1024]; /* "" nothing that has had its run */
+	char held[16];	    /* "", "disabled", "quarantined" */
+	char code[32];	    /* of `held` */
+	char message[320];
+	char fail_step[65]; /* at which the last units failed, in a row */
+	int64_t fail_count;
+};
 
-struct station_memory {
-	char plugged[STATION_PLUGGED_SIZE]; /* as stations_served was told; "" nothing is known */
-	char run[DB_ID_SIZE]; /* the last that ended; "" none, and all below with it */
+/* In the transaction of what it belongs to: the end of a run, a command. */
+int stations_put(struct db *tx, const char *station, const struct station_row *row, struct err *e);
+/* A station that never was: a zeroed row. */
+int stations_get(struct db *d, const char *station, struct station_row *ret, struct err *e);
+
+/* The last run that ended. */
+struct station_last {
+	char run[DB_ID_SIZE]; /* "" none */
 	char serial[64];
 	char outcome[16];
 	char code[32];
@@ -20,7 +32,12 @@ struct station_memory {
 	int64_t ended_ms;
 };
 
-/* In the transaction that ends the run of what is plugged; NULL or "" in the one that opens a run:
- * from here on nothing has had its run. */
-int stations_served(struct db *tx, const char *station, const char *plugged, struct err *e);
-int stations_recall(struct db *d, const char *station, struct station_memory *ret, struct err *e);
+int stations_last(struct db *d, const char *station, struct station_last *ret, struct err *e);
+
+struct station_counts {
+	unsigned passed, failed, error, aborted;
+};
+
+/* Of the runs that ended since then. */
+int stations_count(struct db *d, const char *station, int64_t since_ms, struct station_counts *ret,
+	struct err *e);

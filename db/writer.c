@@ -18,6 +18,7 @@ struct ticket {
 	void *data;
 	void (*done)(void *data, int result, const struct err *err);
 	int result;
+	bool later;
 	struct err err;
 };
 
@@ -27,9 +28,11 @@ struct writer {
 	pthread_t thread;
 	struct mutex lock;
 	struct cond wake;
-	struct ticket *first; /* under lock, as the next four */
+	struct ticket *first; /* under lock, as the next six */
 	struct ticket **last;
 	size_t waiting;
+	size_t urgent;	   /* of those that wait */
+	uint64_t later_us; /* when the first of the others is due */
 	bool stopping;
 	bool asleep;
 	uint64_t tick_us; /* atomic */
@@ -114,26 +117,43 @@ static void checkpoint(struct writer *w)
 	}
 }
 
+/* Whether a commit is to be made now. */
+static bool wanted(const struct writer *w) REQUIRES(w->lock)
+{
+	return w->urgent || w->stopping || (w->first && now_us() >= w->later_us);
+}
+
+/* false after an idle second. */
+static bool sleep_until_wanted(struct writer *w) REQUIRES(w->lock)
+{
+	uint64_t until = now_us() + IDLE_US;
+
+	w->asleep = true;
+	while (!wanted(w) && now_us() < until)
+		cond_wait_until(&w->wake, &w->lock, w->first ? MIN(until, w->later_us) : until);
+	w->asleep = false;
+	return wanted(w);
+}
+
 /* The tickets of the next commit, NULL after an idle second or at the end (*ret_end). */
 static struct ticket *take_group(struct writer *w, bool *ret_end)
 {
 	size_t most = w->o.one_commit_per_record ? 1 : w->o.group;
 
 	mutex_lock(&w->lock);
-	if (!w->first && !w->stopping) {
-		uint64_t until = now_us() + IDLE_US;
-
-		w->asleep = true;
-		while (!w->first && !w->stopping && cond_wait_until(&w->wake, &w->lock, until))
-			;
-		w->asleep = false;
+	if (!sleep_until_wanted(w)) {
+		mutex_unlock(&w->lock);
+		*ret_end = false;
+		return NULL;
 	}
 
 	struct ticket *group = w->first;
 	struct ticket **end = &w->first;
 
-	for (; *end && most > 0; most--, w->waiting--)
+	for (; *end && most > 0; most--, w->waiting--) {
+		w->urgent -= !(*end)->later;
 		end = &(*end)->next;
+	}
 	w->first = *end;
 	*end = NULL;
 	if (!w->first)
@@ -211,24 +231,24 @@ struct writer *writer_free(struct writer *w)
 	return NULL;
 }
 
-int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
-	void (*done)(void *data, int result, const struct err *err), struct err *e)
+static int submit(struct writer *w, const struct ticket *ticket, struct err *e)
 {
 	struct ticket *t = xcalloc(1, sizeof *t);
 	int r = 0;
 
-	t->apply = apply;
-	t->data = data;
-	t->done = done;
+	*t = *ticket;
 	mutex_lock(&w->lock);
 	if (w->stopping) {
 		r = err_set(e, ERR_SHUTDOWN, "provd is stopping");
 	} else if (w->waiting == w->o.capacity) {
 		r = err_set(e, ERR_OVERLOADED, "%zu records wait for the disk", w->waiting);
 	} else {
+		if (t->later && w->waiting == w->urgent)
+			w->later_us = now_us() + WRITER_LATER_US;
 		*w->last = t;
 		w->last = &t->next;
 		w->waiting++;
+		w->urgent += !t->later;
 		if (w->asleep)
 			cond_signal(&w->wake);
 	}
@@ -236,6 +256,19 @@ int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
 	if (r < 0)
 		free(t);
 	return r;
+}
+
+int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
+	void (*done)(void *data, int result, const struct err *err), struct err *e)
+{
+	return submit(w, &(struct ticket){.apply = apply, .data = data, .done = done}, e);
+}
+
+int writer_later(struct writer *w, WRITER_APPLY(apply), void *data,
+	void (*done)(void *data, int result, const struct err *err), struct err *e)
+{
+	return submit(
+		w, &(struct ticket){.apply = apply, .data = data, .done = done, .later = true}, e);
 }
 
 struct waiter {

@@ -13,6 +13,8 @@
 
 #include "db/db.h"
 
+#define WRITER_LATER_US 250000
+
 struct writer;
 
 struct writer_opts {
@@ -39,6 +41,10 @@ DEFINE_CLEANUP(struct writer, writer_free)
  * durable: result is what apply returned, or the error of the commit. -ERR_OVERLOADED when too much
  * waits, -ERR_SHUTDOWN once writer_free has begun; done is not called then. */
 int writer_submit(struct writer *w, WRITER_APPLY(apply), void *data,
+	void (*done)(void *data, int result, const struct err *err), struct err *e);
+/* As writer_submit, for what may wait: it goes with the next commit that is made for something
+ * else, or in one of its own WRITER_LATER_US after. */
+int writer_later(struct writer *w, WRITER_APPLY(apply), void *data,
 	void (*done)(void *data, int result, const struct err *err), struct err *e);
 /* Submits and waits for the true result: not cancelled half-way. Not from the writer thread. */
 int writer_do(struct writer *w, WRITER_APPLY(apply), void *data, struct err *e);

@@ -4,69 +4,22 @@
  */
 #include "daemon/actions/fastboot_session.h"
 #include "daemon/actions/rows.h"
+#include "daemon/actions/tool_step.h"
+#include "transports/tools/mke2fs.h"
 
-#include <errno.h>
-#include <fcntl.h>
-
-#include "base/proc.h"
-
-#define BLOCK_BYTES 4096u
-
-/* It lives in a directory that few have in their PATH. */
-static const char *mke2fs_path(void)
+/* The image, in a file that the blob maps: it may go when the step's directory does. */
+static int make_image(
+	struct step *s, uint64_t bytes, struct blob **ret, struct step_result *out, struct err *e)
 {
-	static const char *const places[] = {"/usr/sbin/mke2fs", "/sbin/mke2fs"};
+	_cleanup_(tool_step_done) struct tool_step t = {0};
+	const struct tool_hooks hooks = tool_step_hooks(s);
+	char path[600];
+	int r = tool_step_open(&t, s, e);
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (access(places[i], X_OK) == 0)
-			return places[i];
-	return "mke2fs";
-}
-
-static void tool_line(void *data, enum proc_stream stream, const char *bytes, size_t n)
-{
-	if (n > 0)
-		step_log(data, '#', "mke2fs: %.*s", (int)MIN(n, (size_t)400), bytes);
-}
-
-static int run_mke2fs(struct step *s, const char *file, uint64_t bytes, struct err *e)
-{
-	_cleanup_(freep) char *blocks =
-		xasprintf("%llu", (unsigned long long)(bytes / BLOCK_BYTES));
-	const char *const argv[] = {mke2fs_path(), "-q", "-F", "-t", "ext4", "-b", "4096", "-m",
-		"0", "-E", "lazy_itable_init=1,lazy_journal_init=1", file, blocks, NULL};
-	const struct proc_opts o = {.argv = argv, .line = tool_line, .data = s};
-	struct proc_result res = {0};
-	int r = proc_run(&o, &s->it, &res, e);
-
-	if (r < 0)
-		return r;
-	if (res.exit_status != 0)
-		return err_set(e, ERR_TOOL_FAILED,
-			"mke2fs ended with status %d for a file system of %llu bytes",
-			res.exit_status, (unsigned long long)bytes);
-	return 0;
-}
-
-/* The image, in an unlinked file that the blob maps. */
-static int make_image(struct step *s, uint64_t bytes, struct blob **ret, struct err *e)
-{
-	const char *tmp = getenv("TMPDIR");
-	_cleanup_(freep) char *file =
-		xasprintf("%s/provd-format.XXXXXX", tmp && *tmp ? tmp : "/var/tmp");
-	_cleanup_(closep) int fd = mkostemp(file, O_CLOEXEC);
-	int r = 0;
-
-	if (fd < 0)
-		return err_errno(e, ERR_IO, errno, "%s", file);
-	if (ftruncate(fd, (off_t)bytes) < 0)
-		r = err_errno(e, ERR_IO, errno, "%s", file);
 	if (r == 0)
-		r = run_mke2fs(s, file, bytes, e);
-	if (r == 0)
-		r = blob_open(file, true, ret, e);
-	unlink(file);
-	return r;
+		r = mke2fs_ext4(NULL, &t.dir, bytes, &hooks, &t.seen, path, &s->it, e);
+	tool_step_evidence(&t.seen, out);
+	return r < 0 ? r : blob_open(path, true, ret, e);
 }
 
 static int check_type(struct fastboot_step *x, const char *target, struct err *e)
@@ -96,7 +49,7 @@ static int size_for(struct fastboot_step *x, const char *target, uint64_t *ret, 
 	if (r < 0)
 		return r;
 	*ret = args_has(x->a, "size") ? args_size(x->a, "size") : there;
-	*ret -= *ret % BLOCK_BYTES;
+	*ret -= *ret % MKE2FS_BLOCK;
 	if (*ret == 0)
 		return err_set(e, ERR_INVALID,
 			"the device does not say the size of partition %s: give 'size'", target);
@@ -130,7 +83,7 @@ static int format_it(struct fastboot_step *x, struct step_result *out, struct er
 	if (r == 0)
 		r = size_for(x, target, &bytes, e);
 	if (r == 0)
-		r = make_image(x->s, bytes, &image, e);
+		r = make_image(x->s, bytes, &image, out, e);
 	if (r == 0)
 		r = fastboot_flash(x->f, image, &o, &x->s->it, &t, e);
 	if (r < 0)

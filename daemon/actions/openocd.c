@@ -2,6 +2,7 @@
 #include "daemon/actions/openocd.h"
 
 #include "base/strbuf.h"
+#include "daemon/actions/tool_step.h"
 #include "transports/links/usb.h"
 #include "transports/tools/openocd_server.h"
 
@@ -153,6 +154,7 @@ int openocd_step_init(struct openocd_step *x, struct step *s, const struct args 
 	x->probe.speed_khz = (uint32_t)args_int(a, "speed");
 	x->probe.has_work_area = args_has(a, "work_area");
 	x->probe.work_area_bytes = args_size(a, "work_area");
+	x->job.secrets = s->secrets;
 	x->job.enter =
 		(enum openocd_enter)choice_of(a, "before", openocd_enters, OPENOCD_RESET_INIT);
 	x->job.leave = (enum openocd_leave)choice_of(a, "after", openocd_leaves, OPENOCD_RESET_RUN);
@@ -185,11 +187,6 @@ void openocd_step_done(struct openocd_step *x)
 
 /* --- the run --- */
 
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(data, phase, done, total);
-}
-
 static json_t *list_of(char *const *line, size_t n)
 {
 	json_t *list = json_array();
@@ -199,14 +196,24 @@ static json_t *list_of(char *const *line, size_t n)
 	return list;
 }
 
+/* Of every run, also of one that failed. */
+static void tell_tool(const struct openocd_step *x, struct step_result *out)
+{
+	const struct openocd_result *res = &x->result;
+
+	if (!res->tool.program)
+		return;
+	tool_step_evidence(&res->tool, out);
+	/* All lines that prove something, not the first of each kind. */
+	result_evidence(out, "lines", list_of(res->line, res->lines));
+	result_evidence(
+		out, "probe", json_string(x->probe.serial ? x->probe.serial : x->facts.node));
+}
+
 static void tell(const struct openocd_step *x, struct step_result *out)
 {
 	const struct openocd_result *res = &x->result;
 
-	result_evidence(out, "tool", json_string(res->version));
-	result_evidence(
-		out, "probe", json_string(x->probe.serial ? x->probe.serial : x->facts.node));
-	result_evidence(out, "lines", list_of(res->line, res->lines));
 	if (res->warnings)
 		result_evidence(out, "warnings", list_of(res->warning, res->warnings));
 	if (x->job.images) {
@@ -256,7 +263,7 @@ static struct openocd_server *server_of(struct kept **place)
 }
 
 static int start_server(
-	struct openocd_step *x, struct kept **place, const struct openocd_hooks *h, struct err *e)
+	struct openocd_step *x, struct kept **place, const struct tool_hooks *h, struct err *e)
 {
 	struct kept_server *k;
 	struct openocd_server *server = NULL;
@@ -280,11 +287,11 @@ static bool worth_a_new_server(int r)
 	       r == -ERR_TOOL_FAILED || r == -ERR_PORT_UNBOUND;
 }
 
-static int run_kept(struct openocd_step *x, struct kept **place, const struct openocd_hooks *h,
+static int run_kept(struct openocd_step *x, struct kept **place, const struct tool_hooks *h,
 	struct step_result *out, struct err *e)
 {
 	struct openocd_server *server = server_of(place);
-	bool used = server && openocd_server_fit(server, &x->probe, &x->s->it);
+	bool used = server && openocd_server_fit(server, &x->probe, h, &x->s->it);
 	int r = used ? 0 : start_server(x, place, h, e);
 
 	if (r < 0)
@@ -311,7 +318,7 @@ static int run_kept(struct openocd_step *x, struct kept **place, const struct op
 
 int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err *e)
 {
-	const struct openocd_hooks h = {x->s, tell_progress, step_log_line};
+	const struct tool_hooks h = tool_step_hooks(x->s);
 	struct kept **place =
 		x->s->ops->kept ? x->s->ops->kept(x->s->env, args_str(x->a, "port")) : NULL;
 	int r;
@@ -324,6 +331,7 @@ int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err
 			forget(place);
 		r = openocd_run(&x->probe, &x->job, &h, &x->s->it, &x->result, e);
 	}
+	tell_tool(x, out);
 	if (r == 0)
 		tell(x, out);
 	return r;

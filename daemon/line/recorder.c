@@ -8,6 +8,7 @@
 #include "base/regex.h"
 #include "base/util.h"
 #include "daemon/line/fleet.h"
+#include "daemon/line/run_log.h"
 #include "db/artifacts.h"
 #include "db/ledger.h"
 #include "db/prompts.h"
@@ -15,14 +16,7 @@
 #include "db/units.h"
 #include "db/writer.h"
 
-#define LOG_MAX_BYTES	   (1024 * 1024)
 #define DISK_RESERVE_BYTES (16ull * 1024 * 1024)
-
-struct log_line {
-	int64_t at_ms;
-	char dir;
-	char *text;
-};
 
 struct taken {
 	char *name;
@@ -39,11 +33,8 @@ struct recorder {
 	struct job_claim claim;
 	json_t *firmware;
 	char serial[64]; /* that the run has; "" none yet */
+	struct run_log *log;
 	/* What the next step_end brings to disk with it: */
-	struct log_line *line;
-	size_t lines;
-	int64_t next_line; /* k */
-	size_t log_bytes;
 	struct taken *taken;
 	size_t takens;
 };
@@ -70,16 +61,22 @@ static json_t *firmware_of(const struct job_claim *c)
 	return o;
 }
 
+struct open_note {
+	struct recorder *r;
+	const struct station_row *row;
+};
+
 static int apply_open(struct db *tx, void *data, struct err *e)
 {
-	struct recorder *r = data;
+	const struct open_note *n = data;
+	struct recorder *r = n->r;
 	int ret = jobs_take(fleet_jobs(r->fleet), tx, r->station, &r->claim, e);
 
 	if (ret < 0)
 		return ret;
 	r->firmware = firmware_of(&r->claim);
 
-	const struct run_new n = {
+	const struct run_new run = {
 		.id = r->run_id, .station = r->station->id, .attached_ms = wall_ms()};
 	const struct run_start s = {
 		.run = r->run_id,
@@ -90,30 +87,31 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 		.model = r->claim.recipe->model,
 		.params = r->claim.params,
 		.firmware = r->firmware,
-		.started_ms = n.attached_ms,
+		.started_ms = run.attached_ms,
 	};
 
-	ret = runs_open(tx, &n, e);
+	ret = runs_open(tx, &run, e);
 	if (ret == 0)
-		ret = stations_served(tx, r->station->id, NULL, e);
+		ret = stations_put(tx, r->station->id, n->row, e);
 	return ret < 0 ? ret : runs_start(tx, &s, e);
 }
 
-int recorder_open(
-	struct fleet *f, const struct station_config *station, struct recorder **ret, struct err *e)
+int recorder_open(struct fleet *f, const struct station_config *station,
+	const struct station_row *row, struct recorder **ret, struct err *e)
 {
 	struct recorder *r = xcalloc(1, sizeof *r);
+	struct open_note n = {r, row};
 	int err;
 
 	r->fleet = f;
 	r->station = station;
-	r->next_line = 1;
 	uuid7(r->run_id);
-	err = do_write(r, apply_open, r, e);
+	err = do_write(r, apply_open, &n, e);
 	if (err < 0) {
 		recorder_free(r);
 		return err;
 	}
+	r->log = run_log_new(fleet_writer(f), fleet_feed(f), r->run_id, station->id);
 	*ret = r;
 	return 0;
 }
@@ -130,14 +128,12 @@ const struct job_claim *recorder_claim(const struct recorder *r)
 
 static void drop_pending(struct recorder *r)
 {
-	for (size_t i = 0; i < r->lines; i++)
-		free(r->line[i].text);
 	for (size_t i = 0; i < r->takens; i++) {
 		free(r->taken[i].name);
 		free(r->taken[i].text);
 		free(r->taken[i].unit);
 	}
-	r->lines = r->takens = 0;
+	r->takens = 0;
 }
 
 struct recorder *recorder_free(struct recorder *r)
@@ -145,7 +141,7 @@ struct recorder *recorder_free(struct recorder *r)
 	if (!r)
 		return NULL;
 	drop_pending(r);
-	free(r->line);
+	run_log_free(r->log);
 	free(r->taken);
 	job_claim_done(&r->claim);
 	json_decref(r->firmware);
@@ -153,26 +149,11 @@ struct recorder *recorder_free(struct recorder *r)
 	return NULL;
 }
 
-/* --- log and measurements, in memory until the step ends --- */
+/* --- log and measurements --- */
 
 void recorder_log(struct recorder *r, char dir, const char *text)
 {
-	size_t n = strlen(text) + 32;
-
-	if (r->log_bytes > LOG_MAX_BYTES)
-		return;
-	r->log_bytes += n;
-	if (r->log_bytes > LOG_MAX_BYTES) {
-		dir = '#';
-		text = "the log of this run is full: nothing more is kept";
-	}
-
-	struct log_line *grown = reallocarray(r->line, r->lines + 1, sizeof *grown);
-
-	if (!grown)
-		abort();
-	r->line = grown;
-	grown[r->lines++] = (struct log_line){wall_ms(), dir, xstrdup(text)};
+	run_log_add(r->log, dir, text);
 }
 
 static int measured(void *data, const struct step_record *rec, const struct measurement *m,
@@ -222,21 +203,14 @@ static int flush_pending(struct recorder *r, struct db *tx, int64_t step_n, stru
 		if (ret < 0)
 			return ret;
 	}
-	for (size_t i = 0; i < r->lines; i++) {
-		const struct log_line *l = &r->line[i];
-		int ret = runs_log(
-			tx, r->run_id, r->next_line + (int64_t)i, l->at_ms, l->dir, l->text, e);
-
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	return run_log_write(r->log, tx, e);
 }
 
-static void flushed(struct recorder *r)
+static void flushed(struct recorder *r, bool committed)
 {
-	r->next_line += (int64_t)r->lines;
-	drop_pending(r);
+	run_log_written(r->log, committed);
+	if (committed)
+		drop_pending(r);
 }
 
 /* --- steps --- */
@@ -323,8 +297,7 @@ static int step_end(void *data, const struct step_record *rec, struct err *e)
 	struct end_note n = {r, rec};
 	int ret = do_write(r, apply_end, &n, e);
 
-	if (ret == 0)
-		flushed(r);
+	flushed(r, ret == 0);
 	return ret;
 }
 
@@ -348,7 +321,7 @@ struct runner_sink recorder_sink(struct recorder *r)
 struct close_note {
 	struct recorder *r;
 	const struct run_result *res;
-	const char *served;
+	const struct station_row *row;
 };
 
 static int apply_close(struct db *tx, void *data, struct err *e)
@@ -370,18 +343,17 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 	n->r->takens = 0;
 	ret = flush_pending(n->r, tx, 0, e);
 	if (ret == 0)
-		ret = stations_served(tx, n->r->station->id, n->served, e);
+		ret = stations_put(tx, n->r->station->id, n->row, e);
 	return ret < 0 ? ret : runs_finish(tx, &end, e);
 }
 
-int recorder_close(
-	struct recorder *r, const struct run_result *res, const char *served, struct err *e)
+int recorder_close(struct recorder *r, const struct run_result *res, const struct station_row *row,
+	struct err *e)
 {
-	struct close_note n = {r, res, served};
+	struct close_note n = {r, res, row};
 	int ret = do_write(r, apply_close, &n, e);
 
-	if (ret == 0)
-		flushed(r);
+	flushed(r, ret == 0);
 	return ret;
 }
 
@@ -389,45 +361,48 @@ int recorder_close(
 
 struct recall_note {
 	const char *station;
+	int64_t since_ms;
 	struct station_memory *ret;
 };
 
 static int apply_recall(struct db *tx, void *data, struct err *e)
 {
 	const struct recall_note *n = data;
+	int r = stations_get(tx, n->station, &n->ret->row, e);
 
-	return stations_recall(tx, n->station, n->ret, e);
+	if (r == 0)
+		r = stations_last(tx, n->station, &n->ret->last, e);
+	if (r == 0)
+		r = stations_count(tx, n->station, n->since_ms, &n->ret->today, e);
+	return r;
 }
 
-int recorder_recall(struct fleet *f, const struct station_config *station,
+int recorder_recall(struct fleet *f, const struct station_config *station, int64_t since_ms,
 	struct station_memory *ret, struct err *e)
 {
-	struct recall_note n = {station->id, ret};
+	struct recall_note n = {station->id, since_ms, ret};
 
 	return writer_do(fleet_writer(f), apply_recall, &n, e);
 }
 
-struct served_note {
-	char station[CONFIG_ID_MAX + 1];
-	char plugged[STATION_PLUGGED_SIZE];
+struct row_note {
+	const char *station;
+	const struct station_row *row;
 };
 
-static int apply_served(struct db *tx, void *data, struct err *e)
+static int apply_row(struct db *tx, void *data, struct err *e)
 {
-	const struct served_note *n = data;
+	const struct row_note *n = data;
 
-	return stations_served(tx, n->station, n->plugged, e);
+	return stations_put(tx, n->station, n->row, e);
 }
 
-void recorder_served(struct fleet *f, const struct station_config *station, const char *plugged)
+int recorder_note(struct fleet *f, const struct station_config *station,
+	const struct station_row *row, struct err *e)
 {
-	struct served_note *n = xcalloc(1, sizeof *n);
-	struct err e;
+	struct row_note n = {station->id, row};
 
-	snprintf(n->station, sizeof n->station, "%s", station->id);
-	snprintf(n->plugged, sizeof n->plugged, "%s", plugged);
-	if (writer_submit(fleet_writer(f), apply_served, n, note_told, &e) < 0)
-		free(n);
+	return writer_do(fleet_writer(f), apply_row, &n, e);
 }
 
 /* --- preflight --- */

@@ -14,24 +14,30 @@
 struct fleet;
 struct recorder;
 
-/* Takes the next job for the station and opens its run, in one durable transaction. -ERR_NOT_FOUND:
- * there is no job. The claim belongs to the recorder. */
-int recorder_open(struct fleet *f, const struct station_config *station, struct recorder **ret,
-	struct err *e);
+/* Takes the next job for the station and opens its run, in one durable transaction with the row of
+ * the station. -ERR_NOT_FOUND: there is no job. The claim belongs to the recorder. */
+int recorder_open(struct fleet *f, const struct station_config *station,
+	const struct station_row *row, struct recorder **ret, struct err *e);
 const char *recorder_run_id(const struct recorder *r);
 const struct job_claim *recorder_claim(const struct recorder *r);
-/* Ends the run (durable): outcome, serial, unit, counters of the job, the hash chain, and what is
- * plugged that has had its run now ("": nothing), in one transaction. On failure nothing has
- * changed, and it may be called again. */
-int recorder_close(
-	struct recorder *r, const struct run_result *res, const char *served, struct err *e);
+/* Ends the run (durable): outcome, serial, unit, counters of the job, the hash chain and the row of
+ * the station in one transaction. On failure nothing has changed, and it may be called again. */
+int recorder_close(struct recorder *r, const struct run_result *res, const struct station_row *row,
+	struct err *e);
 struct recorder *recorder_free(struct recorder *r);
 
-/* What the station knew before a restart. */
-int recorder_recall(struct fleet *f, const struct station_config *station,
+struct station_memory {
+	struct station_row row;
+	struct station_last last;
+	struct station_counts today;
+};
+
+/* What the station knew before a restart; today began at since_ms. */
+int recorder_recall(struct fleet *f, const struct station_config *station, int64_t since_ms,
 	struct station_memory *ret, struct err *e);
-/* The unit that has had its run was enumerated anew. Not waited for. */
-void recorder_served(struct fleet *f, const struct station_config *station, const char *plugged);
+/* Something of it changed outside a run (durable). */
+int recorder_note(struct fleet *f, const struct station_config *station,
+	const struct station_row *row, struct err *e);
 
 /* What must be true before the first byte: artifacts there and whole, room on the disk. */
 int recorder_preflight(struct recorder *r, struct err *e);
@@ -44,7 +50,7 @@ int recorder_serial(
 	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e);
 /* The chip id or the like of the unit. */
 int recorder_identity(struct recorder *r, const char *value, struct err *e);
-/* A line of the run's log; kept in memory until the step ends. */
+/* A line of the run's log (daemon/line/run_log.h). */
 void recorder_log(struct recorder *r, char dir, const char *text);
 int recorder_prompt_open(
 	struct recorder *r, const struct prompt *p, char ret_id[UUID_SIZE], struct err *e);

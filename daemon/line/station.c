@@ -20,7 +20,8 @@ static const char *const state_name[STATION_STATE_COUNT] = {
 #define TO(s) (1u << STATION_##s)
 /* From each state, where it may go. */
 static const unsigned allowed[STATION_STATE_COUNT] = {
-	[STATION_EMPTY] = TO(SETTLING) | TO(READY) | TO(DONE) | TO(FAULT) | TO(DISABLED),
+	[STATION_EMPTY] =
+		TO(SETTLING) | TO(READY) | TO(DONE) | TO(FAULT) | TO(QUARANTINED) | TO(DISABLED),
 	[STATION_SETTLING] = TO(EMPTY) | TO(READY) | TO(FAULT) | TO(DISABLED),
 	/* begin_settling() out of every state in which a unit may be found */
 	[STATION_READY] = TO(EMPTY) | TO(SETTLING) | TO(RUNNING) | TO(FAULT) | TO(DISABLED),
@@ -324,6 +325,17 @@ static int64_t local_day(void)
 	return (int64_t)tm.tm_year * 366 + tm.tm_yday;
 }
 
+int64_t station_day_began_ms(void)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	return (int64_t)mktime(&tm) * 1000;
+}
+
 static void roll_day(struct station *s)
 {
 	int64_t day = local_day();
@@ -332,6 +344,17 @@ static void roll_day(struct station *s)
 		return;
 	s->today_day = day;
 	memset(s->today, 0, sizeof s->today);
+}
+
+void station_recall_counts(struct station *s, const struct station_counts *c)
+{
+	mutex_lock(&s->lock);
+	roll_day(s);
+	s->today[OUTCOME_PASSED] = c->passed;
+	s->today[OUTCOME_FAILED] = c->failed;
+	s->today[OUTCOME_ERROR] = c->error;
+	s->today[OUTCOME_ABORTED] = c->aborted;
+	mutex_unlock(&s->lock);
 }
 
 void station_count(struct station *s, enum outcome o)

@@ -104,13 +104,11 @@ struct station {
 	uint64_t generation;		      /* of what is plugged, as last seen */
 	struct kept *kept[STATION_PORTS_MAX]; /* for each port, from run to run; or NULL */
 	char mark[STATION_MARK_SIZE];
-	char served[STATION_PLUGGED_SIZE]; /* the enumeration that has had its run */
+	struct station_row row; /* as it is on disk, but for what the open run will change */
 	bool start_asked;
 	bool disable_asked;  /* came during the run */
 	bool closing_failed; /* the open run's end is not on disk yet: closing holds it */
 	struct run_result closing;
-	char fail_step[65];
-	unsigned fail_count;
 	struct recorder *rec;	   /* of the open run; NULL: none */
 	uint64_t progress_next_us; /* when the next progress may be told */
 };
@@ -121,6 +119,10 @@ void station_set_state(struct station *s, enum station_state to, enum err_code c
 /* Publishes the view to whoever watches. */
 void station_publish(struct station *s);
 void station_poke(struct station *s);
+/* When the local day began, that the counts are of. */
+int64_t station_day_began_ms(void);
+/* Those of before a restart. */
+void station_recall_counts(struct station *s, const struct station_counts *c);
 /* Counts a finished run, at local day boundaries from zero. */
 void station_count(struct station *s, enum outcome o);
 

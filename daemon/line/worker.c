@@ -21,7 +21,8 @@ struct plugged {
 	uint64_t away_us;	      /* how long a port was empty since the last unit */
 	char mark[STATION_MARK_SIZE]; /* USB ids and serials: differs if another unit is there for
 					 sure */
-	char plugged[STATION_PLUGGED_SIZE]; /* which plugging it is; "" unknown */
+	char plugged[sizeof((struct station_row *)0)->plugged]; /* which plugging it is; "" unknown
+								 */
 };
 
 static void add_mark(char mark[STATION_MARK_SIZE], const struct device_facts *f)
@@ -105,7 +106,8 @@ static void open_run(struct station *s)
 		return;
 	/* From here on an abort of its job reaches the run, also before its first step. */
 	cancel_reset(&s->cancel);
-	r = recorder_open(s->fleet, s->cfg, &s->rec, &e);
+	s->row.plugged[0] = 0;
+	r = recorder_open(s->fleet, s->cfg, &s->row, &s->rec, &e);
 	if (r == -ERR_NOT_FOUND)
 		return; /* no job waits */
 	if (r < 0) {
@@ -146,7 +148,7 @@ static bool close_run(struct station *s, const struct run_result *res)
 {
 	struct err e;
 
-	if (recorder_close(s->rec, res, s->served, &e) < 0) {
+	if (recorder_close(s->rec, res, &s->row, &e) < 0) {
 		s->closing = *res;
 		s->closing_failed = true;
 		log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec), e.msg);
@@ -171,7 +173,6 @@ static bool drop_run(struct station *s, enum err_code code, const char *message)
 {
 	struct run_result res = {.outcome = outcome_of_code(code), .code = code, .step = "attach"};
 
-	s->served[0] = 0;
 	if (!s->rec)
 		return true;
 	snprintf(res.message, sizeof res.message, "%s", message);
@@ -182,25 +183,65 @@ static bool drop_run(struct station *s, enum err_code code, const char *message)
 
 static void count_failures(struct station *s, const struct run_result *res)
 {
-	if (res->outcome == OUTCOME_PASSED) {
-		s->fail_count = 0;
-		s->fail_step[0] = 0;
-	} else if (res->outcome == OUTCOME_FAILED || res->outcome == OUTCOME_ERROR) {
-		s->fail_count = strcmp(s->fail_step, res->step) == 0 ? s->fail_count + 1 : 1;
-		snprintf(s->fail_step, sizeof s->fail_step, "%s", res->step);
-	}
-}
-
-static void after_run(struct station *s, const struct run_result *res)
-{
+	struct station_row *row = &s->row;
 	unsigned limit = s->cfg->quarantine_after;
 
-	count_failures(s, res);
-	if (limit && s->fail_count >= limit)
-		station_set_state(s, STATION_QUARANTINED, res->code,
-			"step '%s' failed on %u units in a row: check the fixture, then clear",
-			res->step, s->fail_count);
-	else
+	if (res->outcome == OUTCOME_PASSED) {
+		row->fail_count = 0;
+		row->fail_step[0] = 0;
+	} else if (res->outcome == OUTCOME_FAILED || res->outcome == OUTCOME_ERROR) {
+		row->fail_count = strcmp(row->fail_step, res->step) == 0 ? row->fail_count + 1 : 1;
+		snprintf(row->fail_step, sizeof row->fail_step, "%s", res->step);
+	}
+	if (!limit || row->fail_count < limit)
+		return;
+	snprintf(row->held, sizeof row->held, "quarantined");
+	snprintf(row->code, sizeof row->code, "%s", err_code_str(res->code));
+	snprintf(row->message, sizeof row->message,
+		"step '%s' failed on %lld units in a row: check the fixture, then clear", res->step,
+		(long long)row->fail_count);
+}
+
+/* Into the state in which the station takes no unit; false where nothing holds it. */
+static bool stay_held(struct station *s)
+{
+	int code = err_code_from_str(s->row.code);
+
+	if (!s->row.held[0])
+		return false;
+	station_set_state(s,
+		!strcmp(s->row.held, "disabled") ? STATION_DISABLED : STATION_QUARANTINED,
+		(enum err_code)MAX(code, 0), "%s", s->row.message);
+	return true;
+}
+
+static void note_row(struct station *s)
+{
+	struct err e;
+
+	if (recorder_note(s->fleet, s->cfg, &s->row, &e) < 0)
+		log_error("the state of the station is not on disk: %s", e.msg);
+}
+
+static void disable(struct station *s, const char *by)
+{
+	snprintf(s->row.held, sizeof s->row.held, "disabled");
+	snprintf(s->row.code, sizeof s->row.code, "%s", err_code_str(ERR_NONE));
+	snprintf(s->row.message, sizeof s->row.message, "disabled by %s", by);
+	note_row(s);
+	stay_held(s);
+}
+
+static void let_go(struct station *s)
+{
+	s->row.held[0] = s->row.code[0] = s->row.message[0] = s->row.fail_step[0] = 0;
+	s->row.fail_count = 0;
+	note_row(s);
+}
+
+static void after_run(struct station *s)
+{
+	if (!stay_held(s))
 		station_set_state(s, STATION_DONE, ERR_NONE, "%s", "");
 	s->away_since_us = 0;
 }
@@ -241,9 +282,9 @@ static void note_served(struct station *s, const struct run_result *res)
 	struct plugged p = look(s);
 	bool same = p.generation == s->generation && res->code != ERR_SHUTDOWN;
 
-	memcpy(s->served, p.plugged, sizeof s->served);
+	memcpy(s->row.plugged, p.plugged, sizeof s->row.plugged);
 	if (!same)
-		s->served[0] = 0;
+		s->row.plugged[0] = 0;
 }
 
 static void execute(struct station *s)
@@ -263,10 +304,11 @@ static void execute(struct station *s)
 	/* A unit that was swapped during the run is new to look(): the generation of the start
 	 * stays. */
 	note_served(s, &res);
+	count_failures(s, &res);
 	if (close_run(s, &res))
-		after_run(s, &res);
+		after_run(s);
 	if (s->disable_asked && !s->closing_failed)
-		station_set_state(s, STATION_DISABLED, ERR_NONE, "disabled by a person");
+		disable(s, "a person");
 	s->disable_asked = false;
 }
 
@@ -339,10 +381,10 @@ static void when_done(struct station *s, const struct plugged *p)
 		(strcmp(p->mark, s->mark) != 0 || p->away_us >= s->cfg->settle_us))
 		begin_settling(s, p);
 	s->generation = p->generation;
-	if (station_state(s) == STATION_DONE && s->served[0] &&
-		strcmp(p->plugged, s->served) != 0) {
-		memcpy(s->served, p->plugged, sizeof s->served);
-		recorder_served(s->fleet, s->cfg, s->served);
+	if (station_state(s) == STATION_DONE && s->row.plugged[0] &&
+		strcmp(p->plugged, s->row.plugged) != 0) {
+		memcpy(s->row.plugged, p->plugged, sizeof s->row.plugged);
+		note_row(s);
 	}
 	if (station_state(s) == STATION_DONE && s->start_asked)
 		station_set_state(s, STATION_READY, ERR_NONE, "%s", "");
@@ -351,7 +393,7 @@ static void when_done(struct station *s, const struct plugged *p)
 /* A unit that was here before provd started, and has had its run. */
 static bool was_served(struct station *s, const struct plugged *p)
 {
-	if (s->start_asked || !p->plugged[0] || strcmp(p->plugged, s->served) != 0)
+	if (s->start_asked || !p->plugged[0] || strcmp(p->plugged, s->row.plugged) != 0)
 		return false;
 	forget_absences(s);
 	s->generation = p->generation;
@@ -430,7 +472,7 @@ static void clear(struct station *s)
 		if (!close_run(s, &res))
 			return;
 	}
-	s->fail_count = 0;
+	let_go(s);
 	look_again(s);
 }
 
@@ -448,11 +490,13 @@ static void obey(struct station *s, const struct letter *l)
 	case STATION_CMD_DISABLE:
 		if (!s->closing_failed &&
 			drop_run(s, ERR_ABORTED, "the station was disabled before the first step"))
-			station_set_state(s, STATION_DISABLED, ERR_NONE, "disabled by %s", l->by);
+			disable(s, l->by);
 		break;
 	case STATION_CMD_ENABLE:
-		if (st == STATION_DISABLED)
+		if (st == STATION_DISABLED) {
+			let_go(s);
 			look_again(s);
+		}
 		break;
 	case STATION_CMD_CLEAR:
 		if (st == STATION_FAULT || st == STATION_QUARANTINED)
@@ -491,30 +535,36 @@ static void sleep_until_needed(struct station *s)
 	eventfd_read(s->wake_fd, &v);
 }
 
+static void show_last(struct station *s, const struct station_last *l)
+{
+	mutex_lock(&s->lock);
+	s->has_last = true;
+	s->last = (struct last_view){.outcome = outcome_from_str(l->outcome),
+		.code = (enum err_code)MAX(err_code_from_str(l->code), 0),
+		.ended_ms = l->ended_ms};
+	snprintf(s->last.run_id, sizeof s->last.run_id, "%.36s", l->run);
+	memcpy(s->last.serial, l->serial, sizeof s->last.serial);
+	memcpy(s->last.step, l->step, sizeof s->last.step);
+	memcpy(s->last.message, l->message, sizeof s->last.message);
+	s->revision++;
+	mutex_unlock(&s->lock);
+}
+
 /* What was known before provd was started again. */
 static void recall(struct station *s)
 {
 	struct station_memory m;
 	struct err e;
 
-	if (recorder_recall(s->fleet, s->cfg, &m, &e) < 0) {
+	if (recorder_recall(s->fleet, s->cfg, station_day_began_ms(), &m, &e) < 0) {
 		log_error("what was known of the station: %s", e.msg);
 		return;
 	}
-	memcpy(s->served, m.plugged, sizeof s->served);
-	if (!m.run[0])
-		return;
-	mutex_lock(&s->lock);
-	s->has_last = true;
-	s->last =
-		(struct last_view){.outcome = outcome_from_str(m.outcome), .ended_ms = m.ended_ms};
-	s->last.code = (enum err_code)MAX(err_code_from_str(m.code), 0);
-	snprintf(s->last.run_id, sizeof s->last.run_id, "%.36s", m.run);
-	memcpy(s->last.serial, m.serial, sizeof s->last.serial);
-	memcpy(s->last.step, m.step, sizeof s->last.step);
-	memcpy(s->last.message, m.message, sizeof s->last.message);
-	s->revision++;
-	mutex_unlock(&s->lock);
+	s->row = m.row;
+	station_recall_counts(s, &m.today);
+	if (m.last.run[0])
+		show_last(s, &m.last);
+	stay_held(s);
 }
 
 void *worker_main(void *arg)

@@ -1,9 +1,17 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What was plugged at a station when its last run ended, as an enumeration that no other plugging
--- repeats. A unit that is still there when provd starts again has had its run. No row: a run is
--- open, was interrupted, or what was plugged is not known.
+-- What a station knows again when provd starts anew.
+--
+-- plugged: what was there when its last run ended, as an enumeration that no other plugging repeats:
+-- a unit that is still there has had its run. '' while a run is open, after an interrupted one, and
+-- where what was plugged is not known.
+-- held: it takes no unit until a person lets it.
 
 CREATE TABLE stations (
 	id TEXT PRIMARY KEY,
-	plugged TEXT NOT NULL
+	plugged TEXT NOT NULL,
+	held TEXT NOT NULL CHECK (held IN ('', 'disabled', 'quarantined')),
+	code TEXT NOT NULL,
+	message TEXT NOT NULL,
+	fail_step TEXT NOT NULL,
+	fail_count INTEGER NOT NULL CHECK (fail_count >= 0)
 ) STRICT, WITHOUT ROWID;

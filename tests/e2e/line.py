@@ -148,13 +148,13 @@ class Api:
 class Events(threading.Thread):
     """Reads the live events of one connection until it ends or stop(): (seq, type, data)."""
 
-    def __init__(self, port, token, after=None, on_event=None):
+    def __init__(self, port, token, after=None, on_event=None, query=''):
         super().__init__(daemon=True)
         self.events, self.comments, self.ended = [], 0, False
         self.status = None
         self.on_event = on_event
         self.sock = socket.create_connection(('127.0.0.1', port), timeout=DEADLINE_S)
-        head = 'GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n' \
+        head = 'GET /api/v1/events' + query + ' HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n' \
                'Authorization: Bearer %s\r\n' % token
         if after is not None:
             head += 'Last-Event-ID: %d\r\n' % after

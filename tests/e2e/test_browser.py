@@ -20,7 +20,16 @@ PROMPT = """  - id: look
     action: operator.prompt
     with: {text: Is the label straight?, kind: confirm}
     timeout: 2m
+  - id: talk
+    action: tool.run
+    with: {argv: [/bin/sh, TALKER], success: ['^done']}
+    timeout: 2m
 """
+# A programmer that has said something, and goes on once the browser has seen it.
+TALKER = '''echo erasing the chip
+while [ ! -e "%s" ]; do sleep 0.05; done
+echo done
+'''
 
 
 def skip(why):
@@ -28,13 +37,15 @@ def skip(why):
     sys.exit(77)
 
 
-def recipe():
+def recipe(talker):
     """The production sequence, and a question to the operator before its first step."""
     with open(os.path.join(HERE, '../../recipes/production.yaml'), encoding='utf-8') as f:
-        return f.read().replace('steps:\n', 'steps:\n' + PROMPT, 1)
+        return f.read().replace('steps:\n', 'steps:\n' + PROMPT.replace('TALKER', talker), 1)
 
 
 def main():
+    if len(sys.argv) > 1 and os.path.isdir(sys.argv[1]):
+        os.environ['PROVD_BUILD'] = os.path.abspath(sys.argv[1])
     shots = sys.argv[sys.argv.index('--shots') + 1] if '--shots' in sys.argv else None
     for program in ('/usr/bin/chromium', 'node', 'npm'):
         if not shutil.which(program):
@@ -48,9 +59,13 @@ def main():
             urllib.request.urlopen(url + '/').close()
         except urllib.error.HTTPError:
             skip('this provd was built without the dashboard')
-        l.prepare(line.firmware(), recipe())
+        talker, gate = os.path.join(l.home, 'talker.sh'), os.path.join(l.home, 'gate')
+        with open(talker, 'w', encoding='utf-8') as f:
+            f.write(TALKER % gate)
+        l.prepare(line.firmware(), recipe(talker))
         work = os.path.join(line.build_dir(), 'tests', 'browser')
-        argv = ['node', os.path.join(HERE, 'browser/run.mjs'), '--url', url, '--token', l.provd.token, '--work', work]
+        argv = ['node', os.path.join(HERE, 'browser/run.mjs'), '--url', url, '--token', l.provd.token, '--work', work,
+                '--gate', gate]
         done = subprocess.run(argv + (['--shots', shots] if shots else []), check=False)
     sys.exit(done.returncode)
 

@@ -194,6 +194,10 @@ class Provd(unittest.TestCase):
         with Bench('tcp') as b:
             step = b.passes('fastboot.format', 'partition=userdata')
             self.assertLess(step['evidence']['written'][0]['bytes'], 1 << 20)
+            self.assertTrue(step['evidence']['program'].endswith('/mke2fs'))
+            self.assertRegex(step['evidence']['version'], r'^\d+\.\d+')
+            self.assertIn('Writing superblocks and filesystem accounting information: done', step['evidence']['lines'])
+            self.assertEqual([n for n in os.listdir(b.home) if n.startswith('tool-')], [])
             image = os.path.join(b.home, 'units', 'b1', 'userdata.img')
             subprocess.run(['/usr/sbin/e2fsck', '-fn', image], check=True, capture_output=True)
             b.fails('unsupported', 'any_type', 'fastboot.format', 'partition=boot')

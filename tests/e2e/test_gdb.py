@@ -6,6 +6,7 @@ both clients said is recorded by a proxy and compared.
 
     test_gdb.py [BUILD]
 """
+import contextlib
 import json
 import os
 import re
@@ -205,6 +206,48 @@ def written(sent):
         for i, b in enumerate(body):
             memory[int(m.group(2), 16) + i] = b
     return memory
+
+
+class NoServer(unittest.TestCase):
+    def load(self, port):
+        with tempfile.NamedTemporaryFile(suffix='.bin') as f:
+            f.write(bytes(64))
+            f.flush()
+            p = subprocess.run([line.binary('provctl'), '--json', 'exec', 'gdb.load', 'port=tcp:127.0.0.1:%d' % port,
+                                'address=0x08000000', 'image=' + f.name], capture_output=True, text=True, timeout=60)
+        return json.loads(p.stdout)['steps'][0]
+
+    def test_nothing_listens(self):
+        with socket.create_server(('127.0.0.1', 0)) as s:
+            port = s.getsockname()[1]
+        step = self.load(port)
+        self.assertEqual(step['code'], 'device-gone', step)
+        self.assertIn('Connection refused', step['message'])
+
+    def test_it_takes_the_connection_and_closes_it(self):
+        """As OpenOCD does where the target was not examined."""
+        with socket.create_server(('127.0.0.1', 0)) as s:
+            def serve():
+                client, _ = s.accept()
+                client.close()
+            t = threading.Thread(target=serve)
+            t.start()
+            step = self.load(s.getsockname()[1])
+            t.join()
+        self.assertEqual(step['code'], 'device-gone', step)
+
+    def test_it_is_no_gdb_server(self):
+        with socket.create_server(('127.0.0.1', 0)) as s:
+            def serve():
+                client, _ = s.accept()
+                with client, contextlib.suppress(OSError):
+                    client.sendall(b'SSH-2.0-OpenSSH_9.2\r\n' * 1000)
+                    while client.recv(4096):
+                        client.sendall(b'x' * 4096)
+            t = threading.Thread(target=serve, daemon=True)
+            t.start()
+            step = self.load(s.getsockname()[1])
+        self.assertIn(step['code'], ('timeout', 'protocol'), step)
 
 
 @unittest.skipIf(MISSING, '%s missing (scripts/install-deps test)' % ', '.join(MISSING))

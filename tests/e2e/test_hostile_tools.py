@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import unittest
 
+import fastboot_bench
 import line
 
 HOSTILE = '''#!/bin/sh
@@ -40,8 +41,23 @@ TOOLS = {
                 ['openocd.program', 'port=tcp:127.0.0.1:1', 'target=stm32f1x', 'address=0x08000000']),
     'JLinkExe': ('Verify failed @ address 0x08000004', 'verify-mismatch',
                  ['jlink.flash', 'device=STM32F407VG', 'address=0x08000000']),
+    'mke2fs': ('ext4.img: No space left on device while writing superblock', 'disk-full',
+               ['fastboot.format', 'partition=userdata']),
     'STM32_Programmer_CLI': ('Error: Data mismatch found at address 0x08000000 (byte = 0xFF instead of 0x00)',
                              'verify-mismatch', ['cubeprogrammer.flash', 'address=0x08000000']),
+}
+
+# What each says that does its work: its version, and the marker lines that its record keeps.
+GOOD = {
+    'openocd': ('Open On-Chip Debugger 0.12.0\n** Programming Started **\n** Programming Finished **\n'
+                '** Verify Started **\n** Verified OK **\n** Resetting Target **\nshutdown command invoked', '0.12.0',
+                ['** Programming Finished **', '** Verified OK **']),
+    'JLinkExe': ('SEGGER J-Link Commander V7.94b (Compiled Nov  3 2023 13:12:27)\nDownloading file [flash.hex]...\n'
+                 'O.K.\nVerify successful.\nScript processing completed.', '7.94b',
+                 ['Downloading file [flash.hex]...', 'O.K.', 'Verify successful.', 'Script processing completed.']),
+    'STM32_Programmer_CLI': ('STM32CubeProgrammer v2.15.0\nFile download complete\nDownload verified successfully\n'
+                             'MCU Reset', '2.15.0',
+                             ['File download complete', 'Download verified successfully', 'MCU Reset']),
 }
 
 
@@ -77,8 +93,7 @@ class HostileTools(unittest.TestCase):
     def exec(self, step, mode):
         """(exit status, the step's record, KiB of provctl at its most)"""
         env = dict(os.environ, TMPDIR=self.tmp, PATH=self.dir + ':' + os.environ['PATH'])
-        argv = [line.binary('provctl'), '--json', 'exec', *step, 'image=' + self.image,
-                '--timeout=' + ('2s' if mode == 'hangs' else '60s')]
+        argv = [line.binary('provctl'), '--json', 'exec', *step, '--timeout=' + ('2s' if mode == 'hangs' else '60s')]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True) as p:
             out = p.stdout.read()
             err = p.stderr.read()
@@ -91,16 +106,25 @@ class HostileTools(unittest.TestCase):
         with open(os.path.join(self.dir, name)) as f:
             return int(f.read())
 
+    def step_of(self, program, step):
+        if program != 'mke2fs':
+            return step + ['image=' + self.image]
+        bench = fastboot_bench.Bench('tcp')
+        self.addCleanup(bench.__exit__)
+        return step + ['port=' + bench.link]
+
     def test_each_is_replaced_in_turn(self):
         with open(line.binary('provctl'), 'rb') as f:
             sanitized = b'__asan_init' in f.read()
         for program, (says, its_code, step) in TOOLS.items():
+            step = self.step_of(program, step)
             for mode, code in CODES.items():
                 with self.subTest(program=program, mode=mode):
                     self.replace(program, mode, says)
                     status, record, peak = self.exec(step, mode)
                     self.assertNotEqual(status, 0)
                     self.assertEqual(record['code'], code or its_code, record)
+                    self.assertEqual(record['evidence']['program'], os.path.join(self.dir, program))
                     self.assertFalse(running(self.number('tool')))
                     if mode in ('hangs', 'daemon'):
                         self.assertFalse(running(self.number('daemon')), 'a daemon is left')
@@ -108,6 +132,16 @@ class HostileTools(unittest.TestCase):
                     self.assertLess(len(json.dumps(record)), 1 << 16)
                     if not sanitized:
                         self.assertLess(peak, 100 * 1024)
+
+    def test_the_record_names_program_version_and_markers(self):
+        for program, (says, version, lines) in GOOD.items():
+            with self.subTest(program):
+                self.replace(program, 'lies', says)
+                status, record, _ = self.exec(self.step_of(program, TOOLS[program][2]), 'lies')
+                self.assertEqual(status, 0, record)
+                e = record['evidence']
+                self.assertEqual((e['program'], e['version'], e['lines']),
+                                 (os.path.join(self.dir, program), version, lines))
 
 
 if __name__ == '__main__':

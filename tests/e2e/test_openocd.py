@@ -103,7 +103,8 @@ class Board(unittest.TestCase):
     def passes(self, action, *args):
         status, step = self.exec(action, *args)
         self.assertEqual(status, 0, step)
-        self.assertIn('Open On-Chip Debugger', step['evidence']['tool'])
+        self.assertTrue(os.path.samefile(step['evidence']['program'], OPENOCD))
+        self.assertRegex(step['evidence']['version'], r'^\d+\.\d+')
         return step['evidence']
 
     def fails(self, code, action, *args):

@@ -140,7 +140,11 @@ class Stations(unittest.TestCase):
         s = self.state(l, 'quarantined')
         self.assertIn("'ping'", s['message'])
         self.assertEqual([r['outcome'] for r in self.runs(l)], ['failed', 'failed'])
-        # A further unit is not run there.
+        # A further unit is not run there, and not because provd was started again.
+        message = s['message']
+        self.restarted(l)
+        s = self.state(l, 'quarantined')
+        self.assertEqual((s['message'], s['today']['failed']), (message, 2))
         l.sim.ctl('swap', board='b1', gap_ms=200)
         self.assertEqual(l.api.get('/stations/A1')['state'], 'quarantined')
         operator = l.provd.api(l.api.post('/tokens', {'name': 'o', 'role': 'operator'})['token'])
@@ -148,6 +152,8 @@ class Stations(unittest.TestCase):
         self.assertEqual(operator.request('POST', '/stations/A1/actions/clear').status, 403)
         l.api.post('/jobs/%s/actions/stop' % self.job)
         l.api.post('/stations/A1/actions/clear')
+        self.state(l, 'empty', 'settling', 'ready', 'done')
+        self.restarted(l)
         self.state(l, 'empty', 'settling', 'ready', 'done')
 
     def test_a_disabled_station_takes_no_unit(self):
@@ -157,7 +163,8 @@ class Stations(unittest.TestCase):
         self.state(l, 'disabled')
         job = l.api.post('/jobs', {'recipe': 'good', 'quantity': 1})['id']
         l.sim.ctl('swap', board='b1', gap_ms=200)
-        self.assertEqual(l.api.get('/stations/A1')['state'], 'disabled')
+        self.restarted(l)
+        self.assertEqual(self.state(l, 'disabled')['message'], 'disabled by first admin')
         self.assertEqual(self.runs(l), [])
         l.api.post('/stations/A1/actions/enable')
         self.assertEqual(l.job_done(job)['passed'], 1)

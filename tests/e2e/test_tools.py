@@ -46,6 +46,7 @@ floods) echo verified; yes "page written and compared, all is well" | head -c 10
 rubbish) head -c 500000 /dev/urandom; echo; echo verified ;;
 signal) echo verified; kill -ABRT $$ ;;
 closes) echo verified; exec >&- 2>&-; sleep 600 ;;
+talks) echo "erasing"; while [ ! -e $2/go ]; do sleep 0.02; done; echo verified; sleep 0.3; echo over ;;
 esac
 '''
 
@@ -163,6 +164,53 @@ class Tools(unittest.TestCase):
             for name, code in (('/no/such/programmer', 'tool-missing'), ('/etc/passwd', 'tool-missing')):
                 run = s.run_mode('good', program=name)
                 self.assertEqual((run['outcome'], run['code']), ('error', code), run)
+
+    def test_what_a_tool_says_is_in_the_log_and_told_before_it_ends(self):
+        with Shop() as s:
+            stream = s.provd.events()
+            with_log = line.Events(s.provd.port, s.provd.token, query='?log=true')
+            self.addCleanup(stream.stop)
+            self.addCleanup(with_log.stop)
+            s.job('talks', '40s')
+            run = line.wait_for('a run', lambda: s.api.all('/runs'))[0]['id']
+            follower = line.subprocess.Popen(
+                [line.binary('provctl'), 'run', 'log', '--follow', run], stdout=line.subprocess.PIPE, text=True,
+                env=dict(os.environ, PROVD_URL='http://127.0.0.1:%d' % s.provd.port, PROVD_TOKEN=s.provd.token))
+            self.addCleanup(follower.stdout.close)
+            self.addCleanup(follower.kill)
+
+            def texts():
+                return [x['text'] for x in s.api.all('/runs/%s/log' % run)]
+            line.wait_for('the line is on record', lambda: 'erasing' in texts())
+            self.assertEqual(s.api.get('/runs/' + run)['state'], 'open')
+            line.wait_for('and told', lambda: 'erasing' in [
+                x['text'] for e in with_log.events if e[1] == 'run-log' for x in e[2]['lines']])
+            said = next(x for x in follower.stdout if 'erasing' in x)
+            self.assertRegex(said, r'^20\S+Z < erasing$')
+            with open(os.path.join(s.home, 'go'), 'w'):
+                pass
+            rest = follower.stdout.read()
+            self.assertEqual(follower.wait(line.DEADLINE_S), 0)
+            self.assertIn(' < over\n', rest)
+            kept = s.api.all('/runs/%s/log' % run)
+            self.assertEqual([x['k'] for x in kept], list(range(1, len(kept) + 1)))
+            told = [x['k'] for e in with_log.events if e[1] == 'run-log' for x in e[2]['lines']]
+            self.assertEqual(told, [x['k'] for x in kept])
+            self.assertFalse([e for e in stream.events if e[1] == 'run-log'])
+            said = s.provctl('run', 'log', run)
+            self.assertEqual(said.stdout.count('\n'), len(kept))
+
+    def test_what_was_said_survives_a_killed_provd(self):
+        with Shop() as s:
+            s.job('hangs', '60s')
+            s.number('daemon')
+            run = line.wait_for('a run', lambda: s.api.all('/runs'))[0]['id']
+            line.wait_for('its log', lambda: 'Programmer 1.4.2' in [
+                x['text'] for x in s.api.all('/runs/%s/log' % run)])
+            s.provd.kill()
+            s.start()
+            self.assertEqual(s.api.get('/runs/' + run)['outcome'], 'interrupted')
+            self.assertIn('Programmer 1.4.2', [x['text'] for x in s.api.all('/runs/%s/log' % run)])
 
     def test_an_aborted_run_leaves_nothing(self):
         with Shop() as s:

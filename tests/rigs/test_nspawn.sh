@@ -39,6 +39,17 @@ Wants=provd.socket
 Type=oneshot
 ExecStart=/rig
 UNIT
+# A foreign program is in a cgroup of its own where systemd gives provd its own to divide.
+for delegate in yes no; do
+	cat > "$tree/etc/systemd/system/tool-$delegate.service" <<- UNIT
+		[Service]
+		Type=oneshot
+		User=provd
+		Delegate=$delegate
+		StandardOutput=file:/tool-$delegate
+		ExecStart=/usr/bin/env provctl --json exec tool.run 'argv=["/bin/cat","/proc/self/cgroup"]' 'success=["^0::"]'
+	UNIT
+done
 ln -s ../rig.service "$tree/etc/systemd/system/multi-user.target.wants/rig.service"
 config=$(find "$tree" -name provd.yaml)
 sed -i 's/^stations: .*/stations:\n  - {id: A1, ports: {console: {tcp: "127.0.0.1:1"}}}/' "$config"
@@ -78,6 +89,9 @@ echo "again=$(curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:8620
 systemctl reload provd && echo "reload=$(show ActiveState)"
 systemctl stop provd.socket provd.service
 echo "stop=$(show Result) $(show ExecMainStatus)"
+systemctl start tool-yes tool-no
+echo "delegated=$(grep -c '/provd-tool-' /tool-yes)"
+echo "undelegated=$(grep -c '/provd-tool-' /tool-no) $(grep -c '"passed": true' /tool-no)"
 echo end
 systemctl poweroff --no-block
 SCRIPT
@@ -107,6 +121,8 @@ expect 'as a new process' is newpid=yes
 expect 'which serves the same socket' is again=401
 expect 'a reload keeps it up' is reload=active
 expect 'a stop ends it well' is 'stop=success 0'
+expect 'a program has a cgroup of its own where that is delegated' grep -q '^delegated=[1-9]' "$out"
+expect 'and none elsewhere' is 'undelegated=0 1'
 expect 'to the end' is end
 rm -rf "$tree"
 rig_end

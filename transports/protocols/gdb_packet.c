@@ -312,8 +312,12 @@ int gdb_refused(const struct strbuf *reply, const char *what, struct err *e)
 	if (!reply->len)
 		return err_set(e, ERR_UNSUPPORTED, "%s: the GDB server does not know it", what);
 	sb_add_escaped(&text, reply->s, MIN(reply->len, (size_t)80));
-	r = err_set(e, reply->s[0] == 'E' ? ERR_DEVICE_REFUSED : ERR_PROTOCOL,
-		"%s: the GDB server answers '%s'", what, text.s);
+	if (!strcmp(reply->s, "E.memtype"))
+		r = err_set(e, ERR_IMAGE_RANGE, "%s: the GDB server has no flash there ('%s')",
+			what, text.s);
+	else
+		r = err_set(e, reply->s[0] == 'E' ? ERR_DEVICE_REFUSED : ERR_PROTOCOL,
+			"%s: the GDB server answers '%s'", what, text.s);
 	sb_done(&text);
 	return r;
 }

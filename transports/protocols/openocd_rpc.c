@@ -30,6 +30,11 @@ struct openocd_rpc *openocd_rpc_free(struct openocd_rpc *r)
 	return NULL;
 }
 
+bool openocd_rpc_over(const struct openocd_rpc *r)
+{
+	return r->over;
+}
+
 int openocd_quote(const char *text, char **ret, struct err *e)
 {
 	struct strbuf b = {0};
@@ -202,8 +207,10 @@ static int judge(const struct strbuf *reply, char **ret, struct err *e)
 	struct strbuf text = {0};
 	int r = openocd_list_parse(reply->s ? reply->s : "", reply->len, &l, e);
 
-	if (r < 0)
+	if (r < 0) {
+		err_prefix(e, "OpenOCD: its answer");
 		return r;
+	}
 	if (l.n != 2 || strspn(l.word[0], "-0123456789") != strlen(l.word[0]) || !*l.word[0]) {
 		openocd_list_free(&l);
 		return err_set(e, ERR_PROTOCOL, "OpenOCD: the answer is no pair of code and text");

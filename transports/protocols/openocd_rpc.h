@@ -34,6 +34,9 @@ DEFINE_CLEANUP(struct openocd_rpc, openocd_rpc_free)
 int openocd_rpc_call(struct openocd_rpc *r, const char *script, uint64_t budget_us, char **ret,
 	const struct iotime *it, struct err *e);
 
+/* Whether a call ended the session. */
+bool openocd_rpc_over(const struct openocd_rpc *r);
+
 /* A Tcl list taken apart: words bare, in braces or in quotes. The words are owned by the caller:
  * openocd_list_free(). -ERR_PROTOCOL for what is no list. */
 struct openocd_list {

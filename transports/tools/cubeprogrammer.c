@@ -43,10 +43,10 @@ const struct tool_rule cube_rules[] = {
 		ERR_TIMEOUT, "the unit's boot ROM does not answer: is it in the bootloader?"},
 	{"Cannot identify the device|(?i)device (ID|not) .*(unknown|supported)|Unknown device",
 		ERR_WRONG_DEVICE, "another chip answers than the program knows"},
-	{"Error: .*(?i)(read-?out protect|\\bRDP\\b|is (read )?protected|is locked)",
-		ERR_DEVICE_REFUSED, "the chip is locked"},
 	{"Expected value for Option Byte|Option Bytes? Programming failed", ERR_READ_BACK_MISMATCH,
 		"an option byte does not hold what was written"},
+	{"Error: .*(?i)(read-?out protect|\\bRDP\\b|is (read )?protected|is locked)",
+		ERR_DEVICE_REFUSED, "the chip is locked"},
 	{"(?i)failed to erase memory|erase (operation )?(failed|error)|Mass erase failed",
 		ERR_DEVICE_REFUSED, "the flash could not be erased: it may be protected"},
 	{"Error: .*(?i)(address|segment|data).*(outside|out of|not "

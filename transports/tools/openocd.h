@@ -11,9 +11,9 @@
  * OpenOCD's own language is Tcl: no text of a caller reaches the command line before it was held
  * against a list of allowed characters, except the commands that a recipe itself states.
  *
- * A job has passed on status 0 and its positive markers, with no line that a rule
- * (openocd_rules.h) takes for a failure: OpenOCD ends with 0 though it skipped a section that lies
- * outside of every flash bank, or though the chip has another IDCODE.
+ * A job has passed as any foreign program has (transports/tools/tool.h), and when the bytes that it
+ * says it wrote, verified or read are those of the job: OpenOCD ends with 0 though it skipped a
+ * section that lies outside of every flash bank, or though the chip has another IDCODE.
  *
  * One job belongs to one worker; two jobs at once share nothing.
  */
@@ -26,6 +26,7 @@
 #include "base/err.h"
 #include "base/iotime.h"
 #include "transports/images/image.h"
+#include "transports/tools/tool.h"
 
 #define OPENOCD_IMAGES_MAX   8
 #define OPENOCD_SETUP_MAX    16
@@ -71,23 +72,18 @@ struct openocd_job {
 	size_t images;
 	bool read_back; /* FLASH, VERIFY: the bytes are read into our hands and compared here, too
 			 */
-	uint64_t address, size;	    /* DUMP, ERASE */
-	uint8_t erased;		    /* ERASE: what a blank cell reads as */
-	const char *const *command; /* COMMAND: NULL-terminated Tcl */
-	const char *const *expect;  /* COMMAND: patterns; each has to match a line */
+	uint64_t address, size;		  /* DUMP, ERASE */
+	uint8_t erased;			  /* ERASE: what a blank cell reads as */
+	const char *const *command;	  /* COMMAND: NULL-terminated Tcl */
+	const char *const *expect;	  /* COMMAND: patterns; each has to match a line */
+	const struct secret_set *secrets; /* masked in all that leaves; may be NULL */
 };
 
-struct openocd_hooks {
-	void *data;
-	/* May be NULL. phase: "connect", "program", "verify", "read", "erase", "reset". OpenOCD
-	 * tells no percentage: done is what was finished before the phase, in bytes. */
-	void (*progress)(void *data, const char *phase, uint64_t done, uint64_t total);
-	void (*log)(void *data, char dir, const char *text); /* may be NULL */
-};
+/* What its lines mean; ends with a NULL pattern. */
+extern const struct tool_rule openocd_rules[];
 
 struct openocd_result {
-	char version[96];	       /* "Open On-Chip Debugger 0.12.0" */
-	int exit_status;	       /* -1 */
+	struct tool_outcome tool;      /* program, version and so on */
 	char *line[OPENOCD_LINES_MAX]; /* what proves it, as it was printed, escaped */
 	size_t lines;
 	char *warning[OPENOCD_LINES_MAX]; /* allowed, but to be said in the record */
@@ -99,16 +95,18 @@ struct openocd_result {
 	uint64_t image_bytes;
 };
 
-/* Runs one job. 0 where it passed. *ret is filled as far as it came in any case: free it with
+/* Runs one job. 0 where it passed. Progress: the phases are "connect", "program", "verify", "read"
+ * and "reset"; OpenOCD tells no percentage, so that `done` is what was finished before the phase,
+ * in bytes. *ret is filled as far as it came in any case: free it with
  * openocd_result_done().
  *  -ERR_RECIPE_INVALID  a name or serial number with characters that are not allowed, a command
  *                       that OpenOCD does not know, a configuration file that is not there
  *  -ERR_TOOL_MISSING    there is no such program
  *  -ERR_TOOL_FAILED     it failed, and no rule knows why
  *  -ERR_NO_EVIDENCE     it ended well, and did not say what it says when it did the work
- *  and the codes of openocd_rules.c */
+ *  and the codes of openocd_rules */
 int openocd_run(const struct openocd_probe *p, const struct openocd_job *j,
-	const struct openocd_hooks *h, const struct iotime *it, struct openocd_result *ret,
+	const struct tool_hooks *h, const struct iotime *it, struct openocd_result *ret,
 	struct err *e);
 void openocd_result_done(struct openocd_result *r);
 

@@ -28,7 +28,7 @@ int openocd_files_write(struct openocd_run *x, struct err *e)
 
 	for (size_t i = 0; r == 0 && i < x->job->images; i++) {
 		const struct image *image = x->job->image[i];
-		_cleanup_(freep) char *path = xasprintf("%s/i%zu.hex", x->dir, i);
+		_cleanup_(freep) char *path = xasprintf("%s/i%zu.hex", x->spec.dir, i);
 
 		for (size_t k = 0; k < image->count; k++)
 			sha256_add(d, image->segments[k].data, image->segments[k].len);
@@ -46,7 +46,7 @@ int openocd_files_write(struct openocd_run *x, struct err *e)
 static int read_file(
 	const struct openocd_run *x, size_t file, uint8_t *buf, uint64_t n, struct err *e)
 {
-	_cleanup_(freep) char *path = xasprintf("%s/o%zu.bin", x->dir, file);
+	_cleanup_(freep) char *path = xasprintf("%s/o%zu.bin", x->spec.dir, file);
 	_cleanup_(fclosep) FILE *f = fopen(path, "re");
 
 	if (!f)

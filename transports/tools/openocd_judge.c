@@ -1,34 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
-
-#include "base/strbuf.h"
+#include "base/util.h"
 #include "transports/tools/openocd_impl.h"
 
-#define LOG_MAX_LINES 2000
-
-static const char *const seen_pattern[SEEN_COUNT] = {
-	[SEEN_STARTED] = "^\\*\\* Programming Started \\*\\*$",
-	[SEEN_PROGRAMMED] = "^\\*\\* Programming Finished \\*\\*$",
-	[SEEN_VERIFIED] = "^\\*\\* Verified OK \\*\\*$",
-	[SEEN_WROTE] = "^wrote (\\d+) bytes from file i\\d+\\.hex in ",
-	[SEEN_VERIFIED_BYTES] = "^verified (\\d+) bytes in ",
-	[SEEN_DUMPED] = "^dumped (\\d+) bytes in ",
-	[SEEN_ERASED] = "^erased address 0x[0-9a-f]+ \\(length (\\d+)\\) in ",
-	[SEEN_RESETTING] = "^\\*\\* Resetting Target \\*\\*$",
-	[SEEN_VERSION] = "^Open On-Chip Debugger (.+)$",
-	[SEEN_WARNING] = "^Warn : (Padding|Adding extra)|^Info : Padding",
-	[SEEN_ERROR] = "^Error: (.+)$",
+static const char *const pattern[MARK_COUNT] = {
+	[MARK_STARTED] = "^\\*\\* Programming Started \\*\\*$",
+	[MARK_PROGRAMMED] = "^\\*\\* Programming Finished \\*\\*$",
+	[MARK_VERIFIED] = "^\\*\\* Verified OK \\*\\*$",
+	[MARK_WROTE] = "^wrote (\\d+) bytes from file i\\d+\\.hex in ",
+	[MARK_VERIFIED_BYTES] = "^verified (\\d+) bytes in ",
+	[MARK_DUMPED] = "^dumped (\\d+) bytes in ",
+	[MARK_ERASED] = "^erased address 0x[0-9a-f]+ \\(length (\\d+)\\) in ",
+	[MARK_RESETTING] = "^\\*\\* Resetting Target \\*\\*$",
+	[MARK_WARNING] = "^Warn : (Padding|Adding extra)|^Info : Padding",
 };
-
-/* --- what it says --- */
-
-static char *escaped(const char *bytes, size_t n)
-{
-	struct strbuf b = {0};
-
-	sb_add_escaped(&b, bytes, n);
-	return sb_take(&b);
-}
 
 static void keep_line(char **list, size_t *count, const char *text)
 {
@@ -38,85 +22,51 @@ static void keep_line(char **list, size_t *count, const char *text)
 
 void openocd_run_phase(struct openocd_run *x, const char *phase, uint64_t done)
 {
-	if (x->hooks->progress)
-		x->hooks->progress(x->hooks->data, phase, done, x->result->image_bytes);
-}
-
-static void tell_phase_of(struct openocd_run *x, enum openocd_seen s)
-{
+	const struct tool_hooks *h = &x->spec.hooks;
 	uint64_t all = x->result->image_bytes;
 
-	if (s == SEEN_STARTED)
-		openocd_run_phase(x, "program", 0);
-	else if (s == SEEN_PROGRAMMED || s == SEEN_WROTE)
-		openocd_run_phase(x, "verify", MIN(all, s == SEEN_WROTE ? x->bytes[s] : all));
-	else if (s == SEEN_VERIFIED_BYTES)
-		openocd_run_phase(x, x->job->read_back ? "read" : "reset", MIN(all, x->bytes[s]));
-	else if (s == SEEN_RESETTING)
-		openocd_run_phase(x, "reset", all);
+	if (h->progress)
+		h->progress(h->data, phase, MIN(done, all), all);
 }
 
-static bool is_proof(enum openocd_seen s)
+static void on_mark(void *owner, size_t marker, const char *line, const struct tool_outcome *o)
 {
-	return s >= SEEN_PROGRAMMED && s <= SEEN_ERASED;
-}
+	struct openocd_run *x = owner;
+	struct openocd_result *res = x->result;
 
-static void see(struct openocd_run *x, enum openocd_seen s, const struct regex_match *m,
-	const char *line, const char *text)
-{
-	x->count[s]++;
-	if (m->groups > 1 && s >= SEEN_WROTE && s <= SEEN_ERASED)
-		x->bytes[s] += strtoull(line + m->group[1].start, NULL, 10);
-	if (s == SEEN_VERSION && !x->result->version[0])
-		snprintf(x->result->version, sizeof x->result->version, "%s", text);
-	if (is_proof(s))
-		keep_line(x->result->line, &x->result->lines, text);
-	if (s == SEEN_WARNING)
-		keep_line(x->result->warning, &x->result->warnings, text);
-	if (s == SEEN_ERROR && x->cause < 0)
-		str_replace(&x->error_line, text);
-	tell_phase_of(x, s);
-}
-
-static void judge_line(struct openocd_run *x, const char *line, size_t n, const char *text)
-{
-	int rule = openocd_rulebook_match(x->rules, line, n, x->cause);
-	struct regex_match m;
-
-	if (rule >= 0) {
-		x->cause = rule;
-		str_replace(&x->cause_line, text);
+	/* An expected line is told once. */
+	if (marker >= MARK_COUNT) {
+		if (o->count[marker] == 1)
+			keep_line(res->line, &res->lines, line);
+		return;
 	}
-	for (int s = 0; s < SEEN_COUNT; s++)
-		if (regex_match(x->seen[s], line, n, &m))
-			see(x, (enum openocd_seen)s, &m, line, text);
-	for (size_t i = 0; i < x->expects; i++)
-		if (!x->met[i] && regex_match(x->expect[i], line, n, NULL)) {
-			x->met[i] = true;
-			keep_line(x->result->line, &x->result->lines, text);
-		}
-}
-
-void openocd_run_line(struct openocd_run *x, const char *bytes, size_t n)
-{
-	/* Terminated, for the numbers in it. */
-	_cleanup_(freep) char *line = strndup(bytes, n);
-	_cleanup_(freep) char *text = NULL;
-
-	if (n > 0 && bytes[n - 1] == '\r')
-		n--;
-	text = escaped(bytes, n);
-	if (x->hooks->log && n > 0 && x->logged++ < LOG_MAX_LINES)
-		x->hooks->log(x->hooks->data, '<', text);
-	if (line)
-		judge_line(x, line, strnlen(line, n), text);
-}
-
-/* --- whether it did it --- */
-
-static int no_evidence(const char *what, struct err *e)
-{
-	return err_set(e, ERR_NO_EVIDENCE, "OpenOCD ended well and did not say '%s'", what);
+	if (marker >= MARK_PROGRAMMED && marker <= MARK_ERASED)
+		keep_line(res->line, &res->lines, line);
+	switch ((enum openocd_mark)marker) {
+	case MARK_STARTED:
+		openocd_run_phase(x, "program", 0);
+		break;
+	case MARK_PROGRAMMED:
+		openocd_run_phase(x, "verify", UINT64_MAX);
+		break;
+	case MARK_WROTE:
+		openocd_run_phase(x, "verify", o->sum[marker]);
+		break;
+	case MARK_VERIFIED_BYTES:
+		openocd_run_phase(x, x->job->read_back ? "read" : "reset", o->sum[marker]);
+		break;
+	case MARK_RESETTING:
+		openocd_run_phase(x, "reset", UINT64_MAX);
+		break;
+	case MARK_WARNING:
+		keep_line(res->warning, &res->warnings, line);
+		break;
+	case MARK_VERIFIED:
+	case MARK_DUMPED:
+	case MARK_ERASED:
+	case MARK_COUNT:
+		break;
+	}
 }
 
 static int short_of(
@@ -126,73 +76,61 @@ static int short_of(
 		(unsigned long long)got, (unsigned long long)want);
 }
 
-int openocd_run_markers(const struct openocd_run *x, struct err *e)
+int openocd_run_sums(struct openocd_run *x, struct err *e)
 {
 	const struct openocd_job *j = x->job;
+	const uint64_t *sum = x->result->tool.sum;
 	uint64_t all = x->result->image_bytes;
 	bool reads = j->kind == OPENOCD_DUMP || j->kind == OPENOCD_ERASE;
 
-	if (j->kind == OPENOCD_PROGRAM && !x->count[SEEN_PROGRAMMED])
-		return no_evidence("** Programming Finished **", e);
-	if (j->kind == OPENOCD_PROGRAM && !x->count[SEEN_VERIFIED])
-		return no_evidence("** Verified OK **", e);
-	if (j->kind == OPENOCD_FLASH && x->bytes[SEEN_WROTE] < all)
-		return short_of("wrote", x->bytes[SEEN_WROTE], all, ERR_NO_EVIDENCE, e);
+	x->result->written = sum[MARK_WROTE];
+	x->result->verified = sum[MARK_VERIFIED_BYTES];
+	/* It counts its padding. */
+	if (j->kind == OPENOCD_FLASH && sum[MARK_WROTE] < all)
+		return short_of("wrote", sum[MARK_WROTE], all, ERR_NO_EVIDENCE, e);
 	if ((j->kind == OPENOCD_FLASH || j->kind == OPENOCD_VERIFY) &&
-		x->bytes[SEEN_VERIFIED_BYTES] != all)
-		return short_of("verified", x->bytes[SEEN_VERIFIED_BYTES], all, ERR_NO_EVIDENCE, e);
-	if (j->kind == OPENOCD_ERASE && x->bytes[SEEN_ERASED] != j->size)
-		return short_of("erased", x->bytes[SEEN_ERASED], j->size, ERR_NO_EVIDENCE, e);
-	if (reads && x->bytes[SEEN_DUMPED] != j->size)
-		return short_of("read", x->bytes[SEEN_DUMPED], j->size, ERR_NO_EVIDENCE, e);
-	for (size_t i = 0; i < x->expects; i++)
-		if (!x->met[i])
-			return no_evidence(j->expect[i], e);
+		sum[MARK_VERIFIED_BYTES] != all)
+		return short_of("verified", sum[MARK_VERIFIED_BYTES], all, ERR_NO_EVIDENCE, e);
+	if (j->kind == OPENOCD_ERASE && sum[MARK_ERASED] != j->size)
+		return short_of("erased", sum[MARK_ERASED], j->size, ERR_NO_EVIDENCE, e);
+	if (reads && sum[MARK_DUMPED] != j->size)
+		return short_of("read", sum[MARK_DUMPED], j->size, ERR_NO_EVIDENCE, e);
 	return 0;
 }
 
-int openocd_run_cause(const struct openocd_run *x, struct err *e)
+int openocd_run_error(int r, struct err *e)
 {
-	if (x->cause < 0)
-		return 0;
-	return err_set(e, openocd_rules[x->cause].code, "%s (OpenOCD: '%.160s')",
-		openocd_rules[x->cause].sentence, x->cause_line);
+	return r == -ERR_INVALID && e ? err_set(e, ERR_RECIPE_INVALID, "expect: %s", e->msg) : r;
 }
 
-/* --- its patterns --- */
-
-static int compile_patterns(struct openocd_run *x, struct err *e)
+int openocd_run_init(struct openocd_run *x, const struct openocd_job *j, const struct tool_hooks *h,
+	struct openocd_result *result, struct err *e)
 {
-	int r = openocd_rulebook_new(&x->rules, e);
+	size_t n = 0;
 
-	for (int s = 0; r == 0 && s < SEEN_COUNT; s++)
-		r = regex_new(seen_pattern[s], &x->seen[s], e);
-	for (size_t i = 0; r == 0 && x->job->expect && x->job->expect[i]; i++) {
-		if (i == OPENOCD_LINES_MAX)
+	*x = (struct openocd_run){
+		.job = j,
+		.result = result,
+		.spec = {.name = "OpenOCD",
+			.rules = openocd_rules,
+			.version = "^Open On-Chip Debugger (\\S+)",
+			.complaint = "^Error: ",
+			.kill_grace_us = OPENOCD_KILL_GRACE_US,
+			.secrets = j->secrets,
+			.hooks = *h,
+			.marked = on_mark},
+	};
+	x->spec.success = x->marker;
+	x->spec.owner = x;
+	for (; n < MARK_COUNT; n++)
+		x->marker[n] = (struct tool_marker){pattern[n], TOOL_MAY};
+	if (j->kind == OPENOCD_PROGRAM)
+		x->marker[MARK_PROGRAMMED].count = x->marker[MARK_VERIFIED].count = 1;
+	for (const char *const *p = j->expect; p && *p; p++) {
+		if (n == MARK_COUNT + OPENOCD_LINES_MAX)
 			return err_set(e, ERR_RECIPE_INVALID, "expect: more than %d patterns",
 				OPENOCD_LINES_MAX);
-		r = regex_new(x->job->expect[i], &x->expect[i], e);
-		if (r < 0)
-			return err_set(e, ERR_RECIPE_INVALID, "expect: pattern %zu", i + 1);
-		x->expects = i + 1;
+		x->marker[n++].pattern = *p;
 	}
-	return r;
-}
-
-int openocd_run_init(struct openocd_run *x, const struct openocd_job *j,
-	const struct openocd_hooks *h, struct openocd_result *result, struct err *e)
-{
-	*x = (struct openocd_run){.job = j, .hooks = h, .result = result, .cause = -1};
-	return compile_patterns(x, e);
-}
-
-void openocd_run_done(struct openocd_run *x)
-{
-	openocd_rulebook_free(x->rules);
-	for (int s = 0; s < SEEN_COUNT; s++)
-		regex_free(x->seen[s]);
-	for (size_t i = 0; i < x->expects; i++)
-		regex_free(x->expect[i]);
-	free(x->cause_line);
-	free(x->error_line);
+	return 0;
 }

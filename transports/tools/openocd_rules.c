@@ -3,10 +3,7 @@
  * Texts of OpenOCD 0.11 and 0.12: src/jtag/drivers, src/target, src/flash/nor,
  * src/flash/startup.tcl and src/server, and for `hla_*` those of src/jtag/hla.
  */
-#include "transports/tools/openocd_rules.h"
-
-#include "base/regex.h"
-#include "base/util.h"
+#include "transports/tools/openocd.h"
 
 #define NO_PROBE \
 	"the debug probe was not found: is it plugged, and is it the one that the recipe names?"
@@ -22,7 +19,7 @@
 #define NO_FILE	   "OpenOCD has no such configuration file: see interface, target and setup"
 #define BAD_TCL	   "OpenOCD does not know that command: see setup and commands"
 
-const struct openocd_rule openocd_rules[] = {
+const struct tool_rule openocd_rules[] = {
 	/* The programmer's station. */
 	{"LIBUSB_ERROR_ACCESS|insufficient permissions", ERR_ACCESS,
 		"provd may not open the probe: check the udev rules"},
@@ -44,7 +41,7 @@ const struct openocd_rule openocd_rules[] = {
 	{"(?i)no j-link device found|unable to find a matching CMSIS-DAP|unable to open ftdi "
 	 "device|"
 	 "no device found|LIBUSB_ERROR_NO_DEVICE|Failed to connect|"
-	 "could not (find|open) .*(adapter|probe)|^Error: open failed",
+	 "could not (find|open) .*(adapter|probe)|^Error: (ST-LINK )?open failed",
 		ERR_PORT_UNBOUND, NO_PROBE},
 	/* What fails after that, fails for that. */
 	{"Error on socket "
@@ -88,44 +85,3 @@ const struct openocd_rule openocd_rules[] = {
 	{"\\*\\* Programming Failed \\*\\*", ERR_DEVICE_REFUSED, NO_WRITE},
 	{0},
 };
-
-#define RULES_MAX 32
-
-struct openocd_rulebook {
-	struct regex *regex[RULES_MAX];
-	int n;
-};
-
-_Static_assert(ARRAY_LEN(openocd_rules) <= RULES_MAX, "a rule has no place");
-
-int openocd_rulebook_new(struct openocd_rulebook **ret, struct err *e)
-{
-	struct openocd_rulebook *b = xcalloc(1, sizeof *b);
-
-	for (; openocd_rules[b->n].pattern; b->n++) {
-		int r = regex_new(openocd_rules[b->n].pattern, &b->regex[b->n], e);
-
-		if (r < 0) {
-			openocd_rulebook_free(b);
-			return err_prefix(e, "rule %d of OpenOCD", b->n);
-		}
-	}
-	*ret = b;
-	return 0;
-}
-
-struct openocd_rulebook *openocd_rulebook_free(struct openocd_rulebook *b)
-{
-	for (int i = 0; b && i < b->n; i++)
-		regex_free(b->regex[i]);
-	free(b);
-	return NULL;
-}
-
-int openocd_rulebook_match(const struct openocd_rulebook *b, const char *line, size_t n, int below)
-{
-	for (int i = 0; i < b->n && (below < 0 || i < below); i++)
-		if (regex_match(b->regex[i], line, n, NULL))
-			return i;
-	return -1;
-}

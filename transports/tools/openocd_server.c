@@ -1,212 +1,316 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transports/tools/openocd_server.h"
 
+#include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "base/strbuf.h"
-#include "base/thread.h"
 #include "transports/links/link.h"
 #include "transports/protocols/openocd_rpc.h"
 #include "transports/tools/openocd_impl.h"
 #include "transports/tools/openocd_job.h"
 
-#define START_US	(20 * US_PER_S)
-#define HEALTH_US	(2 * US_PER_S)
-#define BARRIER_US	(2 * US_PER_S)
-#define LINES_MAX_BYTES (4u * 1024 * 1024)
+#define START_US   (20 * US_PER_S)
+#define HEALTH_US  (2 * US_PER_S)
+#define BARRIER_US (2 * US_PER_S)
+#define END_US	   (200 * US_PER_MS) /* for one that closed its connection */
+#define PIECE_MAX  4096u	     /* of a result that is judged as a line */
+#define SLOW_PART  3		     /* of the time: when that is told */
 
 struct openocd_server {
 	char *key; /* its command line */
 	struct tool_dir dir;
-	struct openocd_argv argv;
-	struct cancel stop;
-	pthread_t thread;
-	bool started;
-	int wake_fd; /* the thread has something new */
-	struct link *link;
+	struct proc *proc; /* NULL: it has ended, as `end` says */
+	struct proc_result end;
+	struct link link; /* to its Tcl server, on fd */
+	int fd;
 	struct openocd_rpc *rpc;
 	bool in_doubt;
-	unsigned jobs, barrier;
-	char version[96];
-	/* what the thread tells */
-	struct mutex lock;
-	struct strbuf lines; /* each with its end */
-	bool overflow, ended;
+	unsigned jobs;
+	char *program, *version;
+	/* What its lines tell. */
+	struct tool_watch *watch; /* who judges them */
+	int wake_fd;		  /* readable: a line came that was waited for */
 	unsigned port;
+	unsigned marks;
+	char mark[32]; /* "": none is waited for */
+	/* Of the work that is waited for; slow_us 0: told. */
+	uint64_t begun_us, slow_us, deadline_us;
 };
 
-/* --- the thread --- */
+/* --- what it says --- */
 
 static void on_line(void *data, enum proc_stream stream, const char *bytes, size_t n)
 {
 	static const char listens[] = "Info : Listening on port ";
 	struct openocd_server *s = data;
-	_cleanup_(freep) char *text = strndup(bytes, n);
-	unsigned port = 0;
 
-	if (text && !strncmp(text, listens, sizeof listens - 1) &&
-		strstr(text, " for tcl connections"))
-		port = (unsigned)strtoul(text + sizeof listens - 1, NULL, 10);
-	mutex_lock(&s->lock);
-	if (port && !s->port)
-		s->port = port;
-	if (s->lines.len + n < LINES_MAX_BYTES) {
-		sb_add_n(&s->lines, bytes, n);
-		sb_add(&s->lines, "\n");
-	} else {
-		s->overflow = true;
+	if (n > sizeof listens && !s->port && !memcmp(bytes, listens, sizeof listens - 1)) {
+		_cleanup_(freep) char *text = strndup(bytes, n);
+
+		if (text && strstr(text, " for tcl connections"))
+			s->port = (unsigned)strtoul(text + sizeof listens - 1, NULL, 10);
+		if (s->port)
+			eventfd_write(s->wake_fd, 1);
 	}
-	mutex_unlock(&s->lock);
-	eventfd_write(s->wake_fd, 1);
+	if (s->mark[0] && n == strlen(s->mark) && !memcmp(bytes, s->mark, n)) {
+		s->mark[0] = 0;
+		eventfd_write(s->wake_fd, 1);
+		return;
+	}
+	if (s->watch)
+		tool_watch_line(s->watch, stream, bytes, n);
 }
 
-static void *supervise(void *data)
+static int ended(const struct openocd_server *s, struct err *e)
 {
-	struct openocd_server *s = data;
-	_cleanup_(freep) char *home = xasprintf("HOME=%s", s->dir.path);
-	const char *const env[] = {home, "LC_ALL=C", NULL};
-	const struct proc_opts o = {
-		.argv = (const char *const *)s->argv.arg,
-		.cwd = s->dir.path,
-		.env = env,
-		.max_output_bytes = SIZE_MAX,
-		.kill_grace_us = OPENOCD_KILL_GRACE_US,
-		.line = on_line,
-		.data = s,
-	};
-	const struct iotime it = {NO_DEADLINE, &s->stop};
-	struct proc_result pr;
-	struct err e = {0};
-	int r = proc_run(&o, &it, &pr, &e);
-
-	mutex_lock(&s->lock);
-	if (r < 0)
-		sb_addf(&s->lines, "Error: %s\n", e.msg);
-	s->ended = true;
-	mutex_unlock(&s->lock);
-	eventfd_write(s->wake_fd, 1);
-	return NULL;
+	if (s->end.term_signal)
+		return err_set(e, ERR_TOOL_FAILED, "OpenOCD was ended by signal %d (%s)",
+			s->end.term_signal,
+			sigdescr_np(s->end.term_signal) ? sigdescr_np(s->end.term_signal)
+							: "unknown");
+	return err_set(
+		e, ERR_TOOL_FAILED, "OpenOCD ended by itself, with status %d", s->end.exit_status);
 }
 
-/* --- what it said --- */
-
-/* Judges all that it said so far; the thread may add more meanwhile. */
-static void drain(struct openocd_server *s, struct openocd_run *x, bool *ret_ended)
+/* Until fd is ready, -1: until the end. Its lines are taken meanwhile. */
+static int wait_fd(
+	struct openocd_server *s, int fd, short events, const struct iotime *it, struct err *e)
 {
-	struct strbuf lines;
-	char *at;
-	char *end;
+	struct iotime slow = {MIN(it->deadline_us, s->slow_us), it->cancel};
+	int r = -ERR_TIMEOUT;
 
-	mutex_lock(&s->lock);
-	lines = s->lines;
-	s->lines = (struct strbuf){0};
-	*ret_ended = s->ended;
-	mutex_unlock(&s->lock);
-	for (at = lines.s; at && (end = strchr(at, '\n')); at = end + 1)
-		openocd_run_line(x, at, (size_t)(end - at));
-	sb_done(&lines);
+	if (!s->proc)
+		return ended(s, e);
+	if (s->slow_us)
+		r = proc_wait_fd(s->proc, fd, events, &slow, e);
+	if (r == -ERR_TIMEOUT && s->slow_us && now_us() >= s->slow_us) {
+		tool_watch_slow(s->watch, now_us() - s->begun_us, s->deadline_us - s->begun_us);
+		s->slow_us = 0;
+	}
+	if (r == -ERR_TIMEOUT)
+		r = proc_wait_fd(s->proc, fd, events, it, e);
+	if (r != 0)
+		return r;
+	s->proc = proc_end(s->proc, &s->end);
+	return ended(s, e);
 }
 
-static int wait_more(struct openocd_server *s, const struct iotime *it, struct err *e)
+static int wait_wake(struct openocd_server *s, const struct iotime *it, struct err *e)
 {
 	eventfd_t n;
-	int r = iotime_wait(s->wake_fd, POLLIN, it, e);
+	int r = wait_fd(s, s->wake_fd, POLLIN, it, e);
 
-	if (r < 0)
-		return r;
 	eventfd_read(s->wake_fd, &n);
+	return r < 0 ? r : 0;
+}
+
+/* --- its Tcl server, as a link --- */
+
+static struct openocd_server *server_of(struct link *l)
+{
+	return container_of(l, struct openocd_server, link);
+}
+
+/* It may be about to tell with a status or a signal why. */
+static int closed(struct openocd_server *s, const struct iotime *it, struct err *e)
+{
+	struct iotime soon = iotime_within(it, END_US);
+
+	if (wait_fd(s, -1, 0, &soon, NULL) == -ERR_TOOL_FAILED)
+		return ended(s, e);
+	return err_set(e, ERR_TOOL_FAILED, "OpenOCD closed its connection");
+}
+
+static bool again(void)
+{
+	return errno == EAGAIN || errno == EINTR;
+}
+
+static int port_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,
+	struct err *e)
+{
+	struct openocd_server *s = server_of(l);
+	ssize_t n = -1;
+
+	while (n < 0) {
+		int r = wait_fd(s, s->fd, POLLIN, it, e);
+
+		if (r < 0)
+			return r;
+		n = recv(s->fd, buf, size, 0);
+		if (n == 0 || (n < 0 && !again()))
+			return closed(s, it, e);
+	}
+	*ret_n = (size_t)n;
 	return 0;
+}
+
+static int port_write(
+	struct link *l, const void *buf, size_t n, const struct iotime *it, struct err *e)
+{
+	struct openocd_server *s = server_of(l);
+
+	for (size_t done = 0; done < n;) {
+		int r = wait_fd(s, s->fd, POLLOUT, it, e);
+		ssize_t k;
+
+		if (r < 0)
+			return r;
+		k = send(s->fd, (const char *)buf + done, n - done, MSG_NOSIGNAL);
+		if (k < 0 && !again())
+			return closed(s, it, e);
+		done += k > 0 ? (size_t)k : 0;
+	}
+	return 0;
+}
+
+static const struct link_ops port_ops = {.name = "openocd", .read = port_read, .write = port_write};
+
+static int open_port(struct openocd_server *s, const struct iotime *it, struct err *e)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)s->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int why = 0;
+	socklen_t len = sizeof why;
+	int r;
+
+	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0)
+		return err_errno(e, ERR_IO, errno, "socket");
+	if (connect(s->fd, (const struct sockaddr *)&to, sizeof to) < 0)
+		why = errno;
+	if (why == EINPROGRESS) {
+		r = wait_fd(s, s->fd, POLLOUT, it, e);
+		if (r < 0)
+			return r;
+		if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
+			why = errno;
+	}
+	if (why)
+		return err_set(e, ERR_TOOL_FAILED,
+			"OpenOCD takes no connection on the port %u that it named: %s", s->port,
+			strerrordesc_np(why));
+	s->link = (struct link){.ops = &port_ops, .address = xasprintf("127.0.0.1:%u", s->port)};
+	s->rpc = openocd_rpc_new(&s->link);
+	return 0;
+}
+
+/* What is no answer is the program's fault, not the unit's. */
+static int call(struct openocd_server *s, const char *script, uint64_t budget_us, char **ret,
+	const struct iotime *it, struct err *e)
+{
+	int r = openocd_rpc_call(s->rpc, script, budget_us, ret, it, e);
+
+	if (!s->proc)
+		return ended(s, e);
+	if (r == -ERR_TIMEOUT)
+		return err_set(e, ERR_TIMEOUT, "OpenOCD did not answer '%.100s' in time", script);
+	if (r == -ERR_PROTOCOL)
+		return e ? err_set(e, ERR_TOOL_FAILED, "%s", e->msg) : -(int)ERR_TOOL_FAILED;
+	return r;
+}
+
+/* --- the lines of one piece of work --- */
+
+static int watch_begin(struct openocd_server *s, const struct tool_spec *spec,
+	const struct iotime *it, struct err *e)
+{
+	int r = openocd_run_error(tool_watch_new(spec, &s->watch, e), e);
+
+	s->begun_us = now_us();
+	s->deadline_us = it->deadline_us;
+	s->slow_us = 0;
+	if (it->deadline_us != NO_DEADLINE && it->deadline_us > s->begun_us)
+		s->slow_us = s->begun_us + (it->deadline_us - s->begun_us) / SLOW_PART;
+	return r;
+}
+
+/* The verdict on it, with `ran` as the result of its commands. */
+static int watch_end(struct openocd_server *s, int ran, struct tool_outcome *ret, struct err *e)
+{
+	int r = tool_watch_judge(s->watch, ran, e);
+	const char *complaint = tool_watch_seen(s->watch)->complaint;
+
+	/* No rule knew why. */
+	if (e && r == -ERR_TOOL_FAILED && r == ran && complaint)
+		err_set(e, ERR_TOOL_FAILED, "%s; it said: '%.160s'", e->msg, complaint);
+	if (ret) {
+		*ret = tool_watch_take(s->watch);
+		ret->proc = s->end;
+		ret->elapsed_us = now_us() - s->begun_us;
+	}
+	s->watch = tool_watch_free(s->watch);
+	s->slow_us = 0;
+	return r;
 }
 
 /* Results come by TCP, lines by a pipe: what it printed before this line has been read once the
  * line has. */
-static int barrier(
-	struct openocd_server *s, struct openocd_run *x, const struct iotime *it, struct err *e)
+static int barrier(struct openocd_server *s, const struct iotime *it, struct err *e)
 {
 	struct iotime within = iotime_within(it, BARRIER_US);
-	_cleanup_(freep) char *mark = xasprintf("provd %u", ++s->barrier);
-	_cleanup_(freep) char *script = xasprintf("echo {%s}", mark);
-	_cleanup_(freep) char *line = xasprintf("%s\n", mark);
-	bool seen = false;
-	bool ended = false;
-	int r = openocd_rpc_call(s->rpc, script, BARRIER_US, NULL, it, e);
+	char script[64];
+	int r;
 
+	snprintf(s->mark, sizeof s->mark, "provd %u", ++s->marks);
+	snprintf(script, sizeof script, "echo {%s}", s->mark);
+	r = call(s, script, BARRIER_US, NULL, it, e);
 	/* After some failures echo itself returns the code of the last one. */
-	if (r < 0 && r != -ERR_TOOL_FAILED)
-		return r;
-	r = 0;
-	while (r == 0 && !seen) {
-		mutex_lock(&s->lock);
-		seen = s->lines.s && strstr(s->lines.s, line);
-		ended = s->ended;
-		mutex_unlock(&s->lock);
-		if (!seen && ended)
-			return err_set(e, ERR_TOOL_FAILED, "OpenOCD ended by itself");
-		if (!seen)
-			r = wait_more(s, &within, e);
-	}
-	drain(s, x, &ended);
+	if (r == -ERR_TOOL_FAILED && !openocd_rpc_over(s->rpc))
+		r = 0;
+	while (r == 0 && s->mark[0])
+		r = wait_wake(s, &within, e);
+	s->mark[0] = 0;
+	if (r == -ERR_TIMEOUT && iotime_left_us(it))
+		return err_set(e, ERR_TOOL_FAILED,
+			"OpenOCD did not print in %llu s what it was told to: it is not believed",
+			BARRIER_US / US_PER_S);
 	return r;
 }
 
 /* --- start and end --- */
 
-static int wait_port(struct openocd_server *s, struct openocd_run *x, const struct iotime *it,
-	unsigned *ret, struct err *e)
+static int wait_port(struct openocd_server *s, const struct iotime *it, struct err *e)
 {
-	bool ended = false;
+	struct iotime within = iotime_within(it, START_US);
 	int r = 0;
 
-	while (r == 0) {
-		mutex_lock(&s->lock);
-		*ret = s->port;
-		ended = s->ended;
-		mutex_unlock(&s->lock);
-		if (*ret || ended)
-			break;
-		r = wait_more(s, it, e);
-	}
-	if (r == 0 && !*ret) {
-		drain(s, x, &ended);
-		r = openocd_run_cause(x, e);
-		if (r == 0)
-			r = err_set(e, ERR_TOOL_FAILED, "OpenOCD ended at its start%s%.200s",
-				x->error_line ? ": " : "", x->error_line ? x->error_line : "");
-	}
+	while (r == 0 && !s->port)
+		r = wait_wake(s, &within, e);
+	if (r == -ERR_TIMEOUT)
+		return err_set(e, ERR_TOOL_FAILED, "OpenOCD listened on no port in time");
+	if (r == 0 && s->port > UINT16_MAX)
+		return err_set(e, ERR_TOOL_FAILED, "OpenOCD listens on port %u", s->port);
 	return r;
 }
 
-static int connect_to(struct openocd_server *s, const struct openocd_hooks *h,
-	const struct iotime *it, struct err *e)
+static int connect_to(struct openocd_server *s, const struct openocd_probe *p,
+	const struct tool_hooks *h, const struct iotime *it, struct err *e)
 {
 	static const struct openocd_job none = {.kind = OPENOCD_COMMAND};
-	struct iotime within = iotime_within(it, START_US);
-	struct link_config cfg = LINK_CONFIG_DEFAULT;
 	struct openocd_result res = {0};
-	_cleanup_(openocd_run_done) struct openocd_run x = {0};
-	char address[64];
-	unsigned port = 0;
-	bool ended;
+	struct openocd_run x;
 	int r = openocd_run_init(&x, &none, h, &res, e);
 
 	if (r == 0)
-		r = wait_port(s, &x, &within, &port, e);
-	snprintf(address, sizeof address, "tcp:127.0.0.1:%u", port);
+		r = watch_begin(s, &x.spec, it, e);
+	if (r < 0)
+		return r;
+	r = wait_port(s, it, e);
 	if (r == 0)
-		r = link_open(address, &cfg, &within, &s->link, e);
-	if (r == 0) {
-		s->rpc = openocd_rpc_new(s->link);
-		r = openocd_rpc_call(s->rpc, "set provd 1", START_US, NULL, &within, e);
-	}
+		r = open_port(s, it, e);
 	/* It ends by itself where its init failed: what it said is the cause. */
-	drain(s, &x, &ended);
-	if (r < 0 || x.cause >= 0) {
-		int why = openocd_run_cause(&x, e);
-
-		r = why < 0 ? why : r;
-	}
-	snprintf(s->version, sizeof s->version, "%s", res.version);
+	if (r == 0)
+		r = call(s, "set provd 1", START_US, NULL, it, e);
+	if (r == 0)
+		r = barrier(s, it, e);
+	r = watch_end(s, r, &res.tool, e);
+	s->version = steal_ptr(&res.tool.version);
 	openocd_result_done(&res);
 	return r;
 }
@@ -220,37 +324,50 @@ static char *joined(const struct openocd_argv *v)
 	return sb_take(&b);
 }
 
-static int launch(struct openocd_server *s, const struct openocd_probe *p, struct err *e)
+static int launch(struct openocd_server *s, const struct openocd_probe *p, const struct iotime *it,
+	struct err *e)
 {
-	int r = openocd_argv_server(p, &s->argv, e);
+	_cleanup_(openocd_argv_done) struct openocd_argv v = {0};
+	struct tool_spec spec = {0};
+	struct proc_opts o = {
+		.max_output_bytes = SIZE_MAX, /* the watch has a limit for each job */
+		.cr_ends_line = true,
+		.kill_grace_us = OPENOCD_KILL_GRACE_US,
+		.line = on_line,
+		.data = s,
+	};
+	char **env;
+	int r = openocd_argv_server(p, &v, e);
 
 	if (r < 0)
 		return r;
-	s->key = joined(&s->argv);
+	s->key = joined(&v);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->wake_fd < 0)
-		return err_set(e, ERR_IO, "eventfd");
-	r = cancel_init(&s->stop, e);
-	if (r == 0)
-		r = tool_dir_new(p->work_dir ? p->work_dir : "/tmp", &s->dir, e);
-	if (r == 0)
-		r = thread_start(&s->thread, "openocd", supervise, s, e);
-	if (r == 0)
-		s->started = true;
+		return err_errno(e, ERR_IO, errno, "eventfd");
+	r = tool_dir_new(p->work_dir ? p->work_dir : "/tmp", &s->dir, e);
+	if (r < 0)
+		return r;
+	spec.dir = o.cwd = s->dir.path;
+	o.argv = (const char *const *)v.arg;
+	env = tool_env_new(&spec);
+	o.env = (const char *const *)env;
+	r = proc_start(&o, it, &s->proc, e);
+	tool_env_free(env);
+	s->program = proc_find(v.arg[0]);
 	return r;
 }
 
-int openocd_server_start(const struct openocd_probe *p, const struct openocd_hooks *h,
+int openocd_server_start(const struct openocd_probe *p, const struct tool_hooks *h,
 	const struct iotime *it, struct openocd_server **ret, struct err *e)
 {
 	_cleanup_(openocd_server_freep) struct openocd_server *s = xcalloc(1, sizeof *s);
 	int r;
 
-	s->wake_fd = s->stop.fd = -1;
-	mutex_init(&s->lock);
-	r = launch(s, p, e);
+	s->wake_fd = s->fd = s->end.exit_status = -1;
+	r = launch(s, p, it, e);
 	if (r == 0)
-		r = connect_to(s, h, it, e);
+		r = connect_to(s, p, h, it, e);
 	if (r == 0)
 		*ret = steal_ptr(&s);
 	return r;
@@ -261,35 +378,41 @@ struct openocd_server *openocd_server_free(struct openocd_server *s)
 	if (!s)
 		return NULL;
 	openocd_rpc_free(s->rpc);
-	link_close(s->link);
-	if (s->started) {
-		cancel_fire(&s->stop, ERR_SHUTDOWN);
-		pthread_join(s->thread, NULL);
-	}
-	if (s->stop.fd >= 0)
-		cancel_done(&s->stop);
+	closep(&s->fd);
+	proc_end(s->proc, NULL);
 	closep(&s->wake_fd);
 	tool_dir_done(&s->dir);
-	openocd_argv_done(&s->argv);
-	sb_done(&s->lines);
-	mutex_done(&s->lock);
+	free(s->link.address);
+	free(s->program);
+	free(s->version);
 	free(s->key);
 	free(s);
 	return NULL;
 }
 
-bool openocd_server_fit(
-	struct openocd_server *s, const struct openocd_probe *p, const struct iotime *it)
+static bool same_probe(const struct openocd_server *s, const struct openocd_probe *p)
 {
 	struct openocd_argv v = {0};
 	_cleanup_(freep) char *key = NULL;
 
-	if (s->in_doubt || openocd_argv_server(p, &v, NULL) < 0)
+	if (openocd_argv_server(p, &v, NULL) < 0)
 		return false;
 	key = joined(&v);
 	openocd_argv_done(&v);
-	return !strcmp(key, s->key) &&
-	       openocd_rpc_call(s->rpc, "set provd 1", HEALTH_US, NULL, it, NULL) == 0;
+	return !strcmp(key, s->key);
+}
+
+bool openocd_server_fit(struct openocd_server *s, const struct openocd_probe *p,
+	const struct tool_hooks *h, const struct iotime *it)
+{
+	const struct tool_spec spec = {.name = "OpenOCD", .hooks = *h};
+	struct iotime within = iotime_within(it, HEALTH_US);
+	int r;
+
+	if (s->in_doubt || !same_probe(s, p) || watch_begin(s, &spec, it, NULL) < 0)
+		return false;
+	r = barrier(s, &within, NULL);
+	return watch_end(s, r, NULL, NULL) == 0;
 }
 
 unsigned openocd_server_jobs(const struct openocd_server *s)
@@ -299,76 +422,69 @@ unsigned openocd_server_jobs(const struct openocd_server *s)
 
 /* --- a job --- */
 
-static void judge_text(struct openocd_run *x, const char *text)
+/* Its results are told to who asked, and not printed. */
+static void judge_text(struct openocd_server *s, const char *text)
 {
 	for (const char *at = text; at && *at;) {
-		size_t n = strcspn(at, "\n");
+		size_t n = MIN(strcspn(at, "\n"), (size_t)PIECE_MAX);
 
-		openocd_run_line(x, at, n);
+		tool_watch_line(s->watch, PROC_STDOUT, at, n);
 		at += n + (at[n] == '\n');
 	}
 }
 
-/* Its results are told to who asked, and not printed. */
-static int run_commands(struct openocd_server *s, struct openocd_run *x,
-	const struct openocd_argv *v, const struct iotime *it, struct err *e)
+static int run_commands(struct openocd_server *s, const struct openocd_argv *v,
+	const struct iotime *it, struct err *e)
 {
-	struct err failed = {0};
-	bool overflow;
+	struct err later = {0};
 	int r = 0;
 	int b;
 
 	for (size_t i = 1; r == 0 && i < v->n; i += 2) {
 		_cleanup_(freep) char *text = NULL;
 
-		r = openocd_rpc_call(s->rpc, v->arg[i], NO_DEADLINE, &text, it, &failed);
-		judge_text(x, text);
+		r = call(s, v->arg[i], NO_DEADLINE, &text, it, e);
+		judge_text(s, text);
+		if (r == -ERR_TOOL_FAILED && text && !*text)
+			err_set(e, ERR_TOOL_FAILED, "OpenOCD: '%.100s' failed", v->arg[i]);
 	}
-	if (r < 0 && r != -ERR_TOOL_FAILED) {
-		bool ended;
-
-		drain(s, x, &ended);
-		b = r;
-	} else {
-		b = barrier(s, x, it, r < 0 ? NULL : &failed);
-	}
-	r = r < 0 ? r : b;
-	if (x->cause >= 0)
-		return openocd_run_cause(x, e);
-	if (r < 0)
-		return err_set(e, failed.code, "%s", failed.msg);
-	mutex_lock(&s->lock);
-	overflow = s->overflow;
-	mutex_unlock(&s->lock);
-	if (overflow)
-		return err_set(
-			e, ERR_TOOL_FAILED, "OpenOCD said more than %u MiB", LINES_MAX_BYTES >> 20);
-	return openocd_run_markers(x, e);
+	if (openocd_rpc_over(s->rpc))
+		return r;
+	b = barrier(s, it, &later);
+	if (r == 0 && b < 0)
+		r = err_set(e, later.code, "%s", later.msg);
+	return r;
 }
 
 int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
-	const struct openocd_hooks *h, const struct iotime *it, struct openocd_result *ret,
+	const struct tool_hooks *h, const struct iotime *it, struct openocd_result *ret,
 	struct err *e)
 {
-	_cleanup_(openocd_run_done) struct openocd_run x = {0};
 	_cleanup_(openocd_argv_done) struct openocd_argv v = {0};
+	struct openocd_run x;
 	int r;
 
-	*ret = (struct openocd_result){.exit_status = -1};
-	snprintf(ret->version, sizeof ret->version, "%s", s->version);
+	*ret = (struct openocd_result){0};
 	/* Until it has done the job. */
 	s->in_doubt = true;
 	openocd_files_remove(s->dir.path);
 	r = openocd_argv_commands(j, &v, e);
 	if (r == 0)
 		r = openocd_run_init(&x, j, h, ret, e);
-	x.dir = s->dir.path;
+	if (r < 0)
+		return r;
+	x.spec.dir = s->dir.path;
+	r = openocd_files_write(&x, e);
 	if (r == 0)
-		r = openocd_files_write(&x, e);
+		r = watch_begin(s, &x.spec, it, e);
+	if (r < 0)
+		return r;
+	r = run_commands(s, &v, it, e);
+	r = watch_end(s, r, &ret->tool, e);
+	str_replace(&ret->tool.program, s->program);
+	str_replace(&ret->tool.version, s->version);
 	if (r == 0)
-		r = run_commands(s, &x, &v, it, e);
-	ret->written = x.bytes[SEEN_WROTE];
-	ret->verified = x.bytes[SEEN_VERIFIED_BYTES];
+		r = openocd_run_sums(&x, e);
 	if (r == 0)
 		r = openocd_files_take(&x, e);
 	s->in_doubt = r < 0;

@@ -2,17 +2,22 @@
  *
  * An OpenOCD that stays, so that a row of units pays its start-up once. It listens on a port of
  * 127.0.0.1 that the kernel chose, and is told what to do over its Tcl server
- * (transports/protocols/openocd_rpc.h). A thread of its own supervises it (base/proc.h): it dies
- * with that thread, and so with provd.
+ * (transports/protocols/openocd_rpc.h). What it prints is taken while it is waited for, and judged
+ * by the same rules as that of one that ends (tool_watch_* of transports/tools/tool.h).
  *
- *	worker                thread                 openocd
- *	start ------------->  proc_run ------------> ...
- *	      <-- port -----  "Listening on port N for tcl connections"
- *	run: files, commands ----------------------> results
- *	      <-- lines ----  what it prints, judged as for one job
+ *	worker                                     openocd
+ *	start ------------------------------------> ...
+ *	      <------------------------------------ "Listening on port N for tcl connections"
+ *	run: files, a command --------------------> at work
+ *	      <------------------------------------ lines, by a pipe
+ *	      <------------------------------------ result, by TCP
+ *	     echo MARK ---------------------------->
+ *	      <------------------------------------ MARK: all lines before it have come
  *
- * It belongs to one worker, and holds its probe as long as it lives. A job that failed leaves it in
- * doubt: openocd_server_fit() is false then, and who wants the next job starts another.
+ * Between two jobs no one listens to it: one that prints without end stands still at a full pipe,
+ * and costs nothing. It belongs to one worker, holds its probe as long as it lives, and ends with
+ * provd (base/proc.h). A job that failed leaves it in doubt: openocd_server_fit() is false then,
+ *and who wants the next job starts another.
  */
 #pragma once
 
@@ -20,19 +25,21 @@
 
 struct openocd_server;
 
-/* Starts it and waits until it answers. Errors as openocd_run(). */
-int openocd_server_start(const struct openocd_probe *p, const struct openocd_hooks *h,
+/* Starts it and waits until it answers. Errors as openocd_run(); -ERR_TOOL_FAILED also where it
+ * listens on no port in time, or answers what is no answer. */
+int openocd_server_start(const struct openocd_probe *p, const struct tool_hooks *h,
 	const struct iotime *it, struct openocd_server **ret, struct err *e);
 /* Ends it: nothing of it is left. Takes NULL, returns NULL. */
 struct openocd_server *openocd_server_free(struct openocd_server *s);
 DEFINE_CLEANUP(struct openocd_server, openocd_server_free)
 
-/* Whether it was started for just that probe and target, no job failed, and it answers now. */
-bool openocd_server_fit(
-	struct openocd_server *s, const struct openocd_probe *p, const struct iotime *it);
+/* Whether it was started for just that probe and target, no job failed, and it answers now. What
+ * it printed since the last job goes into the log, and is judged with no job. */
+bool openocd_server_fit(struct openocd_server *s, const struct openocd_probe *p,
+	const struct tool_hooks *h, const struct iotime *it);
 /* How many jobs it has done. */
 unsigned openocd_server_jobs(const struct openocd_server *s);
 /* As openocd_run(). */
 int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
-	const struct openocd_hooks *h, const struct iotime *it, struct openocd_result *ret,
+	const struct tool_hooks *h, const struct iotime *it, struct openocd_result *ret,
 	struct err *e);

@@ -51,7 +51,7 @@ void tool_env_free(char **env)
 
 /* --- the verdict --- */
 
-int tool_rule_error(const struct tool_spec *s, const struct tool_outcome *o, struct err *e)
+static int rule_error(const struct tool_spec *s, const struct tool_outcome *o, struct err *e)
 {
 	if (!o->rule)
 		return 0;
@@ -65,6 +65,7 @@ int tool_rule_error(const struct tool_spec *s, const struct tool_outcome *o, str
 static int judge_end(const struct tool_spec *s, const struct tool_outcome *o, struct err *e)
 {
 	const struct proc_result *p = &o->proc;
+	const char *said = o->complaint ? o->complaint : o->last;
 
 	if (p->term_signal)
 		return err_set(e, ERR_TOOL_FAILED, "%s was ended by signal %d (%s)", tool_name(s),
@@ -72,15 +73,9 @@ static int judge_end(const struct tool_spec *s, const struct tool_outcome *o, st
 			sigdescr_np(p->term_signal) ? sigdescr_np(p->term_signal) : "unknown");
 	if (p->exit_status != s->exit_status)
 		return err_set(e, ERR_TOOL_FAILED,
-			"%s ended with status %d, expected %d; its last line: '%.*s'", tool_name(s),
-			p->exit_status, s->exit_status, SAID_LENGTH, o->last ? o->last : "");
-	/* What was not read may have held a failure. */
-	if (p->truncated[PROC_STDOUT] || p->truncated[PROC_STDERR])
-		return err_set(e, ERR_TOOL_FAILED, "%s said more than %llu KiB: it is not believed",
-			tool_name(s),
-			(unsigned long long)((s->output_max_bytes ? s->output_max_bytes
-								  : TOOL_OUTPUT_MAX) >>
-					     10));
+			"%s ended with status %d, expected %d; %s: '%.*s'", tool_name(s),
+			p->exit_status, s->exit_status, o->complaint ? "it said" : "its last line",
+			SAID_LENGTH, said ? said : "");
 	return 0;
 }
 
@@ -89,10 +84,12 @@ static int judge_markers(const struct tool_spec *s, const struct tool_outcome *o
 	for (size_t i = 0; s->success && s->success[i].pattern; i++) {
 		unsigned want = s->success[i].count ? s->success[i].count : 1;
 
+		if (want == TOOL_MAY)
+			continue;
 		if (o->count[i] == 0)
 			return err_set(e, ERR_NO_EVIDENCE,
-				"%s ended with status %d and said nothing that matches '%s'",
-				tool_name(s), o->proc.exit_status, s->success[i].pattern);
+				"%s ended well and said nothing that matches '%s'", tool_name(s),
+				s->success[i].pattern);
 		if (o->count[i] < want)
 			return err_set(e, ERR_NO_EVIDENCE,
 				"%s said what matches '%s' %u times, expected %u", tool_name(s),
@@ -104,20 +101,21 @@ static int judge_markers(const struct tool_spec *s, const struct tool_outcome *o
 	return 0;
 }
 
-/* A failure that was said explains more than a status or a deadline that it led to. Whoever was
- * stopped by a person, or lost its device, is told that. */
-static int judge(const struct tool_spec *s, const struct tool_outcome *o, int ran, struct err *e)
+/* A failure that was said, or a flood, explains more than a status or a deadline that it led to.
+ * Whoever was stopped by a person, or lost its device, is told that. */
+int tool_judge(const struct tool_spec *s, const struct tool_outcome *o, int ran, struct err *e)
 {
 	int r;
 
-	if (ran < 0 && ran != -ERR_TIMEOUT)
+	if (ran < 0 && ran != -ERR_TIMEOUT && ran != -ERR_TOOL_FAILED)
 		return ran;
-	r = tool_rule_error(s, o, e);
-	if (r < 0)
-		return r;
-	if (ran < 0)
-		return ran;
-	r = judge_end(s, o, e);
+	r = rule_error(s, o, e);
+	/* What was not read may have held a failure. */
+	if (r == 0 && o->cut && ran != -ERR_TOOL_FAILED)
+		r = err_set(e, ERR_TOOL_FAILED, "%s said more than %llu KiB: it is not believed",
+			tool_name(s), (unsigned long long)(tool_output_max(s) >> 10));
+	if (r == 0)
+		r = ran;
 	return r < 0 ? r : judge_markers(s, o, e);
 }
 
@@ -128,9 +126,10 @@ int tool_run(
 	struct proc_opts o = {
 		.argv = s->argv,
 		.cwd = s->cwd ? s->cwd : s->dir,
-		.max_output_bytes = s->output_max_bytes ? s->output_max_bytes : TOOL_OUTPUT_MAX,
+		.max_output_bytes = tool_output_max(s),
 		.cr_ends_line = true,
 		.kill_grace_us = s->kill_grace_us,
+		.terminal = s->terminal,
 		.line = tool_watch_line,
 		.slow = tool_watch_slow,
 	};
@@ -152,9 +151,12 @@ int tool_run(
 	*ret = tool_watch_take(w);
 	tool_watch_free(w);
 	ret->proc = pr;
+	ret->cut |= pr.truncated[PROC_STDOUT] || pr.truncated[PROC_STDERR];
 	ret->elapsed_us = now_us() - t0;
 	ret->program = proc_find(s->argv[0]);
-	return judge(s, ret, r, e);
+	if (r == 0)
+		r = judge_end(s, ret, e);
+	return tool_judge(s, ret, r, e);
 }
 
 void tool_outcome_done(struct tool_outcome *o)
@@ -165,6 +167,7 @@ void tool_outcome_done(struct tool_outcome *o)
 	free(o->version);
 	free(o->value);
 	free(o->rule_line);
+	free(o->complaint);
 	free(o->last);
 	*o = (struct tool_outcome){0};
 }

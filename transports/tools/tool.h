@@ -7,12 +7,14 @@
  *	the exit status is the wanted one, AND every success marker came as often as it has to,
  *	AND no line matched a failure rule, AND nothing of its output was left unread
  *
- * Lines: CR and LF both end one, colours and cursor movements (ECMA-48) are taken out before any
- * pattern sees it, blank lines are dropped; what is kept or told has control bytes and invalid
- * UTF-8 escaped and secrets masked. On the worker's thread; all state is in the objects.
+ * Lines: CR and LF both end one, colours, cursor movements (ECMA-48) and what a backspace takes
+ * back are taken out before any pattern sees it, blank lines are dropped; what is kept or told has
+ *control bytes and invalid UTF-8 escaped and secrets masked. On the worker's thread; all state is
+ *in the objects.
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +28,7 @@
 #define TOOL_MARKERS_MAX 64
 #define TOOL_RULES_MAX	 64
 #define TOOL_OUTPUT_MAX	 (8ull * 1024 * 1024) /* per stream; no programmer says so much */
+#define TOOL_MAY	 UINT_MAX	      /* of a marker: it may come, and is counted */
 
 /* --- the directory that it works in --- */
 
@@ -69,7 +72,7 @@ struct tool_rule {
 
 struct tool_marker {
 	const char *pattern; /* NULL ends the table */
-	unsigned count;	     /* as often at least; 0: once */
+	unsigned count;	     /* as often at least; 0: once; TOOL_MAY: never needed */
 };
 
 /* A line that begins a phase of the work. */
@@ -77,6 +80,8 @@ struct tool_phase {
 	const char *pattern; /* NULL ends the table */
 	const char *phase;
 };
+
+struct tool_outcome;
 
 struct tool_hooks {
 	void *data;
@@ -93,6 +98,7 @@ struct tool_spec {
 				    HOME and TMPDIR; may be NULL */
 	const char *dir;	 /* a tool_dir's path: HOME, TMPDIR and where it runs */
 	const char *cwd;	 /* NULL: dir */
+	bool terminal;		 /* as proc_opts.terminal */
 	const struct tool_marker *success;
 	const struct tool_rule *rules;	 /* may be NULL */
 	const struct tool_phase *phases; /* may be NULL */
@@ -106,7 +112,13 @@ struct tool_spec {
 	uint64_t output_max_bytes;  /* per stream; 0: TOOL_OUTPUT_MAX */
 	uint64_t kill_grace_us;	    /* 0: 2 s */
 	const struct secret_set *secrets; /* masked in all that leaves; may be NULL */
+	/* Of the lines that match, the last one is told where it ended badly and no rule knew why;
+	 * NULL: its last line is. */
+	const char *complaint;
 	struct tool_hooks hooks;
+	/* Each line of a success marker, as it is kept, and what was seen up to it; may be NULL. */
+	void (*marked)(void *owner, size_t marker, const char *line, const struct tool_outcome *o);
+	void *owner;
 };
 
 struct tool_outcome {
@@ -118,9 +130,12 @@ struct tool_outcome {
 	char *value;			/* of `evidence` */
 	char *marker[TOOL_MARKERS_MAX]; /* of each success marker the first line; NULL: none came */
 	unsigned count[TOOL_MARKERS_MAX];
-	const struct tool_rule *rule; /* the cause, NULL: no failure line came */
-	char *rule_line;	      /* that line */
-	char *last;		      /* the last line */
+	uint64_t sum[TOOL_MARKERS_MAX]; /* of the whole numbers that its first group matched */
+	const struct tool_rule *rule;	/* the cause, NULL: no failure line came */
+	char *rule_line;		/* that line */
+	char *complaint;		/* the last one */
+	char *last;			/* the last line */
+	bool cut;			/* it said more than was looked at */
 };
 
 /* 0 where it has passed. Else the code of the rule; -ERR_TOOL_MISSING; -ERR_TIMEOUT (also where it
@@ -136,7 +151,7 @@ void tool_outcome_done(struct tool_outcome *o);
 int tool_version(const char *const *argv, const char *pattern, char ret[64],
 	const struct iotime *it, struct err *e);
 
-/* --- a program that lives on (a server), judged command by command --- */
+/* --- a program that lives on (a server): a watch for each command --- */
 
 struct tool_watch;
 
@@ -147,12 +162,14 @@ struct tool_watch *tool_watch_free(struct tool_watch *w); /* takes NULL, returns
 /* As proc_opts.line, with the watch as data; and as proc_opts.slow. */
 void tool_watch_line(void *watch, enum proc_stream stream, const char *bytes, size_t n);
 void tool_watch_slow(void *watch, uint64_t elapsed_us, uint64_t budget_us);
-/* What was seen since the start or the last clear; owned by the watch. */
+/* What was seen up to now; owned by the watch. */
 const struct tool_outcome *tool_watch_seen(const struct tool_watch *w);
-/* Forgets markers and failures for the next command; the version stays. */
-void tool_watch_clear(struct tool_watch *w);
-/* The sentence and code of the failure that was seen, 0 where there was none. */
-int tool_watch_check(const struct tool_watch *w, struct err *e);
+/* The same for good: the caller's, for tool_outcome_done(). */
+struct tool_outcome tool_watch_take(struct tool_watch *w);
+/* The verdict, as tool_run() gives it, on a command that itself ended with `ran` (its sentence in
+ * e): the cause that was said, else `ran`, else what is missing. The lines of the log that were
+ * held back go out. */
+int tool_watch_judge(struct tool_watch *w, int ran, struct err *e);
 /* PATH, LANG, HOME and so on as tool_run() gives them, with spec->env: NULL-terminated; free each
  * and the list with tool_env_free(). */
 char **tool_env_new(const struct tool_spec *spec);

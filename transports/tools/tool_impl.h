@@ -13,9 +13,13 @@ static inline const char *tool_name(const struct tool_spec *s)
 
 /* In place: without control sequences and blanks at the end; the new length. */
 size_t tool_plain(char *s, size_t n);
+/* The bytes of one stream that are looked at. */
+static inline uint64_t tool_output_max(const struct tool_spec *s)
+{
+	return s->output_max_bytes ? s->output_max_bytes : TOOL_OUTPUT_MAX;
+}
+
 /* The lines that were held back, into the log. */
 void tool_watch_flush(struct tool_watch *w);
-/* What was seen; the watch is empty afterwards. */
-struct tool_outcome tool_watch_take(struct tool_watch *w);
-/* Of the rule that matched; 0 where none did. */
-int tool_rule_error(const struct tool_spec *s, const struct tool_outcome *o, struct err *e);
+/* As tool_watch_judge(), on what was seen. */
+int tool_judge(const struct tool_spec *s, const struct tool_outcome *o, int ran, struct err *e);

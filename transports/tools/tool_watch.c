@@ -19,9 +19,10 @@ struct tool_watch {
 	struct regex *marker[TOOL_MARKERS_MAX];
 	struct regex *rule[TOOL_RULES_MAX];
 	struct regex *phase[PHASES_MAX];
-	struct regex *progress, *evidence, *version;
+	struct regex *progress, *evidence, *version, *complaint;
 	size_t markers, rules, phases;
 	struct tool_outcome seen;
+	uint64_t bytes[2]; /* of each stream */
 	char *tail[LOG_TAIL];
 };
 
@@ -69,6 +70,8 @@ int tool_watch_new(const struct tool_spec *spec, struct tool_watch **ret, struct
 		r = compile(spec->evidence, &w->evidence, e);
 	if (r == 0)
 		r = compile(spec->version, &w->version, e);
+	if (r == 0)
+		r = compile(spec->complaint, &w->complaint, e);
 	if (r < 0) {
 		tool_watch_free(w);
 		return r;
@@ -91,6 +94,7 @@ struct tool_watch *tool_watch_free(struct tool_watch *w)
 	regex_free(w->progress);
 	regex_free(w->evidence);
 	regex_free(w->version);
+	regex_free(w->complaint);
 	for (size_t i = 0; i < LOG_TAIL; i++)
 		free(w->tail[i]);
 	tool_outcome_done(&w->seen);
@@ -101,12 +105,16 @@ struct tool_watch *tool_watch_free(struct tool_watch *w)
 /* --- a line as it is matched, and as it is shown --- */
 
 /* Takes the control sequences of ECMA-48 out, in place: ESC [ ... final, ESC ] ... BEL, ESC and one
- * more. Blanks at the end go as well. Returns the new length. */
+ * more; and what a backspace takes back. Blanks at the end go as well. Returns the new length. */
 size_t tool_plain(char *s, size_t n)
 {
 	size_t k = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '\b') {
+			k -= k > 0;
+			continue;
+		}
 		if (s[i] != ESCAPE_START) {
 			s[k++] = s[i];
 			continue;
@@ -153,18 +161,38 @@ static char *first_group(
 
 /* --- what it means --- */
 
-static void see_markers(struct tool_watch *w, const char *bytes, size_t n)
+static uint64_t whole_number(const char *bytes, const struct regex_match *m)
 {
+	char text[20];
+	size_t len;
+
+	if (m->groups < 2 || m->group[1].start == (size_t)-1)
+		return 0;
+	len = m->group[1].end - m->group[1].start;
+	if (len >= sizeof text)
+		return 0;
+	snprintf(text, sizeof text, "%.*s", (int)len, bytes + m->group[1].start);
+	return strspn(text, "0123456789") == len ? strtoull(text, NULL, 10) : 0;
+}
+
+static void see_markers(struct tool_watch *w, const char *bytes, size_t n, const char *text)
+{
+	const struct tool_spec *s = w->spec;
+	struct regex_match m;
+
 	for (size_t i = 0; i < w->markers; i++) {
-		if (!regex_match(w->marker[i], bytes, n, NULL))
+		if (!regex_match(w->marker[i], bytes, n, &m))
 			continue;
 		if (!w->seen.marker[i])
-			w->seen.marker[i] = shown(w, bytes, n);
+			w->seen.marker[i] = xstrdup(text);
 		w->seen.count[i]++;
+		w->seen.sum[i] += whole_number(bytes, &m);
+		if (s->marked)
+			s->marked(s->owner, i, text, &w->seen);
 	}
 }
 
-static bool see_rules(struct tool_watch *w, const char *bytes, size_t n)
+static bool see_rules(struct tool_watch *w, const char *bytes, size_t n, const char *text)
 {
 	size_t known = w->seen.rule ? (size_t)(w->seen.rule - w->spec->rules) : w->rules;
 
@@ -172,8 +200,7 @@ static bool see_rules(struct tool_watch *w, const char *bytes, size_t n)
 		if (!regex_match(w->rule[i], bytes, n, NULL))
 			continue;
 		if (i < known) {
-			free(w->seen.rule_line);
-			w->seen.rule_line = shown(w, bytes, n);
+			str_replace(&w->seen.rule_line, text);
 			w->seen.rule = &w->spec->rules[i];
 		}
 		return true;
@@ -222,6 +249,7 @@ static bool see_progress(struct tool_watch *w, const char *bytes, size_t n)
 	return true;
 }
 
+/* Takes the text. */
 static void log_line(struct tool_watch *w, char *text)
 {
 	const struct tool_hooks *h = &w->spec->hooks;
@@ -238,27 +266,46 @@ static void log_line(struct tool_watch *w, char *text)
 	w->seen.last = text;
 }
 
+static bool within_limit(struct tool_watch *w, enum proc_stream stream, size_t n)
+{
+	bool within;
+
+	w->bytes[stream] += n + 1;
+	within = w->bytes[stream] <= tool_output_max(w->spec);
+	w->seen.cut |= !within;
+	return within;
+}
+
 void tool_watch_line(void *watch, enum proc_stream stream, const char *bytes, size_t n)
 {
 	struct tool_watch *w = watch;
-	_cleanup_(freep) char *plain = xcalloc(1, n + 1);
+	_cleanup_(freep) char *plain = NULL;
+	char *text;
 	bool failure;
 
+	if (!within_limit(w, stream, n))
+		return;
+	plain = xcalloc(1, n + 1);
 	memcpy(plain, bytes, n);
 	n = tool_plain(plain, n);
 	if (n == 0)
 		return;
-	see_markers(w, plain, n);
-	failure = see_rules(w, plain, n);
+	text = shown(w, plain, n);
+	see_markers(w, plain, n, text);
+	failure = see_rules(w, plain, n, text);
 	see_phase(w, plain, n);
 	if (w->version && !w->seen.version)
 		w->seen.version = first_group(w, w->version, plain, n);
 	if (w->evidence && !w->seen.value)
 		w->seen.value = first_group(w, w->evidence, plain, n);
-	if (see_progress(w, plain, n) && !failure)
+	if (w->complaint && regex_match(w->complaint, plain, n, NULL))
+		str_replace(&w->seen.complaint, text);
+	if (see_progress(w, plain, n) && !failure) {
+		free(text);
 		return;
+	}
 	w->seen.lines++;
-	log_line(w, shown(w, plain, n));
+	log_line(w, text);
 }
 
 void tool_watch_slow(void *watch, uint64_t elapsed_us, uint64_t budget_us)
@@ -309,17 +356,8 @@ struct tool_outcome tool_watch_take(struct tool_watch *w)
 	return o;
 }
 
-void tool_watch_clear(struct tool_watch *w)
+int tool_watch_judge(struct tool_watch *w, int ran, struct err *e)
 {
-	char *version = steal_ptr(&w->seen.version);
-	char *program = steal_ptr(&w->seen.program);
-	uint64_t lines = w->seen.lines;
-
-	tool_outcome_done(&w->seen);
-	w->seen = (struct tool_outcome){.version = version, .program = program, .lines = lines};
-}
-
-int tool_watch_check(const struct tool_watch *w, struct err *e)
-{
-	return tool_rule_error(w->spec, &w->seen, e);
+	tool_watch_flush(w);
+	return tool_judge(w->spec, &w->seen, ran, e);
 }

@@ -2,11 +2,12 @@
 //
 // The dashboard in a real browser.
 //
-//   node run.mjs --url URL --token TOKEN [--recipe NAME@VERSION] [--shots DIR]   against a provd with boards
+//   node run.mjs --url URL --token TOKEN [--recipe NAME@VERSION] [--gate FILE] [--shots DIR]   against a provd with boards
 //   node run.mjs --mock [--stations N] [--shots DIR]                             against mock.mjs
 //
 // Prints a line per check, exits 0 when all hold. Against a provd: its recipe should ask the operator something, and
-// a unit should be plugged at each station, so that a job that is ordered runs.
+// a unit should be plugged at each station, so that a job that is ordered runs. With --gate its first step after that
+// says "erasing the chip", and goes on once FILE is there.
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -20,6 +21,7 @@ const { values: o } = parseArgs({
     url: { type: 'string' },
     token: { type: 'string' },
     recipe: { type: 'string' },
+    gate: { type: 'string' },
     shots: { type: 'string' },
     mock: { type: 'boolean', default: false },
     stations: { type: 'string', default: '16' },
@@ -255,6 +257,22 @@ async function runFinished(page, id) {
   throw new Error(`run ${id} does not end`);
 }
 
+/** A step says something and goes on: it is on the pages before the step ends. */
+async function logGrows(page, url, id) {
+  const { body: run } = await api(page, 'GET', `/runs/${id}`);
+
+  await page.goto(`${url}/stations/${run.station}`);
+  await page.locator('.log-tail .log-text', { hasText: 'erasing the chip' }).waitFor();
+  await page.goto(`${url}/runs/${id}`);
+  await page.locator('.log .log-text', { hasText: 'erasing the chip' }).waitFor();
+  must((await api(page, 'GET', `/runs/${id}`)).body.state === 'open', 'the run has ended already');
+  await page.evaluate(() => { window.notReloaded = true; });
+  await shot(page, 'log-live');
+  fs.writeFileSync(o.gate, '');
+  await page.locator('.log .log-text', { hasText: /^done$/ }).waitFor();
+  must(await page.evaluate(() => window.notReloaded), 'the page was loaded again');
+}
+
 async function runPage(page, url, id) {
   const run = await runFinished(page, id);
   const steps = (await api(page, 'GET', `/runs/${id}/steps`)).body.items;
@@ -393,6 +411,12 @@ async function all(browser, at, wire) {
   await check('a prompt is answered on its card', async () => {
     run = await answerPrompt(page, at.url);
   });
+  if (o.gate) {
+    await check('the log of a run grows while a step goes on', async () => {
+      must(run, 'no run was seen');
+      await logGrows(page, at.url, run);
+    });
+  }
   expected.push(/404 .*\/api\/v1\/(runs|jobs|units)\//);
   await check('the page of a run shows its steps and log, the report names it, the search finds its unit', async () => {
     must(run, 'no run was seen');

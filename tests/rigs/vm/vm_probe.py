@@ -9,7 +9,7 @@ from gadgets import content, devices, execute, put, start_sim, stop_sim
 from vm import wait
 
 # No CPU runs in the virtual chip: every half-word is a command of its own.
-FIRMWARE = random.Random(10).randbytes(1000)
+FIRMWARE = random.Random(10).randbytes(600)
 SMALL = FIRMWARE[:200]
 CONFIG = ('-f interface/cmsis-dap.cfg {choice} -c "transport select {transport}; set WORKAREASIZE 0" -f target/stm32f1x.cfg '
           '-c "gdb_port disabled; tcl_port disabled; telnet_port disabled"')
@@ -190,7 +190,8 @@ def line(t, vm):
     vm.start_provd(station_yaml(), 'udev')
     vm.prepare([RECIPE.format(name='probe', stay='false'), RECIPE.format(name='stay', stay='true')], FIRMWARE)
     all_at_once(t, vm, 'probe', lambda: start_sim(vm, 'cmsis-dap', STATIONS))
-    t.equal('the probe belongs to provd', vm.sh('stat -c "%G %a" /dev/bus/usb/001/002').strip(), 'provd 660')
+    node = vm.get('/stations/A1')['ports'][0]['node'].removeprefix('usb:')
+    t.equal('the probe belongs to provd', vm.sh(f'stat -c "%G %a" {node}').strip(), 'provd 660')
     t.equal('no OpenOCD is left', vm.sh('pidof openocd').strip(), '')
     all_at_once(t, vm, 'stay', lambda: next_units(vm))
     t.equal('with stay each station keeps one', len(vm.sh('pidof openocd').split()), STATIONS)

@@ -383,6 +383,53 @@ START_TEST(cr_ends_a_line_where_it_is_asked_for)
 }
 END_TEST
 
+static char go_file[64];
+
+static void keep_and_go(void *data, enum proc_stream stream, const char *bytes, size_t n)
+{
+	keep(data, stream, bytes, n);
+	close(open(go_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
+/* tr(1) keeps what it says until a pipe's buffer is full, or it ends; to a terminal it talks. */
+START_TEST(a_program_that_keeps_its_lines_from_a_pipe_tells_them_to_a_terminal)
+{
+	const struct proc_opts o = {.terminal = true, .line = keep_and_go};
+	_cleanup_(freep) char *script = NULL;
+
+	snprintf(go_file, sizeof go_file, "/tmp/test_proc_go_%d", (int)getpid());
+	script = xasprintf(
+		"{ echo one; while [ ! -e %s ]; do sleep 0.01; done; } | tr o O", go_file);
+	ck_assert_msg(run(&o, script, 20000) == 0, "%s", e.msg);
+	unlink(go_file);
+	ck_assert_str_eq(told.s, "0:One|");
+}
+END_TEST
+
+START_TEST(a_terminal_is_raw_and_no_one_elses)
+{
+	const struct proc_opts o = {.terminal = true, .max_output_bytes = 8 * 1024 * 1024};
+
+	ck_assert_msg(
+		run(&o,
+			"[ -t 1 ] && echo out; [ -t 0 ] || echo none in; [ -t 2 ] || echo pipe >&2;"
+			" (: < /dev/tty) 2> /dev/null || echo not controlling; printf 'a\\tb\\n'",
+			20000) == 0,
+		"%s", e.msg);
+	ck_assert_ptr_nonnull(strstr(told.s, "0:out|"));
+	ck_assert_ptr_nonnull(strstr(told.s, "0:none in|"));
+	ck_assert_ptr_nonnull(strstr(told.s, "1:pipe|"));
+	ck_assert_ptr_nonnull(strstr(told.s, "0:not controlling|"));
+	/* Nothing is lost, and nothing made of it. */
+	ck_assert_msg(
+		run(&o, "head -c 3000000 /dev/zero | tr '\\0' x; printf '\\r\\n'", 20000) == 0,
+		"%s", e.msg);
+	ck_assert_uint_eq(result.bytes[PROC_STDOUT], 3000002);
+	ck_assert(!result.truncated[PROC_STDOUT]);
+	ck_assert_int_eq(run(&o, "sleep 600", 200), -ERR_TIMEOUT);
+}
+END_TEST
+
 START_TEST(a_program_that_closes_its_output_is_still_waited_for)
 {
 	ck_assert_int_eq(sh("echo a; exec >&- 2>&-; sleep 0.3; exit 5"), 0);
@@ -504,6 +551,8 @@ static Suite *proc_suite(void)
 	tcase_add_test(t, orphans_of_a_killed_keeper_are_known_by_their_mark);
 	tcase_add_test(t, a_third_of_the_time_is_told_once);
 	tcase_add_test(t, cr_ends_a_line_where_it_is_asked_for);
+	tcase_add_test(t, a_program_that_keeps_its_lines_from_a_pipe_tells_them_to_a_terminal);
+	tcase_add_test(t, a_terminal_is_raw_and_no_one_elses);
 	tcase_add_test(t, a_program_that_closes_its_output_is_still_waited_for);
 	tcase_add_test(t, a_server_is_served_while_its_starter_waits_for_something_else);
 	tcase_add_test(t, a_cancel_stops_it_within_100_ms);

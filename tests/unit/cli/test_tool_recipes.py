@@ -5,12 +5,13 @@ programs say when they succeed, and have the right code for what they say when t
 
     test_tool_recipes.py PROVCTL
 
-The program of each is one of the test's own that replays lines; where avrdude and st-flash are
-installed, they are run as well, with nothing plugged.
+The program of each is one of the test's own that replays lines; where avrdude, st-flash and
+uuu are installed, they are run as well, with nothing plugged.
 """
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -101,12 +102,17 @@ class Recipes(unittest.TestCase):
         with open(self.path(name), 'w') as f:
             f.write(text)
 
-    def run_recipe(self, name, path=None):
+    def run_recipe(self, name, path=None, timeout=None):
         artifact = 'bootloader' if name == 'uuu' else 'application'
         ports = ['--port', 'console=tty:/dev/null@115200' if name != 'uuu' else 'device=tty:/dev/null'] \
             if name in ('avrdude', 'esptool', 'uuu') else []
+        file = f'{TOP}/recipes/tools/{name}.yaml'
+        if timeout:
+            with open(file) as f:
+                self.put('hasty.yaml', re.sub(r'timeout: \d+m', f'timeout: {timeout}', f.read()))
+            file = self.path('hasty.yaml')
         r = subprocess.run(
-            [PROVCTL, 'recipe', 'run', f'{TOP}/recipes/tools/{name}.yaml', *ports, '--artifact',
+            [PROVCTL, 'recipe', 'run', file, *ports, '--artifact',
              f'{artifact}={self.path("application")}', '--json'],
             capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
             env=dict(os.environ, PATH=path or self.path('bin') + ':' + os.environ['PATH'], TMPDIR=self.dir))
@@ -164,14 +170,18 @@ class Recipes(unittest.TestCase):
 
     def test_the_real_programs_find_nothing_plugged(self):
         ran = 0
-        for name, code in (('avrdude', {'timeout', 'tool-failed', 'port-unbound'}), ('stlink', {'port-unbound'})):
+        for name, code in (('avrdude', {'timeout', 'tool-failed', 'port-unbound'}), ('stlink', {'port-unbound'}),
+                           ('uuu', {'timeout'})):
             if not shutil.which(CASES[name][0]):
                 continue
             ran += 1
             with self.subTest(name):
-                self.assertIn(self.run_recipe(name, os.environ['PATH'])['code'], code)
+                # uuu waits for its device for ever.
+                run = self.run_recipe(name, os.environ['PATH'], '2s' if name == 'uuu' else None)
+                self.assertIn(run['code'], code, run)
+                self.assertRegex(run['steps'][0]['evidence']['version'], r'^v?\d+\.\d+', run)
         if not ran:
-            self.skipTest('neither avrdude nor st-flash is installed')
+            self.skipTest('none of avrdude, st-flash and uuu is installed')
 
 
 if __name__ == '__main__':

@@ -318,32 +318,55 @@ START_TEST(lists_by_time_and_id_page_through_equal_times)
 }
 END_TEST
 
-START_TEST(a_station_knows_again_its_last_run_and_what_has_had_it)
+START_TEST(a_station_knows_again_its_last_run_and_what_holds_it)
 {
-	struct station_memory m;
+	struct station_row row = {.plugged = "boot console=7.123",
+		.held = "quarantined",
+		.code = "timeout",
+		.message = "step 'flash' failed",
+		.fail_step = "flash",
+		.fail_count = 3};
+	struct station_row got;
+	struct station_last last;
 
-	OK(stations_recall(fx.db, "A1", &m, &fx.e));
-	ck_assert_str_eq(m.plugged, "");
-	ck_assert_str_eq(m.run, "");
+	OK(stations_get(fx.db, "A1", &got, &fx.e));
+	ck_assert_str_eq(got.plugged, "");
+	ck_assert_str_eq(got.held, "");
+	OK(stations_last(fx.db, "A1", &last, &fx.e));
+	ck_assert_str_eq(last.run, "");
 	open_run("r1", "A1", NULL);
 	finish_run("r1", "failed");
 	open_run("r2", "A2", NULL);
 	finish_run("r2", "passed");
-	TX(stations_served(fx.db, "A1", "boot console=7.123", &fx.e));
-	TX(stations_served(fx.db, "A1", "boot console=8.456", &fx.e));
+	TX(stations_put(fx.db, "A1", &(struct station_row){.plugged = "before"}, &fx.e));
+	TX(stations_put(fx.db, "A1", &row, &fx.e));
 	fixture_reopen();
-	OK(stations_recall(fx.db, "A1", &m, &fx.e));
-	ck_assert_str_eq(m.plugged, "boot console=8.456");
-	ck_assert_str_eq(m.run, "r1");
-	ck_assert_str_eq(m.outcome, "failed");
-	ck_assert_str_eq(m.message, "because");
-	ck_assert_int_eq(m.ended_ms, 3000);
-	/* An open run is not the last that ended, and what is plugged is in it. */
+	OK(stations_get(fx.db, "A1", &got, &fx.e));
+	ck_assert_str_eq(got.plugged, "boot console=7.123");
+	ck_assert_str_eq(got.held, "quarantined");
+	ck_assert_str_eq(got.code, "timeout");
+	ck_assert_str_eq(got.message, "step 'flash' failed");
+	ck_assert_str_eq(got.fail_step, "flash");
+	ck_assert_int_eq(got.fail_count, 3);
+	OK(stations_last(fx.db, "A1", &last, &fx.e));
+	ck_assert_str_eq(last.run, "r1");
+	ck_assert_str_eq(last.outcome, "failed");
+	ck_assert_str_eq(last.message, "because");
+	ck_assert_int_eq(last.ended_ms, 3000);
+
+	struct station_counts n;
+
+	OK(stations_count(fx.db, "A1", 2000, &n, &fx.e));
+	ck_assert_uint_eq(n.failed, 1);
+	ck_assert_uint_eq(n.passed, 0);
+	OK(stations_count(fx.db, "A1", 4000, &n, &fx.e));
+	ck_assert_uint_eq(n.failed, 0);
+	/* An open run is not the last that ended. */
 	open_run("r3", "A1", NULL);
-	TX(stations_served(fx.db, "A1", NULL, &fx.e));
-	OK(stations_recall(fx.db, "A1", &m, &fx.e));
-	ck_assert_str_eq(m.plugged, "");
-	ck_assert_str_eq(m.run, "r1");
+	OK(stations_last(fx.db, "A1", &last, &fx.e));
+	ck_assert_str_eq(last.run, "r1");
+	snprintf(row.held, sizeof row.held, "asleep");
+	TX_FAILS(ERR_CONFLICT, stations_put(fx.db, "A1", &row, &fx.e));
 }
 END_TEST
 
@@ -364,7 +387,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_stopped_job_ends_with_its_last_run);
 	tcase_add_test(t, a_change_on_a_stale_view_is_refused);
 	tcase_add_test(t, lists_by_time_and_id_page_through_equal_times);
-	tcase_add_test(t, a_station_knows_again_its_last_run_and_what_has_had_it);
+	tcase_add_test(t, a_station_knows_again_its_last_run_and_what_holds_it);
 	suite_add_tcase(s, t);
 	return s;
 }

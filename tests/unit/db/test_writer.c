@@ -321,6 +321,42 @@ START_TEST(a_failing_commit_fails_its_whole_group_and_tells_nothing)
 }
 END_TEST
 
+/* Set by the writer's thread, read behind a ticket that was waited for. */
+static bool later_told;
+
+static void note_later(void *data, int result, const struct err *err)
+{
+	__atomic_store_n(&later_told, result == 0, __ATOMIC_RELEASE);
+}
+
+START_TEST(what_may_wait_goes_with_the_next_commit_or_by_itself)
+{
+	struct writer *w = start((struct writer_opts){0});
+	struct iotime it = {now_us() + 20 * US_PER_S, NULL};
+	uint64_t commits;
+	uint64_t tickets;
+
+	for (int i = 0; i < 20; i++) {
+		later_told = false;
+		OK(writer_later(w, add_event, NULL, note_later, &fx.e));
+		OK(writer_do(w, add_event, NULL, &fx.e));
+		ck_assert(__atomic_load_n(&later_told, __ATOMIC_ACQUIRE));
+	}
+	writer_stats(w, &commits, &tickets);
+	ck_assert_uint_eq(tickets, 40);
+	/* One each, but where the test itself was held up. */
+	ck_assert_uint_lt(commits, 30);
+	later_told = false;
+	OK(writer_later(w, add_event, NULL, note_later, &fx.e));
+	while (!__atomic_load_n(&later_told, __ATOMIC_ACQUIRE))
+		OK(iotime_sleep(1000, &it, &fx.e));
+	/* What still waits at the end is written. */
+	OK(writer_later(w, add_event, NULL, note_later, &fx.e));
+	stop(w);
+	ck_assert_int_eq(count("SELECT count(*) FROM events"), 42);
+}
+END_TEST
+
 START_TEST(the_watchdog_sees_an_idle_writer_come_round)
 {
 	struct writer *w = start((struct writer_opts){0});
@@ -418,6 +454,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_full_disk_is_told_and_is_over_once_there_is_room);
 	tcase_add_test(t, nothing_is_written_outside_the_transaction_that_a_full_disk_ended);
 	tcase_add_test(t, a_failing_commit_fails_its_whole_group_and_tells_nothing);
+	tcase_add_test(t, what_may_wait_goes_with_the_next_commit_or_by_itself);
 	tcase_add_test(t, the_watchdog_sees_an_idle_writer_come_round);
 	tcase_add_test(t, every_acknowledged_row_survives_kill_9);
 	suite_add_tcase(s, t);

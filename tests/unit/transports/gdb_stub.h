@@ -26,7 +26,8 @@ struct gdb_stub {
 	bool no_ack, offers_no_ack, offers_map, knows_x, knows_crc, rle;
 	size_t packet;
 	/* What goes wrong: */
-	const char *fail_on;	/* a command that begins so is answered E01 */
+	const char *fail_on; /* a command that begins so is answered fail_with, or E01 */
+	const char *fail_with;
 	bool console_before;	/* text and an empty O before each reply */
 	unsigned bad_checksums; /* so many replies come with a wrong one first */
 	unsigned naks;		/* so many frames of the host are refused */
@@ -147,7 +148,7 @@ static inline void stub_command(struct gdb_stub *s, char *text, const uint8_t *d
 	if (s->silent)
 		return;
 	if (s->fail_on && !strncmp(text, s->fail_on, strlen(s->fail_on)))
-		stub_says(s, "E01");
+		stub_says(s, s->fail_with ? s->fail_with : "E01");
 	else if (!strncmp(text, "qSupported", 10)) {
 		_cleanup_(freep) char *f = xasprintf("PacketSize=%zx%s%s", s->packet,
 			s->offers_map ? ";qXfer:memory-map:read+" : "",

@@ -184,7 +184,10 @@ static const struct {
 		ERR_DEVICE_REFUSED},
 	{"Error: Expected value for Option Byte \"nBOOT0\": 0x0, found: 0x1",
 		ERR_READ_BACK_MISMATCH},
+	{"Error: Expected value for Option Byte \"RDP\": 0xAA, found: 0xBB",
+		ERR_READ_BACK_MISMATCH},
 	{"Error: Option Byte Programming failed", ERR_READ_BACK_MISMATCH},
+	{"Error: Data read failed: the device is under read-out protection", ERR_DEVICE_REFUSED},
 	{"Error: Data mismatch found at address 0x08000004 (byte = 0xFF instead of 0x05)",
 		ERR_VERIFY_MISMATCH},
 	{"Error: Download verification failed", ERR_VERIFY_MISMATCH},
@@ -201,6 +204,41 @@ START_TEST(every_failure_text_has_its_code_although_it_ends_with_0)
 
 	ck_assert_msg(flash(says, "0") == -(int)failures[_i].code, "'%s': %s (%s)",
 		failures[_i].says, err_code_str(e.code), e.msg);
+}
+END_TEST
+
+/* Failures as they come, one after the other, and the sentence of the one that is the cause. */
+static const struct {
+	const char *says;
+	enum err_code code;
+	const char *sentence;
+} causes[] = {
+	{"Error: ST-LINK error (DEV_TARGET_NOT_POWERED)\nError: No STM32 target found! If your "
+	 "product embeds Debug Authentication, please perform a discovery\n",
+		ERR_TIMEOUT, "the unit has no power"},
+	{"Voltage     : 0.00V\nError: Unable to get core ID\nError: No STM32 target found!\n",
+		ERR_TIMEOUT, "the unit has no power"},
+	{"Error: Unable to get core ID\nError: No STM32 target found!\n", ERR_TIMEOUT,
+		"is it powered and seated"},
+	{"Error: failed to erase memory\nError: Failed to download data! If it's a Flash memory, "
+	 "it "
+	 "may be not erased or protected\nDownload verified successfully\n",
+		ERR_DEVICE_REFUSED, "could not be erased"},
+	{"Error: Expected value for Option Byte \"RDP\": 0xAA, found: 0xBB\nError: Option Byte "
+	 "Programming failed\n",
+		ERR_READ_BACK_MISMATCH, "\"RDP\": 0xAA, found: 0xBB"},
+	{"Error: Data mismatch found at address 0x08000004 (byte = 0xFF instead of 0x05)\nError: "
+	 "Download verification failed\n",
+		ERR_VERIFY_MISMATCH, "0x08000004"},
+};
+
+START_TEST(of_several_failures_the_cause_is_told)
+{
+	_cleanup_(freep) char *says = xasprintf("%s%s", BANNER ERASED, causes[_i].says);
+
+	ck_assert_msg(flash(says, "1") == -(int)causes[_i].code, "'%s': %s (%s)", causes[_i].says,
+		err_code_str(e.code), e.msg);
+	ck_assert_msg(strstr(e.msg, causes[_i].sentence) != NULL, "%s", e.msg);
 }
 END_TEST
 
@@ -254,6 +292,7 @@ static Suite *cube_suite(void)
 	tcase_add_test(t, the_boot_rom_is_reached_over_usb_and_a_serial_line);
 	tcase_add_loop_test(
 		t, every_failure_text_has_its_code_although_it_ends_with_0, 0, ARRAY_LEN(failures));
+	tcase_add_loop_test(t, of_several_failures_the_cause_is_told, 0, ARRAY_LEN(causes));
 	tcase_add_test(t, level_2_is_refused_however_it_is_written);
 	tcase_add_test(t, nothing_of_a_recipe_is_read_as_another_argument);
 	suite_add_tcase(s, t);

@@ -191,6 +191,74 @@ START_TEST(errors_of_the_server_are_refusals)
 }
 END_TEST
 
+/* What a server says instead of OK, to whom, and whose fault that is. */
+static const struct {
+	const char *command, *reply;
+	enum err_code code;
+} refusals[] = {
+	{"vFlashErase", "E01", ERR_DEVICE_REFUSED},
+	{"vFlashErase", "E.memtype", ERR_IMAGE_RANGE},
+	{"vFlashErase", "E.Erase failed: the sector is protected", ERR_DEVICE_REFUSED},
+	{"vFlashErase", "", ERR_UNSUPPORTED},
+	{"vFlashErase", "what", ERR_PROTOCOL},
+	{"vFlashWrite", "E01", ERR_DEVICE_REFUSED},
+	{"vFlashWrite", "E.memtype", ERR_IMAGE_RANGE},
+	{"vFlashWrite", "", ERR_UNSUPPORTED},
+	{"vFlashDone", "E01", ERR_DEVICE_REFUSED},
+	{"vFlashDone", "E.memtype", ERR_IMAGE_RANGE},
+	{"vFlashDone", "", ERR_UNSUPPORTED},
+	{"m80", "E01", ERR_DEVICE_REFUSED},
+	{"m80", "E0e", ERR_DEVICE_REFUSED},
+	{"m80", "", ERR_UNSUPPORTED},
+	{"m80", "xx", ERR_PROTOCOL},
+	{"qCRC", "E01", ERR_DEVICE_REFUSED},
+	{"qCRC", "Cxyz", ERR_PROTOCOL},
+	{"qCRC", "OK", ERR_PROTOCOL},
+};
+
+START_TEST(each_refusal_has_its_code_and_stands_in_the_sentence)
+{
+	bool crc = !strcmp(refusals[_i].command, "qCRC");
+	struct gdb_load_result res;
+
+	opened();
+	stub->fail_on = refusals[_i].command;
+	stub->fail_with = refusals[_i].reply;
+	ck_assert_msg(load_at(STUB_FLASH, 100, crc ? GDB_VERIFY_CRC : GDB_VERIFY_READ, &res) ==
+			      -(int)refusals[_i].code,
+		"%s '%s': %s: %s", refusals[_i].command, refusals[_i].reply, err_code_str(e.code),
+		e.msg);
+	if (strcmp(refusals[_i].reply, "xx") != 0)
+		ck_assert_msg(strstr(e.msg, refusals[_i].reply) != NULL, "%s", e.msg);
+}
+END_TEST
+
+START_TEST(a_server_that_refuses_the_session_is_told_so)
+{
+	static const struct {
+		const char *command, *reply;
+		enum err_code code;
+	} cases[] = {
+		{"QStartNoAckMode", "E01", ERR_DEVICE_REFUSED},
+		{"?", "E01", ERR_DEVICE_REFUSED},
+		{"?", "W00", ERR_DEVICE_REFUSED},
+		{"?", "", ERR_UNSUPPORTED},
+		{"qXfer:memory-map", "E01", ERR_DEVICE_REFUSED},
+		{"qXfer:memory-map", "E.cannot read", ERR_DEVICE_REFUSED},
+		{"qXfer:memory-map", "", ERR_UNSUPPORTED},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		stub_free(stub);
+		stub = stub_new();
+		stub->fail_on = cases[i].command;
+		stub->fail_with = cases[i].reply;
+		ck_assert_msg(try_open() == -(int)cases[i].code, "%s '%s': %s: %s",
+			cases[i].command, cases[i].reply, err_code_str(e.code), e.msg);
+	}
+}
+END_TEST
+
 START_TEST(console_text_notifications_and_runs_do_not_disturb)
 {
 	struct gdb_load_result res;
@@ -309,6 +377,9 @@ static Suite *suite(void)
 	tcase_add_test(c, a_checksum_proves_it_where_the_server_counts);
 	tcase_add_test(c, a_weak_cell_is_no_pass);
 	tcase_add_test(c, errors_of_the_server_are_refusals);
+	tcase_add_loop_test(
+		c, each_refusal_has_its_code_and_stands_in_the_sentence, 0, ARRAY_LEN(refusals));
+	tcase_add_test(c, a_server_that_refuses_the_session_is_told_so);
 	tcase_add_test(c, console_text_notifications_and_runs_do_not_disturb);
 	tcase_add_test(c, a_stop_that_no_one_asked_for_is_no_answer);
 	tcase_add_test(c, a_broken_frame_comes_again_while_frames_are_acknowledged);

@@ -172,6 +172,49 @@ START_TEST(every_failure_text_has_its_code_although_it_ends_with_0)
 }
 END_TEST
 
+/* Failures as they come, one after the other, and the sentence of the one that is the cause. */
+static const struct {
+	const char *says;
+	enum err_code code;
+	const char *sentence;
+} causes[] = {
+	{"J-Link>connect\nConnecting to J-Link via USB...FAILED: Cannot connect to J-Link.\n"
+	 "J-Link connection not established yet but required for command.\nConnecting to J-Link "
+	 "via USB...FAILED\n",
+		ERR_PORT_UNBOUND, "is the probe plugged"},
+	{"VTref=0.000V\nTarget connection not established yet but required for command.\n****** "
+	 "Error: Could not connect to target.\nCannot connect to target.\n",
+		ERR_TIMEOUT, "no power at the probe's reference pin"},
+	{"InitTarget() start\nInitTarget(): PCode returned with error code -1\nCannot connect to "
+	 "target.\n",
+		ERR_TIMEOUT, "is it powered and seated"},
+	{"Downloading file [flash.hex]...\n****** Error: Failed to erase sectors.\nUnspecified "
+	 "error -1\n",
+		ERR_DEVICE_REFUSED, "could not be erased"},
+	{"Downloading file [flash.hex]...\nWriting target memory failed.\n****** Error: Something "
+	 "new\n",
+		ERR_DEVICE_REFUSED, "could not be written"},
+	{"Loading binary file segment-0.bin\nReading 8 bytes data from target memory @ "
+	 "0x08000000.\nVerify failed @ address 0x08000004.\n****** Error: Script failed\n",
+		ERR_VERIFY_MISMATCH, "@ address 0x08000004"},
+	{"J-Link>loadfile \"flash.hex\"\nDownloading file [flash.hex]...\nFailed to open file.\n",
+		ERR_IMAGE_INVALID, "could not be read"},
+};
+
+/* It goes on after most of them, and completes its script. */
+START_TEST(of_several_failures_the_cause_is_told)
+{
+	_cleanup_(freep) char *says =
+		xasprintf(BANNER "%s" LOADED VERIFIED_TWO END, causes[_i].says);
+
+	for (int status = 0; status < 2; status++) {
+		ck_assert_msg(flash(says, status ? "1" : "0") == -(int)causes[_i].code,
+			"'%s': %s (%s)", causes[_i].says, err_code_str(e.code), e.msg);
+		ck_assert_msg(strstr(e.msg, causes[_i].sentence) != NULL, "%s", e.msg);
+	}
+}
+END_TEST
+
 START_TEST(nothing_of_a_recipe_is_read_as_a_command)
 {
 	static const char *const words[] = {"x\nerase", "A\" 1", "-CommandFile", "a b", ""};
@@ -248,6 +291,7 @@ static Suite *jlink_suite(void)
 	tcase_add_test(t, what_is_not_said_did_not_happen);
 	tcase_add_loop_test(
 		t, every_failure_text_has_its_code_although_it_ends_with_0, 0, ARRAY_LEN(failures));
+	tcase_add_loop_test(t, of_several_failures_the_cause_is_told, 0, ARRAY_LEN(causes));
 	tcase_add_test(t, nothing_of_a_recipe_is_read_as_a_command);
 	tcase_add_test(t, a_script_of_the_sites_own_is_judged_by_its_markers);
 	suite_add_tcase(s, t);

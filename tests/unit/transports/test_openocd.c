@@ -12,7 +12,6 @@
 #include "tests/unit/unit.h"
 #include "transports/protocols/openocd_rpc.h"
 #include "transports/tools/openocd_job.h"
-#include "transports/tools/openocd_rules.h"
 
 #define BANNER "Open On-Chip Debugger 0.12.0\\nLicensed under GNU GPL v2\\n"
 #define GOOD                                                                                 \
@@ -88,7 +87,7 @@ static void the_program_is(const char *sh)
 
 static int run_within(uint64_t us, const struct cancel *cancel)
 {
-	const struct openocd_hooks h = {NULL, on_progress, on_log};
+	const struct tool_hooks h = {NULL, on_progress, on_log};
 	const struct iotime it = {now_us() + us, cancel};
 	int r;
 
@@ -102,7 +101,7 @@ static int run_within(uint64_t us, const struct cancel *cancel)
 
 static int run_saying(const char *text, int status)
 {
-	char sh[2048];
+	char sh[4096];
 
 	snprintf(sh, sizeof sh, "printf '%%b' '%s' >&2\nexit %d", text, status);
 	the_program_is(sh);
@@ -113,7 +112,8 @@ START_TEST(programming_passes_on_its_markers)
 {
 	job.leave = OPENOCD_RESET_RUN;
 	ck_assert_msg(run_saying(GOOD, 0) == 0, "%s", e.msg);
-	ck_assert_str_eq(res.version, "Open On-Chip Debugger 0.12.0");
+	ck_assert_str_eq(res.tool.version, "0.12.0");
+	ck_assert_str_eq(res.tool.program, script);
 	ck_assert_uint_eq(res.lines, 2);
 	ck_assert_str_eq(res.line[1], "** Verified OK **");
 	ck_assert_str_eq(phases.s, "connect program verify reset ");
@@ -122,10 +122,35 @@ START_TEST(programming_passes_on_its_markers)
 }
 END_TEST
 
-/* The rows of the table of causes: text, code. */
+#define INITED                                                                                  \
+	"Info : clock speed 1000 kHz\\nInfo : JTAG tap: stm32f1x.cpu tap/device found: "        \
+	"0x3ba00477 "                                                                           \
+	"(mfg: 0x23b (ARM Ltd), part: 0xba00, ver: 0x3)\\nInfo : stm32f1x.cpu: Cortex-M3 r1p1 " \
+	"processor detected\\nInfo : stm32f1x.cpu: target has 6 breakpoints, 4 watchpoints\\n"  \
+	"target halted due to debug-request, current mode: Thread\\nxPSR: 0x01000000 pc: "      \
+	"0xfffffffe msp: 0xfffffffc\\nInfo : device id = 0x20036410\\nInfo : flash size = 128 " \
+	"KiB\\n"
+#define DOWN "shutdown command invoked\\n"
+
+/* What OpenOCD says before and after a failure. */
+enum { AT_INIT, AT_CONFIG, AT_RESET, AT_FLASH, AT_VERIFY };
+static const struct {
+	const char *before, *after;
+} context[] = {
+	[AT_INIT] = {"Info : clock speed 1000 kHz\\n", "** OpenOCD init failed **\\n" DOWN},
+	[AT_CONFIG] = {"", ""},
+	[AT_RESET] = {INITED, "** Unable to reset target **\\n" DOWN},
+	[AT_FLASH] = {INITED "** Programming Started **\\n", "** Programming Failed **\\n" DOWN},
+	[AT_VERIFY] = {INITED "** Programming Started **\\n** Programming Finished **\\n** Verify "
+			      "Started **\\n",
+		"** Verify Failed **\\n" DOWN},
+};
+
+/* The rows of the table of causes: text, code, when it is said. */
 static const struct {
 	const char *text;
 	enum err_code code;
+	int when;
 } causes[] = {
 	{"Error: open failed", ERR_PORT_UNBOUND},
 	{"Error: No J-Link device found", ERR_PORT_UNBOUND},
@@ -150,56 +175,108 @@ static const struct {
 	{"Warn : target stm32f1x.cpu examination failed", ERR_TIMEOUT},
 	{"Error: unable to connect to the target", ERR_TIMEOUT},
 	{"Error: JTAG scan chain interrogation failed: all ones", ERR_TIMEOUT},
-	{"Error: timed out while waiting for target halted", ERR_TIMEOUT},
-	{"Error: Target not halted", ERR_TIMEOUT},
-	{"** Unable to reset target **", ERR_TIMEOUT},
+	{"Error: timed out while waiting for target halted", ERR_TIMEOUT, AT_RESET},
+	{"Error: Target not halted", ERR_TIMEOUT, AT_FLASH},
+	{"** Unable to reset target **", ERR_TIMEOUT, AT_RESET},
 	{"** OpenOCD init failed **", ERR_TIMEOUT},
-	{"Error: Device Security Bit Set", ERR_DEVICE_REFUSED},
-	{"Error: stm32x device protected", ERR_DEVICE_REFUSED},
-	{"Info : device id = 0x00000000", ERR_DEVICE_REFUSED},
-	{"Warn : Cannot identify target as a STM32 family.", ERR_WRONG_DEVICE},
+	{"Error: Device Security Bit Set", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Error: stm32x device protected", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Info : device id = 0x00000000", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Warn : Cannot identify target as a STM32 family.", ERR_WRONG_DEVICE, AT_FLASH},
 	{"Warn : could not claim interface: Resource busy", ERR_BUSY},
 	{"Error: error writing data: No such device (it may have been disconnected)",
 		ERR_DEVICE_GONE},
 	{"Warn : ** APPROTECT is active: the device is locked **", ERR_DEVICE_REFUSED},
-	{"Error: flash memory write protected", ERR_DEVICE_REFUSED},
-	{"Error: auto_probe failed", ERR_WRONG_DEVICE},
+	{"Error: flash memory write protected", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Error: auto_probe failed", ERR_WRONG_DEVICE, AT_FLASH},
 	{"Warn : JTAG tap: stm32f1x.cpu       UNEXPECTED: 0x12345677 (mfg: 0x33b)",
 		ERR_WRONG_DEVICE},
 	{"Warn : UNEXPECTED idcode: 0x2ba01477", ERR_WRONG_DEVICE},
 	{"Error: unexpected idcode", ERR_WRONG_DEVICE},
-	{"Warn : no flash bank found for address 0x09000000", ERR_IMAGE_RANGE},
-	{"Error: Flash write aborted", ERR_IMAGE_RANGE},
-	{"Error: flash write failed at address 0x08000200", ERR_DEVICE_REFUSED},
-	{"Error: error executing stm32x flash write algorithm", ERR_DEVICE_REFUSED},
-	{"Error: timed out waiting for flash", ERR_DEVICE_REFUSED},
-	{"Error: failed erasing sectors 0 to 3", ERR_DEVICE_REFUSED},
-	{"** Programming Failed **", ERR_DEVICE_REFUSED},
-	{"** Verify Failed **", ERR_VERIFY_MISMATCH},
-	{"Error: checksum mismatch - attempting binary compare", ERR_VERIFY_MISMATCH},
-	{"diff 0 address 0x08000100. Was 0x92 instead of 0x93", ERR_VERIFY_MISMATCH},
-	{"embedded:startup.tcl:28: Error: Can'\\''t find interface/nosuch.cfg", ERR_RECIPE_INVALID},
-	{"Error: couldn'\\''t open i0.hex", ERR_RECIPE_INVALID},
-	{"invalid command name \"nosuchcmd\"", ERR_RECIPE_INVALID},
-	{"Error: couldn'\\''t bind tcl to socket on port 6666: Address already in use", ERR_BUSY},
-	{"Error: remote_bitbang: socket closed", ERR_DEVICE_GONE},
+	{"Warn : no flash bank found for address 0x09000000", ERR_IMAGE_RANGE, AT_FLASH},
+	{"Error: Flash write aborted", ERR_IMAGE_RANGE, AT_FLASH},
+	{"Error: flash write failed at address 0x08000200", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Error: error executing stm32x flash write algorithm", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Error: timed out waiting for flash", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Error: failed erasing sectors 0 to 3", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"** Programming Failed **", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"** Verify Failed **", ERR_VERIFY_MISMATCH, AT_VERIFY},
+	{"Error: checksum mismatch - attempting binary compare", ERR_VERIFY_MISMATCH, AT_VERIFY},
+	{"diff 0 address 0x08000100. Was 0x92 instead of 0x93", ERR_VERIFY_MISMATCH, AT_VERIFY},
+	{"embedded:startup.tcl:28: Error: Can'\\''t find interface/nosuch.cfg", ERR_RECIPE_INVALID,
+		AT_CONFIG},
+	{"Error: couldn'\\''t open i0.hex", ERR_RECIPE_INVALID, AT_CONFIG},
+	{"invalid command name \"nosuchcmd\"", ERR_RECIPE_INVALID, AT_CONFIG},
+	{"Error: couldn'\\''t bind tcl to socket on port 6666: Address already in use", ERR_BUSY,
+		AT_CONFIG},
+	{"Error: remote_bitbang: socket closed", ERR_DEVICE_GONE, AT_FLASH},
 	{"Error: Error on socket '\\''remote_bitbang_putc'\\'': errno==32, message: Broken pipe.",
 		ERR_DEVICE_GONE},
+	{"Error: ST-LINK open failed", ERR_PORT_UNBOUND},
+	{"Error: Unsupported device id 0x00000445", ERR_WRONG_DEVICE, AT_FLASH},
+	{"Warn : flash size clipped to 128 KiB", ERR_WRONG_DEVICE, AT_FLASH},
+	/* Together with what belongs to them. */
+	{"Info : device id = 0x00000000\\nWarn : Cannot identify target as a STM32 family.",
+		ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Info : Target voltage: 0.001606\\nError: target voltage may be too low for reliable "
+	 "debugging\\nError: init mode failed (unable to connect to the target)",
+		ERR_TIMEOUT},
+	{"Error: libusb_open() failed with LIBUSB_ERROR_ACCESS\\nError: No J-Link device found",
+		ERR_ACCESS},
+	{"Error: libusb_open() failed with LIBUSB_ERROR_ACCESS\\nError: open failed", ERR_ACCESS},
+	{"Info : Unable to match requested speed 1000 kHz, using 950 kHz\\nError: Error connecting "
+	 "DP: cannot read IDR",
+		ERR_TIMEOUT},
+	{"Error: stm32x device protected\\nError: failed erasing sectors 0 to 3",
+		ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Warn : no flash bank found for address 0x20000000\\nwrote 0 bytes from file i0.hex in "
+	 "0.000s (0.000 KiB/s)",
+		ERR_IMAGE_RANGE, AT_FLASH},
+	{"Error: timed out while waiting for target halted\\nError: error executing stm32x flash "
+	 "write algorithm\\nError: flash write failed at address 0x08000400",
+		ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Error: checksum mismatch - attempting binary compare\\ndiff 0 address 0x08000000. Was "
+	 "0xff instead of 0x01\\nNo more differences found.",
+		ERR_VERIFY_MISMATCH, AT_VERIFY},
 };
+
+/* A line of it stands in the sentence, behind what it means. */
+static void assert_quotes(const char *text)
+{
+	_cleanup_(freep) char *said = xstrdup(text);
+	bool quoted = false;
+
+	/* As the shell said it. */
+	for (char *at; (at = strstr(said, "'\\''"));)
+		memmove(at + 1, at + 4, strlen(at + 4) + 1);
+	for (char *at; (at = strstr(said, "\\n"));)
+		at[0] = at[1] = '\n';
+	for (char *save, *at = strtok_r(said, "\n", &save); at; at = strtok_r(NULL, "\n", &save))
+		quoted |= strstr(e.msg, at) != NULL;
+	ck_assert_msg(quoted, "'%s' does not say '%s'", e.msg, text);
+}
 
 /* The worst of them end with status 0, after all positive markers. */
 START_TEST(each_failure_text_has_its_code_whatever_the_status_and_the_markers)
 {
-	char text[1024];
+	const char *before = context[causes[_i].when].before;
+	char text[2048];
 
 	for (int status = 0; status < 2; status++) {
-		snprintf(text, sizeof text, BANNER "%s\\n%s", causes[_i].text,
-			status ? "shutdown command invoked\\n" : GOOD);
+		snprintf(text, sizeof text, BANNER "%s%s\\n%s", before, causes[_i].text,
+			status ? context[causes[_i].when].after : GOOD);
 		ck_assert_msg(run_saying(text, status) == -(int)causes[_i].code,
 			"%s: %s expected, got %s: %s", causes[_i].text,
 			err_code_str(causes[_i].code), err_code_str(e.code), e.msg);
-		ck_assert_msg(strstr(e.msg, "(OpenOCD: '"), "%s", e.msg);
+		ck_assert_msg(strstr(e.msg, "OpenOCD: "), "%s", e.msg);
+		assert_quotes(causes[_i].text);
 	}
+}
+END_TEST
+
+START_TEST(what_it_says_on_the_way_is_no_failure)
+{
+	ck_assert_msg(run_saying(BANNER INITED GOOD, 0) == 0, "%s", e.msg);
 }
 END_TEST
 
@@ -227,7 +304,8 @@ START_TEST(a_failure_that_no_rule_knows_is_told_with_its_last_error)
 {
 	ck_assert_int_eq(
 		run_saying("Error: first\\nError: the moon is full\\n", 1), -ERR_TOOL_FAILED);
-	ck_assert_ptr_nonnull(strstr(e.msg, "status 1: Error: the moon is full"));
+	ck_assert_msg(strstr(e.msg, "status 1, expected 0; it said: 'Error: the moon is full'"),
+		"%s", e.msg);
 }
 END_TEST
 
@@ -358,7 +436,7 @@ START_TEST(a_flood_rubbish_or_a_signal_is_no_pass)
 	the_program_is(
 		"printf '%b' '" GOOD "' >&2; yes '** Verified OK **' | head -c 40000000 >&2");
 	ck_assert_int_eq(run_within(60 * US_PER_S, NULL), -ERR_TOOL_FAILED);
-	ck_assert_ptr_nonnull(strstr(e.msg, "said more than 16 MiB"));
+	ck_assert_ptr_nonnull(strstr(e.msg, "said more than 8192 KiB"));
 	ck_assert_uint_lt(logged.len, 1000000);
 	the_program_is("head -c 100000 /dev/urandom >&2");
 	ck_assert_int_ne(run_within(60 * US_PER_S, NULL), 0);
@@ -377,7 +455,7 @@ START_TEST(its_directory_and_home_are_private_and_its_environment_is_ours)
 		"echo \"$HOME $(pwd -P) $(stat -c %a .) $LC_ALL ${OPENOCD_SCRIPTS:-unset}\" >&2;"
 		"mkdir -p .openocd/a; ln -s / .openocd/a/root; ls >&2; exit 1");
 	ck_assert_int_lt(run_within(30 * US_PER_S, NULL), 0);
-	ck_assert_ptr_nonnull(strstr(logged.s, " 700 C unset\n"));
+	ck_assert_ptr_nonnull(strstr(logged.s, " 700 C.UTF-8 unset\n"));
 	ck_assert_ptr_nonnull(strstr(logged.s, "<i0.hex\n"));
 	ck_assert_int_eq(access("/etc/passwd", F_OK), 0);
 	unsetenv("OPENOCD_SCRIPTS");
@@ -535,6 +613,7 @@ static Suite *suite(void)
 	tcase_add_test(c, programming_passes_on_its_markers);
 	tcase_add_loop_test(c, each_failure_text_has_its_code_whatever_the_status_and_the_markers,
 		0, ARRAY_LEN(causes));
+	tcase_add_test(c, what_it_says_on_the_way_is_no_failure);
 	tcase_add_test(c, the_most_specific_cause_wins_over_what_follows_from_it);
 	tcase_add_test(c, status_0_without_the_markers_is_no_evidence);
 	tcase_add_test(c, a_failure_that_no_rule_knows_is_told_with_its_last_error);

@@ -116,6 +116,17 @@ START_TEST(an_answer_without_end_is_cut)
 }
 END_TEST
 
+/* "line too long" has no end, and an answer without one can only be waited for. */
+START_TEST(a_refusal_without_an_end_is_no_answer)
+{
+	static const char refusal[] = "line too long\n";
+
+	fake_say(&fake, refusal, sizeof refusal);
+	ck_assert_int_eq(call("x"), -ERR_TIMEOUT);
+	ck_assert_int_eq(call("x"), -ERR_PROTOCOL);
+}
+END_TEST
+
 START_TEST(a_script_with_a_control_character_is_not_sent)
 {
 	ck_assert_int_eq(call("echo a\x1a"
@@ -152,6 +163,7 @@ static Suite *suite(void)
 	tcase_add_test(c, a_late_answer_is_never_taken_for_the_next_ones);
 	tcase_add_test(c, what_comes_in_pieces_together_or_unasked_is_told_apart);
 	tcase_add_test(c, an_answer_without_end_is_cut);
+	tcase_add_test(c, a_refusal_without_an_end_is_no_answer);
 	tcase_add_test(c, a_script_with_a_control_character_is_not_sent);
 	tcase_add_test(c, lists_are_read_as_tcl_writes_them);
 	suite_add_tcase(s, c);

@@ -148,8 +148,8 @@ END_TEST
 START_TEST(colours_and_carriage_returns_are_taken_out)
 {
 	const char *argv[] = {"printf",
-		"\033[32m 5%%\033[0m\r 50%%\r100%%\r\n\033]0;title\007\033[1;31mverified 3\033[m  "
-		"\n",
+		"\033[32m 5%%\033[0m\r 50%%\r100%%\r\n\033]0;title\007\033[1;31mverified 0/9"
+		"\b\b\b   \b\b\b3\033[m  \n\b\n",
 		NULL};
 	struct tool_spec s = spec_of(argv);
 
@@ -352,6 +352,56 @@ START_TEST(a_version_is_asked_for)
 }
 END_TEST
 
+static struct strbuf marked;
+
+static void keep_marked(void *owner, size_t marker, const char *text, const struct tool_outcome *o)
+{
+	ck_assert_ptr_eq(owner, &marked);
+	sb_addf(&marked, "%zu %s %llu\n", marker, text, (unsigned long long)o->sum[marker]);
+}
+
+START_TEST(markers_that_may_come_are_told_and_their_numbers_summed)
+{
+	static const struct tool_marker some[] = {
+		{"^wrote (\\d+) bytes", TOOL_MAY}, {"^Warn", TOOL_MAY}, {"^verified", 0}, {0}};
+	const char *argv[] = {"printf",
+		"wrote 12 bytes\nWarn: x\nwrote 30 bytes\nwrote 99999999999999999999 bytes\n"
+		"verified\n",
+		NULL};
+	const char *none[] = {"echo", "verified", NULL};
+	struct tool_spec s = spec_of(argv);
+
+	s.success = some;
+	s.marked = keep_marked;
+	s.owner = &marked;
+	ck_assert_msg(run_spec(&s, 20000) == 0, "%s", e.msg);
+	ck_assert_uint_eq(seen.count[0], 3);
+	ck_assert_uint_eq(seen.sum[0], 42);
+	ck_assert_str_eq(marked.s, "0 wrote 12 bytes 12\n1 Warn: x 0\n0 wrote 30 bytes 42\n"
+				   "0 wrote 99999999999999999999 bytes 42\n2 verified 0\n");
+	sb_clear(&marked);
+	s.argv = none;
+	ck_assert_int_eq(run_spec(&s, 20000), 0);
+	ck_assert_str_eq(marked.s, "2 verified 0\n");
+	sb_done(&marked);
+}
+END_TEST
+
+START_TEST(a_complaint_that_no_rule_knows_is_told_with_the_status)
+{
+	const char *argv[] = {
+		"sh", "-c", "echo '! first'; echo '! the moon'; echo bye; exit 3", NULL};
+	struct tool_spec s = spec_of(argv);
+
+	s.complaint = "^! ";
+	ck_assert_int_eq(run_spec(&s, 20000), -ERR_TOOL_FAILED);
+	assert_says("status 3, expected 0; it said: '! the moon'");
+	/* It is no failure by itself. */
+	argv[2] = "echo '! first'; echo verified 1";
+	ck_assert_int_eq(run_spec(&s, 20000), 0);
+}
+END_TEST
+
 START_TEST(a_servers_lines_are_judged_command_by_command)
 {
 	const char *argv[] = {"server", NULL};
@@ -360,12 +410,48 @@ START_TEST(a_servers_lines_are_judged_command_by_command)
 
 	ck_assert_int_eq(tool_watch_new(&s, &w, &e), 0);
 	tool_watch_line(w, PROC_STDERR, "Error: x", 8);
-	ck_assert_int_eq(tool_watch_check(w, &e), -ERR_DEVICE_REFUSED);
-	tool_watch_clear(w);
-	ck_assert_int_eq(tool_watch_check(w, &e), 0);
+	tool_watch_line(w, PROC_STDOUT, "verified 4", 10);
+	ck_assert_int_eq(tool_watch_judge(w, 0, &e), -ERR_DEVICE_REFUSED);
+	/* It explains more than what it led to, but not what a person did. */
+	err_set(&e, ERR_TIMEOUT, "late");
+	ck_assert_int_eq(tool_watch_judge(w, -ERR_TIMEOUT, &e), -ERR_DEVICE_REFUSED);
+	err_set(&e, ERR_ABORTED, "stop");
+	ck_assert_int_eq(tool_watch_judge(w, -ERR_ABORTED, &e), -ERR_ABORTED);
+	tool_watch_free(w);
+	/* The next command. */
+	ck_assert_int_eq(tool_watch_new(&s, &w, &e), 0);
+	ck_assert_int_eq(tool_watch_judge(w, 0, &e), -ERR_NO_EVIDENCE);
 	tool_watch_line(w, PROC_STDOUT, "verified 4", 10);
 	ck_assert_str_eq(tool_watch_seen(w)->marker[0], "verified 4");
+	ck_assert_int_eq(tool_watch_judge(w, 0, &e), 0);
 	ck_assert_ptr_null(tool_watch_free(w));
+}
+END_TEST
+
+START_TEST(a_command_of_a_server_has_a_limit_on_each_stream_and_its_last_lines_in_the_log)
+{
+	const char *argv[] = {"server", NULL};
+	struct tool_spec s = spec_of(argv);
+	struct tool_watch *w;
+	char line[16];
+
+	s.output_max_bytes = 100000;
+	ck_assert_int_eq(tool_watch_new(&s, &w, &e), 0);
+	tool_watch_line(w, PROC_STDOUT, "verified 4", 10);
+	for (int i = 0; i < 20000; i++) {
+		snprintf(line, sizeof line, "line %05d", i);
+		tool_watch_line(w, PROC_STDOUT, line, 10);
+	}
+	ck_assert_ptr_null(strstr(logged.s, "left out"));
+	ck_assert_int_eq(tool_watch_judge(w, 0, &e), -ERR_TOOL_FAILED);
+	assert_says("more than 97 KiB: it is not believed");
+	ck_assert_ptr_nonnull(strstr(logged.s, "7490 lines are left out\n<line 08989\n"));
+	ck_assert_ptr_nonnull(strstr(logged.s, "<line 09088\n"));
+	ck_assert_ptr_null(strstr(logged.s, "<line 09089\n"));
+	/* The other stream is still heard. */
+	tool_watch_line(w, PROC_STDERR, "no power", 8);
+	ck_assert_int_eq(tool_watch_judge(w, 0, &e), -ERR_TIMEOUT);
+	tool_watch_free(w);
 }
 END_TEST
 
@@ -408,7 +494,11 @@ static Suite *tool_suite(void)
 	tcase_add_test(t, hostile_is_not_there_or_cannot_be_run);
 	tcase_add_test(t, a_cancel_wins_over_what_it_said);
 	tcase_add_test(t, a_version_is_asked_for);
+	tcase_add_test(t, markers_that_may_come_are_told_and_their_numbers_summed);
+	tcase_add_test(t, a_complaint_that_no_rule_knows_is_told_with_the_status);
 	tcase_add_test(t, a_servers_lines_are_judged_command_by_command);
+	tcase_add_test(
+		t, a_command_of_a_server_has_a_limit_on_each_stream_and_its_last_lines_in_the_log);
 	tcase_add_test(t, words_for_scripts_hold_nothing_that_a_script_reads);
 	suite_add_tcase(s, t);
 	return s;

@@ -30,6 +30,8 @@ const state = {
 /** topic -> functions: 'stations', 'station:ID', 'link', 'session', 'events'. */
 const topics = new Map();
 const eventListeners = new Set();
+/** run -> functions */
+const logListeners = new Map();
 const notices = new Set();
 const stale = new Set();
 let frame = 0;
@@ -70,6 +72,16 @@ export function useTopic(topic, read) {
 export function onEvent(f) {
   eventListeners.add(f);
   return () => eventListeners.delete(f);
+}
+
+/** Called with {lines, left_out} as a run that goes on is logged. */
+export function onRunLog(run, f) {
+  if (!logListeners.has(run)) logListeners.set(run, new Set());
+  logListeners.get(run).add(f);
+  return () => {
+    logListeners.get(run)?.delete(f);
+    if (!logListeners.get(run)?.size) logListeners.delete(run);
+  };
 }
 
 /** Called with (text, urgent) for what should be said aloud. */
@@ -145,6 +157,10 @@ function onFrame(ev, type) {
     putStation(data);
     return;
   }
+  if (type === 'run-log') {
+    for (const f of [...(logListeners.get(data.run) || [])]) f(data);
+    return;
+  }
   // The list of events and the live ones name the job and the run differently.
   const e = { ...data, job: data.job ?? data.job_id, run: data.run ?? data.run_id };
   if (e.seq > state.lastSeq) state.lastSeq = e.seq;
@@ -173,7 +189,7 @@ async function onLost() {
 
 export function connect() {
   if (source || !state.session) return;
-  source = new EventSource('/api/v1/events');
+  source = new EventSource('/api/v1/events?log=true');
   source.onopen = async () => {
     sinceOpen = new Map();
     try {
@@ -189,7 +205,7 @@ export function connect() {
     }
   };
   source.onerror = onLost;
-  for (const type of ['station', ...KINDS]) source.addEventListener(type, (ev) => onFrame(ev, type));
+  for (const type of ['station', 'run-log', ...KINDS]) source.addEventListener(type, (ev) => onFrame(ev, type));
 }
 
 function disconnect() {

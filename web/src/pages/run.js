@@ -1,35 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc } from '../lib/api.js';
-import { localTime, utcTitle } from '../lib/format.js';
 import { html, useEffect } from '../lib/html.js';
 import { lookUp, OUTCOME } from '../lib/state.js';
 import { useStation } from '../lib/store.js';
-import { usePages, useResource } from '../lib/use.js';
+import { useResource } from '../lib/use.js';
 import { Icon } from '../ui/icons.js';
-import { Badge, Facts, Failure, Id, Loaded, More, PageHead, Recipe, span, Time, Trouble } from '../ui/parts.js';
+import { Log } from '../ui/log.js';
+import { Badge, Facts, Failure, Id, Loaded, PageHead, Recipe, span, Time } from '../ui/parts.js';
 import { PromptForm } from '../ui/prompt_form.js';
 import { RunNow } from '../ui/station_parts.js';
 import { StepTable, Values } from '../ui/steps.js';
-
-const DIRECTIONS = { '<': ['in', 'received'], '>': ['out', 'sent'], '#': ['note', 'note'] };
-
-function Log({ list }) {
-  const { items } = list;
-
-  if (!items) return null;
-  if (!items.length) return html`<p class="muted">Nothing was logged.</p>`;
-  return html`<ol class="log mono" role="region" aria-label="Log" tabindex="0">
-    ${items.map((l) => {
-      const [kind, word] = DIRECTIONS[l.dir] || DIRECTIONS['#'];
-
-      return html`<li key=${l.k} class="log-${kind}">
-        <time datetime=${l.at} title=${utcTitle(l.at)}>${localTime(l.at)}.${l.at.slice(20, 23)}</time>
-        <span class="dir" title=${word}>${l.dir}</span>
-        <span class="log-text">${l.text}</span>
-      </li>`;
-    })}
-  </ol>`;
-}
 
 function Head({ run }) {
   const look = lookUp(OUTCOME, run.state === 'open' ? 'open' : run.outcome);
@@ -92,8 +72,7 @@ export function Run({ id }) {
   const run = useResource(`/runs/${enc(id)}`, mine);
   const steps = useResource(`/runs/${enc(id)}/steps`, mine);
   const measurements = useResource(`/runs/${enc(id)}/measurements`, mine);
-  const log = usePages(`/runs/${enc(id)}/log?limit=500`, mine);
-  const refresh = () => [steps, measurements, log].forEach((r) => r.reload());
+  const refresh = () => [steps, measurements].forEach((r) => r.reload());
 
   return html`<${Loaded} resource=${run}>
     ${(r) => html`
@@ -116,9 +95,7 @@ export function Run({ id }) {
       </section>
       <section>
         <h2>Log</h2>
-        <${Trouble} problem=${log.problem} retry=${log.reload} />
-        <${Log} list=${log} />
-        <${More} list=${log} />
+        <${Log} run=${id} open=${r.state === 'open'} />
       </section>
     `}
   <//>`;

@@ -4,6 +4,7 @@ import { html } from '../lib/html.js';
 import { lookUp, OUTCOME, stationLook } from '../lib/state.js';
 import { useStation, useStationsKnown } from '../lib/store.js';
 import { usePages } from '../lib/use.js';
+import { LogTail } from '../ui/log.js';
 import { Badge, Empty, Facts, Failure, Id, Loading, More, PageHead, Time, Trouble } from '../ui/parts.js';
 import { PromptForm } from '../ui/prompt_form.js';
 import { RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
@@ -16,7 +17,8 @@ function Now({ view }) {
     ${view.run
       ? html`<${RunHead} run=${view.run} />
           ${view.prompt && html`<${PromptForm} station=${view.id} prompt=${view.prompt} focus />`}
-          <${RunNow} run=${view.run} />`
+          <${RunNow} run=${view.run} />
+          <${LogTail} run=${view.run.id} />`
       : html`<p class="muted">No run since <${Time} at=${view.since} />.</p>`}
     <${StationActions} view=${view} />
     <${Today} today=${view.today} words />
