@@ -12,7 +12,7 @@ import vm_probe  # noqa: E402
 from vm import Checks, Vm, build, skip  # noqa: E402
 
 
-PARTS = (('reference', vm_probe.reference), ('faults', vm_probe.faults), ('line', vm_probe.line))
+PARTS = (('bench', vm_probe.bench), ('line', vm_probe.line))
 
 
 def main():

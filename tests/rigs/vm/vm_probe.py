@@ -45,8 +45,8 @@ def probe(vm, action, port, *args):
     return status, code, json.dumps(told), time.monotonic() - begun
 
 
-def reference(t, vm):
-    """OpenOCD with its own files, as a person starts it."""
+def bench(t, vm):
+    """OpenOCD with its own files, as a person starts it; then `provctl exec` with the same probes."""
     start(vm, 2)
     begun = time.monotonic()
     said = openocd(vm, 'program /tmp/fw.bin 0x08000000 verify reset exit', 'adapter serial PROBE-b1')
@@ -111,6 +111,7 @@ def twins(t, vm):
     wait('one probe', lambda: len(devices(vm)) == 1, 5)
     status, code, said, _ = probe(vm, 'program', '1-1', 'image=/tmp/small.bin', 'address=0x08000000')
     t.expect('alone it may be used', status == 0 and flash(vm, 'b1', len(SMALL)) == SMALL, said)
+    faults(t, vm)
 
 
 FAULTS = (('no-target', 'timeout'), ('wait', 'timeout'), ('bus', 'timeout'), ('chip', 'wrong-device'),
@@ -119,7 +120,7 @@ FAULTS = (('no-target', 'timeout'), ('wait', 'timeout'), ('bus', 'timeout'), ('c
 
 
 def faults(t, vm):
-    start(vm, 1)
+    """Of the one probe that is plugged."""
     for fault, want in FAULTS:
         image = 'fw' if 'vanish' in fault else 'small'
         vm.sim('fault', 'b1', fault=f'{fault},count={int("vanish" in fault)}')
