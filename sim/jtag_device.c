@@ -8,28 +8,16 @@
  */
 #include <string.h>
 
-#include "base/digest.h"
 #include "sim/device_rows.h"
 #include "sim/jtag_tap.h"
 
 #define OUT_BYTES 65536
 
-static const struct own_fault fault_rows[] = {
-	[JTAG_FAULT_ERASE] = {"erase", "an erase is refused: the page is write-protected", 0},
-	[JTAG_FAULT_PROG] = {"prog", "from OFFSET on a write is refused", 0x200},
-	[JTAG_FAULT_NO_WRITE] = {"no-write", "a write is acknowledged and not done", 0},
-	[JTAG_FAULT_VERIFY] = {"verify", "the cell at OFFSET reads back wrong", 0x100},
-	[JTAG_FAULT_IDCODE] = {"idcode", "another chip is on the chain", 0},
-	[JTAG_FAULT_NO_TARGET] = {"no-target", "nothing is on the chain: TDO stays high", 0},
-	[JTAG_FAULT_VANISH] = {"vanish",
-		"the probe is pulled out at that access of a session to memory", 500},
-	{0},
-};
-
 struct jtag_device {
 	struct device device;
 	struct own_faults *faults;
-	struct jtag_chip chip;
+	struct f103 chip;
+	struct dap dap;
 	struct jtag_tap tap;
 	bool powered, tck;
 	uint64_t sessions;
@@ -49,49 +37,17 @@ static const struct jtag_device *of_const(const struct device *d)
 
 static void jtag_free(struct device *d)
 {
-	stm32_memory_free(of(d)->chip.flash);
+	f103_done(&of(d)->chip);
 	free(of(d));
-}
-
-static int preload(struct jtag_device *j, const struct device_config *c, struct err *e)
-{
-	_cleanup_(fclosep) FILE *in = c->preload && c->fresh ? fopen(c->preload, "re") : NULL;
-	uint8_t buf[1024];
-	uint32_t at = 0;
-	size_t n;
-
-	if (!c->preload || !c->fresh)
-		return 0;
-	if (!in)
-		return err_set(e, ERR_IO, "cannot read %s", c->preload);
-	while ((n = fread(buf, 1, sizeof buf, in)) > 0) {
-		if (n > CHIP_FLASH_BYTES - at)
-			return err_set(e, ERR_IMAGE_RANGE, "%s does not fit the flash", c->preload);
-		stm32_memory_write(j->chip.flash, CHIP_FLASH_BASE + at, buf, n, -1);
-		at += (uint32_t)n;
-	}
-	return ferror(in) ? err_set(e, ERR_IO, "cannot read %s", c->preload) : 0;
 }
 
 static int jtag_new(const struct device_config *c, struct device **ret, struct err *e)
 {
 	struct jtag_device *j = xcalloc(1, sizeof *j);
-	const char *uid = c->uid ? c->uid : "";
-	int r;
+	int r = f103_init(&j->chip, c, e);
 
-	j->faults = j->chip.faults = c->faults;
-	snprintf(j->device.uid, sizeof j->device.uid, "%s", uid);
-	for (size_t i = 0; i < ARRAY_LEN(j->chip.uid); i++) {
-		char word[9] = "";
-
-		if (strlen(uid) >= 8 * (i + 1))
-			memcpy(word, uid + 8 * i, 8);
-		j->chip.uid[i] = (uint32_t)strtoul(word, NULL, 16);
-	}
-	r = stm32_memory_new(
-		CHIP_FLASH_BASE, CHIP_FLASH_BYTES, 0xff, "1K", c->dir, &j->chip.flash, e);
-	if (r == 0)
-		r = preload(j, c, e);
+	j->faults = c->faults;
+	snprintf(j->device.uid, sizeof j->device.uid, "%s", c->uid ? c->uid : "");
 	if (r < 0) {
 		jtag_free(&j->device);
 		return r;
@@ -104,9 +60,9 @@ static void jtag_power_on(struct device *d, uint64_t now_us)
 {
 	struct jtag_device *j = of(d);
 
-	j->chip.dhcsr = j->chip.demcr = j->chip.dfsr = 0;
-	jtag_chip_reset(&j->chip);
-	jtag_tap_power(&j->tap, &j->chip);
+	f103_power_on(&j->chip);
+	dap_power(&j->dap, &j->chip);
+	jtag_tap_power(&j->tap, &j->dap);
 	j->powered = true;
 	j->out_len = 0;
 }
@@ -120,7 +76,7 @@ static void jtag_power_off(struct device *d)
 static void jtag_opened(struct device *d, uint64_t now_us)
 {
 	of(d)->sessions++;
-	of(d)->tap.accesses = 0;
+	of(d)->dap.accesses = 0;
 	of(d)->out_len = 0;
 	of(d)->tck = false;
 }
@@ -144,12 +100,12 @@ static void set_resets(struct jtag_device *j, unsigned bits)
 	if (bits & 2)
 		jtag_tap_reset(&j->tap);
 	if (bits & 1)
-		jtag_chip_reset(&j->chip);
+		f103_reset(&j->chip);
 }
 
 static void take(struct jtag_device *j, uint8_t c)
 {
-	bool high = own_fault_set(j->faults, JTAG_FAULT_NO_TARGET, NULL);
+	bool high = own_fault_set(j->faults, F103_FAULT_NO_TARGET, NULL);
 
 	if (c >= '0' && c <= '7')
 		set_lines(j, c - '0');
@@ -167,8 +123,8 @@ static void jtag_input(struct device *d, const void *p, size_t n, uint64_t now_u
 
 	for (size_t i = 0; j->powered && i < n; i++)
 		take(j, in[i]);
-	if (own_fault_set(j->faults, JTAG_FAULT_VANISH, &at) && (double)j->tap.accesses >= at) {
-		own_fault_hit(j->faults, JTAG_FAULT_VANISH, NULL);
+	if (own_fault_set(j->faults, F103_FAULT_VANISH, &at) && (double)j->dap.accesses >= at) {
+		own_fault_hit(j->faults, F103_FAULT_VANISH, NULL);
 		d->wish = WISH_UNPLUG;
 	}
 }
@@ -200,25 +156,14 @@ static const char *jtag_state(const struct device *d)
 
 static void jtag_json(struct device *d, bool whole, json_t *o)
 {
-	struct jtag_device *j = of(d);
-	uint32_t used = stm32_memory_used(j->chip.flash);
-	char hex[SHA256_HEX];
-
-	json_object_set_new(o, "flash_used", json_integer(used));
-	json_object_set_new(o, "sessions", json_integer((json_int_t)j->sessions));
-	json_object_set_new(o, "erases", json_integer((json_int_t)j->chip.erases));
-	json_object_set_new(o, "writes", json_integer((json_int_t)j->chip.writes));
-	json_object_set_new(o, "refused", json_integer((json_int_t)j->chip.refused));
-	if (!whole)
-		return;
-	sha256_hex_of(j->chip.flash->cell, used, hex);
-	json_object_set_new(o, "flash_sha256", json_string(hex));
+	json_object_set_new(o, "sessions", json_integer((json_int_t)of(d)->sessions));
+	f103_json(&of(d)->chip, whole, o);
 }
 
 const struct device_ops jtag_device = {
 	.name = "jtag",
 	.help = "an STM32F103 on a JTAG probe that speaks OpenOCD's remote_bitbang (--link tcp)",
-	.faults = fault_rows,
+	.faults = f103_faults,
 	.new = jtag_new,
 	.free = jtag_free,
 	.power_on = jtag_power_on,

@@ -15,15 +15,11 @@
 #define WRONG_DAP_ID 0x12345677u
 #define SCAN_ID	     0x16410041u
 #define DP_ID	     0x2ba01477u
-#define ACK_OK	     2u
-
-#define CTRL_POWER_REQUESTS 0x50000000u /* CSYSPWRUPREQ, CDBGPWRUPREQ; each ACK is a bit above */
-#define CSW_RESET	    0x43000042u
-#define CSW_DEVICE_EN	    0x40u
-#define AP_IDR		    0x24770011u
-#define AP_BASE		    0xe00ff003u
-/* Bits of TAR that count; an access across 4 KiB wraps (ADIv5 allows 1 KiB and more). */
-#define TAR_COUNTS 0xfffu
+/* B3.2.3: both OK and FAULT. */
+#define ACK_OK	  2u
+#define ACK_WAIT  1u
+#define STICKYERR 0x20u /* written as 1 clears it (B2.2.3) */
+#define STKERRCLR 0x4u	/* the same of ABORT, for dap_abort() */
 
 static const uint8_t next_state[16][2] = {
 	[TAP_RESET] = {TAP_IDLE, TAP_RESET},
@@ -51,122 +47,38 @@ void jtag_tap_reset(struct jtag_tap *t)
 	t->scan_ir = SCAN_IDCODE;
 }
 
-void jtag_tap_power(struct jtag_tap *t, struct jtag_chip *c)
+void jtag_tap_power(struct jtag_tap *t, struct dap *d)
 {
-	*t = (struct jtag_tap){.chip = c, .csw = CSW_RESET};
+	*t = (struct jtag_tap){.dap = d, .ack = DAP_ACK_OK};
 	jtag_tap_reset(t);
-}
-
-/* --- MEM-AP --- */
-
-static unsigned access_bytes(const struct jtag_tap *t)
-{
-	return 1u << (t->csw & 3);
-}
-
-static void tar_advance(struct jtag_tap *t, unsigned bytes)
-{
-	t->tar = (t->tar & ~TAR_COUNTS) | ((t->tar + bytes) & TAR_COUNTS);
-}
-
-/* Bytes travel in the lanes of their address (ADIv5 C2.2.6). Packed transfers fill the word. */
-static uint32_t data_access(struct jtag_tap *t, bool read, uint32_t v)
-{
-	unsigned bytes = access_bytes(t);
-	unsigned increment = t->csw >> 4 & 3;
-	unsigned times = increment == 2 && bytes < 4 ? 4 / bytes : 1;
-	uint32_t mask = bytes == 4 ? UINT32_MAX : (1u << 8 * bytes) - 1;
-	uint32_t out = 0;
-
-	for (unsigned i = 0; i < times; i++) {
-		unsigned lane = 8 * (t->tar & 3 & ~(bytes - 1));
-
-		if (read)
-			out |= jtag_chip_read(t->chip, t->tar) & mask << lane;
-		else
-			jtag_chip_write(t->chip, t->tar, v >> lane & mask, bytes);
-		if (increment)
-			tar_advance(t, bytes);
-	}
-	return out;
-}
-
-static uint32_t banked_access(struct jtag_tap *t, unsigned reg, bool read, uint32_t v)
-{
-	uint32_t at = (t->tar & ~15u) + (reg & 15);
-
-	if (read)
-		return jtag_chip_read(t->chip, at);
-	jtag_chip_write(t->chip, at, v, 4);
-	return 0;
-}
-
-static uint32_t ap_access(struct jtag_tap *t, unsigned a, bool read, uint32_t v)
-{
-	unsigned reg = a | (t->select & 0xf0);
-
-	t->accesses++;
-	if (t->select >> 24) /* there is one AP */
-		return 0;
-	switch (reg) {
-	case 0x00:
-		if (!read)
-			t->csw = v;
-		return t->csw | CSW_DEVICE_EN;
-	case 0x04:
-		if (!read)
-			t->tar = v;
-		return t->tar;
-	case 0x0c:
-		return data_access(t, read, v);
-	case 0x10:
-	case 0x14:
-	case 0x18:
-	case 0x1c:
-		return banked_access(t, reg, read, v);
-	case 0xf8:
-		return AP_BASE;
-	case 0xfc:
-		return AP_IDR;
-	}
-	return 0;
 }
 
 /* --- JTAG-DP --- */
 
-static uint32_t dp_read(const struct jtag_tap *t, unsigned a)
+static uint32_t dp_read(const struct jtag_tap *t, unsigned reg)
 {
-	uint32_t power = t->ctrl & CTRL_POWER_REQUESTS;
-
-	switch (a) {
-	case 0x0:
+	if (reg == DAP_DPIDR)
 		return DP_ID;
-	case 0x4:
-		return power | power << 1 | (t->ctrl & 0xfff);
-	case 0x8:
-		return t->select;
-	}
-	return t->read;
+	return reg == DAP_RDBUFF ? t->read : dap_read(t->dap, reg);
 }
 
 static void update_dr(struct jtag_tap *t)
 {
 	/* The DP's register is nearest to TDO: it lies lowest. */
 	bool read = t->low & 1;
-	unsigned a = (t->low >> 1 & 3) << 2;
+	unsigned reg = (t->low >> 1 & 3) << 2;
 	uint32_t v = (uint32_t)(t->low >> 3);
 
 	if (t->dap_ir == IR_APACC) {
-		uint32_t got = ap_access(t, a, read, v);
-
+		t->ack = dap_access(t->dap, reg, read, v);
 		if (read)
-			t->read = got;
+			t->read = t->dap->rdbuff;
 	} else if (t->dap_ir == IR_DPACC && read) {
-		t->read = dp_read(t, a);
-	} else if (t->dap_ir == IR_DPACC && a == 0x4) {
-		t->ctrl = v;
-	} else if (t->dap_ir == IR_DPACC && a == 0x8) {
-		t->select = v;
+		t->read = dp_read(t, reg);
+	} else if (t->dap_ir == IR_DPACC) {
+		if (reg == DAP_CTRL_STAT && (v & STICKYERR))
+			dap_abort(t->dap, STKERRCLR);
+		dap_write(t->dap, reg, v);
 	}
 }
 
@@ -183,7 +95,7 @@ static void append(struct jtag_tap *t, uint64_t v, unsigned n)
 
 static void capture_dr(struct jtag_tap *t)
 {
-	bool wrong = own_fault_set(t->chip->faults, JTAG_FAULT_IDCODE, NULL);
+	bool wrong = own_fault_set(t->dap->chip->faults, F103_FAULT_IDCODE, NULL);
 
 	t->low = t->high = t->bits = 0;
 	switch (t->dap_ir) {
@@ -192,7 +104,8 @@ static void capture_dr(struct jtag_tap *t)
 		break;
 	case IR_DPACC:
 	case IR_APACC:
-		append(t, (uint64_t)t->read << 3 | ACK_OK, 35);
+		append(t, (uint64_t)t->read << 3 | (t->ack == DAP_ACK_WAIT ? ACK_WAIT : ACK_OK),
+			35);
 		break;
 	case IR_ABORT:
 		append(t, ACK_OK, 35);

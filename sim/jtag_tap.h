@@ -7,11 +7,11 @@
  *	                                       MEM-AP 0 (AHB) -> the chip
  *
  * Sources: IEEE 1149.1 (TAP controller), RM0008 31.6 (the chain, ID codes), ARM Debug Interface
- * Architecture Specification ADIv5.2, B3 (JTAG-DP), C2 (MEM-AP).
+ * Architecture Specification ADIv5.2, B3 (JTAG-DP).
  */
 #pragma once
 
-#include "sim/jtag_chip.h"
+#include "sim/dap.h"
 
 enum tap_state {
 	TAP_RESET,
@@ -33,18 +33,17 @@ enum tap_state {
 };
 
 struct jtag_tap {
-	struct jtag_chip *chip;
+	struct dap *dap;
 	enum tap_state state;
 	unsigned dap_ir, scan_ir;
 	/* The shift register of the whole chain; bit 0 leaves next. */
 	uint64_t low, high;
 	unsigned bits;
-	/* debug port and access port */
-	uint32_t ctrl, select, read, csw, tar;
-	uint64_t accesses;
+	uint32_t read; /* what the next scan of DPACC or APACC brings out */
+	enum dap_ack ack;
 };
 
-void jtag_tap_power(struct jtag_tap *t, struct jtag_chip *c);
+void jtag_tap_power(struct jtag_tap *t, struct dap *d);
 void jtag_tap_reset(struct jtag_tap *t);
 /* One rising edge of TCK. */
 void jtag_tap_clock(struct jtag_tap *t, bool tms, bool tdi);

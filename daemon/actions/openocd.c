@@ -3,6 +3,7 @@
 
 #include "base/strbuf.h"
 #include "daemon/actions/tool_step.h"
+#include "transports/links/usb.h"
 #include "transports/tools/openocd_server.h"
 
 const char *const openocd_selects[] = {"auto", "serial", "location", "none", NULL};
@@ -50,6 +51,49 @@ static int take_address(struct openocd_step *x, struct err *e)
 	return 0;
 }
 
+/* OpenOCD 0.12's driver passes over `adapter usb location` without a word and takes the first probe
+ * that it finds, which may be another station's. It goes by the serial number of USB itself. */
+static bool is_cmsis_dap(const char *interface)
+{
+	return strstr(interface, "cmsis-dap") != NULL;
+}
+
+/* Whether the probe that OpenOCD would find by that number is the one on the port. */
+static int check_serial(const struct openocd_step *x, const char *serial, struct err *e)
+{
+	const struct device_facts *f = &x->facts;
+	struct usb_facts unused;
+	struct err why = {0};
+
+	if (!f->serial[0] || !f->vid[0])
+		return 0;
+	if (is_cmsis_dap(x->probe.interface) && strcmp(serial, f->serial) != 0)
+		return err_set(e, ERR_WRONG_DEVICE,
+			"the probe at %s has serial number %s, expected %s", f->node, f->serial,
+			serial);
+
+	_cleanup_(freep) char *address = xasprintf("usb:%s:%s/%s", f->vid, f->pid, f->serial);
+
+	if (usb_look(address, &unused, &why) != -ERR_CONFLICT)
+		return 0;
+	return err_set(e, ERR_WRONG_DEVICE,
+		"two probes have serial number %s, and OpenOCD cannot tell them apart (%s)",
+		f->serial, why.msg);
+}
+
+static int check_location(const struct openocd_step *x, struct err *e)
+{
+	if (!x->facts.port[0])
+		return err_set(
+			e, ERR_PORT_UNBOUND, "the probe at %s has no USB port", x->facts.node);
+	if (is_cmsis_dap(x->probe.interface))
+		return err_set(e, ERR_UNSUPPORTED,
+			"the probe at %s cannot be chosen by its port: OpenOCD's cmsis-dap takes "
+			"the first that it finds; give it a serial number of its own",
+			x->facts.node);
+	return 0;
+}
+
 static int take_usb(struct openocd_step *x, struct err *e)
 {
 	const char *select = args_str(x->a, "select");
@@ -70,14 +114,11 @@ static int take_usb(struct openocd_step *x, struct err *e)
 		return err_set(e, ERR_PORT_UNBOUND,
 			"the probe at %s has no serial number: say 'select: location'",
 			x->facts.node);
-	if (by_location && !x->facts.port[0])
-		return err_set(
-			e, ERR_PORT_UNBOUND, "the probe at %s has no USB port", x->facts.node);
 	if (by_serial)
 		x->probe.serial = serial;
 	if (by_location)
 		x->probe.location = x->facts.port;
-	return 0;
+	return by_serial ? check_serial(x, serial, e) : by_location ? check_location(x, e) : 0;
 }
 
 static int take_setup(struct openocd_step *x, struct err *e)

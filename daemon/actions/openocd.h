@@ -33,8 +33,8 @@ extern const char *const openocd_leaves[];
 			.def = "auto",                                                           \
 			.choices = openocd_selects,                                              \
 			.doc = "how OpenOCD finds the station's probe: by the serial number of " \
-			       "the USB device, by its port where it has none (auto), or the "   \
-			       "only one"},                                                      \
+			       "the USB device, by its port where it has none (auto; not with "  \
+			       "cmsis-dap), or the only one"},                                   \
 		{.name = "serial",                                                               \
 			.type = ARG_STRING,                                                      \
 			.doc = "the probe's serial number, where OpenOCD has another than USB"}, \

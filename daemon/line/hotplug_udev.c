@@ -37,17 +37,22 @@ static uint64_t number(const char *s)
 	return s ? strtoull(s, NULL, 10) : 0;
 }
 
-/* The facts of a device. On `remove` sysfs is already gone: only properties answer. */
+/* The facts of a device. On `remove` sysfs is already gone: only properties answer. The parent of a
+ * USB device is a hub, whose attributes cannot be read while it enumerates something (the kernel
+ * holds its lock, for seconds): it is not asked. */
 static void facts_of(struct udev_device *d, struct hotplug_event *ev)
 {
+	const char *subsystem = udev_device_get_subsystem(d);
+	bool tty = subsystem && !strcmp(subsystem, "tty");
 	struct udev_device *usb =
-		udev_device_get_parent_with_subsystem_devtype(d, "usb", "usb_device");
+		tty ? udev_device_get_parent_with_subsystem_devtype(d, "usb", "usb_device") : NULL;
 	struct udev_device *itf =
-		udev_device_get_parent_with_subsystem_devtype(d, "usb", "usb_interface");
+		tty ? udev_device_get_parent_with_subsystem_devtype(d, "usb", "usb_interface")
+		    : NULL;
 	const char *num = prop(d, "ID_USB_INTERFACE_NUM");
 
 	copy(ev->syspath, sizeof ev->syspath, udev_device_get_syspath(d));
-	copy(ev->subsystem, sizeof ev->subsystem, udev_device_get_subsystem(d));
+	copy(ev->subsystem, sizeof ev->subsystem, subsystem);
 	copy(ev->devtype, sizeof ev->devtype, udev_device_get_devtype(d));
 	copy(ev->node, sizeof ev->node, udev_device_get_devnode(d));
 	copy(ev->id_path, sizeof ev->id_path, prop(d, "ID_PATH"));
@@ -59,9 +64,8 @@ static void facts_of(struct udev_device *d, struct hotplug_event *ev)
 	if (!num && itf)
 		num = udev_device_get_sysattr_value(itf, "bInterfaceNumber");
 	ev->interface = num ? (int)strtol(num, NULL, 16) : -1;
-	copy(ev->sysname, sizeof ev->sysname,
-		udev_device_get_sysname(usb && strcmp(ev->subsystem, "tty") == 0 ? usb : d));
-	if (usb && !strcmp(ev->subsystem, "tty")) {
+	copy(ev->sysname, sizeof ev->sysname, udev_device_get_sysname(usb ? usb : d));
+	if (usb) {
 		/* Rules that add these to a tty may be absent (a mini system): the parent knows. */
 		if (!ev->vid[0])
 			copy(ev->vid, sizeof ev->vid,

@@ -35,7 +35,7 @@ expect 'exposure is at most 1.5' \
 	systemd-analyze security --offline=true --threshold=15 --no-pager "$unit"
 for line in Type=notify NotifyAccess=main WatchdogSec=30 Restart=on-failure StateDirectory=provd \
 	StateDirectoryMode=0700 DevicePolicy=closed 'DeviceAllow=char-usb_device rw' \
-	'DeviceAllow=char-ttyUSB rw' 'DeviceAllow=char-ttyACM rw'; do
+	'DeviceAllow=char-hidraw rw' 'DeviceAllow=char-ttyUSB rw' 'DeviceAllow=char-ttyACM rw'; do
 	expect "service: $line" has "$unit" "$line"
 done
 # Either would cut the events of udevd off without a word (udev dossier, section 1).

@@ -23,8 +23,9 @@ const struct tool_rule openocd_rules[] = {
 	/* The programmer's station. */
 	{"LIBUSB_ERROR_ACCESS|insufficient permissions", ERR_ACCESS,
 		"provd may not open the probe: check the udev rules"},
-	{"LIBUSB_ERROR_BUSY|the selected device is already used", ERR_BUSY,
-		"another program holds the probe: stop it"},
+	{"LIBUSB_ERROR_BUSY|could not claim interface: Resource busy|the selected device is "
+	 "already used",
+		ERR_BUSY, "another program holds the probe: stop it"},
 	{"couldn't bind \\S+ to socket|Address already in use", ERR_BUSY,
 		"another OpenOCD holds that port: stop it"},
 	{"serial mismatch|[Ii]nvalid serial number", ERR_WRONG_DEVICE, WRONG_SERIAL},
@@ -46,13 +47,13 @@ const struct tool_rule openocd_rules[] = {
 	{"Error on socket "
 	 "'remote_bitbang|remote_bitbang.*(closed|failed)|remote_bitbang_(fill_buf|flush|queue)|"
 	 "LIBUSB_ERROR_(IO|PIPE|NO_DEVICE)|USB (read|write) (error|failed)|Connection reset by "
-	 "peer",
+	 "peer|^Error: error (reading|writing) data: ",
 		ERR_DEVICE_GONE, "the probe was lost in the middle of the work"},
 	/* A unit without power says many other things as well. */
 	{"Target voltage: -?0\\.|[Tt]arget voltage (may be )?too low", ERR_TIMEOUT,
 		"the unit has no power: the probe sees no voltage at the target"},
 	/* What is connected. */
-	{"Device Security Bit Set|stm32\\w* device protected|Cannot identify target as a STM32|"
+	{"Device Security Bit Set|stm32\\w* device protected|device id = 0x0{8}\\b|"
 	 "APPROTECT|flash memory write protected|[Rr]ead(out)? protect(ed|ion) (is "
 	 ")?(active|enabled)|"
 	 "device is (locked|secured)|MCU (is )?(locked|secured)",

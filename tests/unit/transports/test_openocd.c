@@ -181,7 +181,11 @@ static const struct {
 	{"** OpenOCD init failed **", ERR_TIMEOUT},
 	{"Error: Device Security Bit Set", ERR_DEVICE_REFUSED, AT_FLASH},
 	{"Error: stm32x device protected", ERR_DEVICE_REFUSED, AT_FLASH},
-	{"Error: Cannot identify target as a STM32 family.", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Info : device id = 0x00000000", ERR_DEVICE_REFUSED, AT_FLASH},
+	{"Warn : Cannot identify target as a STM32 family.", ERR_WRONG_DEVICE, AT_FLASH},
+	{"Warn : could not claim interface: Resource busy", ERR_BUSY},
+	{"Error: error writing data: No such device (it may have been disconnected)",
+		ERR_DEVICE_GONE},
 	{"Warn : ** APPROTECT is active: the device is locked **", ERR_DEVICE_REFUSED},
 	{"Error: flash memory write protected", ERR_DEVICE_REFUSED, AT_FLASH},
 	{"Error: auto_probe failed", ERR_WRONG_DEVICE, AT_FLASH},
@@ -212,7 +216,7 @@ static const struct {
 	{"Error: Unsupported device id 0x00000445", ERR_WRONG_DEVICE, AT_FLASH},
 	{"Warn : flash size clipped to 128 KiB", ERR_WRONG_DEVICE, AT_FLASH},
 	/* Together with what belongs to them. */
-	{"Error: Cannot identify target as a STM32 family.\\nError: auto_probe failed",
+	{"Info : device id = 0x00000000\\nWarn : Cannot identify target as a STM32 family.",
 		ERR_DEVICE_REFUSED, AT_FLASH},
 	{"Info : Target voltage: 0.001606\\nError: target voltage may be too low for reliable "
 	 "debugging\\nError: init mode failed (unable to connect to the target)",
