@@ -48,7 +48,7 @@ def trace(vm, board):
     return vm.sh(f'cat /d/trace/{board}').splitlines()
 
 
-def execute(vm, action, *args, seconds=60):
+def execute(vm, action, *args, seconds=120):
     line = ' '.join(f"'{a}'" for a in args)
     text = vm.sh(f'provctl --json exec {action} {line}; echo exit=$?', seconds=seconds)
     status = int(re.search(r'exit=(\d+)', text)[1])
