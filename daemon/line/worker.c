@@ -18,6 +18,7 @@ struct plugged {
 	bool wrong;
 	char wrong_text[320];
 	uint64_t generation;	      /* rises with every enumeration */
+	bool unknown;		      /* plugged cannot be told */
 	uint64_t away_us;	      /* how long a port was empty since the last unit */
 	char mark[STATION_MARK_SIZE]; /* USB ids and serials: differs if another unit is there for
 					 sure */
@@ -32,19 +33,23 @@ static void add_mark(char mark[STATION_MARK_SIZE], const struct device_facts *f)
 	snprintf(mark + n, STATION_MARK_SIZE - n, "%s:%s/%s;", f->vid, f->pid, f->serial);
 }
 
-/* Stays what it is for as long as everything stays plugged, whatever becomes of provd. */
-static void add_plugged(struct plugged *p, const char *role, const char *enumeration, bool *known)
+/* Stays what it is for as long as everything that the station needs stays plugged, whatever becomes
+ * of provd. */
+static void add_plugged(struct plugged *p, const struct port_config *pc, const char *enumeration)
 {
 	size_t n = strlen(p->plugged);
-	int k = snprintf(p->plugged + n, sizeof p->plugged - n, " %s=%s", role, enumeration);
+	int k;
 
-	*known &= enumeration[0] && k > 0 && n + (size_t)k < sizeof p->plugged;
+	if (pc->optional || p->unknown)
+		return;
+	k = snprintf(p->plugged + n, sizeof p->plugged - n, " %s=%s", pc->role, enumeration);
+	p->unknown = !enumeration[0] || k < 0 || n + (size_t)k >= sizeof p->plugged;
 }
 
 static struct plugged look(struct station *s)
 {
 	struct plugged p = {.complete = true};
-	bool known = true;
+	size_t none = strlen(fleet_boot(s->fleet));
 
 	snprintf(p.plugged, sizeof p.plugged, "%s", fleet_boot(s->fleet));
 	mutex_lock(&s->lock);
@@ -53,7 +58,7 @@ static struct plugged look(struct station *s)
 		const struct presence *on = &s->port[i];
 
 		if (pc->address) {
-			add_plugged(&p, pc->role, pc->address, &known);
+			add_plugged(&p, pc, pc->address);
 			continue;
 		}
 		if (!on->present) {
@@ -64,7 +69,7 @@ static struct plugged look(struct station *s)
 		p.generation = MAX(p.generation, on->facts.generation);
 		p.away_us = MAX(p.away_us, on->away_us);
 		add_mark(p.mark, &on->facts);
-		add_plugged(&p, pc->role, on->facts.enumeration, &known);
+		add_plugged(&p, pc, on->facts.enumeration);
 		if (on->wrong) {
 			p.wrong = true;
 			p.complete = false;
@@ -75,7 +80,7 @@ static struct plugged look(struct station *s)
 		}
 	}
 	mutex_unlock(&s->lock);
-	if (!known || !p.complete)
+	if (p.unknown || !p.complete || !p.plugged[none])
 		p.plugged[0] = 0;
 	return p;
 }
