@@ -13,6 +13,7 @@
 #include "daemon/line/station_priv.h"
 
 #define BOX_SIZE 32
+#define DAY_S	 (24 * 3600)
 
 static const char *const state_name[STATION_STATE_COUNT] = {
 	"empty", "settling", "ready", "running", "done", "fault", "quarantined", "disabled"};
@@ -327,13 +328,15 @@ static int64_t local_day(void)
 
 int64_t station_day_began_ms(void)
 {
-	time_t now = time(NULL);
+	time_t t = time(NULL);
 	struct tm tm;
 
-	localtime_r(&now, &tm);
-	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
-	tm.tm_isdst = -1;
-	return (int64_t)mktime(&tm) * 1000;
+	localtime_r(&t, &tm);
+	t -= (tm.tm_hour * 60 + tm.tm_min) * 60 + tm.tm_sec;
+	/* Beside it on a day when the clocks are changed. */
+	localtime_r(&t, &tm);
+	t -= (tm.tm_hour * 60 + tm.tm_min) * 60;
+	return ((int64_t)t + (tm.tm_hour > 12 ? DAY_S : 0)) * 1000;
 }
 
 static void roll_day(struct station *s)
