@@ -150,7 +150,7 @@ static int connect_to(const char *path, int flags, struct db **ret, struct err *
 int db_open(const char *path, struct db **ret, struct err *e)
 {
 	_cleanup_(db_freep) struct db *d = NULL;
-	int r = make_file(path, e);
+	int r = strcmp(path, ":memory:") != 0 ? make_file(path, e) : 0;
 
 	if (r == 0)
 		r = connect_to(path, SQLITE_OPEN_READWRITE, &d, e);

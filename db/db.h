@@ -26,7 +26,8 @@
 struct db;
 
 /* Opens for writing: makes the directory (0700) and the file (0600) if they are absent, and brings
- * the schema up to date. -ERR_UNSUPPORTED for a database of a newer provd or another program. */
+ * the schema up to date. ":memory:" is one of the connection's own, in no file. -ERR_UNSUPPORTED
+ * for a database of a newer provd or another program. */
 int db_open(const char *path, struct db **ret, struct err *e);
 /* Opens an existing database for reading; every statement sees the last commit. */
 int db_open_reader(const char *path, struct db **ret, struct err *e);
