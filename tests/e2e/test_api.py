@@ -503,6 +503,8 @@ class Document(Live):
         check('POST', '/session', '/session', {'token': token['token']})
         check('DELETE', '/tokens/' + token['id'], '/tokens/{id}', None)
         check('POST', '/stations/A2/actions/disable', '/stations/{id}/actions/{action}', None)
+        # The station obeys in its own time.
+        line.wait_for('A2 is disabled', lambda: self.api.get('/stations/A2')['state'] == 'disabled')
         check('POST', '/stations/A2/actions/enable', '/stations/{id}/actions/{action}', None)
 
 
