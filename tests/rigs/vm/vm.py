@@ -2,6 +2,7 @@
 #
 # The virtual machine of the rigs, seen from the test: boot and kill, a shell inside, the API of the
 # provd in it (forwarded to a port of the host's loopback), and the control socket of its provsim.
+import ctypes
 import hashlib
 import http.client
 import json
@@ -23,6 +24,8 @@ DIR = os.path.join(BUILD, 'tests', 'rigs', 'vm')
 FIRMWARE = '/usr/share/seabios/bios.bin'
 API_PORT = 8620
 SHELL_PORT = 7000
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
 
 
 def skip(why):
@@ -80,6 +83,11 @@ def wait(what, f, seconds):
         time.sleep(0.02)
 
 
+def with_parent():
+    """The machine does not outlive the test, whatever ends the test."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def free_ports(n):
     held = [socket.create_server(('127.0.0.1', 0)) for _ in range(n)]
     ports = [s.getsockname()[1] for s in held]
@@ -105,7 +113,7 @@ class Vm:
         if disk:
             argv += ['-drive', f'file={disk},if=virtio,format=raw,cache=writeback']
         open(self.log_path, 'w').close()
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=with_parent)
         try:
             wait('the virtual machine', self.booted, 60)
         except TimeoutError:
