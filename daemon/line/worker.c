@@ -11,6 +11,8 @@
 #include "daemon/line/fleet.h"
 #include "daemon/line/station_priv.h"
 
+#define RECALL_EVERY_US US_PER_S
+
 /* What is plugged, in one look. */
 struct plugged {
 	bool complete; /* every port that the station needs, and the right devices */
@@ -555,16 +557,24 @@ static void show_last(struct station *s, const struct station_last *l)
 	mutex_unlock(&s->lock);
 }
 
-/* What was known before provd was started again. */
+/* What was known before provd was started again. Until it is read the station takes no unit: it may
+ * be one that a person has switched off. */
 static void recall(struct station *s)
 {
 	struct station_memory m;
 	struct err e;
 
-	if (recorder_recall(s->fleet, s->cfg, station_day_began_ms(), &m, &e) < 0) {
-		log_error("what was known of the station: %s", e.msg);
-		return;
+	while (recorder_recall(s->fleet, s->cfg, station_day_began_ms(), &m, &e) < 0) {
+		const struct iotime it = {now_us() + RECALL_EVERY_US, NULL};
+
+		station_set_state(s, STATION_FAULT, e.code,
+			"what was known of the station cannot be read: %s", e.msg);
+		iotime_sleep(RECALL_EVERY_US, &it, NULL);
+		if (stopping(s))
+			return;
 	}
+	if (station_state(s) == STATION_FAULT)
+		station_set_state(s, STATION_EMPTY, ERR_NONE, "%s", "");
 	s->row = m.row;
 	station_recall_counts(s, &m.today);
 	if (m.last.run[0])

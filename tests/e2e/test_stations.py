@@ -4,6 +4,8 @@
 
     test_stations.py [BUILD]
 """
+import os
+import sqlite3
 import unittest
 
 import line
@@ -172,6 +174,26 @@ class Stations(unittest.TestCase):
         self.assertEqual(self.runs(l), [])
         l.api.post('/stations/A1/actions/enable')
         self.assertEqual(l.job_done(job)['passed'], 1)
+
+    def rename_table(self, l, old, new):
+        d = sqlite3.connect(os.path.join(l.home, 'state', 'provd.db'), timeout=line.DEADLINE_S)
+        d.execute('ALTER TABLE %s RENAME TO %s' % (old, new))
+        d.commit()
+        d.close()
+
+    def test_a_station_that_cannot_be_read_takes_no_unit_until_it_is(self):
+        l = self.begin(recipe=None)
+        self.state(l, 'ready')
+        l.api.post('/stations/A1/actions/disable')
+        self.state(l, 'disabled')
+        l.api.post('/jobs', {'recipe': 'good', 'quantity': 1})
+        l.provd.kill()
+        self.rename_table(l, 'stations', 'away')
+        l.start()
+        self.assertIn('cannot be read', self.state(l, 'fault')['message'])
+        self.rename_table(l, 'away', 'stations')
+        self.state(l, 'disabled')
+        self.assertEqual(l.api.all('/runs'), [])
 
     def test_a_babbling_device_fails_and_the_station_lives(self):
         l = self.begin()
