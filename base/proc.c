@@ -27,7 +27,6 @@
 #define KILL_GRACE_US	 (2 * US_PER_S)
 #define PIPE_LINGER_US	 (200 * US_PER_MS) /* for the pipes to end after the program did */
 #define KILL_WAIT_US	 (7 * US_PER_S)	   /* longer than the keeper's own patience */
-#define SLOW_PART	 3		   /* of the time: when `slow` is told */
 #define TERMINAL_COLUMNS 200
 
 struct stream {
@@ -556,7 +555,7 @@ int proc_run(const struct proc_opts *o, const struct iotime *it, struct proc_res
 	if (r < 0)
 		return r;
 	if (it->deadline_us != NO_DEADLINE && it->deadline_us > p->begun_us)
-		p->slow_us = p->begun_us + (it->deadline_us - p->begun_us) / SLOW_PART;
+		p->slow_us = p->begun_us + (it->deadline_us - p->begun_us) / PROC_SLOW_PART;
 	r = run_until_exit(p, it, e);
 	if (r == 0)
 		r = run_until_eof(p, it, e);

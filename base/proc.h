@@ -24,6 +24,8 @@
 
 /* What every program started by this provd has in its environment, once proc_mark() was called. */
 #define PROC_MARK "PROVD_RUN"
+/* `slow` is told when one part in so many of the time has gone. */
+#define PROC_SLOW_PART 3
 
 enum proc_stream { PROC_STDOUT, PROC_STDERR };
 

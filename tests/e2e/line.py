@@ -59,6 +59,21 @@ def wait_for(what, cond, deadline_s=None, every_s=0.02):
         time.sleep(every_s)
 
 
+def alive(pid):
+    """Whether the process runs; a zombie does not."""
+    try:
+        with open('/proc/%d/stat' % pid) as f:
+            return f.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
+def sanitized(program='provd'):
+    """Whether it was built with ASan, which keeps what was freed."""
+    with open(binary(program), 'rb') as f:
+        return b'__asan_init' in f.read()
+
+
 def firmware(size=112 * 1024, seed=1):
     """Bytes that no pattern compresses and no image format claims."""
     return b'\x00PROVD-TEST-IMAGE' + random.Random(seed).randbytes(size - 17)
@@ -330,6 +345,14 @@ class Provd:
         d = sqlite3.connect('file:%s?mode=ro' % path, uri=True, timeout=DEADLINE_S)
         d.row_factory = sqlite3.Row
         return d
+
+    def peak_kib(self):
+        with open('/proc/%d/status' % self.process.pid) as f:
+            return next(int(x.split()[1]) for x in f if x.startswith('VmHWM'))
+
+    def db_bytes(self):
+        with self.db() as d:
+            return d.execute('PRAGMA page_count').fetchone()[0] * d.execute('PRAGMA page_size').fetchone()[0]
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

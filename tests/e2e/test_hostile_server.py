@@ -186,14 +186,6 @@ TEXTS = {
 }
 
 
-def alive(pid):
-    try:
-        with open('/proc/%d/stat' % pid) as f:
-            return f.read().rsplit(')', 1)[1].split()[0] != 'Z'
-    except OSError:
-        return False
-
-
 class Shop(line.Line):
     """P1 has the hostile server, P2 a good one."""
 
@@ -234,7 +226,7 @@ class Shop(line.Line):
             return [int(x.split()[0]) for x in f if x.endswith('\n') and x.split()[1].startswith(kind)]
 
     def living(self, station=1):
-        return [p for p in self.pids(station) if alive(p)]
+        return [p for p in self.pids(station) if line.alive(p)]
 
     def begin(self, station):
         name = '/stations/P%d' % station
@@ -289,20 +281,15 @@ class HostileServer(unittest.TestCase):
         self.assertEqual(s.jobs(), 1 if outcome != 'passed' else 2)
 
     def all_of(self, modes, timeout):
-        with open(line.binary('provd'), 'rb') as f:
-            sanitized = b'__asan_init' in f.read()
+        sanitized = line.sanitized()
         with Shop(timeout) as s:
             for mode, (outcome, code, says) in modes.items():
                 with self.subTest(mode):
                     self.one(s, mode, outcome, code, says)
             self.assertEqual(len(s.pids(2)), 1, 'the good server was started anew')
             if not sanitized:
-                with open('/proc/%d/status' % s.provd.process.pid) as f:
-                    peak = next(int(x.split()[1]) for x in f if x.startswith('VmHWM'))
-                self.assertLess(peak, 100 * 1024, 'KiB of provd')
-            with s.provd.db() as d:
-                pages = d.execute('PRAGMA page_count').fetchone()[0]
-            self.assertLess(pages * 4096, 16 << 20)
+                self.assertLess(s.provd.peak_kib(), 100 * 1024, 'KiB of provd')
+            self.assertLess(s.provd.db_bytes(), 16 << 20)
             s.provd.term()
             self.assertEqual(s.living() + s.living(2), [])
 
@@ -348,9 +335,9 @@ class HostileServer(unittest.TestCase):
                 else:
                     s.jobs()
                 pids = s.pids()
-                self.assertTrue(all(alive(p) for p in pids))
+                self.assertTrue(all(line.alive(p) for p in pids))
                 s.provd.kill()
-                line.wait_for('all have gone', lambda: not any(alive(p) for p in pids), 5)
+                line.wait_for('all have gone', lambda: not any(line.alive(p) for p in pids), 5)
                 s.start()
                 self.assertEqual(s.scratch(), [])
 

@@ -61,14 +61,6 @@ GOOD = {
 }
 
 
-def running(pid):
-    try:
-        with open('/proc/%d/stat' % pid) as f:
-            return f.read().rsplit(')', 1)[1].split()[0] != 'Z'
-    except OSError:
-        return False
-
-
 class HostileTools(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix='provd-hostile-')
@@ -114,8 +106,7 @@ class HostileTools(unittest.TestCase):
         return step + ['port=' + bench.link]
 
     def test_each_is_replaced_in_turn(self):
-        with open(line.binary('provctl'), 'rb') as f:
-            sanitized = b'__asan_init' in f.read()
+        sanitized = line.sanitized('provctl')
         for program, (says, its_code, step) in TOOLS.items():
             step = self.step_of(program, step)
             for mode, code in CODES.items():
@@ -125,9 +116,9 @@ class HostileTools(unittest.TestCase):
                     self.assertNotEqual(status, 0)
                     self.assertEqual(record['code'], code or its_code, record)
                     self.assertEqual(record['evidence']['program'], os.path.join(self.dir, program))
-                    self.assertFalse(running(self.number('tool')))
+                    self.assertFalse(line.alive(self.number('tool')))
                     if mode in ('hangs', 'daemon'):
-                        self.assertFalse(running(self.number('daemon')), 'a daemon is left')
+                        self.assertFalse(line.alive(self.number('daemon')), 'a daemon is left')
                     self.assertEqual(os.listdir(self.tmp), [])
                     self.assertLess(len(json.dumps(record)), 1 << 16)
                     if not sanitized:

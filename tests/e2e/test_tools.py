@@ -58,27 +58,13 @@ while :; do sleep 60; done
 '''
 
 
-def alive(pid):
-    try:
-        with open('/proc/%d/stat' % pid) as f:
-            return f.read().rsplit(')', 1)[1].split()[0] != 'Z'
-    except OSError:
-        return False
-
-
 def parent(pid):
     with open('/proc/%d/stat' % pid) as f:
         return int(f.read().rsplit(')', 1)[1].split()[1])
 
 
-def sanitized():
-    """Whether provd was built with ASan, which keeps what was freed."""
-    with open(line.binary('provd'), 'rb') as f:
-        return b'__asan_init' in f.read()
-
-
 def end(pid):
-    if alive(pid):
+    if line.alive(pid):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -143,9 +129,9 @@ class Tools(unittest.TestCase):
                             os.unlink(os.path.join(s.home, name))
                     run = s.run_mode(mode, timeout='3s' if code == 'timeout' else '40s')
                     self.assertEqual((run['outcome'], run['code']), (outcome, code), run)
-                    self.assertFalse(alive(s.number('tool')))
+                    self.assertFalse(line.alive(s.number('tool')))
                     if mode in ('hangs', 'daemon'):
-                        self.assertFalse(alive(s.number('daemon')), 'a daemon is left')
+                        self.assertFalse(line.alive(s.number('daemon')), 'a daemon is left')
                     self.assertEqual(s.scratch(), [])
                     with open(os.path.join(s.home, 'where')) as f:
                         self.assertIn(os.path.join(s.home, 'state', 'scratch') + '/tool-', f.read())
@@ -154,13 +140,9 @@ class Tools(unittest.TestCase):
                         self.assertEqual(evidence['version'], '1.4.2')
                         self.assertEqual(evidence['program'], s.program)
                         self.assertTrue(evidence['lines'][0].startswith('verified'))
-            if not sanitized():
-                with open('/proc/%d/status' % s.provd.process.pid) as f:
-                    peak = next(int(x.split()[1]) for x in f if x.startswith('VmHWM'))
-                self.assertLess(peak, 100 * 1024, 'KiB of provd, after 1 GiB of output')
-            with s.provd.db() as d:
-                pages = d.execute('PRAGMA page_count').fetchone()[0]
-            self.assertLess(pages * 4096, 16 << 20)
+            if not line.sanitized():
+                self.assertLess(s.provd.peak_kib(), 100 * 1024, 'KiB of provd, after 1 GiB of output')
+            self.assertLess(s.provd.db_bytes(), 16 << 20)
             for name, code in (('/no/such/programmer', 'tool-missing'), ('/etc/passwd', 'tool-missing')):
                 run = s.run_mode('good', program=name)
                 self.assertEqual((run['outcome'], run['code']), ('error', code), run)
@@ -219,8 +201,8 @@ class Tools(unittest.TestCase):
             s.api.post('/stations/A1/actions/abort')
             line.wait_for('the run is aborted', lambda: [
                 r for r in s.api.all('/runs') if r['outcome'] == 'aborted'])
-            self.assertFalse(alive(tool))
-            self.assertFalse(alive(daemon))
+            self.assertFalse(line.alive(tool))
+            self.assertFalse(line.alive(daemon))
             self.assertEqual(s.scratch(), [])
 
     def test_a_killed_provd_leaves_nothing(self):
@@ -228,7 +210,7 @@ class Tools(unittest.TestCase):
             s.job('hangs', '60s')
             tool, daemon = s.number('tool'), s.number('daemon')
             s.provd.kill()
-            line.wait_for('both are gone', lambda: not alive(tool) and not alive(daemon), 5)
+            line.wait_for('both are gone', lambda: not line.alive(tool) and not line.alive(daemon), 5)
             self.assertNotEqual(s.scratch(), [])
             s.start()
             self.assertEqual(s.scratch(), [])
@@ -241,11 +223,11 @@ class Tools(unittest.TestCase):
             os.kill(parent(tool), signal.SIGKILL)
             line.wait_for('the run ends', lambda: [
                 r for r in s.api.all('/runs') if r['state'] == 'finished'])
-            self.assertFalse(alive(tool))
-            self.assertTrue(alive(daemon), 'nothing is left to sweep: the test is void')
+            self.assertFalse(line.alive(tool))
+            self.assertTrue(line.alive(daemon), 'nothing is left to sweep: the test is void')
             s.provd.kill()
             s.start()
-            line.wait_for('the daemon is gone', lambda: not alive(daemon), 5)
+            line.wait_for('the daemon is gone', lambda: not line.alive(daemon), 5)
             self.assertIn('of the provd before this one still ran', s.provd.log_tail())
 
     def test_check_says_which_programs_are_missing(self):

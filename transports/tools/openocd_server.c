@@ -18,7 +18,6 @@
 #define BARRIER_US (2 * US_PER_S)
 #define END_US	   (200 * US_PER_MS) /* for one that closed its connection */
 #define PIECE_MAX  4096u	     /* of a result that is judged as a line */
-#define SLOW_PART  3		     /* of the time: when that is told */
 
 struct openocd_server {
 	char *key; /* its command line */
@@ -226,7 +225,7 @@ static int watch_begin(struct openocd_server *s, const struct tool_spec *spec,
 	s->deadline_us = it->deadline_us;
 	s->slow_us = 0;
 	if (it->deadline_us != NO_DEADLINE && it->deadline_us > s->begun_us)
-		s->slow_us = s->begun_us + (it->deadline_us - s->begun_us) / SLOW_PART;
+		s->slow_us = s->begun_us + (it->deadline_us - s->begun_us) / PROC_SLOW_PART;
 	return r;
 }
 
