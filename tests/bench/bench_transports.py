@@ -103,17 +103,25 @@ def stm32(bench):
         pairs = Pairs(bench, "stm32.flash over stm32flash -v, 64 KiB at 460,800 baud", 1 / 16)
         for i in range(bench.rounds):
             def theirs():
-                d.ctl(cmd="next", board="b1", gap_ms=10)
-                time.sleep(0.3)
-                return timed(["stm32flash", "-b", "460800", "-m", "8n1", "-w", image.name, "-v", link(d)])
+                return timed(["stm32flash", "-b", "460800", "-m", "8n1", "-w", image.name, "-v", next_unit(d)])
 
             def ours():
-                d.ctl(cmd="next", board="b1", gap_ms=10)
-                time.sleep(0.3)
-                return timed([ctl, "exec", "stm32.flash", f"port=tty:{link(d)}@460800", "parity=none",
+                return timed([ctl, "exec", "stm32.flash", f"port=tty:{next_unit(d)}@460800", "parity=none",
                               f"image={image.name}", "address=0x08000000"])
             pairs.round(i, theirs, ours)
         pairs.rows()
+
+
+def next_unit(d):
+    """The link of a fresh unit, once its boot ROM waits for the host."""
+    uid = d.ctl(cmd="next", board="b1", gap_ms=10)["uid"]
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        board = d.ctl(cmd="list")["boards"][0]
+        if board["uid"] == uid and board["plugged"] and board["state"] == "waiting":
+            return board["link"]
+        time.sleep(0.01)
+    raise RuntimeError(f"unit {uid} does not wait for its host")
 
 
 def link(d):
