@@ -61,6 +61,12 @@ enum err_class {
 	X(SERIAL_CONFLICT, "serial-conflict", LINE, "That serial number is already used.")       \
 	X(DISK_FULL, "disk-full", LINE, "Free some space on the disk of the database.")          \
 	X(DATABASE, "database", LINE, "The database failed; see the journal.")                   \
+	X(RECORDS_DAMAGED, "records-damaged", LINE,                                              \
+		"Restore the last good backup: see 'The records are damaged' for the operator.") \
+	X(RECORDS_HELD, "records-held", LINE,                                                    \
+		"A person decides how the line goes on: see `provctl records`.")                 \
+	X(CLOCK, "clock", LINE,                                                                  \
+		"Set the clock or wait for the time service, then run the unit again.")          \
 	X(INTERRUPTED, "interrupted", LINE,                                                      \
 		"Power or provd was lost during the run: run the unit again.")                   \
 	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                   \

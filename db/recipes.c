@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/recipes.h"
 
+#include "base/digest.h"
 #include "base/timefmt.h"
 #include "db/stmt.h"
 
@@ -156,6 +157,7 @@ int recipes_find(
 	static const char sql[] = "SELECT name, version, sha256, state, json FROM recipes"
 				  " WHERE name = ? AND version = ?";
 	_cleanup_(query_done) struct query q = {0};
+	char hex[SHA256_HEX];
 	int r = resolve(d, name, &version, e);
 
 	if (r == 0)
@@ -172,7 +174,13 @@ int recipes_find(
 	col_copy(&q, 2, ret->sha256, sizeof ret->sha256);
 	col_copy(&q, 3, ret->state, sizeof ret->state);
 	ret->json = col_dup(&q, 4);
-	return 0;
+	/* What is not what was approved never reaches a unit. */
+	if (ret->json && strcmp(sha256_hex_of(ret->json, strlen(ret->json), hex), ret->sha256) == 0)
+		return 0;
+	recipe_row_done(ret);
+	return err_set(e, ERR_RECORDS_DAMAGED,
+		"recipe %s@%lld is not what was stored: its SHA-256 does not fit", name,
+		(long long)version);
 }
 
 int recipes_get(struct db *d, const char *name, int64_t version, json_t **ret, struct err *e)
