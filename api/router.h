@@ -15,7 +15,9 @@
 enum route_flags {
 	ROUTE_PUBLIC = 1 << 0, /* without a token */
 	ROUTE_UPLOAD = 1 << 1, /* the body goes to a file */
-	ROUTE_NO_BODY = 1 << 2
+	ROUTE_NO_BODY = 1 << 2,
+	ROUTE_ORDERS = 1 << 3,	  /* adds work or files: refused where the line takes no orders */
+	ROUTE_WHEN_HELD = 1 << 4, /* also where nothing else may be changed */
 };
 
 struct api {
@@ -40,7 +42,8 @@ struct call {
 	const struct request *rq;
 	struct response *rs;
 	const struct principal *who;
-	json_t *body;		/* of a JSON route; NULL if empty; owned by the router */
+	json_t *body;	    /* of a JSON route; NULL if empty; owned by the router */
+	json_t *list_extra; /* members of a list's answer beside its items; owned by the router */
 	json_t *problem_errors; /* [{pointer, detail}], goes into the problem; owned by the router
 				 */
 };
@@ -60,7 +63,7 @@ struct route {
 /* NULL-terminated tables, one per resource. */
 extern const struct route routes_stations[], routes_jobs[], routes_recipes[], routes_artifacts[],
 	routes_runs[], routes_units[], routes_pools[], routes_prompts[], routes_events[],
-	routes_meta[], routes_tokens[], routes_web[];
+	routes_meta[], routes_records[], routes_tokens[], routes_web[];
 
 extern const struct httpd_ops router_ops;
 

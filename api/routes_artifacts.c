@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "api/router.h"
+#include "base/log.h"
 #include "base/util.h"
 #include "daemon/actions/image_json.h"
 #include "db/artifacts.h"
@@ -77,12 +78,14 @@ static int get_content(struct call *c, struct err *e)
 
 struct put {
 	struct artifact a;
+	char *path; /* in the store */
 	json_t *image;
 	bool created;
 };
 
 static void put_done(struct put *p)
 {
+	free(p->path);
 	json_decref(p->image);
 }
 
@@ -154,10 +157,9 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	return 0;
 }
 
-static int store(struct call *c, const char *sha, struct err *e)
+static int store(struct call *c, const char *path, struct err *e)
 {
 	const char *dir = fleet_artifact_dir(c->api->fleet);
-	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, sha);
 	_cleanup_(closep) int dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (rename(c->rq->upload_path, path) < 0 || dfd < 0 || fsync(dfd) < 0)
@@ -186,7 +188,13 @@ static int check_quota(struct call *c, struct err *e)
 static int apply_put(struct db *tx, void *data, json_t **ret, struct err *e)
 {
 	struct put *p = data;
-	int r = artifacts_add(tx, &p->a, &p->created, e);
+	int r;
+
+	/* Deletions are the writer's too: none comes between this look and the row. */
+	if (access(p->path, R_OK) < 0)
+		return err_set(e, ERR_CONFLICT,
+			"the artifact was deleted while it was sent: send it again");
+	r = artifacts_add(tx, &p->a, &p->created, e);
 
 	return r < 0 ? r : artifacts_get(tx, p->a.sha256, ret, e);
 }
@@ -216,11 +224,12 @@ static int put_artifact(struct call *c, struct err *e)
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
 		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",
 			c->rq->upload_sha256, sha);
+	p.path = xasprintf("%s/%s", fleet_artifact_dir(c->api->fleet), sha);
 	r = check_image(c, &p, e);
 	if (r == 0)
 		r = check_quota(c, e);
 	if (r == 0)
-		r = store(c, sha, e);
+		r = store(c, p.path, e);
 	if (r == 0)
 		r = api_change(c, &ch, e);
 	if (r == 0 && p.created)
@@ -228,11 +237,65 @@ static int put_artifact(struct call *c, struct err *e)
 	return r;
 }
 
+/* Set aside in the writer's transaction, so that no upload of the same bytes comes between; gone
+ * once the deletion is on disk. What a crash leaves is settled at the next start. */
+struct removal {
+	const char *sha256, *by;
+	char *path, *aside;
+	bool moved;
+};
+
+static int apply_delete(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct removal *m = data;
+	int r = artifacts_delete(tx, m->sha256, m->by, e);
+
+	if (r < 0)
+		return r;
+	m->moved = rename(m->path, m->aside) == 0;
+	if (!m->moved && errno != ENOENT)
+		return err_errno(e, ERR_IO, errno, "artifact %s", m->sha256);
+	*ret = json_pack("{s:s, s:b}", "sha256", m->sha256, "deleted", 1);
+	return 0;
+}
+
+static void delete_done(void *data)
+{
+	unlink(((struct removal *)data)->aside);
+}
+
+static int delete_artifact(struct call *c, struct err *e)
+{
+	const char *dir = fleet_artifact_dir(c->api->fleet);
+	const char *sha = request_param(c->rq, "sha256");
+	struct removal m = {.sha256 = sha, .by = c->who->name};
+	struct change ch = {.apply = apply_delete,
+		.committed = delete_done,
+		.data = &m,
+		.status = 200,
+		.audit = "artifact.delete",
+		.target = sha};
+	int r;
+
+	if (!is_sha256_hex(sha))
+		return err_set(e, ERR_NOT_FOUND,
+			"an artifact is addressed by its SHA-256 in lower-case hex");
+	m.path = xasprintf("%s/%s", dir, sha);
+	m.aside = xasprintf("%s/" ARTIFACT_ASIDE "%s", dir, sha);
+	r = api_change(c, &ch, e);
+	if (r < 0 && m.moved && rename(m.aside, m.path) < 0)
+		log_error("artifact %s: %s", sha, strerrordesc_np(errno));
+	free(m.path);
+	free(m.aside);
+	return r;
+}
+
 const struct route routes_artifacts[] = {
 	{HTTP_GET, "/api/v1/artifacts", MAY_READ, ROUTE_NO_BODY, 0, get_artifacts},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}", MAY_READ, ROUTE_NO_BODY, 0, get_artifact},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}/content", MAY_READ, ROUTE_NO_BODY, 0, get_content},
-	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES), ROUTE_UPLOAD, 0,
-		put_artifact},
+	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES),
+		ROUTE_UPLOAD | ROUTE_ORDERS, 0, put_artifact},
+	{HTTP_DELETE, "/api/v1/artifacts/{sha256}", MAY_WRITE, ROUTE_WHEN_HELD, 0, delete_artifact},
 	{0},
 };

@@ -123,6 +123,6 @@ static int post_answer(struct call *c, struct err *e)
 const struct route routes_prompts[] = {
 	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts},
 	{HTTP_GET, "/api/v1/prompts/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_prompt},
-	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, 0, 4096, post_answer},
+	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, ROUTE_WHEN_HELD, 4096, post_answer},
 	{0},
 };

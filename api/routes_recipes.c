@@ -304,12 +304,12 @@ static int delete_recipe(struct call *c, struct err *e)
 
 const struct route routes_recipes[] = {
 	{HTTP_GET, "/api/v1/recipes", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
-	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, 0, 1024 * 1024, post_recipe},
-	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, 0, 1024 * 1024, post_check},
+	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, ROUTE_ORDERS, 1024 * 1024, post_recipe},
+	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, ROUTE_WHEN_HELD, 1024 * 1024, post_check},
 	{HTTP_GET, "/api/v1/recipes/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
 	{HTTP_GET, "/api/v1/recipes/{name}/versions", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
 	{HTTP_GET, VERSION, MAY_READ, ROUTE_NO_BODY, 0, get_recipe},
-	{HTTP_PUT, VERSION, MAY_WRITE, 0, 1024 * 1024, put_recipe},
+	{HTTP_PUT, VERSION, MAY_WRITE, ROUTE_ORDERS, 1024 * 1024, put_recipe},
 	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe},
 	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action},
 	{0},

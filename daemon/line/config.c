@@ -7,6 +7,7 @@
 #include <glob.h>
 #include <libgen.h>
 
+#include "base/iotime.h"
 #include "base/secret.h"
 #include "base/util.h"
 #include "base/yaml.h"
@@ -70,6 +71,7 @@ struct config *config_unref(struct config *c)
 	free(c->hotplug);
 	free(c->station);
 	free(c->state_dir);
+	free(c->marks_file);
 	free(c->listen_host);
 	free(c);
 	return NULL;
@@ -492,11 +494,36 @@ static void load_secrets(struct loader *l, const json_t *root)
 	}
 }
 
+static void load_records(struct loader *l, const json_t *root)
+{
+	static const char *const names[] = {[CLOCK_SYNC_AUTO] = "auto",
+		[CLOCK_SYNC_REQUIRED] = "required",
+		[CLOCK_SYNC_IGNORED] = "ignored"};
+	const char *marks = get_string(l, root, "", "marks_file");
+	const char *sync = get_string(l, root, "", "clock_sync");
+	size_t i = 0;
+
+	if (marks && *marks != '/')
+		mistakes_add(&l->m, "/marks_file", "'marks_file' must be an absolute path");
+	l->c->marks_file = marks ? xstrdup(marks) : NULL;
+	l->c->disk_reserve_bytes = 64ull << 20;
+	l->c->events_keep_us = 90ull * 24 * 3600 * US_PER_S;
+	get_size(l, root, "", "disk_reserve", &l->c->disk_reserve_bytes);
+	get_duration(l, root, "", "events_keep", &l->c->events_keep_us);
+	while (sync && i < ARRAY_LEN(names) && strcmp(names[i], sync) != 0)
+		i++;
+	if (i == ARRAY_LEN(names))
+		mistakes_add(&l->m, "/clock_sync",
+			"'clock_sync' is '%s': auto, required or ignored expected", sync);
+	l->c->clock_sync = (enum clock_sync)i;
+}
+
 static void load_main(struct loader *l, const json_t *root)
 {
 	static const char *const keys[] = {"state_dir", "listen", "hotplug", "settle",
 		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
-		"secrets", "stations", NULL};
+		"secrets", "stations", "marks_file", "disk_reserve", "events_keep", "clock_sync",
+		NULL};
 	const char *state_dir;
 
 	if (!json_is_object(root) && !json_is_null(root))
@@ -510,6 +537,7 @@ static void load_main(struct loader *l, const json_t *root)
 	l->c->state_dir = xstrdup(state_dir ? state_dir : "/var/lib/provd");
 	load_listen(l, root);
 	load_hotplug(l, root);
+	load_records(l, root);
 	load_secrets(l, root);
 	get_duration(l, root, "", "settle", &l->settle_us);
 	l->quarantine_after = (unsigned)get_int(l, root, "", "quarantine_after", 0, 1000, 3);

@@ -47,6 +47,13 @@ struct secret_config {
 	char *file; /* absolute */
 };
 
+/* What carries a date waits for a clock that is synchronised (daemon/line/wall.h). */
+enum clock_sync {
+	CLOCK_SYNC_AUTO, /* required where the machine runs a time service */
+	CLOCK_SYNC_REQUIRED,
+	CLOCK_SYNC_IGNORED,
+};
+
 struct config {
 	int refs; /* atomic */
 	char *state_dir;
@@ -54,6 +61,10 @@ struct config {
 	uint16_t listen_port;
 	char **hotplug; /* "udev", "stream:/path" */
 	size_t hotplugs;
+	char *marks_file;	     /* high-water marks; NULL: provd.marks in state_dir */
+	uint64_t disk_reserve_bytes; /* kept for the records when the disk is full */
+	uint64_t events_keep_us;     /* how long events are kept; 0: for ever */
+	enum clock_sync clock_sync;
 	uint64_t artifact_quota_bytes;
 	uint64_t artifact_max_bytes;
 	unsigned rate_limit;	/* API requests per second and principal; 0: none */

@@ -7,23 +7,21 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/digest.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/tree.h"
 #include "base/thread.h"
 #include "base/util.h"
+#include "db/artifacts.h"
 #include "db/db.h"
-#include "db/idempotency.h"
-#include "db/reports.h"
-#include "db/runs.h"
 #include "db/writer.h"
 #include "transports/images/cache.h"
 
-#define FEED_RING	    4096
-#define RESCAN_EVERY_US	    (30 * US_PER_S)
-#define PRUNE_EVERY_US	    (3600 * US_PER_S)
-#define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
+#define FEED_RING	4096
+#define RESCAN_EVERY_US (30 * US_PER_S)
+#define ORPHAN_AGE_S	(24 * 3600)
 
 struct fleet {
 	struct mutex lock; /* of config and the list of stations */
@@ -35,12 +33,12 @@ struct fleet {
 	struct binding *binding;
 	struct hotplug **source;
 	size_t sources;
-	uint64_t rescan_us, prune_us;
+	uint64_t rescan_us;
 
-	struct writer *writer;
+	struct holds *holds;
+	struct records *records;
 	struct feed *feed;
 	struct jobs *jobs;
-	char *db_path;
 	char *artifact_dir;
 	char *keep_dir;
 	char *scratch_dir;
@@ -71,6 +69,13 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		free(text);
 		json_decref(o);
 	}
+}
+
+/* A hold began or ended: who waits for work looks again, and who watches sees why. */
+static void on_hold(void *data)
+{
+	fleet_views_changed(data);
+	fleet_wake_stations(data);
 }
 
 /* --- plug events --- */
@@ -132,14 +137,13 @@ static int add_source(struct fleet *f, const char *text, struct err *e)
 
 static int make_dirs(struct fleet *f, struct err *e)
 {
-	const char *dir = f->config->state_dir;
+	const char *const dirs[] = {
+		f->config->state_dir, f->artifact_dir, f->keep_dir, f->scratch_dir};
+	int r = 0;
 
-	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||
-		(mkdir(f->artifact_dir, 0700) < 0 && errno != EEXIST) ||
-		(mkdir(f->keep_dir, 0700) < 0 && errno != EEXIST) ||
-		(mkdir(f->scratch_dir, 0700) < 0 && errno != EEXIST))
-		return err_errno(e, ERR_IO, errno, "state directory %s", dir);
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(dirs) && r == 0; i++)
+		r = tree_make(dirs[i], e);
+	return r < 0 ? err_prefix(e, "state directory") : 0;
 }
 
 /* Two provd on one database would each hand out the other's serials. */
@@ -155,7 +159,55 @@ static int take_lock(struct fleet *f, struct err *e)
 	return 0;
 }
 
-/* Uploads that a crash left half-way. */
+/* Whether the database knows the artifact; also where it cannot be asked. */
+static bool is_known(struct db *d, const char *sha256)
+{
+	json_t *row = NULL;
+	struct err e;
+	int r = artifacts_get(d, sha256, &row, &e);
+
+	json_decref(row);
+	return r != -ERR_NOT_FOUND;
+}
+
+/* A file of the store that a crash left between the disk and the database. An upload of today may
+ * still be wanted by whoever sends it again. */
+static bool sweep_one(struct fleet *f, struct db *d, const char *name)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", f->artifact_dir, name);
+	size_t aside = strlen(ARTIFACT_ASIDE);
+	struct stat st;
+
+	if (!strncmp(name, ARTIFACT_ASIDE, aside) && is_sha256_hex(name + aside)) {
+		_cleanup_(freep) char *back = xasprintf("%s/%s", f->artifact_dir, name + aside);
+
+		return is_known(d, name + aside) ? rename(path, back) < 0 : unlink(path) == 0;
+	}
+	return is_sha256_hex(name) && stat(path, &st) == 0 &&
+	       wall_ms() / 1000 - st.st_mtime > ORPHAN_AGE_S && !is_known(d, name) &&
+	       unlink(path) == 0;
+}
+
+/* What nobody knows of any more; not while the database may be an older one. */
+static void sweep_artifacts(struct fleet *f)
+{
+	DIR *dir = opendir(f->artifact_dir);
+	struct db *d = NULL;
+	unsigned gone = 0;
+
+	if (!holds_has(f->holds, HOLD_LINEAGE))
+		db_open_reader(fleet_db_path(f), &d, NULL);
+	for (struct dirent *de; dir && d && (de = readdir(dir));)
+		gone += sweep_one(f, d, de->d_name);
+	if (gone)
+		log_notice("%u file%s of the artifact store that no record knows: removed", gone,
+			gone == 1 ? "" : "s");
+	db_free(d);
+	if (dir)
+		closedir(dir);
+}
+
+/* Uploads that a crash left half-way: before anything else, the records may need the room. */
 static void sweep_uploads(struct fleet *f)
 {
 	DIR *d = opendir(f->artifact_dir);
@@ -190,30 +242,12 @@ static int sweep_tools(struct fleet *f, struct err *e)
 	return 0;
 }
 
-static int apply_recover(struct db *tx, void *data, struct err *e)
-{
-	return runs_recover(tx, data, e);
-}
-
 static int open_records(struct fleet *f, struct err *e)
 {
-	const struct writer_opts o = {.committed = on_committed, .data = f};
-	struct db *db = NULL;
-	int64_t interrupted = 0;
-	int r = db_open(f->db_path, &db, e);
+	const struct records_opts o = {
+		.config = f->config, .holds = f->holds, .committed = on_committed, .data = f};
 
-	if (r < 0)
-		return r;
-	r = writer_new(db, &o, &f->writer, e);
-	if (r < 0) {
-		db_free(db);
-		return r;
-	}
-	r = writer_do(f->writer, apply_recover, &interrupted, e);
-	if (r == 0 && interrupted > 0)
-		log_notice("%lld run%s that provd did not see end: interrupted",
-			(long long)interrupted, interrupted == 1 ? "" : "s");
-	return r < 0 ? err_prefix(e, "recovery") : 0;
+	return records_open(&o, &f->records, e);
 }
 
 /* Enumerations are told apart by numbers that begin again when the kernel does. */
@@ -236,7 +270,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	mutex_init(&f->lock);
 	f->lock_fd = -1;
 	f->config = config_ref(c);
-	f->db_path = xasprintf("%s/provd.db", c->state_dir);
+	f->holds = holds_new(on_hold, f);
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
 	f->keep_dir = xasprintf("%s/keep", c->state_dir);
 	f->scratch_dir = xasprintf("%s/scratch", c->state_dir);
@@ -254,6 +288,8 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 		sweep_uploads(f);
 		r = open_records(f, e);
 	}
+	if (r == 0)
+		sweep_artifacts(f);
 	if (r < 0) {
 		fleet_free(f);
 		return r;
@@ -294,6 +330,7 @@ int fleet_start(struct fleet *f, struct err *e)
 	binding_set_config(f->binding, f->config);
 	f->source = xcalloc(f->config->hotplugs, sizeof *f->source);
 	f->rescan_us = now_us() + RESCAN_EVERY_US;
+	records_check(f->records);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
 	return r;
@@ -356,6 +393,7 @@ void fleet_reload(struct fleet *f, struct config *c)
 	mutex_unlock(&f->lock);
 	apply_config(f);
 	config_unref(old);
+	records_check(f->records);
 }
 
 void fleet_stop(struct fleet *f, bool now)
@@ -383,7 +421,8 @@ struct fleet *fleet_free(struct fleet *f)
 		station_free(f->station[i]);
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
-	writer_free(f->writer);
+	records_free(f->records);
+	holds_free(f->holds);
 	binding_free(f->binding);
 	jobs_free(f->jobs);
 	feed_free(f->feed);
@@ -393,7 +432,6 @@ struct fleet *fleet_free(struct fleet *f)
 	mutex_done(&f->lock);
 	free(f->station);
 	free(f->source);
-	free(f->db_path);
 	free(f->artifact_dir);
 	free(f->keep_dir);
 	free(f->scratch_dir);
@@ -422,11 +460,6 @@ void fleet_source_dispatch(struct fleet *f, size_t i)
 		log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
 }
 
-static int apply_prune(struct db *tx, void *data, struct err *e)
-{
-	return idempotency_prune(tx, wall_ms() - IDEMPOTENCY_KEEP_MS, e);
-}
-
 void fleet_tick(struct fleet *f)
 {
 	uint64_t now = now_us();
@@ -440,10 +473,7 @@ void fleet_tick(struct fleet *f)
 			if (f->source[i]->ops->rescan(f->source[i], &e) < 0)
 				log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
 	}
-	if (now >= f->prune_us) {
-		f->prune_us = now + PRUNE_EVERY_US;
-		writer_submit(f->writer, apply_prune, NULL, NULL, &e);
-	}
+	records_tick(f->records, f->config);
 	if (f->reload_pending && !f->stopping)
 		apply_config(f);
 }
@@ -451,7 +481,7 @@ void fleet_tick(struct fleet *f)
 bool fleet_alive(struct fleet *f, uint64_t limit_us)
 {
 	uint64_t now = now_us();
-	bool alive = now < writer_tick_us(f->writer) + limit_us;
+	bool alive = now < writer_tick_us(fleet_writer(f)) + limit_us;
 
 	for (size_t i = 0; i < f->stations; i++) {
 		uint64_t tick = station_tick_us(f->station[i]);
@@ -479,7 +509,17 @@ struct config *fleet_config(struct fleet *f)
 
 struct writer *fleet_writer(struct fleet *f)
 {
-	return f->writer;
+	return records_writer(f->records);
+}
+
+struct records *fleet_records(struct fleet *f)
+{
+	return f->records;
+}
+
+struct holds *fleet_holds(struct fleet *f)
+{
+	return f->holds;
 }
 
 struct feed *fleet_feed(struct fleet *f)
@@ -494,7 +534,7 @@ struct jobs *fleet_jobs(struct fleet *f)
 
 const char *fleet_db_path(struct fleet *f)
 {
-	return f->db_path;
+	return records_path(f->records);
 }
 
 const char *fleet_artifact_dir(struct fleet *f)

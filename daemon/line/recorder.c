@@ -2,7 +2,6 @@
 #include "daemon/line/recorder.h"
 
 #include <errno.h>
-#include <sys/statvfs.h>
 
 #include "base/digest.h"
 #include "base/regex.h"
@@ -11,12 +10,11 @@
 #include "daemon/line/run_log.h"
 #include "db/artifacts.h"
 #include "db/ledger.h"
+#include "db/pools.h"
 #include "db/prompts.h"
 #include "db/runs.h"
 #include "db/units.h"
 #include "db/writer.h"
-
-#define DISK_RESERVE_BYTES (16ull * 1024 * 1024)
 
 struct taken {
 	char *name;
@@ -66,11 +64,27 @@ struct open_note {
 	const struct station_row *row;
 };
 
+/* A unit whose serial number would carry a date waits, untouched, until there is one. */
+static int check_date(struct recorder *r, struct db *tx, struct err *e)
+{
+	const struct recipe *recipe = r->claim.recipe;
+	bool dated = false;
+	int ret;
+
+	if (recipe->serial_source != SERIAL_POOL)
+		return 0;
+	ret = pools_dated(tx, recipe->serial_pool, &dated, e);
+	return ret < 0 || !dated ? ret : wall_check(records_wall(fleet_records(r->fleet)), e);
+}
+
 static int apply_open(struct db *tx, void *data, struct err *e)
 {
 	const struct open_note *n = data;
 	struct recorder *r = n->r;
 	int ret = jobs_take(fleet_jobs(r->fleet), tx, r->station, &r->claim, e);
+
+	if (ret == 0)
+		ret = check_date(r, tx, e);
 
 	if (ret < 0)
 		return ret;
@@ -106,7 +120,11 @@ int recorder_open(struct fleet *f, const struct station_config *station,
 	r->fleet = f;
 	r->station = station;
 	uuid7(r->run_id);
-	err = do_write(r, apply_open, &n, e);
+	err = holds_check(fleet_holds(f), HOLD_STOPS_RUNS, e);
+	if (err == 0)
+		err = disk_check(records_disk(fleet_records(f)), 0, e);
+	if (err == 0)
+		err = do_write(r, apply_open, &n, e);
 	if (err < 0) {
 		recorder_free(r);
 		return err;
@@ -410,7 +428,6 @@ int recorder_note(struct fleet *f, const struct station_config *station,
 int recorder_preflight(struct recorder *r, struct err *e)
 {
 	const json_t *artifacts = json_object_get(r->claim.recipe->json, "artifacts");
-	struct statvfs vfs;
 	const char *name;
 	json_t *v;
 
@@ -424,11 +441,7 @@ int recorder_preflight(struct recorder *r, struct err *e)
 			return err_set(e, ERR_PREFLIGHT, "artifact '%s' is not in the store: %s",
 				name, strerrordesc_np(errno));
 	}
-	if (statvfs(fleet_artifact_dir(r->fleet), &vfs) == 0 &&
-		(uint64_t)vfs.f_bavail * vfs.f_frsize < DISK_RESERVE_BYTES)
-		return err_set(e, ERR_DISK_FULL, "less than %llu MiB are free for the records",
-			DISK_RESERVE_BYTES >> 20);
-	return 0;
+	return disk_check(records_disk(fleet_records(r->fleet)), 0, e);
 }
 
 /* --- what a step asks for --- */
@@ -461,6 +474,7 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 	struct serial_note *n = data;
 	const struct recipe *recipe = n->r->claim.recipe;
 	struct ledger_source s = {.kind = "serial", .model = recipe->model, .value = n->value};
+	struct err clock;
 	int r;
 
 	if (n->kind && !strcmp(n->kind, "device"))
@@ -479,6 +493,8 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 	if (r < 0)
 		return r;
 	s.pool = s.from == LEDGER_POOL ? recipe->serial_pool : NULL;
+	if (wall_check(records_wall(fleet_records(n->r->fleet)), &clock) < 0)
+		s.no_date = clock.msg;
 	return ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }
 

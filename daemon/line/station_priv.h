@@ -106,6 +106,7 @@ struct station {
 	char mark[STATION_MARK_SIZE];
 	struct station_row row; /* as it is on disk, but for what the open run will change */
 	bool start_asked;
+	bool held;	     /* no run could begin because the line is held */
 	bool disable_asked;  /* came during the run */
 	bool closing_failed; /* the open run's end is not on disk yet: closing holds it */
 	struct run_result closing;

@@ -12,6 +12,7 @@
 #include "daemon/line/station_priv.h"
 
 #define RECALL_EVERY_US US_PER_S
+#define HELD_RETRY_US	US_PER_S
 
 /* What is plugged, in one look. */
 struct plugged {
@@ -103,6 +104,13 @@ static bool stopping(const struct station *s)
 
 /* --- the run's record, from the attach --- */
 
+/* What ends without this station: whoever ends it wakes the stations. */
+static bool is_held(int r)
+{
+	return r == -ERR_RECORDS_HELD || r == -ERR_RECORDS_DAMAGED || r == -ERR_DISK_FULL ||
+	       r == -ERR_CLOCK;
+}
+
 static void open_run(struct station *s)
 {
 	const struct job_claim *claim;
@@ -115,8 +123,13 @@ static void open_run(struct station *s)
 	cancel_reset(&s->cancel);
 	s->row.plugged[0] = 0;
 	r = recorder_open(s->fleet, s->cfg, &s->row, &s->rec, &e);
-	if (r == -ERR_NOT_FOUND)
-		return; /* no job waits */
+	s->held = is_held(r);
+	if (r == -ERR_NOT_FOUND || s->held) {
+		/* No job waits, or the line is held: the unit waits, and why is shown. */
+		station_set_state(s, station_state(s), s->held ? e.code : ERR_NONE, "%s",
+			s->held ? e.msg : "");
+		return;
+	}
 	if (r < 0) {
 		station_set_state(s, STATION_FAULT, e.code, "no run could be opened: %s", e.msg);
 		return;
@@ -531,7 +544,8 @@ static void sleep_until_needed(struct station *s)
 	const struct iotime it = {st == STATION_SETTLING ? s->settle_until_us
 				  : st == STATION_DONE && s->away_since_us
 					  ? s->away_since_us + s->cfg->settle_us
-					  : NO_DEADLINE,
+				  : st == STATION_READY && s->held ? now_us() + HELD_RETRY_US
+								   : NO_DEADLINE,
 		NULL};
 	eventfd_t v;
 	struct err e;
