@@ -11,9 +11,10 @@
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "base/tree.h"
 #include "base/thread.h"
+#include "base/tree.h"
 #include "base/util.h"
+#include "daemon/line/confine.h"
 #include "db/artifacts.h"
 #include "db/db.h"
 #include "db/writer.h"
@@ -36,6 +37,7 @@ struct fleet {
 	uint64_t rescan_us;
 
 	struct holds *holds;
+	struct confine *confine;
 	struct records *records;
 	struct feed *feed;
 	struct jobs *jobs;
@@ -239,6 +241,7 @@ static int sweep_tools(struct fleet *f, struct err *e)
 			n == 1 ? "" : "s");
 	tree_clear(f->scratch_dir);
 	proc_mark(mark);
+	confine_apply(f->confine, f->config, f->artifact_dir);
 	return 0;
 }
 
@@ -271,6 +274,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->lock_fd = -1;
 	f->config = config_ref(c);
 	f->holds = holds_new(on_hold, f);
+	f->confine = confine_new();
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
 	f->keep_dir = xasprintf("%s/keep", c->state_dir);
 	f->scratch_dir = xasprintf("%s/scratch", c->state_dir);
@@ -391,6 +395,7 @@ void fleet_reload(struct fleet *f, struct config *c)
 	old = f->config;
 	f->config = config_ref(c);
 	mutex_unlock(&f->lock);
+	confine_apply(f->confine, c, f->artifact_dir);
 	apply_config(f);
 	config_unref(old);
 	records_check(f->records);
@@ -423,6 +428,7 @@ struct fleet *fleet_free(struct fleet *f)
 		hotplug_free(f->source[i]);
 	records_free(f->records);
 	holds_free(f->holds);
+	confine_free(f->confine);
 	binding_free(f->binding);
 	jobs_free(f->jobs);
 	feed_free(f->feed);

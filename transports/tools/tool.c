@@ -126,6 +126,7 @@ int tool_run(
 	struct proc_opts o = {
 		.argv = s->argv,
 		.cwd = s->cwd ? s->cwd : s->dir,
+		.own_dir = s->dir,
 		.max_output_bytes = tool_output_max(s),
 		.cr_ends_line = true,
 		.kill_grace_us = s->kill_grace_us,
