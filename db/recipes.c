@@ -87,6 +87,24 @@ int recipes_put_draft(struct db *tx, const struct recipe_text *t, const char *by
 	return tell(tx, "recipe-drafted", t->name, t->version, by, e);
 }
 
+/* Whoever wrote a recipe does not release it alone. */
+int recipes_check_second(
+	struct db *tx, const char *name, int64_t version, const char *by, struct err *e)
+{
+	static const char sql[] = "SELECT created_by FROM recipes WHERE name = ? AND version = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, sql, "si", name, version);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r <= 0 || strcmp(col_str(&q, 0), by) != 0)
+		return MIN(r, 0);
+	return err_set(e, ERR_FORBIDDEN,
+		"recipe %s@%lld was written by '%s': another person must approve it (approval in "
+		"provd.yaml)",
+		name, (long long)version, by);
+}
+
 int recipes_approve(struct db *tx, const struct recipe_text *t, const char *expect_sha256,
 	const char *by, struct err *e)
 {

@@ -537,11 +537,13 @@ static void load_records(struct loader *l, const json_t *root)
 static void load_tools(struct loader *l, const json_t *root)
 {
 	static const char *const names[] = {"auto", "required", "off", NULL};
+	static const char *const approvals[] = {"auto", "second-person", "any", NULL};
 	const json_t *list = json_object_get(root, "tool_writable");
 	json_t *v;
 	size_t i;
 
 	l->c->tool_sandbox = (enum tool_sandbox)get_choice(l, root, "", "tool_sandbox", names);
+	l->c->approval = (enum approval)get_choice(l, root, "", "approval", approvals);
 	if (list && !json_is_array(list))
 		mistakes_add(&l->m, "/tool_writable", "'tool_writable' must be a list of paths");
 	l->c->tool_writable = xcalloc(json_array_size(list) + 1, sizeof *l->c->tool_writable);
@@ -560,7 +562,7 @@ static void load_main(struct loader *l, const json_t *root)
 	static const char *const keys[] = {"state_dir", "listen", "hotplug", "settle",
 		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
 		"secrets", "stations", "marks_file", "disk_reserve", "events_keep", "clock_sync",
-		"tool_sandbox", "tool_writable", NULL};
+		"tool_sandbox", "tool_writable", "approval", NULL};
 	const char *state_dir;
 
 	if (!json_is_object(root) && !json_is_null(root))
@@ -645,6 +647,12 @@ bool config_is_real_line(const struct config *c)
 		if (!strcmp(c->hotplug[i], "udev"))
 			return true;
 	return false;
+}
+
+bool config_second_person(const struct config *c)
+{
+	return c->approval == APPROVAL_SECOND_PERSON ||
+	       (c->approval == APPROVAL_AUTO && config_is_real_line(c));
 }
 
 const struct station_config *config_station(const struct config *c, const char *id)

@@ -47,6 +47,13 @@ struct secret_config {
 	char *file; /* absolute */
 };
 
+/* Who may approve a recipe. */
+enum approval {
+	APPROVAL_AUTO,		/* a second person on a real line */
+	APPROVAL_SECOND_PERSON, /* another one than who wrote it */
+	APPROVAL_ANY,
+};
+
 /* Whether foreign programs are confined (daemon/line/confine.h). */
 enum tool_sandbox {
 	TOOL_SANDBOX_AUTO, /* always on a real line; else where the kernel can */
@@ -72,6 +79,7 @@ struct config {
 	uint64_t disk_reserve_bytes; /* kept for the records when the disk is full */
 	uint64_t events_keep_us;     /* how long events are kept; 0: for ever */
 	enum clock_sync clock_sync;
+	enum approval approval;
 	enum tool_sandbox tool_sandbox;
 	char **tool_writable; /* NULL-terminated: trees that foreign programs may write; NULL: none
 			       */
@@ -90,6 +98,7 @@ struct config {
 int config_load(const char *path, struct strbuf *report, struct config **ret, struct err *e);
 /* Real devices: what is lax for virtual boards is strict here. */
 bool config_is_real_line(const struct config *c);
+bool config_second_person(const struct config *c);
 struct config *config_ref(struct config *c);
 struct config *config_unref(struct config *c);
 const struct station_config *config_station(const struct config *c, const char *id);

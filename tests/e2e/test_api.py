@@ -394,6 +394,56 @@ class Conventions(Live):
         self.assertIn(('job.pause', self.waiting), {(a['action'], a['target']) for a in newest})
 
 
+class Policies(unittest.TestCase):
+    def test_who_wrote_a_recipe_does_not_approve_it_where_a_second_person_must(self):
+        recipe = 'recipe: two\nversion: 1\nunit: {model: t}\nports: {console: {kind: tty}}\nsteps:\n' \
+                 '  - {action: console.command, with: {port: console, send: ping, expect: pong}}\n'
+        with line.Line(stations=0, config='approval: second-person\n') as l:
+            l.start()
+            anna, bert = (l.provd.api(l.api.post('/tokens', {'name': n, 'role': 'engineer'})['token'])
+                          for n in ('anna', 'bert'))
+            anna.post('/recipes', recipe, {'Content-Type': 'application/yaml'})
+            a = anna.request('POST', '/recipes/two/versions/1/actions/approve')
+            self.assertEqual((a.status, a.json['code']), (403, 'forbidden'))
+            self.assertIn("'anna'", a.json['detail'])
+            self.assertEqual(bert.post('/recipes/two/versions/1/actions/approve')['approved_by'], 'bert')
+            # Who changed the draft last wrote it.
+            anna.post('/recipes', recipe.replace('version: 1', 'version: 2'), {'Content-Type': 'application/yaml'})
+            bert.post('/recipes', recipe.replace('version: 1', 'version: 2'), {'Content-Type': 'application/yaml'})
+            self.assertEqual(bert.request('POST', '/recipes/two/versions/2/actions/approve').status, 403)
+            self.assertEqual(anna.post('/recipes/two/versions/2/actions/approve')['state'], 'approved')
+            for api in (anna, bert):
+                api.close()
+
+    def test_an_artifact_is_deleted_unless_a_recipe_needs_it(self):
+        with line.Line(stations=1, boards=0) as l:
+            l.start()
+            image = line.firmware(4096)
+            l.prepare(image)
+            other = line.firmware(4096, seed=2)
+            l.put_firmware(other, 'other.bin')
+            store = os.path.join(l.home, 'state', 'artifacts')
+            a = l.api.request('DELETE', '/artifacts/' + line.sha256(image))
+            self.assertEqual(a.status, 409)
+            self.assertIn('production@1', a.json['detail'])
+            l.api.ok('DELETE', '/artifacts/' + line.sha256(other))
+            self.assertEqual(os.listdir(store), [line.sha256(image)])
+            self.assertEqual(l.api.request('GET', '/artifacts/' + line.sha256(other)).status, 404)
+            self.assertEqual(l.api.request('DELETE', '/artifacts/' + line.sha256(other)).status, 404)
+            # The same bytes may come again.
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(other), other).status, 201)
+            # What a crash left between the disk and the database is settled at the next start.
+            self.assertEqual(l.provd.term(), 0)
+            orphan, half = 'ab' * 32, 'cd' * 32
+            for name in (orphan, 'deleted-' + half, 'upload-x'):
+                with open(os.path.join(store, name), 'w') as f:
+                    f.write('x')
+            os.utime(os.path.join(store, orphan), (1, 1))
+            os.rename(os.path.join(store, line.sha256(image)), os.path.join(store, 'deleted-' + line.sha256(image)))
+            l.start()
+            self.assertEqual(set(os.listdir(store)), {line.sha256(image), line.sha256(other)})
+
+
 class Document(Live):
     def setUp(self):
         super().setUp()
