@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	bool exists;
 	int fd;
 
-	snprintf(path, sizeof path, "/tmp/fuzz_marks_%d", (int)getpid());
+	snprintf(path, sizeof path, "/dev/shm/fuzz_marks_%d", (int)getpid());
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, bytes, n) != (ssize_t)n)
 		abort();
