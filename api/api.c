@@ -9,9 +9,6 @@
 #include "base/yaml.h"
 #include "db/tokens.h"
 
-#define POOL_THREADS 2
-#define CONNECTIONS  512
-
 static int apply_token(struct db *tx, void *data, struct err *e)
 {
 	return tokens_create(tx, data, e);
@@ -49,6 +46,11 @@ static int load_openapi(struct api *a, struct err *e)
 	return a->openapi_text ? 0 : err_set(e, ERR_NO_MEMORY, "openapi.yaml");
 }
 
+unsigned api_descriptors(void)
+{
+	return HTTPD_DESCRIPTORS;
+}
+
 int api_start(struct fleet *f, const struct api_options *o,
 	void (*told)(void *data, const char *token), void *data, struct api **ret, struct err *e)
 {
@@ -57,8 +59,6 @@ int api_start(struct fleet *f, const struct api_options *o,
 		.host = o->host,
 		.port = o->port,
 		.listen_fd = o->listen_fd,
-		.threads = POOL_THREADS,
-		.connections = CONNECTIONS,
 		.upload_dir = fleet_artifact_dir(f),
 	};
 	struct db *reader;
@@ -94,7 +94,17 @@ uint16_t api_port(const struct api *a)
 void api_tick(struct api *a)
 {
 	auth_tick(a->auth);
-	httpd_heartbeat(a->httpd);
+	httpd_tick(a->httpd);
+}
+
+bool api_alive(struct api *a)
+{
+	struct err e;
+
+	if (httpd_alive(a->httpd, &e) == 0)
+		return true;
+	log_error("%s", e.msg);
+	return false;
 }
 
 struct api *api_stop(struct api *a)

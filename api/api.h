@@ -4,11 +4,15 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/line/fleet.h"
 
 struct api;
+
+/* The most descriptors that the API holds at a time. */
+unsigned api_descriptors(void);
 
 struct api_options {
 	const char *host;
@@ -24,5 +28,7 @@ int api_start(struct fleet *f, const struct api_options *o,
 uint16_t api_port(const struct api *a);
 /* Every second, from the main loop: heartbeats of the streams, ends of sessions. */
 void api_tick(struct api *a);
+/* Whether no thread of the API hangs in a request: for the watchdog. Main. */
+bool api_alive(struct api *a);
 /* Streams end, requests under way finish. */
 struct api *api_stop(struct api *a);

@@ -95,36 +95,22 @@ static bool origin_is_ours(const struct request *rq)
 	return at && host && !strcasecmp(at + 3, host);
 }
 
-static int begin(
-	void *data, struct request *rq, struct response *rs, uint64_t *max_body, bool *upload)
+/* Who asks, and whether it may; else the answer. */
+static int let_in(struct api *a, const struct route *r, struct request *rq, struct response *rs,
+	struct intake *ret)
 {
-	struct api *a = data;
-	bool other;
-	const struct route *r = find_route(rq, &other);
-	struct principal *who;
+	struct principal *who = xcalloc(1, sizeof *who);
 	struct err e;
 
-	if (!r)
-		return other ? refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method")
-			     : refuse_with(
-				       rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
-	rq->route = r;
-	*upload = r->flags & ROUTE_UPLOAD;
-	*max_body = r->max_body ? r->max_body : DEFAULT_MAX_BODY;
-	if (*upload) {
-		struct config *c = fleet_config(a->fleet);
-
-		*max_body = c->artifact_max_bytes;
-		config_unref(c);
-	}
-	if (r->flags & ROUTE_PUBLIC)
-		return 0;
-	who = xcalloc(1, sizeof *who);
+	ret->owner = "";
 	if (auth_check(a->auth, rq, a->rate_limit, who, &e) < 0) {
+		if (e.code == ERR_OVERLOADED)
+			ret->owner = NULL; /* a token that is right, but comes too often */
 		free(who);
 		return refuse_with(rq, rs, problem_status(e.code), e.code, e.msg);
 	}
 	rq->principal = who;
+	ret->owner = who->id;
 	if (!(r->roles & 1u << who->role))
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the role of this token may not do that");
@@ -132,6 +118,30 @@ static int begin(
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
 	return 0;
+}
+
+static int begin(void *data, struct request *rq, struct response *rs, struct intake *ret)
+{
+	struct api *a = data;
+	bool other;
+	const struct route *r = find_route(rq, &other);
+
+	if (!r)
+		return other ? refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method")
+			     : refuse_with(
+				       rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
+	rq->route = r;
+	*ret = (struct intake){.upload = r->flags & ROUTE_UPLOAD,
+		.heavy = r->flags & ROUTE_UPLOAD,
+		.direct = r->flags & ROUTE_DIRECT,
+		.max_body = r->max_body ? r->max_body : DEFAULT_MAX_BODY};
+	if (ret->upload) {
+		struct config *c = fleet_config(a->fleet);
+
+		ret->max_body = c->artifact_max_bytes;
+		config_unref(c);
+	}
+	return r->flags & ROUTE_PUBLIC ? 0 : let_in(a, r, rq, rs, ret);
 }
 
 static bool too_deep(const char *s, size_t n)
@@ -207,9 +217,11 @@ static void refuse(
 	void *data, struct request *rq, struct response *rs, int status, const char *detail)
 {
 	problem_answer(rs, rq, status,
-		status == 413	? ERR_TOO_LARGE
-		: status == 507 ? ERR_DISK_FULL
-				: ERR_INVALID,
+		status == 413			 ? ERR_TOO_LARGE
+		: status == 429 || status == 503 ? ERR_OVERLOADED
+		: status == 415 || status == 501 ? ERR_UNSUPPORTED
+		: status == 507			 ? ERR_DISK_FULL
+						 : ERR_INVALID,
 		detail, NULL);
 }
 

@@ -14,8 +14,11 @@
 
 enum route_flags {
 	ROUTE_PUBLIC = 1 << 0, /* without a token */
-	ROUTE_UPLOAD = 1 << 1, /* the body goes to a file */
-	ROUTE_NO_BODY = 1 << 2
+	ROUTE_UPLOAD = 1 << 1, /* the body goes to a file, which is parsed */
+	ROUTE_NO_BODY = 1 << 2,
+	/* Reads memory alone and never waits: answered on the HTTP thread. All others have a thread
+	 * of their own for as long as they take. */
+	ROUTE_DIRECT = 1 << 3
 };
 
 struct api {

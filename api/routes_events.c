@@ -144,7 +144,7 @@ static int open_stream(struct call *c, int64_t after, int64_t last, struct err *
 	f->log = log && !strcmp(log, "true");
 	f->heartbeat_us = now_us() + HEARTBEAT_US;
 	sb_add(&f->out, "retry: 2000\n\n");
-	f->stream = stream_new(c->api->httpd, &follower_ops, f);
+	f->stream = stream_new(c->api->httpd, &follower_ops, f, c->who->id);
 	if (!f->stream) {
 		sb_done(&f->out);
 		free(f);

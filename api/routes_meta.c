@@ -103,17 +103,19 @@ static int get_metrics(struct call *c, struct err *e)
 }
 
 const struct route routes_meta[] = {
-	{HTTP_GET, "/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_livez},
+	{HTTP_GET, "/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_livez},
 	{HTTP_GET, "/readyz", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_readyz},
-	{HTTP_GET, "/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_version},
-	{HTTP_GET, "/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_openapi},
+	{HTTP_GET, "/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_version},
+	{HTTP_GET, "/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_openapi},
 	{HTTP_GET, "/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics},
-	{HTTP_GET, "/api/v1/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_livez},
+	{HTTP_GET, "/api/v1/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_livez},
 	{HTTP_GET, "/api/v1/readyz", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_readyz},
-	{HTTP_GET, "/api/v1/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_version},
-	{HTTP_GET, "/api/v1/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_openapi},
+	{HTTP_GET, "/api/v1/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0,
+		get_version},
+	{HTTP_GET, "/api/v1/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0,
+		get_openapi},
 	{HTTP_GET, "/api/v1/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics},
-	{HTTP_GET, "/api/v1/summary", MAY_READ, ROUTE_NO_BODY, 0, get_summary},
-	{HTTP_GET, "/api/v1/actions", MAY_READ, ROUTE_NO_BODY, 0, get_actions},
+	{HTTP_GET, "/api/v1/summary", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_summary},
+	{HTTP_GET, "/api/v1/actions", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_actions},
 	{0},
 };

@@ -101,9 +101,9 @@ static int get_ports(struct call *c, struct err *e)
 }
 
 const struct route routes_stations[] = {
-	{HTTP_GET, "/api/v1/stations", MAY_READ, ROUTE_NO_BODY, 0, get_stations},
-	{HTTP_GET, "/api/v1/stations/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_station},
+	{HTTP_GET, "/api/v1/stations", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_stations},
+	{HTTP_GET, "/api/v1/stations/{id}", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_station},
 	{HTTP_POST, "/api/v1/stations/{id}/actions/{action}", MAY_OPERATE, 0, 0, post_action},
-	{HTTP_GET, "/api/v1/ports", MAY_READ, ROUTE_NO_BODY, 0, get_ports},
+	{HTTP_GET, "/api/v1/ports", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_ports},
 	{0},
 };

@@ -170,7 +170,7 @@ const struct route routes_tokens[] = {
 	{HTTP_GET, "/api/v1/tokens", MAY_ADMIN, ROUTE_NO_BODY, 0, get_tokens},
 	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, 0, 0, post_token},
 	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, 0, 0, delete_token},
-	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY, 0, get_session},
+	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_session},
 	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session},
 	{HTTP_DELETE, "/api/v1/session", MAY_READ, 0, 0, delete_session},
 	{HTTP_GET, "/api/v1/audit", MAY_ADMIN, ROUTE_NO_BODY, 0, get_audit},

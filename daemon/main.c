@@ -25,6 +25,9 @@
 #define ALIVE_US    (30 * US_PER_S)
 #define FIXED_FDS   2
 #define MAX_SOURCES 8
+#define OWN_FDS	    64
+#define STATION_FDS 32
+#define PORT_FDS    2
 
 struct options {
 	const char *config;
@@ -182,13 +185,49 @@ static int make_fds(struct provd *p, struct err *e)
 	return 0;
 }
 
+/* Descriptors that this configuration may need at one time: those of the API, of each station
+ * (wake-ups, the pipes of a tool, files and images of a step) and of each of its ports. */
+static rlim_t descriptors_needed(const struct config *c)
+{
+	rlim_t n = OWN_FDS + api_descriptors();
+
+	for (size_t i = 0; i < c->stations; i++)
+		n += STATION_FDS + PORT_FDS * c->station[i].ports;
+	return n;
+}
+
+/* At 3 a.m. a station would fail to open its port: a limit that is too low is seen at the start. */
+static int raise_descriptors(const struct config *c, struct err *e)
+{
+	const rlim_t need = descriptors_needed(c);
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+		return err_errno(e, ERR_IO, errno, "limit of open files");
+	if (now.rlim_max < need)
+		return err_set(e, ERR_INVALID,
+			"%zu stations and the API need %llu open files, the limit is %llu: raise "
+			"it (ulimit -Hn, or LimitNOFILE= of the unit)",
+			c->stations, (unsigned long long)need, (unsigned long long)now.rlim_max);
+	if (now.rlim_cur >= need)
+		return 0;
+	now.rlim_cur = need;
+	return setrlimit(RLIMIT_NOFILE, &now) < 0
+		       ? err_errno(e, ERR_IO, errno, "limit of open files")
+		       : 0;
+}
+
 static void reload(struct provd *p)
 {
 	struct config *c;
+	struct err e;
 
 	notify_reloading();
 	if (load_config(p->opt.config, &c) < 0) {
 		log_error("%s has mistakes: the old configuration stays", p->opt.config);
+	} else if (raise_descriptors(c, &e) < 0) {
+		log_error("%s: the old configuration stays", e.msg);
+		config_unref(c);
 	} else {
 		log_notice("stations read again from %s", p->opt.config);
 		fleet_reload(p->fleet, c);
@@ -246,9 +285,9 @@ static void on_tick(struct provd *p)
 		fleet_stop(p->fleet, true);
 		p->stop_deadline_us = NO_DEADLINE;
 	}
-	/* The watchdog is fed only while main, writer and every worker come round. */
+	/* The watchdog is fed only while main, writer, every worker and the API come round. */
 	if (p->watchdog_us && now - p->fed_us >= p->watchdog_us / 3 &&
-		fleet_alive(p->fleet, ALIVE_US)) {
+		fleet_alive(p->fleet, ALIVE_US) && api_alive(p->api)) {
 		notify_watchdog();
 		p->fed_us = now;
 	}
@@ -287,8 +326,10 @@ static int start(struct provd *p, struct err *e)
 		.listen_fd = notify_listen_fd(),
 		.rate_limit = p->config->rate_limit,
 	};
-	int r = make_fds(p, e);
+	int r = raise_descriptors(p->config, e);
 
+	if (r == 0)
+		r = make_fds(p, e);
 	if (r == 0)
 		r = fleet_new(p->config, &p->fleet, e);
 	if (r == 0)
