@@ -228,11 +228,14 @@ static int put_artifact(struct call *c, struct err *e)
 	return r;
 }
 
+static const struct query_param query_list[] = {{"name", NULL}, QUERY_PAGE, {0}};
+static const struct query_param query_put[] = {{"name", NULL}, {0}};
+
 const struct route routes_artifacts[] = {
-	{HTTP_GET, "/api/v1/artifacts", MAY_READ, ROUTE_NO_BODY, 0, get_artifacts},
+	{HTTP_GET, "/api/v1/artifacts", MAY_READ, ROUTE_NO_BODY, 0, get_artifacts, query_list},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}", MAY_READ, ROUTE_NO_BODY, 0, get_artifact},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}/content", MAY_READ, ROUTE_NO_BODY, 0, get_content},
 	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES), ROUTE_UPLOAD, 0,
-		put_artifact},
+		put_artifact, query_put},
 	{0},
 };

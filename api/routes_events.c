@@ -213,7 +213,12 @@ static int get_events(struct call *c, struct err *e)
 	return r < 0 ? r : api_answer_list(c, &list, e);
 }
 
+static const char *const yes_no[] = {"true", "false", NULL};
+static const struct query_param query_events[] = {{"type", NULL}, {"station", NULL},
+	{"job_id", NULL}, {"run_id", NULL}, {"serial", NULL}, {"after", NULL}, {"log", yes_no},
+	QUERY_PAGE, {0}};
+
 const struct route routes_events[] = {
-	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events},
+	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events, query_events},
 	{0},
 };

@@ -166,13 +166,17 @@ static int get_audit(struct call *c, struct err *e)
 	return r < 0 ? r : api_answer_list(c, &list, e);
 }
 
+static const struct query_param query_audit[] = {{"principal", NULL}, QUERY_PAGE, {0}};
+static const char *const token_fields[] = {"name", "role", NULL};
+static const char *const session_fields[] = {"token", NULL};
+
 const struct route routes_tokens[] = {
 	{HTTP_GET, "/api/v1/tokens", MAY_ADMIN, ROUTE_NO_BODY, 0, get_tokens},
-	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, 0, 0, post_token},
-	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, 0, 0, delete_token},
+	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, 0, 0, post_token, NULL, token_fields},
+	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, 0, 0, delete_token, NULL, fields_none},
 	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_session},
-	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session},
-	{HTTP_DELETE, "/api/v1/session", MAY_READ, 0, 0, delete_session},
-	{HTTP_GET, "/api/v1/audit", MAY_ADMIN, ROUTE_NO_BODY, 0, get_audit},
+	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session, NULL, session_fields},
+	{HTTP_DELETE, "/api/v1/session", MAY_READ, 0, 0, delete_session, NULL, fields_none},
+	{HTTP_GET, "/api/v1/audit", MAY_ADMIN, ROUTE_NO_BODY, 0, get_audit, query_audit},
 	{0},
 };

@@ -243,6 +243,55 @@ class Conventions(Live):
         for job in self.api.get('/jobs?external_ref=once')['items']:
             self.api.request('POST', '/jobs/%s/actions/pause' % job['id'])
 
+    def test_a_key_is_for_what_the_body_means_not_for_its_bytes(self):
+        key = {'Idempotency-Key': 'k-means'}
+        orders = ('{"recipe":"ask","quantity":1,"priority":-9,"external_ref":"means","stations":["A1","A2"]}',
+                  '{"external_ref": "means",\n "stations": ["A1", "A2"], "priority": -9, "quantity": 1, "recipe": "ask"}',
+                  '\ufeff {"quantity":1,"recipe":"\\u0061sk","external_ref":"means","stations":["A1","A2"],"priority":-9} ')
+        answers = [self.api.request('POST', '/jobs', o.encode(), key) for o in orders]
+        self.assertEqual([a.status for a in answers], [201] * 3, [a.body for a in answers])
+        self.assertEqual(len({a.json['id'] for a in answers}), 1)
+        for other in ('{"recipe":"ask","quantity":1,"priority":-9,"external_ref":"means","stations":["A2","A1"]}',
+                      '{"recipe":"ask","quantity":1,"priority":-9,"external_ref":"means"}',
+                      '{"recipe":"ask","quantity":2,"priority":-9,"external_ref":"means","stations":["A1","A2"]}'):
+            self.problem(self.api.request('POST', '/jobs', other, key), 422, 'unprocessable')
+        self.api.post('/jobs/%s/actions/pause' % answers[0].json['id'])
+
+    def test_a_filter_that_provd_does_not_know_is_refused_with_the_names(self):
+        for query, names in (('/runs?outcome=fail', ('passed', 'failed', 'error', 'aborted', 'interrupted')),
+                             ('/runs?outcom=failed', ('outcome', 'station', 'limit', 'cursor')),
+                             ('/jobs?state=Done', ('queued', 'done')), ('/units?state=bad', ('suspect', 'scrapped')),
+                             ('/serials?kind=sn', ('serial', 'mac')), ('/prompts?state=closed', ('open', 'answered')),
+                             ('/recipes?state=live', ('draft', 'approved')), ('/ports?bound=yes', ('true', 'false')),
+                             ('/events?log=1', ('true', 'false')), ('/stations?state=running', ('none',)),
+                             ('/stations/A1?x=1', ('none',)), ('/openapi.json?x', ('none',))):
+            p = self.problem(self.api.request('GET', query), 400, 'invalid')
+            for name in names:
+                self.assertIn(name, p['detail'], query)
+        for query in ('/runs?state=open&state=finished', '/runs?station=', '/runs?station', '/jobs?limit=5&limit=6'):
+            self.problem(self.api.request('GET', query), 400, 'invalid')
+        done = self.line.provctl('run', 'list', '--outcome', 'fail')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('passed, failed, error, aborted or interrupted', done.stderr)
+        self.assertEqual(self.line.provctl('run', 'list', '--outcome', 'failed').returncode, 0)
+
+    def test_a_field_that_provd_does_not_know_is_422_with_its_pointer(self):
+        for method, path, body, pointer in (
+                ('POST', '/tokens', {'name': 'till', 'role': 'viewer', 'expires_at': '2030-01-01T00:00:00Z'}, '/expires_at'),
+                ('POST', '/pools', {'id': 'x', 'pattern': 'X{seq:03}', 'last': 9, 'low-water': 3}, '/low-water'),
+                ('POST', '/pools/production-sn/values', {'values': ['A'], 'a/b~c': 1}, '/a~1b~0c'),
+                ('POST', '/session', {'token': 'x', 'remember': True}, '/remember'),
+                ('POST', '/prompts/%s/answer' % UUID, {'answer': 'yes', 'by': 'me'}, '/by'),
+                ('POST', '/units/x/actions/scrap', {'reason': 'r', 'why': 'w'}, '/why'),
+                ('POST', '/stations/A1/actions/start', {'force': True}, '/force'),
+                ('POST', '/jobs/%s/actions/pause' % self.waiting, {'reason': 'x'}, '/reason'),
+                ('POST', '/recipes/ask/versions/1/actions/retire', {'reason': 'x'}, '/reason'),
+                ('PATCH', '/jobs/' + self.waiting, {'priority': 1, 'prio': 2}, '/prio'),
+                ('PATCH', '/pools/production-sn', {'pattern': 'Y'}, '/pattern')):
+            p = self.problem(self.api.request(method, path, body, {'If-Match': '*'}), 422, 'unprocessable')
+            self.assertEqual([e['pointer'] for e in p['errors']], [pointer], path)
+        self.assertNotIn('till', self.api.request('GET', '/tokens').body.decode())
+
     def test_a_repetition_is_answered_even_if_the_same_could_not_be_done_now(self):
         text = PROMPT_RECIPE.replace('recipe: ask', 'recipe: retired')
         self.line.put_recipe(text)
