@@ -21,6 +21,7 @@ struct conn {
 	char owner[OWNER_SIZE]; /* "" anonymous */
 	uint8_t address[16];	/* what counts as one address */
 	char peer[INET6_ADDRSTRLEN];
+	char network[INET6_ADDRSTRLEN];
 };
 
 struct conns {
@@ -70,6 +71,7 @@ static void read_peer(struct conn *n, const struct sockaddr *peer)
 		memcpy(n->address, &a->sin6_addr, mapped ? 16 : 8);
 		inet_ntop(AF_INET6, &a->sin6_addr, n->peer, sizeof n->peer);
 	}
+	inet_ntop(AF_INET6, n->address, n->network, sizeof n->network);
 }
 
 static void count_locked(struct conn *n, int by)
@@ -276,6 +278,11 @@ bool conn_own(struct conn *n, const char *principal)
 const char *conn_peer(const struct conn *n)
 {
 	return n->peer;
+}
+
+const char *conn_network(const struct conn *n)
+{
+	return n->network;
 }
 
 /* --- deadlines --- */

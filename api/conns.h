@@ -54,6 +54,8 @@ void conn_body(struct conn *n, size_t bytes);
 bool conn_own(struct conn *n, const char *principal);
 /* The address as text, without the port; lives as long as the connection. */
 const char *conn_peer(const struct conn *n);
+/* As conn_peer(), of what counts as one address: "2001:db8:1:2::" for all of its network. */
+const char *conn_network(const struct conn *n);
 
 /* Cuts what is over its deadline; how many. */
 unsigned conns_sweep(struct conns *c, uint64_t now_us);

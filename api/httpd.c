@@ -760,6 +760,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	x->rq.httpd = cls;
 	x->conn = info->socket_context;
 	x->rq.peer = conn_peer(x->conn);
+	x->rq.network = conn_network(x->conn);
 	x->encoded_nul = uri && has_encoded_nul(uri);
 	uuid7(x->rq.id);
 	conn_phase(x->conn, CONN_HEADER, now_us());

@@ -35,7 +35,8 @@ struct request {
 	char id[UUID_SIZE];  /* X-Request-Id */
 	const uint8_t *body; /* whole, NUL-terminated behind; NULL for uploads */
 	size_t body_len;
-	const char *peer; /* the client's address, without the port */
+	const char *peer;    /* the client's address, without the port */
+	const char *network; /* what of it counts as one address (api/conns.h) */
 	/* An upload (ROUTE_UPLOAD) is in this file, removed after the handler unless it was moved.
 	 */
 	char upload_path[512];

@@ -105,12 +105,16 @@ static int let_in(struct api *a, const struct route *r, struct request *rq, stru
 	struct intake *ret)
 {
 	struct principal *who = xcalloc(1, sizeof *who);
+	struct auth_refusal why;
 	struct err e;
 
 	ret->owner = "";
-	if (auth_check(a->auth, rq, a->rate_limit, who, &e) < 0) {
-		if (e.code == ERR_OVERLOADED)
-			ret->owner = NULL; /* a token that is right, but comes too often */
+	if (auth_check(a->auth, rq, a->rate_limit, who, &why, &e) < 0) {
+		if (who->id[0])
+			ret->owner = NULL; /* a right token that comes too often */
+		if (why.note)
+			api_note_failure(a, rq, &why);
+		rs->retry_after_s = why.retry_after_s;
 		free(who);
 		return refuse_with(rq, rs, problem_status(e.code), e.code, e.msg);
 	}
@@ -483,6 +487,7 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 {
 	struct change_run *x = data;
 	const struct change *ch = x->ch;
+	const struct audit_who who = api_who(x->c);
 	int r = 0;
 
 	if (x->key.id.key) {
@@ -497,8 +502,7 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 	}
 	r = ch->apply(tx, ch->data, &x->answer, e);
 	if (r == 0 && ch->audit)
-		r = audit_add(tx, x->c->who ? x->c->who->name : "provd", ch->audit,
-			ch->target ? ch->target : "", NULL, e);
+		r = audit_add(tx, &who, ch->audit, ch->target ? ch->target : "", NULL, e);
 	if (r == 0 && x->key.id.key) {
 		char *text = json_dumps(x->answer, JSON_COMPACT | JSON_ENCODE_ANY);
 		json_t *headers = json_object();
@@ -536,6 +540,73 @@ int api_change(struct call *c, const struct change *ch, struct err *e)
 		response_header(c->rs, "Location", "%s", x.location);
 	response_json(c->rs, ch->status, x.answer);
 	return 0;
+}
+
+/* --- the audit trail --- */
+
+struct audit_who api_who(const struct call *c)
+{
+	return (struct audit_who){.principal = c->who ? c->who->name : "provd",
+		.token = c->who ? c->who->id : NULL,
+		.address = c->rq->peer};
+}
+
+struct audit_entry {
+	struct audit_who who;
+	const char *action, *target;
+};
+
+static int apply_audit(struct db *tx, void *data, struct err *e)
+{
+	const struct audit_entry *a = data;
+
+	return audit_add(tx, &a->who, a->action, a->target, NULL, e);
+}
+
+int api_audit(struct call *c, const char *action, const char *target, struct err *e)
+{
+	struct audit_entry entry = {api_who(c), action, target};
+
+	return writer_do(fleet_writer(c->api->fleet), apply_audit, &entry, e);
+}
+
+struct failure_note {
+	struct auth_refusal why;
+	char address[64];
+};
+
+static int apply_failure(struct db *tx, void *data, struct err *e)
+{
+	const struct failure_note *n = data;
+	/* Whoever it was: the token that was tried proves nothing. */
+	const struct audit_who who = {
+		.principal = "nobody", .token = n->why.token, .address = n->address};
+	json_t *detail = json_pack("{s:i, s:i}", "failures", (int)n->why.guard.failures,
+		"not_noted_before", (int)n->why.guard.suppressed);
+	int r = audit_add(tx, &who, "auth.failed", n->address, detail, e);
+
+	json_decref(detail);
+	return r;
+}
+
+static void failure_noted(void *data, int result, const struct err *e)
+{
+	if (result < 0)
+		log_error("a wrong token could not be noted: %s", e->msg);
+	free(data);
+}
+
+void api_note_failure(struct api *a, const struct request *rq, const struct auth_refusal *why)
+{
+	struct failure_note *n = xcalloc(1, sizeof *n);
+	struct err e;
+
+	n->why = *why;
+	snprintf(n->address, sizeof n->address, "%s", rq->peer);
+	log_warning("a wrong token came from %s (%u in the last minute)", n->address,
+		why->guard.failures);
+	if (writer_submit(fleet_writer(a->fleet), apply_failure, n, failure_noted, &e) < 0)
+		failure_noted(n, -(int)e.code, &e);
 }
 
 /* --- helpers --- */

@@ -9,6 +9,7 @@
 #include "api/httpd.h"
 #include "base/thread.h"
 #include "daemon/line/fleet.h"
+#include "db/audit.h"
 #include "db/db.h"
 #include "db/writer.h"
 
@@ -109,6 +110,13 @@ struct change {
 	const char *target;
 };
 int api_change(struct call *c, const struct change *ch, struct err *e);
+
+/* Who asks, for the audit trail; borrows from c. */
+struct audit_who api_who(const struct call *c);
+/* An entry of its own, durable when it returns: for what changes nothing in the database. */
+int api_audit(struct call *c, const char *action, const char *target, struct err *e);
+/* A wrong token that auth wants to be noted. Any thread, never waits. */
+void api_note_failure(struct api *a, const struct request *rq, const struct auth_refusal *why);
 
 /* Helpers of handlers. */
 int api_page(struct call *c, struct db_page *ret, struct err *e);

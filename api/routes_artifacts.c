@@ -66,6 +66,10 @@ static int get_content(struct call *c, struct err *e)
 	json_decref(o);
 	if (r < 0)
 		return r;
+	/* Who took firmware out is on record before its first byte leaves. */
+	r = api_audit(c, "artifact.get", sha, e);
+	if (r < 0)
+		return r;
 	c->rs->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (c->rs->fd < 0 || fstat(c->rs->fd, &st) < 0)
 		return err_errno(e, ERR_IO, errno, "artifact %s", sha);

@@ -16,6 +16,7 @@
 
 struct follower {
 	struct api *api;
+	struct principal who;
 	struct stream *stream;
 	struct feed_sub *sub;
 	int64_t last_seq;
@@ -99,6 +100,9 @@ static long follower_read(void *data, char *buf, size_t size)
 	uint64_t now = now_us();
 	size_t n;
 
+	/* At least once a second: a revoked token or an ended session ends its streams. */
+	if (!auth_still(f->api->auth, &f->who))
+		return -1;
 	if (f->sent == f->out.len) {
 		sb_clear(&f->out);
 		f->sent = 0;
@@ -139,6 +143,7 @@ static int open_stream(struct call *c, int64_t after, int64_t last, struct err *
 	const char *log = request_query(c->rq, "log");
 
 	f->api = c->api;
+	f->who = *c->who;
 	f->last_seq = after >= 0 ? after : last;
 	f->behind = after >= 0;
 	f->log = log && !strcmp(log, "true");
@@ -153,6 +158,7 @@ static int open_stream(struct call *c, int64_t after, int64_t last, struct err *
 	f->sub = feed_subscribe(fleet_feed(c->api->fleet), follower_notify, f);
 	c->rs->status = 200;
 	c->rs->stream = f->stream;
+	c->rs->close = true; /* nothing is asked on it after its end */
 	snprintf(c->rs->content_type, sizeof c->rs->content_type, "text/event-stream");
 	response_header(c->rs, "Cache-Control", "no-store");
 	return 0;

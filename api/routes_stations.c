@@ -4,7 +4,6 @@
  */
 #include "api/router.h"
 #include "base/util.h"
-#include "db/audit.h"
 
 /* The list is asked for far more often than it changes: it is rendered once per change. */
 static int get_stations(struct call *c, struct err *e)
@@ -47,24 +46,12 @@ static int get_station(struct call *c, struct err *e)
 	return api_answer_resource(c, o);
 }
 
-struct audit_entry {
-	const char *who, *action, *target;
-};
-
-static int apply_audit(struct db *tx, void *data, struct err *e)
-{
-	const struct audit_entry *a = data;
-
-	return audit_add(tx, a->who, a->action, a->target, NULL, e);
-}
-
 static int post_action(struct call *c, struct err *e)
 {
 	const char *id = request_param(c->rq, "id");
 	const char *verb = request_param(c->rq, "action");
 	int cmd = station_command_from_str(verb);
 	char action[64];
-	struct audit_entry entry = {c->who->name, action, id};
 	int r;
 
 	if (cmd < 0)
@@ -76,7 +63,7 @@ static int post_action(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	snprintf(action, sizeof action, "station.%s", verb);
-	r = writer_do(fleet_writer(c->api->fleet), apply_audit, &entry, e);
+	r = api_audit(c, action, id, e);
 	if (r < 0)
 		return r;
 	response_json(c->rs, 202, fleet_station_json(c->api->fleet, id));

@@ -3,8 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/iotime.h"
@@ -13,6 +11,7 @@
 #include "base/tree.h"
 #include "base/thread.h"
 #include "base/util.h"
+#include "daemon/line/state_lock.h"
 #include "db/db.h"
 #include "db/idempotency.h"
 #include "db/reports.h"
@@ -142,19 +141,6 @@ static int make_dirs(struct fleet *f, struct err *e)
 	return 0;
 }
 
-/* Two provd on one database would each hand out the other's serials. */
-static int take_lock(struct fleet *f, struct err *e)
-{
-	_cleanup_(freep) char *path = xasprintf("%s/lock", f->config->state_dir);
-
-	f->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (f->lock_fd < 0)
-		return err_errno(e, ERR_IO, errno, "%s", path);
-	if (flock(f->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(e, ERR_BUSY, "another provd works in %s", f->config->state_dir);
-	return 0;
-}
-
 /* Uploads that a crash left half-way. */
 static void sweep_uploads(struct fleet *f)
 {
@@ -247,7 +233,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->binding = binding_new(&sink);
 	r = make_dirs(f, e);
 	if (r == 0)
-		r = take_lock(f, e);
+		r = state_lock(c->state_dir, &f->lock_fd, e);
 	if (r == 0)
 		r = sweep_tools(f, e);
 	if (r == 0) {
