@@ -41,6 +41,18 @@ int api_make_token(const char *state_dir, const char *role, const char *name,
 	return offline_token(state_dir, (enum role)which, name, keep, data, e);
 }
 
+/* What everybody can see is said: in the log, at /version, on every page. */
+static void note_insecure(struct api *a)
+{
+	const char *address = httpd_address(a->httpd);
+
+	a->insecure = *address && !config_is_loopback(address);
+	if (a->insecure)
+		log_warning("insecure: the API is served on %s without TLS: whoever can read the "
+			    "network can read tokens and firmware",
+			address);
+}
+
 int api_start(struct fleet *f, const struct api_options *o,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct api **ret,
 	struct err *e)
@@ -51,6 +63,7 @@ int api_start(struct fleet *f, const struct api_options *o,
 		.port = o->port,
 		.listen_fd = o->listen_fd,
 		.upload_dir = fleet_artifact_dir(f),
+		.local_only = !o->insecure,
 	};
 	struct db *reader;
 	int r;
@@ -73,6 +86,7 @@ int api_start(struct fleet *f, const struct api_options *o,
 		api_stop(a);
 		return r;
 	}
+	note_insecure(a);
 	*ret = a;
 	return 0;
 }

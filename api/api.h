@@ -19,6 +19,7 @@ struct api_options {
 	uint16_t port;
 	int listen_fd;	     /* >= 0: a socket handed over by systemd */
 	unsigned rate_limit; /* requests per second and principal; 0: none */
+	bool insecure;	     /* it may serve others than this machine in the clear */
 };
 
 /* Makes the admin token if the database has none; keep() makes its text durable before it is valid.

@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/util.h"
+#include "daemon/line/config.h"
 
 #define HTTP_THREADS	  2
 #define WORK_THREADS	  8
@@ -77,6 +78,7 @@ struct httpd {
 	const struct httpd_ops *ops;
 	void *data;
 	uint16_t port;
+	char address[INET6_ADDRSTRLEN];
 	char *upload_dir;
 	struct mutex streams_lock;
 	struct stream *streams;
@@ -860,16 +862,22 @@ static int open_listener(const struct httpd_options *o, int *ret, struct err *e)
 	return r;
 }
 
-static uint16_t port_of(int fd)
+static void read_address(struct httpd *h, int fd)
 {
 	struct sockaddr_storage a;
 	socklen_t len = sizeof a;
 
 	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-		return 0;
-	if (a.ss_family == AF_INET)
-		return ntohs(((struct sockaddr_in *)&a)->sin_port);
-	return a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&a)->sin6_port) : 0;
+		return;
+	if (a.ss_family == AF_INET) {
+		h->port = ntohs(((struct sockaddr_in *)&a)->sin_port);
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&a)->sin_addr, h->address,
+			sizeof h->address);
+	} else if (a.ss_family == AF_INET6) {
+		h->port = ntohs(((struct sockaddr_in6 *)&a)->sin6_port);
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&a)->sin6_addr, h->address,
+			sizeof h->address);
+	}
 }
 
 static struct httpd *httpd_new(
@@ -898,7 +906,17 @@ int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void
 		httpd_stop(h);
 		return r;
 	}
-	h->port = port_of(fd);
+	read_address(h, fd);
+	if (o->local_only && *h->address && !config_is_loopback(h->address)) {
+		close(fd);
+		r = err_set(e, ERR_INVALID,
+			"the socket of the API listens on %s, not this machine alone: tokens and "
+			"firmware would pass through the network in the clear. Say 'insecure: "
+			"true' in provd.yaml, or let a proxy with TLS do it",
+			h->address);
+		httpd_stop(h);
+		return r;
+	}
 	h->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 		NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
@@ -920,6 +938,11 @@ int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void
 uint16_t httpd_port(const struct httpd *h)
 {
 	return h->port;
+}
+
+const char *httpd_address(const struct httpd *h)
+{
+	return h->address;
 }
 
 static void resume_streams_locked(struct httpd *h)

@@ -130,6 +130,8 @@ struct httpd_options {
 	uint16_t port;	  /* 0: any free one */
 	int listen_fd;	  /* >= 0: instead, owned by httpd */
 	const char *upload_dir;
+	/* A listener that others than this machine reach is refused: there is no TLS. */
+	bool local_only;
 };
 
 /* The most descriptors that the API holds at a time: connections, uploads, readers. */
@@ -138,6 +140,8 @@ struct httpd_options {
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e);
 uint16_t httpd_port(const struct httpd *h);
+/* The address that it listens on, numeric; "" for a socket that has none (AF_UNIX). */
+const char *httpd_address(const struct httpd *h);
 /* Every second: wakes the streams, so that a dead peer is noticed by what is written to it, and
  * cuts the connections that are over their deadline. */
 void httpd_tick(struct httpd *h);

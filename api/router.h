@@ -27,6 +27,7 @@ struct api {
 	struct auth *auth;
 	struct httpd *httpd;
 	unsigned rate_limit;
+	bool insecure; /* others than this machine are served, without TLS */
 	char *openapi_text;
 	/* Readers of the database, for the threads of the pool. */
 	struct mutex reader_lock;

@@ -37,8 +37,8 @@ static int get_readyz(struct call *c, struct err *e)
 static int get_version(struct call *c, struct err *e)
 {
 	response_json(c->rs, 200,
-		json_pack(
-			"{s:s, s:s, s:s}", "name", "provd", "version", PROVD_VERSION, "api", "v1"));
+		json_pack("{s:s, s:s, s:s, s:b}", "name", "provd", "version", PROVD_VERSION, "api",
+			"v1", "insecure", c->api->insecure));
 	return 0;
 }
 

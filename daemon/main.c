@@ -376,6 +376,7 @@ static int start(struct provd *p, struct err *e)
 		.port = p->config->listen_port,
 		.listen_fd = notify_listen_fd(),
 		.rate_limit = p->config->rate_limit,
+		.insecure = p->config->insecure,
 	};
 	int r = raise_descriptors(p->config, e);
 

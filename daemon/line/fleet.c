@@ -442,7 +442,7 @@ bool fleet_alive(struct fleet *f, uint64_t limit_us)
 	for (size_t i = 0; i < f->stations; i++) {
 		uint64_t tick = station_tick_us(f->station[i]);
 
-		/* A sleeper is NO_DEADLINE; within a step, the tick is the step's deadline. */
+		/* When it shows life again: the end of a nap, or of the step. */
 		if (tick < now && now - tick > limit_us) {
 			log_error("station %s shows no life since %llu s",
 				station_id(f->station[i]),

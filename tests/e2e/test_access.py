@@ -157,6 +157,47 @@ class Access(unittest.TestCase):
             d.close()
 
 
+class Insecure(unittest.TestCase):
+    def with_listen(self, l, listen):
+        with open(l.provd.config) as f:
+            text = f.read()
+        with open(l.provd.config, 'w') as f:
+            f.write(text.replace('listen: 127.0.0.1:0', 'listen: ' + listen))
+
+    def version(self, l):
+        api = line.Api(l.provd.port, None)
+        try:
+            return api.request('GET', '/version', raw=True).json
+        finally:
+            api.close()
+
+    def test_the_network_is_served_in_the_clear_only_by_who_says_so(self):
+        with line.Line(0, boards=0) as l:
+            l.start()
+            self.assertIs(self.version(l)['insecure'], False)
+            l.provd.term()
+        with line.Line(0, boards=0) as l:
+            # Refused before it is bound: nothing outside is served by this test.
+            self.with_listen(l, '0.0.0.0:0')
+            for args in ([], ['--check']):
+                done = subprocess.run([line.binary('provd'), '--config', l.provd.config, *args], capture_output=True,
+                                      text=True, timeout=line.DEADLINE_S)
+                self.assertEqual(done.returncode, 2)
+                self.assertRegex(done.stderr, r"provd\.yaml:2:9: .*'insecure: true'")
+            # A socket that is handed over is looked at itself.
+            with socket.create_server(('0.0.0.0', 0)) as s:
+                l.config()
+                done = self.handed_over(l, s)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn('listens on 0.0.0.0', done.stderr)
+
+    def handed_over(self, l, s):
+        """provd with the socket as systemd hands it over (sd_listen_fds(3))."""
+        script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"' % s.fileno()
+        return subprocess.run(['/bin/bash', '-c', script, 'bash', line.binary('provd'), '--config', l.provd.config],
+                              capture_output=True, text=True, timeout=line.DEADLINE_S, pass_fds=[s.fileno()])
+
+
 class Admin(unittest.TestCase):
     def test_a_first_start_that_is_killed_leaves_somebody_who_can_log_in(self):
         chance = random.Random(10)
