@@ -34,7 +34,8 @@ int api_make_token(const char *state_dir, const char *role, const char *name,
 
 	if (which < 0)
 		return err_set(e, ERR_INVALID,
-			"'%s' is no role: viewer, operator, supervisor, engineer, mes or admin",
+			"unknown role '%s': viewer, operator, supervisor, engineer, mes or admin "
+			"expected",
 			role);
 	if (name && auth_check_name(name, e) < 0)
 		return -(int)e->code;

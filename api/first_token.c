@@ -12,18 +12,19 @@ struct made {
 	char text[TOKEN_TEXT_SIZE];
 };
 
-/* name: NULL for one of its own; "first admin" may have been used and revoked. */
-static void make(struct made *m, enum role role, const char *name, const char *prefix)
+static void make(struct made *m, enum role role)
 {
 	char id[TOKEN_ID_SIZE];
 
 	auth_make_token(m->text, id, m->row.secret_sha256);
 	snprintf(m->row.id, sizeof m->row.id, "%s", id);
 	snprintf(m->row.role, sizeof m->row.role, "%s", role_str(role));
-	if (name)
-		snprintf(m->row.name, sizeof m->row.name, "%s", name);
-	else
-		snprintf(m->row.name, sizeof m->row.name, "%s %.8s", prefix, id);
+}
+
+/* A name that no other token had: that of its id. */
+static void name_by_id(struct made *m, const char *prefix)
+{
+	snprintf(m->row.name, sizeof m->row.name, "%s %.8s", prefix, m->row.id);
 }
 
 static int apply_made(struct db *tx, void *data, struct err *e)
@@ -42,10 +43,16 @@ int first_token(struct auth *a, struct writer *w, token_keep_fn *keep, void *dat
 
 	if (auth_has_admin(a))
 		return 0;
-	make(&m, ROLE_ADMIN, NULL, "first admin");
+	make(&m, ROLE_ADMIN);
+	snprintf(m.row.name, sizeof m.row.name, "first admin");
 	r = keep(data, m.text, e);
 	if (r == 0)
 		r = writer_do(w, apply_made, &m, e);
+	if (r == -ERR_CONFLICT) {
+		/* There was one, and it was revoked. */
+		name_by_id(&m, "first admin");
+		r = writer_do(w, apply_made, &m, e);
+	}
 	if (r == 0)
 		auth_add(a, m.row.id, m.row.name, ROLE_ADMIN, m.row.secret_sha256);
 	secret_wipe(m.text, sizeof m.text);
@@ -89,7 +96,11 @@ int offline_token(const char *state_dir, enum role role, const char *name, token
 		r = db_open(path, &d, e);
 	if (r < 0)
 		return r;
-	make(&m, role, name, "made offline");
+	make(&m, role);
+	if (name)
+		snprintf(m.row.name, sizeof m.row.name, "%s", name);
+	else
+		name_by_id(&m, "made offline");
 	r = keep(data, m.text, e);
 	if (r == 0)
 		r = write_made(d, &m, e);

@@ -418,7 +418,8 @@ static enum MHD_Result on_header(
 
 	if (!name || !is_token(name)) {
 		snprintf(l->detail, sizeof l->detail,
-			"'%.60s' is no name of a header: letters, digits and signs without a space",
+			"the name of a header is made of letters, digits and signs, without a "
+			"space: '%.60s'",
 			name ? name : "");
 		return MHD_NO;
 	}

@@ -84,7 +84,7 @@ static int gunzip(uint8_t **body, size_t *len, uint64_t max, const char **ret_de
 	free(out.bytes);
 	*ret_detail = r == Z_BUF_ERROR	 ? "the body is too large when it is inflated"
 		      : r == Z_MEM_ERROR ? "out of memory"
-					 : "the body is no whole gzip stream";
+					 : "the body is not one whole gzip stream";
 	return r == Z_BUF_ERROR ? 413 : r == Z_MEM_ERROR ? 503 : 400;
 }
 

@@ -622,7 +622,7 @@ void *worker_main(void *arg)
 	for (size_t i = 0; i < STATION_PORTS_MAX; i++)
 		if (s->kept[i])
 			s->kept[i]->free(steal_ptr(&s->kept[i]));
-	station_tick(s, NO_DEADLINE); /* an orderly end is no silence */
+	station_tick(s, NO_DEADLINE); /* an orderly end, not a hang */
 	__atomic_store_n(&s->ended, true, __ATOMIC_RELEASE);
 	return NULL;
 }

@@ -51,7 +51,7 @@ static void teardown(void)
 	rmdir(dir);
 }
 
-/* Spins until the worker's tick is as asked: it is an atomic, and nothing else tells of it. */
+/* Spins until the worker's tick is as asked: it is an atomic, and nothing else shows it. */
 static void until_tick(bool in_future)
 {
 	while ((station_tick_us(station) > now_us()) != in_future)
