@@ -4,6 +4,7 @@
 #include "api/embedded.h"
 #include "api/first_token.h"
 #include "api/router.h"
+#include "base/iotime.h"
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "base/util.h"
@@ -143,7 +144,7 @@ bool api_alive(struct api *a)
 {
 	struct err e;
 
-	if (httpd_alive(a->httpd, &e) == 0)
+	if (httpd_alive(a->httpd, now_us(), &e) == 0)
 		return true;
 	log_error("%s", e.msg);
 	return false;

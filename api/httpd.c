@@ -967,9 +967,8 @@ void httpd_tick(struct httpd *h)
 	mutex_unlock(&h->streams_lock);
 }
 
-int httpd_alive(struct httpd *h, struct err *e)
+int httpd_alive(struct httpd *h, uint64_t now, struct err *e)
 {
-	uint64_t now = now_us();
 	uint64_t light;
 	uint64_t heavy;
 

@@ -134,8 +134,9 @@ struct httpd_options {
 	bool local_only;
 };
 
-/* The most descriptors that the API holds at a time: connections, uploads, readers. */
-#define HTTPD_DESCRIPTORS 1280
+/* The most descriptors that the API holds at a time: connections, a file that goes in or out for
+ * each, readers. */
+#define HTTPD_DESCRIPTORS 2208
 
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e);
@@ -145,7 +146,8 @@ const char *httpd_address(const struct httpd *h);
 /* Every second: wakes the streams, so that a dead peer is noticed by what is written to it, and
  * cuts the connections that are over their deadline. */
 void httpd_tick(struct httpd *h);
-/* Whether no thread of the API hangs in a request; the sentence into e where one does. */
-int httpd_alive(struct httpd *h, struct err *e);
+/* Whether no thread of the API hangs in a request; the sentence into e where one does. Time comes
+ * from the caller (monotonic). */
+int httpd_alive(struct httpd *h, uint64_t now_us, struct err *e);
 /* Streams end, requests under way finish. */
 struct httpd *httpd_stop(struct httpd *h);
