@@ -140,6 +140,31 @@ class Shut(unittest.TestCase):
                                                         crowded / alone, kept * 1e3))
             self.assertEqual(l.provd.term(), 0)
 
+    def test_a_header_that_never_ends_is_cut_however_it_drips(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            head = b'GET /livez HTTP/1.1\r\nHost: x\r\nX-Drip: '
+            silent, dripping = (socket.create_connection(('127.0.0.1', l.provd.port)) for _ in range(2))
+            dripping.sendall(head)
+            open_ = {silent, dripping}
+
+            def cut():
+                for s in list(open_):
+                    s.settimeout(0.1)
+                    try:
+                        if s is dripping:
+                            s.sendall(b'a')
+                        if s.recv(100) == b'':
+                            open_.discard(s)
+                    except socket.timeout:
+                        pass
+                    except OSError:
+                        open_.discard(s)
+                return not open_
+            line.wait_for('both are cut', cut)
+            silent.close()
+            dripping.close()
+
     def test_one_viewer_does_not_take_the_streams_of_others(self):
         with line.Line(1, boards=0) as l:
             l.start()
