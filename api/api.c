@@ -2,39 +2,13 @@
 #include "api/api.h"
 
 #include "api/embedded.h"
+#include "api/first_token.h"
 #include "api/router.h"
+#include "base/iotime.h"
 #include "base/log.h"
-#include "base/secret.h"
+#include "base/timefmt.h"
 #include "base/util.h"
 #include "base/yaml.h"
-#include "db/tokens.h"
-
-#define POOL_THREADS 2
-#define CONNECTIONS  512
-
-static int apply_token(struct db *tx, void *data, struct err *e)
-{
-	return tokens_create(tx, data, e);
-}
-
-/* The first start: there is no default password, so a token is made and told once. */
-static int first_token(struct api *a, void (*told)(void *, const char *), void *data, struct err *e)
-{
-	struct token t = {.name = "first admin", .role = "admin"};
-	char text[TOKEN_TEXT_SIZE];
-	char id[TOKEN_ID_SIZE];
-	int r;
-
-	auth_make_token(text, id, t.secret_sha256);
-	snprintf(t.id, sizeof t.id, "%s", id);
-	r = writer_do(fleet_writer(a->fleet), apply_token, &t, e);
-	if (r == 0) {
-		auth_add(a->auth, t.id, t.name, ROLE_ADMIN, t.secret_sha256);
-		told(data, text);
-	}
-	secret_wipe(text, sizeof text);
-	return r;
-}
 
 /* The document is written as YAML, by people; it is served as JSON. */
 static int load_openapi(struct api *a, struct err *e)
@@ -49,17 +23,49 @@ static int load_openapi(struct api *a, struct err *e)
 	return a->openapi_text ? 0 : err_set(e, ERR_NO_MEMORY, "openapi.yaml");
 }
 
+unsigned api_descriptors(void)
+{
+	return HTTPD_DESCRIPTORS;
+}
+
+int api_make_token(const char *state_dir, const char *role, const char *name,
+	int (*keep)(void *data, const char *token, struct err *e), void *data, struct err *e)
+{
+	int which = role_from_str(role);
+
+	if (which < 0)
+		return err_set(e, ERR_INVALID,
+			"unknown role '%s': viewer, operator, supervisor, engineer, mes or admin "
+			"expected",
+			role);
+	if (name && auth_check_name(name, e) < 0)
+		return -(int)e->code;
+	return offline_token(state_dir, (enum role)which, name, keep, data, e);
+}
+
+/* What everybody can see is said: in the log, at /version, on every page. */
+static void note_insecure(struct api *a)
+{
+	const char *address = httpd_address(a->httpd);
+
+	a->insecure = *address && !config_is_loopback(address);
+	if (a->insecure)
+		log_warning("insecure: the API is served on %s without TLS: whoever can read the "
+			    "network can read tokens and firmware",
+			address);
+}
+
 int api_start(struct fleet *f, const struct api_options *o,
-	void (*told)(void *data, const char *token), void *data, struct api **ret, struct err *e)
+	int (*keep)(void *data, const char *token, struct err *e), void *data, struct api **ret,
+	struct err *e)
 {
 	struct api *a = xcalloc(1, sizeof *a);
 	const struct httpd_options ho = {
 		.host = o->host,
 		.port = o->port,
 		.listen_fd = o->listen_fd,
-		.threads = POOL_THREADS,
-		.connections = CONNECTIONS,
 		.upload_dir = fleet_artifact_dir(f),
+		.local_only = !o->insecure,
 	};
 	struct db *reader;
 	int r;
@@ -74,14 +80,15 @@ int api_start(struct fleet *f, const struct api_options *o,
 		r = reader ? auth_new(reader, &a->auth, e) : -(int)e->code;
 		api_reader_back(a, reader);
 	}
-	if (r == 0 && !auth_has_admin(a->auth))
-		r = first_token(a, told, data, e);
+	if (r == 0)
+		r = first_token(a->auth, fleet_writer(f), keep, data, e);
 	if (r == 0)
 		r = httpd_start(&ho, &router_ops, a, &a->httpd, e);
 	if (r < 0) {
 		api_stop(a);
 		return r;
 	}
+	note_insecure(a);
 	*ret = a;
 	return 0;
 }
@@ -91,10 +98,56 @@ uint16_t api_port(const struct api *a)
 	return httpd_port(a->httpd);
 }
 
+struct uses {
+	size_t count;
+	struct session_row row[32];
+};
+
+static int apply_uses(struct db *tx, void *data, struct err *e)
+{
+	const struct uses *u = data;
+	const int64_t now = wall_ms();
+	int r = sessions_prune(tx, now, now - SESSION_IDLE_MS, e);
+
+	for (size_t i = 0; i < u->count && r == 0; i++)
+		r = sessions_touch(tx, u->row[i].hash, u->row[i].used_ms, e);
+	return r;
+}
+
+static void uses_stored(void *data, int result, const struct err *e)
+{
+	if (result < 0)
+		log_warning("the use of browser sessions could not be stored: %s", e->msg);
+	free(data);
+}
+
+/* How long ago sessions were used is needed after a restart only: it is stored now and then. */
+static void store_uses(struct api *a)
+{
+	struct uses *u = xcalloc(1, sizeof *u);
+	struct err e;
+
+	u->count = auth_tick(a->auth, u->row, ARRAY_LEN(u->row));
+	if (u->count == 0)
+		free(u);
+	else if (writer_later(fleet_writer(a->fleet), apply_uses, u, uses_stored, &e) < 0)
+		uses_stored(u, -(int)e.code, &e);
+}
+
 void api_tick(struct api *a)
 {
-	auth_tick(a->auth);
-	httpd_heartbeat(a->httpd);
+	store_uses(a);
+	httpd_tick(a->httpd);
+}
+
+bool api_alive(struct api *a)
+{
+	struct err e;
+
+	if (httpd_alive(a->httpd, now_us(), &e) == 0)
+		return true;
+	log_error("%s", e.msg);
+	return false;
 }
 
 struct api *api_stop(struct api *a)

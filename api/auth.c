@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/auth.h"
 
+#include <strings.h>
+
 #include "base/iotime.h"
 #include "base/secret.h"
 #include "base/thread.h"
+#include "base/timefmt.h"
 #include "base/util.h"
 #include "db/tokens.h"
 
-#define SESSIONS_MAX 256
+/* How old the use of a session on disk may be. */
+#define USE_STORED_EVERY_MS (10ll * 60 * 1000)
 
 static const char *const role_name[ROLES] = {
 	"viewer", "operator", "supervisor", "engineer", "mes", "admin"};
@@ -23,16 +27,18 @@ struct known {
 };
 
 struct session {
-	uint8_t hash[SHA256_BYTES]; /* of the cookie */
+	struct session_row row;
 	size_t token;
-	uint64_t until_us; /* 0: free */
+	int64_t stored_ms; /* its use on disk */
 };
 
 struct auth {
 	struct mutex lock;
 	struct known *known;
 	size_t count;
-	struct session session[SESSIONS_MAX];
+	struct session *session;
+	size_t sessions;
+	struct guard *guard;
 };
 
 const char *role_str(enum role r)
@@ -87,16 +93,64 @@ void auth_add(struct auth *a, const char *id, const char *name, enum role role, 
 	mutex_unlock(&a->lock);
 }
 
-int auth_new(struct db *reader, struct auth **ret, struct err *e)
+int auth_check_name(const char *name, struct err *e)
 {
-	struct auth *a = xcalloc(1, sizeof *a);
+	static const char *const own[] = {"provd", "nobody"};
+	size_t n = strlen(name);
+
+	if (n == 0 || n >= sizeof(((struct principal *)0)->name))
+		return err_set(e, ERR_INVALID, "'name' is missing or too long (63 bytes)");
+	if (name[0] == ' ' || name[n - 1] == ' ' || strstr(name, "  "))
+		return err_set(
+			e, ERR_INVALID, "'name' begins or ends with a space, or has two in a row");
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			return err_set(e, ERR_INVALID, "'name' holds a control character");
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (!strcasecmp(name, own[i]))
+			return err_set(e, ERR_CONFLICT, "'%s' is a name of provd's own", own[i]);
+	return 0;
+}
+
+static ssize_t index_of_locked(const struct auth *a, const char *id)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (!strcmp(a->known[i].id, id))
+			return (ssize_t)i;
+	return -1;
+}
+
+static void add_session_locked(struct auth *a, const struct session_row *row)
+{
+	ssize_t token = index_of_locked(a, row->token);
+	struct session *grown;
+
+	if (token < 0 || a->known[token].revoked)
+		return;
+	grown = reallocarray(a->session, a->sessions + 1, sizeof *grown);
+	if (!grown)
+		abort();
+	a->session = grown;
+	grown[a->sessions++] =
+		(struct session){.row = *row, .token = (size_t)token, .stored_ms = row->used_ms};
+}
+
+static void on_session(void *data, const struct session_row *row)
+{
+	struct auth *a = data;
+
+	mutex_lock(&a->lock);
+	add_session_locked(a, row);
+	mutex_unlock(&a->lock);
+}
+
+static int load_tokens(struct auth *a, struct db *reader, struct err *e)
+{
 	json_t *list = NULL;
 	json_t *o;
 	size_t i;
-	int r;
+	int r = tokens_list(reader, &list, e);
 
-	mutex_init(&a->lock);
-	r = tokens_list(reader, &list, e);
 	json_array_foreach(list, i, o) {
 		const char *id = json_string_value(json_object_get(o, "id"));
 		struct token t;
@@ -106,10 +160,26 @@ int auth_new(struct db *reader, struct auth **ret, struct err *e)
 		if (r < 0)
 			break;
 		role = role_from_str(t.role);
-		if (!t.revoked && role >= 0)
-			add_locked(a, t.id, t.name, (enum role)role, t.secret_sha256);
+		if (role < 0)
+			continue;
+		auth_add(a, t.id, t.name, (enum role)role, t.secret_sha256);
+		if (t.revoked)
+			auth_revoke(a, t.id);
 	}
 	json_decref(list);
+	return r;
+}
+
+int auth_new(struct db *reader, struct auth **ret, struct err *e)
+{
+	struct auth *a = xcalloc(1, sizeof *a);
+	int r;
+
+	mutex_init(&a->lock);
+	a->guard = guard_new();
+	r = load_tokens(a, reader, e);
+	if (r == 0)
+		r = sessions_each(reader, on_session, a, e);
 	if (r < 0) {
 		auth_free(a);
 		return r;
@@ -122,10 +192,17 @@ struct auth *auth_free(struct auth *a)
 {
 	if (a) {
 		mutex_done(&a->lock);
+		guard_free(a->guard);
 		free(a->known);
+		free(a->session);
 		free(a);
 	}
 	return NULL;
+}
+
+static void drop_session_locked(struct auth *a, size_t i)
+{
+	a->session[i] = a->session[--a->sessions];
 }
 
 void auth_revoke(struct auth *a, const char *id)
@@ -134,6 +211,9 @@ void auth_revoke(struct auth *a, const char *id)
 	for (size_t i = 0; i < a->count; i++)
 		if (!strcmp(a->known[i].id, id))
 			a->known[i].revoked = true;
+	for (size_t i = a->sessions; i-- > 0;)
+		if (!strcmp(a->session[i].row.token, id))
+			drop_session_locked(a, i);
 	mutex_unlock(&a->lock);
 }
 
@@ -148,40 +228,58 @@ bool auth_has_admin(struct auth *a)
 	return has;
 }
 
-/* "pvd_<16 hex>_<48 hex>" -> the index of the token, or -1. */
-static ssize_t find_token_locked(struct auth *a, const char *text)
+/* "pvd_<16 hex>_<48 hex>": the id into id, and where the secret begins; NULL for another text. */
+static const char *split_token(const char *text, char id[TOKEN_ID_SIZE])
 {
 	const char *secret;
-	uint8_t hash[SHA256_BYTES];
 
+	*id = 0;
 	if (strncmp(text, "pvd_", 4) != 0 || strlen(text) >= TOKEN_TEXT_SIZE)
-		return -1;
+		return NULL;
 	text += 4;
 	secret = strchr(text, '_');
 	if (!secret || secret - text != TOKEN_ID_SIZE - 1)
+		return NULL;
+	memcpy(id, text, TOKEN_ID_SIZE - 1);
+	id[TOKEN_ID_SIZE - 1] = 0;
+	return secret + 1;
+}
+
+/* The token of a text, or -1 and why. */
+static ssize_t find_token_locked(
+	struct auth *a, const char *address, const char *text, struct auth_refusal *why)
+{
+	const char *secret = split_token(text, why->token);
+	ssize_t i = secret ? index_of_locked(a, why->token) : -1;
+	uint64_t now = now_us();
+	uint8_t hash[SHA256_BYTES];
+	bool right;
+
+	why->retry_after_s = guard_wait_s(a->guard, address, why->token, i >= 0, now);
+	if (why->retry_after_s)
 		return -1;
-	secret++;
-	for (size_t i = 0; i < a->count; i++) {
-		if (strncmp(a->known[i].id, text, TOKEN_ID_SIZE - 1) != 0)
-			continue;
-		sha256_of(secret, strlen(secret), hash);
-		return !a->known[i].revoked && secret_equal(hash, a->known[i].hash, sizeof hash)
-			       ? (ssize_t)i
-			       : -1;
-	}
+	sha256_of(secret ? secret : "", secret ? strlen(secret) : 0, hash);
+	right = i >= 0 && secret_equal(hash, a->known[i].hash, sizeof hash);
+	if (right && !a->known[i].revoked)
+		return i;
+	why->note = guard_failed(a->guard, address, why->token, !right, now, &why->guard);
 	return -1;
 }
 
-static ssize_t find_session_locked(struct auth *a, const char *cookie)
+static ssize_t find_session_locked(struct auth *a, const char *hash)
 {
-	uint8_t hash[SHA256_BYTES];
-	uint64_t now = now_us();
+	int64_t now = wall_ms();
 
-	sha256_of(cookie, strlen(cookie), hash);
-	for (size_t i = 0; i < SESSIONS_MAX; i++)
-		if (a->session[i].until_us > now &&
-			secret_equal(hash, a->session[i].hash, sizeof hash))
-			return (ssize_t)i;
+	for (size_t i = 0; i < a->sessions; i++) {
+		struct session *s = &a->session[i];
+
+		if (!secret_equal(s->row.hash, hash, SHA256_HEX - 1))
+			continue;
+		if (s->row.ends_ms <= now || s->row.used_ms + SESSION_IDLE_MS < now)
+			return -1;
+		s->row.used_ms = now;
+		return (ssize_t)i;
+	}
 	return -1;
 }
 
@@ -203,89 +301,161 @@ static bool take_locked(struct known *k, unsigned rate)
 	return true;
 }
 
-static void principal_of(const struct known *k, bool by_cookie, struct principal *ret)
+static void principal_of(const struct known *k, const char *session, struct principal *ret)
 {
 	memcpy(ret->id, k->id, sizeof ret->id);
 	memcpy(ret->name, k->name, sizeof ret->name);
 	ret->role = k->role;
-	ret->by_cookie = by_cookie;
+	ret->by_cookie = *session != 0;
+	snprintf(ret->session, sizeof ret->session, "%s", session);
+}
+
+/* What a refused token is answered. */
+static int refused(const struct auth_refusal *why, bool came, struct err *e)
+{
+	if (why->retry_after_s)
+		return err_set(e, ERR_OVERLOADED,
+			"too many wrong tokens came from this address or for this token: wait %u s",
+			why->retry_after_s);
+	return err_set(e, ERR_UNAUTHORIZED,
+		came ? "the token is unknown or revoked" : "a bearer token is needed");
 }
 
 int auth_check(struct auth *a, const struct request *rq, unsigned rate, struct principal *ret,
-	struct err *e)
+	struct auth_refusal *why, struct err *e)
 {
 	const char *header = request_header(rq, "Authorization");
 	const char *cookie = request_cookie(rq, SESSION_COOKIE);
+	char hash[SHA256_HEX] = "";
 	ssize_t i = -1;
 	bool ok = true;
 
+	*ret = (struct principal){0};
+	*why = (struct auth_refusal){0};
+	if (!header && cookie)
+		sha256_hex_of(cookie, strlen(cookie), hash);
 	mutex_lock(&a->lock);
 	if (header && !strncmp(header, "Bearer ", 7)) {
-		i = find_token_locked(a, header + 7);
-	} else if (!header && cookie) {
-		ssize_t s = find_session_locked(a, cookie);
+		i = find_token_locked(a, rq->network, header + 7, why);
+	} else if (*hash) {
+		ssize_t s = find_session_locked(a, hash);
 
-		if (s >= 0 && !a->known[a->session[s].token].revoked)
+		if (s >= 0)
 			i = (ssize_t)a->session[s].token;
 	}
 	if (i >= 0) {
-		principal_of(&a->known[i], header == NULL, ret);
+		principal_of(&a->known[i], hash, ret);
 		ok = take_locked(&a->known[i], rate);
 	}
 	mutex_unlock(&a->lock);
 	if (i < 0)
-		return err_set(e, ERR_UNAUTHORIZED,
-			header || cookie ? "the token is unknown or revoked"
-					 : "a bearer token is needed");
-	if (!ok)
-		return err_set(e, ERR_OVERLOADED, "more than %u requests a second", rate);
-	return 0;
+		return refused(why, header || cookie, e);
+	if (ok)
+		return 0;
+	why->retry_after_s = 1;
+	return err_set(e, ERR_OVERLOADED, "more than %u requests a second", rate);
 }
 
-int auth_login(struct auth *a, const char *token, char ret_cookie[65], struct principal *ret,
-	struct err *e)
+bool auth_still(struct auth *a, const struct principal *who)
 {
-	uint8_t raw[32];
-	uint64_t now = now_us();
-	size_t slot = 0;
-	ssize_t i;
+	bool still;
 
-	random_bytes(raw, sizeof raw);
-	hex_of(raw, sizeof raw, ret_cookie);
 	mutex_lock(&a->lock);
-	i = find_token_locked(a, token);
-	if (i >= 0) {
-		/* A free place, else the one that ends first. */
-		for (size_t k = 0; k < SESSIONS_MAX; k++)
-			if (a->session[k].until_us < a->session[slot].until_us)
-				slot = k;
-		a->session[slot].token = (size_t)i;
-		a->session[slot].until_us = now + SESSION_LIFE_US;
-		sha256_of(ret_cookie, strlen(ret_cookie), a->session[slot].hash);
-		principal_of(&a->known[i], true, ret);
+	if (who->session[0]) {
+		still = find_session_locked(a, who->session) >= 0;
+	} else {
+		ssize_t i = index_of_locked(a, who->id);
+
+		still = i >= 0 && !a->known[i].revoked;
 	}
 	mutex_unlock(&a->lock);
-	return i < 0 ? err_set(e, ERR_UNAUTHORIZED, "the token is unknown or revoked") : 0;
+	return still;
 }
 
-void auth_logout(struct auth *a, const char *cookie)
+/* The session of that token which was not used for longest, where it has as many as it may. */
+static void find_ended_locked(const struct auth *a, const char *token, char ret[SHA256_HEX])
+{
+	const struct session *oldest = NULL;
+	size_t n = 0;
+
+	*ret = 0;
+	for (size_t i = 0; i < a->sessions; i++) {
+		const struct session *s = &a->session[i];
+
+		if (strcmp(s->row.token, token) != 0)
+			continue;
+		n++;
+		if (!oldest || s->row.used_ms < oldest->row.used_ms)
+			oldest = s;
+	}
+	if (n >= SESSIONS_OF_TOKEN)
+		memcpy(ret, oldest->row.hash, SHA256_HEX);
+}
+
+int auth_login(struct auth *a, const struct request *rq, const char *token, char ret_cookie[65],
+	struct session_row *ret_row, char ret_ended[SHA256_HEX], struct principal *ret,
+	struct auth_refusal *why, struct err *e)
+{
+	uint8_t raw[32];
+	int64_t now = wall_ms();
+	ssize_t i;
+
+	*why = (struct auth_refusal){0};
+	mutex_lock(&a->lock);
+	i = find_token_locked(a, rq->network, token, why);
+	if (i >= 0) {
+		random_bytes(raw, sizeof raw);
+		hex_of(raw, sizeof raw, ret_cookie);
+		*ret_row = (struct session_row){
+			.created_ms = now, .used_ms = now, .ends_ms = now + SESSION_LIFE_MS};
+		sha256_hex_of(ret_cookie, strlen(ret_cookie), ret_row->hash);
+		snprintf(ret_row->token, sizeof ret_row->token, "%s", a->known[i].id);
+		find_ended_locked(a, a->known[i].id, ret_ended);
+		principal_of(&a->known[i], ret_row->hash, ret);
+	}
+	mutex_unlock(&a->lock);
+	return i < 0 ? refused(why, true, e) : 0;
+}
+
+static void logout_locked(struct auth *a, const char *session)
+{
+	for (size_t i = a->sessions; i-- > 0;)
+		if (!strcmp(a->session[i].row.hash, session))
+			drop_session_locked(a, i);
+}
+
+void auth_session_add(struct auth *a, const struct session_row *row, const char *ended)
 {
 	mutex_lock(&a->lock);
-
-	ssize_t i = find_session_locked(a, cookie);
-
-	if (i >= 0)
-		a->session[i].until_us = 0;
+	if (*ended)
+		logout_locked(a, ended);
+	add_session_locked(a, row);
 	mutex_unlock(&a->lock);
 }
 
-void auth_tick(struct auth *a)
+void auth_logout(struct auth *a, const char *session)
 {
-	uint64_t now = now_us();
+	mutex_lock(&a->lock);
+	logout_locked(a, session);
+	mutex_unlock(&a->lock);
+}
+
+size_t auth_tick(struct auth *a, struct session_row *ret, size_t max)
+{
+	int64_t now = wall_ms();
+	size_t n = 0;
 
 	mutex_lock(&a->lock);
-	for (size_t i = 0; i < SESSIONS_MAX; i++)
-		if (a->session[i].until_us <= now)
-			a->session[i].until_us = 0;
+	for (size_t i = a->sessions; i-- > 0;) {
+		struct session *s = &a->session[i];
+
+		if (s->row.ends_ms <= now || s->row.used_ms + SESSION_IDLE_MS < now) {
+			drop_session_locked(a, i);
+		} else if (n < max && s->row.used_ms >= s->stored_ms + USE_STORED_EVERY_MS) {
+			s->stored_ms = s->row.used_ms;
+			ret[n++] = s->row;
+		}
+	}
 	mutex_unlock(&a->lock);
+	return n;
 }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Who asks: bearer tokens pvd_<id>_<secret> (only a hash is kept), and browser sessions opened with
- * one. All tokens are held in memory; a change goes to the database first. Any thread.
+ * one. All tokens and sessions are held in memory; a change goes to the database first. Who sends
+ * wrong tokens waits (api/guard.h). Any thread.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/guard.h"
 #include "api/httpd.h"
 #include "base/err.h"
+#include "db/sessions.h"
 
 struct db;
 
@@ -40,33 +43,60 @@ int role_from_str(const char *s); /* -1 */
 #define TOKEN_ID_SIZE	17
 #define TOKEN_TEXT_SIZE 80
 #define SESSION_COOKIE	"provd_session"
-#define SESSION_LIFE_US (12ull * 3600 * 1000000)
+/* A session ends when nobody used it for so long (a wall uses it all the time: its stream counts),
+ * and at the latest after its life. */
+#define SESSION_IDLE_MS (12ll * 3600 * 1000)
+#define SESSION_LIFE_MS (30ll * 24 * 3600 * 1000)
+/* Of one token; one more ends the one that was not used for longest. */
+#define SESSIONS_OF_TOKEN 64
 
 struct principal {
 	char id[TOKEN_ID_SIZE];
 	char name[64];
 	enum role role;
-	bool by_cookie; /* a browser: the Origin must be checked */
+	bool by_cookie;		  /* a browser: the Origin must be checked */
+	char session[SHA256_HEX]; /* its session, by the hash of the cookie; "" none */
+};
+
+/* More of a refusal than its error. */
+struct auth_refusal {
+	unsigned retry_after_s;	   /* with -ERR_OVERLOADED */
+	bool note;		   /* to be written into the audit trail */
+	struct guard_note guard;   /* with note */
+	char token[TOKEN_ID_SIZE]; /* that was tried; "" no token */
 };
 
 struct auth;
 
+/* Tokens and sessions of the database. */
 int auth_new(struct db *reader, struct auth **ret, struct err *e);
 struct auth *auth_free(struct auth *a);
 /* A new token's text and what of it is kept. */
 void auth_make_token(char text[TOKEN_TEXT_SIZE], char id[TOKEN_ID_SIZE], char hash[SHA256_HEX]);
+/* A name is read by people in the records: none may look like another's, or be one of provd's own.
+ * -ERR_INVALID, -ERR_CONFLICT. */
+int auth_check_name(const char *name, struct err *e);
 /* After the commit of its row. */
 void auth_add(struct auth *a, const char *id, const char *name, enum role role, const char *hash);
+/* Ends its sessions too. */
 void auth_revoke(struct auth *a, const char *id);
 bool auth_has_admin(struct auth *a);
 
-/* 0 and *ret, -ERR_UNAUTHORIZED, or -ERR_OVERLOADED when the principal has used up its rate (0: no
- * limit). */
+/* 0 and *ret; -ERR_UNAUTHORIZED; or -ERR_OVERLOADED when the principal has used up its rate (0: no
+ * limit; *ret is set), or when wrong tokens came too often (*ret->id is ""). */
 int auth_check(struct auth *a, const struct request *rq, unsigned rate, struct principal *ret,
-	struct err *e);
-/* Opens a browser session for a token's text; the cookie's value into ret. */
-int auth_login(struct auth *a, const char *token, char ret_cookie[65], struct principal *ret,
-	struct err *e);
-void auth_logout(struct auth *a, const char *cookie);
-/* Ends old sessions. */
-void auth_tick(struct auth *a);
+	struct auth_refusal *why, struct err *e);
+/* Whether the token is valid and the session goes on, which this counts as a use of: for streams.
+ */
+bool auth_still(struct auth *a, const struct principal *who);
+
+/* A browser session for a token's text, in three steps: the token is looked at and the cookie made;
+ * the caller stores *ret_row, and removes the one of ret_ended ("" none) in the same transaction;
+ * then the session is valid. Refusals as of auth_check(). */
+int auth_login(struct auth *a, const struct request *rq, const char *token, char ret_cookie[65],
+	struct session_row *ret_row, char ret_ended[SHA256_HEX], struct principal *ret,
+	struct auth_refusal *why, struct err *e);
+void auth_session_add(struct auth *a, const struct session_row *row, const char *ended);
+void auth_logout(struct auth *a, const char *session);
+/* Ends old sessions. Those whose use should be stored, at most max of them, into ret. Main. */
+size_t auth_tick(struct auth *a, struct session_row *ret, size_t max);

@@ -2,8 +2,14 @@
  *
  * Facts of libmicrohttpd 0.9.75 that shape this file: a suspended connection knows neither
  * time-outs nor dead peers, so that streams are woken by heartbeats and all are resumed before the
- * stop; to suspend twice is undefined, so that one lock stands around "nothing to send: suspend"
- * and "something came: resume"; the connection limit is divided by the size of the pool.
+ * stop; to suspend twice is undefined, so that one lock surrounds "nothing to send: suspend" and
+ * "something came: resume"; the connection limit is divided by the size of the pool, and a full
+ * thread stops to accept, so that api/conns.h cuts before. The URI's callback is the first sign of
+ * a request, before the URI is decoded; what it returns is the request's state. A cookie whose
+ * value is a single quote is answered by the library itself, before any code of ours.
+ *
+ *   on_uri ─> begin ─> body ─> finish: direct ──────────────────────────────> answer
+ *                                    └ suspend, submit ─> on_work ─> resume ──┘
  */
 #include "api/httpd.h"
 
@@ -17,20 +23,51 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "api/conns.h"
+#include "api/httpd_body.h"
+#include "api/work.h"
+#include "base/iotime.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/util.h"
+#include "daemon/line/config.h"
 
+#define HTTP_THREADS	  2
+#define WORK_THREADS	  8
+#define WORK_HEAVY	  4
 #define IDLE_TIMEOUT_S	  30
 #define CONNECTION_MEMORY 32768
-#define STREAMS_MAX	  64
+#define STREAMS_MAX	  256
+#define STREAMS_OF_ONE	  64
 #define STREAM_BLOCK	  16384
+#define UPLOADS_MAX	  64
+#define BODIES_MAX_BYTES  (256ull << 20) /* held in memory, of all requests */
+/* What the library is given is more than is held: between a cut and its end both count. */
+#define CONNECTIONS	960
+#define CONNECTIONS_MHD 1024u
+/* A handler that runs longer hangs: those in memory, those of the database, those of files. */
+#define STUCK_DIRECT_US (30 * US_PER_S)
+#define STUCK_LIGHT_US	(120 * US_PER_S)
+#define STUCK_HEAVY_US	(1800 * US_PER_S)
+
+static const struct conn_limits limits = {
+	.total = CONNECTIONS,
+	.anonymous = 256,
+	.anonymous_per_address = 192,
+	.owner = 480,
+	.header_us = 10 * US_PER_S,
+	.idle_us = 75 * US_PER_S,
+	.body_us = 30 * US_PER_S,
+	.body_rate_bytes = 64 * 1024,
+	.answer_us = 60 * US_PER_S,
+};
 
 struct stream {
 	struct httpd *httpd;
 	const struct stream_ops *ops;
 	void *data;
 	struct MHD_Connection *connection;
+	char owner[40];
 	bool suspended; /* under httpd->streams_lock */
 	bool woken;	/* came while it was not suspended */
 	struct stream *next;
@@ -41,11 +78,19 @@ struct httpd {
 	const struct httpd_ops *ops;
 	void *data;
 	uint16_t port;
+	char address[INET6_ADDRSTRLEN];
 	char *upload_dir;
 	struct mutex streams_lock;
 	struct stream *streams;
 	unsigned stream_count;
 	bool stopping;
+	struct conns *conns;
+	struct work_pool *work;
+	unsigned uploads; /* atomic: under way */
+	uint64_t bodies;  /* atomic: bytes */
+	/* Since when each HTTP thread is in code of ours; 0: it is not. Atomics. */
+	uint64_t busy_us[HTTP_THREADS];
+	unsigned busy_threads; /* atomic: of them that have a place there */
 };
 
 struct shared_body {
@@ -55,9 +100,16 @@ struct shared_body {
 
 /* One request, from its header to its completion. */
 struct exchange {
+	struct work work;
+	struct httpd *httpd;
 	struct request rq;
-	uint64_t max_body;
-	bool upload;
+	struct response rs;
+	struct intake intake;
+	struct conn *conn;
+	bool begun;	  /* its header was looked at */
+	bool worked;	  /* rs is the answer */
+	bool encoded_nul; /* %00 in the URI */
+	bool counted;	  /* among httpd->uploads */
 	int upload_fd;
 	struct sha256 *sha;
 	uint8_t *body;
@@ -87,6 +139,27 @@ const char *request_query(const struct request *rq, const char *name)
 const char *request_cookie(const struct request *rq, const char *name)
 {
 	return MHD_lookup_connection_value(rq->connection, MHD_COOKIE_KIND, name);
+}
+
+struct each_query {
+	bool (*visit)(void *data, const char *name, const char *value);
+	void *data;
+};
+
+static enum MHD_Result on_query(
+	void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	const struct each_query *q = cls;
+
+	return q->visit(q->data, name ? name : "", value) ? MHD_YES : MHD_NO;
+}
+
+void request_each_query(const struct request *rq,
+	bool (*visit)(void *data, const char *name, const char *value), void *data)
+{
+	struct each_query q = {visit, data};
+
+	MHD_get_connection_values(rq->connection, MHD_GET_ARGUMENT_KIND, on_query, &q);
 }
 
 void response_header(struct response *rs, const char *name, const char *fmt, ...)
@@ -151,15 +224,27 @@ struct shared_body *shared_body_unref(struct shared_body *b)
 
 /* --- streams --- */
 
-struct stream *stream_new(struct httpd *h, const struct stream_ops *ops, void *data)
+static unsigned streams_of_locked(const struct httpd *h, const char *owner)
+{
+	unsigned n = 0;
+
+	for (const struct stream *s = h->streams; s; s = s->next)
+		n += !strcmp(s->owner, owner);
+	return n;
+}
+
+struct stream *stream_new(
+	struct httpd *h, const struct stream_ops *ops, void *data, const char *owner)
 {
 	struct stream *s = xcalloc(1, sizeof *s);
 
 	s->httpd = h;
 	s->ops = ops;
 	s->data = data;
+	snprintf(s->owner, sizeof s->owner, "%s", owner);
 	mutex_lock(&h->streams_lock);
-	if (h->stream_count >= STREAMS_MAX || h->stopping) {
+	if (h->stream_count >= STREAMS_MAX || streams_of_locked(h, owner) >= STREAMS_OF_ONE ||
+		h->stopping) {
 		mutex_unlock(&h->streams_lock);
 		free(s);
 		return NULL;
@@ -235,8 +320,11 @@ static struct MHD_Response *mhd_response(struct response *rs, struct MHD_Connect
 
 	if (rs->stream) {
 		rs->stream->connection = c;
-		return MHD_create_response_from_callback(
+		r = MHD_create_response_from_callback(
 			MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, rs->stream, stream_free);
+		if (r)
+			rs->stream = NULL;
+		return r;
 	}
 	if (rs->fd >= 0)
 		return MHD_create_response_from_fd64(rs->body_len, steal_fd(&rs->fd));
@@ -256,7 +344,7 @@ static enum MHD_Result send_response(
 
 	if (rs->shared) {
 		ok = MHD_queue_response(c, (unsigned)rs->status, rs->shared->response);
-		shared_body_unref(rs->shared);
+		rs->shared = shared_body_unref(rs->shared);
 		return ok;
 	}
 	r = mhd_response(rs, c);
@@ -284,7 +372,7 @@ static enum MHD_Result refuse(struct httpd *h, struct exchange *x, struct MHD_Co
 	return send_response(x, c, &rs);
 }
 
-/* --- requests --- */
+/* --- the shape of a header --- */
 
 static bool method_from(const char *s, enum http_method *ret)
 {
@@ -299,45 +387,143 @@ static bool method_from(const char *s, enum http_method *ret)
 	return false;
 }
 
-static bool length_conflict(const struct request *rq)
+/* Those on which two readers of one request would not agree where it ends or for whom it is
+ * (RFC 9112, 6.3 and 11.2): each may come once. */
+static const char *const single_headers[] = {"Content-Length", "Transfer-Encoding", "Host",
+	"Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "If-Match"};
+
+struct header_look {
+	unsigned count[ARRAY_LEN(single_headers)];
+	char detail[160]; /* of the first fault; "" none */
+};
+
+/* RFC 9110, 5.6.2 */
+static bool is_token(const char *s)
 {
-	return request_header(rq, "Content-Length") && request_header(rq, "Transfer-Encoding");
+	static const char more[] = "!#$%&'*+-.^_`|~";
+
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!((*s >= '0' && *s <= '9') || (*s >= 'A' && *s <= 'Z') ||
+			    (*s >= 'a' && *s <= 'z') || strchr(more, *s)))
+			return false;
+	return true;
 }
+
+static enum MHD_Result on_header(
+	void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct header_look *l = cls;
+
+	if (!name || !is_token(name)) {
+		snprintf(l->detail, sizeof l->detail,
+			"the name of a header is made of letters, digits and signs, without a "
+			"space: '%.60s'",
+			name ? name : "");
+		return MHD_NO;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(single_headers); i++) {
+		if (strcasecmp(name, single_headers[i]) == 0 && ++l->count[i] > 1) {
+			snprintf(l->detail, sizeof l->detail, "the header %s came twice",
+				single_headers[i]);
+			return MHD_NO;
+		}
+	}
+	return MHD_YES;
+}
+
+/* Whether the header leaves no doubt where the request ends; else the status and the reason. */
+static int check_header(struct exchange *x, const char *version, char *ret, size_t size)
+{
+	struct header_look look = {0};
+	const char *coding = request_header(&x->rq, "Transfer-Encoding");
+
+	MHD_get_connection_values(x->rq.connection, MHD_HEADER_KIND, on_header, &look);
+	snprintf(ret, size, "%s", look.detail);
+	if (*ret)
+		return 400;
+	if (coding && request_header(&x->rq, "Content-Length"))
+		snprintf(ret, size, "Content-Length and Transfer-Encoding exclude each other");
+	else if (coding && strcmp(version, "HTTP/1.1") != 0)
+		snprintf(ret, size, "Transfer-Encoding is of HTTP/1.1");
+	else if (x->encoded_nul)
+		snprintf(ret, size, "the path or the query holds %%00");
+	if (*ret)
+		return 400;
+	if (coding && strcasecmp(coding, "chunked") != 0) {
+		snprintf(ret, size, "the only Transfer-Encoding is chunked");
+		return 501;
+	}
+	return 0;
+}
+
+/* --- bodies --- */
 
 static int open_upload(struct httpd *h, struct exchange *x)
 {
+	x->counted = true;
+	if (__atomic_add_fetch(&h->uploads, 1, __ATOMIC_ACQ_REL) > UPLOADS_MAX)
+		return 503;
 	snprintf(x->rq.upload_path, sizeof x->rq.upload_path, "%s/upload-%s", h->upload_dir,
 		x->rq.id);
 	x->upload_fd = open(x->rq.upload_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	x->sha = sha256_new();
-	return x->upload_fd < 0 ? -1 : 0;
+	return x->upload_fd < 0 ? 507 : 0;
 }
 
-/* The header is there. 0: go on, else the answer is queued. */
-static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Connection *c,
-	const char *method, const char *url, bool *ret_done)
+/* A body follows; what its header says of it must be acceptable. */
+static int check_body(struct httpd *h, struct exchange *x, const char **ret)
 {
-	struct response rs = {.fd = -1};
 	const char *length = request_header(&x->rq, "Content-Length");
+	int status = httpd_body_coding(request_header(&x->rq, "Content-Encoding"), NULL);
 
-	*ret_done = true;
+	if (status == 0 && x->intake.upload && request_header(&x->rq, "Content-Encoding"))
+		status = 415;
+	if (status != 0) {
+		*ret = x->intake.upload ? "a file is sent as it is, without a Content-Encoding"
+					: "the Content-Encoding of a body is gzip or none";
+		return status;
+	}
+	if (length && strtoull(length, NULL, 10) > x->intake.max_body) {
+		*ret = "the body is too large";
+		return 413;
+	}
+	if (x->intake.upload)
+		status = open_upload(h, x);
+	*ret = status == 503 ? "too many uploads at a time" : "the upload cannot be stored";
+	return status;
+}
+
+/* The header is there: what is not refused here may send its body. */
+static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Connection *c,
+	const char *method, const char *url, const char *version)
+{
+	bool body = request_header(&x->rq, "Content-Length") ||
+		    request_header(&x->rq, "Transfer-Encoding");
+	char detail[200];
+	const char *why = NULL;
+	int status;
+
+	snprintf(x->rq.path, sizeof x->rq.path, "%s", url);
+	status = check_header(x, version, detail, sizeof detail);
+	if (status != 0)
+		return refuse(h, x, c, status, detail);
 	if (!method_from(method, &x->rq.method))
 		return refuse(h, x, c, 405, "unknown method");
 	if (strlen(url) >= sizeof x->rq.path)
 		return refuse(h, x, c, 414, "the path is too long");
-	snprintf(x->rq.path, sizeof x->rq.path, "%s", url);
-	if (length_conflict(&x->rq))
-		return refuse(
-			h, x, c, 400, "Content-Length and Transfer-Encoding exclude each other");
-	if (h->ops->begin(h->data, &x->rq, &rs, &x->max_body, &x->upload) != 0) {
-		rs.close = length != NULL || request_header(&x->rq, "Transfer-Encoding") != NULL;
-		return send_response(x, c, &rs);
+	status = h->ops->begin(h->data, &x->rq, &x->rs, &x->intake);
+	if (x->intake.owner && !conn_own(x->conn, x->intake.owner))
+		return refuse(h, x, c, 429, "this principal holds too many connections");
+	if (status != 0) {
+		x->rs.close = body;
+		return send_response(x, c, &x->rs);
 	}
-	if (length && strtoull(length, NULL, 10) > x->max_body)
-		return refuse(h, x, c, 413, "the body is too large");
-	if (x->upload && open_upload(h, x) < 0)
-		return refuse(h, x, c, 507, "the upload cannot be stored");
-	*ret_done = false;
+	status = check_body(h, x, &why);
+	if (status != 0)
+		return refuse(h, x, c, status, why);
+	conn_phase(x->conn, CONN_BODY, now_us());
 	return MHD_YES;
 }
 
@@ -353,7 +539,7 @@ static void fail(struct exchange *x, int status, const char *detail)
 static void take_upload(struct exchange *x, const char *data, size_t n)
 {
 	x->rq.upload_bytes += n;
-	if (x->rq.upload_bytes > x->max_body) {
+	if (x->rq.upload_bytes > x->intake.max_body) {
 		fail(x, 413, "the body is too large");
 		return;
 	}
@@ -372,67 +558,172 @@ static void take_upload(struct exchange *x, const char *data, size_t n)
 	}
 }
 
+static bool grow_body(struct exchange *x, size_t need)
+{
+	size_t cap = MAX(x->body_cap * 2, need);
+	uint64_t *all = &x->httpd->bodies;
+	uint8_t *grown;
+
+	if (__atomic_add_fetch(all, cap - x->body_cap, __ATOMIC_RELAXED) > BODIES_MAX_BYTES) {
+		__atomic_sub_fetch(all, cap - x->body_cap, __ATOMIC_RELAXED);
+		return false;
+	}
+	grown = realloc(x->body, cap);
+	if (!grown) {
+		__atomic_sub_fetch(all, cap - x->body_cap, __ATOMIC_RELAXED);
+		return false;
+	}
+	x->body = grown;
+	x->body_cap = cap;
+	return true;
+}
+
 static void take_body(struct exchange *x, const char *data, size_t n)
 {
-	if (n > x->max_body - x->rq.body_len) {
+	if (n > x->intake.max_body - x->rq.body_len) {
 		fail(x, 413, "the body is too large");
 		return;
 	}
-	if (x->rq.body_len + n + 1 > x->body_cap) {
-		size_t cap = MAX(x->body_cap * 2, x->rq.body_len + n + 1);
-		uint8_t *grown = realloc(x->body, cap);
-
-		if (!grown) {
-			fail(x, 503, "out of memory");
-			return;
-		}
-		x->body = grown;
-		x->body_cap = cap;
+	if (x->rq.body_len + n + 1 > x->body_cap && !grow_body(x, x->rq.body_len + n + 1)) {
+		fail(x, 503, "too many bodies at a time");
+		return;
 	}
 	memcpy(x->body + x->rq.body_len, data, n);
 	x->rq.body_len += n;
 	x->body[x->rq.body_len] = 0;
 }
 
-static enum MHD_Result finish(struct httpd *h, struct exchange *x, struct MHD_Connection *c)
+/* --- carrying out --- */
+
+static void refuse_later(struct exchange *x, int status, const char *detail)
 {
-	struct response rs = {.fd = -1, .status = 500};
-
-	if (x->failed)
-		return refuse(h, x, c, x->fail_status, x->fail_detail);
-	if (x->upload) {
-		uint8_t raw[SHA256_BYTES];
-
-		sha256_end(x->sha, raw);
-		hex_of(raw, sizeof raw, x->rq.upload_sha256);
-		if (fdatasync(x->upload_fd) < 0)
-			return refuse(h, x, c, 507, "the upload cannot be stored");
-	}
-	x->rq.body = x->body ? x->body : (const uint8_t *)"";
-	h->ops->handle(h->data, &x->rq, &rs);
-	return send_response(x, c, &rs);
+	x->rs.close = true;
+	x->httpd->ops->refuse(x->httpd->data, &x->rq, &x->rs, status, detail);
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
-	const char *method, const char *version, const char *data, size_t *size, void **state)
+/* The digest and the disk of an upload; false when it is refused. */
+static bool end_upload(struct exchange *x)
 {
-	struct httpd *h = cls;
-	struct exchange *x = *state;
+	uint8_t raw[SHA256_BYTES];
 
-	if (!x) {
-		bool done;
+	sha256_end(x->sha, raw);
+	hex_of(raw, sizeof raw, x->rq.upload_sha256);
+	if (fdatasync(x->upload_fd) == 0)
+		return true;
+	refuse_later(x, 507, "the upload cannot be stored");
+	return false;
+}
 
-		x = xcalloc(1, sizeof *x);
-		x->upload_fd = -1;
-		x->rq.connection = c;
-		x->rq.httpd = h;
-		uuid7(x->rq.id);
-		*state = x;
-		return begin(h, x, c, method, url, &done);
+/* Takes the Content-Encoding off; false when the body is refused. */
+static bool end_body(struct exchange *x)
+{
+	const char *detail = NULL;
+	int status = httpd_body_decode(request_header(&x->rq, "Content-Encoding"), &x->body,
+		&x->rq.body_len, x->intake.max_body, &detail);
+
+	if (status != 0) {
+		refuse_later(x, status, detail);
+		return false;
+	}
+	x->rq.body = x->body ? x->body : (const uint8_t *)"";
+	return true;
+}
+
+static void drop_body(struct exchange *x)
+{
+	__atomic_sub_fetch(&x->httpd->bodies, x->body_cap, __ATOMIC_RELAXED);
+	x->body_cap = 0;
+	free(x->body);
+	x->body = NULL;
+}
+
+static void carry_out(struct exchange *x)
+{
+	x->rs = (struct response){.fd = -1, .status = 500};
+	if (x->failed)
+		refuse_later(x, x->fail_status, x->fail_detail);
+	else if (x->intake.upload ? end_upload(x) : end_body(x))
+		x->httpd->ops->handle(x->httpd->data, &x->rq, &x->rs);
+	x->worked = true;
+	drop_body(x);
+}
+
+/* A thread of the pool: nothing of x is touched after the resume. */
+static void on_work(struct work *w)
+{
+	struct exchange *x = container_of(w, struct exchange, work);
+
+	carry_out(x);
+	MHD_resume_connection(x->rq.connection);
+}
+
+static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c)
+{
+	conn_phase(x->conn, CONN_ANSWERING, now_us());
+	return send_response(x, c, &x->rs);
+}
+
+/* The request is whole. */
+static enum MHD_Result finish(struct httpd *h, struct exchange *x, struct MHD_Connection *c)
+{
+	if (x->worked)
+		return answer(x, c);
+	conn_phase(x->conn, CONN_WORKING, now_us());
+	if (x->intake.direct || x->failed) {
+		carry_out(x);
+		return answer(x, c);
+	}
+	x->work = (struct work){.run = on_work, .heavy = x->intake.heavy};
+	/* Under the lock of the stop: after it no connection is suspended any more. */
+	mutex_lock(&h->streams_lock);
+
+	bool stopping = h->stopping;
+
+	if (!stopping) {
+		MHD_suspend_connection(c);
+		work_submit(h->work, &x->work);
+	}
+	mutex_unlock(&h->streams_lock);
+	if (!stopping)
+		return MHD_YES;
+	carry_out(x);
+	return answer(x, c);
+}
+
+/* Where a thread of the library says that it is in code of ours. */
+static uint64_t *busy_place(struct httpd *h)
+{
+	static _Thread_local const struct httpd *of;
+	static _Thread_local uint64_t *place;
+
+	if (of != h) {
+		unsigned i = __atomic_fetch_add(&h->busy_threads, 1, __ATOMIC_RELAXED);
+
+		of = h;
+		place = i < HTTP_THREADS ? &h->busy_us[i] : NULL;
+	}
+	return place;
+}
+
+static void busy(struct httpd *h, uint64_t since_us)
+{
+	uint64_t *place = busy_place(h);
+
+	if (place)
+		__atomic_store_n(place, since_us, __ATOMIC_RELAXED);
+}
+
+static enum MHD_Result take(struct httpd *h, struct exchange *x, struct MHD_Connection *c,
+	const char *url, const char *method, const char *version, const char *data, size_t *size)
+{
+	if (!x->begun) {
+		x->begun = true;
+		return begin(h, x, c, method, url, version);
 	}
 	if (*size > 0) {
-		/* All of the body is taken, also of what is refused: the answer comes behind it. */
-		if (!x->failed && x->upload)
+		/* All of the body is taken, also of what is refused: the answer comes after it. */
+		conn_body(x->conn, *size);
+		if (!x->failed && x->intake.upload)
 			take_upload(x, data, *size);
 		else if (!x->failed)
 			take_body(x, data, *size);
@@ -440,6 +731,55 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 		return MHD_YES;
 	}
 	return finish(h, x, c);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url,
+	const char *method, const char *version, const char *data, size_t *size, void **state)
+{
+	enum MHD_Result r;
+
+	busy(cls, now_us());
+	r = take(cls, *state, c, url, method, version, data, size);
+	busy(cls, 0);
+	return r;
+}
+
+static bool has_encoded_nul(const char *uri)
+{
+	return strstr(uri, "%00") != NULL;
+}
+
+/* The first line of a request is there. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct exchange *x = xcalloc(1, sizeof *x);
+
+	x->upload_fd = -1;
+	x->rs.fd = -1;
+	x->httpd = cls;
+	x->rq.connection = c;
+	x->rq.httpd = cls;
+	x->conn = info->socket_context;
+	x->rq.peer = conn_peer(x->conn);
+	x->rq.network = conn_network(x->conn);
+	x->encoded_nul = uri && has_encoded_nul(uri);
+	uuid7(x->rq.id);
+	conn_phase(x->conn, CONN_HEADER, now_us());
+	return x;
+}
+
+/* What a handler made and nobody sent: the client left. */
+static void drop_response(struct response *rs)
+{
+	free(rs->body);
+	if (rs->fd >= 0)
+		close(rs->fd);
+	shared_body_unref(rs->shared);
+	if (rs->stream)
+		stream_free(rs->stream);
+	*rs = (struct response){.fd = -1};
 }
 
 static void on_completed(
@@ -451,14 +791,41 @@ static void on_completed(
 	if (!x)
 		return;
 	h->ops->done(h->data, &x->rq);
+	drop_response(&x->rs);
 	if (x->upload_fd >= 0) {
 		close(x->upload_fd);
 		unlink(x->rq.upload_path);
 	}
+	if (x->counted)
+		__atomic_sub_fetch(&h->uploads, 1, __ATOMIC_ACQ_REL);
+	drop_body(x);
 	sha256_free(x->sha);
-	free(x->body);
+	conn_phase(x->conn, CONN_WAITING, now_us());
 	free(x);
 	*state = NULL;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *c, void **context,
+	enum MHD_ConnectionNotificationCode what)
+{
+	struct httpd *h = cls;
+	const union MHD_ConnectionInfo *fd;
+	const union MHD_ConnectionInfo *peer;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		conn_close(*context);
+		*context = NULL;
+		return;
+	}
+	fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	peer = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	*context = conn_open(h->conns, fd->connect_fd, peer ? peer->client_addr : NULL, now_us());
+}
+
+/* Its thread sees the end of the stream and closes it. */
+static void cut_connection(void *data, int fd)
+{
+	shutdown(fd, SHUT_RDWR);
 }
 
 static void on_log(void *cls, const char *fmt, va_list ap)
@@ -496,41 +863,70 @@ static int open_listener(const struct httpd_options *o, int *ret, struct err *e)
 	return r;
 }
 
-static uint16_t port_of(int fd)
+static void read_address(struct httpd *h, int fd)
 {
 	struct sockaddr_storage a;
 	socklen_t len = sizeof a;
 
 	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-		return 0;
-	if (a.ss_family == AF_INET)
-		return ntohs(((struct sockaddr_in *)&a)->sin_port);
-	return a.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&a)->sin6_port) : 0;
+		return;
+	if (a.ss_family == AF_INET) {
+		h->port = ntohs(((struct sockaddr_in *)&a)->sin_port);
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&a)->sin_addr, h->address,
+			sizeof h->address);
+	} else if (a.ss_family == AF_INET6) {
+		h->port = ntohs(((struct sockaddr_in6 *)&a)->sin6_port);
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&a)->sin6_addr, h->address,
+			sizeof h->address);
+	}
+}
+
+static struct httpd *httpd_new(
+	const struct httpd_options *o, const struct httpd_ops *ops, void *data)
+{
+	struct httpd *h = xcalloc(1, sizeof *h);
+
+	h->ops = ops;
+	h->data = data;
+	h->upload_dir = xstrdup(o->upload_dir);
+	h->conns = conns_new(&limits, cut_connection, h);
+	mutex_init(&h->streams_lock);
+	return h;
 }
 
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e)
 {
-	struct httpd *h = xcalloc(1, sizeof *h);
+	struct httpd *h = httpd_new(o, ops, data);
 	int fd = o->listen_fd;
+	int r = work_pool_new(WORK_THREADS, WORK_HEAVY, &h->work, e);
 
-	h->ops = ops;
-	h->data = data;
-	h->upload_dir = xstrdup(o->upload_dir);
-	mutex_init(&h->streams_lock);
-	if (fd < 0 && open_listener(o, &fd, e) < 0) {
+	if (r == 0 && fd < 0)
+		r = open_listener(o, &fd, e);
+	if (r < 0) {
 		httpd_stop(h);
-		return -(int)e->code;
+		return r;
 	}
-	h->port = port_of(fd);
+	read_address(h, fd);
+	if (o->local_only && *h->address && !config_is_loopback(h->address)) {
+		close(fd);
+		r = err_set(e, ERR_INVALID,
+			"the socket of the API listens on %s, not this machine alone: tokens and "
+			"firmware would pass through the network in the clear. Say 'insecure: "
+			"true' in provd.yaml, or let a proxy with TLS do it",
+			h->address);
+		httpd_stop(h);
+		return r;
+	}
 	h->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 		NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, o->threads,
-		MHD_OPTION_CONNECTION_LIMIT, o->connections, MHD_OPTION_CONNECTION_TIMEOUT,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS,
+		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MHD, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
-		MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
+		h, MHD_OPTION_END);
 	if (!h->daemon) {
 		close(fd);
 		httpd_stop(h);
@@ -545,16 +941,50 @@ uint16_t httpd_port(const struct httpd *h)
 	return h->port;
 }
 
-void httpd_heartbeat(struct httpd *h)
+const char *httpd_address(const struct httpd *h)
 {
-	mutex_lock(&h->streams_lock);
+	return h->address;
+}
+
+static void resume_streams_locked(struct httpd *h)
+{
 	for (struct stream *s = h->streams; s; s = s->next) {
 		if (s->suspended) {
 			s->suspended = false;
 			MHD_resume_connection(s->connection);
 		}
 	}
+}
+
+void httpd_tick(struct httpd *h)
+{
+	unsigned cut = conns_sweep(h->conns, now_us());
+
+	if (cut)
+		log_debug("http: %u connection%s cut: over its deadline", cut, cut == 1 ? "" : "s");
+	mutex_lock(&h->streams_lock);
+	resume_streams_locked(h);
 	mutex_unlock(&h->streams_lock);
+}
+
+int httpd_alive(struct httpd *h, uint64_t now, struct err *e)
+{
+	uint64_t light;
+	uint64_t heavy;
+
+	for (int i = 0; i < HTTP_THREADS; i++) {
+		uint64_t since = __atomic_load_n(&h->busy_us[i], __ATOMIC_RELAXED);
+
+		if (since && now > since && now - since > STUCK_DIRECT_US)
+			return err_set(e, ERR_TIMEOUT,
+				"an HTTP thread hangs in a request for %llu s",
+				(unsigned long long)((now - since) / US_PER_S));
+	}
+	work_pool_age(h->work, now, &light, &heavy);
+	if (light > STUCK_LIGHT_US || heavy > STUCK_HEAVY_US)
+		return err_set(e, ERR_TIMEOUT, "a request is being carried out for %llu s",
+			(unsigned long long)(MAX(light, heavy) / US_PER_S));
+	return 0;
 }
 
 struct httpd *httpd_stop(struct httpd *h)
@@ -563,16 +993,15 @@ struct httpd *httpd_stop(struct httpd *h)
 		return NULL;
 	mutex_lock(&h->streams_lock);
 	h->stopping = true;
-	for (struct stream *s = h->streams; s; s = s->next) {
-		if (s->suspended) {
-			s->suspended = false;
-			MHD_resume_connection(s->connection);
-		}
+	resume_streams_locked(h);
+	for (struct stream *s = h->streams; s; s = s->next)
 		s->woken = true;
-	}
 	mutex_unlock(&h->streams_lock);
+	/* All that is suspended for a handler is resumed by its end. */
+	work_pool_free(h->work);
 	if (h->daemon)
 		MHD_stop_daemon(h->daemon);
+	conns_free(h->conns);
 	mutex_done(&h->streams_lock);
 	free(h->upload_dir);
 	free(h);

@@ -50,8 +50,8 @@ static const char *title_of(int status)
 		{412, "Precondition Failed"}, {413, "Content Too Large"}, {414, "URI Too Long"},
 		{415, "Unsupported Media Type"}, {422, "Unprocessable Content"},
 		{428, "Precondition Required"}, {429, "Too Many Requests"},
-		{500, "Internal Server Error"}, {503, "Service Unavailable"},
-		{507, "Insufficient Storage"}};
+		{500, "Internal Server Error"}, {501, "Not Implemented"},
+		{503, "Service Unavailable"}, {507, "Insufficient Storage"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(map); i++)
 		if (map[i].status == status)
@@ -78,7 +78,7 @@ void problem_answer(struct response *rs, const struct request *rq, int status, e
 	if (status == 401)
 		response_header(rs, "WWW-Authenticate", "Bearer realm=\"provd\"");
 	if (status == 429 || status == 503)
-		response_header(rs, "Retry-After", "1");
+		response_header(rs, "Retry-After", "%u", rs->retry_after_s ? rs->retry_after_s : 1);
 	sb_done(&text);
 	sb_done(&path);
 }

@@ -7,15 +7,20 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/util.h"
+#include "daemon/recipe/mistake.h"
 #include "db/audit.h"
 #include "db/idempotency.h"
 
 #define DEFAULT_MAX_BODY (256 * 1024)
 #define JSON_MAX_DEPTH	 64
 
-static const struct route *const tables[] = {routes_stations, routes_jobs, routes_recipes,
+const struct query_param query_any[] = {{0}};
+const char *const fields_none[] = {NULL};
+
+const struct route *const route_tables[] = {routes_stations, routes_jobs, routes_recipes,
 	routes_artifacts, routes_runs, routes_units, routes_pools, routes_prompts, routes_events,
 	routes_meta, routes_records, routes_tokens, routes_web};
+const size_t route_table_count = ARRAY_LEN(route_tables);
 
 /* --- matching --- */
 
@@ -64,8 +69,8 @@ const char *request_param(const struct request *rq, const char *name)
 static const struct route *find_route(struct request *rq, bool *ret_other_method)
 {
 	*ret_other_method = false;
-	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
-		for (const struct route *r = tables[t]; r->pattern; r++) {
+	for (size_t t = 0; t < route_table_count; t++) {
+		for (const struct route *r = route_tables[t]; r->pattern; r++) {
 			if (!path_matches(r->pattern, rq))
 				continue;
 			if (r->method == rq->method)
@@ -112,36 +117,26 @@ static int check_holds(
 	return ret;
 }
 
-static int begin(
-	void *data, struct request *rq, struct response *rs, uint64_t *max_body, bool *upload)
+/* Who asks, and whether it may; else the answer. */
+static int let_in(struct api *a, const struct route *r, struct request *rq, struct response *rs,
+	struct intake *ret)
 {
-	struct api *a = data;
-	bool other;
-	const struct route *r = find_route(rq, &other);
-	struct principal *who;
+	struct principal *who = xcalloc(1, sizeof *who);
+	struct auth_refusal why;
 	struct err e;
 
-	if (!r)
-		return other ? refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method")
-			     : refuse_with(
-				       rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
-	rq->route = r;
-	*upload = r->flags & ROUTE_UPLOAD;
-	*max_body = r->max_body ? r->max_body : DEFAULT_MAX_BODY;
-	if (*upload) {
-		struct config *c = fleet_config(a->fleet);
-
-		*max_body = c->artifact_max_bytes;
-		config_unref(c);
-	}
-	if (r->flags & ROUTE_PUBLIC)
-		return 0;
-	who = xcalloc(1, sizeof *who);
-	if (auth_check(a->auth, rq, a->rate_limit, who, &e) < 0) {
+	ret->owner = "";
+	if (auth_check(a->auth, rq, a->rate_limit, who, &why, &e) < 0) {
+		if (who->id[0])
+			ret->owner = NULL; /* a right token that comes too often */
+		if (why.note)
+			api_note_failure(a, rq, &why);
+		rs->retry_after_s = why.retry_after_s;
 		free(who);
 		return refuse_with(rq, rs, problem_status(e.code), e.code, e.msg);
 	}
 	rq->principal = who;
+	ret->owner = who->id;
 	if (!(r->roles & 1u << who->role))
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the role of this token may not do that");
@@ -151,6 +146,138 @@ static int begin(
 	if (check_holds(a, rq, r, &e) < 0)
 		return refuse_with(rq, rs, problem_status(e.code), e.code, e.msg);
 	return 0;
+}
+
+static int begin(void *data, struct request *rq, struct response *rs, struct intake *ret)
+{
+	struct api *a = data;
+	bool other;
+	const struct route *r = find_route(rq, &other);
+
+	if (!r)
+		return other ? refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method")
+			     : refuse_with(
+				       rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
+	rq->route = r;
+	*ret = (struct intake){.upload = r->flags & ROUTE_UPLOAD,
+		.heavy = r->flags & ROUTE_UPLOAD,
+		.direct = r->flags & ROUTE_DIRECT,
+		.max_body = r->max_body ? r->max_body : DEFAULT_MAX_BODY};
+	if (ret->upload) {
+		struct config *c = fleet_config(a->fleet);
+
+		ret->max_body = c->artifact_max_bytes;
+		config_unref(c);
+	}
+	return r->flags & ROUTE_PUBLIC ? 0 : let_in(a, r, rq, rs, ret);
+}
+
+/* --- what a request may say --- */
+
+struct query_look {
+	const struct query_param *allowed;
+	unsigned seen; /* bits of allowed */
+	struct err *e;
+	int result;
+};
+
+static void list_names(struct strbuf *b, const char *const *name, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sb_addf(b, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", name[i]);
+}
+
+static int refuse_name(const struct query_look *q, const char *name)
+{
+	struct strbuf b = {0};
+	const char *names[16];
+	size_t n = 0;
+
+	for (const struct query_param *p = q->allowed; p && p->name && n < ARRAY_LEN(names); p++)
+		names[n++] = p->name;
+	list_names(&b, names, n);
+	err_set(q->e, ERR_INVALID, "this path takes no parameter '%.60s' (%s%s)", name,
+		n ? "it takes " : "it takes none", b.s ? b.s : "");
+	sb_done(&b);
+	return -ERR_INVALID;
+}
+
+static int refuse_value(const struct query_look *q, const struct query_param *p, const char *value)
+{
+	struct strbuf b = {0};
+	size_t n = 0;
+
+	while (p->values[n])
+		n++;
+	list_names(&b, p->values, n);
+	err_set(q->e, ERR_INVALID, "'%s' cannot be '%.60s': it is %s", p->name, value, b.s);
+	sb_done(&b);
+	return -ERR_INVALID;
+}
+
+static bool is_one_of(const char *s, const char *const *names)
+{
+	for (; *names; names++)
+		if (!strcmp(s, *names))
+			return true;
+	return false;
+}
+
+static bool look_at_query(void *data, const char *name, const char *value)
+{
+	struct query_look *q = data;
+	const struct query_param *p = q->allowed;
+
+	while (p && p->name && strcmp(p->name, name) != 0)
+		p++;
+	if (!p || !p->name)
+		q->result = refuse_name(q, name);
+	else if (q->seen & 1u << (p - q->allowed))
+		q->result = err_set(q->e, ERR_INVALID, "the parameter '%s' came twice", name);
+	else if (!value || !*value)
+		q->result = err_set(q->e, ERR_INVALID, "the parameter '%s' has no value", name);
+	else if (p->values && !is_one_of(value, p->values))
+		q->result = refuse_value(q, p, value);
+	else
+		q->seen |= 1u << (p - q->allowed);
+	return q->result == 0;
+}
+
+/* A filter that is misspelt would show everything: it is refused. */
+static int check_query(const struct call *c, const struct route *r, struct err *e)
+{
+	struct query_look q = {.allowed = r->query, .e = e};
+
+	if (r->query != query_any)
+		request_each_query(c->rq, look_at_query, &q);
+	return q.result;
+}
+
+/* What a client means and provd does not know must not be lost in silence. */
+static int check_fields(struct call *c, const struct route *r, struct err *e)
+{
+	struct mistakes m = {0};
+	const char *key;
+	json_t *v;
+
+	if (!r->fields || !json_is_object(c->body))
+		return 0;
+	json_object_foreach(c->body, key, v) {
+		_cleanup_(freep) char *p = pointer_key("", key);
+
+		if (is_one_of(key, r->fields))
+			continue;
+		if (r->fields[0])
+			mistakes_add_unknown(&m, p, "field", key, r->fields);
+		else
+			mistakes_add(&m, p, "this request takes no fields");
+	}
+	if (m.count > 0) {
+		c->problem_errors = mistakes_json(&m, NULL);
+		err_set(e, ERR_UNPROCESSABLE, "%s", m.item[0].text);
+	}
+	mistakes_done(&m);
+	return c->problem_errors ? -ERR_UNPROCESSABLE : 0;
 }
 
 static bool too_deep(const char *s, size_t n)
@@ -203,8 +330,12 @@ static void handle(void *data, struct request *rq, struct response *rs)
 	const struct route *r = rq->route;
 	struct call c = {.api = data, .rq = rq, .rs = rs, .who = rq->principal};
 	struct err e = {0};
-	int ret = r->flags & ROUTE_UPLOAD ? 0 : parse_body(&c, &e);
+	int ret = check_query(&c, r, &e);
 
+	if (ret == 0 && !(r->flags & ROUTE_UPLOAD))
+		ret = parse_body(&c, &e);
+	if (ret == 0)
+		ret = check_fields(&c, r, &e);
 	if (ret == 0 && c.who)
 		ret = repeat(&c, &e);
 	if (ret == 0)
@@ -229,9 +360,11 @@ static void refuse(
 	void *data, struct request *rq, struct response *rs, int status, const char *detail)
 {
 	problem_answer(rs, rq, status,
-		status == 413	? ERR_TOO_LARGE
-		: status == 507 ? ERR_DISK_FULL
-				: ERR_INVALID,
+		status == 413			 ? ERR_TOO_LARGE
+		: status == 429 || status == 503 ? ERR_OVERLOADED
+		: status == 415 || status == 501 ? ERR_UNSUPPORTED
+		: status == 507			 ? ERR_DISK_FULL
+						 : ERR_INVALID,
 		detail, NULL);
 }
 
@@ -276,8 +409,21 @@ void api_reader_back(struct api *a, struct db *d)
 struct request_key {
 	struct idempotent id; /* id.key NULL: none */
 	char body_hash[SHA256_HEX];
+	char bytes_hash[SHA256_HEX];
 	char method_path[600];
 };
+
+/* What the body means: a client may send its order again with other spaces, or its members in
+ * another order. A text that is no JSON (a recipe in YAML) is its bytes. */
+static const char *hash_body(const struct call *c, char ret[SHA256_HEX])
+{
+	_cleanup_(freep) char *text =
+		c->body ? json_dumps(c->body, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY)
+			: NULL;
+
+	return text ? sha256_hex_of(text, strlen(text), ret)
+		    : sha256_hex_of(c->rq->body, c->rq->body_len, ret);
+}
 
 static int read_key(const struct call *c, struct request_key *ret, struct err *e)
 {
@@ -293,7 +439,8 @@ static int read_key(const struct call *c, struct request_key *ret, struct err *e
 	ret->id = (struct idempotent){.key = key,
 		.principal = c->who->id,
 		.method_path = ret->method_path,
-		.body_sha256 = sha256_hex_of(c->rq->body, c->rq->body_len, ret->body_hash)};
+		.body_sha256 = hash_body(c, ret->body_hash),
+		.body_sha256_bytes = sha256_hex_of(c->rq->body, c->rq->body_len, ret->bytes_hash)};
 	return 0;
 }
 
@@ -362,6 +509,7 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 {
 	struct change_run *x = data;
 	const struct change *ch = x->ch;
+	const struct audit_who who = api_who(x->c);
 	int r = 0;
 
 	if (x->key.id.key) {
@@ -376,8 +524,7 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 	}
 	r = ch->apply(tx, ch->data, &x->answer, e);
 	if (r == 0 && ch->audit)
-		r = audit_add(tx, x->c->who ? x->c->who->name : "provd", ch->audit,
-			ch->target ? ch->target : "", NULL, e);
+		r = audit_add(tx, &who, ch->audit, ch->target ? ch->target : "", NULL, e);
 	if (r == 0 && x->key.id.key) {
 		char *text = json_dumps(x->answer, JSON_COMPACT | JSON_ENCODE_ANY);
 		json_t *headers = json_object();
@@ -415,6 +562,73 @@ int api_change(struct call *c, const struct change *ch, struct err *e)
 		response_header(c->rs, "Location", "%s", x.location);
 	response_json(c->rs, ch->status, x.answer);
 	return 0;
+}
+
+/* --- the audit trail --- */
+
+struct audit_who api_who(const struct call *c)
+{
+	return (struct audit_who){.principal = c->who ? c->who->name : "provd",
+		.token = c->who ? c->who->id : NULL,
+		.address = c->rq->peer};
+}
+
+struct audit_entry {
+	struct audit_who who;
+	const char *action, *target;
+};
+
+static int apply_audit(struct db *tx, void *data, struct err *e)
+{
+	const struct audit_entry *a = data;
+
+	return audit_add(tx, &a->who, a->action, a->target, NULL, e);
+}
+
+int api_audit(struct call *c, const char *action, const char *target, struct err *e)
+{
+	struct audit_entry entry = {api_who(c), action, target};
+
+	return writer_do(fleet_writer(c->api->fleet), apply_audit, &entry, e);
+}
+
+struct failure_note {
+	struct auth_refusal why;
+	char address[64];
+};
+
+static int apply_failure(struct db *tx, void *data, struct err *e)
+{
+	const struct failure_note *n = data;
+	/* Whoever it was: the token that was tried proves nothing. */
+	const struct audit_who who = {
+		.principal = "nobody", .token = n->why.token, .address = n->address};
+	json_t *detail = json_pack("{s:i, s:i}", "failures", (int)n->why.guard.failures,
+		"not_noted_before", (int)n->why.guard.suppressed);
+	int r = audit_add(tx, &who, "auth.failed", n->address, detail, e);
+
+	json_decref(detail);
+	return r;
+}
+
+static void failure_noted(void *data, int result, const struct err *e)
+{
+	if (result < 0)
+		log_error("a wrong token could not be noted: %s", e->msg);
+	free(data);
+}
+
+void api_note_failure(struct api *a, const struct request *rq, const struct auth_refusal *why)
+{
+	struct failure_note *n = xcalloc(1, sizeof *n);
+	struct err e;
+
+	n->why = *why;
+	snprintf(n->address, sizeof n->address, "%s", rq->peer);
+	log_warning("a wrong token came from %s (%u in the last minute)", n->address,
+		why->guard.failures);
+	if (writer_submit(fleet_writer(a->fleet), apply_failure, n, failure_noted, &e) < 0)
+		failure_noted(n, -(int)e.code, &e);
 }
 
 /* --- helpers --- */

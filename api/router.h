@@ -9,15 +9,19 @@
 #include "api/httpd.h"
 #include "base/thread.h"
 #include "daemon/line/fleet.h"
+#include "db/audit.h"
 #include "db/db.h"
 #include "db/writer.h"
 
 enum route_flags {
 	ROUTE_PUBLIC = 1 << 0, /* without a token */
-	ROUTE_UPLOAD = 1 << 1, /* the body goes to a file */
+	ROUTE_UPLOAD = 1 << 1, /* the body goes to a file, which is parsed */
 	ROUTE_NO_BODY = 1 << 2,
-	ROUTE_ORDERS = 1 << 3,	  /* adds work or files: refused where the line takes no orders */
-	ROUTE_WHEN_HELD = 1 << 4, /* also where nothing else may be changed */
+	/* Reads memory alone and never waits: answered on the HTTP thread. All others have a thread
+	 * of their own for as long as they take. */
+	ROUTE_DIRECT = 1 << 3,
+	ROUTE_ORDERS = 1 << 4,	  /* adds work or files: refused where the line takes no orders */
+	ROUTE_WHEN_HELD = 1 << 5, /* also where nothing else may be changed */
 };
 
 struct api {
@@ -25,6 +29,7 @@ struct api {
 	struct auth *auth;
 	struct httpd *httpd;
 	unsigned rate_limit;
+	bool insecure; /* others than this machine are served, without TLS */
 	char *openapi_text;
 	/* Readers of the database, for the threads of the pool. */
 	struct mutex reader_lock;
@@ -51,6 +56,22 @@ struct call {
 /* 0 with an answer in c->rs, or an error: the router makes the problem of it. */
 typedef int handler_fn(struct call *c, struct err *e);
 
+/* A parameter that a path takes. */
+struct query_param {
+	const char *name;
+	const char *const *values; /* the only ones, NULL-terminated; NULL: the handler looks */
+};
+
+#define QUERY_PAGE             \
+	{"limit", NULL},       \
+	{                      \
+		"cursor", NULL \
+	}
+/* For pages of the dashboard, whose own router reads the query. */
+extern const struct query_param query_any[];
+/* For a body that must be empty or an empty object. */
+extern const char *const fields_none[];
+
 struct route {
 	enum http_method method;
 	const char *pattern; /* "/api/v1/stations/{id}" */
@@ -58,9 +79,17 @@ struct route {
 	unsigned flags;
 	uint64_t max_body; /* bytes; 0: 256 KiB (uploads: as configured) */
 	handler_fn *handle;
+	/* All that the query may hold, NULL-terminated by name; NULL: nothing. Another name, a name
+	 * that comes twice, or a value that is none of its values is 400. */
+	const struct query_param *query;
+	/* All members that the body may have, NULL-terminated; NULL: the handler looks. Another one
+	 * is 422 with its pointer. */
+	const char *const *fields;
 };
 
 /* NULL-terminated tables, one per resource. */
+extern const struct route *const route_tables[];
+extern const size_t route_table_count;
 extern const struct route routes_stations[], routes_jobs[], routes_recipes[], routes_artifacts[],
 	routes_runs[], routes_units[], routes_pools[], routes_prompts[], routes_events[],
 	routes_meta[], routes_records[], routes_tokens[], routes_web[];
@@ -85,6 +114,13 @@ struct change {
 	const char *target;
 };
 int api_change(struct call *c, const struct change *ch, struct err *e);
+
+/* Who asks, for the audit trail; borrows from c. */
+struct audit_who api_who(const struct call *c);
+/* An entry of its own, durable when it returns: for what changes nothing in the database. */
+int api_audit(struct call *c, const char *action, const char *target, struct err *e);
+/* A wrong token that auth wants to be noted. Any thread, never waits. */
+void api_note_failure(struct api *a, const struct request *rq, const struct auth_refusal *why);
 
 /* Helpers of handlers. */
 int api_page(struct call *c, struct db_page *ret, struct err *e);

@@ -67,6 +67,10 @@ static int get_content(struct call *c, struct err *e)
 	json_decref(o);
 	if (r < 0)
 		return r;
+	/* Who took firmware out is on record before its first byte leaves. */
+	r = api_audit(c, "artifact.get", sha, e);
+	if (r < 0)
+		return r;
 	c->rs->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (c->rs->fd < 0 || fstat(c->rs->fd, &st) < 0)
 		return err_errno(e, ERR_IO, errno, "artifact %s", sha);
@@ -290,12 +294,16 @@ static int delete_artifact(struct call *c, struct err *e)
 	return r;
 }
 
+static const struct query_param query_list[] = {{"name", NULL}, QUERY_PAGE, {0}};
+static const struct query_param query_put[] = {{"name", NULL}, {0}};
+
 const struct route routes_artifacts[] = {
-	{HTTP_GET, "/api/v1/artifacts", MAY_READ, ROUTE_NO_BODY, 0, get_artifacts},
+	{HTTP_GET, "/api/v1/artifacts", MAY_READ, ROUTE_NO_BODY, 0, get_artifacts, query_list},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}", MAY_READ, ROUTE_NO_BODY, 0, get_artifact},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}/content", MAY_READ, ROUTE_NO_BODY, 0, get_content},
 	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES),
-		ROUTE_UPLOAD | ROUTE_ORDERS, 0, put_artifact},
-	{HTTP_DELETE, "/api/v1/artifacts/{sha256}", MAY_WRITE, ROUTE_WHEN_HELD, 0, delete_artifact},
+		ROUTE_UPLOAD | ROUTE_ORDERS, 0, put_artifact, query_put},
+	{HTTP_DELETE, "/api/v1/artifacts/{sha256}", MAY_WRITE, ROUTE_WHEN_HELD, 0, delete_artifact,
+		NULL, fields_none},
 	{0},
 };

@@ -16,6 +16,7 @@
 
 struct follower {
 	struct api *api;
+	struct principal who;
 	struct stream *stream;
 	struct feed_sub *sub;
 	int64_t last_seq;
@@ -99,6 +100,9 @@ static long follower_read(void *data, char *buf, size_t size)
 	uint64_t now = now_us();
 	size_t n;
 
+	/* At least once a second: a revoked token or an ended session ends its streams. */
+	if (!auth_still(f->api->auth, &f->who))
+		return -1;
 	if (f->sent == f->out.len) {
 		sb_clear(&f->out);
 		f->sent = 0;
@@ -139,12 +143,13 @@ static int open_stream(struct call *c, int64_t after, int64_t last, struct err *
 	const char *log = request_query(c->rq, "log");
 
 	f->api = c->api;
+	f->who = *c->who;
 	f->last_seq = after >= 0 ? after : last;
 	f->behind = after >= 0;
 	f->log = log && !strcmp(log, "true");
 	f->heartbeat_us = now_us() + HEARTBEAT_US;
 	sb_add(&f->out, "retry: 2000\n\n");
-	f->stream = stream_new(c->api->httpd, &follower_ops, f);
+	f->stream = stream_new(c->api->httpd, &follower_ops, f, c->who->id);
 	if (!f->stream) {
 		sb_done(&f->out);
 		free(f);
@@ -153,6 +158,7 @@ static int open_stream(struct call *c, int64_t after, int64_t last, struct err *
 	f->sub = feed_subscribe(fleet_feed(c->api->fleet), follower_notify, f);
 	c->rs->status = 200;
 	c->rs->stream = f->stream;
+	c->rs->close = true; /* nothing is asked on it after its end */
 	snprintf(c->rs->content_type, sizeof c->rs->content_type, "text/event-stream");
 	response_header(c->rs, "Cache-Control", "no-store");
 	return 0;
@@ -241,7 +247,12 @@ static int get_events(struct call *c, struct err *e)
 	return api_answer_list(c, &list, e);
 }
 
+static const char *const yes_no[] = {"true", "false", NULL};
+static const struct query_param query_events[] = {{"type", NULL}, {"station", NULL},
+	{"job_id", NULL}, {"run_id", NULL}, {"serial", NULL}, {"after", NULL}, {"log", yes_no},
+	QUERY_PAGE, {0}};
+
 const struct route routes_events[] = {
-	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events},
+	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events, query_events},
 	{0},
 };

@@ -255,11 +255,18 @@ static int patch_job(struct call *c, struct err *e)
 	return r < 0 ? r : api_change(c, &ch, e);
 }
 
+static const char *const states[] = {
+	"queued", "running", "paused", "stopping", "done", "aborted", "cancelled", NULL};
+static const struct query_param query_jobs[] = {
+	{"state", states}, {"external_ref", NULL}, QUERY_PAGE, {0}};
+static const char *const patch_fields[] = {"priority", "quantity", "stations", "deadline", NULL};
+
 const struct route routes_jobs[] = {
-	{HTTP_GET, "/api/v1/jobs", MAY_READ, ROUTE_NO_BODY, 0, get_jobs},
+	{HTTP_GET, "/api/v1/jobs", MAY_READ, ROUTE_NO_BODY, 0, get_jobs, query_jobs},
 	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_job},
 	{HTTP_GET, "/api/v1/jobs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_job},
-	{HTTP_PATCH, "/api/v1/jobs/{id}", MAY_ORDER, 0, 0, patch_job},
-	{HTTP_POST, "/api/v1/jobs/{id}/actions/{action}", MAY_ORDER, 0, 0, post_action},
+	{HTTP_PATCH, "/api/v1/jobs/{id}", MAY_ORDER, 0, 0, patch_job, NULL, patch_fields},
+	{HTTP_POST, "/api/v1/jobs/{id}/actions/{action}", MAY_ORDER, 0, 0, post_action, NULL,
+		fields_none},
 	{0},
 };

@@ -40,8 +40,8 @@ static int get_readyz(struct call *c, struct err *e)
 static int get_version(struct call *c, struct err *e)
 {
 	response_json(c->rs, 200,
-		json_pack(
-			"{s:s, s:s, s:s}", "name", "provd", "version", PROVD_VERSION, "api", "v1"));
+		json_pack("{s:s, s:s, s:s, s:b}", "name", "provd", "version", PROVD_VERSION, "api",
+			"v1", "insecure", c->api->insecure));
 	return 0;
 }
 
@@ -109,17 +109,19 @@ static int get_metrics(struct call *c, struct err *e)
 }
 
 const struct route routes_meta[] = {
-	{HTTP_GET, "/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_livez},
+	{HTTP_GET, "/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_livez},
 	{HTTP_GET, "/readyz", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_readyz},
-	{HTTP_GET, "/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_version},
-	{HTTP_GET, "/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_openapi},
+	{HTTP_GET, "/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_version},
+	{HTTP_GET, "/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_openapi},
 	{HTTP_GET, "/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics},
-	{HTTP_GET, "/api/v1/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_livez},
+	{HTTP_GET, "/api/v1/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_livez},
 	{HTTP_GET, "/api/v1/readyz", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_readyz},
-	{HTTP_GET, "/api/v1/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_version},
-	{HTTP_GET, "/api/v1/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_openapi},
+	{HTTP_GET, "/api/v1/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0,
+		get_version},
+	{HTTP_GET, "/api/v1/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0,
+		get_openapi},
 	{HTTP_GET, "/api/v1/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics},
-	{HTTP_GET, "/api/v1/summary", MAY_READ, ROUTE_NO_BODY, 0, get_summary},
-	{HTTP_GET, "/api/v1/actions", MAY_READ, ROUTE_NO_BODY, 0, get_actions},
+	{HTTP_GET, "/api/v1/summary", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_summary},
+	{HTTP_GET, "/api/v1/actions", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_actions},
 	{0},
 };

@@ -245,16 +245,30 @@ static int get_ledger(struct call *c, struct err *e)
 	return r < 0 ? r : api_answer_list(c, &list, e);
 }
 
+static const char *const kinds[] = {"serial", "mac", "license", NULL};
+static const char *const states[] = {"free", "reserved", "committed", "void", NULL};
+static const struct query_param query_of_pool[] = {
+	{"kind", kinds}, {"state", states}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
+static const struct query_param query_serials[] = {{"kind", kinds}, {"state", states},
+	{"pool", NULL}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
+static const char *const pool_fields[] = {
+	"id", "kind", "pattern", "check", "model", "first", "last", "low_water", "values", NULL};
+static const char *const patch_fields[] = {"last", "low_water", NULL};
+static const char *const values_fields[] = {"values", NULL};
+static const char *const advance_fields[] = {"next", "reason", NULL};
+
 const struct route routes_pools[] = {
 	{HTTP_GET, "/api/v1/pools", MAY_READ, ROUTE_NO_BODY, 0, get_pools},
-	{HTTP_POST, "/api/v1/pools", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_pool},
+	{HTTP_POST, "/api/v1/pools", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_pool, NULL,
+		pool_fields},
 	{HTTP_GET, "/api/v1/pools/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_pool},
-	{HTTP_PATCH, "/api/v1/pools/{id}", MAY_ORDER, 0, 0, patch_pool},
+	{HTTP_PATCH, "/api/v1/pools/{id}", MAY_ORDER, 0, 0, patch_pool, NULL, patch_fields},
 	{HTTP_POST, "/api/v1/pools/{id}/values", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024,
-		post_values},
+		post_values, NULL, values_fields},
 	{HTTP_POST, "/api/v1/pools/{id}/actions/advance", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
-		ROUTE_WHEN_HELD, 0, post_advance},
-	{HTTP_GET, "/api/v1/pools/{id}/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger},
-	{HTTP_GET, "/api/v1/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger},
+		ROUTE_WHEN_HELD, 0, post_advance, NULL, advance_fields},
+	{HTTP_GET, "/api/v1/pools/{id}/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger,
+		query_of_pool},
+	{HTTP_GET, "/api/v1/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger, query_serials},
 	{0},
 };

@@ -120,9 +120,15 @@ static int post_answer(struct call *c, struct err *e)
 	return r;
 }
 
+static const char *const states[] = {"open", "answered", "cancelled", NULL};
+static const struct query_param query_prompts[] = {
+	{"station", NULL}, {"state", states}, QUERY_PAGE, {0}};
+static const char *const answer_fields[] = {"answer", NULL};
+
 const struct route routes_prompts[] = {
-	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts},
+	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts, query_prompts},
 	{HTTP_GET, "/api/v1/prompts/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_prompt},
-	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, ROUTE_WHEN_HELD, 4096, post_answer},
+	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, ROUTE_WHEN_HELD, 4096, post_answer,
+		NULL, answer_fields},
 	{0},
 };

@@ -310,15 +310,20 @@ static int delete_recipe(struct call *c, struct err *e)
 
 #define VERSION "/api/v1/recipes/{name}/versions/{version}"
 
+static const char *const states[] = {"draft", "approved", "retired", NULL};
+static const struct query_param query_all[] = {{"name", NULL}, {"state", states}, {0}};
+static const struct query_param query_one[] = {{"state", states}, {0}};
+
 const struct route routes_recipes[] = {
-	{HTTP_GET, "/api/v1/recipes", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
+	{HTTP_GET, "/api/v1/recipes", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_all},
 	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, ROUTE_ORDERS, 1024 * 1024, post_recipe},
 	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, ROUTE_WHEN_HELD, 1024 * 1024, post_check},
-	{HTTP_GET, "/api/v1/recipes/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
-	{HTTP_GET, "/api/v1/recipes/{name}/versions", MAY_READ, ROUTE_NO_BODY, 0, get_recipes},
+	{HTTP_GET, "/api/v1/recipes/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_one},
+	{HTTP_GET, "/api/v1/recipes/{name}/versions", MAY_READ, ROUTE_NO_BODY, 0, get_recipes,
+		query_one},
 	{HTTP_GET, VERSION, MAY_READ, ROUTE_NO_BODY, 0, get_recipe},
 	{HTTP_PUT, VERSION, MAY_WRITE, ROUTE_ORDERS, 1024 * 1024, put_recipe},
-	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe},
-	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action},
+	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe, NULL, fields_none},
+	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action, NULL, fields_none},
 	{0},
 };

@@ -35,21 +35,12 @@ struct word {
 	bool done; /* now, not by a request that this one repeats */
 };
 
-/* {reason, pools?}: nothing else. */
-static int read_word(struct call *c, bool pools, struct word *ret, struct err *e)
+static int read_word(struct call *c, struct word *ret, struct err *e)
 {
-	const char *key;
-	json_t *v;
 	int r = api_need_object(c, e);
 
 	if (r < 0)
 		return r;
-	json_object_foreach(c->body, key, v) {
-		if (strcmp(key, "reason") != 0 && !(pools && !strcmp(key, "pools")))
-			return err_set(e, ERR_UNPROCESSABLE,
-				"unknown member '%.40s': reason%s expected", key,
-				pools ? " or pools" : "");
-	}
 	*ret = (struct word){.records = fleet_records(c->api->fleet),
 		.by = c->who->name,
 		.reason = json_string_value(json_object_get(c->body, "reason")),
@@ -84,7 +75,7 @@ static int post_accept(struct call *c, struct err *e)
 		.status = 200,
 		.audit = "records.accept",
 		.target = "records"};
-	int r = read_word(c, true, &w, e);
+	int r = read_word(c, &w, e);
 
 	if (r == 0)
 		r = api_change(c, &ch, e);
@@ -114,16 +105,19 @@ static int post_accept_clock(struct call *c, struct err *e)
 		.status = 200,
 		.audit = "records.accept-clock",
 		.target = "records"};
-	int r = read_word(c, false, &w, e);
+	int r = read_word(c, &w, e);
 
 	return r < 0 ? r : api_change(c, &ch, e);
 }
 
+static const char *const accept_fields[] = {"reason", "pools", NULL};
+static const char *const clock_fields[] = {"reason", NULL};
+
 const struct route routes_records[] = {
 	{HTTP_GET, "/api/v1/records", MAY_READ, ROUTE_NO_BODY, 0, get_records},
 	{HTTP_POST, "/api/v1/records/actions/accept", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
-		ROUTE_WHEN_HELD, 0, post_accept},
+		ROUTE_WHEN_HELD, 0, post_accept, NULL, accept_fields},
 	{HTTP_POST, "/api/v1/records/actions/accept-clock", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
-		ROUTE_WHEN_HELD, 0, post_accept_clock},
+		ROUTE_WHEN_HELD, 0, post_accept_clock, NULL, clock_fields},
 	{0},
 };

@@ -226,22 +226,37 @@ static int post_unit_action(struct call *c, struct err *e)
 	return api_change(c, &ch, e);
 }
 
+static const char *const run_states[] = {"open", "finished", NULL};
+static const char *const outcomes[] = {"passed", "failed", "error", "aborted", "interrupted", NULL};
+static const char *const unit_states[] = {"new", "passed", "failed", "suspect", "scrapped", NULL};
+static const struct query_param query_runs[] = {{"station", NULL}, {"job_id", NULL},
+	{"serial", NULL}, {"unit", NULL}, {"outcome", outcomes}, {"state", run_states},
+	{"recipe", NULL}, {"from", NULL}, {"to", NULL}, QUERY_PAGE, {0}};
+static const struct query_param query_page[] = {QUERY_PAGE, {0}};
+static const struct query_param query_yield[] = {
+	{"job_id", NULL}, {"station", NULL}, {"recipe", NULL}, {"from", NULL}, {"to", NULL}, {0}};
+static const struct query_param query_units[] = {
+	{"state", unit_states}, {"model", NULL}, QUERY_PAGE, {0}};
+static const char *const verdict_fields[] = {"reason", NULL};
+
 const struct route routes_runs[] = {
-	{HTTP_GET, "/api/v1/runs", MAY_READ, ROUTE_NO_BODY, 0, get_runs},
+	{HTTP_GET, "/api/v1/runs", MAY_READ, ROUTE_NO_BODY, 0, get_runs, query_runs},
 	{HTTP_GET, "/api/v1/runs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_run},
 	{HTTP_GET, "/api/v1/runs/{id}/steps", MAY_READ, ROUTE_NO_BODY, 0, get_steps},
 	{HTTP_GET, "/api/v1/runs/{id}/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_measurements},
-	{HTTP_GET, "/api/v1/runs/{id}/log", MAY_READ, ROUTE_NO_BODY, 0, get_log},
+	{HTTP_GET, "/api/v1/runs/{id}/log", MAY_READ, ROUTE_NO_BODY, 0, get_log, query_page},
 	{HTTP_GET, "/api/v1/runs/{id}/report", MAY_READ, ROUTE_NO_BODY, 0, get_report},
-	{HTTP_GET, "/api/v1/reports/yield", MAY_READ, ROUTE_NO_BODY, 0, get_yield},
-	{HTTP_GET, "/api/v1/reports/pareto", MAY_READ, ROUTE_NO_BODY, 0, get_yield},
+	{HTTP_GET, "/api/v1/reports/yield", MAY_READ, ROUTE_NO_BODY, 0, get_yield, query_yield},
+	{HTTP_GET, "/api/v1/reports/pareto", MAY_READ, ROUTE_NO_BODY, 0, get_yield, query_yield},
 	{0},
 };
 
 const struct route routes_units[] = {
-	{HTTP_GET, "/api/v1/units", MAY_READ, ROUTE_NO_BODY, 0, get_units},
+	{HTTP_GET, "/api/v1/units", MAY_READ, ROUTE_NO_BODY, 0, get_units, query_units},
 	{HTTP_GET, "/api/v1/units/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_unit},
-	{HTTP_GET, "/api/v1/units/{id}/history", MAY_READ, ROUTE_NO_BODY, 0, get_history},
-	{HTTP_POST, "/api/v1/units/{id}/actions/{action}", MAY_RELEASE, 0, 0, post_unit_action},
+	{HTTP_GET, "/api/v1/units/{id}/history", MAY_READ, ROUTE_NO_BODY, 0, get_history,
+		query_page},
+	{HTTP_POST, "/api/v1/units/{id}/actions/{action}", MAY_RELEASE, 0, 0, post_unit_action,
+		NULL, verdict_fields},
 	{0},
 };

@@ -4,7 +4,6 @@
  */
 #include "api/router.h"
 #include "base/util.h"
-#include "db/audit.h"
 
 /* The list is asked for far more often than it changes: it is rendered once per change. */
 static int get_stations(struct call *c, struct err *e)
@@ -47,24 +46,12 @@ static int get_station(struct call *c, struct err *e)
 	return api_answer_resource(c, o);
 }
 
-struct audit_entry {
-	const char *who, *action, *target;
-};
-
-static int apply_audit(struct db *tx, void *data, struct err *e)
-{
-	const struct audit_entry *a = data;
-
-	return audit_add(tx, a->who, a->action, a->target, NULL, e);
-}
-
 static int post_action(struct call *c, struct err *e)
 {
 	const char *id = request_param(c->rq, "id");
 	const char *verb = request_param(c->rq, "action");
 	int cmd = station_command_from_str(verb);
 	char action[64];
-	struct audit_entry entry = {c->who->name, action, id};
 	int r;
 
 	if (cmd < 0)
@@ -76,7 +63,7 @@ static int post_action(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	snprintf(action, sizeof action, "station.%s", verb);
-	r = writer_do(fleet_writer(c->api->fleet), apply_audit, &entry, e);
+	r = api_audit(c, action, id, e);
 	if (r < 0)
 		return r;
 	response_json(c->rs, 202, fleet_station_json(c->api->fleet, id));
@@ -100,11 +87,15 @@ static int get_ports(struct call *c, struct err *e)
 	return 0;
 }
 
+static const char *const yes_no[] = {"true", "false", NULL};
+static const struct query_param query_ports[] = {{"bound", yes_no}, {0}};
+
 const struct route routes_stations[] = {
-	{HTTP_GET, "/api/v1/stations", MAY_READ, ROUTE_NO_BODY, 0, get_stations},
-	{HTTP_GET, "/api/v1/stations/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_station},
+	{HTTP_GET, "/api/v1/stations", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_stations},
+	{HTTP_GET, "/api/v1/stations/{id}", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_station},
 	{HTTP_POST, "/api/v1/stations/{id}/actions/{action}", MAY_OPERATE, ROUTE_WHEN_HELD, 0,
-		post_action},
-	{HTTP_GET, "/api/v1/ports", MAY_READ, ROUTE_NO_BODY, 0, get_ports},
+		post_action, NULL, fields_none},
+	{HTTP_GET, "/api/v1/ports", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_ports,
+		query_ports},
 	{0},
 };

@@ -6,7 +6,6 @@
 #include "api/router.h"
 #include "base/secret.h"
 #include "base/util.h"
-#include "db/audit.h"
 #include "db/tokens.h"
 
 static int get_tokens(struct call *c, struct err *e)
@@ -59,8 +58,9 @@ static int post_token(struct call *c, struct err *e)
 		return r;
 	name = json_string_value(json_object_get(c->body, "name"));
 	role = json_string_value(json_object_get(c->body, "role"));
-	if (!name || !*name || strlen(name) >= sizeof n.t.name)
-		return err_set(e, ERR_INVALID, "'name' is missing or too long");
+	r = auth_check_name(name ? name : "", e);
+	if (r < 0)
+		return r;
 	if (!role || role_from_str(role) < 0)
 		return err_set(e, ERR_INVALID,
 			"'role' must be viewer, operator, supervisor, engineer, mes or admin");
@@ -89,6 +89,8 @@ static int apply_revoke(struct db *tx, void *data, json_t **ret, struct err *e)
 	int r = tokens_revoke(tx, id, e);
 
 	if (r == 0)
+		r = sessions_remove_of(tx, id, e);
+	if (r == 0)
 		*ret = json_pack("{s:s, s:b}", "id", id, "revoked", 1);
 	return r;
 }
@@ -108,11 +110,29 @@ static int delete_token(struct call *c, struct err *e)
 	return r;
 }
 
+struct login {
+	struct session_row row;
+	char ended[SHA256_HEX];
+	struct audit_who who;
+};
+
+static int apply_login(struct db *tx, void *data, struct err *e)
+{
+	const struct login *l = data;
+	int r = l->ended[0] ? sessions_remove(tx, l->ended, e) : 0;
+
+	if (r == 0)
+		r = sessions_add(tx, &l->row, e);
+	return r < 0 ? r : audit_add(tx, &l->who, "session.open", "", NULL, e);
+}
+
 static int post_session(struct call *c, struct err *e)
 {
+	struct login l = {0};
+	struct auth_refusal why;
+	struct principal who;
 	const char *token;
 	char cookie[65];
-	struct principal who;
 	int r = api_need_object(c, e);
 
 	if (r < 0)
@@ -120,11 +140,20 @@ static int post_session(struct call *c, struct err *e)
 	token = json_string_value(json_object_get(c->body, "token"));
 	if (!token)
 		return err_set(e, ERR_INVALID, "'token' is missing");
-	r = auth_login(c->api->auth, token, cookie, &who, e);
+	r = auth_login(c->api->auth, c->rq, token, cookie, &l.row, l.ended, &who, &why, e);
+	if (r < 0) {
+		c->rs->retry_after_s = why.retry_after_s;
+		if (why.note)
+			api_note_failure(c->api, c->rq, &why);
+		return r;
+	}
+	l.who = (struct audit_who){who.name, who.id, c->rq->peer};
+	r = writer_do(fleet_writer(c->api->fleet), apply_login, &l, e);
 	if (r < 0)
 		return r;
+	auth_session_add(c->api->auth, &l.row, l.ended);
 	response_header(c->rs, "Set-Cookie", "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u",
-		SESSION_COOKIE, cookie, (unsigned)(SESSION_LIFE_US / 1000000));
+		SESSION_COOKIE, cookie, (unsigned)(SESSION_LIFE_MS / 1000));
 	response_json(c->rs, 201,
 		json_pack("{s:s, s:s, s:s}", "id", who.id, "name", who.name, "role",
 			role_str(who.role)));
@@ -139,12 +168,23 @@ static int get_session(struct call *c, struct err *e)
 	return 0;
 }
 
+static int apply_logout(struct db *tx, void *data, struct err *e)
+{
+	return sessions_remove(tx, data, e);
+}
+
 static int delete_session(struct call *c, struct err *e)
 {
-	const char *cookie = request_cookie(c->rq, SESSION_COOKIE);
+	char hash[SHA256_HEX];
+	int r;
 
-	if (cookie)
-		auth_logout(c->api->auth, cookie);
+	snprintf(hash, sizeof hash, "%s", c->who->session);
+	if (*hash) {
+		r = writer_do(fleet_writer(c->api->fleet), apply_logout, hash, e);
+		if (r < 0)
+			return r;
+		auth_logout(c->api->auth, hash);
+	}
 	response_header(c->rs, "Set-Cookie", "%s=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0",
 		SESSION_COOKIE);
 	response_json(c->rs, 200, json_object());
@@ -166,13 +206,20 @@ static int get_audit(struct call *c, struct err *e)
 	return r < 0 ? r : api_answer_list(c, &list, e);
 }
 
+static const struct query_param query_audit[] = {{"principal", NULL}, QUERY_PAGE, {0}};
+static const char *const token_fields[] = {"name", "role", NULL};
+static const char *const session_fields[] = {"token", NULL};
+
 const struct route routes_tokens[] = {
 	{HTTP_GET, "/api/v1/tokens", MAY_ADMIN, ROUTE_NO_BODY, 0, get_tokens},
-	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, ROUTE_WHEN_HELD, 0, post_token},
-	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, ROUTE_WHEN_HELD, 0, delete_token},
-	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY, 0, get_session},
-	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session},
-	{HTTP_DELETE, "/api/v1/session", MAY_READ, ROUTE_WHEN_HELD, 0, delete_session},
-	{HTTP_GET, "/api/v1/audit", MAY_ADMIN, ROUTE_NO_BODY, 0, get_audit},
+	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, ROUTE_WHEN_HELD, 0, post_token, NULL,
+		token_fields},
+	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, ROUTE_WHEN_HELD, 0, delete_token, NULL,
+		fields_none},
+	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_session},
+	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session, NULL, session_fields},
+	{HTTP_DELETE, "/api/v1/session", MAY_READ, ROUTE_WHEN_HELD, 0, delete_session, NULL,
+		fields_none},
+	{HTTP_GET, "/api/v1/audit", MAY_ADMIN, ROUTE_NO_BODY, 0, get_audit, query_audit},
 	{0},
 };

@@ -75,13 +75,15 @@ static int get_asset(struct call *c, struct err *e)
 	return answer_asset(c, a);
 }
 
-#define PAGE(pattern)                                                           \
-	{                                                                       \
-		HTTP_GET, pattern, 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_page \
+#define PAGE(pattern)                                                                           \
+	{                                                                                       \
+		HTTP_GET, pattern, 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_page, \
+			query_any                                                               \
 	}
-#define ASSET(pattern)                                                           \
-	{                                                                        \
-		HTTP_GET, pattern, 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_asset \
+#define ASSET(pattern)                                                                           \
+	{                                                                                        \
+		HTTP_GET, pattern, 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_asset, \
+			query_any                                                                \
 	}
 
 /* The pages are those of web/src/pages/table.js. */

@@ -147,6 +147,7 @@ struct exchange {
 	size_t body_len;
 	FILE *file;
 	curl_off_t file_size;
+	bool once; /* its answer is not kept: a secret is in it */
 };
 
 static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct err *e)
@@ -173,7 +174,7 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 		type = xasprintf("Content-Type: %s", x->content_type);
 		headers = curl_slist_append(headers, type);
 	}
-	if (strcmp(x->method, "GET") != 0) {
+	if (strcmp(x->method, "GET") != 0 && !x->once) {
 		/* A request that is sent again after a lost answer has its effect once. */
 		key = xasprintf("Idempotency-Key: %s", uuid7(uuid));
 		headers = curl_slist_append(headers, key);
@@ -225,6 +226,26 @@ int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, 
 		.content_type = "application/json",
 		.body = text,
 		.body_len = strlen(text)};
+
+	return perform(c, &x, ret, e);
+}
+
+int api_post_once(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *text = json_dumps(body, JSON_COMPACT);
+	const struct exchange x = {.method = "POST",
+		.path = path,
+		.content_type = "application/json",
+		.body = text,
+		.body_len = strlen(text),
+		.once = true};
+
+	return perform(c, &x, ret, e);
+}
+
+int api_delete(struct ctl *c, const char *path, json_t **ret, struct err *e)
+{
+	const struct exchange x = {.method = "DELETE", .path = path};
 
 	return perform(c, &x, ret, e);
 }

@@ -55,6 +55,9 @@ int ctl_options(int argc, char **argv, const struct option_row *rows, char **wor
  * errors printed. */
 int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e);
 int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
+/* Without an Idempotency-Key: for what answers with a secret, which is not kept. */
+int api_post_once(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
+int api_delete(struct ctl *c, const char *path, json_t **ret, struct err *e);
 /* A file as the body. */
 int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,
 	const char *file, json_t **ret, struct err *e);

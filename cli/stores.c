@@ -145,6 +145,49 @@ static int token_list(struct ctl *c, int argc, char **argv)
 	return show(c, "/api/v1/tokens", members);
 }
 
+/* The secret is printed once, here: alone on a line, for a file. */
+static int token_create(struct ctl *c, int argc, char **argv)
+{
+	static const struct option_row none[] = {{0}};
+	char *words[2];
+	json_t *body;
+	json_t *o = NULL;
+	struct err e;
+	int r;
+
+	if (ctl_options(argc, argv, none, words, 2) != 2)
+		return ctl_usage("token create ROLE NAME");
+	body = json_pack("{s:s, s:s}", "role", words[0], "name", words[1]);
+	if (!body)
+		return ctl_usage("token create ROLE NAME");
+	r = api_post_once(c, "/api/v1/tokens", body, &o, &e);
+	json_decref(body);
+	return r < 0 ? ctl_fail(&e) : answer(c, o, "", "token");
+}
+
+static int token_revoke(struct ctl *c, int argc, char **argv)
+{
+	_cleanup_(freep) char *id = argc == 2 ? url_segment(argv[1]) : NULL;
+	_cleanup_(freep) char *path = NULL;
+	json_t *o = NULL;
+	struct err e;
+
+	if (!id)
+		return ctl_usage("token revoke ID");
+	path = xasprintf("/api/v1/tokens/%s", id);
+	if (api_delete(c, path, &o, &e) < 0)
+		return ctl_fail(&e);
+	return answer(c, o, "revoked", "id");
+}
+
+static int audit_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {
+		"at", "principal", "token", "address", "action", "target", NULL};
+
+	return show(c, "/api/v1/audit", members);
+}
+
 const struct command commands_stores[] = {
 	{"artifact put", "FILE [--name NAME]", "Upload a firmware file", artifact_put},
 	{"artifact list", "", "Firmware files of the daemon", artifact_list},
@@ -156,5 +199,8 @@ const struct command commands_stores[] = {
 		"Make a pool of serial numbers", pool_create},
 	{"pool list", "", "Pools and what is left in them", pool_list},
 	{"token list", "", "Tokens, without their secrets", token_list},
+	{"token create", "ROLE NAME", "Make one: its text is printed once", token_create},
+	{"token revoke", "ID", "End it and its browser sessions", token_revoke},
+	{"audit list", "", "Who did what, from where, the newest first", audit_list},
 	{0},
 };

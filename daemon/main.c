@@ -11,12 +11,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #include "api/api.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/outfile.h"
 #include "base/util.h"
 #include "daemon/line/check.h"
 #include "provd_config.h"
@@ -25,11 +27,16 @@
 #define ALIVE_US    (30 * US_PER_S)
 #define FIXED_FDS   2
 #define MAX_SOURCES 8
+#define OWN_FDS	    64
+#define STATION_FDS 32
+#define PORT_FDS    2
 
 struct options {
 	const char *config;
 	const char *port_file;
 	bool check;
+	bool make_token;
+	const char *role, *name; /* of make_token; name NULL: made up */
 	enum log_format log_format;
 	enum log_level log_level;
 };
@@ -49,12 +56,15 @@ static void usage(FILE *out)
 {
 	fputs("usage: provd [--config FILE] [--check] [--log-format auto|text|json|journal]\n"
 	      "             [--log-level error|warning|notice|info|debug] [--port-file FILE]\n"
-	      "             [--version] [--help]\n"
+	      "             [--make-token [--role ROLE] [--name NAME]] [--version] [--help]\n"
 	      "\n"
 	      "Provisions devices on the stations of FILE (default " PROVD_SYSCONFDIR
 	      "/provd/provd.yaml).\n"
 	      "  --check        print every mistake of the configuration with line and column, and "
 	      "exit\n"
+	      "  --make-token   print a new token of the API (ROLE: admin) and exit; provd must "
+	      "not "
+	      "run\n"
 	      "  --port-file F  write the TCP port of the API to F once it serves (for listen: "
 	      "HOST:0)\n"
 	      "SIGTERM ends runs at a safe point, a second one at once; SIGHUP reads the stations "
@@ -71,30 +81,44 @@ static int choice(const char *s, const char *const *names, int n)
 	return -1;
 }
 
+/* Where the text of an option goes; NULL for those that are more than a text. */
+static const char **text_option(struct options *o, int c)
+{
+	return c == 'c'	  ? &o->config
+	       : c == 'p' ? &o->port_file
+	       : c == 'r' ? &o->role
+	       : c == 'n' ? &o->name
+			  : NULL;
+}
+
 /* 0: go on, else the exit status + 1. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {{"config", 1, NULL, 'c'}, {"check", 0, NULL, 'k'},
 		{"log-format", 1, NULL, 'f'}, {"log-level", 1, NULL, 'l'},
-		{"port-file", 1, NULL, 'p'}, {"version", 0, NULL, 'v'}, {"help", 0, NULL, 'h'},
-		{0}};
+		{"port-file", 1, NULL, 'p'}, {"make-token", 0, NULL, 'm'}, {"role", 1, NULL, 'r'},
+		{"name", 1, NULL, 'n'}, {"version", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
 	static const char *const formats[] = {"auto", "text", "json", "journal"};
 	static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
 	int c;
 	int n;
 
-	*o = (struct options){
-		.config = PROVD_SYSCONFDIR "/provd/provd.yaml", .log_level = LOG_LEVEL_INFO};
+	*o = (struct options){.config = PROVD_SYSCONFDIR "/provd/provd.yaml",
+		.role = "admin",
+		.log_level = LOG_LEVEL_INFO};
 	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		const char **text = text_option(o, c);
+
+		if (text) {
+			*text = optarg;
+			continue;
+		}
 		switch (c) {
-		case 'c':
-			o->config = optarg;
-			break;
 		case 'k':
 			o->check = true;
 			break;
-		case 'p':
-			o->port_file = optarg;
+		case 'm':
+			o->make_token = true;
 			break;
 		case 'f':
 			n = choice(optarg, formats, ARRAY_LEN(formats));
@@ -135,19 +159,49 @@ static int load_config(const char *path, struct config **ret)
 	return r;
 }
 
-/* The admin token of the first start goes to a file that only its owner reads: never into a log. */
-static void told_token(void *data, const char *token)
+/* The admin token of the first start goes to a file that only its owner reads: never into a log. It
+ * is there, whole, before the token is valid. */
+static int keep_token(void *data, const char *token, struct err *e)
 {
 	struct provd *p = data;
 	_cleanup_(freep) char *path = xasprintf("%s/admin-token", p->config->state_dir);
-	_cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	_cleanup_(outfile_done) struct outfile f = {.fd = -1};
+	char digest[SHA256_HEX];
+	int r = outfile_open(&f, path, e);
 
-	if (fd < 0 || write(fd, token, strlen(token)) < 0 || write(fd, "\n", 1) < 0)
-		log_error("the admin token could not be written to %s: %s", path,
-			strerrordesc_np(errno));
-	else
-		log_notice("first start: the admin token is in %s; read it, then remove the file",
-			path);
+	if (r == 0 && fchmod(f.fd, 0600) < 0)
+		r = err_errno(e, ERR_IO, errno, "%s", path);
+	if (r == 0)
+		r = outfile_add(&f, token, strlen(token), e);
+	if (r == 0)
+		r = outfile_add(&f, "\n", 1, e);
+	if (r == 0)
+		r = outfile_end(&f, digest, e);
+	if (r == 0)
+		r = outfile_commit(&f, e);
+	if (r < 0)
+		return err_prefix(e, "the admin token");
+	log_notice("first start: the admin token is in %s; read it, then remove the file", path);
+	return 0;
+}
+
+static int print_token(void *data, const char *token, struct err *e)
+{
+	return puts(token) < 0 || fflush(stdout) != 0
+		       ? err_errno(e, ERR_IO, errno, "write the token to standard output")
+		       : 0;
+}
+
+/* The exit status. */
+static int make_token(struct provd *p)
+{
+	struct err e;
+
+	if (api_make_token(p->config->state_dir, p->opt.role, p->opt.name, print_token, NULL, &e) ==
+		0)
+		return 0;
+	fprintf(stderr, "provd: %s\n", e.msg);
+	return 1;
 }
 
 static int write_port_file(const struct provd *p, struct err *e)
@@ -182,13 +236,49 @@ static int make_fds(struct provd *p, struct err *e)
 	return 0;
 }
 
+/* Descriptors that this configuration may need at one time: those of the API, of each station
+ * (wake-ups, the pipes of a tool, files and images of a step) and of each of its ports. */
+static rlim_t descriptors_needed(const struct config *c)
+{
+	rlim_t n = OWN_FDS + api_descriptors();
+
+	for (size_t i = 0; i < c->stations; i++)
+		n += STATION_FDS + PORT_FDS * c->station[i].ports;
+	return n;
+}
+
+/* At 3 a.m. a station would fail to open its port: a limit that is too low is seen at the start. */
+static int raise_descriptors(const struct config *c, struct err *e)
+{
+	const rlim_t need = descriptors_needed(c);
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+		return err_errno(e, ERR_IO, errno, "limit of open files");
+	if (now.rlim_max < need)
+		return err_set(e, ERR_INVALID,
+			"%zu stations and the API need %llu open files, the limit is %llu: raise "
+			"it (ulimit -Hn, or LimitNOFILE= of the unit)",
+			c->stations, (unsigned long long)need, (unsigned long long)now.rlim_max);
+	if (now.rlim_cur >= need)
+		return 0;
+	now.rlim_cur = need;
+	return setrlimit(RLIMIT_NOFILE, &now) < 0
+		       ? err_errno(e, ERR_IO, errno, "limit of open files")
+		       : 0;
+}
+
 static void reload(struct provd *p)
 {
 	struct config *c;
+	struct err e;
 
 	notify_reloading();
 	if (load_config(p->opt.config, &c) < 0) {
 		log_error("%s has mistakes: the old configuration stays", p->opt.config);
+	} else if (raise_descriptors(c, &e) < 0) {
+		log_error("%s: the old configuration stays", e.msg);
+		config_unref(c);
 	} else {
 		log_notice("stations read again from %s", p->opt.config);
 		fleet_reload(p->fleet, c);
@@ -246,9 +336,9 @@ static void on_tick(struct provd *p)
 		fleet_stop(p->fleet, true);
 		p->stop_deadline_us = NO_DEADLINE;
 	}
-	/* The watchdog is fed only while main, writer and every worker come round. */
+	/* The watchdog is fed only while main, writer, every worker and the API come round. */
 	if (p->watchdog_us && now - p->fed_us >= p->watchdog_us / 3 &&
-		fleet_alive(p->fleet, ALIVE_US)) {
+		fleet_alive(p->fleet, ALIVE_US) && api_alive(p->api)) {
 		notify_watchdog();
 		p->fed_us = now;
 	}
@@ -286,13 +376,16 @@ static int start(struct provd *p, struct err *e)
 		.port = p->config->listen_port,
 		.listen_fd = notify_listen_fd(),
 		.rate_limit = p->config->rate_limit,
+		.insecure = p->config->insecure,
 	};
-	int r = make_fds(p, e);
+	int r = raise_descriptors(p->config, e);
 
+	if (r == 0)
+		r = make_fds(p, e);
 	if (r == 0)
 		r = fleet_new(p->config, &p->fleet, e);
 	if (r == 0)
-		r = api_start(p->fleet, &ao, told_token, p, &p->api, e);
+		r = api_start(p->fleet, &ao, keep_token, p, &p->api, e);
 	if (r == 0)
 		r = fleet_start(p->fleet, e);
 	if (r == 0)
@@ -314,6 +407,11 @@ int main(int argc, char **argv)
 		return check_configuration(p.opt.config);
 	if (load_config(p.opt.config, &p.config) < 0)
 		return 2;
+	if (p.opt.make_token) {
+		r = make_token(&p);
+		config_unref(p.config);
+		return r;
+	}
 	log_init(p.opt.log_format, p.opt.log_level);
 	/* Secrets pass through memory: no core dump holds them. */
 	setrlimit(RLIMIT_CORE, &no_core);

@@ -4,13 +4,15 @@
 #include "base/timefmt.h"
 #include "db/stmt.h"
 
-int audit_add(struct db *tx, const char *principal, const char *action, const char *target,
+int audit_add(struct db *tx, const struct audit_who *who, const char *action, const char *target,
 	const json_t *detail, struct err *e)
 {
-	static const char sql[] = "INSERT INTO audit (at, principal, action, target, detail)"
-				  " VALUES (?, ?, ?, ?, coalesce(?, '{}'))";
+	static const char sql[] =
+		"INSERT INTO audit (at, principal, token, address, action, target,"
+		" detail) VALUES (?, ?, ?, ?, ?, ?, coalesce(?, '{}'))";
 
-	return db_do(tx, e, sql, "isssj", wall_ms(), principal, action, target, detail);
+	return db_do(tx, e, sql, "isssssj", wall_ms(), who->principal, who->token ? who->token : "",
+		who->address ? who->address : "", action, target, detail);
 }
 
 int audit_list(struct db *d, const char *principal, const struct db_page *page, struct db_list *ret,
@@ -19,7 +21,8 @@ int audit_list(struct db *d, const char *principal, const struct db_page *page, 
 	static const struct keyset order = {.major = "seq"};
 	struct sel s;
 
-	sel_init(&s, "SELECT seq, at, principal, action, target, detail FROM audit");
+	sel_init(&s, "SELECT seq, at, principal, token, address, action, target, detail"
+		     " FROM audit");
 	sel_str(&s, "principal = ?", principal);
-	return sel_page(&s, d, &order, page, "itsssj", ret, e);
+	return sel_page(&s, d, &order, page, "itsssssj", ret, e);
 }

@@ -11,6 +11,12 @@ void idempotent_answer_done(struct idempotent_answer *a)
 	*a = (struct idempotent_answer){0};
 }
 
+static bool same_body(const char *stored, const struct idempotent *k)
+{
+	return !strcmp(stored, k->body_sha256) ||
+	       (k->body_sha256_bytes && !strcmp(stored, k->body_sha256_bytes));
+}
+
 int idempotency_find(
 	struct db *d, const struct idempotent *k, struct idempotent_answer *ret, struct err *e)
 {
@@ -23,7 +29,7 @@ int idempotency_find(
 		r = query_next(&q, e);
 	if (r <= 0)
 		return r;
-	if (strcmp(col_str(&q, 0), k->method_path) || strcmp(col_str(&q, 1), k->body_sha256))
+	if (strcmp(col_str(&q, 0), k->method_path) != 0 || !same_body(col_str(&q, 1), k))
 		return err_set(e, ERR_INVALID,
 			"the idempotency key '%.80s' was used for another request (%s)", k->key,
 			col_str(&q, 0));

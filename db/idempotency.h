@@ -12,7 +12,9 @@ struct idempotent {
 	const char *principal;
 	const char *key;
 	const char *method_path; /* "POST /api/v1/jobs" */
-	const char *body_sha256;
+	const char *body_sha256; /* of what the body means: the canonical JSON */
+	/* Of its bytes, which is what older keys were stored with; only to find them. */
+	const char *body_sha256_bytes;
 };
 
 struct idempotent_answer {

@@ -4,11 +4,34 @@
 #include "base/timefmt.h"
 #include "db/stmt.h"
 
+/* Also of a revoked one: what it did is in the records under that name. */
+static int name_used(struct db *d, const char *name, bool *ret, struct err *e)
+{
+	static const char sql[] = "SELECT 1 FROM tokens WHERE name = ? COLLATE NOCASE";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "s", name);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	*ret = r == 1;
+	return 0;
+}
+
 int tokens_create(struct db *tx, const struct token *t, struct err *e)
 {
 	static const char sql[] = "INSERT INTO tokens (id, name, role, secret_sha256, created_at)"
 				  " VALUES (?, ?, ?, ?, ?)";
+	bool used = false;
+	int r = name_used(tx, t->name, &used, e);
 
+	if (r < 0)
+		return r;
+	if (used)
+		return err_set(e, ERR_CONFLICT,
+			"a token named '%s' was made before: a name belongs to one token for ever",
+			t->name);
 	return db_do(tx, e, sql, "ssssi", t->id, t->name, t->role, t->secret_sha256, wall_ms());
 }
 

@@ -14,6 +14,7 @@ struct token {
 	bool revoked;
 };
 
+/* -ERR_CONFLICT for a name that any token ever had, in capitals or not. */
 int tokens_create(struct db *tx, const struct token *t, struct err *e);
 /* Revoked ones too: the caller says why it refuses. -ERR_NOT_FOUND. */
 int tokens_find(struct db *d, const char *id, struct token *ret, struct err *e);

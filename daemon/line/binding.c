@@ -12,11 +12,15 @@ struct device {
 	uint64_t generation;
 	char station[CONFIG_ID_MAX + 1]; /* "" unbound */
 	size_t port;
+	char *role; /* of that port; NULL while unbound */
 	bool wrong;
 };
 
 struct binding {
 	struct binding_sink sink;
+	/* The snapshot that the devices are bound by: read by the main thread alone. Other threads
+	 * find in a device all that a view of it needs, so that none looks into a configuration
+	 * that a reload takes away. */
 	struct config *config;
 	struct mutex lock;     /* of the list, for binding_ports() */
 	struct device *device; /* changed by the main thread only, under the lock */
@@ -38,6 +42,8 @@ struct binding *binding_free(struct binding *b)
 	if (b) {
 		config_unref(b->config);
 		mutex_done(&b->lock);
+		for (size_t i = 0; i < b->count; i++)
+			free(b->device[i].role);
 		free(b->device);
 		free(b);
 	}
@@ -153,6 +159,7 @@ static void bind_device(struct binding *b, struct device *d)
 			mutex_lock(&b->lock);
 			snprintf(d->station, sizeof d->station, "%s", st->id);
 			d->port = p;
+			d->role = xstrdup(pc->role);
 			d->generation = ++b->generation;
 			d->wrong = !port_takes(pc, d->ev.vid, d->ev.pid);
 			mutex_unlock(&b->lock);
@@ -170,6 +177,8 @@ static void unbind_device(struct binding *b, struct device *d)
 	snprintf(station, sizeof station, "%s", d->station);
 	mutex_lock(&b->lock);
 	d->station[0] = 0;
+	free(d->role);
+	d->role = NULL;
 	mutex_unlock(&b->lock);
 	if (station[0])
 		b->sink.absent(b->sink.data, station, d->port);
@@ -366,11 +375,8 @@ json_t *binding_ports(struct binding *b)
 			continue;
 		}
 		if (d->station[0]) {
-			const struct station_config *s = config_station(b->config, d->station);
-
 			json_object_set_new(o, "station", json_string(d->station));
-			json_object_set_new(o, "port",
-				json_string(s && d->port < s->ports ? s->port[d->port].role : ""));
+			json_object_set_new(o, "port", json_string(d->role));
 		} else {
 			_cleanup_(freep) char *hint = yaml_hint(d);
 

@@ -2,6 +2,7 @@
 #include "daemon/line/config.h"
 
 #include <dirent.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -430,6 +431,31 @@ static void load_stations(struct loader *l, const json_t *root)
 
 /* --- the main file --- */
 
+bool config_is_loopback(const char *host)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	if (inet_pton(AF_INET6, host, &v6) != 1)
+		return false;
+	return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+}
+
+/* Tokens and firmware would pass in the clear: who wants that says so. */
+static void check_listen(struct loader *l)
+{
+	if (l->c->insecure || config_is_loopback(l->c->listen_host))
+		return;
+	mistakes_add(&l->m, "/listen",
+		"'listen' is %s, not this machine alone: tokens and firmware would pass through "
+		"the "
+		"network in the clear. Listen on 127.0.0.1 after a proxy with TLS, or say "
+		"'insecure: true'",
+		l->c->listen_host);
+}
+
 static void load_listen(struct loader *l, const json_t *root)
 {
 	const char *s = get_string(l, root, "", "listen");
@@ -448,6 +474,7 @@ static void load_listen(struct loader *l, const json_t *root)
 	l->c->listen_host = *s == '[' && colon[-1] == ']' ? strndup(s + 1, (size_t)(colon - s - 2))
 							  : strndup(s, (size_t)(colon - s));
 	l->c->listen_port = (uint16_t)port;
+	check_listen(l);
 }
 
 static void load_hotplug(struct loader *l, const json_t *root)
@@ -559,7 +586,7 @@ static void load_tools(struct loader *l, const json_t *root)
 
 static void load_main(struct loader *l, const json_t *root)
 {
-	static const char *const keys[] = {"state_dir", "listen", "hotplug", "settle",
+	static const char *const keys[] = {"state_dir", "listen", "insecure", "hotplug", "settle",
 		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
 		"secrets", "stations", "marks_file", "disk_reserve", "events_keep", "clock_sync",
 		"tool_sandbox", "tool_writable", "approval", NULL};
@@ -574,6 +601,7 @@ static void load_main(struct loader *l, const json_t *root)
 	if (!state_dir)
 		state_dir = getenv("STATE_DIRECTORY");
 	l->c->state_dir = xstrdup(state_dir ? state_dir : "/var/lib/provd");
+	l->c->insecure = get_bool(l, root, "", "insecure");
 	load_listen(l, root);
 	load_hotplug(l, root);
 	load_records(l, root);

@@ -73,6 +73,7 @@ struct config {
 	char *state_dir;
 	char *listen_host;
 	uint16_t listen_port;
+	bool insecure;	/* it may serve others than this machine, without TLS */
 	char **hotplug; /* "udev", "stream:/path" */
 	size_t hotplugs;
 	char *marks_file;	     /* high-water marks; NULL: provd.marks in state_dir */
@@ -101,6 +102,8 @@ bool config_is_real_line(const struct config *c);
 bool config_second_person(const struct config *c);
 struct config *config_ref(struct config *c);
 struct config *config_unref(struct config *c);
+/* Whether a numeric address is this machine's own alone. */
+bool config_is_loopback(const char *host);
 const struct station_config *config_station(const struct config *c, const char *id);
 bool station_config_equal(const struct station_config *a, const struct station_config *b);
 const struct port_config *station_port(const struct station_config *s, const char *role);

@@ -3,8 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/digest.h"
@@ -15,6 +13,7 @@
 #include "base/tree.h"
 #include "base/util.h"
 #include "daemon/line/confine.h"
+#include "daemon/line/state_lock.h"
 #include "db/artifacts.h"
 #include "db/db.h"
 #include "db/writer.h"
@@ -148,19 +147,6 @@ static int make_dirs(struct fleet *f, struct err *e)
 	return r < 0 ? err_prefix(e, "state directory") : 0;
 }
 
-/* Two provd on one database would each hand out the other's serials. */
-static int take_lock(struct fleet *f, struct err *e)
-{
-	_cleanup_(freep) char *path = xasprintf("%s/lock", f->config->state_dir);
-
-	f->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (f->lock_fd < 0)
-		return err_errno(e, ERR_IO, errno, "%s", path);
-	if (flock(f->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(e, ERR_BUSY, "another provd works in %s", f->config->state_dir);
-	return 0;
-}
-
 /* Whether the database knows the artifact; also where it cannot be asked. */
 static bool is_known(struct db *d, const char *sha256)
 {
@@ -285,7 +271,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->binding = binding_new(&sink);
 	r = make_dirs(f, e);
 	if (r == 0)
-		r = take_lock(f, e);
+		r = state_lock(c->state_dir, &f->lock_fd, e);
 	if (r == 0)
 		r = sweep_tools(f, e);
 	if (r == 0) {
@@ -492,7 +478,7 @@ bool fleet_alive(struct fleet *f, uint64_t limit_us)
 	for (size_t i = 0; i < f->stations; i++) {
 		uint64_t tick = station_tick_us(f->station[i]);
 
-		/* A sleeper is NO_DEADLINE; within a step, the tick is the step's deadline. */
+		/* When it shows life again: the end of a nap, or of the step. */
 		if (tick < now && now - tick > limit_us) {
 			log_error("station %s shows no life since %llu s",
 				station_id(f->station[i]),

@@ -88,7 +88,7 @@ int station_new(struct fleet *fleet, struct config *config, const struct station
 	s->config = config_ref(config);
 	s->cfg = cfg;
 	s->since_ms = wall_ms();
-	s->tick_us = NO_DEADLINE;
+	s->tick_us = now_us();
 	s->cancel.fd = -1;
 	mutex_init(&s->lock);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

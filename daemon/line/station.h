@@ -81,8 +81,8 @@ void station_abort_job(struct station *s, const char *job_id);
 /* Any thread: the view as JSON, a new reference. */
 json_t *station_json(struct station *s);
 enum station_state station_state(struct station *s);
-/* Monotonic time of the worker's last sign of life; NO_DEADLINE while it sleeps on purpose. A run's
- * wait is bounded by its step's deadline, so that one counts as life. */
+/* When the worker shows life again at the latest (monotonic): the end of its nap while it has
+ * nothing to do, the deadline of its step within a run. Long past: it hangs. */
 uint64_t station_tick_us(struct station *s);
 /* A station that is idle may be reconfigured. */
 bool station_idle(struct station *s);

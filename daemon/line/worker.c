@@ -13,6 +13,7 @@
 
 #define RECALL_EVERY_US US_PER_S
 #define HELD_RETRY_US	US_PER_S
+#define NAP_US		(10 * US_PER_S)
 
 /* What is plugged, in one look. */
 struct plugged {
@@ -538,21 +539,34 @@ static void read_letters(struct station *s)
 	}
 }
 
+/* When the worker shows life again at the latest. */
+static void station_tick(struct station *s, uint64_t at_us)
+{
+	__atomic_store_n(&s->tick_us, at_us, __ATOMIC_RELAXED);
+}
+
 static void sleep_until_needed(struct station *s)
 {
 	enum station_state st = station_state(s);
-	const struct iotime it = {st == STATION_SETTLING ? s->settle_until_us
-				  : st == STATION_DONE && s->away_since_us
-					  ? s->away_since_us + s->cfg->settle_us
-				  : st == STATION_READY && s->held ? now_us() + HELD_RETRY_US
-								   : NO_DEADLINE,
-		NULL};
+	const uint64_t until = st == STATION_SETTLING ? s->settle_until_us
+			       : st == STATION_DONE && s->away_since_us
+				       ? s->away_since_us + s->cfg->settle_us
+			       : st == STATION_READY && s->held ? now_us() + HELD_RETRY_US
+								: NO_DEADLINE;
 	eventfd_t v;
 	struct err e;
 
-	__atomic_store_n(&s->tick_us, NO_DEADLINE, __ATOMIC_RELAXED);
-	iotime_wait(s->wake_fd, POLLIN, &it, &e);
-	__atomic_store_n(&s->tick_us, now_us(), __ATOMIC_RELAXED);
+	/* In naps: the watchdog would not know one that sleeps for ever from one that has nothing
+	 * to do. */
+	for (;;) {
+		const uint64_t nap = now_us() + NAP_US;
+		const struct iotime it = {MIN(until, nap), NULL};
+
+		station_tick(s, it.deadline_us);
+		if (iotime_wait(s->wake_fd, POLLIN, &it, &e) != -ERR_TIMEOUT || until <= nap)
+			break;
+	}
+	station_tick(s, now_us());
 	eventfd_read(s->wake_fd, &v);
 }
 
@@ -583,6 +597,7 @@ static void recall(struct station *s)
 
 		station_set_state(s, STATION_FAULT, e.code,
 			"what was known of the station cannot be read: %s", e.msg);
+		station_tick(s, it.deadline_us);
 		iotime_sleep(RECALL_EVERY_US, &it, NULL);
 		if (stopping(s))
 			return;
@@ -621,6 +636,7 @@ void *worker_main(void *arg)
 	for (size_t i = 0; i < STATION_PORTS_MAX; i++)
 		if (s->kept[i])
 			s->kept[i]->free(steal_ptr(&s->kept[i]));
+	station_tick(s, NO_DEADLINE); /* an orderly end, not a hang */
 	__atomic_store_n(&s->ended, true, __ATOMIC_RELEASE);
 	return NULL;
 }

@@ -324,9 +324,12 @@ class Provd:
             return True
         return False
 
-    def log_tail(self, n=6000):
+    def log_text(self):
         with open(self.log_path, errors='replace') as f:
-            return f.read()[-n:]
+            return f.read()
+
+    def log_tail(self, n=6000):
+        return self.log_text()[-n:]
 
     @property
     def token(self):

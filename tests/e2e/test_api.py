@@ -5,6 +5,7 @@
     test_api.py [BUILD]
 """
 import glob
+import gzip
 import json
 import os
 import re
@@ -242,6 +243,55 @@ class Conventions(Live):
         for job in self.api.get('/jobs?external_ref=once')['items']:
             self.api.request('POST', '/jobs/%s/actions/pause' % job['id'])
 
+    def test_a_key_is_for_what_the_body_means_not_for_its_bytes(self):
+        key = {'Idempotency-Key': 'k-means'}
+        orders = ('{"recipe":"ask","quantity":1,"priority":-9,"external_ref":"means","stations":["A1","A2"]}',
+                  '{"external_ref": "means",\n "stations": ["A1", "A2"], "priority": -9, "quantity": 1, "recipe": "ask"}',
+                  '\ufeff {"quantity":1,"recipe":"\\u0061sk","external_ref":"means","stations":["A1","A2"],"priority":-9} ')
+        answers = [self.api.request('POST', '/jobs', o.encode(), key) for o in orders]
+        self.assertEqual([a.status for a in answers], [201] * 3, [a.body for a in answers])
+        self.assertEqual(len({a.json['id'] for a in answers}), 1)
+        for other in ('{"recipe":"ask","quantity":1,"priority":-9,"external_ref":"means","stations":["A2","A1"]}',
+                      '{"recipe":"ask","quantity":1,"priority":-9,"external_ref":"means"}',
+                      '{"recipe":"ask","quantity":2,"priority":-9,"external_ref":"means","stations":["A1","A2"]}'):
+            self.problem(self.api.request('POST', '/jobs', other, key), 422, 'unprocessable')
+        self.api.post('/jobs/%s/actions/pause' % answers[0].json['id'])
+
+    def test_a_filter_that_provd_does_not_know_is_refused_with_the_names(self):
+        for query, names in (('/runs?outcome=fail', ('passed', 'failed', 'error', 'aborted', 'interrupted')),
+                             ('/runs?outcom=failed', ('outcome', 'station', 'limit', 'cursor')),
+                             ('/jobs?state=Done', ('queued', 'done')), ('/units?state=bad', ('suspect', 'scrapped')),
+                             ('/serials?kind=sn', ('serial', 'mac')), ('/prompts?state=closed', ('open', 'answered')),
+                             ('/recipes?state=live', ('draft', 'approved')), ('/ports?bound=yes', ('true', 'false')),
+                             ('/events?log=1', ('true', 'false')), ('/stations?state=running', ('none',)),
+                             ('/stations/A1?x=1', ('none',)), ('/openapi.json?x', ('none',))):
+            p = self.problem(self.api.request('GET', query), 400, 'invalid')
+            for name in names:
+                self.assertIn(name, p['detail'], query)
+        for query in ('/runs?state=open&state=finished', '/runs?station=', '/runs?station', '/jobs?limit=5&limit=6'):
+            self.problem(self.api.request('GET', query), 400, 'invalid')
+        done = self.line.provctl('run', 'list', '--outcome', 'fail')
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('passed, failed, error, aborted or interrupted', done.stderr)
+        self.assertEqual(self.line.provctl('run', 'list', '--outcome', 'failed').returncode, 0)
+
+    def test_a_field_that_provd_does_not_know_is_422_with_its_pointer(self):
+        for method, path, body, pointer in (
+                ('POST', '/tokens', {'name': 'till', 'role': 'viewer', 'expires_at': '2030-01-01T00:00:00Z'}, '/expires_at'),
+                ('POST', '/pools', {'id': 'x', 'pattern': 'X{seq:03}', 'last': 9, 'low-water': 3}, '/low-water'),
+                ('POST', '/pools/production-sn/values', {'values': ['A'], 'a/b~c': 1}, '/a~1b~0c'),
+                ('POST', '/session', {'token': 'x', 'remember': True}, '/remember'),
+                ('POST', '/prompts/%s/answer' % UUID, {'answer': 'yes', 'by': 'me'}, '/by'),
+                ('POST', '/units/x/actions/scrap', {'reason': 'r', 'why': 'w'}, '/why'),
+                ('POST', '/stations/A1/actions/start', {'force': True}, '/force'),
+                ('POST', '/jobs/%s/actions/pause' % self.waiting, {'reason': 'x'}, '/reason'),
+                ('POST', '/recipes/ask/versions/1/actions/retire', {'reason': 'x'}, '/reason'),
+                ('PATCH', '/jobs/' + self.waiting, {'priority': 1, 'prio': 2}, '/prio'),
+                ('PATCH', '/pools/production-sn', {'pattern': 'Y'}, '/pattern')):
+            p = self.problem(self.api.request(method, path, body, {'If-Match': '*'}), 422, 'unprocessable')
+            self.assertEqual([e['pointer'] for e in p['errors']], [pointer], path)
+        self.assertNotIn('till', self.api.request('GET', '/tokens').body.decode())
+
     def test_a_repetition_is_answered_even_if_the_same_could_not_be_done_now(self):
         text = PROMPT_RECIPE.replace('recipe: ask', 'recipe: retired')
         self.line.put_recipe(text)
@@ -289,6 +339,61 @@ class Conventions(Live):
         for bad in ('limit=0', 'limit=1001', 'limit=x', 'limit=', 'limit=-1', 'limit=1e3'):
             self.problem(self.api.request('GET', '/pools/many/serials?' + bad), 400, 'invalid')
         self.problem(self.api.request('GET', '/runs?cursor=nonsense'), 400)
+
+    def refused_raw(self, request, status=400):
+        """One answer, a problem, and the connection ends: what follows is never taken for a request of its own."""
+        follows = b'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'
+        got = raw(self.line.provd.port, request.replace(b'TOKEN', self.line.provd.token.encode()) + follows, 5)
+        self.assertEqual(got.count(b'HTTP/1.1 '), 1, got[:600])
+        head, _, body = got.partition(b'\r\n\r\n')
+        self.assertTrue(head.startswith(b'HTTP/1.1 %d ' % status), got[:300])
+        self.assertIn(b'application/problem+json', head)
+        self.assertEqual(json.loads(body)['status'], status)
+        return json.loads(body)
+
+    def test_a_header_that_two_readers_would_not_read_alike_is_refused(self):
+        head = b'POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\n'
+        for lines in (b'Content-Length: 5\r\nContent-Length: 5\r\n\r\n{"a":',
+                      b'Content-Length: 5\r\nContent-Length: 50\r\n\r\n{"a":',
+                      b'Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n',
+                      b'Content-Length : 5\r\n\r\n{"a":',
+                      b'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+                      b'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n',
+                      b'Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n',
+                      b'X(y): 1\r\nContent-Length: 0\r\n\r\n',
+                      b'Host: y\r\nContent-Length: 0\r\n\r\n'):
+            self.refused_raw(head + lines)
+        self.refused_raw(head + b'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n', 501)
+        self.refused_raw(head.replace(b'HTTP/1.1', b'HTTP/1.0') + b'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n')
+
+    def test_an_encoded_nul_is_refused_in_path_and_query(self):
+        for path in (b'/api/v1/stations/A1%00', b'/api/v1/stations%00/A1', b'/api/v1/jobs?state=do%00ne',
+                     b'/%00', b'/livez?x=%00'):
+            p = self.refused_raw(b'GET ' + path + b' HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
+                                 b'Authorization: Bearer TOKEN\r\n\r\n')
+            self.assertIn('%00', p['detail'])
+
+    def test_a_body_may_be_gzipped_or_begin_with_a_byte_order_mark(self):
+        order = json.dumps({'recipe': 'ask', 'quantity': 1, 'priority': -9, 'external_ref': 'wrapped'}).encode()
+        mark, packed = b'\xef\xbb\xbf' + order, gzip.compress(order)
+        key = {'Idempotency-Key': 'k-wrapped', 'Content-Type': 'application/json'}
+        first = self.api.request('POST', '/jobs', order, key)
+        self.assertEqual(first.status, 201, first.body)
+        for body, headers in ((mark, {}), (packed, {'Content-Encoding': 'gzip'}),
+                              (gzip.compress(mark), {'Content-Encoding': 'gzip'})):
+            a = self.api.request('POST', '/jobs', body, dict(key, **headers))
+            self.assertEqual((a.status, a.json['id']), (201, first.json['id']), a.body)
+        self.api.post('/jobs/%s/actions/pause' % first.json['id'])
+        # 64 MiB in 64 KiB, at a route that takes 256 KiB.
+        bomb = gzip.compress(b' ' * (64 << 20))
+        self.problem(self.api.request('POST', '/tokens', bomb, {'Content-Encoding': 'gzip'}), 413, 'too-large')
+        self.problem(self.api.request('POST', '/jobs', packed[:-4], {'Content-Encoding': 'gzip'}), 400)
+        self.problem(self.api.request('POST', '/jobs', order, {'Content-Encoding': 'gzip'}), 400)
+        for coding in ('br', 'deflate', 'gzip, gzip'):
+            self.problem(self.api.request('POST', '/jobs', order, {'Content-Encoding': coding}), 415, 'unsupported')
+        data = line.firmware(4096, 77)
+        self.problem(self.api.request('PUT', '/artifacts/' + line.sha256(data), gzip.compress(data),
+                                      {'Content-Encoding': 'gzip'}), 415)
 
     def test_length_and_chunks_together_are_refused(self):
         got = raw(self.line.provd.port, (

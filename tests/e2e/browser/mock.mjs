@@ -259,6 +259,7 @@ const GETS = [
   ['/stations/{x}', (x) => stations.get(x)],
   ['/runs', (x, q) => list(runsOf(q))],
   ['/runs/{x}', (x) => runs.has(x) && bare(runs.get(x))],
+  ['/version', () => ({ name: 'provd', version: '0', api: 'v1', insecure: false })],
   ['/runs/{x}/steps', (x) => runs.has(x) && list(runs.get(x).steps)],
   ['/runs/{x}/measurements', (x) => runs.has(x) && list(runs.get(x).measurements)],
   ['/runs/{x}/log', (x) => runs.has(x) && list(runs.get(x).log)],

@@ -11,6 +11,8 @@
 #include "db/prompts.h"
 #include "db/recipes.h"
 #include "db/stations.h"
+#include "db/sessions.h"
+#include "db/stmt.h"
 #include "db/tokens.h"
 #include "tests/unit/db/fixture.h"
 
@@ -139,6 +141,12 @@ START_TEST(the_same_request_gets_the_same_answer_and_another_is_refused)
 	other.body_sha256 = "b2";
 	FAILS(ERR_INVALID, idempotency_find(fx.db, &other, &a, &fx.e));
 	other = k;
+	/* A key of before is found by the bytes of its body. */
+	other.body_sha256 = "of what it means";
+	other.body_sha256_bytes = k.body_sha256;
+	ck_assert_int_eq(idempotency_find(fx.db, &other, &a, &fx.e), 1);
+	idempotent_answer_done(&a);
+	other = k;
 	other.principal = "someone else";
 	ck_assert_int_eq(idempotency_find(fx.db, &other, &a, &fx.e), 0);
 	TX(idempotency_prune(fx.db, INT64_MAX, &fx.e));
@@ -146,17 +154,111 @@ START_TEST(the_same_request_gets_the_same_answer_and_another_is_refused)
 }
 END_TEST
 
+static const struct audit_who anna = {"anna", "t1", "10.0.0.1"}, bert = {"bert", "t2", NULL};
+
 START_TEST(the_audit_trail_is_newest_first_by_principal)
 {
 	struct db_list l;
 
-	TX(audit_add(fx.db, "anna", "token.create", "t1", NULL, &fx.e));
-	TX(audit_add(fx.db, "bert", "job.abort", "j1", NULL, &fx.e));
-	TX(audit_add(fx.db, "anna", "token.revoke", "t1", NULL, &fx.e));
+	TX(audit_add(fx.db, &anna, "token.create", "t1", NULL, &fx.e));
+	TX(audit_add(fx.db, &bert, "job.abort", "j1", NULL, &fx.e));
+	TX(audit_add(fx.db, &anna, "token.revoke", "t1", NULL, &fx.e));
 	OK(audit_list(fx.db, "anna", NULL, &l, &fx.e));
 	ck_assert_uint_eq(json_array_size(l.items), 2);
 	ck_assert_str_eq(str_at(l.items, "0.action"), "token.revoke");
+	ck_assert_str_eq(str_at(l.items, "0.token"), "t1");
+	ck_assert_str_eq(str_at(l.items, "0.address"), "10.0.0.1");
 	json_decref(l.items);
+}
+END_TEST
+
+#define SQL_FAILS(text, sql)                                                   \
+	do {                                                                   \
+		ck_assert_int_lt(db_begin(fx.db, &fx.e), 1);                   \
+		ck_assert_int_lt(db_script(fx.db, sql, &fx.e), 0);             \
+		ck_assert_msg(strstr(fx.e.msg, text) != NULL, "%s", fx.e.msg); \
+		db_rollback(fx.db);                                            \
+	} while (0)
+
+START_TEST(no_sql_changes_the_audit_trail)
+{
+	struct db_list l;
+
+	for (int i = 0; i < 3; i++)
+		TX(audit_add(fx.db, &anna, "unit.state", "u1", NULL, &fx.e));
+	SQL_FAILS("immutable", "DELETE FROM audit WHERE seq = 2");
+	SQL_FAILS("immutable", "DELETE FROM audit");
+	SQL_FAILS("immutable", "UPDATE audit SET principal = 'bert' WHERE seq = 2");
+	SQL_FAILS("immutable", "REPLACE INTO audit (seq, at, principal, action, target, detail)"
+			       " VALUES (2, 0, 'bert', 'a', 't', '{}')");
+	SQL_FAILS("immutable",
+		"INSERT OR IGNORE INTO audit (seq, at, principal, action, target, detail)"
+		" VALUES (3, 0, 'bert', 'a', 't', '{}')");
+	OK(audit_list(fx.db, NULL, NULL, &l, &fx.e));
+	ck_assert_uint_eq(json_array_size(l.items), 3);
+	json_decref(l.items);
+}
+END_TEST
+
+START_TEST(the_name_of_a_token_is_never_taken_over)
+{
+	struct token t = {.id = "t1", .name = "Press 4", .role = "operator"};
+	struct token again = {.id = "t2", .name = "press 4", .role = "admin"};
+
+	memcpy(t.secret_sha256, SHA_A, sizeof t.secret_sha256);
+	memcpy(again.secret_sha256, SHA_A, sizeof again.secret_sha256);
+	TX(tokens_create(fx.db, &t, &fx.e));
+	TX_FAILS(ERR_CONFLICT, tokens_create(fx.db, &again, &fx.e));
+	TX(tokens_revoke(fx.db, "t1", &fx.e));
+	TX_FAILS(ERR_CONFLICT, tokens_create(fx.db, &again, &fx.e));
+	SQL_FAILS("revoked, not deleted", "DELETE FROM tokens");
+	SQL_FAILS("revoked, once", "UPDATE tokens SET name = 'free' WHERE id = 't1'");
+	SQL_FAILS("revoked, once", "UPDATE tokens SET revoked_at = NULL WHERE id = 't1'");
+	SQL_FAILS("used once", "INSERT OR REPLACE INTO tokens VALUES"
+			       " ('t1', 'other', 'admin', 'x', 0, NULL)");
+}
+END_TEST
+
+static void count_session(void *data, const struct session_row *s)
+{
+	(*(int *)data)++;
+	ck_assert_str_eq(s->token, "t1");
+}
+
+static int sessions_now(void)
+{
+	int n = 0;
+
+	OK(sessions_each(fx.db, count_session, &n, &fx.e));
+	return n;
+}
+
+START_TEST(sessions_last_until_they_end_or_their_token_does)
+{
+	struct token t = {.id = "t1", .name = "wall", .role = "viewer"};
+	struct session_row s = {.hash = SHA_A, .token = "t1", .used_ms = 10, .ends_ms = 1000};
+
+	memcpy(t.secret_sha256, SHA_A, sizeof t.secret_sha256);
+	TX(tokens_create(fx.db, &t, &fx.e));
+	TX(sessions_add(fx.db, &s, &fx.e));
+	TX(sessions_prune(fx.db, 999, 10, &fx.e));
+	ck_assert_int_eq(sessions_now(), 1);
+	TX(sessions_touch(fx.db, SHA_A, 500, &fx.e));
+	TX(sessions_touch(fx.db, SHA_A, 400, &fx.e)); /* came late */
+	TX(sessions_prune(fx.db, 999, 500, &fx.e));
+	ck_assert_int_eq(sessions_now(), 1);
+	TX(sessions_prune(fx.db, 999, 501, &fx.e));
+	ck_assert_int_eq(sessions_now(), 0);
+	TX(sessions_add(fx.db, &s, &fx.e));
+	TX(sessions_prune(fx.db, 1000, 0, &fx.e));
+	ck_assert_int_eq(sessions_now(), 0);
+	TX(sessions_add(fx.db, &s, &fx.e));
+	TX(sessions_remove(fx.db, SHA_A, &fx.e));
+	ck_assert_int_eq(sessions_now(), 0);
+	TX(sessions_add(fx.db, &s, &fx.e));
+	TX(tokens_revoke(fx.db, "t1", &fx.e));
+	ck_assert_int_eq(sessions_now(), 0);
+	TX(sessions_remove_of(fx.db, "t1", &fx.e));
 }
 END_TEST
 
@@ -384,6 +486,9 @@ static Suite *suite(void)
 	tcase_add_test(t, a_prompt_is_answered_once);
 	tcase_add_test(t, the_same_request_gets_the_same_answer_and_another_is_refused);
 	tcase_add_test(t, the_audit_trail_is_newest_first_by_principal);
+	tcase_add_test(t, no_sql_changes_the_audit_trail);
+	tcase_add_test(t, the_name_of_a_token_is_never_taken_over);
+	tcase_add_test(t, sessions_last_until_they_end_or_their_token_does);
 	tcase_add_test(t, a_reader_of_pruned_events_is_told_so);
 	tcase_add_test(t, a_station_gets_the_most_urgent_job_that_still_needs_units);
 	tcase_add_test(t, a_stopped_job_ends_with_its_last_run);

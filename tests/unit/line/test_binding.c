@@ -8,6 +8,7 @@
 
 #include "base/iotime.h"
 #include "base/strbuf.h"
+#include "base/thread.h"
 #include "base/util.h"
 #include "tests/unit/unit.h"
 
@@ -197,6 +198,86 @@ START_TEST(a_serial_that_came_up_elsewhere_is_found)
 }
 END_TEST
 
+/* --- reloads under viewers --- */
+
+static char *written_config(const char *dir, unsigned n)
+{
+	char *file = xasprintf("%s/provd.yaml", dir);
+	FILE *f = fopen(file, "we");
+
+	ck_assert_ptr_nonnull(f);
+	/* The role changes too, and with it the length of what a view copies. */
+	fprintf(f, "stations:\n  - {id: A1, ports: {%s%u: {path: %s, vid: '1209', pid: '%04u'}}}\n",
+		n % 2 ? "console-of-another-name-" : "c", n % 7, where1, n % 5);
+	ck_assert_int_eq(fclose(f), 0);
+	return file;
+}
+
+static void reload(const char *dir, unsigned n)
+{
+	_cleanup_(freep) char *file = written_config(dir, n);
+	struct strbuf report = {0};
+	struct config *c;
+	struct err e;
+
+	ck_assert_msg(config_load(file, &report, &c, &e) == 0, "%s", report.s ? report.s : e.msg);
+	binding_set_config(binding, c);
+	config_unref(c);
+	sb_done(&report);
+}
+
+struct viewer {
+	pthread_t thread;
+	int stop;  /* atomic */
+	int looks; /* atomic */
+	int bad;   /* a bound port without its role */
+};
+
+static void *view(void *arg)
+{
+	struct viewer *v = arg;
+
+	while (!__atomic_load_n(&v->stop, __ATOMIC_ACQUIRE)) {
+		json_t *ports = binding_ports(binding);
+		const json_t *o = json_array_get(ports, 0);
+		const char *at = json_string_value(json_object_get(o, "port"));
+
+		if (json_object_get(o, "station") && (!at || *at != 'c'))
+			v->bad++;
+		json_decref(ports);
+		__atomic_add_fetch(&v->looks, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* The configuration that a viewer would look into is freed by the reload: the sanitizers see it. */
+START_TEST(the_list_of_ports_may_be_asked_for_while_the_configuration_changes)
+{
+	char dir[] = "/tmp/provd-binding-XXXXXX";
+	_cleanup_(freep) char *file = NULL;
+	struct viewer v[2] = {0};
+	struct err e;
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	tell(HOTPLUG_PRESENT, "t1", where1, pid, 1);
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		ck_assert_int_eq(thread_start(&v[i].thread, "viewer", view, &v[i], &e), 0);
+	/* Until both have looked often enough to have met a reload. */
+	while (n < 200 || __atomic_load_n(&v[0].looks, __ATOMIC_ACQUIRE) < 200 ||
+		__atomic_load_n(&v[1].looks, __ATOMIC_ACQUIRE) < 200)
+		reload(dir, n++);
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		__atomic_store_n(&v[i].stop, 1, __ATOMIC_RELEASE);
+		pthread_join(v[i].thread, NULL);
+		ck_assert_int_eq(v[i].bad, 0);
+	}
+	file = xasprintf("%s/provd.yaml", dir);
+	unlink(file);
+	rmdir(dir);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("binding");
@@ -210,6 +291,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_an_unbound_port_comes_with_the_lines_that_would_bind_it);
 	tcase_add_test(t, a_unit_in_another_of_its_lives_is_the_right_one);
 	tcase_add_test(t, a_serial_that_came_up_elsewhere_is_found);
+	tcase_add_test(t, the_list_of_ports_may_be_asked_for_while_the_configuration_changes);
+	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -138,6 +138,46 @@ START_TEST(test_a_good_one_is_read_whole)
 }
 END_TEST
 
+static int listens(const char *lines)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+	_cleanup_(freep) char *text = xasprintf("state_dir: %s\n%sstations: []\n", dir, lines);
+	struct config *c = NULL;
+	struct err e;
+	int r;
+
+	put("provd.yaml", text);
+	sb_clear(&report);
+	r = config_load(path, &report, &c, &e);
+	config_unref(c);
+	return r;
+}
+
+START_TEST(the_network_is_served_without_tls_only_by_who_says_so)
+{
+	static const char *const open_[] = {"0.0.0.0:8620", "192.168.1.5:80", "'[::]:8620'",
+		"'[2001:db8::1]:0'", "126.255.0.1:1", "128.0.0.1:1", "'[::ffff:10.0.0.1]:1'"};
+	static const char *const local[] = {
+		"127.0.0.1:0", "127.8.9.10:8620", "'[::1]:0'", "'[::ffff:127.0.0.1]:1'"};
+	char lines[120];
+
+	for (size_t i = 0; i < ARRAY_LEN(open_); i++) {
+		snprintf(lines, sizeof lines, "listen: %s\n", open_[i]);
+		ck_assert_msg(listens(lines) == -ERR_INVALID, "%s", open_[i]);
+		ck_assert_ptr_nonnull(strstr(report.s, "provd.yaml:2:9: "));
+		ck_assert_ptr_nonnull(strstr(report.s, "insecure: true"));
+		snprintf(lines, sizeof lines, "listen: %s\ninsecure: true\n", open_[i]);
+		ck_assert_msg(listens(lines) == 0, "%s: %s", open_[i], report.s);
+		snprintf(lines, sizeof lines, "listen: %s\ninsecure: false\n", open_[i]);
+		ck_assert_int_eq(listens(lines), -ERR_INVALID);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(local); i++) {
+		snprintf(lines, sizeof lines, "listen: %s\n", local[i]);
+		ck_assert_msg(listens(lines) == 0, "%s: %s", local[i], report.s);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("config");
@@ -148,6 +188,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_ids_of_other_lives_are_a_list_of_usb_ids);
 	tcase_add_test(t, test_two_stations_cannot_own_one_place);
 	tcase_add_test(t, test_a_good_one_is_read_whole);
+	tcase_add_test(t, the_network_is_served_without_tls_only_by_who_says_so);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands around every page: the bar with navigation, search, connection, theme and session, and the live
 // regions that say failures aloud.
-import { session as sessionApi } from '../lib/api.js';
+import { get, session as sessionApi } from '../lib/api.js';
 import { html, useEffect, useState } from '../lib/html.js';
 import { onNotice, setSession, useLink, useSession } from '../lib/store.js';
 import { Icon } from './icons.js';
@@ -55,6 +55,20 @@ function Nav({ path }) {
   </nav>`;
 }
 
+/** Said on every page for as long as it is true. */
+function Insecure() {
+  const [insecure, setInsecure] = useState(false);
+
+  useEffect(() => {
+    get('/version').then((v) => setInsecure(v.insecure === true), () => {});
+  }, []);
+  return (
+    insecure &&
+    html`<p class="insecure" role="note">This provd serves the network without TLS: tokens and firmware can be read on
+      the way.</p>`
+  );
+}
+
 function LiveRegions() {
   const [urgent, setUrgent] = useState('');
   const [calm, setCalm] = useState('');
@@ -101,6 +115,7 @@ export function Shell({ path, children }) {
           onClick=${signOut}><${Icon} name="exit" /></button>
       </div>
     </header>
+    <${Insecure} />
     <main id="main" tabindex="-1">${children}</main>
     <${LiveRegions} />
     ${help && html`<${KeyHelp} onClose=${() => setHelp(false)} />`}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/state_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "base/util.h"
+
+int state_lock(const char *dir, int *ret_fd, struct err *e)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/lock", dir);
+	_cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_errno(e, ERR_IO, errno, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(e, ERR_BUSY, "another provd works in %s", dir);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}

@@ -1,0 +1,264 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who gets in, who did what, and that somebody can always log in.
+
+    test_access.py [BUILD]
+"""
+import os
+import random
+import socket
+import sqlite3
+import stat
+import subprocess
+import time
+import unittest
+
+import line
+
+KILLS = 40
+UNKNOWN = 'pvd_' + 'a' * 16 + '_' + 'b' * 48
+
+
+def wrong(token):
+    return token[:-1] + ('0' if token[-1] != '0' else '1')
+
+
+def cookie_of(api, token):
+    a = api.request('POST', '/session', {'token': token}, {'Authorization': ''})
+    assert a.status == 201, a.body
+    return {'Cookie': a.headers['Set-Cookie'].split(';')[0]}
+
+
+class Access(unittest.TestCase):
+    def audit(self, api, action):
+        return [a for a in api.all('/audit') if a['action'] == action]
+
+    def test_wrong_tokens_wait_are_noted_and_shut_nobody_out(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            other = l.api.post('/tokens', {'name': 'never used here', 'role': 'viewer'})['token']
+            guest = line.Api(l.provd.port, UNKNOWN)
+            answers = [guest.request('GET', '/stations') for _ in range(12)]
+            statuses = [a.status for a in answers]
+            self.assertEqual(statuses[0], 401)
+            self.assertEqual(statuses[-1], 429)
+            self.assertLess(statuses.count(401), 8)
+            self.assertGreater(int(answers[-1].headers['Retry-After']), 1)
+            self.assertEqual(answers[-1].json['code'], 'overloaded')
+            # The login page is the same door.
+            self.assertEqual(guest.request('POST', '/session', {'token': UNKNOWN}, {'Authorization': ''}).status, 429)
+            guest.close()
+            # From the same address: the one that works, and one that was never used.
+            self.assertEqual(l.api.request('GET', '/stations').status, 200)
+            fresh = l.provd.api(other)
+            self.assertEqual(fresh.request('GET', '/session').status, 200)
+            # Its own secret guessed at: it waits, the others do not.
+            for _ in range(8):
+                guess = fresh.request('GET', '/session', headers={'Authorization': 'Bearer ' + wrong(other)})
+                self.assertIn(guess.status, (401, 429))
+            self.assertEqual(fresh.request('GET', '/session').status, 429)
+            fresh.close()
+            self.assertEqual(l.api.request('GET', '/stations').status, 200)
+            # They are written by the way: no answer waits for them.
+            line.wait_for('the notes', lambda: {r['token'] for r in self.audit(l.api, 'auth.failed')} >=
+                          {UNKNOWN.split('_')[1], other.split('_')[1]})
+            rows = self.audit(l.api, 'auth.failed')
+            self.assertEqual({r['address'] for r in rows}, {'127.0.0.1'})
+            self.assertEqual({r['principal'] for r in rows}, {'nobody'})
+            self.assertEqual({r['token'] for r in rows}, {UNKNOWN.split('_')[1], other.split('_')[1]})
+            text = l.api.request('GET', '/audit?limit=1000').body.decode() + l.provd.log_text()
+            for secret in (UNKNOWN, other, wrong(other)):
+                self.assertNotIn(secret.split('_')[2], text)
+
+    def test_a_wall_stays_logged_in_over_a_restart_until_its_token_is_revoked(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            made = l.api.post('/tokens', {'name': 'wall', 'role': 'viewer'})
+            nobody = line.Api(l.provd.port, None)
+            wall = cookie_of(nobody, made['token'])
+            gone = cookie_of(nobody, made['token'])
+            origin = {'Origin': 'http://127.0.0.1:%d' % l.provd.port}
+            self.assertEqual(nobody.request('DELETE', '/session', headers=dict(gone, **origin)).status, 200)
+            nobody.close()
+            for end in (l.provd.kill, l.provd.term):
+                end()
+                l.start()
+                nobody = line.Api(l.provd.port, None)
+                self.assertEqual(nobody.request('GET', '/session', headers=wall).json['name'], 'wall')
+                self.assertEqual(nobody.request('GET', '/session', headers=gone).status, 401)
+                nobody.close()
+            with l.provd.db() as d:
+                stored = str([tuple(r) for r in d.execute('SELECT * FROM sessions')])
+            self.assertNotIn(wall['Cookie'].split('=')[1], stored)
+            # Live, by its cookie and by its token; both end when the token does.
+            live = [self.stream(l.provd.port, wall), self.stream(l.provd.port, {'Authorization': 'Bearer ' + made['token']})]
+            self.assertEqual(l.provctl('token', 'revoke', made['id']).returncode, 0)
+            for s in live:
+                s.settimeout(line.DEADLINE_S)
+                while s.recv(65536):
+                    pass  # ends, and does not time out
+                s.close()
+            nobody = line.Api(l.provd.port, None)
+            self.assertEqual(nobody.request('GET', '/session', headers=wall).status, 401)
+            nobody.close()
+            l.provd.term()
+            l.start()
+            nobody = line.Api(l.provd.port, None)
+            self.assertEqual(nobody.request('GET', '/session', headers=wall).status, 401)
+            nobody.close()
+
+    def stream(self, port, headers):
+        s = socket.create_connection(('127.0.0.1', port), timeout=line.DEADLINE_S)
+        s.sendall(('GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n' +
+                   ''.join('%s: %s\r\n' % h for h in headers.items()) + '\r\n').encode())
+        self.assertTrue(s.recv(65536).startswith(b'HTTP/1.1 200'))
+        return s
+
+    def test_one_who_logs_in_all_the_time_logs_nobody_else_out(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            tokens = [l.api.post('/tokens', {'name': n, 'role': 'viewer'})['token'] for n in ('calm', 'busy')]
+            nobody = line.Api(l.provd.port, None)
+            calm = cookie_of(nobody, tokens[0])
+            for _ in range(300):
+                cookie_of(nobody, tokens[1])
+            self.assertEqual(nobody.request('GET', '/session', headers=calm).json['name'], 'calm')
+            nobody.close()
+            with l.provd.db() as d:
+                self.assertLessEqual(d.execute('SELECT count(*) FROM sessions').fetchone()[0], 65)
+
+    def test_the_audit_trail_says_who_from_where_and_cannot_be_changed(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            image = line.firmware(4096)
+            l.put_firmware(image)
+            mes = l.api.post('/tokens', {'name': 'mes', 'role': 'mes'})
+            api = l.provd.api(mes['token'])
+            path = '/artifacts/%s/content' % line.sha256(image)
+            self.assertEqual(api.request('GET', path).body, image)
+            api.close()
+            got, = self.audit(l.api, 'artifact.get')
+            self.assertEqual((got['principal'], got['token'], got['address'], got['target']),
+                             ('mes', mes['id'], '127.0.0.1', line.sha256(image)))
+            made = [a for a in self.audit(l.api, 'token.create') if a['target'] == mes['id']]
+            self.assertEqual(len(made), 1)
+            # A name is one token's for ever.
+            for name in ('mes', 'MES'):
+                a = l.api.request('POST', '/tokens', {'name': name, 'role': 'viewer'})
+                self.assertEqual((a.status, a.json['code']), (409, 'conflict'), a.body)
+            self.assertEqual(l.api.request('DELETE', '/tokens/' + mes['id']).status, 200)
+            self.assertEqual(l.api.request('POST', '/tokens', {'name': 'mes', 'role': 'mes'}).status, 409)
+            for name, status in (('provd', 409), ('Nobody', 409), (' mes2', 400), ('me\ns', 400), ('a  b', 400), ('', 400)):
+                self.assertEqual(l.api.request('POST', '/tokens', {'name': name, 'role': 'mes'}).status, status, name)
+            self.assertEqual(l.provctl('audit', 'list').returncode, 0)
+            l.provd.term()
+            with sqlite3.connect(os.path.join(l.home, 'state', 'provd.db')) as d:
+                for sql in ('DELETE FROM audit', "UPDATE audit SET principal = 'x'", 'DELETE FROM tokens'):
+                    with self.assertRaises(sqlite3.IntegrityError):
+                        d.execute(sql)
+            d.close()
+
+
+class Insecure(unittest.TestCase):
+    def with_listen(self, l, listen):
+        with open(l.provd.config) as f:
+            text = f.read()
+        with open(l.provd.config, 'w') as f:
+            f.write(text.replace('listen: 127.0.0.1:0', 'listen: ' + listen))
+
+    def version(self, l):
+        api = line.Api(l.provd.port, None)
+        try:
+            return api.request('GET', '/version', raw=True).json
+        finally:
+            api.close()
+
+    def test_the_network_is_served_in_the_clear_only_by_who_says_so(self):
+        with line.Line(0, boards=0) as l:
+            l.start()
+            self.assertIs(self.version(l)['insecure'], False)
+            l.provd.term()
+        with line.Line(0, boards=0) as l:
+            # Refused before it is bound: nothing outside is served by this test.
+            self.with_listen(l, '0.0.0.0:0')
+            for args in ([], ['--check']):
+                done = subprocess.run([line.binary('provd'), '--config', l.provd.config, *args], capture_output=True,
+                                      text=True, timeout=line.DEADLINE_S)
+                self.assertEqual(done.returncode, 2)
+                self.assertRegex(done.stderr, r"provd\.yaml:2:9: .*'insecure: true'")
+            # A socket that is handed over is looked at itself.
+            with socket.create_server(('0.0.0.0', 0)) as s:
+                l.config()
+                done = self.handed_over(l, s)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn('listens on 0.0.0.0', done.stderr)
+
+    def handed_over(self, l, s):
+        """provd with the socket as systemd hands it over (sd_listen_fds(3))."""
+        script = 'exec 3<&%d; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"' % s.fileno()
+        return subprocess.run(['/bin/bash', '-c', script, 'bash', line.binary('provd'), '--config', l.provd.config],
+                              capture_output=True, text=True, timeout=line.DEADLINE_S, pass_fds=[s.fileno()])
+
+
+class Admin(unittest.TestCase):
+    def test_a_first_start_that_is_killed_leaves_somebody_who_can_log_in(self):
+        chance = random.Random(10)
+        killed_early = 0
+        for n in range(KILLS):
+            with line.Line(0, boards=0) as l:
+                l.provd.start(ready=False)
+                time.sleep(chance.uniform(0, 0.16))  # the moment of the power cut
+                l.provd.kill()
+                path = os.path.join(l.home, 'state', 'admin-token')
+                killed_early += not os.path.exists(path)
+                l.start()
+                self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+                self.assertEqual(l.api.get('/session')['role'], 'admin', 'kill %d' % n)
+        self.assertLess(killed_early, KILLS, 'each was killed before its token was there')
+        print('%d of %d were killed before the token was written' % (killed_early, KILLS))
+
+    def make(self, l, *args):
+        return subprocess.run([line.binary('provd'), '--config', l.provd.config, '--make-token', *args],
+                              capture_output=True, text=True, timeout=line.DEADLINE_S)
+
+    def test_a_token_is_made_while_provd_does_not_run(self):
+        with line.Line(0, boards=0) as l:
+            self.assertIn('start provd', self.make(l).stderr)
+            l.start()
+            refused = self.make(l)
+            self.assertEqual((refused.returncode, refused.stdout), (1, ''))
+            self.assertIn('provctl token create', refused.stderr)
+            l.provd.term()
+            made = self.make(l)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            named = self.make(l, '--role', 'viewer', '--name', 'night shift')
+            self.assertEqual(named.returncode, 0, named.stderr)
+            again = self.make(l, '--name', 'night shift')
+            self.assertEqual(again.returncode, 1)
+            self.assertIn('night shift', again.stderr)
+            self.assertEqual(self.make(l, '--role', 'boss').returncode, 1)
+            l.start()
+            for text, role in ((made.stdout, 'admin'), (named.stdout, 'viewer')):
+                api = l.provd.api(text.strip())
+                self.assertEqual(api.get('/session')['role'], role)
+                api.close()
+            # While it runs, provctl does it.
+            done = l.provctl('token', 'create', 'operator', 'day shift')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            api = l.provd.api(done.stdout.split()[-1])
+            self.assertEqual(api.get('/session')['name'], 'day shift')
+            api.close()
+
+    def test_the_last_admin_may_be_revoked_and_the_next_start_makes_another(self):
+        with line.Line(0, boards=0) as l:
+            l.start()
+            old = l.provd.token
+            self.assertEqual(l.api.request('DELETE', '/tokens/' + old.split('_')[1]).status, 200)
+            l.provd.term()
+            l.start()
+            self.assertNotEqual(l.provd.token, old)
+            self.assertEqual(l.api.get('/session')['role'], 'admin')
+
+
+if __name__ == '__main__':
+    line.main()
