@@ -134,11 +134,8 @@ static int load_run(struct step *s, const struct args *a, struct step_result *ou
 static const char *const verifies[] = {"auto", "read-back", "checksum", "none", NULL};
 static const char *const starts[] = {"none", "continue", "detach", NULL};
 
-#define ROW_SERVER                                                  \
-	{                                                           \
-		.name = "port", .type = ARG_PORT, .required = true, \
-		.doc = "role of the GDB server: tcp:HOST:PORT"      \
-	}
+#define ROW_SERVER \
+	ARG_ROW_PORT_OF(PORT_KIND_TTY | PORT_KIND_TCP, "role of the GDB server: tcp:HOST:PORT")
 #define ROWS_IMAGE                                                                                \
 	{.name = "image", .type = ARG_IMAGE, .required = true, .doc = "any firmware format"},     \
 		{.name = "address",                                                               \

@@ -130,6 +130,8 @@ static int measure(const char *says, const char *more)
 
 	answers = a;
 	rig.measurements = 0;
+	/* A unit of its own each time: nothing is owed. */
+	link_turn_clear(&wire.link.turn);
 
 	int r = run("console.measure", with);
 
@@ -175,6 +177,56 @@ START_TEST(flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing)
 	}
 	ck_assert_int_eq(measure("offset=nan", ",\"pattern\":\"offset=(\\\\S+)\""), 0);
 	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+}
+END_TEST
+
+START_TEST(a_reply_in_another_multiple_is_converted_and_in_another_unit_refused)
+{
+	ck_assert_int_eq(measure("25100 m\u00b0C", ",\"unit\":\"degC\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("25100 mV", ",\"unit\":\"V\""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	ck_assert_double_eq_tol(rig.measured.value, 25.1, 1e-9);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "reply"), "25100 mV");
+	ck_assert_int_eq(measure("25.1 mV", ",\"unit\":\"V\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_LIMIT_LOW);
+	ck_assert_int_eq(measure("25.1 A", ",\"unit\":\"V\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	assert_says("is not in V");
+	ck_assert_int_eq(measure("25.1 mV", ""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	assert_says("add unit: mV");
+	/* The pattern picks the number, and the unit after it counts all the same. */
+	ck_assert_int_eq(measure("V=25.1 mV ok", ",\"unit\":\"V\",\"pattern\":\"V=([0-9.]+)\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_LIMIT_LOW);
+	ck_assert_int_eq(measure("- 25", ",\"pattern\":\"([0-9.]+)\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("V\t25.1", ",\"pattern\":\"V\\\\t(\\\\S+)\""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+}
+END_TEST
+
+START_TEST(a_reply_without_a_value_is_not_passed_by_the_line_after_it)
+{
+	ck_assert_int_eq(measure("value: OL\r\nstatus: 25", ""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("1.#QNAN\r\n25", ""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("\x1b[32m25.0\x1b[0m", ""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+}
+END_TEST
+
+START_TEST(limits_that_come_in_at_the_run_are_checked_there)
+{
+	struct answer a[] = {{"read", "25"}, {0}};
+
+	answers = a;
+	ck_assert_int_eq(
+		run("console.measure", "{\"port\":\"c\",\"send\":\"read\",\"low\":30,\"high\":20}"),
+		-ERR_RECIPE_INVALID);
+	ck_assert_uint_eq(wire.heard_len, 0);
+	answers = NULL;
 }
 END_TEST
 
@@ -479,6 +531,9 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, flaw_18_a_measurement_is_recorded_with_its_limits_unit_and_verdict);
 	tcase_add_test(t, flaw_19_a_value_outside_its_limits_fails_and_is_recorded);
 	tcase_add_test(t, flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing);
+	tcase_add_test(t, a_reply_in_another_multiple_is_converted_and_in_another_unit_refused);
+	tcase_add_test(t, a_reply_without_a_value_is_not_passed_by_the_line_after_it);
+	tcase_add_test(t, limits_that_come_in_at_the_run_are_checked_there);
 	tcase_add_test(t, a_log_line_with_a_time_is_no_measurement);
 	tcase_add_test(t, flaw_22_a_value_with_a_space_is_proved_by_reading_it_back);
 	tcase_add_test(t, flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command);
