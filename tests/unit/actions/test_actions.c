@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "tests/unit/transports/boot_device.h"
+#include "tests/unit/transports/gdb_stub.h"
 #include "tests/unit/transports/image_files.h"
 
 static struct rig rig;
@@ -230,6 +231,51 @@ START_TEST(limits_that_come_in_at_the_run_are_checked_there)
 }
 END_TEST
 
+static void image_file(const void *bytes, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
+	close(fd);
+}
+
+START_TEST(a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else)
+{
+	struct gdb_stub *stub = stub_new();
+
+	rig.wire = &stub->fake;
+	ck_assert_msg(run("gdb.monitor", "{\"port\":\"p\",\"command\":\"reset halt\","
+					 "\"expect\":\"^running\"}") == 0,
+		"%s", rig.e.msg);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	stub->no_ack = false;
+	ck_assert_int_eq(
+		run("gdb.monitor", "{\"port\":\"p\",\"command\":\"reset halt\",\"expect\":\"^$\"}"),
+		0);
+	ck_assert_int_eq(rig.out.code, ERR_UNEXPECTED_REPLY);
+	stub->no_ack = false;
+	/* Its OK alone is no evidence. */
+	ck_assert_int_eq(
+		run("gdb.monitor", "{\"port\":\"p\",\"command\":\"reset halt\"}"), -ERR_INVALID);
+	stub->no_ack = false;
+	ck_assert_int_eq(
+		run("gdb.monitor", "{\"port\":\"p\",\"command\":\"nosuch\",\"expect\":\"nosuch\"}"),
+		-ERR_DEVICE_REFUSED);
+	assert_says("unknown command");
+	image_file("\x01\x02\x03\x04", 4);
+	stub->no_ack = false;
+
+	_cleanup_(freep) char *with = xasprintf("{\"port\":\"p\",\"image\":\"%s\",\"address\":"
+						"\"0x20000000\",\"before\":[\"nosuch\"]}",
+		path);
+
+	ck_assert_int_eq(run("gdb.load", with), -ERR_DEVICE_REFUSED);
+	ck_assert_uint_eq(stub->ram[0], 0);
+	rig.wire = &wire;
+	stub_free(stub);
+}
+END_TEST
+
 START_TEST(a_log_line_with_a_time_is_no_measurement)
 {
 	ck_assert_int_eq(measure("[25.0] wifi up\r\n22.5", ""), 0);
@@ -278,14 +324,6 @@ START_TEST(flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command)
 	ck_assert_uint_eq(wire.heard_len, 0);
 }
 END_TEST
-
-static void image_file(const void *bytes, size_t n)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-
-	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
-	close(fd);
-}
 
 static int flash(const char *more)
 {
@@ -534,6 +572,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, a_reply_in_another_multiple_is_converted_and_in_another_unit_refused);
 	tcase_add_test(t, a_reply_without_a_value_is_not_passed_by_the_line_after_it);
 	tcase_add_test(t, limits_that_come_in_at_the_run_are_checked_there);
+	tcase_add_test(t, a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else);
 	tcase_add_test(t, a_log_line_with_a_time_is_no_measurement);
 	tcase_add_test(t, flaw_22_a_value_with_a_space_is_proved_by_reading_it_back);
 	tcase_add_test(t, flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command);
