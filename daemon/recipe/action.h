@@ -159,6 +159,10 @@ struct prompt {
 	const char *pattern;	    /* for text and scan: what an answer must match, or NULL */
 };
 
+/* An answer as it counts: scanners and terminals end it with CR, LF or Tab, which are cut. Another
+ * control character is part of no code and no text: -ERR_INVALID names its place. */
+int prompt_answer_clean(const char *answer, char ret[256], struct err *e);
+
 /* What an action wants to find again at its next run: a program that is slow to start. */
 struct kept {
 	const void *kind; /* whose it is: an address of its owner's */

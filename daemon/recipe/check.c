@@ -96,7 +96,7 @@ static void check_pattern(
 
 static void check_unit(struct check *c, const json_t *unit)
 {
-	static const char *const keys[] = {"model", "serial", NULL};
+	static const char *const keys[] = {"model", "serial", "firmware_version", NULL};
 	static const char *const serial_keys[] = {"pool", "from", "pattern", NULL};
 	const json_t *serial = json_object_get(unit, "serial");
 	const char *from;
@@ -650,6 +650,42 @@ static void check_phase(struct check *c, enum step_phase phase, const char *key)
 	}
 }
 
+/* What a report calls the firmware's version is what a step read from the unit: one reference to an
+ * output. A parameter would say what was ordered. */
+static void check_firmware(struct check *c)
+{
+	static const char pointer[] = "/unit/firmware_version";
+	const json_t *unit = json_object_get(c->r->json, "unit");
+	const char *text = json_is_object(unit)
+				   ? get_string(c, unit, "/unit", "firmware_version", false)
+				   : NULL;
+	size_t n = text ? strlen(text) : 0;
+	_cleanup_(freep) char *path = NULL;
+	struct err e = {0};
+	char *dot;
+
+	if (!text)
+		return;
+	if (n < 10 || strncmp(text, "${steps.", 8) != 0 || strcspn(text, "}") != n - 1) {
+		mistakes_add(c->m, pointer,
+			"'firmware_version' is '%.80s': the output of a step that read it from the "
+			"unit expected, such as '${steps.version.match1}'",
+			text);
+		return;
+	}
+	path = strndup(text + 2, n - 3);
+	c->phase = PHASE_TEARDOWN;
+	c->index = c->r->steps[PHASE_TEARDOWN];
+	if (step_output(c, path, path + strlen("steps."), &e) < 0) {
+		mistakes_add(c->m, pointer, "%s", e.msg);
+		return;
+	}
+	dot = strchr(path + strlen("steps."), '.');
+	c->r->firmware_output = xstrdup(dot + 1);
+	*dot = '\0';
+	c->r->firmware_step = xstrdup(path + strlen("steps."));
+}
+
 /* A serial that is scanned comes in through unit.serial, which is given the value. */
 static void check_scan(struct check *c)
 {
@@ -714,6 +750,7 @@ int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct e
 		check_phase(&c, PHASE_STEPS, "steps");
 		check_phase(&c, PHASE_TEARDOWN, "teardown");
 		check_scan(&c);
+		check_firmware(&c);
 	}
 	if (m->count > before) {
 		recipe_unref(r);

@@ -526,6 +526,42 @@ START_TEST(another_unit_on_the_port_is_noticed)
 }
 END_TEST
 
+START_TEST(what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused)
+{
+	static const struct {
+		const char *scanned, *value; /* NULL: refused */
+	} rows[] = {
+		{"X-1", "X-1"},
+		{"X-1\r", "X-1"},
+		{"X-1\n", "X-1"},
+		{"X-1\r\n", "X-1"},
+		{"X-1\t", "X-1"},
+		{"X-1\t\r\n", "X-1"},
+		{"X-1 ", NULL}, /* the pattern's affair */
+		{"X\t-1", NULL},
+		{"X-1\rX-2", NULL},
+		{"\x02X-1", NULL},
+		{"X-1\x1d", NULL}, /* the separator of a GS1 code */
+		{"X-1\x7f", NULL},
+		{"X-1\xc2\x85", NULL},
+		{"\r", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r;
+
+		rig.answer = rows[i].scanned;
+		r = run("operator.scan", "{\"text\":\"Scan\",\"pattern\":\"^X-\\\\d$\"}");
+		ck_assert_int_eq(r, rows[i].value ? 0 : -ERR_INVALID);
+		if (rows[i].value)
+			ck_assert_str_eq(rig_text(rig.out.outputs, "value"), rows[i].value);
+	}
+	rig.answer = "no\r\n";
+	ck_assert_int_eq(run("operator.prompt", "{\"text\":\"Green?\"}"), 0);
+	ck_assert_int_eq(rig.out.code, ERR_OPERATOR_FAILED);
+}
+END_TEST
+
 START_TEST(the_operator_may_judge_a_unit_bad)
 {
 	rig.answer = "yes";
@@ -586,6 +622,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, a_tool_is_given_secrets_in_its_environment_alone);
 	tcase_add_test(t, flaw_16_a_serial_comes_from_the_ledger_or_from_the_unit_and_from_no_dice);
 	tcase_add_test(t, another_unit_on_the_port_is_noticed);
+	tcase_add_test(t, what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused);
 	tcase_add_test(t, the_operator_may_judge_a_unit_bad);
 	tcase_add_test(t, a_line_that_the_unit_says_by_itself_is_waited_for);
 	suite_add_tcase(s, t);

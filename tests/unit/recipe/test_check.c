@@ -236,6 +236,38 @@ START_TEST(test_every_port_argument_says_which_kinds_it_takes)
 }
 END_TEST
 
+START_TEST(test_a_firmware_version_comes_from_a_step)
+{
+	static const struct {
+		const char *text, *told;
+	} row[] = {
+		{"${steps.a.match1}", NULL},
+		{"${steps.a.reply}", NULL},
+		{"${params.p}", "the output of a step"},
+		{"1.0.0", "the output of a step"},
+		{"v${steps.a.match1}", "the output of a step"},
+		{"${steps.a.match1}x", "the output of a step"},
+		{"${steps.a.match1}${steps.a.reply}", "the output of a step"},
+		{"${steps.b.match1}", "no earlier step has the id 'b'"},
+		{"${steps.a.mtch1}", "did you mean 'match1'"},
+		{"${steps.a}", "name an output"},
+		{"${steps.}", "the output of a step"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		_cleanup_(freep) char *text = xasprintf(
+			HEAD "unit: {firmware_version: '%s'}\n" STEP "version}\n", row[i].text);
+		int r = load(text);
+
+		ck_assert_msg((r == 0) == !row[i].told, "%s: %s", row[i].text,
+			report.s ? report.s : "taken");
+		if (row[i].told)
+			ck_assert_msg(
+				strstr(report.s, row[i].told), "%s: %s", row[i].text, report.s);
+	}
+}
+END_TEST
+
 START_TEST(test_the_rest_of_a_step_is_checked_where_its_action_is_unknown)
 {
 	static const char text[] =
@@ -272,6 +304,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_limits_between_which_nothing_can_pass_are_a_mistake);
 	tcase_add_test(t, test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake);
 	tcase_add_test(t, test_every_port_argument_says_which_kinds_it_takes);
+	tcase_add_test(t, test_a_firmware_version_comes_from_a_step);
 	tcase_add_test(t, test_the_rest_of_a_step_is_checked_where_its_action_is_unknown);
 	suite_add_tcase(s, t);
 	return s;
