@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/strbuf.h"
 #include "base/terminal.h"
+#include "base/words.h"
 
 #define QUIET_US	(50 * US_PER_MS)
 #define QUIET_MAX_US	(2 * US_PER_S)
@@ -29,7 +30,7 @@ struct console {
 	bool tail;     /* of the last line taken: it can refuse, and agrees to nothing */
 	bool proving;  /* something was sent for a proof: a line may be the answer to that */
 	bool quiet;    /* nothing was sent since the line was found quiet */
-	struct regex *against, *before; /* CONSOLE_WORDS_AGAINST, CONSOLE_WORD_BEFORE */
+	struct words *words;
 };
 
 void console_reply_done(struct console_reply *r)
@@ -52,6 +53,7 @@ int console_new(
 	int r = 0;
 
 	c->link = l;
+	c->words = words_new();
 	if (opts)
 		c->o = *opts;
 	if (!c->o.eol)
@@ -65,10 +67,6 @@ int console_new(
 	if (c->o.ping && (!strstr(c->o.ping, NONCE) || !strcmp(c->o.ping, NONCE)))
 		r = err_set(e, ERR_INVALID,
 			"the ping '%s' needs " NONCE " and a command that answers it", c->o.ping);
-	if (r == 0)
-		r = regex_new(CONSOLE_WORDS_AGAINST, &c->against, e);
-	if (r == 0)
-		r = regex_new(CONSOLE_WORD_BEFORE, &c->before, e);
 	if (r < 0) {
 		console_free(c);
 		return r;
@@ -81,8 +79,7 @@ struct console *console_free(struct console *c)
 {
 	if (c) {
 		secret_wipe(c->in, sizeof c->in);
-		regex_free(c->against);
-		regex_free(c->before);
+		words_free(c->words);
 		free(c);
 	}
 	return NULL;
@@ -394,19 +391,6 @@ static void turn_ended(struct console *c, const struct dialogue *d, int r)
 
 /* --- a line --- */
 
-/* Whether the rest of a line takes back what the pattern found in it. */
-static bool against(
-	const struct console *c, const char *line, size_t n, const struct regex_match *m)
-{
-	size_t start = m->group[0].start, end = m->group[0].end;
-
-	if (start > end || end > n)
-		return false;
-	return regex_match(c->against, line, start, NULL) ||
-	       regex_match(c->before, line, start, NULL) ||
-	       regex_match(c->against, line + end, n - end, NULL);
-}
-
 static int refused(struct console *c, struct dialogue *d, const char *line, size_t n, struct err *e)
 {
 	remember(c, d, line, n);
@@ -455,7 +439,7 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 		remember(c, d, line, n);
 		return 0;
 	}
-	if (against(c, line, n, &m)) {
+	if (words_against(c->words, line, n, m.group[0].start, m.group[0].end)) {
 		if (d->asked)
 			return refused(c, d, line, n, e);
 		remember(c, d, line, n);

@@ -15,7 +15,7 @@
  * Only whole lines are judged, so a reply that is cut anywhere is never taken for another one. CR,
  * LF, CRLF and LFCR each end a line once; empty lines mean nothing. Control sequences of a terminal
  * are no part of a line (base/terminal.h). A line that the expect pattern matches only in part, and
- * that says NOT, FAILED, ERROR or the like in the rest, refuses: "OK" does not agree in "NOT OK".
+ * that says NOT, FAILED, ERROR or the like in the rest (base/words.h), refuses.
  *
  * The turn. An answer has no number, so one that comes late would be taken for the next question's.
  * From the question to its answer the link owes one (struct link_turn); where the answer does not
@@ -52,15 +52,6 @@
 #define CONSOLE_ERROR_DEFAULT                                                  \
 	"(?i)^\\W*(ERR|ERROR|FAIL|FAILED|FAILURE|NAK|NACK|NOT|UNKNOWN|DENIED|" \
 	"REFUSED|REJECTED|ABORTED|CANNOT|UNABLE)\\b|\\bunknown command\\b"
-/* In the rest of a line that a pattern matched in part: it does not agree after all. No errors at
- * all ("0 errors", "errors: 0") are good news. */
-#define CONSOLE_WORDS_AGAINST                                                                   \
-	"(?i)\\b(?:no|0|zero|without)\\s+(?:errors?|fail(?:s|ed|ures?)?)\\b(*SKIP)(*F)"         \
-	"|\\b(?:errs?|errors?|fail\\w*)\\s*[:=]\\s*0+(?![.\\d])(*SKIP)(*F)"                     \
-	"|(?<![a-z0-9])(?:not|err|errors?|fail(?:s|ed|ure|ures|ing)?|nak|nack|abort(?:ed|ing)?" \
-	"|cannot|can't|unable|denied|refused|rejected)(?![a-z0-9])"
-/* The same directly before what matched: "NO OK", "UNREADY". */
-#define CONSOLE_WORD_BEFORE "(?i)(?<![a-z0-9])(?:no|not|non|un)[\\s_-]*$"
 /* What a reply that agrees looks like where the recipe does not say. */
 #define CONSOLE_EXPECT_DEFAULT "^OK\\b"
 

@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "base/terminal.h"
 #include "base/util.h"
+#include "base/words.h"
 #include "transports/tools/tool_impl.h"
 
 #define LOG_HEAD   1500 /* lines that are logged as they come */
@@ -20,6 +21,7 @@ struct tool_watch {
 	struct regex *rule[TOOL_RULES_MAX];
 	struct regex *phase[PHASES_MAX];
 	struct regex *progress, *evidence, *version, *complaint;
+	struct words *words; /* NULL: the spec's patterns are whole */
 	size_t markers, rules, phases;
 	struct tool_outcome seen;
 	uint64_t bytes[2]; /* of each stream */
@@ -63,6 +65,7 @@ int tool_watch_new(const struct tool_spec *spec, struct tool_watch **ret, struct
 	int r;
 
 	w->spec = spec;
+	w->words = spec->partial ? words_new() : NULL;
 	r = compile_tables(w, e);
 	if (r == 0)
 		r = compile(spec->progress, &w->progress, e);
@@ -95,6 +98,7 @@ struct tool_watch *tool_watch_free(struct tool_watch *w)
 	regex_free(w->evidence);
 	regex_free(w->version);
 	regex_free(w->complaint);
+	words_free(w->words);
 	for (size_t i = 0; i < LOG_TAIL; i++)
 		free(w->tail[i]);
 	tool_outcome_done(&w->seen);
@@ -151,7 +155,9 @@ static void see_markers(struct tool_watch *w, const char *bytes, size_t n, const
 	struct regex_match m;
 
 	for (size_t i = 0; i < w->markers; i++) {
-		if (!regex_match(w->marker[i], bytes, n, &m))
+		if (!regex_match(w->marker[i], bytes, n, &m) ||
+			(w->words && words_against(
+					     w->words, bytes, n, m.group[0].start, m.group[0].end)))
 			continue;
 		if (!w->seen.marker[i])
 			w->seen.marker[i] = xstrdup(text);
