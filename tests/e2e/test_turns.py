@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """An answer that comes late is never the next question's: whole recipes on a unit that holds answers back.
 
-    test_turns.py BUILD_DIR
+    test_turns.py [BUILD]
 """
 import json
 import os
 import pty
 import select
+import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import tty
 import unittest
 
-BUILD = sys.argv.pop()
-PROVCTL = os.path.join(BUILD, 'cli/provctl')
+import line
 
 HEAD = """recipe: turns
 version: 1
@@ -79,7 +78,7 @@ class Turns(unittest.TestCase):
             path = os.path.join(d, 'r.yaml')
             with open(path, 'w') as f:
                 f.write(HEAD + steps + teardown)
-            r = subprocess.run([PROVCTL, '--json', 'recipe', 'run', path, '--port', 'console=' + unit.address,
+            r = subprocess.run([line.binary('provctl'), '--json', 'recipe', 'run', path, '--port', 'console=' + unit.address,
                                 '--serial', 'S1'], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
                                env=dict(os.environ, HOME=d))
         self.assertIn('{', r.stdout, r)
@@ -130,5 +129,56 @@ class Turns(unittest.TestCase):
         self.assertEqual(steps['off']['code'], 'out-of-step', steps)
 
 
+class TcpUnit:
+    """The same unit behind a terminal server: what it owes outlives a connection."""
+
+    def __init__(self):
+        self.heard, self.held = [], []
+        self.server = socket.create_server(('127.0.0.1', 0))
+        self.address = '127.0.0.1:%d' % self.server.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                c, _ = self.server.accept()
+            except OSError:
+                return
+            with c, c.makefile('rb') as lines:
+                for text in lines:
+                    text = text.strip().decode()
+                    if text:
+                        self.heard.append(text)
+                    if text == 'SELFTEST':
+                        c.sendall(b'OK\r\nERROR sensor\r\n')     # the first is the answer to CAL
+
+    def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        self.thread.join()
+
+
+class Station(unittest.TestCase):
+    def test_a_station_keeps_the_account_while_the_port_is_closed(self):
+        unit = TcpUnit()
+        with line.Line(stations=0, boards=1) as l:
+            self.addCleanup(unit.close)
+            with open(os.path.join(l.home, 'stations.d', 'line.yaml'), 'w') as f:
+                f.write("stations:\n  - {id: T1, start: manual, ports: {console: {kind: tcp, tcp: '%s'}}}\n" % unit.address)
+            l.start()
+            l.put_recipe(HEAD.replace('unit: {model: m, serial: {from: job}}\n', '').replace(', baud: 115200', '') +
+                         Turns.cal(self) + '  - {id: again, action: device.wait, with: {port: console}}\n' + SELFTEST)
+            l.api.post('/jobs', {'recipe': 'turns', 'quantity': 1})
+            line.wait_for('T1 is ready', lambda: l.api.get('/stations/T1')['state'] in ('ready', 'done'))
+            l.api.post('/stations/T1/actions/start')
+            run = line.wait_for('the run ends', lambda: (l.api.get('/runs?state=finished')['items'] or [None])[0])
+            steps = {s['id']: s for s in l.api.get('/runs/%s/steps' % run['id'])['items']}
+            self.assertEqual(steps['again']['outcome'], 'passed', steps)
+            self.assertEqual(steps['selftest']['code'], 'out-of-step', steps)
+            self.assertEqual((run['outcome'], run['code'], run['step']), ('failed', 'timeout', 'cal'), run)
+            self.assertNotIn('SELFTEST', unit.heard)
+
+
 if __name__ == '__main__':
-    unittest.main(verbosity=2)
+    line.main()
