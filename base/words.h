@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Words by which a line takes back what a pattern found in a part of it: "OK" is no agreement in
+ * Words by which a line takes back what a pattern found in a part of it: "OK" does not agree in
  * "NOT OK", nor "BOOTING" in "BOOTING FAILED". A pattern that matches the whole line has the last
  * word itself.
  */

@@ -125,7 +125,7 @@ struct measurement {
 	bool is_number; /* else text alone */
 	double value;
 	const char *text; /* what the device said, may be NULL */
-	const char *why;  /* why that is no number: a sentence, NULL or "" for none */
+	const char *why;  /* why that is not a number: a sentence, NULL or "" for none */
 	const char *unit;
 	bool has_low, has_high;
 	double low, high; /* inclusive */

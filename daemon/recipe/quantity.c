@@ -44,7 +44,7 @@ static const struct unit {
 	{"deg C", "degC", 1, NONE},
 	{"\u00b0C", "degC", 1, NONE},
 	{"\u00b0 C", "degC", 1, NONE},
-	{"\\xb0C", "degC", 1, NONE}, /* Latin-1, escaped as what is no UTF-8 */
+	{"\\xb0C", "degC", 1, NONE}, /* Latin-1: not UTF-8, so it comes escaped */
 	{"\u2103", "degC", 1, NONE},
 	{"Celsius", "degC", 1, NONE},
 	{"degF", "degF", 1, NONE},
@@ -232,7 +232,7 @@ static const char *parse(const char *text, struct quantity *ret)
 	const char *why;
 
 	if (!end)
-		return "is no number";
+		return "is not a number";
 	if (end - start > NUMBER_MAX)
 		return "has more digits than a number";
 	memcpy(number + 1, start, (size_t)(end - start));
@@ -284,7 +284,7 @@ static bool speaks_of_else(const char *label, size_t n)
 }
 
 /* The length of a label up to its separator, 0 for none. A digit is part of a name ("ch1"), never
- * a word of its own: "Time 12:30" is no label. */
+ * a word of its own: "Time 12:30" has none. */
 static size_t label_len(const char *text)
 {
 	size_t n = strcspn(text, "=:");

@@ -11,7 +11,7 @@
  * value: NaN, Inf, OL, 1.#QNAN, and 9.9E37 and above (IEEE 488.2 and SCPI-99, 7.2.1.4 and 7.2.1.5).
  * What is not understood is refused, never guessed.
  *
- * Units: the coherent SI units and what factories use beside them (the table in quantity.c), with
+ * Units: the coherent SI units and what factories use besides them (the table in quantity.c), with
  * the prefixes p n u \u00b5 \u03bc m k K M G T where they take one. A unit that is not in the table
  * has to be the one that the recipe names.
  */
@@ -43,7 +43,7 @@ int quantity_parse_part(
  * quantity, and for a multiple (mV, kOhm) or an unknown unit where none was named: nobody knows
  * what the limits are in. A quantity without a unit is in `unit`. */
 int quantity_in(const struct quantity *q, const char *unit, double *ret, struct err *e);
-/* Whether a line claims to be a value: it has a digit, or a word that stands for a missing one, and
+/* Whether a line claims to be a value: it has a digit, or a word for a missing one, and
  * is not a line of a log with its time. A pattern for base/regex.h. */
 #define QUANTITY_CLAIM                                                                          \
 	"(?i)^(?![\\[(<]|[DEIVW] \\(\\d+\\))(?=.*(?:\\d|\\b(?:nan|[-+]?inf(?:inity)?|ovld?|ol|" \

@@ -130,7 +130,7 @@ class Turns(unittest.TestCase):
 
 
 class TcpUnit:
-    """The same unit behind a terminal server: what it owes outlives a connection."""
+    """The same unit on a terminal server: what it owes outlives a connection."""
 
     def __init__(self):
         self.heard, self.held = [], []

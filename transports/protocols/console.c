@@ -292,7 +292,7 @@ static int nothing_matched(
 		c->link->address, to, s);
 }
 
-/* --- whose answer it is --- */
+/* --- which question an answer belongs to --- */
 
 static void note(const struct console *c, const char *text)
 {
@@ -687,7 +687,7 @@ int console_sync(struct console *c, const struct iotime *it, struct err *e)
 	if (c->o.prompt)
 		return sync_prompt(c, it, e);
 	r = console_settle(c, c->o.quiet_us, it, e);
-	/* What the unit says to an empty line could not be told from an answer that is owed. */
+	/* What the unit says to an empty line could be taken for an answer that is owed. */
 	if (r < 0 || c->link->turn.owed)
 		return r;
 	r = console_send(c, "", it, e);

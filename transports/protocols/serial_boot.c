@@ -11,7 +11,7 @@
 #define CHUNK_MAX_BYTES (1024 * 1024)
 #define BLOCK_MAX_BYTES (1024 * 1024)
 
-/* The word is the line, behind a prompt or not and with what bootloaders print beside it: their
+/* The word is the line, after a prompt or not and with what bootloaders print next to it: their
  * name and version, what was done. Anything else is not known to agree: "NOT READY", "ALMOST READY"
  * and "BOOTING FAILED" hold the word too. */
 #define LINE(before, word) "^(?:[\\w.~:/-]*[>#$%]\\s*)*" before word "[.!]{0,3}$"

@@ -10,7 +10,7 @@
  *	start   BOOT_APP    -> the line BOOTING, then the application's own banner
  *
  * The guide looks for the word anywhere in a line, and so takes "BOOTING FAILED" for BOOTING. Here
- * it is the line, with no more than a name and version beside it; a device that says more has its
+ * it is the line, with no more than a name and version next to it; a device that says more has its
  * patterns in the profile.
  *
  * Turns: each line has an answer of its own, so a late READY is no OK. A late OK of an earlier

@@ -151,7 +151,7 @@ END_TEST
 START_TEST(test_limits_between_which_nothing_can_pass_are_a_mistake)
 {
 	static const struct {
-		const char *with, *told; /* told NULL: good */
+		const char *with, *said; /* said NULL: good */
 	} row[] = {
 		{"low: 20, high: 30", NULL},
 		{"low: 20, high: 20", NULL},
@@ -181,11 +181,11 @@ START_TEST(test_limits_between_which_nothing_can_pass_are_a_mistake)
 			row[i].with);
 		int r = load(text);
 
-		ck_assert_msg((r == 0) == !row[i].told, "%s: %s", row[i].with,
+		ck_assert_msg((r == 0) == !row[i].said, "%s: %s", row[i].with,
 			report.s ? report.s : "taken");
-		if (row[i].told)
+		if (row[i].said)
 			ck_assert_msg(
-				strstr(report.s, row[i].told) && strstr(report.s, "r.yaml:6:"),
+				strstr(report.s, row[i].said) && strstr(report.s, "r.yaml:6:"),
 				"%s: %s", row[i].with, report.s);
 	}
 }
@@ -194,7 +194,7 @@ END_TEST
 START_TEST(test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake)
 {
 	static const struct {
-		const char *kind, *step, *told;
+		const char *kind, *step, *said;
 	} row[] = {
 		{"tty", "fastboot.flash, with: {port: c, partition: p, image: f.bin}",
 			"port 'c' is of kind tty: fastboot.flash takes tcp, udp or usb"},
@@ -219,9 +219,9 @@ START_TEST(test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake)
 			"action: %s}\n",
 			row[i].kind, row[i].step);
 		int r = load(text);
-		bool told = report.s && row[i].told && strstr(report.s, row[i].told);
+		bool said = report.s && row[i].said && strstr(report.s, row[i].said);
 
-		ck_assert_msg(r < 0 ? told : !row[i].told, "%s %s: %s", row[i].kind, row[i].step,
+		ck_assert_msg(r < 0 ? said : !row[i].said, "%s %s: %s", row[i].kind, row[i].step,
 			report.s ? report.s : "taken");
 	}
 }
@@ -239,7 +239,7 @@ END_TEST
 START_TEST(test_a_firmware_version_comes_from_a_step)
 {
 	static const struct {
-		const char *text, *told;
+		const char *text, *said;
 	} row[] = {
 		{"${steps.a.match1}", NULL},
 		{"${steps.a.reply}", NULL},
@@ -259,11 +259,11 @@ START_TEST(test_a_firmware_version_comes_from_a_step)
 			HEAD "unit: {firmware_version: '%s'}\n" STEP "version}\n", row[i].text);
 		int r = load(text);
 
-		ck_assert_msg((r == 0) == !row[i].told, "%s: %s", row[i].text,
+		ck_assert_msg((r == 0) == !row[i].said, "%s: %s", row[i].text,
 			report.s ? report.s : "taken");
-		if (row[i].told)
+		if (row[i].said)
 			ck_assert_msg(
-				strstr(report.s, row[i].told), "%s: %s", row[i].text, report.s);
+				strstr(report.s, row[i].said), "%s: %s", row[i].text, report.s);
 	}
 }
 END_TEST

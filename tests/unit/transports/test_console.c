@@ -330,7 +330,7 @@ START_TEST(a_unit_that_leaves_is_gone_and_not_late)
 }
 END_TEST
 
-/* --- whose answer it is --- */
+/* --- which question an answer belongs to --- */
 
 /* A unit that handles one line after the other, each some time after it came: time goes by where
  * the reader waits, in reads that end without a byte. */
@@ -658,7 +658,7 @@ START_TEST(the_end_of_a_line_whose_begin_was_dropped_agrees_to_nothing)
 	ck_assert_int_eq(asked("SET 1", "^OK$", "OK\r\n"), -ERR_UNEXPECTED_REPLY);
 	fake_says(&dut, "value NOT");
 	ck_assert_int_eq(asked("SET 1", "^OK$", "\r\nOK\r\n"), 0);
-	/* A prompt that nobody configured is no begin of a line. */
+	/* A prompt that nobody configured does not begin a line. */
 	fake_says(&dut, "unit> ");
 	ck_assert_int_eq(asked("SET 1", "^OK$", "OK\r\n"), 0);
 }

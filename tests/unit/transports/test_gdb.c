@@ -384,7 +384,8 @@ START_TEST(a_server_that_takes_no_pieces_gets_whole_blocks)
 			ck_assert_mem_eq(stub->flash + 1100, content, 3001);
 			ck_assert_uint_eq(res.flash_bytes, 3001);
 			ck_assert_uint_eq(res.blocks_erased, 4);
-			/* The rest of its blocks is erased, and the blocks beside are as before. */
+			/* The rest of its blocks is erased, and the blocks next to them are as
+			 * before. */
 			ck_assert_uint_eq(stub->flash[1024], fill);
 			ck_assert_uint_eq(stub->flash[1099], fill);
 			ck_assert_uint_eq(stub->flash[4101], fill);
