@@ -37,6 +37,8 @@ enum err_class {
 		"The unit answered something else; see the log.")                                \
 	X(DEVICE_REFUSED, "device-refused", UNIT, "The unit refused the command; see the log.")  \
 	X(PROTOCOL, "protocol", UNIT, "The unit broke the protocol; reset it and run it again.") \
+	X(OUT_OF_STEP, "out-of-step", UNIT,                                                      \
+		"The unit may still answer an earlier command: restart it and run it again.")    \
 	X(LIMIT_LOW, "limit-low", UNIT, "A measurement is below its limit.")                     \
 	X(LIMIT_HIGH, "limit-high", UNIT, "A measurement is above its limit.")                   \
 	X(NOT_A_NUMBER, "not-a-number", UNIT, "The unit did not answer with a number.")          \

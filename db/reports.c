@@ -76,7 +76,7 @@ static int read_steps(struct db *d, const char *run, json_t **ret, struct err *e
 	return 0;
 }
 
-/* `firmware_version` is what the firmware object says of itself. */
+/* What the unit said in the step that the recipe names; null where none did. */
 static void set_firmware(json_t *report)
 {
 	json_t *v = json_object_get(json_object_get(report, "firmware"), "version");

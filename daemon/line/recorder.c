@@ -48,11 +48,8 @@ static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct
 static json_t *firmware_of(const struct job_claim *c)
 {
 	const json_t *artifacts = json_object_get(c->recipe->json, "artifacts");
-	const json_t *version = json_object_get(c->params, "firmware_version");
 	json_t *o = json_object();
 
-	if (json_is_string(version))
-		json_object_set(o, "version", (json_t *)version);
 	if (artifacts)
 		json_object_set_new(
 			o, "artifacts", json_deep_copy(artifacts)); /* the recipe is shared */
@@ -289,6 +286,19 @@ struct end_note {
 	const struct step_record *rec;
 };
 
+/* What the unit said of its firmware in this step; NULL for nothing. */
+static json_t *version_said(const struct recorder *r, const struct step_record *rec)
+{
+	const struct recipe *recipe = r->claim.recipe;
+	json_t *v;
+
+	if (!recipe->firmware_step || rec->outcome != OUTCOME_PASSED ||
+		strcmp(recipe->firmware_step, rec->step->id) != 0)
+		return NULL;
+	v = json_object_get(rec->outputs, recipe->firmware_output);
+	return json_is_string(v) && json_string_length(v) ? v : NULL;
+}
+
 static int apply_end(struct db *tx, void *data, struct err *e)
 {
 	const struct end_note *n = data;
@@ -304,8 +314,13 @@ static int apply_end(struct db *tx, void *data, struct err *e)
 		.ended_ms = wall_ms(),
 		.duration_us = (int64_t)rec->duration_us,
 	};
+	json_t *version = version_said(n->r, rec);
 	int ret = flush_pending(n->r, tx, rec->n, e);
 
+	if (ret == 0 && version) {
+		json_object_set(n->r->firmware, "version", version);
+		ret = runs_set_firmware(tx, n->r->run_id, n->r->firmware, e);
+	}
 	return ret < 0 ? ret : runs_step_end(tx, &s, e);
 }
 

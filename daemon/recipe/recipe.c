@@ -41,6 +41,8 @@ struct recipe *recipe_unref(struct recipe *r)
 	free(r->model);
 	free(r->serial_pool);
 	free(r->serial_pattern);
+	free(r->firmware_step);
+	free(r->firmware_output);
 	json_decref(r->json);
 	free(r);
 	return NULL;

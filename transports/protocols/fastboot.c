@@ -14,8 +14,11 @@
 #define DEFAULT_DOWNLOAD_US (60 * US_PER_S)
 #define DEFAULT_COMMAND_US  (30 * US_PER_S)
 #define DEFAULT_FLASH_US    (300 * US_PER_S)
-#define LINES_MAX_BYTES	    (1u << 20)
-#define COLLECT_BYTES	    (256u * 1024)
+/* After the version: for what an older session left, and once there was some. */
+#define LEFT_US		(30 * US_PER_MS)
+#define LATER_US	(300 * US_PER_MS)
+#define LINES_MAX_BYTES (1u << 20)
+#define COLLECT_BYTES	(256u * 1024)
 
 enum kind { KIND_OKAY, KIND_FAIL, KIND_DATA, KIND_INFO, KIND_TEXT, KIND_NONE };
 
@@ -50,38 +53,6 @@ static void set_default(uint64_t *us, uint64_t def)
 {
 	if (*us == 0)
 		*us = def;
-}
-
-int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
-	const struct fastboot_hooks *h, const struct iotime *it, struct fastboot **ret,
-	struct err *e)
-{
-	_cleanup_(fastboot_freep) struct fastboot *f = xcalloc(1, sizeof *f);
-	struct err why = {0};
-
-	f->pipe = p;
-	f->c = *c;
-	if (h)
-		f->hooks = *h;
-	if (f->c.command_max == 0)
-		f->c.command_max = FASTBOOT_COMMAND_MAX;
-	f->c.command_max = MIN(f->c.command_max, 4095u);
-	set_default(&f->c.getvar_us, DEFAULT_GETVAR_US);
-	set_default(&f->c.download_us, DEFAULT_DOWNLOAD_US);
-	set_default(&f->c.command_us, DEFAULT_COMMAND_US);
-	set_default(&f->c.flash_us, DEFAULT_FLASH_US);
-	if (!f->c.no_getvar) {
-		int r = fastboot_getvar(f, "version", f->version, it, &why);
-
-		if (r < 0 && r != -ERR_NOT_FOUND) {
-			if (e)
-				*e = why;
-			return r;
-		}
-		f->versioned = r == 0;
-	}
-	*ret = steal_ptr(&f);
-	return 0;
 }
 
 struct fastboot *fastboot_free(struct fastboot *f)
@@ -159,6 +130,68 @@ static int read_answer(struct fastboot *f, struct answer *a, const struct iotime
 	while (n > 4 && isspace(raw[n - 1]) && a->kind != KIND_TEXT)
 		n--;
 	readable((char *)raw + 4, n - 4, a->text, sizeof a->text);
+	return 0;
+}
+
+/* A device answers one command after the other. Where an older session did not wait for its answer,
+ * that one came first, and the version right after it: read until nothing follows, and the turn is
+ * ours. A device that is asked for nothing (no_getvar) cannot show so much: what lies there is
+ * dropped, what still comes is noticed at the first command that it does not fit. */
+static int last_of_replies(struct fastboot *f, const struct iotime *it, struct err *e)
+{
+	uint64_t wait_us = LEFT_US;
+	struct answer a;
+	int r;
+
+	for (;;) {
+		struct iotime within = iotime_within(it, wait_us);
+
+		r = read_answer(f, &a, &within, e);
+		if (r < 0)
+			break;
+		fastboot_log(f, '#', "the answer before was to an older command");
+		f->versioned = a.kind == KIND_OKAY && !f->c.no_getvar;
+		snprintf(f->version, sizeof f->version, "%s", f->versioned ? a.text : "");
+		wait_us = LATER_US;
+	}
+	return r == -ERR_TIMEOUT ? iotime_check(it, e) : r;
+}
+
+int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
+	const struct fastboot_hooks *h, const struct iotime *it, struct fastboot **ret,
+	struct err *e)
+{
+	_cleanup_(fastboot_freep) struct fastboot *f = xcalloc(1, sizeof *f);
+	struct err why = {0};
+
+	f->pipe = p;
+	f->c = *c;
+	if (h)
+		f->hooks = *h;
+	if (f->c.command_max == 0)
+		f->c.command_max = FASTBOOT_COMMAND_MAX;
+	f->c.command_max = MIN(f->c.command_max, 4095u);
+	set_default(&f->c.getvar_us, DEFAULT_GETVAR_US);
+	set_default(&f->c.download_us, DEFAULT_DOWNLOAD_US);
+	set_default(&f->c.command_us, DEFAULT_COMMAND_US);
+	set_default(&f->c.flash_us, DEFAULT_FLASH_US);
+	if (!f->c.no_getvar) {
+		int r = fastboot_getvar(f, "version", f->version, it, &why);
+
+		if (r < 0 && r != -ERR_NOT_FOUND) {
+			if (e)
+				*e = why;
+			return r;
+		}
+		f->versioned = r == 0;
+	}
+	if (p->ops->outlives) {
+		int r = last_of_replies(f, it, e);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = steal_ptr(&f);
 	return 0;
 }
 

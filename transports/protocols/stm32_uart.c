@@ -478,6 +478,8 @@ int stm32_connect(struct stm32 *s, const struct iotime *it, struct err *e)
 	}
 	if (r < 0)
 		err_prefix(e, "connect");
+	else
+		link_turn_clear(&s->link->turn); /* the application that owed an answer is gone */
 	return r;
 }
 
