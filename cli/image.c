@@ -79,8 +79,9 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	const char *address = NULL;
 	const char *format = NULL;
 	const char *family = NULL;
+	const char *board = NULL;
 	const struct option_row rows[] = {{"address", &address, NULL}, {"format", &format, NULL},
-		{"uf2-family", &family, NULL}, {0}};
+		{"uf2-family", &family, NULL}, {"board", &board, NULL}, {0}};
 	struct image_opts o = IMAGE_OPTS_INSPECT;
 	unsigned long long v;
 	json_t *info;
@@ -89,7 +90,8 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	int f = IMAGE_ANY;
 
 	if (ctl_options(argc, argv, rows, &path, 1) != 1)
-		return ctl_usage("image info FILE [--format F] [--address A] [--uf2-family ID]");
+		return ctl_usage("image info FILE [--format F] [--address A] [--uf2-family ID] "
+				 "[--board ID]");
 	if (format && (f = image_format_from_str(format)) < 0)
 		return ctl_usage("there is no format '%s'", format);
 	o.format = (enum image_format)f;
@@ -103,6 +105,11 @@ static int image_info(struct ctl *c, int argc, char **argv)
 			return ctl_usage("'%s' is no family", family);
 		o.uf2_family = (uint32_t)v;
 	}
+	if (board) {
+		if (!number(board, UINT16_MAX, &v))
+			return ctl_usage("'%s' is no board", board);
+		o.hex_board = (uint16_t)v;
+	}
 	info = info_of(path, &o, &e);
 	if (!info)
 		return ctl_fail(&e);
@@ -115,7 +122,7 @@ static int image_info(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_image[] = {
-	{"image info", "FILE [--format F] [--address A] [--uf2-family ID]",
+	{"image info", "FILE [--format F] [--address A] [--uf2-family ID] [--board ID]",
 		"What is in a firmware file", image_info},
 	{0},
 };

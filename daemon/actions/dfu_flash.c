@@ -3,6 +3,7 @@
  * DFU and DfuSe: what is written and read.
  */
 #include "daemon/actions/dfu.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/rows.h"
 
 #define UPLOAD_MAX_BYTES IMAGE_MAX_BYTES
@@ -33,6 +34,7 @@ static int load(const struct dfu_step *x, struct image **ret, struct err *e)
 {
 	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
 
+	image_args_take(x->a, &o);
 	if (args_has(x->a, "address"))
 		o.address = args_size(x->a, "address");
 	if (!x->target->dfuse) {
@@ -271,6 +273,7 @@ static const struct action_arg download_args[] = {
 		.required = true,
 		.doc = "any firmware format for DfuSe; the file as it is, without a suffix, else"},
 	{.name = "address", .type = ARG_SIZE, .doc = "where a raw binary begins (DfuSe)"},
+	ARG_ROWS_FORMAT,
 	{.name = "erase",
 		.type = ARG_CHOICE,
 		.def = "pages",

@@ -3,6 +3,7 @@
  * fastboot.flash, fastboot.erase.
  */
 #include "daemon/actions/fastboot_session.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/rows.h"
 
 #include "base/digest.h"
@@ -69,6 +70,8 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	int r = s->ops->load_blob(s->env, args_str(a, "image"), &image, e);
 
 	if (r == 0)
+		r = blob_args_check(a, image, out, e);
+	if (r == 0)
 		r = fastboot_step_open(&x, s, a, e);
 	if (r == 0)
 		r = fastboot_step_unlocked(&x, out, e);
@@ -97,6 +100,7 @@ static const struct action_arg flash_args[] = {
 		.type = ARG_IMAGE,
 		.required = true,
 		.doc = "the bytes of the partition, raw or an Android sparse image"},
+	ARG_ROW_BLOB_FORMAT,
 	ARG_ROW_SLOT("a, b, other or all; where not given: the current one"),
 	{.name = "limit",
 		.type = ARG_SIZE,

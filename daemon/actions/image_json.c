@@ -34,6 +34,8 @@ json_t *image_json(const struct image *i)
 		(json_int_t)i->bytes, "payload_sha256", i->payload, "placed", i->placed,
 		"segment_count", (json_int_t)i->count, "segments", segments_json(i), "entry",
 		i->has_entry ? hex(i->entry, 8) : NULL, "notes", notes);
+	if (i->declared != IMAGE_ANY)
+		json_object_set_new(o, "declared", json_string(image_format_str(i->declared)));
 	if (i->has_dfu_ids)
 		json_object_set_new(o, "dfu",
 			json_pack("{s:o, s:o, s:o}", "vid", hex(i->dfu_vid, 4), "pid",

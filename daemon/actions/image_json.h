@@ -13,5 +13,6 @@
 	64 /* at most so many are listed; segment_count says how many there are */
 
 /* {format, inner, bytes, payload_sha256, placed, segment_count, segments: [{address, length[,
- * target]}], entry, dfu, notes}. Addresses are text in hexadecimal: they may need 64 bits. */
+ * target]}], entry, declared, dfu, notes}; declared: where a recipe said what the file is.
+ * Addresses are text in hexadecimal: they may need 64 bits. */
 json_t *image_json(const struct image *i);

@@ -23,6 +23,9 @@ int archive_open_dir(const char *path, struct archive **ret, struct err *e);
 struct archive *archive_close(struct archive *a); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct archive, archive_close)
 
+/* Unpacks every member, in whatever folder, and compares its checksum; nothing is kept. */
+int archive_check(struct archive *a, const struct iotime *it, struct err *e);
+
 const char *archive_path(const struct archive *a);
 /* Whether the member is there, with its size (may be NULL). */
 bool archive_has(struct archive *a, const char *name, uint64_t *ret_bytes);

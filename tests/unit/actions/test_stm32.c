@@ -51,7 +51,7 @@ static void set_up(void)
 	snprintf(path, sizeof path, "/tmp/test_stm32.XXXXXX");
 	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, "vectors and code", 16), 16);
+	ck_assert_int_eq(write(fd, "vectors\0and code", 16), 16);
 	close(fd);
 	rig.secrets = secret_set_new();
 	plug("app v3 ready");
