@@ -162,6 +162,11 @@ static int get_zipped(struct archive *a, const char *name, const char *label, ui
 	return 0;
 }
 
+unsigned archive_members(const struct archive *a)
+{
+	return a->zip ? (unsigned)zip_get_num_entries(a->zip, 0) : 0;
+}
+
 static int check_member(
 	struct archive *a, zip_uint64_t index, uint8_t *buf, const struct iotime *it, struct err *e)
 {

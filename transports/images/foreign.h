@@ -21,9 +21,8 @@ struct foreign {
 	const char *hint; /* what to do */
 };
 
-/* NULL where the content may be meant for that use, or where a few bytes are too few to say. Of text
- * the whole file is looked at. The result
- * lives for ever. */
+/* NULL where the content may be meant for that use, or where a few bytes are too few to say. Of
+ * text the whole file is looked at. The result lives for ever. */
 const struct foreign *foreign_of(const uint8_t *bytes, uint64_t n, enum foreign_use use);
 /* Whether it is text with marks of a page: its records, if it shows any, are not its content. */
 bool foreign_is_page(const struct foreign *f);
