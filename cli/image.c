@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "cli/provctl.h"
 #include "daemon/actions/image_json.h"
+#include "transports/images/bootimg.h"
 
 /* What the readers of firmware take is theirs; the rest, and what is larger than any
  * microcontroller, is told as a file for a partition or as a package. */
@@ -14,7 +15,9 @@ static bool is_blob(const struct blob *b, const struct image_opts *o)
 
 	if (o->format != IMAGE_ANY)
 		return false;
-	return !image_format_is_firmware(f) || (f == IMAGE_BIN && b->size > IMAGE_MAX_BYTES);
+	return !image_format_is_firmware(f) ||
+	       (f == IMAGE_BIN && b->size > IMAGE_MAX_BYTES &&
+		       content_detect(b->data, b->size) != CONTENT_UNKNOWN);
 }
 
 /* 1 with *ret, 0 where it is firmware. */

@@ -8,7 +8,7 @@
 #include "base/util.h"
 
 /* Shorter ones may be a setting of the unit. */
-#define SAME_BYTE_MIN 16
+#define SAME_BYTE_MIN 128
 #define TEXT_MIN      8
 
 enum { MAY_BE_A_PARTITION = 1 };
