@@ -148,11 +148,9 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 		(format == IMAGE_BIN && c->rq->upload_bytes > IMAGE_MAX_BYTES))
 		return 0;
 	o.name = p->a.name;
+	/* It may be for other uses: a file to push, a picture. */
+	o.for_store = true;
 	r = image_open(c->rq->upload_path, &o, &image, e);
-	/* What its name does not call firmware may be for other uses: a file to push, a picture.
-	 * The gate looks again where it is flashed. */
-	if (r == -ERR_IMAGE_INVALID && format == IMAGE_BIN && !claims)
-		return 0;
 	if (r < 0)
 		return r;
 	p->a.format = image_format_str(image->format);

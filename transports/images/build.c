@@ -125,6 +125,7 @@ struct joint {
 	uint64_t used;
 	size_t cap;   /* of segments */
 	size_t twice; /* pieces with bytes that were there already */
+	bool unlike;  /* those of one were others */
 };
 
 static int clash(const struct image_source *s, const struct image_piece *p, uint64_t at, bool same,
@@ -145,8 +146,10 @@ static int check_overlap(struct joint *j, const struct image_segment *g,
 
 	*ret_len = len;
 	for (uint64_t k = 0; k < len; k++)
-		if (g->data[skip + k] != p->data[k])
+		if (g->data[skip + k] != p->data[k]) {
+			j->unlike = true;
 			return clash(j->s, p, p->address + k, false, e);
+		}
 	if (!j->s->same_twice)
 		return clash(j->s, p, p->address, true, e);
 	if (j->twice++ == 0)
@@ -254,10 +257,18 @@ static int join_later_wins(struct joint *j, struct err *e)
 	for (size_t k = 0; k < s->count; k++)
 		lay_over(j, &s->pieces[k]);
 	if (j->twice)
-		image_note(s->image,
-			"%zu parts of the file overlap: the later bytes are kept, as declared",
-			j->twice);
+		image_note(s->image, "%zu parts of the file overlap: the later bytes are kept%s",
+			j->twice, s->opts->last_wins ? ", as declared" : "");
 	return 0;
+}
+
+static int join_strictly(struct joint *j, struct err *e)
+{
+	int r = 0;
+
+	for (size_t k = 0; r == 0 && k < j->s->count; k++)
+		r = join(j, &j->s->pieces[k], e);
+	return r;
 }
 
 static int join_all(struct image_source *s, struct err *e)
@@ -280,10 +291,15 @@ static int join_all(struct image_source *s, struct err *e)
 	i->owned = j.bytes;
 	i->owned_len = total;
 	qsort(s->pieces, s->count, sizeof *s->pieces, by_place);
-	if (s->opts->last_wins)
+	r = s->opts->last_wins ? join_later_wins(&j, e) : join_strictly(&j, e);
+	if (r < 0 && j.unlike && s->opts->for_store) {
+		image_note(i, "unlike bytes for one address: no step flashes it unless it says "
+			      "'overlap: last'");
+		i->count = 0;
+		j.used = 0;
+		j.twice = 0;
 		r = join_later_wins(&j, e);
-	for (size_t k = 0; r == 0 && !s->opts->last_wins && k < s->count; k++)
-		r = join(&j, &s->pieces[k], e);
+	}
 	if (r < 0)
 		return r;
 	mprotect(i->owned, i->owned_len, PROT_READ);

@@ -45,6 +45,13 @@ static const char *machine_name(uint16_t m)
  */
 static int hosted(struct elf_file *x, uint64_t where, const char *mark, struct err *e)
 {
+	if (x->s->opts->for_store) {
+		image_note(x->s->image,
+			"a program for an operating system (%s): no step flashes it unless it "
+			"declares 'format: elf'",
+			mark);
+		return 0;
+	}
 	if (x->s->opts->format != IMAGE_ELF)
 		return image_malformed(x->s, where, e,
 			"a program for an operating system (%s); 'format: elf' takes it as "

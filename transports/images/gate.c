@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "transports/images/foreign.h"
+#include "transports/images/image_impl.h"
 
 /* What tools give such names to. ".mot", ".mcs" and ".a43" are the names of Motorola, Xilinx and
  * IAR; ".out" and ".axf" are those of linkers. */
@@ -93,8 +94,8 @@ static int check_file_for_device(const struct image *i, struct err *e)
 		i->path, image_format_name(i->inner), image_format_str(i->inner));
 }
 
-int gate_image(const struct image *i, const struct image_opts *o, const uint8_t *bytes, size_t n,
-	struct err *e)
+int gate_image(
+	struct image *i, const struct image_opts *o, const uint8_t *bytes, size_t n, struct err *e)
 {
 	enum image_format claim = gate_name_claim(i->path);
 	const struct foreign *f;
@@ -102,6 +103,11 @@ int gate_image(const struct image *i, const struct image_opts *o, const uint8_t 
 	if (o->format == IMAGE_BIN)
 		return 0;
 	f = foreign_image(i, bytes, n);
+	if (f && o->for_store && claim == IMAGE_ANY && i->inner == IMAGE_BIN) {
+		image_note(i, "looks like %s: no step flashes it unless it declares 'format: bin'",
+			f->what);
+		f = NULL;
+	}
 	if (f)
 		return refuse(i->path, f, e);
 	if (o->format != IMAGE_ANY)

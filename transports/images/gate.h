@@ -17,8 +17,8 @@
 enum image_format gate_name_claim(const char *name);
 
 /* After the content was looked at: i->inner is what it is. -ERR_IMAGE_INVALID with the sentence. */
-int gate_image(const struct image *i, const struct image_opts *o, const uint8_t *bytes, size_t n,
-	struct err *e);
+int gate_image(
+	struct image *i, const struct image_opts *o, const uint8_t *bytes, size_t n, struct err *e);
 
 /* Of bytes for a partition (or for the memory of a bootloader). declared: the recipe says that they
  * are meant as they are. */

@@ -60,6 +60,10 @@ struct image_opts {
 	/* No target is known, the file alone is judged: no address is needed, and of several UF2
 	 * families the first one is shown. */
 	bool inspect;
+	/* It is stored, not flashed: what a step may declare to be meant (what the gate refuses,
+	 * where its name does not call it firmware; marks of a system; unlike bytes for one
+	 * address) is a note. */
+	bool for_store;
 	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files,
 	 * not addresses. */
 	bool as_is;

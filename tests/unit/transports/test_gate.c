@@ -202,6 +202,41 @@ START_TEST(an_elf_with_the_marks_of_a_system_passes_where_it_is_declared)
 }
 END_TEST
 
+START_TEST(what_a_step_may_declare_can_be_stored_with_a_note)
+{
+	struct image_opts o = IMAGE_OPTS_INSPECT;
+	static const uint8_t one[] = {1, 2, 3, 4}, other[] = {9};
+	struct strbuf b = {0};
+	struct image *i = NULL;
+
+	o.for_store = true;
+	ihex_record(&b, 0, 0x10, one, 4);
+	ihex_record(&b, 0, 0x12, other, 1);
+	ihex_record(&b, 1, 0, NULL, 0);
+	ck_assert_msg(image_parse("twice.hex", b.s, b.len, &o, &i, &e) == 0, "%s", e.msg);
+	ck_assert_mem_eq(i->segments[0].data, "\1\2\x09\4", 4);
+	ck_assert_msg(strstr(i->note[0], "'overlap: last'"), "%s", i->note[0]);
+	i = image_unref(i);
+	sb_done(&b);
+	make_program(&b);
+	/* Its one segment is the interpreter's name: with another it is an image. */
+	ck_assert_int_eq(image_parse("s390-ccw.img", b.s, b.len, &o, &i, &e), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(e.msg, "holds no data"), "%s", e.msg);
+	sb_done(&b);
+	for (size_t k = 0; k < ARRAY_LEN(foreign_files); k++) {
+		const struct foreign_file *f = &foreign_files[k];
+		bool kept = gate_name_claim(f->name) == IMAGE_ANY;
+		int r = parse_as(f, &o, &i);
+
+		/* An archive has no addresses: who stores it keeps it as it is. */
+		if (!strstr(f->says, "a zip archive"))
+			ck_assert_msg((r == 0) == kept, "%s %s: %s", f->name, f->says, e.msg);
+		ck_assert(r < 0 || strstr(i->note[0], "no step flashes it"));
+		i = image_unref(i);
+	}
+}
+END_TEST
+
 START_TEST(static_programs_and_shared_libraries_are_known_by_their_notes_and_tags)
 {
 	/* Owner of 4 bytes, 16 of description, type 1: "GNU", for Linux. */
@@ -250,6 +285,7 @@ static Suite *gate_suite(void)
 	tcase_add_test(t, names_claim_by_their_last_part_in_any_case);
 	tcase_add_test(t, a_device_that_takes_files_gets_no_text_of_records_unless_it_reads_them);
 	tcase_add_test(t, an_elf_with_the_marks_of_a_system_passes_where_it_is_declared);
+	tcase_add_test(t, what_a_step_may_declare_can_be_stored_with_a_note);
 	tcase_add_test(t, static_programs_and_shared_libraries_are_known_by_their_notes_and_tags);
 	suite_add_tcase(s, t);
 	return s;
