@@ -8,7 +8,7 @@
 #include "transports/images/bootimg.h"
 
 /* What the readers of firmware take is theirs; the rest, and what is larger than any
- * microcontroller, is told as a file for a partition or as a package. */
+ * microcontroller, is described as a file for a partition or as a package. */
 static bool is_blob(const struct blob *b, const struct image_opts *o)
 {
 	enum image_format f = image_detect(b->data, (size_t)b->size);

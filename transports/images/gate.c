@@ -83,7 +83,7 @@ static const struct foreign *foreign_image(const struct image *i, const uint8_t 
 }
 
 /* A device that takes files writes them as they are: text with records, or a container of blocks,
- * would stand in its memory as such. */
+ * would lie in its memory as such. */
 static int check_file_for_device(const struct image *i, struct err *e)
 {
 	if (i->inner == IMAGE_BIN || !image_format_is_firmware(i->inner))

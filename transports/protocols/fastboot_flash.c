@@ -129,7 +129,7 @@ int fastboot_image_check(const struct blob *b, uint64_t *ret, struct err *e)
 
 /* -- what the device says before -- */
 
-/* Bootloaders take these for what is no partition: the table itself, the boot areas of an eMMC
+/* Bootloaders take these names too: the table itself, the boot areas of an eMMC
  * (U-Boot, doc/android/fastboot.rst). */
 static bool is_special(const char *target)
 {

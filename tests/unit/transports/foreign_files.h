@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Files that are not firmware, or not what their name says, as they come to a line: each with what
- * is to be said of it. For the tests of the gate and of the actions behind it.
+ * is to be said of it. For the tests of the gate and of the actions that use it.
  */
 #pragma once
 

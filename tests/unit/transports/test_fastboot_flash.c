@@ -34,7 +34,7 @@ static void says(const char *what)
 	ck_assert_msg(strstr(e.msg, what) != NULL, "'%s' does not say '%s'", e.msg, what);
 }
 
-START_TEST(words_that_name_a_missing_partition_are_told_from_those_of_an_unknown_question)
+START_TEST(words_of_a_missing_partition_differ_from_those_of_an_unknown_question)
 {
 	static const struct {
 		const char *words;
@@ -329,8 +329,7 @@ static Suite *fastboot_flash_suite(void)
 	TCase *t = tcase_create("fastboot_flash");
 
 	tcase_add_checked_fixture(t, make_dir, drop_dir);
-	tcase_add_test(
-		t, words_that_name_a_missing_partition_are_told_from_those_of_an_unknown_question);
+	tcase_add_test(t, words_of_a_missing_partition_differ_from_those_of_an_unknown_question);
 	tcase_add_test(t, an_unknown_partition_is_said_before_a_byte_moves);
 	tcase_add_test(t, a_device_without_the_variable_is_flashed_as_ever);
 	tcase_add_test(t, names_of_the_bootloader_s_own_are_sent);
