@@ -15,6 +15,7 @@
 #include "daemon/actions/image_json.h"
 #include "db/artifacts.h"
 #include "transports/images/bootimg.h"
+#include "transports/images/gate.h"
 #include "transports/images/image.h"
 #include "transports/images/sparse.h"
 
@@ -142,6 +143,7 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	_cleanup_(image_unrefp) struct image *image = NULL;
 	struct image_opts o = IMAGE_OPTS_INSPECT;
 	enum image_format format = IMAGE_BIN;
+	bool claims = gate_name_claim(p->a.name) != IMAGE_ANY;
 	int r = detect(c, &format, e);
 
 	if (r < 0)
@@ -149,10 +151,12 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	p->a.format = image_format_str(format);
 	if (format == IMAGE_SPARSE || format == IMAGE_BOOTIMG)
 		return check_partition(c, p->a.name, format, e);
-	if (!image_format_is_firmware(format) ||
+	if ((!image_format_is_firmware(format) && !claims) ||
 		(format == IMAGE_BIN && c->rq->upload_bytes > IMAGE_MAX_BYTES))
 		return 0;
 	o.name = p->a.name;
+	/* It may be for other uses: a file to push, a picture. */
+	o.for_store = true;
 	r = image_open(c->rq->upload_path, &o, &image, e);
 	if (r < 0)
 		return r;

@@ -6,6 +6,7 @@
 
 #include "base/strbuf.h"
 #include "daemon/actions/common.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 
@@ -120,6 +121,7 @@ static int prepare(struct session *x, struct image **ret, struct step_result *ou
 	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
 	int r;
 
+	image_args_take(x->a, &o);
 	if (args_has(x->a, "address"))
 		o.address = args_size(x->a, "address");
 	r = x->s->ops->load_image(x->s->env, args_str(x->a, "image"), &o, ret, e);
@@ -168,6 +170,7 @@ static const char *const starts[] = {"none", "continue", "detach", NULL};
 		{.name = "address",                                                               \
 			.type = ARG_SIZE,                                                         \
 			.doc = "where a raw binary begins; the other formats say it themselves"}, \
+		ARG_ROWS_FORMAT,                                                                  \
 	{                                                                                         \
 		.name = "before", .type = ARG_LIST,                                               \
 		.doc = "monitor commands first, such as 'reset halt'"                             \

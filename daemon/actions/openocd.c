@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/actions/openocd.h"
 
+#include "daemon/actions/image_args.h"
+
 #include "base/strbuf.h"
 #include "daemon/actions/tool_step.h"
 #include "transports/links/usb.h"
@@ -170,6 +172,7 @@ int openocd_step_image(struct openocd_step *x, const char *ref, uint64_t address
 	struct image **at = &x->image[x->job.images];
 	int r;
 
+	image_args_take(x->a, &o);
 	if (x->job.images == OPENOCD_IMAGES_MAX)
 		return err_set(e, ERR_RECIPE_INVALID, "more than %d images", OPENOCD_IMAGES_MAX);
 	r = x->s->ops->load_image(x->s->env, ref, &o, at, e);

@@ -3,6 +3,7 @@
  * serialboot.*: the guide's serial bootloader.
  */
 #include "daemon/actions/common.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 
@@ -238,6 +239,7 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	o.address_is_default = !args_has(a, "address");
 	if (!o.address_is_default)
 		o.address = args_size(a, "address");
+	image_args_take(a, &o);
 	r = s->ops->load_image(s->env, args_str(a, "image"), &o, &image, e);
 	if (r == 0 && args_has(a, "ready") && !args_bool(a, "boot"))
 		r = err_set(e, ERR_RECIPE_INVALID, "'ready' needs 'boot: true'");
@@ -289,6 +291,7 @@ static const struct action_arg flash_args[] = {
 		.type = ARG_SIZE,
 		.doc = "where a raw binary begins, by default 0x08010000; the other formats say it "
 		       "themselves and refuse it"},
+	ARG_ROWS_FORMAT,
 	{.name = "flash_address",
 		.type = ARG_SIZE,
 		.doc = "where the flash begins that 'flash_size' measures; by default where the "

@@ -437,6 +437,15 @@ class Conventions(Live):
         self.problem(self.api.request('GET', '/artifacts/' + line.sha256(good[:-12])), 404)
         raw_file = put(b'no format that anyone knows', 'x.bin').json
         self.assertEqual((raw_file['format'], raw_file['image']['placed']), ('bin', False))
+        self.assertIn('looks like a text file: no step flashes it', raw_file['image']['notes'][0])
+        page = b'<!DOCTYPE html><html>Not Found</html>'
+        self.assertEqual(put(page, 'manual.html').json['format'], 'bin')
+        for name in ('app.hex', 'app.uf2', 'app.elf'):
+            bad = self.problem(put(page, name), 422, 'image-invalid')
+            self.assertIn(name + ' is a web page (HTML), not firmware', bad['detail'])
+            bad = self.problem(put(line.firmware(1000, 3), name), 422, 'image-invalid')
+            self.assertIn('its content is a raw binary', bad['detail'])
+        self.problem(put(b'PK\3\4' + bytes(90), 'app.uf2'), 422, 'image-invalid')
         raw_chunk = struct.pack('<HHII', 0xcac1, 0, 1, 12 + 4096) + bytes(range(256)) * 16
         sparse = struct.pack('<IHHHHIIII', 0xed26ff3a, 1, 0, 28, 12, 4096, 1, 1, 0) + raw_chunk
         self.assertEqual(put(sparse, 'system.img').json['format'], 'sparse')

@@ -235,8 +235,9 @@ static int broken(struct fastboot *f, int r, const char *command, struct err *e)
 	return r;
 }
 
-static int refused(const char *command, const struct answer *a, struct err *e)
+static int refused(struct fastboot *f, const char *command, const struct answer *a, struct err *e)
 {
+	snprintf(f->refusal, sizeof f->refusal, "%s", a->text);
 	return err_set(e, ERR_DEVICE_REFUSED, "fastboot '%s': the device says: %s", command,
 		*a->text ? a->text : "FAIL, without a reason");
 }
@@ -278,6 +279,7 @@ static int put_command(
 	if (r == 0) {
 		fastboot_log(f, '>', "%s", command);
 		f->commands++;
+		f->refusal[0] = 0;
 		r = f->pipe->ops->command(f->pipe, command,
 			strlen(command) + (f->c.trailing_nul ? 1 : 0), &within, e);
 	}
@@ -301,7 +303,7 @@ int fastboot_command_meanwhile(struct fastboot *f, const char *command, uint64_t
 	if (r < 0)
 		return broken(f, r, command, e);
 	if (a.kind == KIND_FAIL)
-		return refused(command, &a, e);
+		return refused(f, command, &a, e);
 	if (ret)
 		snprintf(ret->text, sizeof ret->text, "%s", a.text);
 	return 0;
@@ -328,7 +330,7 @@ static int ask_data(struct fastboot *f, const char *command, uint32_t *ret, cons
 	if (r < 0)
 		return broken(f, r, command, e);
 	if (a.kind == KIND_FAIL)
-		return refused(command, &a, e);
+		return refused(f, command, &a, e);
 	*ret = a.size;
 	return 0;
 }
@@ -343,7 +345,7 @@ static int end_data(struct fastboot *f, const char *command, const struct iotime
 		r = err_set(e, ERR_PROTOCOL, "DATA again, OKAY or FAIL expected");
 	if (r < 0)
 		return broken(f, r, command, e);
-	return a.kind == KIND_FAIL ? refused(command, &a, e) : 0;
+	return a.kind == KIND_FAIL ? refused(f, command, &a, e) : 0;
 }
 
 struct sending {

@@ -338,7 +338,8 @@ START_TEST(flash_tells_both_digests_and_starts_the_application)
 	uint8_t image[3000];
 	char sum[SHA256_HEX];
 
-	memset(image, 0x5a, sizeof image);
+	for (size_t i = 0; i < sizeof image; i++)
+		image[i] = (uint8_t)(i * 7);
 	image_file(image, sizeof image);
 	sha256_hex_of(image, sizeof image, sum);
 	dut.banner = "App v1.4 ready";
@@ -361,7 +362,7 @@ START_TEST(flash_fails_where_the_flash_differs_or_the_file_is_no_binary)
 	assert_says("at 0x08010002 expected 33, read 00");
 	image_file(":020000040800F2\n", 16);
 	ck_assert_int_eq(flash(""), -ERR_IMAGE_INVALID);
-	image_file("12345678", 8);
+	image_file("\x01\x02\x03\x04\x05\x06\x07\x08", 8);
 	dut.erases = 0;
 	ck_assert_int_eq(flash(",\"flash_size\":4"), -ERR_IMAGE_RANGE);
 	ck_assert_int_eq(flash(",\"chunk\":70000"), -ERR_INVALID);
@@ -402,7 +403,7 @@ END_TEST
 
 START_TEST(a_device_that_comes_back_is_waited_for_on_a_new_link)
 {
-	image_file("12345678", 8);
+	image_file("\x01\x02\x03\x04\x05\x06\x07\x08", 8);
 	dut.banner = "ready";
 	ck_assert_msg(flash(",\"reenumerates\":true,\"boot\":true") == 0, "%s", rig.e.msg);
 	ck_assert_uint_eq(rig.replugs, 2);
