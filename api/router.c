@@ -368,12 +368,29 @@ static void refuse(
 		detail, NULL);
 }
 
+static int upload(
+	void *data, struct request *rq, uint64_t taken, uint64_t more, const char **ret_why)
+{
+	struct api *a = data;
+	int status = store_take(&a->store, taken, more, ret_why);
+	struct err e;
+
+	if (status != 0)
+		return status;
+	rq->upload_taken += taken;
+	if (disk_check(records_disk(fleet_records(a->fleet)), taken + more, &e) == 0)
+		return 0;
+	*ret_why = "the disk has no room for this file: free some space, or delete artifacts";
+	return 507;
+}
+
 static void done(void *data, struct request *rq)
 {
+	store_give(&((struct api *)data)->store, rq->upload_taken);
 	free((void *)rq->principal);
 }
 
-const struct httpd_ops router_ops = {begin, handle, refuse, done};
+const struct httpd_ops router_ops = {begin, upload, handle, refuse, done};
 
 /* --- readers --- */
 

@@ -165,7 +165,7 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	return 0;
 }
 
-static int store(struct call *c, const char *path, struct err *e)
+static int keep_file(struct call *c, const char *path, struct err *e)
 {
 	const char *dir = fleet_artifact_dir(c->api->fleet);
 	_cleanup_(closep) int dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -174,23 +174,6 @@ static int store(struct call *c, const char *path, struct err *e)
 		return err_errno(e, ERR_IO, errno, "store the artifact");
 	chmod(path, 0400);
 	return 0;
-}
-
-static int check_quota(struct call *c, struct err *e)
-{
-	struct config *config = fleet_config(c->api->fleet);
-	uint64_t quota = config->artifact_quota_bytes;
-	int64_t total = 0;
-	struct db *d = api_reader(c->api, e);
-	int r = d ? artifacts_total(d, &total, e) : -(int)e->code;
-
-	config_unref(config);
-	api_reader_back(c->api, d);
-	if (r == 0 && (uint64_t)total + c->rq->upload_bytes > quota)
-		return err_set(e, ERR_TOO_LARGE,
-			"the artifacts would exceed their quota of %llu bytes",
-			(unsigned long long)quota);
-	return r;
 }
 
 static int apply_put(struct db *tx, void *data, json_t **ret, struct err *e)
@@ -235,13 +218,13 @@ static int put_artifact(struct call *c, struct err *e)
 	p.path = xasprintf("%s/%s", fleet_artifact_dir(c->api->fleet), sha);
 	r = check_image(c, &p, e);
 	if (r == 0)
-		r = check_quota(c, e);
-	if (r == 0)
-		r = store(c, p.path, e);
+		r = keep_file(c, p.path, e);
 	if (r == 0)
 		r = api_change(c, &ch, e);
-	if (r == 0 && p.created)
+	if (r == 0 && p.created) {
+		store_add(&c->api->store, c->rq->upload_bytes);
 		c->rs->status = 201;
+	}
 	return r;
 }
 
@@ -250,14 +233,22 @@ static int put_artifact(struct call *c, struct err *e)
 struct removal {
 	const char *sha256, *by;
 	char *path, *aside;
+	uint64_t bytes;
+	struct store *store;
 	bool moved;
 };
 
 static int apply_delete(struct db *tx, void *data, json_t **ret, struct err *e)
 {
 	struct removal *m = data;
-	int r = artifacts_delete(tx, m->sha256, m->by, e);
+	json_t *row = NULL;
+	int r = artifacts_get(tx, m->sha256, &row, e);
 
+	if (r == 0)
+		m->bytes = (uint64_t)json_integer_value(json_object_get(row, "size"));
+	json_decref(row);
+	if (r == 0)
+		r = artifacts_delete(tx, m->sha256, m->by, e);
 	if (r < 0)
 		return r;
 	m->moved = rename(m->path, m->aside) == 0;
@@ -269,14 +260,17 @@ static int apply_delete(struct db *tx, void *data, json_t **ret, struct err *e)
 
 static void delete_done(void *data)
 {
-	unlink(((struct removal *)data)->aside);
+	struct removal *m = data;
+
+	unlink(m->aside);
+	store_give(m->store, m->bytes);
 }
 
 static int delete_artifact(struct call *c, struct err *e)
 {
 	const char *dir = fleet_artifact_dir(c->api->fleet);
 	const char *sha = request_param(c->rq, "sha256");
-	struct removal m = {.sha256 = sha, .by = c->who->name};
+	struct removal m = {.sha256 = sha, .by = c->who->name, .store = &c->api->store};
 	struct change ch = {.apply = apply_delete,
 		.committed = delete_done,
 		.data = &m,

@@ -529,6 +529,45 @@ class Policies(unittest.TestCase):
             for api in (anna, bert):
                 api.close()
 
+    def test_uploads_under_way_count_from_their_first_byte(self):
+        with line.Line(stations=0, config='artifact_quota: 2M\n') as l:
+            l.start()
+            store = os.path.join(l.home, 'state', 'artifacts')
+            data = [line.firmware(900 * 1024, seed) for seed in range(4)]
+
+            def begin(image):
+                """Chunks without an end: how long it is is not known."""
+                s = socket.create_connection(('127.0.0.1', l.provd.port), timeout=line.DEADLINE_S)
+                self.addCleanup(s.close)
+                s.sendall(('PUT /api/v1/artifacts/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n'
+                           'Transfer-Encoding: chunked\r\n\r\n%x\r\n' % (
+                               line.sha256(image), l.provd.token, len(image))).encode() + image + b'\r\n')
+                return s
+
+            def stored():
+                return sum(os.path.getsize(os.path.join(store, f)) for f in os.listdir(store))
+            two = [begin(image) for image in data[:2]]
+            line.wait_for('both are on disk', lambda: stored() == 2 * len(data[0]))
+            # A third one has no room, announced or not; nothing of it is written.
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[2]), data[2]).status, 413)
+            third = begin(data[2])
+            third.sendall(b'0\r\n\r\n')
+            self.assertIn(b' 413 ', third.recv(65536).split(b'\r\n')[0])
+            self.assertLessEqual(stored(), 2 << 20)
+            # What is given up makes room again.
+            two[0].close()
+            line.wait_for('one has gone', lambda: stored() == len(data[0]))
+            two[1].sendall(b'0\r\n\r\n')
+            self.assertIn(b' 201 ', two[1].recv(65536).split(b'\r\n')[0])
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[2]), data[2]).status, 201)
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 413)
+            l.api.ok('DELETE', '/artifacts/' + line.sha256(data[2]))
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 201)
+            # A restart counts what is there.
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[2]), data[2]).status, 413)
+
     def test_an_artifact_is_deleted_unless_a_recipe_needs_it(self):
         with line.Line(stations=1, boards=0) as l:
             l.start()
