@@ -17,6 +17,7 @@
 #include "db/writer.h"
 
 struct taken {
+	int64_t step_n, k; /* k: within its step, from 1 */
 	char *name;
 	bool is_number, has_low, has_high;
 	double value, low, high;
@@ -183,6 +184,8 @@ static int measured(void *data, const struct step_record *rec, const struct meas
 	r->taken = grown;
 	t = &grown[r->takens++];
 	*t = (struct taken){
+		.step_n = rec->n,
+		.k = t > grown && t[-1].step_n == rec->n ? t[-1].k + 1 : 1,
 		.name = xstrdup(m->name),
 		.is_number = m->is_number,
 		.value = m->value,
@@ -197,14 +200,15 @@ static int measured(void *data, const struct step_record *rec, const struct meas
 	return 0;
 }
 
-static int flush_pending(struct recorder *r, struct db *tx, int64_t step_n, struct err *e)
+/* Each goes to its own step, also where that step's end could not be recorded. */
+static int flush_pending(struct recorder *r, struct db *tx, struct err *e)
 {
 	for (size_t i = 0; i < r->takens; i++) {
 		const struct taken *t = &r->taken[i];
 		const struct measured m = {
 			.run = r->run_id,
-			.step_n = step_n,
-			.k = (int64_t)i + 1,
+			.step_n = t->step_n,
+			.k = t->k,
 			.name = t->name,
 			.value = t->is_number ? &t->value : NULL,
 			.text = t->text,
@@ -315,7 +319,7 @@ static int apply_end(struct db *tx, void *data, struct err *e)
 		.duration_us = (int64_t)rec->duration_us,
 	};
 	json_t *version = version_said(n->r, rec);
-	int ret = flush_pending(n->r, tx, rec->n, e);
+	int ret = flush_pending(n->r, tx, e);
 
 	if (ret == 0 && version) {
 		json_object_set(n->r->firmware, "version", version);
@@ -370,11 +374,10 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 		.hint = res->code != ERR_NONE ? err_code_hint(res->code) : NULL,
 		.ended_ms = wall_ms(),
 	};
-	int ret;
+	/* Lines that belong to no step (a preflight that failed), and what a step could not record.
+	 */
+	int ret = flush_pending(n->r, tx, e);
 
-	/* Lines that belong to no step (a preflight that failed). */
-	n->r->takens = 0;
-	ret = flush_pending(n->r, tx, 0, e);
 	if (ret == 0)
 		ret = stations_put(tx, n->r->station->id, n->row, e);
 	return ret < 0 ? ret : runs_finish(tx, &end, e);

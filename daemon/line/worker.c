@@ -328,9 +328,9 @@ static void execute(struct station *s)
 	count_failures(s, &res);
 	if (close_run(s, &res))
 		after_run(s);
-	if (s->disable_asked && !s->closing_failed)
-		disable(s, "a person");
-	s->disable_asked = false;
+	if (s->disable_asked_by[0] && !s->closing_failed)
+		disable(s, s->disable_asked_by);
+	s->disable_asked_by[0] = 0;
 }
 
 /* --- states --- */
