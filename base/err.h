@@ -56,7 +56,7 @@ enum err_class {
 	X(TOOL_FAILED, "tool-failed", LINE, "The program failed; see the log.")                  \
 	X(IMAGE_INVALID, "image-invalid", LINE, "The firmware file is malformed.")               \
 	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")             \
-	X(RECIPE_INVALID, "recipe-invalid", LINE, "Mend the recipe.")                            \
+	X(RECIPE_INVALID, "recipe-invalid", LINE, "Correct the recipe.")                         \
 	X(PORT_UNBOUND, "port-unbound", LINE,                                                    \
 		"The station has no device on a port that the recipe needs.")                    \
 	X(POOL_EMPTY, "pool-empty", LINE, "The pool has no value left: extend it.")              \

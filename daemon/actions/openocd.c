@@ -303,7 +303,7 @@ static int run_kept(struct openocd_step *x, struct kept **place, const struct to
 	/* Commands of a recipe's own are never sent twice. */
 	if (used && worth_a_new_server(r) && x->job.kind != OPENOCD_COMMAND &&
 		iotime_check(&x->s->it, NULL) == 0) {
-		step_log(x->s, '#', "%s; OpenOCD is started anew", e ? e->msg : "it failed");
+		step_log(x->s, '#', "%s; OpenOCD is started again", e ? e->msg : "it failed");
 		openocd_result_done(&x->result);
 		used = false;
 		r = start_server(x, place, h, e);

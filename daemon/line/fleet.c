@@ -480,7 +480,7 @@ bool fleet_alive(struct fleet *f, uint64_t limit_us)
 
 		/* When it shows life again: the end of a nap, or of the step. */
 		if (tick < now && now - tick > limit_us) {
-			log_error("station %s shows no life since %llu s",
+			log_error("station %s has not moved for %llu s: its thread hangs",
 				station_id(f->station[i]),
 				(unsigned long long)((now - tick) / US_PER_S));
 			alive = false;

@@ -174,7 +174,8 @@ static bool close_run(struct station *s, const struct run_result *res)
 		s->closing_failed = true;
 		log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec), e.msg);
 		station_set_state(s, STATION_FAULT, e.code,
-			"the end of the last run is not recorded yet (%s): mend it, then clear",
+			"the end of the last run is not on record yet (%s): remove the cause, then "
+			"clear",
 			e.msg);
 		return false;
 	}

@@ -165,7 +165,7 @@ int prompt_answer_clean(const char *answer, char ret[256], struct err *e);
 
 /* What an action wants to find again at its next run: a program that is slow to start. */
 struct kept {
-	const void *kind; /* whose it is: an address of its owner's */
+	const void *kind; /* of which kind: the address of something that only its owner has */
 	void (*free)(struct kept *k);
 };
 

@@ -289,7 +289,7 @@ START_TEST(hostile_floods_a_gibibyte)
 			50000),
 		-ERR_TOOL_FAILED);
 	getrusage(RUSAGE_SELF, &after);
-	assert_says("not believed");
+	assert_says("what was not read");
 	ck_assert_uint_gt(seen.proc.bytes[PROC_STDOUT], 1073741824);
 	ck_assert_uint_lt(logged.len, 256 * 1024);
 	ck_assert_ptr_nonnull(strstr(logged.s, "lines are left out"));
@@ -466,7 +466,7 @@ START_TEST(a_command_of_a_server_has_a_limit_on_each_stream_and_its_last_lines_i
 	}
 	ck_assert_ptr_null(strstr(logged.s, "left out"));
 	ck_assert_int_eq(tool_watch_judge(w, 0, &e), -ERR_TOOL_FAILED);
-	assert_says("more than 97 KiB: it is not believed");
+	assert_says("more than 97 KiB: a failure may hide");
 	ck_assert_ptr_nonnull(strstr(logged.s, "7490 lines are left out\n<line 08989\n"));
 	ck_assert_ptr_nonnull(strstr(logged.s, "<line 09088\n"));
 	ck_assert_ptr_null(strstr(logged.s, "<line 09089\n"));
