@@ -9,37 +9,12 @@ import { Table } from '../ui/tables.js';
 
 const PAGE = 100;
 
-/** Whether there is an event behind this number. */
-async function anyAfter(seq) {
-  const { items } = await get(`/events?after=${seq}&limit=1`);
-
-  return items.length > 0;
-}
-
-/** A number such that at most PAGE events follow it. The list goes upwards only, so it is found by halving. */
-async function nearEnd(first) {
-  let low = first;
-  let high = Math.max(1, low);
-
-  while (await anyAfter(high)) {
-    low = high;
-    high *= 2;
-  }
-  while (high - low > PAGE / 2) {
-    const mid = Math.floor((low + high) / 2);
-    if (await anyAfter(mid)) low = mid;
-    else high = mid;
-  }
-  return Math.max(first, high - PAGE);
-}
-
 async function lastEvents() {
   const { items } = await get('/events?limit=1');
 
   if (!items.length) return [];
-  const seen = snapshot().lastSeq;
-  const oldest = items[0].seq - 1;
-  const from = seen ? Math.max(oldest, seen - PAGE) : await nearEnd(oldest);
+  const last = snapshot().lastSeq || (await get('/records')).last_seq;
+  const from = Math.max(items[0].seq - 1, last - PAGE);
   return (await get(`/events?after=${from}&limit=1000`)).items.reverse();
 }
 
