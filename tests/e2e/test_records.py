@@ -11,6 +11,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import time
 import unittest
 
 import line
@@ -280,6 +281,28 @@ class RecordsTest(unittest.TestCase):
             self.assertEqual(self.holds(l)[0], 200)
             os.kill(l.provd.process.pid, 1)
             line.wait_for('the second check', lambda: self.holds(l)[1].get('records-damaged'))
+
+    def test_events_are_kept_as_long_as_the_policy_says_and_the_rest_for_ever(self):
+        with line.Line(stations=1, boards=1, config='events_keep: 1s\n') as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            last = l.api.get('/records')['last_seq']
+            runs, audit = l.api.all('/runs'), l.api.all('/audit')
+            line.wait_for('they are old', lambda: time.time() - os.stat(self.db_path(l) + '-wal').st_mtime > 1.2)
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            line.wait_for('the events have gone', lambda: not [e for e in l.api.all('/events') if e['seq'] <= last])
+            self.assertEqual(l.api.request('GET', '/events?after=1').status, 410)
+            self.assertEqual(l.api.request('GET', '/events?after=%d' % last).status, 200)
+            self.assertEqual([r['id'] for r in l.api.all('/runs')], [r['id'] for r in runs])
+            self.assertLessEqual({a['seq'] for a in audit}, {a['seq'] for a in l.api.all('/audit')})
+            self.assertEqual(self.holds(l), (200, {}))
+            # Numbers go on, and a restart takes nothing for a restored backup.
+            l.provd.kill()
+            l.start()
+            self.assertEqual(self.holds(l), (200, {}))
+            self.assertGreaterEqual(l.api.get('/records')['last_seq'], last)
 
     def shimmed(self, l):
         so, src = os.path.join(l.home, 'shim.so'), os.path.join(l.home, 'shim.c')
