@@ -67,7 +67,8 @@ def line():
     tty.setraw(slave)
     return master, m.modbus_new_rtu(os.ttyname(slave).encode(), 115200, ctypes.c_char(b'N'), 8, 1)
 good = True
-for name, flush, want in (('RTU', False, ['register 2 = 100', 'register 3 = 200']), ('RTU, flushed', True, ['register 2 = 200', 'register 3 = 300'])):
+for name, flush, want in (('RTU', False, ['register 2 = 100', 'register 3 = 200']),
+                          ('RTU, flushed', True, ['register 2 = 200', 'register 3 = 300'])):
     master, x = line()
     good &= run(name, x, lambda: master, 8, rtu, flush, want)
 s = socket.create_server(('127.0.0.1', 0))

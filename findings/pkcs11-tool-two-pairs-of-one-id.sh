@@ -45,5 +45,5 @@ for n in $(seq 16 75) none; do
 	pair $n
 	verifies $n || break
 done
-echo "pkcs11-tool --keypairgen twice with one id: exit 0; pair number $((n - 15)): its signature does not verify with its public key"
+echo "pkcs11-tool --keypairgen twice with one id: exit 0; id $n: what it signs does not verify with its public key"
 $good && echo 'as recorded: two pairs of one id' || { echo 'CHANGED: not what was recorded'; exit 1; }
