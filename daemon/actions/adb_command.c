@@ -40,7 +40,7 @@ static void log_lines(struct step *s, const char *text)
 	for (int i = 0; *text && i < LOGGED_LINES; i++) {
 		size_t n = strcspn(text, "\n");
 
-		step_log(s, '<', "%.*s", (int)MIN(n, (size_t)2000), text);
+		step_log(s, '<', "%.*s", (int)n, text);
 		text += n + (text[n] == '\n');
 	}
 	if (*text)
@@ -152,6 +152,7 @@ static const struct action_arg shell_args[] = {
 		       "into 'args'"},
 	{.name = "args",
 		.type = ARG_LIST,
+		.secret = true,
 		.doc = "words that the shell takes as they are, whatever they hold: the command "
 		       "itself, or \"$1\" \"$2\" ... of 'command'"},
 	{.name = "status",

@@ -79,6 +79,10 @@ struct action_arg {
 	double low, high;		 /* ARG_INT, ARG_NUMBER where high > low */
 	const struct action_arg *fields; /* ARG_OBJECT */
 	unsigned ports;			 /* ARG_PORT: enum port_kinds that it takes */
+	/* It goes to the unit or to a program's environment, and to nothing that others see: it may
+	 * hold a secret. Every other argument is refused where it holds one, by the check and by
+	 * the runner. */
+	bool secret;
 	bool program; /* names a program that has to be installed; of a list the first item does */
 };
 
@@ -234,6 +238,11 @@ struct step {
 		void *data, const struct measurement *m, const char *verdict, struct err *e);
 	void *measured_data;
 };
+
+/* ops->identity and ops->serial for what a unit or a person said: records keep both as they are, so
+ * that a value with a secret in it is refused. */
+int step_identity(struct step *s, const char *role, const char *value, struct err *e);
+int step_serial(struct step *s, const char *kind, const char *value, char ret[64], struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {

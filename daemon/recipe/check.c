@@ -15,6 +15,8 @@ struct check {
 	struct recipe *r;
 	/* While a step is looked at: */
 	struct recipe_step *step;
+	bool secret_ok;	  /* what is looked at may hold a secret */
+	const char *what; /* and what that is, in a sentence */
 	enum step_phase phase;
 	size_t index;
 };
@@ -358,6 +360,25 @@ static int step_output(const struct check *c, const char *path, const char *rest
 	return !s->action || one_of(dot + 1, names) ? 0 : bad_name(e, path, dot + 1, names);
 }
 
+static int secret_ref(struct check *c, const char *path, const char *name, struct err *e)
+{
+	struct recipe *r = c->r;
+
+	if (!c->secret_ok)
+		return err_set(e, ERR_INVALID,
+			"'${%s}': %s may hold no secret, since others see it (see `provctl "
+			"actions`)",
+			path, c->what);
+	for (size_t i = 0; i < r->secrets; i++)
+		if (!strcmp(r->secret[i], name))
+			return 0;
+	r->secret = reallocarray(r->secret, r->secrets + 1, sizeof *r->secret);
+	if (!r->secret)
+		abort();
+	r->secret[r->secrets++] = xstrdup(name);
+	return 0; /* whether it is there is known at the run: a bench may lack what the line has */
+}
+
 static int check_ref(void *data, const char *path, struct err *e)
 {
 	static const char *const roots[] = {"unit", "job", "params", "artifacts", "ports",
@@ -396,7 +417,7 @@ static int check_ref(void *data, const char *path, struct err *e)
 	if (!strcmp(root, "steps"))
 		return step_output(c, path, rest, e);
 	if (!strcmp(root, "secrets"))
-		return 0; /* looked up at the preflight: a bench may lack what the line has */
+		return secret_ref(c, path, rest, e);
 	return declared(c, root, path, rest, e);
 }
 
@@ -404,8 +425,12 @@ static void check_arg_refs(
 	void *data, const char *pointer, const char *text, const struct action_arg *row)
 {
 	struct check *c = data;
+	_cleanup_(freep) char *what = xasprintf("'%s'", row ? row->name : "");
 	struct err e;
 
+	/* An action that is unknown is one mistake, not two. */
+	c->secret_ok = !row || row->secret;
+	c->what = what;
 	if (template_refs(text, check_ref, c, &e) < 0)
 		mistakes_add(c->m, pointer, "%s", e.msg);
 }
@@ -617,6 +642,8 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 	}
 	s->continue_on_fail = on_fail && !strcmp(on_fail, "continue");
 	str_replace(&s->when, get_string(c, o, p, "when", false));
+	c->secret_ok = false;
+	c->what = "'when'";
 	if (s->when && condition_eval(s->when, &(struct scope){when_lookup, c}, &ignored, &e) < 0)
 		mistakes_add(c->m, when_p, "%s", e.msg);
 	c->step = NULL;

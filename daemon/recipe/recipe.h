@@ -55,6 +55,8 @@ struct recipe {
 	uint64_t timeout_us; /* of the whole run without teardown; NO_DEADLINE: none */
 	struct recipe_port *port;
 	size_t ports;
+	char **secret; /* the names that its steps refer to, each once */
+	size_t secrets;
 	struct recipe_step *step[3]; /* by phase */
 	size_t steps[3];
 };

@@ -8,6 +8,9 @@
 #include "base/util.h"
 #include "daemon/recipe/action.h"
 
+/* Bytes of one line of a run's log. */
+#define LOGGED_MAX 2047
+
 const char *const port_kind_names[] = {"tty", "tcp", "udp", "usb", "probe", "any", NULL};
 
 unsigned port_kind(const char *name)
@@ -118,6 +121,30 @@ int prompt_answer_clean(const char *answer, char ret[256], struct err *e)
 	return 0;
 }
 
+static int without_secret(const struct step *s, const char *what, const char *value, struct err *e)
+{
+	return value && secret_found(s->secrets, value)
+		       ? err_set(e, ERR_RECIPE_INVALID,
+				 "%s would hold a secret of the recipe, and records show it: check "
+				 "what the unit is asked",
+				 what)
+		       : 0;
+}
+
+int step_identity(struct step *s, const char *role, const char *value, struct err *e)
+{
+	int r = without_secret(s, "the unit's identity", value, e);
+
+	return r < 0 ? r : s->ops->identity(s->env, role, value, e);
+}
+
+int step_serial(struct step *s, const char *kind, const char *value, char ret[64], struct err *e)
+{
+	int r = without_secret(s, "the serial number", value, e);
+
+	return r < 0 ? r : s->ops->serial(s->env, kind, value, ret, e);
+}
+
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
 	if (s->ops->progress)
@@ -126,17 +153,26 @@ void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t to
 
 void step_log(struct step *s, char dir, const char *fmt, ...)
 {
-	char text[2048];
+	_cleanup_(freep) char *text = NULL;
+	size_t n;
 	va_list ap;
 
 	if (!s->ops->log)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
 	va_end(ap);
 
+	/* Masked whole and cut then: half a secret would not be found. */
 	_cleanup_(freep) char *masked = secret_mask(s->secrets, text);
 
+	n = strlen(masked);
+	if (n > LOGGED_MAX) {
+		for (n = LOGGED_MAX; n > 0 && ((unsigned char)masked[n] & 0xc0) == 0x80;)
+			n--;
+		masked[n] = '\0';
+	}
 	s->ops->log(s->env, dir, masked);
 }
 
