@@ -589,7 +589,7 @@ static void load_main(struct loader *l, const json_t *root)
 	static const char *const keys[] = {"state_dir", "listen", "insecure", "hotplug", "settle",
 		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
 		"secrets", "stations", "marks_file", "disk_reserve", "events_keep", "clock_sync",
-		"tool_sandbox", "tool_writable", "approval", NULL};
+		"tool_sandbox", "tool_writable", "approval", "output_max", "output_keep", NULL};
 	const char *state_dir;
 
 	if (!json_is_object(root) && !json_is_null(root))
@@ -613,6 +613,10 @@ static void load_main(struct loader *l, const json_t *root)
 	l->c->artifact_max_bytes = 8ull << 30;
 	l->c->stop_grace_us = 60000000;
 	l->c->rate_limit = (unsigned)get_int(l, root, "", "rate_limit", 0, 1000000, 1000);
+	l->c->output_max_bytes = 1ull << 30;
+	l->c->output_keep_us = 30ull * 24 * 3600 * US_PER_S;
+	get_size(l, root, "", "output_max", &l->c->output_max_bytes);
+	get_duration(l, root, "", "output_keep", &l->c->output_keep_us);
 	get_size(l, root, "", "artifact_quota", &l->c->artifact_quota_bytes);
 	get_size(l, root, "", "artifact_max", &l->c->artifact_max_bytes);
 	get_duration(l, root, "", "stop_grace", &l->c->stop_grace_us);

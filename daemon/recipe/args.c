@@ -34,6 +34,7 @@ static const char *const type_name[] = {
 	[ARG_DURATION] = "duration",
 	[ARG_PORT] = "port",
 	[ARG_IMAGE] = "image",
+	[ARG_OUTPUT] = "output",
 	[ARG_CHOICE] = "choice",
 	[ARG_LIST] = "list",
 	[ARG_MAP] = "mapping",
@@ -98,6 +99,7 @@ static int convert_scalar(
 	case ARG_STRING:
 	case ARG_PORT:
 	case ARG_IMAGE:
+	case ARG_OUTPUT:
 		return 0;
 	case ARG_REGEX: {
 		_cleanup_(regex_freep) struct regex *r = NULL;
@@ -195,6 +197,7 @@ static int convert(const struct action_arg *row, json_t *j, struct value *v, str
 	case ARG_DURATION:
 	case ARG_PORT:
 	case ARG_IMAGE:
+	case ARG_OUTPUT:
 	case ARG_CHOICE:
 		break;
 	}

@@ -13,6 +13,7 @@
 struct check {
 	struct mistakes *m;
 	struct recipe *r;
+	bool bench; /* it is for a bench: paths of this machine are taken */
 	/* While a step is looked at: */
 	struct recipe_step *step;
 	bool secret_ok;	  /* what is looked at may hold a secret */
@@ -483,6 +484,40 @@ static void check_port_args(struct check *c, const struct recipe_step *s, const 
 	}
 }
 
+/* The text with a letter for each reference. */
+static char *without_refs(const char *text)
+{
+	struct strbuf b = {0};
+
+	for (const char *p = text; *p; p++) {
+		const char *end = !strncmp(p, "${", 2) ? strchr(p, '}') : NULL;
+
+		sb_add_n(&b, end ? "x" : p, 1);
+		p = end ? end : p;
+	}
+	return sb_take(&b);
+}
+
+/* A station writes into a folder of the run alone, and reads artifacts alone. */
+static void check_paths(struct check *c, const struct recipe_step *s, const char *pointer)
+{
+	for (const struct action_arg *row = s->action->args; row->name && !c->bench; row++) {
+		const char *text = json_string_value(json_object_get(s->with, row->name));
+		_cleanup_(freep) char *p = pointer_key(pointer, row->name);
+		_cleanup_(freep) char *name = text ? without_refs(text) : NULL;
+		struct err e;
+
+		if (row->type == ARG_OUTPUT && name && output_name_check(name, &e) < 0)
+			mistakes_add(c->m, p, "'%s': %s", row->name, e.msg);
+		else if (row->bench && json_object_get(s->with, row->name))
+			mistakes_add(c->m, p,
+				"'%s' is a path of the machine: only a bench takes it, on a "
+				"station "
+				"files are artifacts",
+				row->name);
+	}
+}
+
 /* Arguments that are good each by itself, and not together. */
 static void check_together(struct check *c, const struct recipe_step *s, const char *pointer)
 {
@@ -592,6 +627,7 @@ static void check_action(struct check *c, struct recipe_step *s, const json_t *o
 	args_check(s->action->args, s->with, json_object_get(o, "with") ? with_p : p, c->m,
 		check_arg_refs, c);
 	check_port_args(c, s, with_p);
+	check_paths(c, s, with_p);
 	check_together(c, s, with_p);
 	/* unit.serial hands the number out; only what sends it to a device exposes it. */
 	if (!strcmp(s->action->name, "unit.serial") && c->r->serial_source == SERIAL_NONE)
@@ -751,13 +787,14 @@ static void check_head(struct check *c)
 	str_replace(&c->r->title, get_string(c, root, "", "title", false));
 }
 
-int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
+static int check_root(
+	json_t *root, bool bench, struct mistakes *m, struct recipe **ret, struct err *e)
 {
 	static const char *const keys[] = {"recipe", "version", "title", "description", "unit",
 		"ports", "artifacts", "params", "timeout", "setup", "steps", "teardown", NULL};
 	size_t before = m->count;
 	struct recipe *r = xcalloc(1, sizeof *r);
-	struct check c = {.m = m, .r = r};
+	struct check c = {.m = m, .r = r, .bench = bench};
 	_cleanup_(freep) char *canonical = NULL;
 
 	r->refs = 1;
@@ -788,4 +825,14 @@ int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct e
 	sha256_hex_of(canonical, strlen(canonical), r->sha256);
 	*ret = r;
 	return 0;
+}
+
+int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
+{
+	return check_root(root, false, m, ret, e);
+}
+
+int recipe_check_bench(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
+{
+	return check_root(root, true, m, ret, e);
 }

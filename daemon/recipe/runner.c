@@ -190,6 +190,7 @@ static int act(
 	const struct runner *rn = run->rn;
 	const struct scope scope = {.lookup = lookup, .data = run, .secrets = rn->secrets};
 	struct args *args = NULL;
+	json_t *saved;
 	struct step s = {
 		.id = st->id,
 		.action = st->action->name,
@@ -222,10 +223,14 @@ static int act(
 	if (r < 0 && rn->cancel && run->it.cancel && cancel_reason(rn->cancel) != ERR_NONE)
 		iotime_check(&run->it, e);
 	args_free(args);
+	saved = s.saved;
 	if (r == 0 && out->verdict == STEP_PASSED && st->action->flags & ACTION_NEEDS_EVIDENCE &&
 		json_object_size(out->evidence) == 0)
 		r = err_set(
 			e, ERR_NO_EVIDENCE, "%s gave no proof that it worked", st->action->name);
+	/* That a file was written proves nothing of the unit. */
+	if (saved)
+		result_evidence(out, "saved", saved);
 	return r < 0 && e ? -(int)e->code : r;
 }
 

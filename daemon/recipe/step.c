@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdarg.h>
 
+#include "base/outfile.h"
 #include "base/util.h"
 #include "daemon/recipe/action.h"
 
@@ -118,6 +119,47 @@ int prompt_answer_clean(const char *answer, char ret[256], struct err *e)
 	}
 	memcpy(ret, answer, n);
 	ret[n] = '\0';
+	return 0;
+}
+
+int output_name_check(const char *name, struct err *e)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > OUTPUT_NAME_MAX || *name == '.')
+		return err_set(e, ERR_INVALID,
+			"'%.80s' is no name for a file of the run: from 1 to %d characters, the "
+			"first not a dot",
+			name, OUTPUT_NAME_MAX);
+	if (strchr(name, '/'))
+		return err_set(e, ERR_INVALID,
+			"'%.80s' leads out of the run's folder: a name without '/' expected, since "
+			"a station keeps the files of a run by itself (see `provctl run files`)",
+			name);
+	for (const char *p = name; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return err_set(e, ERR_INVALID,
+				"the name of a file has a control character at position %zu",
+				(size_t)(p - name) + 1);
+	return 0;
+}
+
+int step_file(struct step *s, const char *name, struct outfile *ret, struct err *e)
+{
+	return s->ops->output ? s->ops->output(s->env, s->id, name, ret, e)
+			      : outfile_open(ret, name, e);
+}
+
+int step_file_commit(struct step *s, struct outfile *f, struct err *e)
+{
+	int r = outfile_commit(f, e);
+
+	if (r < 0)
+		return r;
+	if (!s->saved)
+		s->saved = json_array();
+	json_array_append_new(s->saved, json_pack("{s:s, s:I, s:s}", "name", f->path, "bytes",
+						(json_int_t)f->bytes, "sha256", f->sha256));
 	return 0;
 }
 

@@ -58,6 +58,7 @@ static json_t *dummy(const struct action_arg *row)
 	case ARG_STRING:
 	case ARG_REGEX:
 	case ARG_IMAGE:
+	case ARG_OUTPUT:
 		break;
 	}
 	return json_string("x");
