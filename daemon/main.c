@@ -429,6 +429,7 @@ int main(int argc, char **argv)
 			(unsigned long long)((now_us() - begun) / US_PER_MS));
 		notify_ready();
 		loop(&p);
+		records_tell_head(fleet_records(p.fleet));
 		log_notice("stopped");
 	} else {
 		log_error("%s", e.msg);
