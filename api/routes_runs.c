@@ -4,6 +4,7 @@
  */
 #include "api/router.h"
 #include "base/util.h"
+#include "daemon/line/outputs.h"
 #include "db/integrity.h"
 #include "db/reports.h"
 #include "db/runs.h"
@@ -109,6 +110,130 @@ static int get_log(struct call *c, struct err *e)
 		r = runs_log_list(d, request_param(c->rq, "id"), &page, &list, e);
 	api_reader_back(c->api, d);
 	return r < 0 ? r : api_answer_list(c, &list, e);
+}
+
+/* --- files that its steps wrote --- */
+
+static void note_files(json_t *items, const json_t *step)
+{
+	const json_t *saved = json_object_get(json_object_get(step, "evidence"), "saved");
+	json_t *file;
+	size_t i;
+
+	json_array_foreach((json_t *)saved, i, file) {
+		const char *name = json_string_value(json_object_get(file, "name"));
+		json_t *old;
+		size_t k;
+
+		if (!name)
+			continue;
+		/* Another attempt replaced it. */
+		json_array_foreach(items, k, old)
+			if (!strcmp(name, json_string_value(json_object_get(old, "name"))))
+				break;
+		if (k < json_array_size(items))
+			json_array_remove(items, k);
+		json_array_append_new(items,
+			json_pack("{s:s, s:O, s:O, s:O, s:O}", "name", name, "size",
+				json_object_get(file, "bytes"), "sha256",
+				json_object_get(file, "sha256"), "step",
+				json_object_get(step, "id"), "n", json_object_get(step, "n")));
+	}
+}
+
+static int run_files(struct call *c, json_t **ret, struct err *e)
+{
+	const char *id = request_param(c->rq, "id");
+	struct db *d = api_reader(c->api, e);
+	json_t *run = NULL;
+	json_t *steps = NULL;
+	json_t *step;
+	size_t i;
+	int r = d ? runs_get(d, id, &run, e) : -(int)e->code;
+
+	json_decref(run);
+	if (r == 0)
+		r = integrity_run(d, id, e);
+	if (r == 0)
+		r = runs_steps(d, id, &steps, e);
+	api_reader_back(c->api, d);
+	if (r < 0)
+		return r;
+	*ret = json_array();
+	json_array_foreach(steps, i, step)
+		note_files(*ret, step);
+	json_decref(steps);
+	return 0;
+}
+
+static int open_file(struct call *c, const json_t *file, struct err *e)
+{
+	const char *name = json_string_value(json_object_get(file, "name"));
+	int64_t want = json_integer_value(json_object_get(file, "size"));
+	uint64_t bytes = 0;
+	int fd = -1;
+	int r = outputs_open(
+		fleet_output_dir(c->api->fleet), request_param(c->rq, "id"), name, &fd, &bytes, e);
+
+	if (r == 0 && bytes != (uint64_t)want)
+		r = err_set(e, ERR_GONE, "the file '%s' has %llu bytes, %lld were recorded", name,
+			(unsigned long long)bytes, (long long)want);
+	if (r < 0) {
+		closep(&fd);
+		return r;
+	}
+	c->rs->fd = fd;
+	c->rs->body_len = (size_t)bytes;
+	return 0;
+}
+
+static int get_files(struct call *c, struct err *e)
+{
+	const char *root = fleet_output_dir(c->api->fleet);
+	json_t *items = NULL;
+	json_t *file;
+	size_t i;
+	int r = run_files(c, &items, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(items, i, file) {
+		_cleanup_(closep) int fd = -1;
+		uint64_t bytes;
+		int kept = outputs_open(root, request_param(c->rq, "id"),
+			json_string_value(json_object_get(file, "name")), &fd, &bytes, NULL);
+
+		json_object_set_new(file, "kept", json_boolean(kept == 0));
+	}
+	return api_answer_resource(c, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
+}
+
+static int get_file(struct call *c, struct err *e)
+{
+	const char *name = request_param(c->rq, "name");
+	_cleanup_(freep) char *target = xasprintf("%s/%s", request_param(c->rq, "id"), name);
+	json_t *items = NULL;
+	json_t *file = NULL;
+	size_t i;
+	int r = run_files(c, &items, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(items, i, file)
+		if (!strcmp(name, json_string_value(json_object_get(file, "name"))))
+			break;
+	r = i < json_array_size(items)
+		    ? open_file(c, file, e)
+		    : err_set(e, ERR_NOT_FOUND, "the run wrote no file '%.128s'", name);
+	json_decref(items);
+	/* What came out of a unit may be as secret as what goes in: who took it is on record. */
+	if (r == 0)
+		r = api_audit(c, "run.file.get", target, e);
+	if (r < 0)
+		return r;
+	c->rs->status = 200;
+	snprintf(c->rs->content_type, sizeof c->rs->content_type, "application/octet-stream");
+	return 0;
 }
 
 static int get_yield(struct call *c, struct err *e)
@@ -246,6 +371,8 @@ const struct route routes_runs[] = {
 	{HTTP_GET, "/api/v1/runs/{id}/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_measurements},
 	{HTTP_GET, "/api/v1/runs/{id}/log", MAY_READ, ROUTE_NO_BODY, 0, get_log, query_page},
 	{HTTP_GET, "/api/v1/runs/{id}/report", MAY_READ, ROUTE_NO_BODY, 0, get_report},
+	{HTTP_GET, "/api/v1/runs/{id}/files", MAY_READ, ROUTE_NO_BODY, 0, get_files},
+	{HTTP_GET, "/api/v1/runs/{id}/files/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_file},
 	{HTTP_GET, "/api/v1/reports/yield", MAY_READ, ROUTE_NO_BODY, 0, get_yield, query_yield},
 	{HTTP_GET, "/api/v1/reports/pareto", MAY_READ, ROUTE_NO_BODY, 0, get_yield, query_yield},
 	{0},

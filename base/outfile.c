@@ -6,15 +6,32 @@
 
 #include "base/util.h"
 
-int outfile_open(struct outfile *f, const char *path, struct err *e)
+static int open_part(struct outfile *f, const char *path, int how, struct err *e)
 {
 	f->path = path;
 	f->part = xasprintf("%s.part", path);
-	f->fd = open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	f->fd = openat(f->dir, f->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | how, 0640);
 	if (f->fd < 0)
 		return err_errno(e, ERR_IO, errno, "create %s", f->part);
 	f->digest = sha256_new();
 	return 0;
+}
+
+int outfile_open(struct outfile *f, const char *path, struct err *e)
+{
+	f->dir = AT_FDCWD;
+	f->own_dir = false;
+	return open_part(f, path, O_TRUNC, e);
+}
+
+int outfile_open_at(struct outfile *f, int dir, const char *name, struct err *e)
+{
+	_cleanup_(freep) char *part = xasprintf("%s.part", name);
+
+	f->dir = dir;
+	f->own_dir = true;
+	unlinkat(dir, part, 0);
+	return open_part(f, name, O_EXCL, e);
 }
 
 int outfile_add(void *outfile, const void *p, size_t n, struct err *e)
@@ -22,6 +39,12 @@ int outfile_add(void *outfile, const void *p, size_t n, struct err *e)
 	struct outfile *f = outfile;
 	const char *at = p;
 
+	if (f->room) {
+		int r = f->room(f->room_data, f->bytes + n, e);
+
+		if (r < 0)
+			return r;
+	}
 	sha256_add(f->digest, p, n);
 	f->bytes += n;
 	while (n > 0) {
@@ -43,6 +66,7 @@ int outfile_end(struct outfile *f, char sha256[SHA256_HEX], struct err *e)
 
 	sha256_end(f->digest, raw);
 	hex_of(raw, sizeof raw, sha256);
+	memcpy(f->sha256, sha256, SHA256_HEX);
 	return fsync(f->fd) < 0 ? err_errno(e, ERR_IO, errno, "write %s", f->part) : 0;
 }
 
@@ -59,18 +83,23 @@ static int sync_directory(const char *path, struct err *e)
 
 int outfile_commit(struct outfile *f, struct err *e)
 {
-	if (rename(f->part, f->path) < 0)
+	if (renameat(f->dir, f->part, f->dir, f->path) < 0)
 		return err_errno(e, ERR_IO, errno, "write %s", f->path);
 	free(f->part);
 	f->part = NULL;
+	if (f->own_dir)
+		return fsync(f->dir) < 0 ? err_errno(e, ERR_IO, errno, "sync %s", f->path) : 0;
 	return sync_directory(f->path, e);
 }
 
 void outfile_done(struct outfile *f)
 {
 	if (f->part && f->fd >= 0)
-		unlink(f->part);
+		unlinkat(f->dir, f->part, 0);
 	closep(&f->fd);
+	if (f->own_dir)
+		closep(&f->dir);
+	f->own_dir = false;
 	free(f->part);
 	f->part = NULL;
 	sha256_free(f->digest);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,15 +16,25 @@
 #include "base/err.h"
 
 struct outfile {
-	const char *path;
-	char *part; /* NULL: not opened, or committed */
-	int fd;	    /* begin with {.fd = -1} */
+	const char *path; /* of outfile_open_at(): the name alone */
+	char *part;	  /* NULL: not opened, or committed */
+	int fd;		  /* begin with {.fd = -1} */
+	int dir;	  /* that the names are relative to */
+	bool own_dir;
 	struct sha256 *digest;
 	uint64_t bytes;
+	char sha256[SHA256_HEX]; /* after outfile_end() */
+	/* Asked before bytes are written, with how many there are then; a refusal ends the writing.
+	 * NULL: as many as the disk takes. */
+	int (*room)(void *data, uint64_t bytes, struct err *e);
+	void *room_data;
 };
 
 /* All: -ERR_IO, -ERR_DISK_FULL. A symbolic link in the place of PATH.part is refused. */
 int outfile_open(struct outfile *f, const char *path, struct err *e);
+/* In a directory: no symbolic link is followed, and what is in the place of NAME.part goes. dir is
+ * taken over, also on failure. */
+int outfile_open_at(struct outfile *f, int dir, const char *name, struct err *e);
 /* A sink: its first argument is a struct outfile. */
 int outfile_add(void *outfile, const void *p, size_t n, struct err *e);
 /* Syncs the bytes and ends the digest. Between the two the caller may still turn away. */

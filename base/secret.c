@@ -10,6 +10,8 @@
 #include "base/strbuf.h"
 #include "base/util.h"
 
+#define SECRET_MIN 4
+
 struct secret_set {
 	char **value; /* longest first, so that one that holds another is masked whole */
 	size_t count;
@@ -33,16 +35,15 @@ struct secret_set *secret_set_free(struct secret_set *s)
 	return NULL;
 }
 
-int secret_set_add(struct secret_set *s, const char *value, struct err *e)
+static void add_form(struct secret_set *s, const char *value, size_t len)
 {
-	size_t len = strlen(value);
 	size_t at = 0;
 
-	if (len < 4)
-		return err_set(e, ERR_INVALID, "a secret needs at least 4 characters");
+	if (len < SECRET_MIN)
+		return;
 	while (at < s->count && strlen(s->value[at]) >= len)
-		if (!strcmp(s->value[at++], value))
-			return 0;
+		if (!strncmp(s->value[at++], value, len + 1))
+			return;
 
 	char **grown = reallocarray(s->value, s->count + 1, sizeof *grown);
 
@@ -50,24 +51,103 @@ int secret_set_add(struct secret_set *s, const char *value, struct err *e)
 		abort();
 	s->value = grown;
 	memmove(grown + at + 1, grown + at, (s->count - at) * sizeof *grown);
-	grown[at] = xstrdup(value);
+	grown[at] = strndup(value, len);
+	if (!grown[at])
+		abort();
 	s->count++;
+}
+
+/* A byte in `chars` gets `before` in front of it. */
+static const struct {
+	const char *chars, *before;
+} quotings[] = {
+	{"\\^$.[]|()?*+{}#-/ ", "\\"},		       /* a pattern of a recipe */
+	{" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "\\"}, /* a pattern that provd makes */
+	{"\"\\", "\\"},				       /* JSON */
+	{"'", "'\\'"},				       /* a shell */
+};
+
+static void add_forms(struct secret_set *s, const char *value, size_t len)
+{
+	struct strbuf b = {0};
+
+	add_form(s, value, len);
+	for (size_t q = 0; q < ARRAY_LEN(quotings); q++) {
+		for (size_t i = 0; i < len; i++) {
+			if (strchr(quotings[q].chars, value[i]))
+				sb_add(&b, quotings[q].before);
+			sb_add_n(&b, value + i, 1);
+		}
+		add_form(s, b.s, b.len);
+		secret_wipe(b.s, b.len);
+		sb_clear(&b);
+	}
+	sb_add_escaped(&b, value, len);
+	add_form(s, b.s, b.len);
+	secret_wipe(b.s, b.len);
+	sb_done(&b);
+}
+
+int secret_set_add(struct secret_set *s, const char *value, struct err *e)
+{
+	size_t len = strlen(value);
+
+	if (len < SECRET_MIN)
+		return err_set(e, ERR_INVALID, "a secret needs at least %d characters", SECRET_MIN);
+	add_forms(s, value, len);
+	/* What is read and logged by lines. The frame of a PEM file is the same in all of them. */
+	for (const char *p = value; *p;) {
+		size_t n = strcspn(p, "\r\n");
+
+		if (n < len && n >= SECRET_MIN && strncmp(p, "-----", 5) != 0)
+			add_forms(s, p, n);
+		p += n + strspn(p + n, "\r\n");
+	}
 	return 0;
 }
 
-char *secret_mask(const struct secret_set *s, const char *text)
+/* Bytes of a secret at p; 0: none begins there. */
+static size_t secret_at(const struct secret_set *s, const char *p)
+{
+	for (size_t i = 0; s && i < s->count; i++) {
+		size_t n = strlen(s->value[i]);
+
+		if (!strncmp(p, s->value[i], n))
+			return n;
+	}
+	return 0;
+}
+
+static size_t cut_secret_at(const struct secret_set *s, const char *p)
+{
+	for (size_t i = 0; s && i < s->count; i++) {
+		size_t n = 0;
+
+		while (p[n] && p[n] == s->value[i][n])
+			n++;
+		if (n >= SECRET_MIN && (!p[n] || strchr("'\"\n", p[n]) || !strncmp(p + n, "..", 2)))
+			return n;
+	}
+	return 0;
+}
+
+bool secret_found(const struct secret_set *s, const char *text)
+{
+	for (const char *p = text; *p; p++)
+		if (secret_at(s, p))
+			return true;
+	return false;
+}
+
+static char *mask(const struct secret_set *s, const char *text, bool cut)
 {
 	struct strbuf out = {0};
 
 	for (const char *p = text; *p;) {
-		size_t hit = 0;
+		size_t hit = secret_at(s, p);
 
-		for (size_t i = 0; s && i < s->count && !hit; i++) {
-			size_t n = strlen(s->value[i]);
-
-			if (!strncmp(p, s->value[i], n))
-				hit = n;
-		}
+		if (!hit && cut)
+			hit = cut_secret_at(s, p);
 		if (hit)
 			sb_add(&out, SECRET_MASK);
 		else
@@ -75,6 +155,16 @@ char *secret_mask(const struct secret_set *s, const char *text)
 		p += hit ? hit : 1;
 	}
 	return sb_take(&out);
+}
+
+char *secret_mask(const struct secret_set *s, const char *text)
+{
+	return mask(s, text, false);
+}
+
+char *secret_mask_cut(const struct secret_set *s, const char *text)
+{
+	return mask(s, text, true);
 }
 
 bool secret_set_empty(const struct secret_set *s)

@@ -17,10 +17,17 @@ struct secret_set;
 struct secret_set *secret_set_new(void);
 /* Zeroises every value. */
 struct secret_set *secret_set_free(struct secret_set *s);
-/* Values shorter than 4 characters are refused: masking them would mask everything. */
+/* The value, and the forms in which it leaves: each line of it, control bytes escaped as in a log,
+ * quoted as in a pattern, in JSON or for a shell. Values shorter than 4 characters are refused:
+ * masking them would mask everything. */
 int secret_set_add(struct secret_set *s, const char *value, struct err *e);
 /* A copy of text with every secret replaced by SECRET_MASK, owned by the caller. s may be NULL. */
 char *secret_mask(const struct secret_set *s, const char *text);
+/* As secret_mask(), for a sentence into which text went cut: also the beginning of a secret, of 4
+ * characters or more, before a quote, a line end, dots or the end of the text. */
+char *secret_mask_cut(const struct secret_set *s, const char *text);
+/* Whether any secret is in the text. s may be NULL. */
+bool secret_found(const struct secret_set *s, const char *text);
 bool secret_set_empty(const struct secret_set *s);
 
 /* Overwrites in a way that the compiler keeps. */

@@ -146,3 +146,19 @@ char *uuid7(char buf[UUID_SIZE])
 		(unsigned long long)(rnd & 0xffffffffffffull));
 	return buf;
 }
+
+int64_t uuid7_ms(const char *s)
+{
+	static const char shape[] = "xxxxxxxx-xxxx-7xxx-xxxx-xxxxxxxxxxxx";
+	int64_t ms = 0;
+
+	if (strlen(s) != sizeof shape - 1)
+		return -1;
+	for (size_t i = 0; s[i]; i++)
+		if (shape[i] == 'x' ? !strchr("0123456789abcdef", s[i]) : s[i] != shape[i])
+			return -1;
+	for (size_t i = 0; i < 13; i++)
+		if (s[i] != '-')
+			ms = ms << 4 | (s[i] <= '9' ? s[i] - '0' : s[i] - 'a' + 10);
+	return ms;
+}

@@ -19,3 +19,5 @@ char *rfc3339_now(char buf[RFC3339_SIZE]);
 int rfc3339_parse(const char *s, int64_t *ret_ms);
 /* A new UUIDv7 in text form; returns buf. */
 char *uuid7(char buf[UUID_SIZE]);
+/* The milliseconds since 1970 in a UUID of version 7, -1 for another text. */
+int64_t uuid7_ms(const char *s);

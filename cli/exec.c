@@ -30,7 +30,7 @@ static int run_json(const struct ctl *c, json_t *root, json_t *ports, const char
 	struct mistakes m = {0};
 	struct recipe *recipe;
 	struct err e;
-	int r = recipe_check(root, &m, &recipe, &e);
+	int r = recipe_check_bench(root, &m, &recipe, &e);
 
 	for (size_t i = 0; i < m.count; i++)
 		fprintf(stderr, "provctl: %s\n", m.item[i].text);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/outfile.h"
 #include "base/secret.h"
 #include "base/timefmt.h"
 #include "base/util.h"
@@ -112,6 +113,24 @@ static size_t take_answer(char *p, size_t size, size_t n, void *data)
 	return size * n;
 }
 
+struct download {
+	CURL *curl;
+	struct outfile *out;
+	struct strbuf *problem;
+	struct err *e;
+};
+
+static size_t take_bytes(char *p, size_t size, size_t n, void *data)
+{
+	struct download *d = data;
+	long status = 0;
+
+	curl_easy_getinfo(d->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 400)
+		return take_answer(p, size, n, d->problem);
+	return outfile_add(d->out, p, size * n, d->e) < 0 ? 0 : size * n;
+}
+
 /* The problem of the API as an err; each of its errors goes to stderr. */
 static int problem(long status, const char *text, struct err *e)
 {
@@ -147,7 +166,8 @@ struct exchange {
 	size_t body_len;
 	FILE *file;
 	curl_off_t file_size;
-	bool once; /* its answer is not kept: a secret is in it */
+	struct outfile *out; /* where the bytes of a good answer go; NULL: they are JSON */
+	bool once;	     /* its answer is not kept: a secret is in it */
 };
 
 static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct err *e)
@@ -157,6 +177,8 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	_cleanup_(freep) char *type = NULL;
 	_cleanup_(freep) char *key = NULL;
 	struct strbuf answer = {0};
+	struct err write_err = {0};
+	struct download download = {.out = x->out, .problem = &answer, .e = &write_err};
 	char uuid[UUID_SIZE];
 	char why[CURL_ERROR_SIZE] = "";
 	long status = 0;
@@ -166,6 +188,7 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	if (r < 0)
 		return r;
 	url = xasprintf("%s%s", c->http->base, x->path);
+	download.curl = c->http->curl;
 	curl_easy_reset(c->http->curl);
 	headers = curl_slist_append(headers, c->http->auth);
 	headers = curl_slist_append(headers, "Accept: application/json");
@@ -186,7 +209,12 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	curl_easy_setopt(c->http->curl, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(c->http->curl, CURLOPT_WRITEDATA, &answer);
 	curl_easy_setopt(c->http->curl, CURLOPT_CONNECTTIMEOUT, 5L);
-	if (x->file) {
+	if (x->out) {
+		curl_easy_setopt(c->http->curl, CURLOPT_WRITEFUNCTION, take_bytes);
+		curl_easy_setopt(c->http->curl, CURLOPT_WRITEDATA, &download);
+		curl_easy_setopt(c->http->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(c->http->curl, CURLOPT_LOW_SPEED_TIME, 60L);
+	} else if (x->file) {
 		curl_easy_setopt(c->http->curl, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(c->http->curl, CURLOPT_READDATA, x->file);
 		curl_easy_setopt(c->http->curl, CURLOPT_INFILESIZE_LARGE, x->file_size);
@@ -200,7 +228,9 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	rc = curl_easy_perform(c->http->curl);
 	curl_slist_free_all(headers);
 	curl_easy_getinfo(c->http->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (rc != CURLE_OK)
+	if (write_err.code != ERR_NONE)
+		r = err_set(e, write_err.code, "%s", write_err.msg);
+	else if (rc != CURLE_OK)
 		r = err_set(
 			e, ERR_IO, "%s: %s", c->http->base, why[0] ? why : curl_easy_strerror(rc));
 	else if (status >= 400)
@@ -248,6 +278,24 @@ int api_delete(struct ctl *c, const char *path, json_t **ret, struct err *e)
 	const struct exchange x = {.method = "DELETE", .path = path};
 
 	return perform(c, &x, ret, e);
+}
+
+int api_download(
+	struct ctl *c, const char *path, const char *file, const char *sha256, struct err *e)
+{
+	char got[SHA256_HEX];
+	_cleanup_(outfile_done) struct outfile out = {.fd = -1};
+	const struct exchange x = {.method = "GET", .path = path, .out = &out};
+	int r = outfile_open(&out, file, e);
+
+	if (r == 0)
+		r = perform(c, &x, NULL, e);
+	if (r == 0)
+		r = outfile_end(&out, got, e);
+	if (r == 0 && *sha256 && strcmp(got, sha256) != 0)
+		r = err_set(e, ERR_VERIFY_MISMATCH,
+			"%s: what came has the SHA-256 %s, %s was recorded", path, got, sha256);
+	return r < 0 ? r : outfile_commit(&out, e);
 }
 
 int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/strbuf.h"
 
@@ -33,8 +34,8 @@ struct command {
 
 /* A table ends with a row without a name. */
 extern const struct command commands_line[], commands_records[], commands_run_log[],
-	commands_recipe[], commands_stores[], commands_bench[], commands_image[], commands_meta[],
-	commands_recovery[];
+	commands_run_files[], commands_recipe[], commands_stores[], commands_bench[],
+	commands_image[], commands_meta[], commands_recovery[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 
@@ -58,6 +59,10 @@ int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, 
 /* Without an Idempotency-Key: for what answers with a secret, which is not kept. */
 int api_post_once(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
 int api_delete(struct ctl *c, const char *path, json_t **ret, struct err *e);
+/* The bytes of the answer into a file, which is there only when it is whole and
+ * has that digest ("": any). */
+int api_download(
+	struct ctl *c, const char *path, const char *file, const char *sha256, struct err *e);
 /* A file as the body. */
 int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,
 	const char *file, json_t **ret, struct err *e);

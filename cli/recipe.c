@@ -32,7 +32,7 @@ static struct recipe *load(const struct ctl *c, const char *file, bool say)
 			fprintf(stderr, "%s\n", e.msg);
 		return NULL;
 	}
-	if (recipe_check(doc->root, &m, &recipe, &e) < 0)
+	if ((say ? recipe_check : recipe_check_bench)(doc->root, &m, &recipe, &e) < 0)
 		recipe = NULL;
 	mistakes_print(&m, file, doc, &text);
 	if (c->json && say) {

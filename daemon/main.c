@@ -15,6 +15,7 @@
 #include <sys/timerfd.h>
 
 #include "api/api.h"
+#include "base/harden.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -416,6 +417,9 @@ int main(int argc, char **argv)
 	/* Secrets pass through memory: no core dump holds them. */
 	setrlimit(RLIMIT_CORE, &no_core);
 	prctl(PR_SET_DUMPABLE, 0);
+	if (!harden_memory())
+		log_debug("this kernel cannot forbid code in writable memory: %s",
+			strerrordesc_np(errno));
 	r = start(&p, &e);
 	if (r == 0) {
 		p.watchdog_us = notify_watchdog_us();
@@ -425,6 +429,7 @@ int main(int argc, char **argv)
 			(unsigned long long)((now_us() - begun) / US_PER_MS));
 		notify_ready();
 		loop(&p);
+		records_tell_head(fleet_records(p.fleet));
 		log_notice("stopped");
 	} else {
 		log_error("%s", e.msg);

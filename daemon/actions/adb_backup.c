@@ -64,7 +64,7 @@ static int backup_run(struct step *s, const struct args *a, struct step_result *
 	if (r == 0)
 		r = adb_session_open(&x, e);
 	if (r == 0)
-		r = outfile_open(&to, args_str(a, "file"), e);
+		r = step_file(s, args_str(a, "file"), &to, e);
 	if (r == 0) {
 		step_log(s, '#', "unlock the unit and confirm the backup");
 		r = adb_backup(x.conn, words, take, &to, &s->it, e);
@@ -74,7 +74,7 @@ static int backup_run(struct step *s, const struct args *a, struct step_result *
 	if (r == 0)
 		r = check_file(to.part, &b, e);
 	if (r == 0)
-		r = outfile_commit(&to, e);
+		r = step_file_commit(s, &to, e);
 	if (r == -ERR_IMAGE_INVALID)
 		return result_fail(out, ERR_PROTOCOL, "%s", e->msg);
 	if (r < 0)
@@ -93,7 +93,7 @@ static int backup_run(struct step *s, const struct args *a, struct step_result *
 
 static const struct action_arg backup_args[] = {
 	ARG_ROWS_ADB,
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the backup goes"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the backup goes"},
 	{.name = "all", .type = ARG_BOOL, .def = "false", .doc = "all packages"},
 	{.name = "packages", .type = ARG_LIST, .doc = "or these"},
 	{.name = "apk", .type = ARG_BOOL, .def = "false", .doc = "their APKs too"},

@@ -40,7 +40,7 @@ static void log_lines(struct step *s, const char *text)
 	for (int i = 0; *text && i < LOGGED_LINES; i++) {
 		size_t n = strcspn(text, "\n");
 
-		step_log(s, '<', "%.*s", (int)MIN(n, (size_t)2000), text);
+		step_log(s, '<', "%.*s", (int)n, text);
 		text += n + (text[n] == '\n');
 	}
 	if (*text)
@@ -152,6 +152,7 @@ static const struct action_arg shell_args[] = {
 		       "into 'args'"},
 	{.name = "args",
 		.type = ARG_LIST,
+		.secret = true,
 		.doc = "words that the shell takes as they are, whatever they hold: the command "
 		       "itself, or \"$1\" \"$2\" ... of 'command'"},
 	{.name = "status",
@@ -203,19 +204,6 @@ static void logcat_command(const struct args *a, struct strbuf *b)
 	}
 }
 
-static int save_text(const char *path, const struct strbuf *text, struct err *e)
-{
-	_cleanup_(outfile_done) struct outfile f = {.fd = -1};
-	char sha256[SHA256_HEX];
-	int r = outfile_open(&f, path, e);
-
-	if (r == 0)
-		r = outfile_add(&f, text->s ? text->s : "", text->len, e);
-	if (r == 0)
-		r = outfile_end(&f, sha256, e);
-	return r < 0 ? r : outfile_commit(&f, e);
-}
-
 static int forbid_line(
 	const struct args *a, const char *text, struct step_result *out, struct err *e)
 {
@@ -233,7 +221,7 @@ static int forbid_line(
 	return r;
 }
 
-static int judge_log(const struct args *a, const struct adb_shell_result *res,
+static int judge_log(struct step *s, const struct args *a, const struct adb_shell_result *res,
 	struct step_result *out, struct err *e)
 {
 	_cleanup_(freep) char *text = adb_lines(&res->out);
@@ -251,7 +239,8 @@ static int judge_log(const struct args *a, const struct adb_shell_result *res,
 	if (res->cut)
 		return err_set(e, ERR_TOO_LARGE, "the log is longer than %u MiB", LOGCAT_MAX >> 20);
 	if (args_has(a, "file"))
-		r = save_text(args_str(a, "file"), &res->out, e);
+		r = save_file(
+			s, args_str(a, "file"), res->out.s ? res->out.s : "", res->out.len, e);
 	if (r == 0)
 		r = expect_line(a, text, out, e);
 	if (r == 0 && out->verdict == STEP_PASSED)
@@ -274,7 +263,7 @@ static int logcat_dump(struct adb_session *x, struct step_result *out, struct er
 			res.status, said);
 	}
 	if (r == 0)
-		r = judge_log(x->a, &res, out, e);
+		r = judge_log(x->s, x->a, &res, out, e);
 	adb_shell_result_done(&res);
 	return r;
 }
@@ -308,7 +297,7 @@ static const struct action_arg logcat_args[] = {
 	ARG_ROWS_ADB,
 	{.name = "dump", .type = ARG_BOOL, .def = "true", .doc = "read what the log holds"},
 	{.name = "clear", .type = ARG_BOOL, .def = "false", .doc = "empty it (after that)"},
-	{.name = "file", .type = ARG_STRING, .doc = "where the log goes"},
+	{.name = "file", .type = ARG_OUTPUT, .doc = "where the log goes"},
 	{.name = "buffers", .type = ARG_LIST, .doc = "main, system, crash, radio, events, kernel"},
 	{.name = "filter", .type = ARG_LIST, .doc = "as logcat takes them: ActivityManager:I *:S"},
 	{.name = "format", .type = ARG_STRING, .doc = "of a line: threadtime, brief, ..."},

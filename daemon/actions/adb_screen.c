@@ -17,17 +17,17 @@ static unsigned seconds_of(uint64_t us)
 	return (unsigned)((us + US_PER_S - 1) / US_PER_S);
 }
 
-static int save(
-	const char *path, const struct strbuf *bytes, char sha256[SHA256_HEX], struct err *e)
+static int save(struct step *s, const char *name, const struct strbuf *bytes,
+	char sha256[SHA256_HEX], struct err *e)
 {
 	_cleanup_(outfile_done) struct outfile f = {.fd = -1};
-	int r = outfile_open(&f, path, e);
+	int r = step_file(s, name, &f, e);
 
 	if (r == 0)
 		r = outfile_add(&f, bytes->s, bytes->len, e);
 	if (r == 0)
 		r = outfile_end(&f, sha256, e);
-	return r < 0 ? r : outfile_commit(&f, e);
+	return r < 0 ? r : step_file_commit(s, &f, e);
 }
 
 /* A unit without the program says so where the picture would be. */
@@ -62,7 +62,7 @@ static int screencap_run(
 	if (r == 0)
 		r = check_picture(&png, &width, &height, e);
 	if (r == 0)
-		r = save(args_str(a, "file"), &png, sha256, e);
+		r = save(s, args_str(a, "file"), &png, sha256, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "bytes", json_integer((json_int_t)png.len));
@@ -78,7 +78,7 @@ static int screencap_run(
 
 static const struct action_arg screencap_args[] = {
 	ARG_ROWS_ADB,
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the PNG goes"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the PNG goes"},
 	{0},
 };
 
@@ -168,7 +168,7 @@ static int fetch(struct adb_session *x, const char *path, struct outfile *to,
 	if (r == 0)
 		r = adb_sync_stat(y, path, &x->s->it, &st, e);
 	if (r == 0)
-		r = outfile_open(to, args_str(x->a, "file"), e);
+		r = step_file(x->s, args_str(x->a, "file"), to, e);
 	if (r == 0)
 		r = adb_sync_recv(y, path, outfile_add, to, &n, &x->s->it, e);
 	if (r == 0 && n != st.size)
@@ -209,7 +209,7 @@ static int screenrecord_run(
 		r = adb_shell_ok(x.conn, delete, &s->it, &gone, e);
 	adb_shell_result_done(&gone);
 	if (r == 0)
-		r = outfile_commit(&to, e);
+		r = step_file_commit(s, &to, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "bytes", json_integer((json_int_t)to.bytes));
@@ -221,7 +221,7 @@ static int screenrecord_run(
 
 static const struct action_arg screenrecord_args[] = {
 	ARG_ROWS_ADB,
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the MP4 goes"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the MP4 goes"},
 	{.name = "duration",
 		.type = ARG_DURATION,
 		.def = "10s",

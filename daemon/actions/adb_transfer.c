@@ -354,7 +354,7 @@ static int pull_file(struct pulling *p, char sha256[SHA256_HEX], const char **re
 	if (!S_ISREG(st.mode))
 		return err_set(e, ERR_INVALID, "%.200s is no file on the unit", path);
 	p->size = st.size;
-	r = outfile_open(&p->out, args_str(p->x.a, "file"), e);
+	r = step_file(p->x.s, args_str(p->x.a, "file"), &p->out, e);
 	if (r == 0)
 		r = adb_sync_recv(p->sync, path, take, p, &n, &p->x.s->it, e);
 	if (r == 0)
@@ -365,7 +365,7 @@ static int pull_file(struct pulling *p, char sha256[SHA256_HEX], const char **re
 	*ret_by = "nothing: the file tells no size";
 	if (r == 0 && (st.size > 0 || n == 0))
 		r = check_digest(p, sha256, ret_by, e);
-	return r < 0 ? r : outfile_commit(&p->out, e);
+	return r < 0 ? r : step_file_commit(p->x.s, &p->out, e);
 }
 
 static int pull_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
@@ -394,7 +394,7 @@ static const struct action_arg pull_args[] = {
 	ARG_ROWS_ADB,
 	ARG_ROW_IDLE,
 	{.name = "path", .type = ARG_STRING, .required = true, .doc = "the file on the unit"},
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the bytes go"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the bytes go"},
 	{0},
 };
 

@@ -122,15 +122,15 @@ json_t *facts_json(const struct device_facts *f)
 		(json_int_t)f->generation);
 }
 
-int save_file(const char *path, const void *bytes, size_t n, struct err *e)
+int save_file(struct step *s, const char *name, const void *bytes, size_t n, struct err *e)
 {
 	_cleanup_(outfile_done) struct outfile f = {.fd = -1};
 	char sha256[SHA256_HEX];
-	int r = outfile_open(&f, path, e);
+	int r = step_file(s, name, &f, e);
 
 	if (r == 0)
 		r = outfile_add(&f, bytes, n, e);
 	if (r == 0)
 		r = outfile_end(&f, sha256, e);
-	return r < 0 ? r : outfile_commit(&f, e);
+	return r < 0 ? r : step_file_commit(s, &f, e);
 }

@@ -52,9 +52,14 @@ static int command_run(struct step *s, const struct args *a, struct step_result 
 }
 
 static const struct action_arg read_back_fields[] = {
-	{.name = "send", .type = ARG_STRING, .required = true, .doc = "the command that reads it"},
+	{.name = "send",
+		.type = ARG_STRING,
+		.required = true,
+		.secret = true,
+		.doc = "the command that reads it"},
 	{.name = "expect",
 		.type = ARG_REGEX,
+		.secret = true,
 		.required = true,
 		.doc = "what the unit must answer; anchor it with ^ and $"},
 	{0},
@@ -62,9 +67,14 @@ static const struct action_arg read_back_fields[] = {
 
 static const struct action_arg command_args[] = {
 	ARG_ROW_PORT,
-	{.name = "send", .type = ARG_STRING, .required = true, .doc = "the command, one line"},
+	{.name = "send",
+		.type = ARG_STRING,
+		.required = true,
+		.secret = true,
+		.doc = "the command, one line"},
 	{.name = "expect",
 		.type = ARG_REGEX,
+		.secret = true,
 		.def = CONSOLE_EXPECT_DEFAULT,
 		.doc = "the reply that agrees; anchor it with ^ and $"},
 	ARG_ROW_ERROR,
@@ -216,7 +226,11 @@ static int measure_run(struct step *s, const struct args *a, struct step_result 
 
 static const struct action_arg measure_args[] = {
 	ARG_ROW_PORT,
-	{.name = "send", .type = ARG_STRING, .required = true, .doc = "the command, one line"},
+	{.name = "send",
+		.type = ARG_STRING,
+		.required = true,
+		.secret = true,
+		.doc = "the command, one line"},
 	{.name = "pattern",
 		.type = ARG_REGEX,
 		.doc = "the reply, its first group the number, or the number and its unit; without "
@@ -356,7 +370,11 @@ static int config_run(struct step *s, const struct args *a, struct step_result *
 
 static const struct action_arg config_args[] = {
 	ARG_ROW_PORT,
-	{.name = "values", .type = ARG_MAP, .required = true, .doc = "key and value of each entry"},
+	{.name = "values",
+		.type = ARG_MAP,
+		.required = true,
+		.secret = true,
+		.doc = "key and value of each entry"},
 	{.name = "set", .type = ARG_STRING, .def = "CONFIG_SET", .doc = "the command that sets"},
 	{.name = "get", .type = ARG_STRING, .def = "CONFIG_GET", .doc = "the command that reads"},
 	{.name = "read_back",
@@ -405,7 +423,11 @@ static int expect_run(struct step *s, const struct args *a, struct step_result *
 
 static const struct action_arg expect_args[] = {
 	ARG_ROW_PORT,
-	{.name = "expect", .type = ARG_REGEX, .required = true, .doc = "the line to wait for"},
+	{.name = "expect",
+		.type = ARG_REGEX,
+		.required = true,
+		.secret = true,
+		.doc = "the line to wait for"},
 	{.name = "error", .type = ARG_REGEX, .doc = "a line that ends the wait as refused"},
 	{.name = "timeout", .type = ARG_DURATION, .def = "10s", .doc = "for the line"},
 	{0},

@@ -118,7 +118,7 @@ static int identify_run(
 			"answers "
 			"with its chip id",
 			port);
-	r = s->ops->identity(s->env, port, id, e);
+	r = step_identity(s, port, id, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "id", json_string(id));
@@ -206,10 +206,9 @@ static int serial_run(struct step *s, const struct args *a, struct step_result *
 	}
 	/* What the unit carries goes before what somebody scanned: a reworked unit keeps it. */
 	if (r == 0 && !*found && args_has(a, "value"))
-		r = s->ops->serial(s->env, "scan", args_str(a, "value"), serial, e);
+		r = step_serial(s, "scan", args_str(a, "value"), serial, e);
 	else if (r == 0)
-		r = s->ops->serial(
-			s->env, *found ? "device" : source, *found ? found : NULL, serial, e);
+		r = step_serial(s, *found ? "device" : source, *found ? found : NULL, serial, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "serial", json_string(serial));

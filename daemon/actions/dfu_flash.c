@@ -451,7 +451,7 @@ static int upload_run(struct step *s, const struct args *a, struct step_result *
 	if (r == 0)
 		r = read_memory(&x, &buf, &n, e);
 	if (r == 0)
-		r = save_file(args_str(a, "file"), buf, n, e);
+		r = save_file(s, args_str(a, "file"), buf, n, e);
 	if (r < 0)
 		return r;
 	dfu_step_evidence(&x, out);
@@ -465,7 +465,7 @@ static int upload_run(struct step *s, const struct args *a, struct step_result *
 
 static const struct action_arg upload_args[] = {
 	ARG_ROWS_MEMORY,
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the bytes go"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the bytes go"},
 	{.name = "address", .type = ARG_SIZE, .doc = "from where on (DfuSe)"},
 	{.name = "size",
 		.type = ARG_SIZE,

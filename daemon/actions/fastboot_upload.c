@@ -53,7 +53,7 @@ static int upload_run(struct step *s, const struct args *a, struct step_result *
 	int r = fastboot_step_open(&x, s, a, e);
 
 	if (r == 0)
-		r = outfile_open(&k, args_str(a, "file"), e);
+		r = step_file(s, args_str(a, "file"), &k, e);
 	if (r == 0 && args_has(a, "partition"))
 		r = fetch(&x, &k, out, e);
 	else if (r == 0)
@@ -64,7 +64,7 @@ static int upload_run(struct step *s, const struct args *a, struct step_result *
 	if (r == 0)
 		r = outfile_end(&k, sha256, e);
 	if (r == 0)
-		r = outfile_commit(&k, e);
+		r = step_file_commit(s, &k, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "sha256", json_string(sha256));
@@ -76,7 +76,7 @@ static int upload_run(struct step *s, const struct args *a, struct step_result *
 
 static const struct action_arg upload_args[] = {
 	ARG_ROWS_FASTBOOT,
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the bytes go"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the bytes go"},
 	{.name = "partition",
 		.type = ARG_STRING,
 		.doc = "fetch it; where not given: what the last command staged (upload)"},

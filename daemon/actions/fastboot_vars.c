@@ -143,7 +143,11 @@ static int oem_run(struct step *s, const struct args *a, struct step_result *out
 
 static const struct action_arg oem_args[] = {
 	ARG_ROWS_FASTBOOT,
-	{.name = "command", .type = ARG_STRING, .required = true, .doc = "behind 'oem '"},
+	{.name = "command",
+		.type = ARG_STRING,
+		.required = true,
+		.secret = true,
+		.doc = "behind 'oem '"},
 	{.name = "expect",
 		.type = ARG_REGEX,
 		.doc = "what its lines and the text behind OKAY have to match"},

@@ -33,7 +33,7 @@ static int dump_run(struct step *s, const struct args *a, struct step_result *ou
 	int r = ranged(&x, s, a, out, e);
 
 	if (r == 0)
-		r = save_file(args_str(a, "file"), x.result.read, x.job.size, e);
+		r = save_file(s, args_str(a, "file"), x.result.read, x.job.size, e);
 	if (r < 0)
 		return r;
 	tell_range(&x, out);
@@ -44,7 +44,7 @@ static int dump_run(struct step *s, const struct args *a, struct step_result *ou
 
 static const struct action_arg dump_args[] = {
 	OPENOCD_ROWS_PROBE,
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the bytes go"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the bytes go"},
 	{.name = "address", .type = ARG_SIZE, .required = true, .doc = "where they begin"},
 	{.name = "size", .type = ARG_SIZE, .required = true, .unit = "bytes", .doc = "how many"},
 	OPENOCD_ROW_BEFORE("halt"),

@@ -371,7 +371,7 @@ static int read_to(
 	if (r == 0)
 		r = serial_boot_read(x->boot, address, buf, size, &x->s->it, e);
 	if (r == 0)
-		r = save_file(args_str(x->a, "file"), buf, size, e);
+		r = save_file(x->s, args_str(x->a, "file"), buf, size, e);
 	if (r < 0)
 		return r;
 	sha256_hex_of(buf, size, sum);
@@ -414,7 +414,7 @@ static const struct action_arg read_args[] = {
 	ARG_ROW_PORT,
 	ADDRESS_ROW,
 	{.name = "size", .type = ARG_SIZE, .required = true, .unit = "bytes", .doc = "to read"},
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the bytes go"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the bytes go"},
 	ENTER_ROWS,
 	{0},
 };

@@ -160,7 +160,7 @@ static int read_run(struct step *s, const struct args *a, struct step_result *ou
 		return err_set(e, ERR_NO_MEMORY, "%u bytes to read", size);
 	r = stm32_read(x.rom, address, buf, size, &s->it, e);
 	if (r == 0)
-		r = save_file(args_str(a, "file"), buf, size, e);
+		r = save_file(s, args_str(a, "file"), buf, size, e);
 	if (r < 0)
 		return r;
 	sha256_hex_of(buf, size, sum);
@@ -182,7 +182,7 @@ static int read_run(struct step *s, const struct args *a, struct step_result *ou
 
 static const struct action_arg read_args[] = {
 	ARG_ROW_PORT,
-	{.name = "file", .type = ARG_STRING, .required = true, .doc = "where the bytes go"},
+	{.name = "file", .type = ARG_OUTPUT, .required = true, .doc = "where the bytes go"},
 	ROWS_RANGE,
 	STM32_ROWS_SESSION,
 	{0},

@@ -12,21 +12,6 @@ struct tables {
 	size_t rules;
 };
 
-/* argv is public: any user of the machine can read it. */
-static int check_argv(struct step *s, const char *const *argv, struct err *e)
-{
-	if (!argv[0])
-		return err_set(e, ERR_RECIPE_INVALID, "'argv' is empty");
-	for (size_t i = 0; argv[i]; i++) {
-		_cleanup_(freep) char *masked = secret_mask(s->secrets, argv[i]);
-
-		if (strcmp(masked, argv[i]) != 0)
-			return err_set(e, ERR_RECIPE_INVALID,
-				"argument %zu of 'argv' holds a secret: pass it in 'env'", i);
-	}
-	return 0;
-}
-
 static const char **argv_of(const json_t *list)
 {
 	size_t n = json_array_size(list);
@@ -198,10 +183,9 @@ static int run_in(struct tool_step *t, const struct args *a, struct step_result 
 		.hooks = tool_step_hooks(t->s),
 	};
 	struct tool_watch *probe;
-	int r = check_argv(t->s, argv, e);
+	int r = argv[0] ? fill_success(&tables, a, e)
+			: err_set(e, ERR_RECIPE_INVALID, "'argv' is empty");
 
-	if (r == 0)
-		r = fill_success(&tables, a, e);
 	if (r == 0)
 		r = fill_rules(&tables, a, e);
 	if (r < 0)
@@ -246,7 +230,7 @@ static const struct action_arg tool_args[] = {
 		.type = ARG_LIST,
 		.required = true,
 		.program = true,
-		.doc = "the program and its arguments; never a shell"},
+		.doc = "the program and its arguments; never a shell. A secret goes into 'env'"},
 	{.name = "files",
 		.type = ARG_MAP,
 		.doc = "name: '${artifacts.NAME}': copied under that name to where it runs"},
@@ -288,6 +272,7 @@ static const struct action_arg tool_args[] = {
 		.doc = "directory to run in; absent: an empty one of its own"},
 	{.name = "env",
 		.type = ARG_MAP,
+		.secret = true,
 		.doc = "variables to add to PATH, LANG, LC_ALL, and HOME and TMPDIR, which are the "
 		       "step's own directory"},
 	{0},

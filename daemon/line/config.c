@@ -589,7 +589,8 @@ static void load_main(struct loader *l, const json_t *root)
 	static const char *const keys[] = {"state_dir", "listen", "insecure", "hotplug", "settle",
 		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
 		"secrets", "stations", "marks_file", "disk_reserve", "events_keep", "clock_sync",
-		"tool_sandbox", "tool_writable", "approval", NULL};
+		"tool_sandbox", "tool_writable", "approval", "output_max", "output_keep",
+		"run_log_max", "run_log_lines", NULL};
 	const char *state_dir;
 
 	if (!json_is_object(root) && !json_is_null(root))
@@ -613,6 +614,13 @@ static void load_main(struct loader *l, const json_t *root)
 	l->c->artifact_max_bytes = 8ull << 30;
 	l->c->stop_grace_us = 60000000;
 	l->c->rate_limit = (unsigned)get_int(l, root, "", "rate_limit", 0, 1000000, 1000);
+	l->c->output_max_bytes = 1ull << 30;
+	l->c->output_keep_us = 30ull * 24 * 3600 * US_PER_S;
+	l->c->run_log_max_bytes = 1ull << 20;
+	l->c->run_log_lines = (uint64_t)get_int(l, root, "", "run_log_lines", 100, 10000000, 20000);
+	get_size(l, root, "", "run_log_max", &l->c->run_log_max_bytes);
+	get_size(l, root, "", "output_max", &l->c->output_max_bytes);
+	get_duration(l, root, "", "output_keep", &l->c->output_keep_us);
 	get_size(l, root, "", "artifact_quota", &l->c->artifact_quota_bytes);
 	get_size(l, root, "", "artifact_max", &l->c->artifact_max_bytes);
 	get_duration(l, root, "", "stop_grace", &l->c->stop_grace_us);

@@ -86,6 +86,10 @@ struct config {
 			       */
 	uint64_t artifact_quota_bytes;
 	uint64_t artifact_max_bytes;
+	uint64_t output_max_bytes;  /* of the files that the steps of one run write */
+	uint64_t output_keep_us;    /* how long they are kept; 0: for ever */
+	uint64_t run_log_max_bytes; /* of the log of one run */
+	uint64_t run_log_lines;
 	unsigned rate_limit;	/* API requests per second and principal; 0: none */
 	uint64_t stop_grace_us; /* how long SIGTERM waits for a step to end before it cancels */
 	struct secret_config *secret;

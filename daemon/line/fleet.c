@@ -13,6 +13,7 @@
 #include "base/tree.h"
 #include "base/util.h"
 #include "daemon/line/confine.h"
+#include "daemon/line/outputs.h"
 #include "daemon/line/state_lock.h"
 #include "db/artifacts.h"
 #include "db/db.h"
@@ -43,6 +44,8 @@ struct fleet {
 	char *artifact_dir;
 	char *keep_dir;
 	char *scratch_dir;
+	char *output_dir;
+	struct outputs_sweep *sweep;
 	struct image_cache *images;
 	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
@@ -139,7 +142,7 @@ static int add_source(struct fleet *f, const char *text, struct err *e)
 static int make_dirs(struct fleet *f, struct err *e)
 {
 	const char *const dirs[] = {
-		f->config->state_dir, f->artifact_dir, f->keep_dir, f->scratch_dir};
+		f->config->state_dir, f->artifact_dir, f->keep_dir, f->scratch_dir, f->output_dir};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && r == 0; i++)
@@ -264,6 +267,8 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
 	f->keep_dir = xasprintf("%s/keep", c->state_dir);
 	f->scratch_dir = xasprintf("%s/scratch", c->state_dir);
+	f->output_dir = xasprintf("%s/output", c->state_dir);
+	f->sweep = outputs_sweep_new(f->output_dir);
 	f->images = image_cache_new();
 	f->feed = feed_new(FEED_RING);
 	read_boot(f);
@@ -427,6 +432,8 @@ struct fleet *fleet_free(struct fleet *f)
 	free(f->artifact_dir);
 	free(f->keep_dir);
 	free(f->scratch_dir);
+	outputs_sweep_free(f->sweep);
+	free(f->output_dir);
 	image_cache_free(f->images);
 	free(f);
 	return NULL;
@@ -452,6 +459,25 @@ void fleet_source_dispatch(struct fleet *f, size_t i)
 		log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
 }
 
+static bool run_is_open(void *data, const char *run)
+{
+	const struct fleet *f = data;
+
+	for (size_t i = 0; i < f->stations; i++)
+		if (station_runs(f->station[i], run))
+			return true;
+	return false;
+}
+
+/* By a clock that cannot be believed nothing is too old. */
+static void sweep_outputs(struct fleet *f)
+{
+	int64_t keep_ms = (int64_t)(f->config->output_keep_us / 1000);
+
+	if (keep_ms > 0 && wall_check(records_wall(f->records), NULL) == 0)
+		outputs_sweep_step(f->sweep, wall_ms() - keep_ms, run_is_open, f);
+}
+
 void fleet_tick(struct fleet *f)
 {
 	uint64_t now = now_us();
@@ -466,6 +492,7 @@ void fleet_tick(struct fleet *f)
 				log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
 	}
 	records_tick(f->records, f->config);
+	sweep_outputs(f);
 	if (f->reload_pending && !f->stopping)
 		apply_config(f);
 }
@@ -547,6 +574,11 @@ const char *fleet_keep_dir(struct fleet *f)
 const char *fleet_scratch_dir(struct fleet *f)
 {
 	return f->scratch_dir;
+}
+
+const char *fleet_output_dir(struct fleet *f)
+{
+	return f->output_dir;
 }
 
 const char *fleet_boot(struct fleet *f)

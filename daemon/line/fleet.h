@@ -53,6 +53,8 @@ const char *fleet_artifact_dir(struct fleet *f);
 struct image_cache *fleet_images(struct fleet *f);
 /* state_dir/keep: what this installation keeps for itself, such as an ADB key. */
 const char *fleet_keep_dir(struct fleet *f);
+/* state_dir/output: what steps wrote, a folder for each run (outputs.h). */
+const char *fleet_output_dir(struct fleet *f);
 /* state_dir/scratch: what foreign programs work in; emptied at each start. */
 const char *fleet_scratch_dir(struct fleet *f);
 /* The boot of this kernel; "" unknown. */

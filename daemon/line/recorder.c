@@ -109,6 +109,16 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 	return ret < 0 ? ret : runs_start(tx, &s, e);
 }
 
+static void begin_log(struct recorder *r)
+{
+	struct config *c = fleet_config(r->fleet);
+	const struct run_log_limits max = {c->run_log_lines, c->run_log_max_bytes};
+
+	r->log = run_log_new(
+		fleet_writer(r->fleet), fleet_feed(r->fleet), r->run_id, r->station->id, &max);
+	config_unref(c);
+}
+
 int recorder_open(struct fleet *f, const struct station_config *station,
 	const struct station_row *row, struct recorder **ret, struct err *e)
 {
@@ -129,7 +139,7 @@ int recorder_open(struct fleet *f, const struct station_config *station,
 		recorder_free(r);
 		return err;
 	}
-	r->log = run_log_new(fleet_writer(f), fleet_feed(f), r->run_id, station->id);
+	begin_log(r);
 	*ret = r;
 	return 0;
 }
@@ -391,7 +401,10 @@ int recorder_close(struct recorder *r, const struct run_result *res, const struc
 	struct err *e)
 {
 	struct close_note n = {r, res, row};
-	int ret = do_write(r, apply_close, &n, e);
+	int ret;
+
+	run_log_end(r->log);
+	ret = do_write(r, apply_close, &n, e);
 
 	flushed(r, ret == 0);
 	return ret;

@@ -7,6 +7,7 @@
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "daemon/line/scrub.h"
+#include "db/chain_head.h"
 #include "db/clock.h"
 #include "db/events.h"
 #include "db/idempotency.h"
@@ -14,6 +15,7 @@
 #include "db/runs.h"
 
 #define PRUNE_EVERY_US	    (60 * US_PER_S)
+#define HEAD_EVERY_US	    (3600 * US_PER_S)
 #define PRUNE_EVENTS	    5000 /* at most, of one transaction */
 #define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
 #define FIRST_REASON	    "first start"
@@ -26,13 +28,14 @@ struct records {
 	struct wall *wall;
 	struct scrub *scrub;
 	struct writer *writer;
-	uint64_t prune_us;
+	uint64_t prune_us, head_us; /* main: when next */
 
 	/* Who opens, then the writer thread: */
 	struct marks *marks;
 	bool marks_exist;
 	bool begin; /* the marks begin again with the commit that is made */
 	struct marks_head head;
+	struct chain_head chain_told, chain_now; /* of the hash chain; now: of this transaction */
 
 	struct mutex lock;
 	struct lineage_view view; /* under lock: the comparison at the start, or since accepted */
@@ -224,6 +227,8 @@ int records_open(const struct records_opts *o, struct records **ret, struct err 
 	int k;
 
 	r->o = *o;
+	r->chain_told.chain = -1;
+	r->head_us = now_us() + HEAD_EVERY_US;
 	r->o.config = c;
 	r->db_path = xasprintf("%s/provd.db", c->state_dir);
 	r->marks_path =
@@ -288,6 +293,35 @@ static int apply_jump(struct db *tx, void *data, struct err *e)
 		e);
 }
 
+static int apply_head(struct db *tx, void *data, struct err *e)
+{
+	struct records *r = data;
+
+	return chain_head_tell(tx, &r->chain_told, &r->chain_now, e);
+}
+
+static void head_told(void *data, int result, const struct err *err)
+{
+	struct records *r = data;
+
+	if (result < 0) {
+		log_warning("the head of the chain of runs is not said: %s", err->msg);
+		return;
+	}
+	if (r->chain_now.chain > 0 && r->chain_now.chain != r->chain_told.chain)
+		log_notice("the chain of runs ends at %lld: %s (run %s)",
+			(long long)r->chain_now.chain, r->chain_now.hash, r->chain_now.run);
+	r->chain_told = r->chain_now;
+}
+
+void records_tell_head(struct records *r)
+{
+	struct err e = {0};
+
+	if (!holds_has(r->o.holds, HOLD_LINEAGE))
+		head_told(r, writer_do(r->writer, apply_head, r, &e), &e);
+}
+
 void records_tick(struct records *r, const struct config *c)
 {
 	uint64_t now = now_us();
@@ -301,6 +335,10 @@ void records_tick(struct records *r, const struct config *c)
 		writer_submit(r->writer, apply_jump, r, NULL, &e);
 	}
 	__atomic_store_n(&r->keep_events_ms, (int64_t)(c->events_keep_us / 1000), __ATOMIC_RELAXED);
+	if (now >= r->head_us && !holds_has(r->o.holds, HOLD_LINEAGE)) {
+		r->head_us = now + HEAD_EVERY_US;
+		writer_submit(r->writer, apply_head, r, head_told, &e);
+	}
 	if (now >= r->prune_us && !holds_has(r->o.holds, HOLD_LINEAGE)) {
 		r->prune_us = now + PRUNE_EVERY_US;
 		writer_submit(r->writer, apply_prune, r, NULL, &e);

@@ -4,7 +4,7 @@
  * whether they can be relied on. Opened before anything else of the line, closed after it.
  *
  *   records_open()   database, marks, comparison (db/lineage.h); holds what a person must decide
- *   records_tick()   every second: room, clock, retention
+ *   records_tick()   every second: room, clock, retention; every hour: the head of the chain
  *   records_check()  in the background: structure of the file, hash chain, ledger (scrub.h)
  */
 #pragma once
@@ -31,6 +31,8 @@ int records_open(const struct records_opts *o, struct records **ret, struct err 
 struct records *records_free(struct records *r);
 DEFINE_CLEANUP(struct records, records_free)
 void records_tick(struct records *r, const struct config *c);
+/* At a clean stop, once all runs have ended: the head of the chain leaves the host. main. */
+void records_tell_head(struct records *r);
 /* Begins the check in the background, again where one goes on. main. */
 void records_check(struct records *r);
 

@@ -37,11 +37,14 @@ struct run_log {
 	struct lines taken; /* of the step's end */
 	struct lines queue; /* of the batch */
 	int64_t next_k;
-	size_t bytes;
+	struct run_log_limits max;
+	uint64_t count, bytes; /* kept */
+	bool full;	       /* from then on nothing is kept, also not what would fit */
+	uint64_t left;	       /* not kept, and not said yet */
 };
 
-struct run_log *run_log_new(
-	struct writer *w, struct feed *feed, const char *run_id, const char *station)
+struct run_log *run_log_new(struct writer *w, struct feed *feed, const char *run_id,
+	const char *station, const struct run_log_limits *max)
 {
 	struct run_log *l = xcalloc(1, sizeof *l);
 
@@ -52,6 +55,7 @@ struct run_log *run_log_new(
 	mutex_init(&l->lock);
 	l->refs = 1;
 	l->next_k = 1;
+	l->max = *max;
 	return l;
 }
 
@@ -201,27 +205,53 @@ static void append(struct run_log *l, char dir, const char *text) REQUIRES(l->lo
 	grown[s->count++] = (struct log_line){l->next_k++, wall_ms(), dir, xstrdup(text)};
 }
 
+/* Whether a batch is to be submitted for what is fresh. */
+static bool take_batch(struct run_log *l) REQUIRES(l->lock)
+{
+	bool submit = !l->queued;
+
+	l->queued = true;
+	l->refs += submit;
+	return submit;
+}
+
 void run_log_add(struct run_log *l, char dir, const char *text)
 {
-	size_t n = strlen(text) + 32;
-	bool submit;
+	uint64_t n = strlen(text) + RUN_LOG_LINE_BYTES;
+	bool submit = false;
+	bool fits;
 
 	mutex_lock(&l->lock);
-	if (l->bytes > RUN_LOG_MAX_BYTES) {
-		mutex_unlock(&l->lock);
-		return;
-	}
-	l->bytes += n;
-	if (l->bytes > RUN_LOG_MAX_BYTES)
-		append(l, '#', "the log of this run is full: nothing more is kept");
-	else
+	fits = !l->full && l->count < l->max.lines && n <= l->max.bytes - l->bytes;
+	if (fits) {
+		l->count++;
+		l->bytes += n;
 		append(l, dir, text);
-	submit = !l->queued;
-	l->queued |= submit;
-	l->refs += submit;
+	} else {
+		if (!l->full)
+			append(l, '#', "the log of this run is full: what follows is counted");
+		submit = !l->full;
+		l->full = true;
+		l->left++;
+	}
+	if (fits || submit)
+		submit = take_batch(l);
 	mutex_unlock(&l->lock);
 	if (submit)
 		submit_batch(l);
+}
+
+void run_log_end(struct run_log *l)
+{
+	mutex_lock(&l->lock);
+	if (l->left) {
+		_cleanup_(freep) char *text = xasprintf("%llu line%s more, not kept",
+			(unsigned long long)l->left, l->left == 1 ? "" : "s");
+
+		append(l, '#', text);
+		l->left = 0;
+	}
+	mutex_unlock(&l->lock);
 }
 
 int run_log_write(struct run_log *l, struct db *tx, struct err *e)

@@ -12,19 +12,26 @@
 
 #include "base/err.h"
 
-#define RUN_LOG_MAX_BYTES (1024 * 1024) /* of one run; what comes after is not kept */
+/* Of one run. What comes after is counted and not kept; the unit is judged all the same. */
+struct run_log_limits {
+	uint64_t lines, bytes; /* each line counts RUN_LOG_LINE_BYTES beside its text */
+};
+#define RUN_LOG_LINE_BYTES 32
 
 struct db;
 struct feed;
 struct run_log;
 struct writer;
 
-struct run_log *run_log_new(
-	struct writer *w, struct feed *feed, const char *run_id, const char *station);
+struct run_log *run_log_new(struct writer *w, struct feed *feed, const char *run_id,
+	const char *station, const struct run_log_limits *max);
 /* A batch that still waits for the disk keeps what it needs. Takes NULL, returns NULL. */
 struct run_log *run_log_free(struct run_log *l);
 /* dir: '>' said to the unit or the tool, '<' said by it, '#' about it. text is copied. */
 void run_log_add(struct run_log *l, char dir, const char *text);
+
+/* The run ends: says how many lines more there were, once. */
+void run_log_end(struct run_log *l);
 
 /* The end of a step: in its transaction (writer's thread) all lines that are not on disk yet; and
  * what became of that transaction. */

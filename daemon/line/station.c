@@ -59,6 +59,16 @@ const char *station_id(const struct station *s)
 	return s->cfg->id;
 }
 
+bool station_runs(struct station *s, const char *run)
+{
+	bool runs;
+
+	mutex_lock(&s->lock);
+	runs = s->has_run && !strcmp(s->run.id, run);
+	mutex_unlock(&s->lock);
+	return runs;
+}
+
 const struct station_config *station_configured(const struct station *s)
 {
 	return s->cfg;

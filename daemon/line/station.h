@@ -61,6 +61,8 @@ void station_stop(struct station *s, bool now);
 struct station *station_free(struct station *s);
 
 const char *station_id(const struct station *s);
+/* Whether that run is the station's open one. Any thread. */
+bool station_runs(struct station *s, const char *run);
 const struct station_config *station_configured(const struct station *s);
 /* Whether the worker has ended. */
 bool station_ended(struct station *s);

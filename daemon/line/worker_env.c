@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/line/fleet.h"
+#include "daemon/line/outputs.h"
 #include "daemon/line/worker_ports.h"
 #include "transports/images/cache.h"
 
@@ -21,6 +22,7 @@ struct env {
 	struct recorder *rec;
 	const struct recipe *recipe;
 	struct worker_ports ports;
+	struct outputs *outputs;
 	char identity[128];
 };
 
@@ -199,6 +201,12 @@ static int env_load_blob(void *env, const char *ref, struct blob **ret, struct e
 	return r < 0 ? r : image_cache_blob(fleet_images(v->s->fleet), path, true, &it, ret, e);
 }
 
+static int env_output(
+	void *env, const char *step, const char *name, struct outfile *ret, struct err *e)
+{
+	return outputs_create(((struct env *)env)->outputs, step, name, ret, e);
+}
+
 static int env_keep(void *env, const char *name, char ret[512], struct err *e)
 {
 	struct env *v = env;
@@ -254,6 +262,7 @@ static const struct step_env_ops env_ops = {
 	.image = env_image,
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
+	.output = env_output,
 	.keep = env_keep,
 	.scratch = env_scratch,
 	.kept = env_kept,
@@ -356,6 +365,7 @@ void worker_execute(struct station *s, struct run_result *res)
 		.ports = {.s = s, .recipe = claim->recipe}};
 	struct view_sink vs = {.v = &v, .inner = recorder_sink(s->rec)};
 	const struct runner_sink sink = {&vs, view_begin, view_end, view_measured, view_expose};
+	struct config *now = fleet_config(s->fleet); /* the station may have an older one */
 	json_t *context = context_of(&v);
 	struct runner rn = {
 		.recipe = v.recipe,
@@ -372,6 +382,9 @@ void worker_execute(struct station *s, struct run_result *res)
 	};
 	struct err e = {0};
 
+	v.outputs = outputs_new(fleet_output_dir(s->fleet), recorder_run_id(s->rec),
+		now->output_max_bytes, records_disk(fleet_records(s->fleet)));
+	config_unref(now);
 	if (recorder_preflight(s->rec, &e) < 0) {
 		*res = (struct run_result){
 			.outcome = OUTCOME_ERROR, .code = e.code, .step = "preflight"};
@@ -380,6 +393,7 @@ void worker_execute(struct station *s, struct run_result *res)
 		runner_run(&rn, res);
 	}
 	worker_ports_close(&v.ports);
+	outputs_free(v.outputs);
 	secret_set_free(rn.secrets);
 	json_decref(context);
 }

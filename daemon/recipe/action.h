@@ -22,6 +22,7 @@
 #include "transports/links/usb.h"
 
 struct blob;
+struct outfile;
 struct image;
 struct image_opts;
 
@@ -44,6 +45,7 @@ enum arg_type {
 	ARG_DURATION, /* "500ms": microseconds */
 	ARG_PORT,     /* the name of a role in the recipe's `ports` */
 	ARG_IMAGE,    /* a firmware file: '${artifacts.NAME}' or, on a bench, a path */
+	ARG_OUTPUT,   /* where bytes go: a file of the run's own; on a bench, a path */
 	ARG_CHOICE,   /* one of `choices` */
 	ARG_LIST,     /* list of strings */
 	ARG_MAP,      /* string -> string, number or bool */
@@ -79,6 +81,11 @@ struct action_arg {
 	double low, high;		 /* ARG_INT, ARG_NUMBER where high > low */
 	const struct action_arg *fields; /* ARG_OBJECT */
 	unsigned ports;			 /* ARG_PORT: enum port_kinds that it takes */
+	/* It goes to the unit or to a program's environment, and to nothing that others see: it may
+	 * hold a secret. Every other argument is refused where it holds one, by the check and by
+	 * the runner. */
+	bool secret;
+	bool bench;   /* a path of this machine, which a station does not take */
 	bool program; /* names a program that has to be installed; of a list the first item does */
 };
 
@@ -208,6 +215,10 @@ struct step_env_ops {
 		struct image **ret, struct err *e);
 	/* The bytes of that file as they are, however large: shared in the same way. Unref it. */
 	int (*load_blob)(void *env, const char *ref, struct blob **ret, struct err *e);
+	/* A file of that name among those that the run keeps, for the step of that id. NULL as the
+	 * op: the name is a path of this machine. */
+	int (*output)(
+		void *env, const char *step, const char *name, struct outfile *ret, struct err *e);
 	/* A file of this installation's own that outlives runs (an ADB key): its path, under a
 	 * directory that only provd reads. The directory exists, the file may not. */
 	int (*keep)(void *env, const char *name, char ret[512], struct err *e);
@@ -231,10 +242,25 @@ struct step {
 	const struct secret_set *secrets;
 	const struct step_env_ops *ops;
 	void *env;
+	json_t *saved; /* array of {name, bytes, sha256}: made by step_file_commit() */
 	int (*measured)(
 		void *data, const struct measurement *m, const char *verdict, struct err *e);
 	void *measured_data;
 };
+
+/* An ARG_OUTPUT, to be written with outfile_add() and ended with outfile_end(). */
+int step_file(struct step *s, const char *name, struct outfile *ret, struct err *e);
+/* Gives it its name. The runner puts what was saved into the step's evidence ("saved"). */
+int step_file_commit(struct step *s, struct outfile *f, struct err *e);
+/* Whether a station can keep a file of that name: one name without a folder, letters of a file
+ * system that everyone reads, no dot first. -ERR_INVALID. */
+int output_name_check(const char *name, struct err *e);
+#define OUTPUT_NAME_MAX 128
+
+/* ops->identity and ops->serial for what a unit or a person said: records keep both as they are, so
+ * that a value with a secret in it is refused. */
+int step_identity(struct step *s, const char *role, const char *value, struct err *e);
+int step_serial(struct step *s, const char *kind, const char *value, char ret[64], struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {

@@ -19,8 +19,9 @@ static const struct {
 
 static json_t *arg_json(const struct action_arg *a)
 {
-	json_t *o = json_pack("{s:s, s:s, s:b, s:s}", "name", a->name, "type",
-		arg_type_str(a->type), "required", a->required, "doc", a->doc ? a->doc : "");
+	json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:s}", "name", a->name, "type",
+		arg_type_str(a->type), "required", a->required, "secret", a->secret, "doc",
+		a->doc ? a->doc : "");
 
 	if (a->def)
 		json_object_set_new(o, "default", json_string(a->def));
@@ -121,6 +122,8 @@ static void args_markdown(struct strbuf *out, const struct action_arg *rows, con
 		}
 		if (r->high > r->low)
 			sb_addf(out, " [%g, %g]", r->low, r->high);
+		if (r->secret)
+			sb_add(out, " **(may hold a secret)**");
 		sb_add(out, " |\n");
 		if (r->type == ARG_OBJECT) {
 			_cleanup_(freep) char *inner = xasprintf("%s%s.", prefix, r->name);
@@ -134,7 +137,10 @@ void actions_markdown(struct strbuf *out)
 {
 	sb_add(out,
 		"# Actions\n\nMade from the action table by `provctl actions --markdown`: do not "
-		"edit.\n\n");
+		"edit.\n\n`${secrets.NAME}` is taken in the arguments that are marked, and refused "
+		"in "
+		"every other: by the check, and by the runner where a value that came in at run "
+		"time holds a secret.\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		sb_addf(out, "- **%s**: %s.\n", flags[i].name, flags[i].doc);
 	for (const struct action *const *p = action_table; *p; p++) {

@@ -34,6 +34,7 @@ static const char *const type_name[] = {
 	[ARG_DURATION] = "duration",
 	[ARG_PORT] = "port",
 	[ARG_IMAGE] = "image",
+	[ARG_OUTPUT] = "output",
 	[ARG_CHOICE] = "choice",
 	[ARG_LIST] = "list",
 	[ARG_MAP] = "mapping",
@@ -98,6 +99,7 @@ static int convert_scalar(
 	case ARG_STRING:
 	case ARG_PORT:
 	case ARG_IMAGE:
+	case ARG_OUTPUT:
 		return 0;
 	case ARG_REGEX: {
 		_cleanup_(regex_freep) struct regex *r = NULL;
@@ -195,6 +197,7 @@ static int convert(const struct action_arg *row, json_t *j, struct value *v, str
 	case ARG_DURATION:
 	case ARG_PORT:
 	case ARG_IMAGE:
+	case ARG_OUTPUT:
 	case ARG_CHOICE:
 		break;
 	}
@@ -250,6 +253,52 @@ static int substitute(
 	return 0;
 }
 
+/* A literal is in the recipe for all to read; what came in through a reference may be a secret. */
+static bool has_reference(const json_t *j)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_string(j))
+		return strstr(json_string_value(j), "${") != NULL;
+	json_array_foreach((json_t *)j, i, item)
+		if (has_reference(item))
+			return true;
+	json_object_foreach((json_t *)j, key, item)
+		if (has_reference(item))
+			return true;
+	return false;
+}
+
+static bool holds_secret(const struct secret_set *s, const json_t *j)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (is_scalar(j)) {
+		_cleanup_(freep) char *text = scalar_text(j);
+
+		return secret_found(s, text);
+	}
+	json_array_foreach((json_t *)j, i, item)
+		if (holds_secret(s, item))
+			return true;
+	json_object_foreach((json_t *)j, key, item)
+		if (holds_secret(s, item))
+			return true;
+	return false;
+}
+
+static int refuse_secret(const struct action_arg *row, struct err *e)
+{
+	return err_set(e, ERR_INVALID,
+		"'%s' would hold a secret, and others see what it holds: give it to an argument "
+		"that may carry one (see `provctl actions`)",
+		row->name);
+}
+
 static int fill(const struct action_arg *row, const json_t *given, const struct scope *scope,
 	struct value *v, struct err *e)
 {
@@ -266,6 +315,8 @@ static int fill(const struct action_arg *row, const json_t *given, const struct 
 		given, row->type == ARG_REGEX ? QUOTE_REGEX : QUOTE_NONE, scope, &v->json, e);
 	if (r < 0)
 		return err_prefix(e, "'%s'", row->name);
+	if (!row->secret && has_reference(given) && holds_secret(scope->secrets, v->json))
+		return refuse_secret(row, e);
 	if (json_is_number(v->json) || json_is_boolean(v->json)) {
 		/* A string argument that was written without quotes. */
 		_cleanup_(freep) char *s = scalar_text(v->json);
@@ -314,7 +365,7 @@ static int no_name(void *data, const char *path, json_t **ret, struct err *e)
 
 struct args *args_literal(const struct action_arg *rows, const json_t *with)
 {
-	const struct scope none = {no_name, NULL};
+	const struct scope none = {.lookup = no_name};
 	struct args *a = xcalloc(1, sizeof *a);
 
 	a->rows = rows;
@@ -334,16 +385,29 @@ struct args *args_literal(const struct action_arg *rows, const json_t *with)
 	return a;
 }
 
+/* What was substituted may be a secret. */
+static void wipe(json_t *j)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (!j || j->refcount != 1)
+		return;
+	if (json_is_string(j))
+		secret_wipe((char *)(uintptr_t)json_string_value(j), json_string_length(j));
+	json_array_foreach(j, i, item)
+		wipe(item);
+	json_object_foreach(j, key, item)
+		wipe(item);
+}
+
 struct args *args_free(struct args *a)
 {
 	if (!a)
 		return NULL;
 	for (size_t i = 0; a->value && i < a->count; i++) {
-		/* What was substituted may be a secret. */
-		const char *s = json_string_value(a->value[i].json);
-
-		if (s && a->value[i].json->refcount == 1)
-			secret_wipe((char *)s, strlen(s));
+		wipe(a->value[i].json);
 		json_decref(a->value[i].json);
 		if (a->rows[i].type == ARG_OBJECT && a->value[i].present)
 			args_free(a->value[i].object);

@@ -8,7 +8,8 @@
 #include "daemon/recipe/expr.h"
 #include "daemon/recipe/mistake.h"
 
-/* Substitutes and converts. -ERR_INVALID names the argument; `with` may be NULL. */
+/* Substitutes and converts. -ERR_INVALID names the argument, also of one that would hold a secret
+ * of the scope without being marked for it; `with` may be NULL. */
 int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
 	struct args **ret, struct err *e);
 /* What of `with` is literal and good by itself; the rest is absent, as if it was not given. */

@@ -13,8 +13,11 @@
 struct check {
 	struct mistakes *m;
 	struct recipe *r;
+	bool bench; /* it is for a bench: paths of this machine are taken */
 	/* While a step is looked at: */
 	struct recipe_step *step;
+	bool secret_ok;	  /* what is looked at may hold a secret */
+	const char *what; /* and what that is, in a sentence */
 	enum step_phase phase;
 	size_t index;
 };
@@ -358,6 +361,25 @@ static int step_output(const struct check *c, const char *path, const char *rest
 	return !s->action || one_of(dot + 1, names) ? 0 : bad_name(e, path, dot + 1, names);
 }
 
+static int secret_ref(struct check *c, const char *path, const char *name, struct err *e)
+{
+	struct recipe *r = c->r;
+
+	if (!c->secret_ok)
+		return err_set(e, ERR_INVALID,
+			"'${%s}': %s may hold no secret, since others see it (see `provctl "
+			"actions`)",
+			path, c->what);
+	for (size_t i = 0; i < r->secrets; i++)
+		if (!strcmp(r->secret[i], name))
+			return 0;
+	r->secret = reallocarray(r->secret, r->secrets + 1, sizeof *r->secret);
+	if (!r->secret)
+		abort();
+	r->secret[r->secrets++] = xstrdup(name);
+	return 0; /* whether it is there is known at the run: a bench may lack what the line has */
+}
+
 static int check_ref(void *data, const char *path, struct err *e)
 {
 	static const char *const roots[] = {"unit", "job", "params", "artifacts", "ports",
@@ -396,7 +418,7 @@ static int check_ref(void *data, const char *path, struct err *e)
 	if (!strcmp(root, "steps"))
 		return step_output(c, path, rest, e);
 	if (!strcmp(root, "secrets"))
-		return 0; /* looked up at the preflight: a bench may lack what the line has */
+		return secret_ref(c, path, rest, e);
 	return declared(c, root, path, rest, e);
 }
 
@@ -404,8 +426,12 @@ static void check_arg_refs(
 	void *data, const char *pointer, const char *text, const struct action_arg *row)
 {
 	struct check *c = data;
+	_cleanup_(freep) char *what = xasprintf("'%s'", row ? row->name : "");
 	struct err e;
 
+	/* An action that is unknown is one mistake, not two. */
+	c->secret_ok = !row || row->secret;
+	c->what = what;
 	if (template_refs(text, check_ref, c, &e) < 0)
 		mistakes_add(c->m, pointer, "%s", e.msg);
 }
@@ -455,6 +481,40 @@ static void check_port_args(struct check *c, const struct recipe_step *s, const 
 			names[i] = c->r->port[i].role;
 		mistakes_add_unknown(c->m, p, "port", role, names);
 		c->m->item[c->m->count - 1].at_key = false;
+	}
+}
+
+/* The text with a letter for each reference. */
+static char *without_refs(const char *text)
+{
+	struct strbuf b = {0};
+
+	for (const char *p = text; *p; p++) {
+		const char *end = !strncmp(p, "${", 2) ? strchr(p, '}') : NULL;
+
+		sb_add_n(&b, end ? "x" : p, 1);
+		p = end ? end : p;
+	}
+	return sb_take(&b);
+}
+
+/* A station writes into a folder of the run alone, and reads artifacts alone. */
+static void check_paths(struct check *c, const struct recipe_step *s, const char *pointer)
+{
+	for (const struct action_arg *row = s->action->args; row->name && !c->bench; row++) {
+		const char *text = json_string_value(json_object_get(s->with, row->name));
+		_cleanup_(freep) char *p = pointer_key(pointer, row->name);
+		_cleanup_(freep) char *name = text ? without_refs(text) : NULL;
+		struct err e;
+
+		if (row->type == ARG_OUTPUT && name && output_name_check(name, &e) < 0)
+			mistakes_add(c->m, p, "'%s': %s", row->name, e.msg);
+		else if (row->bench && json_object_get(s->with, row->name))
+			mistakes_add(c->m, p,
+				"'%s' is a path of the machine: only a bench takes it, on a "
+				"station "
+				"files are artifacts",
+				row->name);
 	}
 }
 
@@ -567,6 +627,7 @@ static void check_action(struct check *c, struct recipe_step *s, const json_t *o
 	args_check(s->action->args, s->with, json_object_get(o, "with") ? with_p : p, c->m,
 		check_arg_refs, c);
 	check_port_args(c, s, with_p);
+	check_paths(c, s, with_p);
 	check_together(c, s, with_p);
 	/* unit.serial hands the number out; only what sends it to a device exposes it. */
 	if (!strcmp(s->action->name, "unit.serial") && c->r->serial_source == SERIAL_NONE)
@@ -617,6 +678,8 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 	}
 	s->continue_on_fail = on_fail && !strcmp(on_fail, "continue");
 	str_replace(&s->when, get_string(c, o, p, "when", false));
+	c->secret_ok = false;
+	c->what = "'when'";
 	if (s->when && condition_eval(s->when, &(struct scope){when_lookup, c}, &ignored, &e) < 0)
 		mistakes_add(c->m, when_p, "%s", e.msg);
 	c->step = NULL;
@@ -724,13 +787,14 @@ static void check_head(struct check *c)
 	str_replace(&c->r->title, get_string(c, root, "", "title", false));
 }
 
-int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
+static int check_root(
+	json_t *root, bool bench, struct mistakes *m, struct recipe **ret, struct err *e)
 {
 	static const char *const keys[] = {"recipe", "version", "title", "description", "unit",
 		"ports", "artifacts", "params", "timeout", "setup", "steps", "teardown", NULL};
 	size_t before = m->count;
 	struct recipe *r = xcalloc(1, sizeof *r);
-	struct check c = {.m = m, .r = r};
+	struct check c = {.m = m, .r = r, .bench = bench};
 	_cleanup_(freep) char *canonical = NULL;
 
 	r->refs = 1;
@@ -761,4 +825,14 @@ int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct e
 	sha256_hex_of(canonical, strlen(canonical), r->sha256);
 	*ret = r;
 	return 0;
+}
+
+int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
+{
+	return check_root(root, false, m, ret, e);
+}
+
+int recipe_check_bench(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
+{
+	return check_root(root, true, m, ret, e);
 }

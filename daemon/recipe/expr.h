@@ -11,11 +11,14 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/secret.h"
 
 struct scope {
 	/* *ret: a new reference. -ERR_NOT_FOUND with a sentence for a name that is not there. */
 	int (*lookup)(void *data, const char *path, json_t **ret, struct err *e);
 	void *data;
+	/* What no argument may hold but those that are marked `secret`; NULL: nothing. */
+	const struct secret_set *secrets;
 };
 
 enum quoting { QUOTE_NONE, QUOTE_REGEX };

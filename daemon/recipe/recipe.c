@@ -36,6 +36,9 @@ struct recipe *recipe_unref(struct recipe *r)
 		free(r->port[i].kind);
 	}
 	free(r->port);
+	for (size_t i = 0; i < r->secrets; i++)
+		free(r->secret[i]);
+	free(r->secret);
 	free(r->name);
 	free(r->title);
 	free(r->model);

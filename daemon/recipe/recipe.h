@@ -55,6 +55,8 @@ struct recipe {
 	uint64_t timeout_us; /* of the whole run without teardown; NO_DEADLINE: none */
 	struct recipe_port *port;
 	size_t ports;
+	char **secret; /* the names that its steps refer to, each once */
+	size_t secrets;
 	struct recipe_step *step[3]; /* by phase */
 	size_t steps[3];
 };
@@ -62,6 +64,8 @@ struct recipe {
 /* Looks at everything; adds to m what is wrong. 0 and *ret only without any mistake, else
  * -ERR_RECIPE_INVALID. root is not changed; the recipe keeps a reference. */
 int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e);
+/* The same for a bench, whose person may name any path of the machine. */
+int recipe_check_bench(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e);
 /* From YAML text; mistakes are printed into `report` as file:line:column lines (may be NULL). */
 int recipe_load(const char *name, const char *text, size_t len, struct strbuf *report,
 	struct recipe **ret, struct err *e);

@@ -71,8 +71,11 @@ static int lookup_secret(struct run *run, const char *name, json_t **ret, struct
 	r = run->rn->secret(run->rn->env, name, &value, e);
 	if (r == 0)
 		r = secret_set_add(run->rn->secrets, value, e);
-	if (r == 0)
+	if (r == 0) {
 		*ret = json_string(value);
+		if (!*ret)
+			r = err_set(e, ERR_INVALID, "secret '%s' is not valid UTF-8", name);
+	}
 	if (value)
 		secret_wipe(value, strlen(value));
 	return r;
@@ -118,14 +121,32 @@ static int lookup(void *data, const char *path, json_t **ret, struct err *e)
 
 /* --- one attempt --- */
 
+/* Whether the number is a secret, digit for digit. */
+static bool is_secret_number(const struct secret_set *s, double v)
+{
+	_cleanup_(freep) char *text = xasprintf("%.17g", v);
+	_cleanup_(freep) char *masked = secret_mask(s, text);
+
+	return !strcmp(masked, SECRET_MASK);
+}
+
 static int measured(void *data, const struct measurement *m, const char *verdict, struct err *e)
 {
 	struct run *run = data;
 	const struct runner_sink *sink = run->rn->sink;
+	const struct secret_set *secrets = run->rn->secrets;
 	struct measurement copy = *m;
-	_cleanup_(freep) char *masked = m->text ? secret_mask(run->rn->secrets, m->text) : NULL;
+	_cleanup_(freep) char *masked = m->text ? secret_mask(secrets, m->text) : NULL;
+	_cleanup_(freep) char *why = m->why ? secret_mask_cut(secrets, m->why) : NULL;
 
 	copy.text = masked;
+	copy.why = why;
+	if (m->is_number &&
+		(is_secret_number(secrets, m->value) || (masked && !strcmp(masked, SECRET_MASK))))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"%s: the unit answered with a secret of the recipe, and records show what "
+			"is measured",
+			m->name);
 	return sink->measured ? sink->measured(sink->data, run->record, &copy, verdict, e) : 0;
 }
 
@@ -142,6 +163,8 @@ static json_t *masked_copy(const struct secret_set *s, const json_t *j)
 
 		return json_string(m);
 	}
+	if (json_is_number(j) && is_secret_number(s, json_number_value(j)))
+		return json_string(SECRET_MASK);
 	if (json_is_array(j)) {
 		out = json_array();
 		json_array_foreach((json_t *)j, i, v)
@@ -150,8 +173,11 @@ static json_t *masked_copy(const struct secret_set *s, const json_t *j)
 	}
 	if (json_is_object(j)) {
 		out = json_object();
-		json_object_foreach((json_t *)j, key, v)
-			json_object_set_new(out, key, masked_copy(s, v));
+		json_object_foreach((json_t *)j, key, v) {
+			_cleanup_(freep) char *m = secret_mask(s, key);
+
+			json_object_set_new(out, m, masked_copy(s, v));
+		}
 		return out;
 	}
 	return json_incref((json_t *)j);
@@ -162,8 +188,9 @@ static int act(
 	struct run *run, const struct recipe_step *st, struct step_result *out, struct err *e)
 {
 	const struct runner *rn = run->rn;
-	const struct scope scope = {lookup, run};
+	const struct scope scope = {.lookup = lookup, .data = run, .secrets = rn->secrets};
 	struct args *args = NULL;
+	json_t *saved;
 	struct step s = {
 		.id = st->id,
 		.action = st->action->name,
@@ -196,10 +223,14 @@ static int act(
 	if (r < 0 && rn->cancel && run->it.cancel && cancel_reason(rn->cancel) != ERR_NONE)
 		iotime_check(&run->it, e);
 	args_free(args);
+	saved = s.saved;
 	if (r == 0 && out->verdict == STEP_PASSED && st->action->flags & ACTION_NEEDS_EVIDENCE &&
 		json_object_size(out->evidence) == 0)
 		r = err_set(
 			e, ERR_NO_EVIDENCE, "%s gave no proof that it worked", st->action->name);
+	/* That a file was written proves nothing of the unit. */
+	if (saved)
+		result_evidence(out, "saved", saved);
 	return r < 0 && e ? -(int)e->code : r;
 }
 
@@ -246,7 +277,7 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 		}
 
 		_cleanup_(freep) char *message =
-			secret_mask(rn->secrets, r < 0 ? e.msg : out.message);
+			secret_mask_cut(rn->secrets, r < 0 ? e.msg : out.message);
 		json_t *evidence = out.evidence ? masked_copy(rn->secrets, out.evidence) : NULL;
 		json_t *outputs = out.outputs ? masked_copy(rn->secrets, out.outputs) : NULL;
 		json_t *seen = out.outputs ? json_incref(out.outputs) : json_object();
@@ -322,7 +353,7 @@ static int record_skip(struct run *run, const struct recipe_step *st, enum step_
 /* true: the phase goes on. */
 static bool run_step(struct run *run, const struct recipe_step *st, enum step_phase phase)
 {
-	const struct scope scope = {lookup, run};
+	const struct scope scope = {.lookup = lookup, .data = run, .secrets = run->rn->secrets};
 	struct step_record rec = {0};
 	bool wanted = true;
 	struct err e = {0};
@@ -379,13 +410,38 @@ static void run_phase(struct run *run, enum step_phase phase)
 	}
 }
 
+/* All secrets of the recipe before the first step: what a step says before another one uses the
+ * secret is masked too, and a secret that is missing is found while nothing has been touched. */
+static int take_secrets(struct run *run, struct err *e)
+{
+	const struct recipe *recipe = run->rn->recipe;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < recipe->secrets; i++) {
+		json_t *value = NULL;
+
+		r = lookup_secret(run, recipe->secret[i], &value, e);
+		json_decref(value);
+	}
+	return r;
+}
+
 void runner_run(const struct runner *rn, struct run_result *ret)
 {
 	struct run run = {.rn = rn, .res = ret, .outputs = json_object()};
 	uint64_t teardown_us = rn->teardown_us ? rn->teardown_us : 60 * US_PER_S;
 	const struct iotime all = {NO_DEADLINE, rn->cancel};
 
+	struct err e = {0};
+
 	*ret = (struct run_result){.outcome = OUTCOME_PASSED};
+	if (take_secrets(&run, &e) < 0) {
+		*ret = (struct run_result){
+			.outcome = OUTCOME_ERROR, .code = ERR_PREFLIGHT, .step = "preflight"};
+		snprintf(ret->message, sizeof ret->message, "%s", e.msg);
+		json_decref(run.outputs);
+		return;
+	}
 	run.it = iotime_within(&all, rn->recipe->timeout_us);
 	run_phase(&run, PHASE_SETUP);
 	if (ret->outcome == OUTCOME_PASSED)

@@ -5,8 +5,12 @@
 #include <math.h>
 #include <stdarg.h>
 
+#include "base/outfile.h"
 #include "base/util.h"
 #include "daemon/recipe/action.h"
+
+/* Bytes of one line of a run's log. */
+#define LOGGED_MAX 2047
 
 const char *const port_kind_names[] = {"tty", "tcp", "udp", "usb", "probe", "any", NULL};
 
@@ -118,6 +122,71 @@ int prompt_answer_clean(const char *answer, char ret[256], struct err *e)
 	return 0;
 }
 
+int output_name_check(const char *name, struct err *e)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > OUTPUT_NAME_MAX || *name == '.')
+		return err_set(e, ERR_INVALID,
+			"'%.80s' is no name for a file of the run: from 1 to %d characters, the "
+			"first not a dot",
+			name, OUTPUT_NAME_MAX);
+	if (strchr(name, '/'))
+		return err_set(e, ERR_INVALID,
+			"'%.80s' leads out of the run's folder: a name without '/' expected, since "
+			"a station keeps the files of a run by itself (see `provctl run files`)",
+			name);
+	for (const char *p = name; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return err_set(e, ERR_INVALID,
+				"the name of a file has a control character at position %zu",
+				(size_t)(p - name) + 1);
+	return 0;
+}
+
+int step_file(struct step *s, const char *name, struct outfile *ret, struct err *e)
+{
+	return s->ops->output ? s->ops->output(s->env, s->id, name, ret, e)
+			      : outfile_open(ret, name, e);
+}
+
+int step_file_commit(struct step *s, struct outfile *f, struct err *e)
+{
+	int r = outfile_commit(f, e);
+
+	if (r < 0)
+		return r;
+	if (!s->saved)
+		s->saved = json_array();
+	json_array_append_new(s->saved, json_pack("{s:s, s:I, s:s}", "name", f->path, "bytes",
+						(json_int_t)f->bytes, "sha256", f->sha256));
+	return 0;
+}
+
+static int without_secret(const struct step *s, const char *what, const char *value, struct err *e)
+{
+	return value && secret_found(s->secrets, value)
+		       ? err_set(e, ERR_RECIPE_INVALID,
+				 "%s would hold a secret of the recipe, and records show it: check "
+				 "what the unit is asked",
+				 what)
+		       : 0;
+}
+
+int step_identity(struct step *s, const char *role, const char *value, struct err *e)
+{
+	int r = without_secret(s, "the unit's identity", value, e);
+
+	return r < 0 ? r : s->ops->identity(s->env, role, value, e);
+}
+
+int step_serial(struct step *s, const char *kind, const char *value, char ret[64], struct err *e)
+{
+	int r = without_secret(s, "the serial number", value, e);
+
+	return r < 0 ? r : s->ops->serial(s->env, kind, value, ret, e);
+}
+
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
 	if (s->ops->progress)
@@ -126,17 +195,26 @@ void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t to
 
 void step_log(struct step *s, char dir, const char *fmt, ...)
 {
-	char text[2048];
+	_cleanup_(freep) char *text = NULL;
+	size_t n;
 	va_list ap;
 
 	if (!s->ops->log)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
 	va_end(ap);
 
+	/* Masked whole and cut then: half a secret would not be found. */
 	_cleanup_(freep) char *masked = secret_mask(s->secrets, text);
 
+	n = strlen(masked);
+	if (n > LOGGED_MAX) {
+		for (n = LOGGED_MAX; n > 0 && ((unsigned char)masked[n] & 0xc0) == 0x80;)
+			n--;
+		masked[n] = '\0';
+	}
 	s->ops->log(s->env, dir, masked);
 }
 

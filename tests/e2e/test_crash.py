@@ -107,6 +107,127 @@ class Customer(threading.Thread):
             api.close()
 
 
+class Engineer(threading.Thread):
+    """Stores, deletes, approves, makes tokens and sessions; notes what was acknowledged. What was asked for and
+    not answered may be or not be."""
+
+    ARTIFACTS = 8
+    TOKENS = 6
+    RECIPE = 'recipe: e%d\nversion: 1\nsteps:\n  - {action: operator.prompt, with: {text: x}}\n'
+
+    def __init__(self, crash, seed):
+        super().__init__(daemon=True)
+        self.crash, self.random = crash, random.Random(seed)
+        self.lock = threading.Lock()
+        self.kept, self.gone = {}, set()  # artifacts: sha256 -> size
+        self.approved, self.tokens, self.revoked, self.cookies = set(), {}, [], []
+        self.done = collections.Counter()
+        self.problems = []
+        self.n = 0
+        self.end = threading.Event()
+
+    def run(self):
+        while not self.end.is_set():
+            up = self.crash.up
+            if not up:
+                self.end.wait(0.005)
+                continue
+            api = line.Api(up[0], up[1], timeout=5)
+            try:
+                self.once(api)
+            except (OSError, line.http.client.HTTPException, ValueError):
+                pass
+            except line.Problem as e:
+                self.problems.append(str(e))
+            finally:
+                api.close()
+            self.end.wait(self.random.uniform(0, 0.03))
+
+    def once(self, api):
+        verbs = [self.put, self.put, self.put, self.recipe, self.token]
+        if len(self.kept) >= self.ARTIFACTS:
+            verbs = [self.delete, self.delete, self.recipe]
+        verb = self.random.choice(verbs)
+        verb(api)
+        self.done[verb.__name__] += 1
+
+    def put(self, api):
+        data = bytes(self.random.getrandbits(8) for _ in range(self.random.randint(64, 3000)))
+        sha = line.sha256(data)
+        api.ok('PUT', '/artifacts/%s?name=e.dat' % sha, data, {'Content-Type': 'application/octet-stream'})
+        with self.lock:
+            self.kept[sha] = len(data)
+
+    def delete(self, api):
+        with self.lock:
+            sha = self.random.choice(sorted(self.kept))
+            del self.kept[sha]
+        a = api.request('DELETE', '/artifacts/' + sha)
+        if a.status == 200:
+            with self.lock:
+                self.gone.add(sha)
+
+    def recipe(self, api):
+        self.n += 1
+        api.post('/recipes', self.RECIPE % self.n, {'Content-Type': 'application/yaml'})
+        api.post('/recipes/e%d/versions/1/actions/approve' % self.n)
+        with self.lock:
+            self.approved.add('e%d' % self.n)
+
+    def token(self, api):
+        self.n += 1
+        t = api.post('/tokens', {'role': 'viewer', 'name': 'wall %d' % self.n})
+        with self.lock:
+            self.tokens[t['id']] = t['token']
+        if self.random.random() < 0.5:
+            a = api.request('POST', '/session', {'token': t['token']}, {'Authorization': ''})
+            if a.status < 300:
+                with self.lock:
+                    self.cookies.append((t['id'], a.headers['Set-Cookie'].split(';')[0]))
+        elif len(self.tokens) > self.TOKENS:
+            with self.lock:
+                id_ = self.random.choice(sorted(set(self.tokens) - {t['id']}))
+                text = self.tokens.pop(id_)
+            # Its session ends with it.
+            if api.request('DELETE', '/tokens/' + id_).status == 200:
+                with self.lock:
+                    self.revoked.append(text)
+
+    def look(self, l, say):
+        """What was acknowledged before a start is so after it. The engineer does nothing meanwhile."""
+        with self.lock:
+            kept, gone, approved = dict(self.kept), set(self.gone), set(self.approved)
+            token = self.random.choice(sorted(self.tokens.values())) if self.tokens else None
+        folder = os.path.join(l.home, 'state', 'artifacts')
+        rows = {a['sha256']: a['size'] for a in l.api.all('/artifacts')}
+        files = {f: os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder)}
+        for sha, size in rows.items():
+            say(files.get(sha) == size, 'an artifact without its file: %s' % sha)
+        for sha in kept:
+            say(sha in rows, 'acknowledged and lost: artifact %s' % sha)
+        say(not gone & set(rows), 'deleted and there again: %s' % (gone & set(rows)))
+        say(not [f for f in files if f.startswith('deleted-')], 'a deletion was left half done: %s' % sorted(files))
+        for sha in self.random.sample(sorted(rows), min(3, len(rows))):
+            with open(os.path.join(folder, sha), 'rb') as f:
+                say(line.sha256(f.read()) == sha, 'an artifact of other bytes: %s' % sha)
+        for name in self.random.sample(sorted(approved), min(2, len(approved))):
+            say(l.api.get('/recipes/%s/versions/1' % name)['state'] == 'approved', 'approved and not so: ' + name)
+        if token:
+            say(l.provd.api(token).get('/session')['role'] == 'viewer', 'a token is not known any more')
+
+    def look_at_end(self, l, say):
+        browser = line.Api(l.provd.port, None)
+        for token, cookie in self.cookies[-8:]:
+            if token in self.tokens:
+                a = browser.request('GET', '/session', headers={'Cookie': cookie})
+                say(a.status == 200, 'a session is not known any more: %d %s' % (a.status, a.body))
+        browser.close()
+        for text in self.revoked[-1:]:
+            say(l.provd.api(text).request('GET', '/session').status == 401, 'a revoked token is taken')
+        say(min(self.done.get(v, 0) for v in ('put', 'delete', 'recipe', 'token')) > 0,
+            'the engineer did not come to everything: %s' % dict(self.done))
+
+
 class Follower:
     """Every durable event that was told, over all restarts, each behind the one before."""
 
@@ -150,6 +271,7 @@ class Crash:
         self.killed = 0
         self.exchanged = 0
         self.failures = []
+        self.engineer = Engineer(self, options.seed + 2)
 
     def check(self, ok, what):
         if not ok:
@@ -162,7 +284,18 @@ class Crash:
         except AssertionError as e:
             raise SystemExit('start %d failed: %s' % (len(self.starts) + 1, e))
         self.starts.append(time.monotonic() - begun)
+        self.look_at_start(l)
         self.up = (l.provd.port, l.provd.token)
+
+    def look_at_start(self, l):
+        """The records are the line's own, sound, and not behind what the marks say was given out."""
+        records = l.api.get('/records')
+        self.check(records['holds'] == [], 'held after start %d: %s' % (len(self.starts), records['holds']))
+        self.check(records['lineage']['verdict'] == 'same', 'after start %d: %s' % (len(self.starts), records['lineage']))
+        self.engineer.look(l, self.check)
+        if len(self.starts) % 10 == 0:
+            on_boards = collections.Counter(s for _, state, _ in l.sim.units() for s in set(state['serials']))
+            self.check(not [s for s, n in on_boards.items() if n > 1], 'on two boards: %s' % on_boards)
 
     def delay(self):
         """Mostly within a run; sometimes at once after the start, sometimes after a longer while."""
@@ -228,6 +361,7 @@ class Crash:
             follower, customer = Follower(), Customer(self, self.o.seed + 1)
             follower.connect(l.provd)
             customer.start()
+            self.engineer.start()
             begun = time.monotonic()
             while self.killed < self.o.kills and time.monotonic() - begun < self.o.seconds:
                 self.kill_and_restart(l, follower)
@@ -235,13 +369,17 @@ class Crash:
             line.wait_for('the last order is acknowledged', lambda: customer.pending is None or not customer.is_alive())
             customer.end.set()
             customer.join()
+            self.engineer.end.set()
+            self.engineer.join()
+            self.engineer.look(l, self.check)
+            self.engineer.look_at_end(l, self.check)
             needs = {a['name'] for a in l.api.get('/actions')['items'] if 'needs-evidence' in a['flags']}
             self.check(len(needs) > 5, 'which actions need evidence: %s' % sorted(needs))
             self.finish(l, customer)
             follower_last = l.api.all('/events')[-1]['seq']
             line.wait_for('the stream is at the end', lambda: follower.told and follower.told[-1][0] >= follower_last)
             follower.drop()
-            for problem in (customer.problems + follower.problems)[:5]:
+            for problem in (customer.problems + follower.problems + self.engineer.problems)[:5]:
                 self.check(False, problem)
             self.check(l.provd.term() == 0, 'provd ends with 0 at SIGTERM')
             units = l.sim.units()
@@ -255,6 +393,10 @@ class Crash:
         self.look_at_serials(d, units)
         self.look_at_told(d, customer, follower)
         self.look_at_runs(d, units, needs)
+        head = d.execute("SELECT data FROM events WHERE type = 'chain-head' ORDER BY seq DESC LIMIT 1").fetchone()
+        last = d.execute('SELECT id, chain, hash FROM runs ORDER BY chain DESC LIMIT 1').fetchone()
+        self.check(head and json.loads(head['data']) == {'chain': last['chain'], 'hash': last['hash'], 'run': last['id']},
+                   'a clean stop says where the chain ends: %s' % (head and dict(head)))
         self.check(d.execute('PRAGMA integrity_check').fetchone()[0] == 'ok', 'the database is damaged')
         self.check(not d.execute('PRAGMA foreign_key_check').fetchall(), 'rows without their parents')
 
@@ -351,6 +493,7 @@ class Crash:
             1e3 * starts[len(starts) // 2], 1e3 * starts[-1]))
         print('jobs acknowledged %d (%d answered again to a repetition), all made' % (
             len(customer.acknowledged), customer.repeated))
+        print('the engineer: %s' % ', '.join('%s %d' % v for v in sorted(self.engineer.done.items())))
         print('events told %d, of them ends of steps %d and of runs %d; steps kept %d' % (
             len(follower.told), self.steps_told, self.runs_told, self.steps))
         print('runs: %s' % ', '.join('%s %d' % o for o in sorted(self.outcomes.items())))

@@ -11,6 +11,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import threading
 import time
 import unittest
 
@@ -355,6 +356,53 @@ class RecordsTest(unittest.TestCase):
             line.wait_for('over', lambda: not self.holds(l)[1])
 
     @unittest.skipIf(line.sanitized(), 'the sanitizer must be the first library')
+    def test_a_kill_within_accept_leaves_it_held_or_accepted(self):
+        with line.Line(stations=1, boards=1, sim_args=('--units', '20', '--replace-after-idle', '300')) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            backup = self.backup(l)
+            self.order(l)
+            self.assertEqual(l.provd.term(), 0)
+            epochs, seen = set(), set()
+            for n in range(12):
+                self.restore(l, backup)
+                l.start()
+                self.assertIn('records-held', self.holds(l)[1], 'round %d' % n)
+                answer = []
+                asks = threading.Thread(target=lambda: answer.append(
+                    l.api.request('POST', '/records/actions/accept', {'reason': 'round'}).status))
+
+                def ask():
+                    try:
+                        asks.run()
+                    except (OSError, line.http.client.HTTPException):
+                        pass
+                thread = threading.Thread(target=ask)
+                thread.start()
+                thread.join(0.001 * n)
+                l.provd.kill()
+                thread.join()
+                l.start()
+                records = l.api.get('/records')
+                held = [h['code'] for h in records['holds']]
+                self.assertIn(held, ([], ['records-held']), 'round %d' % n)
+                self.assertEqual(records['lineage']['verdict'] == 'same', held == [], records)
+                if answer and answer[0] < 300:
+                    self.assertEqual(held, [], 'round %d: accepted, and held again' % n)
+                if not held:
+                    # Each is an epoch of its own: nothing of the one before is given out again.
+                    self.assertNotIn(records['epoch'], epochs)
+                    epochs.add(records['epoch'])
+                seen.add(bool(held))
+                self.assertEqual(l.provd.term(), 0)
+            l.start()
+            if self.holds(l)[0] != 200:
+                l.api.post('/records/actions/accept', {'reason': 'the last'})
+            self.order(l)
+            on_units = [state['serial'] for _, state, _ in l.sim.units() if state.get('serial')]
+            self.assertEqual(len(on_units), len(set(on_units)), on_units)
+
     def test_a_full_disk_takes_no_order_and_loses_no_run(self):
         with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300')) as l:
             self.shimmed(l)

@@ -8,7 +8,7 @@
 set -u
 source "$(dirname "$0")/rig.sh"
 [ "$(id -u)" = 0 ] || rig_skip 'containers need root'
-for tool in systemd-nspawn mmdebstrap meson; do
+for tool in systemd-nspawn mmdebstrap meson node; do
 	command -v $tool > /dev/null || rig_skip "no $tool (scripts/install-deps test)"
 done
 rig_begin nspawn
@@ -50,6 +50,40 @@ for delegate in yes no; do
 		ExecStart=/usr/bin/env provctl --json exec tool.run 'argv=["/bin/cat","/proc/self/cgroup"]' 'success=["^0::"]'
 	UNIT
 done
+# A tool that makes code while it runs, in the sandbox that is shipped: the machine's node with what it
+# is linked to.
+mkdir -p "$tree/usr/local/bin"
+cp "$(readlink -f "$(command -v node)")" "$tree/usr/local/bin/node"
+ldd "$tree/usr/local/bin/node" | grep -o '/[^ ]*' | while read -r lib; do
+	[ -e "$tree$lib" ] || cp -L --parents "$lib" "$tree"
+done
+cat > "$tree/sandbox.yaml" << 'RECIPE'
+recipe: sandbox
+version: 1
+steps:
+  - id: jit
+    action: tool.run
+    with:
+      argv: [node, -e, 'let s = 0; for (let i = 0; i < 3e6; i++) s += i % 7; console.log("computed " + s)']
+      success: ['^computed 8999994$']
+  - id: records
+    action: tool.run
+    with:
+      argv: [sh, -c, 'cat /var/lib/provd/provd.db > /dev/null 2>&1 || echo closed']
+      success: ['^closed$']
+  - id: devices
+    action: tool.run
+    with:
+      argv:
+        - sh
+        - -c
+        - |
+          for n in 188 166 4 189; do
+            head -c 1 /dev/rig-$n 2>&1 | grep -q 'No such device' && echo "open $n"
+          done
+          head -c 1 /dev/rig-60 2>&1 | grep -q 'Operation not permitted' && echo 'closed 60'
+      success: ['^open 188$', '^open 166$', '^open 4$', '^open 189$', '^closed 60$']
+RECIPE
 ln -s ../rig.service "$tree/etc/systemd/system/multi-user.target.wants/rig.service"
 config=$(find "$tree" -name provd.yaml)
 sed -i 's/^stations: .*/stations:\n  - {id: A1, ports: {console: {tcp: "127.0.0.1:1"}}}/' "$config"
@@ -81,6 +115,20 @@ echo "caps=$(awk '/^CapEff/ { print $2 }' /proc/$pid/status)"
 echo "nonewprivs=$(awk '/^NoNewPrivs/ { print $2 }' /proc/$pid/status)"
 echo "seccomp=$(awk '/^Seccomp:/ { print $2 }' /proc/$pid/status)"
 nsenter -t $pid -m touch /usr/provd-was-here 2> /dev/null && echo usr=writable || echo usr=readonly
+# Nodes without a driver, of the numbers that the unit names and of one that it does not.
+for n in 188 166 4 189 60; do
+	mknod -m 0666 /dev/rig-$n c $n 200
+done
+export PROVD_TOKEN=$(cat /var/lib/provd/admin-token)
+provctl recipe put /sandbox.yaml
+PROVD_TOKEN=$(provctl token create admin second) provctl recipe approve sandbox@1
+provctl job submit sandbox --quantity 1
+provctl station start A1
+until_true '[ "$(provctl --json run list | grep -c "\"state\": \"finished\"")" = 1 ]'
+run=$(provctl --json run list | sed -n 's/.*"id": "\(.*\)".*/\1/p' | head -n 1)
+curl -s -m 10 -H "Authorization: Bearer $PROVD_TOKEN" "http://127.0.0.1:8620/api/v1/runs/$run/steps" |
+	sed 's/{"/\n&/g' | sed -n 's/.*"id":"\([a-z]*\)".*"outcome":"\([a-z]*\)".*/step=\1 \2/p'
+provctl run log "$run"
 kill -STOP $pid
 until_true '[ "$(show NRestarts)" = 1 ] && [ "$(show ActiveState)" = active ]'
 echo "restarts=$(show NRestarts)"
@@ -99,7 +147,8 @@ chmod +x "$tree/rig"
 
 begun=$EPOCHREALTIME
 SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout -k 5 60 systemd-nspawn --quiet --boot --register=no --keep-unit \
-	--private-network --console=read-only -D "$tree" > "$work/console.log" 2>&1
+	--private-network --system-call-filter='bpf landlock_create_ruleset landlock_add_rule landlock_restrict_self' \
+	--console=read-only -D "$tree" > "$work/console.log" 2>&1
 out=$tree/rig.out
 [ -f "$out" ] || rig_skip "the container does not boot: $(grep -v '^$' "$work/console.log" | tail -n 1)"
 echo "boot to power-off $(awk -v a="$begun" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }') s"
@@ -116,6 +165,9 @@ expect 'no capabilities' is caps=0000000000000000
 expect 'no new privileges' is nonewprivs=1
 expect 'system calls are filtered' is seccomp=2
 expect 'the system is read-only to it' is usr=readonly
+expect 'a tool that makes code while it runs does so in the sandbox' is 'step=jit passed'
+expect 'no tool reads the records: Landlock works in the sandbox' is 'step=records passed'
+expect 'devices are open by their numbers, without a driver, and others are not' is 'step=devices passed'
 expect 'the watchdog restarts one that hangs' is restarts=1
 expect 'as a new process' is newpid=yes
 expect 'which serves the same socket' is again=401

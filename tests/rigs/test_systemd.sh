@@ -34,8 +34,8 @@ expect 'a misspelt key would be seen' refuse silent systemd-analyze verify "$uni
 expect 'exposure is at most 1.5' \
 	systemd-analyze security --offline=true --threshold=15 --no-pager "$unit"
 for line in Type=notify NotifyAccess=main WatchdogSec=30 Restart=always StartLimitIntervalSec=0 StateDirectory=provd \
-	StateDirectoryMode=0700 DevicePolicy=closed 'DeviceAllow=char-usb_device rw' \
-	'DeviceAllow=char-hidraw rw' 'DeviceAllow=char-ttyUSB rw' 'DeviceAllow=char-ttyACM rw'; do
+	StateDirectoryMode=0700 DevicePolicy=closed 'DeviceAllow=char-188 rw' \
+	'DeviceAllow=char-166 rw' 'DeviceAllow=char-4 rw' 'DeviceAllow=char-189 rw' 'DeviceAllow=char-hidraw rw'; do
 	expect "service: $line" has "$unit" "$line"
 done
 # Either would cut the events of udevd off without a word (udev dossier, section 1).
@@ -67,7 +67,7 @@ if [ -f "$build/build.ninja" ]; then
 	echo '# of the site' >> "$config"
 	expect 'meson install again' install_into "$tree"
 	expect 'the configuration of the site stays' grep -q '^# of the site' "$config"
-	for f in sbin/provd provd.service provd.socket 60-provd.rules sysusers.d/provd.conf tmpfiles.d/provd.conf; do
+	for f in sbin/provd provd.service provd.socket 60-provd.rules sysusers.d/provd.conf tmpfiles.d/provd.conf modules-load.d/provd.conf; do
 		expect "installed: $f" test -n "$(find "$tree" -path "*/$f")"
 	done
 	expect 'the service starts what is installed' \

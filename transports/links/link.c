@@ -58,6 +58,7 @@ void link_turn_clear(struct link_turn *t)
 {
 	wipe(&t->asker);
 	wipe(&t->sent);
+	wipe(&t->shown);
 	wipe(&t->expect);
 	wipe(&t->error);
 	*t = (struct link_turn){0};
@@ -69,6 +70,7 @@ void link_turn_lost(struct link_turn *t)
 	t->owed = 1;
 	t->asker = xstrdup("");
 	t->sent = xstrdup("");
+	t->shown = xstrdup("");
 	t->first_us = t->last_us = now_us();
 }
 

@@ -73,6 +73,7 @@ struct link_turn {
 	unsigned owed;	   /* answers; 0: in step, and nothing below is set */
 	char *asker;	   /* who asked, "" unknown */
 	char *sent;	   /* the last question, as it was sent */
+	char *shown;	   /* that, as messages may show it: without the asker's secrets */
 	char *expect;	   /* patterns of its answer; NULL: any line may be it */
 	char *error;	   /* NULL: none */
 	uint64_t first_us; /* when the oldest of them was asked */

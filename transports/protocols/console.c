@@ -340,8 +340,8 @@ static void unasked_line(struct console *c, const char *line, size_t n)
 	if (!is_late_answer(c, line, n))
 		return;
 
-	_cleanup_(freep) char *to = to_what(c, c->link->turn.sent);
-	_cleanup_(freep) char *text = xasprintf("that was the answer%s, too late", to);
+	_cleanup_(freep) char *text = xasprintf(
+		"that was the answer to '%.*s', too late", SHOWN_MAX_BYTES, c->link->turn.shown);
 
 	note(c, text);
 	settle_one(c);
@@ -360,6 +360,9 @@ static void turn_asked(struct console *c, const char *text, const struct dialogu
 	t->owed = owed + 1;
 	t->first_us = first;
 	str_replace(&t->sent, text);
+	/* Who finds the answer may be another step, which does not know these secrets. */
+	free(t->shown);
+	t->shown = shown(c, text, strlen(text));
 	str_replace(&t->asker, c->o.asker ? c->o.asker : "");
 	/* Of two unlike questions nobody can say which a line answers. */
 	if (owed == 0 || same) {
@@ -740,7 +743,7 @@ static int ping(struct console *c, const struct iotime *it, struct err *e)
 static int out_of_step(struct console *c, const char *text, struct err *e)
 {
 	_cleanup_(freep) char *now = shown(c, text, strlen(text));
-	_cleanup_(freep) char *before = shown(c, c->link->turn.sent, strlen(c->link->turn.sent));
+	const char *before = c->link->turn.shown;
 
 	return err_set(e, ERR_OUT_OF_STEP,
 		"console %s: '%.60s' may still be answered, so no answer to '%.60s' could be "

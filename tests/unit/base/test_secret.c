@@ -40,6 +40,53 @@ START_TEST(a_secret_within_a_longer_one_leaves_no_rest)
 }
 END_TEST
 
+START_TEST(a_secret_is_masked_in_each_form_in_which_it_leaves)
+{
+	struct secret_set *s = secret_set_new();
+
+	ck_assert_int_eq(secret_set_add(s, "a.b'c\"d\te", NULL), 0);
+	check(s, "raw a.b'c\"d\te.", "raw [secret].");
+	check(s, "log a.b'c\"d\\te.", "log [secret].");
+	check(s, "pattern ^a\\.b'c\"d\te$", "pattern ^[secret]$");
+	check(s, "pattern a\\.b\\'c\\\"d\te$", "pattern [secret]$");
+	check(s, "json \"a.b'c\\\"d\te\"", "json \"[secret]\"");
+	check(s, "shell 'a.b'\\''c\"d\te'", "shell '[secret]'");
+	ck_assert_int_eq(
+		secret_set_add(s, "-----BEGIN KEY-----\r\nline one\nab\nline two\n", NULL), 0);
+	check(s, "-----BEGIN KEY-----", "-----BEGIN KEY-----");
+	check(s, "it said line two", "it said [secret]");
+	check(s, "ab", "ab"); /* too short a line to mask */
+	secret_set_free(s);
+}
+END_TEST
+
+START_TEST(a_secret_that_was_cut_is_masked_in_a_sentence)
+{
+	static const struct {
+		const char *text, *want;
+	} row[] = {
+		{"'hunt' was sent", "'[secret]' was sent"},
+		{"it said hunter", "it said [secret]"},
+		{"it said hunter...", "it said [secret]..."},
+		{"a hunt for errors", "a hunt for errors"},
+		{"'hun' is too little", "'hun' is too little"},
+		{"hunter22", "[secret]"},
+	};
+	struct secret_set *s = secret_set_new();
+
+	secret_set_add(s, "hunter22", NULL);
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		_cleanup_(freep) char *got = secret_mask_cut(s, row[i].text);
+
+		ck_assert_str_eq(got, row[i].want);
+	}
+	ck_assert(secret_found(s, "xhunter22"));
+	ck_assert(!secret_found(s, "hunter2"));
+	ck_assert(!secret_found(NULL, "hunter22"));
+	secret_set_free(s);
+}
+END_TEST
+
 START_TEST(what_is_too_short_to_mask_is_refused)
 {
 	struct secret_set *s = secret_set_new();
@@ -76,6 +123,8 @@ static Suite *suite(void)
 
 	tcase_add_test(t, a_secret_is_masked_wherever_it_stands);
 	tcase_add_test(t, a_secret_within_a_longer_one_leaves_no_rest);
+	tcase_add_test(t, a_secret_is_masked_in_each_form_in_which_it_leaves);
+	tcase_add_test(t, a_secret_that_was_cut_is_masked_in_a_sentence);
 	tcase_add_test(t, what_is_too_short_to_mask_is_refused);
 	tcase_add_test(t, wiping_comparing_and_randomness);
 	suite_add_tcase(s, t);

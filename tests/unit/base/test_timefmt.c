@@ -85,6 +85,22 @@ END_TEST
 
 #define MANY 2000
 
+START_TEST(a_uuid_of_version_7_says_when_it_was_made)
+{
+	static const char *const other[] = {"", "..", "01890000-0000-4000-8000-000000000001",
+		"01890000-0000-7000-8000-00000000000", "01890000-0000-7000-8000-0000000000011",
+		"01890000/0000-7000-8000-000000000001", "0189000g-0000-7000-8000-000000000001"};
+	char now[UUID_SIZE];
+	int64_t before = wall_ms();
+	int64_t ms = uuid7_ms(uuid7(now));
+
+	ck_assert_int_ge(ms, before);
+	ck_assert_int_eq(uuid7_ms("0189abcd-ef01-7000-8000-000000000001"), 0x0189abcdef01);
+	for (size_t i = 0; i < ARRAY_LEN(other); i++)
+		ck_assert_msg(uuid7_ms(other[i]) == -1, "'%s' is taken", other[i]);
+}
+END_TEST
+
 static void *make_uuids(void *arg)
 {
 	char(*out)[UUID_SIZE] = arg;
@@ -143,6 +159,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, instants_are_read_in_any_offset_and_precision, 0, ARRAY_LEN(good));
 	tcase_add_loop_test(t, what_is_no_instant_is_refused, 0, ARRAY_LEN(bad));
 	tcase_add_test(t, uuids_are_of_version_7_and_in_order);
+	tcase_add_test(t, a_uuid_of_version_7_says_when_it_was_made);
 	tcase_add_test(t, uuids_of_several_threads_are_all_different);
 	tcase_add_test(t, what_is_no_time_is_refused);
 	tcase_add_test(t, before_1970_is_told_right);

@@ -178,6 +178,43 @@ START_TEST(the_network_is_served_without_tls_only_by_who_says_so)
 }
 END_TEST
 
+static int load_main(const char *more, struct config **ret)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+	_cleanup_(freep) char *text = xasprintf("state_dir: %s\n%s", dir, more);
+	struct err e;
+
+	put("provd.yaml", text);
+	sb_clear(&report);
+	return config_load(path, &report, ret, &e);
+}
+
+START_TEST(what_runs_leave_has_limits)
+{
+	static const char *const bad[] = {"output_max: lots\n", "output_keep: 3\n",
+		"run_log_max: -1\n", "run_log_lines: 5\n", "run_log_lines: many\n"};
+	struct config *c = NULL;
+
+	ck_assert_int_eq(load_main("", &c), 0);
+	ck_assert_uint_eq(c->output_max_bytes, 1u << 30);
+	ck_assert_uint_eq(c->output_keep_us, 30ull * 24 * 3600 * 1000000);
+	ck_assert_uint_eq(c->run_log_max_bytes, 1u << 20);
+	ck_assert_uint_eq(c->run_log_lines, 20000);
+	config_unref(c);
+	ck_assert_int_eq(load_main("output_max: 5M\noutput_keep: 0s\nrun_log_max: 64K\n"
+				   "run_log_lines: 100\n",
+				 &c),
+		0);
+	ck_assert_uint_eq(c->output_max_bytes, 5u << 20);
+	ck_assert_uint_eq(c->output_keep_us, 0);
+	ck_assert_uint_eq(c->run_log_max_bytes, 64u << 10);
+	ck_assert_uint_eq(c->run_log_lines, 100);
+	config_unref(c);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_assert_msg(load_main(bad[i], &c) < 0, "%s is taken", bad[i]);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("config");
@@ -189,6 +226,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_two_stations_cannot_own_one_place);
 	tcase_add_test(t, test_a_good_one_is_read_whole);
 	tcase_add_test(t, the_network_is_served_without_tls_only_by_who_says_so);
+	tcase_add_test(t, what_runs_leave_has_limits);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -17,6 +17,7 @@ static struct writer *writer;
 static struct feed *feed;
 static struct feed_sub *sub;
 static struct run_log *run_log;
+static const struct run_log_limits limits = {700, 1u << 20};
 
 static void nothing(void *data)
 {
@@ -30,7 +31,7 @@ static void setup(void)
 	sub = feed_subscribe(feed, nothing, NULL);
 	OK(writer_new(fx.db, NULL, &writer, &fx.e));
 	fx.db = NULL;
-	run_log = run_log_new(writer, feed, "r1", "A1");
+	run_log = run_log_new(writer, feed, "r1", "A1", &limits);
 }
 
 /* What is on disk in the end, as "<one;#two;". */
@@ -51,6 +52,30 @@ static const char *kept(void)
 		ck_assert_int_eq(int_at(o, "k"), (long long)i + 1);
 		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s;", str_at(o, "dir"),
 			str_at(o, "text"));
+	}
+	json_decref(list.items);
+	return text;
+}
+
+/* Of those, the last lines. */
+static const char *kept_tail(size_t lines)
+{
+	static char text[512];
+	struct db_page page = {.limit = 1000};
+	struct db_list list = {0};
+	size_t n;
+
+	run_log = run_log_free(run_log);
+	writer = writer_free(writer);
+	OK(db_open(fx.path, &fx.db, &fx.e));
+	OK(runs_log_list(fx.db, "r1", &page, &list, &fx.e));
+	n = json_array_size(list.items);
+	text[0] = 0;
+	for (size_t i = n - MIN(n, lines); i < n; i++) {
+		json_t *o = json_array_get(list.items, i);
+
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%.100s;",
+			str_at(o, "dir"), str_at(o, "text"));
 	}
 	json_decref(list.items);
 	return text;
@@ -167,24 +192,50 @@ START_TEST(a_batch_that_waits_outlives_its_run)
 }
 END_TEST
 
-START_TEST(a_log_that_is_full_says_so_once)
+static void end_run(void)
+{
+	run_log_end(run_log);
+	OK(writer_do(writer, end_step, NULL, &fx.e));
+	run_log_written(run_log, true);
+}
+
+START_TEST(a_log_that_is_full_says_so_and_in_the_end_how_much_is_missing)
 {
 	static char big[100 * 1024];
-	json_t *o;
-	size_t n = 0;
+	const char *text;
 
 	memset(big, 'x', sizeof big - 1);
 	for (int i = 0; i < 30; i++)
 		run_log_add(run_log, '<', big);
-	OK(writer_do(writer, end_step, NULL, &fx.e));
-	run_log_written(run_log, true);
-	o = told();
-	n = json_array_size(json_object_get(o, "lines"));
-	ck_assert_uint_eq(n, RUN_LOG_MAX_BYTES / (sizeof big + 31) + 1);
-	ck_assert_str_eq(json_string_value(json_object_get(
-				 json_array_get(json_object_get(o, "lines"), n - 1), "text")),
-		"the log of this run is full: nothing more is kept");
-	json_decref(o);
+	/* What would fit is not kept either: the log would have holes that nobody sees. */
+	run_log_add(run_log, '<', "small");
+	FAILS(ERR_DATABASE, writer_do(writer, end_step_badly, NULL, &fx.e));
+	run_log_written(run_log, false);
+	end_run();
+	/* A close that is tried again says it once. */
+	end_run();
+	text = kept_tail(2);
+	ck_assert_str_eq(text, "#the log of this run is full: what follows is counted;"
+			       "#21 lines more, not kept;");
+}
+END_TEST
+
+START_TEST(lines_have_a_limit_too)
+{
+	for (int i = 0; i < 702; i++)
+		run_log_add(run_log, '<', "x");
+	end_run();
+	ck_assert_str_eq(kept_tail(3), "<x;#the log of this run is full: what follows is counted;"
+				       "#2 lines more, not kept;");
+}
+END_TEST
+
+START_TEST(a_log_that_is_not_full_says_nothing)
+{
+	for (int i = 0; i < 700; i++)
+		run_log_add(run_log, '<', "x");
+	end_run();
+	ck_assert_str_eq(kept_tail(1), "<x;");
 }
 END_TEST
 
@@ -226,7 +277,9 @@ static Suite *suite(void)
 	tcase_add_test(t, lines_go_with_the_next_commit_and_once);
 	tcase_add_test(t, what_a_failed_transaction_held_goes_with_a_later_one);
 	tcase_add_test(t, a_batch_that_waits_outlives_its_run);
-	tcase_add_test(t, a_log_that_is_full_says_so_once);
+	tcase_add_test(t, a_log_that_is_full_says_so_and_in_the_end_how_much_is_missing);
+	tcase_add_test(t, lines_have_a_limit_too);
+	tcase_add_test(t, a_log_that_is_not_full_says_nothing);
 	tcase_add_test(t, every_line_is_there_once_however_batches_and_steps_meet);
 	suite_add_tcase(s, t);
 	return s;

@@ -69,7 +69,8 @@ static int run_measure(struct step *s, const struct args *a, struct step_result 
 	return step_measure(s, &m, out, e);
 }
 
-static const struct action_arg say_args[] = {{.name = "say", .type = ARG_STRING, .doc = "text"},
+static const struct action_arg say_args[] = {
+	{.name = "say", .type = ARG_STRING, .secret = true, .doc = "text"},
 	{.name = "is", .type = ARG_NUMBER, .doc = "value"}, {0}};
 static const struct action_output value_outputs[] = {{"value", "calls so far"}, {0}};
 
@@ -405,7 +406,7 @@ START_TEST(test_secrets_are_masked_wherever_they_come_out)
 {
 	struct run_result r =
 		run("steps:\n  - {id: a, action: t.proof, with: {say: 'x ${secrets.key} y'}}\n"
-		    "  - {id: m, action: t.measure, with: {say: '${secrets.key}', is: 1.5}}\n"
+		    "  - {id: m, action: t.measure, with: {say: 'm ${secrets.key}', is: 1.5}}\n"
 		    "  - {id: b, action: t.fail, with: {say: '${secrets.key}'}}\n",
 			false);
 
@@ -414,7 +415,7 @@ START_TEST(test_secrets_are_masked_wherever_they_come_out)
 	ck_assert_ptr_null(strstr(evidence.s, "hunter22"));
 	ck_assert_ptr_null(strstr(r.message, "hunter22"));
 	ck_assert_ptr_nonnull(strstr(evidence.s, "x " SECRET_MASK " y"));
-	ck_assert_ptr_nonnull(strstr(story.s, "=m:pass:" SECRET_MASK));
+	ck_assert_ptr_nonnull(strstr(story.s, "=m:pass:m " SECRET_MASK));
 	ck_assert_str_eq(r.message, "too low: " SECRET_MASK);
 }
 END_TEST

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The files that the steps of a run wrote.
+ */
+#include "base/util.h"
+#include "cli/provctl.h"
+
+static int fetch_list(struct ctl *c, const char *run, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *segment = url_segment(run);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/runs/%s/files", segment);
+
+	return api_get(c, path, ret, e);
+}
+
+static int run_files(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"name", "size", "sha256", "step", "kept", NULL};
+	json_t *o = NULL;
+	struct err e;
+
+	if (argc != 2)
+		return ctl_usage("run files RUN");
+	if (fetch_list(c, argv[1], &o, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, o, members);
+	json_decref(o);
+	return EXIT_PASSED;
+}
+
+/* What the record says of the file; "" where it is not there. */
+static int recorded(
+	struct ctl *c, const char *run, const char *name, char sha256[SHA256_HEX], struct err *e)
+{
+	json_t *o = NULL;
+	json_t *file;
+	size_t i;
+	int r = fetch_list(c, run, &o, e);
+
+	sha256[0] = '\0';
+	json_array_foreach(json_object_get(o, "items"), i, file) {
+		_cleanup_(freep) char *its = json_text(file, "name");
+		_cleanup_(freep) char *digest = json_text(file, "sha256");
+
+		if (!strcmp(its, name))
+			snprintf(sha256, SHA256_HEX, "%s", digest);
+	}
+	json_decref(o);
+	return r;
+}
+
+/* What came is what was recorded, or it does not get its name. */
+static int run_file(struct ctl *c, int argc, char **argv)
+{
+	const char *to = NULL;
+	const struct option_row rows[] = {{"output", &to, NULL}, {0}};
+	char *words[2];
+	char want[SHA256_HEX];
+	struct err e;
+
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "-o"))
+			argv[i] = (char *)(uintptr_t) "--output";
+	if (ctl_options(argc, argv, rows, words, 2) != 2)
+		return ctl_usage("run file RUN NAME [-o FILE]");
+
+	_cleanup_(freep) char *run = url_segment(words[0]);
+	_cleanup_(freep) char *name = url_segment(words[1]);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/runs/%s/files/%s", run, name);
+
+	if (!to)
+		to = words[1];
+	if (recorded(c, words[0], words[1], want, &e) < 0 ||
+		api_download(c, path, to, want, &e) < 0)
+		return ctl_fail(&e);
+	if (c->json)
+		print_json(json_pack("{s:s, s:s}", "file", to, "sha256", want));
+	else
+		printf("%s %s\n", to, want);
+	return EXIT_PASSED;
+}
+
+const struct command commands_run_files[] = {
+	{"run files", "RUN", "Files that its steps wrote", run_files},
+	{"run file", "RUN NAME [-o FILE]", "Fetch one of them", run_file},
+	{0},
+};

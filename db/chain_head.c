@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/chain_head.h"
+
+#include "db/db_private.h"
+#include "db/stmt.h"
+
+static int read_head(struct db *d, struct chain_head *ret, struct err *e)
+{
+	static const char sql[] = "SELECT chain, hash, id FROM runs WHERE chain IS NOT NULL"
+				  " ORDER BY chain DESC LIMIT 1";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "");
+
+	*ret = (struct chain_head){0};
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r <= 0)
+		return r;
+	ret->chain = col_int(&q, 0);
+	col_copy(&q, 1, ret->hash, sizeof ret->hash);
+	col_copy(&q, 2, ret->run, sizeof ret->run);
+	return 0;
+}
+
+/* A clean stop says it last, so that the start after it need not say it again. */
+static int last_told(struct db *d, int64_t *ret, struct err *e)
+{
+	static const char sql[] =
+		"SELECT json_extract(data, '$.chain') FROM (SELECT seq, type, data FROM events"
+		" ORDER BY seq DESC LIMIT 1000) WHERE type = 'chain-head' ORDER BY seq DESC LIMIT "
+		"1";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "");
+
+	*ret = 0;
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r > 0)
+		*ret = col_int(&q, 0);
+	return r < 0 ? r : 0;
+}
+
+int chain_head_tell(
+	struct db *tx, const struct chain_head *told, struct chain_head *ret, struct err *e)
+{
+	struct chain_head head;
+	int64_t before = told->chain;
+	int r = read_head(tx, &head, e);
+
+	if (r == 0 && before < 0)
+		r = last_told(tx, &before, e);
+	if (r == 0 && head.chain != before)
+		r = db_event(tx, "chain-head", NULL, NULL, head.run, NULL,
+			json_pack("{s:I, s:s, s:s}", "chain", (json_int_t)head.chain, "hash",
+				head.hash, "run", head.run),
+			e);
+	if (r == 0)
+		*ret = head;
+	return r;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The newest link of the hash chain of runs, as an event: "chain-head" {chain, hash, run}. Who
+ * keeps it elsewhere can show later that no run up to it was changed, left out or added, also where
+ * the whole database was written again.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/digest.h"
+#include "base/timefmt.h"
+#include "db/db.h"
+
+struct chain_head {
+	int64_t chain; /* 0: no run has ended; -1: not looked at */
+	char hash[SHA256_HEX];
+	char run[UUID_SIZE];
+};
+
+/* Writes the event where the chain has grown since `told`, and gives the head in *ret: the same as
+ * told where nothing was written. A told of chain -1 is looked for among the newest events. */
+int chain_head_tell(
+	struct db *tx, const struct chain_head *told, struct chain_head *ret, struct err *e);
