@@ -65,8 +65,11 @@ static void print_info(const json_t *info)
 	if (dfu)
 		printf("dfu      vid %s pid %s device %s\n", text(dfu, "vid"), text(dfu, "pid"),
 			text(dfu, "device"));
-	json_array_foreach(json_object_get(info, "notes"), i, note)
-		printf("note     %s\n", json_string_value(note));
+	json_array_foreach(json_object_get(info, "notes"), i, note) {
+		_cleanup_(freep) char *said = json_text(note, "");
+
+		printf("note     %s\n", said);
+	}
 }
 
 static bool number(const char *s, unsigned long long most, unsigned long long *ret)
