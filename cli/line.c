@@ -3,6 +3,7 @@
  * Stations, ports, jobs and prompts: the line as it works.
  */
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "base/util.h"
 #include "cli/printable.h"
@@ -76,6 +77,66 @@ static int post_verb(struct ctl *c, const char *resource, int argc, char **argv,
 static int station_verb(struct ctl *c, int argc, char **argv)
 {
 	return post_verb(c, "stations", argc, argv, NULL);
+}
+
+/* The order is taken up by the station's own thread: whether a run began is seen on its view. */
+#define START_TRIES    30
+#define START_EVERY_NS 100000000L
+
+static json_t *station_view(struct ctl *c, const char *id)
+{
+	_cleanup_(freep) char *segment = url_segment(id);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/stations/%s", segment);
+	json_t *o = NULL;
+	struct err e;
+
+	return api_get(c, path, &o, &e) < 0 ? NULL : o;
+}
+
+/* The run at hand, else the last one; "" for none. */
+static char *run_of(const json_t *view)
+{
+	return json_text(
+		view, json_is_object(json_object_get(view, "run")) ? "run.id" : "last.run_id");
+}
+
+static const char *why_not_started(const char *state)
+{
+	return !strcmp(state, "empty")	    ? "no unit is plugged there"
+	       : !strcmp(state, "ready")    ? "no job waits for its unit (provctl job list)"
+	       : !strcmp(state, "done")	    ? "no job waits for its unit (provctl job list)"
+	       : !strcmp(state, "disabled") ? "it is disabled"
+					    : "see provctl station show";
+}
+
+static int station_start(struct ctl *c, int argc, char **argv)
+{
+	json_t *view = argc == 2 ? station_view(c, argv[1]) : NULL;
+	_cleanup_(freep) char *before = run_of(view);
+	_cleanup_(freep) char *state = NULL;
+	bool began = false;
+	int r;
+
+	json_decref(view);
+	r = post_verb(c, "stations", argc, argv, NULL);
+	for (int i = 0; r == 0 && !began && i < START_TRIES; i++) {
+		const struct timespec pause = {.tv_nsec = START_EVERY_NS};
+
+		if (i)
+			nanosleep(&pause, NULL);
+		view = station_view(c, argv[1]);
+
+		_cleanup_(freep) char *now = run_of(view);
+
+		began = strcmp(now, before) != 0;
+		free(state);
+		state = json_text(view, "state");
+		json_decref(view);
+	}
+	if (r != 0 || began)
+		return r;
+	ctl_usage("%s: nothing was started: %s", argv[1], why_not_started(state));
+	return EXIT_FAILED;
 }
 
 static int job_verb(struct ctl *c, int argc, char **argv)
@@ -459,7 +520,7 @@ static int prompt_answer(struct ctl *c, int argc, char **argv)
 const struct command commands_line[] = {
 	{"station list", "", "Stations and what they do", station_list},
 	{"station show", "ID", "One station, whole, as JSON", station_show},
-	{"station start", "ID", "Run the unit that is there (again)", station_verb},
+	{"station start", "ID", "Run the unit that is there (again)", station_start},
 	{"station abort", "ID", "Stop its run; the teardown still runs", station_verb},
 	{"station enable", "ID", "Let it take units again", station_verb},
 	{"station disable", "ID", "Take no unit after the one in hand", station_verb},

@@ -25,7 +25,8 @@ static void usage(FILE *out)
 	      "The daemon is at --url, $PROVD_URL or http://127.0.0.1:8620; the token is in "
 	      "--token-file,\n"
 	      "$PROVD_TOKEN, $PROVD_TOKEN_FILE or ~/.config/provd/token.\n"
-	      "Exit status: 0 passed or done, 1 failed, 2 usage or recipe mistake, 3 error, 4 "
+	      "Exit status: 0 passed or done, 1 failed or not started, 2 usage or recipe mistake, "
+	      "3 error, 4 "
 	      "aborted.\n",
 		out);
 }

@@ -151,7 +151,9 @@ START_TEST(stdout_and_stderr_let_nothing_through_but_our_own)
 	fflush(stdout);
 	printf("%s", "\x80\xae|\r\xe2");
 	ck_assert_int_eq(fclose(stdout), 0);
-	fprintf(stderr, "%s\n", "\xc2\x9b" "2J");
+	fprintf(stderr, "%s\n",
+		"\xc2\x9b"
+		"2J");
 	ck_assert_int_gt(read(out[0], got, sizeof got - 1), 0);
 	ck_assert_str_eq(got, "title \\x1b]0;x\\x07\033[32mline\n\\u202e|\\r\\xe2\\u009b2J\n");
 }
