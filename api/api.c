@@ -9,6 +9,7 @@
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "base/yaml.h"
+#include "db/artifacts.h"
 
 /* The document is written as YAML, by people; it is served as JSON. */
 static int load_openapi(struct api *a, struct err *e)
@@ -55,6 +56,15 @@ static void note_insecure(struct api *a)
 			address);
 }
 
+/* A reload may change it. */
+static void read_quota(struct api *a)
+{
+	struct config *c = fleet_config(a->fleet);
+
+	__atomic_store_n(&a->store.quota_bytes, c->artifact_quota_bytes, __ATOMIC_RELAXED);
+	config_unref(c);
+}
+
 int api_start(struct fleet *f, const struct api_options *o,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct api **ret,
 	struct err *e)
@@ -67,6 +77,7 @@ int api_start(struct fleet *f, const struct api_options *o,
 		.upload_dir = fleet_artifact_dir(f),
 		.local_only = !o->insecure,
 	};
+	int64_t stored = 0;
 	struct db *reader;
 	int r;
 
@@ -78,7 +89,11 @@ int api_start(struct fleet *f, const struct api_options *o,
 	if (r == 0) {
 		reader = api_reader(a, e);
 		r = reader ? auth_new(reader, &a->auth, e) : -(int)e->code;
+		if (r == 0)
+			r = artifacts_total(reader, &stored, e);
 		api_reader_back(a, reader);
+		store_add(&a->store, (uint64_t)stored);
+		read_quota(a);
 	}
 	if (r == 0)
 		r = first_token(a->auth, fleet_writer(f), keep, data, e);
@@ -136,6 +151,7 @@ static void store_uses(struct api *a)
 
 void api_tick(struct api *a)
 {
+	read_quota(a);
 	store_uses(a);
 	httpd_tick(a->httpd);
 }

@@ -490,6 +490,11 @@ static int check_body(struct httpd *h, struct exchange *x, const char **ret)
 		return 413;
 	}
 	if (x->intake.upload)
+		status = h->ops->upload(
+			h->data, &x->rq, 0, length ? strtoull(length, NULL, 10) : 0, ret);
+	if (status != 0)
+		return status;
+	if (x->intake.upload)
 		status = open_upload(h, x);
 	*ret = status == 503 ? "too many uploads at a time" : "the upload cannot be stored";
 	return status;
@@ -538,9 +543,17 @@ static void fail(struct exchange *x, int status, const char *detail)
 
 static void take_upload(struct exchange *x, const char *data, size_t n)
 {
+	const char *why = NULL;
+	int status;
+
 	x->rq.upload_bytes += n;
 	if (x->rq.upload_bytes > x->intake.max_body) {
 		fail(x, 413, "the body is too large");
+		return;
+	}
+	status = x->httpd->ops->upload(x->httpd->data, &x->rq, n, 0, &why);
+	if (status != 0) {
+		fail(x, status, why);
 		return;
 	}
 	sha256_add(x->sha, data, n);

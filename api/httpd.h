@@ -42,6 +42,7 @@ struct request {
 	char upload_path[512];
 	char upload_sha256[SHA256_HEX];
 	uint64_t upload_bytes;
+	uint64_t upload_taken; /* the router's: of the store's quota */
 	/* Filled by the router: */
 	const void *route;
 	const void *principal;
@@ -117,6 +118,10 @@ struct httpd_ops {
 	/* When the header is there: fills status (with the answer) to refuse, else 0. HTTP thread:
 	 * it never waits. */
 	int (*begin)(void *data, struct request *rq, struct response *rs, struct intake *ret);
+	/* Whether an upload may grow: `taken` bytes more are about to be written, `more` are
+	 * announced. 0, or the status and what *ret_why says. HTTP thread: it never waits. */
+	int (*upload)(void *data, struct request *rq, uint64_t taken, uint64_t more,
+		const char **ret_why);
 	void (*handle)(void *data, struct request *rq, struct response *rs);
 	/* The answer to a request that httpd itself refuses. Any thread. */
 	void (*refuse)(void *data, struct request *rq, struct response *rs, int status,

@@ -29,6 +29,9 @@ int problem_status(enum err_code c)
 		{ERR_OVERLOADED, 429},
 		{ERR_DISK_FULL, 507},
 		{ERR_SHUTDOWN, 503},
+		{ERR_RECORDS_HELD, 503},
+		{ERR_RECORDS_DAMAGED, 503},
+		{ERR_CLOCK, 503},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(map); i++)

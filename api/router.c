@@ -19,7 +19,7 @@ const char *const fields_none[] = {NULL};
 
 const struct route *const route_tables[] = {routes_stations, routes_jobs, routes_recipes,
 	routes_artifacts, routes_runs, routes_units, routes_pools, routes_prompts, routes_events,
-	routes_meta, routes_tokens, routes_web};
+	routes_meta, routes_records, routes_tokens, routes_web};
 const size_t route_table_count = ARRAY_LEN(route_tables);
 
 /* --- matching --- */
@@ -100,6 +100,23 @@ static bool origin_is_ours(const struct request *rq)
 	return at && host && !strcasecmp(at + 3, host);
 }
 
+/* What keeps the line from taking this request (daemon/line/holds.h). */
+static int check_holds(
+	struct api *a, const struct request *rq, const struct route *r, struct err *e)
+{
+	unsigned stops = r->flags & ROUTE_ORDERS ? HOLD_STOPS_ORDERS : 0;
+	int ret;
+
+	if (rq->method == HTTP_GET || r->flags & ROUTE_PUBLIC)
+		return 0;
+	if (!(r->flags & ROUTE_WHEN_HELD))
+		stops |= HOLD_STOPS_CHANGES;
+	ret = holds_check(fleet_holds(a->fleet), stops, e);
+	if (ret == 0 && r->flags & ROUTE_ORDERS)
+		ret = disk_check(records_disk(fleet_records(a->fleet)), 0, e);
+	return ret;
+}
+
 /* Who asks, and whether it may; else the answer. */
 static int let_in(struct api *a, const struct route *r, struct request *rq, struct response *rs,
 	struct intake *ret)
@@ -126,6 +143,8 @@ static int let_in(struct api *a, const struct route *r, struct request *rq, stru
 	if (who->by_cookie && rq->method != HTTP_GET && !origin_is_ours(rq))
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
+	if (check_holds(a, rq, r, &e) < 0)
+		return refuse_with(rq, rs, problem_status(e.code), e.code, e.msg);
 	return 0;
 }
 
@@ -326,11 +345,14 @@ static void handle(void *data, struct request *rq, struct response *rs)
 
 		if (e.code == ERR_PRECONDITION && !request_header(rq, "If-Match"))
 			status = 428;
+		if (e.code == ERR_RECORDS_DAMAGED)
+			holds_set(fleet_holds(c.api->fleet), HOLD_DAMAGE, "%s", e.msg);
 		if (status >= 500)
 			log_error("%s %s: %s", http_method_str(rq->method), rq->path, e.msg);
 		problem_answer(rs, rq, status, e.code, e.msg, c.problem_errors);
 	}
 	json_decref(c.body);
+	json_decref(c.list_extra);
 	json_decref(c.problem_errors);
 }
 
@@ -346,12 +368,29 @@ static void refuse(
 		detail, NULL);
 }
 
+static int upload(
+	void *data, struct request *rq, uint64_t taken, uint64_t more, const char **ret_why)
+{
+	struct api *a = data;
+	int status = store_take(&a->store, taken, more, ret_why);
+	struct err e;
+
+	if (status != 0)
+		return status;
+	rq->upload_taken += taken;
+	if (disk_check(records_disk(fleet_records(a->fleet)), taken + more, &e) == 0)
+		return 0;
+	*ret_why = "the disk has no room for this file: free some space, or delete artifacts";
+	return 507;
+}
+
 static void done(void *data, struct request *rq)
 {
+	store_give(&((struct api *)data)->store, rq->upload_taken);
 	free((void *)rq->principal);
 }
 
-const struct httpd_ops router_ops = {begin, handle, refuse, done};
+const struct httpd_ops router_ops = {begin, upload, handle, refuse, done};
 
 /* --- readers --- */
 
@@ -648,6 +687,8 @@ int api_answer_list(struct call *c, struct db_list *l, struct err *e)
 		response_header(c->rs, "Link", "<%s?cursor=%s>; rel=\"next\"", c->rq->path, next.s);
 		sb_done(&next);
 	}
+	if (c->list_extra)
+		json_object_update(o, c->list_extra);
 	response_json(c->rs, 200, o);
 	return 0;
 }

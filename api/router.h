@@ -7,6 +7,7 @@
 
 #include "api/auth.h"
 #include "api/httpd.h"
+#include "api/store.h"
 #include "base/thread.h"
 #include "daemon/line/fleet.h"
 #include "db/audit.h"
@@ -19,7 +20,9 @@ enum route_flags {
 	ROUTE_NO_BODY = 1 << 2,
 	/* Reads memory alone and never waits: answered on the HTTP thread. All others have a thread
 	 * of their own for as long as they take. */
-	ROUTE_DIRECT = 1 << 3
+	ROUTE_DIRECT = 1 << 3,
+	ROUTE_ORDERS = 1 << 4,	  /* adds work or files: refused where the line takes no orders */
+	ROUTE_WHEN_HELD = 1 << 5, /* also where nothing else may be changed */
 };
 
 struct api {
@@ -27,6 +30,7 @@ struct api {
 	struct auth *auth;
 	struct httpd *httpd;
 	unsigned rate_limit;
+	struct store store;
 	bool insecure; /* others than this machine are served, without TLS */
 	char *openapi_text;
 	/* Readers of the database, for the threads of the pool. */
@@ -45,7 +49,8 @@ struct call {
 	const struct request *rq;
 	struct response *rs;
 	const struct principal *who;
-	json_t *body;		/* of a JSON route; NULL if empty; owned by the router */
+	json_t *body;	    /* of a JSON route; NULL if empty; owned by the router */
+	json_t *list_extra; /* members of a list's answer beside its items; owned by the router */
 	json_t *problem_errors; /* [{pointer, detail}], goes into the problem; owned by the router
 				 */
 };
@@ -89,7 +94,7 @@ extern const struct route *const route_tables[];
 extern const size_t route_table_count;
 extern const struct route routes_stations[], routes_jobs[], routes_recipes[], routes_artifacts[],
 	routes_runs[], routes_units[], routes_pools[], routes_prompts[], routes_events[],
-	routes_meta[], routes_tokens[], routes_web[];
+	routes_meta[], routes_records[], routes_tokens[], routes_web[];
 
 extern const struct httpd_ops router_ops;
 

@@ -10,10 +10,12 @@
 #include <sys/stat.h>
 
 #include "api/router.h"
+#include "base/log.h"
 #include "base/util.h"
 #include "daemon/actions/image_json.h"
 #include "db/artifacts.h"
 #include "transports/images/bootimg.h"
+#include "transports/images/gate.h"
 #include "transports/images/image.h"
 #include "transports/images/sparse.h"
 
@@ -81,12 +83,14 @@ static int get_content(struct call *c, struct err *e)
 
 struct put {
 	struct artifact a;
+	char *path; /* in the store */
 	json_t *image;
 	bool created;
 };
 
 static void put_done(struct put *p)
 {
+	free(p->path);
 	json_decref(p->image);
 }
 
@@ -139,6 +143,7 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	_cleanup_(image_unrefp) struct image *image = NULL;
 	struct image_opts o = IMAGE_OPTS_INSPECT;
 	enum image_format format = IMAGE_BIN;
+	bool claims = gate_name_claim(p->a.name) != IMAGE_ANY;
 	int r = detect(c, &format, e);
 
 	if (r < 0)
@@ -146,10 +151,12 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	p->a.format = image_format_str(format);
 	if (format == IMAGE_SPARSE || format == IMAGE_BOOTIMG)
 		return check_partition(c, p->a.name, format, e);
-	if (!image_format_is_firmware(format) ||
+	if ((!image_format_is_firmware(format) && !claims) ||
 		(format == IMAGE_BIN && c->rq->upload_bytes > IMAGE_MAX_BYTES))
 		return 0;
 	o.name = p->a.name;
+	/* It may be for other uses: a file to push, a picture. */
+	o.for_store = true;
 	r = image_open(c->rq->upload_path, &o, &image, e);
 	if (r < 0)
 		return r;
@@ -158,10 +165,9 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	return 0;
 }
 
-static int store(struct call *c, const char *sha, struct err *e)
+static int keep_file(struct call *c, const char *path, struct err *e)
 {
 	const char *dir = fleet_artifact_dir(c->api->fleet);
-	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, sha);
 	_cleanup_(closep) int dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (rename(c->rq->upload_path, path) < 0 || dfd < 0 || fsync(dfd) < 0)
@@ -170,27 +176,16 @@ static int store(struct call *c, const char *sha, struct err *e)
 	return 0;
 }
 
-static int check_quota(struct call *c, struct err *e)
-{
-	struct config *config = fleet_config(c->api->fleet);
-	uint64_t quota = config->artifact_quota_bytes;
-	int64_t total = 0;
-	struct db *d = api_reader(c->api, e);
-	int r = d ? artifacts_total(d, &total, e) : -(int)e->code;
-
-	config_unref(config);
-	api_reader_back(c->api, d);
-	if (r == 0 && (uint64_t)total + c->rq->upload_bytes > quota)
-		return err_set(e, ERR_TOO_LARGE,
-			"the artifacts would exceed their quota of %llu bytes",
-			(unsigned long long)quota);
-	return r;
-}
-
 static int apply_put(struct db *tx, void *data, json_t **ret, struct err *e)
 {
 	struct put *p = data;
-	int r = artifacts_add(tx, &p->a, &p->created, e);
+	int r;
+
+	/* Deletions are the writer's too: none comes between this look and the row. */
+	if (access(p->path, R_OK) < 0)
+		return err_set(e, ERR_CONFLICT,
+			"the artifact was deleted while it was sent: send it again");
+	r = artifacts_add(tx, &p->a, &p->created, e);
 
 	return r < 0 ? r : artifacts_get(tx, p->a.sha256, ret, e);
 }
@@ -220,15 +215,80 @@ static int put_artifact(struct call *c, struct err *e)
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
 		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",
 			c->rq->upload_sha256, sha);
+	p.path = xasprintf("%s/%s", fleet_artifact_dir(c->api->fleet), sha);
 	r = check_image(c, &p, e);
 	if (r == 0)
-		r = check_quota(c, e);
-	if (r == 0)
-		r = store(c, sha, e);
+		r = keep_file(c, p.path, e);
 	if (r == 0)
 		r = api_change(c, &ch, e);
-	if (r == 0 && p.created)
+	if (r == 0 && p.created) {
+		store_add(&c->api->store, c->rq->upload_bytes);
 		c->rs->status = 201;
+	}
+	return r;
+}
+
+/* Set aside in the writer's transaction, so that no upload of the same bytes comes between; gone
+ * once the deletion is on disk. What a crash leaves is settled at the next start. */
+struct removal {
+	const char *sha256, *by;
+	char *path, *aside;
+	uint64_t bytes;
+	struct store *store;
+	bool moved;
+};
+
+static int apply_delete(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct removal *m = data;
+	json_t *row = NULL;
+	int r = artifacts_get(tx, m->sha256, &row, e);
+
+	if (r == 0)
+		m->bytes = (uint64_t)json_integer_value(json_object_get(row, "size"));
+	json_decref(row);
+	if (r == 0)
+		r = artifacts_delete(tx, m->sha256, m->by, e);
+	if (r < 0)
+		return r;
+	m->moved = rename(m->path, m->aside) == 0;
+	if (!m->moved && errno != ENOENT)
+		return err_errno(e, ERR_IO, errno, "artifact %s", m->sha256);
+	*ret = json_pack("{s:s, s:b}", "sha256", m->sha256, "deleted", 1);
+	return 0;
+}
+
+static void delete_done(void *data)
+{
+	struct removal *m = data;
+
+	unlink(m->aside);
+	store_give(m->store, m->bytes);
+}
+
+static int delete_artifact(struct call *c, struct err *e)
+{
+	const char *dir = fleet_artifact_dir(c->api->fleet);
+	const char *sha = request_param(c->rq, "sha256");
+	struct removal m = {.sha256 = sha, .by = c->who->name, .store = &c->api->store};
+	struct change ch = {.apply = apply_delete,
+		.committed = delete_done,
+		.data = &m,
+		.status = 200,
+		.audit = "artifact.delete",
+		.target = sha};
+	int r;
+
+	if (!is_sha256_hex(sha))
+		return err_set(e, ERR_NOT_FOUND,
+			"an artifact is addressed by its SHA-256 in lower-case hex");
+	m.path = xasprintf("%s/%s", dir, sha);
+	m.aside = xasprintf("%s/" ARTIFACT_ASIDE "%s", dir, sha);
+	r = api_change(c, &ch, e);
+	if (r < 0 && m.moved && rename(m.aside, m.path) < 0)
+		log_error("artifact %s: %s", sha, strerrordesc_np(errno));
+	free(m.path);
+	free(m.aside);
 	return r;
 }
 
@@ -239,7 +299,9 @@ const struct route routes_artifacts[] = {
 	{HTTP_GET, "/api/v1/artifacts", MAY_READ, ROUTE_NO_BODY, 0, get_artifacts, query_list},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}", MAY_READ, ROUTE_NO_BODY, 0, get_artifact},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}/content", MAY_READ, ROUTE_NO_BODY, 0, get_content},
-	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES), ROUTE_UPLOAD, 0,
-		put_artifact, query_put},
+	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_WRITE | ROLE_BIT(MES),
+		ROUTE_UPLOAD | ROUTE_ORDERS, 0, put_artifact, query_put},
+	{HTTP_DELETE, "/api/v1/artifacts/{sha256}", MAY_WRITE, ROUTE_WHEN_HELD, 0, delete_artifact,
+		NULL, fields_none},
 	{0},
 };

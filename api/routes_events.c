@@ -175,12 +175,20 @@ static int open_stream(struct call *c, int64_t after, int64_t last, struct err *
 	return 0;
 }
 
-static int parse_seq(const char *s, int64_t *ret, struct err *e)
+/* SEQ, or EPOCH-SEQ: a number of another epoch says nothing about this one's events. */
+static int parse_seq(const char *s, const char *epoch, int64_t *ret, struct err *e)
 {
+	const char *dash = s && *s != '-' ? strchr(s, '-') : NULL;
 	unsigned long long v;
 
 	if (!s)
 		return 0;
+	if (dash && ((size_t)(dash - s) != strlen(epoch) || strncmp(s, epoch, strlen(epoch)) != 0))
+		return err_set(e, ERR_GONE,
+			"'%.40s' is of another epoch than %s: the records were restored; read the "
+			"present state, then go on from there",
+			s, epoch);
+	s = dash ? dash + 1 : s;
 	if (!parse_size(s, &v) || v > INT64_MAX || strpbrk(s, "xKMG"))
 		return err_set(e, ERR_INVALID, "'%.40s' is no sequence number", s);
 	*ret = (int64_t)v;
@@ -205,16 +213,29 @@ static int get_events(struct call *c, struct err *e)
 	int64_t last = 0;
 	char text[24];
 	struct db *d;
-	int r = parse_seq(last_id ? last_id : request_query(c->rq, "after"), &after, e);
+	char epoch[MARKS_EPOCH_SIZE];
+	int r;
 
-	if (r < 0 || api_page(c, &page, e) < 0)
-		return -(int)e->code;
+	records_epoch(fleet_records(c->api->fleet), epoch);
+	r = parse_seq(last_id ? last_id : request_query(c->rq, "after"), epoch, &after, e);
+
+	if (r == 0)
+		r = api_page(c, &page, e);
+	if (r == 0 && page.after) {
+		r = parse_seq(page.after, epoch, &after, e);
+		page.after = NULL;
+	}
+	if (r < 0)
+		return r;
 	d = api_reader(c->api, e);
 	if (!d)
 		return -(int)e->code;
 	r = events_bounds(d, &first, &last, e);
 	if (r == 0 && after >= 0 && first > 0 && after < first - 1)
 		r = err_set(e, ERR_GONE, "events up to %lld are pruned", (long long)first - 1);
+	if (r == 0 && after >= 0)
+		r = events_check_cursor(d, after, e);
+	response_header(c->rs, "Provd-Epoch", "%s", epoch);
 	if (r == 0 && accept && strstr(accept, "text/event-stream")) {
 		api_reader_back(c->api, d);
 		return open_stream(c, after, last, e);
@@ -227,7 +248,14 @@ static int get_events(struct call *c, struct err *e)
 		r = events_list(d, &filter, &page, &list, e);
 	}
 	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+	if (r < 0)
+		return r;
+	if (list.next[0]) {
+		snprintf(text, sizeof text, "%.23s", list.next);
+		snprintf(list.next, sizeof list.next, "%s-%s", epoch, text);
+	}
+	c->list_extra = json_pack("{s:s}", "epoch", epoch);
+	return api_answer_list(c, &list, e);
 }
 
 static const char *const yes_no[] = {"true", "false", NULL};

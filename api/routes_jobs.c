@@ -263,7 +263,7 @@ static const char *const patch_fields[] = {"priority", "quantity", "stations", "
 
 const struct route routes_jobs[] = {
 	{HTTP_GET, "/api/v1/jobs", MAY_READ, ROUTE_NO_BODY, 0, get_jobs, query_jobs},
-	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, 0, 8 * 1024 * 1024, post_job},
+	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_job},
 	{HTTP_GET, "/api/v1/jobs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_job},
 	{HTTP_PATCH, "/api/v1/jobs/{id}", MAY_ORDER, 0, 0, patch_job, NULL, patch_fields},
 	{HTTP_POST, "/api/v1/jobs/{id}/actions/{action}", MAY_ORDER, 0, 0, post_action, NULL,

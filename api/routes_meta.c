@@ -19,18 +19,21 @@ static int get_livez(struct call *c, struct err *e)
 	return 0;
 }
 
-/* Ready: the writer comes round and the database answers. */
+/* Ready: the writer comes round, the database answers, and nothing keeps the line from taking
+ * units. Every hold is listed, also one that stops dates alone. */
 static int get_readyz(struct call *c, struct err *e)
 {
 	struct db *d = api_reader(c->api, e);
 	int64_t size = 0;
 	bool writer = now_us() < writer_tick_us(fleet_writer(c->api->fleet)) + DEAD_AFTER_US;
 	bool database = d && db_size(d, &size, e) == 0;
+	struct holds *holds = fleet_holds(c->api->fleet);
+	bool ready = writer && database && holds_check(holds, HOLD_STOPS_RUNS, NULL) == 0;
 
 	api_reader_back(c->api, d);
-	response_json(c->rs, writer && database ? 200 : 503,
-		json_pack("{s:s, s:b, s:b}", "status", writer && database ? "ok" : "unavailable",
-			"writer", writer, "database", database));
+	response_json(c->rs, ready ? 200 : 503,
+		json_pack("{s:s, s:b, s:b, s:o}", "status", ready ? "ok" : "unavailable", "writer",
+			writer, "database", database, "holds", holds_json(holds)));
 	return 0;
 }
 
@@ -44,7 +47,10 @@ static int get_version(struct call *c, struct err *e)
 
 static int get_summary(struct call *c, struct err *e)
 {
-	response_json(c->rs, 200, fleet_summary_json(c->api->fleet));
+	json_t *o = fleet_summary_json(c->api->fleet);
+
+	json_object_set_new(o, "holds", holds_json(fleet_holds(c->api->fleet)));
+	response_json(c->rs, 200, o);
 	return 0;
 }
 

@@ -184,6 +184,44 @@ static int post_values(struct call *c, struct err *e)
 	return run_change(c, &ch, &n, e);
 }
 
+struct advance {
+	const char *id, *by, *reason;
+	int64_t next;
+};
+
+static int apply_advance(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	const struct advance *a = data;
+	int r = pools_advance(tx, a->id, a->next, a->reason, a->by, e);
+
+	return r < 0 ? r : pools_get(tx, a->id, ret, e);
+}
+
+/* Also while the records are held: what is known to be given out is passed over first. */
+static int post_advance(struct call *c, struct err *e)
+{
+	struct advance a = {.id = request_param(c->rq, "id"), .by = c->who->name};
+	struct change ch = {.apply = apply_advance,
+		.data = &a,
+		.status = 200,
+		.audit = "pool.advance",
+		.target = a.id};
+	const json_t *next;
+	int r = api_need_object(c, e);
+
+	if (r < 0)
+		return r;
+	next = json_object_get(c->body, "next");
+	a.reason = json_string_value(json_object_get(c->body, "reason"));
+	if (!json_is_integer(next))
+		return err_set(e, ERR_UNPROCESSABLE, "'next' is missing: the number to go on with");
+	if (!a.reason || !*a.reason || strlen(a.reason) > 300)
+		return err_set(e, ERR_UNPROCESSABLE,
+			"'reason' is missing: a text of 1 to 300 bytes, which stays on record");
+	a.next = json_integer_value(next);
+	return api_change(c, &ch, e);
+}
+
 static int get_ledger(struct call *c, struct err *e)
 {
 	const struct ledger_filter f = {
@@ -217,14 +255,18 @@ static const char *const pool_fields[] = {
 	"id", "kind", "pattern", "check", "model", "first", "last", "low_water", "values", NULL};
 static const char *const patch_fields[] = {"last", "low_water", NULL};
 static const char *const values_fields[] = {"values", NULL};
+static const char *const advance_fields[] = {"next", "reason", NULL};
 
 const struct route routes_pools[] = {
 	{HTTP_GET, "/api/v1/pools", MAY_READ, ROUTE_NO_BODY, 0, get_pools},
-	{HTTP_POST, "/api/v1/pools", MAY_ORDER, 0, 8 * 1024 * 1024, post_pool, NULL, pool_fields},
+	{HTTP_POST, "/api/v1/pools", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_pool, NULL,
+		pool_fields},
 	{HTTP_GET, "/api/v1/pools/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_pool},
 	{HTTP_PATCH, "/api/v1/pools/{id}", MAY_ORDER, 0, 0, patch_pool, NULL, patch_fields},
-	{HTTP_POST, "/api/v1/pools/{id}/values", MAY_ORDER, 0, 8 * 1024 * 1024, post_values, NULL,
-		values_fields},
+	{HTTP_POST, "/api/v1/pools/{id}/values", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024,
+		post_values, NULL, values_fields},
+	{HTTP_POST, "/api/v1/pools/{id}/actions/advance", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
+		ROUTE_WHEN_HELD, 0, post_advance, NULL, advance_fields},
 	{HTTP_GET, "/api/v1/pools/{id}/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger,
 		query_of_pool},
 	{HTTP_GET, "/api/v1/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger, query_serials},

@@ -102,6 +102,7 @@ static int post_answer(struct call *c, struct err *e)
 		.audit = "prompt.answer",
 		.target = a.id};
 	json_t *prompt = NULL;
+	char answer[256];
 	int r = api_need_object(c, e);
 
 	if (r < 0)
@@ -109,6 +110,10 @@ static int post_answer(struct call *c, struct err *e)
 	a.answer = json_string_value(json_object_get(c->body, "answer"));
 	if (!a.answer || strlen(a.answer) > 255)
 		return err_set(e, ERR_INVALID, "'answer' must be a text of at most 255 bytes");
+	r = prompt_answer_clean(a.answer, answer, e);
+	if (r < 0)
+		return r;
+	a.answer = answer;
 	r = find_prompt(c, &prompt, e);
 	if (r == 0)
 		r = check_answer(prompt, a.answer, e);
@@ -128,7 +133,7 @@ static const char *const answer_fields[] = {"answer", NULL};
 const struct route routes_prompts[] = {
 	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts, query_prompts},
 	{HTTP_GET, "/api/v1/prompts/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_prompt},
-	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, 0, 4096, post_answer, NULL,
-		answer_fields},
+	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, ROUTE_WHEN_HELD, 4096, post_answer,
+		NULL, answer_fields},
 	{0},
 };

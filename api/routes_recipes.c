@@ -158,6 +158,7 @@ struct state_change {
 	const char *name;
 	int64_t version;
 	const char *by;
+	bool second_person; /* who wrote it may not approve it */
 	struct call *c;
 	/* approve: the recipe with its artifacts resolved */
 	struct recipe_text text;
@@ -167,7 +168,10 @@ struct state_change {
 static int apply_approve(struct db *tx, void *data, json_t **ret, struct err *e)
 {
 	struct state_change *s = data;
-	int r = recipes_approve(tx, &s->text, s->draft_sha256, s->by, e);
+	int r = s->second_person ? recipes_check_second(tx, s->name, s->version, s->by, e) : 0;
+
+	if (r == 0)
+		r = recipes_approve(tx, &s->text, s->draft_sha256, s->by, e);
 
 	return r < 0 ? r : recipes_get(tx, s->name, s->version, ret, e);
 }
@@ -263,6 +267,7 @@ static int post_action(struct call *c, struct err *e)
 		.status = 200,
 		.audit = "recipe.retire",
 		.target = s.name};
+	struct config *config;
 	struct db *d;
 	int r = version_param(c, &s.version, e);
 
@@ -272,6 +277,9 @@ static int post_action(struct call *c, struct err *e)
 		return api_change(c, &ch, e);
 	if (strcmp(verb, "approve") != 0)
 		return err_set(e, ERR_NOT_FOUND, "a recipe has no action '%s'", verb);
+	config = fleet_config(c->api->fleet);
+	s.second_person = config_second_person(config);
+	config_unref(config);
 	d = api_reader(c->api, e);
 	r = d ? approve(c, d, &s, e) : -(int)e->code;
 	api_reader_back(c->api, d);
@@ -308,13 +316,13 @@ static const struct query_param query_one[] = {{"state", states}, {0}};
 
 const struct route routes_recipes[] = {
 	{HTTP_GET, "/api/v1/recipes", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_all},
-	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, 0, 1024 * 1024, post_recipe},
-	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, 0, 1024 * 1024, post_check},
+	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, ROUTE_ORDERS, 1024 * 1024, post_recipe},
+	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, ROUTE_WHEN_HELD, 1024 * 1024, post_check},
 	{HTTP_GET, "/api/v1/recipes/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_one},
 	{HTTP_GET, "/api/v1/recipes/{name}/versions", MAY_READ, ROUTE_NO_BODY, 0, get_recipes,
 		query_one},
 	{HTTP_GET, VERSION, MAY_READ, ROUTE_NO_BODY, 0, get_recipe},
-	{HTTP_PUT, VERSION, MAY_WRITE, 0, 1024 * 1024, put_recipe},
+	{HTTP_PUT, VERSION, MAY_WRITE, ROUTE_ORDERS, 1024 * 1024, put_recipe},
 	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe, NULL, fields_none},
 	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action, NULL, fields_none},
 	{0},

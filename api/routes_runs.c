@@ -4,6 +4,7 @@
  */
 #include "api/router.h"
 #include "base/util.h"
+#include "db/integrity.h"
 #include "db/reports.h"
 #include "db/runs.h"
 #include "db/units.h"
@@ -58,6 +59,9 @@ static int answer_of(struct call *c,
 	int r = d && list ? runs_get(d, id, &run, e) : d ? 0 : -(int)e->code;
 
 	json_decref(run);
+	/* What is served of a finished run is what was recorded. */
+	if (r == 0)
+		r = integrity_run(d, id, e);
 	if (r == 0)
 		r = read(d, id, &o, e);
 	api_reader_back(c->api, d);

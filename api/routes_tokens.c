@@ -212,11 +212,14 @@ static const char *const session_fields[] = {"token", NULL};
 
 const struct route routes_tokens[] = {
 	{HTTP_GET, "/api/v1/tokens", MAY_ADMIN, ROUTE_NO_BODY, 0, get_tokens},
-	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, 0, 0, post_token, NULL, token_fields},
-	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, 0, 0, delete_token, NULL, fields_none},
+	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, ROUTE_WHEN_HELD, 0, post_token, NULL,
+		token_fields},
+	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, ROUTE_WHEN_HELD, 0, delete_token, NULL,
+		fields_none},
 	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_session},
 	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session, NULL, session_fields},
-	{HTTP_DELETE, "/api/v1/session", MAY_READ, 0, 0, delete_session, NULL, fields_none},
+	{HTTP_DELETE, "/api/v1/session", MAY_READ, ROUTE_WHEN_HELD, 0, delete_session, NULL,
+		fields_none},
 	{HTTP_GET, "/api/v1/audit", MAY_ADMIN, ROUTE_NO_BODY, 0, get_audit, query_audit},
 	{0},
 };

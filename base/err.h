@@ -37,6 +37,8 @@ enum err_class {
 		"The unit answered something else; see the log.")                                \
 	X(DEVICE_REFUSED, "device-refused", UNIT, "The unit refused the command; see the log.")  \
 	X(PROTOCOL, "protocol", UNIT, "The unit broke the protocol; reset it and run it again.") \
+	X(OUT_OF_STEP, "out-of-step", UNIT,                                                      \
+		"The unit may still answer an earlier command: restart it and run it again.")    \
 	X(LIMIT_LOW, "limit-low", UNIT, "A measurement is below its limit.")                     \
 	X(LIMIT_HIGH, "limit-high", UNIT, "A measurement is above its limit.")                   \
 	X(NOT_A_NUMBER, "not-a-number", UNIT, "The unit did not answer with a number.")          \
@@ -54,13 +56,19 @@ enum err_class {
 	X(TOOL_FAILED, "tool-failed", LINE, "The program failed; see the log.")                  \
 	X(IMAGE_INVALID, "image-invalid", LINE, "The firmware file is malformed.")               \
 	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")             \
-	X(RECIPE_INVALID, "recipe-invalid", LINE, "Mend the recipe.")                            \
+	X(RECIPE_INVALID, "recipe-invalid", LINE, "Correct the recipe.")                         \
 	X(PORT_UNBOUND, "port-unbound", LINE,                                                    \
 		"The station has no device on a port that the recipe needs.")                    \
 	X(POOL_EMPTY, "pool-empty", LINE, "The pool has no value left: extend it.")              \
 	X(SERIAL_CONFLICT, "serial-conflict", LINE, "That serial number is already used.")       \
 	X(DISK_FULL, "disk-full", LINE, "Free some space on the disk of the database.")          \
 	X(DATABASE, "database", LINE, "The database failed; see the journal.")                   \
+	X(RECORDS_DAMAGED, "records-damaged", LINE,                                              \
+		"Restore the last good backup: see 'The records are damaged' for the operator.") \
+	X(RECORDS_HELD, "records-held", LINE,                                                    \
+		"A person decides how the line goes on: see `provctl records`.")                 \
+	X(CLOCK, "clock", LINE,                                                                  \
+		"Set the clock or wait for the time service, then run the unit again.")          \
 	X(INTERRUPTED, "interrupted", LINE,                                                      \
 		"Power or provd was lost during the run: run the unit again.")                   \
 	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                   \

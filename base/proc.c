@@ -18,6 +18,7 @@
 
 #include "base/proc_cgroup.h"
 #include "base/proc_impl.h"
+#include "base/sandbox.h"
 #include "base/secret.h"
 #include "base/util.h"
 
@@ -202,13 +203,26 @@ static void reap_keeper(struct proc *p)
 	p->keeper = 0;
 }
 
+static const struct sandbox_policy *confined_by;
+
+void proc_confine(const struct sandbox_policy *policy)
+{
+	__atomic_store_n(&confined_by, policy, __ATOMIC_RELEASE);
+}
+
 static int start(struct proc *p, struct err *e)
 {
 	struct pipes io = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+	const struct sandbox_policy *policy = __atomic_load_n(&confined_by, __ATOMIC_ACQUIRE);
+	_cleanup_(closep) int sandbox = -1;
+	int r = policy ? sandbox_new(policy, p->o.own_dir ? p->o.own_dir : p->o.cwd, &sandbox, e)
+		       : 0;
 
+	if (r < 0)
+		return r;
 	proc_cgroup_new(&p->cgroup);
+	r = open_pipes(&io, p->o.terminal, e);
 
-	int r = open_pipes(&io, p->o.terminal, e);
 	const struct keeper_task task = {.path = p->path,
 		.argv = (char *const *)(uintptr_t)p->o.argv,
 		.env = p->env,
@@ -217,6 +231,7 @@ static int start(struct proc *p, struct err *e)
 		.out = io.out[1],
 		.err = io.err[1],
 		.exec = io.exec[1],
+		.sandbox = sandbox,
 		.cgroup = p->cgroup.procs_fd};
 
 	if (r < 0) {

@@ -33,7 +33,8 @@ struct proc_opts {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
 	const char *cwd;	 /* NULL: the caller's */
 	const char *const
-		*env; /* NULL-terminated NAME=VALUE, added to PATH, LANG=C.UTF-8 and HOME */
+		*env;	     /* NULL-terminated NAME=VALUE, added to PATH, LANG=C.UTF-8 and HOME */
+	const char *own_dir; /* that it may write, where programs are confined; NULL: cwd */
 	size_t max_output_bytes; /* per stream, what is kept and told; 0: 1 MiB. The rest is read
 				    and counted */
 	size_t max_line_bytes;	 /* 0: 4096; a longer line is told in pieces */
@@ -90,6 +91,10 @@ char *proc_find(const char *name);
 int proc_mark_of(const char *state_dir, char ret[64], struct err *e);
 /* From now on programs are started with this mark. Before the first thread. */
 void proc_mark(const char *mark);
+/* From now on every program is confined by this (base/sandbox.h); NULL: none is. The policy is not
+ * copied, and outlives every start of a program. Any thread. */
+struct sandbox_policy;
+void proc_confine(const struct sandbox_policy *policy);
 /* Kills every process of this user that carries the mark, but not the caller. Only for who holds
  * the installation's lock: whatever carries the mark then is an orphan. Returns how many. */
 unsigned proc_sweep(const char *mark);

@@ -27,6 +27,7 @@ struct keeper_task {
 	int control;	 /* the keeper's end of the pair */
 	int out, err;	 /* write ends */
 	int exec;	 /* write end: errno of a failed exec; closed by a successful one */
+	int sandbox;	 /* rules that the program enters, -1: none */
 	int cgroup;	 /* cgroup.procs of the program's own, -1: none */
 };
 

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/proc_cgroup.h"
+#include "base/sandbox.h"
 
 #define CONTROL	 0 /* where the pair's end lies once the program was started */
 #define KILL_S	 5 /* a process stuck in the kernel outlives KILL */
@@ -64,8 +65,11 @@ static _Noreturn void run_program(const struct keeper_task *t, pid_t keeper)
 	} else {
 		/* The pipe that reports a failed exec has to live until exec. */
 		syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC);
-		execve(t->path, t->argv, t->env);
-		why = errno;
+		why = t->sandbox < 0 ? 0 : sandbox_enter(t->sandbox);
+		if (why == 0) {
+			execve(t->path, t->argv, t->env);
+			why = errno;
+		}
 	}
 
 	ssize_t ignored = write(t->exec, &why, sizeof why);

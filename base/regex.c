@@ -4,6 +4,7 @@
 
 #include <pcre2.h>
 
+#include "base/secret.h"
 #include "base/util.h"
 
 #define MATCH_LIMIT 200000
@@ -11,6 +12,7 @@
 struct regex {
 	pcre2_code *code;
 	pcre2_match_context *limits; /* read-only after regex_new */
+	char *pattern;
 };
 
 int regex_new(const char *pattern, struct regex **ret, struct err *e)
@@ -33,6 +35,7 @@ int regex_new(const char *pattern, struct regex **ret, struct err *e)
 	if (!r->limits)
 		abort();
 	pcre2_set_match_limit(r->limits, MATCH_LIMIT);
+	r->pattern = xstrdup(pattern);
 	*ret = r;
 	return 0;
 }
@@ -42,9 +45,18 @@ struct regex *regex_free(struct regex *r)
 	if (r) {
 		pcre2_match_context_free(r->limits);
 		pcre2_code_free(r->code);
+		/* A pattern may hold a value that the recipe got from a secret. */
+		if (r->pattern)
+			secret_wipe(r->pattern, strlen(r->pattern));
+		free(r->pattern);
 		free(r);
 	}
 	return NULL;
+}
+
+const char *regex_pattern(const struct regex *r)
+{
+	return r->pattern;
 }
 
 bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m)

@@ -24,5 +24,7 @@ struct regex_match {
 /* -ERR_INVALID with the offset and the reason. */
 int regex_new(const char *pattern, struct regex **ret, struct err *e);
 struct regex *regex_free(struct regex *r);
+/* As given to regex_new(). */
+const char *regex_pattern(const struct regex *r);
 /* m may be NULL. A match that exceeds the limit is no match. */
 bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m);

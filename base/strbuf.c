@@ -159,8 +159,8 @@ bool parse_duration_us(const char *s, unsigned long long *ret_us)
 	static const struct {
 		const char *suffix;
 		unsigned long long us;
-	} units[] = {
-		{"us", 1}, {"ms", 1000}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000ull}};
+	} units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000ull},
+		{"d", 86400000000ull}};
 	unsigned long long v;
 	const char *end = digits(s, 10, &v);
 

@@ -2,7 +2,9 @@
 #include "base/tree.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <ftw.h>
+#include <sys/stat.h>
 
 #include "base/util.h"
 
@@ -32,4 +34,25 @@ void tree_clear(const char *path)
 	}
 	if (d)
 		closedir(d);
+}
+
+int tree_make(const char *path, struct err *e)
+{
+	_cleanup_(freep) char *part = xstrdup(path);
+	struct stat st;
+
+	for (char *p = part + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = 0;
+		if (mkdir(part, 0700) < 0 && errno != EEXIST)
+			return err_errno(
+				e, ERR_INVALID, errno, "directory %s cannot be made", part);
+		*p = '/';
+	}
+	if (mkdir(part, 0700) < 0 && errno != EEXIST)
+		return err_errno(e, ERR_INVALID, errno, "directory %s cannot be made", part);
+	if (stat(part, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_set(e, ERR_INVALID, "%s is not a directory", part);
+	return 0;
 }

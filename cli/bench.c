@@ -496,18 +496,23 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	struct run_result res;
 	struct err e;
 
-	if (cancel_init(&interrupt, &e) < 0)
-		return ctl_fail(&e);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	runner_run(&rn, &res);
-	print_result(&s, &res);
+	int status;
+
+	if (cancel_init(&interrupt, &e) < 0) {
+		status = ctl_fail(&e);
+	} else {
+		sigaction(SIGINT, &sa, NULL);
+		sigaction(SIGTERM, &sa, NULL);
+		runner_run(&rn, &res);
+		print_result(&s, &res);
+		status = status_of(res.outcome);
+		cancel_done(&interrupt);
+	}
 	bench_ports_done(&s.ports);
 	secret_set_free(rn.secrets);
 	json_decref(context);
 	json_decref(empty);
 	json_decref(s.steps);
 	json_decref(s.measured);
-	cancel_done(&interrupt);
-	return status_of(res.outcome);
+	return status;
 }

@@ -34,6 +34,8 @@ static void close_port(struct bench_port *p)
 {
 	if (p->link && p->link->dead)
 		p->dead = true;
+	if (p->link)
+		link_turn_move(&p->link->turn, &p->turn);
 	p->link = link_close(p->link);
 	p->usb = usb_close(p->usb);
 }
@@ -42,6 +44,7 @@ void bench_ports_done(struct bench_ports *b)
 {
 	for (size_t i = 0; i < BENCH_PORTS_MAX; i++) {
 		close_port(&b->port[i]);
+		link_turn_clear(&b->port[i].turn);
 		free(b->port[i].port);
 	}
 }
@@ -76,6 +79,8 @@ int bench_port_link(struct bench_ports *b, const char *role, const struct iotime
 			cfg.rts = rp->rts;
 		}
 		r = link_open(address, &cfg, it, &p->link, e);
+		if (r == 0)
+			link_turn_move(&p->turn, &p->link->turn);
 	}
 	if (r < 0)
 		return named(role, r, e);

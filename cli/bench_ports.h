@@ -13,6 +13,7 @@
 struct bench_port {
 	struct link *link; /* at most one of the two is open */
 	struct usb *usb;
+	struct link_turn turn; /* while the link is closed: what its peer may still answer */
 	bool dead;
 	char *port;	  /* "usb:1-1.4" once a USB device was seen: ids may change, the port not */
 	bool claimed;	  /* it may leave and come back */

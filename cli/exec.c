@@ -72,6 +72,18 @@ static int set_value(json_t *with, const struct action_arg *row, const char *key
 	return 0;
 }
 
+/* The kind of port that an address is of; "any" where it is none that is known, and opening it says
+ * so. */
+static const char *kind_of(const char *address)
+{
+	size_t n = strcspn(address, ":");
+
+	for (const char *const *k = port_kind_names; k[1]; k++)
+		if (strlen(*k) == n && !strncmp(*k, address, n))
+			return *k;
+	return "any";
+}
+
 /* key=value or key.member=value. Ports become roles of the same name. */
 static int add_arg(const struct action *action, json_t *root, json_t *with, json_t *ports,
 	const char *arg, struct err *e)
@@ -110,7 +122,8 @@ static int add_arg(const struct action *action, json_t *root, json_t *with, json
 	if (r < 0)
 		return r;
 	json_object_set_new(ports, key, json_string(address));
-	json_object_set_new(json_object_get(root, "ports"), key, json_pack("{s:s}", "kind", "any"));
+	json_object_set_new(
+		json_object_get(root, "ports"), key, json_pack("{s:s}", "kind", kind_of(address)));
 	json_object_set_new(with, key, json_string(key));
 	free(address);
 	return 0;
@@ -233,7 +246,7 @@ static void add_tests(struct guide *g)
 	json_t *first;
 
 	add_step(g, "ping", "console.command",
-		json_pack("{s:s, s:s}", "send", "ping", "expect", "^pong$"));
+		json_pack("{s:s, s:s, s:s}", "send", "ping", "expect", "^pong$", "late", "2s"));
 	first = json_array_get(json_object_get(g->root, "steps"),
 		json_array_size(json_object_get(g->root, "steps")) - 1);
 	json_object_set_new(first, "retry",

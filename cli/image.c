@@ -5,12 +5,48 @@
 #include "base/util.h"
 #include "cli/provctl.h"
 #include "daemon/actions/image_json.h"
+#include "transports/images/bootimg.h"
+
+/* What the readers of firmware take is theirs; the rest, and what is larger than any
+ * microcontroller, is described as a file for a partition or as a package. */
+static bool is_blob(const struct blob *b, const struct image_opts *o)
+{
+	enum image_format f = image_detect(b->data, (size_t)b->size);
+
+	if (o->format != IMAGE_ANY)
+		return false;
+	return !image_format_is_firmware(f) ||
+	       (f == IMAGE_BIN && b->size > IMAGE_MAX_BYTES &&
+		       content_detect(b->data, b->size) != CONTENT_UNKNOWN);
+}
+
+/* 1 with *ret, 0 where it is firmware. */
+static int blob_info(const char *path, const struct image_opts *o, json_t **ret, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *b = NULL;
+	const struct iotime forever = {UINT64_MAX, NULL};
+	int r = blob_open(path, false, &b, e);
+
+	if (r < 0)
+		return r;
+	if (!is_blob(b, o))
+		return 0;
+	r = blob_json(b, &forever, ret, e);
+	if (r < 0)
+		return r;
+	json_object_set_new(*ret, "file", json_string(path));
+	json_object_set_new(*ret, "sha256", json_string(b->sha256));
+	return 1;
+}
 
 static json_t *info_of(const char *path, const struct image_opts *o, struct err *e)
 {
 	_cleanup_(image_unrefp) struct image *i = NULL;
-	json_t *info;
+	json_t *info = NULL;
+	int r = blob_info(path, o, &info, e);
 
+	if (r != 0)
+		return r < 0 ? NULL : info;
 	if (image_open(path, o, &i, e) < 0)
 		return NULL;
 	info = image_json(i);
@@ -46,11 +82,35 @@ static void print_segments(const json_t *info)
 			(long long)count - (long long)json_array_size(list));
 }
 
+static void print_notes(const json_t *info)
+{
+	json_t *note;
+	size_t i;
+
+	json_array_foreach(json_object_get(info, "notes"), i, note)
+		printf("note     %s\n", json_string_value(note));
+}
+
+static void print_blob(const json_t *info)
+{
+	static const char *const numbers[][2] = {{"size_bytes", "bytes"},
+		{"partition_bytes", "unfolded"}, {"chunks", "chunks"}, {"version", "version"},
+		{"members", "members"}};
+
+	printf("file     %s\nformat   %s (%s)\nsha256   %s\n", text(info, "file"),
+		text(info, "format"), text(info, "content"), text(info, "sha256"));
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		const json_t *v = json_object_get(info, numbers[i][0]);
+
+		if (v)
+			printf("%-8s %lld\n", numbers[i][1], (long long)json_integer_value(v));
+	}
+	print_notes(info);
+}
+
 static void print_info(const json_t *info)
 {
 	const json_t *dfu = json_object_get(info, "dfu");
-	json_t *note;
-	size_t i;
 
 	printf("file     %s\nformat   %s", text(info, "file"), text(info, "format"));
 	if (strcmp(text(info, "format"), text(info, "inner")))
@@ -65,11 +125,7 @@ static void print_info(const json_t *info)
 	if (dfu)
 		printf("dfu      vid %s pid %s device %s\n", text(dfu, "vid"), text(dfu, "pid"),
 			text(dfu, "device"));
-	json_array_foreach(json_object_get(info, "notes"), i, note) {
-		_cleanup_(freep) char *said = json_text(note, "");
-
-		printf("note     %s\n", said);
-	}
+	print_notes(info);
 }
 
 static bool number(const char *s, unsigned long long most, unsigned long long *ret)
@@ -82,8 +138,9 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	const char *address = NULL;
 	const char *format = NULL;
 	const char *family = NULL;
+	const char *board = NULL;
 	const struct option_row rows[] = {{"address", &address, NULL}, {"format", &format, NULL},
-		{"uf2-family", &family, NULL}, {0}};
+		{"uf2-family", &family, NULL}, {"board", &board, NULL}, {0}};
 	struct image_opts o = IMAGE_OPTS_INSPECT;
 	unsigned long long v;
 	json_t *info;
@@ -92,7 +149,8 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	int f = IMAGE_ANY;
 
 	if (ctl_options(argc, argv, rows, &path, 1) != 1)
-		return ctl_usage("image info FILE [--format F] [--address A] [--uf2-family ID]");
+		return ctl_usage("image info FILE [--format F] [--address A] [--uf2-family ID] "
+				 "[--board ID]");
 	if (format && (f = image_format_from_str(format)) < 0)
 		return ctl_usage("there is no format '%s'", format);
 	o.format = (enum image_format)f;
@@ -106,11 +164,18 @@ static int image_info(struct ctl *c, int argc, char **argv)
 			return ctl_usage("'%s' is no family", family);
 		o.uf2_family = (uint32_t)v;
 	}
+	if (board) {
+		if (!number(board, UINT16_MAX, &v))
+			return ctl_usage("'%s' is no board", board);
+		o.hex_board = (uint16_t)v;
+	}
 	info = info_of(path, &o, &e);
 	if (!info)
 		return ctl_fail(&e);
 	if (c->json)
 		print_json(info);
+	else if (json_object_get(info, "content"))
+		print_blob(info);
 	else
 		print_info(info);
 	json_decref(info);
@@ -118,7 +183,7 @@ static int image_info(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_image[] = {
-	{"image info", "FILE [--format F] [--address A] [--uf2-family ID]",
+	{"image info", "FILE [--format F] [--address A] [--uf2-family ID] [--board ID]",
 		"What is in a firmware file", image_info},
 	{0},
 };

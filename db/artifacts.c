@@ -25,6 +25,38 @@ int artifacts_add(struct db *tx, const struct artifact *a, bool *ret_created, st
 		e);
 }
 
+/* A recipe that is not retired, or a job that is not finished, may still bring it to a unit. */
+static int check_unused(struct db *tx, const char *sha256, struct err *e)
+{
+	static const char sql[] =
+		"SELECT r.name, r.version FROM recipes r WHERE instr(r.json, ?1) > 0"
+		" AND (r.state <> 'retired' OR EXISTS (SELECT 1 FROM jobs j WHERE j.recipe = r.name"
+		" AND j.version = r.version AND j.finished_at IS NULL)) LIMIT 1";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, sql, "s", sha256);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r <= 0)
+		return r;
+	return err_set(e, ERR_CONFLICT,
+		"recipe %s@%lld needs this artifact: retire the recipe first", col_str(&q, 0),
+		(long long)col_int(&q, 1));
+}
+
+int artifacts_delete(struct db *tx, const char *sha256, const char *by, struct err *e)
+{
+	int r = check_unused(tx, sha256, e);
+
+	if (r == 0)
+		r = db_run_one(tx, e, "the artifact", "DELETE FROM artifacts WHERE sha256 = ?", "s",
+			sha256);
+	if (r < 0)
+		return r;
+	return db_event(tx, "artifact-deleted", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:s}", "sha256", sha256, "by", by), e);
+}
+
 int artifacts_get(struct db *d, const char *sha256, json_t **ret, struct err *e)
 {
 	static const char sql[] = "SELECT " COLUMNS " FROM artifacts WHERE sha256 = ?";

@@ -32,8 +32,9 @@ struct db *db_free(struct db *d)
 {
 	if (!d)
 		return NULL;
-	db_events_cut(d, 0);
+	db_pending_cut(d, 0, 0);
 	free(d->event);
+	free(d->mark);
 	for (size_t i = 0; i < DB_CACHE_SLOTS; i++)
 		sqlite3_finalize(d->cache[i].st);
 	sqlite3_close(d->sql);
@@ -212,7 +213,7 @@ int db_size(struct db *d, int64_t *ret_bytes, struct err *e)
 
 int db_begin(struct db *d, struct err *e)
 {
-	db_events_cut(d, 0);
+	db_pending_cut(d, 0, 0);
 
 	int r = db_do(d, e, "BEGIN IMMEDIATE", "");
 
@@ -235,5 +236,5 @@ void db_rollback(struct db *d)
 	/* sqlite rolls back by itself on some errors (full, I/O); then there is nothing to do. */
 	if (!sqlite3_get_autocommit(d->sql))
 		sqlite3_exec(d->sql, "ROLLBACK", NULL, NULL, NULL);
-	db_events_cut(d, 0);
+	db_pending_cut(d, 0, 0);
 }

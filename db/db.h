@@ -61,6 +61,20 @@ struct db_event {
 int db_event(struct db *tx, const char *type, const char *station, const char *job, const char *run,
 	const char *serial, json_t *data, struct err *e);
 
+/* Something that was given out, for the high-water marks outside the database (db/marks.h). */
+struct db_mark {
+	char *pool; /* its sequence has reached `next`; NULL: none */
+	int64_t next;
+	char *kind, *value; /* a value that a person gave; NULL: none */
+	bool exposed;	    /* a device sees it next: the mark is durable first */
+};
+
+/* In the transaction of tx; the marks are written after its commit, before its ticket is answered.
+ */
+void db_mark_pool(struct db *tx, const char *pool, int64_t next);
+void db_mark_exposed(struct db *tx);
+void db_mark_value(struct db *tx, const char *kind, const char *value);
+
 /* One page of a list. `after` is the `next` of the page before, NULL or "" for the first. */
 struct db_page {
 	unsigned limit; /* 1..1000, 0: 100 */

@@ -25,7 +25,12 @@ struct db {
 	struct db_event *event;
 	size_t events;
 	size_t events_cap;
+	/* What the transaction gave out, for the marks outside the database. */
+	struct db_mark *mark;
+	size_t marks;
+	size_t marks_cap;
 };
 
-/* Forgets the events from index n on (a savepoint rolled back, or all were told). */
-void db_events_cut(struct db *d, size_t n);
+/* Forgets the events and marks from those indexes on (a savepoint was rolled back, or all were
+ * published). */
+void db_pending_cut(struct db *d, size_t events, size_t marks);

@@ -17,10 +17,49 @@ static void event_done(struct db_event *ev)
 	free(ev->data);
 }
 
-void db_events_cut(struct db *d, size_t n)
+static void mark_done(struct db_mark *m)
 {
-	while (d->events > n)
+	free(m->pool);
+	free(m->kind);
+	free(m->value);
+}
+
+void db_pending_cut(struct db *d, size_t events, size_t marks)
+{
+	while (d->events > events)
 		event_done(&d->event[--d->events]);
+	while (d->marks > marks)
+		mark_done(&d->mark[--d->marks]);
+}
+
+static void add_mark(struct db *d, const struct db_mark *m)
+{
+	if (d->marks == d->marks_cap) {
+		size_t cap = MAX(d->marks_cap * 2, 16);
+		struct db_mark *grown = reallocarray(d->mark, cap, sizeof *grown);
+
+		if (!grown)
+			abort();
+		d->mark = grown;
+		d->marks_cap = cap;
+	}
+	d->mark[d->marks++] = *m;
+}
+
+void db_mark_pool(struct db *tx, const char *pool, int64_t next)
+{
+	add_mark(tx, &(struct db_mark){.pool = xstrdup(pool), .next = next});
+}
+
+void db_mark_exposed(struct db *tx)
+{
+	add_mark(tx, &(struct db_mark){.exposed = true});
+}
+
+void db_mark_value(struct db *tx, const char *kind, const char *value)
+{
+	add_mark(tx,
+		&(struct db_mark){.kind = xstrdup(kind), .value = xstrdup(value), .exposed = true});
 }
 
 static struct db_event *event_add(struct db *d)
@@ -89,6 +128,28 @@ int events_bounds(struct db *d, int64_t *ret_first, int64_t *ret_last, struct er
 	*ret_last = col_int(&q, 1);
 	*ret_first = col_null(&q, 0) ? *ret_last + 1 : col_int(&q, 0);
 	return 0;
+}
+
+int events_check_cursor(struct db *d, int64_t after, struct err *e)
+{
+	static const char sql[] =
+		"SELECT epoch FROM epochs WHERE from_seq < ?1 AND ?1 <= after_seq";
+	_cleanup_(query_done) struct query q = {0};
+	int64_t first;
+	int64_t last;
+	int r = events_bounds(d, &first, &last, e);
+
+	if (r == 0)
+		r = query_begin(&q, d, e, sql, "i", after);
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0 || (r == 0 && after <= last))
+		return r;
+	return err_set(e, ERR_GONE,
+		"event %lld is of an epoch before the records were restored: read the present "
+		"state, "
+		"then go on from event %lld",
+		(long long)after, (long long)last);
 }
 
 static int check_not_pruned(struct db *d, const char *after, struct err *e)

@@ -20,6 +20,9 @@ int events_bounds(struct db *d, int64_t *ret_first, int64_t *ret_last, struct er
 /* Oldest first. page->after is the last seq seen ("0" or NULL: from the beginning, whatever was
  * pruned); -ERR_GONE where events after it were pruned. Items: seq at type station job run serial
  * data. */
+/* -ERR_GONE where a reader that has seen the events up to `after` has seen some that these records
+ * do not know: they were published before a backup was restored (db/lineage.h). */
+int events_check_cursor(struct db *d, int64_t after, struct err *e);
 int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
 	struct db_list *ret, struct err *e);
 /* Deletes at most `max` events older than before_ms; gives how many. */

@@ -139,6 +139,9 @@ static int take_next(struct reserving *v, struct pool_facts *p)
 		.model = v->s->model ? v->s->model : or_null(v->run.model),
 	};
 
+	if (v->s->no_date && pattern_dated(p->pattern))
+		return err_set(v->e, ERR_CLOCK, "pool %s makes values with a date: %s", v->s->pool,
+			v->s->no_date);
 	if (p->next > p->last)
 		return err_set(v->e, ERR_POOL_EMPTY, "pool %s has given out its last value (%lld)",
 			v->s->pool, (long long)p->last);
@@ -147,6 +150,8 @@ static int take_next(struct reserving *v, struct pool_facts *p)
 
 	if (r == 0)
 		r = db_run_one(v->tx, v->e, "the pool", sql, "s", v->s->pool);
+	if (r == 0)
+		db_mark_pool(v->tx, v->s->pool, p->next + 1);
 	return r == 0 ? insert_reserved(v, v->s->pool, p->next++) : r;
 }
 
@@ -370,6 +375,23 @@ int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s
 	return 0;
 }
 
+/* Values that no pool's sequence stands for: each is a mark of its own. */
+static int mark_given(struct db *tx, const char *run, struct err *e)
+{
+	static const char sql[] =
+		"SELECT s.kind, s.value FROM serials s LEFT JOIN pools p ON p.id = s.pool_id"
+		" WHERE s.run_id = ? AND s.state = 'reserved' AND s.exposed = 0"
+		" AND p.pattern IS NULL";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, sql, "s", run);
+
+	while (r == 0 && (r = query_next(&q, e)) > 0) {
+		db_mark_value(tx, col_str(&q, 0), col_str(&q, 1));
+		r = 0;
+	}
+	return r;
+}
+
 int ledger_expose(struct db *tx, const char *run, struct err *e)
 {
 	static const char rows[] = "UPDATE serials SET exposed = 1 WHERE run_id = ?"
@@ -379,9 +401,13 @@ int ledger_expose(struct db *tx, const char *run, struct err *e)
 	int r = run_facts(tx, run, &f, e);
 
 	if (r == 0)
+		r = mark_given(tx, run, e);
+	if (r == 0)
 		r = db_run(tx, e, rows, "s", run);
 	if (r < 0)
 		return r;
+	if (r > 0)
+		db_mark_exposed(tx);
 	if (r == 0 && f.exposed)
 		return 0;
 	r = db_run(tx, e, mark, "s", run);

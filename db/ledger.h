@@ -29,17 +29,19 @@ enum ledger_from {
 
 struct ledger_source {
 	enum ledger_from from;
-	const char *kind;  /* "serial", "mac", "license" */
-	const char *slot;  /* a unit may have several of a kind ("eth0", "wifi"); NULL: "" */
-	const char *pool;  /* LEDGER_POOL */
-	const char *value; /* LEDGER_SCAN, LEDGER_DEVICE */
-	const char *model; /* for patterns, may be NULL */
-	int utc_offset_s;  /* of the zone of {date}, 0: UTC */
+	const char *kind;    /* "serial", "mac", "license" */
+	const char *slot;    /* a unit may have several of a kind ("eth0", "wifi"); NULL: "" */
+	const char *pool;    /* LEDGER_POOL */
+	const char *value;   /* LEDGER_SCAN, LEDGER_DEVICE */
+	const char *model;   /* for patterns, may be NULL */
+	int utc_offset_s;    /* of the zone of {date}, 0: UTC */
+	const char *no_date; /* why the clock cannot be believed; NULL: it can */
 };
 
 /* The value of this kind and slot for an open run; the same one when asked again. A unit that has
  * one keeps it (rework). A given value that is committed to another unit is -ERR_SERIAL_CONFLICT,
- * unless that unit did not pass: then the run is a rework of it. -ERR_POOL_EMPTY. */
+ * unless that unit did not pass: then the run is a rework of it. -ERR_POOL_EMPTY. -ERR_CLOCK where
+ * the value would carry a date and no_date is set. */
 int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s,
 	char ret[LEDGER_VALUE_SIZE], struct err *e);
 /* Commit this before a value of the run is first sent to the device. */

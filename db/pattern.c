@@ -216,3 +216,8 @@ int pattern_check(const char *pattern, const char *check, int64_t last, struct e
 
 	return pattern_render(pattern, check, &v, value, e);
 }
+
+bool pattern_dated(const char *pattern)
+{
+	return strstr(pattern, "{date") != NULL;
+}

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -30,6 +31,8 @@ struct pattern_vars {
 /* check: "none", "luhn" or "mod36". -ERR_INVALID says what is wrong. */
 int pattern_render(const char *pattern, const char *check, const struct pattern_vars *v,
 	char ret[LEDGER_VALUE_SIZE], struct err *e);
+/* Whether its values carry a date. */
+bool pattern_dated(const char *pattern);
 /* Whether every seq up to `last` can be rendered and gives a value of its own. */
 int pattern_check(const char *pattern, const char *check, int64_t last, struct err *e);
 /* The check character by Luhn mod N, N 10 or 36. */

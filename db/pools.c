@@ -65,6 +65,39 @@ int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water,
 		json_pack("{s:s, s:I}", "pool", id, "last", (json_int_t)last), e);
 }
 
+int pools_advance(struct db *tx, const char *id, int64_t next, const char *reason, const char *by,
+	struct err *e)
+{
+	static const char find[] = "SELECT next, last, pattern FROM pools WHERE id = ?";
+	static const char sql[] = "UPDATE pools SET next = ?, revision = revision + 1 WHERE id = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, find, "s", id);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id);
+	if (col_null(&q, 2))
+		return err_set(e, ERR_INVALID,
+			"pool %s is a list of values: it has no sequence to advance", id);
+	if (next < col_int(&q, 0) || next > col_int(&q, 1) + 1)
+		return err_set(e, ERR_INVALID,
+			"pool %s: the next number is %lld now and can go up to %lld, not to %lld",
+			id, (long long)col_int(&q, 0), (long long)col_int(&q, 1) + 1,
+			(long long)next);
+	r = db_run(tx, e, sql, "is", next, id);
+	if (r < 0)
+		return r;
+	db_mark_pool(tx, id, next);
+	return db_event(tx, "pool-advanced", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:I, s:I, s:s, s:s}", "pool", id, "from",
+			(json_int_t)col_int(&q, 0), "to", (json_int_t)next, "reason", reason, "by",
+			by),
+		e);
+}
+
 int pools_add_values(
 	struct db *tx, const char *id, const json_t *values, json_t **ret_offending, struct err *e)
 {
@@ -81,6 +114,19 @@ int pools_add_values(
 	if (!col_null(&q, 1))
 		return err_set(e, ERR_INVALID, "pool %s makes its values by a pattern", id);
 	return ledger_add_values(tx, col_str(&q, 0), id, NULL, values, ret_offending, e);
+}
+
+int pools_dated(struct db *d, const char *id, bool *ret, struct err *e)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, "SELECT pattern FROM pools WHERE id = ?", "s", id);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	*ret = r > 0 && !col_null(&q, 0) && pattern_dated(col_str(&q, 0));
+	return 0;
 }
 
 #define SELECT_POOLS                                                                           \

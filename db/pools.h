@@ -21,10 +21,17 @@ int pools_create(struct db *tx, const struct pool_new *p, struct err *e);
 /* Raises the end of the range and sets the low water. revision: what the caller saw, 0: any. */
 int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water, int64_t revision,
 	struct err *e);
+/* Moves the sequence on to `next` without giving anything out, with the reason in the event:
+ * numbers that are known, or feared, to be used elsewhere. -ERR_INVALID for a list, or outside of
+ * the range; the sequence never goes back. */
+int pools_advance(struct db *tx, const char *id, int64_t next, const char *reason, const char *by,
+	struct err *e);
 /* Values of a list pool, all or none. On -ERR_CONFLICT *ret_offending (may be NULL) is an array of
  * {value, reason}. */
 int pools_add_values(
 	struct db *tx, const char *id, const json_t *values, json_t **ret_offending, struct err *e);
+/* Whether the values of the pool carry a date; false where there is no such pool. */
+int pools_dated(struct db *d, const char *id, bool *ret, struct err *e);
 /* With `remaining`. */
 int pools_get(struct db *d, const char *id, json_t **ret, struct err *e);
 int pools_list(struct db *d, json_t **ret, struct err *e);

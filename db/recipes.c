@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/recipes.h"
 
+#include "base/digest.h"
 #include "base/timefmt.h"
 #include "db/stmt.h"
 
@@ -86,6 +87,24 @@ int recipes_put_draft(struct db *tx, const struct recipe_text *t, const char *by
 	return tell(tx, "recipe-drafted", t->name, t->version, by, e);
 }
 
+/* Whoever wrote a recipe does not release it alone. */
+int recipes_check_second(
+	struct db *tx, const char *name, int64_t version, const char *by, struct err *e)
+{
+	static const char sql[] = "SELECT created_by FROM recipes WHERE name = ? AND version = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, tx, e, sql, "si", name, version);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r <= 0 || strcmp(col_str(&q, 0), by) != 0)
+		return MIN(r, 0);
+	return err_set(e, ERR_FORBIDDEN,
+		"recipe %s@%lld was written by '%s': another person must approve it (approval in "
+		"provd.yaml)",
+		name, (long long)version, by);
+}
+
 int recipes_approve(struct db *tx, const struct recipe_text *t, const char *expect_sha256,
 	const char *by, struct err *e)
 {
@@ -156,6 +175,7 @@ int recipes_find(
 	static const char sql[] = "SELECT name, version, sha256, state, json FROM recipes"
 				  " WHERE name = ? AND version = ?";
 	_cleanup_(query_done) struct query q = {0};
+	char hex[SHA256_HEX];
 	int r = resolve(d, name, &version, e);
 
 	if (r == 0)
@@ -172,7 +192,13 @@ int recipes_find(
 	col_copy(&q, 2, ret->sha256, sizeof ret->sha256);
 	col_copy(&q, 3, ret->state, sizeof ret->state);
 	ret->json = col_dup(&q, 4);
-	return 0;
+	/* What is not what was approved never reaches a unit. */
+	if (ret->json && strcmp(sha256_hex_of(ret->json, strlen(ret->json), hex), ret->sha256) == 0)
+		return 0;
+	recipe_row_done(ret);
+	return err_set(e, ERR_RECORDS_DAMAGED,
+		"recipe %s@%lld is not what was stored: its SHA-256 does not fit", name,
+		(long long)version);
 }
 
 int recipes_get(struct db *d, const char *name, int64_t version, json_t **ret, struct err *e)

@@ -27,6 +27,9 @@ void recipe_row_done(struct recipe_row *r);
 /* Makes or replaces a draft; -ERR_CONFLICT once that version was approved. */
 int recipes_put_draft(struct db *tx, const struct recipe_text *t, const char *by, bool *ret_created,
 	struct err *e);
+/* -ERR_FORBIDDEN where `by` wrote the draft. */
+int recipes_check_second(
+	struct db *tx, const char *name, int64_t version, const char *by, struct err *e);
 /* Approves a draft with its final content (artifacts resolved to digests; t->source NULL keeps the
  * source). expect_sha256 is the draft that was reviewed: -ERR_PRECONDITION if it is another. */
 int recipes_approve(struct db *tx, const struct recipe_text *t, const char *expect_sha256,

@@ -18,15 +18,6 @@ int reports_run(struct db *d, const char *run, json_t **ret, struct err *e);
 int reports_hash(
 	struct db *d, const char *run, const char *prev_hash, char ret_hash[65], struct err *e);
 
-struct chain_check {
-	int64_t checked;
-	char broken[DB_ID_SIZE]; /* the first run whose record is not what was chained, "" if none
-				  */
-	char head[65];		 /* hash of the newest run */
-};
-/* Reads every finished run: for an auditor, not for each request. */
-int reports_verify_chain(struct db *d, struct chain_check *ret, struct err *e);
-
 /* Object by station: {passed, failed, error, aborted, interrupted} of the production runs that
  * ended since then. */
 int reports_stations(struct db *d, int64_t since_ms, json_t **ret, struct err *e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/stmt.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 
@@ -16,6 +17,13 @@ int db_error(struct db *d, struct err *e, const char *what)
 	switch (code & 0xff) {
 	case SQLITE_FULL:
 		ours = ERR_DISK_FULL;
+		break;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		ours = ERR_RECORDS_DAMAGED;
+		break;
+	case SQLITE_IOERR:
+		ours = sqlite3_system_errno(d->sql) == ENOSPC ? ERR_DISK_FULL : ERR_DATABASE;
 		break;
 	case SQLITE_CONSTRAINT:
 		ours = ERR_CONFLICT;

@@ -19,6 +19,7 @@ struct ticket {
 	void (*done)(void *data, int result, const struct err *err);
 	int result;
 	bool later;
+	bool marks; /* it gave something out */
 	struct err err;
 };
 
@@ -43,12 +44,14 @@ struct writer {
 /* One ticket in its savepoint. Returns an error only when the whole transaction is lost. */
 static int apply_one(struct writer *w, struct ticket *t, struct err *e)
 {
-	size_t mark = w->db->events;
+	size_t events = w->db->events;
+	size_t marks = w->db->marks;
 	int r = db_do(w->db, e, "SAVEPOINT ticket", "");
 
 	if (r < 0)
 		return r;
 	t->result = t->apply(w->db, t->data, &t->err);
+	t->marks = w->db->marks > marks;
 	if (t->result >= 0)
 		return db_do(w->db, e, "RELEASE ticket", "");
 	if (!db_in_transaction(w->db)) {
@@ -57,7 +60,7 @@ static int apply_one(struct writer *w, struct ticket *t, struct err *e)
 		*e = t->err;
 		return t->result;
 	}
-	db_events_cut(w->db, mark);
+	db_pending_cut(w->db, events, marks);
 	return db_script(w->db, "ROLLBACK TO ticket; RELEASE ticket", e);
 }
 
@@ -71,12 +74,39 @@ static void fail_group(struct ticket *group, int r, const struct err *e)
 		}
 }
 
+static void note_marks(struct writer *w, struct ticket *group)
+{
+	struct db *d = w->db;
+	struct err e;
+
+	if (!w->o.marks || (!d->events && !d->marks) ||
+		w->o.marks(w->o.data, d->events ? d->event[d->events - 1].seq : 0, d->mark,
+			d->marks, &e) == 0)
+		return;
+	for (struct ticket *t = group; t; t = t->next) {
+		if (t->marks && t->result >= 0) {
+			t->result = -(int)e.code;
+			t->err = e;
+		}
+	}
+}
+
+static void report_damage(struct writer *w, const struct ticket *group)
+{
+	for (const struct ticket *t = group; t && w->o.damaged; t = t->next)
+		if (t->result == -ERR_RECORDS_DAMAGED)
+			w->o.damaged(w->o.data, &t->err);
+}
+
 static void run_group(struct writer *w, struct ticket *group)
 {
 	struct err e = {0};
 	uint64_t n = 0;
-	int r = db_begin(w->db, &e);
+	int r;
 
+	if (w->o.make_room)
+		w->o.make_room(w->o.data);
+	r = db_begin(w->db, &e);
 	for (struct ticket *t = group; t && r == 0; t = t->next, n++)
 		r = apply_one(w, t, &e);
 	if (r == 0)
@@ -84,7 +114,10 @@ static void run_group(struct writer *w, struct ticket *group)
 	if (r < 0) {
 		db_rollback(w->db);
 		fail_group(group, r, &e);
+	} else {
+		note_marks(w, group);
 	}
+	report_damage(w, group);
 	__atomic_add_fetch(&w->commits, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&w->tickets, n, __ATOMIC_RELAXED);
 }
@@ -101,7 +134,7 @@ static void tell(struct writer *w, struct ticket *group)
 	}
 	if (w->db->events && w->o.committed)
 		w->o.committed(w->o.data, w->db->event, w->db->events);
-	db_events_cut(w->db, 0);
+	db_pending_cut(w->db, 0, 0);
 }
 
 /* While nothing waits: what is in the log goes into the database. Readers are never waited for. */

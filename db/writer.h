@@ -3,7 +3,7 @@
  * The writer: one thread with the only write connection. Whoever has something to record submits
  * an apply function; the writer takes all that waits, and makes one transaction of it:
  *
- *   BEGIN  [SAVEPOINT apply RELEASE]...  COMMIT (fsync)  tickets told, in order  events told
+ *   BEGIN  [SAVEPOINT apply RELEASE]...  COMMIT (fsync)  marks  tickets told, in order  events told
  *
  * An apply that fails is rolled back alone and its ticket gets its error. If the COMMIT fails,
  * every ticket of the group gets that error and no event is told. Under load the groups grow by
@@ -21,6 +21,16 @@ struct writer_opts {
 	size_t capacity;	    /* tickets that may wait, 0: 4096 */
 	size_t group;		    /* most tickets of one commit, 0: 512 */
 	bool one_commit_per_record; /* to measure what grouping gains */
+	/* What a commit gave out, before its tickets are answered (db/marks.h); seq: its newest
+	 * event, 0 none. Where it fails, the tickets that gave something out get the error, though
+	 * the commit is on disk: what they reserved stays used, and no device sees it. May be NULL.
+	 */
+	int (*marks)(void *data, int64_t seq, const struct db_mark *mark, size_t n, struct err *e);
+	/* Before each group, on the writer thread: sees to it that the disk has room for it. May be
+	 * NULL. */
+	void (*make_room)(void *data);
+	/* A commit or a ticket met damage (-ERR_RECORDS_DAMAGED). May be NULL. */
+	void (*damaged)(void *data, const struct err *e);
 	/* The events of one commit, in order; on the writer thread, outside any transaction. It
 	 * must not submit and wait. May be NULL. */
 	void (*committed)(void *data, const struct db_event *ev, size_t n);

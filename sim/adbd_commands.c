@@ -85,6 +85,15 @@ static int cmd_sha256sum(struct adbd_run *r, int argc, char **argv)
 	return status;
 }
 
+static int cmd_chmod(struct adbd_run *r, int argc, char **argv)
+{
+	_cleanup_(freep) char *real = argc == 3 ? adbd_path(r->d, argv[2]) : NULL;
+
+	if (!real || chmod(real, (mode_t)strtoul(argv[1], NULL, 8)) < 0)
+		return no_file(r, "chmod", argc > 2 ? argv[2] : "");
+	return 0;
+}
+
 static int cmd_ls(struct adbd_run *r, int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[argc - 1] : "/";
@@ -389,6 +398,7 @@ static const struct {
 	int (*run)(struct adbd_run *r, int argc, char **argv);
 } commands[] = {
 	{"cat", cmd_cat},
+	{"chmod", cmd_chmod},
 	{"cmd", adbd_pm},
 	{"echo", cmd_echo},
 	{"export", cmd_true},
@@ -422,6 +432,12 @@ int adbd_command(struct adbd_run *r, int argc, char **argv)
 		if (known && !strcmp(argv[0], "sha256sum") &&
 			!strcmp(adbd_setting(r->d, "adb-sha256sum"), "0"))
 			known = false;
+		if (known && !strcmp(argv[0], "screencap") &&
+			!strcmp(adbd_setting(r->d, "adb-screencap"), "0"))
+			known = false;
+		if (known && !strcmp(argv[0], "chmod") &&
+			!strcmp(adbd_setting(r->d, "adb-chmod"), "ignored"))
+			return 0;
 		if (known)
 			return commands[i].run(r, argc, argv);
 	}

@@ -159,7 +159,9 @@ static void begin_send(struct adbd_stream *s, char *path)
 	y->sending = true;
 	y->got = 0;
 	y->told = false;
+	/* As adbd does it (do_send): the user's bits for group and others too. */
 	y->mode = comma ? (unsigned)strtoul(comma + 1, NULL, 10) & 0777 : 0644;
+	y->mode |= (y->mode >> 3 & 070) | (y->mode >> 6 & 07);
 	if (comma)
 		*comma = 0;
 	str_replace(&y->path, path);

@@ -3,6 +3,7 @@
  * adb.root, adb.remount, adb.reboot, adb.sideload: what restarts a unit or its adbd.
  */
 #include "daemon/actions/adb_session.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/rows.h"
 #include "transports/protocols/adb_sideload.h"
 
@@ -308,6 +309,8 @@ static int sideload_run(
 	if (r == 0 && !in.src.size)
 		r = err_set(e, ERR_IMAGE_INVALID, "an empty package");
 	if (r == 0)
+		r = package_args_check(s, a, in.blob, out, e);
+	if (r == 0)
 		r = adb_session_open(&x, e);
 	if (r < 0)
 		return r;
@@ -336,6 +339,7 @@ static int sideload_run(
 static const struct action_arg sideload_args[] = {
 	ARG_ROWS_ADB,
 	{.name = "file", .type = ARG_IMAGE, .required = true, .doc = "the package"},
+	ARG_ROW_PACKAGE_FORMAT,
 	{0},
 };
 

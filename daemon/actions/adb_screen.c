@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "daemon/actions/adb_session.h"
 #include "daemon/actions/rows.h"
+#include "transports/images/foreign.h"
 
 #define PICTURE_MAX (64u << 20)
 #define RECORD_MAX  (180 * US_PER_S) /* screenrecord takes no more */
@@ -29,6 +30,23 @@ static int save(
 	return r < 0 ? r : outfile_commit(&f, e);
 }
 
+/* A unit without the program says so where the picture would be. */
+static int check_picture(const struct strbuf *png, uint32_t *width, uint32_t *height, struct err *e)
+{
+	int r = adb_png_check((const uint8_t *)png->s, png->len, width, height, e);
+
+	if (r < 0 && png->len == 0)
+		return err_set(e, ERR_DEVICE_REFUSED,
+			"screencap on the unit gave nothing (has it a screen?)");
+	if (r < 0 && foreign_is_text((const uint8_t *)png->s, png->len)) {
+		_cleanup_(freep) char *said = adb_text(png->s, png->len, 160);
+
+		return err_set(e, ERR_DEVICE_REFUSED,
+			"screencap on the unit gave no picture, it says: %s", said);
+	}
+	return r;
+}
+
 static int screencap_run(
 	struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
@@ -42,7 +60,7 @@ static int screencap_run(
 	if (r == 0)
 		r = adb_service_text(x.conn, "exec:screencap -p", PICTURE_MAX, &png, &s->it, e);
 	if (r == 0)
-		r = adb_png_check((const uint8_t *)png.s, png.len, &width, &height, e);
+		r = check_picture(&png, &width, &height, e);
 	if (r == 0)
 		r = save(args_str(a, "file"), &png, sha256, e);
 	if (r < 0)
@@ -98,7 +116,9 @@ static int mp4_check(const uint8_t *p, uint64_t n, struct err *e)
 			return err_set(e, ERR_PROTOCOL, "the film ends in its middle, at byte %llu",
 				(unsigned long long)at);
 		if (at == 0 && memcmp(type, "ftyp", 4) != 0)
-			return err_set(e, ERR_PROTOCOL, "the film is no MP4");
+			return err_set(e, ERR_PROTOCOL,
+				"what screenrecord wrote is not an MP4 file: see the log of the "
+				"unit");
 		index |= !memcmp(type, "moov", 4);
 		at += size;
 		b.pos = at;

@@ -16,7 +16,7 @@
 #define ADB_TEXT_MAX 65536u /* of what a unit says, in outputs */
 
 #define ARG_ROWS_ADB                                                                            \
-	ARG_ROW_PORT,                                                                           \
+	ARG_ROW_PORT_OF(PORT_KIND_USB | PORT_KIND_TCP, "role of the device"),                   \
 		{.name = "key",                                                                 \
 			.type = ARG_STRING,                                                     \
 			.doc = "file of an RSA key (PEM) that the units know; tried before "    \

@@ -8,6 +8,8 @@
 #include "daemon/actions/adb_session.h"
 #include "daemon/actions/rows.h"
 
+#define MODE_DEFAULT "0644"
+
 DEFINE_CLEANUP(struct sha256, sha256_free)
 
 struct pushing {
@@ -15,7 +17,10 @@ struct pushing {
 	struct adb_sync *sync;
 	struct adb_infile in;
 	const char *path;
+	bool has_mode; /* the recipe says which; else what the unit makes of 0644 is right */
 	unsigned mode;
+	unsigned mode_read;
+	const char *mode_by;
 	char read[SHA256_HEX];
 	const char *read_by;
 };
@@ -29,7 +34,7 @@ static void pushing_done(struct pushing *p)
 
 static int mode_of(const struct args *a, unsigned *ret, struct err *e)
 {
-	const char *text = args_str(a, "mode");
+	const char *text = args_has(a, "mode") ? args_str(a, "mode") : MODE_DEFAULT;
 	char *end;
 	unsigned long mode = strtoul(text, &end, 8);
 
@@ -83,11 +88,11 @@ static int is_equal(struct pushing *p, bool *ret, struct err *e)
 	*ret = false;
 	if (r < 0)
 		return r;
+	p->mode_read = st.mode & 07777;
 	if (S_ISDIR(st.mode))
 		return err_set(e, ERR_INVALID,
 			"%.200s is a directory on the unit: give the file's whole path", p->path);
-	if (!args_bool(p->x.a, "skip_equal") || !S_ISREG(st.mode) || st.size != p->in.src.size ||
-		(st.mode & 07777) != p->mode)
+	if (!args_bool(p->x.a, "skip_equal") || !S_ISREG(st.mode) || st.size != p->in.src.size)
 		return 0;
 	r = read_digest(p, e);
 	*ret = r == 0 && !strcmp(p->read, p->in.sha256);
@@ -102,6 +107,7 @@ static int check_pushed(struct pushing *p, struct err *e)
 
 	if (r < 0)
 		return r;
+	p->mode_read = st.mode & 07777;
 	if (!S_ISREG(st.mode))
 		return err_set(e, ERR_VERIFY_MISMATCH,
 			"%.200s: acknowledged, and not there as a file", p->path);
@@ -138,6 +144,54 @@ static int push_bytes(struct pushing *p, struct err *e)
 	return r < 0 ? r : check_pushed(p, e);
 }
 
+static int chmod_on_unit(struct pushing *p, struct err *e)
+{
+	_cleanup_(sb_done) struct strbuf command = {0};
+	struct adb_shell_result res = {0};
+	int r;
+
+	sb_addf(&command, "chmod %04o ", p->mode);
+	adb_quote(&command, p->path);
+	r = adb_shell_ok(p->x.conn, command.s, &p->x.s->it, &res, e);
+	adb_shell_result_done(&res);
+	return r;
+}
+
+static int read_mode(struct pushing *p, struct err *e)
+{
+	struct adb_stat st = {0};
+	int r = adb_sync_stat(p->sync, p->path, &p->x.s->it, &st, e);
+
+	if (r == 0)
+		p->mode_read = st.mode & 07777;
+	return r;
+}
+
+/* adbd copies the user's bits to group and others, and leaves out what is above them (AOSP,
+ * daemon/file_sync_service.cpp, do_send): 0600 becomes 0666. What a recipe asks for is set by the
+ * unit's own chmod, and read back. */
+static int settle_mode(struct pushing *p, struct err *e)
+{
+	int r;
+
+	p->mode_by = "adbd";
+	if (!p->has_mode || p->mode_read == p->mode)
+		return 0;
+	p->mode_by = "chmod of the unit";
+	r = chmod_on_unit(p, e);
+	if (r == 0)
+		r = read_mode(p, e);
+	if (r < 0)
+		return err_prefix(e, "%.160s has mode %04o, %04o was asked for", p->path,
+			p->mode_read, p->mode);
+	if (p->mode_read != p->mode)
+		return err_set(e, ERR_READ_BACK_MISMATCH,
+			"%.160s: mode %04o was asked for, and is %04o after chmod too: its file "
+			"system may know no other",
+			p->path, p->mode, p->mode_read);
+	return 0;
+}
+
 static int push_source(struct pushing *p, struct err *e)
 {
 	bool file = args_has(p->x.a, "file");
@@ -152,8 +206,9 @@ static int push_source(struct pushing *p, struct err *e)
 
 static int push_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
-	_cleanup_(pushing_done) struct pushing p = {
-		.x = {.s = s, .a = a}, .path = args_str(a, "path")};
+	_cleanup_(pushing_done) struct pushing p = {.x = {.s = s, .a = a},
+		.path = args_str(a, "path"),
+		.has_mode = args_has(a, "mode")};
 	bool equal = false;
 	int r = mode_of(a, &p.mode, e);
 
@@ -167,6 +222,8 @@ static int push_run(struct step *s, const struct args *a, struct step_result *ou
 		r = is_equal(&p, &equal, e);
 	if (r == 0 && !equal)
 		r = push_bytes(&p, e);
+	if (r == 0)
+		r = settle_mode(&p, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "path", json_string(p.path));
@@ -174,6 +231,8 @@ static int push_run(struct step *s, const struct args *a, struct step_result *ou
 	result_evidence(out, "sha256_written", json_string(p.in.sha256));
 	result_evidence(out, "sha256_read", json_string(p.read));
 	result_evidence(out, "read_by", json_string(p.read_by));
+	result_evidence(out, "mode", json_sprintf("%04o", p.mode_read));
+	result_evidence(out, "mode_by", json_string(p.mode_by));
 	result_evidence(out, "synced", json_boolean(!equal && args_bool(a, "sync")));
 	result_evidence(out, "was_there", json_boolean(equal));
 	result_output(out, "sha256", json_string(p.read));
@@ -189,7 +248,10 @@ static const struct action_arg push_args[] = {
 	{.name = "file", .type = ARG_IMAGE, .doc = "what is written"},
 	{.name = "content", .type = ARG_STRING, .doc = "or this text"},
 	{.name = "path", .type = ARG_STRING, .required = true, .doc = "the file on the unit"},
-	{.name = "mode", .type = ARG_STRING, .def = "0644", .doc = "permissions, octal"},
+	{.name = "mode",
+		.type = ARG_STRING,
+		.doc = "permissions, octal, read back; where not given: what the unit makes of "
+		       "0644"},
 	{.name = "verify",
 		.type = ARG_CHOICE,
 		.def = "auto",
@@ -200,8 +262,8 @@ static const struct action_arg push_args[] = {
 	{.name = "skip_equal",
 		.type = ARG_BOOL,
 		.def = "true",
-		.doc = "write nothing where the unit's file has this size, mode and digest "
-		       "already"},
+		.doc = "write nothing where the unit's file has this size and digest already; "
+		       "its mode is set all the same"},
 	{.name = "sync",
 		.type = ARG_BOOL,
 		.def = "false",

@@ -14,31 +14,46 @@ DEFINE_CLEANUP(struct regex, regex_free)
 
 extern const char *const eol_choices[];
 
-#define ARG_ROW_PORT                                                                          \
-	{                                                                                     \
-		.name = "port", .type = ARG_PORT, .required = true, .doc = "role of the link" \
+#define ARG_ROW_PORT_OF(kinds, text)                                                              \
+	{                                                                                         \
+		.name = "port", .type = ARG_PORT, .required = true, .ports = (kinds), .doc = text \
 	}
+#define ARG_ROW_PORT ARG_ROW_PORT_OF(PORT_KIND_TTY | PORT_KIND_TCP, "role of the link")
 
-#define ARG_ROWS_DIALOGUE                                                                     \
-	{.name = "prompt",                                                                    \
-		.type = ARG_REGEX,                                                            \
-		.doc = "what the console shows when it waits; matched from the start of a "   \
-		       "line"},                                                               \
-		{.name = "eol",                                                               \
-			.type = ARG_CHOICE,                                                   \
-			.def = "crlf",                                                        \
-			.choices = eol_choices,                                               \
-			.doc = "sent after each line"},                                       \
-		{.name = "sync",                                                              \
-			.type = ARG_BOOL,                                                     \
-			.def = "true",                                                        \
-			.doc = "first wait for quiet, send an end of line and wait for the "  \
-			       "prompt"},                                                     \
-		{.name = "char_delay",                                                        \
-			.type = ARG_DURATION,                                                 \
-			.doc = "pause between sent bytes, for slow receivers"},               \
-	{                                                                                     \
-		.name = "timeout", .type = ARG_DURATION, .def = "2s", .doc = "for each reply" \
+#define ARG_ROWS_DIALOGUE                                                                      \
+	{.name = "prompt",                                                                     \
+		.type = ARG_REGEX,                                                             \
+		.doc = "what the console shows when it waits; matched from the start of a "    \
+		       "line"},                                                                \
+		{.name = "eol",                                                                \
+			.type = ARG_CHOICE,                                                    \
+			.def = "crlf",                                                         \
+			.choices = eol_choices,                                                \
+			.doc = "sent after each line"},                                        \
+		{.name = "sync",                                                               \
+			.type = ARG_BOOL,                                                      \
+			.def = "true",                                                         \
+			.doc = "first wait for quiet, send an end of line and wait for the "   \
+			       "prompt"},                                                      \
+		{.name = "echo",                                                               \
+			.type = ARG_BOOL,                                                      \
+			.def = "false",                                                        \
+			.doc = "the unit echoes each command: a line before the echo is not "  \
+			       "the reply"},                                                   \
+		{.name = "ping",                                                               \
+			.type = ARG_STRING,                                                    \
+			.doc = "a command with {nonce} in it that the unit answers with what " \
+			       "was put there, such as 'echo {nonce}': after an answer that "  \
+			       "did not come in time it proves whose turn it is"},             \
+		{.name = "late",                                                               \
+			.type = ARG_DURATION,                                                  \
+			.doc = "the unit never answers later than this after a command: then " \
+			       "an answer that did not come is lost, not late"},               \
+		{.name = "char_delay",                                                         \
+			.type = ARG_DURATION,                                                  \
+			.doc = "pause between sent bytes, for slow receivers"},                \
+	{                                                                                      \
+		.name = "timeout", .type = ARG_DURATION, .def = "2s", .doc = "for each reply"  \
 	}
 
 #define ARG_ROW_ERROR                                                             \

@@ -6,14 +6,7 @@
 #include "daemon/actions/rows.h"
 
 #include "base/strbuf.h"
-
-/* A number that stands alone: no part of a word, a version, a decimal comma or a hexadecimal; a
- * line that begins with a bracket is a log line with its time. A control byte in the line (NUL of a
- * bad contact, say) may stand for a digit: there is no number in such a line. */
-#define NUMBER_LINE                                                                        \
-	"(?i)^(?![\\[(<]|.*[\\x00-\\x08\\x0e-\\x1a\\x1c-\\x1f\\x7f]).*?(?<![\\w.,])([-+]?" \
-	"(?:(?>\\d+(?:\\.\\d*)?|\\.\\d+)(?>(?:e[-+]?\\d+)?)(?![.,]?\\d|x)"                 \
-	"|(?:nan|inf(?:inity)?)\\b))"
+#include "daemon/recipe/quantity.h"
 
 /* Structures on the stack: their own cleanup takes a pointer to them. */
 #define _dialogue_ _cleanup_(dialogue_done) struct dialogue_env
@@ -95,12 +88,41 @@ const struct action action_console_command = {
 	.run = command_run,
 };
 
-static int measured(struct step *s, const struct args *a, const char *text, const char *number,
-	struct step_result *out, struct err *e)
+/* Limits between which no value can be good are a mistake of the recipe. */
+static int measure_limits(const struct args *a, struct err *e)
+{
+	bool both = args_has(a, "low") && args_has(a, "high");
+	double low = args_number(a, "low"), high = args_number(a, "high");
+	double marginal = args_number(a, "marginal");
+
+	if (both && low > high)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'low' is %g, above 'high', which is %g: no value can pass", low, high);
+	if (marginal < 0)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'marginal' is %g: a distance from the limits, 0 or more, expected",
+			marginal);
+	if (marginal > 0 && !args_has(a, "low") && !args_has(a, "high"))
+		return err_set(e, ERR_RECIPE_INVALID, "'marginal' needs 'low' or 'high'");
+	if (both && 2 * marginal > high - low)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'marginal' is %g, more than half of the range from %g to %g: every good "
+			"value would be marginal",
+			marginal, low, high);
+	return 0;
+}
+
+/* text: what the unit said; value: what was read out of it, NULL where it is no number, for which
+ * why has the reason. */
+static int measured(struct step *s, const struct args *a, const char *text, const double *value,
+	const char *why, struct step_result *out, struct err *e)
 {
 	struct measurement m = {
 		.name = args_has(a, "name") ? args_str(a, "name") : s->id,
 		.text = text,
+		.why = why,
+		.is_number = value != NULL,
+		.value = value ? *value : 0,
 		.unit = args_str(a, "unit"),
 		.has_low = args_has(a, "low"),
 		.has_high = args_has(a, "high"),
@@ -109,7 +131,6 @@ static int measured(struct step *s, const struct args *a, const char *text, cons
 		.marginal = args_number(a, "marginal"),
 	};
 
-	m.is_number = number && parse_number(number, &m.value);
 	result_evidence(out, "reply", json_string(text));
 	if (m.is_number) {
 		result_evidence(out, "value", json_real(m.value));
@@ -120,27 +141,77 @@ static int measured(struct step *s, const struct args *a, const char *text, cons
 	return step_measure(s, &m, out, e);
 }
 
+/* The reply with its tabs as they came: it has them escaped. */
+static char *with_tabs(const char *line)
+{
+	char *copy = xstrdup(line);
+	char *to = copy;
+
+	for (const char *p = line; *p; p++) {
+		bool tab = !strncmp(p, "\\t", 2);
+
+		*to++ = tab ? '\t' : *p;
+		p += tab;
+	}
+	*to = '\0';
+	return copy;
+}
+
+/* The value in the unit of the step: the whole line, or what the recipe's pattern picks out. */
+static int value_of(
+	const char *line, const char *pattern, const char *unit, double *ret, struct err *e)
+{
+	_cleanup_(freep) char *text = with_tabs(line);
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	struct regex_match m;
+	struct quantity q;
+	int r;
+
+	if (!pattern) {
+		r = quantity_parse_labelled(text, &q, e);
+		return r < 0 ? r : quantity_in(&q, unit, ret, e);
+	}
+	r = regex_new(pattern, &x, e);
+	if (r < 0)
+		return r;
+	/* The pattern matched the line's bytes; escaped, they may be other ones. */
+	if (!regex_match(x, text, strlen(text), &m))
+		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are no text", line);
+
+	int g = m.groups > 1 && m.group[1].start != (size_t)-1;
+
+	r = quantity_parse_part(text, m.group[g].start, m.group[g].end, &q, e);
+	return r < 0 ? r : quantity_in(&q, unit, ret, e);
+}
+
 static int measure_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_dialogue_ d = {0};
 	_reply_ got = {0};
 	struct err why = {0};
-	const char *pattern = args_has(a, "pattern") ? args_str(a, "pattern") : NUMBER_LINE;
-	int r = dialogue_open(s, a, &d, e);
+	const char *pattern = args_str(a, "pattern");
+	double value;
+	int r = measure_limits(a, e);
 
+	if (r == 0)
+		r = dialogue_open(s, a, &d, e);
 	if (r < 0)
 		return r;
-	r = dialogue_ask(&d, s, args_str(a, "send"), pattern, &got, &why);
+	r = dialogue_ask(
+		&d, s, args_str(a, "send"), pattern ? pattern : QUANTITY_CLAIM, &got, &why);
 	/* It answered, and there is no number in what it said: a verdict, with its record. */
 	if (r == -ERR_UNEXPECTED_REPLY)
-		return measured(s, a, why.msg, NULL, out, e);
+		return measured(s, a, why.msg, NULL, NULL, out, e);
 	if (r < 0) {
 		if (e)
 			*e = why;
 		return r;
 	}
 	output_reply(out, &got);
-	return measured(s, a, got.line, got.groups > 1 ? got.group[1] : got.group[0], out, e);
+	r = value_of(got.line, pattern, args_str(a, "unit"), &value, &why);
+	if (r < 0 && r != -ERR_NOT_A_NUMBER)
+		return err_set(e, err_from_ret(r), "%s", why.msg);
+	return measured(s, a, got.line, r == 0 ? &value : NULL, why.msg, out, e);
 }
 
 static const struct action_arg measure_args[] = {
@@ -148,12 +219,16 @@ static const struct action_arg measure_args[] = {
 	{.name = "send", .type = ARG_STRING, .required = true, .doc = "the command, one line"},
 	{.name = "pattern",
 		.type = ARG_REGEX,
-		.doc = "the reply, its first group the number; without it: the first number of the "
-		       "first line that has one"},
+		.doc = "the reply, its first group the number, or the number and its unit; without "
+		       "it: the first line with a digit, which has to be a number and nothing else "
+		       "but a label before it and its unit"},
 	{.name = "name",
 		.type = ARG_STRING,
 		.doc = "of the measurement; without it: the step's id"},
-	{.name = "unit", .type = ARG_STRING, .doc = "of the value"},
+	{.name = "unit",
+		.type = ARG_STRING,
+		.doc = "of the value and its limits; what the unit answers in a multiple of it is "
+		       "converted, in another unit refused"},
 	{.name = "low", .type = ARG_NUMBER, .doc = "lowest good value"},
 	{.name = "high", .type = ARG_NUMBER, .doc = "highest good value"},
 	{.name = "marginal",
@@ -174,6 +249,7 @@ const struct action action_console_measure = {
 	.args = measure_args,
 	.outputs = measure_outputs,
 	.default_timeout_us = 30 * US_PER_S,
+	.check = measure_limits,
 	.run = measure_run,
 };
 

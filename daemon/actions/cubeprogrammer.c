@@ -4,6 +4,7 @@
  */
 #include "transports/tools/cubeprogrammer.h"
 
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
@@ -125,6 +126,7 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
 	int r;
 
+	image_args_take(a, &o);
 	if (args_has(a, "address"))
 		o.address = args_size(a, "address");
 	r = s->ops->load_image(s->env, args_str(a, "image"), &o, &image, e);
@@ -141,6 +143,7 @@ static const struct action_arg flash_args[] = {
 	{.name = "address",
 		.type = ARG_SIZE,
 		.doc = "where a raw binary begins; the other formats say it themselves"},
+	ARG_ROWS_FORMAT,
 	{.name = "interface",
 		.type = ARG_CHOICE,
 		.def = "SWD",
@@ -149,7 +152,10 @@ static const struct action_arg flash_args[] = {
 	{.name = "serial",
 		.type = ARG_STRING,
 		.doc = "serial number of the probe or USB device, where several are plugged"},
-	{.name = "port", .type = ARG_PORT, .doc = "role of the serial line, for UART"},
+	{.name = "port",
+		.type = ARG_PORT,
+		.ports = PORT_KIND_TTY,
+		.doc = "role of the serial line, for UART"},
 	{.name = "baud",
 		.type = ARG_INT,
 		.def = "115200",

@@ -18,7 +18,8 @@ static int wait_run(struct step *s, const struct args *a, struct step_result *ou
 	return 0;
 }
 
-static const struct action_arg wait_args[] = {ARG_ROW_PORT, {0}};
+static const struct action_arg wait_args[] = {
+	ARG_ROW_PORT_OF(PORT_KIND_ANY, "role of the device"), {0}};
 
 static const struct action_output wait_outputs[] = {
 	{"node", "device node or address"},
@@ -126,7 +127,7 @@ static int identify_run(
 }
 
 static const struct action_arg identify_args[] = {
-	ARG_ROW_PORT,
+	ARG_ROW_PORT_OF(PORT_KIND_ANY, "role of the device"),
 	{.name = "send",
 		.type = ARG_STRING,
 		.doc = "command that the unit answers with its id; without it: the USB serial "
@@ -228,7 +229,10 @@ static const struct action_arg serial_args[] = {
 	{.name = "value",
 		.type = ARG_STRING,
 		.doc = "a serial that was scanned, such as ${steps.ID.value} of operator.scan"},
-	{.name = "port", .type = ARG_PORT, .doc = "role of the unit's console, for 'read'"},
+	{.name = "port",
+		.type = ARG_PORT,
+		.ports = PORT_KIND_TTY | PORT_KIND_TCP,
+		.doc = "role of the unit's console, for 'read'"},
 	{.name = "read",
 		.type = ARG_STRING,
 		.doc = "command that the unit answers with the serial that it carries"},

@@ -9,11 +9,7 @@
 #include "transports/protocols/dfu_usb.h"
 #include "transports/protocols/dfuse.h"
 
-#define ARG_ROW_USB                                                 \
-	{                                                           \
-		.name = "port", .type = ARG_PORT, .required = true, \
-		.doc = "role of the USB device"                     \
-	}
+#define ARG_ROW_USB ARG_ROW_PORT_OF(PORT_KIND_USB, "role of the USB device")
 #define ARG_ROW_SAME_SERIAL                                                          \
 	{                                                                            \
 		.name = "same_serial", .type = ARG_BOOL, .def = "true",              \

@@ -3,6 +3,7 @@
  * DFU and DfuSe: what is written and read.
  */
 #include "daemon/actions/dfu.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/rows.h"
 
 #define UPLOAD_MAX_BYTES IMAGE_MAX_BYTES
@@ -33,6 +34,7 @@ static int load(const struct dfu_step *x, struct image **ret, struct err *e)
 {
 	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
 
+	image_args_take(x->a, &o);
 	if (args_has(x->a, "address"))
 		o.address = args_size(x->a, "address");
 	if (!x->target->dfuse) {
@@ -103,17 +105,121 @@ static int take_memory(struct dfu_step *x, uint8_t alt, struct err *e)
 	return dfu_make_idle(&x->dfu, &x->s->it, e);
 }
 
-/* All targets have a memory before anything is written to one. */
-static int check_targets(const struct dfu_step *x, const struct image *i, struct err *e)
+static const char *memory_name(const struct dfu_target *t, const struct dfuse_map *m)
 {
-	for (size_t k = 0; k < i->count; k++) {
-		const struct dfu_target *t;
+	return t->dfuse ? m->name : t->name;
+}
+
+/* Whether the recipe leaves that memory out, by its number or its name. */
+static bool is_left_out(
+	const struct dfu_step *x, const struct dfu_target *t, const struct dfuse_map *m)
+{
+	const json_t *item;
+	char number[8];
+	size_t i;
+
+	snprintf(number, sizeof number, "%u", t->alt);
+	json_array_foreach(args_json(x->a, "skip_targets"), i, item)
+		if (!strcmp(json_string_value(item), number) ||
+			!strcmp(json_string_value(item), memory_name(t, m)))
+			return true;
+	return false;
+}
+
+/* The next target of the file after those of segments before *k; false at the end. */
+static bool next_target(const struct image *i, size_t *k, uint8_t *ret)
+{
+	while (*k > 0 && *k < i->count && i->segments[*k].target == i->segments[*k - 1].target)
+		(*k)++;
+	if (*k >= i->count)
+		return false;
+	*ret = i->segments[(*k)++].target;
+	return true;
+}
+
+/* All targets have a memory that takes them before anything is written to one. Those to write are
+ * marked in `write`. */
+static int check_targets(const struct dfu_step *x, const struct image *i,
+	const struct dfuse_options *o, bool write[256], struct step_result *out, struct err *e)
+{
+	json_t *left_out = json_array();
+	uint8_t target;
+	size_t k = 0;
+	int r = 0;
+
+	while (r == 0 && next_target(i, &k, &target)) {
+		const struct dfu_target *t = NULL;
+		struct dfuse_map m = {0};
 		char number[8];
 
-		snprintf(number, sizeof number, "%u", i->segments[k].target);
-		if (dfu_pick(&x->targets, number, &t, e) < 0)
-			return err_prefix(e, "the file's target %u", i->segments[k].target);
+		snprintf(number, sizeof number, "%u", target);
+		r = dfu_pick(&x->targets, number, &t, e);
+		if (r == 0)
+			r = dfuse_map_parse(t->name, &m, e);
+		if (r == 0 && is_left_out(x, t, &m)) {
+			json_array_append_new(left_out, json_string(memory_name(t, &m)));
+			continue;
+		}
+		write[target] = true;
+		if (r == 0)
+			r = dfuse_check(&m, i, target, o, e);
+		if (r < 0)
+			err_prefix(
+				e, "the file's target %u ('skip_targets' leaves it out)", target);
 	}
+	if (json_array_size(left_out))
+		result_evidence(out, "left_out", left_out);
+	else
+		json_decref(left_out);
+	return r;
+}
+
+static void add_result(struct dfuse_result *sum, const struct dfuse_result *res, struct dfu_step *x,
+	json_t *memories)
+{
+	sum->bytes += res->bytes;
+	sum->pages_erased += res->pages_erased;
+	sum->skipped &= res->skipped;
+	memcpy(sum->sha256_written, res->sha256_written, sizeof sum->sha256_written);
+	memcpy(sum->sha256_read, res->sha256_read, sizeof sum->sha256_read);
+	json_array_append_new(memories,
+		json_pack("{s:s, s:i, s:s, s:I}", "memory", memory_name(x->target, &x->map), "alt",
+			x->target->alt, "sha256_written", res->sha256_written, "bytes",
+			(json_int_t)res->bytes));
+}
+
+/* A container names its memories itself: each that was written is in the evidence. */
+static int write_container(
+	struct dfu_step *x, const struct image *i, struct step_result *out, struct err *e)
+{
+	const struct dfuse_options o = options_of(x->a);
+	struct dfuse_result sum = {.skipped = true};
+	json_t *memories = json_array();
+	bool write[256] = {false};
+	uint8_t target;
+	size_t k = 0;
+	int r = check_targets(x, i, &o, write, out, e);
+
+	while (r == 0 && next_target(i, &k, &target)) {
+		struct dfuse_result res;
+
+		if (!write[target])
+			continue;
+		r = take_memory(x, target, e);
+		if (r == 0)
+			r = dfuse_write(&x->dfu, &x->map, i, target, &o, &res, &x->s->it, e);
+		if (r == 0)
+			add_result(&sum, &res, x, memories);
+	}
+	if (r == 0 && json_array_size(memories) == 0)
+		r = err_set(e, ERR_INVALID, "'skip_targets' leaves nothing of the file");
+	if (r < 0) {
+		json_decref(memories);
+		return r;
+	}
+	dfu_step_evidence(x, out);
+	result_evidence(out, "memories", memories);
+	tell_result(out, &sum, o.verify);
 	return 0;
 }
 
@@ -122,39 +228,20 @@ static int write_targets(
 {
 	const struct dfuse_options o = options_of(x->a);
 	bool container = i->inner == IMAGE_DFU;
-	struct dfuse_result sum = {.skipped = true};
-	int r = container ? check_targets(x, i, e) : 0;
+	struct dfuse_result res;
+	int r;
 
 	if (container && args_has(x->a, "alt"))
 		return err_set(e, ERR_INVALID,
 			"'alt' and a DfuSe container: the container names its memories itself");
-	for (size_t k = 0; r == 0 && k < i->count; k++) {
-		struct dfuse_result res;
-		uint8_t target = i->segments[k].target;
-
-		if (k > 0 && target == i->segments[k - 1].target)
-			continue;
-		if (container)
-			r = take_memory(x, target, e);
-		if (r == 0)
-			r = dfuse_write(&x->dfu, &x->map, i, target, &o, &res, &x->s->it, e);
-		if (r < 0)
-			return r;
-		sum.bytes += res.bytes;
-		sum.pages_erased += res.pages_erased;
-		sum.skipped &= res.skipped;
-		memcpy(sum.sha256_written, res.sha256_written, sizeof sum.sha256_written);
-		memcpy(sum.sha256_read, res.sha256_read, sizeof sum.sha256_read);
-		/* Of several: each is in the evidence. */
-		if (container) {
-			char name[24];
-
-			snprintf(name, sizeof name, "target_%u", target);
-			result_evidence(out, name, json_string(res.sha256_written));
-		}
-	}
+	if (!container && args_has(x->a, "skip_targets"))
+		return err_set(e, ERR_INVALID,
+			"'skip_targets' needs a DfuSe container: this file has one target");
+	if (container)
+		return write_container(x, i, out, e);
+	r = dfuse_write(&x->dfu, &x->map, i, 0, &o, &res, &x->s->it, e);
 	if (r == 0)
-		tell_result(out, &sum, o.verify);
+		tell_result(out, &res, o.verify);
 	return r;
 }
 
@@ -271,6 +358,11 @@ static const struct action_arg download_args[] = {
 		.required = true,
 		.doc = "any firmware format for DfuSe; the file as it is, without a suffix, else"},
 	{.name = "address", .type = ARG_SIZE, .doc = "where a raw binary begins (DfuSe)"},
+	ARG_ROWS_FORMAT,
+	{.name = "skip_targets",
+		.type = ARG_LIST,
+		.doc = "memories of a DfuSe container that are left out, by name or number: option "
+		       "bytes and OTP, which can be written and not erased"},
 	{.name = "erase",
 		.type = ARG_CHOICE,
 		.def = "pages",

@@ -3,6 +3,7 @@
  * fastboot.flashall: a factory package, from a zip or a directory.
  */
 #include "daemon/actions/fastboot_session.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/rows.h"
 
 #include "transports/protocols/fastboot_all.h"
@@ -60,6 +61,7 @@ static struct fastboot_all_opts opts_of(const struct args *a)
 		.wipe = args_bool(a, "wipe"),
 		.partial = args_bool(a, "partial"),
 		.force = args_bool(a, "force"),
+		.declared = !strcmp(args_str(a, "format"), "bin"),
 		.disable_verity = args_bool(a, "disable_verity"),
 		.disable_verification = args_bool(a, "disable_verification"),
 		.verify = !strcmp(v, "fetch")  ? FASTBOOT_VERIFY_FETCH
@@ -116,7 +118,11 @@ static int run_package(struct all *all, struct archive *archive, struct err *e)
 	const struct fastboot_all_hooks h = {all, restart, told};
 	struct step *s = all->x.s;
 	struct fastboot_package p;
-	int r = fastboot_package_open(archive, &o, &s->it, &p, e);
+	int r;
+
+	if (o.declared)
+		result_evidence(all->out, "declared", json_string("bin"));
+	r = fastboot_package_open(archive, &o, &s->it, &p, e);
 
 	if (r < 0)
 		return r;
@@ -164,6 +170,7 @@ static const struct action_arg flashall_args[] = {
 	{.name = "package",
 		.type = ARG_IMAGE,
 		.doc = "a zip that holds android-info.txt and the images"},
+	ARG_ROW_BLOB_FORMAT,
 	{.name = "dir", .type = ARG_STRING, .doc = "or a directory that holds them"},
 	ARG_ROW_SLOT("make this slot the active one first; where not given: as it is"),
 	{.name = "wipe",

@@ -3,6 +3,7 @@
  * fastboot.boot, fastboot.reboot: the device restarts, and is waited for.
  */
 #include "daemon/actions/fastboot_session.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/rows.h"
 
 #include "transports/images/bootimg.h"
@@ -160,6 +161,8 @@ static int boot_run(struct step *s, const struct args *a, struct step_result *ou
 	int r = s->ops->load_blob(s->env, args_str(a, "image"), &image, e);
 
 	if (r == 0)
+		r = blob_args_check(a, image, out, e);
+	if (r == 0)
 		r = fastboot_step_open(&x, s, a, e);
 	if (r == 0)
 		r = fastboot_step_unlocked(&x, out, e);
@@ -169,6 +172,7 @@ static int boot_run(struct step *s, const struct args *a, struct step_result *ou
 static const struct action_arg boot_args[] = {
 	ARG_ROWS_FASTBOOT,
 	{.name = "image", .type = ARG_IMAGE, .required = true, .doc = "a boot image"},
+	ARG_ROW_BLOB_FORMAT,
 	WAIT_ROWS,
 	ARG_ROW_ALLOW_LOCKED,
 	{0},

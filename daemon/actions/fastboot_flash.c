@@ -3,6 +3,7 @@
  * fastboot.flash, fastboot.erase.
  */
 #include "daemon/actions/fastboot_session.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/rows.h"
 
 #include "base/digest.h"
@@ -28,6 +29,7 @@ static struct fastboot_flash_opts opts_of(const struct fastboot_step *x)
 		.limit = args_size(a, "limit"),
 		.erase = args_bool(a, "erase"),
 		.no_sparse = fastboot_step_embedded(x),
+		.unlisted = args_bool(a, "unlisted"),
 		.keep_footer = args_bool(a, "keep_footer"),
 		.skip_equal = args_bool(a, "skip_equal"),
 		.disable_verity = args_bool(a, "disable_verity"),
@@ -69,6 +71,8 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	int r = s->ops->load_blob(s->env, args_str(a, "image"), &image, e);
 
 	if (r == 0)
+		r = blob_args_check(a, image, out, e);
+	if (r == 0)
 		r = fastboot_step_open(&x, s, a, e);
 	if (r == 0)
 		r = fastboot_step_unlocked(&x, out, e);
@@ -97,7 +101,13 @@ static const struct action_arg flash_args[] = {
 		.type = ARG_IMAGE,
 		.required = true,
 		.doc = "the bytes of the partition, raw or an Android sparse image"},
+	ARG_ROW_BLOB_FORMAT,
 	ARG_ROW_SLOT("a, b, other or all; where not given: the current one"),
+	{.name = "unlisted",
+		.type = ARG_BOOL,
+		.def = "false",
+		.doc = "send it although the device says that it knows no such partition: a name "
+		       "of its bootloader's own"},
 	{.name = "limit",
 		.type = ARG_SIZE,
 		.unit = "bytes",

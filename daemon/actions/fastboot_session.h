@@ -17,7 +17,7 @@ struct fastboot_step {
 };
 
 #define ARG_ROWS_FASTBOOT                                                                     \
-	{.name = "port", .type = ARG_PORT, .required = true, .doc = "role of the device"},    \
+	ARG_ROW_PORT_OF(PORT_KIND_USB | PORT_KIND_TCP | PORT_KIND_UDP, "role of the device"), \
 		{.name = "profile",                                                           \
 			.type = ARG_CHOICE,                                                   \
 			.def = "android",                                                     \

@@ -6,6 +6,7 @@
 
 #include "base/strbuf.h"
 #include "daemon/actions/common.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 
@@ -37,6 +38,27 @@ static void session_done(struct session *x)
 		x->s->ops->link_close(x->s->env, args_str(x->a, "port"));
 }
 
+/* Some servers answer OK to what they do not know, and only print it (QEMU). */
+#define NOT_KNOWN                                                                            \
+	"(?im)^\\W*(?:monitor: )?(?:unknown|unrecogni[sz]ed|undefined|invalid|ambiguous|no " \
+	"such)\\b"                                                                           \
+	"|\\bcommand not (?:found|known|recogni[sz]ed|supported)\\b"
+
+static int known_command(const char *command, const char *text, struct err *e)
+{
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	struct strbuf plain = {0};
+	int r = regex_new(NOT_KNOWN, &x, e);
+
+	if (r < 0 || !regex_match(x, text, strlen(text), NULL))
+		return r;
+	sb_add_escaped(&plain, text, MIN(strlen(text), (size_t)160));
+	r = err_set(
+		e, ERR_DEVICE_REFUSED, "monitor '%s': the server printed '%s'", command, plain.s);
+	sb_done(&plain);
+	return r;
+}
+
 static int monitor_list(struct session *x, const char *name, struct step_result *out, struct err *e)
 {
 	const json_t *list = args_has(x->a, name) ? args_json(x->a, name) : NULL;
@@ -45,10 +67,14 @@ static int monitor_list(struct session *x, const char *name, struct step_result 
 
 	json_array_foreach(list, i, item) {
 		const char *command = json_string_value(item);
+		char *text = NULL;
 		int r;
 
 		step_log(x->s, '>', "monitor %s", command);
-		r = gdb_monitor(x->gdb, command, NULL, &x->s->it, e);
+		r = gdb_monitor(x->gdb, command, &text, &x->s->it, e);
+		if (r == 0)
+			r = known_command(command, text, e);
+		free(text);
 		if (r < 0)
 			return err_prefix(e, "'%s'", name);
 	}
@@ -83,6 +109,8 @@ static void tell_result(struct step_result *out, const struct gdb_load_result *r
 	result_evidence(out, "bytes", json_integer((json_int_t)res->bytes));
 	result_evidence(out, "flash_bytes", json_integer((json_int_t)res->flash_bytes));
 	result_evidence(out, "blocks_erased", json_integer((json_int_t)res->blocks_erased));
+	if (res->padded)
+		result_evidence(out, "padded", json_true());
 	result_output(out, "sha256", json_string(res->sha256_written));
 	result_output(out, "bytes", json_integer((json_int_t)res->bytes));
 }
@@ -93,6 +121,7 @@ static int prepare(struct session *x, struct image **ret, struct step_result *ou
 	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
 	int r;
 
+	image_args_take(x->a, &o);
 	if (args_has(x->a, "address"))
 		o.address = args_size(x->a, "address");
 	r = x->s->ops->load_image(x->s->env, args_str(x->a, "image"), &o, ret, e);
@@ -134,16 +163,14 @@ static int load_run(struct step *s, const struct args *a, struct step_result *ou
 static const char *const verifies[] = {"auto", "read-back", "checksum", "none", NULL};
 static const char *const starts[] = {"none", "continue", "detach", NULL};
 
-#define ROW_SERVER                                                  \
-	{                                                           \
-		.name = "port", .type = ARG_PORT, .required = true, \
-		.doc = "role of the GDB server: tcp:HOST:PORT"      \
-	}
+#define ROW_SERVER \
+	ARG_ROW_PORT_OF(PORT_KIND_TTY | PORT_KIND_TCP, "role of the GDB server: tcp:HOST:PORT")
 #define ROWS_IMAGE                                                                                \
 	{.name = "image", .type = ARG_IMAGE, .required = true, .doc = "any firmware format"},     \
 		{.name = "address",                                                               \
 			.type = ARG_SIZE,                                                         \
 			.doc = "where a raw binary begins; the other formats say it themselves"}, \
+		ARG_ROWS_FORMAT,                                                                  \
 	{                                                                                         \
 		.name = "before", .type = ARG_LIST,                                               \
 		.doc = "monitor commands first, such as 'reset halt'"                             \
@@ -227,7 +254,7 @@ static int judge(const struct args *a, const char *text, struct step_result *out
 
 	if (r < 0)
 		return r;
-	if (expect && !regex_match(expect, text, strlen(text), NULL))
+	if (!regex_match(expect, text, strlen(text), NULL))
 		return result_fail(out, ERR_UNEXPECTED_REPLY,
 			"the server printed '%.200s', '%s' expected", text, args_str(a, "expect"));
 	return 0;
@@ -242,6 +269,8 @@ static int monitor_run(struct step *s, const struct args *a, struct step_result 
 
 	if (r == 0)
 		r = gdb_monitor(x.gdb, args_str(a, "command"), &text, &s->it, e);
+	if (r == 0)
+		r = known_command(args_str(a, "command"), text, e);
 	if (r < 0)
 		return r;
 	sb_add_escaped(&plain, text, MIN(strlen(text), (size_t)4096));
@@ -254,7 +283,11 @@ static int monitor_run(struct step *s, const struct args *a, struct step_result 
 static const struct action_arg monitor_args[] = {
 	ROW_SERVER,
 	{.name = "command", .type = ARG_STRING, .required = true, .doc = "of the server's own"},
-	{.name = "expect", .type = ARG_REGEX, .doc = "what it has to print"},
+	{.name = "expect",
+		.type = ARG_REGEX,
+		.required = true,
+		.doc = "what it has to print; '^$' where it prints nothing: its OK alone proves "
+		       "nothing"},
 	{0},
 };
 

@@ -7,11 +7,19 @@
 
 #include <jansson.h>
 
+#include "base/iotime.h"
+#include "transports/images/blob.h"
 #include "transports/images/image.h"
 
 #define IMAGE_JSON_SEGMENTS \
 	64 /* at most so many are listed; segment_count says how many there are */
 
 /* {format, inner, bytes, payload_sha256, placed, segment_count, segments: [{address, length[,
- * target]}], entry, dfu, notes}. Addresses are text in hexadecimal: they may need 64 bits. */
+ * target]}], entry, declared, dfu, notes}; declared: where a recipe said what the file is.
+ * Addresses are text in hexadecimal: they may need 64 bits. */
 json_t *image_json(const struct image *i);
+
+/* Of what has no addresses: a sparse image, a boot image, a zip archive, a raw file for a
+ * partition. {format, content, size_bytes[, partition_bytes, chunks, version, members], notes}. Its
+ * structure and all its checksums are looked at first: -ERR_IMAGE_INVALID with what is wrong. */
+int blob_json(struct blob *b, const struct iotime *it, json_t **ret, struct err *e);

@@ -4,6 +4,7 @@
  */
 #include "transports/tools/jlink.h"
 
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
@@ -23,6 +24,7 @@ static int load_image(struct step *s, const struct args *a, struct image **ret, 
 {
 	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
 
+	image_args_take(a, &o);
 	if (args_has(a, "address"))
 		o.address = args_size(a, "address");
 	return s->ops->load_image(s->env, args_str(a, "image"), &o, ret, e);
@@ -88,6 +90,7 @@ static const struct action_arg flash_args[] = {
 	{.name = "address",
 		.type = ARG_SIZE,
 		.doc = "where a raw binary begins; the other formats say it themselves"},
+	ARG_ROWS_FORMAT,
 	{.name = "erase",
 		.type = ARG_CHOICE,
 		.def = "sectors",

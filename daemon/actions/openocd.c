@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/actions/openocd.h"
 
+#include "daemon/actions/image_args.h"
+
 #include "base/strbuf.h"
 #include "daemon/actions/tool_step.h"
 #include "transports/links/usb.h"
@@ -170,6 +172,7 @@ int openocd_step_image(struct openocd_step *x, const char *ref, uint64_t address
 	struct image **at = &x->image[x->job.images];
 	int r;
 
+	image_args_take(x->a, &o);
 	if (x->job.images == OPENOCD_IMAGES_MAX)
 		return err_set(e, ERR_RECIPE_INVALID, "more than %d images", OPENOCD_IMAGES_MAX);
 	r = x->s->ops->load_image(x->s->env, ref, &o, at, e);
@@ -300,7 +303,7 @@ static int run_kept(struct openocd_step *x, struct kept **place, const struct to
 	/* Commands of a recipe's own are never sent twice. */
 	if (used && worth_a_new_server(r) && x->job.kind != OPENOCD_COMMAND &&
 		iotime_check(&x->s->it, NULL) == 0) {
-		step_log(x->s, '#', "%s; OpenOCD is started anew", e ? e->msg : "it failed");
+		step_log(x->s, '#', "%s; OpenOCD is started again", e ? e->msg : "it failed");
 		openocd_result_done(&x->result);
 		used = false;
 		r = start_server(x, place, h, e);

@@ -16,6 +16,7 @@ extern const char *const openocd_leaves[];
 #define OPENOCD_ROWS_PROBE                                                                       \
 	{.name = "port",                                                                         \
 		.type = ARG_PORT,                                                                \
+		.ports = PORT_KIND_PROBE | PORT_KIND_USB | PORT_KIND_TCP,                        \
 		.required = true,                                                                \
 		.doc = "role of the probe: a USB device, or the TCP address of one that speaks " \
 		       "remote_bitbang"},                                                        \

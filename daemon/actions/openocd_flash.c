@@ -3,6 +3,7 @@
  * openocd.program, openocd.flash, openocd.verify.
  */
 #include "base/strbuf.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/openocd.h"
 #include "daemon/actions/rows.h"
 
@@ -33,6 +34,7 @@ static const struct action_arg program_args[] = {
 	{.name = "address",
 		.type = ARG_SIZE,
 		.doc = "where a raw binary begins; the other formats say it themselves"},
+	ARG_ROWS_FORMAT,
 	{.name = "reset",
 		.type = ARG_BOOL,
 		.def = "true",
@@ -140,6 +142,7 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 static const struct action_arg flash_args[] = {
 	OPENOCD_ROWS_PROBE,
 	ROW_REGIONS,
+	ARG_ROWS_FORMAT,
 	ROW_READ_BACK("false"),
 	OPENOCD_ROW_BEFORE("reset-init"),
 	OPENOCD_ROW_AFTER("reset-run"),
@@ -165,6 +168,7 @@ static int verify_run(struct step *s, const struct args *a, struct step_result *
 static const struct action_arg verify_args[] = {
 	OPENOCD_ROWS_PROBE,
 	ROW_REGIONS,
+	ARG_ROWS_FORMAT,
 	ROW_READ_BACK("true"),
 	OPENOCD_ROW_BEFORE("halt"),
 	OPENOCD_ROW_AFTER("resume"),

@@ -17,6 +17,14 @@ static bool is_no(const char *answer)
 	return false;
 }
 
+static int ask(struct step *s, const struct prompt *p, char ret[256], struct err *e)
+{
+	char answer[256] = "";
+	int r = s->ops->ask(s->env, p, &s->it, answer, e);
+
+	return r < 0 ? r : prompt_answer_clean(answer, ret, e);
+}
+
 /* The list of an argument as C strings that live as long as the step; the array is the caller's. */
 static const char **string_list(const json_t *list)
 {
@@ -42,7 +50,7 @@ static int prompt_run(struct step *s, const struct args *a, struct step_result *
 	if (!strcmp(p.kind, "choice") && !choices[0])
 		return err_set(e, ERR_RECIPE_INVALID, "a prompt of kind choice needs 'choices'");
 
-	int r = s->ops->ask(s->env, &p, &s->it, answer, e);
+	int r = ask(s, &p, answer, e);
 
 	if (r < 0)
 		return r;
@@ -92,7 +100,7 @@ static int scan_run(struct step *s, const struct args *a, struct step_result *ou
 	int r = arg_regex(a, "pattern", NULL, &x, e);
 
 	if (r == 0)
-		r = s->ops->ask(s->env, &p, &s->it, answer, e);
+		r = ask(s, &p, answer, e);
 	if (r < 0)
 		return r;
 	if (!*answer || (x && !regex_match(x, answer, strlen(answer), NULL)))
@@ -113,7 +121,7 @@ static const struct action_output scan_outputs[] = {{"value", "the code"}, {0}};
 
 const struct action action_operator_scan = {
 	.name = "operator.scan",
-	.doc = "Has the operator scan a code.",
+	.doc = "Has the operator scan a code; a CR, LF or Tab of the scanner at its end is cut.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_NEEDS_PERSON,
 	.args = scan_args,
 	.outputs = scan_outputs,

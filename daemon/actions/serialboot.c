@@ -3,6 +3,7 @@
  * serialboot.*: the guide's serial bootloader.
  */
 #include "daemon/actions/common.h"
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 
@@ -59,6 +60,12 @@ static void set_u32(const struct args *a, const char *name, uint32_t *to)
 		*to = (uint32_t)MIN(args_size(a, name), (uint64_t)UINT32_MAX);
 }
 
+static void set_text(const struct args *a, const char *name, const char **to)
+{
+	if (args_has(a, name))
+		*to = args_str(a, name);
+}
+
 static void set_us(const struct args *a, const char *name, uint64_t *to)
 {
 	if (args_has(a, name))
@@ -74,6 +81,9 @@ static struct serial_boot_profile profile_of(const struct args *a, const struct 
 	set_u32(a, "write_unit", &p.write_unit_bytes);
 	set_u32(a, "page", &p.page_bytes);
 	set_u32(a, "block", &p.read_block_bytes);
+	set_text(a, "enter_expect", &p.enter_ok);
+	set_text(a, "erase_expect", &p.erase_ok);
+	set_text(a, "boot_expect", &p.start_ok);
 	set_us(a, "enter_timeout", &p.enter_us);
 	set_us(a, "erase_timeout", &p.erase_us);
 	set_us(a, "ack_timeout", &p.ack_us);
@@ -229,6 +239,7 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	o.address_is_default = !args_has(a, "address");
 	if (!o.address_is_default)
 		o.address = args_size(a, "address");
+	image_args_take(a, &o);
 	r = s->ops->load_image(s->env, args_str(a, "image"), &o, &image, e);
 	if (r == 0 && args_has(a, "ready") && !args_bool(a, "boot"))
 		r = err_set(e, ERR_RECIPE_INVALID, "'ready' needs 'boot: true'");
@@ -246,6 +257,9 @@ static const char *const resets[] = {"none", "dtr", "rts", NULL};
 		.type = ARG_DURATION,                                              \
 		.def = "1s",                                                       \
 		.doc = "for READY, of each of three tries"},                       \
+		{.name = "enter_expect",                                           \
+			.type = ARG_REGEX,                                         \
+			.doc = "the answer to BOOT; without it: the line READY"},  \
 	{                                                                          \
 		.name = "block", .type = ARG_SIZE, .def = "4096", .unit = "bytes", \
 		.doc = "read in one request"                                       \
@@ -255,6 +269,9 @@ static const char *const resets[] = {"none", "dtr", "rts", NULL};
 		.type = ARG_REGEX,                                                                 \
 		.doc = "the line by which the application says that it runs, with its version"},   \
 		{.name = "boot_timeout", .type = ARG_DURATION, .def = "2s", .doc = "for BOOTING"}, \
+		{.name = "boot_expect",                                                            \
+			.type = ARG_REGEX,                                                         \
+			.doc = "the answer to BOOT_APP; without it: the line BOOTING"},            \
 		{.name = "ready_timeout",                                                          \
 			.type = ARG_DURATION,                                                      \
 			.def = "10s",                                                              \
@@ -274,6 +291,7 @@ static const struct action_arg flash_args[] = {
 		.type = ARG_SIZE,
 		.doc = "where a raw binary begins, by default 0x08010000; the other formats say it "
 		       "themselves and refuse it"},
+	ARG_ROWS_FORMAT,
 	{.name = "flash_address",
 		.type = ARG_SIZE,
 		.doc = "where the flash begins that 'flash_size' measures; by default where the "
@@ -315,6 +333,9 @@ static const struct action_arg flash_args[] = {
 	START_ROWS,
 	ENTER_ROWS,
 	{.name = "erase_timeout", .type = ARG_DURATION, .def = "30s", .doc = "for the erase"},
+	{.name = "erase_expect",
+		.type = ARG_REGEX,
+		.doc = "the answer to ERASE; without it: the line OK"},
 	{.name = "ack_timeout",
 		.type = ARG_DURATION,
 		.def = "5s",
@@ -444,6 +465,9 @@ static const struct action_arg erase_args[] = {
 		.doc = "range that is read back blank; the erase itself knows no range"},
 	ENTER_ROWS,
 	{.name = "erase_timeout", .type = ARG_DURATION, .def = "30s", .doc = "for the erase"},
+	{.name = "erase_expect",
+		.type = ARG_REGEX,
+		.doc = "the answer to ERASE; without it: the line OK"},
 	{0},
 };
 

@@ -2,6 +2,7 @@
  *
  * stm32.flash, stm32.read, stm32.erase.
  */
+#include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
 #include "daemon/actions/stm32.h"
@@ -54,6 +55,7 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	io.address_is_default = !args_has(a, "address");
 	if (!io.address_is_default)
 		io.address = args_size(a, "address");
+	image_args_take(a, &io);
 	r = s->ops->load_image(s->env, args_str(a, "image"), &io, &image, e);
 	if (r == 0)
 		r = stm32_session_open(&x, s, a, e);
@@ -78,6 +80,7 @@ static const struct action_arg flash_args[] = {
 		.type = ARG_SIZE,
 		.doc = "where a raw binary begins, by default 0x08000000; the other formats say it "
 		       "themselves and refuse it"},
+	ARG_ROWS_FORMAT,
 	{.name = "erase",
 		.type = ARG_CHOICE,
 		.def = "touched",

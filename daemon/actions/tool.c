@@ -187,6 +187,7 @@ static int run_in(struct tool_step *t, const struct args *a, struct step_result 
 		.dir = t->dir.path,
 		.cwd = args_str(a, "cwd"),
 		.success = tables.success,
+		.partial = true,
 		.rules = tables.rule,
 		.exit_status = (int)args_int(a, "status"),
 		.progress = args_str(a, "progress"),
@@ -252,7 +253,8 @@ static const struct action_arg tool_args[] = {
 	{.name = "success",
 		.type = ARG_LIST,
 		.required = true,
-		.doc = "patterns; a line of the output must match each of them"},
+		.doc = "patterns; a line of the output must match each of them, and not say NOT, "
+		       "FAILED or the like in the rest"},
 	{.name = "failure", .type = ARG_LIST, .doc = "patterns that no line may match"},
 	{.name = "causes",
 		.type = ARG_LIST,

@@ -8,6 +8,7 @@
 #include <glob.h>
 #include <libgen.h>
 
+#include "base/iotime.h"
 #include "base/secret.h"
 #include "base/util.h"
 #include "base/yaml.h"
@@ -71,6 +72,10 @@ struct config *config_unref(struct config *c)
 	free(c->hotplug);
 	free(c->station);
 	free(c->state_dir);
+	free(c->marks_file);
+	for (size_t i = 0; c->tool_writable && c->tool_writable[i]; i++)
+		free(c->tool_writable[i]);
+	free(c->tool_writable);
 	free(c->listen_host);
 	free(c);
 	return NULL;
@@ -519,11 +524,72 @@ static void load_secrets(struct loader *l, const json_t *root)
 	}
 }
 
+/* One of the names, by its number; the first where it is absent. */
+static int get_choice(struct loader *l, const json_t *o, const char *pointer, const char *key,
+	const char *const *names)
+{
+	const char *s = get_string(l, o, pointer, key);
+	_cleanup_(freep) char *p = pointer_key(pointer, key);
+	struct strbuf all = {0};
+
+	for (int i = 0; s && names[i]; i++) {
+		if (!strcmp(names[i], s))
+			return sb_done(&all), i;
+		sb_addf(&all, "%s%s", i ? ", " : "", names[i]);
+	}
+	if (s)
+		mistakes_add(&l->m, p, "'%s' is '%s': one of %s expected", key, s, all.s);
+	sb_done(&all);
+	return 0;
+}
+
+static void load_records(struct loader *l, const json_t *root)
+{
+	static const char *const names[] = {[CLOCK_SYNC_AUTO] = "auto",
+		[CLOCK_SYNC_REQUIRED] = "required",
+		[CLOCK_SYNC_IGNORED] = "ignored",
+		NULL};
+	const char *marks = get_string(l, root, "", "marks_file");
+
+	if (marks && *marks != '/')
+		mistakes_add(&l->m, "/marks_file", "'marks_file' must be an absolute path");
+	l->c->marks_file = marks ? xstrdup(marks) : NULL;
+	l->c->disk_reserve_bytes = 64ull << 20;
+	l->c->events_keep_us = 90ull * 24 * 3600 * US_PER_S;
+	get_size(l, root, "", "disk_reserve", &l->c->disk_reserve_bytes);
+	get_duration(l, root, "", "events_keep", &l->c->events_keep_us);
+	l->c->clock_sync = (enum clock_sync)get_choice(l, root, "", "clock_sync", names);
+}
+
+static void load_tools(struct loader *l, const json_t *root)
+{
+	static const char *const names[] = {"auto", "required", "off", NULL};
+	static const char *const approvals[] = {"auto", "second-person", "any", NULL};
+	const json_t *list = json_object_get(root, "tool_writable");
+	json_t *v;
+	size_t i;
+
+	l->c->tool_sandbox = (enum tool_sandbox)get_choice(l, root, "", "tool_sandbox", names);
+	l->c->approval = (enum approval)get_choice(l, root, "", "approval", approvals);
+	if (list && !json_is_array(list))
+		mistakes_add(&l->m, "/tool_writable", "'tool_writable' must be a list of paths");
+	l->c->tool_writable = xcalloc(json_array_size(list) + 1, sizeof *l->c->tool_writable);
+	json_array_foreach((json_t *)list, i, v) {
+		const char *s = json_string_value(v);
+		_cleanup_(freep) char *p = pointer_index("/tool_writable", i);
+
+		if (!s || *s != '/')
+			mistakes_add(&l->m, p, "a directory for programs must be an absolute path");
+		l->c->tool_writable[i] = xstrdup(s);
+	}
+}
+
 static void load_main(struct loader *l, const json_t *root)
 {
 	static const char *const keys[] = {"state_dir", "listen", "insecure", "hotplug", "settle",
 		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
-		"secrets", "stations", NULL};
+		"secrets", "stations", "marks_file", "disk_reserve", "events_keep", "clock_sync",
+		"tool_sandbox", "tool_writable", "approval", NULL};
 	const char *state_dir;
 
 	if (!json_is_object(root) && !json_is_null(root))
@@ -538,6 +604,8 @@ static void load_main(struct loader *l, const json_t *root)
 	l->c->insecure = get_bool(l, root, "", "insecure");
 	load_listen(l, root);
 	load_hotplug(l, root);
+	load_records(l, root);
+	load_tools(l, root);
 	load_secrets(l, root);
 	get_duration(l, root, "", "settle", &l->settle_us);
 	l->quarantine_after = (unsigned)get_int(l, root, "", "quarantine_after", 0, 1000, 3);
@@ -599,6 +667,20 @@ int config_load(const char *path, struct strbuf *report, struct config **ret, st
 		return err_set(e, ERR_INVALID, "the configuration has mistakes");
 	*ret = steal_ptr(&c);
 	return 0;
+}
+
+bool config_is_real_line(const struct config *c)
+{
+	for (size_t i = 0; i < c->hotplugs; i++)
+		if (!strcmp(c->hotplug[i], "udev"))
+			return true;
+	return false;
+}
+
+bool config_second_person(const struct config *c)
+{
+	return c->approval == APPROVAL_SECOND_PERSON ||
+	       (c->approval == APPROVAL_AUTO && config_is_real_line(c));
 }
 
 const struct station_config *config_station(const struct config *c, const char *id)

@@ -47,6 +47,27 @@ struct secret_config {
 	char *file; /* absolute */
 };
 
+/* Who may approve a recipe. */
+enum approval {
+	APPROVAL_AUTO,		/* a second person on a real line */
+	APPROVAL_SECOND_PERSON, /* another one than who wrote it */
+	APPROVAL_ANY,
+};
+
+/* Whether foreign programs are confined (daemon/line/confine.h). */
+enum tool_sandbox {
+	TOOL_SANDBOX_AUTO, /* always on a real line; else where the kernel can */
+	TOOL_SANDBOX_REQUIRED,
+	TOOL_SANDBOX_OFF,
+};
+
+/* What carries a date waits for a clock that is synchronised (daemon/line/wall.h). */
+enum clock_sync {
+	CLOCK_SYNC_AUTO, /* required where the machine runs a time service */
+	CLOCK_SYNC_REQUIRED,
+	CLOCK_SYNC_IGNORED,
+};
+
 struct config {
 	int refs; /* atomic */
 	char *state_dir;
@@ -55,6 +76,14 @@ struct config {
 	bool insecure;	/* it may serve others than this machine, without TLS */
 	char **hotplug; /* "udev", "stream:/path" */
 	size_t hotplugs;
+	char *marks_file;	     /* high-water marks; NULL: provd.marks in state_dir */
+	uint64_t disk_reserve_bytes; /* kept for the records when the disk is full */
+	uint64_t events_keep_us;     /* how long events are kept; 0: for ever */
+	enum clock_sync clock_sync;
+	enum approval approval;
+	enum tool_sandbox tool_sandbox;
+	char **tool_writable; /* NULL-terminated: trees that foreign programs may write; NULL: none
+			       */
 	uint64_t artifact_quota_bytes;
 	uint64_t artifact_max_bytes;
 	unsigned rate_limit;	/* API requests per second and principal; 0: none */
@@ -68,6 +97,9 @@ struct config {
 /* path: provd.yaml; stations.d stands beside it. Mistakes go to `report` as file:line:column lines;
  * any gives -ERR_INVALID. */
 int config_load(const char *path, struct strbuf *report, struct config **ret, struct err *e);
+/* Real devices: what is lax for virtual boards is strict here. */
+bool config_is_real_line(const struct config *c);
+bool config_second_person(const struct config *c);
 struct config *config_ref(struct config *c);
 struct config *config_unref(struct config *c);
 /* Whether a numeric address is this machine's own alone. */

@@ -5,24 +5,23 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/digest.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "base/tree.h"
 #include "base/thread.h"
+#include "base/tree.h"
 #include "base/util.h"
+#include "daemon/line/confine.h"
 #include "daemon/line/state_lock.h"
+#include "db/artifacts.h"
 #include "db/db.h"
-#include "db/idempotency.h"
-#include "db/reports.h"
-#include "db/runs.h"
 #include "db/writer.h"
 #include "transports/images/cache.h"
 
-#define FEED_RING	    4096
-#define RESCAN_EVERY_US	    (30 * US_PER_S)
-#define PRUNE_EVERY_US	    (3600 * US_PER_S)
-#define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
+#define FEED_RING	4096
+#define RESCAN_EVERY_US (30 * US_PER_S)
+#define ORPHAN_AGE_S	(24 * 3600)
 
 struct fleet {
 	struct mutex lock; /* of config and the list of stations */
@@ -34,12 +33,13 @@ struct fleet {
 	struct binding *binding;
 	struct hotplug **source;
 	size_t sources;
-	uint64_t rescan_us, prune_us;
+	uint64_t rescan_us;
 
-	struct writer *writer;
+	struct holds *holds;
+	struct confine *confine;
+	struct records *records;
 	struct feed *feed;
 	struct jobs *jobs;
-	char *db_path;
 	char *artifact_dir;
 	char *keep_dir;
 	char *scratch_dir;
@@ -70,6 +70,13 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		free(text);
 		json_decref(o);
 	}
+}
+
+/* A hold began or ended: who waits for work looks again, and who watches sees why. */
+static void on_hold(void *data)
+{
+	fleet_views_changed(data);
+	fleet_wake_stations(data);
 }
 
 /* --- plug events --- */
@@ -131,17 +138,64 @@ static int add_source(struct fleet *f, const char *text, struct err *e)
 
 static int make_dirs(struct fleet *f, struct err *e)
 {
-	const char *dir = f->config->state_dir;
+	const char *const dirs[] = {
+		f->config->state_dir, f->artifact_dir, f->keep_dir, f->scratch_dir};
+	int r = 0;
 
-	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||
-		(mkdir(f->artifact_dir, 0700) < 0 && errno != EEXIST) ||
-		(mkdir(f->keep_dir, 0700) < 0 && errno != EEXIST) ||
-		(mkdir(f->scratch_dir, 0700) < 0 && errno != EEXIST))
-		return err_errno(e, ERR_IO, errno, "state directory %s", dir);
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(dirs) && r == 0; i++)
+		r = tree_make(dirs[i], e);
+	return r < 0 ? err_prefix(e, "state directory") : 0;
 }
 
-/* Uploads that a crash left half-way. */
+/* Whether the database knows the artifact; also where it cannot be asked. */
+static bool is_known(struct db *d, const char *sha256)
+{
+	json_t *row = NULL;
+	struct err e;
+	int r = artifacts_get(d, sha256, &row, &e);
+
+	json_decref(row);
+	return r != -ERR_NOT_FOUND;
+}
+
+/* A file of the store that a crash left between the disk and the database. An upload of today may
+ * still be wanted by whoever sends it again. */
+static bool sweep_one(struct fleet *f, struct db *d, const char *name)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", f->artifact_dir, name);
+	size_t aside = strlen(ARTIFACT_ASIDE);
+	struct stat st;
+
+	if (!strncmp(name, ARTIFACT_ASIDE, aside) && is_sha256_hex(name + aside)) {
+		_cleanup_(freep) char *back = xasprintf("%s/%s", f->artifact_dir, name + aside);
+
+		return is_known(d, name + aside) ? rename(path, back) < 0 : unlink(path) == 0;
+	}
+	return is_sha256_hex(name) && stat(path, &st) == 0 &&
+	       wall_ms() / 1000 - st.st_mtime > ORPHAN_AGE_S && !is_known(d, name) &&
+	       unlink(path) == 0;
+}
+
+/* What nobody knows of any more; not while the database may be an older one. */
+static void sweep_artifacts(struct fleet *f)
+{
+	DIR *dir = opendir(f->artifact_dir);
+	struct db *d = NULL;
+	unsigned gone = 0;
+
+	if (!holds_has(f->holds, HOLD_LINEAGE))
+		db_open_reader(fleet_db_path(f), &d, NULL);
+	for (struct dirent *de; dir && d && (de = readdir(dir));)
+		gone += sweep_one(f, d, de->d_name);
+	if (gone)
+		log_notice("%u file%s of the artifact store that no record knows: removed", gone,
+			gone == 1 ? "" : "s");
+	db_free(d);
+	if (dir)
+		closedir(dir);
+}
+
+/* Uploads that a crash left half-way: before anything else, the records may need the room. */
 static void sweep_uploads(struct fleet *f)
 {
 	DIR *d = opendir(f->artifact_dir);
@@ -173,33 +227,16 @@ static int sweep_tools(struct fleet *f, struct err *e)
 			n == 1 ? "" : "s");
 	tree_clear(f->scratch_dir);
 	proc_mark(mark);
+	confine_apply(f->confine, f->config, f->artifact_dir);
 	return 0;
-}
-
-static int apply_recover(struct db *tx, void *data, struct err *e)
-{
-	return runs_recover(tx, data, e);
 }
 
 static int open_records(struct fleet *f, struct err *e)
 {
-	const struct writer_opts o = {.committed = on_committed, .data = f};
-	struct db *db = NULL;
-	int64_t interrupted = 0;
-	int r = db_open(f->db_path, &db, e);
+	const struct records_opts o = {
+		.config = f->config, .holds = f->holds, .committed = on_committed, .data = f};
 
-	if (r < 0)
-		return r;
-	r = writer_new(db, &o, &f->writer, e);
-	if (r < 0) {
-		db_free(db);
-		return r;
-	}
-	r = writer_do(f->writer, apply_recover, &interrupted, e);
-	if (r == 0 && interrupted > 0)
-		log_notice("%lld run%s that provd did not see end: interrupted",
-			(long long)interrupted, interrupted == 1 ? "" : "s");
-	return r < 0 ? err_prefix(e, "recovery") : 0;
+	return records_open(&o, &f->records, e);
 }
 
 /* Enumerations are told apart by numbers that begin again when the kernel does. */
@@ -222,7 +259,8 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	mutex_init(&f->lock);
 	f->lock_fd = -1;
 	f->config = config_ref(c);
-	f->db_path = xasprintf("%s/provd.db", c->state_dir);
+	f->holds = holds_new(on_hold, f);
+	f->confine = confine_new();
 	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
 	f->keep_dir = xasprintf("%s/keep", c->state_dir);
 	f->scratch_dir = xasprintf("%s/scratch", c->state_dir);
@@ -240,6 +278,8 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 		sweep_uploads(f);
 		r = open_records(f, e);
 	}
+	if (r == 0)
+		sweep_artifacts(f);
 	if (r < 0) {
 		fleet_free(f);
 		return r;
@@ -280,6 +320,7 @@ int fleet_start(struct fleet *f, struct err *e)
 	binding_set_config(f->binding, f->config);
 	f->source = xcalloc(f->config->hotplugs, sizeof *f->source);
 	f->rescan_us = now_us() + RESCAN_EVERY_US;
+	records_check(f->records);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
 	return r;
@@ -340,8 +381,10 @@ void fleet_reload(struct fleet *f, struct config *c)
 	old = f->config;
 	f->config = config_ref(c);
 	mutex_unlock(&f->lock);
+	confine_apply(f->confine, c, f->artifact_dir);
 	apply_config(f);
 	config_unref(old);
+	records_check(f->records);
 }
 
 void fleet_stop(struct fleet *f, bool now)
@@ -369,7 +412,9 @@ struct fleet *fleet_free(struct fleet *f)
 		station_free(f->station[i]);
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
-	writer_free(f->writer);
+	records_free(f->records);
+	holds_free(f->holds);
+	confine_free(f->confine);
 	binding_free(f->binding);
 	jobs_free(f->jobs);
 	feed_free(f->feed);
@@ -379,7 +424,6 @@ struct fleet *fleet_free(struct fleet *f)
 	mutex_done(&f->lock);
 	free(f->station);
 	free(f->source);
-	free(f->db_path);
 	free(f->artifact_dir);
 	free(f->keep_dir);
 	free(f->scratch_dir);
@@ -408,11 +452,6 @@ void fleet_source_dispatch(struct fleet *f, size_t i)
 		log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
 }
 
-static int apply_prune(struct db *tx, void *data, struct err *e)
-{
-	return idempotency_prune(tx, wall_ms() - IDEMPOTENCY_KEEP_MS, e);
-}
-
 void fleet_tick(struct fleet *f)
 {
 	uint64_t now = now_us();
@@ -426,10 +465,7 @@ void fleet_tick(struct fleet *f)
 			if (f->source[i]->ops->rescan(f->source[i], &e) < 0)
 				log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
 	}
-	if (now >= f->prune_us) {
-		f->prune_us = now + PRUNE_EVERY_US;
-		writer_submit(f->writer, apply_prune, NULL, NULL, &e);
-	}
+	records_tick(f->records, f->config);
 	if (f->reload_pending && !f->stopping)
 		apply_config(f);
 }
@@ -437,14 +473,14 @@ void fleet_tick(struct fleet *f)
 bool fleet_alive(struct fleet *f, uint64_t limit_us)
 {
 	uint64_t now = now_us();
-	bool alive = now < writer_tick_us(f->writer) + limit_us;
+	bool alive = now < writer_tick_us(fleet_writer(f)) + limit_us;
 
 	for (size_t i = 0; i < f->stations; i++) {
 		uint64_t tick = station_tick_us(f->station[i]);
 
 		/* When it shows life again: the end of a nap, or of the step. */
 		if (tick < now && now - tick > limit_us) {
-			log_error("station %s shows no life since %llu s",
+			log_error("station %s has not moved for %llu s: its thread hangs",
 				station_id(f->station[i]),
 				(unsigned long long)((now - tick) / US_PER_S));
 			alive = false;
@@ -465,7 +501,17 @@ struct config *fleet_config(struct fleet *f)
 
 struct writer *fleet_writer(struct fleet *f)
 {
-	return f->writer;
+	return records_writer(f->records);
+}
+
+struct records *fleet_records(struct fleet *f)
+{
+	return f->records;
+}
+
+struct holds *fleet_holds(struct fleet *f)
+{
+	return f->holds;
 }
 
 struct feed *fleet_feed(struct fleet *f)
@@ -480,7 +526,7 @@ struct jobs *fleet_jobs(struct fleet *f)
 
 const char *fleet_db_path(struct fleet *f)
 {
-	return f->db_path;
+	return records_path(f->records);
 }
 
 const char *fleet_artifact_dir(struct fleet *f)

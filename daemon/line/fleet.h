@@ -11,12 +11,11 @@
 #include "daemon/line/config.h"
 #include "daemon/line/feed.h"
 #include "daemon/line/jobs.h"
+#include "daemon/line/records.h"
 #include "daemon/line/station.h"
 
-struct db;
 struct fleet;
 struct image_cache;
-struct writer;
 
 /* Opens the database, recovers what a crash left open, loads the jobs. main. */
 int fleet_new(struct config *c, struct fleet **ret, struct err *e);
@@ -41,10 +40,14 @@ bool fleet_alive(struct fleet *f, uint64_t limit_us);
 
 struct config *fleet_config(struct fleet *f); /* a reference */
 struct writer *fleet_writer(struct fleet *f);
+/* The database and what it can be relied on for; what keeps the line from working. */
+struct records *fleet_records(struct fleet *f);
+struct holds *fleet_holds(struct fleet *f);
 struct feed *fleet_feed(struct fleet *f);
 struct jobs *fleet_jobs(struct fleet *f);
 const char *fleet_db_path(struct fleet *f);
-/* state_dir/artifacts: a file per digest. */
+/* state_dir/artifacts: a file per digest; ARTIFACT_ASIDE before it while it is deleted. */
+#define ARTIFACT_ASIDE "deleted-"
 const char *fleet_artifact_dir(struct fleet *f);
 /* Firmware and other files that stations use, opened once for all. */
 struct image_cache *fleet_images(struct fleet *f);

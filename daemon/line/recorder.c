@@ -2,7 +2,6 @@
 #include "daemon/line/recorder.h"
 
 #include <errno.h>
-#include <sys/statvfs.h>
 
 #include "base/digest.h"
 #include "base/regex.h"
@@ -11,14 +10,14 @@
 #include "daemon/line/run_log.h"
 #include "db/artifacts.h"
 #include "db/ledger.h"
+#include "db/pools.h"
 #include "db/prompts.h"
 #include "db/runs.h"
 #include "db/units.h"
 #include "db/writer.h"
 
-#define DISK_RESERVE_BYTES (16ull * 1024 * 1024)
-
 struct taken {
+	int64_t step_n, k; /* k: within its step, from 1 */
 	char *name;
 	bool is_number, has_low, has_high;
 	double value, low, high;
@@ -50,11 +49,8 @@ static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct
 static json_t *firmware_of(const struct job_claim *c)
 {
 	const json_t *artifacts = json_object_get(c->recipe->json, "artifacts");
-	const json_t *version = json_object_get(c->params, "firmware_version");
 	json_t *o = json_object();
 
-	if (json_is_string(version))
-		json_object_set(o, "version", (json_t *)version);
 	if (artifacts)
 		json_object_set_new(
 			o, "artifacts", json_deep_copy(artifacts)); /* the recipe is shared */
@@ -66,11 +62,27 @@ struct open_note {
 	const struct station_row *row;
 };
 
+/* A unit whose serial number would carry a date waits, untouched, until there is one. */
+static int check_date(struct recorder *r, struct db *tx, struct err *e)
+{
+	const struct recipe *recipe = r->claim.recipe;
+	bool dated = false;
+	int ret;
+
+	if (recipe->serial_source != SERIAL_POOL)
+		return 0;
+	ret = pools_dated(tx, recipe->serial_pool, &dated, e);
+	return ret < 0 || !dated ? ret : wall_check(records_wall(fleet_records(r->fleet)), e);
+}
+
 static int apply_open(struct db *tx, void *data, struct err *e)
 {
 	const struct open_note *n = data;
 	struct recorder *r = n->r;
 	int ret = jobs_take(fleet_jobs(r->fleet), tx, r->station, &r->claim, e);
+
+	if (ret == 0)
+		ret = check_date(r, tx, e);
 
 	if (ret < 0)
 		return ret;
@@ -106,7 +118,11 @@ int recorder_open(struct fleet *f, const struct station_config *station,
 	r->fleet = f;
 	r->station = station;
 	uuid7(r->run_id);
-	err = do_write(r, apply_open, &n, e);
+	err = holds_check(fleet_holds(f), HOLD_STOPS_RUNS, e);
+	if (err == 0)
+		err = disk_check(records_disk(fleet_records(f)), 0, e);
+	if (err == 0)
+		err = do_write(r, apply_open, &n, e);
 	if (err < 0) {
 		recorder_free(r);
 		return err;
@@ -168,6 +184,8 @@ static int measured(void *data, const struct step_record *rec, const struct meas
 	r->taken = grown;
 	t = &grown[r->takens++];
 	*t = (struct taken){
+		.step_n = rec->n,
+		.k = t > grown && t[-1].step_n == rec->n ? t[-1].k + 1 : 1,
 		.name = xstrdup(m->name),
 		.is_number = m->is_number,
 		.value = m->value,
@@ -182,14 +200,15 @@ static int measured(void *data, const struct step_record *rec, const struct meas
 	return 0;
 }
 
-static int flush_pending(struct recorder *r, struct db *tx, int64_t step_n, struct err *e)
+/* Each goes to its own step, also where that step's end could not be recorded. */
+static int flush_pending(struct recorder *r, struct db *tx, struct err *e)
 {
 	for (size_t i = 0; i < r->takens; i++) {
 		const struct taken *t = &r->taken[i];
 		const struct measured m = {
 			.run = r->run_id,
-			.step_n = step_n,
-			.k = (int64_t)i + 1,
+			.step_n = t->step_n,
+			.k = t->k,
 			.name = t->name,
 			.value = t->is_number ? &t->value : NULL,
 			.text = t->text,
@@ -271,6 +290,19 @@ struct end_note {
 	const struct step_record *rec;
 };
 
+/* What the unit said of its firmware in this step; NULL for nothing. */
+static json_t *version_said(const struct recorder *r, const struct step_record *rec)
+{
+	const struct recipe *recipe = r->claim.recipe;
+	json_t *v;
+
+	if (!recipe->firmware_step || rec->outcome != OUTCOME_PASSED ||
+		strcmp(recipe->firmware_step, rec->step->id) != 0)
+		return NULL;
+	v = json_object_get(rec->outputs, recipe->firmware_output);
+	return json_is_string(v) && json_string_length(v) ? v : NULL;
+}
+
 static int apply_end(struct db *tx, void *data, struct err *e)
 {
 	const struct end_note *n = data;
@@ -286,8 +318,13 @@ static int apply_end(struct db *tx, void *data, struct err *e)
 		.ended_ms = wall_ms(),
 		.duration_us = (int64_t)rec->duration_us,
 	};
-	int ret = flush_pending(n->r, tx, rec->n, e);
+	json_t *version = version_said(n->r, rec);
+	int ret = flush_pending(n->r, tx, e);
 
+	if (ret == 0 && version) {
+		json_object_set(n->r->firmware, "version", version);
+		ret = runs_set_firmware(tx, n->r->run_id, n->r->firmware, e);
+	}
 	return ret < 0 ? ret : runs_step_end(tx, &s, e);
 }
 
@@ -337,11 +374,10 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 		.hint = res->code != ERR_NONE ? err_code_hint(res->code) : NULL,
 		.ended_ms = wall_ms(),
 	};
-	int ret;
+	/* Lines that belong to no step (a preflight that failed), and what a step could not record.
+	 */
+	int ret = flush_pending(n->r, tx, e);
 
-	/* Lines that belong to no step (a preflight that failed). */
-	n->r->takens = 0;
-	ret = flush_pending(n->r, tx, 0, e);
 	if (ret == 0)
 		ret = stations_put(tx, n->r->station->id, n->row, e);
 	return ret < 0 ? ret : runs_finish(tx, &end, e);
@@ -410,7 +446,6 @@ int recorder_note(struct fleet *f, const struct station_config *station,
 int recorder_preflight(struct recorder *r, struct err *e)
 {
 	const json_t *artifacts = json_object_get(r->claim.recipe->json, "artifacts");
-	struct statvfs vfs;
 	const char *name;
 	json_t *v;
 
@@ -424,11 +459,7 @@ int recorder_preflight(struct recorder *r, struct err *e)
 			return err_set(e, ERR_PREFLIGHT, "artifact '%s' is not in the store: %s",
 				name, strerrordesc_np(errno));
 	}
-	if (statvfs(fleet_artifact_dir(r->fleet), &vfs) == 0 &&
-		(uint64_t)vfs.f_bavail * vfs.f_frsize < DISK_RESERVE_BYTES)
-		return err_set(e, ERR_DISK_FULL, "less than %llu MiB are free for the records",
-			DISK_RESERVE_BYTES >> 20);
-	return 0;
+	return disk_check(records_disk(fleet_records(r->fleet)), 0, e);
 }
 
 /* --- what a step asks for --- */
@@ -461,6 +492,7 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 	struct serial_note *n = data;
 	const struct recipe *recipe = n->r->claim.recipe;
 	struct ledger_source s = {.kind = "serial", .model = recipe->model, .value = n->value};
+	struct err clock;
 	int r;
 
 	if (n->kind && !strcmp(n->kind, "device"))
@@ -479,6 +511,8 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 	if (r < 0)
 		return r;
 	s.pool = s.from == LEDGER_POOL ? recipe->serial_pool : NULL;
+	if (wall_check(records_wall(fleet_records(n->r->fleet)), &clock) < 0)
+		s.no_date = clock.msg;
 	return ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }
 

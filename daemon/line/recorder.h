@@ -15,7 +15,9 @@ struct fleet;
 struct recorder;
 
 /* Takes the next job for the station and opens its run, in one durable transaction with the row of
- * the station. -ERR_NOT_FOUND: there is no job. The claim belongs to the recorder. */
+ * the station. -ERR_NOT_FOUND: there is no job. -ERR_CLOCK, -ERR_DISK_FULL, -ERR_RECORDS_HELD,
+ * -ERR_RECORDS_DAMAGED: the line is held (daemon/line/holds.h), nothing was begun. The claim
+ * belongs to the recorder. */
 int recorder_open(struct fleet *f, const struct station_config *station,
 	const struct station_row *row, struct recorder **ret, struct err *e);
 const char *recorder_run_id(const struct recorder *r);

@@ -106,8 +106,9 @@ struct station {
 	char mark[STATION_MARK_SIZE];
 	struct station_row row; /* as it is on disk, but for what the open run will change */
 	bool start_asked;
-	bool disable_asked;  /* came during the run */
-	bool closing_failed; /* the open run's end is not on disk yet: closing holds it */
+	bool held;		   /* no run could begin because the line is held */
+	char disable_asked_by[64]; /* during the run; "": nobody */
+	bool closing_failed;	   /* the open run's end is not on disk yet: closing holds it */
 	struct run_result closing;
 	struct recorder *rec;	   /* of the open run; NULL: none */
 	uint64_t progress_next_us; /* when the next progress may be told */

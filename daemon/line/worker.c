@@ -12,6 +12,7 @@
 #include "daemon/line/station_priv.h"
 
 #define RECALL_EVERY_US US_PER_S
+#define HELD_RETRY_US	US_PER_S
 #define NAP_US		(10 * US_PER_S)
 
 /* What is plugged, in one look. */
@@ -104,6 +105,13 @@ static bool stopping(const struct station *s)
 
 /* --- the run's record, from the attach --- */
 
+/* What ends without this station: whoever ends it wakes the stations. */
+static bool is_held(int r)
+{
+	return r == -ERR_RECORDS_HELD || r == -ERR_RECORDS_DAMAGED || r == -ERR_DISK_FULL ||
+	       r == -ERR_CLOCK;
+}
+
 static void open_run(struct station *s)
 {
 	const struct job_claim *claim;
@@ -116,8 +124,13 @@ static void open_run(struct station *s)
 	cancel_reset(&s->cancel);
 	s->row.plugged[0] = 0;
 	r = recorder_open(s->fleet, s->cfg, &s->row, &s->rec, &e);
-	if (r == -ERR_NOT_FOUND)
-		return; /* no job waits */
+	s->held = is_held(r);
+	if (r == -ERR_NOT_FOUND || s->held) {
+		/* No job waits, or the line is held: the unit waits, and why is shown. */
+		station_set_state(s, station_state(s), s->held ? e.code : ERR_NONE, "%s",
+			s->held ? e.msg : "");
+		return;
+	}
 	if (r < 0) {
 		station_set_state(s, STATION_FAULT, e.code, "no run could be opened: %s", e.msg);
 		return;
@@ -161,7 +174,8 @@ static bool close_run(struct station *s, const struct run_result *res)
 		s->closing_failed = true;
 		log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec), e.msg);
 		station_set_state(s, STATION_FAULT, e.code,
-			"the end of the last run is not recorded yet (%s): mend it, then clear",
+			"the end of the last run is not on record yet (%s): remove the cause, then "
+			"clear",
 			e.msg);
 		return false;
 	}
@@ -315,9 +329,9 @@ static void execute(struct station *s)
 	count_failures(s, &res);
 	if (close_run(s, &res))
 		after_run(s);
-	if (s->disable_asked && !s->closing_failed)
-		disable(s, "a person");
-	s->disable_asked = false;
+	if (s->disable_asked_by[0] && !s->closing_failed)
+		disable(s, s->disable_asked_by);
+	s->disable_asked_by[0] = 0;
 }
 
 /* --- states --- */
@@ -538,7 +552,8 @@ static void sleep_until_needed(struct station *s)
 	const uint64_t until = st == STATION_SETTLING ? s->settle_until_us
 			       : st == STATION_DONE && s->away_since_us
 				       ? s->away_since_us + s->cfg->settle_us
-				       : NO_DEADLINE;
+			       : st == STATION_READY && s->held ? now_us() + HELD_RETRY_US
+								: NO_DEADLINE;
 	eventfd_t v;
 	struct err e;
 

@@ -131,7 +131,7 @@ static struct letter *next_answer(
 			return l;
 		/* Only `disable` fits a running station: it is obeyed after the run. */
 		if (l && l->kind == LETTER_COMMAND && l->command == STATION_CMD_DISABLE)
-			s->disable_asked = true;
+			memcpy(s->disable_asked_by, l->by, sizeof s->disable_asked_by);
 		free(l);
 		if (l)
 			continue;

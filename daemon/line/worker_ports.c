@@ -39,14 +39,18 @@ static void close_at(struct worker_port *p)
 {
 	if (p->link && p->link->dead)
 		p->dead = true;
+	if (p->link)
+		link_turn_move(&p->link->turn, &p->turn);
 	p->link = link_close(p->link);
 	p->usb = usb_close(p->usb);
 }
 
 void worker_ports_close(struct worker_ports *w)
 {
-	for (size_t i = 0; i < w->s->cfg->ports; i++)
+	for (size_t i = 0; i < w->s->cfg->ports; i++) {
 		close_at(&w->port[i]);
+		link_turn_clear(&w->port[i].turn);
+	}
 }
 
 static struct link_config link_config_of(const struct worker_ports *w, int i)
@@ -101,8 +105,11 @@ int worker_port_link(struct worker_ports *w, const char *role, const struct ioti
 		return err_set(e, ERR_PORT_UNBOUND,
 			"port %s: a USB device is bound there, this step needs a tty or an address",
 			role);
-	if (!p->link)
+	if (!p->link) {
 		r = link_open(f.node, &cfg, it, &p->link, e);
+		if (r == 0)
+			link_turn_move(&p->turn, &p->link->turn);
+	}
 	if (r < 0)
 		return err_prefix(e, "port %s", role);
 	*ret = p->link;
@@ -231,6 +238,8 @@ static int wait_address(struct worker_ports *w, int i, const struct iotime *it, 
 	} else {
 		while (r == 0 && link_open(address, &cfg, it, &p->link, &tried) < 0)
 			r = iotime_sleep(TRY_EVERY_US, it, e);
+		if (r == 0)
+			link_turn_move(&p->turn, &p->link->turn);
 	}
 	return r == -ERR_TIMEOUT ? err_set(e, ERR_DEVICE_GONE, "%s", tried.msg) : r;
 }
@@ -282,6 +291,9 @@ static int wait_plugged(struct worker_ports *w, int i, const struct iotime *it,
 	}
 	close_at(&w->port[i]);
 	w->port[i].dead = false;
+	/* It was away: what it was asked before is forgotten. */
+	if (claimed)
+		link_turn_clear(&w->port[i].turn);
 	/* Letters wait for the end of the run; the wake-up that told of them was eaten. */
 	station_poke(s);
 	return claimed ? prove_same(w, i, ret, wrong, e) : 0;

@@ -11,8 +11,9 @@
 struct worker_port {
 	struct link *link; /* at most one of the two is open */
 	struct usb *usb;
-	bool dead;	   /* a fixed link broke: only a claimed return may reopen it */
-	bool other_serial; /* it may come back under another USB serial number */
+	struct link_turn turn; /* while the link is closed: what its peer may still answer */
+	bool dead;	       /* a fixed link broke: only a claimed return may reopen it */
+	bool other_serial;     /* it may come back under another USB serial number */
 	uint64_t claim_generation;
 	uint64_t claim_us;
 	struct device_facts before;

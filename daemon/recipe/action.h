@@ -50,6 +50,24 @@ enum arg_type {
 	ARG_OBJECT    /* a nested mapping with its own rows in `fields` */
 };
 
+/* What a port of a station, or an address of a bench, may be: the kinds of `ports` in a recipe. */
+enum port_kinds {
+	PORT_KIND_TTY = 1 << 0,
+	PORT_KIND_TCP = 1 << 1,
+	PORT_KIND_UDP = 1 << 2,
+	PORT_KIND_USB = 1 << 3,
+	PORT_KIND_PROBE = 1 << 4,
+	PORT_KIND_ANY =
+		PORT_KIND_TTY | PORT_KIND_TCP | PORT_KIND_UDP | PORT_KIND_USB | PORT_KIND_PROBE
+};
+
+/* The kind by its name ("any" is all of them), 0 where there is none. */
+unsigned port_kind(const char *name);
+/* "usb, tcp or udp". */
+void port_kinds_text(unsigned kinds, char ret[64]);
+/* The names, NULL-terminated, "any" last. */
+extern const char *const port_kind_names[];
+
 struct action_arg {
 	const char *name; /* NULL ends the list */
 	enum arg_type type;
@@ -60,6 +78,7 @@ struct action_arg {
 	const char *const *choices;	 /* ARG_CHOICE, NULL-terminated */
 	double low, high;		 /* ARG_INT, ARG_NUMBER where high > low */
 	const struct action_arg *fields; /* ARG_OBJECT */
+	unsigned ports;			 /* ARG_PORT: enum port_kinds that it takes */
 	bool program; /* names a program that has to be installed; of a list the first item does */
 };
 
@@ -106,6 +125,7 @@ struct measurement {
 	bool is_number; /* else text alone */
 	double value;
 	const char *text; /* what the device said, may be NULL */
+	const char *why;  /* why that is not a number: a sentence, NULL or "" for none */
 	const char *unit;
 	bool has_low, has_high;
 	double low, high; /* inclusive */
@@ -139,9 +159,13 @@ struct prompt {
 	const char *pattern;	    /* for text and scan: what an answer must match, or NULL */
 };
 
+/* An answer as it counts: scanners and terminals end it with CR, LF or Tab, which are cut. Another
+ * control character is part of no code and no text: -ERR_INVALID names its place. */
+int prompt_answer_clean(const char *answer, char ret[256], struct err *e);
+
 /* What an action wants to find again at its next run: a program that is slow to start. */
 struct kept {
-	const void *kind; /* whose it is: an address of its owner's */
+	const void *kind; /* of which kind: the address of something that only its owner has */
 	void (*free)(struct kept *k);
 };
 
@@ -201,6 +225,7 @@ struct step_env_ops {
 struct step {
 	const char *id;
 	const char *action;
+	bool teardown; /* it makes the fixture safe */
 	struct iotime it;
 	const struct secret_set *secrets;
 	const struct step_env_ops *ops;
@@ -227,6 +252,9 @@ struct action {
 	const struct action_output *outputs; /* NULL: none */
 	const char *program; /* that it always needs; NULL: none, or one of its arguments */
 	uint64_t default_timeout_us;
+	/* Arguments that are good each by itself and not together: -ERR_RECIPE_INVALID. Called by
+	 * the recipe check where all of them are literals, and by run(); NULL: none. */
+	int (*check)(const struct args *a, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
 };

@@ -30,6 +30,14 @@ static json_t *arg_json(const struct action_arg *a)
 		json_object_set_new(o, "low", json_real(a->low));
 		json_object_set_new(o, "high", json_real(a->high));
 	}
+	if (a->type == ARG_PORT) {
+		json_t *list = json_array();
+
+		for (const char *const *k = port_kind_names; k[1]; k++)
+			if (a->ports & port_kind(*k))
+				json_array_append_new(list, json_string(*k));
+		json_object_set_new(o, "ports", list);
+	}
 	if (a->type == ARG_CHOICE) {
 		json_t *list = json_array();
 
@@ -104,6 +112,12 @@ static void args_markdown(struct strbuf *out, const struct action_arg *rows, con
 			sb_add(out, ":");
 			for (const char *const *c = r->choices; *c; c++)
 				sb_addf(out, "%s `%s`", c == r->choices ? "" : ",", *c);
+		}
+		if (r->type == ARG_PORT) {
+			char takes[64];
+
+			port_kinds_text(r->ports, takes);
+			sb_addf(out, " (%s)", r->ports == PORT_KIND_ANY ? "of any kind" : takes);
 		}
 		if (r->high > r->low)
 			sb_addf(out, " [%g, %g]", r->low, r->high);

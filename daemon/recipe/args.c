@@ -307,6 +307,33 @@ int args_new(const struct action_arg *rows, const json_t *with, const struct sco
 	return 0;
 }
 
+static int no_name(void *data, const char *path, json_t **ret, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "'${%s}' has no value yet", path);
+}
+
+struct args *args_literal(const struct action_arg *rows, const json_t *with)
+{
+	const struct scope none = {no_name, NULL};
+	struct args *a = xcalloc(1, sizeof *a);
+
+	a->rows = rows;
+	while (rows[a->count].name)
+		a->count++;
+	a->value = xcalloc(a->count, sizeof *a->value);
+	for (size_t i = 0; i < a->count; i++) {
+		json_t *given = json_object_get(with, rows[i].name);
+
+		if (!given || json_is_null(given) || rows[i].type == ARG_OBJECT)
+			continue;
+		if (fill(&rows[i], given, &none, &a->value[i], NULL) < 0) {
+			json_decref(a->value[i].json);
+			a->value[i] = (struct value){0};
+		}
+	}
+	return a;
+}
+
 struct args *args_free(struct args *a)
 {
 	if (!a)

@@ -11,6 +11,8 @@
 /* Substitutes and converts. -ERR_INVALID names the argument; `with` may be NULL. */
 int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
 	struct args **ret, struct err *e);
+/* What of `with` is literal and good by itself; the rest is absent, as if it was not given. */
+struct args *args_literal(const struct action_arg *rows, const json_t *with);
 struct args *args_free(struct args *a);
 
 /* The check of `with` against the rows, without values: unknown and missing names, literals of the

@@ -96,7 +96,7 @@ static void check_pattern(
 
 static void check_unit(struct check *c, const json_t *unit)
 {
-	static const char *const keys[] = {"model", "serial", NULL};
+	static const char *const keys[] = {"model", "serial", "firmware_version", NULL};
 	static const char *const serial_keys[] = {"pool", "from", "pattern", NULL};
 	const json_t *serial = json_object_get(unit, "serial");
 	const char *from;
@@ -175,7 +175,6 @@ static void check_port(struct check *c, const char *role, const json_t *o, struc
 {
 	static const char *const keys[] = {
 		"kind", "baud", "parity", "rtscts", "optional", "dtr", "rts", NULL};
-	static const char *const kinds[] = {"tty", "tcp", "usb", "probe", "any", NULL};
 	static const char *const parities[] = {"none", "even", "odd", NULL};
 	_cleanup_(freep) char *p = pointer_key("/ports", role);
 	const char *kind;
@@ -196,8 +195,8 @@ static void check_port(struct check *c, const char *role, const json_t *o, struc
 	if (kind) {
 		_cleanup_(freep) char *kp = pointer_key(p, "kind");
 
-		if (!one_of(kind, kinds))
-			mistakes_add_unknown(c->m, kp, "kind of port", kind, kinds);
+		if (!port_kind(kind))
+			mistakes_add_unknown(c->m, kp, "kind of port", kind, port_kind_names);
 		str_replace(&out->kind, kind);
 	}
 	parity = get_string(c, o, p, "parity", false);
@@ -423,19 +422,74 @@ static int when_lookup(void *data, const char *path, json_t **ret, struct err *e
 
 /* --- steps --- */
 
+static void check_port_kind(struct check *c, const struct recipe_step *s,
+	const struct action_arg *row, const struct recipe_port *port, const char *pointer)
+{
+	unsigned kind = port_kind(port->kind);
+	char takes[64];
+
+	/* A kind that is unknown has been named already. */
+	if (!kind || row->ports & kind)
+		return;
+	port_kinds_text(row->ports, takes);
+	mistakes_add(c->m, pointer, "port '%s' is of kind %s: %s takes %s", port->role, port->kind,
+		s->action->name, takes);
+}
+
 static void check_port_args(struct check *c, const struct recipe_step *s, const char *pointer)
 {
 	for (const struct action_arg *row = s->action->args; row->name; row++) {
 		const char *role = json_string_value(json_object_get(s->with, row->name));
 		_cleanup_(freep) char *p = pointer_key(pointer, row->name);
 		const char *names[65] = {0};
+		const struct recipe_port *port;
 
-		if (row->type != ARG_PORT || !role || strstr(role, "${") || recipe_port(c->r, role))
+		if (row->type != ARG_PORT || !role || strstr(role, "${"))
 			continue;
+		port = recipe_port(c->r, role);
+		if (port) {
+			check_port_kind(c, s, row, port, p);
+			continue;
+		}
 		for (size_t i = 0; i < c->r->ports && i < 64; i++)
 			names[i] = c->r->port[i].role;
 		mistakes_add_unknown(c->m, p, "port", role, names);
 		c->m->item[c->m->count - 1].at_key = false;
+	}
+}
+
+/* Arguments that are good each by itself, and not together. */
+static void check_together(struct check *c, const struct recipe_step *s, const char *pointer)
+{
+	struct args *literals;
+	struct err e = {0};
+
+	if (!s->action->check)
+		return;
+	literals = args_literal(s->action->args, s->with);
+	if (s->action->check(literals, &e) < 0)
+		mistakes_add(c->m, pointer, "%s", e.msg);
+	args_free(literals);
+}
+
+/* The references of a step whose action is unknown. */
+static void check_refs_within(struct check *c, const json_t *j, const char *pointer)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_string(j))
+		check_arg_refs(c, pointer, json_string_value(j), NULL);
+	json_array_foreach((json_t *)j, i, item) {
+		_cleanup_(freep) char *p = pointer_index(pointer, i);
+
+		check_refs_within(c, item, p);
+	}
+	json_object_foreach((json_t *)j, key, item) {
+		_cleanup_(freep) char *p = pointer_key(pointer, key);
+
+		check_refs_within(c, item, p);
 	}
 }
 
@@ -494,8 +548,10 @@ static void check_action(struct check *c, struct recipe_step *s, const json_t *o
 		mistakes_add(c->m, with_p, "'with' must be a mapping");
 		s->with = NULL;
 	}
-	if (!name)
+	if (!name) {
+		check_refs_within(c, s->with, with_p);
 		return;
+	}
 	s->action = action_find(name);
 	if (!s->action) {
 		const char *names[256] = {0};
@@ -504,12 +560,14 @@ static void check_action(struct check *c, struct recipe_step *s, const json_t *o
 			names[i] = action_table[i]->name;
 		mistakes_add_unknown(c->m, action_p, "action", name, names);
 		c->m->item[c->m->count - 1].at_key = false;
+		check_refs_within(c, s->with, with_p);
 		return;
 	}
 	s->timeout_us = s->action->default_timeout_us;
 	args_check(s->action->args, s->with, json_object_get(o, "with") ? with_p : p, c->m,
 		check_arg_refs, c);
 	check_port_args(c, s, with_p);
+	check_together(c, s, with_p);
 	/* unit.serial hands the number out; only what sends it to a device exposes it. */
 	if (!strcmp(s->action->name, "unit.serial") && c->r->serial_source == SERIAL_NONE)
 		mistakes_add(c->m, p,
@@ -592,6 +650,42 @@ static void check_phase(struct check *c, enum step_phase phase, const char *key)
 	}
 }
 
+/* What a report calls the firmware's version is what a step read from the unit: one reference to an
+ * output. A parameter would say what was ordered. */
+static void check_firmware(struct check *c)
+{
+	static const char pointer[] = "/unit/firmware_version";
+	const json_t *unit = json_object_get(c->r->json, "unit");
+	const char *text = json_is_object(unit)
+				   ? get_string(c, unit, "/unit", "firmware_version", false)
+				   : NULL;
+	size_t n = text ? strlen(text) : 0;
+	_cleanup_(freep) char *path = NULL;
+	struct err e = {0};
+	char *dot;
+
+	if (!text)
+		return;
+	if (n < 10 || strncmp(text, "${steps.", 8) != 0 || strcspn(text, "}") != n - 1) {
+		mistakes_add(c->m, pointer,
+			"'firmware_version' is '%.80s': the output of a step that read it from the "
+			"unit expected, such as '${steps.version.match1}'",
+			text);
+		return;
+	}
+	path = strndup(text + 2, n - 3);
+	c->phase = PHASE_TEARDOWN;
+	c->index = c->r->steps[PHASE_TEARDOWN];
+	if (step_output(c, path, path + strlen("steps."), &e) < 0) {
+		mistakes_add(c->m, pointer, "%s", e.msg);
+		return;
+	}
+	dot = strchr(path + strlen("steps."), '.');
+	c->r->firmware_output = xstrdup(dot + 1);
+	*dot = '\0';
+	c->r->firmware_step = xstrdup(path + strlen("steps."));
+}
+
 /* A serial that is scanned comes in through unit.serial, which is given the value. */
 static void check_scan(struct check *c)
 {
@@ -656,6 +750,7 @@ int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct e
 		check_phase(&c, PHASE_STEPS, "steps");
 		check_phase(&c, PHASE_TEARDOWN, "teardown");
 		check_scan(&c);
+		check_firmware(&c);
 	}
 	if (m->count > before) {
 		recipe_unref(r);

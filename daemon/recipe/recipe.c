@@ -41,6 +41,8 @@ struct recipe *recipe_unref(struct recipe *r)
 	free(r->model);
 	free(r->serial_pool);
 	free(r->serial_pattern);
+	free(r->firmware_step);
+	free(r->firmware_output);
 	json_decref(r->json);
 	free(r);
 	return NULL;
@@ -130,7 +132,7 @@ static int one_param(
 			i++;
 		if (i == json_array_size(choices))
 			return err_set(
-				e, ERR_INVALID, "parameter '%s' is none of its choices", name);
+				e, ERR_INVALID, "parameter '%s': the value is not one of its choices", name);
 	}
 	/* A value from outside is data, not a template. */
 	if (!json_is_string(given) && row->type == ARG_STRING)

@@ -49,7 +49,10 @@ struct recipe {
 	enum serial_source serial_source;
 	char *serial_pool;
 	char *serial_pattern; /* scan, job: what a value must match; may be NULL */
-	uint64_t timeout_us;  /* of the whole run without teardown; NO_DEADLINE: none */
+	/* The step and its output by which the unit says its firmware's version; NULL: none does.
+	 */
+	char *firmware_step, *firmware_output;
+	uint64_t timeout_us; /* of the whole run without teardown; NO_DEADLINE: none */
 	struct recipe_port *port;
 	size_t ports;
 	struct recipe_step *step[3]; /* by phase */

@@ -167,6 +167,7 @@ static int act(
 	struct step s = {
 		.id = st->id,
 		.action = st->action->name,
+		.teardown = run->record->phase == PHASE_TEARDOWN,
 		.it = iotime_within(&run->it, st->timeout_us),
 		.secrets = rn->secrets,
 		.ops = rn->ops,

@@ -8,6 +8,33 @@
 #include "base/util.h"
 #include "daemon/recipe/action.h"
 
+const char *const port_kind_names[] = {"tty", "tcp", "udp", "usb", "probe", "any", NULL};
+
+unsigned port_kind(const char *name)
+{
+	for (unsigned i = 0; port_kind_names[i]; i++)
+		if (!strcmp(port_kind_names[i], name))
+			return port_kind_names[i + 1] ? 1u << i : PORT_KIND_ANY;
+	return 0;
+}
+
+void port_kinds_text(unsigned kinds, char ret[64])
+{
+	size_t n = 0;
+
+	ret[0] = '\0';
+	for (unsigned i = 0; port_kind_names[i + 1]; i++) {
+		if (!(kinds & 1u << i))
+			continue;
+		kinds &= ~(1u << i);
+		n += (size_t)snprintf(ret + n, 64 - n, "%s%s",
+			!n			? ""
+			: kinds & PORT_KIND_ANY ? ", "
+						: " or ",
+			port_kind_names[i]);
+	}
+}
+
 static void set_member(json_t **o, const char *key, json_t *value)
 {
 	if (!*o)
@@ -46,8 +73,11 @@ int step_measure(struct step *s, const struct measurement *m, struct step_result
 
 	if (!m->is_number || !isfinite(m->value)) {
 		verdict = "fail";
-		result_fail(r, ERR_NOT_A_NUMBER, "%s: '%.120s' is no number", m->name,
-			m->text ? m->text : "");
+		if (m->why && *m->why)
+			result_fail(r, ERR_NOT_A_NUMBER, "%s: %s", m->name, m->why);
+		else
+			result_fail(r, ERR_NOT_A_NUMBER, "%s: '%.120s' is no number", m->name,
+				m->text ? m->text : "");
 	} else if (m->has_low && m->value < m->low) {
 		verdict = "fail";
 		result_fail(r, ERR_LIMIT_LOW, "%s: %.10g %s is below the limit %.10g", m->name,
@@ -61,6 +91,31 @@ int step_measure(struct step *s, const struct measurement *m, struct step_result
 		verdict = "marginal";
 	}
 	return s->measured ? s->measured(s->measured_data, m, verdict, e) : 0;
+}
+
+int prompt_answer_clean(const char *answer, char ret[256], struct err *e)
+{
+	size_t n = strlen(answer);
+
+	while (n > 0 && strchr("\r\n\t", answer[n - 1]))
+		n--;
+	if (n > 255)
+		return err_set(e, ERR_INVALID, "an answer of %zu bytes, at most 255 expected", n);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)answer[i];
+		/* C1 in UTF-8: c2 80 to c2 9f. */
+		bool c1 = c == 0xc2 && i + 1 < n && (unsigned char)answer[i + 1] < 0xa0;
+
+		if (c < 0x20 || c == 0x7f || c1)
+			return err_set(e, ERR_INVALID,
+				"the answer has a control character at position %zu: scan or type "
+				"it "
+				"again (is the scanner set to plain text?)",
+				i + 1);
+	}
+	memcpy(ret, answer, n);
+	ret[n] = '\0';
+	return 0;
 }
 
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)

@@ -8,6 +8,7 @@
 
 adb gets a server of its own: its port and HOME are private, and it is ended by its own kill-server.
 """
+import io
 import json
 import os
 import random
@@ -17,6 +18,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import zipfile
 
 import line
 
@@ -27,6 +29,16 @@ COMMANDS = {b'CNXN', b'AUTH', b'OPEN', b'OKAY', b'WRTE', b'CLSE', b'STLS'}
 
 def content(n):
     return random.Random(n).randbytes(n)
+
+
+def package(n):
+    """A zip archive of n bytes with one member, as a recovery takes it."""
+    def archive(data):
+        with io.BytesIO() as f:
+            with zipfile.ZipFile(f, 'w') as z:
+                z.writestr(zipfile.ZipInfo('payload.bin'), data)
+            return f.getvalue()
+    return archive(content(n - len(archive(b''))))
 
 
 def free_port():

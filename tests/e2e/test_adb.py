@@ -104,11 +104,11 @@ class Reference(unittest.TestCase):
             self.assertEqual(real.run('reboot', 'sideload').returncode, 0)
             real.disconnect()
             real.connect(phone.port, 'sideload')
-            package = files.make('p.zip', adb.content(200000))
+            package = files.make('p.zip', adb.package(200000))
             r = real.run('sideload', package)
             self.assertEqual(r.returncode, 0, r)
             with open(phone.unit_file('sideload.zip'), 'rb') as f:
-                self.assertEqual(f.read(), adb.content(200000))
+                self.assertEqual(f.read(), adb.package(200000))
             phone.fault('sideload-fail')
             self.assertNotEqual(real.run('sideload', package).returncode, 0)
             phone.fault('sideload-die')
@@ -173,6 +173,31 @@ class Provd(unittest.TestCase):
                     self.assertEqual(step['evidence']['sha256'], digest)
                     self.assertEqual(files.read('g'), adb.content(n))
 
+    def test_a_mode_that_is_asked_for_is_set_and_read_back(self):
+        """adbd gives group and others what the user has: 0600 becomes 0666."""
+        with adb.Phone() as phone:
+            push = ('adb.push', 'content=secret', 'path=/data/local/tmp/key')
+            step = adb.passed(self, phone, *push)
+            self.assertEqual((step['evidence']['mode'], step['evidence']['mode_by']), ('0666', 'adbd'))
+            self.assertTrue(adb.passed(self, phone, *push)['evidence']['was_there'])
+            for mode in ('0600', '4755', '0666'):
+                step = adb.passed(self, phone, *push, 'mode=' + mode)
+                self.assertEqual(step['evidence']['mode'], mode)
+                self.assertEqual(step['evidence']['mode_by'], 'chmod of the unit')
+                self.assertTrue(step['evidence']['was_there'])
+                self.assertEqual(os.stat(phone.path('/data/local/tmp/key')).st_mode & 0o7777, int(mode, 8))
+        with adb.Phone('--adb-chmod', 'ignored') as phone:
+            status, said = adb.provctl(phone, 'adb.push', 'content=secret', 'path=/sdcard/key', 'mode=0600')
+            self.assertEqual((status, said['code']), (1, 'read-back-mismatch'), said)
+            self.assertIn('0666 after chmod too', said['message'])
+            self.assertIn('0600 was asked for', said['message'])
+
+    def test_a_unit_without_screencap_says_so_in_its_own_words(self):
+        with adb.Phone('--adb-screencap', '0') as phone:
+            status, said = adb.provctl(phone, 'adb.screencap', 'file=' + os.path.join(phone.home, 's.png'))
+            self.assertEqual((status, said['code']), (1, 'device-refused'), said)
+            self.assertIn('screencap: inaccessible or not found', said['message'])
+
     def test_packages(self):
         for settings in ((), OLD):
             with adb.Phone(*settings) as phone:
@@ -235,14 +260,14 @@ class Provd(unittest.TestCase):
             step = adb.passed(self, phone, 'adb.reboot', 'boot_completed=true')
             self.assertEqual(step['evidence']['boot_completed'], '1')
             self.assertEqual(step['evidence']['restarted_by'], 'another boot_id of its kernel')
-            package = files.make('p.zip', adb.content(200000))
+            package = files.make('p.zip', adb.package(200000))
             status, said = adb.provctl(phone, 'adb.sideload', 'file=' + package)
             self.assertEqual((status, said['code']), (3, 'precondition'), said)
             adb.passed(self, phone, 'adb.reboot', 'mode=sideload')
             step = adb.passed(self, phone, 'adb.sideload', 'file=' + package)
             self.assertEqual((step['evidence']['blocks'], step['evidence']['blocks_read']), (4, 4))
             with open(phone.unit_file('sideload.zip'), 'rb') as f:
-                self.assertEqual(f.read(), adb.content(200000))
+                self.assertEqual(f.read(), adb.package(200000))
             adb.passed(self, phone, 'adb.reboot', 'mode=recovery')
             status, said = adb.provctl(phone, 'adb.reboot', 'mode=bootloader')
             self.assertEqual((status, said['code']), (3, 'unsupported'), said)

@@ -228,7 +228,7 @@ class Restarts(unittest.TestCase):
         for fault, code in (('sideload-fail', 'device-refused'), ('sideload-die', 'protocol'),
                             ('sideload-past', 'protocol'), ('hangup-reply=300', 'protocol')):
             with self.subTest(fault=fault), adb.Phone('--adb-mode', 'sideload') as phone:
-                package = adb.Files(phone.home).make('p', adb.content(BIG))
+                package = adb.Files(phone.home).make('p', adb.package(BIG))
                 phone.fault(fault)
                 status, said = adb.provctl(phone, 'adb.sideload', 'file=' + package)
                 self.assertIn(said['code'], (code, 'device-gone'), said)
@@ -238,7 +238,7 @@ class Restarts(unittest.TestCase):
 
     def test_a_phone_before_4_4(self):
         with adb.Phone('--adb-mode', 'sideload', '--adb-old-sideload', '1') as phone:
-            package = adb.Files(phone.home).make('p', adb.content(BIG))
+            package = adb.Files(phone.home).make('p', adb.package(BIG))
             step = adb.passed(self, phone, 'adb.sideload', 'file=' + package)
             self.assertIn('before Android 4.4', step['evidence']['proven_by'])
             phone.fault('sideload-fail')

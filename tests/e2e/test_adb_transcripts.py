@@ -164,7 +164,7 @@ class Transcripts(unittest.TestCase):
             self.assertEqual([s.device for s in theirs if s.service == 'root:'],
                              [s.device for s in mine if s.service == 'root:'])
             adb.passed(self, phone, 'adb.reboot', 'mode=sideload')
-            package = files.make('p.zip', adb.content(200000))
+            package = files.make('p.zip', adb.package(200000))
             with adb.Adb(phone.home) as real, adb.Recorder(phone.port) as r:
                 real.connect(r.port, 'sideload')
                 r.take()

@@ -437,6 +437,15 @@ class Conventions(Live):
         self.problem(self.api.request('GET', '/artifacts/' + line.sha256(good[:-12])), 404)
         raw_file = put(b'no format that anyone knows', 'x.bin').json
         self.assertEqual((raw_file['format'], raw_file['image']['placed']), ('bin', False))
+        self.assertIn('looks like a text file: no step flashes it', raw_file['image']['notes'][0])
+        page = b'<!DOCTYPE html><html>Not Found</html>'
+        self.assertEqual(put(page, 'manual.html').json['format'], 'bin')
+        for name in ('app.hex', 'app.uf2', 'app.elf'):
+            bad = self.problem(put(page, name), 422, 'image-invalid')
+            self.assertIn(name + ' is a web page (HTML), not firmware', bad['detail'])
+            bad = self.problem(put(line.firmware(1000, 3), name), 422, 'image-invalid')
+            self.assertIn('its content is a raw binary', bad['detail'])
+        self.problem(put(b'PK\3\4' + bytes(90), 'app.uf2'), 422, 'image-invalid')
         raw_chunk = struct.pack('<HHII', 0xcac1, 0, 1, 12 + 4096) + bytes(range(256)) * 16
         sparse = struct.pack('<IHHHHIIII', 0xed26ff3a, 1, 0, 28, 12, 4096, 1, 1, 0) + raw_chunk
         self.assertEqual(put(sparse, 'system.img').json['format'], 'sparse')
@@ -497,6 +506,95 @@ class Conventions(Live):
         self.api.post('/jobs/%s/actions/pause' % self.waiting)
         newest = self.api.get('/audit?limit=5')['items']
         self.assertIn(('job.pause', self.waiting), {(a['action'], a['target']) for a in newest})
+
+
+class Policies(unittest.TestCase):
+    def test_who_wrote_a_recipe_does_not_approve_it_where_a_second_person_must(self):
+        recipe = 'recipe: two\nversion: 1\nunit: {model: t}\nports: {console: {kind: tty}}\nsteps:\n' \
+                 '  - {action: console.command, with: {port: console, send: ping, expect: pong}}\n'
+        with line.Line(stations=0, config='approval: second-person\n') as l:
+            l.start()
+            anna, bert = (l.provd.api(l.api.post('/tokens', {'name': n, 'role': 'engineer'})['token'])
+                          for n in ('anna', 'bert'))
+            anna.post('/recipes', recipe, {'Content-Type': 'application/yaml'})
+            a = anna.request('POST', '/recipes/two/versions/1/actions/approve')
+            self.assertEqual((a.status, a.json['code']), (403, 'forbidden'))
+            self.assertIn("'anna'", a.json['detail'])
+            self.assertEqual(bert.post('/recipes/two/versions/1/actions/approve')['approved_by'], 'bert')
+            # Who changed the draft last wrote it.
+            anna.post('/recipes', recipe.replace('version: 1', 'version: 2'), {'Content-Type': 'application/yaml'})
+            bert.post('/recipes', recipe.replace('version: 1', 'version: 2'), {'Content-Type': 'application/yaml'})
+            self.assertEqual(bert.request('POST', '/recipes/two/versions/2/actions/approve').status, 403)
+            self.assertEqual(anna.post('/recipes/two/versions/2/actions/approve')['state'], 'approved')
+            for api in (anna, bert):
+                api.close()
+
+    def test_uploads_under_way_count_from_their_first_byte(self):
+        with line.Line(stations=0, config='artifact_quota: 2M\n') as l:
+            l.start()
+            store = os.path.join(l.home, 'state', 'artifacts')
+            data = [line.firmware(900 * 1024, seed) for seed in range(4)]
+
+            def begin(image):
+                """Chunks without an end: how long it is is not known."""
+                s = socket.create_connection(('127.0.0.1', l.provd.port), timeout=line.DEADLINE_S)
+                self.addCleanup(s.close)
+                s.sendall(('PUT /api/v1/artifacts/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n'
+                           'Transfer-Encoding: chunked\r\n\r\n%x\r\n' % (
+                               line.sha256(image), l.provd.token, len(image))).encode() + image + b'\r\n')
+                return s
+
+            def stored():
+                return sum(os.path.getsize(os.path.join(store, f)) for f in os.listdir(store))
+            two = [begin(image) for image in data[:2]]
+            line.wait_for('both are on disk', lambda: stored() == 2 * len(data[0]))
+            # A third one has no room, announced or not; nothing of it is written.
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[2]), data[2]).status, 413)
+            third = begin(data[2])
+            third.sendall(b'0\r\n\r\n')
+            self.assertIn(b' 413 ', third.recv(65536).split(b'\r\n')[0])
+            self.assertLessEqual(stored(), 2 << 20)
+            # What is given up makes room again.
+            two[0].close()
+            line.wait_for('one has gone', lambda: stored() == len(data[0]))
+            two[1].sendall(b'0\r\n\r\n')
+            self.assertIn(b' 201 ', two[1].recv(65536).split(b'\r\n')[0])
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[2]), data[2]).status, 201)
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 413)
+            l.api.ok('DELETE', '/artifacts/' + line.sha256(data[2]))
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 201)
+            # A restart counts what is there.
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[2]), data[2]).status, 413)
+
+    def test_an_artifact_is_deleted_unless_a_recipe_needs_it(self):
+        with line.Line(stations=1, boards=0) as l:
+            l.start()
+            image = line.firmware(4096)
+            l.prepare(image)
+            other = line.firmware(4096, seed=2)
+            l.put_firmware(other, 'other.bin')
+            store = os.path.join(l.home, 'state', 'artifacts')
+            a = l.api.request('DELETE', '/artifacts/' + line.sha256(image))
+            self.assertEqual(a.status, 409)
+            self.assertIn('production@1', a.json['detail'])
+            l.api.ok('DELETE', '/artifacts/' + line.sha256(other))
+            self.assertEqual(os.listdir(store), [line.sha256(image)])
+            self.assertEqual(l.api.request('GET', '/artifacts/' + line.sha256(other)).status, 404)
+            self.assertEqual(l.api.request('DELETE', '/artifacts/' + line.sha256(other)).status, 404)
+            # The same bytes may come again.
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(other), other).status, 201)
+            # What a crash left between the disk and the database is settled at the next start.
+            self.assertEqual(l.provd.term(), 0)
+            orphan, half = 'ab' * 32, 'cd' * 32
+            for name in (orphan, 'deleted-' + half, 'upload-x'):
+                with open(os.path.join(store, name), 'w') as f:
+                    f.write('x')
+            os.utime(os.path.join(store, orphan), (1, 1))
+            os.rename(os.path.join(store, line.sha256(image)), os.path.join(store, 'deleted-' + line.sha256(image)))
+            l.start()
+            self.assertEqual(set(os.listdir(store)), {line.sha256(image), line.sha256(other)})
 
 
 class Document(Live):

@@ -245,7 +245,7 @@ class Packages(unittest.TestCase):
             self.assertEqual(b.partition(name + '_a', len(data)), data, name)
 
     def test_a_zip_with_logical_partitions_goes_through_fastbootd(self):
-        files = fastboot_bench.package(super_empty_img=b'gDla' * 2048)
+        files = fastboot_bench.package(super_empty_img=b'gDla' + bytes(8188))
         with Bench('tcp') as b:
             zip_path = fastboot_bench.write_zip(os.path.join(b.home, 'p.zip'), files)
             step = b.passes('fastboot.flashall', 'package=' + zip_path, 'wipe=true')
@@ -266,7 +266,7 @@ class Packages(unittest.TestCase):
     def test_a_directory_with_its_own_order(self):
         info = b'version 1\n# first things first\nflash vbmeta\nflash boot\nreboot fastboot\n' \
                b'update-super\nflash vendor\nflash system\nif-wipe erase userdata\n'
-        files = fastboot_bench.package(super_empty_img=b'gDla' * 2048, fastboot_info_txt=None)
+        files = fastboot_bench.package(super_empty_img=b'gDla' + bytes(8188), fastboot_info_txt=None)
         files['fastboot-info.txt'] = info
         with Bench('tcp') as b:
             for name, data in files.items():
@@ -406,7 +406,7 @@ class OnALine(unittest.TestCase):
     """recipes/phone.yaml by provd itself, on a station that names the device's address."""
 
     def test_the_example_recipe(self):
-        files = fastboot_bench.package(super_empty_img=b'gDla' * 2048)
+        files = fastboot_bench.package(super_empty_img=b'gDla' + bytes(8188))
         with Bench('tcp') as b, line.Line(stations=0) as l:
             with open(os.path.join(l.home, 'stations.d', 'line.yaml'), 'w') as f:
                 f.write('stations:\n  - id: P1\n    title: Phones\n    ports: {dut: {tcp: "127.0.0.1:%d"}}\n' % b.port)

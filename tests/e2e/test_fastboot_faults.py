@@ -155,7 +155,7 @@ class Restarts(unittest.TestCase):
         with Bench('tcp') as b:
             b.fault('no-userspace')
             b.fails('unexpected-reply', 'fastbootd', 'fastboot.reboot', 'to=fastboot')
-        files = fastboot_bench.package(super_empty_img=b'gDla' * 2048)
+        files = fastboot_bench.package(super_empty_img=b'gDla' + bytes(8188))
         for fault, code in (('no-userspace', 'unexpected-reply'), ('lie-userspace,count=0', 'device-refused'),
                             ('lost', 'device-gone'), ('swap-reboot', 'wrong-device')):
             with Bench('tcp') as b:

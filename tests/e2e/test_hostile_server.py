@@ -193,6 +193,7 @@ class Shop(line.Line):
         super().__init__(stations=0, boards=0)
         self.bin = os.path.join(self.home, 'bin')
         os.mkdir(self.bin)
+        self.config('tool_sandbox: required\ntool_writable: [%s]\n' % self.bin)
         path = os.path.join(self.bin, 'openocd')
         with open(path, 'w') as f:
             f.write(SERVER % self.bin)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 BUILD = sys.argv.pop(1) if len(sys.argv) > 1 and os.path.isdir(sys.argv[1]) else os.environ['PROVD_BUILD']
 PROVCTL = os.path.join(BUILD, 'cli', 'provctl')
@@ -214,6 +215,47 @@ class RealFiles(Files):
         got = self.info(SEABIOS, '--address', '0x10000')
         self.assertEqual((got['format'], got['bytes'], got['placed']), ('bin', os.path.getsize(SEABIOS), False))
         self.refused(SEABIOS, 'is a raw binary, not an ELF file', '--format', 'elf')
+
+
+class WithoutAddresses(Files):
+    """Sparse images, boot images, archives: what is in them, with their digest, or what is wrong with them."""
+
+    def put(self, name, data):
+        with open(self.path(name), 'wb') as f:
+            f.write(data)
+        return self.path(name)
+
+    def sparse(self, blocks, *chunks):
+        body = b''.join(struct.pack('<HHII', kind, 0, n, 12 + len(data)) + data for kind, n, data in chunks)
+        return struct.pack('<IHHHHIIII', 0xed26ff3a, 1, 0, 28, 12, 4096, blocks, len(chunks), 0) + body
+
+    def test_a_sparse_image_larger_than_any_firmware(self):
+        data = self.sparse(20000, (0xcac1, 17000, bytes(range(256)) * 16 * 17000), (0xcac3, 3000, b''))
+        got = self.info(self.put('large.simg', data))
+        self.assertEqual((got['format'], got['partition_bytes'], got['chunks']), ('sparse', 20000 * 4096, 2))
+        self.assertEqual(got['sha256'], hashlib.sha256(data).hexdigest())
+
+    def test_each_damage_has_its_own_sentence(self):
+        raw = bytes(range(256)) * 16
+        good = self.sparse(1, (0xcac1, 1, raw))
+        self.refused(self.put('cut.simg', good[:-1]), 'chunk 1 needs 4108 bytes')
+        self.refused(self.put('kind.simg', self.sparse(1, (0xcac9, 1, raw))), 'unknown type 0xcac9')
+        self.refused(self.put('sum.simg', self.sparse(1, (0xcac1, 1, raw), (0xcac4, 0, bytes(4)))),
+                     'checksum of a CRC chunk')
+        self.assertIn('a part of an image', self.info(self.put('part.simg', self.sparse(9, (0xcac1, 1, raw))))['notes'][0])
+
+    def test_a_boot_image_and_an_archive(self):
+        head = (b'ANDROID!' + struct.pack('<I', 5000)).ljust(36, b'\0') + struct.pack('<II', 4096, 0)
+        boot = head.ljust(4096, b'\0') + bytes(5000)
+        self.assertEqual(self.info(self.put('boot.img', boot))['content'], 'an Android boot image')
+        self.refused(self.put('short.img', boot[:-1]), 'is it cut off')
+        with zipfile.ZipFile(self.path('p.zip'), 'w') as z:
+            z.writestr('a/b.img', b'member')
+        got = self.info(self.path('p.zip'))
+        self.assertEqual((got['format'], got['members']), ('zip', 1))
+        with open(self.path('p.zip'), 'rb') as f:
+            broken = f.read().replace(b'member', b'mEmber', 1)
+        self.refused(self.put('broken.zip', broken), 'member a/b.img is damaged')
 
 
 class Words(Files):

@@ -254,6 +254,20 @@ class Provd(Board):
         self.address = lambda: address
         self.fails('port-unbound', 'program', *image)  # nothing listens any more
 
+    def test_what_lies_partly_outside_is_refused_before_the_erase(self):
+        before = self.flash()
+        end = 0x08000000 + len(before)
+        for at in (end - 128, end, 0x09000000, 0x07ffff80):
+            image = self.file(line.firmware(256))
+            for action, args in (('program', ['image=' + image, 'address=0x%x' % at]),
+                                 ('flash', ['regions=' + json.dumps(['%s@0x%x' % (image, at)])])):
+                status, step = self.exec(action, *args)
+                self.assertEqual((status, step['code']), (3, 'image-range'), step)
+                self.assertIn('nothing was written', step['message'])
+                self.assertNotIn('Verified OK', json.dumps(step['evidence']))
+                self.assertEqual(self.flash(), before)
+        self.passes('program', 'image=' + self.file(line.firmware(256)), 'address=0x%x' % (end - 256))
+
     def test_what_lies_outside_of_the_flash_is_no_pass(self):
         self.fails('image-range', 'program', 'image=' + self.file(line.firmware(256)), 'address=0x09000000')
         self.fails('image-range', 'flash', 'regions=' + json.dumps([self.file(line.firmware(256)) + '@0x09000000']))

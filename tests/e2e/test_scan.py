@@ -49,7 +49,7 @@ class Scan(unittest.TestCase):
             l.prepare(line.firmware(), RECIPE)
             l.api.post('/jobs', {'recipe': 'scanned', 'quantity': 2})
             seen = set()
-            self.answer(l, 'T20001')
+            self.answer(l, 'T20001\r\n')     # as scanners end it
             first = self.run_of(l, seen)
             self.assertEqual((first['outcome'], first['serial']), ('passed', 'T20001'), first)
             l.sim.ctl('next', board='b1', gap_ms=200)

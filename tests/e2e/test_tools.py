@@ -58,6 +58,11 @@ while :; do sleep 60; done
 '''
 
 
+def landlock_abi():
+    """What this kernel can confine: 0 nothing, from 6 on signals too."""
+    return max(0, line.libc.syscall(444, None, line.ctypes.c_size_t(0), 1))
+
+
 def parent(pid):
     with open('/proc/%d/stat' % pid) as f:
         return int(f.read().rsplit(')', 1)[1].split()[1])
@@ -72,6 +77,10 @@ class Shop(line.Line):
     def __init__(self):
         super().__init__(1, station_extra='    quarantine_after: 0\n')
         self.program = os.path.join(self.home, 'programmer')
+        # The only place, but for its own directory, where a program may leave something.
+        self.out = os.path.join(self.home, 'out')
+        os.mkdir(self.out)
+        self.config('tool_sandbox: required\ntool_writable: [%s]\n' % self.out)
         self.version = 0
         for name, text in ((self.program, PROGRAMMER), (self.program + '-daemon', DAEMON)):
             with open(name, 'w') as f:
@@ -79,9 +88,12 @@ class Shop(line.Line):
             os.chmod(name, 0o755)
         self.start()
 
-    def job(self, mode, timeout='30s', program=None):
+    def job(self, mode, timeout='30s', program=None, version=None):
+        """version: of a recipe that is there already."""
+        if version:
+            return self.api.post('/jobs', {'recipe': 'tools', 'quantity': 1})['id']
         self.version += 1
-        self.put_recipe(RECIPE % (self.version, program or self.program, mode, self.home, timeout))
+        self.put_recipe(RECIPE % (self.version, program or self.program, mode, self.out, timeout))
         return self.api.post('/jobs', {'recipe': 'tools', 'quantity': 1})['id']
 
     def run_mode(self, *args, **kw):
@@ -97,7 +109,7 @@ class Shop(line.Line):
         return dict(self.api.get('/runs/' + run['id']), steps=self.api.get('/runs/' + run['id'] + '/steps')['items'])
 
     def number(self, name):
-        path = os.path.join(self.home, name)
+        path = os.path.join(self.out, name)
         line.wait_for(name + ' runs', lambda: os.path.exists(path) and os.path.getsize(path))
         with open(path) as f:
             return int(f.read())
@@ -125,15 +137,15 @@ class Tools(unittest.TestCase):
             for mode, (outcome, code) in CODES.items():
                 with self.subTest(mode):
                     for name in ('daemon', 'tool', 'where'):
-                        if os.path.exists(os.path.join(s.home, name)):
-                            os.unlink(os.path.join(s.home, name))
+                        if os.path.exists(os.path.join(s.out, name)):
+                            os.unlink(os.path.join(s.out, name))
                     run = s.run_mode(mode, timeout='3s' if code == 'timeout' else '40s')
                     self.assertEqual((run['outcome'], run['code']), (outcome, code), run)
                     self.assertFalse(line.alive(s.number('tool')))
                     if mode in ('hangs', 'daemon'):
                         self.assertFalse(line.alive(s.number('daemon')), 'a daemon is left')
                     self.assertEqual(s.scratch(), [])
-                    with open(os.path.join(s.home, 'where')) as f:
+                    with open(os.path.join(s.out, 'where')) as f:
                         self.assertIn(os.path.join(s.home, 'state', 'scratch') + '/tool-', f.read())
                     if outcome == 'passed':
                         evidence = run['steps'][0]['evidence']
@@ -169,7 +181,7 @@ class Tools(unittest.TestCase):
                 x['text'] for e in with_log.events if e[1] == 'run-log' for x in e[2]['lines']])
             said = next(x for x in follower.stdout if 'erasing' in x)
             self.assertRegex(said, r'^20\S+Z < erasing$')
-            with open(os.path.join(s.home, 'go'), 'w'):
+            with open(os.path.join(s.out, 'go'), 'w'):
                 pass
             rest = follower.stdout.read()
             self.assertEqual(follower.wait(line.DEADLINE_S), 0)
@@ -245,6 +257,28 @@ class Tools(unittest.TestCase):
             said = s.provctl('recipe', 'check', path)
             self.assertEqual(said.returncode, 0, said)
             self.assertIn('warning: step program needs the program no-such-programmer', said.stderr)
+
+    def test_a_recipe_gets_at_no_token_and_changes_no_record(self):
+        with Shop() as s:
+            state = os.path.join(s.home, 'state')
+            for words in (['cat', state + '/admin-token'], ['cp', state + '/provd.db', s.out + '/copy'],
+                          ['sh', '-c', 'echo x >> %s/provd.db' % state], ['rm', '-f', state + '/provd.db'],
+                          ['sh', '-c', 'cat /proc/*/root%s/admin-token' % state],
+                          ['sh', '-c', 'cp %s/admin-token /tmp/' % state],
+                          ['sh', '-c', 'kill -9 %d' % s.provd.process.pid],
+                          ['sh', '-c', 'echo x > %s' % (s.home + '/stations.d/line.yaml')]):
+                if 'kill' in words[-1] and landlock_abi() < 6:
+                    print('skipped: signals are not scoped by this kernel')
+                    continue
+                s.version += 1
+                s.put_recipe('recipe: tools\nversion: %d\nunit: {model: provsim-1}\n'
+                             'ports: {console: {kind: tty, baud: 115200}}\nsteps:\n'
+                             '  - action: tool.run\n    with: {argv: %s, success: ["."]}\n' % (s.version, words))
+                run = s.run_mode('', version=s.version)
+                self.assertEqual(run['outcome'], 'error', words)
+                self.assertNotIn(s.provd.token, str(s.api.all('/runs/%s/log' % run['id'])))
+            self.assertEqual(os.listdir(s.out), [])
+            self.assertEqual(s.api.get('/records')['holds'], [])
 
 
 if __name__ == '__main__':

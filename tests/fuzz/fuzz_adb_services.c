@@ -162,7 +162,7 @@ static void ask(struct adb_conn *c, unsigned what, const struct device *d, struc
 		!memmem(d->bytes, d->n, "DONE", 4) && !memmem(d->bytes, d->n, "O", 1))
 		abort();
 	if (what == 6 && adb_install(c, &src, words, NULL, NULL, &it, reply, &e) == 0 &&
-		!strstr(reply, "Success"))
+		strcmp(reply, "Success") != 0)
 		abort();
 	if (what == 7)
 		adb_root(c, true, &it, &restarting, reply, &e);

@@ -42,7 +42,13 @@ static inline void check_image(const struct image *i)
 static inline void fuzz_image(const uint8_t *bytes, size_t n)
 {
 	static const struct image_opts all[] = {IMAGE_OPTS_INSPECT,
-		{.address = 0x08000000, .address_is_default = true, .format = IMAGE_ANY}};
+		{.address = 0x08000000, .address_is_default = true, .format = IMAGE_ANY},
+		{.address = IMAGE_NO_ADDRESS,
+			.inspect = true,
+			.format = IMAGE_ANY,
+			.last_wins = true},
+		{.address = 0, .format = IMAGE_BIN},
+		{.address = IMAGE_NO_ADDRESS, .inspect = true, .format = IMAGE_ELF}};
 
 	for (size_t k = 0; k < ARRAY_LEN(all); k++) {
 		struct image *i = NULL;

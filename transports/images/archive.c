@@ -162,6 +162,47 @@ static int get_zipped(struct archive *a, const char *name, const char *label, ui
 	return 0;
 }
 
+unsigned archive_members(const struct archive *a)
+{
+	return a->zip ? (unsigned)zip_get_num_entries(a->zip, 0) : 0;
+}
+
+static int check_member(
+	struct archive *a, zip_uint64_t index, uint8_t *buf, const struct iotime *it, struct err *e)
+{
+	zip_file_t *from = zip_fopen_index(a->zip, index, 0);
+	const char *name = zip_get_name(a->zip, index, 0);
+	zip_int64_t k = 1;
+	int r = 0;
+
+	if (!from)
+		return err_set(e, ERR_IMAGE_INVALID, "package %s, member %.100s: %s", a->path,
+			name ? name : "?", zip_strerror(a->zip));
+	while (r == 0 && k > 0) {
+		r = iotime_check(it, e);
+		if (r == 0)
+			k = zip_fread(from, buf, STEP_BYTES);
+	}
+	if (r == 0 && k < 0)
+		r = err_set(e, ERR_IMAGE_INVALID, "package %s, member %.100s is damaged: %s",
+			a->path, name ? name : "?", zip_file_strerror(from));
+	zip_fclose(from);
+	return r;
+}
+
+int archive_check(struct archive *a, const struct iotime *it, struct err *e)
+{
+	zip_int64_t members = a->zip ? zip_get_num_entries(a->zip, 0) : 0;
+	_cleanup_(freep) uint8_t *buf = malloc(STEP_BYTES);
+	int r = buf ? 0 : err_set(e, ERR_NO_MEMORY, "package %s", a->path);
+
+	if (r == 0 && a->zip && members == 0)
+		r = err_set(e, ERR_IMAGE_INVALID, "package %s holds no files", a->path);
+	for (zip_int64_t i = 0; r == 0 && i < members; i++)
+		r = check_member(a, (zip_uint64_t)i, buf, it, e);
+	return r;
+}
+
 int archive_get(struct archive *a, const char *name, uint64_t max, const struct iotime *it,
 	struct blob **ret, struct err *e)
 {

@@ -23,6 +23,11 @@ int archive_open_dir(const char *path, struct archive **ret, struct err *e);
 struct archive *archive_close(struct archive *a); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct archive, archive_close)
 
+/* How many members a zip archive has, in all folders; 0 of a directory. */
+unsigned archive_members(const struct archive *a);
+/* Unpacks every member, in whatever folder, and compares its checksum; nothing is kept. */
+int archive_check(struct archive *a, const struct iotime *it, struct err *e);
+
 const char *archive_path(const struct archive *a);
 /* Whether the member is there, with its size (may be NULL). */
 bool archive_has(struct archive *a, const char *name, uint64_t *ret_bytes);

@@ -4,6 +4,7 @@
  * is only ever a note.
  */
 #include "base/bytes.h"
+#include "transports/images/foreign.h"
 #include "transports/images/image_impl.h"
 
 #define FILL_MIN_BYTES (1u << 20) /* smaller ones may well be mostly empty */
@@ -54,6 +55,16 @@ static void look_at_vectors(struct image_source *s, uint64_t address)
 			(unsigned long long)(address + s->n - 1));
 }
 
+/* What the gate would have refused is on record. */
+static void look_at_declared(struct image_source *s)
+{
+	const struct foreign *f =
+		s->opts->format == IMAGE_BIN ? foreign_of(s->bytes, s->n, FOREIGN_ADDRESSES) : NULL;
+
+	if (f)
+		image_note(s->image, "looks like %s, taken as a raw binary as declared", f->what);
+}
+
 int image_read_bin(struct image_source *s, struct err *e)
 {
 	uint64_t address = s->opts->address;
@@ -63,6 +74,7 @@ int image_read_bin(struct image_source *s, struct err *e)
 		return err_set(e, ERR_INVALID, "firmware file %s: %s needs an address",
 			s->image->path, image_format_name(s->image->format));
 	look_at_fill(s);
+	look_at_declared(s);
 	if (address == IMAGE_NO_ADDRESS)
 		address = 0;
 	else

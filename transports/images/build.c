@@ -125,14 +125,16 @@ struct joint {
 	uint64_t used;
 	size_t cap;   /* of segments */
 	size_t twice; /* pieces with bytes that were there already */
+	bool unlike;  /* those of one were others */
 };
 
 static int clash(const struct image_source *s, const struct image_piece *p, uint64_t at, bool same,
 	struct err *e)
 {
 	return image_malformed(s, p->where, e,
-		"the byte for 0x%08llx is there already, %s: parts of the file overlap",
-		(unsigned long long)at, same ? "the same" : "another one");
+		"the byte for 0x%08llx is there already, %s: parts of the file overlap%s",
+		(unsigned long long)at, same ? "the same" : "another one",
+		same ? "" : " ('overlap: last' keeps the later ones)");
 }
 
 /* The part of p that segment g holds already; *ret_len is how long it is. */
@@ -144,8 +146,10 @@ static int check_overlap(struct joint *j, const struct image_segment *g,
 
 	*ret_len = len;
 	for (uint64_t k = 0; k < len; k++)
-		if (g->data[skip + k] != p->data[k])
+		if (g->data[skip + k] != p->data[k]) {
+			j->unlike = true;
 			return clash(j->s, p, p->address + k, false, e);
+		}
 	if (!j->s->same_twice)
 		return clash(j->s, p, p->address, true, e);
 	if (j->twice++ == 0)
@@ -198,6 +202,75 @@ static int join(struct joint *j, const struct image_piece *p, struct err *e)
 	return 0;
 }
 
+/* Where unlike bytes are declared to be meant: the extents first, then the bytes in the order of
+ * the file, so that the later ones are kept. */
+static int extend(struct joint *j, const struct image_piece *p, struct err *e)
+{
+	struct image *i = j->s->image;
+	struct image_segment *g = i->count ? &i->segments[i->count - 1] : NULL;
+	uint64_t end = p->address + p->len;
+	uint64_t more = p->len;
+
+	if (!g || g->target != p->target || g->address + g->len < p->address) {
+		int r = new_segment(j, p, e);
+
+		if (r < 0)
+			return r;
+		g = &i->segments[i->count - 1];
+	} else {
+		uint64_t have = g->address + g->len;
+
+		j->twice += have > p->address;
+		more = end > have ? end - have : 0;
+	}
+	g->len += more;
+	j->used += more;
+	return 0;
+}
+
+static int by_order(const void *a, const void *b)
+{
+	const struct image_piece *p = a;
+	const struct image_piece *q = b;
+
+	return p->order < q->order ? -1 : p->order > q->order;
+}
+
+static void lay_over(struct joint *j, const struct image_piece *p)
+{
+	const struct image *i = j->s->image;
+	const struct image_segment *g = &i->segments[image_find(i, p->target, p->address)];
+
+	memcpy(j->bytes + (g->data - j->bytes) + (p->address - g->address), p->data, p->len);
+}
+
+static int join_later_wins(struct joint *j, struct err *e)
+{
+	struct image_source *s = j->s;
+	int r = 0;
+
+	for (size_t k = 0; r == 0 && k < s->count; k++)
+		r = extend(j, &s->pieces[k], e);
+	if (r < 0)
+		return r;
+	qsort(s->pieces, s->count, sizeof *s->pieces, by_order);
+	for (size_t k = 0; k < s->count; k++)
+		lay_over(j, &s->pieces[k]);
+	if (j->twice)
+		image_note(s->image, "%zu parts of the file overlap: the later bytes are kept%s",
+			j->twice, s->opts->last_wins ? ", as declared" : "");
+	return 0;
+}
+
+static int join_strictly(struct joint *j, struct err *e)
+{
+	int r = 0;
+
+	for (size_t k = 0; r == 0 && k < j->s->count; k++)
+		r = join(j, &j->s->pieces[k], e);
+	return r;
+}
+
 static int join_all(struct image_source *s, struct err *e)
 {
 	struct image *i = s->image;
@@ -218,8 +291,15 @@ static int join_all(struct image_source *s, struct err *e)
 	i->owned = j.bytes;
 	i->owned_len = total;
 	qsort(s->pieces, s->count, sizeof *s->pieces, by_place);
-	for (size_t k = 0; r == 0 && k < s->count; k++)
-		r = join(&j, &s->pieces[k], e);
+	r = s->opts->last_wins ? join_later_wins(&j, e) : join_strictly(&j, e);
+	if (r < 0 && j.unlike && s->opts->for_store) {
+		image_note(i, "unlike bytes for one address: no step flashes it unless it says "
+			      "'overlap: last'");
+		i->count = 0;
+		j.used = 0;
+		j.twice = 0;
+		r = join_later_wins(&j, e);
+	}
 	if (r < 0)
 		return r;
 	mprotect(i->owned, i->owned_len, PROT_READ);

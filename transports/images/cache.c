@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/thread.h"
+#include "transports/images/gate.h"
 
 #define KEPT_UNUSED 4
 
@@ -24,7 +25,8 @@ struct key {
 	off_t size;
 	struct timespec mtime, ctime;
 	bool blob;
-	struct image_opts opts; /* of an image */
+	struct image_opts opts;	 /* of an image */
+	enum image_format claim; /* of an image: what the name says that it is */
 };
 
 enum entry_state { LOADING, READY, GONE };
@@ -99,14 +101,16 @@ static bool same_opts(const struct image_opts *a, const struct image_opts *b)
 {
 	return a->address == b->address && a->address_is_default == b->address_is_default &&
 	       a->format == b->format && a->uf2_family == b->uf2_family &&
-	       a->elf_machine == b->elf_machine && a->inspect == b->inspect;
+	       a->hex_board == b->hex_board && a->last_wins == b->last_wins &&
+	       a->elf_machine == b->elf_machine && a->inspect == b->inspect && a->as_is == b->as_is;
 }
 
 static bool same_key(const struct key *a, const struct key *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime) &&
-	       a->blob == b->blob && (a->blob || same_opts(&a->opts, &b->opts));
+	       a->blob == b->blob &&
+	       (a->blob || (a->claim == b->claim && same_opts(&a->opts, &b->opts)));
 }
 
 static bool key_of(const struct request *q, struct key *ret)
@@ -124,6 +128,7 @@ static bool key_of(const struct request *q, struct key *ret)
 	if (q->opts) {
 		ret->opts = *q->opts;
 		ret->opts.name = NULL;
+		ret->claim = gate_name_claim(q->opts->name ? q->opts->name : q->path);
 	}
 	return true;
 }

@@ -27,12 +27,28 @@ static bool is_ihex(const uint8_t *s, size_t n)
 
 static bool is_srec(const uint8_t *s, size_t n)
 {
-	return n > 9 && s[0] == 'S' && isdigit(s[1]) && hex_run(s + 2, n - 2) >= 8;
+	return n > 9 && (s[0] | 0x20) == 's' && isdigit(s[1]) && hex_run(s + 2, n - 2) >= 8;
+}
+
+/* "@F000", and on the next line bytes as pairs of digits. A Verilog memory file begins alike, and
+ * the reader says so where the end mark is missing. */
+static bool is_titxt(const uint8_t *s, size_t n)
+{
+	size_t at = 1 + hex_run(s + 1, n - 1);
+
+	if (s[0] != '@' || at < 2 || at > 9)
+		return false;
+	while (at < n && isspace(s[at]))
+		at++;
+	return at + 1 < n && hex_run(s + at, 3) == 2;
 }
 
 static enum image_format record_at(const uint8_t *s, size_t n)
 {
-	return is_ihex(s, n) ? IMAGE_IHEX : is_srec(s, n) ? IMAGE_SREC : IMAGE_BIN;
+	return is_ihex(s, n)	? IMAGE_IHEX
+	       : is_srec(s, n)	? IMAGE_SREC
+	       : is_titxt(s, n) ? IMAGE_TITXT
+				: IMAGE_BIN;
 }
 
 /* The first record at the beginning of a line, as long as everything is text. */

@@ -40,6 +40,28 @@ static const char *machine_name(uint16_t m)
 	return "unknown";
 }
 
+/* What only a program for an operating system has. A firmware may have such marks by the way that
+ * it was linked (s390-ccw.img of QEMU): then the recipe declares that it is an ELF file on purpose.
+ */
+static int hosted(struct elf_file *x, uint64_t where, const char *mark, struct err *e)
+{
+	if (x->s->opts->for_store) {
+		image_note(x->s->image,
+			"a program for an operating system (%s): no step flashes it unless it "
+			"declares 'format: elf'",
+			mark);
+		return 0;
+	}
+	if (x->s->opts->format != IMAGE_ELF)
+		return image_malformed(x->s, where, e,
+			"a program for an operating system (%s); 'format: elf' takes it as "
+			"firmware",
+			mark);
+	image_note(x->s->image,
+		"marked as a program for an operating system (%s), taken as declared", mark);
+	return 0;
+}
+
 static int check_kind(struct elf_file *x, struct err *e)
 {
 	uint16_t want = x->s->opts->elf_machine;
@@ -88,10 +110,78 @@ static int get(struct elf_file *x, size_t i, GElf_Phdr *ph, struct err *e)
 	if (!gelf_getphdr(x->elf, (int)i, ph))
 		return image_malformed(
 			x->s, x->head.e_phoff, e, "program header %zu: %s", i, elf_errmsg(-1));
-	if (ph->p_type == PT_INTERP)
-		return image_malformed(
-			x->s, ph->p_offset, e, "a program for an operating system (PT_INTERP)");
 	return ph->p_type == PT_LOAD && ph->p_filesz > 0;
+}
+
+static Elf_Data *data_of(struct elf_file *x, const GElf_Phdr *ph, Elf_Type type)
+{
+	if (ph->p_offset > x->s->n || ph->p_filesz > x->s->n - ph->p_offset || ph->p_filesz == 0)
+		return NULL;
+	return elf_getdata_rawchunk(x->elf, (int64_t)ph->p_offset, ph->p_filesz, type);
+}
+
+static const char *dynamic_mark(struct elf_file *x, const GElf_Phdr *ph)
+{
+	Elf_Data *d = data_of(x, ph, ELF_T_DYN);
+	GElf_Dyn dyn;
+
+	for (int i = 0; d && gelf_getdyn(d, i, &dyn); i++) {
+		if (dyn.d_tag == DT_NULL)
+			break;
+		if (dyn.d_tag == DT_NEEDED)
+			return "it needs shared libraries, DT_NEEDED";
+		if (dyn.d_tag == DT_SONAME)
+			return "a shared library, DT_SONAME";
+	}
+	return NULL;
+}
+
+/* "GNU" with type 1 names the system that a C library was built for; "Go" is the linker's of that
+ * language. */
+static const char *note_mark(struct elf_file *x, const GElf_Phdr *ph)
+{
+	Elf_Data *d = data_of(x, ph, ELF_T_NHDR);
+	size_t at = 0, name = 0, desc = 0;
+	GElf_Nhdr head;
+
+	while (d && (at = gelf_getnote(d, at, &head, &name, &desc)) > 0) {
+		const char *owner = (const char *)d->d_buf + name;
+
+		if (head.n_namesz == 4 && !memcmp(owner, "GNU", 4) && head.n_type == NT_GNU_ABI_TAG)
+			return "a note names its system, NT_GNU_ABI_TAG";
+		if (head.n_namesz == 3 && !memcmp(owner, "Go", 3))
+			return "a program in Go";
+	}
+	return NULL;
+}
+
+static const char *mark_of(struct elf_file *x, const GElf_Phdr *ph)
+{
+	switch (ph->p_type) {
+	case PT_INTERP:
+		return "PT_INTERP";
+	case PT_DYNAMIC:
+		return dynamic_mark(x, ph);
+	case PT_NOTE:
+		return note_mark(x, ph);
+	default:
+		return NULL;
+	}
+}
+
+static int check_marks(struct elf_file *x, struct err *e)
+{
+	for (size_t i = 0; i < x->count; i++) {
+		GElf_Phdr ph;
+		int r = get(x, i, &ph, e);
+		const char *mark = r < 0 ? NULL : mark_of(x, &ph);
+
+		if (r < 0)
+			return r;
+		if (mark)
+			return hosted(x, ph.p_offset, mark, e);
+	}
+	return 0;
 }
 
 /* Some linkers leave all physical addresses 0. */
@@ -162,6 +252,8 @@ int image_read_elf(struct image_source *s, struct err *e)
 	r = check_kind(&x, e);
 	if (r == 0)
 		r = check_table(&x, e);
+	if (r == 0)
+		r = check_marks(&x, e);
 	if (r == 0)
 		r = read_segments(&x, e);
 	s->image->has_entry = x.head.e_entry != 0;

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "transports/images/gate.h"
 #include "transports/images/image_impl.h"
 
 static const struct {
@@ -20,6 +21,7 @@ static const struct {
 	[IMAGE_IHEX] = {"ihex", "an Intel HEX file", image_read_ihex},
 	[IMAGE_SREC] = {"srec", "a Motorola S-record file", image_read_srec},
 	[IMAGE_UF2] = {"uf2", "a UF2 file", image_read_uf2},
+	[IMAGE_TITXT] = {"ti-txt", "a TI-TXT file", image_read_titxt},
 	[IMAGE_DFU] = {"dfu", "a DFU file", image_read_dfuse},
 	[IMAGE_SPARSE] = {"sparse", "an Android sparse image", NULL},
 	[IMAGE_BOOTIMG] = {"bootimg", "an Android boot image", NULL},
@@ -129,15 +131,15 @@ static int check_wanted(const struct image *i, const struct image_opts *o, struc
 		return err_set(e, ERR_IMAGE_INVALID,
 			"firmware file %s is a DfuSe container: it is for a device with addresses",
 			i->path);
+	if (o->format != IMAGE_ANY && o->format != i->format && o->format != i->inner)
+		return err_set(e, ERR_IMAGE_INVALID, "firmware file %s is %s, not %s", i->path,
+			formats[i->format].name, formats[o->format].name);
 	if (o->as_is)
 		return 0;
 	if (!formats[i->inner].read)
 		return err_set(e, ERR_IMAGE_INVALID,
 			"firmware file %s is %s: it has no addresses to be flashed at", i->path,
 			formats[i->inner].name);
-	if (o->format != IMAGE_ANY && o->format != i->format && o->format != i->inner)
-		return err_set(e, ERR_IMAGE_INVALID, "firmware file %s is %s, not %s", i->path,
-			formats[i->format].name, formats[o->format].name);
 	if (i->placed && o->address != IMAGE_NO_ADDRESS && !o->address_is_default)
 		return err_set(e, ERR_INVALID,
 			"firmware file %s is %s, which says itself where it goes: leave the "
@@ -146,23 +148,32 @@ static int check_wanted(const struct image *i, const struct image_opts *o, struc
 	return 0;
 }
 
+/* What a recipe declares to be raw is not looked into, unless it would say itself where it goes. */
+static enum image_format content_of(const struct image_source *s)
+{
+	enum image_format f = image_detect(s->bytes, s->n);
+
+	return s->opts->format == IMAGE_BIN && !formats[f].read ? IMAGE_BIN : f;
+}
+
 /* Takes a DFU suffix off, and says what is left. */
 static int recognise(struct image *i, struct image_source *s, struct err *e)
 {
 	size_t suffix = 0;
 	int r;
 
-	i->format = image_detect(s->bytes, s->n);
+	i->declared = s->opts->format;
+	i->format = content_of(s);
 	i->inner = i->format;
 	if (i->format == IMAGE_DFU) {
 		r = image_dfu_suffix(i, s->bytes, s->n, &suffix, e);
 		if (r < 0)
 			return r;
 		s->n -= suffix;
-		i->inner = image_detect(s->bytes, s->n);
+		i->inner = content_of(s);
 	}
 	i->placed = i->inner != IMAGE_BIN;
-	return 0;
+	return gate_image(i, s->opts, s->bytes, s->n, e);
 }
 
 static void source_done(struct image_source *s)
@@ -272,8 +283,7 @@ int image_check_range(const struct image *i, uint64_t base, uint64_t size, struc
 	return 0;
 }
 
-/* The first segment that ends above the address (of that target or a later one), or count. */
-static size_t find(const struct image *i, uint8_t target, uint64_t address)
+size_t image_find(const struct image *i, uint8_t target, uint64_t address)
 {
 	size_t low = 0;
 	size_t high = i->count;
@@ -294,7 +304,7 @@ uint64_t image_read(const struct image *i, uint8_t target, uint64_t address, voi
 {
 	uint64_t got = 0;
 
-	for (size_t k = find(i, target, address); k < i->count; k++) {
+	for (size_t k = image_find(i, target, address); k < i->count; k++) {
 		const struct image_segment *g = &i->segments[k];
 		uint64_t from = MAX(g->address, address);
 		uint64_t to = MIN(g->address + g->len, address + n);
@@ -309,7 +319,7 @@ uint64_t image_read(const struct image *i, uint8_t target, uint64_t address, voi
 
 bool image_next(const struct image *i, uint8_t target, uint64_t from, uint64_t *ret)
 {
-	size_t k = find(i, target, from);
+	size_t k = image_find(i, target, from);
 
 	if (k == i->count || i->segments[k].target != target)
 		return false;
@@ -328,7 +338,7 @@ uint32_t image_chunk(const struct image *i, uint8_t target, uint64_t *at, uint32
 	start = *at - *at % unit;
 	if (page)
 		most = (uint32_t)MIN((uint64_t)most, page - start % page);
-	for (size_t k = find(i, target, *at); k < i->count && n < most; k++) {
+	for (size_t k = image_find(i, target, *at); k < i->count && n < most; k++) {
 		const struct image_segment *g = &i->segments[k];
 
 		if (g->target != target || g->address >= start + n + unit)

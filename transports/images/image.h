@@ -30,7 +30,8 @@ enum image_format {
 	IMAGE_IHEX,
 	IMAGE_SREC,
 	IMAGE_UF2,
-	IMAGE_DFU, /* any payload with a DFU suffix, and DfuSe containers */
+	IMAGE_TITXT, /* Texas Instruments' text of MSP430 tools */
+	IMAGE_DFU,   /* any payload with a DFU suffix, and DfuSe containers */
 	IMAGE_SPARSE,
 	IMAGE_BOOTIMG,
 	IMAGE_ZIP,
@@ -46,15 +47,23 @@ struct image_segment {
 
 /* Where the file may go: what the caller knows of the target. */
 struct image_opts {
-	uint64_t address;	  /* of a format without addresses; IMAGE_NO_ADDRESS: none */
-	bool address_is_default;  /* `address` gives way to what the file says itself */
-	enum image_format format; /* IMAGE_ANY, or what the content has to be (of a DFU file also
-				     what it holds) */
-	uint32_t uf2_family;	  /* of a UF2 file that holds several; 0: the only one */
-	uint16_t elf_machine;	  /* e_machine that an ELF file must be for; 0: any */
+	uint64_t address;	 /* of a format without addresses; IMAGE_NO_ADDRESS: none */
+	bool address_is_default; /* `address` gives way to what the file says itself */
+	/* IMAGE_ANY, or what the recipe declares: the content has to be that (of a DFU file also
+	 * what it holds). IMAGE_BIN: the bytes as they are, whatever else than a format with
+	 * addresses they look like; IMAGE_ELF: also one with the marks of an operating system. */
+	enum image_format format;
+	uint32_t uf2_family;  /* of a UF2 file that holds several; 0: the only one */
+	uint16_t hex_board;   /* of a universal HEX file that holds several; 0: the only one */
+	bool last_wins;	      /* of unlike bytes for one address the later ones count */
+	uint16_t elf_machine; /* e_machine that an ELF file must be for; 0: any */
 	/* No target is known, the file alone is judged: no address is needed, and of several UF2
 	 * families the first one is shown. */
 	bool inspect;
+	/* It is stored, not flashed: what a step may declare to be meant (what the gate refuses,
+	 * where its name does not call it firmware; marks of a system; unlike bytes for one
+	 * address) is a note. */
+	bool for_store;
 	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files,
 	 * not addresses. */
 	bool as_is;
@@ -71,9 +80,10 @@ struct image {
 	enum image_format format;
 	enum image_format inner; /* of a DFU file: the format of what its suffix ends, IMAGE_DFU of
 				    a DfuSe container; else as format */
-	bool placed;		 /* the file itself says where it goes */
-	char *path;		 /* for messages */
-	char sha256[SHA256_HEX]; /* of the file */
+	enum image_format declared; /* what the recipe said that it is; IMAGE_ANY: nothing */
+	bool placed;		    /* the file itself says where it goes */
+	char *path;		    /* for messages */
+	char sha256[SHA256_HEX];    /* of the file */
 	/* Of address (u64 LE), length (u64 LE) and bytes of each segment: equal for the same
 	 * content in any format. Before segments of another target than 0 stands its number (u8).
 	 */
@@ -96,8 +106,8 @@ struct image {
 
 /* "an ELF file": for sentences. */
 const char *image_format_name(enum image_format f);
-/* "bin", "elf", "ihex", "srec", "uf2", "dfu", "sparse", "bootimg", "zip", "any": as recipes write
- * it; -1 if there is none of that name. */
+/* "bin", "elf", "ihex", "srec", "uf2", "ti-txt", "dfu", "sparse", "bootimg", "zip", "any": as
+ * recipes write it; -1 if there is none of that name. */
 const char *image_format_str(enum image_format f);
 int image_format_from_str(const char *s);
 /* Whether files of that format are firmware of addresses, or blobs (blob.h). */
@@ -107,10 +117,11 @@ bool image_format_is_firmware(enum image_format f);
  * before the record is refused and never flashed. IMAGE_BIN where it looks like nothing known. */
 enum image_format image_detect(const void *bytes, size_t n);
 
-/* Reads and checks a file. -ERR_IMAGE_INVALID for an empty, malformed or over-long file, or another
- * format than asked for; -ERR_IMAGE_RANGE where it does not fit the address space; -ERR_INVALID
- * for a missing or superfluous address; -ERR_NOT_FOUND without the file. Formats that are no
- * firmware of addresses (sparse, boot images, archives) are refused: see blob.h.
+/* Reads and checks a file, at the gate first (images/gate.h). -ERR_IMAGE_INVALID for an empty,
+ * malformed or over-long file, another format than asked for, or what is surely not firmware;
+ * -ERR_IMAGE_RANGE where it does not fit the address space; -ERR_INVALID for a missing or
+ * superfluous address; -ERR_NOT_FOUND without the file. Formats that are no firmware of addresses
+ * (sparse, boot images, archives) are refused: see blob.h.
  *
  * A wide span is no error where the format has addresses: nothing is ever put into a gap, and
  * whether a segment is allowed to be there only the target's memory map can say (a nRF51's UICR is

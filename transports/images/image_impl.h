@@ -36,7 +36,7 @@ typedef int image_reader_fn(struct image_source *s, struct err *e);
 
 /* One row for each enum image_format that has a reader. */
 image_reader_fn image_read_bin, image_read_elf, image_read_ihex, image_read_srec, image_read_uf2;
-image_reader_fn image_read_dfuse;
+image_reader_fn image_read_dfuse, image_read_titxt;
 
 /* A DFU suffix with a right checksum at the end of the file (DFU 1.1, B): the bytes of it, 0 where
  * there is none, -ERR_IMAGE_INVALID where the checksum is wrong. The ids go into the image. */
@@ -54,5 +54,7 @@ void image_note(struct image *i, const char *fmt, ...) __attribute__((format(pri
 /* len > 0 bytes at address. Joined with the piece before where both continue each other. */
 int image_add(struct image_source *s, uint8_t target, uint64_t address, const uint8_t *data,
 	uint64_t len, uint64_t where, struct err *e);
+/* The first segment that ends above the address (of that target or a later one), or count. */
+size_t image_find(const struct image *i, uint8_t target, uint64_t address);
 /* Sorts, checks for overlaps, joins, counts and digests. */
 int image_build(struct image_source *s, struct err *e);

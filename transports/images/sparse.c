@@ -13,11 +13,6 @@
 #define BLOCK_ODD_BYTES (1u << 20)
 #define LOOK_EVERY	(16u << 20)
 
-struct header {
-	uint16_t file_bytes, chunk_bytes;
-	uint32_t block_bytes, blocks, chunks;
-};
-
 bool sparse_detect(const void *bytes, uint64_t n)
 {
 	struct rbytes b = rbytes_of(bytes, (size_t)MIN(n, 4u));
@@ -25,10 +20,7 @@ bool sparse_detect(const void *bytes, uint64_t n)
 	return rb_le32(&b) == SPARSE_MAGIC && !b.bad;
 }
 
-static int wrong(const struct sparse *s, uint64_t offset, struct err *e, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int wrong(const struct sparse *s, uint64_t offset, struct err *e, const char *fmt, ...)
+int sparse_wrong(const struct sparse *s, uint64_t offset, struct err *e, const char *fmt, ...)
 {
 	char why[160];
 	va_list ap;
@@ -41,7 +33,7 @@ static int wrong(const struct sparse *s, uint64_t offset, struct err *e, const c
 }
 
 static int read_header(
-	struct sparse *s, const uint8_t *bytes, uint64_t n, struct header *h, struct err *e)
+	struct sparse *s, const uint8_t *bytes, uint64_t n, struct sparse_header *h, struct err *e)
 {
 	struct rbytes b = rbytes_of(bytes, (size_t)MIN(n, SPARSE_HEADER_BYTES));
 	uint32_t magic = rb_le32(&b);
@@ -53,25 +45,26 @@ static int read_header(
 	h->block_bytes = rb_le32(&b);
 	h->blocks = rb_le32(&b);
 	h->chunks = rb_le32(&b);
-	rb_le32(&b); /* checksum: 0 in all that is written today */
+	h->checksum = rb_le32(&b);
 	if (b.bad)
-		return wrong(
+		return sparse_wrong(
 			s, n, e, "ends within the file header of %d bytes", SPARSE_HEADER_BYTES);
 	if (magic != SPARSE_MAGIC)
-		return wrong(s, 0, e, "magic 0x%08x, 0x%08x expected", magic, SPARSE_MAGIC);
+		return sparse_wrong(s, 0, e, "magic 0x%08x, 0x%08x expected", magic, SPARSE_MAGIC);
 	if (major != 1)
-		return wrong(s, 4, e, "version %u, 1 expected", major);
+		return sparse_wrong(s, 4, e, "version %u, 1 expected", major);
 	if (h->file_bytes < SPARSE_HEADER_BYTES || h->file_bytes > n)
-		return wrong(s, 8, e, "a file header of %u bytes", h->file_bytes);
+		return sparse_wrong(s, 8, e, "a file header of %u bytes", h->file_bytes);
 	if (h->chunk_bytes < SPARSE_CHUNK_BYTES)
-		return wrong(s, 10, e, "chunk headers of %u bytes", h->chunk_bytes);
+		return sparse_wrong(s, 10, e, "chunk headers of %u bytes", h->chunk_bytes);
 	if (h->block_bytes == 0 || h->block_bytes % 4 || h->block_bytes > BLOCK_MAX_BYTES)
-		return wrong(s, 12, e, "blocks of %u bytes", h->block_bytes);
+		return sparse_wrong(s, 12, e, "blocks of %u bytes", h->block_bytes);
 	if (h->blocks == 0)
-		return wrong(s, 16, e, "no output blocks");
+		return sparse_wrong(s, 16, e, "no output blocks");
 	/* Each chunk has a header: a count that the file cannot hold is not allocated for. */
 	if (h->chunks == 0 || h->chunks > n / h->chunk_bytes)
-		return wrong(s, 20, e, "%u chunks in %llu bytes", h->chunks, (unsigned long long)n);
+		return sparse_wrong(
+			s, 20, e, "%u chunks in %llu bytes", h->chunks, (unsigned long long)n);
 	return 0;
 }
 
@@ -120,45 +113,66 @@ static void put_chunk(
 	s->chunk[s->count++] = c;
 }
 
-static int read_chunks(
-	struct sparse *s, const uint8_t *bytes, uint64_t n, const struct header *h, struct err *e)
+struct sparse_raw_chunk sparse_chunk_at(const uint8_t *p, uint16_t header_bytes)
+{
+	struct rbytes b = rbytes_of(p, SPARSE_CHUNK_BYTES);
+	struct sparse_raw_chunk c = {.type = rb_le16(&b), .payload = p + header_bytes};
+
+	rb_le16(&b);
+	c.blocks = rb_le32(&b);
+	c.bytes = rb_le32(&b);
+	return c;
+}
+
+/* What Motorola calls a sparsechunk: one of several files, each with the size of all in its header,
+ * that make a partition together. What it does not reach is kept, as if it were skipped. */
+static void end_early(struct sparse *s, uint64_t block)
+{
+	s->has_skips = true;
+	s->is_part = true;
+	snprintf(s->note, sizeof s->note,
+		"a part of an image: its chunks make %llu of %u blocks, the rest is left as it is",
+		(unsigned long long)block, s->blocks);
+}
+
+static int read_chunks(struct sparse *s, const uint8_t *bytes, uint64_t n,
+	const struct sparse_header *h, bool *ret_has_sums, struct err *e)
 {
 	uint64_t at = h->file_bytes;
 	uint64_t block = 0;
 
 	for (uint32_t i = 0; i < h->chunks; i++) {
 		if (n - at < h->chunk_bytes)
-			return wrong(s, at, e, "ends before chunk %u of %u", i + 1, h->chunks);
+			return sparse_wrong(
+				s, at, e, "ends before chunk %u of %u", i + 1, h->chunks);
 
-		struct rbytes b = rbytes_of(bytes + at, SPARSE_CHUNK_BYTES);
-		uint16_t type = rb_le16(&b);
-
-		rb_le16(&b);
-
-		uint32_t blocks = rb_le32(&b);
-		uint32_t total = rb_le32(&b);
+		struct sparse_raw_chunk c = sparse_chunk_at(bytes + at, h->chunk_bytes);
+		uint16_t type = c.type;
+		uint32_t blocks = c.blocks;
+		uint32_t total = c.bytes;
 		int64_t payload = payload_bytes(type, blocks, h->block_bytes);
 
 		if (payload < 0)
-			return wrong(s, at, e, "chunk %u of an unknown type 0x%04x", i + 1, type);
+			return sparse_wrong(
+				s, at, e, "chunk %u of an unknown type 0x%04x", i + 1, type);
 		if (total != h->chunk_bytes + (uint64_t)payload)
-			return wrong(s, at + 8, e,
+			return sparse_wrong(s, at + 8, e,
 				"chunk %u (0x%04x) says %u bytes for %u blocks, %lld expected",
 				i + 1, type, total, blocks, (long long)(h->chunk_bytes + payload));
 		if (total > n - at)
-			return wrong(s, at, e, "chunk %u needs %u bytes, %llu are left", i + 1,
-				total, (unsigned long long)(n - at));
+			return sparse_wrong(s, at, e, "chunk %u needs %u bytes, %llu are left",
+				i + 1, total, (unsigned long long)(n - at));
 		if (type == SPARSE_TYPE_CRC && blocks)
-			return wrong(s, at + 4, e, "a checksum chunk of %u blocks", blocks);
+			return sparse_wrong(s, at + 4, e, "a checksum chunk of %u blocks", blocks);
 		if (blocks > h->blocks - block)
-			return wrong(s, at + 4, e, "chunk %u ends at block %llu of %u", i + 1,
-				(unsigned long long)(block + blocks), h->blocks);
-		put_chunk(s, type, blocks, bytes + at + h->chunk_bytes, &block);
+			return sparse_wrong(s, at + 4, e, "chunk %u ends at block %llu of %u",
+				i + 1, (unsigned long long)(block + blocks), h->blocks);
+		*ret_has_sums |= type == SPARSE_TYPE_CRC;
+		put_chunk(s, type, blocks, c.payload, &block);
 		at += total;
 	}
-	if (block != h->blocks)
-		return wrong(s, at, e, "the chunks make %llu blocks, the header says %u",
-			(unsigned long long)block, h->blocks);
+	if (block < h->blocks)
+		end_early(s, block);
 	if (at < n)
 		snprintf(s->note, sizeof s->note, "%llu bytes follow the last chunk",
 			(unsigned long long)(n - at));
@@ -177,7 +191,8 @@ int sparse_read(
 	const char *name, const uint8_t *bytes, uint64_t n, struct sparse **ret, struct err *e)
 {
 	_cleanup_(sparse_freep) struct sparse *s = sparse_new(name);
-	struct header h;
+	struct sparse_header h;
+	bool has_sums;
 	int r = read_header(s, bytes, n, &h, e);
 
 	if (r < 0)
@@ -188,7 +203,10 @@ int sparse_read(
 	s->chunk = calloc(h.chunks, sizeof *s->chunk);
 	if (!s->chunk)
 		return err_set(e, ERR_NO_MEMORY, "sparse image %s: %u chunks", name, h.chunks);
-	r = read_chunks(s, bytes, n, &h, e);
+	has_sums = h.checksum != 0;
+	r = read_chunks(s, bytes, n, &h, &has_sums, e);
+	if (r == 0 && has_sums)
+		r = sparse_check_sums(s, bytes, &h, e);
 	if (r < 0)
 		return r;
 	if (!s->note[0] && (h.block_bytes < SPARSE_BLOCK_BYTES || h.block_bytes > BLOCK_ODD_BYTES))

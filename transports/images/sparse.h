@@ -44,13 +44,14 @@ struct sparse {
 	size_t count;
 	bool has_skips; /* the device keeps there what it holds */
 	bool is_sparse; /* the file itself is */
-	char note[128]; /* odd, but allowed; "" */
+	bool is_part;	/* the file ends before the blocks of its header: one of several */
+	char note[160]; /* odd, but allowed; "" */
 };
 
 bool sparse_detect(const void *bytes, uint64_t n);
-/* Reads a sparse file's list and checks its structure strictly: -ERR_IMAGE_INVALID names the offset
- * and the reason. Values of CRC chunks are not compared: libsparse's own writer counts only one
- * block of each fill. */
+/* Reads a sparse file's list and checks its structure strictly, and its sums where it has any:
+ * -ERR_IMAGE_INVALID names the offset and the reason. A file whose chunks end before the blocks of
+ * its header is a part of an image (a note); one whose chunks go further is refused. */
 int sparse_read(
 	const char *name, const uint8_t *bytes, uint64_t n, struct sparse **ret, struct err *e);
 /* The list of a raw file: blocks whose words are all the same become fills, as libsparse does it.

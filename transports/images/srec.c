@@ -6,7 +6,12 @@
  *
  *	0 header	1 2 3 data with 2, 3, 4 address bytes	5 6 how many data records came
  *	7 8 9 start address of 4, 3, 2 bytes, and the end of the file
+ *
+ * The S may be a small letter. Some writers leave the end record out after a count, which proves as
+ * well that the file is whole.
  */
+#include <ctype.h>
+
 #include "base/bytes.h"
 #include "transports/images/text.h"
 
@@ -16,6 +21,7 @@ struct srec {
 	uint64_t records; /* of data */
 	unsigned width;	  /* of their addresses, the widest */
 	bool ended;
+	bool counted; /* the record read last was a count, and a right one */
 };
 
 /* Bytes of the address by type; 0: there is no such type. */
@@ -25,7 +31,8 @@ static int take_count(struct srec *x, unsigned width, uint64_t count, struct err
 {
 	uint64_t mask = (1ull << 8 * width) - 1;
 
-	if (count == (x->records & mask))
+	x->counted = count == (x->records & mask);
+	if (x->counted)
 		return 0;
 	return image_malformed(x->s, x->t.line, e,
 		"the count says %llu data records, %llu came: records are missing",
@@ -86,16 +93,34 @@ static int check(struct srec *x, unsigned type, const uint8_t *b, size_t n, stru
 	return 0;
 }
 
+/* What is a whole record after its mark was damaged, or taken out on purpose. */
+static int check_comment(struct srec *x, const uint8_t *line, size_t n, struct err *e)
+{
+	uint8_t b[TEXT_RECORD_MAX];
+	struct err ignored;
+	size_t k = 0;
+
+	if (n < 2 || !isdigit(line[1]) ||
+		text_record(x->s, &x->t, line + 2, n - 2, 2, b, &k, &ignored) < 0 ||
+		check(x, line[1] - '0', b, k, &ignored) < 0)
+		return 0;
+	return image_malformed(
+		x->s, x->t.line, e, "a whole record after '%c': it begins with 'S'", line[0]);
+}
+
 static int record(struct srec *x, const uint8_t *line, size_t n, struct err *e)
 {
 	uint8_t b[TEXT_RECORD_MAX];
 	size_t k = 0;
 	int r;
 
+	if (text_comment(&x->t, line))
+		return check_comment(x, line, n, e);
 	if (x->ended)
 		return image_malformed(
 			x->s, x->t.line, e, "something stands behind the end record");
-	if (line[0] != 'S' || n < 2 || line[1] < '0' || line[1] > '9')
+	x->counted = false;
+	if ((line[0] | 0x20) != 's' || n < 2 || line[1] < '0' || line[1] > '9')
 		return image_malformed(x->s, x->t.line, e, "a record begins with 'S' and a digit");
 	r = text_record(x->s, &x->t, line + 2, n - 2, 2, b, &k, e);
 	if (r == 0)
@@ -113,8 +138,13 @@ int image_read_srec(struct image_source *s, struct err *e)
 	s->same_twice = true;
 	while (r == 0 && text_line(&x.t, &line, &n))
 		r = record(&x, line, n, e);
-	if (r == 0 && !x.ended)
+	if (r == 0 && !x.ended && !x.counted)
 		return image_malformed(s, x.t.line, e,
 			"the file ends without an S7, S8 or S9 record: it is cut off");
+	if (r == 0 && !x.ended)
+		image_note(s->image,
+			"there is no S7, S8 or S9 record; the count of S5 or S6 proves that the "
+			"file is whole");
+	text_end(s, &x.t);
 	return r;
 }

@@ -75,7 +75,22 @@ bool text_line(struct text *t, const uint8_t **ret, size_t *ret_n)
 	return false;
 }
 
-static int digit(uint8_t c)
+bool text_comment(struct text *t, const uint8_t *line)
+{
+	bool is = line[0] == ';' || line[0] == '#';
+
+	t->comments += is;
+	return is;
+}
+
+void text_end(struct image_source *s, const struct text *t)
+{
+	if (t->comments)
+		image_note(s->image, "%llu lines of comment are passed over",
+			(unsigned long long)t->comments);
+}
+
+int text_digit(uint8_t c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -91,7 +106,7 @@ int text_record(const struct image_source *s, const struct text *t, const uint8_
 	if (k > TEXT_RECORD_MAX)
 		return image_malformed(s, t->line, e, "a record of %zu digits is too long", n);
 	for (size_t i = 0; i < n; i++)
-		if (digit(p[i]) < 0)
+		if (text_digit(p[i]) < 0)
 			return image_malformed(s, t->line, e,
 				"column %zu: a hexadecimal digit was expected, not byte %02x",
 				at + i + 1, p[i]);
@@ -99,7 +114,7 @@ int text_record(const struct image_source *s, const struct text *t, const uint8_
 		return image_malformed(
 			s, t->line, e, "an odd number of digits (%zu): the record is cut off", n);
 	for (size_t i = 0; i < k; i++)
-		out[i] = (uint8_t)(digit(p[2 * i]) << 4 | digit(p[2 * i + 1]));
+		out[i] = (uint8_t)(text_digit(p[2 * i]) << 4 | text_digit(p[2 * i + 1]));
 	*ret_n = k;
 	return 0;
 }
@@ -107,11 +122,17 @@ int text_record(const struct image_source *s, const struct text *t, const uint8_
 int text_data(struct image_source *s, const struct text *t, uint64_t address, const uint8_t *bytes,
 	size_t n, struct err *e)
 {
+	return text_data_of(s, t, 0, address, bytes, n, e);
+}
+
+int text_data_of(struct image_source *s, const struct text *t, uint8_t target, uint64_t address,
+	const uint8_t *bytes, size_t n, struct err *e)
+{
 	uint8_t *to = s->decoded + s->decoded_len;
 
 	if (n == 0)
 		return 0;
 	memcpy(to, bytes, n);
 	s->decoded_len += n;
-	return image_add(s, 0, address, to, n, t->line, e);
+	return image_add(s, target, address, to, n, t->line, e);
 }

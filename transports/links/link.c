@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/secret.h"
 #include "base/util.h"
 #include "transports/links/backends.h"
 
@@ -46,9 +47,42 @@ int link_open(const char *address, const struct link_config *cfg, const struct i
 		address);
 }
 
+static void wipe(char **s)
+{
+	if (*s)
+		secret_wipe(*s, strlen(*s));
+	free(*s);
+}
+
+void link_turn_clear(struct link_turn *t)
+{
+	wipe(&t->asker);
+	wipe(&t->sent);
+	wipe(&t->expect);
+	wipe(&t->error);
+	*t = (struct link_turn){0};
+}
+
+void link_turn_lost(struct link_turn *t)
+{
+	link_turn_clear(t);
+	t->owed = 1;
+	t->asker = xstrdup("");
+	t->sent = xstrdup("");
+	t->first_us = t->last_us = now_us();
+}
+
+void link_turn_move(struct link_turn *from, struct link_turn *to)
+{
+	link_turn_clear(to);
+	*to = *from;
+	*from = (struct link_turn){0};
+}
+
 struct link *link_close(struct link *l)
 {
 	if (l) {
+		link_turn_clear(&l->turn);
 		free(l->address);
 		l->ops->close(l);
 	}

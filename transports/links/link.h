@@ -65,6 +65,29 @@ struct link_ops {
 	void (*close)(struct link *l);
 };
 
+/* Whose turn it is: questions to the peer whose answer did not come in time and may still come. A
+ * protocol whose answers carry no number keeps the account here (protocols/console.h), and who
+ * closes a link and opens it again to the same device hands it on: the answer comes all the same.
+ */
+struct link_turn {
+	unsigned owed;	   /* answers; 0: in step, and nothing below is set */
+	char *asker;	   /* who asked, "" unknown */
+	char *sent;	   /* the last question, as it was sent */
+	char *expect;	   /* patterns of its answer; NULL: any line may be it */
+	char *error;	   /* NULL: none */
+	uint64_t first_us; /* when the oldest of them was asked */
+	uint64_t last_us;  /* and the newest */
+	uint64_t clear_us; /* from then on a line that is quiet owes nothing; 0: time proves nothing
+			    */
+};
+
+/* Nothing is owed any more. What it holds is overwritten: it may be secret. */
+void link_turn_clear(struct link_turn *t);
+/* Something may still come, of a form that is not known: a dialogue in bytes broke off. */
+void link_turn_lost(struct link_turn *t);
+/* to takes what from holds; from is clear afterwards. */
+void link_turn_move(struct link_turn *from, struct link_turn *to);
+
 struct link {
 	const struct link_ops *ops;
 	char *address; /* as opened, for messages */
@@ -74,6 +97,7 @@ struct link {
 	enum link_parity parity;
 	uint64_t rx_bytes, tx_bytes;
 	bool dead; /* the peer is gone: another open may lead to another unit */
+	struct link_turn turn;
 };
 
 /* Opens an address. A tty is taken exclusively (TIOCEXCL and flock), raw, at the configured rate;

@@ -12,6 +12,9 @@
  *	AUTH public key          ->                             a person taps Allow
  *	                         <-   CNXN device::...
  *
+ * Turns: what an older session is still owed comes before the CNXN that answers this one's, and is
+ * skipped with its packets; with a CNXN adbd closes all streams of before.
+ *
  * Many streams share it (adb_stream.h). An error inside a packet, a timeout among them, leaves no
  * way to tell where the next begins: the connection is then broken and says so to every call.
  *

@@ -42,13 +42,33 @@ static const char *line_of(const struct strbuf *said, const char *word, size_t *
 	return NULL;
 }
 
+/* The line that is these words and nothing else: "Success" is no part of "Success: not quite". */
+static const char *whole_line(const struct strbuf *said, const char *words, size_t *ret_n)
+{
+	const char *end = said->s ? said->s + said->len : NULL;
+
+	for (const char *at = said->s; at && at < end;) {
+		const char *nl = memchr(at, '\n', (size_t)(end - at));
+		size_t n = (size_t)((nl ? nl : end) - at);
+
+		while (n > 0 && strchr(" \t\r", at[n - 1]) && at[n - 1])
+			n--;
+		if (n == strlen(words) && !memcmp(at, words, n)) {
+			*ret_n = n;
+			return at;
+		}
+		at = nl ? nl + 1 : NULL;
+	}
+	return NULL;
+}
+
 /* Newer devices put warnings before the word: the reply is the line that decides. */
 static int judge_pm(
 	const struct strbuf *said, const char *what, char reply[ADB_REPLY_MAX], struct err *e)
 {
 	size_t n = 0;
 	const char *failure = line_of(said, "Failure", &n);
-	const char *line = failure ? failure : line_of(said, "Success", &n);
+	const char *line = failure ? failure : whole_line(said, "Success", &n);
 
 	if (line)
 		tidy(line, n, reply);
@@ -252,6 +272,7 @@ int adb_remount(
 {
 	struct adb_shell_result res = {0};
 	_cleanup_(sb_done) struct strbuf said = {0};
+	size_t n;
 	int r;
 
 	if (adb_conn_has(c, ADB_REMOUNT_SHELL)) {
@@ -267,7 +288,7 @@ int adb_remount(
 	tidy(said.s, said.len, reply);
 	/* "Now reboot your device for settings to take effect" succeeds, and nothing is writable.
 	 */
-	if (res.status == 0 && says(&said, "remount succeeded") && !says(&said, "eboot"))
+	if (res.status == 0 && whole_line(&said, "remount succeeded", &n) && !says(&said, "eboot"))
 		return 0;
 	return err_set(e, ERR_DEVICE_REFUSED, "remount: the unit says '%.200s' (status %d)", reply,
 		res.status);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transports/protocols/console.h"
 
+#include <ctype.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/strbuf.h"
+#include "base/terminal.h"
+#include "base/words.h"
 
 #define QUIET_US	(50 * US_PER_MS)
 #define QUIET_MAX_US	(2 * US_PER_S)
@@ -11,6 +15,9 @@
 #define SYNC_ATTEMPTS	3
 #define MAX_SKIPPED	256
 #define SHOWN_MAX_BYTES 120 /* of a line inside a message */
+#define TURN_WAIT_US	(2 * US_PER_S)
+#define BETWEEN_MAX_US	(500 * US_PER_MS) /* a unit that never falls quiet is asked all the same */
+#define NONCE		"{nonce}"
 
 struct console {
 	struct link *link;
@@ -19,6 +26,11 @@ struct console {
 	char in[CONSOLE_LINE_MAX + 512];
 	size_t at, len;
 	char last_eol; /* the CR or LF that ended the last line: its partner is skipped */
+	bool mid_line; /* the begin of the next line was dropped */
+	bool tail;     /* of the last line taken: it can refuse, and agrees to nothing */
+	bool proving;  /* something was sent for a proof: a line may be the answer to that */
+	bool quiet;    /* nothing was sent since the line was found quiet */
+	struct words *words;
 };
 
 void console_reply_done(struct console_reply *r)
@@ -38,8 +50,10 @@ int console_new(
 	struct link *l, const struct console_opts *opts, struct console **ret, struct err *e)
 {
 	struct console *c = xcalloc(1, sizeof *c);
+	int r = 0;
 
 	c->link = l;
+	c->words = words_new();
 	if (opts)
 		c->o = *opts;
 	if (!c->o.eol)
@@ -49,6 +63,14 @@ int console_new(
 	c->o.prompt_wait_us = or_default(c->o.prompt_wait_us, PROMPT_WAIT_US);
 	c->o.sync_attempts = (unsigned)or_default(c->o.sync_attempts, SYNC_ATTEMPTS);
 	c->o.max_skipped = (unsigned)or_default(c->o.max_skipped, MAX_SKIPPED);
+	c->o.turn_wait_us = or_default(c->o.turn_wait_us, TURN_WAIT_US);
+	if (c->o.ping && (!strstr(c->o.ping, NONCE) || !strcmp(c->o.ping, NONCE)))
+		r = err_set(e, ERR_INVALID,
+			"the ping '%s' needs " NONCE " and a command that answers it", c->o.ping);
+	if (r < 0) {
+		console_free(c);
+		return r;
+	}
 	*ret = c;
 	return 0;
 }
@@ -57,6 +79,7 @@ struct console *console_free(struct console *c)
 {
 	if (c) {
 		secret_wipe(c->in, sizeof c->in);
+		words_free(c->words);
 		free(c);
 	}
 	return NULL;
@@ -104,7 +127,8 @@ static void skip_partner(struct console *c)
 	}
 }
 
-/* The next whole line, without its end; it stays valid until the next fill(). */
+/* The next whole line, without its end and as a terminal shows it; it stays valid until the next
+ * fill(). */
 static bool take_line(struct console *c, const char **ret, size_t *ret_n)
 {
 	skip_partner(c);
@@ -112,12 +136,22 @@ static bool take_line(struct console *c, const char **ret, size_t *ret_n)
 		if (!is_eol(c->in[i]))
 			continue;
 		*ret = c->in + c->at;
-		*ret_n = i - c->at;
+		*ret_n = i - c->at > CONSOLE_LINE_MAX ? i - c->at
+						      : terminal_strip(c->in + c->at, i - c->at);
 		c->last_eol = c->in[i];
 		c->at = i + 1;
+		c->tail = c->mid_line;
+		c->mid_line = false;
 		return true;
 	}
 	return false;
+}
+
+static size_t without_blanks(const char *line, size_t n)
+{
+	while (n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t'))
+		n--;
+	return n;
 }
 
 static void drop_read(struct console *c)
@@ -173,11 +207,17 @@ static void strip_prompt(const struct console *c, const char **line, size_t *n)
 /* Whether the device shows its prompt and nothing behind it. */
 static bool at_prompt(struct console *c)
 {
+	char text[512];
+
 	skip_partner(c);
 
-	const char *line = c->in + c->at;
+	const char *line = text;
 	size_t n = c->len - c->at;
 
+	if (n == 0 || n > sizeof text || c->mid_line)
+		return false;
+	memcpy(text, c->in + c->at, n);
+	n = terminal_strip(text, n);
 	if (n == 0)
 		return false;
 	strip_prompt(c, &line, &n);
@@ -186,6 +226,8 @@ static bool at_prompt(struct console *c)
 
 struct dialogue {
 	const char *sent; /* NULL where nothing was: an echo is waited for no more */
+	bool asked;	  /* a command, not only a wait */
+	bool prompted;	  /* the prompt ended the reply */
 	const struct regex *expect, *error;
 	uint64_t budget_us;
 	unsigned skipped;
@@ -250,6 +292,128 @@ static int nothing_matched(
 		c->link->address, to, s);
 }
 
+/* --- which question an answer belongs to --- */
+
+static void note(const struct console *c, const char *text)
+{
+	if (c->o.log)
+		c->o.log(c->o.log_data, '#', text);
+}
+
+/* The late answer to the question before, for a line that is no answer to anything newer. */
+static bool is_late_answer(const struct console *c, const char *line, size_t n)
+{
+	const struct link_turn *t = &c->link->turn;
+	const char *const patterns[] = {t->expect, t->error};
+	bool fits = false;
+
+	if (!t->owed || c->o.own_turns || c->tail || c->proving)
+		return false;
+	for (size_t i = 0; !fits && i < ARRAY_LEN(patterns); i++) {
+		struct regex *x = NULL;
+
+		fits = patterns[i] && regex_new(patterns[i], &x, NULL) == 0 &&
+		       regex_match(x, line, n, NULL);
+		regex_free(x);
+	}
+	return fits;
+}
+
+static void settle_one(struct console *c)
+{
+	struct link_turn *t = &c->link->turn;
+
+	if (t->owed > 1)
+		t->owed--;
+	else
+		link_turn_clear(t);
+}
+
+/* A line that nobody waits for now. */
+static void unasked_line(struct console *c, const char *line, size_t n)
+{
+	strip_prompt(c, &line, &n);
+	n = without_blanks(line, n);
+	if (n == 0)
+		return;
+	log_line(c, '<', line, n);
+	if (!is_late_answer(c, line, n))
+		return;
+
+	_cleanup_(freep) char *to = to_what(c, c->link->turn.sent);
+	_cleanup_(freep) char *text = xasprintf("that was the answer%s, too late", to);
+
+	note(c, text);
+	settle_one(c);
+}
+
+static void turn_asked(struct console *c, const char *text, const struct dialogue *d)
+{
+	struct link_turn *t = &c->link->turn;
+	bool same = t->owed && !strcmp(t->sent, text);
+	unsigned owed = t->owed;
+	uint64_t first = owed ? t->first_us : now_us();
+
+	if (c->o.own_turns)
+		return;
+	link_turn_lost(t);
+	t->owed = owed + 1;
+	t->first_us = first;
+	str_replace(&t->sent, text);
+	str_replace(&t->asker, c->o.asker ? c->o.asker : "");
+	/* Of two unlike questions nobody can say which a line answers. */
+	if (owed == 0 || same) {
+		t->expect = xstrdup(regex_pattern(d->expect));
+		t->error = d->error ? xstrdup(regex_pattern(d->error)) : NULL;
+	}
+	t->clear_us = c->o.late_us ? t->last_us + c->o.late_us : 0;
+}
+
+/* r: what came of the question. */
+static void turn_ended(struct console *c, const struct dialogue *d, int r)
+{
+	struct link_turn *t = &c->link->turn;
+
+	if (c->o.own_turns || !t->owed)
+		return;
+	if (d->prompted || (r == 0 && t->owed == 1)) {
+		link_turn_clear(t);
+	} else if (r == 0) {
+		/* One of several was answered: a unit that is slow answers the next as slowly, a
+		 * unit that lost one never does. */
+		t->owed--;
+		if (!c->o.late_us)
+			t->clear_us = now_us() + 2 * (now_us() - t->first_us);
+	} else if (r == -ERR_DEVICE_REFUSED && !t->clear_us) {
+		t->clear_us = t->last_us + d->budget_us;
+	}
+}
+
+/* --- a line --- */
+
+static int refused(struct console *c, struct dialogue *d, const char *line, size_t n, struct err *e)
+{
+	remember(c, d, line, n);
+	return err_set(e, ERR_DEVICE_REFUSED, "console %s: the unit refused: '%s'",
+		c->link->address, d->last);
+}
+
+/* Whether the line is the command itself, or comes before its echo. */
+static bool before_reply(struct console *c, struct dialogue *d, const char *line, size_t n)
+{
+	size_t sent_n = d->sent ? without_blanks(d->sent, strlen(d->sent)) : 0;
+
+	if (!d->sent)
+		return false;
+	if (n == sent_n && !memcmp(line, d->sent, n)) {
+		d->sent = NULL;
+		return true;
+	}
+	if (c->o.echo)
+		remember(c, d, line, n);
+	return c->o.echo;
+}
+
 /* 1: the line is the answer, 0: it means nothing, or an error. */
 static int judge(struct console *c, struct dialogue *d, const char *line, size_t n,
 	struct console_reply *ret, struct err *e)
@@ -259,24 +423,62 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 	if (n > CONSOLE_LINE_MAX)
 		return too_long(c, e);
 	strip_prompt(c, &line, &n);
+	n = without_blanks(line, n);
 	if (n == 0)
 		return 0;
-	log_line(c, '<', line, n);
-	if (d->sent && n == strlen(d->sent) && !memcmp(line, d->sent, n)) {
-		d->sent = NULL;
+	if (!d->asked && is_late_answer(c, line, n)) {
+		unasked_line(c, line, n);
 		return 0;
 	}
-	if (d->error && regex_match(d->error, line, n, NULL)) {
+	log_line(c, '<', line, n);
+	if (before_reply(c, d, line, n))
+		return 0;
+	if (d->error && regex_match(d->error, line, n, NULL))
+		return refused(c, d, line, n, e);
+	if (c->tail || !regex_match(d->expect, line, n, &m)) {
 		remember(c, d, line, n);
-		return err_set(e, ERR_DEVICE_REFUSED, "console %s: the unit refused: '%s'",
-			c->link->address, d->last);
+		return 0;
 	}
-	if (regex_match(d->expect, line, n, &m)) {
-		fill_reply(line, n, &m, ret);
-		return 1;
+	if (words_against(c->words, line, n, m.group[0].start, m.group[0].end)) {
+		if (d->asked)
+			return refused(c, d, line, n, e);
+		remember(c, d, line, n);
+		return 0;
 	}
-	remember(c, d, line, n);
-	return 0;
+	fill_reply(line, n, &m, ret);
+	return 1;
+}
+
+/* The rest of a reply up to the prompt, in which an error still wins. A prompt that does not come
+ * (the command restarted the unit) is left to the next command's proof. */
+static int finish_reply(
+	struct console *c, struct dialogue *d, const struct iotime *it, struct err *e)
+{
+	struct iotime within = iotime_within(it, c->o.prompt_wait_us);
+	const char *line;
+	size_t n;
+
+	for (;;) {
+		while (take_line(c, &line, &n)) {
+			strip_prompt(c, &line, &n);
+			n = without_blanks(line, n);
+			if (n == 0)
+				continue;
+			log_line(c, '<', line, n);
+			if (d->error && regex_match(d->error, line, n, NULL))
+				return refused(c, d, line, n, e);
+		}
+		d->prompted = at_prompt(c);
+		if (d->prompted)
+			return 0;
+
+		int r = fill(c, &within, e);
+
+		if (r == -ERR_TIMEOUT)
+			return 0;
+		if (r < 0)
+			return r;
+	}
 }
 
 static int wait_answer(struct console *c, struct dialogue *d, const struct iotime *it,
@@ -296,7 +498,8 @@ static int wait_answer(struct console *c, struct dialogue *d, const struct iotim
 			if (d->skipped > c->o.max_skipped)
 				return nothing_matched(c, d, sent, e);
 		}
-		if (d->skipped && at_prompt(c))
+		d->prompted = d->skipped && at_prompt(c);
+		if (d->prompted)
 			return nothing_matched(c, d, sent, e);
 
 		int r = fill(c, it, e);
@@ -352,25 +555,79 @@ int console_send(struct console *c, const char *text, const struct iotime *it, s
 	return r;
 }
 
-/* Logs and forgets what was read and taken by no one. */
-static void log_unread(struct console *c)
+/* Forgets what was read and taken by no one. What looks like the begin of a line, and not like a
+ * prompt, has an end that is still to come. */
+static void drop_unread(struct console *c)
 {
 	const char *line;
 	size_t n;
 
 	while (take_line(c, &line, &n))
-		if (n > 0)
-			log_line(c, '<', line, n);
-	if (c->at < c->len)
-		log_line(c, '<', c->in + c->at, c->len - c->at);
+		unasked_line(c, line, n);
+	n = c->len - c->at;
+	if (n > 0) {
+		const char *rest = c->in + c->at;
+
+		log_line(c, '<', rest, n);
+		n = terminal_strip(c->in + c->at, n);
+		/* One byte alone is a spike on the line. */
+		c->mid_line =
+			n > 1 && isalnum((unsigned char)rest[n - 1]) && prompt_len(c, rest, n) != n;
+	}
 	drop_read(c);
+}
+
+/* Takes lines that nobody waits for until nothing came for quiet_us, at most max_us; until_clear:
+ * or until nothing is owed. */
+static int listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool until_clear,
+	const struct iotime *it, struct err *e)
+{
+	struct iotime whole = iotime_within(it, max_us);
+	struct err why = {0};
+	const char *line;
+	size_t n;
+
+	for (;;) {
+		struct iotime nap = iotime_within(&whole, quiet_us);
+		int r;
+
+		while (take_line(c, &line, &n))
+			unasked_line(c, line, n);
+		if (until_clear && !c->link->turn.owed)
+			return 0;
+		r = fill(c, &nap, &why);
+		if (r == -ERR_TIMEOUT)
+			break;
+		/* A line that is too long was no answer to anything. */
+		if (r < 0 && r != -ERR_PROTOCOL) {
+			if (e)
+				*e = why;
+			return r;
+		}
+	}
+	return iotime_check(it, e);
+}
+
+/* Between two commands of one dialogue. */
+static int between(struct console *c, const struct iotime *it, struct err *e)
+{
+	uint64_t max_us = MIN(c->o.quiet_max_us, BETWEEN_MAX_US);
+	int r = listen(c, c->o.quiet_us, max_us, false, it, e);
+
+	drop_unread(c);
+	c->last_eol = 0;
+	return r;
 }
 
 int console_settle(struct console *c, uint64_t quiet_us, const struct iotime *it, struct err *e)
 {
-	log_unread(c);
+	int r = quiet_us ? listen(c, quiet_us, c->o.quiet_max_us, false, it, e) : 0;
+
+	drop_unread(c);
+	if (r == 0 && !quiet_us)
+		r = link_drain(c->link, 0, 0, NULL, it, e);
 	c->last_eol = 0;
-	return link_drain(c->link, quiet_us, quiet_us ? c->o.quiet_max_us : 0, NULL, it, e);
+	return r;
 }
 
 static int wait_prompt(struct console *c, const struct iotime *it, struct err *e)
@@ -380,8 +637,7 @@ static int wait_prompt(struct console *c, const struct iotime *it, struct err *e
 
 	for (;;) {
 		while (take_line(c, &line, &n))
-			if (n > 0)
-				log_line(c, '<', line, n);
+			unasked_line(c, line, n);
 		if (at_prompt(c)) {
 			drop_read(c);
 			return 0;
@@ -394,20 +650,20 @@ static int wait_prompt(struct console *c, const struct iotime *it, struct err *e
 	}
 }
 
-int console_sync(struct console *c, const struct iotime *it, struct err *e)
+/* 0 once the unit has shown its prompt after an end of line, and nothing more came. */
+static int sync_prompt(struct console *c, const struct iotime *it, struct err *e)
 {
 	int r = 0;
 
 	for (unsigned i = 0; i < c->o.sync_attempts; i++) {
-		struct iotime wait = iotime_within(it, c->o.prompt_wait_us);
+		struct iotime wait;
 
 		r = console_settle(c, c->o.quiet_us, it, e);
 		if (r == 0)
 			r = console_send(c, "", it, e);
 		if (r < 0)
 			return r;
-		if (!c->o.prompt)
-			return console_settle(c, c->o.quiet_us, it, e);
+		wait = iotime_within(it, c->o.prompt_wait_us);
 		r = wait_prompt(c, &wait, e);
 		if (r != -ERR_TIMEOUT || iotime_left_us(it) == 0)
 			break;
@@ -415,21 +671,168 @@ int console_sync(struct console *c, const struct iotime *it, struct err *e)
 	if (r == -ERR_TIMEOUT)
 		return err_set(e, ERR_TIMEOUT, "console %s: no prompt came (is the unit powered?)",
 			c->link->address);
+	/* The prompt of a late answer may have been the first, its own comes right after it. */
+	if (r == 0 && c->link->turn.owed)
+		r = console_settle(c, c->o.quiet_us, it, e);
+	if (r == 0 && !c->o.own_turns)
+		link_turn_clear(&c->link->turn);
+	c->quiet = r == 0;
 	return r;
 }
+
+int console_sync(struct console *c, const struct iotime *it, struct err *e)
+{
+	int r;
+
+	if (c->o.prompt)
+		return sync_prompt(c, it, e);
+	r = console_settle(c, c->o.quiet_us, it, e);
+	/* What the unit says to an empty line could be taken for an answer that is owed. */
+	if (r < 0 || c->link->turn.owed)
+		return r;
+	r = console_send(c, "", it, e);
+	if (r == 0)
+		r = console_settle(c, c->o.quiet_us, it, e);
+	c->quiet = r == 0;
+	return r;
+}
+
+/* --- the proof of the turn --- */
+
+static bool holds(const char *line, size_t n, const char *what)
+{
+	return memmem(line, n, what, strlen(what)) != NULL;
+}
+
+/* 0 once the unit has answered a number that nobody used before. */
+static int ping(struct console *c, const struct iotime *it, struct err *e)
+{
+	const char *at = strstr(c->o.ping, NONCE);
+	struct iotime wait = iotime_within(it, c->o.turn_wait_us);
+	uint8_t random[4];
+	char nonce[16], hex[9];
+	const char *line;
+	size_t n;
+
+	random_bytes(random, sizeof random);
+	hex_of(random, sizeof random, hex);
+	snprintf(nonce, sizeof nonce, "provd%s", hex);
+
+	_cleanup_(freep) char *text =
+		xasprintf("%.*s%s%s", (int)(at - c->o.ping), c->o.ping, nonce, at + strlen(NONCE));
+	int r = console_settle(c, c->o.quiet_us, it, e);
+
+	if (r == 0)
+		r = console_send(c, text, it, e);
+	while (r == 0) {
+		while (take_line(c, &line, &n)) {
+			bool answered = holds(line, n, nonce) && !holds(line, n, text);
+
+			unasked_line(c, line, n);
+			if (answered)
+				return console_settle(c, c->o.quiet_us, it, e);
+		}
+		r = fill(c, &wait, e);
+	}
+	return r;
+}
+
+static int out_of_step(struct console *c, const char *text, struct err *e)
+{
+	_cleanup_(freep) char *now = shown(c, text, strlen(text));
+	_cleanup_(freep) char *before = shown(c, c->link->turn.sent, strlen(c->link->turn.sent));
+
+	return err_set(e, ERR_OUT_OF_STEP,
+		"console %s: '%.60s' may still be answered, so no answer to '%.60s' could be "
+		"believed (restart the unit, or give the step a 'prompt', 'ping' or 'late')",
+		c->link->address, *before ? before : "what came before", now);
+}
+
+/* Waits for what is owed, or until time has shown that it cannot come. */
+static int wait_owed(struct console *c, const char *text, const struct iotime *it, struct err *e)
+{
+	struct link_turn *t = &c->link->turn;
+	uint64_t now = now_us();
+	uint64_t until = t->clear_us ? t->clear_us : now + c->o.turn_wait_us;
+	bool timed = t->clear_us != 0;
+	int r = 0;
+
+	if (until > now)
+		r = listen(c, until - now, until - now, true, it, e);
+	if (r < 0)
+		return r;
+	if (t->owed && !timed)
+		return out_of_step(c, text, e);
+	link_turn_clear(t);
+	return console_settle(c, c->o.quiet_us, it, e);
+}
+
+static int prove_turn(struct console *c, const char *text, const struct iotime *it, struct err *e)
+{
+	struct link_turn *t = &c->link->turn;
+	bool proof = c->o.prompt || c->o.ping || c->o.late_us;
+	int r;
+
+	if (!t->owed || c->o.own_turns)
+		return 0;
+	if (!proof && c->o.asker && *c->o.asker && !strcmp(c->o.asker, t->asker) &&
+		!strcmp(t->sent, text))
+		return 0;
+	note(c, "an answer is missing and may still come: finding out");
+	c->proving = c->o.prompt || c->o.ping;
+	if (c->o.prompt) {
+		r = sync_prompt(c, it, e);
+	} else if (c->o.ping) {
+		r = ping(c, it, e);
+		if (r == 0)
+			link_turn_clear(t);
+		else if (r == -ERR_TIMEOUT)
+			r = out_of_step(c, text, e);
+	} else {
+		if (c->o.late_us)
+			t->clear_us = t->last_us + c->o.late_us;
+		r = wait_owed(c, text, it, e);
+	}
+	c->proving = false;
+	c->quiet = r == 0;
+	return r;
+}
+
+/* --- a question --- */
 
 int console_command(struct console *c, const char *text, const struct regex *expect,
 	const struct regex *error, const struct iotime *it, struct console_reply *ret,
 	struct err *e)
 {
-	struct dialogue d = {.sent = text, .expect = expect, .error = error};
-	int r = console_settle(c, 0, it, e);
+	struct dialogue d = {.sent = text, .asked = true, .expect = expect, .error = error};
+	struct err lost = {0};
+	struct iotime within;
+	int turn = prove_turn(c, text, it, &lost);
+	int r = turn;
 
-	if (r == 0)
-		r = console_send(c, text, it, e);
+	if (turn == 0 || (c->o.send_anyway && (turn == -ERR_OUT_OF_STEP || turn == -ERR_TIMEOUT)))
+		r = c->quiet ? console_settle(c, 0, it, e) : between(c, it, e);
+	else if (e)
+		*e = lost;
+	c->quiet = false;
 	if (r < 0)
 		return r;
-	return wait_answer(c, &d, it, ret, e);
+	turn_asked(c, text, &d);
+	within = iotime_within(it, c->o.reply_us ? c->o.reply_us : NO_DEADLINE);
+	r = console_send(c, text, &within, e);
+	if (r == -ERR_INVALID)
+		settle_one(c);
+	if (r == 0)
+		r = wait_answer(c, &d, &within, ret, e);
+	if (r == 0 && c->o.prompt)
+		r = finish_reply(c, &d, it, e);
+	turn_ended(c, &d, r);
+	c->quiet = d.prompted;
+	if (r < 0 && ret)
+		console_reply_done(ret);
+	if (turn < 0 && e)
+		*e = lost;
+	return turn < 0 ? turn : r;
 }
 
 int console_expect(struct console *c, const struct regex *expect, const struct regex *error,

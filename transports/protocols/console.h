@@ -4,15 +4,35 @@
  * link and keeps what it read too much; it belongs to the worker that owns the link.
  *
  *	sync      drain until quiet, send an end of line, wait for the prompt
- *	command   drop what is pending, send, skip one echo of it, then judge each whole line:
+ *	command   prove the turn, wait for quiet, send, skip one echo of it, then judge each line:
  *
  *	          error pattern ------> device-refused, at once
- *	          expect pattern -----> the reply
+ *	          expect pattern -----> the reply; with a prompt, once the prompt came and no
+ *	                                error before it
  *	          neither ------------> logged and skipped, up to a limit
  *	          a prompt after it --> the reply is over: unexpected-reply
  *
  * Only whole lines are judged, so a reply that is cut anywhere is never taken for another one. CR,
- * LF, CRLF and LFCR each end a line once; empty lines mean nothing.
+ * LF, CRLF and LFCR each end a line once; empty lines mean nothing. Control sequences of a terminal
+ * are no part of a line (base/terminal.h). A line that the expect pattern matches only in part, and
+ * that says NOT, FAILED, ERROR or the like in the rest (base/words.h), refuses.
+ *
+ * The turn. An answer has no number, so one that comes late would be taken for the next question's.
+ * From the question to its answer the link owes one (struct link_turn); where the answer does not
+ * come, no other question is sent until one of these shows that nothing old can come any more:
+ *
+ *	prompt    the unit shows it after an end of line: it is done with all that it was sent
+ *	ping      the unit answers a number that was made for this question alone
+ *	late      the line was quiet until no answer can be under way, as the recipe says of the
+ *	          unit
+ *	itself    the late answer came (it fits the old question's patterns), and then quiet
+ *
+ * Else the command fails as -ERR_OUT_OF_STEP and is not sent. Two are weaker, and named as such:
+ * the same question of the same asker (a step that is tried again) may be sent without proof, for
+ * either answer is an answer to it; what then is still owed has to stay away for twice as long as
+ * the answer took. And after a refusal the line has to stay quiet for the rest of the reply's time:
+ * the refusal may have been a line of the log. An echo proves nothing here: a terminal may echo
+ * while the unit still works on the line before.
  */
 #pragma once
 
@@ -29,18 +49,33 @@
 
 #define CONSOLE_LINE_MAX 4096
 /* What a reply that refuses looks like where the recipe does not say. */
-#define CONSOLE_ERROR_DEFAULT "(?i)^(ERR|ERROR|FAIL|NAK|NOT OK|unknown)\\b|\\bunknown command\\b"
+#define CONSOLE_ERROR_DEFAULT                                                  \
+	"(?i)^\\W*(ERR|ERROR|FAIL|FAILED|FAILURE|NAK|NACK|NOT|UNKNOWN|DENIED|" \
+	"REFUSED|REJECTED|ABORTED|CANNOT|UNABLE)\\b|\\bunknown command\\b"
 /* What a reply that agrees looks like where the recipe does not say. */
 #define CONSOLE_EXPECT_DEFAULT "^OK\\b"
 
 struct console_opts {
-	const char *eol;		  /* sent after each line; NULL: CRLF */
-	const struct regex *prompt;	  /* matches from the start of a line on; NULL: none */
-	uint64_t quiet_us;		  /* 0: 50 ms */
-	uint64_t quiet_max_us;		  /* 0: 2 s */
-	uint64_t prompt_wait_us;	  /* of one attempt; 0: 1 s */
-	unsigned sync_attempts;		  /* 0: 3 */
-	unsigned max_skipped;		  /* lines that match nothing; 0: 256 */
+	const char *eol;	    /* sent after each line; NULL: CRLF */
+	const struct regex *prompt; /* matches from the start of a line on; NULL: none */
+	uint64_t quiet_us;	    /* 0: 50 ms */
+	uint64_t quiet_max_us;	    /* 0: 2 s */
+	uint64_t prompt_wait_us;    /* of one attempt; 0: 1 s */
+	unsigned sync_attempts;	    /* 0: 3 */
+	unsigned max_skipped;	    /* lines that match nothing; 0: 256 */
+	bool echo; /* the unit echoes each command: what comes before the echo is not the reply */
+	/* A command with {nonce} in it that the unit answers with a line that holds what was put
+	 * there, and not the whole command; NULL: the unit has none. */
+	const char *ping;
+	uint64_t late_us;      /* no answer comes later than this after its question; 0: unknown */
+	uint64_t reply_us;     /* for a command's reply, once it was sent; 0: as its iotime says */
+	uint64_t turn_wait_us; /* for the proof of the turn where late_us does not say; 0: 2 s */
+	const char *asker;     /* who may ask the same again: the step; NULL: nobody */
+	/* The protocol proves its turns by itself: no account is kept. */
+	bool own_turns;
+	/* Out of step, a command is sent all the same, and fails all the same: it makes a fixture
+	 * safe. */
+	bool send_anyway;
 	uint64_t char_delay_us;		  /* between sent bytes, for slow receivers; 0: none */
 	const struct secret_set *secrets; /* masked in messages and log; may be NULL */
 	/* Each line as it goes ('>') or comes ('<'), escaped and masked; may be NULL. */
@@ -76,7 +111,8 @@ int console_send(struct console *c, const char *text, const struct iotime *it, s
 int console_command(struct console *c, const char *text, const struct regex *expect,
 	const struct regex *error, const struct iotime *it, struct console_reply *ret,
 	struct err *e);
-/* Waits for a line without sending; what came before the call and was not read yet counts. */
+/* Waits for a line without sending; what came before the call and was not read yet counts. A line
+ * that is a late answer, and one with words against, is skipped. */
 int console_expect(struct console *c, const struct regex *expect, const struct regex *error,
 	const struct iotime *it, struct console_reply *ret, struct err *e);
 /* Drops what is unread here and on the link until it was quiet for quiet_us: the end of a dialogue

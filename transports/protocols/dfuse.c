@@ -314,6 +314,15 @@ static int check_all(const struct writing *w, const struct dfuse_options *o, str
 	return 0;
 }
 
+int dfuse_check(const struct dfuse_map *m, const struct image *image, uint8_t target,
+	const struct dfuse_options *o, struct err *e)
+{
+	const struct writing w = {
+		.m = m, .image = image, .target = target, .unit = o->unit ? o->unit : UNIT_DEFAULT};
+
+	return check_all(&w, o, e);
+}
+
 static int erase_pages(
 	struct writing *w, uint64_t *ret_pages, const struct iotime *it, struct err *e)
 {

@@ -48,6 +48,10 @@ int dfuse_read_unprotect(struct dfu *d, const struct iotime *it, struct err *e);
 /* n bytes at address into buf. -ERR_IMAGE_RANGE outside of what the map lets read. */
 int dfuse_read(struct dfu *d, const struct dfuse_map *m, uint64_t address, uint8_t *buf, size_t n,
 	const struct iotime *it, struct err *e);
+/* Whether the map lets all of the image's segments for that target be written as o says: of several
+ * targets each is asked before the first is written. -ERR_IMAGE_RANGE. */
+int dfuse_check(const struct dfuse_map *m, const struct image *image, uint8_t target,
+	const struct dfuse_options *o, struct err *e);
 /* The segments of image that are for this target (alternate setting). */
 int dfuse_write(struct dfu *d, const struct dfuse_map *m, const struct image *image, uint8_t target,
 	const struct dfuse_options *o, struct dfuse_result *ret, const struct iotime *it,

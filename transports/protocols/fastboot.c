@@ -14,8 +14,11 @@
 #define DEFAULT_DOWNLOAD_US (60 * US_PER_S)
 #define DEFAULT_COMMAND_US  (30 * US_PER_S)
 #define DEFAULT_FLASH_US    (300 * US_PER_S)
-#define LINES_MAX_BYTES	    (1u << 20)
-#define COLLECT_BYTES	    (256u * 1024)
+/* After the version: for what an older session left, and once there was some. */
+#define LEFT_US		(30 * US_PER_MS)
+#define LATER_US	(300 * US_PER_MS)
+#define LINES_MAX_BYTES (1u << 20)
+#define COLLECT_BYTES	(256u * 1024)
 
 enum kind { KIND_OKAY, KIND_FAIL, KIND_DATA, KIND_INFO, KIND_TEXT, KIND_NONE };
 
@@ -50,38 +53,6 @@ static void set_default(uint64_t *us, uint64_t def)
 {
 	if (*us == 0)
 		*us = def;
-}
-
-int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
-	const struct fastboot_hooks *h, const struct iotime *it, struct fastboot **ret,
-	struct err *e)
-{
-	_cleanup_(fastboot_freep) struct fastboot *f = xcalloc(1, sizeof *f);
-	struct err why = {0};
-
-	f->pipe = p;
-	f->c = *c;
-	if (h)
-		f->hooks = *h;
-	if (f->c.command_max == 0)
-		f->c.command_max = FASTBOOT_COMMAND_MAX;
-	f->c.command_max = MIN(f->c.command_max, 4095u);
-	set_default(&f->c.getvar_us, DEFAULT_GETVAR_US);
-	set_default(&f->c.download_us, DEFAULT_DOWNLOAD_US);
-	set_default(&f->c.command_us, DEFAULT_COMMAND_US);
-	set_default(&f->c.flash_us, DEFAULT_FLASH_US);
-	if (!f->c.no_getvar) {
-		int r = fastboot_getvar(f, "version", f->version, it, &why);
-
-		if (r < 0 && r != -ERR_NOT_FOUND) {
-			if (e)
-				*e = why;
-			return r;
-		}
-		f->versioned = r == 0;
-	}
-	*ret = steal_ptr(&f);
-	return 0;
 }
 
 struct fastboot *fastboot_free(struct fastboot *f)
@@ -162,6 +133,68 @@ static int read_answer(struct fastboot *f, struct answer *a, const struct iotime
 	return 0;
 }
 
+/* A device answers one command after the other. Where an older session did not wait for its answer,
+ * that one came first, and the version right after it: read until nothing follows, and the turn is
+ * ours. A device that is asked for nothing (no_getvar) cannot show so much: what lies there is
+ * dropped, what still comes is noticed at the first command that it does not fit. */
+static int last_of_replies(struct fastboot *f, const struct iotime *it, struct err *e)
+{
+	uint64_t wait_us = LEFT_US;
+	struct answer a;
+	int r;
+
+	for (;;) {
+		struct iotime within = iotime_within(it, wait_us);
+
+		r = read_answer(f, &a, &within, e);
+		if (r < 0)
+			break;
+		fastboot_log(f, '#', "the answer before was to an older command");
+		f->versioned = a.kind == KIND_OKAY && !f->c.no_getvar;
+		snprintf(f->version, sizeof f->version, "%s", f->versioned ? a.text : "");
+		wait_us = LATER_US;
+	}
+	return r == -ERR_TIMEOUT ? iotime_check(it, e) : r;
+}
+
+int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
+	const struct fastboot_hooks *h, const struct iotime *it, struct fastboot **ret,
+	struct err *e)
+{
+	_cleanup_(fastboot_freep) struct fastboot *f = xcalloc(1, sizeof *f);
+	struct err why = {0};
+
+	f->pipe = p;
+	f->c = *c;
+	if (h)
+		f->hooks = *h;
+	if (f->c.command_max == 0)
+		f->c.command_max = FASTBOOT_COMMAND_MAX;
+	f->c.command_max = MIN(f->c.command_max, 4095u);
+	set_default(&f->c.getvar_us, DEFAULT_GETVAR_US);
+	set_default(&f->c.download_us, DEFAULT_DOWNLOAD_US);
+	set_default(&f->c.command_us, DEFAULT_COMMAND_US);
+	set_default(&f->c.flash_us, DEFAULT_FLASH_US);
+	if (!f->c.no_getvar) {
+		int r = fastboot_getvar(f, "version", f->version, it, &why);
+
+		if (r < 0 && r != -ERR_NOT_FOUND) {
+			if (e)
+				*e = why;
+			return r;
+		}
+		f->versioned = r == 0;
+	}
+	if (p->ops->outlives) {
+		int r = last_of_replies(f, it, e);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = steal_ptr(&f);
+	return 0;
+}
+
 static void keep_line(struct fastboot *f, const struct answer *a, struct strbuf *lines)
 {
 	fastboot_log(f, '<', "%s", a->text);
@@ -202,8 +235,9 @@ static int broken(struct fastboot *f, int r, const char *command, struct err *e)
 	return r;
 }
 
-static int refused(const char *command, const struct answer *a, struct err *e)
+static int refused(struct fastboot *f, const char *command, const struct answer *a, struct err *e)
 {
+	snprintf(f->refusal, sizeof f->refusal, "%s", a->text);
 	return err_set(e, ERR_DEVICE_REFUSED, "fastboot '%s': the device says: %s", command,
 		*a->text ? a->text : "FAIL, without a reason");
 }
@@ -245,6 +279,7 @@ static int put_command(
 	if (r == 0) {
 		fastboot_log(f, '>', "%s", command);
 		f->commands++;
+		f->refusal[0] = 0;
 		r = f->pipe->ops->command(f->pipe, command,
 			strlen(command) + (f->c.trailing_nul ? 1 : 0), &within, e);
 	}
@@ -268,7 +303,7 @@ int fastboot_command_meanwhile(struct fastboot *f, const char *command, uint64_t
 	if (r < 0)
 		return broken(f, r, command, e);
 	if (a.kind == KIND_FAIL)
-		return refused(command, &a, e);
+		return refused(f, command, &a, e);
 	if (ret)
 		snprintf(ret->text, sizeof ret->text, "%s", a.text);
 	return 0;
@@ -295,7 +330,7 @@ static int ask_data(struct fastboot *f, const char *command, uint32_t *ret, cons
 	if (r < 0)
 		return broken(f, r, command, e);
 	if (a.kind == KIND_FAIL)
-		return refused(command, &a, e);
+		return refused(f, command, &a, e);
 	*ret = a.size;
 	return 0;
 }
@@ -310,7 +345,7 @@ static int end_data(struct fastboot *f, const char *command, const struct iotime
 		r = err_set(e, ERR_PROTOCOL, "DATA again, OKAY or FAIL expected");
 	if (r < 0)
 		return broken(f, r, command, e);
-	return a.kind == KIND_FAIL ? refused(command, &a, e) : 0;
+	return a.kind == KIND_FAIL ? refused(f, command, &a, e) : 0;
 }
 
 struct sending {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "transports/images/gate.h"
 #include "transports/protocols/fastboot_impl.h"
 
 #define TEXT_MAX_BYTES (256u * 1024)
@@ -92,15 +93,56 @@ static int get_text(struct archive *a, const char *name, const struct iotime *it
 	return archive_has(a, name, NULL) ? archive_get(a, name, TEXT_MAX_BYTES, it, ret, e) : 0;
 }
 
-static int check_files(struct fastboot_package *p, struct err *e)
+/* Unpacked once to be looked at and once to be sent: a package may be larger than any disk or
+ * memory that could keep it. */
+static int check_file(struct fastboot_package *p, struct fastboot_task *t, const char *file,
+	const struct fastboot_all_opts *o, const struct iotime *it, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *b = NULL;
+	int r = archive_get(p->archive, file, BLOB_MAX_BYTES, it, &b, e);
+
+	if (r == 0)
+		r = gate_partition(b->path, b->data, b->size, o->declared, e);
+	if (r == 0)
+		r = fastboot_image_check(b, &t->image_bytes, e);
+	if (r == 0)
+		snprintf(t->sha256, sizeof t->sha256, "%s", b->sha256);
+	return r;
+}
+
+/* A directory may have changed since. */
+static int get_checked(struct archive *a, const struct fastboot_task *t, const char *file,
+	const struct iotime *it, struct blob **ret, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *b = NULL;
+	int r = archive_get(a, file, BLOB_MAX_BYTES, it, &b, e);
+
+	if (r < 0)
+		return r;
+	if (strcmp(b->sha256, t->sha256) != 0)
+		return err_set(e, ERR_IMAGE_INVALID,
+			"%s is another file than the one that was checked: sha256 %.16s..., "
+			"%.16s... expected",
+			b->path, b->sha256, t->sha256);
+	*ret = steal_ptr(&b);
+	return 0;
+}
+
+static int check_files(struct fastboot_package *p, const struct fastboot_all_opts *o,
+	const struct iotime *it, struct err *e)
 {
 	for (size_t i = 0; i < p->tasks.count; i++) {
-		const struct fastboot_task *t = &p->tasks.list[i];
+		struct fastboot_task *t = &p->tasks.list[i];
 		const char *file = t->kind == FASTBOOT_TASK_UPDATE_SUPER ? SUPER_EMPTY : t->file;
 
 		if (file && !archive_has(p->archive, file, NULL))
 			return err_set(e, ERR_IMAGE_INVALID, "package %s holds no %s, it is needed",
 				archive_path(p->archive), file);
+
+		int r = file ? check_file(p, t, file, o, it, e) : 0;
+
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -133,7 +175,7 @@ int fastboot_package_open(struct archive *a, const struct fastboot_all_opts *o,
 	if (r == 0)
 		r = make_tasks(&p, o, it, e);
 	if (r == 0)
-		r = check_files(&p, e);
+		r = check_files(&p, o, it, e);
 	if (r < 0) {
 		fastboot_package_done(&p);
 		return r;
@@ -186,6 +228,50 @@ static int check_rule(struct fastboot *f, const struct fastboot_rule *rule, cons
 	return fastboot_rule_matches(rule, v) == rule->reject ? not_met(rule, v, e) : 0;
 }
 
+static int check_room(struct fastboot *f, const struct fastboot_task *t,
+	const struct fastboot_all_opts *o, const struct iotime *it, struct err *e)
+{
+	char target[FASTBOOT_NAME_MAX], name[FASTBOOT_NAME_MAX + 16];
+	bool logical = false;
+	uint64_t room = 0;
+	int r = fastboot_target(f, t->partition, NULL, target, it, e);
+
+	/* The slot that is to become the active one is made it later. */
+	if (r == -ERR_UNSUPPORTED && o->slot)
+		return 0;
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof name, "is-logical:%s", target);
+	r = fastboot_getvar_yes(f, name, &logical, it, e);
+	if (r < 0 || logical)
+		return r;
+	r = fastboot_partition_size(f, target, false, &room, it, e);
+	if (r == 0 && room && t->image_bytes > room)
+		r = err_set(e, ERR_IMAGE_RANGE,
+			"%s makes %llu bytes, partition %s has %llu: nothing was written", t->file,
+			(unsigned long long)t->image_bytes, target, (unsigned long long)room);
+	return r;
+}
+
+/* What is flashed as the device is now; the image for the slot that is not active may be of a
+ * device with one slot. */
+static int check_partitions(struct fastboot *f, const struct fastboot_package *p,
+	const struct fastboot_all_opts *o, const struct iotime *it, struct err *e)
+{
+	for (size_t i = 0; i < p->tasks.count; i++) {
+		const struct fastboot_task *t = &p->tasks.list[i];
+		int r = 0;
+
+		if (t->kind == FASTBOOT_TASK_REBOOT || t->kind == FASTBOOT_TASK_UPDATE_SUPER)
+			break;
+		if (t->kind == FASTBOOT_TASK_FLASH && !t->slot_other)
+			r = check_room(f, t, o, it, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int fastboot_package_check(struct fastboot *f, const struct fastboot_package *p,
 	const struct fastboot_all_opts *o, const struct iotime *it, struct err *e)
 {
@@ -207,7 +293,7 @@ int fastboot_package_check(struct fastboot *f, const struct fastboot_package *p,
 			*e = why;
 		}
 	}
-	return r;
+	return r < 0 ? r : check_partitions(f, p, o, it, e);
 }
 
 /* -- carrying it out -- */
@@ -252,7 +338,7 @@ static int do_flash(struct run *x, const struct fastboot_task *t, struct err *e)
 
 	if (r < 0 || !other)
 		return r;
-	r = archive_get(x->p->archive, t->file, BLOB_MAX_BYTES, x->it, &image, e);
+	r = get_checked(x->p->archive, t, t->file, x->it, &image, e);
 	if (r == 0)
 		r = fastboot_flash(x->f, image, &o, x->it, &done, e);
 	if (r == 0)
@@ -341,7 +427,7 @@ static int do_update_super(struct run *x, const struct fastboot_task *t, struct 
 	_cleanup_(blob_unrefp) struct blob *image = NULL;
 	char name[FASTBOOT_REPLY_MAX + 1] = "super";
 	struct spans bytes = {0};
-	int r = archive_get(x->p->archive, SUPER_EMPTY, BLOB_MAX_BYTES, x->it, &image, e);
+	int r = get_checked(x->p->archive, t, SUPER_EMPTY, x->it, &image, e);
 
 	if (r == 0)
 		r = to_userspace(x, e);

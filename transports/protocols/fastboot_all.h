@@ -21,6 +21,7 @@ struct fastboot_all_opts {
 	bool partial;	  /* a package without boot.img or system.img is fine */
 	bool force;	  /* go on where a requirement is not met, and say so */
 	bool disable_verity, disable_verification;
+	bool declared; /* members are taken whatever they look like (images/gate.h) */
 	enum fastboot_verify verify;
 };
 
@@ -31,7 +32,8 @@ struct fastboot_package {
 	bool from_info; /* the tasks are those of fastboot-info.txt */
 };
 
-/* Reads the texts, makes the tasks, and looks that every file is there: nothing is sent yet. */
+/* Reads the texts, makes the tasks, and unpacks and checks every file that they name (checksum,
+ * gate, structure and sums of its format): nothing is sent yet. */
 int fastboot_package_open(struct archive *a, const struct fastboot_all_opts *o,
 	const struct iotime *it, struct fastboot_package *ret, struct err *e);
 void fastboot_package_done(struct fastboot_package *p);
@@ -46,7 +48,9 @@ struct fastboot_all_hooks {
 		const struct blob *image, const struct fastboot_flashed *flashed);
 };
 
-/* Rules that the device does not meet: -ERR_PREFLIGHT, before anything is changed. */
+/* Rules that the device does not meet: -ERR_PREFLIGHT; partitions that it does not know or that are
+ * too small for their image: -ERR_NOT_FOUND, -ERR_IMAGE_RANGE; before anything is changed. Logical
+ * partitions, and what is flashed after a restart, are looked at when their turn comes. */
 int fastboot_package_check(struct fastboot *f, const struct fastboot_package *p,
 	const struct fastboot_all_opts *o, const struct iotime *it, struct err *e);
 int fastboot_package_run(struct fastboot *f, const struct fastboot_package *p,

@@ -4,9 +4,11 @@
  */
 #include "transports/protocols/fastboot_flash_impl.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/strbuf.h"
 
 /* AOSP fastboot.cpp, RESPARSE_LIMIT. */
 #define PIECE_MAX_BYTES (1ull << 30)
@@ -109,7 +111,100 @@ int fastboot_source_new(struct fastboot *f, const struct blob *b,
 	return r;
 }
 
+int fastboot_image_check(const struct blob *b, uint64_t *ret, struct err *e)
+{
+	_cleanup_(sparse_freep) struct sparse *list = NULL;
+	enum content content = content_detect(b->data, b->size);
+	struct bootimg boot;
+	int r = 0;
+
+	if (content == CONTENT_SPARSE)
+		r = sparse_read(b->path, b->data, b->size, &list, e);
+	else if (content == CONTENT_BOOT)
+		r = bootimg_check(b->path, b->data, b->size, &boot, e);
+	if (r == 0)
+		*ret = list ? sparse_unsparsed_bytes(list) : b->size;
+	return r;
+}
+
 /* -- what the device says before -- */
+
+/* Bootloaders take these names too: the table itself, the boot areas of an eMMC
+ * (U-Boot, doc/android/fastboot.rst). */
+static bool is_special(const char *target)
+{
+	static const char *const names[] = {"gpt", "mbr", "partition", "bootloader"};
+	const char *p = target;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(target, names[i]))
+			return true;
+	if (strncmp(p, "mmc", 3) != 0 || !isdigit((unsigned char)p[3]))
+		return false;
+	for (p += 3; isdigit((unsigned char)*p);)
+		p++;
+	return !strncmp(p, "boot", 4);
+}
+
+bool fastboot_refusal_is_unknown_partition(const char *words, const char *target)
+{
+	static const char *const says[] = {
+		"find", "found", "exist", "no such", "no partition", "unknown", "invalid", "open"};
+	struct strbuf text = {0};
+	bool is = false;
+
+	/* "Unknown variable partition-size:x" names the question, and no partition. */
+	for (const char *p = words; *p;) {
+		size_t skip = !strncasecmp(p, "partition-", 10)	    ? strcspn(p, ": ")
+			      : !strncmp(p, target, strlen(target)) ? strlen(target)
+								    : 0;
+
+		if (!skip)
+			sb_addf(&text, "%c", tolower((unsigned char)*p));
+		p += skip ? skip : 1;
+	}
+	if (text.s && strstr(text.s, "partition") && !strstr(text.s, "variable"))
+		for (size_t i = 0; i < ARRAY_LEN(says); i++)
+			is |= strstr(text.s, says[i]) != NULL;
+	sb_done(&text);
+	return is;
+}
+
+/* A device that has no such variable refuses it for every name; one that has it says what is wrong
+ * with this name, and a second question about the partition confirms it. */
+static int check_listed(
+	struct fastboot *f, const char *target, const struct iotime *it, struct err *e)
+{
+	char words[sizeof f->refusal];
+	char v[FASTBOOT_REPLY_MAX + 1] = "";
+	char name[FASTBOOT_NAME_MAX + 48];
+	int r;
+
+	snprintf(words, sizeof words, "%s", f->refusal);
+	if (!fastboot_refusal_is_unknown_partition(words, target))
+		return 0;
+	snprintf(name, sizeof name, "partition-type:%s", target);
+	r = fastboot_getvar(f, name, v, it, e);
+	if (r != -ERR_NOT_FOUND)
+		return r;
+	return err_set(e, ERR_NOT_FOUND,
+		"the device knows no partition '%s' (it says: %s): nothing was sent ('unlisted: "
+		"true' sends it all the same)",
+		target, words);
+}
+
+int fastboot_partition_size(struct fastboot *f, const char *target, bool unlisted, uint64_t *ret,
+	const struct iotime *it, struct err *e)
+{
+	char name[FASTBOOT_NAME_MAX + 48];
+	int r;
+
+	snprintf(name, sizeof name, "partition-size:%s", target);
+	r = fastboot_getvar_hex(f, name, ret, it, e);
+	if (r == 0 && f->refusal[0] && !unlisted && !is_special(target))
+		r = check_listed(f, target, it, e);
+	return r;
+}
 
 static int look_at_target(struct fastboot *f, struct fastboot_flashed *t,
 	const struct fastboot_flash_opts *o, const struct iotime *it, struct err *e)
@@ -134,8 +229,7 @@ static int look_at_target(struct fastboot *f, struct fastboot_flashed *t,
 	}
 	if (r < 0)
 		return r;
-	snprintf(name, sizeof name, "partition-size:%s", t->target);
-	return fastboot_getvar_hex(f, name, &t->partition_bytes, it, e);
+	return fastboot_partition_size(f, t->target, o->unlisted, &t->partition_bytes, it, e);
 }
 
 static int check_fit(const struct fastboot_flashed *t, const char *path, struct err *e)
@@ -203,7 +297,10 @@ static int send_piece(struct sending *s, const struct spans *piece, bool *touche
 
 static int damaged(const struct sending *s, int r, bool touched, struct err *e)
 {
-	if (touched)
+	bool unknown = s->t->pieces == 0 &&
+		       fastboot_refusal_is_unknown_partition(s->f->refusal, s->t->target);
+
+	if (touched && !unknown)
 		err_prefix(e,
 			"partition %s is damaged (piece %u of %u failed; flash all of it again)",
 			s->t->target, s->t->pieces + 1, s->pieces);

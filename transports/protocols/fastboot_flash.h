@@ -29,6 +29,8 @@ struct fastboot_flash_opts {
 	const char *slot; /* as fastboot_target() */
 	uint64_t limit;	  /* bytes of one download; 0: what the device says */
 	bool erase;	  /* first: where the file skips blocks, the rest is then empty */
+	bool unlisted;	  /* the target may be a name of the bootloader's own: it knows no such
+			     partition, and takes it all the same */
 	bool sparse;	  /* also what one download takes goes as a sparse image */
 	bool no_sparse;	  /* the device knows no sparse images */
 	bool keep_footer; /* an AVB footer stays where the file has it */
@@ -53,8 +55,16 @@ struct fastboot_flashed {
 	char not_fetched[200];	      /* why it was not read back; "" */
 };
 
-/* -ERR_IMAGE_RANGE where it does not fit the partition, before anything is written;
- * -ERR_VERIFY_MISMATCH names the first byte that reads back otherwise. */
+/* What can be seen of the file alone: the structure and sums of a sparse image, the header of a
+ * boot image. *ret: the bytes that the partition will hold. */
+int fastboot_image_check(const struct blob *image, uint64_t *ret, struct err *e);
+/* The bytes that the partition has, 0 where the device does not say; the target as
+ * fastboot_target() made it. -ERR_NOT_FOUND where the device says that it knows no such partition:
+ * nothing was sent then. */
+int fastboot_partition_size(struct fastboot *f, const char *target, bool unlisted, uint64_t *ret,
+	const struct iotime *it, struct err *e);
+/* -ERR_NOT_FOUND as above; -ERR_IMAGE_RANGE where it does not fit the partition, before anything is
+ * written; -ERR_VERIFY_MISMATCH names the first byte that reads back otherwise. */
 int fastboot_flash(struct fastboot *f, const struct blob *image,
 	const struct fastboot_flash_opts *o, const struct iotime *it, struct fastboot_flashed *ret,
 	struct err *e);

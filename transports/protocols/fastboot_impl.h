@@ -17,7 +17,13 @@ struct fastboot {
 	struct err why;			  /* what broke it */
 	bool versioned;			  /* `version` holds what the device answered */
 	char version[FASTBOOT_REPLY_MAX + 1];
+	char refusal[FASTBOOT_REPLY_MAX +
+		     1]; /* the device's words, where the last command failed */
 };
+
+/* Whether the device's words of a refusal say that there is no partition of that name, and not that
+ * it does not know the question. */
+bool fastboot_refusal_is_unknown_partition(const char *words, const char *target);
 
 void fastboot_log(struct fastboot *f, char dir, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

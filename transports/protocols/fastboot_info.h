@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/util.h"
 
@@ -48,6 +49,9 @@ struct fastboot_task {
 	bool slot_other;   /* into the slot that is not active */
 	bool apply_vbmeta; /* flags that were asked for go into it */
 	char *target;	   /* of reboot: "fastboot", "bootloader", "recovery", "" */
+	/* Of the file, once it was checked: what the partition will hold, and its digest. */
+	uint64_t image_bytes;
+	char sha256[SHA256_HEX];
 };
 struct fastboot_tasks {
 	struct fastboot_task *list;

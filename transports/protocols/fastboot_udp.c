@@ -16,14 +16,14 @@
 
 #include "base/bytes.h"
 #include "base/strbuf.h"
+#include "transports/protocols/resend.h"
 
 #define HEADER_BYTES   4
 #define VERSION	       1
 #define PACKET_BYTES   8192 /* what we offer, as AOSP */
 #define PACKET_MIN     512
-#define RESEND_US      (500 * US_PER_MS)
-#define QUERY_US       (2 * US_PER_S)  /* 4 tries */
-#define ACK_US	       (60 * US_PER_S) /* 120 tries */
+#define QUERY_US       (2 * US_PER_S)  /* at least 4 tries */
+#define ACK_US	       (60 * US_PER_S) /* at least 120 tries */
 #define FLAG_CONTINUES 0x01
 
 enum id { ID_ERROR, ID_QUERY, ID_INIT, ID_FASTBOOT };
@@ -33,6 +33,7 @@ struct udp_pipe {
 	struct link *link;
 	uint16_t sequence; /* of the next packet */
 	size_t packet;	   /* bytes of the largest one, with its header */
+	struct resend resend;
 	uint8_t out[PACKET_BYTES];
 	uint8_t in[PACKET_BYTES];
 	/* Bytes of a data phase that came and were not asked for yet. */
@@ -99,8 +100,9 @@ static int exchange(struct udp_pipe *u, enum id id, uint8_t flags, size_t n, str
 	wb_u8(&head, (uint8_t)id);
 	wb_u8(&head, flags);
 	wb_be16(&head, u->sequence);
-	for (;;) {
-		struct iotime round = iotime_within(it, RESEND_US);
+	for (unsigned sent = 1;; sent++) {
+		struct iotime round = iotime_within(it, resend_wait_us(&u->resend, sent));
+		uint64_t began = now_us();
 		int r = link_write(u->link, u->out, HEADER_BYTES + n, it, e);
 
 		if (r == 0)
@@ -109,6 +111,10 @@ static int exchange(struct udp_pipe *u, enum id id, uint8_t flags, size_t n, str
 			continue;
 		if (r < 0)
 			return r;
+		/* A reply comes when the device has done its work; what we say is answered at
+		 * once. */
+		if (sent == 1 && n > 0)
+			resend_measured(&u->resend, now_us() - began);
 		u->sequence++; /* wraps to 0 */
 		return ret->id == ID_ERROR ? device_error(ret, e) : 0;
 	}

@@ -205,6 +205,7 @@ static void usb_pipe_close(struct fastboot_pipe *p)
 
 static const struct fastboot_pipe_ops usb_ops = {
 	.name = "usb",
+	.outlives = true,
 	.command = usb_command,
 	.reply = usb_reply,
 	.send = usb_send,

@@ -7,6 +7,10 @@
  *	open: qSupported, QStartNoAckMode, ?, memory map
  *	load: vFlashErase (whole blocks), vFlashWrite ..., vFlashDone for flash; X or M for the rest
  *
+ * A packet has no number. After one whose answer did not come, the session is over, and every later
+ * call says so (-ERR_OUT_OF_STEP). A new session is in step by what opens it: the answer to
+ * qSupported is never one to "?", so a late answer that comes first shifts them and is noticed.
+ *
  * A server may send console text (O packets, also empty ones as a sign of life) at any time. All
  * state is in the session. On the worker's thread. Errors: -ERR_DEVICE_REFUSED for an E reply,
  * -ERR_PROTOCOL for what is no packet, -ERR_UNSUPPORTED for what the server does not know,
@@ -90,10 +94,13 @@ struct gdb_load_result {
 	char sha256_read[SHA256_HEX];	 /* "" unless read back */
 	uint64_t bytes, flash_bytes, blocks_erased;
 	bool by_crc; /* verified by the server's checksum */
+	bool padded; /* the server refused pieces: flash was written in whole blocks */
 };
 
-/* Writes every segment: flash by whole blocks, the rest as it is. What lies in memory that the map
- * calls ROM, or in no region of a map, is refused before anything is erased. */
+/* Writes every segment: flash is erased by whole blocks and written where the image has bytes;
+ * where the server refuses that, in whole blocks filled up with the erased value. The rest as it
+ * is. What lies in memory that the map calls ROM, or in no region of a map, is refused before
+ * anything is erased. */
 int gdb_load(struct gdb *g, const struct image *image, enum gdb_verify verify,
 	struct gdb_load_result *ret, const struct iotime *it, struct err *e);
 /* Compares alone: -ERR_VERIFY_MISMATCH naming the first address (by checksum: the segment). */

@@ -19,6 +19,8 @@ struct gdb {
 	struct gdb_hooks hooks;
 	struct gdb_map map;
 	size_t packet; /* bytes of a frame that the server takes, '$', '#' and checksum included */
+	bool broken;   /* an exchange broke off: its answer may still come, and nothing has a number
+			*/
 	bool no_ack;
 	bool no_x; /* the server does not know X */
 	bool maps; /* it offers a memory map */

@@ -3,12 +3,16 @@
 
 #define READ_STEP (64u * 1024)
 #define HEAD_MAX  40
+#define BLOCK_MAX (16u * 1024 * 1024)
 
 struct load {
 	struct gdb *g;
 	const struct image *image;
 	struct gdb_load_result *res;
 	uint64_t done;
+	bool padded;	  /* flash is written in whole blocks */
+	bool refused;	  /* a write of flash was */
+	uint64_t done_to; /* blocks below it are written */
 };
 
 static void tell(struct gdb *g, const char *phase, uint64_t done, uint64_t total)
@@ -99,11 +103,9 @@ static int erase(struct load *x, const struct iotime *it, struct err *e)
 }
 
 /* Escaped bytes need more room: half a frame always fits. */
-static int write_flash(struct load *x, uint64_t at, const uint8_t *bytes, uint64_t n,
+static int put_flash(struct load *x, uint64_t at, const uint8_t *bytes, uint64_t n, size_t step,
 	const struct iotime *it, struct err *e)
 {
-	size_t step = (x->g->packet - 4 - HEAD_MAX) / 2;
-
 	for (uint64_t k = 0; k < n;) {
 		size_t m = (size_t)MIN(n - k, (uint64_t)step);
 		char head[HEAD_MAX];
@@ -112,12 +114,90 @@ static int write_flash(struct load *x, uint64_t at, const uint8_t *bytes, uint64
 
 		int r = gdb_command(x->g, head, bytes + k, m, GDB_SLOW_US, "flash", it, e);
 
+		x->refused |= r == -ERR_DEVICE_REFUSED;
 		if (r < 0)
 			return err_prefix(e, "0x%08llx", (unsigned long long)(at + k));
 		k += m;
-		x->done += m;
-		tell(x->g, "write", x->done, x->image->bytes);
 	}
+	return 0;
+}
+
+static size_t most_bytes(const struct gdb *g)
+{
+	return (g->packet - 4 - HEAD_MAX) / 2;
+}
+
+/* What an erased byte of the block reads as: some flash erases to 00. The image leaves the byte at
+ * `gap` free. */
+static uint8_t erased_value(struct load *x, uint64_t gap, const struct iotime *it)
+{
+	uint8_t b = 0xff;
+
+	return gdb_read(x->g, gap, &b, 1, it, NULL) == 0 && b == 0 ? 0 : 0xff;
+}
+
+/* The image's bytes in [from, from + n) over `fill`. */
+static void overlay(const struct image *image, uint64_t from, uint8_t *block, uint64_t n)
+{
+	for (size_t i = 0; i < image->count; i++) {
+		const struct image_segment *s = &image->segments[i];
+		uint64_t low = MAX(from, s->address), high = MIN(from + n, s->address + s->len);
+
+		if (low < high)
+			memcpy(block + (low - from), s->data + (low - s->address), high - low);
+	}
+}
+
+/* The first address in [from, from + n) that the image leaves free, or the end. */
+static uint64_t first_gap(const struct image *image, uint64_t from, uint64_t n)
+{
+	uint64_t at = from;
+
+	for (size_t i = 0; i < image->count; i++) {
+		const struct image_segment *s = &image->segments[i];
+
+		if (at >= s->address && at < s->address + s->len)
+			at = s->address + s->len;
+	}
+	return MIN(at, from + n);
+}
+
+/* The whole blocks that [at, at + n) touches, each once, in frames of a power of two: a server that
+ * programs pages takes them as they are. */
+static int put_blocks(struct load *x, const struct gdb_region *region, uint64_t at, uint64_t n,
+	const struct iotime *it, struct err *e)
+{
+	uint64_t from = at - (at - region->start) % region->block;
+	size_t size = (size_t)MIN(region->block, (uint64_t)BLOCK_MAX), step = 1;
+	_cleanup_(freep) uint8_t *block = malloc(size);
+	int r = 0;
+
+	if (region->block > BLOCK_MAX || !block)
+		return err_set(e, block ? ERR_UNSUPPORTED : ERR_NO_MEMORY,
+			"a block of %llu bytes to fill", (unsigned long long)region->block);
+	while (step * 2 <= most_bytes(x->g) && step * 2 <= size)
+		step *= 2;
+	for (from = MAX(from, x->done_to); r == 0 && from < at + n; from += size) {
+		uint64_t gap = first_gap(x->image, from, size);
+
+		memset(block, gap < from + size ? erased_value(x, gap, it) : 0xff, size);
+		overlay(x->image, from, block, size);
+		r = put_flash(x, from, block, size, step, it, e);
+		x->done_to = from + size;
+	}
+	return r;
+}
+
+static int write_flash(struct load *x, const struct gdb_region *region, uint64_t at,
+	const uint8_t *bytes, uint64_t n, const struct iotime *it, struct err *e)
+{
+	int r = x->padded ? put_blocks(x, region, at, n, it, e)
+			  : put_flash(x, at, bytes, n, most_bytes(x->g), it, e);
+
+	if (r < 0)
+		return r;
+	x->done += n;
+	tell(x->g, "write", x->done, x->image->bytes);
 	x->res->flash_bytes += n;
 	return 0;
 }
@@ -145,7 +225,7 @@ static int write_segment(
 		const struct gdb_region *r;
 		uint64_t n = stretch(x->g, s->address + k, s->len - k, &r);
 		int e2 = r && r->type == GDB_FLASH
-				 ? write_flash(x, s->address + k, s->data + k, n, it, e)
+				 ? write_flash(x, r, s->address + k, s->data + k, n, it, e)
 				 : write_ram(x, s->address + k, s->data + k, n, it, e);
 
 		if (e2 < 0)
@@ -262,18 +342,38 @@ static void begin(struct load *x)
 	hex_of(raw, sizeof raw, x->res->sha256_written);
 }
 
+/* Erases and writes. A piece of a block is written as it is: what is not written stays erased, and
+ * some flash (with ECC) takes no second write, not even of FF. Only a server that refuses pieces
+ * gets whole blocks, filled up with what erased flash reads as. */
+static int program(struct load *x, const struct iotime *it, struct err *e)
+{
+	int r;
+
+	x->done = x->done_to = 0;
+	x->res->flash_bytes = x->res->blocks_erased = 0;
+	r = erase(x, it, e);
+	return r < 0 ? r : write_all(x, it, e);
+}
+
 int gdb_load(struct gdb *g, const struct image *image, enum gdb_verify verify,
 	struct gdb_load_result *ret, const struct iotime *it, struct err *e)
 {
 	struct load x = {.g = g, .image = image, .res = ret};
+	struct err none;
 	int r;
 
 	begin(&x);
 	r = check_memory(&x, e);
 	if (r == 0)
-		r = erase(&x, it, e);
-	if (r == 0)
-		r = write_all(&x, it, e);
+		r = program(&x, it, e);
+	if (r == -ERR_DEVICE_REFUSED && x.refused) {
+		/* What it holds back from the first pieces is thrown away with their blocks. */
+		r = gdb_command(g, "vFlashDone", NULL, 0, GDB_SLOW_US, "program", it, &none);
+		x.padded = true;
+		if (r == 0 || r == -ERR_DEVICE_REFUSED)
+			r = program(&x, it, e);
+		ret->padded = r == 0;
+	}
 	return r < 0 ? r : compare(&x, verify, it, e);
 }
 

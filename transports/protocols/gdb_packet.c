@@ -172,7 +172,7 @@ static void take_console(struct gdb *g, const struct strbuf *s)
 	sb_done(&text);
 }
 
-int gdb_receive(struct gdb *g, uint64_t budget_us, struct strbuf *ret, const struct iotime *it,
+static int receive(struct gdb *g, uint64_t budget_us, struct strbuf *ret, const struct iotime *it,
 	struct err *e)
 {
 	struct strbuf s = {0};
@@ -198,6 +198,15 @@ int gdb_receive(struct gdb *g, uint64_t budget_us, struct strbuf *ret, const str
 		*ret = s;
 		return 0;
 	}
+}
+
+int gdb_receive(struct gdb *g, uint64_t budget_us, struct strbuf *ret, const struct iotime *it,
+	struct err *e)
+{
+	int r = receive(g, budget_us, ret, it, e);
+
+	g->broken |= r < 0;
+	return r;
 }
 
 static void build(struct gdb *g, const char *text, const uint8_t *bytes, size_t n)
@@ -273,8 +282,8 @@ static int acknowledgement(
 	return r;
 }
 
-int gdb_send(struct gdb *g, const char *text, const void *bytes, size_t n, const struct iotime *it,
-	struct err *e)
+static int send_packet(struct gdb *g, const char *text, const void *bytes, size_t n,
+	const struct iotime *it, struct err *e)
 {
 	build(g, text, bytes, n);
 	for (unsigned i = 0; i < SEND_TRIES; i++) {
@@ -294,6 +303,24 @@ int gdb_send(struct gdb *g, const char *text, const void *bytes, size_t n, const
 	}
 	return err_set(
 		e, ERR_PROTOCOL, "GDB server: it refuses a packet's checksum %d times", SEND_TRIES);
+}
+
+int gdb_send(struct gdb *g, const char *text, const void *bytes, size_t n, const struct iotime *it,
+	struct err *e)
+{
+	int r;
+
+	/* A link that is gone is the better reason. */
+	if (g->broken && link_drain(g->link, 0, 0, NULL, it, e) == -ERR_DEVICE_GONE)
+		return -ERR_DEVICE_GONE;
+	if (g->broken)
+		return err_set(e, ERR_OUT_OF_STEP,
+			"GDB server: an earlier packet may still be answered, so '%.40s' was not "
+			"sent (connect again)",
+			text);
+	r = send_packet(g, text, bytes, n, it, e);
+	g->broken |= r < 0;
+	return r;
 }
 
 int gdb_ask(struct gdb *g, const char *text, uint64_t budget_us, struct strbuf *ret,

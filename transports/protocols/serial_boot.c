@@ -11,17 +11,26 @@
 #define CHUNK_MAX_BYTES (1024 * 1024)
 #define BLOCK_MAX_BYTES (1024 * 1024)
 
+/* The word is the line, after a prompt or not and with what bootloaders print next to it: their
+ * name and version, what was done. Anything else is not known to agree: "NOT READY", "ALMOST READY"
+ * and "BOOTING FAILED" hold the word too. */
+#define LINE(before, word) "^(?:[\\w.~:/-]*[>#$%]\\s*)*" before word "[.!]{0,3}$"
+#define LOADER		   "(?:(?:(?i:\\[?\\w*(?:boot|loader)\\w*\\]?:?)|v?\\d[\\w.]*:?)\\s+)*"
+
 const struct serial_boot_profile serial_boot_guide_v1 = {
 	.name = "guide-v1",
 	.eol = "\r\n",
 	.enter_text = "BOOT",
-	.enter_ok = "\\bREADY\\b",
+	.enter_ok = LINE(LOADER, "READY"),
 	.erase_text = "ERASE",
-	.erase_ok = "\\bOK\\b",
+	.erase_ok = LINE("(?i:erased?:?\\s+)?", "OK"),
 	.start_text = "BOOT_APP",
-	.start_ok = "\\bBOOTING\\b",
-	.refusal = "(?i)^(ERR|ERROR|FAIL|FAILED|NAK|unknown)\\b|\\bunknown command\\b"
-		   "|\\b(NOT|NO)[\\s_-]*(OK|READY|BOOTING)\\b",
+	.start_ok = LINE("", "BOOTING(?i:\\s+app(?:lication)?)?"),
+	.refusal = CONSOLE_ERROR_DEFAULT
+	"|\\b(?:NOT|NO)[\\s_-]*(?:OK|READY|BOOTING)\\b"
+	"|\\b(?:FAIL\\w*|ERRORS?|ABORT\\w*|DENIED|REFUSED)\\b.*\\b(?:OK|READY|BOOTING)\\b"
+	"|\\b(?:OK|READY|BOOTING)\\b.*\\b(?:FAIL\\w*|ERRORS?|ABORT\\w*|DENIED|REFUSED|"
+	"NOT|BAD|INVALID)\\b",
 	.write_op = 0x01,
 	.read_op = 0x02,
 	.ack = 0x06,
@@ -86,6 +95,7 @@ int serial_boot_attach(struct serial_boot *b, struct link *l, struct err *e)
 	struct console_opts o = {
 		.eol = b->p.eol,
 		.quiet_us = b->p.settle_us,
+		.own_turns = true,
 		.secrets = b->hooks.secrets,
 		.log = b->hooks.log,
 		.log_data = b->hooks.data,
@@ -223,13 +233,16 @@ int serial_boot_enter(
 
 	if (r < 0)
 		return r;
+	link_turn_lost(&b->link->turn);
 	for (unsigned i = 1; i <= b->p.enter_attempts; i++) {
 		bool last = i == b->p.enter_attempts;
 
 		serial_boot_progress(b, "enter", i, b->p.enter_attempts);
 		r = line_command(b, b->p.enter_text, b->enter_ok, b->p.enter_us, it, &why);
-		if (r == 0)
+		if (r == 0) {
+			link_turn_clear(&b->link->turn);
 			return 0;
+		}
 		if (!may_ask_again(r) || iotime_check(it, NULL) < 0)
 			break;
 		if (!b->p.probe || !(last || r == -ERR_DEVICE_REFUSED))
@@ -237,6 +250,8 @@ int serial_boot_enter(
 
 		int found = found_by_reading(b, probe_address, it, e);
 
+		if (found > 0)
+			link_turn_clear(&b->link->turn);
 		if (found != 0)
 			return MIN(found, 0);
 	}
@@ -253,6 +268,7 @@ int serial_boot_erase(struct serial_boot *b, const struct iotime *it, struct err
 	int r = line_command(b, b->p.erase_text, b->erase_ok, b->p.erase_us, it, e);
 
 	if (r < 0) {
+		link_turn_lost(&b->link->turn);
 		err_prefix(e, "erase");
 		return r;
 	}
@@ -265,13 +281,18 @@ int serial_boot_start(struct serial_boot *b, const struct regex *banner, const s
 {
 	struct iotime within = iotime_within(it, b->p.start_us);
 	struct console_reply started = {0};
-	int r = console_command(
+	int r;
+
+	link_turn_lost(&b->link->turn);
+	r = console_command(
 		b->console, b->p.start_text, b->start_ok, b->refusal, &within, &started, e);
 
 	if (r == 0 && banner) {
 		within = iotime_within(it, b->p.banner_us);
 		r = console_expect(b->console, banner, NULL, &within, ret_banner, e);
 	}
+	if (r == 0)
+		link_turn_clear(&b->link->turn);
 	if (r == 0 && ret_started)
 		*ret_started = started;
 	else

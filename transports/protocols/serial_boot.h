@@ -3,11 +3,19 @@
  * The guide's serial bootloader ("Custom Serial Bootloader Protocol"): commands in lines, data in
  * binary frames over the same link. One object per device, on the worker that owns the link.
  *
- *	enter   BOOT        -> a line with the word READY
- *	erase   ERASE       -> a line with the word OK
+ *	enter   BOOT        -> the line READY
+ *	erase   ERASE       -> the line OK
  *	write   01 u32le address, u16le length, data  -> 06
  *	read    02 u32le address, u32le length        -> exactly length bytes
- *	start   BOOT_APP    -> a line with the word BOOTING, then the application's own banner
+ *	start   BOOT_APP    -> the line BOOTING, then the application's own banner
+ *
+ * The guide looks for the word anywhere in a line, and so takes "BOOTING FAILED" for BOOTING. Here
+ * it is the line, with no more than a name and version next to it; a device that says more has its
+ * patterns in the profile.
+ *
+ * Turns: each line has an answer of its own, so a late READY is no OK. A late OK of an earlier
+ *ERASE is caught by the bytes that are read back. Where one of these breaks off, the link's turn is
+ *lost for a dialogue in lines (links/link.h): READY and BOOTING bring it back.
  *
  * A frame has no number and no checksum. So a frame whose ACK does not come is never sent again
  * and nothing else is sent after it: the device may still wait for data bytes, and whatever follows

@@ -242,6 +242,7 @@ int serial_boot_flash(struct serial_boot *b, const struct image *image, const st
 			if (r == 0)
 				continue;
 		}
+		link_turn_lost(&b->link->turn);
 		if (entered && r != -ERR_DEVICE_GONE)
 			leave(b);
 		if (res.attempts > 1)

@@ -131,6 +131,8 @@ int serial_boot_walk(struct serial_boot *b, uint32_t address, uint64_t len,
 		uint32_t where = (uint32_t)(address + at);
 		int r = serial_boot_read_block(b, where, b->block, n, it, e);
 
+		if (r < 0)
+			link_turn_lost(&b->link->turn);
 		if (r == 0)
 			r = w->fn(w->data, where, b->block, n, e);
 		if (r < 0)

@@ -141,6 +141,20 @@ static int judge_data(struct stm32 *s, int r, uint8_t b, struct err *e, const ch
 	return r;
 }
 
+/* After the ACK and what came with it. */
+static int read_rest(struct stm32 *s, uint8_t *in, size_t got, uint32_t n,
+	const struct iotime *within, struct err *e)
+{
+	size_t more = 0;
+	int r = link_read_exact(s->link, in + got, 1 + n - got, &more, within, e);
+
+	if (r != -ERR_TIMEOUT)
+		return r;
+	return err_set(e, ERR_TIMEOUT,
+		"%s: a read of %u bytes was acknowledged, and %zu of them came in time",
+		s->link->address, n, got + more - 1);
+}
+
 int stm32_await_data(struct stm32 *s, void *buf, uint32_t n, const struct iotime *it, struct err *e)
 {
 	uint8_t in[1 + STM32_BLOCK_BYTES] = {0};
@@ -155,7 +169,7 @@ int stm32_await_data(struct stm32 *s, void *buf, uint32_t n, const struct iotime
 	} while (r == 0 && got == 1 && in[0] == BUSY);
 	r = judge_data(s, r, in[0], e, "a read of %u bytes", n);
 	if (r == 0 && got < 1 + n)
-		r = link_read_exact(s->link, in + got, 1 + n - got, NULL, &within, e);
+		r = read_rest(s, in, got, n, &within, e);
 	if (r == 0)
 		memcpy(buf, in + 1, n);
 	return r;
@@ -411,12 +425,18 @@ static int look_at_size(struct stm32 *s, const struct iotime *it, struct err *e)
 	uint32_t bytes = 0;
 	int r = -ERR_DEVICE_REFUSED;
 
+	/* Some parts say nothing, or break off, where their register is read. */
+	if (s->o.flash_bytes) {
+		i->flash_bytes = s->o.flash_bytes;
+		i->size_from = STM32_SIZE_OF_CALLER;
+		return 0;
+	}
 	i->flash_bytes = i->device.flash_max;
 	i->size_from = STM32_SIZE_OF_TABLE;
 	if (i->device.size_register && !i->read_protected)
 		r = stm32_read_block(s, i->device.size_register, b, 2, it, e);
 	if (r < 0 && r != -ERR_DEVICE_REFUSED)
-		return r;
+		return err_prefix(e, "the size of the flash ('flash_size' says it instead)");
 	if (r == 0)
 		bytes = rb_le16(&in) * 1024u;
 	if (bytes && bytes <= i->device.flash_max) {
@@ -425,10 +445,6 @@ static int look_at_size(struct stm32 *s, const struct iotime *it, struct err *e)
 	} else if (r == 0) {
 		stm32_log(s, "the size register says %u bytes: the table's %u are taken", bytes,
 			i->device.flash_max);
-	}
-	if (s->o.flash_bytes) {
-		i->flash_bytes = s->o.flash_bytes;
-		i->size_from = STM32_SIZE_OF_CALLER;
 	}
 	return 0;
 }
@@ -442,7 +458,9 @@ static int look_at_uid(struct stm32 *s, const struct iotime *it, struct err *e)
 		return 0;
 	r = stm32_read_block(s, i->device.uid_register, i->uid, sizeof i->uid, it, e);
 	i->has_uid = r == 0;
-	return r == -ERR_DEVICE_REFUSED ? 0 : r;
+	if (r == -ERR_DEVICE_REFUSED)
+		return 0;
+	return r < 0 ? err_prefix(e, "the unique id of the part") : 0;
 }
 
 static int ask(struct stm32 *s, const struct iotime *it, struct err *e)
@@ -478,6 +496,8 @@ int stm32_connect(struct stm32 *s, const struct iotime *it, struct err *e)
 	}
 	if (r < 0)
 		err_prefix(e, "connect");
+	else
+		link_turn_clear(&s->link->turn); /* the application that owed an answer is gone */
 	return r;
 }
 

@@ -35,7 +35,9 @@ int stm32_read_block(struct stm32 *s, uint32_t address, void *buf, uint32_t n,
 		r = stm32_send_address(s, address, it, e);
 	if (r == 0)
 		r = link_write(s->link, len, sizeof len, it, e);
-	return r < 0 ? r : stm32_await_data(s, buf, n, it, e);
+	if (r == 0)
+		r = stm32_await_data(s, buf, n, it, e);
+	return r < 0 ? err_prefix(e, "reading at 0x%08x", address) : 0;
 }
 
 int stm32_read_surely(struct stm32 *s, uint32_t address, void *buf, uint32_t n,

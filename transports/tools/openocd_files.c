@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/strbuf.h"
 #include "transports/images/image_write.h"
 #include "transports/tools/openocd_impl.h"
+#include "transports/tools/openocd_job.h"
 
 void openocd_files_remove(const char *dir)
 {
@@ -18,6 +20,53 @@ void openocd_files_remove(const char *dir)
 		closedir(d);
 	else if (fd >= 0)
 		close(fd);
+}
+
+/* OpenOCD skips with a warning what lies in no flash bank, programs the rest, and then verifies the
+ * file against whatever is there. So the banks are asked for before the erase (User's Guide 0.12.0,
+ * 12.3: flash list; its size is 0 until the bank was probed, which needs a halted target). A bank
+ * whose size stays unknown is left to the warning. */
+static const char banks_head[] =
+	"set provd_i 0\n"
+	"foreach provd_b [flash list] { catch {flash probe $provd_i}; incr provd_i }\n"
+	"proc provd_in_flash {at n} {\n"
+	"	set end [expr {$at + $n}]\n"
+	"	while {$at < $end} {\n"
+	"		set next $at\n"
+	"		foreach b [flash list] {\n"
+	"			set base [dict get $b base]\n"
+	"			set size [dict get $b size]\n"
+	"			if {$at < $base} continue\n"
+	"			if {$size == 0} { set next $end }\n"
+	"			if {$at < $base + $size && $next < $base + $size} {\n"
+	"				set next [expr {$base + $size}]\n"
+	"			}\n"
+	"		}\n"
+	"		if {$next == $at} {\n"
+	"			set why [format {provd: no flash bank holds 0x%08x} $at]\n"
+	"			echo $why\n"
+	"			error $why\n"
+	"		}\n"
+	"		set at $next\n"
+	"	}\n"
+	"}\n";
+
+static int write_banks_script(const struct openocd_run *x, struct err *e)
+{
+	struct tool_dir d = {0};
+	struct strbuf b = {0};
+	int r;
+
+	sb_add(&b, banks_head);
+	for (size_t i = 0; i < x->job->images; i++)
+		for (size_t k = 0; k < x->job->image[i]->count; k++)
+			sb_addf(&b, "provd_in_flash %llu %llu\n",
+				(unsigned long long)x->job->image[i]->segments[k].address,
+				(unsigned long long)x->job->image[i]->segments[k].len);
+	snprintf(d.path, sizeof d.path, "%s", x->spec.dir);
+	r = tool_dir_write(&d, OPENOCD_BANKS_FILE, b.s, b.len, NULL, e);
+	sb_done(&b);
+	return r;
 }
 
 int openocd_files_write(struct openocd_run *x, struct err *e)
@@ -38,6 +87,8 @@ int openocd_files_write(struct openocd_run *x, struct err *e)
 	sha256_end(d, sum);
 	sha256_free(d);
 	hex_of(sum, sizeof sum, x->result->sha256_image);
+	if (r == 0 && x->job->images)
+		r = write_banks_script(x, e);
 	return r;
 }
 

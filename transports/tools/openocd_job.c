@@ -184,6 +184,12 @@ static void add_read_back(struct openocd_argv *v, const struct openocd_job *j)
 				(unsigned long long)j->image[i]->segments[k].len);
 }
 
+/* Before the first byte is erased: that flash holds all of the images (openocd_files.c). */
+static void add_banks(struct openocd_argv *v)
+{
+	add_command(v, "source " OPENOCD_BANKS_FILE);
+}
+
 static void add_images(struct openocd_argv *v, const struct openocd_job *j)
 {
 	if (j->kind == OPENOCD_FLASH)
@@ -199,12 +205,17 @@ static void add_work(struct openocd_argv *v, const struct openocd_job *j, bool s
 {
 	switch (j->kind) {
 	case OPENOCD_PROGRAM:
+		/* As `program` itself begins; the banks are known once the target is halted. */
+		add_enter(v, OPENOCD_RESET_INIT, stays);
+		add_banks(v);
 		add_command(v, "program i0.hex verify%s%s",
 			j->leave == OPENOCD_RESET_RUN ? " reset" : "", stays ? "" : " exit");
 		return;
 	case OPENOCD_FLASH:
 	case OPENOCD_VERIFY:
 		add_enter(v, j->enter, stays);
+		if (j->kind == OPENOCD_FLASH)
+			add_banks(v);
 		add_images(v, j);
 		break;
 	case OPENOCD_ERASE:

@@ -7,6 +7,9 @@
 #include "transports/tools/openocd.h"
 
 #define OPENOCD_ARGS_MAX 160
+/* Where OpenOCD runs: a script that fails where an image is not wholly in flash (openocd_files.c).
+ */
+#define OPENOCD_BANKS_FILE "ibanks.tcl"
 
 struct openocd_argv {
 	char *arg[OPENOCD_ARGS_MAX + 1]; /* NULL-terminated */

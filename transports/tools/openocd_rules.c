@@ -61,7 +61,10 @@ const struct tool_rule openocd_rules[] = {
 	{"UNEXPECTED|[Uu]nexpected idcode|auto_probe failed|[Uu]nsupported device id|"
 	 "unknown device id|Cannot identify target|clipp(ed|ing).*flash|flash size.*clipp",
 		ERR_WRONG_DEVICE, WRONG_CHIP},
-	/* The image and the flash. Only a warning, and the section is skipped. */
+	/* The image and the flash. The first is provd's own question, before anything is erased. */
+	{"provd: no flash bank holds 0x[0-9a-f]+", ERR_IMAGE_RANGE,
+		"the image lies outside of the chip's flash: nothing was written"},
+	/* Only a warning, and the section is skipped. */
 	{"no flash bank found for address|flash bank .* does not (exist|match)|"
 	 "Flash write aborted|outside of (the )?flash|[Ss]ector .* out of range|"
 	 "has no unprotected|no matching (sector|bank)",

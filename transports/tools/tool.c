@@ -112,7 +112,8 @@ int tool_judge(const struct tool_spec *s, const struct tool_outcome *o, int ran,
 	r = rule_error(s, o, e);
 	/* What was not read may have held a failure. */
 	if (r == 0 && o->cut && ran != -ERR_TOOL_FAILED)
-		r = err_set(e, ERR_TOOL_FAILED, "%s said more than %llu KiB: it is not believed",
+		r = err_set(e, ERR_TOOL_FAILED,
+			"%s printed more than %llu KiB: a failure may hide in what was not read",
 			tool_name(s), (unsigned long long)(tool_output_max(s) >> 10));
 	if (r == 0)
 		r = ran;
@@ -126,6 +127,7 @@ int tool_run(
 	struct proc_opts o = {
 		.argv = s->argv,
 		.cwd = s->cwd ? s->cwd : s->dir,
+		.own_dir = s->dir,
 		.max_output_bytes = tool_output_max(s),
 		.cr_ends_line = true,
 		.kill_grace_us = s->kill_grace_us,

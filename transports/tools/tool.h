@@ -100,6 +100,9 @@ struct tool_spec {
 	const char *cwd;	 /* NULL: dir */
 	bool terminal;		 /* as proc_opts.terminal */
 	const struct tool_marker *success;
+	/* The patterns of success are a person's: one that matches a part of a line does not count
+	 * where the rest says NOT, FAILED or the like (base/words.h). */
+	bool partial;
 	const struct tool_rule *rules;	 /* may be NULL */
 	const struct tool_phase *phases; /* may be NULL */
 	int exit_status;		 /* of success */

@@ -11,8 +11,6 @@ static inline const char *tool_name(const struct tool_spec *s)
 	return s->name ? s->name : s->argv[0];
 }
 
-/* In place: without control sequences and blanks at the end; the new length. */
-size_t tool_plain(char *s, size_t n);
 /* The bytes of one stream that are looked at. */
 static inline uint64_t tool_output_max(const struct tool_spec *s)
 {

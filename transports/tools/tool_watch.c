@@ -5,14 +5,15 @@
  */
 #include "base/regex.h"
 #include "base/strbuf.h"
+#include "base/terminal.h"
 #include "base/util.h"
+#include "base/words.h"
 #include "transports/tools/tool_impl.h"
 
-#define LOG_HEAD     1500 /* lines that are logged as they come */
-#define LOG_TAIL     100  /* and the last ones, at the end */
-#define SEEN_MAX     1024 /* bytes of a line that is kept as evidence */
-#define PHASES_MAX   32
-#define ESCAPE_START 0x1b
+#define LOG_HEAD   1500 /* lines that are logged as they come */
+#define LOG_TAIL   100	/* and the last ones, at the end */
+#define SEEN_MAX   1024 /* bytes of a line that is kept as evidence */
+#define PHASES_MAX 32
 
 struct tool_watch {
 	const struct tool_spec *spec;
@@ -20,6 +21,7 @@ struct tool_watch {
 	struct regex *rule[TOOL_RULES_MAX];
 	struct regex *phase[PHASES_MAX];
 	struct regex *progress, *evidence, *version, *complaint;
+	struct words *words; /* NULL: the spec's patterns are whole */
 	size_t markers, rules, phases;
 	struct tool_outcome seen;
 	uint64_t bytes[2]; /* of each stream */
@@ -63,6 +65,7 @@ int tool_watch_new(const struct tool_spec *spec, struct tool_watch **ret, struct
 	int r;
 
 	w->spec = spec;
+	w->words = spec->partial ? words_new() : NULL;
 	r = compile_tables(w, e);
 	if (r == 0)
 		r = compile(spec->progress, &w->progress, e);
@@ -95,6 +98,7 @@ struct tool_watch *tool_watch_free(struct tool_watch *w)
 	regex_free(w->evidence);
 	regex_free(w->version);
 	regex_free(w->complaint);
+	words_free(w->words);
 	for (size_t i = 0; i < LOG_TAIL; i++)
 		free(w->tail[i]);
 	tool_outcome_done(&w->seen);
@@ -103,36 +107,6 @@ struct tool_watch *tool_watch_free(struct tool_watch *w)
 }
 
 /* --- a line as it is matched, and as it is shown --- */
-
-/* Takes the control sequences of ECMA-48 out, in place: ESC [ ... final, ESC ] ... BEL, ESC and one
- * more; and what a backspace takes back. Blanks at the end go as well. Returns the new length. */
-size_t tool_plain(char *s, size_t n)
-{
-	size_t k = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (s[i] == '\b') {
-			k -= k > 0;
-			continue;
-		}
-		if (s[i] != ESCAPE_START) {
-			s[k++] = s[i];
-			continue;
-		}
-		if (++i < n && s[i] == '[') {
-			while (++i < n && (s[i] < 0x40 || s[i] > 0x7e))
-				;
-		} else if (i < n && s[i] == ']') {
-			while (++i < n && s[i] != 0x07 && s[i] != ESCAPE_START)
-				;
-			if (i < n && s[i] == ESCAPE_START)
-				i++;
-		}
-	}
-	while (k > 0 && (s[k - 1] == ' ' || s[k - 1] == '\t' || s[k - 1] == '\r'))
-		k--;
-	return k;
-}
 
 static char *shown(const struct tool_watch *w, const char *bytes, size_t n)
 {
@@ -181,7 +155,9 @@ static void see_markers(struct tool_watch *w, const char *bytes, size_t n, const
 	struct regex_match m;
 
 	for (size_t i = 0; i < w->markers; i++) {
-		if (!regex_match(w->marker[i], bytes, n, &m))
+		if (!regex_match(w->marker[i], bytes, n, &m) ||
+			(w->words && words_against(
+					     w->words, bytes, n, m.group[0].start, m.group[0].end)))
 			continue;
 		if (!w->seen.marker[i])
 			w->seen.marker[i] = xstrdup(text);
@@ -287,7 +263,7 @@ void tool_watch_line(void *watch, enum proc_stream stream, const char *bytes, si
 		return;
 	plain = xcalloc(1, n + 1);
 	memcpy(plain, bytes, n);
-	n = tool_plain(plain, n);
+	n = terminal_plain(plain, n);
 	if (n == 0)
 		return;
 	text = shown(w, plain, n);

@@ -11,6 +11,7 @@
 #include "daemon/recipe/args.h"
 #include "tests/unit/transports/fake_link.h"
 #include "tests/unit/unit.h"
+#include "transports/images/blob.h"
 #include "transports/images/image.h"
 
 struct rig {
@@ -25,7 +26,7 @@ struct rig {
 	char serial_kind[16]; /* what was asked for */
 	char serial_value[64];
 	char identity[128];
-	unsigned replugs, waits, links_closed;
+	unsigned replugs, waits, links_opened, links_closed;
 	char verdict[16]; /* of the last measurement */
 	struct measurement measured;
 	unsigned measurements;
@@ -35,6 +36,7 @@ struct rig {
 static inline int rig_link(
 	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
 {
+	((struct rig *)env)->links_opened++;
 	*ret = &((struct rig *)env)->wire->link;
 	return 0;
 }
@@ -109,6 +111,11 @@ static inline int rig_load_image(
 	return image_open(ref, o, ret, e);
 }
 
+static inline int rig_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
+{
+	return blob_open(ref, false, ret, e);
+}
+
 static inline void rig_log(void *env, char dir, const char *text)
 {
 	sb_addf(&((struct rig *)env)->log, "%c%s|", dir, text);
@@ -136,6 +143,7 @@ static const struct step_env_ops rig_ops = {
 	.ask = rig_ask,
 	.image = rig_image,
 	.load_image = rig_load_image,
+	.load_blob = rig_load_blob,
 	.log = rig_log,
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "tests/unit/transports/boot_device.h"
+#include "tests/unit/transports/gdb_stub.h"
 #include "tests/unit/transports/image_files.h"
 
 static struct rig rig;
@@ -130,6 +131,8 @@ static int measure(const char *says, const char *more)
 
 	answers = a;
 	rig.measurements = 0;
+	/* A unit of its own each time: nothing is owed. */
+	link_turn_clear(&wire.link.turn);
 
 	int r = run("console.measure", with);
 
@@ -175,6 +178,101 @@ START_TEST(flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing)
 	}
 	ck_assert_int_eq(measure("offset=nan", ",\"pattern\":\"offset=(\\\\S+)\""), 0);
 	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+}
+END_TEST
+
+START_TEST(a_reply_in_another_multiple_is_converted_and_in_another_unit_refused)
+{
+	ck_assert_int_eq(measure("25100 m\u00b0C", ",\"unit\":\"degC\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("25100 mV", ",\"unit\":\"V\""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	ck_assert_double_eq_tol(rig.measured.value, 25.1, 1e-9);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "reply"), "25100 mV");
+	ck_assert_int_eq(measure("25.1 mV", ",\"unit\":\"V\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_LIMIT_LOW);
+	ck_assert_int_eq(measure("25.1 A", ",\"unit\":\"V\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	assert_says("is not in V");
+	ck_assert_int_eq(measure("25.1 mV", ""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	assert_says("add unit: mV");
+	/* The pattern picks the number, and the unit after it counts all the same. */
+	ck_assert_int_eq(measure("V=25.1 mV ok", ",\"unit\":\"V\",\"pattern\":\"V=([0-9.]+)\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_LIMIT_LOW);
+	ck_assert_int_eq(measure("- 25", ",\"pattern\":\"([0-9.]+)\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("V\t25.1", ",\"pattern\":\"V\\\\t(\\\\S+)\""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+}
+END_TEST
+
+START_TEST(a_reply_without_a_value_is_not_passed_by_the_line_after_it)
+{
+	ck_assert_int_eq(measure("value: OL\r\nstatus: 25", ""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("1.#QNAN\r\n25", ""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("\x1b[32m25.0\x1b[0m", ""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+}
+END_TEST
+
+START_TEST(limits_that_come_in_at_the_run_are_checked_there)
+{
+	struct answer a[] = {{"read", "25"}, {0}};
+
+	answers = a;
+	ck_assert_int_eq(
+		run("console.measure", "{\"port\":\"c\",\"send\":\"read\",\"low\":30,\"high\":20}"),
+		-ERR_RECIPE_INVALID);
+	ck_assert_uint_eq(wire.heard_len, 0);
+	answers = NULL;
+}
+END_TEST
+
+static void image_file(const void *bytes, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
+	close(fd);
+}
+
+START_TEST(a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else)
+{
+	struct gdb_stub *stub = stub_new();
+
+	rig.wire = &stub->fake;
+	ck_assert_msg(run("gdb.monitor", "{\"port\":\"p\",\"command\":\"reset halt\","
+					 "\"expect\":\"^running\"}") == 0,
+		"%s", rig.e.msg);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	stub->no_ack = false;
+	ck_assert_int_eq(
+		run("gdb.monitor", "{\"port\":\"p\",\"command\":\"reset halt\",\"expect\":\"^$\"}"),
+		0);
+	ck_assert_int_eq(rig.out.code, ERR_UNEXPECTED_REPLY);
+	stub->no_ack = false;
+	/* Its OK alone proves nothing. */
+	ck_assert_int_eq(
+		run("gdb.monitor", "{\"port\":\"p\",\"command\":\"reset halt\"}"), -ERR_INVALID);
+	stub->no_ack = false;
+	ck_assert_int_eq(
+		run("gdb.monitor", "{\"port\":\"p\",\"command\":\"nosuch\",\"expect\":\"nosuch\"}"),
+		-ERR_DEVICE_REFUSED);
+	assert_says("unknown command");
+	image_file("\x01\x02\x03\x04", 4);
+	stub->no_ack = false;
+
+	_cleanup_(freep) char *with = xasprintf("{\"port\":\"p\",\"image\":\"%s\",\"address\":"
+						"\"0x20000000\",\"before\":[\"nosuch\"]}",
+		path);
+
+	ck_assert_int_eq(run("gdb.load", with), -ERR_DEVICE_REFUSED);
+	ck_assert_uint_eq(stub->ram[0], 0);
+	rig.wire = &wire;
+	stub_free(stub);
 }
 END_TEST
 
@@ -227,14 +325,6 @@ START_TEST(flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command)
 }
 END_TEST
 
-static void image_file(const void *bytes, size_t n)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-
-	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
-	close(fd);
-}
-
 static int flash(const char *more)
 {
 	_cleanup_(freep) char *with = xasprintf("{\"port\":\"c\",\"image\":\"%s\"%s}", path, more);
@@ -248,7 +338,8 @@ START_TEST(flash_tells_both_digests_and_starts_the_application)
 	uint8_t image[3000];
 	char sum[SHA256_HEX];
 
-	memset(image, 0x5a, sizeof image);
+	for (size_t i = 0; i < sizeof image; i++)
+		image[i] = (uint8_t)(i * 7);
 	image_file(image, sizeof image);
 	sha256_hex_of(image, sizeof image, sum);
 	dut.banner = "App v1.4 ready";
@@ -271,7 +362,7 @@ START_TEST(flash_fails_where_the_flash_differs_or_the_file_is_no_binary)
 	assert_says("at 0x08010002 expected 33, read 00");
 	image_file(":020000040800F2\n", 16);
 	ck_assert_int_eq(flash(""), -ERR_IMAGE_INVALID);
-	image_file("12345678", 8);
+	image_file("\x01\x02\x03\x04\x05\x06\x07\x08", 8);
 	dut.erases = 0;
 	ck_assert_int_eq(flash(",\"flash_size\":4"), -ERR_IMAGE_RANGE);
 	ck_assert_int_eq(flash(",\"chunk\":70000"), -ERR_INVALID);
@@ -312,7 +403,7 @@ END_TEST
 
 START_TEST(a_device_that_comes_back_is_waited_for_on_a_new_link)
 {
-	image_file("12345678", 8);
+	image_file("\x01\x02\x03\x04\x05\x06\x07\x08", 8);
 	dut.banner = "ready";
 	ck_assert_msg(flash(",\"reenumerates\":true,\"boot\":true") == 0, "%s", rig.e.msg);
 	ck_assert_uint_eq(rig.replugs, 2);
@@ -436,6 +527,42 @@ START_TEST(another_unit_on_the_port_is_noticed)
 }
 END_TEST
 
+START_TEST(what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused)
+{
+	static const struct {
+		const char *scanned, *value; /* NULL: refused */
+	} rows[] = {
+		{"X-1", "X-1"},
+		{"X-1\r", "X-1"},
+		{"X-1\n", "X-1"},
+		{"X-1\r\n", "X-1"},
+		{"X-1\t", "X-1"},
+		{"X-1\t\r\n", "X-1"},
+		{"X-1 ", NULL}, /* the pattern's affair */
+		{"X\t-1", NULL},
+		{"X-1\rX-2", NULL},
+		{"\x02X-1", NULL},
+		{"X-1\x1d", NULL}, /* the separator of a GS1 code */
+		{"X-1\x7f", NULL},
+		{"X-1\xc2\x85", NULL},
+		{"\r", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int r;
+
+		rig.answer = rows[i].scanned;
+		r = run("operator.scan", "{\"text\":\"Scan\",\"pattern\":\"^X-\\\\d$\"}");
+		ck_assert_int_eq(r, rows[i].value ? 0 : -ERR_INVALID);
+		if (rows[i].value)
+			ck_assert_str_eq(rig_text(rig.out.outputs, "value"), rows[i].value);
+	}
+	rig.answer = "no\r\n";
+	ck_assert_int_eq(run("operator.prompt", "{\"text\":\"Green?\"}"), 0);
+	ck_assert_int_eq(rig.out.code, ERR_OPERATOR_FAILED);
+}
+END_TEST
+
 START_TEST(the_operator_may_judge_a_unit_bad)
 {
 	rig.answer = "yes";
@@ -479,6 +606,10 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, flaw_18_a_measurement_is_recorded_with_its_limits_unit_and_verdict);
 	tcase_add_test(t, flaw_19_a_value_outside_its_limits_fails_and_is_recorded);
 	tcase_add_test(t, flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing);
+	tcase_add_test(t, a_reply_in_another_multiple_is_converted_and_in_another_unit_refused);
+	tcase_add_test(t, a_reply_without_a_value_is_not_passed_by_the_line_after_it);
+	tcase_add_test(t, limits_that_come_in_at_the_run_are_checked_there);
+	tcase_add_test(t, a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else);
 	tcase_add_test(t, a_log_line_with_a_time_is_no_measurement);
 	tcase_add_test(t, flaw_22_a_value_with_a_space_is_proved_by_reading_it_back);
 	tcase_add_test(t, flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command);
@@ -492,6 +623,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, a_tool_is_given_secrets_in_its_environment_alone);
 	tcase_add_test(t, flaw_16_a_serial_comes_from_the_ledger_or_from_the_unit_and_from_no_dice);
 	tcase_add_test(t, another_unit_on_the_port_is_noticed);
+	tcase_add_test(t, what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused);
 	tcase_add_test(t, the_operator_may_judge_a_unit_bad);
 	tcase_add_test(t, a_line_that_the_unit_says_by_itself_is_waited_for);
 	suite_add_tcase(s, t);

@@ -51,7 +51,7 @@ static void set_up(void)
 	snprintf(path, sizeof path, "/tmp/test_stm32.XXXXXX");
 	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, "vectors and code", 16), 16);
+	ck_assert_int_eq(write(fd, "vectors\0and code", 16), 16);
 	close(fd);
 	rig.secrets = secret_set_new();
 	plug("app v3 ready");
@@ -142,6 +142,25 @@ START_TEST(another_part_than_expected_fails_the_step)
 }
 END_TEST
 
+/* Where the size of an F405's flash is read; a part that gives no bytes there needs 'flash_size'.
+ */
+static bool asked_for_the_size(void)
+{
+	return memmem(bench.wire.heard, bench.wire.heard_len, "\x1f\xff\x7a\x22", 4) != NULL;
+}
+
+START_TEST(a_size_that_the_recipe_says_is_not_asked_for)
+{
+	ck_assert_msg(flash("") == 0, "%s", rig.e.msg);
+	ck_assert(asked_for_the_size());
+	bench.wire.heard_len = 0;
+	ck_assert_msg(flash(",\"flash_size\":\"512K\"") == 0, "%s", rig.e.msg);
+	ck_assert(!asked_for_the_size());
+	ck_assert_int_eq(
+		json_integer_value(json_object_get(rig.out.evidence, "flash_size")), 512 << 10);
+}
+END_TEST
+
 static Suite *stm32_suite(void)
 {
 	Suite *s = suite_create("stm32_actions");
@@ -154,6 +173,7 @@ static Suite *stm32_suite(void)
 	tcase_add_test(t, the_line_of_the_application_is_waited_for_with_the_ports_own_parity);
 	tcase_add_test(t, slips_are_told_before_anything_is_sent);
 	tcase_add_test(t, another_part_than_expected_fails_the_step);
+	tcase_add_test(t, a_size_that_the_recipe_says_is_not_asked_for);
 	suite_add_tcase(s, t);
 	return s;
 }

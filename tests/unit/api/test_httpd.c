@@ -47,7 +47,13 @@ static void on_done(void *data, struct request *rq)
 {
 }
 
-static const struct httpd_ops ops = {on_begin, on_handle, on_refuse, on_done};
+static int on_upload(
+	void *data, struct request *rq, uint64_t taken, uint64_t more, const char **ret_why)
+{
+	return 0;
+}
+
+static const struct httpd_ops ops = {on_begin, on_upload, on_handle, on_refuse, on_done};
 
 static void setup(void)
 {

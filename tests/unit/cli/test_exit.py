@@ -89,6 +89,16 @@ class Exit(unittest.TestCase):
         self.assertEqual(r.returncode, 3, r)
         self.assertIn('there is no /dev/ttyUSB99', r.stderr)
 
+    def test_a_port_of_the_wrong_kind_is_2_and_says_which_the_action_takes(self):
+        for action, address, takes in (('fastboot.getvar', 'tty:/dev/null', 'takes tcp, udp or usb'),
+                                       ('console.command', 'usb:1-1', 'takes tty or tcp'),
+                                       ('dfu.list', 'tcp:127.0.0.1:1', 'takes usb'),
+                                       ('stm32.info', 'udp:127.0.0.1:1', 'takes tty or tcp')):
+            r = run('exec', action, 'port=' + address, *{'fastboot.getvar': ['name=product'],
+                                                        'console.command': ['send=x']}.get(action, []))
+            self.assertEqual(r.returncode, 2, r)
+            self.assertIn(takes, r.stderr)
+
     def test_a_recipe_with_mistakes_is_2_and_a_good_one_0(self):
         with tempfile.NamedTemporaryFile('w', suffix='.yaml') as f:
             f.write('recipe: x\nversion: 1\nsteps:\n  - {action: nothing.at-all}\n')

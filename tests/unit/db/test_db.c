@@ -90,7 +90,7 @@ START_TEST(a_foreign_or_broken_file_is_refused)
 	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(write(fd, "this is no database at all\n", 27), 27);
 	close(fd);
-	FAILS(ERR_DATABASE, db_open(path, &d, &fx.e));
+	FAILS(ERR_RECORDS_DAMAGED, db_open(path, &d, &fx.e));
 	FAILS(ERR_DATABASE, db_open_reader("/tmp/absent/nothing.db", &d, &fx.e));
 }
 END_TEST

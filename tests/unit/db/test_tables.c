@@ -2,6 +2,7 @@
  *
  * The table families that are mostly storage: what a user of each would miss if it were wrong.
  */
+#include "base/digest.h"
 #include "db/artifacts.h"
 #include "db/audit.h"
 #include "db/events.h"
@@ -79,6 +80,7 @@ START_TEST(an_approved_recipe_never_changes)
 		.source = "a: 1"};
 	struct recipe_text final = t;
 	struct recipe_row row = {0};
+	char hex[SHA256_HEX];
 	bool created;
 
 	TX(recipes_put_draft(fx.db, &t, "anna", &created, &fx.e));
@@ -87,16 +89,16 @@ START_TEST(an_approved_recipe_never_changes)
 	t.sha256 = "d2";
 	TX(recipes_put_draft(fx.db, &t, "anna", &created, &fx.e));
 	ck_assert(!created);
-	final.sha256 = "f1";
+	final.sha256 = sha256_hex_of(final.json, strlen(final.json), hex);
 	TX_FAILS(ERR_PRECONDITION, recipes_approve(fx.db, &final, "d1", "bert", &fx.e));
 	TX(recipes_approve(fx.db, &final, "d2", "bert", &fx.e));
 	OK(recipes_find(fx.db, "thermo", 0, &row, &fx.e));
-	ck_assert_str_eq(row.sha256, "f1");
+	ck_assert_str_eq(row.sha256, hex);
 	ck_assert_str_eq(row.state, "approved");
 	recipe_row_done(&row);
 	TX_FAILS(ERR_CONFLICT, recipes_put_draft(fx.db, &t, "anna", &created, &fx.e));
 	TX_FAILS(ERR_CONFLICT, recipes_delete_draft(fx.db, "thermo", 1, &fx.e));
-	TX_FAILS(ERR_CONFLICT, recipes_approve(fx.db, &final, "f1", "bert", &fx.e));
+	TX_FAILS(ERR_CONFLICT, recipes_approve(fx.db, &final, hex, "bert", &fx.e));
 	TX(recipes_retire(fx.db, "thermo", 1, "bert", &fx.e));
 	TX_FAILS(ERR_CONFLICT, recipes_retire(fx.db, "thermo", 1, "bert", &fx.e));
 	FAILS(ERR_NOT_FOUND, recipes_find(fx.db, "thermo", 0, &row, &fx.e));

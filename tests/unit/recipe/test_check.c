@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "daemon/recipe/action.h"
 #include "tests/unit/unit.h"
 
 static struct strbuf report;
@@ -147,6 +148,149 @@ START_TEST(test_parameters_are_typed_and_all_known)
 }
 END_TEST
 
+START_TEST(test_limits_between_which_nothing_can_pass_are_a_mistake)
+{
+	static const struct {
+		const char *with, *said; /* said NULL: good */
+	} row[] = {
+		{"low: 20, high: 30", NULL},
+		{"low: 20, high: 20", NULL},
+		{"low: 20, high: 30, marginal: 5", NULL},
+		{"low: -30, high: -20, marginal: 0", NULL},
+		{"high: 30, marginal: 50", NULL},
+		{"low: '${params.p}', high: 20", NULL}, /* known at the run */
+		{"low: 30, high: 20", "'low' is 30, above 'high', which is 20"},
+		{"low: -20, high: -30", "above 'high'"},
+		{"low: 20, high: 30, marginal: 9", "more than half"},
+		{"low: 20, high: 20, marginal: 0.1", "more than half"},
+		{"low: 20, high: 30, marginal: -1", "'marginal' is -1"},
+		{"low: '${params.p}', marginal: -1", "'marginal' is -1"},
+		{"low: .nan, high: 30", "no value here"},
+		{"low: 20, high: .inf", "no value here"},
+		{"low: -.inf, high: 20", "no value here"},
+		{"low: 20, high: 1e999", "out of range"},
+		{"low: 20, high: 30, marginal: nan", "'marginal'"},
+		{"low: 2O, high: 30", "'low'"},
+		{"low: '2,5', high: 30", "'low'"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		_cleanup_(freep) char *text = xasprintf(HEAD
+			"steps:\n  - {id: a, action: console.measure, with: {port: c, send: "
+			"read, %s}}\n",
+			row[i].with);
+		int r = load(text);
+
+		ck_assert_msg((r == 0) == !row[i].said, "%s: %s", row[i].with,
+			report.s ? report.s : "taken");
+		if (row[i].said)
+			ck_assert_msg(
+				strstr(report.s, row[i].said) && strstr(report.s, "r.yaml:6:"),
+				"%s: %s", row[i].with, report.s);
+	}
+}
+END_TEST
+
+START_TEST(test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake)
+{
+	static const struct {
+		const char *kind, *step, *said;
+	} row[] = {
+		{"tty", "fastboot.flash, with: {port: c, partition: p, image: f.bin}",
+			"port 'c' is of kind tty: fastboot.flash takes tcp, udp or usb"},
+		{"probe", "fastboot.getvar, with: {port: c, name: product}",
+			"takes tcp, udp or usb"},
+		{"usb", "console.command, with: {port: c, send: hi}", "takes tty or tcp"},
+		{"udp", "serialboot.boot, with: {port: c}", "takes tty or tcp"},
+		{"tcp", "dfu.list, with: {port: c}", "dfu.list takes usb"},
+		{"tty", "adb.shell, with: {port: c, command: id}", "takes tcp or usb"},
+		{"tty", "openocd.command, with: {port: c, target: t, commands: [x]}",
+			"takes tcp, usb or probe"},
+		{"tcp", "console.command, with: {port: c, send: hi}", NULL},
+		{"any", "dfu.list, with: {port: c}", NULL},
+		{"udp", "fastboot.getvar, with: {port: c, name: product}", NULL},
+		{"usb", "device.wait, with: {port: c}", NULL},
+		{"tty", "device.wait, with: {port: c}", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		_cleanup_(freep) char *text = xasprintf(
+			"recipe: x\nversion: 1\nports: {c: {kind: %s}}\nsteps:\n  - {id: a, "
+			"action: %s}\n",
+			row[i].kind, row[i].step);
+		int r = load(text);
+		bool said = report.s && row[i].said && strstr(report.s, row[i].said);
+
+		ck_assert_msg(r < 0 ? said : !row[i].said, "%s %s: %s", row[i].kind, row[i].step,
+			report.s ? report.s : "taken");
+	}
+}
+END_TEST
+
+START_TEST(test_every_port_argument_says_which_kinds_it_takes)
+{
+	for (size_t i = 0; action_table[i]; i++)
+		for (const struct action_arg *a = action_table[i]->args; a->name; a++)
+			ck_assert_msg((a->type == ARG_PORT) == (a->ports != 0), "%s %s",
+				action_table[i]->name, a->name);
+}
+END_TEST
+
+START_TEST(test_a_firmware_version_comes_from_a_step)
+{
+	static const struct {
+		const char *text, *said;
+	} row[] = {
+		{"${steps.a.match1}", NULL},
+		{"${steps.a.reply}", NULL},
+		{"${params.p}", "the output of a step"},
+		{"1.0.0", "the output of a step"},
+		{"v${steps.a.match1}", "the output of a step"},
+		{"${steps.a.match1}x", "the output of a step"},
+		{"${steps.a.match1}${steps.a.reply}", "the output of a step"},
+		{"${steps.b.match1}", "no earlier step has the id 'b'"},
+		{"${steps.a.mtch1}", "did you mean 'match1'"},
+		{"${steps.a}", "name an output"},
+		{"${steps.}", "the output of a step"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		_cleanup_(freep) char *text = xasprintf(
+			HEAD "unit: {firmware_version: '%s'}\n" STEP "version}\n", row[i].text);
+		int r = load(text);
+
+		ck_assert_msg((r == 0) == !row[i].said, "%s: %s", row[i].text,
+			report.s ? report.s : "taken");
+		if (row[i].said)
+			ck_assert_msg(
+				strstr(report.s, row[i].said), "%s: %s", row[i].text, report.s);
+	}
+}
+END_TEST
+
+START_TEST(test_the_rest_of_a_step_is_checked_where_its_action_is_unknown)
+{
+	static const char text[] =
+		HEAD "steps:\n"
+		     "  - id: a\n"
+		     "    action: consol.command\n"
+		     "    with: {send: '${params.q}', more: {deep: ['${steps.z.x}']}}\n"
+		     "    timeout: 5\n"
+		     "    retry: {attempts: 0}\n"
+		     "    on_fail: go\n"
+		     "    when: '${params.r} == 1'\n"
+		     "    what: 1\n"
+		     "  - {with: {send: '${params.s}'}}\n";
+	static const char *const want[] = {"unknown action", "params.q", "steps.z", "'timeout'",
+		"'attempts'", "'go'", "params.r", "unknown key 'what'", "'action' is missing",
+		"params.s"};
+
+	ck_assert_int_eq(load(text), -ERR_RECIPE_INVALID);
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		ck_assert_msg(strstr(report.s, want[i]), "no '%s' in\n%s", want[i], report.s);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("check");
@@ -157,6 +301,11 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_name_that_cannot_resolve_is_a_mistake_of_the_check);
 	tcase_add_test(t, test_the_digest_is_of_the_meaning_not_of_the_text);
 	tcase_add_test(t, test_parameters_are_typed_and_all_known);
+	tcase_add_test(t, test_limits_between_which_nothing_can_pass_are_a_mistake);
+	tcase_add_test(t, test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake);
+	tcase_add_test(t, test_every_port_argument_says_which_kinds_it_takes);
+	tcase_add_test(t, test_a_firmware_version_comes_from_a_step);
+	tcase_add_test(t, test_the_rest_of_a_step_is_checked_where_its_action_is_unknown);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -113,6 +113,7 @@ static inline void fake_init(struct fake_link *f,
 
 static inline void fake_done(struct fake_link *f)
 {
+	link_turn_clear(&f->link.turn);
 	free(f->out);
 	free(f->heard);
 }

@@ -31,7 +31,9 @@ struct gdb_stub {
 	bool console_before;	/* text and an empty O before each reply */
 	unsigned bad_checksums; /* so many replies come with a wrong one first */
 	unsigned naks;		/* so many frames of the host are refused */
-	long weak;		/* a flash cell that does not take, or -1 */
+	unsigned unit;	  /* writes of flash that are no multiple of it are refused; 0: none */
+	bool zero_erased; /* erased flash is 00 */
+	long weak;	  /* a flash cell that does not take, or -1 */
 	bool silent;
 };
 
@@ -166,9 +168,12 @@ static inline void stub_command(struct gdb_stub *s, char *text, const uint8_t *d
 		if (a % STUB_BLOCK || k % STUB_BLOCK || !stub_at(s, a, k))
 			stub_says(s, "E02");
 		else {
-			memset(stub_at(s, a, k), 0xff, k);
+			memset(stub_at(s, a, k), s->zero_erased ? 0 : 0xff, k);
 			stub_says(s, "OK");
 		}
+	} else if (sscanf(text, "vFlashWrite:%llx", &a) == 1 && s->unit &&
+		   (a % s->unit || n % s->unit)) {
+		stub_says(s, "E08");
 	} else if (sscanf(text, "vFlashWrite:%llx", &a) == 1) {
 		for (size_t i = 0; i < n && a + i - STUB_FLASH < STUB_FLASH_BYTES; i++) {
 			s->staged[a - STUB_FLASH + i] = data[i];
@@ -177,9 +182,12 @@ static inline void stub_command(struct gdb_stub *s, char *text, const uint8_t *d
 		stub_says(s, "OK");
 	} else if (!strcmp(text, "vFlashDone")) {
 		for (size_t i = 0; i < STUB_FLASH_BYTES; i++)
-			if (s->is_staged[i])
+			if (s->is_staged[i] && s->zero_erased)
+				s->flash[i] |= s->staged[i];
+			else if (s->is_staged[i])
 				s->flash[i] &= (long)i == s->weak ? (uint8_t)~1 & s->staged[i]
 								  : s->staged[i];
+		memset(s->is_staged, 0, sizeof s->is_staged);
 		stub_says(s, "OK");
 	} else if (s->knows_x && sscanf(text, "X%llx,%llx", &a, &k) == 2 && k == n) {
 		if (stub_at(s, a, n))
@@ -196,6 +204,9 @@ static inline void stub_command(struct gdb_stub *s, char *text, const uint8_t *d
 		_cleanup_(freep) char *c = xasprintf("C%x", stub_crc(stub_at(s, a, k), k));
 
 		stub_says(s, c);
+	} else if (!strcmp(text, "qRcmd,6e6f73756368")) { /* nosuch; as QEMU: printed, and OK */
+		stub_says(s, "O756e6b6e6f776e20636f6d6d616e643a20276e6f73756368270a");
+		stub_says(s, "OK");
 	} else if (!strncmp(text, "qRcmd,", 6)) {
 		stub_says(s, "O72756e6e696e670a"); /* "running\n" */
 		stub_says(s, strcmp(text + 6, "626164") ? "OK" : "E03");

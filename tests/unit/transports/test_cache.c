@@ -60,7 +60,7 @@ START_TEST(a_file_is_opened_once_for_each_way_of_reading_it)
 	struct blob *blob;
 	struct blob *again;
 
-	write_file(path, "firmware");
+	write_file(path, "\1irmware");
 	a = get(path, 0x1000);
 	b = get(path, 0x1000);
 	other = get(path, 0x2000);
@@ -83,7 +83,7 @@ START_TEST(the_next_unit_finds_what_the_last_one_used)
 	struct image *a;
 	struct image *b;
 
-	write_file(path, "firmware");
+	write_file(path, "\1irmware");
 	a = get(path, 0);
 	image_unref(a);
 	b = get(path, 0);
@@ -99,14 +99,14 @@ START_TEST(a_file_that_was_replaced_is_read_anew_and_the_old_one_stays_with_its_
 	struct image *was;
 	struct image *is;
 
-	write_file(path, "version1");
+	write_file(path, "\1ersion1");
 	was = get(path, 0);
-	write_file(fresh, "version2");
+	write_file(fresh, "\1ersion2");
 	ck_assert_int_eq(rename(fresh, path), 0);
 	is = get(path, 0);
 	ck_assert_ptr_ne(was, is);
-	ck_assert_mem_eq(was->segments[0].data, "version1", 8);
-	ck_assert_mem_eq(is->segments[0].data, "version2", 8);
+	ck_assert_mem_eq(was->segments[0].data, "\1ersion1", 8);
+	ck_assert_mem_eq(is->segments[0].data, "\1ersion2", 8);
 	image_unref(was);
 	image_unref(is);
 }
@@ -120,7 +120,7 @@ START_TEST(no_more_than_a_few_are_kept_that_no_one_holds)
 		_cleanup_(freep) char *name = xasprintf("%s/%d", dir, k);
 		struct image *i;
 
-		write_file(name, "firmware");
+		write_file(name, "\1irmware");
 		i = get(name, 0);
 		if (k == 0)
 			first = image_ref(i);
@@ -157,7 +157,7 @@ static void *use(void *path)
 		struct image *i = NULL;
 
 		if (image_cache_image(c, path, &IMAGE_OPTS(0), &forever, &i, NULL) < 0 ||
-			memcmp(i->segments[0].data, "firmware", 8))
+			memcmp(i->segments[0].data, "\1irmware", 8))
 			return path;
 		image_unref(i);
 	}
@@ -169,8 +169,8 @@ START_TEST(many_threads_share_and_let_go)
 	char *path[2] = {path_of("a.bin"), path_of("b.bin")};
 	pthread_t thread[THREADS];
 
-	write_file(path[0], "firmware of a");
-	write_file(path[1], "firmware of b");
+	write_file(path[0], "\1irmware of a");
+	write_file(path[1], "\1irmware of b");
 	for (int k = 0; k < THREADS; k++)
 		ck_assert_int_eq(thread_start(&thread[k], "use", use, path[k % 2], &e), 0);
 	for (int k = 0; k < THREADS; k++) {

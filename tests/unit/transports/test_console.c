@@ -75,6 +75,8 @@ static int ask(const char *text, const char *expect)
 
 static int asked(const char *text, const char *expect, const char *said)
 {
+	/* Each of them is a dialogue of its own. */
+	link_turn_clear(&dut.link.turn);
 	memset(script, 0, sizeof script);
 	script_at = 0;
 	script[0] = said;
@@ -256,8 +258,8 @@ START_TEST(control_bytes_are_shown_and_cannot_forge_a_line)
 
 	regex_new("pong", &x, &e);
 	ck_assert_int_eq(console_expect(con, x, refusal, &it, &reply, &e), 0);
-	ck_assert_str_eq(reply.line, "pong\\x00\\x1b[2J\\xff");
-	ck_assert_str_eq(seen.s, "<pong\\x00\\x1b[2J\\xff|");
+	ck_assert_str_eq(reply.line, "pong\\x00 \\xff");
+	ck_assert_str_eq(seen.s, "<pong\\x00 \\xff|");
 	regex_free(x);
 }
 END_TEST
@@ -328,6 +330,340 @@ START_TEST(a_unit_that_leaves_is_gone_and_not_late)
 }
 END_TEST
 
+/* --- which question an answer belongs to --- */
+
+/* A unit that handles one line after the other, each some time after it came: time goes by where
+ * the reader waits, in reads that end without a byte. */
+struct slow {
+	unsigned waits; /* reads without a byte until the next answer comes */
+	unsigned left;
+	bool deaf;   /* it loses the next line */
+	bool prompt; /* it shows "> " after each answer */
+	bool echo;
+	char lines[8][64];
+	size_t count;
+	char line[64];
+	size_t len;
+	bool ponged; /* it knows "echo" */
+};
+
+static struct slow unit;
+
+static void slow_answer(struct fake_link *f)
+{
+	const char *line = unit.lines[0];
+
+	if (unit.echo)
+		fake_says(f, line), fake_says(f, "\r\n");
+	if (!strcmp(line, "CAL"))
+		fake_says(f, "OK\r\n");
+	else if (!strcmp(line, "SELFTEST"))
+		fake_says(f, "OK\r\n"); /* of the unit; the test counts who asked */
+	else if (!strncmp(line, "read ", 5))
+		fake_says(f, line + 5), fake_says(f, ".0\r\n");
+	else if (!strncmp(line, "echo ", 5) && unit.ponged)
+		fake_says(f, line + 5), fake_says(f, "\r\n");
+	else if (*line)
+		fake_says(f, "ERR unknown\r\n");
+	if (unit.prompt)
+		fake_says(f, "> ");
+	memmove(unit.lines, unit.lines + 1, sizeof unit.lines - sizeof unit.lines[0]);
+	unit.count--;
+	unit.left = unit.waits;
+}
+
+static void slow_hears(struct fake_link *f, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] == '\r')
+			continue;
+		if (bytes[i] != '\n') {
+			if (unit.len < sizeof unit.line - 1)
+				unit.line[unit.len++] = (char)bytes[i];
+			continue;
+		}
+		unit.line[unit.len] = '\0';
+		unit.len = 0;
+		if ((!*unit.line && !unit.prompt) || unit.deaf) {
+			unit.deaf = false;
+			continue;
+		}
+		if (unit.count == 0)
+			unit.left = unit.waits;
+		if (unit.count < ARRAY_LEN(unit.lines))
+			strcpy(unit.lines[unit.count++], unit.line);
+	}
+}
+
+/* A read: what there is, else the end of the wait, in which the unit comes nearer to its answer. */
+static int slow_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,
+	struct err *why)
+{
+	struct fake_link *f = container_of(l, struct fake_link, link);
+
+	while (f->at == f->len && unit.count > 0 && unit.left == 0)
+		slow_answer(f);
+	if (f->at == f->len && unit.left > 0)
+		unit.left--;
+	return fake_read(l, buf, size, ret_n, it, why);
+}
+
+static struct link_ops slow_ops;
+
+static void open_slow(unsigned waits, struct console_opts o)
+{
+	unit = (struct slow){
+		.waits = waits, .left = waits, .prompt = o.prompt != NULL, .ponged = true};
+	fake_init(&dut, slow_hears, NULL);
+	slow_ops = fake_link_ops;
+	slow_ops.read = slow_read;
+	dut.link.ops = &slow_ops;
+	open_console(o);
+}
+
+static bool heard(const char *line)
+{
+	return dut.heard_len && memmem(dut.heard, dut.heard_len, line, strlen(line));
+}
+
+START_TEST(a_late_answer_is_known_as_such_and_is_not_the_next_questions)
+{
+	open_slow(2, (struct console_opts){0});
+	ck_assert_int_eq(ask("read 1", "^([\\d.]+)$"), -ERR_TIMEOUT);
+	ck_assert_uint_eq(dut.link.turn.owed, 1);
+	/* It comes while the turn is being proved. */
+	unit.left = 0;
+	unit.waits = 0;
+	ck_assert_msg(ask("read 2", "^([\\d.]+)$") == 0, "%s", e.msg);
+	ck_assert_str_eq(reply.line, "2.0");
+	ck_assert_ptr_nonnull(strstr(seen.s, "#that was the answer to 'read 1', too late|"));
+	ck_assert_uint_eq(dut.link.turn.owed, 0);
+}
+END_TEST
+
+START_TEST(an_answer_that_may_still_come_keeps_other_questions_from_being_sent)
+{
+	open_slow(50, (struct console_opts){0});
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(ask("SELFTEST", "^OK$"), -ERR_OUT_OF_STEP);
+		assert_says("'CAL' may still be answered");
+	}
+	ck_assert(!heard("SELFTEST"));
+}
+END_TEST
+
+START_TEST(another_console_on_the_same_link_and_on_the_next_one_knows_it)
+{
+	struct link_turn kept = {0};
+
+	open_slow(50, (struct console_opts){.asker = "one"});
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	open_console((struct console_opts){.asker = "two"});
+	ck_assert_int_eq(ask("SELFTEST", "^OK$"), -ERR_OUT_OF_STEP);
+	/* The same question of another step is another question: what it asks about has changed. */
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_OUT_OF_STEP);
+	link_turn_move(&dut.link.turn, &kept);
+	ck_assert_uint_eq(dut.link.turn.owed, 0);
+	link_turn_move(&kept, &dut.link.turn);
+	ck_assert_int_eq(ask("SELFTEST", "^OK$"), -ERR_OUT_OF_STEP);
+	ck_assert(!heard("SELFTEST"));
+}
+END_TEST
+
+START_TEST(a_step_that_is_tried_again_may_ask_the_same_and_what_is_owed_then_is_waited_for)
+{
+	open_slow(3, (struct console_opts){.asker = "cal"});
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	unit.left = 1; /* after the second CAL was sent */
+	ck_assert_msg(ask("CAL", "^OK$") == 0, "%s", e.msg);
+	ck_assert_uint_eq(dut.link.turn.owed, 1);
+	/* The second OK comes before the self-test is sent. */
+	unit.left = 0;
+	unit.waits = 0;
+	dut.link.turn.clear_us = now_us() + US_PER_S;
+	open_console((struct console_opts){.asker = "selftest"});
+	ck_assert_int_eq(ask("read 7", "^([\\d.]+)$"), 0);
+	ck_assert_str_eq(reply.line, "7.0");
+	ck_assert_ptr_nonnull(strstr(seen.s, "too late"));
+}
+END_TEST
+
+START_TEST(a_prompt_proves_the_turn)
+{
+	struct regex *prompt = NULL;
+
+	regex_new("> ", &prompt, &e);
+	open_slow(2, (struct console_opts){.prompt = prompt});
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	unit.left = unit.waits = 0;
+	ck_assert_msg(ask("read 2", "^([\\d.]+)$") == 0, "%s", e.msg);
+	ck_assert_str_eq(reply.line, "2.0");
+	con = console_free(con);
+	regex_free(prompt);
+}
+END_TEST
+
+START_TEST(an_error_before_the_prompt_wins_over_the_line_that_agreed)
+{
+	struct regex *prompt = NULL;
+
+	regex_new("> ", &prompt, &e);
+	open_console((struct console_opts){.prompt = prompt});
+	ck_assert_int_eq(
+		asked("SET 1", "^OK$", "OK\r\nERROR: not stored\r\n> "), -ERR_DEVICE_REFUSED);
+	ck_assert_ptr_null(reply.line);
+	ck_assert_int_eq(asked("SET 1", "^OK$", "OK\r\nstored\r\n> "), 0);
+	con = console_free(con);
+	regex_free(prompt);
+}
+END_TEST
+
+START_TEST(a_number_that_comes_back_proves_the_turn_and_its_echo_does_not)
+{
+	open_slow(0, (struct console_opts){.ping = "echo {nonce}"});
+	unit.deaf = true;
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	ck_assert_msg(ask("read 2", "^([\\d.]+)$") == 0, "%s", e.msg);
+	ck_assert(heard("echo provd"));
+	unit.deaf = true;
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	/* It echoes, and answers that it knows no such command. */
+	unit.ponged = false;
+	unit.echo = true;
+	ck_assert_int_eq(ask("read 3", "^([\\d.]+)$"), -ERR_OUT_OF_STEP);
+	ck_assert(!heard("read 3"));
+}
+END_TEST
+
+START_TEST(a_ping_without_a_number_proves_nothing_and_is_refused)
+{
+	static const char *const bad[] = {"ping", "{nonce}", ""};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct console *c = NULL;
+
+		ck_assert_int_eq(
+			console_new(&dut.link, &(struct console_opts){.ping = bad[i]}, &c, &e),
+			-ERR_INVALID);
+		ck_assert_ptr_null(c);
+	}
+}
+END_TEST
+
+START_TEST(a_unit_that_is_never_later_than_the_recipe_says_is_asked_on)
+{
+	open_slow(0, (struct console_opts){.late_us = 1});
+	unit.deaf = true;
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	ck_assert_msg(ask("read 2", "^([\\d.]+)$") == 0, "%s", e.msg);
+	ck_assert_str_eq(reply.line, "2.0");
+}
+END_TEST
+
+START_TEST(chatter_is_not_the_late_answer)
+{
+	open_slow(50, (struct console_opts){0});
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	fake_says(&dut, "[12] wifi up\r\n");
+	ck_assert_int_eq(ask("SELFTEST", "^OK$"), -ERR_OUT_OF_STEP);
+	/* Nor is it waited for as a banner. */
+	fake_says(&dut, "OK\r\nbooted\r\n");
+
+	struct regex *x = NULL;
+	struct iotime it = soon();
+
+	regex_new("^(OK|booted)$", &x, &e);
+	console_reply_done(&reply);
+	ck_assert_int_eq(console_expect(con, x, NULL, &it, &reply, &e), 0);
+	ck_assert_str_eq(reply.line, "booted");
+	regex_free(x);
+}
+END_TEST
+
+START_TEST(a_refusal_leaves_the_rest_of_its_time_to_the_answer)
+{
+	ck_assert_int_eq(asked("CAL", "^OK$", "ERROR: wifi lost\r\n"), -ERR_DEVICE_REFUSED);
+	ck_assert_uint_eq(dut.link.turn.owed, 1);
+	ck_assert_uint_gt(dut.link.turn.clear_us, dut.link.turn.last_us);
+	/* The answer itself came late: it is not the next question's. */
+	fake_says(&dut, "OK\r\n");
+	script[script_at] = "2.0\r\n";
+	ck_assert_msg(ask("read 2", "^(OK|[\\d.]+)$") == 0, "%s", e.msg);
+	ck_assert_str_eq(reply.line, "2.0");
+}
+END_TEST
+
+START_TEST(a_fixture_is_made_safe_out_of_step_too_and_the_step_fails)
+{
+	open_slow(50, (struct console_opts){.send_anyway = true});
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	ck_assert_int_eq(ask("POWER OFF", "^OK$"), -ERR_OUT_OF_STEP);
+	ck_assert(heard("POWER OFF\r\n"));
+	ck_assert_ptr_null(reply.line);
+}
+END_TEST
+
+START_TEST(where_the_unit_echoes_what_comes_before_the_echo_is_no_reply)
+{
+	open_console((struct console_opts){.echo = true});
+	ck_assert_int_eq(asked("CAL", "^OK$", "OK\r\nCAL\r\nERR 3\r\n"), -ERR_DEVICE_REFUSED);
+	ck_assert_int_eq(asked("CAL", "^OK$", "ERR 3\r\nCAL\r\nOK\r\n"), 0);
+	ck_assert_int_eq(asked("CAL", "^OK$", "OK\r\n"), -ERR_UNEXPECTED_REPLY);
+}
+END_TEST
+
+START_TEST(words_against_in_the_rest_of_a_line_refuse)
+{
+	static const struct {
+		const char *expect, *said;
+		int r;
+	} rows[] = {
+		{"READY", "READY", 0},
+		{"READY", "unit READY", 0},
+		{"READY", "NOT READY", -ERR_DEVICE_REFUSED},
+		{"READY", "status: not READY", -ERR_DEVICE_REFUSED},
+		{"READY", "READY: not yet", -ERR_DEVICE_REFUSED},
+		{"READY", "UNREADY", -ERR_DEVICE_REFUSED},
+		{"READY", "no READY", -ERR_DEVICE_REFUSED},
+		{"BOOTING", "BOOTING FAILED", -ERR_DEVICE_REFUSED},
+		{"BOOTING", "BOOTING aborted", -ERR_DEVICE_REFUSED},
+		{"OK\\b", "OK, 3 errors", -ERR_DEVICE_REFUSED},
+		{"OK\\b", "OK, 0 errors", 0},
+		{"OK\\b", "OK no errors", 0},
+		{"OK\\b", "OK errors: 0", 0},
+		{"OK\\b", "OK errors: 10", -ERR_DEVICE_REFUSED},
+		{"OK\\b", "OK notable", 0},
+		{"OK\\b", "OK terror", 0},
+		{"^OK, 3 errors$", "OK, 3 errors", 0}, /* the recipe's own word */
+		{"^OK$", "\x1b[32mOK\x1b[0m", 0},
+		{"^OK$", "\x1b[31mERROR: locked\x1b[0m", -ERR_DEVICE_REFUSED},
+		{"^OK$", "\x1b]0;console\x07OK", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (size_t piece = 0; piece < 4; piece++) {
+			_cleanup_(freep) char *said = xasprintf("%s\r\n", rows[i].said);
+
+			dut.read_max = piece;
+			ck_assert_msg(asked("go", rows[i].expect, said) == rows[i].r,
+				"'%s' for '%s': %s", rows[i].said, rows[i].expect, e.msg);
+		}
+}
+END_TEST
+
+START_TEST(the_end_of_a_line_whose_begin_was_dropped_agrees_to_nothing)
+{
+	fake_says(&dut, "value NOT");
+	ck_assert_int_eq(asked("SET 1", "^OK$", "OK\r\n"), -ERR_UNEXPECTED_REPLY);
+	fake_says(&dut, "value NOT");
+	ck_assert_int_eq(asked("SET 1", "^OK$", "\r\nOK\r\n"), 0);
+	/* A prompt that nobody configured does not begin a line. */
+	fake_says(&dut, "unit> ");
+	ck_assert_int_eq(asked("SET 1", "^OK$", "OK\r\n"), 0);
+}
+END_TEST
+
 static Suite *console_suite(void)
 {
 	Suite *s = suite_create("console");
@@ -354,6 +690,22 @@ static Suite *console_suite(void)
 	tcase_add_test(t, flaw_21_a_reply_that_comes_at_once_is_not_lost);
 	tcase_add_test(t, flaw_22_a_secret_is_in_no_log_and_no_message);
 	tcase_add_test(t, a_unit_that_leaves_is_gone_and_not_late);
+	tcase_add_test(t, a_late_answer_is_known_as_such_and_is_not_the_next_questions);
+	tcase_add_test(t, an_answer_that_may_still_come_keeps_other_questions_from_being_sent);
+	tcase_add_test(t, another_console_on_the_same_link_and_on_the_next_one_knows_it);
+	tcase_add_test(
+		t, a_step_that_is_tried_again_may_ask_the_same_and_what_is_owed_then_is_waited_for);
+	tcase_add_test(t, a_prompt_proves_the_turn);
+	tcase_add_test(t, an_error_before_the_prompt_wins_over_the_line_that_agreed);
+	tcase_add_test(t, a_number_that_comes_back_proves_the_turn_and_its_echo_does_not);
+	tcase_add_test(t, a_ping_without_a_number_proves_nothing_and_is_refused);
+	tcase_add_test(t, a_unit_that_is_never_later_than_the_recipe_says_is_asked_on);
+	tcase_add_test(t, chatter_is_not_the_late_answer);
+	tcase_add_test(t, a_refusal_leaves_the_rest_of_its_time_to_the_answer);
+	tcase_add_test(t, a_fixture_is_made_safe_out_of_step_too_and_the_step_fails);
+	tcase_add_test(t, where_the_unit_echoes_what_comes_before_the_echo_is_no_reply);
+	tcase_add_test(t, words_against_in_the_rest_of_a_line_refuse);
+	tcase_add_test(t, the_end_of_a_line_whose_begin_was_dropped_agrees_to_nothing);
 	suite_add_tcase(s, t);
 	return s;
 }

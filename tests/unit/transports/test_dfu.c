@@ -3,6 +3,7 @@
  * DFU and DfuSe sessions against provsim's device, which shares no code with them.
  */
 #include "tests/unit/transports/dfu_bench.h"
+#include "tests/unit/transports/image_files.h"
 
 #define BASE 0x08000000u
 
@@ -175,7 +176,7 @@ START_TEST(memory_that_cannot_be_erased_or_read_is_refused_before_anything)
 	static const struct {
 		const char *map;
 		const char *word;
-	} rows[] = {{"@Option Bytes  /0x1FFF0000/01*512 e", "erasable"},
+	} rows[] = {{"@Option Bytes  /0x1FFF0000/01*512 e", "may be for ever"},
 		{"@Keys  /0x1FFF0000/01*512 f", "readable"},
 		{"@ROM  /0x1FFF0000/01*512 a", "erasable"}};
 
@@ -190,6 +191,41 @@ START_TEST(memory_that_cannot_be_erased_or_read_is_refused_before_anything)
 		image_unref(i);
 		t = bench_free(t);
 	}
+}
+END_TEST
+
+START_TEST(every_target_of_a_container_is_asked_of_its_memory_before_one_is_written)
+{
+	static const uint8_t bytes[16] = {1, 2, 3};
+	static const struct part flash = {0x08000000, bytes, 16};
+	static const struct part option = {0x1fffc000, bytes, 16};
+	static const char *const maps[] = {
+		"@Internal Flash  /0x08000000/04*016Kg", "@Option Bytes  /0x1FFFC000/01*016 e"};
+	const struct dfuse_options none = {.erase = DFUSE_ERASE_NONE};
+	struct strbuf b = {0}, targets = {0};
+	struct dfuse_map map[2];
+	struct image *i = NULL;
+
+	dfuse_target(&targets, 0, &flash, 1);
+	dfuse_target(&targets, 1, &option, 1);
+	sb_add(&b, "DfuSe\x01");
+	put_le(&b, 11 + targets.len, 4);
+	put_le(&b, 2, 1);
+	sb_add_n(&b, targets.s, targets.len);
+	add_dfu_suffix(&b, 0x0483, 0xdf11, 0x0200, 0x011a);
+	ck_assert_msg(image_parse("fw.dfu", b.s, b.len, &IMAGE_OPTS(IMAGE_NO_ADDRESS), &i, &e) == 0,
+		"%s", e.msg);
+	for (int k = 0; k < 2; k++)
+		ck_assert_int_eq(dfuse_map_parse(maps[k], &map[k], &e), 0);
+	ck_assert_int_eq(dfuse_check(&map[0], i, 0, &careful, &e), 0);
+	ck_assert_int_eq(dfuse_check(&map[1], i, 1, &careful, &e), -ERR_IMAGE_RANGE);
+	ck_assert_msg(
+		strstr(e.msg, "'Option Bytes' can be written and not erased") != NULL, "%s", e.msg);
+	ck_assert_int_eq(dfuse_check(&map[1], i, 1, &none, &e), 0);
+	ck_assert_int_eq(dfuse_check(&map[1], i, 0, &careful, &e), -ERR_IMAGE_RANGE);
+	image_unref(i);
+	sb_done(&targets);
+	sb_done(&b);
 }
 END_TEST
 
@@ -444,6 +480,7 @@ static Suite *suite(void)
 	tcase_add_test(c, what_is_there_already_is_not_written_again);
 	tcase_add_test(c, an_image_outside_the_map_erases_nothing);
 	tcase_add_test(c, memory_that_cannot_be_erased_or_read_is_refused_before_anything);
+	tcase_add_test(c, every_target_of_a_container_is_asked_of_its_memory_before_one_is_written);
 	tcase_add_test(c, the_first_block_is_written_last);
 	tcase_add_test(c, each_fault_ends_as_what_it_is);
 	tcase_add_test(c, an_erase_that_does_nothing_is_seen);

@@ -11,7 +11,8 @@ START_TEST(the_suffix_is_checked_and_taken_off)
 	struct strbuf b = {0};
 	struct image *i = NULL;
 
-	sb_add(&b, "0123456789");
+	sb_add(&b, "\x01"
+		   "123456789");
 	add_dfu_suffix(&b, 0x0483, 0xdf11, 0x0200, 0x0100);
 	ck_assert_int_eq(parse_with(b.s, b.len, &IMAGE_OPTS(0x1000), &i), 0);
 	ck_assert_int_eq(i->format, IMAGE_DFU);

@@ -151,6 +151,8 @@ struct udp_device {
 	uint16_t sequence;	   /* that it expects */
 	unsigned drop, drop_reply; /* so many datagrams first */
 	unsigned copies;	   /* of packets of one number that came */
+	unsigned loss, lost;	   /* percent of what it is sent; how many that were */
+	uint32_t dice;
 	uint16_t version, packet;
 	const char *says; /* the reply */
 	size_t step;	  /* bytes of it in one packet */
@@ -200,6 +202,11 @@ static void udp_device(struct fake_link *w, const uint8_t *bytes, size_t len)
 
 	if (dev.drop) {
 		dev.drop--;
+		return;
+	}
+	dev.dice = dev.dice * 1664525u + 1013904223u;
+	if ((dev.dice >> 16) % 100 < dev.loss) {
+		dev.lost++;
 		return;
 	}
 	dev.continued += flags & 1;
@@ -319,6 +326,31 @@ START_TEST(udp_numbers_wrap_and_lost_packets_are_sent_again)
 }
 END_TEST
 
+START_TEST(udp_sends_again_what_was_lost_and_nothing_else)
+{
+	static const unsigned losses[] = {2, 10, 40};
+	static uint8_t image[60000];
+	struct spans s = {0};
+
+	for (size_t i = 0; i < sizeof image; i++)
+		image[i] = (uint8_t)(i * 2654435761u >> 13);
+	ck_assert_int_eq(spans_add(&s, image, sizeof image, &e), 0);
+	for (size_t k = 0; k < ARRAY_LEN(losses); k++) {
+		set_up_udp();
+		dev.packet = 512;
+		ck_assert_int_eq(open_udp(), 0);
+		dev.loss = losses[k];
+		ck_assert_int_eq(p->ops->send(p, &s, NULL, NULL, &soon, &e), 0);
+		ck_assert_uint_eq(dev.got_n, sizeof image);
+		ck_assert_mem_eq(dev.got, image, sizeof image);
+		ck_assert_uint_gt(dev.lost, 0);
+		ck_assert_uint_eq(dev.copies, 0);
+		tear_down();
+	}
+	spans_done(&s);
+}
+END_TEST
+
 START_TEST(udp_reads_over_late_copies_and_packets_of_others)
 {
 	set_up_udp();
@@ -411,6 +443,7 @@ static Suite *fastboot_net_suite(void)
 	tcase_add_test(t, tcp_sends_a_download_of_spans_as_one_frame);
 	tcase_add_test(t, udp_asks_for_the_number_and_takes_the_smaller_packet);
 	tcase_add_test(t, udp_numbers_wrap_and_lost_packets_are_sent_again);
+	tcase_add_test(t, udp_sends_again_what_was_lost_and_nothing_else);
 	tcase_add_test(t, udp_reads_over_late_copies_and_packets_of_others);
 	tcase_add_test(t, udp_gathers_a_reply_that_continues_and_refuses_one_that_is_too_long);
 	tcase_add_test(t, udp_sends_a_data_phase_in_packets_of_which_all_but_the_last_continue);

@@ -363,6 +363,109 @@ START_TEST(maps_that_are_none_are_refused)
 }
 END_TEST
 
+START_TEST(a_server_that_takes_no_pieces_gets_whole_blocks)
+{
+	static const unsigned units[] = {8, 256};
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		for (int zero = 0; zero < 2; zero++) {
+			struct gdb_load_result res;
+			uint8_t fill = zero ? 0 : 0xff;
+
+			stub->unit = units[i];
+			stub->zero_erased = zero;
+			memset(stub->flash, 0x55, sizeof stub->flash);
+			stub->no_ack = false;
+			gdb = gdb_free(gdb);
+			opened();
+			ck_assert_msg(load_at(STUB_FLASH + 1100, 3001, GDB_VERIFY_READ, &res) == 0,
+				"unit %u: %s", units[i], e.msg);
+			ck_assert(res.padded);
+			ck_assert_mem_eq(stub->flash + 1100, content, 3001);
+			ck_assert_uint_eq(res.flash_bytes, 3001);
+			ck_assert_uint_eq(res.blocks_erased, 4);
+			/* The rest of its blocks is erased, and the blocks next to them are as
+			 * before. */
+			ck_assert_uint_eq(stub->flash[1024], fill);
+			ck_assert_uint_eq(stub->flash[1099], fill);
+			ck_assert_uint_eq(stub->flash[4101], fill);
+			ck_assert_uint_eq(stub->flash[1023], 0x55);
+			ck_assert_uint_eq(stub->flash[5120], 0x55);
+		}
+}
+END_TEST
+
+START_TEST(two_segments_in_one_block_are_written_with_it_once)
+{
+	struct image_segment s[2] = {
+		{STUB_FLASH + 10, 20, content}, {STUB_FLASH + 600, 1000, content + 20}};
+	const struct image image = {.refs = 1, .bytes = 1020, .segments = s, .count = 2};
+	struct gdb_load_result res;
+
+	stub->unit = 1024 / 4;
+	opened();
+	ck_assert_msg(gdb_load(gdb, &image, GDB_VERIFY_READ, &res, &soon, &e) == 0, "%s", e.msg);
+	ck_assert_mem_eq(stub->flash + 10, content, 20);
+	ck_assert_mem_eq(stub->flash + 600, content + 20, 1000);
+	ck_assert_uint_eq(stub->flash[300], 0xff);
+	ck_assert(res.padded);
+	ck_assert_uint_eq(res.blocks_erased, 2);
+}
+END_TEST
+
+START_TEST(a_server_that_takes_pieces_gets_no_more_than_the_image)
+{
+	struct gdb_load_result res;
+
+	opened();
+	ck_assert_int_eq(load_at(STUB_FLASH + 100, 50, GDB_VERIFY_READ, &res), 0);
+	ck_assert(!res.padded);
+	ck_assert_ptr_nonnull(strstr(stub->story.s, "vFlashWrite:8000064;vFlashDone;"));
+}
+END_TEST
+
+START_TEST(a_write_that_is_refused_in_any_form_is_refused)
+{
+	struct gdb_load_result res;
+
+	stub->fail_on = "vFlashWrite";
+	opened();
+	ck_assert_int_eq(load_at(STUB_FLASH, 50, GDB_VERIFY_READ, &res), -ERR_DEVICE_REFUSED);
+}
+END_TEST
+
+START_TEST(after_an_answer_that_did_not_come_the_session_is_over)
+{
+	uint8_t b[4];
+	char *text = NULL;
+
+	opened();
+	stub->silent = true;
+	ck_assert_int_eq(gdb_read(gdb, STUB_RAM, b, 4, &soon, &e), -ERR_TIMEOUT);
+	/* The late answer is there now, and would fit. */
+	stub->silent = false;
+	fake_says(&stub->fake, "$01020304#8a");
+	ck_assert_int_eq(gdb_read(gdb, STUB_RAM, b, 4, &soon, &e), -ERR_OUT_OF_STEP);
+	ck_assert_int_eq(gdb_monitor(gdb, "reset", &text, &soon, &e), -ERR_OUT_OF_STEP);
+	ck_assert_ptr_null(strstr(stub->story.s, "qRcmd"));
+}
+END_TEST
+
+START_TEST(a_late_answer_of_the_session_before_does_not_open_a_new_one)
+{
+	static const char *const late[] = {"$OK#9a", "$E01#a6", "$00#60", "$#00"};
+
+	for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+		gdb = gdb_free(gdb);
+		stub->no_ack = false;
+		fake_says(&stub->fake, "+");
+		fake_says(&stub->fake, late[i]);
+		ck_assert_msg(try_open() < 0, "'%s' opened a session", late[i]);
+		stub->fake.at = stub->fake.len;
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("gdb");
@@ -387,6 +490,12 @@ static Suite *suite(void)
 	tcase_add_test(c, a_monitor_command_tells_what_it_prints);
 	tcase_add_test(c, a_silent_or_vanished_server_ends_the_session);
 	tcase_add_test(c, maps_that_are_none_are_refused);
+	tcase_add_test(c, a_server_that_takes_no_pieces_gets_whole_blocks);
+	tcase_add_test(c, two_segments_in_one_block_are_written_with_it_once);
+	tcase_add_test(c, a_server_that_takes_pieces_gets_no_more_than_the_image);
+	tcase_add_test(c, a_write_that_is_refused_in_any_form_is_refused);
+	tcase_add_test(c, after_an_answer_that_did_not_come_the_session_is_over);
+	tcase_add_test(c, a_late_answer_of_the_session_before_does_not_open_a_new_one);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -118,7 +118,7 @@ END_TEST
 
 START_TEST(one_part_is_the_same_as_a_raw_binary)
 {
-	static const struct part p = {0x08010000, (const uint8_t *)"just the same", 13};
+	static const struct part p = {0x08010000, (const uint8_t *)"just\0the same", 13};
 	struct strbuf b = {0};
 	struct image *hex;
 	struct image *bin = NULL;

@@ -53,6 +53,40 @@ static void skip(uint32_t blocks)
 	chunk(0xcac3, blocks, 12);
 }
 
+/* Bit by bit (ISO 3309), of a word that is repeated; begun with the sum of what came before. */
+static uint32_t crc_more(uint32_t crc, const uint8_t *p, size_t n)
+{
+	crc = ~crc;
+	for (size_t i = 0; i < n; i++) {
+		crc ^= p[i];
+		for (int k = 0; k < 8; k++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+	}
+	return ~crc;
+}
+
+static uint32_t crc_words_more(uint32_t crc, uint32_t word, size_t times)
+{
+	uint8_t raw_word[4];
+	struct wbytes b = wbytes_of(raw_word, sizeof raw_word);
+
+	wb_le32(&b, word);
+	while (times-- > 0)
+		crc = crc_more(crc, raw_word, sizeof raw_word);
+	return crc;
+}
+
+static uint32_t crc_of_words(uint32_t word, size_t times)
+{
+	return crc_words_more(0, word, times);
+}
+
+static void crc_chunk(uint32_t value)
+{
+	chunk(0xcac4, 0, 16);
+	wb_le32(&w, value);
+}
+
 static void refused(const char *offset, const char *why)
 {
 	struct sparse *s = NULL;
@@ -184,7 +218,7 @@ START_TEST(longer_headers_checksums_and_a_tail_are_read_over)
 	wb_le32(&w, 5);
 	chunk(0xcac4, 0, 20);
 	wb_le32(&w, 0);
-	wb_le32(&w, 0xdeadbeef);
+	wb_le32(&w, crc_of_words(5, 1024));
 	chunk(0xcac3, 2, 16);
 	wb_le32(&w, 0);
 	wb_le32(&w, 0); /* behind the last chunk */
@@ -227,9 +261,6 @@ START_TEST(a_broken_file_is_refused_with_the_offset_and_the_reason)
 	skip(2);
 	skip(1);
 	refused("offset 0x2c", "block 3 of 2");
-	begin(3, 1);
-	skip(2);
-	refused("offset 0x28", "make 2 blocks, the header says 3");
 	begin(1, 2);
 	skip(1);
 	refused("offset 0x28", "before chunk 2 of 2");
@@ -240,6 +271,123 @@ START_TEST(a_broken_file_is_refused_with_the_offset_and_the_reason)
 	begin(0xffffffff, 1);
 	chunk(0xcac1, 0x40000000, 12);
 	refused("offset 0x24", "expected");
+}
+END_TEST
+
+/* Raw, three blocks of a fill, two that are skipped, raw: with the sum after each. */
+static void begin_summed(uint32_t checksum, uint32_t flip, unsigned in)
+{
+	uint32_t crc = 0;
+
+	begin(7, 8);
+	for (unsigned i = 0; i < 4; i++)
+		file[24 + i] = (uint8_t)(checksum >> 8 * i);
+	raw(1, 7);
+	crc = crc_more(crc, file + w.len - BLOCK, BLOCK);
+	crc_chunk(crc ^ (in == 0 ? flip : 0));
+	fill(3, 0x01020304);
+	crc = crc_words_more(crc, 0x01020304, 3 * BLOCK / 4);
+	crc_chunk(crc ^ (in == 1 ? flip : 0));
+	skip(2);
+	crc = crc_words_more(crc, 0, 2 * BLOCK / 4);
+	crc_chunk(crc ^ (in == 2 ? flip : 0));
+	raw(1, 99);
+	crc = crc_more(crc, file + w.len - BLOCK, BLOCK);
+	crc_chunk(crc ^ (in == 3 ? flip : 0));
+}
+
+static uint32_t whole_sum(void)
+{
+	struct rbytes b = rbytes_of(file + w.len - 4, 4);
+
+	return rb_le32(&b);
+}
+
+START_TEST(every_sum_over_the_unfolded_image_is_compared)
+{
+	static const char *const offsets[] = {"0x1028", "0x1048", "0x1064", "0x2080"};
+	struct sparse *s = NULL;
+	struct err e;
+
+	begin_summed(0, 0, 9);
+	ck_assert_msg(sparse_read("x", file, w.len, &s, &e) == 0, "%s", e.msg);
+	ck_assert_str_eq(s->note, "");
+	sparse_free(s);
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned bit = 0; bit < 32; bit += 31) {
+			begin_summed(0, 1u << bit, i);
+			refused(offsets[i], "checksum of a CRC chunk");
+		}
+}
+END_TEST
+
+START_TEST(the_sum_in_the_header_is_that_of_the_whole)
+{
+	struct sparse *s = NULL;
+	struct err e;
+	uint32_t sum;
+
+	begin_summed(0, 0, 9);
+	sum = whole_sum();
+	begin_summed(sum, 0, 9);
+	s = NULL;
+	ck_assert_msg(sparse_read("x", file, w.len, &s, &e) == 0, "%s", e.msg);
+	sparse_free(s);
+	s = NULL;
+	begin_summed(sum ^ 0x80, 0, 9);
+	refused("offset 0x18", "the checksum in the header");
+}
+END_TEST
+
+START_TEST(a_changed_byte_of_the_image_is_found_by_its_sum)
+{
+	for (size_t at = 28 + 12; at < 28 + 12 + BLOCK; at += 511) {
+		begin_summed(0, 0, 9);
+		file[at] ^= 4;
+		refused("0x1028", "the file is damaged");
+	}
+}
+END_TEST
+
+START_TEST(the_sums_of_libsparses_own_writer_are_right_with_a_note)
+{
+	struct sparse *s = NULL;
+	struct err e;
+	uint32_t crc;
+
+	begin(8, 4);
+	raw(1, 7);
+	crc = crc_more(0, file + w.len - BLOCK, BLOCK);
+	fill(5, 0x11223344);
+	skip(2);
+	crc = crc_words_more(crc, 0x11223344, BLOCK / 4);
+	crc_chunk(crc);
+	ck_assert_msg(sparse_read("x", file, w.len, &s, &e) == 0, "%s", e.msg);
+	ck_assert_ptr_nonnull(strstr(s->note, "as libsparse writes it"));
+	sparse_free(s);
+}
+END_TEST
+
+START_TEST(a_part_of_an_image_leaves_the_rest_as_it_is)
+{
+	uint8_t out[12 * BLOCK];
+	struct sparse *s = NULL;
+	struct err e;
+
+	begin(12, 2);
+	skip(3);
+	raw(2, 9);
+	ck_assert_msg(
+		sparse_read("system.img_sparsechunk.1", file, w.len, &s, &e) == 0, "%s", e.msg);
+	ck_assert(s->is_part && s->has_skips);
+	ck_assert_uint_eq(sparse_unsparsed_bytes(s), 12 * BLOCK);
+	ck_assert_msg(strstr(s->note, "make 5 of 12 blocks"), "%s", s->note);
+	memset(out, 0xee, sizeof out);
+	ck_assert_uint_eq(overlay(s, 2 * BLOCK, out, sizeof out), 2);
+	ck_assert_mem_eq(out + 3 * BLOCK, file + 28 + 12 + 12, 2 * BLOCK);
+	ck_assert_uint_eq(out[2 * BLOCK], 0xee);
+	ck_assert_uint_eq(out[5 * BLOCK], 0xee);
+	sparse_free(s);
 }
 END_TEST
 
@@ -413,6 +561,11 @@ static Suite *sparse_suite(void)
 	tcase_add_test(t, chunks_become_the_list_of_what_the_device_will_hold);
 	tcase_add_test(t, longer_headers_checksums_and_a_tail_are_read_over);
 	tcase_add_test(t, a_broken_file_is_refused_with_the_offset_and_the_reason);
+	tcase_add_test(t, every_sum_over_the_unfolded_image_is_compared);
+	tcase_add_test(t, the_sum_in_the_header_is_that_of_the_whole);
+	tcase_add_test(t, a_changed_byte_of_the_image_is_found_by_its_sum);
+	tcase_add_test(t, the_sums_of_libsparses_own_writer_are_right_with_a_note);
+	tcase_add_test(t, a_part_of_an_image_leaves_the_rest_as_it_is);
 	tcase_add_test(t, every_truncation_is_refused);
 	tcase_add_test(t, pieces_of_any_limit_overlaid_are_the_raw_file);
 	tcase_add_test(t, what_the_file_does_not_care_for_is_left_as_it_was);

@@ -61,6 +61,41 @@ START_TEST(a_start_of_0_is_none_and_a_narrower_end_is_a_note)
 }
 END_TEST
 
+START_TEST(a_right_count_proves_as_well_that_the_file_is_whole)
+{
+	static const char *const whole[] = {
+		"S1040010AA41\nS1040020BB20\nS5030002FA\n",
+		"s1040010aa41\ns1040020bb20\ns5030002fa\n",
+		"S1040010AA41\nS1040020BB20\nS604000002F9\n; made by a script\n",
+	};
+	static const struct bad_text cut[] = {
+		{"S1040010AA41\nS5030002FA\n", "line 2: the count says 2 data records, 1 came"},
+		{"S1040010AA41\nS5030001FB\nS1040020BB20\n", "line 3: the file ends without"},
+		{"S1040010AA41\n#1040020BB20\nS5030001FB\n", "line 2: a whole record after '#'"},
+	};
+
+	for (size_t k = 0; k < ARRAY_LEN(whole); k++) {
+		struct image *i = accepted(whole[k], strlen(whole[k]));
+
+		ck_assert_uint_eq(i->bytes, 2);
+		ck_assert_msg(strstr(i->note[0], "there is no S7"), "%s", i->note[0]);
+		image_unref(i);
+	}
+	refused_texts(cut, ARRAY_LEN(cut));
+}
+END_TEST
+
+START_TEST(small_letters_are_read)
+{
+	static const char text[] = "s00600004844521b\ns1040010aa41\ns9030000fc\n";
+	_cleanup_(image_unrefp) struct image *i = accepted(text, sizeof text - 1);
+
+	ck_assert_int_eq(i->format, IMAGE_SREC);
+	ck_assert_uint_eq(i->segments[0].data[0], 0xaa);
+	ck_assert_uint_eq(i->notes, 0);
+}
+END_TEST
+
 static Suite *srec_suite(void)
 {
 	Suite *s = suite_create("srec");
@@ -69,6 +104,8 @@ static Suite *srec_suite(void)
 	tcase_add_test(t, every_way_to_break_a_file_is_told_with_its_line);
 	tcase_add_test(t, all_widths_of_addresses_are_read);
 	tcase_add_test(t, a_start_of_0_is_none_and_a_narrower_end_is_a_note);
+	tcase_add_test(t, a_right_count_proves_as_well_that_the_file_is_whole);
+	tcase_add_test(t, small_letters_are_read);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -117,6 +117,28 @@ START_TEST(it_passes_on_status_and_markers_and_no_failure)
 }
 END_TEST
 
+START_TEST(a_persons_pattern_does_not_count_in_a_line_that_takes_it_back)
+{
+	static const struct tool_marker verified[] = {{.pattern = "[Vv]erified"}, {0}};
+	const char *argv[] = {"sh", "-c", NULL, NULL};
+	struct tool_spec s = spec_of(argv);
+
+	s.success = verified;
+	s.rules = NULL;
+	s.partial = true;
+	argv[2] = "echo 'flash verified'";
+	ck_assert_msg(run_spec(&s, 20000) == 0, "%s", e.msg);
+	argv[2] = "echo 'verified, 0 errors'";
+	ck_assert_msg(run_spec(&s, 20000) == 0, "%s", e.msg);
+	argv[2] = "echo 'NOT verified'";
+	ck_assert_int_eq(run_spec(&s, 20000), -ERR_NO_EVIDENCE);
+	argv[2] = "printf '\\033[31mflash could not be verified\\033[0m\\n'";
+	ck_assert_int_eq(run_spec(&s, 20000), -ERR_NO_EVIDENCE);
+	argv[2] = "echo 'verified: FAILED at 0x100'";
+	ck_assert_int_eq(run_spec(&s, 20000), -ERR_NO_EVIDENCE);
+}
+END_TEST
+
 START_TEST(the_most_specific_cause_is_told_whatever_came_first)
 {
 	ck_assert_int_eq(sh("echo error 1; echo error 2; echo no power; exit 1"), -ERR_TIMEOUT);
@@ -267,7 +289,7 @@ START_TEST(hostile_floods_a_gibibyte)
 			50000),
 		-ERR_TOOL_FAILED);
 	getrusage(RUSAGE_SELF, &after);
-	assert_says("not believed");
+	assert_says("what was not read");
 	ck_assert_uint_gt(seen.proc.bytes[PROC_STDOUT], 1073741824);
 	ck_assert_uint_lt(logged.len, 256 * 1024);
 	ck_assert_ptr_nonnull(strstr(logged.s, "lines are left out"));
@@ -444,7 +466,7 @@ START_TEST(a_command_of_a_server_has_a_limit_on_each_stream_and_its_last_lines_i
 	}
 	ck_assert_ptr_null(strstr(logged.s, "left out"));
 	ck_assert_int_eq(tool_watch_judge(w, 0, &e), -ERR_TOOL_FAILED);
-	assert_says("more than 97 KiB: it is not believed");
+	assert_says("more than 97 KiB: a failure may hide");
 	ck_assert_ptr_nonnull(strstr(logged.s, "7490 lines are left out\n<line 08989\n"));
 	ck_assert_ptr_nonnull(strstr(logged.s, "<line 09088\n"));
 	ck_assert_ptr_null(strstr(logged.s, "<line 09089\n"));
@@ -479,6 +501,7 @@ static Suite *tool_suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_set_timeout(t, 58);
 	tcase_add_test(t, it_passes_on_status_and_markers_and_no_failure);
+	tcase_add_test(t, a_persons_pattern_does_not_count_in_a_line_that_takes_it_back);
 	tcase_add_test(t, the_most_specific_cause_is_told_whatever_came_first);
 	tcase_add_test(t, a_marker_has_to_come_as_often_as_it_is_counted);
 	tcase_add_test(t, colours_and_carriage_returns_are_taken_out);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /records: which database this is, whether it can be relied on, and a person's word where provd
+ * must not decide (daemon/line/records.h).
+ */
+#include "api/router.h"
+#include "base/util.h"
+
+#define REASON_MAX 300
+
+static int get_records(struct call *c, struct err *e)
+{
+	struct marks_head head;
+	struct db *d = api_reader(c->api, e);
+	json_t *epochs = NULL;
+	json_t *o;
+	int r = d ? lineage_head(d, &head, e) : -(int)e->code;
+
+	if (r == 0)
+		r = lineage_list(d, &epochs, e);
+	api_reader_back(c->api, d);
+	if (r < 0)
+		return r;
+	o = records_json(fleet_records(c->api->fleet));
+	json_object_set_new(o, "last_seq", json_integer(head.seq));
+	json_object_set_new(o, "epochs", epochs);
+	response_json(c->rs, 200, o);
+	return 0;
+}
+
+struct word {
+	struct records *records;
+	const char *by, *reason;
+	const json_t *pools;
+	bool done; /* now, not by a request that this one repeats */
+};
+
+static int read_word(struct call *c, struct word *ret, struct err *e)
+{
+	int r = api_need_object(c, e);
+
+	if (r < 0)
+		return r;
+	*ret = (struct word){.records = fleet_records(c->api->fleet),
+		.by = c->who->name,
+		.reason = json_string_value(json_object_get(c->body, "reason")),
+		.pools = json_object_get(c->body, "pools")};
+	if (!ret->reason || !*ret->reason || strlen(ret->reason) > REASON_MAX)
+		return err_set(e, ERR_UNPROCESSABLE,
+			"'reason' is missing: a text of 1 to %d bytes, which stays on record",
+			REASON_MAX);
+	if (ret->pools && !json_is_object(ret->pools))
+		return err_set(e, ERR_UNPROCESSABLE, "'pools' must be {\"POOL\": next number}");
+	return 0;
+}
+
+static int apply_accept(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	const struct word *w = data;
+
+	return records_accept_apply(w->records, tx, w->pools, w->by, w->reason, ret, e);
+}
+
+static void accept_done(void *data)
+{
+	((struct word *)data)->done = true;
+}
+
+static int post_accept(struct call *c, struct err *e)
+{
+	struct word w;
+	struct change ch = {.apply = apply_accept,
+		.committed = accept_done,
+		.data = &w,
+		.status = 200,
+		.audit = "records.accept",
+		.target = "records"};
+	int r = read_word(c, &w, e);
+
+	if (r == 0)
+		r = api_change(c, &ch, e);
+	if (r == 0 && w.done)
+		r = records_accepted(w.records, e);
+	return r;
+}
+
+static int apply_clock(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	const struct word *w = data;
+
+	return records_accept_clock_apply(w->records, tx, w->by, w->reason, ret, e);
+}
+
+static void clock_accepted(void *data)
+{
+	records_clock_accepted(((struct word *)data)->records);
+}
+
+static int post_accept_clock(struct call *c, struct err *e)
+{
+	struct word w;
+	struct change ch = {.apply = apply_clock,
+		.committed = clock_accepted,
+		.data = &w,
+		.status = 200,
+		.audit = "records.accept-clock",
+		.target = "records"};
+	int r = read_word(c, &w, e);
+
+	return r < 0 ? r : api_change(c, &ch, e);
+}
+
+static const char *const accept_fields[] = {"reason", "pools", NULL};
+static const char *const clock_fields[] = {"reason", NULL};
+
+const struct route routes_records[] = {
+	{HTTP_GET, "/api/v1/records", MAY_READ, ROUTE_NO_BODY, 0, get_records},
+	{HTTP_POST, "/api/v1/records/actions/accept", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
+		ROUTE_WHEN_HELD, 0, post_accept, NULL, accept_fields},
+	{HTTP_POST, "/api/v1/records/actions/accept-clock", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
+		ROUTE_WHEN_HELD, 0, post_accept_clock, NULL, clock_fields},
+	{0},
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Words by which a line takes back what a pattern found in a part of it: "OK" does not agree in
+ * "NOT OK", nor "BOOTING" in "BOOTING FAILED". A pattern that matches the whole line has the last
+ * word itself.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/util.h"
+
+struct words;
+
+struct words *words_new(void);
+struct words *words_free(struct words *w); /* takes NULL, returns NULL */
+DEFINE_CLEANUP(struct words, words_free)
+
+/* Whether line[0..start) or line[end..n) says NOT, ERROR, FAILED, ABORTED, REFUSED and the like, or
+ * NO directly before the match. That there were no errors ("0 errors", "errors: 0") is good news.
+ */
+bool words_against(const struct words *w, const char *line, size_t n, size_t start, size_t end);

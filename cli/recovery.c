@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The records of the daemon as a whole: whether they can be relied on, and a person's word where
+ * provd must not decide by itself.
+ */
+#include "base/util.h"
+#include "cli/provctl.h"
+
+static void show_line(const json_t *o, const char *name, const char *path)
+{
+	_cleanup_(freep) char *text = json_text(o, path);
+
+	if (*text)
+		printf("%-12s %s\n", name, text);
+}
+
+static int records_show(struct ctl *c, int argc, char **argv)
+{
+	json_t *o = NULL;
+	json_t *hold;
+	size_t i;
+	struct err e;
+
+	if (argc != 1)
+		return ctl_usage("records show");
+	if (api_get(c, "/api/v1/records", &o, &e) < 0)
+		return ctl_fail(&e);
+	if (c->json) {
+		print_json(o);
+		json_decref(o);
+		return 0;
+	}
+	show_line(o, "database", "lineage.message");
+	show_line(o, "epoch", "epoch");
+	show_line(o, "last event", "last_seq");
+	show_line(o, "check", "check.state");
+	show_line(o, "found", "check.message");
+	json_array_foreach(json_object_get(o, "holds"), i, hold) {
+		show_line(hold, "held", "code");
+		show_line(hold, "", "message");
+		show_line(hold, "", "hint");
+	}
+	if (json_array_size(json_object_get(o, "holds")) == 0)
+		printf("%-12s nothing\n", "held");
+	json_decref(o);
+	return 0;
+}
+
+/* "ID=NEXT,ID=NEXT" */
+static int read_pools(const char *s, json_t **ret)
+{
+	_cleanup_(freep) char *copy = xstrdup(s);
+	json_t *o = json_object();
+	char *save = NULL;
+
+	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+		char *eq = strchr(p, '=');
+		unsigned long long next;
+
+		if (!eq || eq == p || !parse_size(eq + 1, &next)) {
+			json_decref(o);
+			return -1;
+		}
+		*eq = 0;
+		json_object_set_new(o, p, json_integer((json_int_t)next));
+	}
+	*ret = o;
+	return 0;
+}
+
+static int say(struct ctl *c, const char *path, json_t *body, const char *done)
+{
+	json_t *o = NULL;
+	struct err e;
+	int r = api_post(c, path, body, &o, &e);
+
+	json_decref(body);
+	if (r < 0)
+		return ctl_fail(&e);
+	if (c->json)
+		print_json(o);
+	else
+		puts(done);
+	json_decref(o);
+	return 0;
+}
+
+static int records_accept(struct ctl *c, int argc, char **argv)
+{
+	const char *reason = NULL;
+	const char *pools = NULL;
+	const struct option_row rows[] = {{"reason", &reason, NULL}, {"pools", &pools, NULL}, {0}};
+	json_t *named = NULL;
+	char *word;
+
+	if (ctl_options(argc, argv, rows, &word, 0) != 0 || !reason)
+		return ctl_usage("records accept --reason TEXT [--pools POOL=NEXT,...]");
+	if (pools && read_pools(pools, &named) < 0)
+		return ctl_usage("--pools is POOL=NEXT,POOL=NEXT, not '%s'", pools);
+	return say(c, "/api/v1/records/actions/accept",
+		json_pack("{s:s, s:o*}", "reason", reason, "pools", named),
+		"accepted: the line goes on with these records");
+}
+
+static int records_accept_clock(struct ctl *c, int argc, char **argv)
+{
+	const char *reason = NULL;
+	const struct option_row rows[] = {{"reason", &reason, NULL}, {0}};
+	char *word;
+
+	if (ctl_options(argc, argv, rows, &word, 0) != 0 || !reason)
+		return ctl_usage("records accept-clock --reason TEXT");
+	return say(c, "/api/v1/records/actions/accept-clock", json_pack("{s:s}", "reason", reason),
+		"accepted: the clock of the daemon is right");
+}
+
+static int pool_advance(struct ctl *c, int argc, char **argv)
+{
+	const char *reason = NULL;
+	const struct option_row rows[] = {{"reason", &reason, NULL}, {0}};
+	char *words[2];
+	unsigned long long next;
+
+	if (ctl_options(argc, argv, rows, words, 2) != 2 || !reason || !parse_size(words[1], &next))
+		return ctl_usage("pool advance ID NEXT --reason TEXT");
+
+	_cleanup_(freep) char *id = url_segment(words[0]);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/pools/%s/actions/advance", id);
+
+	return say(c, path, json_pack("{s:I, s:s}", "next", (json_int_t)next, "reason", reason),
+		"advanced: the numbers before it are not given out");
+}
+
+const struct command commands_recovery[] = {
+	{"records show", "", "Whether the records can be relied on, and what holds the line",
+		records_show},
+	{"records accept", "--reason TEXT [--pools POOL=NEXT,...]",
+		"Take a restored database as the line's own", records_accept},
+	{"records accept-clock", "--reason TEXT", "The clock is right, though records are of later",
+		records_accept_clock},
+	{"pool advance", "ID NEXT --reason TEXT", "Pass over numbers that are used elsewhere",
+		pool_advance},
+	{0},
+};

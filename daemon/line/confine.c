@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/confine.h"
+
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/sandbox.h"
+#include "base/util.h"
+
+/* The lists of one configuration. A program that is just starting reads the ones before: none is
+ * freed before the end. */
+struct lists {
+	struct lists *older;
+	struct sandbox_policy policy;
+	char **hidden;
+	char *visible[2];
+};
+
+struct confine {
+	struct lists *newest;
+	bool warned;
+};
+
+struct confine *confine_new(void)
+{
+	return xcalloc(1, sizeof(struct confine));
+}
+
+static void lists_free(struct lists *l)
+{
+	for (char **p = l->hidden; *p; p++)
+		free(*p);
+	free(l->hidden);
+	free(l->visible[0]);
+	free(l);
+}
+
+struct confine *confine_free(struct confine *c)
+{
+	if (!c)
+		return NULL;
+	proc_confine(NULL);
+	while (c->newest) {
+		struct lists *l = c->newest;
+
+		c->newest = l->older;
+		lists_free(l);
+	}
+	free(c);
+	return NULL;
+}
+
+static struct lists *lists_new(const struct config *c, const char *artifact_dir)
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	struct lists *l = xcalloc(1, sizeof *l);
+	size_t n = 0;
+
+	l->hidden = xcalloc(c->secrets + 4, sizeof *l->hidden);
+	l->hidden[n++] = xstrdup(c->state_dir);
+	if (c->marks_file)
+		l->hidden[n++] = xstrdup(c->marks_file);
+	if (credentials)
+		l->hidden[n++] = xstrdup(credentials);
+	for (size_t i = 0; i < c->secrets; i++)
+		l->hidden[n++] = xstrdup(c->secret[i].file);
+	l->visible[0] = xstrdup(artifact_dir);
+	l->policy = (struct sandbox_policy){
+		.hidden = (const char *const *)l->hidden,
+		.visible = (const char *const *)l->visible,
+		.writable = (const char *const *)c->tool_writable,
+	};
+	return l;
+}
+
+/* A row of virtual boards may do without; a real line says that it cannot, at each program. */
+static bool may_go_without(const struct config *c)
+{
+	return c->tool_sandbox == TOOL_SANDBOX_OFF ||
+	       (c->tool_sandbox == TOOL_SANDBOX_AUTO && !config_is_real_line(c) &&
+		       !sandbox_supported());
+}
+
+void confine_apply(struct confine *c, const struct config *config, const char *artifact_dir)
+{
+	struct lists *l;
+
+	if (may_go_without(config)) {
+		if (!c->warned)
+			log_warning(
+				"foreign programs are not confined (tool_sandbox): they can read "
+				"tokens and change records");
+		c->warned = true;
+		proc_confine(NULL);
+		return;
+	}
+	l = lists_new(config, artifact_dir);
+	l->older = c->newest;
+	c->newest = l;
+	proc_confine(&l->policy);
+}

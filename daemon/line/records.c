@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/records.h"
+
+#include "base/iotime.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "base/timefmt.h"
+#include "base/util.h"
+#include "daemon/line/scrub.h"
+#include "db/clock.h"
+#include "db/events.h"
+#include "db/idempotency.h"
+#include "db/runs.h"
+
+#define PRUNE_EVERY_US	    (60 * US_PER_S)
+#define PRUNE_EVENTS	    5000 /* at most, of one transaction */
+#define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
+#define FIRST_REASON	    "first start"
+
+struct records {
+	struct records_opts o;
+	char *db_path, *marks_path;
+	struct disk *disk;
+	struct wall *wall;
+	struct scrub *scrub;
+	struct writer *writer;
+	uint64_t prune_us;
+
+	/* Who opens, then the writer thread: */
+	struct marks *marks;
+	bool marks_exist;
+	bool begin; /* the marks begin again with the commit that is made */
+	struct marks_head head;
+
+	struct mutex lock;
+	struct lineage_view view; /* under lock: the comparison at the start, or since accepted */
+	int64_t keep_events_ms;	  /* atomic */
+	int64_t jump_ms;	  /* atomic: of the clock, the last one */
+};
+
+/* --- the writer's thread --- */
+
+static void publish_view(struct records *r, const struct lineage_view *v)
+{
+	mutex_lock(&r->lock);
+	r->view = *v;
+	mutex_unlock(&r->lock);
+}
+
+static int on_marks(void *data, int64_t seq, const struct db_mark *mark, size_t n, struct err *e)
+{
+	struct records *r = data;
+	int ret = 0;
+
+	if (r->begin) {
+		ret = marks_begin(r->marks, &r->head, e);
+		r->begin = ret < 0;
+	}
+	/* Nothing is marked under a head that is not this database's. */
+	if (ret == 0 && !holds_has(r->o.holds, HOLD_LINEAGE))
+		ret = marks_note(r->marks, seq, mark, n, e);
+	if (ret < 0)
+		holds_set(r->o.holds, HOLD_MARKS, "%s",
+			e->msg[0] ? e->msg : "the high-water marks cannot be written");
+	else
+		holds_lift(r->o.holds, HOLD_MARKS);
+	return ret;
+}
+
+static void on_make_room(void *data)
+{
+	disk_make_room(((struct records *)data)->disk);
+}
+
+static void on_committed(void *data, const struct db_event *ev, size_t n)
+{
+	struct records *r = data;
+
+	wall_recorded(r->wall, ev[n - 1].at);
+	if (r->o.committed)
+		r->o.committed(r->o.data, ev, n);
+}
+
+static void on_damaged(void *data, const struct err *e)
+{
+	holds_set(((struct records *)data)->o.holds, HOLD_DAMAGE, "%s", e->msg);
+}
+
+/* --- open --- */
+
+struct first_epoch {
+	struct records *r;
+	const char *reason;
+};
+
+static int apply_first(struct db *tx, void *data, struct err *e)
+{
+	const struct first_epoch *f = data;
+	const struct lineage_accept a = {.marks = f->r->marks, .by = "provd", .reason = f->reason};
+	int r = lineage_begin(tx, &a, &f->r->head, e);
+
+	if (r == 0)
+		f->r->begin = true;
+	return r;
+}
+
+static int apply_marked(struct db *tx, void *data, struct err *e)
+{
+	return lineage_marked(tx, e);
+}
+
+static int apply_recover(struct db *tx, void *data, struct err *e)
+{
+	return runs_recover(tx, data, e);
+}
+
+static int recover(struct records *r, struct err *e)
+{
+	int64_t interrupted = 0;
+	int ret = writer_do(r->writer, apply_recover, &interrupted, e);
+
+	if (ret == 0 && interrupted > 0)
+		log_notice("%lld run%s that were open when provd ended: interrupted",
+			(long long)interrupted, interrupted == 1 ? "" : "s");
+	return ret < 0 ? err_prefix(e, "recovery") : 0;
+}
+
+/* The database and the marks know each other from here on. */
+static int settle_lineage(struct records *r, const struct lineage_view *v, struct err *e)
+{
+	struct first_epoch f = {r, FIRST_REASON};
+	struct lineage_view same = {.verdict = LINEAGE_SAME};
+	char text[320];
+	int ret = 0;
+
+	switch (v->verdict) {
+	case LINEAGE_SAME:
+		break;
+	case LINEAGE_NEW:
+		ret = writer_do(r->writer, apply_first, &f, e);
+		break;
+	case LINEAGE_BEGUN:
+		ret = marks_begin(r->marks, &v->db, e);
+		break;
+	case LINEAGE_UNMARKED:
+	case LINEAGE_LOST:
+	case LINEAGE_OLDER:
+	case LINEAGE_OTHER:
+		lineage_describe(v, text, sizeof text);
+		holds_set(r->o.holds, HOLD_LINEAGE,
+			"%s: numbers could be given out twice. A person decides: provctl records",
+			text);
+		return 0;
+	}
+	if (ret == 0 && v->verdict != LINEAGE_SAME)
+		ret = writer_do(r->writer, apply_marked, NULL, e);
+	if (ret < 0)
+		return ret;
+	same.db = same.marks = v->verdict == LINEAGE_NEW ? r->head : v->db;
+	publish_view(r, &same);
+	return recover(r, e);
+}
+
+static int open_database(struct records *r, struct err *e)
+{
+	const struct writer_opts wo = {.marks = on_marks,
+		.make_room = on_make_room,
+		.committed = on_committed,
+		.damaged = on_damaged,
+		.data = r};
+	_cleanup_(db_freep) struct db *db = NULL;
+	struct lineage_view v;
+	int64_t floor = 0;
+	int ret = db_open(r->db_path, &db, e);
+
+	if (ret == 0)
+		ret = clock_floor(db, &floor, e);
+	if (ret == 0)
+		ret = marks_open(r->marks_path, &r->marks_exist, &r->marks, e);
+	if (ret == 0)
+		ret = lineage_compare(db, r->marks, r->marks_exist, &v, e);
+	if (ret < 0)
+		return ret;
+	r->wall = wall_new(floor, r->o.config->clock_sync, r->o.holds);
+	publish_view(r, &v);
+	ret = writer_new(db, &wo, &r->writer, e);
+	if (ret < 0)
+		return ret;
+	steal_ptr(&db);
+	return settle_lineage(r, &v, e);
+}
+
+int records_open(const struct records_opts *o, struct records **ret, struct err *e)
+{
+	_cleanup_(records_freep) struct records *r = xcalloc(1, sizeof *r);
+	const struct config *c = o->config;
+	int k;
+
+	r->o = *o;
+	r->o.config = c;
+	r->db_path = xasprintf("%s/provd.db", c->state_dir);
+	r->marks_path =
+		c->marks_file ? xstrdup(c->marks_file) : xasprintf("%s/provd.marks", c->state_dir);
+	mutex_init(&r->lock);
+	r->disk = disk_new(c->state_dir, c->disk_reserve_bytes, o->holds);
+	r->scrub = scrub_new(r->db_path, o->holds);
+	/* A full disk at the start: the open runs are ended on record all the same. */
+	disk_make_room(r->disk);
+	k = open_database(r, e);
+	r->o.config = NULL;
+	if (k < 0)
+		return k;
+	records_tick(r, c);
+	*ret = steal_ptr(&r);
+	return 0;
+}
+
+struct records *records_free(struct records *r)
+{
+	if (!r)
+		return NULL;
+	scrub_free(r->scrub);
+	writer_free(r->writer);
+	marks_free(r->marks);
+	wall_free(r->wall);
+	disk_free(r->disk);
+	mutex_done(&r->lock);
+	free(r->db_path);
+	free(r->marks_path);
+	free(r);
+	return NULL;
+}
+
+/* --- every second --- */
+
+/* Little at a time, so that no run waits for it. */
+static int apply_prune(struct db *tx, void *data, struct err *e)
+{
+	struct records *r = data;
+	int64_t keep = __atomic_load_n(&r->keep_events_ms, __ATOMIC_RELAXED);
+	int64_t gone = 0;
+	int ret = idempotency_prune(tx, wall_ms() - IDEMPOTENCY_KEEP_MS, e);
+
+	if (ret == 0)
+		ret = clock_keep(tx, wall_floor_ms(r->wall), e);
+	if (ret == 0 && keep > 0 && wall_check(r->wall, e) == 0)
+		ret = events_prune(tx, wall_ms() - keep, PRUNE_EVENTS, &gone, e);
+	return ret;
+}
+
+static int apply_jump(struct db *tx, void *data, struct err *e)
+{
+	struct records *r = data;
+	int ret = clock_keep(tx, wall_floor_ms(r->wall), e);
+
+	if (ret < 0)
+		return ret;
+	return db_event(tx, "clock-jumped", NULL, NULL, NULL, NULL,
+		json_pack("{s:I}", "by_ms",
+			(json_int_t)__atomic_load_n(&r->jump_ms, __ATOMIC_RELAXED)),
+		e);
+}
+
+void records_tick(struct records *r, const struct config *c)
+{
+	uint64_t now = now_us();
+	int64_t jump;
+	struct err e;
+
+	disk_tick(r->disk);
+	if (wall_tick(r->wall, &jump)) {
+		log_warning("the clock of this machine jumped by %lld s", (long long)jump / 1000);
+		__atomic_store_n(&r->jump_ms, jump, __ATOMIC_RELAXED);
+		writer_submit(r->writer, apply_jump, r, NULL, &e);
+	}
+	__atomic_store_n(&r->keep_events_ms, (int64_t)(c->events_keep_us / 1000), __ATOMIC_RELAXED);
+	if (now >= r->prune_us && !holds_has(r->o.holds, HOLD_LINEAGE)) {
+		r->prune_us = now + PRUNE_EVERY_US;
+		writer_submit(r->writer, apply_prune, r, NULL, &e);
+	}
+}
+
+void records_check(struct records *r)
+{
+	scrub_start(r->scrub);
+}
+
+/* --- for everyone --- */
+
+struct writer *records_writer(const struct records *r)
+{
+	return r->writer;
+}
+
+struct disk *records_disk(const struct records *r)
+{
+	return r->disk;
+}
+
+struct wall *records_wall(const struct records *r)
+{
+	return r->wall;
+}
+
+const char *records_path(const struct records *r)
+{
+	return r->db_path;
+}
+
+void records_epoch(struct records *r, char ret[MARKS_EPOCH_SIZE])
+{
+	mutex_lock(&r->lock);
+	memcpy(ret, r->view.db.epoch, MARKS_EPOCH_SIZE);
+	mutex_unlock(&r->lock);
+}
+
+static const char *const verdict_name[] = {[LINEAGE_SAME] = "same",
+	[LINEAGE_NEW] = "new",
+	[LINEAGE_BEGUN] = "begun",
+	[LINEAGE_UNMARKED] = "unmarked",
+	[LINEAGE_LOST] = "lost",
+	[LINEAGE_OLDER] = "older",
+	[LINEAGE_OTHER] = "other"};
+
+json_t *records_json(struct records *r)
+{
+	struct lineage_view v;
+	char text[320];
+
+	mutex_lock(&r->lock);
+	v = r->view;
+	mutex_unlock(&r->lock);
+	lineage_describe(&v, text, sizeof text);
+	return json_pack("{s:s, s:I, s:{s:s, s:s, s:I, s:I, s:i}, s:o, s:o}", "epoch", v.db.epoch,
+		"generation", (json_int_t)v.db.generation, "lineage", "verdict",
+		verdict_name[v.verdict], "message", text, "database_seq", (json_int_t)v.db.seq,
+		"marks_seq", (json_int_t)v.marks.seq, "pools_behind", v.behind, "holds",
+		holds_json(r->o.holds), "check", scrub_json(r->scrub));
+}
+
+/* --- a person's word --- */
+
+int records_accept_apply(struct records *r, struct db *tx, const json_t *pools, const char *by,
+	const char *reason, json_t **ret, struct err *e)
+{
+	struct lineage_accept a = {.marks = r->marks, .by = by, .reason = reason, .pools = pools};
+	int k;
+
+	if (!holds_has(r->o.holds, HOLD_LINEAGE))
+		return err_set(e, ERR_CONFLICT,
+			"the database is the one that this line works with: nothing is to be "
+			"accepted");
+	mutex_lock(&r->lock);
+	a.need_pools = r->view.verdict == LINEAGE_UNMARKED;
+	mutex_unlock(&r->lock);
+	k = lineage_begin(tx, &a, &r->head, e);
+	if (k < 0)
+		return k;
+	r->begin = true;
+	*ret = json_pack("{s:s, s:I, s:I}", "epoch", r->head.epoch, "generation",
+		(json_int_t)r->head.generation, "after_seq", (json_int_t)r->head.seq);
+	return 0;
+}
+
+int records_accepted(struct records *r, struct err *e)
+{
+	struct lineage_view v = {.verdict = LINEAGE_SAME, .db = r->head, .marks = r->head};
+	int ret = writer_do(r->writer, apply_marked, NULL, e);
+
+	if (ret == 0)
+		ret = recover(r, e);
+	if (ret < 0)
+		return ret;
+	publish_view(r, &v);
+	holds_lift(r->o.holds, HOLD_LINEAGE);
+	return 0;
+}
+
+int records_accept_clock_apply(struct records *r, struct db *tx, const char *by, const char *reason,
+	json_t **ret, struct err *e)
+{
+	int64_t now = wall_ms();
+	char text[RFC3339_SIZE];
+	int k = clock_accept(tx, now, by, reason, e);
+
+	if (k == 0)
+		*ret = json_pack("{s:s}", "now", rfc3339(now, text));
+	return k;
+}
+
+void records_clock_accepted(struct records *r)
+{
+	wall_accept(r->wall, wall_ms());
+}

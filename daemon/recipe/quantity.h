@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A number with its unit, read out of what a device says: whole or not at all. Pure, any thread.
+ *
+ *	[sign] digits [. digits] [exponent] [unit]        "- 5.0 V", "\u22125e-3", ".5", "3310 mV"
+ *
+ * The sign may stand apart (balances print it so) and be U+2212. Nothing else is a number: no
+ * grouping and no decimal comma ("1,234" is 1.234 in one country, 1234 in the next, and a list of
+ * two in an instrument), no bound or estimate (">50", "~5"), no hexadecimal, no version, date or
+ * time, no second number, none of the words and figures by which instruments say that they have no
+ * value: NaN, Inf, OL, 1.#QNAN, and 9.9E37 and above (IEEE 488.2 and SCPI-99, 7.2.1.4 and 7.2.1.5).
+ * What is not understood is refused, never guessed.
+ *
+ * Units: the coherent SI units and what factories use besides them (the table in quantity.c), with
+ * the prefixes p n u \u00b5 \u03bc m k K M G T where they take one. A unit that is not in the table
+ * has to be the one that the recipe names.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define QUANTITY_UNIT_MAX 16 /* bytes, the end included */
+
+struct quantity {
+	double value;
+	char unit[QUANTITY_UNIT_MAX]; /* as it was written; "" where none was */
+};
+
+/* The whole text is one quantity, blanks around it apart. -ERR_NOT_A_NUMBER says what is wrong. */
+int quantity_parse(const char *text, struct quantity *ret, struct err *e);
+/* The same with a label before it: "temp = 21.5 degC", "ADC1: -3 mV". The label begins with a
+ * letter, has no second separator, and does not speak of an error or a limit. */
+int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *e);
+/* Text in which [start, end) was picked out by a pattern: a quantity by itself, not a part of one.
+ * A letter, digit, sign, point or comma that touches it is refused, and a sign or bound that is set
+ * apart before it; a known unit right after it counts. */
+int quantity_parse_part(
+	const char *text, size_t start, size_t end, struct quantity *ret, struct err *e);
+/* The value in `unit` (NULL or "": the recipe names none). -ERR_NOT_A_NUMBER for another kind of
+ * quantity, and for a multiple (mV, kOhm) or an unknown unit where none was named: nobody knows
+ * what the limits are in. A quantity without a unit is in `unit`. */
+int quantity_in(const struct quantity *q, const char *unit, double *ret, struct err *e);
+/* Whether a line claims to be a value: it has a digit, or a word for a missing one, and
+ * is not a line of a log with its time. A pattern for base/regex.h. */
+#define QUANTITY_CLAIM                                                                          \
+	"(?i)^(?![\\[(<]|[DEIVW] \\(\\d+\\))(?=.*(?:\\d|\\b(?:nan|[-+]?inf(?:inity)?|ovld?|ol|" \
+	"over(?:load|flow|range|[- "                                                            \
+	"]range)?|underrange|underflow|ind|qnan|snan)\\b|-{2,}|\\*{2,}))"                       \
+	".*$"

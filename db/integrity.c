@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/integrity.h"
+
+#include <sqlite3.h>
+
+#include "base/digest.h"
+#include "base/timefmt.h"
+#include "db/db_private.h"
+#include "db/reports.h"
+#include "db/stmt.h"
+
+/* Statements of sqlite between two looks at `stop`. */
+#define PROGRESS_OPS 20000
+/* Runs of one look: no read transaction stays open for long, so that the log can be cut back. */
+#define CHAIN_PAGE 200
+
+static bool asked(const struct integrity_stop *stop)
+{
+	return stop && stop->asked(stop->data);
+}
+
+static int progress(void *data)
+{
+	return asked(data);
+}
+
+static int stopped(struct err *e)
+{
+	return err_set(e, ERR_ABORTED, "the check of the records was stopped");
+}
+
+/* --- the file --- */
+
+static int quick_check(struct db *d, char ret[320], struct err *e)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, "PRAGMA quick_check(1)", "");
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r > 0 && strcmp(col_str(&q, 0), "ok") != 0)
+		snprintf(ret, 320, "the file of the database is damaged: %.200s", col_str(&q, 0));
+	return 0;
+}
+
+int integrity_structure(
+	struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)
+{
+	struct err inner = {0};
+	int r;
+
+	ret[0] = 0;
+	sqlite3_progress_handler(d->sql, PROGRESS_OPS, progress, (void *)stop);
+	r = quick_check(d, ret, &inner);
+	sqlite3_progress_handler(d->sql, 0, NULL, NULL);
+	if (asked(stop))
+		return stopped(e);
+	if (r == -ERR_RECORDS_DAMAGED) {
+		snprintf(ret, 320, "the file of the database is damaged: %.200s", inner.msg);
+		return 0;
+	}
+	if (r < 0 && e)
+		*e = inner;
+	return r;
+}
+
+/* --- the chain --- */
+
+struct link {
+	char id[DB_ID_SIZE];
+	int64_t chain;
+	int64_t ended_ms;
+	char prev[65], hash[65];
+};
+
+static void chain_broken(const struct link *at, const struct link *good, char ret[320])
+{
+	char when[RFC3339_SIZE];
+
+	if (good->chain)
+		snprintf(ret, 320,
+			"run %s does not say what was recorded; the %lld runs before it are whole, "
+			"the "
+			"last of them ended %s",
+			at->id, (long long)good->chain, rfc3339(good->ended_ms, when));
+	else
+		snprintf(ret, 320, "run %s, the first one, does not say what was recorded", at->id);
+}
+
+/* One link after `good`: true if it is whole. */
+static int check_link(struct db *d, const struct link *at, const struct link *good, bool *ret_whole,
+	struct err *e)
+{
+	char hash[65];
+	int r = reports_hash(d, at->id, good->hash, hash, e);
+
+	if (r < 0)
+		return r;
+	*ret_whole = at->chain == good->chain + 1 && !strcmp(at->prev, good->hash) &&
+		     !strcmp(at->hash, hash);
+	return 0;
+}
+
+/* The next links after `from`; how many, or an error. */
+static int read_links(struct db *d, int64_t from, struct link ret[CHAIN_PAGE], struct err *e)
+{
+	static const char sql[] = "SELECT id, chain, prev_hash, hash, ended_at FROM runs"
+				  " WHERE chain > ? ORDER BY chain LIMIT ?";
+	_cleanup_(query_done) struct query q = {0};
+	int n = 0;
+	int r = query_begin(&q, d, e, sql, "ii", from, (int64_t)CHAIN_PAGE);
+
+	while (r >= 0 && (r = query_next(&q, e)) > 0 && n < CHAIN_PAGE) {
+		struct link *l = &ret[n++];
+
+		*l = (struct link){.chain = col_int(&q, 1), .ended_ms = col_int(&q, 4)};
+		col_copy(&q, 0, l->id, sizeof l->id);
+		col_copy(&q, 2, l->prev, sizeof l->prev);
+		col_copy(&q, 3, l->hash, sizeof l->hash);
+	}
+	return r < 0 ? r : n;
+}
+
+/* Finished runs that no link of the chain leads to. */
+static int check_unchained(struct db *d, char ret[320], struct err *e)
+{
+	static const char sql[] =
+		"SELECT id FROM runs WHERE state = 'finished' AND chain IS NULL LIMIT 1";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "");
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r > 0)
+		snprintf(ret, 320, "run %s is finished, but it is not in the chain of the records",
+			col_str(&q, 0));
+	return MIN(r, 0);
+}
+
+int integrity_chain(struct db *d, const struct integrity_stop *stop, int64_t *ret_runs,
+	char ret[320], struct err *e)
+{
+	struct link good = {.hash = REPORT_FIRST_HASH};
+	struct link *page = xcalloc(CHAIN_PAGE, sizeof *page);
+	bool whole = true;
+	int r = 1;
+
+	ret[0] = 0;
+	while (r > 0 && whole) {
+		int n = r = read_links(d, good.chain, page, e);
+
+		for (int i = 0; i < n && r > 0 && whole; i++) {
+			int k = asked(stop) ? stopped(e)
+					    : check_link(d, &page[i], &good, &whole, e);
+
+			if (k < 0)
+				r = k;
+			else if (whole)
+				good = page[i];
+			else
+				chain_broken(&page[i], &good, ret);
+		}
+	}
+	free(page);
+	*ret_runs = good.chain;
+	return r < 0 ? r : ret[0] ? 0 : check_unchained(d, ret, e);
+}
+
+int integrity_run(struct db *d, const char *run, struct err *e)
+{
+	static const char sql[] = "SELECT r.prev_hash, r.hash, p.hash, r.chain FROM runs r"
+				  " LEFT JOIN runs p ON p.chain = r.chain - 1"
+				  " WHERE r.id = ? AND r.state = 'finished'";
+	_cleanup_(query_done) struct query q = {0};
+	char hash[65];
+	int r = query_begin(&q, d, e, sql, "s", run);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r <= 0)
+		return r;
+	r = reports_hash(d, run, col_str(&q, 0), hash, e);
+	if (r < 0)
+		return r;
+	if (strcmp(hash, col_str(&q, 1)) == 0 &&
+		strcmp(col_int(&q, 3) == 1 ? REPORT_FIRST_HASH : col_str(&q, 2), col_str(&q, 0)) ==
+			0)
+		return 0;
+	return err_set(e, ERR_RECORDS_DAMAGED,
+		"run %s does not say what was recorded: its hash does not fit its record", run);
+}
+
+/* --- tables beside the chain --- */
+
+static int check_recipes(
+	struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)
+{
+	static const char sql[] = "SELECT name, version, sha256, json FROM recipes";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "");
+
+	while (r >= 0 && !ret[0] && (r = query_next(&q, e)) > 0) {
+		char hex[SHA256_HEX];
+
+		if (asked(stop))
+			return stopped(e);
+		sha256_hex_of(col_str(&q, 3), strlen(col_str(&q, 3)), hex);
+		if (strcmp(hex, col_str(&q, 2)) != 0)
+			snprintf(ret, 320,
+				"recipe %s@%lld is not what was stored: its SHA-256 does not fit",
+				col_str(&q, 0), (long long)col_int(&q, 1));
+	}
+	return MIN(r, 0);
+}
+
+/* Each gives a name where two tables say different things, and no row where they agree. */
+static const struct {
+	const char *sql, *text;
+} rules[] = {
+	{"SELECT r.id FROM runs r LEFT JOIN serials s ON s.kind = 'serial' AND s.value = r.serial"
+	 " WHERE r.outcome = 'passed' AND r.serial IS NOT NULL"
+	 " AND (s.seq IS NULL OR s.state <> 'committed') LIMIT 1",
+		"run %s passed with a serial number that the ledger does not know as used"},
+	{"SELECT u.id FROM units u LEFT JOIN serials s ON s.kind = 'serial' AND s.value = u.serial"
+	 " WHERE u.serial IS NOT NULL AND (s.seq IS NULL OR s.unit_id IS NOT u.id) LIMIT 1",
+		"unit %s has a serial number that the ledger does not know as its own"},
+	{"SELECT p.id FROM pools p WHERE p.pattern IS NOT NULL AND p.next <="
+	 " coalesce((SELECT max(s.ordinal) FROM serials s WHERE s.pool_id = p.id), -1) LIMIT 1",
+		"the sequence of pool %s is behind a value that it has given out"},
+};
+
+static int check_rule(struct db *d, size_t i, char ret[320], struct err *e)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, rules[i].sql, "");
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r > 0)
+		snprintf(ret, 320, rules[i].text, col_str(&q, 0));
+	return MIN(r, 0);
+}
+
+int integrity_tables(struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)
+{
+	int r;
+
+	ret[0] = 0;
+	sqlite3_progress_handler(d->sql, PROGRESS_OPS, progress, (void *)stop);
+	r = check_recipes(d, stop, ret, e);
+	for (size_t i = 0; i < ARRAY_LEN(rules) && r == 0 && !ret[0]; i++)
+		r = check_rule(d, i, ret, e);
+	sqlite3_progress_handler(d->sql, 0, NULL, NULL);
+	return asked(stop) ? stopped(e) : r;
+}

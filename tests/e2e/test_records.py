@@ -1,0 +1,364 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+#
+# The records when they are not what the line worked with: a restored backup, a database that is gone,
+# damage in it, a disk without room, a clock that falls. Each is seen, said, and nothing is given out
+# twice. Clock and disk are made by a small library that is put in front of the C library's.
+import glob
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import unittest
+
+import line
+
+SHIM = r'''
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static long long read_number(const char *env)
+{
+	char text[32] = {0};
+	const char *path = getenv(env);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof text - 1) < 0)
+		text[0] = 0;
+	close(fd);
+	return atoll(text);
+}
+int clock_gettime(clockid_t c, struct timespec *t)
+{
+	int r = (int)syscall(SYS_clock_gettime, c, t);
+
+	if (r == 0 && (c == CLOCK_REALTIME || c == CLOCK_REALTIME_COARSE))
+		t->tv_sec += read_number("TEST_CLOCK_OFFSET");
+	return r;
+}
+time_t time(time_t *p)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return p ? (*p = t.tv_sec) : t.tv_sec;
+}
+int statvfs(const char *path, struct statvfs *v)
+{
+	long long left = read_number("TEST_DISK_FREE");
+
+	v->f_bsize = v->f_frsize = 4096;
+	v->f_blocks = (256ll << 30) / 4096;
+	v->f_bavail = v->f_bfree = (left ? left : 100ll << 30) / 4096;
+	return 0;
+}
+int statvfs64(const char *path, struct statvfs64 *v) __attribute__((alias("statvfs")));
+'''
+
+
+def dump(path):
+    with open(path) as f:
+        return f.read()
+
+
+class RecordsTest(unittest.TestCase):
+    def setUp(self):
+        self.image = line.firmware(16 * 1024)
+
+    def order(self, l, n=1):
+        job = l.api.post('/jobs', {'recipe': 'production', 'quantity': n})['id']
+        return l.job_done(job)
+
+    def serials(self, l):
+        return sorted(u['serial'] for u in l.api.all('/units') if u['serial'])
+
+    def db_path(self, l):
+        return os.path.join(l.home, 'state', 'provd.db')
+
+    def backup(self, l, name='backup.db'):
+        """As the operator's guide says: sqlite's own backup, while provd works."""
+        to = os.path.join(l.home, name)
+        with sqlite3.connect(self.db_path(l)) as src, sqlite3.connect(to) as dst:
+            src.backup(dst)
+        return to
+
+    def restore(self, l, backup):
+        for path in glob.glob(self.db_path(l) + '*'):
+            os.unlink(path)
+        if backup:
+            shutil.copy(backup, self.db_path(l))
+            os.chmod(self.db_path(l), 0o600)
+
+    def holds(self, l):
+        a = l.api.request('GET', '/readyz', raw=True)
+        return a.status, {h['code']: h for h in a.json['holds']}
+
+    def test_a_restored_backup_gives_nothing_out_twice(self):
+        with line.Line(stations=2, boards=2, sim_args=('--units', '60', '--replace-after-idle', '300')) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l, 2)
+            backup = self.backup(l)
+            before = self.serials(l)
+            self.order(l, 3)
+            after = self.serials(l)
+            last = l.api.get('/records')['last_seq']
+            epoch = l.api.get('/records')['epoch']
+            self.assertEqual(l.provd.term(), 0)
+            self.restore(l, backup)
+            l.start()
+            status, holds = self.holds(l)
+            self.assertEqual(status, 503)
+            self.assertIn('older', holds['records-held']['message'])
+            # Reading goes on; an order, a pool, a recipe are refused with the way out.
+            self.assertEqual(self.serials(l), before)
+            a = l.api.request('POST', '/jobs', {'recipe': 'production', 'quantity': 1})
+            self.assertEqual((a.status, a.json['code']), (503, 'records-held'))
+            self.assertEqual(l.api.request('POST', '/pools', {'id': 'x', 'pattern': '{seq}'}).status, 503)
+            self.assertEqual(l.api.request('POST', '/records/actions/accept', {}).status, 422)
+            shown = l.provctl('records', 'show')
+            self.assertIn('records-held', shown.stdout)
+            done = l.provctl('records', 'accept', '--reason', 'the disk of the host died')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.holds(l)[0], 200)
+            self.order(l, 2)
+            now = self.serials(l)
+            self.assertEqual(len(now), 4)
+            on_units = [state['serial'] for _, state, _ in l.sim.units() if state.get('serial')]
+            self.assertGreater(len(on_units), len(after))
+            self.assertEqual(len(on_units), len(set(on_units)), 'a serial number was given out twice')
+            # Events go on after the last that was published, in another epoch.
+            new = l.api.get('/records')
+            self.assertNotEqual(new['epoch'], epoch)
+            self.assertGreater(new['last_seq'], last)
+            self.assertEqual(new['epochs'][0]['reason'], 'the disk of the host died')
+            for cursor, status in (('%s-%d' % (epoch, last), 410), (str(last), 410), (str(new['last_seq']), 200)):
+                a = l.api.request('GET', '/events?after=' + cursor)
+                self.assertEqual(a.status, status, cursor)
+            self.assertEqual(l.api.request('GET', '/events', headers={
+                'Accept': 'text/event-stream', 'Last-Event-ID': str(last)}).status, 410)
+            # What is accepted stays so over a restart.
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            self.assertEqual(self.holds(l)[0], 200)
+            self.assertEqual(l.api.request('POST', '/records/actions/accept', {'reason': 'x'}).status, 409)
+
+    def test_a_database_that_is_gone_is_no_first_start(self):
+        with line.Line(stations=1, boards=1) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            l.provd.kill()
+            self.restore(l, None)
+            l.start()
+            self.assertIn('missing', self.holds(l)[1]['records-held']['message'])
+            l.provd.kill()
+            l.start()
+            self.assertEqual(self.holds(l)[0], 503, 'a second start forgot it')
+
+    def test_marks_that_are_gone_need_a_persons_numbers(self):
+        with line.Line(stations=1, boards=1) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            self.assertEqual(l.provd.term(), 0)
+            os.unlink(os.path.join(l.home, 'state', 'provd.marks'))
+            l.start()
+            self.assertEqual(self.holds(l)[0], 503)
+            done = l.provctl('records', 'accept', '--reason', 'new host')
+            self.assertEqual(done.returncode, 2)
+            self.assertIn('production-sn', done.stderr)
+            done = l.provctl('records', 'accept', '--reason', 'new host', '--pools', 'production-sn=500')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(l.api.get('/pools/production-sn')['next'], 500)
+
+    def test_a_pool_is_advanced_with_a_reason(self):
+        with line.Line(stations=0) as l:
+            l.start()
+            l.api.post('/pools', {'id': 'p', 'pattern': 'X{seq:04}', 'first': 1, 'last': 100})
+            done = l.provctl('pool', 'advance', 'p', '40', '--reason', 'labels 1 to 39 were printed elsewhere')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(l.api.get('/pools/p')['next'], 40)
+            event = [e for e in l.api.all('/events') if e['type'] == 'pool-advanced'][-1]
+            self.assertEqual((event['data']['from'], event['data']['to']), (1, 40))
+            self.assertIn('labels', event['data']['reason'])
+            for words in (('p', '39'), ('p', '102'), ('nosuch', '1')):
+                done = l.provctl('pool', 'advance', *words, '--reason', 'x')
+                self.assertNotEqual(done.returncode, 0, words)
+
+    def test_damage_is_found_and_nothing_is_built_on_it(self):
+        rng = random.Random(7)
+        with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300')) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l, 5)
+            run = l.api.all('/runs')[2]['id']
+            self.assertEqual(l.provd.term(), 0)
+            good = os.path.join(l.home, 'good.db')
+            shutil.copy(self.db_path(l), good)
+            with sqlite3.connect(self.db_path(l)) as d:
+                d.execute('DROP TRIGGER measurements_stay')
+                n = d.execute("UPDATE measurements SET value = value + 1 WHERE run_id = ? AND value IS NOT NULL",
+                              (run,)).rowcount
+                self.assertGreater(n, 0)
+            l.start()
+            # As a row is read, at the latest.
+            a = l.api.request('GET', '/runs/%s/report' % run)
+            self.assertEqual((a.status, a.json['code']), (503, 'records-damaged'))
+            held = line.wait_for('the damage is found', lambda: self.holds(l)[1].get('records-damaged'))
+            self.assertIn(run, held['message'])
+            self.assertEqual(l.api.request('POST', '/jobs', {'recipe': 'production', 'quantity': 1}).status, 503)
+            check = line.wait_for('the check ends', lambda: next(
+                (c for c in [l.api.get('/records')['check']] if c['state'] not in ('none', 'running')), None))
+            self.assertEqual((check['state'], check['runs']), ('damaged', 2))
+            self.assertIn('2 runs before it are whole', check['message'])
+            self.assertEqual(l.provd.term(), 0)
+            # Bytes of the file: none of them may end in an order that is taken on what cannot be read.
+            taken, refused, told = 0, 0, 0
+            size = os.path.getsize(good)
+            for _ in range(12):
+                self.restore(l, good)
+                with open(self.db_path(l), 'r+b') as f:
+                    for _ in range(40):
+                        f.seek(rng.randrange(4096, size))
+                        f.write(rng.randbytes(16))
+                l.provd.start(ready=False)
+                line.wait_for('it serves or ends', lambda: l.provd.process.poll() is not None or
+                              self.served(l))
+                if l.provd.process.poll() is not None:
+                    refused += 1
+                    self.assertRegex(l.provd.log_tail(), 'malformed|damaged|does not fit|not a database')
+                    continue
+                l.api = l.provd.api()
+                state = line.wait_for('the check ends', lambda: self.check_state(l))
+                if state == 'damaged':
+                    told += 1
+                    self.assertIn(l.api.request('POST', '/jobs', {'recipe': 'production', 'quantity': 1}).status,
+                                  (503, 401))
+                else:
+                    taken += 1
+                l.api.close()
+                l.provd.stop()
+            print('damaged files: %d refused at the start, %d found by the check, %d not seen' % (refused, told, taken))
+            self.assertEqual(taken, 0)
+
+    def served(self, l):
+        try:
+            return l.provd._serves()
+        except AssertionError:
+            return True
+
+    def check_state(self, l):
+        a = l.api.request('GET', '/readyz', raw=True)
+        if any(h['code'] == 'records-damaged' for h in a.json['holds']):
+            return 'damaged'
+        a = l.api.request('GET', '/records')
+        if a.status != 200:
+            return 'damaged' if a.status in (401, 503) else None
+        state = a.json['check']['state']
+        return state if state not in ('none', 'running') else None
+
+    def test_the_check_runs_again_at_a_reload(self):
+        with line.Line(stations=1, boards=1) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            line.wait_for('the first check', lambda: l.api.get('/records')['check']['state'] == 'sound')
+            with sqlite3.connect(self.db_path(l), timeout=30) as d:
+                d.execute('DROP TRIGGER steps_finished_stay')
+                d.execute("UPDATE steps SET message = 'nothing' WHERE n = 1")
+            self.assertEqual(self.holds(l)[0], 200)
+            os.kill(l.provd.process.pid, 1)
+            line.wait_for('the second check', lambda: self.holds(l)[1].get('records-damaged'))
+
+    def shimmed(self, l):
+        so, src = os.path.join(l.home, 'shim.so'), os.path.join(l.home, 'shim.c')
+        with open(src, 'w') as f:
+            f.write(SHIM)
+        subprocess.run(['cc', '-shared', '-fPIC', '-o', so, src], check=True)
+        env = {'LD_PRELOAD': so}
+        for name in ('clock_offset', 'disk_free'):
+            env['TEST_' + name.upper()] = os.path.join(l.home, name)
+            self.say(l, name, 0)
+        l.provd.wrap = ['env'] + ['%s=%s' % kv for kv in env.items()]
+
+    def say(self, l, name, number):
+        tmp = os.path.join(l.home, name + '.new')
+        with open(tmp, 'w') as f:
+            f.write(str(number))
+        os.rename(tmp, os.path.join(l.home, name))
+
+    @unittest.skipIf(line.sanitized(), 'the sanitizer must be the first library')
+    def test_a_clock_that_falls_holds_back_what_carries_a_date(self):
+        with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300')) as l:
+            self.shimmed(l)
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            self.say(l, 'clock_offset', -40 * 365 * 86400)
+            held = line.wait_for('it is said', lambda: self.holds(l)[1].get('clock'))
+            self.assertIn('newest record', held['message'])
+            self.assertEqual(self.holds(l)[0], 200, 'what carries no date goes on')
+            job = l.api.post('/jobs', {'recipe': 'production', 'quantity': 1})['id']
+            line.wait_for('the station says why', lambda: 'clock' in (
+                l.api.get('/stations')['items'][0].get('code') or ''))
+            # A restart does not forget what time it was.
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            line.wait_for('it is said again', lambda: self.holds(l)[1].get('clock'))
+            self.assertEqual(len(l.api.all('/units')), 1)
+            self.say(l, 'clock_offset', 0)
+            l.job_done(job)
+            self.assertEqual([s[:4] for s in self.serials(l)], ['SN20'] * 2)
+            self.assertTrue([e for e in l.api.all('/events') if e['type'] == 'clock-jumped'])
+            # A clock that was ahead by mistake: a person says which time is right.
+            self.say(l, 'clock_offset', 20 * 365 * 86400)
+            line.wait_for('an event of the future', lambda: [
+                e for e in l.api.all('/events') if e['type'] == 'clock-jumped' and e['data']['by_ms'] > 1e11][1:])
+            self.say(l, 'clock_offset', 0)
+            line.wait_for('held', lambda: self.holds(l)[1].get('clock'))
+            done = l.provctl('records', 'accept-clock', '--reason', 'the battery was changed')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            line.wait_for('over', lambda: not self.holds(l)[1])
+
+    @unittest.skipIf(line.sanitized(), 'the sanitizer must be the first library')
+    def test_a_full_disk_takes_no_order_and_loses_no_run(self):
+        with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300')) as l:
+            self.shimmed(l)
+            l.start()
+            l.prepare(self.image)
+            reserve = os.path.join(l.home, 'state', 'reserve')
+            self.assertEqual(os.stat(reserve).st_blocks * 512, 64 << 20)
+            self.say(l, 'disk_free', 32 << 20)
+            line.wait_for('it is said', lambda: self.holds(l)[1].get('disk-full'))
+            self.assertEqual(self.holds(l)[0], 503)
+            for method, path, body in (('POST', '/jobs', {'recipe': 'production', 'quantity': 1}),
+                                       ('PUT', '/artifacts/%s' % line.sha256(b'x'), b'x')):
+                a = l.api.request(method, path, body)
+                self.assertEqual((a.status, a.json['code']), (507, 'disk-full'), path)
+            # Less than one commit may need: the reserve goes to the records.
+            self.say(l, 'disk_free', 1 << 20)
+            l.api.request('POST', '/stations/A1/actions/disable')
+            line.wait_for('the reserve gives way', lambda: os.path.getsize(reserve) == 0)
+            l.provd.kill()
+            l.start()
+            self.assertEqual(self.holds(l)[0], 503)
+            self.say(l, 'disk_free', 0)
+            line.wait_for('there is room', lambda: self.holds(l)[0] == 200)
+            self.assertEqual(os.stat(reserve).st_blocks * 512, 64 << 20)
+            l.api.request('POST', '/stations/A1/actions/enable')
+            self.order(l)
+
+
+if __name__ == '__main__':
+    line.main()

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every action that writes a file to a unit, with every kind of file that is not for it: refused
+ * with its code and name, before a link is opened or a program is started.
+ */
+#include "tests/unit/actions/action_rig.h"
+#include "tests/unit/transports/foreign_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static struct rig rig;
+static struct fake_link wire;
+static char dir[64], path[128];
+
+static void set_up(void)
+{
+	snprintf(dir, sizeof dir, "/tmp/test_flash_gate.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	wire.link.ops = &fake_link_ops;
+	rig.wire = &wire;
+	snprintf(rig.facts.node, sizeof rig.facts.node, "usb:1:2");
+	snprintf(rig.facts.port, sizeof rig.facts.port, "1-1");
+	rig.secrets = secret_set_new();
+}
+
+static void tear_down(void)
+{
+	_cleanup_(freep) char *cmd = xasprintf("rm -r %s", dir);
+
+	ck_assert_int_eq(system(cmd), 0);
+	rig_done(&rig);
+	fake_done(&wire);
+}
+
+static void write_file(const struct foreign_file *f)
+{
+	struct strbuf b = foreign_bytes(f);
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", dir, f->name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, b.s, b.len), (ssize_t)b.len);
+	close(fd);
+	sb_done(&b);
+}
+
+enum takes { ADDRESSES, PARTITION, PACKAGE };
+
+/* %s: the file. */
+static const struct row {
+	const char *action, *with;
+	enum takes takes;
+} rows[] = {
+	{"serialboot.flash", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
+	{"stm32.flash", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
+	{"openocd.program",
+		"{\"port\":\"c\",\"interface\":\"i.cfg\",\"target\":\"t.cfg\",\"image\":\"%s\"}",
+		ADDRESSES},
+	{"openocd.flash",
+		"{\"port\":\"c\",\"interface\":\"i.cfg\",\"target\":\"t.cfg\",\"regions\":[\"%s\"]"
+		"}",
+		ADDRESSES},
+	{"openocd.verify",
+		"{\"port\":\"c\",\"interface\":\"i.cfg\",\"target\":\"t.cfg\",\"regions\":[\"%s\"]"
+		"}",
+		ADDRESSES},
+	{"gdb.load", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
+	{"gdb.compare", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
+	{"jlink.flash", "{\"device\":\"STM32F407VG\",\"image\":\"%s\"}", ADDRESSES},
+	{"cubeprogrammer.flash", "{\"image\":\"%s\"}", ADDRESSES},
+	{"fastboot.flash", "{\"port\":\"c\",\"partition\":\"boot\",\"image\":\"%s\"}", PARTITION},
+	{"fastboot.boot", "{\"port\":\"c\",\"image\":\"%s\"}", PARTITION},
+	{"adb.sideload", "{\"port\":\"c\",\"file\":\"%s\"}", PACKAGE},
+	{"fastboot.flashall", "{\"port\":\"c\",\"package\":\"%s\"}", PACKAGE},
+};
+
+static void refused(const struct row *row, const struct foreign_file *f)
+{
+	_cleanup_(freep) char *with = xasprintf(row->with, path);
+	int r = rig_run(&rig, row->action, with);
+
+	ck_assert_msg(r == -ERR_IMAGE_INVALID, "%s of %s (%s): %d %s", row->action, f->name,
+		f->says, r, rig.e.msg);
+	if (row->takes != PACKAGE)
+		ck_assert_msg(strstr(rig.e.msg, f->says), "%s: '%s' expected in: %s", row->action,
+			f->says, rig.e.msg);
+	ck_assert_uint_eq(rig.links_opened, 0);
+	ck_assert_uint_eq(wire.heard_len, 0);
+	ck_assert_ptr_null(json_object_get(rig.out.evidence, "image"));
+}
+
+START_TEST(no_action_lets_a_foreign_file_reach_a_unit)
+{
+	for (size_t k = 0; k < ARRAY_LEN(foreign_files); k++) {
+		write_file(&foreign_files[k]);
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+			if (rows[i].takes != PARTITION || !foreign_files[k].for_partition)
+				refused(&rows[i], &foreign_files[k]);
+	}
+}
+END_TEST
+
+START_TEST(no_action_with_addresses_takes_a_file_for_what_its_name_does_not_say)
+{
+	for (size_t k = 0; k < ARRAY_LEN(wrong_files); k++) {
+		write_file(&wrong_files[k]);
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+			if (rows[i].takes == ADDRESSES)
+				refused(&rows[i], &wrong_files[k]);
+	}
+}
+END_TEST
+
+/* Every action that takes an image has the argument by which a recipe overrides the gate. */
+START_TEST(every_action_that_writes_a_file_is_in_this_table)
+{
+	static const char *const others[] = {
+		/* The files of these are for whoever asked for them: any content is right. */
+		"adb.push", "adb.install", "adb.restore",
+		/* Needs its device to know what it takes; the gate's own test holds it. */
+		"dfu.download"};
+
+	for (size_t i = 0; action_table[i]; i++) {
+		const struct action *a = action_table[i];
+		bool image = false;
+		bool known = false;
+
+		for (const struct action_arg *r = a->args; r->name; r++)
+			image |= r->type == ARG_IMAGE;
+		for (size_t k = 0; k < ARRAY_LEN(rows); k++)
+			known |= !strcmp(rows[k].action, a->name);
+		for (size_t k = 0; k < ARRAY_LEN(others); k++)
+			known |= !strcmp(others[k], a->name);
+		ck_assert_msg(!image || known, "%s takes a file and is not tried here", a->name);
+	}
+}
+END_TEST
+
+START_TEST(a_package_with_one_damaged_member_is_not_sent)
+{
+	/* One stored member of 4 bytes, whose checksum is that of others. */
+	static const uint8_t zip[] = {'P', 'K', 3, 4, 10, 0, 0, 0, 0, 0, 0, 0, 0x21, 0, 1, 2, 3, 4,
+		4, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 'a', 'd', 'a', 't', 'a', 'P', 'K', 1, 2, 10, 0,
+		10, 0, 0, 0, 0, 0, 0, 0, 0x21, 0, 1, 2, 3, 4, 4, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'a', 'P', 'K', 5, 6, 0, 0, 0, 0, 1, 0, 1, 0,
+		47, 0, 0, 0, 35, 0, 0, 0, 0, 0};
+	const struct foreign_file f = {
+		"ota.zip", "member a", .bytes = (const char *)zip, .n = sizeof zip};
+	_cleanup_(freep) char *with = NULL;
+
+	write_file(&f);
+	with = xasprintf("{\"port\":\"c\",\"file\":\"%s\"}", path);
+	ck_assert_int_eq(rig_run(&rig, "adb.sideload", with), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(rig.e.msg, "member a is damaged"), "%s", rig.e.msg);
+	ck_assert_uint_eq(rig.links_opened, 0);
+}
+END_TEST
+
+static Suite *flash_gate_suite(void)
+{
+	Suite *s = suite_create("flash_gate");
+	TCase *t = tcase_create("flash_gate");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, no_action_lets_a_foreign_file_reach_a_unit);
+	tcase_add_test(t, no_action_with_addresses_takes_a_file_for_what_its_name_does_not_say);
+	tcase_add_test(t, every_action_that_writes_a_file_is_in_this_table);
+	tcase_add_test(t, a_package_with_one_damaged_member_is_not_sent);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(flash_gate_suite)

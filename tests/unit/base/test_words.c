@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/words.h"
+
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+static const struct {
+	const char *line, *found; /* found: what a pattern matched of it */
+	bool against;
+} rows[] = {
+	{"OK", "OK", false},
+	{"NOT OK", "OK", true},
+	{"not_OK", "OK", true},
+	{"NOTOK", "OK", true},
+	{"NO OK", "OK", true},
+	{"UNREADY", "READY", true},
+	{"unit READY", "READY", false},
+	{"knot READY", "READY", false},
+	{"READY: not yet", "READY", true},
+	{"BOOTING FAILED", "BOOTING", true},
+	{"BOOTING failure 3", "BOOTING", true},
+	{"ERROR while BOOTING", "BOOTING", true},
+	{"BOOTING aborted", "BOOTING", true},
+	{"cannot say OK", "OK", true},
+	{"can't say OK", "OK", true},
+	{"OK refused", "OK", true},
+	{"NAK OK", "OK", true},
+	{"OK, 3 errors", "OK", true},
+	{"OK, 0 errors", "OK", false},
+	{"OK, no errors", "OK", false},
+	{"OK without failures", "OK", false},
+	{"OK errors: 0", "OK", false},
+	{"OK err=0", "OK", false},
+	{"OK errors: 10", "OK", true},
+	{"OK errors: 0.5", "OK", true},
+	{"0 errors, verify FAILED, OK", "OK", true},
+	{"OK notable terror failsafe2", "OK", false},
+	{"NOT OK", "NOT OK", false}, /* the pattern's own words */
+	{"3 FAILED", "3 FAILED", false},
+	{"no 7 OK", "OK", false},
+};
+
+START_TEST(the_rest_of_a_line_takes_back_what_was_found)
+{
+	struct words *w = words_new();
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *line = rows[i].line;
+		size_t start = (size_t)(strstr(line, rows[i].found) - line);
+		bool got =
+			words_against(w, line, strlen(line), start, start + strlen(rows[i].found));
+
+		ck_assert_msg(got == rows[i].against, "'%s' in '%s'", rows[i].found, line);
+	}
+	/* A group that took no part has no place in the line. */
+	ck_assert(!words_against(w, "NOT", 3, (size_t)-1, (size_t)-1));
+	words_free(w);
+	ck_assert_ptr_null(words_free(NULL));
+}
+END_TEST
+
+static Suite *words_suite(void)
+{
+	Suite *s = suite_create("words");
+	TCase *t = tcase_create("words");
+
+	tcase_add_test(t, the_rest_of_a_line_takes_back_what_was_found);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(words_suite)

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A database that is not the one that the line has worked with is recognised, and a person's word
+ * moves every number past what was given out. The backups of these tests are copies of the file.
+ */
+#include "db/lineage.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "db/events.h"
+#include "db/pools.h"
+#include "db/writer.h"
+#include "tests/unit/db/fixture.h"
+
+static char marks_path[96], backup_path[96];
+static struct marks *marks;
+static struct writer *writer;
+
+static int note(void *data, int64_t seq, const struct db_mark *mark, size_t n, struct err *e)
+{
+	return marks_note(marks, seq, mark, n, e);
+}
+
+static void open_marks(bool want)
+{
+	bool exists;
+
+	OK(marks_open(marks_path, &exists, &marks, &fx.e));
+	ck_assert_int_eq(exists, want);
+}
+
+static enum lineage verdict(bool exist)
+{
+	struct lineage_view v;
+	char text[320];
+
+	OK(lineage_compare(fx.db, marks, exist, &v, &fx.e));
+	lineage_describe(&v, text, sizeof text);
+	ck_assert_int_gt((int)strlen(text), 20);
+	return v.verdict;
+}
+
+/* What provd does where a person has agreed, or where nothing is there yet. */
+static struct marks_head begin(const char *reason, json_t *pools, bool need)
+{
+	struct marks_head head;
+	const struct lineage_accept a = {.marks = marks,
+		.by = "tester",
+		.reason = reason,
+		.pools = pools,
+		.need_pools = need};
+
+	TX(lineage_begin(fx.db, &a, &head, &fx.e));
+	OK(marks_begin(marks, &head, &fx.e));
+	TX(lineage_marked(fx.db, &fx.e));
+	return head;
+}
+
+static int apply_pool(struct db *tx, void *data, struct err *e)
+{
+	const struct pool_new p = {.id = data,
+		.kind = "serial",
+		.pattern = "SN{seq:04}",
+		.first = 1,
+		.last = 9999,
+		.check = "none"};
+
+	return pools_create(tx, &p, e);
+}
+
+static int apply_run(struct db *tx, void *data, struct err *e)
+{
+	const struct run_new n = {.id = data, .station = "A1", .attached_ms = 1000};
+	const struct run_start s = {.run = data,
+		.recipe = "r",
+		.version = 1,
+		.recipe_sha256 = "0",
+		.model = "T200",
+		.started_ms = 1500};
+	int r = runs_open(tx, &n, e);
+
+	return r < 0 ? r : runs_start(tx, &s, e);
+}
+
+struct draw {
+	const char *run;
+	struct ledger_source s;
+	char value[LEDGER_VALUE_SIZE];
+};
+
+static int apply_draw(struct db *tx, void *data, struct err *e)
+{
+	struct draw *d = data;
+
+	return ledger_reserve(tx, d->run, &d->s, d->value, e);
+}
+
+static int apply_expose(struct db *tx, void *data, struct err *e)
+{
+	return ledger_expose(tx, data, e);
+}
+
+static int apply_finish(struct db *tx, void *data, struct err *e)
+{
+	const struct run_end end = {.run = data, .outcome = "passed", .ended_ms = 3000};
+
+	return runs_finish(tx, &end, e);
+}
+
+static void start_writer(void)
+{
+	const struct writer_opts o = {.marks = note};
+
+	OK(writer_new(fx.db, &o, &writer, &fx.e));
+}
+
+static void stop_writer(void)
+{
+	writer = writer_free(writer);
+	fx.db = NULL;
+	marks = marks_free(marks);
+}
+
+/* A unit is made: its serial is drawn, exposed, committed. */
+static void make_unit(const char *run, struct ledger_source s, char ret[LEDGER_VALUE_SIZE])
+{
+	struct draw d = {.run = run, .s = s};
+
+	OK(writer_do(writer, apply_run, (void *)run, &fx.e));
+	OK(writer_do(writer, apply_draw, &d, &fx.e));
+	OK(writer_do(writer, apply_expose, (void *)run, &fx.e));
+	OK(writer_do(writer, apply_finish, (void *)run, &fx.e));
+	memcpy(ret, d.value, LEDGER_VALUE_SIZE);
+}
+
+static const struct ledger_source from_pool = {
+	.from = LEDGER_POOL, .kind = "serial", .pool = "sn", .model = "T200"};
+static const struct ledger_source scanned = {
+	.from = LEDGER_SCAN, .kind = "serial", .value = "SCANNED1", .model = "T200"};
+
+static void copy(const char *from, const char *to)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof cmd, "cp %s %s", from, to);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+/* A line that has made three units; a backup was taken after the first. */
+static void work(void)
+{
+	char v[LEDGER_VALUE_SIZE];
+
+	open_marks(false);
+	ck_assert_int_eq(verdict(false), LINEAGE_NEW);
+	begin("first start", NULL, false);
+	start_writer();
+	OK(writer_do(writer, apply_pool, (char *)"sn", &fx.e));
+	make_unit("r1", from_pool, v);
+	ck_assert_str_eq(v, "SN0001");
+	stop_writer();
+	copy(fx.path, backup_path);
+	OK(db_open(fx.path, &fx.db, &fx.e));
+	open_marks(true);
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+	start_writer();
+	make_unit("r2", from_pool, v);
+	ck_assert_str_eq(v, "SN0002");
+	make_unit("r3", scanned, v);
+	stop_writer();
+}
+
+static void restore(const char *from)
+{
+	char extra[128];
+
+	fx.db = db_free(fx.db);
+	for (int i = 0; i < 2; i++) {
+		snprintf(extra, sizeof extra, "%s%s", fx.path, i ? "-wal" : "-shm");
+		unlink(extra);
+	}
+	unlink(fx.path);
+	if (from)
+		copy(from, fx.path);
+	OK(db_open(fx.path, &fx.db, &fx.e));
+}
+
+static void setup(void)
+{
+	fixture_setup();
+	snprintf(marks_path, sizeof marks_path, "%s/marks", fx.dir);
+	snprintf(backup_path, sizeof backup_path, "%s/backup", fx.dir);
+}
+
+static void teardown(void)
+{
+	writer = writer_free(writer);
+	marks = marks_free(marks);
+	fixture_teardown();
+}
+
+START_TEST(the_database_that_the_line_worked_with_is_the_same)
+{
+	work();
+	OK(db_open(fx.path, &fx.db, &fx.e));
+	open_marks(true);
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+}
+END_TEST
+
+START_TEST(a_restored_backup_is_older_and_goes_on_past_what_was_given_out)
+{
+	struct marks_head head;
+	char v[LEDGER_VALUE_SIZE];
+	int64_t first;
+	int64_t last;
+	int64_t before;
+
+	work();
+	restore(backup_path);
+	open_marks(true);
+	before = marks_head(marks)->seq;
+	ck_assert_int_eq(verdict(true), LINEAGE_OLDER);
+	head = begin("the disk died", NULL, false);
+	ck_assert_int_eq(head.generation, 2);
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+	OK(events_bounds(fx.db, &first, &last, &fx.e));
+	ck_assert_int_gt(last, before);
+	start_writer();
+	make_unit("r4", from_pool, v);
+	ck_assert_str_eq(v, "SN0003");
+
+	struct draw d = {.run = "r5", .s = scanned};
+
+	OK(writer_do(writer, apply_run, (char *)"r5", &fx.e));
+	FAILS(ERR_SERIAL_CONFLICT, writer_do(writer, apply_draw, &d, &fx.e));
+	stop_writer();
+}
+END_TEST
+
+START_TEST(a_database_that_is_gone_is_not_a_first_start)
+{
+	work();
+	restore(NULL);
+	open_marks(true);
+	ck_assert_int_eq(verdict(true), LINEAGE_LOST);
+	begin("start over", NULL, false);
+	ck_assert_int_eq(verdict(true), LINEAGE_OLDER); /* the pool is not there yet */
+}
+END_TEST
+
+START_TEST(without_marks_a_person_must_name_every_pool)
+{
+	struct marks_head head;
+	struct lineage_accept a = {.by = "tester", .reason = "new machine", .need_pools = true};
+	char v[LEDGER_VALUE_SIZE];
+
+	work();
+	unlink(marks_path);
+	restore(backup_path);
+	open_marks(false);
+	ck_assert_int_eq(verdict(false), LINEAGE_UNMARKED);
+	a.marks = marks;
+	TX_FAILS(ERR_UNPROCESSABLE, lineage_begin(fx.db, &a, &head, &fx.e));
+	ck_assert_ptr_nonnull(strstr(fx.e.msg, "pool sn"));
+
+	json_t *behind = json_pack("{s:i}", "sn", 1);
+	json_t *none = json_pack("{s:i}", "other", 5);
+	json_t *said = json_pack("{s:i}", "sn", 500);
+
+	a.pools = behind;
+	TX_FAILS(ERR_UNPROCESSABLE, lineage_begin(fx.db, &a, &head, &fx.e));
+	a.pools = none;
+	TX_FAILS(ERR_UNPROCESSABLE, lineage_begin(fx.db, &a, &head, &fx.e));
+	begin("new machine", said, true);
+	json_decref(behind);
+	json_decref(none);
+	json_decref(said);
+	start_writer();
+	make_unit("r9", from_pool, v);
+	ck_assert_str_eq(v, "SN0500");
+	stop_writer();
+}
+END_TEST
+
+START_TEST(a_copy_from_before_an_acceptance_is_another_database)
+{
+	work();
+	restore(backup_path);
+	open_marks(true);
+	begin("once", NULL, false);
+	marks = marks_free(marks);
+	restore(backup_path);
+	open_marks(true);
+	ck_assert_int_eq(verdict(true), LINEAGE_OTHER);
+}
+END_TEST
+
+START_TEST(a_crash_between_the_epoch_and_its_marks_is_no_restore)
+{
+	const struct lineage_accept a = {.marks = marks, .by = "t", .reason = "t"};
+	struct lineage_accept first = a;
+	struct marks_head head;
+
+	open_marks(false);
+	first.marks = marks;
+	TX(lineage_begin(fx.db, &first, &head, &fx.e));
+	fixture_reopen();
+	ck_assert_int_eq(verdict(false), LINEAGE_BEGUN);
+	OK(marks_begin(marks, &head, &fx.e));
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+	/* An acceptance that reached the database, not the marks. */
+	TX(lineage_begin(fx.db, &first, &head, &fx.e));
+	ck_assert_int_eq(verdict(true), LINEAGE_BEGUN);
+}
+END_TEST
+
+/* Each byte of the file is damaged in turn: it is read, or refused; what is read never claims more
+ * than was given out, and one header of the two is enough. */
+START_TEST(a_damaged_byte_is_noticed)
+{
+	struct stat st;
+	int fd;
+
+	work();
+	fd = open(marks_path, O_RDWR);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	for (off_t at = 0; at < st.st_size; at++) {
+		struct marks *m = NULL;
+		bool exists;
+		uint8_t good;
+		uint8_t bad;
+		int64_t next;
+
+		ck_assert_int_eq(pread(fd, &good, 1, at), 1);
+		bad = good ^ 1;
+		ck_assert_int_eq(pwrite(fd, &bad, 1, at), 1);
+		OK(marks_open(marks_path, &exists, &m, &fx.e));
+		ck_assert_int_le(marks_head(m)->seq, 1000);
+		if (marks_pool(m, 0, &next))
+			ck_assert_int_le(next, 3);
+		marks_free(m);
+		ck_assert_int_eq(pwrite(fd, &good, 1, at), 1);
+	}
+	ck_assert_int_eq(ftruncate(fd, 0), 0);
+	close(fd);
+
+	bool exists;
+
+	FAILS(ERR_DATABASE, marks_open(marks_path, &exists, &marks, &fx.e));
+}
+END_TEST
+
+START_TEST(the_file_of_marks_does_not_grow_for_ever)
+{
+	struct stat st;
+
+	open_marks(false);
+	begin("first start", NULL, false);
+	for (int64_t i = 1; i <= 100000; i++) {
+		const struct db_mark k = {.pool = (char *)"sn", .next = i};
+
+		OK(marks_note(marks, i, &k, 1, &fx.e));
+	}
+	ck_assert_int_eq(stat(marks_path, &st), 0);
+	ck_assert_int_lt(st.st_size, 2 << 20);
+	marks = marks_free(marks);
+	open_marks(true);
+
+	int64_t next = 0;
+
+	ck_assert_str_eq(marks_pool(marks, 0, &next), "sn");
+	ck_assert_int_eq(next, 100000);
+	ck_assert_int_eq(marks_head(marks)->seq, 100000);
+}
+END_TEST
+
+static int refuse(void *data, int64_t seq, const struct db_mark *mark, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (mark[i].exposed)
+			return err_set(e, ERR_DISK_FULL, "no room for the marks");
+	return 0;
+}
+
+START_TEST(an_exposure_fails_where_its_mark_cannot_be_written)
+{
+	const struct writer_opts o = {.marks = refuse};
+	struct draw d = {.run = "r1", .s = from_pool};
+
+	OK(writer_new(fx.db, &o, &writer, &fx.e));
+	OK(writer_do(writer, apply_pool, (char *)"sn", &fx.e));
+	OK(writer_do(writer, apply_run, (char *)"r1", &fx.e));
+	OK(writer_do(writer, apply_draw, &d, &fx.e));
+	FAILS(ERR_DISK_FULL, writer_do(writer, apply_expose, (char *)"r1", &fx.e));
+	stop_writer();
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("lineage");
+	TCase *t = tcase_create("lineage");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, the_database_that_the_line_worked_with_is_the_same);
+	tcase_add_test(t, a_restored_backup_is_older_and_goes_on_past_what_was_given_out);
+	tcase_add_test(t, a_database_that_is_gone_is_not_a_first_start);
+	tcase_add_test(t, without_marks_a_person_must_name_every_pool);
+	tcase_add_test(t, a_copy_from_before_an_acceptance_is_another_database);
+	tcase_add_test(t, a_crash_between_the_epoch_and_its_marks_is_no_restore);
+	tcase_add_test(t, a_damaged_byte_is_noticed);
+	tcase_add_test(t, the_file_of_marks_does_not_grow_for_ever);
+	tcase_add_test(t, an_exposure_fails_where_its_mark_cannot_be_written);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What keeps the line from working is set and lifted by cause, and stops what its row says; the
+ * clock and the disk set theirs by what they see.
+ */
+#include "daemon/line/holds.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/timefmt.h"
+#include "base/tree.h"
+#include "base/util.h"
+#include "daemon/line/disk.h"
+#include "daemon/line/wall.h"
+#include "tests/unit/unit.h"
+
+static struct holds *holds;
+static int changes;
+
+static void count(void *data)
+{
+	changes++;
+}
+
+static void setup(void)
+{
+	changes = 0;
+	holds = holds_new(count, NULL);
+}
+
+static void teardown(void)
+{
+	holds = holds_free(holds);
+}
+
+static const struct {
+	enum hold hold;
+	enum err_code code;
+	unsigned stops;
+} cases[] = {
+	{HOLD_LINEAGE, ERR_RECORDS_HELD, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS | HOLD_STOPS_CHANGES},
+	{HOLD_DAMAGE, ERR_RECORDS_DAMAGED,
+		HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS | HOLD_STOPS_CHANGES},
+	{HOLD_MARKS, ERR_RECORDS_HELD, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS},
+	{HOLD_DISK, ERR_DISK_FULL, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS},
+	{HOLD_CLOCK, ERR_CLOCK, HOLD_STOPS_DATES},
+};
+
+START_TEST(each_hold_stops_what_its_row_says)
+{
+	struct err e = {0};
+	json_t *list;
+
+	holds_set(holds, cases[_i].hold, "because %d", _i);
+	ck_assert(holds_has(holds, cases[_i].hold));
+	for (unsigned bit = 1; bit <= HOLD_STOPS_DATES; bit <<= 1)
+		ck_assert_int_eq(holds_check(holds, bit, &e),
+			cases[_i].stops & bit ? -(int)cases[_i].code : 0);
+	list = holds_json(holds);
+	ck_assert_uint_eq(json_array_size(list), 1);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "code")),
+		err_code_str(cases[_i].code));
+	json_decref(list);
+	/* Another sentence is no other hold. */
+	holds_set(holds, cases[_i].hold, "still");
+	ck_assert_int_eq(changes, 1);
+	holds_lift(holds, cases[_i].hold);
+	holds_lift(holds, cases[_i].hold);
+	ck_assert_int_eq(changes, 2);
+	ck_assert_int_eq(holds_check(holds, ~0u, &e), 0);
+}
+END_TEST
+
+START_TEST(a_clock_before_the_newest_record_is_not_believed)
+{
+	struct wall *w = wall_new(0, CLOCK_SYNC_IGNORED, holds);
+	struct err e = {0};
+	int64_t jump;
+
+	ck_assert_int_eq(wall_check(w, &e), 0);
+	ck_assert(!wall_tick(w, &jump));
+	wall_recorded(w, wall_ms() + 3600 * 1000);
+	wall_recorded(w, 5); /* what is earlier lowers nothing */
+	ck_assert_int_eq(wall_check(w, &e), -ERR_CLOCK);
+	ck_assert_ptr_nonnull(strstr(e.msg, "newest record"));
+	wall_tick(w, &jump);
+	ck_assert(holds_has(holds, HOLD_CLOCK));
+	wall_accept(w, wall_ms());
+	wall_tick(w, &jump);
+	ck_assert(!holds_has(holds, HOLD_CLOCK));
+	/* A time service that sets it back by a little is no fall. */
+	wall_recorded(w, wall_ms() + 30 * 1000);
+	ck_assert_int_eq(wall_check(w, &e), 0);
+	wall_free(w);
+}
+END_TEST
+
+START_TEST(the_reserve_is_real_space_and_outlives_a_restart)
+{
+	char dir[] = "/tmp/test_disk_XXXXXX";
+	_cleanup_(freep) char *path = NULL;
+	struct statvfs v;
+	struct stat st;
+	struct disk *d;
+	struct err e = {0};
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	path = xasprintf("%s/reserve", dir);
+	d = disk_new(dir, 1 << 20, holds);
+	disk_tick(d);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_ge(st.st_blocks * 512, 1 << 20);
+	ck_assert_int_eq(disk_check(d, 4096, &e), 0);
+	/* More than there is. */
+	ck_assert_int_eq(statvfs(dir, &v), 0);
+	ck_assert_int_eq(disk_check(d, (uint64_t)v.f_bavail * v.f_frsize, &e), -ERR_DISK_FULL);
+	ck_assert_int_eq(disk_check(d, UINT64_MAX, &e), -ERR_DISK_FULL);
+	disk_free(d);
+	d = disk_new(dir, 1 << 20, holds);
+	disk_make_room(d); /* there is room: it stays */
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_size, 1 << 20);
+	disk_free(d);
+	tree_remove(dir);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("holds");
+	TCase *t = tcase_create("holds");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, each_hold_stops_what_its_row_says, 0, ARRAY_LEN(cases));
+	tcase_add_test(t, a_clock_before_the_newest_record_is_not_believed);
+	tcase_add_test(t, the_reserve_is_real_space_and_outlives_a_restart);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)

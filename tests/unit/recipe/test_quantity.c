@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What devices print where a number is expected: read whole, converted, or refused.
+ */
+#include "daemon/recipe/quantity.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/regex.h"
+#include "base/util.h"
+#include "tests/unit/unit.h"
+
+#define NO NAN /* refused */
+
+/* A whole reply, the unit of the recipe, the value in it. */
+static const struct {
+	const char *text, *unit;
+	double want;
+} lines[] = {
+	/* plain */
+	{"0", NULL, 0},
+	{"5", NULL, 5},
+	{"+5", NULL, 5},
+	{"-5", NULL, -5},
+	{"5.25", NULL, 5.25},
+	{".5", NULL, 0.5},
+	{"5.", NULL, 5},
+	{"-.5", NULL, -0.5},
+	{"007", NULL, 7},
+	{" 21.5 ", NULL, 21.5},
+	{"\t21.5\t", NULL, 21.5},
+	{"1e3", NULL, 1000},
+	{"+1.234E+00", NULL, 1.234},
+	{"-1.5e-3", NULL, -0.0015},
+	{"1E5V", "V", 100000},
+	/* a sign apart, and other minus signs */
+	{"- 5.0 V", "V", -5},
+	{"-  0.0409kg", "kg", -0.0409},
+	{"-  0.0409kg", NULL, -0.0409},
+	{"+ 5", NULL, 5},
+	{"\u22125.0 dBm", "dBm", -5},
+	{"\u2212 5.0 dBm", "dBm", -5},
+	{"\u20135.0", NULL, NO},
+	{"--5", NULL, NO},
+	{"- -5", NULL, NO},
+	{"+-5", NULL, NO},
+	{"\u00b15", NULL, NO},
+	{"5-", NULL, NO},
+	{"-", NULL, NO},
+	/* groups, commas */
+	{"1,234", NULL, NO},
+	{"1,234.5", NULL, NO},
+	{"1.234,5", NULL, NO},
+	{"1 234,5", NULL, NO},
+	{"1 234", NULL, NO},
+	{"1'234", NULL, NO},
+	{"1_234", NULL, NO},
+	{"25,5", NULL, NO},
+	{",5", NULL, NO},
+	{"5,", NULL, NO},
+	/* no value at all */
+	{"1.#INF", NULL, NO},
+	{"-1.#IND", NULL, NO},
+	{"1.#QNAN", NULL, NO},
+	{"1.#QNAN0 V", "V", NO},
+	{"1.#SNAN", NULL, NO},
+	{"nan", NULL, NO},
+	{"NaN", NULL, NO},
+	{"-nan(ind)", NULL, NO},
+	{"inf", NULL, NO},
+	{"-Infinity", NULL, NO},
+	{"OL", NULL, NO},
+	{"-OL V", "V", NO},
+	{"O.L", NULL, NO},
+	{"0.L", NULL, NO},
+	{"0L", NULL, NO},
+	{"OVLD", NULL, NO},
+	{"OVERLOAD", NULL, NO},
+	{"9.9E37", NULL, NO},
+	{"+9.90000000E+37", NULL, NO},
+	{"-9.9e37", NULL, NO},
+	{"9.91E37", NULL, NO},
+	{"1e38", NULL, NO},
+	{"9.8e37", NULL, 9.8e37},
+	{"1e999", NULL, NO},
+	{"1e", NULL, NO},
+	{"1e+", NULL, NO},
+	{"----", NULL, NO},
+	{"", NULL, NO},
+	{"V", "V", NO},
+	{"sensor?", NULL, NO},
+	/* bounds and estimates */
+	{">50", NULL, NO},
+	{"<0.1", NULL, NO},
+	{">= 5", NULL, NO},
+	{"~5", NULL, NO},
+	{"\u22485", NULL, NO},
+	{"5?", NULL, NO},
+	{"5 \u00b1 0.1", NULL, NO},
+	{"5+-0.1", NULL, NO},
+	/* other things with digits */
+	{"0x19", NULL, NO},
+	{"0xFF", NULL, NO},
+	{"19h", NULL, NO},
+	{"0b101", NULL, NO},
+	{"3.3.1", NULL, NO},
+	{"v25.1.2", NULL, NO},
+	{"2026-11-29", NULL, NO},
+	{"29.11.2026", NULL, NO},
+	{"12:30", NULL, NO},
+	{"12:30:01.5", NULL, NO},
+	{"5/8", NULL, NO},
+	{"1 2", NULL, NO},
+	{"21.5 22.5", NULL, NO},
+	{"21.5 C 22.5 C", "degC", NO},
+	{"21.5;22.5", NULL, NO},
+	{"21.5 FAIL", NULL, NO},
+	{"21.5 C FAIL", "degC", NO},
+	{"21.5 (low)", NULL, NO},
+	{"#5", NULL, NO},
+	{"$5", NULL, NO},
+	{"5\\x00", NULL, NO},
+	{"5\\x1b[0m", NULL, NO},
+	{"temp25", NULL, NO},
+	{"123456789012345678901234567890123456789012345678", NULL, NO},
+	{"1.00000000000000000000000000000000000000000000000001", NULL, NO},
+	/* labels */
+	{"temp=19.99", NULL, 19.99},
+	{"Temperature: 21.5 \u00b0C", "degC", 21.5},
+	{"T1 = -5 mV", "mV", -5},
+	{"adc_ch0: 512", NULL, 512},
+	{"V(out): 3.31 V", "V", 3.31},
+	{"offset= - 5", NULL, -5},
+	{"OK 21.5", NULL, NO},
+	{"12: 5", NULL, NO},
+	{"at 12:30", NULL, NO},
+	{"time: 12:30", NULL, NO},
+	{"min=1 max=9", NULL, NO},
+	{"a=b=5", NULL, NO},
+	{"V=>50", NULL, NO},
+	{"V==5", NULL, NO},
+	{"V=1.#QNAN0 V", "V", NO},
+	{"error: 5", NULL, NO},
+	{"limit: 5", NULL, NO},
+	{"above: 5", NULL, NO},
+	{"sensor error code = 5", NULL, NO},
+	{"temp=", NULL, NO},
+	/* units: the same, its multiples, another */
+	{"3.31 V", "V", 3.31},
+	{"3.31V", "V", 3.31},
+	{"3.31", "V", 3.31},
+	{"3.31 mV", "V", 0.00331},
+	{"3310 mV", "V", 3.31},
+	{"3300 mV", "V", 3.3},
+	{"3.31 kV", "V", 3310},
+	{"3.31 V", "mV", 3310},
+	{"250 \u00b5A", "mA", 0.25},
+	{"250 \u03bcA", "mA", 0.25},
+	{"250 uA", "mA", 0.25},
+	{"250 \\xb5"
+	 "A",
+		"mA", 0.25},
+	{"3.31 MOhm", "kOhm", 3310},
+	{"4.7 k\u03a9", "Ohm", 4700},
+	{"4.7 k\u2126", "Ohm", 4700},
+	{"4.7 Kohm", "Ohm", 4700},
+	{"4.7 mOhm", "Ohm", 0.0047},
+	{"8 MHz", "kHz", 8000},
+	{"1 min", "s", 60},
+	{"1013 hPa", "bar", 1.013},
+	{"500 g", "kg", 0.5},
+	{"50 %", "%", 50},
+	{"50%", "%", 50},
+	{"24.5 C", "degC", 24.5},
+	{"24.5 \u00b0C", "degC", 24.5},
+	{"24.5 \\xb0"
+	 "C",
+		"degC", 24.5},
+	{"24.5 deg C", "degC", 24.5},
+	{"24.5 degC", "C", 24.5},
+	{"76.1 degF", "degC", NO},
+	{"76.1 F", "degC", NO},
+	{"297.6 K", "degC", NO},
+	{"5 A", "V", NO},
+	{"5 W", "VA", NO},
+	{"5 dBm", "dB", NO},
+	{"5 dBm", "W", NO},
+	{"3.31 VAC", "V", NO},
+	{"3.31 mVrms", "V", NO},
+	{"4.7 MOHM", "Ohm", NO},
+	{"5 dm", "m", NO},
+	{"5 apples", "apples", 5},
+	{"5 apples", "pears", NO},
+	{"5 apples", NULL, NO},
+	{"5 mV", NULL, NO},
+	{"5 kOhm", NULL, NO},
+	{"5 V", NULL, 5},
+	{"5 V", "", 5},
+	{"5 C", "F", NO},
+	{"5 S", "s", NO},
+};
+
+static double value_of(const char *text, const char *unit, struct err *e)
+{
+	struct quantity q;
+	double v;
+
+	if (quantity_parse_labelled(text, &q, e) < 0 || quantity_in(&q, unit, &v, e) < 0)
+		return NO;
+	return v;
+}
+
+static void assert_value(size_t row, const char *text, double got, double want)
+{
+	if (isnan(want))
+		ck_assert_msg(isnan(got), "row %zu: '%s' was read as %.17g", row, text, got);
+	else
+		ck_assert_msg(fabs(got - want) <= 1e-12 * fabs(want),
+			"row %zu: '%s' gave %.17g, not %.17g", row, text, got, want);
+}
+
+START_TEST(a_reply_is_one_number_with_its_unit_or_refused)
+{
+	ck_assert_uint_ge(ARRAY_LEN(lines), 120);
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		struct err e = {0};
+		double got = value_of(lines[i].text, lines[i].unit, &e);
+
+		assert_value(i, lines[i].text, got, lines[i].want);
+		if (isnan(got)) {
+			ck_assert_int_eq(e.code, ERR_NOT_A_NUMBER);
+			ck_assert_int_ne(e.msg[0], 0);
+		}
+	}
+}
+END_TEST
+
+START_TEST(a_converted_value_is_not_above_the_limit_that_it_equals)
+{
+	struct err e;
+
+	for (int mv = 1; mv < 20000; mv++) {
+		_cleanup_(freep) char *reply = xasprintf("%d mV", mv);
+		_cleanup_(freep) char *limit = xasprintf("%d.%03d", mv / 1000, mv % 1000);
+
+		ck_assert(value_of(reply, "V", &e) == strtod(limit, NULL));
+	}
+}
+END_TEST
+
+/* What a recipe's pattern picks out of a line. */
+static const struct {
+	const char *line, *pattern, *unit;
+	double want;
+} parts[] = {
+	{"offset=-1.5 n=42", "offset=(\\S+)", NULL, -1.5},
+	{"offset=nan", "offset=(\\S+)", NULL, NO},
+	{"V: 3.31 V ok", "V: ([\\d.]+)", "V", 3.31},
+	{"V: 3.31 mV ok", "V: ([\\d.]+)", "V", 0.00331},
+	{"V: 3.31 mVrms ok", "V: ([\\d.]+)", "V", NO},
+	{"V: 3.31 A ok", "V: ([\\d.]+)", "V", NO},
+	{"V: 3.31mV, ok", "V: ([\\d.]+)", "V", 0.00331},
+	{"V: 3.31 mV", "V: (.*)", "V", 0.00331},
+	{"V: - 5.0", "([\\d.]+)", NULL, NO},
+	{"V: \u22125.0", "([\\d.]+)", NULL, NO},
+	{"V: -5.0", "([\\d.]+)", NULL, NO},
+	{"V: -5.0", "([-\\d.]+)", NULL, -5},
+	{"V: >50", "([\\d.]+)", NULL, NO},
+	{"V: 1,234", "(\\d+)", NULL, NO},
+	{"V: 1,234", "(\\d+)$", NULL, NO},
+	{"V: 1 234", "(\\d+)", NULL, NO},
+	{"V: 1.#INF", "([\\d.]+)", NULL, NO},
+	{"fw 3.3.1", "fw ([\\d.]+?)\\.1", NULL, NO},
+	{"0x19", "(\\d+)", NULL, NO},
+	{"ch12", "(\\d+)", NULL, NO},
+	{"x=5e3", "x=(\\d)", NULL, NO},
+	{"x=5, y=6", "x=(\\d+)", NULL, 5},
+	{"x=5. Done", "x=(\\d+)", NULL, 5},
+	{"x=5%", "x=(\\d+)", "%", 5},
+	{"[25.0] t=22.5", "t=(\\S+)", NULL, 22.5},
+	{"(22.5)", "\\((\\S+)\\)", NULL, 22.5},
+	{"gain 5 counts", "gain (\\d+)", "counts", 5},
+	{"22.5", "\\S+", NULL, 22.5},
+};
+
+START_TEST(what_a_pattern_picks_out_is_a_number_by_itself)
+{
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const char *line = parts[i].line;
+		struct err e = {0};
+		struct regex *x;
+		struct regex_match m;
+		struct quantity q;
+		double v = NO;
+
+		ck_assert_int_eq(regex_new(parts[i].pattern, &x, &e), 0);
+		ck_assert_msg(regex_match(x, line, strlen(line), &m), "row %zu", i);
+
+		int g = m.groups > 1;
+
+		if (quantity_parse_part(line, m.group[g].start, m.group[g].end, &q, &e) == 0 &&
+			quantity_in(&q, parts[i].unit, &v, &e) < 0)
+			v = NO;
+		assert_value(i, line, v, parts[i].want);
+		regex_free(x);
+	}
+}
+END_TEST
+
+START_TEST(a_line_that_claims_to_be_a_value_is_told_from_chatter)
+{
+	static const char *const claims[] = {"21.5", "temp=x1", "OL", "nan", "-inf", "OVERLOAD",
+		"----", "1,234", "v25.1.2", "over range", "-1.#IND"};
+	static const char *const chatter[] = {"[25.0] wifi up", "(12) boot", "<6>usb 1-1: new",
+		"I (1234) wifi: up", "E (99) i2c: lost", "sensor?", "wifi up", "ready", "info"};
+	struct regex *x;
+	struct err e;
+
+	ck_assert_msg(regex_new(QUANTITY_CLAIM, &x, &e) == 0, "%s", e.msg);
+	for (size_t i = 0; i < ARRAY_LEN(claims); i++)
+		ck_assert_msg(regex_match(x, claims[i], strlen(claims[i]), NULL), "%s", claims[i]);
+	for (size_t i = 0; i < ARRAY_LEN(chatter); i++)
+		ck_assert_msg(
+			!regex_match(x, chatter[i], strlen(chatter[i]), NULL), "%s", chatter[i]);
+	regex_free(x);
+}
+END_TEST
+
+static Suite *quantity_suite(void)
+{
+	Suite *s = suite_create("quantity");
+	TCase *t = tcase_create("quantity");
+
+	tcase_add_test(t, a_reply_is_one_number_with_its_unit_or_refused);
+	tcase_add_test(t, a_converted_value_is_not_above_the_limit_that_it_equals);
+	tcase_add_test(t, what_a_pattern_picks_out_is_a_number_by_itself);
+	tcase_add_test(t, a_line_that_claims_to_be_a_value_is_told_from_chatter);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(quantity_suite)

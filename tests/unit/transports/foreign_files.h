@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files that are not firmware, or not what their name says, as they come to a line: each with what
+ * is to be said of it. For the tests of the gate and of the actions that use it.
+ */
+#pragma once
+
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "tests/unit/transports/image_files.h"
+
+struct foreign_file {
+	const char *name; /* of the file */
+	const char *says; /* in the sentence */
+	const char *bytes;
+	size_t n;
+	void (*make)(struct strbuf *b); /* instead of bytes */
+	bool for_partition;		/* a partition may hold it */
+};
+
+static inline void make_tar(struct strbuf *b)
+{
+	unsigned sum = 0;
+	char digits[8];
+
+	sb_add(b, "firmware.bin");
+	put_fill(b, 0, 124 - b->len);
+	sb_add(b, "00000000010");
+	put_fill(b, 0, 148 - b->len);
+	sb_add(b, "        ");
+	sb_add(b, "0");
+	put_fill(b, 0, 257 - b->len);
+	sb_add_n(b, "ustar\00000", 8);
+	put_fill(b, 0, 512 - b->len);
+	for (size_t i = 0; i < 512; i++)
+		sum += (uint8_t)b->s[i];
+	snprintf(digits, sizeof digits, "%06o", sum);
+	memcpy(b->s + 148, digits, 7);
+	put_fill(b, 7, 512);
+}
+
+static inline void make_old_tar(struct strbuf *b)
+{
+	unsigned sum = 0;
+	char digits[8];
+
+	make_tar(b);
+	memset(b->s + 257, 0, 8);
+	memset(b->s + 148, ' ', 8);
+	for (size_t i = 0; i < 512; i++)
+		sum += (uint8_t)b->s[i];
+	snprintf(digits, sizeof digits, "%06o", sum);
+	memcpy(b->s + 148, digits, 7);
+}
+
+static inline void make_iso(struct strbuf *b)
+{
+	put_fill(b, 0, 0x8000);
+	sb_add(b, "\x01");
+	sb_add(b, "CD001");
+	put_fill(b, 1, 2042);
+}
+
+/* A PE of the days of MS-DOS: header of 4 paragraphs, the PE header at 0x80. */
+static inline void make_windows_program(struct strbuf *b)
+{
+	static const uint8_t dos[] = {'M', 'Z', 0x90, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff};
+
+	sb_add_n(b, dos, sizeof dos);
+	put_fill(b, 0, 0x3c - b->len);
+	put_le(b, 0x80, 4);
+	put_fill(b, 0, 0x80 - b->len);
+	sb_add_n(b, "PE\0\0\x64\x86", 6);
+	put_fill(b, 0x5a, 600);
+}
+
+static inline void make_bmp(struct strbuf *b)
+{
+	sb_add(b, "BM");
+	put_le(b, 154, 4);
+	put_le(b, 0, 4);
+	put_le(b, 54, 4);
+	put_fill(b, 9, 140);
+}
+
+static inline void make_blank(struct strbuf *b)
+{
+	put_fill(b, 0xff, 4096);
+}
+
+static inline void make_pattern(struct strbuf *b)
+{
+	put_fill(b, 0xa5, 512);
+}
+
+static inline void make_utf16(struct strbuf *b)
+{
+	static const char text[] = "the firmware is on the other disk";
+
+	sb_add_n(b, "\xff\xfe", 2);
+	for (size_t i = 0; text[i]; i++) {
+		sb_add_n(b, &text[i], 1);
+		put_fill(b, 0, 1);
+	}
+}
+
+/* A dynamically linked program: PT_INTERP. */
+static inline void make_program(struct strbuf *b)
+{
+	static const struct elf_kind kind = {.wide = true, .machine = 62};
+	static const struct part p = {0x400000, (const uint8_t *)"/lib64/ld-linux.so", 19};
+
+	write_elf(b, &kind, &p, 1);
+	b->s[64] = 3; /* p_type of the first program header */
+}
+
+/* An object file that was not linked. */
+static inline void make_object(struct strbuf *b)
+{
+	static const struct elf_kind kind = {.type = 1};
+	static const struct part p = {0, (const uint8_t *)"code", 4};
+
+	write_elf(b, &kind, &p, 1);
+}
+
+static inline void make_raw(struct strbuf *b)
+{
+	for (unsigned i = 0; i < 300; i++)
+		put_le(b, i * 2654435761u, 4);
+}
+
+static inline void make_cut_hex(struct strbuf *b)
+{
+	static const uint8_t data[32] = "half of it";
+	static const struct part p = {0x08000000, data, 32};
+
+	write_ihex(b, &p, 1, 16);
+	b->len -= 20;
+}
+
+#define BYTES(text) .bytes = (text), .n = sizeof(text) - 1
+
+static const struct foreign_file foreign_files[] = {
+	{"fw.uf2", "a web page (HTML)",
+		BYTES("<!DOCTYPE html>\n<html><body>Not Found</body></html>\n")},
+	{"fw.hex", "a web page (HTML)", BYTES("\xef\xbb\xbf\r\n  <HTML>\n:00000001FF\n</HTML>\n")},
+	{"fw.elf", "a web page (HTML)", BYTES("<html lang=\"fr\"><p>caf\xe9</p></html>")},
+	{"fw.bin", "a text file", BYTES("404: Not Found")},
+	{"fw.bin", "XML text",
+		BYTES("<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>")},
+	{"fw.bin", "JSON text", BYTES("{\"message\": \"Not Found\", \"status\": 404}\n")},
+	{"fw.bin", "JSON text", BYTES("[\n  {\"id\": 1}\n]\n")},
+	{"fw.bin", "git-lfs",
+		BYTES("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")},
+	{"fw.hex", "git-lfs",
+		BYTES("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")},
+	{"fw.bin", "git-annex", BYTES("/annex/objects/SHA256E-s1048576--aa.bin\n")},
+	{"fw.bin", "PEM", BYTES("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")},
+	{"fw.bin", "a script", BYTES("#!/bin/sh\nexec true\n")},
+	{"fw.bin", "a text file",
+		BYTES("Stra\xc3\x9f"
+		      "e 1\n\ttwo\n")},
+	{"fw.bin", "text in UTF-16", .make = make_utf16},
+	{"fw.bin", "gzip", BYTES("\x1f\x8b\x08\0\0\0\0\0\0\3\1\2\3\4"), .for_partition = true},
+	{"fw.bin", "xz data", BYTES("\xfd\x37zXZ\0\0\4\1\2\3\4"), .for_partition = true},
+	{"fw.bin", "zstd", BYTES("\x28\xb5\x2f\xfd\1\2\3\4"), .for_partition = true},
+	{"fw.bin", "bzip2", BYTES("BZh91AY&SY\1\2\3\4"), .for_partition = true},
+	{"fw.bin", "lz4", BYTES("\x04\x22\x4d\x18\1\2\3\4"), .for_partition = true},
+	{"fw.bin", "lzip", BYTES("LZIP\x01\x0c\1\2\3\4")},
+	{"fw.bin", "a zip archive", BYTES("PK\3\4\x14\0\0\0\1\2\3\4")},
+	{"fw.bin", "an empty zip archive", BYTES("PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")},
+	{"fw.bin", "7z archive", BYTES("7z\xbc\xaf\x27\x1c\0\4\1\2")},
+	{"fw.bin", "rar archive", BYTES("Rar!\x1a\x07\x01\0\1\2\3")},
+	{"fw.bin", "tar archive", .make = make_tar},
+	{"fw.bin", "tar archive", .make = make_old_tar},
+	{"fw.bin", "cpio", BYTES("070701\0\0\1\2\3\4\5"), .for_partition = true},
+	{"libfw.a", "(ar)", BYTES("!<arch>\nfw.o/           0           \1\2")},
+	{"fw.bin", "RPM", BYTES("\xed\xab\xee\xdb\3\0\0\0\1\2")},
+	{"fw.bin", "ISO 9660", .make = make_iso, .for_partition = true},
+	{"fw.bin", "qcow2", BYTES("QFI\xfb\0\0\0\3\1\2\3\4")},
+	{"fw.bin", "a PDF document", BYTES("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj")},
+	{"fw.bin", "Office", BYTES("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0\1\2")},
+	{"fw.bin", "PNG", BYTES("\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), .for_partition = true},
+	{"fw.bin", "JPEG", BYTES("\xff\xd8\xff\xe0\0\x10JFIF\0\1"), .for_partition = true},
+	{"fw.bin", "GIF", BYTES("GIF89a\1\0\1\0\0\0\0"), .for_partition = true},
+	{"fw.bin", "BMP", .make = make_bmp, .for_partition = true},
+	{"fw.bin", "SQLite", BYTES("SQLite format 3\0\x10\0\1\1")},
+	{"fw.bin", "Java or macOS", BYTES("\xca\xfe\xba\xbe\0\0\0\x34\1\2")},
+	{"fw.bin", "macOS", BYTES("\xcf\xfa\xed\xfe\7\0\0\1\1\2")},
+	{"fw.bin", "WebAssembly", BYTES("\0asm\1\0\0\0\1\2")},
+	{"fw.exe", "MS-DOS or Windows", .make = make_windows_program},
+	{"fw.bin", "one byte repeated", .make = make_blank, .for_partition = true},
+	{"fw.bin", "one byte repeated", .make = make_pattern, .for_partition = true},
+};
+#undef BYTES
+
+/* Files of a firmware format that are broken, or whose name says another one: for actions that take
+ * addresses. */
+static const struct foreign_file wrong_files[] = {
+	{"fw.hex", "its name says an Intel HEX file, its content is a raw binary",
+		.make = make_raw},
+	{"fw.IHX", "its name says an Intel HEX file", .make = make_raw},
+	{"fw.elf", "its name says an ELF file, its content is a raw binary", .make = make_raw},
+	{"fw.s19", "its name says a Motorola S-record file", .make = make_raw},
+	{"fw.uf2", "its name says a UF2 file", .make = make_raw},
+	{"fw.dfu", "its name says a DFU file", .make = make_raw},
+	{"fw.hex", "cut off", .make = make_cut_hex},
+	{"fw.bin", "Verilog", .bytes = "@08000000\n01 02 03 04\n", .n = 22},
+	{"fw.txt", "cut off", .bytes = "@F000\n31 40 00 03\n", .n = 18},
+	{"fw.s28", "cut off", .bytes = "s1040010AA41\n", .n = 13},
+	{"fw.elf", "PT_INTERP", .make = make_program},
+	{"fw.o", "not linked yet", .make = make_object},
+};
+
+/* The bytes of a row; sb_done() them. */
+static inline struct strbuf foreign_bytes(const struct foreign_file *f)
+{
+	struct strbuf b = {0};
+
+	if (f->make)
+		f->make(&b);
+	else
+		sb_add_n(&b, f->bytes, f->n);
+	return b;
+}
