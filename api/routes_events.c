@@ -99,7 +99,15 @@ static void follow(struct follower *f)
 	}
 }
 
-static const char heartbeat[] = "event: heartbeat\ndata: {}\n\n";
+/* It carries the number of the last event, so that who comes back knows where to go on. */
+static void add_heartbeat(struct follower *f)
+{
+	if (f->beats)
+		sb_addf(&f->out, "event: heartbeat\ndata: {\"seq\":%lld}\n\n",
+			(long long)f->last_seq);
+	else
+		sb_add(&f->out, ": alive\n\n");
+}
 
 static long follower_read(void *data, char *buf, size_t size)
 {
@@ -118,7 +126,7 @@ static long follower_read(void *data, char *buf, size_t size)
 		while (f->behind && f->out.len == 0 &&
 			f->last_seq < feed_last_seq(fleet_feed(f->api->fleet)));
 		if (f->out.len == 0 && now >= f->heartbeat_us)
-			sb_add(&f->out, f->beats ? heartbeat : ": alive\n\n");
+			add_heartbeat(f);
 		if (f->out.len)
 			f->heartbeat_us = now + (f->beats ? HEARTBEAT_US : COMMENT_US);
 	}
@@ -158,7 +166,9 @@ static int open_stream(struct call *c, int64_t after, int64_t last, struct err *
 	f->log = log && !strcmp(log, "true");
 	f->beats = beats && !strcmp(beats, "true");
 	/* The first one at once: the page learns that the stream is there. */
-	sb_addf(&f->out, "retry: 2000\n\n%s", f->beats ? heartbeat : "");
+	sb_add(&f->out, "retry: 2000\n\n");
+	if (f->beats)
+		add_heartbeat(f);
 	f->heartbeat_us = now_us() + (f->beats ? HEARTBEAT_US : COMMENT_US);
 	f->stream = stream_new(c->api->httpd, &follower_ops, f, c->who->id);
 	if (!f->stream) {

@@ -21,6 +21,8 @@ const VENDOR = {
   'preact/hooks': 'preact/hooks/dist/hooks.mjs',
   htm: 'htm/dist/htm.mjs',
 };
+/** Not of the page's modules: a script before them, and the worker's own. */
+const NOT_IN_PAGE = ['theme.js', 'lib/hub_worker.js'];
 const LICENSES = ['preact', 'htm'];
 const STYLES = ['tokens', 'base', 'parts', 'wall', 'pages', 'print'];
 const TYPES = {
@@ -105,7 +107,7 @@ function assemble(source, work) {
   const digest = sha256([...files].map(([n, c]) => `${n}\0${c}\0`).join(''));
   const root = `/assets/${digest.slice(0, 16)}`;
   const preload = [...files.keys()]
-    .filter((n) => n.endsWith('.js') && n !== 'theme.js')
+    .filter((n) => n.endsWith('.js') && !NOT_IN_PAGE.includes(n))
     .map((n) => `<link rel="modulepreload" href="${root}/${n}">`)
     .join('\n    ');
   const html = fs.readFileSync(page, 'utf8').replaceAll('{{root}}', root).replace('{{preload}}', preload);

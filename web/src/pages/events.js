@@ -2,45 +2,23 @@
 // The events, newest first: what the stream brings, on top of the last ones of the record.
 import { get } from '../lib/api.js';
 import { html, useEffect, useState } from '../lib/html.js';
-import { snapshot, useEvents } from '../lib/store.js';
+import { useEvents } from '../lib/store.js';
 import { TextFilter } from '../ui/filter.js';
 import { Empty, Id, Loading, PageHead, Time, Trouble } from '../ui/parts.js';
 import { Table } from '../ui/tables.js';
 
 const PAGE = 100;
 
-/** Whether there is an event behind this number. */
-async function anyAfter(seq) {
-  const { items } = await get(`/events?after=${seq}&limit=1`);
-
-  return items.length > 0;
-}
-
-/** A number such that at most PAGE events follow it. The list goes upwards only, so it is found by halving. */
-async function nearEnd(first) {
-  let low = first;
-  let high = Math.max(1, low);
-
-  while (await anyAfter(high)) {
-    low = high;
-    high *= 2;
-  }
-  while (high - low > PAGE / 2) {
-    const mid = Math.floor((low + high) / 2);
-    if (await anyAfter(mid)) low = mid;
-    else high = mid;
-  }
-  return Math.max(first, high - PAGE);
-}
-
+/** The list goes upwards only: from so far before the last one that all of them are on one page. */
 async function lastEvents() {
-  const { items } = await get('/events?limit=1');
+  const { last_seq: last } = await get('/records');
+  const from = Math.max(0, last - PAGE);
+  const { items } = await get(`/events?after=${from}&limit=${PAGE}`).catch((p) => {
+    if (p.status !== 410) throw p;
+    return get(`/events?limit=${PAGE}`); // the older ones of them are no longer kept
+  });
 
-  if (!items.length) return [];
-  const seen = snapshot().lastSeq;
-  const oldest = items[0].seq - 1;
-  const from = seen ? Math.max(oldest, seen - PAGE) : await nearEnd(oldest);
-  return (await get(`/events?after=${from}&limit=1000`)).items.reverse();
+  return items.reverse();
 }
 
 const KEYS = ['type', 'station', 'serial'];
