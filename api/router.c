@@ -228,6 +228,9 @@ static bool look_at_query(void *data, const char *name, const char *value)
 	struct query_look *q = data;
 	const struct query_param *p = q->allowed;
 
+	/* "?&limit=5" says nothing more than "?limit=5". */
+	if (!*name && (!value || !*value))
+		return true;
 	while (p && p->name && strcmp(p->name, name) != 0)
 		p++;
 	if (!p || !p->name)

@@ -3,19 +3,12 @@
 
 #include "base/digest.h"
 #include "base/timefmt.h"
+#include "db/run_facts.h"
 #include "db/stmt.h"
 
 static void json_done(json_t **j)
 {
 	json_decref(*j);
-}
-
-static void set_ms(json_t *o, const char *key, const struct query *q, int from, int to)
-{
-	bool known = !col_null(q, from) && !col_null(q, to);
-
-	json_object_set_new(
-		o, key, known ? json_integer(col_int(q, to) - col_int(q, from)) : json_null());
 }
 
 /* The measurements of all steps of a run, as arrays by the step's number. */
@@ -95,7 +88,6 @@ static void set_head(json_t *report, const struct query *q)
 		report, "serial_number", json_incref(json_object_get(report, "serial")));
 	json_object_del(report, "serial");
 	json_object_set_new(report, "passed", json_boolean(!strcmp(col_str(q, 8), "passed")));
-	set_ms(report, "duration_ms", q, col_null(q, 16) ? 15 : 16, 17);
 	json_object_set_new(report, "recipe",
 		json_pack("{s:s?, s:o, s:s?}", "name", col_null(q, 18) ? NULL : col_str(q, 18),
 			"version", col_null(q, 19) ? json_null() : json_integer(col_int(q, 19)),
@@ -108,7 +100,7 @@ int reports_run(struct db *d, const char *run, json_t **ret, struct err *e)
 	static const char sql[] =
 		"SELECT id, job_id AS job, station, kind, model, unit_id AS unit, serial, state,"
 		" outcome, code, step, message, hint, params, firmware, attached_at, started_at,"
-		" ended_at, recipe, version, recipe_sha256, prev_hash, hash"
+		" ended_at, recipe, version, recipe_sha256, prev_hash, hash, " RUN_DURATION
 		" FROM runs WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
 	json_t *steps = NULL;
@@ -124,7 +116,7 @@ int reports_run(struct db *d, const char *run, json_t **ret, struct err *e)
 	if (r < 0)
 		return r;
 
-	json_t *report = row_json(&q, "sssssssssssssjjttt---ss");
+	json_t *report = row_json(&q, "sssssssssssssjjttt---ssi");
 
 	set_head(report, &q);
 	json_object_set_new(report, "steps", steps);

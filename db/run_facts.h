@@ -18,6 +18,11 @@ struct run_facts {
 	bool exposed;
 };
 
+/* A column of a run: how long it took, NULL where that is not known. */
+#define RUN_DURATION                                                                      \
+	"CASE WHEN duration_ms IS NULL THEN ended_at - coalesce(started_at, attached_at)" \
+	" WHEN duration_ms >= 0 THEN duration_ms END AS duration_ms"
+
 /* NULL for "": the columns want NULL. */
 static inline const char *or_null(const char *s)
 {

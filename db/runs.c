@@ -199,7 +199,8 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 {
 	static const char sql[] =
 		"UPDATE runs SET state = 'finished', outcome = ?, code = ?, step = ?, message = ?,"
-		" hint = ?, ended_at = ? WHERE id = ? RETURNING kind";
+		" hint = ?, ended_at = ?, duration_ms = CASE WHEN ? THEN ? END WHERE id = ?"
+		" RETURNING kind";
 	const char *reason = end->message && *end->message ? end->message
 			     : code_or_null(end->code)	   ? end->code
 							   : end->outcome;
@@ -216,8 +217,10 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	if (r == 0)
 		r = prompts_cancel_run(tx, end->run, e);
 	if (r == 0)
-		r = query_begin(&q, tx, e, sql, "sssssis", end->outcome, code_or_null(end->code),
-			end->step, end->message, end->hint, end->ended_ms, end->run);
+		r = query_begin(&q, tx, e, sql, "sssssiiis", end->outcome, code_or_null(end->code),
+			end->step, end->message, end->hint, end->ended_ms,
+			(int64_t)(end->duration_ms != NULL),
+			end->duration_ms ? *end->duration_ms : (int64_t)0, end->run);
 	if (r == 0)
 		r = query_next(&q, e);
 	if (r < 0)
@@ -255,6 +258,7 @@ int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 {
 	char run[DB_ID_SIZE];
 	char step[DB_ID_SIZE];
+	const int64_t unknown = -1;
 	int64_t n = 0;
 	int r;
 
@@ -262,6 +266,7 @@ int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 		struct run_end end = {
 			.run = run,
 			.outcome = "interrupted",
+			.duration_ms = &unknown,
 			.code = err_code_str(ERR_INTERRUPTED),
 			.step = or_null(step),
 			.message = "Power or provd was lost during the run.",
@@ -283,8 +288,8 @@ int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 #define COLUMNS                                                                                 \
 	"seq, id, kind, job_id AS job, station, recipe, version, recipe_sha256, model, unit_id" \
 	" AS unit, serial, state, outcome, code, step, message, hint, params, firmware,"        \
-	" attached_at, started_at, ended_at, hash"
-#define KINDS "isssssissssssssssjjttts"
+	" attached_at, started_at, ended_at, hash, " RUN_DURATION
+#define KINDS "isssssissssssssssjjtttsi"
 
 int runs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

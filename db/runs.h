@@ -80,6 +80,9 @@ struct run_end {
 	const char *message;
 	const char *hint;
 	int64_t ended_ms;
+	/* From the attach on, by a clock that does not jump; -1: not known. NULL: the difference of
+	 * the run's times. */
+	const int64_t *duration_ms;
 };
 /* Closes what is open (steps, prompts), settles the ledger and the unit, counts for the job, and
  * chains the report. */

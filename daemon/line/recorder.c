@@ -29,6 +29,7 @@ struct recorder {
 	struct fleet *fleet;
 	const struct station_config *station; /* lives as long as the station */
 	char run_id[UUID_SIZE];
+	uint64_t begun_us;
 	struct job_claim claim;
 	json_t *firmware;
 	char serial[64]; /* that the run has; "" none yet */
@@ -117,6 +118,7 @@ int recorder_open(struct fleet *f, const struct station_config *station,
 
 	r->fleet = f;
 	r->station = station;
+	r->begun_us = now_us();
 	uuid7(r->run_id);
 	err = holds_check(fleet_holds(f), HOLD_STOPS_RUNS, e);
 	if (err == 0)
@@ -365,6 +367,7 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 {
 	const struct close_note *n = data;
 	const struct run_result *res = n->res;
+	const int64_t took_ms = (int64_t)((now_us() - n->r->begun_us) / US_PER_MS);
 	const struct run_end end = {
 		.run = n->r->run_id,
 		.outcome = outcome_str(res->outcome),
@@ -373,6 +376,7 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 		.message = res->message[0] ? res->message : NULL,
 		.hint = res->code != ERR_NONE ? err_code_hint(res->code) : NULL,
 		.ended_ms = wall_ms(),
+		.duration_ms = &took_ms,
 	};
 	/* Lines that belong to no step (a preflight that failed), and what a step could not record.
 	 */

@@ -10,12 +10,14 @@
 #include "db/clock.h"
 #include "db/events.h"
 #include "db/idempotency.h"
+#include "db/integrity.h"
 #include "db/runs.h"
 
 #define PRUNE_EVERY_US	    (60 * US_PER_S)
 #define PRUNE_EVENTS	    5000 /* at most, of one transaction */
 #define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
 #define FIRST_REASON	    "first start"
+#define FIRST_CHECK_US	    (50 * US_PER_MS)
 
 struct records {
 	struct records_opts o;
@@ -161,6 +163,30 @@ static int settle_lineage(struct records *r, const struct lineage_view *v, struc
 	return recover(r, e);
 }
 
+static bool time_is_up(void *data)
+{
+	return now_us() >= *(uint64_t *)data;
+}
+
+/* As far as it goes in a moment: small records are known to be sound before anyone is served; of
+ * large ones the check in the background has the rest. */
+static void check_first(struct records *r, struct db *db)
+{
+	uint64_t until = now_us() + FIRST_CHECK_US;
+	const struct integrity_stop stop = {time_is_up, &until};
+	char found[320] = "";
+	int64_t runs;
+	struct err e;
+	int ret = integrity_structure(db, &stop, found, &e);
+
+	if (ret == 0 && !found[0])
+		ret = integrity_chain(db, &stop, &runs, found, &e);
+	if (ret == -ERR_RECORDS_DAMAGED)
+		snprintf(found, sizeof found, "%s", e.msg);
+	if (found[0])
+		holds_set(r->o.holds, HOLD_DAMAGE, "%s", found);
+}
+
 static int open_database(struct records *r, struct err *e)
 {
 	const struct writer_opts wo = {.marks = on_marks,
@@ -181,6 +207,7 @@ static int open_database(struct records *r, struct err *e)
 		ret = lineage_compare(db, r->marks, r->marks_exist, &v, e);
 	if (ret < 0)
 		return ret;
+	check_first(r, db);
 	r->wall = wall_new(floor, r->o.config->clock_sync, r->o.holds);
 	publish_view(r, &v);
 	ret = writer_new(db, &wo, &r->writer, e);

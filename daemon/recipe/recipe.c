@@ -131,8 +131,8 @@ static int one_param(
 			!json_equal(json_array_get(choices, i), given))
 			i++;
 		if (i == json_array_size(choices))
-			return err_set(
-				e, ERR_INVALID, "parameter '%s': the value is not one of its choices", name);
+			return err_set(e, ERR_INVALID,
+				"parameter '%s': the value is not one of its choices", name);
 	}
 	/* A value from outside is data, not a template. */
 	if (!json_is_string(given) && row->type == ARG_STRING)

@@ -26,7 +26,7 @@ example() {
 }
 links() {
 	local f link
-	for f in "$top"/README.md "$top"/HACKING.md "$top"/docs/*.md; do
+	for f in "$top"/docs/*.md "$top"/docs/decisions/*.md "$top"/*.md; do
 		grep -oE '\]\([^)#]+\)' "$f" | tr -d '()' | cut -c2- | while read -r link; do
 			[ -e "$(dirname "$f")/$link" ] || { echo "$f: $link leads nowhere"; exit 1; }
 		done || return 1

@@ -11,6 +11,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import time
 import unittest
 
 import line
@@ -281,6 +282,28 @@ class RecordsTest(unittest.TestCase):
             os.kill(l.provd.process.pid, 1)
             line.wait_for('the second check', lambda: self.holds(l)[1].get('records-damaged'))
 
+    def test_events_are_kept_as_long_as_the_policy_says_and_the_rest_for_ever(self):
+        with line.Line(stations=1, boards=1, config='events_keep: 1s\n') as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            last = l.api.get('/records')['last_seq']
+            runs, audit = l.api.all('/runs'), l.api.all('/audit')
+            line.wait_for('they are old', lambda: time.time() - os.stat(self.db_path(l) + '-wal').st_mtime > 1.2)
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            line.wait_for('the events have gone', lambda: not [e for e in l.api.all('/events') if e['seq'] <= last])
+            self.assertEqual(l.api.request('GET', '/events?after=1').status, 410)
+            self.assertEqual(l.api.request('GET', '/events?after=%d' % last).status, 200)
+            self.assertEqual([r['id'] for r in l.api.all('/runs')], [r['id'] for r in runs])
+            self.assertLessEqual({a['seq'] for a in audit}, {a['seq'] for a in l.api.all('/audit')})
+            self.assertEqual(self.holds(l), (200, {}))
+            # Numbers go on, and a restart takes nothing for a restored backup.
+            l.provd.kill()
+            l.start()
+            self.assertEqual(self.holds(l), (200, {}))
+            self.assertGreaterEqual(l.api.get('/records')['last_seq'], last)
+
     def shimmed(self, l):
         so, src = os.path.join(l.home, 'shim.so'), os.path.join(l.home, 'shim.c')
         with open(src, 'w') as f:
@@ -358,6 +381,46 @@ class RecordsTest(unittest.TestCase):
             self.assertEqual(os.stat(reserve).st_blocks * 512, 64 << 20)
             l.api.request('POST', '/stations/A1/actions/enable')
             self.order(l)
+
+    @unittest.skipIf(os.getuid() != 0, 'a file system of its own needs root')
+    def test_a_disk_that_is_really_full_is_started_on_and_loses_nothing(self):
+        CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
+        if line.libc.unshare(CLONE_NEWNS) or line.libc.mount(b'none', b'/', None, MS_REC | MS_PRIVATE, None):
+            self.skipTest('no mount namespace of its own')
+        with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300',
+                                                      '--when-serial', '--set', '*:erase-ms=2500')) as l:
+            state = os.path.join(l.home, 'state')
+            os.mkdir(state, 0o700)
+            if line.libc.mount(b'tmpfs', state.encode(), b'tmpfs', 0, b'size=48m,mode=0700'):
+                self.skipTest('no tmpfs')
+            self.addCleanup(line.libc.umount2, state.encode(), 2)
+            l.start()
+            l.prepare(self.image)
+            job = l.api.post('/jobs', {'recipe': 'production', 'quantity': 2})['id']
+            line.wait_for('a run', lambda: [r for r in l.api.all('/runs') if r['state'] == 'open'])
+            run = l.api.all('/runs')[0]['id']
+            fill = open(os.path.join(state, 'fill'), 'wb', buffering=0)
+            try:
+                while fill.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+            fill.close()
+            # The run that goes on ends on record, out of the reserve.
+            line.wait_for('its end', lambda: l.api.get('/runs/' + run)['state'] == 'finished')
+            self.assertEqual(l.api.get('/runs/' + run)['outcome'], 'passed')
+            status, holds = self.holds(l)
+            self.assertEqual((status, list(holds)), (503, ['disk-full']))
+            # Killed and started again on it.
+            l.provd.kill()
+            l.start()
+            self.assertEqual(self.holds(l)[0], 503)
+            self.assertEqual(l.api.get('/runs/' + run)['outcome'], 'passed')
+            self.assertEqual(l.api.request('POST', '/jobs', {'recipe': 'production', 'quantity': 1}).status, 507)
+            os.unlink(os.path.join(state, 'fill'))
+            l.job_done(job)
+            self.assertEqual(self.holds(l), (200, {}))
+            self.assertEqual(len(set(self.serials(l))), 2)
 
 
 if __name__ == '__main__':

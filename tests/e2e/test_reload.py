@@ -60,7 +60,7 @@ class Reload(unittest.TestCase):
         os.rename(target + '.new', target)
 
     def test_viewers_and_runs_live_through_a_storm_of_reloads(self):
-        with line.Line(STATIONS, sim_args=('--replace-after-idle', '100')) as l:
+        with line.Line(STATIONS, config='quarantine_after: 0\n', sim_args=('--replace-after-idle', '500')) as l:
             l.start()
             l.prepare(line.firmware(16 * 1024))
             l.api.post('/jobs', {'recipe': 'production', 'quantity': 100000})

@@ -33,7 +33,7 @@ sed 's/^WatchdogSec/WatchdgSec/' "$unit" > "$units/bad.service"
 expect 'a misspelt key would be seen' refuse silent systemd-analyze verify "$units/bad.service"
 expect 'exposure is at most 1.5' \
 	systemd-analyze security --offline=true --threshold=15 --no-pager "$unit"
-for line in Type=notify NotifyAccess=main WatchdogSec=30 Restart=on-failure StateDirectory=provd \
+for line in Type=notify NotifyAccess=main WatchdogSec=30 Restart=always StartLimitIntervalSec=0 StateDirectory=provd \
 	StateDirectoryMode=0700 DevicePolicy=closed 'DeviceAllow=char-usb_device rw' \
 	'DeviceAllow=char-hidraw rw' 'DeviceAllow=char-ttyUSB rw' 'DeviceAllow=char-ttyACM rw'; do
 	expect "service: $line" has "$unit" "$line"

@@ -495,8 +495,8 @@ static int take_packet(
 	case ADB_CNXN:
 	case ADB_AUTH:
 	case ADB_STLS: {
-		const struct err why = {
-			.code = ERR_DEVICE_GONE, .msg = "the unit's adbd started again: the unit restarted"};
+		const struct err why = {.code = ERR_DEVICE_GONE,
+			.msg = "the unit's adbd started again: the unit restarted"};
 
 		mark_broken(c, &why);
 		return broken(c, e);

@@ -176,6 +176,32 @@ START_TEST(the_chain_holds_and_shows_what_was_tampered_with)
 }
 END_TEST
 
+START_TEST(how_long_a_run_took_is_not_asked_of_the_wall_clock)
+{
+	const int64_t took = 1234;
+	struct run_end end = {.run = "a", .outcome = "passed", .ended_ms = 5, .duration_ms = &took};
+	json_t *j = NULL;
+	int64_t n;
+
+	/* The clock fell to 1970 while it went on. */
+	open_run("a", "A1", NULL);
+	TX(runs_finish(fx.db, &end, &fx.e));
+	OK(reports_run(fx.db, "a", &j, &fx.e));
+	ck_assert_int_eq(int_at(j, "duration_ms"), took);
+	json_decref(j);
+	OK(runs_get(fx.db, "a", &j, &fx.e));
+	ck_assert_int_eq(int_at(j, "duration_ms"), took);
+	json_decref(j);
+	/* Of one that a crash cut off it is not known. */
+	open_run("b", "A1", NULL);
+	TX(runs_recover(fx.db, &n, &fx.e));
+	OK(runs_get(fx.db, "b", &j, &fx.e));
+	ck_assert(json_is_null(at(j, "duration_ms")));
+	json_decref(j);
+	check_chain(2, "");
+}
+END_TEST
+
 START_TEST(a_finished_run_takes_no_more_steps_or_measurements)
 {
 	struct step_begin b = {.run = "a", .n = 9, .id = "x", .action = "y", .phase = "steps"};
@@ -329,6 +355,7 @@ static Suite *suite(void)
 	tcase_add_test(t, the_report_says_what_happened);
 	tcase_add_loop_test(t, only_the_outcome_passed_is_a_pass, 0, 5);
 	tcase_add_loop_test(t, the_chain_holds_and_shows_what_was_tampered_with, 0, 5);
+	tcase_add_test(t, how_long_a_run_took_is_not_asked_of_the_wall_clock);
 	tcase_add_test(t, a_finished_run_takes_no_more_steps_or_measurements);
 	tcase_add_test(t, a_run_cannot_pass_with_a_step_that_has_no_end);
 	tcase_add_test(t, a_crash_leaves_interrupted_runs_suspect_units_and_no_open_prompt);

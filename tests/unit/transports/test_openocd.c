@@ -610,7 +610,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("openocd");
 	TCase *c = tcase_create("openocd");
 
-	tcase_set_timeout(c, 60);
+	tcase_set_timeout(c, 180);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, programming_passes_on_its_markers);
 	tcase_add_loop_test(c, each_failure_text_has_its_code_whatever_the_status_and_the_markers,

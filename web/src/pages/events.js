@@ -11,14 +11,12 @@ const PAGE = 100;
 
 /** The list goes upwards only: from so far before the last one that all of them are on one page. */
 async function lastEvents() {
-  const { last_seq: last } = await get('/records');
-  const from = Math.max(0, last - PAGE);
-  const { items } = await get(`/events?after=${from}&limit=${PAGE}`).catch((p) => {
-    if (p.status !== 410) throw p;
-    return get(`/events?limit=${PAGE}`); // the older ones of them are no longer kept
-  });
+  const { items } = await get('/events?limit=1');
 
-  return items.reverse();
+  if (!items.length) return [];
+  const { last_seq: last } = await get('/records');
+  const from = Math.max(items[0].seq - 1, last - PAGE);
+  return (await get(`/events?after=${from}&limit=${PAGE}`)).items.reverse();
 }
 
 const KEYS = ['type', 'station', 'serial'];

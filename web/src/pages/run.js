@@ -6,7 +6,7 @@ import { useStation } from '../lib/store.js';
 import { useResource } from '../lib/use.js';
 import { Icon } from '../ui/icons.js';
 import { Log } from '../ui/log.js';
-import { Badge, Facts, Failure, Id, Loaded, PageHead, Recipe, span, Time } from '../ui/parts.js';
+import { Badge, Facts, Failure, Id, Loaded, PageHead, Recipe, took, Time } from '../ui/parts.js';
 import { PromptForm } from '../ui/prompt_form.js';
 import { RunNow } from '../ui/station_parts.js';
 import { StepTable, Values } from '../ui/steps.js';
@@ -53,7 +53,7 @@ function Identity({ run }) {
         ['Kind', run.kind !== 'production' && run.kind],
         ['Attached', html`<${Time} at=${run.attached_at} full />`],
         ['Ended', run.ended_at && html`<${Time} at=${run.ended_at} full />`],
-        ['Took', run.ended_at && span(run.started_at || run.attached_at, run.ended_at)],
+        ['Took', run.ended_at && took(run.duration_ms)],
         ['Firmware', run.firmware?.version],
         ['Recipe digest', run.recipe_sha256 && html`<${Id} id=${run.recipe_sha256} />`],
         ['Record hash', run.hash && html`<${Id} id=${run.hash} />`],

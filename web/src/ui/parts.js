@@ -149,4 +149,5 @@ export function Copy({ text }) {
 }
 
 export const runYield = (passed, failed) => percent(passed, passed + failed);
-export const span = (from, to) => (from && to ? duration(Date.parse(to) - Date.parse(from)) : '–');
+/** How long something took, by the daemon's own clock; unknown after a crash. */
+export const took = (ms) => (ms === null || ms === undefined ? '–' : duration(ms));

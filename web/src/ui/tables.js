@@ -2,7 +2,7 @@
 // Lists that several pages show.
 import { html } from '../lib/html.js';
 import { JOB, lookUp, OUTCOME } from '../lib/state.js';
-import { Badge, Id, Recipe, span, Time } from './parts.js';
+import { Badge, Id, Recipe, took, Time } from './parts.js';
 
 /** A table that scrolls by itself where the window is narrow. */
 export function Table({ label, head, children, kind = '' }) {
@@ -27,7 +27,7 @@ export function RunTable({ runs, label = 'Runs', without = [] }) {
     ['Recipe', (r) => html`<${Recipe} name=${r.recipe} version=${r.version} />`],
     ['Why', (r) => (r.code ? html`<span title=${r.message}><code>${r.code}</code> in ${r.step || '–'}</span>` : '')],
     ['Started', (r) => html`<${Time} at=${r.started_at || r.attached_at} />`],
-    ['Took', (r) => html`<span class="num">${span(r.started_at || r.attached_at, r.ended_at)}</span>`],
+    ['Took', (r) => html`<span class="num">${took(r.duration_ms)}</span>`],
   ].filter(([name]) => !without.includes(name)); // prettier-ignore
 
   return html`<${Table} label=${label} head=${columns.map(([name]) => name)}>
