@@ -42,9 +42,7 @@ function buildDist(work) {
   if (built) return built;
   built = path.join(work, 'dist');
   fs.rmSync(built, { recursive: true, force: true });
-  execFileSync(process.execPath, [
-    path.join(ROOT, 'web/build.mjs'), '--source', path.join(ROOT, 'web'), '--work', path.join(work, 'web'), '--dir', built,
-  ]); // prettier-ignore
+  execFileSync('/usr/bin/python3', [path.join(ROOT, 'web/build.py'), '--source', path.join(ROOT, 'web'), '--dir', built]);
   return built;
 }
 
