@@ -130,6 +130,7 @@ static const struct {
 	{CURLE_UNSUPPORTED_PROTOCOL, "'%s' is not an address of provd: http://HOST:PORT expected"},
 	{CURLE_OPERATION_TIMEDOUT, "%s does not answer in time: is it the address of provd?"},
 	{CURLE_GOT_NOTHING, "%s closes the connection without an answer: https, not http?"},
+	{CURLE_RECV_ERROR, "%s breaks the connection off without an answer: https, not http?"},
 	{CURLE_HTTP2, "%s does not speak HTTP: is it the address of provd?"},
 	{CURLE_WEIRD_SERVER_REPLY, "%s does not speak HTTP: is it the address of provd?"},
 	{CURLE_SSL_CONNECT_ERROR, "%s does not speak TLS: http, not https?"},

@@ -18,10 +18,10 @@ static void usage(FILE *out)
 	fputs("usage: provctl [--url URL] [--token-file FILE] [--json] COMMAND ...\n\n", out);
 	for (size_t t = 0; command_tables[t]; t++) {
 		for (const struct command *c = command_tables[t]; c->name; c++)
-			fprintf(out, "  %-18s %-44s %s\n", c->name, c->args, c->doc);
+			fprintf(out, "  %-20s %-42s %s\n", c->name, c->args, c->doc);
 		fputs("\n", out);
 	}
-	fputs("  help               [COMMAND]                                    This list, or one "
+	fputs("  help                 [COMMAND]                                  This list, or one "
 	      "command\n\n"
 	      "The daemon is at --url, $PROVD_URL or http://127.0.0.1:8620; the token is in "
 	      "--token-file,\n"
@@ -83,7 +83,7 @@ static bool print_group(FILE *out, const char *group)
 		for (const struct command *c = command_tables[t]; c->name; c++) {
 			if (!in_group(c, group))
 				continue;
-			fprintf(out, "  %-18s %-44s %s\n", c->name, c->args, c->doc);
+			fprintf(out, "  %-20s %-42s %s\n", c->name, c->args, c->doc);
 			found = true;
 		}
 	}

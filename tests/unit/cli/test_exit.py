@@ -59,7 +59,7 @@ class Exit(unittest.TestCase):
             self.assertNotIn('station list', r.stdout)
         for line in run('--help').stdout.splitlines():
             if line.startswith('  ') and not line.startswith('  help'):
-                name = line[2:21].split('  ')[0].split()
+                name = line[2:23].split('  ')[0].split()
                 self.assertTrue(run('help', *name).stdout.startswith('usage: provctl ' + ' '.join(name)), name)
                 self.assertTrue(run(*name, '--help').stdout.startswith('usage: provctl ' + ' '.join(name)), name)
         self.assertEqual(run('help', 'nonsense').returncode, 2)
