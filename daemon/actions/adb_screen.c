@@ -174,6 +174,8 @@ static int fetch(struct adb_session *x, const char *path, struct outfile *to,
 	if (r == 0 && n != st.size)
 		r = err_set(e, ERR_READ_BACK_MISMATCH, "the film has %llu bytes, %llu came",
 			(unsigned long long)st.size, (unsigned long long)n);
+	if (r == 0)
+		r = adb_sync_quit(y, &x->s->it, e);
 	return r < 0 ? r : outfile_end(to, sha256, e);
 }
 

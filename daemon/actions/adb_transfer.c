@@ -126,8 +126,10 @@ static int check_pushed(struct pushing *p, struct err *e)
 /* A killed sync stream after a refused skip leaves nothing to send on. */
 static int reopen_sync(struct pushing *p, struct err *e)
 {
+	int r = adb_sync_quit(p->sync, &p->x.s->it, e);
+
 	p->sync = adb_sync_free(p->sync);
-	return adb_sync_open(p->x.conn, &p->x.s->it, &p->sync, e);
+	return r < 0 ? r : adb_sync_open(p->x.conn, &p->x.s->it, &p->sync, e);
 }
 
 static int push_bytes(struct pushing *p, struct err *e)

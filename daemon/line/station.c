@@ -12,8 +12,9 @@
 #include "daemon/line/fleet.h"
 #include "daemon/line/station_priv.h"
 
-#define BOX_SIZE 32
-#define DAY_S	 (24 * 3600)
+#define STOOD_STILL_US (200 * US_PER_MS)
+#define BOX_SIZE       32
+#define DAY_S	       (24 * 3600)
 
 static const char *const state_name[STATION_STATE_COUNT] = {
 	"empty", "settling", "ready", "running", "done", "fault", "quarantined", "disabled"};
@@ -176,10 +177,14 @@ void station_present(struct station *s, size_t port, const struct device_facts *
 	mutex_lock(&s->lock);
 
 	struct presence *p = &s->port[port];
+	uint64_t now = now_us();
+	uint64_t late = f->came_us && f->came_us < now ? now - f->came_us : 0;
 
-	/* Measured here, where nothing waits for a disk: the worker may be late. */
+	/* Measured here, where nothing waits for a disk: the worker may be late. Where this thread
+	 * itself stood still, leaving and coming were read in one go, and the time between them is
+	 * not known: another unit is run, rather than taken for the one that has passed. */
 	if (!p->present && p->gone_us && !p->claimed)
-		p->away_us = MAX(p->away_us, now_us() - p->gone_us);
+		p->away_us = MAX(p->away_us, now - p->gone_us + (late > STOOD_STILL_US ? late : 0));
 	p->present = true;
 	p->wrong = wrong;
 	p->facts = *f;

@@ -144,6 +144,7 @@ struct device_facts {
 	char path[160]; /* physical port */
 	char port[64];	/* the same as sysfs names it, 1-1.4, "" if not USB */
 	uint64_t generation;
+	uint64_t came_us;     /* when udev had prepared it, monotonic; 0: unknown */
 	char enumeration[40]; /* this plugging and no other, also after a restart of provd; ""
 				 unknown */
 };

@@ -148,7 +148,9 @@ static int push_apk(struct adb_conn *c, const char *path, const struct adb_sourc
 	_cleanup_(adb_sync_freep) struct adb_sync *y = NULL;
 	int r = adb_sync_open(c, it, &y, e);
 
-	return r < 0 ? r : adb_sync_send(y, path, PUSHED_MODE, 0, apk, progress, data, it, e);
+	if (r == 0)
+		r = adb_sync_send(y, path, PUSHED_MODE, 0, apk, progress, data, it, e);
+	return r < 0 ? r : adb_sync_quit(y, it, e);
 }
 
 static int install_pushed(struct adb_conn *c, const struct adb_source *apk,

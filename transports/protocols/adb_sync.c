@@ -24,6 +24,7 @@
 #define HEAD_BYTES   8u
 #define TYPE_REGULAR 0100000u
 #define QUIT_US	     (200 * US_PER_MS)
+#define QUIT_MAX_US  (5 * US_PER_S)
 #define FAIL_SHOWN   200u
 #define NAME_MAX_LEN 1024u
 /* The errno of a device that has no such file; adbd speaks its own numbers, which are Linux's. */
@@ -51,21 +52,33 @@ int adb_sync_open(struct adb_conn *c, const struct iotime *it, struct adb_sync *
 	return 0;
 }
 
+int adb_sync_quit(struct adb_sync *s, const struct iotime *it, struct err *e)
+{
+	const struct iotime within = iotime_within(it, QUIT_MAX_US);
+	uint8_t quit[HEAD_BYTES];
+	struct wbytes w = wbytes_of(quit, sizeof quit);
+	bool said;
+	int r;
+
+	if (!s || !s->stream || s->done)
+		return 0;
+	s->done = true;
+	wb_le32(&w, ID_QUIT);
+	wb_le32(&w, 0);
+	r = adb_stream_write(s->stream, quit, w.len, &said, it, e);
+	if (r == 0)
+		r = adb_stream_wait_close(s->stream, &within, e);
+	/* A unit that leaves the stream open: it is closed from here. */
+	return r == -ERR_TIMEOUT && iotime_check(it, NULL) == 0 ? 0 : r;
+}
+
 struct adb_sync *adb_sync_free(struct adb_sync *s)
 {
+	const struct iotime it = {now_us() + QUIT_US, NULL};
+
 	if (!s)
 		return NULL;
-	if (s->stream && !s->done) {
-		struct iotime it = {now_us() + QUIT_US, NULL};
-		uint8_t quit[HEAD_BYTES];
-		struct wbytes w = wbytes_of(quit, sizeof quit);
-		bool said;
-
-		wb_le32(&w, ID_QUIT);
-		wb_le32(&w, 0);
-		if (adb_stream_write(s->stream, quit, w.len, &said, &it, NULL) == 0)
-			adb_stream_wait_close(s->stream, &it, NULL);
-	}
+	adb_sync_quit(s, &it, NULL);
 	adb_stream_free(s->stream);
 	free(s->out);
 	free(s);

@@ -80,6 +80,34 @@ START_TEST(a_worker_that_hangs_shows_no_life)
 }
 END_TEST
 
+/* How long a port seems to have been empty, when a device comes that udev knew `late_us` before. */
+static uint64_t away(uint64_t late_us)
+{
+	struct device_facts f = {.vid = "1209", .pid = "0001", .generation = 1};
+
+	station->port[0] = (struct presence){0};
+	station_present(station, 0, &f, false);
+	station_absent(station, 0);
+	f.generation++;
+	f.came_us = late_us ? now_us() - late_us : 0;
+	station_present(station, 0, &f, false);
+	return station->port[0].away_us;
+}
+
+/* Leaving and coming that are read in one go were not a bounce for sure. */
+START_TEST(an_absence_that_was_seen_late_is_not_taken_for_a_bounce)
+{
+	/* Without the worker, which would look at it first. */
+	station_stop(station, true);
+	while (!station_ended(station))
+		sched_yield();
+	ck_assert_uint_lt(away(0), US_PER_S);
+	ck_assert_uint_ge(away(30 * US_PER_S), 30 * US_PER_S);
+	/* What every plugging takes is not counted. */
+	ck_assert_uint_lt(away(1000), US_PER_S);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("station");
@@ -88,6 +116,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_worker_with_nothing_to_do_says_when_it_shows_life_again);
 	tcase_add_test(t, a_worker_that_hangs_shows_no_life);
+	tcase_add_test(t, an_absence_that_was_seen_late_is_not_taken_for_a_bounce);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;
