@@ -3,7 +3,10 @@
  * /events: the durable events as a list, or, for a client that accepts text/event-stream, live. A
  * live client first gets what it missed out of the database (Last-Event-ID, ?after=), then follows
  * the feed; one that falls behind the feed's ring reads the database again. Station views come
- * between, without an id; with ?log=true, also what runs say while they go on (run-log).
+ * between, without an id; with ?log=true, also what runs say while they go on (run-log). A quiet
+ * stream has a comment every 10 s; with ?heartbeat=true every second an event, which a browser's
+ * script sees (a comment it does not): a page that hears none for 3 s knows that what it shows is
+ * old.
  */
 #include "api/router.h"
 #include "base/iotime.h"
@@ -11,7 +14,8 @@
 #include "base/util.h"
 #include "db/events.h"
 
-#define HEARTBEAT_US  (10 * US_PER_S)
+#define COMMENT_US    (10 * US_PER_S)
+#define HEARTBEAT_US  (900 * US_PER_MS) /* less than the second after which a stream is read */
 #define CATCH_UP_PAGE 200
 
 struct follower {
@@ -22,6 +26,7 @@ struct follower {
 	int64_t last_seq;
 	bool behind; /* read the database before the feed */
 	bool log;    /* wants run-log frames */
+	bool beats;  /* wants heartbeats as events */
 	struct strbuf out;
 	size_t sent; /* of out */
 	uint64_t heartbeat_us;
@@ -94,6 +99,16 @@ static void follow(struct follower *f)
 	}
 }
 
+/* It carries the number of the last event, so that who comes back knows where to go on. */
+static void add_heartbeat(struct follower *f)
+{
+	if (f->beats)
+		sb_addf(&f->out, "event: heartbeat\ndata: {\"seq\":%lld}\n\n",
+			(long long)f->last_seq);
+	else
+		sb_add(&f->out, ": alive\n\n");
+}
+
 static long follower_read(void *data, char *buf, size_t size)
 {
 	struct follower *f = data;
@@ -111,8 +126,9 @@ static long follower_read(void *data, char *buf, size_t size)
 		while (f->behind && f->out.len == 0 &&
 			f->last_seq < feed_last_seq(fleet_feed(f->api->fleet)));
 		if (f->out.len == 0 && now >= f->heartbeat_us)
-			sb_add(&f->out, ": alive\n\n");
-		f->heartbeat_us = f->out.len ? now + HEARTBEAT_US : f->heartbeat_us;
+			add_heartbeat(f);
+		if (f->out.len)
+			f->heartbeat_us = now + (f->beats ? HEARTBEAT_US : COMMENT_US);
 	}
 	n = MIN(size, f->out.len - f->sent);
 	if (n)
@@ -141,14 +157,19 @@ static int open_stream(struct call *c, int64_t after, int64_t last, struct err *
 {
 	struct follower *f = xcalloc(1, sizeof *f);
 	const char *log = request_query(c->rq, "log");
+	const char *beats = request_query(c->rq, "heartbeat");
 
 	f->api = c->api;
 	f->who = *c->who;
 	f->last_seq = after >= 0 ? after : last;
 	f->behind = after >= 0;
 	f->log = log && !strcmp(log, "true");
-	f->heartbeat_us = now_us() + HEARTBEAT_US;
+	f->beats = beats && !strcmp(beats, "true");
+	/* The first one at once: the page learns that the stream is there. */
 	sb_add(&f->out, "retry: 2000\n\n");
+	if (f->beats)
+		add_heartbeat(f);
+	f->heartbeat_us = now_us() + (f->beats ? HEARTBEAT_US : COMMENT_US);
 	f->stream = stream_new(c->api->httpd, &follower_ops, f, c->who->id);
 	if (!f->stream) {
 		sb_done(&f->out);
@@ -250,7 +271,7 @@ static int get_events(struct call *c, struct err *e)
 static const char *const yes_no[] = {"true", "false", NULL};
 static const struct query_param query_events[] = {{"type", NULL}, {"station", NULL},
 	{"job_id", NULL}, {"run_id", NULL}, {"serial", NULL}, {"after", NULL}, {"log", yes_no},
-	QUERY_PAGE, {0}};
+	{"heartbeat", yes_no}, QUERY_PAGE, {0}};
 
 const struct route routes_events[] = {
 	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events, query_events},

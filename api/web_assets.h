@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The files of the dashboard, gzipped, as web/build.mjs puts them into the program. Constant; any
+ * The files of the dashboard, gzipped, as web/build.py puts them into the program. Constant; any
  * thread.
  */
 #pragma once

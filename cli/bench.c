@@ -2,6 +2,7 @@
 #include "cli/bench.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "base/strbuf.h"
 #include "base/util.h"
 #include "cli/bench_ports.h"
+#include "cli/printable.h"
 #include "daemon/recipe/runner.h"
 #include "transports/images/blob.h"
 #include "transports/images/image.h"
@@ -93,12 +95,43 @@ static int sim_address(const char *name, char **ret, struct err *e)
 		    : err_set(e, ERR_NOT_FOUND, "the simulator has no board '%s' plugged", name);
 }
 
+/* The serial port may be plugged later, so that it is no error: but here are those that there are.
+ */
+static void hint_missing(const char *address)
+{
+	static const char *const patterns[] = {
+		"/dev/ttyUSB*", "/dev/ttyACM*", "/dev/ttyAMA*", "/dev/serial/by-id/*"};
+	_cleanup_(freep) char *path = strncmp(address, "tty:", 4) ? NULL : xstrdup(address + 4);
+	struct strbuf found = {0};
+	glob_t g;
+
+	if (!path)
+		return;
+	path[strcspn(path, "@")] = 0;
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
+		if (glob(patterns[i], 0, NULL, &g) == 0) {
+			for (size_t k = 0; k < g.gl_pathc; k++)
+				sb_addf(&found, "%s%s", found.len ? ", " : "", g.gl_pathv[k]);
+			globfree(&g);
+		}
+	}
+	if (found.len)
+		fprintf(stderr, "provctl: there is no %s; serial ports here: %s\n", path, found.s);
+	else
+		fprintf(stderr, "provctl: there is no %s, and no serial adapter is plugged\n",
+			path);
+	sb_done(&found);
+}
+
 int bench_address(const char *text, char **ret, struct err *e)
 {
 	*ret = NULL;
 	if (!strncmp(text, "sim:", 4))
 		return sim_address(text + 4, ret, e);
 	*ret = *text == '/' ? xasprintf("tty:%s", text) : xstrdup(text);
+	hint_missing(*ret);
 	return 0;
 }
 
@@ -259,7 +292,8 @@ static void env_progress(void *env, const char *phase, uint64_t done, uint64_t t
 	for (int i = 0; i < 30; i++)
 		text[i] = i < filled ? '#' : '-';
 	text[30] = 0;
-	fprintf(stderr, "\r\033[K%-8s [%s] %3d%% %llu/%llu", phase, text,
+	printable_sequence(stderr, "\r\033[K");
+	fprintf(stderr, "%-8s [%s] %3d%% %llu/%llu", phase, text,
 		total ? (int)(done * 100 / total) : 0, (unsigned long long)done,
 		(unsigned long long)total);
 	s->bar = true;
@@ -336,21 +370,20 @@ static void print_step(struct session *s, const struct step_record *r)
 	bool ok = r->outcome == OUTCOME_PASSED;
 	bool skipped = r->outcome == OUTCOME_SKIPPED;
 	bool color = s->b->ctl->color;
+	_cleanup_(freep) char *reply = json_text(r->outputs, "reply");
+	_cleanup_(freep) char *message = printable(r->message);
 	json_t *m;
 	size_t i;
 
 	if (s->bar)
-		fputs("\r\033[K", stderr);
+		printable_sequence(stderr, "\r\033[K");
 	s->bar = false;
-	printf("%s%s%s %s",
-		color ? ok	  ? "\033[32m"
-			: skipped ? ""
-				  : "\033[31m"
-		      : "",
-		ok	  ? "✓"
-		: skipped ? "-"
-			  : "✗",
-		color ? "\033[0m" : "", r->step->id);
+	if (color && !skipped)
+		printable_sequence(stdout, ok ? "\033[32m" : "\033[31m");
+	fputs(ok ? "✓" : skipped ? "-" : "✗", stdout);
+	if (color && !skipped)
+		printable_sequence(stdout, "\033[0m");
+	printf(" %s", r->step->id);
 	json_array_foreach(s->measured, i, m) {
 		_cleanup_(freep) char *value = json_text(m, "value");
 		_cleanup_(freep) char *unit = json_text(m, "unit");
@@ -358,9 +391,9 @@ static void print_step(struct session *s, const struct step_record *r)
 		printf("  %s %s", value, unit);
 	}
 	if (r->outputs && json_object_get(r->outputs, "reply"))
-		printf("  %s", json_string_value(json_object_get(r->outputs, "reply")));
+		printf("  %s", reply);
 	if (*r->message)
-		printf("  %s: %s", err_code_str(r->code), r->message);
+		printf("  %s: %s", err_code_str(r->code), message);
 	printf("  (%.1f s)\n", (double)r->duration_us / 1e6);
 	fflush(stdout);
 }
@@ -409,8 +442,10 @@ static void print_result(const struct session *s, const struct run_result *res)
 		print_json(o);
 		json_decref(o);
 	} else if (res->outcome != OUTCOME_PASSED) {
+		_cleanup_(freep) char *message = printable(res->message);
+
 		printf("%s at %s: %s: %s\n", outcome_str(res->outcome), res->step,
-			err_code_str(res->code), res->message);
+			err_code_str(res->code), message);
 		if (*err_code_hint(res->code))
 			printf("%s\n", err_code_hint(res->code));
 	} else {

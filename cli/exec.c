@@ -33,7 +33,7 @@ static int run_json(const struct ctl *c, json_t *root, json_t *ports, const char
 	int r = recipe_check_bench(root, &m, &recipe, &e);
 
 	for (size_t i = 0; i < m.count; i++)
-		fprintf(stderr, "provctl: %s\n", m.item[i].text);
+		ctl_usage("%s", m.item[i].text);
 	mistakes_done(&m);
 	if (r < 0)
 		return EXIT_USAGE;
@@ -192,6 +192,7 @@ static int guide_begin(struct guide *g, int argc, char **argv, char **words, int
 	const struct option_row rows[] = {
 		{"port", &g->port, NULL}, {"baudrate", &g->baud, NULL}, {0}};
 	int n = ctl_options(argc, argv, rows, words, max);
+	json_int_t baud;
 	json_t *port;
 	char *address;
 	struct err e;
@@ -202,11 +203,12 @@ static int guide_begin(struct guide *g, int argc, char **argv, char **words, int
 		g->port = getenv("PORT") ? getenv("PORT") : "/dev/ttyUSB0";
 	if (!g->baud)
 		g->baud = getenv("BAUDRATE") ? getenv("BAUDRATE") : "115200";
+	if (!whole_number(g->baud, &baud))
+		return ctl_usage("--baudrate '%s' is not a whole number", g->baud), -1;
 	if (bench_address(g->port, &address, &e) < 0)
 		return ctl_fail(&e), -1;
 	g->root = empty_recipe("bench");
-	port = json_pack(
-		"{s:s, s:I}", "kind", "any", "baud", (json_int_t)strtoll(g->baud, NULL, 10));
+	port = json_pack("{s:s, s:I}", "kind", "any", "baud", baud);
 	json_object_set_new(json_object_get(g->root, "ports"), "console", port);
 	g->ports = json_pack("{s:s}", "console", address);
 	free(address);

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "cli/printable.h"
 #include "cli/provctl.h"
 
 #define MAX_ANSWER (64u * 1024 * 1024)
@@ -19,6 +20,7 @@ struct http {
 	CURL *curl;
 	char *base;
 	char *auth; /* header line */
+	const char *token_from;
 };
 
 static int read_token(const char *path, char *buf, size_t size)
@@ -35,13 +37,17 @@ static int read_token(const char *path, char *buf, size_t size)
 
 /* --token-file, PROVD_TOKEN, PROVD_TOKEN_FILE, ~/.config/provd/token: the first that there is.
  * Never argv, where everyone on the machine could read it. */
-static int find_token(const struct ctl *c, char *buf, size_t size, struct err *e)
+static int find_token(
+	const struct ctl *c, char *buf, size_t size, const char **ret_from, struct err *e)
 {
 	const char *env = getenv("PROVD_TOKEN");
 	const char *file = c->token_file ? c->token_file : env ? NULL : getenv("PROVD_TOKEN_FILE");
 	const char *home = getenv("HOME");
 	_cleanup_(freep) char *rc = xasprintf("%s/.config/provd/token", home ? home : "");
 
+	*ret_from = file  ? (c->token_file ? "--token-file" : "PROVD_TOKEN_FILE")
+		    : env ? "PROVD_TOKEN"
+			  : "~/.config/provd/token";
 	if (file)
 		return read_token(file, buf, size) == 0
 			       ? 0
@@ -57,15 +63,17 @@ static int find_token(const struct ctl *c, char *buf, size_t size, struct err *e
 static int http_open(struct ctl *c, struct err *e)
 {
 	const char *url = c->url ? c->url : getenv("PROVD_URL");
+	const char *from;
 	char token[256];
 	int r;
 
 	if (c->http)
 		return 0;
-	r = find_token(c, token, sizeof token, e);
+	r = find_token(c, token, sizeof token, &from, e);
 	if (r < 0)
 		return r;
 	c->http = xcalloc(1, sizeof *c->http);
+	c->http->token_from = from;
 	c->http->curl = curl_easy_init();
 	if (!c->http->curl)
 		abort();
@@ -131,8 +139,41 @@ static size_t take_bytes(char *p, size_t size, size_t n, void *data)
 	return outfile_add(d->out, p, size * n, d->e) < 0 ? 0 : size * n;
 }
 
+/* What curl found, as what is to be done about it. */
+static const struct {
+	CURLcode code;
+	const char *text; /* %s: the address */
+} troubles[] = {
+	{CURLE_COULDNT_RESOLVE_HOST, "the name in %s is unknown: is PROVD_URL or --url right?"},
+	{CURLE_URL_MALFORMAT, "'%s' is not an address of provd: http://HOST:PORT expected"},
+	{CURLE_UNSUPPORTED_PROTOCOL, "'%s' is not an address of provd: http://HOST:PORT expected"},
+	{CURLE_OPERATION_TIMEDOUT, "%s does not answer in time: is it the address of provd?"},
+	{CURLE_GOT_NOTHING, "%s closes the connection without an answer: https, not http?"},
+	{CURLE_RECV_ERROR, "%s breaks the connection off without an answer: https, not http?"},
+	{CURLE_HTTP2, "%s does not speak HTTP: is it the address of provd?"},
+	{CURLE_WEIRD_SERVER_REPLY, "%s does not speak HTTP: is it the address of provd?"},
+	{CURLE_SSL_CONNECT_ERROR, "%s does not speak TLS: http, not https?"},
+	{CURLE_PEER_FAILED_VERIFICATION, "the certificate of %s is not trusted here"},
+};
+
+static int trouble(const struct http *h, CURLcode rc, const char *why, struct err *e)
+{
+	const char *host = strstr(h->base, "://") ? strstr(h->base, "://") + 3 : h->base;
+	long os = 0;
+
+	curl_easy_getinfo(h->curl, CURLINFO_OS_ERRNO, &os);
+	if (rc == CURLE_COULDNT_CONNECT && os == ECONNREFUSED)
+		return err_set(e, ERR_IO,
+			"nothing listens on %s: is provd running, is PROVD_URL or --url right?",
+			host);
+	for (size_t i = 0; i < ARRAY_LEN(troubles); i++)
+		if (troubles[i].code == rc)
+			return err_set(e, ERR_IO, troubles[i].text, h->base);
+	return err_set(e, ERR_IO, "%s: %s", h->base, *why ? why : curl_easy_strerror(rc));
+}
+
 /* The problem of the API as an err; each of its errors goes to stderr. */
-static int problem(long status, const char *text, struct err *e)
+static int problem(const struct http *h, long status, const char *text, struct err *e)
 {
 	json_t *o = json_loads(text ? text : "", 0, NULL);
 	const char *detail = json_string_value(json_object_get(o, "detail"));
@@ -144,18 +185,25 @@ static int problem(long status, const char *text, struct err *e)
 	for (size_t i = 0; i < json_array_size(errors); i++) {
 		const json_t *one = json_array_get(errors, i);
 		const json_t *line = json_object_get(one, "line");
-		const char *pointer = json_string_value(json_object_get(one, "pointer"));
-		const char *what = json_string_value(json_object_get(one, "detail"));
+		_cleanup_(freep) char *pointer = json_text(one, "pointer");
+		_cleanup_(freep) char *what = json_text(one, "detail");
 
 		if (line)
 			fprintf(stderr, "%lld:%lld: %s\n", (long long)json_integer_value(line),
 				(long long)json_integer_value(json_object_get(one, "column")),
-				what ? what : "");
+				what);
 		else
-			fprintf(stderr, "%s: %s\n", pointer ? pointer : "", what ? what : "");
+			fprintf(stderr, "%s: %s\n", pointer, what);
 	}
-	r = err_set(e, known > 0 ? (enum err_code)known : ERR_IO, "%s (HTTP %ld)",
-		detail ? detail : "provd refuses", status);
+	if (!code)
+		r = err_set(e, ERR_PROTOCOL, "%s answers HTTP %ld without a reason: is that provd?",
+			h->base, status);
+	else if (status == 401)
+		r = err_set(e, ERR_UNAUTHORIZED, "%s (HTTP 401; the token came from %s)",
+			detail ? detail : "no valid token", h->token_from);
+	else
+		r = err_set(e, known > 0 ? (enum err_code)known : ERR_IO, "%s (HTTP %ld)",
+			detail ? detail : "provd refuses", status);
 	json_decref(o);
 	return r;
 }
@@ -231,10 +279,9 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	if (write_err.code != ERR_NONE)
 		r = err_set(e, write_err.code, "%s", write_err.msg);
 	else if (rc != CURLE_OK)
-		r = err_set(
-			e, ERR_IO, "%s: %s", c->http->base, why[0] ? why : curl_easy_strerror(rc));
+		r = trouble(c->http, rc, why, e);
 	else if (status >= 400)
-		r = problem(status, answer.s, e);
+		r = problem(c->http, status, answer.s, e);
 	else if (ret && !(*ret = json_loads(answer.s ? answer.s : "null", JSON_DECODE_ANY, NULL)))
 		r = err_set(e, ERR_PROTOCOL, "%s answered no JSON: is that provd?", c->http->base);
 	sb_done(&answer);

@@ -3,8 +3,10 @@
  * Stations, ports, jobs and prompts: the line as it works.
  */
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "base/util.h"
+#include "cli/printable.h"
 #include "cli/provctl.h"
 
 /* GET path and show the named members of its items. */
@@ -22,10 +24,12 @@ static int show_list(struct ctl *c, const char *path, const char *const *members
 
 static int station_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {"id", "state", "run.serial", "run.recipe.name",
-		"run.step.id", "last.outcome", "last.serial", "today.passed", "today.failed",
-		"message", NULL};
+	static const char *const members[] = {"station:id", "state", "unit:run.serial",
+		"recipe:run.recipe.name", "step:run.step.id", "last:last.outcome",
+		"last unit:last.serial", "today.passed", "today.failed", "message", NULL};
 
+	if (ctl_options(argc, argv, NULL, NULL, 0) < 0)
+		return EXIT_USAGE;
 	return show_list(c, "/api/v1/stations", members);
 }
 
@@ -49,14 +53,14 @@ static int station_show(struct ctl *c, int argc, char **argv)
 /* POST .../ID/actions/VERB, the verb being the command's last word. */
 static int post_verb(struct ctl *c, const char *resource, int argc, char **argv, const json_t *body)
 {
-	_cleanup_(freep) char *id = argc >= 2 ? url_segment(argv[1]) : NULL;
+	_cleanup_(freep) char *id = argc == 2 ? url_segment(argv[1]) : NULL;
 	_cleanup_(freep) char *path = NULL;
 	json_t *o = NULL;
 	struct err e;
 
 	if (!id)
-		return ctl_usage("%s ID is missing", argv[0]);
-	path = xasprintf("/api/v1/%s/%s/actions/%s", resource, id, argv[0]);
+		return ctl_usage("%s ID", argv[0]);
+	path = xasprintf("/api/v1/%s/%s/actions/%s", resource, id, verb_of(argv[0]));
 	if (api_post(c, path, body, &o, &e) < 0)
 		return ctl_fail(&e);
 	if (c->json) {
@@ -75,6 +79,66 @@ static int station_verb(struct ctl *c, int argc, char **argv)
 	return post_verb(c, "stations", argc, argv, NULL);
 }
 
+/* The order is taken up by the station's own thread: whether a run began is seen on its view. */
+#define START_TRIES    30
+#define START_EVERY_NS 100000000L
+
+static json_t *station_view(struct ctl *c, const char *id)
+{
+	_cleanup_(freep) char *segment = url_segment(id);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/stations/%s", segment);
+	json_t *o = NULL;
+	struct err e;
+
+	return api_get(c, path, &o, &e) < 0 ? NULL : o;
+}
+
+/* The run at hand, else the last one; "" for none. */
+static char *run_of(const json_t *view)
+{
+	return json_text(
+		view, json_is_object(json_object_get(view, "run")) ? "run.id" : "last.run_id");
+}
+
+static const char *why_not_started(const char *state)
+{
+	return !strcmp(state, "empty")	    ? "no unit is plugged there"
+	       : !strcmp(state, "ready")    ? "no job waits for its unit (provctl job list)"
+	       : !strcmp(state, "done")	    ? "no job waits for its unit (provctl job list)"
+	       : !strcmp(state, "disabled") ? "it is disabled"
+					    : "see provctl station show";
+}
+
+static int station_start(struct ctl *c, int argc, char **argv)
+{
+	json_t *view = argc == 2 ? station_view(c, argv[1]) : NULL;
+	_cleanup_(freep) char *before = run_of(view);
+	_cleanup_(freep) char *state = NULL;
+	bool began = false;
+	int r;
+
+	json_decref(view);
+	r = post_verb(c, "stations", argc, argv, NULL);
+	for (int i = 0; r == 0 && !began && i < START_TRIES; i++) {
+		const struct timespec pause = {.tv_nsec = START_EVERY_NS};
+
+		if (i)
+			nanosleep(&pause, NULL);
+		view = station_view(c, argv[1]);
+
+		_cleanup_(freep) char *now = run_of(view);
+
+		began = strcmp(now, before) != 0;
+		free(state);
+		state = json_text(view, "state");
+		json_decref(view);
+	}
+	if (r != 0 || began)
+		return r;
+	ctl_usage("%s: nothing was started: %s", argv[1], why_not_started(state));
+	return EXIT_FAILED;
+}
+
 static int job_verb(struct ctl *c, int argc, char **argv)
 {
 	return post_verb(c, "jobs", argc, argv, NULL);
@@ -89,6 +153,8 @@ static int port_list(struct ctl *c, int argc, char **argv)
 	size_t i;
 	struct err e;
 
+	if (ctl_options(argc, argv, NULL, NULL, 0) < 0)
+		return EXIT_USAGE;
 	if (api_get(c, "/api/v1/ports", &o, &e) < 0)
 		return ctl_fail(&e);
 	print_items(c, o, members);
@@ -108,6 +174,8 @@ static int job_list(struct ctl *c, int argc, char **argv)
 	static const char *const members[] = {"id", "recipe", "version", "state", "quantity",
 		"passed", "failed", "errors", "external_ref", "created_at", NULL};
 
+	if (ctl_options(argc, argv, NULL, NULL, 0) < 0)
+		return EXIT_USAGE;
 	return show_list(c, "/api/v1/jobs", members);
 }
 
@@ -172,14 +240,6 @@ static int add_params(json_t *body, const char *list)
 	return 0;
 }
 
-static bool whole_number(const char *s, json_int_t *ret)
-{
-	char *end;
-
-	*ret = strtoll(s, &end, 10);
-	return *s && !*end;
-}
-
 static int watch_job(struct ctl *c, const char *id);
 
 static int job_submit(struct ctl *c, int argc, char **argv)
@@ -224,8 +284,10 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 		json_object_set_new(body, "deadline", json_string(deadline));
 	if (params && add_params(body, params) < 0)
 		r = ctl_usage("--params NAME=VALUE,...");
-	if (r == 0 && api_post(c, "/api/v1/jobs", body, &o, &e) < 0)
+	if (r == 0 && api_post(c, "/api/v1/jobs", body, &o, &e) < 0) {
 		r = ctl_fail(&e);
+		fputs("provctl: no job was ordered, nothing was started\n", stderr);
+	}
 	json_decref(body);
 	if (r == 0) {
 		_cleanup_(freep) char *id = json_text(o, "id");
@@ -299,29 +361,36 @@ static void station_line(struct strbuf *b, const json_t *view)
 	}
 }
 
+static void draw_line(struct watch *w, const char *text)
+{
+	_cleanup_(freep) char *cut = printable_cut(text, (size_t)terminal_width() - 1);
+
+	printable_sequence(stdout, "\r\033[K");
+	puts(cut);
+	w->drawn++;
+}
+
 static void draw(struct watch *w, const char *summary)
 {
-	struct strbuf all = {0};
 	const char *id;
 	json_t *view;
-	int width = terminal_width();
 
-	if (w->drawn)
-		sb_addf(&all, "\033[%zuA", w->drawn);
+	if (w->drawn) {
+		char up[32];
+
+		snprintf(up, sizeof up, "\033[%zuA", w->drawn);
+		printable_sequence(stdout, up);
+	}
 	w->drawn = 0;
 	json_object_foreach(w->stations, id, view) {
 		struct strbuf b = {0};
 
 		station_line(&b, view);
-		sb_addf(&all, "\r\033[K%.*s\n", width - 1, b.s);
+		draw_line(w, b.s);
 		sb_done(&b);
-		w->drawn++;
 	}
-	sb_addf(&all, "\r\033[K%.*s\n", width - 1, summary);
-	w->drawn++;
-	fputs(all.s, stdout);
+	draw_line(w, summary);
 	fflush(stdout);
-	sb_done(&all);
 }
 
 /* 0: it goes on, else the exit status + 1. */
@@ -421,6 +490,8 @@ static int prompt_list(struct ctl *c, int argc, char **argv)
 	static const char *const members[] = {
 		"id", "station", "kind", "text", "state", "answer", NULL};
 
+	if (ctl_options(argc, argv, NULL, NULL, 0) < 0)
+		return EXIT_USAGE;
 	return show_list(c, "/api/v1/prompts?state=open", members);
 }
 
@@ -449,7 +520,7 @@ static int prompt_answer(struct ctl *c, int argc, char **argv)
 const struct command commands_line[] = {
 	{"station list", "", "Stations and what they do", station_list},
 	{"station show", "ID", "One station, whole, as JSON", station_show},
-	{"station start", "ID", "Run the unit that is there (again)", station_verb},
+	{"station start", "ID", "Run the unit that is there (again)", station_start},
 	{"station abort", "ID", "Stop its run; the teardown still runs", station_verb},
 	{"station enable", "ID", "Let it take units again", station_verb},
 	{"station disable", "ID", "Take no unit after the one in hand", station_verb},

@@ -5,6 +5,7 @@
 #include <locale.h>
 
 #include "base/util.h"
+#include "cli/printable.h"
 #include "cli/provctl.h"
 #include "provd_config.h"
 
@@ -17,13 +18,16 @@ static void usage(FILE *out)
 	fputs("usage: provctl [--url URL] [--token-file FILE] [--json] COMMAND ...\n\n", out);
 	for (size_t t = 0; command_tables[t]; t++) {
 		for (const struct command *c = command_tables[t]; c->name; c++)
-			fprintf(out, "  %-18s %-44s %s\n", c->name, c->args, c->doc);
+			fprintf(out, "  %-20s %-42s %s\n", c->name, c->args, c->doc);
 		fputs("\n", out);
 	}
-	fputs("The daemon is at --url, $PROVD_URL or http://127.0.0.1:8620; the token is in "
+	fputs("  help                 [COMMAND]                                  This list, or one "
+	      "command\n\n"
+	      "The daemon is at --url, $PROVD_URL or http://127.0.0.1:8620; the token is in "
 	      "--token-file,\n"
 	      "$PROVD_TOKEN, $PROVD_TOKEN_FILE or ~/.config/provd/token.\n"
-	      "Exit status: 0 passed or done, 1 failed, 2 usage or recipe mistake, 3 error, 4 "
+	      "Exit status: 0 passed or done, 1 failed or not started, 2 usage or recipe mistake, "
+	      "3 error, 4 "
 	      "aborted.\n",
 		out);
 }
@@ -57,34 +61,120 @@ static const struct command *find(int argc, char **argv, int *ret_words)
 	return NULL;
 }
 
-/* A unique beginning of the first word, told for the words that may follow it. */
-static int unknown(int argc, char **argv)
+static size_t first_word(const char *name)
 {
-	const char *names[64] = {0};
-	bool group = false;
-	size_t n = 0;
+	return strcspn(name, " ");
+}
+
+/* Whether the command is of the group ("job"), which is one only if more words follow. */
+static bool in_group(const struct command *c, const char *group)
+{
+	size_t n = first_word(c->name);
+
+	return c->name[n] && strlen(group) == n && !strncmp(c->name, group, n);
+}
+
+/* The commands of a group; false if it is no group. */
+static bool print_group(FILE *out, const char *group)
+{
+	bool found = false;
 
 	for (size_t t = 0; command_tables[t]; t++) {
 		for (const struct command *c = command_tables[t]; c->name; c++) {
-			size_t len = strcspn(c->name, " ");
-
-			if (c->name[len] && strlen(argv[0]) == len &&
-				!strncmp(c->name, argv[0], len)) {
-				fprintf(stderr, "%s provctl %s %s\n",
-					group ? "      " : "usage:", c->name, c->args);
-				group = true;
-			}
-			if (n < ARRAY_LEN(names) - 1)
-				names[n++] = c->name;
+			if (!in_group(c, group))
+				continue;
+			fprintf(out, "  %-20s %-42s %s\n", c->name, c->args, c->doc);
+			found = true;
 		}
 	}
-	if (group)
-		return EXIT_USAGE;
+	return found;
+}
 
-	const char *near = nearest_name(argv[0], names);
+static const char *nearest_command(const char *text)
+{
+	const char *names[128] = {0};
+	size_t n = 0;
 
-	return near ? ctl_usage("unknown command '%s', did you mean '%s'?", argv[0], near)
-		    : ctl_usage("unknown command '%s': see provctl --help", argv[0]);
+	for (size_t t = 0; command_tables[t]; t++)
+		for (const struct command *c = command_tables[t]; c->name; c++)
+			if (n < ARRAY_LEN(names) - 1)
+				names[n++] = c->name;
+	return nearest_name(text, names);
+}
+
+/* The first words of the tables. */
+static const char *nearest_group(const char *word)
+{
+	static char groups[128][32];
+	const char *names[ARRAY_LEN(groups) + 1] = {0};
+	size_t n = 0;
+
+	for (size_t t = 0; command_tables[t]; t++)
+		for (const struct command *c = command_tables[t]; c->name; c++, n++)
+			if (n < ARRAY_LEN(groups)) {
+				snprintf(groups[n], sizeof groups[n], "%.*s",
+					(int)first_word(c->name), c->name);
+				names[n] = groups[n];
+			}
+	return nearest_name(word, names);
+}
+
+/* The command that was meant: a slip in one of two words ("jobs list"), the words in the other
+ * order ("list jobs"), the beginning of one, or a slip in it. */
+static const char *meant(int argc, char **argv)
+{
+	const char *near = NULL;
+
+	if (argc > 1) {
+		_cleanup_(freep) char *two = xasprintf("%s %s", argv[0], argv[1]);
+		_cleanup_(freep) char *turned = xasprintf("%s %s", argv[1], argv[0]);
+
+		near = nearest_command(two);
+		if (!near)
+			near = nearest_command(turned);
+	}
+	for (size_t t = 0; !near && command_tables[t]; t++)
+		for (const struct command *c = command_tables[t]; !near && c->name; c++)
+			if (strlen(argv[0]) > 1 && !strncmp(c->name, argv[0], strlen(argv[0])))
+				near = c->name;
+	if (!near)
+		near = nearest_command(argv[0]);
+	return near ? near : nearest_group(argv[0]);
+}
+
+static int unknown(int argc, char **argv)
+{
+	bool group = print_group(stderr, argv[0]);
+	const char *near;
+
+	if (group && argc == 1)
+		return ctl_usage("'%s' needs one of these after it", argv[0]);
+	near = meant(argc, argv);
+	if (near)
+		return ctl_usage("there is no command '%s%s%s', did you mean '%s'?", argv[0],
+			argc > 1 ? " " : "", argc > 1 ? argv[1] : "", near);
+	return ctl_usage("there is no command '%s%s%s': see provctl help", argv[0],
+		argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+}
+
+static void print_command(const struct command *c)
+{
+	printf("usage: provctl %s%s%s\n\n%s.\n", c->name, *c->args ? " " : "", c->args, c->doc);
+}
+
+/* help, help GROUP, help COMMAND */
+static int help(int argc, char **argv)
+{
+	int words;
+	const struct command *c = argc ? find(argc, argv, &words) : NULL;
+
+	if (argc == 0)
+		usage(stdout);
+	else if (c)
+		print_command(c);
+	else if (argc > 1 || !print_group(stdout, argv[0]))
+		return unknown(argc, argv);
+	return 0;
 }
 
 static bool wants_help(int argc, char **argv)
@@ -109,47 +199,78 @@ static int take_json(int argc, char **argv, struct ctl *c)
 	return n;
 }
 
-int main(int argc, char **argv)
+static int unknown_global(const char *given)
 {
-	struct ctl c = {0};
-	const struct command *cmd;
-	int words;
-	int i = 1;
-	int r;
+	static const char *const names[] = {
+		"--url", "--token-file", "--json", "--help", "--version", NULL};
+	const char *near = nearest_name(given, names);
 
-	setlocale(LC_CTYPE, "");
-	c.color = isatty(1) && !getenv("NO_COLOR");
-	argc = take_json(argc, argv, &c);
+	if (!strcmp(given, "--url") || !strcmp(given, "--token-file"))
+		return ctl_usage("'%s' needs a value", given);
+	return near ? ctl_usage("there is no option '%s', did you mean '%s'?", given, near)
+		    : ctl_usage("there is no option '%s' before the command: see provctl help",
+			      given);
+}
+
+/* A command with its words; argv[0] becomes its name. */
+static int run(struct ctl *c, int argc, char **argv)
+{
+	int words;
+	const struct command *cmd = find(argc, argv, &words);
+
+	if (!strcmp(argv[0], "help"))
+		return help(argc - 1, argv + 1);
+	if (!cmd && argc == 2 && wants_help(1, argv + 1) && print_group(stdout, argv[0]))
+		return 0;
+	if (!cmd)
+		return unknown(argc, argv);
+	if (wants_help(argc - words, argv + words)) {
+		print_command(cmd);
+		return 0;
+	}
+
+	_cleanup_(freep) char *name = xstrdup(cmd->name);
+
+	argv[words - 1] = name;
+	return cmd->run(c, argc - words + 1, argv + words - 1);
+}
+
+static int run_all(struct ctl *c, int argc, char **argv)
+{
+	int i = 1;
+
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (!strcmp(argv[i], "--version")) {
 			puts("provctl " PROVD_VERSION);
 			return 0;
 		}
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			usage(stdout);
-			return 0;
-		}
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return help(argc - i - 1, argv + i + 1);
 		if (!strcmp(argv[i], "--url") && i + 1 < argc)
-			c.url = argv[++i];
+			c->url = argv[++i];
 		else if (!strcmp(argv[i], "--token-file") && i + 1 < argc)
-			c.token_file = argv[++i];
+			c->token_file = argv[++i];
 		else
-			return ctl_usage("unknown option '%s': see provctl --help", argv[i]);
+			return unknown_global(argv[i]);
 	}
 	if (i == argc) {
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	cmd = find(argc - i, argv + i, &words);
-	if (!cmd)
-		return unknown(argc - i, argv + i);
-	if (wants_help(argc - i - words, argv + i + words)) {
-		printf("usage: provctl %s %s\n\n%s.\n", cmd->name, cmd->args, cmd->doc);
-		return 0;
-	}
-	r = cmd->run(&c, argc - i - words + 1, argv + i + words - 1);
+	return run(c, argc - i, argv + i);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl c = {0};
+	int r;
+
+	setlocale(LC_CTYPE, "");
+	printable_guard();
+	c.color = isatty(1) && !getenv("NO_COLOR");
+	argc = take_json(argc, argv, &c);
+	r = run_all(&c, argc, argv);
 	api_close(&c);
-	if (fflush(stdout) != 0)
-		return EXIT_ERROR;
-	return r;
+	/* What could not be written was not said. */
+	return fclose(stdout) != 0 ? EXIT_ERROR : r;
 }

@@ -85,7 +85,7 @@ static int cmd_version(struct ctl *c, int argc, char **argv)
 }
 
 /* bash: the words that may follow, out of the same tables. */
-static int cmd_completion(struct ctl *c, int argc, char **argv)
+static void bash_completion(void)
 {
 	puts("# provctl completion for bash: source it, or put it into bash-completion's folder\n"
 	     "_provctl() {\n"
@@ -110,13 +110,111 @@ static int cmd_completion(struct ctl *c, int argc, char **argv)
 	     "\tfi\n"
 	     "}\n"
 	     "complete -F _provctl provctl");
-	return 0;
+}
+
+/* zsh runs the functions of bash. */
+static void zsh_completion(void)
+{
+	puts("#compdef provctl\nautoload -U +X bashcompinit && bashcompinit");
+	bash_completion();
+}
+
+/* A text within the single quotes of fish. */
+static void fish_quoted(const char *s)
+{
+	putchar('\'');
+	for (; *s; s++)
+		printf("%s%c", *s == '\'' || *s == '\\' ? "\\" : "", *s);
+	putchar('\'');
+}
+
+/* The options that the arguments and the text of the command name. */
+static void fish_options(const char *condition, const char *text)
+{
+	for (const char *p = strstr(text, "--"); p; p = strstr(p, "--")) {
+		size_t n = strspn(p + 2, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+		printf("complete -c provctl -n '%s' -l %.*s\n", condition, (int)n, p + 2);
+		p += 2 + n;
+	}
+}
+
+static void fish_command(const struct command *k, bool first)
+{
+	size_t n = strcspn(k->name, " ");
+	bool two = k->name[n] != 0;
+	_cleanup_(freep) char *group = xasprintf("%.*s", (int)n, k->name);
+	const char *verb = two ? k->name + n + 1 : group;
+	_cleanup_(freep) char *seen =
+		two ? xasprintf("__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from "
+				"%s",
+			      group, verb)
+		    : xasprintf("__fish_seen_subcommand_from %s", group);
+
+	if (two && first)
+		printf("complete -c provctl -n '__fish_use_subcommand' -a %s\n", group);
+	if (two) {
+		printf("complete -c provctl -n '__fish_seen_subcommand_from %s; and test (count "
+		       "(commandline -opc)) -eq 2' -a %s -d ",
+			group, verb);
+	} else {
+		printf("complete -c provctl -n '__fish_use_subcommand' -a %s -d ", group);
+	}
+	fish_quoted(k->doc);
+	puts("");
+	fish_options(seen, k->args);
+	fish_options(seen, k->doc);
+	if (strstr(k->args, "FILE") || strstr(k->args, "FIRMWARE"))
+		printf("complete -c provctl -n '%s' -F\n", seen);
+}
+
+static bool same_group(const char *a, const char *b)
+{
+	size_t n = strcspn(a, " ");
+
+	return strcspn(b, " ") == n && !strncmp(a, b, n);
+}
+
+static void fish_completion(void)
+{
+	puts("# provctl completion for fish: put it into ~/.config/fish/completions/provctl.fish\n"
+	     "complete -c provctl -f\n"
+	     "complete -c provctl -l json\n"
+	     "complete -c provctl -l url -x\n"
+	     "complete -c provctl -l token-file -r -F\n"
+	     "complete -c provctl -n '__fish_use_subcommand' -a help\n"
+	     "complete -c provctl -n '__fish_seen_subcommand_from exec' -a '(provctl actions | "
+	     "string replace -r \" .*\" \"\")'");
+	for (size_t t = 0; command_tables[t]; t++)
+		for (const struct command *k = command_tables[t]; k->name; k++)
+			fish_command(k, k == command_tables[t] || !same_group(k[-1].name, k->name));
+}
+
+static const struct {
+	const char *name;
+	void (*print)(void);
+} shells[] = {{"bash", bash_completion}, {"zsh", zsh_completion}, {"fish", fish_completion}};
+
+static int cmd_completion(struct ctl *c, int argc, char **argv)
+{
+	char *name = NULL;
+	int n = ctl_options(argc, argv, NULL, &name, 1);
+
+	if (n < 0)
+		return EXIT_USAGE;
+	for (size_t i = 0; i < ARRAY_LEN(shells); i++) {
+		if (n == 0 || !strcmp(name, shells[i].name)) {
+			shells[i].print();
+			return 0;
+		}
+	}
+	return ctl_usage("there is no completion for '%s': bash, zsh or fish", name);
 }
 
 const struct command commands_meta[] = {
 	{"actions", "[NAME] [--markdown]", "The verbs of recipes, with their arguments",
 		cmd_actions},
-	{"completion", "", "Shell completion for bash", cmd_completion},
+	{"completion", "[bash|zsh|fish]", "Shell completion, bash by itself", cmd_completion},
 	{"version", "", "Version of the daemon", cmd_version},
 	{0},
 };

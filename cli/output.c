@@ -2,10 +2,12 @@
  *
  * What people see: tables, texts, usage.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <wchar.h>
 
 #include "base/util.h"
+#include "cli/printable.h"
 #include "cli/provctl.h"
 
 int ctl_fail(const struct err *e)
@@ -13,20 +15,42 @@ int ctl_fail(const struct err *e)
 	bool usage = e->code == ERR_INVALID || e->code == ERR_NOT_FOUND ||
 		     e->code == ERR_RECIPE_INVALID || e->code == ERR_UNPROCESSABLE;
 
-	fprintf(stderr, "provctl: %s\n", e->msg);
+	_cleanup_(freep) char *message = printable(e->msg);
+
+	fprintf(stderr, "provctl: %s\n", message);
 	return usage ? EXIT_USAGE : EXIT_ERROR;
 }
 
 int ctl_usage(const char *fmt, ...)
 {
+	_cleanup_(freep) char *message = NULL;
+	char *text;
 	va_list ap;
 
-	fputs("provctl: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
 	va_end(ap);
-	fputs("\n", stderr);
+	message = printable(text);
+	free(text);
+	fprintf(stderr, "provctl: %s\n", message);
 	return EXIT_USAGE;
+}
+
+bool whole_number(const char *s, json_int_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoll(s, &end, 10);
+	return *s && !*end && errno == 0;
+}
+
+const char *verb_of(const char *name)
+{
+	const char *space = strrchr(name, ' ');
+
+	return space ? space + 1 : name;
 }
 
 static const struct option_row *find_option(
@@ -36,6 +60,30 @@ static const struct option_row *find_option(
 		if (strlen(rows->name) == n && !strncmp(rows->name, name, n))
 			return rows;
 	return NULL;
+}
+
+/* The slip that it may be, or all that there are. */
+static int unknown_option(const char *command, const char *given, const struct option_row *rows)
+{
+	_cleanup_(freep) char *word = xstrdup(given + 2);
+	struct strbuf all = {0};
+	const char *names[32] = {0};
+	const char *near;
+
+	word[strcspn(word, "=")] = 0;
+	for (size_t i = 0; rows && rows[i].name && i < ARRAY_LEN(names) - 1; i++) {
+		names[i] = rows[i].name;
+		sb_addf(&all, "%s--%s", i ? ", " : "", rows[i].name);
+	}
+	near = nearest_name(word, names);
+	if (near)
+		ctl_usage("%s has no option '--%s', did you mean '--%s'?", command, word, near);
+	else if (all.len)
+		ctl_usage("%s has no option '--%s': it has %s", command, word, all.s);
+	else
+		ctl_usage("%s has no option '--%s' and takes none", command, word);
+	sb_done(&all);
+	return -1;
 }
 
 int ctl_options(int argc, char **argv, const struct option_row *rows, char **words, int max)
@@ -48,14 +96,16 @@ int ctl_options(int argc, char **argv, const struct option_row *rows, char **wor
 
 		if (strncmp(argv[i], "--", 2) != 0 || !argv[i][2]) {
 			if (n == max)
-				return ctl_usage("too many words: '%s'", argv[i]), -1;
+				return ctl_usage("'%s' is one word too many: see provctl %s --help",
+					       argv[i], argv[0]),
+				       -1;
 			words[n++] = argv[i];
 			continue;
 		}
 		o = find_option(
 			rows, argv[i] + 2, eq ? (size_t)(eq - argv[i] - 2) : strlen(argv[i] + 2));
 		if (!o)
-			return ctl_usage("%s has no option '%s'", argv[0], argv[i]), -1;
+			return unknown_option(argv[0], argv[i], rows);
 		if (o->flag) {
 			*o->flag = true;
 			continue;
@@ -79,7 +129,7 @@ void table_add(struct table *t, const char *cell)
 	if (!grown)
 		abort();
 	t->cell = grown;
-	t->cell[t->rows++] = xstrdup(cell && *cell ? cell : "-");
+	t->cell[t->rows++] = printable(cell && *cell ? cell : "-");
 }
 
 /* Columns on a terminal, not bytes: UTF-8 continuation bytes take no room. */
@@ -117,8 +167,12 @@ void table_print(const struct table *t, bool color)
 		const char *seq = color && i >= t->columns ? color_of(t->cell[i]) : NULL;
 		int pad = last ? 0 : (int)(width[i % t->columns] - width_of(t->cell[i]) + 2);
 
-		printf("%s%s%s%*s%s", seq ? seq : "", t->cell[i], seq ? "\033[0m" : "", pad, "",
-			last ? "\n" : "");
+		if (seq)
+			printable_sequence(stdout, seq);
+		printf("%s", t->cell[i]);
+		if (seq)
+			printable_sequence(stdout, "\033[0m");
+		printf("%*s%s", pad, "", last ? "\n" : "");
 	}
 }
 
@@ -129,12 +183,23 @@ void table_done(struct table *t)
 	free(t->cell);
 }
 
+static void put_json(const json_t *o, size_t flags)
+{
+	char *s = json_dumps(o, flags | JSON_ENCODE_ANY);
+	_cleanup_(freep) char *out = printable_json(s ? s : "null");
+
+	puts(out);
+	free(s);
+}
+
 void print_json(const json_t *o)
 {
-	char *s = json_dumps(o, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	put_json(o, JSON_INDENT(2));
+}
 
-	puts(s ? s : "null");
-	free(s);
+void print_json_line(const json_t *o)
+{
+	put_json(o, JSON_COMPACT);
 }
 
 char *json_text(const json_t *o, const char *path)
@@ -147,12 +212,12 @@ char *json_text(const json_t *o, const char *path)
 	if (!o || json_is_null(o))
 		return xstrdup("");
 	if (json_is_string(o))
-		return xstrdup(json_string_value(o));
+		return printable(json_string_value(o));
 	if (json_is_real(o))
 		return xasprintf("%.10g", json_real_value(o));
 
 	char *s = json_dumps(o, JSON_ENCODE_ANY | JSON_COMPACT);
-	char *ret = xstrdup(s);
+	char *ret = printable_json(s);
 
 	free(s);
 	return ret;
@@ -172,17 +237,23 @@ void print_items(struct ctl *c, const json_t *answer, const char *const *members
 		n++;
 	table_init(&t, n);
 	for (size_t i = 0; i < n; i++) {
+		const char *named = strchr(members[i], ':');
 		const char *dot = strrchr(members[i], '.');
 		char head[40];
 
-		snprintf(head, sizeof head, "%s", dot ? dot + 1 : members[i]);
+		if (named)
+			snprintf(head, sizeof head, "%.*s", (int)(named - members[i]), members[i]);
+		else
+			snprintf(head, sizeof head, "%s", dot ? dot + 1 : members[i]);
 		for (char *p = head; *p; p++)
 			*p = (char)(*p == '_' ? ' ' : *p >= 'a' && *p <= 'z' ? *p - 32 : *p);
 		table_add(&t, head);
 	}
 	for (size_t k = 0; k < json_array_size(items); k++) {
 		for (size_t i = 0; i < n; i++) {
-			_cleanup_(freep) char *s = json_text(json_array_get(items, k), members[i]);
+			const char *named = strchr(members[i], ':');
+			_cleanup_(freep) char *s =
+				json_text(json_array_get(items, k), named ? named + 1 : members[i]);
 
 			table_add(&t, s);
 		}

@@ -29,7 +29,7 @@ struct command {
 	const char *name; /* "job submit" */
 	const char *args; /* "RECIPE --quantity N ..." */
 	const char *doc;
-	int (*run)(struct ctl *c, int argc, char **argv); /* argv[0]: the last word of the name */
+	int (*run)(struct ctl *c, int argc, char **argv); /* argv[0]: the name */
 };
 
 /* A table ends with a row without a name. */
@@ -49,7 +49,7 @@ struct option_row {
 	const char **value; /* takes a value */
 	bool *flag;	    /* or is a flag */
 };
-/* Number of words, put into words[]; -1 after a message. */
+/* Number of words, put into words[]; -1 after a message. rows NULL: none. */
 int ctl_options(int argc, char **argv, const struct option_row *rows, char **words, int max);
 
 /* The API. Answers are JSON; an error of the API becomes the err, with its detail and list of
@@ -84,8 +84,15 @@ void table_init(struct table *t, size_t columns);
 void table_add(struct table *t, const char *cell); /* NULL: "-" */
 void table_print(const struct table *t, bool color);
 void table_done(struct table *t);
-/* The list's items as a table of the named members ("recipe", "run.step.id"), heads in capitals. */
+/* The list's items as a table of the named members ("recipe", "run.step.id"), heads in capitals:
+ * of the last name, or of what is before a colon ("unit:run.serial"). */
 void print_items(struct ctl *c, const json_t *answer, const char *const *members);
 void print_json(const json_t *o);
-/* A member by a dotted path as text; "" if absent. Owned by the caller. */
+void print_json_line(const json_t *o); /* on one line */
+/* A member by a dotted path as one line of text that is harmless (cli/printable.h); "" if absent.
+ * Owned by the caller. */
 char *json_text(const json_t *o, const char *path);
+/* A whole decimal number, the whole text of it, that an integer of JSON holds. */
+bool whole_number(const char *s, json_int_t *ret);
+/* The last word of a command's name. */
+const char *verb_of(const char *name);

@@ -17,15 +17,10 @@ static void print_line(const struct log_reader *l, const json_t *line)
 	_cleanup_(freep) char *dir = json_text(line, "dir");
 	_cleanup_(freep) char *text = json_text(line, "text");
 
-	if (!l->c->json) {
+	if (l->c->json)
+		print_json_line(line);
+	else
 		printf("%s %s %s\n", at, dir, text);
-		return;
-	}
-
-	char *one = json_dumps(line, JSON_COMPACT);
-
-	puts(one ? one : "");
-	free(one);
 }
 
 /* Prints what has come since: page by page, to the end. */

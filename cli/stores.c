@@ -33,12 +33,18 @@ static int answer(struct ctl *c, json_t *o, const char *what, const char *member
 	return 0;
 }
 
+/* A list without filters. */
+static int list(struct ctl *c, int argc, char **argv, const char *path, const char *const *members)
+{
+	return ctl_options(argc, argv, NULL, NULL, 0) < 0 ? EXIT_USAGE : show(c, path, members);
+}
+
 static int artifact_list(struct ctl *c, int argc, char **argv)
 {
 	static const char *const members[] = {
 		"sha256", "name", "size", "format", "created_at", NULL};
 
-	return show(c, "/api/v1/artifacts", members);
+	return list(c, argc, argv, "/api/v1/artifacts", members);
 }
 
 static int artifact_put(struct ctl *c, int argc, char **argv)
@@ -70,7 +76,7 @@ static int recipe_list(struct ctl *c, int argc, char **argv)
 	static const char *const members[] = {
 		"name", "version", "state", "sha256", "created_at", "approved_at", NULL};
 
-	return show(c, "/api/v1/recipes", members);
+	return list(c, argc, argv, "/api/v1/recipes", members);
 }
 
 static int recipe_put(struct ctl *c, int argc, char **argv)
@@ -93,9 +99,9 @@ static int recipe_act(struct ctl *c, int argc, char **argv)
 	struct err e;
 
 	if (!at)
-		return ctl_usage("recipe %s NAME@VERSION", argv[0]);
+		return ctl_usage("%s NAME@VERSION", argv[0]);
 	path = xasprintf("/api/v1/recipes/%.*s/versions/%s/actions/%s", (int)(at - argv[1]),
-		argv[1], at + 1, argv[0]);
+		argv[1], at + 1, verb_of(argv[0]));
 	if (api_post(c, path, NULL, &o, &e) < 0)
 		return ctl_fail(&e);
 	return answer(c, o, argv[1], "state");
@@ -106,7 +112,7 @@ static int pool_list(struct ctl *c, int argc, char **argv)
 	static const char *const members[] = {
 		"id", "kind", "pattern", "next", "last", "remaining", "check", NULL};
 
-	return show(c, "/api/v1/pools", members);
+	return list(c, argc, argv, "/api/v1/pools", members);
 }
 
 static int pool_create(struct ctl *c, int argc, char **argv)
@@ -118,6 +124,8 @@ static int pool_create(struct ctl *c, int argc, char **argv)
 	const char *kind = NULL;
 	const struct option_row rows[] = {{"pattern", &pattern, NULL}, {"first", &first, NULL},
 		{"last", &last, NULL}, {"check", &check, NULL}, {"kind", &kind, NULL}, {0}};
+	json_int_t from = 0;
+	json_int_t to = 0;
 	char *id;
 	json_t *body;
 	json_t *o = NULL;
@@ -126,12 +134,16 @@ static int pool_create(struct ctl *c, int argc, char **argv)
 
 	if (ctl_options(argc, argv, rows, &id, 1) != 1 || !pattern)
 		return ctl_usage("pool create ID --pattern 'SN{date:%%Y%%m%%d}{seq:06}'");
+	if (first && !whole_number(first, &from))
+		return ctl_usage("--first '%s' is not a whole number", first);
+	if (last && !whole_number(last, &to))
+		return ctl_usage("--last '%s' is not a whole number", last);
 	body = json_pack("{s:s, s:s, s:s*, s:s*}", "id", id, "pattern", pattern, "check", check,
 		"kind", kind);
 	if (first)
-		json_object_set_new(body, "first", json_integer(strtoll(first, NULL, 10)));
+		json_object_set_new(body, "first", json_integer(from));
 	if (last)
-		json_object_set_new(body, "last", json_integer(strtoll(last, NULL, 10)));
+		json_object_set_new(body, "last", json_integer(to));
 	r = api_post(c, "/api/v1/pools", body, &o, &e);
 	json_decref(body);
 	return r < 0 ? ctl_fail(&e) : answer(c, o, "pool", "id");
@@ -142,7 +154,7 @@ static int token_list(struct ctl *c, int argc, char **argv)
 	static const char *const members[] = {
 		"id", "name", "role", "created_at", "revoked_at", NULL};
 
-	return show(c, "/api/v1/tokens", members);
+	return list(c, argc, argv, "/api/v1/tokens", members);
 }
 
 /* The secret is printed once, here: alone on a line, for a file. */
@@ -185,7 +197,7 @@ static int audit_list(struct ctl *c, int argc, char **argv)
 	static const char *const members[] = {
 		"at", "principal", "token", "address", "action", "target", NULL};
 
-	return show(c, "/api/v1/audit", members);
+	return list(c, argc, argv, "/api/v1/audit", members);
 }
 
 const struct command commands_stores[] = {

@@ -712,6 +712,12 @@ class Document(Live):
 
 
 class Streams(Live):
+    def test_a_browser_hears_every_second_that_provd_lives(self):
+        events = self.line.provd.events(query='?heartbeat=true')
+        self.addCleanup(events.stop)
+        line.wait_for('heartbeats', lambda: sum(t == 'heartbeat' for _, t, _ in events.events) >= 3)
+        self.assertFalse(any(s for s, t, _ in events.events if t == 'heartbeat'), 'a heartbeat has no number')
+
     def test_a_quiet_stream_has_a_heartbeat(self):
         events = self.line.provd.events()
         self.addCleanup(events.stop)

@@ -6,10 +6,12 @@
 
 Skipped (77), with the reason, on a machine without Chromium or node, or where provd was built without the dashboard.
 """
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import line
@@ -43,6 +45,33 @@ def recipe(talker):
         return f.read().replace('steps:\n', 'steps:\n' + PROMPT.replace('TALKER', talker), 1)
 
 
+class Restarter(http.server.HTTPServer):
+    """A POST kills provd and starts it again, at the address that it had."""
+
+    def __init__(self, the_line):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                the_line.provd.kill()
+                with open(the_line.provd.config, encoding='utf-8') as f:
+                    text = f.read()
+                with open(the_line.provd.config, 'w', encoding='utf-8') as f:
+                    f.write(text.replace('listen: 127.0.0.1:0', 'listen: 127.0.0.1:%d' % the_line.provd.port))
+                the_line.provd.start()
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(('127.0.0.1', 0), Handler)
+        self.url = 'http://127.0.0.1:%d' % self.server_port
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
 def main():
     if len(sys.argv) > 1 and os.path.isdir(sys.argv[1]):
         os.environ['PROVD_BUILD'] = os.path.abspath(sys.argv[1])
@@ -66,7 +95,9 @@ def main():
         work = os.path.join(line.build_dir(), 'tests', 'browser')
         argv = ['node', os.path.join(HERE, 'browser/run.mjs'), '--url', url, '--token', l.provd.token, '--work', work,
                 '--gate', gate]
-        done = subprocess.run(argv + (['--shots', shots] if shots else []), check=False)
+        restarter = Restarter(l)
+        done = subprocess.run(argv + ['--restart', restarter.url] + (['--shots', shots] if shots else []), check=False)
+        restarter.close()
     sys.exit(done.returncode)
 
 

@@ -101,3 +101,63 @@ export function scrollsSideways() {
   );
   return [`${wide} px too wide${worst[0] ? `: ${worst[0].outerHTML.slice(0, 120)}` : ''}`];
 }
+
+/**
+ * Text of the wall that cannot be read whole: cut at its side or by the number of lines without a title that has all of
+ * it, or cut through the middle of a line.
+ */
+export function auditClipped() {
+  const found = [];
+  const walker = document.createTreeWalker(document.querySelector('.wall'), NodeFilter.SHOW_TEXT);
+  const clips = (style) => style.overflowX !== 'visible' || style.overflowY !== 'visible';
+
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const el = node.parentElement;
+    const card = el.closest('.card');
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const { left, right, top, bottom, width } = range.getBoundingClientRect();
+    const text = { left, right, top, bottom };
+    if (!node.textContent.trim() || !width || el.closest('.hidden')) continue;
+    const titled = el.closest('[title]');
+    const readable = titled && card.contains(titled);
+    for (let up = el; up && up !== card.parentElement; up = up.parentElement) {
+      const style = getComputedStyle(up);
+      if (!clips(style)) continue;
+      const box = up.getBoundingClientRect();
+      const lines = style.webkitLineClamp !== 'none' || up.matches('.today');
+      const wide = text.right > box.right + 1 || text.left < box.left - 1;
+      const high = text.bottom > box.bottom + 2 || text.top < box.top - 2;
+      if ((wide || (high && lines)) && !readable) found.push(`no title: "${node.textContent.trim()}" in ${up.className}`);
+      if (high && !lines) found.push(`cut through: "${node.textContent.trim()}" in ${up.className} of ${card.dataset.station}`);
+      // What is not shown here is not cut again further out.
+      text.left = Math.max(text.left, box.left);
+      text.right = Math.min(text.right, box.right);
+      text.top = Math.max(text.top, box.top);
+      text.bottom = Math.min(text.bottom, box.bottom);
+      if (text.left >= text.right || text.top >= text.bottom) break;
+    }
+  }
+  return [...new Set(found)];
+}
+
+/** What keeps a wall from being one screen of equal cards. */
+export function auditWall() {
+  const found = [];
+  const wall = document.querySelector('.wall').getBoundingClientRect();
+  const cards = [...document.querySelectorAll('.card')].map((c) => c.getBoundingClientRect());
+  const root = document.documentElement;
+  const heights = cards.map((c) => c.height);
+  const used = (Math.max(...cards.map((c) => c.bottom)) - wall.top) / innerHeight;
+
+  if (root.scrollHeight > root.clientHeight || root.scrollWidth > root.clientWidth)
+    found.push(`it scrolls: ${root.scrollWidth}x${root.scrollHeight}`);
+  if (Math.max(...heights) - Math.min(...heights) > 1) found.push('the cards are not of equal height');
+  if (cards.some((c) => c.bottom > innerHeight || c.right > innerWidth)) found.push('a card is outside');
+  if (used < 0.85) found.push(`${Math.round(100 * used)} % of the height are used`);
+  for (const a of cards)
+    for (const b of cards)
+      if (a !== b && a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+        found.push('two cards lie over each other');
+  return [...new Set(found)];
+}

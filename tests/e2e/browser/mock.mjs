@@ -17,6 +17,7 @@ const { values: o } = parseArgs({
     dist: { type: 'string' },
     port: { type: 'string', default: '0' },
     stations: { type: 'string', default: '16' },
+    held: { type: 'boolean', default: false },
     token: { type: 'string', default: 'pvd_0011223344556677_0123456789abcdef' },
   },
 });
@@ -74,22 +75,32 @@ const runs = new Map();
 const jobs = new Map();
 const events = [];
 const streams = new Set();
+const holds = o.held
+  ? [
+      { code: 'records-held', since: at(9e5), stops: ['runs', 'orders', 'changes'],
+        message: 'The records are an older copy: the line worked with later ones.',
+        hint: 'Put the later database back, or accept this one: provctl records accept --reason TEXT.' },
+      { code: 'disk-full', since: at(6e4), stops: ['runs', 'orders'], message: 'No room is left for the records: 3 MiB are free.',
+        hint: 'Free some space.' },
+    ] // prettier-ignore
+  : [];
 const stations = new Map();
 const sessions = new Set();
 let serials = 100;
 
-function publish(type, data, id) {
-  const text = `${id ? `id: ${id}\n` : ''}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+const frame = (type, data, id) => `${id ? `id: ${id}\n` : ''}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+const beat = () => frame('heartbeat', { seq: events.length });
+const wire = ({ job, run, ...rest }) => ({ ...rest, ...(job && { job_id: job }), ...(run && { run_id: run }) });
 
-  for (const s of streams) s.write(text);
+function publish(type, data, id) {
+  for (const s of streams) s.write(frame(type, data, id));
 }
 
 function event(type, fields, data = {}) {
   const e = { seq: events.length + 1, at: at(), type, station: null, job: null, run: null, serial: null, ...fields, data };
-  const { job, run, ...rest } = e;
 
   events.push(e);
-  publish(type, { ...rest, ...(job && { job_id: job }), ...(run && { run_id: run }) }, e.seq);
+  publish(type, wire(e), e.seq);
 }
 
 function show(s) {
@@ -259,7 +270,9 @@ const GETS = [
   ['/stations/{x}', (x) => stations.get(x)],
   ['/runs', (x, q) => list(runsOf(q))],
   ['/runs/{x}', (x) => runs.has(x) && bare(runs.get(x))],
-  ['/version', () => ({ name: 'provd', version: '0', api: 'v1', insecure: false })],
+  ['/summary', () => ({ stations: stations.size, holds })],
+  ['/records', () => ({ last_seq: events.length })],
+  ['/version', () => ({ name: 'provd', version: '0', api: 'v1', insecure: o.held })],
   ['/runs/{x}/steps', (x) => runs.has(x) && list(runs.get(x).steps)],
   ['/runs/{x}/measurements', (x) => runs.has(x) && list(runs.get(x).measurements)],
   ['/runs/{x}/log', (x) => runs.has(x) && list(runs.get(x).log)],
@@ -331,9 +344,11 @@ function postTo(rs, p, body) {
 
 const cookieOf = (rq) => /provd_session=(\w+)/.exec(rq.headers.cookie || '')?.[1];
 
-function openStream(rs) {
+function openStream(rs, after) {
   rs.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
   rs.write('retry: 500\n\n');
+  rs.write(beat());
+  if (after) for (const e of events.slice(after)) rs.write(frame(e.type, wire(e), e.seq));
   streams.add(rs);
   rs.on('close', () => streams.delete(rs));
 }
@@ -356,7 +371,7 @@ function serveApi(rq, rs, url, body) {
   if (!sessions.has(cookieOf(rq)) && rq.headers.authorization !== `Bearer ${o.token}`) return problem(rs, 401, 'a token is needed');
   if (rq.method === 'DELETE') return serveSession(rq, rs, body);
   if (rq.method === 'POST') return postTo(rs, p, body);
-  if (p === '/events' && rq.headers.accept?.includes('text/event-stream')) return openStream(rs);
+  if (p === '/events' && rq.headers.accept?.includes('text/event-stream')) return openStream(rs, Number(url.searchParams.get('after')));
   for (const [pattern, f] of GETS) {
     const m = matched(pattern, p);
     const found = m && f(m[0], url.searchParams, m[1]);
@@ -388,6 +403,7 @@ Object.assign([...jobs.values()][0], { state: 'running', passed: 213, failed: 9,
 makeStations(Number(o.stations));
 for (const s of stations.values()) if (s.run) event('run-started', { station: s.id, run: s.run.id, serial: s.run.serial });
 setInterval(live, 250);
+setInterval(() => streams.forEach((s) => s.write(beat())), 1000);
 server.listen(Number(o.port), '127.0.0.1', () => {
   process.stdout.write(`${JSON.stringify({ url: `http://127.0.0.1:${server.address().port}`, token: o.token })}\n`);
 });

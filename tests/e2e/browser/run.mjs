@@ -7,13 +7,13 @@
 //
 // Prints a line per check, exits 0 when all hold. Against a provd: its recipe should ask the operator something, and
 // a unit should be plugged at each station, so that a job that is ordered runs. With --gate its first step after that
-// says "erasing the chip", and goes on once FILE is there.
+// says "erasing the chip", and goes on once FILE is there. A POST to --restart URL restarts provd at the same address.
 
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { auditContrast, auditNames, auditTones, scrollsSideways } from './audit.mjs';
+import { auditClipped, auditContrast, auditNames, auditTones, auditWall, scrollsSideways } from './audit.mjs';
 import { launch, startMock, startWire } from './setup.mjs';
 
 const { values: o } = parseArgs({
@@ -22,6 +22,7 @@ const { values: o } = parseArgs({
     token: { type: 'string' },
     recipe: { type: 'string' },
     gate: { type: 'string' },
+    restart: { type: 'string' },
     shots: { type: 'string' },
     mock: { type: 'boolean', default: false },
     stations: { type: 'string', default: '16' },
@@ -318,6 +319,159 @@ async function reconnects(page, at, wire) {
   await page.waitForFunction((x) => !document.querySelector(`[data-station="${x}"]`).matches('.state-disabled'), id);
 }
 
+const isStale = (page) => page.waitForFunction(() => document.documentElement.classList.contains('stale'));
+const isLive = async (page) => {
+  await page.locator('.link-live').waitFor();
+  must(!(await page.evaluate(() => document.documentElement.classList.contains('stale'))), 'live, but grey');
+};
+
+/** Nothing comes and nothing ends: the page has to find out by itself. */
+async function hungLooksDead(page, at, wire) {
+  const elapsed = () => page.evaluate(() => document.querySelector('.elapsed')?.textContent);
+
+  await page.goto(at.url);
+  await isLive(page);
+  wire.freeze();
+  await isStale(page);
+  await page.getByText(/No data since \d\d:\d\d:\d\d/).waitFor();
+  const stood = await elapsed();
+  const since = await page.locator('.stale-banner b').innerText();
+  must((await page.evaluate(() => getComputedStyle(document.querySelector('main')).filter)).includes('grayscale'), 'the page is not grey');
+  await shot(page, 'stale');
+  // Two ticks of the page's clock later all is as it was.
+  await page.evaluate(() => new Promise((done) => setTimeout(done, 2100)));
+  must((await elapsed()) === stood, 'a clock goes on');
+  must((await page.locator('.stale-banner b').innerText()) === since, 'the age of the page changes');
+  wire.mend();
+  await isLive(page);
+  must((await page.locator('.stale-banner').count()) === 0, 'the banner stays');
+}
+
+/** The session, and what the page knew, outlive a restart of provd. */
+async function restartKeepsSession(page, at) {
+  await page.goto(`${at.url}/runs`);
+  await isLive(page);
+  await page.evaluate(() => { window.notReloaded = true; });
+  must((await fetch(o.restart, { method: 'POST' })).ok, 'no restart');
+  await isLive(page);
+  must((await api(page, 'GET', '/session')).status === 200, 'the session has ended');
+  must(page.url().endsWith('/runs') && (await page.evaluate(() => window.notReloaded)), 'the page did not stay');
+}
+
+/** Disables a station from outside, and waits until every tab shows it; then enables it again. */
+async function changeReaches(pages, at) {
+  const act = async (id, verb) => {
+    const r = await fetch(`${at.server}/api/v1/stations/${id}/actions/${verb}`, { method: 'POST', headers: { Authorization: `Bearer ${at.token}` } });
+    must(r.ok, `${verb} gives ${r.status}`);
+  };
+  const { id } = (await stationsOf(pages[0])).find((x) => LIVELY.includes(x.state));
+  const shows = (off) => Promise.all(pages.map((p) => p.waitForFunction(
+    ([x, want]) => document.querySelector(`[data-station="${x}"]`)?.matches('.state-disabled') === want, [id, off]))); // prettier-ignore
+
+  await act(id, 'disable');
+  await shows(true);
+  await act(id, 'enable');
+  await shows(false);
+}
+
+async function streamsAre(wire, n) {
+  for (const begun = Date.now(); wire.streams() !== n; await new Promise((done) => setTimeout(done, 50)))
+    must(Date.now() - begun < DEADLINE, `${wire.streams()} streams are open, not ${n}`);
+}
+
+/** More tabs than a browser has connections to a host: all are live over one stream, whoever of them goes. */
+async function manyTabs(browser, state, at, wire, prepare) {
+  await streamsAre(wire, 0);
+  const first = await openPage(browser, { storageState: state });
+  const context = first.context();
+  const pages = [first];
+
+  await context.addInitScript(prepare);
+  while (pages.length < 8) pages.push(await context.newPage());
+  await Promise.all(pages.map(async (p) => {
+    p.setDefaultTimeout(DEADLINE);
+    await p.goto(at.url);
+    await p.locator('.card').first().waitFor();
+    await isLive(p);
+  })); // prettier-ignore
+  await streamsAre(wire, 1);
+  await changeReaches(pages, at);
+  for (let i = 0; i < 2; i++) {
+    await pages.shift().close();
+    await changeReaches(pages, at);
+    await streamsAre(wire, 1);
+  }
+  await context.close();
+}
+
+/** Walls of a mock server: each is one screen of equal cards, and nothing is cut that cannot be read. */
+async function wallFits(browser, n, more = []) {
+  const served = await startMock(o.work, n, more);
+  const page = await openPage(browser, { viewport: { width: 1920, height: 1080 } });
+
+  try {
+    await page.goto(`${served.url}/#token=${served.token}`);
+    await isLive(page);
+    await page.locator('.wall.fits').waitFor();
+    if (more.length) {
+      await page.locator('.banner.hold').nth(1).waitFor();
+      await page.locator('.banner.insecure').waitFor();
+      await page.waitForFunction(() => document.documentElement.scrollHeight <= innerHeight);
+      for (const path of ['/jobs', '/events', '/stations/A1']) {
+        await page.goto(served.url + path);
+        await page.getByText('Put the later database back').waitFor();
+      }
+      await page.goto(served.url);
+      await page.locator('.wall.fits').waitFor();
+      await page.locator('.banner.hold').nth(1).waitFor();
+      await page.waitForFunction(() => document.documentElement.scrollHeight <= innerHeight);
+      none(await page.evaluate(auditContrast), 'contrast of the banners');
+    } else {
+      none(await page.evaluate(auditWall), `${n} stations`);
+    }
+    none(await page.evaluate(auditClipped), `text of ${n} stations`);
+    await shot(page, `wall-${n}${more.length ? '-held' : ''}`);
+    for (const [width, height] of [[1366, 768], [390, 844]]) { // prettier-ignore
+      await page.setViewportSize({ width, height });
+      await page.waitForFunction((w) => document.querySelector('.wall').getBoundingClientRect().width <= w, width);
+      none(await page.evaluate(scrollsSideways), `${n} stations at ${width}`);
+      none(await page.evaluate(auditClipped), `text of ${n} stations at ${width}`);
+    }
+  } finally {
+    await page.context().close();
+    served.stop();
+  }
+}
+
+/** What needs a person comes first, is counted apart and can be shown alone; a failed unit is not a free place. */
+async function problemsFirst(page, url) {
+  await page.goto(url);
+  await isLive(page);
+  const rank = (s) =>
+    ['fault', 'quarantined'].indexOf(s.state) >= 0 ? ['fault', 'quarantined'].indexOf(s.state)
+    : s.state === 'done' && s.last && s.last.outcome !== 'passed' ? 2
+    : s.prompt ? 3
+    : ['running', 'settling'].includes(s.state) ? 4
+    : { done: 5, ready: 6, empty: 7, disabled: 8 }[s.state]; // prettier-ignore
+  const shownIds = () => page.locator('.card').evaluateAll((all) => all.map((c) => c.dataset.station));
+  const stations = await stationsOf(page);
+  const byId = new Map(stations.map((s) => [s.id, s]));
+  const ranks = (await shownIds()).map((id) => rank(byId.get(id)));
+  const failed = stations.filter((s) => rank(s) === 2).map((s) => s.id);
+
+  must(ranks.every((r, i) => !i || ranks[i - 1] <= r), `the order is ${ranks}`);
+  must(failed.length > 0, 'no unit has failed');
+  must((await page.locator('.total', { hasText: 'Failed, take out' }).locator('b').innerText()) === String(failed.length), 'failed units are counted wrong');
+  await page.locator('.total', { hasText: 'Free' }).click();
+  must((await shownIds()).every((id) => byId.get(id).state === 'empty'), 'a place that is taken is called free');
+  await page.locator('.total', { hasText: 'Failed, take out' }).click();
+  must(String(await shownIds()) === String(failed), 'the filter shows others');
+  await page.locator('.total', { hasText: 'Failed, take out' }).click();
+  await page.getByRole('button', { name: 'Problems first' }).click();
+  must(String(await shownIds()) === String(stations.map((s) => s.id)), 'by place is another order');
+  await page.getByRole('button', { name: 'By place' }).click();
+}
+
 async function sessionEnds(page, url) {
   await page.goto(`${url}/runs`);
   await page.locator('.link-live').waitFor();
@@ -425,8 +579,26 @@ async function all(browser, at, wire) {
   await check('the theme is changed by a key and kept', () => themeIsKept(page, at.url));
   expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);
   await check('a cut connection is told, and mends itself without losing a change', () => reconnects(page, at, wire));
+  await check('a provd that hangs looks dead: grey, its age, clocks stand; and comes back by itself', () => hungLooksDead(page, at, wire));
+  if (o.restart) await check('a restart of provd keeps the session and the page', () => restartKeepsSession(page, at));
   const state = await page.context().storageState();
   state.origins = [];
+  await page.goto('about:blank'); // its stream ends
+  await check('eight tabs are live over one stream (SharedWorker)', () => manyTabs(browser, state, at, wire, () => {}));
+  await check('eight tabs are live over one stream (a leading tab)', () =>
+    manyTabs(browser, state, at, wire, () => { delete window.SharedWorker; })); // prettier-ignore
+  for (const n of [8, 16, 24, 32, 48, 64])
+    await check(`a wall of ${n} stations fits its screen and can be read`, () => wallFits(browser, n));
+  await check('holds and missing TLS are on every page, and the wall still fits', () => wallFits(browser, 64, ['--held']));
+  await check('problems come first and are counted apart', async () => {
+    const served = await startMock(o.work, 32);
+    const wall = await openPage(browser);
+
+    await wall.goto(`${served.url}/#token=${served.token}`);
+    await problemsFirst(wall, served.url);
+    await wall.context().close();
+    served.stop();
+  });
   await check('every page, light, dark and at 390 px: names, contrast, no sideways scroll', () => lookAtAll(browser, state, at.url, lookAt));
   expected.push(/401 .*\/api\/v1\//);
   await check('a session that has ended leads to the login and back', () => sessionEnds(page, at.url));

@@ -36,15 +36,20 @@ export function launch(work, executablePath) {
   return loadDriver(work).chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** Builds the dashboard into `work` and serves it by mock.mjs: {url, token, stop}. */
-export async function startMock(work, stations) {
-  const dist = path.join(work, 'dist');
+let built = null;
 
-  fs.rmSync(dist, { recursive: true, force: true });
-  execFileSync(process.execPath, [
-    path.join(ROOT, 'web/build.mjs'), '--source', path.join(ROOT, 'web'), '--work', path.join(work, 'web'), '--dir', dist,
-  ]); // prettier-ignore
-  const child = spawn(process.execPath, [path.join(HERE, 'mock.mjs'), '--dist', dist, '--stations', String(stations)], {
+function buildDist(work) {
+  if (built) return built;
+  built = path.join(work, 'dist');
+  fs.rmSync(built, { recursive: true, force: true });
+  execFileSync('/usr/bin/python3', [path.join(ROOT, 'web/build.py'), '--source', path.join(ROOT, 'web'), '--dir', built]);
+  return built;
+}
+
+/** Serves the dashboard by mock.mjs, built once into `work`; more: its further options. {url, token, stop}. */
+export async function startMock(work, stations, more = []) {
+  const dist = buildDist(work);
+  const child = spawn(process.execPath, [path.join(HERE, 'mock.mjs'), '--dist', dist, '--stations', String(stations), ...more], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = await new Promise((done, fail) => {
@@ -55,14 +60,23 @@ export async function startMock(work, stations) {
   return { ...JSON.parse(line), stop: () => child.kill() };
 }
 
-/** A wire to the server that the test can cut: {url, cut, mend, stop}. */
+/**
+ * A wire to the server that the test can cut, or freeze: nothing comes and nothing ends, as with a hung provd or a
+ * pulled cable. streams(): how many event streams are open on it. {url, cut, freeze, mend, streams, stop}.
+ */
 export async function startWire(target) {
   const { hostname, port } = new URL(target);
   const open = new Set();
+  const streams = new Set();
   let whole = true;
+  let frozen = false;
   const server = net.createServer((near) => {
     if (!whole) return near.destroy();
     const far = net.connect(Number(port), hostname);
+    near.on('data', (d) => {
+      if (d.includes('GET /api/v1/events?log=')) streams.add(near);
+    });
+    near.on('close', () => streams.delete(near));
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -75,16 +89,23 @@ export async function startWire(target) {
       });
       from.pipe(to);
     }
+    if (frozen) far.pause();
     return undefined;
   });
   const cut = () => {
     whole = false;
     for (const s of open) s.destroy();
   };
+  const freeze = () => {
+    frozen = true;
+    for (const s of open) s.pause();
+  };
   const mend = () => {
     whole = true;
+    frozen = false;
+    for (const s of open) s.resume();
   };
 
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  return { url: `http://127.0.0.1:${server.address().port}`, cut, mend, stop: () => (cut(), server.close()) };
+  return { url: `http://127.0.0.1:${server.address().port}`, cut, freeze, mend, streams: () => streams.size, stop: () => (cut(), server.close()) };
 }

@@ -5,9 +5,12 @@
     test_exit.py PROVCTL
 """
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 PROVCTL = sys.argv.pop()
@@ -31,6 +34,60 @@ class Exit(unittest.TestCase):
             self.assertEqual(r.returncode, 2, (args, r))
             self.assertTrue(r.stderr, args)
         self.assertIn("did you mean 'console.command'", run('exec', 'consol.command').stderr)
+
+    def test_a_slip_is_answered_with_what_was_meant(self):
+        for args, meant in ((['job', 'sumbit'], 'job submit'), (['jobs', 'list'], 'job list'),
+                            (['list', 'jobs'], 'job list'), (['statoin', 'list'], 'station list'), (['tok'], 'token'),
+                            (['--jsno', 'job'], '--json'), (['run', 'list', '--outcom=failed'], '--outcome'),
+                            (['job', 'submit', 'x', '--quantty', '1'], '--quantity')):
+            r = run(*args)
+            self.assertEqual(r.returncode, 2, (args, r))
+            self.assertIn("did you mean '%s" % meant, r.stderr, args)
+        self.assertIn('--station, --job', run('run', 'list', '--xyzzy').stderr)
+
+    def test_a_word_too_many_or_half_a_number_is_refused(self):
+        for args in (['station', 'list', 'A1'], ['station', 'start', 'A1', 'A2'], ['job', 'list', '--state', 'x'],
+                     ['pool', 'create', 'p', '--pattern', 'x', '--first', '1x'], ['test', '--baudrate', 'fast']):
+            self.assertEqual(run(*args).returncode, 2, args)
+
+    def test_help_of_all_of_a_group_and_of_one(self):
+        self.assertIn('job submit', run('help').stdout)
+        for args in (['help', 'job'], ['job', '--help']):
+            r = run(*args)
+            self.assertEqual(r.returncode, 0, r)
+            self.assertIn('job submit', r.stdout)
+            self.assertNotIn('station list', r.stdout)
+        for line in run('--help').stdout.splitlines():
+            if line.startswith('  ') and not line.startswith('  help'):
+                name = line[2:23].split('  ')[0].split()
+                self.assertTrue(run('help', *name).stdout.startswith('usage: provctl ' + ' '.join(name)), name)
+                self.assertTrue(run(*name, '--help').stdout.startswith('usage: provctl ' + ' '.join(name)), name)
+        self.assertEqual(run('help', 'nonsense').returncode, 2)
+
+    def test_completion_of_each_shell(self):
+        for shell in ('bash', 'zsh', 'fish'):
+            text = run('completion', shell).stdout
+            self.assertTrue('job submit' in text or "-a submit" in text, shell)
+            if shutil.which(shell):
+                r = subprocess.run([shell, '-n', '/dev/stdin'], input=text, text=True, capture_output=True, timeout=30)
+                self.assertEqual((r.returncode, r.stderr), (0, ''), shell)
+        self.assertEqual(run('completion', 'csh').returncode, 2)
+
+    def test_a_connection_that_does_not_come_about_says_why(self):
+        mute = socket.create_server(('127.0.0.1', 0))
+        taken = 'http://127.0.0.1:%d' % mute.getsockname()[1]
+        threading.Thread(target=lambda: mute.accept()[0].close(), daemon=True).start()
+        for url, words in (('http://127.0.0.1:1', 'nothing listens on 127.0.0.1:1'), ('127.0.0.1:1', 'nothing listens'),
+                           ('ftp+x://h', 'is not an address'), (taken, 'without an answer')):
+            r = run('--url', url, 'station', 'list')
+            self.assertEqual(r.returncode, 3, (url, r))
+            self.assertIn(words, r.stderr, url)
+        mute.close()
+
+    def test_a_port_that_is_not_there_is_named_with_those_that_are(self):
+        r = run('test', '--port', '/dev/ttyUSB99')
+        self.assertEqual(r.returncode, 3, r)
+        self.assertIn('there is no /dev/ttyUSB99', r.stderr)
 
     def test_a_port_of_the_wrong_kind_is_2_and_says_which_the_action_takes(self):
         for action, address, takes in (('fastboot.getvar', 'tty:/dev/null', 'takes tcp, udp or usb'),

@@ -57,12 +57,34 @@ const UNKNOWN = { word: 'Unknown', icon: 'triangle', tone: 'idle' };
 
 export const lookUp = (table, key) => table[key] || { ...UNKNOWN, word: key || UNKNOWN.word };
 
+/** A unit that did not pass is still in its station: a person takes it out, or runs it again. */
+const waitsForHand = (view) => view.state === 'done' && Boolean(view.last) && view.last.outcome !== 'passed';
+
 /** A station as people see it: one that waits for an answer says so, one that is done says how it ended. */
 export function stationLook(view) {
-  if (view.prompt) return { word: 'Needs an answer', icon: 'hand', tone: 'prompt', calls: true, group: 'waiting' };
-  if (view.state === 'done' && view.last) return { ...lookUp(OUTCOME, view.last.outcome), group: 'done' };
-  return { ...lookUp(STATION, view.state), group: view.state };
+  if (view.prompt) return { word: 'Needs an answer', icon: 'hand', tone: 'prompt', calls: true };
+  if (view.state === 'done' && view.last)
+    return { ...lookUp(OUTCOME, view.last.outcome), calls: waitsForHand(view) };
+  return lookUp(STATION, view.state);
 }
+
+/** What a station waits for, the most urgent first: each is of one group. The wall counts, filters and sorts by it. */
+export const GROUPS = [
+  { key: 'fault', word: 'Fault', icon: 'triangle', tone: 'line', of: (v) => v.state === 'fault' },
+  { key: 'quarantined', word: 'Quarantined', icon: 'shield', tone: 'hold', of: (v) => v.state === 'quarantined' },
+  { key: 'hand', word: 'Failed, take out', icon: 'cross', tone: 'fail', of: waitsForHand },
+  { key: 'ask', word: 'Questions', icon: 'hand', tone: 'prompt', of: (v) => Boolean(v.prompt) },
+  { key: 'run', word: 'Running', icon: 'play', tone: 'run', of: (v) => v.state === 'running' || v.state === 'settling' },
+  { key: 'passed', word: 'Passed', icon: 'check', tone: 'pass', of: (v) => v.state === 'done' },
+  { key: 'ready', word: 'Ready', icon: 'plug', tone: 'ready', of: (v) => v.state === 'ready' },
+  { key: 'empty', word: 'Free', icon: 'socket', tone: 'idle', of: (v) => v.state === 'empty' },
+  { key: 'off', word: 'Disabled', icon: 'power', tone: 'off', of: () => true },
+]; // prettier-ignore
+
+export const groupOf = (view) => GROUPS.findIndex((g) => g.of(view));
+
+/** The most urgent first; within a group the order of the configuration. */
+export const byUrgency = (views) => [...views].sort((a, b) => groupOf(a) - groupOf(b));
 
 /** What the roles may do; the server decides, this only hides what it would refuse. */
 const MAY = {

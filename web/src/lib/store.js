@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the line looks like now, and the one connection that keeps it so. The stream is opened first and the
-// list read when it stands, so that no change falls between; a frame that is newer than the list stays.
-import { get, hooks, session as sessionApi } from './api.js';
+// What the line looks like now. The stream (lib/stream.js) is there before the list is read, so that no change falls
+// between; a frame that is newer than the list stays. A page that hears nothing says so: link is 'lost', its clocks
+// stand, and heardAt is the time of which it shows the line.
+import { get, hooks, serverNow } from './api.js';
+import { SILENCE_MS } from './hub.js';
 import { useEffect, useState } from './html.js';
 import { stationLook } from './state.js';
+import { openStream } from './stream.js';
 
-const RETRY_MS = 3000;
+const RETRY_MS = 1000;
+const LOOK_MS = 250;
 const KEPT_EVENTS = 200;
-const KINDS = [
-  'run-attached', 'run-started', 'run-finished', 'step-started', 'step-finished', 'unit-identified', 'unit-changed',
-  'job-created', 'job-changed', 'prompt-opened', 'prompt-closed', 'recipe-drafted', 'recipe-approved',
-  'recipe-retired', 'artifact-added', 'pool-created', 'pool-extended', 'pool-low', 'serial-reserved',
-  'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided',
-]; // prettier-ignore
 
 const state = {
   /** @type {null | {id: string, name: string, role: string}} */
@@ -25,6 +23,8 @@ const state = {
   /** Newest first. */
   events: [],
   lastSeq: 0,
+  /** The server's time when something was heard last. */
+  heardAt: 0,
 };
 
 /** topic -> functions: 'stations', 'station:ID', 'link', 'session', 'events'. */
@@ -35,8 +35,10 @@ const logListeners = new Map();
 const notices = new Set();
 const stale = new Set();
 let frame = 0;
-let source = null;
+let stream = null;
+let watching = 0;
 let retryTimer = 0;
+let heard = 0;
 let sinceOpen = null;
 
 function flush() {
@@ -144,11 +146,11 @@ async function readStations() {
   touch('stations');
 }
 
-function onFrame(ev, type) {
+function onFrame({ type, text, seq }) {
   let data;
 
   try {
-    data = JSON.parse(ev.data);
+    data = JSON.parse(text);
   } catch {
     return;
   }
@@ -161,61 +163,79 @@ function onFrame(ev, type) {
     for (const f of [...(logListeners.get(data.run) || [])]) f(data);
     return;
   }
+  if (seq <= state.lastSeq) return; // another tab went on before it knew what we know
+  state.lastSeq = seq;
   // The list of events and the live ones name the job and the run differently.
-  const e = { ...data, job: data.job ?? data.job_id, run: data.run ?? data.run_id };
-  if (e.seq > state.lastSeq) state.lastSeq = e.seq;
+  const e = { ...data, seq, job: data.job ?? data.job_id, run: data.run ?? data.run_id };
   state.events = [e, ...state.events].slice(0, KEPT_EVENTS);
   touch('events');
   for (const f of [...eventListeners]) f(e);
 }
 
-async function onLost() {
-  const closed = source && source.readyState === EventSource.CLOSED;
-
-  setLink('lost');
-  if (!closed) return; // the browser tries again by itself
-  source = null;
-  try {
-    await sessionApi.read();
-  } catch (p) {
-    if (p.status === 401) {
-      hooks.unauthorized();
-      return;
-    }
-  }
+/** The stream is there: what is shown is made true again, then followed. */
+async function catchUp() {
   clearTimeout(retryTimer);
-  retryTimer = setTimeout(connect, RETRY_MS);
+  sinceOpen = new Map();
+  try {
+    await readStations();
+  } catch {
+    if (stream) retryTimer = setTimeout(catchUp, RETRY_MS);
+    return;
+  }
+  if (!stream || performance.now() - heard > SILENCE_MS) return;
+  setLink('live');
+  for (const f of [...eventListeners]) f({ type: 'caught-up', data: {} });
 }
 
-export function connect() {
-  if (source || !state.session) return;
-  source = new EventSource('/api/v1/events?log=true');
-  source.onopen = async () => {
-    sinceOpen = new Map();
-    try {
-      await readStations();
-      setLink('live');
-      for (const f of [...eventListeners]) f({ type: 'caught-up', data: {} });
-    } catch {
-      source?.close();
-      source = null;
-      setLink('lost');
-      clearTimeout(retryTimer);
-      if (state.session) retryTimer = setTimeout(connect, RETRY_MS);
-    }
-  };
-  source.onerror = onLost;
-  for (const type of ['station', 'run-log', ...KINDS]) source.addEventListener(type, (ev) => onFrame(ev, type));
+function deliver(message) {
+  if (!stream) return;
+  if (message.kind === 'lost') {
+    setLink('lost');
+    return;
+  }
+  if (message.kind === 'over') {
+    hooks.unauthorized();
+    return;
+  }
+  heard = performance.now();
+  state.heardAt = serverNow();
+  if (message.kind === 'open') {
+    if (message.fresh) state.lastSeq = 0;
+    catchUp();
+  } else if (message.kind === 'frame') {
+    onFrame(message);
+  } else if (state.link === 'lost') {
+    catchUp(); // heard again after a silence that ended by itself
+  }
+}
+
+/** Also where whoever has the stream hangs or is gone: each page sees for itself that nothing comes. */
+function look() {
+  if (performance.now() - heard <= SILENCE_MS) return;
+  if (state.link === 'live') setLink('lost');
+  stream?.look();
+}
+
+function connect() {
+  if (stream || !state.session) return;
+  heard = performance.now();
+  state.heardAt = serverNow();
+  stream = openStream(deliver, () => state.lastSeq);
+  watching = setInterval(look, LOOK_MS);
+  document.addEventListener('visibilitychange', look);
 }
 
 function disconnect() {
   clearTimeout(retryTimer);
-  source?.close();
-  source = null;
+  clearInterval(watching);
+  document.removeEventListener('visibilitychange', look);
+  stream?.close();
+  stream = null;
   state.link = 'connecting';
   state.stations = new Map();
   state.stationsKnown = false;
   state.events = [];
+  state.lastSeq = 0;
   for (const t of ['link', 'stations', 'events']) touch(t);
 }
 
@@ -235,3 +255,6 @@ export const useStations = () => useTopic('stations', (s) => s.stations);
 export const useStationsKnown = () => useTopic('stations', (s) => s.stationsKnown);
 export const useEvents = () => useTopic('events', (s) => s.events);
 export const snapshot = () => state;
+
+/** The time for which the page shows the line: it stands still while nothing is heard. */
+export const lineNow = () => (state.link === 'lost' ? state.heardAt : serverNow());

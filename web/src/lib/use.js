@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hooks of the pages: a resource of the API that follows the events, the time, one action at a time.
-import { get, serverNow } from './api.js';
+import { get } from './api.js';
 import { useCallback, useEffect, useRef, useState } from './html.js';
-import { onEvent } from './store.js';
+import { lineNow, onEvent } from './store.js';
 
 const tickers = new Set();
 let timer = 0;
@@ -11,13 +11,13 @@ function tick() {
   for (const f of [...tickers]) f();
 }
 
-/** The server's time, once a second while `on`. One timer serves all. */
+/** The line's time, once a second while `on`: it stands while provd is not heard. One timer serves all. */
 export function useNow(on = true) {
-  const [now, set] = useState(serverNow);
+  const [now, set] = useState(lineNow);
 
   useEffect(() => {
     if (!on) return undefined;
-    const f = () => set(serverNow());
+    const f = () => set(lineNow());
 
     f();
     tickers.add(f);

@@ -2,20 +2,21 @@
 // The events, newest first: what the stream brings, on top of the last ones of the record.
 import { get } from '../lib/api.js';
 import { html, useEffect, useState } from '../lib/html.js';
-import { snapshot, useEvents } from '../lib/store.js';
+import { useEvents } from '../lib/store.js';
 import { TextFilter } from '../ui/filter.js';
 import { Empty, Id, Loading, PageHead, Time, Trouble } from '../ui/parts.js';
 import { Table } from '../ui/tables.js';
 
 const PAGE = 100;
 
+/** The list goes upwards only: from so far before the last one that all of them are on one page. */
 async function lastEvents() {
   const { items } = await get('/events?limit=1');
 
   if (!items.length) return [];
-  const last = snapshot().lastSeq || (await get('/records')).last_seq;
+  const { last_seq: last } = await get('/records');
   const from = Math.max(items[0].seq - 1, last - PAGE);
-  return (await get(`/events?after=${from}&limit=1000`)).items.reverse();
+  return (await get(`/events?after=${from}&limit=${PAGE}`)).items.reverse();
 }
 
 const KEYS = ['type', 'station', 'serial'];

@@ -1,37 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The station wall: a card per station, in the order of the configuration, since that is where people look for it.
+// The station wall: a card per station over the whole screen (lib/fit.js), what needs a person first.
 import { ago } from '../lib/format.js';
-import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { fitWall, GAP } from '../lib/fit.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../lib/html.js';
 import { navigate } from '../lib/router.js';
-import { stationLook } from '../lib/state.js';
-import { useStation, useStations, useStationsKnown } from '../lib/store.js';
-import { serverNow } from '../lib/api.js';
+import { byUrgency, groupOf, GROUPS, stationLook } from '../lib/state.js';
+import { lineNow, useStation, useStations, useStationsKnown } from '../lib/store.js';
 import { Badge, Empty, Failure, Loading, runYield } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
 import { PromptForm } from '../ui/prompt_form.js';
 import { RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
 
-/** How much room a card has: many stations have less. */
-const DENSITIES = [
-  [12, 'roomy'],
-  [32, 'normal'],
-  [48, 'dense'],
-  [Infinity, 'dense tight'],
-];
-
-const density = (n) => DENSITIES.find(([most]) => n <= most)[1];
-
 function Last({ last }) {
-  const when = ago(serverNow() - Date.parse(last.ended_at));
+  const when = ago(lineNow() - Date.parse(last.ended_at));
 
   if (last.outcome === 'passed')
-    return html`<p class="last">
-      Last: <a class="serial" href="/runs/${last.run_id}">${last.serial || 'a unit'}</a> passed, ${when}
+    return html`<p class="last" title="Last passed: ${last.serial || 'a unit'}, ${when}">
+      Last passed: <a class="serial" href="/runs/${last.run_id}">${last.serial || 'a unit'}</a>, ${when}
     </p>`;
   return html`<div class="last">
-    <p>
-      Last: <a class="serial" href="/runs/${last.run_id}">${last.serial || 'no serial'}</a>
-      ${' '}<b class="text-${last.outcome}">${last.outcome}</b>, ${when}
+    <p title="Last ${last.outcome}: ${last.serial || 'no serial'}, ${when}">
+      Last <b class="text-${last.outcome}">${last.outcome}</b>:${' '}
+      <a class="serial" href="/runs/${last.run_id}">${last.serial || 'no serial'}</a>, ${when}
     </p>
     <${Failure} last=${last} compact />
   </div>`;
@@ -41,7 +31,7 @@ function DoneBody({ view }) {
   const { last } = view;
 
   return html`<div class="done-body">
-    <p class="run-head"><a class="serial" href="/runs/${last.run_id}">${last.serial || 'no serial'}</a></p>
+    <p class="run-head"><a class="serial" href="/runs/${last.run_id}" title=${last.serial}>${last.serial || 'no serial'}</a></p>
     ${last.outcome === 'passed'
       ? html`<p class="advice">Take the unit out.</p>`
       : html`<${Failure} last=${last} compact />`}
@@ -63,8 +53,8 @@ function Body({ view }) {
         : html`<${RunNow} run=${view.run} />`}`;
   if (view.state === 'done' && view.last) return html`<${DoneBody} view=${view} />`;
   return html`
-    ${view.message && html`<div class="failure"><p class="failure-code"><code>${view.code}</code></p><p class="failure-text">${view.message}</p></div>`}
-    ${ADVICE[view.state] && html`<p class="advice">${ADVICE[view.state](view)}</p>`}
+    ${view.message && html`<${Failure} last=${{ code: view.code, message: view.message }} compact />`}
+    ${ADVICE[view.state] && html`<p class="advice" title=${ADVICE[view.state](view)}>${ADVICE[view.state](view)}</p>`}
     ${view.last && html`<${Last} last=${view.last} />`}
   `;
 }
@@ -83,14 +73,17 @@ function Card({ id, active, onActive }) {
     tabindex=${active ? 0 : -1}
     aria-label="Station ${id}: ${look.word}"
     onFocus=${() => onActive(id)}
+    onClick=${(ev) => {
+      if (!ev.target.closest('a, button, input, form, dialog') && !String(getSelection())) navigate(`/stations/${encodeURIComponent(id)}`);
+    }}
     onKeyDown=${(ev) => {
       if (ev.key === 'Enter' && ev.target === ev.currentTarget) navigate(`/stations/${encodeURIComponent(id)}`);
     }}
   >
     <header class="card-head">
-      <h2><a href="/stations/${encodeURIComponent(id)}" tabindex="-1">${id}</a></h2>
-      <span class="card-title">${view.title}</span>
-      <${Badge} look=${look} solid />
+      <h2 title=${id}><a href="/stations/${encodeURIComponent(id)}" tabindex="-1">${id}</a></h2>
+      <span class="card-title" title=${view.title}>${view.title}</span>
+      <${Badge} look=${look} />
     </header>
     <div class="card-body"><${Body} view=${view} /></div>
     <footer class="card-foot">
@@ -100,15 +93,7 @@ function Card({ id, active, onActive }) {
   </article>`;
 }
 
-const GROUPS = [
-  { key: 'run', word: 'Running', icon: 'play', tone: 'run', of: (v) => v.state === 'running' && !v.prompt },
-  { key: 'ask', word: 'Need an answer', icon: 'hand', tone: 'prompt', of: (v) => Boolean(v.prompt) },
-  { key: 'down', word: 'Need help', icon: 'triangle', tone: 'line', of: (v) => v.state === 'fault' || v.state === 'quarantined' },
-  { key: 'free', word: 'Free', icon: 'socket', tone: 'idle', of: (v) => ['empty', 'settling', 'ready', 'done'].includes(v.state) },
-  { key: 'off', word: 'Disabled', icon: 'power', tone: 'off', of: (v) => v.state === 'disabled' },
-]; // prettier-ignore
-
-function Totals({ views, filter, setFilter }) {
+function Totals({ views, filter, setFilter, urgent, setUrgent }) {
   const sum = (key) => views.reduce((n, v) => n + v.today[key], 0);
   const passed = sum('passed');
   const failed = sum('failed');
@@ -116,7 +101,7 @@ function Totals({ views, filter, setFilter }) {
   return html`<section class="totals" aria-label="Totals">
     <div class="totals-states" role="group" aria-label="Show only">
       ${GROUPS.map((g) => {
-        const n = views.filter(g.of).length;
+        const n = views.filter((v) => GROUPS[groupOf(v)] === g).length;
 
         return html`<button
           key=${g.key}
@@ -128,6 +113,15 @@ function Totals({ views, filter, setFilter }) {
           <${Icon} name=${g.icon} /><b>${n}</b><span>${g.word}</span>
         </button>`;
       })}
+      <button
+        type="button"
+        class="order-by quiet"
+        aria-pressed=${urgent ? 'true' : 'false'}
+        title="Problems first, or the order of the configuration"
+        onClick=${() => setUrgent(!urgent)}
+      >
+        ${urgent ? 'Problems first' : 'By place'}
+      </button>
     </div>
     <dl class="totals-today">
       <div class="tone-pass"><dt>Passed today</dt><dd>${passed}</dd></div>
@@ -159,15 +153,59 @@ function neighbour(cards, from, key) {
 
 const MOVES = ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'];
 
+/** The layout of n cards for the room that is left on the screen below `room`. */
+function useFit(room, n) {
+  const [fit, set] = useState(null);
+
+  useLayoutEffect(() => {
+    if (!room.current) return undefined;
+    const measure = () => {
+      const box = room.current?.getBoundingClientRect();
+
+      if (!box) return;
+      const below = parseFloat(getComputedStyle(room.current.parentElement).paddingBottom);
+      const height = document.documentElement.clientHeight - (box.top + window.scrollY) - below;
+      const next = fitWall(n, box.width, Math.floor(height));
+      set((was) => (was && Object.keys(next).every((k) => was[k] === next[k]) ? was : next));
+    };
+    const watcher = new ResizeObserver(measure);
+
+    measure();
+    watcher.observe(document.body);
+    window.addEventListener('resize', measure);
+    return () => {
+      watcher.disconnect();
+      window.removeEventListener('resize', measure);
+    };
+  }, [n, Boolean(room.current)]);
+  return fit;
+}
+
+const ORDER = 'provd.order';
+
+function Cards({ shown, onKeyDown, grid, current, setActive }) {
+  const fit = useFit(grid, shown.length);
+  const style = fit && {
+    gap: `${GAP}px`,
+    gridTemplateColumns: `repeat(${fit.columns}, minmax(0, 1fr))`,
+    gridAutoRows: `${fit.height}px`,
+    fontSize: `${fit.font}px`,
+  };
+
+  return html`<div class="wall ${fit?.fits ? 'fits' : ''}" style=${style || {}} ref=${grid} onKeyDown=${onKeyDown}>
+    ${shown.map((v) => html`<${Card} key=${v.id} id=${v.id} active=${v.id === current} onActive=${setActive} />`)}
+  </div>`;
+}
+
 export function Wall() {
   const stations = useStations();
   const known = useStationsKnown();
   const [active, setActive] = useState(null);
   const [filter, setFilter] = useState(null);
+  const [urgent, setUrgent] = useState(localStorage.getItem(ORDER) !== 'place');
   const grid = useRef(null);
-  const views = [...stations.values()];
-  const group = GROUPS.find((g) => g.key === filter);
-  const shown = group ? views.filter(group.of) : views;
+  const views = urgent ? byUrgency(stations.values()) : [...stations.values()];
+  const shown = filter ? views.filter((v) => GROUPS[groupOf(v)].key === filter) : views;
   const current = shown.some((v) => v.id === active) ? active : shown[0]?.id;
   const onKeyDown = (ev) => {
     const card = ev.target.closest('.card');
@@ -180,6 +218,7 @@ export function Wall() {
   useEffect(() => {
     document.title = 'Stations · provd';
   }, []);
+  useEffect(() => localStorage.setItem(ORDER, urgent ? 'urgent' : 'place'), [urgent]);
   if (!known) return html`<${Loading} />`;
   if (!views.length)
     return html`<${Empty} title="No station is configured">
@@ -188,10 +227,9 @@ export function Wall() {
     <//>`;
   return html`
     <h1 class="hidden">Stations</h1>
-    <${Totals} views=${views} filter=${filter} setFilter=${setFilter} />
-    <div class="wall ${density(views.length)}" ref=${grid} onKeyDown=${onKeyDown}>
-      ${shown.map((v) => html`<${Card} key=${v.id} id=${v.id} active=${v.id === current} onActive=${setActive} />`)}
-    </div>
+    <${Totals} views=${views} filter=${filter} setFilter=${setFilter} urgent=${urgent} setUrgent=${setUrgent} />
+    ${shown.length > 0 &&
+    html`<${Cards} shown=${shown} onKeyDown=${onKeyDown} grid=${grid} current=${current} setActive=${setActive} />`}
     ${!shown.length &&
     html`<${Empty} title="No station is like that now">
       <p><button type="button" onClick=${() => setFilter(null)}>Show all stations</button></p>

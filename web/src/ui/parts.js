@@ -28,7 +28,7 @@ export function Id({ id, href }) {
 
 export function Recipe({ name, version }) {
   if (!name) return '–';
-  return html`<a class="recipe" href="/recipes/${encodeURIComponent(name)}/${version}">
+  return html`<a class="recipe" title="${name}@${version}" href="/recipes/${encodeURIComponent(name)}/${version}">
     ${name}<span class="at">@${version}</span>
   </a>`;
 }
@@ -124,9 +124,9 @@ export function More({ list }) {
 /** Why something did not pass: code, step, sentence, what to do. */
 export function Failure({ last, compact = false }) {
   return html`<div class="failure">
-    <p class="failure-code"><code>${last.code}</code>${last.step && html` in step <code>${last.step}</code>`}</p>
+    <p class="failure-code" title="${last.code}${last.step ? ` in step ${last.step}` : ''}"><code>${last.code}</code>${last.step && html` in step <code>${last.step}</code>`}</p>
     <p class="failure-text" title=${compact ? last.message : undefined}>${last.message}</p>
-    ${last.hint && last.hint !== last.message && html`<p class="failure-hint">${last.hint}</p>`}
+    ${last.hint && last.hint !== last.message && html`<p class="failure-hint" title=${compact ? last.hint : undefined}>${last.hint}</p>`}
   </div>`;
 }
 

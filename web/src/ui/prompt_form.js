@@ -48,7 +48,7 @@ function TextAnswer({ prompt, send, busy, focus }) {
       />
     </label>
     <button type="submit" class="primary" disabled=${busy}>Send</button>
-    ${prompt.pattern && html`<p class="prompt-hint">must match <code>${prompt.pattern}</code></p>`}
+    ${prompt.pattern && html`<p class="prompt-hint" title="must match ${prompt.pattern}">must match <code>${prompt.pattern}</code></p>`}
   </form>`;
 }
 
@@ -70,7 +70,7 @@ export function PromptForm({ station, prompt, focus = false }) {
     form = html`<${Choices} ...${common} answers=${(prompt.choices || []).map((c) => [c, c, ''])} />`;
   else form = html`<${TextAnswer} key=${prompt.id} prompt=${prompt} focus=${focus} ...${common} />`;
   return html`<section class="prompt" aria-label="Question at station ${station}">
-    <p class="prompt-text">${prompt.text}</p>
+    <p class="prompt-text" title=${prompt.text}>${prompt.text}</p>
     ${form}
     <${Trouble} problem=${problem} />
   </section>`;

@@ -2,10 +2,12 @@
 // What stands around every page: the bar with navigation, search, connection, theme and session, and the live
 // regions that say failures aloud.
 import { get, session as sessionApi } from '../lib/api.js';
+import { localTime } from '../lib/format.js';
 import { html, useEffect, useState } from '../lib/html.js';
-import { onNotice, setSession, useLink, useSession } from '../lib/store.js';
+import { lineNow, onEvent, onNotice, setSession, useLink, useSession } from '../lib/store.js';
 import { Icon } from './icons.js';
 import { KeyHelp, listen } from './keys.js';
+import { Time } from './parts.js';
 import { Search } from './search.js';
 
 const NAV = [
@@ -21,7 +23,7 @@ const NAV = [
 const LINKS = {
   live: ['live', 'The page follows the line as it happens'],
   connecting: ['connecting', 'Connecting to provd'],
-  lost: ['reconnecting', 'The connection is lost: what is shown is old. The page connects again by itself'],
+  lost: ['no data', 'provd is not heard: what is shown is old. The page comes back by itself'],
 };
 
 function isDark() {
@@ -55,18 +57,69 @@ function Nav({ path }) {
   </nav>`;
 }
 
-/** Said on every page for as long as it is true. */
-function Insecure() {
+const STOPS = {
+  runs: 'no new run begins',
+  orders: 'no order is taken',
+  changes: 'nothing is changed',
+  dates: 'no unit is given a date',
+};
+const HOLDS_MS = 5000;
+
+/** What keeps the line from working, and that it can be listened to: on every page for as long as it is true. */
+function Banners() {
+  const [holds, setHolds] = useState([]);
   const [insecure, setInsecure] = useState(false);
 
   useEffect(() => {
+    const look = () => {
+      if (document.hidden) return;
+      get('/summary').then((s) => setHolds(s.holds || []), () => {});
+    };
+    const timer = setInterval(look, HOLDS_MS);
+    const stop = onEvent((e) => e.type === 'caught-up' && look());
+
+    look();
+    document.addEventListener('visibilitychange', look);
     get('/version').then((v) => setInsecure(v.insecure === true), () => {});
+    return () => {
+      clearInterval(timer);
+      stop();
+      document.removeEventListener('visibilitychange', look);
+    };
   }, []);
-  return (
-    insecure &&
-    html`<p class="insecure" role="note">This provd serves the network without TLS: tokens and firmware can be read on
-      the way.</p>`
-  );
+  return html`<div class="banners">
+    ${holds.map(
+      (h, i) =>
+        html`<section key=${i} class="banner hold" role="alert" aria-label="Held: ${h.code}">
+          <${Icon} name="triangle" />
+          <p><strong>${h.message}</strong> ${h.hint}</p>
+          <p class="banner-more"><code>${h.code}</code> since <${Time} at=${h.since} />${
+            h.stops?.length > 0 && `: ${h.stops.map((k) => STOPS[k] || k).join(', ')}`
+          }</p>
+        </section>`,
+    )}
+    ${insecure &&
+    html`<section class="banner insecure" role="note">
+      <${Icon} name="triangle" />
+      <p>This provd serves the network without TLS: tokens and firmware can be read on the way. Give it a certificate
+        (<code>tls</code> in <code>provd.yaml</code>), or let it listen on this machine alone.</p>
+    </section>`}
+  </div>`;
+}
+
+/** Over all else, and not grey: how old the grey page is. */
+function Stale() {
+  const lost = useLink() === 'lost';
+
+  useEffect(() => {
+    document.documentElement.classList.toggle('stale', lost);
+    return () => document.documentElement.classList.remove('stale');
+  }, [lost]);
+  if (!lost) return null;
+  return html`<p class="stale-banner" role="alert">
+    <${Icon} name="bolt" /><b>No data since ${localTime(new Date(lineNow()).toISOString())}</b>
+    <span>provd does not answer. The page comes back by itself.</span>
+  </p>`;
 }
 
 function LiveRegions() {
@@ -115,7 +168,8 @@ export function Shell({ path, children }) {
           onClick=${signOut}><${Icon} name="exit" /></button>
       </div>
     </header>
-    <${Insecure} />
+    <${Stale} />
+    <${Banners} />
     <main id="main" tabindex="-1">${children}</main>
     <${LiveRegions} />
     ${help && html`<${KeyHelp} onClose=${() => setHelp(false)} />`}

@@ -77,12 +77,12 @@ export function RunNow({ run }) {
   return html`<div class="run-now">
     <p class="run-step">
       <span class="step-n">Step ${step.n} of ${step.total}</span>
-      <span class="step-id" title="${step.action} (${step.phase})">${step.id || '…'}</span>
+      <span class="step-id" title="${step.id}: ${step.action} (${step.phase})">${step.id || '…'}</span>
       ${step.attempt > 1 && html`<span class="attempt">attempt ${step.attempt}</span>`}
     </p>
     <${Segments} step=${step} progress=${progress} />
     <p class="run-foot">
-      <span>${progress?.phase || step.action} ${part}</span>
+      <span class="phase" title="${progress?.phase || step.action} ${part}">${progress?.phase || step.action} ${part}</span>
       <${Elapsed} from=${run.started_at} />
     </p>
   </div>`;
@@ -90,7 +90,7 @@ export function RunNow({ run }) {
 
 export function RunHead({ run }) {
   return html`<p class="run-head">
-    <a class="serial" href="/runs/${run.id}">${run.serial || 'no serial yet'}</a>
+    <a class="serial" href="/runs/${run.id}" title=${run.serial || 'no serial yet'}>${run.serial || 'no serial yet'}</a>
     <${Recipe} name=${run.recipe.name} version=${run.recipe.version} />
   </p>`;
 }
@@ -105,7 +105,9 @@ const COUNTS = [
 
 /** Passed and failed always, the others where there are any; in words where there is room for them. */
 export function Today({ today, words = false }) {
-  return html`<ul class="today" role="list" aria-label="Today">
+  const all = COUNTS.map(([key, , word]) => `${today[key]} ${word}`).join(', ');
+
+  return html`<ul class="today" role="list" aria-label="Today" title="Today: ${all}">
     ${COUNTS.filter(([key]) => key === 'passed' || key === 'failed' || today[key] > 0).map(
       ([key, icon, word, tone]) =>
         html`<li key=${key} class="count ${today[key] ? `tone-${tone}` : ''}" title="${today[key]} ${word} today">
