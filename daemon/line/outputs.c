@@ -171,7 +171,8 @@ int outputs_open(const char *root, const char *run, const char *name, int *ret_f
 	fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_GONE,
-			"the file '%s' of run %s is no longer kept ('output_keep' of provd.yaml)",
+			"the file '%s' of run %s is not kept any longer ('output_keep' of "
+			"provd.yaml)",
 			name, run);
 	*ret_bytes = (uint64_t)st.st_size;
 	*ret_fd = fd;

@@ -30,7 +30,7 @@ DEFINE_CLEANUP(struct outputs, outputs_free)
 int outputs_create(
 	struct outputs *o, const char *step, const char *name, struct outfile *ret, struct err *e);
 
-/* To read one; any thread. -ERR_GONE where it is no longer kept. */
+/* To read one; any thread. -ERR_GONE where it is not kept any longer. */
 int outputs_open(const char *root, const char *run, const char *name, int *ret_fd,
 	uint64_t *ret_bytes, struct err *e);
 

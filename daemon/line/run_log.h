@@ -14,7 +14,7 @@
 
 /* Of one run. What comes after is counted and not kept; the unit is judged all the same. */
 struct run_log_limits {
-	uint64_t lines, bytes; /* each line counts RUN_LOG_LINE_BYTES beside its text */
+	uint64_t lines, bytes; /* a line counts its text and RUN_LOG_LINE_BYTES */
 };
 #define RUN_LOG_LINE_BYTES 32
 

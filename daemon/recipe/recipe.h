@@ -64,7 +64,7 @@ struct recipe {
 /* Looks at everything; adds to m what is wrong. 0 and *ret only without any mistake, else
  * -ERR_RECIPE_INVALID. root is not changed; the recipe keeps a reference. */
 int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e);
-/* The same for a bench, whose person may name any path of the machine. */
+/* The same for a bench, where a person may name any path of the machine. */
 int recipe_check_bench(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e);
 /* From YAML text; mistakes are printed into `report` as file:line:column lines (may be NULL). */
 int recipe_load(const char *name, const char *text, size_t len, struct strbuf *report,

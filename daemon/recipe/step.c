@@ -128,7 +128,7 @@ int output_name_check(const char *name, struct err *e)
 
 	if (n == 0 || n > OUTPUT_NAME_MAX || *name == '.')
 		return err_set(e, ERR_INVALID,
-			"'%.80s' is no name for a file of the run: from 1 to %d characters, the "
+			"'%.80s' cannot name a file of the run: from 1 to %d characters, the "
 			"first not a dot",
 			name, OUTPUT_NAME_MAX);
 	if (strchr(name, '/'))

@@ -288,7 +288,7 @@ class Crash:
         self.up = (l.provd.port, l.provd.token)
 
     def look_at_start(self, l):
-        """The records are the line's own, sound, and not behind what the marks say was given out."""
+        """The records are the line's own, sound, and know all that the marks say was given out."""
         records = l.api.get('/records')
         self.check(records['holds'] == [], 'held after start %d: %s' % (len(self.starts), records['holds']))
         self.check(records['lineage']['verdict'] == 'same', 'after start %d: %s' % (len(self.starts), records['lineage']))

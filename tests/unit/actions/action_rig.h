@@ -195,10 +195,12 @@ static inline int rig_run(struct rig *g, const char *action, const char *with)
 		r = a->run(&s, args, &g->out, &g->e);
 	args_free(args);
 	json_decref(j);
-	/* What the runner would refuse. */
+	/* What the runner would refuse, and add. */
 	if (r == 0 && g->out.verdict == STEP_PASSED && (a->flags & ACTION_NEEDS_EVIDENCE) &&
 		json_object_size(g->out.evidence) == 0)
-		return err_set(&g->e, ERR_NO_EVIDENCE, "no evidence");
+		r = err_set(&g->e, ERR_NO_EVIDENCE, "no evidence");
+	if (s.saved)
+		result_evidence(&g->out, "saved", s.saved);
 	return r;
 }
 

@@ -40,7 +40,7 @@ START_TEST(the_process_makes_no_code_and_its_children_may)
 		_exit(can_make_code() ? 0 : 1);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
-	/* Once more is no mistake. */
+	/* Once more changes nothing. */
 	ck_assert(harden_memory());
 }
 END_TEST
