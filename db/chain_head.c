@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/chain_head.h"
 
+#include "base/seal.h"
 #include "db/db_private.h"
 #include "db/stmt.h"
 
@@ -40,8 +41,31 @@ static int last_told(struct db *d, int64_t *ret, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-int chain_head_tell(
-	struct db *tx, const struct chain_head *told, struct chain_head *ret, struct err *e)
+void chain_head_text(const struct chain_head *h, char ret[CHAIN_HEAD_TEXT])
+{
+	snprintf(ret, CHAIN_HEAD_TEXT, "{\"chain\":%lld,\"hash\":\"%s\",\"run\":\"%s\"}",
+		(long long)h->chain, h->hash, h->run);
+}
+
+static int tell(struct db *tx, const struct chain_head *h, const struct seal *seal, struct err *e)
+{
+	char text[CHAIN_HEAD_TEXT];
+	char signature[SEAL_BASE64] = "";
+	int r;
+
+	chain_head_text(h, text);
+	r = seal ? seal_sign(seal, text, strlen(text), signature, e) : 0;
+	if (r < 0)
+		return r;
+	return db_event(tx, "chain-head", NULL, NULL, h->run, NULL,
+		json_pack("{s:I, s:s, s:s, s:s*, s:s*}", "chain", (json_int_t)h->chain, "hash",
+			h->hash, "run", h->run, "key", seal ? seal_id(seal) : NULL, "signature",
+			seal ? signature : NULL),
+		e);
+}
+
+int chain_head_tell(struct db *tx, const struct chain_head *told, const struct seal *seal,
+	struct chain_head *ret, struct err *e)
 {
 	struct chain_head head;
 	int64_t before = told->chain;
@@ -50,10 +74,7 @@ int chain_head_tell(
 	if (r == 0 && before < 0)
 		r = last_told(tx, &before, e);
 	if (r == 0 && head.chain != before)
-		r = db_event(tx, "chain-head", NULL, NULL, head.run, NULL,
-			json_pack("{s:I, s:s, s:s}", "chain", (json_int_t)head.chain, "hash",
-				head.hash, "run", head.run),
-			e);
+		r = tell(tx, &head, seal, e);
 	if (r == 0)
 		*ret = head;
 	return r;

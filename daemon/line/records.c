@@ -3,6 +3,7 @@
 
 #include "base/iotime.h"
 #include "base/log.h"
+#include "base/seal.h"
 #include "base/thread.h"
 #include "base/timefmt.h"
 #include "base/util.h"
@@ -27,6 +28,7 @@ struct records {
 	struct disk *disk;
 	struct wall *wall;
 	struct scrub *scrub;
+	struct seal *seal; /* immutable */
 	struct writer *writer;
 	uint64_t prune_us, head_us; /* main: when next */
 
@@ -224,6 +226,7 @@ int records_open(const struct records_opts *o, struct records **ret, struct err 
 {
 	_cleanup_(records_freep) struct records *r = xcalloc(1, sizeof *r);
 	const struct config *c = o->config;
+	_cleanup_(freep) char *seal_path = xasprintf("%s/keep/records.key", c->state_dir);
 	int k;
 
 	r->o = *o;
@@ -238,6 +241,9 @@ int records_open(const struct records_opts *o, struct records **ret, struct err 
 	r->scrub = scrub_new(r->db_path, o->holds);
 	/* A full disk at the start: the open runs are ended on record all the same. */
 	disk_make_room(r->disk);
+	/* Without a key the line works on, and what leaves it is not signed. */
+	if (seal_open(seal_path, &r->seal, e) < 0)
+		log_error("what leaves this host is not signed: %s", e->msg);
 	k = open_database(r, e);
 	r->o.config = NULL;
 	if (k < 0)
@@ -253,6 +259,7 @@ struct records *records_free(struct records *r)
 		return NULL;
 	scrub_free(r->scrub);
 	writer_free(r->writer);
+	seal_free(r->seal);
 	marks_free(r->marks);
 	wall_free(r->wall);
 	disk_free(r->disk);
@@ -297,7 +304,7 @@ static int apply_head(struct db *tx, void *data, struct err *e)
 {
 	struct records *r = data;
 
-	return chain_head_tell(tx, &r->chain_told, &r->chain_now, e);
+	return chain_head_tell(tx, &r->chain_told, r->seal, &r->chain_now, e);
 }
 
 static void head_told(void *data, int result, const struct err *err)
@@ -396,11 +403,13 @@ json_t *records_json(struct records *r)
 	v = r->view;
 	mutex_unlock(&r->lock);
 	lineage_describe(&v, text, sizeof text);
-	return json_pack("{s:s, s:I, s:{s:s, s:s, s:I, s:I, s:i}, s:o, s:o}", "epoch", v.db.epoch,
-		"generation", (json_int_t)v.db.generation, "lineage", "verdict",
+	return json_pack("{s:s, s:I, s:{s:s, s:s, s:I, s:I, s:i}, s:o, s:o, s:s?, s:s?}", "epoch",
+		v.db.epoch, "generation", (json_int_t)v.db.generation, "lineage", "verdict",
 		verdict_name[v.verdict], "message", text, "database_seq", (json_int_t)v.db.seq,
 		"marks_seq", (json_int_t)v.marks.seq, "pools_behind", v.behind, "holds",
-		holds_json(r->o.holds), "check", scrub_json(r->scrub));
+		holds_json(r->o.holds), "check", scrub_json(r->scrub), "key",
+		r->seal ? seal_id(r->seal) : NULL, "public_key",
+		r->seal ? seal_public(r->seal) : NULL);
 }
 
 /* --- a person's word --- */

@@ -305,6 +305,38 @@ class RecordsTest(unittest.TestCase):
             self.assertEqual(self.holds(l), (200, {}))
             self.assertGreaterEqual(l.api.get('/records')['last_seq'], last)
 
+    def test_the_head_of_the_chain_leaves_signed_and_openssl_verifies_it(self):
+        with line.Line(stations=1, boards=1) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            records = l.api.get('/records')
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            event = [e for e in l.api.all('/events') if e['type'] == 'chain-head'][-1]['data']
+            last = l.api.get('/runs/%s/report' % event['run'])
+            self.assertEqual((event['chain'], event['hash']), (1, last['hash']))
+            # The page of the integrator, as it is there.
+            with open(os.path.join(line.ROOT, 'docs', 'integrator.md')) as f:
+                page = f.read()
+            script = page[page.index('```sh\n# verify a chain-head') + 6:]
+            script = script[:script.index('```')]
+            names = dict(os.environ, CHAIN=str(event['chain']), HASH=event['hash'], RUN=event['run'],
+                         SIGNATURE=event['signature'])
+
+            def verify(**changed):
+                with open(os.path.join(l.home, 'records.pub'), 'w') as f:
+                    f.write(records['public_key'])
+                return subprocess.run(['sh', '-euc', script], cwd=l.home, env=dict(names, **changed),
+                                      capture_output=True, text=True)
+            good = verify()
+            self.assertEqual(good.returncode, 0, good)
+            self.assertIn('Verified Successfully', good.stdout)
+            self.assertNotEqual(verify(HASH='0' * 64).returncode, 0)
+            self.assertNotEqual(verify(CHAIN='2').returncode, 0)
+            self.assertEqual(l.api.get('/records')['key'], records['key'])
+            self.assertEqual(event['key'], records['key'])
+
     def shimmed(self, l):
         so, src = os.path.join(l.home, 'shim.so'), os.path.join(l.home, 'shim.c')
         with open(src, 'w') as f:

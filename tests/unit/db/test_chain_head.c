@@ -37,7 +37,7 @@ static void tell(void)
 {
 	struct chain_head head;
 
-	OK(chain_head_tell(fx.db, &told, &head, &fx.e));
+	OK(chain_head_tell(fx.db, &told, NULL, &head, &fx.e));
 	told = head;
 }
 
