@@ -429,8 +429,11 @@ static int do_update_super(struct run *x, const struct fastboot_task *t, struct 
 	struct spans bytes = {0};
 	int r = get_checked(x->p->archive, t, SUPER_EMPTY, x->it, &image, e);
 
-	if (r == 0)
-		r = to_userspace(x, e);
+	if (r < 0)
+		return r;
+	if (!image)
+		return err_set(e, ERR_INTERNAL, SUPER_EMPTY " was read as nothing");
+	r = to_userspace(x, e);
 	if (r == 0)
 		r = fastboot_getvar(x->f, "super-partition-name", name, x->it, e);
 	if (r == -ERR_NOT_FOUND)
