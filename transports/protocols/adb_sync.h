@@ -27,9 +27,9 @@ struct adb_sync;
 
 int adb_sync_open(
 	struct adb_conn *c, const struct iotime *it, struct adb_sync **ret, struct err *e);
-/* Says QUIT and waits until the unit has closed the stream, as long as `it` lets it: before something
- * else is asked on the same connection, which a slow unit that is cut off in a packet would break.
- * Takes NULL. */
+/* Says QUIT and waits until the unit has closed the stream, as long as `it` lets it: before
+ * something else is asked on the same connection, which a slow unit that is cut off in a packet
+ * would break. Takes NULL. */
 int adb_sync_quit(struct adb_sync *s, const struct iotime *it, struct err *e);
 /* Says QUIT, in a moment or not at all; takes NULL, returns NULL. */
 struct adb_sync *adb_sync_free(struct adb_sync *s);
