@@ -46,6 +46,17 @@ static uint64_t or_default(uint64_t v, uint64_t def)
 	return v ? v : def;
 }
 
+static void take_rest(struct console *c)
+{
+	struct link_rest *rest = &c->link->rest;
+
+	c->len = MIN(rest->len, sizeof c->in);
+	if (c->len)
+		memcpy(c->in, rest->bytes, c->len);
+	c->mid_line = rest->mid_line;
+	link_rest_drop(c->link);
+}
+
 int console_new(
 	struct link *l, const struct console_opts *opts, struct console **ret, struct err *e)
 {
@@ -71,6 +82,7 @@ int console_new(
 		console_free(c);
 		return r;
 	}
+	take_rest(c);
 	*ret = c;
 	return 0;
 }
@@ -83,6 +95,22 @@ struct console *console_free(struct console *c)
 		free(c);
 	}
 	return NULL;
+}
+
+struct console *console_leave(struct console *c)
+{
+	if (c) {
+		struct link_rest *rest = &c->link->rest;
+
+		link_rest_drop(c->link);
+		rest->mid_line = c->mid_line;
+		if (c->len > c->at) {
+			rest->len = c->len - c->at;
+			rest->bytes = xcalloc(1, rest->len);
+			memcpy(rest->bytes, c->in + c->at, rest->len);
+		}
+	}
+	return console_free(c);
 }
 
 /* Readable, without the secrets; owned by the caller. */
@@ -161,8 +189,11 @@ static void drop_read(struct console *c)
 	c->len = 0;
 }
 
+/* What comes next is the rest of that line, or of the one that was cut with it. */
 static int too_long(struct console *c, struct err *e)
 {
+	if (c->len > c->at)
+		c->mid_line = !is_eol(c->in[c->len - 1]);
 	drop_read(c);
 	return err_set(e, ERR_PROTOCOL, "console %s: a line of more than %d bytes",
 		c->link->address, CONSOLE_LINE_MAX);
@@ -555,6 +586,14 @@ int console_send(struct console *c, const char *text, const struct iotime *it, s
 	return r;
 }
 
+/* One byte alone is a spike on the line; what ends in a sign is the prompt of some unit. */
+static bool begins_line(const char *rest, size_t n)
+{
+	size_t k = without_blanks(rest, n);
+
+	return k > 0 && n > 1 && isalnum((unsigned char)rest[k - 1]);
+}
+
 /* Forgets what was read and taken by no one. What looks like the begin of a line, and not like a
  * prompt, has an end that is still to come. */
 static void drop_unread(struct console *c)
@@ -568,11 +607,11 @@ static void drop_unread(struct console *c)
 	if (n > 0) {
 		const char *rest = c->in + c->at;
 
+		bool cut = terminal_is_cut(rest, n);
+
 		log_line(c, '<', rest, n);
 		n = terminal_strip(c->in + c->at, n);
-		/* One byte alone is a spike on the line. */
-		c->mid_line =
-			n > 1 && isalnum((unsigned char)rest[n - 1]) && prompt_len(c, rest, n) != n;
+		c->mid_line = cut || (begins_line(rest, n) && prompt_len(c, rest, n) != n);
 	}
 	drop_read(c);
 }
