@@ -445,6 +445,30 @@ static bool before_reply(struct console *c, struct dialogue *d, const char *line
 	return c->o.echo;
 }
 
+/* A bell and the signs of flow control around a line are no part of it. */
+static void strip_signals(const char **line, size_t *n)
+{
+	static const char signals[] = {0x07, 0x11, 0x13};
+
+	while (*n > 0 && memchr(signals, **line, sizeof signals)) {
+		++*line;
+		--*n;
+	}
+	while (*n > 0 && memchr(signals, (*line)[*n - 1], sizeof signals))
+		--*n;
+}
+
+/* A NUL is what a UART gives for a byte that it could not read: within a word, outside of the
+ * match, it may hide that the line refuses. */
+static bool is_damaged(const char *line, size_t n, const struct regex_match *m)
+{
+	for (size_t i = 1; i + 1 < n; i++)
+		if (!line[i] && (i < m->group[0].start || i >= m->group[0].end) &&
+			isalnum((unsigned char)line[i - 1]) && isalnum((unsigned char)line[i + 1]))
+			return true;
+	return false;
+}
+
 /* 1: the line is the answer, 0: it means nothing, or an error. */
 static int judge(struct console *c, struct dialogue *d, const char *line, size_t n,
 	struct console_reply *ret, struct err *e)
@@ -453,6 +477,7 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 
 	if (n > CONSOLE_LINE_MAX)
 		return too_long(c, e);
+	strip_signals(&line, &n);
 	strip_prompt(c, &line, &n);
 	n = without_blanks(line, n);
 	if (n == 0)
@@ -466,7 +491,7 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 		return 0;
 	if (d->error && regex_match(d->error, line, n, NULL))
 		return refused(c, d, line, n, e);
-	if (c->tail || !regex_match(d->expect, line, n, &m)) {
+	if (c->tail || !regex_match(d->expect, line, n, &m) || is_damaged(line, n, &m)) {
 		remember(c, d, line, n);
 		return 0;
 	}
@@ -743,6 +768,20 @@ static bool holds(const char *line, size_t n, const char *what)
 	return memmem(line, n, what, strlen(what)) != NULL;
 }
 
+/* Whether the line is an answer to the ping `text`, and not its echo: neither whole, nor the rest
+ * of one in whose middle a line of a log came. */
+static bool answers_ping(const char *line, size_t n, const char *text, const char *nonce)
+{
+	const char *at = memmem(line, n, nonce, strlen(nonce));
+	size_t before = (size_t)(strstr(text, nonce) - text);
+	size_t k = at ? (size_t)(at - line) : 0;
+
+	if (!at || holds(line, n, text))
+		return false;
+	return without_blanks(line, k) == 0 || k > before ||
+	       memcmp(text + before - k, line, k) != 0;
+}
+
 /* 0 once the unit has answered a number that nobody used before. */
 static int ping(struct console *c, const struct iotime *it, struct err *e)
 {
@@ -765,7 +804,7 @@ static int ping(struct console *c, const struct iotime *it, struct err *e)
 		r = console_send(c, text, it, e);
 	while (r == 0) {
 		while (take_line(c, &line, &n)) {
-			bool answered = holds(line, n, nonce) && !holds(line, n, text);
+			bool answered = answers_ping(line, n, text, nonce);
 
 			unasked_line(c, line, n);
 			if (answered)

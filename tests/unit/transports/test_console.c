@@ -600,6 +600,48 @@ START_TEST(the_end_of_a_line_that_was_too_long_is_no_line)
 }
 END_TEST
 
+START_TEST(a_byte_that_could_not_be_read_may_hide_a_word_and_a_bell_does_not)
+{
+	for (const char *const *p =
+			(const char *const[]){"\aOK\r\n", "\x11OK\x13\r\n", "\x11\aOK\r\n", NULL};
+		*p; p++) {
+		ck_assert_msg(asked("SELFTEST", "^OK$", *p) == 0, "%s", e.msg);
+		console_reply_done(&reply);
+	}
+	dut.device = NULL;
+	open_console((struct console_opts){.own_turns = true});
+
+	struct regex *ok = NULL;
+	struct iotime it = soon();
+
+	regex_new("OK", &ok, &e);
+	fake_say(&dut, "NO\0T OK\r\n", 10);
+	fake_say(&dut, "OK FAI\0LED\r\n", 13);
+	ck_assert_int_eq(console_expect(con, ok, NULL, &it, NULL, &e), -ERR_UNEXPECTED_REPLY);
+	regex_free(ok);
+}
+END_TEST
+
+/* Its echo, with a line of a log in the middle. */
+static void echoes_in_parts(struct fake_link *f, const uint8_t *bytes, size_t n)
+{
+	_cleanup_(freep) char *text = strndup((const char *)bytes, n);
+
+	if (strncmp(text, "echo ", 5) != 0)
+		return;
+	fake_says(f, "ec[1.2] wifi up\r\n");
+	fake_says(f, text + 2);
+}
+
+START_TEST(an_echo_in_parts_proves_no_turn)
+{
+	dut.device = echoes_in_parts;
+	open_console((struct console_opts){.ping = "echo {nonce}"});
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	ck_assert_int_eq(ask("SELFTEST", "^OK$"), -ERR_OUT_OF_STEP);
+}
+END_TEST
+
 START_TEST(what_came_with_an_answer_is_there_for_the_next_step)
 {
 	struct regex *banner = NULL;
@@ -783,6 +825,8 @@ static Suite *console_suite(void)
 	tcase_add_test(t, a_number_that_comes_back_proves_the_turn_and_its_echo_does_not);
 	tcase_add_test(t, the_rest_of_a_line_of_which_the_begin_was_dropped_agrees_to_nothing);
 	tcase_add_test(t, the_end_of_a_line_that_was_too_long_is_no_line);
+	tcase_add_test(t, a_byte_that_could_not_be_read_may_hide_a_word_and_a_bell_does_not);
+	tcase_add_test(t, an_echo_in_parts_proves_no_turn);
 	tcase_add_test(t, what_came_with_an_answer_is_there_for_the_next_step);
 	tcase_add_test(t, a_ping_without_a_number_proves_nothing_and_is_refused);
 	tcase_add_test(t, a_unit_that_is_never_later_than_the_recipe_says_is_asked_on);
