@@ -58,7 +58,7 @@ static const struct command *find(int argc, char **argv, int *ret_words)
 }
 
 /* A unique beginning of the first word, told for the words that may follow it. */
-static int unknown(int argc, char **argv)
+static int unknown(int argc, char **argv, bool help)
 {
 	const char *names[64] = {0};
 	bool group = false;
@@ -70,7 +70,7 @@ static int unknown(int argc, char **argv)
 
 			if (c->name[len] && strlen(argv[0]) == len &&
 				!strncmp(c->name, argv[0], len)) {
-				fprintf(stderr, "%s provctl %s %s\n",
+				fprintf(help ? stdout : stderr, "%s provctl %s %s\n",
 					group ? "      " : "usage:", c->name, c->args);
 				group = true;
 			}
@@ -79,7 +79,7 @@ static int unknown(int argc, char **argv)
 		}
 	}
 	if (group)
-		return EXIT_USAGE;
+		return help ? 0 : EXIT_USAGE;
 
 	const char *near = nearest_name(argv[0], names);
 
@@ -113,6 +113,7 @@ int main(int argc, char **argv)
 {
 	struct ctl c = {0};
 	const struct command *cmd;
+	bool help;
 	int words;
 	int i = 1;
 	int r;
@@ -140,10 +141,15 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	help = !strcmp(argv[i], "help");
+	if (help && ++i == argc) {
+		usage(stdout);
+		return 0;
+	}
 	cmd = find(argc - i, argv + i, &words);
 	if (!cmd)
-		return unknown(argc - i, argv + i);
-	if (wants_help(argc - i - words, argv + i + words)) {
+		return unknown(argc - i, argv + i, help || wants_help(argc - i, argv + i));
+	if (help || wants_help(argc - i - words, argv + i + words)) {
 		printf("usage: provctl %s %s\n\n%s.\n", cmd->name, cmd->args, cmd->doc);
 		return 0;
 	}
