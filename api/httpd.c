@@ -500,10 +500,28 @@ static int check_body(struct httpd *h, struct exchange *x, const char **ret)
 	return status;
 }
 
+/* A server must take "GET http://host/path", which clients of a proxy send (RFC 9112, 3.2.2). */
+static const char *path_of(const char *target)
+{
+	static const char *const schemes[] = {"http://", "https://"};
+
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		size_t n = strlen(schemes[i]);
+
+		if (!strncasecmp(target, schemes[i], n)) {
+			const char *path = strchr(target + n, '/');
+
+			return path ? path : "/";
+		}
+	}
+	return target;
+}
+
 /* The header is there: what is not refused here may send its body. */
 static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Connection *c,
-	const char *method, const char *url, const char *version)
+	const char *method, const char *target, const char *version)
 {
+	const char *url = path_of(target);
 	bool body = request_header(&x->rq, "Content-Length") ||
 		    request_header(&x->rq, "Transfer-Encoding");
 	char detail[200];

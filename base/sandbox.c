@@ -64,16 +64,19 @@ static uint64_t handled_by(long version)
 	       (version >= 5 ? FS_IOCTL_DEV : 0);
 }
 
-/* A path that cannot be opened needs no rule: it stays closed. */
-static void add_rule(struct rules *r, const char *path, uint64_t access)
+/* A path that cannot be opened needs no rule: it stays closed. flags: O_NOFOLLOW where a link would
+ * lead to what its place does not say. */
+static void add_rule(struct rules *r, const char *path, uint64_t access, int flags)
 {
 	struct path_attr a = {.allowed = access & r->handled};
 	struct stat st;
 
-	a.parent = open(path, O_PATH | O_CLOEXEC);
+	a.parent = open(path, O_PATH | O_CLOEXEC | flags);
 	if (a.parent < 0)
 		return;
-	if (fstat(a.parent, &st) == 0 && !S_ISDIR(st.st_mode))
+	if (fstat(a.parent, &st) < 0 || S_ISLNK(st.st_mode))
+		a.allowed = 0;
+	else if (!S_ISDIR(st.st_mode))
 		a.allowed &= OF_FILES;
 	if (a.allowed)
 		syscall(SYS_landlock_add_rule, r->fd, RULE_PATH, &a, 0u);
@@ -97,14 +100,15 @@ static int hides(const struct rules *r, const char *path)
 	return 0;
 }
 
-/* The tree, without what is hidden in it: where something is, child by child. */
+/* The tree, without what is hidden in it: where something is, child by child. path is without
+ * links, as those of what is hidden are. */
 static void allow_tree(struct rules *r, const char *path, uint64_t access, int depth)
 {
 	int how = hides(r, path);
 	DIR *d;
 
 	if (how == 0)
-		add_rule(r, path, access);
+		add_rule(r, path, access, O_NOFOLLOW);
 	if (how != 2 || depth == DEPTH_MAX)
 		return;
 	d = opendir(path);
@@ -118,6 +122,15 @@ static void allow_tree(struct rules *r, const char *path, uint64_t access, int d
 	}
 	if (d)
 		closedir(d);
+}
+
+/* The same for a path as people write it: with links, "..", or a slash at its end. */
+static void allow_named(struct rules *r, const char *path, uint64_t access)
+{
+	_cleanup_(freep) char *real = realpath(path, NULL);
+
+	if (real)
+		allow_tree(r, real, access, 0);
 }
 
 static void resolve_hidden(struct rules *r)
@@ -139,7 +152,7 @@ static void resolve_hidden(struct rules *r)
 static void allow_list(struct rules *r, const char *const *paths, uint64_t access)
 {
 	for (size_t i = 0; paths && paths[i]; i++)
-		add_rule(r, paths[i], access);
+		add_rule(r, paths[i], access, 0);
 }
 
 int sandbox_new(const struct sandbox_policy *p, const char *dir, int *ret_fd, struct err *e)
@@ -166,9 +179,9 @@ int sandbox_new(const struct sandbox_policy *p, const char *dir, int *ret_fd, st
 	resolve_hidden(&r);
 	allow_tree(&r, "/", READ, 0);
 	allow_list(&r, p->visible, READ);
-	allow_list(&r, (const char *const[]){"/dev", NULL}, r.handled);
+	allow_named(&r, "/dev", r.handled);
 	for (size_t i = 0; p->writable && p->writable[i]; i++)
-		allow_tree(&r, p->writable[i], r.handled, 0);
+		allow_named(&r, p->writable[i], r.handled);
 	allow_list(&r, own, r.handled);
 	for (size_t i = 0; i < r.hiddens; i++)
 		free(r.hidden[i]);

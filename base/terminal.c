@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/terminal.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define ESC 0x1b
@@ -53,6 +52,26 @@ static size_t sequence_len(const char *s, size_t n)
 static bool moves(const char *s, size_t n)
 {
 	return n > 2 && s[1] == '[' && strchr("ABCDEFGHIJKPSTXZ`adef", s[n - 1]);
+}
+
+bool terminal_is_cut(const char *s, size_t n)
+{
+	const char *esc = memrchr(s, ESC, n);
+	size_t k = esc ? n - (size_t)(esc - s) : 0;
+	size_t i = 2;
+
+	if (k < 2)
+		return k == 1;
+	if (strchr("]PX^_", esc[1]) && esc[1])
+		return !memchr(esc, BEL, k);
+	if (esc[1] == '[') {
+		while (within(esc, k, i, 0x20, 0x3f))
+			i++;
+		return i == k;
+	}
+	for (i = 1; within(esc, k, i, 0x20, 0x2f);)
+		i++;
+	return i == k;
 }
 
 size_t terminal_strip(char *s, size_t n)

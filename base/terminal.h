@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Takes out, in place: CSI (ESC [ parameters final), the strings OSC, DCS, SOS, PM and APC with
@@ -15,5 +16,7 @@
  * move between them are not 12. A string without its terminator keeps its text, and a sequence that
  * a foreign byte breaks keeps that byte: a line that was cut never hides a word. */
 size_t terminal_strip(char *s, size_t n);
-/* The same, and without blanks at the end. */
+/* Whether it ends within a sequence: what comes next is the rest of that, not text. */
+bool terminal_is_cut(const char *s, size_t n);
+/* The same as terminal_strip(), and without blanks at the end. */
 size_t terminal_plain(char *s, size_t n);

@@ -17,7 +17,8 @@ struct words *words_new(void);
 struct words *words_free(struct words *w); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct words, words_free)
 
-/* Whether line[0..start) or line[end..n) says NOT, ERROR, FAILED, ABORTED, REFUSED and the like, or
- * NO directly before the match. That there were no errors ("0 errors", "errors: 0") is good news.
- */
+/* Whether line[0..start) or line[end..n) says NOT, ERROR, FAILED, ABORTED, REFUSED, TIMEOUT and the
+ * like, NO or N directly before the match (NOK), or directly after it that it is false, 0 ("=0") or
+ * none of some ("0/5"); "0 passed" is none too. That there were no errors ("0 errors", "errors: 0")
+ * is good news. */
 bool words_against(const struct words *w, const char *line, size_t n, size_t start, size_t end);

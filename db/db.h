@@ -73,6 +73,9 @@ struct db_mark {
  */
 void db_mark_pool(struct db *tx, const char *pool, int64_t next);
 void db_mark_exposed(struct db *tx);
+/* The epoch that this transaction begins: marks_begin() with its head comes next. */
+#define DB_MARK_EPOCH "epoch"
+void db_mark_epoch(struct db *tx);
 void db_mark_value(struct db *tx, const char *kind, const char *value);
 
 /* One page of a list. `after` is the `next` of the page before, NULL or "" for the first. */

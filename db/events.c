@@ -56,6 +56,11 @@ void db_mark_exposed(struct db *tx)
 	add_mark(tx, &(struct db_mark){.exposed = true});
 }
 
+void db_mark_epoch(struct db *tx)
+{
+	add_mark(tx, &(struct db_mark){.kind = xstrdup(DB_MARK_EPOCH), .exposed = true});
+}
+
 void db_mark_value(struct db *tx, const char *kind, const char *value)
 {
 	add_mark(tx,

@@ -82,6 +82,8 @@ static enum lineage judge(const struct lineage_view *v, bool exist, bool marked,
 
 	if (!exist)
 		return !has_epoch ? LINEAGE_NEW : marked ? LINEAGE_UNMARKED : LINEAGE_BEGUN;
+	if (!v->marks.epoch[0])
+		return LINEAGE_DAMAGED;
 	if (!has_epoch)
 		return LINEAGE_LOST;
 	if (strcmp(v->db.epoch, v->marks.epoch) != 0)
@@ -121,6 +123,11 @@ void lineage_describe(const struct lineage_view *v, char *buf, size_t size)
 			"the high-water marks of this database are missing: it was restored on "
 			"another "
 			"machine, or they are lost");
+		return;
+	case LINEAGE_DAMAGED:
+		snprintf(buf, size,
+			"the high-water marks of this line are damaged: what was given out since "
+			"the database was written is not known");
 		return;
 	case LINEAGE_LOST:
 		snprintf(buf, size,
@@ -305,7 +312,7 @@ int lineage_begin(
 	if (r < 0)
 		return r;
 	/* Whoever waits for this learns whether the new marks are on disk. */
-	db_mark_exposed(tx);
+	db_mark_epoch(tx);
 	*ret = head;
 	return 0;
 }

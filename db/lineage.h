@@ -9,6 +9,7 @@
  *   none      no epoch          LINEAGE_NEW       both begin
  *   none      epoch, marked     LINEAGE_UNMARKED  restored elsewhere, or the marks are lost
  *   none      epoch, unmarked   LINEAGE_BEGUN     a crash at the first start: marks are made
+ *   damaged   any               LINEAGE_DAMAGED   what was given out is not known
  *   any       no epoch          LINEAGE_LOST      nothing but a new database where records were
  *   E         present epoch E   LINEAGE_SAME      at or ahead of the marks
  *   E         present epoch E   LINEAGE_OLDER     fewer events, or a sequence is behind
@@ -29,6 +30,7 @@ enum lineage {
 	LINEAGE_LOST,
 	LINEAGE_OLDER,
 	LINEAGE_OTHER,
+	LINEAGE_DAMAGED,
 };
 
 struct lineage_view {
@@ -56,7 +58,8 @@ struct lineage_accept {
 	const struct marks *marks;
 	const char *by, *reason;
 	const json_t *pools; /* {id: next}: what a person says was given out; NULL: {} */
-	bool need_pools;     /* there are no marks: every pool with a pattern must be named */
+	bool need_pools; /* there are no marks, or damaged ones: every pool with a pattern must be
+			    named */
 };
 /* A new epoch in the writer's transaction: every sequence goes past its mark and past what the
  * person said, values that were exposed are void, events go on after the marks' newest. Then

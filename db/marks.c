@@ -127,8 +127,8 @@ static bool read_head(char buf[HEAD_BYTES], uint64_t *ret_count, struct marks_he
 	return true;
 }
 
-/* The newer of the two that can be read. */
-static int read_heads(struct marks *m, struct err *e)
+/* The newer of the two that can be read; none, where both are damaged. */
+static void read_heads(struct marks *m)
 {
 	bool any = false;
 
@@ -146,9 +146,8 @@ static int read_heads(struct marks *m, struct err *e)
 		m->count = count;
 		m->head = head;
 	}
-	return any ? 0
-		   : err_set(e, ERR_DATABASE,
-			     "%s: both headers of the high-water marks are damaged", m->path);
+	if (!any)
+		log_warning("%s: both headers of the high-water marks are damaged", m->path);
 }
 
 typedef int line_fn(void *data, const char *text, size_t bytes, struct err *e);
@@ -207,9 +206,8 @@ int marks_open(const char *path, bool *ret_exists, struct marks **ret, struct er
 	*ret_exists = m->fd >= 0;
 	if (m->fd >= 0) {
 		m->end = lseek(m->fd, 0, SEEK_END);
-		r = read_heads(m, e);
-		if (r == 0)
-			r = each_line(m, take_line, m, e);
+		read_heads(m);
+		r = each_line(m, take_line, m, e);
 	}
 	if (r < 0)
 		return r;

@@ -30,8 +30,8 @@ struct marks_head {
 	int64_t seq; /* of the newest event */
 };
 
-/* Reads the file; one that does not exist is an empty one, which marks_begin() makes. -ERR_DATABASE
- * where neither header can be read. */
+/* Reads the file; one that does not exist is an empty one, which marks_begin() makes. Where neither
+ * header can be read, the head has no epoch, and the lines that are whole count. */
 int marks_open(const char *path, bool *ret_exists, struct marks **ret, struct err *e);
 struct marks *marks_free(struct marks *m);
 DEFINE_CLEANUP(struct marks, marks_free)

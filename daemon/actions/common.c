@@ -76,7 +76,7 @@ int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret
 
 void dialogue_done(struct dialogue_env *d)
 {
-	d->console = console_free(d->console);
+	d->console = console_leave(d->console);
 	d->prompt = regex_free(d->prompt);
 	d->error = regex_free(d->error);
 }

@@ -25,17 +25,24 @@ struct room {
 	uint64_t free, low, margin;
 };
 
+/* Whether there is a reserve: a person may have removed it. */
+static bool is_kept(const struct disk *d)
+{
+	struct stat st;
+
+	return stat(d->path, &st) == 0 && st.st_blocks > 0;
+}
+
 struct disk *disk_new(const char *dir, uint64_t reserve_bytes, struct holds *holds)
 {
 	struct disk *d = xcalloc(1, sizeof *d);
-	struct stat st;
 
 	d->dir = xstrdup(dir);
 	d->path = xasprintf("%s/reserve", dir);
 	d->wanted = reserve_bytes;
 	d->holds = holds;
 	mutex_init(&d->lock);
-	d->kept = stat(d->path, &st) == 0 && st.st_blocks > 0;
+	d->kept = is_kept(d);
 	return d;
 }
 
@@ -100,6 +107,8 @@ void disk_tick(struct disk *d)
 	if (!look(d, &room))
 		return;
 	mutex_lock(&d->lock);
+	if (__atomic_load_n(&d->kept, __ATOMIC_RELAXED) && !is_kept(d))
+		__atomic_store_n(&d->kept, false, __ATOMIC_RELAXED);
 	/* Not on the edge: what was just given would be taken, and given again. */
 	if (!__atomic_load_n(&d->kept, __ATOMIC_RELAXED) && room.free > 3 * room.low)
 		take_back(d, room.low);

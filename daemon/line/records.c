@@ -54,14 +54,25 @@ static void publish_view(struct records *r, const struct lineage_view *v)
 	mutex_unlock(&r->lock);
 }
 
+static bool begins_epoch(const struct db_mark *mark, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (mark[i].kind && !mark[i].value)
+			return true;
+	return false;
+}
+
 static int on_marks(void *data, int64_t seq, const struct db_mark *mark, size_t n, struct err *e)
 {
 	struct records *r = data;
 	int ret = 0;
 
-	if (r->begin) {
+	/* Not for an acceptance that was rolled back; again for one whose marks found no place. */
+	if (r->begin && (begins_epoch(mark, n) || holds_has(r->o.holds, HOLD_MARKS))) {
 		ret = marks_begin(r->marks, &r->head, e);
 		r->begin = ret < 0;
+	} else {
+		r->begin = false;
 	}
 	/* Nothing is marked under a head that is not this database's. */
 	if (ret == 0 && !holds_has(r->o.holds, HOLD_LINEAGE))
@@ -153,6 +164,7 @@ static int settle_lineage(struct records *r, const struct lineage_view *v, struc
 	case LINEAGE_LOST:
 	case LINEAGE_OLDER:
 	case LINEAGE_OTHER:
+	case LINEAGE_DAMAGED:
 		lineage_describe(v, text, sizeof text);
 		holds_set(r->o.holds, HOLD_LINEAGE,
 			"%s: numbers could be given out twice. A person decides: provctl records",
@@ -392,7 +404,8 @@ static const char *const verdict_name[] = {[LINEAGE_SAME] = "same",
 	[LINEAGE_UNMARKED] = "unmarked",
 	[LINEAGE_LOST] = "lost",
 	[LINEAGE_OLDER] = "older",
-	[LINEAGE_OTHER] = "other"};
+	[LINEAGE_OTHER] = "other",
+	[LINEAGE_DAMAGED] = "damaged"};
 
 json_t *records_json(struct records *r)
 {
@@ -418,15 +431,24 @@ int records_accept_apply(struct records *r, struct db *tx, const json_t *pools, 
 	const char *reason, json_t **ret, struct err *e)
 {
 	struct lineage_accept a = {.marks = r->marks, .by = by, .reason = reason, .pools = pools};
-	int k;
+	struct marks_head now;
+	bool busy;
+	int k = lineage_head(tx, &now, e);
 
+	if (k < 0)
+		return k;
 	if (!holds_has(r->o.holds, HOLD_LINEAGE))
 		return err_set(e, ERR_CONFLICT,
 			"the database is the one that this line works with: nothing is to be "
 			"accepted");
 	mutex_lock(&r->lock);
-	a.need_pools = r->view.verdict == LINEAGE_UNMARKED;
+	a.need_pools = r->view.verdict == LINEAGE_UNMARKED || r->view.verdict == LINEAGE_DAMAGED;
+	busy = strcmp(now.epoch, r->view.db.epoch) != 0;
 	mutex_unlock(&r->lock);
+	/* The epoch of an acceptance whose marks could not be written is given up. */
+	if (busy && !(r->begin && holds_has(r->o.holds, HOLD_MARKS)))
+		return err_set(e, ERR_CONFLICT,
+			"the database is just being accepted: see 'provctl records show'");
 	k = lineage_begin(tx, &a, &r->head, e);
 	if (k < 0)
 		return k;
@@ -443,8 +465,13 @@ int records_accepted(struct records *r, struct err *e)
 
 	if (ret == 0)
 		ret = recover(r, e);
-	if (ret < 0)
+	if (ret < 0) {
+		/* Still held: who accepts again begins another epoch. */
+		mutex_lock(&r->lock);
+		r->view.db = v.db;
+		mutex_unlock(&r->lock);
 		return ret;
+	}
 	publish_view(r, &v);
 	holds_lift(r->o.holds, HOLD_LINEAGE);
 	return 0;

@@ -42,6 +42,10 @@ static const struct unit {
 	{"C", "degC", 1, NONE}, /* what thermometers say, not the coulomb */
 	{"degC", "degC", 1, NONE},
 	{"deg C", "degC", 1, NONE},
+	{"degrees C", "degC", 1, NONE},
+	{"\u00ba"
+	 "C",
+		"degC", 1, NONE}, /* the ordinal sign in the place of the degree */
 	{"\u00b0C", "degC", 1, NONE},
 	{"\u00b0 C", "degC", 1, NONE},
 	{"\\xb0C", "degC", 1, NONE}, /* Latin-1: not UTF-8, so it comes escaped */
@@ -49,6 +53,11 @@ static const struct unit {
 	{"Celsius", "degC", 1, NONE},
 	{"degF", "degF", 1, NONE},
 	{"deg F", "degF", 1, NONE},
+	{"degrees F", "degF", 1, NONE},
+	{"\u00b0 F", "degF", 1, NONE},
+	{"\u00ba"
+	 "F",
+		"degF", 1, NONE},
 	{"\u00b0F", "degF", 1, NONE},
 	{"\\xb0F", "degF", 1, NONE},
 	{"\u2109", "degF", 1, NONE},
@@ -93,6 +102,8 @@ static const struct unit {
 	{"%RH", "%RH", 1, NONE},
 	{"ppm", "ppm", 1, NONE},
 	{"deg", "deg", 1, NONE},
+	{"degrees", "deg", 1, NONE},
+	{"\u00ba", "deg", 1, NONE},
 	{"\u00b0", "deg", 1, NONE},
 	{"rad", "rad", 1, ALL},
 	{"rpm", "rpm", 1, NONE},
@@ -268,7 +279,9 @@ static bool speaks_of_else(const char *label, size_t n)
 {
 	static const char *const words[] = {"err", "error", "errors", "fail", "failed", "failure",
 		"invalid", "not", "no", "nan", "code", "errno", "limit", "above", "below", "over",
-		"under", "approx"};
+		"under", "approx", "overload", "overrange", "overflow", "underrange", "underflow",
+		"ovld", "ovl", "ol", "saturated", "clipped", "uncal", "uncalibrated", "stale",
+		"timeout", "noerror"};
 
 	for (size_t i = 0; i < n;) {
 		size_t k = 0;
@@ -310,6 +323,22 @@ int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *
 	return judged(text, parse(label ? line + label + 1 : line, ret), e);
 }
 
+/* "E-3" and "x 10^3" after a number, which may stand apart: its exponent. */
+static bool scales(const char *p)
+{
+	static const char *const times[] = {"x", "X", "*", "\u00d7", "\u00b7"};
+
+	if (*p == 'e' || *p == 'E')
+		return digits(p + 1 + (p[1] == '+' || p[1] == '-')) > 0;
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		size_t n = strlen(times[i]);
+
+		if (!strncmp(p, times[i], n) && !strncmp(skip_blanks(p + n), "10", 2))
+			return true;
+	}
+	return false;
+}
+
 /* Whether what touches a number at p makes it a part of something else. A comma or point at the end
  * of a phrase does not. */
 static bool joins_after(const char *p)
@@ -321,23 +350,63 @@ static bool joins_after(const char *p)
 	/* A group of thousands that is set apart. */
 	if (c == ' ' && digits(p + 1) == 3)
 		return true;
+	if (scales(skip_blanks(p)))
+		return true;
 	return isalnum(c) || (c && strchr("+-_#%^", c)) || c >= 0x80;
+}
+
+/* Whether text[0..end) ends in a word, which nothing else of a word comes before. */
+static bool ends_in(const char *text, size_t end, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (n > end || strncasecmp(text + end - n, word, n) != 0)
+		return false;
+	return !isalpha((unsigned char)*word) || n == end ||
+	       !isalnum((unsigned char)text[end - n - 1]);
+}
+
+/* "12 345.6": digits before text[start], the point of three more, and a blank between. */
+static bool in_groups(const char *text, size_t start)
+{
+	size_t k = 0;
+
+	if (start < 2 || text[start - 1] != ' ' || digits(text + start) != 3)
+		return false;
+	while (k < start - 1 && isdigit((unsigned char)text[start - 2 - k]))
+		k++;
+	/* "CH1 234" has a name before it. */
+	return k > 0 && k <= 3 && (k == start - 1 || !strchr("_.,:-+/", text[start - 2 - k])) &&
+	       (k == start - 1 || !isalnum((unsigned char)text[start - 2 - k]));
 }
 
 static bool joins_before(const char *text, size_t start)
 {
-	static const char minus[] = "\u2212";
-	size_t n = strlen(minus);
+	/* Signs, bounds and estimates. */
+	static const char *const lost[] = {"-", "+", "<", ">", "~", "<=", ">=", "=<", "=>",
+		"~=", "\u2212", "\u2013", "\u2014", "\u00b1", "\u2264", "\u2265", "\u2248",
+		"\u2243", "\u226a", "\u226b", "minus", "negative", "plus/minus"};
 	unsigned char c = start ? (unsigned char)text[start - 1] : 0;
 
 	if (c && (isalnum(c) || strchr(".,'_#", c) || c >= 0x80))
 		return true;
+	if (in_groups(text, start))
+		return true;
 	while (start > 0 && (text[start - 1] == ' ' || text[start - 1] == '\t'))
 		start--;
-	/* A sign or bound that is set apart: the pattern lost it. */
-	if (start > 0 && strchr("-+<>~", text[start - 1]))
-		return true;
-	return start >= n && !memcmp(text + start - n, minus, n);
+	/* One that is set apart: the pattern lost it. */
+	for (size_t i = 0; i < ARRAY_LEN(lost); i++)
+		if (ends_in(text, start, lost[i]))
+			return true;
+	return false;
+}
+
+static bool is_unit(const char *name)
+{
+	const char *kind;
+	double factor;
+
+	return find_unit(name, &kind, &factor);
 }
 
 /* "mVrms", "VDC": the unit of another quantity than V. */
@@ -345,8 +414,6 @@ static bool is_variant(const char *name)
 {
 	static const char *const ends[] = {"rms", "RMS", "dc", "DC", "ac", "AC", "pp", "p"};
 	char base[QUANTITY_UNIT_MAX];
-	const char *kind;
-	double factor;
 
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		size_t n = strlen(name), k = strlen(ends[i]);
@@ -355,26 +422,58 @@ static bool is_variant(const char *name)
 			continue;
 		memcpy(base, name, n - k);
 		base[n - k] = '\0';
-		if (find_unit(base, &kind, &factor))
+		if (is_unit(base))
 			return true;
 	}
 	return false;
 }
 
-/* The unit that comes right after a bare number, or "". */
+/* "k" alone, "mVolts", "millivolts": a multiple that the table does not have, which is refused
+ * rather than passed over. */
+static bool is_scaled(const char *name)
+{
+	static const char *const long_prefixes[] = {
+		"pico", "nano", "micro", "milli", "kilo", "mega", "giga"};
+
+	for (size_t i = 0; i < ARRAY_LEN(long_prefixes); i++)
+		if (!strncasecmp(name, long_prefixes[i], strlen(long_prefixes[i])))
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		size_t n = strlen(prefixes[i].text);
+		const struct unit *u;
+
+		if (!strncmp(name, prefixes[i].text, n) &&
+			(!name[n] || (strlen(name + n) > 2 && find_name(name + n, false, &u))))
+			return true;
+	}
+	return false;
+}
+
+/* The unit that comes right after a bare number, in brackets or not, or "". */
 static void unit_after(const char *text, char ret[QUANTITY_UNIT_MAX])
 {
+	static const char stop[] = " \t,;)]";
 	const char *p = skip_blanks(text);
-	size_t n = strcspn(p, " \t,;)");
-	const char *kind;
-	double factor;
 
 	ret[0] = '\0';
-	if (n == 0 || n >= QUANTITY_UNIT_MAX)
+	p += *p == '(' || *p == '[';
+
+	size_t one = strcspn(p, stop);
+	size_t two = p[one] == ' ' ? one + 1 + strcspn(p + one + 1, stop) : 0;
+
+	/* "deg C" is more than "deg". */
+	if (two > one + 1 && two < QUANTITY_UNIT_MAX) {
+		memcpy(ret, p, two);
+		ret[two] = '\0';
+		if (is_unit(ret))
+			return;
+	}
+	ret[0] = '\0';
+	if (one == 0 || one >= QUANTITY_UNIT_MAX)
 		return;
-	memcpy(ret, p, n);
-	ret[n] = '\0';
-	if (!find_unit(ret, &kind, &factor) && !is_variant(ret))
+	memcpy(ret, p, one);
+	ret[one] = '\0';
+	if (!is_unit(ret) && !is_variant(ret) && !is_scaled(ret))
 		ret[0] = '\0';
 }
 

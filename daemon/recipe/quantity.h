@@ -35,8 +35,10 @@ int quantity_parse(const char *text, struct quantity *ret, struct err *e);
  * letter, has no second separator, and does not speak of an error or a limit. */
 int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *e);
 /* Text in which [start, end) was picked out by a pattern: a quantity by itself, not a part of one.
- * A letter, digit, sign, point or comma that touches it is refused, and a sign or bound that is set
- * apart before it; a known unit right after it counts. */
+ * A letter, digit, sign, point or comma that touches it is refused, and what is set apart and
+ * belongs to it all the same: a sign, bound or group of digits before it, a group or an exponent
+ * after it. A known unit right after it counts, also in brackets; a multiple that is not known is
+ * refused. */
 int quantity_parse_part(
 	const char *text, size_t start, size_t end, struct quantity *ret, struct err *e);
 /* The value in `unit` (NULL or "": the recipe names none). -ERR_NOT_A_NUMBER for another kind of

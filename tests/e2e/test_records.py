@@ -130,8 +130,7 @@ class RecordsTest(unittest.TestCase):
             self.assertEqual(l.api.request('POST', '/records/actions/accept', {}).status, 422)
             shown = l.provctl('records', 'show')
             self.assertIn('records-held', shown.stdout)
-            done = l.provctl('records', 'accept', '--reason', 'the disk of the host died')
-            self.assertEqual(done.returncode, 0, done.stderr)
+            self.accept_at_once(l, 'the disk of the host died')
             self.assertEqual(self.holds(l)[0], 200)
             self.order(l, 2)
             now = self.serials(l)
@@ -154,6 +153,44 @@ class RecordsTest(unittest.TestCase):
             l.start()
             self.assertEqual(self.holds(l)[0], 200)
             self.assertEqual(l.api.request('POST', '/records/actions/accept', {'reason': 'x'}).status, 409)
+
+    def accept_at_once(self, l, reason, people=6):
+        """Of several who accept at the same time one does; the others are in conflict with that."""
+        answers = []
+
+        def accept():
+            api = l.provd.api()
+            answers.append(api.request('POST', '/records/actions/accept', {'reason': reason}))
+            api.close()
+
+        threads = [threading.Thread(target=accept) for _ in range(people)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(sorted(a.status for a in answers), [200] + [409] * (people - 1))
+        won = next(a.json for a in answers if a.status == 200)
+        self.assertEqual(won['epoch'], l.api.get('/records')['epoch'])
+        self.assertEqual(len(l.api.get('/records')['epochs']), 2)
+
+    def test_damaged_marks_hold_the_line_and_a_person_names_what_was_given_out(self):
+        with line.Line(stations=1, boards=1) as l:
+            l.start()
+            l.prepare(self.image)
+            self.assertEqual(l.provd.term(), 0)
+            os.truncate(os.path.join(l.home, 'state', 'provd.marks'), 100)
+            l.start()
+            status, holds = self.holds(l)
+            self.assertEqual(status, 503)
+            self.assertIn('damaged', holds['records-held']['message'])
+            self.assertEqual(l.api.request('POST', '/records/actions/accept', {'reason': 'bad disk'}).status, 422)
+            done = l.provctl('records', 'accept', '--reason', 'bad disk', '--pools', 'production-sn=77')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.order(l, 1)
+            self.assertRegex(self.serials(l)[0], '000077$')
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            self.assertEqual(self.holds(l)[0], 200)
 
     def test_a_database_that_is_gone_is_no_first_start(self):
         with line.Line(stations=1, boards=1) as l:

@@ -132,6 +132,8 @@ static const char *dynamic_mark(struct elf_file *x, const GElf_Phdr *ph)
 			return "it needs shared libraries, DT_NEEDED";
 		if (dyn.d_tag == DT_SONAME)
 			return "a shared library, DT_SONAME";
+		if (dyn.d_tag == DT_PLTRELSZ && dyn.d_un.d_val > 0)
+			return "a loader has to bind its calls, DT_JMPREL";
 	}
 	return NULL;
 }

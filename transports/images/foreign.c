@@ -10,6 +10,7 @@
 /* Shorter ones may be a setting of the unit. */
 #define SAME_BYTE_MIN 128
 #define TEXT_MIN      8
+#define OLD_TEXT_MIN  64
 
 enum { MAY_BE_A_PARTITION = 1 };
 
@@ -87,6 +88,15 @@ static const struct magic magics[] = {
 	MAGIC(0, "\xcf\xfa\xed\xfe", "a program of macOS (Mach-O)", ADVICE_PROGRAM, 0),
 	MAGIC(0, "\xce\xfa\xed\xfe", "a program of macOS (Mach-O)", ADVICE_PROGRAM, 0),
 	MAGIC(0, "\0asm\1\0\0\0", "a WebAssembly program", ADVICE_PROGRAM, 0),
+	MAGIC(0, "BC\xc0\xde", "bitcode of LLVM (an object of -flto)", ADVICE_LINK, 0),
+	MAGIC(0, "\xde\xc0\x17\x0b", "bitcode of LLVM (an object of -flto)", ADVICE_LINK, 0),
+	MAGIC(0, "JM\1\0PK\3\4", "a module of Java", ADVICE_PROGRAM, 0),
+	MAGIC(0, "\xde\x12\x04\x95", "a catalogue of messages (gettext)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\x95\x04\x12\xde", "a catalogue of messages (gettext)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "TZif", "a time zone", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "OTTO\0", "a font (OpenType)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION),
+	MAGIC(0, "wOFF", "a font (WOFF)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION),
+	MAGIC(0, "wOF2", "a font (WOFF)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION),
 	MAGIC(0, "dex\n03", "a program of Android (DEX)", ADVICE_PROGRAM, 0),
 	MAGIC(0, "Cr24", "an extension of a browser", ADVICE_DOCUMENT, 0),
 };
@@ -120,6 +130,8 @@ static const struct foreign bmp = {"a picture (BMP)", ADVICE_DOCUMENT};
 static const struct foreign mp3 = {"a sound (MP3)", ADVICE_DOCUMENT};
 static const struct foreign old_tar = {"a tar archive", ADVICE_UNPACK};
 static const struct foreign utf16 = {"text in UTF-16", "save it as ASCII"};
+static const struct foreign python = {"a compiled module of Python", ADVICE_PROGRAM};
+static const struct foreign old_text = {"a text file in an 8-bit encoding", ADVICE_TEXT};
 static const struct foreign same_byte = {
 	"one byte repeated", "an empty memory is erased, not written"};
 
@@ -275,6 +287,30 @@ static bool is_utf16(const uint8_t *s, uint64_t n)
 	return true;
 }
 
+/* A number of the version, CR LF, and flags of which two are in use (PEP 552). */
+static bool is_python(const uint8_t *s, uint64_t n)
+{
+	return n >= 16 && s[2] == '\r' && s[3] == '\n' && s[1] >= 0x0b && s[1] <= 0x0f &&
+	       s[4] <= 3 && !s[5] && !s[6] && !s[7];
+}
+
+/* Latin-1, KOI8 and their like: not one control byte in the whole file, and mostly words. */
+static bool is_old_text(const uint8_t *s, uint64_t n)
+{
+	uint64_t words = 0;
+	uint64_t high = 0;
+
+	if (n < OLD_TEXT_MIN)
+		return false;
+	for (uint64_t i = 0; i < n; i++) {
+		if (s[i] < 0x80 && text_char(s + i, 1) == 0)
+			return false;
+		words += isalpha(s[i]) || s[i] == ' ';
+		high += s[i] >= 0x80;
+	}
+	return words + high > n / 2 && high < n / 2;
+}
+
 static bool is_same_byte(const uint8_t *s, uint64_t n)
 {
 	return n >= SAME_BYTE_MIN && !memcmp(s, s + 1, (size_t)(n - 1));
@@ -291,6 +327,8 @@ static const struct {
 	{is_bmp, &bmp, MAY_BE_A_PARTITION},
 	{is_mp3, &mp3, 0},
 	{is_old_tar, &old_tar, 0},
+	{is_python, &python, 0},
+	{is_old_text, &old_text, 0},
 	{is_same_byte, &same_byte, MAY_BE_A_PARTITION},
 };
 

@@ -81,10 +81,18 @@ void link_turn_move(struct link_turn *from, struct link_turn *to)
 	*from = (struct link_turn){0};
 }
 
+void link_rest_drop(struct link *l)
+{
+	secret_wipe(l->rest.bytes, l->rest.len);
+	free(l->rest.bytes);
+	l->rest = (struct link_rest){0};
+}
+
 struct link *link_close(struct link *l)
 {
 	if (l) {
 		link_turn_clear(&l->turn);
+		link_rest_drop(l);
 		free(l->address);
 		l->ops->close(l);
 	}
@@ -196,6 +204,8 @@ int link_drain(struct link *l, uint64_t quiet_us, uint64_t max_us, bool *ret_qui
 	bool quiet = false;
 	size_t dropped = 0;
 	char buf[512];
+
+	link_rest_drop(l);
 
 	for (;;) {
 		uint64_t left = iotime_left_us(&whole);

@@ -89,6 +89,13 @@ void link_turn_lost(struct link_turn *t);
 /* to takes what from holds; from is clear afterwards. */
 void link_turn_move(struct link_turn *from, struct link_turn *to);
 
+/* What a reader of lines had read and not taken when it ended: the next one begins with it. */
+struct link_rest {
+	char *bytes; /* NULL: nothing */
+	size_t len;
+	bool mid_line; /* the begin of the line that comes next was dropped */
+};
+
 struct link {
 	const struct link_ops *ops;
 	char *address; /* as opened, for messages */
@@ -99,6 +106,7 @@ struct link {
 	uint64_t rx_bytes, tx_bytes;
 	bool dead; /* the peer is gone: another open may lead to another unit */
 	struct link_turn turn;
+	struct link_rest rest;
 };
 
 /* Opens an address. A tty is taken exclusively (TIOCEXCL and flock), raw, at the configured rate;
@@ -110,6 +118,9 @@ static inline void link_closep(struct link **l)
 {
 	link_close(*l);
 }
+/* What the last reader of lines left is dropped, and overwritten: it may be secret. link_drain()
+ * and link_close() do it too. */
+void link_rest_drop(struct link *l);
 void link_set_trace(struct link *l, link_trace_fn *fn, void *data);
 
 int link_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,

@@ -46,6 +46,17 @@ static uint64_t or_default(uint64_t v, uint64_t def)
 	return v ? v : def;
 }
 
+static void take_rest(struct console *c)
+{
+	struct link_rest *rest = &c->link->rest;
+
+	c->len = MIN(rest->len, sizeof c->in);
+	if (c->len)
+		memcpy(c->in, rest->bytes, c->len);
+	c->mid_line = rest->mid_line;
+	link_rest_drop(c->link);
+}
+
 int console_new(
 	struct link *l, const struct console_opts *opts, struct console **ret, struct err *e)
 {
@@ -71,6 +82,7 @@ int console_new(
 		console_free(c);
 		return r;
 	}
+	take_rest(c);
 	*ret = c;
 	return 0;
 }
@@ -83,6 +95,22 @@ struct console *console_free(struct console *c)
 		free(c);
 	}
 	return NULL;
+}
+
+struct console *console_leave(struct console *c)
+{
+	if (c) {
+		struct link_rest *rest = &c->link->rest;
+
+		link_rest_drop(c->link);
+		rest->mid_line = c->mid_line;
+		if (c->len > c->at) {
+			rest->len = c->len - c->at;
+			rest->bytes = xcalloc(1, rest->len);
+			memcpy(rest->bytes, c->in + c->at, rest->len);
+		}
+	}
+	return console_free(c);
 }
 
 /* Readable, without the secrets; owned by the caller. */
@@ -161,8 +189,11 @@ static void drop_read(struct console *c)
 	c->len = 0;
 }
 
+/* What comes next is the rest of that line, or of the one that was cut with it. */
 static int too_long(struct console *c, struct err *e)
 {
+	if (c->len > c->at)
+		c->mid_line = !is_eol(c->in[c->len - 1]);
 	drop_read(c);
 	return err_set(e, ERR_PROTOCOL, "console %s: a line of more than %d bytes",
 		c->link->address, CONSOLE_LINE_MAX);
@@ -417,6 +448,30 @@ static bool before_reply(struct console *c, struct dialogue *d, const char *line
 	return c->o.echo;
 }
 
+/* A bell and the signs of flow control around a line are no part of it. */
+static void strip_signals(const char **line, size_t *n)
+{
+	static const char signals[] = {0x07, 0x11, 0x13};
+
+	while (*n > 0 && memchr(signals, **line, sizeof signals)) {
+		++*line;
+		--*n;
+	}
+	while (*n > 0 && memchr(signals, (*line)[*n - 1], sizeof signals))
+		--*n;
+}
+
+/* A NUL is what a UART gives for a byte that it could not read: within a word, outside of the
+ * match, it may hide that the line refuses. */
+static bool is_damaged(const char *line, size_t n, const struct regex_match *m)
+{
+	for (size_t i = 1; i + 1 < n; i++)
+		if (!line[i] && (i < m->group[0].start || i >= m->group[0].end) &&
+			isalnum((unsigned char)line[i - 1]) && isalnum((unsigned char)line[i + 1]))
+			return true;
+	return false;
+}
+
 /* 1: the line is the answer, 0: it means nothing, or an error. */
 static int judge(struct console *c, struct dialogue *d, const char *line, size_t n,
 	struct console_reply *ret, struct err *e)
@@ -425,6 +480,7 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 
 	if (n > CONSOLE_LINE_MAX)
 		return too_long(c, e);
+	strip_signals(&line, &n);
 	strip_prompt(c, &line, &n);
 	n = without_blanks(line, n);
 	if (n == 0)
@@ -438,7 +494,7 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 		return 0;
 	if (d->error && regex_match(d->error, line, n, NULL))
 		return refused(c, d, line, n, e);
-	if (c->tail || !regex_match(d->expect, line, n, &m)) {
+	if (c->tail || !regex_match(d->expect, line, n, &m) || is_damaged(line, n, &m)) {
 		remember(c, d, line, n);
 		return 0;
 	}
@@ -558,6 +614,14 @@ int console_send(struct console *c, const char *text, const struct iotime *it, s
 	return r;
 }
 
+/* One byte alone is a spike on the line; what ends in a sign is the prompt of some unit. */
+static bool begins_line(const char *rest, size_t n)
+{
+	size_t k = without_blanks(rest, n);
+
+	return k > 0 && n > 1 && isalnum((unsigned char)rest[k - 1]);
+}
+
 /* Forgets what was read and taken by no one. What looks like the begin of a line, and not like a
  * prompt, has an end that is still to come. */
 static void drop_unread(struct console *c)
@@ -571,11 +635,11 @@ static void drop_unread(struct console *c)
 	if (n > 0) {
 		const char *rest = c->in + c->at;
 
+		bool cut = terminal_is_cut(rest, n);
+
 		log_line(c, '<', rest, n);
 		n = terminal_strip(c->in + c->at, n);
-		/* One byte alone is a spike on the line. */
-		c->mid_line =
-			n > 1 && isalnum((unsigned char)rest[n - 1]) && prompt_len(c, rest, n) != n;
+		c->mid_line = cut || (begins_line(rest, n) && prompt_len(c, rest, n) != n);
 	}
 	drop_read(c);
 }
@@ -707,6 +771,20 @@ static bool holds(const char *line, size_t n, const char *what)
 	return memmem(line, n, what, strlen(what)) != NULL;
 }
 
+/* Whether the line is an answer to the ping `text`, and not its echo: neither whole, nor the rest
+ * of one in whose middle a line of a log came. */
+static bool answers_ping(const char *line, size_t n, const char *text, const char *nonce)
+{
+	const char *at = memmem(line, n, nonce, strlen(nonce));
+	size_t before = (size_t)(strstr(text, nonce) - text);
+	size_t k = at ? (size_t)(at - line) : 0;
+
+	if (!at || holds(line, n, text))
+		return false;
+	return without_blanks(line, k) == 0 || k > before ||
+	       memcmp(text + before - k, line, k) != 0;
+}
+
 /* 0 once the unit has answered a number that nobody used before. */
 static int ping(struct console *c, const struct iotime *it, struct err *e)
 {
@@ -729,7 +807,7 @@ static int ping(struct console *c, const struct iotime *it, struct err *e)
 		r = console_send(c, text, it, e);
 	while (r == 0) {
 		while (take_line(c, &line, &n)) {
-			bool answered = holds(line, n, nonce) && !holds(line, n, text);
+			bool answered = answers_ping(line, n, text, nonce);
 
 			unasked_line(c, line, n);
 			if (answered)

@@ -99,6 +99,9 @@ int console_new(
 	struct link *l, const struct console_opts *opts, struct console **ret, struct err *e);
 struct console *console_free(struct console *c);
 DEFINE_CLEANUP(struct console, console_free)
+/* The same, and what was read and not taken is left to the next console on the link, as if it were
+ * still unread. The link lives. Takes NULL, returns NULL. */
+struct console *console_leave(struct console *c);
 
 /* 0 once the device is quiet and, where a prompt is configured, has shown it. */
 int console_sync(struct console *c, const struct iotime *it, struct err *e);

@@ -34,7 +34,9 @@ static void on_handle(void *data, struct request *rq, struct response *rs)
 		sem_post(&begun);
 		sem_wait(&may_end);
 	}
-	response_text(rs, 200, "text/plain", xstrdup(rq->peer), strlen(rq->peer));
+	char *text = xasprintf("%s asked for %s", rq->peer, rq->path);
+
+	response_text(rs, 200, "text/plain", text, strlen(text));
 }
 
 static void on_refuse(
@@ -120,6 +122,14 @@ START_TEST(a_request_that_takes_long_holds_nobody_up)
 }
 END_TEST
 
+START_TEST(a_target_with_its_host_is_the_path_in_it)
+{
+	answered(ask("http://x/direct"), "200", "for /direct");
+	answered(ask("HTTPS://x:8620/light"), "200", "for /light");
+	answered(ask("http://x"), "200", "for /");
+}
+END_TEST
+
 START_TEST(a_handler_that_hangs_is_seen)
 {
 	static const struct {
@@ -167,6 +177,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_request_that_takes_long_holds_nobody_up);
 	tcase_add_test(t, a_handler_that_hangs_is_seen);
+	tcase_add_test(t, a_target_with_its_host_is_the_path_in_it);
 	tcase_add_test(t, the_stop_waits_for_what_is_carried_out);
 	tcase_add_test(t, a_header_in_doubt_is_refused_before_a_handler_sees_it);
 	tcase_set_timeout(t, 60);

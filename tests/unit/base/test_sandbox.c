@@ -58,11 +58,13 @@ static void teardown(void)
 }
 
 /* The exit status of a shell script that runs confined in its own directory. */
-static int confined(const char *script)
+static int confined_by(const char *hide, const char *write, const char *script)
 {
-	const char *const hidden[] = {state, "/absent/path", NULL};
+	const char *const hidden[] = {hide, "/absent/path", NULL};
 	const char *const visible[] = {shown, NULL};
-	const struct sandbox_policy policy = {.hidden = hidden, .visible = visible};
+	const char *const writable[] = {write, NULL};
+	const struct sandbox_policy policy = {
+		.hidden = hidden, .visible = visible, .writable = writable};
 	const char *argv[] = {"sh", "-c", script, NULL};
 	_cleanup_(freep) char *pid = xasprintf("TESTER=%d", (int)getpid());
 	_cleanup_(freep) char *dir = xasprintf("TOP=%s", top);
@@ -78,6 +80,11 @@ static int confined(const char *script)
 	proc_confine(NULL);
 	ck_assert_msg(r == 0, "%s", e.msg);
 	return res.exit_status;
+}
+
+static int confined(const char *script)
+{
+	return confined_by(state, NULL, script);
 }
 
 static const struct {
@@ -133,6 +140,43 @@ START_TEST(the_hidden_file_is_as_it_was)
 }
 END_TEST
 
+START_TEST(a_writable_tree_shows_nothing_hidden_however_its_path_is_written)
+{
+	static const char *const forms[] = {"%s", "%s/", "%s//", "%s/.", "%s/state/..", "%s/link"};
+	_cleanup_(freep) char *link = xasprintf("%s/link", top);
+
+	ck_assert_int_eq(symlink(".", link), 0);
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		_cleanup_(freep) char *path = xasprintf(forms[i], top);
+
+		ck_assert_msg(confined_by(state, path, "echo x >> $TOP/beside") == 0, "%s: %s",
+			forms[i], said.s ? said.s : "");
+		ck_assert_msg(
+			confined_by(state, path, "cat $TOP/state/token") != 0, "%s", forms[i]);
+		ck_assert_msg(confined_by(state, path, "echo x >> $TOP/state/token") != 0, "%s",
+			forms[i]);
+	}
+}
+END_TEST
+
+START_TEST(what_is_hidden_among_the_devices_is_hidden)
+{
+	char dir[] = "/dev/shm/test_sandbox_XXXXXX";
+	_cleanup_(freep) char *script = NULL;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	put(dir, "token", "secret\n");
+	script = xasprintf("cat %s/token", dir);
+
+	int status = confined_by(dir, NULL, script);
+	int device = confined_by(dir, NULL, "echo x > /dev/null");
+
+	tree_remove(dir);
+	ck_assert_int_ne(status, 0);
+	ck_assert_int_eq(device, 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("sandbox");
@@ -142,6 +186,8 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, what_it_may_and_may_not, 0, ARRAY_LEN(cases));
 	tcase_add_test(t, the_hidden_file_is_as_it_was);
+	tcase_add_test(t, a_writable_tree_shows_nothing_hidden_however_its_path_is_written);
+	tcase_add_test(t, what_is_hidden_among_the_devices_is_hidden);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -91,6 +91,20 @@ START_TEST(stripping_alone_keeps_the_blank_of_a_prompt)
 }
 END_TEST
 
+START_TEST(a_sequence_that_is_not_at_its_end_is_seen)
+{
+	static const char *const cut[] = {
+		"\x1b", "a\x1b[", "\x1b[3", "\x1b[0m\x1b[1;3", "\x1b(", "\x1b]0;title"};
+	static const char *const whole[] = {"", "a", "\x1b[0m", "\x1b[3mx", "\x1b(B",
+		"\x1b]0;t\x07", "\x1b]0;t\x1b\\", "\x1b[0m> "};
+
+	for (size_t i = 0; i < ARRAY_LEN(cut); i++)
+		ck_assert_msg(terminal_is_cut(cut[i], strlen(cut[i])), "row %zu", i);
+	for (size_t i = 0; i < ARRAY_LEN(whole); i++)
+		ck_assert_msg(!terminal_is_cut(whole[i], strlen(whole[i])), "row %zu", i);
+}
+END_TEST
+
 static Suite *terminal_suite(void)
 {
 	Suite *s = suite_create("terminal");
@@ -99,6 +113,7 @@ static Suite *terminal_suite(void)
 	tcase_add_test(t, a_line_is_what_a_terminal_shows_of_it);
 	tcase_add_test(t, a_line_that_is_cut_anywhere_never_shows_more_than_was_said);
 	tcase_add_test(t, stripping_alone_keeps_the_blank_of_a_prompt);
+	tcase_add_test(t, a_sequence_that_is_not_at_its_end_is_seen);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -24,7 +24,8 @@ def run(*args, **env):
 
 class Exit(unittest.TestCase):
     def test_help_and_version_are_0(self):
-        for args in (['--help'], ['--version'], ['job', 'submit', '--help']):
+        for args in (['--help'], ['--version'], ['job', 'submit', '--help'], ['job', '--help'], ['help'], ['help', 'job'],
+                     ['help', 'job', 'submit']):
             self.assertEqual(run(*args).returncode, 0, args)
 
     def test_usage_is_2_and_names_the_nearest_command(self):

@@ -121,6 +121,14 @@ START_TEST(the_reserve_is_real_space_and_outlives_a_restart)
 	disk_make_room(d); /* there is room: it stays */
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_size, 1 << 20);
+	/* A person looked for room. */
+	ck_assert_int_eq(unlink(path), 0);
+	disk_tick(d);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(truncate(path, 0), 0);
+	disk_tick(d);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_ge(st.st_blocks * 512, 1 << 20);
 	disk_free(d);
 	tree_remove(dir);
 }

@@ -114,6 +114,7 @@ static inline void fake_init(struct fake_link *f,
 static inline void fake_done(struct fake_link *f)
 {
 	link_turn_clear(&f->link.turn);
+	link_rest_drop(&f->link);
 	free(f->out);
 	free(f->heard);
 }

@@ -188,6 +188,15 @@ static const struct foreign_file foreign_files[] = {
 	{"fw.bin", "Java or macOS", BYTES("\xca\xfe\xba\xbe\0\0\0\x34\1\2")},
 	{"fw.bin", "macOS", BYTES("\xcf\xfa\xed\xfe\7\0\0\1\1\2")},
 	{"fw.bin", "WebAssembly", BYTES("\0asm\1\0\0\0\1\2")},
+	{"fw.bin", "LLVM", BYTES("BC\xc0\xde\x35\x14\0\0\5\0\0\0")},
+	{"fw.bin", "module of Java", BYTES("JM\1\0PK\3\4\x14\0\1\2")},
+	{"fw.bin", "gettext", BYTES("\xde\x12\x04\x95\0\0\0\0\1\0\0\0")},
+	{"fw.bin", "OpenType", BYTES("OTTO\0\x0b\0\x80\0\3\0\x30"), .for_partition = true},
+	{"fw.bin", "Python", BYTES("\xa7\r\r\n\0\0\0\0\1\2\3\4\5\6\7\10\xe3\0")},
+	{"fw.bin", "8-bit encoding",
+		BYTES("Datei nicht gefunden: ung\xfcltiger Schl\xfcssel f\xfcr "
+		      "firmware.bin\r\nBitte "
+		      "erneut anmelden\r\n")},
 	{"fw.exe", "MS-DOS or Windows", .make = make_windows_program},
 	{"fw.bin", "one byte repeated", .make = make_blank, .for_partition = true},
 	{"fw.bin", "one byte repeated", .make = make_pattern, .for_partition = true},

@@ -273,6 +273,8 @@ START_TEST(a_line_without_end_is_a_broken_protocol)
 	ck_assert_int_eq(asked("go", "^OK", long_line), -ERR_PROTOCOL);
 	long_line[CONSOLE_LINE_MAX] = '\n';
 	long_line[CONSOLE_LINE_MAX + 1] = '\0';
+	/* Its end comes first: what is said before that belongs to it. */
+	ck_assert_int_eq(asked("go", "^a+$", long_line), -ERR_UNEXPECTED_REPLY);
 	ck_assert_int_eq(asked("go", "^a+$", long_line), 0);
 }
 END_TEST
@@ -536,6 +538,129 @@ START_TEST(a_number_that_comes_back_proves_the_turn_and_its_echo_does_not)
 }
 END_TEST
 
+/* What is said only after the next command was sent. */
+static const char *then_says;
+
+static void says_then(struct fake_link *f, const uint8_t *bytes, size_t n)
+{
+	fake_says(f, then_says);
+}
+
+START_TEST(the_rest_of_a_line_of_which_the_begin_was_dropped_agrees_to_nothing)
+{
+	static const struct {
+		const char *begin, *rest;
+	} rows[] = {
+		{"selftest NOT ", "OK\r\n"},
+		{"selftest NOT\t", "OK\r\n"},
+		{"\x1b[3", "1mOK\r\n"},
+	};
+
+	struct regex *never = NULL;
+
+	regex_new("never", &never, &e);
+	dut.device = says_then;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct iotime it = soon();
+
+		open_console((struct console_opts){.own_turns = true});
+		fake_says(&dut, rows[i].begin);
+		then_says = rows[i].rest;
+		ck_assert_msg(ask("SELFTEST", "OK$") < 0, "row %zu", i);
+		/* The same where the step that read the begin is over. */
+		then_says = "OK\r\n";
+		fake_says(&dut, "\r\n");
+		ck_assert_int_eq(ask("SET", "^OK$"), 0);
+		fake_says(&dut, rows[i].begin);
+		ck_assert_int_eq(console_expect(con, never, NULL, &it, NULL, &e), -ERR_TIMEOUT);
+		then_says = rows[i].rest;
+		con = console_leave(con);
+		open_console((struct console_opts){.own_turns = true});
+		ck_assert_msg(ask("SELFTEST", "OK$") < 0, "row %zu", i);
+	}
+	regex_free(never);
+}
+END_TEST
+
+START_TEST(the_end_of_a_line_that_was_too_long_is_no_line)
+{
+	_cleanup_(freep) char *line = malloc(20000);
+
+	open_console((struct console_opts){0});
+	memset(line, 'x', 20000);
+	memcpy(line + 19990, " OK\r\n", 6);
+	dut.device = NULL;
+	ck_assert_int_eq(ask("CAL", "OK$"), -ERR_TIMEOUT);
+	/* However it is cut: the answer that is owed has not come. */
+	for (size_t k = 1; k < 5000; k += 97) {
+		fake_say(&dut, line, 15000 - k);
+		fake_say(&dut, line + 19990, 6);
+		ck_assert_int_eq(ask("SELFTEST", "OK$"), -ERR_OUT_OF_STEP);
+	}
+}
+END_TEST
+
+START_TEST(a_byte_that_could_not_be_read_may_hide_a_word_and_a_bell_does_not)
+{
+	for (const char *const *p =
+			(const char *const[]){"\aOK\r\n", "\x11OK\x13\r\n", "\x11\aOK\r\n", NULL};
+		*p; p++) {
+		ck_assert_msg(asked("SELFTEST", "^OK$", *p) == 0, "%s", e.msg);
+		console_reply_done(&reply);
+	}
+	dut.device = NULL;
+	open_console((struct console_opts){.own_turns = true});
+
+	struct regex *ok = NULL;
+	struct iotime it = soon();
+
+	regex_new("OK", &ok, &e);
+	fake_say(&dut, "NO\0T OK\r\n", 10);
+	fake_say(&dut, "OK FAI\0LED\r\n", 13);
+	ck_assert_int_eq(console_expect(con, ok, NULL, &it, NULL, &e), -ERR_UNEXPECTED_REPLY);
+	regex_free(ok);
+}
+END_TEST
+
+/* Its echo, with a line of a log in the middle. */
+static void echoes_in_parts(struct fake_link *f, const uint8_t *bytes, size_t n)
+{
+	_cleanup_(freep) char *text = strndup((const char *)bytes, n);
+
+	if (strncmp(text, "echo ", 5) != 0)
+		return;
+	fake_says(f, "ec[1.2] wifi up\r\n");
+	fake_says(f, text + 2);
+}
+
+START_TEST(an_echo_in_parts_proves_no_turn)
+{
+	dut.device = echoes_in_parts;
+	open_console((struct console_opts){.ping = "echo {nonce}"});
+	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
+	ck_assert_int_eq(ask("SELFTEST", "^OK$"), -ERR_OUT_OF_STEP);
+}
+END_TEST
+
+START_TEST(what_came_with_an_answer_is_there_for_the_next_step)
+{
+	struct regex *banner = NULL;
+	struct iotime it = soon();
+
+	regex_new("^READY$", &banner, &e);
+	ck_assert_int_eq(asked("reboot", "^OK$", "OK\r\nREADY\r\nrest"), 0);
+	con = console_leave(con);
+	open_console((struct console_opts){0});
+	ck_assert_msg(console_expect(con, banner, NULL, &it, NULL, &e) == 0, "%s", e.msg);
+	/* Who reads bytes, not lines, begins with what is on the wire. */
+	con = console_leave(con);
+	ck_assert_uint_gt(dut.link.rest.len, 0);
+	ck_assert_int_eq(link_drain(&dut.link, 0, 0, NULL, &it, &e), 0);
+	ck_assert_uint_eq(dut.link.rest.len, 0);
+	regex_free(banner);
+}
+END_TEST
+
 START_TEST(a_ping_without_a_number_proves_nothing_and_is_refused)
 {
 	static const char *const bad[] = {"ping", "{nonce}", ""};
@@ -698,6 +823,11 @@ static Suite *console_suite(void)
 	tcase_add_test(t, a_prompt_proves_the_turn);
 	tcase_add_test(t, an_error_before_the_prompt_wins_over_the_line_that_agreed);
 	tcase_add_test(t, a_number_that_comes_back_proves_the_turn_and_its_echo_does_not);
+	tcase_add_test(t, the_rest_of_a_line_of_which_the_begin_was_dropped_agrees_to_nothing);
+	tcase_add_test(t, the_end_of_a_line_that_was_too_long_is_no_line);
+	tcase_add_test(t, a_byte_that_could_not_be_read_may_hide_a_word_and_a_bell_does_not);
+	tcase_add_test(t, an_echo_in_parts_proves_no_turn);
+	tcase_add_test(t, what_came_with_an_answer_is_there_for_the_next_step);
 	tcase_add_test(t, a_ping_without_a_number_proves_nothing_and_is_refused);
 	tcase_add_test(t, a_unit_that_is_never_later_than_the_recipe_says_is_asked_on);
 	tcase_add_test(t, chatter_is_not_the_late_answer);

@@ -245,6 +245,8 @@ START_TEST(static_programs_and_shared_libraries_are_known_by_their_notes_and_tag
 	/* DT_NEEDED of the name at 1, the end. */
 	static const uint8_t needed[32] = {1, 0, 0, 0, 0, 0, 0, 0, 1};
 	static const uint8_t soname[32] = {14, 0, 0, 0, 0, 0, 0, 0, 1};
+	/* DT_PLTRELSZ: calls of a plugin, which names no library. */
+	static const uint8_t calls[32] = {2, 0, 0, 0, 0, 0, 0, 0, 24};
 	static const struct {
 		uint8_t type; /* of the program header */
 		struct part p;
@@ -253,6 +255,7 @@ START_TEST(static_programs_and_shared_libraries_are_known_by_their_notes_and_tag
 		{4, {0x400000, abi, sizeof abi}, "NT_GNU_ABI_TAG"},
 		{2, {0x400000, needed, sizeof needed}, "DT_NEEDED"},
 		{2, {0x400000, soname, sizeof soname}, "DT_SONAME"},
+		{2, {0x400000, calls, sizeof calls}, "DT_JMPREL"},
 	};
 	static const struct elf_kind kind = {.wide = true};
 
