@@ -7,7 +7,11 @@
  *                  and keys, secrets, credentials
  *   write          a directory of its own, and devices (the service manager and the file modes say
  *                  which; nodes come and go while a unit restarts)
- *   signals, tracing, abstract sockets   no process outside (Linux 6.12; tracing always)
+ *   signals, abstract sockets   no process outside (Linux 6.12)
+ *   tracing        nothing attaches to a process outside, nor reads its memory
+ *
+ * Not covered: sockets that have a path, and what /proc says of processes of the same user (provd's
+ * environment holds no secret). A bind mount shows what is hidden under another path.
  *
  * Any thread; the child's part is async-signal-safe.
  */
