@@ -5,6 +5,7 @@
  */
 #include "api/work.h"
 
+#include <sched.h>
 #include <semaphore.h>
 #include <string.h>
 
@@ -83,8 +84,11 @@ START_TEST(light_work_is_done_while_heavy_work_waits)
 	ck_assert_int_eq(running, 0);
 	sem_getvalue(&ended, &running);
 	ck_assert_int_eq(running, 0);
-	work_pool_age(pool, now_us() + 5 * US_PER_S, &light_us, &heavy_us);
-	ck_assert_uint_eq(light_us, 0);
+	/* A light one says that it is done a moment before its thread is free again. */
+	do {
+		sched_yield();
+		work_pool_age(pool, now_us() + 5 * US_PER_S, &light_us, &heavy_us);
+	} while (light_us > 0);
 	ck_assert_uint_ge(heavy_us, 5 * US_PER_S);
 	for (size_t i = 0; i < HEAVY; i++)
 		sem_post(&may_end);
