@@ -395,7 +395,9 @@ class Crash:
         self.look_at_runs(d, units, needs)
         head = d.execute("SELECT data FROM events WHERE type = 'chain-head' ORDER BY seq DESC LIMIT 1").fetchone()
         last = d.execute('SELECT id, chain, hash FROM runs ORDER BY chain DESC LIMIT 1').fetchone()
-        self.check(head and json.loads(head['data']) == {'chain': last['chain'], 'hash': last['hash'], 'run': last['id']},
+        said = json.loads(head['data']) if head else {}
+        self.check({k: said.get(k) for k in ('chain', 'hash', 'run')} ==
+                   {'chain': last['chain'], 'hash': last['hash'], 'run': last['id']} and said.get('signature'),
                    'a clean stop says where the chain ends: %s' % (head and dict(head)))
         self.check(d.execute('PRAGMA integrity_check').fetchone()[0] == 'ok', 'the database is damaged')
         self.check(not d.execute('PRAGMA foreign_key_check').fetchall(), 'rows without their parents')
