@@ -32,6 +32,16 @@ int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
 		json_pack("{s:s, s:s}", "pool", p->id, "kind", p->kind), e);
 }
 
+/* q is at the pool's row on success; sql has one parameter, the pool's id. */
+static int find_pool(struct query *q, struct db *tx, const char *sql, const char *id, struct err *e)
+{
+	int r = query_begin(q, tx, e, sql, "s", id);
+
+	if (r == 0)
+		r = query_next(q, e);
+	return r == 0 ? err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id) : r;
+}
+
 int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water, int64_t revision,
 	struct err *e)
 {
@@ -40,14 +50,10 @@ int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water,
 	static const char sql[] = "UPDATE pools SET last = ?, low_water = ?,"
 				  " revision = revision + 1 WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, find, "s", id);
+	int r = find_pool(&q, tx, find, id, e);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
-	if (r == 0)
-		return err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id);
 	if (revision && revision != col_int(&q, 0))
 		return err_set(e, ERR_PRECONDITION, "pool %s was changed meanwhile (revision %lld)",
 			id, (long long)col_int(&q, 0));
@@ -71,14 +77,10 @@ int pools_advance(struct db *tx, const char *id, int64_t next, const char *reaso
 	static const char find[] = "SELECT next, last, pattern FROM pools WHERE id = ?";
 	static const char sql[] = "UPDATE pools SET next = ?, revision = revision + 1 WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, find, "s", id);
+	int r = find_pool(&q, tx, find, id, e);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
-	if (r == 0)
-		return err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id);
 	if (col_null(&q, 2))
 		return err_set(e, ERR_INVALID,
 			"pool %s is a list of values: it has no sequence to advance", id);
@@ -103,14 +105,10 @@ int pools_add_values(
 {
 	static const char find[] = "SELECT kind, pattern FROM pools WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, find, "s", id);
+	int r = find_pool(&q, tx, find, id, e);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
-	if (r == 0)
-		return err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id);
 	if (!col_null(&q, 1))
 		return err_set(e, ERR_INVALID, "pool %s makes its values by a pattern", id);
 	return ledger_add_values(tx, col_str(&q, 0), id, NULL, values, ret_offending, e);
