@@ -13,7 +13,7 @@ struct sparse_header {
 	uint32_t checksum; /* of the whole output; 0: none */
 };
 
-/* As it stands in the file. */
+/* A chunk as the file declares it, before its type and sizes are checked. */
 struct sparse_raw_chunk {
 	uint16_t type;
 	uint32_t blocks, bytes; /* bytes: with its header */

@@ -42,7 +42,8 @@ static const char *line_of(const struct strbuf *said, const char *word, size_t *
 	return NULL;
 }
 
-/* The line that is these words and nothing else: "Success" is no part of "Success: not quite". */
+/* Finds a line that consists of exactly these words. "Success: not quite" does not match "Success".
+ */
 static const char *whole_line(const struct strbuf *said, const char *words, size_t *ret_n)
 {
 	const char *end = said->s ? said->s + said->len : NULL;

@@ -21,8 +21,8 @@ struct fastboot {
 		     1]; /* the device's words, where the last command failed */
 };
 
-/* Whether the device's words of a refusal say that there is no partition of that name, and not that
- * it does not know the question. */
+/* True: the device refused because it has no partition of that name.
+ * False: any other reason, for example that it does not know the command. */
 bool fastboot_refusal_is_unknown_partition(const char *words, const char *target);
 
 void fastboot_log(struct fastboot *f, char dir, const char *fmt, ...)

@@ -61,7 +61,7 @@ START_TEST(words_of_a_missing_partition_differ_from_those_of_an_unknown_question
 		ck_assert_msg(fastboot_refusal_is_unknown_partition(rows[i].words, "nosuch") ==
 				      rows[i].unknown,
 			"%s", rows[i].words);
-	/* A partition's own name is no word of the device. */
+	/* A refusal may repeat the partition's name: the name must not be read as a reason. */
 	ck_assert(!fastboot_refusal_is_unknown_partition("partition: busy", "found"));
 	ck_assert(!fastboot_refusal_is_unknown_partition("found: partition busy", "found"));
 }
