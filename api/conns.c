@@ -9,6 +9,8 @@
 #include "base/util.h"
 
 #define OWNER_SIZE 40
+/* So many are asked whether something of them waits to be read, for one that must go. */
+#define ASKED_MAX 16
 
 struct conn {
 	struct conns *of;
@@ -26,7 +28,7 @@ struct conn {
 
 struct conns {
 	struct conn_limits limits;
-	void (*cut)(void *data, int fd);
+	const struct conns_ops *ops;
 	void *data;
 	struct mutex lock;
 	struct conn *oldest, *newest;
@@ -35,12 +37,12 @@ struct conns {
 	uint64_t cut_for_room, cut_late;
 };
 
-struct conns *conns_new(const struct conn_limits *l, void (*cut)(void *data, int fd), void *data)
+struct conns *conns_new(const struct conn_limits *l, const struct conns_ops *ops, void *data)
 {
 	struct conns *c = xcalloc(1, sizeof *c);
 
 	c->limits = *l;
-	c->cut = cut;
+	c->ops = ops;
 	c->data = data;
 	mutex_init(&c->lock);
 	return c;
@@ -87,7 +89,7 @@ static void cut_locked(struct conn *n)
 {
 	count_locked(n, -1);
 	n->cut = true;
-	n->of->cut(n->of->data, n->fd);
+	n->of->ops->cut(n->of->data, n->fd);
 }
 
 /* --- who must go --- */
@@ -97,19 +99,26 @@ static bool same_address(const struct conn *a, const struct conn *b)
 	return !memcmp(a->address, b->address, sizeof a->address);
 }
 
-/* Anonymous ones of an address; the oldest that can be cut (but not `but`) into *ret. What a
- * handler works on is left: nobody would see the cut before its end. */
+/* Anonymous ones of an address; the oldest that can be cut (but not `but`) into *ret, better one
+ * that says nothing than one whose token is not read yet. What a handler works on is left: nobody
+ * would see the cut before its end. */
 static unsigned of_address_locked(
 	struct conns *c, const struct conn *of, const struct conn *but, struct conn **ret)
 {
 	unsigned n = 0;
+	unsigned asked = 0;
+	bool silent = false;
 
 	*ret = NULL;
 	for (struct conn *x = c->oldest; x; x = x->next) {
 		if (x->cut || x->owner[0] || !same_address(x, of))
 			continue;
 		n++;
-		if (!*ret && x != but && x->phase != CONN_WORKING)
+		if (silent || x == but || x->phase == CONN_WORKING || asked == ASKED_MAX)
+			continue;
+		asked++;
+		silent = !c->ops->unread(c->data, x->fd);
+		if (silent || !*ret)
 			*ret = x;
 	}
 	return n;

@@ -8,7 +8,9 @@
  *                 └────────────────────────────────────────────────────┘
  *
  * Room is made, never asked for: one connection too many cuts the oldest anonymous one of the
- * address that holds most, or the connection of the largest principal that has rested longest.
+ * address that holds most, or the connection of the largest principal that has rested longest. An
+ * anonymous one from which something waits to be read goes after those that say nothing: its thread
+ * may be late, and its token unread.
  * A phase that must end by itself has a deadline that no dripping byte prolongs; a body has one
  * that grows with what came. To cut is to shut the socket down: its thread then closes it.
  *
@@ -39,7 +41,14 @@ struct conn_limits {
 	uint64_t answer_us; /* for an anonymous one to take its answer */
 };
 
-struct conns *conns_new(const struct conn_limits *l, void (*cut)(void *data, int fd), void *data);
+/* Both are called under a lock, and must not wait. */
+struct conns_ops {
+	void (*cut)(void *data, int fd);
+	/* Whether bytes came that nobody has read; false at the end of the stream. */
+	bool (*unread)(void *data, int fd);
+};
+
+struct conns *conns_new(const struct conn_limits *l, const struct conns_ops *ops, void *data);
 /* When none is open. */
 struct conns *conns_free(struct conns *c);
 

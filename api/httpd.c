@@ -24,7 +24,10 @@
 #include <sys/socket.h>
 
 #include "api/conns.h"
+#include "api/httpd_answer.h"
 #include "api/httpd_body.h"
+#include "api/httpd_header.h"
+#include "api/httpd_streams.h"
 #include "api/work.h"
 #include "base/iotime.h"
 #include "base/log.h"
@@ -37,9 +40,6 @@
 #define WORK_HEAVY	  4
 #define IDLE_TIMEOUT_S	  30
 #define CONNECTION_MEMORY 32768
-#define STREAMS_MAX	  256
-#define STREAMS_OF_ONE	  64
-#define STREAM_BLOCK	  16384
 #define UPLOADS_MAX	  64
 #define BODIES_MAX_BYTES  (256ull << 20) /* held in memory, of all requests */
 /* What the library is given is more than is held: between a cut and its end both count. */
@@ -62,17 +62,6 @@ static const struct conn_limits limits = {
 	.answer_us = 60 * US_PER_S,
 };
 
-struct stream {
-	struct httpd *httpd;
-	const struct stream_ops *ops;
-	void *data;
-	struct MHD_Connection *connection;
-	char owner[40];
-	bool suspended; /* under httpd->streams_lock */
-	bool woken;	/* came while it was not suspended */
-	struct stream *next;
-};
-
 struct httpd {
 	struct MHD_Daemon *daemon;
 	const struct httpd_ops *ops;
@@ -80,10 +69,7 @@ struct httpd {
 	uint16_t port;
 	char address[INET6_ADDRSTRLEN];
 	char *upload_dir;
-	struct mutex streams_lock;
-	struct stream *streams;
-	unsigned stream_count;
-	bool stopping;
+	struct streams *streams;
 	struct conns *conns;
 	struct work_pool *work;
 	unsigned uploads; /* atomic: under way */
@@ -91,11 +77,6 @@ struct httpd {
 	/* Since when each HTTP thread is in code of ours; 0: it is not. Atomics. */
 	uint64_t busy_us[HTTP_THREADS];
 	unsigned busy_threads; /* atomic: of them that have a place there */
-};
-
-struct shared_body {
-	int refs;
-	struct MHD_Response *response;
 };
 
 /* One request, from its header to its completion. */
@@ -123,7 +104,7 @@ static const char *const method_name[HTTP_METHODS] = {"GET", "POST", "PUT", "PAT
 
 const char *http_method_str(enum http_method m)
 {
-	return method_name[m];
+	return m < HTTP_METHODS ? method_name[m] : "another method";
 }
 
 const char *request_header(const struct request *rq, const char *name)
@@ -162,205 +143,14 @@ void request_each_query(const struct request *rq,
 	MHD_get_connection_values(rq->connection, MHD_GET_ARGUMENT_KIND, on_query, &q);
 }
 
-void response_header(struct response *rs, const char *name, const char *fmt, ...)
+static enum http_method method_from(const char *s)
 {
-	va_list ap;
-
-	if (rs->headers == (int)ARRAY_LEN(rs->header))
-		return;
-	snprintf(rs->header[rs->headers].name, sizeof rs->header[0].name, "%s", name);
-	va_start(ap, fmt);
-	vsnprintf(rs->header[rs->headers].value, sizeof rs->header[0].value, fmt, ap);
-	va_end(ap);
-	rs->headers++;
-}
-
-void response_text(struct response *rs, int status, const char *content_type, char *body, size_t n)
-{
-	free(rs->body);
-	rs->status = status;
-	snprintf(rs->content_type, sizeof rs->content_type, "%s", content_type);
-	rs->body = body;
-	rs->body_len = n;
-}
-
-void response_json(struct response *rs, int status, json_t *body)
-{
-	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : xstrdup("null");
-
-	if (!text)
-		abort();
-	response_text(rs, status, "application/json", text, strlen(text));
-	json_decref(body);
-}
-
-struct shared_body *shared_body_new(char *text, size_t n, const char *content_type)
-{
-	struct shared_body *b = xcalloc(1, sizeof *b);
-
-	b->refs = 1;
-	b->response = MHD_create_response_from_buffer(n, text, MHD_RESPMEM_MUST_FREE);
-	if (!b->response)
-		abort();
-	MHD_add_response_header(b->response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-	MHD_add_response_header(b->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	return b;
-}
-
-struct shared_body *shared_body_ref(struct shared_body *b)
-{
-	__atomic_add_fetch(&b->refs, 1, __ATOMIC_RELAXED);
-	return b;
-}
-
-struct shared_body *shared_body_unref(struct shared_body *b)
-{
-	if (b && __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) == 0) {
-		MHD_destroy_response(b->response);
-		free(b);
-	}
-	return NULL;
-}
-
-/* --- streams --- */
-
-static unsigned streams_of_locked(const struct httpd *h, const char *owner)
-{
-	unsigned n = 0;
-
-	for (const struct stream *s = h->streams; s; s = s->next)
-		n += !strcmp(s->owner, owner);
-	return n;
-}
-
-struct stream *stream_new(
-	struct httpd *h, const struct stream_ops *ops, void *data, const char *owner)
-{
-	struct stream *s = xcalloc(1, sizeof *s);
-
-	s->httpd = h;
-	s->ops = ops;
-	s->data = data;
-	snprintf(s->owner, sizeof s->owner, "%s", owner);
-	mutex_lock(&h->streams_lock);
-	if (h->stream_count >= STREAMS_MAX || streams_of_locked(h, owner) >= STREAMS_OF_ONE ||
-		h->stopping) {
-		mutex_unlock(&h->streams_lock);
-		free(s);
-		return NULL;
-	}
-	s->next = h->streams;
-	h->streams = s;
-	h->stream_count++;
-	mutex_unlock(&h->streams_lock);
-	return s;
-}
-
-void stream_wake(struct stream *s)
-{
-	mutex_lock(&s->httpd->streams_lock);
-	if (s->suspended) {
-		s->suspended = false;
-		MHD_resume_connection(s->connection);
-	} else {
-		s->woken = true;
-	}
-	mutex_unlock(&s->httpd->streams_lock);
-}
-
-static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
-{
-	struct stream *s = cls;
-	ssize_t n;
-
-	for (;;) {
-		n = s->ops->read(s->data, buf, max);
-		if (n != 0)
-			break;
-		mutex_lock(&s->httpd->streams_lock);
-		if (s->httpd->stopping) {
-			n = -1;
-		} else if (!s->woken) {
-			s->suspended = true;
-			MHD_suspend_connection(s->connection);
-			mutex_unlock(&s->httpd->streams_lock);
-			return 0;
-		}
-		s->woken = false;
-		mutex_unlock(&s->httpd->streams_lock);
-		if (n < 0)
-			break;
-	}
-	return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
-}
-
-static void stream_free(void *cls)
-{
-	struct stream *s = cls;
-
-	/* First the source of wake-ups ends, then the object. */
-	s->ops->free(s->data);
-	mutex_lock(&s->httpd->streams_lock);
-	for (struct stream **p = &s->httpd->streams; *p; p = &(*p)->next) {
-		if (*p == s) {
-			*p = s->next;
-			s->httpd->stream_count--;
-			break;
-		}
-	}
-	mutex_unlock(&s->httpd->streams_lock);
-	free(s);
-}
-
-/* --- answers --- */
-
-static struct MHD_Response *mhd_response(struct response *rs, struct MHD_Connection *c)
-{
-	struct MHD_Response *r;
-
-	if (rs->stream) {
-		rs->stream->connection = c;
-		r = MHD_create_response_from_callback(
-			MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, rs->stream, stream_free);
-		if (r)
-			rs->stream = NULL;
-		return r;
-	}
-	if (rs->fd >= 0)
-		return MHD_create_response_from_fd64(rs->body_len, steal_fd(&rs->fd));
-	if (rs->static_body)
-		return MHD_create_response_from_buffer(
-			rs->body_len, (void *)rs->static_body, MHD_RESPMEM_PERSISTENT);
-	r = MHD_create_response_from_buffer(rs->body_len, rs->body, MHD_RESPMEM_MUST_FREE);
-	rs->body = NULL;
-	return r;
-}
-
-static enum MHD_Result send_response(
-	struct exchange *x, struct MHD_Connection *c, struct response *rs)
-{
-	struct MHD_Response *r;
-	enum MHD_Result ok;
-
-	if (rs->shared) {
-		ok = MHD_queue_response(c, (unsigned)rs->status, rs->shared->response);
-		rs->shared = shared_body_unref(rs->shared);
-		return ok;
-	}
-	r = mhd_response(rs, c);
-	if (!r)
-		return MHD_NO;
-	if (rs->content_type[0])
-		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, rs->content_type);
-	MHD_add_response_header(r, "X-Request-Id", x->rq.id);
-	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-	for (int i = 0; i < rs->headers; i++)
-		MHD_add_response_header(r, rs->header[i].name, rs->header[i].value);
-	if (rs->close)
-		MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
-	ok = MHD_queue_response(c, (unsigned)rs->status, r);
-	MHD_destroy_response(r);
-	return ok;
+	if (!strcmp(s, "HEAD"))
+		s = "GET"; /* libmicrohttpd leaves the body out */
+	for (int i = 0; i < HTTP_METHODS; i++)
+		if (!strcmp(s, method_name[i]))
+			return (enum http_method)i;
+	return HTTP_OTHER;
 }
 
 static enum MHD_Result refuse(struct httpd *h, struct exchange *x, struct MHD_Connection *c,
@@ -369,93 +159,7 @@ static enum MHD_Result refuse(struct httpd *h, struct exchange *x, struct MHD_Co
 	struct response rs = {.fd = -1, .close = true};
 
 	h->ops->refuse(h->data, &x->rq, &rs, status, detail);
-	return send_response(x, c, &rs);
-}
-
-/* --- the shape of a header --- */
-
-static bool method_from(const char *s, enum http_method *ret)
-{
-	if (!strcmp(s, "HEAD"))
-		s = "GET"; /* libmicrohttpd leaves the body out */
-	for (int i = 0; i < HTTP_METHODS; i++) {
-		if (!strcmp(s, method_name[i])) {
-			*ret = (enum http_method)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Those on which two readers of one request would not agree where it ends or for whom it is
- * (RFC 9112, 6.3 and 11.2): each may come once. */
-static const char *const single_headers[] = {"Content-Length", "Transfer-Encoding", "Host",
-	"Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "If-Match"};
-
-struct header_look {
-	unsigned count[ARRAY_LEN(single_headers)];
-	char detail[160]; /* of the first fault; "" none */
-};
-
-/* RFC 9110, 5.6.2 */
-static bool is_token(const char *s)
-{
-	static const char more[] = "!#$%&'*+-.^_`|~";
-
-	if (!*s)
-		return false;
-	for (; *s; s++)
-		if (!((*s >= '0' && *s <= '9') || (*s >= 'A' && *s <= 'Z') ||
-			    (*s >= 'a' && *s <= 'z') || strchr(more, *s)))
-			return false;
-	return true;
-}
-
-static enum MHD_Result on_header(
-	void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	struct header_look *l = cls;
-
-	if (!name || !is_token(name)) {
-		snprintf(l->detail, sizeof l->detail,
-			"the name of a header is made of letters, digits and signs, without a "
-			"space: '%.60s'",
-			name ? name : "");
-		return MHD_NO;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(single_headers); i++) {
-		if (strcasecmp(name, single_headers[i]) == 0 && ++l->count[i] > 1) {
-			snprintf(l->detail, sizeof l->detail, "the header %s came twice",
-				single_headers[i]);
-			return MHD_NO;
-		}
-	}
-	return MHD_YES;
-}
-
-/* Whether the header leaves no doubt where the request ends; else the status and the reason. */
-static int check_header(struct exchange *x, const char *version, char *ret, size_t size)
-{
-	struct header_look look = {0};
-	const char *coding = request_header(&x->rq, "Transfer-Encoding");
-
-	MHD_get_connection_values(x->rq.connection, MHD_HEADER_KIND, on_header, &look);
-	snprintf(ret, size, "%s", look.detail);
-	if (*ret)
-		return 400;
-	if (coding && request_header(&x->rq, "Content-Length"))
-		snprintf(ret, size, "Content-Length and Transfer-Encoding exclude each other");
-	else if (coding && strcmp(version, "HTTP/1.1") != 0)
-		snprintf(ret, size, "Transfer-Encoding is of HTTP/1.1");
-	else if (x->encoded_nul)
-		snprintf(ret, size, "the path or the query holds %%00");
-	if (*ret)
-		return 400;
-	if (coding && strcasecmp(coding, "chunked") != 0) {
-		snprintf(ret, size, "the only Transfer-Encoding is chunked");
-		return 501;
-	}
-	return 0;
+	return answer_send(&rs, x->rq.id, c);
 }
 
 /* --- bodies --- */
@@ -529,11 +233,10 @@ static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Con
 	int status;
 
 	snprintf(x->rq.path, sizeof x->rq.path, "%s", url);
-	status = check_header(x, version, detail, sizeof detail);
+	status = header_check(&x->rq, version, x->encoded_nul, detail, sizeof detail);
 	if (status != 0)
 		return refuse(h, x, c, status, detail);
-	if (!method_from(method, &x->rq.method))
-		return refuse(h, x, c, 405, "unknown method");
+	x->rq.method = method_from(method);
 	if (strlen(url) >= sizeof x->rq.path)
 		return refuse(h, x, c, 414, "the path is too long");
 	status = h->ops->begin(h->data, &x->rq, &x->rs, &x->intake);
@@ -541,7 +244,7 @@ static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Con
 		return refuse(h, x, c, 429, "this principal holds too many connections");
 	if (status != 0) {
 		x->rs.close = body;
-		return send_response(x, c, &x->rs);
+		return answer_send(&x->rs, x->rq.id, c);
 	}
 	status = check_body(h, x, &why);
 	if (status != 0)
@@ -688,10 +391,17 @@ static void on_work(struct work *w)
 	MHD_resume_connection(x->rq.connection);
 }
 
+static void submit(void *data)
+{
+	struct exchange *x = data;
+
+	work_submit(x->httpd->work, &x->work);
+}
+
 static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c)
 {
 	conn_phase(x->conn, CONN_ANSWERING, now_us());
-	return send_response(x, c, &x->rs);
+	return answer_send(&x->rs, x->rq.id, c);
 }
 
 /* The request is whole. */
@@ -705,17 +415,7 @@ static enum MHD_Result finish(struct httpd *h, struct exchange *x, struct MHD_Co
 		return answer(x, c);
 	}
 	x->work = (struct work){.run = on_work, .heavy = x->intake.heavy};
-	/* Under the lock of the stop: after it no connection is suspended any more. */
-	mutex_lock(&h->streams_lock);
-
-	bool stopping = h->stopping;
-
-	if (!stopping) {
-		MHD_suspend_connection(c);
-		work_submit(h->work, &x->work);
-	}
-	mutex_unlock(&h->streams_lock);
-	if (!stopping)
+	if (streams_suspend(h->streams, c, submit, x))
 		return MHD_YES;
 	carry_out(x);
 	return answer(x, c);
@@ -801,18 +501,6 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	return x;
 }
 
-/* What a handler made and nobody sent: the client left. */
-static void drop_response(struct response *rs)
-{
-	free(rs->body);
-	if (rs->fd >= 0)
-		close(rs->fd);
-	shared_body_unref(rs->shared);
-	if (rs->stream)
-		stream_free(rs->stream);
-	*rs = (struct response){.fd = -1};
-}
-
 static void on_completed(
 	void *cls, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
 {
@@ -822,7 +510,7 @@ static void on_completed(
 	if (!x)
 		return;
 	h->ops->done(h->data, &x->rq);
-	drop_response(&x->rs);
+	answer_drop(&x->rs);
 	if (x->upload_fd >= 0) {
 		close(x->upload_fd);
 		unlink(x->rq.upload_path);
@@ -858,6 +546,15 @@ static void cut_connection(void *data, int fd)
 {
 	shutdown(fd, SHUT_RDWR);
 }
+
+static bool has_unread(void *data, int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static const struct conns_ops on_conns = {cut_connection, has_unread};
 
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
@@ -920,8 +617,8 @@ static struct httpd *httpd_new(
 	h->ops = ops;
 	h->data = data;
 	h->upload_dir = xstrdup(o->upload_dir);
-	h->conns = conns_new(&limits, cut_connection, h);
-	mutex_init(&h->streams_lock);
+	h->conns = conns_new(&limits, &on_conns, h);
+	h->streams = streams_new();
 	return h;
 }
 
@@ -967,6 +664,12 @@ int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void
 	return 0;
 }
 
+struct stream *stream_new(
+	struct httpd *h, const struct stream_ops *ops, void *data, const char *owner)
+{
+	return streams_add(h->streams, ops, data, owner);
+}
+
 uint16_t httpd_port(const struct httpd *h)
 {
 	return h->port;
@@ -977,25 +680,13 @@ const char *httpd_address(const struct httpd *h)
 	return h->address;
 }
 
-static void resume_streams_locked(struct httpd *h)
-{
-	for (struct stream *s = h->streams; s; s = s->next) {
-		if (s->suspended) {
-			s->suspended = false;
-			MHD_resume_connection(s->connection);
-		}
-	}
-}
-
 void httpd_tick(struct httpd *h)
 {
 	unsigned cut = conns_sweep(h->conns, now_us());
 
 	if (cut)
 		log_debug("http: %u connection%s cut: over its deadline", cut, cut == 1 ? "" : "s");
-	mutex_lock(&h->streams_lock);
-	resume_streams_locked(h);
-	mutex_unlock(&h->streams_lock);
+	streams_wake_all(h->streams);
 }
 
 int httpd_alive(struct httpd *h, uint64_t now, struct err *e)
@@ -1022,18 +713,13 @@ struct httpd *httpd_stop(struct httpd *h)
 {
 	if (!h)
 		return NULL;
-	mutex_lock(&h->streams_lock);
-	h->stopping = true;
-	resume_streams_locked(h);
-	for (struct stream *s = h->streams; s; s = s->next)
-		s->woken = true;
-	mutex_unlock(&h->streams_lock);
+	streams_stop(h->streams);
 	/* All that is suspended for a handler is resumed by its end. */
 	work_pool_free(h->work);
 	if (h->daemon)
 		MHD_stop_daemon(h->daemon);
 	conns_free(h->conns);
-	mutex_done(&h->streams_lock);
+	streams_free(h->streams);
 	free(h->upload_dir);
 	free(h);
 	return NULL;

@@ -20,7 +20,16 @@
 struct httpd;
 struct MHD_Connection;
 
-enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHODS };
+/* HTTP_OTHER: one that no route has. */
+enum http_method {
+	HTTP_GET,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_PATCH,
+	HTTP_DELETE,
+	HTTP_METHODS,
+	HTTP_OTHER = HTTP_METHODS
+};
 const char *http_method_str(enum http_method m);
 
 #define REQUEST_PARAMS 4

@@ -66,16 +66,17 @@ const char *request_param(const struct request *rq, const char *name)
 	return NULL;
 }
 
-static const struct route *find_route(struct request *rq, bool *ret_other_method)
+/* Where the path has other methods only, they are bits of *ret_others. */
+static const struct route *find_route(struct request *rq, unsigned *ret_others)
 {
-	*ret_other_method = false;
+	*ret_others = 0;
 	for (size_t t = 0; t < route_table_count; t++) {
 		for (const struct route *r = route_tables[t]; r->pattern; r++) {
 			if (!path_matches(r->pattern, rq))
 				continue;
 			if (r->method == rq->method)
 				return r;
-			*ret_other_method = true;
+			*ret_others |= 1u << r->method;
 		}
 	}
 	return NULL;
@@ -88,6 +89,22 @@ static int refuse_with(
 {
 	problem_answer(rs, rq, status, code, detail, NULL);
 	return status;
+}
+
+/* RFC 9110, 15.5.6: with the methods that it has. */
+static int refuse_method(struct request *rq, struct response *rs, unsigned methods)
+{
+	struct strbuf b = {0};
+
+	for (int m = 0; m < HTTP_METHODS; m++)
+		if (methods & 1u << m)
+			sb_addf(&b, "%s%s", b.len ? ", " : "",
+				http_method_str((enum http_method)m));
+	if (methods & 1u << HTTP_GET)
+		sb_add(&b, ", HEAD");
+	response_header(rs, "Allow", "%s", b.s);
+	sb_done(&b);
+	return refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method");
 }
 
 /* A browser's cookie travels by itself: what changes something must come from our own pages. */
@@ -151,13 +168,13 @@ static int let_in(struct api *a, const struct route *r, struct request *rq, stru
 static int begin(void *data, struct request *rq, struct response *rs, struct intake *ret)
 {
 	struct api *a = data;
-	bool other;
-	const struct route *r = find_route(rq, &other);
+	unsigned others;
+	const struct route *r = find_route(rq, &others);
 
+	if (!r && others)
+		return refuse_method(rq, rs, others);
 	if (!r)
-		return other ? refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method")
-			     : refuse_with(
-				       rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
+		return refuse_with(rq, rs, 404, ERR_NOT_FOUND, "there is nothing at this path");
 	rq->route = r;
 	*ret = (struct intake){.upload = r->flags & ROUTE_UPLOAD,
 		.heavy = r->flags & ROUTE_UPLOAD,

@@ -187,8 +187,13 @@ class Conventions(Live):
             self.problem(self.api.request('POST', path, {}), 404, 'not-found')
 
     def test_405_of_a_method_that_the_path_has_not(self):
-        for method, path in (('DELETE', '/jobs'), ('PUT', '/stations'), ('PATCH', '/artifacts'), ('BREW', '/jobs')):
-            self.problem(self.api.request(method, path), 405)
+        for method, path, has in (('DELETE', '/jobs', 'GET, POST, HEAD'), ('PUT', '/stations', 'GET, HEAD'),
+                                  ('PATCH', '/artifacts', 'GET, HEAD'), ('BREW', '/jobs', 'GET, POST, HEAD'),
+                                  ('GET', '/stations/A1/actions/enable', 'POST')):
+            a = self.api.request(method, path)
+            self.problem(a, 405)
+            self.assertEqual(a.headers['Allow'], has, path)
+        self.problem(self.api.request('BREW', '/nothing'), 404, 'not-found')
 
     def test_malformed_bodies_are_400(self):
         for body in ('{', '[1,', '"x"', '[]', '3', '', '{"a":1,"a":2}', '\x00', b'\xff\xfe{}', '{"a":"\\ud800"}',

@@ -27,7 +27,7 @@ static const struct conn_limits limits = {
 };
 static struct conns *conns;
 static struct conn *open_[MANY];
-static bool cut[MANY];
+static bool cut[MANY], unread[MANY];
 static uint64_t now;
 
 static void on_cut(void *data, int fd)
@@ -36,12 +36,20 @@ static void on_cut(void *data, int fd)
 	cut[fd] = true;
 }
 
+static bool on_unread(void *data, int fd)
+{
+	return unread[fd];
+}
+
+static const struct conns_ops ops = {on_cut, on_unread};
+
 static void setup(void)
 {
 	memset(cut, 0, sizeof cut);
+	memset(unread, 0, sizeof unread);
 	memset(open_, 0, sizeof open_);
 	now = 1000 * US_PER_S;
-	conns = conns_new(&limits, on_cut, NULL);
+	conns = conns_new(&limits, &ops, NULL);
 }
 
 static void teardown(void)
@@ -99,6 +107,21 @@ START_TEST(an_address_without_a_token_loses_its_oldest)
 	opens_many(6, 2, "10.0.0.2", NULL);
 	opens_many(8, 10, "10.0.0.1", NULL);
 	ck_assert_int_eq(cuts(6, 2), 0);
+}
+END_TEST
+
+START_TEST(what_waits_to_be_read_goes_after_what_says_nothing)
+{
+	opens_many(0, 5, "10.0.0.1", NULL);
+	unread[0] = unread[1] = true;
+	opens_many(5, 3, "10.0.0.1", NULL);
+	ck_assert_int_eq(cuts(0, 2), 0);
+	ck_assert_int_eq(cuts(2, 3), 3);
+	/* Where all say something the oldest goes: there is no place for more of them. */
+	memset(unread, true, sizeof unread);
+	opens(8, "10.0.0.1");
+	ck_assert(cut[0]);
+	ck_assert(!cut[1]);
 }
 END_TEST
 
@@ -243,6 +266,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, an_address_without_a_token_loses_its_oldest);
+	tcase_add_test(t, what_waits_to_be_read_goes_after_what_says_nothing);
 	tcase_add_test(t, of_all_without_a_token_the_largest_address_pays);
 	tcase_add_test(t, a_network_of_ipv6_counts_as_one_address);
 	tcase_add_test(t, a_flood_without_tokens_leaves_those_with_one);

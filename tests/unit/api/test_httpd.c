@@ -75,18 +75,24 @@ static void teardown(void)
 	sem_destroy(&may_end);
 }
 
-static int ask(const char *path)
+static int say(const char *text)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET,
 		.sin_port = htons(httpd_port(httpd)),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	_cleanup_(freep) char *text =
-		xasprintf("GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	return fd;
+}
+
+static int ask(const char *path)
+{
+	_cleanup_(freep) char *text =
+		xasprintf("GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+
+	return say(text);
 }
 
 static void answered(int fd, const char *status, const char *body)
@@ -166,6 +172,8 @@ START_TEST(a_header_in_doubt_is_refused_before_a_handler_sees_it)
 {
 	answered(ask("/light?x=%00"), "400", "%00");
 	answered(ask("/light HTTP/1.1\r\nA b: c"), "400", "'A b'");
+	answered(say("GET /light HTTP/1.1\r\nConnection: close\r\n\r\n"), "400", "Host");
+	answered(say("GET /light HTTP/1.0\r\n\r\n"), "200", "for /light");
 }
 END_TEST
 

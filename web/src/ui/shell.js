@@ -3,7 +3,7 @@
 // regions that say failures aloud.
 import { get, session as sessionApi } from '../lib/api.js';
 import { localTime } from '../lib/format.js';
-import { html, useEffect, useState } from '../lib/html.js';
+import { html, useEffect, useLayoutEffect, useState } from '../lib/html.js';
 import { lineNow, onEvent, onNotice, setSession, useLink, useSession } from '../lib/store.js';
 import { Icon } from './icons.js';
 import { KeyHelp, listen } from './keys.js';
@@ -111,7 +111,8 @@ function Banners() {
 function Stale() {
   const lost = useLink() === 'lost';
 
-  useEffect(() => {
+  // Before the paint, so that no frame says "live" on a grey page.
+  useLayoutEffect(() => {
     document.documentElement.classList.toggle('stale', lost);
     return () => document.documentElement.classList.remove('stale');
   }, [lost]);
