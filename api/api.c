@@ -61,7 +61,7 @@ static void read_quota(struct api *a)
 {
 	struct config *c = fleet_config(a->fleet);
 
-	__atomic_store_n(&a->store.quota_bytes, c->artifact_quota_bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&a->quota.quota_bytes, c->artifact_quota_bytes, __ATOMIC_RELAXED);
 	config_unref(c);
 }
 
@@ -74,7 +74,7 @@ int api_start(struct fleet *f, const struct api_options *o,
 		.host = o->host,
 		.port = o->port,
 		.listen_fd = o->listen_fd,
-		.upload_dir = fleet_artifact_dir(f),
+		.upload_dir = store_artifacts(fleet_store(f)),
 		.local_only = !o->insecure,
 	};
 	int64_t stored = 0;
@@ -92,7 +92,7 @@ int api_start(struct fleet *f, const struct api_options *o,
 		if (r == 0)
 			r = artifacts_total(reader, &stored, e);
 		api_reader_back(a, reader);
-		store_add(&a->store, (uint64_t)stored);
+		artifact_quota_add(&a->quota, (uint64_t)stored);
 		read_quota(a);
 	}
 	if (r == 0)

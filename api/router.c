@@ -392,7 +392,7 @@ static int upload(
 	void *data, struct request *rq, uint64_t taken, uint64_t more, const char **ret_why)
 {
 	struct api *a = data;
-	int status = store_take(&a->store, taken, more, ret_why);
+	int status = artifact_quota_take(&a->quota, taken, more, ret_why);
 	struct err e;
 
 	if (status != 0)
@@ -406,7 +406,7 @@ static int upload(
 
 static void done(void *data, struct request *rq)
 {
-	store_give(&((struct api *)data)->store, rq->upload_taken);
+	artifact_quota_give(&((struct api *)data)->quota, rq->upload_taken);
 	free((void *)rq->principal);
 }
 

@@ -7,7 +7,7 @@
 
 #include "api/auth.h"
 #include "api/httpd.h"
-#include "api/store.h"
+#include "api/artifact_quota.h"
 #include "base/thread.h"
 #include "daemon/line/fleet.h"
 #include "db/audit.h"
@@ -30,7 +30,7 @@ struct api {
 	struct auth *auth;
 	struct httpd *httpd;
 	unsigned rate_limit;
-	struct store store;
+	struct artifact_quota quota;
 	bool insecure; /* others than this machine are served, without TLS */
 	char *openapi_text;
 	/* Readers of the database, for the threads of the pool. */

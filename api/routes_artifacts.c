@@ -60,7 +60,7 @@ static int get_artifact(struct call *c, struct err *e)
 static int get_content(struct call *c, struct err *e)
 {
 	const char *sha = request_param(c->rq, "sha256");
-	_cleanup_(freep) char *path = xasprintf("%s/%s", fleet_artifact_dir(c->api->fleet), sha);
+	_cleanup_(freep) char *path = store_artifact(fleet_store(c->api->fleet), sha);
 	json_t *o = NULL;
 	struct stat st;
 	int r = find_artifact(c, &o, e);
@@ -167,7 +167,7 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 
 static int keep_file(struct call *c, const char *path, struct err *e)
 {
-	const char *dir = fleet_artifact_dir(c->api->fleet);
+	const char *dir = store_artifacts(fleet_store(c->api->fleet));
 	_cleanup_(closep) int dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (rename(c->rq->upload_path, path) < 0 || dfd < 0 || fsync(dfd) < 0)
@@ -215,14 +215,14 @@ static int put_artifact(struct call *c, struct err *e)
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
 		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",
 			c->rq->upload_sha256, sha);
-	p.path = xasprintf("%s/%s", fleet_artifact_dir(c->api->fleet), sha);
+	p.path = store_artifact(fleet_store(c->api->fleet), sha);
 	r = check_image(c, &p, e);
 	if (r == 0)
 		r = keep_file(c, p.path, e);
 	if (r == 0)
 		r = api_change(c, &ch, e);
 	if (r == 0 && p.created) {
-		store_add(&c->api->store, c->rq->upload_bytes);
+		artifact_quota_add(&c->api->quota, c->rq->upload_bytes);
 		c->rs->status = 201;
 	}
 	return r;
@@ -234,7 +234,7 @@ struct removal {
 	const char *sha256, *by;
 	char *path, *aside;
 	uint64_t bytes;
-	struct store *store;
+	struct artifact_quota *quota;
 	bool moved;
 };
 
@@ -263,14 +263,14 @@ static void delete_done(void *data)
 	struct removal *m = data;
 
 	unlink(m->aside);
-	store_give(m->store, m->bytes);
+	artifact_quota_give(m->quota, m->bytes);
 }
 
 static int delete_artifact(struct call *c, struct err *e)
 {
-	const char *dir = fleet_artifact_dir(c->api->fleet);
+	const struct store *store = fleet_store(c->api->fleet);
 	const char *sha = request_param(c->rq, "sha256");
-	struct removal m = {.sha256 = sha, .by = c->who->name, .store = &c->api->store};
+	struct removal m = {.sha256 = sha, .by = c->who->name, .quota = &c->api->quota};
 	struct change ch = {.apply = apply_delete,
 		.committed = delete_done,
 		.data = &m,
@@ -282,8 +282,8 @@ static int delete_artifact(struct call *c, struct err *e)
 	if (!is_sha256_hex(sha))
 		return err_set(e, ERR_NOT_FOUND,
 			"an artifact is addressed by its SHA-256 in lower-case hex");
-	m.path = xasprintf("%s/%s", dir, sha);
-	m.aside = xasprintf("%s/" ARTIFACT_ASIDE "%s", dir, sha);
+	m.path = store_artifact(store, sha);
+	m.aside = store_artifact_aside(store, sha);
 	r = api_change(c, &ch, e);
 	if (r < 0 && m.moved && rename(m.aside, m.path) < 0)
 		log_error("artifact %s: %s", sha, strerrordesc_np(errno));

@@ -98,7 +98,7 @@ static int post_job(struct call *c, struct err *e)
 		return r;
 	config = fleet_config(c->api->fleet);
 	d = api_reader(c->api, e);
-	r = d ? job_order_new(fleet_jobs(c->api->fleet), d, config, c->body, c->who->name, &m,
+	r = d ? job_order_new(fleet_orders(c->api->fleet), d, config, c->body, c->who->name, &m,
 			&p.order, e)
 	      : -(int)e->code;
 	api_reader_back(c->api, d);

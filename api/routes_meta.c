@@ -47,8 +47,14 @@ static int get_version(struct call *c, struct err *e)
 
 static int get_summary(struct call *c, struct err *e)
 {
-	json_t *o = fleet_summary_json(c->api->fleet);
+	json_t *o = json_object();
+	struct fleet_summary summary;
 
+	fleet_summary(c->api->fleet, &summary);
+	json_object_set_new(o, "stations", json_integer((json_int_t)summary.stations));
+	for (int i = 0; i < STATION_STATE_COUNT; i++)
+		json_object_set_new(
+			o, station_state_str((enum station_state)i), json_integer(summary.in[i]));
 	json_object_set_new(o, "holds", holds_json(fleet_holds(c->api->fleet)));
 	response_json(c->rs, 200, o);
 	return 0;
@@ -75,24 +81,21 @@ static void metric(struct strbuf *b, const char *name, const char *type, const c
 static int get_metrics(struct call *c, struct err *e)
 {
 	struct strbuf b = {0};
-	json_t *summary = fleet_summary_json(c->api->fleet);
+	struct fleet_summary summary;
 	uint64_t commits;
 	uint64_t records;
 	int64_t size = 0;
 	struct db *d = api_reader(c->api, e);
-	const char *key;
-	json_t *v;
 
 	if (d)
 		db_size(d, &size, e);
 	api_reader_back(c->api, d);
 	writer_stats(fleet_writer(c->api->fleet), &commits, &records);
 	metric(&b, "provd_stations", "gauge", "Stations by state.");
-	json_object_foreach(summary, key, v)
-		if (strcmp(key, "stations") != 0)
-			sb_addf(&b, "provd_stations{state=\"%s\"} %lld\n", key,
-				(long long)json_integer_value(v));
-	json_decref(summary);
+	fleet_summary(c->api->fleet, &summary);
+	for (int i = 0; i < STATION_STATE_COUNT; i++)
+		sb_addf(&b, "provd_stations{state=\"%s\"} %u\n",
+			station_state_str((enum station_state)i), summary.in[i]);
 	metric(&b, "provd_writer_commits_total", "counter", "Transactions that were made durable.");
 	sb_addf(&b, "provd_writer_commits_total %llu\n", (unsigned long long)commits);
 	metric(&b, "provd_writer_records_total", "counter", "Records in those transactions.");

@@ -172,8 +172,8 @@ static int open_file(struct call *c, const json_t *file, struct err *e)
 	int64_t want = json_integer_value(json_object_get(file, "size"));
 	uint64_t bytes = 0;
 	int fd = -1;
-	int r = outputs_open(
-		fleet_output_dir(c->api->fleet), request_param(c->rq, "id"), name, &fd, &bytes, e);
+	int r = outputs_open(store_output(fleet_store(c->api->fleet)), request_param(c->rq, "id"),
+		name, &fd, &bytes, e);
 
 	if (r == 0 && bytes != (uint64_t)want)
 		r = err_set(e, ERR_GONE, "the file '%s' has %llu bytes, %lld were recorded", name,
@@ -189,7 +189,7 @@ static int open_file(struct call *c, const json_t *file, struct err *e)
 
 static int get_files(struct call *c, struct err *e)
 {
-	const char *root = fleet_output_dir(c->api->fleet);
+	const char *root = store_output(fleet_store(c->api->fleet));
 	json_t *items = NULL;
 	json_t *file;
 	size_t i;

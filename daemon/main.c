@@ -311,16 +311,12 @@ static void on_signal(struct provd *p)
 
 static void tell_status(struct provd *p)
 {
-	json_t *s = fleet_summary_json(p->fleet);
+	struct fleet_summary s;
 
-	notify_status("%s%lld stations: %lld running, %lld ready, %lld in fault or quarantine",
-		p->stopping ? "stopping; " : "",
-		(long long)json_integer_value(json_object_get(s, "stations")),
-		(long long)json_integer_value(json_object_get(s, "running")),
-		(long long)json_integer_value(json_object_get(s, "ready")),
-		(long long)(json_integer_value(json_object_get(s, "fault")) +
-			    json_integer_value(json_object_get(s, "quarantined"))));
-	json_decref(s);
+	fleet_summary(p->fleet, &s);
+	notify_status("%s%zu stations: %u running, %u ready, %u in fault or quarantine",
+		p->stopping ? "stopping; " : "", s.stations, s.in[STATION_RUNNING],
+		s.in[STATION_READY], s.in[STATION_FAULT] + s.in[STATION_QUARANTINED]);
 }
 
 static void on_tick(struct provd *p)

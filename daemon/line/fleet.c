@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/line/fleet.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <sys/stat.h>
-
-#include "base/digest.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/proc.h"
@@ -14,15 +9,13 @@
 #include "base/util.h"
 #include "daemon/line/confine.h"
 #include "daemon/line/outputs.h"
-#include "daemon/line/state_lock.h"
-#include "db/artifacts.h"
+#include "daemon/line/services.h"
 #include "db/db.h"
 #include "db/writer.h"
 #include "transports/images/cache.h"
 
 #define FEED_RING	4096
 #define RESCAN_EVERY_US (30 * US_PER_S)
-#define ORPHAN_AGE_S	(24 * 3600)
 
 struct fleet {
 	struct mutex lock; /* of config and the list of stations */
@@ -36,20 +29,11 @@ struct fleet {
 	size_t sources;
 	uint64_t rescan_us;
 
-	struct holds *holds;
+	struct line_services services; /* what the stations see of all this */
+	struct store *store;
 	struct confine *confine;
-	struct records *records;
-	struct feed *feed;
-	struct jobs *jobs;
-	char *artifact_dir;
-	char *keep_dir;
-	char *scratch_dir;
-	char *output_dir;
 	struct outputs_sweep *sweep;
-	struct image_cache *images;
-	int lock_fd;		/* of state_dir/lock */
 	uint64_t views_version; /* atomic */
-	char boot[UUID_SIZE];	/* of the kernel */
 	bool stopping;
 };
 
@@ -69,17 +53,36 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 		if (text)
-			feed_publish(f->feed, ev[i].seq, ev[i].type, ev[i].station, text);
+			feed_publish(f->services.feed, ev[i].seq, ev[i].type, ev[i].station, text);
 		free(text);
 		json_decref(o);
 	}
 }
 
+/* --- what the stations may call --- */
+
+static void wake_stations(void *line)
+{
+	fleet_wake_stations(line);
+}
+
+static void views_changed(void *line)
+{
+	struct fleet *f = line;
+
+	__atomic_add_fetch(&f->views_version, 1, __ATOMIC_ACQ_REL);
+}
+
+static struct config *present_config(void *line)
+{
+	return fleet_config(line);
+}
+
 /* A hold began or ended: who waits for work looks again, and who watches sees why. */
 static void on_hold(void *data)
 {
-	fleet_views_changed(data);
-	fleet_wake_stations(data);
+	views_changed(data);
+	wake_stations(data);
 }
 
 /* --- plug events --- */
@@ -139,82 +142,6 @@ static int add_source(struct fleet *f, const char *text, struct err *e)
 
 /* --- open and close --- */
 
-static int make_dirs(struct fleet *f, struct err *e)
-{
-	const char *const dirs[] = {
-		f->config->state_dir, f->artifact_dir, f->keep_dir, f->scratch_dir, f->output_dir};
-	int r = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(dirs) && r == 0; i++)
-		r = tree_make(dirs[i], e);
-	return r < 0 ? err_prefix(e, "state directory") : 0;
-}
-
-/* Whether the database knows the artifact; also where it cannot be asked. */
-static bool is_known(struct db *d, const char *sha256)
-{
-	json_t *row = NULL;
-	struct err e;
-	int r = artifacts_get(d, sha256, &row, &e);
-
-	json_decref(row);
-	return r != -ERR_NOT_FOUND;
-}
-
-/* A file of the store that a crash left between the disk and the database. An upload of today may
- * still be wanted by whoever sends it again. */
-static bool sweep_one(struct fleet *f, struct db *d, const char *name)
-{
-	_cleanup_(freep) char *path = xasprintf("%s/%s", f->artifact_dir, name);
-	size_t aside = strlen(ARTIFACT_ASIDE);
-	struct stat st;
-
-	if (!strncmp(name, ARTIFACT_ASIDE, aside) && is_sha256_hex(name + aside)) {
-		_cleanup_(freep) char *back = xasprintf("%s/%s", f->artifact_dir, name + aside);
-
-		return is_known(d, name + aside) ? rename(path, back) < 0 : unlink(path) == 0;
-	}
-	return is_sha256_hex(name) && stat(path, &st) == 0 &&
-	       wall_ms() / 1000 - st.st_mtime > ORPHAN_AGE_S && !is_known(d, name) &&
-	       unlink(path) == 0;
-}
-
-/* What nobody knows of any more; not while the database may be an older one. */
-static void sweep_artifacts(struct fleet *f)
-{
-	DIR *dir = opendir(f->artifact_dir);
-	struct db *d = NULL;
-	unsigned gone = 0;
-
-	if (!holds_has(f->holds, HOLD_LINEAGE))
-		db_open_reader(fleet_db_path(f), &d, NULL);
-	for (struct dirent *de; dir && d && (de = readdir(dir));)
-		gone += sweep_one(f, d, de->d_name);
-	if (gone)
-		log_notice("%u file%s of the artifact store that no record knows: removed", gone,
-			gone == 1 ? "" : "s");
-	db_free(d);
-	if (dir)
-		closedir(dir);
-}
-
-/* Uploads that a crash left half-way: before anything else, the records may need the room. */
-static void sweep_uploads(struct fleet *f)
-{
-	DIR *d = opendir(f->artifact_dir);
-
-	for (struct dirent *de; d && (de = readdir(d));) {
-		if (strncmp(de->d_name, "upload-", 7) == 0) {
-			_cleanup_(freep) char *path =
-				xasprintf("%s/%s", f->artifact_dir, de->d_name);
-
-			unlink(path);
-		}
-	}
-	if (d)
-		closedir(d);
-}
-
 /* Programs that outlived a killed provd, and what they worked in. */
 static int sweep_tools(struct fleet *f, struct err *e)
 {
@@ -228,29 +155,69 @@ static int sweep_tools(struct fleet *f, struct err *e)
 	if (n > 0)
 		log_warning("%u program%s of the provd before this one still ran: ended", n,
 			n == 1 ? "" : "s");
-	tree_clear(f->scratch_dir);
+	tree_clear(store_scratch(f->store));
 	proc_mark(mark);
-	confine_apply(f->confine, f->config, f->artifact_dir);
+	confine_apply(f->confine, f->config, store_artifacts(f->store));
 	return 0;
+}
+
+/* Enumerations are told apart by numbers that begin again when the kernel does. */
+static void read_boot(char ret[UUID_SIZE])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (file && fgets(ret, UUID_SIZE, file))
+		ret[strcspn(ret, "\n")] = 0;
+	if (file)
+		fclose(file);
+}
+
+/* What is known once the directory is open: the records and the store follow. */
+static void make_services(struct fleet *f)
+{
+	struct line_services *v = &f->services;
+
+	v->holds = holds_new(on_hold, f);
+	v->feed = feed_new(FEED_RING);
+	v->orders = orders_new();
+	v->images = image_cache_new();
+	v->binding = f->binding;
+	read_boot(v->boot);
+	v->line = f;
+	v->wake = wake_stations;
+	v->views_changed = views_changed;
+	v->config = present_config;
 }
 
 static int open_records(struct fleet *f, struct err *e)
 {
-	const struct records_opts o = {
-		.config = f->config, .holds = f->holds, .committed = on_committed, .data = f};
+	const struct records_opts o = {.config = f->config,
+		.holds = f->services.holds,
+		.committed = on_committed,
+		.data = f};
 
-	return records_open(&o, &f->records, e);
+	int r;
+
+	store_sweep_uploads(f->store);
+	r = records_open(&o, &f->services.records, e);
+	if (r < 0)
+		return r;
+	f->services.store = f->store;
+	f->services.writer = records_writer(f->services.records);
+	f->sweep = outputs_sweep_new(store_output(f->store));
+	return 0;
 }
 
-/* Enumerations are told apart by numbers that begin again when the kernel does. */
-static void read_boot(struct fleet *f)
+/* Not while the database may be an older one. */
+static void sweep_artifacts(struct fleet *f)
 {
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	struct db *d = NULL;
 
-	if (file && fgets(f->boot, sizeof f->boot, file))
-		f->boot[strcspn(f->boot, "\n")] = 0;
-	if (file)
-		fclose(file);
+	if (holds_has(f->services.holds, HOLD_LINEAGE) ||
+		db_open_reader(fleet_db_path(f), &d, NULL) < 0)
+		return;
+	store_sweep_artifacts(f->store, d);
+	db_free(d);
 }
 
 int fleet_new(struct config *c, struct fleet **ret, struct err *e)
@@ -260,29 +227,15 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	int r;
 
 	mutex_init(&f->lock);
-	f->lock_fd = -1;
 	f->config = config_ref(c);
-	f->holds = holds_new(on_hold, f);
 	f->confine = confine_new();
-	f->artifact_dir = xasprintf("%s/artifacts", c->state_dir);
-	f->keep_dir = xasprintf("%s/keep", c->state_dir);
-	f->scratch_dir = xasprintf("%s/scratch", c->state_dir);
-	f->output_dir = xasprintf("%s/output", c->state_dir);
-	f->sweep = outputs_sweep_new(f->output_dir);
-	f->images = image_cache_new();
-	f->feed = feed_new(FEED_RING);
-	read_boot(f);
-	f->jobs = jobs_new();
 	f->binding = binding_new(&sink);
-	r = make_dirs(f, e);
-	if (r == 0)
-		r = state_lock(c->state_dir, &f->lock_fd, e);
+	make_services(f);
+	r = store_open(c->state_dir, &f->store, e);
 	if (r == 0)
 		r = sweep_tools(f, e);
-	if (r == 0) {
-		sweep_uploads(f);
+	if (r == 0)
 		r = open_records(f, e);
-	}
 	if (r == 0)
 		sweep_artifacts(f);
 	if (r < 0) {
@@ -298,7 +251,7 @@ static void add_station(struct fleet *f, struct config *c, const struct station_
 	struct station *s;
 	struct err e;
 
-	if (station_new(f, c, cfg, &s, &e) < 0) {
+	if (station_new(&f->services, c, cfg, &s, &e) < 0) {
 		log_error("%s", e.msg);
 		return;
 	}
@@ -311,7 +264,7 @@ static void add_station(struct fleet *f, struct config *c, const struct station_
 	f->station = grown;
 	grown[f->stations++] = s;
 	mutex_unlock(&f->lock);
-	fleet_views_changed(f);
+	views_changed(f);
 }
 
 int fleet_start(struct fleet *f, struct err *e)
@@ -325,7 +278,7 @@ int fleet_start(struct fleet *f, struct err *e)
 	binding_set_config(f->binding, f->config);
 	f->source = xcalloc(f->config->hotplugs, sizeof *f->source);
 	f->rescan_us = now_us() + RESCAN_EVERY_US;
-	records_check(f->records);
+	records_check(f->services.records);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
 	return r;
@@ -345,7 +298,7 @@ static void remove_station(struct fleet *f, struct station *s)
 	mutex_unlock(&f->lock);
 	station_stop(s, true);
 	station_free(s);
-	fleet_views_changed(f);
+	views_changed(f);
 }
 
 /* Ends what is no longer configured as it runs, where it is idle; true if something still runs. */
@@ -386,10 +339,10 @@ void fleet_reload(struct fleet *f, struct config *c)
 	old = f->config;
 	f->config = config_ref(c);
 	mutex_unlock(&f->lock);
-	confine_apply(f->confine, c, f->artifact_dir);
+	confine_apply(f->confine, c, store_artifacts(f->store));
 	apply_config(f);
 	config_unref(old);
-	records_check(f->records);
+	records_check(f->services.records);
 }
 
 void fleet_stop(struct fleet *f, bool now)
@@ -417,24 +370,19 @@ struct fleet *fleet_free(struct fleet *f)
 		station_free(f->station[i]);
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
-	records_free(f->records);
-	holds_free(f->holds);
+	records_free(f->services.records);
+	holds_free(f->services.holds);
 	confine_free(f->confine);
 	binding_free(f->binding);
-	jobs_free(f->jobs);
-	feed_free(f->feed);
+	orders_free(f->services.orders);
+	feed_free(f->services.feed);
 	config_unref(f->config);
-	if (f->lock_fd >= 0)
-		close(f->lock_fd);
 	mutex_done(&f->lock);
 	free(f->station);
 	free(f->source);
-	free(f->artifact_dir);
-	free(f->keep_dir);
-	free(f->scratch_dir);
 	outputs_sweep_free(f->sweep);
-	free(f->output_dir);
-	image_cache_free(f->images);
+	store_free(f->store);
+	image_cache_free(f->services.images);
 	free(f);
 	return NULL;
 }
@@ -474,7 +422,7 @@ static void sweep_outputs(struct fleet *f)
 {
 	int64_t keep_ms = (int64_t)(f->config->output_keep_us / 1000);
 
-	if (keep_ms > 0 && wall_check(records_wall(f->records), NULL) == 0)
+	if (keep_ms > 0 && wall_check(records_wall(f->services.records), NULL) == 0)
 		outputs_sweep_step(f->sweep, wall_ms() - keep_ms, run_is_open, f);
 }
 
@@ -491,7 +439,7 @@ void fleet_tick(struct fleet *f)
 			if (f->source[i]->ops->rescan(f->source[i], &e) < 0)
 				log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
 	}
-	records_tick(f->records, f->config);
+	records_tick(f->services.records, f->config);
 	sweep_outputs(f);
 	if (f->reload_pending && !f->stopping)
 		apply_config(f);
@@ -528,68 +476,37 @@ struct config *fleet_config(struct fleet *f)
 
 struct writer *fleet_writer(struct fleet *f)
 {
-	return records_writer(f->records);
+	return f->services.writer;
 }
 
 struct records *fleet_records(struct fleet *f)
 {
-	return f->records;
+	return f->services.records;
 }
 
 struct holds *fleet_holds(struct fleet *f)
 {
-	return f->holds;
+	return f->services.holds;
 }
 
 struct feed *fleet_feed(struct fleet *f)
 {
-	return f->feed;
+	return f->services.feed;
 }
 
-struct jobs *fleet_jobs(struct fleet *f)
+struct orders *fleet_orders(struct fleet *f)
 {
-	return f->jobs;
+	return f->services.orders;
 }
 
 const char *fleet_db_path(struct fleet *f)
 {
-	return records_path(f->records);
+	return records_path(f->services.records);
 }
 
-const char *fleet_artifact_dir(struct fleet *f)
+const struct store *fleet_store(struct fleet *f)
 {
-	return f->artifact_dir;
-}
-
-struct image_cache *fleet_images(struct fleet *f)
-{
-	return f->images;
-}
-
-const char *fleet_keep_dir(struct fleet *f)
-{
-	return f->keep_dir;
-}
-
-const char *fleet_scratch_dir(struct fleet *f)
-{
-	return f->scratch_dir;
-}
-
-const char *fleet_output_dir(struct fleet *f)
-{
-	return f->output_dir;
-}
-
-const char *fleet_boot(struct fleet *f)
-{
-	return f->boot;
-}
-
-bool fleet_moved(struct fleet *f, const char *serial, const char *path, uint64_t since_us,
-	char *ret, size_t size)
-{
-	return binding_moved(f->binding, serial, path, since_us, ret, size);
+	return f->store;
 }
 
 void fleet_wake_stations(struct fleet *f)
@@ -611,11 +528,6 @@ void fleet_abort_job(struct fleet *f, const char *job_id)
 uint64_t fleet_views_version(struct fleet *f)
 {
 	return __atomic_load_n(&f->views_version, __ATOMIC_ACQUIRE);
-}
-
-void fleet_views_changed(struct fleet *f)
-{
-	__atomic_add_fetch(&f->views_version, 1, __ATOMIC_ACQ_REL);
 }
 
 json_t *fleet_stations_json(struct fleet *f)
@@ -671,18 +583,12 @@ int fleet_answer(struct fleet *f, const char *station, const char *prompt_id, co
 	return r;
 }
 
-json_t *fleet_summary_json(struct fleet *f)
+void fleet_summary(struct fleet *f, struct fleet_summary *ret)
 {
-	unsigned count[STATION_STATE_COUNT] = {0};
-	json_t *o = json_object();
-
+	*ret = (struct fleet_summary){0};
 	mutex_lock(&f->lock);
 	for (size_t i = 0; i < f->stations; i++)
-		count[station_state(f->station[i])]++;
-	json_object_set_new(o, "stations", json_integer((json_int_t)f->stations));
+		ret->in[station_state(f->station[i])]++;
+	ret->stations = f->stations;
 	mutex_unlock(&f->lock);
-	for (int i = 0; i < STATION_STATE_COUNT; i++)
-		json_object_set_new(
-			o, station_state_str((enum station_state)i), json_integer(count[i]));
-	return o;
 }

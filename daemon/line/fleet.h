@@ -10,12 +10,12 @@
 #include "daemon/line/binding.h"
 #include "daemon/line/config.h"
 #include "daemon/line/feed.h"
-#include "daemon/line/jobs.h"
+#include "daemon/line/orders.h"
 #include "daemon/line/records.h"
 #include "daemon/line/station.h"
+#include "daemon/line/store.h"
 
 struct fleet;
-struct image_cache;
 
 /* Opens the database, recovers what a crash left open, loads the jobs. main. */
 int fleet_new(struct config *c, struct fleet **ret, struct err *e);
@@ -44,31 +44,15 @@ struct writer *fleet_writer(struct fleet *f);
 struct records *fleet_records(struct fleet *f);
 struct holds *fleet_holds(struct fleet *f);
 struct feed *fleet_feed(struct fleet *f);
-struct jobs *fleet_jobs(struct fleet *f);
+struct orders *fleet_orders(struct fleet *f);
 const char *fleet_db_path(struct fleet *f);
-/* state_dir/artifacts: a file per digest; ARTIFACT_ASIDE before it while it is deleted. */
-#define ARTIFACT_ASIDE "deleted-"
-const char *fleet_artifact_dir(struct fleet *f);
-/* Firmware and other files that stations use, opened once for all. */
-struct image_cache *fleet_images(struct fleet *f);
-/* state_dir/keep: what this installation keeps for itself, such as an ADB key. */
-const char *fleet_keep_dir(struct fleet *f);
-/* state_dir/output: what steps wrote, a folder for each run (outputs.h). */
-const char *fleet_output_dir(struct fleet *f);
-/* state_dir/scratch: what foreign programs work in; emptied at each start. */
-const char *fleet_scratch_dir(struct fleet *f);
-/* The boot of this kernel; "" unknown. */
-const char *fleet_boot(struct fleet *f);
-/* Whether a device with that USB serial number came up after since_us on another port than path. */
-bool fleet_moved(struct fleet *f, const char *serial, const char *path, uint64_t since_us,
-	char *ret, size_t size);
+const struct store *fleet_store(struct fleet *f);
 void fleet_wake_stations(struct fleet *f);
 void fleet_abort_job(struct fleet *f, const char *job_id);
 
 json_t *fleet_stations_json(struct fleet *f);
 /* Rises with every change of any station's view. */
 uint64_t fleet_views_version(struct fleet *f);
-void fleet_views_changed(struct fleet *f);
 /* NULL if there is none of that id. */
 json_t *fleet_station_json(struct fleet *f, const char *id);
 json_t *fleet_ports_json(struct fleet *f);
@@ -76,5 +60,8 @@ int fleet_command(struct fleet *f, const char *station, enum station_command c, 
 	struct err *e);
 int fleet_answer(struct fleet *f, const char *station, const char *prompt_id, const char *answer,
 	const char *by, struct err *e);
-/* {"stations":n,"running":n,...}: for health and STATUS=. */
-json_t *fleet_summary_json(struct fleet *f);
+struct fleet_summary {
+	size_t stations;
+	unsigned in[STATION_STATE_COUNT]; /* of them in each state */
+};
+void fleet_summary(struct fleet *f, struct fleet_summary *ret);

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/line/recorder.h"
 
-#include <errno.h>
-
-#include "base/digest.h"
-#include "base/regex.h"
 #include "base/util.h"
-#include "daemon/line/fleet.h"
+#include "daemon/line/records.h"
 #include "daemon/line/run_log.h"
-#include "db/artifacts.h"
+#include "daemon/line/serial_policy.h"
+#include "daemon/line/services.h"
 #include "db/ledger.h"
-#include "db/pools.h"
 #include "db/prompts.h"
 #include "db/runs.h"
 #include "db/units.h"
@@ -26,7 +22,7 @@ struct taken {
 };
 
 struct recorder {
-	struct fleet *fleet;
+	const struct line_services *line;
 	const struct station_config *station; /* lives as long as the station */
 	char run_id[UUID_SIZE];
 	uint64_t begun_us;
@@ -42,7 +38,7 @@ struct recorder {
 static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct err *), void *data,
 	struct err *e)
 {
-	return writer_do(fleet_writer(r->fleet), apply, data, e);
+	return writer_do(r->line->writer, apply, data, e);
 }
 
 /* --- open --- */
@@ -63,28 +59,14 @@ struct open_note {
 	const struct station_row *row;
 };
 
-/* A unit whose serial number would carry a date waits, untouched, until there is one. */
-static int check_date(struct recorder *r, struct db *tx, struct err *e)
-{
-	const struct recipe *recipe = r->claim.recipe;
-	bool dated = false;
-	int ret;
-
-	if (recipe->serial_source != SERIAL_POOL)
-		return 0;
-	ret = pools_dated(tx, recipe->serial_pool, &dated, e);
-	return ret < 0 || !dated ? ret : wall_check(records_wall(fleet_records(r->fleet)), e);
-}
-
 static int apply_open(struct db *tx, void *data, struct err *e)
 {
 	const struct open_note *n = data;
 	struct recorder *r = n->r;
-	int ret = jobs_take(fleet_jobs(r->fleet), tx, r->station, &r->claim, e);
+	int ret = orders_take(r->line->orders, tx, r->station, &r->claim, e);
 
 	if (ret == 0)
-		ret = check_date(r, tx, e);
-
+		ret = serial_policy_check(r->claim.recipe, tx, records_wall(r->line->records), e);
 	if (ret < 0)
 		return ret;
 	r->firmware = firmware_of(&r->claim);
@@ -111,28 +93,27 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 
 static void begin_log(struct recorder *r)
 {
-	struct config *c = fleet_config(r->fleet);
+	struct config *c = r->line->config(r->line->line);
 	const struct run_log_limits max = {c->run_log_lines, c->run_log_max_bytes};
 
-	r->log = run_log_new(
-		fleet_writer(r->fleet), fleet_feed(r->fleet), r->run_id, r->station->id, &max);
+	r->log = run_log_new(r->line->writer, r->line->feed, r->run_id, r->station->id, &max);
 	config_unref(c);
 }
 
-int recorder_open(struct fleet *f, const struct station_config *station,
+int recorder_open(const struct line_services *line, const struct station_config *station,
 	const struct station_row *row, struct recorder **ret, struct err *e)
 {
 	struct recorder *r = xcalloc(1, sizeof *r);
 	struct open_note n = {r, row};
 	int err;
 
-	r->fleet = f;
+	r->line = line;
 	r->station = station;
 	r->begun_us = now_us();
 	uuid7(r->run_id);
-	err = holds_check(fleet_holds(f), HOLD_STOPS_RUNS, e);
+	err = holds_check(line->holds, HOLD_STOPS_RUNS, e);
 	if (err == 0)
-		err = disk_check(records_disk(fleet_records(f)), 0, e);
+		err = disk_check(records_disk(line->records), 0, e);
 	if (err == 0)
 		err = do_write(r, apply_open, &n, e);
 	if (err < 0) {
@@ -291,7 +272,7 @@ static int step_begin(void *data, const struct step_record *rec, struct err *e)
 		free(b);
 		return ret;
 	}
-	ret = writer_submit(fleet_writer(r->fleet), apply_begin, b, note_told, e);
+	ret = writer_submit(r->line->writer, apply_begin, b, note_told, e);
 	if (ret < 0)
 		free(b);
 	return ret;
@@ -410,75 +391,6 @@ int recorder_close(struct recorder *r, const struct run_result *res, const struc
 	return ret;
 }
 
-/* --- what a station knows again --- */
-
-struct recall_note {
-	const char *station;
-	int64_t since_ms;
-	struct station_memory *ret;
-};
-
-static int apply_recall(struct db *tx, void *data, struct err *e)
-{
-	const struct recall_note *n = data;
-	int r = stations_get(tx, n->station, &n->ret->row, e);
-
-	if (r == 0)
-		r = stations_last(tx, n->station, &n->ret->last, e);
-	if (r == 0)
-		r = stations_count(tx, n->station, n->since_ms, &n->ret->today, e);
-	return r;
-}
-
-int recorder_recall(struct fleet *f, const struct station_config *station, int64_t since_ms,
-	struct station_memory *ret, struct err *e)
-{
-	struct recall_note n = {station->id, since_ms, ret};
-
-	return writer_do(fleet_writer(f), apply_recall, &n, e);
-}
-
-struct row_note {
-	const char *station;
-	const struct station_row *row;
-};
-
-static int apply_row(struct db *tx, void *data, struct err *e)
-{
-	const struct row_note *n = data;
-
-	return stations_put(tx, n->station, n->row, e);
-}
-
-int recorder_note(struct fleet *f, const struct station_config *station,
-	const struct station_row *row, struct err *e)
-{
-	struct row_note n = {station->id, row};
-
-	return writer_do(fleet_writer(f), apply_row, &n, e);
-}
-
-/* --- preflight --- */
-
-int recorder_preflight(struct recorder *r, struct err *e)
-{
-	const json_t *artifacts = json_object_get(r->claim.recipe->json, "artifacts");
-	const char *name;
-	json_t *v;
-
-	json_object_foreach((json_t *)artifacts, name, v) {
-		_cleanup_(freep) char *path =
-			xasprintf("%s/%s", fleet_artifact_dir(r->fleet), json_string_value(v));
-
-		/* The digest is checked where the file is read: what is flashed is what was hashed.
-		 */
-		if (access(path, R_OK) < 0)
-			return err_set(e, ERR_PREFLIGHT, "artifact '%s' is not in the store: %s",
-				name, strerrordesc_np(errno));
-	}
-	return disk_check(records_disk(fleet_records(r->fleet)), 0, e);
-}
-
 /* --- what a step asks for --- */
 
 struct serial_note {
@@ -487,50 +399,15 @@ struct serial_note {
 	char out[LEDGER_VALUE_SIZE];
 };
 
-static int scanned_fits(const struct recipe *recipe, const struct ledger_source *s, struct err *e)
-{
-	struct regex *re = NULL;
-	bool fits = true;
-
-	if (s->from != LEDGER_SCAN || !recipe->serial_pattern)
-		return 0;
-	if (regex_new(recipe->serial_pattern, &re, e) < 0)
-		return -(int)e->code;
-	fits = regex_match(re, s->value, strlen(s->value), NULL);
-	regex_free(re);
-	return fits ? 0
-		    : err_set(e, ERR_UNEXPECTED_REPLY,
-			      "'%.64s' was scanned, which does not match '%s'", s->value,
-			      recipe->serial_pattern);
-}
-
 static int apply_serial(struct db *tx, void *data, struct err *e)
 {
 	struct serial_note *n = data;
-	const struct recipe *recipe = n->r->claim.recipe;
-	struct ledger_source s = {.kind = "serial", .model = recipe->model, .value = n->value};
+	struct ledger_source s;
 	struct err clock;
-	int r;
+	int r = serial_policy_source(n->r->claim.recipe, n->kind, n->value,
+		records_wall(n->r->line->records), &clock, &s, e);
 
-	if (n->kind && !strcmp(n->kind, "device"))
-		s.from = LEDGER_DEVICE;
-	else if (n->kind && !strcmp(n->kind, "scan"))
-		s.from = LEDGER_SCAN;
-	else if (recipe->serial_source == SERIAL_POOL)
-		s.from = LEDGER_POOL;
-	else if (recipe->serial_source == SERIAL_JOB)
-		s.from = LEDGER_JOB;
-	else
-		return err_set(e, ERR_RECIPE_INVALID,
-			"the serial is scanned: an operator.scan or unit.serial step must come "
-			"first");
-	r = scanned_fits(recipe, &s, e);
-	if (r < 0)
-		return r;
-	s.pool = s.from == LEDGER_POOL ? recipe->serial_pool : NULL;
-	if (wall_check(records_wall(fleet_records(n->r->fleet)), &clock) < 0)
-		s.no_date = clock.msg;
-	return ledger_reserve(tx, n->r->run_id, &s, n->out, e);
+	return r < 0 ? r : ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }
 
 int recorder_serial(

@@ -7,18 +7,18 @@
 #pragma once
 
 #include "base/timefmt.h"
-#include "daemon/line/jobs.h"
+#include "daemon/line/orders.h"
 #include "daemon/recipe/runner.h"
 #include "db/stations.h"
 
-struct fleet;
+struct line_services;
 struct recorder;
 
 /* Takes the next job for the station and opens its run, in one durable transaction with the row of
  * the station. -ERR_NOT_FOUND: there is no job. -ERR_CLOCK, -ERR_DISK_FULL, -ERR_RECORDS_HELD,
  * -ERR_RECORDS_DAMAGED: the line is held (daemon/line/holds.h), nothing was begun. The claim
- * belongs to the recorder. */
-int recorder_open(struct fleet *f, const struct station_config *station,
+ * belongs to the recorder. The services outlive it. */
+int recorder_open(const struct line_services *line, const struct station_config *station,
 	const struct station_row *row, struct recorder **ret, struct err *e);
 const char *recorder_run_id(const struct recorder *r);
 const struct job_claim *recorder_claim(const struct recorder *r);
@@ -27,22 +27,6 @@ const struct job_claim *recorder_claim(const struct recorder *r);
 int recorder_close(struct recorder *r, const struct run_result *res, const struct station_row *row,
 	struct err *e);
 struct recorder *recorder_free(struct recorder *r);
-
-struct station_memory {
-	struct station_row row;
-	struct station_last last;
-	struct station_counts today;
-};
-
-/* What the station knew before a restart; today began at since_ms. */
-int recorder_recall(struct fleet *f, const struct station_config *station, int64_t since_ms,
-	struct station_memory *ret, struct err *e);
-/* Something of it changed outside a run (durable). */
-int recorder_note(struct fleet *f, const struct station_config *station,
-	const struct station_row *row, struct err *e);
-
-/* What must be true before the first byte: artifacts there and whole, room on the disk. */
-int recorder_preflight(struct recorder *r, struct err *e);
 
 /* The sink for the runner. */
 struct runner_sink recorder_sink(struct recorder *r);

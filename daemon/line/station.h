@@ -45,16 +45,17 @@ enum station_command {
 };
 
 struct station;
-struct fleet;
+struct line_services;
 
 const char *station_state_str(enum station_state s);
 /* -1 if there is none of that name. */
 const char *station_command_str(enum station_command c);
 int station_command_from_str(const char *s);
 
-/* The worker starts with it. cfg is copied out of `config`, which stays referenced. */
-int station_new(struct fleet *fleet, struct config *config, const struct station_config *cfg,
-	struct station **ret, struct err *e);
+/* The worker starts with it. cfg is part of `config`, which stays referenced; the services outlive
+ * the station. */
+int station_new(const struct line_services *line, struct config *config,
+	const struct station_config *cfg, struct station **ret, struct err *e);
 /* Asks the worker to end: at the next step boundary, or at once where `now`. */
 void station_stop(struct station *s, bool now);
 /* Joins the worker; after station_stop. */

@@ -8,7 +8,7 @@
 #include "base/mailbox.h"
 #include "base/thread.h"
 #include "base/timefmt.h"
-#include "daemon/line/jobs.h"
+#include "daemon/line/orders.h"
 #include "daemon/line/recorder.h"
 #include "daemon/line/station.h"
 
@@ -67,7 +67,7 @@ struct letter {
 };
 
 struct station {
-	struct fleet *fleet;
+	const struct line_services *line;
 	struct config *config; /* keeps cfg alive */
 	const struct station_config *cfg;
 	pthread_t thread;

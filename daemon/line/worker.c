@@ -8,7 +8,8 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "daemon/line/fleet.h"
+#include "daemon/line/services.h"
+#include "daemon/line/station_memory.h"
 #include "daemon/line/station_priv.h"
 
 #define RECALL_EVERY_US US_PER_S
@@ -53,9 +54,9 @@ static void add_plugged(struct plugged *p, const struct port_config *pc, const c
 static struct plugged look(struct station *s)
 {
 	struct plugged p = {.complete = true};
-	size_t none = strlen(fleet_boot(s->fleet));
+	size_t none = strlen(s->line->boot);
 
-	snprintf(p.plugged, sizeof p.plugged, "%s", fleet_boot(s->fleet));
+	snprintf(p.plugged, sizeof p.plugged, "%s", s->line->boot);
 	mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->cfg->ports; i++) {
 		const struct port_config *pc = &s->cfg->port[i];
@@ -123,7 +124,7 @@ static void open_run(struct station *s)
 	/* From here on an abort of its job reaches the run, also before its first step. */
 	cancel_reset(&s->cancel);
 	s->row.plugged[0] = 0;
-	r = recorder_open(s->fleet, s->cfg, &s->row, &s->rec, &e);
+	r = recorder_open(s->line, s->cfg, &s->row, &s->rec, &e);
 	s->held = is_held(r);
 	if (r == -ERR_NOT_FOUND || s->held) {
 		/* No job waits, or the line is held: the unit waits, and why is shown. */
@@ -185,7 +186,7 @@ static bool close_run(struct station *s, const struct run_result *res)
 	s->rec = recorder_free(s->rec);
 	/* The place that this unit held in its job is free again: another station may take it. */
 	if (res->outcome != OUTCOME_PASSED)
-		fleet_wake_stations(s->fleet);
+		s->line->wake(s->line->line);
 	log_thread_run(NULL);
 	return true;
 }
@@ -241,7 +242,7 @@ static void note_row(struct station *s)
 {
 	struct err e;
 
-	if (recorder_note(s->fleet, s->cfg, &s->row, &e) < 0)
+	if (station_memory_note(s->line->writer, s->cfg->id, &s->row, &e) < 0)
 		log_error("the state of the station is not on disk: %s", e.msg);
 }
 
@@ -593,7 +594,8 @@ static void recall(struct station *s)
 	struct station_memory m;
 	struct err e;
 
-	while (recorder_recall(s->fleet, s->cfg, station_day_began_ms(), &m, &e) < 0) {
+	while (station_memory_recall(s->line->writer, s->cfg->id, station_day_began_ms(), &m, &e) <
+		0) {
 		const struct iotime it = {now_us() + RECALL_EVERY_US, NULL};
 
 		station_set_state(s, STATION_FAULT, e.code,

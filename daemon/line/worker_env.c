@@ -8,8 +8,11 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "daemon/line/fleet.h"
 #include "daemon/line/outputs.h"
+#include "daemon/line/preflight.h"
+#include "daemon/line/records.h"
+#include "daemon/line/services.h"
+#include "daemon/line/store.h"
 #include "daemon/line/worker_ports.h"
 #include "transports/images/cache.h"
 
@@ -173,10 +176,11 @@ static int env_ask(
 static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 {
 	struct env *v = env;
+	_cleanup_(freep) char *path = store_artifact(v->s->line->store, ref);
 
 	if (!is_sha256_hex(ref))
 		return err_set(e, ERR_NOT_FOUND, "'%.80s' is no artifact of this provd", ref);
-	snprintf(ret, 512, "%s/%s", fleet_artifact_dir(v->s->fleet), ref);
+	snprintf(ret, 512, "%s", path);
 	return 0;
 }
 
@@ -188,7 +192,7 @@ static int env_load_image(
 	char path[512];
 	int r = env_image(env, ref, path, e);
 
-	return r < 0 ? r : image_cache_image(fleet_images(v->s->fleet), path, o, &it, ret, e);
+	return r < 0 ? r : image_cache_image(v->s->line->images, path, o, &it, ret, e);
 }
 
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
@@ -198,7 +202,7 @@ static int env_load_blob(void *env, const char *ref, struct blob **ret, struct e
 	char path[512];
 	int r = env_image(env, ref, path, e);
 
-	return r < 0 ? r : image_cache_blob(fleet_images(v->s->fleet), path, true, &it, ret, e);
+	return r < 0 ? r : image_cache_blob(v->s->line->images, path, true, &it, ret, e);
 }
 
 static int env_output(
@@ -210,14 +214,14 @@ static int env_output(
 static int env_keep(void *env, const char *name, char ret[512], struct err *e)
 {
 	struct env *v = env;
-	int n = snprintf(ret, 512, "%s/%s", fleet_keep_dir(v->s->fleet), name);
+	int n = snprintf(ret, 512, "%s/%s", store_keep(v->s->line->store), name);
 
 	return n < 512 ? 0 : err_set(e, ERR_INVALID, "the path of '%s' is too long", name);
 }
 
 static int env_scratch(void *env, char ret[512], struct err *e)
 {
-	snprintf(ret, 512, "%s", fleet_scratch_dir(((struct env *)env)->s->fleet));
+	snprintf(ret, 512, "%s", store_scratch(((struct env *)env)->s->line->store));
 	return 0;
 }
 
@@ -365,7 +369,7 @@ void worker_execute(struct station *s, struct run_result *res)
 		.ports = {.s = s, .recipe = claim->recipe}};
 	struct view_sink vs = {.v = &v, .inner = recorder_sink(s->rec)};
 	const struct runner_sink sink = {&vs, view_begin, view_end, view_measured, view_expose};
-	struct config *now = fleet_config(s->fleet); /* the station may have an older one */
+	struct config *now = s->line->config(s->line->line); /* the station may have an older one */
 	json_t *context = context_of(&v);
 	struct runner rn = {
 		.recipe = v.recipe,
@@ -382,10 +386,10 @@ void worker_execute(struct station *s, struct run_result *res)
 	};
 	struct err e = {0};
 
-	v.outputs = outputs_new(fleet_output_dir(s->fleet), recorder_run_id(s->rec),
-		now->output_max_bytes, records_disk(fleet_records(s->fleet)));
+	v.outputs = outputs_new(store_output(s->line->store), recorder_run_id(s->rec),
+		now->output_max_bytes, records_disk(s->line->records));
 	config_unref(now);
-	if (recorder_preflight(s->rec, &e) < 0) {
+	if (preflight_check(s->line, v.recipe, &e) < 0) {
 		*res = (struct run_result){
 			.outcome = OUTCOME_ERROR, .code = e.code, .step = "preflight"};
 		snprintf(res->message, sizeof res->message, "%s", e.msg);

@@ -5,7 +5,8 @@
 #include <sys/eventfd.h>
 
 #include "base/util.h"
-#include "daemon/line/fleet.h"
+#include "daemon/line/binding.h"
+#include "daemon/line/services.h"
 
 /* How often a fixed address is tried while its device restarts. */
 #define TRY_EVERY_US (50 * US_PER_MS)
@@ -211,8 +212,8 @@ static int not_back(const struct worker_ports *w, int i, struct err *e)
 	const char *role = w->s->cfg->port[i].role;
 	char path[160];
 
-	if (p->before.serial[0] && fleet_moved(w->s->fleet, p->before.serial, p->before.path,
-					   p->claim_us, path, sizeof path))
+	if (p->before.serial[0] && binding_moved(w->s->line->binding, p->before.serial,
+					   p->before.path, p->claim_us, path, sizeof path))
 		return err_set(e, ERR_WRONG_DEVICE,
 			"port %s: unit %s came back on port %s instead: plug it where it was", role,
 			p->before.serial, path);

@@ -10,7 +10,7 @@
 
 #include "base/util.h"
 #include "daemon/line/config.h"
-#include "daemon/line/jobs.h"
+#include "daemon/line/orders.h"
 #include "daemon/recipe/recipe.h"
 #include "db/db.h"
 #include "db/recipes.h"
@@ -46,7 +46,7 @@ static struct db *open_db(void)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	static struct db *db;
-	static struct jobs *jobs;
+	static struct orders *orders;
 	static char id[] = "A1";
 	struct station_config station = {.id = id, .title = id};
 	const struct config config = {.refs = 1, .station = &station, .stations = 1};
@@ -57,10 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 
 	if (!db) {
 		db = open_db();
-		jobs = jobs_new();
+		orders = orders_new();
 	}
 	if (json_is_object(body) &&
-		job_order_new(jobs, db, &config, body, "fuzz", &m, &order, &e) < 0 &&
+		job_order_new(orders, db, &config, body, "fuzz", &m, &order, &e) < 0 &&
 		(m.count == 0 || !e.msg[0]))
 		abort();
 	job_order_free(order);

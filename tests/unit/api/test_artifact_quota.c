@@ -2,7 +2,7 @@
  *
  * The quota of the store: what is taken never exceeds it, whoever takes at the same time.
  */
-#include "api/store.h"
+#include "api/artifact_quota.h"
 
 #include <pthread.h>
 
@@ -11,26 +11,26 @@
 #define QUOTA	1000000
 #define THREADS 4
 
-static struct store store;
+static struct artifact_quota quota;
 
 static void setup(void)
 {
-	store = (struct store){.quota_bytes = QUOTA};
+	quota = (struct artifact_quota){.quota_bytes = QUOTA};
 }
 
 START_TEST(what_is_announced_must_fit_and_is_not_taken)
 {
 	const char *why = NULL;
 
-	ck_assert_int_eq(store_take(&store, 0, QUOTA, &why), 0);
-	ck_assert_int_eq(store_take(&store, 0, QUOTA + 1ull, &why), 413);
+	ck_assert_int_eq(artifact_quota_take(&quota, 0, QUOTA, &why), 0);
+	ck_assert_int_eq(artifact_quota_take(&quota, 0, QUOTA + 1ull, &why), 413);
 	ck_assert_ptr_nonnull(why);
-	ck_assert_int_eq(store_take(&store, 0, UINT64_MAX, &why), 413);
-	ck_assert_int_eq(store_take(&store, QUOTA, 0, &why), 0);
-	ck_assert_int_eq(store_take(&store, 1, 0, &why), 413);
-	ck_assert_int_eq(store_take(&store, 0, 0, &why), 0);
-	store_give(&store, QUOTA);
-	ck_assert_int_eq(store_take(&store, QUOTA, 0, &why), 0);
+	ck_assert_int_eq(artifact_quota_take(&quota, 0, UINT64_MAX, &why), 413);
+	ck_assert_int_eq(artifact_quota_take(&quota, QUOTA, 0, &why), 0);
+	ck_assert_int_eq(artifact_quota_take(&quota, 1, 0, &why), 413);
+	ck_assert_int_eq(artifact_quota_take(&quota, 0, 0, &why), 0);
+	artifact_quota_give(&quota, QUOTA);
+	ck_assert_int_eq(artifact_quota_take(&quota, QUOTA, 0, &why), 0);
 }
 END_TEST
 
@@ -38,11 +38,11 @@ START_TEST(a_smaller_quota_gives_no_more_room)
 {
 	const char *why;
 
-	store_add(&store, QUOTA);
-	store.quota_bytes = 10;
-	ck_assert_int_eq(store_take(&store, 0, 1, &why), 413);
-	ck_assert_int_eq(store_take(&store, 1, 0, &why), 413);
-	ck_assert_uint_eq(store.used_bytes, QUOTA);
+	artifact_quota_add(&quota, QUOTA);
+	quota.quota_bytes = 10;
+	ck_assert_int_eq(artifact_quota_take(&quota, 0, 1, &why), 413);
+	ck_assert_int_eq(artifact_quota_take(&quota, 1, 0, &why), 413);
+	ck_assert_uint_eq(quota.used_bytes, QUOTA);
 }
 END_TEST
 
@@ -51,7 +51,7 @@ static void *take_all(void *arg)
 	uint64_t *taken = arg;
 	const char *why;
 
-	while (store_take(&store, 7, 0, &why) == 0)
+	while (artifact_quota_take(&quota, 7, 0, &why) == 0)
 		*taken += 7;
 	return NULL;
 }
@@ -69,14 +69,14 @@ START_TEST(many_at_a_time_never_exceed_it)
 		sum += taken[i];
 	}
 	ck_assert_uint_le(sum, QUOTA);
-	ck_assert_uint_eq(sum, store.used_bytes);
+	ck_assert_uint_eq(sum, quota.used_bytes);
 }
 END_TEST
 
 static Suite *suite(void)
 {
-	Suite *s = suite_create("store");
-	TCase *t = tcase_create("store");
+	Suite *s = suite_create("artifact_quota");
+	TCase *t = tcase_create("artifact_quota");
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, what_is_announced_must_fit_and_is_not_taken);

@@ -8,13 +8,14 @@
 
 #include <stdint.h>
 
-struct store {
+struct artifact_quota {
 	uint64_t quota_bytes; /* atomic, as the next one */
 	uint64_t used_bytes;
 };
 
 /* Takes `bytes` if `more` would still fit beside them: 0, or 413 with a sentence. */
-int store_take(struct store *s, uint64_t bytes, uint64_t more, const char **ret_why);
-void store_give(struct store *s, uint64_t bytes);
-/* Something is stored for good: as store_take(), but it is there already. */
-void store_add(struct store *s, uint64_t bytes);
+int artifact_quota_take(
+	struct artifact_quota *s, uint64_t bytes, uint64_t more, const char **ret_why);
+void artifact_quota_give(struct artifact_quota *s, uint64_t bytes);
+/* Something is stored for good: as artifact_quota_take(), but it is there already. */
+void artifact_quota_add(struct artifact_quota *s, uint64_t bytes);

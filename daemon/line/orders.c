@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/line/jobs.h"
+#include "daemon/line/orders.h"
 
 #include "base/regex.h"
 #include "base/thread.h"
@@ -12,7 +12,7 @@
 #define MAX_SERIALS    100000
 #define MAX_SERIAL_LEN 63
 
-struct jobs {
+struct orders {
 	struct mutex lock;
 	struct recipe *cache[CACHE_SIZE]; /* the newest first */
 };
@@ -36,50 +36,50 @@ void job_claim_done(struct job_claim *c)
 	c->job_id[0] = 0;
 }
 
-struct jobs *jobs_new(void)
+struct orders *orders_new(void)
 {
-	struct jobs *j = xcalloc(1, sizeof *j);
+	struct orders *orders = xcalloc(1, sizeof *orders);
 
-	mutex_init(&j->lock);
-	return j;
+	mutex_init(&orders->lock);
+	return orders;
 }
 
-struct jobs *jobs_free(struct jobs *j)
+struct orders *orders_free(struct orders *orders)
 {
-	if (j) {
+	if (orders) {
 		for (size_t i = 0; i < CACHE_SIZE; i++)
-			recipe_unref(j->cache[i]);
-		mutex_done(&j->lock);
-		free(j);
+			recipe_unref(orders->cache[i]);
+		mutex_done(&orders->lock);
+		free(orders);
 	}
 	return NULL;
 }
 
-static struct recipe *cache_find(struct jobs *j, const char *sha256)
+static struct recipe *cache_find(struct orders *orders, const char *sha256)
 {
 	struct recipe *r = NULL;
 
-	mutex_lock(&j->lock);
-	for (size_t i = 0; i < CACHE_SIZE && j->cache[i] && !r; i++)
-		if (!strcmp(j->cache[i]->sha256, sha256))
-			r = recipe_ref(j->cache[i]);
-	mutex_unlock(&j->lock);
+	mutex_lock(&orders->lock);
+	for (size_t i = 0; i < CACHE_SIZE && orders->cache[i] && !r; i++)
+		if (!strcmp(orders->cache[i]->sha256, sha256))
+			r = recipe_ref(orders->cache[i]);
+	mutex_unlock(&orders->lock);
 	return r;
 }
 
-static void cache_add(struct jobs *j, struct recipe *r)
+static void cache_add(struct orders *orders, struct recipe *r)
 {
 	struct recipe *last;
 
-	mutex_lock(&j->lock);
-	last = j->cache[CACHE_SIZE - 1];
-	memmove(j->cache + 1, j->cache, (CACHE_SIZE - 1) * sizeof j->cache[0]);
-	j->cache[0] = recipe_ref(r);
-	mutex_unlock(&j->lock);
+	mutex_lock(&orders->lock);
+	last = orders->cache[CACHE_SIZE - 1];
+	memmove(orders->cache + 1, orders->cache, (CACHE_SIZE - 1) * sizeof orders->cache[0]);
+	orders->cache[0] = recipe_ref(r);
+	mutex_unlock(&orders->lock);
 	recipe_unref(last);
 }
 
-int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version,
+int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t version,
 	struct recipe **ret, char ret_state[16], struct err *e)
 {
 	struct recipe_row row = {0};
@@ -92,7 +92,7 @@ int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version,
 		return r;
 	if (ret_state)
 		memcpy(ret_state, row.state, sizeof row.state);
-	recipe = cache_find(j, row.sha256);
+	recipe = cache_find(orders, row.sha256);
 	if (!recipe) {
 		root = json_loads(row.json, 0, NULL);
 		r = root ? recipe_check(root, &m, &recipe, e)
@@ -100,7 +100,7 @@ int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version,
 		mistakes_done(&m);
 		json_decref(root);
 		if (r == 0)
-			cache_add(j, recipe);
+			cache_add(orders, recipe);
 	}
 	recipe_row_done(&row);
 	if (r == 0)
@@ -138,7 +138,7 @@ int station_fits(const struct station_config *s, const struct recipe *r, struct 
 	return 0;
 }
 
-int jobs_take(struct jobs *j, struct db *tx, const struct station_config *station,
+int orders_take(struct orders *orders, struct db *tx, const struct station_config *station,
 	struct job_claim *ret, struct err *e)
 {
 	struct job job = {0};
@@ -146,7 +146,7 @@ int jobs_take(struct jobs *j, struct db *tx, const struct station_config *statio
 
 	if (r < 0)
 		return r;
-	r = jobs_recipe(j, tx, job.recipe, job.version, &ret->recipe, NULL, e);
+	r = orders_recipe(orders, tx, job.recipe, job.version, &ret->recipe, NULL, e);
 	if (r == 0)
 		r = station_fits(station, ret->recipe, e);
 	if (r == 0) {
@@ -177,8 +177,8 @@ struct job_order *job_order_free(struct job_order *o)
 	return NULL;
 }
 
-static void order_recipe(
-	struct job_order *o, struct jobs *j, struct db *d, const json_t *v, struct mistakes *m)
+static void order_recipe(struct job_order *o, struct orders *orders, struct db *d, const json_t *v,
+	struct mistakes *m)
 {
 	const char *text = json_string_value(json_is_object(v) ? json_object_get(v, "name") : v);
 	const char *at = text ? strchr(text, '@') : NULL;
@@ -198,7 +198,7 @@ static void order_recipe(
 	if (number)
 		version = (unsigned long long)json_integer_value(number);
 	if (version > INT64_MAX ||
-		jobs_recipe(j, d, name, (int64_t)version, &o->recipe, state, &e) < 0)
+		orders_recipe(orders, d, name, (int64_t)version, &o->recipe, state, &e) < 0)
 		mistakes_add(m, "/recipe", "there is no approved recipe '%s'", text);
 	else if (strcmp(state, "approved") != 0)
 		mistakes_add(m, "/recipe", "recipe %s version %u is %s, not approved", name,
@@ -338,7 +338,7 @@ static void order_rest(struct job_order *o, const json_t *body, struct mistakes 
 		mistakes_add(m, "/params", "%s", e.msg);
 }
 
-int job_order_new(struct jobs *j, struct db *reader, const struct config *config,
+int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e)
 {
@@ -359,7 +359,7 @@ int job_order_new(struct jobs *j, struct db *reader, const struct config *config
 		if (!keys[i])
 			mistakes_add_unknown(m, p, "member", key, keys);
 	}
-	order_recipe(o, j, reader, json_object_get(body, "recipe"), m);
+	order_recipe(o, orders, reader, json_object_get(body, "recipe"), m);
 	order_quantity(o, body, m);
 	order_stations(o, config, body, m);
 	order_rest(o, body, m);

@@ -14,7 +14,7 @@
 #include "daemon/recipe/recipe.h"
 
 struct db;
-struct jobs;
+struct orders;
 
 /* What a run needs to know of its job; owned by whoever holds it. */
 struct job_claim {
@@ -26,16 +26,16 @@ struct job_claim {
 void job_claim_done(struct job_claim *c);
 
 /* Recipes that were parsed once, by digest. */
-struct jobs *jobs_new(void);
-struct jobs *jobs_free(struct jobs *j);
+struct orders *orders_new(void);
+struct orders *orders_free(struct orders *orders);
 
 /* In the writer's transaction: the next job for the station, with its recipe. -ERR_NOT_FOUND if
  * there is none, -ERR_PORT_UNBOUND if the station cannot run it. */
-int jobs_take(struct jobs *j, struct db *tx, const struct station_config *station,
+int orders_take(struct orders *orders, struct db *tx, const struct station_config *station,
 	struct job_claim *ret, struct err *e);
 /* A stored version, parsed; version 0: the newest approved. *ret_state (may be NULL): draft,
  * approved, retired. */
-int jobs_recipe(struct jobs *j, struct db *d, const char *name, int64_t version,
+int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t version,
 	struct recipe **ret, char ret_state[16], struct err *e);
 /* Whether the station has every port of the recipe: 0, or -ERR_PORT_UNBOUND with the port. */
 int station_fits(const struct station_config *s, const struct recipe *r, struct err *e);
@@ -44,7 +44,7 @@ int station_fits(const struct station_config *s, const struct recipe *r, struct 
  * priority?, stations: [..]?, params: {}?, deadline?, external_ref?}. Every mistake goes to m (then
  * -ERR_INVALID). */
 struct job_order;
-int job_order_new(struct jobs *j, struct db *reader, const struct config *config,
+int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e);
 /* In the writer's transaction; *ret: the job as JSON, a new reference. Serials that cannot be had
