@@ -95,14 +95,18 @@ static void port_opened(void *data, bool open)
 {
 	struct slot *s = data;
 	const struct device_ops *ops = s->device->ops;
+	uint64_t now = now_us();
 
 	if (open && ops->opened)
-		ops->opened(s->device, now_us());
+		ops->opened(s->device, now);
 	else if (!open && ops->closed)
-		ops->closed(s->device, now_us());
+		ops->closed(s->device, now);
+	/* A host that was done a moment ago may still judge what it read. */
+	if (!open && s->last_input_us)
+		s->last_input_us = now;
 	/* It may greet who opened it; the port is not ours yet while it is plugged. */
 	if (open && s->port)
-		pump(s, now_us());
+		pump(s, now);
 }
 
 static void port_line(void *data, const struct line_state *l)
@@ -507,12 +511,12 @@ static void grant_wish(struct slot *s)
 	}
 }
 
-/* When the operator takes this unit away, or NEVER. */
+/* When the operator takes this unit away, or NEVER: not while a host still works with it. */
 static uint64_t replace_at(const struct slot *s)
 {
 	const struct fleet_config *c = &s->fleet->cfg;
 
-	if (!c->replace_idle_us || !s->port || !s->last_input_us)
+	if (!c->replace_idle_us || !s->port || !s->last_input_us || port_is_open(s->port))
 		return NEVER;
 	if (c->when_serial && s->device->ops->has_serial && !s->device->ops->has_serial(s->device))
 		return NEVER;

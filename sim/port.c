@@ -364,6 +364,11 @@ uint16_t port_tcp_port(const struct port *p)
 	return p->tcp_port;
 }
 
+bool port_is_open(const struct port *p)
+{
+	return p->kind == PORT_PTY ? p->openers > 0 : p->kind == PORT_TCP && p->fd >= 0;
+}
+
 bool port_blocked(const struct port *p)
 {
 	return p->usb ? usb_port_blocked(p->usb) : p->out.len > 0;

@@ -69,6 +69,8 @@ struct port *port_close(struct port *p);
 /* "/dev/pts/3", "tcp:127.0.0.1:4001", "udp:127.0.0.1:4001" or "vhci:3". */
 const char *port_address(const struct port *p);
 uint16_t port_tcp_port(const struct port *p);
+/* Whether a host has the link open (pty, TCP); false where that cannot be known. */
+bool port_is_open(const struct port *p);
 /* Whether bytes wait for the host to read: give no more until writable(). */
 bool port_blocked(const struct port *p);
 void port_write(struct port *p, const void *bytes, size_t n);
