@@ -15,21 +15,6 @@
 static const char *const state_name[STATION_STATE_COUNT] = {
 	"empty", "settling", "ready", "running", "done", "fault", "quarantined", "disabled"};
 
-#define TO(s) (1u << STATION_##s)
-/* From each state, where it may go. */
-static const unsigned allowed[STATION_STATE_COUNT] = {
-	[STATION_EMPTY] =
-		TO(SETTLING) | TO(READY) | TO(DONE) | TO(FAULT) | TO(QUARANTINED) | TO(DISABLED),
-	[STATION_SETTLING] = TO(EMPTY) | TO(READY) | TO(FAULT) | TO(DISABLED),
-	/* begin_settling() out of every state in which a unit may be found */
-	[STATION_READY] = TO(EMPTY) | TO(SETTLING) | TO(RUNNING) | TO(FAULT) | TO(DISABLED),
-	[STATION_RUNNING] = TO(DONE) | TO(FAULT) | TO(QUARANTINED) | TO(DISABLED),
-	[STATION_DONE] = TO(EMPTY) | TO(SETTLING) | TO(READY) | TO(FAULT) | TO(DISABLED),
-	[STATION_FAULT] = TO(EMPTY) | TO(SETTLING) | TO(READY) | TO(DISABLED) | TO(FAULT),
-	[STATION_QUARANTINED] = TO(EMPTY) | TO(SETTLING) | TO(READY) | TO(DISABLED) | TO(FAULT),
-	[STATION_DISABLED] = TO(EMPTY) | TO(SETTLING) | TO(READY) | TO(FAULT),
-};
-
 const char *station_state_str(enum station_state s)
 {
 	return state_name[s];
@@ -167,7 +152,7 @@ void station_set_state(
 		s->revision++;
 	}
 	mutex_unlock(&s->lock);
-	if (from != to && !(allowed[from] & 1u << to))
+	if (from != to && !station_may_go(from, to))
 		log_error("bug: station %s goes from %s to %s", s->cfg->id, state_name[from],
 			state_name[to]);
 	if (from != to)
@@ -220,21 +205,15 @@ void station_absent(struct station *s, size_t port)
 
 /* --- commands: any thread --- */
 
-static bool command_fits(enum station_state st, enum station_command c)
+static const enum station_sign sign_of[] = {[STATION_CMD_START] = SIGN_START,
+	[STATION_CMD_ABORT] = SIGN_ABORT,
+	[STATION_CMD_ENABLE] = SIGN_ENABLE,
+	[STATION_CMD_DISABLE] = SIGN_DISABLE,
+	[STATION_CMD_CLEAR] = SIGN_CLEAR};
+
+enum station_sign station_command_sign(enum station_command c)
 {
-	switch (c) {
-	case STATION_CMD_START:
-		return st == STATION_READY || st == STATION_DONE || st == STATION_EMPTY;
-	case STATION_CMD_ABORT:
-		return st == STATION_RUNNING;
-	case STATION_CMD_ENABLE:
-		return st == STATION_DISABLED;
-	case STATION_CMD_DISABLE:
-		return st != STATION_DISABLED;
-	case STATION_CMD_CLEAR:
-		return st == STATION_FAULT || st == STATION_QUARANTINED;
-	}
-	return false;
+	return sign_of[c];
 }
 
 int station_command(struct station *s, enum station_command c, const char *by, struct err *e)
@@ -243,7 +222,7 @@ int station_command(struct station *s, enum station_command c, const char *by, s
 	struct letter *l;
 	int r;
 
-	if (!command_fits(st, c))
+	if (station_rule(st, sign_of[c]).effect == EFFECT_NEVER)
 		return err_set(e, ERR_CONFLICT, "station %s is %s", s->cfg->id, state_name[st]);
 	if (c == STATION_CMD_ABORT) {
 		/* A run that has just ended by itself resets the flag before the next one. */

@@ -11,9 +11,9 @@
 #include "daemon/line/orders.h"
 #include "daemon/line/recorder.h"
 #include "daemon/line/station.h"
+#include "daemon/line/station_rules.h"
 
 #define STATION_PORTS_MAX 32
-#define STATION_MARK_SIZE 512
 
 struct presence {
 	bool present;
@@ -99,27 +99,23 @@ struct station {
 	struct mailbox *box;  /* letters */
 
 	/* The worker's own: */
-	uint64_t settle_until_us;	      /* while SETTLING */
-	uint64_t away_since_us;		      /* while DONE: when the unit left; 0: it is there */
-	uint64_t generation;		      /* of what is plugged, as last seen */
+	struct station_known known;	      /* known.unrecorded: closing holds the run's end */
 	struct kept *kept[STATION_PORTS_MAX]; /* for each port, from run to run; or NULL */
-	char mark[STATION_MARK_SIZE];
-	struct station_row row; /* as it is on disk, but for what the open run will change */
-	bool start_asked;
+	struct station_row row;	   /* as it is on disk, but for what the open run will change */
 	bool held;		   /* no run could begin because the line is held */
 	char disable_asked_by[64]; /* during the run; "": nobody */
-	bool closing_failed;	   /* the open run's end is not on disk yet: closing holds it */
 	struct run_result closing;
 	struct recorder *rec;	   /* of the open run; NULL: none */
 	uint64_t progress_next_us; /* when the next progress may be told */
 };
 
-/* The only place where the state changes: checks the table, logs, publishes. Worker only. */
+/* The only place where the state changes: checks the rules, logs, publishes. Worker only. */
 void station_set_state(struct station *s, enum station_state to, enum err_code code,
 	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Publishes the view to whoever watches. */
 void station_publish(struct station *s);
 void station_poke(struct station *s);
+enum station_sign station_command_sign(enum station_command c);
 /* When the local day began, that the counts are of. */
 int64_t station_day_began_ms(void);
 /* Those of before a restart. */

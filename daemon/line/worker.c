@@ -16,19 +16,11 @@
 #define HELD_RETRY_US	US_PER_S
 #define NAP_US		(10 * US_PER_S)
 
-/* What is plugged, in one look. */
 struct plugged {
-	bool complete; /* every port that the station needs, and the right devices */
-	bool any;
-	bool wrong;
+	struct station_sight sight; /* its mark: USB ids and serials */
 	char wrong_text[320];
-	uint64_t generation;	      /* rises with every enumeration */
-	bool unknown;		      /* plugged cannot be told */
-	uint64_t away_us;	      /* how long a port was empty since the last unit */
-	char mark[STATION_MARK_SIZE]; /* USB ids and serials: differs if another unit is there for
-					 sure */
-	char plugged[sizeof((struct station_row *)0)->plugged]; /* which plugging it is; "" unknown
-								 */
+	bool unknown; /* which plugging it is cannot be told */
+	char plugged[sizeof((struct station_row *)0)->plugged]; /* which it is; "" unknown */
 };
 
 static void add_mark(char mark[STATION_MARK_SIZE], const struct device_facts *f)
@@ -53,7 +45,7 @@ static void add_plugged(struct plugged *p, const struct port_config *pc, const c
 
 static struct plugged look(struct station *s)
 {
-	struct plugged p = {.complete = true};
+	struct plugged p = {.sight.complete = true};
 	size_t none = strlen(s->line->boot);
 
 	snprintf(p.plugged, sizeof p.plugged, "%s", s->line->boot);
@@ -67,17 +59,17 @@ static struct plugged look(struct station *s)
 			continue;
 		}
 		if (!on->present) {
-			p.complete &= pc->optional;
+			p.sight.complete &= pc->optional;
 			continue;
 		}
-		p.any = true;
-		p.generation = MAX(p.generation, on->facts.generation);
-		p.away_us = MAX(p.away_us, on->away_us);
-		add_mark(p.mark, &on->facts);
+		p.sight.any = true;
+		p.sight.generation = MAX(p.sight.generation, on->facts.generation);
+		p.sight.away_us = MAX(p.sight.away_us, on->away_us);
+		add_mark(p.sight.mark, &on->facts);
 		add_plugged(&p, pc, on->facts.enumeration);
 		if (on->wrong) {
-			p.wrong = true;
-			p.complete = false;
+			p.sight.wrong = true;
+			p.sight.complete = false;
 			snprintf(p.wrong_text, sizeof p.wrong_text,
 				"port %s (%s): device %s:%s is plugged, %s:%s expected", pc->role,
 				on->facts.path, on->facts.vid, on->facts.pid,
@@ -85,8 +77,9 @@ static struct plugged look(struct station *s)
 		}
 	}
 	mutex_unlock(&s->lock);
-	if (p.unknown || !p.complete || !p.plugged[none])
+	if (p.unknown || !p.sight.complete || !p.plugged[none])
 		p.plugged[0] = 0;
+	p.sight.served = p.plugged[0] && !strcmp(p.plugged, s->row.plugged);
 	return p;
 }
 
@@ -172,7 +165,7 @@ static bool close_run(struct station *s, const struct run_result *res)
 
 	if (recorder_close(s->rec, res, &s->row, &e) < 0) {
 		s->closing = *res;
-		s->closing_failed = true;
+		s->known.unrecorded = true;
 		log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec), e.msg);
 		station_set_state(s, STATION_FAULT, e.code,
 			"the end of the last run is not on record yet (%s): remove the cause, then "
@@ -180,7 +173,7 @@ static bool close_run(struct station *s, const struct run_result *res)
 			e.msg);
 		return false;
 	}
-	s->closing_failed = false;
+	s->known.unrecorded = false;
 	note_last(s, res);
 	station_count(s, res->outcome);
 	s->rec = recorder_free(s->rec);
@@ -266,7 +259,7 @@ static void after_run(struct station *s)
 {
 	if (!stay_held(s))
 		station_set_state(s, STATION_DONE, ERR_NONE, "%s", "");
-	s->away_since_us = 0;
+	s->known.away_since_us = 0;
 }
 
 /* From now on the absence of a port that the recipe uses ends the run; one that is already absent
@@ -303,7 +296,7 @@ static void release_ports(struct station *s)
 static void note_served(struct station *s, const struct run_result *res)
 {
 	struct plugged p = look(s);
-	bool same = p.generation == s->generation && res->code != ERR_SHUTDOWN;
+	bool same = p.sight.generation == s->known.generation && res->code != ERR_SHUTDOWN;
 
 	memcpy(s->row.plugged, p.plugged, sizeof s->row.plugged);
 	if (!same)
@@ -314,7 +307,7 @@ static void execute(struct station *s)
 {
 	struct run_result res;
 
-	s->start_asked = false;
+	s->known.asked = false;
 	log_thread_run(recorder_run_id(s->rec));
 	guard_ports(s);
 	if (__atomic_load_n(&s->stop, __ATOMIC_SEQ_CST) == 2)
@@ -330,111 +323,98 @@ static void execute(struct station *s)
 	count_failures(s, &res);
 	if (close_run(s, &res))
 		after_run(s);
-	if (s->disable_asked_by[0] && !s->closing_failed)
+	if (s->disable_asked_by[0] && !s->known.unrecorded)
 		disable(s, s->disable_asked_by);
 	s->disable_asked_by[0] = 0;
 }
 
-/* --- states --- */
+/* --- the rules, carried out --- */
+
+static void carry_out(
+	struct station *s, enum station_sign sign, const struct plugged *p, const char *by);
 
 static void begin_settling(struct station *s, const struct plugged *p)
 {
 	forget_absences(s);
-	s->generation = p->generation;
-	memcpy(s->mark, p->mark, sizeof s->mark);
-	s->settle_until_us = now_us() + s->cfg->settle_us;
+	station_take(&s->known, &p->sight, now_us());
 	station_set_state(s, STATION_SETTLING, ERR_NONE, "%s", "");
 	/* The attempt is on record from here on; it costs nothing, the settle time is spent anyway.
 	 */
-	if (!s->cfg->manual || s->start_asked)
+	if (!s->cfg->manual || s->known.asked)
 		open_run(s);
 }
 
-static void to_empty(struct station *s)
+static void recognise(struct station *s, const struct plugged *p)
 {
-	if (drop_run(s, ERR_DEVICE_GONE, "the unit was unplugged before its first step"))
-		station_set_state(s, STATION_EMPTY, ERR_NONE, "%s", "");
+	forget_absences(s);
+	station_take(&s->known, &p->sight, now_us());
+	station_set_state(s, STATION_DONE, ERR_NONE, "%s", "");
 }
 
-static void when_settling(struct station *s, const struct plugged *p)
+static void run(struct station *s)
 {
-	if (p->generation != s->generation) {
-		s->generation = p->generation;
-		memcpy(s->mark, p->mark, sizeof s->mark);
-		s->settle_until_us = now_us() + s->cfg->settle_us;
-	}
-	if (now_us() < s->settle_until_us)
-		return;
-	if (!p->complete)
-		to_empty(s);
-	else
-		station_set_state(s, STATION_READY, ERR_NONE, "%s", "");
-}
-
-static void when_ready(struct station *s, const struct plugged *p)
-{
-	if (!p->complete) {
-		to_empty(s);
-		return;
-	}
-	if (p->generation != s->generation) {
-		begin_settling(s, p);
-		return;
-	}
-	if (stopping(s) || (s->cfg->manual && !s->start_asked))
-		return;
 	open_run(s);
 	if (s->rec)
 		execute(s);
 }
 
-/* A unit that leaves for less than the settle time and comes back looking the same has bounced (a
- * reset, a loose plug): it is not run a second time. */
-static void when_done(struct station *s, const struct plugged *p)
+static void free_station(struct station *s)
 {
-	if (!p->complete) {
-		if (!s->away_since_us)
-			s->away_since_us = now_us();
-		if (now_us() - s->away_since_us >= s->cfg->settle_us)
-			station_set_state(s, STATION_EMPTY, ERR_NONE, "%s", "");
+	struct run_result res = s->closing;
+	struct plugged p;
+
+	if (s->known.unrecorded && !close_run(s, &res))
 		return;
-	}
-	s->away_since_us = 0;
-	if (p->generation != s->generation &&
-		(strcmp(p->mark, s->mark) != 0 || p->away_us >= s->cfg->settle_us))
+	let_go(s);
+	p = look(s);
+	carry_out(s, p.sight.complete ? SIGN_FREED_UNIT : SIGN_FREED, &p, NULL);
+}
+
+/* by: who asked; NULL for what was seen. */
+static void carry_out(
+	struct station *s, enum station_sign sign, const struct plugged *p, const char *by)
+{
+	const struct station_rule rule = station_rule(station_state(s), sign);
+
+	switch (rule.effect) {
+	case EFFECT_NEVER: /* a command that came too late */
+	case EFFECT_WAIT:
+	case EFFECT_ABORT:	   /* fires the cancel flag, never a letter */
+	case EFFECT_DISABLE_LATER: /* is read within the run */
+	case EFFECT_COUNT:
+		break;
+	case EFFECT_GO:
+		station_set_state(s, rule.next, ERR_NONE, "%s", "");
+		break;
+	case EFFECT_SETTLE:
 		begin_settling(s, p);
-	s->generation = p->generation;
-	if (station_state(s) == STATION_DONE && s->row.plugged[0] &&
-		strcmp(p->plugged, s->row.plugged) != 0) {
-		memcpy(s->row.plugged, p->plugged, sizeof s->row.plugged);
-		note_row(s);
+		break;
+	case EFFECT_DROP_GONE:
+		if (drop_run(s, ERR_DEVICE_GONE, "the unit was unplugged before its first step"))
+			station_set_state(s, rule.next, ERR_NONE, "%s", "");
+		break;
+	case EFFECT_DROP_WRONG:
+		if (drop_run(s, ERR_WRONG_DEVICE, p->wrong_text))
+			station_set_state(s, rule.next, ERR_WRONG_DEVICE, "%s", p->wrong_text);
+		break;
+	case EFFECT_RECOGNISE:
+		recognise(s, p);
+		break;
+	case EFFECT_RUN:
+		run(s);
+		break;
+	case EFFECT_ASK:
+		s->known.asked = true;
+		break;
+	case EFFECT_DISABLE:
+		if (!s->known.unrecorded &&
+			drop_run(s, ERR_ABORTED, "the station was disabled before the first step"))
+			disable(s, by);
+		break;
+	case EFFECT_FREE:
+		free_station(s);
+		break;
 	}
-	if (station_state(s) == STATION_DONE && s->start_asked)
-		station_set_state(s, STATION_READY, ERR_NONE, "%s", "");
-}
-
-/* A unit that was here before provd started, and has had its run. */
-static bool was_served(struct station *s, const struct plugged *p)
-{
-	if (s->start_asked || !p->plugged[0] || strcmp(p->plugged, s->row.plugged) != 0)
-		return false;
-	forget_absences(s);
-	s->generation = p->generation;
-	memcpy(s->mark, p->mark, sizeof s->mark);
-	s->away_since_us = 0;
-	station_set_state(s, STATION_DONE, ERR_NONE, "%s", "");
-	return true;
-}
-
-/* Out of fault, quarantine or disabled: look again at what is there. */
-static void look_again(struct station *s)
-{
-	struct plugged p = look(s);
-
-	if (p.complete)
-		begin_settling(s, &p);
-	else
-		station_set_state(s, STATION_EMPTY, ERR_NONE, "%s", "");
 }
 
 static enum err_code fault_code(struct station *s)
@@ -445,89 +425,38 @@ static enum err_code fault_code(struct station *s)
 	return c;
 }
 
-/* One step of the state machine; true if there may be another at once. */
-static bool advance(struct station *s)
+/* The unit that has had its run may have got another address while it stayed. */
+static void follow_served(struct station *s, const struct plugged *p)
 {
-	struct plugged p = look(s);
-	enum station_state from = station_state(s);
-
-	if (p.wrong && from != STATION_DISABLED && from != STATION_QUARANTINED) {
-		if (drop_run(s, ERR_WRONG_DEVICE, p.wrong_text))
-			station_set_state(s, STATION_FAULT, ERR_WRONG_DEVICE, "%s", p.wrong_text);
-		return false;
-	}
-	switch (from) {
-	case STATION_EMPTY:
-		if (p.complete && !was_served(s, &p))
-			begin_settling(s, &p);
-		break;
-	case STATION_SETTLING:
-		when_settling(s, &p);
-		break;
-	case STATION_READY:
-		when_ready(s, &p);
-		break;
-	case STATION_DONE:
-		when_done(s, &p);
-		break;
-	case STATION_FAULT:
-		/* What is not recorded waits for a person; a wrong or bad device for its leaving.
-		 */
-		if (!s->closing_failed && (!p.any || fault_code(s) == ERR_WRONG_DEVICE))
-			look_again(s);
-		break;
-	case STATION_RUNNING:
-	case STATION_QUARANTINED:
-	case STATION_DISABLED:
-	case STATION_STATE_COUNT:
-		break;
-	}
-	return station_state(s) != from;
+	if (station_state(s) != STATION_DONE || !p->sight.complete || !s->row.plugged[0] ||
+		!strcmp(p->plugged, s->row.plugged))
+		return;
+	memcpy(s->row.plugged, p->plugged, sizeof s->row.plugged);
+	note_row(s);
 }
 
-/* --- commands --- */
-
-static void clear(struct station *s)
+/* One look; true if there may be another at once. */
+static bool advance(struct station *s)
 {
-	if (s->closing_failed) {
-		struct run_result res = s->closing;
+	const struct plugged p = look(s);
+	const enum station_state from = station_state(s);
+	enum station_sign sign;
 
-		if (!close_run(s, &res))
-			return;
-	}
-	let_go(s);
-	look_again(s);
+	s->known.state = from;
+	s->known.wrong = fault_code(s) == ERR_WRONG_DEVICE;
+	s->known.stopping = stopping(s);
+	sign = station_look(&s->known, &p.sight, now_us());
+	carry_out(s, sign, &p, NULL);
+	follow_served(s, &p);
+	return sign != SIGN_WRONG && station_state(s) != from;
 }
 
 static void obey(struct station *s, const struct letter *l)
 {
-	enum station_state st = station_state(s);
+	const struct plugged p = look(s);
 
 	log_info("%s, by %s", station_command_str(l->command), l->by);
-	switch (l->command) {
-	case STATION_CMD_START:
-		s->start_asked = true;
-		if (st == STATION_EMPTY)
-			advance(s);
-		break;
-	case STATION_CMD_DISABLE:
-		if (!s->closing_failed &&
-			drop_run(s, ERR_ABORTED, "the station was disabled before the first step"))
-			disable(s, l->by);
-		break;
-	case STATION_CMD_ENABLE:
-		if (st == STATION_DISABLED) {
-			let_go(s);
-			look_again(s);
-		}
-		break;
-	case STATION_CMD_CLEAR:
-		if (st == STATION_FAULT || st == STATION_QUARANTINED)
-			clear(s);
-		break;
-	case STATION_CMD_ABORT: /* fires the cancel flag, never a letter */
-		break;
-	}
+	carry_out(s, station_command_sign(l->command), &p, l->by);
 }
 
 static void read_letters(struct station *s)
@@ -547,14 +476,16 @@ static void station_tick(struct station *s, uint64_t at_us)
 	__atomic_store_n(&s->tick_us, at_us, __ATOMIC_RELAXED);
 }
 
+static uint64_t next_look_us(struct station *s)
+{
+	s->known.state = station_state(s);
+	return station_next_look_us(&s->known);
+}
+
 static void sleep_until_needed(struct station *s)
 {
-	enum station_state st = station_state(s);
-	const uint64_t until = st == STATION_SETTLING ? s->settle_until_us
-			       : st == STATION_DONE && s->away_since_us
-				       ? s->away_since_us + s->cfg->settle_us
-			       : st == STATION_READY && s->held ? now_us() + HELD_RETRY_US
-								: NO_DEADLINE;
+	const bool retry = station_state(s) == STATION_READY && s->held;
+	const uint64_t until = retry ? now_us() + HELD_RETRY_US : next_look_us(s);
 	eventfd_t v;
 	struct err e;
 
@@ -619,6 +550,8 @@ void *worker_main(void *arg)
 	struct station *s = arg;
 
 	log_thread_station(s->cfg->id);
+	s->known.settle_us = s->cfg->settle_us;
+	s->known.manual = s->cfg->manual;
 	recall(s);
 	while (!stopping(s)) {
 		read_letters(s);
@@ -628,7 +561,7 @@ void *worker_main(void *arg)
 		if (!stopping(s))
 			sleep_until_needed(s);
 	}
-	if (s->closing_failed) {
+	if (s->known.unrecorded) {
 		struct run_result res = s->closing;
 
 		close_run(s, &res); /* the last chance: else it is interrupted at the next start */

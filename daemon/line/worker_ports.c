@@ -260,8 +260,8 @@ static bool looked_up(
 		(!*ret_claimed || ret->generation != w->port[i].claim_generation);
 	if (there) {
 		s->port[i].claimed = false;
-		if (ret->generation > s->generation)
-			s->generation = ret->generation;
+		if (ret->generation > s->known.generation)
+			s->known.generation = ret->generation;
 	}
 	mutex_unlock(&s->lock);
 	return there;
