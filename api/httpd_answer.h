@@ -6,7 +6,7 @@
 
 #include <microhttpd.h>
 
-#include "api/httpd.h"
+#include "api/http.h"
 
 /* Queues the answer; what it holds is given away or stays in rs for answer_drop(). HTTP thread. */
 enum MHD_Result answer_send(struct response *rs, const char *request_id, struct MHD_Connection *c);

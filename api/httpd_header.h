@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "api/httpd.h"
+#include "api/http.h"
 
 /* 0, or the status and the reason. uri_has_nul: there was a %00 in it, which is gone once it is
  * decoded. HTTP thread. */

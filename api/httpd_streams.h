@@ -8,7 +8,7 @@
 
 #include <microhttpd.h>
 
-#include "api/httpd.h"
+#include "api/http.h"
 
 struct streams;
 

@@ -2,7 +2,7 @@
 #include "db/chain_head.h"
 
 #include "base/seal.h"
-#include "db/db_private.h"
+#include "db/db_impl.h"
 #include "db/stmt.h"
 
 static int read_head(struct db *d, struct chain_head *ret, struct err *e)

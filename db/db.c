@@ -6,7 +6,7 @@
 #include <libgen.h>
 #include <sys/stat.h>
 
-#include "db/db_private.h"
+#include "db/db_impl.h"
 #include "db/migrations.h"
 #include "db/stmt.h"
 

@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 
 #include "base/timefmt.h"
-#include "db/db_private.h"
+#include "db/db_impl.h"
 #include "db/stmt.h"
 
 static void event_done(struct db_event *ev)

@@ -5,7 +5,7 @@
 
 #include "base/digest.h"
 #include "base/timefmt.h"
-#include "db/db_private.h"
+#include "db/db_impl.h"
 #include "db/reports.h"
 #include "db/stmt.h"
 

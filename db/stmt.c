@@ -6,7 +6,7 @@
 #include <stdarg.h>
 
 #include "base/timefmt.h"
-#include "db/db_private.h"
+#include "db/db_impl.h"
 
 int db_error(struct db *d, struct err *e, const char *what)
 {

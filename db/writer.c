@@ -5,7 +5,7 @@
 
 #include "base/iotime.h"
 #include "base/thread.h"
-#include "db/db_private.h"
+#include "db/db_impl.h"
 #include "db/stmt.h"
 
 #define IDLE_US US_PER_S

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "daemon/line/station_priv.h"
+#include "daemon/line/station_impl.h"
 
 #define STOOD_STILL_US (200 * US_PER_MS)
 #define BOX_SIZE       32

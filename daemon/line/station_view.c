@@ -7,7 +7,7 @@
 #include "base/util.h"
 #include "daemon/line/feed.h"
 #include "daemon/line/services.h"
-#include "daemon/line/station_priv.h"
+#include "daemon/line/station_impl.h"
 
 #define DAY_S (24 * 3600)
 

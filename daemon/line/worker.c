@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "daemon/line/services.h"
 #include "daemon/line/station_memory.h"
-#include "daemon/line/station_priv.h"
+#include "daemon/line/station_impl.h"
 
 #define RECALL_EVERY_US US_PER_S
 #define HELD_RETRY_US	US_PER_S

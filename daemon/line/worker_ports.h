@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/line/station_priv.h"
+#include "daemon/line/station_impl.h"
 #include "transports/links/usb.h"
 
 struct worker_port {

@@ -24,7 +24,7 @@ expect 'the tree keeps its layers' "$root/scripts/check-layers"
 breach 'base looks up' base/x.c '#include "transports/links/link.h"'
 breach 'the recipe language sees the database' daemon/recipe/x.c '#include "db/db.h"'
 breach 'the simulator shares a protocol' sim/x.c '#include "transports/protocols/console.h"'
-breach 'the database looks into the line' db/x.c '#include "daemon/line/jobs.h"'
+breach 'the database looks into the line' db/x.c '#include "daemon/line/orders.h"'
 breach 'the line reaches back into the API' daemon/line/x.c '#include "api/api.h"'
 breach 'provctl reaches into the fleet' cli/x.c '#include "daemon/line/fleet.h"'
 breach 'a second door to sqlite' daemon/line/x.c '#include <sqlite3.h>'
@@ -39,6 +39,31 @@ printf '#include "daemon/line/config.h"\n#include "base/err.h"\n' > "$tree/cli/x
 expect 'provctl may read the configuration' "$root/scripts/check-layers" --no-git --root "$tree"
 echo > "$tree/stray/x.c"
 expect 'a folder that is no room is refused' refuse "$root/scripts/check-layers" --no-git --root "$tree"
+
+# file NAME INCLUDE...: a file of the tree with those lines.
+file()
+{
+	local name=$1
+
+	shift
+	mkdir -p "$tree/$(dirname "$name")"
+	printf '#include "%s"\n' "$@" > "$tree/$name"
+}
+rm -rf "$tree"
+file db/a.h db/b.h
+file db/b.c db/b.h db/c.h
+file db/b.h base/err.h
+file db/c.h db/a.h
+expect 'three files in a circle are refused' refuse "$root/scripts/check-layers" --no-git --root "$tree"
+out=$("$root/scripts/check-layers" --no-git --root "$tree")
+expect 'each link of the circle is named' test "$(grep -c 'a circle of db/a, db/b, db/c' <<< "$out")" = 3
+rm -rf "$tree"
+file daemon/line/a_impl.h daemon/line/a.h
+file daemon/line/a.h base/err.h
+file daemon/line/a.c daemon/line/a.h daemon/line/a_impl.h
+file daemon/line/b.c daemon/line/b.h daemon/line/a_impl.h
+file daemon/line/a_impl.h daemon/line/b.h daemon/line/a.h
+expect 'the files of one object may' "$root/scripts/check-layers" --no-git --root "$tree"
 
 # A repository with one file of each vice.
 rm -rf "$tree"

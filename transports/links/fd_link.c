@@ -3,7 +3,7 @@
  * Bytes through a non-blocking descriptor, with a deadline, a cancel and a sure end when the other
  * side is gone. Runs on the worker that owns the link.
  */
-#include "transports/links/backends.h"
+#include "transports/links/link_impl.h"
 
 #include <errno.h>
 #include <poll.h>

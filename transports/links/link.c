@@ -9,7 +9,7 @@
 
 #include "base/secret.h"
 #include "base/util.h"
-#include "transports/links/backends.h"
+#include "transports/links/link_impl.h"
 
 static const struct {
 	const char *scheme;

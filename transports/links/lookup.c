@@ -3,7 +3,7 @@
  * The addresses of HOST:PORT. A name is looked up on a thread of its own, since getaddrinfo() knows
  * no deadline.
  */
-#include "transports/links/backends.h"
+#include "transports/links/link_impl.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -2,7 +2,7 @@
  *
  * A TCP connection to a device server or a board. Runs on the worker that owns the link.
  */
-#include "transports/links/backends.h"
+#include "transports/links/link_impl.h"
 
 #include <errno.h>
 #include <netdb.h>

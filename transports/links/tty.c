@@ -6,7 +6,7 @@
  *
  * Output is never waited for with tcdrain(): on a USB adapter that was unplugged it can hang.
  */
-#include "transports/links/backends.h"
+#include "transports/links/link_impl.h"
 
 #include <asm/termbits.h>
 #include <errno.h>

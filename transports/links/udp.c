@@ -3,7 +3,7 @@
  * Datagrams to one peer: a read gives one, a write sends one. Runs on the worker that owns the
  * link. A peer whose port is closed is gone (ICMP tells); one that is silent is not.
  */
-#include "transports/links/backends.h"
+#include "transports/links/link_impl.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -9,7 +9,7 @@
 
 #include "base/iotime.h"
 #include "base/util.h"
-#include "daemon/line/station_priv.h"
+#include "daemon/line/station_impl.h"
 #include "tests/unit/line/line_rig.h"
 #include "tests/unit/unit.h"
 
