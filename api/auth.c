@@ -69,8 +69,8 @@ void auth_make_token(char text[TOKEN_TEXT_SIZE], char id[TOKEN_ID_SIZE], char ha
 	secret_wipe(secret, sizeof secret);
 }
 
-static void add_locked(
-	struct auth *a, const char *id, const char *name, enum role role, const char *hash)
+static void add_locked(struct auth *a, const char *id, const char *name, enum role role,
+	const char *hash) REQUIRES(a->lock)
 {
 	struct known *grown = reallocarray(a->known, a->count + 1, sizeof *grown);
 	struct known *k;
@@ -112,7 +112,7 @@ int auth_check_name(const char *name, struct err *e)
 	return 0;
 }
 
-static ssize_t index_of_locked(const struct auth *a, const char *id)
+static ssize_t index_of_locked(const struct auth *a, const char *id) REQUIRES(a->lock)
 {
 	for (size_t i = 0; i < a->count; i++)
 		if (!strcmp(a->known[i].id, id))
@@ -120,7 +120,7 @@ static ssize_t index_of_locked(const struct auth *a, const char *id)
 	return -1;
 }
 
-static void add_session_locked(struct auth *a, const struct session_row *row)
+static void add_session_locked(struct auth *a, const struct session_row *row) REQUIRES(a->lock)
 {
 	ssize_t token = index_of_locked(a, row->token);
 	struct session *grown;
@@ -200,7 +200,7 @@ struct auth *auth_free(struct auth *a)
 	return NULL;
 }
 
-static void drop_session_locked(struct auth *a, size_t i)
+static void drop_session_locked(struct auth *a, size_t i) REQUIRES(a->lock)
 {
 	a->session[i] = a->session[--a->sessions];
 }
@@ -246,8 +246,8 @@ static const char *split_token(const char *text, char id[TOKEN_ID_SIZE])
 }
 
 /* The token of a text, or -1 and why. */
-static ssize_t find_token_locked(
-	struct auth *a, const char *address, const char *text, struct auth_refusal *why)
+static ssize_t find_token_locked(struct auth *a, const char *address, const char *text,
+	struct auth_refusal *why) REQUIRES(a->lock)
 {
 	const char *secret = split_token(text, why->token);
 	ssize_t i = secret ? index_of_locked(a, why->token) : -1;
@@ -266,7 +266,7 @@ static ssize_t find_token_locked(
 	return -1;
 }
 
-static ssize_t find_session_locked(struct auth *a, const char *hash)
+static ssize_t find_session_locked(struct auth *a, const char *hash) REQUIRES(a->lock)
 {
 	int64_t now = wall_ms();
 
@@ -284,7 +284,7 @@ static ssize_t find_session_locked(struct auth *a, const char *hash)
 }
 
 /* A token bucket of two seconds' worth. */
-static bool take_locked(struct known *k, unsigned rate)
+static bool take_from(struct known *k, unsigned rate)
 {
 	uint64_t now = now_us();
 	double cap = 2.0 * rate;
@@ -345,7 +345,7 @@ int auth_check(struct auth *a, const struct request *rq, unsigned rate, struct p
 	}
 	if (i >= 0) {
 		principal_of(&a->known[i], hash, ret);
-		ok = take_locked(&a->known[i], rate);
+		ok = take_from(&a->known[i], rate);
 	}
 	mutex_unlock(&a->lock);
 	if (i < 0)
@@ -374,6 +374,7 @@ bool auth_still(struct auth *a, const struct principal *who)
 
 /* The session of that token which was not used for longest, where it has as many as it may. */
 static void find_ended_locked(const struct auth *a, const char *token, char ret[SHA256_HEX])
+	REQUIRES(a->lock)
 {
 	const struct session *oldest = NULL;
 	size_t n = 0;
@@ -417,7 +418,7 @@ int auth_login(struct auth *a, const struct request *rq, const char *token, char
 	return i < 0 ? refused(why, true, e) : 0;
 }
 
-static void logout_locked(struct auth *a, const char *session)
+static void logout_locked(struct auth *a, const char *session) REQUIRES(a->lock)
 {
 	for (size_t i = a->sessions; i-- > 0;)
 		if (!strcmp(a->session[i].row.hash, session))

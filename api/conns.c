@@ -76,20 +76,20 @@ static void read_peer(struct conn *n, const struct sockaddr *peer)
 	inet_ntop(AF_INET6, n->address, n->network, sizeof n->network);
 }
 
-static void count_locked(struct conn *n, int by)
+static void count_locked(struct conns *c, struct conn *n, int by) REQUIRES(c->lock)
 {
 	if (n->cut)
 		return;
-	n->of->open += (unsigned)by;
+	c->open += (unsigned)by;
 	if (!n->owner[0])
-		n->of->anonymous += (unsigned)by;
+		c->anonymous += (unsigned)by;
 }
 
-static void cut_locked(struct conn *n)
+static void cut_locked(struct conns *c, struct conn *n) REQUIRES(c->lock)
 {
-	count_locked(n, -1);
+	count_locked(c, n, -1);
 	n->cut = true;
-	n->of->ops->cut(n->of->data, n->fd);
+	c->ops->cut(c->data, n->fd);
 }
 
 /* --- who must go --- */
@@ -102,8 +102,8 @@ static bool same_address(const struct conn *a, const struct conn *b)
 /* Anonymous ones of an address; the oldest that can be cut (but not `but`) into *ret, better one
  * that says nothing than one whose token is not read yet. What a handler works on is left: nobody
  * would see the cut before its end. */
-static unsigned of_address_locked(
-	struct conns *c, const struct conn *of, const struct conn *but, struct conn **ret)
+static unsigned of_address_locked(struct conns *c, const struct conn *of, const struct conn *but,
+	struct conn **ret) REQUIRES(c->lock)
 {
 	unsigned n = 0;
 	unsigned asked = 0;
@@ -125,8 +125,8 @@ static unsigned of_address_locked(
 }
 
 /* As of_address_locked, of a principal: the one that rested longest. */
-static unsigned of_owner_locked(
-	struct conns *c, const char *owner, const struct conn *but, struct conn **ret)
+static unsigned of_owner_locked(struct conns *c, const char *owner, const struct conn *but,
+	struct conn **ret) REQUIRES(c->lock)
 {
 	unsigned n = 0;
 
@@ -145,6 +145,7 @@ static unsigned of_owner_locked(
 /* The oldest of the address that holds most. Each address is counted once, at the first of its
  * connections that is met. */
 static struct conn *anonymous_victim_locked(struct conns *c, const struct conn *but)
+	REQUIRES(c->lock)
 {
 	struct conn *victim = NULL;
 	unsigned most = 0;
@@ -169,7 +170,7 @@ static struct conn *anonymous_victim_locked(struct conns *c, const struct conn *
 	return victim;
 }
 
-static struct conn *owned_victim_locked(struct conns *c, const struct conn *but)
+static struct conn *owned_victim_locked(struct conns *c, const struct conn *but) REQUIRES(c->lock)
 {
 	struct conn *victim = NULL;
 	unsigned most = 0;
@@ -189,7 +190,7 @@ static struct conn *owned_victim_locked(struct conns *c, const struct conn *but)
 	return victim;
 }
 
-static void make_room_locked(struct conns *c, struct conn *fresh)
+static void make_room_locked(struct conns *c, struct conn *fresh) REQUIRES(c->lock)
 {
 	struct conn *victim = NULL;
 
@@ -205,7 +206,7 @@ static void make_room_locked(struct conns *c, struct conn *fresh)
 		return;
 	}
 	c->cut_for_room++;
-	cut_locked(victim ? victim : fresh);
+	cut_locked(c, victim ? victim : fresh);
 }
 
 /* --- the life of one --- */
@@ -222,7 +223,7 @@ struct conn *conn_open(struct conns *c, int fd, const struct sockaddr *peer, uin
 	n->prev = c->newest;
 	*(c->newest ? &c->newest->next : &c->oldest) = n;
 	c->newest = n;
-	count_locked(n, 1);
+	count_locked(c, n, 1);
 	make_room_locked(c, n);
 	mutex_unlock(&c->lock);
 	return n;
@@ -238,7 +239,7 @@ void conn_close(struct conn *n)
 	mutex_lock(&c->lock);
 	*(n->prev ? &n->prev->next : &c->oldest) = n->next;
 	*(n->next ? &n->next->prev : &c->newest) = n->prev;
-	count_locked(n, -1);
+	count_locked(c, n, -1);
 	mutex_unlock(&c->lock);
 	free(n);
 }
@@ -272,13 +273,13 @@ bool conn_own(struct conn *n, const char *principal)
 		room = of_owner_locked(c, principal, n, &idle) < c->limits.owner || idle;
 		if (room && of_owner_locked(c, principal, n, &idle) >= c->limits.owner) {
 			c->cut_for_room++;
-			cut_locked(idle);
+			cut_locked(c, idle);
 		}
 	}
 	if (room) {
-		count_locked(n, -1);
+		count_locked(c, n, -1);
 		snprintf(n->owner, sizeof n->owner, "%s", principal);
-		count_locked(n, 1);
+		count_locked(c, n, 1);
 	}
 	mutex_unlock(&c->lock);
 	return room;
@@ -297,6 +298,7 @@ const char *conn_network(const struct conn *n)
 /* --- deadlines --- */
 
 static bool late_locked(const struct conns *c, const struct conn *n, uint64_t now_us)
+	REQUIRES(c->lock)
 {
 	uint64_t took = now_us - n->since_us;
 	bool anonymous = !n->owner[0];
@@ -325,7 +327,7 @@ unsigned conns_sweep(struct conns *c, uint64_t now_us)
 	for (struct conn *n = c->oldest; n; n = n->next) {
 		if (n->cut || !late_locked(c, n, now_us))
 			continue;
-		cut_locked(n);
+		cut_locked(c, n);
 		c->cut_late++;
 		cut++;
 	}

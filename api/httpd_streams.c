@@ -43,7 +43,7 @@ struct streams *streams_free(struct streams *ss)
 	return NULL;
 }
 
-static unsigned count_of_locked(const struct streams *ss, const char *owner)
+static unsigned count_of_locked(const struct streams *ss, const char *owner) REQUIRES(ss->lock)
 {
 	unsigned n = 0;
 
@@ -75,7 +75,7 @@ struct stream *streams_add(
 	return s;
 }
 
-static void resume_locked(struct stream *s)
+static void resume_locked(struct streams *ss, struct stream *s) REQUIRES(ss->lock)
 {
 	if (!s->suspended)
 		return;
@@ -89,7 +89,7 @@ void stream_wake(struct stream *s)
 
 	mutex_lock(&ss->lock);
 	if (s->suspended)
-		resume_locked(s);
+		resume_locked(ss, s);
 	else
 		s->woken = true;
 	mutex_unlock(&ss->lock);
@@ -173,7 +173,7 @@ void streams_wake_all(struct streams *ss)
 {
 	mutex_lock(&ss->lock);
 	for (struct stream *s = ss->first; s; s = s->next)
-		resume_locked(s);
+		resume_locked(ss, s);
 	mutex_unlock(&ss->lock);
 }
 
@@ -182,7 +182,7 @@ void streams_stop(struct streams *ss)
 	mutex_lock(&ss->lock);
 	ss->stopping = true;
 	for (struct stream *s = ss->first; s; s = s->next) {
-		resume_locked(s);
+		resume_locked(ss, s);
 		s->woken = true;
 	}
 	mutex_unlock(&ss->lock);

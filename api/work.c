@@ -28,7 +28,7 @@ struct work_pool {
 	struct hand hand[];
 };
 
-static struct work *pop_locked(struct work_pool *p, bool heavy)
+static struct work *pop_locked(struct work_pool *p, bool heavy) REQUIRES(p->lock)
 {
 	struct queue *q = &p->queue[heavy];
 	struct work *w = q->first;
@@ -43,7 +43,7 @@ static struct work *pop_locked(struct work_pool *p, bool heavy)
 	return w;
 }
 
-static struct work *next_locked(struct work_pool *p)
+static struct work *next_locked(struct work_pool *p) REQUIRES(p->lock)
 {
 	struct work *w = pop_locked(p, false);
 

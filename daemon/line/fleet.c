@@ -87,7 +87,7 @@ static void on_hold(void *data)
 
 /* --- plug events --- */
 
-static struct station *find_locked(struct fleet *f, const char *id)
+static struct station *find_locked(struct fleet *f, const char *id) REQUIRES(f->lock)
 {
 	for (size_t i = 0; i < f->stations; i++)
 		if (!strcmp(station_id(f->station[i]), id))

@@ -73,11 +73,15 @@ git -C "$tree" init -q
 printf 'int  x ;\n' > "$tree/a.c"
 printf '/* SPDX-License-Identifier: Apache-2.0 */\n/* %s: mend */\n' 'TO''DO' > "$tree/b.c"
 printf '/* SPDX-License-Identifier: Apache-2.0 */\n/* see %s */\n' '/ho''me/me/notes' > "$tree/c.c"
+printf '/* SPDX-License-Identifier: Apache-2.0 */\n#include "base/thread.h"\nstatic int f_locked(void)\n{\n\treturn 0;\n}\n' > "$tree/d.c"
+printf '/* SPDX-License-Identifier: Apache-2.0 */\n#include "base/thread.h"\nint f_locked(void) REQUIRES(m)\n{\n\treturn 0;\n}\n' > "$tree/e.c"
 git -C "$tree" add -A
 out=$("$root/scripts/check-style" --root "$tree")
 expect 'a bad style is refused' test $? = 1
 expect 'layout' grep -q '^a.c:1:.*clang-format' <<< "$out"
 expect 'licence' grep -q '^a.c:1: no SPDX' <<< "$out"
 expect 'note to oneself' grep -q '^b.c:2: ' <<< "$out"
+expect 'a lock that is not named' grep -q '^d.c:3: .*REQUIRES' <<< "$out"
+expect 'a lock that is named' refuse grep -q '^e.c' <<< "$out"
 expect 'machine path' grep -q '^c.c:2: ' <<< "$out"
 rig_end
