@@ -83,15 +83,15 @@ int api_start(struct fleet *f, const struct api_options *o,
 
 	a->fleet = f;
 	a->rate_limit = o->rate_limit;
-	mutex_init(&a->reader_lock);
+	a->readers = readers_new(fleet_db_path(f));
 	mutex_init(&a->cache_lock);
 	r = load_openapi(a, e);
 	if (r == 0) {
-		reader = api_reader(a, e);
+		reader = readers_take(a->readers, e);
 		r = reader ? auth_new(reader, &a->auth, e) : -(int)e->code;
 		if (r == 0)
 			r = artifacts_total(reader, &stored, e);
-		api_reader_back(a, reader);
+		readers_give(a->readers, reader);
 		artifact_quota_add(&a->quota, (uint64_t)stored);
 		read_quota(a);
 	}
@@ -171,12 +171,10 @@ struct api *api_stop(struct api *a)
 	if (!a)
 		return NULL;
 	httpd_stop(a->httpd);
-	for (size_t i = 0; i < a->readers; i++)
-		db_free(a->reader[i]);
+	readers_free(a->readers);
 	auth_free(a->auth);
 	shared_body_unref(a->stations);
 	free(a->openapi_text);
-	mutex_done(&a->reader_lock);
 	mutex_done(&a->cache_lock);
 	free(a);
 	return NULL;

@@ -19,42 +19,30 @@
 #include "transports/images/image.h"
 #include "transports/images/sparse.h"
 
-static int get_artifacts(struct call *c, struct err *e)
+static int read_artifacts(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
 {
-	struct db_list list = {0};
-	struct db_page page;
-	struct db *d;
-	int r = api_page(c, &page, e);
-
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? artifacts_list(d, request_query(c->rq, "name"), &page, &list, e) : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+	return artifacts_list(d, request_query(c->rq, "name"), page, ret, e);
 }
 
-static int find_artifact(struct call *c, json_t **ret, struct err *e)
+static int get_artifacts(struct call *c, struct err *e)
+{
+	return api_answer_page(c, read_artifacts, e);
+}
+
+static int read_artifact(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
 	const char *sha = request_param(c->rq, "sha256");
-	struct db *d;
-	int r;
 
 	if (!is_sha256_hex(sha))
 		return err_set(e, ERR_NOT_FOUND,
 			"an artifact is addressed by its SHA-256 in lower-case hex");
-	d = api_reader(c->api, e);
-	r = d ? artifacts_get(d, sha, ret, e) : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r;
+	return artifacts_get(d, sha, ret, e);
 }
 
 static int get_artifact(struct call *c, struct err *e)
 {
-	json_t *o = NULL;
-	int r = find_artifact(c, &o, e);
-
-	return r < 0 ? r : api_answer_resource(c, o);
+	return api_answer_one(c, read_artifact, e);
 }
 
 static int get_content(struct call *c, struct err *e)
@@ -63,7 +51,7 @@ static int get_content(struct call *c, struct err *e)
 	_cleanup_(freep) char *path = store_artifact(fleet_store(c->api->fleet), sha);
 	json_t *o = NULL;
 	struct stat st;
-	int r = find_artifact(c, &o, e);
+	int r = api_read(c, read_artifact, &o, e);
 
 	json_decref(o);
 	if (r < 0)

@@ -47,7 +47,7 @@ static bool catch_up(struct follower *f)
 	struct db_page page = {.limit = CATCH_UP_PAGE, .after = after};
 	struct db_list list = {0};
 	struct err e;
-	struct db *d = api_reader(f->api, &e);
+	struct db *d = readers_take(f->api->readers, &e);
 	json_t *o;
 	size_t i;
 	bool more = false;
@@ -65,7 +65,7 @@ static bool catch_up(struct follower *f)
 		more = list.next[0] != 0;
 		json_decref(list.items);
 	}
-	api_reader_back(f->api, d);
+	readers_give(f->api->readers, d);
 	return more;
 }
 
@@ -237,7 +237,7 @@ static int get_events(struct call *c, struct err *e)
 	}
 	if (r < 0)
 		return r;
-	d = api_reader(c->api, e);
+	d = readers_take(c->api->readers, e);
 	if (!d)
 		return -(int)e->code;
 	r = events_bounds(d, &first, &last, e);
@@ -247,7 +247,7 @@ static int get_events(struct call *c, struct err *e)
 		r = events_check_cursor(d, after, e);
 	response_header(c->rs, "Provd-Epoch", "%s", epoch);
 	if (r == 0 && accept && strstr(accept, "text/event-stream")) {
-		api_reader_back(c->api, d);
+		readers_give(c->api->readers, d);
 		return open_stream(c, after, last, e);
 	}
 	if (r == 0) {
@@ -257,7 +257,7 @@ static int get_events(struct call *c, struct err *e)
 		}
 		r = events_list(d, &filter, &page, &list, e);
 	}
-	api_reader_back(c->api, d);
+	readers_give(c->api->readers, d);
 	if (r < 0)
 		return r;
 	if (list.next[0]) {
@@ -265,7 +265,8 @@ static int get_events(struct call *c, struct err *e)
 		snprintf(list.next, sizeof list.next, "%s-%s", epoch, text);
 	}
 	c->list_extra = json_pack("{s:s}", "epoch", epoch);
-	return api_answer_list(c, &list, e);
+	api_list(c, &list);
+	return 0;
 }
 
 static const char *const yes_no[] = {"true", "false", NULL};

@@ -6,31 +6,26 @@
 #include "base/util.h"
 #include "db/jobs.h"
 
+static int read_jobs(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	return jobs_list(d, request_query(c->rq, "state"), request_query(c->rq, "external_ref"),
+		page, ret, e);
+}
+
 static int get_jobs(struct call *c, struct err *e)
 {
-	struct db_list list = {0};
-	struct db_page page;
-	struct db *d;
-	int r = api_page(c, &page, e);
+	return api_answer_page(c, read_jobs, e);
+}
 
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? jobs_list(d, request_query(c->rq, "state"), request_query(c->rq, "external_ref"),
-			&page, &list, e)
-	      : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+static int read_job(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return jobs_get(d, request_param(c->rq, "id"), ret, e);
 }
 
 static int get_job(struct call *c, struct err *e)
 {
-	struct db *d = api_reader(c->api, e);
-	json_t *o = NULL;
-	int r = d ? jobs_get(d, request_param(c->rq, "id"), &o, e) : -(int)e->code;
-
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_resource(c, o);
+	return api_answer_one(c, read_job, e);
 }
 
 struct post {
@@ -97,11 +92,11 @@ static int post_job(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	config = fleet_config(c->api->fleet);
-	d = api_reader(c->api, e);
+	d = readers_take(c->api->readers, e);
 	r = d ? job_order_new(fleet_orders(c->api->fleet), d, config, c->body, c->who->name, &m,
 			&p.order, e)
 	      : -(int)e->code;
-	api_reader_back(c->api, d);
+	readers_give(c->api->readers, d);
 	config_unref(config);
 	if (m.count > 0) {
 		c->problem_errors = mistakes_json(&m, NULL);
@@ -181,25 +176,6 @@ static int post_action(struct call *c, struct err *e)
 	return api_change(c, &ch, e);
 }
 
-/* The value of If-Match, "12"; 0 and an error where it is missing or no tag of ours. */
-static int match_revision(struct call *c, int64_t *ret, struct err *e)
-{
-	const char *match = request_header(c->rq, "If-Match");
-	unsigned long long v = 0;
-	_cleanup_(freep) char *inner = NULL;
-
-	if (!match)
-		return err_set(e, ERR_PRECONDITION, "If-Match is needed (the resource's ETag)");
-	if (!strcmp(match, "*"))
-		return 0;
-	if (strlen(match) > 2 && *match == '"')
-		inner = strndup(match + 1, strlen(match) - 2);
-	if (!inner || !parse_size(inner, &v) || v == 0 || v > INT64_MAX)
-		return err_set(e, ERR_PRECONDITION, "If-Match is no ETag of this resource");
-	*ret = (int64_t)v;
-	return 0;
-}
-
 /* RFC 7396 on what may change: priority, quantity, stations, deadline. */
 static int read_patch(struct call *c, struct job_change *ch, int64_t *priority, int64_t *quantity,
 	int64_t *deadline, struct err *e)
@@ -249,7 +225,7 @@ static int patch_job(struct call *c, struct err *e)
 	int r = api_need_object(c, e);
 
 	if (r == 0)
-		r = match_revision(c, &a.revision, e);
+		r = api_match(c, &a.revision, e);
 	if (r == 0)
 		r = read_patch(c, &a.change, &priority, &quantity, &deadline, e);
 	return r < 0 ? r : api_change(c, &ch, e);

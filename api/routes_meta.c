@@ -23,14 +23,14 @@ static int get_livez(struct call *c, struct err *e)
  * units. Every hold is listed, also one that stops dates alone. */
 static int get_readyz(struct call *c, struct err *e)
 {
-	struct db *d = api_reader(c->api, e);
+	struct db *d = readers_take(c->api->readers, e);
 	int64_t size = 0;
 	bool writer = now_us() < writer_tick_us(fleet_writer(c->api->fleet)) + DEAD_AFTER_US;
 	bool database = d && db_size(d, &size, e) == 0;
 	struct holds *holds = fleet_holds(c->api->fleet);
 	bool ready = writer && database && holds_check(holds, HOLD_STOPS_RUNS, NULL) == 0;
 
-	api_reader_back(c->api, d);
+	readers_give(c->api->readers, d);
 	response_json(c->rs, ready ? 200 : 503,
 		json_pack("{s:s, s:b, s:b, s:o}", "status", ready ? "ok" : "unavailable", "writer",
 			writer, "database", database, "holds", holds_json(holds)));
@@ -62,7 +62,7 @@ static int get_summary(struct call *c, struct err *e)
 
 static int get_actions(struct call *c, struct err *e)
 {
-	response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", actions_json(), "next_cursor"));
+	api_items(c, actions_json());
 	return 0;
 }
 
@@ -85,11 +85,11 @@ static int get_metrics(struct call *c, struct err *e)
 	uint64_t commits;
 	uint64_t records;
 	int64_t size = 0;
-	struct db *d = api_reader(c->api, e);
+	struct db *d = readers_take(c->api->readers, e);
 
 	if (d)
 		db_size(d, &size, e);
-	api_reader_back(c->api, d);
+	readers_give(c->api->readers, d);
 	writer_stats(fleet_writer(c->api->fleet), &commits, &records);
 	metric(&b, "provd_stations", "gauge", "Stations by state.");
 	fleet_summary(c->api->fleet, &summary);

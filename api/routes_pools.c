@@ -7,26 +7,24 @@
 #include "db/ledger.h"
 #include "db/pools.h"
 
+static int read_pools(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return pools_list(d, ret, e);
+}
+
 static int get_pools(struct call *c, struct err *e)
 {
-	struct db *d = api_reader(c->api, e);
-	json_t *items = NULL;
-	int r = d ? pools_list(d, &items, e) : -(int)e->code;
+	return api_answer_all(c, read_pools, e);
+}
 
-	api_reader_back(c->api, d);
-	if (r == 0)
-		response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
-	return r;
+static int read_pool(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return pools_get(d, request_param(c->rq, "id"), ret, e);
 }
 
 static int get_pool(struct call *c, struct err *e)
 {
-	struct db *d = api_reader(c->api, e);
-	json_t *o = NULL;
-	int r = d ? pools_get(d, request_param(c->rq, "id"), &o, e) : -(int)e->code;
-
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_resource(c, o);
+	return api_answer_one(c, read_pool, e);
 }
 
 struct change_pool {
@@ -135,19 +133,13 @@ static int patch_pool(struct call *c, struct err *e)
 		.status = 200,
 		.audit = "pool.extend",
 		.target = n.p.id};
-	struct db *d;
 	json_t *old = NULL;
 	int r = api_need_object(c, e);
 
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? pools_get(d, n.p.id, &old, e) : -(int)e->code;
-	api_reader_back(c->api, d);
-	if (r < 0)
-		return r;
-	n.revision = json_integer_value(json_object_get(old, "revision"));
-	r = api_check_match(c, n.revision, e);
+	if (r == 0)
+		r = api_read(c, read_pool, &old, e);
+	if (r == 0)
+		r = api_match(c, &n.revision, e);
 	if (r == 0)
 		r = int_member(c->body, "last", json_integer_value(json_object_get(old, "last")),
 			&n.p.last, e);
@@ -222,27 +214,24 @@ static int post_advance(struct call *c, struct err *e)
 	return api_change(c, &ch, e);
 }
 
-static int get_ledger(struct call *c, struct err *e)
+static int read_ledger(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
 {
+	const char *pool = request_param(c->rq, "id");
 	const struct ledger_filter f = {
 		.kind = request_query(c->rq, "kind"),
 		.state = request_query(c->rq, "state"),
-		.pool = request_param(c->rq, "id") ? request_param(c->rq, "id")
-						   : request_query(c->rq, "pool"),
+		.pool = pool ? pool : request_query(c->rq, "pool"),
 		.job = request_query(c->rq, "job_id"),
 		.run = request_query(c->rq, "run_id"),
 	};
-	struct db_list list = {0};
-	struct db_page page;
-	struct db *d;
-	int r = api_page(c, &page, e);
 
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? ledger_list(d, &f, &page, &list, e) : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+	return ledger_list(d, &f, page, ret, e);
+}
+
+static int get_ledger(struct call *c, struct err *e)
+{
+	return api_answer_page(c, read_ledger, e);
 }
 
 static const char *const kinds[] = {"serial", "mac", "license", NULL};

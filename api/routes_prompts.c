@@ -8,38 +8,26 @@
 #include "base/util.h"
 #include "db/prompts.h"
 
-static int get_prompts(struct call *c, struct err *e)
+static int read_prompts(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
 {
-	struct db_list list = {0};
-	struct db_page page;
-	struct db *d;
-	int r = api_page(c, &page, e);
-
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? prompts_list(d, request_query(c->rq, "station"), request_query(c->rq, "state"),
-			&page, &list, e)
-	      : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+	return prompts_list(
+		d, request_query(c->rq, "station"), request_query(c->rq, "state"), page, ret, e);
 }
 
-static int find_prompt(struct call *c, json_t **ret, struct err *e)
+static int get_prompts(struct call *c, struct err *e)
 {
-	struct db *d = api_reader(c->api, e);
-	int r = d ? prompts_get(d, request_param(c->rq, "id"), ret, e) : -(int)e->code;
+	return api_answer_page(c, read_prompts, e);
+}
 
-	api_reader_back(c->api, d);
-	return r;
+static int read_prompt(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return prompts_get(d, request_param(c->rq, "id"), ret, e);
 }
 
 static int get_prompt(struct call *c, struct err *e)
 {
-	json_t *o = NULL;
-	int r = find_prompt(c, &o, e);
-
-	return r < 0 ? r : api_answer_resource(c, o);
+	return api_answer_one(c, read_prompt, e);
 }
 
 struct answer {
@@ -114,7 +102,7 @@ static int post_answer(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	a.answer = answer;
-	r = find_prompt(c, &prompt, e);
+	r = api_read(c, read_prompt, &prompt, e);
 	if (r == 0)
 		r = check_answer(prompt, a.answer, e);
 	if (r == 0) {

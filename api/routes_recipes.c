@@ -15,7 +15,7 @@
 DEFINE_CLEANUP(struct recipe, recipe_unref)
 DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
 
-static int version_param(struct call *c, int64_t *ret, struct err *e)
+static int version_param(const struct call *c, int64_t *ret, struct err *e)
 {
 	const char *s = request_param(c->rq, "version");
 	unsigned long long v;
@@ -26,34 +26,30 @@ static int version_param(struct call *c, int64_t *ret, struct err *e)
 	return 0;
 }
 
+static int read_recipes(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	const char *name = request_param(c->rq, "name");
+
+	return recipes_list(d, name ? name : request_query(c->rq, "name"),
+		request_query(c->rq, "state"), ret, e);
+}
+
 static int get_recipes(struct call *c, struct err *e)
 {
-	struct db *d = api_reader(c->api, e);
-	json_t *items = NULL;
-	const char *name = request_param(c->rq, "name");
-	int r = d ? recipes_list(d, name ? name : request_query(c->rq, "name"),
-			    request_query(c->rq, "state"), &items, e)
-		  : -(int)e->code;
+	return api_answer_all(c, read_recipes, e);
+}
 
-	api_reader_back(c->api, d);
-	if (r == 0)
-		response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
-	return r;
+static int read_version(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	int64_t version = 0;
+	int r = version_param(c, &version, e);
+
+	return r < 0 ? r : recipes_get(d, request_param(c->rq, "name"), version, ret, e);
 }
 
 static int get_recipe(struct call *c, struct err *e)
 {
-	int64_t version = 0;
-	json_t *o = NULL;
-	struct db *d;
-	int r = version_param(c, &version, e);
-
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? recipes_get(d, request_param(c->rq, "name"), version, &o, e) : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_resource(c, o);
+	return api_answer_one(c, read_version, e);
 }
 
 /* The body as a recipe, YAML or JSON; mistakes become the problem's errors. */
@@ -280,9 +276,9 @@ static int post_action(struct call *c, struct err *e)
 	config = fleet_config(c->api->fleet);
 	s.second_person = config_second_person(config);
 	config_unref(config);
-	d = api_reader(c->api, e);
+	d = readers_take(c->api->readers, e);
 	r = d ? approve(c, d, &s, e) : -(int)e->code;
-	api_reader_back(c->api, d);
+	readers_give(c->api->readers, d);
 	return r;
 }
 

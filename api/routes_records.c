@@ -8,22 +8,29 @@
 
 #define REASON_MAX 300
 
-static int get_records(struct call *c, struct err *e)
+static int read_epochs(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
 	struct marks_head head;
-	struct db *d = api_reader(c->api, e);
 	json_t *epochs = NULL;
-	json_t *o;
-	int r = d ? lineage_head(d, &head, e) : -(int)e->code;
+	int r = lineage_head(d, &head, e);
 
 	if (r == 0)
 		r = lineage_list(d, &epochs, e);
-	api_reader_back(c->api, d);
+	if (r == 0)
+		*ret = json_pack("{s:I, s:o}", "last_seq", (json_int_t)head.seq, "epochs", epochs);
+	return r;
+}
+
+static int get_records(struct call *c, struct err *e)
+{
+	json_t *epochs = NULL;
+	json_t *o;
+	int r = api_read(c, read_epochs, &epochs, e);
+
 	if (r < 0)
 		return r;
 	o = records_json(fleet_records(c->api->fleet));
-	json_object_set_new(o, "last_seq", json_integer(head.seq));
-	json_object_set_new(o, "epochs", epochs);
+	json_object_update_new(o, epochs);
 	response_json(c->rs, 200, o);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "db/runs.h"
 #include "db/units.h"
 
-static int time_query(struct call *c, const char *name, int64_t *ret, struct err *e)
+static int time_query(const struct call *c, const char *name, int64_t *ret, struct err *e)
 {
 	const char *s = request_query(c->rq, name);
 
@@ -20,7 +20,8 @@ static int time_query(struct call *c, const char *name, int64_t *ret, struct err
 	return 0;
 }
 
-static int get_runs(struct call *c, struct err *e)
+static int read_runs(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
 {
 	struct run_filter f = {
 		.station = request_query(c->rq, "station"),
@@ -31,85 +32,89 @@ static int get_runs(struct call *c, struct err *e)
 		.state = request_query(c->rq, "state"),
 		.recipe = request_query(c->rq, "recipe"),
 	};
-	struct db_list list = {0};
-	struct db_page page;
-	struct db *d;
-	int r = api_page(c, &page, e);
+	int r = time_query(c, "from", &f.from_ms, e);
 
-	if (r == 0)
-		r = time_query(c, "from", &f.from_ms, e);
 	if (r == 0)
 		r = time_query(c, "to", &f.to_ms, e);
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? runs_list(d, &f, &page, &list, e) : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+	return r < 0 ? r : runs_list(d, &f, page, ret, e);
 }
 
-/* What a reader function gives for the id of the path. */
-static int answer_of(struct call *c,
-	int (*read)(struct db *, const char *, json_t **, struct err *), bool list, struct err *e)
+static int get_runs(struct call *c, struct err *e)
 {
-	struct db *d = api_reader(c->api, e);
-	json_t *o = NULL;
-	json_t *run = NULL;
+	return api_answer_page(c, read_runs, e);
+}
+
+/* An empty list of a run that is not there is no answer, and what is served of a finished one is
+ * what was recorded. */
+static int check_run(struct db *d, const struct call *c, struct err *e)
+{
 	const char *id = request_param(c->rq, "id");
-	/* An empty list of a run that is not there is no answer. */
-	int r = d && list ? runs_get(d, id, &run, e) : d ? 0 : -(int)e->code;
+	json_t *run = NULL;
+	int r = runs_get(d, id, &run, e);
 
 	json_decref(run);
-	/* What is served of a finished run is what was recorded. */
-	if (r == 0)
-		r = integrity_run(d, id, e);
-	if (r == 0)
-		r = read(d, id, &o, e);
-	api_reader_back(c->api, d);
-	if (r < 0)
-		return r;
-	if (list)
-		o = json_pack("{s:o, s:n}", "items", o, "next_cursor");
-	return api_answer_resource(c, o);
+	return r < 0 ? r : integrity_run(d, id, e);
+}
+
+static int read_run(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	int r = check_run(d, c, e);
+
+	return r < 0 ? r : runs_get(d, request_param(c->rq, "id"), ret, e);
 }
 
 static int get_run(struct call *c, struct err *e)
 {
-	return answer_of(c, runs_get, false, e);
+	return api_answer_one(c, read_run, e);
+}
+
+static int read_steps(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	int r = check_run(d, c, e);
+
+	return r < 0 ? r : runs_steps(d, request_param(c->rq, "id"), ret, e);
 }
 
 static int get_steps(struct call *c, struct err *e)
 {
-	return answer_of(c, runs_steps, true, e);
+	return api_answer_all(c, read_steps, e);
+}
+
+static int read_measurements(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	int r = check_run(d, c, e);
+
+	return r < 0 ? r : runs_measurements(d, request_param(c->rq, "id"), ret, e);
 }
 
 static int get_measurements(struct call *c, struct err *e)
 {
-	return answer_of(c, runs_measurements, true, e);
+	return api_answer_all(c, read_measurements, e);
+}
+
+static int read_report(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	int r = check_run(d, c, e);
+
+	return r < 0 ? r : reports_run(d, request_param(c->rq, "id"), ret, e);
 }
 
 static int get_report(struct call *c, struct err *e)
 {
-	return answer_of(c, reports_run, false, e);
+	return api_answer_one(c, read_report, e);
+}
+
+static int read_log(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	int r = check_run(d, c, e);
+
+	return r < 0 ? r : runs_log_list(d, request_param(c->rq, "id"), page, ret, e);
 }
 
 static int get_log(struct call *c, struct err *e)
 {
-	struct db_list list = {0};
-	struct db_page page;
-	json_t *run = NULL;
-	struct db *d;
-	int r = api_page(c, &page, e);
-
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? runs_get(d, request_param(c->rq, "id"), &run, e) : -(int)e->code;
-	json_decref(run);
-	if (r == 0)
-		r = runs_log_list(d, request_param(c->rq, "id"), &page, &list, e);
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+	return api_answer_page(c, read_log, e);
 }
 
 /* --- files that its steps wrote --- */
@@ -141,22 +146,13 @@ static void note_files(json_t *items, const json_t *step)
 	}
 }
 
-static int run_files(struct call *c, json_t **ret, struct err *e)
+static int read_files(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
-	const char *id = request_param(c->rq, "id");
-	struct db *d = api_reader(c->api, e);
-	json_t *run = NULL;
 	json_t *steps = NULL;
 	json_t *step;
 	size_t i;
-	int r = d ? runs_get(d, id, &run, e) : -(int)e->code;
+	int r = read_steps(d, c, &steps, e);
 
-	json_decref(run);
-	if (r == 0)
-		r = integrity_run(d, id, e);
-	if (r == 0)
-		r = runs_steps(d, id, &steps, e);
-	api_reader_back(c->api, d);
 	if (r < 0)
 		return r;
 	*ret = json_array();
@@ -193,7 +189,7 @@ static int get_files(struct call *c, struct err *e)
 	json_t *items = NULL;
 	json_t *file;
 	size_t i;
-	int r = run_files(c, &items, e);
+	int r = api_read(c, read_files, &items, e);
 
 	if (r < 0)
 		return r;
@@ -205,7 +201,8 @@ static int get_files(struct call *c, struct err *e)
 
 		json_object_set_new(file, "kept", json_boolean(kept == 0));
 	}
-	return api_answer_resource(c, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
+	api_items(c, items);
+	return 0;
 }
 
 static int get_file(struct call *c, struct err *e)
@@ -215,7 +212,7 @@ static int get_file(struct call *c, struct err *e)
 	json_t *items = NULL;
 	json_t *file = NULL;
 	size_t i;
-	int r = run_files(c, &items, e);
+	int r = api_read(c, read_files, &items, e);
 
 	if (r < 0)
 		return r;
@@ -236,78 +233,88 @@ static int get_file(struct call *c, struct err *e)
 	return 0;
 }
 
-static int get_yield(struct call *c, struct err *e)
+static int read_filter(const struct call *c, struct yield_filter *ret, struct err *e)
 {
-	struct yield_filter f = {
+	int r;
+
+	*ret = (struct yield_filter){
 		.job = request_query(c->rq, "job_id"),
 		.station = request_query(c->rq, "station"),
 		.recipe = request_query(c->rq, "recipe"),
 		.to_ms = INT64_MAX,
 	};
-	bool pareto = strstr(c->rq->path, "pareto") != NULL;
-	struct db *d;
-	json_t *o = NULL;
-	int r = time_query(c, "from", &f.from_ms, e);
+	r = time_query(c, "from", &ret->from_ms, e);
+	return r < 0 ? r : time_query(c, "to", &ret->to_ms, e);
+}
 
-	if (r == 0)
-		r = time_query(c, "to", &f.to_ms, e);
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = !d	     ? -(int)e->code
-	    : pareto ? reports_pareto(d, &f, &o, e)
-		     : reports_yield(d, &f, &o, e);
-	api_reader_back(c->api, d);
-	if (r < 0)
-		return r;
-	response_json(c->rs, 200, pareto ? json_pack("{s:o, s:n}", "items", o, "next_cursor") : o);
-	return 0;
+static int read_yield(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	struct yield_filter f;
+	int r = read_filter(c, &f, e);
+
+	return r < 0 ? r : reports_yield(d, &f, ret, e);
+}
+
+static int get_yield(struct call *c, struct err *e)
+{
+	return api_answer_one(c, read_yield, e);
+}
+
+static int read_pareto(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	struct yield_filter f;
+	int r = read_filter(c, &f, e);
+
+	return r < 0 ? r : reports_pareto(d, &f, ret, e);
+}
+
+static int get_pareto(struct call *c, struct err *e)
+{
+	return api_answer_all(c, read_pareto, e);
 }
 
 /* --- units --- */
 
+static int read_units(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	return units_list(
+		d, request_query(c->rq, "state"), request_query(c->rq, "model"), page, ret, e);
+}
+
 static int get_units(struct call *c, struct err *e)
 {
-	struct db_list list = {0};
-	struct db_page page;
-	struct db *d;
-	int r = api_page(c, &page, e);
+	return api_answer_page(c, read_units, e);
+}
 
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? units_list(d, request_query(c->rq, "state"), request_query(c->rq, "model"), &page,
-			&list, e)
-	      : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+static int read_unit(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return units_get(d, request_param(c->rq, "id"), ret, e);
 }
 
 static int get_unit(struct call *c, struct err *e)
 {
-	return answer_of(c, units_get, false, e);
+	return api_answer_one(c, read_unit, e);
+}
+
+static int read_history(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	json_t *unit = NULL;
+	int r = read_unit(d, c, &unit, e);
+
+	if (r == 0) {
+		struct run_filter f = {.unit = json_string_value(json_object_get(unit, "id"))};
+
+		r = runs_list(d, &f, page, ret, e);
+	}
+	json_decref(unit);
+	return r;
 }
 
 static int get_history(struct call *c, struct err *e)
 {
-	struct db_list list = {0};
-	struct db_page page;
-	json_t *unit = NULL;
-	struct db *d;
-	int r = api_page(c, &page, e);
-
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? units_get(d, request_param(c->rq, "id"), &unit, e) : -(int)e->code;
-	if (r == 0) {
-		struct run_filter f = {.unit = json_string_value(json_object_get(unit, "id"))};
-
-		r = runs_list(d, &f, &page, &list, e);
-	}
-	json_decref(unit);
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+	return api_answer_page(c, read_history, e);
 }
 
 struct verdict {
@@ -374,7 +381,7 @@ const struct route routes_runs[] = {
 	{HTTP_GET, "/api/v1/runs/{id}/files", MAY_READ, ROUTE_NO_BODY, 0, get_files},
 	{HTTP_GET, "/api/v1/runs/{id}/files/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_file},
 	{HTTP_GET, "/api/v1/reports/yield", MAY_READ, ROUTE_NO_BODY, 0, get_yield, query_yield},
-	{HTTP_GET, "/api/v1/reports/pareto", MAY_READ, ROUTE_NO_BODY, 0, get_yield, query_yield},
+	{HTTP_GET, "/api/v1/reports/pareto", MAY_READ, ROUTE_NO_BODY, 0, get_pareto, query_yield},
 	{0},
 };
 

@@ -43,7 +43,8 @@ static int get_station(struct call *c, struct err *e)
 
 	if (!o)
 		return err_set(e, ERR_NOT_FOUND, "there is no station '%s'", id);
-	return api_answer_resource(c, o);
+	api_resource(c, o);
+	return 0;
 }
 
 static int post_action(struct call *c, struct err *e)
@@ -83,7 +84,7 @@ static int get_ports(struct call *c, struct err *e)
 			(strcmp(bound, "true") == 0) == (json_object_get(o, "station") != NULL))
 			json_array_append(items, o);
 	json_decref(all);
-	response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
+	api_items(c, items);
 	return 0;
 }
 

@@ -8,16 +8,14 @@
 #include "base/util.h"
 #include "db/tokens.h"
 
+static int read_tokens(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return tokens_list(d, ret, e);
+}
+
 static int get_tokens(struct call *c, struct err *e)
 {
-	struct db *d = api_reader(c->api, e);
-	json_t *items = NULL;
-	int r = d ? tokens_list(d, &items, e) : -(int)e->code;
-
-	api_reader_back(c->api, d);
-	if (r == 0)
-		response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
-	return r;
+	return api_answer_all(c, read_tokens, e);
 }
 
 struct new_token {
@@ -191,19 +189,15 @@ static int delete_session(struct call *c, struct err *e)
 	return 0;
 }
 
+static int read_audit(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	return audit_list(d, request_query(c->rq, "principal"), page, ret, e);
+}
+
 static int get_audit(struct call *c, struct err *e)
 {
-	struct db_list list = {0};
-	struct db_page page;
-	struct db *d;
-	int r = api_page(c, &page, e);
-
-	if (r < 0)
-		return r;
-	d = api_reader(c->api, e);
-	r = d ? audit_list(d, request_query(c->rq, "principal"), &page, &list, e) : -(int)e->code;
-	api_reader_back(c->api, d);
-	return r < 0 ? r : api_answer_list(c, &list, e);
+	return api_answer_page(c, read_audit, e);
 }
 
 static const struct query_param query_audit[] = {{"principal", NULL}, QUERY_PAGE, {0}};

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request on its way through a handler, and what handlers have in common.
+ */
+#pragma once
+
+#include "api/artifact_quota.h"
+#include "api/auth.h"
+#include "api/httpd.h"
+#include "base/thread.h"
+#include "daemon/line/fleet.h"
+#include "db/audit.h"
+#include "db/db.h"
+#include "db/readers.h"
+#include "db/writer.h"
+
+struct api {
+	struct fleet *fleet;
+	struct auth *auth;
+	struct httpd *httpd;
+	struct readers *readers;
+	unsigned rate_limit;
+	struct artifact_quota quota;
+	bool insecure; /* others than this machine are served, without TLS */
+	char *openapi_text;
+	/* GET /stations, rendered once per change. */
+	struct mutex cache_lock;
+	struct shared_body *stations;
+	uint64_t stations_version;
+};
+
+struct request_key; /* api/change.c */
+
+struct call {
+	struct api *api;
+	const struct request *rq;
+	struct response *rs;
+	const struct principal *who;
+	json_t *body;	    /* of a JSON route; NULL if empty; owned by the router */
+	json_t *list_extra; /* members of a list's answer beside its items; owned by the router */
+	/* [{pointer, detail}], goes into the problem; owned by the router */
+	json_t *problem_errors;
+	struct request_key *key; /* the Idempotency-Key, once it was read; owned by the router */
+};
+
+/* --- what is read: each takes a reader of the database for the time of the call --- */
+
+/* Something of the database, out of what the request says. */
+typedef int read_one_fn(struct db *d, const struct call *c, json_t **ret, struct err *e);
+/* A page of a list. */
+typedef int read_page_fn(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e);
+
+/* For a handler that goes on with it. */
+int api_read(struct call *c, read_one_fn *read, json_t **ret, struct err *e);
+/* Answers with one thing and its ETag ("revision" member); honours If-None-Match. */
+int api_answer_one(struct call *c, read_one_fn *read, struct err *e);
+/* Answers with {items, next_cursor: null}, all that there is. */
+int api_answer_all(struct call *c, read_one_fn *read, struct err *e);
+/* Answers with a page ("limit", "cursor"): {items, next_cursor}, and the Link to the next. */
+int api_answer_page(struct call *c, read_page_fn *read, struct err *e);
+
+/* The answers alone, of what is at hand; they take the reference. */
+void api_resource(struct call *c, json_t *o);
+void api_items(struct call *c, json_t *items);
+void api_list(struct call *c, struct db_list *l);
+/* "limit" and "cursor" of the query. */
+int api_page(const struct call *c, struct db_page *ret, struct err *e);
+/* Body as an object: -ERR_INVALID otherwise. */
+int api_need_object(struct call *c, struct err *e);
+/* The revision of If-Match, which the change then compares in its transaction (412 when it is
+ * stale): "12" is 12, * is 0, any. -ERR_PRECONDITION where it is missing (428) or no tag of ours.
+ */
+int api_match(struct call *c, int64_t *ret_revision, struct err *e);
+
+/* --- what is changed (api/change.c) --- */
+
+/* A change: apply() runs in the writer's transaction; its answer is stored with it where the
+ * request carries an Idempotency-Key, and given again to the same request. committed() runs after
+ * the commit, not on a repetition. location: NULL, or a format with one %s for the answer's "id"
+ * (or the key named). */
+struct change {
+	int (*apply)(struct db *tx, void *data, json_t **ret_answer, struct err *e);
+	void (*committed)(void *data);
+	void *data;
+	int status;
+	const char *location, *location_key;
+	const char *audit; /* action's name in the audit trail */
+	const char *target;
+};
+int api_change(struct call *c, const struct change *ch, struct err *e);
+/* The router's, before the handler: a repetition gets its answer before anyone looks at it again,
+ * since what it asked for may be impossible by now, just because it was done. 1: answered. */
+int api_repeat(struct call *c, struct err *e);
+
+/* Who asks, for the audit trail; borrows from c. */
+struct audit_who api_who(const struct call *c);
+/* An entry of its own, durable when it returns: for what changes nothing in the database. */
+int api_audit(struct call *c, const char *action, const char *target, struct err *e);
+/* A wrong token that auth wants to be noted. Any thread, never waits. */
+void api_note_failure(struct api *a, const struct request *rq, const struct auth_refusal *why);

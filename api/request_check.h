@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a request may say: the names and values of its query, its body, and the members of that. A
+ * filter that is misspelt would show everything, and a field that is not known would be lost in
+ * silence: both are refused, with the names that there are.
+ */
+#pragma once
+
+#include "api/router.h"
+
+int request_check_query(const struct request *rq, const struct route *r, struct err *e);
+/* The JSON of the body into c->body; a recipe may come as YAML, which its handler reads itself. */
+int request_read_body(struct call *c, struct err *e);
+/* -ERR_UNPROCESSABLE with c->problem_errors. */
+int request_check_fields(struct call *c, const struct route *r, struct err *e);

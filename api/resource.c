@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What handlers that read have in common: a reader, a page, an answer.
+ */
+#include "api/call.h"
+#include "base/strbuf.h"
+#include "base/util.h"
+
+int api_read(struct call *c, read_one_fn *read, json_t **ret, struct err *e)
+{
+	struct db *d = readers_take(c->api->readers, e);
+	int r = d ? read(d, c, ret, e) : -(int)e->code;
+
+	readers_give(c->api->readers, d);
+	return r;
+}
+
+void api_resource(struct call *c, json_t *o)
+{
+	const json_t *revision = json_object_get(o, "revision");
+	const char *match = request_header(c->rq, "If-None-Match");
+	char tag[32];
+
+	if (json_is_integer(revision)) {
+		snprintf(tag, sizeof tag, "\"%lld\"", (long long)json_integer_value(revision));
+		response_header(c->rs, "ETag", "%s", tag);
+		if (match && !strcmp(match, tag)) {
+			json_decref(o);
+			response_text(c->rs, 304, "application/json", xstrdup(""), 0);
+			return;
+		}
+	}
+	response_json(c->rs, 200, o);
+}
+
+int api_answer_one(struct call *c, read_one_fn *read, struct err *e)
+{
+	json_t *o = NULL;
+	int r = api_read(c, read, &o, e);
+
+	if (r == 0)
+		api_resource(c, o);
+	return r;
+}
+
+void api_items(struct call *c, json_t *items)
+{
+	response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
+}
+
+int api_answer_all(struct call *c, read_one_fn *read, struct err *e)
+{
+	json_t *items = NULL;
+	int r = api_read(c, read, &items, e);
+
+	if (r == 0)
+		api_items(c, items);
+	return r;
+}
+
+int api_page(const struct call *c, struct db_page *ret, struct err *e)
+{
+	const char *limit = request_query(c->rq, "limit");
+	unsigned long long n = 100;
+
+	if (limit && (!parse_size(limit, &n) || n < 1 || n > 1000))
+		return err_set(e, ERR_INVALID, "limit: 1 to 1000");
+	ret->limit = (unsigned)n;
+	ret->after = request_query(c->rq, "cursor");
+	return 0;
+}
+
+static void add_query(struct strbuf *b, const char *s)
+{
+	for (; *s; s++) {
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:",
+			    *s))
+			sb_add_n(b, s, 1);
+		else
+			sb_addf(b, "%%%02X", (unsigned char)*s);
+	}
+}
+
+void api_list(struct call *c, struct db_list *l)
+{
+	json_t *o = json_pack(
+		"{s:o, s:s?}", "items", l->items, "next_cursor", l->next[0] ? l->next : NULL);
+
+	if (l->next[0]) {
+		struct strbuf next = {0};
+
+		add_query(&next, l->next);
+		response_header(c->rs, "Link", "<%s?cursor=%s>; rel=\"next\"", c->rq->path, next.s);
+		sb_done(&next);
+	}
+	if (c->list_extra)
+		json_object_update(o, c->list_extra);
+	response_json(c->rs, 200, o);
+}
+
+int api_answer_page(struct call *c, read_page_fn *read, struct err *e)
+{
+	struct db_list list = {0};
+	struct db_page page = {0};
+	struct db *d;
+	int r = api_page(c, &page, e);
+
+	if (r < 0)
+		return r;
+	d = readers_take(c->api->readers, e);
+	r = d ? read(d, c, &page, &list, e) : -(int)e->code;
+	readers_give(c->api->readers, d);
+	if (r == 0)
+		api_list(c, &list);
+	return r;
+}
+
+int api_match(struct call *c, int64_t *ret_revision, struct err *e)
+{
+	const char *match = request_header(c->rq, "If-Match");
+	unsigned long long v = 0;
+	_cleanup_(freep) char *inner = NULL;
+
+	if (!match)
+		return err_set(e, ERR_PRECONDITION, "If-Match is needed (the resource's ETag)");
+	if (!strcmp(match, "*")) {
+		*ret_revision = 0;
+		return 0;
+	}
+	if (strlen(match) > 2 && *match == '"')
+		inner = strndup(match + 1, strlen(match) - 2);
+	if (!inner || !parse_size(inner, &v) || v == 0 || v > INT64_MAX)
+		return err_set(e, ERR_PRECONDITION, "If-Match is no ETag of this resource");
+	*ret_revision = (int64_t)v;
+	return 0;
+}
+
+int api_need_object(struct call *c, struct err *e)
+{
+	return json_is_object(c->body) ? 0
+				       : err_set(e, ERR_INVALID, "the body must be a JSON object");
+}
