@@ -5,7 +5,7 @@
 
 #include "base/strbuf.h"
 #include "base/util.h"
-#include "daemon/recipe/mistake.h"
+#include "base/mistake.h"
 
 #define JSON_MAX_DEPTH 64
 

@@ -12,19 +12,11 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "base/yaml.h"
-#include "daemon/recipe/mistake.h"
 
 #define MAX_SECRET_BYTES 65536
 
 DEFINE_CLEANUP(struct config, config_unref)
 DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
-
-struct loader {
-	struct config *c;
-	struct mistakes m; /* of the file at hand */
-	uint64_t settle_us;
-	unsigned quarantine_after;
-};
 
 struct config *config_ref(struct config *c)
 {
@@ -32,18 +24,21 @@ struct config *config_ref(struct config *c)
 	return c;
 }
 
+static void free_texts(char **list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+}
+
 static void port_done(struct port_config *p)
 {
-	for (size_t i = 0; i < p->paths; i++)
-		free(p->path[i]);
-	free(p->path);
+	free_texts(p->path, p->paths);
+	free_texts(p->also, p->alsos);
 	free(p->role);
 	free(p->kind);
 	free(p->vid);
 	free(p->pid);
-	for (size_t i = 0; i < p->alsos; i++)
-		free(p->also[i]);
-	free(p->also);
 	free(p->address);
 }
 
@@ -52,8 +47,7 @@ static void station_done(struct station_config *s)
 	for (size_t i = 0; i < s->ports; i++)
 		port_done(&s->port[i]);
 	free(s->port);
-	free(s->id);
-	free(s->title);
+	form_done(station_rows, s);
 }
 
 struct config *config_unref(struct config *c)
@@ -62,130 +56,66 @@ struct config *config_unref(struct config *c)
 		return NULL;
 	for (size_t i = 0; i < c->stations; i++)
 		station_done(&c->station[i]);
-	for (size_t i = 0; i < c->hotplugs; i++)
-		free(c->hotplug[i]);
 	for (size_t i = 0; i < c->secrets; i++) {
 		free(c->secret[i].name);
 		free(c->secret[i].file);
 	}
+	free_texts(c->hotplug, c->hotplugs);
 	free(c->secret);
-	free(c->hotplug);
 	free(c->station);
-	free(c->state_dir);
-	free(c->marks_file);
-	for (size_t i = 0; c->tool_writable && c->tool_writable[i]; i++)
-		free(c->tool_writable[i]);
-	free(c->tool_writable);
 	free(c->listen_host);
+	form_done(config_rows, c);
 	free(c);
 	return NULL;
 }
 
-/* --- typed members of a mapping --- */
+/* --- ports --- */
 
-static void check_keys(
-	struct loader *l, const json_t *o, const char *pointer, const char *const *names)
+/* A port as it is written: its address has three names. */
+struct port_form {
+	struct port_config p;
+	char *tty, *tcp, *udp;
+};
+
+static void read_kind(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	const char *key;
-	json_t *v;
+	static const char *const kinds[] = {"tty", "usb", "probe", "tcp", "udp", NULL};
+	struct port_form *f = to;
+	const char *s = json_string_value(v);
+	size_t i = 0;
 
-	json_object_foreach((json_t *)o, key, v) {
-		_cleanup_(freep) char *p = pointer_key(pointer, key);
-		size_t i = 0;
-
-		while (names[i] && strcmp(names[i], key) != 0)
-			i++;
-		if (!names[i])
-			mistakes_add_unknown(&l->m, p, "key", key, names);
-	}
-}
-
-static const char *get_string(
-	struct loader *l, const json_t *o, const char *pointer, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-
-	if (v && !json_is_string(v))
-		mistakes_add(&l->m, p, "'%s' must be a string (quote it)", key);
-	return json_string_value(v);
-}
-
-static void get_duration(
-	struct loader *l, const json_t *o, const char *pointer, const char *key, uint64_t *ret_us)
-{
-	const char *s = get_string(l, o, pointer, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-	unsigned long long us;
-
+	while (s && kinds[i] && strcmp(kinds[i], s) != 0)
+		i++;
 	if (!s)
-		return;
-	if (parse_duration_us(s, &us))
-		*ret_us = us;
-	else
-		mistakes_add(&l->m, p, "'%s' must be a duration such as 500ms or 5s", key);
+		mistakes_add(m, pointer, "'kind' must be a string (quote it)");
+	else if (!kinds[i])
+		mistakes_add_unknown(m, pointer, "kind of port", s, kinds);
+	f->p.kind = xstrdup(s);
 }
 
-static void get_size(
-	struct loader *l, const json_t *o, const char *pointer, const char *key, uint64_t *ret)
+static void read_usb_id(
+	const char *key, const json_t *v, const char *pointer, char **ret, struct mistakes *m)
 {
-	const json_t *v = json_object_get(o, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-	unsigned long long n;
+	const char *s = json_string_value(v);
 
-	if (!v)
-		return;
-	if (json_is_string(v) && parse_size(json_string_value(v), &n))
-		*ret = n;
-	else if (json_is_integer(v) && json_integer_value(v) >= 0)
-		*ret = (uint64_t)json_integer_value(v);
-	else
-		mistakes_add(&l->m, p, "'%s' must be a size such as 64M", key);
-}
-
-static int64_t get_int(struct loader *l, const json_t *o, const char *pointer, const char *key,
-	int64_t low, int64_t high, int64_t def)
-{
-	const json_t *v = json_object_get(o, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-
-	if (!v)
-		return def;
-	if (json_is_integer(v) && json_integer_value(v) >= low && json_integer_value(v) <= high)
-		return json_integer_value(v);
-	mistakes_add(&l->m, p, "'%s' must be an integer from %lld to %lld", key, (long long)low,
-		(long long)high);
-	return def;
-}
-
-static bool get_bool(struct loader *l, const json_t *o, const char *pointer, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-
-	if (v && !json_is_boolean(v))
-		mistakes_add(&l->m, p, "'%s' must be true or false", key);
-	return json_is_true(v);
-}
-
-/* --- stations --- */
-
-static void load_usb_id(
-	struct loader *l, const json_t *o, const char *pointer, const char *key, char **ret)
-{
-	const char *s = get_string(l, o, pointer, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-
-	if (!s)
-		return;
-	if (strlen(s) != 4 || strspn(s, "0123456789abcdefABCDEF") != 4) {
+	if (!s || strlen(s) != 4 || strspn(s, "0123456789abcdefABCDEF") != 4) {
 		mistakes_add(
-			&l->m, p, "'%s' must be four hex digits in quotes such as '0483'", key);
+			m, pointer, "'%s' must be four hex digits in quotes such as '0483'", key);
 		return;
 	}
 	*ret = xstrdup(s);
 	for (char *c = *ret; *c; c++)
 		*c = (char)(*c >= 'A' && *c <= 'F' ? *c + 32 : *c);
+}
+
+static void read_vid(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_usb_id("vid", v, pointer, &((struct port_form *)to)->p.vid, m);
+}
+
+static void read_pid(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_usb_id("pid", v, pointer, &((struct port_form *)to)->p.pid, m);
 }
 
 static bool is_usb_id(const char *s)
@@ -195,25 +125,22 @@ static bool is_usb_id(const char *s)
 	return s && strspn(s, hex) == 4 && s[4] == ':' && strspn(s + 5, hex) == 4 && !s[9];
 }
 
-static void load_also(
-	struct loader *l, const json_t *o, const char *pointer, struct port_config *out)
+static void read_also(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	const json_t *list = json_object_get(o, "also");
-	_cleanup_(freep) char *p = pointer_key(pointer, "also");
-	size_t n = json_array_size(list);
+	struct port_config *out = &((struct port_form *)to)->p;
+	size_t n = json_array_size(v);
 
 	out->also = xcalloc(n + 1, sizeof *out->also);
 	for (size_t i = 0; i < n; i++)
-		if (is_usb_id(json_string_value(json_array_get(list, i))))
-			out->also[out->alsos++] =
-				xstrdup(json_string_value(json_array_get(list, i)));
-	if (list && (!n || out->alsos != n))
-		mistakes_add(&l->m, p, "'also' must be a list such as ['0483:df11']");
+		if (is_usb_id(json_string_value(json_array_get(v, i))))
+			out->also[out->alsos++] = xstrdup(json_string_value(json_array_get(v, i)));
+	if (!n || out->alsos != n)
+		mistakes_add(m, pointer, "'also' must be a list such as ['0483:df11']");
 }
 
-static void load_paths(
-	struct loader *l, const json_t *v, const char *pointer, struct port_config *out)
+static void read_path(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
+	struct port_config *out = &((struct port_form *)to)->p;
 	size_t n = json_is_array(v) ? json_array_size(v) : 1;
 
 	out->path = xcalloc(n, sizeof *out->path);
@@ -223,125 +150,168 @@ static void load_paths(
 		if (json_is_string(item) && json_string_length(item))
 			out->path[out->paths++] = xstrdup(json_string_value(item));
 		else
-			mistakes_add(&l->m, pointer,
+			mistakes_add(m, pointer,
 				"'path' must be a physical port such as "
 				"pci-0000:00:14.0-usb-0:1.2 or 1-1.2, or a list");
 	}
 	if (n == 0)
-		mistakes_add(&l->m, pointer, "'path' is an empty list");
+		mistakes_add(m, pointer, "'path' is an empty list");
 }
 
-static void load_port(struct loader *l, const char *role, const json_t *o, const char *pointer,
+#define USB_ID_SCHEMA "{\"type\":\"string\",\"pattern\":\"^[0-9a-fA-F]{4}$\"}"
+
+const struct form_row port_rows[] = {
+	{"path", FORM_OWN, .read = read_path,
+		.doc = "Physical port: ID_PATH of udev "
+		       "(pci-0000:00:14.0-usb-0:1.2) or the sysfs form (1-1.2), of the device or "
+		       "of one "
+		       "interface; a list where one socket has several.",
+		.schema = "{\"type\":[\"string\",\"array\"],\"minLength\":1,\"minItems\":1,"
+			  "\"items\":{\"type\":\"string\"}}"},
+	{"tty", FORM_TEXT, .doc = "A fixed node, in the place of path.",
+		FORM_AT(struct port_form, tty)},
+	{"tcp", FORM_TEXT, .doc = "HOST:PORT, in the place of path.",
+		FORM_AT(struct port_form, tcp)},
+	{"udp", FORM_TEXT, .doc = "HOST:PORT, in the place of path.",
+		FORM_AT(struct port_form, udp)},
+	{"kind", FORM_OWN, .read = read_kind,
+		.doc = "tty, usb, probe, tcp or udp; by default what the address is, else tty.",
+		.schema = "{\"enum\":[\"tty\",\"usb\",\"probe\",\"tcp\",\"udp\"]}"},
+	{"interface", FORM_INT, .low = 0, .high = 255,
+		.doc = "The interface of a USB device; by default the first that appears.",
+		FORM_AT(struct port_form, p.interface)},
+	{"vid", FORM_OWN, .read = read_vid, .schema = USB_ID_SCHEMA,
+		.doc = "What must be plugged there: four hex digits in quotes."},
+	{"pid", FORM_OWN, .read = read_pid, .schema = USB_ID_SCHEMA,
+		.doc = "What must be plugged there: four hex digits in quotes."},
+	{"also", FORM_OWN, .read = read_also,
+		.doc = "A list of further ids that the unit has in another of its lives, such as "
+		       "['0483:df11'].",
+		.schema = "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\","
+			  "\"pattern\":\"^[0-9a-f]{4}:[0-9a-f]{4}$\"}}"},
+	{"baud", FORM_INT, .low = 50, .high = 20000000,
+		.doc = "The speed of the line; by default what the recipe says.",
+		FORM_AT(struct port_form, p.baud)},
+	{"optional", FORM_BOOL, .def = "false", .doc = "The station is complete without it.",
+		FORM_AT(struct port_form, p.optional)},
+	{0},
+};
+
+static void check_host_port(const char *key, const char *s, const char *pointer, struct mistakes *m)
+{
+	if (s && !strrchr(s, ':'))
+		mistakes_add(m, pointer, "'%s' must be HOST:PORT", key);
+}
+
+static void load_port(struct mistakes *m, const char *role, const json_t *o, const char *pointer,
 	struct port_config *out)
 {
-	static const char *const keys[] = {"kind", "path", "interface", "vid", "pid", "also", "tty",
-		"tcp", "udp", "baud", "optional", NULL};
-	static const char *const kinds[] = {"tty", "usb", "probe", "tcp", "udp", NULL};
-	const json_t *path = json_object_get(o, "path");
-	const char *tty;
-	const char *tcp;
-	const char *udp;
-	const char *kind;
+	struct port_form f = {.p.interface = -1};
 
-	out->role = xstrdup(role);
-	out->interface = -1;
 	if (!json_is_object(o)) {
-		out->kind = xstrdup("tty");
-		mistakes_add(
-			&l->m, pointer, "port '%s' must be a mapping such as {path: ...}", role);
-		return;
+		mistakes_add(m, pointer, "port '%s' must be a mapping such as {path: ...}", role);
+		f.p.kind = xstrdup("tty");
+	} else {
+		form_read(port_rows, o, pointer, "key", &f, m);
+		if (!!json_object_get(o, "path") + !!f.tty + !!f.tcp + !!f.udp != 1)
+			mistakes_add(m, pointer,
+				"port '%s' needs one of 'path', 'tty', 'tcp' or 'udp'", role);
+		check_host_port("tcp", f.tcp, pointer, m);
+		check_host_port("udp", f.udp, pointer, m);
 	}
-	check_keys(l, o, pointer, keys);
-	tty = get_string(l, o, pointer, "tty");
-	tcp = get_string(l, o, pointer, "tcp");
-	udp = get_string(l, o, pointer, "udp");
-	kind = get_string(l, o, pointer, "kind");
-	if (kind && nearest_name(kind, kinds) && strcmp(nearest_name(kind, kinds), kind) != 0)
-		mistakes_add_unknown(&l->m, pointer, "kind of port", kind, kinds);
-	out->kind = xstrdup(kind ? kind : tcp ? "tcp" : udp ? "udp" : "tty");
-	if (!!path + !!tty + !!tcp + !!udp != 1)
-		mistakes_add(&l->m, pointer, "port '%s' needs one of 'path', 'tty', 'tcp' or 'udp'",
-			role);
-	if (path) {
-		_cleanup_(freep) char *p = pointer_key(pointer, "path");
-
-		load_paths(l, path, p, out);
-	} else if (tty) {
-		out->address = xasprintf("tty:%s", tty);
-	} else if (tcp) {
-		out->address = xasprintf("tcp:%s", tcp);
-		if (!strrchr(tcp, ':'))
-			mistakes_add(&l->m, pointer, "'tcp' must be HOST:PORT");
-	} else if (udp) {
-		out->address = xasprintf("udp:%s", udp);
-		if (!strrchr(udp, ':'))
-			mistakes_add(&l->m, pointer, "'udp' must be HOST:PORT");
-	}
-	out->interface = (int)get_int(l, o, pointer, "interface", 0, 255, -1);
-	out->baud = (uint32_t)get_int(l, o, pointer, "baud", 50, 20000000, 0);
-	out->optional = get_bool(l, o, pointer, "optional");
-	load_usb_id(l, o, pointer, "vid", &out->vid);
-	load_usb_id(l, o, pointer, "pid", &out->pid);
-	load_also(l, o, pointer, out);
+	if (!f.p.kind)
+		f.p.kind = xstrdup(f.tcp ? "tcp" : f.udp ? "udp" : "tty");
+	if (f.tty || f.tcp || f.udp)
+		f.p.address = xasprintf("%s:%s",
+			f.tty	? "tty"
+			: f.tcp ? "tcp"
+				: "udp",
+			f.tty	? f.tty
+			: f.tcp ? f.tcp
+				: f.udp);
+	f.p.role = xstrdup(role);
+	form_done(port_rows, &f);
+	*out = f.p;
 }
 
-static void load_station(struct loader *l, const json_t *o, const char *pointer)
+/* --- stations --- */
+
+static void read_ports(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	static const char *const keys[] = {
-		"id", "title", "ports", "settle", "quarantine_after", "start", NULL};
-	struct station_config s = {
-		.settle_us = l->settle_us, .quarantine_after = l->quarantine_after};
-	const json_t *ports = json_object_get(o, "ports");
-	_cleanup_(freep) char *ports_p = pointer_key(pointer, "ports");
-	const char *id = json_is_object(o) ? get_string(l, o, pointer, "id") : NULL;
-	const char *start;
+	struct station_config *s = to;
 	const char *role;
 	json_t *port;
 
+	if (!json_is_object(v))
+		return;
+	s->port = xcalloc(json_object_size(v), sizeof *s->port);
+	json_object_foreach((json_t *)v, role, port) {
+		_cleanup_(freep) char *p = pointer_key(pointer, role);
+
+		load_port(m, role, port, p, &s->port[s->ports++]);
+	}
+}
+
+static const char *const starts[] = {"plug", "manual", NULL};
+
+const struct form_row station_rows[] = {
+	{"id", FORM_TEXT, .doc = "The name of the station: letters, digits, - _ and . (needed).",
+		FORM_AT(struct station_config, id)},
+	{"title", FORM_TEXT, .def = "", .doc = "What people call it.",
+		FORM_AT(struct station_config, title)},
+	{"settle", FORM_DURATION, .doc = "As above, for this station.",
+		FORM_AT(struct station_config, settle_us)},
+	{"quarantine_after", FORM_INT, .low = 0, .high = 1000, .doc = "As above, for this station.",
+		FORM_AT(struct station_config, quarantine_after)},
+	{"start", FORM_CHOICE, .choices = starts, .def = "plug",
+		.doc = "A run begins when a unit is plugged, or on command.",
+		FORM_AT(struct station_config, start)},
+	{"ports", FORM_OWN, .read = read_ports, .doc = "A mapping of roles (needed): see below.",
+		.schema = "{\"type\":\"object\",\"minProperties\":1}"},
+	{0},
+};
+
+static bool is_name(const char *s)
+{
+	return s && *s && strlen(s) <= CONFIG_ID_MAX &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+		       strlen(s);
+}
+
+static bool has_path(const struct station_config *s)
+{
+	for (size_t i = 0; i < s->ports; i++)
+		if (s->port[i].paths > 0)
+			return true;
+	return false;
+}
+
+static void load_station(struct config *c, const json_t *o, const char *pointer, struct mistakes *m)
+{
+	struct station_config s = {
+		.settle_us = c->settle_us, .quarantine_after = c->quarantine_after};
+	struct station_config *grown;
+
 	if (!json_is_object(o)) {
-		mistakes_add(&l->m, pointer, "a station must be a mapping with 'id' and 'ports'");
+		mistakes_add(m, pointer, "a station must be a mapping with 'id' and 'ports'");
 		return;
 	}
-	check_keys(l, o, pointer, keys);
-	if (!id || !*id || strlen(id) > CONFIG_ID_MAX ||
-		strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
-			strlen(id))
-		mistakes_add(
-			&l->m, pointer, "'id' is missing or no name: letters, digits, - _ and .");
-	if (id && config_station(l->c, id))
-		mistakes_add(&l->m, pointer, "station '%s' is defined twice", id);
-	s.id = xstrdup(id);
-	s.title = xstrdup(get_string(l, o, pointer, "title"));
-	get_duration(l, o, pointer, "settle", &s.settle_us);
-	s.quarantine_after =
-		(unsigned)get_int(l, o, pointer, "quarantine_after", 0, 1000, s.quarantine_after);
-	start = get_string(l, o, pointer, "start");
-	if (start && strcmp(start, "plug") != 0 && strcmp(start, "manual") != 0)
-		mistakes_add(&l->m, pointer, "'start' is '%s': plug or manual expected", start);
-	if (!json_is_object(ports) || json_object_size(ports) == 0)
-		mistakes_add(&l->m, pointer, "station '%s' has no 'ports'", s.id);
-	s.port = xcalloc(json_object_size(ports), sizeof *s.port);
-	s.manual = start && !strcmp(start, "manual");
-
-	bool has_path = false;
-
-	json_object_foreach((json_t *)ports, role, port) {
-		_cleanup_(freep) char *p = pointer_key(ports_p, role);
-
-		load_port(l, role, port, p, &s.port[s.ports]);
-		has_path |= s.port[s.ports++].paths > 0;
-	}
+	form_read(station_rows, o, pointer, "key", &s, m);
+	if (!is_name(s.id))
+		mistakes_add(m, pointer, "'id' is missing or no name: letters, digits, - _ and .");
+	if (s.id && config_station(c, s.id))
+		mistakes_add(m, pointer, "station '%s' is defined twice", s.id);
+	if (!s.id)
+		s.id = xstrdup("");
+	if (s.ports == 0)
+		mistakes_add(m, pointer, "station '%s' has no 'ports'", s.id);
 	/* Nothing tells when a unit is laid on fixed ports alone: a person or the MES says so. */
-	if (!has_path)
-		s.manual = true;
-
-	struct station_config *grown =
-		reallocarray(l->c->station, l->c->stations + 1, sizeof *grown);
-
+	s.manual = s.start == 1 || !has_path(&s);
+	grown = reallocarray(c->station, c->stations + 1, sizeof *grown);
 	if (!grown)
 		abort();
-	l->c->station = grown;
-	grown[l->c->stations++] = s;
+	c->station = grown;
+	grown[c->stations++] = s;
 }
 
 /* "1-1.2:1.0" or "...-usb-0:1.2:1.0" name one interface; without it, the device. */
@@ -385,10 +355,8 @@ static bool paths_overlap(
 }
 
 /* Overlaps of the stations from `first` on with each other and with those before. */
-static void check_overlaps(struct loader *l, size_t first)
+static void check_overlaps(const struct config *c, size_t first, struct mistakes *m)
 {
-	const struct config *c = l->c;
-
 	for (size_t s = first; s < c->stations; s++) {
 		for (size_t p = 0; p < c->station[s].ports; p++) {
 			for (size_t t = 0; t <= s; t++) {
@@ -399,7 +367,7 @@ static void check_overlaps(struct loader *l, size_t first)
 
 					if (paths_overlap(&c->station[s].port[p],
 						    &c->station[t].port[q], &which))
-						mistakes_add(&l->m, "/stations",
+						mistakes_add(m, "/stations",
 							"station '%s' port '%s' and station '%s' "
 							"port '%s' both claim %s",
 							c->station[t].id,
@@ -412,21 +380,21 @@ static void check_overlaps(struct loader *l, size_t first)
 	}
 }
 
-static void load_stations(struct loader *l, const json_t *root)
+static void read_stations(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	const json_t *list = json_object_get(root, "stations");
-	size_t first = l->c->stations;
-	json_t *v;
+	struct config *c = to;
+	size_t first = c->stations;
+	json_t *o;
 	size_t i;
 
-	if (list && !json_is_array(list))
-		mistakes_add(&l->m, "/stations", "'stations' must be a list");
-	json_array_foreach((json_t *)list, i, v) {
-		_cleanup_(freep) char *p = pointer_index("/stations", i);
+	if (!json_is_array(v))
+		mistakes_add(m, pointer, "'stations' must be a list");
+	json_array_foreach((json_t *)v, i, o) {
+		_cleanup_(freep) char *p = pointer_index(pointer, i);
 
-		load_station(l, v, p);
+		load_station(c, o, p, m);
 	}
-	check_overlaps(l, first);
+	check_overlaps(c, first, m);
 }
 
 /* --- the main file --- */
@@ -444,204 +412,242 @@ bool config_is_loopback(const char *host)
 }
 
 /* Tokens and firmware would pass in the clear: who wants that says so. */
-static void check_listen(struct loader *l)
+static void check_listen(const struct config *c, struct mistakes *m)
 {
-	if (l->c->insecure || config_is_loopback(l->c->listen_host))
+	if (c->insecure || config_is_loopback(c->listen_host))
 		return;
-	mistakes_add(&l->m, "/listen",
+	mistakes_add(m, "/listen",
 		"'listen' is %s, not this machine alone: tokens and firmware would pass through "
-		"the "
-		"network in the clear. Listen on 127.0.0.1 after a proxy with TLS, or say "
+		"the network in the clear. Listen on 127.0.0.1 after a proxy with TLS, or say "
 		"'insecure: true'",
-		l->c->listen_host);
+		c->listen_host);
 }
 
-static void load_listen(struct loader *l, const json_t *root)
+static void read_listen(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	const char *s = get_string(l, root, "", "listen");
+	struct config *c = to;
+	const char *s = json_string_value(v);
 	const char *colon = s ? strrchr(s, ':') : NULL;
 	unsigned long long port;
 
-	l->c->listen_host = xstrdup("127.0.0.1");
-	l->c->listen_port = 8620;
-	if (!s)
-		return;
 	if (!colon || colon == s || !parse_size(colon + 1, &port) || port > 65535) {
-		mistakes_add(&l->m, "/listen", "'listen' must be HOST:PORT such as 127.0.0.1:8620");
+		mistakes_add(m, pointer, "'listen' must be HOST:PORT such as 127.0.0.1:8620");
 		return;
 	}
-	free(l->c->listen_host);
-	l->c->listen_host = *s == '[' && colon[-1] == ']' ? strndup(s + 1, (size_t)(colon - s - 2))
-							  : strndup(s, (size_t)(colon - s));
-	l->c->listen_port = (uint16_t)port;
-	check_listen(l);
+	free(c->listen_host);
+	c->listen_host = *s == '[' && colon[-1] == ']' ? strndup(s + 1, (size_t)(colon - s - 2))
+						       : strndup(s, (size_t)(colon - s));
+	c->listen_port = (uint16_t)port;
 }
 
-static void load_hotplug(struct loader *l, const json_t *root)
+static void read_hotplug(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	const json_t *list = json_object_get(root, "hotplug");
-	size_t n = json_array_size(list);
+	struct config *c = to;
+	size_t n = json_array_size(v);
 
-	if (list && !json_is_array(list))
-		mistakes_add(&l->m, "/hotplug", "'hotplug' must be a list such as [udev]");
-	l->c->hotplug = xcalloc(n + 1, sizeof *l->c->hotplug);
-	if (!list)
-		l->c->hotplug[l->c->hotplugs++] = xstrdup("udev");
+	if (!json_is_array(v))
+		mistakes_add(m, pointer, "'hotplug' must be a list such as [udev]");
+	c->hotplug = xcalloc(n + 1, sizeof *c->hotplug);
 	for (size_t i = 0; i < n; i++) {
-		const char *s = json_string_value(json_array_get(list, i));
+		const char *s = json_string_value(json_array_get(v, i));
 
 		if (!s || (strcmp(s, "udev") != 0 && strncmp(s, "stream:/", 8) != 0))
-			mistakes_add(
-				&l->m, "/hotplug", "a source of events is udev or stream:/PATH");
+			mistakes_add(m, pointer, "a source of events is udev or stream:/PATH");
 		else
-			l->c->hotplug[l->c->hotplugs++] = xstrdup(s);
+			c->hotplug[c->hotplugs++] = xstrdup(s);
 	}
 }
 
-static void load_secrets(struct loader *l, const json_t *root)
+struct secret_form {
+	char *file, *credential;
+};
+
+static const struct form_row secret_rows[] = {
+	{"file", FORM_TEXT, .doc = "Absolute path.", FORM_AT(struct secret_form, file)},
+	{"credential", FORM_TEXT, .doc = "Name of a credential of the service.",
+		FORM_AT(struct secret_form, credential)},
+	{0},
+};
+
+static void read_secret(
+	struct config *c, const char *name, const json_t *v, const char *p, struct mistakes *m)
 {
-	static const char *const keys[] = {"file", "credential", NULL};
-	const json_t *o = json_object_get(root, "secrets");
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	struct secret_config *s = &c->secret[c->secrets++];
+	struct secret_form f = {0};
+
+	if (json_is_object(v))
+		form_read(secret_rows, v, p, "key", &f, m);
+	if (!f.file == !f.credential || (f.file && *f.file != '/') ||
+		(f.credential && strchr(f.credential, '/')))
+		mistakes_add(m, p, "a secret is {file: /ABSOLUTE/PATH} or {credential: NAME}");
+	s->name = xstrdup(name);
+	s->file = f.credential ? xasprintf("%s/%s", dir ? dir : "/run/credentials/provd.service",
+					 f.credential)
+			       : steal_ptr(&f.file);
+	form_done(secret_rows, &f);
+}
+
+static void read_secrets(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
 	const char *name;
-	json_t *v;
+	json_t *o;
 
-	l->c->secret = xcalloc(json_object_size(o), sizeof *l->c->secret);
-	json_object_foreach((json_t *)o, name, v) {
-		_cleanup_(freep) char *p = pointer_key("/secrets", name);
-		const char *file = json_is_object(v) ? get_string(l, v, p, "file") : NULL;
-		const char *cred = json_is_object(v) ? get_string(l, v, p, "credential") : NULL;
-		struct secret_config *s = &l->c->secret[l->c->secrets++];
+	if (!json_is_object(v))
+		mistakes_add(m, pointer, "'secrets' must be a mapping of names");
+	c->secret = xcalloc(json_object_size(v) + 1, sizeof *c->secret);
+	json_object_foreach((json_t *)v, name, o) {
+		_cleanup_(freep) char *p = pointer_key(pointer, name);
 
-		check_keys(l, v, p, keys);
-		s->name = xstrdup(name);
-		if (!file == !cred || (file && *file != '/') || (cred && strchr(cred, '/')))
-			mistakes_add(&l->m, p,
-				"a secret is {file: /ABSOLUTE/PATH} or {credential: NAME}");
-		s->file = cred ? xasprintf("%s/%s", dir ? dir : "/run/credentials/provd.service",
-					 cred)
-			       : xstrdup(file);
+		read_secret(c, name, o, p, m);
 	}
 }
 
-/* One of the names, by its number; the first where it is absent. */
-static int get_choice(struct loader *l, const json_t *o, const char *pointer, const char *key,
-	const char *const *names)
+static const char *const clock_syncs[] = {[CLOCK_SYNC_AUTO] = "auto",
+	[CLOCK_SYNC_REQUIRED] = "required",
+	[CLOCK_SYNC_IGNORED] = "ignored",
+	NULL};
+static const char *const approvals[] = {[APPROVAL_AUTO] = "auto",
+	[APPROVAL_SECOND_PERSON] = "second-person",
+	[APPROVAL_ANY] = "any",
+	NULL};
+static const char *const sandboxes[] = {[TOOL_SANDBOX_AUTO] = "auto",
+	[TOOL_SANDBOX_REQUIRED] = "required",
+	[TOOL_SANDBOX_OFF] = "off",
+	NULL};
+
+/* The rows of a station come into it by config_schema(). */
+#define STATIONS_SCHEMA "{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/station\"}}"
+
+const struct form_row config_rows[] = {
+	{"state_dir", FORM_PATH,
+		.doc = "Where the records are; by default the StateDirectory of systemd, else "
+		       "/var/lib/provd.",
+		FORM_AT(struct config, state_dir)},
+	{"listen", FORM_OWN, .read = read_listen,
+		.schema = "{\"type\":\"string\",\"pattern\":\":[0-9]+$\"}",
+		.doc = "HOST:PORT of the API; default 127.0.0.1:8620. A socket handed over by "
+		       "systemd counts instead. An address that others than this machine reach "
+		       "needs insecure."},
+	{"insecure", FORM_BOOL, .def = "false",
+		.doc = "true: the network is served without TLS, where whoever can read it can "
+		       "read tokens and firmware. It is logged at the start, and said at /version "
+		       "and on each page of the dashboard. false: then such an address is refused.",
+		FORM_AT(struct config, insecure)},
+	{"hotplug", FORM_OWN, .read = read_hotplug,
+		.schema = "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^(udev|"
+			  "stream:/.+)$\"}}",
+		.doc = "List of event sources: udev (default), stream:/PATH."},
+	{"settle", FORM_DURATION, .def = "500ms",
+		.doc = "How long all ports must have been there before a run begins. A unit that "
+		       "leaves for less has bounced.",
+		FORM_AT(struct config, settle_us)},
+	{"quarantine_after", FORM_INT, .low = 0, .high = 1000, .def = "3",
+		.doc = "Failures of one step in a row that stop a station; 0 never.",
+		FORM_AT(struct config, quarantine_after)},
+	{"artifact_max", FORM_SIZE, .def = "8G", .doc = "The largest artifact.",
+		FORM_AT(struct config, artifact_max_bytes)},
+	{"artifact_quota", FORM_SIZE, .def = "16G",
+		.doc = "All artifacts together, with what is being uploaded.",
+		FORM_AT(struct config, artifact_quota_bytes)},
+	{"output_max", FORM_SIZE, .def = "1G",
+		.doc = "All files that the steps of one run write (a dump, a screenshot).",
+		FORM_AT(struct config, output_max_bytes)},
+	{"output_keep", FORM_DURATION, .def = "30d",
+		.doc = "How long they are kept, from the begin of the run; 0s for ever. Their "
+		       "digests stay on record.",
+		FORM_AT(struct config, output_keep_us)},
+	{"run_log_max", FORM_SIZE, .def = "1M",
+		.doc = "Size of the log of one run. What a unit or a tool says beyond is counted, "
+		       "the last line says how many lines more there were, and the run is judged "
+		       "all the same.",
+		FORM_AT(struct config, run_log_max_bytes)},
+	{"run_log_lines", FORM_INT, .low = 100, .high = 10000000, .def = "20000",
+		.doc = "Lines of the log of one run.", FORM_AT(struct config, run_log_lines)},
+	{"marks_file", FORM_PATH,
+		.doc = "The high-water marks, which know what was given out when a backup is "
+		       "restored; best on another disk than state_dir. By default provd.marks in "
+		       "state_dir.",
+		FORM_AT(struct config, marks_file)},
+	{"disk_reserve", FORM_SIZE, .def = "64M",
+		.doc = "Space that is kept for the records when the disk is full; at most 1/16 of "
+		       "the file system.",
+		FORM_AT(struct config, disk_reserve_bytes)},
+	{"events_keep", FORM_DURATION, .def = "90d",
+		.doc = "How long events are kept; 0s for ever. Runs, units, serial numbers and the "
+		       "audit trail are kept for ever.",
+		FORM_AT(struct config, events_keep_us)},
+	{"clock_sync", FORM_CHOICE, .choices = clock_syncs, .def = "auto",
+		.doc = "auto: where the machine runs a time service, nothing that carries a date "
+		       "is given out before the clock is synchronised; required: never before.",
+		FORM_AT(struct config, clock_sync)},
+	{"approval", FORM_CHOICE, .choices = approvals, .def = "auto",
+		.doc = "Who may approve a recipe: another person than who wrote it, any, or auto: "
+		       "another person on a real line, that is where hotplug has udev.",
+		FORM_AT(struct config, approval)},
+	{"tool_sandbox", FORM_CHOICE, .choices = sandboxes, .def = "auto",
+		.doc = "Foreign programs read the system but not the records, secrets and "
+		       "credentials, and write their own directory and devices alone (Landlock). "
+		       "auto: always on a real line (hotplug has udev), else where the kernel can.",
+		FORM_AT(struct config, tool_sandbox)},
+	{"tool_writable", FORM_PATHS, .doc = "Further trees that foreign programs may write.",
+		FORM_AT(struct config, tool_writable)},
+	{"stop_grace", FORM_DURATION, .def = "60s",
+		.doc = "How long a step may still take after SIGTERM.",
+		FORM_AT(struct config, stop_grace_us)},
+	{"rate_limit", FORM_INT, .low = 0, .high = 1000000, .def = "1000",
+		.doc = "Requests per second and token; 0 none.",
+		FORM_AT(struct config, rate_limit)},
+	{"secrets", FORM_OWN, .read = read_secrets,
+		.schema = "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
+			  "\"minProperties\":1,\"maxProperties\":1,\"properties\":{\"file\":{"
+			  "\"type\":\"string\"},\"credential\":{\"type\":\"string\"}},"
+			  "\"additionalProperties\":false}}",
+		.doc = "NAME: {file: /PATH} or NAME: {credential: NAME}. Read when a recipe asks "
+		       "for ${secrets.NAME}; masked everywhere."},
+	{"stations", FORM_OWN, .read = read_stations, .schema = STATIONS_SCHEMA,
+		.doc = "A list, here or in stations.d/*.yaml: see below."},
+	{0},
+};
+
+static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 {
-	const char *s = get_string(l, o, pointer, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-	struct strbuf all = {0};
-
-	for (int i = 0; s && names[i]; i++) {
-		if (!strcmp(names[i], s))
-			return sb_done(&all), i;
-		sb_addf(&all, "%s%s", i ? ", " : "", names[i]);
-	}
-	if (s)
-		mistakes_add(&l->m, p, "'%s' is '%s': one of %s expected", key, s, all.s);
-	sb_done(&all);
-	return 0;
-}
-
-static void load_records(struct loader *l, const json_t *root)
-{
-	static const char *const names[] = {[CLOCK_SYNC_AUTO] = "auto",
-		[CLOCK_SYNC_REQUIRED] = "required",
-		[CLOCK_SYNC_IGNORED] = "ignored",
-		NULL};
-	const char *marks = get_string(l, root, "", "marks_file");
-
-	if (marks && *marks != '/')
-		mistakes_add(&l->m, "/marks_file", "'marks_file' must be an absolute path");
-	l->c->marks_file = marks ? xstrdup(marks) : NULL;
-	l->c->disk_reserve_bytes = 64ull << 20;
-	l->c->events_keep_us = 90ull * 24 * 3600 * US_PER_S;
-	get_size(l, root, "", "disk_reserve", &l->c->disk_reserve_bytes);
-	get_duration(l, root, "", "events_keep", &l->c->events_keep_us);
-	l->c->clock_sync = (enum clock_sync)get_choice(l, root, "", "clock_sync", names);
-}
-
-static void load_tools(struct loader *l, const json_t *root)
-{
-	static const char *const names[] = {"auto", "required", "off", NULL};
-	static const char *const approvals[] = {"auto", "second-person", "any", NULL};
-	const json_t *list = json_object_get(root, "tool_writable");
-	json_t *v;
-	size_t i;
-
-	l->c->tool_sandbox = (enum tool_sandbox)get_choice(l, root, "", "tool_sandbox", names);
-	l->c->approval = (enum approval)get_choice(l, root, "", "approval", approvals);
-	if (list && !json_is_array(list))
-		mistakes_add(&l->m, "/tool_writable", "'tool_writable' must be a list of paths");
-	l->c->tool_writable = xcalloc(json_array_size(list) + 1, sizeof *l->c->tool_writable);
-	json_array_foreach((json_t *)list, i, v) {
-		const char *s = json_string_value(v);
-		_cleanup_(freep) char *p = pointer_index("/tool_writable", i);
-
-		if (!s || *s != '/')
-			mistakes_add(&l->m, p, "a directory for programs must be an absolute path");
-		l->c->tool_writable[i] = xstrdup(s);
-	}
-}
-
-static void load_main(struct loader *l, const json_t *root)
-{
-	static const char *const keys[] = {"state_dir", "listen", "insecure", "hotplug", "settle",
-		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
-		"secrets", "stations", "marks_file", "disk_reserve", "events_keep", "clock_sync",
-		"tool_sandbox", "tool_writable", "approval", "output_max", "output_keep",
-		"run_log_max", "run_log_lines", NULL};
-	const char *state_dir;
+	const char *dir = getenv("STATE_DIRECTORY");
 
 	if (!json_is_object(root) && !json_is_null(root))
-		mistakes_add(&l->m, "", "the configuration must be a mapping");
-	check_keys(l, root, "", keys);
-	state_dir = get_string(l, root, "", "state_dir");
-	if (state_dir && *state_dir != '/')
-		mistakes_add(&l->m, "/state_dir", "'state_dir' must be an absolute path");
-	if (!state_dir)
-		state_dir = getenv("STATE_DIRECTORY");
-	l->c->state_dir = xstrdup(state_dir ? state_dir : "/var/lib/provd");
-	l->c->insecure = get_bool(l, root, "", "insecure");
-	load_listen(l, root);
-	load_hotplug(l, root);
-	load_records(l, root);
-	load_tools(l, root);
-	load_secrets(l, root);
-	get_duration(l, root, "", "settle", &l->settle_us);
-	l->quarantine_after = (unsigned)get_int(l, root, "", "quarantine_after", 0, 1000, 3);
-	l->c->artifact_quota_bytes = 16ull << 30;
-	l->c->artifact_max_bytes = 8ull << 30;
-	l->c->stop_grace_us = 60000000;
-	l->c->rate_limit = (unsigned)get_int(l, root, "", "rate_limit", 0, 1000000, 1000);
-	l->c->output_max_bytes = 1ull << 30;
-	l->c->output_keep_us = 30ull * 24 * 3600 * US_PER_S;
-	l->c->run_log_max_bytes = 1ull << 20;
-	l->c->run_log_lines = (uint64_t)get_int(l, root, "", "run_log_lines", 100, 10000000, 20000);
-	get_size(l, root, "", "run_log_max", &l->c->run_log_max_bytes);
-	get_size(l, root, "", "output_max", &l->c->output_max_bytes);
-	get_duration(l, root, "", "output_keep", &l->c->output_keep_us);
-	get_size(l, root, "", "artifact_quota", &l->c->artifact_quota_bytes);
-	get_size(l, root, "", "artifact_max", &l->c->artifact_max_bytes);
-	get_duration(l, root, "", "stop_grace", &l->c->stop_grace_us);
-	load_stations(l, root);
+		mistakes_add(m, "", "the configuration must be a mapping");
+	form_read(config_rows, root, "", "key", c, m);
+	if (!c->state_dir)
+		c->state_dir = xstrdup(dir ? dir : "/var/lib/provd");
+	if (!c->hotplug) {
+		c->hotplug = xcalloc(2, sizeof *c->hotplug);
+		c->hotplug[c->hotplugs++] = xstrdup("udev");
+	}
+	if (!c->listen_host)
+		c->listen_host = xstrdup("127.0.0.1");
+	check_listen(c, m);
 }
 
-static void load_station_file(struct loader *l, const json_t *root)
-{
-	static const char *const keys[] = {"stations", NULL};
+static const struct form_row file_rows[] = {
+	{"stations", FORM_OWN, .read = read_stations, .doc = "The stations of this file.",
+		.schema = STATIONS_SCHEMA},
+	{0},
+};
 
-	check_keys(l, root, "", keys);
+static void load_station_file(struct config *c, const json_t *root, struct mistakes *m)
+{
 	if (!json_object_get(root, "stations"))
-		mistakes_add(&l->m, "", "a file of stations.d must have 'stations: [...]'");
-	load_stations(l, root);
+		mistakes_add(m, "", "a file of stations.d must have 'stations: [...]'");
+	form_read(file_rows, root, "", "key", c, m);
 }
 
 /* One file; returns whether it had mistakes. */
-static bool load_file(struct loader *l, const char *path,
-	void (*load)(struct loader *, const json_t *), struct strbuf *report)
+static bool load_file(struct config *c, const char *path,
+	void (*load)(struct config *, const json_t *, struct mistakes *), struct strbuf *report)
 {
 	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
+	struct mistakes m = {0};
 	struct err e;
 	bool bad;
 
@@ -649,10 +655,10 @@ static bool load_file(struct loader *l, const char *path,
 		sb_addf(report, "%s\n", e.msg);
 		return true;
 	}
-	load(l, doc->root);
-	mistakes_print(&l->m, path, doc, report);
-	bad = l->m.count > 0;
-	mistakes_done(&l->m);
+	load(c, doc->root, &m);
+	mistakes_print(&m, path, doc, report);
+	bad = m.count > 0;
+	mistakes_done(&m);
 	return bad;
 }
 
@@ -661,20 +667,50 @@ int config_load(const char *path, struct strbuf *report, struct config **ret, st
 	_cleanup_(config_unrefp) struct config *c = xcalloc(1, sizeof *c);
 	_cleanup_(freep) char *copy = xstrdup(path);
 	_cleanup_(freep) char *pattern = xasprintf("%s/stations.d/*.yaml", dirname(copy));
-	struct loader l = {.c = c, .settle_us = 500000, .quarantine_after = 3};
 	glob_t g = {0};
 	bool bad;
 
 	c->refs = 1;
-	bad = load_file(&l, path, load_main, report);
+	c->listen_port = 8620;
+	bad = load_file(c, path, load_main, report);
 	if (glob(pattern, 0, NULL, &g) == 0)
 		for (size_t i = 0; i < g.gl_pathc; i++)
-			bad |= load_file(&l, g.gl_pathv[i], load_station_file, report);
+			bad |= load_file(c, g.gl_pathv[i], load_station_file, report);
 	globfree(&g);
 	if (bad)
 		return err_set(e, ERR_INVALID, "the configuration has mistakes");
 	*ret = steal_ptr(&c);
 	return 0;
+}
+
+static json_t *schema_of(const struct form_row *rows, const char *title)
+{
+	json_t *o = form_schema(rows);
+	json_t *station = form_schema(station_rows);
+	json_t *port = form_schema(port_rows);
+	json_t *ports = json_object_get(json_object_get(station, "properties"), "ports");
+
+	json_object_set_new(
+		ports, "additionalProperties", json_pack("{s:s}", "$ref", "#/$defs/port"));
+	json_object_set_new(station, "required", json_pack("[s, s]", "id", "ports"));
+	json_object_set_new(
+		o, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
+	json_object_set_new(o, "title", json_string(title));
+	json_object_set_new(o, "$defs", json_pack("{s:o, s:o}", "station", station, "port", port));
+	return o;
+}
+
+json_t *config_schema(void)
+{
+	return schema_of(config_rows, "provd.yaml");
+}
+
+json_t *config_stations_schema(void)
+{
+	json_t *o = schema_of(file_rows, "stations.d/*.yaml");
+
+	json_object_set_new(o, "required", json_pack("[s]", "stations"));
+	return o;
 }
 
 bool config_is_real_line(const struct config *c)

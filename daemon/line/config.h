@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/form.h"
 #include "base/strbuf.h"
 
 #define CONFIG_ID_MAX 63
@@ -37,6 +38,7 @@ struct station_config {
 	char *title;
 	uint64_t settle_us;
 	unsigned quarantine_after; /* failures of one step in a row; 0: never */
+	int start;		   /* as written: 0 plug, 1 manual */
 	bool manual;		   /* a run begins on command, not when a unit is plugged */
 	struct port_config *port;
 	size_t ports;
@@ -94,9 +96,19 @@ struct config {
 	uint64_t stop_grace_us; /* how long SIGTERM waits for a step to end before it cancels */
 	struct secret_config *secret;
 	size_t secrets;
+	/* Of stations that do not say otherwise: */
+	uint64_t settle_us;
+	unsigned quarantine_after;
 	struct station_config *station;
 	size_t stations;
 };
+
+/* The rows of provd.yaml, of a station and of a port (base/form.h): the manual and the schema are
+ * made of them. */
+extern const struct form_row config_rows[], station_rows[], port_rows[];
+/* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
+json_t *config_schema(void);
+json_t *config_stations_schema(void);
 
 /* path: provd.yaml; stations.d stands beside it. Mistakes go to `report` as file:line:column lines;
  * any gives -ERR_INVALID. */

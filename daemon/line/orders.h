@@ -10,7 +10,7 @@
 
 #include "base/timefmt.h"
 #include "daemon/line/config.h"
-#include "daemon/recipe/mistake.h"
+#include "base/mistake.h"
 #include "daemon/recipe/recipe.h"
 
 struct db;

@@ -6,7 +6,7 @@
 
 #include "daemon/recipe/action.h"
 #include "daemon/recipe/expr.h"
-#include "daemon/recipe/mistake.h"
+#include "base/mistake.h"
 
 /* Substitutes and converts. -ERR_INVALID names the argument, also of one that would hold a secret
  * of the scope without being marked for it; `with` may be NULL. */

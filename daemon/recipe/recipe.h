@@ -8,7 +8,7 @@
 
 #include "base/digest.h"
 #include "daemon/recipe/action.h"
-#include "daemon/recipe/mistake.h"
+#include "base/mistake.h"
 
 enum step_phase { PHASE_SETUP, PHASE_STEPS, PHASE_TEARDOWN };
 

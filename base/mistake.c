@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/recipe/mistake.h"
+#include "base/mistake.h"
 
 #include <stdarg.h>
 

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/form.h"
+
+#include "base/strbuf.h"
+#include "base/util.h"
+
+#define KEYS_MAX 64
+
+/* --- reading --- */
+
+static void check_keys(const struct form_row *rows, const json_t *o, const char *pointer,
+	const char *what, struct mistakes *m)
+{
+	const char *names[KEYS_MAX + 1] = {0};
+	const char *key;
+	json_t *v;
+
+	for (size_t i = 0; rows[i].key && i < KEYS_MAX; i++)
+		names[i] = rows[i].key;
+	json_object_foreach((json_t *)o, key, v) {
+		_cleanup_(freep) char *p = pointer_key(pointer, key);
+		size_t i = 0;
+
+		while (names[i] && strcmp(names[i], key) != 0)
+			i++;
+		if (!names[i])
+			mistakes_add_unknown(m, p, what, key, names);
+	}
+}
+
+static void put_int(void *field, size_t width, long long v)
+{
+	switch (width) {
+	case 1:
+		*(int8_t *)field = (int8_t)v;
+		break;
+	case 2:
+		*(int16_t *)field = (int16_t)v;
+		break;
+	case 4:
+		*(int32_t *)field = (int32_t)v;
+		break;
+	default:
+		*(int64_t *)field = v;
+		break;
+	}
+}
+
+static void put_text(char **field, const char *s)
+{
+	free(*field);
+	*field = xstrdup(s);
+}
+
+static void read_text(
+	const struct form_row *r, const json_t *v, const char *p, char **field, struct mistakes *m)
+{
+	const char *s = json_string_value(v);
+
+	if (!s)
+		mistakes_add(m, p, "'%s' must be a string (quote it)", r->key);
+	else if (r->type == FORM_PATH && *s != '/')
+		mistakes_add(m, p, "'%s' must be an absolute path", r->key);
+	else
+		put_text(field, s);
+}
+
+static void free_list(char **list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
+static void read_paths(
+	const struct form_row *r, const json_t *v, const char *p, char ***field, struct mistakes *m)
+{
+	size_t n = json_array_size(v);
+	char **list;
+
+	if (!json_is_array(v)) {
+		mistakes_add(m, p, "'%s' must be a list of paths", r->key);
+		return;
+	}
+	list = xcalloc(n + 1, sizeof *list);
+	for (size_t i = 0; i < n; i++) {
+		const char *s = json_string_value(json_array_get(v, i));
+		_cleanup_(freep) char *at = pointer_index(p, i);
+
+		if (!s || *s != '/')
+			mistakes_add(m, at, "an item of '%s' must be an absolute path", r->key);
+		list[i] = xstrdup(s ? s : "");
+	}
+	free_list(*field);
+	*field = list;
+}
+
+static void read_int(
+	const struct form_row *r, const json_t *v, const char *p, void *field, struct mistakes *m)
+{
+	if (json_is_integer(v) && json_integer_value(v) >= r->low &&
+		json_integer_value(v) <= r->high)
+		put_int(field, r->width, json_integer_value(v));
+	else
+		mistakes_add(
+			m, p, "'%s' must be an integer from %lld to %lld", r->key, r->low, r->high);
+}
+
+static void read_size(const struct form_row *r, const json_t *v, const char *p, uint64_t *field,
+	struct mistakes *m)
+{
+	unsigned long long n;
+
+	if (json_is_string(v) && parse_size(json_string_value(v), &n))
+		*field = n;
+	else if (json_is_integer(v) && json_integer_value(v) >= 0)
+		*field = (uint64_t)json_integer_value(v);
+	else
+		mistakes_add(m, p, "'%s' must be a size such as 64M", r->key);
+}
+
+static void read_duration(const struct form_row *r, const json_t *v, const char *p, uint64_t *field,
+	struct mistakes *m)
+{
+	unsigned long long us;
+
+	if (!json_is_string(v))
+		mistakes_add(m, p, "'%s' must be a string (quote it)", r->key);
+	else if (parse_duration_us(json_string_value(v), &us))
+		*field = us;
+	else
+		mistakes_add(m, p, "'%s' must be a duration such as 500ms or 5s", r->key);
+}
+
+static void read_choice(
+	const struct form_row *r, const json_t *v, const char *p, void *field, struct mistakes *m)
+{
+	const char *s = json_string_value(v);
+	struct strbuf all = {0};
+
+	for (int i = 0; s && r->choices[i]; i++) {
+		if (!strcmp(r->choices[i], s)) {
+			put_int(field, r->width, i);
+			sb_done(&all);
+			return;
+		}
+		sb_addf(&all, "%s%s", i ? ", " : "", r->choices[i]);
+	}
+	if (!s)
+		mistakes_add(m, p, "'%s' must be a string (quote it)", r->key);
+	else
+		mistakes_add(m, p, "'%s' is '%s': one of %s expected", r->key, s, all.s);
+	sb_done(&all);
+}
+
+static void read_row(
+	const struct form_row *r, const json_t *v, const char *p, void *to, struct mistakes *m)
+{
+	void *field = (char *)to + r->at;
+
+	switch (r->type) {
+	case FORM_TEXT:
+	case FORM_PATH:
+		read_text(r, v, p, field, m);
+		break;
+	case FORM_PATHS:
+		read_paths(r, v, p, field, m);
+		break;
+	case FORM_BOOL:
+		if (json_is_boolean(v))
+			*(bool *)field = json_is_true(v);
+		else
+			mistakes_add(m, p, "'%s' must be true or false", r->key);
+		break;
+	case FORM_INT:
+		read_int(r, v, p, field, m);
+		break;
+	case FORM_SIZE:
+		read_size(r, v, p, field, m);
+		break;
+	case FORM_DURATION:
+		read_duration(r, v, p, field, m);
+		break;
+	case FORM_CHOICE:
+		read_choice(r, v, p, field, m);
+		break;
+	case FORM_OWN:
+		r->read(to, v, p, m);
+		break;
+	}
+}
+
+/* A default as it would be written in YAML. */
+static json_t *default_of(const struct form_row *r)
+{
+	switch (r->type) {
+	case FORM_BOOL:
+		return json_boolean(!strcmp(r->def, "true"));
+	case FORM_INT:
+		return json_integer(strtoll(r->def, NULL, 10));
+	case FORM_TEXT:
+	case FORM_PATH:
+	case FORM_PATHS:
+	case FORM_SIZE:
+	case FORM_DURATION:
+	case FORM_CHOICE:
+	case FORM_OWN:
+		break;
+	}
+	return json_string(r->def);
+}
+
+void form_read(const struct form_row *rows, const json_t *o, const char *pointer, const char *what,
+	void *to, struct mistakes *m)
+{
+	check_keys(rows, o, pointer, what, m);
+	for (const struct form_row *r = rows; r->key; r++) {
+		const json_t *given = json_object_get(o, r->key);
+		_cleanup_(freep) char *p = pointer_key(pointer, r->key);
+
+		if (r->def) {
+			json_t *def = default_of(r);
+
+			read_row(r, def, p, to, m);
+			json_decref(def);
+		}
+		if (given)
+			read_row(r, given, p, to, m);
+		else if (r->required)
+			mistakes_add(m, pointer, "'%s' is missing", r->key);
+	}
+}
+
+void form_done(const struct form_row *rows, void *to)
+{
+	for (const struct form_row *r = rows; r->key; r++) {
+		void *field = (char *)to + r->at;
+
+		if (r->type == FORM_TEXT || r->type == FORM_PATH) {
+			free(*(char **)field);
+			*(char **)field = NULL;
+		} else if (r->type == FORM_PATHS) {
+			free_list(*(char ***)field);
+			*(char ***)field = NULL;
+		}
+	}
+}
+
+/* --- telling --- */
+
+static const char *written(const struct form_row *r)
+{
+	switch (r->type) {
+	case FORM_TEXT:
+		return "text";
+	case FORM_PATH:
+		return "absolute path";
+	case FORM_PATHS:
+		return "list of absolute paths";
+	case FORM_BOOL:
+		return "true or false";
+	case FORM_INT:
+		return "whole number";
+	case FORM_SIZE:
+		return "size";
+	case FORM_DURATION:
+		return "duration";
+	case FORM_CHOICE:
+	case FORM_OWN:
+		break;
+	}
+	return NULL;
+}
+
+/* Text of a man page: what troff would take for itself is escaped. */
+static void man_text(FILE *out, const char *s)
+{
+	for (const char *p = s; *p; p++) {
+		if (*p == '-')
+			fputs("\\-", out);
+		else if (*p == '\'')
+			fputs("\\(aq", out);
+		else if (*p == '\\')
+			fputs("\\e", out);
+		else
+			putc(*p, out);
+	}
+}
+
+void form_man(const struct form_row *rows, FILE *out)
+{
+	for (const struct form_row *r = rows; r->key; r++) {
+		fprintf(out, ".TP\n.BR %s \" (", r->key);
+		if (r->type == FORM_CHOICE) {
+			for (int i = 0; r->choices[i]; i++) {
+				fputs(i ? ", " : "", out);
+				man_text(out, r->choices[i]);
+			}
+		} else if (r->type == FORM_INT) {
+			fprintf(out, "%lld to %lld", r->low, r->high);
+		} else {
+			man_text(out, written(r) ? written(r) : "see below");
+		}
+		if (r->def && *r->def)
+			fprintf(out, "; default %s", r->def);
+		fputs(r->required ? "; needed)\"\n" : ")\"\n", out);
+		man_text(out, r->doc);
+		putc('\n', out);
+	}
+}
+
+static json_t *schema_of(const struct form_row *r)
+{
+	json_t *o = NULL;
+	json_t *names;
+
+	switch (r->type) {
+	case FORM_TEXT:
+		o = json_pack("{s:s}", "type", "string");
+		break;
+	case FORM_PATH:
+		o = json_pack("{s:s, s:s}", "type", "string", "pattern", "^/");
+		break;
+	case FORM_PATHS:
+		o = json_pack("{s:s, s:{s:s, s:s}}", "type", "array", "items", "type", "string",
+			"pattern", "^/");
+		break;
+	case FORM_BOOL:
+		o = json_pack("{s:s}", "type", "boolean");
+		break;
+	case FORM_INT:
+		o = json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)r->low,
+			"maximum", (json_int_t)r->high);
+		break;
+	case FORM_SIZE:
+		o = json_pack("{s:[s, s], s:s, s:i}", "type", "string", "integer", "pattern",
+			"^(0x[0-9a-fA-F]+|[0-9]+)[KMG]?$", "minimum", 0);
+		break;
+	case FORM_DURATION:
+		o = json_pack("{s:s, s:s}", "type", "string", "pattern", "^[0-9]+(us|ms|s|m|h|d)$");
+		break;
+	case FORM_CHOICE:
+		names = json_array();
+		for (int i = 0; r->choices[i]; i++)
+			json_array_append_new(names, json_string(r->choices[i]));
+		o = json_pack("{s:o}", "enum", names);
+		break;
+	case FORM_OWN:
+		o = json_loads(r->schema, 0, NULL);
+		break;
+	}
+	json_object_set_new(o, "description", json_string(r->doc));
+	if (r->def)
+		json_object_set_new(o, "default", default_of(r));
+	return o;
+}
+
+json_t *form_schema(const struct form_row *rows)
+{
+	json_t *properties = json_object();
+	json_t *required = json_array();
+	json_t *o;
+
+	for (const struct form_row *r = rows; r->key; r++) {
+		json_object_set_new(properties, r->key, schema_of(r));
+		if (r->required)
+			json_array_append_new(required, json_string(r->key));
+	}
+	o = json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties,
+		"additionalProperties", 0);
+	if (json_array_size(required))
+		json_object_set(o, "required", required);
+	json_decref(required);
+	return o;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rows of a form: every type with what it takes and what it refuses, defaults, unknown keys with
+ * the nearest name, and the manual and schema that are printed of them.
+ */
+#include "base/form.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "tests/unit/unit.h"
+
+struct thing {
+	char *text, *path;
+	char **paths;
+	bool on;
+	uint16_t small;
+	int64_t large;
+	uint64_t size, us;
+	int choice;
+	size_t own;
+};
+
+static void read_own(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	if (!json_is_array(v))
+		mistakes_add(m, pointer, "no list");
+	((struct thing *)to)->own = json_array_size(v);
+}
+
+static const char *const colors[] = {"red", "green", NULL};
+static const struct form_row rows[] = {
+	{"text", FORM_TEXT, .required = true, .doc = "A text.", FORM_AT(struct thing, text)},
+	{"path", FORM_PATH, .def = "/a", .doc = "A path.", FORM_AT(struct thing, path)},
+	{"paths", FORM_PATHS, .doc = "Paths.", FORM_AT(struct thing, paths)},
+	{"on", FORM_BOOL, .def = "true", .doc = "It's on.", FORM_AT(struct thing, on)},
+	{"small", FORM_INT, .low = 0, .high = 40000, .def = "7", .doc = "Small.",
+		FORM_AT(struct thing, small)},
+	{"large", FORM_INT, .low = -5, .high = 1ll << 40, .doc = "Large.",
+		FORM_AT(struct thing, large)},
+	{"size", FORM_SIZE, .def = "2M", .doc = "A size.", FORM_AT(struct thing, size)},
+	{"us", FORM_DURATION, .def = "30d", .doc = "A time.", FORM_AT(struct thing, us)},
+	{"choice", FORM_CHOICE, .choices = colors, .def = "green", .doc = "A color.",
+		FORM_AT(struct thing, choice)},
+	{"own", FORM_OWN, .read = read_own, .schema = "{\"type\":\"array\"}", .doc = "A list."},
+	{0},
+};
+
+/* The mistakes of a text as "pointer: text" lines; "" none. */
+static char *read_text(const char *json, struct thing *t)
+{
+	json_t *o = json_loads(json, 0, NULL);
+	struct mistakes m = {0};
+	struct strbuf all = {0};
+
+	ck_assert_ptr_nonnull(o);
+	form_read(rows, o, "/at", "key", t, &m);
+	for (size_t i = 0; i < m.count; i++)
+		sb_addf(&all, "%s: %s\n", m.item[i].pointer, m.item[i].text);
+	mistakes_done(&m);
+	json_decref(o);
+	return sb_take(&all);
+}
+
+START_TEST(each_type_is_taken_over_its_default)
+{
+	struct thing t = {.large = 9};
+	_cleanup_(freep) char *m = read_text("{\"text\":\"x\"}", &t);
+	_cleanup_(freep) char *again = NULL;
+
+	ck_assert_str_eq(m, "");
+	ck_assert_str_eq(t.text, "x");
+	ck_assert_str_eq(t.path, "/a");
+	ck_assert_ptr_null(t.paths);
+	ck_assert(t.on);
+	ck_assert_uint_eq(t.small, 7);
+	ck_assert_int_eq(t.large, 9); /* no default: what was there stays */
+	ck_assert_uint_eq(t.size, 2u << 20);
+	ck_assert_uint_eq(t.us, 30ull * 24 * 3600 * 1000000);
+	ck_assert_int_eq(t.choice, 1);
+	again = read_text(
+		"{\"text\":\"y\",\"path\":\"/b\",\"paths\":[\"/c\",\"/d\"],\"on\":false,"
+		"\"small\":40000,\"large\":-5,\"size\":512,\"us\":\"5ms\",\"choice\":\"red\","
+		"\"own\":[1,2]}",
+		&t);
+	ck_assert_str_eq(again, "");
+	ck_assert_str_eq(t.text, "y");
+	ck_assert_str_eq(t.path, "/b");
+	ck_assert_str_eq(t.paths[1], "/d");
+	ck_assert_ptr_null(t.paths[2]);
+	ck_assert(!t.on);
+	ck_assert_uint_eq(t.small, 40000);
+	ck_assert_int_eq(t.large, -5);
+	ck_assert_uint_eq(t.size, 512);
+	ck_assert_uint_eq(t.us, 5000);
+	ck_assert_int_eq(t.choice, 0);
+	ck_assert_uint_eq(t.own, 2);
+	form_done(rows, &t);
+	ck_assert_ptr_null(t.text);
+	ck_assert_ptr_null(t.paths);
+}
+END_TEST
+
+START_TEST(every_mistake_is_found_at_its_place)
+{
+	static const struct {
+		const char *json, *mistakes;
+	} cases[] = {
+		{"{}", "/at: 'text' is missing\n"},
+		{"{\"text\":5}", "/at/text: 'text' must be a string (quote it)\n"},
+		{"{\"text\":\"\",\"path\":\"a\"}", "/at/path: 'path' must be an absolute path\n"},
+		{"{\"text\":\"\",\"paths\":\"/a\"}",
+			"/at/paths: 'paths' must be a list of paths\n"},
+		{"{\"text\":\"\",\"paths\":[\"/a\",\"b\",3]}",
+			"/at/paths/1: an item of 'paths' must be an absolute path\n"
+			"/at/paths/2: an item of 'paths' must be an absolute path\n"},
+		{"{\"text\":\"\",\"on\":\"yes\"}", "/at/on: 'on' must be true or false\n"},
+		{"{\"text\":\"\",\"small\":40001}",
+			"/at/small: 'small' must be an integer from 0 to 40000\n"},
+		{"{\"text\":\"\",\"small\":1.5}",
+			"/at/small: 'small' must be an integer from 0 to 40000\n"},
+		{"{\"text\":\"\",\"size\":-1}", "/at/size: 'size' must be a size such as 64M\n"},
+		{"{\"text\":\"\",\"us\":\"5\"}",
+			"/at/us: 'us' must be a duration such as 500ms or 5s\n"},
+		{"{\"text\":\"\",\"us\":5}", "/at/us: 'us' must be a string (quote it)\n"},
+		{"{\"text\":\"\",\"choice\":\"blue\"}",
+			"/at/choice: 'choice' is 'blue': one of red, green expected\n"},
+		{"{\"text\":\"\",\"own\":3}", "/at/own: no list\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct thing t = {0};
+		_cleanup_(freep) char *m = read_text(cases[i].json, &t);
+
+		ck_assert_str_eq(m, cases[i].mistakes);
+		form_done(rows, &t);
+	}
+}
+END_TEST
+
+START_TEST(an_unknown_key_is_told_with_the_nearest_name)
+{
+	struct thing t = {0};
+	_cleanup_(freep) char *m = read_text("{\"text\":\"\",\"smal\":3}", &t);
+
+	ck_assert_ptr_nonnull(strstr(m, "/at/smal: "));
+	ck_assert_ptr_nonnull(strstr(m, "'small'"));
+	form_done(rows, &t);
+}
+END_TEST
+
+START_TEST(the_manual_and_the_schema_are_made_of_the_rows)
+{
+	char *man = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&man, &n);
+	json_t *o = form_schema(rows);
+	json_t *p = json_object_get(o, "properties");
+
+	form_man(rows, f);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(man, ".TP\n.BR size \" (size; default 2M)\"\nA size.\n"));
+	ck_assert_ptr_nonnull(strstr(man, ".BR text \" (text; needed)\"\n"));
+	ck_assert_ptr_nonnull(strstr(man, ".BR choice \" (red, green; default green)\"\n"));
+	ck_assert_ptr_nonnull(strstr(man, "It\\(aqs on.\n"));
+	ck_assert_uint_eq(json_object_size(p), ARRAY_LEN(rows) - 1);
+	ck_assert(json_is_false(json_object_get(o, "additionalProperties")));
+	ck_assert_str_eq(
+		json_string_value(json_array_get(json_object_get(o, "required"), 0)), "text");
+	ck_assert_int_eq(
+		json_integer_value(json_object_get(json_object_get(p, "small"), "maximum")), 40000);
+	ck_assert_int_eq(
+		json_integer_value(json_object_get(json_object_get(p, "small"), "default")), 7);
+	json_decref(o);
+	free(man);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("form");
+	TCase *t = tcase_create("form");
+
+	tcase_add_test(t, each_type_is_taken_over_its_default);
+	tcase_add_test(t, every_mistake_is_found_at_its_place);
+	tcase_add_test(t, an_unknown_key_is_told_with_the_nearest_name);
+	tcase_add_test(t, the_manual_and_the_schema_are_made_of_the_rows);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
