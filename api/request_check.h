@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "api/router.h"
+#include "api/route.h"
 
 int request_check_query(const struct request *rq, const struct route *r, struct err *e);
 /* The JSON of the body into c->body; a recipe may come as YAML, which its handler reads itself. */

@@ -1,64 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Routes are rows of one table: method, path, who may, how much may come, who answers. The router
- * finds the row, checks the right, and turns an error into application/problem+json (RFC 9457).
+ * The router finds the row of a request (api/route.h), checks the right, and turns an error into
+ * application/problem+json (RFC 9457).
  */
 #pragma once
 
-#include "api/auth.h"
-#include "api/httpd.h"
-#include "api/call.h"
-
-enum route_flags {
-	ROUTE_PUBLIC = 1 << 0, /* without a token */
-	ROUTE_UPLOAD = 1 << 1, /* the body goes to a file, which is parsed */
-	ROUTE_NO_BODY = 1 << 2,
-	/* Reads memory alone and never waits: answered on the HTTP thread. All others have a thread
-	 * of their own for as long as they take. */
-	ROUTE_DIRECT = 1 << 3,
-	ROUTE_ORDERS = 1 << 4,	  /* adds work or files: refused where the line takes no orders */
-	ROUTE_WHEN_HELD = 1 << 5, /* also where nothing else may be changed */
-};
-
-/* 0 with an answer in c->rs, or an error: the router makes the problem of it. */
-typedef int handler_fn(struct call *c, struct err *e);
-
-/* A parameter that a path takes. */
-struct query_param {
-	const char *name;
-	const char *const *values; /* the only ones, NULL-terminated; NULL: the handler looks */
-};
-
-#define QUERY_PAGE             \
-	{"limit", NULL},       \
-	{                      \
-		"cursor", NULL \
-	}
-/* For pages of the dashboard, whose own router reads the query. */
-extern const struct query_param query_any[];
-/* For a body that must be empty or an empty object. */
-extern const char *const fields_none[];
-
-struct route {
-	enum http_method method;
-	const char *pattern; /* "/api/v1/stations/{id}" */
-	unsigned roles;	     /* ROLE_BIT()s that may */
-	unsigned flags;
-	uint64_t max_body; /* bytes; 0: 256 KiB (uploads: as configured) */
-	handler_fn *handle;
-	/* All that the query may hold, NULL-terminated by name; NULL: nothing. Another name, a name
-	 * that comes twice, or a value that is none of its values is 400. */
-	const struct query_param *query;
-	/* All members that the body may have, NULL-terminated; NULL: the handler looks. Another one
-	 * is 422 with its pointer. */
-	const char *const *fields;
-};
-
-/* NULL-terminated tables, one per resource. */
-extern const struct route *const route_tables[];
-extern const size_t route_table_count;
-extern const struct route routes_stations[], routes_jobs[], routes_recipes[], routes_artifacts[],
-	routes_runs[], routes_units[], routes_pools[], routes_prompts[], routes_events[],
-	routes_meta[], routes_records[], routes_tokens[], routes_web[];
+#include "api/route.h"
 
 extern const struct httpd_ops router_ops;

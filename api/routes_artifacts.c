@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "api/router.h"
+#include "api/route.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/actions/image_json.h"

@@ -8,7 +8,7 @@
  * script sees (a comment it does not): a page that hears none for 3 s knows that what it shows is
  * old.
  */
-#include "api/router.h"
+#include "api/route.h"
 #include "base/iotime.h"
 #include "base/strbuf.h"
 #include "base/util.h"

@@ -2,7 +2,7 @@
  *
  * /jobs: orders of the MES and of supervisors.
  */
-#include "api/router.h"
+#include "api/route.h"
 #include "base/util.h"
 #include "db/jobs.h"
 

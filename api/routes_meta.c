@@ -4,7 +4,7 @@
  */
 #include <time.h>
 
-#include "api/router.h"
+#include "api/route.h"
 #include "base/iotime.h"
 #include "base/strbuf.h"
 #include "base/util.h"

@@ -2,7 +2,7 @@
  *
  * /pools: where serial numbers, MAC addresses and license keys come from.
  */
-#include "api/router.h"
+#include "api/route.h"
 #include "base/util.h"
 #include "db/ledger.h"
 #include "db/pools.h"

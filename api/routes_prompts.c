@@ -2,7 +2,7 @@
  *
  * /prompts: questions of a run to a person. An answer is on disk before the station hears of it.
  */
-#include "api/router.h"
+#include "api/route.h"
 #include "base/log.h"
 #include "base/regex.h"
 #include "base/util.h"

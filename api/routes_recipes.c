@@ -6,7 +6,7 @@
  */
 #include <strings.h>
 
-#include "api/router.h"
+#include "api/route.h"
 #include "base/util.h"
 #include "daemon/recipe/recipe.h"
 #include "db/artifacts.h"

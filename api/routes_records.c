@@ -3,7 +3,7 @@
  * /records: which database this is, whether it can be relied on, and a person's word where provd
  * must not decide (daemon/line/records.h).
  */
-#include "api/router.h"
+#include "api/route.h"
 #include "base/util.h"
 
 #define REASON_MAX 300

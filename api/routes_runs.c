@@ -2,7 +2,7 @@
  *
  * /runs and /units: the records, read only but for a supervisor's word on a unit.
  */
-#include "api/router.h"
+#include "api/route.h"
 #include "base/util.h"
 #include "daemon/line/outputs.h"
 #include "db/integrity.h"

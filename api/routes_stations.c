@@ -2,7 +2,7 @@
  *
  * /stations and /ports: what the line looks like now, and commands to it.
  */
-#include "api/router.h"
+#include "api/route.h"
 #include "base/util.h"
 
 /* The list is asked for far more often than it changes: it is rendered once per change. */

@@ -3,7 +3,7 @@
  * /tokens, /session and /audit: who may do what, and who did.
  */
 #include "api/problem.h"
-#include "api/router.h"
+#include "api/route.h"
 #include "base/secret.h"
 #include "base/util.h"
 #include "db/tokens.h"

@@ -4,7 +4,7 @@
  * it holds no data: that comes from the API, with the session's cookie. The assets are stored
  * gzipped and sent as they are; every browser that can run the dashboard takes them so. HTTP pool.
  */
-#include "api/router.h"
+#include "api/route.h"
 #include "api/web_assets.h"
 #include "base/util.h"
 

@@ -3,7 +3,7 @@
  * The rows of the routes against the OpenAPI document: each parameter of a query with its values,
  * each field of a body, in both directions.
  */
-#include "api/router.h"
+#include "api/route.h"
 
 #include <string.h>
 
