@@ -160,6 +160,38 @@ START_TEST(flaw_04_ready_and_ok_are_words_and_not_parts_of_words)
 }
 END_TEST
 
+START_TEST(an_error_after_a_word_takes_it_back)
+{
+	struct iotime it = soon();
+
+	profile.probe = false;
+	for (const char *const *p = (const char *const[]){"READY\rFAILED",
+		     "READY\r\nERROR: no flash", "READY\nNOT ready", NULL};
+		*p; p++) {
+		dut.ready = *p;
+		ck_assert_msg(flash(100) < 0, "'%s' was taken as READY", *p);
+		ck_assert_uint_eq(dut.erases, 0);
+	}
+	dut.ready = "READY";
+	for (const char *const *p = (const char *const[]){"OK\rFAILED", "OK\r\nFAILED page 3",
+		     "OK\nERR 7", NULL};
+		*p; p++) {
+		dut.erased = *p;
+		ck_assert_msg(flash(100) < 0, "'%s' was taken as OK", *p);
+		ck_assert_uint_eq(dut.chunks, 0);
+	}
+	for (const char *const *p = (const char *const[]){"BOOTING\rFAILED",
+		     "BOOTING\r\nERROR: no application", NULL};
+		*p; p++) {
+		dut.booting = *p;
+		dut.in_bootloader = true;
+		make();
+		ck_assert_int_eq(
+			serial_boot_start(boot, NULL, &it, NULL, NULL, &e), -ERR_DEVICE_REFUSED);
+	}
+}
+END_TEST
+
 START_TEST(flaw_05_an_echo_is_no_answer)
 {
 	dut.echo = true;
@@ -727,6 +759,7 @@ static Suite *serial_boot_suite(void)
 	tcase_add_test(t, flaw_02_nothing_is_written_when_the_erase_was_refused);
 	tcase_add_test(t, flaw_03_nothing_is_erased_before_the_unit_said_ready);
 	tcase_add_test(t, flaw_04_ready_and_ok_are_words_and_not_parts_of_words);
+	tcase_add_test(t, an_error_after_a_word_takes_it_back);
 	tcase_add_test(t, flaw_05_an_echo_is_no_answer);
 	tcase_add_test(t, flaw_06_boot_messages_are_not_taken_for_answers);
 	tcase_add_test(
