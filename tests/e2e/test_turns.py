@@ -129,6 +129,8 @@ class Turns(unittest.TestCase):
         for said in ((b'OK\rFAILED\r\n',), (b'OK\nFAILED\n',), (b'OK\r', b'\nFAILED\r\n'), (b'OK\r\n', b'FAI', b'LED')):
             rc, steps = self.run_recipe(Unit(selftest=said), SELFTEST)
             self.assertEqual((rc, steps['selftest']['code']), (1, 'device-refused'), (said, steps))
+        rc, steps = self.run_recipe(Unit(prompt=b'> ', selftest=(b'OK\rFAILED\r\n',)), SELFTEST.replace('timeout', 'prompt: "> ", timeout'))
+        self.assertEqual((rc, steps['selftest']['code']), (1, 'device-refused'), steps)
         for said in ((b'OK\r',), (b'OK\r', b'\n'), (b'OK\r\nfailed: 0\r\n',), (b'10%\rOK\r\n',)):
             rc, steps = self.run_recipe(Unit(selftest=said), SELFTEST)
             self.assertEqual((rc, steps['selftest']['outcome']), (0, 'passed'), (said, steps))

@@ -17,12 +17,12 @@
  * that says NOT, FAILED, ERROR or the like in the rest (base/words.h), refuses.
  *
  * The look. After a line that fits, reading goes on until the prompt or, without one, until the
- * line was quiet for 20 ms (above the 16 ms in which FTDI adapters gather bytes; at most 200 ms),
- * and an error in what came wins. A CR without a LF ends no line of a terminal: of the texts in one
- * such line the last is the answer, and a word against in any of them takes it back. In the lines
- * after it the error pattern refuses, or, where the recipe gave none, a line that says FAILED,
- * ERROR or the like and not that there were none ("failed: 0"); what was looked at without a prompt
- * is still there for the next step.
+ * line was quiet for 20 ms (above the 16 ms in which FTDI adapters gather bytes), at most 200 ms or
+ * 4 KiB, and an error in what came wins. A CR without a LF ends no line of a terminal: of the texts
+ * in one such line the last is the answer, and a word against in any of them takes it back. In the
+ * lines after it the error pattern refuses, or, where the recipe gave none, a line that says
+ * FAILED, ERROR or the like and not that there were none ("failed: 0"). What was looked at without
+ * a prompt is still there for the next step.
  *
  *	OK CR FAILED CRLF       refused       OK CRLF FAILED CRLF     refused
  *	FAILED CR OK CRLF       refused       OK CRLF failed: 0 CRLF  passes
@@ -36,9 +36,9 @@
  *	ping      the unit answers a number that was made for this question alone
  *	late      the line was quiet until no answer can be under way, as the recipe says of the
  *	          unit
- *	itself    the late answer came: it fits the old question's patterns and holds a word of
- *	          three letters or more of it; then quiet for as long as it took to come. An "OK" or
- *a number proves nothing: a line of the log may look so
+ *	itself    the late answer came: it fits the old question's patterns and holds a word
+ *	          of it of three letters or more; then quiet for as long as it took to come.
+ *	          An "OK" or a number proves nothing: a line of the log may look so
  *
  * Else the command fails as -ERR_OUT_OF_STEP and is not sent. Two are weaker, and named as such:
  * the same question of the same asker (a step that is tried again) may be sent without proof, for

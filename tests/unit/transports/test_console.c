@@ -730,6 +730,52 @@ START_TEST(an_error_in_the_line_or_the_burst_of_an_answer_wins)
 }
 END_TEST
 
+START_TEST(a_prompt_ends_the_look_and_an_error_before_it_wins)
+{
+	static const struct {
+		const char *said;
+		int r;
+	} rows[] = {
+		{"OK\r\n> ", 0},
+		{"OK\r> ", 0},
+		{"OK\r\nfailed: 0\r\n> ", 0},
+		{"OK\r\n[1.2] wifi: not connected\r\n> ", 0},
+		{"OK\rFAILED\r\n> ", -ERR_DEVICE_REFUSED},
+		{"OK\rsensor not found\r> ", -ERR_DEVICE_REFUSED},
+		{"self test FAILED\rOK\r\n> ", -ERR_DEVICE_REFUSED},
+		{"OK\r\nself test FAILED\r\n> ", -ERR_DEVICE_REFUSED},
+		{"OK\r\nself test FAILED", -ERR_DEVICE_REFUSED},
+		{"OK\rno sensor\r\n> ", -ERR_UNEXPECTED_REPLY},
+	};
+	struct regex *prompt = NULL;
+
+	regex_new("> ", &prompt, &e);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (size_t piece = 0; piece < 4; piece++) {
+			open_console((struct console_opts){.prompt = prompt});
+			dut.read_max = piece;
+			ck_assert_msg(asked("go", "^OK$", rows[i].said) == rows[i].r,
+				"row %zu '%s': %s", i, rows[i].said, e.msg);
+		}
+	con = console_free(con);
+	regex_free(prompt);
+}
+END_TEST
+
+START_TEST(a_pattern_of_the_recipe_judges_the_lines_after_an_answer_alone)
+{
+	struct regex *own = NULL;
+
+	refusal = regex_free(refusal);
+	regex_new("^E\\d+", &own, &e);
+	refusal = own;
+	ck_assert_int_eq(asked("go", "^OK$", "OK\r\nwifi: scan failed\r\n"), 0);
+	ck_assert_int_eq(asked("go", "^OK$", "OK\r\nE7\r\n"), -ERR_DEVICE_REFUSED);
+	/* Not in the answer's own line. */
+	ck_assert_int_eq(asked("go", "^OK$", "OK\rscan failed\r\n"), -ERR_DEVICE_REFUSED);
+}
+END_TEST
+
 START_TEST(of_texts_written_over_each_other_the_last_counts)
 {
 	ck_assert_int_eq(asked("measure", "^([\\d.]+)$", "1.0\r2.0\r3.3\r\n"), 0);
@@ -1066,6 +1112,8 @@ static Suite *console_suite(void)
 	tcase_add_test(t, a_late_answer_moves_the_end_of_the_wait_as_far_as_it_was_late);
 	tcase_add_test(t, a_line_that_anything_in_the_unit_may_say_pays_no_debt);
 	tcase_add_test(t, an_error_in_the_line_or_the_burst_of_an_answer_wins);
+	tcase_add_test(t, a_prompt_ends_the_look_and_an_error_before_it_wins);
+	tcase_add_test(t, a_pattern_of_the_recipe_judges_the_lines_after_an_answer_alone);
 	tcase_add_test(t, of_texts_written_over_each_other_the_last_counts);
 	tcase_add_test(t, an_error_that_comes_a_moment_after_the_answer_wins);
 	tcase_add_test(t, what_a_wait_for_a_line_found_is_taken_back_by_its_own_line);
