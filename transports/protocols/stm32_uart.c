@@ -39,6 +39,9 @@ struct stm32 *stm32_new(struct link *l, const struct stm32_opts *o, const struct
 
 struct stm32 *stm32_free(struct stm32 *s)
 {
+	/* What still comes is not for the dialogue in lines that follows on this link. */
+	if (s && s->suspect)
+		link_turn_lost(&s->link->turn);
 	free(s);
 	return NULL;
 }

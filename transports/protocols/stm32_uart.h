@@ -117,6 +117,7 @@ struct stm32;
 /* Copies opts and hooks, borrows the link. */
 struct stm32 *stm32_new(
 	struct link *l, const struct stm32_opts *o, const struct stm32_hooks *hooks);
+/* The link lives: where an answer is missing, its turn is lost (links/link.h). */
 struct stm32 *stm32_free(struct stm32 *s);
 DEFINE_CLEANUP(struct stm32, stm32_free)
 

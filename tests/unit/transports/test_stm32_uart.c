@@ -508,6 +508,26 @@ START_TEST(a_late_answer_of_any_phase_is_not_that_of_the_next_command)
 }
 END_TEST
 
+START_TEST(a_missing_answer_is_owed_to_the_dialogue_that_follows)
+{
+	struct iotime it = soon();
+
+	plug_and_connect(f4);
+	rom = stm32_free(rom);
+	ck_assert_uint_eq(bench.wire.link.turn.owed, 0);
+	rom = stm32_new(&bench.wire.link, &opts, NULL);
+	ck_assert_msg(connect() == 0, "%s", e.msg);
+	bench.hold = 2;
+	ck_assert_int_eq(erase_all(&it), -ERR_TIMEOUT);
+	rom = stm32_free(rom);
+	ck_assert_uint_eq(bench.wire.link.turn.owed, 1);
+	/* And not any more once the ROM was found in turn. */
+	rom = stm32_new(&bench.wire.link, &opts, NULL);
+	ck_assert_msg(connect() == 0, "%s", e.msg);
+	ck_assert_uint_eq(bench.wire.link.turn.owed, 0);
+}
+END_TEST
+
 START_TEST(a_late_answer_at_any_place_of_a_flash_makes_no_pass)
 {
 	/* 400 bytes of the old content lie there; each reply comes late, one after the other. */
@@ -648,6 +668,7 @@ static Suite *stm32_suite(void)
 	tcase_add_test(t, go_jumps_once_and_a_refusal_is_an_error);
 	tcase_add_loop_test(t, a_late_answer_of_any_phase_is_not_that_of_the_next_command, 0,
 		ARRAY_LEN(late_rows));
+	tcase_add_test(t, a_missing_answer_is_owed_to_the_dialogue_that_follows);
 	tcase_add_test(t, a_late_answer_at_any_place_of_a_flash_makes_no_pass);
 	tcase_add_test(t, a_late_answer_at_any_place_of_a_connection_leaves_it_right);
 	tcase_add_test(t, a_nack_of_another_command_is_no_read_protection);
