@@ -22,3 +22,9 @@ DEFINE_CLEANUP(struct words, words_free)
  * none of some ("0/5"); "0 passed" is none too. That there were no errors ("0 errors", "errors: 0")
  * is good news. */
 bool words_against(const struct words *w, const char *line, size_t n, size_t start, size_t end);
+
+/* Whether a line of its own says that something failed: FAILED, ERROR, NAK, ABORTED, REFUSED,
+ * TIMEOUT and the like anywhere in it, or NOT, UNKNOWN, CANNOT at its begin. Good news is none. */
+bool words_fail(const struct words *w, const char *line, size_t n);
+/* The same of its begin alone. */
+bool words_fail_first(const struct words *w, const char *line, size_t n);

@@ -38,7 +38,7 @@ AT_COMMAND = {
     'garbage=%d': {'protocol'},
     'split=%d': {'protocol'},
     'merge=%d': {'timeout'},
-    'twice=%d': {'protocol'},
+    'twice=%d': {'protocol', 'unexpected-reply'},     # by when the second one comes
 }
 ONCE = {
     'info=100': None,  # passes

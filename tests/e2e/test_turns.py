@@ -28,11 +28,11 @@ SELFTEST = '  - {id: selftest, action: console.command, with: {port: console, se
 class Unit:
     """Keeps the answer to CAL until another line comes; its self-test fails."""
 
-    def __init__(self, prompt=b''):
+    def __init__(self, prompt=b'', selftest=(b'ERROR sensor\r\n',)):
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)
         self.address = 'tty:' + os.ttyname(self.slave)
-        self.prompt = prompt
+        self.prompt, self.selftest = prompt, selftest
         self.heard, self.held = [], []
         self.end_r, self.end_w = os.pipe()
         self.thread = threading.Thread(target=self.serve)
@@ -44,7 +44,12 @@ class Unit:
             return
         while self.held:
             os.write(self.master, self.held.pop(0) + self.prompt)
-        text = {'SELFTEST': b'ERROR sensor\r\n', 'OFF': b'OK\r\n', '': b''}.get(line, b'')
+        if line == 'SELFTEST':
+            for part in self.selftest:
+                os.write(self.master, part)
+            os.write(self.master, self.prompt)
+            return
+        text = {'OFF': b'OK\r\n', '': b''}.get(line, b'')
         if line.startswith('echo '):
             text = line[5:].encode() + b'\r\n'
         os.write(self.master, text + self.prompt)
@@ -119,6 +124,24 @@ class Turns(unittest.TestCase):
             self.assertEqual(rc, 1)
             self.assertEqual(steps['selftest']['code'], 'device-refused', (more, steps))
             self.assertIn('ERROR sensor', steps['selftest']['message'])
+
+    def test_an_error_after_an_answer_wins(self):
+        for said in ((b'OK\rFAILED\r\n',), (b'OK\nFAILED\n',), (b'OK\r', b'\nFAILED\r\n'), (b'OK\r\n', b'FAI', b'LED')):
+            rc, steps = self.run_recipe(Unit(selftest=said), SELFTEST)
+            self.assertEqual((rc, steps['selftest']['code']), (1, 'device-refused'), (said, steps))
+        rc, steps = self.run_recipe(Unit(prompt=b'> ', selftest=(b'OK\rFAILED\r\n',)), SELFTEST.replace('timeout', 'prompt: "> ", timeout'))
+        self.assertEqual((rc, steps['selftest']['code']), (1, 'device-refused'), steps)
+        for said in ((b'OK\r',), (b'OK\r', b'\n'), (b'OK\r\nfailed: 0\r\n',), (b'10%\rOK\r\n',)):
+            rc, steps = self.run_recipe(Unit(selftest=said), SELFTEST)
+            self.assertEqual((rc, steps['selftest']['outcome']), (0, 'passed'), (said, steps))
+
+    def test_a_number_that_is_written_over_is_no_measurement(self):
+        step = '  - {id: volt, action: console.measure, with: {port: console, send: SELFTEST, low: 3, high: 4, timeout: 300ms}}\n'
+        for said, code in ((b'3.3\rFAIL\r\n', 'device-refused'), (b'3.3\r\nERR sensor\r\n', 'device-refused'), (b'3.3\r9.9\r\n', 'limit-high')):
+            rc, steps = self.run_recipe(Unit(selftest=(said,)), step)
+            self.assertEqual((rc, steps['volt']['code']), (1, code), (said, steps))
+        rc, steps = self.run_recipe(Unit(selftest=(b'1.0\r3.3\r\n',)), step)
+        self.assertEqual((rc, steps['volt']['outcome']), (0, 'passed'), steps)
 
     def test_the_teardown_is_sent_all_the_same_and_does_not_pass(self):
         unit = Unit()

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 
+#include "base/secret.h"
 #include "base/strbuf.h"
 
 #define REPLY_US (10 * US_PER_S)
@@ -354,6 +355,16 @@ static int shake_hands(struct adb_conn *c, const struct iotime *it, struct err *
 	return r;
 }
 
+/* No session begins where another did, so that what an older one is still owed names no stream of
+ * this one. Never 0, however many follow. */
+static uint32_t first_id(void)
+{
+	uint32_t random;
+
+	random_bytes(&random, sizeof random);
+	return 1u + (random >> 1);
+}
+
 int adb_connect(struct adb_pipe *pipe, const struct adb_conn_config *cfg, const struct iotime *it,
 	struct adb_conn **ret, struct err *e)
 {
@@ -362,7 +373,7 @@ int adb_connect(struct adb_pipe *pipe, const struct adb_conn_config *cfg, const 
 
 	c->pipe = pipe;
 	c->cfg = *cfg;
-	c->next_id = 1;
+	c->next_id = first_id();
 	r = shake_hands(c, it, e);
 	if (r < 0)
 		return r;

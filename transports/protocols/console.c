@@ -17,7 +17,11 @@
 #define SHOWN_MAX_BYTES 120 /* of a line inside a message */
 #define TURN_WAIT_US	(2 * US_PER_S)
 #define BETWEEN_MAX_US	(500 * US_PER_MS) /* a unit that never falls quiet is asked all the same */
-#define NONCE		"{nonce}"
+/* The look at what follows an answer: above the 16 ms that FTDI adapters gather bytes. */
+#define LOOK_US	    (20 * US_PER_MS)
+#define LOOK_MAX_US (200 * US_PER_MS) /* at a unit that never falls quiet */
+#define LATE_MIN_US (200 * US_PER_MS) /* of quiet after an answer that came late */
+#define NONCE	    "{nonce}"
 
 struct console {
 	struct link *link;
@@ -25,11 +29,15 @@ struct console {
 	/* Bytes that were read and not yet taken: in[at..len). The first of them begins a line. */
 	char in[CONSOLE_LINE_MAX + 512];
 	size_t at, len;
-	char last_eol; /* the CR or LF that ended the last line: its partner is skipped */
-	bool mid_line; /* the begin of the next line was dropped */
-	bool tail;     /* of the last line taken: it can refuse, and agrees to nothing */
-	bool proving;  /* something was sent for a proof: a line may be the answer to that */
-	bool quiet;    /* nothing was sent since the line was found quiet */
+	char last_eol;	 /* the CR or LF that ended the last line: its partner is skipped */
+	bool mid_line;	 /* the begin of the next line was dropped */
+	bool tail;	 /* of the last line taken: it can refuse, and agrees to nothing */
+	bool closed;	 /* the last line taken ended with a LF */
+	bool overwrites; /* the next line: it begins after a CR alone */
+	bool overwrote;	 /* the last line taken was one of those */
+	bool proving;	 /* something was sent for a proof: a line may be the answer to that */
+	bool quiet;	 /* nothing was sent since the line was found quiet */
+	bool looked;	 /* it was quiet for LOOK_US, and nothing was sent since */
 	struct words *words;
 };
 
@@ -145,12 +153,17 @@ static bool is_eol(char ch)
 	return ch == '\r' || ch == '\n';
 }
 
-/* The other half of a CRLF or LFCR, which may come in a later read than the first. */
+/* The other half of a CRLF or LFCR, which may come in a later read than the first. A CR without one
+ * ends no line of a terminal: what follows is written over it. */
 static void skip_partner(struct console *c)
 {
 	if (c->last_eol && c->at < c->len) {
-		if (is_eol(c->in[c->at]) && c->in[c->at] != c->last_eol)
+		bool whole = is_eol(c->in[c->at]) && c->in[c->at] != c->last_eol;
+
+		if (whole)
 			c->at++;
+		c->closed |= whole;
+		c->overwrites = !c->closed;
 		c->last_eol = 0;
 	}
 }
@@ -168,6 +181,9 @@ static bool take_line(struct console *c, const char **ret, size_t *ret_n)
 						      : terminal_strip(c->in + c->at, i - c->at);
 		c->last_eol = c->in[i];
 		c->at = i + 1;
+		c->closed = c->in[i] == '\n';
+		c->overwrote = c->overwrites;
+		c->overwrites = false;
 		c->tail = c->mid_line;
 		c->mid_line = false;
 		return true;
@@ -187,6 +203,7 @@ static void drop_read(struct console *c)
 	secret_wipe(c->in, c->len);
 	c->at = 0;
 	c->len = 0;
+	c->overwrites = false;
 }
 
 /* What comes next is the rest of that line, or of the one that was cut with it. */
@@ -235,19 +252,24 @@ static void strip_prompt(const struct console *c, const char **line, size_t *n)
 	}
 }
 
-/* Whether the device shows its prompt and nothing behind it. */
+/* Whether the device shows its prompt and nothing behind it, after the last line that was read. */
 static bool at_prompt(struct console *c)
 {
 	char text[512];
 
 	skip_partner(c);
 
-	const char *line = text;
-	size_t n = c->len - c->at;
+	size_t from = c->len;
 
-	if (n == 0 || n > sizeof text || c->mid_line)
+	while (from > c->at && !is_eol(c->in[from - 1]))
+		from--;
+
+	const char *line = text;
+	size_t n = c->len - from;
+
+	if (n == 0 || n > sizeof text || (c->mid_line && from == c->at))
 		return false;
-	memcpy(text, c->in + c->at, n);
+	memcpy(text, c->in + from, n);
 	n = terminal_strip(text, n);
 	if (n == 0)
 		return false;
@@ -259,6 +281,7 @@ struct dialogue {
 	const char *sent; /* NULL where nothing was: an echo is waited for no more */
 	bool asked;	  /* a command, not only a wait */
 	bool prompted;	  /* the prompt ended the reply */
+	bool failed;	  /* a text that the next one overwrites said so: `last` has it */
 	const struct regex *expect, *error;
 	uint64_t budget_us;
 	unsigned skipped;
@@ -360,6 +383,42 @@ static void settle_one(struct console *c)
 		link_turn_clear(t);
 }
 
+static bool is_word(char ch)
+{
+	return isalnum((unsigned char)ch) || ch == '_';
+}
+
+/* Whether the line holds a word of the question, of three letters or more: an "OK" or a number may
+ * be said by anything in the unit. */
+static bool names_question(const char *line, size_t n, const char *sent)
+{
+	for (const char *p = sent; *p;) {
+		size_t k = 0, letters = 0;
+
+		for (; is_word(p[k]); k++)
+			letters += isalpha((unsigned char)p[k]) != 0;
+		for (size_t i = 0; letters >= 3 && i + k <= n; i++)
+			if (!memcmp(line + i, p, k) && (i == 0 || !is_word(line[i - 1])) &&
+				(i + k == n || !is_word(line[i + k])))
+				return true;
+		p += k ? k : 1;
+	}
+	return false;
+}
+
+/* Of two unlike questions nobody can say which of them it was. Nobody can say either that it was
+ * not a line of the log: the true answer would come about as late as this. */
+static void answered_late(struct console *c)
+{
+	struct link_turn *t = &c->link->turn;
+	uint64_t now = now_us();
+
+	if (t->owed > 1)
+		t->owed--;
+	else if (!c->o.late_us)
+		t->clear_us = MAX(t->clear_us, now + MAX(now - t->first_us, LATE_MIN_US));
+}
+
 /* A line that nobody waits for now. */
 static void unasked_line(struct console *c, const char *line, size_t n)
 {
@@ -371,11 +430,16 @@ static void unasked_line(struct console *c, const char *line, size_t n)
 	if (!is_late_answer(c, line, n))
 		return;
 
-	_cleanup_(freep) char *text = xasprintf(
-		"that was the answer to '%.*s', too late", SHOWN_MAX_BYTES, c->link->turn.shown);
+	bool named = names_question(line, n, c->link->turn.sent);
+	_cleanup_(freep) char *text =
+		named ? xasprintf("that was the answer to '%.*s', too late", SHOWN_MAX_BYTES,
+				c->link->turn.shown)
+		      : xasprintf("that may be the answer to '%.*s', or a line that fits by chance",
+				SHOWN_MAX_BYTES, c->link->turn.shown);
 
 	note(c, text);
-	settle_one(c);
+	if (named)
+		answered_late(c);
 }
 
 static void turn_asked(struct console *c, const char *text, const struct dialogue *d)
@@ -425,11 +489,16 @@ static void turn_ended(struct console *c, const struct dialogue *d, int r)
 
 /* --- a line --- */
 
+static int refused_as_said(struct console *c, const struct dialogue *d, struct err *e)
+{
+	return err_set(e, ERR_DEVICE_REFUSED, "console %s: the unit refused: '%s'",
+		c->link->address, d->last);
+}
+
 static int refused(struct console *c, struct dialogue *d, const char *line, size_t n, struct err *e)
 {
 	remember(c, d, line, n);
-	return err_set(e, ERR_DEVICE_REFUSED, "console %s: the unit refused: '%s'",
-		c->link->address, d->last);
+	return refused_as_said(c, d, e);
 }
 
 /* Whether the line is the command itself, or comes before its echo. */
@@ -490,12 +559,18 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 		return 0;
 	}
 	log_line(c, '<', line, n);
+	if (!c->overwrote)
+		d->failed = false;
 	if (before_reply(c, d, line, n))
 		return 0;
 	if (d->error && regex_match(d->error, line, n, NULL))
 		return refused(c, d, line, n, e);
 	if (c->tail || !regex_match(d->expect, line, n, &m) || is_damaged(line, n, &m)) {
-		remember(c, d, line, n);
+		if (d->failed)
+			d->skipped++;
+		else
+			remember(c, d, line, n);
+		d->failed |= words_fail(c->words, line, n);
 		return 0;
 	}
 	if (words_against(c->words, line, n, m.group[0].start, m.group[0].end)) {
@@ -508,36 +583,169 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 	return 1;
 }
 
-/* The rest of a reply up to the prompt, in which an error still wins. A prompt that does not come
- * (the command restarted the unit) is left to the next command's proof. */
-static int finish_reply(
-	struct console *c, struct dialogue *d, const struct iotime *it, struct err *e)
+/* --- the look at what follows an answer --- */
+
+struct look {
+	bool closed;  /* a LF ended the line of the answer */
+	bool written; /* text over the answer, in its line */
+};
+
+/* What a look found: the answer holds, or it is none. */
+enum { LOOK_HOLDS, LOOK_TAKEN_BACK };
+
+/* Whether the text that was taken last ends its line as a terminal shows it. */
+static bool line_closed(const struct console *c)
 {
-	struct iotime within = iotime_within(it, c->o.prompt_wait_us);
+	return c->closed || (c->last_eol == '\r' && c->at < c->len && c->in[c->at] == '\n');
+}
+
+/* Whether a line after that of the answer takes it back. A recipe's own pattern decides alone;
+ * without one, words do. What a unit says by itself may tell of failures that are not its own, so
+ * there only the begin of a line counts. */
+static bool line_fails(
+	const struct console *c, const struct dialogue *d, const char *line, size_t n)
+{
+	if (d->error && strcmp(regex_pattern(d->error), CONSOLE_ERROR_DEFAULT) != 0)
+		return regex_match(d->error, line, n, NULL);
+	return d->asked ? words_fail(c->words, line, n) : words_fail_first(c->words, line, n);
+}
+
+/* A whole text after the answer, or what there is of one. */
+static int look_at(struct console *c, struct dialogue *d, struct look *k, const char *line,
+	size_t n, struct err *e)
+{
+	strip_signals(&line, &n);
+	strip_prompt(c, &line, &n);
+	n = without_blanks(line, n);
+	if (n == 0)
+		return LOOK_HOLDS;
+	if (k->closed)
+		return line_fails(c, d, line, n) ? refused(c, d, line, n, e) : LOOK_HOLDS;
+	k->written = true;
+	if (d->error && regex_match(d->error, line, n, NULL))
+		return refused(c, d, line, n, e);
+	if (!words_against(c->words, line, n, 0, 0))
+		return LOOK_HOLDS;
+	if (d->asked)
+		return refused(c, d, line, n, e);
+	remember(c, d, line, n);
+	return LOOK_TAKEN_BACK;
+}
+
+/* Of texts that are written over each other only the last one is there to be read. */
+static int look_at_end(struct console *c, struct dialogue *d, struct look *k, struct err *e)
+{
+	k->closed = line_closed(c);
+	if (!k->closed || (!k->written && !d->failed))
+		return LOOK_HOLDS;
+	return d->failed && d->asked ? refused_as_said(c, d, e) : LOOK_TAKEN_BACK;
+}
+
+/* All that was read, which is taken. rest: also what has no end yet. */
+static int look_through(
+	struct console *c, struct dialogue *d, struct look *k, bool rest, struct err *e)
+{
 	const char *line;
+	int r = LOOK_HOLDS;
 	size_t n;
 
-	for (;;) {
-		while (take_line(c, &line, &n)) {
-			strip_prompt(c, &line, &n);
-			n = without_blanks(line, n);
-			if (n == 0)
-				continue;
-			log_line(c, '<', line, n);
-			if (d->error && regex_match(d->error, line, n, NULL))
-				return refused(c, d, line, n, e);
-		}
-		d->prompted = at_prompt(c);
-		if (d->prompted)
-			return 0;
+	if (!k->closed)
+		r = look_at_end(c, d, k, e);
+	while (r == LOOK_HOLDS && take_line(c, &line, &n)) {
+		r = look_at(c, d, k, line, n, e);
+		if (r == LOOK_HOLDS && !k->closed)
+			r = look_at_end(c, d, k, e);
+	}
+	if (r != LOOK_HOLDS || !rest)
+		return r;
+	skip_partner(c);
+	n = terminal_strip(c->in + c->at, c->len - c->at);
+	return look_at(c, d, k, c->in + c->at, n, e);
+}
 
-		int r = fill(c, &within, e);
+/* The same, and nothing is taken. */
+static int peek_through(
+	struct console *c, struct dialogue *d, struct look *k, bool rest, struct err *e)
+{
+	struct console *before = xcalloc(1, sizeof *before);
+
+	*before = *c;
+
+	int r = look_through(c, d, k, rest, e);
+
+	*c = *before;
+	secret_wipe(before, sizeof *before);
+	free(before);
+	return r;
+}
+
+/* Why the reading on ended. */
+enum { GATHER_QUIET, GATHER_PROMPT, GATHER_FULL, GATHER_LATE };
+
+static int gather(struct console *c, bool to_prompt, const struct iotime *whole, struct err *e)
+{
+	for (;;) {
+		struct iotime nap = to_prompt ? *whole : iotime_within(whole, LOOK_US);
+
+		if (to_prompt && at_prompt(c))
+			return GATHER_PROMPT;
+		if (c->len - c->at > CONSOLE_LINE_MAX)
+			return GATHER_FULL;
+
+		int r = fill(c, &nap, e);
 
 		if (r == -ERR_TIMEOUT)
-			return 0;
+			return iotime_left_us(whole) ? GATHER_QUIET : GATHER_LATE;
+		/* The command restarted the unit: it said all that it had to say. */
+		if (r == -ERR_DEVICE_GONE)
+			return GATHER_QUIET;
 		if (r < 0)
 			return r;
 	}
+}
+
+/* The lines before the prompt are of this reply, and nobody else's. */
+static bool take_looked_at(struct console *c)
+{
+	const char *line;
+	bool any = false;
+	size_t n;
+
+	while (take_line(c, &line, &n)) {
+		any = true;
+		strip_prompt(c, &line, &n);
+		n = without_blanks(line, n);
+		if (n > 0)
+			log_line(c, '<', line, n);
+	}
+	return any;
+}
+
+/* Whether the answer that was taken last holds: see console.h. It came in its time, so that the
+ * look has a time of its own. A prompt that does not come (the command restarted the unit) is left
+ * to the next command's proof. */
+static int look_after(struct console *c, struct dialogue *d, const struct iotime *it, struct err *e)
+{
+	bool to_prompt = c->o.prompt && d->asked;
+	struct iotime whole = {
+		now_us() + (to_prompt ? c->o.prompt_wait_us : LOOK_MAX_US), it->cancel};
+	struct look k = {0};
+	int how, r;
+
+	do {
+		how = gather(c, to_prompt, &whole, e);
+		if (how < 0)
+			return how;
+		r = peek_through(
+			c, d, &k, how == GATHER_QUIET || (to_prompt && how != GATHER_FULL), e);
+		d->prompted = how == GATHER_PROMPT;
+		c->looked = how == GATHER_QUIET;
+		if (r != LOOK_HOLDS || !to_prompt)
+			return r;
+		if (!take_looked_at(c) && how == GATHER_FULL)
+			return too_long(c, e);
+	} while (how == GATHER_FULL);
+	return LOOK_HOLDS;
 }
 
 static int wait_answer(struct console *c, struct dialogue *d, const struct iotime *it,
@@ -552,8 +760,17 @@ static int wait_answer(struct console *c, struct dialogue *d, const struct iotim
 		while (take_line(c, &line, &n)) {
 			int r = judge(c, d, line, n, ret, e);
 
-			if (r != 0)
-				return r > 0 ? 0 : r;
+			if (r < 0)
+				return r;
+			if (r > 0) {
+				if (!d->failed)
+					remember(c, d, line, n);
+				r = look_after(c, d, it, e);
+				if (r != LOOK_HOLDS && ret)
+					console_reply_done(ret);
+				if (r != LOOK_TAKEN_BACK)
+					return r;
+			}
 			if (d->skipped > c->o.max_skipped)
 				return nothing_matched(c, d, sent, e);
 		}
@@ -606,6 +823,7 @@ int console_send(struct console *c, const char *text, const struct iotime *it, s
 	memcpy(whole, text, n);
 	memcpy(whole + n, c->o.eol, k);
 	log_line(c, '>', text, n);
+	c->looked = false;
 
 	int r = write_paced(c, whole, n + k, it, e);
 
@@ -644,9 +862,9 @@ static void drop_unread(struct console *c)
 	drop_read(c);
 }
 
-/* Takes lines that nobody waits for until nothing came for quiet_us, at most max_us; until_clear:
- * or until nothing is owed. */
-static int listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool until_clear,
+/* Takes lines that nobody waits for until nothing came for quiet_us, at most max_us; until_known:
+ * or until the time is known from which on nothing is owed. */
+static int listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool until_known,
 	const struct iotime *it, struct err *e)
 {
 	struct iotime whole = iotime_within(it, max_us);
@@ -660,7 +878,7 @@ static int listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool un
 
 		while (take_line(c, &line, &n))
 			unasked_line(c, line, n);
-		if (until_clear && !c->link->turn.owed)
+		if (until_known && c->link->turn.clear_us)
 			return 0;
 		r = fill(c, &nap, &why);
 		if (r == -ERR_TIMEOUT)
@@ -679,7 +897,8 @@ static int listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool un
 static int between(struct console *c, const struct iotime *it, struct err *e)
 {
 	uint64_t max_us = MIN(c->o.quiet_max_us, BETWEEN_MAX_US);
-	int r = listen(c, c->o.quiet_us, max_us, false, it, e);
+	uint64_t quiet_us = c->looked ? c->o.quiet_us - MIN(c->o.quiet_us, LOOK_US) : c->o.quiet_us;
+	int r = listen(c, quiet_us, max_us, false, it, e);
 
 	drop_unread(c);
 	c->last_eol = 0;
@@ -833,17 +1052,22 @@ static int out_of_step(struct console *c, const char *text, struct err *e)
 static int wait_owed(struct console *c, const char *text, const struct iotime *it, struct err *e)
 {
 	struct link_turn *t = &c->link->turn;
-	uint64_t now = now_us();
-	uint64_t until = t->clear_us ? t->clear_us : now + c->o.turn_wait_us;
-	bool timed = t->clear_us != 0;
 	int r = 0;
 
-	if (until > now)
-		r = listen(c, until - now, until - now, true, it, e);
+	if (!t->clear_us)
+		r = listen(c, c->o.turn_wait_us, c->o.turn_wait_us, true, it, e);
+	if (r == 0 && !t->clear_us)
+		return out_of_step(c, text, e);
+	/* A late answer on the way moves the end. */
+	for (uint64_t until = 0; r == 0 && until != t->clear_us;) {
+		uint64_t now = now_us();
+
+		until = t->clear_us;
+		if (until > now)
+			r = listen(c, until - now, until - now, false, it, e);
+	}
 	if (r < 0)
 		return r;
-	if (t->owed && !timed)
-		return out_of_step(c, text, e);
 	link_turn_clear(t);
 	return console_settle(c, c->o.quiet_us, it, e);
 }
@@ -905,8 +1129,6 @@ int console_command(struct console *c, const char *text, const struct regex *exp
 		settle_one(c);
 	if (r == 0)
 		r = wait_answer(c, &d, &within, ret, e);
-	if (r == 0 && c->o.prompt)
-		r = finish_reply(c, &d, it, e);
 	turn_ended(c, &d, r);
 	c->quiet = d.prompted;
 	if (r < 0 && ret)

@@ -7,8 +7,7 @@
  *	command   prove the turn, wait for quiet, send, skip one echo of it, then judge each line:
  *
  *	          error pattern ------> device-refused, at once
- *	          expect pattern -----> the reply; with a prompt, once the prompt came and no
- *	                                error before it
+ *	          expect pattern -----> the reply, once the look after it found nothing against it
  *	          neither ------------> logged and skipped, up to a limit
  *	          a prompt after it --> the reply is over: unexpected-reply
  *
@@ -16,6 +15,18 @@
  * LF, CRLF and LFCR each end a line once; empty lines mean nothing. Control sequences of a terminal
  * are no part of a line (base/terminal.h). A line that the expect pattern matches only in part, and
  * that says NOT, FAILED, ERROR or the like in the rest (base/words.h), refuses.
+ *
+ * The look. After a line that fits, reading goes on until the prompt or, without one, until the
+ * line was quiet for 20 ms (above the 16 ms in which FTDI adapters gather bytes), at most 200 ms or
+ * 4 KiB, and an error in what came wins. A CR without a LF ends no line of a terminal: of the texts
+ * in one such line the last is the answer, and a word against in any of them takes it back. In the
+ * lines after it the error pattern refuses, or, where the recipe gave none, a line that says
+ * FAILED, ERROR or the like and not that there were none ("failed: 0"). What was looked at without
+ * a prompt is still there for the next step.
+ *
+ *	OK CR FAILED CRLF       refused       OK CRLF FAILED CRLF     refused
+ *	FAILED CR OK CRLF       refused       OK CRLF failed: 0 CRLF  passes
+ *	1% CR 2% CR 3.3 CRLF    3.3           OK CR                   passes: lines that end in CR
  *
  * The turn. An answer has no number, so one that comes late would be taken for the next question's.
  * From the question to its answer the link owes one (struct link_turn); where the answer does not
@@ -25,7 +36,9 @@
  *	ping      the unit answers a number that was made for this question alone
  *	late      the line was quiet until no answer can be under way, as the recipe says of the
  *	          unit
- *	itself    the late answer came (it fits the old question's patterns), and then quiet
+ *	itself    the late answer came: it fits the old question's patterns and holds a word
+ *	          of it of three letters or more; then quiet for as long as it took to come.
+ *	          An "OK" or a number proves nothing: a line of the log may look so
  *
  * Else the command fails as -ERR_OUT_OF_STEP and is not sent. Two are weaker, and named as such:
  * the same question of the same asker (a step that is tried again) may be sent without proof, for
@@ -115,7 +128,9 @@ int console_command(struct console *c, const char *text, const struct regex *exp
 	const struct regex *error, const struct iotime *it, struct console_reply *ret,
 	struct err *e);
 /* Waits for a line without sending; what came before the call and was not read yet counts. A line
- * that is a late answer, and one with words against, is skipped. */
+ * that is a late answer, and one with words against, is skipped. In the look after it a line that
+ * begins with ERROR or the like refuses where error is NULL: a boot log names other things that
+ * failed within its lines. */
 int console_expect(struct console *c, const struct regex *expect, const struct regex *error,
 	const struct iotime *it, struct console_reply *ret, struct err *e);
 /* Drops what is unread here and on the link until it was quiet for quiet_us: the end of a dialogue

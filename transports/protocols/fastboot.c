@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 
 #define DEFAULT_GETVAR_US   (5 * US_PER_S)
 #define DEFAULT_DOWNLOAD_US (60 * US_PER_S)
@@ -17,6 +18,7 @@
 /* After the version: for what an older session left, and once there was some. */
 #define LEFT_US		(30 * US_PER_MS)
 #define LATER_US	(300 * US_PER_MS)
+#define TURN_TRIES	3
 #define LINES_MAX_BYTES (1u << 20)
 #define COLLECT_BYTES	(256u * 1024)
 
@@ -133,13 +135,10 @@ static int read_answer(struct fastboot *f, struct answer *a, const struct iotime
 	return 0;
 }
 
-/* A device answers one command after the other. Where an older session did not wait for its answer,
- * that one came first, and the version right after it: read until nothing follows, and the turn is
- * ours. A device that is asked for nothing (no_getvar) cannot show so much: what lies there is
- * dropped, what still comes is noticed at the first command that it does not fit. */
-static int last_of_replies(struct fastboot *f, const struct iotime *it, struct err *e)
+/* What an older session did not wait for comes first: read until nothing follows. */
+static int last_of_replies(
+	struct fastboot *f, uint64_t wait_us, const struct iotime *it, struct err *e)
 {
-	uint64_t wait_us = LEFT_US;
 	struct answer a;
 	int r;
 
@@ -150,11 +149,63 @@ static int last_of_replies(struct fastboot *f, const struct iotime *it, struct e
 		if (r < 0)
 			break;
 		fastboot_log(f, '#', "the answer before was to an older command");
-		f->versioned = a.kind == KIND_OKAY && !f->c.no_getvar;
-		snprintf(f->version, sizeof f->version, "%s", f->versioned ? a.text : "");
 		wait_us = LATER_US;
 	}
 	return r == -ERR_TIMEOUT ? iotime_check(it, e) : r;
+}
+
+/* 1 with the value, 0 where the device does not know it, or an error. */
+static int ask_var(struct fastboot *f, const char *name, char ret[FASTBOOT_REPLY_MAX + 1],
+	const struct iotime *it, struct err *e)
+{
+	int r = fastboot_getvar(f, name, ret, it, e);
+
+	return r == 0 ? 1 : r == -ERR_NOT_FOUND ? 0 : r;
+}
+
+/* The version, a name that no device knows, the version: a device answers one command after the
+ * other, so that with an older reply before them one of the three is out of place. A device that
+ * knows no version is left unproven. 1: in turn, or not to be known; 0: out of place. */
+static int turn_by_vars(struct fastboot *f, const struct iotime *it, struct err *e)
+{
+	char v[3][FASTBOOT_REPLY_MAX + 1] = {"", "", ""};
+	char unknown[32] = "provd-", hex[9];
+	uint8_t random[4];
+	int known[3];
+
+	f->unproven = false;
+	random_bytes(random, sizeof random);
+	snprintf(unknown, sizeof unknown, "provd-%s", hex_of(random, sizeof random, hex));
+	for (unsigned i = 0; i < 3; i++) {
+		known[i] = ask_var(f, i == 1 ? unknown : "version", v[i], it, e);
+		if (known[i] < 0)
+			return known[i];
+	}
+	f->unproven = !known[0] && !known[1] && !known[2];
+	f->versioned = known[0] && known[2] && !strcmp(v[0], v[2]) &&
+		       (!known[1] || strcmp(v[1], v[0]) != 0);
+	snprintf(f->version, sizeof f->version, "%s", f->versioned ? v[0] : "");
+	return f->unproven || f->versioned;
+}
+
+static int prove_turn(struct fastboot *f, const struct iotime *it, struct err *e)
+{
+	int r = last_of_replies(f, LEFT_US, it, e);
+
+	f->unproven = f->c.no_getvar;
+	if (r < 0 || f->c.no_getvar)
+		return r;
+	for (unsigned i = 0; i < TURN_TRIES; i++) {
+		r = turn_by_vars(f, it, e);
+		if (r != 0)
+			return MIN(r, 0);
+		r = last_of_replies(f, LATER_US, it, e);
+		if (r < 0)
+			return r;
+	}
+	f->broken = true;
+	return err_set(e, ERR_OUT_OF_STEP,
+		"the device answers older commands, or each time otherwise: restart it");
 }
 
 int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
@@ -186,7 +237,7 @@ int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
 		f->versioned = r == 0;
 	}
 	if (p->ops->outlives) {
-		int r = last_of_replies(f, it, e);
+		int r = prove_turn(f, it, e);
 
 		if (r < 0)
 			return r;
@@ -286,13 +337,17 @@ static int put_command(
 	return r < 0 ? broken(f, r, command, e) : 0;
 }
 
+static int turn_by_download(struct fastboot *f, const struct iotime *it, struct err *e);
+
 int fastboot_command_meanwhile(struct fastboot *f, const char *command, uint64_t budget_us,
 	void (*meanwhile)(void *data), void *data, const struct iotime *it,
 	struct fastboot_reply *ret, struct err *e)
 {
 	struct answer a;
-	int r = put_command(f, command, it, e);
+	int r = f->unproven && !f->broken ? turn_by_download(f, it, e) : 0;
 
+	if (r == 0)
+		r = put_command(f, command, it, e);
 	if (r < 0)
 		return r;
 	if (meanwhile)
@@ -387,7 +442,40 @@ int fastboot_download(
 		r = f->pipe->ops->send(f->pipe, bytes, told, &s, it, e);
 	if (r < 0)
 		return broken(f, r, command, e);
-	return end_data(f, command, it, e);
+	r = end_data(f, command, it, e);
+	/* DATA with this size answers nothing else. */
+	if (r == 0)
+		f->unproven = false;
+	return r;
+}
+
+/* A device that knows no variable says the size of a download back: a number for this question
+ * alone. What it was given is overwritten by the next one. */
+static int turn_by_download(struct fastboot *f, const struct iotime *it, struct err *e)
+{
+	_cleanup_(spans_done) struct spans zeros = {0};
+	uint16_t random;
+	struct err why = {0};
+	int r;
+
+	random_bytes(&random, sizeof random);
+	fastboot_log(f, '#', "an older reply may still come: a download of random size shows it");
+	r = spans_add(&zeros, NULL, 4 * (1 + random % 1024u), e);
+	if (r < 0)
+		return r;
+	r = fastboot_download(f, &zeros, it, &why);
+	if (r == 0)
+		return 0;
+	f->broken = true;
+	f->why = why;
+	if (r == -ERR_PROTOCOL || r == -ERR_DEVICE_REFUSED) {
+		r = err_set(&f->why, ERR_OUT_OF_STEP,
+			"the device cannot show that no older reply comes first (restart it): %s",
+			why.msg);
+	}
+	if (e)
+		*e = f->why;
+	return r;
 }
 
 static int check_size(uint32_t size, uint64_t want, uint64_t max, struct err *e)

@@ -12,6 +12,12 @@
  * wrong size, a cancel) a session is out of step, and refuses every further command: a late answer
  * must not be taken for the next one's. For the same reason nothing may lie in the pipe before a
  * command, and fastboot_sync() asks for something known after one whose OKAY matters.
+ *
+ * Over USB an older session's reply outlives it. So a session begins with its proof: the version, a
+ * name that nobody knows, the version again, which an older reply puts out of place. Where the
+ * device knows no version, or is asked for none, a download of a random size goes before the first
+ * command that is answered by OKAY alone: DATA says the size back. A download of one's own, and a
+ * fetch, need none.
  */
 #pragma once
 
@@ -53,7 +59,8 @@ struct fastboot_hooks {
 struct fastboot;
 
 /* Takes the pipe, also on failure. Asks getvar:version, unless told not to: a device that does not
- * know it is fine, silence is not. */
+ * know it is fine, silence is not. -ERR_OUT_OF_STEP where older replies come first and do not end.
+ */
 int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
 	const struct fastboot_hooks *h, const struct iotime *it, struct fastboot **ret,
 	struct err *e);
@@ -69,6 +76,7 @@ struct fastboot_reply {
 
 /* -ERR_DEVICE_REFUSED with the reason behind FAIL; -ERR_TIMEOUT after budget_us of silence;
  * -ERR_PROTOCOL for what is no reply, a DATA that no one asked for, or a session out of step;
+ * -ERR_OUT_OF_STEP where the device cannot show that an older session's reply is not the answer;
  * -ERR_INVALID for a command that is too long or holds control characters. ret may be NULL. */
 int fastboot_command(struct fastboot *f, const char *command, uint64_t budget_us,
 	const struct iotime *it, struct fastboot_reply *ret, struct err *e);

@@ -15,6 +15,7 @@ struct fastboot {
 	unsigned commands;		  /* that went out */
 	bool broken;			  /* out of step */
 	struct err why;			  /* what broke it */
+	bool unproven;			  /* an older session's reply may still come first */
 	bool versioned;			  /* `version` holds what the device answered */
 	char version[FASTBOOT_REPLY_MAX + 1];
 	char refusal[FASTBOOT_REPLY_MAX +

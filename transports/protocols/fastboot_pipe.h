@@ -30,7 +30,7 @@ typedef void fastboot_told_fn(void *data, uint64_t done);
 struct fastboot_pipe_ops {
 	const char *name; /* "usb", "tcp", "udp" */
 	/* A reply that an older session did not wait for is still read by this one: USB, where
-	 * nothing is numbered and no connection ends. */
+	 * nothing is numbered and no connection ends. A session proves its turn first. */
 	bool outlives;
 	int (*command)(struct fastboot_pipe *p, const void *bytes, size_t n,
 		const struct iotime *it, struct err *e);

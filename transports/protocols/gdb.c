@@ -11,6 +11,14 @@
 /* Features that we use: none has to be offered by the host. */
 static const char supported[] = "qSupported:xmlRegisters=i386,arm";
 
+/* "name=value", "name+", "name-" or "name?" (E.9, "qSupported"): no other reply looks so. */
+static bool is_feature(const char *f)
+{
+	size_t n = strlen(f);
+
+	return strchr(f, '=') || (n > 1 && strchr("+-?", f[n - 1]));
+}
+
 static void take_feature(struct gdb *g, const char *f, bool *no_ack)
 {
 	if (!strncmp(f, "PacketSize=", 11)) {
@@ -31,12 +39,19 @@ static int negotiate(struct gdb *g, const struct iotime *it, struct err *e)
 
 	if (r < 0)
 		return err_prefix(e, "GDB server: it does not answer");
-	for (char *save, *f = s.s ? strtok_r(s.s, ";", &save) : NULL; f;
-		f = strtok_r(NULL, ";", &save))
-		take_feature(g, f, &no_ack);
+	for (char *save, *f = s.s ? strtok_r(s.s, ";", &save) : NULL; f && r == 0;
+		f = strtok_r(NULL, ";", &save)) {
+		if (is_feature(f))
+			take_feature(g, f, &no_ack);
+		else
+			r = err_set(e, ERR_OUT_OF_STEP,
+				"GDB server: '%.40s' came for what it supports: that answers an "
+				"older packet (connect again)",
+				f);
+	}
 	sb_done(&s);
-	if (!no_ack)
-		return 0;
+	if (r < 0 || !no_ack)
+		return r;
 	r = gdb_command(g, "QStartNoAckMode", NULL, 0, GDB_REPLY_US, "start without acks", it, e);
 	if (r == 0)
 		g->no_ack = true;

@@ -9,7 +9,8 @@
  *
  * A packet has no number. After one whose answer did not come, the session is over, and every later
  * call says so (-ERR_OUT_OF_STEP). A new session is in step by what opens it: the answer to
- * qSupported is never one to "?", so a late answer that comes first shifts them and is noticed.
+ * qSupported looks like no other (features), so a late answer that comes first is noticed there.
+ * Where a server knows no features its empty answer is never one to "?", which comes next.
  *
  * A server may send console text (O packets, also empty ones as a sign of life) at any time. All
  * state is in the session. On the worker's thread. Errors: -ERR_DEVICE_REFUSED for an E reply,

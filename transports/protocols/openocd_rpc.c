@@ -11,6 +11,7 @@
 struct openocd_rpc {
 	struct link *link;
 	struct strbuf in;
+	unsigned calls; /* each answer has the number of its call */
 	bool over;
 };
 
@@ -201,8 +202,15 @@ static bool is_notice(const struct strbuf *s)
 	return s->len >= 5 && !memcmp(s->s, "type ", 5);
 }
 
-static int judge(const struct strbuf *reply, char **ret, struct err *e)
+static bool is_number(const char *word)
 {
+	return *word && strspn(word, "-0123456789") == strlen(word);
+}
+
+static int judge(
+	const struct openocd_rpc *rpc, const struct strbuf *reply, char **ret, struct err *e)
+{
+	char number[16];
 	struct openocd_list l = {0};
 	struct strbuf text = {0};
 	int r = openocd_list_parse(reply->s ? reply->s : "", reply->len, &l, e);
@@ -211,18 +219,25 @@ static int judge(const struct strbuf *reply, char **ret, struct err *e)
 		err_prefix(e, "OpenOCD: its answer");
 		return r;
 	}
-	if (l.n != 2 || strspn(l.word[0], "-0123456789") != strlen(l.word[0]) || !*l.word[0]) {
+	if (l.n != 3 || !is_number(l.word[0]) || !is_number(l.word[1])) {
 		openocd_list_free(&l);
-		return err_set(e, ERR_PROTOCOL, "OpenOCD: the answer is no pair of code and text");
+		return err_set(e, ERR_PROTOCOL, "OpenOCD: the answer is no number, code and text");
 	}
-	if (strcmp(l.word[0], "0") != 0) {
-		sb_add_escaped(&text, l.word[1], MIN(strlen(l.word[1]), (size_t)160));
+	snprintf(number, sizeof number, "%u", rpc->calls);
+	if (strcmp(l.word[0], number) != 0) {
+		r = err_set(e, ERR_PROTOCOL, "OpenOCD: the answer to call %.12s came for call %s",
+			l.word[0], number);
+		openocd_list_free(&l);
+		return r;
+	}
+	if (strcmp(l.word[1], "0") != 0) {
+		sb_add_escaped(&text, l.word[2], MIN(strlen(l.word[2]), (size_t)160));
 		r = err_set(e, ERR_TOOL_FAILED, "OpenOCD: %s",
 			text.len ? text.s : "the command failed and said nothing");
 		sb_done(&text);
 	}
 	if (ret)
-		*ret = steal_ptr(&l.word[1]);
+		*ret = steal_ptr(&l.word[2]);
 	openocd_list_free(&l);
 	return r;
 }
@@ -256,12 +271,13 @@ int openocd_rpc_call(struct openocd_rpc *r, const char *script, uint64_t budget_
 	k = openocd_quote(script, &word, e);
 	if (k < 0)
 		return k;
-	sb_addf(&frame, "set provd_c [catch %s provd_m]; list $provd_c $provd_m%c", word, END);
+	sb_addf(&frame, "set provd_c [catch %s provd_m]; list %u $provd_c $provd_m%c", word,
+		++r->calls, END);
 	k = exchange(r, frame.s, frame.len, &reply, &within, e);
 	if (k < 0)
 		r->over = true;
 	else
-		k = judge(&reply, ret, e);
+		k = judge(r, &reply, ret, e);
 	if (k == -ERR_PROTOCOL)
 		r->over = true;
 	sb_done(&frame);

@@ -2,11 +2,11 @@
  *
  * OpenOCD's Tcl server (OpenOCD User's Guide, 20.4): a script and 1A go there, its result and 1A
  * come back. A failure is not marked as one: the result of `flash write_image` of a missing file is
- * empty. So every script is sent inside of `catch`, and what comes back is the list of its code and
- * its result.
+ * empty. So every script is sent inside of `catch`, and what comes back is the list of the call's
+ * number, its code and its result.
  *
- * One call at a time. A call that ran out of time leaves an answer underway that would be taken for
- * the next one's: the session is over, and every later call says so.
+ * One call at a time. After a call that ran out of time, and an answer with another number, the
+ * session is over, and every later call says so.
  */
 #pragma once
 

@@ -13,9 +13,10 @@
  * it is the line, with no more than a name and version next to it; a device that says more has its
  * patterns in the profile.
  *
- * Turns: each line has an answer of its own, so a late READY is no OK. A late OK of an earlier
- *ERASE is caught by the bytes that are read back. Where one of these breaks off, the link's turn is
- *lost for a dialogue in lines (links/link.h): READY and BOOTING bring it back.
+ * Turns: each line has an answer of its own, so a late READY is no OK. After an ERASE without its
+ * answer there is no other before READY, and a device answers one line after the other, so the late
+ * OK comes before READY and answers nothing. Where one of these breaks off, the link's turn is lost
+ * for a dialogue in lines (links/link.h): READY and BOOTING bring it back.
  *
  * A frame has no number and no checksum. So a frame whose ACK does not come is never sent again
  * and nothing else is sent after it: the device may still wait for data bytes, and whatever follows
@@ -105,7 +106,8 @@ DEFINE_CLEANUP(struct serial_boot, serial_boot_free)
 /* probe_address is any readable one. */
 int serial_boot_enter(
 	struct serial_boot *b, uint32_t probe_address, const struct iotime *it, struct err *e);
-/* Has no range in this protocol: it takes what the bootloader calls the application's flash. */
+/* Has no range in this protocol: it takes what the bootloader calls the application's flash.
+ * -ERR_OUT_OF_STEP after one that was not answered, until the bootloader was entered again. */
 int serial_boot_erase(struct serial_boot *b, const struct iotime *it, struct err *e);
 /* Enters, erases, writes and reads back. 0 only when every byte of the image was read back equal.
  * -ERR_VERIFY_MISMATCH names the first address with what was expected and what came;

@@ -39,6 +39,9 @@ struct stm32 *stm32_new(struct link *l, const struct stm32_opts *o, const struct
 
 struct stm32 *stm32_free(struct stm32 *s)
 {
+	/* What still comes is not for the dialogue in lines that follows on this link. */
+	if (s && s->suspect)
+		link_turn_lost(&s->link->turn);
 	free(s);
 	return NULL;
 }
@@ -87,6 +90,19 @@ bool stm32_wire_trouble(int r)
 	return r == -ERR_TIMEOUT || r == -ERR_PROTOCOL || r == -ERR_DEVICE_REFUSED;
 }
 
+/* What went wrong on the wire leaves an answer that may still come. A NACK is one. */
+static int outcome(struct stm32 *s, int r)
+{
+	if (r < 0 && r != -ERR_DEVICE_REFUSED)
+		s->suspect = true;
+	return r;
+}
+
+int stm32_put(struct stm32 *s, const void *p, size_t n, const struct iotime *it, struct err *e)
+{
+	return outcome(s, link_write(s->link, p, n, it, e));
+}
+
 static int get_byte(
 	struct stm32 *s, uint64_t budget_us, uint8_t *ret, const struct iotime *it, struct err *e)
 {
@@ -128,7 +144,7 @@ int stm32_await_ack(struct stm32 *s, uint64_t budget_us, const struct iotime *it
 	va_start(ap, fmt);
 	r = judge_ack(s, r, b, e, fmt, ap);
 	va_end(ap);
-	return r;
+	return outcome(s, r);
 }
 
 static int judge_data(struct stm32 *s, int r, uint8_t b, struct err *e, const char *fmt, ...)
@@ -172,7 +188,7 @@ int stm32_await_data(struct stm32 *s, void *buf, uint32_t n, const struct iotime
 		r = read_rest(s, in, got, n, &within, e);
 	if (r == 0)
 		memcpy(buf, in + 1, n);
-	return r;
+	return outcome(s, r);
 }
 
 /* --- synchronising --- */
@@ -215,6 +231,11 @@ static int synchronise(struct stm32 *s, const struct iotime *it, struct err *e)
 		s->link->address);
 }
 
+static int quiet(struct stm32 *s, const struct iotime *it, struct err *e)
+{
+	return link_drain(s->link, s->o.times.settle_us, s->o.times.sync_us, NULL, it, e);
+}
+
 /* n bytes FF: 1 where a NACK came within the budget, 0 where it did not, or an error. */
 static int feed(
 	struct stm32 *s, size_t n, uint64_t budget_us, const struct iotime *it, struct err *e)
@@ -229,12 +250,10 @@ static int feed(
 		r = get_byte(s, budget_us, &b, it, e);
 	if (r == -ERR_TIMEOUT)
 		return iotime_check(it, e);
-	return r < 0 ? r : b == STM32_NACK;
-}
-
-static int quiet(struct stm32 *s, const struct iotime *it, struct err *e)
-{
-	return link_drain(s->link, s->o.times.settle_us, s->o.times.sync_us, NULL, it, e);
+	if (r < 0)
+		return r;
+	/* An answer that is late may be long. */
+	return b == STM32_NACK ? 1 : quiet(s, it, e);
 }
 
 /* 1 where the ROM waits for a command and has nothing of one: the first FF is not answered, the
@@ -251,47 +270,38 @@ static int is_at_command(struct stm32 *s, const struct iotime *it, struct err *e
 	return r <= 0 ? r : quiet(s, it, e) == 0;
 }
 
-/* FF FF is no command, and no end of any phase: its checksums would be 00, so it never completes an
- * erase or a jump (FF 00, which other hosts send, is the mass erase of a ROM that waits for page
- * numbers). The ROM refuses it at the byte that completes a phase; what it took as data before is
- * found by reading back. First byte by byte, in case one is missing; then more than any data phase
- * is long. */
-int stm32_resync(struct stm32 *s, const struct iotime *it, struct err *e)
-{
-	int r = quiet(s, it, e);
-
-	stm32_log(s, "resynchronising");
-	for (unsigned i = 0; r == 0 && i < 16; i++) {
-		r = feed(s, i % 8 < 3 ? 1 : 64, s->o.times.settle_us, it, e);
-		if (r > 0)
-			r = is_at_command(s, it, e);
-	}
-	if (r == 0)
-		return err_set(
-			e, ERR_TIMEOUT, "%s: the boot ROM does not come back", s->link->address);
-	return MIN(r, 0);
-}
-
 /* --- commands --- */
+
+/* No byte may be left over, or the answer would be taken for another's. */
+static int nothing_left(struct stm32 *s, const struct iotime *it, struct err *e)
+{
+	uint64_t before = s->link->rx_bytes;
+	int r = link_drain(s->link, 0, 0, NULL, it, e);
+
+	if (r == 0 && s->link->rx_bytes != before)
+		r = err_set(e, ERR_PROTOCOL, "%s: %llu bytes came that no one asked for",
+			s->link->address, (unsigned long long)(s->link->rx_bytes - before));
+	return outcome(s, r);
+}
 
 int stm32_begin(struct stm32 *s, enum stm32_command c, const struct iotime *it, struct err *e)
 {
 	uint8_t code[2] = {(uint8_t)c, (uint8_t)(c ^ 0xff)};
-	uint64_t before = s->link->rx_bytes;
 	int r;
 
 	if (s->info.commands && !stm32_has(s, c))
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s: the boot ROM of PID 0x%03x has no command %02x", s->link->address,
 			s->info.pid, (unsigned)c);
-	/* A write is proved by what is read back; before all else no byte may be left over, or the
-	 * answer would be taken for another's. */
-	r = c == STM32_WRITE ? 0 : link_drain(s->link, 0, 0, NULL, it, e);
-	if (r == 0 && s->link->rx_bytes != before)
-		return err_set(e, ERR_PROTOCOL, "%s: %llu bytes came that no one asked for",
-			s->link->address, (unsigned long long)(s->link->rx_bytes - before));
+	if (s->suspect) {
+		r = stm32_resync(s, it, e);
+		if (r < 0)
+			return r;
+	}
+	/* A write is proved by what is read back. */
+	r = c == STM32_WRITE ? 0 : nothing_left(s, it, e);
 	if (r == 0)
-		r = link_write(s->link, code, sizeof code, it, e);
+		r = stm32_put(s, code, sizeof code, it, e);
 	return r < 0 ? r
 		     : stm32_await_ack(s, s->o.times.ack_us, it, e, "command %02x", (unsigned)c);
 }
@@ -304,7 +314,9 @@ int stm32_send_address(struct stm32 *s, uint32_t address, const struct iotime *i
 
 	wb_be32(&w, address);
 	wb_u8(&w, frame[0] ^ frame[1] ^ frame[2] ^ frame[3]);
-	r = link_write(s->link, frame, sizeof frame, it, e);
+	r = nothing_left(s, it, e);
+	if (r == 0)
+		r = stm32_put(s, frame, sizeof frame, it, e);
 	return r < 0 ? r : stm32_await_ack(s, s->o.times.ack_us, it, e, "address 0x%08x", address);
 }
 
@@ -312,13 +324,14 @@ static int take(struct stm32 *s, void *buf, size_t n, const struct iotime *it, s
 {
 	struct iotime within = iotime_within(it, 2 * stm32_wire_us(s, n) + s->o.times.read_us);
 
-	return link_read_exact(s->link, buf, n, NULL, &within, e);
+	return outcome(s, link_read_exact(s->link, buf, n, NULL, &within, e));
 }
 
 /* AN3155, 3.1: the number of bytes that follow less one, the version, the codes. Some ROMs
  * acknowledge 7F twice (STM32L41x): then the first ACK here was that, and the second stands where
  * the number should, which it cannot be. */
-static int get(struct stm32 *s, const struct iotime *it, struct err *e)
+static int ask_commands(
+	struct stm32 *s, struct stm32_info *ret, const struct iotime *it, struct err *e)
 {
 	uint8_t b[256];
 	uint8_t n = 0;
@@ -334,13 +347,71 @@ static int get(struct stm32 *s, const struct iotime *it, struct err *e)
 		r = stm32_await_ack(s, s->o.times.ack_us, it, e, "the list of commands");
 	if (r < 0)
 		return r;
-	if (n == 0 || n > STM32_COMMANDS_MAX)
+	if (n == 0 || n > STM32_COMMANDS_MAX) {
+		s->suspect = true;
 		return err_set(
 			e, ERR_PROTOCOL, "%s: the boot ROM lists %u commands", s->link->address, n);
-	s->info.version = b[0];
-	s->info.commands = n;
-	memcpy(s->info.command, b + 1, n);
+	}
+	ret->version = b[0];
+	ret->commands = n;
+	memcpy(ret->command, b + 1, n);
 	return 0;
+}
+
+static int get(struct stm32 *s, const struct iotime *it, struct err *e)
+{
+	return ask_commands(s, &s->info, it, e);
+}
+
+/* --- coming back --- */
+
+/* 0 where Get is answered, and as before: the ROM answers one after the other, so that nothing
+ * older is under way then. A single ACK or NACK is not worth as much: it looks like every other. */
+static int prove_turn(struct stm32 *s, const struct iotime *it, struct err *e)
+{
+	struct stm32_info now = {0};
+	int r;
+
+	s->suspect = false;
+	r = ask_commands(s, &now, it, e);
+	if (r == 0 && s->info.commands &&
+		(now.commands != s->info.commands ||
+			memcmp(now.command, s->info.command, now.commands) != 0))
+		r = err_set(e, ERR_PROTOCOL, "%s: the boot ROM lists other commands than before",
+			s->link->address);
+	s->suspect = r < 0;
+	return r;
+}
+
+/* FF FF is no command, and no end of any phase: its checksums would be 00, so it never completes an
+ * erase or a jump (FF 00, which other hosts send, is the mass erase of a ROM that waits for page
+ * numbers). The ROM refuses it at the byte that completes a phase; what it took as data before is
+ * found by reading back. First byte by byte, in case one is missing; then more than any data phase
+ * is long. */
+int stm32_resync(struct stm32 *s, const struct iotime *it, struct err *e)
+{
+	int proof = -ERR_TIMEOUT;
+	int r = quiet(s, it, e);
+
+	stm32_log(s, "resynchronising");
+	for (unsigned i = 0; r == 0 && i < 16; i++) {
+		r = feed(s, i % 8 < 3 ? 1 : 64, s->o.times.settle_us, it, e);
+		if (r > 0)
+			r = is_at_command(s, it, e);
+		if (r <= 0)
+			continue;
+		proof = prove_turn(s, it, e);
+		if (proof == 0 || !stm32_wire_trouble(proof) || iotime_check(it, NULL) < 0)
+			return proof;
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	/* A ROM that refuses Get has said so. */
+	return proof != -ERR_TIMEOUT
+		       ? proof
+		       : err_set(e, ERR_TIMEOUT, "%s: the boot ROM does not come back",
+				 s->link->address);
 }
 
 /* AN3155, 3.2. The two bytes after the version are of no use any more. */
@@ -406,14 +477,16 @@ static int look_at_flash(struct stm32 *s, const struct iotime *it, struct err *e
 	uint8_t b[4];
 	int r = stm32_begin(s, STM32_READ, it, e);
 
+	/* The NACK is of this command and no late one: Get is in its turn after it. */
 	if (r == -ERR_DEVICE_REFUSED) {
-		i->read_protected = true;
-		return 0;
+		r = prove_turn(s, it, e);
+		i->read_protected = r == 0;
+		return r;
 	}
 	if (r == 0)
 		r = stm32_send_address(s, i->device.flash_base, it, e);
 	if (r == 0)
-		r = link_write(s->link, (const uint8_t[2]){3, 0xfc}, 2, it, e);
+		r = stm32_put(s, (const uint8_t[2]){3, 0xfc}, 2, it, e);
 	return r < 0 ? r : stm32_await_data(s, b, sizeof b, it, e);
 }
 
@@ -468,6 +541,7 @@ static int ask(struct stm32 *s, const struct iotime *it, struct err *e)
 	int r;
 
 	s->info = (struct stm32_info){0};
+	s->suspect = false; /* Get shows it, or fails */
 	r = get(s, it, e);
 	if (r == 0)
 		r = get_version(s, it, e);

@@ -13,10 +13,12 @@
  * searched for. After a phase that went wrong the ROM is fed bytes that complete no phase (FF)
  * until it refuses them; what it may have taken of them as data is found by reading back.
  *
- * Turns: within a session nothing is sent before the phase's ACK, and a timeout leads to a resync
- *or ends it. A late ACK that a new session takes for that of its 7F leaves the 7F as the first byte
- *of a command; GET, which comes next and has an answer of its own form (the list of commands), is
- *then refused. What was erased or written is read back in any case.
+ * Turns: within a session nothing is sent before the phase's ACK. After a phase without its answer
+ * no command is sent before a resync, and that ends with Get, the one answer that looks like no
+ * other (the list of commands, as before): the ROM answers one after the other, so nothing older is
+ * under way then. Get also follows a refused read before that is taken for read protection. A late
+ * ACK that a new session takes for that of its 7F leaves the 7F as the first byte of a command;
+ * Get, which comes next, is then refused. What was erased or written is read back in any case.
  *
  * An image is written so that the block with the lowest address, which holds the vector table,
  * comes last: a unit that loses power in between does not start half an application.
@@ -115,6 +117,7 @@ struct stm32;
 /* Copies opts and hooks, borrows the link. */
 struct stm32 *stm32_new(
 	struct link *l, const struct stm32_opts *o, const struct stm32_hooks *hooks);
+/* The link lives: where an answer is missing, its turn is lost (links/link.h). */
 struct stm32 *stm32_free(struct stm32 *s);
 DEFINE_CLEANUP(struct stm32, stm32_free)
 

@@ -34,7 +34,7 @@ int stm32_read_block(struct stm32 *s, uint32_t address, void *buf, uint32_t n,
 	if (r == 0)
 		r = stm32_send_address(s, address, it, e);
 	if (r == 0)
-		r = link_write(s->link, len, sizeof len, it, e);
+		r = stm32_put(s, len, sizeof len, it, e);
 	if (r == 0)
 		r = stm32_await_data(s, buf, n, it, e);
 	return r < 0 ? err_prefix(e, "reading at 0x%08x", address) : 0;
@@ -106,7 +106,7 @@ int stm32_write_block(struct stm32 *s, uint32_t address, const uint8_t *data, ui
 	if (r == 0)
 		r = stm32_send_address(s, address, it, e);
 	if (r == 0)
-		r = link_write(s->link, frame, w.len, it, e);
+		r = stm32_put(s, frame, w.len, it, e);
 	return r < 0 ? r
 		     : stm32_await_ack(s, 2 * stm32_wire_us(s, w.len) + s->o.times.write_us, it, e,
 			       "the %u bytes for 0x%08x", n, address);
@@ -132,7 +132,7 @@ static int erase_short(
 	wb_u8(&w, xor_of(frame, w.len));
 	r = stm32_begin(s, STM32_ERASE, it, e);
 	if (r == 0)
-		r = link_write(s->link, frame, w.len, it, e);
+		r = stm32_put(s, frame, w.len, it, e);
 	return r;
 }
 
@@ -150,7 +150,7 @@ static int erase_extended(
 	wb_u8(&w, xor_of(frame, w.len));
 	r = stm32_begin(s, STM32_EXTENDED_ERASE, it, e);
 	if (r == 0)
-		r = link_write(s->link, frame, w.len, it, e);
+		r = stm32_put(s, frame, w.len, it, e);
 	return r;
 }
 
@@ -222,7 +222,7 @@ int stm32_erase_mass(struct stm32 *s, enum stm32_mass what, const struct iotime 
 	}
 	r = stm32_begin(s, extended ? STM32_EXTENDED_ERASE : STM32_ERASE, it, e);
 	if (r == 0)
-		r = link_write(s->link, frame, w.len, it, e);
+		r = stm32_put(s, frame, w.len, it, e);
 	if (r == 0)
 		r = stm32_await_ack(s, s->o.times.mass_us, it, e, "the mass erase");
 	if (r == 0)
@@ -262,7 +262,7 @@ int stm32_write_protect(struct stm32 *s, const uint8_t *sector, size_t sectors,
 	wb_u8(&w, xor_of(frame, w.len));
 	r = stm32_begin(s, STM32_WRITE_PROTECT, it, e);
 	if (r == 0)
-		r = link_write(s->link, frame, w.len, it, e);
+		r = stm32_put(s, frame, w.len, it, e);
 	if (r == 0)
 		r = stm32_await_ack(
 			s, s->o.times.protect_us, it, e, "the sectors to be write-protected");

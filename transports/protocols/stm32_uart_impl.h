@@ -15,6 +15,7 @@ struct stm32 {
 	struct stm32_opts o;
 	struct stm32_hooks hooks;
 	struct stm32_info info;
+	bool suspect; /* an answer is missing and may still come */
 };
 
 void stm32_progress(struct stm32 *s, const char *phase, uint64_t done, uint64_t total);
@@ -22,6 +23,8 @@ void stm32_log(struct stm32 *s, const char *fmt, ...) __attribute__((format(prin
 /* Time of n bytes on the wire. */
 uint64_t stm32_wire_us(const struct stm32 *s, uint64_t n);
 
+/* As link_write(). */
+int stm32_put(struct stm32 *s, const void *p, size_t n, const struct iotime *it, struct err *e);
 /* One byte: 0 for an ACK, -ERR_DEVICE_REFUSED for a NACK, -ERR_PROTOCOL for any other; BUSY is
  * waited out. fmt ends "no answer to ...". */
 int stm32_await_ack(struct stm32 *s, uint64_t budget_us, const struct iotime *it, struct err *e,
@@ -29,11 +32,12 @@ int stm32_await_ack(struct stm32 *s, uint64_t budget_us, const struct iotime *it
 /* An ACK and n bytes of data, at most STM32_BLOCK_BYTES. */
 int stm32_await_data(
 	struct stm32 *s, void *buf, uint32_t n, const struct iotime *it, struct err *e);
-/* code, code^FF and its ACK. -ERR_PROTOCOL where something came before it that no one asked
- * for (but for writes); -ERR_UNSUPPORTED where the ROM has no such command. */
+/* code, code^FF and its ACK, after a resync where an answer is missing. -ERR_PROTOCOL where
+ * something came before it that no one asked for (but for writes); -ERR_UNSUPPORTED where the ROM
+ * has no such command. */
 int stm32_begin(struct stm32 *s, enum stm32_command c, const struct iotime *it, struct err *e);
 int stm32_send_address(struct stm32 *s, uint32_t address, const struct iotime *it, struct err *e);
-/* Brings the ROM back to where it waits for a command. */
+/* Brings the ROM back to where it waits for a command, and proves it: Get is answered as before. */
 int stm32_resync(struct stm32 *s, const struct iotime *it, struct err *e);
 /* After a reset of its own: enters again and synchronises. */
 int stm32_reconnect(struct stm32 *s, const struct iotime *it, struct err *e);

@@ -102,12 +102,57 @@ START_TEST(the_rest_of_a_line_takes_back_what_was_found)
 }
 END_TEST
 
+static const struct {
+	const char *line;
+	bool fails, first; /* anywhere, at its begin */
+} lines[] = {
+	{"FAILED", true, true},
+	{"ERROR: 7", true, true},
+	{"*** ERROR 7", true, true},
+	{"self test FAILED", true, false},
+	{"[2.3] mmc0: error -110", true, false},
+	{"verify mismatch at 3", true, false},
+	{"selftest timed out", true, false},
+	{"NOT stored", true, true},
+	{"unknown command", true, true},
+	{"sh: unknown command", true, true},
+	{"failed: 0", false, false},
+	{"FAILED: 0, errors: 3", true, false},
+	{"errors=0", false, false},
+	{"no error", false, false},
+	{"0 errors", false, false},
+	{"0 errors, 1 failed", true, false},
+	{"failed: 10", true, true},
+	{"failed: 0.5", true, true},
+	{"wifi not connected", false, false},
+	{"no sensor", false, false},
+	{"failover terror", false, false},
+	{"timeout 5 s", false, false},
+	{"", false, false},
+};
+
+START_TEST(a_line_of_its_own_says_that_something_failed)
+{
+	struct words *w = words_new();
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		const char *line = lines[i].line;
+
+		ck_assert_msg(words_fail(w, line, strlen(line)) == lines[i].fails, "'%s'", line);
+		ck_assert_msg(words_fail_first(w, line, strlen(line)) == lines[i].first,
+			"the begin of '%s'", line);
+	}
+	words_free(w);
+}
+END_TEST
+
 static Suite *words_suite(void)
 {
 	Suite *s = suite_create("words");
 	TCase *t = tcase_create("words");
 
 	tcase_add_test(t, the_rest_of_a_line_takes_back_what_was_found);
+	tcase_add_test(t, a_line_of_its_own_says_that_something_failed);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -16,6 +16,11 @@ struct stm32_bench {
 	struct faults wire_faults;
 	struct own_faults faults;
 	uint64_t now_us;
+	/* The reply to the hold-th write from now on comes late: only with the next write, before
+	 * the reply to that. 0: none. */
+	unsigned hold;
+	uint8_t late[4096];
+	size_t late_n;
 };
 
 static inline void stm32_bench_pump(struct stm32_bench *t)
@@ -44,8 +49,20 @@ static inline void stm32_bench_heard(struct fake_link *f, const uint8_t *bytes, 
 	if (!t->device)
 		return;
 	t->now_us += 1000;
+	fake_say(f, t->late, t->late_n);
+	t->late_n = 0;
+	if (f->at == f->len)
+		f->at = f->len = 0;
+
+	size_t from = f->len;
+
 	t->device->ops->input(t->device, bytes, n, t->now_us);
 	stm32_bench_pump(t);
+	if (t->hold && f->len > from && --t->hold == 0) {
+		t->late_n = MIN(f->len - from, sizeof t->late);
+		memcpy(t->late, f->out + from, t->late_n);
+		f->len = from;
+	}
 }
 
 /* "stm32-pid=0x410", NULL-terminated. */

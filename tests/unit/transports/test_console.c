@@ -363,6 +363,8 @@ static void slow_answer(struct fake_link *f)
 		fake_says(f, "OK\r\n"); /* of the unit; the test counts who asked */
 	else if (!strncmp(line, "read ", 5))
 		fake_says(f, line + 5), fake_says(f, ".0\r\n");
+	else if (!strncmp(line, "get ", 4))
+		fake_says(f, line + 4), fake_says(f, " is 7\r\n");
 	else if (!strncmp(line, "echo ", 5) && unit.ponged)
 		fake_says(f, line + 5), fake_says(f, "\r\n");
 	else if (*line)
@@ -428,18 +430,60 @@ static bool heard(const char *line)
 	return dut.heard_len && memmem(dut.heard, dut.heard_len, line, strlen(line));
 }
 
-START_TEST(a_late_answer_is_known_as_such_and_is_not_the_next_questions)
+START_TEST(a_late_answer_that_names_its_question_is_known_as_such_and_then_time_has_to_pass)
 {
 	open_slow(2, (struct console_opts){0});
-	ck_assert_int_eq(ask("read 1", "^([\\d.]+)$"), -ERR_TIMEOUT);
+	ck_assert_int_eq(ask("get volt", "^\\w+ is \\d$"), -ERR_TIMEOUT);
 	ck_assert_uint_eq(dut.link.turn.owed, 1);
 	/* It comes while the turn is being proved. */
 	unit.left = 0;
 	unit.waits = 0;
-	ck_assert_msg(ask("read 2", "^([\\d.]+)$") == 0, "%s", e.msg);
-	ck_assert_str_eq(reply.line, "2.0");
-	ck_assert_ptr_nonnull(strstr(seen.s, "#that was the answer to 'read 1', too late|"));
+	ck_assert_msg(ask("get amps", "^\\w+ is \\d$") == 0, "%s", e.msg);
+	ck_assert_str_eq(reply.line, "amps is 7");
+	ck_assert_ptr_nonnull(strstr(seen.s, "#that was the answer to 'get volt', too late|"));
 	ck_assert_uint_eq(dut.link.turn.owed, 0);
+}
+END_TEST
+
+START_TEST(a_late_answer_moves_the_end_of_the_wait_as_far_as_it_was_late)
+{
+	struct regex *never = NULL;
+	struct iotime it = soon();
+	uint64_t asked_us;
+
+	regex_new("never", &never, &e);
+	open_slow(50, (struct console_opts){0});
+	ck_assert_int_eq(ask("get volt", "^\\w+ is \\d$"), -ERR_TIMEOUT);
+	asked_us = dut.link.turn.first_us -= 5 * US_PER_S;
+	fake_says(&dut, "volt is 7\r\n");
+	ck_assert_int_lt(console_expect(con, never, NULL, &it, NULL, &e), 0);
+	ck_assert_uint_eq(dut.link.turn.owed, 1);
+	ck_assert_uint_ge(dut.link.turn.clear_us, asked_us + 10 * US_PER_S);
+	regex_free(never);
+}
+END_TEST
+
+START_TEST(a_line_that_anything_in_the_unit_may_say_pays_no_debt)
+{
+	static const struct {
+		const char *ask, *expect, *log;
+	} rows[] = {
+		{"CAL", "^OK$", "OK\r\n"},
+		{"read 12", "^([\\d.]+)$", "12.0\r\n"},
+		{"set ok on", "^\\w+ on$", "ok on\r\n"},
+		{"get volt", "^\\w+ is \\d$", "voltage is 7\r\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		open_slow(50, (struct console_opts){0});
+		ck_assert_int_eq(ask(rows[i].ask, rows[i].expect), -ERR_TIMEOUT);
+		fake_says(&dut, rows[i].log);
+		ck_assert_int_eq(ask("SELFTEST", rows[i].expect), -ERR_OUT_OF_STEP);
+		ck_assert(!heard("SELFTEST"));
+		ck_assert_uint_eq(dut.link.turn.owed, 1);
+		fake_done(&dut);
+	}
+	open_slow(0, (struct console_opts){0});
 }
 END_TEST
 
@@ -487,7 +531,7 @@ START_TEST(a_step_that_is_tried_again_may_ask_the_same_and_what_is_owed_then_is_
 	open_console((struct console_opts){.asker = "selftest"});
 	ck_assert_int_eq(ask("read 7", "^([\\d.]+)$"), 0);
 	ck_assert_str_eq(reply.line, "7.0");
-	ck_assert_ptr_nonnull(strstr(seen.s, "too late"));
+	ck_assert_ptr_nonnull(strstr(seen.s, "#that may be the answer to 'CAL', or"));
 }
 END_TEST
 
@@ -515,7 +559,7 @@ START_TEST(an_error_before_the_prompt_wins_over_the_line_that_agreed)
 	ck_assert_int_eq(
 		asked("SET 1", "^OK$", "OK\r\nERROR: not stored\r\n> "), -ERR_DEVICE_REFUSED);
 	ck_assert_ptr_null(reply.line);
-	ck_assert_int_eq(asked("SET 1", "^OK$", "OK\r\nstored\r\n> "), 0);
+	ck_assert_msg(asked("SET 1", "^OK$", "OK\r\nstored\r\n> ") == 0, "%s", e.msg);
 	con = console_free(con);
 	regex_free(prompt);
 }
@@ -639,6 +683,254 @@ START_TEST(an_echo_in_parts_proves_no_turn)
 	open_console((struct console_opts){.ping = "echo {nonce}"});
 	ck_assert_int_eq(ask("CAL", "^OK$"), -ERR_TIMEOUT);
 	ck_assert_int_eq(ask("SELFTEST", "^OK$"), -ERR_OUT_OF_STEP);
+}
+END_TEST
+
+START_TEST(an_error_in_the_line_or_the_burst_of_an_answer_wins)
+{
+	static const struct {
+		const char *expect, *said;
+		int r;
+	} rows[] = {
+		/* In the same line: a CR alone ends none. */
+		{"OK$", "OK\rFAILED\r\n", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\rFAILED", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\rFAILED\r", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\r\rsensor not found\r\n", -ERR_DEVICE_REFUSED},
+		{"^OK$", "self test FAILED\rOK\r\n", -ERR_DEVICE_REFUSED},
+		{"^([\\d.]+)$", "3.3\rFAIL\r\n", -ERR_DEVICE_REFUSED},
+		{"^([\\d.]+)$", "3.3\rrange error\r\n", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\r", 0},
+		{"^OK$", "OK\rno error\r", 0},
+		{"^OK$", "OK\r> ", 0},
+		{"^OK$", "self test FAILED\r\rstep 2\r\nOK\r\n", 0},
+		/* In a line that came with it. */
+		{"^OK$", "OK\nFAILED\n", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\r\nFAILED\r\n", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\n\rFAILED\n\r", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\r\nself test FAILED\r\n", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\r\nready\r\nERROR 7", -ERR_DEVICE_REFUSED},
+		{"^([\\d.]+)$", "3.3\r\nERR: sensor\r\n", -ERR_DEVICE_REFUSED},
+		/* Good news, and what a log says of other things. */
+		{"^OK$", "OK\r\nno error\r\n", 0},
+		{"^OK$", "OK\r\n0 errors\r\n", 0},
+		{"^OK$", "OK\r\nfailed: 0\r\n", 0},
+		{"^OK$", "OK\r\nself test: errors=0\r\n", 0},
+		{"^OK$", "OK\r\nfailed: 10\r\n", -ERR_DEVICE_REFUSED},
+		{"^OK$", "OK\r\n[1.2] wifi: not connected\r\n", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (size_t piece = 0; piece < 4; piece++) {
+			open_console((struct console_opts){0});
+			dut.read_max = piece;
+			ck_assert_msg(asked("go", rows[i].expect, rows[i].said) == rows[i].r,
+				"row %zu '%s': %s", i, rows[i].said, e.msg);
+		}
+}
+END_TEST
+
+START_TEST(a_prompt_ends_the_look_and_an_error_before_it_wins)
+{
+	static const struct {
+		const char *said;
+		int r;
+	} rows[] = {
+		{"OK\r\n> ", 0},
+		{"OK\r> ", 0},
+		{"OK\r\nfailed: 0\r\n> ", 0},
+		{"OK\r\n[1.2] wifi: not connected\r\n> ", 0},
+		{"OK\rFAILED\r\n> ", -ERR_DEVICE_REFUSED},
+		{"OK\rsensor not found\r> ", -ERR_DEVICE_REFUSED},
+		{"self test FAILED\rOK\r\n> ", -ERR_DEVICE_REFUSED},
+		{"OK\r\nself test FAILED\r\n> ", -ERR_DEVICE_REFUSED},
+		{"OK\r\nself test FAILED", -ERR_DEVICE_REFUSED},
+		{"OK\rno sensor\r\n> ", -ERR_UNEXPECTED_REPLY},
+	};
+	struct regex *prompt = NULL;
+
+	regex_new("> ", &prompt, &e);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (size_t piece = 0; piece < 4; piece++) {
+			open_console((struct console_opts){.prompt = prompt});
+			dut.read_max = piece;
+			ck_assert_msg(asked("go", "^OK$", rows[i].said) == rows[i].r,
+				"row %zu '%s': %s", i, rows[i].said, e.msg);
+		}
+	con = console_free(con);
+	regex_free(prompt);
+}
+END_TEST
+
+START_TEST(a_pattern_of_the_recipe_judges_the_lines_after_an_answer_alone)
+{
+	struct regex *own = NULL;
+
+	refusal = regex_free(refusal);
+	regex_new("^E\\d+", &own, &e);
+	refusal = own;
+	ck_assert_int_eq(asked("go", "^OK$", "OK\r\nwifi: scan failed\r\n"), 0);
+	ck_assert_int_eq(asked("go", "^OK$", "OK\r\nE7\r\n"), -ERR_DEVICE_REFUSED);
+	/* Not in the answer's own line. */
+	ck_assert_int_eq(asked("go", "^OK$", "OK\rscan failed\r\n"), -ERR_DEVICE_REFUSED);
+}
+END_TEST
+
+START_TEST(of_texts_written_over_each_other_the_last_counts)
+{
+	ck_assert_int_eq(asked("measure", "^([\\d.]+)$", "1.0\r2.0\r3.3\r\n"), 0);
+	ck_assert_str_eq(reply.line, "3.3");
+	ck_assert_int_eq(
+		asked("measure", "^([\\d.]+)$", "3.3\rno sensor\r\n"), -ERR_UNEXPECTED_REPLY);
+	ck_assert_int_eq(asked("go", "^(10%|OK)$", "10%\r20%\r\nOK\r\n"), 0);
+	ck_assert_str_eq(reply.line, "OK");
+	/* A unit that ends its lines with CR has no others. */
+	ck_assert_int_eq(asked("measure", "^([\\d.]+)$", "1.0\r2.0\r"), 0);
+	ck_assert_str_eq(reply.line, "1.0");
+}
+END_TEST
+
+/* What comes after a read that ends without a byte, as long as there is something. */
+static const char *after_a_moment[4];
+static unsigned moment;
+
+static int read_in_moments(struct link *l, void *buf, size_t size, size_t *ret_n,
+	const struct iotime *it, struct err *why)
+{
+	struct fake_link *f = container_of(l, struct fake_link, link);
+
+	/* Each wait of the look sees one of them. */
+	if (f->at == f->len && f->heard_len && moment < ARRAY_LEN(after_a_moment) &&
+		after_a_moment[moment])
+		fake_says(f, after_a_moment[moment++]);
+	return fake_read(l, buf, size, ret_n, it, why);
+}
+
+START_TEST(an_error_that_comes_a_moment_after_the_answer_wins)
+{
+	static const struct link_ops ops = {.name = "fake",
+		.read = read_in_moments,
+		.write = fake_write,
+		.control = fake_control,
+		.close = fake_close};
+	static const char *const rows[][4] = {
+		{"self test FAILED\rOK", "\r", "\n"},
+		{"OK\r", "\nFAILED\r\n"},
+		{"OK\r", "\n", "FAI", "LED\r\n"},
+		{"OK\r", "FAILED\r\n"},
+		{"OK\n", "FAILED\n"},
+		{"OK", "\r\n", "ERROR", ": 7\r\n"},
+	};
+
+	dut.link.ops = &ops;
+	dut.device = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		memcpy(after_a_moment, rows[i], sizeof after_a_moment);
+		moment = 0;
+		dut.heard_len = 0;
+		link_turn_clear(&dut.link.turn);
+		ck_assert_msg(
+			ask("SELFTEST", "^OK$") == -ERR_DEVICE_REFUSED, "row %zu: %s", i, e.msg);
+		ck_assert_msg(strstr(e.msg, "FAIL") || strstr(e.msg, "ERROR"), "%s", e.msg);
+	}
+	/* The CRLF of a good one comes in two. */
+	memcpy(after_a_moment, (const char *[4]){"OK\r", "\n"}, sizeof after_a_moment);
+	moment = 0;
+	dut.heard_len = 0;
+	link_turn_clear(&dut.link.turn);
+	ck_assert_msg(ask("SELFTEST", "^OK$") == 0, "%s", e.msg);
+	memset(after_a_moment, 0, sizeof after_a_moment);
+}
+END_TEST
+
+START_TEST(what_a_wait_for_a_line_found_is_taken_back_by_its_own_line)
+{
+	static const struct {
+		const char *said;
+		int r;
+	} rows[] = {
+		{"READY\r\n", 0},
+		{"READY\rFAILED\r\n", -ERR_UNEXPECTED_REPLY},
+		{"self test failed\rREADY\r\n", -ERR_UNEXPECTED_REPLY},
+		{"READY\rFAILED\r\nREADY\r\n", 0},
+		{"READY\r\nERROR: no sensor\r\n", -ERR_DEVICE_REFUSED},
+		{"READY\r\nFAILED\r\n", -ERR_DEVICE_REFUSED},
+		/* A log tells of other things too. */
+		{"READY\r\n[2.3] mmc0: error -110\r\n", 0},
+		{"READY\r\nfailed: 0\r\nno errors\r\n", 0},
+	};
+	struct regex *ready = NULL;
+	struct iotime it = soon();
+
+	regex_new("^READY$", &ready, &e);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		open_console((struct console_opts){0});
+		fake_says(&dut, rows[i].said);
+		console_reply_done(&reply);
+		ck_assert_msg(console_expect(con, ready, NULL, &it, &reply, &e) == rows[i].r,
+			"'%s': %s", rows[i].said, e.msg);
+		ck_assert(!reply.line == (rows[i].r < 0));
+	}
+	regex_free(ready);
+}
+END_TEST
+
+START_TEST(a_long_reply_before_a_prompt_is_looked_at_to_its_end)
+{
+	struct regex *prompt = NULL;
+	struct strbuf said = {0};
+
+	regex_new("> ", &prompt, &e);
+	for (int end = 0; end < 2; end++) {
+		open_console((struct console_opts){.prompt = prompt, .own_turns = true});
+		sb_clear(&said);
+		sb_add(&said, "OK\r\n");
+		for (int i = 0; i < 1000; i++)
+			sb_add(&said, "a line of the log\r\n");
+		sb_add(&said, end ? "ERROR 7\r\n> " : "> ");
+		ck_assert_int_eq(asked("dump", "^OK$", said.s), end ? -ERR_DEVICE_REFUSED : 0);
+	}
+	sb_done(&said);
+	con = console_free(con);
+	regex_free(prompt);
+}
+END_TEST
+
+static int read_forever(struct link *l, void *buf, size_t size, size_t *ret_n,
+	const struct iotime *it, struct err *why)
+{
+	struct fake_link *f = container_of(l, struct fake_link, link);
+
+	if (f->at == f->len && f->heard_len)
+		fake_says(f, "tick\r\n");
+	return fake_read(l, buf, size, ret_n, it, why);
+}
+
+static void says_and_leaves(struct fake_link *f, const uint8_t *bytes, size_t n)
+{
+	fake_says(f, "OK\r\n");
+	f->gone = true;
+}
+
+START_TEST(a_unit_that_leaves_after_its_answer_has_given_it)
+{
+	dut.device = says_and_leaves;
+	ck_assert_msg(ask("reboot", "^OK$") == 0, "%s", e.msg);
+	ck_assert_str_eq(reply.line, "OK");
+	ck_assert_int_eq(ask("reboot", "^OK$"), -ERR_DEVICE_GONE);
+}
+END_TEST
+
+START_TEST(a_unit_that_never_falls_quiet_does_not_hold_its_answer_up)
+{
+	static const struct link_ops ops = {.name = "fake",
+		.read = read_forever,
+		.write = fake_write,
+		.control = fake_control,
+		.close = fake_close};
+
+	dut.link.ops = &ops;
+	ck_assert_msg(asked("CAL", "^OK$", "OK\r\n") == 0, "%s", e.msg);
 }
 END_TEST
 
@@ -815,7 +1107,19 @@ static Suite *console_suite(void)
 	tcase_add_test(t, flaw_21_a_reply_that_comes_at_once_is_not_lost);
 	tcase_add_test(t, flaw_22_a_secret_is_in_no_log_and_no_message);
 	tcase_add_test(t, a_unit_that_leaves_is_gone_and_not_late);
-	tcase_add_test(t, a_late_answer_is_known_as_such_and_is_not_the_next_questions);
+	tcase_add_test(t,
+		a_late_answer_that_names_its_question_is_known_as_such_and_then_time_has_to_pass);
+	tcase_add_test(t, a_late_answer_moves_the_end_of_the_wait_as_far_as_it_was_late);
+	tcase_add_test(t, a_line_that_anything_in_the_unit_may_say_pays_no_debt);
+	tcase_add_test(t, an_error_in_the_line_or_the_burst_of_an_answer_wins);
+	tcase_add_test(t, a_prompt_ends_the_look_and_an_error_before_it_wins);
+	tcase_add_test(t, a_pattern_of_the_recipe_judges_the_lines_after_an_answer_alone);
+	tcase_add_test(t, of_texts_written_over_each_other_the_last_counts);
+	tcase_add_test(t, an_error_that_comes_a_moment_after_the_answer_wins);
+	tcase_add_test(t, what_a_wait_for_a_line_found_is_taken_back_by_its_own_line);
+	tcase_add_test(t, a_long_reply_before_a_prompt_is_looked_at_to_its_end);
+	tcase_add_test(t, a_unit_that_leaves_after_its_answer_has_given_it);
+	tcase_add_test(t, a_unit_that_never_falls_quiet_does_not_hold_its_answer_up);
 	tcase_add_test(t, an_answer_that_may_still_come_keeps_other_questions_from_being_sent);
 	tcase_add_test(t, another_console_on_the_same_link_and_on_the_next_one_knows_it);
 	tcase_add_test(

@@ -411,58 +411,6 @@ START_TEST(a_device_that_leaves_is_gone_and_a_cancel_is_told)
 }
 END_TEST
 
-/* Over USB the reply that an older session did not wait for is read by the next one. */
-static struct fastboot_pipe_ops usb_like;
-
-static int open_usb_like(const struct fake_line *script, bool no_getvar)
-{
-	const struct fastboot_config c = {.no_getvar = no_getvar};
-	const struct fastboot_hooks h = {.log = keep_log};
-
-	sb_clear(&log_);
-	fake_pipe_init(&pipe_, script);
-	usb_like = *pipe_.pipe.ops;
-	usb_like.outlives = true;
-	pipe_.pipe.ops = &usb_like;
-	return fastboot_new(&pipe_.pipe, &c, &h, &soon, &f, &e);
-}
-
-START_TEST(the_late_answer_to_an_older_session_is_not_the_new_ones)
-{
-	static const char *const late[] = {"OKAY", "FAILerase failed", "OKAY0.3", "INFOslow"};
-
-	for (size_t i = 0; i < ARRAY_LEN(late); i++) {
-		/* The old answer comes first, then those of this session. */
-		const struct fake_line script[] = {{"getvar:version", {late[i], "OKAY0.4"}},
-			{"erase:boot", {"FAILlocked"}}, {0}};
-
-		ck_assert_msg(open_usb_like(script, false) == 0, "%s", e.msg);
-		ck_assert_int_eq(
-			fastboot_command(f, "erase:boot", 1, &soon, NULL, &e), -ERR_DEVICE_REFUSED);
-		says("locked");
-		done();
-	}
-}
-END_TEST
-
-START_TEST(a_device_that_is_asked_for_no_version_has_its_old_answers_dropped)
-{
-	static const struct fake_line script[] = {{"erase:boot", {"FAILlocked"}}, {0}};
-	static const char *const old[] = {"OKAY", NULL};
-	const struct fastboot_config c = {.no_getvar = true};
-
-	fake_pipe_init(&pipe_, script);
-	usb_like = *pipe_.pipe.ops;
-	usb_like.outlives = true;
-	pipe_.pipe.ops = &usb_like;
-	pipe_.next = old;
-	ck_assert_msg(fastboot_new(&pipe_.pipe, &c, NULL, &soon, &f, &e) == 0, "%s", e.msg);
-	ck_assert_int_eq(
-		fastboot_command(f, "erase:boot", 1, &soon, NULL, &e), -ERR_DEVICE_REFUSED);
-	done();
-}
-END_TEST
-
 static Suite *fastboot_suite(void)
 {
 	Suite *s = suite_create("fastboot");
@@ -485,8 +433,6 @@ static Suite *fastboot_suite(void)
 	tcase_add_test(t, all_variables_of_fastbootd_and_of_u_boot);
 	tcase_add_test(t, a_slot_is_put_behind_the_first_word_of_partitions_that_have_slots);
 	tcase_add_test(t, a_device_that_leaves_is_gone_and_a_cancel_is_told);
-	tcase_add_test(t, the_late_answer_to_an_older_session_is_not_the_new_ones);
-	tcase_add_test(t, a_device_that_is_asked_for_no_version_has_its_old_answers_dropped);
 	suite_add_tcase(s, t);
 	return s;
 }

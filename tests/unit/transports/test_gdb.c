@@ -466,6 +466,30 @@ START_TEST(a_late_answer_of_the_session_before_does_not_open_a_new_one)
 }
 END_TEST
 
+START_TEST(a_late_stop_is_not_the_state_of_a_new_session)
+{
+	static const char *const late[] = {"+$T05#b9", "+$S05#b8+$T05#b9", "$T05#b9$T05#b9"};
+	uint8_t b[4];
+	unsigned opens = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+		gdb = gdb_free(gdb);
+		stub->no_ack = false;
+		stub->ram[0] = (uint8_t)(0x40 + i);
+		fake_says(&stub->fake, late[i]);
+		/* In turn, or not at all. */
+		if (try_open() == 0) {
+			opens++;
+			ck_assert_msg(gdb_read(gdb, STUB_RAM, b, 4, &soon, &e) == 0, "%s: %s",
+				late[i], e.msg);
+			ck_assert_mem_eq(b, stub->ram, 4);
+		}
+		stub->fake.at = stub->fake.len;
+	}
+	ck_assert_uint_eq(opens, 1);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("gdb");
@@ -496,6 +520,7 @@ static Suite *suite(void)
 	tcase_add_test(c, a_write_that_is_refused_in_any_form_is_refused);
 	tcase_add_test(c, after_an_answer_that_did_not_come_the_session_is_over);
 	tcase_add_test(c, a_late_answer_of_the_session_before_does_not_open_a_new_one);
+	tcase_add_test(c, a_late_stop_is_not_the_state_of_a_new_session);
 	suite_add_tcase(s, c);
 	return s;
 }

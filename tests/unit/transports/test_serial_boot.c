@@ -160,6 +160,38 @@ START_TEST(flaw_04_ready_and_ok_are_words_and_not_parts_of_words)
 }
 END_TEST
 
+START_TEST(an_error_after_a_word_takes_it_back)
+{
+	struct iotime it = soon();
+
+	profile.probe = false;
+	for (const char *const *p = (const char *const[]){"READY\rFAILED",
+		     "READY\r\nERROR: no flash", "READY\nNOT ready", NULL};
+		*p; p++) {
+		dut.ready = *p;
+		ck_assert_msg(flash(100) < 0, "'%s' was taken as READY", *p);
+		ck_assert_uint_eq(dut.erases, 0);
+	}
+	dut.ready = "READY";
+	for (const char *const *p = (const char *const[]){"OK\rFAILED", "OK\r\nFAILED page 3",
+		     "OK\nERR 7", NULL};
+		*p; p++) {
+		dut.erased = *p;
+		ck_assert_msg(flash(100) < 0, "'%s' was taken as OK", *p);
+		ck_assert_uint_eq(dut.chunks, 0);
+	}
+	for (const char *const *p = (const char *const[]){"BOOTING\rFAILED",
+		     "BOOTING\r\nERROR: no application", NULL};
+		*p; p++) {
+		dut.booting = *p;
+		dut.in_bootloader = true;
+		make();
+		ck_assert_int_eq(
+			serial_boot_start(boot, NULL, &it, NULL, NULL, &e), -ERR_DEVICE_REFUSED);
+	}
+}
+END_TEST
+
 START_TEST(flaw_05_an_echo_is_no_answer)
 {
 	dut.echo = true;
@@ -437,6 +469,94 @@ START_TEST(read_and_blank_check_see_the_flash)
 }
 END_TEST
 
+/* --- answers that come late --- */
+
+/* The answer that the device gives to the hold-th input from now on comes with the next one, before
+ * the answer to that. */
+static unsigned hold;
+static uint8_t late[8192];
+static size_t late_n;
+
+static void late_heard(struct fake_link *f, const uint8_t *p, size_t n)
+{
+	fake_say(f, late, late_n);
+	late_n = 0;
+	if (f->at == f->len)
+		f->at = f->len = 0;
+
+	size_t from = f->len;
+
+	boot_heard(f, p, n);
+	if (hold && f->len > from && --hold == 0) {
+		late_n = MIN(f->len - from, sizeof late);
+		memcpy(late, f->out + from, late_n);
+		f->len = from;
+	}
+}
+
+static void set_up_late(unsigned at)
+{
+	tear_down();
+	set_up();
+	dut.wire.device = late_heard;
+	hold = at;
+	late_n = 0;
+}
+
+START_TEST(a_late_ok_of_an_erase_is_not_that_of_the_next_one)
+{
+	struct iotime it = soon();
+
+	set_up_late(1);
+	dut.in_bootloader = true;
+	make();
+	ck_assert_int_eq(serial_boot_erase(boot, &it, &e), -ERR_TIMEOUT);
+	/* Not before the bootloader was entered again. */
+	ck_assert_int_eq(serial_boot_erase(boot, &it, &e), -ERR_OUT_OF_STEP);
+	assert_says("enter the bootloader");
+	ck_assert_uint_eq(dut.erases, 1);
+	dut.erased = "ERR protected";
+	ck_assert_msg(serial_boot_enter(boot, BOOT_FLASH_BASE, &it, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(serial_boot_erase(boot, &it, &e), -ERR_DEVICE_REFUSED);
+}
+END_TEST
+
+START_TEST(a_late_ready_is_no_ok_and_no_booting)
+{
+	struct iotime it = soon();
+
+	set_up_late(1);
+	profile.enter_attempts = 2;
+	make();
+	ck_assert_msg(serial_boot_enter(boot, BOOT_FLASH_BASE, &it, &e) == 0, "%s", e.msg);
+	hold = 0;
+	dut.erased = dut.booting = NULL;
+	fake_says(&dut.wire, "READY\r\n");
+	ck_assert_int_lt(serial_boot_erase(boot, &it, &e), 0);
+	ck_assert_int_lt(serial_boot_start(boot, NULL, &it, NULL, NULL, &e), 0);
+}
+END_TEST
+
+START_TEST(a_late_answer_at_any_place_of_a_flash_makes_no_pass)
+{
+	for (unsigned at = 1;; at++) {
+		bool was_late;
+
+		/* A cell that does not take must be found. */
+		set_up_late(at);
+		dut.worn = 300;
+		ck_assert_msg(flash(600) < 0, "answer %u", at);
+		was_late = hold == 0;
+		set_up_late(at);
+		if (flash(600) == 0)
+			assert_holds(600);
+		if (!was_late)
+			break;
+	}
+	hold = 0;
+}
+END_TEST
+
 static uint64_t rng = 88172645463325252ull;
 
 static uint64_t any(uint64_t below)
@@ -639,6 +759,7 @@ static Suite *serial_boot_suite(void)
 	tcase_add_test(t, flaw_02_nothing_is_written_when_the_erase_was_refused);
 	tcase_add_test(t, flaw_03_nothing_is_erased_before_the_unit_said_ready);
 	tcase_add_test(t, flaw_04_ready_and_ok_are_words_and_not_parts_of_words);
+	tcase_add_test(t, an_error_after_a_word_takes_it_back);
 	tcase_add_test(t, flaw_05_an_echo_is_no_answer);
 	tcase_add_test(t, flaw_06_boot_messages_are_not_taken_for_answers);
 	tcase_add_test(
@@ -660,6 +781,9 @@ static Suite *serial_boot_suite(void)
 	tcase_add_test(t, a_cancel_ends_it_between_two_frames);
 	tcase_add_test(t, start_waits_for_the_applications_own_banner);
 	tcase_add_test(t, read_and_blank_check_see_the_flash);
+	tcase_add_test(t, a_late_ok_of_an_erase_is_not_that_of_the_next_one);
+	tcase_add_test(t, a_late_ready_is_no_ok_and_no_booting);
+	tcase_add_test(t, a_late_answer_at_any_place_of_a_flash_makes_no_pass);
 	tcase_add_test(t, random_faults_end_in_equal_flash_or_a_reported_failure);
 	tcase_add_test(t, an_image_goes_through_a_real_pty);
 	tcase_add_test(t, flaw_03_a_second_open_of_the_port_is_refused_and_takes_no_bytes);

@@ -447,6 +447,175 @@ START_TEST(go_jumps_once_and_a_refusal_is_an_error)
 }
 END_TEST
 
+/* --- answers that come late --- */
+
+static int read_it(const struct iotime *it)
+{
+	uint8_t b[16];
+
+	return stm32_read(rom, BASE, b, sizeof b, it, &e);
+}
+
+static int erase_page(const struct iotime *it)
+{
+	return stm32_erase_pages(rom, (const uint32_t[]){1}, 1, it, &e);
+}
+
+static int erase_all(const struct iotime *it)
+{
+	return stm32_erase_mass(rom, STM32_MASS_ALL, it, &e);
+}
+
+static int go(const struct iotime *it)
+{
+	return stm32_go(rom, BASE, it, &e);
+}
+
+static const struct {
+	int (*run)(const struct iotime *it);
+	unsigned phases;
+} late_rows[] = {{read_it, 3}, {erase_page, 2}, {erase_all, 2}, {go, 2}};
+
+START_TEST(a_late_answer_of_any_phase_is_not_that_of_the_next_command)
+{
+	struct iotime it = soon();
+
+	for (unsigned phase = 1; phase <= late_rows[_i].phases; phase++) {
+		plug_and_connect(f4);
+		bench.hold = phase;
+
+		int r = late_rows[_i].run(&it);
+
+		ck_assert_uint_eq(bench.hold, 0);
+		/* A read asks again by itself. */
+		ck_assert(r == -ERR_TIMEOUT || (r == 0 && late_rows[_i].run == read_it));
+		/* The ROM refuses this address: an ACK to it is another's. */
+		ck_assert_msg(stm32_go(rom, 0x40000000, &it, &e) < 0, "phase %u", phase);
+		if (late_rows[_i].run != go || phase == 1) {
+			ck_assert_msg(read_it(&it) == 0, "phase %u: %s", phase, e.msg);
+			/* Nor is it that of a new session. */
+			bench.hold = phase;
+			late_rows[_i].run(&it);
+			ck_assert_msg(connect() == 0, "phase %u: %s", phase, e.msg);
+			ck_assert_uint_eq(stm32_info(rom)->pid, 0x413);
+			ck_assert(!stm32_info(rom)->read_protected);
+			ck_assert_int_eq(stm32_go(rom, 0x40000000, &it, &e), -ERR_DEVICE_REFUSED);
+		}
+		rom = stm32_free(rom);
+		stm32_bench_done(&bench);
+	}
+	plug(f4);
+}
+END_TEST
+
+START_TEST(a_missing_answer_is_owed_to_the_dialogue_that_follows)
+{
+	struct iotime it = soon();
+
+	plug_and_connect(f4);
+	rom = stm32_free(rom);
+	ck_assert_uint_eq(bench.wire.link.turn.owed, 0);
+	rom = stm32_new(&bench.wire.link, &opts, NULL);
+	ck_assert_msg(connect() == 0, "%s", e.msg);
+	bench.hold = 2;
+	ck_assert_int_eq(erase_all(&it), -ERR_TIMEOUT);
+	rom = stm32_free(rom);
+	ck_assert_uint_eq(bench.wire.link.turn.owed, 1);
+	/* And not any more once the ROM was found in turn. */
+	rom = stm32_new(&bench.wire.link, &opts, NULL);
+	ck_assert_msg(connect() == 0, "%s", e.msg);
+	ck_assert_uint_eq(bench.wire.link.turn.owed, 0);
+}
+END_TEST
+
+START_TEST(a_late_answer_at_any_place_of_a_flash_makes_no_pass)
+{
+	/* 400 bytes of the old content lie there; each reply comes late, one after the other. */
+	for (unsigned at = 1;; at++) {
+		bool was_late;
+
+		plug_and_connect(f4);
+		stm32_bench_fault(&bench, "weak-cell=300,count=0");
+		bench.hold = at;
+		ck_assert_msg(flash_at(BASE, 400) < 0, "reply %u", at);
+		was_late = bench.hold == 0;
+		rom = stm32_free(rom);
+		stm32_bench_done(&bench);
+		plug_and_connect(f4);
+		bench.hold = at;
+		if (flash_at(BASE, 400) == 0)
+			holds(BASE, bytes, 400);
+		if (!was_late)
+			break;
+		rom = stm32_free(rom);
+		stm32_bench_done(&bench);
+	}
+}
+END_TEST
+
+START_TEST(a_late_answer_at_any_place_of_a_connection_leaves_it_right)
+{
+	for (unsigned at = 1;; at++) {
+		plug(f4);
+		bench.hold = at;
+		if (connect() == 0) {
+			ck_assert_uint_eq(stm32_info(rom)->pid, 0x413);
+			ck_assert_uint_eq(stm32_info(rom)->flash_bytes, 1 << 20);
+			ck_assert(!stm32_info(rom)->read_protected);
+			ck_assert_mem_eq(stm32_info(rom)->uid,
+				"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb", 12);
+		}
+		if (bench.hold)
+			break;
+		rom = stm32_free(rom);
+		stm32_bench_done(&bench);
+	}
+}
+END_TEST
+
+/* A NACK that nobody asked for comes with the answer to the first read. */
+static void nack_comes_between(struct fake_link *f, const uint8_t *p, size_t n)
+{
+	static const uint8_t read_command[] = {0x11, 0xee};
+
+	if (n == 2 && !memcmp(p, read_command, 2)) {
+		fake_say(f, "\x1f", 1);
+		f->device = stm32_bench_heard;
+	}
+	stm32_bench_heard(f, p, n);
+}
+
+START_TEST(a_nack_of_another_command_is_no_read_protection)
+{
+	plug(f4);
+	bench.wire.device = nack_comes_between;
+	ck_assert_msg(connect() == 0, "%s", e.msg);
+	ck_assert_ptr_eq(bench.wire.device, stm32_bench_heard);
+	ck_assert(!stm32_info(rom)->read_protected);
+}
+END_TEST
+
+/* An ACK that nobody asked for comes right after that of the command. */
+static void ack_comes_twice(struct fake_link *f, const uint8_t *p, size_t n)
+{
+	static const uint8_t go_command[] = {0x21, 0xde};
+
+	stm32_bench_heard(f, p, n);
+	if (n == 2 && !memcmp(p, go_command, 2))
+		fake_say(f, "\x79", 1);
+}
+
+START_TEST(a_second_ack_is_not_that_of_the_address)
+{
+	struct iotime it = soon();
+
+	plug_and_connect(f4);
+	bench.wire.device = ack_comes_twice;
+	ck_assert_int_eq(stm32_go(rom, 0x40000000, &it, &e), -ERR_PROTOCOL);
+	says("no one asked for");
+}
+END_TEST
+
 START_TEST(a_cancel_ends_it)
 {
 	struct cancel c;
@@ -497,6 +666,13 @@ static Suite *stm32_suite(void)
 	tcase_add_test(t, write_protected_sectors_take_nothing_and_do_not_pass);
 	tcase_add_test(t, a_rom_without_a_command_says_so);
 	tcase_add_test(t, go_jumps_once_and_a_refusal_is_an_error);
+	tcase_add_loop_test(t, a_late_answer_of_any_phase_is_not_that_of_the_next_command, 0,
+		ARRAY_LEN(late_rows));
+	tcase_add_test(t, a_missing_answer_is_owed_to_the_dialogue_that_follows);
+	tcase_add_test(t, a_late_answer_at_any_place_of_a_flash_makes_no_pass);
+	tcase_add_test(t, a_late_answer_at_any_place_of_a_connection_leaves_it_right);
+	tcase_add_test(t, a_nack_of_another_command_is_no_read_protection);
+	tcase_add_test(t, a_second_ack_is_not_that_of_the_address);
 	tcase_add_test(t, a_cancel_ends_it);
 	suite_add_tcase(s, t);
 	return s;
