@@ -479,6 +479,15 @@ int recorder_preflight(struct recorder *r, struct err *e)
 	return disk_check(records_disk(fleet_records(r->fleet)), 0, e);
 }
 
+int recorder_artifact_name(
+	struct recorder *r, const char *sha256, char *ret, size_t size, struct err *e)
+{
+	_cleanup_(db_freep) struct db *d = NULL;
+	int k = db_open_reader(fleet_db_path(r->fleet), &d, e);
+
+	return k < 0 ? k : artifacts_name(d, sha256, ret, size, e);
+}
+
 /* --- what a step asks for --- */
 
 struct serial_note {

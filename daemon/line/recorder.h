@@ -44,6 +44,10 @@ int recorder_note(struct fleet *f, const struct station_config *station,
 /* What must be true before the first byte: artifacts there and whole, room on the disk. */
 int recorder_preflight(struct recorder *r, struct err *e);
 
+/* The name that an artifact was uploaded under. */
+int recorder_artifact_name(
+	struct recorder *r, const char *sha256, char *ret, size_t size, struct err *e);
+
 /* The sink for the runner. */
 struct runner_sink recorder_sink(struct recorder *r);
 /* Reserves the run's serial (durable) or gives the one that it has. kind NULL: as the recipe says;

@@ -180,15 +180,24 @@ static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 	return 0;
 }
 
+static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
+{
+	return recorder_artifact_name(((struct env *)env)->rec, ref, ret, STEP_NAME_BYTES, e);
+}
+
 static int env_load_image(
 	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
 {
 	struct env *v = env;
 	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
-	char path[512];
+	char path[512], name[STEP_NAME_BYTES];
+	struct image_opts named = *o;
 	int r = env_image(env, ref, path, e);
 
-	return r < 0 ? r : image_cache_image(fleet_images(v->s->fleet), path, o, &it, ret, e);
+	if (r == 0)
+		r = env_name(env, ref, name, e);
+	named.name = name;
+	return r < 0 ? r : image_cache_image(fleet_images(v->s->fleet), path, &named, &it, ret, e);
 }
 
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
@@ -260,6 +269,7 @@ static const struct step_env_ops env_ops = {
 	.serial = env_serial,
 	.ask = env_ask,
 	.image = env_image,
+	.name = env_name,
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
 	.output = env_output,

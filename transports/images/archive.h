@@ -25,7 +25,8 @@ DEFINE_CLEANUP(struct archive, archive_close)
 
 /* How many members a zip archive has, in all folders; 0 of a directory. */
 unsigned archive_members(const struct archive *a);
-/* Unpacks every member, in whatever folder, and compares its checksum; nothing is kept. */
+/* Unpacks every member, in whatever folder, that archive_get() did not give yet, and compares its
+ * checksum; nothing is kept. */
 int archive_check(struct archive *a, const struct iotime *it, struct err *e);
 
 const char *archive_path(const struct archive *a);
