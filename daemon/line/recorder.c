@@ -479,13 +479,27 @@ int recorder_preflight(struct recorder *r, struct err *e)
 	return disk_check(records_disk(fleet_records(r->fleet)), 0, e);
 }
 
+struct name_note {
+	const char *sha256;
+	char *out;
+	size_t size;
+};
+
+static int apply_name(struct db *tx, void *data, struct err *e)
+{
+	const struct name_note *n = data;
+
+	return artifacts_name(tx, n->sha256, n->out, n->size, e);
+}
+
+/* By the writer: SQLite keeps the descriptor of each connection that was closed while another one
+ * has a lock, so a connection for each step would leave one for each station. */
 int recorder_artifact_name(
 	struct recorder *r, const char *sha256, char *ret, size_t size, struct err *e)
 {
-	_cleanup_(db_freep) struct db *d = NULL;
-	int k = db_open_reader(fleet_db_path(r->fleet), &d, e);
+	struct name_note n = {sha256, ret, size};
 
-	return k < 0 ? k : artifacts_name(d, sha256, ret, size, e);
+	return writer_do(fleet_writer(r->fleet), apply_name, &n, e);
 }
 
 /* --- what a step asks for --- */

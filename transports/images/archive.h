@@ -16,7 +16,8 @@
 
 struct archive;
 
-/* Holds a reference to the blob. -ERR_IMAGE_INVALID for what is no zip archive. */
+/* Holds a reference to the blob. -ERR_IMAGE_INVALID for what is no zip archive, or has two members
+ * of one name: a unit may unpack another one than was checked. */
 int archive_open_zip(struct blob *b, struct archive **ret, struct err *e);
 /* -ERR_NOT_FOUND. */
 int archive_open_dir(const char *path, struct archive **ret, struct err *e);

@@ -12,6 +12,7 @@
 /* Shorter ones may be a setting of the unit. */
 #define SAME_BYTE_MIN 128
 #define OLD_TEXT_MIN  64
+#define HEADING_MIN   60
 
 size_t foreign_text_char(const uint8_t *s, uint64_t n)
 {
@@ -149,6 +150,69 @@ static bool is_icon(const uint8_t *s, uint64_t n)
 
 	return !b.bad && zero == 0 && (type == 1 || type == 2) && count > 0 && shape &&
 	       shape[3] == 0 && at == 6u + 16u * count && size > 0 && size <= n - MIN(n, at);
+}
+
+/* A directory of at most 200 entries within the file, sorted by their tags (TIFF 6.0, 2). */
+static bool is_tiff(const uint8_t *s, uint64_t n)
+{
+	bool big = n > 8 && !memcmp(s, "MM\0*", 4);
+	struct rbytes b;
+	uint64_t at;
+	unsigned last = 0;
+	unsigned entries;
+
+	if (n < 32 || (!big && memcmp(s, "II*\0", 4)))
+		return false;
+	b = rbytes_of(s + 4, 4);
+	at = big ? rb_be32(&b) : rb_le32(&b);
+	if (at < 8 || at > n - 14)
+		return false;
+	b = rbytes_of(s + at, (size_t)(n - at));
+	entries = big ? rb_be16(&b) : rb_le16(&b);
+	for (unsigned i = 0; i < entries && i < 4; i++) {
+		unsigned tag = big ? rb_be16(&b) : rb_le16(&b);
+
+		rb_take(&b, 10);
+		if (b.bad || tag <= last)
+			return false;
+		last = tag;
+	}
+	return entries > 0 && entries <= 200;
+}
+
+/* Signature, version, and the length of what is unpacked (SWF 19, 2). */
+static bool is_swf(const uint8_t *s, uint64_t n)
+{
+	struct rbytes b = rbytes_of(s, (size_t)MIN(n, 8u));
+	const uint8_t *head = rb_take(&b, 4);
+	uint64_t len = rb_le32(&b);
+
+	return head && !b.bad && !memcmp(head + 1, "WS", 2) && head[3] > 0 && head[3] < 64 &&
+	       (head[0] == 'F' ? len == n
+			       : (head[0] == 'C' || head[0] == 'Z') && len > n / 2 &&
+					 len < 1u << 30);
+}
+
+/* The code 9994, the length in words, the version 1000 (ESRI shapefile, table 1). */
+static bool is_shapefile(const uint8_t *s, uint64_t n)
+{
+	struct rbytes b = rbytes_of(s, (size_t)MIN(n, 32u));
+	uint32_t code = rb_be32(&b);
+
+	rb_take(&b, 24);
+	return code == 9994 && rb_le32(&b) == 1000 && !b.bad;
+}
+
+/* HEADER, BGNLIB: two records, each with its length (GDSII stream format). */
+static bool is_gds(const uint8_t *s, uint64_t n)
+{
+	return n > 34 && !memcmp(s, "\0\6\0\2", 4) && !memcmp(s + 6, "\0\x1c\1\2", 4);
+}
+
+static bool is_lha(const uint8_t *s, uint64_t n)
+{
+	return n > 22 && s[2] == '-' && s[3] == 'l' && (s[4] == 'h' || s[4] == 'z') &&
+	       (isdigit(s[5]) || s[5] == 's' || s[5] == 'd') && s[6] == '-';
 }
 
 static bool is_id3(const uint8_t *s, uint64_t n)
@@ -621,6 +685,21 @@ static bool is_mostly_text(const uint8_t *s, uint64_t n)
 	return plain > n / 4 * 3;
 }
 
+/* A heading in words, as sciences and uploads by a browser begin. Strings of a program that come
+ * first are shorter, or have no words. */
+static bool is_headed(const uint8_t *s, uint64_t n)
+{
+	unsigned blanks = 0;
+	uint64_t i;
+
+	for (i = 0; i < n && i < HEADING_MIN; i++) {
+		if (!isprint(s[i]) && !isspace(s[i]))
+			return false;
+		blanks += isspace(s[i]) != 0;
+	}
+	return i == HEADING_MIN && blanks >= 4;
+}
+
 /* What ends a file (fixed VHD and DMG disks, Targa pictures). */
 static bool ends_with(const uint8_t *s, uint64_t n, uint64_t back, const char *magic, size_t len)
 {
@@ -653,6 +732,11 @@ static const struct {
 	{is_lzma, {"lzma data", ADVICE_UNPACK, MAY_BE_A_PARTITION}},
 	{is_bmp, {"a picture (BMP)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION}},
 	{is_jpeg, {"a picture (JPEG)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION}},
+	{is_tiff, {"a picture (TIFF)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION}},
+	{is_swf, {"a film (Flash)", ADVICE_DOCUMENT, 0}},
+	{is_shapefile, {"a map (shapefile)", ADVICE_DOCUMENT, 0}},
+	{is_gds, {"a layout of a chip (GDSII)", ADVICE_DOCUMENT, 0}},
+	{is_lha, {"an archive (LHA)", ADVICE_UNPACK, 0}},
 	{is_icon, {"a picture (icon)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION}},
 	{is_targa, {"a picture (Targa)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION}},
 	{is_font, {"a font (TrueType or OpenType)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION}},
@@ -677,6 +761,8 @@ static const struct {
 			  "give the image of the one memory", MAY_BE_A_PARTITION | MAY_BE_A_DISK}},
 	{is_old_text, {"a text file in an 8-bit encoding", ADVICE_TEXT, 0}},
 	{is_mostly_text, {"a text file with bytes that are no text", ADVICE_TEXT, 0}},
+	{is_headed,
+		{"a file that begins with a heading of words", ADVICE_TEXT, MAY_BE_A_PARTITION}},
 	{is_same_byte, {"one byte repeated", "an empty memory is erased, not written",
 			       MAY_BE_A_PARTITION}},
 };

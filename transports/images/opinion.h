@@ -10,8 +10,8 @@
  * enough). No raw binary has them by chance (the numbers are in
  * docs/decisions/0005-a-second-opinion.md).
  *
- * Any thread: each call has a libmagic of its own, which maps its database (0.4 ms). Of a file the
- * first 64 KiB are given to its rules for bytes; the parsers of archives, ELF, JSON, CSV and
+ * Any thread: each has a libmagic of its own, which maps the database at its first call. Of a file
+ * the first 64 KiB are given to its rules for bytes; the parsers of archives, ELF, JSON, CSV and
  * documents are off.
  */
 #pragma once

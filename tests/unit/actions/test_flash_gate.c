@@ -225,6 +225,26 @@ START_TEST(an_override_is_on_record_with_what_was_overruled)
 }
 END_TEST
 
+static void make_xtensa(struct strbuf *b)
+{
+	static const struct elf_kind kind = {.machine = 94};
+	static const struct part p = {0x08000000, (const uint8_t *)"code", 4};
+
+	write_elf(b, &kind, &p, 1);
+}
+
+START_TEST(an_stm32_takes_no_elf_file_of_another_processor)
+{
+	static const struct foreign_file xtensa = {
+		"fw.elf", "is for machine 94", .make = make_xtensa};
+
+	write_file(&xtensa);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (!strcmp(rows[i].action, "stm32.flash"))
+			refused(&rows[i], &xtensa);
+}
+END_TEST
+
 /* Every action that takes an image has the argument by which a recipe overrides the gate. */
 START_TEST(every_action_that_writes_a_file_is_in_this_table)
 {
@@ -282,6 +302,7 @@ static Suite *flash_gate_suite(void)
 	tcase_add_test(t, no_action_takes_a_file_whose_name_says_another_kind);
 	tcase_add_test(t, a_package_is_judged_by_its_name_and_by_what_it_is_of);
 	tcase_add_test(t, an_override_is_on_record_with_what_was_overruled);
+	tcase_add_test(t, an_stm32_takes_no_elf_file_of_another_processor);
 	tcase_add_test(t, every_action_that_writes_a_file_is_in_this_table);
 	tcase_add_test(t, a_package_with_one_damaged_member_is_not_sent);
 	suite_add_tcase(s, t);

@@ -107,7 +107,7 @@ static inline void make_utf16(struct strbuf *b)
 /* A dynamically linked program: PT_INTERP. */
 static inline void make_program(struct strbuf *b)
 {
-	static const struct elf_kind kind = {.wide = true, .machine = 62};
+	static const struct elf_kind kind = {.wide = true, .machine = 40};
 	static const struct part p = {0x400000, (const uint8_t *)"/lib64/ld-linux.so", 19};
 
 	write_elf(b, &kind, &p, 1);
@@ -123,12 +123,6 @@ static inline void make_object(struct strbuf *b)
 	write_elf(b, &kind, &p, 1);
 }
 
-static inline void make_raw(struct strbuf *b)
-{
-	for (unsigned i = 0; i < 300; i++)
-		put_le(b, i * 2654435761u, 4);
-}
-
 static inline void make_cut_hex(struct strbuf *b)
 {
 	static const uint8_t data[32] = "half of it";
@@ -142,6 +136,12 @@ static inline void put_be(struct strbuf *b, uint64_t v, unsigned n)
 {
 	for (unsigned i = n; i-- > 0;)
 		put_le(b, v >> 8 * i & 0xff, 1);
+}
+
+static inline void make_raw(struct strbuf *b)
+{
+	for (unsigned i = 0; i < 300; i++)
+		put_le(b, i * 2654435761u, 4);
 }
 
 /* Four tables in the order of their names. */
@@ -352,6 +352,28 @@ static inline void make_nearly_text(struct strbuf *b)
 		sb_add(b, "\x0cINFO  boot: step of the log \x1f done\r\n");
 }
 
+static inline void make_tiff(struct strbuf *b)
+{
+	sb_add_n(b, "II*\0\x08\0\0\0\2\0", 10);
+	sb_add_n(b, "\0\1\4\0\1\0\0\0\x10\0\0\0", 12);
+	sb_add_n(b, "\1\1\4\0\1\0\0\0\x10\0\0\0", 12);
+	put_fill(b, 3, 40);
+}
+
+static inline void make_dicom(struct strbuf *b)
+{
+	put_fill(b, 0, 128);
+	sb_add_n(b, "DICM\2\0\0\0UL\4\0", 12);
+}
+
+/* What a browser sends for a file. */
+static inline void make_form(struct strbuf *b)
+{
+	sb_add(b, "------Boundary7MA4YWxk\r\nContent-Disposition: form-data; name=\"file\"; "
+		  "filename=\"fw.bin\"\r\n\r\n");
+	make_raw(b);
+}
+
 #define BYTES(text) .bytes = (text), .n = sizeof(text) - 1
 
 static const struct foreign_file foreign_files[] = {
@@ -433,6 +455,9 @@ static const struct foreign_file foreign_files[] = {
 	{"fw.bin", "UTF-32", .make = make_utf32},
 	{"fw.bin", "UTF-16", .make = make_utf16_without_mark},
 	{"fw.bin", "(VHD)", .make = make_vhd},
+	{"fw.bin", "(TIFF)", .make = make_tiff, .for_partition = true},
+	{"fw.bin", "a heading of words", .make = make_form, .for_partition = true},
+	{"fw.bin", "(DICOM)", .make = make_dicom},
 	{"fw.bin", "(icon)", .make = make_icon, .for_partition = true},
 	{"fw.bin", "text", .make = make_nearly_text},
 	{"fw.bin", "NumPy", BYTES("\x93NUMPY\1\0\x76\0{'descr': '<f8'}\n\0\1\2")},
