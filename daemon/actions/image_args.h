@@ -48,11 +48,11 @@ bool image_args_declared(const struct args *a, const char *name, const struct bl
 	enum foreign_use use, struct step_result *out);
 
 /* For bytes that go into a partition. */
-#define ARG_ROW_BLOB_FORMAT                                                                     \
-	{                                                                                       \
-		.name = "format", .type = ARG_CHOICE, .def = "auto", .choices = blob_formats,   \
-		.doc = "auto: what is surely no image is refused; bin: the bytes as they are, " \
-		       "on record"                                                              \
+#define ARG_ROW_BLOB_FORMAT                                                                   \
+	{                                                                                     \
+		.name = "format", .type = ARG_CHOICE, .def = "auto", .choices = blob_formats, \
+		.doc = "auto: what is surely no image, by content or by name, is refused; "   \
+		       "bin: the bytes as they are, on record"                                \
 	}
 
 #define ARG_ROW_PACKAGE_FORMAT                                                                \
