@@ -83,7 +83,7 @@ int api_start(struct fleet *f, const struct api_options *o,
 
 	a->fleet = f;
 	a->rate_limit = o->rate_limit;
-	a->readers = readers_new(fleet_db_path(f));
+	a->readers = fleet_readers(f);
 	mutex_init(&a->cache_lock);
 	r = load_openapi(a, e);
 	if (r == 0) {
@@ -171,7 +171,6 @@ struct api *api_stop(struct api *a)
 	if (!a)
 		return NULL;
 	httpd_stop(a->httpd);
-	readers_free(a->readers);
 	auth_free(a->auth);
 	shared_body_unref(a->stations);
 	free(a->openapi_text);

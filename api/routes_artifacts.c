@@ -131,16 +131,20 @@ static int check_image(struct call *c, struct put *p, struct err *e)
 	_cleanup_(image_unrefp) struct image *image = NULL;
 	struct image_opts o = IMAGE_OPTS_INSPECT;
 	enum image_format format = IMAGE_BIN;
-	bool claims = gate_name_claim(p->a.name) != IMAGE_ANY;
+	enum image_format claim = gate_name_claim(p->a.name);
+	bool disagrees;
 	int r = detect(c, &format, e);
 
 	if (r < 0)
 		return r;
 	p->a.format = image_format_str(format);
-	if (format == IMAGE_SPARSE || format == IMAGE_BOOTIMG)
+	/* A DFU suffix is at the end; a text may have any content. */
+	disagrees =
+		claim != IMAGE_ANY && claim != IMAGE_DFU && claim != IMAGE_TITXT && claim != format;
+	if (!disagrees && (format == IMAGE_SPARSE || format == IMAGE_BOOTIMG))
 		return check_partition(c, p->a.name, format, e);
-	if ((!image_format_is_firmware(format) && !claims) ||
-		(format == IMAGE_BIN && c->rq->upload_bytes > IMAGE_MAX_BYTES))
+	if (!disagrees && (!image_format_is_firmware(format) ||
+				  (format == IMAGE_BIN && c->rq->upload_bytes > IMAGE_MAX_BYTES)))
 		return 0;
 	o.name = p->a.name;
 	/* It may be for other uses: a file to push, a picture. */

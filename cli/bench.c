@@ -230,6 +230,12 @@ static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 	return 0;
 }
 
+static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
+{
+	snprintf(ret, STEP_NAME_BYTES, "%s", ref);
+	return 0;
+}
+
 static int env_load_image(
 	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
 {
@@ -315,6 +321,7 @@ static const struct step_env_ops env_ops = {
 	.serial = env_serial,
 	.ask = env_ask,
 	.image = env_image,
+	.name = env_name,
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
 	.keep = env_keep,

@@ -6,6 +6,7 @@
 #include "cli/provctl.h"
 #include "daemon/actions/image_json.h"
 #include "transports/images/bootimg.h"
+#include "transports/images/gate.h"
 
 /* What the readers of firmware take is theirs; the rest, and what is larger than any
  * microcontroller, is described as a file for a partition or as a package. */
@@ -31,7 +32,9 @@ static int blob_info(const char *path, const struct image_opts *o, json_t **ret,
 		return r;
 	if (!is_blob(b, o))
 		return 0;
-	r = blob_json(b, &forever, ret, e);
+	r = gate_name(path, image_detect(b->data, (size_t)b->size), e);
+	if (r == 0)
+		r = blob_json(b, &forever, ret, e);
 	if (r < 0)
 		return r;
 	json_object_set_new(*ret, "file", json_string(path));

@@ -64,6 +64,22 @@ int artifacts_get(struct db *d, const char *sha256, json_t **ret, struct err *e)
 	return db_one_json(d, e, "artifact", KINDS, ret, sql, sha256);
 }
 
+int artifacts_name(struct db *d, const char *sha256, char *ret, size_t size, struct err *e)
+{
+	static const char sql[] = "SELECT name FROM artifacts WHERE sha256 = ?";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "s", sha256);
+
+	if (r == 0)
+		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no artifact %s", sha256);
+	col_copy(&q, 0, ret, size);
+	return 0;
+}
+
 int artifacts_by_name(struct db *d, const char *name, char ret_sha256[65], struct err *e)
 {
 	static const char sql[] = "SELECT sha256 FROM artifacts WHERE name = ?"

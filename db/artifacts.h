@@ -20,6 +20,8 @@ int artifacts_add(struct db *tx, const struct artifact *a, bool *ret_created, st
 /* -ERR_CONFLICT while a recipe that may still be used names it, -ERR_NOT_FOUND. */
 int artifacts_delete(struct db *tx, const char *sha256, const char *by, struct err *e);
 int artifacts_get(struct db *d, const char *sha256, json_t **ret, struct err *e);
+/* The name that it was uploaded under; -ERR_NOT_FOUND. */
+int artifacts_name(struct db *d, const char *sha256, char *ret, size_t size, struct err *e);
 /* The digest of the newest artifact of that name. */
 int artifacts_by_name(struct db *d, const char *name, char ret_sha256[65], struct err *e);
 /* Newest first; name may be NULL. */

@@ -309,7 +309,7 @@ static int sideload_run(
 	if (r == 0 && !in.src.size)
 		r = err_set(e, ERR_IMAGE_INVALID, "an empty package");
 	if (r == 0)
-		r = package_args_check(s, a, in.blob, out, e);
+		r = package_args_check(s, a, args_str(a, "file"), in.blob, out, e);
 	if (r == 0)
 		r = adb_session_open(&x, e);
 	if (r < 0)

@@ -6,6 +6,7 @@
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/rows.h"
 
+#include "transports/images/gate.h"
 #include "transports/protocols/fastboot_all.h"
 
 static const char *const verifies[] = {"auto", "fetch", "none", NULL};
@@ -70,10 +71,11 @@ static struct fastboot_all_opts opts_of(const struct args *a)
 	};
 }
 
-static int open_archive(struct step *s, const struct args *a, struct archive **ret,
-	char sha256[SHA256_HEX], struct err *e)
+static int open_archive(struct step *s, const struct args *a, struct step_result *out,
+	struct archive **ret, char sha256[SHA256_HEX], struct err *e)
 {
 	_cleanup_(blob_unrefp) struct blob *zip = NULL;
+	char name[STEP_NAME_BYTES];
 
 	if (args_has(a, "package") == args_has(a, "dir"))
 		return err_set(e, ERR_RECIPE_INVALID, "one of 'package' and 'dir' is needed");
@@ -82,6 +84,10 @@ static int open_archive(struct step *s, const struct args *a, struct archive **r
 
 	int r = s->ops->load_blob(s->env, args_str(a, "package"), &zip, e);
 
+	if (r == 0)
+		r = s->ops->name(s->env, args_str(a, "package"), name, e);
+	if (r == 0 && !image_args_declared(a, name, NULL, FOREIGN_PARTITION, out))
+		r = gate_name(name, IMAGE_ZIP, e);
 	if (r == 0)
 		r = archive_open_zip(zip, ret, e);
 	if (r == 0)
@@ -148,7 +154,7 @@ static int flashall_run(
 		.written = json_array(),
 		.order = json_array()};
 	char sha256[SHA256_HEX] = "";
-	int r = open_archive(s, a, &archive, sha256, e);
+	int r = open_archive(s, a, out, &archive, sha256, e);
 
 	if (r == 0)
 		r = run_package(&all, archive, e);

@@ -161,7 +161,7 @@ static int boot_run(struct step *s, const struct args *a, struct step_result *ou
 	int r = s->ops->load_blob(s->env, args_str(a, "image"), &image, e);
 
 	if (r == 0)
-		r = blob_args_check(a, image, out, e);
+		r = blob_args_check(s, a, args_str(a, "image"), image, out, e);
 	if (r == 0)
 		r = fastboot_step_open(&x, s, a, e);
 	if (r == 0)

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "transports/images/archive.h"
-#include "transports/images/foreign.h"
 #include "transports/images/gate.h"
 
 const char *const image_formats[] = {
@@ -22,37 +21,70 @@ void image_args_take(const struct args *a, struct image_opts *o)
 	o->last_wins = !strcmp(args_str(a, "overlap"), "last");
 }
 
-static bool is_declared(const struct args *a, struct step_result *out)
+bool image_args_declared(const struct args *a, const char *name, const struct blob *b,
+	enum foreign_use use, struct step_result *out)
 {
-	bool declared = !strcmp(args_str(a, "format"), "bin");
+	char why[GATE_WHY_BYTES];
 
-	if (declared)
-		result_evidence(out, "declared", json_string("bin"));
-	return declared;
+	if (strcmp(args_str(a, "format"), "bin") != 0)
+		return false;
+	result_evidence(out, "declared", json_string("bin"));
+	if (b && gate_objection(name, b->data, b->size, use, why, NULL) > 0)
+		result_evidence(out, "overruled", json_string(why));
+	return true;
 }
 
-int blob_args_check(
-	const struct args *a, const struct blob *b, struct step_result *out, struct err *e)
+int blob_args_check(struct step *s, const struct args *a, const char *ref, const struct blob *b,
+	struct step_result *out, struct err *e)
 {
-	return gate_partition(b->path, b->data, b->size, is_declared(a, out), e);
+	char name[STEP_NAME_BYTES];
+	int r = s->ops->name(s->env, ref, name, e);
+
+	if (r < 0 || image_args_declared(a, name, b, FOREIGN_PARTITION, out))
+		return r;
+	return gate_partition(name, b->data, b->size, e);
 }
 
-int package_args_check(struct step *s, const struct args *a, struct blob *b,
+/* Documents and programs that are zip archives themselves. */
+static int check_members(struct archive *zip, const char *name, struct err *e)
+{
+	static const char *const others[][2] = {
+		{"[Content_Types].xml", "a document of Microsoft Office"},
+		{"mimetype", "a document (OpenDocument, EPUB)"},
+		{"AndroidManifest.xml", "an app of Android (adb.install)"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (archive_has(zip, others[i][0], NULL))
+			return err_set(e, ERR_IMAGE_INVALID,
+				"package %s is %s: give the one for the unit ('format: bin' sends "
+				"its bytes as they are)",
+				name, others[i][1]);
+	return 0;
+}
+
+int package_args_check(struct step *s, const struct args *a, const char *ref, struct blob *b,
 	struct step_result *out, struct err *e)
 {
 	_cleanup_(archive_closep) struct archive *zip = NULL;
-	const struct foreign *f;
-	int r;
+	char name[STEP_NAME_BYTES];
+	struct foreign f;
+	int r = s->ops->name(s->env, ref, name, e);
 
-	if (is_declared(a, out))
-		return 0;
+	if (r < 0 || image_args_declared(a, name, b, FOREIGN_ADDRESSES, out))
+		return r;
 	if (image_detect(b->data, b->size) != IMAGE_ZIP) {
-		f = foreign_of(b->data, b->size, FOREIGN_ADDRESSES);
-		return err_set(e, ERR_IMAGE_INVALID,
-			"package %s is %s, a zip archive is expected ('format: bin' sends its "
-			"bytes as they are)",
-			b->path, f ? f->what : "of an unknown kind");
+		r = foreign_look(b->data, b->size, FOREIGN_ADDRESSES, &f, e);
+		return r < 0 ? r
+			     : err_set(e, ERR_IMAGE_INVALID,
+				       "package %s is %s, a zip archive is expected ('format: bin' "
+				       "sends its "
+				       "bytes as they are)",
+				       name, r > 0 ? f.what : "of an unknown kind");
 	}
-	r = archive_open_zip(b, &zip, e);
+	r = gate_name(name, IMAGE_ZIP, e);
+	if (r == 0)
+		r = archive_open_zip(b, &zip, e);
+	if (r == 0)
+		r = check_members(zip, name, e);
 	return r < 0 ? r : archive_check(zip, &s->it, e);
 }

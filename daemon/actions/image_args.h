@@ -8,6 +8,7 @@
 
 #include "daemon/recipe/action.h"
 #include "transports/images/blob.h"
+#include "transports/images/foreign.h"
 #include "transports/images/image.h"
 
 extern const char *const image_formats[];
@@ -42,12 +43,16 @@ extern const char *const blob_formats[];
 /* Of those rows into o. */
 void image_args_take(const struct args *a, struct image_opts *o);
 
+/* Whether the recipe says 'format: bin', with the evidence for it. b may be NULL. */
+bool image_args_declared(const struct args *a, const char *name, const struct blob *b,
+	enum foreign_use use, struct step_result *out);
+
 /* For bytes that go into a partition. */
-#define ARG_ROW_BLOB_FORMAT                                                                     \
-	{                                                                                       \
-		.name = "format", .type = ARG_CHOICE, .def = "auto", .choices = blob_formats,   \
-		.doc = "auto: what is surely no image is refused; bin: the bytes as they are, " \
-		       "on record"                                                              \
+#define ARG_ROW_BLOB_FORMAT                                                                   \
+	{                                                                                     \
+		.name = "format", .type = ARG_CHOICE, .def = "auto", .choices = blob_formats, \
+		.doc = "auto: what is surely no image, by content or by name, is refused; "   \
+		       "bin: the bytes as they are, on record"                                \
 	}
 
 #define ARG_ROW_PACKAGE_FORMAT                                                                \
@@ -57,9 +62,10 @@ void image_args_take(const struct args *a, struct image_opts *o);
 		       "they are, on record"                                                  \
 	}
 
-/* The gate for those, before the unit is touched. */
-int blob_args_check(
-	const struct args *a, const struct blob *b, struct step_result *out, struct err *e);
+/* The gate for those, before the unit is touched; ref: what the recipe gives, whose name counts.
+ * What the gate had to say where the recipe overrides it is evidence ("declared", "overruled"). */
+int blob_args_check(struct step *s, const struct args *a, const char *ref, const struct blob *b,
+	struct step_result *out, struct err *e);
 /* Of a package that the unit unpacks by itself: a zip archive whose members are whole. */
-int package_args_check(struct step *s, const struct args *a, struct blob *b,
+int package_args_check(struct step *s, const struct args *a, const char *ref, struct blob *b,
 	struct step_result *out, struct err *e);

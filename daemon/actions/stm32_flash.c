@@ -2,6 +2,8 @@
  *
  * stm32.flash, stm32.read, stm32.erase.
  */
+#include <elf.h>
+
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
 #include "daemon/actions/rows.h"
@@ -55,6 +57,8 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	io.address_is_default = !args_has(a, "address");
 	if (!io.address_is_default)
 		io.address = args_size(a, "address");
+	/* What has this bootloader is a Cortex-M. */
+	io.elf_machine = EM_ARM;
 	image_args_take(a, &io);
 	r = s->ops->load_image(s->env, args_str(a, "image"), &io, &image, e);
 	if (r == 0)

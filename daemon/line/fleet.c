@@ -11,6 +11,7 @@
 #include "daemon/line/outputs.h"
 #include "daemon/line/services.h"
 #include "db/db.h"
+#include "db/readers.h"
 #include "db/writer.h"
 #include "transports/images/cache.h"
 
@@ -204,6 +205,7 @@ static int open_records(struct fleet *f, struct err *e)
 		return r;
 	f->services.store = f->store;
 	f->services.writer = records_writer(f->services.records);
+	f->services.readers = readers_new(records_path(f->services.records));
 	f->sweep = outputs_sweep_new(store_output(f->store));
 	return 0;
 }
@@ -370,6 +372,7 @@ struct fleet *fleet_free(struct fleet *f)
 		station_free(f->station[i]);
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
+	readers_free(f->services.readers);
 	records_free(f->services.records);
 	holds_free(f->services.holds);
 	confine_free(f->confine);
@@ -477,6 +480,11 @@ struct config *fleet_config(struct fleet *f)
 struct writer *fleet_writer(struct fleet *f)
 {
 	return f->services.writer;
+}
+
+struct readers *fleet_readers(struct fleet *f)
+{
+	return f->services.readers;
 }
 
 struct records *fleet_records(struct fleet *f)

@@ -16,6 +16,7 @@ struct feed;
 struct holds;
 struct image_cache;
 struct orders;
+struct readers;
 struct records;
 struct store;
 struct writer;
@@ -23,6 +24,7 @@ struct writer;
 struct line_services {
 	struct records *records; /* the room on the disk, the wall clock */
 	struct writer *writer;
+	struct readers *readers;
 	struct holds *holds;
 	struct feed *feed;
 	struct orders *orders;

@@ -14,6 +14,8 @@
 #include "daemon/line/services.h"
 #include "daemon/line/store.h"
 #include "daemon/line/worker_ports.h"
+#include "db/artifacts.h"
+#include "db/readers.h"
 #include "transports/images/cache.h"
 
 /* Another station may be reading the same large file: hashing 8 GiB takes its time. */
@@ -184,15 +186,29 @@ static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 	return 0;
 }
 
+static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
+{
+	struct readers *readers = ((struct env *)env)->s->line->readers;
+	struct db *d = readers_take(readers, e);
+	int r = d ? artifacts_name(d, ref, ret, STEP_NAME_BYTES, e) : -(int)e->code;
+
+	readers_give(readers, d);
+	return r;
+}
+
 static int env_load_image(
 	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
 {
 	struct env *v = env;
 	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
-	char path[512];
+	char path[512], name[STEP_NAME_BYTES];
+	struct image_opts named = *o;
 	int r = env_image(env, ref, path, e);
 
-	return r < 0 ? r : image_cache_image(v->s->line->images, path, o, &it, ret, e);
+	if (r == 0)
+		r = env_name(env, ref, name, e);
+	named.name = name;
+	return r < 0 ? r : image_cache_image(v->s->line->images, path, &named, &it, ret, e);
 }
 
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
@@ -264,6 +280,7 @@ static const struct step_env_ops env_ops = {
 	.serial = env_serial,
 	.ask = env_ask,
 	.image = env_image,
+	.name = env_name,
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
 	.output = env_output,

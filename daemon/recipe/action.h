@@ -177,6 +177,8 @@ struct kept {
 	void (*free)(struct kept *k);
 };
 
+#define STEP_NAME_BYTES 512
+
 struct step_env_ops {
 	/* The open link of a role; opened on first use, owned by the environment. */
 	int (*link)(void *env, const char *role, const struct iotime *it, struct link **ret,
@@ -209,6 +211,9 @@ struct step_env_ops {
 		struct err *e);
 	/* Path of a readable file for an image argument (an artifact's digest or a path). */
 	int (*image)(void *env, const char *ref, char ret[512], struct err *e);
+	/* The name that the file had where it came from: what it says has to agree with the content
+	 * (images/gate.h). Of an artifact the one that it was uploaded under. */
+	int (*name)(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e);
 	/* That file, parsed: shared between all stations, by what it holds (images/cache.h). Unref
 	 * it. */
 	int (*load_image)(void *env, const char *ref, const struct image_opts *o,

@@ -19,6 +19,8 @@ import tempfile
 import unittest
 import zipfile
 
+import line
+
 BUILD = sys.argv.pop(1) if len(sys.argv) > 1 and os.path.isdir(sys.argv[1]) else os.environ['PROVD_BUILD']
 PROVCTL = os.path.join(BUILD, 'cli', 'provctl')
 AVR = '/usr/share/arduino/hardware/arduino/avr'
@@ -256,6 +258,113 @@ class WithoutAddresses(Files):
         with open(self.path('p.zip'), 'rb') as f:
             broken = f.read().replace(b'member', b'mEmber', 1)
         self.refused(self.put('broken.zip', broken), 'member a/b.img is damaged')
+
+
+class AtTheStation(unittest.TestCase):
+    """What a station does with files of other kinds, by the name that they were uploaded under."""
+
+    RECIPE = '''
+recipe: %s
+version: 1
+ports: {console: {kind: tty, baud: 115200}}
+artifacts: {file: '%s'}
+steps:
+  - id: flash
+    action: serialboot.flash
+    with: {port: console, image: '${artifacts.file}', address: 0x08010000%s}
+    timeout: 30s
+'''
+    FONT = struct.pack('>IHHHH', 0x00010000, 4, 64, 2, 0) + b''.join(
+        tag + struct.pack('>III', 7, 76 + 16 * i, 16) for i, tag in enumerate((b'cmap', b'glyf', b'head', b'loca'))
+    ) + bytes(range(64))
+
+    @classmethod
+    def setUpClass(cls):
+        os.environ['PROVD_BUILD'] = BUILD
+        cls.l = line.Line(1, station_extra='    quarantine_after: 0\n')
+        cls.l.__enter__()
+        cls.addClassCleanup(cls.l.__exit__, None, None, None)
+        cls.l.start()
+
+    def flash(self, recipe, artifact, more=''):
+        """The run of a recipe with that artifact and those arguments, and its step."""
+        l = self.l
+        self.assertEqual(l.put_recipe(self.RECIPE % (recipe, artifact, more))['state'], 'approved')
+        line.wait_for('A1 rests', lambda: l.api.get('/stations/A1')['state'] in ('ready', 'done'))
+        job = l.api.post('/jobs', {'recipe': recipe, 'quantity': 1})['id']
+        l.api.post('/stations/A1/actions/start')
+        run = line.wait_for('the run ends', lambda: next(
+            (r for r in l.api.get('/runs?state=finished&job_id=' + job)['items']), None))
+        if l.api.get('/jobs/' + job)['state'] in ('queued', 'running'):
+            l.api.post('/jobs/%s/actions/abort' % job)
+        return run, l.api.get('/runs/%s/steps' % run['id'])['items'][0]
+
+    def refused(self, recipe, artifact, pattern):
+        run, step = self.flash(recipe, artifact)
+        self.assertEqual((run['outcome'], step['code']), ('error', 'image-invalid'), step)
+        self.assertRegex(step['message'], pattern)
+        self.assertIn("'format: bin'", step['message'])
+
+    def taken(self, recipe, artifact, data, pattern):
+        run, step = self.flash(recipe, artifact, ', format: bin')
+        self.assertEqual(run['outcome'], 'passed', step)
+        image = step['evidence']['image']
+        self.assertEqual(image['declared'], 'bin')
+        self.assertRegex(' '.join(image['notes']), pattern)
+        self.assertEqual(image['bytes'], len(data))
+
+    def test_a_name_that_is_none_of_firmware_is_refused_at_the_station_and_overridden_on_record(self):
+        data = random.Random(8).randbytes(1000)
+        note = self.l.put_firmware(data, 'notes.log')['image']['notes'][0]
+        self.assertIn('its name says a text file', note)
+        self.refused('by-name', 'notes.log', r'notes\.log: its name says a text file, its content is a raw binary')
+        # The digest alone has the same name.
+        self.refused('by-digest', hashlib.sha256(data).hexdigest(), r'notes\.log: its name says a text file')
+        self.taken('by-name-declared', 'notes.log', data, 'its name says a text file; taken as a raw binary')
+
+    def test_a_font_is_refused_by_its_content_and_overridden_on_record(self):
+        self.l.put_firmware(self.FONT, 'app.bin')
+        self.refused('font', 'app.bin', r'app\.bin is a font')
+        self.taken('font-declared', 'app.bin', self.FONT, 'looks like a font .*; taken as a raw binary')
+
+    def test_an_upload_whose_name_is_one_of_firmware_has_to_hold_it(self):
+        for name in ('fw.hex', 'fw.s19', 'fw.uf2', 'fw.elf', 'fw.dfu', 'fw.simg', 'fw.zip'):
+            data = random.Random(name).randbytes(500)
+            p = self.l.api.request('PUT', '/artifacts/%s?name=%s' % (hashlib.sha256(data).hexdigest(), name), data)
+            self.assertEqual(p.status, 422, name)
+            self.assertIn('its name says', p.json['detail'], name)
+
+
+class Kinds(Files):
+    """Files of this machine that are none of firmware, under a name of firmware; and firmware of Debian."""
+
+    @need('/usr/lib/file/magic.mgc')
+    def test_what_libmagic_alone_knows_is_refused(self):
+        self.refused(self.write('fw.bin', b'BLENDER-v279REND' + bytes(range(1, 60))), r"is 'Blender3D' \(libmagic: ")
+        self.refused(shutil.copy('/usr/lib/file/magic.mgc', self.path('fw.bin')), 'magic binary file .*libmagic')
+
+    def test_the_name_counts_for_what_has_no_content_of_its_own(self):
+        for name, says in (('a.br', 'compressed data'), ('a.ppu', 'an object file'), ('a.key', 'a key'),
+                           ('a.txt', 'a TI-TXT file'), ('a.zip', 'a zip archive')):
+            path = self.write(name, random.Random(name).randbytes(300))
+            self.refused(path, 'its name says %s' % says)
+            got = self.info(path, '--format', 'bin')
+            self.assertRegex(' '.join(got['notes']), 'its name says %s.*; taken as' % says)
+        with zipfile.ZipFile(self.path('p.docx'), 'w') as z:
+            z.writestr('a', b'member')
+        self.refused(self.path('p.docx'), 'its name says a document, its content is a zip archive')
+
+    @need('/usr/share/seabios', '/usr/share/qemu')
+    def test_roms_and_loaders_of_debian_are_not_refused(self):
+        files = [p for p in glob.glob('/usr/share/seabios/*.bin') + glob.glob('/usr/share/qemu/*') if os.path.isfile(p)]
+        self.assertGreater(len(files), 20)
+        for path in files:
+            with open(path, 'rb') as f:
+                head = f.read(4096)
+            # Text, and ELF files, which say more of themselves.
+            if head[:4] == b'\x7fELF' or all(c in b'\t\n\r' or 32 <= c < 127 for c in head):
+                continue
+            self.assertEqual(self.info(shutil.copy(path, self.path('fw.bin')))['format'], 'bin', path)
 
 
 class Words(Files):

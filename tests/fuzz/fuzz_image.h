@@ -9,6 +9,14 @@
 
 #include "tests/fuzz/fuzz.h"
 #include "transports/images/image.h"
+#include "transports/images/opinion.h"
+
+/* In the place of the library's, which asks libmagic: that takes longer than all readers together,
+ * and has a fuzzer of its own (fuzz_foreign.c). */
+int opinion_of(const uint8_t *bytes, uint64_t n, struct opinion *ret, struct err *e)
+{
+	return 0;
+}
 
 static inline void must(bool ok)
 {

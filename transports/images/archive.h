@@ -16,7 +16,8 @@
 
 struct archive;
 
-/* Holds a reference to the blob. -ERR_IMAGE_INVALID for what is no zip archive. */
+/* Holds a reference to the blob. -ERR_IMAGE_INVALID for what is no zip archive, or has two members
+ * of one name: a unit may unpack another one than was checked. */
 int archive_open_zip(struct blob *b, struct archive **ret, struct err *e);
 /* -ERR_NOT_FOUND. */
 int archive_open_dir(const char *path, struct archive **ret, struct err *e);
@@ -25,7 +26,8 @@ DEFINE_CLEANUP(struct archive, archive_close)
 
 /* How many members a zip archive has, in all folders; 0 of a directory. */
 unsigned archive_members(const struct archive *a);
-/* Unpacks every member, in whatever folder, and compares its checksum; nothing is kept. */
+/* Unpacks every member, in whatever folder, that archive_get() did not give yet, and compares its
+ * checksum; nothing is kept. */
 int archive_check(struct archive *a, const struct iotime *it, struct err *e);
 
 const char *archive_path(const struct archive *a);

@@ -4,7 +4,7 @@
  * is only ever a note.
  */
 #include "base/bytes.h"
-#include "transports/images/foreign.h"
+#include "transports/images/gate.h"
 #include "transports/images/image_impl.h"
 
 #define FILL_MIN_BYTES (1u << 20) /* smaller ones may well be mostly empty */
@@ -58,11 +58,12 @@ static void look_at_vectors(struct image_source *s, uint64_t address)
 /* What the gate would have refused is on record. */
 static void look_at_declared(struct image_source *s)
 {
-	const struct foreign *f =
-		s->opts->format == IMAGE_BIN ? foreign_of(s->bytes, s->n, FOREIGN_ADDRESSES) : NULL;
+	char why[GATE_WHY_BYTES];
 
-	if (f)
-		image_note(s->image, "looks like %s, taken as a raw binary as declared", f->what);
+	if (s->opts->format == IMAGE_BIN &&
+		gate_objection(s->image->format == IMAGE_DFU ? "" : s->image->path, s->bytes, s->n,
+			FOREIGN_ADDRESSES, why, NULL) > 0)
+		image_note(s->image, "%s; taken as a raw binary as declared", why);
 }
 
 int image_read_bin(struct image_source *s, struct err *e)

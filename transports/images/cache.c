@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/thread.h"
-#include "transports/images/gate.h"
+#include "transports/images/name_kinds.h"
 
 #define KEPT_UNUSED 4
 
@@ -25,8 +25,8 @@ struct key {
 	off_t size;
 	struct timespec mtime, ctime;
 	bool blob;
-	struct image_opts opts;	 /* of an image */
-	enum image_format claim; /* of an image: what the name says that it is */
+	struct image_opts opts;	      /* of an image */
+	const struct name_kind *name; /* of an image: what its name says that it is */
 };
 
 enum entry_state { LOADING, READY, GONE };
@@ -110,7 +110,7 @@ static bool same_key(const struct key *a, const struct key *b)
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime) &&
 	       a->blob == b->blob &&
-	       (a->blob || (a->claim == b->claim && same_opts(&a->opts, &b->opts)));
+	       (a->blob || (a->name == b->name && same_opts(&a->opts, &b->opts)));
 }
 
 static bool key_of(const struct request *q, struct key *ret)
@@ -128,7 +128,7 @@ static bool key_of(const struct request *q, struct key *ret)
 	if (q->opts) {
 		ret->opts = *q->opts;
 		ret->opts.name = NULL;
-		ret->claim = gate_name_claim(q->opts->name ? q->opts->name : q->path);
+		ret->name = name_kind_of(q->opts->name ? q->opts->name : q->path);
 	}
 	return true;
 }

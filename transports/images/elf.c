@@ -151,7 +151,7 @@ static const char *note_mark(struct elf_file *x, const GElf_Phdr *ph)
 
 		if (head.n_namesz == 4 && !memcmp(owner, "GNU", 4) && head.n_type == NT_GNU_ABI_TAG)
 			return "a note names its system, NT_GNU_ABI_TAG";
-		if (head.n_namesz == 3 && !memcmp(owner, "Go", 3))
+		if ((head.n_namesz == 3 || head.n_namesz == 4) && !memcmp(owner, "Go", 3))
 			return "a program in Go";
 	}
 	return NULL;
@@ -171,6 +171,17 @@ static const char *mark_of(struct elf_file *x, const GElf_Phdr *ph)
 	}
 }
 
+/* No controller is of that kind; ELFOSABI_NONE and the machine's own are those of firmware. */
+static const char *head_mark(const struct elf_file *x)
+{
+	if (x->head.e_machine == EM_X86_64)
+		return "it is for x86-64";
+	if (x->head.e_ident[EI_OSABI] != ELFOSABI_NONE &&
+		x->head.e_ident[EI_OSABI] <= ELFOSABI_OPENBSD)
+		return "EI_OSABI names one";
+	return NULL;
+}
+
 static int check_marks(struct elf_file *x, struct err *e)
 {
 	for (size_t i = 0; i < x->count; i++) {
@@ -183,7 +194,7 @@ static int check_marks(struct elf_file *x, struct err *e)
 		if (mark)
 			return hosted(x, ph.p_offset, mark, e);
 	}
-	return 0;
+	return head_mark(x) ? hosted(x, 0, head_mark(x), e) : 0;
 }
 
 /* Some linkers leave all physical addresses 0. */

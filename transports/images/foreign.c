@@ -2,36 +2,28 @@
 #include "transports/images/foreign.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/util.h"
+#include "transports/images/foreign_impl.h"
+#include "transports/images/opinion.h"
 
-/* Shorter ones may be a setting of the unit. */
-#define SAME_BYTE_MIN 128
-#define TEXT_MIN      8
-#define OLD_TEXT_MIN  64
-
-enum { MAY_BE_A_PARTITION = 1 };
+#define TEXT_MIN 8
 
 struct magic {
 	uint64_t at;
 	const char *bytes;
 	size_t len;
-	struct foreign is;
-	unsigned flags;
+	struct foreign_kind is;
 };
 
-#define ADVICE_PAGE	"download the file itself"
-#define ADVICE_UNPACK	"unpack it first"
-#define ADVICE_PROGRAM	"give the firmware that was built for the unit"
-#define ADVICE_DOCUMENT "give the firmware file that belongs to it"
-#define ADVICE_LINK	"link it first"
-#define ADVICE_TEXT	"give the firmware file itself"
-
-#define MAGIC(offset, text, name, hint, flags)                              \
-	{                                                                   \
-		(offset), (text), sizeof(text) - 1, {(name), (hint)}, flags \
+#define MAGIC(offset, text, name, hint, flags)      \
+	{                                           \
+		(offset), (text), sizeof(text) - 1, \
+		{                                   \
+			(name), (hint), (flags)     \
+		}                                   \
 	}
 
 /* By what the formats say of themselves; those with fewer than 4 fixed bytes are checked further
@@ -98,13 +90,55 @@ static const struct magic magics[] = {
 	MAGIC(0, "wOFF", "a font (WOFF)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION),
 	MAGIC(0, "wOF2", "a font (WOFF)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION),
 	MAGIC(0, "dex\n03", "a program of Android (DEX)", ADVICE_PROGRAM, 0),
+	MAGIC(0, "ttcf\0", "a font (a collection)", ADVICE_DOCUMENT, MAY_BE_A_PARTITION),
+	MAGIC(0, "\x93NUMPY", "a data set (NumPy)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\x89HDF\r\n\x1a\n", "a data set (HDF5)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "PAR1", "a data set (Parquet)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "ARROW1\0\0", "a data set (Arrow)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\x1bLua", "a compiled program of Lua", ADVICE_PROGRAM, 0),
+	MAGIC(0, "\x1bLJ\2", "a compiled program of Lua", ADVICE_PROGRAM, 0),
+	MAGIC(0, "Caml1999", "an object of OCaml", ADVICE_LINK, 0),
+	MAGIC(0, "gpch", "a precompiled header", ADVICE_LINK, 0),
+	MAGIC(0, "CPCH", "a precompiled header", ADVICE_LINK, 0),
+	MAGIC(0, "rust\0\0\0", "an object of Rust", ADVICE_LINK, 0),
+	MAGIC(0, "\xe2\x9c\xa8\x0e", "a module of Swift", ADVICE_LINK, 0),
+	MAGIC(0, "\x03\x02\x23\x07", "a program of a graphics card (SPIR-V)", ADVICE_PROGRAM, 0),
+	MAGIC(0, "MDMP", "a memory dump of Windows", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\x1f\x9d\x90", "compressed data (compress)", ADVICE_UNPACK, MAY_BE_A_PARTITION),
+	MAGIC(0, "VIMspell", "a dictionary of Vim", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "VIMsug", "a dictionary of Vim", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "glibc-ld.so.cache", "a cache of the loader of Linux", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\x04\xfc\x02\xfc", "a cache of fonts", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "MIME-", "a database of MIME types", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "Obj\x01", "a data set (Avro)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "CDF\x01", "a data set (NetCDF)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "CDF\x02", "a data set (NetCDF)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\x0e\x03\x13\x01", "a data set (HDF4)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "RDX2\n", "a data set (R)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "RDX3\n", "a data set (R)", ADVICE_DOCUMENT, 0),
+	MAGIC(128, "DICM", "a picture (DICOM)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\xff\x4f\xff\x51", "a picture (JPEG 2000)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\xff\x06\0\0sNaPpY", "snappy data", ADVICE_UNPACK, MAY_BE_A_PARTITION),
+	MAGIC(0, "\xfftOc\0\0\0\x02", "an index of git", ADVICE_TEXT, 0),
+	MAGIC(0, "book\0\0\0\0mark", "an alias of macOS", ADVICE_TEXT, 0),
+	MAGIC(0, "NIBArchive", "a window of macOS", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "oat\n", "a program of Android (OAT)", ADVICE_PROGRAM, 0),
+	MAGIC(4, "SCCA", "a prefetch file of Windows", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "a notebook of OneNote", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "hibr\0", "the memory of a sleeping Windows", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "\x01\xfa\xce\x64", "an object of Haskell", ADVICE_LINK, 0),
+	MAGIC(12, "\x62\x31\x05\0", "a database (Berkeley DB)", ADVICE_DOCUMENT, 0),
+	MAGIC(12, "\x61\x15\x06\0", "a database (Berkeley DB)", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "LPKSHHRH", "a journal of systemd", ADVICE_DOCUMENT, 0),
+	MAGIC(0, "<<< Oracle VM", "a disk of a virtual machine (VDI)", ADVICE_DOCUMENT, 0),
+	MAGIC(16, "\xde\xc0\xef\xbe", "a database (LMDB)", ADVICE_DOCUMENT, 0),
 	MAGIC(0, "Cr24", "an extension of a browser", ADVICE_DOCUMENT, 0),
 };
 
 /* Of texts: what the first bytes say, in any case, after blanks and a byte order mark. */
 static const struct {
 	const char *begins;
-	struct foreign is;
+	struct foreign_kind is;
 } texts[] = {
 	{"<!doctype html", {"a web page (HTML)", ADVICE_PAGE}},
 	{"<html", {"a web page (HTML)", ADVICE_PAGE}},
@@ -120,43 +154,17 @@ static const struct {
 	{"diff --git", {"a patch", ADVICE_TEXT}},
 };
 
-static const struct foreign plain_text = {"a text file", ADVICE_TEXT};
-static const struct foreign json_text = {"JSON text", ADVICE_PAGE};
-static const struct foreign verilog = {
+static const struct foreign_kind plain_text = {"a text file", ADVICE_TEXT};
+static const struct foreign_kind json_text = {"JSON text", ADVICE_PAGE};
+static const struct foreign_kind verilog = {
 	"a Verilog memory file", "convert it to Intel HEX (objcopy -O ihex)"};
-static const struct foreign dos_program = {"a program of MS-DOS or Windows", ADVICE_PROGRAM};
-static const struct foreign bzip2 = {"bzip2 data", ADVICE_UNPACK};
-static const struct foreign bmp = {"a picture (BMP)", ADVICE_DOCUMENT};
-static const struct foreign mp3 = {"a sound (MP3)", ADVICE_DOCUMENT};
-static const struct foreign old_tar = {"a tar archive", ADVICE_UNPACK};
-static const struct foreign utf16 = {"text in UTF-16", "save it as ASCII"};
-static const struct foreign python = {"a compiled module of Python", ADVICE_PROGRAM};
-static const struct foreign old_text = {"a text file in an 8-bit encoding", ADVICE_TEXT};
-static const struct foreign same_byte = {
-	"one byte repeated", "an empty memory is erased, not written"};
-
-/* UTF-8 (RFC 3629): how many bytes the character at s has; 0: it is none. */
-static size_t text_char(const uint8_t *s, uint64_t n)
-{
-	size_t more = s[0] >= 0xf0 ? 3 : s[0] >= 0xe0 ? 2 : 1;
-
-	if (s[0] < 0x80)
-		return isprint(s[0]) || (s[0] >= '\t' && s[0] <= '\r') || s[0] == 0x1b ||
-		       s[0] == 0x1a;
-	if (s[0] < 0xc2 || s[0] > 0xf4 || n <= more)
-		return 0;
-	for (size_t i = 1; i <= more; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return more + 1;
-}
 
 bool foreign_is_text(const uint8_t *bytes, uint64_t n)
 {
 	size_t k = 0;
 
 	for (uint64_t i = 0; i < n; i += k) {
-		k = text_char(bytes + i, n - i);
+		k = foreign_text_char(bytes + i, n - i);
 		if (k == 0)
 			return false;
 	}
@@ -180,7 +188,7 @@ static uint64_t skip_blanks(const uint8_t *s, uint64_t n)
 }
 
 /* Pages are recognised although a byte of them is in another encoding than UTF-8. */
-static const struct foreign *by_beginning(const uint8_t *s, uint64_t n)
+static const struct foreign_kind *by_beginning(const uint8_t *s, uint64_t n)
 {
 	uint64_t at = skip_blanks(s, n);
 
@@ -190,15 +198,7 @@ static const struct foreign *by_beginning(const uint8_t *s, uint64_t n)
 	return NULL;
 }
 
-bool foreign_is_page(const struct foreign *f)
-{
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		if (f == &texts[i].is)
-			return true;
-	return false;
-}
-
-static const struct foreign *text_of(const uint8_t *s, uint64_t n)
+static const struct foreign_kind *text_of(const uint8_t *s, uint64_t n)
 {
 	uint64_t at = skip_blanks(s, n);
 
@@ -209,147 +209,164 @@ static const struct foreign *text_of(const uint8_t *s, uint64_t n)
 	return at < n && (s[at] == '{' || s[at] == '[') ? &json_text : &plain_text;
 }
 
-/* A Linux kernel for ARM64 or RISC-V begins like a program of Windows, so that UEFI starts it, and
- * has its own magic at 56 (Documentation/arch/arm64/booting.rst). */
-static bool is_kernel(const uint8_t *s, uint64_t n)
+static const struct foreign_kind *by_magic(const uint8_t *s, uint64_t n)
 {
-	return n >= 64 && (!memcmp(s + 56, "ARM\x64", 4) || !memcmp(s + 56, "RSC\x05", 4));
-}
+	for (size_t i = 0; i < ARRAY_LEN(magics); i++) {
+		const struct magic *m = &magics[i];
 
-static bool is_dos_program(const uint8_t *s, uint64_t n)
-{
-	struct rbytes b = rbytes_of(s, (size_t)MIN(n, 64u));
-	uint16_t magic = rb_le16(&b);
-	uint16_t last = rb_le16(&b);
-	uint16_t pages = rb_le16(&b);
-
-	rb_le16(&b);
-
-	uint16_t paragraphs = rb_le16(&b);
-
-	/* "MZ", bytes on the last page of 512, pages, relocations, paragraphs of the header. */
-	return !b.bad && magic == 0x5a4d && last < 512 && pages > 0 && paragraphs > 0 &&
-	       paragraphs * 16u <= pages * 512u && !is_kernel(s, n);
-}
-
-static bool is_bzip2(const uint8_t *s, uint64_t n)
-{
-	return n >= 10 && !memcmp(s, "BZh", 3) && s[3] >= '1' && s[3] <= '9' &&
-	       (!memcmp(s + 4, "1AY&SY", 6) || !memcmp(s + 4, "\x17rE8P\x90", 6));
-}
-
-static bool is_bmp(const uint8_t *s, uint64_t n)
-{
-	struct rbytes b = rbytes_of(s, (size_t)MIN(n, 14u));
-	const uint8_t *magic = rb_take(&b, 2);
-	uint32_t size = rb_le32(&b);
-
-	return magic && !memcmp(magic, "BM", 2) && rb_le32(&b) == 0 && size == n && !b.bad;
-}
-
-static bool is_mp3(const uint8_t *s, uint64_t n)
-{
-	return n >= 10 && !memcmp(s, "ID3", 3) && s[3] <= 4 && s[4] == 0 && !(s[5] & 0x0f) &&
-	       !((s[6] | s[7] | s[8] | s[9]) & 0x80);
-}
-
-/* Of the time before "ustar" (UNIX V7): the header's sum is in it as octal digits. */
-static bool is_old_tar(const uint8_t *s, uint64_t n)
-{
-	unsigned sum = 0;
-	unsigned says = 0;
-
-	if (n < 512 || !s[0])
-		return false;
-	for (size_t i = 0; i < 512; i++)
-		sum += i >= 148 && i < 156 ? ' ' : s[i];
-	for (size_t i = 148; i < 156 && s[i] && (s[i] != ' ' || i == 148); i++) {
-		if (s[i] == ' ')
-			continue;
-		if (s[i] < '0' || s[i] > '7')
-			return false;
-		says = says * 8 + (s[i] - '0');
+		if (n >= m->at + m->len && !memcmp(s + m->at, m->bytes, m->len))
+			return &m->is;
 	}
-	return sum == says;
+	return NULL;
 }
 
-/* A byte order mark, and ASCII after it. */
-static bool is_utf16(const uint8_t *s, uint64_t n)
+static bool concerns(const struct foreign_kind *k, enum foreign_use use)
 {
-	size_t low = n > 0 && s[0] == 0xff ? 0 : 1;
-	uint64_t end = MIN(n, 64u);
+	return use == FOREIGN_ADDRESSES ||
+	       (use == FOREIGN_PARTITION && !(k->flags & MAY_BE_A_PARTITION)) ||
+	       (use == FOREIGN_DEVICE && !(k->flags & MAY_BE_A_DISK));
+}
 
-	if (n < 4 || (memcmp(s, "\xff\xfe", 2) && memcmp(s, "\xfe\xff", 2)))
+/* -- what libmagic says -- */
+
+/* What its descriptions of firmware and of file systems have in them, at the beginning of a word.
+ */
+static const char *const firmware_words[] = {
+	"android boot",
+	"android sparse",
+	"bios",
+	"bitstream",
+	"boot",
+	"cartridge",
+	"cramfs",
+	"cromfs",
+	"device tree",
+	"efi",
+	"erofs",
+	"esp-idf",
+	"esp32",
+	"ext2",
+	"ext3",
+	"ext4",
+	"f2fs",
+	"fat (",
+	"file system",
+	"filesystem",
+	"firmware",
+	"fit image",
+	"fpga",
+	"initrd",
+	"jffs",
+	"kernel",
+	"loader",
+	"mbr",
+	"microcode",
+	"rom",
+	"romfs",
+	"serial flash",
+	"squashfs",
+	"trx",
+	"ubi",
+	"ubifs",
+	"uefi",
+	"uimage",
+	"xilinx",
+	"yaffs",
+};
+
+/* Kinds of MIME types that are for people and their programs, wherever they are to be written. */
+static const char *const never[] = {
+	"application/gpx",
+	"application/json",
+	"application/mac-",
+	"application/msword",
+	"application/pdf",
+	"application/pgp",
+	"application/postscript",
+	"application/vnd.",
+	"application/x-archive",
+	"application/x-bytecode",
+	"application/x-dosexec",
+	"application/x-gettext",
+	"application/x-hdf",
+	"application/x-java",
+	"application/x-numpy",
+	"application/x-ole",
+	"application/x-sqlite",
+	"application/x-terminfo",
+	"audio/",
+	"message/",
+	"model/",
+	"text/",
+	"video/",
+};
+
+static bool begins_a_word(const char *text, const char *word)
+{
+	for (const char *at = text; (at = strcasestr(at, word)); at++)
+		if (at == text || !isalnum((unsigned char)at[-1]))
+			return true;
+	return false;
+}
+
+static bool is_never(const char *mime)
+{
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		if (!strncmp(mime, never[i], strlen(never[i])))
+			return true;
+	return false;
+}
+
+static bool is_of_a_picture(const char *mime)
+{
+	return !strncmp(mime, "image/", 6) || !strncmp(mime, "font/", 5);
+}
+
+static bool opinion_is_foreign(const struct opinion *o, enum foreign_use use)
+{
+	if (is_never(o->mime))
+		return true;
+	if (use == FOREIGN_PARTITION)
 		return false;
-	for (uint64_t i = 2; i + 1 < end; i += 2)
-		if (s[i + 1 - low] || text_char(s + i + low, 1) != 1)
+	if (is_of_a_picture(o->mime))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(firmware_words); i++)
+		if (begins_a_word(o->text, firmware_words[i]))
 			return false;
 	return true;
 }
 
-/* A number of the version, CR LF, and flags of which two are in use (PEP 552). */
-static bool is_python(const uint8_t *s, uint64_t n)
+static int by_opinion(
+	const uint8_t *s, uint64_t n, enum foreign_use use, struct foreign *ret, struct err *e)
 {
-	return n >= 16 && s[2] == '\r' && s[3] == '\n' && s[1] >= 0x0b && s[1] <= 0x0f &&
-	       s[4] <= 3 && !s[5] && !s[6] && !s[7];
+	struct opinion o;
+
+	int r = opinion_of(s, n, &o, e);
+
+	if (r <= 0 || !opinion_is_foreign(&o, use))
+		return MIN(r, 0);
+	snprintf(ret->what, sizeof ret->what, "'%s' (libmagic: %s)", o.text, o.mime);
+	ret->hint = ADVICE_DOCUMENT;
+	ret->page = false;
+	return 1;
 }
 
-/* Latin-1, KOI8 and their like: not one control byte in the whole file, and mostly words. */
-static bool is_old_text(const uint8_t *s, uint64_t n)
+int foreign_look(
+	const uint8_t *bytes, uint64_t n, enum foreign_use use, struct foreign *ret, struct err *e)
 {
-	uint64_t words = 0;
-	uint64_t high = 0;
+	const struct foreign_kind *page = by_beginning(bytes, n);
+	const struct foreign_kind *k = page ? page : by_magic(bytes, n);
 
-	if (n < OLD_TEXT_MIN)
-		return false;
-	for (uint64_t i = 0; i < n; i++) {
-		if (s[i] < 0x80 && text_char(s + i, 1) == 0)
-			return false;
-		words += isalpha(s[i]) || s[i] == ' ';
-		high += s[i] >= 0x80;
-	}
-	return words + high > n / 2 && high < n / 2;
-}
-
-static bool is_same_byte(const uint8_t *s, uint64_t n)
-{
-	return n >= SAME_BYTE_MIN && !memcmp(s, s + 1, (size_t)(n - 1));
-}
-
-static const struct {
-	bool (*is)(const uint8_t *s, uint64_t n);
-	const struct foreign *what;
-	unsigned flags;
-} looks[] = {
-	{is_dos_program, &dos_program, 0},
-	{is_utf16, &utf16, 0},
-	{is_bzip2, &bzip2, MAY_BE_A_PARTITION},
-	{is_bmp, &bmp, MAY_BE_A_PARTITION},
-	{is_mp3, &mp3, 0},
-	{is_old_tar, &old_tar, 0},
-	{is_python, &python, 0},
-	{is_old_text, &old_text, 0},
-	{is_same_byte, &same_byte, MAY_BE_A_PARTITION},
-};
-
-static bool concerns(unsigned flags, enum foreign_use use)
-{
-	return use == FOREIGN_ADDRESSES || !(flags & MAY_BE_A_PARTITION);
-}
-
-const struct foreign *foreign_of(const uint8_t *bytes, uint64_t n, enum foreign_use use)
-{
-	const struct foreign *f = by_beginning(bytes, n);
-
-	for (size_t i = 0; !f && i < ARRAY_LEN(magics); i++) {
-		const struct magic *m = &magics[i];
-
-		if (concerns(m->flags, use) && n >= m->at + m->len &&
-			!memcmp(bytes + m->at, m->bytes, m->len))
-			f = &m->is;
-	}
-	for (size_t i = 0; !f && i < ARRAY_LEN(looks); i++)
-		if (concerns(looks[i].flags, use) && looks[i].is(bytes, n))
-			f = looks[i].what;
-	return f ? f : text_of(bytes, n);
+	if (!k)
+		k = text_of(bytes, n);
+	if (!k)
+		k = foreign_by_structure(bytes, n);
+	if (!k)
+		return by_opinion(bytes, n, use, ret, e);
+	if (!concerns(k, use))
+		return 0;
+	snprintf(ret->what, sizeof ret->what, "%s", k->what);
+	ret->hint = k->hint;
+	ret->page = page != NULL;
+	return 1;
 }

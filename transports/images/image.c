@@ -11,46 +11,17 @@
 #include "transports/images/gate.h"
 #include "transports/images/image_impl.h"
 
-static const struct {
-	const char *str;
-	const char *name;
-	image_reader_fn *read; /* NULL: no firmware of addresses */
-} formats[] = {
-	[IMAGE_BIN] = {"bin", "a raw binary", image_read_bin},
-	[IMAGE_ELF] = {"elf", "an ELF file", image_read_elf},
-	[IMAGE_IHEX] = {"ihex", "an Intel HEX file", image_read_ihex},
-	[IMAGE_SREC] = {"srec", "a Motorola S-record file", image_read_srec},
-	[IMAGE_UF2] = {"uf2", "a UF2 file", image_read_uf2},
-	[IMAGE_TITXT] = {"ti-txt", "a TI-TXT file", image_read_titxt},
-	[IMAGE_DFU] = {"dfu", "a DFU file", image_read_dfuse},
-	[IMAGE_SPARSE] = {"sparse", "an Android sparse image", NULL},
-	[IMAGE_BOOTIMG] = {"bootimg", "an Android boot image", NULL},
-	[IMAGE_ZIP] = {"zip", "a zip archive", NULL},
-	[IMAGE_ANY] = {"any", "any file", NULL},
+/* NULL: no firmware of addresses. */
+static image_reader_fn *const readers[] = {
+	[IMAGE_BIN] = image_read_bin,
+	[IMAGE_ELF] = image_read_elf,
+	[IMAGE_IHEX] = image_read_ihex,
+	[IMAGE_SREC] = image_read_srec,
+	[IMAGE_UF2] = image_read_uf2,
+	[IMAGE_TITXT] = image_read_titxt,
+	[IMAGE_DFU] = image_read_dfuse,
+	[IMAGE_ANY] = NULL,
 };
-
-const char *image_format_name(enum image_format f)
-{
-	return formats[f].name;
-}
-
-const char *image_format_str(enum image_format f)
-{
-	return formats[f].str;
-}
-
-bool image_format_is_firmware(enum image_format f)
-{
-	return formats[f].read != NULL;
-}
-
-int image_format_from_str(const char *s)
-{
-	for (size_t i = 0; i < ARRAY_LEN(formats); i++)
-		if (!strcmp(formats[i].str, s))
-			return (int)i;
-	return -1;
-}
 
 static int too_large(const char *path, uint64_t n, struct err *e)
 {
@@ -133,18 +104,18 @@ static int check_wanted(const struct image *i, const struct image_opts *o, struc
 			i->path);
 	if (o->format != IMAGE_ANY && o->format != i->format && o->format != i->inner)
 		return err_set(e, ERR_IMAGE_INVALID, "firmware file %s is %s, not %s", i->path,
-			formats[i->format].name, formats[o->format].name);
+			image_format_name(i->format), image_format_name(o->format));
 	if (o->as_is)
 		return 0;
-	if (!formats[i->inner].read)
+	if (!readers[i->inner])
 		return err_set(e, ERR_IMAGE_INVALID,
 			"firmware file %s is %s: it has no addresses to be flashed at", i->path,
-			formats[i->inner].name);
+			image_format_name(i->inner));
 	if (i->placed && o->address != IMAGE_NO_ADDRESS && !o->address_is_default)
 		return err_set(e, ERR_INVALID,
 			"firmware file %s is %s, which says itself where it goes: leave the "
 			"address 0x%08llx out",
-			i->path, formats[i->inner].name, (unsigned long long)o->address);
+			i->path, image_format_name(i->inner), (unsigned long long)o->address);
 	return 0;
 }
 
@@ -153,7 +124,7 @@ static enum image_format content_of(const struct image_source *s)
 {
 	enum image_format f = image_detect(s->bytes, s->n);
 
-	return s->opts->format == IMAGE_BIN && !formats[f].read ? IMAGE_BIN : f;
+	return s->opts->format == IMAGE_BIN && !readers[f] ? IMAGE_BIN : f;
 }
 
 /* Takes a DFU suffix off, and says what is left. */
@@ -194,7 +165,7 @@ static int parse(struct image *i, const struct image_opts *o, struct err *e)
 	if (r == 0)
 		r = check_wanted(i, o, e);
 	if (r == 0)
-		r = o->as_is ? image_read_bin(&s, e) : formats[i->inner].read(&s, e);
+		r = o->as_is ? image_read_bin(&s, e) : readers[i->inner](&s, e);
 	return r < 0 ? r : image_build(&s, e);
 }
 

@@ -19,24 +19,11 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/util.h"
+#include "transports/images/format.h"
 
 #define IMAGE_MAX_BYTES	   (64ull * 1024 * 1024)
 #define IMAGE_MAX_SEGMENTS 65536
 #define IMAGE_NO_ADDRESS   UINT64_MAX
-
-enum image_format {
-	IMAGE_BIN,
-	IMAGE_ELF,
-	IMAGE_IHEX,
-	IMAGE_SREC,
-	IMAGE_UF2,
-	IMAGE_TITXT, /* Texas Instruments' text of MSP430 tools */
-	IMAGE_DFU,   /* any payload with a DFU suffix, and DfuSe containers */
-	IMAGE_SPARSE,
-	IMAGE_BOOTIMG,
-	IMAGE_ZIP,
-	IMAGE_ANY /* of options alone: as the content says */
-};
 
 struct image_segment {
 	uint64_t address;
@@ -104,14 +91,6 @@ struct image {
 	size_t owned_len;
 };
 
-/* "an ELF file": for sentences. */
-const char *image_format_name(enum image_format f);
-/* "bin", "elf", "ihex", "srec", "uf2", "ti-txt", "dfu", "sparse", "bootimg", "zip", "any": as
- * recipes write it; -1 if there is none of that name. */
-const char *image_format_str(enum image_format f);
-int image_format_from_str(const char *s);
-/* Whether files of that format are firmware of addresses, or blobs (blob.h). */
-bool image_format_is_firmware(enum image_format f);
 /* What the content of a file looks like, by its first bytes and, for a DFU suffix, its last; a file
  * of text with a HEX record or S-record in its first lines is taken for one, so that what stands
  * before the record is refused and never flashed. IMAGE_BIN where it looks like nothing known. */

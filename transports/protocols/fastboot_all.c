@@ -101,8 +101,8 @@ static int check_file(struct fastboot_package *p, struct fastboot_task *t, const
 	_cleanup_(blob_unrefp) struct blob *b = NULL;
 	int r = archive_get(p->archive, file, BLOB_MAX_BYTES, it, &b, e);
 
-	if (r == 0)
-		r = gate_partition(b->path, b->data, b->size, o->declared, e);
+	if (r == 0 && !o->declared)
+		r = gate_partition(b->path, b->data, b->size, e);
 	if (r == 0)
 		r = fastboot_image_check(b, &t->image_bytes, e);
 	if (r == 0)
@@ -176,6 +176,9 @@ int fastboot_package_open(struct archive *a, const struct fastboot_all_opts *o,
 		r = make_tasks(&p, o, it, e);
 	if (r == 0)
 		r = check_files(&p, o, it, e);
+	/* What no task needs may still say that the download broke off. */
+	if (r == 0)
+		r = archive_check(a, it, e);
 	if (r < 0) {
 		fastboot_package_done(&p);
 		return r;

@@ -41,6 +41,13 @@ static inline int rig_link(
 	return 0;
 }
 
+/* There is none: what comes before it can be looked at. */
+static inline int rig_usb(
+	void *env, const char *role, const struct iotime *it, struct usb **ret, struct err *e)
+{
+	return err_set(e, ERR_DEVICE_GONE, "no USB device in this test");
+}
+
 static inline void rig_link_close(void *env, const char *role)
 {
 	((struct rig *)env)->links_closed++;
@@ -105,6 +112,12 @@ static inline int rig_image(void *env, const char *ref, char ret[512], struct er
 	return 0;
 }
 
+static inline int rig_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
+{
+	snprintf(ret, STEP_NAME_BYTES, "%s", ref);
+	return 0;
+}
+
 static inline int rig_load_image(
 	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
 {
@@ -134,6 +147,7 @@ static inline int rig_measured(
 
 static const struct step_env_ops rig_ops = {
 	.link = rig_link,
+	.usb = rig_usb,
 	.link_close = rig_link_close,
 	.expect_replug = rig_replug,
 	.wait_device = rig_wait,
@@ -142,6 +156,7 @@ static const struct step_env_ops rig_ops = {
 	.serial = rig_serial,
 	.ask = rig_ask,
 	.image = rig_image,
+	.name = rig_name,
 	.load_image = rig_load_image,
 	.load_blob = rig_load_blob,
 	.log = rig_log,

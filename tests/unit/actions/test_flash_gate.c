@@ -113,6 +113,138 @@ START_TEST(no_action_with_addresses_takes_a_file_for_what_its_name_does_not_say)
 }
 END_TEST
 
+/* Bytes that could be firmware, under names that say something else. */
+START_TEST(no_action_takes_a_file_whose_name_says_another_kind)
+{
+	static const struct foreign_file misnamed[] = {
+		{"fw.hex", "its name says an Intel HEX file", .make = make_raw},
+		{"fw.S19", "its name says a Motorola S-record file", .make = make_raw},
+		{"fw.uf2", "its name says a UF2 file", .make = make_raw},
+		{"fw.axf", "its name says an ELF file", .make = make_raw},
+		{"fw.dfu", "its name says a DFU file", .make = make_raw},
+		{"fw.txt", "its name says a TI-TXT file", .make = make_raw},
+		{"fw.simg", "its name says an Android sparse image", .make = make_raw},
+		{"fw.zip", "its name says a zip archive", .make = make_raw},
+		{"fw.ppu", "its name says an object file", .make = make_raw},
+		{"fw.log", "its name says a text file", .make = make_raw},
+		{"fw.docx", "its name says a document", .make = make_raw},
+		{"fw.key", "its name says a key", .make = make_raw},
+		{"fw.map", "its name says a list of the compiler", .make = make_raw},
+		{"fw.py", "its name says source code", .make = make_raw},
+		{"fw.br", "its name says compressed data", .make = make_raw, .for_partition = true},
+		{"fw.ttf", "its name says a font", .make = make_raw, .for_partition = true},
+	};
+
+	for (size_t k = 0; k < ARRAY_LEN(misnamed); k++) {
+		write_file(&misnamed[k]);
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+			if (rows[i].takes != PARTITION || !misnamed[k].for_partition)
+				refused(&rows[i], &misnamed[k]);
+	}
+}
+END_TEST
+
+/* A package of one whole member, under a name that says something else, or with the marks of a
+ * document. */
+static void make_package(struct strbuf *b, const char *member)
+{
+	size_t n = strlen(member);
+	size_t directory;
+
+	sb_add_n(b, "PK\3\4\x0a\0\0\0\0\0\0\0\x21\0", 14);
+	put_le(b, 0xd87f7e0c, 4); /* CRC-32 of "test" */
+	put_le(b, 4, 4);
+	put_le(b, 4, 4);
+	put_le(b, n, 4);
+	sb_add(b, member);
+	sb_add(b, "test");
+	directory = b->len;
+	sb_add_n(b, "PK\1\2\x0a\0\x0a\0\0\0\0\0\0\0\x21\0", 16);
+	put_le(b, 0xd87f7e0c, 4);
+	put_le(b, 4, 4);
+	put_le(b, 4, 4);
+	put_le(b, n, 4);
+	put_fill(b, 0, 14);
+	sb_add(b, member);
+	sb_add_n(b, "PK\5\6\0\0\0\0\1\0\1\0", 12);
+	put_le(b, b->len - 12 - directory, 4);
+	put_le(b, directory, 4);
+	put_le(b, 0, 2);
+}
+
+static void make_document(struct strbuf *b)
+{
+	make_package(b, "[Content_Types].xml");
+}
+
+static void make_ota(struct strbuf *b)
+{
+	make_package(b, "payload.bin");
+}
+
+START_TEST(a_package_is_judged_by_its_name_and_by_what_it_is_of)
+{
+	static const struct foreign_file packages[] = {
+		{"ota.zip", "a document of Microsoft Office", .make = make_document},
+		{"ota.docx", "its name says a document", .make = make_ota},
+		{"ota.hex", "its name says an Intel HEX file", .make = make_ota},
+	};
+
+	for (size_t k = 0; k < ARRAY_LEN(packages); k++) {
+		_cleanup_(freep) char *with = NULL;
+
+		write_file(&packages[k]);
+		with = xasprintf("{\"port\":\"c\",\"file\":\"%s\"}", path);
+		ck_assert_int_eq(rig_run(&rig, "adb.sideload", with), -ERR_IMAGE_INVALID);
+		ck_assert_msg(strstr(rig.e.msg, packages[k].says), "%s", rig.e.msg);
+		ck_assert_uint_eq(rig.links_opened, 0);
+	}
+}
+END_TEST
+
+/* What the gate would have said is evidence of the step, also where the step goes wrong later. */
+START_TEST(an_override_is_on_record_with_what_was_overruled)
+{
+	static const struct foreign_file page = {
+		"boot.img", "a web page (HTML)", .bytes = "<html>not found</html>", .n = 22};
+	static const struct foreign_file named = {"boot.uf2", "a UF2 file", .make = make_raw};
+	_cleanup_(freep) char *with = NULL, *other = NULL;
+
+	write_file(&page);
+	with = xasprintf(
+		"{\"port\":\"c\",\"partition\":\"boot\",\"image\":\"%s\",\"format\":\"bin\"}",
+		path);
+	rig_run(&rig, "fastboot.flash", with);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "declared"), "bin");
+	ck_assert_str_eq(rig_text(rig.out.evidence, "overruled"), "looks like a web page (HTML)");
+	write_file(&named);
+	other = xasprintf("{\"port\":\"c\",\"file\":\"%s\",\"format\":\"bin\"}", path);
+	rig_run(&rig, "adb.sideload", other);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "declared"), "bin");
+	ck_assert_str_eq(rig_text(rig.out.evidence, "overruled"), "its name says a UF2 file");
+}
+END_TEST
+
+static void make_xtensa(struct strbuf *b)
+{
+	static const struct elf_kind kind = {.machine = 94};
+	static const struct part p = {0x08000000, (const uint8_t *)"code", 4};
+
+	write_elf(b, &kind, &p, 1);
+}
+
+START_TEST(an_stm32_takes_no_elf_file_of_another_processor)
+{
+	static const struct foreign_file xtensa = {
+		"fw.elf", "is for machine 94", .make = make_xtensa};
+
+	write_file(&xtensa);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (!strcmp(rows[i].action, "stm32.flash"))
+			refused(&rows[i], &xtensa);
+}
+END_TEST
+
 /* Every action that takes an image has the argument by which a recipe overrides the gate. */
 START_TEST(every_action_that_writes_a_file_is_in_this_table)
 {
@@ -167,6 +299,10 @@ static Suite *flash_gate_suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, no_action_lets_a_foreign_file_reach_a_unit);
 	tcase_add_test(t, no_action_with_addresses_takes_a_file_for_what_its_name_does_not_say);
+	tcase_add_test(t, no_action_takes_a_file_whose_name_says_another_kind);
+	tcase_add_test(t, a_package_is_judged_by_its_name_and_by_what_it_is_of);
+	tcase_add_test(t, an_override_is_on_record_with_what_was_overruled);
+	tcase_add_test(t, an_stm32_takes_no_elf_file_of_another_processor);
 	tcase_add_test(t, every_action_that_writes_a_file_is_in_this_table);
 	tcase_add_test(t, a_package_with_one_damaged_member_is_not_sent);
 	suite_add_tcase(s, t);

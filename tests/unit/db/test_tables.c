@@ -53,6 +53,7 @@ START_TEST(the_same_artifact_twice_is_one)
 	bool created = false;
 	char sha[65];
 	int64_t total = 0;
+	char name[64];
 
 	a.image = image;
 	TX(artifacts_add(fx.db, &a, &created, &fx.e));
@@ -65,6 +66,9 @@ START_TEST(the_same_artifact_twice_is_one)
 	TX(artifacts_add(fx.db, &a, &created, &fx.e));
 	ck_assert(!created);
 	OK(artifacts_by_name(fx.db, "app.hex", sha, &fx.e));
+	OK(artifacts_name(fx.db, sha, name, sizeof name, &fx.e));
+	ck_assert_str_eq(name, "app.hex");
+	ck_assert_int_eq(artifacts_name(fx.db, "none", name, sizeof name, &fx.e), -ERR_NOT_FOUND);
 	ck_assert_str_eq(sha, SHA_A);
 	OK(artifacts_total(fx.db, &total, &fx.e));
 	ck_assert_int_eq(total, 77);

@@ -13,6 +13,7 @@
 #include "daemon/line/records.h"
 #include "daemon/line/store.h"
 #include "db/pools.h"
+#include "db/readers.h"
 #include "db/recipes.h"
 #include "db/stmt.h"
 #include "tests/unit/unit.h"
@@ -94,12 +95,14 @@ void line_rig_open(struct line_rig *g, const char *yaml)
 	ck_assert_msg(records_open(&o, &v->records, &e) == 0, "%s", e.msg);
 	v->store = g->store;
 	v->writer = records_writer(v->records);
+	v->readers = readers_new(records_path(v->records));
 }
 
 void line_rig_close(struct line_rig *g)
 {
 	struct line_services *v = &g->services;
 
+	readers_free(v->readers);
 	records_free(v->records);
 	holds_free(v->holds);
 	feed_free(v->feed);

@@ -107,7 +107,7 @@ static inline void make_utf16(struct strbuf *b)
 /* A dynamically linked program: PT_INTERP. */
 static inline void make_program(struct strbuf *b)
 {
-	static const struct elf_kind kind = {.wide = true, .machine = 62};
+	static const struct elf_kind kind = {.wide = true, .machine = 40};
 	static const struct part p = {0x400000, (const uint8_t *)"/lib64/ld-linux.so", 19};
 
 	write_elf(b, &kind, &p, 1);
@@ -123,12 +123,6 @@ static inline void make_object(struct strbuf *b)
 	write_elf(b, &kind, &p, 1);
 }
 
-static inline void make_raw(struct strbuf *b)
-{
-	for (unsigned i = 0; i < 300; i++)
-		put_le(b, i * 2654435761u, 4);
-}
-
 static inline void make_cut_hex(struct strbuf *b)
 {
 	static const uint8_t data[32] = "half of it";
@@ -136,6 +130,248 @@ static inline void make_cut_hex(struct strbuf *b)
 
 	write_ihex(b, &p, 1, 16);
 	b->len -= 20;
+}
+
+static inline void put_be(struct strbuf *b, uint64_t v, unsigned n)
+{
+	for (unsigned i = n; i-- > 0;)
+		put_le(b, v >> 8 * i & 0xff, 1);
+}
+
+static inline void make_raw(struct strbuf *b)
+{
+	for (unsigned i = 0; i < 300; i++)
+		put_le(b, i * 2654435761u, 4);
+}
+
+/* Four tables in the order of their names. */
+static inline void make_font(struct strbuf *b)
+{
+	static const char *const tags[] = {"cmap", "glyf", "head", "loca"};
+
+	put_be(b, 0x00010000, 4);
+	put_be(b, 4, 2);
+	put_be(b, 0x00400002, 4);
+	put_be(b, 0, 2);
+	for (unsigned i = 0; i < 4; i++) {
+		sb_add(b, tags[i]);
+		put_be(b, 0x12345678, 4);
+		put_be(b, 76 + 16 * i, 4);
+		put_be(b, 16, 4);
+	}
+	put_fill(b, 3, 64);
+}
+
+/* An entry without flags and numbers, with one string. */
+static inline void make_terminfo(struct strbuf *b)
+{
+	static const uint16_t head[] = {0x011a, 14, 0, 0, 1, 4};
+
+	for (unsigned i = 0; i < 6; i++)
+		put_le(b, head[i], 2);
+	sb_add_n(b, "vt|a terminal", 14);
+	put_le(b, 0, 2);
+	sb_add_n(b, "\x1b[m", 4);
+}
+
+static inline void make_ppu(struct strbuf *b)
+{
+	sb_add(b, "PPU207");
+	put_fill(b, 0x14, 60);
+}
+
+/* SEQUENCE of a SEQUENCE and a BIT STRING, as in every certificate. */
+static inline void make_der(struct strbuf *b)
+{
+	sb_add_n(b, "\x30\x82\x01\x08\x30\x82\x01\x00", 8);
+	put_fill(b, 0x81, 256);
+	sb_add_n(b, "\x03\x02\x00\x55", 4);
+}
+
+static inline void make_pgp(struct strbuf *b)
+{
+	sb_add_n(b, "\x99\x00\x06\x04\x5e\x11\x22\x33\x01", 9);
+	sb_add_n(b, "\xb4\x04name", 6);
+	sb_add_n(b, "\x89\x00\x04\x04\x13\x01\x08", 7);
+}
+
+static inline void make_pickle(struct strbuf *b)
+{
+	sb_add_n(b, "\x80\x04\x95\x0a\0\0\0\0\0\0\0", 11);
+	sb_add_n(b, "]\x94(K\x01K\x02Ke.", 10);
+}
+
+static inline void make_coff(struct strbuf *b)
+{
+	put_le(b, 0x8664, 2);
+	put_le(b, 1, 2);
+	put_le(b, 0x5e112233, 4);
+	put_le(b, 60, 4);
+	put_le(b, 1, 4);
+	put_le(b, 0, 4);
+	sb_add_n(b, ".text\0\0\0", 8);
+	put_fill(b, 0, 50);
+}
+
+static inline void omf_record(struct strbuf *b, uint8_t type, const char *body, size_t n)
+{
+	uint8_t sum = type;
+
+	put_le(b, type, 1);
+	put_le(b, n + 1, 2);
+	sb_add_n(b, body, n);
+	sum += (n + 1) & 0xff;
+	for (size_t i = 0; i < n; i++)
+		sum += (uint8_t)body[i];
+	put_le(b, (uint8_t)-sum, 1);
+}
+
+static inline void make_omf(struct strbuf *b)
+{
+	omf_record(b, 0x80, "\4main", 5);
+	omf_record(b, 0x96, "\4CODE", 5);
+	omf_record(b, 0x98, "\x28\1\0\1\1\1", 6);
+}
+
+static inline void make_dbase(struct strbuf *b)
+{
+	sb_add_n(b, "\x03\x7a\x05\x11", 4);
+	put_le(b, 5, 4);
+	put_le(b, 65, 2);
+	put_le(b, 20, 2);
+	put_fill(b, 0, 52);
+	sb_add(b, "\r");
+	put_fill(b, 'a', 100);
+	sb_add(b, "\x1a");
+	b->s[70] = 0;
+}
+
+static inline void make_stl(struct strbuf *b)
+{
+	put_fill(b, 7, 80);
+	put_le(b, 3, 4);
+	for (unsigned i = 0; i < 150; i++)
+		put_le(b, i, 1);
+}
+
+static inline void make_film(struct strbuf *b)
+{
+	put_be(b, 16, 4);
+	sb_add_n(b, "ftypqt  \0\0\0\0", 12);
+	put_be(b, 24, 4);
+	sb_add(b, "mdat");
+	put_fill(b, 9, 16);
+}
+
+static inline void make_riff(struct strbuf *b)
+{
+	sb_add(b, "RIFF");
+	put_le(b, 40, 4);
+	sb_add(b, "ACON");
+	put_fill(b, 9, 36);
+}
+
+static inline void make_stream(struct strbuf *b)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		sb_add(b, "G");
+		put_fill(b, i, 187);
+	}
+}
+
+static inline void make_aac(struct strbuf *b)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		sb_add_n(b, "\xff\xf1\x50\x80\x02\x1f\xfc", 7);
+		put_fill(b, i, 9);
+	}
+}
+
+static inline void make_lzma(struct strbuf *b)
+{
+	sb_add_n(b, "\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", 14);
+	put_fill(b, 0x37, 40);
+}
+
+/* Stored, of 40 bytes. */
+static inline void make_zlib(struct strbuf *b)
+{
+	sb_add_n(b, "\x78\x01\x01\x28\0\xd7\xff", 7);
+	put_fill(b, 1, 40);
+	put_be(b, 860u << 16 | 41u, 4);
+}
+
+static inline void make_utf32(struct strbuf *b)
+{
+	for (const char *s = "not found, try again"; *s; s++)
+		put_be(b, (uint8_t)*s, 4);
+}
+
+static inline void make_utf16_without_mark(struct strbuf *b)
+{
+	for (const char *s = "The page is not here."; *s; s++)
+		put_le(b, (uint8_t)*s, 2);
+}
+
+static inline void make_vhd(struct strbuf *b)
+{
+	put_fill(b, 5, 1024);
+	sb_add(b, "conectix");
+	put_fill(b, 6, 504);
+}
+
+static inline void make_icon(struct strbuf *b)
+{
+	put_le(b, 1 << 16, 4);
+	put_le(b, 1, 2);
+	put_le(b, 0x1010, 4);
+	put_le(b, 0x00200001, 4);
+	put_le(b, 64, 4);
+	put_le(b, 22, 4);
+	put_fill(b, 8, 64);
+}
+
+/* 128 KiB with one partition by MBR. */
+static inline void make_disk(struct strbuf *b)
+{
+	put_fill(b, 0x33, 446);
+	put_le(b, 0x00020080, 4);
+	put_le(b, 0x0020030c, 4);
+	put_le(b, 64, 4);
+	put_le(b, 192, 4);
+	put_fill(b, 0, 48);
+	put_le(b, 0xaa55, 2);
+	for (unsigned i = 0; i < 32640; i++)
+		put_le(b, i * 2654435761u, 4);
+}
+
+/* With a byte that no text has. */
+static inline void make_nearly_text(struct strbuf *b)
+{
+	for (unsigned i = 0; i < 5; i++)
+		sb_add(b, "\x0cINFO  boot: step of the log \x1f done\r\n");
+}
+
+static inline void make_tiff(struct strbuf *b)
+{
+	sb_add_n(b, "II*\0\x08\0\0\0\2\0", 10);
+	sb_add_n(b, "\0\1\4\0\1\0\0\0\x10\0\0\0", 12);
+	sb_add_n(b, "\1\1\4\0\1\0\0\0\x10\0\0\0", 12);
+	put_fill(b, 3, 40);
+}
+
+static inline void make_dicom(struct strbuf *b)
+{
+	put_fill(b, 0, 128);
+	sb_add_n(b, "DICM\2\0\0\0UL\4\0", 12);
+}
+
+/* What a browser sends for a file. */
+static inline void make_form(struct strbuf *b)
+{
+	sb_add(b, "------Boundary7MA4YWxk\r\nContent-Disposition: form-data; name=\"file\"; "
+		  "filename=\"fw.bin\"\r\n\r\n");
+	make_raw(b);
 }
 
 #define BYTES(text) .bytes = (text), .n = sizeof(text) - 1
@@ -200,6 +436,38 @@ static const struct foreign_file foreign_files[] = {
 	{"fw.exe", "MS-DOS or Windows", .make = make_windows_program},
 	{"fw.bin", "one byte repeated", .make = make_blank, .for_partition = true},
 	{"fw.bin", "one byte repeated", .make = make_pattern, .for_partition = true},
+	{"fw.bin", "a font", .make = make_font, .for_partition = true},
+	{"fw.bin", "terminfo", .make = make_terminfo},
+	{"fw.bin", "Free Pascal", .make = make_ppu},
+	{"fw.bin", "(DER)", .make = make_der},
+	{"fw.bin", "OpenPGP", .make = make_pgp},
+	{"fw.bin", "pickle", .make = make_pickle},
+	{"fw.bin", "(COFF)", .make = make_coff},
+	{"fw.bin", "(OMF)", .make = make_omf},
+	{"fw.bin", "dBase", .make = make_dbase},
+	{"fw.bin", "STL", .make = make_stl},
+	{"fw.bin", "a film", .make = make_film},
+	{"fw.bin", "RIFF", .make = make_riff},
+	{"fw.bin", "transport stream", .make = make_stream},
+	{"fw.bin", "AAC", .make = make_aac},
+	{"fw.bin", "lzma", .make = make_lzma, .for_partition = true},
+	{"fw.bin", "zlib", .make = make_zlib, .for_partition = true},
+	{"fw.bin", "UTF-32", .make = make_utf32},
+	{"fw.bin", "UTF-16", .make = make_utf16_without_mark},
+	{"fw.bin", "(VHD)", .make = make_vhd},
+	{"fw.bin", "(TIFF)", .make = make_tiff, .for_partition = true},
+	{"fw.bin", "a heading of words", .make = make_form, .for_partition = true},
+	{"fw.bin", "(DICOM)", .make = make_dicom},
+	{"fw.bin", "(icon)", .make = make_icon, .for_partition = true},
+	{"fw.bin", "text", .make = make_nearly_text},
+	{"fw.bin", "NumPy", BYTES("\x93NUMPY\1\0\x76\0{'descr': '<f8'}\n\0\1\2")},
+	{"fw.bin", "Lua", BYTES("\x1bLuaT\0\x19\x93\r\n\x1a\n\4\10\10xV")},
+	/* Known to libmagic alone. */
+	{"fw.bin", "Blender3D", BYTES("BLENDER-v279REND\x48\0\0\0\x10\0\0\0\1\2\3\4"),
+		.for_partition = true},
+	{"fw.bin", "DjVu", BYTES("AT&TFORM\0\0\1\0DJVUINFO\0\0\0\x0a\1\2\3\4"),
+		.for_partition = true},
+	{"fw.bin", "pcap", BYTES("\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\0\0\4\0\1\0\0\0")},
 };
 #undef BYTES
 

@@ -53,6 +53,56 @@ static struct blob *zip_blob(const char *name)
 	return b;
 }
 
+static void make_zip(const char *name, const char *script)
+{
+	char command[1024];
+
+	snprintf(command, sizeof command, "/usr/bin/python3 -W ignore -c \"%s\" %s/%s", script, dir,
+		name);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(a_package_is_whole_only_with_the_members_that_nobody_asked_for)
+{
+	struct archive *a = NULL;
+	struct blob *zip, *b = NULL;
+
+	make_zip("torn.zip",
+		"import sys, zipfile\n"
+		"z = zipfile.ZipFile(sys.argv[1], 'w')\n"
+		"z.writestr('boot.img', b'boot')\n"
+		"z.writestr('unused.img', b'unused')\n"
+		"z.close()\n"
+		"d = open(sys.argv[1], 'rb').read()\n"
+		"open(sys.argv[1], 'wb').write(d.replace(b'gunused', b'gunuseD', 1))\n");
+	zip = zip_blob("torn.zip");
+	ck_assert_msg(archive_open_zip(zip, &a, &e) == 0, "%s", e.msg);
+	ck_assert_msg(archive_get(a, "boot.img", 100, &soon, &b, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(archive_check(a, &soon, &e), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(e.msg, "unused.img is damaged"), "%s", e.msg);
+	blob_unref(b);
+	archive_close(a);
+	blob_unref(zip);
+}
+END_TEST
+
+START_TEST(two_members_of_one_name_are_refused)
+{
+	struct archive *a = NULL;
+	struct blob *zip;
+
+	make_zip("twice.zip", "import sys, zipfile\n"
+			      "z = zipfile.ZipFile(sys.argv[1], 'w')\n"
+			      "z.writestr('boot.img', b'good')\n"
+			      "z.writestr('boot.img', b'evil')\n"
+			      "z.close()\n");
+	zip = zip_blob("twice.zip");
+	ck_assert_int_eq(archive_open_zip(zip, &a, &e), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(e.msg, "twice.zip: File already exists"), "%s", e.msg);
+	blob_unref(zip);
+}
+END_TEST
+
 START_TEST(members_of_a_zip_come_whole_and_outlive_it)
 {
 	struct blob *zip = zip_blob("a.zip"), *b = NULL;
@@ -160,6 +210,8 @@ static Suite *archive_suite(void)
 	TCase *t = tcase_create("archive");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, a_package_is_whole_only_with_the_members_that_nobody_asked_for);
+	tcase_add_test(t, two_members_of_one_name_are_refused);
 	tcase_add_test(t, members_of_a_zip_come_whole_and_outlive_it);
 	tcase_add_test(t, no_name_leads_out_of_a_package);
 	tcase_add_test(t, limits_and_missing_members_are_told);

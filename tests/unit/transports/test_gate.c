@@ -4,6 +4,7 @@
 #include "tests/unit/transports/foreign_files.h"
 #include "tests/unit/unit.h"
 #include "transports/images/foreign.h"
+#include "transports/images/name_kinds.h"
 
 static struct err e;
 
@@ -84,14 +85,13 @@ START_TEST(a_partition_takes_what_partitions_hold_and_no_page)
 	for (size_t k = 0; k < ARRAY_LEN(foreign_files); k++) {
 		const struct foreign_file *f = &foreign_files[k];
 		struct strbuf b = foreign_bytes(f);
-		int r = gate_partition(f->name, (const uint8_t *)b.s, b.len, false, &e);
+		int r = gate_partition(f->name, (const uint8_t *)b.s, b.len, &e);
 
 		ck_assert_msg(f->for_partition ? r == 0 : r == -ERR_IMAGE_INVALID, "%s: %s",
 			f->says, e.msg);
-		ck_assert_int_eq(gate_partition(f->name, (const uint8_t *)b.s, b.len, true, &e), 0);
 		sb_done(&b);
 	}
-	ck_assert_int_eq(gate_partition("a.img", (const uint8_t *)":00000001FF\n", 12, false, &e),
+	ck_assert_int_eq(gate_partition("a.img", (const uint8_t *)":00000001FF\n", 12, &e),
 		-ERR_IMAGE_INVALID);
 	ck_assert_msg(strstr(e.msg, "an Intel HEX file"), "%s", e.msg);
 }
@@ -157,6 +157,10 @@ START_TEST(names_claim_by_their_last_part_in_any_case)
 		{"fw.bin.elf", IMAGE_ELF},
 		{"fw", IMAGE_ANY},
 		{".hex", IMAGE_IHEX},
+		{"a.Zip", IMAGE_ZIP},
+		{"a.simg", IMAGE_SPARSE},
+		{"a.ttf", IMAGE_ANY},
+		{"a.img", IMAGE_ANY},
 		{"fw.hexagon", IMAGE_ANY},
 		{"a.dfu", IMAGE_DFU},
 		{"", IMAGE_ANY},
@@ -225,7 +229,8 @@ START_TEST(what_a_step_may_declare_can_be_stored_with_a_note)
 	sb_done(&b);
 	for (size_t k = 0; k < ARRAY_LEN(foreign_files); k++) {
 		const struct foreign_file *f = &foreign_files[k];
-		bool kept = gate_name_claim(f->name) == IMAGE_ANY;
+		enum image_format claim = gate_name_claim(f->name);
+		bool kept = claim == IMAGE_ANY || claim == IMAGE_TITXT;
 		int r = parse_as(f, &o, &i);
 
 		/* An archive has no addresses: who stores it keeps it as it is. */
@@ -274,6 +279,197 @@ START_TEST(static_programs_and_shared_libraries_are_known_by_their_notes_and_tag
 }
 END_TEST
 
+START_TEST(names_are_sorted_and_each_is_there_once)
+{
+	size_t n = 0;
+	const struct name_kind *k = name_kinds(&n);
+
+	for (size_t i = 1; i < n; i++)
+		ck_assert_msg(strcmp(k[i - 1].suffix, k[i].suffix) < 0, "%s", k[i].suffix);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_msg((k[i].what == NULL) == (k[i].format != IMAGE_ANY), "%s", k[i].suffix);
+}
+END_TEST
+
+/* Bytes that no recogniser could know: the name alone is against it. */
+START_TEST(a_name_that_is_not_one_of_firmware_is_refused_whatever_the_content)
+{
+	struct strbuf b = {0};
+	size_t n = 0;
+	const struct name_kind *k = name_kinds(&n);
+
+	make_raw(&b);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(freep) char *name = xasprintf("fw.%s", k[i].suffix);
+		struct image_opts o = IMAGE_OPTS(0x08000000);
+		struct image *image = NULL;
+		int r = gate_partition(name, (const uint8_t *)b.s, b.len, &e);
+
+		ck_assert_int_eq(r, k[i].for_partition ? 0 : -ERR_IMAGE_INVALID);
+		ck_assert_int_eq(image_parse(name, b.s, b.len, &o, &image, &e), -ERR_IMAGE_INVALID);
+		ck_assert_msg(strstr(e.msg, "its name says") && strstr(e.msg, "'format: bin'"),
+			"%s: %s", name, e.msg);
+		o.format = IMAGE_BIN;
+		ck_assert_int_eq(image_parse(name, b.s, b.len, &o, &image, &e), 0);
+		ck_assert_msg(strstr(image->note[image->notes - 1], "its name says"), "%s", name);
+		image_unref(image);
+	}
+	sb_done(&b);
+}
+END_TEST
+
+START_TEST(a_text_of_records_may_be_called_txt)
+{
+	static const char hex[] = ":0400100001020304E2\n:00000001FF\n";
+	struct image *i = NULL;
+
+	ck_assert_msg(image_parse("fw.txt", hex, sizeof hex - 1, &IMAGE_OPTS_INSPECT, &i, &e) == 0,
+		"%s", e.msg);
+	i = image_unref(i);
+	ck_assert_int_eq(image_parse("fw.log", hex, sizeof hex - 1, &IMAGE_OPTS_INSPECT, &i, &e),
+		-ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(e.msg, "its name says a text file, its content is an Intel HEX file"),
+		"%s", e.msg);
+}
+END_TEST
+
+START_TEST(a_disk_with_partitions_is_for_a_device_that_takes_files)
+{
+	struct image_opts o = {.address = 0, .format = IMAGE_ANY};
+	struct strbuf b = {0};
+	struct image *i = NULL;
+
+	make_disk(&b);
+	ck_assert_int_eq(image_parse("sd.img", b.s, b.len, &o, &i, &e), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(e.msg, "table of partitions"), "%s", e.msg);
+	ck_assert_int_eq(gate_partition("sd.img", (const uint8_t *)b.s, b.len, &e), 0);
+	o.as_is = true;
+	ck_assert_msg(image_parse("sd.img", b.s, b.len, &o, &i, &e) == 0, "%s", e.msg);
+	image_unref(i);
+	sb_done(&b);
+}
+END_TEST
+
+/* Numbers that are the same at each run. */
+static uint32_t next(uint32_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed;
+}
+
+static void random_bytes(struct strbuf *b, uint32_t *seed, size_t n)
+{
+	for (size_t i = 0; i < n; i += 4)
+		put_le(b, next(seed), 4);
+}
+
+/* What controllers begin with: vectors, jumps, headers. */
+static void make_code(struct strbuf *b, uint32_t *seed, unsigned kind)
+{
+	switch (kind) {
+	case 0: /* Cortex-M */
+		put_le(b, 0x20000000 + (next(seed) & 0xfffc), 4);
+		for (unsigned i = 0; i < 47; i++)
+			put_le(b, 0x08000000 | (next(seed) & 0xffff) | 1, 4);
+		break;
+	case 1: /* AVR: jmp */
+		for (unsigned i = 0; i < 26; i++)
+			put_le(b, 0x940c | next(seed) << 18, 4);
+		break;
+	case 2: /* AVR: rjmp */
+		for (unsigned i = 0; i < 19; i++)
+			put_le(b, 0xc000 | (next(seed) & 0xfff), 2);
+		break;
+	case 3: /* ARM7 */
+		put_le(b, 0xea000000 | (next(seed) & 0x3fff), 4);
+		for (unsigned i = 0; i < 7; i++)
+			put_le(b, 0xe59ff014, 4);
+		break;
+	case 4: /* ESP32 */
+		put_le(b, 0x200203e9, 4);
+		put_le(b, 0x40080000 | (next(seed) & 0xffff), 4);
+		break;
+	case 5: /* RISC-V: j */
+		put_le(b, 0x6f | next(seed) << 12, 4);
+		break;
+	case 6: /* 8051: ljmp, with room */
+		for (unsigned i = 0; i < 8; i++) {
+			put_le(b, 0x02 | (next(seed) & 0x1fff) << 8, 4);
+			put_fill(b, 0xff, 4);
+		}
+		break;
+	case 7: /* blank before it */
+		put_fill(b, 0, 512);
+		break;
+	case 8: /* erased before it */
+		put_fill(b, 0xff, 512);
+		break;
+	case 9: /* 68k, big endian */
+		for (unsigned i = 0; i < 64; i++)
+			put_le(b, (next(seed) & 0xfe) << 24 | (next(seed) & 0xff) << 16, 4);
+		break;
+	case 10: /* x86 boot sector */
+		put_le(b, 0x90 << 16 | (next(seed) & 0x7f) << 8 | 0xeb, 3);
+		random_bytes(b, seed, 508);
+		b->len = 510;
+		put_le(b, 0xaa55, 2);
+		break;
+	default: /* two bytes of any value */
+		put_le(b, kind, 2);
+		break;
+	}
+}
+
+START_TEST(no_raw_binary_is_taken_for_something_else)
+{
+	uint32_t seed = 0x5eed;
+
+	for (unsigned k = 0; k < 600; k++) {
+		struct image_opts o = IMAGE_OPTS(0);
+		struct strbuf b = {0};
+		struct image *i = NULL;
+
+		make_code(&b, &seed, k < 300 ? k % 11 : 11 + next(&seed) % 65525);
+		random_bytes(&b, &seed, 64 + next(&seed) % 3000);
+		ck_assert_msg(
+			image_parse("fw.bin", b.s, b.len, &o, &i, &e) == 0, "%u: %s", k, e.msg);
+		image_unref(i);
+		ck_assert_msg(gate_partition("fw.img", (const uint8_t *)b.s, b.len, &e) == 0,
+			"%u: %s", k, e.msg);
+		sb_done(&b);
+	}
+}
+END_TEST
+
+START_TEST(a_static_program_of_a_pc_is_known_by_its_machine)
+{
+	static const struct elf_kind kind = {.wide = true, .machine = 62};
+	static const struct part p = {0x400000, (const uint8_t *)"code", 4};
+	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
+	struct strbuf b = {0};
+	struct image *i = NULL;
+
+	write_elf(&b, &kind, &p, 1);
+	ck_assert_int_eq(image_parse("fw.elf", b.s, b.len, &o, &i, &e), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(e.msg, "x86-64"), "%s", e.msg);
+	o.format = IMAGE_ELF;
+	ck_assert_msg(image_parse("fw.elf", b.s, b.len, &o, &i, &e) == 0, "%s", e.msg);
+	i = image_unref(i);
+	/* A Cortex-M, for Linux. */
+	b.s[18] = 40;
+	b.s[7] = 3;
+	o.format = IMAGE_ANY;
+	ck_assert_int_eq(image_parse("fw.elf", b.s, b.len, &o, &i, &e), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(e.msg, "EI_OSABI"), "%s", e.msg);
+	b.s[7] = 0;
+	ck_assert_msg(image_parse("fw.elf", b.s, b.len, &o, &i, &e) == 0, "%s", e.msg);
+	image_unref(i);
+	sb_done(&b);
+}
+END_TEST
+
 static Suite *gate_suite(void)
 {
 	Suite *s = suite_create("gate");
@@ -290,6 +486,13 @@ static Suite *gate_suite(void)
 	tcase_add_test(t, an_elf_with_the_marks_of_a_system_passes_where_it_is_declared);
 	tcase_add_test(t, what_a_step_may_declare_can_be_stored_with_a_note);
 	tcase_add_test(t, static_programs_and_shared_libraries_are_known_by_their_notes_and_tags);
+	tcase_add_test(t, names_are_sorted_and_each_is_there_once);
+	tcase_add_test(t, a_name_that_is_not_one_of_firmware_is_refused_whatever_the_content);
+	tcase_add_test(t, a_text_of_records_may_be_called_txt);
+	tcase_add_test(t, a_disk_with_partitions_is_for_a_device_that_takes_files);
+	tcase_add_test(t, no_raw_binary_is_taken_for_something_else);
+	tcase_add_test(t, a_static_program_of_a_pc_is_known_by_its_machine);
+	tcase_set_timeout(t, 120);
 	suite_add_tcase(s, t);
 	return s;
 }

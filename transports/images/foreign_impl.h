@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Kinds of files whose first bytes say too little: each is recognised by a structure that has to be
+ * consistent (lengths that end where the file does, sums, records that follow each other), so that
+ * no raw binary is taken for one. Of foreign.c alone.
+ */
+#pragma once
+
+#include "transports/images/foreign.h"
+
+enum {
+	MAY_BE_A_PARTITION = 1, /* a partition may hold it */
+	MAY_BE_A_DISK = 2	/* and a device that takes whole files */
+};
+
+struct foreign_kind {
+	const char *what; /* "a web page (HTML)" */
+	const char *hint; /* what to do */
+	unsigned flags;
+};
+
+#define ADVICE_PAGE	"download the file itself"
+#define ADVICE_UNPACK	"unpack it first"
+#define ADVICE_PROGRAM	"give the firmware that was built for the unit"
+#define ADVICE_DOCUMENT "give the firmware file that belongs to it"
+#define ADVICE_LINK	"link it first"
+#define ADVICE_TEXT	"give the firmware file itself"
+
+/* NULL where it is none of them. */
+const struct foreign_kind *foreign_by_structure(const uint8_t *bytes, uint64_t n);
+/* How many bytes the UTF-8 character at s has (RFC 3629); 0: it is none, or a control character
+ * that no text has. */
+size_t foreign_text_char(const uint8_t *s, uint64_t n);
