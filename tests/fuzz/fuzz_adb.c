@@ -7,7 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/adb_services.h"
+#include "transports/protocols/adb/adb_services.h"
 
 struct device {
 	const uint8_t *bytes;

@@ -5,7 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "transports/images/android_backup.h"
-#include "transports/protocols/adb_services.h"
+#include "transports/protocols/adb/adb_services.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

@@ -10,8 +10,8 @@
 #include "base/bytes.h"
 #include "base/strbuf.h"
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/adb_services.h"
-#include "transports/protocols/adb_sideload.h"
+#include "transports/protocols/adb/adb_services.h"
+#include "transports/protocols/adb/adb_sideload.h"
 
 struct device {
 	const uint8_t *bytes;

@@ -6,7 +6,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "transports/protocols/dfuse.h"
+#include "transports/protocols/dfu/dfuse.h"
 
 struct device {
 	const uint8_t *bytes;

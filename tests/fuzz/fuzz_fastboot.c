@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/fastboot_flash.h"
+#include "transports/protocols/fastboot/fastboot_flash.h"
 
 struct device {
 	const uint8_t *bytes;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "transports/images/bootimg.h"
-#include "transports/protocols/fastboot_info.h"
+#include "transports/protocols/fastboot/fastboot_info.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/fastboot.h"
+#include "transports/protocols/fastboot/fastboot.h"
 
 struct peer {
 	const uint8_t *bytes;

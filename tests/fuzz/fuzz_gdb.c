@@ -6,7 +6,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/gdb.h"
+#include "transports/protocols/gdb/gdb.h"
 
 struct server {
 	const uint8_t *bytes;

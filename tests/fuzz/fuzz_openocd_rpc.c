@@ -5,7 +5,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/openocd_rpc.h"
+#include "transports/tools/openocd_rpc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

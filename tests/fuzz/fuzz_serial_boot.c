@@ -7,7 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/serial_boot.h"
+#include "transports/protocols/guide/serial_boot.h"
 
 #define ADDRESS	    0x08010000
 #define IMAGE_BYTES 20

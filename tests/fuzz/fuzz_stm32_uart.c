@@ -7,7 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/stm32_uart.h"
+#include "transports/protocols/stm32/stm32_uart.h"
 
 #define ADDRESS	    0x08000000
 #define IMAGE_BYTES 20

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "transports/images/format.h"
 
 struct name_kind {

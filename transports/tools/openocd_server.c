@@ -9,7 +9,7 @@
 
 #include "base/strbuf.h"
 #include "transports/links/link.h"
-#include "transports/protocols/openocd_rpc.h"
+#include "transports/tools/openocd_rpc.h"
 #include "transports/tools/openocd_impl.h"
 #include "transports/tools/openocd_job.h"
 

@@ -2,7 +2,7 @@
  *
  * An OpenOCD that stays, so that a row of units pays its start-up once. It listens on a port of
  * 127.0.0.1 that the kernel chose, and is told what to do over its Tcl server
- * (transports/protocols/openocd_rpc.h). What it prints is taken while it is waited for, and judged
+ * (transports/tools/openocd_rpc.h). What it prints is taken while it is waited for, and judged
  * by the same rules as that of one that ends (tool_watch_* of transports/tools/tool.h).
  *
  *	worker                                     openocd

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "sim/board.h"
+#include "sim/guide/board.h"
 #include "tests/unit/unit.h"
 
 #define BASE 0x08010000u

@@ -9,8 +9,8 @@
 #include "sim/device.h"
 #include "tests/unit/transports/fake_link.h"
 #include "tests/unit/unit.h"
-#include "transports/protocols/adb_services.h"
-#include "transports/protocols/adb_sideload.h"
+#include "transports/protocols/adb/adb_services.h"
+#include "transports/protocols/adb/adb_sideload.h"
 
 #define PHONE_NEVER UINT64_MAX
 

@@ -11,7 +11,7 @@
 #include "sim/device_rows.h"
 #include "sim/gadget_control.h"
 #include "tests/unit/unit.h"
-#include "transports/protocols/dfuse.h"
+#include "transports/protocols/dfu/dfuse.h"
 
 struct dfu_bench {
 	struct board_settings set;

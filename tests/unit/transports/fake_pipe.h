@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#include "transports/protocols/fastboot_pipe.h"
+#include "transports/protocols/fastboot/fastboot_pipe.h"
 
 #define FAKE_REPLIES 12
 

@@ -7,7 +7,7 @@
 
 #include "sim/device_rows.h"
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/stm32_uart.h"
+#include "transports/protocols/stm32/stm32_uart.h"
 
 struct stm32_bench {
 	struct fake_link wire;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/protocols/adb_auth.h"
+#include "transports/protocols/adb/adb_auth.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -7,8 +7,8 @@
 #include "base/strbuf.h"
 #include "tests/unit/transports/fake_link.h"
 #include "tests/unit/unit.h"
-#include "transports/protocols/adb_packet.h"
-#include "transports/protocols/adb_services.h"
+#include "transports/protocols/adb/adb_packet.h"
+#include "transports/protocols/adb/adb_services.h"
 
 #define REMOTE_OLD   7
 #define REMOTE_NEW   8

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/protocols/dfuse_map.h"
+#include "transports/protocols/dfu/dfuse_map.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/transports/fake_pipe.h"
 
-#include "transports/protocols/fastboot.h"
+#include "transports/protocols/fastboot/fastboot.h"
 
 static struct fake_pipe pipe_;
 static struct fastboot *f;

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "transports/protocols/fastboot_all.h"
-#include "transports/protocols/fastboot_impl.h"
+#include "transports/protocols/fastboot/fastboot_all.h"
+#include "transports/protocols/fastboot/fastboot_impl.h"
 
 static struct fake_pipe pipe_;
 static struct fastboot *f;

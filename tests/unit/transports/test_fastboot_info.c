@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "transports/protocols/fastboot_info.h"
+#include "transports/protocols/fastboot/fastboot_info.h"
 
 static struct err e;
 

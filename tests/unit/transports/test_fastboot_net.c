@@ -3,7 +3,7 @@
 
 #include "base/bytes.h"
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/fastboot_pipe.h"
+#include "transports/protocols/fastboot/fastboot_pipe.h"
 
 static struct fake_link wire;
 static struct fastboot_pipe *p;

@@ -5,7 +5,7 @@
  */
 #include "base/strbuf.h"
 #include "tests/unit/unit.h"
-#include "transports/protocols/fastboot.h"
+#include "transports/protocols/fastboot/fastboot.h"
 
 #define QUEUE 32
 

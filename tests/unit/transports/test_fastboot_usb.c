@@ -4,7 +4,7 @@
  */
 #include "tests/unit/unit.h"
 
-#include "transports/protocols/fastboot_pipe.h"
+#include "transports/protocols/fastboot/fastboot_pipe.h"
 
 /* -- the device below -- */
 

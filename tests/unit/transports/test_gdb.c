@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/protocols/gdb.h"
+#include "transports/protocols/gdb/gdb.h"
 
 #include "tests/unit/transports/gdb_stub.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/strbuf.h"
 #include "tests/unit/unit.h"
-#include "transports/protocols/openocd_rpc.h"
+#include "transports/tools/openocd_rpc.h"
 #include "transports/tools/openocd_job.h"
 
 #define BANNER "Open On-Chip Debugger 0.12.0\\nLicensed under GNU GPL v2\\n"

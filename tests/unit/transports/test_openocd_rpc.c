@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/protocols/openocd_rpc.h"
+#include "transports/tools/openocd_rpc.h"
 
 #include "base/strbuf.h"
 #include "tests/unit/transports/fake_link.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/protocols/resend.h"
+#include "transports/protocols/fastboot/resend.h"
 
 #include "tests/unit/unit.h"
 

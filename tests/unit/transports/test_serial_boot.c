@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/protocols/serial_boot.h"
+#include "transports/protocols/guide/serial_boot.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/protocols/stm32_devices.h"
+#include "transports/protocols/stm32/stm32_devices.h"
 
 #include <string.h>
 

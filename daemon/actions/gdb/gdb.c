@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gdb.*: loads, compares and starts a target through a GDB server (OpenOCD, J-Link, pyOCD, QEMU).
+ */
+#include "transports/protocols/gdb/gdb.h"
+
+#include "base/strbuf.h"
+#include "daemon/actions/common.h"
+#include "daemon/actions/image_args.h"
+#include "daemon/actions/image_json.h"
+#include "daemon/actions/rows.h"
+
+struct session {
+	struct step *s;
+	const struct args *a;
+	struct gdb *gdb;
+};
+
+static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
+{
+	step_progress(data, phase, done, total);
+}
+
+static int session_open(struct session *x, struct err *e)
+{
+	const struct gdb_hooks h = {x->s, tell_progress, step_log_line};
+	struct link *l = NULL;
+	int r = step_link(x->s, args_str(x->a, "port"), &l, e);
+
+	return r < 0 ? r : gdb_open(l, &h, &x->s->it, &x->gdb, e);
+}
+
+/* A server serves one client: the next step, or another tool, connects anew. */
+static void session_done(struct session *x)
+{
+	x->gdb = gdb_free(x->gdb);
+	if (x->s)
+		x->s->ops->link_close(x->s->env, args_str(x->a, "port"));
+}
+
+/* Some servers answer OK to what they do not know, and only print it (QEMU). */
+#define NOT_KNOWN                                                                            \
+	"(?im)^\\W*(?:monitor: )?(?:unknown|unrecogni[sz]ed|undefined|invalid|ambiguous|no " \
+	"such)\\b"                                                                           \
+	"|\\bcommand not (?:found|known|recogni[sz]ed|supported)\\b"
+
+static int known_command(const char *command, const char *text, struct err *e)
+{
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	struct strbuf plain = {0};
+	int r = regex_new(NOT_KNOWN, &x, e);
+
+	if (r < 0 || !regex_match(x, text, strlen(text), NULL))
+		return r;
+	sb_add_escaped(&plain, text, MIN(strlen(text), (size_t)160));
+	r = err_set(
+		e, ERR_DEVICE_REFUSED, "monitor '%s': the server printed '%s'", command, plain.s);
+	sb_done(&plain);
+	return r;
+}
+
+static int monitor_list(struct session *x, const char *name, struct step_result *out, struct err *e)
+{
+	const json_t *list = args_has(x->a, name) ? args_json(x->a, name) : NULL;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		const char *command = json_string_value(item);
+		char *text = NULL;
+		int r;
+
+		step_log(x->s, '>', "monitor %s", command);
+		r = gdb_monitor(x->gdb, command, &text, &x->s->it, e);
+		if (r == 0)
+			r = known_command(command, text, e);
+		free(text);
+		if (r < 0)
+			return err_prefix(e, "'%s'", name);
+	}
+	return 0;
+}
+
+static enum gdb_verify verify_of(const struct args *a)
+{
+	static const char *const names[] = {[GDB_VERIFY_READ] = "read-back",
+		[GDB_VERIFY_CRC] = "checksum",
+		[GDB_VERIFY_AUTO] = "auto",
+		[GDB_VERIFY_NONE] = "none"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(args_str(a, "verify"), names[i]))
+			return (enum gdb_verify)i;
+	return GDB_VERIFY_READ;
+}
+
+static void tell_result(struct step_result *out, const struct gdb_load_result *res, bool loaded,
+	enum gdb_verify verify)
+{
+	const char *proof = res->by_crc		  ? "checksum"
+			    : res->sha256_read[0] ? "read-back"
+						  : "acknowledged";
+
+	result_evidence(
+		out, loaded ? "sha256_written" : "sha256_image", json_string(res->sha256_written));
+	if (res->sha256_read[0])
+		result_evidence(out, "sha256_read", json_string(res->sha256_read));
+	result_evidence(out, "proof", json_string(proof));
+	result_evidence(out, "bytes", json_integer((json_int_t)res->bytes));
+	result_evidence(out, "flash_bytes", json_integer((json_int_t)res->flash_bytes));
+	result_evidence(out, "blocks_erased", json_integer((json_int_t)res->blocks_erased));
+	if (res->padded)
+		result_evidence(out, "padded", json_true());
+	result_output(out, "sha256", json_string(res->sha256_written));
+	result_output(out, "bytes", json_integer((json_int_t)res->bytes));
+}
+
+/* The image is read before the target is touched. */
+static int prepare(struct session *x, struct image **ret, struct step_result *out, struct err *e)
+{
+	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
+	int r;
+
+	image_args_take(x->a, &o);
+	if (args_has(x->a, "address"))
+		o.address = args_size(x->a, "address");
+	r = x->s->ops->load_image(x->s->env, args_str(x->a, "image"), &o, ret, e);
+	if (r == 0)
+		r = session_open(x, e);
+	return r < 0 ? r : monitor_list(x, "before", out, e);
+}
+
+static int start(struct session *x, struct step_result *out, struct err *e)
+{
+	const char *how = args_str(x->a, "start");
+	int r = 0;
+
+	if (strcmp(how, "none") != 0)
+		r = gdb_resume(x->gdb, !strcmp(how, "detach"), &x->s->it, e);
+	if (r == 0)
+		result_evidence(out, "start", json_string(how));
+	return r;
+}
+
+static int load_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(session_done) struct session x = {.s = s, .a = a};
+	_cleanup_(image_unrefp) struct image *image = NULL;
+	enum gdb_verify verify = verify_of(a);
+	struct gdb_load_result res = {0};
+	int r = prepare(&x, &image, out, e);
+
+	if (r == 0)
+		r = gdb_load(x.gdb, image, verify, &res, &s->it, e);
+	if (r < 0)
+		return r;
+	tell_result(out, &res, true, verify);
+	result_evidence(out, "image", image_json(image));
+	r = monitor_list(&x, "after", out, e);
+	return r < 0 ? r : start(&x, out, e);
+}
+
+static const char *const verifies[] = {"auto", "read-back", "checksum", "none", NULL};
+static const char *const starts[] = {"none", "continue", "detach", NULL};
+
+#define ROW_SERVER \
+	ARG_ROW_PORT_OF(PORT_KIND_TTY | PORT_KIND_TCP, "role of the GDB server: tcp:HOST:PORT")
+#define ROWS_IMAGE                                                                                \
+	{.name = "image", .type = ARG_IMAGE, .required = true, .doc = "any firmware format"},     \
+		{.name = "address",                                                               \
+			.type = ARG_SIZE,                                                         \
+			.doc = "where a raw binary begins; the other formats say it themselves"}, \
+		ARG_ROWS_FORMAT,                                                                  \
+	{                                                                                         \
+		.name = "before", .type = ARG_LIST,                                               \
+		.doc = "monitor commands first, such as 'reset halt'"                             \
+	}
+
+static const struct action_arg load_args[] = {
+	ROW_SERVER,
+	ROWS_IMAGE,
+	{.name = "verify",
+		.type = ARG_CHOICE,
+		.def = "read-back",
+		.choices = verifies,
+		.doc = "checksum: counted by the server; auto: checksum, or read-back where the "
+		       "server knows none"},
+	{.name = "after",
+		.type = ARG_LIST,
+		.doc = "monitor commands once it is verified, such as 'reset init'"},
+	{.name = "start",
+		.type = ARG_CHOICE,
+		.def = "none",
+		.choices = starts,
+		.doc = "let the target run; detach: and leave it to itself"},
+	{0},
+};
+
+static const struct action_output load_outputs[] = {
+	{"sha256", "of the image's bytes"}, {"bytes", "of the image"}, {0}};
+
+const struct action action_gdb_load = {
+	.name = "gdb.load",
+	.doc = "Loads an image into flash and RAM through a GDB server and verifies it.",
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH | ACTION_SAFE_TO_RETRY,
+	.args = load_args,
+	.outputs = load_outputs,
+	.default_timeout_us = 300 * US_PER_S,
+	.run = load_run,
+};
+
+static int compare_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(session_done) struct session x = {.s = s, .a = a};
+	_cleanup_(image_unrefp) struct image *image = NULL;
+	enum gdb_verify verify = verify_of(a);
+	struct gdb_load_result res = {0};
+	int r = prepare(&x, &image, out, e);
+
+	if (r == 0)
+		r = gdb_compare(x.gdb, image, verify, &res, &s->it, e);
+	if (r == 0)
+		tell_result(out, &res, false, verify);
+	return r;
+}
+
+static const char *const compare_verifies[] = {"auto", "read-back", "checksum", NULL};
+
+static const struct action_arg compare_args[] = {
+	ROW_SERVER,
+	ROWS_IMAGE,
+	{.name = "verify",
+		.type = ARG_CHOICE,
+		.def = "read-back",
+		.choices = compare_verifies,
+		.doc = "how it is compared"},
+	{0},
+};
+
+const struct action action_gdb_compare = {
+	.name = "gdb.compare",
+	.doc = "Compares the target's memory with an image through a GDB server.",
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
+	.args = compare_args,
+	.outputs = load_outputs,
+	.default_timeout_us = 120 * US_PER_S,
+	.run = compare_run,
+};
+
+static int judge(const struct args *a, const char *text, struct step_result *out, struct err *e)
+{
+	_cleanup_(regex_freep) struct regex *expect = NULL;
+	int r = arg_regex(a, "expect", NULL, &expect, e);
+
+	if (r < 0)
+		return r;
+	if (!regex_match(expect, text, strlen(text), NULL))
+		return result_fail(out, ERR_UNEXPECTED_REPLY,
+			"the server printed '%.200s', '%s' expected", text, args_str(a, "expect"));
+	return 0;
+}
+
+static int monitor_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(session_done) struct session x = {.s = s, .a = a};
+	_cleanup_(freep) char *text = NULL;
+	struct strbuf plain = {0};
+	int r = session_open(&x, e);
+
+	if (r == 0)
+		r = gdb_monitor(x.gdb, args_str(a, "command"), &text, &s->it, e);
+	if (r == 0)
+		r = known_command(args_str(a, "command"), text, e);
+	if (r < 0)
+		return r;
+	sb_add_escaped(&plain, text, MIN(strlen(text), (size_t)4096));
+	result_evidence(out, "printed", json_string(plain.s ? plain.s : ""));
+	result_output(out, "printed", json_string(plain.s ? plain.s : ""));
+	sb_done(&plain);
+	return judge(a, text, out, e);
+}
+
+static const struct action_arg monitor_args[] = {
+	ROW_SERVER,
+	{.name = "command", .type = ARG_STRING, .required = true, .doc = "of the server's own"},
+	{.name = "expect",
+		.type = ARG_REGEX,
+		.required = true,
+		.doc = "what it has to print; '^$' where it prints nothing: its OK alone proves "
+		       "nothing"},
+	{0},
+};
+
+static const struct action_output monitor_outputs[] = {
+	{"printed", "by the server, control bytes escaped"}, {0}};
+
+const struct action action_gdb_monitor = {
+	.name = "gdb.monitor",
+	.doc = "Runs a command of the GDB server's own, such as 'reset halt'.",
+	.flags = ACTION_NEEDS_EVIDENCE,
+	.args = monitor_args,
+	.outputs = monitor_outputs,
+	.default_timeout_us = 60 * US_PER_S,
+	.run = monitor_run,
+};

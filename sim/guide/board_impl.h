@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between board.c (time, frames, states) and console.c (lines).
+ */
+#pragma once
+
+#include "sim/guide/board.h"
+
+/* Queues bytes from ready_us on, through the faults of the way out. */
+void board_send(
+	struct board *b, enum fault_phase phase, uint64_t ready_us, const void *p, size_t n);
+/* As board_send, with the line's end. */
+void board_say(struct board *b, uint64_t ready_us, const char *text);
+/* The answer to a command: what the faults make of it, and the prompt. */
+void board_answer(struct board *b, uint64_t ready_us, const char *text);
+void board_start_application(struct board *b, uint64_t t_us);
+void board_erase(struct board *b, uint64_t t_us);
+/* The unit's state has changed: keep it before the answer. */
+void board_keep(struct board *b);
+
+/* A whole line came, without its end (console.c). */
+void console_line(struct board *b, const char *line, uint64_t t_us);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The scan chain of an STM32F103 and what stands behind it:
+ *
+ *	TDI -> boundary scan (IR of 5 bits) -> JTAG-DP (IR of 4) -> TDO
+ *	                                          |
+ *	                                       MEM-AP 0 (AHB) -> the chip
+ *
+ * Sources: IEEE 1149.1 (TAP controller), RM0008 31.6 (the chain, ID codes), ARM Debug Interface
+ * Architecture Specification ADIv5.2, B3 (JTAG-DP).
+ */
+#pragma once
+
+#include "sim/probe/dap.h"
+
+enum tap_state {
+	TAP_RESET,
+	TAP_IDLE,
+	TAP_SELECT_DR,
+	TAP_CAPTURE_DR,
+	TAP_SHIFT_DR,
+	TAP_EXIT1_DR,
+	TAP_PAUSE_DR,
+	TAP_EXIT2_DR,
+	TAP_UPDATE_DR,
+	TAP_SELECT_IR,
+	TAP_CAPTURE_IR,
+	TAP_SHIFT_IR,
+	TAP_EXIT1_IR,
+	TAP_PAUSE_IR,
+	TAP_EXIT2_IR,
+	TAP_UPDATE_IR
+};
+
+struct jtag_tap {
+	struct dap *dap;
+	enum tap_state state;
+	unsigned dap_ir, scan_ir;
+	/* The shift register of the whole chain; bit 0 leaves next. */
+	uint64_t low, high;
+	unsigned bits;
+	uint32_t read; /* what the next scan of DPACC or APACC brings out */
+	enum dap_ack ack;
+};
+
+void jtag_tap_power(struct jtag_tap *t, struct dap *d);
+void jtag_tap_reset(struct jtag_tap *t);
+/* One rising edge of TCK. */
+void jtag_tap_clock(struct jtag_tap *t, bool tms, bool tdi);
+bool jtag_tap_tdo(const struct jtag_tap *t);

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transports/protocols/fastboot/fastboot_info.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+
+#define TEXT_MAX_BYTES (256u * 1024)
+#define LINES_MAX      2048
+#define VERSION_MAX    1
+
+static int copy_text(const char *what, const char *text, size_t n, char **ret, struct err *e)
+{
+	if (n > TEXT_MAX_BYTES)
+		return err_set(e, ERR_IMAGE_INVALID, "%s has %zu bytes", what, n);
+	if (memchr(text, 0, n))
+		return err_set(e, ERR_IMAGE_INVALID, "%s is no text: it holds a NUL", what);
+	*ret = strndup(text, n);
+	return *ret ? 0 : err_set(e, ERR_NO_MEMORY, "%s", what);
+}
+
+/* Cuts the space off both ends. */
+static char *trim(char *s)
+{
+	size_t n;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	n = strlen(s);
+	while (n > 0 && isspace((unsigned char)s[n - 1]))
+		s[--n] = 0;
+	return s;
+}
+
+/* The word at *s, which moves behind it; NULL at the end. */
+static char *word(char **s)
+{
+	char *from = *s + strspn(*s, " \t");
+	size_t n = strcspn(from, " \t");
+
+	if (n == 0)
+		return NULL;
+	*s = from + n;
+	if (**s)
+		*(*s)++ = 0;
+	return from;
+}
+
+/* -- android-info.txt -- */
+
+static bool parse_rule(char *line, struct fastboot_rule *ret)
+{
+	static const char for_product[] = "require-for-product:";
+	char *eq = strchr(line, '=');
+	char *product = NULL;
+	char *name;
+
+	if (!eq)
+		return false;
+	*eq = 0;
+	*ret = (struct fastboot_rule){0};
+	if (!strncmp(line, for_product, sizeof for_product - 1)) {
+		line += sizeof for_product - 1;
+		product = word(&line);
+		if (!product)
+			return false;
+	} else if (!strncmp(line, "require", 7) && isspace((unsigned char)line[7])) {
+		line += 8;
+	} else if (!strncmp(line, "reject", 6) && isspace((unsigned char)line[6])) {
+		line += 7;
+		ret->reject = true;
+	}
+	name = trim(line);
+	if (!*name || strpbrk(name, " \t"))
+		return false;
+	ret->name = xstrdup(!strcmp(name, "board") ? "product" : name);
+	ret->values = xstrdup(trim(eq + 1));
+	ret->product = product ? xstrdup(product) : NULL;
+	return true;
+}
+
+int fastboot_rules_parse(const char *text, size_t n, struct fastboot_rules *ret, struct err *e)
+{
+	_cleanup_(freep) char *copy = NULL;
+	int r = copy_text("android-info.txt", text, n, &copy, e);
+	char *rest = copy;
+	char *line;
+
+	*ret = (struct fastboot_rules){0};
+	if (r < 0)
+		return r;
+	for (unsigned number = 1; (line = strsep(&rest, "\n")) && number <= LINES_MAX; number++) {
+		_cleanup_(freep) char *whole = NULL;
+		struct fastboot_rule rule;
+
+		line = trim(line);
+		if (!*line || *line == '#')
+			continue;
+		whole = xstrdup(line);
+		if (!parse_rule(line, &rule)) {
+			if (!ret->note[0])
+				snprintf(ret->note, sizeof ret->note,
+					"android-info.txt, line %u is no rule: '%.80s'", number,
+					whole);
+			continue;
+		}
+
+		struct fastboot_rule *list = reallocarray(ret->list, ret->count + 1, sizeof *list);
+
+		if (!list)
+			abort();
+		ret->list = list;
+		ret->list[ret->count++] = rule;
+	}
+	return 0;
+}
+
+void fastboot_rules_done(struct fastboot_rules *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		free(r->list[i].product);
+		free(r->list[i].name);
+		free(r->list[i].values);
+	}
+	free(r->list);
+	*r = (struct fastboot_rules){0};
+}
+
+bool fastboot_rule_matches(const struct fastboot_rule *r, const char *value)
+{
+	_cleanup_(freep) char *copy = xstrdup(r->values);
+	char *rest = copy;
+	char *option;
+
+	while ((option = strsep(&rest, "|"))) {
+		size_t n;
+
+		option = trim(option);
+		n = strlen(option);
+		if (n > 0 && option[n - 1] == '*' ? !strncmp(option, value, n - 1)
+						  : !strcmp(option, value))
+			return true;
+	}
+	return false;
+}
+
+/* -- fastboot-info.txt -- */
+
+struct fastboot_task *fastboot_tasks_add(struct fastboot_tasks *t, enum fastboot_task_kind kind,
+	const char *partition, const char *file)
+{
+	struct fastboot_task *list = reallocarray(t->list, t->count + 1, sizeof *list);
+
+	if (!list)
+		abort();
+	t->list = list;
+	list[t->count] = (struct fastboot_task){
+		.kind = kind,
+		.partition = partition ? xstrdup(partition) : NULL,
+		.file = file ? xstrdup(file) : NULL,
+	};
+	return &list[t->count++];
+}
+
+void fastboot_tasks_done(struct fastboot_tasks *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		free(t->list[i].partition);
+		free(t->list[i].file);
+		free(t->list[i].target);
+	}
+	free(t->list);
+	*t = (struct fastboot_tasks){0};
+}
+
+static bool parse_flash(struct fastboot_tasks *t, char *rest)
+{
+	bool other = false, vbmeta = false;
+	char *w;
+
+	while ((w = word(&rest)) && !strncmp(w, "--", 2)) {
+		if (!strcmp(w, "--slot-other"))
+			other = true;
+		else if (!strcmp(w, "--apply-vbmeta"))
+			vbmeta = true;
+		else
+			return false;
+	}
+
+	char *file = w ? word(&rest) : NULL;
+
+	if (!w || word(&rest))
+		return false;
+
+	_cleanup_(freep) char *usual = xasprintf("%s.img", w);
+	struct fastboot_task *x =
+		fastboot_tasks_add(t, FASTBOOT_TASK_FLASH, w, file ? file : usual);
+
+	x->slot_other = other;
+	x->apply_vbmeta = vbmeta;
+	return true;
+}
+
+static bool parse_reboot(struct fastboot_tasks *t, char *rest)
+{
+	char *to = word(&rest);
+
+	if (word(&rest) || (to && strcmp(to, "fastboot") != 0 && strcmp(to, "bootloader") != 0 &&
+				   strcmp(to, "recovery") != 0))
+		return false;
+	fastboot_tasks_add(t, FASTBOOT_TASK_REBOOT, NULL, NULL)->target = xstrdup(to ? to : "");
+	return true;
+}
+
+static bool parse_task(struct fastboot_tasks *t, char *rest)
+{
+	char *verb = word(&rest);
+	bool if_wipe = verb && !strcmp(verb, "if-wipe");
+	bool ok = false;
+	char *p;
+
+	if (if_wipe)
+		verb = word(&rest);
+	if (!verb)
+		return false;
+	if (!strcmp(verb, "flash")) {
+		ok = parse_flash(t, rest);
+	} else if (!strcmp(verb, "reboot")) {
+		ok = parse_reboot(t, rest);
+	} else if (!strcmp(verb, "update-super")) {
+		ok = !word(&rest);
+		if (ok)
+			fastboot_tasks_add(t, FASTBOOT_TASK_UPDATE_SUPER, NULL, NULL);
+	} else if (!strcmp(verb, "erase")) {
+		p = word(&rest);
+		ok = p && !word(&rest);
+		if (ok)
+			fastboot_tasks_add(t, FASTBOOT_TASK_ERASE, p, NULL);
+	}
+	if (ok)
+		t->list[t->count - 1].if_wipe = if_wipe;
+	return ok;
+}
+
+static bool parse_version(char *line)
+{
+	unsigned long long v;
+	char *w = word(&line);
+
+	if (!w || strcmp(w, "version") != 0)
+		return false;
+	w = word(&line);
+	return w && !word(&line) && parse_size(w, &v) && v <= VERSION_MAX;
+}
+
+int fastboot_tasks_parse(const char *text, size_t n, struct fastboot_tasks *ret, struct err *e)
+{
+	_cleanup_(freep) char *copy = NULL;
+	int r = copy_text("fastboot-info.txt", text, n, &copy, e);
+	char *rest = copy;
+	bool versioned = false;
+	unsigned number = 0;
+	char *line;
+
+	*ret = (struct fastboot_tasks){0};
+	if (r < 0)
+		return r;
+	while ((line = strsep(&rest, "\n"))) {
+		_cleanup_(freep) char *whole = NULL;
+
+		number++;
+		line[strcspn(line, "#")] = 0;
+		line = trim(line);
+		if (!*line)
+			continue;
+		whole = xstrdup(line);
+		if (number <= LINES_MAX &&
+			(versioned ? parse_task(ret, line) : parse_version(line))) {
+			versioned = true;
+			continue;
+		}
+		fastboot_tasks_done(ret);
+		return err_set(e, ERR_IMAGE_INVALID,
+			"fastboot-info.txt, line %u: '%.80s' is not understood%s", number, whole,
+			versioned ? "" : " ('version 1' has to come first)");
+	}
+	return 0;
+}
