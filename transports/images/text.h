@@ -6,9 +6,8 @@
 
 #include "transports/images/image_impl.h"
 
-#define TEXT_RECORD_MAX                                                           \
-	260 /* bytes: the longest of either format has 256 and what stands around \
-	     */
+/* Bytes: the longest of either format has 256, and what is around it. */
+#define TEXT_RECORD_MAX 260
 
 struct text {
 	const uint8_t *p;
