@@ -76,7 +76,7 @@ static int compare_pools(struct db *d, const struct marks *m, struct lineage_vie
 	return 0;
 }
 
-static enum lineage judge(const struct lineage_view *v, bool exist, bool marked, bool known)
+static enum lineage judge_known(const struct lineage_view *v, bool exist, bool marked, bool known)
 {
 	bool has_epoch = v->db.epoch[0] != 0;
 
@@ -89,6 +89,20 @@ static enum lineage judge(const struct lineage_view *v, bool exist, bool marked,
 	if (strcmp(v->db.epoch, v->marks.epoch) != 0)
 		return known ? LINEAGE_BEGUN : LINEAGE_OTHER;
 	return v->db.seq < v->marks.seq || v->behind ? LINEAGE_OLDER : LINEAGE_SAME;
+}
+
+/* Lines that are missing in torn marks come from commits before the marks' SEQ: only a database
+ * that has that event knows what they said. */
+static enum lineage judge(
+	const struct lineage_view *v, const struct marks *m, bool exist, bool marked, bool known)
+{
+	enum lineage verdict = judge_known(v, exist, marked, known);
+
+	if (!exist || marks_state(m) == MARKS_WHOLE)
+		return verdict;
+	if (marks_state(m) == MARKS_TORN && lineage_sound(verdict) && v->db.seq >= v->marks.seq)
+		return verdict;
+	return LINEAGE_DAMAGED;
 }
 
 int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, struct lineage_view *ret,
@@ -105,7 +119,8 @@ int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, struc
 		r = compare_pools(d, m, &v, e);
 	if (r < 0)
 		return err_prefix(e, "comparing the database with its high-water marks");
-	v.verdict = judge(&v, marks_exist, marked, known > 0);
+	snprintf(v.flaw, sizeof v.flaw, "%s", marks_flaw(m));
+	v.verdict = judge(&v, m, marks_exist, marked, known > 0);
 	*ret = v;
 	return 0;
 }
@@ -126,8 +141,9 @@ void lineage_describe(const struct lineage_view *v, char *buf, size_t size)
 		return;
 	case LINEAGE_DAMAGED:
 		snprintf(buf, size,
-			"the high-water marks of this line are damaged: what was given out since "
-			"the database was written is not known");
+			"the high-water marks of this line are damaged (%s): what was given out "
+			"since the database was written is not known",
+			v->flaw);
 		return;
 	case LINEAGE_LOST:
 		snprintf(buf, size,
@@ -323,4 +339,15 @@ int lineage_marked(struct db *tx, struct err *e)
 		"UPDATE epochs SET marked = 1 WHERE generation = (SELECT max(generation) FROM "
 		"epochs)",
 		"");
+}
+
+int lineage_raise(struct db *d, struct marks *m, struct err *e)
+{
+	static const char sql[] = "SELECT id, next FROM pools WHERE pattern IS NOT NULL";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "");
+
+	while (r >= 0 && (r = query_next(&q, e)) > 0)
+		marks_raise(m, col_str(&q, 0), col_int(&q, 1));
+	return r;
 }

@@ -10,6 +10,7 @@
  *   none      epoch, marked     LINEAGE_UNMARKED  restored elsewhere, or the marks are lost
  *   none      epoch, unmarked   LINEAGE_BEGUN     a crash at the first start: marks are made
  *   damaged   any               LINEAGE_DAMAGED   what was given out is not known
+ *   torn      behind SEQ        LINEAGE_DAMAGED   lines are missing that it does not know
  *   any       no epoch          LINEAGE_LOST      nothing but a new database where records were
  *   E         present epoch E   LINEAGE_SAME      at or ahead of the marks
  *   E         present epoch E   LINEAGE_OLDER     fewer events, or a sequence is behind
@@ -37,6 +38,7 @@ struct lineage_view {
 	enum lineage verdict;
 	struct marks_head db; /* of the database; epoch "" none */
 	struct marks_head marks;
+	char flaw[128];	       /* of the marks, "" none */
 	int behind;	       /* pools whose sequence is behind its mark */
 	char pool[DB_ID_SIZE]; /* the first of them */
 	int64_t pool_next, mark_next;
@@ -68,3 +70,5 @@ int lineage_begin(
 	struct db *tx, const struct lineage_accept *a, struct marks_head *ret, struct err *e);
 /* The marks of the present epoch are on disk. */
 int lineage_marked(struct db *tx, struct err *e);
+/* The marks learn how far the pools of this database are, before they are written again. */
+int lineage_raise(struct db *d, struct marks *m, struct err *e);

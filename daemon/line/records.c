@@ -143,6 +143,29 @@ static int recover(struct records *r, struct err *e)
 	return ret < 0 ? err_prefix(e, "recovery") : 0;
 }
 
+static int apply_raise(struct db *tx, void *data, struct err *e)
+{
+	return lineage_raise(tx, data, e);
+}
+
+/* Marks that a power cut tore, or of an older format, are written again from what both know. Where
+ * there is no room, the line is held until the next commit finds some. */
+static int repair_marks(struct records *r, const struct lineage_view *v, struct err *e)
+{
+	int ret;
+
+	if (!marks_worn(r->marks))
+		return 0;
+	if (v->flaw[0])
+		log_notice("the last lines of the high-water marks (%s) were lost in a crash: the "
+			   "database knows what they said",
+			v->flaw);
+	ret = writer_do(r->writer, apply_raise, r->marks, e);
+	if (ret == 0 && marks_begin(r->marks, &v->db, e) < 0)
+		holds_set(r->o.holds, HOLD_MARKS, "%s", e->msg);
+	return ret;
+}
+
 /* The database and the marks know each other from here on. */
 static int settle_lineage(struct records *r, const struct lineage_view *v, struct err *e)
 {
@@ -153,6 +176,7 @@ static int settle_lineage(struct records *r, const struct lineage_view *v, struc
 
 	switch (v->verdict) {
 	case LINEAGE_SAME:
+		ret = repair_marks(r, v, e);
 		break;
 	case LINEAGE_NEW:
 		ret = writer_do(r->writer, apply_first, &f, e);

@@ -192,6 +192,57 @@ class RecordsTest(unittest.TestCase):
             l.start()
             self.assertEqual(self.holds(l)[0], 200)
 
+    def test_marks_that_are_damaged_anywhere_hold_the_line_and_a_torn_end_does_not(self):
+        """An older database with damaged marks: what they lack is not given out a second time."""
+        with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300')) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            backup = self.backup(l)
+            self.order(l, 3)
+            self.assertEqual(l.provd.term(), 0)
+            newest = os.path.join(l.home, 'newest.db')
+            shutil.copy(self.db_path(l), newest)
+            marks = os.path.join(l.home, 'state', 'provd.marks')
+            with open(marks, 'rb') as f:
+                good = f.read()
+            lines = good[512:].splitlines(keepends=True)
+            of_pool = [n for n, text in enumerate(lines) if b'production-sn' in text]
+            self.assertGreaterEqual(len(of_pool), 4)
+
+            def start(bytes, database):
+                self.restore(l, database)
+                with open(marks, 'wb') as f:
+                    f.write(bytes)
+                l.start()
+                held = self.holds(l)[1].get('records-held', {}).get('message', '')
+                if not held:
+                    self.assertEqual(l.provd.term(), 0)
+                return held
+            # All but the first line of the pool are lost, in different ways.
+            cut = good[:512 + len(b''.join(lines[:of_pool[1]]))]
+            zeros = cut + bytes(len(good) - len(cut))
+            bad = bytearray(good)
+            for n in of_pool[1:]:
+                bad[512 + len(b''.join(lines[:n])) + 12] ^= 1
+            missing = good[:512] + b''.join(text for n, text in enumerate(lines) if n not in of_pool[1:])
+            for what, bytes_ in (('cut', cut), ('zeros', zeros), ('changed', bytes(bad)), ('missing', missing)):
+                for database in (backup, newest):
+                    self.assertIn('damaged', start(bytes_, database), what)
+                    a = l.api.request('POST', '/records/actions/accept', {'reason': 'without numbers'})
+                    self.assertEqual(a.status, 422, what)
+                    l.provd.stop()
+            # What a crash leaves: a last line that nobody was answered for.
+            self.assertEqual(start(good + lines[-1][:20], newest), '')
+            self.assertEqual(start(good + bytes(700), newest), '')
+            # The way out.
+            self.assertIn('damaged', start(bytes(bad), backup))
+            done = l.provctl('records', 'accept', '--reason', 'bad disk', '--pools', 'production-sn=50')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.order(l)
+            on_units = [state['serial'] for _, state, _ in l.sim.units() if state.get('serial')]
+            self.assertEqual(len(on_units), len(set(on_units)), on_units)
+
     def test_a_database_that_is_gone_is_no_first_start(self):
         with line.Line(stations=1, boards=1) as l:
             l.start()
