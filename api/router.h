@@ -31,6 +31,9 @@ struct api {
 	struct httpd *httpd;
 	unsigned rate_limit;
 	struct store store;
+	/* No admin is left, and there was no room to make one: main, NULL once there is one. */
+	int (*keep_token)(void *data, const char *token, struct err *e);
+	void *keep_data;
 	bool insecure; /* others than this machine are served, without TLS */
 	char *openapi_text;
 	/* Readers of the database, for the threads of the pool. */

@@ -561,3 +561,12 @@ int marks_note(struct marks *m, int64_t seq, const struct db_mark *mark, size_t 
 	sb_done(&b);
 	return r;
 }
+
+int marks_probe(struct marks *m, struct err *e)
+{
+	const struct db_mark again = {.pool = m->pools ? m->pool[0].id : NULL,
+		.next = m->pools ? m->pool[0].next : 0,
+		.exposed = true};
+
+	return marks_note(m, 0, &again, 1, e);
+}

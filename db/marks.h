@@ -70,5 +70,7 @@ int marks_values(const struct marks *m,
 void marks_raise(struct marks *m, const char *pool, int64_t next);
 /* Writes the file again under a head (durable, all or nothing); the facts stay. */
 int marks_begin(struct marks *m, const struct marks_head *head, struct err *e);
+/* Whether a line can be added: adds one that says nothing new, durable. */
+int marks_probe(struct marks *m, struct err *e);
 /* What a commit gave out; durable where one of the marks asks for it (db_mark.exposed). */
 int marks_note(struct marks *m, int64_t seq, const struct db_mark *mark, size_t n, struct err *e);

@@ -109,6 +109,7 @@ struct station {
 	bool held;		   /* no run could begin because the line is held */
 	char disable_asked_by[64]; /* during the run; "": nobody */
 	bool closing_failed;	   /* the open run's end is not on disk yet: closing holds it */
+	uint64_t close_again_us;
 	struct run_result closing;
 	struct recorder *rec;	   /* of the open run; NULL: none */
 	uint64_t progress_next_us; /* when the next progress may be told */

@@ -11,9 +11,10 @@
 #include "daemon/line/fleet.h"
 #include "daemon/line/station_priv.h"
 
-#define RECALL_EVERY_US US_PER_S
-#define HELD_RETRY_US	US_PER_S
-#define NAP_US		(10 * US_PER_S)
+#define RECALL_EVERY_US	  US_PER_S
+#define HELD_RETRY_US	  US_PER_S
+#define BEFORE_FIRST_STEP "attach"
+#define NAP_US		  (10 * US_PER_S)
 
 /* What is plugged, in one look. */
 struct plugged {
@@ -164,21 +165,26 @@ static void note_last(struct station *s, const struct run_result *res)
 }
 
 /* Puts the end of the open run on disk. false: it is not, the station is in fault and tries again
- * at `clear`. */
+ * every second. */
 static bool close_run(struct station *s, const struct run_result *res)
 {
 	struct err e;
 
 	if (recorder_close(s->rec, res, &s->row, &e) < 0) {
+		if (!s->closing_failed)
+			log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec),
+				e.msg);
 		s->closing = *res;
 		s->closing_failed = true;
-		log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec), e.msg);
+		s->close_again_us = now_us() + HELD_RETRY_US;
 		station_set_state(s, STATION_FAULT, e.code,
-			"the end of the last run is not on record yet (%s): remove the cause, then "
-			"clear",
+			"the end of the last run is not on record yet (%s): remove the cause, it "
+			"is tried again every second",
 			e.msg);
 		return false;
 	}
+	if (s->closing_failed)
+		log_notice("the end of run %s is recorded now", recorder_run_id(s->rec));
 	s->closing_failed = false;
 	note_last(s, res);
 	station_count(s, res->outcome);
@@ -193,7 +199,8 @@ static bool close_run(struct station *s, const struct run_result *res)
 /* Ends a run that has not begun its first step; true where there is none. */
 static bool drop_run(struct station *s, enum err_code code, const char *message)
 {
-	struct run_result res = {.outcome = outcome_of_code(code), .code = code, .step = "attach"};
+	struct run_result res = {
+		.outcome = outcome_of_code(code), .code = code, .step = BEFORE_FIRST_STEP};
 
 	if (!s->rec)
 		return true;
@@ -444,13 +451,27 @@ static enum err_code fault_code(struct station *s)
 	return c;
 }
 
+static void close_again(struct station *s)
+{
+	struct run_result res = s->closing;
+
+	if (now_us() < s->close_again_us || !close_run(s, &res))
+		return;
+	/* A unit whose run had not begun its first step has not had its run. */
+	if (strcmp(res.step, BEFORE_FIRST_STEP) == 0)
+		look_again(s);
+	else
+		after_run(s);
+}
+
 /* One step of the state machine; true if there may be another at once. */
 static bool advance(struct station *s)
 {
 	struct plugged p = look(s);
 	enum station_state from = station_state(s);
 
-	if (p.wrong && from != STATION_DISABLED && from != STATION_QUARANTINED) {
+	if (p.wrong && !s->closing_failed && from != STATION_DISABLED &&
+		from != STATION_QUARANTINED) {
 		if (drop_run(s, ERR_WRONG_DEVICE, p.wrong_text))
 			station_set_state(s, STATION_FAULT, ERR_WRONG_DEVICE, "%s", p.wrong_text);
 		return false;
@@ -470,9 +491,11 @@ static bool advance(struct station *s)
 		when_done(s, &p);
 		break;
 	case STATION_FAULT:
-		/* What is not recorded waits for a person; a wrong or bad device for its leaving.
+		/* What is not recorded waits for the disk; a wrong or bad device for its leaving.
 		 */
-		if (!s->closing_failed && (!p.any || fault_code(s) == ERR_WRONG_DEVICE))
+		if (s->closing_failed)
+			close_again(s);
+		else if (!p.any || fault_code(s) == ERR_WRONG_DEVICE)
 			look_again(s);
 		break;
 	case STATION_RUNNING:
@@ -553,6 +576,7 @@ static void sleep_until_needed(struct station *s)
 			       : st == STATION_DONE && s->away_since_us
 				       ? s->away_since_us + s->cfg->settle_us
 			       : st == STATION_READY && s->held ? now_us() + HELD_RETRY_US
+			       : s->closing_failed		? s->close_again_us
 								: NO_DEADLINE;
 	eventfd_t v;
 	struct err e;

@@ -73,6 +73,33 @@ def dump(path):
         return f.read()
 
 
+class Filler(threading.Thread):
+    """Takes every block of a file system that anybody gives free, until end()."""
+
+    def __init__(self, directory):
+        super().__init__(daemon=True)
+        self.directory, self.path = directory, os.path.join(directory, 'fill')
+        self.ending = threading.Event()
+        self.start()
+
+    def run(self):
+        with open(self.path, 'wb', buffering=0) as f:
+            while not self.ending.is_set():
+                try:
+                    while f.write(bytes(4096)):
+                        pass
+                except OSError:
+                    self.ending.wait(0.002)
+
+    def full(self):
+        return os.statvfs(self.directory).f_bavail == 0
+
+    def end(self):
+        self.ending.set()
+        self.join()
+        os.unlink(self.path)
+
+
 class RecordsTest(unittest.TestCase):
     def setUp(self):
         self.image = line.firmware(16 * 1024)
@@ -550,18 +577,84 @@ class RecordsTest(unittest.TestCase):
             l.api.request('POST', '/stations/A1/actions/enable')
             self.order(l)
 
-    @unittest.skipIf(os.getuid() != 0, 'a file system of its own needs root')
-    def test_a_disk_that_is_really_full_is_started_on_and_loses_nothing(self):
+    def small_disk(self, l, size):
+        """A file system of its own for the state directory."""
         CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
         if line.libc.unshare(CLONE_NEWNS) or line.libc.mount(b'none', b'/', None, MS_REC | MS_PRIVATE, None):
             self.skipTest('no mount namespace of its own')
+        state = os.path.join(l.home, 'state')
+        os.mkdir(state, 0o700)
+        if line.libc.mount(b'tmpfs', state.encode(), b'tmpfs', 0, b'size=%s,mode=0700' % size):
+            self.skipTest('no tmpfs')
+        self.addCleanup(line.libc.umount2, state.encode(), 2)
+        return state
+
+    @unittest.skipIf(os.getuid() != 0, 'a file system of its own needs root')
+    def test_a_disk_without_any_room_is_read_from_and_the_line_goes_on_by_itself(self):
+        recipe = line._bytes_of(line.PRODUCTION).decode()
         with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300',
                                                       '--when-serial', '--set', '*:erase-ms=2500')) as l:
-            state = os.path.join(l.home, 'state')
-            os.mkdir(state, 0o700)
-            if line.libc.mount(b'tmpfs', state.encode(), b'tmpfs', 0, b'size=48m,mode=0700'):
-                self.skipTest('no tmpfs')
-            self.addCleanup(line.libc.umount2, state.encode(), 2)
+            state = self.small_disk(l, b'24m')
+            l.start()
+            l.prepare(self.image, recipe)
+            token = l.provd.token
+            job = l.api.post('/jobs', {'recipe': 'production', 'quantity': 3})['id']
+            line.wait_for('a run', lambda: [r for r in l.api.all('/runs') if r['state'] == 'open'])
+            run = l.api.all('/runs')[0]['id']
+            line.wait_for('room for the start', lambda: os.path.exists(os.path.join(state, 'reserve.start')))
+            filler = Filler(state)
+            line.wait_for('the reserve is gone', lambda: os.path.getsize(os.path.join(state, 'reserve')) == 0)
+            station = line.wait_for('the end of the run finds no room', lambda: next(
+                (s for s in l.api.get('/stations')['items'] if s['state'] == 'fault'), None))
+            self.assertEqual(station['code'], 'disk-full')
+            self.assertIn('not on record yet', station['message'])
+            # Who reads is served; who orders is not, and is told why.
+            status, holds = self.holds(l)
+            self.assertEqual((status, list(holds)), (503, ['disk-full']))
+            self.assertIn('nothing can be recorded', holds['disk-full']['message'])
+            self.assertEqual(l.api.get('/runs/' + run)['state'], 'open')
+            a = l.api.request('POST', '/jobs', {'recipe': 'production', 'quantity': 1})
+            self.assertEqual((a.status, a.json['code']), (507, 'disk-full'))
+            # Room again: nobody has to do anything.
+            filler.end()
+            line.wait_for('the run is on record', lambda: l.api.get('/runs/' + run)['state'] == 'finished')
+            ended = l.api.get('/runs/' + run)
+            self.assertEqual((ended['outcome'], ended['code']), ('error', 'disk-full'))
+            line.wait_for('the line goes on', lambda: self.holds(l) == (200, {}))
+            self.assertIn('led off', json.dumps(l.api.all('/runs/%s/log' % run)), 'no teardown')
+            # The unit has had its run.
+            line.wait_for('it is done', lambda: l.api.get('/stations')['items'][0]['state'] == 'done')
+            l.api.post('/stations/A1/actions/start')
+            # Killed within a run on such a disk, and started on it.
+            run = line.wait_for('a run', lambda: [r for r in l.api.all('/runs') if r['state'] == 'open'])[0]['id']
+            filler = Filler(state)
+            line.wait_for('it is full', lambda: 'disk-full' in self.holds(l)[1] and filler.full())
+            for how in (l.provd.kill, l.provd.term):
+                l.api.close()
+                how()
+                if how == l.provd.term and os.path.exists(self.db_path(l) + '-shm'):
+                    os.unlink(self.db_path(l) + '-shm')
+                line.wait_for('it is full again', filler.full)
+                l.provd.start()
+                l.api = l.provd.api(token)
+                self.assertEqual((self.holds(l)[0], list(self.holds(l)[1])), (503, ['disk-full']))
+                self.assertEqual(l.api.get('/runs/' + run)['id'], run)
+            self.assertIn('kept for the start is used', l.provd.log_text())
+            self.assertEqual(l.provctl('records', 'show').returncode, 0)
+            filler.end()
+            line.wait_for('the open run is ended', lambda: l.api.get('/runs/' + run)['state'] == 'finished')
+            self.assertEqual(l.api.get('/runs/' + run)['outcome'], 'interrupted')
+            l.job_done(job)
+            line.wait_for('nothing is held', lambda: self.holds(l) == (200, {}))
+            # Recorded once each, and no number twice.
+            self.assertEqual(len([r for r in l.api.all('/runs') if r['outcome'] == 'passed']), 3)
+            self.assertEqual(len(set(self.serials(l))), len(self.serials(l)))
+
+    @unittest.skipIf(os.getuid() != 0, 'a file system of its own needs root')
+    def test_a_disk_that_is_really_full_is_started_on_and_loses_nothing(self):
+        with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300',
+                                                      '--when-serial', '--set', '*:erase-ms=2500')) as l:
+            state = self.small_disk(l, b'48m')
             l.start()
             l.prepare(self.image)
             job = l.api.post('/jobs', {'recipe': 'production', 'quantity': 2})['id']
