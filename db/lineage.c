@@ -93,20 +93,25 @@ static enum lineage judge_known(const struct lineage_view *v, bool exist, bool m
 
 /* Lines that are missing in torn marks come from commits before the marks' SEQ: only a database
  * that has that event knows what they said. */
-static enum lineage judge(
-	const struct lineage_view *v, const struct marks *m, bool exist, bool marked, bool known)
+static enum lineage judge(const struct lineage_view *v, const struct marks *m, bool exist,
+	bool marked, bool known, const char *machine)
 {
 	enum lineage verdict = judge_known(v, exist, marked, known);
 
-	if (!exist || marks_state(m) == MARKS_WHOLE)
+	if (!exist)
 		return verdict;
-	if (marks_state(m) == MARKS_TORN && lineage_sound(verdict) && v->db.seq >= v->marks.seq)
-		return verdict;
-	return LINEAGE_DAMAGED;
+	if (marks_state(m) == MARKS_DAMAGED ||
+		(marks_state(m) == MARKS_TORN &&
+			(!lineage_sound(verdict) || v->db.seq < v->marks.seq)))
+		return LINEAGE_DAMAGED;
+	if (lineage_sound(verdict) && machine[0] && marks_machine(m)[0] &&
+		strcmp(machine, marks_machine(m)) != 0)
+		return LINEAGE_MOVED;
+	return verdict;
 }
 
-int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, struct lineage_view *ret,
-	struct err *e)
+int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, const char *machine,
+	struct lineage_view *ret, struct err *e)
 {
 	struct lineage_view v = {.marks = *marks_head(m)};
 	bool marked;
@@ -120,7 +125,7 @@ int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, struc
 	if (r < 0)
 		return err_prefix(e, "comparing the database with its high-water marks");
 	snprintf(v.flaw, sizeof v.flaw, "%s", marks_flaw(m));
-	v.verdict = judge(&v, m, marks_exist, marked, known > 0);
+	v.verdict = judge(&v, m, marks_exist, marked, known > 0, machine);
 	*ret = v;
 	return 0;
 }
@@ -144,6 +149,12 @@ void lineage_describe(const struct lineage_view *v, char *buf, size_t size)
 			"the high-water marks of this line are damaged (%s): what was given out "
 			"since the database was written is not known",
 			v->flaw);
+		return;
+	case LINEAGE_MOVED:
+		snprintf(buf, size,
+			"these records were last written on another machine: a copy that still "
+			"works there gives out the same numbers (stop it for good, or name other "
+			"numbers for the pools here)");
 		return;
 	case LINEAGE_LOST:
 		snprintf(buf, size,

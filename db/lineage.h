@@ -13,6 +13,7 @@
  *   torn      behind SEQ        LINEAGE_DAMAGED   lines are missing that it does not know
  *   any       no epoch          LINEAGE_LOST      nothing but a new database where records were
  *   E         present epoch E   LINEAGE_SAME      at or ahead of the marks
+ *   E         E, or a former    LINEAGE_MOVED     on another machine than wrote the marks
  *   E         present epoch E   LINEAGE_OLDER     fewer events, or a sequence is behind
  *   E         E is a former one LINEAGE_BEGUN     a crash after the acceptance: marks are made
  *   E         E is unknown      LINEAGE_OTHER     a copy from before E, or from another line
@@ -32,6 +33,7 @@ enum lineage {
 	LINEAGE_OLDER,
 	LINEAGE_OTHER,
 	LINEAGE_DAMAGED,
+	LINEAGE_MOVED,
 };
 
 struct lineage_view {
@@ -46,8 +48,9 @@ struct lineage_view {
 
 /* Whether provd may go on without a person: SAME, NEW, BEGUN. */
 bool lineage_sound(enum lineage v);
-int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, struct lineage_view *ret,
-	struct err *e);
+/* machine: this one, "" where that is not known; then no copy is taken for one that has moved. */
+int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, const char *machine,
+	struct lineage_view *ret, struct err *e);
 /* One sentence for people: what was found, and what it means. */
 void lineage_describe(const struct lineage_view *v, char *buf, size_t size);
 

@@ -27,10 +27,12 @@ struct marks {
 	int fd; /* -1: no file yet */
 	struct marks_head head;
 	enum marks_state state;
-	bool worn;	/* to be written again */
-	bool old;	/* the lines have no numbers */
-	char flaw[128]; /* what is torn or damaged */
-	uint64_t count; /* of header writes */
+	bool worn;			  /* to be written again */
+	bool old;			  /* the lines have no numbers */
+	char flaw[128];			  /* what is torn or damaged */
+	char machine[MARKS_MACHINE_SIZE]; /* of the file, "" none */
+	char bound[MARKS_MACHINE_SIZE];	  /* of what is written */
+	uint64_t count;			  /* of header writes */
 	uint64_t lines, synced;
 	off_t end;   /* of the last whole line */
 	off_t slack; /* bytes of lines that are no longer needed */
@@ -63,6 +65,19 @@ const char *marks_flaw(const struct marks *m)
 bool marks_worn(const struct marks *m)
 {
 	return m->worn;
+}
+
+const char *marks_machine(const struct marks *m)
+{
+	return m->machine;
+}
+
+void marks_bind(struct marks *m, const char *machine)
+{
+	if (!machine[0])
+		return;
+	snprintf(m->bound, sizeof m->bound, "%s", machine);
+	m->worn |= m->fd >= 0 && !m->machine[0];
 }
 
 const struct marks_head *marks_head(const struct marks *m)
@@ -125,10 +140,10 @@ static void numbered(struct strbuf *b, uint64_t n, const char *text)
 static void head_text(const struct marks *m, uint64_t count, char buf[HEAD_BYTES])
 {
 	struct strbuf b = {0};
-	_cleanup_(freep) char *text =
-		xasprintf("H2 %llu %s %lld %lld %llu %llu", (unsigned long long)count,
-			m->head.epoch, (long long)m->head.generation, (long long)m->head.seq,
-			(unsigned long long)m->lines, (unsigned long long)m->synced);
+	_cleanup_(freep) char *text = xasprintf("H2 %llu %s %lld %lld %llu %llu %s",
+		(unsigned long long)count, m->head.epoch, (long long)m->head.generation,
+		(long long)m->head.seq, (unsigned long long)m->lines, (unsigned long long)m->synced,
+		m->bound[0] ? m->bound : "-");
 
 	add_line(&b, text);
 	memset(buf, ' ', HEAD_BYTES);
@@ -141,6 +156,7 @@ static void head_text(const struct marks *m, uint64_t count, char buf[HEAD_BYTES
 struct slot {
 	struct marks_head head;
 	unsigned long long count, lines, synced;
+	char machine[MARKS_MACHINE_SIZE];
 	bool old;
 };
 
@@ -155,8 +171,8 @@ static bool parse_head(char buf[HEAD_BYTES + 1], struct slot *ret)
 	text = checked(buf);
 	if (!text)
 		return false;
-	if (sscanf(text, "H2 %llu %16s %lld %lld %llu %llu", &s.count, s.head.epoch, &generation,
-		    &seq, &s.lines, &s.synced) != 6) {
+	if (sscanf(text, "H2 %llu %16s %lld %lld %llu %llu %16s", &s.count, s.head.epoch,
+		    &generation, &seq, &s.lines, &s.synced, s.machine) != 7) {
 		if (sscanf(text, "H %llu %16s %lld %lld", &s.count, s.head.epoch, &generation,
 			    &seq) != 4)
 			return false;
@@ -195,6 +211,9 @@ static void read_heads(struct marks *m, bool *ret_old)
 			best = &slot[i];
 	}
 	if (best) {
+		if (strcmp(best->machine, "-") != 0)
+			snprintf(m->machine, sizeof m->machine, "%s", best->machine);
+		memcpy(m->bound, m->machine, sizeof m->bound);
 		m->head = best->head;
 		m->count = best->count;
 		m->lines = best->lines;
@@ -456,6 +475,7 @@ static int rewrite(struct marks *m, struct err *e)
 	m->end = lseek(m->fd, 0, SEEK_END);
 	m->slack = 0;
 	m->state = MARKS_WHOLE;
+	memcpy(m->machine, m->bound, sizeof m->machine);
 	m->worn = m->old = false;
 	m->flaw[0] = 0;
 	return 0;

@@ -3,7 +3,8 @@
  * High-water marks: what was given out, kept in a file outside the database, so that a restored
  * backup cannot give it out again (db/lineage.h compares the two).
  *
- *   offset 0, 256   two headers, written in turn: "H2 COUNT EPOCH GENERATION SEQ LINES SYNCED"
+ *   offset 0, 256   two headers, written in turn: "H2 COUNT EPOCH GENERATION SEQ LINES SYNCED
+ *                   MACHINE", "-" where that is not known
  *   from 512 on     lines, numbered from 1, each a fact that only grows:
  *                   "N P NEXT POOL"    the sequence of a pool has reached NEXT
  *                   "N V KIND VALUE"   a value that a person gave (a list, a scan) was exposed
@@ -30,7 +31,8 @@
 
 #include "db/db.h"
 
-#define MARKS_EPOCH_SIZE 17
+#define MARKS_EPOCH_SIZE   17
+#define MARKS_MACHINE_SIZE 17
 
 struct marks;
 
@@ -59,6 +61,10 @@ const char *marks_flaw(const struct marks *m);
 /* Whether the file is to be written again before a line is added: torn, or of an older format. */
 bool marks_worn(const struct marks *m);
 const struct marks_head *marks_head(const struct marks *m);
+/* The machine that wrote the file, "" where it does not say. */
+const char *marks_machine(const struct marks *m);
+/* The machine that writes from now on; "" leaves it as it is. A file that says none is worn. */
+void marks_bind(struct marks *m, const char *machine);
 /* The pools that are known, in no order; NULL after the last. */
 const char *marks_pool(const struct marks *m, size_t i, int64_t *ret_next);
 /* Calls each value that a person gave and that was exposed; an error of `each` ends it. */

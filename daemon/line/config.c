@@ -72,6 +72,7 @@ struct config *config_unref(struct config *c)
 	free(c->hotplug);
 	free(c->station);
 	free(c->state_dir);
+	free(c->machine_id);
 	free(c->marks_file);
 	for (size_t i = 0; c->tool_writable && c->tool_writable[i]; i++)
 		free(c->tool_writable[i]);
@@ -550,10 +551,14 @@ static void load_records(struct loader *l, const json_t *root)
 		[CLOCK_SYNC_IGNORED] = "ignored",
 		NULL};
 	const char *marks = get_string(l, root, "", "marks_file");
+	const char *machine = get_string(l, root, "", "machine_id");
 
 	if (marks && *marks != '/')
 		mistakes_add(&l->m, "/marks_file", "'marks_file' must be an absolute path");
+	if (machine && *machine != '/')
+		mistakes_add(&l->m, "/machine_id", "'machine_id' must be an absolute path");
 	l->c->marks_file = marks ? xstrdup(marks) : NULL;
+	l->c->machine_id = xstrdup(machine ? machine : "/etc/machine-id");
 	l->c->disk_reserve_bytes = 64ull << 20;
 	l->c->events_keep_us = 90ull * 24 * 3600 * US_PER_S;
 	get_size(l, root, "", "disk_reserve", &l->c->disk_reserve_bytes);
@@ -588,9 +593,9 @@ static void load_main(struct loader *l, const json_t *root)
 {
 	static const char *const keys[] = {"state_dir", "listen", "insecure", "hotplug", "settle",
 		"quarantine_after", "artifact_quota", "artifact_max", "stop_grace", "rate_limit",
-		"secrets", "stations", "marks_file", "disk_reserve", "events_keep", "clock_sync",
-		"tool_sandbox", "tool_writable", "approval", "output_max", "output_keep",
-		"run_log_max", "run_log_lines", NULL};
+		"secrets", "stations", "marks_file", "machine_id", "disk_reserve", "events_keep",
+		"clock_sync", "tool_sandbox", "tool_writable", "approval", "output_max",
+		"output_keep", "run_log_max", "run_log_lines", NULL};
 	const char *state_dir;
 
 	if (!json_is_object(root) && !json_is_null(root))

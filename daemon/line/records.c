@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "daemon/line/machine.h"
 #include "daemon/line/scrub.h"
 #include "db/chain_head.h"
 #include "db/clock.h"
@@ -227,6 +228,7 @@ static int settle_lineage(struct records *r, const struct lineage_view *v, struc
 	case LINEAGE_OLDER:
 	case LINEAGE_OTHER:
 	case LINEAGE_DAMAGED:
+	case LINEAGE_MOVED:
 		lineage_describe(v, text, sizeof text);
 		holds_set(r->o.holds, HOLD_LINEAGE,
 			"%s: numbers could be given out twice. A person decides: provctl records",
@@ -283,18 +285,24 @@ static int open_database(struct records *r, struct err *e)
 		.damaged = on_damaged,
 		.data = r};
 	_cleanup_(db_freep) struct db *db = NULL;
+	char machine[MARKS_MACHINE_SIZE];
 	struct lineage_view v;
 	int64_t floor = 0;
 	int ret = open_with_room(r, &db, e);
 
+	if (ret == 0 && machine_name(r->o.config->machine_id, machine, e) < 0)
+		log_warning("a copy of these records that works on a second machine would not be "
+			    "noticed: %s",
+			e->msg);
 	if (ret == 0)
 		ret = clock_floor(db, &floor, e);
 	if (ret == 0)
 		ret = marks_open(r->marks_path, &r->marks_exist, &r->marks, e);
 	if (ret == 0)
-		ret = lineage_compare(db, r->marks, r->marks_exist, &v, e);
+		ret = lineage_compare(db, r->marks, r->marks_exist, machine, &v, e);
 	if (ret < 0)
 		return ret;
+	marks_bind(r->marks, machine);
 	check_first(r, db);
 	r->wall = wall_new(floor, r->o.config->clock_sync, r->o.holds);
 	publish_view(r, &v);
@@ -526,7 +534,8 @@ static const char *const verdict_name[] = {[LINEAGE_SAME] = "same",
 	[LINEAGE_LOST] = "lost",
 	[LINEAGE_OLDER] = "older",
 	[LINEAGE_OTHER] = "other",
-	[LINEAGE_DAMAGED] = "damaged"};
+	[LINEAGE_DAMAGED] = "damaged",
+	[LINEAGE_MOVED] = "moved"};
 
 json_t *records_json(struct records *r)
 {

@@ -270,6 +270,50 @@ class RecordsTest(unittest.TestCase):
             on_units = [state['serial'] for _, state, _ in l.sim.units() if state.get('serial')]
             self.assertEqual(len(on_units), len(set(on_units)), on_units)
 
+    def test_a_copy_with_its_marks_on_another_machine_is_held(self):
+        with line.Line(stations=1, boards=1, sim_args=('--units', '60', '--replace-after-idle', '300')) as l:
+            machine = os.path.join(l.home, 'machine-id')
+
+            def name(text):
+                with open(machine, 'w') as f:
+                    f.write(text)
+            name('0123456789abcdef0123456789abcdef\n')
+            l.config('machine_id: %s\n' % machine)
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            self.assertEqual(self.holds(l), (200, {}))
+            self.assertEqual(l.provd.term(), 0)
+            self.assertNotIn('0123456789abcdef', dump(os.path.join(l.home, 'state', 'provd.marks')))
+            name('00000000000000000000000000000001\n')
+            for _ in range(2):
+                l.start()
+                status, holds = self.holds(l)
+                self.assertEqual(status, 503)
+                self.assertIn('another machine', holds['records-held']['message'])
+                self.assertEqual(l.api.get('/records')['lineage']['verdict'], 'moved')
+                self.assertEqual(len(self.serials(l)), 1)
+                self.assertEqual(l.api.request('POST', '/jobs', {'recipe': 'production', 'quantity': 1}).status, 503)
+                self.assertEqual(l.provd.term(), 0)
+            # A machine without a name is not told apart, and the log says so.
+            name('uninitialized\n')
+            l.start()
+            self.assertEqual(self.holds(l), (200, {}))
+            self.assertIn('would not be noticed', l.provd.log_text())
+            self.assertEqual(l.provd.term(), 0)
+            name('00000000000000000000000000000001\n')
+            l.start()
+            done = l.provctl('records', 'accept', '--reason', 'both work', '--pools', 'production-sn=5000')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.order(l)
+            self.assertRegex(self.serials(l)[-1], '005000$')
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            self.assertEqual(self.holds(l), (200, {}))
+            self.assertEqual(l.api.get('/records')['epochs'][0]['reason'], 'both work')
+
     def test_a_database_that_is_gone_is_no_first_start(self):
         with line.Line(stations=1, boards=1) as l:
             l.start()

@@ -16,6 +16,7 @@
 
 static char marks_path[96], backup_path[96];
 static struct marks *marks;
+static const char *machine;
 static struct writer *writer;
 
 static int note(void *data, int64_t seq, const struct db_mark *mark, size_t n, struct err *e)
@@ -36,7 +37,7 @@ static enum lineage verdict(bool exist)
 	struct lineage_view v;
 	char text[320];
 
-	OK(lineage_compare(fx.db, marks, exist, &v, &fx.e));
+	OK(lineage_compare(fx.db, marks, exist, machine, &v, &fx.e));
 	lineage_describe(&v, text, sizeof text);
 	ck_assert_int_gt((int)strlen(text), 20);
 	return v.verdict;
@@ -189,6 +190,7 @@ static void restore(const char *from)
 
 static void setup(void)
 {
+	machine = "";
 	fixture_setup();
 	snprintf(marks_path, sizeof marks_path, "%s/marks", fx.dir);
 	snprintf(backup_path, sizeof backup_path, "%s/backup", fx.dir);
@@ -385,6 +387,45 @@ START_TEST(damage_of_the_marks_does_not_hide_an_older_database)
 }
 END_TEST
 
+START_TEST(a_copy_on_another_machine_is_not_the_same)
+{
+	work();
+	OK(db_open(fx.path, &fx.db, &fx.e));
+	open_marks(true);
+	/* Marks that say no machine are taken over by the first that knows its own. */
+	machine = "aaaaaaaaaaaaaaaa";
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+	marks_bind(marks, machine);
+	ck_assert(marks_worn(marks));
+	OK(marks_begin(marks, marks_head(marks), &fx.e));
+	for (int i = 0; i < 2; i++) {
+		marks = marks_free(marks);
+		open_marks(true);
+		ck_assert_str_eq(marks_machine(marks), "aaaaaaaaaaaaaaaa");
+		machine = "aaaaaaaaaaaaaaaa";
+		ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+		machine = "bbbbbbbbbbbbbbbb";
+		ck_assert_int_eq(verdict(true), LINEAGE_MOVED);
+		machine = ""; /* not known: not bound, and still of the first */
+		ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+		marks_bind(marks, machine);
+		OK(marks_begin(marks, marks_head(marks), &fx.e));
+	}
+	/* A person's word takes it over, with an epoch of its own. */
+	machine = "bbbbbbbbbbbbbbbb";
+	marks_bind(marks, machine);
+	begin("moved", NULL, false);
+	marks = marks_free(marks);
+	open_marks(true);
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+	machine = "aaaaaaaaaaaaaaaa";
+	ck_assert_int_eq(verdict(true), LINEAGE_MOVED);
+	/* Worse than moved: what that says comes first. */
+	restore(backup_path);
+	ck_assert_int_eq(verdict(true), LINEAGE_OTHER);
+}
+END_TEST
+
 static void old_line(FILE *f, const char *text, int pad)
 {
 	char hex[SHA256_HEX];
@@ -500,6 +541,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_copy_from_before_an_acceptance_is_another_database);
 	tcase_add_test(t, a_crash_between_the_epoch_and_its_marks_is_no_restore);
 	tcase_add_test(t, damage_of_the_marks_does_not_hide_an_older_database);
+	tcase_add_test(t, a_copy_on_another_machine_is_not_the_same);
 	tcase_add_test(t, torn_marks_are_believed_with_a_database_that_is_not_older);
 	tcase_add_test(t, damaged_marks_hold_the_line_until_every_pool_is_named);
 	tcase_add_test(t, the_file_of_marks_does_not_grow_for_ever);

@@ -153,7 +153,7 @@ END_TEST
 
 START_TEST(a_changed_byte_loses_no_mark_unseen)
 {
-	static const char changes[] = {1, 2, 0x20, (char)0x80, (char)0xff};
+	static const char changes[] = {1, (char)0x80};
 	size_t seen = 0;
 
 	for (size_t at = 0; at < file.len; at++)
@@ -163,7 +163,7 @@ START_TEST(a_changed_byte_loses_no_mark_unseen)
 			file.s[at] ^= changes[k];
 		}
 	/* All but the empty ends of the two headers. */
-	ck_assert_int_ge((int)seen, (int)(file.len - BODY_AT) * 5);
+	ck_assert_int_ge((int)seen, (int)(file.len - BODY_AT) * 2);
 }
 END_TEST
 
@@ -246,7 +246,7 @@ START_TEST(a_power_cut_within_a_sync_tears_and_does_not_damage)
 	for (size_t part = file.len; part < now.len; part++)
 		for (int filled = 0; filled < 2; filled++) {
 			/* The sync came after the first of the two headers. */
-			size_t slot = strstr(now.s, " 19 9 8") < now.s + HEAD_BYTES ? 0 : 1;
+			size_t slot = strstr(now.s, " 19 9 8 ") < now.s + HEAD_BYTES ? 0 : 1;
 
 			sb_add_n(&cut, file.s, file.len);
 			sb_add_n(&cut, now.s + file.len, part - file.len);
