@@ -102,8 +102,9 @@ int api_start(struct fleet *f, const struct api_options *o,
 	if (r == 0) {
 		reader = api_reader(a, e);
 		r = reader ? auth_new(reader, &a->auth, e) : -(int)e->code;
-		if (r == 0)
-			r = artifacts_total(reader, &stored, e);
+		/* Without it nothing is stored: damage holds the line. */
+		if (r == 0 && artifacts_total(reader, &stored, e) < 0)
+			r = e->code == ERR_RECORDS_DAMAGED ? 0 : -(int)e->code;
 		api_reader_back(a, reader);
 		store_add(&a->store, (uint64_t)stored);
 		read_quota(a);

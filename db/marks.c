@@ -324,7 +324,7 @@ static void judge(struct marks *m, bool old, const struct body *b)
 
 static int read_file(struct marks *m, struct err *e)
 {
-	struct body b;
+	struct body b = {0};
 	bool old;
 	int r;
 
@@ -382,7 +382,7 @@ int marks_values(const struct marks *m,
 	struct err *e)
 {
 	struct value_reader v = {each, data};
-	struct body b;
+	struct body b = {0};
 
 	return m->fd < 0 ? 0 : each_line(m, m->old, value_line, &v, &b, e);
 }
@@ -433,7 +433,7 @@ static int write_whole(const struct marks *m, struct marks *next, struct outfile
 	static const char room[HEADS * HEAD_BYTES];
 	struct copy c = {f, 0};
 	struct strbuf b = {0};
-	struct body body;
+	struct body body = {0};
 	char digest[SHA256_HEX];
 	int r = outfile_open(f, m->path, e);
 

@@ -22,6 +22,10 @@ int db_error(struct db *d, struct err *e, const char *what)
 	const char *text = d->sql ? sqlite3_errmsg(d->sql) : "out of memory";
 	enum err_code ours = ERR_DATABASE;
 
+	if (code == SQLITE_IOERR_DATA)
+		return err_set(e, ERR_RECORDS_DAMAGED,
+			"page %u of the database is not what was written to it (%s)",
+			db_damaged_page(d), what);
 	switch (code & 0xff) {
 	case SQLITE_FULL:
 		ours = ERR_DISK_FULL;

@@ -199,6 +199,9 @@ static int recover(struct records *r, struct err *e)
 		disk_refused(r->disk, e->msg);
 		return 0;
 	}
+	/* Held: reading goes on, and what is open stays so. */
+	if (ret == -ERR_RECORDS_DAMAGED)
+		return 0;
 	log_recovered(interrupted);
 	return ret < 0 ? err_prefix(e, "recovery") : 0;
 }
@@ -242,6 +245,17 @@ static int settle_lineage(struct records *r, const struct lineage_view *v, struc
 	return recover(r, e);
 }
 
+/* What the file held then is taken for what was written: that stays on record. */
+static int apply_sums_begun(struct db *tx, void *data, struct err *e)
+{
+	size_t pages;
+	const char *why = db_sums_begun(tx, &pages);
+
+	return why ? db_event(tx, "page-sums-begun", NULL, NULL, NULL, NULL,
+			     json_pack("{s:I, s:s}", "pages", (json_int_t)pages, "reason", why), e)
+		   : 0;
+}
+
 static bool time_is_up(void *data)
 {
 	return now_us() >= *(uint64_t *)data;
@@ -262,6 +276,9 @@ static void check_first(struct records *r, struct db *db)
 		ret = integrity_chain(db, &stop, &runs, found, &e);
 	if (ret == -ERR_RECORDS_DAMAGED)
 		snprintf(found, sizeof found, "%s", e.msg);
+	if (!found[0] && db_damaged_page(db))
+		snprintf(found, sizeof found, "page %u of the database is not what was written",
+			db_damaged_page(db));
 	if (found[0])
 		holds_set(r->o.holds, HOLD_DAMAGE, "%s", found);
 }
@@ -294,8 +311,10 @@ static int open_database(struct records *r, struct err *e)
 		log_warning("a copy of these records that works on a second machine would not be "
 			    "noticed: %s",
 			e->msg);
-	if (ret == 0)
+	if (ret == 0) {
+		db_tolerate(db, true);
 		ret = clock_floor(db, &floor, e);
+	}
 	if (ret == 0)
 		ret = marks_open(r->marks_path, &r->marks_exist, &r->marks, e);
 	if (ret == 0)
@@ -303,6 +322,7 @@ static int open_database(struct records *r, struct err *e)
 	if (ret < 0)
 		return ret;
 	marks_bind(r->marks, machine);
+	db_tolerate(db, false);
 	check_first(r, db);
 	r->wall = wall_new(floor, r->o.config->clock_sync, r->o.holds);
 	publish_view(r, &v);
@@ -339,6 +359,8 @@ int records_open(const struct records_opts *o, struct records **ret, struct err 
 	r->o.config = NULL;
 	if (k < 0)
 		return k;
+	if (!holds_has(o->holds, HOLD_LINEAGE))
+		writer_submit(r->writer, apply_sums_begun, NULL, NULL, e);
 	records_tick(r, c);
 	*ret = steal_ptr(&r);
 	return 0;
