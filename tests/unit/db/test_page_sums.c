@@ -6,6 +6,7 @@
 #include "db/page_sums.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -242,6 +243,46 @@ START_TEST(a_file_that_shrinks_and_grows_stays_whole)
 }
 END_TEST
 
+static bool writing; /* atomic */
+
+static void *read_on(void *arg)
+{
+	static const char sql[] = "SELECT count(target), max(length(target)) FROM audit";
+	struct db *d = NULL;
+	struct err e = {0};
+	intptr_t bad = 0;
+
+	while (__atomic_load_n(&writing, __ATOMIC_ACQUIRE) && !bad) {
+		bad = db_open_reader(fx.path, &d, &e) < 0 || db_run(d, &e, sql, "") < 0 ||
+		      db_damaged_page(d) != 0;
+		d = db_free(d);
+	}
+	return (void *)bad;
+}
+
+/* Nobody reads a page of the file that a checkpoint writes at that moment. */
+START_TEST(readers_meet_no_damage_while_checkpoints_move_the_log)
+{
+	pthread_t reader[3];
+
+	__atomic_store_n(&writing, true, __ATOMIC_RELEASE);
+	for (size_t i = 0; i < ARRAY_LEN(reader); i++)
+		ck_assert_int_eq(pthread_create(&reader[i], NULL, read_on, NULL), 0);
+	for (int i = 0; i < 60; i++) {
+		fill(1000 + i * 4, 1000 + i * 4 + 4);
+		db_run(fx.db, &fx.e, "PRAGMA wal_checkpoint(PASSIVE)", "");
+	}
+	__atomic_store_n(&writing, false, __ATOMIC_RELEASE);
+	for (size_t i = 0; i < ARRAY_LEN(reader); i++) {
+		void *bad;
+
+		pthread_join(reader[i], &bad);
+		ck_assert_ptr_null(bad);
+	}
+	ck_assert_str_eq(found(), "");
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("page_sums");
@@ -256,6 +297,7 @@ static Suite *suite(void)
 	tcase_add_test(t, what_another_program_writes_is_damage_and_what_it_reads_is_not);
 	tcase_add_test(t, a_copy_in_the_place_of_the_file_begins_again);
 	tcase_add_test(t, a_file_that_shrinks_and_grows_stays_whole);
+	tcase_add_test(t, readers_meet_no_damage_while_checkpoints_move_the_log);
 	suite_add_tcase(s, t);
 	return s;
 }
