@@ -65,6 +65,19 @@ static void read_quota(struct api *a)
 	config_unref(c);
 }
 
+/* Without room for it, it is made once there is some: what needs no token is served. */
+static int make_first_token(struct api *a, struct err *e)
+{
+	int r = first_token(a->auth, fleet_writer(a->fleet), a->keep_token, a->keep_data, e);
+
+	if (r == -ERR_DISK_FULL) {
+		log_error("there is no room for the first admin token yet: %s", e->msg);
+		return 0;
+	}
+	a->keep_token = NULL;
+	return r;
+}
+
 int api_start(struct fleet *f, const struct api_options *o,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct api **ret,
 	struct err *e)
@@ -89,14 +102,17 @@ int api_start(struct fleet *f, const struct api_options *o,
 	if (r == 0) {
 		reader = readers_take(a->readers, e);
 		r = reader ? auth_new(reader, &a->auth, e) : -(int)e->code;
-		if (r == 0)
-			r = artifacts_total(reader, &stored, e);
+		/* Without it nothing is stored: damage holds the line. */
+		if (r == 0 && artifacts_total(reader, &stored, e) < 0)
+			r = e->code == ERR_RECORDS_DAMAGED ? 0 : -(int)e->code;
 		readers_give(a->readers, reader);
 		artifact_quota_add(&a->quota, (uint64_t)stored);
 		read_quota(a);
 	}
+	a->keep_token = keep;
+	a->keep_data = data;
 	if (r == 0)
-		r = first_token(a->auth, fleet_writer(f), keep, data, e);
+		r = make_first_token(a, e);
 	if (r == 0)
 		r = httpd_start(&ho, &router_ops, a, &a->httpd, e);
 	if (r < 0) {
@@ -151,8 +167,13 @@ static void store_uses(struct api *a)
 
 void api_tick(struct api *a)
 {
+	struct err e;
+
 	read_quota(a);
 	store_uses(a);
+	if (a->keep_token && holds_check(fleet_holds(a->fleet), HOLD_STOPS_ORDERS, &e) == 0 &&
+		make_first_token(a, &e) < 0)
+		log_error("%s", e.msg);
 	httpd_tick(a->httpd);
 }
 

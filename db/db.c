@@ -8,6 +8,7 @@
 
 #include "db/db_impl.h"
 #include "db/migrations.h"
+#include "db/page_sums.h"
 #include "db/stmt.h"
 
 /* "pvd1" in the header of the file (sqlite.org/fileformat2.html, 1.3.17): file(1) and we can tell
@@ -138,7 +139,7 @@ static int connect_to(const char *path, int flags, struct db **ret, struct err *
 
 	d->path = xstrdup(path);
 	if (sqlite3_open_v2(path, &d->sql, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-		    NULL) != SQLITE_OK)
+		    strcmp(path, ":memory:") != 0 ? page_sums_vfs() : NULL) != SQLITE_OK)
 		return db_error(d, e, "open");
 	sqlite3_busy_timeout(d->sql, BUSY_MS);
 	sqlite3_db_config(d->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -163,6 +164,7 @@ int db_open(const char *path, struct db **ret, struct err *e)
 		err_prefix(e, "database %s", path);
 		return r;
 	}
+	page_sums_strict(d->sql, true);
 	*ret = steal_ptr(&d);
 	return 0;
 }
@@ -181,8 +183,24 @@ int db_open_reader(const char *path, struct db **ret, struct err *e)
 		err_prefix(e, "database %s", path);
 		return r;
 	}
+	page_sums_strict(d->sql, true);
 	*ret = steal_ptr(&d);
 	return 0;
+}
+
+void db_tolerate(struct db *d, bool damage)
+{
+	page_sums_strict(d->sql, !damage);
+}
+
+const char *db_sums_begun(struct db *d, size_t *ret_pages)
+{
+	return page_sums_begun(d->sql, ret_pages);
+}
+
+unsigned db_damaged_page(struct db *d)
+{
+	return page_sums_damaged(d->sql);
 }
 
 int db_set_quota(struct db *d, int64_t bytes, struct err *e)

@@ -34,6 +34,14 @@ int db_open_reader(const char *path, struct db **ret, struct err *e);
 struct db *db_free(struct db *d);
 DEFINE_CLEANUP(struct db, db_free)
 
+/* The first page that was read and does not hold what was written to it (db/page_sums.h), 0 none.
+ * From the opening on such a page is -ERR_RECORDS_DAMAGED; what had to be read to open is not. */
+unsigned db_damaged_page(struct db *d);
+/* Whether the sums of the pages were made from what the file holds, and why; NULL: no. */
+const char *db_sums_begun(struct db *d, size_t *ret_pages);
+/* Damage is noted alone, to find out what there is before anyone is served. */
+void db_tolerate(struct db *d, bool damage);
+
 /* A quota: what would make the file larger fails with -ERR_DISK_FULL. 0 lifts it. */
 int db_set_quota(struct db *d, int64_t bytes, struct err *e);
 /* Bytes of the database without its log. */

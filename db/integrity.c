@@ -31,18 +31,57 @@ static int stopped(struct err *e)
 
 /* --- the file --- */
 
-static int quick_check(struct db *d, char ret[320], struct err *e)
+/* 1 where it is not sound, with what sqlite says in ret. */
+static int quick_check(struct db *d, const char *sql, char ret[200], struct err *e)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, "PRAGMA quick_check(1)", "");
+	int r = query_begin(&q, d, e, sql, "");
 
 	if (r == 0)
 		r = query_next(&q, e);
-	if (r < 0)
+	if (r <= 0)
 		return r;
-	if (r > 0 && strcmp(col_str(&q, 0), "ok") != 0)
-		snprintf(ret, 320, "the file of the database is damaged: %.200s", col_str(&q, 0));
-	return 0;
+	snprintf(ret, 200, "%s", col_str(&q, 0));
+	return strcmp(ret, "ok") != 0;
+}
+
+/* The first table with a page that is not sound; "" where none is. */
+static void find_table(struct db *d, char ret[DB_ID_SIZE])
+{
+	static const char sql[] = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+				  " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'";
+	_cleanup_(query_done) struct query q = {0};
+	char said[200];
+	struct err e;
+
+	ret[0] = 0;
+	if (query_begin(&q, d, &e, sql, "") < 0)
+		return;
+	while (!ret[0] && query_next(&q, &e) > 0) {
+		_cleanup_(freep) char *check =
+			xasprintf("PRAGMA quick_check('%s')", col_str(&q, 0));
+
+		if (quick_check(d, check, said, &e) != 0)
+			col_copy(&q, 0, ret, DB_ID_SIZE);
+	}
+}
+
+static int check_file(struct db *d, char ret[320], struct err *e)
+{
+	char table[DB_ID_SIZE];
+	char said[200] = "";
+	int r = quick_check(d, "PRAGMA quick_check(1)", said, e);
+	unsigned page = db_damaged_page(d);
+
+	if (page) {
+		find_table(d, table);
+		snprintf(ret, 320, "page %u of the database is not what was written to it%s%s",
+			page, table[0] ? ": table " : "", table);
+		return 0;
+	}
+	if (r > 0)
+		snprintf(ret, 320, "the file of the database is damaged: %s", said);
+	return MIN(r, 0);
 }
 
 int integrity_structure(
@@ -53,7 +92,7 @@ int integrity_structure(
 
 	ret[0] = 0;
 	sqlite3_progress_handler(d->sql, PROGRESS_OPS, progress, (void *)stop);
-	r = quick_check(d, ret, &inner);
+	r = check_file(d, ret, &inner);
 	sqlite3_progress_handler(d->sql, 0, NULL, NULL);
 	if (asked(stop))
 		return stopped(e);

@@ -76,7 +76,7 @@ static int compare_pools(struct db *d, const struct marks *m, struct lineage_vie
 	return 0;
 }
 
-static enum lineage judge(const struct lineage_view *v, bool exist, bool marked, bool known)
+static enum lineage judge_known(const struct lineage_view *v, bool exist, bool marked, bool known)
 {
 	bool has_epoch = v->db.epoch[0] != 0;
 
@@ -91,8 +91,27 @@ static enum lineage judge(const struct lineage_view *v, bool exist, bool marked,
 	return v->db.seq < v->marks.seq || v->behind ? LINEAGE_OLDER : LINEAGE_SAME;
 }
 
-int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, struct lineage_view *ret,
-	struct err *e)
+/* Lines that are missing in torn marks come from commits before the marks' SEQ: only a database
+ * that has that event knows what they said. */
+static enum lineage judge(const struct lineage_view *v, const struct marks *m, bool exist,
+	bool marked, bool known, const char *machine)
+{
+	enum lineage verdict = judge_known(v, exist, marked, known);
+
+	if (!exist)
+		return verdict;
+	if (marks_state(m) == MARKS_DAMAGED ||
+		(marks_state(m) == MARKS_TORN &&
+			(!lineage_sound(verdict) || v->db.seq < v->marks.seq)))
+		return LINEAGE_DAMAGED;
+	if (lineage_sound(verdict) && machine[0] && marks_machine(m)[0] &&
+		strcmp(machine, marks_machine(m)) != 0)
+		return LINEAGE_MOVED;
+	return verdict;
+}
+
+int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, const char *machine,
+	struct lineage_view *ret, struct err *e)
 {
 	struct lineage_view v = {.marks = *marks_head(m)};
 	bool marked;
@@ -105,7 +124,8 @@ int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, struc
 		r = compare_pools(d, m, &v, e);
 	if (r < 0)
 		return err_prefix(e, "comparing the database with its high-water marks");
-	v.verdict = judge(&v, marks_exist, marked, known > 0);
+	snprintf(v.flaw, sizeof v.flaw, "%s", marks_flaw(m));
+	v.verdict = judge(&v, m, marks_exist, marked, known > 0, machine);
 	*ret = v;
 	return 0;
 }
@@ -126,8 +146,15 @@ void lineage_describe(const struct lineage_view *v, char *buf, size_t size)
 		return;
 	case LINEAGE_DAMAGED:
 		snprintf(buf, size,
-			"the high-water marks of this line are damaged: what was given out since "
-			"the database was written is not known");
+			"the high-water marks of this line are damaged (%s): what was given out "
+			"since the database was written is not known",
+			v->flaw);
+		return;
+	case LINEAGE_MOVED:
+		snprintf(buf, size,
+			"these records were last written on another machine: a copy that still "
+			"works there gives out the same numbers (stop it for good, or name other "
+			"numbers for the pools here)");
 		return;
 	case LINEAGE_LOST:
 		snprintf(buf, size,
@@ -323,4 +350,15 @@ int lineage_marked(struct db *tx, struct err *e)
 		"UPDATE epochs SET marked = 1 WHERE generation = (SELECT max(generation) FROM "
 		"epochs)",
 		"");
+}
+
+int lineage_raise(struct db *d, struct marks *m, struct err *e)
+{
+	static const char sql[] = "SELECT id, next FROM pools WHERE pattern IS NOT NULL";
+	_cleanup_(query_done) struct query q = {0};
+	int r = query_begin(&q, d, e, sql, "");
+
+	while (r >= 0 && (r = query_next(&q, e)) > 0)
+		marks_raise(m, col_str(&q, 0), col_int(&q, 1));
+	return r;
 }

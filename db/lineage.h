@@ -10,8 +10,10 @@
  *   none      epoch, marked     LINEAGE_UNMARKED  restored elsewhere, or the marks are lost
  *   none      epoch, unmarked   LINEAGE_BEGUN     a crash at the first start: marks are made
  *   damaged   any               LINEAGE_DAMAGED   what was given out is not known
+ *   torn      behind SEQ        LINEAGE_DAMAGED   lines are missing that it does not know
  *   any       no epoch          LINEAGE_LOST      nothing but a new database where records were
  *   E         present epoch E   LINEAGE_SAME      at or ahead of the marks
+ *   E         E, or a former    LINEAGE_MOVED     on another machine than wrote the marks
  *   E         present epoch E   LINEAGE_OLDER     fewer events, or a sequence is behind
  *   E         E is a former one LINEAGE_BEGUN     a crash after the acceptance: marks are made
  *   E         E is unknown      LINEAGE_OTHER     a copy from before E, or from another line
@@ -31,12 +33,14 @@ enum lineage {
 	LINEAGE_OLDER,
 	LINEAGE_OTHER,
 	LINEAGE_DAMAGED,
+	LINEAGE_MOVED,
 };
 
 struct lineage_view {
 	enum lineage verdict;
 	struct marks_head db; /* of the database; epoch "" none */
 	struct marks_head marks;
+	char flaw[128];	       /* of the marks, "" none */
 	int behind;	       /* pools whose sequence is behind its mark */
 	char pool[DB_ID_SIZE]; /* the first of them */
 	int64_t pool_next, mark_next;
@@ -44,8 +48,9 @@ struct lineage_view {
 
 /* Whether provd may go on without a person: SAME, NEW, BEGUN. */
 bool lineage_sound(enum lineage v);
-int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, struct lineage_view *ret,
-	struct err *e);
+/* machine: this one, "" where that is not known; then no copy is taken for one that has moved. */
+int lineage_compare(struct db *d, const struct marks *m, bool marks_exist, const char *machine,
+	struct lineage_view *ret, struct err *e);
 /* One sentence for people: what was found, and what it means. */
 void lineage_describe(const struct lineage_view *v, char *buf, size_t size);
 
@@ -68,3 +73,5 @@ int lineage_begin(
 	struct db *tx, const struct lineage_accept *a, struct marks_head *ret, struct err *e);
 /* The marks of the present epoch are on disk. */
 int lineage_marked(struct db *tx, struct err *e);
+/* The marks learn how far the pools of this database are, before they are written again. */
+int lineage_raise(struct db *d, struct marks *m, struct err *e);

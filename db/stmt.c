@@ -8,12 +8,24 @@
 #include "base/timefmt.h"
 #include "db/db_impl.h"
 
+/* The index of the log is made larger: that fails for want of room, and sqlite keeps no errno. */
+static bool no_room(struct db *d, int code)
+{
+	int os = d->sql ? sqlite3_system_errno(d->sql) : 0;
+
+	return code == SQLITE_IOERR_SHMSIZE || os == ENOSPC || os == EDQUOT;
+}
+
 int db_error(struct db *d, struct err *e, const char *what)
 {
 	int code = d->sql ? sqlite3_extended_errcode(d->sql) : SQLITE_NOMEM;
 	const char *text = d->sql ? sqlite3_errmsg(d->sql) : "out of memory";
 	enum err_code ours = ERR_DATABASE;
 
+	if (code == SQLITE_IOERR_DATA)
+		return err_set(e, ERR_RECORDS_DAMAGED,
+			"page %u of the database is not what was written to it (%s)",
+			db_damaged_page(d), what);
 	switch (code & 0xff) {
 	case SQLITE_FULL:
 		ours = ERR_DISK_FULL;
@@ -23,7 +35,10 @@ int db_error(struct db *d, struct err *e, const char *what)
 		ours = ERR_RECORDS_DAMAGED;
 		break;
 	case SQLITE_IOERR:
-		ours = sqlite3_system_errno(d->sql) == ENOSPC ? ERR_DISK_FULL : ERR_DATABASE;
+		ours = no_room(d, code) ? ERR_DISK_FULL : ERR_DATABASE;
+		break;
+	case SQLITE_CANTOPEN:
+		ours = no_room(d, code) ? ERR_DISK_FULL : ERR_DATABASE;
 		break;
 	case SQLITE_CONSTRAINT:
 		ours = ERR_CONFLICT;

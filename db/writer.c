@@ -91,6 +91,14 @@ static void note_marks(struct writer *w, struct ticket *group)
 	}
 }
 
+/* A ticket that found no room, where the others did. */
+static void report_full(struct writer *w, const struct ticket *group)
+{
+	for (const struct ticket *t = group; t && w->o.full; t = t->next)
+		if (t->result == -ERR_DISK_FULL)
+			w->o.full(w->o.data, &t->err);
+}
+
 static void report_damage(struct writer *w, const struct ticket *group)
 {
 	for (const struct ticket *t = group; t && w->o.damaged; t = t->next)
@@ -114,7 +122,10 @@ static void run_group(struct writer *w, struct ticket *group)
 	if (r < 0) {
 		db_rollback(w->db);
 		fail_group(group, r, &e);
+		if (r == -ERR_DISK_FULL && w->o.full)
+			w->o.full(w->o.data, &e);
 	} else {
+		report_full(w, group);
 		note_marks(w, group);
 	}
 	report_damage(w, group);

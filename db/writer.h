@@ -29,6 +29,9 @@ struct writer_opts {
 	/* Before each group, on the writer thread: sees to it that the disk has room for it. May be
 	 * NULL. */
 	void (*make_room)(void *data);
+	/* A commit found no room (-ERR_DISK_FULL): nothing of its group is recorded. May be NULL.
+	 */
+	void (*full)(void *data, const struct err *e);
 	/* A commit or a ticket met damage (-ERR_RECORDS_DAMAGED). May be NULL. */
 	void (*damaged)(void *data, const struct err *e);
 	/* The events of one commit, in order; on the writer thread, outside any transaction. It

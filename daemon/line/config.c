@@ -570,6 +570,9 @@ const struct form_row config_rows[] = {
 		       "restored; best on another disk than state_dir. By default provd.marks in "
 		       "state_dir.",
 		FORM_AT(struct config, marks_file)},
+	{"machine_id", FORM_PATH, .def = "/etc/machine-id",
+		.doc = "A file whose first line names this machine, of 16 characters at least. A salted digest of it is in the high-water marks: records that were last written on another machine hold the line until a person agrees. Without such a file a copy on a second machine is not noticed, and the log says so.",
+		FORM_AT(struct config, machine_id)},
 	{"disk_reserve", FORM_SIZE, .def = "64M",
 		.doc = "Space that is kept for the records when the disk is full; at most 1/16 of "
 		       "the file system.",

@@ -78,6 +78,7 @@ struct config {
 	bool insecure;	/* it may serve others than this machine, without TLS */
 	char **hotplug; /* "udev", "stream:/path" */
 	size_t hotplugs;
+	char *machine_id;	     /* file that names the machine, machine-id(5) */
 	char *marks_file;	     /* high-water marks; NULL: provd.marks in state_dir */
 	uint64_t disk_reserve_bytes; /* kept for the records when the disk is full */
 	uint64_t events_keep_us;     /* how long events are kept; 0: for ever */

@@ -10,15 +10,18 @@
 #include "base/thread.h"
 #include "base/util.h"
 
-#define SHARE  16	    /* of the file system, at most */
-#define MARGIN (4ull << 20) /* what one commit may need, with the log of the database */
+#define SHARE	    16 /* of the file system, at most */
+#define START_BYTES (512 << 10)
+#define START_PIECE (64 << 10)	 /* the index of a log of 4000 pages, and its file */
+#define MARGIN	    (4ull << 20) /* what one commit may need, with the log of the database */
 
 struct disk {
-	char *dir, *path;
+	char *dir, *path, *start_path;
 	uint64_t wanted;
 	struct holds *holds;
 	struct mutex lock; /* of the reserve's file; its holder waits for no one else */
 	bool kept;	   /* atomic: the reserve is whole */
+	bool refused;	   /* atomic: a commit found no room */
 };
 
 struct room {
@@ -39,6 +42,7 @@ struct disk *disk_new(const char *dir, uint64_t reserve_bytes, struct holds *hol
 
 	d->dir = xstrdup(dir);
 	d->path = xasprintf("%s/reserve", dir);
+	d->start_path = xasprintf("%s/reserve.start", dir);
 	d->wanted = reserve_bytes;
 	d->holds = holds;
 	mutex_init(&d->lock);
@@ -51,6 +55,7 @@ struct disk *disk_free(struct disk *d)
 	if (!d)
 		return NULL;
 	mutex_done(&d->lock);
+	free(d->start_path);
 	free(d->path);
 	free(d->dir);
 	free(d);
@@ -89,15 +94,54 @@ void disk_make_room(struct disk *d)
 }
 
 /* Space that is really allocated: a hole would hold nothing. */
-static void take_back(struct disk *d, uint64_t bytes)
+static bool allocate(const char *path, uint64_t bytes)
 {
-	_cleanup_(closep) int fd = open(d->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r = fd < 0 ? errno : posix_fallocate(fd, 0, (off_t)bytes);
 
-	if (r == 0)
+	if (r != 0 && fd >= 0 && ftruncate(fd, 0) < 0)
+		log_warning("%s: %s", path, strerrordesc_np(errno));
+	return r == 0;
+}
+
+static void take_back(struct disk *d, uint64_t bytes)
+{
+	if (allocate(d->path, bytes))
 		__atomic_store_n(&d->kept, true, __ATOMIC_RELAXED);
-	else if (fd >= 0 && ftruncate(fd, 0) < 0)
-		log_warning("%s: %s", d->path, strerrordesc_np(errno));
+}
+
+static off_t start_room(const struct disk *d)
+{
+	struct stat st;
+
+	return stat(d->start_path, &st) == 0 && st.st_blocks > 0 ? st.st_size : 0;
+}
+
+bool disk_give_start(struct disk *d)
+{
+	off_t left = start_room(d);
+
+	return left > 0 && truncate(d->start_path, MAX(left - START_PIECE, 0)) == 0;
+}
+
+void disk_refused(struct disk *d, const char *why)
+{
+	if (!__atomic_exchange_n(&d->refused, true, __ATOMIC_RELAXED))
+		log_error("nothing can be recorded: %s", why);
+	holds_set(d->holds, HOLD_DISK,
+		"the disk of %s is full, nothing can be recorded (%s): no new order or run until "
+		"there is room",
+		d->dir, why);
+}
+
+void disk_took(struct disk *d)
+{
+	__atomic_store_n(&d->refused, false, __ATOMIC_RELAXED);
+}
+
+bool disk_is_refused(const struct disk *d)
+{
+	return __atomic_load_n(&d->refused, __ATOMIC_RELAXED);
 }
 
 void disk_tick(struct disk *d)
@@ -112,17 +156,20 @@ void disk_tick(struct disk *d)
 	/* Not on the edge: what was just given would be taken, and given again. */
 	if (!__atomic_load_n(&d->kept, __ATOMIC_RELAXED) && room.free > 3 * room.low)
 		take_back(d, room.low);
+	if (room.low > 0 && room.free > START_BYTES + room.low / 2 && start_room(d) < START_BYTES)
+		allocate(d->start_path, START_BYTES);
 	mutex_unlock(&d->lock);
-	if (!look(d, &room))
+	if (disk_is_refused(d) || !look(d, &room))
 		return;
-	if (room.free < room.low)
+	if (room.free < room.low ||
+		(holds_has(d->holds, HOLD_DISK) && room.free <= room.low + room.low / 4))
 		holds_set(d->holds, HOLD_DISK,
 			"the disk of %s has %llu MiB left, %llu MiB are kept for the records: no "
 			"new "
 			"order or run until there is room",
 			d->dir, (unsigned long long)(room.free >> 20),
 			(unsigned long long)(room.low >> 20));
-	else if (room.free > room.low + room.low / 4)
+	else
 		holds_lift(d->holds, HOLD_DISK);
 }
 

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "daemon/line/machine.h"
 #include "daemon/line/scrub.h"
 #include "db/chain_head.h"
 #include "db/clock.h"
@@ -31,6 +32,10 @@ struct records {
 	struct seal *seal; /* immutable */
 	struct writer *writer;
 	uint64_t prune_us, head_us; /* main: when next */
+	bool owes_recovery;	    /* atomic: open runs of before the start, for want of room */
+	bool owes_marked;	    /* atomic: the epoch is not known to have its marks */
+	bool probing;		    /* atomic: the writer looks whether there is room */
+	int64_t recovered;	    /* of the probe */
 
 	/* Who opens, then the writer thread: */
 	struct marks *marks;
@@ -90,6 +95,11 @@ static void on_make_room(void *data)
 	disk_make_room(((struct records *)data)->disk);
 }
 
+static void on_full(void *data, const struct err *e)
+{
+	disk_refused(((struct records *)data)->disk, e->msg);
+}
+
 static void on_committed(void *data, const struct db_event *ev, size_t n)
 {
 	struct records *r = data;
@@ -127,19 +137,72 @@ static int apply_marked(struct db *tx, void *data, struct err *e)
 	return lineage_marked(tx, e);
 }
 
+static int apply_raise(struct db *tx, void *data, struct err *e)
+{
+	return lineage_raise(tx, data, e);
+}
+
+/* Marks that a power cut tore, or of an older format, are written again from what both know. Where
+ * there is no room, the line is held until there is. */
+static int repair_marks(struct records *r, const struct lineage_view *v, struct err *e)
+{
+	int ret;
+
+	if (!marks_worn(r->marks))
+		return 0;
+	if (v->flaw[0])
+		log_notice("the last lines of the high-water marks (%s) were lost in a crash: the "
+			   "database knows what they said",
+			v->flaw);
+	ret = writer_do(r->writer, apply_raise, r->marks, e);
+	if (ret == 0 && marks_begin(r->marks, &v->db, e) < 0)
+		holds_set(r->o.holds, HOLD_MARKS, "%s", e->msg);
+	return ret;
+}
+
+/* The marks of an epoch that a crash left without any: with the first commit that finds room. */
+static int begin_marks(struct records *r, const struct lineage_view *v, struct err *e)
+{
+	int ret = marks_begin(r->marks, &v->db, e);
+
+	if (ret == 0)
+		return writer_do(r->writer, apply_marked, NULL, e);
+	if (ret != -ERR_DISK_FULL)
+		return ret;
+	r->head = v->db;
+	r->begin = true;
+	__atomic_store_n(&r->owes_marked, true, __ATOMIC_RELAXED);
+	holds_set(r->o.holds, HOLD_MARKS, "%s", e->msg);
+	return 0;
+}
+
+static void log_recovered(int64_t interrupted)
+{
+	if (interrupted > 0)
+		log_notice("%lld run%s that were open when provd ended: interrupted",
+			(long long)interrupted, interrupted == 1 ? "" : "s");
+}
+
 static int apply_recover(struct db *tx, void *data, struct err *e)
 {
 	return runs_recover(tx, data, e);
 }
 
+/* On a full disk the open runs stay so until there is room: no run begins before (HOLD_DISK). */
 static int recover(struct records *r, struct err *e)
 {
 	int64_t interrupted = 0;
 	int ret = writer_do(r->writer, apply_recover, &interrupted, e);
 
-	if (ret == 0 && interrupted > 0)
-		log_notice("%lld run%s that were open when provd ended: interrupted",
-			(long long)interrupted, interrupted == 1 ? "" : "s");
+	if (ret == -ERR_DISK_FULL) {
+		__atomic_store_n(&r->owes_recovery, true, __ATOMIC_RELAXED);
+		disk_refused(r->disk, e->msg);
+		return 0;
+	}
+	/* Held: reading goes on, and what is open stays so. */
+	if (ret == -ERR_RECORDS_DAMAGED)
+		return 0;
+	log_recovered(interrupted);
 	return ret < 0 ? err_prefix(e, "recovery") : 0;
 }
 
@@ -153,31 +216,44 @@ static int settle_lineage(struct records *r, const struct lineage_view *v, struc
 
 	switch (v->verdict) {
 	case LINEAGE_SAME:
+		ret = repair_marks(r, v, e);
 		break;
 	case LINEAGE_NEW:
 		ret = writer_do(r->writer, apply_first, &f, e);
+		if (ret == 0)
+			ret = writer_do(r->writer, apply_marked, NULL, e);
 		break;
 	case LINEAGE_BEGUN:
-		ret = marks_begin(r->marks, &v->db, e);
+		ret = begin_marks(r, v, e);
 		break;
 	case LINEAGE_UNMARKED:
 	case LINEAGE_LOST:
 	case LINEAGE_OLDER:
 	case LINEAGE_OTHER:
 	case LINEAGE_DAMAGED:
+	case LINEAGE_MOVED:
 		lineage_describe(v, text, sizeof text);
 		holds_set(r->o.holds, HOLD_LINEAGE,
 			"%s: numbers could be given out twice. A person decides: provctl records",
 			text);
 		return 0;
 	}
-	if (ret == 0 && v->verdict != LINEAGE_SAME)
-		ret = writer_do(r->writer, apply_marked, NULL, e);
 	if (ret < 0)
 		return ret;
 	same.db = same.marks = v->verdict == LINEAGE_NEW ? r->head : v->db;
 	publish_view(r, &same);
 	return recover(r, e);
+}
+
+/* What the file held then is taken for what was written: that stays on record. */
+static int apply_sums_begun(struct db *tx, void *data, struct err *e)
+{
+	size_t pages;
+	const char *why = db_sums_begun(tx, &pages);
+
+	return why ? db_event(tx, "page-sums-begun", NULL, NULL, NULL, NULL,
+			     json_pack("{s:I, s:s}", "pages", (json_int_t)pages, "reason", why), e)
+		   : 0;
 }
 
 static bool time_is_up(void *data)
@@ -200,30 +276,53 @@ static void check_first(struct records *r, struct db *db)
 		ret = integrity_chain(db, &stop, &runs, found, &e);
 	if (ret == -ERR_RECORDS_DAMAGED)
 		snprintf(found, sizeof found, "%s", e.msg);
+	if (!found[0] && db_damaged_page(db))
+		snprintf(found, sizeof found, "page %u of the database is not what was written",
+			db_damaged_page(db));
 	if (found[0])
 		holds_set(r->o.holds, HOLD_DAMAGE, "%s", found);
+}
+
+/* The index of the log needs room, also to read: what is kept for the start is given for it. */
+static int open_with_room(struct records *r, struct db **ret, struct err *e)
+{
+	int k;
+
+	while ((k = db_open(r->db_path, ret, e)) == -ERR_DISK_FULL && disk_give_start(r->disk))
+		log_warning("%s: what is kept for the start is used", e->msg);
+	return k;
 }
 
 static int open_database(struct records *r, struct err *e)
 {
 	const struct writer_opts wo = {.marks = on_marks,
 		.make_room = on_make_room,
+		.full = on_full,
 		.committed = on_committed,
 		.damaged = on_damaged,
 		.data = r};
 	_cleanup_(db_freep) struct db *db = NULL;
+	char machine[MARKS_MACHINE_SIZE];
 	struct lineage_view v;
 	int64_t floor = 0;
-	int ret = db_open(r->db_path, &db, e);
+	int ret = open_with_room(r, &db, e);
 
-	if (ret == 0)
+	if (ret == 0 && machine_name(r->o.config->machine_id, machine, e) < 0)
+		log_warning("a copy of these records that works on a second machine would not be "
+			    "noticed: %s",
+			e->msg);
+	if (ret == 0) {
+		db_tolerate(db, true);
 		ret = clock_floor(db, &floor, e);
+	}
 	if (ret == 0)
 		ret = marks_open(r->marks_path, &r->marks_exist, &r->marks, e);
 	if (ret == 0)
-		ret = lineage_compare(db, r->marks, r->marks_exist, &v, e);
+		ret = lineage_compare(db, r->marks, r->marks_exist, machine, &v, e);
 	if (ret < 0)
 		return ret;
+	marks_bind(r->marks, machine);
+	db_tolerate(db, false);
 	check_first(r, db);
 	r->wall = wall_new(floor, r->o.config->clock_sync, r->o.holds);
 	publish_view(r, &v);
@@ -260,6 +359,8 @@ int records_open(const struct records_opts *o, struct records **ret, struct err 
 	r->o.config = NULL;
 	if (k < 0)
 		return k;
+	if (!holds_has(o->holds, HOLD_LINEAGE))
+		writer_submit(r->writer, apply_sums_begun, NULL, NULL, e);
 	records_tick(r, c);
 	*ret = steal_ptr(&r);
 	return 0;
@@ -333,6 +434,55 @@ static void head_told(void *data, int result, const struct err *err)
 	r->chain_told = r->chain_now;
 }
 
+/* Something that is really written, by the writer: the database, and the marks where they failed.
+ * What the start owes goes with it. */
+static int apply_probe(struct db *tx, void *data, struct err *e)
+{
+	struct records *r = data;
+	int ret = clock_keep(tx, wall_floor_ms(r->wall), e);
+
+	r->recovered = 0;
+	if (ret == 0 && __atomic_load_n(&r->owes_recovery, __ATOMIC_RELAXED))
+		ret = runs_recover(tx, &r->recovered, e);
+	if (ret == 0 && holds_has(r->o.holds, HOLD_MARKS) && !holds_has(r->o.holds, HOLD_LINEAGE)) {
+		ret = r->begin ? marks_begin(r->marks, &r->head, e) : marks_probe(r->marks, e);
+		r->begin &= ret < 0;
+		if (ret == 0)
+			holds_lift(r->o.holds, HOLD_MARKS);
+	}
+	if (ret == 0 && __atomic_load_n(&r->owes_marked, __ATOMIC_RELAXED))
+		ret = lineage_marked(tx, e);
+	return ret;
+}
+
+static void probed(void *data, int result, const struct err *err)
+{
+	struct records *r = data;
+
+	if (result == 0) {
+		log_recovered(r->recovered);
+		__atomic_store_n(&r->owes_recovery, false, __ATOMIC_RELAXED);
+		__atomic_store_n(&r->owes_marked, false, __ATOMIC_RELAXED);
+		disk_took(r->disk);
+	}
+	__atomic_store_n(&r->probing, false, __ATOMIC_RELEASE);
+}
+
+/* While something could not be written: whether it can now. */
+static void probe(struct records *r)
+{
+	struct err e;
+
+	if (!disk_is_refused(r->disk) && !holds_has(r->o.holds, HOLD_MARKS) &&
+		!__atomic_load_n(&r->owes_recovery, __ATOMIC_RELAXED) &&
+		!__atomic_load_n(&r->owes_marked, __ATOMIC_RELAXED))
+		return;
+	if (__atomic_exchange_n(&r->probing, true, __ATOMIC_ACQUIRE))
+		return;
+	if (writer_submit(r->writer, apply_probe, r, probed, &e) < 0)
+		__atomic_store_n(&r->probing, false, __ATOMIC_RELEASE);
+}
+
 void records_tell_head(struct records *r)
 {
 	struct err e = {0};
@@ -348,6 +498,7 @@ void records_tick(struct records *r, const struct config *c)
 	struct err e;
 
 	disk_tick(r->disk);
+	probe(r);
 	if (wall_tick(r->wall, &jump)) {
 		log_warning("the clock of this machine jumped by %lld s", (long long)jump / 1000);
 		__atomic_store_n(&r->jump_ms, jump, __ATOMIC_RELAXED);
@@ -405,7 +556,8 @@ static const char *const verdict_name[] = {[LINEAGE_SAME] = "same",
 	[LINEAGE_LOST] = "lost",
 	[LINEAGE_OLDER] = "older",
 	[LINEAGE_OTHER] = "other",
-	[LINEAGE_DAMAGED] = "damaged"};
+	[LINEAGE_DAMAGED] = "damaged",
+	[LINEAGE_MOVED] = "moved"};
 
 json_t *records_json(struct records *r)
 {

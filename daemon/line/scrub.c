@@ -76,8 +76,19 @@ static int check_all(struct scrub *s, struct db *d, char text[320], struct err *
 {
 	const struct integrity_stop stop = {stop_asked, s};
 	int64_t runs = 0;
+	char broken[320];
+	size_t n;
 	int r = integrity_structure(d, &stop, text, e);
 
+	/* The last good point, as far as it can be read. */
+	if (r == 0 && text[0] && integrity_chain(d, &stop, &runs, broken, NULL) != -ERR_ABORTED) {
+		n = strlen(text);
+		snprintf(text + n, 320 - n, "; the first %lld finished runs are whole",
+			(long long)runs);
+		mutex_lock(&s->lock);
+		s->runs = runs;
+		mutex_unlock(&s->lock);
+	}
 	if (r == 0 && !text[0]) {
 		r = integrity_chain(d, &stop, &runs, text, e);
 		mutex_lock(&s->lock);

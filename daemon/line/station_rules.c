@@ -7,10 +7,10 @@
 
 static const char *const sign_name[SIGN_COUNT] = {"nothing", "wrong device", "unit", "served unit",
 	"settled", "gone", "may run", "asked", "freed", "freed, unit there", "begun", "over",
-	"quarantined", "not recorded", "start", "abort", "disable", "enable", "clear"};
+	"quarantined", "not recorded", "try again", "start", "abort", "disable", "enable", "clear"};
 
 static const char *const effect_name[EFFECT_COUNT] = {"-", "", "", "settle", "drop", "drop",
-	"recognise", "run", "note", "abort", "disable", "disable later", "free"};
+	"recognise", "run", "note", "abort", "disable", "disable later", "close", "free"};
 
 const char *station_sign_str(enum station_sign s)
 {
@@ -53,6 +53,7 @@ static const struct station_rule rules[STATION_STATE_COUNT][SIGN_COUNT] =
 	[STATION_FAULT] = {
 		R(WRONG, DROP_WRONG, FAULT),  R(FREED, GO, EMPTY),         R(FREED_UNIT, SETTLE, SETTLING),
 		R(UNRECORDED, GO, FAULT),     R(CLEAR, FREE, FAULT),       R(DISABLE, DISABLE, DISABLED),
+		R(CLOSE_AGAIN, CLOSE, FAULT), R(OVER, GO, DONE),           R(QUARANTINED, GO, QUARANTINED),
 	},
 	[STATION_QUARANTINED] = {
 		R(FREED, GO, EMPTY),          R(FREED_UNIT, SETTLE, SETTLING),
@@ -138,10 +139,14 @@ static enum station_sign look_done(
 	return k->asked ? SIGN_ASKED : SIGN_NOTHING;
 }
 
-/* What is not recorded waits for a person; a wrong or bad device for its leaving. */
-static enum station_sign look_fault(const struct station_known *k, const struct station_sight *p)
+/* What is not recorded waits for the disk, whatever is plugged; a wrong or bad device for its
+ * leaving. */
+static enum station_sign look_fault(
+	const struct station_known *k, const struct station_sight *p, uint64_t now_us)
 {
-	if (k->unrecorded || (p->any && !k->wrong))
+	if (k->unrecorded)
+		return now_us >= k->close_again_us ? SIGN_CLOSE_AGAIN : SIGN_NOTHING;
+	if (p->any && !k->wrong)
 		return SIGN_NOTHING;
 	return p->complete ? SIGN_FREED_UNIT : SIGN_FREED;
 }
@@ -152,7 +157,7 @@ enum station_sign station_look(
 	bool held = k->state == STATION_DISABLED || k->state == STATION_QUARANTINED ||
 		    k->state == STATION_RUNNING;
 
-	if (p->wrong && !held)
+	if (p->wrong && !held && !k->unrecorded)
 		return SIGN_WRONG;
 	switch (k->state) {
 	case STATION_EMPTY:
@@ -166,7 +171,7 @@ enum station_sign station_look(
 	case STATION_DONE:
 		return look_done(k, p, now_us);
 	case STATION_FAULT:
-		return look_fault(k, p);
+		return look_fault(k, p, now_us);
 	case STATION_RUNNING:
 	case STATION_QUARANTINED:
 	case STATION_DISABLED:
@@ -182,5 +187,5 @@ uint64_t station_next_look_us(const struct station_known *k)
 		return k->settle_until_us;
 	if (k->state == STATION_DONE && k->away_since_us)
 		return k->away_since_us + k->settle_us;
-	return NO_DEADLINE;
+	return k->state == STATION_FAULT && k->unrecorded ? k->close_again_us : NO_DEADLINE;
 }

@@ -37,6 +37,7 @@ enum station_sign {
 	SIGN_OVER,	  /* its end is on record */
 	SIGN_QUARANTINED, /* too many failed at one step in a row */
 	SIGN_UNRECORDED,  /* its begin or its end could not be put on record */
+	SIGN_CLOSE_AGAIN, /* it is time to try again to put its end on record */
 	/* Of a person: */
 	SIGN_START,
 	SIGN_ABORT,
@@ -59,6 +60,7 @@ enum station_effect {
 	EFFECT_ABORT,	      /* the run is cancelled */
 	EFFECT_DISABLE,	      /* an attempt ends as aborted; the station takes no unit */
 	EFFECT_DISABLE_LATER, /* the same after the run */
+	EFFECT_CLOSE,	      /* try again; what follows is the end of the run, or SIGN_FREED... */
 	EFFECT_FREE,	      /* what held it is forgotten; the next sign is SIGN_FREED... */
 	EFFECT_COUNT
 };
@@ -92,8 +94,9 @@ struct station_known {
 	bool manual;
 	bool asked;	 /* a person wants a run */
 	bool stopping;	 /* provd ends: no new run */
-	bool unrecorded; /* the end of a run is not on disk: a person clears it */
-	bool wrong;	 /* the fault is one of a wrong device */
+	bool unrecorded; /* the end of a run is not on disk yet */
+	uint64_t close_again_us;
+	bool wrong; /* the fault is one of a wrong device */
 	/* Kept by station_look() and the calls below: */
 	uint64_t generation;	  /* of what is plugged, as last seen */
 	uint64_t settle_until_us; /* while SETTLING */

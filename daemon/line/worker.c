@@ -12,9 +12,10 @@
 #include "daemon/line/station_memory.h"
 #include "daemon/line/station_impl.h"
 
-#define RECALL_EVERY_US US_PER_S
-#define HELD_RETRY_US	US_PER_S
-#define NAP_US		(10 * US_PER_S)
+#define RECALL_EVERY_US	  US_PER_S
+#define HELD_RETRY_US	  US_PER_S
+#define BEFORE_FIRST_STEP "attach"
+#define NAP_US		  (10 * US_PER_S)
 
 struct plugged {
 	struct station_sight sight; /* its mark: USB ids and serials */
@@ -158,21 +159,26 @@ static void note_last(struct station *s, const struct run_result *res)
 }
 
 /* Puts the end of the open run on disk. false: it is not, the station is in fault and tries again
- * at `clear`. */
+ * every second. */
 static bool close_run(struct station *s, const struct run_result *res)
 {
 	struct err e;
 
 	if (recorder_close(s->rec, res, &s->row, &e) < 0) {
+		if (!s->known.unrecorded)
+			log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec),
+				e.msg);
 		s->closing = *res;
 		s->known.unrecorded = true;
-		log_error("the end of run %s is not recorded: %s", recorder_run_id(s->rec), e.msg);
+		s->known.close_again_us = now_us() + HELD_RETRY_US;
 		station_set_state(s, STATION_FAULT, e.code,
-			"the end of the last run is not on record yet (%s): remove the cause, then "
-			"clear",
+			"the end of the last run is not on record yet (%s): remove the cause, it "
+			"is tried again every second",
 			e.msg);
 		return false;
 	}
+	if (s->known.unrecorded)
+		log_notice("the end of run %s is recorded now", recorder_run_id(s->rec));
 	s->known.unrecorded = false;
 	note_last(s, res);
 	station_count(s, res->outcome);
@@ -187,7 +193,8 @@ static bool close_run(struct station *s, const struct run_result *res)
 /* Ends a run that has not begun its first step; true where there is none. */
 static bool drop_run(struct station *s, enum err_code code, const char *message)
 {
-	struct run_result res = {.outcome = outcome_of_code(code), .code = code, .step = "attach"};
+	struct run_result res = {
+		.outcome = outcome_of_code(code), .code = code, .step = BEFORE_FIRST_STEP};
 
 	if (!s->rec)
 		return true;
@@ -370,6 +377,19 @@ static void free_station(struct station *s)
 	carry_out(s, p.sight.complete ? SIGN_FREED_UNIT : SIGN_FREED, &p, NULL);
 }
 
+/* The unit of a run that had not begun its first step has not had its run. */
+static void close_again(struct station *s, const struct plugged *p)
+{
+	struct run_result res = s->closing;
+
+	if (!close_run(s, &res))
+		return;
+	if (strcmp(res.step, BEFORE_FIRST_STEP) != 0)
+		after_run(s);
+	else
+		carry_out(s, p->sight.complete ? SIGN_FREED_UNIT : SIGN_FREED, p, NULL);
+}
+
 /* by: who asked; NULL for what was seen. */
 static void carry_out(
 	struct station *s, enum station_sign sign, const struct plugged *p, const char *by)
@@ -410,6 +430,9 @@ static void carry_out(
 		if (!s->known.unrecorded &&
 			drop_run(s, ERR_ABORTED, "the station was disabled before the first step"))
 			disable(s, by);
+		break;
+	case EFFECT_CLOSE:
+		close_again(s, p);
 		break;
 	case EFFECT_FREE:
 		free_station(s);

@@ -247,6 +247,13 @@ static void note_failure(
 	snprintf(res->message, sizeof res->message, "%s", rec->message);
 }
 
+/* What makes the fixture safe is done whether or not it can be recorded; what cannot be undone is
+ * not. */
+static bool acts_unrecorded(const struct recipe_step *st, enum step_phase phase)
+{
+	return phase == PHASE_TEARDOWN && !(st->action->flags & ACTION_IRREVERSIBLE);
+}
+
 /* -1: the record itself could not be kept; the run must end. rec->message lives until the next
  * attempt. */
 static int run_attempt(struct run *run, const struct recipe_step *st, enum step_phase phase,
@@ -256,14 +263,15 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 	struct step_result out = {0};
 	struct err e = {0};
 	uint64_t start;
+	int begun;
 	int r;
 
 	*rec = (struct step_record){
 		.n = ++run->n, .step = st, .phase = phase, .attempt = attempt, .message = ""};
 	run->record = rec;
 	start = now_us();
-	r = rn->sink->step_begin(rn->sink->data, rec, &e);
-	if (r == 0) {
+	begun = rn->sink->step_begin(rn->sink->data, rec, &e);
+	if (begun == 0 || acts_unrecorded(st, phase)) {
 		r = act(run, st, &out, &e);
 		if (r < 0) {
 			rec->code = err_from_ret(r);
@@ -289,12 +297,13 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 		rec->evidence = evidence;
 		rec->outputs = outputs;
 		rec->duration_us = now_us() - start;
-		r = rn->sink->step_end(rn->sink->data, rec, &e);
+		r = begun < 0 ? begun : rn->sink->step_end(rn->sink->data, rec, &e);
 		snprintf(run->message, sizeof run->message, "%s", r < 0 ? e.msg : message);
 		json_decref(evidence);
 		json_decref(outputs);
 		rec->evidence = rec->outputs = NULL;
 	} else {
+		r = begun;
 		snprintf(run->message, sizeof run->message, "%s", e.msg);
 	}
 	json_decref(out.evidence);

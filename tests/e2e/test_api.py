@@ -815,6 +815,7 @@ class Crowd(unittest.TestCase):
             with sqlite3.connect(os.path.join(l.home, 'state', 'provd.db')) as d:
                 d.execute('DELETE FROM events WHERE seq < 10')
             d.close()
+            l.forget_page_sums()
             l.start()
             a = l.api.request('GET', '/events?after=3')
             self.assertEqual((a.status, a.json['code']), (410, 'gone'))

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/digest.h"
 #include "db/events.h"
 #include "db/pools.h"
 #include "db/writer.h"
@@ -15,6 +16,7 @@
 
 static char marks_path[96], backup_path[96];
 static struct marks *marks;
+static const char *machine;
 static struct writer *writer;
 
 static int note(void *data, int64_t seq, const struct db_mark *mark, size_t n, struct err *e)
@@ -35,7 +37,7 @@ static enum lineage verdict(bool exist)
 	struct lineage_view v;
 	char text[320];
 
-	OK(lineage_compare(fx.db, marks, exist, &v, &fx.e));
+	OK(lineage_compare(fx.db, marks, exist, machine, &v, &fx.e));
 	lineage_describe(&v, text, sizeof text);
 	ck_assert_int_gt((int)strlen(text), 20);
 	return v.verdict;
@@ -188,6 +190,7 @@ static void restore(const char *from)
 
 static void setup(void)
 {
+	machine = "";
 	fixture_setup();
 	snprintf(marks_path, sizeof marks_path, "%s/marks", fx.dir);
 	snprintf(backup_path, sizeof backup_path, "%s/backup", fx.dir);
@@ -350,34 +353,131 @@ START_TEST(a_crash_between_the_epoch_and_its_marks_is_no_restore)
 }
 END_TEST
 
-/* Each byte of the file is damaged in turn: it is read, or refused; what is read never claims more
- * than was given out, and one header of the two is enough. */
-START_TEST(a_damaged_byte_is_noticed)
+/* Any damage of the marks, and an older database in the place of the line's: never the same. */
+START_TEST(damage_of_the_marks_does_not_hide_an_older_database)
 {
 	struct stat st;
+	uint8_t good[8192];
 	int fd;
 
 	work();
+	restore(backup_path);
 	fd = open(marks_path, O_RDWR);
 	ck_assert_int_eq(fstat(fd, &st), 0);
-	for (off_t at = 0; at < st.st_size; at++) {
-		struct marks *m = NULL;
-		bool exists;
-		uint8_t good;
-		uint8_t bad;
-		int64_t next;
+	ck_assert_int_le(st.st_size, (off_t)sizeof good);
+	ck_assert_int_eq(pread(fd, good, (size_t)st.st_size, 0), st.st_size);
+	for (off_t at = 0; at < st.st_size; at++)
+		for (int cut = 0; cut < 2; cut++) {
+			enum lineage v;
 
-		ck_assert_int_eq(pread(fd, &good, 1, at), 1);
-		bad = good ^ 1;
-		ck_assert_int_eq(pwrite(fd, &bad, 1, at), 1);
-		OK(marks_open(marks_path, &exists, &m, &fx.e));
-		ck_assert_int_le(marks_head(m)->seq, 1000);
-		if (marks_pool(m, 0, &next))
-			ck_assert_int_le(next, 3);
-		marks_free(m);
-		ck_assert_int_eq(pwrite(fd, &good, 1, at), 1);
-	}
+			if (cut)
+				ck_assert_int_eq(ftruncate(fd, at), 0);
+			else
+				ck_assert_int_eq(pwrite(fd, "\0", 1, at), 1);
+			open_marks(true);
+			v = verdict(true);
+			ck_assert_msg(v == LINEAGE_DAMAGED || (v == LINEAGE_OLDER && !cut),
+				"%s at %lld: %d", cut ? "cut" : "zero", (long long)at, (int)v);
+			if (v == LINEAGE_OLDER)
+				ck_assert_int_eq(marks_state(marks), MARKS_WHOLE);
+			marks = marks_free(marks);
+			ck_assert_int_eq(pwrite(fd, good, (size_t)st.st_size, 0), st.st_size);
+		}
 	close(fd);
+}
+END_TEST
+
+START_TEST(a_copy_on_another_machine_is_not_the_same)
+{
+	work();
+	OK(db_open(fx.path, &fx.db, &fx.e));
+	open_marks(true);
+	/* Marks that say no machine are taken over by the first that knows its own. */
+	machine = "aaaaaaaaaaaaaaaa";
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+	marks_bind(marks, machine);
+	ck_assert(marks_worn(marks));
+	OK(marks_begin(marks, marks_head(marks), &fx.e));
+	for (int i = 0; i < 2; i++) {
+		marks = marks_free(marks);
+		open_marks(true);
+		ck_assert_str_eq(marks_machine(marks), "aaaaaaaaaaaaaaaa");
+		machine = "aaaaaaaaaaaaaaaa";
+		ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+		machine = "bbbbbbbbbbbbbbbb";
+		ck_assert_int_eq(verdict(true), LINEAGE_MOVED);
+		machine = ""; /* not known: not bound, and still of the first */
+		ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+		marks_bind(marks, machine);
+		OK(marks_begin(marks, marks_head(marks), &fx.e));
+	}
+	/* A person's word takes it over, with an epoch of its own. */
+	machine = "bbbbbbbbbbbbbbbb";
+	marks_bind(marks, machine);
+	begin("moved", NULL, false);
+	marks = marks_free(marks);
+	open_marks(true);
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+	machine = "aaaaaaaaaaaaaaaa";
+	ck_assert_int_eq(verdict(true), LINEAGE_MOVED);
+	/* Worse than moved: what that says comes first. */
+	restore(backup_path);
+	ck_assert_int_eq(verdict(true), LINEAGE_OTHER);
+}
+END_TEST
+
+static void old_line(FILE *f, const char *text, int pad)
+{
+	char hex[SHA256_HEX];
+
+	fprintf(f, "%.8s %s\n", sha256_hex_of(text, strlen(text), hex), text);
+	if (pad)
+		fprintf(f, "%*s\n", pad - (int)strlen(text) - 11, "");
+}
+
+/* The marks in the format of older versions, which has no sync point: a bad last line is torn. */
+static void tear(void)
+{
+	const struct marks_head head = *marks_head(marks);
+	FILE *f = fopen(marks_path, "we");
+
+	for (int i = 1; i <= 2; i++) {
+		char text[128];
+
+		snprintf(text, sizeof text, "H %d %s %lld %lld", i, head.epoch,
+			(long long)head.generation, (long long)head.seq);
+		old_line(f, text, 256);
+	}
+	old_line(f, "P 2 sn", 0);
+	fprintf(f, "0123 P");
+	fclose(f);
+	marks = marks_free(marks);
+}
+
+/* Torn marks are a crash's where the database knows the commit that they lack, else damage. */
+START_TEST(torn_marks_are_believed_with_a_database_that_is_not_older)
+{
+	int64_t next;
+
+	work();
+	OK(db_open(fx.path, &fx.db, &fx.e));
+	open_marks(true);
+	tear();
+	open_marks(true);
+	ck_assert_int_eq(marks_state(marks), MARKS_TORN);
+	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
+	/* What was torn off is learned from the database. */
+	OK(lineage_raise(fx.db, marks, &fx.e));
+	OK(marks_begin(marks, marks_head(marks), &fx.e));
+	restore(backup_path);
+	ck_assert_int_eq(verdict(true), LINEAGE_OLDER);
+	marks_pool(marks, 0, &next);
+	ck_assert_int_eq(next, 3);
+	/* With the older database at once: damage. */
+	tear();
+	open_marks(true);
+	ck_assert_int_eq(marks_state(marks), MARKS_TORN);
+	ck_assert_int_eq(verdict(true), LINEAGE_DAMAGED);
 }
 END_TEST
 
@@ -440,7 +540,9 @@ static Suite *suite(void)
 	tcase_add_test(t, without_marks_a_person_must_name_every_pool);
 	tcase_add_test(t, a_copy_from_before_an_acceptance_is_another_database);
 	tcase_add_test(t, a_crash_between_the_epoch_and_its_marks_is_no_restore);
-	tcase_add_test(t, a_damaged_byte_is_noticed);
+	tcase_add_test(t, damage_of_the_marks_does_not_hide_an_older_database);
+	tcase_add_test(t, a_copy_on_another_machine_is_not_the_same);
+	tcase_add_test(t, torn_marks_are_believed_with_a_database_that_is_not_older);
 	tcase_add_test(t, damaged_marks_hold_the_line_until_every_pool_is_named);
 	tcase_add_test(t, the_file_of_marks_does_not_grow_for_ever);
 	tcase_add_test(t, an_exposure_fails_where_its_mark_cannot_be_written);

@@ -233,6 +233,14 @@ static int fill_disk(struct db *tx, void *data, struct err *e)
 	return r;
 }
 
+static int fulls;
+
+static void saw_full(void *data, const struct err *e)
+{
+	ck_assert_int_eq(e->code, ERR_DISK_FULL);
+	__atomic_add_fetch(&fulls, 1, __ATOMIC_RELEASE);
+}
+
 START_TEST(a_full_disk_is_told_and_is_over_once_there_is_room)
 {
 	static char big[4096];
@@ -243,17 +251,22 @@ START_TEST(a_full_disk_is_told_and_is_over_once_there_is_room)
 	OK(db_size(fx.db, &size, &fx.e));
 	OK(db_set_quota(fx.db, size + 64 * 1024, &fx.e));
 
-	struct writer *w = start((struct writer_opts){.committed = saw, .data = &seen});
+	struct writer *w =
+		start((struct writer_opts){.committed = saw, .full = saw_full, .data = &seen});
 	int told = 0;
+
+	fulls = 0;
 
 	int full = writer_do(w, fill_disk, big, &fx.e);
 
 	ck_assert_msg(full == -ERR_DISK_FULL, "%s", fx.e.msg);
 	ck_assert_ptr_nonnull(strstr(fx.e.msg, "full"));
+	ck_assert_int_eq(__atomic_load_n(&fulls, __ATOMIC_ACQUIRE), 1);
 	while (writer_do(w, add_event, big, &fx.e) == 0)
 		told++;
 	ck_assert_int_eq(fx.e.code, ERR_DISK_FULL);
 	FAILS(ERR_DISK_FULL, writer_do(w, add_event, big, &fx.e));
+	ck_assert_int_eq(__atomic_load_n(&fulls, __ATOMIC_ACQUIRE), 3);
 	stop(w); /* the quota is of the connection: now there is room */
 	ck_assert_int_eq(seen.events, told);
 	ck_assert_int_eq(count("SELECT count(*) FROM events"), told);

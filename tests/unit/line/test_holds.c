@@ -134,6 +134,40 @@ START_TEST(the_reserve_is_real_space_and_outlives_a_restart)
 }
 END_TEST
 
+START_TEST(a_commit_without_room_holds_the_line_until_one_finds_some)
+{
+	char dir[] = "/tmp/test_disk_XXXXXX";
+	struct disk *d;
+	struct err e = {0};
+	int pieces = 0;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	d = disk_new(dir, 1 << 20, holds);
+	ck_assert(!disk_give_start(d));
+	disk_tick(d);
+	ck_assert(!holds_has(holds, HOLD_DISK));
+	/* The file system has room; a quota has none. */
+	disk_refused(d, "COMMIT: quota exceeded");
+	ck_assert_int_eq(holds_check(holds, HOLD_STOPS_RUNS, &e), -ERR_DISK_FULL);
+	ck_assert_ptr_nonnull(strstr(e.msg, "quota"));
+	disk_tick(d);
+	ck_assert(holds_has(holds, HOLD_DISK));
+	ck_assert(disk_is_refused(d));
+	disk_took(d);
+	ck_assert(holds_has(holds, HOLD_DISK)); /* until the file system is looked at */
+	disk_tick(d);
+	ck_assert(!holds_has(holds, HOLD_DISK));
+	/* What is kept for the start goes in pieces, and comes back. */
+	while (disk_give_start(d))
+		pieces++;
+	ck_assert_int_ge(pieces, 4);
+	disk_tick(d);
+	ck_assert(disk_give_start(d));
+	disk_free(d);
+	tree_remove(dir);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("holds");
@@ -143,6 +177,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, each_hold_stops_what_its_row_says, 0, ARRAY_LEN(cases));
 	tcase_add_test(t, a_clock_before_the_newest_record_is_not_believed);
 	tcase_add_test(t, the_reserve_is_real_space_and_outlives_a_restart);
+	tcase_add_test(t, a_commit_without_room_holds_the_line_until_one_finds_some);
 	suite_add_tcase(s, t);
 	return s;
 }

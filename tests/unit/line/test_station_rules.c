@@ -29,9 +29,10 @@ static const char *const cells[SIGN_COUNT] = {
 	[SIGN_FREED]       = ".          .        .        .           .        empty    empty    empty",
 	[SIGN_FREED_UNIT]  = ".          .        .        .           .        settling settling settling",
 	[SIGN_BEGUN]       = ".          .        running  .           .        .        .        .",
-	[SIGN_OVER]        = ".          .        .        done        .        .        .        .",
-	[SIGN_QUARANTINED] = "quarantined .       .        quarantined .        .        .        .",
+	[SIGN_OVER]        = ".          .        .        done        .        done     .        .",
+	[SIGN_QUARANTINED] = "quarantined .       .        quarantined .        quarantined .     .",
 	[SIGN_UNRECORDED]  = "fault      fault    fault    fault       .        !go      .        .",
+	[SIGN_CLOSE_AGAIN] = ".          .        .        .           .        !close   .        .",
 	[SIGN_START]       = "!ask       .        !ask     .           !ask     .        .        .",
 	[SIGN_ABORT]       = ".          .        .        !abort      .        .        .        .",
 	[SIGN_DISABLE]     = "disabled   disabled disabled !later      disabled disabled disabled .",
@@ -47,7 +48,8 @@ static enum station_effect named(const char *word)
 		enum station_effect effect;
 	} names[] = {{"!drop", EFFECT_DROP_WRONG}, {"!run", EFFECT_RUN}, {"!go", EFFECT_GO},
 		{"!ask", EFFECT_ASK}, {"!abort", EFFECT_ABORT}, {"!later", EFFECT_DISABLE_LATER},
-		{"!free", EFFECT_FREE}, {".", EFFECT_NEVER}, {"=", EFFECT_WAIT}};
+		{"!free", EFFECT_FREE}, {"!close", EFFECT_CLOSE}, {".", EFFECT_NEVER},
+		{"=", EFFECT_WAIT}};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(names[i].word, word))
@@ -236,10 +238,14 @@ START_TEST(a_fault_ends_when_its_device_leaves_but_not_while_a_record_is_missing
 	LOOKS(k, nothing, 0, SIGN_FREED);
 	k.wrong = true;
 	LOOKS(k, p, 0, SIGN_FREED_UNIT); /* the right device came in its place */
+	/* What is plugged does not matter until the end of the run is on record. */
 	k.unrecorded = true;
-	LOOKS(k, nothing, 0, SIGN_NOTHING);
+	k.close_again_us = 500;
 	p.wrong = true;
-	LOOKS(k, p, 0, SIGN_WRONG);
+	LOOKS(k, nothing, 499, SIGN_NOTHING);
+	LOOKS(k, p, 499, SIGN_NOTHING);
+	ck_assert_uint_eq(station_next_look_us(&k), 500);
+	LOOKS(k, p, 500, SIGN_CLOSE_AGAIN);
 }
 END_TEST
 

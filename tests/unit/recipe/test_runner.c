@@ -108,12 +108,13 @@ const struct action *action_find(const char *name)
 static struct strbuf story, evidence;
 static int exposed;
 static const char *sink_fails_at; /* step whose end cannot be kept */
-static bool cancel_at_end;	  /* of any step */
+static bool begins_fail;
+static bool cancel_at_end; /* of any step */
 
 static int on_begin(void *data, const struct step_record *r, struct err *e)
 {
 	sb_addf(&story, "+%s%s ", r->step->id, r->attempt > 1 ? "'" : "");
-	return 0;
+	return begins_fail ? err_set(e, ERR_OVERLOADED, "no room to wait") : 0;
 }
 
 static int on_end(void *data, const struct step_record *r, struct err *e)
@@ -210,6 +211,7 @@ static void setup(void)
 
 	ck_assert_int_eq(cancel_init(&cancel, &e), 0);
 	sink_fails_at = NULL;
+	begins_fail = false;
 	cancel_at_end = false;
 	fails_left = 0;
 	flaky_code = ERR_TIMEOUT;
@@ -389,6 +391,24 @@ START_TEST(test_a_failing_teardown_step_does_not_keep_the_next_from_running)
 }
 END_TEST
 
+/* A fixture is not left on because nothing can be recorded. */
+START_TEST(test_teardown_acts_also_where_nothing_can_be_recorded)
+{
+	begins_fail = true;
+
+	struct run_result r =
+		run("steps:\n  - {id: a, action: t.pass}\nteardown:\n  - {id: x, action: t.pass}\n"
+		    "  - {id: y, action: t.pass}\n",
+			false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_ERROR);
+	ck_assert_int_eq(r.code, ERR_OVERLOADED);
+	ck_assert_str_eq(r.step, "a");
+	ck_assert_int_eq(calls, 2); /* not that of a */
+	STORY("+a +x +y ");
+}
+END_TEST
+
 START_TEST(test_a_stop_ends_between_two_steps)
 {
 	struct run_result r =
@@ -464,6 +484,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_condition_not_met_skips_the_step_and_says_so);
 	tcase_add_test(t, test_teardown_runs_after_failure_timeout_and_cancel);
 	tcase_add_test(t, test_a_cancel_between_two_attempts_is_an_abort_not_a_bad_unit);
+	tcase_add_test(t, test_teardown_acts_also_where_nothing_can_be_recorded);
 	tcase_add_test(t, test_a_failing_teardown_step_does_not_keep_the_next_from_running);
 	tcase_add_test(t, test_a_stop_ends_between_two_steps);
 	tcase_add_test(t, test_secrets_are_masked_wherever_they_come_out);
