@@ -25,7 +25,7 @@ static void list_names(struct strbuf *b, const char *const *name, size_t n)
 static int refuse_name(const struct query_look *q, const char *name)
 {
 	struct strbuf b = {0};
-	const char *names[16];
+	const char *names[16] = {0};
 	size_t n = 0;
 
 	for (const struct query_param *p = q->allowed; p && p->name && n < ARRAY_LEN(names); p++)
