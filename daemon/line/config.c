@@ -582,8 +582,7 @@ const struct form_row config_rows[] = {
 		       "audit trail are kept for ever.",
 		FORM_AT(struct config, events_keep_us)},
 	{"clock_sync", FORM_CHOICE, .choices = clock_syncs, .def = "auto",
-		.doc = "auto: where the machine runs a time service, nothing that carries a date "
-		       "is given out before the clock is synchronised; required: never before.",
+		.doc = "required: nothing that carries a date is given out before the clock is synchronised. auto: required on a real line (hotplug has udev), and where the machine runs a time service.",
 		FORM_AT(struct config, clock_sync)},
 	{"approval", FORM_CHOICE, .choices = approvals, .def = "auto",
 		.doc = "Who may approve a recipe: another person than who wrote it, any, or auto: "
@@ -728,6 +727,12 @@ bool config_second_person(const struct config *c)
 {
 	return c->approval == APPROVAL_SECOND_PERSON ||
 	       (c->approval == APPROVAL_AUTO && config_is_real_line(c));
+}
+
+bool config_needs_sync(const struct config *c, bool has_time_service)
+{
+	return c->clock_sync == CLOCK_SYNC_REQUIRED ||
+	       (c->clock_sync == CLOCK_SYNC_AUTO && (has_time_service || config_is_real_line(c)));
 }
 
 const struct station_config *config_station(const struct config *c, const char *id)

@@ -65,7 +65,7 @@ enum tool_sandbox {
 
 /* What carries a date waits for a clock that is synchronised (daemon/line/wall.h). */
 enum clock_sync {
-	CLOCK_SYNC_AUTO, /* required where the machine runs a time service */
+	CLOCK_SYNC_AUTO, /* required on a real line, and where the machine runs a time service */
 	CLOCK_SYNC_REQUIRED,
 	CLOCK_SYNC_IGNORED,
 };
@@ -117,6 +117,8 @@ int config_load(const char *path, struct strbuf *report, struct config **ret, st
 /* Real devices: what is lax for virtual boards is strict here. */
 bool config_is_real_line(const struct config *c);
 bool config_second_person(const struct config *c);
+/* Whether what carries a date waits for a clock that is synchronised. */
+bool config_needs_sync(const struct config *c, bool has_time_service);
 struct config *config_ref(struct config *c);
 struct config *config_unref(struct config *c);
 /* Whether a numeric address is this machine's own alone. */

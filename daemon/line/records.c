@@ -324,7 +324,7 @@ static int open_database(struct records *r, struct err *e)
 	marks_bind(r->marks, machine);
 	db_tolerate(db, false);
 	check_first(r, db);
-	r->wall = wall_new(floor, r->o.config->clock_sync, r->o.holds);
+	r->wall = wall_new(floor, config_needs_sync(r->o.config, wall_has_service()), r->o.holds);
 	publish_view(r, &v);
 	ret = writer_new(db, &wo, &r->writer, e);
 	if (ret < 0)

@@ -14,7 +14,7 @@
 
 struct wall {
 	int64_t floor_ms; /* atomic */
-	enum clock_sync sync;
+	bool sync_needed;
 	struct holds *holds;
 	int64_t offset_ms; /* wall minus monotonic, at the last tick; main only */
 };
@@ -24,8 +24,7 @@ static int64_t offset_now(void)
 	return wall_ms() - (int64_t)(now_us() / 1000);
 }
 
-/* Where one of these is, something sets the clock: to be waited for. */
-static bool has_time_service(void)
+bool wall_has_service(void)
 {
 	static const char *const paths[] = {"/run/systemd/timesync", "/run/chrony", "/run/ntpd.pid",
 		"/run/ntpd.sock", "/run/openntpd.sock"};
@@ -36,12 +35,12 @@ static bool has_time_service(void)
 	return false;
 }
 
-struct wall *wall_new(int64_t floor_ms, enum clock_sync sync, struct holds *holds)
+struct wall *wall_new(int64_t floor_ms, bool sync_needed, struct holds *holds)
 {
 	struct wall *w = xcalloc(1, sizeof *w);
 
 	w->floor_ms = floor_ms;
-	w->sync = sync;
+	w->sync_needed = sync_needed;
 	w->holds = holds;
 	w->offset_ms = offset_now();
 	return w;
@@ -90,11 +89,10 @@ int wall_check(const struct wall *w, struct err *e)
 		return err_set(e, ERR_CLOCK,
 			"the clock of this machine shows %s, but the newest record is of %s",
 			rfc3339(now, shown), rfc3339(floor, newest));
-	if (w->sync == CLOCK_SYNC_IGNORED || (w->sync == CLOCK_SYNC_AUTO && !has_time_service()) ||
-		synchronised())
+	if (!w->sync_needed || synchronised())
 		return 0;
 	return err_set(e, ERR_CLOCK,
-		"the clock of this machine is not synchronised yet (it shows %s)",
+		"the clock of this machine is not synchronised (it shows %s): wait for its time service, or set one up; where the machine keeps its time by itself, say 'clock_sync: ignored' in provd.yaml",
 		rfc3339(now, shown));
 }
 

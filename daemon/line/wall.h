@@ -11,15 +11,19 @@
 
 #include <stdint.h>
 
-#include "daemon/line/config.h"
+#include <stdbool.h>
+
+#include "base/err.h"
 #include "daemon/line/holds.h"
 
 struct wall;
 
 /* floor_ms: of the records (db/clock.h). */
-struct wall *wall_new(int64_t floor_ms, enum clock_sync sync, struct holds *holds);
+struct wall *wall_new(int64_t floor_ms, bool sync_needed, struct holds *holds);
 struct wall *wall_free(struct wall *w);
 
+/* Whether something on this machine sets the clock, that can be waited for. */
+bool wall_has_service(void);
 /* Something was recorded at that moment. Any thread. */
 void wall_recorded(struct wall *w, int64_t ms);
 /* A person says that the present time is right: the floor begins again from it. Any thread. */

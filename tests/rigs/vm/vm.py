@@ -185,7 +185,7 @@ class Vm:
 
     def start_provd(self, stations, hotplug, user=870):
         config = (f'state_dir: /d/state\nlisten: 0.0.0.0:{API_PORT}\ninsecure: true\nhotplug: [{hotplug}]\nsettle: 100ms\napproval: any\n'
-                  f'quarantine_after: 0\nrate_limit: 0\nstations:\n{stations}')
+                  f'quarantine_after: 0\nrate_limit: 0\nclock_sync: ignored\nstations:\n{stations}')
         # As the user of the unit: what it may open, it may by the udev rules alone.
         become = f'/usr/bin/setpriv --reuid={user} --regid={user} --clear-groups ' if user else ''
         owner = f'chown {user}:{user} /d/state; ' if user else ''

@@ -215,6 +215,34 @@ START_TEST(what_runs_leave_has_limits)
 }
 END_TEST
 
+START_TEST(what_carries_a_date_waits_for_the_clock_on_a_real_line)
+{
+	static const struct {
+		const char *hotplug, *sync;
+		bool service, needed;
+	} cases[] = {
+		{"[udev]", "auto", false, true},
+		{"['stream:/x']", "auto", false, false},
+		{"['stream:/x']", "auto", true, true},
+		{"['stream:/x']", "required", false, true},
+		{"[udev]", "ignored", true, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+		_cleanup_(freep) char *text =
+			xasprintf("hotplug: %s\nclock_sync: %s\n", cases[i].hotplug, cases[i].sync);
+		struct config *c = NULL;
+		struct err e;
+
+		put("provd.yaml", text);
+		ck_assert_int_eq(config_load(path, &report, &c, &e), 0);
+		ck_assert_int_eq(config_needs_sync(c, cases[i].service), cases[i].needed);
+		config_unref(c);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("config");
@@ -227,6 +255,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_good_one_is_read_whole);
 	tcase_add_test(t, the_network_is_served_without_tls_only_by_who_says_so);
 	tcase_add_test(t, what_runs_leave_has_limits);
+	tcase_add_test(t, what_carries_a_date_waits_for_the_clock_on_a_real_line);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -74,7 +74,7 @@ END_TEST
 
 START_TEST(a_clock_before_the_newest_record_is_not_believed)
 {
-	struct wall *w = wall_new(0, CLOCK_SYNC_IGNORED, holds);
+	struct wall *w = wall_new(0, false, holds);
 	struct err e = {0};
 	int64_t jump;
 
