@@ -36,8 +36,7 @@ int api_make_token(const char *state_dir, const char *role, const char *name,
 
 	if (which < 0)
 		return err_set(e, ERR_INVALID,
-			"unknown role '%s': viewer, operator, supervisor, engineer, mes or admin "
-			"expected",
+			"unknown role '%s': viewer, operator, supervisor, engineer, mes or admin expected",
 			role);
 	if (name && auth_check_name(name, e) < 0)
 		return -(int)e->code;
@@ -51,8 +50,8 @@ static void note_insecure(struct api *a)
 
 	a->insecure = *address && !config_is_loopback(address);
 	if (a->insecure)
-		log_warning("insecure: the API is served on %s without TLS: whoever can read the "
-			    "network can read tokens and firmware",
+		log_warning(
+			"insecure: the API is served on %s without TLS: whoever can read the network can read tokens and firmware",
 			address);
 }
 

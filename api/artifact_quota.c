@@ -20,7 +20,7 @@ int artifact_quota_take(
 	if (used <= quota && more <= quota - used)
 		return 0;
 	artifact_quota_give(s, bytes);
-	*ret_why = "the artifacts, with what is being uploaded, would exceed their quota "
-		   "(artifact_quota in provd.yaml): delete some";
+	*ret_why =
+		"the artifacts, with what is being uploaded, would exceed their quota (artifact_quota in provd.yaml): delete some";
 	return 413;
 }

@@ -13,7 +13,7 @@ struct artifact_quota {
 	uint64_t used_bytes;
 };
 
-/* Takes `bytes` if `more` would still fit beside them: 0, or 413 with a sentence. */
+/* Takes `bytes` if `more` would still fit next to them: 0, or 413 with a sentence. */
 int artifact_quota_take(
 	struct artifact_quota *s, uint64_t bytes, uint64_t more, const char **ret_why);
 void artifact_quota_give(struct artifact_quota *s, uint64_t bytes);

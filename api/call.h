@@ -40,7 +40,7 @@ struct call {
 	struct response *rs;
 	const struct principal *who;
 	json_t *body;	    /* of a JSON route; NULL if empty; owned by the router */
-	json_t *list_extra; /* members of a list's answer beside its items; owned by the router */
+	json_t *list_extra; /* members of a list's answer in addition to its items; owned by the router */
 	/* [{pointer, detail}], goes into the problem; owned by the router */
 	json_t *problem_errors;
 	struct request_key *key; /* the Idempotency-Key, once it was read; owned by the router */

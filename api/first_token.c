@@ -89,8 +89,7 @@ int offline_token(const char *state_dir, enum role role, const char *name, token
 	r = state_lock(state_dir, &lock, e);
 	if (r == -ERR_BUSY)
 		return err_set(e, ERR_BUSY,
-			"a provd works in %s: make the token with it (POST /api/v1/tokens, "
-			"provctl token create)",
+			"a provd works in %s: make the token with it (POST /api/v1/tokens, provctl token create)",
 			state_dir);
 	if (r == 0)
 		r = db_open(path, &d, e);

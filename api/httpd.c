@@ -586,9 +586,7 @@ int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void
 	if (o->local_only && *h->address && !config_is_loopback(h->address)) {
 		close(fd);
 		r = err_set(e, ERR_INVALID,
-			"the socket of the API listens on %s, not this machine alone: tokens and "
-			"firmware would pass through the network in the clear. Say 'insecure: "
-			"true' in provd.yaml, or let a proxy with TLS do it",
+			"the socket of the API listens on %s, not this machine alone: tokens and firmware would pass through the network in the clear. Say 'insecure: true' in provd.yaml, or let a proxy with TLS do it",
 			h->address);
 		httpd_stop(h);
 		return r;

@@ -38,8 +38,7 @@ static enum MHD_Result on_header(
 
 	if (!name || !is_token(name)) {
 		snprintf(l->detail, sizeof l->detail,
-			"the name of a header is made of letters, digits and signs, without a "
-			"space: '%.60s'",
+			"the name of a header is made of letters, digits and signs, without a space: '%.60s'",
 			name ? name : "");
 		return MHD_NO;
 	}

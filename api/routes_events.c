@@ -195,8 +195,7 @@ static int parse_seq(const char *s, const char *epoch, int64_t *ret, struct err 
 		return 0;
 	if (dash && ((size_t)(dash - s) != strlen(epoch) || strncmp(s, epoch, strlen(epoch)) != 0))
 		return err_set(e, ERR_GONE,
-			"'%.40s' is of another epoch than %s: the records were restored; read the "
-			"present state, then go on from there",
+			"'%.40s' is of another epoch than %s: the records were restored; read the present state, then go on from there",
 			s, epoch);
 	s = dash ? dash + 1 : s;
 	if (!parse_size(s, &v) || v > INT64_MAX || strpbrk(s, "xKMG"))

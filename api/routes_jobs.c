@@ -200,9 +200,7 @@ static int read_patch(struct call *c, struct job_change *ch, int64_t *priority, 
 			ch->deadline_ms = deadline;
 		} else {
 			return err_set(e, ERR_INVALID,
-				"'%s' cannot be changed, or not to that (priority, quantity, "
-				"stations, "
-				"deadline)",
+				"'%s' cannot be changed, or not to that (priority, quantity, stations, deadline)",
 				key);
 		}
 	}

@@ -63,7 +63,7 @@ struct proc_result {
 int proc_run(const struct proc_opts *o, const struct iotime *it, struct proc_result *ret_result,
 	struct err *e);
 
-/* --- a program that lives beside what its starter does: a server ---
+/* --- a program that lives next to what its starter does: a server ---
  *
  * One thread uses it at a time. It ends by itself, by proc_end(), or with provd. */
 struct proc;

@@ -99,7 +99,7 @@ void proc_cgroup_done(struct proc_cgroup *g)
 	*g = (struct proc_cgroup){.procs_fd = -1};
 }
 
-/* Made by a process that lives: by a provd beside this one. */
+/* Made by a process that lives: by another provd. */
 static bool is_of_another(const char *pid_and_number)
 {
 	pid_t pid = (pid_t)strtol(pid_and_number, NULL, 10);

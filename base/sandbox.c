@@ -165,8 +165,7 @@ int sandbox_new(const struct sandbox_policy *p, const char *dir, int *ret_fd, st
 
 	if (version <= 0)
 		return err_set(e, ERR_UNSUPPORTED,
-			"this kernel has no Landlock: foreign programs cannot be confined (see "
-			"tool_sandbox in provd.yaml(5))");
+			"this kernel has no Landlock: foreign programs cannot be confined (see tool_sandbox in provd.yaml(5))");
 	/* Older kernels refuse members that they do not know. */
 	r.fd = (int)syscall(SYS_landlock_create_ruleset, &attr,
 		version >= 6   ? sizeof attr

@@ -152,8 +152,8 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	int f = IMAGE_ANY;
 
 	if (ctl_options(argc, argv, rows, &path, 1) != 1)
-		return ctl_usage("image info FILE [--format F] [--address A] [--uf2-family ID] "
-				 "[--board ID]");
+		return ctl_usage(
+			"image info FILE [--format F] [--address A] [--uf2-family ID] [--board ID]");
 	if (format && (f = image_format_from_str(format)) < 0)
 		return ctl_usage("there is no format '%s'", format);
 	o.format = (enum image_format)f;

@@ -146,16 +146,15 @@ static void fish_command(const struct command *k, bool first)
 	_cleanup_(freep) char *group = xasprintf("%.*s", (int)n, k->name);
 	const char *verb = two ? k->name + n + 1 : group;
 	_cleanup_(freep) char *seen =
-		two ? xasprintf("__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from "
-				"%s",
+		two ? xasprintf(
+			      "__fish_seen_subcommand_from %s; and __fish_seen_subcommand_from %s",
 			      group, verb)
 		    : xasprintf("__fish_seen_subcommand_from %s", group);
 
 	if (two && first)
 		printf("complete -c provctl -n '__fish_use_subcommand' -a %s\n", group);
 	if (two) {
-		printf("complete -c provctl -n '__fish_seen_subcommand_from %s; and test (count "
-		       "(commandline -opc)) -eq 2' -a %s -d ",
+		printf("complete -c provctl -n '__fish_seen_subcommand_from %s; and test (count (commandline -opc)) -eq 2' -a %s -d ",
 			group, verb);
 	} else {
 		printf("complete -c provctl -n '__fish_use_subcommand' -a %s -d ", group);

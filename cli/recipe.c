@@ -88,7 +88,7 @@ struct sim {
 	char link[128];
 };
 
-/* provsim beside provctl, in a build tree or an installation, else in PATH. */
+/* provsim next to provctl, in a build tree or an installation, else in PATH. */
 static char *find_provsim(void)
 {
 	static const char *const places[] = {"%s/provsim", "%s/../sim/provsim"};
@@ -171,7 +171,7 @@ static int read_pairs(const char *list, json_t *into, bool address, struct err *
 	return 0;
 }
 
-/* Artifacts that were not given are looked for beside the recipe. */
+/* Artifacts that were not given are looked for next to the recipe. */
 static void default_artifacts(const struct recipe *r, const char *file, json_t *artifacts)
 {
 	_cleanup_(freep) char *copy = xstrdup(file);

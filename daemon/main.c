@@ -258,8 +258,7 @@ static int raise_descriptors(const struct config *c, struct err *e)
 		return err_errno(e, ERR_IO, errno, "limit of open files");
 	if (now.rlim_max < need)
 		return err_set(e, ERR_INVALID,
-			"%zu stations and the API need %llu open files, the limit is %llu: raise "
-			"it (ulimit -Hn, or LimitNOFILE= of the unit)",
+			"%zu stations and the API need %llu open files, the limit is %llu: raise it (ulimit -Hn, or LimitNOFILE= of the unit)",
 			c->stations, (unsigned long long)need, (unsigned long long)now.rlim_max);
 	if (now.rlim_cur >= need)
 		return 0;

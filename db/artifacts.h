@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is known of each firmware file; the bytes lie beside the database under their digest.
+ * What is known of each firmware file; the bytes lie next to the database under their digest.
  */
 #pragma once
 

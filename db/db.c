@@ -77,8 +77,7 @@ static int check_header(struct db *d, int64_t *ret_version, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED, "this is the database of another program");
 	if (*ret_version > migration_count)
 		return err_set(e, ERR_UNSUPPORTED,
-			"schema %d was made by a newer provd (this one knows up to %d): install "
-			"that provd or restore the backup",
+			"schema %d was made by a newer provd (this one knows up to %d): install that provd or restore the backup",
 			(int)*ret_version, migration_count);
 	return 0;
 }

@@ -151,9 +151,7 @@ int events_check_cursor(struct db *d, int64_t after, struct err *e)
 	if (r < 0 || (r == 0 && after <= last))
 		return r;
 	return err_set(e, ERR_GONE,
-		"event %lld is of an epoch before the records were restored: read the present "
-		"state, "
-		"then go on from event %lld",
+		"event %lld is of an epoch before the records were restored: read the present state, then go on from event %lld",
 		(long long)after, (long long)last);
 }
 
@@ -170,8 +168,7 @@ static int check_not_pruned(struct db *d, const char *after, struct err *e)
 
 	if (r == 0 && from < first - 1)
 		return err_set(e, ERR_GONE,
-			"events up to %lld are no longer kept; read the present state, then go on "
-			"from there",
+			"events up to %lld are no longer kept; read the present state, then go on from there",
 			(long long)first - 1);
 	return r;
 }

@@ -120,9 +120,7 @@ static void chain_broken(const struct link *at, const struct link *good, char re
 
 	if (good->chain)
 		snprintf(ret, 320,
-			"run %s does not say what was recorded; the %lld runs before it are whole, "
-			"the "
-			"last of them ended %s",
+			"run %s does not say what was recorded; the %lld runs before it are whole, the last of them ended %s",
 			at->id, (long long)good->chain, rfc3339(good->ended_ms, when));
 	else
 		snprintf(ret, 320, "run %s, the first one, does not say what was recorded", at->id);
@@ -231,7 +229,7 @@ int integrity_run(struct db *d, const char *run, struct err *e)
 		"run %s does not say what was recorded: its hash does not fit its record", run);
 }
 
-/* --- tables beside the chain --- */
+/* --- tables next to the chain --- */
 
 static int check_recipes(
 	struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)

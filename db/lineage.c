@@ -140,41 +140,30 @@ void lineage_describe(const struct lineage_view *v, char *buf, size_t size)
 		return;
 	case LINEAGE_UNMARKED:
 		snprintf(buf, size,
-			"the high-water marks of this database are missing: it was restored on "
-			"another "
-			"machine, or they are lost");
+			"the high-water marks of this database are missing: it was restored on another machine, or they are lost");
 		return;
 	case LINEAGE_DAMAGED:
 		snprintf(buf, size,
-			"the high-water marks of this line are damaged (%s): what was given out "
-			"since the database was written is not known",
+			"the high-water marks of this line are damaged (%s): what was given out since the database was written is not known",
 			v->flaw);
 		return;
 	case LINEAGE_MOVED:
 		snprintf(buf, size,
-			"these records were last written on another machine: a copy that still "
-			"works there gives out the same numbers (stop it for good, or name other "
-			"numbers for the pools here)");
+			"these records were last written on another machine: a copy that still works there gives out the same numbers (stop it for good, or name other numbers for the pools here)");
 		return;
 	case LINEAGE_LOST:
 		snprintf(buf, size,
-			"the database is missing: this line has published %lld events, and a new, "
-			"empty "
-			"database was found",
+			"the database is missing: this line has published %lld events, and a new, empty database was found",
 			(long long)v->marks.seq);
 		return;
 	case LINEAGE_OLDER:
 		if (v->behind)
 			snprintf(buf, size,
-				"the database is older than what this line has given out: pool %s "
-				"is at "
-				"%lld, the line at %lld",
+				"the database is older than what this line has given out: pool %s is at %lld, the line at %lld",
 				v->pool, (long long)v->pool_next, (long long)v->mark_next);
 		else
 			snprintf(buf, size,
-				"the database is older than what this line has published: it ends "
-				"at event "
-				"%lld, the line at %lld",
+				"the database is older than what this line has published: it ends at event %lld, the line at %lld",
 				(long long)v->db.seq, (long long)v->marks.seq);
 		return;
 	case LINEAGE_OTHER:
@@ -238,9 +227,7 @@ static int check_named(struct db *tx, const struct lineage_accept *a, struct err
 	while (r == 0 && (r = query_next(&q, e)) > 0) {
 		if (!json_object_get(a->pools, col_str(&q, 0)))
 			return err_set(e, ERR_UNPROCESSABLE,
-				"what pool %s has given out since the backup is not known: name "
-				"its next "
-				"number (the backup says %lld)",
+				"what pool %s has given out since the backup is not known: name its next number (the backup says %lld)",
 				col_str(&q, 0), (long long)col_int(&q, 1));
 		r = 0;
 	}

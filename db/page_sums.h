@@ -15,7 +15,7 @@
  * The sums belong to one file, known by its number and time of birth: for a copy that was put in
  * its place they begin again, from what it holds. So they do where they are missing, and where a
  * provd was killed and another program has moved its log into the file (the shell of sqlite does
- * when it closes): what it did besides is not known. What a program writes while provd works, or
+ * when it closes): what else it did is not known. What a program writes while provd works, or
  * after an orderly end, is damage. Where the sums cannot be written, they are removed, and kept in
  * memory until the end.
  */

@@ -100,8 +100,7 @@ int recipes_check_second(
 	if (r <= 0 || strcmp(col_str(&q, 0), by) != 0)
 		return MIN(r, 0);
 	return err_set(e, ERR_FORBIDDEN,
-		"recipe %s@%lld was written by '%s': another person must approve it (approval in "
-		"provd.yaml)",
+		"recipe %s@%lld was written by '%s': another person must approve it (approval in provd.yaml)",
 		name, (long long)version, by);
 }
 

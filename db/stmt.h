@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Private to db/: prepared statements, bound parameters, rows into JSON, keyset pages. The SQL of a
- * table family is `static const char[]` beside its reader; values only ever travel as parameters.
+ * table family is `static const char[]` next to its reader; values only ever travel as parameters.
  *
  * Parameter types, one letter each: s text (NULL gives NULL), i int64_t, d double,
  * j const json_t * as canonical text (NULL gives NULL), n a NULL without an argument.

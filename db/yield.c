@@ -76,7 +76,7 @@ static int count_runs(struct db *d, const struct yield_filter *f, json_t *out, s
 
 static int count_units(struct db *d, const struct yield_filter *f, json_t *out, struct err *e)
 {
-	/* SQLite takes the bare columns beside a single min() or max() from that row
+	/* SQLite takes the bare columns next to a single min() or max() from that row
 	 * (lang_select.html, "Bare columns in an aggregate query"). */
 	static const char sql[] =
 		"WITH counted AS (SELECT coalesce(unit_id, id) AS u, chain, outcome FROM runs"

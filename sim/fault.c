@@ -290,8 +290,8 @@ json_t *faults_json(const struct faults *f)
 
 void faults_print(FILE *out)
 {
-	fprintf(out, "Faults: NAME[=ARG][,phase=any|write|read|console][,count=N] (count=0: for "
-		     "ever)\n\n");
+	fprintf(out,
+		"Faults: NAME[=ARG][,phase=any|write|read|console][,count=N] (count=0: for ever)\n\n");
 	for (size_t i = 0; i < FAULT_ID_COUNT; i++) {
 		const struct fault_kind *k = &kinds[i];
 		char left[40];

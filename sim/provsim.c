@@ -59,8 +59,7 @@ static const struct option_row {
 	{"set", OPT_SET, 0, "BOARD:NAME=VALUE  one board's setting; * for all"},
 	{"fault", OPT_FAULT, 0, "BOARD:FAULT  see `provsim faults`; * for all"},
 	{"replace-after-idle", OPT_MS, AT(fleet.replace_idle_us),
-		"MS  a unit that was used, and is closed (pty, tcp) and silent, makes way for a "
-		"new one"},
+		"MS  a unit that was used, and is closed (pty, tcp) and silent, makes way for a new one"},
 	{"when-serial", OPT_FLAG, AT(fleet.when_serial), "  only once it has a serial number"},
 	{"units", OPT_COUNT, AT(fleet.units), "N  how many units come in all (no end)"},
 #undef AT

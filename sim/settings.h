@@ -24,7 +24,7 @@ struct setting_text {
 struct board_settings {
 	uint32_t baud; /* 0: unpaced */
 	struct flash_geometry flash;
-	uint32_t erase_ms;	/* the whole, beside the pages */
+	uint32_t erase_ms;	/* the whole, in addition to the pages */
 	uint32_t erase_page_us; /* for each page that holds something */
 	uint32_t write_us;	/* for each write frame */
 	uint32_t boot_ms;

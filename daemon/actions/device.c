@@ -114,9 +114,7 @@ static int identify_run(
 		return r;
 	if (!*id)
 		return err_set(e, ERR_NO_EVIDENCE,
-			"the device on %s tells no identity: give 'send', a command that it "
-			"answers "
-			"with its chip id",
+			"the device on %s tells no identity: give 'send', a command that it answers with its chip id",
 			port);
 	r = step_identity(s, port, id, e);
 	if (r < 0)
@@ -130,8 +128,7 @@ static const struct action_arg identify_args[] = {
 	ARG_ROW_PORT_OF(PORT_KIND_ANY, "role of the device"),
 	{.name = "send",
 		.type = ARG_STRING,
-		.doc = "command that the unit answers with its id; without it: the USB serial "
-		       "number"},
+		.doc = "command that the unit answers with its id; without it: the USB serial number"},
 	{.name = "pattern",
 		.type = ARG_REGEX,
 		.def = "^(\\S+)$",

@@ -56,8 +56,7 @@ static int check_members(struct archive *zip, const char *name, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (archive_has(zip, others[i][0], NULL))
 			return err_set(e, ERR_IMAGE_INVALID,
-				"package %s is %s: give the one for the unit ('format: bin' sends "
-				"its bytes as they are)",
+				"package %s is %s: give the one for the unit ('format: bin' sends its bytes as they are)",
 				name, others[i][1]);
 	return 0;
 }
@@ -76,9 +75,7 @@ int package_args_check(struct step *s, const struct args *a, const char *ref, st
 		r = foreign_look(b->data, b->size, FOREIGN_ADDRESSES, &f, e);
 		return r < 0 ? r
 			     : err_set(e, ERR_IMAGE_INVALID,
-				       "package %s is %s, a zip archive is expected ('format: bin' "
-				       "sends its "
-				       "bytes as they are)",
+				       "package %s is %s, a zip archive is expected ('format: bin' sends its bytes as they are)",
 				       name, r > 0 ? f.what : "of an unknown kind");
 	}
 	r = gate_name(name, IMAGE_ZIP, e);

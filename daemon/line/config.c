@@ -151,8 +151,7 @@ static void read_path(void *to, const json_t *v, const char *pointer, struct mis
 			out->path[out->paths++] = xstrdup(json_string_value(item));
 		else
 			mistakes_add(m, pointer,
-				"'path' must be a physical port such as "
-				"pci-0000:00:14.0-usb-0:1.2 or 1-1.2, or a list");
+				"'path' must be a physical port such as pci-0000:00:14.0-usb-0:1.2 or 1-1.2, or a list");
 	}
 	if (n == 0)
 		mistakes_add(m, pointer, "'path' is an empty list");
@@ -162,12 +161,9 @@ static void read_path(void *to, const json_t *v, const char *pointer, struct mis
 
 const struct form_row port_rows[] = {
 	{"path", FORM_OWN, .read = read_path,
-		.doc = "Physical port: ID_PATH of udev "
-		       "(pci-0000:00:14.0-usb-0:1.2) or the sysfs form (1-1.2), of the device or "
-		       "of one "
-		       "interface; a list where one socket has several.",
-		.schema = "{\"type\":[\"string\",\"array\"],\"minLength\":1,\"minItems\":1,"
-			  "\"items\":{\"type\":\"string\"}}"},
+		.doc = "Physical port: ID_PATH of udev (pci-0000:00:14.0-usb-0:1.2) or the sysfs form (1-1.2), of the device or of one interface; a list where one socket has several.",
+		.schema =
+			"{\"type\":[\"string\",\"array\"],\"minLength\":1,\"minItems\":1,\"items\":{\"type\":\"string\"}}"},
 	{"tty", FORM_TEXT, .doc = "A fixed node, in the place of path.",
 		FORM_AT(struct port_form, tty)},
 	{"tcp", FORM_TEXT, .doc = "HOST:PORT, in the place of path.",
@@ -185,10 +181,9 @@ const struct form_row port_rows[] = {
 	{"pid", FORM_OWN, .read = read_pid, .schema = USB_ID_SCHEMA,
 		.doc = "What must be plugged there: four hex digits in quotes."},
 	{"also", FORM_OWN, .read = read_also,
-		.doc = "A list of further ids that the unit has in another of its lives, such as "
-		       "['0483:df11'].",
-		.schema = "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\","
-			  "\"pattern\":\"^[0-9a-f]{4}:[0-9a-f]{4}$\"}}"},
+		.doc = "A list of further ids that the unit has in another of its lives, such as ['0483:df11'].",
+		.schema =
+			"{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{4}:[0-9a-f]{4}$\"}}"},
 	{"baud", FORM_INT, .low = 50, .high = 20000000,
 		.doc = "The speed of the line; by default what the recipe says.",
 		FORM_AT(struct port_form, p.baud)},
@@ -368,8 +363,7 @@ static void check_overlaps(const struct config *c, size_t first, struct mistakes
 					if (paths_overlap(&c->station[s].port[p],
 						    &c->station[t].port[q], &which))
 						mistakes_add(m, "/stations",
-							"station '%s' port '%s' and station '%s' "
-							"port '%s' both claim %s",
+							"station '%s' port '%s' and station '%s' port '%s' both claim %s",
 							c->station[t].id,
 							c->station[t].port[q].role,
 							c->station[s].id,
@@ -417,9 +411,7 @@ static void check_listen(const struct config *c, struct mistakes *m)
 	if (c->insecure || config_is_loopback(c->listen_host))
 		return;
 	mistakes_add(m, "/listen",
-		"'listen' is %s, not this machine alone: tokens and firmware would pass through "
-		"the network in the clear. Listen on 127.0.0.1 after a proxy with TLS, or say "
-		"'insecure: true'",
+		"'listen' is %s, not this machine alone: tokens and firmware would pass through the network in the clear. Listen on 127.0.0.1 after a proxy with TLS, or say 'insecure: true'",
 		c->listen_host);
 }
 
@@ -522,26 +514,20 @@ static const char *const sandboxes[] = {[TOOL_SANDBOX_AUTO] = "auto",
 
 const struct form_row config_rows[] = {
 	{"state_dir", FORM_PATH,
-		.doc = "Where the records are; by default the StateDirectory of systemd, else "
-		       "/var/lib/provd.",
+		.doc = "Where the records are; by default the StateDirectory of systemd, else /var/lib/provd.",
 		FORM_AT(struct config, state_dir)},
 	{"listen", FORM_OWN, .read = read_listen,
 		.schema = "{\"type\":\"string\",\"pattern\":\":[0-9]+$\"}",
-		.doc = "HOST:PORT of the API; default 127.0.0.1:8620. A socket handed over by "
-		       "systemd counts instead. An address that others than this machine reach "
-		       "needs insecure."},
+		.doc = "HOST:PORT of the API; default 127.0.0.1:8620. A socket handed over by systemd counts instead. An address that others than this machine reach needs insecure."},
 	{"insecure", FORM_BOOL, .def = "false",
-		.doc = "true: the network is served without TLS, where whoever can read it can "
-		       "read tokens and firmware. It is logged at the start, and said at /version "
-		       "and on each page of the dashboard. false: then such an address is refused.",
+		.doc = "true: the network is served without TLS, where whoever can read it can read tokens and firmware. It is logged at the start, and said at /version and on each page of the dashboard. false: then such an address is refused.",
 		FORM_AT(struct config, insecure)},
 	{"hotplug", FORM_OWN, .read = read_hotplug,
-		.schema = "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^(udev|"
-			  "stream:/.+)$\"}}",
+		.schema =
+			"{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^(udev|stream:/.+)$\"}}",
 		.doc = "List of event sources: udev (default), stream:/PATH."},
 	{"settle", FORM_DURATION, .def = "500ms",
-		.doc = "How long all ports must have been there before a run begins. A unit that "
-		       "leaves for less has bounced.",
+		.doc = "How long all ports must have been there before a run begins. A unit that leaves for less has bounced.",
 		FORM_AT(struct config, settle_us)},
 	{"quarantine_after", FORM_INT, .low = 0, .high = 1000, .def = "3",
 		.doc = "Failures of one step in a row that stop a station; 0 never.",
@@ -555,43 +541,33 @@ const struct form_row config_rows[] = {
 		.doc = "All files that the steps of one run write (a dump, a screenshot).",
 		FORM_AT(struct config, output_max_bytes)},
 	{"output_keep", FORM_DURATION, .def = "30d",
-		.doc = "How long they are kept, from the begin of the run; 0s for ever. Their "
-		       "digests stay on record.",
+		.doc = "How long they are kept, from the begin of the run; 0s for ever. Their digests stay on record.",
 		FORM_AT(struct config, output_keep_us)},
 	{"run_log_max", FORM_SIZE, .def = "1M",
-		.doc = "Size of the log of one run. What a unit or a tool says beyond is counted, "
-		       "the last line says how many lines more there were, and the run is judged "
-		       "all the same.",
+		.doc = "Size of the log of one run. What a unit or a tool says beyond is counted, the last line says how many lines more there were, and the run is judged all the same.",
 		FORM_AT(struct config, run_log_max_bytes)},
 	{"run_log_lines", FORM_INT, .low = 100, .high = 10000000, .def = "20000",
 		.doc = "Lines of the log of one run.", FORM_AT(struct config, run_log_lines)},
 	{"marks_file", FORM_PATH,
-		.doc = "The high-water marks, which know what was given out when a backup is "
-		       "restored; best on another disk than state_dir. By default provd.marks in "
-		       "state_dir.",
+		.doc = "The high-water marks, which know what was given out when a backup is restored; best on another disk than state_dir. By default provd.marks in state_dir.",
 		FORM_AT(struct config, marks_file)},
 	{"machine_id", FORM_PATH, .def = "/etc/machine-id",
 		.doc = "A file whose first line names this machine, of 16 characters at least. A salted digest of it is in the high-water marks: records that were last written on another machine hold the line until a person agrees. Without such a file a copy on a second machine is not noticed, and the log says so.",
 		FORM_AT(struct config, machine_id)},
 	{"disk_reserve", FORM_SIZE, .def = "64M",
-		.doc = "Space that is kept for the records when the disk is full; at most 1/16 of "
-		       "the file system.",
+		.doc = "Space that is kept for the records when the disk is full; at most 1/16 of the file system.",
 		FORM_AT(struct config, disk_reserve_bytes)},
 	{"events_keep", FORM_DURATION, .def = "90d",
-		.doc = "How long events are kept; 0s for ever. Runs, units, serial numbers and the "
-		       "audit trail are kept for ever.",
+		.doc = "How long events are kept; 0s for ever. Runs, units, serial numbers and the audit trail are kept for ever.",
 		FORM_AT(struct config, events_keep_us)},
 	{"clock_sync", FORM_CHOICE, .choices = clock_syncs, .def = "auto",
 		.doc = "required: nothing that carries a date is given out before the clock is synchronised. auto: required on a real line (hotplug has udev), and where the machine runs a time service.",
 		FORM_AT(struct config, clock_sync)},
 	{"approval", FORM_CHOICE, .choices = approvals, .def = "auto",
-		.doc = "Who may approve a recipe: another person than who wrote it, any, or auto: "
-		       "another person on a real line, that is where hotplug has udev.",
+		.doc = "Who may approve a recipe: another person than who wrote it, any, or auto: another person on a real line, that is where hotplug has udev.",
 		FORM_AT(struct config, approval)},
 	{"tool_sandbox", FORM_CHOICE, .choices = sandboxes, .def = "auto",
-		.doc = "Foreign programs read the system but not the records, secrets and "
-		       "credentials, and write their own directory and devices alone (Landlock). "
-		       "auto: always on a real line (hotplug has udev), else where the kernel can.",
+		.doc = "Foreign programs read the system but not the records, secrets and credentials, and write their own directory and devices alone (Landlock). auto: always on a real line (hotplug has udev), else where the kernel can.",
 		FORM_AT(struct config, tool_sandbox)},
 	{"tool_writable", FORM_PATHS, .doc = "Further trees that foreign programs may write.",
 		FORM_AT(struct config, tool_writable)},
@@ -602,12 +578,9 @@ const struct form_row config_rows[] = {
 		.doc = "Requests per second and token; 0 none.",
 		FORM_AT(struct config, rate_limit)},
 	{"secrets", FORM_OWN, .read = read_secrets,
-		.schema = "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
-			  "\"minProperties\":1,\"maxProperties\":1,\"properties\":{\"file\":{"
-			  "\"type\":\"string\"},\"credential\":{\"type\":\"string\"}},"
-			  "\"additionalProperties\":false}}",
-		.doc = "NAME: {file: /PATH} or NAME: {credential: NAME}. Read when a recipe asks "
-		       "for ${secrets.NAME}; masked everywhere."},
+		.schema =
+			"{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":1,\"properties\":{\"file\":{\"type\":\"string\"},\"credential\":{\"type\":\"string\"}},\"additionalProperties\":false}}",
+		.doc = "NAME: {file: /PATH} or NAME: {credential: NAME}. Read when a recipe asks for ${secrets.NAME}; masked everywhere."},
 	{"stations", FORM_OWN, .read = read_stations, .schema = STATIONS_SCHEMA,
 		.doc = "A list, here or in stations.d/*.yaml: see below."},
 	{0},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The configuration: provd.yaml and the files of stations.d beside it. Read once at start and again
+ * The configuration: provd.yaml and the files of stations.d next to it. Read once at start and again
  * at SIGHUP; immutable and reference-counted. Every mistake is found at once, with file, line,
  * column.
  */
@@ -111,7 +111,7 @@ extern const struct form_row config_rows[], station_rows[], port_rows[];
 json_t *config_schema(void);
 json_t *config_stations_schema(void);
 
-/* path: provd.yaml; stations.d stands beside it. Mistakes go to `report` as file:line:column lines;
+/* path: provd.yaml; stations.d is in the same folder. Mistakes go to `report` as file:line:column lines;
  * any gives -ERR_INVALID. */
 int config_load(const char *path, struct strbuf *report, struct config **ret, struct err *e);
 /* Real devices: what is lax for virtual boards is strict here. */

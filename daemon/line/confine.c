@@ -87,8 +87,7 @@ void confine_apply(struct confine *c, const struct config *config, const char *a
 	if (may_go_without(config)) {
 		if (!c->warned)
 			log_warning(
-				"foreign programs are not confined (tool_sandbox): they can read "
-				"tokens and change records");
+				"foreign programs are not confined (tool_sandbox): they can read tokens and change records");
 		c->warned = true;
 		proc_confine(NULL);
 		return;

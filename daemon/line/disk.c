@@ -129,8 +129,7 @@ void disk_refused(struct disk *d, const char *why)
 	if (!__atomic_exchange_n(&d->refused, true, __ATOMIC_RELAXED))
 		log_error("nothing can be recorded: %s", why);
 	holds_set(d->holds, HOLD_DISK,
-		"the disk of %s is full, nothing can be recorded (%s): no new order or run until "
-		"there is room",
+		"the disk of %s is full, nothing can be recorded (%s): no new order or run until there is room",
 		d->dir, why);
 }
 
@@ -164,9 +163,7 @@ void disk_tick(struct disk *d)
 	if (room.free < room.low ||
 		(holds_has(d->holds, HOLD_DISK) && room.free <= room.low + room.low / 4))
 		holds_set(d->holds, HOLD_DISK,
-			"the disk of %s has %llu MiB left, %llu MiB are kept for the records: no "
-			"new "
-			"order or run until there is room",
+			"the disk of %s has %llu MiB left, %llu MiB are kept for the records: no new order or run until there is room",
 			d->dir, (unsigned long long)(room.free >> 20),
 			(unsigned long long)(room.low >> 20));
 	else
@@ -180,9 +177,7 @@ int disk_check(struct disk *d, uint64_t bytes, struct err *e)
 	if (!look(d, &room) || (bytes <= room.free && room.free - bytes >= room.low))
 		return 0;
 	return err_set(e, ERR_DISK_FULL,
-		"the disk of %s has %llu MiB left and must keep %llu MiB for the records: free "
-		"some "
-		"space, or delete artifacts",
+		"the disk of %s has %llu MiB left and must keep %llu MiB for the records: free some space, or delete artifacts",
 		d->dir, (unsigned long long)(room.free >> 20),
 		(unsigned long long)(room.low >> 20));
 }

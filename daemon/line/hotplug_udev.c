@@ -138,8 +138,8 @@ static int start(struct hotplug *h, struct err *e)
 
 	/* Without udevd libudev listens to nothing and says nothing. */
 	if (access("/run/udev/control", F_OK) != 0)
-		log_error("udevd is not running (no /run/udev/control): plugged devices will not "
-			  "be seen");
+		log_error(
+			"udevd is not running (no /run/udev/control): plugged devices will not be seen");
 	s->monitor = udev_monitor_new_from_netlink(s->udev, "udev");
 	if (!s->monitor)
 		return err_errno(e, ERR_IO, errno, "udev monitor");

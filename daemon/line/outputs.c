@@ -91,9 +91,7 @@ static int room(void *data, uint64_t bytes, struct err *e)
 		all += o->file[i]->bytes;
 	if (all > o->max_bytes)
 		return err_set(e, ERR_TOO_LARGE,
-			"'%s': the files of this run would be %llu bytes, 'output_max' of "
-			"provd.yaml "
-			"is %llu",
+			"'%s': the files of this run would be %llu bytes, 'output_max' of provd.yaml is %llu",
 			f->name, (unsigned long long)all, (unsigned long long)o->max_bytes);
 	if (bytes < f->looked_at)
 		return 0;
@@ -171,8 +169,7 @@ int outputs_open(const char *root, const char *run, const char *name, int *ret_f
 	fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_GONE,
-			"the file '%s' of run %s is not kept any longer ('output_keep' of "
-			"provd.yaml)",
+			"the file '%s' of run %s is not kept any longer ('output_keep' of provd.yaml)",
 			name, run);
 	*ret_bytes = (uint64_t)st.st_size;
 	*ret_fd = fd;
@@ -273,8 +270,8 @@ void outputs_sweep_step(struct outputs_sweep *w, int64_t before_ms,
 			continue;
 		switch (empty_folder(dirfd(w->dir), ent->d_name, &budget)) {
 		case FOLDER_GONE:
-			log_info("the files of run %s are removed: they are older than "
-				 "'output_keep'",
+			log_info(
+				"the files of run %s are removed: they are older than 'output_keep'",
 				ent->d_name);
 			break;
 		case FOLDER_MORE: /* the rest of it at the next step */

@@ -151,8 +151,8 @@ static int repair_marks(struct records *r, const struct lineage_view *v, struct 
 	if (!marks_worn(r->marks))
 		return 0;
 	if (v->flaw[0])
-		log_notice("the last lines of the high-water marks (%s) were lost in a crash: the "
-			   "database knows what they said",
+		log_notice(
+			"the last lines of the high-water marks (%s) were lost in a crash: the database knows what they said",
 			v->flaw);
 	ret = writer_do(r->writer, apply_raise, r->marks, e);
 	if (ret == 0 && marks_begin(r->marks, &v->db, e) < 0)
@@ -308,8 +308,8 @@ static int open_database(struct records *r, struct err *e)
 	int ret = open_with_room(r, &db, e);
 
 	if (ret == 0 && machine_name(r->o.config->machine_id, machine, e) < 0)
-		log_warning("a copy of these records that works on a second machine would not be "
-			    "noticed: %s",
+		log_warning(
+			"a copy of these records that works on a second machine would not be noticed: %s",
 			e->msg);
 	if (ret == 0) {
 		db_tolerate(db, true);
@@ -591,8 +591,7 @@ int records_accept_apply(struct records *r, struct db *tx, const json_t *pools, 
 		return k;
 	if (!holds_has(r->o.holds, HOLD_LINEAGE))
 		return err_set(e, ERR_CONFLICT,
-			"the database is the one that this line works with: nothing is to be "
-			"accepted");
+			"the database is the one that this line works with: nothing is to be accepted");
 	mutex_lock(&r->lock);
 	a.need_pools = r->view.verdict == LINEAGE_UNMARKED || r->view.verdict == LINEAGE_DAMAGED;
 	busy = strcmp(now.epoch, r->view.db.epoch) != 0;

@@ -53,8 +53,7 @@ int serial_policy_source(const struct recipe *r, const char *kind, const char *v
 		s.from = LEDGER_JOB;
 	else
 		return err_set(e, ERR_RECIPE_INVALID,
-			"the serial is scanned: an operator.scan or unit.serial step must come "
-			"first");
+			"the serial is scanned: an operator.scan or unit.serial step must come first");
 	if (s.from == LEDGER_SCAN) {
 		err = check_scanned(r, value, e);
 		if (err < 0)

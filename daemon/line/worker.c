@@ -172,8 +172,7 @@ static bool close_run(struct station *s, const struct run_result *res)
 		s->known.unrecorded = true;
 		s->known.close_again_us = now_us() + HELD_RETRY_US;
 		station_set_state(s, STATION_FAULT, e.code,
-			"the end of the last run is not on record yet (%s): remove the cause, it "
-			"is tried again every second",
+			"the end of the last run is not on record yet (%s): remove the cause, it is tried again every second",
 			e.msg);
 		return false;
 	}
@@ -299,7 +298,7 @@ static void release_ports(struct station *s)
 }
 
 /* What is plugged has had its run: it is not run again by itself, also not by a provd that starts
- * anew. Not so what came in unannounced during the run, and what provd itself gave up. */
+ * again. Not so what came in unannounced during the run, and what provd itself gave up. */
 static void note_served(struct station *s, const struct run_result *res)
 {
 	struct plugged p = look(s);

@@ -187,7 +187,7 @@ struct step_env_ops {
 	 * environment. */
 	int (*usb)(void *env, const char *role, const struct iotime *it, struct usb **ret,
 		struct err *e);
-	/* Closes the link or USB device, so that the next link() or usb() opens anew. */
+	/* Closes the link or USB device, so that the next link() or usb() opens again. */
 	void (*link_close)(void *env, const char *role);
 	/* From now on the device on this role may leave and come back: its absence is no
 	 * device-gone. */

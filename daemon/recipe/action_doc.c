@@ -136,11 +136,7 @@ static void args_markdown(struct strbuf *out, const struct action_arg *rows, con
 void actions_markdown(struct strbuf *out)
 {
 	sb_add(out,
-		"# Actions\n\nMade from the action table by `provctl actions --markdown`: do not "
-		"edit.\n\n`${secrets.NAME}` is taken in the arguments that are marked, and refused "
-		"in "
-		"every other: by the check, and by the runner where a value that came in at run "
-		"time holds a secret.\n\n");
+		"# Actions\n\nMade from the action table by `provctl actions --markdown`: do not edit.\n\n`${secrets.NAME}` is taken in the arguments that are marked, and refused in every other: by the check, and by the runner where a value that came in at run time holds a secret.\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		sb_addf(out, "- **%s**: %s.\n", flags[i].name, flags[i].doc);
 	for (const struct action *const *p = action_table; *p; p++) {

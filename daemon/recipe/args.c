@@ -294,8 +294,7 @@ static bool holds_secret(const struct secret_set *s, const json_t *j)
 static int refuse_secret(const struct action_arg *row, struct err *e)
 {
 	return err_set(e, ERR_INVALID,
-		"'%s' would hold a secret, and others see what it holds: give it to an argument "
-		"that may carry one (see `provctl actions`)",
+		"'%s' would hold a secret, and others see what it holds: give it to an argument that may carry one (see `provctl actions`)",
 		row->name);
 }
 

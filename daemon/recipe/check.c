@@ -367,8 +367,7 @@ static int secret_ref(struct check *c, const char *path, const char *name, struc
 
 	if (!c->secret_ok)
 		return err_set(e, ERR_INVALID,
-			"'${%s}': %s may hold no secret, since others see it (see `provctl "
-			"actions`)",
+			"'${%s}': %s may hold no secret, since others see it (see `provctl actions`)",
 			path, c->what);
 	for (size_t i = 0; i < r->secrets; i++)
 		if (!strcmp(r->secret[i], name))
@@ -403,9 +402,7 @@ static int check_ref(void *data, const char *path, struct err *e)
 		return c->r->serial_source != SERIAL_NONE
 			       ? 0
 			       : err_set(e, ERR_NOT_FOUND,
-					 "'${unit.serial}': the recipe says not where serials come "
-					 "from "
-					 "(unit: {serial: {pool: NAME}})");
+					 "'${unit.serial}': the recipe says not where serials come from (unit: {serial: {pool: NAME}})");
 	}
 	if (!strcmp(root, "unit"))
 		return one_of(rest, unit_names) ? 0 : bad_name(e, path, rest, unit_names);
@@ -511,9 +508,7 @@ static void check_paths(struct check *c, const struct recipe_step *s, const char
 			mistakes_add(c->m, p, "'%s': %s", row->name, e.msg);
 		else if (row->bench && json_object_get(s->with, row->name))
 			mistakes_add(c->m, p,
-				"'%s' is a path of the machine: only a bench takes it, on a "
-				"station "
-				"files are artifacts",
+				"'%s' is a path of the machine: only a bench takes it, on a station files are artifacts",
 				row->name);
 	}
 }
@@ -632,8 +627,7 @@ static void check_action(struct check *c, struct recipe_step *s, const json_t *o
 	/* unit.serial hands the number out; only what sends it to a device exposes it. */
 	if (!strcmp(s->action->name, "unit.serial") && c->r->serial_source == SERIAL_NONE)
 		mistakes_add(c->m, p,
-			"the recipe says not where serials come from (unit: {serial: {pool: "
-			"NAME}})");
+			"the recipe says not where serials come from (unit: {serial: {pool: NAME}})");
 }
 
 static void check_step(struct check *c, const json_t *o, const char *p, struct recipe_step *s)
@@ -731,8 +725,7 @@ static void check_firmware(struct check *c)
 		return;
 	if (n < 10 || strncmp(text, "${steps.", 8) != 0 || strcspn(text, "}") != n - 1) {
 		mistakes_add(c->m, pointer,
-			"'firmware_version' is '%.80s': the output of a step that read it from the "
-			"unit expected, such as '${steps.version.match1}'",
+			"'firmware_version' is '%.80s': the output of a step that read it from the unit expected, such as '${steps.version.match1}'",
 			text);
 		return;
 	}
@@ -764,8 +757,7 @@ static void check_scan(struct check *c)
 		}
 	}
 	mistakes_add(c->m, "/unit/serial",
-		"the serial is scanned, but no unit.serial step has a 'value' "
-		"(such as '${steps.ID.value}' of an operator.scan step)");
+		"the serial is scanned, but no unit.serial step has a 'value' (such as '${steps.ID.value}' of an operator.scan step)");
 }
 
 static void check_head(struct check *c)

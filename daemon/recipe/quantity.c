@@ -43,9 +43,7 @@ static const struct unit {
 	{"degC", "degC", 1, NONE},
 	{"deg C", "degC", 1, NONE},
 	{"degrees C", "degC", 1, NONE},
-	{"\u00ba"
-	 "C",
-		"degC", 1, NONE}, /* the ordinal sign in the place of the degree */
+	{"\u00baC", "degC", 1, NONE}, /* the ordinal sign in the place of the degree */
 	{"\u00b0C", "degC", 1, NONE},
 	{"\u00b0 C", "degC", 1, NONE},
 	{"\\xb0C", "degC", 1, NONE}, /* Latin-1: not UTF-8, so it comes escaped */
@@ -55,9 +53,7 @@ static const struct unit {
 	{"deg F", "degF", 1, NONE},
 	{"degrees F", "degF", 1, NONE},
 	{"\u00b0 F", "degF", 1, NONE},
-	{"\u00ba"
-	 "F",
-		"degF", 1, NONE},
+	{"\u00baF", "degF", 1, NONE},
 	{"\u00b0F", "degF", 1, NONE},
 	{"\\xb0F", "degF", 1, NONE},
 	{"\u2109", "degF", 1, NONE},
@@ -533,8 +529,7 @@ int quantity_in(const struct quantity *q, const char *unit, double *ret, struct 
 				q->value, q->unit, q->unit);
 		if (is_multiple(from, from_factor))
 			return err_set(e, ERR_NOT_A_NUMBER,
-				"%.10g %s: a multiple, and the recipe names no unit for its limits "
-				"(add unit: %s)",
+				"%.10g %s: a multiple, and the recipe names no unit for its limits (add unit: %s)",
 				q->value, q->unit, q->unit);
 		*ret = q->value;
 		return 0;

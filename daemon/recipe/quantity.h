@@ -11,7 +11,7 @@
  * value: NaN, Inf, OL, 1.#QNAN, and 9.9E37 and above (IEEE 488.2 and SCPI-99, 7.2.1.4 and 7.2.1.5).
  * What is not understood is refused, never guessed.
  *
- * Units: the coherent SI units and what factories use besides them (the table in quantity.c), with
+ * Units: the coherent SI units and what factories use in addition to them (the table in quantity.c), with
  * the prefixes p n u \u00b5 \u03bc m k K M G T where they take one. A unit that is not in the table
  * has to be the one that the recipe names.
  */

@@ -144,8 +144,7 @@ static int measured(void *data, const struct measurement *m, const char *verdict
 	if (m->is_number &&
 		(is_secret_number(secrets, m->value) || (masked && !strcmp(masked, SECRET_MASK))))
 		return err_set(e, ERR_RECIPE_INVALID,
-			"%s: the unit answered with a secret of the recipe, and records show what "
-			"is measured",
+			"%s: the unit answered with a secret of the recipe, and records show what is measured",
 			m->name);
 	return sink->measured ? sink->measured(sink->data, run->record, &copy, verdict, e) : 0;
 }

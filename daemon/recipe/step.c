@@ -112,9 +112,7 @@ int prompt_answer_clean(const char *answer, char ret[256], struct err *e)
 
 		if (c < 0x20 || c == 0x7f || c1)
 			return err_set(e, ERR_INVALID,
-				"the answer has a control character at position %zu: scan or type "
-				"it "
-				"again (is the scanner set to plain text?)",
+				"the answer has a control character at position %zu: scan or type it again (is the scanner set to plain text?)",
 				i + 1);
 	}
 	memcpy(ret, answer, n);
@@ -128,13 +126,11 @@ int output_name_check(const char *name, struct err *e)
 
 	if (n == 0 || n > OUTPUT_NAME_MAX || *name == '.')
 		return err_set(e, ERR_INVALID,
-			"'%.80s' cannot name a file of the run: from 1 to %d characters, the "
-			"first not a dot",
+			"'%.80s' cannot name a file of the run: from 1 to %d characters, the first not a dot",
 			name, OUTPUT_NAME_MAX);
 	if (strchr(name, '/'))
 		return err_set(e, ERR_INVALID,
-			"'%.80s' leads out of the run's folder: a name without '/' expected, since "
-			"a station keeps the files of a run by itself (see `provctl run files`)",
+			"'%.80s' leads out of the run's folder: a name without '/' expected, since a station keeps the files of a run by itself (see `provctl run files`)",
 			name);
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -167,8 +163,7 @@ static int without_secret(const struct step *s, const char *what, const char *va
 {
 	return value && secret_found(s->secrets, value)
 		       ? err_set(e, ERR_RECIPE_INVALID,
-				 "%s would hold a secret of the recipe, and records show it: check "
-				 "what the unit is asked",
+				 "%s would hold a secret of the recipe, and records show it: check what the unit is asked",
 				 what)
 		       : 0;
 }

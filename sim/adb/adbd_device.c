@@ -58,8 +58,7 @@ const struct own_fault adbd_faults[AF_COUNT + 1] = {
 
 static const struct own_setting settings[] = {
 	{"adb-auth", "off",
-		"off, keys (of --adb-keys and adb_keys), any (the first one offered), "
-		"refuse"},
+		"off, keys (of --adb-keys and adb_keys), any (the first one offered), refuse"},
 	{"adb-keys", "", "file of public keys that are known"},
 	{"adb-version", "0x01000001", "0x01000000: sums are looked at"},
 	{"adb-payload", "0x100000", "largest payload"},

@@ -169,8 +169,8 @@ static void say_cnxn(struct adbd *d)
 
 	if (adbd_hit(d, AF_STRAY))
 		adbd_send(d, WRTE, 77, 99, "stale", 5);
-	text = xasprintf("%s::ro.product.name=provsim;ro.product.model=%s;ro.product.device=sim;"
-			 "features=%s",
+	text = xasprintf(
+		"%s::ro.product.name=provsim;ro.product.model=%s;ro.product.device=sim;features=%s",
 		states[d->mode], d->set->model, adbd_setting(d, "adb-features"));
 	adbd_send(d, CNXN, (uint32_t)strtoul(version, NULL, 0),
 		(uint32_t)settings_own_number(d->set, "adb-payload"), text, strlen(text));

@@ -35,9 +35,7 @@ const struct own_fault fb_faults[] = {
 
 static const struct own_setting settings[] = {
 	{"partitions",
-		"boot:8M:s,vendor_boot:8M:s,vbmeta:64K:s,dtbo:1M:s,bootloader:4M,radio:4M,"
-		"super:96M,system:24M:sl,vendor:8M:sl,userdata:64M,cache:8M,metadata:1M,"
-		"recovery:8M,misc:1M",
+		"boot:8M:s,vendor_boot:8M:s,vbmeta:64K:s,dtbo:1M:s,bootloader:4M,radio:4M,super:96M,system:24M:sl,vendor:8M:sl,userdata:64M,cache:8M,metadata:1M,recovery:8M,misc:1M",
 		"NAME:SIZE[:FLAGS],...; s: one for each slot, l: logical"},
 	{"slots", "2", "0: no A/B"},
 	{"max-download", "0x1000000", "what the bootloader says, as text; none: FAIL"},

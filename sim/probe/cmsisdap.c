@@ -49,7 +49,7 @@ enum {
 #define REQUEST_REG   0x0c
 #define REQUEST_MATCH 0x10 /* of a read */
 #define REQUEST_MASK  0x20 /* of a write */
-#define MISMATCH      0x10 /* of the answer, beside the ACK */
+#define MISMATCH      0x10 /* of the answer, in addition to the ACK */
 
 #define PIN_TDI	   0x04
 #define PIN_TDO	   0x08

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An OpenOCD that stays beside one started for each unit, on provsim's STM32F103. Called by bench_tools.py."""
+"""An OpenOCD that stays next to one started for each unit, on provsim's STM32F103. Called by bench_tools.py."""
 import os
 import shutil
 import statistics

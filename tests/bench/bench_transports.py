@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""provd's own protocols beside the reference clients, on the same virtual device in one run, and many boards beside
+"""provd's own protocols next to the reference clients, on the same virtual device in one run, and many boards next to
 one. DFU is measured in the rigs' virtual machine, whose kernel's USB both clients share."""
 import json
 import os

@@ -20,10 +20,10 @@ RAW = line.firmware(1 << 20, 1) + bytes(700000) + line.firmware(300001, 2)
 BLOCKS = RAW[:len(RAW) // 4096 * 4096]
 LIMIT = '512K'
 
-# What provd asks for beside the reference client, to know more before it writes and after.
+# What provd asks for in addition to the reference client, to know more before it writes and after.
 EXTRA = ('getvar:version', 'getvar:unlocked', 'getvar:partition-size:', 'getvar:max-fetch-size',
          'getvar:serialno')
-# What the reference client asks for beside provd: 29 warns of a partition that may want a format.
+# What the reference client asks for in addition to provd: 29 warns of a partition that may want a format.
 LIMITED = ('getvar:max-download-size',)  # it does not ask where -S says it
 LESS = ('getvar:partition-type:', 'getvar:slot-count')
 

@@ -287,7 +287,7 @@ class HostileServer(unittest.TestCase):
             for mode, (outcome, code, says) in modes.items():
                 with self.subTest(mode):
                     self.one(s, mode, outcome, code, says)
-            self.assertEqual(len(s.pids(2)), 1, 'the good server was started anew')
+            self.assertEqual(len(s.pids(2)), 1, 'the good server was started again')
             if not sanitized:
                 self.assertLess(s.provd.peak_kib(), 100 * 1024, 'KiB of provd')
             self.assertLess(s.provd.db_bytes(), 16 << 20)

@@ -25,7 +25,7 @@ class Number(float):
 
 
 def canonical(v):
-    """Sorted keys, no space: what the digest of a report is taken of. Written anew here."""
+    """Sorted keys, no space: what the digest of a report is taken of. Written again here."""
     if isinstance(v, Number):
         return v.text
     if isinstance(v, dict):

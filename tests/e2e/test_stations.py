@@ -100,10 +100,10 @@ class Stations(unittest.TestCase):
         last = l.api.get('/stations/A1')['last']
         self.assertEqual((last['run_id'], last['outcome']), (before, 'passed'))
         self.assertEqual(len(l.api.all('/runs')), 1)
-        # It bounces: the same unit, enumerated anew.
+        # It bounces: the same unit, enumerated again.
         before = self.plugged(l)
         l.sim.ctl('replug', board='b1', gap_ms=20, times=1)
-        line.wait_for('it is known anew', lambda: self.plugged(l) not in ('', before))
+        line.wait_for('it is known again', lambda: self.plugged(l) not in ('', before))
         self.restarted(l)
         self.assertEqual(self.state(l, 'done', 'ready', 'running')['state'], 'done')
         self.assertEqual(len(l.api.all('/runs')), 1)

@@ -32,8 +32,7 @@ static void look_at_fill(struct image_source *s)
 		image_note(s->image, "every byte is 0x%02x", s->bytes[0]);
 	else if (s->n >= FILL_MIN_BYTES && fill > s->n / 100 * 99)
 		image_note(s->image,
-			"99 %% of it is one run of the same byte: it may have been converted from "
-			"a file whose parts lie far apart");
+			"99 %% of it is one run of the same byte: it may have been converted from a file whose parts lie far apart");
 }
 
 /* ARMv7-M B1.5.3: the first word is the stack pointer, the second the reset vector, odd (Thumb).
@@ -49,8 +48,7 @@ static void look_at_vectors(struct image_source *s, uint64_t address)
 		return;
 	if (reset < address || reset - address >= s->n)
 		image_note(s->image,
-			"the reset vector 0x%08x lies outside of 0x%08llx..0x%08llx: is the "
-			"address right?",
+			"the reset vector 0x%08x lies outside of 0x%08llx..0x%08llx: is the address right?",
 			reset, (unsigned long long)address,
 			(unsigned long long)(address + s->n - 1));
 }

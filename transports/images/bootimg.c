@@ -140,8 +140,7 @@ int bootimg_check(
 			name, i.version, i.page_bytes);
 	if (i.need_bytes > n)
 		return err_set(e, ERR_IMAGE_INVALID,
-			"boot image %s: its header (version %u) names %llu bytes, the file has "
-			"%llu: is it cut off?",
+			"boot image %s: its header (version %u) names %llu bytes, the file has %llu: is it cut off?",
 			name, i.version, (unsigned long long)i.need_bytes, (unsigned long long)n);
 	*ret = i;
 	return 0;

@@ -293,8 +293,8 @@ static int join_all(struct image_source *s, struct err *e)
 	qsort(s->pieces, s->count, sizeof *s->pieces, by_place);
 	r = s->opts->last_wins ? join_later_wins(&j, e) : join_strictly(&j, e);
 	if (r < 0 && j.unlike && s->opts->for_store) {
-		image_note(i, "unlike bytes for one address: no step flashes it unless it says "
-			      "'overlap: last'");
+		image_note(i,
+			"unlike bytes for one address: no step flashes it unless it says 'overlap: last'");
 		i->count = 0;
 		j.used = 0;
 		j.twice = 0;

@@ -47,15 +47,13 @@ static int hosted(struct elf_file *x, uint64_t where, const char *mark, struct e
 {
 	if (x->s->opts->for_store) {
 		image_note(x->s->image,
-			"a program for an operating system (%s): no step flashes it unless it "
-			"declares 'format: elf'",
+			"a program for an operating system (%s): no step flashes it unless it declares 'format: elf'",
 			mark);
 		return 0;
 	}
 	if (x->s->opts->format != IMAGE_ELF)
 		return image_malformed(x->s, where, e,
-			"a program for an operating system (%s); 'format: elf' takes it as "
-			"firmware",
+			"a program for an operating system (%s); 'format: elf' takes it as firmware",
 			mark);
 	image_note(x->s->image,
 		"marked as a program for an operating system (%s), taken as declared", mark);

@@ -43,8 +43,7 @@ static int refuse_name(const char *name, const struct name_kind *k, const char *
 	const char *format, struct err *e)
 {
 	return err_set(e, ERR_IMAGE_INVALID,
-		"firmware file %s: its name says %s, its content is %s: give the right file, or "
-		"declare 'format: %s'",
+		"firmware file %s: its name says %s, its content is %s: give the right file, or declare 'format: %s'",
 		name, claim_name(k), content, format);
 }
 
@@ -90,8 +89,7 @@ static int check_file_for_device(const struct image *i, struct err *e)
 	if (i->inner == IMAGE_BIN || !image_format_is_firmware(i->inner))
 		return 0;
 	return err_set(e, ERR_IMAGE_INVALID,
-		"firmware file %s is %s, and this device writes files as they are: give the raw "
-		"binary, or declare 'format: %s' where the device reads that format itself",
+		"firmware file %s is %s, and this device writes files as they are: give the raw binary, or declare 'format: %s' where the device reads that format itself",
 		i->path, image_format_name(i->inner), image_format_str(i->inner));
 }
 
@@ -160,8 +158,8 @@ int gate_partition(const char *name, const uint8_t *bytes, uint64_t n, struct er
 	/* Records are text, and say more of themselves than that. */
 	if (!f.page && is_to_be_converted(format))
 		return err_set(e, ERR_IMAGE_INVALID,
-			"firmware file %s is %s: a partition takes bytes, convert it first "
-			"(" TAKE_AS_IS ")",
+			"firmware file %s is %s: a partition takes bytes, convert it first (" TAKE_AS_IS
+			")",
 			name, image_format_name(format));
 	return r > 0 ? refuse(name, &f, e) : gate_name(name, format, e);
 }

@@ -159,8 +159,7 @@ static int check(struct ihex *x, const uint8_t *b, size_t n, struct err *e)
 		return image_malformed(x->s, x->t.line, e, "unknown record type 0x%02x", b[3]);
 	if (b[3] > BLOCK_START && x->boards == 0)
 		return image_malformed(x->s, x->t.line, e,
-			"a record of type %02x belongs to a universal HEX file, and no block of a "
-			"board (0A) came before it",
+			"a record of type %02x belongs to a universal HEX file, and no block of a board (0A) came before it",
 			b[3]);
 	if (lengths[b[3]] >= 0 && b[0] != lengths[b[3]])
 		return image_malformed(x->s, x->t.line, e,
@@ -216,12 +215,10 @@ static int say_which(const struct ihex *x, struct err *e)
 		sb_addf(&all, "%s0x%04x", k ? ", " : "", x->board[k]);
 
 	int r = want ? err_set(e, ERR_IMAGE_INVALID,
-			       "firmware file %s holds nothing for board 0x%04x; it is for the "
-			       "boards %s",
+			       "firmware file %s holds nothing for board 0x%04x; it is for the boards %s",
 			       x->s->image->path, want, all.s ? all.s : "of no universal HEX file")
 		     : err_set(e, ERR_INVALID,
-			       "firmware file %s is a universal HEX file for the boards %s: say "
-			       "which ('board')",
+			       "firmware file %s is a universal HEX file for the boards %s: say which ('board')",
 			       x->s->image->path, all.s);
 
 	sb_done(&all);

@@ -26,8 +26,7 @@ static image_reader_fn *const readers[] = {
 static int too_large(const char *path, uint64_t n, struct err *e)
 {
 	return err_set(e, ERR_IMAGE_INVALID,
-		"firmware file %s has %llu bytes, more than %llu MiB (a raw binary holds the gaps "
-		"between its parts: give the ELF or HEX file that it was made of)",
+		"firmware file %s has %llu bytes, more than %llu MiB (a raw binary holds the gaps between its parts: give the ELF or HEX file that it was made of)",
 		path, (unsigned long long)n, IMAGE_MAX_BYTES >> 20);
 }
 
@@ -113,8 +112,7 @@ static int check_wanted(const struct image *i, const struct image_opts *o, struc
 			image_format_name(i->inner));
 	if (i->placed && o->address != IMAGE_NO_ADDRESS && !o->address_is_default)
 		return err_set(e, ERR_INVALID,
-			"firmware file %s is %s, which says itself where it goes: leave the "
-			"address 0x%08llx out",
+			"firmware file %s is %s, which says itself where it goes: leave the address 0x%08llx out",
 			i->path, image_format_name(i->inner), (unsigned long long)o->address);
 	return 0;
 }

@@ -13,7 +13,7 @@
 
 #define OVERHEAD_BYTES (SPARSE_HEADER_BYTES + 2 * SPARSE_CHUNK_BYTES + 4)
 
-/* What a piece holds: whole chunks [first, last) beside the cut ends. */
+/* What a piece holds: whole chunks [first, last) next to the cut ends. */
 struct plan {
 	struct sparse_place from, to;
 	uint32_t chunks; /* of the piece, skips included */

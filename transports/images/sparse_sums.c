@@ -83,8 +83,7 @@ static int compare(struct sparse *s, const struct sums *x, uint32_t says, const 
 		return 0;
 	if (says == x->writer) {
 		snprintf(s->note, sizeof s->note,
-			"%s counts one block of each fill and none of what is skipped, as "
-			"libsparse writes it",
+			"%s counts one block of each fill and none of what is skipped, as libsparse writes it",
 			what);
 		return 0;
 	}
@@ -118,8 +117,7 @@ int sparse_check_sums(
 		return r;
 	if (blocks < h->blocks) {
 		snprintf(s->note, sizeof s->note,
-			"a part of an image: the checksum in its header is of the whole, and was "
-			"not compared");
+			"a part of an image: the checksum in its header is of the whole, and was not compared");
 		return 0;
 	}
 	return compare(s, &x, h->checksum, "the checksum in the header", 24, e);

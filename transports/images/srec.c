@@ -143,8 +143,7 @@ int image_read_srec(struct image_source *s, struct err *e)
 			"the file ends without an S7, S8 or S9 record: it is cut off");
 	if (r == 0 && !x.ended)
 		image_note(s->image,
-			"there is no S7, S8 or S9 record; the count of S5 or S6 proves that the "
-			"file is whole");
+			"there is no S7, S8 or S9 record; the count of S5 or S6 proves that the file is whole");
 	text_end(s, &x.t);
 	return r;
 }

@@ -96,7 +96,6 @@ int image_read_titxt(struct image_source *s, struct err *e)
 		r = take(&x, line, n, e);
 	if (r == 0 && !x.ended)
 		return image_malformed(s, x.t.line, e,
-			"the file ends without the end mark of TI-TXT (q): it is cut off, or a "
-			"Verilog memory file (convert that to Intel HEX)");
+			"the file ends without the end mark of TI-TXT (q): it is cut off, or a Verilog memory file (convert that to Intel HEX)");
 	return r;
 }

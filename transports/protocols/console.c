@@ -808,8 +808,7 @@ int console_send(struct console *c, const char *text, const struct iotime *it, s
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return err_set(e, ERR_INVALID,
-				"console %s: the text to send has a control byte (\\x%02x) at "
-				"character %zu",
+				"console %s: the text to send has a control byte (\\x%02x) at character %zu",
 				c->link->address, (unsigned char)*p, (size_t)(p - text) + 1);
 	if (n > CONSOLE_LINE_MAX)
 		return err_set(e, ERR_INVALID, "console %s: the text to send is over %d bytes",
@@ -1043,8 +1042,7 @@ static int out_of_step(struct console *c, const char *text, struct err *e)
 	const char *before = c->link->turn.shown;
 
 	return err_set(e, ERR_OUT_OF_STEP,
-		"console %s: '%.60s' may still be answered, so no answer to '%.60s' could be "
-		"believed (restart the unit, or give the step a 'prompt', 'ping' or 'late')",
+		"console %s: '%.60s' may still be answered, so no answer to '%.60s' could be believed (restart the unit, or give the step a 'prompt', 'ping' or 'late')",
 		c->link->address, *before ? before : "what came before", now);
 }
 

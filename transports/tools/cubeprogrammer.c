@@ -108,9 +108,7 @@ static int check_option(const char *option, struct err *e)
 		return err_set(e, ERR_INVALID, "option byte '%.60s': a number expected", option);
 	if (is_level_2(name, value))
 		return err_set(e, ERR_INVALID,
-			"option byte '%.60s': read-out protection of level 2 can never be taken "
-			"back, "
-			"and is refused",
+			"option byte '%.60s': read-out protection of level 2 can never be taken back, and is refused",
 			option);
 	return 0;
 }

@@ -23,8 +23,7 @@ const struct tool_rule jlink_rules[] = {
 		"the probe may not be opened: check the udev rules"},
 	{"LIBUSB_ERROR_BUSY|(?i)(j-link|emulator) is (already )?(in use|busy)", ERR_BUSY,
 		"another program holds the probe"},
-	{"Connecting to J-Link via (USB|IP)\\.\\.\\.\\s*FAILED|^FAILED: (Failed|Cannot|Could "
-	 "not).*(J-Link|DLL)",
+	{"Connecting to J-Link via (USB|IP)\\.\\.\\.\\s*FAILED|^FAILED: (Failed|Cannot|Could not).*(J-Link|DLL)",
 		ERR_PORT_UNBOUND, "no J-Link answers: is the probe plugged?"},
 	{"J-Link connection not established yet but required for command", ERR_PORT_UNBOUND,
 		"no J-Link answers: is the probe plugged?"},
@@ -45,8 +44,7 @@ const struct tool_rule jlink_rules[] = {
 		"the unit does not answer: is it powered and seated?"},
 	{"Target connection not established yet but required for command", ERR_TIMEOUT,
 		"the unit does not answer: is it powered and seated?"},
-	{"InitTarget\\(\\):? ?(PCode|PCODE) returned with error code|InitTarget\\(\\) "
-	 "(end|start).*[Ee]rror",
+	{"InitTarget\\(\\):? ?(PCode|PCODE) returned with error code|InitTarget\\(\\) (end|start).*[Ee]rror",
 		ERR_TIMEOUT, "the unit does not answer: is it powered and seated?"},
 	{"(?i)(failed to|could not|cannot) halt|CPU could not be halted|timeout .*halt",
 		ERR_TIMEOUT, "the unit does not halt"},
@@ -182,9 +180,8 @@ int jlink_flash(const struct jlink_target *t, const struct image *i, const struc
 		return r;
 	if (i->count > JLINK_SEGMENTS_MAX)
 		return err_set(e, ERR_UNSUPPORTED,
-			"%s has %zu segments: J-Link Commander is given "
-			"%d at most",
-			i->path, i->count, JLINK_SEGMENTS_MAX);
+			"%s has %zu segments: J-Link Commander is given %d at most", i->path,
+			i->count, JLINK_SEGMENTS_MAX);
 	r = write_files(i, f, d, e);
 	return r < 0 ? r : run(t, d, &spec, ret, it, e);
 }

@@ -45,8 +45,8 @@ int jlink_flash(const struct jlink_target *t, const struct image *i, const struc
 	const struct iotime *it, struct err *e);
 
 /* Commands of the site's own: each is one line of printable ASCII; provd puts `ExitOnError 1`
- * before and `exit` after them. success: what has to be said, besides "Script processing
- * completed."; failure: what may not, besides provd's own table. Both may be NULL. */
+ * before and `exit` after them. success: what has to be said, next to "Script processing
+ * completed."; failure: what may not, in addition to provd's own table. Both may be NULL. */
 struct jlink_commands {
 	const char *const *line; /* NULL-terminated */
 	const char *const *success;

@@ -67,8 +67,7 @@ int mke2fs_check(const char *path, uint64_t bytes, struct err *e)
 	blocks = (uint64_t)field(super, BLOCKS_HIGH_AT) << 32 | field(super, BLOCKS_LOW_AT);
 	if (field(super, LOG_BLOCK_AT) != 2 || blocks != bytes / MKE2FS_BLOCK)
 		return err_set(e, ERR_NO_EVIDENCE,
-			"what mke2fs made says that it has %llu blocks of %u KiB, %llu of 4 "
-			"expected",
+			"what mke2fs made says that it has %llu blocks of %u KiB, %llu of 4 expected",
 			(unsigned long long)blocks, 1u << MIN(field(super, LOG_BLOCK_AT), 20u),
 			(unsigned long long)(bytes / MKE2FS_BLOCK));
 	return 0;

@@ -93,8 +93,7 @@ static int check_probe(const struct openocd_probe *p, struct err *e)
 		r = err_set(e, ERR_RECIPE_INVALID, "no target file is named");
 	if (r == 0 && !p->interface == !p->bitbang_host)
 		r = err_set(e, ERR_RECIPE_INVALID,
-			p->interface ? "an interface file, and a probe at a TCP address: one of "
-				       "them"
+			p->interface ? "an interface file, and a probe at a TCP address: one of them"
 				     : "no interface file is named");
 	return r;
 }

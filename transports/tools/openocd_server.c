@@ -267,8 +267,7 @@ static int barrier(struct openocd_server *s, const struct iotime *it, struct err
 	s->mark[0] = 0;
 	if (r == -ERR_TIMEOUT && iotime_left_us(it))
 		return err_set(e, ERR_TOOL_FAILED,
-			"OpenOCD did not print in %llu s what it was asked to print: its answers "
-			"are not used",
+			"OpenOCD did not print in %llu s what it was asked to print: its answers are not used",
 			BARRIER_US / US_PER_S);
 	return r;
 }

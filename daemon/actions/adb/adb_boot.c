@@ -161,8 +161,7 @@ static int may_see_bootloader(struct step *s, const struct args *a, struct err *
 
 	if (r == 0 && strncmp(f.node, "usb:", 4) != 0)
 		return err_set(e, ERR_UNSUPPORTED,
-			"over %s it cannot be seen that the bootloader runs: use 'wait: none' and "
-			"a fastboot step",
+			"over %s it cannot be seen that the bootloader runs: use 'wait: none' and a fastboot step",
 			f.node);
 	return r;
 }
@@ -189,8 +188,7 @@ static int wait_bootloader(struct adb_session *x, struct step_result *out, struc
 	result_evidence(out, "state", json_string("bootloader"));
 	result_evidence(out, "fastboot_serial", json_string(usb_facts(u)->serial));
 	result_evidence(out, "same_unit_by",
-		json_string("the port, and the USB serial number where it "
-			    "has one in both lives"));
+		json_string("the port, and the USB serial number where it has one in both lives"));
 	return 0;
 }
 
@@ -243,8 +241,7 @@ static int reboot_run(struct step *s, const struct args *a, struct step_result *
 
 	if (completed && (!state || strcmp(state, "device") != 0))
 		return err_set(e, ERR_RECIPE_INVALID,
-			"'boot_completed' needs a unit that comes "
-			"back in state 'device'");
+			"'boot_completed' needs a unit that comes back in state 'device'");
 	if (state && !strcmp(state, "bootloader"))
 		r = may_see_bootloader(s, a, e);
 	if (r == 0)
@@ -317,8 +314,7 @@ static int sideload_run(
 	state = adb_conn_peer(x.conn)->state;
 	if (strcmp(state, "sideload") != 0 && strcmp(state, "recovery") != 0)
 		return err_set(e, ERR_PRECONDITION,
-			"the unit is in state '%s', 'sideload' expected: adb.reboot with 'mode: "
-			"sideload' first",
+			"the unit is in state '%s', 'sideload' expected: adb.reboot with 'mode: sideload' first",
 			state);
 	r = adb_sideload(x.conn, &in.src, adb_session_progress, &x, &s->it, &res, e);
 	if (r < 0)

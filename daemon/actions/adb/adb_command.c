@@ -148,13 +148,11 @@ static const struct action_arg shell_args[] = {
 	ARG_ROWS_ADB,
 	{.name = "command",
 		.type = ARG_STRING,
-		.doc = "for the unit's shell, as it stands; a value that may hold anything belongs "
-		       "into 'args'"},
+		.doc = "for the unit's shell, as it stands; a value that may hold anything belongs into 'args'"},
 	{.name = "args",
 		.type = ARG_LIST,
 		.secret = true,
-		.doc = "words that the shell takes as they are, whatever they hold: the command "
-		       "itself, or \"$1\" \"$2\" ... of 'command'"},
+		.doc = "words that the shell takes as they are, whatever they hold: the command itself, or \"$1\" \"$2\" ... of 'command'"},
 	{.name = "status",
 		.type = ARG_INT,
 		.def = "0",
@@ -215,9 +213,8 @@ static int forbid_line(
 	line = r == 0 && x ? find_line(x, text, &n, NULL) : NULL;
 	if (line)
 		return result_fail(out, ERR_UNEXPECTED_REPLY,
-			"the log holds a line that matches "
-			"'%.80s': %.*s",
-			args_str(a, "forbid"), (int)MIN(n, (size_t)160), line);
+			"the log holds a line that matches '%.80s': %.*s", args_str(a, "forbid"),
+			(int)MIN(n, (size_t)160), line);
 	return r;
 }
 

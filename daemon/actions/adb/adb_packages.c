@@ -86,9 +86,9 @@ static int prove_installed(
 		r = adb_remote_sha256(x, path, theirs, &by, e);
 	if (r == -ERR_UNSUPPORTED) {
 		result_evidence(out, "proven_by",
-			json_string(package ? "Success, and the package has a path"
-					    : "Success of the package manager alone: the unit has "
-					      "no sha256sum"));
+			json_string(
+				package ? "Success, and the package has a path"
+					: "Success of the package manager alone: the unit has no sha256sum"));
 		return 0;
 	}
 	if (r < 0)
@@ -140,8 +140,7 @@ static const struct action_arg install_args[] = {
 	{.name = "file", .type = ARG_IMAGE, .required = true, .doc = "the APK"},
 	{.name = "package",
 		.type = ARG_STRING,
-		.doc = "its name; without it the APK is looked for by its digest among all that "
-		       "were installed"},
+		.doc = "its name; without it the APK is looked for by its digest among all that were installed"},
 	{.name = "replace", .type = ARG_BOOL, .def = "true", .doc = "an installed one (-r)"},
 	{.name = "grant", .type = ARG_BOOL, .def = "false", .doc = "all its permissions (-g)"},
 	{.name = "downgrade", .type = ARG_BOOL, .def = "false", .doc = "allow an older one (-d)"},

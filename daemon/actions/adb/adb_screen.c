@@ -117,8 +117,7 @@ static int mp4_check(const uint8_t *p, uint64_t n, struct err *e)
 				(unsigned long long)at);
 		if (at == 0 && memcmp(type, "ftyp", 4) != 0)
 			return err_set(e, ERR_PROTOCOL,
-				"what screenrecord wrote is not an MP4 file: see the log of the "
-				"unit");
+				"what screenrecord wrote is not an MP4 file: see the log of the unit");
 		index |= !memcmp(type, "moov", 4);
 		at += size;
 		b.pos = at;

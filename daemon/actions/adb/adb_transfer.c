@@ -188,8 +188,7 @@ static int settle_mode(struct pushing *p, struct err *e)
 			p->mode_read, p->mode);
 	if (p->mode_read != p->mode)
 		return err_set(e, ERR_READ_BACK_MISMATCH,
-			"%.160s: mode %04o was asked for, and is %04o after chmod too: its file "
-			"system may know no other",
+			"%.160s: mode %04o was asked for, and is %04o after chmod too: its file system may know no other",
 			p->path, p->mode, p->mode_read);
 	return 0;
 }
@@ -252,25 +251,20 @@ static const struct action_arg push_args[] = {
 	{.name = "path", .type = ARG_STRING, .required = true, .doc = "the file on the unit"},
 	{.name = "mode",
 		.type = ARG_STRING,
-		.doc = "permissions, octal, read back; where not given: what the unit makes of "
-		       "0644"},
+		.doc = "permissions, octal, read back; where not given: what the unit makes of 0644"},
 	{.name = "verify",
 		.type = ARG_CHOICE,
 		.def = "auto",
 		.choices = verify_choices,
-		.doc = "how it is read back: by the unit's sha256sum, or pulled; auto: pulled "
-		       "where "
-		       "the unit has no sha256sum"},
+		.doc = "how it is read back: by the unit's sha256sum, or pulled; auto: pulled where the unit has no sha256sum"},
 	{.name = "skip_equal",
 		.type = ARG_BOOL,
 		.def = "true",
-		.doc = "write nothing where the unit's file has this size and digest already; "
-		       "its mode is set all the same"},
+		.doc = "write nothing where the unit's file has this size and digest already; its mode is set all the same"},
 	{.name = "sync",
 		.type = ARG_BOOL,
 		.def = "false",
-		.doc = "have the unit write its cache to its flash, for a unit that loses power "
-		       "soon"},
+		.doc = "have the unit write its cache to its flash, for a unit that loses power soon"},
 	{0},
 };
 

@@ -118,9 +118,7 @@ static const struct action_arg erase_args[] = {
 		.type = ARG_CHOICE,
 		.required = true,
 		.choices = erase_choices,
-		.doc = "pages: those of 'address' and 'size'; mass: everything; unprotect: "
-		       "everything, "
-		       "and with it the read protection"},
+		.doc = "pages: those of 'address' and 'size'; mass: everything; unprotect: everything, and with it the read protection"},
 	{.name = "address", .type = ARG_SIZE, .doc = "from where on (pages)"},
 	{.name = "size", .type = ARG_SIZE, .unit = "bytes", .doc = "to erase (pages)"},
 	{0},

@@ -297,8 +297,7 @@ static int download_plain(
 		return err_set(e, ERR_UNSUPPORTED, "the device takes no downloads");
 	if (!strcmp(verify, "read-back") && !(x->target->f.can_upload && x->target->f.tolerant))
 		return err_set(e, ERR_UNSUPPORTED,
-			"the device cannot be read back after a download (verify: auto takes its "
-			"return for proof)");
+			"the device cannot be read back after a download (verify: auto takes its return for proof)");
 	if (!x->target->f.tolerant)
 		r = dfu_step_replug(x, e);
 	if (r == 0)
@@ -361,14 +360,12 @@ static const struct action_arg download_args[] = {
 	ARG_ROWS_FORMAT,
 	{.name = "skip_targets",
 		.type = ARG_LIST,
-		.doc = "memories of a DfuSe container that are left out, by name or number: option "
-		       "bytes and OTP, which can be written and not erased"},
+		.doc = "memories of a DfuSe container that are left out, by name or number: option bytes and OTP, which can be written and not erased"},
 	{.name = "erase",
 		.type = ARG_CHOICE,
 		.def = "pages",
 		.choices = erases,
-		.doc = "pages: those that the image touches; mass: everything, calibration and "
-		       "serial numbers too (DfuSe)"},
+		.doc = "pages: those that the image touches; mass: everything, calibration and serial numbers too (DfuSe)"},
 	{.name = "verify",
 		.type = ARG_CHOICE,
 		.def = "auto",

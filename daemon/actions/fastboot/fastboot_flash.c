@@ -106,8 +106,7 @@ static const struct action_arg flash_args[] = {
 	{.name = "unlisted",
 		.type = ARG_BOOL,
 		.def = "false",
-		.doc = "send it although the device says that it knows no such partition: a name "
-		       "of its bootloader's own"},
+		.doc = "send it although the device says that it knows no such partition: a name of its bootloader's own"},
 	{.name = "limit",
 		.type = ARG_SIZE,
 		.unit = "bytes",

@@ -123,8 +123,7 @@ int fastboot_step_unlocked(struct fastboot_step *x, struct step_result *out, str
 		return r;
 	if (lock == FASTBOOT_LOCKED && !args_bool(x->a, "allow_locked"))
 		return err_set(e, ERR_DEVICE_REFUSED,
-			"the device is locked (getvar:unlocked says no): nothing was changed. "
-			"Unlock it (fastboot.flashing), or set allow_locked");
+			"the device is locked (getvar:unlocked says no): nothing was changed. Unlock it (fastboot.flashing), or set allow_locked");
 	result_evidence(out, "lock", json_string(fastboot_lock_name(lock)));
 	return 0;
 }
@@ -189,11 +188,11 @@ int fastboot_step_back(struct fastboot_step *x, const struct iotime *it, struct 
 		}
 		r = iotime_sleep(AGAIN_US, it, e);
 	}
-	return r != -ERR_TIMEOUT ? r
-				 : err_set(e, ERR_DEVICE_GONE,
-					   "port %s: the device did not come back as fastboot in "
-					   "time: %s",
-					   x->port, tried.msg);
+	return r != -ERR_TIMEOUT
+		       ? r
+		       : err_set(e, ERR_DEVICE_GONE,
+				 "port %s: the device did not come back as fastboot in time: %s",
+				 x->port, tried.msg);
 }
 
 static int no_fastboot_any_more(struct fastboot_step *x, const struct iotime *it, struct err *e)

@@ -30,7 +30,7 @@ static int session_open(struct session *x, struct err *e)
 	return r < 0 ? r : gdb_open(l, &h, &x->s->it, &x->gdb, e);
 }
 
-/* A server serves one client: the next step, or another tool, connects anew. */
+/* A server serves one client: the next step, or another tool, connects again. */
 static void session_done(struct session *x)
 {
 	x->gdb = gdb_free(x->gdb);
@@ -183,8 +183,7 @@ static const struct action_arg load_args[] = {
 		.type = ARG_CHOICE,
 		.def = "read-back",
 		.choices = verifies,
-		.doc = "checksum: counted by the server; auto: checksum, or read-back where the "
-		       "server knows none"},
+		.doc = "checksum: counted by the server; auto: checksum, or read-back where the server knows none"},
 	{.name = "after",
 		.type = ARG_LIST,
 		.doc = "monitor commands once it is verified, such as 'reset init'"},
@@ -286,8 +285,7 @@ static const struct action_arg monitor_args[] = {
 	{.name = "expect",
 		.type = ARG_REGEX,
 		.required = true,
-		.doc = "what it has to print; '^$' where it prints nothing: its OK alone proves "
-		       "nothing"},
+		.doc = "what it has to print; '^$' where it prints nothing: its OK alone proves nothing"},
 	{0},
 };
 

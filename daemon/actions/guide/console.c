@@ -116,8 +116,7 @@ static int measure_limits(const struct args *a, struct err *e)
 		return err_set(e, ERR_RECIPE_INVALID, "'marginal' needs 'low' or 'high'");
 	if (both && 2 * marginal > high - low)
 		return err_set(e, ERR_RECIPE_INVALID,
-			"'marginal' is %g, more than half of the range from %g to %g: every good "
-			"value would be marginal",
+			"'marginal' is %g, more than half of the range from %g to %g: every good value would be marginal",
 			marginal, low, high);
 	return 0;
 }
@@ -233,16 +232,13 @@ static const struct action_arg measure_args[] = {
 		.doc = "the command, one line"},
 	{.name = "pattern",
 		.type = ARG_REGEX,
-		.doc = "the reply, its first group the number, or the number and its unit; without "
-		       "it: the first line with a digit, which has to be a number and nothing else "
-		       "but a label before it and its unit"},
+		.doc = "the reply, its first group the number, or the number and its unit; without it: the first line with a digit, which has to be a number and nothing else but a label before it and its unit"},
 	{.name = "name",
 		.type = ARG_STRING,
 		.doc = "of the measurement; without it: the step's id"},
 	{.name = "unit",
 		.type = ARG_STRING,
-		.doc = "of the value and its limits; what the unit answers in a multiple of it is "
-		       "converted, in another unit refused"},
+		.doc = "of the value and its limits; what the unit answers in a multiple of it is converted, in another unit refused"},
 	{.name = "low", .type = ARG_NUMBER, .doc = "lowest good value"},
 	{.name = "high", .type = ARG_NUMBER, .doc = "highest good value"},
 	{.name = "marginal",

@@ -289,13 +289,11 @@ static const struct action_arg flash_args[] = {
 		.doc = "a raw binary, ELF, Intel HEX, S-record, UF2 or DFU file"},
 	{.name = "address",
 		.type = ARG_SIZE,
-		.doc = "where a raw binary begins, by default 0x08010000; the other formats say it "
-		       "themselves and refuse it"},
+		.doc = "where a raw binary begins, by default 0x08010000; the other formats say it themselves and refuse it"},
 	ARG_ROWS_FORMAT,
 	{.name = "flash_address",
 		.type = ARG_SIZE,
-		.doc = "where the flash begins that 'flash_size' measures; by default where the "
-		       "image begins"},
+		.doc = "where the flash begins that 'flash_size' measures; by default where the image begins"},
 	{.name = "flash_size",
 		.type = ARG_SIZE,
 		.unit = "bytes",
@@ -339,7 +337,7 @@ static const struct action_arg flash_args[] = {
 	{.name = "ack_timeout",
 		.type = ARG_DURATION,
 		.def = "5s",
-		.doc = "for each frame's ACK, beside its time on the wire"},
+		.doc = "for each frame's ACK, in addition to its time on the wire"},
 	{0},
 };
 

@@ -38,8 +38,7 @@ static int set_parity(struct stm32_session *x, struct err *e)
 		x->changed = true;
 	else if (r == -ERR_UNSUPPORTED && even)
 		err_set(e, ERR_UNSUPPORTED,
-			"%s has no parity, which the boot ROM wants even: take a real port, or say "
-			"'parity: none' where the other end of the link adds it",
+			"%s has no parity, which the boot ROM wants even: take a real port, or say 'parity: none' where the other end of the link adds it",
 			x->link->address);
 	return r;
 }

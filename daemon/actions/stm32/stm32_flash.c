@@ -82,8 +82,7 @@ static const struct action_arg flash_args[] = {
 		.doc = "a raw binary, ELF, Intel HEX, S-record, UF2 or DFU file"},
 	{.name = "address",
 		.type = ARG_SIZE,
-		.doc = "where a raw binary begins, by default 0x08000000; the other formats say it "
-		       "themselves and refuse it"},
+		.doc = "where a raw binary begins, by default 0x08000000; the other formats say it themselves and refuse it"},
 	ARG_ROWS_FORMAT,
 	{.name = "erase",
 		.type = ARG_CHOICE,
@@ -103,8 +102,7 @@ static const struct action_arg flash_args[] = {
 	{.name = "go",
 		.type = ARG_BOOL,
 		.def = "false",
-		.doc = "start the application afterwards, by the vector table where the image "
-		       "begins"},
+		.doc = "start the application afterwards, by the vector table where the image begins"},
 	STM32_ROWS_READY,
 	STM32_ROWS_SESSION,
 	{0},
@@ -299,8 +297,7 @@ static const struct action_arg erase_args[] = {
 
 const struct action action_stm32_erase = {
 	.name = "stm32.erase",
-	.doc = "Erases flash through the UART boot ROM of an STM32 and reads back that it is "
-	       "blank.",
+	.doc = "Erases flash through the UART boot ROM of an STM32 and reads back that it is blank.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH | ACTION_SAFE_TO_RETRY,
 	.args = erase_args,
 	.default_timeout_us = 600 * US_PER_S,

@@ -94,9 +94,7 @@ static const struct action_output go_outputs[] = {OUTPUT_ROWS_REPLY, {0}};
 
 const struct action action_stm32_go = {
 	.name = "stm32.go",
-	.doc = "Starts the application from the UART boot ROM of an STM32. The ROM acknowledges "
-	       "and "
-	       "jumps; only the line of 'ready' proves that it runs.",
+	.doc = "Starts the application from the UART boot ROM of an STM32. The ROM acknowledges and jumps; only the line of 'ready' proves that it runs.",
 	.flags = ACTION_NEEDS_EVIDENCE,
 	.args = go_args,
 	.outputs = go_outputs,
@@ -167,8 +165,8 @@ static int protect_run(struct step *s, const struct args *a, struct step_result 
 
 static const struct action_arg protect_args[] = {
 	ARG_ROW_PORT,
-	ROW_WHAT("readout: nothing can be read any more (level 1), proved by a refused read; "
-		 "write: sectors, for which the ROM's ACK and reset are all the proof there is"),
+	ROW_WHAT(
+		"readout: nothing can be read any more (level 1), proved by a refused read; write: sectors, for which the ROM's ACK and reset are all the proof there is"),
 	{.name = "sectors",
 		.type = ARG_LIST,
 		.doc = "to be write-protected, as the family numbers them"},
@@ -234,8 +232,7 @@ static const struct action_arg unprotect_args[] = {
 
 const struct action action_stm32_unprotect = {
 	.name = "stm32.unprotect",
-	.doc = "Lifts a protection of the flash of an STM32 through its UART boot ROM, which "
-	       "resets.",
+	.doc = "Lifts a protection of the flash of an STM32 through its UART boot ROM, which resets.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH,
 	.args = unprotect_args,
 	.default_timeout_us = 300 * US_PER_S,

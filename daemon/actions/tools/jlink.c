@@ -140,8 +140,7 @@ static int script_run(struct step *s, const struct args *a, struct step_result *
 
 	if (!success[0])
 		return err_set(e, ERR_RECIPE_INVALID,
-			"'success' is empty: J-Link Commander ends in the same way whatever "
-			"happened");
+			"'success' is empty: J-Link Commander ends in the same way whatever happened");
 	r = tool_step_open(&t, s, e);
 	if (r == 0)
 		r = jlink_script(&target, &c, &t.dir, &hooks, &t.seen, &s->it, e);
@@ -166,7 +165,7 @@ static const struct action_arg script_args[] = {
 		.doc = "patterns; a line of the output must match each of them"},
 	{.name = "failure",
 		.type = ARG_LIST,
-		.doc = "patterns that no line may match, besides the program's known failures"},
+		.doc = "patterns that no line may match, in addition to the program's known failures"},
 	{.name = "evidence",
 		.type = ARG_REGEX,
 		.doc = "a line that must come; its first group is kept"},

@@ -90,8 +90,7 @@ static int check_location(const struct openocd_step *x, struct err *e)
 			e, ERR_PORT_UNBOUND, "the probe at %s has no USB port", x->facts.node);
 	if (is_cmsis_dap(x->probe.interface))
 		return err_set(e, ERR_UNSUPPORTED,
-			"the probe at %s cannot be chosen by its port: OpenOCD's cmsis-dap takes "
-			"the first that it finds; give it a serial number of its own",
+			"the probe at %s cannot be chosen by its port: OpenOCD's cmsis-dap takes the first that it finds; give it a serial number of its own",
 			x->facts.node);
 	return 0;
 }
@@ -105,8 +104,7 @@ static int take_usb(struct openocd_step *x, struct err *e)
 
 	if (!x->probe.interface)
 		return err_set(e, ERR_RECIPE_INVALID,
-			"'interface' is missing: stlink, jlink, cmsis-dap or a file, as the probe "
-			"is");
+			"'interface' is missing: stlink, jlink, cmsis-dap or a file, as the probe is");
 	/* An ST-Link V2 may tell rubbish for a serial number. */
 	if (!strcmp(select, "auto") && !by_serial) {
 		by_serial = openocd_word_ok(serial);

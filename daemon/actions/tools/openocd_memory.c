@@ -207,12 +207,10 @@ static const struct action_arg command_args[] = {
 	{.name = "commands",
 		.type = ARG_LIST,
 		.required = true,
-		.doc = "OpenOCD's own, each a line of Tcl: 'mdw 0x1ffff7e8 3', 'echo $id'. Never "
-		       "put a unit's value into one: see values"},
+		.doc = "OpenOCD's own, each a line of Tcl: 'mdw 0x1ffff7e8 3', 'echo $id'. Never put a unit's value into one: see values"},
 	{.name = "values",
 		.type = ARG_MAP,
-		.doc = "variables for the commands, as text whatever they hold: id: "
-		       "'${unit.serial}'"},
+		.doc = "variables for the commands, as text whatever they hold: id: '${unit.serial}'"},
 	{.name = "expect",
 		.type = ARG_LIST,
 		.required = true,

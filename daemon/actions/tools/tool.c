@@ -237,13 +237,11 @@ static const struct action_arg tool_args[] = {
 	{.name = "success",
 		.type = ARG_LIST,
 		.required = true,
-		.doc = "patterns; a line of the output must match each of them, and not say NOT, "
-		       "FAILED or the like in the rest"},
+		.doc = "patterns; a line of the output must match each of them, and not say NOT, FAILED or the like in the rest"},
 	{.name = "failure", .type = ARG_LIST, .doc = "patterns that no line may match"},
 	{.name = "causes",
 		.type = ARG_LIST,
-		.doc = "'code: pattern', for failures with a cause, the most specific first "
-		       "('timeout: no response')"},
+		.doc = "'code: pattern', for failures with a cause, the most specific first ('timeout: no response')"},
 	{.name = "evidence",
 		.type = ARG_REGEX,
 		.doc = "a line that must come; its first group is kept"},
@@ -265,16 +263,14 @@ static const struct action_arg tool_args[] = {
 	{.name = "terminal",
 		.type = ARG_BOOL,
 		.def = "false",
-		.doc = "its stdout is a terminal: for programs that keep what they say until "
-		       "much has come together"},
+		.doc = "its stdout is a terminal: for programs that keep what they say until much has come together"},
 	{.name = "cwd",
 		.type = ARG_STRING,
 		.doc = "directory to run in; absent: an empty one of its own"},
 	{.name = "env",
 		.type = ARG_MAP,
 		.secret = true,
-		.doc = "variables to add to PATH, LANG, LC_ALL, and HOME and TMPDIR, which are the "
-		       "step's own directory"},
+		.doc = "variables to add to PATH, LANG, LC_ALL, and HOME and TMPDIR, which are the step's own directory"},
 	{0},
 };
 

@@ -327,7 +327,7 @@ START_TEST(orphans_of_a_killed_keeper_are_known_by_their_mark)
 	char mark[64], other[64];
 	char dir[] = "/tmp/test_proc.XXXXXX", further[] = "/tmp/test_proc.XXXXXX";
 
-	/* Of this test alone: the next one may run beside it. */
+	/* Of this test alone: the next one may run at the same time. */
 	ck_assert(mkdtemp(dir) && mkdtemp(further));
 	ck_assert_int_eq(proc_mark_of(dir, mark, &e), 0);
 	ck_assert_int_eq(proc_mark_of(further, other, &e), 0);

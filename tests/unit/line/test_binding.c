@@ -167,7 +167,7 @@ START_TEST(test_an_unbound_port_comes_with_the_lines_that_would_bind_it)
 }
 END_TEST
 
-/* A boot ROM has ids of its own: the port names them beside the unit's. */
+/* A boot ROM has ids of its own: the port names them next to the unit's. */
 START_TEST(a_unit_in_another_of_its_lives_is_the_right_one)
 {
 	static char rom[] = "1209:beef";

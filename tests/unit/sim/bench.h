@@ -46,7 +46,7 @@ static inline void bench_free(struct bench *t)
 	free(t);
 }
 
-/* All that is through now, beside what was not looked at yet. */
+/* All that is through now, in addition to what was not looked at yet. */
 static inline void bench_read(struct bench *t)
 {
 	size_t n;

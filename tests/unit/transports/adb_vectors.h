@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A key of no other use: made by `adb keygen`, its public half as adb wrote it beside, and the
+ * A key of no other use: made by `adb keygen`, its public half as adb wrote it, and the
  * signature of a token by `openssl pkeyutl -sign -pkeyopt digest:sha1`.
  */
 #pragma once

@@ -68,7 +68,7 @@ static inline int bench_out(void *data, uint8_t request, uint16_t value, const v
 	return r < 0 ? r : 0;
 }
 
-/* As the kernel does it: the device is configured anew. */
+/* As the kernel does it: the device is configured again. */
 static inline int bench_reset(void *data, struct err *e)
 {
 	struct dfu_bench *t = data;

@@ -242,7 +242,7 @@ static inline void dfuse_target(struct strbuf *b, uint8_t alt, const struct part
 	}
 }
 
-/* `extra` is what the tool counts beside the container itself: 0 of ST's, 16 of dfuse-pack. */
+/* `extra` is what the tool counts in addition to the container itself: 0 of ST's, 16 of dfuse-pack. */
 static inline void write_dfuse(
 	struct strbuf *b, const struct part *p, size_t parts, uint8_t alt, uint32_t extra)
 {

@@ -104,7 +104,7 @@ START_TEST(two_workers_that_make_a_key_at_once_end_with_one)
 	}
 	for (int i = 0; i < 4; i++)
 		adb_key_free(k[i]);
-	/* And nothing beside it. */
+	/* And nothing else. */
 	snprintf(cmd, sizeof cmd, "test \"$(ls %s)\" = adb-key.pem", dir);
 	ck_assert_int_eq(system(cmd), 0);
 }

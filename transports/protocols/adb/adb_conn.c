@@ -239,9 +239,8 @@ static int take_cnxn(
 {
 	if (p->arg0 < ADB_VERSION_SUMS)
 		return err_set(e, ERR_PROTOCOL,
-			"the unit speaks ADB version 0x%08x, 0x%08x is the "
-			"oldest",
-			p->arg0, ADB_VERSION_SUMS);
+			"the unit speaks ADB version 0x%08x, 0x%08x is the oldest", p->arg0,
+			ADB_VERSION_SUMS);
 	if (p->arg1 < PAYLOAD_MIN)
 		return err_set(
 			e, ERR_PROTOCOL, "the unit takes payloads of %u bytes alone", p->arg1);
@@ -266,8 +265,7 @@ static int refused(const struct adb_conn *c, struct err *e)
 	const struct adb_key *own = c->cfg.keys ? c->cfg.key[c->cfg.keys - 1] : NULL;
 
 	return err_set(e, ERR_UNAUTHORIZED,
-		"the unit does not accept this key (%s): put its public half into the unit's "
-		"/data/misc/adb/adb_keys, or tap Allow on its screen",
+		"the unit does not accept this key (%s): put its public half into the unit's /data/misc/adb/adb_keys, or tap Allow on its screen",
 		own ? adb_key_print(own) : "none");
 }
 
@@ -317,8 +315,7 @@ static int handshake_packet(
 		return answer_token(c, h, &p, payload, it, e);
 	case ADB_STLS:
 		return err_set(e, ERR_UNSUPPORTED,
-			"the unit wants TLS (wireless debugging with pairing): use USB, or `tcpip` "
-			"debugging");
+			"the unit wants TLS (wireless debugging with pairing): use USB, or `tcpip` debugging");
 	default:
 		/* Of a session before this one. */
 		adb_conn_log(c, '#', "dropped %s before the unit's CNXN",

@@ -33,8 +33,7 @@ int adb_packet_decode(const uint8_t in[ADB_HEADER_BYTES], struct adb_packet *ret
 	magic = rb_le32(&b);
 	if (magic != ~p.command)
 		return err_set(e, ERR_PROTOCOL,
-			"the unit sent no ADB packet: magic 0x%08x for command 0x%08x, 0x%08x "
-			"expected",
+			"the unit sent no ADB packet: magic 0x%08x for command 0x%08x, 0x%08x expected",
 			magic, p.command, ~p.command);
 	*ret = p;
 	return 0;

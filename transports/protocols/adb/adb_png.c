@@ -41,9 +41,7 @@ int adb_png_check(
 
 		if (!chunk || b.bad)
 			return err_set(e, ERR_PROTOCOL,
-				"the picture ends in its middle, after %zu "
-				"bytes",
-				n);
+				"the picture ends in its middle, after %zu bytes", n);
 		if (crc32_of(chunk, length + 4) != crc)
 			return err_set(e, ERR_PROTOCOL,
 				"the picture's chunk at byte %zu has a wrong CRC", b.pos);

@@ -28,7 +28,7 @@ int adb_package_path(struct adb_conn *c, const char *package, const struct iotim
 
 enum adb_restarting { ADB_IS_SO_ALREADY, ADB_RESTARTS };
 /* adbd as root, or as shell again. Where it restarts the connection is about to end: wait for that
- * (adb_conn_wait_gone) and connect anew. -ERR_DEVICE_REFUSED on production builds. */
+ * (adb_conn_wait_gone) and connect again. -ERR_DEVICE_REFUSED on production builds. */
 int adb_root(struct adb_conn *c, bool root, const struct iotime *it, enum adb_restarting *ret,
 	char reply[ADB_REPLY_MAX], struct err *e);
 /* Makes the system partitions writable. -ERR_DEVICE_REFUSED where that did not succeed, or only

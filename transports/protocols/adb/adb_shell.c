@@ -126,8 +126,7 @@ static int run_v2(struct reader *x, struct adb_stream *s, const struct iotime *i
 		r = adb_stream_read(s, &p, &n, it, e);
 		if (r == 0 && n == 0)
 			return err_set(e, ERR_PROTOCOL,
-				"the command ended without an exit status: its outcome is not "
-				"known");
+				"the command ended without an exit status: its outcome is not known");
 		if (r == 0)
 			r = take_frames(x, p, n, e);
 	}

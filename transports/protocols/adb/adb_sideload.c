@@ -51,8 +51,7 @@ static int serve(struct serving *x, uint64_t block, const struct iotime *it, str
 static int ended_early(const struct serving *x, struct err *e)
 {
 	return err_prefix(e,
-		"the recovery closed the stream before it said DONEDONE, with %llu of %llu blocks "
-		"read",
+		"the recovery closed the stream before it said DONEDONE, with %llu of %llu blocks read",
 		(unsigned long long)x->res.blocks_served, (unsigned long long)x->res.blocks);
 }
 

@@ -369,9 +369,8 @@ static int send_answer(struct sending *x, const struct iotime *it, struct err *e
 		return unexpected(id, "OKAY or FAIL", e);
 	if (x->said)
 		return err_set(e, ERR_PROTOCOL,
-			"%.120s: the unit said OKAY after %llu of %llu "
-			"bytes",
-			x->path, (unsigned long long)x->done, (unsigned long long)x->src->size);
+			"%.120s: the unit said OKAY after %llu of %llu bytes", x->path,
+			(unsigned long long)x->done, (unsigned long long)x->src->size);
 	return 0;
 }
 

@@ -81,8 +81,7 @@ int adb_pipe_usb(struct usb *u, struct adb_pipe **ret, struct err *e)
 
 	if (!i)
 		return err_set(e, ERR_NOT_FOUND,
-			"usb:%s has no debugging interface (ff/42/01): is USB debugging on, and is "
-			"the unit past its boot?",
+			"usb:%s has no debugging interface (ff/42/01): is USB debugging on, and is the unit past its boot?",
 			usb_facts(u)->port);
 	in = bulk_endpoint(i, true);
 	out = bulk_endpoint(i, false);
@@ -91,8 +90,7 @@ int adb_pipe_usb(struct usb *u, struct adb_pipe **ret, struct err *e)
 	r = usb_claim(u, i->number, e);
 	if (r == -ERR_BUSY)
 		return err_prefix(e,
-			"usb:%s: the debugging interface is taken, by an adb server? "
-			"(adb kill-server)",
+			"usb:%s: the debugging interface is taken, by an adb server? (adb kill-server)",
 			usb_facts(u)->port);
 	if (r < 0)
 		return r;

@@ -147,8 +147,7 @@ int dfu_pick(const struct dfu_targets *l, const char *which, const struct dfu_ta
 			continue;
 		if (found && which)
 			return err_set(e, ERR_CONFLICT,
-				"memory '%s' is setting %u of interface %u and %u of %u: name "
-				"usb:PORT:INTERFACE",
+				"memory '%s' is setting %u of interface %u and %u of %u: name usb:PORT:INTERFACE",
 				which, found->alt, found->interface, t->alt, t->interface);
 		if (!found)
 			found = t;

@@ -10,7 +10,7 @@ enum { COMMAND_SET_ADDRESS = 0x21, COMMAND_ERASE = 0x41, COMMAND_READ_UNPROTECT 
 #define REQUEST_UPLOAD 2
 #define CONTROL_US     (5 * US_PER_S)
 #define FIRST_DATA     2      /* block 1 is reserved */
-#define LAST_BLOCK     0xfff0 /* before the number would wrap: the address is set anew */
+#define LAST_BLOCK     0xfff0 /* before the number would wrap: the address is set again */
 #define UNIT_DEFAULT   8
 /* The F405 announces 100 ms for a mass erase and takes up to 32 s. */
 #define LONG_ERASE_SAYS_MS 100

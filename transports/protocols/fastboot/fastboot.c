@@ -256,7 +256,7 @@ static void keep_line(struct fastboot *f, const struct answer *a, struct strbuf 
 		sb_add(lines, "\n");
 }
 
-/* Until OKAY, FAIL or DATA; each INFO and TEXT starts the silence anew. */
+/* Until OKAY, FAIL or DATA; each INFO and TEXT starts the silence again. */
 static int final_answer(struct fastboot *f, uint64_t budget_us, struct answer *a,
 	struct strbuf *lines, const struct iotime *it, struct err *e)
 {

@@ -71,7 +71,8 @@ const struct fastboot_config *fastboot_config(const struct fastboot *f);
 /* The text behind OKAY, without trailing NULs and space. */
 struct fastboot_reply {
 	char text[FASTBOOT_REPLY_MAX + 1];
-	struct strbuf *lines; /* where INFO and TEXT go beside the log, one a line; may be NULL */
+	struct strbuf
+		*lines; /* where INFO and TEXT go in addition to the log, one a line; may be NULL */
 };
 
 /* -ERR_DEVICE_REFUSED with the reason behind FAIL; -ERR_TIMEOUT after budget_us of silence;

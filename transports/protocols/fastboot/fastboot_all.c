@@ -121,8 +121,7 @@ static int get_checked(struct archive *a, const struct fastboot_task *t, const c
 		return r;
 	if (strcmp(b->sha256, t->sha256) != 0)
 		return err_set(e, ERR_IMAGE_INVALID,
-			"%s is another file than the one that was checked: sha256 %.16s..., "
-			"%.16s... expected",
+			"%s is another file than the one that was checked: sha256 %.16s..., %.16s... expected",
 			b->path, b->sha256, t->sha256);
 	*ret = steal_ptr(&b);
 	return 0;

@@ -5,7 +5,7 @@
  *
  *	package: android-info.txt, fastboot-info.txt or the usual images -> tasks, checked
  *	device: requirements, snapshot cancelled, then task by task
- *	reboot fastboot: closed, waited for, opened anew by the caller; the next task goes on there
+ *	reboot fastboot: closed, waited for, opened again by the caller; the next task goes on there
  *
  * Where it breaks off it says at which task; it begins again from the first.
  */
@@ -40,7 +40,7 @@ void fastboot_package_done(struct fastboot_package *p);
 
 struct fastboot_all_hooks {
 	void *data;
-	/* Sends the command, waits for the device and opens it anew; *f is another session then. */
+	/* Sends the command, waits for the device and opens it again; *f is another session then. */
 	int (*restart)(void *data, const char *command, struct fastboot **f,
 		const struct iotime *it, struct err *e);
 	/* After each task; image and flashed only of a flash. May be NULL. */

@@ -188,8 +188,7 @@ static int check_listed(
 	if (r != -ERR_NOT_FOUND)
 		return r;
 	return err_set(e, ERR_NOT_FOUND,
-		"the device knows no partition '%s' (it says: %s): nothing was sent ('unlisted: "
-		"true' sends it all the same)",
+		"the device knows no partition '%s' (it says: %s): nothing was sent ('unlisted: true' sends it all the same)",
 		target, words);
 }
 

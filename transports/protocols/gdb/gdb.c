@@ -45,8 +45,7 @@ static int negotiate(struct gdb *g, const struct iotime *it, struct err *e)
 			take_feature(g, f, &no_ack);
 		else
 			r = err_set(e, ERR_OUT_OF_STEP,
-				"GDB server: '%.40s' came for what it supports: that answers an "
-				"older packet (connect again)",
+				"GDB server: '%.40s' came for what it supports: that answers an older packet (connect again)",
 				f);
 	}
 	sb_done(&s);

@@ -260,8 +260,7 @@ static int compare_crc(struct load *x, const struct iotime *it, struct err *e)
 			return r;
 		if (got != want)
 			return err_set(e, ERR_VERIFY_MISMATCH,
-				"%llu bytes at 0x%08llx differ from the image (checksum %08x, %08x "
-				"expected)",
+				"%llu bytes at 0x%08llx differ from the image (checksum %08x, %08x expected)",
 				(unsigned long long)s->len, (unsigned long long)s->address, got,
 				want);
 		tell(x->g, "verify", i + 1, x->image->count);
@@ -283,8 +282,7 @@ static int compare_segment(struct load *x, const struct image_segment *s, struct
 		for (size_t i = 0; i < n; i++)
 			if (buf[i] != s->data[k + i])
 				return err_set(e, ERR_VERIFY_MISMATCH,
-					"the target differs from the image, first at 0x%08llx "
-					"(%02x, %02x expected)",
+					"the target differs from the image, first at 0x%08llx (%02x, %02x expected)",
 					(unsigned long long)(s->address + k + i), buf[i],
 					s->data[k + i]);
 		k += n;

@@ -315,8 +315,7 @@ int gdb_send(struct gdb *g, const char *text, const void *bytes, size_t n, const
 		return -ERR_DEVICE_GONE;
 	if (g->broken)
 		return err_set(e, ERR_OUT_OF_STEP,
-			"GDB server: an earlier packet may still be answered, so '%.40s' was not "
-			"sent (connect again)",
+			"GDB server: an earlier packet may still be answered, so '%.40s' was not sent (connect again)",
 			text);
 	r = send_packet(g, text, bytes, n, it, e);
 	g->broken |= r < 0;

@@ -265,8 +265,7 @@ int serial_boot_erase(struct serial_boot *b, const struct iotime *it, struct err
 {
 	if (b->link->turn.owed)
 		return err_set(e, ERR_OUT_OF_STEP,
-			"%s: an earlier command may still be answered: enter the bootloader again "
-			"before the erase",
+			"%s: an earlier command may still be answered: enter the bootloader again before the erase",
 			b->link->address);
 	serial_boot_progress(b, "erase", 0, 1);
 

@@ -65,8 +65,8 @@ struct serial_boot_profile {
 	bool skip_erase; /* the flash was erased by other means */
 	bool skip_blank; /* do not write chunks that are all FF: the erase made them so */
 	uint64_t enter_us, erase_us, start_us, banner_us; /* of each answer */
-	uint64_t ack_us;     /* of one chunk, beside its time on the wire */
-	uint64_t read_us;    /* of one block, beside twice its time on the wire */
+	uint64_t ack_us;     /* of one chunk, in addition to its time on the wire */
+	uint64_t read_us;    /* of one block, in addition to twice its time on the wire */
 	uint64_t settle_us;  /* quiet between lines and frames */
 	uint64_t recover_us; /* quiet before a new attempt */
 };

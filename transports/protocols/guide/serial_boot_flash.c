@@ -23,8 +23,7 @@ static int check_segment(const struct serial_boot_profile *p, const struct image
 			(unsigned long long)s->address, (unsigned long long)unit);
 	if (s->target)
 		return err_set(e, ERR_IMAGE_RANGE,
-			"the file holds data for the alternate setting %u: there is only one flash "
-			"here",
+			"the file holds data for the alternate setting %u: there is only one flash here",
 			s->target);
 	if (s->address >= 1ull << 32 || end > 1ull << 32)
 		return err_set(e, ERR_IMAGE_RANGE, "the image ends above the address space");

@@ -65,11 +65,11 @@ enum stm32_mass { STM32_MASS_ALL = 0xffff, STM32_MASS_BANK1 = 0xfffe, STM32_MASS
 struct stm32_times {
 	uint64_t sync_us;    /* for the answer to 7F */
 	uint64_t ack_us;     /* of a command or an address */
-	uint64_t write_us;   /* of a block, beside its time on the wire */
+	uint64_t write_us;   /* of a block, in addition to its time on the wire */
 	uint64_t page_us;    /* of each page that is erased */
 	uint64_t mass_us;    /* of a mass erase, and of a readout unprotect */
 	uint64_t protect_us; /* of each ACK of the other protections */
-	uint64_t read_us;    /* of the bytes of a read, beside their time on the wire */
+	uint64_t read_us;    /* of the bytes of a read, in addition to their time on the wire */
 	uint64_t settle_us;  /* quiet after the synchronisation */
 	uint64_t reset_us;   /* from a reset of its own until the ROM listens again */
 };

@@ -28,8 +28,7 @@ int stm32_read_block(struct stm32 *s, uint32_t address, void *buf, uint32_t n,
 
 	if (r == -ERR_DEVICE_REFUSED)
 		return err_set(e, ERR_DEVICE_REFUSED,
-			"%s: the boot ROM refuses to read: read protection is on (stm32.unprotect "
-			"lifts it, and erases the flash)",
+			"%s: the boot ROM refuses to read: read protection is on (stm32.unprotect lifts it, and erases the flash)",
 			s->link->address);
 	if (r == 0)
 		r = stm32_send_address(s, address, it, e);
@@ -84,8 +83,7 @@ int stm32_check_blank(
 		for (uint32_t i = 0; i < n; i++)
 			if (b[i] != erased)
 				return err_set(e, ERR_VERIFY_MISMATCH,
-					"the flash is not blank: at 0x%08x expected %02x, read "
-					"%02x",
+					"the flash is not blank: at 0x%08x expected %02x, read %02x",
 					address + at + i, erased, b[i]);
 		at += n;
 		stm32_progress(s, "verify", at, len);
@@ -304,8 +302,7 @@ int stm32_readout_unprotect(struct stm32 *s, const struct iotime *it, struct err
 		r = stm32_reconnect(s, it, e);
 	if (r == 0 && s->info.read_protected)
 		r = err_set(e, ERR_READ_BACK_MISMATCH,
-			"%s: the end of readout protection was acknowledged, and reads are still "
-			"refused",
+			"%s: the end of readout protection was acknowledged, and reads are still refused",
 			s->link->address);
 	if (r == 0)
 		stm32_progress(s, "erase", 1, 1);

@@ -41,9 +41,7 @@ static int check_image(struct stm32 *s, const struct image *image, struct err *e
 	for (size_t i = 0; i < image->count; i++)
 		if (image->segments[i].target)
 			return err_set(e, ERR_IMAGE_RANGE,
-				"firmware file %s holds data for the alternate setting %u: there "
-				"is "
-				"only one flash here",
+				"firmware file %s holds data for the alternate setting %u: there is only one flash here",
 				image->path, image->segments[i].target);
 	if (image_check_range(image, base(s), s->info.flash_bytes, e) < 0) {
 		err_prefix(e, "%s with %u KiB of flash", s->info.device.name,
@@ -387,15 +385,13 @@ int stm32_flash(struct stm32 *s, const struct image *image, const struct stm32_f
 
 	if (s->info.read_protected)
 		r = err_set(e, ERR_DEVICE_REFUSED,
-			"%s: read protection is on: nothing can be written or verified "
-			"(stm32.unprotect lifts it, and erases the flash)",
+			"%s: read protection is on: nothing can be written or verified (stm32.unprotect lifts it, and erases the flash)",
 			s->link->address);
 	if (r == 0)
 		r = check_image(s, image, e);
 	if (r == 0 && o->skip_equal && o->erase != STM32_ERASE_TOUCHED)
 		r = err_set(e, ERR_INVALID,
-			"equal pages can be left alone only where the others "
-			"are erased one by one");
+			"equal pages can be left alone only where the others are erased one by one");
 	if (r == 0)
 		r = make_plan(s, &p, e);
 	if (r < 0)

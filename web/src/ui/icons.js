@@ -30,7 +30,7 @@ const SHAPES = {
   link: ['M10 14l4-4', 'M8.5 11L6 13.5a3.2 3.2 0 0 0 4.5 4.5L13 15.5', 'M15.5 13L18 10.5A3.2 3.2 0 0 0 13.500 6L11 8.500'],
 }; // prettier-ignore
 
-/** Decoration: the word beside it says the same. */
+/** Decoration: the word next to it says the same. */
 export function Icon({ name }) {
   return html`<svg class="icon icon-${name}" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
     ${(SHAPES[name] || SHAPES.triangle).map((d) => html`<path d=${d} />`)}
