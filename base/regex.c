@@ -13,6 +13,9 @@ struct regex {
 	pcre2_code *code;
 	pcre2_match_context *limits; /* read-only after regex_new */
 	char *pattern;
+	/* Atomic: what the last match worked in. To make it again for each line costs more than the
+	 * match does. NULL while one uses it; a second one at the same time makes its own. */
+	pcre2_match_data *spare;
 };
 
 int regex_new(const char *pattern, struct regex **ret, struct err *e)
@@ -43,6 +46,7 @@ int regex_new(const char *pattern, struct regex **ret, struct err *e)
 struct regex *regex_free(struct regex *r)
 {
 	if (r) {
+		pcre2_match_data_free(r->spare);
 		pcre2_match_context_free(r->limits);
 		pcre2_code_free(r->code);
 		/* A pattern may hold a value that the recipe got from a secret. */
@@ -59,12 +63,26 @@ const char *regex_pattern(const struct regex *r)
 	return r->pattern;
 }
 
-bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m)
+static pcre2_match_data *take_data(struct regex *r)
 {
-	pcre2_match_data *d = pcre2_match_data_create_from_pattern(r->code, NULL);
+	pcre2_match_data *d = __atomic_exchange_n(&r->spare, NULL, __ATOMIC_ACQ_REL);
 
 	if (!d)
+		d = pcre2_match_data_create_from_pattern(r->code, NULL);
+	if (!d)
 		abort();
+	return d;
+}
+
+static void give_data(struct regex *r, pcre2_match_data *d)
+{
+	pcre2_match_data_free(__atomic_exchange_n(&r->spare, d, __ATOMIC_ACQ_REL));
+}
+
+bool regex_match(const struct regex *re, const char *text, size_t len, struct regex_match *m)
+{
+	struct regex *r = (struct regex *)re; /* but for the spare nothing changes */
+	pcre2_match_data *d = take_data(r);
 
 	int n = pcre2_match(r->code, (PCRE2_SPTR)text, len, 0, 0, d, r->limits);
 
@@ -77,6 +95,6 @@ bool regex_match(const struct regex *r, const char *text, size_t len, struct reg
 			m->group[i].end = i < n ? v[2 * i + 1] : (size_t)-1;
 		}
 	}
-	pcre2_match_data_free(d);
+	give_data(r, d);
 	return n > 0;
 }

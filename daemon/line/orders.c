@@ -189,7 +189,9 @@ static void order_recipe(struct job_order *o, struct orders *orders, struct db *
 	char state[16];
 	struct err e;
 
-	if (!text || !*name || (at && (!parse_size(at + 1, &version) || version == 0)) ||
+	if (!text || !*name ||
+		(at && (at[1 + strspn(at + 1, "0123456789")] || !parse_size(at + 1, &version) ||
+			       version == 0)) ||
 		(number && (!json_is_integer(number) || json_integer_value(number) < 1))) {
 		mistakes_add(
 			m, "/recipe", "'recipe' must be NAME, NAME@VERSION or {name, version}");

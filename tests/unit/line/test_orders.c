@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Orders: every mistake of one at its pointer, and which order a station gets next.
+ */
+#include "daemon/line/orders.h"
+
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "daemon/line/records.h"
+#include "db/readers.h"
+#include "tests/unit/line/line_rig.h"
+#include "tests/unit/unit.h"
+
+static struct line_rig rig;
+
+static void setup(void)
+{
+	line_rig_open(&rig,
+		"stations:\n"
+		"  - {id: A1, ports: {console: {path: 1-1}}}\n"
+		"  - {id: A2, ports: {console: {path: 1-2}, usb: {path: 2-1, kind: usb}}}\n");
+	line_rig_recipe(&rig, "recipe: plain\nversion: 1\nports: {console: {kind: tty}}\n"
+			      "params: {n: {type: integer, default: 3}}\n"
+			      "steps: [{id: ask, action: operator.prompt, with: {text: fine?}}]\n");
+	line_rig_recipe(&rig, "recipe: listed\nversion: 2\n"
+			      "unit: {model: M, serial: {from: job, pattern: '^S[0-9]+$'}}\n"
+			      "ports: {usb: {kind: usb}}\n"
+			      "steps: [{id: name, action: unit.serial}]\n");
+}
+
+static void teardown(void)
+{
+	line_rig_close(&rig);
+}
+
+/* The mistakes as "pointer: text" lines, "" for an order without any. */
+static char *mistakes_of(const char *json)
+{
+	json_t *body = json_loads(json, 0, NULL);
+	struct mistakes m = {0};
+	struct strbuf all = {0};
+	struct job_order *o = NULL;
+	struct err e = {0};
+	struct db *d = readers_take(rig.services.readers, &e);
+
+	ck_assert_msg(body && d, "%s", json);
+	job_order_new(rig.services.orders, d, rig.config, body, "mes", &m, &o, &e);
+	readers_give(rig.services.readers, d);
+	for (size_t i = 0; i < m.count; i++)
+		sb_addf(&all, "%s: %s\n", m.item[i].pointer, m.item[i].text);
+	ck_assert_int_eq(o == NULL, m.count > 0);
+	job_order_free(o);
+	mistakes_done(&m);
+	json_decref(body);
+	return sb_take(&all);
+}
+
+static const struct {
+	const char *json, *mistake; /* the first line; "" none */
+} cases[] = {
+	{"{\"recipe\":\"plain\",\"quantity\":4}", ""},
+	{"{\"recipe\":\"plain@1\",\"quantity\":4,\"stations\":[\"A1\"],\"params\":{\"n\":5}}", ""},
+	{"{\"recipe\":{\"name\":\"plain\",\"version\":1},\"quantity\":1,\"priority\":-1000}", ""},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"S2\"]}", ""},
+	{"{\"quantity\":4}", "/recipe: 'recipe' must be NAME, NAME@VERSION or {name, version}"},
+	{"{\"recipe\":\"other\",\"quantity\":1}", "/recipe: there is no approved recipe 'other'"},
+	{"{\"recipe\":\"plain@2\",\"quantity\":1}",
+		"/recipe: there is no approved recipe 'plain@2'"},
+	{"{\"recipe\":\"plain@1K\",\"quantity\":1}", "/recipe: 'recipe' must be NAME,"},
+	{"{\"recipe\":\"plain@0x1\",\"quantity\":1}", "/recipe: 'recipe' must be NAME,"},
+	{"{\"recipe\":\"plain@0\",\"quantity\":1}", "/recipe: 'recipe' must be NAME,"},
+	{"{\"recipe\":\"plain\"}", ": 'quantity' is missing"},
+	{"{\"recipe\":\"plain\",\"quantity\":0}",
+		"/quantity: 'quantity' must be an integer from 1"},
+	{"{\"recipe\":\"plain\",\"quantity\":\"4\"}", "/quantity: 'quantity' must be an integer"},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"quantty\":1}", "/quantty: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"priority\":1001}", "/priority: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"stations\":[\"A1\",\"B9\"]}",
+		"/stations/1: there is no station 'B9'"},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"stations\":[\"A1\"]}", "/stations/0: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"params\":{\"x\":1}}", "/params: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"params\":{\"n\":\"five\"}}", "/params: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"deadline\":\"tomorrow\"}", "/deadline: "},
+	{"{\"recipe\":\"plain\",\"serials\":[\"S1\"]}", "/serials: recipe plain does not take"},
+	{"{\"recipe\":\"listed\",\"quantity\":2}",
+		": recipe listed takes its serials from the job"},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"X2\"]}",
+		"/serials/1: 'X2' does not match ^S[0-9]+$"},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"S 2\"]}",
+		"/serials/1: a serial number holds"},
+	{"{\"recipe\":\"listed\",\"serials\":[]}", "/serials: 'serials' must be a list"},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"quantity\":2}",
+		"/quantity: 'quantity' differs"},
+};
+
+START_TEST(each_mistake_is_at_its_pointer)
+{
+	_cleanup_(freep) char *found = mistakes_of(cases[_i].json);
+
+	if (!*cases[_i].mistake)
+		ck_assert_str_eq(found, "");
+	else
+		ck_assert_msg(!strncmp(found, cases[_i].mistake, strlen(cases[_i].mistake)),
+			"%s gives '%s', not '%s'", cases[_i].json, found, cases[_i].mistake);
+}
+END_TEST
+
+START_TEST(all_mistakes_are_told_at_once)
+{
+	_cleanup_(freep) char *found =
+		mistakes_of("{\"recipe\":\"none\",\"quantity\":-1,\"deadline\":5,\"foo\":1}");
+
+	ck_assert_ptr_nonnull(strstr(found, "/foo: "));
+	ck_assert_ptr_nonnull(strstr(found, "/recipe: "));
+	ck_assert_ptr_nonnull(strstr(found, "/quantity: "));
+	ck_assert_ptr_nonnull(strstr(found, "/deadline: "));
+}
+END_TEST
+
+/* --- what a station gets --- */
+
+struct take {
+	const struct station_config *station;
+	struct job_claim claim;
+};
+
+static int apply_take(struct db *tx, void *data, struct err *e)
+{
+	struct take *t = data;
+
+	return orders_take(rig.services.orders, tx, t->station, &t->claim, e);
+}
+
+static int take(const char *station, char ret[UUID_SIZE])
+{
+	struct take t = {.station = config_station(rig.config, station)};
+	struct err e;
+	int r = writer_do(rig.services.writer, apply_take, &t, &e);
+
+	snprintf(ret, UUID_SIZE, "%s", r == 0 ? t.claim.job_id : "");
+	job_claim_done(&t.claim);
+	return r;
+}
+
+START_TEST(the_oldest_order_comes_first_and_only_to_stations_that_fit)
+{
+	char first[UUID_SIZE];
+	char second[UUID_SIZE];
+	char got[UUID_SIZE];
+
+	ck_assert_int_eq(take("A1", got), -ERR_NOT_FOUND);
+	line_rig_order(&rig, "plain", 5, first);
+	line_rig_order(&rig, "plain", 5, second);
+	ck_assert_int_eq(take("A1", got), 0);
+	ck_assert_str_eq(got, first);
+	ck_assert_int_eq(take("A2", got), 0);
+	ck_assert_str_eq(got, first);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("orders");
+	TCase *t = tcase_create("orders");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, each_mistake_is_at_its_pointer, 0, ARRAY_LEN(cases));
+	tcase_add_test(t, all_mistakes_are_told_at_once);
+	tcase_add_test(t, the_oldest_order_comes_first_and_only_to_stations_that_fit);
+	tcase_set_timeout(t, 60);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)

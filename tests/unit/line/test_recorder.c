@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The record of a run, without a station: what is on disk after each call, and what stays when one
+ * fails.
+ */
+#include "daemon/line/recorder.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "daemon/line/records.h"
+#include "tests/unit/line/line_rig.h"
+#include "tests/unit/unit.h"
+
+static struct line_rig rig;
+static const struct station_config *station;
+static struct station_row row;
+static struct recorder *rec;
+static struct err e;
+
+static const char recipe_text[] = "recipe: two\nversion: 1\nunit: {model: M, serial: {pool: sn}}\n"
+				  "steps:\n"
+				  "  - {id: name, action: unit.serial}\n"
+				  "  - {id: ask, action: operator.prompt, with: {text: fine?}}\n";
+
+static void setup(void)
+{
+	line_rig_open(&rig, "stations: [{id: A1, ports: {console: {path: 1-1}}}]\n");
+	station = &rig.config->station[0];
+	row = (struct station_row){0};
+	rec = NULL;
+}
+
+static void teardown(void)
+{
+	recorder_free(rec);
+	line_rig_close(&rig);
+}
+
+static void order(unsigned quantity)
+{
+	char id[UUID_SIZE];
+
+	line_rig_pool(&rig, "sn", "S{seq:04}");
+	line_rig_recipe(&rig, recipe_text);
+	line_rig_order(&rig, "two", quantity, id);
+}
+
+static void opens(void)
+{
+	ck_assert_msg(recorder_open(&rig.services, station, &row, &rec, &e) == 0, "%s", e.msg);
+}
+
+static void recorded(const char *sql, const char *expected)
+{
+	_cleanup_(freep) char *found = line_rig_ask(&rig, sql);
+
+	ck_assert_str_eq(found, expected);
+}
+
+static struct step_record step(unsigned n, enum outcome outcome)
+{
+	const struct recipe *r = recorder_claim(rec)->recipe;
+
+	return (struct step_record){.n = n,
+		.step = &r->step[PHASE_STEPS][n - 1],
+		.phase = PHASE_STEPS,
+		.attempt = 1,
+		.outcome = outcome,
+		.message = ""};
+}
+
+START_TEST(without_an_order_nothing_is_opened)
+{
+	ck_assert_int_eq(recorder_open(&rig.services, station, &row, &rec, &e), -ERR_NOT_FOUND);
+	recorded("SELECT count(*) FROM runs", "0");
+}
+END_TEST
+
+START_TEST(a_held_line_opens_nothing)
+{
+	order(1);
+	holds_set(rig.services.holds, HOLD_DAMAGE, "something");
+	ck_assert_int_eq(
+		recorder_open(&rig.services, station, &row, &rec, &e), -ERR_RECORDS_DAMAGED);
+	recorded("SELECT count(*) FROM runs", "0");
+	recorded("SELECT state FROM jobs", "queued");
+}
+END_TEST
+
+START_TEST(a_run_is_on_disk_from_its_attach_to_its_end)
+{
+	const struct run_result passed = {.outcome = OUTCOME_PASSED};
+	struct step_record s;
+	struct runner_sink sink;
+	char serial[64];
+	char again[64];
+
+	order(1);
+	opens();
+	recorded("SELECT state || ' ' || station FROM runs", "open A1");
+	recorded("SELECT state FROM jobs", "running");
+	sink = recorder_sink(rec);
+	s = step(1, OUTCOME_PASSED);
+	ck_assert_int_eq(sink.step_begin(sink.data, &s, &e), 0);
+	ck_assert_int_eq(recorder_serial(rec, NULL, NULL, serial, &e), 0);
+	ck_assert_int_eq(recorder_serial(rec, NULL, NULL, again, &e), 0);
+	ck_assert_str_eq(serial, "S0001");
+	ck_assert_str_eq(again, serial);
+	recorded("SELECT state FROM serials", "reserved");
+	ck_assert_int_eq(sink.expose_serial(sink.data, &e), 0);
+	recorded("SELECT exposed FROM runs", "1");
+	ck_assert_int_eq(sink.step_end(sink.data, &s, &e), 0);
+	recorded("SELECT id || ' ' || outcome FROM steps", "name passed");
+	ck_assert_int_eq(recorder_close(rec, &passed, &row, &e), 0);
+	recorded("SELECT outcome || ' ' || serial FROM runs", "passed S0001");
+	recorded("SELECT state FROM serials", "committed");
+	recorded("SELECT state || ' ' || passed FROM jobs", "done 1");
+}
+END_TEST
+
+START_TEST(measurements_go_with_the_step_that_took_them)
+{
+	const struct measurement m = {.name = "volt",
+		.is_number = true,
+		.value = 3.25,
+		.unit = "V",
+		.has_low = true,
+		.low = 3};
+	struct step_record s;
+	struct runner_sink sink;
+
+	order(1);
+	opens();
+	sink = recorder_sink(rec);
+	s = step(1, OUTCOME_PASSED);
+	ck_assert_int_eq(sink.step_begin(sink.data, &s, &e), 0);
+	ck_assert_int_eq(sink.measured(sink.data, &s, &m, "pass", &e), 0);
+	recorded("SELECT count(*) FROM measurements", "0");
+	ck_assert_int_eq(sink.step_end(sink.data, &s, &e), 0);
+	recorded("SELECT name || ' ' || value || ' ' || unit || ' ' || verdict FROM measurements",
+		"volt 3.25 V pass");
+}
+END_TEST
+
+START_TEST(the_end_of_a_step_that_never_began_is_refused)
+{
+	struct step_record s;
+	struct runner_sink sink;
+
+	order(1);
+	opens();
+	sink = recorder_sink(rec);
+	s = step(2, OUTCOME_PASSED);
+	ck_assert_int_lt(sink.step_end(sink.data, &s, &e), 0);
+	recorded("SELECT count(*) FROM steps", "0");
+}
+END_TEST
+
+START_TEST(a_unit_that_did_not_pass_gives_its_place_in_the_order_back)
+{
+	const struct run_result failed = {
+		.outcome = OUTCOME_FAILED, .code = ERR_LIMIT_LOW, .step = "ask", .message = "low"};
+
+	order(1);
+	opens();
+	ck_assert_int_eq(recorder_close(rec, &failed, &row, &e), 0);
+	recorded("SELECT outcome || ' ' || code || ' ' || step FROM runs", "failed limit-low ask");
+	recorded("SELECT state || ' ' || failed FROM jobs", "running 1");
+	rec = recorder_free(rec);
+	opens();
+	recorded("SELECT count(*) FROM runs WHERE state = 'open'", "1");
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("recorder");
+	TCase *t = tcase_create("recorder");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, without_an_order_nothing_is_opened);
+	tcase_add_test(t, a_held_line_opens_nothing);
+	tcase_add_test(t, a_run_is_on_disk_from_its_attach_to_its_end);
+	tcase_add_test(t, measurements_go_with_the_step_that_took_them);
+	tcase_add_test(t, the_end_of_a_step_that_never_began_is_refused);
+	tcase_add_test(t, a_unit_that_did_not_pass_gives_its_place_in_the_order_back);
+	tcase_set_timeout(t, 60);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
