@@ -11,8 +11,8 @@ int artifacts_add(struct db *tx, const struct artifact *a, bool *ret_created, st
 {
 	static const char sql[] = "INSERT INTO artifacts (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)"
 				  " ON CONFLICT (sha256) DO NOTHING";
-	int r = db_run(tx, e, sql, "ssisisj", a->sha256, a->name, a->size_bytes, a->format,
-		wall_ms(), a->created_by, a->image);
+	int r = db_run(tx, e, sql, a->sha256, a->name, a->size_bytes, a->format, wall_ms(),
+		a->created_by, a->image);
 
 	if (r < 0)
 		return r;
@@ -33,7 +33,7 @@ static int check_unused(struct db *tx, const char *sha256, struct err *e)
 		" AND (r.state <> 'retired' OR EXISTS (SELECT 1 FROM jobs j WHERE j.recipe = r.name"
 		" AND j.version = r.version AND j.finished_at IS NULL)) LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, "s", sha256);
+	int r = query_begin(&q, tx, e, sql, sha256);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -49,8 +49,8 @@ int artifacts_delete(struct db *tx, const char *sha256, const char *by, struct e
 	int r = check_unused(tx, sha256, e);
 
 	if (r == 0)
-		r = db_run_one(tx, e, "the artifact", "DELETE FROM artifacts WHERE sha256 = ?", "s",
-			sha256);
+		r = db_run_one(
+			tx, e, "the artifact", "DELETE FROM artifacts WHERE sha256 = ?", sha256);
 	if (r < 0)
 		return r;
 	return db_event(tx, "artifact-deleted", NULL, NULL, NULL, NULL,
@@ -68,7 +68,7 @@ int artifacts_name(struct db *d, const char *sha256, char *ret, size_t size, str
 {
 	static const char sql[] = "SELECT name FROM artifacts WHERE sha256 = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "s", sha256);
+	int r = query_begin(&q, d, e, sql, sha256);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -85,7 +85,7 @@ int artifacts_by_name(struct db *d, const char *name, char ret_sha256[65], struc
 	static const char sql[] = "SELECT sha256 FROM artifacts WHERE name = ?"
 				  " ORDER BY created_at DESC LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "s", name);
+	int r = query_begin(&q, d, e, sql, name);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -113,7 +113,7 @@ int artifacts_total(struct db *d, int64_t *ret_bytes, struct err *e)
 {
 	static const char sql[] = "SELECT coalesce(sum(size), 0) FROM artifacts";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	if (r == 0)
 		r = query_next(&q, e);

@@ -11,7 +11,7 @@ int audit_add(struct db *tx, const struct audit_who *who, const char *action, co
 		"INSERT INTO audit (at, principal, token, address, action, target,"
 		" detail) VALUES (?, ?, ?, ?, ?, ?, coalesce(?, '{}'))";
 
-	return db_do(tx, e, sql, "isssssj", wall_ms(), who->principal, who->token ? who->token : "",
+	return db_do(tx, e, sql, wall_ms(), who->principal, who->token ? who->token : "",
 		who->address ? who->address : "", action, target, detail);
 }
 

@@ -10,7 +10,7 @@ static int read_head(struct db *d, struct chain_head *ret, struct err *e)
 	static const char sql[] = "SELECT chain, hash, id FROM runs WHERE chain IS NOT NULL"
 				  " ORDER BY chain DESC LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	*ret = (struct chain_head){0};
 	if (r == 0)
@@ -31,7 +31,7 @@ static int last_told(struct db *d, int64_t *ret, struct err *e)
 		" ORDER BY seq DESC LIMIT 1000) WHERE type = 'chain-head' ORDER BY seq DESC LIMIT "
 		"1";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	*ret = 0;
 	if (r == 0)

@@ -14,7 +14,7 @@ int clock_floor(struct db *d, int64_t *ret_ms, struct err *e)
 		"SELECT max(c.floor_ms, coalesce((SELECT max(at) FROM (SELECT at FROM events"
 		" WHERE seq > c.after_seq ORDER BY seq DESC LIMIT ?)), 0)) FROM clock c";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "i", (int64_t)RECENT);
+	int r = query_begin(&q, d, e, sql, (int64_t)RECENT);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -26,7 +26,7 @@ int clock_floor(struct db *d, int64_t *ret_ms, struct err *e)
 
 int clock_keep(struct db *tx, int64_t ms, struct err *e)
 {
-	return db_do(tx, e, "UPDATE clock SET floor_ms = max(floor_ms, ?)", "i", ms);
+	return db_do(tx, e, "UPDATE clock SET floor_ms = max(floor_ms, ?)", ms);
 }
 
 int clock_accept(struct db *tx, int64_t ms, const char *by, const char *reason, struct err *e)
@@ -36,7 +36,7 @@ int clock_accept(struct db *tx, int64_t ms, const char *by, const char *reason, 
 	int r = events_bounds(tx, &first, &last, e);
 
 	if (r == 0)
-		r = db_do(tx, e, "UPDATE clock SET floor_ms = ?, after_seq = ?", "ii", ms, last);
+		r = db_do(tx, e, "UPDATE clock SET floor_ms = ?, after_seq = ?", ms, last);
 	if (r < 0)
 		return r;
 	return db_event(tx, "clock-accepted", NULL, NULL, NULL, NULL,

@@ -47,7 +47,7 @@ struct db *db_free(struct db *d)
 static int pragma_int(struct db *d, const char *sql, int64_t *ret, struct err *e)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	if (r < 0)
 		return r;
@@ -232,7 +232,7 @@ int db_begin(struct db *d, struct err *e)
 {
 	db_pending_cut(d, 0, 0);
 
-	int r = db_do(d, e, "BEGIN IMMEDIATE", "");
+	int r = db_do(d, e, "BEGIN IMMEDIATE");
 
 	d->in_tx = r == 0;
 	return r;
@@ -240,7 +240,7 @@ int db_begin(struct db *d, struct err *e)
 
 int db_commit(struct db *d, struct err *e)
 {
-	int r = db_do(d, e, "COMMIT", "");
+	int r = db_do(d, e, "COMMIT");
 
 	if (r == 0)
 		d->in_tx = false;

@@ -99,7 +99,7 @@ int db_event(struct db *tx, const char *type, const char *station, const char *j
 	if (!text)
 		return err_set(e, ERR_NO_MEMORY, "event %s", type);
 
-	int r = db_run(tx, e, sql, "issssss", at, type, station, job, run, serial, text);
+	int r = db_run(tx, e, sql, at, type, station, job, run, serial, text);
 
 	if (r < 0) {
 		free(text);
@@ -124,7 +124,7 @@ int events_bounds(struct db *d, int64_t *ret_first, int64_t *ret_last, struct er
 	static const char sql[] = "SELECT (SELECT min(seq) FROM events),"
 				  " (SELECT seq FROM sqlite_sequence WHERE name = 'events')";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -145,7 +145,7 @@ int events_check_cursor(struct db *d, int64_t after, struct err *e)
 	int r = events_bounds(d, &first, &last, e);
 
 	if (r == 0)
-		r = query_begin(&q, d, e, sql, "i", after);
+		r = query_begin(&q, d, e, sql, after);
 	if (r == 0)
 		r = query_next(&q, e);
 	if (r < 0 || (r == 0 && after <= last))
@@ -199,7 +199,7 @@ int events_prune(struct db *tx, int64_t before_ms, int64_t max, int64_t *ret, st
 	/* Walks from the oldest and stops at the first that stays: seq and time rise together. */
 	static const char sql[] = "DELETE FROM events WHERE seq IN"
 				  " (SELECT seq FROM events ORDER BY seq LIMIT ?) AND at < ?";
-	int r = db_run(tx, e, sql, "ii", max, before_ms);
+	int r = db_run(tx, e, sql, max, before_ms);
 
 	if (r < 0)
 		return r;

@@ -23,7 +23,7 @@ int idempotency_find(
 	static const char sql[] = "SELECT method_path, body_sha256, status, headers, response"
 				  " FROM idempotency WHERE principal = ? AND key = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "ss", k->principal, k->key);
+	int r = query_begin(&q, d, e, sql, k->principal, k->key);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -46,7 +46,7 @@ int idempotency_store(struct db *tx, const struct idempotent *k, int status, con
 				  " body_sha256, status, headers, response, created_at)"
 				  " VALUES (?, ?, ?, ?, ?, coalesce(?, '{}'), ?, ?)";
 
-	return db_do(tx, e, sql, "ssssijsi", k->principal, k->key, k->method_path, k->body_sha256,
+	return db_do(tx, e, sql, k->principal, k->key, k->method_path, k->body_sha256,
 		(int64_t)status, headers, response, wall_ms());
 }
 
@@ -54,5 +54,5 @@ int idempotency_prune(struct db *tx, int64_t before_ms, struct err *e)
 {
 	static const char sql[] = "DELETE FROM idempotency WHERE created_at < ?";
 
-	return db_do(tx, e, sql, "i", before_ms);
+	return db_do(tx, e, sql, before_ms);
 }

@@ -35,7 +35,7 @@ static int stopped(struct err *e)
 static int quick_check(struct db *d, const char *sql, char ret[200], struct err *e)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -55,7 +55,7 @@ static void find_table(struct db *d, char ret[DB_ID_SIZE])
 	struct err e;
 
 	ret[0] = 0;
-	if (query_begin(&q, d, &e, sql, "") < 0)
+	if (query_begin(&q, d, &e, sql) < 0)
 		return;
 	while (!ret[0] && query_next(&q, &e) > 0) {
 		_cleanup_(freep) char *check =
@@ -147,7 +147,7 @@ static int read_links(struct db *d, int64_t from, struct link ret[CHAIN_PAGE], s
 				  " WHERE chain > ? ORDER BY chain LIMIT ?";
 	_cleanup_(query_done) struct query q = {0};
 	int n = 0;
-	int r = query_begin(&q, d, e, sql, "ii", from, (int64_t)CHAIN_PAGE);
+	int r = query_begin(&q, d, e, sql, from, (int64_t)CHAIN_PAGE);
 
 	while (r >= 0 && (r = query_next(&q, e)) > 0 && n < CHAIN_PAGE) {
 		struct link *l = &ret[n++];
@@ -166,7 +166,7 @@ static int check_unchained(struct db *d, char ret[320], struct err *e)
 	static const char sql[] =
 		"SELECT id FROM runs WHERE state = 'finished' AND chain IS NULL LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -212,7 +212,7 @@ int integrity_run(struct db *d, const char *run, struct err *e)
 				  " WHERE r.id = ? AND r.state = 'finished'";
 	_cleanup_(query_done) struct query q = {0};
 	char hash[65];
-	int r = query_begin(&q, d, e, sql, "s", run);
+	int r = query_begin(&q, d, e, sql, run);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -236,7 +236,7 @@ static int check_recipes(
 {
 	static const char sql[] = "SELECT name, version, sha256, json FROM recipes";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	while (r >= 0 && !ret[0] && (r = query_next(&q, e)) > 0) {
 		char hex[SHA256_HEX];
@@ -271,7 +271,7 @@ static const struct {
 static int check_rule(struct db *d, size_t i, char ret[320], struct err *e)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, rules[i].sql, "");
+	int r = query_begin(&q, d, e, rules[i].sql);
 
 	if (r == 0)
 		r = query_next(&q, e);

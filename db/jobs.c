@@ -52,8 +52,8 @@ int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, 
 		return err_set(e, ERR_INVALID, "%zu serial numbers for %lld units",
 			json_array_size(j->serials), (long long)j->quantity);
 
-	int r = db_run(tx, e, sql, "ssisiijjjsisi", j->id, j->recipe, j->version, j->recipe_sha256,
-		j->quantity, j->priority, j->affinity, j->params, j->serial_source, j->external_ref,
+	int r = db_run(tx, e, sql, j->id, j->recipe, j->version, j->recipe_sha256, j->quantity,
+		j->priority, j->affinity, j->params, j->serial_source, j->external_ref,
 		j->deadline_ms, j->created_by, wall_ms());
 
 	if (r < 0)
@@ -96,8 +96,7 @@ static int put_state(
 	static const char sql[] =
 		"UPDATE jobs SET state = ?1, updated_at = ?2, revision = revision + 1,"
 		" finished_at = CASE WHEN ?3 THEN ?2 END WHERE id = ?4";
-	int r = db_run_one(
-		tx, e, "that job", sql, "siis", state, wall_ms(), (int64_t)is_end(state), id);
+	int r = db_run_one(tx, e, "that job", sql, state, wall_ms(), (int64_t)is_end(state), id);
 
 	if (r < 0)
 		return r;
@@ -121,7 +120,7 @@ int jobs_claim(struct db *tx, const char *station, struct job *ret, struct err *
 		" ORDER BY priority DESC, deadline IS NULL, deadline, created_at, id LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
 	struct job j;
-	int r = query_begin(&q, tx, e, sql, "s", station);
+	int r = query_begin(&q, tx, e, sql, station);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -156,7 +155,7 @@ static int open_runs(struct db *tx, const char *id, int64_t *ret, struct err *e)
 	static const char sql[] = "SELECT count(*) FROM runs INDEXED BY runs_open WHERE job_id = ? "
 				  "AND state = 'open'";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, "s", id);
+	int r = query_begin(&q, tx, e, sql, id);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -220,7 +219,7 @@ int jobs_change(struct db *tx, const char *id, const struct job_change *c, int64
 			e, ERR_INVALID, "job %s has %lld units already", id, (long long)j.passed);
 	job_done(&j);
 	if (r == 0)
-		r = db_run(tx, e, sql, "siiiijiii", id, (int64_t)(c->priority != NULL),
+		r = db_run(tx, e, sql, id, (int64_t)(c->priority != NULL),
 			c->priority ? *c->priority : 0, (int64_t)(c->quantity != NULL),
 			c->quantity ? *c->quantity : 0, c->affinity,
 			(int64_t)(c->deadline_ms != NULL), c->deadline_ms ? *c->deadline_ms : 0,
@@ -248,7 +247,7 @@ int jobs_count_run(struct db *tx, const char *id, const char *outcome, struct er
 
 	for (size_t i = 0; i < ARRAY_LEN(counters) && r == 0; i++)
 		if (!strcmp(counters[i].outcome, outcome))
-			r = db_run_one(tx, e, "that job", counters[i].sql, "is", wall_ms(), id);
+			r = db_run_one(tx, e, "that job", counters[i].sql, wall_ms(), id);
 	if (r == 0)
 		r = jobs_find(tx, id, &j, e);
 	if (r < 0)
@@ -265,7 +264,7 @@ int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 {
 	static const char sql[] = "SELECT " STRUCT_COLUMNS " FROM jobs WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "s", id);
+	int r = query_begin(&q, d, e, sql, id);
 
 	if (r == 0)
 		r = query_next(&q, e);

@@ -46,7 +46,7 @@ static int find_held(struct reserving *v)
 		" AND state = 'committed' LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
 	int r = query_begin(
-		&q, v->tx, v->e, sql, "ssss", v->run.id, or_null(v->run.unit), v->s->kind, v->slot);
+		&q, v->tx, v->e, sql, v->run.id, or_null(v->run.unit), v->s->kind, v->slot);
 
 	if (r == 0)
 		r = query_next(&q, v->e);
@@ -66,8 +66,8 @@ static int insert_reserved(struct reserving *v, const char *pool, int64_t ordina
 		" reserved_at) VALUES (?, ?, ?, ?, ?, 'reserved', ?, ?)"
 		" ON CONFLICT (kind, value) DO NOTHING";
 
-	return db_run(v->tx, v->e, sql, "ssssisi", v->value, v->s->kind, v->slot, pool, ordinal,
-		v->run.id, wall_ms());
+	return db_run(v->tx, v->e, sql, v->value, v->s->kind, v->slot, pool, ordinal, v->run.id,
+		wall_ms());
 }
 
 static int reserve_row(struct reserving *v, int64_t seq)
@@ -76,15 +76,14 @@ static int reserve_row(struct reserving *v, int64_t seq)
 		"UPDATE serials SET state = 'reserved', run_id = ?, slot = ?, reserved_at = ?,"
 		" reason = NULL WHERE seq = ? AND state = 'free'";
 
-	return db_run_one(
-		v->tx, v->e, "a free value", sql, "ssii", v->run.id, v->slot, wall_ms(), seq);
+	return db_run_one(v->tx, v->e, "a free value", sql, v->run.id, v->slot, wall_ms(), seq);
 }
 
 /* The lowest free one of a list: a pool's or a job's. */
 static int take_listed(struct reserving *v, const char *sql, const char *owner)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, v->tx, v->e, sql, "ss", owner, v->s->kind);
+	int r = query_begin(&q, v->tx, v->e, sql, owner, v->s->kind);
 
 	if (r == 0)
 		r = query_next(&q, v->e);
@@ -109,7 +108,7 @@ static int pool_facts(struct reserving *v, struct pool_facts *ret)
 	static const char sql[] = "SELECT kind, pattern, checked, model, next, last, low_water"
 				  " FROM pools WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, v->tx, v->e, sql, "s", v->s->pool);
+	int r = query_begin(&q, v->tx, v->e, sql, v->s->pool);
 
 	if (r == 0)
 		r = query_next(&q, v->e);
@@ -149,7 +148,7 @@ static int take_next(struct reserving *v, struct pool_facts *p)
 	int r = pattern_render(p->pattern, p->check, &vars, v->value, v->e);
 
 	if (r == 0)
-		r = db_run_one(v->tx, v->e, "the pool", sql, "s", v->s->pool);
+		r = db_run_one(v->tx, v->e, "the pool", sql, v->s->pool);
 	if (r == 0)
 		db_mark_pool(v->tx, v->s->pool, p->next + 1);
 	return r == 0 ? insert_reserved(v, v->s->pool, p->next++) : r;
@@ -229,7 +228,7 @@ static int rework(struct reserving *v, const char *unit)
 	if (!strcmp(unit, v->run.unit))
 		return 0;
 
-	int r = query_begin(&q, v->tx, v->e, find, "s", unit);
+	int r = query_begin(&q, v->tx, v->e, find, unit);
 
 	if (r == 0)
 		r = query_next(&q, v->e);
@@ -241,9 +240,9 @@ static int rework(struct reserving *v, const char *unit)
 	if (v->run.chip[0] && !col_null(&q, 1) && strcmp(v->run.chip, col_str(&q, 1)))
 		return conflict(
 			v, v->s->value, "belongs to the unit with the chip ", col_str(&q, 1));
-	r = db_run(v->tx, v->e, link, "ss", unit, v->run.id);
+	r = db_run(v->tx, v->e, link, unit, v->run.id);
 	if (r >= 0 && v->run.chip[0])
-		r = db_run(v->tx, v->e, chip, "ss", v->run.chip, unit);
+		r = db_run(v->tx, v->e, chip, v->run.chip, unit);
 	snprintf(v->run.unit, sizeof v->run.unit, "%s", unit);
 	return MIN(r, 0);
 }
@@ -257,7 +256,7 @@ static int check_owner(struct reserving *v, const char *job)
 	if (!job[0] || !strcmp(job, v->run.job))
 		return 0;
 
-	int r = query_begin(&q, v->tx, v->e, sql, "s", job);
+	int r = query_begin(&q, v->tx, v->e, sql, job);
 
 	if (r == 0)
 		r = query_next(&q, v->e);
@@ -269,7 +268,7 @@ static int take_given(struct reserving *v)
 	static const char sql[] = "SELECT seq, state, job_id, run_id, unit_id, reason FROM serials"
 				  " WHERE kind = ? AND value = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, v->tx, v->e, sql, "ss", v->s->kind, v->s->value);
+	int r = query_begin(&q, v->tx, v->e, sql, v->s->kind, v->s->value);
 
 	if (r == 0)
 		r = query_next(&q, v->e);
@@ -333,7 +332,7 @@ static int set_run_serial(struct reserving *v)
 	if (strcmp(v->s->kind, "serial") || *v->slot)
 		return 0;
 
-	int r = query_begin(&q, v->tx, v->e, find, "ss", v->value, v->run.id);
+	int r = query_begin(&q, v->tx, v->e, find, v->value, v->run.id);
 
 	if (r == 0)
 		r = query_next(&q, v->e);
@@ -341,7 +340,7 @@ static int set_run_serial(struct reserving *v)
 		return r;
 	if (r > 0)
 		return conflict(v, v->value, "is in use by run ", col_str(&q, 0));
-	return db_do(v->tx, v->e, sql, "ss", v->value, v->run.id);
+	return db_do(v->tx, v->e, sql, v->value, v->run.id);
 }
 
 int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s,
@@ -383,7 +382,7 @@ static int mark_given(struct db *tx, const char *run, struct err *e)
 		" WHERE s.run_id = ? AND s.state = 'reserved' AND s.exposed = 0"
 		" AND p.pattern IS NULL";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, "s", run);
+	int r = query_begin(&q, tx, e, sql, run);
 
 	while (r == 0 && (r = query_next(&q, e)) > 0) {
 		db_mark_value(tx, col_str(&q, 0), col_str(&q, 1));
@@ -403,13 +402,13 @@ int ledger_expose(struct db *tx, const char *run, struct err *e)
 	if (r == 0)
 		r = mark_given(tx, run, e);
 	if (r == 0)
-		r = db_run(tx, e, rows, "s", run);
+		r = db_run(tx, e, rows, run);
 	if (r < 0)
 		return r;
 	if (r > 0)
 		db_mark_exposed(tx);
 	if (r == 0 && f.exposed)
 		return 0;
-	r = db_run(tx, e, mark, "s", run);
+	r = db_run(tx, e, mark, run);
 	return r < 0 ? r : run_event(tx, "serial-exposed", &f, NULL, NULL, e);
 }

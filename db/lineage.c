@@ -20,7 +20,7 @@ static int read_head(struct db *d, struct marks_head *ret, bool *ret_marked, str
 		"SELECT generation, epoch, marked FROM epochs ORDER BY generation DESC LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
 	int64_t first;
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	*ret = (struct marks_head){0};
 	*ret_marked = false;
@@ -46,7 +46,7 @@ static int knows_epoch(struct db *d, const char *epoch, struct err *e)
 {
 	static const char sql[] = "SELECT 1 FROM epochs WHERE epoch = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "s", epoch);
+	int r = query_begin(&q, d, e, sql, epoch);
 
 	return r < 0 ? r : query_next(&q, e);
 }
@@ -59,7 +59,7 @@ static int compare_pools(struct db *d, const struct marks *m, struct lineage_vie
 
 	for (size_t i = 0; (id = marks_pool(m, i, &mark)); i++) {
 		_cleanup_(query_done) struct query q = {0};
-		int r = query_begin(&q, d, e, sql, "s", id);
+		int r = query_begin(&q, d, e, sql, id);
 
 		if (r == 0)
 			r = query_next(&q, e);
@@ -199,7 +199,7 @@ static int check_said(struct db *tx, const struct lineage_accept *a, struct err 
 		static const char sql[] =
 			"SELECT next, last FROM pools WHERE id = ? AND pattern IS NOT NULL";
 		_cleanup_(query_done) struct query q = {0};
-		int r = query_begin(&q, tx, e, sql, "s", id);
+		int r = query_begin(&q, tx, e, sql, id);
 
 		if (r == 0)
 			r = query_next(&q, e);
@@ -222,7 +222,7 @@ static int check_named(struct db *tx, const struct lineage_accept *a, struct err
 	static const char sql[] =
 		"SELECT id, next FROM pools WHERE pattern IS NOT NULL ORDER BY id";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, "");
+	int r = query_begin(&q, tx, e, sql);
 
 	while (r == 0 && (r = query_next(&q, e)) > 0) {
 		if (!json_object_get(a->pools, col_str(&q, 0)))
@@ -239,7 +239,7 @@ static int advance_all(struct db *tx, const struct lineage_accept *a, struct err
 	static const char pools[] =
 		"SELECT id, next, last FROM pools WHERE pattern IS NOT NULL ORDER BY id";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, pools, "");
+	int r = query_begin(&q, tx, e, pools);
 
 	while (r == 0 && (r = query_next(&q, e)) > 0) {
 		int64_t to = MAX(col_int(&q, 1), said_next(a, col_str(&q, 0)));
@@ -265,17 +265,17 @@ static int void_value(void *data, const char *kind, const char *value, struct er
 		" ON CONFLICT (kind, value) DO UPDATE SET state = 'void',"
 		" reason = excluded.reason, settled_at = excluded.settled_at WHERE state = 'free'";
 
-	return db_do(data, e, sql, "ssi", value, kind, wall_ms());
+	return db_do(data, e, sql, value, kind, wall_ms());
 }
 
 /* The next event gets the number after `seq`. */
 static int move_events(struct db *tx, int64_t seq, struct err *e)
 {
-	int r = db_run(tx, e, "UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", "i", seq);
+	int r = db_run(tx, e, "UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", seq);
 
 	if (r == 0)
-		r = db_run(tx, e, "INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)",
-			"i", seq);
+		r = db_run(
+			tx, e, "INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", seq);
 	return MIN(r, 0);
 }
 
@@ -289,8 +289,8 @@ static int add_epoch(struct db *tx, const struct lineage_accept *a, int64_t gene
 	random_bytes(bytes, sizeof bytes);
 	hex_of(bytes, sizeof bytes, head->epoch);
 	head->generation = generation;
-	return db_do(tx, e, sql, "isissii", generation, head->epoch, wall_ms(), a->by, a->reason,
-		from_seq, head->seq);
+	return db_do(tx, e, sql, generation, head->epoch, wall_ms(), a->by, a->reason, from_seq,
+		head->seq);
 }
 
 int lineage_begin(
@@ -335,15 +335,14 @@ int lineage_marked(struct db *tx, struct err *e)
 {
 	return db_do(tx, e,
 		"UPDATE epochs SET marked = 1 WHERE generation = (SELECT max(generation) FROM "
-		"epochs)",
-		"");
+		"epochs)");
 }
 
 int lineage_raise(struct db *d, struct marks *m, struct err *e)
 {
 	static const char sql[] = "SELECT id, next FROM pools WHERE pattern IS NOT NULL";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	while (r >= 0 && (r = query_next(&q, e)) > 0)
 		marks_raise(m, col_str(&q, 0), col_int(&q, 1));

@@ -24,8 +24,8 @@ int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
 		return err_set(
 			e, ERR_INVALID, "pool %s: a list has no check digit of its own", p->id);
 	if (r == 0)
-		r = db_run(tx, e, sql, "sssiissii", p->id, p->kind, p->pattern, first, last,
-			p->check, p->model, p->low_water, wall_ms());
+		r = db_run(tx, e, sql, p->id, p->kind, p->pattern, first, last, p->check, p->model,
+			p->low_water, wall_ms());
 	if (r < 0)
 		return r;
 	return db_event(tx, "pool-created", NULL, NULL, NULL, NULL,
@@ -35,7 +35,7 @@ int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
 /* q is at the pool's row on success; sql has one parameter, the pool's id. */
 static int find_pool(struct query *q, struct db *tx, const char *sql, const char *id, struct err *e)
 {
-	int r = query_begin(q, tx, e, sql, "s", id);
+	int r = query_begin(q, tx, e, sql, id);
 
 	if (r == 0)
 		r = query_next(q, e);
@@ -64,7 +64,7 @@ int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water,
 		return err_set(e, ERR_INVALID, "pool %s is a list: add values instead", id);
 	r = col_null(&q, 2) ? 0 : pattern_check(col_str(&q, 2), col_str(&q, 3), last, e);
 	if (r == 0)
-		r = db_run(tx, e, sql, "iis", last, low_water, id);
+		r = db_run(tx, e, sql, last, low_water, id);
 	if (r < 0)
 		return r;
 	return db_event(tx, "pool-extended", NULL, NULL, NULL, NULL,
@@ -89,7 +89,7 @@ int pools_advance(struct db *tx, const char *id, int64_t next, const char *reaso
 			"pool %s: the next number is %lld now and can go up to %lld, not to %lld",
 			id, (long long)col_int(&q, 0), (long long)col_int(&q, 1) + 1,
 			(long long)next);
-	r = db_run(tx, e, sql, "is", next, id);
+	r = db_run(tx, e, sql, next, id);
 	if (r < 0)
 		return r;
 	db_mark_pool(tx, id, next);
@@ -117,7 +117,7 @@ int pools_add_values(
 int pools_dated(struct db *d, const char *id, bool *ret, struct err *e)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, "SELECT pattern FROM pools WHERE id = ?", "s", id);
+	int r = query_begin(&q, d, e, "SELECT pattern FROM pools WHERE id = ?", id);
 
 	if (r == 0)
 		r = query_next(&q, e);

@@ -9,8 +9,8 @@ int prompts_ask(struct db *tx, const struct prompt_new *p, struct err *e)
 	static const char sql[] =
 		"INSERT INTO prompts (id, run_id, station, kind, text, choices, pattern, state,"
 		" created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)";
-	int r = db_run(tx, e, sql, "sssssjsi", p->id, p->run, p->station, p->kind, p->text,
-		p->choices, p->pattern, wall_ms());
+	int r = db_run(tx, e, sql, p->id, p->run, p->station, p->kind, p->text, p->choices,
+		p->pattern, wall_ms());
 
 	if (r < 0)
 		return r;
@@ -25,11 +25,11 @@ static int settle(struct db *tx, const char *id, const char *state, const char *
 				     " settled_at = ? WHERE id = ? AND state = 'open'";
 	static const char find[] = "SELECT run_id, station FROM prompts WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = db_run_one(tx, e, "an open prompt of that id", update, "sssis", state, answer, by,
-		wall_ms(), id);
+	int r = db_run_one(
+		tx, e, "an open prompt of that id", update, state, answer, by, wall_ms(), id);
 
 	if (r == 0)
-		r = query_begin(&q, tx, e, find, "s", id);
+		r = query_begin(&q, tx, e, find, id);
 	if (r == 0)
 		r = query_next(&q, e);
 	if (r < 0)
@@ -69,7 +69,7 @@ int prompts_cancel_run(struct db *tx, const char *run, struct err *e)
 	for (;;) {
 		_cleanup_(query_done) struct query q = {0};
 		char id[DB_ID_SIZE];
-		int r = query_begin(&q, tx, e, find, "s", run);
+		int r = query_begin(&q, tx, e, find, run);
 
 		if (r == 0)
 			r = query_next(&q, e);

@@ -27,7 +27,7 @@ static int state_of(struct db *d, const char *name, int64_t version, char state[
 	static const char sql[] =
 		"SELECT state, sha256 FROM recipes WHERE name = ? AND version = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "si", name, version);
+	int r = query_begin(&q, d, e, sql, name, version);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -79,8 +79,8 @@ int recipes_put_draft(struct db *tx, const struct recipe_text *t, const char *by
 		return err_set(e, ERR_CONFLICT,
 			"recipe %s@%lld is %s and immutable; make a new version", t->name,
 			(long long)t->version, state);
-	r = db_run(tx, e, insert, "sisssis", t->name, t->version, t->sha256, t->json, t->source,
-		wall_ms(), by);
+	r = db_run(
+		tx, e, insert, t->name, t->version, t->sha256, t->json, t->source, wall_ms(), by);
 	if (r < 0)
 		return r;
 	*ret_created = !state[0];
@@ -93,7 +93,7 @@ int recipes_check_second(
 {
 	static const char sql[] = "SELECT created_by FROM recipes WHERE name = ? AND version = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, "si", name, version);
+	int r = query_begin(&q, tx, e, sql, name, version);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -119,8 +119,7 @@ int recipes_approve(struct db *tx, const struct recipe_text *t, const char *expe
 		return err_set(e, ERR_PRECONDITION,
 			"the draft of %s@%lld was changed since it was reviewed", t->name,
 			(long long)t->version);
-	r = db_run(tx, e, sql, "sssissi", t->sha256, t->json, t->source, wall_ms(), by, t->name,
-		t->version);
+	r = db_run(tx, e, sql, t->sha256, t->json, t->source, wall_ms(), by, t->name, t->version);
 	return r < 0 ? r : tell(tx, "recipe-approved", t->name, t->version, by, e);
 }
 
@@ -132,7 +131,7 @@ int recipes_retire(struct db *tx, const char *name, int64_t version, const char 
 	int r = need_state(tx, name, version, "approved", sha256, e);
 
 	if (r == 0)
-		r = db_run(tx, e, sql, "si", name, version);
+		r = db_run(tx, e, sql, name, version);
 	return r < 0 ? r : tell(tx, "recipe-retired", name, version, by, e);
 }
 
@@ -142,7 +141,7 @@ int recipes_delete_draft(struct db *tx, const char *name, int64_t version, struc
 	char sha256[65];
 	int r = need_state(tx, name, version, "draft", sha256, e);
 
-	return r < 0 ? r : db_do(tx, e, sql, "si", name, version);
+	return r < 0 ? r : db_do(tx, e, sql, name, version);
 }
 
 /* The version meant by 0. */
@@ -156,7 +155,7 @@ static int resolve(struct db *d, const char *name, int64_t *version, struct err 
 	if (*version != 0)
 		return 0;
 
-	int r = query_begin(&q, d, e, sql, "s", name);
+	int r = query_begin(&q, d, e, sql, name);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -178,7 +177,7 @@ int recipes_find(
 	int r = resolve(d, name, &version, e);
 
 	if (r == 0)
-		r = query_begin(&q, d, e, sql, "si", name, version);
+		r = query_begin(&q, d, e, sql, name, version);
 	if (r == 0)
 		r = query_next(&q, e);
 	if (r < 0)
@@ -210,7 +209,7 @@ int recipes_get(struct db *d, const char *name, int64_t version, json_t **ret, s
 	int r = resolve(d, name, &version, e);
 
 	if (r == 0)
-		r = query_begin(&q, d, e, sql, "si", name, version);
+		r = query_begin(&q, d, e, sql, name, version);
 	if (r == 0)
 		r = query_next(&q, e);
 	if (r < 0)
@@ -230,7 +229,7 @@ int recipes_list(struct db *d, const char *name, const char *state, json_t **ret
 		" AND (?2 IS NULL OR state = ?2) ORDER BY name, version DESC";
 	_cleanup_(query_done) struct query q = {0};
 	json_t *all = json_array();
-	int r = query_begin(&q, d, e, sql, "ss", name, state);
+	int r = query_begin(&q, d, e, sql, name, state);
 
 	while (r >= 0 && (r = query_next(&q, e)) > 0)
 		json_array_append_new(all, row_json(&q, "sisststs"));

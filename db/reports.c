@@ -19,7 +19,7 @@ static int read_measurements(struct db *d, const char *run, json_t **ret, struct
 		" WHERE run_id = ? ORDER BY step_n, k";
 	_cleanup_(query_done) struct query q = {0};
 	json_t *by_step = json_object();
-	int r = query_begin(&q, d, e, sql, "s", run);
+	int r = query_begin(&q, d, e, sql, run);
 
 	while (r >= 0 && (r = query_next(&q, e)) > 0) {
 		char n[24];
@@ -48,7 +48,7 @@ static int read_steps(struct db *d, const char *run, json_t **ret, struct err *e
 	int r = read_measurements(d, run, &measured, e);
 
 	if (r == 0)
-		r = query_begin(&q, d, e, sql, "s", run);
+		r = query_begin(&q, d, e, sql, run);
 	while (r >= 0 && (r = query_next(&q, e)) > 0) {
 		json_t *s = row_json(&q, "isssisssjjt-b");
 		char n[24];
@@ -104,7 +104,7 @@ int reports_run(struct db *d, const char *run, json_t **ret, struct err *e)
 		" FROM runs WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
 	json_t *steps = NULL;
-	int r = query_begin(&q, d, e, sql, "s", run);
+	int r = query_begin(&q, d, e, sql, run);
 
 	if (r == 0)
 		r = query_next(&q, e);

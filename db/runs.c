@@ -19,7 +19,7 @@ int runs_open(struct db *tx, const struct run_new *r, struct err *e)
 {
 	static const char sql[] = "INSERT INTO runs (id, station, kind, state, attached_at)"
 				  " VALUES (?, ?, coalesce(?, 'production'), 'open', ?)";
-	int k = db_run(tx, e, sql, "sssi", r->id, r->station, r->kind, r->attached_ms);
+	int k = db_run(tx, e, sql, r->id, r->station, r->kind, r->attached_ms);
 
 	if (k < 0)
 		return k;
@@ -36,8 +36,8 @@ int runs_start(struct db *tx, const struct run_start *s, struct err *e)
 	int r = run_facts(tx, s->run, &f, e);
 
 	if (r == 0)
-		r = db_run(tx, e, sql, "ssissjjis", s->job, s->recipe, s->version, s->recipe_sha256,
-			s->model, s->params, s->firmware, s->started_ms, s->run);
+		r = db_run(tx, e, sql, s->job, s->recipe, s->version, s->recipe_sha256, s->model,
+			s->params, s->firmware, s->started_ms, s->run);
 	if (r < 0)
 		return r;
 	return db_event(tx, "run-started", f.station, s->job, s->run, NULL,
@@ -48,7 +48,7 @@ int runs_set_firmware(struct db *tx, const char *run, const json_t *firmware, st
 {
 	static const char sql[] = "UPDATE runs SET firmware = ? WHERE id = ?";
 
-	return db_run_one(tx, e, "that run", sql, "js", firmware, run);
+	return db_run_one(tx, e, "that run", sql, firmware, run);
 }
 
 int runs_step_begin(struct db *tx, const struct step_begin *s, struct err *e)
@@ -60,8 +60,8 @@ int runs_step_begin(struct db *tx, const struct step_begin *s, struct err *e)
 	int r = run_facts(tx, s->run, &f, e);
 
 	if (r == 0)
-		r = db_run(tx, e, sql, "sisssiii", s->run, s->n, s->id, s->action, s->phase,
-			s->attempt, (int64_t)s->irreversible, s->started_ms);
+		r = db_run(tx, e, sql, s->run, s->n, s->id, s->action, s->phase, s->attempt,
+			(int64_t)s->irreversible, s->started_ms);
 	if (r < 0)
 		return r;
 	return run_event(tx, "step-started", &f, or_null(f.unit_serial),
@@ -81,7 +81,7 @@ int runs_step_end(struct db *tx, const struct step_end *s, struct err *e)
 	int r = run_facts(tx, s->run, &f, e);
 
 	if (r == 0)
-		r = query_begin(&q, tx, e, sql, "sssjjiisi", s->outcome, code_or_null(s->code),
+		r = query_begin(&q, tx, e, sql, s->outcome, code_or_null(s->code),
 			or_null(s->message), s->evidence, s->outputs, s->ended_ms, s->duration_us,
 			s->run, s->n);
 	if (r == 0)
@@ -100,18 +100,9 @@ int runs_step_end(struct db *tx, const struct step_end *s, struct err *e)
 	return run_event(tx, "step-finished", &f, or_null(f.unit_serial), data, e);
 }
 
-static int run_measure(
-	struct db *tx, const struct measured *m, const char *sql, const char *types, struct err *e)
+static struct bind real_or_null(const double *v)
 {
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, types, m->run, m->step_n, m->k, m->name, m->text,
-		m->unit, m->verdict);
-	const double *real[] = {m->value, m->low, m->high};
-
-	for (int i = 0; r == 0 && i < 3; i++)
-		if (real[i] && sqlite3_bind_double(q.st, 8 + i, *real[i]) != SQLITE_OK)
-			r = db_error(tx, e, "measurement");
-	return r < 0 ? r : query_next(&q, e);
+	return v ? bind_real(*v) : BIND_NULL;
 }
 
 int runs_measure(struct db *tx, const struct measured *m, struct err *e)
@@ -120,7 +111,8 @@ int runs_measure(struct db *tx, const struct measured *m, struct err *e)
 		"INSERT INTO measurements (run_id, step_n, k, name, text, unit, verdict, value,"
 		" low, high) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-	return run_measure(tx, m, sql, "siissss", e);
+	return db_do(tx, e, sql, m->run, m->step_n, m->k, m->name, m->text, m->unit, m->verdict,
+		real_or_null(m->value), real_or_null(m->low), real_or_null(m->high));
 }
 
 int runs_log(struct db *tx, const char *run, int64_t k, int64_t at_ms, char dir, const char *text,
@@ -130,7 +122,7 @@ int runs_log(struct db *tx, const char *run, int64_t k, int64_t at_ms, char dir,
 		"INSERT INTO run_log (run_id, k, at, dir, text) VALUES (?, ?, ?, ?, ?)";
 	char d[2] = {dir, 0};
 
-	return db_do(tx, e, sql, "siiss", run, k, at_ms, d, text);
+	return db_do(tx, e, sql, run, k, at_ms, d, text);
 }
 
 /* Steps that had no end are closed with what ended the run; a pass cannot have any. */
@@ -140,8 +132,8 @@ static int close_steps(struct db *tx, const struct run_end *end, struct err *e)
 		"UPDATE steps SET state = 'done', outcome = ?, code = ?, message = ?, ended_at = ?"
 		" WHERE run_id = ? AND state = 'open'";
 	const char *outcome = !strcmp(end->outcome, "failed") ? "error" : end->outcome;
-	int r = db_run(tx, e, sql, "sssis", outcome, code_or_null(end->code), end->message,
-		end->ended_ms, end->run);
+	int r = db_run(tx, e, sql, outcome, code_or_null(end->code), end->message, end->ended_ms,
+		end->run);
 
 	if (r > 0 && !strcmp(end->outcome, "passed"))
 		return err_set(
@@ -158,7 +150,7 @@ static int chain(struct db *tx, const char *run, char ret_hash[65], struct err *
 	_cleanup_(query_done) struct query q = {0};
 	char prev[65] = REPORT_FIRST_HASH;
 	int64_t n = 1;
-	int r = query_begin(&q, tx, e, last, "");
+	int r = query_begin(&q, tx, e, last);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -169,7 +161,7 @@ static int chain(struct db *tx, const char *run, char ret_hash[65], struct err *
 		col_copy(&q, 1, prev, sizeof prev);
 	}
 	r = reports_hash(tx, run, prev, ret_hash, e);
-	return r < 0 ? r : db_do(tx, e, put, "isss", n, prev, ret_hash, run);
+	return r < 0 ? r : db_do(tx, e, put, n, prev, ret_hash, run);
 }
 
 static int tell_finished(struct db *tx, const struct run_facts *f, const struct run_end *end,
@@ -178,7 +170,7 @@ static int tell_finished(struct db *tx, const struct run_facts *f, const struct 
 	static const char sql[] = "SELECT serial FROM runs WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
 	json_t *data = json_pack("{s:s, s:s}", "outcome", end->outcome, "hash", hash);
-	int r = query_begin(&q, tx, e, sql, "s", end->run);
+	int r = query_begin(&q, tx, e, sql, end->run);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -217,9 +209,8 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	if (r == 0)
 		r = prompts_cancel_run(tx, end->run, e);
 	if (r == 0)
-		r = query_begin(&q, tx, e, sql, "sssssiiis", end->outcome, code_or_null(end->code),
-			end->step, end->message, end->hint, end->ended_ms,
-			(int64_t)(end->duration_ms != NULL),
+		r = query_begin(&q, tx, e, sql, end->outcome, code_or_null(end->code), end->step,
+			end->message, end->hint, end->ended_ms, (int64_t)(end->duration_ms != NULL),
 			end->duration_ms ? *end->duration_ms : (int64_t)0, end->run);
 	if (r == 0)
 		r = query_next(&q, e);
@@ -243,7 +234,7 @@ static int next_open(struct db *tx, char run[DB_ID_SIZE], char step[DB_ID_SIZE],
 		"SELECT id, (SELECT id FROM steps WHERE run_id = runs.id AND state = 'open'"
 		" ORDER BY n DESC LIMIT 1) FROM runs WHERE state = 'open' LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, "");
+	int r = query_begin(&q, tx, e, sql);
 
 	if (r == 0)
 		r = query_next(&q, e);

@@ -15,7 +15,7 @@ int run_facts(struct db *d, const char *run, struct run_facts *ret, struct err *
 		" r.exposed, r.state FROM runs r LEFT JOIN units u ON u.id = r.unit_id"
 		" WHERE r.id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "s", run);
+	int r = query_begin(&q, d, e, sql, run);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -58,10 +58,10 @@ static int new_unit(struct settling *s)
 				     " VALUES (?1, ?2, 'new', ?3, ?3)";
 	static const char link[] = "UPDATE runs SET unit_id = ? WHERE id = ?";
 	char id[UUID_SIZE];
-	int r = db_run(s->tx, s->e, insert, "ssi", uuid7(id), or_null(s->run.model), s->now);
+	int r = db_run(s->tx, s->e, insert, uuid7(id), or_null(s->run.model), s->now);
 
 	if (r >= 0)
-		r = db_run(s->tx, s->e, link, "ss", id, s->run.id);
+		r = db_run(s->tx, s->e, link, id, s->run.id);
 	if (r < 0)
 		return r;
 	snprintf(s->run.unit, sizeof s->run.unit, "%s", id);
@@ -77,9 +77,9 @@ static int commit_row(
 	int r = s->run.unit[0] ? 0 : new_unit(s);
 
 	if (r == 0)
-		r = db_run(s->tx, s->e, sql, "ssii", s->run.unit, s->reason, s->now, seq);
+		r = db_run(s->tx, s->e, sql, s->run.unit, s->reason, s->now, seq);
 	if (r >= 0 && !strcmp(kind, "serial") && !*slot)
-		r = db_run(s->tx, s->e, name, "ss", value, s->run.unit);
+		r = db_run(s->tx, s->e, name, value, s->run.unit);
 	if (r < 0)
 		return r;
 	return run_event(s->tx, "serial-committed", &s->run, value,
@@ -96,8 +96,8 @@ static int release_row(
 	static const char free_it[] =
 		"UPDATE serials SET state = 'free', run_id = NULL, slot = '', reserved_at = NULL,"
 		" reason = ? WHERE seq = ?";
-	int r = made ? db_run(s->tx, s->e, void_it, "sii", s->reason, s->now, seq)
-		     : db_run(s->tx, s->e, free_it, "si", s->reason, seq);
+	int r = made ? db_run(s->tx, s->e, void_it, s->reason, s->now, seq)
+		     : db_run(s->tx, s->e, free_it, s->reason, seq);
 
 	if (r < 0)
 		return r;
@@ -117,7 +117,7 @@ static int settle_rows(struct settling *s)
 
 	for (;;) {
 		_cleanup_(query_done) struct query q = {0};
-		int r = query_begin(&q, s->tx, s->e, sql, "s", s->run.id);
+		int r = query_begin(&q, s->tx, s->e, sql, s->run.id);
 
 		if (r == 0)
 			r = query_next(&q, s->e);
@@ -158,7 +158,7 @@ static int settle_unit(struct settling *s)
 	if (!s->run.unit[0])
 		r = new_unit(s);
 	if (r == 0)
-		r = db_run(s->tx, s->e, sql, "sis", state, s->now, s->run.unit);
+		r = db_run(s->tx, s->e, sql, state, s->now, s->run.unit);
 	if (r <= 0)
 		return r;
 	return run_event(s->tx, "unit-changed", &s->run, or_null(s->run.unit_serial),
@@ -176,7 +176,7 @@ static int find_touched(struct settling *s)
 		" AND coalesce(outcome, 'interrupted') NOT IN ('passed', 'failed', 'skipped')"
 		" LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, s->tx, s->e, sql, "s", s->run.id);
+	int r = query_begin(&q, s->tx, s->e, sql, s->run.id);
 
 	if (r == 0)
 		r = query_next(&q, s->e);

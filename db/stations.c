@@ -9,15 +9,15 @@ int stations_put(struct db *tx, const char *station, const struct station_row *r
 				  " (id, plugged, held, code, message, fail_step, fail_count)"
 				  " VALUES (?, ?, ?, ?, ?, ?, ?)";
 
-	return db_do(tx, e, sql, "ssssssi", station, row->plugged, row->held, row->code,
-		row->message, row->fail_step, row->fail_count);
+	return db_do(tx, e, sql, station, row->plugged, row->held, row->code, row->message,
+		row->fail_step, row->fail_count);
 }
 
 /* 1 with a row. */
 static int first_row(
 	struct query *q, struct db *d, const char *sql, const char *station, struct err *e)
 {
-	int r = query_begin(q, d, e, sql, "s", station);
+	int r = query_begin(q, d, e, sql, station);
 
 	return r < 0 ? r : query_next(q, e);
 }
@@ -68,7 +68,7 @@ int stations_count(struct db *d, const char *station, int64_t since_ms, struct s
 	static const char sql[] = "SELECT outcome, count(*) FROM runs WHERE state = 'finished'"
 				  " AND ended_at >= ? AND station = ? GROUP BY outcome";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "is", since_ms, station);
+	int r = query_begin(&q, d, e, sql, since_ms, station);
 
 	*ret = (struct station_counts){0};
 	while (r == 0 && (r = query_next(&q, e)) == 1) {

@@ -106,63 +106,47 @@ char *canonical(const json_t *j)
 		j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
 }
 
-static int bind_json(sqlite3_stmt *st, int i, const json_t *j)
+static int bind_canonical(sqlite3_stmt *st, int i, const json_t *j)
 {
-	if (!j)
-		return sqlite3_bind_null(st, i);
-
 	char *text = canonical(j);
 
-	if (!text)
-		return SQLITE_NOMEM;
-	return sqlite3_bind_text(st, i, text, -1, free);
+	return text ? sqlite3_bind_text(st, i, text, -1, free) : SQLITE_NOMEM;
 }
 
 /* Text stays the caller's: every query ends before its parameters do. */
-static int bind_all(sqlite3_stmt *st, const char *types, va_list ap)
+static int bind_one(sqlite3_stmt *st, int i, const struct bind *b)
 {
-	int rc = SQLITE_OK;
-
-	for (int i = 1; *types && rc == SQLITE_OK; types++, i++) {
-		if (*types == 's')
-			rc = sqlite3_bind_text(st, i, va_arg(ap, const char *), -1, SQLITE_STATIC);
-		else if (*types == 'i')
-			rc = sqlite3_bind_int64(st, i, va_arg(ap, int64_t));
-		else if (*types == 'd')
-			rc = sqlite3_bind_double(st, i, va_arg(ap, double));
-		else if (*types == 'j')
-			rc = bind_json(st, i, va_arg(ap, const json_t *));
-		else
-			rc = sqlite3_bind_null(st, i);
+	switch (b->type) {
+	case BIND_INT:
+		return sqlite3_bind_int64(st, i, b->i);
+	case BIND_REAL:
+		return sqlite3_bind_double(st, i, b->d);
+	case BIND_TEXT:
+		return sqlite3_bind_text(st, i, b->s, -1, SQLITE_STATIC);
+	case BIND_JSON:
+		return b->j ? bind_canonical(st, i, b->j) : sqlite3_bind_null(st, i);
+	case BIND_NOTHING:
+	case BIND_END:
+		break;
 	}
-	return rc;
+	return sqlite3_bind_null(st, i);
 }
 
-static int query_vbegin(struct query *q, struct db *d, struct err *e, const char *sql,
-	const char *types, va_list ap)
+int query_begin_with(struct query *q, struct db *d, struct err *e, const char *sql,
+	const struct bind *parameters)
 {
+	int rc = SQLITE_OK;
+	int r;
+
 	*q = (struct query){.db = d};
 	if (d->in_tx && sqlite3_get_autocommit(d->sql))
 		return err_set(e, ERR_DATABASE, "the transaction was given up by an earlier error");
-
-	int r = prepare(q, sql, e);
-
+	r = prepare(q, sql, e);
 	if (r < 0)
 		return r;
-	if (bind_all(q->st, types, ap) != SQLITE_OK)
-		return db_error(d, e, sql);
-	return 0;
-}
-
-int query_begin(
-	struct query *q, struct db *d, struct err *e, const char *sql, const char *types, ...)
-{
-	va_list ap;
-
-	va_start(ap, types);
-	int r = query_vbegin(q, d, e, sql, types, ap);
-	va_end(ap);
-	return r;
+	for (int i = 0; rc == SQLITE_OK && parameters[i].type != BIND_END; i++)
+		rc = bind_one(q->st, i + 1, &parameters[i]);
+	return rc == SQLITE_OK ? 0 : db_error(d, e, sql);
 }
 
 /* The first words of a statement are enough to find it, and the message has room for the cause. */
@@ -196,10 +180,10 @@ void query_done(struct query *q)
 	*q = (struct query){0};
 }
 
-static int vrun(struct db *d, struct err *e, const char *sql, const char *types, va_list ap)
+int db_run_with(struct db *d, struct err *e, const char *sql, const struct bind *parameters)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_vbegin(&q, d, e, sql, types, ap);
+	int r = query_begin_with(&q, d, e, sql, parameters);
 
 	if (r < 0)
 		return r;
@@ -209,34 +193,18 @@ static int vrun(struct db *d, struct err *e, const char *sql, const char *types,
 	return r < 0 ? r : sqlite3_changes(d->sql);
 }
 
-int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...)
+int db_do_with(struct db *d, struct err *e, const char *sql, const struct bind *parameters)
 {
-	va_list ap;
+	int r = db_run_with(d, e, sql, parameters);
 
-	va_start(ap, types);
-	int r = vrun(d, e, sql, types, ap);
-	va_end(ap);
-	return r;
-}
-
-int db_do(struct db *d, struct err *e, const char *sql, const char *types, ...)
-{
-	va_list ap;
-
-	va_start(ap, types);
-	int r = vrun(d, e, sql, types, ap);
-	va_end(ap);
 	return r < 0 ? r : 0;
 }
 
-int db_run_one(
-	struct db *d, struct err *e, const char *what, const char *sql, const char *types, ...)
+int db_run_one_with(struct db *d, struct err *e, const char *what, const char *sql,
+	const struct bind *parameters)
 {
-	va_list ap;
+	int r = db_run_with(d, e, sql, parameters);
 
-	va_start(ap, types);
-	int r = vrun(d, e, sql, types, ap);
-	va_end(ap);
 	if (r < 0)
 		return r;
 	return r == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "%s is not there", what);
@@ -318,7 +286,7 @@ int db_one_json(struct db *d, struct err *e, const char *what, const char *kinds
 	const char *sql, const char *key)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, key ? "s" : "", key);
+	int r = query_begin_with(&q, d, e, sql, key ? BINDS(key) : BINDS());
 
 	if (r < 0)
 		return r;
@@ -336,7 +304,7 @@ int db_all_json(struct db *d, struct err *e, const char *kinds, json_t **ret, co
 {
 	_cleanup_(query_done) struct query q = {0};
 	json_t *all = json_array();
-	int r = query_begin(&q, d, e, sql, key ? "s" : "", key);
+	int r = query_begin_with(&q, d, e, sql, key ? BINDS(key) : BINDS());
 
 	while (r >= 0 && (r = query_next(&q, e)) > 0)
 		json_array_append_new(all, row_json(&q, kinds));
@@ -367,13 +335,13 @@ bool sel_and(struct sel *s, const char *cond)
 void sel_str(struct sel *s, const char *cond, const char *v)
 {
 	if (v && *v && sel_and(s, cond))
-		s->param[s->n++].s = v;
+		s->param[s->n++] = bind_text(v);
 }
 
 void sel_int(struct sel *s, const char *cond, int64_t v)
 {
 	if (sel_and(s, cond))
-		s->param[s->n++].i = v;
+		s->param[s->n++] = bind_int(v);
 }
 
 /* A cursor is "major" or "major.minor". */
@@ -386,29 +354,14 @@ static int sel_after(struct sel *s, const struct keyset *k, const char *after, s
 	if (end == after || *end != (k->minor ? '.' : '\0'))
 		return err_set(e, ERR_INVALID, "cursor '%.40s' is malformed", after);
 	sb_add(&s->sql, s->where ? " AND " : " WHERE ");
-	s->param[s->n++].i = major;
+	s->param[s->n++] = bind_int(major);
 	if (k->minor) {
 		sb_addf(&s->sql, "(%s, %s) %c (?, ?)", k->major, k->minor, op);
-		s->param[s->n++].s = end + 1;
+		s->param[s->n++] = bind_text(end + 1);
 	} else {
 		sb_addf(&s->sql, "%s %c ?", k->major, op);
 	}
 	return 0;
-}
-
-static int sel_run(struct sel *s, struct query *q, struct db *d, struct err *e)
-{
-	int r = query_begin(q, d, e, s->sql.s, "");
-
-	for (int i = 0; r == 0 && i < s->n; i++) {
-		int rc = s->param[i].s
-				 ? sqlite3_bind_text(q->st, i + 1, s->param[i].s, -1, SQLITE_STATIC)
-				 : sqlite3_bind_int64(q->st, i + 1, s->param[i].i);
-
-		if (rc != SQLITE_OK)
-			r = db_error(d, e, "bind");
-	}
-	return r;
 }
 
 static void set_next(struct db_list *l, const struct keyset *k, const struct query *q)
@@ -435,9 +388,10 @@ int sel_page(struct sel *s, struct db *d, const struct keyset *k, const struct d
 	if (k->minor)
 		sb_addf(&s->sql, ", %s%s", k->minor, way);
 	sb_add(&s->sql, " LIMIT ?");
-	s->param[s->n++] = (__typeof__(s->param[0])){.i = limit + 1};
+	s->param[s->n++] = bind_int((int64_t)limit + 1);
+	s->param[s->n] = (struct bind){.type = BIND_END};
 	if (r == 0)
-		r = sel_run(s, &q, d, e);
+		r = query_begin_with(&q, d, e, s->sql.s, s->param);
 	while (r >= 0 && (r = query_next(&q, e)) > 0) {
 		if (json_array_size(l.items) == limit)
 			break;

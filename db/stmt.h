@@ -3,9 +3,7 @@
  * Private to db/: prepared statements, bound parameters, rows into JSON, keyset pages. The SQL of a
  * table family is `static const char[]` next to its reader; values only ever travel as parameters.
  *
- * Parameter types, one letter each: s text (NULL gives NULL), i int64_t, d double,
- * j const json_t * as canonical text (NULL gives NULL), n a NULL without an argument.
- * Column types of row_json: s text, i integer, d real, b boolean, t time as RFC 3339, j JSON text;
+ * Parameters are typed by what they are in C (db/bind.h). Column types of row_json: s text, i integer, d real, b boolean, t time as RFC 3339, j JSON text;
  * '-' is left out. A SQL NULL is a JSON null.
  */
 #pragma once
@@ -13,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "base/strbuf.h"
+#include "db/bind.h"
 #include "db/db.h"
 
 struct query {
@@ -21,20 +20,27 @@ struct query {
 	bool own; /* not from the cache: finalized at the end */
 };
 
-int query_begin(
-	struct query *q, struct db *d, struct err *e, const char *sql, const char *types, ...);
+/* query_begin(q, d, e, sql, parameters...) */
+#define query_begin(q, d, e, sql, ...) query_begin_with(q, d, e, sql, BINDS(__VA_ARGS__))
+int query_begin_with(struct query *q, struct db *d, struct err *e, const char *sql,
+	const struct bind *parameters);
 /* 1 with a row, 0 at the end, or an error. */
 int query_next(struct query *q, struct err *e);
 /* Takes a query that was zeroed, or ended already. */
 void query_done(struct query *q);
 
-/* Runs a statement to its end and gives the number of rows it changed, or an error. */
-int db_run(struct db *d, struct err *e, const char *sql, const char *types, ...);
+/* Runs a statement to its end and gives the number of rows it changed, or an error:
+ * db_run(d, e, sql, parameters...) */
+#define db_run(d, e, sql, ...) db_run_with(d, e, sql, BINDS(__VA_ARGS__))
+int db_run_with(struct db *d, struct err *e, const char *sql, const struct bind *parameters);
 /* As db_run, but 0 however many rows changed. */
-int db_do(struct db *d, struct err *e, const char *sql, const char *types, ...);
-/* As db_run; -ERR_NOT_FOUND "what" unless exactly one row changed. */
-int db_run_one(
-	struct db *d, struct err *e, const char *what, const char *sql, const char *types, ...);
+#define db_do(d, e, sql, ...) db_do_with(d, e, sql, BINDS(__VA_ARGS__))
+int db_do_with(struct db *d, struct err *e, const char *sql, const struct bind *parameters);
+/* As db_run; -ERR_NOT_FOUND "what" unless exactly one row changed: db_run_one(d, e, what, sql,
+ * parameters...) */
+#define db_run_one(d, e, what, sql, ...) db_run_one_with(d, e, what, sql, BINDS(__VA_ARGS__))
+int db_run_one_with(struct db *d, struct err *e, const char *what, const char *sql,
+	const struct bind *parameters);
 /* Several statements without parameters or rows. */
 int db_script(struct db *d, const char *sql, struct err *e);
 /* The error of the connection as ours. */
@@ -66,10 +72,7 @@ struct sel {
 	struct strbuf sql;
 	bool where;
 	int n;
-	struct {
-		const char *s; /* else i */
-		int64_t i;
-	} param[16];
+	struct bind param[17]; /* with its end */
 };
 
 /* `head` is "SELECT ... FROM ...". */

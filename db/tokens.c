@@ -9,7 +9,7 @@ static int name_used(struct db *d, const char *name, bool *ret, struct err *e)
 {
 	static const char sql[] = "SELECT 1 FROM tokens WHERE name = ? COLLATE NOCASE";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "s", name);
+	int r = query_begin(&q, d, e, sql, name);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -32,7 +32,7 @@ int tokens_create(struct db *tx, const struct token *t, struct err *e)
 		return err_set(e, ERR_CONFLICT,
 			"a token named '%s' was made before: a name belongs to one token for ever",
 			t->name);
-	return db_do(tx, e, sql, "ssssi", t->id, t->name, t->role, t->secret_sha256, wall_ms());
+	return db_do(tx, e, sql, t->id, t->name, t->role, t->secret_sha256, wall_ms());
 }
 
 int tokens_find(struct db *d, const char *id, struct token *ret, struct err *e)
@@ -40,7 +40,7 @@ int tokens_find(struct db *d, const char *id, struct token *ret, struct err *e)
 	static const char sql[] = "SELECT id, name, role, secret_sha256, revoked_at IS NOT NULL"
 				  " FROM tokens WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "s", id);
+	int r = query_begin(&q, d, e, sql, id);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -61,7 +61,7 @@ int tokens_revoke(struct db *tx, const char *id, struct err *e)
 	static const char sql[] =
 		"UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL";
 
-	return db_run_one(tx, e, "a valid token of that id", sql, "is", wall_ms(), id);
+	return db_run_one(tx, e, "a valid token of that id", sql, wall_ms(), id);
 }
 
 int tokens_list(struct db *d, json_t **ret, struct err *e)
@@ -76,7 +76,7 @@ int tokens_count(struct db *d, int64_t *ret, struct err *e)
 {
 	static const char sql[] = "SELECT count(*) FROM tokens WHERE revoked_at IS NULL";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "");
+	int r = query_begin(&q, d, e, sql);
 
 	if (r == 0)
 		r = query_next(&q, e);

@@ -10,7 +10,7 @@ static int find_chip(struct db *tx, const char *chip_id, char ret_id[DB_ID_SIZE]
 	static const char sql[] = "SELECT id FROM units WHERE chip_id = ?"
 				  " ORDER BY created_at DESC LIMIT 1";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, "s", chip_id);
+	int r = query_begin(&q, tx, e, sql, chip_id);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -27,7 +27,7 @@ static int make_unit(struct db *tx, const char *chip_id, const char *model, char
 		" VALUES (?1, ?2, ?3, 'new', ?4, ?4)";
 
 	uuid7(ret_id);
-	return db_do(tx, e, sql, "sssi", ret_id, model, chip_id, wall_ms());
+	return db_do(tx, e, sql, ret_id, model, chip_id, wall_ms());
 }
 
 /* The run knows its unit (by a scanned serial): the chip id joins it, or must be the same. */
@@ -37,7 +37,7 @@ static int confirm_chip(
 	static const char sql[] = "UPDATE units SET chip_id = ? WHERE id = ?";
 
 	if (!f->chip[0])
-		return db_do(tx, e, sql, "ss", chip_id, f->unit);
+		return db_do(tx, e, sql, chip_id, f->unit);
 	if (strcmp(f->chip, chip_id))
 		return err_set(
 			e, ERR_WRONG_DEVICE, "chip %s was expected, %s is here", f->chip, chip_id);
@@ -64,7 +64,7 @@ int units_identify(struct db *tx, const char *run, const char *chip_id, const ch
 	if (r == 0)
 		r = make_unit(tx, chip_id, model ? model : or_null(f.model), id, e);
 	if (r >= 0)
-		r = db_run(tx, e, link, "ss", id, run);
+		r = db_run(tx, e, link, id, run);
 	if (r < 0)
 		return r;
 	memcpy(ret_id, id, DB_ID_SIZE);
@@ -76,7 +76,7 @@ int units_set_state(struct db *tx, const char *id, const char *state, const char
 	const char *by, struct err *e)
 {
 	static const char sql[] = "UPDATE units SET state = ?, updated_at = ? WHERE id = ?";
-	int r = db_run_one(tx, e, "that unit", sql, "sis", state, wall_ms(), id);
+	int r = db_run_one(tx, e, "that unit", sql, state, wall_ms(), id);
 
 	if (r < 0)
 		return r;

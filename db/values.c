@@ -41,7 +41,7 @@ static int add_one(struct db *tx, const char *kind, const char *pool, const char
 		" pool_id = excluded.pool_id, job_id = excluded.job_id, ordinal = excluded.ordinal,"
 		" reason = NULL";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, find, "ss", kind, value);
+	int r = query_begin(&q, tx, e, find, kind, value);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -54,7 +54,7 @@ static int add_one(struct db *tx, const char *kind, const char *pool, const char
 		offend(offending, value, why);
 		return 0;
 	}
-	return db_do(tx, e, insert, "ssssi", value, kind, pool, job, ordinal);
+	return db_do(tx, e, insert, value, kind, pool, job, ordinal);
 }
 
 static const char *malformed(const json_t *v)
@@ -78,7 +78,7 @@ static int add_all(struct db *tx, const char *kind, const char *pool, const char
 	json_t *seen = json_object();
 	size_t i;
 	json_t *v;
-	int r = query_begin(&q, tx, e, highest, "ss", pool, job);
+	int r = query_begin(&q, tx, e, highest, pool, job);
 
 	if (r == 0)
 		r = query_next(&q, e);
@@ -133,7 +133,7 @@ int ledger_get(struct db *d, const char *kind, const char *value, json_t **ret, 
 {
 	static const char sql[] = "SELECT " COLUMNS " FROM serials WHERE kind = ? AND value = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, "ss", kind, value);
+	int r = query_begin(&q, d, e, sql, kind, value);
 
 	if (r == 0)
 		r = query_next(&q, e);

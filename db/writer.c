@@ -46,14 +46,14 @@ static int apply_one(struct writer *w, struct ticket *t, struct err *e)
 {
 	size_t events = w->db->events;
 	size_t marks = w->db->marks;
-	int r = db_do(w->db, e, "SAVEPOINT ticket", "");
+	int r = db_do(w->db, e, "SAVEPOINT ticket");
 
 	if (r < 0)
 		return r;
 	t->result = t->apply(w->db, t->data, &t->err);
 	t->marks = w->db->marks > marks;
 	if (t->result >= 0)
-		return db_do(w->db, e, "RELEASE ticket", "");
+		return db_do(w->db, e, "RELEASE ticket");
 	if (!db_in_transaction(w->db)) {
 		/* On some errors (I/O, memory) sqlite gives up the transaction, others' work with
 		 * it. */

@@ -14,8 +14,8 @@
 static int begin(
 	struct query *q, struct db *d, const char *sql, const struct yield_filter *f, struct err *e)
 {
-	return query_begin(q, d, e, sql, "iisss", f->from_ms, f->to_ms ? f->to_ms : INT64_MAX,
-		f->job, f->station, f->recipe);
+	return query_begin(q, d, e, sql, f->from_ms, f->to_ms ? f->to_ms : INT64_MAX, f->job,
+		f->station, f->recipe);
 }
 
 static json_t *no_counts(void)
@@ -31,7 +31,7 @@ int reports_stations(struct db *d, int64_t since_ms, json_t **ret, struct err *e
 		" AND kind = 'production' AND ended_at >= ? GROUP BY station, outcome";
 	_cleanup_(query_done) struct query q = {0};
 	json_t *all = json_object();
-	int r = query_begin(&q, d, e, sql, "i", since_ms);
+	int r = query_begin(&q, d, e, sql, since_ms);
 
 	while (r >= 0 && (r = query_next(&q, e)) > 0) {
 		json_t *s = json_object_get(all, col_str(&q, 0));

@@ -72,6 +72,15 @@ file daemon/line/b.c daemon/line/b.h daemon/line/a_impl.h
 file daemon/line/a_impl.h daemon/line/b.h daemon/line/a.h
 expect 'the files of one object may' "$root/scripts/check-layers" --no-git --root "$tree"
 
+# A parameter of a statement that is of no type that a database has does not compile.
+bound() { # VALUE
+	printf '#include "db/bind.h"\nint f(const struct bind *);\nint g(int64_t n, const char *s, void *p, struct bind *b)\n{\n\treturn f(BINDS(n, s, %s));\n}\n' "$1" |
+		gcc -std=gnu11 -Werror -fsyntax-only -I"$root" -x c -
+}
+expect 'a text is bound' bound s
+expect 'a pointer to something is not' refuse bound p
+expect 'nor is a structure by its address' refuse bound b
+
 # A repository with one file of each vice.
 rm -rf "$tree"
 mkdir -p "$tree"

@@ -14,7 +14,7 @@ static int one_int(const char *sql)
 {
 	_cleanup_(query_done) struct query q = {0};
 
-	OK(query_begin(&q, fx.db, &fx.e, sql, ""));
+	OK(query_begin(&q, fx.db, &fx.e, sql));
 	ck_assert_int_eq(query_next(&q, &fx.e), 1);
 	return (int)col_int(&q, 0);
 }
@@ -123,8 +123,7 @@ START_TEST(constraints_and_a_full_quota_have_their_codes)
 	big[sizeof big - 1] = 0;
 	FAILS(ERR_CONFLICT, db_run(fx.db, &fx.e,
 				    "INSERT INTO tokens (id, name, role, secret_sha256,"
-				    " created_at) VALUES ('a', 'b', 'king', 'c', 1)",
-				    ""));
+				    " created_at) VALUES ('a', 'b', 'king', 'c', 1)"));
 	OK(db_set_quota(fx.db, 1, &fx.e)); /* sqlite never goes below the present size */
 	FAILS(ERR_DISK_FULL, ({
 		int r = 0;
@@ -133,14 +132,14 @@ START_TEST(constraints_and_a_full_quota_have_their_codes)
 			r = db_run(fx.db, &fx.e,
 				"INSERT INTO audit (at, principal, action, target,"
 				" detail) VALUES (1, 'p', 'a', 't', ?)",
-				"s", big);
+				big);
 		r;
 	}));
 	OK(db_set_quota(fx.db, 0, &fx.e));
 	ck_assert_int_eq(db_run(fx.db, &fx.e,
 				 "INSERT INTO audit (at, principal, action, target,"
 				 " detail) VALUES (1, 'p', 'a', 't', ?)",
-				 "s", big),
+				 big),
 		1);
 }
 END_TEST
@@ -151,11 +150,11 @@ START_TEST(a_statement_may_be_used_inside_itself)
 	int sum = 0;
 	struct query outer;
 
-	OK(query_begin(&outer, fx.db, &fx.e, sql, ""));
+	OK(query_begin(&outer, fx.db, &fx.e, sql));
 	while (query_next(&outer, &fx.e) > 0) {
 		struct query inner;
 
-		OK(query_begin(&inner, fx.db, &fx.e, sql, ""));
+		OK(query_begin(&inner, fx.db, &fx.e, sql));
 		while (query_next(&inner, &fx.e) > 0)
 			sum += (int)(col_int(&outer, 0) * col_int(&inner, 0));
 		query_done(&inner);

@@ -73,7 +73,7 @@ static const char *found(void)
 
 static int count_audit(void)
 {
-	int r = db_run(fx.db, &fx.e, "SELECT count(target), max(length(target)) FROM audit", "");
+	int r = db_run(fx.db, &fx.e, "SELECT count(target), max(length(target)) FROM audit");
 
 	return MIN(r, 0);
 }
@@ -111,7 +111,7 @@ START_TEST(a_damaged_page_is_not_served)
 	struct query q = {0};
 	int64_t page;
 
-	OK(query_begin(&q, fx.db, &fx.e, sql, ""));
+	OK(query_begin(&q, fx.db, &fx.e, sql));
 	ck_assert_int_eq(query_next(&q, &fx.e), 1);
 	page = col_int(&q, 0);
 	query_done(&q);
@@ -140,7 +140,7 @@ static void work_and_be_killed(bool checkpoint)
 		OK(db_open(fx.path, &fx.db, &fx.e));
 		fill(400, 800);
 		if (checkpoint)
-			db_run(fx.db, &fx.e, "PRAGMA wal_checkpoint(PASSIVE)", "");
+			db_run(fx.db, &fx.e, "PRAGMA wal_checkpoint(PASSIVE)");
 		fill(800, 900);
 		_exit(0);
 	}
@@ -253,7 +253,7 @@ static void *read_on(void *arg)
 	intptr_t bad = 0;
 
 	while (__atomic_load_n(&writing, __ATOMIC_ACQUIRE) && !bad) {
-		bad = db_open_reader(fx.path, &d, &e) < 0 || db_run(d, &e, sql, "") < 0 ||
+		bad = db_open_reader(fx.path, &d, &e) < 0 || db_run(d, &e, sql) < 0 ||
 		      db_damaged_page(d) != 0;
 		d = db_free(d);
 	}
@@ -270,7 +270,7 @@ START_TEST(readers_meet_no_damage_while_checkpoints_move_the_log)
 		ck_assert_int_eq(pthread_create(&reader[i], NULL, read_on, NULL), 0);
 	for (int i = 0; i < 60; i++) {
 		fill(1000 + i * 4, 1000 + i * 4 + 4);
-		db_run(fx.db, &fx.e, "PRAGMA wal_checkpoint(PASSIVE)", "");
+		db_run(fx.db, &fx.e, "PRAGMA wal_checkpoint(PASSIVE)");
 	}
 	__atomic_store_n(&writing, false, __ATOMIC_RELEASE);
 	for (size_t i = 0; i < ARRAY_LEN(reader); i++) {

@@ -49,7 +49,7 @@ static int64_t count(const char *sql)
 {
 	_cleanup_(query_done) struct query q = {0};
 
-	OK(query_begin(&q, fx.db, &fx.e, sql, ""));
+	OK(query_begin(&q, fx.db, &fx.e, sql));
 	ck_assert_int_eq(query_next(&q, &fx.e), 1);
 	return col_int(&q, 0);
 }

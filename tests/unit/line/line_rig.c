@@ -212,7 +212,7 @@ char *line_rig_ask(struct line_rig *g, const char *sql)
 	char *ret;
 
 	ck_assert_int_eq(db_open_reader(records_path(g->services.records), &d, &e), 0);
-	ck_assert_msg(query_begin(&q, d, &e, sql, "") == 0, "%s", e.msg);
+	ck_assert_msg(query_begin(&q, d, &e, sql) == 0, "%s", e.msg);
 	ck_assert_msg(query_next(&q, &e) == 1, "no row: %s", sql);
 	text = col_str(&q, 0);
 	ret = xstrdup(text ? text : "");
