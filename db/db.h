@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One connection to provd's database: the only door to sqlite3, together with the other files of
- * this folder. A connection is used by one thread at a time; the write connection belongs to the
+ * One connection to provd's database, by whatever engine (db/engine.h). A connection is used by one thread at a time; the write connection belongs to the
  * writer thread (db/writer.h), readers to whoever opened them.
  *
  * Durability (design, promise 2): WAL with synchronous=FULL, so a COMMIT that returned 0 survives
@@ -34,7 +33,7 @@ int db_open_reader(const char *path, struct db **ret, struct err *e);
 struct db *db_free(struct db *d);
 DEFINE_CLEANUP(struct db, db_free)
 
-/* The first page that was read and does not hold what was written to it (db/page_sums.h), 0 none.
+/* The first page that was read and does not hold what was written to it (db/sqlite/page_sums.h), 0 none.
  * From the opening on such a page is -ERR_RECORDS_DAMAGED; what had to be read to open is not. */
 unsigned db_damaged_page(struct db *d);
 /* Whether the sums of the pages were made from what the file holds, and why; NULL: no. */
@@ -46,6 +45,9 @@ void db_tolerate(struct db *d, bool damage);
 int db_set_quota(struct db *d, int64_t bytes, struct err *e);
 /* Bytes of the database without its log. */
 int db_size(struct db *d, int64_t *ret_bytes, struct err *e);
+
+/* While nothing waits: what is in a log goes into the database. Readers are never waited for. */
+void db_tidy(struct db *d);
 
 /* A write transaction. The writer thread does this; others only in tests and tools. */
 int db_begin(struct db *d, struct err *e);

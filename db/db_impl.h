@@ -4,21 +4,20 @@
  */
 #pragma once
 
-#include <sqlite3.h>
-
 #include "db/db.h"
+#include "db/engine.h"
 
 #define DB_CACHE_SLOTS 256
 
 struct db {
-	sqlite3 *sql;
+	struct engine *engine;
 	char *path;
-	/* Between db_begin() and its end. sqlite gives a transaction up by itself on some errors
+	/* Between db_begin() and its end. An engine gives a transaction up by itself on some errors
 	 * (full, I/O); what would follow must not run in one of its own. */
 	bool in_tx;
 	struct {
 		uint64_t hash;
-		sqlite3_stmt *st;
+		struct engine_stmt *st;
 	} cache[DB_CACHE_SLOTS]; /* open addressing by the hash of the text */
 	unsigned cached;
 	/* The events of the transaction, for the hook after its commit. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/events.h"
 
-#include <sqlite3.h>
-
 #include "base/timefmt.h"
 #include "db/db_impl.h"
 #include "db/stmt.h"
@@ -106,7 +104,7 @@ int db_event(struct db *tx, const char *type, const char *station, const char *j
 		return r;
 	}
 	*event_add(tx) = (struct db_event){
-		.seq = sqlite3_last_insert_rowid(tx->sql),
+		.seq = tx->engine->ops->last_id(tx->engine),
 		.at = at,
 		.type = xstrdup(type),
 		.station = dup_or_null(station),

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/integrity.h"
 
-#include <sqlite3.h>
-
 #include "base/digest.h"
 #include "base/timefmt.h"
 #include "db/db_impl.h"
 #include "db/reports.h"
 #include "db/stmt.h"
 
-/* Statements of sqlite between two looks at `stop`. */
-#define PROGRESS_OPS 20000
 /* Runs of one look: no read transaction stays open for long, so that the log can be cut back. */
 #define CHAIN_PAGE 200
 
@@ -29,60 +25,13 @@ static int stopped(struct err *e)
 	return err_set(e, ERR_ABORTED, "the check of the records was stopped");
 }
 
+static void watch(struct db *d, const struct integrity_stop *stop)
+{
+	if (d->engine->ops->watch)
+		d->engine->ops->watch(d->engine, stop ? progress : NULL, (void *)stop);
+}
+
 /* --- the file --- */
-
-/* 1 where it is not sound, with what sqlite says in ret. */
-static int quick_check(struct db *d, const char *sql, char ret[200], struct err *e)
-{
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
-
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r <= 0)
-		return r;
-	snprintf(ret, 200, "%s", col_str(&q, 0));
-	return strcmp(ret, "ok") != 0;
-}
-
-/* The first table with a page that is not sound; "" where none is. */
-static void find_table(struct db *d, char ret[DB_ID_SIZE])
-{
-	static const char sql[] = "SELECT name FROM sqlite_schema WHERE type = 'table'"
-				  " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'";
-	_cleanup_(query_done) struct query q = {0};
-	char said[200];
-	struct err e;
-
-	ret[0] = 0;
-	if (query_begin(&q, d, &e, sql) < 0)
-		return;
-	while (!ret[0] && query_next(&q, &e) > 0) {
-		_cleanup_(freep) char *check =
-			xasprintf("PRAGMA quick_check('%s')", col_str(&q, 0));
-
-		if (quick_check(d, check, said, &e) != 0)
-			col_copy(&q, 0, ret, DB_ID_SIZE);
-	}
-}
-
-static int check_file(struct db *d, char ret[320], struct err *e)
-{
-	char table[DB_ID_SIZE];
-	char said[200] = "";
-	int r = quick_check(d, "PRAGMA quick_check(1)", said, e);
-	unsigned page = db_damaged_page(d);
-
-	if (page) {
-		find_table(d, table);
-		snprintf(ret, 320, "page %u of the database is not what was written to it%s%s",
-			page, table[0] ? ": table " : "", table);
-		return 0;
-	}
-	if (r > 0)
-		snprintf(ret, 320, "the file of the database is damaged: %s", said);
-	return MIN(r, 0);
-}
 
 int integrity_structure(
 	struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)
@@ -91,9 +40,9 @@ int integrity_structure(
 	int r;
 
 	ret[0] = 0;
-	sqlite3_progress_handler(d->sql, PROGRESS_OPS, progress, (void *)stop);
-	r = check_file(d, ret, &inner);
-	sqlite3_progress_handler(d->sql, 0, NULL, NULL);
+	watch(d, stop);
+	r = d->engine->ops->check ? d->engine->ops->check(d->engine, ret, 320, &inner) : 0;
+	watch(d, NULL);
 	if (asked(stop))
 		return stopped(e);
 	if (r == -ERR_RECORDS_DAMAGED) {
@@ -285,10 +234,10 @@ int integrity_tables(struct db *d, const struct integrity_stop *stop, char ret[3
 	int r;
 
 	ret[0] = 0;
-	sqlite3_progress_handler(d->sql, PROGRESS_OPS, progress, (void *)stop);
+	watch(d, stop);
 	r = check_recipes(d, stop, ret, e);
 	for (size_t i = 0; i < ARRAY_LEN(rules) && r == 0 && !ret[0]; i++)
 		r = check_rule(d, i, ret, e);
-	sqlite3_progress_handler(d->sql, 0, NULL, NULL);
+	watch(d, NULL);
 	return asked(stop) ? stopped(e) : r;
 }

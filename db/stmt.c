@@ -1,63 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/stmt.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 
 #include "base/timefmt.h"
 #include "db/db_impl.h"
 
-/* The index of the log is made larger: that fails for want of room, and sqlite keeps no errno. */
-static bool no_room(struct db *d, int code)
-{
-	int os = d->sql ? sqlite3_system_errno(d->sql) : 0;
-
-	return code == SQLITE_IOERR_SHMSIZE || os == ENOSPC || os == EDQUOT;
-}
-
-int db_error(struct db *d, struct err *e, const char *what)
-{
-	int code = d->sql ? sqlite3_extended_errcode(d->sql) : SQLITE_NOMEM;
-	const char *text = d->sql ? sqlite3_errmsg(d->sql) : "out of memory";
-	enum err_code ours = ERR_DATABASE;
-
-	if (code == SQLITE_IOERR_DATA)
-		return err_set(e, ERR_RECORDS_DAMAGED,
-			"page %u of the database is not what was written to it (%s)",
-			db_damaged_page(d), what);
-	switch (code & 0xff) {
-	case SQLITE_FULL:
-		ours = ERR_DISK_FULL;
-		break;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		ours = ERR_RECORDS_DAMAGED;
-		break;
-	case SQLITE_IOERR:
-		ours = no_room(d, code) ? ERR_DISK_FULL : ERR_DATABASE;
-		break;
-	case SQLITE_CANTOPEN:
-		ours = no_room(d, code) ? ERR_DISK_FULL : ERR_DATABASE;
-		break;
-	case SQLITE_CONSTRAINT:
-		ours = ERR_CONFLICT;
-		break;
-	case SQLITE_NOMEM:
-		ours = ERR_NO_MEMORY;
-		break;
-	case SQLITE_TOOBIG:
-		ours = ERR_TOO_LARGE;
-		break;
-	default: /* not an enum of ours: sqlite's list is open */
-		break;
-	}
-	return err_set(e, ours, "%s: %s (sqlite %d)", what, text, code);
-}
-
 bool db_in_transaction(struct db *d)
 {
-	return !sqlite3_get_autocommit(d->sql);
+	return d->engine->ops->in_transaction(d->engine);
 }
 
 static uint64_t text_hash(const char *s)
@@ -74,22 +25,23 @@ static uint64_t text_hash(const char *s)
 static int prepare(struct query *q, const char *sql, struct err *e)
 {
 	struct db *d = q->db;
+	const struct engine_ops *ops = d->engine->ops;
 	uint64_t h = text_hash(sql);
 	size_t slot = h % DB_CACHE_SLOTS;
+	int r;
 
 	for (; d->cache[slot].st; slot = (slot + 1) % DB_CACHE_SLOTS)
-		if (d->cache[slot].hash == h && !strcmp(sqlite3_sql(d->cache[slot].st), sql)) {
+		if (d->cache[slot].hash == h && !strcmp(ops->sql(d->cache[slot].st), sql)) {
 			q->st = d->cache[slot].st;
-			q->own = sqlite3_stmt_busy(q->st);
+			q->own = ops->busy(q->st);
 			if (!q->own)
 				return 0;
 			break;
 		}
-	if (sqlite3_prepare_v3(d->sql, sql, -1, q->own ? 0 : SQLITE_PREPARE_PERSISTENT, &q->st,
-		    NULL) != SQLITE_OK) {
-		q->st = NULL;
-		return db_error(d, e, sql);
-	}
+	q->st = NULL;
+	r = ops->prepare(d->engine, sql, !q->own, &q->st, e);
+	if (r < 0)
+		return r;
 	if (!q->own && d->cached < DB_CACHE_SLOTS * 3 / 4) {
 		d->cache[slot].hash = h;
 		d->cache[slot].st = q->st;
@@ -100,83 +52,31 @@ static int prepare(struct query *q, const char *sql, struct err *e)
 	return 0;
 }
 
-char *canonical(const json_t *j)
-{
-	return json_dumps(
-		j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
-}
-
-static int bind_canonical(sqlite3_stmt *st, int i, const json_t *j)
-{
-	char *text = canonical(j);
-
-	return text ? sqlite3_bind_text(st, i, text, -1, free) : SQLITE_NOMEM;
-}
-
-/* Text stays the caller's: every query ends before its parameters do. */
-static int bind_one(sqlite3_stmt *st, int i, const struct bind *b)
-{
-	switch (b->type) {
-	case BIND_INT:
-		return sqlite3_bind_int64(st, i, b->i);
-	case BIND_REAL:
-		return sqlite3_bind_double(st, i, b->d);
-	case BIND_TEXT:
-		return sqlite3_bind_text(st, i, b->s, -1, SQLITE_STATIC);
-	case BIND_JSON:
-		return b->j ? bind_canonical(st, i, b->j) : sqlite3_bind_null(st, i);
-	case BIND_NOTHING:
-	case BIND_END:
-		break;
-	}
-	return sqlite3_bind_null(st, i);
-}
-
 int query_begin_with(struct query *q, struct db *d, struct err *e, const char *sql,
 	const struct bind *parameters)
 {
-	int rc = SQLITE_OK;
 	int r;
 
 	*q = (struct query){.db = d};
-	if (d->in_tx && sqlite3_get_autocommit(d->sql))
+	if (d->in_tx && !db_in_transaction(d))
 		return err_set(e, ERR_DATABASE, "the transaction was given up by an earlier error");
 	r = prepare(q, sql, e);
-	if (r < 0)
-		return r;
-	for (int i = 0; rc == SQLITE_OK && parameters[i].type != BIND_END; i++)
-		rc = bind_one(q->st, i + 1, &parameters[i]);
-	return rc == SQLITE_OK ? 0 : db_error(d, e, sql);
-}
-
-/* The first words of a statement are enough to find it, and the message has room for the cause. */
-static int query_error(struct query *q, struct err *e)
-{
-	char head[48];
-
-	snprintf(head, sizeof head, "%s", sqlite3_sql(q->st));
-	return db_error(q->db, e, head);
+	for (int i = 0; r == 0 && parameters[i].type != BIND_END; i++)
+		r = d->engine->ops->bind(d->engine, q->st, i + 1, &parameters[i], e);
+	return r;
 }
 
 int query_next(struct query *q, struct err *e)
 {
-	int rc = sqlite3_step(q->st);
-
-	if (rc == SQLITE_ROW)
-		return 1;
-	if (rc == SQLITE_DONE)
-		return 0;
-	return query_error(q, e);
+	return q->db->engine->ops->step(q->db->engine, q->st, e);
 }
 
 void query_done(struct query *q)
 {
-	if (q->st && q->own) {
-		sqlite3_finalize(q->st);
-	} else if (q->st) {
-		sqlite3_reset(q->st);
-		sqlite3_clear_bindings(q->st);
-	}
+	if (q->st && q->own)
+		q->db->engine->ops->finalize(q->st);
+	else if (q->st)
+		q->db->engine->ops->reset(q->st);
 	*q = (struct query){0};
 }
 
@@ -190,7 +90,7 @@ int db_run_with(struct db *d, struct err *e, const char *sql, const struct bind 
 	do
 		r = query_next(&q, e);
 	while (r > 0);
-	return r < 0 ? r : sqlite3_changes(d->sql);
+	return r < 0 ? r : d->engine->ops->changed(d->engine);
 }
 
 int db_do_with(struct db *d, struct err *e, const char *sql, const struct bind *parameters)
@@ -212,29 +112,27 @@ int db_run_one_with(struct db *d, struct err *e, const char *what, const char *s
 
 int db_script(struct db *d, const char *sql, struct err *e)
 {
-	if (sqlite3_exec(d->sql, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return db_error(d, e, "script");
-	return 0;
+	return d->engine->ops->script(d->engine, sql, e);
 }
 
 int64_t col_int(const struct query *q, int i)
 {
-	return sqlite3_column_int64(q->st, i);
+	return q->db->engine->ops->get_int(q->st, i);
 }
 
 double col_real(const struct query *q, int i)
 {
-	return sqlite3_column_double(q->st, i);
+	return q->db->engine->ops->get_real(q->st, i);
 }
 
 bool col_null(const struct query *q, int i)
 {
-	return sqlite3_column_type(q->st, i) == SQLITE_NULL;
+	return q->db->engine->ops->is_null(q->st, i);
 }
 
 const char *col_str(const struct query *q, int i)
 {
-	const char *s = (const char *)sqlite3_column_text(q->st, i);
+	const char *s = q->db->engine->ops->get_text(q->st, i);
 
 	return s ? s : "";
 }
@@ -277,8 +175,8 @@ json_t *row_json(const struct query *q, const char *kinds)
 
 	for (int i = 0; kinds[i]; i++)
 		if (kinds[i] != '-')
-			json_object_set_new(
-				row, sqlite3_column_name(q->st, i), col_json(q, i, kinds[i]));
+			json_object_set_new(row, q->db->engine->ops->column_name(q->st, i),
+				col_json(q, i, kinds[i]));
 	return row;
 }
 

@@ -8,15 +8,16 @@
  */
 #pragma once
 
-#include <sqlite3.h>
-
 #include "base/strbuf.h"
 #include "db/bind.h"
+#include "db/canonical.h"
 #include "db/db.h"
+
+struct engine_stmt;
 
 struct query {
 	struct db *db;
-	sqlite3_stmt *st;
+	struct engine_stmt *st;
 	bool own; /* not from the cache: finalized at the end */
 };
 
@@ -43,8 +44,6 @@ int db_run_one_with(struct db *d, struct err *e, const char *what, const char *s
 	const struct bind *parameters);
 /* Several statements without parameters or rows. */
 int db_script(struct db *d, const char *sql, struct err *e);
-/* The error of the connection as ours. */
-int db_error(struct db *d, struct err *e, const char *what);
 bool db_in_transaction(struct db *d);
 
 int64_t col_int(const struct query *q, int i);
@@ -62,9 +61,6 @@ int db_one_json(struct db *d, struct err *e, const char *what, const char *kinds
 /* All rows of a query with at most one text parameter (NULL: none). */
 int db_all_json(struct db *d, struct err *e, const char *kinds, json_t **ret, const char *sql,
 	const char *key);
-
-/* Canonical text: sorted keys, no space, 17 digits (a double survives). NULL on exhaustion. */
-char *canonical(const json_t *j);
 
 /* A SELECT put together from constant pieces: only the filters that are set, so that each finds its
  * index. Parameters are positional. */

@@ -10,7 +10,6 @@
 
 #define IDLE_US US_PER_S
 /* Beyond this the log file is cut back to nothing when the line is quiet. */
-#define WAL_TRUNCATE_PAGES 8192
 
 struct ticket {
 	struct ticket *next;
@@ -148,19 +147,6 @@ static void tell(struct writer *w, struct ticket *group)
 	db_pending_cut(w->db, 0, 0);
 }
 
-/* While nothing waits: what is in the log goes into the database. Readers are never waited for. */
-static void checkpoint(struct writer *w)
-{
-	int pages = 0;
-
-	sqlite3_wal_checkpoint_v2(w->db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, NULL);
-	if (pages > WAL_TRUNCATE_PAGES) {
-		sqlite3_busy_timeout(w->db->sql, 0);
-		sqlite3_wal_checkpoint_v2(w->db->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-		sqlite3_busy_timeout(w->db->sql, 5000);
-	}
-}
-
 /* Whether a commit is to be made now. */
 static bool wanted(const struct writer *w) REQUIRES(w->lock)
 {
@@ -224,7 +210,7 @@ static void *writer_main(void *arg)
 			tell(w, group);
 			dirty = true;
 		} else if (dirty) {
-			checkpoint(w);
+			db_tidy(w->db);
 			dirty = false;
 		}
 	}

@@ -3,7 +3,7 @@
  * A byte that changes in the file of the database is seen when its page is read; what a crash, a
  * copy, or another program that only reads leaves is not taken for that.
  */
-#include "db/page_sums.h"
+#include "db/sqlite/page_sums.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "db/page_sums.h"
+#include "db/sqlite/page_sums.h"
 
 #include <errno.h>
 #include <fcntl.h>
