@@ -14,7 +14,6 @@
 #include "base/bytes.h"
 #include "transports/images/image_impl.h"
 
-#define SUFFIX_BYTES	  16
 #define CONTAINER_BYTES	  11
 #define TARGET_NAME_BYTES 255
 #define BCD_DFUSE	  0x011a
@@ -27,8 +26,8 @@ static uint8_t suffix_length(const uint8_t *bytes, size_t n)
 
 bool image_has_dfu_suffix(const uint8_t *bytes, size_t n)
 {
-	return n >= SUFFIX_BYTES && !memcmp(bytes + n - 8, "UFD", 3) &&
-	       suffix_length(bytes, n) >= SUFFIX_BYTES;
+	return n >= DFU_SUFFIX_BYTES && !memcmp(bytes + n - 8, "UFD", 3) &&
+	       suffix_length(bytes, n) >= DFU_SUFFIX_BYTES;
 }
 
 static int bad_suffix(const struct image *i, size_t at, struct err *e, const char *why)
@@ -55,7 +54,7 @@ int image_dfu_suffix(
 	crc = rb_le32(&b);
 	if (crc != ((uint32_t)crc32(0, bytes, (uInt)(n - 4)) ^ 0xffffffff))
 		return bad_suffix(i, n - 4, e, "the checksum is wrong: the file is damaged");
-	b = rbytes_of(bytes + n - SUFFIX_BYTES, SUFFIX_BYTES);
+	b = rbytes_of(bytes + n - DFU_SUFFIX_BYTES, DFU_SUFFIX_BYTES);
 	i->dfu_device = rb_le16(&b);
 	i->dfu_pid = rb_le16(&b);
 	i->dfu_vid = rb_le16(&b);
@@ -141,7 +140,7 @@ int image_read_dfuse(struct image_source *s, struct err *e)
 		return image_malformed(
 			s, 5, e, "DfuSe version %u, %u expected", version, DFUSE_VERSION);
 	/* ST's tools leave the suffix out, dfuse-pack counts it. */
-	if (size != s->n && size != s->n + SUFFIX_BYTES)
+	if (size != s->n && size != s->n + DFU_SUFFIX_BYTES)
 		return image_malformed(
 			s, 6, e, "the container says %u bytes, it has %zu", size, s->n);
 	for (unsigned i = 0; i < targets; i++) {

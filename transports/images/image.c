@@ -125,21 +125,35 @@ static enum image_format content_of(const struct image_source *s)
 	return s->opts->format == IMAGE_BIN && !readers[f] ? IMAGE_BIN : f;
 }
 
+/* A suffix that is wrong, of a file for a device that takes files: the published ones of HackRF have
+ * such a suffix (findings/), and its owners send them as they are. A recipe that declares the bytes
+ * takes the decision. */
+static bool is_meant_whole(const struct image_source *s)
+{
+	enum image_format f = image_detect(s->bytes, s->n - MIN(s->n, (size_t)DFU_SUFFIX_BYTES));
+
+	return s->opts->as_is && s->opts->format == IMAGE_BIN && (f == IMAGE_BIN || !readers[f]);
+}
+
 /* Takes a DFU suffix off, and says what is left. */
 static int recognise(struct image *i, struct image_source *s, struct err *e)
 {
 	size_t suffix = 0;
-	int r;
+	int r = 0;
 
 	i->declared = s->opts->format;
 	i->format = content_of(s);
 	i->inner = i->format;
 	if (i->format == IMAGE_DFU) {
 		r = image_dfu_suffix(i, s->bytes, s->n, &suffix, e);
-		if (r < 0)
+		if (r < 0 && !is_meant_whole(s))
 			return r;
 		s->n -= suffix;
-		i->inner = content_of(s);
+		i->inner = r < 0 ? IMAGE_BIN : content_of(s);
+	}
+	if (r < 0) {
+		i->format = IMAGE_BIN;
+		image_note(i, "its DFU suffix is wrong: it is sent as it is, with the suffix");
 	}
 	i->placed = i->inner != IMAGE_BIN;
 	return gate_image(i, s->opts, s->bytes, s->n, e);

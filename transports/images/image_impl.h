@@ -42,6 +42,7 @@ image_reader_fn image_read_dfuse, image_read_titxt;
  * there is none, -ERR_IMAGE_INVALID where the checksum is wrong. The ids go into the image. */
 int image_dfu_suffix(
 	struct image *i, const uint8_t *bytes, size_t n, size_t *ret_len, struct err *e);
+#define DFU_SUFFIX_BYTES 16 /* of version 1.1, without what a maker adds */
 /* Whether the file ends with the signature of one. */
 bool image_has_dfu_suffix(const uint8_t *bytes, size_t n);
 

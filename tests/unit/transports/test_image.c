@@ -116,6 +116,27 @@ START_TEST(flaw_15_a_text_or_container_file_is_not_flashed_as_it_is)
 }
 END_TEST
 
+/* As HackRF publishes its files: a header was put before what had its suffix already. */
+START_TEST(a_wrong_dfu_suffix_is_sent_where_a_device_takes_files_and_the_recipe_says_so)
+{
+	static const char bytes[] = "abcdefgh\0\1UFD\x10\1\2\3\4";
+	static const char records[] = ":00000001FF\n\xff\xff\0\0\0\0\0\1UFD\x10\1\2\3\4";
+	struct image_opts o = {.address = 0, .format = IMAGE_BIN, .as_is = true};
+	struct image *i = NULL;
+
+	ck_assert_msg(image_parse("a.dfu", bytes, 18, &o, &i, &e) == 0, "%s", e.msg);
+	ck_assert_uint_eq(i->bytes, 18);
+	ck_assert_uint_eq(i->notes, 1);
+	ck_assert_ptr_nonnull(strstr(i->note[0], "suffix is wrong"));
+	i = image_unref(i);
+	/* What has addresses is never raw, and nothing is sent so that nobody declared. */
+	ck_assert_int_lt(image_parse("a.dfu", records, 28, &o, &i, &e), 0);
+	o.format = IMAGE_ANY;
+	ck_assert_int_lt(image_parse("a.dfu", bytes, 18, &o, &i, &e), 0);
+	ck_assert_ptr_nonnull(strstr(e.msg, "checksum is wrong"));
+}
+END_TEST
+
 START_TEST(bytes_that_only_begin_like_a_format_stay_a_raw_binary)
 {
 	_cleanup_(image_unrefp) struct image *i = NULL;
@@ -311,6 +332,8 @@ static Suite *image_suite(void)
 	tcase_add_test(t, a_raw_binary_is_one_segment_at_its_address);
 	tcase_add_test(t, a_file_that_changes_later_changes_nothing_that_is_flashed);
 	tcase_add_test(t, flaw_15_a_text_or_container_file_is_not_flashed_as_it_is);
+	tcase_add_test(
+		t, a_wrong_dfu_suffix_is_sent_where_a_device_takes_files_and_the_recipe_says_so);
 	tcase_add_test(t, bytes_that_only_begin_like_a_format_stay_a_raw_binary);
 	tcase_add_test(t, flaw_13_an_image_that_does_not_fit_is_refused);
 	tcase_add_test(t, an_address_is_refused_where_the_file_has_its_own_and_a_default_gives_way);
