@@ -52,7 +52,7 @@ enum err_class {
 	X(ACCESS, "access-denied", LINE, "provd may not open the device: check the udev rules.") \
 	X(BUSY, "busy", LINE, "Another program holds the device: stop it.")                      \
 	X(NO_EVIDENCE, "no-evidence", LINE, "The step gave no proof that it worked.")            \
-	X(TOOL_MISSING, "tool-missing", LINE, "Install the program that the recipe names.")      \
+	X(TOOL_MISSING, "tool-missing", LINE, "Install what the message names.")                 \
 	X(TOOL_FAILED, "tool-failed", LINE, "The program failed; see the log.")                  \
 	X(IMAGE_INVALID, "image-invalid", LINE, "The firmware file is malformed.")               \
 	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")             \

@@ -32,7 +32,7 @@ struct foreign {
 };
 
 /* 1 with *ret; 0 where the content may be meant for that use, or where a few bytes are too few to
- * say; -ERR_IO where libmagic cannot be asked. Of text the whole file is looked at. */
+ * say; an error where libmagic cannot be asked. Of text the whole file is looked at. */
 int foreign_look(
 	const uint8_t *bytes, uint64_t n, enum foreign_use use, struct foreign *ret, struct err *e);
 /* Whether every byte is that of plain text: ASCII or UTF-8 with usual blanks. */

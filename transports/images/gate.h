@@ -20,7 +20,7 @@
 enum image_format gate_name_claim(const char *name);
 
 /* What speaks against bytes that are of no firmware format: "looks like a PDF document", "its name
- * says a font". 1 with it in ret; 0; -ERR_IO where libmagic cannot be asked. */
+ * says a font". 1 with it in ret; 0; an error where libmagic cannot be asked. */
 int gate_objection(const char *name, const uint8_t *bytes, uint64_t n, enum foreign_use use,
 	char ret[GATE_WHY_BYTES], struct err *e);
 

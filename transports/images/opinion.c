@@ -47,11 +47,13 @@ static int open_magic(magic_t *ret, struct err *e)
 		return 0;
 	m = key_error ? NULL : magic_open(RULES_ALONE);
 	if (!m)
-		return err_set(e, ERR_IO, "libmagic cannot be opened");
+		return err_set(e, ERR_NO_MEMORY, "libmagic cannot be opened");
 	if (magic_load(m, NULL) < 0 || pthread_setspecific(key, m) != 0) {
-		err_set(e, ERR_IO, "libmagic: %s", magic_error(m) ? magic_error(m) : "no memory");
+		err_set(e, ERR_TOOL_MISSING,
+			"libmagic: %s (its data come with the package libmagic-mgc)",
+			magic_error(m) ? magic_error(m) : "no memory");
 		magic_close(m);
-		return -ERR_IO;
+		return -ERR_TOOL_MISSING;
 	}
 	*ret = m;
 	return 0;
@@ -110,17 +112,19 @@ int opinion_of(const uint8_t *bytes, uint64_t n, struct opinion *ret, struct err
 	_cleanup_(freep) char *text = NULL;
 	_cleanup_(freep) uint8_t *copy = NULL;
 	magic_t m;
+	int r;
 
 	if (n < SHORT_BYTES)
 		return 0;
-	if (open_magic(&m, e) < 0)
-		return -ERR_IO;
+	r = open_magic(&m, e);
+	if (r < 0)
+		return r;
 	text = xstrdup(ask(m, 0, bytes, len));
 	if (!strcmp(text, "data"))
 		return 0;
 	copy = malloc(len);
 	if (!copy)
-		return err_set(e, ERR_IO, "libmagic: out of memory");
+		return err_set(e, ERR_NO_MEMORY, "libmagic: out of memory");
 	memcpy(copy, bytes, len);
 	if (rests_on(m, text, copy, len, 0xff, ENOUGH) < ENOUGH ||
 		rests_on(m, text, copy, len, 1, ENOUGH_EXACT) < ENOUGH_EXACT)
