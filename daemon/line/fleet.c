@@ -31,6 +31,7 @@ struct fleet {
 	uint64_t rescan_us;
 
 	struct line_services services; /* what the stations see of all this */
+	struct readers *readers;
 	struct store *store;
 	struct confine *confine;
 	struct outputs_sweep *sweep;
@@ -205,7 +206,7 @@ static int open_records(struct fleet *f, struct err *e)
 		return r;
 	f->services.store = f->store;
 	f->services.writer = records_writer(f->services.records);
-	f->services.readers = readers_new(records_path(f->services.records));
+	f->readers = readers_new(records_path(f->services.records));
 	f->sweep = outputs_sweep_new(store_output(f->store));
 	return 0;
 }
@@ -372,7 +373,7 @@ struct fleet *fleet_free(struct fleet *f)
 		station_free(f->station[i]);
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
-	readers_free(f->services.readers);
+	readers_free(f->readers);
 	records_free(f->services.records);
 	holds_free(f->services.holds);
 	confine_free(f->confine);
@@ -484,7 +485,7 @@ struct writer *fleet_writer(struct fleet *f)
 
 struct readers *fleet_readers(struct fleet *f)
 {
-	return f->services.readers;
+	return f->readers;
 }
 
 struct records *fleet_records(struct fleet *f)

@@ -6,6 +6,7 @@
 #include "daemon/line/run_log.h"
 #include "daemon/line/serial_policy.h"
 #include "daemon/line/services.h"
+#include "db/artifacts.h"
 #include "db/ledger.h"
 #include "db/prompts.h"
 #include "db/runs.h"
@@ -28,6 +29,7 @@ struct recorder {
 	uint64_t begun_us;
 	struct job_claim claim;
 	json_t *firmware;
+	json_t *names;	 /* of its artifacts, by their digests */
 	char serial[64]; /* that the run has; "" none yet */
 	struct run_log *log;
 	/* What the next step_end brings to disk with it: */
@@ -54,6 +56,34 @@ static json_t *firmware_of(const struct job_claim *c)
 	return o;
 }
 
+/* In the transaction that opens the run: a connection for each step would be one for each station
+ * at a time. What is not there is the preflight's to say. */
+static void read_names(struct recorder *r, struct db *tx)
+{
+	const json_t *artifacts = json_object_get(r->claim.recipe->json, "artifacts");
+	const char *key;
+	json_t *v;
+
+	r->names = json_object();
+	json_object_foreach((json_t *)artifacts, key, v) {
+		char name[STEP_NAME_BYTES];
+
+		if (artifacts_name(tx, json_string_value(v), name, sizeof name, NULL) == 0)
+			json_object_set_new(r->names, json_string_value(v), json_string(name));
+	}
+}
+
+int recorder_artifact_name(
+	const struct recorder *r, const char *sha256, char *ret, size_t size, struct err *e)
+{
+	const char *name = json_string_value(json_object_get(r->names, sha256));
+
+	if (!name)
+		return err_set(e, ERR_NOT_FOUND, "there is no artifact %s", sha256);
+	snprintf(ret, size, "%s", name);
+	return 0;
+}
+
 struct open_note {
 	struct recorder *r;
 	const struct station_row *row;
@@ -70,6 +100,7 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 	if (ret < 0)
 		return ret;
 	r->firmware = firmware_of(&r->claim);
+	read_names(r, tx);
 
 	const struct run_new run = {
 		.id = r->run_id, .station = r->station->id, .attached_ms = wall_ms()};
@@ -154,6 +185,7 @@ struct recorder *recorder_free(struct recorder *r)
 	free(r->taken);
 	job_claim_done(&r->claim);
 	json_decref(r->firmware);
+	json_decref(r->names);
 	free(r);
 	return NULL;
 }

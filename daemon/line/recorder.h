@@ -28,6 +28,10 @@ int recorder_close(struct recorder *r, const struct run_result *res, const struc
 	struct err *e);
 struct recorder *recorder_free(struct recorder *r);
 
+/* The name that an artifact of its recipe was uploaded under. -ERR_NOT_FOUND for another. */
+int recorder_artifact_name(
+	const struct recorder *r, const char *sha256, char *ret, size_t size, struct err *e);
+
 /* The sink for the runner. */
 struct runner_sink recorder_sink(struct recorder *r);
 /* Reserves the run's serial (durable) or gives the one that it has. kind NULL: as the recipe says;

@@ -16,7 +16,6 @@ struct feed;
 struct holds;
 struct image_cache;
 struct orders;
-struct readers;
 struct records;
 struct store;
 struct writer;
@@ -24,7 +23,6 @@ struct writer;
 struct line_services {
 	struct records *records; /* the room on the disk, the wall clock */
 	struct writer *writer;
-	struct readers *readers;
 	struct holds *holds;
 	struct feed *feed;
 	struct orders *orders;

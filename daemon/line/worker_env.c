@@ -14,8 +14,6 @@
 #include "daemon/line/services.h"
 #include "daemon/line/store.h"
 #include "daemon/line/worker_ports.h"
-#include "db/artifacts.h"
-#include "db/readers.h"
 #include "transports/images/cache.h"
 
 /* Another station may be reading the same large file: hashing 8 GiB takes its time. */
@@ -188,12 +186,7 @@ static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 
 static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
 {
-	struct readers *readers = ((struct env *)env)->s->line->readers;
-	struct db *d = readers_take(readers, e);
-	int r = d ? artifacts_name(d, ref, ret, STEP_NAME_BYTES, e) : -(int)e->code;
-
-	readers_give(readers, d);
-	return r;
+	return recorder_artifact_name(((struct env *)env)->rec, ref, ret, STEP_NAME_BYTES, e);
 }
 
 static int env_load_image(

@@ -69,7 +69,7 @@ say('Info : Listening on port %%d for tcl connections' %% listener.getsockname()
 client, _ = listener.accept()
 asked = b''
 def answer(text=b'0 {}'):
-    client.sendall(text + b'\x1a')
+    client.sendall(number + b' ' + text + b'\x1a')
 while True:
     while b'\x1a' not in asked:
         got = client.recv(65536)
@@ -78,14 +78,15 @@ while True:
         asked += got
     script, asked = asked.split(b'\x1a', 1)
     command = re.sub(r'\\(.)', r'\1', re.search(r'catch (.*) provd_m\]', script.decode()).group(1))
+    number = re.search(rb'; list (\d+) ', script).group(1)
     work = command.startswith('program')
     if MODE == 'mute' or (MODE == 'mute-at-work' and work):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         hang()
     elif MODE == 'rubbish' and work:
-        answer(bytes(x for x in os.urandom(5000) if x != 0x1a))
+        client.sendall(bytes(x for x in os.urandom(5000) if x != 0x1a) + b'\x1a')
     elif MODE == 'unterminated' and work:
-        client.sendall(b'0 {}')
+        client.sendall(number + b' 0 {}')
     elif MODE == 'endless' and work:
         while True:
             client.sendall(b'x' * 65536)
@@ -104,7 +105,7 @@ while True:
     elif MODE == 'dies' and work:
         die()
     elif MODE == 'lies-empty':
-        answer(b'')
+        client.sendall(b'\x1a')
     elif MODE == 'lies-always':
         answer()
     else:
@@ -163,7 +164,7 @@ MODES = {
     'notices': ('failed', 'timeout', 'in time'),
     'closes': ('error', 'tool-failed', 'closed its connection'),
     'dies': ('error', 'tool-failed', 'OpenOCD was ended by signal 11'),
-    'lies-empty': ('error', 'tool-failed', 'no pair of code and text'),
+    'lies-empty': ('error', 'tool-failed', 'no number, code and text'),
     'lies-always': ('error', 'tool-failed', 'did not print in 2 s what it was asked to print'),
     'lies-work': ('error', 'no-evidence', 'Programming Finished'),
     'says-rubbish': ('passed', None, ''),

@@ -95,14 +95,14 @@ void line_rig_open(struct line_rig *g, const char *yaml)
 	ck_assert_msg(records_open(&o, &v->records, &e) == 0, "%s", e.msg);
 	v->store = g->store;
 	v->writer = records_writer(v->records);
-	v->readers = readers_new(records_path(v->records));
+	g->readers = readers_new(records_path(v->records));
 }
 
 void line_rig_close(struct line_rig *g)
 {
 	struct line_services *v = &g->services;
 
-	readers_free(v->readers);
+	readers_free(g->readers);
 	records_free(v->records);
 	holds_free(v->holds);
 	feed_free(v->feed);

@@ -13,6 +13,7 @@ struct line_rig {
 	struct config *config;
 	struct store *store;
 	struct line_services services;
+	struct readers *readers;
 };
 
 /* `yaml`: the configuration without state_dir. Any failure fails the test. */

@@ -43,11 +43,11 @@ static char *mistakes_of(const char *json)
 	struct strbuf all = {0};
 	struct job_order *o = NULL;
 	struct err e = {0};
-	struct db *d = readers_take(rig.services.readers, &e);
+	struct db *d = readers_take(rig.readers, &e);
 
 	ck_assert_msg(body && d, "%s", json);
 	job_order_new(rig.services.orders, d, rig.config, body, "mes", &m, &o, &e);
-	readers_give(rig.services.readers, d);
+	readers_give(rig.readers, d);
 	for (size_t i = 0; i < m.count; i++)
 		sb_addf(&all, "%s: %s\n", m.item[i].pointer, m.item[i].text);
 	ck_assert_int_eq(o == NULL, m.count > 0);
