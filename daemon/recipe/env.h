@@ -59,7 +59,8 @@ struct kept {
  * thing say so with an error. (A test may leave out what its actions never ask for.) An OPTIONAL op
  * may be NULL, and its comment says what an action does then. */
 struct step_env_ops {
-	/* Ports: what is open on a role, and the device's way out and back. */
+	/* Ports: what is open on a role, and the device's way out and back. Station and bench share
+	 * them: recipe/role_ports.h. */
 
 	/* REQUIRED. The open link of a role; opened on first use, owned by the environment. */
 	int (*link)(void *env, const char *role, const struct iotime *it, struct link **ret,
