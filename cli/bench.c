@@ -19,9 +19,9 @@
 
 /* One run; the cancel flag is global because a signal handler fires it. */
 struct session {
+	struct role_ports ports; /* first: its ops are in the table as they are */
+	struct bench_ports bench_ports;
 	const struct bench *b;
-	const struct recipe *recipe;
-	struct bench_ports ports;
 	json_t *steps;	  /* of --json */
 	json_t *measured; /* of the step at hand */
 	bool tty;
@@ -30,6 +30,8 @@ struct session {
 	char identity[128];
 	char serial[64]; /* that the unit was given or carries */
 };
+
+_Static_assert(offsetof(struct session, ports) == 0, "a session begins with its role_ports");
 
 static struct cancel interrupt = {.fd = -1};
 
@@ -136,44 +138,6 @@ int bench_address(const char *text, char **ret, struct err *e)
 }
 
 /* --- what a step may ask for --- */
-
-static int env_link(
-	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
-{
-	return bench_port_link(&((struct session *)env)->ports, role, it, ret, e);
-}
-
-static int env_usb(
-	void *env, const char *role, const struct iotime *it, struct usb **ret, struct err *e)
-{
-	return bench_port_usb(&((struct session *)env)->ports, role, it, ret, e);
-}
-
-static void env_link_close(void *env, const char *role)
-{
-	bench_port_close(&((struct session *)env)->ports, role);
-}
-
-static int env_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
-{
-	return bench_port_facts(&((struct session *)env)->ports, role, ret, e);
-}
-
-static int env_expect_replug(void *env, const char *role, struct err *e)
-{
-	return bench_port_expect_replug(&((struct session *)env)->ports, role, e);
-}
-
-static int env_expect_other_serial(void *env, const char *role, struct err *e)
-{
-	return bench_port_expect_other_serial(&((struct session *)env)->ports, role, e);
-}
-
-static int env_wait_device(void *env, const char *role, const struct iotime *it,
-	struct device_facts *ret, struct err *e)
-{
-	return bench_port_wait(&((struct session *)env)->ports, role, it, ret, e);
-}
 
 static int env_identity(void *env, const char *role, const char *value, struct err *e)
 {
@@ -305,29 +269,24 @@ static void env_progress(void *env, const char *phase, uint64_t done, uint64_t t
 	s->bar = true;
 }
 
-static void env_log(void *env, char dir, const char *text)
-{
-}
-
 static const struct step_env_ops env_ops = {
-	.link = env_link,
-	.usb = env_usb,
-	.link_close = env_link_close,
-	.expect_replug = env_expect_replug,
-	.expect_other_serial = env_expect_other_serial,
-	.wait_device = env_wait_device,
-	.facts = env_facts,
-	.identity = env_identity,
-	.serial = env_serial,
-	.ask = env_ask,
+	.link = role_ports_link,
+	.usb = role_ports_usb,
+	.link_close = role_ports_close,
+	.expect_replug = role_ports_expect_replug,
+	.expect_other_serial = role_ports_expect_other_serial,
+	.wait_device = role_ports_wait,
+	.facts = role_ports_facts,
 	.image = env_image,
 	.name = env_name,
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
 	.keep = env_keep,
 	.scratch = env_scratch,
+	.ask = env_ask,
+	.identity = env_identity,
+	.serial = env_serial,
 	.progress = env_progress,
-	.log = env_log,
 };
 
 static int env_secret(void *env, const char *name, char **ret, struct err *e)
@@ -477,10 +436,13 @@ static json_t *told_ports(const struct bench *b)
 
 int bench_run(const struct bench *b, const struct recipe *recipe)
 {
-	struct session s = {.b = b,
-		.ports = {.recipe = recipe, .addresses = b->ports},
+	struct session s = {
+		.ports = {.ops = &bench_ports_source, .source = &s.bench_ports, .recipe = recipe},
+		.bench_ports = {.recipe = recipe, .addresses = b->ports},
+		.b = b,
 		.steps = json_array(),
-		.tty = isatty(2) && !b->ctl->json};
+		.tty = isatty(2) && !b->ctl->json,
+	};
 	const struct runner_sink sink = {&s, step_begin, step_end, measured, NULL};
 	const struct sigaction sa = {.sa_handler = on_interrupt};
 	json_t *empty = json_object();
@@ -515,7 +477,8 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 		status = status_of(res.outcome);
 		cancel_done(&interrupt);
 	}
-	bench_ports_done(&s.ports);
+	role_ports_done(&s.ports);
+	bench_ports_done(&s.bench_ports);
 	secret_set_free(rn.secrets);
 	json_decref(context);
 	json_decref(empty);

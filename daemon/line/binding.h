@@ -10,7 +10,7 @@
 
 #include "daemon/line/config.h"
 #include "daemon/line/hotplug.h"
-#include "daemon/recipe/action.h"
+#include "daemon/recipe/env.h"
 
 struct binding_sink {
 	void *data;

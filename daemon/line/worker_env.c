@@ -21,30 +21,15 @@
 #define PROGRESS_EVERY_US (250 * US_PER_MS)
 
 struct env {
+	struct role_ports ports; /* first: its ops are in the table as they are */
 	struct station *s;
 	struct recorder *rec;
 	const struct recipe *recipe;
-	struct worker_ports ports;
 	struct outputs *outputs;
 	char identity[128];
 };
 
-static int env_link(
-	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
-{
-	return worker_port_link(&((struct env *)env)->ports, role, it, ret, e);
-}
-
-static int env_usb(
-	void *env, const char *role, const struct iotime *it, struct usb **ret, struct err *e)
-{
-	return worker_port_usb(&((struct env *)env)->ports, role, it, ret, e);
-}
-
-static void env_link_close(void *env, const char *role)
-{
-	worker_port_close(&((struct env *)env)->ports, role);
-}
+_Static_assert(offsetof(struct env, ports) == 0, "an environment begins with its role_ports");
 
 static struct kept **env_kept(void *env, const char *role)
 {
@@ -54,27 +39,6 @@ static struct kept **env_kept(void *env, const char *role)
 		if (!strcmp(s->cfg->port[i].role, role))
 			return &s->kept[i];
 	return NULL;
-}
-
-static int env_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
-{
-	return worker_port_facts_of(&((struct env *)env)->ports, role, ret, e);
-}
-
-static int env_expect_replug(void *env, const char *role, struct err *e)
-{
-	return worker_port_expect_replug(&((struct env *)env)->ports, role, e);
-}
-
-static int env_expect_other_serial(void *env, const char *role, struct err *e)
-{
-	return worker_port_expect_other_serial(&((struct env *)env)->ports, role, e);
-}
-
-static int env_wait_device(void *env, const char *role, const struct iotime *it,
-	struct device_facts *ret, struct err *e)
-{
-	return worker_port_wait(&((struct env *)env)->ports, role, it, ret, e);
 }
 
 static int env_identity(void *env, const char *role, const char *value, struct err *e)
@@ -262,16 +226,13 @@ static void env_log(void *env, char dir, const char *text)
 }
 
 static const struct step_env_ops env_ops = {
-	.link = env_link,
-	.usb = env_usb,
-	.link_close = env_link_close,
-	.expect_replug = env_expect_replug,
-	.expect_other_serial = env_expect_other_serial,
-	.wait_device = env_wait_device,
-	.facts = env_facts,
-	.identity = env_identity,
-	.serial = env_serial,
-	.ask = env_ask,
+	.link = role_ports_link,
+	.usb = role_ports_usb,
+	.link_close = role_ports_close,
+	.expect_replug = role_ports_expect_replug,
+	.expect_other_serial = role_ports_expect_other_serial,
+	.wait_device = role_ports_wait,
+	.facts = role_ports_facts,
 	.image = env_image,
 	.name = env_name,
 	.load_image = env_load_image,
@@ -279,9 +240,12 @@ static const struct step_env_ops env_ops = {
 	.output = env_output,
 	.keep = env_keep,
 	.scratch = env_scratch,
-	.kept = env_kept,
+	.ask = env_ask,
+	.identity = env_identity,
+	.serial = env_serial,
 	.progress = env_progress,
 	.log = env_log,
+	.kept = env_kept,
 };
 
 static int env_secret(void *env, const char *name, char **ret, struct err *e)
@@ -359,7 +323,7 @@ static json_t *context_of(const struct env *v)
 		struct device_facts f;
 		char told[128];
 
-		if (worker_port_facts(&v->ports, (int)i, &f, NULL) < 0)
+		if (worker_port_facts(v->s, (int)i, &f, NULL) < 0)
 			continue;
 		port_for_programs(f.node, f.port, told);
 		json_object_set_new(ports, s->cfg->port[i].role, json_string(told));
@@ -373,10 +337,12 @@ static json_t *context_of(const struct env *v)
 void worker_execute(struct station *s, struct run_result *res)
 {
 	const struct job_claim *claim = recorder_claim(s->rec);
-	struct env v = {.s = s,
+	struct env v = {
+		.ports = {.ops = &worker_ports_source, .source = s, .recipe = claim->recipe},
+		.s = s,
 		.rec = s->rec,
 		.recipe = claim->recipe,
-		.ports = {.s = s, .recipe = claim->recipe}};
+	};
 	struct view_sink vs = {.v = &v, .inner = recorder_sink(s->rec)};
 	const struct runner_sink sink = {&vs, view_begin, view_end, view_measured, view_expose};
 	struct config *now = s->line->config(s->line->line); /* the station may have an older one */
@@ -406,7 +372,7 @@ void worker_execute(struct station *s, struct run_result *res)
 	} else {
 		runner_run(&rn, res);
 	}
-	worker_ports_close(&v.ports);
+	role_ports_done(&v.ports);
 	outputs_free(v.outputs);
 	secret_set_free(rn.secrets);
 	json_decref(context);

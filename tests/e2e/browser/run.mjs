@@ -31,7 +31,7 @@ const { values: o } = parseArgs({
   },
 });
 
-const DEADLINE = 20000;
+const DEADLINE = 40000;
 const RUN_DEADLINE = 120000;
 const failures = [];
 const complaints = [];
@@ -54,6 +54,18 @@ function must(condition, text) {
 }
 
 const none = (list, what) => must(list.length === 0, `${what}:\n${list.join('\n')}`);
+
+/** As none(), of a page that lays itself out again: what it still says at the deadline counts. */
+async function settles(page, audit, what) {
+  const until = Date.now() + DEADLINE;
+  let found = await page.evaluate(audit);
+
+  while (found.length && Date.now() < until) {
+    await page.waitForTimeout(50);
+    found = await page.evaluate(audit);
+  }
+  none(found, what);
+}
 
 /** Whatever the browser has to say against the page is kept; what a check provokes on purpose is expected. */
 async function openPage(browser, options = {}) {
@@ -425,15 +437,15 @@ async function wallFits(browser, n, more = []) {
       await page.waitForFunction(() => document.documentElement.scrollHeight <= innerHeight);
       none(await page.evaluate(auditContrast), 'contrast of the banners');
     } else {
-      none(await page.evaluate(auditWall), `${n} stations`);
+      await settles(page, auditWall, `${n} stations`);
     }
-    none(await page.evaluate(auditClipped), `text of ${n} stations`);
+    await settles(page, auditClipped, `text of ${n} stations`);
     await shot(page, `wall-${n}${more.length ? '-held' : ''}`);
     for (const [width, height] of [[1366, 768], [390, 844]]) { // prettier-ignore
       await page.setViewportSize({ width, height });
       await page.waitForFunction((w) => document.querySelector('.wall').getBoundingClientRect().width <= w, width);
-      none(await page.evaluate(scrollsSideways), `${n} stations at ${width}`);
-      none(await page.evaluate(auditClipped), `text of ${n} stations at ${width}`);
+      await settles(page, scrollsSideways, `${n} stations at ${width}`);
+      await settles(page, auditClipped, `text of ${n} stations at ${width}`);
     }
   } finally {
     await page.context().close();

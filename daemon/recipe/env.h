@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an action may ask of its surroundings: ports, files, people, the unit's name, and somebody
+ * who listens. Implemented by the station's worker (daemon/line/worker_env.c), by the bench of
+ * provctl (cli/bench.c) and by tests. Each call runs on the worker's thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/iotime.h"
+#include "transports/links/link.h"
+#include "transports/links/usb.h"
+
+struct blob;
+struct outfile;
+struct image;
+struct image_opts;
+
+struct device_facts {
+	char node[128];	     /* link address or device node, "" if absent */
+	char vid[8], pid[8]; /* lower-case hex, "" if not USB */
+	char serial[128];
+	char path[160]; /* physical port */
+	char port[64];	/* the same as sysfs names it, 1-1.4, "" if not USB */
+	uint64_t generation;
+	uint64_t came_us;     /* when udev had prepared it, monotonic; 0: unknown */
+	char enumeration[40]; /* this plugging and no other, also after a restart of provd; ""
+				 unknown */
+};
+
+/* A device as ${ports.ROLE} tells it to foreign programs: of a serial line the path alone
+ * (tty:PATH@BAUD), of a USB device its port, which outlives one enumeration. port may be "". */
+void port_for_programs(const char *node, const char *port, char ret[128]);
+
+struct prompt {
+	const char *text;
+	const char *kind;	    /* "confirm", "choice", "text", "scan" */
+	const char *const *choices; /* for choice, NULL-terminated */
+	const char *pattern;	    /* for text and scan: what an answer must match, or NULL */
+};
+
+/* An answer as it counts: scanners and terminals end it with CR, LF or Tab, which are cut. Another
+ * control character is part of no code and no text: -ERR_INVALID names its place. */
+int prompt_answer_clean(const char *answer, char ret[256], struct err *e);
+
+/* What an action wants to find again at its next run: a program that is slow to start. */
+struct kept {
+	const void *kind; /* of which kind: the address of something that only its owner has */
+	void (*free)(struct kept *k);
+};
+
+#define STEP_NAME_BYTES 512
+
+/* A REQUIRED op may be called by any action without a look at it: surroundings that have no such
+ * thing say so with an error. (A test may leave out what its actions never ask for.) An OPTIONAL op
+ * may be NULL, and its comment says what an action does then. */
+struct step_env_ops {
+	/* Ports: what is open on a role, and the device's way out and back. Station and bench share
+	 * them: recipe/role_ports.h. */
+
+	/* REQUIRED. The open link of a role; opened on first use, owned by the environment. */
+	int (*link)(void *env, const char *role, const struct iotime *it, struct link **ret,
+		struct err *e);
+	/* REQUIRED. The open USB device of a role whose node is `usb:`; opened on first use, owned
+	 * by the environment. */
+	int (*usb)(void *env, const char *role, const struct iotime *it, struct usb **ret,
+		struct err *e);
+	/* REQUIRED. Closes the link or USB device, so that the next link() or usb() opens again. */
+	void (*link_close)(void *env, const char *role);
+	/* REQUIRED. From now on the device on this role may leave and come back: its absence is no
+	 * device-gone. */
+	int (*expect_replug)(void *env, const char *role, struct err *e);
+	/* REQUIRED. After expect_replug: it may come back under another USB serial number (a boot
+	 * ROM has its own). Then the action proves the unit by what it says. */
+	int (*expect_other_serial)(void *env, const char *role, struct err *e);
+	/* REQUIRED. Waits until the role's device is present (again, after expect_replug) and
+	 * proves that it is the same unit: -ERR_WRONG_DEVICE otherwise. ret may be NULL. */
+	int (*wait_device)(void *env, const char *role, const struct iotime *it,
+		struct device_facts *ret, struct err *e);
+	/* REQUIRED. What is known of the device on a role, open or not; of a fixed address perhaps
+	 * its node alone. -ERR_DEVICE_GONE where there is none. */
+	int (*facts)(void *env, const char *role, struct device_facts *ret, struct err *e);
+
+	/* Files: what a recipe refers to, and where bytes go. */
+
+	/* REQUIRED. Path of a readable file for an image argument (an artifact's digest or a path).
+	 */
+	int (*image)(void *env, const char *ref, char ret[512], struct err *e);
+	/* REQUIRED. The name that the file had where it came from: what it says has to agree with
+	 * the content (images/gate.h). Of an artifact the one that it was uploaded under. */
+	int (*name)(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e);
+	/* REQUIRED. That file, parsed: shared between all stations, by what it holds
+	 * (images/cache.h). Unref it. */
+	int (*load_image)(void *env, const char *ref, const struct image_opts *o,
+		struct image **ret, struct err *e);
+	/* REQUIRED. The bytes of that file as they are, however large: shared in the same way.
+	 * Unref it. */
+	int (*load_blob)(void *env, const char *ref, struct blob **ret, struct err *e);
+	/* OPTIONAL. A file of that name among those that the run keeps, for the step of that id.
+	 * NULL: the name is a path of this machine. */
+	int (*output)(
+		void *env, const char *step, const char *name, struct outfile *ret, struct err *e);
+	/* OPTIONAL. A file of this installation's own that outlives runs (an ADB key): its path,
+	 * under a directory that only provd reads. The directory exists, the file may not. NULL:
+	 * nothing outlives a run, and the recipe has to name such a file. */
+	int (*keep)(void *env, const char *name, char ret[512], struct err *e);
+	/* OPTIONAL. A directory for what does not outlive the step: make one of your own in it, and
+	 * remove it. NULL: /tmp. */
+	int (*scratch)(void *env, char ret[512], struct err *e);
+
+	/* People. */
+
+	/* REQUIRED. Asks a person and waits for the answer. -ERR_ABORTED where nobody answers. */
+	int (*ask)(void *env, const struct prompt *p, const struct iotime *it, char ret[256],
+		struct err *e);
+
+	/* The unit: who it is. Call them by step_identity() and step_serial() (recipe/action.h),
+	 * which keep secrets out. */
+
+	/* REQUIRED. Remembers the unit's identity on this role (chip id or what a command
+	 * answered): later proofs compare. A different value from before gives -ERR_WRONG_DEVICE.
+	 */
+	int (*identity)(void *env, const char *role, const char *value, struct err *e);
+	/* REQUIRED. The run's serial number: reserves it on first use. kind is "pool", "job",
+	 * "scan" or "device" (value is what the unit already carries, NULL otherwise). The runner
+	 * asks with NULL and NULL: whichever the run has or would get. */
+	int (*serial)(void *env, const char *kind, const char *value, char ret[64], struct err *e);
+
+	/* Tell: what others see while the step runs. Call them by step_progress() and step_log(),
+	 * which know of absent ops and mask secrets. */
+
+	/* OPTIONAL. How far a phase is; total 0: unknown. Called as often as is natural. NULL:
+	 * nobody looks. */
+	void (*progress)(void *env, const char *phase, uint64_t done, uint64_t total);
+	/* OPTIONAL. A line of the run's log; already masked. dir: '>' sent, '<' received, '#' said
+	 * by provd. NULL: it is dropped. */
+	void (*log)(void *env, char dir, const char *text);
+
+	/* From run to run. */
+
+	/* OPTIONAL. The place for what is kept for a role from run to run; *place is NULL where it
+	 * is empty. Who fills it hands it over: it is freed with the station. NULL, as the op or
+	 * from it: nothing is kept, and what a step started ends with it. */
+	struct kept **(*kept)(void *env, const char *role);
+};
