@@ -13,7 +13,12 @@
 #define OPEN_TRIES    4
 #define OPEN_AGAIN_US (200 * US_PER_MS)
 #define STRING_US     (1 * US_PER_S)
-#define LANGUAGE      0x0409 /* English (United States): where a device names none */
+/* The node is there before the kernel has chosen a configuration, which the device may take its
+ * time to accept (USB_CTRL_SET_TIMEOUT is 5 s). libusb then takes the first one for the active one,
+ * and no interface can be claimed. */
+#define CONFIGURE_US	   (6 * US_PER_S)
+#define CONFIGURE_AGAIN_US (20 * US_PER_MS)
+#define LANGUAGE	   0x0409 /* English (United States): where a device names none */
 
 static const struct {
 	int libusb;
@@ -70,6 +75,22 @@ static int open_node(struct usb *u, const struct iotime *it, struct err *e)
 		if (r < 0)
 			return r;
 	}
+}
+
+static int wait_configured(const struct usb *u, const struct iotime *it, struct err *e)
+{
+	uint64_t until = now_us() + CONFIGURE_US;
+
+	while (!usb_sysfs_configured(&u->facts)) {
+		int r = iotime_sleep(CONFIGURE_AGAIN_US, it, e);
+
+		if (r < 0)
+			return r;
+		if (now_us() > until)
+			return err_set(e, ERR_DEVICE_REFUSED,
+				"the kernel has given it no configuration (see dmesg: too little power, not authorized, or the device refused)");
+	}
+	return 0;
 }
 
 static int open_handle(struct usb *u, struct err *e)
@@ -154,7 +175,9 @@ int usb_open(const char *address, const struct iotime *it, struct usb **ret, str
 		r = usb_sysfs_find(address, &u->facts, e);
 	if (r < 0)
 		return r;
-	r = open_node(u, it, e);
+	r = wait_configured(u, it, e);
+	if (r == 0)
+		r = open_node(u, it, e);
 	if (r == 0)
 		r = open_handle(u, e);
 	if (r == 0)
@@ -216,6 +239,9 @@ int usb_claim(struct usb *u, uint8_t interface, struct err *e)
 		return err_set(e, ERR_BUSY, "usb:%s: interface %u is held by %s", u->facts.port,
 			interface, holder);
 	}
+	/* So libusb calls it when the kernel finds no such interface: it is configured anew. */
+	if (r == LIBUSB_ERROR_INVALID_PARAM && interface < 32)
+		r = LIBUSB_ERROR_NOT_FOUND;
 	if (r < 0)
 		return usb_err(e, r, "usb:%s: claim interface %u", u->facts.port, interface);
 	if (interface < 32)

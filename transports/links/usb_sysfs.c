@@ -13,8 +13,8 @@
 
 #define DEVICES "/sys/bus/usb/devices"
 
-/* A word of an attribute file; "" where there is none. */
-static void attribute(const char *device, const char *name, char *ret, size_t size)
+/* A word of an attribute file; "" where there is none. Whether there is such a file. */
+static bool attribute(const char *device, const char *name, char *ret, size_t size)
 {
 	_cleanup_(freep) char *path = xasprintf(DEVICES "/%s/%s", device, name);
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -22,6 +22,7 @@ static void attribute(const char *device, const char *name, char *ret, size_t si
 
 	ret[n > 0 ? n : 0] = 0;
 	ret[strcspn(ret, "\r\n")] = 0;
+	return n >= 0;
 }
 
 static unsigned long number(const char *device, const char *name, int base)
@@ -167,6 +168,13 @@ int usb_sysfs_find(const char *address, struct usb_facts *ret, struct err *e)
 int usb_look(const char *address, struct usb_facts *ret, struct err *e)
 {
 	return usb_sysfs_find(address, ret, e);
+}
+
+bool usb_sysfs_configured(const struct usb_facts *f)
+{
+	char value[8];
+
+	return !attribute(f->port, "bConfigurationValue", value, sizeof value) || value[0];
 }
 
 static bool holds(const char *pid, const char *node)

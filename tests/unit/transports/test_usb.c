@@ -39,7 +39,7 @@ struct device {
 	unsigned no_memory; /* so many submits are refused with ENOMEM */
 	size_t largest;
 	bool gone;
-	bool claim_busy;
+	int claim_errno; /* 0: each claim succeeds */
 };
 
 static UMockdevTestbed *bed;
@@ -196,8 +196,8 @@ static gboolean on_ioctl(UMockdevIoctlBase *h, UMockdevIoctlClient *c, gpointer 
 		break;
 	case USBDEVFS_CLAIMINTERFACE:
 	case USBDEVFS_DISCONNECT_CLAIM:
-		if (dev.claim_busy) {
-			umockdev_ioctl_client_complete(c, -1, EBUSY);
+		if (dev.claim_errno) {
+			umockdev_ioctl_client_complete(c, -1, dev.claim_errno);
 			return TRUE;
 		}
 		break;
@@ -240,7 +240,8 @@ static void plug(unsigned n, const char *pid, const char *serial)
 		"N: bus/usb/001/%2$03u=%5$s\n"
 		"E: SUBSYSTEM=usb\nE: DEVTYPE=usb_device\nE: DEVNAME=/dev/bus/usb/001/%2$03u\n"
 		"A: busnum=1\\n\nA: devnum=%2$u\\n\nA: idVendor=1209\\n\nA: idProduct=%3$s\\n\n"
-		"A: bcdDevice=0200\\n\nA: bMaxPacketSize0=64\\n\nA: serial=%4$s\\n\n",
+		"A: bcdDevice=0200\\n\nA: bMaxPacketSize0=64\\n\nA: serial=%4$s\\n\n"
+		"A: bConfigurationValue=1\\n\n",
 		n, n + 10, pid, serial, hex);
 	_cleanup_(freep) char *node = xasprintf("/dev/bus/usb/001/%03u", n + 10);
 
@@ -322,6 +323,42 @@ START_TEST(another_device_behind_the_node_is_seen)
 }
 END_TEST
 
+static void *configure_soon(void *data)
+{
+	struct timespec t = {.tv_nsec = 60 * 1000 * 1000};
+
+	nanosleep(&t, NULL);
+	umockdev_testbed_set_attribute(bed, data, "bConfigurationValue", "1\n");
+	return NULL;
+}
+
+/* libusb takes the first configuration for the active one, and no claim of it succeeds. */
+START_TEST(a_device_that_is_not_configured_yet_is_waited_for)
+{
+	char path[] = "/sys/devices/platform/hcd/usb1/1-1";
+	struct iotime short_time = {now_us() + 100 * US_PER_MS, NULL};
+	struct usb *u = NULL;
+	pthread_t t;
+
+	umockdev_testbed_set_attribute(bed, path, "bConfigurationValue", "\n");
+	ck_assert_int_eq(usb_open("usb:1-1", &short_time, &u, &e), -ERR_TIMEOUT);
+	ck_assert_int_eq(pthread_create(&t, NULL, configure_soon, path), 0);
+	u = opened();
+	pthread_join(t, NULL);
+	usb_close(u);
+}
+END_TEST
+
+START_TEST(an_interface_that_went_with_its_configuration_is_gone)
+{
+	struct usb *u = opened();
+
+	dev.claim_errno = EINVAL;
+	ck_assert_int_eq(usb_claim(u, 1, &e), -ERR_DEVICE_GONE);
+	usb_close(u);
+}
+END_TEST
+
 START_TEST(interfaces_settings_and_endpoints_are_listed)
 {
 	struct usb *u = opened();
@@ -379,7 +416,7 @@ START_TEST(an_interface_that_is_held_says_so)
 {
 	struct usb *u = opened();
 
-	dev.claim_busy = true;
+	dev.claim_errno = EBUSY;
 	ck_assert_int_eq(usb_claim(u, 1, &e), -ERR_BUSY);
 	ck_assert_ptr_nonnull(strstr(e.msg, "held by"));
 	usb_close(u);
@@ -542,6 +579,10 @@ static Suite *suite(void)
 	tcase_add_test(t, a_device_is_found_by_port_by_ids_and_by_node);
 	tcase_add_test(t, who_is_not_there_is_gone_and_two_of_a_kind_are_refused);
 	tcase_add_test(t, another_device_behind_the_node_is_seen);
+	tcase_add_test(t, a_device_that_is_not_configured_yet_is_waited_for);
+	tcase_add_test(t, an_interface_that_went_with_its_configuration_is_gone);
+	tcase_add_test(t, a_device_that_is_not_configured_yet_is_waited_for);
+	tcase_add_test(t, an_interface_that_went_with_its_configuration_is_gone);
 	tcase_add_test(t, interfaces_settings_and_endpoints_are_listed);
 	tcase_add_test(t, a_string_whose_length_lies_is_cut_to_what_came);
 	tcase_add_test(t, control_requests_go_both_ways_and_a_stall_is_a_refusal);
