@@ -176,6 +176,11 @@ START_TEST(flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing)
 			rig.out.code == ERR_NOT_A_NUMBER, "'%s': %d", no_numbers[i], rig.out.code);
 		ck_assert_uint_eq(rig.measurements, 1);
 	}
+	/* Words outside of the pattern, by which the number is not the value. */
+	ck_assert_int_eq(measure("V=25.1 V OVERLOAD", ",\"pattern\":\"V=([\\\\d.]+)\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("V=25.1 V overall", ",\"pattern\":\"V=([\\\\d.]+)\""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
 	ck_assert_int_eq(measure("offset=nan", ",\"pattern\":\"offset=(\\\\S+)\""), 0);
 	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
 }
