@@ -230,7 +230,8 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 		return 0;
 	if (d->error && regex_match(d->error, line, n, NULL))
 		return console_refused(c, d, line, n, e);
-	if (c->tail || !regex_match(d->expect, line, n, &m) || is_damaged(line, n, &m)) {
+	if (c->tail || !regex_match(d->expect, line, n, &m) || is_damaged(line, n, &m) ||
+		words_is_part(line, n, m.group[0].start, m.group[0].end)) {
 		if (d->failed)
 			d->skipped++;
 		else
