@@ -59,7 +59,8 @@ const char *regex_pattern(const struct regex *r)
 	return r->pattern;
 }
 
-bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m)
+/* The number of groups, 0 for no match, below 0 where PCRE2 gave up. */
+static int match(const struct regex *r, const char *text, size_t len, struct regex_match *m)
 {
 	pcre2_match_data *d = pcre2_match_data_create_from_pattern(r->code, NULL);
 
@@ -78,5 +79,15 @@ bool regex_match(const struct regex *r, const char *text, size_t len, struct reg
 		}
 	}
 	pcre2_match_data_free(d);
-	return n > 0;
+	return n == PCRE2_ERROR_NOMATCH ? 0 : n;
+}
+
+bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m)
+{
+	return match(r, text, len, m) > 0;
+}
+
+bool regex_may_match(const struct regex *r, const char *text, size_t len)
+{
+	return match(r, text, len, NULL) != 0;
 }

@@ -112,17 +112,16 @@ bool words_against(const struct words *w, const char *line, size_t n, size_t sta
 
 	if (start > end || end > n)
 		return false;
-	if (regex_match(w->anywhere, line, start, NULL) ||
-		regex_match(w->before, line, start, NULL) ||
-		regex_match(w->anywhere, rest, n - end, NULL) ||
-		regex_match(w->after, rest, n - end, NULL))
+	if (regex_may_match(w->anywhere, line, start) || regex_may_match(w->before, line, start) ||
+		regex_may_match(w->anywhere, rest, n - end) ||
+		regex_may_match(w->after, rest, n - end))
 		return true;
 	if (regex_match(w->agrees, found, end - start, NULL) &&
-		regex_match(w->asks, rest, n - end, NULL))
+		regex_may_match(w->asks, rest, n - end))
 		return true;
 	return regex_match(w->passed, found, end - start, NULL) &&
-	       (regex_match(w->none_before, line, start, NULL) ||
-		       regex_match(w->none_after, rest, n - end, NULL));
+	       (regex_may_match(w->none_before, line, start) ||
+		       regex_may_match(w->none_after, rest, n - end));
 }
 
 static bool is_letter(char c)
@@ -148,10 +147,10 @@ bool words_is_part(const char *line, size_t n, size_t start, size_t end)
 
 bool words_fail(const struct words *w, const char *line, size_t n)
 {
-	return regex_match(w->fails, line, n, NULL) || words_fail_first(w, line, n);
+	return regex_may_match(w->fails, line, n) || words_fail_first(w, line, n);
 }
 
 bool words_fail_first(const struct words *w, const char *line, size_t n)
 {
-	return regex_match(w->fails_first, line, n, NULL);
+	return regex_may_match(w->fails_first, line, n);
 }
