@@ -5,6 +5,7 @@
 #include "transports/protocols/gdb/gdb.h"
 
 #include "base/strbuf.h"
+#include "base/words.h"
 #include "daemon/actions/common.h"
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
@@ -50,7 +51,7 @@ static int known_command(const char *command, const char *text, struct err *e)
 	struct strbuf plain = {0};
 	int r = regex_new(NOT_KNOWN, &x, e);
 
-	if (r < 0 || !regex_match(x, text, strlen(text), NULL))
+	if (r < 0 || !regex_may_match(x, text, strlen(text)))
 		return r;
 	sb_add_escaped(&plain, text, MIN(strlen(text), (size_t)160));
 	r = err_set(
@@ -246,6 +247,25 @@ const struct action action_gdb_compare = {
 	.run = compare_run,
 };
 
+/* Whether the lines that the pattern is found in agree: "target not halted" is not halted. */
+static bool printed(const struct regex *expect, const char *text)
+{
+	struct regex_match m;
+	size_t n = strlen(text), from, to;
+
+	if (!regex_match(expect, text, n, &m))
+		return false;
+	for (from = m.group[0].start; from > 0 && text[from - 1] != '\n';)
+		from--;
+	to = m.group[0].end + strcspn(text + m.group[0].end, "\n");
+
+	_cleanup_(words_freep) struct words *w = words_new();
+	size_t start = m.group[0].start - from, end = m.group[0].end - from;
+
+	return !words_is_part(text + from, to - from, start, end) &&
+	       !words_against(w, text + from, to - from, start, end);
+}
+
 static int judge(const struct args *a, const char *text, struct step_result *out, struct err *e)
 {
 	_cleanup_(regex_freep) struct regex *expect = NULL;
@@ -253,7 +273,7 @@ static int judge(const struct args *a, const char *text, struct step_result *out
 
 	if (r < 0)
 		return r;
-	if (!regex_match(expect, text, strlen(text), NULL))
+	if (!printed(expect, text))
 		return result_fail(out, ERR_UNEXPECTED_REPLY,
 			"the server printed '%.200s', '%s' expected", text, args_str(a, "expect"));
 	return 0;

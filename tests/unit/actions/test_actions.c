@@ -259,6 +259,13 @@ START_TEST(a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_el
 		0);
 	ck_assert_int_eq(rig.out.code, ERR_UNEXPECTED_REPLY);
 	stub->no_ack = false;
+	/* Letters within a word. */
+	ck_assert_int_eq(
+		run("gdb.monitor",
+			"{\"port\":\"p\",\"command\":\"reset halt\",\"expect\":\"unnin\"}"),
+		0);
+	ck_assert_int_eq(rig.out.code, ERR_UNEXPECTED_REPLY);
+	stub->no_ack = false;
 	/* Its OK alone proves nothing. */
 	ck_assert_int_eq(
 		run("gdb.monitor", "{\"port\":\"p\",\"command\":\"reset halt\"}"), -ERR_INVALID);
