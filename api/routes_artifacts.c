@@ -182,6 +182,17 @@ static int apply_put(struct db *tx, void *data, json_t **ret, struct err *e)
 	return r < 0 ? r : artifacts_get(tx, p->a.sha256, ret, e);
 }
 
+/* As it would be on a disk, and shown in one line. */
+static bool is_file_name(const char *name)
+{
+	if (!*name || strlen(name) > 200 || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (const char *p = name; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '/')
+			return false;
+	return true;
+}
+
 static int put_artifact(struct call *c, struct err *e)
 {
 	const char *sha = request_param(c->rq, "sha256");
@@ -202,7 +213,7 @@ static int put_artifact(struct call *c, struct err *e)
 	if (!is_sha256_hex(sha))
 		return err_set(
 			e, ERR_INVALID, "the path must end in the SHA-256 in lower-case hex");
-	if (name && (strlen(name) > 200 || strchr(name, '/') || !*name))
+	if (name && !is_file_name(name))
 		return err_set(e, ERR_INVALID, "'name' is a file name of at most 200 bytes");
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
 		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",

@@ -79,7 +79,8 @@ static void give_data(struct regex *r, pcre2_match_data *d)
 	pcre2_match_data_free(__atomic_exchange_n(&r->spare, d, __ATOMIC_ACQ_REL));
 }
 
-bool regex_match(const struct regex *re, const char *text, size_t len, struct regex_match *m)
+/* The number of groups, 0 for no match, below 0 where PCRE2 gave up. */
+static int match(const struct regex *re, const char *text, size_t len, struct regex_match *m)
 {
 	struct regex *r = (struct regex *)re; /* but for the spare nothing changes */
 	pcre2_match_data *d = take_data(r);
@@ -96,5 +97,15 @@ bool regex_match(const struct regex *re, const char *text, size_t len, struct re
 		}
 	}
 	give_data(r, d);
-	return n > 0;
+	return n == PCRE2_ERROR_NOMATCH ? 0 : n;
+}
+
+bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m)
+{
+	return match(r, text, len, m) > 0;
+}
+
+bool regex_may_match(const struct regex *r, const char *text, size_t len)
+{
+	return match(r, text, len, NULL) != 0;
 }

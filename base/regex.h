@@ -28,3 +28,5 @@ struct regex *regex_free(struct regex *r);
 const char *regex_pattern(const struct regex *r);
 /* m may be NULL. A match that exceeds the limit is no match. */
 bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m);
+/* For patterns that refuse: a text that the limit left undecided may be what they look for. */
+bool regex_may_match(const struct regex *r, const char *text, size_t len);

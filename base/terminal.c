@@ -51,7 +51,10 @@ static size_t sequence_len(const char *s, size_t n)
  * what came before. */
 static bool moves(const char *s, size_t n)
 {
-	return n > 2 && s[1] == '[' && strchr("ABCDEFGHIJKPSTXZ`adef", s[n - 1]);
+	if (n > 2 && s[1] == '[')
+		return strchr("@ABCDEFGHIJKLMPSTXZ`abdefjkrsu", s[n - 1]);
+	/* Save and restore, index, next line, reverse index, reset. */
+	return n == 2 && strchr("78DEMc", s[1]);
 }
 
 bool terminal_is_cut(const char *s, size_t n)
@@ -83,7 +86,7 @@ size_t terminal_strip(char *s, size_t n)
 		if (s[i] == ESC) {
 			size_t len = sequence_len(s + i, n - i);
 
-			/* Three bytes or more are gone: there is room for the blank. */
+			/* Two bytes or more are gone: there is room for the blank. */
 			apart |= moves(s + i, len);
 			i += len;
 			continue;

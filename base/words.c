@@ -3,31 +3,55 @@
 
 #include "base/regex.h"
 
-/* "0 errors", "errors: 0", "without failures" and "timeout 5 s" refuse nothing, and are passed over
- * first. */
-#define GOOD_NEWS                                                                                \
-	"\\b(?:no|0|zero|without)\\s+(?:errors?|fail(?:s|ed|ures?)?|mismatch(?:es)?)\\b(*SKIP)(" \
-	"*F)"                                                                                    \
-	"|\\b(?:errs?|errors?|fail\\w*|mismatch(?:es)?)\\s*[:=]\\s*0+(?![.,]?\\d|x)(*SKIP)(*F)"  \
+/* "0 errors", "errors: 0", "error_count=0", "errors: none", "without failures" and "timeout 5 s" refuse
+ * nothing, and are passed over first. */
+#define BAD_THINGS                                                                  \
+	"(?:errs?|errors?|fail(?:s|ed|ures?)?|mismatch(?:es)?|faults?|bad|missing|" \
+	"skipped|exceptions?|defects?)"
+#define NAUGHT	    "0+(?![.,]?\\d|[a-z_])"
+#define COUNTED_BAD "bad(?:\\s+(?:blocks?|sectors?|pages?|bits?|pixels?|packets?|frames?))?"
+#define GOOD_NEWS                                                                         \
+	"\\b(?:no|0|zero|without)\\s+" BAD_THINGS "\\b(*SKIP)(*F)"                        \
+	"|\\b(?:errs?|errors?|fail\\w*|mismatch(?:es)?|faults?|" COUNTED_BAD "|missing|"  \
+	"skipped|exceptions?|defects?)[ _-]?(?:code|count|cnt|no|num)?\"?\\s*[:=]\\s*\"?" \
+	"(?:" NAUGHT "|none\\b)(*SKIP)(*F)"                                               \
 	"|\\btime-?out\\s*[:=]?\\s*\\d(*SKIP)(*F)"
+/* "errcode=17", "\"errorCode\": 17": another code than 0. */
+#define A_CODE                                                                         \
+	"|(?<![a-z0-9])(?:err|error)[ _-]?(?:code|count|cnt|no|num)\"?\\s*[:=]\\s*\"?" \
+	"(?!" NAUGHT "|none\\b|ok\\b|no\\b)"
+/* The word of factories in Asia: not in small letters, which are nanograms and the end of names. */
+#define NO_GOOD "|(?<![a-z0-9])(?-i:NG)(?![a-z0-9])"
 
 static const char anywhere[] =
-	"(?i)" GOOD_NEWS
+	"(?i)" GOOD_NEWS A_CODE NO_GOOD
 	"|(?<![a-z0-9])(?:not|(?:err|error|fail|failed)\\d*|errors|fail(?:s|ure|ures|ing)|nak|nack"
 	"|abort(?:ed|ing)?|cannot|[a-z]+n(?:'|\xe2\x80\x99)t|never|unable|denied|refused|rejected"
 	"|n\\.?ok|invalid|mismatch(?:es|ed)?|incorrect|wrong|unsuccessful|timed[ -]?out"
-	"|time-?out|cancell?ed|interrupted|fehler|nicht)(?![a-z0-9])";
+	"|time-?out|cancell?ed|interrupted|fehler|nicht|bad|fault(?:s|y)?|panic|corrupt(?:ed)?|missing"
+	"|broken|defect(?:s|ive)?|exceptions?|skipped|illegal|un(?:recogni[sz]ed|supported|available))"
+	"(?![a-z0-9])";
 
 /* "NOK", "n.i.O.", "un-READY". */
 static const char directly_before[] = "(?i)(?<![a-z0-9])(?:n\\.?|(?:no|not|non|un)[\\s_-]*)$";
 
-/* "PASSED: 0/5", "OK=0", "OK: false", "READY? no". */
-static const char directly_after[] = "(?i)^\\s*(?:[:=?]\\s*(?:false|no)\\b|=\\s*0+(?![.,]?\\d|x)|[:"
-				     "=]?\\s*0+\\s*(?:/|of\\b|out of\\b))";
+/* "PASSED: 0/5", "OK=0", "OK: false", "READY? no", "\"ok\": false", "<ok>false</ok>". */
+static const char directly_after[] =
+	"(?i)^[\"']?\\s*(?:[:=?]\\s*[\"']?(?:false|no|off|n|f)\\b|=\\s*" NAUGHT
+	"|[:=]?\\s*0+\\s*(?:/|of\\b|out of\\b))|^>\\s*(?:false|no|off|0)\\s*<";
 
-/* "0 passed" is none; "0 OK" may be a code and its name. */
-static const char none_before[] = "(?i)(?<![\\w.,:=])0+\\s*(?:(?:/|of|out of)\\s*\\d+\\s+)?"
-				  "(?:tests?\\s+|checks?\\s+)?$";
+/* A word by which a unit agrees, and asks with: "OK to erase? [y/N]". */
+static const char agrees[] = "(?i)^(?:ok|okay|pass|passed|success|ready|done)$";
+static const char asks[] = "(?i)(?:\\?|[\\[(]y(?:es)?/no?[\\])]\\s*[?:]?)\\s*$";
+
+/* "0 passed" is none; "0 OK" may be a code and its name. Nor are 3 of 5 all, or 40 %. */
+static const char none_before[] =
+	"(?i)(?:(?<![\\w.,:=])0+\\s*(?:(?:/|of|out of)\\s*\\d+\\s+)?"
+	"|(?<![\\w.,:=/])(\\d+)\\s*(?:/|of|out of)\\s*(?!\\1\\b)\\d+\\s+"
+	"|(?<![\\w.,])\\d{1,2}(?:\\.\\d+)?\\s*%\\s*)(?:tests?\\s+|checks?\\s+)?$";
+static const char none_after[] =
+	"(?i)^\\s*[:=]?\\s*(?:(\\d+)\\s*(?:/|of|out of)\\s*(?!\\1\\b)\\d|\\d{1,2}(?:\\.\\d+)?\\s*%)"
+	"|^\\s*:\\s*" NAUGHT;
 static const char passed[] = "(?i)^(?:pass|success)";
 
 /* What a line of its own says at its begin. */
@@ -36,14 +60,16 @@ static const char fails_first[] =
 	"|^\\W*(?:err|error|fail|failed|failure|nak|nack|not|unknown|denied|refused"
 	"|rejected|aborted|cannot|unable)\\b|\\bunknown command\\b";
 
-/* And anywhere: without what a log says of a unit that is well ("not connected"). */
+/* And anywhere: without what a log says of a unit that is well ("not connected", "fault log"). */
 static const char fails[] =
-	"(?i)" GOOD_NEWS "|(?<![a-z0-9])(?:(?:err|error|fail|failed)\\d*|errors|fail(?:s|ure|ures)"
+	"(?i)" GOOD_NEWS A_CODE NO_GOOD
+	"|(?<![a-z0-9])(?:(?:err|error|fail|failed)\\d*|errors|fail(?:s|ure|ures)"
 	"|nak|nack|abort(?:ed|ing)|denied|refused|rejected|n\\.?ok|mismatch(?:es|ed)?|unsuccessful"
-	"|timed[ -]?out|time-?out|fehler)(?![a-z0-9])";
+	"|timed[ -]?out|time-?out|fehler|panic|(?:hard|bus|usage|mem|segmentation) ?fault)(?![a-z0-9])";
 
 struct words {
-	struct regex *anywhere, *before, *after, *none, *passed, *fails, *fails_first;
+	struct regex *anywhere, *before, *after, *agrees, *asks, *none_before, *none_after, *passed,
+		*fails, *fails_first;
 };
 
 struct words *words_new(void)
@@ -54,7 +80,9 @@ struct words *words_new(void)
 	if (regex_new(anywhere, &w->anywhere, NULL) < 0 ||
 		regex_new(directly_before, &w->before, NULL) < 0 ||
 		regex_new(directly_after, &w->after, NULL) < 0 ||
-		regex_new(none_before, &w->none, NULL) < 0 ||
+		regex_new(agrees, &w->agrees, NULL) < 0 || regex_new(asks, &w->asks, NULL) < 0 ||
+		regex_new(none_before, &w->none_before, NULL) < 0 ||
+		regex_new(none_after, &w->none_after, NULL) < 0 ||
 		regex_new(passed, &w->passed, NULL) < 0 || regex_new(fails, &w->fails, NULL) < 0 ||
 		regex_new(fails_first, &w->fails_first, NULL) < 0)
 		abort();
@@ -67,7 +95,10 @@ struct words *words_free(struct words *w)
 		regex_free(w->anywhere);
 		regex_free(w->before);
 		regex_free(w->after);
-		regex_free(w->none);
+		regex_free(w->agrees);
+		regex_free(w->asks);
+		regex_free(w->none_before);
+		regex_free(w->none_after);
 		regex_free(w->passed);
 		regex_free(w->fails);
 		regex_free(w->fails_first);
@@ -78,22 +109,49 @@ struct words *words_free(struct words *w)
 
 bool words_against(const struct words *w, const char *line, size_t n, size_t start, size_t end)
 {
+	const char *found = line + start, *rest = line + end;
+
 	if (start > end || end > n)
 		return false;
-	return regex_match(w->anywhere, line, start, NULL) ||
-	       regex_match(w->before, line, start, NULL) ||
-	       regex_match(w->anywhere, line + end, n - end, NULL) ||
-	       regex_match(w->after, line + end, n - end, NULL) ||
-	       (regex_match(w->passed, line + start, end - start, NULL) &&
-		       regex_match(w->none, line, start, NULL));
+	if (regex_may_match(w->anywhere, line, start) || regex_may_match(w->before, line, start) ||
+		regex_may_match(w->anywhere, rest, n - end) ||
+		regex_may_match(w->after, rest, n - end))
+		return true;
+	if (regex_match(w->agrees, found, end - start, NULL) &&
+		regex_may_match(w->asks, rest, n - end))
+		return true;
+	return regex_match(w->passed, found, end - start, NULL) &&
+	       (regex_may_match(w->none_before, line, start) ||
+		       regex_may_match(w->none_after, rest, n - end));
+}
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Whether one word goes on from a to b; a capital after a small letter begins another one. */
+static bool goes_on(char a, char b)
+{
+	return is_letter(a) && is_letter(b) && !(a >= 'a' && b <= 'Z');
+}
+
+bool words_is_part(const char *line, size_t n, size_t start, size_t end)
+{
+	if (start == 0 || start >= end || end >= n)
+		return false;
+	for (size_t i = start; i < end; i++)
+		if (!is_letter(line[i]))
+			return false;
+	return goes_on(line[start - 1], line[start]) && goes_on(line[end - 1], line[end]);
 }
 
 bool words_fail(const struct words *w, const char *line, size_t n)
 {
-	return regex_match(w->fails, line, n, NULL) || words_fail_first(w, line, n);
+	return regex_may_match(w->fails, line, n) || words_fail_first(w, line, n);
 }
 
 bool words_fail_first(const struct words *w, const char *line, size_t n)
 {
-	return regex_match(w->fails_first, line, n, NULL);
+	return regex_may_match(w->fails_first, line, n);
 }

@@ -428,6 +428,10 @@ int main(int argc, char **argv)
 		log_notice("stopped");
 	} else {
 		log_error("%s", e.msg);
+		if (r == -ERR_RECORDS_DAMAGED)
+			log_error(
+				"the records in %s are damaged, or its provd.db is not of the same time as its provd.db-wal: restore a backup, with no file of the old database beside it (operator.md)",
+				p.config->state_dir);
 	}
 	/* Handlers use the fleet: they end first. */
 	api_stop(p.api);

@@ -5,6 +5,7 @@
 
 #include "base/outfile.h"
 #include "base/strbuf.h"
+#include "base/words.h"
 
 const char *const eol_choices[] = {"crlf", "lf", "cr", NULL};
 
@@ -102,6 +103,21 @@ char *regex_quote(const char *text)
 		sb_add_n(&b, p, 1);
 	}
 	return sb_take(&b);
+}
+
+bool line_agrees(const struct regex *x, const char *line, size_t n, struct regex_match *m)
+{
+	struct regex_match found;
+
+	if (!regex_match(x, line, n, &found))
+		return false;
+
+	_cleanup_(words_freep) struct words *w = words_new();
+	size_t start = found.group[0].start, end = found.group[0].end;
+
+	if (m)
+		*m = found;
+	return !words_is_part(line, n, start, end) && !words_against(w, line, n, start, end);
 }
 
 void output_reply(struct step_result *out, const struct console_reply *r)

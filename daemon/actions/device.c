@@ -2,6 +2,9 @@
  *
  * device.* and unit.serial: which device is there, and which unit it is.
  */
+#include <ctype.h>
+#include <string.h>
+
 #include "daemon/actions/common.h"
 #include "daemon/actions/rows.h"
 
@@ -96,6 +99,28 @@ static int ask_id(struct step *s, const struct args *a, char ret[128], struct er
 	return 0;
 }
 
+/* What a unit says that has no id: erased memory, and words. All of such units would be the same
+ * one. */
+static bool names_no_unit(const char *id)
+{
+	static const char *const words[] = {"", "na", "none", "null", "nil", "nan", "unknown",
+		"unset", "empty", "blank", "undefined", "invalid", "missing", "busy", "ready", "ok",
+		"id", "uid", "sn", "serial"};
+	char plain[128];
+	size_t n = 0;
+
+	if (!strncasecmp(id, "0x", 2))
+		id += 2;
+	for (; *id; id++)
+		if (isalnum((unsigned char)*id) || (unsigned char)*id >= 0x80)
+			plain[n++] = *id;
+	plain[n] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcasecmp(plain, words[i]))
+			return true;
+	return strspn(plain, "0") == n || strspn(plain, "fF") == n;
+}
+
 static int identify_run(
 	struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
@@ -116,6 +141,10 @@ static int identify_run(
 		return err_set(e, ERR_NO_EVIDENCE,
 			"the device on %s tells no identity: give 'send', a command that it answers with its chip id",
 			port);
+	if (names_no_unit(id))
+		return err_set(e, ERR_NO_EVIDENCE,
+			"the device on %s tells '%s' as its identity, which is none: every unit without one would be the same",
+			port, id);
 	r = step_identity(s, port, id, e);
 	if (r < 0)
 		return r;

@@ -204,8 +204,22 @@ static const char *number_end(const char *p)
 	return p;
 }
 
-/* What comes after the number up to the end: a word without digits, or two as "deg C". NULL or what
- * is wrong. */
+/* Whether a recipe may name it as a unit: "m/s2", "\u00b5g/m\u00b3", "kg*m^2". A figure comes after
+ * a letter. */
+static bool is_unit_like(const char *name)
+{
+	bool letters = false;
+
+	for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
+		letters |= isalpha(*c) || *c >= 0x80;
+		if (!isalpha(*c) && *c < 0x80 && !strchr("/%_", *c) &&
+			!(letters && (isdigit(*c) || strchr("^*", *c))))
+			return false;
+	}
+	return true;
+}
+
+/* What comes after the number up to the end: a word, or two as "deg C". NULL or what is wrong. */
 static const char *read_unit(const char *p, struct quantity *q)
 {
 	const char *kind;
@@ -222,10 +236,7 @@ static const char *read_unit(const char *p, struct quantity *q)
 	q->unit[n] = '\0';
 	if (n == 0 || find_unit(q->unit, &kind, &factor))
 		return NULL;
-	for (const char *c = q->unit; *c; c++)
-		if (!isalpha((unsigned char)*c) && !strchr("/%_", *c))
-			return "is not one number with its unit";
-	return NULL;
+	return is_unit_like(q->unit) ? NULL : "is not one number with its unit";
 }
 
 /* NULL or what is wrong. */
@@ -247,6 +258,9 @@ static const char *parse(const char *text, struct quantity *ret)
 		return "is too large for a number";
 	if (fabs(q.value) >= NO_VALUE)
 		return "is what instruments say when they have no value";
+	/* Hexadecimal and binary, no unit. */
+	if (end == start + 1 && *start == '0' && *end && strchr("xXbB", *end))
+		return "is not one number with its unit";
 	why = read_unit(end, &q);
 	if (!why)
 		*ret = q;
@@ -270,26 +284,56 @@ static bool is_word(const char *label, size_t n, const char *word)
 	return strlen(word) == n && !strncasecmp(label, word, n);
 }
 
-/* Words by which the number is not the value. */
-static bool speaks_of_else(const char *label, size_t n)
+/* "overrange=0" and "\"stale\": false" say that it is not so. */
+static bool is_denied(const char *text, size_t n)
 {
-	static const char *const words[] = {"err", "error", "errors", "fail", "failed", "failure",
-		"invalid", "not", "no", "nan", "code", "errno", "limit", "above", "below", "over",
-		"under", "approx", "overload", "overrange", "overflow", "underrange", "underflow",
-		"ovld", "ovl", "ol", "saturated", "clipped", "uncal", "uncalibrated", "stale",
-		"timeout", "noerror"};
+	static const char *const words[] = {"0", "no", "none", "false", "off"};
+	size_t i = 0, k = 0;
 
+	while (i < n && strchr("\" =:", text[i]))
+		i++;
+	while (i + k < n && (isalnum((unsigned char)text[i + k]) || text[i + k] == '.'))
+		k++;
+	if (i == 0 || !memchr(text, '=', i) == !memchr(text, ':', i))
+		return false;
+	for (size_t w = 0; w < ARRAY_LEN(words); w++)
+		if (is_word(text + i, k, words[w]))
+			return true;
+	return false;
+}
+
+static bool has_word(const char *text, size_t n, const char *const *words, size_t count)
+{
 	for (size_t i = 0; i < n;) {
 		size_t k = 0;
 
-		while (i + k < n && isalpha((unsigned char)label[i + k]))
+		while (i + k < n && isalpha((unsigned char)text[i + k]))
 			k++;
-		for (size_t w = 0; w < ARRAY_LEN(words); w++)
-			if (is_word(label + i, k, words[w]))
+		for (size_t w = 0; w < count; w++)
+			if (is_word(text + i, k, words[w]) && !is_denied(text + i + k, n - i - k))
 				return true;
 		i += k + 1;
 	}
 	return false;
+}
+
+bool quantity_is_none(const char *text, size_t n)
+{
+	static const char *const words[] = {"nan", "overload", "overrange", "overflow",
+		"underrange", "underflow", "ovld", "ovl", "ol", "saturated", "clipped", "uncal",
+		"uncalibrated", "stale", "invalid"};
+
+	return has_word(text, n, words, ARRAY_LEN(words));
+}
+
+/* Words by which the number is not the value. */
+static bool speaks_of_else(const char *label, size_t n)
+{
+	static const char *const words[] = {"err", "error", "errors", "fail", "failed", "failure",
+		"not", "no", "code", "errno", "limit", "above", "below", "over", "under", "approx",
+		"timeout", "noerror"};
+
+	return has_word(label, n, words, ARRAY_LEN(words)) || quantity_is_none(label, n);
 }
 
 /* The length of a label up to its separator, 0 for none. A digit is part of a name ("ch1"), never
@@ -311,12 +355,51 @@ static size_t label_len(const char *text)
 	return speaks_of_else(text, n) ? 0 : n;
 }
 
+/* Names of units that are words of a label too. One letter is a name as well: "phase A". */
+static bool is_unit_of_label(const char *name)
+{
+	static const char *const words[] = {"min", "var", "pH", "As", "cd"};
+	const char *kind;
+	double factor;
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcmp(name, words[i]))
+			return false;
+	return strlen(name) >= 2 && find_unit(name, &kind, &factor);
+}
+
+/* The unit at the end of a label, for a value that has none: "I (mA)", "t_ms". */
+static void take_unit_of_label(const char *label, size_t n, struct quantity *q)
+{
+	char name[QUANTITY_UNIT_MAX];
+	bool bracket;
+	size_t k = 0;
+
+	while (n > 0 && strchr(" \t", label[n - 1]))
+		n--;
+	bracket = n > 0 && strchr(")]", label[n - 1]);
+	n -= bracket;
+	while (k < n && !strchr(bracket ? "([" : " \t_-.", label[n - 1 - k]))
+		k++;
+	if (q->unit[0] || k >= sizeof name)
+		return;
+	memcpy(name, label + n - k, k);
+	name[k] = '\0';
+	if (!is_unit_of_label(name))
+		return;
+	memcpy(q->unit, name, k + 1);
+	q->from_label = true;
+}
+
 int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *e)
 {
 	const char *line = skip_blanks(text);
 	size_t label = label_len(line);
+	const char *why = parse(label ? line + label + 1 : line, ret);
 
-	return judged(text, parse(label ? line + label + 1 : line, ret), e);
+	if (!why && label)
+		take_unit_of_label(line, label, ret);
+	return judged(text, why, e);
 }
 
 /* "E-3" and "x 10^3" after a number, which may stand apart: its exponent. */
@@ -341,14 +424,18 @@ static bool joins_after(const char *p)
 {
 	unsigned char c = (unsigned char)*p;
 
-	if (c && strchr(".,'", c))
+	/* A range: "3.3..3.5". */
+	if (c == '.')
+		return isdigit((unsigned char)p[strspn(p, ".")]);
+	if (c && strchr(",'", c))
 		return isdigit((unsigned char)p[1]);
 	/* A group of thousands that is set apart. */
 	if (c == ' ' && digits(p + 1) == 3)
 		return true;
 	if (scales(skip_blanks(p)))
 		return true;
-	return isalnum(c) || (c && strchr("+-_#%^", c)) || c >= 0x80;
+	/* A backslash: a byte that is no text was escaped. It may have been the point. */
+	return isalnum(c) || (c && strchr("+-_#%^\\", c)) || c >= 0x80;
 }
 
 /* Whether text[0..end) ends in a word, which nothing else of a word comes before. */
@@ -429,7 +516,7 @@ static bool is_variant(const char *name)
 static bool is_scaled(const char *name)
 {
 	static const char *const long_prefixes[] = {
-		"pico", "nano", "micro", "milli", "kilo", "mega", "giga"};
+		"pico", "nano", "micro", "milli", "kilo", "meg", "giga"};
 
 	for (size_t i = 0; i < ARRAY_LEN(long_prefixes); i++)
 		if (!strncasecmp(name, long_prefixes[i], strlen(long_prefixes[i])))
@@ -442,16 +529,23 @@ static bool is_scaled(const char *name)
 			(!name[n] || (strlen(name + n) > 2 && find_name(name + n, false, &u))))
 			return true;
 	}
+	/* "UA", "KOHM": in capitals nobody knows what M is. */
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (units[i].prefixes == ALL && name[0] && strchr("pnumkgtPNUMKGT", name[0]) &&
+			!strcasecmp(name + 1, units[i].name))
+			return true;
 	return false;
 }
 
-/* The unit that comes right after a bare number, in brackets or not, or "". */
+/* The unit that comes right after a bare number, in brackets, behind a separator or not, or "". */
 static void unit_after(const char *text, char ret[QUANTITY_UNIT_MAX])
 {
-	static const char stop[] = " \t,;)]";
+	static const char stop[] = " \t,;|)]";
 	const char *p = skip_blanks(text);
+	bool apart = *p && strchr(",;:|", *p);
 
 	ret[0] = '\0';
+	p = apart ? skip_blanks(p + 1) : p;
 	p += *p == '(' || *p == '[';
 
 	size_t one = strcspn(p, stop);
@@ -469,8 +563,18 @@ static void unit_after(const char *text, char ret[QUANTITY_UNIT_MAX])
 		return;
 	memcpy(ret, p, one);
 	ret[one] = '\0';
-	if (!is_unit(ret) && !is_variant(ret) && !is_scaled(ret))
+	/* The next field of a list may be a name: "3.3,A". */
+	if (apart ? !is_unit_of_label(ret) && !(one > 2 && is_scaled(ret))
+		  : !is_unit(ret) && !is_variant(ret) && !is_scaled(ret))
 		ret[0] = '\0';
+}
+
+/* The length of the label whose separator comes right before text[start]. */
+static size_t label_before(const char *text, size_t start)
+{
+	while (start > 0 && strchr(" \t", text[start - 1]))
+		start--;
+	return start > 0 && strchr("=:", text[start - 1]) ? start - 1 : 0;
 }
 
 int quantity_parse_part(
@@ -487,8 +591,10 @@ int quantity_parse_part(
 		unit_after(text + end, q.unit);
 	if (!why && !(bare && q.unit[0]) && joins_after(text + end))
 		why = "holds more of the number or its unit than the pattern took";
-	if (!why)
+	if (!why) {
+		take_unit_of_label(text, label_before(text, start), &q);
 		*ret = q;
+	}
 	return judged(text, why, e);
 }
 
@@ -498,6 +604,15 @@ static int other_unit(const struct quantity *q, const char *unit, struct err *e)
 {
 	return err_set(e, ERR_NOT_A_NUMBER, "%.10g %s is not in %s, as the recipe says", q->value,
 		q->unit, unit);
+}
+
+/* "12 m" may be metres, and milli of what the instrument does not print. */
+static bool is_prefix(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (!strcmp(prefixes[i].text, name))
+			return true;
+	return false;
 }
 
 /* kg is the SI's own, and g is not. */
@@ -523,6 +638,14 @@ int quantity_in(const struct quantity *q, const char *unit, double *ret, struct 
 		return 0;
 	}
 	if (!unit || !*unit) {
+		if (q->from_label) {
+			*ret = q->value;
+			return 0;
+		}
+		if (is_prefix(q->unit))
+			return err_set(e, ERR_NOT_A_NUMBER,
+				"%.10g %s: a unit or a multiple, and the recipe names no unit for its limits (add unit: %s)",
+				q->value, q->unit, q->unit);
 		if (!known)
 			return err_set(e, ERR_NOT_A_NUMBER,
 				"%.10g %s: that unit is not known (where it is right: unit: %s)",

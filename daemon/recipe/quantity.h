@@ -27,24 +27,30 @@
 struct quantity {
 	double value;
 	char unit[QUANTITY_UNIT_MAX]; /* as it was written; "" where none was */
+	bool from_label;	      /* the unit is the label's: "I (mA) = 3.3" */
 };
 
 /* The whole text is one quantity, blanks around it apart. -ERR_NOT_A_NUMBER says what is wrong. */
 int quantity_parse(const char *text, struct quantity *ret, struct err *e);
 /* The same with a label before it: "temp = 21.5 degC", "ADC1: -3 mV". The label begins with a
- * letter, has no second separator, and does not speak of an error or a limit. */
+ * letter, has no second separator, and does not speak of an error or a limit. A unit of two letters
+ * or more at its end ("I (mA)", "t_ms") is that of a value that has none. */
 int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *e);
 /* Text in which [start, end) was picked out by a pattern: a quantity by itself, not a part of one.
  * A letter, digit, sign, point or comma that touches it is refused, and what is set apart and
  * belongs to it all the same: a sign, bound or group of digits before it, a group or an exponent
- * after it. A known unit right after it counts, also in brackets; a multiple that is not known is
- * refused. */
+ * after it. A byte that is no text, escaped after it, may have been a part. A known unit right after
+ * it counts, also in brackets or behind a separator, and one in the label; a multiple that is not
+ * known is refused. */
 int quantity_parse_part(
 	const char *text, size_t start, size_t end, struct quantity *ret, struct err *e);
 /* The value in `unit` (NULL or "": the recipe names none). -ERR_NOT_A_NUMBER for another kind of
- * quantity, and for a multiple (mV, kOhm) or an unknown unit where none was named: nobody knows
- * what the limits are in. A quantity without a unit is in `unit`. */
+ * quantity, and for a multiple (mV, kOhm), what may be one (m, K, T) or an unknown unit where none
+ * was named: nobody knows what the limits are in. A quantity without a unit is in `unit`; that of a
+ * label never changes, and counts where the recipe names one. */
 int quantity_in(const struct quantity *q, const char *unit, double *ret, struct err *e);
+/* Whether text says that there is no value: OL, overrange, stale and the like. */
+bool quantity_is_none(const char *text, size_t n);
 /* Whether a line claims to be a value: it has a digit, or a word for a missing one, and
  * is not a line of a log with its time. A pattern for base/regex.h. */
 #define QUANTITY_CLAIM                                                                          \

@@ -140,6 +140,10 @@ class Provd(unittest.TestCase):
                 self.assertEqual(step['evidence']['status'], 7)
                 status, said = adb.provctl(phone, 'adb.shell', 'command=exit 7')
                 self.assertEqual((status, said['code']), (1, 'device-refused'), said)
+                for words in ('NOT OK', 'MOTOR BROKEN', 'OK, 3 errors', 'OK?'):
+                    status, said = adb.provctl(phone, 'adb.shell', 'command=echo ' + words, 'expect=OK')
+                    self.assertEqual((status, said['code']), (1, 'unexpected-reply'), said)
+                adb.passed(self, phone, 'adb.shell', 'command=echo NOT OK; echo selftest OK', 'expect=OK')
                 status, said = adb.provctl(phone, 'adb.shell', 'command=echo a', 'expect=^b$')
                 self.assertEqual((status, said['code']), (1, 'unexpected-reply'), said)
 

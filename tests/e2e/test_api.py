@@ -419,6 +419,8 @@ class Conventions(Live):
         self.problem(self.api.request('PUT', '/artifacts/' + line.sha256(b''), b''), 422)
         self.problem(self.api.request('PUT', '/artifacts/abc', b'x'), 400)
         self.problem(self.api.request('PUT', path + '?name=../x', data), 400)
+        for name in ('..', '.', 'a%0Ab.bin', '%1B[2Ja.bin', ''):
+            self.problem(self.api.request('PUT', path + '?name=' + name, data), 400)
         self.problem(self.api.request('PUT', '/artifacts/' + SHA, b'x' * (512 * 1024 + 1)), 413, 'too-large')
         left = [f for f in os.listdir(os.path.join(self.line.home, 'state', 'artifacts')) if f.startswith('upload')]
         self.assertEqual(left, [])

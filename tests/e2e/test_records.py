@@ -402,6 +402,7 @@ class RecordsTest(unittest.TestCase):
                 if l.provd.process.poll() is not None:
                     refused += 1
                     self.assertRegex(l.provd.log_tail(), 'malformed|damaged|does not fit|not a database')
+                    self.assertIn('are damaged, or its provd.db is not of the same time', l.provd.log_tail(600))
                     continue
                 l.api = l.provd.api()
                 state = line.wait_for('the check ends', lambda: self.check_state(l))
@@ -618,6 +619,22 @@ class RecordsTest(unittest.TestCase):
             line.wait_for('over', lambda: not self.holds(l)[1])
 
     @unittest.skipIf(line.sanitized(), 'the sanitizer must be the first library')
+    def test_a_backup_under_the_log_of_the_newer_database_ends_the_start_with_advice(self):
+        with line.Line(stations=2, boards=2, sim_args=('--units', '60', '--replace-after-idle', '300')) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l, 2)
+            backup = self.backup(l)
+            self.order(l, 4)
+            l.provd.stop()
+            l.start()
+            self.order(l, 1)
+            l.provd.kill()
+            shutil.copy(backup, self.db_path(l))
+            l.provd.start(ready=False)
+            self.assertEqual(l.provd.process.wait(line.DEADLINE_S), 1)
+            self.assertIn('restore a backup, with no file of the old database beside it', l.provd.log_tail(600))
+
     def test_a_kill_within_accept_leaves_it_held_or_accepted(self):
         with line.Line(stations=1, boards=1, sim_args=('--units', '20', '--replace-after-idle', '300')) as l:
             l.start()

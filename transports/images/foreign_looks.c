@@ -13,6 +13,7 @@
 #define SAME_BYTE_MIN 128
 #define OLD_TEXT_MIN  64
 #define HEADING_MIN   60
+#define UPLOAD_MAX    256 /* a boundary has 70 characters at most (RFC 2046) */
 
 size_t foreign_text_char(const uint8_t *s, uint64_t n)
 {
@@ -700,6 +701,15 @@ static bool is_headed(const uint8_t *s, uint64_t n)
 	return i == HEADING_MIN && blanks >= 4;
 }
 
+/* What a browser or curl sends: the parts that a server should have taken apart. */
+static bool is_upload(const uint8_t *s, uint64_t n)
+{
+	static const char part[] = "\r\nContent-Disposition: form-data";
+
+	return n > 2 && !memcmp(s, "--", 2) &&
+	       memmem(s, (size_t)MIN(n, (uint64_t)UPLOAD_MAX), part, sizeof part - 1);
+}
+
 /* What ends a file (fixed VHD and DMG disks, Targa pictures). */
 static bool ends_with(const uint8_t *s, uint64_t n, uint64_t back, const char *magic, size_t len)
 {
@@ -726,6 +736,7 @@ static const struct {
 	struct foreign_kind kind;
 } looks[] = {
 	{is_dos_program, {"a program of MS-DOS or Windows", ADVICE_PROGRAM, 0}},
+	{is_upload, {"an upload with its wrapping (multipart/form-data)", ADVICE_PAGE, 0}},
 	{is_wide, {"text in UTF-16 or UTF-32", "save it as ASCII", 0}},
 	{is_bzip2, {"bzip2 data", ADVICE_UNPACK, MAY_BE_A_PARTITION}},
 	{is_zlib, {"zlib data", ADVICE_UNPACK, MAY_BE_A_PARTITION}},

@@ -228,9 +228,10 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 		d->failed = false;
 	if (before_reply(c, d, line, n))
 		return 0;
-	if (d->error && regex_match(d->error, line, n, NULL))
+	if (d->error && regex_may_match(d->error, line, n))
 		return console_refused(c, d, line, n, e);
-	if (c->tail || !regex_match(d->expect, line, n, &m) || is_damaged(line, n, &m)) {
+	if (c->tail || !regex_match(d->expect, line, n, &m) || is_damaged(line, n, &m) ||
+		words_is_part(line, n, m.group[0].start, m.group[0].end)) {
 		if (d->failed)
 			d->skipped++;
 		else

@@ -14,7 +14,8 @@
  * Only whole lines are judged, so a reply that is cut anywhere is never taken for another one. CR,
  * LF, CRLF and LFCR each end a line once; empty lines mean nothing. Control sequences of a terminal
  * are no part of a line (base/terminal.h). A line that the expect pattern matches only in part, and
- * that says NOT, FAILED, ERROR or the like in the rest (base/words.h), refuses.
+ * that says NOT, FAILED, ERROR or the like in the rest (base/words.h), refuses; letters within a word
+ * (the OK of BROKEN) are no match.
  *
  * The look. After a line that fits, reading goes on until the prompt or, without one, until the
  * line was quiet for 20 ms (above the 16 ms in which FTDI adapters gather bytes), at most 200 ms or

@@ -27,7 +27,7 @@ static bool line_fails(
 	const struct console *c, const struct dialogue *d, const char *line, size_t n)
 {
 	if (d->error && strcmp(regex_pattern(d->error), CONSOLE_ERROR_DEFAULT) != 0)
-		return regex_match(d->error, line, n, NULL);
+		return regex_may_match(d->error, line, n);
 	return d->asked ? words_fail(c->words, line, n) : words_fail_first(c->words, line, n);
 }
 
@@ -43,7 +43,7 @@ static int look_at(struct console *c, struct dialogue *d, struct look *k, const 
 	if (k->closed)
 		return line_fails(c, d, line, n) ? console_refused(c, d, line, n, e) : LOOK_HOLDS;
 	k->written = true;
-	if (d->error && regex_match(d->error, line, n, NULL))
+	if (d->error && regex_may_match(d->error, line, n))
 		return console_refused(c, d, line, n, e);
 	if (!words_against(c->words, line, n, 0, 0))
 		return LOOK_HOLDS;

@@ -156,8 +156,10 @@ static void see_markers(struct tool_watch *w, const char *bytes, size_t n, const
 
 	for (size_t i = 0; i < w->markers; i++) {
 		if (!regex_match(w->marker[i], bytes, n, &m) ||
-			(w->words && words_against(
-					     w->words, bytes, n, m.group[0].start, m.group[0].end)))
+			(w->words &&
+				(words_against(
+					 w->words, bytes, n, m.group[0].start, m.group[0].end) ||
+					words_is_part(bytes, n, m.group[0].start, m.group[0].end))))
 			continue;
 		if (!w->seen.marker[i])
 			w->seen.marker[i] = xstrdup(text);
@@ -173,7 +175,7 @@ static bool see_rules(struct tool_watch *w, const char *bytes, size_t n, const c
 	size_t known = w->seen.rule ? (size_t)(w->seen.rule - w->spec->rules) : w->rules;
 
 	for (size_t i = 0; i < w->rules; i++) {
-		if (!regex_match(w->rule[i], bytes, n, NULL))
+		if (!regex_may_match(w->rule[i], bytes, n))
 			continue;
 		if (i < known) {
 			str_replace(&w->seen.rule_line, text);
@@ -274,7 +276,7 @@ void tool_watch_line(void *watch, enum proc_stream stream, const char *bytes, si
 		w->seen.version = first_group(w, w->version, plain, n);
 	if (w->evidence && !w->seen.value)
 		w->seen.value = first_group(w, w->evidence, plain, n);
-	if (w->complaint && regex_match(w->complaint, plain, n, NULL))
+	if (w->complaint && regex_may_match(w->complaint, plain, n))
 		str_replace(&w->seen.complaint, text);
 	if (see_progress(w, plain, n) && !failure) {
 		free(text);

@@ -188,7 +188,12 @@ static int value_of(
 		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are no text", line);
 
 	int g = m.groups > 1 && m.group[1].start != (size_t)-1;
+	size_t after = m.group[0].end;
 
+	/* What the pattern itself holds is the author's. */
+	if (quantity_is_none(text, m.group[0].start) ||
+		quantity_is_none(text + after, strlen(text) - after))
+		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' says that there is no value", line);
 	r = quantity_parse_part(text, m.group[g].start, m.group[g].end, &q, e);
 	return r < 0 ? r : quantity_in(&q, unit, ret, e);
 }

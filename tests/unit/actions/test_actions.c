@@ -176,6 +176,11 @@ START_TEST(flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing)
 			rig.out.code == ERR_NOT_A_NUMBER, "'%s': %d", no_numbers[i], rig.out.code);
 		ck_assert_uint_eq(rig.measurements, 1);
 	}
+	/* Words outside of the pattern, by which the number is not the value. */
+	ck_assert_int_eq(measure("V=25.1 V OVERLOAD", ",\"pattern\":\"V=([\\\\d.]+)\""), 0);
+	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+	ck_assert_int_eq(measure("V=25.1 V overall", ",\"pattern\":\"V=([\\\\d.]+)\""), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
 	ck_assert_int_eq(measure("offset=nan", ",\"pattern\":\"offset=(\\\\S+)\""), 0);
 	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
 }
@@ -251,6 +256,13 @@ START_TEST(a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_el
 	stub->no_ack = false;
 	ck_assert_int_eq(
 		run("gdb.monitor", "{\"port\":\"p\",\"command\":\"reset halt\",\"expect\":\"^$\"}"),
+		0);
+	ck_assert_int_eq(rig.out.code, ERR_UNEXPECTED_REPLY);
+	stub->no_ack = false;
+	/* Letters within a word. */
+	ck_assert_int_eq(
+		run("gdb.monitor",
+			"{\"port\":\"p\",\"command\":\"reset halt\",\"expect\":\"unnin\"}"),
 		0);
 	ck_assert_int_eq(rig.out.code, ERR_UNEXPECTED_REPLY);
 	stub->no_ack = false;
@@ -508,7 +520,7 @@ END_TEST
 START_TEST(another_unit_on_the_port_is_noticed)
 {
 	static const struct answer one[] = {{"chip", "id 0A1B"}, {0}};
-	static const struct answer two[] = {{"chip", "id FFFF"}, {0}};
+	static const struct answer two[] = {{"chip", "id 0A1C"}, {0}};
 	static const char with[] =
 		"{\"port\":\"c\",\"send\":\"chip\",\"pattern\":\"^id (\\\\w+)$\"}";
 
@@ -522,6 +534,27 @@ START_TEST(another_unit_on_the_port_is_noticed)
 	strcpy(rig.facts.node, "/dev/ttyACM0");
 	ck_assert_int_eq(run("device.wait", "{\"port\":\"c\"}"), 0);
 	ck_assert_str_eq(rig_text(rig.out.outputs, "node"), "/dev/ttyACM0");
+}
+END_TEST
+
+START_TEST(what_a_unit_without_an_id_says_is_no_identity)
+{
+	static const char *const none[] = {"FFFFFFFFFFFF", "0x00000000", "00:00:00:00:00:00", "N/A",
+		"none", "(null)", "-", "?", "busy", "UID:", "0"};
+	static const char *const ids[] = {"0A1B", "SIM-0", "F0", "000000000001", "B00T", "none-1"};
+	static const char with[] = "{\"port\":\"c\",\"send\":\"chip\"}";
+
+	for (size_t i = 0; i < ARRAY_LEN(none) + ARRAY_LEN(ids); i++) {
+		bool good = i >= ARRAY_LEN(none);
+		const struct answer says[] = {
+			{"chip", good ? ids[i - ARRAY_LEN(none)] : none[i]}, {0}};
+
+		rig.identity[0] = '\0';
+		answers = says;
+		ck_assert_msg(run("device.identify", with) == (good ? 0 : -ERR_NO_EVIDENCE),
+			"'%s': %s", says[0].says, rig.e.msg);
+	}
+	answers = NULL;
 }
 END_TEST
 
@@ -621,6 +654,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, a_tool_is_given_secrets_in_its_environment_alone);
 	tcase_add_test(t, flaw_16_a_serial_comes_from_the_ledger_or_from_the_unit_and_from_no_dice);
 	tcase_add_test(t, another_unit_on_the_port_is_noticed);
+	tcase_add_test(t, what_a_unit_without_an_id_says_is_no_identity);
 	tcase_add_test(t, what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused);
 	tcase_add_test(t, the_operator_may_judge_a_unit_bad);
 	tcase_add_test(t, a_line_that_the_unit_says_by_itself_is_waited_for);

@@ -77,6 +77,20 @@ START_TEST(a_pattern_cannot_hang_the_station)
 }
 END_TEST
 
+START_TEST(what_the_limit_left_undecided_may_match)
+{
+	const char *text = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
+	struct regex *r = NULL;
+
+	ck_assert_int_eq(regex_new("(a+)+b|!", &r, NULL), 0);
+	ck_assert(!regex_match(r, text, strlen(text), NULL));
+	ck_assert(regex_may_match(r, text, strlen(text)));
+	ck_assert(regex_may_match(r, "ab", 2));
+	ck_assert(!regex_may_match(r, "aa", 2));
+	regex_free(r);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("regex");
@@ -88,6 +102,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_bad_pattern_is_named_with_its_place);
 	tcase_add_test(t, more_groups_than_we_keep_do_no_harm);
 	tcase_add_test(t, a_pattern_cannot_hang_the_station);
+	tcase_add_test(t, what_the_limit_left_undecided_may_match);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -22,6 +22,17 @@ static const struct {
 	{"21\x1b[1D.5", "21 .5"},
 	{"50%\x1b[3D60%", "50% 60%"},
 	{"two \x1b[Kwords", "two words"},
+	{"3.3\x1b"
+	 "E3",
+		"3.3 3"},
+	{"1\x1b[s2\x1b[u3", "1 2 3"},
+	{"1\x1b"
+	 "72\x1b"
+	 "83",
+		"1 2 3"},
+	{"12\x1b[2b", "12"},
+	{"1\x1b[2b2", "1 2"},
+	{"1\x1b(B2", "12"},
 	/* strings with either terminator */
 	{"\x1b]0;title\x07OK", "OK"},
 	{"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"},

@@ -81,6 +81,60 @@ static const struct {
 	{"captain OK", "OK", false},
 	{"READY (timeout 30 s)", "READY", false},
 	{"READY timeout=5", "READY", false},
+	/* a question */
+	{"OK?", "OK", true},
+	{"OK to erase? [y/N]", "OK", true},
+	{"ready (yes/no):", "ready", true},
+	{"Hit any key?", "any key", false}, /* who waits for a question finds it */
+	/* some of all */
+	{"PASSED 3/5", "PASSED", true},
+	{"PASS: 4 of 5", "PASS", true},
+	{"3/5 passed", "passed", true},
+	{"3 of 5 tests passed", "passed", true},
+	{"5/5 passed", "passed", false},
+	{"PASSED 5 of 5 in 3 s", "PASSED", false},
+	{"15/15 checks passed", "passed", false},
+	{"0% passed", "passed", true},
+	{"40 % passed", "passed", true},
+	{"100% passed", "passed", false},
+	{"success rate", "success", false},
+	{"PASS 99.5 %", "PASS", true},
+	{"PASS: 100%", "PASS", false},
+	{"PASSED: 0", "PASSED", true},
+	{"PASSED: 0 FAILED: 0", "PASSED", true},
+	{"PASSED: 12 FAILED: 0", "PASSED", false},
+	{"[3/5] OK", "OK", false},
+	{"OK 3/5", "OK", false},
+	/* JSON, XML, switches */
+	{"{\"ok\": false}", "ok", true},
+	{"{\"ok\":true}", "ok", false},
+	{"<ok>false</ok>", "ok", true},
+	{"<ok>true</ok>", "ok", false},
+	{"READY: N", "READY", true},
+	{"READY=off", "READY", true},
+	{"READY: now", "READY", false},
+	/* other words */
+	{"TEST OK SENSOR NG", "OK", true},
+	{"router-ng OK", "OK", false},
+	{"OK BAD CRC", "OK", true},
+	{"OK, 0 bad blocks", "OK", false},
+	{"OK, bad blocks: 0", "OK", false},
+	{"OK BAD CRC: 00AB12", "OK", true},
+	{"OK BAD CRC: 0", "OK", true},
+	{"OK errors: 0A", "OK", true},
+	{"OK FAULT 3", "OK", true},
+	{"OK default", "OK", false},
+	{"OK no faults, 0 skipped", "OK", false},
+	{"OK (skipped)", "OK", true},
+	{"OK, sensor missing", "OK", true},
+	{"unrecognized: OK", "OK", true},
+	{"OK errcode=17", "OK", true},
+	{"OK errcode=0", "OK", false},
+	{"{\"status\":\"OK\",\"errorCode\":17}", "OK", true},
+	{"{\"status\":\"OK\",\"errorCode\":0}", "OK", false},
+	{"OK error_count=0", "OK", false},
+	{"OK error_count=2", "OK", true},
+	{"OK errors: none", "OK", false},
 };
 
 START_TEST(the_rest_of_a_line_takes_back_what_was_found)
@@ -128,6 +182,13 @@ static const struct {
 	{"no sensor", false, false},
 	{"failover terror", false, false},
 	{"timeout 5 s", false, false},
+	{"KERNEL PANIC", true, false},
+	{"Hard fault at 0x8001234", true, false},
+	{"result: NG", true, false},
+	{"fault log empty", false, false},
+	{"last error: none", false, false},
+	{"error_count=0", false, false},
+	{"error_count=4", true, false},
 	{"", false, false},
 };
 
@@ -146,6 +207,36 @@ START_TEST(a_line_of_its_own_says_that_something_failed)
 }
 END_TEST
 
+static const struct {
+	const char *line, *found;
+	bool part;
+} parts[] = {
+	{"MOTOR BROKEN", "OK", true},
+	{"SMOKE", "OK", true},
+	{"Looking", "ok", true},
+	{"OKAY", "OK", false},
+	{"SELFTESTOK", "OK", false},
+	{"PASSED", "PASS", false},
+	{"isReadyNow", "Ready", false},
+	{"a_OK_b", "OK", false},
+	{"BR0OK1", "0OK", false},
+	{"", "", false},
+};
+
+START_TEST(letters_within_a_word_are_not_the_word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const char *line = parts[i].line;
+		size_t start = (size_t)(strstr(line, parts[i].found) - line);
+
+		ck_assert_msg(words_is_part(line, strlen(line), start,
+				      start + strlen(parts[i].found)) == parts[i].part,
+			"'%s' in '%s'", parts[i].found, line);
+	}
+	ck_assert(!words_is_part("NOT", 3, (size_t)-1, (size_t)-1));
+}
+END_TEST
+
 static Suite *words_suite(void)
 {
 	Suite *s = suite_create("words");
@@ -153,6 +244,7 @@ static Suite *words_suite(void)
 
 	tcase_add_test(t, the_rest_of_a_line_takes_back_what_was_found);
 	tcase_add_test(t, a_line_of_its_own_says_that_something_failed);
+	tcase_add_test(t, letters_within_a_word_are_not_the_word);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -209,6 +209,33 @@ static const struct {
 	{"5 V", "", 5},
 	{"5 C", "F", NO},
 	{"5 S", "s", NO},
+	/* a unit that may be a multiple */
+	{"12 m", NULL, NO},
+	{"12 T", NULL, NO},
+	{"12 K", NULL, NO},
+	{"12 m", "m", 12},
+	{"297.6 K", "K", 297.6},
+	/* units with figures, where the recipe names them */
+	{"9.81 m/s2", "m/s2", 9.81},
+	{"9.81 m/s^2", "m/s^2", 9.81},
+	{"3.3 \u00b5g/m\u00b3", "\u00b5g/m\u00b3", 3.3},
+	{"12 mmH2O", "mmH2O", 12},
+	{"9.81 m/s2", "m/s", NO},
+	{"9.81 m/s2", NULL, NO},
+	{"3.3 V2", "V", NO},
+	/* the unit in the label */
+	{"I (mA) = 3.3", "A", 0.0033},
+	{"I [mA]: 3.3", "A", 0.0033},
+	{"I_mA: 3.3", "A", 0.0033},
+	{"mA=3.3", "A", 0.0033},
+	{"I_mA: 3.3", "mA", 3.3},
+	{"I_mA: 3.3", NULL, 3.3},
+	{"t_degF: 77", "degC", NO},
+	{"I (mA): 3.3 A", "A", 3.3},
+	{"temp min: 21.5", "degC", 21.5},
+	{"pH: 7.1", "pH", 7.1},
+	{"phase A: 3.3", "V", 3.3},
+	{"U (A): 3.3", "V", 3.3},
 };
 
 static double value_of(const char *text, const char *unit, struct err *e)
@@ -335,6 +362,23 @@ static const struct {
 	{"V: 3.31 passed", "([\\d.]+)", "V", 3.31},
 	{"V: 3.31 max", "([\\d.]+)", "V", 3.31},
 	{"V: 3.31 good", "([\\d.]+)", "V", 3.31},
+	/* a byte that was the point, and is no text now */
+	{"V: 3\\xae3 V", "V: ([\\d.]+)", "V", NO},
+	{"V: 1\\xa0234", "(\\d+)", NULL, NO},
+	/* a range */
+	{"V: 3.3..9.5", "(\\d\\.\\d)", "V", NO},
+	{"V: 3.3... ok", "(\\d\\.\\d)", "V", 3.3},
+	/* the unit behind a separator, in capitals, in the label */
+	{"I=3.3,mA", "I=([\\d.]+)", "A", 0.0033},
+	{"I=3.3;mA", "I=([\\d.]+)", "A", 0.0033},
+	{"I=3.3|mA|ok", "I=([\\d.]+)", "A", 0.0033},
+	{"U=3.3,A", "U=([\\d.]+)", "V", 3.3},
+	{"U=3.3, ok", "U=([\\d.]+)", "V", 3.3},
+	{"R: 4.7 KOHM", "([\\d.]+)", "Ohm", NO},
+	{"R: 4.7 MEGOHM", "([\\d.]+)", "Ohm", NO},
+	{"I: 4.7 UA", "([\\d.]+)", "A", NO},
+	{"I (mA) = 3.3", "= ([\\d.]+)", "A", 0.0033},
+	{"12.5 mA: 3.3", ": ([\\d.]+)", "mA", 3.3},
 };
 
 START_TEST(what_a_pattern_picks_out_is_a_number_by_itself)
@@ -380,6 +424,23 @@ START_TEST(a_line_that_claims_to_be_a_value_is_told_from_chatter)
 }
 END_TEST
 
+START_TEST(words_that_there_is_no_value)
+{
+	ck_assert(quantity_is_none(" V OVERLOAD", 11));
+	ck_assert(quantity_is_none("OL", 2));
+	ck_assert(quantity_is_none(" (stale)", 8));
+	ck_assert(!quantity_is_none(" V overall ok", 13));
+	ck_assert(!quantity_is_none(",\"saturated\": false}", 20));
+	ck_assert(!quantity_is_none(" overrange=0", 12));
+	ck_assert(quantity_is_none(" overrange=1", 12));
+	ck_assert(quantity_is_none(" overrange=0.5", 14));
+	ck_assert(quantity_is_none(" stale", 6));
+	ck_assert(quantity_is_none("invalid: 3", 10));
+	ck_assert(quantity_is_none("invalid 0", 9));
+	ck_assert(!quantity_is_none("", 0));
+}
+END_TEST
+
 static Suite *quantity_suite(void)
 {
 	Suite *s = suite_create("quantity");
@@ -388,6 +449,7 @@ static Suite *quantity_suite(void)
 	tcase_add_test(t, a_reply_is_one_number_with_its_unit_or_refused);
 	tcase_add_test(t, a_converted_value_is_not_above_the_limit_that_it_equals);
 	tcase_add_test(t, what_a_pattern_picks_out_is_a_number_by_itself);
+	tcase_add_test(t, words_that_there_is_no_value);
 	tcase_add_test(t, a_line_that_claims_to_be_a_value_is_told_from_chatter);
 	suite_add_tcase(s, t);
 	return s;

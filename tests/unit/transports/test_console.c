@@ -1030,6 +1030,16 @@ START_TEST(where_the_unit_echoes_what_comes_before_the_echo_is_no_reply)
 }
 END_TEST
 
+START_TEST(an_error_pattern_that_gives_up_refuses)
+{
+	refusal = regex_free(refusal);
+	ck_assert_int_eq(regex_new("(a+)+b|FAULT", &refusal, &e), 0);
+	ck_assert_int_eq(asked("x", "^OK", "OK aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa FAULT\r\n"),
+		-ERR_DEVICE_REFUSED);
+	ck_assert_int_eq(asked("x", "^OK", "OK aa\r\n"), 0);
+}
+END_TEST
+
 START_TEST(words_against_in_the_rest_of_a_line_refuse)
 {
 	static const struct {
@@ -1138,6 +1148,7 @@ static Suite *console_suite(void)
 	tcase_add_test(t, a_refusal_leaves_the_rest_of_its_time_to_the_answer);
 	tcase_add_test(t, a_fixture_is_made_safe_out_of_step_too_and_the_step_fails);
 	tcase_add_test(t, where_the_unit_echoes_what_comes_before_the_echo_is_no_reply);
+	tcase_add_test(t, an_error_pattern_that_gives_up_refuses);
 	tcase_add_test(t, words_against_in_the_rest_of_a_line_refuse);
 	tcase_add_test(t, the_end_of_a_line_whose_begin_was_dropped_agrees_to_nothing);
 	suite_add_tcase(s, t);
