@@ -8,6 +8,7 @@
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "daemon/line/machine.h"
+#include "daemon/line/same_file.h"
 #include "daemon/line/scrub.h"
 #include "db/chain_head.h"
 #include "db/clock.h"
@@ -25,7 +26,8 @@
 
 struct records {
 	struct records_opts o;
-	char *db_path, *marks_path;
+	char *db_path, *log_path, *marks_path;
+	struct same_file files[3]; /* main: what is written to, by its names */
 	struct disk *disk;
 	struct wall *wall;
 	struct scrub *scrub;
@@ -347,6 +349,10 @@ int records_open(const struct records_opts *o, struct records **ret, struct err 
 	r->db_path = xasprintf("%s/provd.db", c->state_dir);
 	r->marks_path =
 		c->marks_file ? xstrdup(c->marks_file) : xasprintf("%s/provd.marks", c->state_dir);
+	r->log_path = xasprintf("%s-wal", r->db_path);
+	r->files[0].path = r->db_path;
+	r->files[1].path = r->log_path;
+	r->files[2] = (struct same_file){.path = r->marks_path, .renewed = true};
 	mutex_init(&r->lock);
 	r->disk = disk_new(c->state_dir, c->disk_reserve_bytes, o->holds);
 	r->scrub = scrub_new(r->db_path, o->holds);
@@ -378,6 +384,7 @@ struct records *records_free(struct records *r)
 	disk_free(r->disk);
 	mutex_done(&r->lock);
 	free(r->db_path);
+	free(r->log_path);
 	free(r->marks_path);
 	free(r);
 	return NULL;
@@ -483,6 +490,16 @@ static void probe(struct records *r)
 		__atomic_store_n(&r->probing, false, __ATOMIC_RELEASE);
 }
 
+/* What is recorded now would be gone with this process, or with the next start. */
+static void look_at_files(struct records *r)
+{
+	for (size_t i = 0; i < ARRAY_LEN(r->files); i++)
+		if (!same_file_look(&r->files[i]))
+			holds_set(r->o.holds, HOLD_DAMAGE,
+				"%s was removed or replaced while provd writes to it: stop provd with 'systemctl stop', put the file back or restore a backup, and start it",
+				r->files[i].path);
+}
+
 void records_tell_head(struct records *r)
 {
 	struct err e = {0};
@@ -499,6 +516,7 @@ void records_tick(struct records *r, const struct config *c)
 
 	disk_tick(r->disk);
 	probe(r);
+	look_at_files(r);
 	if (wall_tick(r->wall, &jump)) {
 		log_warning("the clock of this machine jumped by %lld s", (long long)jump / 1000);
 		__atomic_store_n(&r->jump_ms, jump, __ATOMIC_RELAXED);

@@ -327,6 +327,22 @@ class RecordsTest(unittest.TestCase):
             l.start()
             self.assertEqual(self.holds(l)[0], 503, 'a second start forgot it')
 
+    def test_a_file_that_is_taken_away_from_a_running_provd_holds_the_line(self):
+        for name in ('provd.db', 'provd.db-wal', 'provd.marks'):
+            with self.subTest(file=name), line.Line(stations=1, boards=1) as l:
+                l.start()
+                l.prepare(self.image)
+                path = os.path.join(l.home, 'state', name)
+                self.assertEqual(self.holds(l), (200, {}))
+                os.rename(path, path + '.away')
+                line.wait_for('the hold', lambda: self.holds(l)[0] == 503)
+                self.assertIn(name + ' was removed', self.holds(l)[1]['records-damaged']['message'])
+                l.provd.term()
+                os.rename(path + '.away', path)
+                l.start()
+                self.assertEqual(self.holds(l), (200, {}))
+                self.order(l)
+
     def test_marks_that_are_gone_need_a_persons_numbers(self):
         with line.Line(stations=1, boards=1) as l:
             l.start()

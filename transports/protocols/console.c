@@ -16,6 +16,7 @@
 void console_reply_done(struct console_reply *r)
 {
 	free(r->line);
+	free(r->other);
 	for (int i = 0; i < REGEX_GROUPS; i++)
 		free(r->group[i]);
 	*r = (struct console_reply){0};
@@ -102,7 +103,7 @@ void console_remember(const struct console *c, struct dialogue *d, const char *l
 	d->skipped++;
 }
 
-static char *copy_escaped(const char *bytes, size_t n)
+char *console_copy_escaped(const char *bytes, size_t n)
 {
 	struct strbuf b = {0};
 
@@ -115,10 +116,10 @@ static void fill_reply(
 {
 	if (!ret)
 		return;
-	*ret = (struct console_reply){.line = copy_escaped(line, n), .groups = m->groups};
+	*ret = (struct console_reply){.line = console_copy_escaped(line, n), .groups = m->groups};
 	for (int i = 0; i < m->groups; i++)
 		if (m->group[i].start != (size_t)-1 && m->group[i].end >= m->group[i].start)
-			ret->group[i] = copy_escaped(
+			ret->group[i] = console_copy_escaped(
 				line + m->group[i].start, m->group[i].end - m->group[i].start);
 }
 
@@ -256,6 +257,7 @@ static int wait_answer(struct console *c, struct dialogue *d, const struct iotim
 	const char *line;
 	size_t n;
 
+	d->reply = ret;
 	d->budget_us = iotime_left_us(it);
 	for (;;) {
 		while (console_take_line(c, &line, &n)) {

@@ -102,6 +102,8 @@ struct console_reply {
 	char *line;
 	int groups;		   /* the whole match included */
 	char *group[REGEX_GROUPS]; /* NULL where the group took no part */
+	char *other; /* the first line of the look that the pattern is found in too, and that says
+			something else; NULL: none */
 };
 
 void console_reply_done(struct console_reply *r);

@@ -39,6 +39,7 @@ struct dialogue {
 	bool prompted;	  /* the prompt ended the reply */
 	bool failed;	  /* a text that the next one overwrites said so: `last` has it */
 	const struct regex *expect, *error;
+	struct console_reply *reply; /* where the answer goes, or NULL */
 	uint64_t budget_us;
 	unsigned skipped;
 	char last[CONSOLE_SHOWN_BYTES + 4]; /* the last line that matched nothing */
@@ -92,6 +93,8 @@ int console_look_after(
 	struct console *c, struct dialogue *d, const struct iotime *it, struct err *e);
 
 /* console.c */
+/* As sb_add_escaped() does; owned by the caller. */
+char *console_copy_escaped(const char *bytes, size_t n);
 /* For the message, should nothing else come. */
 void console_remember(const struct console *c, struct dialogue *d, const char *line, size_t n);
 int console_refused_as_said(struct console *c, const struct dialogue *d, struct err *e);

@@ -31,6 +31,19 @@ static bool line_fails(
 	return d->asked ? words_fail(c->words, line, n) : words_fail_first(c->words, line, n);
 }
 
+static void note_other(const struct dialogue *d, const char *line, size_t n)
+{
+	struct console_reply *ret = d->reply;
+
+	if (!ret || !ret->line || ret->other || !regex_match(d->expect, line, n, NULL))
+		return;
+	ret->other = console_copy_escaped(line, n);
+	if (!strcmp(ret->other, ret->line)) {
+		free(ret->other);
+		ret->other = NULL;
+	}
+}
+
 /* A whole text after the answer, or what there is of one. */
 static int look_at(struct console *c, struct dialogue *d, struct look *k, const char *line,
 	size_t n, struct err *e)
@@ -40,8 +53,12 @@ static int look_at(struct console *c, struct dialogue *d, struct look *k, const 
 	n = console_without_blanks(line, n);
 	if (n == 0)
 		return LOOK_HOLDS;
-	if (k->closed)
-		return line_fails(c, d, line, n) ? console_refused(c, d, line, n, e) : LOOK_HOLDS;
+	if (k->closed && line_fails(c, d, line, n))
+		return console_refused(c, d, line, n, e);
+	if (k->closed) {
+		note_other(d, line, n);
+		return LOOK_HOLDS;
+	}
 	k->written = true;
 	if (d->error && regex_may_match(d->error, line, n))
 		return console_refused(c, d, line, n, e);

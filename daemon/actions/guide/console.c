@@ -198,6 +198,20 @@ static int value_of(
 	return r < 0 ? r : quantity_in(&q, unit, ret, e);
 }
 
+/* Whether a line after that of the value says another one, or that there is none. A prompt that the
+ * recipe does not name (esp32>) has digits too. */
+static bool contradicts(const char *other, const char *pattern, const char *unit, double value)
+{
+	double another;
+
+	if (!other)
+		return false;
+	if (value_of(other, pattern, unit, &another, NULL) == 0)
+		return another < value || another > value;
+	return !pattern &&
+	       (quantity_is_none(other, strlen(other)) || strchr("0123456789.+-", *other));
+}
+
 static int measure_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_dialogue_ d = {0};
@@ -225,6 +239,10 @@ static int measure_run(struct step *s, const struct args *a, struct step_result 
 	r = value_of(got.line, pattern, args_str(a, "unit"), &value, &why);
 	if (r < 0 && r != -ERR_NOT_A_NUMBER)
 		return err_set(e, err_from_ret(r), "%s", why.msg);
+	if (r == 0 && contradicts(got.other, pattern, args_str(a, "unit"), value))
+		r = err_set(&why, ERR_NOT_A_NUMBER,
+			"'%.100s' and then '%.100s': one value was expected (give a 'pattern' that only the value's line fits)",
+			got.line, got.other);
 	return measured(s, a, got.line, r == 0 ? &value : NULL, why.msg, out, e);
 }
 
