@@ -34,6 +34,7 @@ enum http_method http_method_from(const char *s);
 
 struct request {
 	enum http_method method;
+	bool head;	/* HEAD, which is GET without the body of its answer */
 	char path[512]; /* decoded, without the query */
 	struct {
 		const char *name; /* of the route's pattern */

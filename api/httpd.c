@@ -184,6 +184,7 @@ static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Con
 	if (status != 0)
 		return refuse(h, x, c, status, detail);
 	x->rq.method = http_method_from(method);
+	x->rq.head = !strcmp(method, "HEAD");
 	if (strlen(url) >= sizeof x->rq.path)
 		return refuse(h, x, c, 414, "the path is too long");
 	status = h->ops->begin(h->data, &x->rq, &x->rs, &x->intake);

@@ -245,7 +245,7 @@ static int get_events(struct call *c, struct err *e)
 	if (r == 0 && after >= 0)
 		r = events_check_cursor(d, after, e);
 	response_header(c->rs, "Provd-Epoch", "%s", epoch);
-	if (r == 0 && accept && strstr(accept, "text/event-stream")) {
+	if (r == 0 && accept && !c->rq->head && strstr(accept, "text/event-stream")) {
 		readers_give(c->api->readers, d);
 		return open_stream(c, after, last, e);
 	}

@@ -507,6 +507,9 @@ class Conventions(Live):
     def test_head_is_get_without_the_body(self):
         a = self.api.request('HEAD', '/stations')
         self.assertEqual((a.status, a.body), (200, b''))
+        # Nor does it begin a stream.
+        a = self.api.request('HEAD', '/events', headers={'Accept': 'text/event-stream'})
+        self.assertEqual((a.status, a.body, a.headers['Content-Type']), (200, b'', 'application/json'))
 
     def test_what_someone_does_is_in_the_audit(self):
         self.api.post('/jobs/%s/actions/resume' % self.waiting)

@@ -182,13 +182,12 @@ START_TEST(flaw_20_what_is_no_number_fails_the_step_and_crashes_nothing)
 	ck_assert_int_eq(measure("V=25.1 V overall", ",\"pattern\":\"V=([\\\\d.]+)\""), 0);
 	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
 	/* Another value after it, or none. */
-	static const char *const pairs[] = {"25.1\r\n29.9", "Expected: 25.1\r\nActual: 29.9",
-		"25.1 C\r\nOVERLOAD", "25\r\n.9"};
+	static const char *const pairs[] = {
+		"25.1\r\n29.9", "Expected: 25.1\r\nActual: 29.9", "25.1 C\r\nOVERLOAD", "25\r\n.9"};
 
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
 		ck_assert_int_eq(measure(pairs[i], ""), 0);
-		ck_assert_msg(
-			rig.out.code == ERR_NOT_A_NUMBER, "'%s': %d", pairs[i], rig.out.code);
+		ck_assert_msg(rig.out.code == ERR_NOT_A_NUMBER, "'%s': %d", pairs[i], rig.out.code);
 	}
 	ck_assert_int_eq(measure("V=25.1\r\nV=29.9", ",\"pattern\":\"V=([\\\\d.]+)\""), 0);
 	ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
