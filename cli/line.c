@@ -51,7 +51,8 @@ static int station_show(struct ctl *c, int argc, char **argv)
 }
 
 /* POST .../ID/actions/VERB, the verb being the command's last word. */
-static int post_verb(struct ctl *c, const char *resource, int argc, char **argv, const json_t *body)
+/* later: the answer is the state before, the command is taken up after it. */
+static int post_verb(struct ctl *c, const char *resource, int argc, char **argv, bool later)
 {
 	_cleanup_(freep) char *id = argc == 2 ? url_segment(argv[1]) : NULL;
 	_cleanup_(freep) char *path = NULL;
@@ -61,14 +62,17 @@ static int post_verb(struct ctl *c, const char *resource, int argc, char **argv,
 	if (!id)
 		return ctl_usage("%s ID", argv[0]);
 	path = xasprintf("/api/v1/%s/%s/actions/%s", resource, id, verb_of(argv[0]));
-	if (api_post(c, path, body, &o, &e) < 0)
+	if (api_post(c, path, NULL, &o, &e) < 0)
 		return ctl_fail(&e);
 	if (c->json) {
 		print_json(o);
 	} else {
 		_cleanup_(freep) char *state = json_text(o, "state");
 
-		printf("%s: %s\n", argv[1], state);
+		if (later)
+			printf("%s: %s is ordered (it was %s)\n", argv[1], verb_of(argv[0]), state);
+		else
+			printf("%s: %s\n", argv[1], state);
 	}
 	json_decref(o);
 	return 0;
@@ -76,7 +80,7 @@ static int post_verb(struct ctl *c, const char *resource, int argc, char **argv,
 
 static int station_verb(struct ctl *c, int argc, char **argv)
 {
-	return post_verb(c, "stations", argc, argv, NULL);
+	return post_verb(c, "stations", argc, argv, true);
 }
 
 /* The order is taken up by the station's own thread: whether a run began is seen on its view. */
@@ -118,7 +122,7 @@ static int station_start(struct ctl *c, int argc, char **argv)
 	int r;
 
 	json_decref(view);
-	r = post_verb(c, "stations", argc, argv, NULL);
+	r = post_verb(c, "stations", argc, argv, true);
 	for (int i = 0; r == 0 && !began && i < START_TRIES; i++) {
 		const struct timespec pause = {.tv_nsec = START_EVERY_NS};
 
@@ -141,7 +145,7 @@ static int station_start(struct ctl *c, int argc, char **argv)
 
 static int job_verb(struct ctl *c, int argc, char **argv)
 {
-	return post_verb(c, "jobs", argc, argv, NULL);
+	return post_verb(c, "jobs", argc, argv, false);
 }
 
 static int port_list(struct ctl *c, int argc, char **argv)
