@@ -239,7 +239,7 @@ int usb_claim(struct usb *u, uint8_t interface, struct err *e)
 		return err_set(e, ERR_BUSY, "usb:%s: interface %u is held by %s", u->facts.port,
 			interface, holder);
 	}
-	/* So libusb calls it when the kernel finds no such interface: it is configured anew. */
+	/* So libusb calls it when the kernel finds no such interface: it has another configuration now. */
 	if (r == LIBUSB_ERROR_INVALID_PARAM && interface < 32)
 		r = LIBUSB_ERROR_NOT_FOUND;
 	if (r < 0)
