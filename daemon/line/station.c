@@ -9,8 +9,8 @@
 #include "base/util.h"
 #include "daemon/line/station_impl.h"
 
-#define STOOD_STILL_US (200 * US_PER_MS)
-#define BOX_SIZE       32
+#define NOT_KNOWN_US UINT64_MAX /* longer than any settle time */
+#define BOX_SIZE     32
 
 static const char *const state_name[STATION_STATE_COUNT] = {
 	"empty", "settling", "ready", "running", "done", "fault", "quarantined", "disabled"};
@@ -169,13 +169,15 @@ void station_present(struct station *s, size_t port, const struct device_facts *
 
 	struct presence *p = &s->port[port];
 	uint64_t now = now_us();
-	uint64_t late = f->came_us && f->came_us < now ? now - f->came_us : 0;
 
-	/* Measured here, where nothing waits for a disk: the worker may be late. Where this thread
-	 * itself stood still, leaving and coming were read in one go, and the time between them is
-	 * not known: another unit is run, rather than taken for the one that has passed. */
+	/* Measured here, where nothing waits for a disk: the worker may be late. What was there
+	 * before its leaving was seen was read in one go with it (this thread stood still, or the
+	 * removal was lost), and how long nothing was there is not known: another unit is run,
+	 * rather than taken for the one that has passed. */
 	if (!p->present && p->gone_us && !p->claimed)
-		p->away_us = MAX(p->away_us, now - p->gone_us + (late > STOOD_STILL_US ? late : 0));
+		p->away_us = f->came_us && f->came_us < p->gone_us
+				     ? NOT_KNOWN_US
+				     : MAX(p->away_us, now - p->gone_us);
 	p->present = true;
 	p->wrong = wrong;
 	p->facts = *f;

@@ -62,7 +62,8 @@ START_TEST(a_worker_that_hangs_shows_no_life)
 }
 END_TEST
 
-/* How long a port seems to have been empty, when a device comes that udev knew `late_us` before. */
+/* How long a port seems to have been empty, when a device comes that udev knew `late_us` before its
+ * leaving was seen; 0: after it. */
 static uint64_t away(uint64_t late_us)
 {
 	struct device_facts f = {.vid = "1209", .pid = "0001", .generation = 1};
@@ -71,7 +72,7 @@ static uint64_t away(uint64_t late_us)
 	station_present(station, 0, &f, false);
 	station_absent(station, 0);
 	f.generation++;
-	f.came_us = late_us ? now_us() - late_us : 0;
+	f.came_us = now_us() - late_us;
 	station_present(station, 0, &f, false);
 	return station->port[0].away_us;
 }
@@ -85,8 +86,7 @@ START_TEST(an_absence_that_was_seen_late_is_not_taken_for_a_bounce)
 		sched_yield();
 	ck_assert_uint_lt(away(0), US_PER_S);
 	ck_assert_uint_ge(away(30 * US_PER_S), 30 * US_PER_S);
-	/* What every plugging takes is not counted. */
-	ck_assert_uint_lt(away(1000), US_PER_S);
+	ck_assert_uint_ge(away(1000), 30 * US_PER_S);
 }
 END_TEST
 
