@@ -50,8 +50,8 @@ static int station_show(struct ctl *c, int argc, char **argv)
 	return 0;
 }
 
-/* POST .../ID/actions/VERB, the verb being the command's last word. */
-/* later: the answer is the state before, the command is taken up after it. */
+/* POST .../ID/actions/VERB, the verb being the command's last word. later: the answer is the state
+ * before, the command is taken up after it. */
 static int post_verb(struct ctl *c, const char *resource, int argc, char **argv, bool later)
 {
 	_cleanup_(freep) char *id = argc == 2 ? url_segment(argv[1]) : NULL;

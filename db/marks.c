@@ -284,7 +284,7 @@ static int each_line(
 		}
 	}
 	if (ferror(f) && !b.bad)
-		b.bad = b.whole + 1; /* what cannot be read is no end of the file */
+		b.bad = b.whole + 1; /* a line that cannot be read does not end the file */
 	*ret = b;
 	return r;
 }
