@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The reader of numbers: whatever comes, what it takes is finite, has its digits in the text, its
- * sign where the text has one, and its unit at the end of the text.
+ * sign where the text has one, and its unit at the end of the text or at that of the label.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -23,8 +23,14 @@ static void check(const char *text, const struct quantity *q)
 		abort();
 	while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\t'))
 		n--;
-	if (k > n || memcmp(text + n - k, q->unit, k) != 0)
+	if (q->from_label) {
+		const char *at = strstr(text, q->unit);
+
+		if (k == 0 || !at || !strpbrk(at + k, "=:"))
+			abort();
+	} else if (k > n || memcmp(text + n - k, q->unit, k) != 0) {
 		abort();
+	}
 	if (strpbrk(text, ",'<>~\n"))
 		abort();
 }
