@@ -30,6 +30,21 @@ int arg_regex(
 	return pattern ? regex_new(pattern, ret, e) : 0;
 }
 
+int dialogue_check(const struct args *a, struct err *e)
+{
+	const char *ping = args_str(a, "ping");
+
+	if (ping && (!strstr(ping, CONSOLE_NONCE) || !strcmp(ping, CONSOLE_NONCE)))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'ping' is '%s': a command with " CONSOLE_NONCE
+			" in it, which the unit answers with what was put there, expected",
+			ping);
+	if (args_bool(a, "prove") && !ping && !args_has(a, "prompt"))
+		return err_set(
+			e, ERR_RECIPE_INVALID, "'prove' needs a 'ping' or a 'prompt' to prove by");
+	return 0;
+}
+
 int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret, struct err *e)
 {
 	struct dialogue_env d = {.timeout_us = args_duration_us(a, "timeout")};
@@ -47,6 +62,7 @@ int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret
 			.char_delay_us = args_duration_us(a, "char_delay"),
 			.echo = args_bool(a, "echo"),
 			.ping = args_str(a, "ping"),
+			.prove = args_bool(a, "prove"),
 			.late_us = args_duration_us(a, "late"),
 			.reply_us = d.timeout_us,
 			.turn_wait_us = d.timeout_us,

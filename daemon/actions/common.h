@@ -45,6 +45,12 @@ extern const char *const eol_choices[];
 			.doc = "a command with {nonce} in it that the unit answers with what " \
 			       "was put there, such as 'echo {nonce}': after an answer that "  \
 			       "did not come in time it proves whose turn it is"},             \
+		{.name = "prove",                                                              \
+			.type = ARG_BOOL,                                                      \
+			.def = "false",                                                        \
+			.doc = "each answer counts once the unit has answered the ping after " \
+			       "it, or shown its prompt after an end of line: an answer that " \
+			       "comes twice is never the next question's"},                    \
 		{.name = "late",                                                               \
 			.type = ARG_DURATION,                                                  \
 			.doc = "the unit never answers later than this after a command: then " \
@@ -69,6 +75,9 @@ struct dialogue_env {
 	uint64_t timeout_us;
 };
 
+/* Arguments that are good each by itself and not together, and a ping that proves nothing: for a
+ * row's check(). */
+int dialogue_check(const struct args *a, struct err *e);
 /* Opens the role's link and synchronises unless told not to. */
 int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret, struct err *e);
 void dialogue_done(struct dialogue_env *d);

@@ -176,6 +176,7 @@ const struct action action_device_identify = {
 	.args = identify_args,
 	.outputs = identify_outputs,
 	.default_timeout_us = 30 * US_PER_S,
+	.check = dialogue_check,
 	.run = identify_run,
 };
 
@@ -283,5 +284,6 @@ const struct action action_unit_serial = {
 	.args = serial_args,
 	.outputs = serial_outputs,
 	.default_timeout_us = 60 * US_PER_S,
+	.check = dialogue_check,
 	.run = serial_run,
 };

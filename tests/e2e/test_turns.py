@@ -28,7 +28,8 @@ SELFTEST = '  - {id: selftest, action: console.command, with: {port: console, se
 class Unit:
     """Keeps the answer to CAL until another line comes; its self-test fails."""
 
-    def __init__(self, prompt=b'', selftest=(b'ERROR sensor\r\n',)):
+    def __init__(self, prompt=b'', selftest=(b'ERROR sensor\r\n',), twice=b''):
+        self.twice = twice      # what comes for the second time before the self-test answers; that waits for more to do
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)
         self.address = 'tty:' + os.ttyname(self.slave)
@@ -44,6 +45,10 @@ class Unit:
             return
         while self.held:
             os.write(self.master, self.held.pop(0) + self.prompt)
+        if line == 'SELFTEST' and self.twice:
+            self.held += self.selftest
+            os.write(self.master, self.twice + self.prompt)
+            return
         if line == 'SELFTEST':
             for part in self.selftest:
                 os.write(self.master, part)
@@ -124,6 +129,14 @@ class Turns(unittest.TestCase):
             self.assertEqual(rc, 1)
             self.assertEqual(steps['selftest']['code'], 'device-refused', (more, steps))
             self.assertIn('ERROR sensor', steps['selftest']['message'])
+
+    def test_an_answer_that_comes_twice_passes_nothing_where_each_is_proved(self):
+        for prompt, more in ((b'> ', ', prompt: "> "'), (b'', ', ping: "echo {nonce}"')):
+            step = SELFTEST.replace('timeout: 300ms', 'timeout: 2s, prove: true' + more)
+            rc, steps = self.run_recipe(Unit(prompt=prompt, twice=b'OK\r\n'), step)
+            self.assertEqual((rc, steps['selftest']['code']), (1, 'device-refused'), (more, steps))
+            rc, steps = self.run_recipe(Unit(prompt=prompt, selftest=(b'OK\r\n',)), step)
+            self.assertEqual((rc, steps['selftest']['outcome']), (0, 'passed'), (more, steps))
 
     def test_an_error_after_an_answer_wins(self):
         for said in ((b'OK\rFAILED\r\n',), (b'OK\nFAILED\n',), (b'OK\r', b'\nFAILED\r\n'), (b'OK\r\n', b'FAI', b'LED')):

@@ -56,6 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 
 	struct console_opts o = {.prompt = how & 8 ? prompt : NULL, .log = log_text};
 
+	/* All that it says came before its sign: nothing is left to prove the answer by. */
+	o.ping = how & 32 ? "echo {nonce}" : NULL;
+	o.prove = how & 32;
+
 	if (console_new(&f.link, &o, &c, &e) < 0)
 		abort();
 	if (how & 16)
@@ -63,6 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 
 	int r = console_command(c, "ping", expect, error, &it, &reply, &e);
 
+	if (r == 0 && o.prove)
+		abort();
 	if (r == 0 && (strncmp(reply.line, "pong ", 5) || !reply.group[1]))
 		abort();
 	if (r == 0 && whole && memmem(bytes, n, "\nFAILED\r\n", 9))

@@ -11,7 +11,6 @@
 #define SYNC_ATTEMPTS  3
 #define MAX_SKIPPED    256
 #define TURN_WAIT_US   (2 * US_PER_S)
-#define NONCE	       "{nonce}"
 
 void console_reply_done(struct console_reply *r)
 {
@@ -56,9 +55,12 @@ int console_new(
 	c->o.sync_attempts = (unsigned)or_default(c->o.sync_attempts, SYNC_ATTEMPTS);
 	c->o.max_skipped = (unsigned)or_default(c->o.max_skipped, MAX_SKIPPED);
 	c->o.turn_wait_us = or_default(c->o.turn_wait_us, TURN_WAIT_US);
-	if (c->o.ping && (!strstr(c->o.ping, NONCE) || !strcmp(c->o.ping, NONCE)))
+	if (c->o.ping && (!strstr(c->o.ping, CONSOLE_NONCE) || !strcmp(c->o.ping, CONSOLE_NONCE)))
 		r = err_set(e, ERR_INVALID,
-			"the ping '%s' needs " NONCE " and a command that answers it", c->o.ping);
+			"the ping '%s' needs " CONSOLE_NONCE " and a command that answers it",
+			c->o.ping);
+	else if (c->o.prove && !c->o.ping && !c->o.prompt)
+		r = err_set(e, ERR_INVALID, "'prove' needs a 'ping' or a 'prompt' to prove by");
 	if (r < 0) {
 		console_free(c);
 		return r;
@@ -438,6 +440,8 @@ int console_command(struct console *c, const char *text, const struct regex *exp
 		console_settle_one(c);
 	if (r == 0)
 		r = wait_answer(c, &d, &within, ret, e);
+	if (r == 0 && c->o.prove)
+		r = console_prove_answer(c, &d, text, &within, e);
 	console_turn_ended(c, &d, r);
 	c->quiet = d.prompted;
 	if (r < 0 && ret)

@@ -47,6 +47,12 @@
  * the answer took. And after a refusal the line has to stay quiet for the rest of the reply's time:
  * the refusal may have been a line of the log. An echo proves nothing here: a terminal may echo
  * while the unit still works on the line before.
+ *
+ * An answer that comes twice, for the second time after the next question was sent, owes nothing and
+ * looks like the answer to that one. Where `prove` is set the unit is asked for a sign of its own
+ * after each answer, within the reply's time: the ping's number, or its prompt after an end of line.
+ * What it says until then belongs to the question: an error in it wins, and before the prompt, which
+ * was there already, any text at all is -ERR_OUT_OF_STEP, as is a sign that does not come.
  */
 #pragma once
 
@@ -62,6 +68,8 @@
 #include "transports/links/link.h"
 
 #define CONSOLE_LINE_MAX 4096
+/* The place of the number in a ping. */
+#define CONSOLE_NONCE "{nonce}"
 /* What a reply that refuses looks like where the recipe does not say. */
 #define CONSOLE_ERROR_DEFAULT                                                  \
 	"(?i)^\\W*(ERR|ERROR|FAIL|FAILED|FAILURE|NAK|NACK|NOT|UNKNOWN|DENIED|" \
@@ -81,8 +89,9 @@ struct console_opts {
 	/* A command with {nonce} in it that the unit answers with a line that holds what was put
 	 * there, and not the whole command; NULL: the unit has none. */
 	const char *ping;
-	uint64_t late_us;      /* no answer comes later than this after its question; 0: unknown */
-	uint64_t reply_us;     /* for a command's reply, once it was sent; 0: as its iotime says */
+	bool prove;	   /* each answer is proved by the ping, or the prompt, before it counts */
+	uint64_t late_us;  /* no answer comes later than this after its question; 0: unknown */
+	uint64_t reply_us; /* for a command's reply, once it was sent; 0: as its iotime says */
 	uint64_t turn_wait_us; /* for the proof of the turn where late_us does not say; 0: 2 s */
 	const char *asker;     /* who may ask the same again: the step; NULL: nobody */
 	/* The protocol proves its turns by itself: no account is kept. */
@@ -102,8 +111,8 @@ struct console_reply {
 	char *line;
 	int groups;		   /* the whole match included */
 	char *group[REGEX_GROUPS]; /* NULL where the group took no part */
-	char *other; /* the first line of the look that the pattern is found in too, and that says
-			something else; NULL: none */
+	char *other; /* the first line after it, within the look and the proof, that the pattern is
+			found in too, and that says something else; NULL: none */
 };
 
 void console_reply_done(struct console_reply *r);

@@ -84,6 +84,9 @@ int console_listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool u
 int console_between(struct console *c, const struct iotime *it, struct err *e);
 /* 0 where nothing old can be taken for the answer to text; else -ERR_OUT_OF_STEP. */
 int console_prove_turn(struct console *c, const char *text, const struct iotime *it, struct err *e);
+/* 0 where nothing that the unit says until its sign (opts.prove) speaks against the answer to text. */
+int console_prove_answer(struct console *c, struct dialogue *d, const char *text,
+	const struct iotime *it, struct err *e);
 
 /* console_look.c */
 /* What a look found: the answer holds, or it is none. */
@@ -91,6 +94,9 @@ enum { LOOK_HOLDS, LOOK_TAKEN_BACK };
 /* LOOK_..., or an error: the answer was taken back by a refusal. */
 int console_look_after(
 	struct console *c, struct dialogue *d, const struct iotime *it, struct err *e);
+/* A line after that of the answer, without prompt and blanks: 0, or an error where it refuses. */
+int console_line_after(
+	struct console *c, struct dialogue *d, const char *line, size_t n, struct err *e);
 
 /* console.c */
 /* As sb_add_escaped() does; owned by the caller. */

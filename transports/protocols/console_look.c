@@ -44,6 +44,15 @@ static void note_other(const struct dialogue *d, const char *line, size_t n)
 	}
 }
 
+int console_line_after(
+	struct console *c, struct dialogue *d, const char *line, size_t n, struct err *e)
+{
+	if (line_fails(c, d, line, n))
+		return console_refused(c, d, line, n, e);
+	note_other(d, line, n);
+	return 0;
+}
+
 /* A whole text after the answer, or what there is of one. */
 static int look_at(struct console *c, struct dialogue *d, struct look *k, const char *line,
 	size_t n, struct err *e)
@@ -53,13 +62,10 @@ static int look_at(struct console *c, struct dialogue *d, struct look *k, const 
 	n = console_without_blanks(line, n);
 	if (n == 0)
 		return LOOK_HOLDS;
-	if (k->closed && line_fails(c, d, line, n))
-		return console_refused(c, d, line, n, e);
-	if (k->closed) {
-		note_other(d, line, n);
-		return LOOK_HOLDS;
-	}
+	if (k->closed)
+		return console_line_after(c, d, line, n, e);
 	k->written = true;
+	note_other(d, line, n);
 	if (d->error && regex_may_match(d->error, line, n))
 		return console_refused(c, d, line, n, e);
 	if (!words_against(c->words, line, n, 0, 0))

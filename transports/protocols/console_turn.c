@@ -11,7 +11,6 @@
 
 #define BETWEEN_MAX_US (500 * US_PER_MS) /* a unit that never falls quiet is asked all the same */
 #define LATE_MIN_US    (200 * US_PER_MS) /* of quiet after an answer that came late */
-#define NONCE	       "{nonce}"
 
 static void note(const struct console *c, const char *text)
 {
@@ -247,29 +246,46 @@ static bool answers_ping(const char *line, size_t n, const char *text, const cha
 	       memcmp(text + before - k, line, k) != 0;
 }
 
-/* 0 once the unit has answered a number that nobody used before. */
-static int ping(struct console *c, const struct iotime *it, struct err *e)
+/* A number that nobody used before, and the question for it. */
+struct nonce {
+	char number[16];
+	char *question; /* owned */
+};
+
+static void nonce_done(struct nonce *p)
 {
-	const char *at = strstr(c->o.ping, NONCE);
-	struct iotime wait = iotime_within(it, c->o.turn_wait_us);
+	free(p->question);
+}
+
+static struct nonce nonce_make(const struct console *c)
+{
+	const char *at = strstr(c->o.ping, CONSOLE_NONCE);
+	struct nonce p = {0};
 	uint8_t random[4];
-	char nonce[16], hex[9];
-	const char *line;
-	size_t n;
+	char hex[9];
 
 	random_bytes(random, sizeof random);
 	hex_of(random, sizeof random, hex);
-	snprintf(nonce, sizeof nonce, "provd%s", hex);
+	snprintf(p.number, sizeof p.number, "provd%s", hex);
+	p.question = xasprintf(
+		"%.*s%s%s", (int)(at - c->o.ping), c->o.ping, p.number, at + strlen(CONSOLE_NONCE));
+	return p;
+}
 
-	_cleanup_(freep) char *text =
-		xasprintf("%.*s%s%s", (int)(at - c->o.ping), c->o.ping, nonce, at + strlen(NONCE));
+/* 0 once the unit has answered a number that nobody used before. */
+static int ping(struct console *c, const struct iotime *it, struct err *e)
+{
+	_cleanup_(nonce_done) struct nonce p = nonce_make(c);
+	struct iotime wait = iotime_within(it, c->o.turn_wait_us);
+	const char *line;
+	size_t n;
 	int r = console_settle(c, c->o.quiet_us, it, e);
 
 	if (r == 0)
-		r = console_send(c, text, it, e);
+		r = console_send(c, p.question, it, e);
 	while (r == 0) {
 		while (console_take_line(c, &line, &n)) {
-			bool answered = answers_ping(line, n, text, nonce);
+			bool answered = answers_ping(line, n, p.question, p.number);
 
 			console_unasked_line(c, line, n);
 			if (answered)
@@ -342,5 +358,100 @@ int console_prove_turn(struct console *c, const char *text, const struct iotime 
 	}
 	c->proving = false;
 	c->quiet = r == 0;
+	return r;
+}
+
+/* --- the proof of an answer --- */
+
+/* What ends an answer for sure. */
+struct sign {
+	struct nonce *nonce; /* NULL: the prompt */
+	bool silent;	     /* the answer was over before: nothing else may come */
+};
+
+/* A whole line before the sign, or with it: 1 for that. */
+static int line_before_sign(struct console *c, struct dialogue *d, const struct sign *sign,
+	const char *line, size_t n, struct err *e)
+{
+	const struct nonce *p = sign->nonce;
+	bool answered = p && answers_ping(line, n, p->question, p->number);
+	int r;
+
+	console_strip_signals(&line, &n);
+	console_strip_prompt(c, &line, &n);
+	n = console_without_blanks(line, n);
+	if (n == 0)
+		return 0;
+	console_log_line(c, '<', line, n);
+	if (answered || (p && holds(line, n, p->number)))
+		return answered;
+	r = console_line_after(c, d, line, n, e);
+	if (r < 0 || !sign->silent)
+		return r;
+	console_remember(c, d, line, n);
+	return err_set(e, ERR_OUT_OF_STEP,
+		"console %s: '%s' came after the prompt that ended the answer, so the answer may have been another question's (restart the unit)",
+		c->link->address, d->last);
+}
+
+static int wait_sign(struct console *c, struct dialogue *d, const struct sign *sign,
+	const struct iotime *it, struct err *e)
+{
+	const char *line;
+	size_t n;
+
+	for (;;) {
+		int r = 0;
+
+		while (r == 0 && console_take_line(c, &line, &n))
+			r = line_before_sign(c, d, sign, line, n, e);
+		if (r != 0)
+			return MIN(r, 0);
+		if (!sign->nonce && console_at_prompt(c)) {
+			console_drop_read(c);
+			return 0;
+		}
+		r = console_fill(c, it, e);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int prove_by_ping(
+	struct console *c, struct dialogue *d, const struct iotime *it, struct err *e)
+{
+	_cleanup_(nonce_done) struct nonce p = nonce_make(c);
+	struct sign sign = {.nonce = &p};
+	int r = console_send(c, p.question, it, e);
+
+	if (r == 0)
+		r = wait_sign(c, d, &sign, it, e);
+	return r < 0 ? r : console_settle(c, c->o.quiet_us, it, e);
+}
+
+/* The prompt that ends the answer, and one more. */
+static int prove_by_prompt(
+	struct console *c, struct dialogue *d, const struct iotime *it, struct err *e)
+{
+	struct sign first = {0}, second = {.silent = true};
+	int r = wait_sign(c, d, &first, it, e);
+
+	if (r == 0)
+		r = console_send(c, "", it, e);
+	return r < 0 ? r : wait_sign(c, d, &second, it, e);
+}
+
+int console_prove_answer(struct console *c, struct dialogue *d, const char *text,
+	const struct iotime *it, struct err *e)
+{
+	_cleanup_(freep) char *shown = console_shown(c, text, strlen(text));
+	int r = c->o.ping ? prove_by_ping(c, d, it, e) : prove_by_prompt(c, d, it, e);
+
+	/* Without its sign the reply is not over. */
+	d->prompted = r == 0;
+	if (r == -ERR_TIMEOUT)
+		r = err_set(e, ERR_OUT_OF_STEP,
+			"console %s: an answer to '%.60s' came, and then no %s: it may have been another question's (restart the unit)",
+			c->link->address, shown, c->o.ping ? "answer to the ping" : "prompt");
 	return r;
 }

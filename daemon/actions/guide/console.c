@@ -95,6 +95,7 @@ const struct action action_console_command = {
 	.args = command_args,
 	.outputs = reply_outputs,
 	.default_timeout_us = 30 * US_PER_S,
+	.check = dialogue_check,
 	.run = command_run,
 };
 
@@ -119,6 +120,13 @@ static int measure_limits(const struct args *a, struct err *e)
 			"'marginal' is %g, more than half of the range from %g to %g: every good value would be marginal",
 			marginal, low, high);
 	return 0;
+}
+
+static int measure_check(const struct args *a, struct err *e)
+{
+	int r = measure_limits(a, e);
+
+	return r < 0 ? r : dialogue_check(a, e);
 }
 
 /* text: what the unit said; value: what was read out of it, NULL where it is no number, for which
@@ -219,7 +227,7 @@ static int measure_run(struct step *s, const struct args *a, struct step_result 
 	struct err why = {0};
 	const char *pattern = args_str(a, "pattern");
 	double value;
-	int r = measure_limits(a, e);
+	int r = measure_check(a, e);
 
 	if (r == 0)
 		r = dialogue_open(s, a, &d, e);
@@ -282,7 +290,7 @@ const struct action action_console_measure = {
 	.args = measure_args,
 	.outputs = measure_outputs,
 	.default_timeout_us = 30 * US_PER_S,
-	.check = measure_limits,
+	.check = measure_check,
 	.run = measure_run,
 };
 
@@ -311,17 +319,40 @@ static int check_key(const char *key, struct err *e)
 	return 0;
 }
 
+/* Lines that tell the value of a key: the right one, by itself or after its key, or as the first
+ * group another one. Owned by the caller. */
+static char *telling(const char *key, const char *value)
+{
+	_cleanup_(freep) char *key_q = regex_quote(key);
+	_cleanup_(freep) char *value_q = regex_quote(value);
+
+	return xasprintf(
+		"^(?:%s(?:\\s*[=:]\\s*|\\s+))?%s$|^(%s\\s*[=:].*)$", key_q, value_q, key_q);
+}
+
+/* What the reply says that the key holds in the place of the right value; NULL: nothing. */
+static const char *another_value(const struct console_reply *got, const char *telling)
+{
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	struct regex_match m;
+
+	if (got->groups > 1 && got->group[1])
+		return got->line;
+	if (!got->other || regex_new(telling, &x, NULL) < 0 ||
+		!regex_match(x, got->other, strlen(got->other), &m))
+		return NULL;
+	return m.groups > 1 && m.group[1].start != (size_t)-1 ? got->other : NULL;
+}
+
 static int get_back(struct dialogue_env *d, struct step *s, const struct args *a, const char *key,
 	const char *value, struct step_result *out, json_t *evidence, struct err *e)
 {
 	_reply_ got = {0};
-	_cleanup_(freep) char *key_q = regex_quote(key);
-	_cleanup_(freep) char *value_q = regex_quote(value);
-	_cleanup_(freep) char *expect =
-		xasprintf("^(?:%s(?:\\s*[=:]\\s*|\\s+))?%s$", key_q, value_q);
+	_cleanup_(freep) char *expect = telling(key, value);
 	_cleanup_(freep) char *send = xasprintf("%s %s", args_str(a, "get"), key);
 	struct err why = {0};
 	int r = dialogue_ask(d, s, send, expect, &got, &why);
+	const char *other = r == 0 ? another_value(&got, expect) : NULL;
 
 	if (r == -ERR_UNEXPECTED_REPLY)
 		return result_fail(out, ERR_READ_BACK_MISMATCH, "read back %s: %s", key, why.msg);
@@ -330,6 +361,13 @@ static int get_back(struct dialogue_env *d, struct step *s, const struct args *a
 			*e = why;
 		err_prefix(e, "read back %s", key);
 		return r;
+	}
+	if (other) {
+		_cleanup_(freep) char *shown = secret_mask(s->secrets, other);
+
+		return result_fail(out, ERR_READ_BACK_MISMATCH,
+			"read back %s: the unit said '%.100s', another value than the one that was set",
+			key, shown);
 	}
 	json_object_set_new(evidence, key, json_string(got.line));
 	return 0;
@@ -415,6 +453,7 @@ const struct action action_console_config = {
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
 	.args = config_args,
 	.default_timeout_us = 60 * US_PER_S,
+	.check = dialogue_check,
 	.run = config_run,
 };
 

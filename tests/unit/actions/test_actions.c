@@ -326,6 +326,42 @@ START_TEST(flaw_22_a_value_with_a_space_is_proved_by_reading_it_back)
 }
 END_TEST
 
+START_TEST(a_value_that_is_told_in_two_ways_is_not_read_back)
+{
+	static const struct {
+		const char *says;
+		bool holds;
+	} rows[] = {
+		{"ssid=my net", true},
+		{"my net", true},
+		{"ssid my net", true},
+		{"reading flash\r\nssid: my net", true},
+		{"ssid=my net\r\nssid=my net", true},
+		{"ssid=my net\r\nOK", true},
+		{"ssid=my net\r\nssid=old net", false},
+		{"ssid=old net\r\nssid=my net", false},
+		{"my net\r\nssid = old net", false},
+		{"ssid=my net2", false},
+		{"ssid=", false},
+	};
+	static const char with[] =
+		"{\"port\":\"c\",\"values\":{\"ssid\":\"my net\"},\"read_back\":true}";
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct answer says[] = {
+			{"CONFIG_SET", "OK"}, {"CONFIG_GET ssid", rows[i].says}, {0}};
+
+		answers = says;
+		ck_assert_msg(run("console.config", with) == 0, "%s: %s", rows[i].says, rig.e.msg);
+		ck_assert_msg((rig.out.verdict == STEP_PASSED) == rows[i].holds, "%s: %s",
+			rows[i].says, rig.out.message);
+		if (!rows[i].holds)
+			ck_assert_int_eq(rig.out.code, ERR_READ_BACK_MISMATCH);
+	}
+	answers = NULL;
+}
+END_TEST
+
 START_TEST(flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command)
 {
 	static const struct answer refusing[] = {
@@ -657,6 +693,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else);
 	tcase_add_test(t, a_log_line_with_a_time_is_no_measurement);
 	tcase_add_test(t, flaw_22_a_value_with_a_space_is_proved_by_reading_it_back);
+	tcase_add_test(t, a_value_that_is_told_in_two_ways_is_not_read_back);
 	tcase_add_test(t, flaw_22_a_secret_is_masked_and_no_value_carries_a_second_command);
 	tcase_add_test(t, flash_tells_both_digests_and_starts_the_application);
 	tcase_add_test(t, flash_fails_where_the_flash_differs_or_the_file_is_no_binary);

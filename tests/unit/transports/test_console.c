@@ -582,6 +582,102 @@ START_TEST(a_number_that_comes_back_proves_the_turn_and_its_echo_does_not)
 }
 END_TEST
 
+/* A unit that says its last answer once more after the next question, and only then answers that one:
+ * the true answer waits here for what is sent next. */
+static struct twice {
+	const char *truth;  /* the true answer, "" where it is the one that was said */
+	const char *prompt; /* after each answer */
+	bool mute;	    /* answers nothing else */
+	bool owes;
+} twice;
+
+static void says_twice(struct fake_link *f, const uint8_t *bytes, size_t n)
+{
+	bool ping = n > 5 && !memcmp(bytes, "echo ", 5);
+
+	if (twice.mute && (ping || n <= 2))
+		return;
+	if (twice.owes) {
+		fake_says(f, twice.truth);
+		fake_says(f, twice.prompt);
+		twice.owes = false;
+	}
+	if (ping)
+		fake_say(f, bytes + 5, n - 5);
+	else if (n > 2)
+		fake_says(f, "OK\r\n");
+	fake_says(f, twice.prompt);
+	twice.owes = n > 2 && !ping && *twice.truth;
+}
+
+static int ask_twice(struct twice t, bool prove, bool by_prompt)
+{
+	struct regex *prompt = NULL;
+	int r;
+
+	if (by_prompt)
+		regex_new("> ", &prompt, &e);
+	twice = t;
+	twice.prompt = by_prompt ? "> " : "";
+	fake_init(&dut, says_twice, NULL);
+	open_console((struct console_opts){
+		.prompt = prompt, .ping = by_prompt ? NULL : "echo {nonce}", .prove = prove});
+	r = ask("SELFTEST", "^OK$");
+	con = console_free(con);
+	regex_free(prompt);
+	return r;
+}
+
+START_TEST(an_answer_that_came_twice_is_found_out_by_the_proof_after_it)
+{
+	static const struct twice failed = {.truth = "FAILED sensor\r\n"};
+	static const struct twice other = {.truth = "sensor 2 is bent\r\n"};
+	static const struct twice well = {.truth = ""};
+	static const struct twice deaf = {.truth = "", .mute = true};
+
+	for (int by_prompt = 0; by_prompt < 2; by_prompt++) {
+		ck_assert_int_eq(ask_twice(failed, true, by_prompt), -ERR_DEVICE_REFUSED);
+		assert_says("FAILED sensor");
+		ck_assert_uint_eq(dut.link.turn.owed, 1);
+		ck_assert_msg(ask_twice(well, true, by_prompt) == 0, "%s", e.msg);
+		ck_assert_str_eq(reply.line, "OK");
+		ck_assert_uint_eq(dut.link.turn.owed, 0);
+		ck_assert_int_eq(ask_twice(deaf, true, by_prompt), -ERR_OUT_OF_STEP);
+		assert_says(by_prompt ? "then no prompt" : "then no answer to the ping");
+	}
+	/* After the prompt nothing is left to say. */
+	ck_assert_int_eq(ask_twice(other, true, true), -ERR_OUT_OF_STEP);
+	assert_says("'sensor 2 is bent' came after the prompt");
+	/* Before the ping's number a unit may go on with its reply. */
+	ck_assert_msg(ask_twice(other, true, false) == 0, "%s", e.msg);
+}
+END_TEST
+
+START_TEST(a_value_that_came_twice_shows_in_the_proof_as_the_other_value)
+{
+	static const struct twice late = {.truth = "OK 9.9\r\n"};
+
+	ck_assert_msg(ask_twice(late, true, false) == 0, "%s", e.msg);
+	ck_assert_ptr_null(reply.other);
+	twice = late;
+	twice.prompt = "";
+	fake_init(&dut, says_twice, NULL);
+	open_console((struct console_opts){.ping = "echo {nonce}", .prove = true});
+	ck_assert_msg(ask("MEASURE", "^OK(?: [\\d.]+)?$") == 0, "%s", e.msg);
+	ck_assert_str_eq(reply.other, "OK 9.9");
+}
+END_TEST
+
+START_TEST(a_proof_needs_something_to_prove_by)
+{
+	struct console *none = NULL;
+	struct console_opts o = {.prove = true};
+
+	ck_assert_int_eq(console_new(&dut.link, &o, &none, &e), -ERR_INVALID);
+	assert_says("needs a 'ping' or a 'prompt'");
+}
+END_TEST
+
 /* What is said only after the next command was sent. */
 static const char *then_says;
 
@@ -1137,6 +1233,9 @@ static Suite *console_suite(void)
 	tcase_add_test(t, a_prompt_proves_the_turn);
 	tcase_add_test(t, an_error_before_the_prompt_wins_over_the_line_that_agreed);
 	tcase_add_test(t, a_number_that_comes_back_proves_the_turn_and_its_echo_does_not);
+	tcase_add_test(t, an_answer_that_came_twice_is_found_out_by_the_proof_after_it);
+	tcase_add_test(t, a_value_that_came_twice_shows_in_the_proof_as_the_other_value);
+	tcase_add_test(t, a_proof_needs_something_to_prove_by);
 	tcase_add_test(t, the_rest_of_a_line_of_which_the_begin_was_dropped_agrees_to_nothing);
 	tcase_add_test(t, the_end_of_a_line_that_was_too_long_is_no_line);
 	tcase_add_test(t, a_byte_that_could_not_be_read_may_hide_a_word_and_a_bell_does_not);
