@@ -15,11 +15,13 @@
 	"|\\b(?:errs?|errors?|fail\\w*|mismatch(?:es)?|faults?|" COUNTED_BAD "|missing|"  \
 	"skipped|exceptions?|defects?)[ _-]?(?:code|count|cnt|no|num)?\"?\\s*[:=]\\s*\"?" \
 	"(?:" NAUGHT "|none\\b)(*SKIP)(*F)"                                               \
+	"|\\b(?:errs?|errors?)[ _-]?(?:code)?\\s+0+(?=\\s*(?:$|[,;)\\]]))(*SKIP)(*F)"     \
 	"|\\btime-?out\\s*[:=]?\\s*\\d(*SKIP)(*F)"
-/* "errcode=17", "\"errorCode\": 17": another code than 0. */
+/* "errcode=17", "\"errorCode\": 17": another code than 0; "selftestFailed: true". */
 #define A_CODE                                                                         \
 	"|(?<![a-z0-9])(?:err|error)[ _-]?(?:code|count|cnt|no|num)\"?\\s*[:=]\\s*\"?" \
-	"(?!" NAUGHT "|none\\b|ok\\b|no\\b)"
+	"(?!" NAUGHT "|none\\b|ok\\b|no\\b)"                                           \
+	"|(?:fail(?:ed|ures?)?|errors?|faults?)\"?\\s*[:=]\\s*\"?(?:true|yes|[1-9])"
 /* The word of factories in Asia: not in small letters, which are nanograms and the end of names. */
 #define NO_GOOD "|(?<![a-z0-9])(?-i:NG)(?![a-z0-9])"
 
@@ -29,7 +31,7 @@ static const char anywhere[] =
 	"|abort(?:ed|ing)?|cannot|[a-z]+n(?:'|\xe2\x80\x99)t|never|unable|denied|refused|rejected"
 	"|n\\.?ok|invalid|mismatch(?:es|ed)?|incorrect|wrong|unsuccessful|timed[ -]?out"
 	"|time-?out|cancell?ed|interrupted|fehler|nicht|bad|fault(?:s|y)?|panic|corrupt(?:ed)?|missing"
-	"|broken|defect(?:s|ive)?|exceptions?|skipped|illegal|un(?:recogni[sz]ed|supported|available))"
+	"|dry[ -]?run|simulated|bypassed|broken|defect(?:s|ive)?|exceptions?|skipped|illegal|un(?:recogni[sz]ed|supported|available))"
 	"(?![a-z0-9])";
 
 /* "NOK", "n.i.O.", "un-READY". */
@@ -44,15 +46,15 @@ static const char directly_after[] =
 static const char agrees[] = "(?i)^(?:ok|okay|pass|passed|success|ready|done)$";
 static const char asks[] = "(?i)(?:\\?|[\\[(]y(?:es)?/no?[\\])]\\s*[?:]?)\\s*$";
 
-/* "0 passed" is none; "0 OK" may be a code and its name. Nor are 3 of 5 all, or 40 %. */
+/* "0 passed" is none, nor is "ready: 0"; a password passes nothing; "0 OK" may be a code and its name. Nor are 3 of 5 all, or 40 %. */
 static const char none_before[] =
 	"(?i)(?:(?<![\\w.,:=])0+\\s*(?:(?:/|of|out of)\\s*\\d+\\s+)?"
 	"|(?<![\\w.,:=/])(\\d+)\\s*(?:/|of|out of)\\s*(?!\\1\\b)\\d+\\s+"
 	"|(?<![\\w.,])\\d{1,2}(?:\\.\\d+)?\\s*%\\s*)(?:tests?\\s+|checks?\\s+)?$";
 static const char none_after[] =
 	"(?i)^\\s*[:=]?\\s*(?:(\\d+)\\s*(?:/|of|out of)\\s*(?!\\1\\b)\\d|\\d{1,2}(?:\\.\\d+)?\\s*%)"
-	"|^\\s*:\\s*" NAUGHT;
-static const char passed[] = "(?i)^(?:pass|success)";
+	"|^\\s*:\\s*" NAUGHT "|^(?:word|wd|phrase|code|key|port)";
+static const char passed[] = "(?i)^(?:pass|success|ready$)";
 
 /* What a line of its own says at its begin. */
 static const char fails_first[] =

@@ -434,6 +434,9 @@ static bool joins_after(const char *p)
 		return true;
 	if (scales(skip_blanks(p)))
 		return true;
+	/* A part or a multiple of it, or a date: "3.3/2", "3.3 * 2". */
+	if (*skip_blanks(p) && strchr("/*", *skip_blanks(p)))
+		return true;
 	/* A backslash: a byte that is no text was escaped. It may have been the point. */
 	return isalnum(c) || (c && strchr("+-_#%^\\", c)) || c >= 0x80;
 }
@@ -516,7 +519,7 @@ static bool is_variant(const char *name)
 static bool is_scaled(const char *name)
 {
 	static const char *const long_prefixes[] = {
-		"pico", "nano", "micro", "milli", "kilo", "meg", "giga"};
+		"pico", "nano", "micro", "milli", "kilo", "meg", "giga", "thousand", "million"};
 
 	for (size_t i = 0; i < ARRAY_LEN(long_prefixes); i++)
 		if (!strncasecmp(name, long_prefixes[i], strlen(long_prefixes[i])))
@@ -569,6 +572,29 @@ static void unit_after(const char *text, char ret[QUANTITY_UNIT_MAX])
 		ret[0] = '\0';
 }
 
+/* The unit that a field of its own names: "\"unit\": \"mA\"", "units=mA". Or "". */
+static void unit_field(const char *text, char ret[QUANTITY_UNIT_MAX])
+{
+	const char *p = strcasestr(text, "unit");
+	size_t n;
+
+	ret[0] = '\0';
+	if (!p || (p > text && isalpha((unsigned char)p[-1])))
+		return;
+	p += strlen("unit");
+	p += *p == 's';
+	p = skip_blanks(p + (*p == '"'));
+	if (*p != ':' && *p != '=')
+		return;
+	p = skip_blanks(p + 1);
+	p += *p == '"';
+	n = strcspn(p, "\" \t,;}");
+	if (n > 0 && n < QUANTITY_UNIT_MAX) {
+		memcpy(ret, p, n);
+		ret[n] = '\0';
+	}
+}
+
 /* The length of the label whose separator comes right before text[start]. */
 static size_t label_before(const char *text, size_t start)
 {
@@ -581,6 +607,7 @@ int quantity_parse_part(
 	const char *text, size_t start, size_t end, struct quantity *ret, struct err *e)
 {
 	_cleanup_(freep) char *part = strndup(text + start, end - start);
+	char field[QUANTITY_UNIT_MAX] = "";
 	struct quantity q = {0};
 	const char *why = parse(part, &q);
 	bool bare = !why && !q.unit[0];
@@ -589,8 +616,12 @@ int quantity_parse_part(
 		why = "holds more of the number than the pattern took";
 	if (bare)
 		unit_after(text + end, q.unit);
+	if (bare && !q.unit[0])
+		unit_field(text, field);
 	if (!why && !(bare && q.unit[0]) && joins_after(text + end))
 		why = "holds more of the number or its unit than the pattern took";
+	if (!why && field[0])
+		memcpy(q.unit, field, sizeof field);
 	if (!why) {
 		take_unit_of_label(text, label_before(text, start), &q);
 		*ret = q;

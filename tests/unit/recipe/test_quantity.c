@@ -344,6 +344,17 @@ static const struct {
 	{"Negative 5", "([\\d.]+)", NULL, NO},
 	{"V = 50", "([\\d.]+)", NULL, 50},
 	{"terminus 5", "([\\d.]+)", NULL, 5},
+	/* a part or a multiple of it */
+	{"V: 3.3/2", "([\\d.]+)", "V", NO},
+	{"V: 3.3 * 2", "([\\d.]+)", "V", NO},
+	{"V: 3.3 thousand", "([\\d.]+)", "V", NO},
+	{"on 29/11", "on (\\d+)", NULL, NO},
+	/* a field for the unit */
+	{"{\"value\":3.3,\"unit\":\"mA\"}", "\"value\":([\\d.]+)", "A", 0.0033},
+	{"{\"unit\": \"mV\", \"value\": 3.3}", "\"value\": ([\\d.]+)", "A", NO},
+	{"value=3.3 units=mA", "value=([\\d.]+)", "mA", 3.3},
+	{"unit 7: 3.3", "([\\d.]+)$", "V", 3.3},
+	{"community=5 x=3.3", "x=([\\d.]+)", "V", 3.3},
 	/* the unit in words, in brackets, of two words, a multiple alone */
 	{"t: 24.5 deg C ok", "([\\d.]+)", "degC", 24.5},
 	{"t: 76.1 deg F ok", "([\\d.]+)", "degC", NO},
