@@ -8,6 +8,7 @@
  * script sees (a comment it does not): a page that hears none for 3 s knows that what it shows is
  * old.
  */
+#include "api/accept.h"
 #include "api/route.h"
 #include "base/iotime.h"
 #include "base/strbuf.h"
@@ -245,7 +246,7 @@ static int get_events(struct call *c, struct err *e)
 	if (r == 0 && after >= 0)
 		r = events_check_cursor(d, after, e);
 	response_header(c->rs, "Provd-Epoch", "%s", epoch);
-	if (r == 0 && accept && !c->rq->head && strstr(accept, "text/event-stream")) {
+	if (r == 0 && !c->rq->head && accept_names(accept, "text/event-stream")) {
 		readers_give(c->api->readers, d);
 		return open_stream(c, after, last, e);
 	}

@@ -3,6 +3,7 @@
 
 #include "base/iotime.h"
 #include "base/log.h"
+#include "base/outfile.h"
 #include "base/seal.h"
 #include "base/thread.h"
 #include "base/timefmt.h"
@@ -295,6 +296,27 @@ static int open_with_room(struct records *r, struct db **ret, struct err *e)
 	return k;
 }
 
+/* The sums of a database that is gone, and no marks either: this is no first start. Marks that say
+ * nothing hold the line, also at the next start, which finds a new database. */
+static int keep_loss(const struct records *r, struct err *e)
+{
+	_cleanup_(freep) char *sums = xasprintf("%s-sums", r->db_path);
+	struct outfile none = {.fd = -1};
+	char sha256[SHA256_HEX];
+	int k;
+
+	if (access(r->db_path, F_OK) == 0 || access(sums, F_OK) < 0 ||
+		access(r->marks_path, F_OK) == 0)
+		return 0;
+	k = outfile_open(&none, r->marks_path, e);
+	if (k == 0)
+		k = outfile_end(&none, sha256, e);
+	if (k == 0)
+		k = outfile_commit(&none, e);
+	outfile_done(&none);
+	return k;
+}
+
 static int open_database(struct records *r, struct err *e)
 {
 	const struct writer_opts wo = {.marks = on_marks,
@@ -307,8 +329,10 @@ static int open_database(struct records *r, struct err *e)
 	char machine[MARKS_MACHINE_SIZE];
 	struct lineage_view v;
 	int64_t floor = 0;
-	int ret = open_with_room(r, &db, e);
+	int ret = keep_loss(r, e);
 
+	if (ret == 0)
+		ret = open_with_room(r, &db, e);
 	if (ret == 0 && machine_name(r->o.config->machine_id, machine, e) < 0)
 		log_warning(
 			"a copy of these records that works on a second machine would not be noticed: %s",

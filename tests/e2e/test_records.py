@@ -327,6 +327,20 @@ class RecordsTest(unittest.TestCase):
             l.start()
             self.assertEqual(self.holds(l)[0], 503, 'a second start forgot it')
 
+    def test_a_database_that_is_gone_with_its_marks_leaves_its_sums(self):
+        with line.Line(stations=1, boards=1) as l:
+            l.start()
+            l.prepare(self.image)
+            self.order(l)
+            l.provd.kill()
+            for name in ('provd.db', 'provd.db-wal', 'provd.db-shm', 'provd.marks'):
+                os.unlink(os.path.join(l.home, 'state', name))
+            for start in ('first', 'second'):
+                l.start()
+                self.assertEqual(self.holds(l)[0], 503, start)
+                self.assertIn('high-water marks', self.holds(l)[1]['records-held']['message'])
+                l.provd.kill()
+
     def test_a_file_that_is_taken_away_from_a_running_provd_holds_the_line(self):
         for name in ('provd.db', 'provd.db-wal', 'provd.marks'):
             with self.subTest(file=name), line.Line(stations=1, boards=1) as l:

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The body of a request as a client sends it: inflated it keeps to its cap, and what is refused is
- * left as it came.
+ * left as it came. And what its Accept header asks for.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/accept.h"
 #include "api/httpd_body.h"
 
 #define CAP 65536
@@ -31,9 +32,21 @@ static void decode(const char *coding, const uint8_t *bytes, size_t n)
 	free(body);
 }
 
+/* A header asks for a type that it has in it, and for no other. */
+static void check_accept(const uint8_t *bytes, size_t n)
+{
+	char *text = strndup((const char *)bytes, n);
+
+	if (!text ||
+		(accept_names(text, "text/event-stream") && !strcasestr(text, "text/event-stream")))
+		abort();
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	decode("gzip", bytes, n);
 	decode(NULL, bytes, n);
+	check_accept(bytes, n);
 	return 0;
 }
