@@ -130,7 +130,7 @@ int api_match(struct call *c, int64_t *ret_revision, struct err *e)
 	if (strlen(match) > 2 && *match == '"')
 		inner = strndup(match + 1, strlen(match) - 2);
 	if (!inner || !parse_size(inner, &v) || v == 0 || v > INT64_MAX)
-		return err_set(e, ERR_PRECONDITION, "If-Match is no ETag of this resource");
+		return err_set(e, ERR_PRECONDITION, "If-Match is not an ETag of this resource");
 	*ret_revision = (int64_t)v;
 	return 0;
 }

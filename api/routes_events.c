@@ -200,7 +200,7 @@ static int parse_seq(const char *s, const char *epoch, int64_t *ret, struct err 
 			s, epoch);
 	s = dash ? dash + 1 : s;
 	if (!parse_size(s, &v) || v > INT64_MAX || strpbrk(s, "xKMG"))
-		return err_set(e, ERR_INVALID, "'%.40s' is no sequence number", s);
+		return err_set(e, ERR_INVALID, "'%.40s' is not a sequence number", s);
 	*ret = (int64_t)v;
 	return 0;
 }

@@ -21,7 +21,7 @@ static int version_param(const struct call *c, int64_t *ret, struct err *e)
 	unsigned long long v;
 
 	if (!parse_size(s, &v) || v < 1 || v > 1000000000 || strpbrk(s, "xKMG"))
-		return err_set(e, ERR_NOT_FOUND, "'%s' is no version", s);
+		return err_set(e, ERR_NOT_FOUND, "'%s' is not a version", s);
 	*ret = (int64_t)v;
 	return 0;
 }
@@ -242,7 +242,7 @@ static int approve(struct call *c, struct db *d, struct state_change *s, struct 
 	root = json_loads(row.json, 0, NULL);
 	recipe_row_done(&row);
 	r = root ? resolve_artifacts(c, d, root, e)
-		 : err_set(e, ERR_DATABASE, "the stored recipe is no JSON");
+		 : err_set(e, ERR_DATABASE, "the stored recipe is not JSON");
 	if (r == 0)
 		r = recipe_check(root, &m, &recipe, e);
 	mistakes_done(&m);

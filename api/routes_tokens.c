@@ -64,7 +64,7 @@ static int post_token(struct call *c, struct err *e)
 			"'role' must be viewer, operator, supervisor, engineer, mes or admin");
 	if (request_header(c->rq, "Idempotency-Key"))
 		return err_set(e, ERR_INVALID,
-			"a token's secret is told once: POST /tokens takes no Idempotency-Key");
+			"a token's secret is shown once: POST /tokens takes no Idempotency-Key");
 	n.role = (enum role)role_from_str(role);
 	auth_make_token(n.text, id, n.t.secret_sha256);
 	snprintf(n.t.id, sizeof n.t.id, "%s", id);

@@ -201,7 +201,8 @@ static int plain_value(struct reader *r, const yaml_event_t *ev, const char *s, 
 	else if (one_of(s, falses))
 		*ret = json_false();
 	else if (one_of(digits, endless))
-		return refuse(r, &ev->start_mark, "%s is no value here; quote it if it is text", s);
+		return refuse(
+			r, &ev->start_mark, "%s is not a value here; quote it if it is text", s);
 	else if (looks_decimal(s) && digits[0] == '0' && digits[1])
 		return refuse(r, &ev->start_mark,
 			"%.64s would lose its leading zeros; quote it if it is text", s);

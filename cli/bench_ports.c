@@ -76,7 +76,7 @@ static int port_fits(void *src, int i, const char *node, bool usb, struct err *e
 {
 	return !usb || is_usb(node) ? 0
 				    : err_set(e, ERR_PORT_UNBOUND,
-					      "%s is no USB device: usb:1-1.4 expected", node);
+					      "%s is not a USB device: usb:1-1.4 expected", node);
 }
 
 static void port_opened(void *src, int i, const struct usb_facts *f)

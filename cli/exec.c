@@ -111,13 +111,13 @@ static int add_arg(const struct action *action, json_t *root, json_t *with, json
 			row = find_row(row->fields, dot + 1, n - (size_t)(dot + 1 - arg));
 		return set_value(inner, row, key + (dot + 1 - arg), eq + 1) == 0
 			       ? 0
-			       : err_set(e, ERR_INVALID, "'%s' is no JSON", arg);
+			       : err_set(e, ERR_INVALID, "'%s' is not JSON", arg);
 	}
 	row = find_row(action->args, key, n);
 	if (!row || row->type != ARG_PORT)
 		return set_value(with, row, key, eq + 1) == 0
 			       ? 0
-			       : err_set(e, ERR_INVALID, "'%s' is no JSON", arg);
+			       : err_set(e, ERR_INVALID, "'%s' is not JSON", arg);
 	r = bench_address(eq + 1, &address, e);
 	if (r < 0)
 		return r;

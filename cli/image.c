@@ -159,17 +159,17 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	o.format = (enum image_format)f;
 	if (address) {
 		if (!number(address, UINT32_MAX, &v))
-			return ctl_usage("'%s' is no address", address);
+			return ctl_usage("'%s' is not an address", address);
 		o.address = v;
 	}
 	if (family) {
 		if (!number(family, UINT32_MAX, &v))
-			return ctl_usage("'%s' is no family", family);
+			return ctl_usage("'%s' is not a family", family);
 		o.uf2_family = (uint32_t)v;
 	}
 	if (board) {
 		if (!number(board, UINT16_MAX, &v))
-			return ctl_usage("'%s' is no board", board);
+			return ctl_usage("'%s' is not a board", board);
 		o.hex_board = (uint16_t)v;
 	}
 	info = info_of(path, &o, &e);

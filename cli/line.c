@@ -273,11 +273,11 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 	if (quantity && whole_number(quantity, &n))
 		json_object_set_new(body, "quantity", json_integer(n));
 	else if (quantity)
-		r = ctl_usage("--quantity '%s' is no number", quantity);
+		r = ctl_usage("--quantity '%s' is not a number", quantity);
 	if (priority && whole_number(priority, &n))
 		json_object_set_new(body, "priority", json_integer(n));
 	else if (priority)
-		r = ctl_usage("--priority '%s' is no number", priority);
+		r = ctl_usage("--priority '%s' is not a number", priority);
 	if (serials)
 		json_object_set_new(body, "serials", split(serials));
 	if (stations)

@@ -430,7 +430,7 @@ int main(int argc, char **argv)
 		log_error("%s", e.msg);
 		if (r == -ERR_RECORDS_DAMAGED)
 			log_error(
-				"the records in %s are damaged, or its provd.db is not of the same time as its provd.db-wal: restore a backup, with no file of the old database beside it (operator.md)",
+				"the records in %s are damaged, or its provd.db is not of the same time as its provd.db-wal: restore a backup, with no file of the old database next to it (operator.md)",
 				p.config->state_dir);
 	}
 	/* Handlers use the fleet: they end first. */

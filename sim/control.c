@@ -127,7 +127,7 @@ static const struct command {
 	{"swap", true, do_next, "another, blank unit comes: gap_ms (300)"},
 	{"next", true, do_next, "as swap: what an operator does when a unit is done"},
 	{"reset", true, do_reset, "power off and on in its socket"},
-	{"change", true, do_change, "udev tells a change of the device"},
+	{"change", true, do_change, "udev reports a change of the device"},
 	{"fault", true, do_fault, "set one: fault \"NAME[=ARG],phase=P,count=N\""},
 	{"clear-faults", true, do_clear, "forget all faults, end a stall"},
 	{"flood", true, do_flood, "the board babbles: bytes (65536)"},

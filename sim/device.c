@@ -85,7 +85,7 @@ int own_faults_add(struct own_faults *f, const char *spec, struct err *e)
 		if (parse_size(text, &v))
 			arg = (double)v;
 		else if (!parse_number(text, &arg))
-			return err_set(e, ERR_INVALID, "%s: '%s' is no number", spec, text);
+			return err_set(e, ERR_INVALID, "%s: '%s' is not a number", spec, text);
 	}
 	if (comma && (strncmp(comma, ",count=", 7) != 0 || !parse_size(comma + 7, &count)))
 		return err_set(e, ERR_INVALID, "%s: expected NAME[=ARG][,count=N]", spec);

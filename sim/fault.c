@@ -43,7 +43,7 @@ static const struct fault_kind kinds[FAULT_ID_COUNT] = {
 	[FAULT_REFUSE_SERIAL] = {"refuse-serial", ARG_NONE, 0, 1,
 		"SET_SERIAL is acknowledged and not kept"},
 	[FAULT_LYING_READ] = {"lying-read", ARG_OFFSET, 0, 1,
-		"the cell at OFFSET does not take, reads show the written value; status tells"},
+		"the cell at OFFSET does not take, reads show the written value; the status says so"},
 	[FAULT_WEAK_CELL] = {"weak-cell", ARG_OFFSET, 0, 1,
 		"the cell at OFFSET does not take what is written"},
 	[FAULT_NO_ERASE] = {"no-erase", ARG_NONE, 0, 1, "ERASE answers OK and does nothing"},

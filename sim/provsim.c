@@ -47,12 +47,12 @@ static const struct option_row {
 	{"boards", OPT_COUNT, AT(fleet.boards), "N  boards b1..bN on sockets 1..N (1)"},
 	{"first-socket", OPT_COUNT, AT(fleet.first_socket),
 		"K  boards bK.. on sockets K..: several provsim make one row (1)"},
-	{"device", OPT_DEVICE, 0, "KIND  what stands in the sockets; see `provsim devices`"},
+	{"device", OPT_DEVICE, 0, "KIND  what is in the sockets; see `provsim devices`"},
 	{"link", OPT_LINK, 0, "pty|tcp|udp|vhci  how the host reaches them (pty)"},
 	{"tcp-base", OPT_PORT, AT(fleet.tcp_base), "PORT  board n listens on PORT+n (any)"},
 	{"links", OPT_TEXT, AT(fleet.links_dir), "DIR  a symbolic link to each pty, DIR/b1"},
 	{"state", OPT_TEXT, AT(fleet.state_dir), "DIR  units outlive provsim there"},
-	{"events", OPT_TEXT, AT(fleet.events_path), "PATH  socket that tells plug events"},
+	{"events", OPT_TEXT, AT(fleet.events_path), "PATH  socket that reports plug events"},
 	{"trace", OPT_TEXT, AT(fleet.trace_dir), "DIR  what hosts ask of a USB gadget, DIR/b1"},
 	{"control", OPT_TEXT, AT(control_path), "PATH  socket that takes commands"},
 	{"preload", OPT_TEXT, AT(fleet.preload), "FILE  new units have it in their flash"},
@@ -353,6 +353,8 @@ int main(int argc, char **argv)
 		devices_print(stdout);
 	else if (!strcmp(verb, "--help") || !strcmp(verb, "help"))
 		print_help();
+	else if (!strcmp(verb, "--version"))
+		puts("provsim " PROVD_VERSION);
 	else
 		r = err_set(&e, ERR_INVALID, "no command '%s'; see `provsim --help`", verb);
 	if (r < 0)

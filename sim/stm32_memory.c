@@ -19,7 +19,7 @@ static int add_run(struct stm32_memory *m, const char *text, size_t n, struct er
 		*star = 0;
 	if (m->runs == STM32_MEMORY_RUNS || (star && !parse_size(s, &count)) ||
 		!parse_size(star ? star + 1 : s, &bytes) || !bytes || bytes > m->size)
-		return err_set(e, ERR_INVALID, "'%.*s' is no run of pages", (int)n, text);
+		return err_set(e, ERR_INVALID, "'%.*s' is not a run of pages", (int)n, text);
 	m->run[m->runs].bytes = (uint32_t)bytes;
 	m->run[m->runs].count = (uint32_t)count;
 	m->runs++;

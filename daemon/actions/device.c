@@ -139,11 +139,11 @@ static int identify_run(
 		return r;
 	if (!*id)
 		return err_set(e, ERR_NO_EVIDENCE,
-			"the device on %s tells no identity: give 'send', a command that it answers with its chip id",
+			"the device on %s has no identity to read: give 'send', a command that it answers with its chip id",
 			port);
 	if (names_no_unit(id))
 		return err_set(e, ERR_NO_EVIDENCE,
-			"the device on %s tells '%s' as its identity, which is none: every unit without one would be the same",
+			"the device on %s gives '%s' as its identity, which names no unit: every unit without one would be the same",
 			port, id);
 	r = step_identity(s, port, id, e);
 	if (r < 0)
@@ -213,7 +213,7 @@ static int carried_for_sure(struct step *s, const struct args *a, char ret[64], 
 	r = carried(s, a, again, e);
 	if (r == 0 && strcmp(ret, again) != 0)
 		r = err_set(e, ERR_UNEXPECTED_REPLY,
-			"the unit told its serial as '%s', then as '%s'", ret, again);
+			"the unit gave its serial number as '%s', then as '%s'", ret, again);
 	return r;
 }
 

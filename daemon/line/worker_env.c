@@ -143,7 +143,7 @@ static int env_image(void *env, const char *ref, char ret[512], struct err *e)
 	_cleanup_(freep) char *path = store_artifact(v->s->line->store, ref);
 
 	if (!is_sha256_hex(ref))
-		return err_set(e, ERR_NOT_FOUND, "'%.80s' is no artifact of this provd", ref);
+		return err_set(e, ERR_NOT_FOUND, "'%.80s' is not an artifact of this provd", ref);
 	snprintf(ret, 512, "%s", path);
 	return 0;
 }

@@ -135,7 +135,7 @@ static int convert_scalar(
 	case ARG_OBJECT:
 		break;
 	}
-	return err_set(e, ERR_INTERNAL, "'%s' is no scalar", row->name);
+	return err_set(e, ERR_INTERNAL, "'%s' is not a scalar", row->name);
 }
 
 static bool is_scalar(const json_t *j)
@@ -175,7 +175,7 @@ static int convert(const struct action_arg *row, json_t *j, struct value *v, str
 		json_array_foreach(j, i, item)
 			if (!json_is_string(item))
 				return err_set(e, ERR_INVALID,
-					"item %zu of '%s' is no string (quote it)", i + 1,
+					"item %zu of '%s' is not a string (quote it)", i + 1,
 					row->name);
 		return 0;
 	case ARG_MAP:
@@ -183,7 +183,7 @@ static int convert(const struct action_arg *row, json_t *j, struct value *v, str
 			return bad(row, "a single value", "a mapping", e);
 		json_object_foreach(j, key, item)
 			if (!is_scalar(item))
-				return err_set(e, ERR_INVALID, "'%s' of '%s' is no scalar", key,
+				return err_set(e, ERR_INVALID, "'%s' of '%s' is not a scalar", key,
 					row->name);
 		return 0;
 	case ARG_OBJECT:

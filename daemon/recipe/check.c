@@ -188,7 +188,7 @@ static void check_port(struct check *c, const char *role, const json_t *o, struc
 	out->kind = xstrdup("tty");
 	out->dtr = out->rts = -1;
 	if (!is_identifier(role, ""))
-		mistakes_add(c->m, p, "'%s' is no name for a port", role);
+		mistakes_add(c->m, p, "'%s' is not a name for a port", role);
 	if (!json_is_object(o)) {
 		mistakes_add(c->m, p, "port '%s' must be a mapping such as {kind: tty}", role);
 		return;
@@ -249,7 +249,7 @@ static void check_artifacts(struct check *c, const json_t *artifacts)
 		_cleanup_(freep) char *p = pointer_key("/artifacts", name);
 
 		if (!is_identifier(name, ""))
-			mistakes_add(c->m, p, "'%s' is no name for an artifact", name);
+			mistakes_add(c->m, p, "'%s' is not a name for an artifact", name);
 		if (!json_is_string(v) || !json_string_length(v))
 			mistakes_add(c->m, p, "artifact '%s' must name a file or a sha256", name);
 	}
@@ -269,7 +269,7 @@ static void check_params(struct check *c, const json_t *params)
 		const char *type;
 
 		if (!is_identifier(name, ""))
-			mistakes_add(c->m, p, "'%s' is no name for a parameter", name);
+			mistakes_add(c->m, p, "'%s' is not a name for a parameter", name);
 		if (!json_is_object(v)) {
 			mistakes_add(c->m, p,
 				"parameter '%s' must be a mapping such as {type: string}", name);
@@ -395,7 +395,7 @@ static int check_ref(void *data, const char *path, struct err *e)
 	if (!one_of(root, roots))
 		return bad_name(e, path, root, roots);
 	if (!*rest)
-		return err_set(e, ERR_NOT_FOUND, "'${%s}' needs a name behind it", path);
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' needs a name after it", path);
 	if (!strcmp(path, "unit.serial")) {
 		if (c->step)
 			c->step->uses_serial = true;
@@ -653,7 +653,7 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 	if (id) {
 		if (!is_identifier(id, ""))
 			mistakes_add(c->m, id_p,
-				"'%s' is no id: letters, digits, - and _, at most 64", id);
+				"'%s' is not an id: letters, digits, - and _, at most 64", id);
 		if (earlier_step(c, id))
 			mistakes_add(c->m, id_p, "the id '%s' is used twice", id);
 		str_replace(&s->id, id);
@@ -768,7 +768,7 @@ static void check_head(struct check *c)
 
 	if (name && (!is_identifier(name, ".") || strchr(".-_", name[0])))
 		mistakes_add(c->m, "/recipe",
-			"'%s' is no name: letters, digits, - _ and ., at most 64", name);
+			"'%s' is not a name: letters, digits, - _ and ., at most 64", name);
 	str_replace(&c->r->name, name);
 	if (!version)
 		mistakes_add(c->m, "", "'version' is missing");

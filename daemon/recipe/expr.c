@@ -24,14 +24,14 @@ static int take_path(const char **p, char path[PATH_MAX_LEN], struct err *e)
 	if (!end)
 		return err_set(e, ERR_INVALID, "'${' without '}'");
 	if (n == 0 || n >= PATH_MAX_LEN)
-		return err_set(e, ERR_INVALID, "'${%.*s}' is no reference", (int)MIN(n, 60), *p);
+		return err_set(e, ERR_INVALID, "'${%.*s}' is not a reference", (int)MIN(n, 60), *p);
 	for (size_t i = 0; i < n; i++) {
 		char c = (*p)[i];
 		bool dot = c == '.' && i > 0 && i + 1 < n && (*p)[i - 1] != '.';
 
 		if (!is_name_char(c) && !dot)
 			return err_set(e, ERR_INVALID,
-				"'${%.*s}' is no reference: names and dots only", (int)n, *p);
+				"'${%.*s}' is not a reference: names and dots only", (int)n, *p);
 	}
 	memcpy(path, *p, n);
 	path[n] = 0;

@@ -105,7 +105,7 @@ static int lookup(void *data, const char *path, json_t **ret, struct err *e)
 	const char *dot = strchr(path, '.');
 
 	if (!dot)
-		return err_set(e, ERR_NOT_FOUND, "'${%s}' needs a name behind it", path);
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' needs a name after it", path);
 	if (!strcmp(path, "unit.serial"))
 		return lookup_serial(run, ret, e);
 	if (!strncmp(path, "secrets.", 8))

@@ -80,7 +80,7 @@ int step_measure(struct step *s, const struct measurement *m, struct step_result
 		if (m->why && *m->why)
 			result_fail(r, ERR_NOT_A_NUMBER, "%s: %s", m->name, m->why);
 		else
-			result_fail(r, ERR_NOT_A_NUMBER, "%s: '%.120s' is no number", m->name,
+			result_fail(r, ERR_NOT_A_NUMBER, "%s: '%.120s' is not a number", m->name,
 				m->text ? m->text : "");
 	} else if (m->has_low && m->value < m->low) {
 		verdict = "fail";

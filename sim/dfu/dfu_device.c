@@ -18,7 +18,7 @@ static const struct own_fault fault_rows[] = {
 	{"no-erase", "an erase is acknowledged and not done", 0},
 	{"busy-forever", "an operation stays busy and asks for 0 ms", 0},
 	{"short-upload", "an upload ends early", 0},
-	{"bad-state", "GETSTATUS tells of state 77", 0},
+	{"bad-state", "GETSTATUS reports state 77", 0},
 	{"short-status", "GETSTATUS has 3 bytes", 0},
 	{"disappear", "unplugged at DNLOAD K", 0},
 	{"swap", "another unit comes back from the next leaving of the bus", 0},

@@ -36,7 +36,7 @@ static int add_runs(struct dfu_memory *m, const char *text, struct err *e)
 		}
 	}
 	if (!m->runs || at > UINT32_MAX)
-		return err_set(e, ERR_INVALID, "'%s' is no memory map", text);
+		return err_set(e, ERR_INVALID, "'%s' is not a memory map", text);
 	m->base = m->run[0].address;
 	m->size = (uint32_t)at - m->base;
 	return 0;

@@ -43,7 +43,7 @@ static const struct own_setting settings[] = {
 	{"buffer", "256M", "the largest download that it takes"},
 	{"locked", "0", "1: it refuses to be written"},
 	{"fetch", "1", "1: fastbootd gives partitions back; 2: the bootloader too"},
-	{"custom", "0", "1: as the guide's embedded device: no getvar, NUL behind commands"},
+	{"custom", "0", "1: as the guide's embedded device: no getvar, NUL after commands"},
 	{"uboot", "0", "1: replies of 64 bytes, `name: value`, no ZLP"},
 	{"product", "provsim", "getvar:product"},
 	{"flash-ms", "0", "time of a flash or erase"},

@@ -164,7 +164,7 @@ MODES = {
     'notices': ('failed', 'timeout', 'in time'),
     'closes': ('error', 'tool-failed', 'closed its connection'),
     'dies': ('error', 'tool-failed', 'OpenOCD was ended by signal 11'),
-    'lies-empty': ('error', 'tool-failed', 'no number, code and text'),
+    'lies-empty': ('error', 'tool-failed', 'not a number, code and text'),
     'lies-always': ('error', 'tool-failed', 'did not print in 2 s what it was asked to print'),
     'lies-work': ('error', 'no-evidence', 'Programming Finished'),
     'says-rubbish': ('passed', None, ''),

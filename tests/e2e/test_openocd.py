@@ -150,7 +150,7 @@ class Reference(Board):
         self.assertIn('flash not erased', said)
 
     def test_openocd_itself_passes_the_wrong_chip_and_skips_what_is_outside(self):
-        """Why an exit status is no evidence."""
+        """Why an exit status is not evidence."""
         self.fault('idcode,count=0')
         status, said = self.openocd('program %s 0x08000000 verify reset exit' % self.file(line.firmware(256)))
         self.assertEqual(status, 0, said)

@@ -663,7 +663,7 @@ class RecordsTest(unittest.TestCase):
             shutil.copy(backup, self.db_path(l))
             l.provd.start(ready=False)
             self.assertEqual(l.provd.process.wait(line.DEADLINE_S), 1)
-            self.assertIn('restore a backup, with no file of the old database beside it', l.provd.log_tail(600))
+            self.assertIn('restore a backup, with no file of the old database next to it', l.provd.log_tail(600))
 
     def test_a_kill_within_accept_leaves_it_held_or_accepted(self):
         with line.Line(stations=1, boards=1, sim_args=('--units', '20', '--replace-after-idle', '300')) as l:

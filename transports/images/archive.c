@@ -53,7 +53,7 @@ int archive_open_dir(const char *path, struct archive **ret, struct err *e)
 	if (stat(path, &st) < 0)
 		return err_errno(e, ERR_IO, errno, "directory %s", path);
 	if (!S_ISDIR(st.st_mode))
-		return err_set(e, ERR_INVALID, "%s is no directory", path);
+		return err_set(e, ERR_INVALID, "%s is not a directory", path);
 
 	struct archive *a = xcalloc(1, sizeof *a);
 
@@ -216,7 +216,7 @@ int archive_get(struct archive *a, const char *name, uint64_t max, const struct 
 	uint64_t bytes = 0;
 
 	if (!plain_name(name))
-		return err_set(e, ERR_INVALID, "package %s: '%.80s' is no plain name of a file",
+		return err_set(e, ERR_INVALID, "package %s: '%.80s' is not a plain name of a file",
 			a->path, name);
 	if (!archive_has(a, name, &bytes))
 		return err_set(e, ERR_NOT_FOUND, "package %s holds no %s", a->path, name);

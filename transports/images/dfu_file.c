@@ -100,7 +100,7 @@ static int target(struct image_source *s, struct rbytes *file, struct err *e)
 	size = rb_le32(file);
 	elements = rb_le32(file);
 	if (file->bad || memcmp(magic, "Target", 6))
-		return image_malformed(s, at, e, "no target of a DfuSe container stands here");
+		return image_malformed(s, at, e, "there is no target of a DfuSe container here");
 	start = file->pos;
 	bytes = rb_take(file, size);
 	if (!bytes)
@@ -151,6 +151,6 @@ int image_read_dfuse(struct image_source *s, struct err *e)
 	}
 	if (b.pos != b.len)
 		return image_malformed(
-			s, b.pos, e, "%zu bytes behind the last target", b.len - b.pos);
+			s, b.pos, e, "%zu bytes after the last target", b.len - b.pos);
 	return 0;
 }

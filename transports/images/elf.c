@@ -78,7 +78,7 @@ static int check_kind(struct elf_file *x, struct err *e)
 		return image_malformed(
 			x->s, 16, e, "an object file (ET_REL): it was not linked yet");
 	default:
-		return image_malformed(x->s, 16, e, "e_type %u is no program", x->head.e_type);
+		return image_malformed(x->s, 16, e, "e_type %u is not a program", x->head.e_type);
 	}
 }
 

@@ -133,7 +133,7 @@ static const struct magic magics[] = {
 	MAGIC(0, "<<< Oracle VM", "a disk of a virtual machine (VDI)", ADVICE_DOCUMENT, 0),
 	MAGIC(16, "\xde\xc0\xef\xbe", "a database (LMDB)", ADVICE_DOCUMENT, 0),
 	MAGIC(0, "Cr24", "an extension of a browser", ADVICE_DOCUMENT, 0),
-	MAGIC(0, "\0\x05\x16\x07\0\x02\0\0", "what macOS keeps beside a file (AppleDouble)",
+	MAGIC(0, "\0\x05\x16\x07\0\x02\0\0", "what macOS keeps next to a file (AppleDouble)",
 		"give the file without '._' before its name", 0),
 	MAGIC(0, "\0\x05\x16\0\0\x02\0\0", "a file with a wrapping of macOS (AppleSingle)",
 		ADVICE_UNPACK, 0),

@@ -193,8 +193,7 @@ static int record(struct ihex *x, const uint8_t *line, size_t n, struct err *e)
 	if (text_comment(&x->t, line))
 		return check_comment(x, line, n, e);
 	if (x->ended)
-		return image_malformed(
-			x->s, x->t.line, e, "something stands behind the end record");
+		return image_malformed(x->s, x->t.line, e, "something comes after the end record");
 	if (line[0] != ':')
 		return image_malformed(x->s, x->t.line, e, "a record begins with ':'");
 	r = text_record(x->s, &x->t, line + 1, n - 1, 1, b, &k, e);

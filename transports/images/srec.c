@@ -117,8 +117,7 @@ static int record(struct srec *x, const uint8_t *line, size_t n, struct err *e)
 	if (text_comment(&x->t, line))
 		return check_comment(x, line, n, e);
 	if (x->ended)
-		return image_malformed(
-			x->s, x->t.line, e, "something stands behind the end record");
+		return image_malformed(x->s, x->t.line, e, "something comes after the end record");
 	x->counted = false;
 	if ((line[0] | 0x20) != 's' || n < 2 || line[1] < '0' || line[1] > '9')
 		return image_malformed(x->s, x->t.line, e, "a record begins with 'S' and a digit");

@@ -75,7 +75,7 @@ static int parse(struct uf2 *x, size_t at, struct block *ret, struct err *e)
 	if (!(k.flags & FLAG_FAMILY))
 		k.family = 0;
 	if (magic_0 != MAGIC_0 || magic_1 != MAGIC_1 || rb_le32(&end) != MAGIC_END)
-		return image_malformed(x->s, at, e, "no UF2 block stands here");
+		return image_malformed(x->s, at, e, "there is no UF2 block here");
 	*ret = k;
 	return 0;
 }
@@ -120,7 +120,7 @@ static int check(struct uf2 *x, size_t at, const struct block *k, struct err *e)
 			"a payload of %u bytes: at most %u, a multiple of 4", k->size, room);
 	if (k->address % 4)
 		return image_malformed(
-			x->s, at, e, "the address 0x%08x is no multiple of 4", k->address);
+			x->s, at, e, "the address 0x%08x is not a multiple of 4", k->address);
 	if (k->number >= k->blocks)
 		return image_malformed(x->s, at, e, "block number %u of %u", k->number, k->blocks);
 	if (k->blocks > x->s->n / BLOCK)
@@ -312,7 +312,7 @@ int image_read_uf2(struct image_source *s, struct err *e)
 	s->same_twice = true;
 	if (s->n % BLOCK)
 		return image_malformed(s, s->n / BLOCK * BLOCK, e,
-			"%zu bytes behind the last block of %d: the file is cut off", s->n % BLOCK,
+			"%zu bytes after the last block of %d: the file is cut off", s->n % BLOCK,
 			BLOCK);
 	r = survey(&x, e);
 	if (r == 0)

@@ -47,7 +47,7 @@ int line_steps_parse(const char *text, struct line_steps *ret, struct err *e)
 				e, ERR_INVALID, "more than %d steps of lines", LINE_STEPS_MAX);
 		if (!parse_step(t, &s))
 			return err_set(e, ERR_INVALID,
-				"'%s' is no step of lines (dtr=0, rts=1, brk=250ms, 10ms)", t);
+				"'%s' is not a step of lines (dtr=0, rts=1, brk=250ms, 10ms)", t);
 		s.n++;
 	}
 	*ret = s;

@@ -42,7 +42,7 @@ int link_open(const char *address, const struct link_config *cfg, const struct i
 		return 0;
 	}
 	return err_set(e, ERR_INVALID,
-		"'%s' is no link address: expected tty:PATH[@BAUD], tcp:HOST:PORT or udp:HOST:PORT",
+		"'%s' is not a link address: expected tty:PATH[@BAUD], tcp:HOST:PORT or udp:HOST:PORT",
 		address);
 }
 

@@ -100,7 +100,7 @@ static int split_host(const char *rest, struct lookup *u, struct err *e)
 	if (n == 0 || n >= sizeof u->host)
 		return err_set(e, ERR_INVALID, "expected HOST:PORT or [IPv6]:PORT");
 	if (!parse_size(colon + 1, &port) || port == 0 || port > 65535)
-		return err_set(e, ERR_INVALID, "'%s' is no port number", colon + 1);
+		return err_set(e, ERR_INVALID, "'%s' is not a port number", colon + 1);
 	memcpy(u->host, host, n);
 	u->host[n] = '\0';
 	snprintf(u->port, sizeof u->port, "%u", (unsigned)port);

@@ -76,7 +76,7 @@ static int set_baud(int fd, uint32_t baud, struct err *e)
 	struct termios2 t;
 
 	if (baud == 0)
-		return err_set(e, ERR_INVALID, "the rate 0 is no rate");
+		return err_set(e, ERR_INVALID, "the rate 0 is not a rate");
 
 	int r = tty_ioctl(fd, TCGETS2, &t, "settings", e);
 
@@ -204,7 +204,7 @@ static int take(struct tty *t, const char *path, struct err *e)
 		return err_errno(e, ERR_IO, errno, "open");
 	}
 	if (!isatty(t->fd))
-		return err_set(e, ERR_INVALID, "this is no serial port");
+		return err_set(e, ERR_INVALID, "this is not a serial port");
 	/* flock() keeps out those who ask (and us, as root, from ourselves: TIOCEXCL does not
 	 * stop CAP_SYS_ADMIN); TIOCEXCL those who do not. */
 	if (flock(t->fd, LOCK_EX | LOCK_NB) < 0) {
@@ -280,7 +280,7 @@ static int split_baud(const char *rest, char *path, size_t size, uint32_t *baud,
 
 	if (at) {
 		if (!parse_size(at + 1, &v) || v == 0 || v > UINT32_MAX)
-			return err_set(e, ERR_INVALID, "'%s' is no rate in baud", at + 1);
+			return err_set(e, ERR_INVALID, "'%s' is not a rate in baud", at + 1);
 		*baud = (uint32_t)v;
 	}
 	if (n == 0 || n >= size)

@@ -294,7 +294,7 @@ static int string_descriptor(struct usb *u, uint8_t index, uint16_t language, ui
 	if (r < 0)
 		return r;
 	if (n < 2 || buf[1] != LIBUSB_DT_STRING)
-		return err_set(e, ERR_PROTOCOL, "usb:%s: string %u is no string descriptor",
+		return err_set(e, ERR_PROTOCOL, "usb:%s: string %u is not a string descriptor",
 			u->facts.port, index);
 	*ret_n = buf[0] >= 2 ? MIN((size_t)buf[0], (size_t)n) : n;
 	return 0;

@@ -109,7 +109,7 @@ static int parse(const char *address, struct wanted *w, struct err *e)
 	if (s && (parse_port(s, w) || parse_ids(s, w)))
 		return 0;
 	return err_set(e, ERR_INVALID,
-		"'%s' is no USB address: expected usb:1-1.4[:INTERFACE], usb:VVVV:PPPP[/SERIAL] or usb:/dev/bus/usb/BBB/DDD",
+		"'%s' is not a USB address: expected usb:1-1.4[:INTERFACE], usb:VVVV:PPPP[/SERIAL] or usb:/dev/bus/usb/BBB/DDD",
 		address);
 }
 

@@ -221,7 +221,8 @@ static int judge(
 	}
 	if (l.n != 3 || !is_number(l.word[0]) || !is_number(l.word[1])) {
 		openocd_list_free(&l);
-		return err_set(e, ERR_PROTOCOL, "OpenOCD: the answer is no number, code and text");
+		return err_set(
+			e, ERR_PROTOCOL, "OpenOCD: the answer is not a number, code and text");
 	}
 	snprintf(number, sizeof number, "%u", rpc->calls);
 	if (strcmp(l.word[0], number) != 0) {

@@ -48,7 +48,7 @@ static int create(const struct tool_dir *d, const char *name, char path[600], st
 
 	if (!*name || *name == '.' || strchr(name, '/') ||
 		snprintf(path, 600, "%s/%s", d->path, name) >= 600)
-		return err_set(e, ERR_INVALID, "'%.80s' is no name of a file", name);
+		return err_set(e, ERR_INVALID, "'%.80s' is not a name of a file", name);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd >= 0 ? fd : err_errno(e, ERR_IO, errno, "create %s", path);
 }

@@ -85,7 +85,7 @@ static int backup_run(struct step *s, const struct args *a, struct step_result *
 	result_evidence(out, "encryption", json_string(b.encryption));
 	result_evidence(out, "proven_by",
 		json_string(!b.whole	   ? "its head alone: what is encrypted shows no end"
-			    : b.compressed ? "its head, and the sum behind the last byte"
+			    : b.compressed ? "its head, and the sum after the last byte"
 					   : "its head, and the end of its tar"));
 	result_output(out, "sha256", json_string(sha256));
 	return 0;
@@ -151,7 +151,7 @@ static int restore_run(struct step *s, const struct args *a, struct step_result 
 	result_evidence(out, "sha256", json_string(in.sha256));
 	result_evidence(out, "proven_by",
 		json_string(i > 0 ? "every byte was taken, and the packages are on the unit"
-				  : "every byte was taken: the unit tells no result"));
+				  : "every byte was taken: the unit reports no result"));
 	return 0;
 }
 

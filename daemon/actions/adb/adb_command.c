@@ -107,7 +107,7 @@ static void put_result(const struct adb_shell_result *res, const char *text, con
 	sha256_hex_of(res->out.s ? res->out.s : "", res->out.len, sha256);
 	result_evidence(out, "status", json_integer(res->status));
 	result_evidence(out, "status_by",
-		json_string(res->by_marker ? "a marker behind the command: the unit has no shell v2"
+		json_string(res->by_marker ? "a marker after the command: the unit has no shell v2"
 					   : "shell v2"));
 	result_evidence(out, "stdout_bytes", json_integer((json_int_t)res->out.len));
 	result_evidence(out, "stdout_sha256", json_string(sha256));
@@ -155,7 +155,7 @@ static const struct action_arg shell_args[] = {
 	ARG_ROWS_ADB,
 	{.name = "command",
 		.type = ARG_STRING,
-		.doc = "for the unit's shell, as it stands; a value that may hold anything belongs into 'args'"},
+		.doc = "for the unit's shell, as it is written; a value that may hold anything belongs into 'args'"},
 	{.name = "args",
 		.type = ARG_LIST,
 		.secret = true,

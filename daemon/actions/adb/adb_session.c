@@ -273,7 +273,7 @@ int adb_remote_sha256(struct adb_session *x, const char *path, char ret[SHA256_H
 	sb_add(&res.out, "");
 	/* GNU and toybox put a backslash before the digest where they escape the name. */
 	snprintf(ret, SHA256_HEX, "%.64s", res.out.s + (res.out.s[0] == '\\'));
-	*ret_by = res.by_marker ? "sha256sum of the unit, its status told by a marker"
+	*ret_by = res.by_marker ? "sha256sum of the unit, its status shown by a marker"
 				: "sha256sum of the unit, over shell v2";
 	r = 0;
 	if (res.status != 0 || !is_sha256_hex(ret)) {

@@ -346,7 +346,7 @@ static int pull_file(struct pulling *p, char sha256[SHA256_HEX], const char **re
 	if (!st.mode)
 		return err_set(e, ERR_DEVICE_REFUSED, "%.200s: the unit has no such file", path);
 	if (!S_ISREG(st.mode))
-		return err_set(e, ERR_INVALID, "%.200s is no file on the unit", path);
+		return err_set(e, ERR_INVALID, "%.200s is not a file on the unit", path);
 	p->size = st.size;
 	r = step_file(p->x.s, args_str(p->x.a, "file"), &p->out, e);
 	if (r == 0)
@@ -356,7 +356,7 @@ static int pull_file(struct pulling *p, char sha256[SHA256_HEX], const char **re
 	if (r == 0)
 		r = outfile_end(&p->out, sha256, e);
 	/* What has no size of its own changes from read to read. */
-	*ret_by = "nothing: the file tells no size";
+	*ret_by = "nothing: the file has no size in it";
 	if (r == 0 && (st.size > 0 || n == 0))
 		r = check_digest(p, sha256, ret_by, e);
 	return r < 0 ? r : step_file_commit(p->x.s, &p->out, e);

@@ -22,7 +22,7 @@ struct fastboot_step {
 			.type = ARG_CHOICE,                                                   \
 			.def = "android",                                                     \
 			.choices = fastboot_profiles,                                         \
-			.doc = "embedded: a NUL behind each command, no getvar, no sparse "   \
+			.doc = "embedded: a NUL after each command, no getvar, no sparse "    \
 			       "images, bulk endpoints 0x01 and 0x81 of any interface"},      \
 	{                                                                                     \
 		.name = "command_max", .type = ARG_INT, .def = "64", .low = 16, .high = 4095, \

@@ -35,7 +35,7 @@ static int fetch(struct fastboot_step *x, struct outfile *k, struct step_result 
 	if (r == 0 && size == 0)
 		r = partition_size(x, target, &whole, e);
 	if (r == 0 && size == 0 && offset >= whole)
-		r = err_set(e, ERR_INVALID, "'offset' is behind the %llu bytes of partition %s",
+		r = err_set(e, ERR_INVALID, "'offset' is after the %llu bytes of partition %s",
 			(unsigned long long)whole, target);
 	if (r < 0)
 		return r;

@@ -147,10 +147,10 @@ static const struct action_arg oem_args[] = {
 		.type = ARG_STRING,
 		.required = true,
 		.secret = true,
-		.doc = "behind 'oem '"},
+		.doc = "after 'oem '"},
 	{.name = "expect",
 		.type = ARG_REGEX,
-		.doc = "what its lines and the text behind OKAY have to match"},
+		.doc = "what its lines and the text after OKAY have to match"},
 	{.name = "reply_timeout",
 		.type = ARG_DURATION,
 		.def = "60s",
@@ -159,7 +159,7 @@ static const struct action_arg oem_args[] = {
 };
 
 static const struct action_output oem_outputs[] = {
-	{"reply", "its INFO lines, and the text behind OKAY"}, GROUP_ROWS, {0}};
+	{"reply", "its INFO lines, and the text after OKAY"}, GROUP_ROWS, {0}};
 
 const struct action action_fastboot_oem = {
 	.name = "fastboot.oem",
@@ -256,7 +256,7 @@ static const struct action_arg flashing_args[] = {
 		.type = ARG_CHOICE,
 		.required = true,
 		.choices = flashing_commands,
-		.doc = "behind 'flashing '"},
+		.doc = "after 'flashing '"},
 	{.name = "accept_wipe",
 		.type = ARG_BOOL,
 		.def = "false",

@@ -90,7 +90,7 @@ static const struct action_output reply_outputs[] = {OUTPUT_ROWS_REPLY, {0}};
 
 const struct action action_console_command = {
 	.name = "console.command",
-	.doc = "Sends a command line and judges the reply; reads the value back where told to.",
+	.doc = "Sends a command line and judges the reply; reads the value back where the recipe says so.",
 	.flags = ACTION_NEEDS_EVIDENCE,
 	.args = command_args,
 	.outputs = reply_outputs,

@@ -130,7 +130,7 @@ static int sectors_of(const struct args *a, uint8_t sector[256], size_t *ret_n, 
 		unsigned long long n;
 
 		if (!parse_size(json_string_value(v), &n) || n > 255)
-			return err_set(e, ERR_INVALID, "'%s' is no sector from 0 to 255",
+			return err_set(e, ERR_INVALID, "'%s' is not a sector from 0 to 255",
 				json_string_value(v));
 		sector[i] = (uint8_t)n;
 		*ret_n = i + 1;

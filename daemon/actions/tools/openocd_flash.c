@@ -65,7 +65,7 @@ static int load_region(struct openocd_step *x, const char *text, struct err *e)
 
 	if (at && !parse_size(at + 1, &address))
 		return err_set(e, ERR_RECIPE_INVALID,
-			"region '%.100s': an address such as 0x08010000 expected behind the @",
+			"region '%.100s': an address such as 0x08010000 expected after the @",
 			text);
 	ref = strndup(text, at ? (size_t)(at - text) : strlen(text));
 	if (!ref)

@@ -147,7 +147,7 @@ static int take_values(struct words *w, const struct args *a, struct err *e)
 
 		if (!name_ok(name))
 			return err_set(e, ERR_RECIPE_INVALID,
-				"'values': '%.40s' is no name: a-z, 0-9 and _ expected", name);
+				"'values': '%.40s' is not a name: a-z, 0-9 and _ expected", name);
 		if (w->values == OPENOCD_COMMANDS_MAX)
 			return err_set(e, ERR_RECIPE_INVALID, "'values' has more than %d",
 				OPENOCD_COMMANDS_MAX);

@@ -54,7 +54,7 @@ static int fill_success(struct tables *t, const struct args *a, struct err *e)
 
 	if (n == 0)
 		return err_set(e, ERR_RECIPE_INVALID,
-			"'success' is empty: an exit status alone is no evidence");
+			"'success' is empty: an exit status alone is not evidence");
 	if (n > TOOL_MARKERS_MAX)
 		return err_set(e, ERR_RECIPE_INVALID, "'success' has more than %d patterns",
 			TOOL_MARKERS_MAX);
@@ -119,7 +119,7 @@ static int copy_files(
 		const char *ref = json_string_value(item);
 
 		r = ref ? t->s->ops->image(t->s->env, ref, path, e)
-			: err_set(e, ERR_RECIPE_INVALID, "'files': %s is no artifact", name);
+			: err_set(e, ERR_RECIPE_INVALID, "'files': %s is not an artifact", name);
 		if (r == 0)
 			r = tool_dir_copy(&t->dir, name, path, sha256, &t->s->it, e);
 		if (r < 0)
@@ -250,10 +250,10 @@ static const struct action_arg tool_args[] = {
 		.doc = "group 1 is a percentage, or groups 1 and 2 are done and total"},
 	{.name = "version",
 		.type = ARG_REGEX,
-		.doc = "a line that tells the program's version; its first group is kept"},
+		.doc = "a line with the program's version; its first group is kept"},
 	{.name = "version_args",
 		.type = ARG_LIST,
-		.doc = "arguments that make it tell its version; absent: the run itself tells it"},
+		.doc = "arguments that make it print its version; without them: the run itself prints it"},
 	{.name = "status",
 		.type = ARG_INT,
 		.def = "0",
@@ -275,7 +275,7 @@ static const struct action_arg tool_args[] = {
 };
 
 static const struct action_output tool_outputs[] = {{"status", "the exit status"},
-	{"value", "what 'evidence' captured"}, {"version", "of the program, where it told it"},
+	{"value", "what 'evidence' captured"}, {"version", "of the program, where it printed it"},
 	{0}};
 
 const struct action action_tool_run = {

@@ -72,7 +72,7 @@ def reference(t, vm):
     t.expect('outside the map: refused', status == 3 and 'image-range' in json.dumps(told), told)
     vm.sim('fault', 'b2', fault='stays')
     status, told = execute(vm, 'dfu.leave', 'port=usb:1-2')
-    t.expect('a device that says it leaves and stays is no pass', status == 1 and 'device-refused' in json.dumps(told), told)
+    t.expect('a device that says it leaves and stays is not a pass', status == 1 and 'device-refused' in json.dumps(told), told)
     vm.sim('unplug', 'b2')
     vm.sim('plug', 'b2')
     wait('b2', lambda: '1-2' in devices(vm), 10)

@@ -88,7 +88,7 @@ START_TEST(a_foreign_or_broken_file_is_refused)
 	int fd = open(path, O_WRONLY | O_CREAT, 0600);
 
 	for (int i = 0; i < 200; i++)
-		ck_assert_int_eq(write(fd, "this is no database at all\n", 27), 27);
+		ck_assert_int_eq(write(fd, "this is not a database at all\n", 30), 30);
 	close(fd);
 	FAILS(ERR_RECORDS_DAMAGED, db_open(path, &d, &fx.e));
 	FAILS(ERR_DATABASE, db_open_reader("/tmp/absent/nothing.db", &d, &fx.e));

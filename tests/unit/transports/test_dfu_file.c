@@ -119,9 +119,9 @@ START_TEST(every_way_to_break_a_container_is_told_with_its_offset)
 {
 	refused_with(5, 2, 1, "offset 0x5: DfuSe version 2");
 	refused_with(6, 100, 4, "offset 0x6: the container says 100 bytes");
-	refused_with(10, 2, 1, "no target of a DfuSe container stands here");
+	refused_with(10, 2, 1, "there is no target of a DfuSe container here");
 	refused_with(10, 0, 1, "offset 0xb: ");
-	refused_with(11, 't', 1, "offset 0xb: no target");
+	refused_with(11, 't', 1, "offset 0xb: there is no target");
 	refused_with(277, 29, 4, "runs past the file");
 	refused_with(277, 27, 4, "runs past its target");
 	refused_with(281, 1, 4, "offset 0x12d: 12 bytes of target 0 belong to no element");

@@ -61,7 +61,7 @@ START_TEST(another_machine_or_kind_of_file_is_refused)
 	refused(b.s, b.len, ERR_IMAGE_INVALID, "not linked yet");
 	sb_done(&b);
 	b = file(&(struct elf_kind){.type = 4});
-	refused(b.s, b.len, ERR_IMAGE_INVALID, "no program");
+	refused(b.s, b.len, ERR_IMAGE_INVALID, "not a program");
 	sb_done(&b);
 	b = file(&(struct elf_kind){.type = 3});
 	i = accepted(b.s, b.len);

@@ -328,7 +328,7 @@ START_TEST(an_unknown_variable_is_a_fail_or_an_empty_okay)
 		ck_assert_int_eq(fastboot_getvar(f, "a", v, &soon, &e), -ERR_NOT_FOUND);
 	ck_assert_int_eq(fastboot_getvar_size(f, "max-download-size", &n, &soon, &e), 0);
 	ck_assert_uint_eq(n, 0);
-	ck_assert_ptr_nonnull(strstr(log_.s, "no number: 'large'"));
+	ck_assert_ptr_nonnull(strstr(log_.s, "not a number: 'large'"));
 	done();
 }
 END_TEST

@@ -55,7 +55,7 @@ START_TEST(what_is_no_step_is_named)
 	ck_assert_uint_eq(s.n, 0);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		ck_assert_msg(line_steps_parse(bad[i], &s, &e) == -ERR_INVALID, "%s", bad[i]);
-	ck_assert_msg(strstr(e.msg, "'dtr=0;rts=1' is no step"), "%s", e.msg);
+	ck_assert_msg(strstr(e.msg, "'dtr=0;rts=1' is not a step"), "%s", e.msg);
 }
 END_TEST
 

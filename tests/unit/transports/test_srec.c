@@ -15,7 +15,7 @@ START_TEST(every_way_to_break_a_file_is_told_with_its_line)
 		{"S107001001020304DE\nS5030002FA\n" END,
 			"line 2: the count says 2 data records, 1 came"},
 		{"S107001001020304DE\n" END "S107001001020304DE\n",
-			"line 3: something stands behind"},
+			"line 3: something comes after"},
 		{"S107001001020304DE\nS90400000 0FB\n", "column 10"},
 		{"S107001001020304DE\nS904000000FB\n", "line 2: an S9 record carries no data"},
 		{"S107001001020304DE\nX9030000FC\n",

@@ -77,8 +77,8 @@ static void refused_with(size_t at, uint32_t v, const char *says)
 
 START_TEST(every_way_to_break_a_block_is_told_with_its_offset)
 {
-	refused_with(512, 0, "offset 0x200: no UF2 block");
-	refused_with(508, 0, "offset 0x0: no UF2 block");
+	refused_with(512, 0, "offset 0x200: there is no UF2 block");
+	refused_with(508, 0, "offset 0x0: there is no UF2 block");
 	refused_with(512 + 16, 480, "offset 0x200: a payload of 480 bytes");
 	refused_with(512 + 16, 0, "offset 0x200: a payload of 0 bytes");
 	refused_with(512 + 16, 3, "offset 0x200: a payload of 3 bytes");
@@ -232,7 +232,7 @@ START_TEST(a_file_that_is_cut_off_is_refused)
 	struct strbuf b = {0};
 
 	write_uf2(&b, rp2040, parts, 2, 256);
-	refused(b.s, b.len - 1, ERR_IMAGE_INVALID, "offset 0x800: 511 bytes behind the last block");
+	refused(b.s, b.len - 1, ERR_IMAGE_INVALID, "offset 0x800: 511 bytes after the last block");
 	refused(b.s, b.len - 512, ERR_IMAGE_INVALID, "the block says 5 blocks, the file holds 4");
 	sb_done(&b);
 }

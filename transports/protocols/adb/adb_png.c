@@ -60,6 +60,6 @@ int adb_png_check(
 	}
 	if (!data || b.pos != n)
 		return err_set(e, ERR_PROTOCOL, "the picture has %s",
-			data ? "bytes behind its end" : "no data");
+			data ? "bytes after its end" : "no data");
 	return 0;
 }

@@ -175,7 +175,7 @@ static int take_mark(struct reader *x, struct err *e)
 	for (; n > 0 && isdigit((unsigned char)*digits) && status < 1000; n--, digits++)
 		status = status * 10 + *digits - '0';
 	if (digits == at + marked || status > 255)
-		return err_set(e, ERR_PROTOCOL, "the command's status is no number");
+		return err_set(e, ERR_PROTOCOL, "the command's status is not a number");
 	x->res->status = status;
 	x->res->by_marker = true;
 	x->ended = true;

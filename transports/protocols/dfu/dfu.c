@@ -131,7 +131,7 @@ int dfu_get_status(struct dfu *d, struct dfu_status *ret, const struct iotime *i
 	uint8_t state = rb_u8(&b);
 
 	if (state >= DFU_STATE_COUNT)
-		return err_set(e, ERR_PROTOCOL, "DFU status: the device tells of state %u", state);
+		return err_set(e, ERR_PROTOCOL, "DFU status: the device reports state %u", state);
 	ret->state = (enum dfu_state)state;
 	if (d->quirks & DFU_QUIRK_POLL_5MS)
 		ret->poll_ms = 5;

@@ -134,7 +134,7 @@ static int name(struct reader *r, struct dfuse_map *m)
 	r->p++;
 	n = strcspn(r->p, "/");
 	if (!r->p[n])
-		return bad(r, "'/' behind the name");
+		return bad(r, "'/' after the name");
 
 	size_t keep = n;
 
@@ -164,7 +164,7 @@ int dfuse_map_parse(const char *text, struct dfuse_map *ret, struct err *e)
 		r.p += 2;
 		x = number(&r, 16, &address);
 		if (x == 0 && *r.p != '/')
-			return bad(&r, "'/' behind the address");
+			return bad(&r, "'/' after the address");
 		r.p++;
 		if (x == 0)
 			x = groups(&r, &m, address);

@@ -304,7 +304,7 @@ static int check_command(const struct fastboot *f, const char *command, struct e
 	for (size_t i = 0; i < n; i++)
 		if (command[i] < 0x20 || command[i] > 0x7e)
 			return err_set(e, ERR_INVALID,
-				"fastboot '%.40s': byte %zu is no printable ASCII", command, i);
+				"fastboot '%.40s': byte %zu is not printable ASCII", command, i);
 	return 0;
 }
 

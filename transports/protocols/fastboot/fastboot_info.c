@@ -15,7 +15,7 @@ static int copy_text(const char *what, const char *text, size_t n, char **ret, s
 	if (n > TEXT_MAX_BYTES)
 		return err_set(e, ERR_IMAGE_INVALID, "%s has %zu bytes", what, n);
 	if (memchr(text, 0, n))
-		return err_set(e, ERR_IMAGE_INVALID, "%s is no text: it holds a NUL", what);
+		return err_set(e, ERR_IMAGE_INVALID, "%s is not text: it holds a NUL", what);
 	*ret = strndup(text, n);
 	return *ret ? 0 : err_set(e, ERR_NO_MEMORY, "%s", what);
 }
@@ -101,7 +101,7 @@ int fastboot_rules_parse(const char *text, size_t n, struct fastboot_rules *ret,
 		if (!parse_rule(line, &rule)) {
 			if (!ret->note[0])
 				snprintf(ret->note, sizeof ret->note,
-					"android-info.txt, line %u is no rule: '%.80s'", number,
+					"android-info.txt, line %u is not a rule: '%.80s'", number,
 					whole);
 			continue;
 		}

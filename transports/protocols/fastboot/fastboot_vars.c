@@ -95,7 +95,7 @@ static int get_number(struct fastboot *f, const char *name, bool (*parse)(const 
 		return r;
 	*ret = 0;
 	if (r == 0 && !parse(v, ret))
-		fastboot_log(f, '#', "%s is no number: '%s'", name, v);
+		fastboot_log(f, '#', "%s is not a number: '%s'", name, v);
 	return 0;
 }
 
@@ -232,7 +232,7 @@ static int slot_letter(
 		snprintf(ret, 8, "%s", *slot == '_' ? slot + 1 : slot);
 		return strlen(ret) == 1 && *ret >= 'a' && *ret <= 'z'
 			       ? 0
-			       : err_set(e, ERR_INVALID, "'%s' is no slot", slot);
+			       : err_set(e, ERR_INVALID, "'%s' is not a slot", slot);
 	}
 
 	int r = fastboot_current_slot(f, ret, it, e);
@@ -252,7 +252,7 @@ int fastboot_target(struct fastboot *f, const char *partition, const char *slot,
 
 	if (base == 0 || strlen(partition) > FASTBOOT_NAME_MAX - 3 ||
 		strpbrk(partition, " \t\r\n/"))
-		return err_set(e, ERR_INVALID, "'%s' is no name of a partition", partition);
+		return err_set(e, ERR_INVALID, "'%s' is not a name of a partition", partition);
 	snprintf(name, sizeof name, "has-slot:%.*s", (int)base, partition);
 
 	int r = fastboot_getvar_yes(f, name, &slots, it, e);

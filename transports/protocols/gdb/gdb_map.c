@@ -111,7 +111,7 @@ static void on_end(void *data, const XML_Char *name)
 	struct parse *p = data;
 
 	if (p->in_block && !strcmp(name, "property") && !number(p->text, &p->region.block))
-		fail(p, "a block size that is no number");
+		fail(p, "a block size that is not a number");
 	p->in_block = false;
 	if (p->in_memory && !strcmp(name, "memory"))
 		end_memory(p);

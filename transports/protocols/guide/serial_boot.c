@@ -72,11 +72,11 @@ static int check_profile(const struct serial_boot_profile *p, struct err *e)
 			p->chunk_bytes, w);
 	if (p->write_unit_bytes == 0 || p->chunk_bytes % p->write_unit_bytes)
 		return err_set(e, ERR_INVALID,
-			"a chunk of %u bytes is no multiple of the write unit of %u bytes",
+			"a chunk of %u bytes is not a multiple of the write unit of %u bytes",
 			p->chunk_bytes, p->write_unit_bytes);
 	if (p->page_bytes % p->write_unit_bytes)
 		return err_set(e, ERR_INVALID,
-			"a page of %u bytes is no multiple of the write unit of %u bytes",
+			"a page of %u bytes is not a multiple of the write unit of %u bytes",
 			p->page_bytes, p->write_unit_bytes);
 	if (p->read_block_bytes == 0 ||
 		p->read_block_bytes > (rd == 2 ? UINT16_MAX : BLOCK_MAX_BYTES))

@@ -210,7 +210,7 @@ int stm32_runs_parse(const char *text, struct stm32_run run[STM32_RUNS_MAX], str
 
 		if (n + 1 == STM32_RUNS_MAX || !parse_run(p, len, &run[n]))
 			return err_set(e, ERR_INVALID,
-				"'%s' is no list of pages (as '4*16K,64K,7*128K')", text);
+				"'%s' is not a list of pages (as '4*16K,64K,7*128K')", text);
 		n++;
 		p += len;
 		if (!*p)
