@@ -16,6 +16,8 @@
 
 struct rig {
 	struct fake_link *wire;
+	struct link *link; /* in the place of the wire: a virtual device of sim/; NULL: none */
+	void (*opened)(struct rig *g); /* it is opened once more; may be NULL */
 	struct step_result out;
 	struct err e;
 	struct secret_set *secrets;
@@ -36,8 +38,12 @@ struct rig {
 static inline int rig_link(
 	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
 {
-	((struct rig *)env)->links_opened++;
-	*ret = &((struct rig *)env)->wire->link;
+	struct rig *g = env;
+
+	g->links_opened++;
+	if (g->opened)
+		g->opened(g);
+	*ret = g->link ? g->link : &g->wire->link;
 	return 0;
 }
 

@@ -192,7 +192,7 @@ END_TEST
 
 static struct strbuf left; /* log, evidence, outputs, messages, measurements, prompts, identities */
 static struct fake_link console, loader;
-static struct phone phone;
+static struct sim_link phone;
 static struct cancel cancel;
 static char scratch[64];
 static unsigned prompts;
@@ -390,7 +390,7 @@ static void tear_down(void)
 {
 	fake_done(&console);
 	fake_done(&loader);
-	phone_done(&phone);
+	sim_link_done(&phone);
 	cancel_done(&cancel);
 	rmdir(scratch);
 	sb_done(&left);

@@ -7,7 +7,7 @@
 #include "tests/unit/transports/adb_phone.h"
 #include "tests/unit/transports/adb_vectors.h"
 
-static struct phone phone;
+static struct sim_link phone;
 static struct adb_conn *conn;
 static struct err e;
 
@@ -27,7 +27,7 @@ static void connected(const char *const *settings)
 static void down(void)
 {
 	conn = adb_conn_free(conn);
-	phone_done(&phone);
+	sim_link_done(&phone);
 }
 
 static struct adb_key *vector_key(void)
@@ -94,7 +94,7 @@ START_TEST(a_phone_that_accepts_no_key_ends_as_unauthorized)
 	ck_assert_int_eq(phone_connect(&phone, NULL, 0, &conn, &e), -ERR_UNAUTHORIZED);
 	down();
 	up(NULL);
-	phone_fault(&phone, "endless-token,count=0");
+	sim_link_fault(&phone, "endless-token,count=0");
 	ck_assert_int_eq(phone_connect(&phone, keys, 2, &conn, &e), -ERR_UNAUTHORIZED);
 	adb_key_free(k);
 	down();
@@ -121,7 +121,7 @@ static const struct {
 START_TEST(a_fault_of_the_handshake_has_its_code)
 {
 	up(NULL);
-	phone_fault(&phone, handshake_faults[_i].fault);
+	sim_link_fault(&phone, handshake_faults[_i].fault);
 	ck_assert_int_eq(
 		phone_connect(&phone, NULL, 0, &conn, &e), -(int)handshake_faults[_i].code);
 	ck_assert_msg(strstr(e.msg, handshake_faults[_i].says), "%s: %s",
@@ -133,7 +133,7 @@ END_TEST
 START_TEST(a_packet_of_a_former_session_is_dropped)
 {
 	up(NULL);
-	phone_fault(&phone, "stray");
+	sim_link_fault(&phone, "stray");
 	ck_assert_msg(phone_connect(&phone, NULL, 0, &conn, &e) == 0, "%s", e.msg);
 	down();
 }
@@ -198,7 +198,7 @@ START_TEST(a_command_without_a_status_is_an_error)
 	struct adb_shell_result res;
 
 	connected(shells[_i]);
-	phone_fault(&phone, "no-exit");
+	sim_link_fault(&phone, "no-exit");
 	ck_assert_int_eq(shell("echo hi", &res), -ERR_PROTOCOL);
 	ck_assert_ptr_nonnull(strstr(e.msg, "outcome is not known"));
 	/* The connection is whole: the next one works. */
@@ -240,7 +240,7 @@ START_TEST(bytes_one_by_one_are_the_same_bytes)
 	struct adb_shell_result res;
 
 	connected(NULL);
-	phone_fault(&phone, "split,count=0");
+	sim_link_fault(&phone, "split,count=0");
 	ck_assert_msg(shell("echo slow; exit 3", &res) == 0, "%s", e.msg);
 	ck_assert_int_eq(res.status, 3);
 	ck_assert_str_eq(res.out.s, "slow\n");
@@ -268,7 +268,7 @@ START_TEST(a_fault_of_a_stream_has_its_code)
 	struct adb_shell_result res = {0};
 
 	connected(NULL);
-	phone_fault(&phone, stream_faults[_i].fault);
+	sim_link_fault(&phone, stream_faults[_i].fault);
 
 	int r = shell("yes 3000000", &res);
 
@@ -284,7 +284,7 @@ START_TEST(a_broken_connection_says_so_to_every_call)
 	char first[320];
 
 	connected(NULL);
-	phone_fault(&phone, "bad-magic");
+	sim_link_fault(&phone, "bad-magic");
 	ck_assert_int_eq(shell("true", &res), -ERR_PROTOCOL);
 	strcpy(first, e.msg);
 	ck_assert_int_eq(shell("true", &res), -ERR_PROTOCOL);
@@ -299,7 +299,7 @@ START_TEST(a_close_from_stream_0_is_a_close)
 	struct adb_shell_result res;
 
 	connected(old);
-	phone_fault(&phone, "clse0");
+	sim_link_fault(&phone, "clse0");
 	ck_assert_msg(shell("exit 4", &res) == 0, "%s", e.msg);
 	ck_assert_int_eq(res.status, 4);
 	adb_shell_result_done(&res);
@@ -441,7 +441,7 @@ START_TEST(a_push_that_fails_says_what_the_phone_says)
 
 	connected(NULL);
 	if (push_faults[_i].fault)
-		phone_fault(&phone, push_faults[_i].fault);
+		sim_link_fault(&phone, push_faults[_i].fault);
 	ck_assert_int_eq(adb_sync_open(conn, &it, &y, &e), 0);
 	ck_assert_int_eq(adb_sync_send(y, push_faults[_i].path, 0644, 0, &src, NULL, NULL, &it, &e),
 		-(int)push_faults[_i].code);
@@ -565,7 +565,7 @@ START_TEST(a_recovery_from_before_4_4_gets_all_at_once)
 	ck_assert(res.old);
 	down();
 	connected(old);
-	phone_fault(&phone, "sideload-fail");
+	sim_link_fault(&phone, "sideload-fail");
 	ck_assert_int_eq(adb_sideload(conn, &src, NULL, NULL, &it, &res, &e), -ERR_DEVICE_REFUSED);
 	down();
 }
@@ -590,7 +590,7 @@ START_TEST(a_sideload_that_does_not_say_done_has_failed)
 	struct adb_sideload_result res = {0};
 
 	connected(sideload_phone);
-	phone_fault(&phone, sideload_faults[_i].fault);
+	sim_link_fault(&phone, sideload_faults[_i].fault);
 	ck_assert_int_eq(adb_sideload(conn, &src, NULL, NULL, &it, &res, &e),
 		-(int)sideload_faults[_i].code);
 	ck_assert_msg(strstr(e.msg, sideload_faults[_i].says), "%s", e.msg);

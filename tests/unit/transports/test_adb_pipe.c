@@ -273,7 +273,7 @@ END_TEST
 /* --- the virtual phone over USB --- */
 
 struct usb_phone {
-	struct phone p;
+	struct sim_link p;
 };
 
 static int phone_in(
@@ -351,7 +351,7 @@ START_TEST(the_phone_over_usb_takes_files_of_every_length)
 	ck_assert_msg(usb_connect(&u, &c) == 0, "%s", e.msg);
 	ck_assert_msg(push_to(c, 1000) == 0, "%s", e.msg);
 	adb_conn_free(c);
-	phone_done(&u.p);
+	sim_link_done(&u.p);
 }
 END_TEST
 
@@ -365,7 +365,7 @@ START_TEST(a_forgotten_zero_length_packet_is_noticed_by_the_phone)
 	ck_assert_msg(usb_connect(&u, &c) == 0, "%s", e.msg);
 	ck_assert_int_lt(push_to(c, 504), 0);
 	adb_conn_free(c);
-	phone_done(&u.p);
+	sim_link_done(&u.p);
 }
 END_TEST
 
