@@ -105,8 +105,8 @@ class Vm:
         self.token = None
         nic = (f'user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{self.api_port}-:{API_PORT},'
                f'hostfwd=tcp:127.0.0.1:{self.shell_port}-:{SHELL_PORT}')
-        argv = ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'pc', '-m', '512',
-                '-smp', '2', '-nodefaults', '-no-reboot', '-display', 'none', '-nic', nic,
+        argv = ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-machine', 'pc', '-m', '512',
+                '-smp', '1', '-nodefaults', '-no-reboot', '-display', 'none', '-nic', nic,
                 '-kernel', os.path.join(DIR, 'vmlinux'), '-initrd', os.path.join(DIR, 'initramfs.cpio'),
                 '-append', f'console=ttyS0 quiet loglevel=3 mitigations=off rdinit=/init panic=-1 disk={int(bool(disk))}',
                 '-serial', f'file:{self.log_path}']
