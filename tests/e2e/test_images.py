@@ -179,8 +179,21 @@ class RealFiles(Files):
     def test_optiboot_files_that_say_two_things_for_one_byte_are_refused(self):
         self.refused(OPTIBOOT + '/optiboot_atmega328.hex', 'line 35: the byte for 0x00007ffe is there already, another')
         self.refused(OPTIBOOT + '/optiboot_atmega168.hex', 'line 35: the byte for 0x00003ffe is there already, another')
+        self.refused(OPTIBOOT + '/optiboot_atmega168.hex', "'overlap: last' keeps the later ones")
         got = self.info(OPTIBOOT + '/optiboot_atmega8.hex')
         self.assertEqual([s['address'] for s in got['segments']], ['0x00001e00', '0x00001ffe'])
+
+    @need(OPTIBOOT, 'objcopy')
+    def test_where_the_later_bytes_are_declared_to_count_optiboot_is_what_objcopy_makes_of_it(self):
+        for part, base in (('168', 0x3e00), ('328', 0x7e00)):
+            path = '%s/optiboot_atmega%s.hex' % (OPTIBOOT, part)
+            self.run_tool('objcopy', '-I', 'ihex', '-O', 'binary', path, self.path('bin'))
+            with open(self.path('bin'), 'rb') as f:
+                data = f.read()
+            got = self.info(path, '--overlap', 'last')
+            self.assertEqual([s['address'] for s in got['segments']], ['0x%08x' % base])
+            self.assertEqual(got['payload_sha256'], payload([(base, data)]))
+            self.assertTrue(any('as declared' in n for n in got['notes']), got['notes'])
 
     @need(AVR, 'srec_cat')
     def test_every_hex_file_of_the_arduino_package_is_read_or_refused_as_srec_cat_does(self):
