@@ -127,6 +127,12 @@ static uint64_t skip_zero(const uint8_t *s, uint64_t n)
 	return n > 5 && !memcmp(s, "\0\0\0\1", 4) ? 1 : 0;
 }
 
+/* A unit of that type to which others refer. */
+static bool is_parameter_set(int unit, int type)
+{
+	return unit > 0 && (unit & 0x9f) == type && (unit & 0x60);
+}
+
 /* Perhaps a delimiter, then a parameter set of the sequence with a profile there is, then one of
  * pictures (ITU-T H.264, 7.3.1 and annex B). */
 static bool is_h264(const uint8_t *s, uint64_t n)
@@ -142,7 +148,7 @@ static bool is_h264(const uint8_t *s, uint64_t n)
 	if (n - at < 8 || !memchr(profiles, s[at + 4], sizeof profiles))
 		return false;
 	unit = next_unit(s, n, &at);
-	return unit > 0 && (unit & 0x9f) == 7 && n - at > 5 && (s[at + 3] & 0x9f) == 8;
+	return is_parameter_set(unit, 7) && n - at > 5 && is_parameter_set(s[at + 3], 8);
 }
 
 /* Perhaps a delimiter, then the parameter sets of the film, of the sequence and of pictures (ITU-T

@@ -12,7 +12,8 @@
 #include "base/util.h"
 
 #define WIDE_LOOK_BYTES 4096u /* of UTF-16 and UTF-32 */
-#define SCRIPT_MIN	32    /* characters of a script of its own */
+#define LETTERS_MIN	8
+#define SCRIPT_MIN	32 /* characters of a script of its own */
 #define PAIRS_MIN	16
 #define DISTINCT_MIN	12
 #define SMALL_PERCENT	80
@@ -44,6 +45,27 @@ static uint32_t wide_at(const uint8_t *s, unsigned width, bool big)
 	return c;
 }
 
+/* Whether the characters go up and down as letters do, and are several: a number that fills a memory
+ * stays, a table of samples rises or falls for long, and one of settings has few values. */
+static bool reads_like_text(const uint8_t *s, uint64_t end, unsigned width, bool big)
+{
+	bool seen[256] = {false};
+	unsigned distinct = 0;
+	uint64_t turns = 0;
+	uint32_t a = 0, b = 0;
+
+	for (uint64_t i = 0; i < end; i++) {
+		uint32_t c = wide_at(s + i * width, width, big);
+
+		turns += i > 1 && ((b > a && c < b) || (b < a && c > b));
+		distinct += !seen[c & 0xff];
+		seen[c & 0xff] = true;
+		a = b;
+		b = c;
+	}
+	return turns * 4 >= end && distinct >= LETTERS_MIN;
+}
+
 /* Characters of `width` bytes: all of the first 4 KiB are letters, and as many are ASCII as the
  * length needs to be sure of it. */
 static bool is_wide_text(const uint8_t *s, uint64_t n, unsigned width, bool big)
@@ -51,7 +73,6 @@ static bool is_wide_text(const uint8_t *s, uint64_t n, unsigned width, bool big)
 	uint64_t end = MIN(n, WIDE_LOOK_BYTES) / width;
 	uint64_t marked = 0;
 	uint64_t plain = 0;
-	uint64_t changes = 0;
 
 	for (uint64_t i = 0; i < end; i++) {
 		uint32_t c = wide_at(s + i * width, width, big);
@@ -64,14 +85,11 @@ static bool is_wide_text(const uint8_t *s, uint64_t n, unsigned width, bool big)
 		else if (!is_wide_letter(c))
 			return false;
 		plain += is_plain_letter(c);
-		changes += i > 0 && c != wide_at(s + (i - 1) * width, width, big);
 	}
-	/* A number that fills a memory is none. */
-	if (changes * 2 < end)
-		return false;
 	if (marked && plain + 1 == end)
 		return end >= 2;
-	return marked ? end >= 64 : end >= 16 && plain > end / 10 * 9;
+	return (marked ? end >= 64 : end >= 16 && plain > end / 10 * 9) &&
+	       reads_like_text(s, end, width, big);
 }
 
 /* Scripts of UTF-16 (Unicode 15, Blocks.txt): how much of the text has to be of it, and what else it
@@ -116,7 +134,7 @@ static bool is_text_of_script(const struct script *x, const uint8_t *s, uint64_t
 		stops += is_stop(x, c);
 	}
 	return end >= SCRIPT_MIN && own * 100 >= end * x->percent && stops >= 2 &&
-	       stops * 50 >= end;
+	       stops * 50 >= end && reads_like_text(s, end, 2, big);
 }
 
 static bool is_wide(const uint8_t *s, uint64_t n)

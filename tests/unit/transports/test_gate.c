@@ -416,7 +416,7 @@ START_TEST(tables_of_numbers_are_no_text)
 {
 	for (unsigned low = 0x20; low < 0x100; low += 7)
 		for (unsigned high = low + 20; high < 0x100; high += 11) {
-			struct strbuf ramp = {0}, wide = {0}, two = {0};
+			struct strbuf ramp = {0}, wide = {0}, two = {0}, steps = {0};
 
 			for (unsigned k = 0; k < 300; k++) {
 				unsigned v = low + k * 5 % (high - low);
@@ -424,13 +424,16 @@ START_TEST(tables_of_numbers_are_no_text)
 				put_le(&ramp, v | 0x80, 1);
 				put_le(&wide, (v << 8) + k, 2);
 				put_le(&two, 0x0039, 2);
+				put_le(&steps, 0x20 + k % 64, 2);
 			}
 			passes_as_raw(&ramp, "bytes", low, high);
 			passes_as_raw(&wide, "half-words", low, high);
 			passes_as_raw(&two, "a number repeated", low, high);
 			sb_done(&ramp);
 			sb_done(&wide);
+			passes_as_raw(&steps, "steps", low, high);
 			sb_done(&two);
+			sb_done(&steps);
 		}
 }
 END_TEST
