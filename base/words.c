@@ -148,6 +148,11 @@ bool words_is_part(const char *line, size_t n, size_t start, size_t end)
 	return goes_on(line[start - 1], line[start]) && goes_on(line[end - 1], line[end]);
 }
 
+bool words_agree(const struct words *w, const char *line, size_t n, size_t start, size_t end)
+{
+	return !words_is_part(line, n, start, end) && !words_against(w, line, n, start, end);
+}
+
 bool words_fail(const struct words *w, const char *line, size_t n)
 {
 	return regex_may_match(w->fails, line, n) || words_fail_first(w, line, n);

@@ -142,8 +142,10 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	const char *format = NULL;
 	const char *family = NULL;
 	const char *board = NULL;
+	const char *overlap = NULL;
 	const struct option_row rows[] = {{"address", &address, NULL}, {"format", &format, NULL},
-		{"uf2-family", &family, NULL}, {"board", &board, NULL}, {0}};
+		{"uf2-family", &family, NULL}, {"board", &board, NULL}, {"overlap", &overlap, NULL},
+		{0}};
 	struct image_opts o = IMAGE_OPTS_INSPECT;
 	unsigned long long v;
 	json_t *info;
@@ -153,7 +155,7 @@ static int image_info(struct ctl *c, int argc, char **argv)
 
 	if (ctl_options(argc, argv, rows, &path, 1) != 1)
 		return ctl_usage(
-			"image info FILE [--format F] [--address A] [--uf2-family ID] [--board ID]");
+			"image info FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last]");
 	if (format && (f = image_format_from_str(format)) < 0)
 		return ctl_usage("there is no format '%s'", format);
 	o.format = (enum image_format)f;
@@ -172,6 +174,9 @@ static int image_info(struct ctl *c, int argc, char **argv)
 			return ctl_usage("'%s' is not a board", board);
 		o.hex_board = (uint16_t)v;
 	}
+	if (overlap && strcmp(overlap, "last") != 0 && strcmp(overlap, "refuse") != 0)
+		return ctl_usage("--overlap is 'refuse' or 'last', not '%s'", overlap);
+	o.last_wins = overlap && !strcmp(overlap, "last");
 	info = info_of(path, &o, &e);
 	if (!info)
 		return ctl_fail(&e);
@@ -186,7 +191,8 @@ static int image_info(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_image[] = {
-	{"image info", "FILE [--format F] [--address A] [--uf2-family ID] [--board ID]",
+	{"image info",
+		"FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last]",
 		"What is in a firmware file", image_info},
 	{0},
 };

@@ -121,19 +121,36 @@ char *regex_quote(const char *text)
 	return sb_take(&b);
 }
 
-bool line_agrees(const struct regex *x, const char *line, size_t n, struct regex_match *m)
+static void shift(struct regex_match *m, size_t by)
 {
+	for (int i = 0; i < m->groups && i < REGEX_GROUPS; i++)
+		if (m->group[i].start != (size_t)-1) {
+			m->group[i].start += by;
+			m->group[i].end += by;
+		}
+}
+
+bool text_agrees(const struct regex *x, const char *text, size_t n, struct regex_match *m)
+{
+	_cleanup_(words_freep) struct words *w = words_new();
 	struct regex_match found;
 
-	if (!regex_match(x, line, n, &found))
-		return false;
+	for (size_t at = 0; (at == 0 || at < n) && regex_match(x, text + at, n - at, &found);) {
+		size_t start = at + found.group[0].start, end = at + found.group[0].end;
+		const char *stop = memchr(text + end, '\n', n - end);
+		size_t from = start, to = stop ? (size_t)(stop - text) : n;
 
-	_cleanup_(words_freep) struct words *w = words_new();
-	size_t start = found.group[0].start, end = found.group[0].end;
-
-	if (m)
-		*m = found;
-	return !words_is_part(line, n, start, end) && !words_against(w, line, n, start, end);
+		while (from > 0 && text[from - 1] != '\n')
+			from--;
+		if (words_agree(w, text + from, to - from, start - from, end - from)) {
+			shift(&found, at);
+			if (m)
+				*m = found;
+			return true;
+		}
+		at = to + 1;
+	}
+	return false;
 }
 
 void output_reply(struct step_result *out, const struct console_reply *r)

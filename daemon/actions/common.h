@@ -90,9 +90,10 @@ int arg_regex(
 	const struct args *a, const char *name, const char *def, struct regex **ret, struct err *e);
 /* Text that matches itself; owned by the caller. */
 char *regex_quote(const char *text);
-/* Whether a line is the answer that x looks for, as on a console: not letters within a word, and the
- * rest of the line does not take it back (base/words.h). m may be NULL. */
-bool line_agrees(const struct regex *x, const char *line, size_t n, struct regex_match *m);
+/* Whether a text of lines holds the answer that x looks for, as on a console: not letters within a
+ * word, and the rest of its line does not take it back (base/words.h). m, which may be NULL, is the
+ * match that agrees. */
+bool text_agrees(const struct regex *x, const char *line, size_t n, struct regex_match *m);
 /* reply, match1..match9 as outputs. */
 void output_reply(struct step_result *out, const struct console_reply *r);
 /* The rows of output_reply(). */

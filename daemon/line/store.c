@@ -28,7 +28,7 @@ static int make_dirs(const struct store *s, const char *state_dir, struct err *e
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && r == 0; i++)
 		r = tree_make(dirs[i], e);
-	return r < 0 ? err_prefix(e, "state directory") : 0;
+	return r < 0 ? err_prefix(e, "state_dir of provd.yaml") : 0;
 }
 
 int store_open(const char *state_dir, struct store **ret, struct err *e)

@@ -22,7 +22,7 @@ static const struct own_fault fault_rows[] = {
 	{"lost-ack", "a data phase is done and not acknowledged", 0},
 	{"half-write", "a block is written in half and not acknowledged", 0},
 	{"gap", "so many ms between the halves of a reply", 400},
-	{"short-read", "a read gives one byte less than it should", 0},
+	{"short-read", "a read, or each of so many bytes, gives one byte less than it should", 0},
 	{0},
 };
 

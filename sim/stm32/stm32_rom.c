@@ -278,6 +278,14 @@ static bool read_at(const struct stm32_rom *s, uint32_t address, uint8_t *buf, s
 	return true;
 }
 
+static bool is_short(struct stm32_rom *s, uint32_t n)
+{
+	double only = 0;
+
+	return own_fault_set(s->faults, SHORT_READ, &only) && (only <= 0 || (uint32_t)only == n) &&
+	       own_fault_hit(s->faults, SHORT_READ, NULL);
+}
+
 static void answer_read(struct stm32_rom *s, size_t n, uint64_t now_us)
 {
 	uint8_t buf[256];
@@ -296,7 +304,7 @@ static void answer_read(struct stm32_rom *s, size_t n, uint64_t now_us)
 		own_fault_hit(s->faults, READ_FLIP, NULL);
 		buf[(uint32_t)flip - offset] ^= 0x80;
 	}
-	stm32_rom_say(s, now_us, buf, own_fault_hit(s->faults, SHORT_READ, NULL) ? n - 1 : n);
+	stm32_rom_say(s, now_us, buf, is_short(s, n) ? n - 1 : n);
 }
 
 static void write_frame(struct stm32_rom *s, uint64_t now_us)

@@ -179,8 +179,21 @@ class RealFiles(Files):
     def test_optiboot_files_that_say_two_things_for_one_byte_are_refused(self):
         self.refused(OPTIBOOT + '/optiboot_atmega328.hex', 'line 35: the byte for 0x00007ffe is there already, another')
         self.refused(OPTIBOOT + '/optiboot_atmega168.hex', 'line 35: the byte for 0x00003ffe is there already, another')
+        self.refused(OPTIBOOT + '/optiboot_atmega168.hex', "'overlap: last' keeps the later ones")
         got = self.info(OPTIBOOT + '/optiboot_atmega8.hex')
         self.assertEqual([s['address'] for s in got['segments']], ['0x00001e00', '0x00001ffe'])
+
+    @need(OPTIBOOT, 'objcopy')
+    def test_where_the_later_bytes_are_declared_to_count_optiboot_is_what_objcopy_makes_of_it(self):
+        for part, base in (('168', 0x3e00), ('328', 0x7e00)):
+            path = '%s/optiboot_atmega%s.hex' % (OPTIBOOT, part)
+            self.run_tool('objcopy', '-I', 'ihex', '-O', 'binary', path, self.path('bin'))
+            with open(self.path('bin'), 'rb') as f:
+                data = f.read()
+            got = self.info(path, '--overlap', 'last')
+            self.assertEqual([s['address'] for s in got['segments']], ['0x%08x' % base])
+            self.assertEqual(got['payload_sha256'], payload([(base, data)]))
+            self.assertTrue(any('as declared' in n for n in got['notes']), got['notes'])
 
     @need(AVR, 'srec_cat')
     def test_every_hex_file_of_the_arduino_package_is_read_or_refused_as_srec_cat_does(self):
@@ -321,6 +334,27 @@ steps:
         # The digest alone has the same name.
         self.refused('by-digest', hashlib.sha256(data).hexdigest(), r'notes\.log: its name says a text file')
         self.taken('by-name-declared', 'notes.log', data, 'its name says a text file; taken as a raw binary')
+
+    def test_texts_models_and_raw_media_are_refused_and_overridden_on_record(self):
+        noise = random.Random(11).randbytes(768)
+        fields = b''.join(k + struct.pack('>H', len(v) + 1) + v + b'\0' for k, v in
+                          ((b'a', b'top'), (b'b', b'7a35t'), (b'c', b'2026/01/01'), (b'd', b'12:00:00')))
+        kinds = {
+            'sjis': ('エラーが発生しました。もう一度やり直してください。\n装置の電源を切ってください。\n'.encode('shift-jis'),
+                     'text in Shift-JIS'),
+            'utf16': ('Прошивка не найдена. Повторите попытку.\n'.encode('utf-16-le'), 'text in UTF-16'),
+            'ebcdic': ('The file was not found on this system, ask.'.encode('cp037'), 'text in EBCDIC'),
+            'short': (b'404\r\n', 'a text of a few letters'),
+            'gguf': (b'GGUF' + struct.pack('<IQQ', 3, 1, 1) + noise, r'a trained model \(GGUF\)'),
+            'ppm': (b'P6\n16 16\n255\n' + noise, 'a picture'),
+            'bit': (b'\0\x09' + b'\x0f\xf0' * 4 + b'\0\0\1' + fields + b'e' + struct.pack('>I', len(noise)) + noise,
+                    r'a bitstream of Xilinx with a header \(\.bit\)'),
+        }
+        for name, (data, what) in kinds.items():
+            with self.subTest(name):
+                self.l.put_firmware(data, name + '.bin')
+                self.refused('raw-' + name, name + '.bin', what)
+                self.taken('raw-%s-declared' % name, name + '.bin', data, 'looks like ' + what)
 
     def test_a_font_is_refused_by_its_content_and_overridden_on_record(self):
         self.l.put_firmware(self.FONT, 'app.bin')

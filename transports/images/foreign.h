@@ -5,8 +5,9 @@
  *
  *	the beginning of a text        "<!DOCTYPE html", "#!/bin/sh"
  *	bytes that no other file has   "SQLite format 3"
- *	text in any encoding           the whole file
+ *	text in any encoding           the whole file (foreign_text.c)
  *	a structure that is consistent lengths that end where the file does, sums
+ *	                               (foreign_data.c, foreign_media.c, foreign_looks.c)
  *	a second opinion               libmagic, where it rests on 32 bits (images/opinion.h)
  */
 #pragma once

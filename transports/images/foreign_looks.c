@@ -418,55 +418,6 @@ static bool is_pgp(const uint8_t *s, uint64_t n)
 	return packets >= 2 && at == n;
 }
 
-/* -- texts in wide characters -- */
-
-static bool is_wide_letter(uint32_t c)
-{
-	return c == '\t' || c == '\n' || c == '\r' || (c >= 0x20 && c < 0x7f) ||
-	       (c >= 0xa0 && c < 0xd800) || (c >= 0xf900 && c < 0xfff0) ||
-	       (c >= 0x1f000 && c < 0x30000);
-}
-
-static bool is_plain_letter(uint32_t c)
-{
-	return c == '\t' || c == '\n' || c == '\r' || (c >= 0x20 && c < 0x7f);
-}
-
-/* Characters of `width` bytes: all of the first 4 KiB are letters, and as many are ASCII as the
- * length needs to be sure of it. */
-static bool is_wide_text(const uint8_t *s, uint64_t n, unsigned width, bool big)
-{
-	uint64_t end = MIN(n, 4096u) / width;
-	uint64_t marked = 0;
-	uint64_t plain = 0;
-
-	for (uint64_t i = 0; i < end; i++) {
-		uint32_t c = 0;
-
-		for (unsigned k = 0; k < width; k++)
-			c |= (uint32_t)s[i * width + k] << 8 * (big ? width - 1 - k : k);
-		if (i == 0 && c == 0xfeff)
-			marked = 1;
-		/* The halves of a pair. */
-		else if (width == 2 && c >= 0xd800 && c < 0xe000)
-			continue;
-		else if (!is_wide_letter(c))
-			return false;
-		plain += is_plain_letter(c);
-	}
-	if (marked && plain + 1 == end)
-		return end >= 2;
-	return marked ? end >= 64 : end >= 16 && plain > end / 10 * 9;
-}
-
-static bool is_wide(const uint8_t *s, uint64_t n)
-{
-	for (unsigned k = 0; k < 4; k++)
-		if (is_wide_text(s, n, k < 2 ? 2 : 4, k & 1))
-			return true;
-	return false;
-}
-
 /* -- objects of compilers -- */
 
 /* A number of the version, CR LF, and flags of which two are in use (PEP 552). */
@@ -731,13 +682,9 @@ static bool is_targa(const uint8_t *s, uint64_t n)
 	return ends_with(s, n, 18, "TRUEVISION-XFILE.", 18);
 }
 
-static const struct {
-	bool (*is)(const uint8_t *s, uint64_t n);
-	struct foreign_kind kind;
-} looks[] = {
+static const struct foreign_row looks[] = {
 	{is_dos_program, {"a program of MS-DOS or Windows", ADVICE_PROGRAM, 0}},
 	{is_upload, {"an upload with its wrapping (multipart/form-data)", ADVICE_PAGE, 0}},
-	{is_wide, {"text in UTF-16 or UTF-32", "save it as ASCII", 0}},
 	{is_bzip2, {"bzip2 data", ADVICE_UNPACK, MAY_BE_A_PARTITION}},
 	{is_zlib, {"zlib data", ADVICE_UNPACK, MAY_BE_A_PARTITION}},
 	{is_lzma, {"lzma data", ADVICE_UNPACK, MAY_BE_A_PARTITION}},
@@ -778,10 +725,22 @@ static const struct {
 			       MAY_BE_A_PARTITION}},
 };
 
+const struct foreign_kind *foreign_first(
+	const struct foreign_row *row, size_t rows, const uint8_t *bytes, uint64_t n)
+{
+	for (size_t i = 0; i < rows; i++)
+		if (row[i].is(bytes, n))
+			return &row[i].kind;
+	return NULL;
+}
+
 const struct foreign_kind *foreign_by_structure(const uint8_t *bytes, uint64_t n)
 {
-	for (size_t i = 0; i < ARRAY_LEN(looks); i++)
-		if (looks[i].is(bytes, n))
-			return &looks[i].kind;
-	return NULL;
+	const struct foreign_kind *k = foreign_by_data(bytes, n);
+
+	if (!k)
+		k = foreign_by_media(bytes, n);
+	if (!k)
+		k = foreign_by_text(bytes, n);
+	return k ? k : foreign_first(looks, ARRAY_LEN(looks), bytes, n);
 }

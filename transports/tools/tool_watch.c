@@ -157,9 +157,7 @@ static void see_markers(struct tool_watch *w, const char *bytes, size_t n, const
 	for (size_t i = 0; i < w->markers; i++) {
 		if (!regex_match(w->marker[i], bytes, n, &m) ||
 			(w->words &&
-				(words_against(
-					 w->words, bytes, n, m.group[0].start, m.group[0].end) ||
-					words_is_part(bytes, n, m.group[0].start, m.group[0].end))))
+				!words_agree(w->words, bytes, n, m.group[0].start, m.group[0].end)))
 			continue;
 		if (!w->seen.marker[i])
 			w->seen.marker[i] = xstrdup(text);

@@ -81,7 +81,7 @@ static int expect_line(
 
 	if (r < 0 || !x)
 		return r;
-	line = find_line(line_agrees, x, text, &n, &m);
+	line = find_line(text_agrees, x, text, &n, &m);
 	if (!line)
 		return result_fail(out, ERR_UNEXPECTED_REPLY, "no line matches '%.80s': %.160s",
 			args_str(a, "expect"), *text ? text : "(nothing was said)");

@@ -110,18 +110,14 @@ static const char *memory_name(const struct dfu_target *t, const struct dfuse_ma
 	return t->dfuse ? m->name : t->name;
 }
 
-/* Whether the recipe leaves that memory out, by its number or its name. */
-static bool is_left_out(
-	const struct dfu_step *x, const struct dfu_target *t, const struct dfuse_map *m)
+/* Whether the list holds that word. */
+static bool holds(const json_t *list, const char *word)
 {
 	const json_t *item;
-	char number[8];
 	size_t i;
 
-	snprintf(number, sizeof number, "%u", t->alt);
-	json_array_foreach(args_json(x->a, "skip_targets"), i, item)
-		if (!strcmp(json_string_value(item), number) ||
-			!strcmp(json_string_value(item), memory_name(t, m)))
+	json_array_foreach(list, i, item)
+		if (!strcmp(json_string_value(item), word))
 			return true;
 	return false;
 }
@@ -137,41 +133,48 @@ static bool next_target(const struct image *i, size_t *k, uint8_t *ret)
 	return true;
 }
 
-/* All targets have a memory that takes them before anything is written to one. Those to write are
- * marked in `write`. */
-static int check_targets(const struct dfu_step *x, const struct image *i,
-	const struct dfuse_options *o, bool write[256], struct step_result *out, struct err *e)
+/* The memory of one target of the file: 1 where it is to be written, 0 where it is left out. By
+ * number it is left out also where the device has no such memory. */
+static int choose_target(const struct dfu_targets *l, const json_t *skip, const struct image *i,
+	uint8_t target, const struct dfuse_options *o, json_t *left_out, struct err *e)
 {
-	json_t *left_out = json_array();
-	uint8_t target;
-	size_t k = 0;
-	int r = 0;
+	const struct dfu_target *t = NULL;
+	struct dfuse_map m = {0};
+	char number[8];
 
-	while (r == 0 && next_target(i, &k, &target)) {
-		const struct dfu_target *t = NULL;
-		struct dfuse_map m = {0};
-		char number[8];
+	snprintf(number, sizeof number, "%u", target);
 
-		snprintf(number, sizeof number, "%u", target);
-		r = dfu_pick(&x->targets, number, &t, e);
-		if (r == 0)
-			r = dfuse_map_parse(t->name, &m, e);
-		if (r == 0 && is_left_out(x, t, &m)) {
-			json_array_append_new(left_out, json_string(memory_name(t, &m)));
-			continue;
-		}
-		write[target] = true;
-		if (r == 0)
-			r = dfuse_check(&m, i, target, o, e);
-		if (r < 0)
-			err_prefix(
-				e, "the file's target %u ('skip_targets' leaves it out)", target);
+	int r = dfu_pick(l, number, &t, e);
+
+	if (r == 0)
+		r = dfuse_map_parse(t->name, &m, e);
+	if (holds(skip, number) || (r == 0 && holds(skip, memory_name(t, &m)))) {
+		json_array_append_new(left_out, json_string(r == 0 ? memory_name(t, &m) : number));
+		return 0;
 	}
-	if (json_array_size(left_out))
-		result_evidence(out, "left_out", left_out);
-	else
-		json_decref(left_out);
-	return r;
+	if (r == 0)
+		r = dfuse_check(&m, i, target, o, e);
+	if (r < 0)
+		return err_prefix(e, "the file's target %u ('skip_targets' leaves it out)", target);
+	return 1;
+}
+
+int dfu_choose_targets(const struct dfu_targets *l, const json_t *skip, const struct image *i,
+	const struct dfuse_options *o, bool write[256], json_t *left_out, struct err *e)
+{
+	uint8_t target;
+	unsigned chosen = 0;
+	size_t k = 0;
+
+	while (next_target(i, &k, &target)) {
+		int r = choose_target(l, skip, i, target, o, left_out, e);
+
+		if (r < 0)
+			return r;
+		write[target] = r > 0;
+		chosen += r > 0;
+	}
+	return chosen ? 0 : err_set(e, ERR_INVALID, "'skip_targets' leaves nothing of the file");
 }
 
 static void add_result(struct dfuse_result *sum, const struct dfuse_result *res, struct dfu_step *x,
@@ -195,11 +198,16 @@ static int write_container(
 	const struct dfuse_options o = options_of(x->a);
 	struct dfuse_result sum = {.skipped = true};
 	json_t *memories = json_array();
+	json_t *left_out = json_array();
 	bool write[256] = {false};
 	uint8_t target;
 	size_t k = 0;
-	int r = check_targets(x, i, &o, write, out, e);
+	int r = dfu_choose_targets(
+		&x->targets, args_json(x->a, "skip_targets"), i, &o, write, left_out, e);
 
+	if (json_array_size(left_out))
+		result_evidence(out, "left_out", json_incref(left_out));
+	json_decref(left_out);
 	while (r == 0 && next_target(i, &k, &target)) {
 		struct dfuse_result res;
 
@@ -211,8 +219,6 @@ static int write_container(
 		if (r == 0)
 			add_result(&sum, &res, x, memories);
 	}
-	if (r == 0 && json_array_size(memories) == 0)
-		r = err_set(e, ERR_INVALID, "'skip_targets' leaves nothing of the file");
 	if (r < 0) {
 		json_decref(memories);
 		return r;

@@ -5,7 +5,6 @@
 #include "transports/protocols/gdb/gdb.h"
 
 #include "base/strbuf.h"
-#include "base/words.h"
 #include "daemon/actions/common.h"
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
@@ -247,37 +246,6 @@ const struct action action_gdb_compare = {
 	.run = compare_run,
 };
 
-/* Whether the lines of one match agree: "target not halted" is not halted. *ret_next: where the text
- * goes on after them. */
-static bool agrees(
-	const struct words *w, const char *text, const struct regex_match *m, const char **ret_next)
-{
-	const char *line = text + m->group[0].start, *end = text + m->group[0].end;
-
-	while (line > text && line[-1] != '\n')
-		line--;
-	*ret_next = end + strcspn(end, "\n");
-
-	size_t n = (size_t)(*ret_next - line);
-	size_t from = (size_t)(text + m->group[0].start - line), to = (size_t)(end - line);
-
-	return !words_is_part(line, n, from, to) && !words_against(w, line, n, from, to);
-}
-
-static bool printed(const struct regex *expect, const char *text)
-{
-	_cleanup_(words_freep) struct words *w = words_new();
-	struct regex_match m;
-
-	while (regex_match(expect, text, strlen(text), &m)) {
-		if (agrees(w, text, &m, &text))
-			return true;
-		if (!*text++)
-			return false;
-	}
-	return false;
-}
-
 static int judge(const struct args *a, const char *text, struct step_result *out, struct err *e)
 {
 	_cleanup_(regex_freep) struct regex *expect = NULL;
@@ -285,7 +253,7 @@ static int judge(const struct args *a, const char *text, struct step_result *out
 
 	if (r < 0)
 		return r;
-	if (!printed(expect, text))
+	if (!text_agrees(expect, text, strlen(text), NULL))
 		return result_fail(out, ERR_UNEXPECTED_REPLY,
 			"the server printed '%.200s', '%s' expected", text, args_str(a, "expect"));
 	return 0;

@@ -141,6 +141,8 @@ def faults(t, vm):
 
 
 STATIONS = 4
+# How long something may stand still. No test of speed: a machine with other work takes minutes for what takes seconds.
+STILL = 300
 RECIPE = '''recipe: {name}
 version: 1
 title: Bootloader through a CMSIS-DAP probe
@@ -153,7 +155,7 @@ steps:
     action: openocd.program
     with: {{port: probe, interface: cmsis-dap, transport: swd, target: stm32f1x, work_area: 0,
       image: '${{artifacts.bootloader}}', address: 0x08000000, stay: {stay}}}
-    timeout: 60s
+    timeout: 5m
 '''
 
 
@@ -167,7 +169,7 @@ def all_at_once(t, vm, recipe, plug):
     job = vm.job(recipe, STATIONS)
     begun = time.monotonic()
     plug()
-    runs = vm.ended(job, STATIONS, 120)
+    runs = vm.ended(job, STATIONS, STILL)
     t.note(f'{recipe}: {STATIONS} at once in {time.monotonic() - begun:.1f} s')
     t.equal(f'{recipe}: all passed', [(r['outcome'], r['code']) for r in runs], [('passed', None)] * STATIONS)
     found = {}
@@ -206,7 +208,7 @@ def line(t, vm):
 def started(vm, recipe):
     """One run on A1 of what is plugged."""
     job = vm.make('POST', '/jobs', {'recipe': recipe, 'quantity': 1, 'stations': ['A1']})['id']
-    wait('A1', lambda: vm.get('/stations/A1')['state'] in ('ready', 'done', 'running'), 10)
+    wait('A1', lambda: vm.get('/stations/A1')['state'] in ('ready', 'done', 'running'), STILL)
     vm.request('POST', '/stations/A1/actions/start')
     return job
 
@@ -214,23 +216,24 @@ def started(vm, recipe):
 def stays(t, vm):
     """The probe stays plugged, and so does its OpenOCD: two more runs of it."""
     for jobs in (2, 3):
-        run = vm.ended(started(vm, 'stay'), 1, 90)[0]
+        run = vm.ended(started(vm, 'stay'), 1, STILL)[0]
         steps = vm.get(f'/runs/{run["id"]}/steps')['items']
         t.equal(f'stay: job {jobs} of one OpenOCD', (run['outcome'], steps[0]['evidence'].get('server_jobs')),
                 ('passed', jobs))
 
 
 def pulled(t, vm, recipe):
-    """Pulled out in the middle of the flash; then it comes back with another unit."""
+    """Pulled out in the middle of the flash, by provsim itself: who asks it how far it is makes a slow machine slower, and
+    may come too late. Then it comes back with another unit."""
     job = vm.make('POST', '/jobs', {'recipe': recipe, 'quantity': 1, 'stations': ['A1']})['id']
+    # The writes are at accesses 320 to 2100.
+    vm.sim('fault', 'b1', fault='vanish=800,count=1')
     vm.sim('next', 'b1')
-    wait('it writes', lambda: vm.sim('state', 'b1')['state']['writes'] > 50, 90)
-    vm.sim('unplug', 'b1')
-    begun = time.monotonic()
-    run = vm.ended(job, 1, 40)[0]
-    t.note(f'{recipe}: {run["code"]} after {time.monotonic() - begun:.1f} s')
+    run = vm.ended(job, 1, STILL)[0]
+    writes = vm.sim('state', 'b1')['state']['writes']
+    t.expect(f'{recipe}: it was in the middle', 0 < writes < len(FIRMWARE) // 2, f'{writes} writes')
     t.equal(f'{recipe}: as an error of the line', (run['outcome'], run['code']), ('error', 'device-gone'))
     vm.sim('next', 'b1')
-    runs = [r for r in vm.ended(job, 2, 90) if r['id'] != run['id']]
+    runs = [r for r in vm.ended(job, 2, STILL) if r['id'] != run['id']]
     t.equal(f'{recipe}: it comes back and the next unit passes', [r['outcome'] for r in runs], ['passed'])
     t.expect(f'{recipe}: whose flash holds the image', flash(vm, 'b1') == FIRMWARE)

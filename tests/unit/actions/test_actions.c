@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "daemon/actions/common.h"
 #include "tests/unit/transports/boot_device.h"
 #include "tests/unit/transports/gdb_stub.h"
 #include "tests/unit/transports/image_files.h"
@@ -257,6 +258,39 @@ static void image_file(const void *bytes, size_t n)
 	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
 	close(fd);
 }
+
+START_TEST(an_answer_is_looked_for_line_by_line)
+{
+	static const struct {
+		const char *expect, *text;
+		bool agrees;
+		size_t at;
+	} rows[] = {
+		{"halted", "target halted", true, 7},
+		{"halted", "target not halted", false, 0},
+		{"halted", "target not halted\ntarget halted\n", true, 25},
+		{"halted", "not halted\n", false, 0},
+		{"halted|^$", "not halted\n", false, 0},
+		{"OK", "BROKEN\nOK", true, 7},
+		{"^$", "", true, 0},
+		{"OK\nready", "boot\nOK\nready\n", true, 5},
+		{"OK\nready", "OK\nready: failed\n", false, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(regex_freep) struct regex *x = NULL;
+		struct regex_match m;
+		struct err e;
+
+		ck_assert_int_eq(regex_new(rows[i].expect, &x, &e), 0);
+		ck_assert_msg(
+			text_agrees(x, rows[i].text, strlen(rows[i].text), &m) == rows[i].agrees,
+			"row %zu", i);
+		if (rows[i].agrees)
+			ck_assert_uint_eq(m.group[0].start, rows[i].at);
+	}
+}
+END_TEST
 
 START_TEST(a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else)
 {
@@ -690,6 +724,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, a_reply_in_another_multiple_is_converted_and_in_another_unit_refused);
 	tcase_add_test(t, a_reply_without_a_value_is_not_passed_by_the_line_after_it);
 	tcase_add_test(t, limits_that_come_in_at_the_run_are_checked_there);
+	tcase_add_test(t, an_answer_is_looked_for_line_by_line);
 	tcase_add_test(t, a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else);
 	tcase_add_test(t, a_log_line_with_a_time_is_no_measurement);
 	tcase_add_test(t, flaw_22_a_value_with_a_space_is_proved_by_reading_it_back);

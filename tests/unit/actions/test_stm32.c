@@ -161,6 +161,25 @@ START_TEST(a_size_that_the_recipe_says_is_not_asked_for)
 }
 END_TEST
 
+START_TEST(a_read_that_breaks_off_says_what_was_being_read)
+{
+	static const struct {
+		const char *fault, *says, *count;
+	} rows[] = {{"short-read=4,count=0", "the beginning of the flash", "3 of them"},
+		{"short-read=2,count=0", "'flash_size' says it instead", "1 of them"},
+		{"short-read=12,count=0", "the unique id", "11 of them"},
+		{"short-read=16,count=0", "reading at 0x08000000", "15 of them"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		stm32_bench_fault(&bench, rows[i].fault);
+		ck_assert_int_eq(flash(""), -ERR_TIMEOUT);
+		ck_assert_msg(strstr(rig.e.msg, rows[i].says), "%s", rig.e.msg);
+		ck_assert_msg(strstr(rig.e.msg, rows[i].count), "%s", rig.e.msg);
+		bench.faults.n = 0;
+	}
+}
+END_TEST
+
 static Suite *stm32_suite(void)
 {
 	Suite *s = suite_create("stm32_actions");
@@ -172,6 +191,7 @@ static Suite *stm32_suite(void)
 	tcase_add_test(t, without_parity_nothing_is_sent_unless_the_recipe_says_so);
 	tcase_add_test(t, the_line_of_the_application_is_waited_for_with_the_ports_own_parity);
 	tcase_add_test(t, slips_are_told_before_anything_is_sent);
+	tcase_add_test(t, a_read_that_breaks_off_says_what_was_being_read);
 	tcase_add_test(t, another_part_than_expected_fails_the_step);
 	tcase_add_test(t, a_size_that_the_recipe_says_is_not_asked_for);
 	suite_add_tcase(s, t);

@@ -141,6 +141,24 @@ START_TEST(what_no_record_knows_goes_once_it_is_old)
 }
 END_TEST
 
+START_TEST(the_directory_is_made_with_its_parents_or_what_is_in_the_way_is_named)
+{
+	_cleanup_(freep) char *deep = xasprintf("%s/site/line 2/state", dir);
+	_cleanup_(freep) char *file = xasprintf("%s/file", dir);
+	_cleanup_(freep) char *below = xasprintf("%s/file/line/state", dir);
+	struct store *other = NULL;
+
+	ck_assert_msg(store_open(deep, &other, &e) == 0, "%s", e.msg);
+	ck_assert(there(deep));
+	store_free(other);
+	put(file, false);
+	ck_assert_int_eq(store_open(below, &other, &e), -ERR_INVALID);
+	ck_assert_msg(strstr(e.msg, "state_dir of provd.yaml"), "%s", e.msg);
+	ck_assert_msg(strstr(e.msg, file), "%s", e.msg);
+	ck_assert_msg(strstr(e.msg, "ot a directory"), "%s", e.msg);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("store");
@@ -148,6 +166,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_second_provd_does_not_get_the_directory);
+	tcase_add_test(t, the_directory_is_made_with_its_parents_or_what_is_in_the_way_is_named);
 	tcase_add_test(t, folders_are_made_and_named_once);
 	tcase_add_test(t, uploads_that_a_crash_left_are_removed);
 	tcase_add_test(t, a_deletion_goes_the_way_that_the_database_knows);

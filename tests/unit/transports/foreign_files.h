@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <uchar.h>
+
 #include "base/strbuf.h"
 #include "base/util.h"
 #include "tests/unit/transports/image_files.h"
@@ -374,7 +376,254 @@ static inline void make_form(struct strbuf *b)
 	make_raw(b);
 }
 
+static inline void put_wide(struct strbuf *b, const char16_t *text, bool big)
+{
+	for (; *text; text++)
+		big ? put_be(b, *text, 2) : put_le(b, *text, 2);
+}
+
+static inline void make_wide_japanese(struct strbuf *b)
+{
+	put_wide(b,
+		u"エラーが発生しました。もう一度やり直してください。装置の電源を切ってください。",
+		false);
+}
+
+static inline void make_wide_russian(struct strbuf *b)
+{
+	put_wide(b, u"Прошивка не найдена. Повторите попытку.\n", true);
+}
+
+static inline void make_wide_korean(struct strbuf *b)
+{
+	put_wide(b, u"파일을 찾을 수 없습니다. 관리자에게 문의하십시오. 다시 하세요.\n", false);
+}
+
+static inline void make_wide_chinese(struct strbuf *b)
+{
+	put_wide(b, u"找不到文件，请联系管理员。固件更新需要几分钟时间，请不要断开电源。\n", true);
+}
+
+static inline void make_gguf(struct strbuf *b)
+{
+	sb_add(b, "GGUF");
+	put_le(b, 3, 4);
+	put_le(b, 2, 8);
+	put_le(b, 1, 8);
+	make_raw(b);
+}
+
+static inline void make_tflite(struct strbuf *b)
+{
+	put_le(b, 28, 4);
+	sb_add(b, "TFL3");
+	make_raw(b);
+}
+
+static inline void make_safetensors(struct strbuf *b)
+{
+	static const char head[] =
+		"{\"w\":{\"dtype\":\"U8\",\"shape\":[1200],\"data_offsets\":[0,1200]}}  ";
+
+	put_le(b, sizeof head - 1, 8);
+	sb_add(b, head);
+	make_raw(b);
+}
+
+/* ir_version, producer, a graph with a name, the set of operators. */
+static inline void make_onnx(struct strbuf *b)
+{
+	sb_add_n(b, "\x08\x08\x12\x04test\x3a\x8a\x01\x12\x01g", 14);
+	put_fill(b, 0x9c, 135);
+	sb_add_n(b, "\x42\x04\x0a\0\x10\x11", 6);
+}
+
+static inline void make_mime_cache(struct strbuf *b)
+{
+	put_be(b, 0x00010002, 4);
+	for (unsigned i = 0; i < 9; i++)
+		put_be(b, 40 + 4 * i, 4);
+	put_fill(b, 0, 80);
+}
+
+/* A table of one hash without an icon, a list of one folder. */
+static inline void make_icon_cache(struct strbuf *b)
+{
+	put_be(b, 0x00010000, 4);
+	put_be(b, 12, 4);
+	put_be(b, 20, 4);
+	put_be(b, 1, 4);
+	put_be(b, UINT32_MAX, 4);
+	put_be(b, 1, 4);
+	put_be(b, 28, 4);
+	sb_add_n(b, "48x48/apps", 11);
+}
+
+static inline void make_gconv_cache(struct strbuf *b)
+{
+	static const uint16_t head[] = {16, 64, 3, 76, 96};
+
+	put_le(b, 0x20010324, 4);
+	for (unsigned i = 0; i < 5; i++)
+		put_le(b, head[i], 2);
+	put_fill(b, 7, 100);
+}
+
+static inline void make_leveldb(struct strbuf *b)
+{
+	make_raw(b);
+	sb_add_n(b, "\x57\xfb\x80\x8b\x24\x75\x47\xdb", 8);
+}
+
+static inline void make_maxmind(struct strbuf *b)
+{
+	make_raw(b);
+	sb_add_n(b, "\xab\xcd\xefMaxMind.com\xe9\x4b", 16);
+}
+
+static inline void make_orc(struct strbuf *b)
+{
+	sb_add(b, "ORC");
+	make_raw(b);
+	sb_add_n(b, "ORC\x17", 4);
+}
+
+static inline void make_window_dump(struct strbuf *b)
+{
+	static const uint32_t head[] = {107, 7, 2, 24, 16, 16};
+
+	for (unsigned i = 0; i < 6; i++)
+		put_be(b, head[i], 4);
+	make_raw(b);
+}
+
+static inline void make_quartus(struct strbuf *b)
+{
+	sb_add_n(b, "POF\0\0\0\1\0\5\0\0\0\1\0\x22\0\0\0", 18);
+	sb_add_n(b, "Quartus Prime Programmer Version 18", 36);
+	make_raw(b);
+}
+
+static inline void make_jedec(struct strbuf *b)
+{
+	sb_add(b, "\x02 Lattice ispLEVER\r\nNOTE DEVICE NAME: LC4032*\r\nQP48*QF5632*\r\nF0*\r\n");
+	sb_add(b, "L0000 0110101*\r\nC1234*\r\n\x03"
+		  "A0B1");
+}
+
+static inline void make_ti_coff(struct strbuf *b)
+{
+	put_le(b, 0xc2, 2);
+	put_le(b, 1, 2);
+	put_le(b, 0x5e112233, 4);
+	put_le(b, 70, 4);
+	put_le(b, 0, 4);
+	put_le(b, 0, 2);
+	put_le(b, 0x0107, 2);
+	put_le(b, 0x9d, 2);
+	sb_add_n(b, ".text\0\0\0", 8);
+	put_fill(b, 0, 60);
+	make_raw(b);
+}
+
+static inline void make_ppm(struct strbuf *b)
+{
+	sb_add(b, "P6\n# by a scanner\n20 20\n255\n");
+	make_raw(b);
+}
+
+static inline void make_pbm(struct strbuf *b)
+{
+	sb_add(b, "P4 18 400\n");
+	make_raw(b);
+}
+
+static inline void make_pcx(struct strbuf *b)
+{
+	put_le(b, 0x0801050a, 4);
+	put_le(b, 0, 4);
+	put_le(b, 0x000f000f, 4);
+	put_fill(b, 0, 53);
+	put_le(b, 3, 1);
+	put_le(b, 16, 2);
+	put_fill(b, 0, 60);
+	make_raw(b);
+}
+
+static inline void make_sgi(struct strbuf *b)
+{
+	put_be(b, 0x01da0101, 4);
+	put_be(b, 3, 2);
+	put_be(b, 0x00100010, 4);
+	put_be(b, 3, 2);
+	put_fill(b, 0, 500);
+	make_raw(b);
+}
+
+/* A delimiter, parameters of the sequence and of pictures, a slice. */
+static inline void make_h264(struct strbuf *b)
+{
+	sb_add_n(b, "\0\0\0\1\x09\xf0\0\0\0\1\x67\x64\0\x1f\xac\xd9\x40\x50", 18);
+	sb_add_n(b, "\0\0\0\1\x68\xeb\xec\xb2\x2c\0\0\1\x65\x88\x84", 15);
+	make_raw(b);
+}
+
+static inline void make_h265(struct strbuf *b)
+{
+	sb_add_n(b, "\0\0\0\1\x40\1\x0c\1\xff\xff\1\x60\0\0\3\0\x90", 17);
+	sb_add_n(b, "\0\0\0\1\x42\1\1\1\x60\0\0\3\0\x90", 14);
+	sb_add_n(b, "\0\0\0\1\x44\1\xc1\x72\xb4\x62\x40\0\0\1\x26\1", 16);
+	make_raw(b);
+}
+
+static inline void make_mpeg_program(struct strbuf *b)
+{
+	sb_add_n(b, "\0\0\1\xba\x44\0\4\0\4\1\1\x89\xc3\xf8\0\0\1\xbb\0\x0c", 20);
+	make_raw(b);
+}
+
+static inline void make_mpeg1_program(struct strbuf *b)
+{
+	sb_add_n(b, "\0\0\1\xba\x21\0\1\0\1\x80\x1b\x91\0\0\1\xbb\0\x0c", 18);
+	make_raw(b);
+}
+
+static inline void make_mpeg_video(struct strbuf *b)
+{
+	sb_add_n(b, "\0\0\1\xb3\x16\0\xf0\xc4\2\x85\x23\xa0\0\0\1\xb8\0\x08", 18);
+	make_raw(b);
+}
+
+static inline void make_ac3(struct strbuf *b)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		sb_add_n(b, "\x0b\x77\x12\x34\x04\x40", 6);
+		put_fill(b, i, 192 - 6);
+	}
+}
+
+/* What a person would read, in ten encodings. */
+static const char sjis[] =
+	"\203G\203\211\201[\202\252\224\255\220\266\202\265\202\334\202\265\202\275\201B\202\340\202\244\210\352\223x\202\342\202\350\222\274\202\265\202\304\202\255\202\276\202\263\202\242\201B\n\221\225\222u\202\314\223d\214\271\202\360\220\330\202\301\202\304\202\255\202\276\202\263\202\242\201B\n";
+static const char euc_jp[] =
+	"\245\250\245\351\241\274\244\254\310\257\300\270\244\267\244\336\244\267\244\277\241\243\244\342\244\246\260\354\305\331\244\344\244\352\304\276\244\267\244\306\244\257\244\300\244\265\244\244\241\243\n\301\365\303\326\244\316\305\305\270\273\244\362\300\332\244\303\244\306\244\257\244\300\244\265\244\244\241\243\n";
+static const char gbk[] =
+	"\325\322\262\273\265\275\316\304\274\376\243\254\307\353\301\252\317\265\271\334\300\355\324\261\241\243\n\271\314\274\376\270\374\320\302\320\350\322\252\274\270\267\326\326\323\312\261\274\344\241\243\n";
+static const char euc_kr[] =
+	"\306\304\300\317\300\273 \303\243\300\273 \274\366 \276\370\275\300\264\317\264\331. \260\374\270\256\300\332\277\241\260\324 \271\256\300\307\307\317\275\312\275\303\277\300.\n";
+static const char big5[] =
+	"\275\320\245\375\303\366\263\254\263]\263\306\271q\267\275\241C\247\344\244\243\250\354\300\311\256\327\241A\275\320\301p\265\270\272\336\262z\255\373\241C\n";
+static const char koi8[] =
+	"\360\322\317\333\311\327\313\301 \316\305 \316\301\312\304\305\316\301. \357\302\322\301\324\311\324\305\323\330 \313 \301\304\315\311\316\311\323\324\322\301\324\317\322\325, \320\317\326\301\314\325\312\323\324\301.\n\360\317\327\324\317\322\311\324\305 \320\317\320\331\324\313\325.\n";
+static const char page_866[] =
+	"\217\340\256\350\250\242\252\240 \255\245 \255\240\251\244\245\255\240. \216\241\340\240\342\250\342\245\341\354 \252 \240\244\254\250\255\250\341\342\340\240\342\256\340\343, \257\256\246\240\253\343\251\341\342\240.\n\217\256\242\342\256\340\250\342\245 \257\256\257\353\342\252\343.\n";
+static const char iso_5[] =
+	"\277\340\336\350\330\322\332\320 \335\325 \335\320\331\324\325\335\320. \276\321\340\320\342\330\342\325\341\354 \332 \320\324\334\330\335\330\341\342\340\320\342\336\340\343, \337\336\326\320\333\343\331\341\342\320.\n\277\336\322\342\336\340\330\342\325 \337\336\337\353\342\332\343.\n";
+static const char ebcdic[] =
+	"\343\210\205@\206\211\223\205@\246\201\242@\225\226\243@\206\226\244\225\204@\226\225@\243\210\211\242@\242\250\242\243\205\224k@\201\242\222@\243\210\205@\226\227\205\231\201\243\226\231K";
+
 #define BYTES(text) .bytes = (text), .n = sizeof(text) - 1
+#define TEXT(array) .bytes = (array), .n = sizeof(array) - 1
 
 static const struct foreign_file foreign_files[] = {
 	{"fw.uf2", "a web page (HTML)",
@@ -485,6 +734,67 @@ static const struct foreign_file foreign_files[] = {
 	{"fw.bin", "text", .make = make_nearly_text},
 	{"fw.bin", "NumPy", BYTES("\x93NUMPY\1\0\x76\0{'descr': '<f8'}\n\0\1\2")},
 	{"fw.bin", "Lua", BYTES("\x1bLuaT\0\x19\x93\r\n\x1a\n\4\10\10xV")},
+	{"fw.bin", "Shift-JIS", TEXT(sjis)},
+	{"fw.bin", "EUC", TEXT(euc_jp)},
+	{"fw.bin", "GBK", TEXT(gbk)},
+	{"fw.bin", "EUC", TEXT(euc_kr)},
+	{"fw.bin", "Big5", TEXT(big5)},
+	/* Windows-1251 */
+	{"fw.bin", "8-bit encoding",
+		BYTES("\317\360\356\370\350\342\352\340 \355\345 \355\340\351\344\345\355\340. \316\341\360\340\362\350\362\345\361\374 \352 \340\344\354\350\355\350\361\362\360\340\362\356\360\363, \357\356\346\340\353\363\351\361\362\340.\n\317\356\342\362\356\360\350\362\345 \357\356\357\373\362\352\363.\n")},
+	{"fw.bin", "8-bit encoding", TEXT(koi8)},
+	{"fw.bin", "8-bit encoding", TEXT(page_866)},
+	{"fw.bin", "8-bit encoding", TEXT(iso_5)},
+	{"fw.bin", "EBCDIC", TEXT(ebcdic)},
+	{"fw.bin", "a few letters", BYTES("404\n")},
+	{"fw.bin", "a few letters", BYTES("OK\r\n")},
+	{"fw.bin", "a few letters", BYTES("null")},
+	{"fw.bin", "a few letters", BYTES("{}")},
+	{"fw.bin", "UTF-16", .make = make_wide_japanese},
+	{"fw.bin", "UTF-16", .make = make_wide_russian},
+	{"fw.bin", "UTF-16", .make = make_wide_korean},
+	{"fw.bin", "UTF-16", .make = make_wide_chinese},
+	{"fw.bin", "(GGUF)", .make = make_gguf, .for_partition = true},
+	{"fw.bin", "TensorFlow Lite", .make = make_tflite, .for_partition = true},
+	{"fw.bin", "safetensors", .make = make_safetensors, .for_partition = true},
+	{"fw.bin", "ONNX", .make = make_onnx, .for_partition = true},
+	{"fw.bin", "MIME types", .make = make_mime_cache},
+	{"fw.bin", "(GTK)", .make = make_icon_cache},
+	{"fw.bin", "(gconv)", .make = make_gconv_cache},
+	{"fw.bin", "LevelDB", .make = make_leveldb},
+	{"fw.bin", "MaxMind", .make = make_maxmind},
+	{"fw.bin", "(ORC)", .make = make_orc},
+	{"fw.bin", "(XWD)", .make = make_window_dump},
+	{"fw.bin", ".pof", .make = make_quartus},
+	{"fw.bin", "JEDEC", .make = make_jedec},
+	{"fw.bin", "TI's compilers", .make = make_ti_coff},
+	{"fw.bin", "Netpbm", .make = make_ppm, .for_partition = true},
+	{"fw.bin", "Netpbm", .make = make_pbm, .for_partition = true},
+	{"fw.bin", "(PCX)", .make = make_pcx, .for_partition = true},
+	{"fw.bin", "(SGI)", .make = make_sgi, .for_partition = true},
+	{"fw.bin", "H.264", .make = make_h264},
+	{"fw.bin", "H.265", .make = make_h265},
+	{"fw.bin", "program stream", .make = make_mpeg_program},
+	{"fw.bin", "program stream", .make = make_mpeg1_program},
+	{"fw.bin", "MPEG video", .make = make_mpeg_video},
+	{"fw.bin", "Dolby Digital", .make = make_ac3},
+	{"fw.bin", "data set (R)", BYTES("X\n\0\0\0\3\0\4\2\1\0\3\5\0\0\0\0\5UTF-8")},
+	{"fw.bin", "GResource", BYTES("GVariant\0\0\0\0\0\0\0\0\x18\0\0\0\xc8\0\0\0")},
+	{"fw.bin", "loader of Linux", BYTES("ld.so-1.7.0\0\x10\0\0\0\1\2\3\4")},
+	{"fw.bin", "(IVF)", BYTES("DKIF\0\0\x20\0VP80\x40\1\xf0\0\1\2\3\4")},
+	{"fw.bin", "memory dump of Windows", BYTES("MDMP\x93\xa7\0\0\x0d\0\0\0\x20\0\0\0\1\2\3")},
+	{"fw.bin", "GGML", BYTES("tjgg\3\0\0\0\0\x7d\0\0\0\x10\0\0"), .for_partition = true},
+	{"fw.bin", "(DVI)", BYTES("\xf7\2\1\x83\x92\xc0\x1c\x3b\0\0\0\0\3\xe8\x1b")},
+	{"fw.bin", "of .NET", BYTES("\xce\xca\xef\xbe\1\0\0\0\x91\0\0\0lSys")},
+	{"fw.bin", "(RRD)", BYTES("RRD\0000003\0\x2f\x25\xc0\xc7\x43\x2b\x1f\x5b")},
+	{"icudtl.dat", "data of ICU", BYTES("\x90\0\xda\x27\x14\0\0\0\0\0\2\0\x43mnD\1\0\0")},
+	{"classes.jsa", "classes of Java", BYTES("\xa2\xab\x0b\xf0\xe2\xaa\x52\xbc\x0b\0\0")},
+	{"tzdb.dat", "zones of Java",
+		BYTES("\1\0\4TZDB\0\1\0\5"
+		      "2025a\2\x5b")},
+	{"fw.bin", "XML text", BYTES("XMLb\x08\0\0\0\xeb\xaa\x94\x23\x9a\x31\xf7\x9f")},
+	{"fw.bin", "(.pak)", BYTES("\5\0\0\0\1\0\0\0\1\0\0\0\1\0\x18\0\0\0\2\0\x1c\0\0\0\1\2\3\4")},
+	{".DS_Store", ".DS_Store", BYTES("\0\0\0\1Bud1\0\0\x10\0\0\0\x08\0")},
 	/* Known to libmagic alone. */
 	{"fw.bin", "Blender3D", BYTES("BLENDER-v279REND\x48\0\0\0\x10\0\0\0\1\2\3\4"),
 		.for_partition = true},
@@ -493,6 +803,7 @@ static const struct foreign_file foreign_files[] = {
 	{"fw.bin", "pcap", BYTES("\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\0\0\4\0\1\0\0\0")},
 };
 #undef BYTES
+#undef TEXT
 
 /* Files of a firmware format that are broken, or whose name says another one: for actions that take
  * addresses. */

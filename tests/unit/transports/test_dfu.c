@@ -176,7 +176,7 @@ START_TEST(memory_that_cannot_be_erased_or_read_is_refused_before_anything)
 	static const struct {
 		const char *map;
 		const char *word;
-	} rows[] = {{"@Option Bytes  /0x1FFF0000/01*512 e", "may be for ever"},
+	} rows[] = {{"@Option Bytes  /0x1FFF0000/01*512 e", "'erase: none'"},
 		{"@Keys  /0x1FFF0000/01*512 f", "readable"},
 		{"@ROM  /0x1FFF0000/01*512 a", "erasable"}};
 

@@ -350,6 +350,94 @@ START_TEST(a_disk_with_partitions_is_for_a_device_that_takes_files)
 }
 END_TEST
 
+static void make_bitstream(struct strbuf *b)
+{
+	sb_add_n(b, "\0\x09\x0f\xf0\x0f\xf0\x0f\xf0\x0f\xf0\0\0\1", 13);
+	sb_add_n(b,
+		"a\0\4top\0b\0\x0c"
+		"7a35tcpg236\0c\0\x0b"
+		"2026/01/01\0",
+		36);
+	sb_add_n(b,
+		"d\0\x09"
+		"12:00:00\0e\0\0\4\xb0",
+		17);
+	make_raw(b);
+}
+
+START_TEST(a_bitstream_with_a_header_is_for_a_loader_that_takes_it_off)
+{
+	struct image_opts o = {.address = 0, .format = IMAGE_ANY};
+	struct strbuf b = {0};
+	struct image *i = NULL;
+
+	make_bitstream(&b);
+	ck_assert_int_eq(image_parse("top.bin", b.s, b.len, &o, &i, &e), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(e.msg, "a bitstream of Xilinx with a header"), "%s", e.msg);
+	ck_assert_msg(strstr(e.msg, "flash the .bin"), "%s", e.msg);
+	ck_assert_int_eq(gate_partition("top.bin", (const uint8_t *)b.s, b.len, &e), 0);
+	/* What is behind the header is what an FPGA reads. */
+	ck_assert_msg(image_parse("top.bin", b.s + 66, b.len - 66, &o, &i, &e) == 0, "%s", e.msg);
+	i = image_unref(i);
+	o.as_is = true;
+	ck_assert_msg(image_parse("top.bin", b.s, b.len, &o, &i, &e) == 0, "%s", e.msg);
+	image_unref(i);
+	sb_done(&b);
+}
+END_TEST
+
+START_TEST(a_few_letters_without_a_line_end_may_be_a_setting)
+{
+	static const char *const settings[] = {
+		"BOOT", "B", "A\n", "v1.2.3", "DFU!", "404", "rev\x42\0"};
+
+	for (size_t k = 0; k < ARRAY_LEN(settings); k++) {
+		struct image *i = NULL;
+
+		ck_assert_msg(image_parse("flag.bin", settings[k], strlen(settings[k]),
+				      &IMAGE_OPTS(0x08000000), &i, &e) == 0,
+			"%s", e.msg);
+		image_unref(i);
+	}
+}
+END_TEST
+
+static void passes_as_raw(const struct strbuf *b, const char *what, unsigned low, unsigned high)
+{
+	struct image *i = NULL;
+
+	ck_assert_msg(image_parse("table.bin", b->s, b->len, &IMAGE_OPTS(0), &i, &e) == 0,
+		"%s of %x to %x: %s", what, low, high, e.msg);
+	image_unref(i);
+}
+
+/* Samples for a converter and patterns of a test: bytes that all have a place in some encoding. */
+START_TEST(tables_of_numbers_are_no_text)
+{
+	for (unsigned low = 0x20; low < 0x100; low += 7)
+		for (unsigned high = low + 20; high < 0x100; high += 11) {
+			struct strbuf ramp = {0}, wide = {0}, two = {0}, steps = {0};
+
+			for (unsigned k = 0; k < 300; k++) {
+				unsigned v = low + k * 5 % (high - low);
+
+				put_le(&ramp, v | 0x80, 1);
+				put_le(&wide, (v << 8) + k, 2);
+				put_le(&two, 0x0039, 2);
+				put_le(&steps, 0x20 + k % 64, 2);
+			}
+			passes_as_raw(&ramp, "bytes", low, high);
+			passes_as_raw(&wide, "half-words", low, high);
+			passes_as_raw(&two, "a number repeated", low, high);
+			sb_done(&ramp);
+			sb_done(&wide);
+			passes_as_raw(&steps, "steps", low, high);
+			sb_done(&two);
+			sb_done(&steps);
+		}
+}
+END_TEST
+
 /* Numbers that are the same at each run. */
 static uint32_t next(uint32_t *seed)
 {
@@ -490,6 +578,9 @@ static Suite *gate_suite(void)
 	tcase_add_test(t, a_name_that_is_not_one_of_firmware_is_refused_whatever_the_content);
 	tcase_add_test(t, a_text_of_records_may_be_called_txt);
 	tcase_add_test(t, a_disk_with_partitions_is_for_a_device_that_takes_files);
+	tcase_add_test(t, a_bitstream_with_a_header_is_for_a_loader_that_takes_it_off);
+	tcase_add_test(t, a_few_letters_without_a_line_end_may_be_a_setting);
+	tcase_add_test(t, tables_of_numbers_are_no_text);
 	tcase_add_test(t, no_raw_binary_is_taken_for_something_else);
 	tcase_add_test(t, a_static_program_of_a_pc_is_known_by_its_machine);
 	tcase_set_timeout(t, 120);

@@ -198,9 +198,9 @@ int dfuse_map_check(
 		if (!r)
 			return err_set(e, ERR_IMAGE_RANGE, "'%s' has no memory at 0x%08llx",
 				m->name, (unsigned long long)address);
-		if (access & ~r->access & DFUSE_ERASABLE && r->access & DFUSE_WRITABLE)
+		if (access & ~r->access & DFUSE_ERASABLE && access & r->access & DFUSE_WRITABLE)
 			return err_set(e, ERR_IMAGE_RANGE,
-				"'%s' can be written and not erased at 0x%08llx: option bytes or OTP, where a write may be for ever",
+				"'%s' can be written and not erased at 0x%08llx: option bytes or OTP, where a write may be for ever, are refused on purpose: leave them out of the file, or say 'erase: none' in a step of its own",
 				m->name, (unsigned long long)address);
 		for (unsigned bit = 1; bit <= DFUSE_WRITABLE; bit <<= 1)
 			if (access & ~r->access & bit)

@@ -487,7 +487,9 @@ static int look_at_flash(struct stm32 *s, const struct iotime *it, struct err *e
 		r = stm32_send_address(s, i->device.flash_base, it, e);
 	if (r == 0)
 		r = stm32_put(s, (const uint8_t[2]){3, 0xfc}, 2, it, e);
-	return r < 0 ? r : stm32_await_data(s, b, sizeof b, it, e);
+	if (r == 0)
+		r = stm32_await_data(s, b, sizeof b, it, e);
+	return r < 0 ? err_prefix(e, "the beginning of the flash") : 0;
 }
 
 static int look_at_size(struct stm32 *s, const struct iotime *it, struct err *e)
