@@ -37,6 +37,7 @@ enum role {
 #define MAY_WRITE   (ROLE_BIT(ENGINEER) | ROLE_BIT(ADMIN))
 #define MAY_ADMIN   ROLE_BIT(ADMIN)
 
+extern const char *const role_names[]; /* by enum role, NULL-terminated */
 const char *role_str(enum role r);
 int role_from_str(const char *s); /* -1 */
 
