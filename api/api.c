@@ -134,8 +134,7 @@ struct uses {
 static int apply_uses(struct db *tx, void *data, struct err *e)
 {
 	const struct uses *u = data;
-	const int64_t now = wall_ms();
-	int r = sessions_prune(tx, now, now - SESSION_IDLE_MS, e);
+	int r = 0;
 
 	for (size_t i = 0; i < u->count && r == 0; i++)
 		r = sessions_touch(tx, u->row[i].hash, u->row[i].used_ms, e);
