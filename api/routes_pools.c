@@ -75,7 +75,7 @@ struct pool_form {
 };
 
 static const struct form_row pool_rows[] = {
-	{"id", FORM_TEXT, .required = true, .low = 1, .high = DB_ID_SIZE - 1,
+	{"id", FORM_TEXT, .required = true, .low = 1, .high = 63,
 		.doc = "The name of the pool, without a slash.", FORM_AT(struct pool_form, id)},
 	{"kind", FORM_CHOICE, .choices = kinds, .def = "serial", .doc = "What it gives out.",
 		FORM_AT(struct pool_form, kind)},

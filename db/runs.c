@@ -76,7 +76,7 @@ int runs_step_end(struct db *tx, const struct step_end *s, struct err *e)
 		"UPDATE steps SET state = 'done', outcome = ?, code = ?, message = ?, evidence = ?,"
 		" outputs = ?, ended_at = ?, duration_us = ? WHERE run_id = ? AND n = ?"
 		" RETURNING id";
-	char id[65];
+	char id[DB_ID_SIZE];
 	struct run_facts f;
 	int r = run_facts(tx, s->run, &f, e);
 
@@ -223,7 +223,7 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 
 struct open_run {
 	char id[DB_ID_SIZE];
-	char step[65]; /* "" none */
+	char step[DB_ID_SIZE]; /* "" none */
 };
 
 static int next_open(struct db *tx, struct open_run *ret, struct err *e)
