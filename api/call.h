@@ -79,6 +79,8 @@ void *api_form(struct call *c, struct err *e);
 /* Mistakes become the problem's errors, with line and column where there is a doc (may be NULL);
  * frees m. -ERR_UNPROCESSABLE where there are any, else 0. */
 int api_mistakes(struct call *c, struct mistakes *m, const struct yaml_doc *doc, struct err *e);
+/* r, what was found of one value of the body: where it is an error, the problem says where. */
+int api_judged(struct call *c, const char *pointer, int r, const struct err *e);
 /* Whether the body has it: of a change, what it says nothing of stays. */
 bool api_given(const struct call *c, const char *key);
 /* The revision of If-Match, which the change then compares in its transaction (412 when it is

@@ -165,6 +165,13 @@ void *api_form(struct call *c, struct err *e)
 	return api_mistakes(c, &m, NULL, e) < 0 ? NULL : c->form;
 }
 
+int api_judged(struct call *c, const char *pointer, int r, const struct err *e)
+{
+	if (r < 0 && !c->problem_errors)
+		c->problem_errors = json_pack("[{s:s, s:s}]", "pointer", pointer, "detail", e->msg);
+	return r;
+}
+
 bool api_given(const struct call *c, const char *key)
 {
 	return json_object_get(c->body, key) != NULL;

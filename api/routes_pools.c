@@ -80,7 +80,7 @@ static const struct form_row pool_rows[] = {
 	{"kind", FORM_CHOICE, .choices = kinds, .def = "serial", .doc = "What it gives out.",
 		FORM_AT(struct pool_form, kind)},
 	{"pattern", FORM_TEXT,
-		.doc = "How a number becomes a value, such as 'SN-{yy}{ww}-{seq:05}'. A pool has this or values.",
+		.doc = "How a number becomes a value, such as 'SN-{date:%y%V}-{seq:05}'. A pool has this or values.",
 		FORM_AT(struct pool_form, pattern)},
 	{"first", FORM_INT, .low = 0, .high = INT64_MAX, .def = "1",
 		.doc = "The first number of a pattern.", FORM_AT(struct pool_form, first)},
@@ -98,6 +98,18 @@ static const struct form_row pool_rows[] = {
 	{0},
 };
 
+/* What no row can say. */
+static int check_pool(struct call *c, const struct pool_form *f, struct err *e)
+{
+	struct mistakes m = {0};
+
+	if (strchr(f->id, '/'))
+		mistakes_add(&m, "/id", "'id' is '%s': a name without a slash expected", f->id);
+	if (!f->pattern == !f->values)
+		mistakes_add(&m, "", "a pool has a 'pattern' or a list of 'values'");
+	return api_mistakes(c, &m, NULL, e);
+}
+
 static int post_pool(struct call *c, struct err *e)
 {
 	const struct pool_form *f = api_form(c, e);
@@ -108,12 +120,8 @@ static int post_pool(struct call *c, struct err *e)
 		.location = "/api/v1/pools/%s",
 		.audit = "pool.create"};
 
-	if (!f)
+	if (!f || check_pool(c, f, e) < 0)
 		return -(int)e->code;
-	if (strchr(f->id, '/'))
-		return err_set(e, ERR_INVALID, "'id' is no name: it has a slash");
-	if (!f->pattern == !f->values)
-		return err_set(e, ERR_INVALID, "a pool has a 'pattern' or a list of 'values'");
 	n.values = f->values;
 	n.p = (struct pool_new){.id = f->id,
 		.kind = kinds[f->kind],

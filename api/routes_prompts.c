@@ -103,14 +103,15 @@ static int post_answer(struct call *c, struct err *e)
 		.target = a.id};
 	json_t *prompt = NULL;
 	char answer[256];
-	int r = f ? prompt_answer_clean(f->answer, answer, e) : -(int)e->code;
+	int r = f ? api_judged(c, "/answer", prompt_answer_clean(f->answer, answer, e), e)
+		  : -(int)e->code;
 
 	if (r < 0)
 		return r;
 	a.answer = answer;
 	r = api_read(c, read_prompt, &prompt, e);
 	if (r == 0)
-		r = check_answer(prompt, a.answer, e);
+		r = api_judged(c, "/answer", check_answer(prompt, a.answer, e), e);
 	if (r == 0) {
 		a.station = json_string_value(json_object_get(prompt, "station"));
 		r = api_change(c, &ch, e);

@@ -63,7 +63,7 @@ static int post_token(struct call *c, struct err *e)
 		.target = n.t.id};
 	char id[TOKEN_ID_SIZE];
 	json_t *o;
-	int r = f ? auth_check_name(f->name, e) : -(int)e->code;
+	int r = f ? api_judged(c, "/name", auth_check_name(f->name, e), e) : -(int)e->code;
 
 	if (r < 0)
 		return r;

@@ -345,10 +345,15 @@ class Conventions(Live):
                 ('POST', '/jobs', {'recipe': {'name': 'ask', 'versin': 1}, 'quantity': 1}, '/recipe/versin', "'version'"),
                 ('POST', '/jobs', {'recipe': 'ask', 'quantity': 1, 'deadline': 5}, '/deadline', '2026-12-31'),
                 ('POST', '/records/actions/accept', {'reason': 'x' * 301}, '/reason', '300'),
+                ('POST', '/pools', {'id': 'a/b', 'pattern': 'X{seq:03}'}, '/id', 'slash'),
+                ('POST', '/pools', {'id': 'x', 'pattern': 'X{seq:03}', 'values': ['a']}, '', "'values'"),
                 ('POST', '/session', {}, '', "'token' is missing")):
             p = self.problem(self.api.request(method, path, body, {'If-Match': '*'}), 422, 'unprocessable')
             found = {e['pointer']: e['detail'] for e in p['errors']}
             self.assertIn(word, found.get(pointer, ''), (path, found))
+        # What only the handler can judge stays 400, with the pointer too.
+        p = self.problem(self.api.request('POST', '/tokens', {'name': 'a  b', 'role': 'mes'}), 400, 'invalid')
+        self.assertEqual([e['pointer'] for e in p['errors']], ['/name'])
         # RFC 7396: null takes a deadline away, and what is not there stays.
         a = self.api.request('PATCH', '/jobs/' + self.waiting, {'deadline': '2030-01-01T00:00:00Z'}, {'If-Match': '*'})
         self.assertEqual((a.status, a.json['deadline'][:10]), (200, '2030-01-01'), a.body)
