@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/api.h"
 
-#include "api/embedded.h"
 #include "api/first_token.h"
+#include "api/openapi.h"
 #include "api/router.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "base/util.h"
-#include "base/yaml.h"
 #include "db/artifacts.h"
 
-/* The document is written as YAML, by people; it is served as JSON. */
 static int load_openapi(struct api *a, struct err *e)
 {
-	struct yaml_doc *doc;
-	int r = yaml_parse("openapi.yaml", (const char *)openapi_yaml, openapi_yaml_len, &doc, e);
+	json_t *doc;
+	int r = openapi_document(&doc, e);
 
 	if (r < 0)
 		return r;
-	a->openapi_text = json_dumps(doc->root, JSON_COMPACT);
-	yaml_doc_free(doc);
+	a->openapi_text = json_dumps(doc, JSON_COMPACT);
+	json_decref(doc);
 	return a->openapi_text ? 0 : err_set(e, ERR_NO_MEMORY, "openapi.yaml");
 }
 
@@ -136,8 +134,7 @@ struct uses {
 static int apply_uses(struct db *tx, void *data, struct err *e)
 {
 	const struct uses *u = data;
-	const int64_t now = wall_ms();
-	int r = sessions_prune(tx, now, now - SESSION_IDLE_MS, e);
+	int r = 0;
 
 	for (size_t i = 0; i < u->count && r == 0; i++)
 		r = sessions_touch(tx, u->row[i].hash, u->row[i].used_ms, e);

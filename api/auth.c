@@ -13,7 +13,7 @@
 /* How old the use of a session on disk may be. */
 #define USE_STORED_EVERY_MS (10ll * 60 * 1000)
 
-static const char *const role_name[ROLES] = {
+const char *const role_names[ROLES + 1] = {
 	"viewer", "operator", "supervisor", "engineer", "mes", "admin"};
 
 struct known {
@@ -43,13 +43,13 @@ struct auth {
 
 const char *role_str(enum role r)
 {
-	return role_name[r];
+	return role_names[r];
 }
 
 int role_from_str(const char *s)
 {
 	for (int i = 0; i < ROLES; i++)
-		if (!strcmp(role_name[i], s))
+		if (!strcmp(role_names[i], s))
 			return i;
 	return -1;
 }

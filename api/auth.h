@@ -12,6 +12,7 @@
 #include "api/guard.h"
 #include "api/httpd.h"
 #include "base/err.h"
+#include "db/retention.h"
 #include "db/sessions.h"
 
 struct db;
@@ -37,16 +38,13 @@ enum role {
 #define MAY_WRITE   (ROLE_BIT(ENGINEER) | ROLE_BIT(ADMIN))
 #define MAY_ADMIN   ROLE_BIT(ADMIN)
 
+extern const char *const role_names[]; /* by enum role, NULL-terminated */
 const char *role_str(enum role r);
 int role_from_str(const char *s); /* -1 */
 
 #define TOKEN_ID_SIZE	17
 #define TOKEN_TEXT_SIZE 80
 #define SESSION_COOKIE	"provd_session"
-/* A session ends when nobody used it for so long (a wall uses it all the time: its stream counts),
- * and at the latest after its life. */
-#define SESSION_IDLE_MS (12ll * 3600 * 1000)
-#define SESSION_LIFE_MS (30ll * 24 * 3600 * 1000)
 /* Of one token; one more ends the one that was not used for longest. */
 #define SESSIONS_OF_TOKEN 64
 

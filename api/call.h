@@ -7,6 +7,7 @@
 #include "api/artifact_quota.h"
 #include "api/auth.h"
 #include "api/httpd.h"
+#include "base/mistake.h"
 #include "base/thread.h"
 #include "daemon/line/fleet.h"
 #include "db/audit.h"
@@ -44,6 +45,7 @@ struct call {
 	/* [{pointer, detail}], goes into the problem; owned by the router */
 	json_t *problem_errors;
 	struct request_key *key; /* the Idempotency-Key, once it was read; owned by the router */
+	void *form;		 /* api_form(); owned by the router */
 };
 
 /* --- what is read: each takes a reader of the database for the time of the call --- */
@@ -71,6 +73,16 @@ void api_list(struct call *c, struct db_list *l);
 int api_page(const struct call *c, struct db_page *ret, struct err *e);
 /* Body as an object: -ERR_INVALID otherwise. */
 int api_need_object(struct call *c, struct err *e);
+/* The body by the form of its route (api/route.h), as the struct that its rows fill: the router
+ * frees it. NULL with *e: no object (400), or mistakes, all of which are in the problem (422). */
+void *api_form(struct call *c, struct err *e);
+/* Mistakes become the problem's errors, with line and column where there is a doc (may be NULL);
+ * frees m. -ERR_UNPROCESSABLE where there are any, else 0. */
+int api_mistakes(struct call *c, struct mistakes *m, const struct yaml_doc *doc, struct err *e);
+/* r, what was found of one value of the body: where it is an error, the problem says where. */
+int api_judged(struct call *c, const char *pointer, int r, const struct err *e);
+/* Whether the body has it: of a change, what it says nothing of stays. */
+bool api_given(const struct call *c, const char *key);
 /* The revision of If-Match, which the change then compares in its transaction (412 when it is
  * stale): "12" is 12, * is 0, any. -ERR_PRECONDITION where it is missing (428) or no tag of ours.
  */

@@ -91,31 +91,25 @@ int request_check_query(const struct request *rq, const struct route *r, struct 
 	return q.result;
 }
 
-/* What a client means and provd does not know must not be lost in silence. */
-int request_check_fields(struct call *c, const struct route *r, struct err *e)
+/* What a client means and provd does not know must not be lost in silence: here where there is
+ * nothing to read; else the handler reads the form. */
+int request_check_empty(struct call *c, const struct route *r, struct err *e)
 {
 	struct mistakes m = {0};
 	const char *key;
 	json_t *v;
 
-	if (!r->fields || !json_is_object(c->body))
+	if (r->form != form_none || !c->body)
 		return 0;
+	if (!json_is_object(c->body))
+		return err_set(e, ERR_INVALID,
+			"this request takes no fields: send no body, or an empty JSON object");
 	json_object_foreach(c->body, key, v) {
 		_cleanup_(freep) char *p = pointer_key("", key);
 
-		if (is_one_of(key, r->fields))
-			continue;
-		if (r->fields[0])
-			mistakes_add_unknown(&m, p, "field", key, r->fields);
-		else
-			mistakes_add(&m, p, "this request takes no fields");
+		mistakes_add(&m, p, "this request takes no fields");
 	}
-	if (m.count > 0) {
-		c->problem_errors = mistakes_json(&m, NULL);
-		err_set(e, ERR_UNPROCESSABLE, "%s", m.item[0].text);
-	}
-	mistakes_done(&m);
-	return c->problem_errors ? -ERR_UNPROCESSABLE : 0;
+	return api_mistakes(c, &m, NULL, e);
 }
 
 static bool too_deep(const char *s, size_t n)
@@ -141,7 +135,7 @@ static bool too_deep(const char *s, size_t n)
 	return false;
 }
 
-int request_read_body(struct call *c, struct err *e)
+int request_read_body(struct call *c, const struct route *r, struct err *e)
 {
 	const char *text = (const char *)c->rq->body;
 	const char *type = request_header(c->rq, "Content-Type");
@@ -150,7 +144,7 @@ int request_read_body(struct call *c, struct err *e)
 	if (c->rq->body_len == 0)
 		return 0;
 	/* Recipes may also come as YAML: their handler reads the text itself. */
-	if (type && strncasecmp(type, "application/yaml", 16) == 0)
+	if (r->flags & ROUTE_YAML && type && strncasecmp(type, "application/yaml", 16) == 0)
 		return 0;
 	if (too_deep(text, c->rq->body_len))
 		return err_set(e, ERR_INVALID, "the JSON is nested too deeply");

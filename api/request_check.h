@@ -10,6 +10,6 @@
 
 int request_check_query(const struct request *rq, const struct route *r, struct err *e);
 /* The JSON of the body into c->body; a recipe may come as YAML, which its handler reads itself. */
-int request_read_body(struct call *c, struct err *e);
-/* -ERR_UNPROCESSABLE with c->problem_errors. */
-int request_check_fields(struct call *c, const struct route *r, struct err *e);
+int request_read_body(struct call *c, const struct route *r, struct err *e);
+/* Where the route takes no fields: -ERR_UNPROCESSABLE with c->problem_errors for any. */
+int request_check_empty(struct call *c, const struct route *r, struct err *e);

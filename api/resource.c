@@ -2,7 +2,7 @@
  *
  * What handlers that read have in common: a reader, a page, an answer.
  */
-#include "api/call.h"
+#include "api/route.h"
 #include "base/strbuf.h"
 #include "base/util.h"
 
@@ -139,4 +139,40 @@ int api_need_object(struct call *c, struct err *e)
 {
 	return json_is_object(c->body) ? 0
 				       : err_set(e, ERR_INVALID, "the body must be a JSON object");
+}
+
+int api_mistakes(struct call *c, struct mistakes *m, const struct yaml_doc *doc, struct err *e)
+{
+	int r = 0;
+
+	if (m->count > 0) {
+		c->problem_errors = mistakes_json(m, doc);
+		r = err_set(e, ERR_UNPROCESSABLE, "%s", m->item[0].text);
+	}
+	mistakes_done(m);
+	return r;
+}
+
+void *api_form(struct call *c, struct err *e)
+{
+	const struct route *route = c->rq->route;
+	struct mistakes m = {0};
+
+	if (api_need_object(c, e) < 0)
+		return NULL;
+	c->form = xcalloc(1, route->form_size);
+	form_read(route->form, c->body, "", "field", c->form, &m);
+	return api_mistakes(c, &m, NULL, e) < 0 ? NULL : c->form;
+}
+
+int api_judged(struct call *c, const char *pointer, int r, const struct err *e)
+{
+	if (r < 0 && !c->problem_errors)
+		c->problem_errors = json_pack("[{s:s, s:s}]", "pointer", pointer, "detail", e->msg);
+	return r;
+}
+
+bool api_given(const struct call *c, const char *key)
+{
+	return json_object_get(c->body, key) != NULL;
 }

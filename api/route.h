@@ -7,6 +7,7 @@
 #include "api/auth.h"
 #include "api/httpd.h"
 #include "api/call.h"
+#include "base/form.h"
 
 enum route_flags {
 	ROUTE_PUBLIC = 1 << 0, /* without a token */
@@ -17,6 +18,7 @@ enum route_flags {
 	ROUTE_DIRECT = 1 << 3,
 	ROUTE_ORDERS = 1 << 4,	  /* adds work or files: refused where the line takes no orders */
 	ROUTE_WHEN_HELD = 1 << 5, /* also where nothing else may be changed */
+	ROUTE_YAML = 1 << 6,	  /* the body may be YAML as well, which the handler reads */
 };
 
 /* 0 with an answer in c->rs, or an error: the router makes the problem of it. */
@@ -36,7 +38,12 @@ struct query_param {
 /* For pages of the dashboard, whose own router reads the query. */
 extern const struct query_param query_any[];
 /* For a body that must be empty or an empty object. */
-extern const char *const fields_none[];
+extern const struct form_row form_none[];
+/* The form of a row below: its rows, and what they fill. */
+#define FORM(rows, type) (rows), sizeof(type)
+/* The handler reads the rows itself, with more than they can say. */
+#define FORM_OF_HANDLER(rows) (rows), 0
+#define FORM_NONE	      form_none, 0
 
 struct route {
 	enum http_method method;
@@ -48,9 +55,10 @@ struct route {
 	/* All that the query may hold, NULL-terminated by name; NULL: nothing. Another name, a name
 	 * that comes twice, or a value that is none of its values is 400. */
 	const struct query_param *query;
-	/* All members that the body may have, NULL-terminated; NULL: the handler looks. Another one
-	 * is 422 with its pointer. */
-	const char *const *fields;
+	/* All that the body may hold: the handler reads it (api_form()), and the OpenAPI document
+	 * says so. Anything else is 422 with its pointer. NULL: there is no body, or raw bytes. */
+	const struct form_row *form;
+	size_t form_size; /* of the struct that its rows fill */
 };
 
 /* NULL-terminated tables, one per resource. */

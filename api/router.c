@@ -12,7 +12,7 @@
 #define DEFAULT_MAX_BODY (256 * 1024)
 
 const struct query_param query_any[] = {{0}};
-const char *const fields_none[] = {NULL};
+const struct form_row form_none[] = {{0}};
 
 const struct route *const route_tables[] = {routes_stations, routes_jobs, routes_recipes,
 	routes_artifacts, routes_runs, routes_units, routes_pools, routes_prompts, routes_events,
@@ -194,9 +194,9 @@ static void handle(void *data, struct request *rq, struct response *rs)
 	int ret = request_check_query(rq, r, &e);
 
 	if (ret == 0 && !(r->flags & ROUTE_UPLOAD))
-		ret = request_read_body(&c, &e);
+		ret = request_read_body(&c, r, &e);
 	if (ret == 0)
-		ret = request_check_fields(&c, r, &e);
+		ret = request_check_empty(&c, r, &e);
 	if (ret == 0 && c.who)
 		ret = api_repeat(&c, &e);
 	if (ret == 0)
@@ -216,6 +216,9 @@ static void handle(void *data, struct request *rq, struct response *rs)
 	json_decref(c.list_extra);
 	json_decref(c.problem_errors);
 	free(c.key);
+	if (c.form)
+		form_done(r->form, c.form);
+	free(c.form);
 }
 
 static void refuse(

@@ -305,6 +305,6 @@ const struct route routes_artifacts[] = {
 	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_ORDER, ROUTE_UPLOAD | ROUTE_ORDERS, 0,
 		put_artifact, query_put},
 	{HTTP_DELETE, "/api/v1/artifacts/{sha256}", MAY_WRITE, ROUTE_WHEN_HELD, 0, delete_artifact,
-		NULL, fields_none},
+		NULL, FORM_NONE},
 	{0},
 };

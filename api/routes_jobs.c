@@ -4,6 +4,7 @@
  */
 #include "api/route.h"
 #include "base/util.h"
+#include "daemon/line/orders.h"
 #include "db/jobs.h"
 
 static int read_jobs(struct db *d, const struct call *c, const struct db_page *page,
@@ -98,13 +99,8 @@ static int post_job(struct call *c, struct err *e)
 	      : -(int)e->code;
 	readers_give(c->api->readers, d);
 	config_unref(config);
-	if (m.count > 0) {
-		c->problem_errors = mistakes_json(&m, NULL);
-		/* Well-formed, but not to be carried out. */
-		if (r == -ERR_INVALID)
-			r = -(int)(e->code = ERR_UNPROCESSABLE);
-	}
-	mistakes_done(&m);
+	if (m.count > 0)
+		r = api_mistakes(c, &m, NULL, e);
 	if (r == 0)
 		r = api_change(c, &ch, e);
 	if (p.offending && json_array_size(p.offending) > 0)
@@ -176,42 +172,27 @@ static int post_action(struct call *c, struct err *e)
 	return api_change(c, &ch, e);
 }
 
-/* RFC 7396 on what may change: priority, quantity, stations, deadline. */
-static int read_patch(struct call *c, struct job_change *ch, int64_t *priority, int64_t *quantity,
-	int64_t *deadline, struct err *e)
-{
-	const char *key;
-	json_t *v;
+struct patch_form {
+	int64_t priority, quantity, deadline_ms;
+	const json_t *stations;
+};
 
-	json_object_foreach(c->body, key, v) {
-		if (!strcmp(key, "priority") && json_is_integer(v)) {
-			*priority = json_integer_value(v);
-			ch->priority = priority;
-		} else if (!strcmp(key, "quantity") && json_is_integer(v) &&
-			   json_integer_value(v) > 0) {
-			*quantity = json_integer_value(v);
-			ch->quantity = quantity;
-		} else if (!strcmp(key, "stations") && json_is_array(v)) {
-			ch->affinity = v;
-		} else if (!strcmp(key, "deadline") &&
-			   (json_is_null(v) ||
-				   (json_is_string(v) &&
-					   rfc3339_parse(json_string_value(v), deadline) == 0))) {
-			ch->deadline_ms = deadline;
-		} else {
-			return err_set(e, ERR_INVALID,
-				"'%s' cannot be changed, or not to that (priority, quantity, stations, deadline)",
-				key);
-		}
-	}
-	return 0;
-}
+static const struct form_row patch_rows[] = {
+	{"priority", FORM_INT, .low = ORDER_PRIORITY_MIN, .high = ORDER_PRIORITY_MAX,
+		.doc = "The highest is taken first.", FORM_AT(struct patch_form, priority)},
+	{"quantity", FORM_INT, .low = 1, .high = ORDER_QUANTITY_MAX,
+		.doc = "Units; not less than have passed.", FORM_AT(struct patch_form, quantity)},
+	{"stations", FORM_TEXTS, .doc = "Ids of stations; none of them: any.",
+		FORM_AT(struct patch_form, stations)},
+	{"deadline", FORM_TIME, .null = true, .doc = "When it should be done; null: no more.",
+		FORM_AT(struct patch_form, deadline_ms)},
+	{0},
+};
 
+/* RFC 7396 on what may change. */
 static int patch_job(struct call *c, struct err *e)
 {
-	int64_t priority = 0;
-	int64_t quantity = 0;
-	int64_t deadline = 0;
+	const struct patch_form *f = api_form(c, e);
 	struct act a = {
 		.id = request_param(c->rq, "id"), .by = c->who->name, .fleet = c->api->fleet};
 	struct change ch = {.apply = apply_patch,
@@ -220,27 +201,32 @@ static int patch_job(struct call *c, struct err *e)
 		.status = 200,
 		.audit = "job.change",
 		.target = a.id};
-	int r = api_need_object(c, e);
+	int r = f ? api_match(c, &a.revision, e) : -(int)e->code;
 
-	if (r == 0)
-		r = api_match(c, &a.revision, e);
-	if (r == 0)
-		r = read_patch(c, &a.change, &priority, &quantity, &deadline, e);
-	return r < 0 ? r : api_change(c, &ch, e);
+	if (r < 0)
+		return r;
+	a.change = (struct job_change){
+		.priority = api_given(c, "priority") ? &f->priority : NULL,
+		.quantity = api_given(c, "quantity") ? &f->quantity : NULL,
+		.deadline_ms = api_given(c, "deadline") ? &f->deadline_ms : NULL,
+		.affinity = f->stations,
+	};
+	return api_change(c, &ch, e);
 }
 
 static const char *const states[] = {
 	"queued", "running", "paused", "stopping", "done", "aborted", "cancelled", NULL};
 static const struct query_param query_jobs[] = {
 	{"state", states}, {"external_ref", NULL}, QUERY_PAGE, {0}};
-static const char *const patch_fields[] = {"priority", "quantity", "stations", "deadline", NULL};
 
 const struct route routes_jobs[] = {
 	{HTTP_GET, "/api/v1/jobs", MAY_READ, ROUTE_NO_BODY, 0, get_jobs, query_jobs},
-	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_job},
+	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_job, NULL,
+		FORM_OF_HANDLER(order_rows)},
 	{HTTP_GET, "/api/v1/jobs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_job},
-	{HTTP_PATCH, "/api/v1/jobs/{id}", MAY_ORDER, 0, 0, patch_job, NULL, patch_fields},
+	{HTTP_PATCH, "/api/v1/jobs/{id}", MAY_ORDER, 0, 0, patch_job, NULL,
+		FORM(patch_rows, struct patch_form)},
 	{HTTP_POST, "/api/v1/jobs/{id}/actions/{action}", MAY_ORDER, 0, 0, post_action, NULL,
-		fields_none},
+		FORM_NONE},
 	{0},
 };

@@ -30,7 +30,7 @@ static int get_pool(struct call *c, struct err *e)
 struct change_pool {
 	struct pool_new p;
 	int64_t revision;
-	json_t *values;
+	const json_t *values;
 	json_t *offending;
 };
 
@@ -42,27 +42,6 @@ static int apply_create(struct db *tx, void *data, json_t **ret, struct err *e)
 	if (r == 0 && n->values)
 		r = pools_add_values(tx, n->p.id, n->values, &n->offending, e);
 	return r < 0 ? r : pools_get(tx, n->p.id, ret, e);
-}
-
-static int int_member(const json_t *o, const char *key, int64_t def, int64_t *ret, struct err *e)
-{
-	const json_t *v = json_object_get(o, key);
-
-	if (v && (!json_is_integer(v) || json_integer_value(v) < 0))
-		return err_set(e, ERR_INVALID, "'%s' must be a whole number", key);
-	*ret = v ? json_integer_value(v) : def;
-	return 0;
-}
-
-static int str_member(
-	const json_t *o, const char *key, const char *def, const char **ret, struct err *e)
-{
-	const json_t *v = json_object_get(o, key);
-
-	if (v && !json_is_string(v))
-		return err_set(e, ERR_INVALID, "'%s' must be a string", key);
-	*ret = v ? json_string_value(v) : def;
-	return 0;
 }
 
 static int run_change(struct call *c, struct change *ch, struct change_pool *n, struct err *e)
@@ -85,34 +64,73 @@ static int run_change(struct call *c, struct change *ch, struct change_pool *n, 
 	return r;
 }
 
-/* {id, kind: serial|mac|license, pattern, first, last, check: none|luhn|mod36, model?, low_water?}
- * or {id, values: [...]} */
+static const char *const kinds[] = {"serial", "mac", "license", NULL};
+static const char *const checks[] = {"none", "luhn", "mod36", NULL};
+
+struct pool_form {
+	char *id, *pattern, *model;
+	int kind, check;
+	int64_t first, last, low_water;
+	const json_t *values;
+};
+
+static const struct form_row pool_rows[] = {
+	{"id", FORM_TEXT, .required = true, .low = 1, .high = 63,
+		.doc = "The name of the pool, without a slash.", FORM_AT(struct pool_form, id)},
+	{"kind", FORM_CHOICE, .choices = kinds, .def = "serial", .doc = "What it gives out.",
+		FORM_AT(struct pool_form, kind)},
+	{"pattern", FORM_TEXT,
+		.doc = "How a number becomes a value, such as 'SN-{date:%y%V}-{seq:05}'. A pool has this or values.",
+		FORM_AT(struct pool_form, pattern)},
+	{"first", FORM_INT, .low = 0, .high = INT64_MAX, .def = "1",
+		.doc = "The first number of a pattern.", FORM_AT(struct pool_form, first)},
+	{"last", FORM_INT, .low = 0, .high = INT64_MAX, .def = "999999",
+		.doc = "The last number of a pattern.", FORM_AT(struct pool_form, last)},
+	{"check", FORM_CHOICE, .choices = checks, .def = "none",
+		.doc = "The check character of a pattern.", FORM_AT(struct pool_form, check)},
+	{"model", FORM_TEXT, .doc = "The model that the values are for.",
+		FORM_AT(struct pool_form, model)},
+	{"low_water", FORM_INT, .low = 0, .high = INT64_MAX, .def = "0",
+		.doc = "An event pool-low says when so many are left.",
+		FORM_AT(struct pool_form, low_water)},
+	{"values", FORM_TEXTS, .doc = "The values themselves. A pool has these or a pattern.",
+		FORM_AT(struct pool_form, values)},
+	{0},
+};
+
+/* What no row can say. */
+static int check_pool(struct call *c, const struct pool_form *f, struct err *e)
+{
+	struct mistakes m = {0};
+
+	if (strchr(f->id, '/'))
+		mistakes_add(&m, "/id", "'id' is '%s': a name without a slash expected", f->id);
+	if (!f->pattern == !f->values)
+		mistakes_add(&m, "", "a pool has a 'pattern' or a list of 'values'");
+	return api_mistakes(c, &m, NULL, e);
+}
+
 static int post_pool(struct call *c, struct err *e)
 {
+	const struct pool_form *f = api_form(c, e);
 	struct change_pool n = {0};
 	struct change ch = {.apply = apply_create,
 		.data = &n,
 		.status = 201,
 		.location = "/api/v1/pools/%s",
 		.audit = "pool.create"};
-	int r = api_need_object(c, e);
 
-	if (r < 0)
-		return r;
-	n.values = json_object_get(c->body, "values");
-	if (str_member(c->body, "id", NULL, &n.p.id, e) < 0 ||
-		str_member(c->body, "kind", "serial", &n.p.kind, e) < 0 ||
-		str_member(c->body, "pattern", NULL, &n.p.pattern, e) < 0 ||
-		str_member(c->body, "check", "none", &n.p.check, e) < 0 ||
-		str_member(c->body, "model", NULL, &n.p.model, e) < 0 ||
-		int_member(c->body, "first", 1, &n.p.first, e) < 0 ||
-		int_member(c->body, "last", 999999, &n.p.last, e) < 0 ||
-		int_member(c->body, "low_water", 0, &n.p.low_water, e) < 0)
+	if (!f || check_pool(c, f, e) < 0)
 		return -(int)e->code;
-	if (!n.p.id || !*n.p.id || strlen(n.p.id) >= DB_ID_SIZE || strchr(n.p.id, '/'))
-		return err_set(e, ERR_INVALID, "'id' is missing or no name");
-	if (!n.p.pattern == !n.values || (n.values && !json_is_array(n.values)))
-		return err_set(e, ERR_INVALID, "a pool has a 'pattern' or a list of 'values'");
+	n.values = f->values;
+	n.p = (struct pool_new){.id = f->id,
+		.kind = kinds[f->kind],
+		.pattern = f->pattern,
+		.check = checks[f->check],
+		.model = f->model,
+		.first = f->first,
+		.last = f->last,
+		.low_water = f->low_water};
 	ch.target = n.p.id;
 	return run_change(c, &ch, &n, e);
 }
@@ -125,8 +143,22 @@ static int apply_extend(struct db *tx, void *data, json_t **ret, struct err *e)
 	return r < 0 ? r : pools_get(tx, n->p.id, ret, e);
 }
 
+struct extend_form {
+	int64_t last, low_water;
+};
+
+static const struct form_row extend_rows[] = {
+	{"last", FORM_INT, .low = 0, .high = INT64_MAX, .doc = "The last number of a pattern.",
+		FORM_AT(struct extend_form, last)},
+	{"low_water", FORM_INT, .low = 0, .high = INT64_MAX,
+		.doc = "An event pool-low says when so many are left.",
+		FORM_AT(struct extend_form, low_water)},
+	{0},
+};
+
 static int patch_pool(struct call *c, struct err *e)
 {
+	const struct extend_form *f = api_form(c, e);
 	struct change_pool n = {.p.id = request_param(c->rq, "id")};
 	struct change ch = {.apply = apply_extend,
 		.data = &n,
@@ -134,18 +166,17 @@ static int patch_pool(struct call *c, struct err *e)
 		.audit = "pool.extend",
 		.target = n.p.id};
 	json_t *old = NULL;
-	int r = api_need_object(c, e);
+	int r = f ? api_read(c, read_pool, &old, e) : -(int)e->code;
 
 	if (r == 0)
-		r = api_read(c, read_pool, &old, e);
-	if (r == 0)
 		r = api_match(c, &n.revision, e);
-	if (r == 0)
-		r = int_member(c->body, "last", json_integer_value(json_object_get(old, "last")),
-			&n.p.last, e);
-	if (r == 0)
-		r = int_member(c->body, "low_water",
-			json_integer_value(json_object_get(old, "low_water")), &n.p.low_water, e);
+	if (r == 0) {
+		n.p.last = api_given(c, "last") ? f->last
+						: json_integer_value(json_object_get(old, "last"));
+		n.p.low_water = api_given(c, "low_water")
+					? f->low_water
+					: json_integer_value(json_object_get(old, "low_water"));
+	}
 	json_decref(old);
 	return r < 0 ? r : api_change(c, &ch, e);
 }
@@ -158,21 +189,30 @@ static int apply_values(struct db *tx, void *data, json_t **ret, struct err *e)
 	return r < 0 ? r : pools_get(tx, n->p.id, ret, e);
 }
 
+struct values_form {
+	const json_t *values;
+};
+
+static const struct form_row values_rows[] = {
+	{"values", FORM_TEXTS, .required = true, .low = 1,
+		.doc = "What the pool has from now on as well, all or none.",
+		FORM_AT(struct values_form, values)},
+	{0},
+};
+
 static int post_values(struct call *c, struct err *e)
 {
+	const struct values_form *f = api_form(c, e);
 	struct change_pool n = {.p.id = request_param(c->rq, "id")};
 	struct change ch = {.apply = apply_values,
 		.data = &n,
 		.status = 200,
 		.audit = "pool.values",
 		.target = n.p.id};
-	int r = api_need_object(c, e);
 
-	if (r < 0)
-		return r;
-	n.values = json_object_get(c->body, "values");
-	if (!json_is_array(n.values) || json_array_size(n.values) == 0)
-		return err_set(e, ERR_INVALID, "'values' must be a list");
+	if (!f)
+		return -(int)e->code;
+	n.values = f->values;
 	return run_change(c, &ch, &n, e);
 }
 
@@ -189,28 +229,35 @@ static int apply_advance(struct db *tx, void *data, json_t **ret, struct err *e)
 	return r < 0 ? r : pools_get(tx, a->id, ret, e);
 }
 
+struct advance_form {
+	char *reason;
+	int64_t next;
+};
+
+static const struct form_row advance_rows[] = {
+	{"next", FORM_INT, .required = true, .low = INT64_MIN, .high = INT64_MAX,
+		.doc = "The number to go on with; never less than it is.",
+		FORM_AT(struct advance_form, next)},
+	{"reason", FORM_TEXT, .required = true, .low = 1, .high = 300,
+		.doc = "Why: it stays on record.", FORM_AT(struct advance_form, reason)},
+	{0},
+};
+
 /* Also while the records are held: what is known to be given out is passed over first. */
 static int post_advance(struct call *c, struct err *e)
 {
+	const struct advance_form *f = api_form(c, e);
 	struct advance a = {.id = request_param(c->rq, "id"), .by = c->who->name};
 	struct change ch = {.apply = apply_advance,
 		.data = &a,
 		.status = 200,
 		.audit = "pool.advance",
 		.target = a.id};
-	const json_t *next;
-	int r = api_need_object(c, e);
 
-	if (r < 0)
-		return r;
-	next = json_object_get(c->body, "next");
-	a.reason = json_string_value(json_object_get(c->body, "reason"));
-	if (!json_is_integer(next))
-		return err_set(e, ERR_UNPROCESSABLE, "'next' is missing: the number to go on with");
-	if (!a.reason || !*a.reason || strlen(a.reason) > 300)
-		return err_set(e, ERR_UNPROCESSABLE,
-			"'reason' is missing: a text of 1 to 300 bytes, which stays on record");
-	a.next = json_integer_value(next);
+	if (!f)
+		return -(int)e->code;
+	a.next = f->next;
+	a.reason = f->reason;
 	return api_change(c, &ch, e);
 }
 
@@ -234,28 +281,22 @@ static int get_ledger(struct call *c, struct err *e)
 	return api_answer_page(c, read_ledger, e);
 }
 
-static const char *const kinds[] = {"serial", "mac", "license", NULL};
 static const char *const states[] = {"free", "reserved", "committed", "void", NULL};
 static const struct query_param query_of_pool[] = {
 	{"kind", kinds}, {"state", states}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
 static const struct query_param query_serials[] = {{"kind", kinds}, {"state", states},
 	{"pool", NULL}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
-static const char *const pool_fields[] = {
-	"id", "kind", "pattern", "check", "model", "first", "last", "low_water", "values", NULL};
-static const char *const patch_fields[] = {"last", "low_water", NULL};
-static const char *const values_fields[] = {"values", NULL};
-static const char *const advance_fields[] = {"next", "reason", NULL};
-
 const struct route routes_pools[] = {
 	{HTTP_GET, "/api/v1/pools", MAY_READ, ROUTE_NO_BODY, 0, get_pools},
 	{HTTP_POST, "/api/v1/pools", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_pool, NULL,
-		pool_fields},
+		FORM(pool_rows, struct pool_form)},
 	{HTTP_GET, "/api/v1/pools/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_pool},
-	{HTTP_PATCH, "/api/v1/pools/{id}", MAY_ORDER, 0, 0, patch_pool, NULL, patch_fields},
+	{HTTP_PATCH, "/api/v1/pools/{id}", MAY_ORDER, 0, 0, patch_pool, NULL,
+		FORM(extend_rows, struct extend_form)},
 	{HTTP_POST, "/api/v1/pools/{id}/values", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024,
-		post_values, NULL, values_fields},
+		post_values, NULL, FORM(values_rows, struct values_form)},
 	{HTTP_POST, "/api/v1/pools/{id}/actions/advance", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
-		ROUTE_WHEN_HELD, 0, post_advance, NULL, advance_fields},
+		ROUTE_WHEN_HELD, 0, post_advance, NULL, FORM(advance_rows, struct advance_form)},
 	{HTTP_GET, "/api/v1/pools/{id}/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger,
 		query_of_pool},
 	{HTTP_GET, "/api/v1/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger, query_serials},

@@ -79,8 +79,20 @@ static int check_answer(const json_t *prompt, const char *answer, struct err *e)
 	return 0;
 }
 
+struct answer_form {
+	char *answer;
+};
+
+static const struct form_row answer_rows[] = {
+	{"answer", FORM_TEXT, .required = true, .high = 255,
+		.doc = "A CR, LF or Tab at its end is cut, other control characters are refused.",
+		FORM_AT(struct answer_form, answer)},
+	{0},
+};
+
 static int post_answer(struct call *c, struct err *e)
 {
+	const struct answer_form *f = api_form(c, e);
 	struct answer a = {
 		.fleet = c->api->fleet, .id = request_param(c->rq, "id"), .by = c->who->name};
 	struct change ch = {.apply = apply_answer,
@@ -91,20 +103,15 @@ static int post_answer(struct call *c, struct err *e)
 		.target = a.id};
 	json_t *prompt = NULL;
 	char answer[256];
-	int r = api_need_object(c, e);
+	int r = f ? api_judged(c, "/answer", prompt_answer_clean(f->answer, answer, e), e)
+		  : -(int)e->code;
 
-	if (r < 0)
-		return r;
-	a.answer = json_string_value(json_object_get(c->body, "answer"));
-	if (!a.answer || strlen(a.answer) > 255)
-		return err_set(e, ERR_INVALID, "'answer' must be a text of at most 255 bytes");
-	r = prompt_answer_clean(a.answer, answer, e);
 	if (r < 0)
 		return r;
 	a.answer = answer;
 	r = api_read(c, read_prompt, &prompt, e);
 	if (r == 0)
-		r = check_answer(prompt, a.answer, e);
+		r = api_judged(c, "/answer", check_answer(prompt, a.answer, e), e);
 	if (r == 0) {
 		a.station = json_string_value(json_object_get(prompt, "station"));
 		r = api_change(c, &ch, e);
@@ -116,12 +123,11 @@ static int post_answer(struct call *c, struct err *e)
 static const char *const states[] = {"open", "answered", "cancelled", NULL};
 static const struct query_param query_prompts[] = {
 	{"station", NULL}, {"state", states}, QUERY_PAGE, {0}};
-static const char *const answer_fields[] = {"answer", NULL};
 
 const struct route routes_prompts[] = {
 	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts, query_prompts},
 	{HTTP_GET, "/api/v1/prompts/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_prompt},
 	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, ROUTE_WHEN_HELD, 4096, post_answer,
-		NULL, answer_fields},
+		NULL, FORM(answer_rows, struct answer_form)},
 	{0},
 };

@@ -8,6 +8,7 @@
 
 #include "api/route.h"
 #include "base/util.h"
+#include "daemon/recipe/head.h"
 #include "daemon/recipe/recipe.h"
 #include "db/artifacts.h"
 #include "db/recipes.h"
@@ -312,14 +313,17 @@ static const struct query_param query_one[] = {{"state", states}, {0}};
 
 const struct route routes_recipes[] = {
 	{HTTP_GET, "/api/v1/recipes", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_all},
-	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, ROUTE_ORDERS, 1024 * 1024, post_recipe},
-	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, ROUTE_WHEN_HELD, 1024 * 1024, post_check},
+	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, ROUTE_ORDERS | ROUTE_YAML, 1024 * 1024,
+		post_recipe, NULL, FORM_OF_HANDLER(recipe_rows)},
+	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, ROUTE_WHEN_HELD | ROUTE_YAML, 1024 * 1024,
+		post_check, NULL, FORM_OF_HANDLER(recipe_rows)},
 	{HTTP_GET, "/api/v1/recipes/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_one},
 	{HTTP_GET, "/api/v1/recipes/{name}/versions", MAY_READ, ROUTE_NO_BODY, 0, get_recipes,
 		query_one},
 	{HTTP_GET, VERSION, MAY_READ, ROUTE_NO_BODY, 0, get_recipe},
-	{HTTP_PUT, VERSION, MAY_WRITE, ROUTE_ORDERS, 1024 * 1024, put_recipe},
-	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe, NULL, fields_none},
-	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action, NULL, fields_none},
+	{HTTP_PUT, VERSION, MAY_WRITE, ROUTE_ORDERS | ROUTE_YAML, 1024 * 1024, put_recipe, NULL,
+		FORM_OF_HANDLER(recipe_rows)},
+	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe, NULL, FORM_NONE},
+	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action, NULL, FORM_NONE},
 	{0},
 };

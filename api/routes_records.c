@@ -6,8 +6,6 @@
 #include "api/route.h"
 #include "base/util.h"
 
-#define REASON_MAX 300
-
 static int read_epochs(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
 	struct marks_head head;
@@ -42,22 +40,38 @@ struct word {
 	bool done; /* now, not by a request that this one repeats */
 };
 
+struct accept_form {
+	char *reason;
+	const json_t *pools;
+};
+
+#define REASON_ROW                                                            \
+	{                                                                     \
+		"reason", FORM_TEXT, .required = true, .low = 1, .high = 300, \
+				     .doc = "Why: it stays on record.",       \
+				     FORM_AT(struct accept_form, reason)      \
+	}
+
+static const struct form_row accept_rows[] = {
+	REASON_ROW,
+	{"pools", FORM_MAPPING, .schema = "{\"type\":\"integer\"}",
+		.doc = "The next number of pools, where the line does not know what was given out.",
+		FORM_AT(struct accept_form, pools)},
+	{0},
+};
+/* The same struct, without pools. */
+static const struct form_row clock_rows[] = {REASON_ROW, {0}};
+
 static int read_word(struct call *c, struct word *ret, struct err *e)
 {
-	int r = api_need_object(c, e);
+	const struct accept_form *f = api_form(c, e);
 
-	if (r < 0)
-		return r;
+	if (!f)
+		return -(int)e->code;
 	*ret = (struct word){.records = fleet_records(c->api->fleet),
 		.by = c->who->name,
-		.reason = json_string_value(json_object_get(c->body, "reason")),
-		.pools = json_object_get(c->body, "pools")};
-	if (!ret->reason || !*ret->reason || strlen(ret->reason) > REASON_MAX)
-		return err_set(e, ERR_UNPROCESSABLE,
-			"'reason' is missing: a text of 1 to %d bytes, which stays on record",
-			REASON_MAX);
-	if (ret->pools && !json_is_object(ret->pools))
-		return err_set(e, ERR_UNPROCESSABLE, "'pools' must be {\"POOL\": next number}");
+		.reason = f->reason,
+		.pools = f->pools};
 	return 0;
 }
 
@@ -117,14 +131,11 @@ static int post_accept_clock(struct call *c, struct err *e)
 	return r < 0 ? r : api_change(c, &ch, e);
 }
 
-static const char *const accept_fields[] = {"reason", "pools", NULL};
-static const char *const clock_fields[] = {"reason", NULL};
-
 const struct route routes_records[] = {
 	{HTTP_GET, "/api/v1/records", MAY_READ, ROUTE_NO_BODY, 0, get_records},
 	{HTTP_POST, "/api/v1/records/actions/accept", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
-		ROUTE_WHEN_HELD, 0, post_accept, NULL, accept_fields},
+		ROUTE_WHEN_HELD, 0, post_accept, NULL, FORM(accept_rows, struct accept_form)},
 	{HTTP_POST, "/api/v1/records/actions/accept-clock", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
-		ROUTE_WHEN_HELD, 0, post_accept_clock, NULL, clock_fields},
+		ROUTE_WHEN_HELD, 0, post_accept_clock, NULL, FORM(clock_rows, struct accept_form)},
 	{0},
 };

@@ -334,6 +334,16 @@ static int apply_verdict(struct db *tx, void *data, json_t **ret, struct err *e)
 	return r < 0 ? r : units_get(tx, v->unit, ret, e);
 }
 
+struct verdict_form {
+	char *reason;
+};
+
+static const struct form_row verdict_rows[] = {
+	{"reason", FORM_TEXT, .required = true, .low = 1, .doc = "Why, for the record.",
+		FORM_AT(struct verdict_form, reason)},
+	{0},
+};
+
 /* A suspect unit is released (back to failed: it must pass a run) or scrapped, with a reason. */
 static int post_unit_action(struct call *c, struct err *e)
 {
@@ -346,15 +356,14 @@ static int post_unit_action(struct call *c, struct err *e)
 		.status = 200,
 		.audit = "unit.state",
 		.target = v.unit};
-	int r = api_need_object(c, e);
+	const struct verdict_form *f;
 
 	if (strcmp(verb, "release") != 0 && strcmp(verb, "scrap") != 0)
 		return err_set(e, ERR_NOT_FOUND, "a unit has no action '%s'", verb);
-	if (r < 0)
-		return r;
-	v.reason = json_string_value(json_object_get(c->body, "reason"));
-	if (!v.reason || !*v.reason)
-		return err_set(e, ERR_INVALID, "'reason' is missing");
+	f = api_form(c, e);
+	if (!f)
+		return -(int)e->code;
+	v.reason = f->reason;
 	return api_change(c, &ch, e);
 }
 
@@ -369,7 +378,6 @@ static const struct query_param query_yield[] = {
 	{"job_id", NULL}, {"station", NULL}, {"recipe", NULL}, {"from", NULL}, {"to", NULL}, {0}};
 static const struct query_param query_units[] = {
 	{"state", unit_states}, {"model", NULL}, QUERY_PAGE, {0}};
-static const char *const verdict_fields[] = {"reason", NULL};
 
 const struct route routes_runs[] = {
 	{HTTP_GET, "/api/v1/runs", MAY_READ, ROUTE_NO_BODY, 0, get_runs, query_runs},
@@ -391,6 +399,6 @@ const struct route routes_units[] = {
 	{HTTP_GET, "/api/v1/units/{id}/history", MAY_READ, ROUTE_NO_BODY, 0, get_history,
 		query_page},
 	{HTTP_POST, "/api/v1/units/{id}/actions/{action}", MAY_RELEASE, 0, 0, post_unit_action,
-		NULL, verdict_fields},
+		NULL, FORM(verdict_rows, struct verdict_form)},
 	{0},
 };

@@ -95,7 +95,7 @@ const struct route routes_stations[] = {
 	{HTTP_GET, "/api/v1/stations", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_stations},
 	{HTTP_GET, "/api/v1/stations/{id}", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_station},
 	{HTTP_POST, "/api/v1/stations/{id}/actions/{action}", MAY_OPERATE, ROUTE_WHEN_HELD, 0,
-		post_action, NULL, fields_none},
+		post_action, NULL, FORM_NONE},
 	{HTTP_GET, "/api/v1/ports", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_ports,
 		query_ports},
 	{0},

@@ -37,8 +37,23 @@ static int apply_new(struct db *tx, void *data, json_t **ret, struct err *e)
 	return r;
 }
 
+struct token_form {
+	char *name;
+	enum role role;
+};
+
+static const struct form_row token_rows[] = {
+	{"name", FORM_TEXT, .required = true,
+		.doc = "Who has it: 1 to 63 printable characters, without spaces at its ends or two in a row. It is never given again.",
+		FORM_AT(struct token_form, name)},
+	{"role", FORM_CHOICE, .required = true, .choices = role_names, .doc = "What it may do.",
+		FORM_AT(struct token_form, role)},
+	{0},
+};
+
 static int post_token(struct call *c, struct err *e)
 {
+	const struct token_form *f = api_form(c, e);
 	struct new_token n = {.api = c->api};
 	struct change ch = {.apply = apply_new,
 		.data = &n,
@@ -46,30 +61,20 @@ static int post_token(struct call *c, struct err *e)
 		.location = "/api/v1/tokens/%s",
 		.audit = "token.create",
 		.target = n.t.id};
-	const char *name;
-	const char *role;
 	char id[TOKEN_ID_SIZE];
 	json_t *o;
-	int r = api_need_object(c, e);
+	int r = f ? api_judged(c, "/name", auth_check_name(f->name, e), e) : -(int)e->code;
 
 	if (r < 0)
 		return r;
-	name = json_string_value(json_object_get(c->body, "name"));
-	role = json_string_value(json_object_get(c->body, "role"));
-	r = auth_check_name(name ? name : "", e);
-	if (r < 0)
-		return r;
-	if (!role || role_from_str(role) < 0)
-		return err_set(e, ERR_INVALID,
-			"'role' must be viewer, operator, supervisor, engineer, mes or admin");
 	if (request_header(c->rq, "Idempotency-Key"))
 		return err_set(e, ERR_INVALID,
 			"a token's secret is shown once: POST /tokens takes no Idempotency-Key");
-	n.role = (enum role)role_from_str(role);
+	n.role = f->role;
 	auth_make_token(n.text, id, n.t.secret_sha256);
 	snprintf(n.t.id, sizeof n.t.id, "%s", id);
-	snprintf(n.t.name, sizeof n.t.name, "%s", name);
-	snprintf(n.t.role, sizeof n.t.role, "%s", role);
+	snprintf(n.t.name, sizeof n.t.name, "%s", f->name);
+	snprintf(n.t.role, sizeof n.t.role, "%s", role_str(f->role));
 	r = api_change(c, &ch, e);
 	if (r < 0)
 		return r;
@@ -124,21 +129,29 @@ static int apply_login(struct db *tx, void *data, struct err *e)
 	return r < 0 ? r : audit_add(tx, &l->who, "session.open", "", NULL, e);
 }
 
+struct session_form {
+	char *token;
+};
+
+static const struct form_row session_rows[] = {
+	{"token", FORM_TEXT, .required = true, .doc = "The text of a token.",
+		FORM_AT(struct session_form, token)},
+	{0},
+};
+
 static int post_session(struct call *c, struct err *e)
 {
+	struct session_form *f = api_form(c, e);
 	struct login l = {0};
 	struct auth_refusal why;
 	struct principal who;
-	const char *token;
 	char cookie[65];
-	int r = api_need_object(c, e);
+	int r;
 
-	if (r < 0)
-		return r;
-	token = json_string_value(json_object_get(c->body, "token"));
-	if (!token)
-		return err_set(e, ERR_INVALID, "'token' is missing");
-	r = auth_login(c->api->auth, c->rq, token, cookie, &l.row, l.ended, &who, &why, e);
+	if (!f)
+		return -(int)e->code;
+	r = auth_login(c->api->auth, c->rq, f->token, cookie, &l.row, l.ended, &who, &why, e);
+	secret_wipe(f->token, strlen(f->token));
 	if (r < 0) {
 		c->rs->retry_after_s = why.retry_after_s;
 		if (why.note)
@@ -201,19 +214,18 @@ static int get_audit(struct call *c, struct err *e)
 }
 
 static const struct query_param query_audit[] = {{"principal", NULL}, QUERY_PAGE, {0}};
-static const char *const token_fields[] = {"name", "role", NULL};
-static const char *const session_fields[] = {"token", NULL};
 
 const struct route routes_tokens[] = {
 	{HTTP_GET, "/api/v1/tokens", MAY_ADMIN, ROUTE_NO_BODY, 0, get_tokens},
 	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, ROUTE_WHEN_HELD, 0, post_token, NULL,
-		token_fields},
+		FORM(token_rows, struct token_form)},
 	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, ROUTE_WHEN_HELD, 0, delete_token, NULL,
-		fields_none},
+		FORM_NONE},
 	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_session},
-	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session, NULL, session_fields},
+	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session, NULL,
+		FORM(session_rows, struct session_form)},
 	{HTTP_DELETE, "/api/v1/session", MAY_READ, ROUTE_WHEN_HELD, 0, delete_session, NULL,
-		fields_none},
+		FORM_NONE},
 	{HTTP_GET, "/api/v1/audit", MAY_ADMIN, ROUTE_NO_BODY, 0, get_audit, query_audit},
 	{0},
 };

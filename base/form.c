@@ -2,6 +2,7 @@
 #include "base/form.h"
 
 #include "base/strbuf.h"
+#include "base/timefmt.h"
 #include "base/util.h"
 
 #define KEYS_MAX 64
@@ -52,6 +53,23 @@ static void put_text(char **field, const char *s)
 	*field = xstrdup(s);
 }
 
+/* Within low and high, where they are there; counted in bytes. */
+static bool has_length(const struct form_row *r, const char *s, const char *p, struct mistakes *m)
+{
+	size_t n = strlen(s);
+
+	if (n >= (size_t)r->low && (!r->high || n <= (size_t)r->high))
+		return true;
+	if (r->high)
+		mistakes_add(
+			m, p, "'%s' must be a text of %lld to %lld bytes", r->key, r->low, r->high);
+	else if (r->low == 1)
+		mistakes_add(m, p, "'%s' is empty", r->key);
+	else
+		mistakes_add(m, p, "'%s' must be a text of %lld bytes or more", r->key, r->low);
+	return false;
+}
+
 static void read_text(
 	const struct form_row *r, const json_t *v, const char *p, char **field, struct mistakes *m)
 {
@@ -61,7 +79,7 @@ static void read_text(
 		mistakes_add(m, p, "'%s' must be a string (quote it)", r->key);
 	else if (r->type == FORM_PATH && *s != '/')
 		mistakes_add(m, p, "'%s' must be an absolute path", r->key);
-	else
+	else if (r->type == FORM_PATH || has_length(r, s, p, m))
 		put_text(field, s);
 }
 
@@ -126,31 +144,87 @@ static void read_duration(const struct form_row *r, const json_t *v, const char 
 
 	if (!json_is_string(v))
 		mistakes_add(m, p, "'%s' must be a string (quote it)", r->key);
-	else if (parse_duration_us(json_string_value(v), &us))
+	else if (parse_duration_us(json_string_value(v), &us) && us >= (uint64_t)r->low)
 		*field = us;
 	else
 		mistakes_add(m, p, "'%s' must be a duration such as 500ms or 5s", r->key);
+}
+
+static void read_time(const struct form_row *r, const json_t *v, const char *p, int64_t *field,
+	struct mistakes *m)
+{
+	int64_t ms;
+
+	if (json_is_string(v) && rfc3339_parse(json_string_value(v), &ms) == 0)
+		*field = ms;
+	else
+		mistakes_add(m, p, "'%s' must be a time such as 2026-12-31T18:00:00Z", r->key);
+}
+
+static void read_list(const struct form_row *r, const json_t *v, const char *p,
+	const json_t **field, struct mistakes *m)
+{
+	size_t n = json_array_size(v);
+
+	if (json_is_array(v) && n >= (size_t)r->low && (!r->high || n <= (size_t)r->high))
+		*field = v;
+	else if (r->high)
+		mistakes_add(m, p, "'%s' must be a list of %lld to %lld values", r->key, r->low,
+			r->high);
+	else if (r->low == 1)
+		mistakes_add(m, p, "'%s' must be a list that is not empty", r->key);
+	else if (r->low)
+		mistakes_add(m, p, "'%s' must be a list of %lld values or more", r->key, r->low);
+	else
+		mistakes_add(m, p, "'%s' must be a list", r->key);
+	for (size_t i = 0; r->type == FORM_TEXTS && i < n; i++) {
+		_cleanup_(freep) char *at = pointer_index(p, i);
+
+		if (!json_is_string(json_array_get(v, i)))
+			mistakes_add(m, at, "an item of '%s' must be a string", r->key);
+	}
+}
+
+static void read_mapping(const struct form_row *r, const json_t *v, const char *p,
+	const json_t **field, struct mistakes *m)
+{
+	if (!json_is_object(v))
+		mistakes_add(m, p, "'%s' must be a mapping", r->key);
+	else
+		*field = v;
+}
+
+static void choice_mistake(
+	const struct form_row *r, const char *s, const char *p, struct mistakes *m)
+{
+	const char *near = nearest_name(s, r->choices);
+	struct strbuf all = {0};
+
+	for (int i = 0; r->choices[i]; i++)
+		sb_addf(&all, "%s%s", i ? ", " : "", r->choices[i]);
+	if (near)
+		mistakes_add(m, p, "'%s' is '%.80s': one of %s expected, did you mean '%s'?",
+			r->key, s, all.s, near);
+	else
+		mistakes_add(m, p, "'%s' is '%.80s': one of %s expected", r->key, s, all.s);
+	sb_done(&all);
 }
 
 static void read_choice(
 	const struct form_row *r, const json_t *v, const char *p, void *field, struct mistakes *m)
 {
 	const char *s = json_string_value(v);
-	struct strbuf all = {0};
 
 	for (int i = 0; s && r->choices[i]; i++) {
 		if (!strcmp(r->choices[i], s)) {
 			put_int(field, r->width, i);
-			sb_done(&all);
 			return;
 		}
-		sb_addf(&all, "%s%s", i ? ", " : "", r->choices[i]);
 	}
 	if (!s)
 		mistakes_add(m, p, "'%s' must be a string (quote it)", r->key);
 	else
-		mistakes_add(m, p, "'%s' is '%s': one of %s expected", r->key, s, all.s);
-	sb_done(&all);
+		choice_mistake(r, s, p, m);
 }
 
 static void read_row(
@@ -158,6 +232,8 @@ static void read_row(
 {
 	void *field = (char *)to + r->at;
 
+	if (r->null && json_is_null(v))
+		return;
 	switch (r->type) {
 	case FORM_TEXT:
 	case FORM_PATH:
@@ -181,8 +257,21 @@ static void read_row(
 	case FORM_DURATION:
 		read_duration(r, v, p, field, m);
 		break;
+	case FORM_TIME:
+		read_time(r, v, p, field, m);
+		break;
 	case FORM_CHOICE:
 		read_choice(r, v, p, field, m);
+		break;
+	case FORM_LIST:
+	case FORM_TEXTS:
+		read_list(r, v, p, field, m);
+		break;
+	case FORM_MAPPING:
+		read_mapping(r, v, p, field, m);
+		break;
+	case FORM_ANY:
+		*(const json_t **)field = v;
 		break;
 	case FORM_OWN:
 		r->read(to, v, p, m);
@@ -203,7 +292,12 @@ static json_t *default_of(const struct form_row *r)
 	case FORM_PATHS:
 	case FORM_SIZE:
 	case FORM_DURATION:
+	case FORM_TIME:
 	case FORM_CHOICE:
+	case FORM_LIST:
+	case FORM_TEXTS:
+	case FORM_MAPPING:
+	case FORM_ANY:
 	case FORM_OWN:
 		break;
 	}
@@ -226,7 +320,7 @@ void form_read(const struct form_row *rows, const json_t *o, const char *pointer
 		}
 		if (given)
 			read_row(r, given, p, to, m);
-		else if (r->required)
+		else if (r->required && r->type != FORM_ANY)
 			mistakes_add(m, pointer, "'%s' is missing", r->key);
 	}
 }
@@ -265,7 +359,16 @@ static const char *written(const struct form_row *r)
 		return "size";
 	case FORM_DURATION:
 		return "duration";
+	case FORM_TIME:
+		return "time";
+	case FORM_LIST:
+		return "list";
+	case FORM_TEXTS:
+		return "list of texts";
+	case FORM_MAPPING:
+		return "mapping";
 	case FORM_CHOICE:
+	case FORM_ANY:
 	case FORM_OWN:
 		break;
 	}
@@ -309,46 +412,116 @@ void form_man(const struct form_row *rows, FILE *out)
 	}
 }
 
-static json_t *schema_of(const struct form_row *r)
+static json_t *text_schema(const struct form_row *r)
 {
-	json_t *o = NULL;
-	json_t *names;
+	json_t *o = json_pack("{s:s}", "type", "string");
 
+	if (r->low > 0)
+		json_object_set_new(o, "minLength", json_integer(r->low));
+	/* Bytes: never more characters than that. */
+	if (r->high > 0)
+		json_object_set_new(o, "maxLength", json_integer(r->high));
+	return o;
+}
+
+static json_t *int_schema(const struct form_row *r)
+{
+	json_t *o = json_pack("{s:s, s:I}", "type", "integer", "minimum", (json_int_t)r->low);
+
+	if (r->high < INT64_MAX)
+		json_object_set_new(o, "maximum", json_integer(r->high));
+	return o;
+}
+
+static json_t *list_schema(const struct form_row *r)
+{
+	json_t *o = json_pack("{s:s}", "type", "array");
+
+	if (r->low > 0)
+		json_object_set_new(o, "minItems", json_integer(r->low));
+	if (r->high > 0)
+		json_object_set_new(o, "maxItems", json_integer(r->high));
+	if (r->type == FORM_TEXTS)
+		json_object_set_new(o, "items", json_pack("{s:s}", "type", "string"));
+	else if (r->schema)
+		json_object_set_new(o, "items", json_loads(r->schema, 0, NULL));
+	return o;
+}
+
+static json_t *mapping_schema(const struct form_row *r)
+{
+	json_t *o = json_pack("{s:s}", "type", "object");
+
+	if (r->schema)
+		json_object_set_new(o, "additionalProperties", json_loads(r->schema, 0, NULL));
+	return o;
+}
+
+static json_t *own_schema(const struct form_row *r)
+{
+	json_t *o = r->schema ? json_loads(r->schema, JSON_DECODE_ANY, NULL) : NULL;
+	json_t *rows = r->rows	 ? form_schema(r->rows)
+		       : r->each ? json_pack("{s:s, s:o}", "type", "object", "additionalProperties",
+					   form_schema(r->each))
+				 : NULL;
+
+	if (o && rows)
+		return json_pack("{s:[o, o]}", "oneOf", o, rows);
+	return o ? o : rows ? rows : json_object();
+}
+
+static json_t *choice_schema(const struct form_row *r)
+{
+	json_t *names = json_array();
+
+	for (int i = 0; r->choices[i]; i++)
+		json_array_append_new(names, json_string(r->choices[i]));
+	return json_pack("{s:o}", "enum", names);
+}
+
+static json_t *type_schema(const struct form_row *r)
+{
 	switch (r->type) {
 	case FORM_TEXT:
-		o = json_pack("{s:s}", "type", "string");
-		break;
+		return text_schema(r);
 	case FORM_PATH:
-		o = json_pack("{s:s, s:s}", "type", "string", "pattern", "^/");
-		break;
+		return json_pack("{s:s, s:s}", "type", "string", "pattern", "^/");
 	case FORM_PATHS:
-		o = json_pack("{s:s, s:{s:s, s:s}}", "type", "array", "items", "type", "string",
+		return json_pack("{s:s, s:{s:s, s:s}}", "type", "array", "items", "type", "string",
 			"pattern", "^/");
-		break;
 	case FORM_BOOL:
-		o = json_pack("{s:s}", "type", "boolean");
-		break;
+		return json_pack("{s:s}", "type", "boolean");
 	case FORM_INT:
-		o = json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)r->low,
-			"maximum", (json_int_t)r->high);
-		break;
+		return int_schema(r);
 	case FORM_SIZE:
-		o = json_pack("{s:[s, s], s:s, s:i}", "type", "string", "integer", "pattern",
+		return json_pack("{s:[s, s], s:s, s:i}", "type", "string", "integer", "pattern",
 			"^(0x[0-9a-fA-F]+|[0-9]+)[KMG]?$", "minimum", 0);
-		break;
 	case FORM_DURATION:
-		o = json_pack("{s:s, s:s}", "type", "string", "pattern", "^[0-9]+(us|ms|s|m|h|d)$");
-		break;
+		return json_pack(
+			"{s:s, s:s}", "type", "string", "pattern", "^[0-9]+(us|ms|s|m|h|d)$");
+	case FORM_TIME:
+		return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
 	case FORM_CHOICE:
-		names = json_array();
-		for (int i = 0; r->choices[i]; i++)
-			json_array_append_new(names, json_string(r->choices[i]));
-		o = json_pack("{s:o}", "enum", names);
-		break;
+		return choice_schema(r);
+	case FORM_LIST:
+	case FORM_TEXTS:
+		return list_schema(r);
+	case FORM_MAPPING:
+		return mapping_schema(r);
+	case FORM_ANY:
 	case FORM_OWN:
-		o = json_loads(r->schema, 0, NULL);
 		break;
 	}
+	return own_schema(r);
+}
+
+static json_t *schema_of(const struct form_row *r)
+{
+	json_t *o = type_schema(r);
+
+	if (r->null)
+		json_object_set_new(
+			o, "type", json_pack("[O, s]", json_object_get(o, "type"), "null"));
 	json_object_set_new(o, "description", json_string(r->doc));
 	if (r->def)
 		json_object_set_new(o, "default", default_of(r));

@@ -15,21 +15,28 @@
 #include "base/mistake.h"
 
 enum form_type {
-	FORM_TEXT,     /* char *, owned */
+	FORM_TEXT,     /* char *, owned; of low to high bytes; high 0: of low or more */
 	FORM_PATH,     /* char *, owned; absolute */
 	FORM_PATHS,    /* char **, NULL-terminated, owned; each absolute */
 	FORM_BOOL,     /* bool */
 	FORM_INT,      /* an integer of `width` bytes, from low to high */
 	FORM_SIZE,     /* uint64_t: 64M, 4096 */
-	FORM_DURATION, /* uint64_t, microseconds: 500ms, 30d */
+	FORM_DURATION, /* uint64_t, microseconds: 500ms, 30d; at least low */
+	FORM_TIME,     /* int64_t, milliseconds since 1970: 2026-12-31T18:00:00Z */
 	FORM_CHOICE,   /* int or enum: the index in choices */
-	FORM_OWN       /* read() takes it */
+	/* const json_t *, borrowed from what was read: */
+	FORM_LIST,    /* of low to high items; high 0: of low or more */
+	FORM_TEXTS,   /* the same, of texts */
+	FORM_MAPPING, /* of any names */
+	FORM_ANY,     /* the caller looks at it, also whether it is there */
+	FORM_OWN      /* read() takes it */
 };
 
 struct form_row {
 	const char *key; /* NULL ends the rows */
 	enum form_type type;
 	bool required;
+	bool null;	 /* null is taken as well: the field stays as it is */
 	const char *def; /* as it would be written; NULL: what the field holds before stays */
 	const char *doc; /* sentences, for the manual and the schema */
 	long long low, high;
@@ -37,7 +44,11 @@ struct form_row {
 	size_t at, width;	    /* of the field: FORM_AT() */
 	/* FORM_OWN. v is never NULL; to: the whole struct. */
 	void (*read)(void *to, const json_t *v, const char *pointer, struct mistakes *m);
-	const char *schema; /* FORM_OWN: a JSON Schema of it, as JSON */
+	/* FORM_OWN, FORM_LIST (of an item), FORM_MAPPING (of a member), FORM_ANY: a JSON Schema of
+	 * it, as JSON. FORM_OWN and FORM_ANY: or the rows of an object, or those of each member of
+	 * one; with both a schema and rows, either is taken. */
+	const char *schema;
+	const struct form_row *rows, *each;
 };
 
 #define FORM_AT(type, field) .at = offsetof(type, field), .width = sizeof(((type *)0)->field)

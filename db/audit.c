@@ -18,11 +18,15 @@ int audit_add(struct db *tx, const struct audit_who *who, const char *action, co
 int audit_list(struct db *d, const char *principal, const struct db_page *page, struct db_list *ret,
 	struct err *e)
 {
+	static const struct column columns[] = {{"seq", AS_INT}, {"at", AS_TIME},
+		{"principal", AS_TEXT}, {"token", AS_TEXT}, {"address", AS_TEXT},
+		{"action", AS_TEXT}, {"target", AS_TEXT}, {"detail", AS_JSON}, {0}};
+	SELECT(list, "SELECT seq, at, principal, token, address, action, target, detail FROM audit",
+		columns);
 	static const struct keyset order = {.major = "seq"};
 	struct sel s;
 
-	sel_init(&s, "SELECT seq, at, principal, token, address, action, target, detail"
-		     " FROM audit");
+	sel_init(&s, &list);
 	sel_str(&s, "principal = ?", principal);
-	return sel_page(&s, d, &order, page, "itsssssj", ret, e);
+	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -7,20 +7,15 @@
 
 static int read_head(struct db *d, struct chain_head *ret, struct err *e)
 {
-	static const char sql[] = "SELECT chain, hash, id FROM runs WHERE chain IS NOT NULL"
-				  " ORDER BY chain DESC LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
+	static const struct column columns[] = {COL(struct chain_head, chain),
+		COL(struct chain_head, hash), COL_AS(struct chain_head, run, "id"), {0}};
+	SELECT(last,
+		"SELECT chain, hash, id FROM runs WHERE chain IS NOT NULL"
+		" ORDER BY chain DESC LIMIT 1",
+		columns);
 
 	*ret = (struct chain_head){0};
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r <= 0)
-		return r;
-	ret->chain = col_int(&q, 0);
-	col_copy(&q, 1, ret->hash, sizeof ret->hash);
-	col_copy(&q, 2, ret->run, sizeof ret->run);
-	return 0;
+	return MIN(select_one(d, e, &last, ret), 0);
 }
 
 /* A clean stop says it last, so that the start after it need not say it again. */
@@ -30,15 +25,9 @@ static int last_told(struct db *d, int64_t *ret, struct err *e)
 		"SELECT json_extract(data, '$.chain') FROM (SELECT seq, type, data FROM events"
 		" ORDER BY seq DESC LIMIT 1000) WHERE type = 'chain-head' ORDER BY seq DESC LIMIT "
 		"1";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
 
 	*ret = 0;
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r > 0)
-		*ret = col_int(&q, 0);
-	return r < 0 ? r : 0;
+	return MIN(db_int(d, e, ret, sql), 0);
 }
 
 void chain_head_text(const struct chain_head *h, char ret[CHAIN_HEAD_TEXT])

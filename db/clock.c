@@ -13,14 +13,12 @@ int clock_floor(struct db *d, int64_t *ret_ms, struct err *e)
 	static const char sql[] =
 		"SELECT max(c.floor_ms, coalesce((SELECT max(at) FROM (SELECT at FROM events"
 		" WHERE seq > c.after_seq ORDER BY seq DESC LIMIT ?)), 0)) FROM clock c";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, (int64_t)RECENT);
+	int64_t ms = 0;
+	int r = db_int(d, e, &ms, sql, (int64_t)RECENT);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
-	*ret_ms = r > 0 ? col_int(&q, 0) : 0;
+	*ret_ms = ms;
 	return 0;
 }
 

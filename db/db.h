@@ -19,8 +19,9 @@
 #include "base/err.h"
 #include "base/util.h"
 
-/* Room for the ids of the database: UUIDs, names of stations, pools, tokens. */
-#define DB_ID_SIZE 64
+/* Room for the ids of the database: UUIDs, names of recipes and steps (64 characters), of stations,
+ * pools, tokens. */
+#define DB_ID_SIZE 65
 
 struct db;
 

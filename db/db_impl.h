@@ -6,6 +6,7 @@
 
 #include "db/db.h"
 #include "db/engine.h"
+#include "db/rows.h"
 
 #define DB_CACHE_SLOTS 256
 
@@ -18,6 +19,8 @@ struct db {
 	struct {
 		uint64_t hash;
 		struct engine_stmt *st;
+		const struct column *columns; /* whose places these are */
+		uint8_t place[COLUMNS_MAX];
 	} cache[DB_CACHE_SLOTS]; /* open addressing by the hash of the text */
 	unsigned cached;
 	/* The events of the transaction, for the hook after its commit. */

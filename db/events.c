@@ -118,18 +118,22 @@ int db_event(struct db *tx, const char *type, const char *station, const char *j
 
 int events_bounds(struct db *d, int64_t *ret_first, int64_t *ret_last, struct err *e)
 {
+	struct bounds {
+		int64_t first, last; /* from 1; 0 without any */
+	} b = {0};
+	static const struct column columns[] = {
+		COL(struct bounds, first), COL(struct bounds, last), {0}};
 	/* sqlite_sequence knows the newest even after all were pruned. */
-	static const char sql[] = "SELECT (SELECT min(seq) FROM events),"
-				  " (SELECT seq FROM sqlite_sequence WHERE name = 'events')";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
+	SELECT(find,
+		"SELECT (SELECT min(seq) FROM events) AS first,"
+		" (SELECT seq FROM sqlite_sequence WHERE name = 'events') AS last",
+		columns);
+	int r = select_one(d, e, &find, &b);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
-	*ret_last = col_int(&q, 1);
-	*ret_first = col_null(&q, 0) ? *ret_last + 1 : col_int(&q, 0);
+	*ret_last = b.last;
+	*ret_first = b.first ? b.first : b.last + 1;
 	return 0;
 }
 
@@ -137,15 +141,12 @@ int events_check_cursor(struct db *d, int64_t after, struct err *e)
 {
 	static const char sql[] =
 		"SELECT epoch FROM epochs WHERE from_seq < ?1 AND ?1 <= after_seq";
-	_cleanup_(query_done) struct query q = {0};
 	int64_t first;
 	int64_t last;
 	int r = events_bounds(d, &first, &last, e);
 
 	if (r == 0)
-		r = query_begin(&q, d, e, sql, after);
-	if (r == 0)
-		r = query_next(&q, e);
+		r = db_has(d, e, sql, after);
 	if (r < 0 || (r == 0 && after <= last))
 		return r;
 	return err_set(e, ERR_GONE,
@@ -174,14 +175,20 @@ static int check_not_pruned(struct db *d, const char *after, struct err *e)
 int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
+	static const struct column columns[] = {{"seq", AS_INT}, {"at", AS_TIME}, {"type", AS_TEXT},
+		{"station", AS_TEXT}, {"job", AS_TEXT}, {"run", AS_TEXT}, {"serial", AS_TEXT},
+		{"data", AS_JSON}, {0}};
+	SELECT(list,
+		"SELECT seq, at, type, station, job_id AS job, run_id AS run, serial, data"
+		" FROM events",
+		columns);
 	static const struct keyset order = {.major = "seq", .ascending = true};
 	struct sel s;
 	int r = check_not_pruned(d, page ? page->after : NULL, e);
 
 	if (r < 0)
 		return r;
-	sel_init(&s, "SELECT seq, at, type, station, job_id AS job, run_id AS run, serial, data"
-		     " FROM events");
+	sel_init(&s, &list);
 	if (f) {
 		sel_str(&s, "run_id = ?", f->run);
 		sel_str(&s, "job_id = ?", f->job);
@@ -189,7 +196,7 @@ int events_list(struct db *d, const struct event_filter *f, const struct db_page
 		sel_str(&s, "station = ?", f->station);
 		sel_str(&s, "type = ?", f->type);
 	}
-	return sel_page(&s, d, &order, page, "itsssssj", ret, e);
+	return sel_page(&s, d, &order, page, ret, e);
 }
 
 int events_prune(struct db *tx, int64_t before_ms, int64_t max, int64_t *ret, struct err *e)

@@ -20,22 +20,34 @@ static bool same_body(const char *stored, const struct idempotent *k)
 int idempotency_find(
 	struct db *d, const struct idempotent *k, struct idempotent_answer *ret, struct err *e)
 {
-	static const char sql[] = "SELECT method_path, body_sha256, status, headers, response"
-				  " FROM idempotency WHERE principal = ? AND key = ?";
+	struct stored {
+		const char *method_path, *body_sha256, *response;
+		int64_t status;
+		json_t *headers;
+	} s;
+	static const struct column columns[] = {COL(struct stored, method_path),
+		COL(struct stored, body_sha256), COL(struct stored, response),
+		COL(struct stored, status), COL(struct stored, headers), {0}};
+	SELECT(find,
+		"SELECT method_path, body_sha256, status, headers, response"
+		" FROM idempotency WHERE principal = ? AND key = ?",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, k->principal, k->key);
+	int r = select_begin(&q, d, e, &find, k->principal, k->key);
 
 	if (r == 0)
-		r = query_next(&q, e);
+		r = select_next(&q, &s, e);
 	if (r <= 0)
 		return r;
-	if (strcmp(col_str(&q, 0), k->method_path) != 0 || !same_body(col_str(&q, 1), k))
+	if (strcmp(s.method_path, k->method_path) != 0 || !same_body(s.body_sha256, k)) {
+		json_decref(s.headers);
 		return err_set(e, ERR_INVALID,
 			"the idempotency key '%.80s' was used for another request (%s)", k->key,
-			col_str(&q, 0));
-	ret->status = (int)col_int(&q, 2);
-	ret->headers = json_loads(col_str(&q, 3), 0, NULL);
-	ret->response = xstrdup(col_str(&q, 4));
+			s.method_path);
+	}
+	ret->status = (int)s.status;
+	ret->headers = s.headers;
+	ret->response = xstrdup(s.response);
 	return 1;
 }
 

@@ -92,20 +92,19 @@ static int check_link(struct db *d, const struct link *at, const struct link *go
 /* The next links after `from`; how many, or an error. */
 static int read_links(struct db *d, int64_t from, struct link ret[CHAIN_PAGE], struct err *e)
 {
-	static const char sql[] = "SELECT id, chain, prev_hash, hash, ended_at FROM runs"
-				  " WHERE chain > ? ORDER BY chain LIMIT ?";
+	static const struct column columns[] = {COL(struct link, id), COL(struct link, chain),
+		COL_AS(struct link, prev, "prev_hash"), COL(struct link, hash),
+		COL_AS(struct link, ended_ms, "ended_at"), {0}};
+	SELECT(find,
+		"SELECT id, chain, prev_hash, hash, ended_at FROM runs"
+		" WHERE chain > ? ORDER BY chain LIMIT ?",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
 	int n = 0;
-	int r = query_begin(&q, d, e, sql, from, (int64_t)CHAIN_PAGE);
+	int r = select_begin(&q, d, e, &find, from, (int64_t)CHAIN_PAGE);
 
-	while (r >= 0 && (r = query_next(&q, e)) > 0 && n < CHAIN_PAGE) {
-		struct link *l = &ret[n++];
-
-		*l = (struct link){.chain = col_int(&q, 1), .ended_ms = col_int(&q, 4)};
-		col_copy(&q, 0, l->id, sizeof l->id);
-		col_copy(&q, 2, l->prev, sizeof l->prev);
-		col_copy(&q, 3, l->hash, sizeof l->hash);
-	}
+	while (r >= 0 && n < CHAIN_PAGE && (r = select_next(&q, &ret[n], e)) > 0)
+		n++;
 	return r < 0 ? r : n;
 }
 
@@ -114,14 +113,12 @@ static int check_unchained(struct db *d, char ret[320], struct err *e)
 {
 	static const char sql[] =
 		"SELECT id FROM runs WHERE state = 'finished' AND chain IS NULL LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
+	char id[DB_ID_SIZE];
+	int r = db_text(d, e, id, sizeof id, sql);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r > 0)
 		snprintf(ret, 320, "run %s is finished, but it is not in the chain of the records",
-			col_str(&q, 0));
+			id);
 	return MIN(r, 0);
 }
 
@@ -154,25 +151,36 @@ int integrity_chain(struct db *d, const struct integrity_stop *stop, int64_t *re
 	return r < 0 ? r : ret[0] ? 0 : check_unchained(d, ret, e);
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a && b && !strcmp(a, b);
+}
+
 int integrity_run(struct db *d, const char *run, struct err *e)
 {
-	static const char sql[] = "SELECT r.prev_hash, r.hash, p.hash, r.chain FROM runs r"
-				  " LEFT JOIN runs p ON p.chain = r.chain - 1"
-				  " WHERE r.id = ? AND r.state = 'finished'";
+	struct stored {
+		const char *prev, *hash, *before; /* before: of the link before, NULL none */
+		int64_t chain;
+	} s;
+	static const struct column columns[] = {COL(struct stored, prev), COL(struct stored, hash),
+		COL(struct stored, before), COL(struct stored, chain), {0}};
+	SELECT(find,
+		"SELECT r.prev_hash AS prev, r.hash AS hash, p.hash AS before, r.chain AS chain"
+		" FROM runs r LEFT JOIN runs p ON p.chain = r.chain - 1"
+		" WHERE r.id = ? AND r.state = 'finished'",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
 	char hash[65];
-	int r = query_begin(&q, d, e, sql, run);
+	int r = select_begin(&q, d, e, &find, run);
 
 	if (r == 0)
-		r = query_next(&q, e);
+		r = select_next(&q, &s, e);
 	if (r <= 0)
 		return r;
-	r = reports_hash(d, run, col_str(&q, 0), hash, e);
+	r = reports_hash(d, run, s.prev ? s.prev : "", hash, e);
 	if (r < 0)
 		return r;
-	if (strcmp(hash, col_str(&q, 1)) == 0 &&
-		strcmp(col_int(&q, 3) == 1 ? REPORT_FIRST_HASH : col_str(&q, 2), col_str(&q, 0)) ==
-			0)
+	if (same(hash, s.hash) && same(s.chain == 1 ? REPORT_FIRST_HASH : s.before, s.prev))
 		return 0;
 	return err_set(e, ERR_RECORDS_DAMAGED,
 		"run %s does not say what was recorded: its hash does not fit its record", run);
@@ -183,20 +191,27 @@ int integrity_run(struct db *d, const char *run, struct err *e)
 static int check_recipes(
 	struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)
 {
-	static const char sql[] = "SELECT name, version, sha256, json FROM recipes";
+	struct stored {
+		const char *name, *sha256, *json;
+		int64_t version;
+	} s;
+	static const struct column columns[] = {COL(struct stored, name),
+		COL(struct stored, version), COL(struct stored, sha256), COL(struct stored, json),
+		{0}};
+	SELECT(all, "SELECT name, version, sha256, json FROM recipes", columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
+	int r = select_begin(&q, d, e, &all);
 
-	while (r >= 0 && !ret[0] && (r = query_next(&q, e)) > 0) {
+	while (r >= 0 && !ret[0] && (r = select_next(&q, &s, e)) > 0) {
 		char hex[SHA256_HEX];
 
 		if (asked(stop))
 			return stopped(e);
-		sha256_hex_of(col_str(&q, 3), strlen(col_str(&q, 3)), hex);
-		if (strcmp(hex, col_str(&q, 2)) != 0)
+		sha256_hex_of(s.json, strlen(s.json), hex);
+		if (strcmp(hex, s.sha256) != 0)
 			snprintf(ret, 320,
 				"recipe %s@%lld is not what was stored: its SHA-256 does not fit",
-				col_str(&q, 0), (long long)col_int(&q, 1));
+				s.name, (long long)s.version);
 	}
 	return MIN(r, 0);
 }
@@ -219,13 +234,11 @@ static const struct {
 
 static int check_rule(struct db *d, size_t i, char ret[320], struct err *e)
 {
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, rules[i].sql);
+	char name[DB_ID_SIZE];
+	int r = db_text(d, e, name, sizeof name, rules[i].sql);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r > 0)
-		snprintf(ret, 320, rules[i].text, col_str(&q, 0));
+		snprintf(ret, 320, rules[i].text, name);
 	return MIN(r, 0);
 }
 

@@ -73,21 +73,11 @@ int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, 
 	"id, recipe, version, recipe_sha256, state, quantity, passed, revision, params, " \
 	"serial_source, external_ref"
 
-static void read_job(const struct query *q, struct job *ret)
-{
-	*ret = (struct job){0};
-	col_copy(q, 0, ret->id, sizeof ret->id);
-	col_copy(q, 1, ret->recipe, sizeof ret->recipe);
-	ret->version = col_int(q, 2);
-	col_copy(q, 3, ret->recipe_sha256, sizeof ret->recipe_sha256);
-	col_copy(q, 4, ret->state, sizeof ret->state);
-	ret->quantity = col_int(q, 5);
-	ret->passed = col_int(q, 6);
-	ret->revision = col_int(q, 7);
-	ret->params = json_loads(col_str(q, 8), 0, NULL);
-	ret->serial_source = json_loads(col_str(q, 9), 0, NULL);
-	col_copy(q, 10, ret->external_ref, sizeof ret->external_ref);
-}
+static const struct column struct_columns[] = {COL(struct job, id), COL(struct job, recipe),
+	COL(struct job, version), COL(struct job, recipe_sha256), COL(struct job, state),
+	COL(struct job, quantity), COL(struct job, passed), COL(struct job, revision),
+	COL(struct job, params), COL(struct job, serial_source), COL(struct job, external_ref),
+	{0}};
 
 /* Sets the state and tells it. finished_at marks an end. */
 static int put_state(
@@ -110,25 +100,23 @@ static int put_state(
 
 int jobs_claim(struct db *tx, const char *station, struct job *ret, struct err *e)
 {
-	static const char sql[] =
+	SELECT(next,
 		"SELECT " STRUCT_COLUMNS " FROM jobs WHERE state IN ('queued', 'running')"
 		" AND (affinity = '[]' OR EXISTS (SELECT 1 FROM json_each(affinity)"
 		" WHERE json_each.value = ?))"
 		" AND passed + (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "
 		"jobs.id"
 		" AND runs.state = 'open' AND runs.kind = 'production') < quantity"
-		" ORDER BY priority DESC, deadline IS NULL, deadline, created_at, id LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
-	struct job j;
-	int r = query_begin(&q, tx, e, sql, station);
+		" ORDER BY priority DESC, deadline IS NULL, deadline, created_at, id LIMIT 1",
+		struct_columns);
+	struct job j = {0};
+	int r = select_one(tx, e, &next, &j, station);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND, "no job waits for station %s", station);
-	read_job(&q, &j);
+	r = 0;
 	if (!strcmp(j.state, "queued")) {
 		r = put_state(tx, j.id, "running", NULL, e);
 		snprintf(j.state, sizeof j.state, "running");
@@ -154,15 +142,8 @@ static int open_runs(struct db *tx, const char *id, int64_t *ret, struct err *e)
 {
 	static const char sql[] = "SELECT count(*) FROM runs INDEXED BY runs_open WHERE job_id = ? "
 				  "AND state = 'open'";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, id);
 
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r < 0)
-		return r;
-	*ret = col_int(&q, 0);
-	return 0;
+	return MIN(db_int(tx, e, ret, sql, id), 0);
 }
 
 /* A job that is stopping is done when its last open run is. */
@@ -262,18 +243,12 @@ int jobs_count_run(struct db *tx, const char *id, const char *outcome, struct er
 
 int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 {
-	static const char sql[] = "SELECT " STRUCT_COLUMNS " FROM jobs WHERE id = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, id);
+	SELECT(find, "SELECT " STRUCT_COLUMNS " FROM jobs WHERE id = ?", struct_columns);
+	int r = select_one(d, e, &find, ret, id);
 
 	if (r == 0)
-		r = query_next(&q, e);
-	if (r < 0)
-		return r;
-	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no job '%s'", id);
-	read_job(&q, ret);
-	return 0;
+	return MIN(r, 0);
 }
 
 #define COLUMNS                                                                                \
@@ -282,23 +257,31 @@ int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "   \
 	"jobs.id AND runs.state ="                                                             \
 	" 'open') AS open, created_by, updated_at, finished_at, revision"
-#define KINDS "tssisiisjjjstiiiiiistti"
+
+static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT},
+	{"recipe", AS_TEXT}, {"version", AS_INT}, {"recipe_sha256", AS_TEXT}, {"quantity", AS_INT},
+	{"priority", AS_INT}, {"state", AS_TEXT}, {"affinity", AS_JSON}, {"params", AS_JSON},
+	{"serial_source", AS_JSON}, {"external_ref", AS_TEXT}, {"deadline", AS_TIME},
+	{"passed", AS_INT}, {"failed", AS_INT}, {"errors", AS_INT}, {"aborted", AS_INT},
+	{"interrupted", AS_INT}, {"open", AS_INT}, {"created_by", AS_TEXT}, {"updated_at", AS_TIME},
+	{"finished_at", AS_TIME}, {"revision", AS_INT}, {0}};
 
 int jobs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
-	static const char sql[] = "SELECT " COLUMNS " FROM jobs WHERE id = ?";
+	SELECT(get, "SELECT " COLUMNS " FROM jobs WHERE id = ?", columns);
 
-	return db_one_json(d, e, "job", KINDS, ret, sql, id);
+	return db_one_json(d, e, "job", &get, ret, id);
 }
 
 int jobs_list(struct db *d, const char *state, const char *external_ref, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
+	SELECT(list, "SELECT " COLUMNS " FROM jobs", columns);
 	static const struct keyset order = {"created_at", "id", false};
 	struct sel s;
 
-	sel_init(&s, "SELECT " COLUMNS " FROM jobs");
+	sel_init(&s, &list);
 	sel_str(&s, "state = ?", state);
 	sel_str(&s, "external_ref = ?", external_ref);
-	return sel_page(&s, d, &order, page, KINDS, ret, e);
+	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -39,21 +39,19 @@ static int conflict(struct reserving *v, const char *value, const char *why, con
 /* 1 if the run, or its unit, has a value already: that one it stays. */
 static int find_held(struct reserving *v)
 {
-	static const char sql[] =
-		"SELECT value, 0 FROM serials WHERE run_id = ?1 AND kind = ?3 AND slot = ?4"
-		" AND state = 'reserved' UNION ALL "
+	static const struct column columns[] = {
+		COL(struct reserving, value), COL(struct reserving, rework), {0}};
+	SELECT(held,
+		"SELECT value, 0 AS rework FROM serials WHERE run_id = ?1 AND kind = ?3"
+		" AND slot = ?4 AND state = 'reserved' UNION ALL "
 		"SELECT value, 1 FROM serials WHERE unit_id = ?2 AND kind = ?3 AND slot = ?4"
-		" AND state = 'committed' LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(
-		&q, v->tx, v->e, sql, v->run.id, or_null(v->run.unit), v->s->kind, v->slot);
+		" AND state = 'committed' LIMIT 1",
+		columns);
+	int r = select_one(
+		v->tx, v->e, &held, v, v->run.id, or_null(v->run.unit), v->s->kind, v->slot);
 
-	if (r == 0)
-		r = query_next(&q, v->e);
 	if (r <= 0)
 		return r;
-	col_copy(&q, 0, v->value, sizeof v->value);
-	v->rework = col_int(&q, 1) != 0;
 	if (is_given(v->s) && strcmp(v->s->value, v->value))
 		return conflict(v, v->s->value, "was given, but this unit has ", v->value);
 	return 1;
@@ -79,20 +77,26 @@ static int reserve_row(struct reserving *v, int64_t seq)
 	return db_run_one(v->tx, v->e, "a free value", sql, v->run.id, v->slot, wall_ms(), seq);
 }
 
-/* The lowest free one of a list: a pool's or a job's. */
-static int take_listed(struct reserving *v, const char *sql, const char *owner)
-{
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, v->tx, v->e, sql, owner, v->s->kind);
+struct listed {
+	int64_t seq;
+	char value[LEDGER_VALUE_SIZE];
+};
 
-	if (r == 0)
-		r = query_next(&q, v->e);
+static const struct column listed_columns[] = {
+	COL(struct listed, seq), COL(struct listed, value), {0}};
+
+/* The lowest free one of a list: a pool's or a job's. */
+static int take_listed(struct reserving *v, const struct select *lowest, const char *owner)
+{
+	struct listed row;
+	int r = select_one(v->tx, v->e, lowest, &row, owner, v->s->kind);
+
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(v->e, ERR_POOL_EMPTY, "%s has no free %s left", owner, v->s->kind);
-	col_copy(&q, 1, v->value, sizeof v->value);
-	return reserve_row(v, col_int(&q, 0));
+	memcpy(v->value, row.value, sizeof v->value);
+	return reserve_row(v, row.seq);
 }
 
 struct pool_facts {
@@ -105,25 +109,19 @@ struct pool_facts {
 
 static int pool_facts(struct reserving *v, struct pool_facts *ret)
 {
-	static const char sql[] = "SELECT kind, pattern, checked, model, next, last, low_water"
-				  " FROM pools WHERE id = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, v->tx, v->e, sql, v->s->pool);
+	static const struct column columns[] = {COL(struct pool_facts, kind),
+		COL(struct pool_facts, pattern), COL_AS(struct pool_facts, check, "checked"),
+		COL(struct pool_facts, model), COL(struct pool_facts, next),
+		COL(struct pool_facts, last), COL(struct pool_facts, low_water), {0}};
+	SELECT(find,
+		"SELECT kind, pattern, checked, model, next, last, low_water"
+		" FROM pools WHERE id = ?",
+		columns);
+	int r = select_one(v->tx, v->e, &find, ret, v->s->pool);
 
 	if (r == 0)
-		r = query_next(&q, v->e);
-	if (r < 0)
-		return r;
-	if (r == 0)
 		return err_set(v->e, ERR_NOT_FOUND, "there is no pool '%s'", v->s->pool);
-	col_copy(&q, 0, ret->kind, sizeof ret->kind);
-	col_copy(&q, 1, ret->pattern, sizeof ret->pattern);
-	col_copy(&q, 2, ret->check, sizeof ret->check);
-	col_copy(&q, 3, ret->model, sizeof ret->model);
-	ret->next = col_int(&q, 4);
-	ret->last = col_int(&q, 5);
-	ret->low_water = col_int(&q, 6);
-	return 0;
+	return MIN(r, 0);
 }
 
 /* Moves the sequence on; what was taken from it never comes again. */
@@ -176,8 +174,10 @@ static int take_pattern(struct reserving *v, struct pool_facts *p)
 
 static int take_from_pool(struct reserving *v)
 {
-	static const char listed[] = "SELECT seq, value FROM serials WHERE pool_id = ?"
-				     " AND state = 'free' AND kind = ? ORDER BY ordinal LIMIT 1";
+	SELECT(listed,
+		"SELECT seq, value FROM serials WHERE pool_id = ?"
+		" AND state = 'free' AND kind = ? ORDER BY ordinal LIMIT 1",
+		listed_columns);
 	struct pool_facts p;
 	int r = pool_facts(v, &p);
 
@@ -190,7 +190,7 @@ static int take_from_pool(struct reserving *v)
 		return err_set(v->e, ERR_INVALID, "pool %s is for the model %s, not %s", v->s->pool,
 			p.model, v->s->model);
 	if (!p.pattern[0])
-		return take_listed(v, listed, v->s->pool);
+		return take_listed(v, &listed, v->s->pool);
 
 	int64_t before = p.last - p.next + 1;
 
@@ -207,39 +207,43 @@ static int take_from_pool(struct reserving *v)
 
 static int take_from_job(struct reserving *v)
 {
-	static const char listed[] = "SELECT seq, value FROM serials WHERE job_id = ?"
-				     " AND kind = ? AND state = 'free' ORDER BY ordinal LIMIT 1";
+	SELECT(listed,
+		"SELECT seq, value FROM serials WHERE job_id = ?"
+		" AND kind = ? AND state = 'free' ORDER BY ordinal LIMIT 1",
+		listed_columns);
 
 	if (!v->run.job[0])
 		return err_set(v->e, ERR_INVALID, "run %s has no job to take a %s from", v->run.id,
 			v->s->kind);
-	return take_listed(v, listed, v->run.job);
+	return take_listed(v, &listed, v->run.job);
 }
 
 /* The run is a rework of the unit that carries the value, if nothing speaks against it. */
 static int rework(struct reserving *v, const char *unit)
 {
-	static const char find[] = "SELECT state, chip_id FROM units WHERE id = ?";
+	struct carrier {
+		char state[16], chip_id[128];
+	} unit_row = {0};
+	static const struct column columns[] = {
+		COL(struct carrier, state), COL(struct carrier, chip_id), {0}};
+	SELECT(find, "SELECT state, chip_id FROM units WHERE id = ?", columns);
 	static const char link[] = "UPDATE runs SET unit_id = ? WHERE id = ?";
 	static const char chip[] = "UPDATE units SET chip_id = ? WHERE id = ? AND chip_id IS NULL";
-	_cleanup_(query_done) struct query q = {0};
 
 	v->rework = true;
 	if (!strcmp(unit, v->run.unit))
 		return 0;
 
-	int r = query_begin(&q, v->tx, v->e, find, unit);
+	int r = select_one(v->tx, v->e, &find, &unit_row, unit);
 
-	if (r == 0)
-		r = query_next(&q, v->e);
 	if (r < 0)
 		return r;
-	if (!strcmp(col_str(&q, 0), "passed") || !strcmp(col_str(&q, 0), "scrapped"))
+	if (!strcmp(unit_row.state, "passed") || !strcmp(unit_row.state, "scrapped"))
 		return conflict(
-			v, v->s->value, "belongs to another unit, which is ", col_str(&q, 0));
-	if (v->run.chip[0] && !col_null(&q, 1) && strcmp(v->run.chip, col_str(&q, 1)))
+			v, v->s->value, "belongs to another unit, which is ", unit_row.state);
+	if (v->run.chip[0] && unit_row.chip_id[0] && strcmp(v->run.chip, unit_row.chip_id))
 		return conflict(
-			v, v->s->value, "belongs to the unit with the chip ", col_str(&q, 1));
+			v, v->s->value, "belongs to the unit with the chip ", unit_row.chip_id);
 	r = db_run(v->tx, v->e, link, unit, v->run.id);
 	if (r >= 0 && v->run.chip[0])
 		r = db_run(v->tx, v->e, chip, v->run.chip, unit);
@@ -251,27 +255,32 @@ static int rework(struct reserving *v, const char *unit)
 static int check_owner(struct reserving *v, const char *job)
 {
 	static const char sql[] = "SELECT 1 FROM jobs WHERE id = ? AND finished_at IS NULL";
-	_cleanup_(query_done) struct query q = {0};
 
 	if (!job[0] || !strcmp(job, v->run.job))
 		return 0;
 
-	int r = query_begin(&q, v->tx, v->e, sql, job);
+	int r = db_has(v->tx, v->e, sql, job);
 
-	if (r == 0)
-		r = query_next(&q, v->e);
 	return r > 0 ? conflict(v, v->s->value, "is meant for job ", job) : r;
 }
 
 static int take_given(struct reserving *v)
 {
-	static const char sql[] = "SELECT seq, state, job_id, run_id, unit_id, reason FROM serials"
-				  " WHERE kind = ? AND value = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, v->tx, v->e, sql, v->s->kind, v->s->value);
+	struct given {
+		int64_t seq;
+		char state[16];
+		char job[DB_ID_SIZE], run[DB_ID_SIZE], unit[DB_ID_SIZE];
+		char reason[300];
+	} row;
+	static const struct column columns[] = {COL(struct given, seq), COL(struct given, state),
+		COL_AS(struct given, job, "job_id"), COL_AS(struct given, run, "run_id"),
+		COL_AS(struct given, unit, "unit_id"), COL(struct given, reason), {0}};
+	SELECT(find,
+		"SELECT seq, state, job_id, run_id, unit_id, reason FROM serials"
+		" WHERE kind = ? AND value = ?",
+		columns);
+	int r = select_one(v->tx, v->e, &find, &row, v->s->kind, v->s->value);
 
-	if (r == 0)
-		r = query_next(&q, v->e);
 	if (r < 0)
 		return r;
 	snprintf(v->value, sizeof v->value, "%s", v->s->value);
@@ -279,14 +288,14 @@ static int take_given(struct reserving *v)
 		r = insert_reserved(v, NULL, 0);
 		return MIN(r, 0);
 	}
-	if (!strcmp(col_str(&q, 1), "committed"))
-		return rework(v, col_str(&q, 4));
-	if (!strcmp(col_str(&q, 1), "reserved"))
-		return conflict(v, v->s->value, "is in use by run ", col_str(&q, 3));
-	if (!strcmp(col_str(&q, 1), "void"))
-		return conflict(v, v->s->value, "is void: ", col_str(&q, 5));
-	r = check_owner(v, col_str(&q, 2));
-	return r < 0 ? r : reserve_row(v, col_int(&q, 0));
+	if (!strcmp(row.state, "committed"))
+		return rework(v, row.unit);
+	if (!strcmp(row.state, "reserved"))
+		return conflict(v, v->s->value, "is in use by run ", row.run);
+	if (!strcmp(row.state, "void"))
+		return conflict(v, v->s->value, "is void: ", row.reason);
+	r = check_owner(v, row.job);
+	return r < 0 ? r : reserve_row(v, row.seq);
 }
 
 static int check_source(struct reserving *v)
@@ -327,19 +336,17 @@ static int set_run_serial(struct reserving *v)
 	static const char find[] =
 		"SELECT id FROM runs WHERE serial = ? AND state = 'open' AND id <> ?";
 	static const char sql[] = "UPDATE runs SET serial = ? WHERE id = ?";
-	_cleanup_(query_done) struct query q = {0};
+	char run[DB_ID_SIZE];
 
 	if (strcmp(v->s->kind, "serial") || *v->slot)
 		return 0;
 
-	int r = query_begin(&q, v->tx, v->e, find, v->value, v->run.id);
+	int r = db_text(v->tx, v->e, run, sizeof run, find, v->value, v->run.id);
 
-	if (r == 0)
-		r = query_next(&q, v->e);
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return conflict(v, v->value, "is in use by run ", col_str(&q, 0));
+		return conflict(v, v->value, "is in use by run ", run);
 	return db_do(v->tx, v->e, sql, v->value, v->run.id);
 }
 
@@ -377,15 +384,22 @@ int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s
 /* Values that no pool's sequence stands for: each is a mark of its own. */
 static int mark_given(struct db *tx, const char *run, struct err *e)
 {
-	static const char sql[] =
-		"SELECT s.kind, s.value FROM serials s LEFT JOIN pools p ON p.id = s.pool_id"
+	struct given {
+		const char *kind, *value;
+	} row;
+	static const struct column columns[] = {
+		COL(struct given, kind), COL(struct given, value), {0}};
+	SELECT(given,
+		"SELECT s.kind AS kind, s.value AS value FROM serials s"
+		" LEFT JOIN pools p ON p.id = s.pool_id"
 		" WHERE s.run_id = ? AND s.state = 'reserved' AND s.exposed = 0"
-		" AND p.pattern IS NULL";
+		" AND p.pattern IS NULL",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, run);
+	int r = select_begin(&q, tx, e, &given, run);
 
-	while (r == 0 && (r = query_next(&q, e)) > 0) {
-		db_mark_value(tx, col_str(&q, 0), col_str(&q, 1));
+	while (r == 0 && (r = select_next(&q, &row, e)) > 0) {
+		db_mark_value(tx, row.kind, row.value);
 		r = 0;
 	}
 	return r;

@@ -16,21 +16,21 @@ bool lineage_sound(enum lineage v)
 /* The newest epoch, and whether its marks are on disk. */
 static int read_head(struct db *d, struct marks_head *ret, bool *ret_marked, struct err *e)
 {
-	static const char sql[] =
-		"SELECT generation, epoch, marked FROM epochs ORDER BY generation DESC LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
+	struct newest {
+		struct marks_head head;
+		bool marked;
+	} row = {0};
+	static const struct column columns[] = {
+		COL_AS(struct newest, head.generation, "generation"),
+		COL_AS(struct newest, head.epoch, "epoch"), COL(struct newest, marked), {0}};
+	SELECT(newest,
+		"SELECT generation, epoch, marked FROM epochs ORDER BY generation DESC LIMIT 1",
+		columns);
 	int64_t first;
-	int r = query_begin(&q, d, e, sql);
+	int r = select_one(d, e, &newest, &row);
 
-	*ret = (struct marks_head){0};
-	*ret_marked = false;
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r > 0) {
-		ret->generation = col_int(&q, 0);
-		col_copy(&q, 1, ret->epoch, sizeof ret->epoch);
-		*ret_marked = col_int(&q, 2) != 0;
-	}
+	*ret = row.head;
+	*ret_marked = row.marked;
 	return r < 0 ? r : events_bounds(d, &first, &ret->seq, e);
 }
 
@@ -45,10 +45,8 @@ int lineage_head(struct db *d, struct marks_head *ret, struct err *e)
 static int knows_epoch(struct db *d, const char *epoch, struct err *e)
 {
 	static const char sql[] = "SELECT 1 FROM epochs WHERE epoch = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, epoch);
 
-	return r < 0 ? r : query_next(&q, e);
+	return db_has(d, e, sql, epoch);
 }
 
 static int compare_pools(struct db *d, const struct marks *m, struct lineage_view *v, struct err *e)
@@ -58,18 +56,16 @@ static int compare_pools(struct db *d, const struct marks *m, struct lineage_vie
 	int64_t mark;
 
 	for (size_t i = 0; (id = marks_pool(m, i, &mark)); i++) {
-		_cleanup_(query_done) struct query q = {0};
-		int r = query_begin(&q, d, e, sql, id);
+		int64_t next = 0;
+		int r = db_int(d, e, &next, sql, id);
 
-		if (r == 0)
-			r = query_next(&q, e);
 		if (r < 0)
 			return r;
-		if (r > 0 && col_int(&q, 0) >= mark)
+		if (r > 0 && next >= mark)
 			continue;
 		if (v->behind++ == 0) {
 			snprintf(v->pool, sizeof v->pool, "%s", id);
-			v->pool_next = r > 0 ? col_int(&q, 0) : 0;
+			v->pool_next = next;
 			v->mark_next = mark;
 		}
 	}
@@ -176,10 +172,15 @@ void lineage_describe(const struct lineage_view *v, char *buf, size_t size)
 
 int lineage_list(struct db *d, json_t **ret, struct err *e)
 {
-	static const char sql[] = "SELECT generation, epoch, begun_at, begun_by, reason, from_seq,"
-				  " after_seq FROM epochs ORDER BY generation DESC";
+	static const struct column columns[] = {{"generation", AS_INT}, {"epoch", AS_TEXT},
+		{"begun_at", AS_TIME}, {"begun_by", AS_TEXT}, {"reason", AS_TEXT},
+		{"from_seq", AS_INT}, {"after_seq", AS_INT}, {0}};
+	SELECT(all,
+		"SELECT generation, epoch, begun_at, begun_by, reason, from_seq,"
+		" after_seq FROM epochs ORDER BY generation DESC",
+		columns);
 
-	return db_all_json(d, e, "istssii", ret, sql, NULL);
+	return db_all_json(d, e, &all, ret);
 }
 
 /* --- a new epoch --- */
@@ -189,6 +190,17 @@ static int64_t said_next(const struct lineage_accept *a, const char *id)
 	return json_integer_value(json_object_get(a->pools, id));
 }
 
+/* A pool with a pattern. */
+struct pool_row {
+	const char *id;
+	int64_t next, last;
+};
+
+static const struct column pool_columns[] = {
+	COL(struct pool_row, id), COL(struct pool_row, next), COL(struct pool_row, last), {0}};
+SELECT(all_pools, "SELECT id, next, last FROM pools WHERE pattern IS NOT NULL ORDER BY id",
+	pool_columns);
+
 /* Each pool that the person named is one, with a number that it can reach. */
 static int check_said(struct db *tx, const struct lineage_accept *a, struct err *e)
 {
@@ -196,39 +208,40 @@ static int check_said(struct db *tx, const struct lineage_accept *a, struct err 
 	json_t *v;
 
 	json_object_foreach((json_t *)a->pools, id, v) {
-		static const char sql[] =
-			"SELECT next, last FROM pools WHERE id = ? AND pattern IS NOT NULL";
+		SELECT(find,
+			"SELECT id, next, last FROM pools WHERE id = ? AND pattern IS NOT NULL",
+			pool_columns);
 		_cleanup_(query_done) struct query q = {0};
-		int r = query_begin(&q, tx, e, sql, id);
+		struct pool_row row;
+		int r = select_begin(&q, tx, e, &find, id);
 
 		if (r == 0)
-			r = query_next(&q, e);
+			r = select_next(&q, &row, e);
 		if (r < 0)
 			return r;
 		if (r == 0)
 			return err_set(
 				e, ERR_UNPROCESSABLE, "there is no pool '%s' with a pattern", id);
-		if (!json_is_integer(v) || json_integer_value(v) < col_int(&q, 0) ||
-			json_integer_value(v) > col_int(&q, 1) + 1)
+		if (!json_is_integer(v) || json_integer_value(v) < row.next ||
+			json_integer_value(v) > row.last + 1)
 			return err_set(e, ERR_UNPROCESSABLE,
 				"pool %s: the next number must be from %lld to %lld", id,
-				(long long)col_int(&q, 0), (long long)col_int(&q, 1) + 1);
+				(long long)row.next, (long long)row.last + 1);
 	}
 	return 0;
 }
 
 static int check_named(struct db *tx, const struct lineage_accept *a, struct err *e)
 {
-	static const char sql[] =
-		"SELECT id, next FROM pools WHERE pattern IS NOT NULL ORDER BY id";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql);
+	struct pool_row row;
+	int r = select_begin(&q, tx, e, &all_pools);
 
-	while (r == 0 && (r = query_next(&q, e)) > 0) {
-		if (!json_object_get(a->pools, col_str(&q, 0)))
+	while (r == 0 && (r = select_next(&q, &row, e)) > 0) {
+		if (!json_object_get(a->pools, row.id))
 			return err_set(e, ERR_UNPROCESSABLE,
 				"what pool %s has given out since the backup is not known: name its next number (the backup says %lld)",
-				col_str(&q, 0), (long long)col_int(&q, 1));
+				row.id, (long long)row.next);
 		r = 0;
 	}
 	return r;
@@ -236,23 +249,22 @@ static int check_named(struct db *tx, const struct lineage_accept *a, struct err
 
 static int advance_all(struct db *tx, const struct lineage_accept *a, struct err *e)
 {
-	static const char pools[] =
-		"SELECT id, next, last FROM pools WHERE pattern IS NOT NULL ORDER BY id";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, pools);
+	struct pool_row row;
+	int r = select_begin(&q, tx, e, &all_pools);
 
-	while (r == 0 && (r = query_next(&q, e)) > 0) {
-		int64_t to = MAX(col_int(&q, 1), said_next(a, col_str(&q, 0)));
+	while (r == 0 && (r = select_next(&q, &row, e)) > 0) {
+		int64_t to = MAX(row.next, said_next(a, row.id));
 		const char *id;
 		int64_t mark;
 
 		for (size_t i = 0; (id = marks_pool(a->marks, i, &mark)); i++)
-			if (!strcmp(id, col_str(&q, 0)))
+			if (!strcmp(id, row.id))
 				to = MAX(to, mark);
 		/* A pool that was extended after the backup: what it gave out is beyond its end. */
-		r = to > col_int(&q, 1) ? pools_advance(tx, col_str(&q, 0),
-						  MIN(to, col_int(&q, 2) + 1), a->reason, a->by, e)
-					: 0;
+		r = to > row.next
+			    ? pools_advance(tx, row.id, MIN(to, row.last + 1), a->reason, a->by, e)
+			    : 0;
 	}
 	return r;
 }
@@ -340,11 +352,11 @@ int lineage_marked(struct db *tx, struct err *e)
 
 int lineage_raise(struct db *d, struct marks *m, struct err *e)
 {
-	static const char sql[] = "SELECT id, next FROM pools WHERE pattern IS NOT NULL";
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
+	struct pool_row row;
+	int r = select_begin(&q, d, e, &all_pools);
 
-	while (r >= 0 && (r = query_next(&q, e)) > 0)
-		marks_raise(m, col_str(&q, 0), col_int(&q, 1));
+	while (r >= 0 && (r = select_next(&q, &row, e)) > 0)
+		marks_raise(m, row.id, row.next);
 	return r;
 }

@@ -32,37 +32,48 @@ int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
 		json_pack("{s:s, s:s}", "pool", p->id, "kind", p->kind), e);
 }
 
-/* q is at the pool's row on success; sql has one parameter, the pool's id. */
-static int find_pool(struct query *q, struct db *tx, const char *sql, const char *id, struct err *e)
+struct pool_row {
+	const char *kind, *pattern, *checked; /* pattern NULL: a list */
+	int64_t next, last, revision;
+};
+
+static const struct column pool_columns[] = {COL(struct pool_row, kind),
+	COL(struct pool_row, pattern), COL(struct pool_row, checked), COL(struct pool_row, next),
+	COL(struct pool_row, last), COL(struct pool_row, revision), {0}};
+
+/* The texts of *ret are borrowed until q is done. */
+static int find_pool(
+	struct query *q, struct db *tx, const char *id, struct pool_row *ret, struct err *e)
 {
-	int r = query_begin(q, tx, e, sql, id);
+	SELECT(find, "SELECT kind, pattern, checked, next, last, revision FROM pools WHERE id = ?",
+		pool_columns);
+	int r = select_begin(q, tx, e, &find, id);
 
 	if (r == 0)
-		r = query_next(q, e);
+		r = select_next(q, ret, e);
 	return r == 0 ? err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id) : r;
 }
 
 int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water, int64_t revision,
 	struct err *e)
 {
-	static const char find[] =
-		"SELECT revision, last, pattern, checked FROM pools WHERE id = ?";
 	static const char sql[] = "UPDATE pools SET last = ?, low_water = ?,"
 				  " revision = revision + 1 WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = find_pool(&q, tx, find, id, e);
+	struct pool_row row;
+	int r = find_pool(&q, tx, id, &row, e);
 
 	if (r < 0)
 		return r;
-	if (revision && revision != col_int(&q, 0))
+	if (revision && revision != row.revision)
 		return err_set(e, ERR_PRECONDITION, "pool %s was changed meanwhile (revision %lld)",
-			id, (long long)col_int(&q, 0));
-	if (last < col_int(&q, 1))
+			id, (long long)row.revision);
+	if (last < row.last)
 		return err_set(e, ERR_INVALID, "pool %s ends at %lld and can only grow", id,
-			(long long)col_int(&q, 1));
-	if (col_null(&q, 2) && last != col_int(&q, 1))
+			(long long)row.last);
+	if (!row.pattern && last != row.last)
 		return err_set(e, ERR_INVALID, "pool %s is a list: add values instead", id);
-	r = col_null(&q, 2) ? 0 : pattern_check(col_str(&q, 2), col_str(&q, 3), last, e);
+	r = row.pattern ? pattern_check(row.pattern, row.checked, last, e) : 0;
 	if (r == 0)
 		r = db_run(tx, e, sql, last, low_water, id);
 	if (r < 0)
@@ -74,56 +85,53 @@ int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water,
 int pools_advance(struct db *tx, const char *id, int64_t next, const char *reason, const char *by,
 	struct err *e)
 {
-	static const char find[] = "SELECT next, last, pattern FROM pools WHERE id = ?";
 	static const char sql[] = "UPDATE pools SET next = ?, revision = revision + 1 WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = find_pool(&q, tx, find, id, e);
+	struct pool_row row;
+	int r = find_pool(&q, tx, id, &row, e);
 
 	if (r < 0)
 		return r;
-	if (col_null(&q, 2))
+	if (!row.pattern)
 		return err_set(e, ERR_INVALID,
 			"pool %s is a list of values: it has no sequence to advance", id);
-	if (next < col_int(&q, 0) || next > col_int(&q, 1) + 1)
+	if (next < row.next || next > row.last + 1)
 		return err_set(e, ERR_INVALID,
 			"pool %s: the next number is %lld now and can go up to %lld, not to %lld",
-			id, (long long)col_int(&q, 0), (long long)col_int(&q, 1) + 1,
-			(long long)next);
+			id, (long long)row.next, (long long)row.last + 1, (long long)next);
 	r = db_run(tx, e, sql, next, id);
 	if (r < 0)
 		return r;
 	db_mark_pool(tx, id, next);
 	return db_event(tx, "pool-advanced", NULL, NULL, NULL, NULL,
-		json_pack("{s:s, s:I, s:I, s:s, s:s}", "pool", id, "from",
-			(json_int_t)col_int(&q, 0), "to", (json_int_t)next, "reason", reason, "by",
-			by),
+		json_pack("{s:s, s:I, s:I, s:s, s:s}", "pool", id, "from", (json_int_t)row.next,
+			"to", (json_int_t)next, "reason", reason, "by", by),
 		e);
 }
 
 int pools_add_values(
 	struct db *tx, const char *id, const json_t *values, json_t **ret_offending, struct err *e)
 {
-	static const char find[] = "SELECT kind, pattern FROM pools WHERE id = ?";
 	_cleanup_(query_done) struct query q = {0};
-	int r = find_pool(&q, tx, find, id, e);
+	struct pool_row row;
+	int r = find_pool(&q, tx, id, &row, e);
 
 	if (r < 0)
 		return r;
-	if (!col_null(&q, 1))
+	if (row.pattern)
 		return err_set(e, ERR_INVALID, "pool %s makes its values by a pattern", id);
-	return ledger_add_values(tx, col_str(&q, 0), id, NULL, values, ret_offending, e);
+	return ledger_add_values(tx, row.kind, id, NULL, values, ret_offending, e);
 }
 
 int pools_dated(struct db *d, const char *id, bool *ret, struct err *e)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, "SELECT pattern FROM pools WHERE id = ?", id);
+	struct pool_row row;
+	int r = find_pool(&q, d, id, &row, e);
 
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r < 0)
+	if (r < 0 && r != -ERR_NOT_FOUND)
 		return r;
-	*ret = r > 0 && !col_null(&q, 0) && pattern_dated(col_str(&q, 0));
+	*ret = r > 0 && row.pattern && pattern_dated(row.pattern);
 	return 0;
 }
 
@@ -132,18 +140,22 @@ int pools_dated(struct db *d, const char *id, bool *ret, struct err *e)
 	" created_at, revision, CASE WHEN pattern IS NULL THEN (SELECT count(*) FROM serials"  \
 	" WHERE pool_id = pools.id AND state = 'free') ELSE last - next + 1 END AS remaining"  \
 	" FROM pools"
-#define KINDS "sssiiissitii"
+
+static const struct column columns[] = {{"id", AS_TEXT}, {"kind", AS_TEXT}, {"pattern", AS_TEXT},
+	{"first", AS_INT}, {"last", AS_INT}, {"next", AS_INT}, {"check", AS_TEXT},
+	{"model", AS_TEXT}, {"low_water", AS_INT}, {"created_at", AS_TIME}, {"revision", AS_INT},
+	{"remaining", AS_INT}, {0}};
 
 int pools_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
-	static const char sql[] = SELECT_POOLS " WHERE id = ?";
+	SELECT(get, SELECT_POOLS " WHERE id = ?", columns);
 
-	return db_one_json(d, e, "pool", KINDS, ret, sql, id);
+	return db_one_json(d, e, "pool", &get, ret, id);
 }
 
 int pools_list(struct db *d, json_t **ret, struct err *e)
 {
-	static const char sql[] = SELECT_POOLS " ORDER BY id";
+	SELECT(all, SELECT_POOLS " ORDER BY id", columns);
 
-	return db_all_json(d, e, KINDS, ret, sql, NULL);
+	return db_all_json(d, e, &all, ret);
 }

@@ -23,15 +23,17 @@ static int settle(struct db *tx, const char *id, const char *state, const char *
 {
 	static const char update[] = "UPDATE prompts SET state = ?, answer = ?, answered_by = ?,"
 				     " settled_at = ? WHERE id = ? AND state = 'open'";
-	static const char find[] = "SELECT run_id, station FROM prompts WHERE id = ?";
-	_cleanup_(query_done) struct query q = {0};
+	struct asked {
+		char run[DB_ID_SIZE], station[DB_ID_SIZE];
+	} of = {0};
+	static const struct column places[] = {
+		COL_AS(struct asked, run, "run_id"), COL(struct asked, station), {0}};
+	SELECT(find, "SELECT run_id, station FROM prompts WHERE id = ?", places);
 	int r = db_run_one(
 		tx, e, "an open prompt of that id", update, state, answer, by, wall_ms(), id);
 
 	if (r == 0)
-		r = query_begin(&q, tx, e, find, id);
-	if (r == 0)
-		r = query_next(&q, e);
+		r = select_one(tx, e, &find, &of, id);
 	if (r < 0)
 		return r;
 
@@ -39,7 +41,7 @@ static int settle(struct db *tx, const char *id, const char *state, const char *
 
 	if (by)
 		json_object_set_new(data, "by", json_string(by));
-	return db_event(tx, "prompt-closed", col_str(&q, 1), NULL, col_str(&q, 0), NULL, data, e);
+	return db_event(tx, "prompt-closed", of.station, NULL, of.run, NULL, data, e);
 }
 
 int prompts_answer(struct db *tx, const char *id, const char *answer, const char *by, struct err *e)
@@ -67,15 +69,11 @@ int prompts_cancel_run(struct db *tx, const char *run, struct err *e)
 		"SELECT id FROM prompts WHERE run_id = ? AND state = 'open' LIMIT 1";
 
 	for (;;) {
-		_cleanup_(query_done) struct query q = {0};
 		char id[DB_ID_SIZE];
-		int r = query_begin(&q, tx, e, find, run);
+		int r = db_text(tx, e, id, sizeof id, find, run);
 
-		if (r == 0)
-			r = query_next(&q, e);
 		if (r <= 0)
 			return r;
-		col_copy(&q, 0, id, sizeof id);
 		r = prompts_cancel(tx, id, e);
 		if (r < 0)
 			return r;
@@ -85,23 +83,28 @@ int prompts_cancel_run(struct db *tx, const char *run, struct err *e)
 #define COLUMNS                                                                                 \
 	"created_at, id, run_id AS run, station, kind, text, choices, pattern, state, answer, " \
 	"answered_by, settled_at"
-#define KINDS "tsssssjsssst"
+
+static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}, {"run", AS_TEXT},
+	{"station", AS_TEXT}, {"kind", AS_TEXT}, {"text", AS_TEXT}, {"choices", AS_JSON},
+	{"pattern", AS_TEXT}, {"state", AS_TEXT}, {"answer", AS_TEXT}, {"answered_by", AS_TEXT},
+	{"settled_at", AS_TIME}, {0}};
 
 int prompts_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
-	static const char sql[] = "SELECT " COLUMNS " FROM prompts WHERE id = ?";
+	SELECT(get, "SELECT " COLUMNS " FROM prompts WHERE id = ?", columns);
 
-	return db_one_json(d, e, "prompt", KINDS, ret, sql, id);
+	return db_one_json(d, e, "prompt", &get, ret, id);
 }
 
 int prompts_list(struct db *d, const char *station, const char *state, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
+	SELECT(list, "SELECT " COLUMNS " FROM prompts", columns);
 	static const struct keyset order = {"created_at", "id", false};
 	struct sel s;
 
-	sel_init(&s, "SELECT " COLUMNS " FROM prompts");
+	sel_init(&s, &list);
 	sel_str(&s, "station = ?", station);
 	sel_str(&s, "state = ?", state);
-	return sel_page(&s, d, &order, page, KINDS, ret, e);
+	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -20,43 +20,38 @@ static int tell(struct db *tx, const char *type, const char *name, int64_t versi
 		e);
 }
 
-/* "" where that version is not there. */
-static int state_of(struct db *d, const char *name, int64_t version, char state[16],
-	char sha256[65], struct err *e)
-{
-	static const char sql[] =
-		"SELECT state, sha256 FROM recipes WHERE name = ? AND version = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, name, version);
+struct recipe_state {
+	char state[16]; /* "" where that version is not there */
+	char sha256[65];
+};
 
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r < 0)
-		return r;
-	state[0] = 0;
-	sha256[0] = 0;
-	if (r > 0) {
-		col_copy(&q, 0, state, 16);
-		col_copy(&q, 1, sha256, 65);
-	}
-	return 0;
+static int state_of(
+	struct db *d, const char *name, int64_t version, struct recipe_state *ret, struct err *e)
+{
+	static const struct column columns[] = {
+		COL(struct recipe_state, state), COL(struct recipe_state, sha256), {0}};
+	SELECT(find, "SELECT state, sha256 FROM recipes WHERE name = ? AND version = ?", columns);
+
+	*ret = (struct recipe_state){0};
+	return MIN(select_one(d, e, &find, ret, name, version), 0);
 }
 
 /* The version must be there, and in that state. */
 static int need_state(struct db *d, const char *name, int64_t version, const char *want,
 	char sha256[65], struct err *e)
 {
-	char state[16];
-	int r = state_of(d, name, version, state, sha256, e);
+	struct recipe_state is;
+	int r = state_of(d, name, version, &is, e);
 
 	if (r < 0)
 		return r;
-	if (!state[0])
+	memcpy(sha256, is.sha256, sizeof is.sha256);
+	if (!is.state[0])
 		return err_set(
 			e, ERR_NOT_FOUND, "there is no recipe %s@%lld", name, (long long)version);
-	if (strcmp(state, want))
+	if (strcmp(is.state, want))
 		return err_set(e, ERR_CONFLICT, "recipe %s@%lld is %s, not %s", name,
-			(long long)version, state, want);
+			(long long)version, is.state, want);
 	return 0;
 }
 
@@ -69,21 +64,20 @@ int recipes_put_draft(struct db *tx, const struct recipe_text *t, const char *by
 		" ON CONFLICT (name, version) DO UPDATE SET sha256 = excluded.sha256,"
 		" json = excluded.json, source = excluded.source, created_at = excluded.created_at,"
 		" created_by = excluded.created_by";
-	char state[16];
-	char sha256[65];
-	int r = state_of(tx, t->name, t->version, state, sha256, e);
+	struct recipe_state is;
+	int r = state_of(tx, t->name, t->version, &is, e);
 
 	if (r < 0)
 		return r;
-	if (state[0] && strcmp(state, "draft"))
+	if (is.state[0] && strcmp(is.state, "draft"))
 		return err_set(e, ERR_CONFLICT,
 			"recipe %s@%lld is %s and immutable; make a new version", t->name,
-			(long long)t->version, state);
+			(long long)t->version, is.state);
 	r = db_run(
 		tx, e, insert, t->name, t->version, t->sha256, t->json, t->source, wall_ms(), by);
 	if (r < 0)
 		return r;
-	*ret_created = !state[0];
+	*ret_created = !is.state[0];
 	return tell(tx, "recipe-drafted", t->name, t->version, by, e);
 }
 
@@ -92,12 +86,10 @@ int recipes_check_second(
 	struct db *tx, const char *name, int64_t version, const char *by, struct err *e)
 {
 	static const char sql[] = "SELECT created_by FROM recipes WHERE name = ? AND version = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, name, version);
+	char author[128];
+	int r = db_text(tx, e, author, sizeof author, sql, name, version);
 
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r <= 0 || strcmp(col_str(&q, 0), by) != 0)
+	if (r <= 0 || strcmp(author, by) != 0)
 		return MIN(r, 0);
 	return err_set(e, ERR_FORBIDDEN,
 		"recipe %s@%lld was written by '%s': another person must approve it (approval in provd.yaml)",
@@ -150,50 +142,52 @@ static int resolve(struct db *d, const char *name, int64_t *version, struct err 
 	static const char sql[] =
 		"SELECT version FROM recipes WHERE state = 'approved' AND name = ?"
 		" ORDER BY version DESC LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
 
 	if (*version != 0)
 		return 0;
 
-	int r = query_begin(&q, d, e, sql, name);
+	int r = db_int(d, e, version, sql, name);
 
 	if (r == 0)
-		r = query_next(&q, e);
-	if (r < 0)
-		return r;
-	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND, "recipe '%s' has no approved version", name);
-	*version = col_int(&q, 0);
-	return 0;
+	return MIN(r, 0);
 }
 
 int recipes_find(
 	struct db *d, const char *name, int64_t version, struct recipe_row *ret, struct err *e)
 {
-	static const char sql[] = "SELECT name, version, sha256, state, json FROM recipes"
-				  " WHERE name = ? AND version = ?";
+	struct found {
+		struct recipe_row row;
+		const char *json;
+	} found = {0};
+	static const struct column columns[] = {COL_AS(struct found, row.name, "name"),
+		COL_AS(struct found, row.version, "version"),
+		COL_AS(struct found, row.sha256, "sha256"),
+		COL_AS(struct found, row.state, "state"), COL(struct found, json), {0}};
+	SELECT(find,
+		"SELECT name, version, sha256, state, json FROM recipes"
+		" WHERE name = ? AND version = ?",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
 	char hex[SHA256_HEX];
 	int r = resolve(d, name, &version, e);
 
 	if (r == 0)
-		r = query_begin(&q, d, e, sql, name, version);
+		r = select_begin(&q, d, e, &find, name, version);
 	if (r == 0)
-		r = query_next(&q, e);
+		r = select_next(&q, &found, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(
 			e, ERR_NOT_FOUND, "there is no recipe %s@%lld", name, (long long)version);
-	col_copy(&q, 0, ret->name, sizeof ret->name);
-	ret->version = col_int(&q, 1);
-	col_copy(&q, 2, ret->sha256, sizeof ret->sha256);
-	col_copy(&q, 3, ret->state, sizeof ret->state);
-	ret->json = col_dup(&q, 4);
 	/* What is not what was approved never reaches a unit. */
-	if (ret->json && strcmp(sha256_hex_of(ret->json, strlen(ret->json), hex), ret->sha256) == 0)
+	if (found.json &&
+		strcmp(sha256_hex_of(found.json, strlen(found.json), hex), found.row.sha256) == 0) {
+		*ret = found.row;
+		ret->json = xstrdup(found.json);
 		return 0;
-	recipe_row_done(ret);
+	}
 	return err_set(e, ERR_RECORDS_DAMAGED,
 		"recipe %s@%lld is not what was stored: its SHA-256 does not fit", name,
 		(long long)version);
@@ -201,42 +195,41 @@ int recipes_find(
 
 int recipes_get(struct db *d, const char *name, int64_t version, json_t **ret, struct err *e)
 {
-	static const char sql[] =
+	static const struct column columns[] = {{"name", AS_TEXT}, {"version", AS_INT},
+		{"sha256", AS_TEXT}, {"state", AS_TEXT}, {"recipe", AS_JSON}, {"source", AS_TEXT},
+		{"created_at", AS_TIME}, {"created_by", AS_TEXT}, {"approved_at", AS_TIME},
+		{"approved_by", AS_TEXT}, {0}};
+	SELECT(get,
 		"SELECT name, version, sha256, state, json AS recipe, source, created_at,"
 		" created_by, approved_at, approved_by FROM recipes"
-		" WHERE name = ? AND version = ?";
+		" WHERE name = ? AND version = ?",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
 	int r = resolve(d, name, &version, e);
 
 	if (r == 0)
-		r = query_begin(&q, d, e, sql, name, version);
+		r = select_begin(&q, d, e, &get, name, version);
 	if (r == 0)
-		r = query_next(&q, e);
+		r = select_next(&q, NULL, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(
 			e, ERR_NOT_FOUND, "there is no recipe %s@%lld", name, (long long)version);
-	*ret = row_json(&q, "sissjststs");
+	*ret = row_json(&q);
 	return 0;
 }
 
 int recipes_list(struct db *d, const char *name, const char *state, json_t **ret, struct err *e)
 {
-	static const char sql[] =
+	static const struct column columns[] = {{"name", AS_TEXT}, {"version", AS_INT},
+		{"sha256", AS_TEXT}, {"state", AS_TEXT}, {"created_at", AS_TIME},
+		{"created_by", AS_TEXT}, {"approved_at", AS_TIME}, {"approved_by", AS_TEXT}, {0}};
+	SELECT(all,
 		"SELECT name, version, sha256, state, created_at, created_by, approved_at,"
 		" approved_by FROM recipes WHERE (?1 IS NULL OR name = ?1)"
-		" AND (?2 IS NULL OR state = ?2) ORDER BY name, version DESC";
-	_cleanup_(query_done) struct query q = {0};
-	json_t *all = json_array();
-	int r = query_begin(&q, d, e, sql, name, state);
+		" AND (?2 IS NULL OR state = ?2) ORDER BY name, version DESC",
+		columns);
 
-	while (r >= 0 && (r = query_next(&q, e)) > 0)
-		json_array_append_new(all, row_json(&q, "sisststs"));
-	if (r < 0) {
-		json_decref(all);
-		return r;
-	}
-	*ret = all;
-	return 0;
+	return db_all_json(d, e, &all, ret, name, state);
 }

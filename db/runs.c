@@ -76,24 +76,23 @@ int runs_step_end(struct db *tx, const struct step_end *s, struct err *e)
 		"UPDATE steps SET state = 'done', outcome = ?, code = ?, message = ?, evidence = ?,"
 		" outputs = ?, ended_at = ?, duration_us = ? WHERE run_id = ? AND n = ?"
 		" RETURNING id";
-	_cleanup_(query_done) struct query q = {0};
+	char id[DB_ID_SIZE];
 	struct run_facts f;
 	int r = run_facts(tx, s->run, &f, e);
 
-	if (r == 0)
-		r = query_begin(&q, tx, e, sql, s->outcome, code_or_null(s->code),
-			or_null(s->message), s->evidence, s->outputs, s->ended_ms, s->duration_us,
-			s->run, s->n);
-	if (r == 0)
-		r = query_next(&q, e);
+	if (r < 0)
+		return r;
+	r = db_text(tx, e, id, sizeof id, sql, s->outcome, code_or_null(s->code),
+		or_null(s->message), s->evidence, s->outputs, s->ended_ms, s->duration_us, s->run,
+		s->n);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(
 			e, ERR_NOT_FOUND, "run %s has no step %lld", s->run, (long long)s->n);
 
-	json_t *data = json_pack("{s:I, s:s, s:s, s:I}", "n", (json_int_t)s->n, "step",
-		col_str(&q, 0), "outcome", s->outcome, "duration_us", (json_int_t)s->duration_us);
+	json_t *data = json_pack("{s:I, s:s, s:s, s:I}", "n", (json_int_t)s->n, "step", id,
+		"outcome", s->outcome, "duration_us", (json_int_t)s->duration_us);
 
 	if (code_or_null(s->code))
 		json_object_set_new(data, "code", json_string(s->code));
@@ -144,36 +143,32 @@ static int close_steps(struct db *tx, const struct run_end *end, struct err *e)
 /* The report as it now stands becomes the newest link. */
 static int chain(struct db *tx, const char *run, char ret_hash[65], struct err *e)
 {
-	static const char last[] = "SELECT chain, hash FROM runs WHERE chain IS NOT NULL"
-				   " ORDER BY chain DESC LIMIT 1";
+	struct link {
+		int64_t chain;
+		char hash[65];
+	} newest = {.hash = REPORT_FIRST_HASH};
+	static const struct column columns[] = {
+		COL(struct link, chain), COL(struct link, hash), {0}};
+	SELECT(last,
+		"SELECT chain, hash FROM runs WHERE chain IS NOT NULL"
+		" ORDER BY chain DESC LIMIT 1",
+		columns);
 	static const char put[] = "UPDATE runs SET chain = ?, prev_hash = ?, hash = ? WHERE id = ?";
-	_cleanup_(query_done) struct query q = {0};
-	char prev[65] = REPORT_FIRST_HASH;
-	int64_t n = 1;
-	int r = query_begin(&q, tx, e, last);
+	int r = select_one(tx, e, &last, &newest);
 
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r < 0)
-		return r;
-	if (r > 0) {
-		n = col_int(&q, 0) + 1;
-		col_copy(&q, 1, prev, sizeof prev);
-	}
-	r = reports_hash(tx, run, prev, ret_hash, e);
-	return r < 0 ? r : db_do(tx, e, put, n, prev, ret_hash, run);
+	if (r >= 0)
+		r = reports_hash(tx, run, newest.hash, ret_hash, e);
+	return r < 0 ? r : db_do(tx, e, put, newest.chain + 1, newest.hash, ret_hash, run);
 }
 
 static int tell_finished(struct db *tx, const struct run_facts *f, const struct run_end *end,
 	const char *hash, struct err *e)
 {
 	static const char sql[] = "SELECT serial FROM runs WHERE id = ?";
-	_cleanup_(query_done) struct query q = {0};
+	char serial[LEDGER_VALUE_SIZE] = "";
 	json_t *data = json_pack("{s:s, s:s}", "outcome", end->outcome, "hash", hash);
-	int r = query_begin(&q, tx, e, sql, end->run);
+	int r = db_text(tx, e, serial, sizeof serial, sql, end->run);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0) {
 		json_decref(data);
 		return r;
@@ -184,7 +179,7 @@ static int tell_finished(struct db *tx, const struct run_facts *f, const struct 
 		json_object_set_new(data, "step", json_string(end->step));
 	if (end->message)
 		json_object_set_new(data, "message", json_string(end->message));
-	return run_event(tx, "run-finished", f, col_null(&q, 0) ? NULL : col_str(&q, 0), data, e);
+	return run_event(tx, "run-finished", f, or_null(serial), data, e);
 }
 
 int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
@@ -196,8 +191,8 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	const char *reason = end->message && *end->message ? end->message
 			     : code_or_null(end->code)	   ? end->code
 							   : end->outcome;
-	_cleanup_(query_done) struct query q = {0};
 	struct run_facts f;
+	char kind[16] = "";
 	char hash[65];
 	int r = run_facts(tx, end->run, &f, e);
 
@@ -209,17 +204,15 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	if (r == 0)
 		r = prompts_cancel_run(tx, end->run, e);
 	if (r == 0)
-		r = query_begin(&q, tx, e, sql, end->outcome, code_or_null(end->code), end->step,
-			end->message, end->hint, end->ended_ms, (int64_t)(end->duration_ms != NULL),
+		r = db_text(tx, e, kind, sizeof kind, sql, end->outcome, code_or_null(end->code),
+			end->step, end->message, end->hint, end->ended_ms,
+			(int64_t)(end->duration_ms != NULL),
 			end->duration_ms ? *end->duration_ms : (int64_t)0, end->run);
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
 
-	bool counts = r > 0 && f.job[0] && !strcmp(col_str(&q, 0), "production");
+	bool counts = f.job[0] && !strcmp(kind, "production");
 
-	query_done(&q); /* its update ends here */
 	r = chain(tx, end->run, hash, e);
 	if (r == 0)
 		r = tell_finished(tx, &f, end, hash, e);
@@ -228,38 +221,37 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	return r;
 }
 
-static int next_open(struct db *tx, char run[DB_ID_SIZE], char step[DB_ID_SIZE], struct err *e)
-{
-	static const char sql[] =
-		"SELECT id, (SELECT id FROM steps WHERE run_id = runs.id AND state = 'open'"
-		" ORDER BY n DESC LIMIT 1) FROM runs WHERE state = 'open' LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql);
+struct open_run {
+	char id[DB_ID_SIZE];
+	char step[DB_ID_SIZE]; /* "" none */
+};
 
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r > 0) {
-		col_copy(&q, 0, run, DB_ID_SIZE);
-		col_copy(&q, 1, step, DB_ID_SIZE);
-	}
-	return r;
+static int next_open(struct db *tx, struct open_run *ret, struct err *e)
+{
+	static const struct column columns[] = {
+		COL(struct open_run, id), COL(struct open_run, step), {0}};
+	SELECT(next,
+		"SELECT id, (SELECT id FROM steps WHERE run_id = runs.id AND state = 'open'"
+		" ORDER BY n DESC LIMIT 1) AS step FROM runs WHERE state = 'open' LIMIT 1",
+		columns);
+
+	return select_one(tx, e, &next, ret);
 }
 
 int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 {
-	char run[DB_ID_SIZE];
-	char step[DB_ID_SIZE];
+	struct open_run open;
 	const int64_t unknown = -1;
 	int64_t n = 0;
 	int r;
 
-	while ((r = next_open(tx, run, step, e)) > 0) {
+	while ((r = next_open(tx, &open, e)) > 0) {
 		struct run_end end = {
-			.run = run,
+			.run = open.id,
 			.outcome = "interrupted",
 			.duration_ms = &unknown,
 			.code = err_code_str(ERR_INTERRUPTED),
-			.step = or_null(step),
+			.step = or_null(open.step),
 			.message = "Power or provd was lost during the run.",
 			.hint = err_code_hint(ERR_INTERRUPTED),
 			.ended_ms = wall_ms(),
@@ -280,22 +272,30 @@ int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 	"seq, id, kind, job_id AS job, station, recipe, version, recipe_sha256, model, unit_id" \
 	" AS unit, serial, state, outcome, code, step, message, hint, params, firmware,"        \
 	" attached_at, started_at, ended_at, hash, " RUN_DURATION
-#define KINDS "isssssissssssssssjjtttsi"
+
+static const struct column columns[] = {{"seq", AS_INT}, {"id", AS_TEXT}, {"kind", AS_TEXT},
+	{"job", AS_TEXT}, {"station", AS_TEXT}, {"recipe", AS_TEXT}, {"version", AS_INT},
+	{"recipe_sha256", AS_TEXT}, {"model", AS_TEXT}, {"unit", AS_TEXT}, {"serial", AS_TEXT},
+	{"state", AS_TEXT}, {"outcome", AS_TEXT}, {"code", AS_TEXT}, {"step", AS_TEXT},
+	{"message", AS_TEXT}, {"hint", AS_TEXT}, {"params", AS_JSON}, {"firmware", AS_JSON},
+	{"attached_at", AS_TIME}, {"started_at", AS_TIME}, {"ended_at", AS_TIME}, {"hash", AS_TEXT},
+	{"duration_ms", AS_INT}, {0}};
 
 int runs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
-	static const char sql[] = "SELECT " COLUMNS " FROM runs WHERE id = ?";
+	SELECT(get, "SELECT " COLUMNS " FROM runs WHERE id = ?", columns);
 
-	return db_one_json(d, e, "run", KINDS, ret, sql, id);
+	return db_one_json(d, e, "run", &get, ret, id);
 }
 
 int runs_list(struct db *d, const struct run_filter *f, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
+	SELECT(list, "SELECT " COLUMNS " FROM runs", columns);
 	static const struct keyset order = {.major = "seq"};
 	struct sel s;
 
-	sel_init(&s, "SELECT " COLUMNS " FROM runs");
+	sel_init(&s, &list);
 	sel_str(&s, "serial = ?", f->serial);
 	sel_str(&s, "unit_id = ?", f->unit);
 	sel_str(&s, "job_id = ?", f->job);
@@ -310,37 +310,51 @@ int runs_list(struct db *d, const struct run_filter *f, const struct db_page *pa
 		sel_int(&s, "attached_at >= ?", f->from_ms);
 	if (f->to_ms)
 		sel_int(&s, "attached_at < ?", f->to_ms);
-	return sel_page(&s, d, &order, page, KINDS, ret, e);
+	return sel_page(&s, d, &order, page, ret, e);
 }
 
 int runs_steps(struct db *d, const char *run, json_t **ret, struct err *e)
 {
-	static const char sql[] =
+	static const struct column of_step[] = {{"n", AS_INT}, {"id", AS_TEXT}, {"action", AS_TEXT},
+		{"phase", AS_TEXT}, {"attempt", AS_INT}, {"irreversible", AS_BOOL},
+		{"state", AS_TEXT}, {"outcome", AS_TEXT}, {"code", AS_TEXT}, {"message", AS_TEXT},
+		{"evidence", AS_JSON}, {"outputs", AS_JSON}, {"started_at", AS_TIME},
+		{"ended_at", AS_TIME}, {"duration_us", AS_INT}, {0}};
+	SELECT(all,
 		"SELECT n, id, action, phase, attempt, irreversible, state, outcome, code, message,"
 		" evidence, outputs, started_at, ended_at, duration_us FROM steps"
-		" WHERE run_id = ? ORDER BY n";
+		" WHERE run_id = ? ORDER BY n",
+		of_step);
 
-	return db_all_json(d, e, "isssibssssjjtti", ret, sql, run);
+	return db_all_json(d, e, &all, ret, run);
 }
 
 int runs_measurements(struct db *d, const char *run, json_t **ret, struct err *e)
 {
-	static const char sql[] =
-		"SELECT s.id AS step, m.step_n AS n, m.k, m.name, m.value, m.text, m.unit, m.low,"
-		" m.high, m.verdict FROM measurements m LEFT JOIN steps s"
+	static const struct column measured[] = {{"step", AS_TEXT}, {"n", AS_INT}, {"k", AS_INT},
+		{"name", AS_TEXT}, {"value", AS_REAL}, {"text", AS_TEXT}, {"unit", AS_TEXT},
+		{"low", AS_REAL}, {"high", AS_REAL}, {"verdict", AS_TEXT}, {0}};
+	SELECT(all,
+		"SELECT s.id AS step, m.step_n AS n, m.k AS k, m.name AS name, m.value AS value,"
+		" m.text AS text, m.unit AS unit, m.low AS low, m.high AS high,"
+		" m.verdict AS verdict FROM measurements m LEFT JOIN steps s"
 		" ON s.run_id = m.run_id AND s.n = m.step_n WHERE m.run_id = ?"
-		" ORDER BY m.step_n, m.k";
+		" ORDER BY m.step_n, m.k",
+		measured);
 
-	return db_all_json(d, e, "siisdssdds", ret, sql, run);
+	return db_all_json(d, e, &all, ret, run);
 }
 
 int runs_log_list(struct db *d, const char *run, const struct db_page *page, struct db_list *ret,
 	struct err *e)
 {
+	static const struct column line[] = {
+		{"k", AS_INT}, {"at", AS_TIME}, {"dir", AS_TEXT}, {"text", AS_TEXT}, {0}};
+	SELECT(list, "SELECT k, at, dir, text FROM run_log", line);
 	static const struct keyset order = {.major = "k", .ascending = true};
 	struct sel s;
 
-	sel_init(&s, "SELECT k, at, dir, text FROM run_log");
+	sel_init(&s, &list);
 	sel_str(&s, "run_id = ?", run);
-	return sel_page(&s, d, &order, page, "itss", ret, e);
+	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -42,23 +42,20 @@ int sessions_prune(struct db *tx, int64_t now_ms, int64_t idle_since_ms, struct 
 int sessions_each(struct db *d, void (*each)(void *data, const struct session_row *s), void *data,
 	struct err *e)
 {
-	static const char sql[] =
-		"SELECT s.hash, s.token, s.created_at, s.used_at, s.ends_at FROM sessions s"
+	static const struct column columns[] = {COL(struct session_row, hash),
+		COL(struct session_row, token), COL(struct session_row, created_ms),
+		COL(struct session_row, used_ms), COL(struct session_row, ends_ms), {0}};
+	SELECT(all,
+		"SELECT s.hash AS hash, s.token AS token, s.created_at AS created_ms,"
+		" s.used_at AS used_ms, s.ends_at AS ends_ms FROM sessions s"
 		" JOIN tokens t ON t.id = s.token WHERE t.revoked_at IS NULL"
-		" ORDER BY s.created_at, s.hash";
+		" ORDER BY s.created_at, s.hash",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
+	struct session_row s;
+	int r = select_begin(&q, d, e, &all);
 
-	if (r < 0)
-		return r;
-	while ((r = query_next(&q, e)) == 1) {
-		struct session_row s = {.created_ms = col_int(&q, 2),
-			.used_ms = col_int(&q, 3),
-			.ends_ms = col_int(&q, 4)};
-
-		col_copy(&q, 0, s.hash, sizeof s.hash);
-		col_copy(&q, 1, s.token, sizeof s.token);
+	while (r >= 0 && (r = select_next(&q, &s, e)) > 0)
 		each(data, &s);
-	}
 	return r;
 }

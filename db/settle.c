@@ -10,29 +10,32 @@
 
 int run_facts(struct db *d, const char *run, struct run_facts *ret, struct err *e)
 {
-	static const char sql[] =
-		"SELECT r.id, r.station, r.job_id, r.model, r.unit_id, u.serial, u.chip_id,"
-		" r.exposed, r.state FROM runs r LEFT JOIN units u ON u.id = r.unit_id"
-		" WHERE r.id = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, run);
+	struct facts_row {
+		struct run_facts f;
+		char state[16];
+	} row;
+	static const struct column columns[] = {COL_AS(struct facts_row, f.id, "id"),
+		COL_AS(struct facts_row, f.station, "station"),
+		COL_AS(struct facts_row, f.job, "job"), COL_AS(struct facts_row, f.model, "model"),
+		COL_AS(struct facts_row, f.unit, "unit"),
+		COL_AS(struct facts_row, f.unit_serial, "unit_serial"),
+		COL_AS(struct facts_row, f.chip, "chip"),
+		COL_AS(struct facts_row, f.exposed, "exposed"), COL(struct facts_row, state), {0}};
+	SELECT(find,
+		"SELECT r.id AS id, r.station AS station, r.job_id AS job, r.model AS model,"
+		" r.unit_id AS unit, u.serial AS unit_serial, u.chip_id AS chip,"
+		" r.exposed AS exposed, r.state AS state FROM runs r"
+		" LEFT JOIN units u ON u.id = r.unit_id WHERE r.id = ?",
+		columns);
+	int r = select_one(d, e, &find, &row, run);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no run '%s'", run);
-	if (strcmp(col_str(&q, 8), "open"))
+	if (strcmp(row.state, "open") != 0)
 		return err_set(e, ERR_CONFLICT, "run %s is finished", run);
-	col_copy(&q, 0, ret->id, sizeof ret->id);
-	col_copy(&q, 1, ret->station, sizeof ret->station);
-	col_copy(&q, 2, ret->job, sizeof ret->job);
-	col_copy(&q, 3, ret->model, sizeof ret->model);
-	col_copy(&q, 4, ret->unit, sizeof ret->unit);
-	col_copy(&q, 5, ret->unit_serial, sizeof ret->unit_serial);
-	col_copy(&q, 6, ret->chip, sizeof ret->chip);
-	ret->exposed = col_int(&q, 7) != 0;
+	*ret = row.f;
 	return 0;
 }
 
@@ -68,8 +71,13 @@ static int new_unit(struct settling *s)
 	return 0;
 }
 
-static int commit_row(
-	struct settling *s, int64_t seq, const char *kind, const char *slot, const char *value)
+struct reserved_row {
+	int64_t seq;
+	char kind[16], slot[DB_ID_SIZE], value[LEDGER_VALUE_SIZE];
+	bool exposed, made; /* made: by a pattern, which does not make it again */
+};
+
+static int commit_row(struct settling *s, const struct reserved_row *row)
 {
 	static const char sql[] = "UPDATE serials SET state = 'committed', unit_id = ?,"
 				  " exposed = 1, reason = ?, settled_at = ? WHERE seq = ?";
@@ -77,58 +85,57 @@ static int commit_row(
 	int r = s->run.unit[0] ? 0 : new_unit(s);
 
 	if (r == 0)
-		r = db_run(s->tx, s->e, sql, s->run.unit, s->reason, s->now, seq);
-	if (r >= 0 && !strcmp(kind, "serial") && !*slot)
-		r = db_run(s->tx, s->e, name, value, s->run.unit);
+		r = db_run(s->tx, s->e, sql, s->run.unit, s->reason, s->now, row->seq);
+	if (r >= 0 && !strcmp(row->kind, "serial") && !*row->slot)
+		r = db_run(s->tx, s->e, name, row->value, s->run.unit);
 	if (r < 0)
 		return r;
-	return run_event(s->tx, "serial-committed", &s->run, value,
-		json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", kind, "value", value, "unit",
-			s->run.unit, "outcome", s->outcome, "reason", s->reason),
+	return run_event(s->tx, "serial-committed", &s->run, row->value,
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", row->kind, "value", row->value,
+			"unit", s->run.unit, "outcome", s->outcome, "reason", s->reason),
 		s->e);
 }
 
-static int release_row(
-	struct settling *s, int64_t seq, bool made, const char *kind, const char *value)
+static int release_row(struct settling *s, const struct reserved_row *row)
 {
 	static const char void_it[] =
 		"UPDATE serials SET state = 'void', reason = ?, settled_at = ? WHERE seq = ?";
 	static const char free_it[] =
 		"UPDATE serials SET state = 'free', run_id = NULL, slot = '', reserved_at = NULL,"
 		" reason = ? WHERE seq = ?";
-	int r = made ? db_run(s->tx, s->e, void_it, s->reason, s->now, seq)
-		     : db_run(s->tx, s->e, free_it, s->reason, seq);
+	int r = row->made ? db_run(s->tx, s->e, void_it, s->reason, s->now, row->seq)
+			  : db_run(s->tx, s->e, free_it, s->reason, row->seq);
 
 	if (r < 0)
 		return r;
-	return run_event(s->tx, made ? "serial-voided" : "serial-released", &s->run, value,
-		json_pack("{s:s, s:s, s:s, s:s}", "kind", kind, "value", value, "outcome",
+	return run_event(s->tx, row->made ? "serial-voided" : "serial-released", &s->run,
+		row->value,
+		json_pack("{s:s, s:s, s:s, s:s}", "kind", row->kind, "value", row->value, "outcome",
 			s->outcome, "reason", s->reason),
 		s->e);
 }
 
 static int settle_rows(struct settling *s)
 {
-	static const char sql[] =
-		"SELECT s.seq, s.kind, s.slot, s.value, s.exposed, p.pattern IS NOT NULL"
+	static const struct column columns[] = {COL(struct reserved_row, seq),
+		COL(struct reserved_row, kind), COL(struct reserved_row, slot),
+		COL(struct reserved_row, value), COL(struct reserved_row, exposed),
+		COL(struct reserved_row, made), {0}};
+	SELECT(next,
+		"SELECT s.seq AS seq, s.kind AS kind, s.slot AS slot, s.value AS value,"
+		" s.exposed AS exposed, p.pattern IS NOT NULL AS made"
 		" FROM serials s LEFT JOIN pools p ON p.id = s.pool_id"
-		" WHERE s.run_id = ? AND s.state = 'reserved' ORDER BY s.seq LIMIT 1";
+		" WHERE s.run_id = ? AND s.state = 'reserved' ORDER BY s.seq LIMIT 1",
+		columns);
 	bool passed = !strcmp(s->outcome, "passed");
 
 	for (;;) {
-		_cleanup_(query_done) struct query q = {0};
-		int r = query_begin(&q, s->tx, s->e, sql, s->run.id);
+		struct reserved_row row;
+		int r = select_one(s->tx, s->e, &next, &row, s->run.id);
 
-		if (r == 0)
-			r = query_next(&q, s->e);
 		if (r <= 0)
 			return r;
-		if (passed || col_int(&q, 4))
-			r = commit_row(
-				s, col_int(&q, 0), col_str(&q, 1), col_str(&q, 2), col_str(&q, 3));
-		else
-			r = release_row(s, col_int(&q, 0), col_int(&q, 5) != 0, col_str(&q, 1),
-				col_str(&q, 3));
+		r = passed || row.exposed ? commit_row(s, &row) : release_row(s, &row);
 		if (r < 0)
 			return r;
 	}
@@ -175,11 +182,8 @@ static int find_touched(struct settling *s)
 		"SELECT 1 FROM steps WHERE run_id = ? AND irreversible = 1"
 		" AND coalesce(outcome, 'interrupted') NOT IN ('passed', 'failed', 'skipped')"
 		" LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, s->tx, s->e, sql, s->run.id);
+	int r = db_has(s->tx, s->e, sql, s->run.id);
 
-	if (r == 0)
-		r = query_next(&q, s->e);
 	if (r < 0)
 		return r;
 	s->touched = r > 0;

@@ -13,67 +13,58 @@ int stations_put(struct db *tx, const char *station, const struct station_row *r
 		row->fail_step, row->fail_count);
 }
 
-/* 1 with a row. */
-static int first_row(
-	struct query *q, struct db *d, const char *sql, const char *station, struct err *e)
-{
-	int r = query_begin(q, d, e, sql, station);
-
-	return r < 0 ? r : query_next(q, e);
-}
-
 int stations_get(struct db *d, const char *station, struct station_row *ret, struct err *e)
 {
-	static const char sql[] = "SELECT plugged, held, code, message, fail_step, fail_count"
-				  " FROM stations WHERE id = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = first_row(&q, d, sql, station, e);
+	static const struct column columns[] = {COL(struct station_row, plugged),
+		COL(struct station_row, held), COL(struct station_row, code),
+		COL(struct station_row, message), COL(struct station_row, fail_step),
+		COL(struct station_row, fail_count), {0}};
+	SELECT(find,
+		"SELECT plugged, held, code, message, fail_step, fail_count"
+		" FROM stations WHERE id = ?",
+		columns);
 
 	*ret = (struct station_row){0};
-	if (r == 1) {
-		col_copy(&q, 0, ret->plugged, sizeof ret->plugged);
-		col_copy(&q, 1, ret->held, sizeof ret->held);
-		col_copy(&q, 2, ret->code, sizeof ret->code);
-		col_copy(&q, 3, ret->message, sizeof ret->message);
-		col_copy(&q, 4, ret->fail_step, sizeof ret->fail_step);
-		ret->fail_count = col_int(&q, 5);
-	}
-	return MIN(r, 0);
+	return MIN(select_one(d, e, &find, ret, station), 0);
 }
 
 int stations_last(struct db *d, const char *station, struct station_last *ret, struct err *e)
 {
-	static const char sql[] = "SELECT id, serial, outcome, code, step, message, ended_at"
-				  " FROM runs WHERE station = ? AND state = 'finished'"
-				  " ORDER BY seq DESC LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
-	int r = first_row(&q, d, sql, station, e);
+	static const struct column columns[] = {COL_AS(struct station_last, run, "id"),
+		COL(struct station_last, serial), COL(struct station_last, outcome),
+		COL(struct station_last, code), COL(struct station_last, step),
+		COL(struct station_last, message),
+		COL_AS(struct station_last, ended_ms, "ended_at"), {0}};
+	SELECT(find,
+		"SELECT id, serial, outcome, code, step, message, ended_at"
+		" FROM runs WHERE station = ? AND state = 'finished'"
+		" ORDER BY seq DESC LIMIT 1",
+		columns);
 
 	*ret = (struct station_last){0};
-	if (r == 1) {
-		col_copy(&q, 0, ret->run, sizeof ret->run);
-		col_copy(&q, 1, ret->serial, sizeof ret->serial);
-		col_copy(&q, 2, ret->outcome, sizeof ret->outcome);
-		col_copy(&q, 3, ret->code, sizeof ret->code);
-		col_copy(&q, 4, ret->step, sizeof ret->step);
-		col_copy(&q, 5, ret->message, sizeof ret->message);
-		ret->ended_ms = col_int(&q, 6);
-	}
-	return MIN(r, 0);
+	return MIN(select_one(d, e, &find, ret, station), 0);
 }
 
 int stations_count(struct db *d, const char *station, int64_t since_ms, struct station_counts *ret,
 	struct err *e)
 {
-	static const char sql[] = "SELECT outcome, count(*) FROM runs WHERE state = 'finished'"
-				  " AND ended_at >= ? AND station = ? GROUP BY outcome";
+	struct counted {
+		const char *outcome;
+		int64_t n;
+	} row;
+	static const struct column columns[] = {
+		COL(struct counted, outcome), COL(struct counted, n), {0}};
+	SELECT(count,
+		"SELECT outcome, count(*) AS n FROM runs WHERE state = 'finished'"
+		" AND ended_at >= ? AND station = ? GROUP BY outcome",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, since_ms, station);
+	int r = select_begin(&q, d, e, &count, since_ms, station);
 
 	*ret = (struct station_counts){0};
-	while (r == 0 && (r = query_next(&q, e)) == 1) {
-		const char *outcome = col_str(&q, 0);
-		unsigned n = (unsigned)col_int(&q, 1);
+	while (r == 0 && (r = select_next(&q, &row, e)) == 1) {
+		const char *outcome = row.outcome ? row.outcome : "";
+		unsigned n = (unsigned)row.n;
 
 		if (!strcmp(outcome, "passed"))
 			ret->passed = n;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/stmt.h"
 
-#include <math.h>
-
 #include "base/timefmt.h"
 #include "db/db_impl.h"
 
@@ -20,9 +18,50 @@ static uint64_t text_hash(const char *s)
 	return h;
 }
 
+/* Where each column is in the rows of the statement. */
+static int find_places(struct query *q, const char *sql, struct err *e)
+{
+	const struct engine_ops *ops = q->db->engine->ops;
+	int n = ops->columns(q->st);
+
+	for (size_t k = 0; q->columns[k].name; k++) {
+		int found = 0;
+
+		for (int i = 0; i < n && k < COLUMNS_MAX; i++) {
+			if (strcmp(ops->column_name(q->st, i), q->columns[k].name) != 0)
+				continue;
+			q->place[k] = (uint8_t)i;
+			found++;
+		}
+		if (found != 1)
+			return err_set(e, ERR_INTERNAL,
+				"a statement has %d columns '%s' where one is read: %.200s", found,
+				q->columns[k].name, sql);
+	}
+	return 0;
+}
+
+/* The places are the cached statement's, looked up for its first reader. */
+static int set_columns(struct query *q, size_t slot, const char *sql, struct err *e)
+{
+	struct db *d = q->db;
+	int r;
+
+	if (!q->own && d->cache[slot].columns == q->columns) {
+		memcpy(q->place, d->cache[slot].place, sizeof q->place);
+		return 0;
+	}
+	r = find_places(q, sql, e);
+	if (r == 0 && !q->own) {
+		d->cache[slot].columns = q->columns;
+		memcpy(d->cache[slot].place, q->place, sizeof q->place);
+	}
+	return r;
+}
+
 /* The cached statement of this text, or a new one: cached while there is room, the query's own
  * where the cached one is in use further up the stack. */
-static int prepare(struct query *q, const char *sql, struct err *e)
+static int prepare(struct query *q, const char *sql, size_t *ret_slot, struct err *e)
 {
 	struct db *d = q->db;
 	const struct engine_ops *ops = d->engine->ops;
@@ -34,6 +73,7 @@ static int prepare(struct query *q, const char *sql, struct err *e)
 		if (d->cache[slot].hash == h && !strcmp(ops->sql(d->cache[slot].st), sql)) {
 			q->st = d->cache[slot].st;
 			q->own = ops->busy(q->st);
+			*ret_slot = slot;
 			if (!q->own)
 				return 0;
 			break;
@@ -46,27 +86,31 @@ static int prepare(struct query *q, const char *sql, struct err *e)
 		d->cache[slot].hash = h;
 		d->cache[slot].st = q->st;
 		d->cached++;
+		*ret_slot = slot;
 	} else {
 		q->own = true;
 	}
 	return 0;
 }
 
-int query_begin_with(struct query *q, struct db *d, struct err *e, const char *sql,
-	const struct bind *parameters)
+static int begin(struct query *q, struct db *d, struct err *e, const char *sql,
+	const struct column *columns, const struct bind *parameters)
 {
+	size_t slot = 0;
 	int r;
 
-	*q = (struct query){.db = d};
+	*q = (struct query){.db = d, .columns = columns};
 	if (d->in_tx && !db_in_transaction(d))
 		return err_set(e, ERR_DATABASE, "the transaction was given up by an earlier error");
-	r = prepare(q, sql, e);
+	r = prepare(q, sql, &slot, e);
+	if (r == 0 && columns)
+		r = set_columns(q, slot, sql, e);
 	for (int i = 0; r == 0 && parameters[i].type != BIND_END; i++)
 		r = d->engine->ops->bind(d->engine, q->st, i + 1, &parameters[i], e);
 	return r;
 }
 
-int query_next(struct query *q, struct err *e)
+static int step(struct query *q, struct err *e)
 {
 	return q->db->engine->ops->step(q->db->engine, q->st, e);
 }
@@ -83,12 +127,12 @@ void query_done(struct query *q)
 int db_run_with(struct db *d, struct err *e, const char *sql, const struct bind *parameters)
 {
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin_with(&q, d, e, sql, parameters);
+	int r = begin(&q, d, e, sql, NULL, parameters);
 
 	if (r < 0)
 		return r;
 	do
-		r = query_next(&q, e);
+		r = step(&q, e);
 	while (r > 0);
 	return r < 0 ? r : d->engine->ops->changed(d->engine);
 }
@@ -115,97 +159,188 @@ int db_script(struct db *d, const char *sql, struct err *e)
 	return d->engine->ops->script(d->engine, sql, e);
 }
 
-int64_t col_int(const struct query *q, int i)
+/* --- rows --- */
+
+static void copy_text(const char *s, char *field, size_t size)
 {
-	return q->db->engine->ops->get_int(q->st, i);
+	snprintf(field, size, "%s", s ? s : "");
 }
 
-double col_real(const struct query *q, int i)
+static json_t *parsed(const char *s)
 {
-	return q->db->engine->ops->get_real(q->st, i);
+	return s ? json_loads(s, JSON_DECODE_ANY, NULL) : NULL;
 }
 
-bool col_null(const struct query *q, int i)
+static void read_field(const struct query *q, size_t k, void *to)
 {
-	return q->db->engine->ops->is_null(q->st, i);
+	const struct engine_ops *ops = q->db->engine->ops;
+	const struct column *c = &q->columns[k];
+	void *field = (char *)to + c->at;
+	int i = q->place[k];
+
+	switch (c->type) {
+	case COLUMN_INT:
+		*(int64_t *)field = ops->get_int(q->st, i);
+		break;
+	case COLUMN_BOOL:
+		*(bool *)field = ops->get_int(q->st, i) != 0;
+		break;
+	case COLUMN_COPY:
+		copy_text(ops->get_text(q->st, i), field, c->size);
+		break;
+	case COLUMN_BORROWED:
+		*(const char **)field = ops->get_text(q->st, i);
+		break;
+	case COLUMN_JSON:
+		*(json_t **)field = parsed(ops->get_text(q->st, i));
+		break;
+	case AS_TEXT:
+	case AS_INT:
+	case AS_REAL:
+	case AS_BOOL:
+	case AS_TIME:
+	case AS_JSON:
+		break;
+	}
 }
 
-const char *col_str(const struct query *q, int i)
+static json_t *column_json(const struct query *q, int i, enum column_type type)
 {
-	const char *s = q->db->engine->ops->get_text(q->st, i);
-
-	return s ? s : "";
-}
-
-char *col_dup(const struct query *q, int i)
-{
-	return col_null(q, i) ? NULL : xstrdup(col_str(q, i));
-}
-
-void col_copy(const struct query *q, int i, char *buf, size_t size)
-{
-	snprintf(buf, size, "%s", col_str(q, i));
-}
-
-static json_t *col_json(const struct query *q, int i, char kind)
-{
+	const struct engine_ops *ops = q->db->engine->ops;
 	char when[RFC3339_SIZE];
-	json_t *v = NULL;
 
-	if (col_null(q, i))
-		return json_null();
-	if (kind == 'i')
-		v = json_integer(col_int(q, i));
-	else if (kind == 'd')
-		v = isfinite(col_real(q, i)) ? json_real(col_real(q, i)) : json_null();
-	else if (kind == 'b')
-		v = json_boolean(col_int(q, i) != 0);
-	else if (kind == 't')
-		v = json_string(rfc3339(col_int(q, i), when));
-	else if (kind == 'j')
-		v = json_loads(col_str(q, i), JSON_DECODE_ANY, NULL);
-	else
-		v = json_string(col_str(q, i));
-	return v ? v : json_null();
+	switch (type) {
+	case AS_TEXT:
+	case COLUMN_COPY:
+	case COLUMN_BORROWED:
+		return json_string(ops->get_text(q->st, i));
+	case AS_INT:
+	case COLUMN_INT:
+		return json_integer(ops->get_int(q->st, i));
+	case AS_REAL:
+		return json_real(ops->get_real(q->st, i)); /* NULL where it is not finite */
+	case AS_BOOL:
+	case COLUMN_BOOL:
+		return json_boolean(ops->get_int(q->st, i) != 0);
+	case AS_TIME:
+		return json_string(rfc3339(ops->get_int(q->st, i), when));
+	case AS_JSON:
+	case COLUMN_JSON:
+		return parsed(ops->get_text(q->st, i));
+	}
+	return NULL;
 }
 
-json_t *row_json(const struct query *q, const char *kinds)
+json_t *row_json(const struct query *q)
 {
 	json_t *row = json_object();
 
-	for (int i = 0; kinds[i]; i++)
-		if (kinds[i] != '-')
-			json_object_set_new(row, q->db->engine->ops->column_name(q->st, i),
-				col_json(q, i, kinds[i]));
+	for (size_t k = 0; q->columns[k].name; k++) {
+		int i = q->place[k];
+		json_t *v = q->db->engine->ops->is_null(q->st, i)
+				    ? NULL
+				    : column_json(q, i, q->columns[k].type);
+
+		json_object_set_new(row, q->columns[k].name, v ? v : json_null());
+	}
 	return row;
 }
 
-int db_one_json(struct db *d, struct err *e, const char *what, const char *kinds, json_t **ret,
-	const char *sql, const char *key)
+int select_begin_with(struct query *q, struct db *d, struct err *e, const struct select *s,
+	const struct bind *parameters)
 {
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin_with(&q, d, e, sql, key ? BINDS(key) : BINDS());
-
-	if (r < 0)
-		return r;
-	r = query_next(&q, e);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return err_set(e, ERR_NOT_FOUND, "there is no %s '%s'", what, key ? key : "");
-	*ret = row_json(&q, kinds);
-	return 0;
+	return begin(q, d, e, s->sql, s->columns, parameters);
 }
 
-int db_all_json(struct db *d, struct err *e, const char *kinds, json_t **ret, const char *sql,
+int select_next(struct query *q, void *to, struct err *e)
+{
+	int r = step(q, e);
+
+	for (size_t k = 0; r > 0 && to && q->columns[k].name; k++)
+		read_field(q, k, to);
+	return r;
+}
+
+int select_one_with(struct db *d, struct err *e, const struct select *s, void *to,
+	const struct bind *parameters)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = select_begin_with(&q, d, e, s, parameters);
+
+	for (size_t k = 0; r == 0 && s->columns[k].name; k++)
+		if (s->columns[k].type == COLUMN_BORROWED)
+			return err_set(e, ERR_INTERNAL,
+				"the column '%s' would be borrowed from a row that is gone: %.200s",
+				s->columns[k].name, s->sql);
+	return r < 0 ? r : select_next(&q, to, e);
+}
+
+/* The first row of a statement with one column. */
+static int only_column(struct query *q, struct db *d, struct err *e, const char *sql,
+	const struct bind *parameters)
+{
+	int r = begin(q, d, e, sql, NULL, parameters);
+
+	if (r == 0 && d->engine->ops->columns(q->st) != 1)
+		r = err_set(e, ERR_INTERNAL, "a statement has other than one column: %.200s", sql);
+	return r < 0 ? r : step(q, e);
+}
+
+int db_int_with(
+	struct db *d, struct err *e, int64_t *ret, const char *sql, const struct bind *parameters)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = only_column(&q, d, e, sql, parameters);
+
+	if (r > 0)
+		*ret = d->engine->ops->get_int(q.st, 0);
+	return r;
+}
+
+int db_text_with(struct db *d, struct err *e, char *buf, size_t size, const char *sql,
+	const struct bind *parameters)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = only_column(&q, d, e, sql, parameters);
+
+	if (r > 0)
+		copy_text(d->engine->ops->get_text(q.st, 0), buf, size);
+	return r;
+}
+
+int db_has_with(struct db *d, struct err *e, const char *sql, const struct bind *parameters)
+{
+	_cleanup_(query_done) struct query q = {0};
+	int r = begin(&q, d, e, sql, NULL, parameters);
+
+	return r < 0 ? r : step(&q, e);
+}
+
+int db_one_json(struct db *d, struct err *e, const char *what, const struct select *s, json_t **ret,
 	const char *key)
 {
 	_cleanup_(query_done) struct query q = {0};
-	json_t *all = json_array();
-	int r = query_begin_with(&q, d, e, sql, key ? BINDS(key) : BINDS());
+	int r = select_begin(&q, d, e, s, key);
 
-	while (r >= 0 && (r = query_next(&q, e)) > 0)
-		json_array_append_new(all, row_json(&q, kinds));
+	if (r == 0)
+		r = select_next(&q, NULL, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no %s '%s'", what, key);
+	*ret = row_json(&q);
+	return 0;
+}
+
+int db_all_json_with(struct db *d, struct err *e, const struct select *s, json_t **ret,
+	const struct bind *parameters)
+{
+	_cleanup_(query_done) struct query q = {0};
+	json_t *all = json_array();
+	int r = select_begin_with(&q, d, e, s, parameters);
+
+	while (r >= 0 && (r = select_next(&q, NULL, e)) > 0)
+		json_array_append_new(all, row_json(&q));
 	if (r < 0) {
 		json_decref(all);
 		return r;
@@ -214,10 +349,12 @@ int db_all_json(struct db *d, struct err *e, const char *kinds, json_t **ret, co
 	return 0;
 }
 
-void sel_init(struct sel *s, const char *head)
+/* --- selections --- */
+
+void sel_init(struct sel *s, const struct select *head)
 {
-	*s = (struct sel){0};
-	sb_add(&s->sql, head);
+	*s = (struct sel){.columns = head->columns};
+	sb_add(&s->sql, head->sql);
 }
 
 bool sel_and(struct sel *s, const char *cond)
@@ -262,39 +399,63 @@ static int sel_after(struct sel *s, const struct keyset *k, const char *after, s
 	return 0;
 }
 
-static void set_next(struct db_list *l, const struct keyset *k, const struct query *q)
+/* The columns of the keyset are in the row, whether they are in its object or not. */
+static int key_places(struct query *q, const struct keyset *k, int ret[2], struct err *e)
 {
-	if (k->minor)
-		snprintf(l->next, sizeof l->next, "%lld.%s", (long long)col_int(q, 0),
-			col_str(q, 1));
-	else
-		snprintf(l->next, sizeof l->next, "%lld", (long long)col_int(q, 0));
+	const struct column key[] = {{.name = k->major}, {.name = k->minor}, {0}};
+	struct query look = {.db = q->db, .st = q->st, .columns = key};
+	int r = find_places(&look, "a page", e);
+
+	ret[0] = look.place[0];
+	ret[1] = look.place[1];
+	return r;
 }
 
-int sel_page(struct sel *s, struct db *d, const struct keyset *k, const struct db_page *page,
-	const char *kinds, struct db_list *ret, struct err *e)
+static void set_next(
+	struct db_list *l, const struct keyset *k, const struct query *q, const int place[2])
 {
-	_cleanup_(query_done) struct query q = {0};
-	unsigned limit = page && page->limit ? MIN(page->limit, 1000u) : 100;
-	const char *way = k->ascending ? "" : " DESC";
-	struct db_list l = {.items = json_array()};
-	int r = 0;
+	const struct engine_ops *ops = q->db->engine->ops;
+	long long major = ops->get_int(q->st, place[0]);
 
-	if (page && page->after && *page->after)
-		r = sel_after(s, k, page->after, e);
+	if (k->minor)
+		snprintf(l->next, sizeof l->next, "%lld.%s", major, ops->get_text(q->st, place[1]));
+	else
+		snprintf(l->next, sizeof l->next, "%lld", major);
+}
+
+static void order_by(struct sel *s, const struct keyset *k, unsigned limit)
+{
+	const char *way = k->ascending ? "" : " DESC";
+
 	sb_addf(&s->sql, " ORDER BY %s%s", k->major, way);
 	if (k->minor)
 		sb_addf(&s->sql, ", %s%s", k->minor, way);
 	sb_add(&s->sql, " LIMIT ?");
 	s->param[s->n++] = bind_int((int64_t)limit + 1);
 	s->param[s->n] = (struct bind){.type = BIND_END};
+}
+
+int sel_page(struct sel *s, struct db *d, const struct keyset *k, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	_cleanup_(query_done) struct query q = {0};
+	unsigned limit = page && page->limit ? MIN(page->limit, 1000u) : 100;
+	struct db_list l = {.items = json_array()};
+	int place[2] = {0};
+	int r = 0;
+
+	if (page && page->after && *page->after)
+		r = sel_after(s, k, page->after, e);
+	order_by(s, k, limit);
 	if (r == 0)
-		r = query_begin_with(&q, d, e, s->sql.s, s->param);
-	while (r >= 0 && (r = query_next(&q, e)) > 0) {
+		r = begin(&q, d, e, s->sql.s, s->columns, s->param);
+	if (r == 0)
+		r = key_places(&q, k, place, e);
+	while (r >= 0 && (r = step(&q, e)) > 0) {
 		if (json_array_size(l.items) == limit)
 			break;
-		json_array_append_new(l.items, row_json(&q, kinds));
-		set_next(&l, k, &q);
+		json_array_append_new(l.items, row_json(&q));
+		set_next(&l, k, &q, place);
 	}
 	if (r == 0)
 		l.next[0] = 0; /* the last page */

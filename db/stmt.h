@@ -3,8 +3,8 @@
  * Private to db/: prepared statements, bound parameters, rows into JSON, keyset pages. The SQL of a
  * table family is `static const char[]` next to its reader; values only ever travel as parameters.
  *
- * Parameters are typed by what they are in C (db/bind.h). Column types of row_json: s text, i integer, d real, b boolean, t time as RFC 3339, j JSON text;
- * '-' is left out. A SQL NULL is a JSON null.
+ * Parameters are typed by what they are in C (db/bind.h), rows are read by the names of their columns
+ * (db/rows.h).
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "db/bind.h"
 #include "db/canonical.h"
 #include "db/db.h"
+#include "db/rows.h"
 
 struct engine_stmt;
 
@@ -19,14 +20,21 @@ struct query {
 	struct db *db;
 	struct engine_stmt *st;
 	bool own; /* not from the cache: finalized at the end */
+	const struct column *columns;
+	uint8_t place[COLUMNS_MAX]; /* of each of the columns in the row */
 };
 
-/* query_begin(q, d, e, sql, parameters...) */
-#define query_begin(q, d, e, sql, ...) query_begin_with(q, d, e, sql, BINDS(__VA_ARGS__))
-int query_begin_with(struct query *q, struct db *d, struct err *e, const char *sql,
+/* select_begin(q, d, e, select, parameters...) */
+#define select_begin(q, d, e, s, ...) select_begin_with(q, d, e, s, BINDS(__VA_ARGS__))
+int select_begin_with(struct query *q, struct db *d, struct err *e, const struct select *s,
 	const struct bind *parameters);
-/* 1 with a row, 0 at the end, or an error. */
-int query_next(struct query *q, struct err *e);
+/* 1 with a row, which is read into `to` (NULL: not at all), 0 at the end, or an error. */
+int select_next(struct query *q, void *to, struct err *e);
+/* The first row alone: 1 with it, 0 without one, or an error. Nothing of it is borrowed:
+ * select_one(d, e, select, to, parameters...) */
+#define select_one(d, e, s, to, ...) select_one_with(d, e, s, to, BINDS(__VA_ARGS__))
+int select_one_with(struct db *d, struct err *e, const struct select *s, void *to,
+	const struct bind *parameters);
 /* Takes a query that was zeroed, or ended already. */
 void query_done(struct query *q);
 
@@ -46,33 +54,40 @@ int db_run_one_with(struct db *d, struct err *e, const char *what, const char *s
 int db_script(struct db *d, const char *sql, struct err *e);
 bool db_in_transaction(struct db *d);
 
-int64_t col_int(const struct query *q, int i);
-double col_real(const struct query *q, int i);
-bool col_null(const struct query *q, int i);
-/* "" for NULL; valid until the next step. */
-const char *col_str(const struct query *q, int i);
-/* A copy, NULL for NULL. */
-char *col_dup(const struct query *q, int i);
-void col_copy(const struct query *q, int i, char *buf, size_t size);
-json_t *row_json(const struct query *q, const char *kinds);
+/* The only column of the first row: 1 with it, 0 without a row, or an error. NULL is 0 or "".
+ * db_int(d, e, ret, sql, parameters...), db_text(d, e, buf, size, sql, parameters...) */
+#define db_int(d, e, ret, sql, ...) db_int_with(d, e, ret, sql, BINDS(__VA_ARGS__))
+int db_int_with(
+	struct db *d, struct err *e, int64_t *ret, const char *sql, const struct bind *parameters);
+#define db_text(d, e, buf, size, sql, ...) db_text_with(d, e, buf, size, sql, BINDS(__VA_ARGS__))
+int db_text_with(struct db *d, struct err *e, char *buf, size_t size, const char *sql,
+	const struct bind *parameters);
+/* 1 where it has a row, 0, or an error: db_has(d, e, sql, parameters...) */
+#define db_has(d, e, sql, ...) db_has_with(d, e, sql, BINDS(__VA_ARGS__))
+int db_has_with(struct db *d, struct err *e, const char *sql, const struct bind *parameters);
+
+/* The row as an object of its columns; a new reference. */
+json_t *row_json(const struct query *q);
 /* The single row of a query as JSON, -ERR_NOT_FOUND with `what` if there is none. */
-int db_one_json(struct db *d, struct err *e, const char *what, const char *kinds, json_t **ret,
-	const char *sql, const char *key);
-/* All rows of a query with at most one text parameter (NULL: none). */
-int db_all_json(struct db *d, struct err *e, const char *kinds, json_t **ret, const char *sql,
+int db_one_json(struct db *d, struct err *e, const char *what, const struct select *s, json_t **ret,
 	const char *key);
+/* All rows of a query: db_all_json(d, e, select, ret, parameters...) */
+#define db_all_json(d, e, s, ret, ...) db_all_json_with(d, e, s, ret, BINDS(__VA_ARGS__))
+int db_all_json_with(struct db *d, struct err *e, const struct select *s, json_t **ret,
+	const struct bind *parameters);
 
 /* A SELECT put together from constant pieces: only the filters that are set, so that each finds its
  * index. Parameters are positional. */
 struct sel {
 	struct strbuf sql;
+	const struct column *columns;
 	bool where;
 	int n;
 	struct bind param[17]; /* with its end */
 };
 
-/* `head` is "SELECT ... FROM ...". */
-void sel_init(struct sel *s, const char *head);
+/* Its text is "SELECT ... FROM ...". */
+void sel_init(struct sel *s, const struct select *head);
 /* A condition without parameters. */
 bool sel_and(struct sel *s, const char *cond);
 /* `cond` holds one ?; nothing happens for NULL or "". */
@@ -81,12 +96,11 @@ void sel_int(struct sel *s, const char *cond, int64_t v);
 
 /* Keyset order of a list: by one integer column, or by an integer and a text column. */
 struct keyset {
-	const char *major; /* integer column */
-	const char *minor; /* text column, NULL: the major is unique */
+	const char *major; /* integer column, which the query has as well */
+	const char *minor; /* text column, the same; NULL: the major is unique */
 	bool ascending;	   /* else the newest first */
 };
 
-/* Runs the selection as one page. The query's columns must begin with major (and minor), which
- * `kinds` may leave out with '-'. Ends the selection. */
+/* Runs the selection as one page of objects. Ends the selection. */
 int sel_page(struct sel *s, struct db *d, const struct keyset *k, const struct db_page *page,
-	const char *kinds, struct db_list *ret, struct err *e);
+	struct db_list *ret, struct err *e);

@@ -8,11 +8,8 @@
 static int name_used(struct db *d, const char *name, bool *ret, struct err *e)
 {
 	static const char sql[] = "SELECT 1 FROM tokens WHERE name = ? COLLATE NOCASE";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, name);
+	int r = db_has(d, e, sql, name);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
 	*ret = r == 1;
@@ -37,23 +34,18 @@ int tokens_create(struct db *tx, const struct token *t, struct err *e)
 
 int tokens_find(struct db *d, const char *id, struct token *ret, struct err *e)
 {
-	static const char sql[] = "SELECT id, name, role, secret_sha256, revoked_at IS NOT NULL"
-				  " FROM tokens WHERE id = ?";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, id);
+	static const struct column columns[] = {COL(struct token, id), COL(struct token, name),
+		COL(struct token, role), COL(struct token, secret_sha256),
+		COL(struct token, revoked), {0}};
+	SELECT(find,
+		"SELECT id, name, role, secret_sha256, revoked_at IS NOT NULL AS revoked"
+		" FROM tokens WHERE id = ?",
+		columns);
+	int r = select_one(d, e, &find, ret, id);
 
 	if (r == 0)
-		r = query_next(&q, e);
-	if (r < 0)
-		return r;
-	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no token '%s'", id);
-	col_copy(&q, 0, ret->id, sizeof ret->id);
-	col_copy(&q, 1, ret->name, sizeof ret->name);
-	col_copy(&q, 2, ret->role, sizeof ret->role);
-	col_copy(&q, 3, ret->secret_sha256, sizeof ret->secret_sha256);
-	ret->revoked = col_int(&q, 4) != 0;
-	return 0;
+	return MIN(r, 0);
 }
 
 int tokens_revoke(struct db *tx, const char *id, struct err *e)
@@ -66,22 +58,18 @@ int tokens_revoke(struct db *tx, const char *id, struct err *e)
 
 int tokens_list(struct db *d, json_t **ret, struct err *e)
 {
-	static const char sql[] =
-		"SELECT id, name, role, created_at, revoked_at FROM tokens ORDER BY created_at, id";
+	static const struct column columns[] = {{"id", AS_TEXT}, {"name", AS_TEXT},
+		{"role", AS_TEXT}, {"created_at", AS_TIME}, {"revoked_at", AS_TIME}, {0}};
+	SELECT(all,
+		"SELECT id, name, role, created_at, revoked_at FROM tokens ORDER BY created_at, id",
+		columns);
 
-	return db_all_json(d, e, "ssstt", ret, sql, NULL);
+	return db_all_json(d, e, &all, ret);
 }
 
 int tokens_count(struct db *d, int64_t *ret, struct err *e)
 {
 	static const char sql[] = "SELECT count(*) FROM tokens WHERE revoked_at IS NULL";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql);
 
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r < 0)
-		return r;
-	*ret = col_int(&q, 0);
-	return 0;
+	return MIN(db_int(d, e, ret, sql), 0);
 }

@@ -9,14 +9,8 @@ static int find_chip(struct db *tx, const char *chip_id, char ret_id[DB_ID_SIZE]
 {
 	static const char sql[] = "SELECT id FROM units WHERE chip_id = ?"
 				  " ORDER BY created_at DESC LIMIT 1";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, sql, chip_id);
 
-	if (r == 0)
-		r = query_next(&q, e);
-	if (r > 0)
-		col_copy(&q, 0, ret_id, DB_ID_SIZE);
-	return r;
+	return db_text(tx, e, ret_id, DB_ID_SIZE, sql, chip_id);
 }
 
 static int make_unit(struct db *tx, const char *chip_id, const char *model, char ret_id[DB_ID_SIZE],
@@ -87,24 +81,30 @@ int units_set_state(struct db *tx, const char *id, const char *state, const char
 }
 
 #define COLUMNS "created_at, id, serial, model, chip_id, state, updated_at"
-#define KINDS	"tssssst"
+
+static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT},
+	{"serial", AS_TEXT}, {"model", AS_TEXT}, {"chip_id", AS_TEXT}, {"state", AS_TEXT},
+	{"updated_at", AS_TIME}, {0}};
 
 int units_get(struct db *d, const char *serial_or_id, json_t **ret, struct err *e)
 {
-	static const char sql[] = "SELECT " COLUMNS " FROM units WHERE serial = ?1 OR id = ?1"
-				  " ORDER BY serial IS NOT ?1 LIMIT 1";
+	SELECT(get,
+		"SELECT " COLUMNS " FROM units WHERE serial = ?1 OR id = ?1"
+		" ORDER BY serial IS NOT ?1 LIMIT 1",
+		columns);
 
-	return db_one_json(d, e, "unit", KINDS, ret, sql, serial_or_id);
+	return db_one_json(d, e, "unit", &get, ret, serial_or_id);
 }
 
 int units_list(struct db *d, const char *state, const char *model, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
+	SELECT(list, "SELECT " COLUMNS " FROM units", columns);
 	static const struct keyset order = {"created_at", "id", false};
 	struct sel s;
 
-	sel_init(&s, "SELECT " COLUMNS " FROM units");
+	sel_init(&s, &list);
 	sel_str(&s, "state = ?", state);
 	sel_str(&s, "model = ?", model);
-	return sel_page(&s, d, &order, page, KINDS, ret, e);
+	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -8,9 +8,14 @@ static void offend(json_t *list, const char *value, const char *reason)
 	json_array_append_new(list, json_pack("{s:s, s:s}", "value", value, "reason", reason));
 }
 
+struct known_value {
+	char state[16], pool[DB_ID_SIZE];
+	bool waits; /* in the list of a job that has not ended */
+};
+
 /* Why a value that the ledger knows cannot be given again, NULL if it can: it is free, and its job
  * (if any) has ended without it. */
-static const char *objection(const struct query *q)
+static const char *objection(const struct known_value *known)
 {
 	static const struct {
 		const char *state, *why;
@@ -21,34 +26,36 @@ static const char *objection(const struct query *q)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (!strcmp(col_str(q, 0), rows[i].state))
+		if (!strcmp(known->state, rows[i].state))
 			return rows[i].why;
-	if (!col_null(q, 1))
+	if (known->pool[0])
 		return "waits in a pool";
-	return col_int(q, 2) ? "waits in the list of another job" : NULL;
+	return known->waits ? "waits in the list of another job" : NULL;
 }
 
 static int add_one(struct db *tx, const char *kind, const char *pool, const char *job,
 	const char *value, int64_t ordinal, json_t *offending, struct err *e)
 {
-	static const char find[] =
-		"SELECT s.state, s.pool_id, j.id IS NOT NULL AND j.finished_at IS NULL"
+	static const struct column of_known[] = {COL(struct known_value, state),
+		COL(struct known_value, pool), COL(struct known_value, waits), {0}};
+	SELECT(find,
+		"SELECT s.state AS state, s.pool_id AS pool,"
+		" j.id IS NOT NULL AND j.finished_at IS NULL AS waits"
 		" FROM serials s LEFT JOIN jobs j ON j.id = s.job_id"
-		" WHERE s.kind = ? AND s.value = ?";
+		" WHERE s.kind = ? AND s.value = ?",
+		of_known);
 	static const char insert[] =
 		"INSERT INTO serials (value, kind, pool_id, job_id, ordinal, state)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, 'free') ON CONFLICT (kind, value) DO UPDATE SET"
 		" pool_id = excluded.pool_id, job_id = excluded.job_id, ordinal = excluded.ordinal,"
 		" reason = NULL";
-	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, tx, e, find, kind, value);
+	struct known_value known;
+	int r = select_one(tx, e, &find, &known, kind, value);
 
-	if (r == 0)
-		r = query_next(&q, e);
 	if (r < 0)
 		return r;
 
-	const char *why = r > 0 ? objection(&q) : NULL;
+	const char *why = r > 0 ? objection(&known) : NULL;
 
 	if (why) {
 		offend(offending, value, why);
@@ -74,16 +81,11 @@ static int add_all(struct db *tx, const char *kind, const char *pool, const char
 {
 	static const char highest[] = "SELECT coalesce(max(ordinal), -1) + 1 FROM serials"
 				      " WHERE pool_id = ? OR job_id = ?";
-	_cleanup_(query_done) struct query q = {0};
 	json_t *seen = json_object();
+	int64_t base = 0;
 	size_t i;
 	json_t *v;
-	int r = query_begin(&q, tx, e, highest, pool, job);
-
-	if (r == 0)
-		r = query_next(&q, e);
-
-	int64_t base = r > 0 ? col_int(&q, 0) : 0;
+	int r = db_int(tx, e, &base, highest, pool, job);
 
 	json_array_foreach(values, i, v) {
 		const char *why = malformed(v);
@@ -129,33 +131,39 @@ int ledger_add_values(struct db *tx, const char *kind, const char *pool, const c
 	"seq, value, kind, slot, pool_id AS pool, job_id AS job, state, run_id AS run, unit_id" \
 	" AS unit, exposed, reason, reserved_at, settled_at"
 
+static const struct column columns[] = {{"value", AS_TEXT}, {"kind", AS_TEXT}, {"slot", AS_TEXT},
+	{"pool", AS_TEXT}, {"job", AS_TEXT}, {"state", AS_TEXT}, {"run", AS_TEXT},
+	{"unit", AS_TEXT}, {"exposed", AS_BOOL}, {"reason", AS_TEXT}, {"reserved_at", AS_TIME},
+	{"settled_at", AS_TIME}, {0}};
+
 int ledger_get(struct db *d, const char *kind, const char *value, json_t **ret, struct err *e)
 {
-	static const char sql[] = "SELECT " COLUMNS " FROM serials WHERE kind = ? AND value = ?";
+	SELECT(get, "SELECT " COLUMNS " FROM serials WHERE kind = ? AND value = ?", columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = query_begin(&q, d, e, sql, kind, value);
+	int r = select_begin(&q, d, e, &get, kind, value);
 
 	if (r == 0)
-		r = query_next(&q, e);
+		r = select_next(&q, NULL, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND, "the ledger has no %s '%s'", kind, value);
-	*ret = row_json(&q, "-ssssssssbstt");
+	*ret = row_json(&q);
 	return 0;
 }
 
 int ledger_list(struct db *d, const struct ledger_filter *f, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
+	SELECT(list, "SELECT " COLUMNS " FROM serials", columns);
 	static const struct keyset order = {.major = "seq", .ascending = true};
 	struct sel s;
 
-	sel_init(&s, "SELECT " COLUMNS " FROM serials");
+	sel_init(&s, &list);
 	sel_str(&s, "pool_id = ?", f->pool);
 	sel_str(&s, "job_id = ?", f->job);
 	sel_str(&s, "run_id = ?", f->run);
 	sel_str(&s, "+kind = ?", f->kind); /* not by (kind, value): that would sort all */
 	sel_str(&s, "state = ?", f->state);
-	return sel_page(&s, d, &order, page, "-ssssssssbstt", ret, e);
+	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -11,10 +11,10 @@
 	" AND (?3 IS NULL OR job_id = ?3) AND (?4 IS NULL OR station = ?4)"               \
 	" AND (?5 IS NULL OR recipe = ?5)"
 
-static int begin(
-	struct query *q, struct db *d, const char *sql, const struct yield_filter *f, struct err *e)
+static int begin(struct query *q, struct db *d, const struct select *s,
+	const struct yield_filter *f, struct err *e)
 {
-	return query_begin(q, d, e, sql, f->from_ms, f->to_ms ? f->to_ms : INT64_MAX, f->job,
+	return select_begin(q, d, e, s, f->from_ms, f->to_ms ? f->to_ms : INT64_MAX, f->job,
 		f->station, f->recipe);
 }
 
@@ -26,21 +26,28 @@ static json_t *no_counts(void)
 
 int reports_stations(struct db *d, int64_t since_ms, json_t **ret, struct err *e)
 {
-	static const char sql[] =
-		"SELECT station, outcome, count(*) FROM runs WHERE state = 'finished'"
-		" AND kind = 'production' AND ended_at >= ? GROUP BY station, outcome";
+	struct counted {
+		const char *station, *outcome;
+		int64_t n;
+	} row;
+	static const struct column columns[] = {COL(struct counted, station),
+		COL(struct counted, outcome), COL(struct counted, n), {0}};
+	SELECT(count,
+		"SELECT station, outcome, count(*) AS n FROM runs WHERE state = 'finished'"
+		" AND kind = 'production' AND ended_at >= ? GROUP BY station, outcome",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
 	json_t *all = json_object();
-	int r = query_begin(&q, d, e, sql, since_ms);
+	int r = select_begin(&q, d, e, &count, since_ms);
 
-	while (r >= 0 && (r = query_next(&q, e)) > 0) {
-		json_t *s = json_object_get(all, col_str(&q, 0));
+	while (r >= 0 && (r = select_next(&q, &row, e)) > 0) {
+		json_t *s = json_object_get(all, row.station);
 
 		if (!s) {
 			s = no_counts();
-			json_object_set_new(all, col_str(&q, 0), s);
+			json_object_set_new(all, row.station, s);
 		}
-		json_object_set_new(s, col_str(&q, 1), json_integer(col_int(&q, 2)));
+		json_object_set_new(s, row.outcome, json_integer(row.n));
 	}
 	if (r < 0) {
 		json_decref(all);
@@ -57,14 +64,21 @@ static json_t *ratio(int64_t part, int64_t whole)
 
 static int count_runs(struct db *d, const struct yield_filter *f, json_t *out, struct err *e)
 {
-	static const char sql[] =
-		"SELECT outcome, count(*) FROM runs WHERE " IN_WINDOW " GROUP BY outcome";
+	struct counted {
+		const char *outcome;
+		int64_t n;
+	} row;
+	static const struct column columns[] = {
+		COL(struct counted, outcome), COL(struct counted, n), {0}};
+	SELECT(count,
+		"SELECT outcome, count(*) AS n FROM runs WHERE " IN_WINDOW " GROUP BY outcome",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
 	json_t *runs = no_counts();
-	int r = begin(&q, d, sql, f, e);
+	int r = begin(&q, d, &count, f, e);
 
-	while (r >= 0 && (r = query_next(&q, e)) > 0)
-		json_object_set_new(runs, col_str(&q, 0), json_integer(col_int(&q, 1)));
+	while (r >= 0 && (r = select_next(&q, &row, e)) > 0)
+		json_object_set_new(runs, row.outcome, json_integer(row.n));
 
 	int64_t passed = json_integer_value(json_object_get(runs, "passed"));
 	int64_t failed = json_integer_value(json_object_get(runs, "failed"));
@@ -78,32 +92,37 @@ static int count_units(struct db *d, const struct yield_filter *f, json_t *out, 
 {
 	/* SQLite takes the bare columns next to a single min() or max() from that row
 	 * (lang_select.html, "Bare columns in an aggregate query"). */
-	static const char sql[] =
+	struct counted {
+		int64_t units, first_passed, last_passed, retested;
+	} row = {0};
+	static const struct column columns[] = {COL(struct counted, units),
+		COL(struct counted, first_passed), COL(struct counted, last_passed),
+		COL(struct counted, retested), {0}};
+	SELECT(count,
 		"WITH counted AS (SELECT coalesce(unit_id, id) AS u, chain, outcome FROM runs"
 		" WHERE " IN_WINDOW " AND outcome IN ('passed', 'failed')),"
 		" firsts AS (SELECT u, outcome, min(chain), count(*) AS n FROM counted GROUP BY u),"
 		" lasts AS (SELECT u, outcome, max(chain) FROM counted GROUP BY u)"
-		" SELECT count(*), sum(f.outcome = 'passed'), sum(l.outcome = 'passed'), sum(n > 1)"
+		" SELECT count(*) AS units, sum(f.outcome = 'passed') AS first_passed,"
+		" sum(l.outcome = 'passed') AS last_passed, sum(n > 1) AS retested"
 		" FROM firsts f JOIN lasts l ON l.u = f.u WHERE NOT EXISTS (SELECT 1 FROM runs r"
 		" WHERE r.unit_id = f.u AND r.kind = 'production' AND r.ended_at < ?1"
-		" AND r.outcome IN ('passed', 'failed') AND (?5 IS NULL OR r.recipe = ?5))";
+		" AND r.outcome IN ('passed', 'failed') AND (?5 IS NULL OR r.recipe = ?5))",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = begin(&q, d, sql, f, e);
+	int r = begin(&q, d, &count, f, e);
 
 	if (r == 0)
-		r = query_next(&q, e);
+		r = select_next(&q, &row, e);
 	if (r < 0)
 		return r;
-
-	int64_t n = col_int(&q, 0);
-
-	json_object_set_new(out, "units", json_integer(n));
-	json_object_set_new(out, "first_passed", json_integer(col_int(&q, 1)));
-	json_object_set_new(out, "first_pass_yield", ratio(col_int(&q, 1), n));
-	json_object_set_new(out, "last_passed", json_integer(col_int(&q, 2)));
-	json_object_set_new(out, "final_yield", ratio(col_int(&q, 2), n));
-	json_object_set_new(out, "retested", json_integer(col_int(&q, 3)));
-	json_object_set_new(out, "retest_rate", ratio(col_int(&q, 3), n));
+	json_object_set_new(out, "units", json_integer(row.units));
+	json_object_set_new(out, "first_passed", json_integer(row.first_passed));
+	json_object_set_new(out, "first_pass_yield", ratio(row.first_passed, row.units));
+	json_object_set_new(out, "last_passed", json_integer(row.last_passed));
+	json_object_set_new(out, "final_yield", ratio(row.last_passed, row.units));
+	json_object_set_new(out, "retested", json_integer(row.retested));
+	json_object_set_new(out, "retest_rate", ratio(row.retested, row.units));
 	return 0;
 }
 
@@ -140,17 +159,22 @@ static void set_shares(json_t *rows, int64_t total)
 
 int reports_pareto(struct db *d, const struct yield_filter *f, json_t **ret, struct err *e)
 {
-	static const char sql[] =
+	static const struct column columns[] = {
+		{"step", AS_TEXT}, {"code", AS_TEXT}, {"count", AS_INT}, {0}};
+	SELECT(count,
 		"SELECT step, code, count(*) AS count FROM runs WHERE " IN_WINDOW
-		" AND outcome = 'failed' GROUP BY step, code ORDER BY count(*) DESC, step, code";
+		" AND outcome = 'failed' GROUP BY step, code ORDER BY count(*) DESC, step, code",
+		columns);
 	_cleanup_(query_done) struct query q = {0};
 	json_t *rows = json_array();
 	int64_t total = 0;
-	int r = begin(&q, d, sql, f, e);
+	int r = begin(&q, d, &count, f, e);
 
-	while (r >= 0 && (r = query_next(&q, e)) > 0) {
-		json_array_append_new(rows, row_json(&q, "ssi"));
-		total += col_int(&q, 2);
+	while (r >= 0 && (r = select_next(&q, NULL, e)) > 0) {
+		json_t *row = row_json(&q);
+
+		total += json_integer_value(json_object_get(row, "count"));
+		json_array_append_new(rows, row);
 	}
 	if (r < 0) {
 		json_decref(rows);

@@ -8,7 +8,6 @@
 #include "db/recipes.h"
 
 #define CACHE_SIZE     64
-#define MAX_QUANTITY   1000000
 #define MAX_SERIALS    100000
 #define MAX_SERIAL_LEN 63
 
@@ -177,49 +176,98 @@ struct job_order *job_order_free(struct job_order *o)
 	return NULL;
 }
 
+/* What was written: the rest of it is borrowed from the body. */
+struct order_form {
+	const json_t *recipe, *serials, *stations, *params;
+	int64_t quantity, priority, deadline_ms;
+	char *external_ref;
+};
+
+struct recipe_form {
+	char *name;
+	int64_t version;
+};
+
+static const struct form_row recipe_ref_rows[] = {
+	{"name", FORM_TEXT, .required = true, .doc = "Its name.",
+		FORM_AT(struct recipe_form, name)},
+	{"version", FORM_INT, .low = 1, .high = INT64_MAX,
+		.doc = "By default the newest that is approved.",
+		FORM_AT(struct recipe_form, version)},
+	{0},
+};
+
+const struct form_row order_rows[] = {
+	{"recipe", FORM_ANY, .required = true, .schema = "{\"type\":\"string\"}",
+		.rows = recipe_ref_rows, .doc = "NAME, NAME@VERSION, or an object.",
+		FORM_AT(struct order_form, recipe)},
+	{"quantity", FORM_INT, .low = 1, .high = ORDER_QUANTITY_MAX,
+		.doc = "Units; needed where the serials do not come from the job.",
+		FORM_AT(struct order_form, quantity)},
+	{"serials", FORM_LIST, .low = 1, .high = MAX_SERIALS, .schema = "{\"type\":\"string\"}",
+		.doc = "A serial number for each unit; needed where the recipe takes them from the job.",
+		FORM_AT(struct order_form, serials)},
+	{"priority", FORM_INT, .low = ORDER_PRIORITY_MIN, .high = ORDER_PRIORITY_MAX, .def = "0",
+		.doc = "The highest is taken first.", FORM_AT(struct order_form, priority)},
+	{"stations", FORM_LIST, .schema = "{\"type\":\"string\"}",
+		.doc = "Ids of stations; by default all that have the recipe's ports.",
+		FORM_AT(struct order_form, stations)},
+	{"params", FORM_MAPPING, .doc = "Parameters of the recipe.",
+		FORM_AT(struct order_form, params)},
+	{"deadline", FORM_TIME, .doc = "When it should be done.",
+		FORM_AT(struct order_form, deadline_ms)},
+	{"external_ref", FORM_TEXT, .high = 127, .doc = "What it is called elsewhere.",
+		FORM_AT(struct order_form, external_ref)},
+	{0},
+};
+
+/* NAME, or NAME@VERSION. */
+static bool split_name(const char *text, struct recipe_form *ret)
+{
+	const char *at = strchr(text, '@');
+	unsigned long long version = 0;
+
+	if (at && (at[1 + strspn(at + 1, "0123456789")] || !parse_size(at + 1, &version) ||
+			  version == 0))
+		return false;
+	free(ret->name);
+	ret->name = at ? strndup(text, (size_t)(at - text)) : xstrdup(text);
+	/* {name: NAME@VERSION, version}: the version counts. */
+	if (at && !ret->version)
+		ret->version = (int64_t)MIN(version, (unsigned long long)INT64_MAX);
+	return *ret->name;
+}
+
+/* Whether it says which recipe; else the mistake is in m. */
+static bool read_recipe_ref(const json_t *v, struct recipe_form *ret, struct mistakes *m)
+{
+	size_t before = m->count;
+	_cleanup_(freep) char *text = NULL;
+
+	if (json_is_object(v))
+		form_read(recipe_ref_rows, v, "/recipe", "field", ret, m);
+	text = xstrdup(json_is_string(v) ? json_string_value(v) : ret->name ? ret->name : "");
+	if (m->count == before && !split_name(text, ret))
+		mistakes_add(
+			m, "/recipe", "'recipe' must be NAME, NAME@VERSION or {name, version}");
+	return m->count == before;
+}
+
 static void order_recipe(struct job_order *o, struct orders *orders, struct db *d, const json_t *v,
 	struct mistakes *m)
 {
-	const char *text = json_string_value(json_is_object(v) ? json_object_get(v, "name") : v);
-	const char *at = text ? strchr(text, '@') : NULL;
-	_cleanup_(freep) char *name =
-		at ? strndup(text, (size_t)(at - text)) : xstrdup(text ? text : "");
-	const json_t *number = json_object_get(v, "version");
-	unsigned long long version = 0;
+	struct recipe_form f = {0};
 	char state[16];
 	struct err e;
+	bool said = read_recipe_ref(v, &f, m);
 
-	if (!text || !*name ||
-		(at && (at[1 + strspn(at + 1, "0123456789")] || !parse_size(at + 1, &version) ||
-			       version == 0)) ||
-		(number && (!json_is_integer(number) || json_integer_value(number) < 1))) {
-		mistakes_add(
-			m, "/recipe", "'recipe' must be NAME, NAME@VERSION or {name, version}");
-		return;
-	}
-	if (number)
-		version = (unsigned long long)json_integer_value(number);
-	if (version > INT64_MAX ||
-		orders_recipe(orders, d, name, (int64_t)version, &o->recipe, state, &e) < 0)
-		mistakes_add(m, "/recipe", "there is no approved recipe '%s'", text);
-	else if (strcmp(state, "approved") != 0)
-		mistakes_add(m, "/recipe", "recipe %s version %u is %s, not approved", name,
+	if (said && orders_recipe(orders, d, f.name, f.version, &o->recipe, state, &e) < 0)
+		mistakes_add(m, "/recipe", "there is no approved recipe '%s'",
+			json_is_string(v) ? json_string_value(v) : f.name);
+	else if (said && strcmp(state, "approved") != 0)
+		mistakes_add(m, "/recipe", "recipe %s version %u is %s, not approved", f.name,
 			o->recipe->version, state);
-}
-
-static int64_t order_int(const json_t *body, const char *key, int64_t low, int64_t high,
-	int64_t def, struct mistakes *m)
-{
-	const json_t *v = json_object_get(body, key);
-	_cleanup_(freep) char *p = pointer_key("", key);
-
-	if (!v)
-		return def;
-	if (json_is_integer(v) && json_integer_value(v) >= low && json_integer_value(v) <= high)
-		return json_integer_value(v);
-	mistakes_add(m, p, "'%s' must be an integer from %lld to %lld", key, (long long)low,
-		(long long)high);
-	return def;
+	form_done(recipe_ref_rows, &f);
 }
 
 static void check_serial(const struct recipe *recipe, const json_t *v, const struct regex *re,
@@ -244,18 +292,13 @@ static void check_serial(const struct recipe *recipe, const json_t *v, const str
 		mistakes_add(m, p, "'%s' does not match %s", s, recipe->serial_pattern);
 }
 
-static void order_quantity(struct job_order *o, const json_t *body, struct mistakes *m)
+static void order_serials(struct job_order *o, const json_t *serials, struct mistakes *m)
 {
-	json_t *serials = json_object_get(body, "serials");
 	bool from_job = o->recipe && o->recipe->serial_source == SERIAL_JOB;
 	struct regex *re = NULL;
 	json_t *v;
 	size_t i;
 
-	if (serials && (!json_is_array(serials) || json_array_size(serials) == 0 ||
-			       json_array_size(serials) > MAX_SERIALS))
-		mistakes_add(
-			m, "/serials", "'serials' must be a list of 1 to %d values", MAX_SERIALS);
 	if (serials && o->recipe && !from_job)
 		mistakes_add(m, "/serials", "recipe %s does not take its serials from the job",
 			o->recipe->name);
@@ -265,33 +308,39 @@ static void order_quantity(struct job_order *o, const json_t *body, struct mista
 			o->recipe->name);
 	if (from_job && o->recipe->serial_pattern)
 		regex_new(o->recipe->serial_pattern, &re, NULL);
-	json_array_foreach(serials, i, v)
+	json_array_foreach((json_t *)serials, i, v)
 		if (o->recipe)
 			check_serial(o->recipe, v, re, i, m);
 	regex_free(re);
-	o->serials = json_is_array(serials) ? json_incref(serials) : NULL;
-	o->quantity = order_int(body, "quantity", 1, MAX_QUANTITY,
-		serials ? (int64_t)json_array_size(serials) : 0, m);
-	if (!serials && !from_job && !json_object_get(body, "quantity"))
+	o->serials = json_incref((json_t *)serials);
+}
+
+static void order_quantity(
+	struct job_order *o, const struct order_form *f, const json_t *body, struct mistakes *m)
+{
+	bool from_job = o->recipe && o->recipe->serial_source == SERIAL_JOB;
+	bool given = json_object_get(body, "quantity");
+	bool serials = json_object_get(body, "serials");
+
+	o->quantity = given ? f->quantity : (int64_t)json_array_size(f->serials);
+	if (!serials && !from_job && !given)
 		mistakes_add(m, "", "'quantity' is missing");
-	else if (serials && o->quantity != (int64_t)json_array_size(serials))
+	/* A mistake in either has been named already. */
+	else if (f->serials && o->quantity && o->quantity != (int64_t)json_array_size(f->serials))
 		mistakes_add(m, "/quantity", "'quantity' differs from the number of serials");
 }
 
 /* Named stations must fit; without names, those that fit are meant, and there must be one. */
 static void order_stations(
-	struct job_order *o, const struct config *config, const json_t *body, struct mistakes *m)
+	struct job_order *o, const struct config *config, const json_t *given, struct mistakes *m)
 {
-	json_t *given = json_object_get(body, "stations");
 	size_t fitting = 0;
 	json_t *v;
 	size_t i;
 	struct err e = {0};
 
 	o->affinity = json_array();
-	if (given && !json_is_array(given))
-		mistakes_add(m, "/stations", "'stations' must be a list of ids");
-	json_array_foreach(given, i, v) {
+	json_array_foreach((json_t *)given, i, v) {
 		const char *id = json_string_value(v);
 		const struct station_config *s = id ? config_station(config, id) : NULL;
 		_cleanup_(freep) char *p = pointer_index("/stations", i);
@@ -317,26 +366,11 @@ static void order_stations(
 		mistakes_add(m, "/recipe", "no station fits: %s", e.msg);
 }
 
-static void order_rest(struct job_order *o, const json_t *body, struct mistakes *m)
+static void order_params(struct job_order *o, const json_t *params, struct mistakes *m)
 {
-	const json_t *ref = json_object_get(body, "external_ref");
-	const json_t *deadline = json_object_get(body, "deadline");
-	const json_t *params = json_object_get(body, "params");
 	struct err e;
 
-	o->priority = order_int(body, "priority", -1000, 1000, 0, m);
-	if (ref && (!json_is_string(ref) || json_string_length(ref) > 127))
-		mistakes_add(
-			m, "/external_ref", "'external_ref' must be a text of at most 127 bytes");
-	else if (ref)
-		o->external_ref = xstrdup(json_string_value(ref));
-	if (deadline && (!json_is_string(deadline) ||
-				rfc3339_parse(json_string_value(deadline), &o->deadline_ms) < 0))
-		mistakes_add(
-			m, "/deadline", "'deadline' must be a time such as 2026-12-31T18:00:00Z");
-	if (params && !json_is_object(params))
-		mistakes_add(m, "/params", "'params' must be an object");
-	else if (o->recipe && recipe_params(o->recipe, params, &o->params, &e) < 0)
+	if (o->recipe && recipe_params(o->recipe, params, &o->params, &e) < 0)
 		mistakes_add(m, "/params", "%s", e.msg);
 }
 
@@ -344,27 +378,21 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e)
 {
-	static const char *const keys[] = {"recipe", "quantity", "serials", "priority", "stations",
-		"params", "deadline", "external_ref", NULL};
 	_cleanup_(job_order_freep) struct job_order *o = xcalloc(1, sizeof *o);
-	const char *key;
-	json_t *v;
+	struct order_form f = {0};
 
 	uuid7(o->id);
 	o->by = xstrdup(by);
-	json_object_foreach((json_t *)body, key, v) {
-		_cleanup_(freep) char *p = pointer_key("", key);
-		size_t i = 0;
-
-		while (keys[i] && strcmp(keys[i], key) != 0)
-			i++;
-		if (!keys[i])
-			mistakes_add_unknown(m, p, "member", key, keys);
-	}
-	order_recipe(o, orders, reader, json_object_get(body, "recipe"), m);
-	order_quantity(o, body, m);
-	order_stations(o, config, body, m);
-	order_rest(o, body, m);
+	form_read(order_rows, body, "", "member", &f, m);
+	order_recipe(o, orders, reader, f.recipe, m);
+	order_serials(o, f.serials, m);
+	order_quantity(o, &f, body, m);
+	order_stations(o, config, f.stations, m);
+	order_params(o, f.params, m);
+	o->priority = f.priority;
+	o->deadline_ms = f.deadline_ms;
+	o->external_ref = steal_ptr(&f.external_ref);
+	form_done(order_rows, &f);
 	if (m->count > 0)
 		return err_set(e, ERR_INVALID, "%s", m->item[0].text);
 	*ret = steal_ptr(&o);

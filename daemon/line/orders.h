@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "base/form.h"
 #include "base/timefmt.h"
 #include "daemon/line/config.h"
 #include "base/mistake.h"
@@ -40,9 +41,13 @@ int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t
 /* Whether the station has every port of the recipe: 0, or -ERR_PORT_UNBOUND with the port. */
 int station_fits(const struct station_config *s, const struct recipe *r, struct err *e);
 
-/* POST /jobs: {recipe: "name" | "name@version" | {name, version?}, quantity | serials: [..],
- * priority?, stations: [..]?, params: {}?, deadline?, external_ref?}. Every mistake goes to m (then
- * -ERR_INVALID). */
+#define ORDER_QUANTITY_MAX 1000000
+#define ORDER_PRIORITY_MIN (-1000)
+#define ORDER_PRIORITY_MAX 1000
+
+/* POST /jobs: what its body may hold (base/form.h). */
+extern const struct form_row order_rows[];
+/* body: an object. Every mistake goes to m (then -ERR_INVALID). */
 struct job_order;
 int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,

@@ -14,16 +14,14 @@
 #include "db/chain_head.h"
 #include "db/clock.h"
 #include "db/events.h"
-#include "db/idempotency.h"
 #include "db/integrity.h"
+#include "db/retention.h"
 #include "db/runs.h"
 
-#define PRUNE_EVERY_US	    (60 * US_PER_S)
-#define HEAD_EVERY_US	    (3600 * US_PER_S)
-#define PRUNE_EVENTS	    5000 /* at most, of one transaction */
-#define IDEMPOTENCY_KEEP_MS (7ll * 24 * 3600 * 1000)
-#define FIRST_REASON	    "first start"
-#define FIRST_CHECK_US	    (50 * US_PER_MS)
+#define PRUNE_EVERY_US (60 * US_PER_S)
+#define HEAD_EVERY_US  (3600 * US_PER_S)
+#define FIRST_REASON   "first start"
+#define FIRST_CHECK_US (50 * US_PER_MS)
 
 struct records {
 	struct records_opts o;
@@ -416,19 +414,15 @@ struct records *records_free(struct records *r)
 
 /* --- every second --- */
 
-/* Little at a time, so that no run waits for it. */
 static int apply_prune(struct db *tx, void *data, struct err *e)
 {
 	struct records *r = data;
-	int64_t keep = __atomic_load_n(&r->keep_events_ms, __ATOMIC_RELAXED);
-	int64_t gone = 0;
-	int ret = idempotency_prune(tx, wall_ms() - IDEMPOTENCY_KEEP_MS, e);
+	const struct retention policy = {.now_ms = wall_ms(),
+		.believed = wall_check(r->wall, NULL) == 0,
+		.events_keep_ms = __atomic_load_n(&r->keep_events_ms, __ATOMIC_RELAXED)};
+	int ret = clock_keep(tx, wall_floor_ms(r->wall), e);
 
-	if (ret == 0)
-		ret = clock_keep(tx, wall_floor_ms(r->wall), e);
-	if (ret == 0 && keep > 0 && wall_check(r->wall, e) == 0)
-		ret = events_prune(tx, wall_ms() - keep, PRUNE_EVENTS, &gone, e);
-	return ret;
+	return ret < 0 ? ret : retention_apply(tx, &policy, e);
 }
 
 static int apply_jump(struct db *tx, void *data, struct err *e)

@@ -3,9 +3,9 @@
  * The check (lint) of a recipe: one walk over the JSON that builds the recipe and collects every
  * mistake on the way.
  */
-#include "base/regex.h"
 #include "base/util.h"
 #include "daemon/recipe/args.h"
+#include "daemon/recipe/head.h"
 #include "daemon/recipe/recipe.h"
 
 #define MAX_STEPS 500
@@ -21,20 +21,6 @@ struct check {
 	enum step_phase phase;
 	size_t index;
 };
-
-static bool is_identifier(const char *s, const char *extra)
-{
-	size_t n = strlen(s);
-
-	if (n == 0 || n > 64)
-		return false;
-	for (const char *p = s; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
-			    *p) &&
-			!strchr(extra, *p))
-			return false;
-	return true;
-}
 
 static void check_keys(struct check *c, const json_t *o, const char *pointer, const char *what,
 	const char *const *names)
@@ -84,215 +70,12 @@ static uint64_t get_duration(
 	return us;
 }
 
-static void check_pattern(
-	struct check *c, const char *pointer, const char *key, const char *pattern)
-{
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-	struct regex *re;
-	struct err e;
-
-	if (regex_new(pattern, &re, &e) < 0)
-		mistakes_add(c->m, p, "%s", e.msg);
-	else
-		regex_free(re);
-}
-
-static void check_unit(struct check *c, const json_t *unit)
-{
-	static const char *const keys[] = {"model", "serial", "firmware_version", NULL};
-	static const char *const serial_keys[] = {"pool", "from", "pattern", NULL};
-	const json_t *serial = json_object_get(unit, "serial");
-	const char *from;
-	const char *pattern;
-
-	if (!unit)
-		return;
-	if (!json_is_object(unit)) {
-		mistakes_add(c->m, "/unit", "'unit' must be a mapping");
-		return;
-	}
-	check_keys(c, unit, "/unit", "key", keys);
-	str_replace(&c->r->model, get_string(c, unit, "/unit", "model", false));
-	if (!serial)
-		return;
-	if (!json_is_object(serial)) {
-		mistakes_add(c->m, "/unit/serial",
-			"'serial' must be {pool: NAME}, {from: job} or {from: scan, pattern: ...}");
-		return;
-	}
-	check_keys(c, serial, "/unit/serial", "key", serial_keys);
-	str_replace(&c->r->serial_pool, get_string(c, serial, "/unit/serial", "pool", false));
-	from = get_string(c, serial, "/unit/serial", "from", false);
-	pattern = get_string(c, serial, "/unit/serial", "pattern", false);
-	if (pattern)
-		check_pattern(c, "/unit/serial", "pattern", pattern);
-	str_replace(&c->r->serial_pattern, pattern);
-	if (c->r->serial_pool && from)
-		mistakes_add(c->m, "/unit/serial", "'pool' and 'from' exclude each other");
-	else if (c->r->serial_pool)
-		c->r->serial_source = SERIAL_POOL;
-	else if (from && !strcmp(from, "job"))
-		c->r->serial_source = SERIAL_JOB;
-	else if (from && !strcmp(from, "scan"))
-		c->r->serial_source = SERIAL_SCAN;
-	else if (from)
-		mistakes_add(c->m, "/unit/serial/from", "'%s': job or scan expected", from);
-	else
-		mistakes_add(c->m, "/unit/serial", "'pool' or 'from' is missing");
-}
-
-static int get_level(struct check *c, const json_t *o, const char *pointer, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-
-	if (!v)
-		return -1;
-	if (json_is_boolean(v))
-		return json_is_true(v);
-	if (json_is_integer(v) && (json_integer_value(v) == 0 || json_integer_value(v) == 1))
-		return (int)json_integer_value(v);
-	mistakes_add(c->m, p, "'%s' must be 0 or 1", key);
-	return -1;
-}
-
-static bool get_bool(struct check *c, const json_t *o, const char *pointer, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-	_cleanup_(freep) char *p = pointer_key(pointer, key);
-
-	if (v && !json_is_boolean(v))
-		mistakes_add(c->m, p, "'%s' must be true or false", key);
-	return json_is_true(v);
-}
-
 static bool one_of(const char *s, const char *const *names)
 {
 	for (; *names; names++)
 		if (!strcmp(*names, s))
 			return true;
 	return false;
-}
-
-static void check_port(struct check *c, const char *role, const json_t *o, struct recipe_port *out)
-{
-	static const char *const keys[] = {
-		"kind", "baud", "parity", "rtscts", "optional", "dtr", "rts", NULL};
-	static const char *const parities[] = {"none", "even", "odd", NULL};
-	_cleanup_(freep) char *p = pointer_key("/ports", role);
-	const char *kind;
-	const char *parity;
-	const json_t *baud;
-
-	out->role = xstrdup(role);
-	out->kind = xstrdup("tty");
-	out->dtr = out->rts = -1;
-	if (!is_identifier(role, ""))
-		mistakes_add(c->m, p, "'%s' is not a name for a port", role);
-	if (!json_is_object(o)) {
-		mistakes_add(c->m, p, "port '%s' must be a mapping such as {kind: tty}", role);
-		return;
-	}
-	check_keys(c, o, p, "key", keys);
-	kind = get_string(c, o, p, "kind", false);
-	if (kind) {
-		_cleanup_(freep) char *kp = pointer_key(p, "kind");
-
-		if (!port_kind(kind))
-			mistakes_add_unknown(c->m, kp, "kind of port", kind, port_kind_names);
-		str_replace(&out->kind, kind);
-	}
-	parity = get_string(c, o, p, "parity", false);
-	if (parity && !one_of(parity, parities))
-		mistakes_add_unknown(c->m, p, "parity", parity, parities);
-	out->parity = parity && !strcmp(parity, "even")	 ? LINK_PARITY_EVEN
-		      : parity && !strcmp(parity, "odd") ? LINK_PARITY_ODD
-							 : LINK_PARITY_NONE;
-	baud = json_object_get(o, "baud");
-	if (baud && (!json_is_integer(baud) || json_integer_value(baud) < 50 ||
-			    json_integer_value(baud) > 20000000)) {
-		_cleanup_(freep) char *bp = pointer_key(p, "baud");
-
-		mistakes_add(c->m, bp, "'baud' must be an integer from 50 to 20000000");
-	}
-	out->baud = (uint32_t)json_integer_value(baud);
-	out->rtscts = get_bool(c, o, p, "rtscts");
-	out->optional = get_bool(c, o, p, "optional");
-	out->dtr = get_level(c, o, p, "dtr");
-	out->rts = get_level(c, o, p, "rts");
-}
-
-static void check_ports(struct check *c, const json_t *ports)
-{
-	const char *role;
-	json_t *o;
-
-	if (!ports)
-		return;
-	if (!json_is_object(ports)) {
-		mistakes_add(c->m, "/ports", "'ports' must be a mapping of roles");
-		return;
-	}
-	c->r->port = xcalloc(json_object_size(ports), sizeof *c->r->port);
-	json_object_foreach((json_t *)ports, role, o)
-		check_port(c, role, o, &c->r->port[c->r->ports++]);
-}
-
-static void check_artifacts(struct check *c, const json_t *artifacts)
-{
-	const char *name;
-	json_t *v;
-
-	if (artifacts && !json_is_object(artifacts))
-		mistakes_add(c->m, "/artifacts", "'artifacts' must be a mapping of names to files");
-	json_object_foreach((json_t *)artifacts, name, v) {
-		_cleanup_(freep) char *p = pointer_key("/artifacts", name);
-
-		if (!is_identifier(name, ""))
-			mistakes_add(c->m, p, "'%s' is not a name for an artifact", name);
-		if (!json_is_string(v) || !json_string_length(v))
-			mistakes_add(c->m, p, "artifact '%s' must name a file or a sha256", name);
-	}
-}
-
-static void check_params(struct check *c, const json_t *params)
-{
-	static const char *const keys[] = {"type", "default", "title", "choices", NULL};
-	static const char *const types[] = {"string", "number", "integer", "bool", NULL};
-	const char *name;
-	json_t *v;
-
-	if (params && !json_is_object(params))
-		mistakes_add(c->m, "/params", "'params' must be a mapping");
-	json_object_foreach((json_t *)params, name, v) {
-		_cleanup_(freep) char *p = pointer_key("/params", name);
-		const char *type;
-
-		if (!is_identifier(name, ""))
-			mistakes_add(c->m, p, "'%s' is not a name for a parameter", name);
-		if (!json_is_object(v)) {
-			mistakes_add(c->m, p,
-				"parameter '%s' must be a mapping such as {type: string}", name);
-			continue;
-		}
-		check_keys(c, v, p, "key", keys);
-		type = get_string(c, v, p, "type", false);
-		if (type && !one_of(type, types)) {
-			_cleanup_(freep) char *tp = pointer_key(p, "type");
-
-			mistakes_add_unknown(c->m, tp, "type", type, types);
-		} else if (json_object_get(v, "default")) {
-			struct recipe probe = {.json = json_pack("{s:{s:O}}", "params", name, v),
-				.name = c->r->name};
-			json_t *out = NULL;
-			struct err e;
-
-			if (recipe_params(&probe, NULL, &out, &e) < 0)
-				mistakes_add(c->m, p, "the default: %s", e.msg);
-			json_decref(out);
-			json_decref(probe.json);
-		}
-	}
 }
 
 /* --- references --- */
@@ -651,7 +434,7 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 	check_keys(c, o, p, "key", keys);
 	id = get_string(c, o, p, "id", false);
 	if (id) {
-		if (!is_identifier(id, ""))
+		if (!recipe_is_identifier(id, ""))
 			mistakes_add(c->m, id_p,
 				"'%s' is not an id: letters, digits, - and _, at most 64", id);
 		if (earlier_step(c, id))
@@ -713,9 +496,7 @@ static void check_firmware(struct check *c)
 {
 	static const char pointer[] = "/unit/firmware_version";
 	const json_t *unit = json_object_get(c->r->json, "unit");
-	const char *text = json_is_object(unit)
-				   ? get_string(c, unit, "/unit", "firmware_version", false)
-				   : NULL;
+	const char *text = json_string_value(json_object_get(unit, "firmware_version"));
 	size_t n = text ? strlen(text) : 0;
 	_cleanup_(freep) char *path = NULL;
 	struct err e = {0};
@@ -760,30 +541,9 @@ static void check_scan(struct check *c)
 		"the serial is scanned, but no unit.serial step has a 'value' (such as '${steps.ID.value}' of an operator.scan step)");
 }
 
-static void check_head(struct check *c)
-{
-	const json_t *root = c->r->json;
-	const json_t *version = json_object_get(root, "version");
-	const char *name = get_string(c, root, "", "recipe", true);
-
-	if (name && (!is_identifier(name, ".") || strchr(".-_", name[0])))
-		mistakes_add(c->m, "/recipe",
-			"'%s' is not a name: letters, digits, - _ and ., at most 64", name);
-	str_replace(&c->r->name, name);
-	if (!version)
-		mistakes_add(c->m, "", "'version' is missing");
-	else if (!json_is_integer(version) || json_integer_value(version) < 1 ||
-		 json_integer_value(version) > 1000000000)
-		mistakes_add(c->m, "/version", "'version' must be an integer from 1");
-	c->r->version = (unsigned)json_integer_value(version);
-	str_replace(&c->r->title, get_string(c, root, "", "title", false));
-}
-
 static int check_root(
 	json_t *root, bool bench, struct mistakes *m, struct recipe **ret, struct err *e)
 {
-	static const char *const keys[] = {"recipe", "version", "title", "description", "unit",
-		"ports", "artifacts", "params", "timeout", "setup", "steps", "teardown", NULL};
 	size_t before = m->count;
 	struct recipe *r = xcalloc(1, sizeof *r);
 	struct check c = {.m = m, .r = r, .bench = bench};
@@ -794,14 +554,7 @@ static int check_root(
 	if (!json_is_object(root)) {
 		mistakes_add(m, "", "a recipe must be a mapping");
 	} else {
-		check_keys(&c, root, "", "key", keys);
-		check_head(&c);
-		get_string(&c, root, "", "description", false);
-		check_unit(&c, json_object_get(root, "unit"));
-		check_ports(&c, json_object_get(root, "ports"));
-		check_artifacts(&c, json_object_get(root, "artifacts"));
-		check_params(&c, json_object_get(root, "params"));
-		r->timeout_us = get_duration(&c, root, "", "timeout", NO_DEADLINE);
+		recipe_head_read(root, r, m);
 		check_phase(&c, PHASE_SETUP, "setup");
 		check_phase(&c, PHASE_STEPS, "steps");
 		check_phase(&c, PHASE_TEARDOWN, "teardown");

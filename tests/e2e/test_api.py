@@ -297,6 +297,69 @@ class Conventions(Live):
             self.assertEqual([e['pointer'] for e in p['errors']], [pointer], path)
         self.assertNotIn('till', self.api.request('GET', '/tokens').body.decode())
 
+    def test_no_route_takes_a_field_that_it_does_not_know(self):
+        """Each route with a body, out of the document: a field that no one knows, at the top and in what is nested."""
+        doc, tried = self.api.get('/openapi.json'), 0
+        audit = len(self.api.get('/audit?limit=1000')['items'])
+        for path, item in doc['paths'].items():
+            for method, o in item.items():
+                content = o.get('requestBody', {}).get('content', {})
+                if method == 'get' or 'application/octet-stream' in content:
+                    continue
+                for name, value in (('{id}', self.job if '/jobs' in path else 'production-sn' if '/pools' in path else 'A1'),
+                                    ('{name}', 'ask'), ('{version}', '1'), ('{sha256}', SHA),
+                                    ('{action}', 'clear' if '/stations' in path else 'scrap' if '/units' in path else 'retire'
+                                     if '/recipes' in path else 'pause')):
+                    path = path.replace(name, value)
+                bodies = [('/no~1such~0field', {'no/such~field': 1})]
+                for field, s in content.get('application/json', {}).get('schema', {}).get('properties', {}).items():
+                    for nested in s.get('oneOf', [s]):
+                        if nested.get('additionalProperties') is False:
+                            bodies.append(('/%s/nosuchfield' % field, {field: {'nosuchfield': 1}}))
+                for pointer, body in bodies:
+                    p = self.problem(self.api.request(method.upper(), path, body, {'If-Match': '*'}, raw=True), 422)
+                    self.assertIn(pointer, [e['pointer'] for e in p['errors']], (method, path))
+                for body in ('[]', '[1]', '5', '"x"'):
+                    a = self.api.request(method.upper(), path, body, {'If-Match': '*'}, raw=True)
+                    self.assertIn(a.status, (400, 422), (method, path, body))
+                a = self.api.request(method.upper(), path, 'no/such~field: 1', {'If-Match': '*', 'Content-Type': 'application/yaml'},
+                                     raw=True)
+                self.assertEqual(a.status, 422 if 'application/yaml' in content else 400, (method, path))
+                tried += 1
+        self.assertGreater(tried, 20)
+        self.assertEqual(len(self.api.get('/audit?limit=1000')['items']), audit)
+
+    def test_a_mistake_of_a_body_is_422_with_its_pointer_and_the_nearest_name(self):
+        for method, path, body, pointer, word in (
+                ('POST', '/tokens', {'name': 'x', 'role': 'viewr'}, '/role', "did you mean 'viewer'?"),
+                ('POST', '/tokens', {'role': 'viewer', 'nam': 'x'}, '/nam', "did you mean 'name'?"),
+                ('POST', '/tokens', {'name': 5, 'role': 'viewer'}, '/name', 'string'),
+                ('POST', '/pools', {'id': 'x', 'pattern': 'X{seq:03}', 'check': 'lun'}, '/check', "did you mean 'luhn'?"),
+                ('POST', '/pools', {'id': 'x', 'values': ['a', 7]}, '/values/1', 'string'),
+                ('POST', '/pools', {'id': 'x', 'pattern': 'X{seq:03}', 'first': -1}, '/first', 'from 0'),
+                ('POST', '/pools/production-sn/values', {'values': []}, '/values', 'empty'),
+                ('POST', '/pools/production-sn/actions/advance', {'next': '7', 'reason': 'r'}, '/next', 'integer'),
+                ('PATCH', '/pools/production-sn', {'last': '9'}, '/last', 'integer'),
+                ('PATCH', '/jobs/' + self.waiting, {'deadline': 'soon'}, '/deadline', '2026-12-31'),
+                ('PATCH', '/jobs/' + self.waiting, {'stations': ['A1', {}]}, '/stations/1', 'string'),
+                ('POST', '/jobs', {'recipe': {'name': 'ask', 'versin': 1}, 'quantity': 1}, '/recipe/versin', "'version'"),
+                ('POST', '/jobs', {'recipe': 'ask', 'quantity': 1, 'deadline': 5}, '/deadline', '2026-12-31'),
+                ('POST', '/records/actions/accept', {'reason': 'x' * 301}, '/reason', '300'),
+                ('POST', '/pools', {'id': 'a/b', 'pattern': 'X{seq:03}'}, '/id', 'slash'),
+                ('POST', '/pools', {'id': 'x', 'pattern': 'X{seq:03}', 'values': ['a']}, '', "'values'"),
+                ('POST', '/session', {}, '', "'token' is missing")):
+            p = self.problem(self.api.request(method, path, body, {'If-Match': '*'}), 422, 'unprocessable')
+            found = {e['pointer']: e['detail'] for e in p['errors']}
+            self.assertIn(word, found.get(pointer, ''), (path, found))
+        # What only the handler can judge stays 400, with the pointer too.
+        p = self.problem(self.api.request('POST', '/tokens', {'name': 'a  b', 'role': 'mes'}), 400, 'invalid')
+        self.assertEqual([e['pointer'] for e in p['errors']], ['/name'])
+        # RFC 7396: null takes a deadline away, and what is not there stays.
+        a = self.api.request('PATCH', '/jobs/' + self.waiting, {'deadline': '2030-01-01T00:00:00Z'}, {'If-Match': '*'})
+        self.assertEqual((a.status, a.json['deadline'][:10]), (200, '2030-01-01'), a.body)
+        a = self.api.request('PATCH', '/jobs/' + self.waiting, {'deadline': None}, {'If-Match': '*'})
+        self.assertEqual((a.status, a.json['deadline']), (200, None), a.body)
+
     def test_a_repetition_is_answered_even_if_the_same_could_not_be_done_now(self):
         text = PROMPT_RECIPE.replace('recipe: ask', 'recipe: retired')
         self.line.put_recipe(text)

@@ -7,25 +7,22 @@
 
 #include <string.h>
 
-#include "api/embedded.h"
+#include "api/openapi.h"
 #include "base/util.h"
-#include "base/yaml.h"
 #include "tests/unit/unit.h"
 
-static struct yaml_doc *doc;
+static json_t *doc;
 
 static void setup(void)
 {
 	struct err e;
 
-	ck_assert_msg(yaml_parse("openapi.yaml", (const char *)openapi_yaml, openapi_yaml_len, &doc,
-			      &e) == 0,
-		"%s", e.msg);
+	ck_assert_msg(openapi_document(&doc, &e) == 0, "%s", e.msg);
 }
 
 static void teardown(void)
 {
-	yaml_doc_free(doc);
+	json_decref(doc);
 }
 
 /* Follows {"$ref": "#/a/b"}. */
@@ -33,7 +30,7 @@ static const json_t *resolved(const json_t *o)
 {
 	const char *ref = json_string_value(json_object_get(o, "$ref"));
 	_cleanup_(freep) char *copy = ref ? xstrdup(ref + 2) : NULL;
-	const json_t *at = doc->root;
+	const json_t *at = doc;
 	char *save = NULL;
 
 	if (!ref)
@@ -46,7 +43,7 @@ static const json_t *resolved(const json_t *o)
 
 static const json_t *operation(const struct route *r)
 {
-	const json_t *item = json_object_get(json_object_get(doc->root, "paths"), r->pattern);
+	const json_t *item = json_object_get(json_object_get(doc, "paths"), r->pattern);
 	char method[8] = {0};
 
 	for (size_t i = 0; http_method_str(r->method)[i]; i++)
@@ -101,22 +98,25 @@ static void same_query(const struct route *r, const json_t *op)
 		http_method_str(r->method), r->pattern, n, described);
 }
 
+/* Each field of the form, and no other; without one there is no body, or raw bytes. */
 static void same_fields(const struct route *r, const json_t *op)
 {
 	const json_t *body = resolved(json_object_get(op, "requestBody"));
 	const json_t *schema = json_object_get(
 		json_object_get(json_object_get(body, "content"), "application/json"), "schema");
-	const json_t *properties = json_object_get(resolved(schema), "properties");
+	const json_t *properties = json_object_get(schema, "properties");
 	size_t n = 0;
 
-	if (!r->fields)
-		return;
-	for (; r->fields[n]; n++)
-		ck_assert_msg(json_object_get(properties, r->fields[n]) != NULL,
+	for (; r->form && r->form[n].key; n++)
+		ck_assert_msg(json_object_get(properties, r->form[n].key) != NULL,
 			"%s %s: the field '%s' is not described", http_method_str(r->method),
-			r->pattern, r->fields[n]);
+			r->pattern, r->form[n].key);
 	ck_assert_msg(n == json_object_size(properties), "%s %s: %zu fields, %zu described",
 		http_method_str(r->method), r->pattern, n, json_object_size(properties));
+	ck_assert_msg((body != NULL) == (n > 0 || r->flags & ROUTE_UPLOAD),
+		"%s %s: a body is described, and none is taken, or the other way round",
+		http_method_str(r->method), r->pattern);
+	ck_assert(n == 0 || json_is_false(json_object_get(schema, "additionalProperties")));
 }
 
 /* In every row that has a path in the document; the pages of the dashboard have none. */
@@ -149,22 +149,46 @@ START_TEST(the_document_names_what_a_body_may_hold)
 }
 END_TEST
 
-/* A handler that looks at its body itself is known here: another one would drop what it does not
- * know in silence. */
-START_TEST(every_body_is_looked_at)
+/* A handler that reads its form itself is known here: another one could forget it. */
+START_TEST(every_body_has_a_form)
 {
 	static const char *const own[] = {"/api/v1/jobs", "/api/v1/recipes",
 		"/api/v1/recipes/check", "/api/v1/recipes/{name}/versions/{version}"};
 
 	for (size_t t = 0; t < route_table_count; t++) {
 		for (const struct route *r = route_tables[t]; r->pattern; r++) {
-			bool known =
-				r->fields || r->method == HTTP_GET || (r->flags & ROUTE_UPLOAD);
+			bool known = r->form_size > 0 || r->form == form_none ||
+				     r->method == HTTP_GET || (r->flags & ROUTE_UPLOAD);
 
 			for (size_t i = 0; i < ARRAY_LEN(own); i++)
-				known |= !strcmp(own[i], r->pattern);
+				known |= r->form && !strcmp(own[i], r->pattern);
 			ck_assert_msg(known, "%s %s", http_method_str(r->method), r->pattern);
 		}
+	}
+}
+END_TEST
+
+/* What the rows say of a nested mapping is in the document as well. */
+START_TEST(the_document_describes_what_is_nested)
+{
+	static const struct {
+		const char *pattern, *field, *path[4];
+	} nested[] = {
+		{"/api/v1/recipes", "unit", {"properties", "serial", "properties", "pool"}},
+		{"/api/v1/recipes", "ports", {"additionalProperties", "properties", "baud"}},
+		{"/api/v1/recipes", "params", {"additionalProperties", "properties", "choices"}},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(nested); i++) {
+		const struct route post = {.method = HTTP_POST, .pattern = nested[i].pattern};
+		const json_t *o = json_object_get(operation(&post), "requestBody");
+
+		o = json_object_get(json_object_get(o, "content"), "application/json");
+		o = json_object_get(json_object_get(o, "schema"), "properties");
+		o = json_object_get(o, nested[i].field);
+		for (size_t k = 0; k < 4 && nested[i].path[k]; k++)
+			o = json_object_get(o, nested[i].path[k]);
+		ck_assert_msg(o != NULL, "%s %s", nested[i].pattern, nested[i].field);
 	}
 }
 END_TEST
@@ -192,7 +216,8 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, the_document_names_what_a_query_may_hold);
 	tcase_add_test(t, the_document_names_what_a_body_may_hold);
-	tcase_add_test(t, every_body_is_looked_at);
+	tcase_add_test(t, every_body_has_a_form);
+	tcase_add_test(t, the_document_describes_what_is_nested);
 	tcase_add_test(t, only_what_reads_memory_is_answered_on_the_http_thread);
 	suite_add_tcase(s, t);
 	return s;

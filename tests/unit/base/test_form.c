@@ -176,6 +176,104 @@ START_TEST(the_manual_and_the_schema_are_made_of_the_rows)
 }
 END_TEST
 
+/* --- what a body of the API may hold --- */
+
+struct body {
+	char *note;
+	int64_t at_ms;
+	uint64_t us;
+	const json_t *list, *texts, *mapping, *any;
+	int choice;
+};
+
+static const struct form_row one_rows[] = {
+	{"name", FORM_TEXT, .required = true, .doc = "A name."},
+	{0},
+};
+static const struct form_row body_rows[] = {
+	{"note", FORM_TEXT, .low = 1, .high = 5, .doc = "A note.", FORM_AT(struct body, note)},
+	{"at", FORM_TIME, .null = true, .doc = "A time.", FORM_AT(struct body, at_ms)},
+	{"us", FORM_DURATION, .low = 1, .doc = "A duration.", FORM_AT(struct body, us)},
+	{"list", FORM_LIST, .doc = "A list.", .schema = "{\"type\":\"integer\"}",
+		FORM_AT(struct body, list)},
+	{"texts", FORM_TEXTS, .low = 1, .high = 2, .doc = "Texts.", FORM_AT(struct body, texts)},
+	{"mapping", FORM_MAPPING, .doc = "Any names.", FORM_AT(struct body, mapping)},
+	{"any", FORM_ANY, .required = true, .doc = "The caller looks.", .rows = one_rows,
+		.schema = "{\"type\":\"string\"}", FORM_AT(struct body, any)},
+	{"choice", FORM_CHOICE, .choices = colors, .doc = "A color.", FORM_AT(struct body, choice)},
+	{0},
+};
+
+static const struct {
+	const char *json, *mistakes;
+} bodies[] = {
+	{"{}", ""},
+	{"{\"note\":\"12345\",\"at\":null,\"list\":[],\"texts\":[\"a\"],\"mapping\":{}}", ""},
+	{"{\"note\":\"\"}", "/note: 'note' must be a text of 1 to 5 bytes\n"},
+	{"{\"note\":\"123456\"}", "/note: 'note' must be a text of 1 to 5 bytes\n"},
+	{"{\"note\":null}", "/note: 'note' must be a string (quote it)\n"},
+	{"{\"at\":\"tomorrow\"}", "/at: 'at' must be a time such as 2026-12-31T18:00:00Z\n"},
+	{"{\"at\":5}", "/at: 'at' must be a time such as 2026-12-31T18:00:00Z\n"},
+	{"{\"us\":\"0s\"}", "/us: 'us' must be a duration such as 500ms or 5s\n"},
+	{"{\"list\":3}", "/list: 'list' must be a list\n"},
+	{"{\"texts\":\"a\"}", "/texts: 'texts' must be a list of 1 to 2 values\n"},
+	{"{\"texts\":[]}", "/texts: 'texts' must be a list of 1 to 2 values\n"},
+	{"{\"texts\":[\"a\",4]}", "/texts/1: an item of 'texts' must be a string\n"},
+	{"{\"mapping\":[]}", "/mapping: 'mapping' must be a mapping\n"},
+	{"{\"choice\":\"gren\"}",
+		"/choice: 'choice' is 'gren': one of red, green expected, did you mean "
+		"'green'?\n"},
+	{"{\"nte\":1,\"a/b~\":1}",
+		"/nte: unknown field 'nte', did you mean 'note'?\n/a~1b~0: unknown field 'a/b~'\n"},
+};
+
+START_TEST(each_mistake_of_a_body_is_found_at_its_place)
+{
+	struct body b = {.at_ms = 7};
+	json_t *o = json_loads(bodies[_i].json, 0, NULL);
+	struct mistakes m = {0};
+	struct strbuf all = {0};
+
+	form_read(body_rows, o, "", "field", &b, &m);
+	for (size_t i = 0; i < m.count; i++)
+		sb_addf(&all, "%s: %s\n", m.item[i].pointer, m.item[i].text);
+	ck_assert_str_eq(all.s ? all.s : "", bodies[_i].mistakes);
+	ck_assert_int_eq(b.at_ms, 7); /* null leaves it */
+	sb_done(&all);
+	mistakes_done(&m);
+	form_done(body_rows, &b);
+	json_decref(o);
+}
+END_TEST
+
+START_TEST(what_a_body_may_hold_is_borrowed_and_described)
+{
+	struct body b = {0};
+	json_t *o = json_loads("{\"at\":\"2026-12-31T18:00:00Z\",\"texts\":[\"a\"],"
+			       "\"mapping\":{\"x\":1},\"any\":5}",
+		0, NULL);
+	json_t *schema = form_schema(body_rows);
+	json_t *p = json_object_get(schema, "properties");
+	const json_t *any = json_object_get(json_object_get(p, "any"), "oneOf");
+	struct mistakes m = {0};
+
+	form_read(body_rows, o, "", "field", &b, &m);
+	ck_assert_uint_eq(m.count, 0);
+	ck_assert_int_eq(b.at_ms, 1798740000000);
+	ck_assert_ptr_eq(b.texts, json_object_get(o, "texts"));
+	ck_assert_ptr_eq(b.mapping, json_object_get(o, "mapping"));
+	ck_assert_ptr_eq(b.any, json_object_get(o, "any"));
+	ck_assert_uint_eq(json_array_size(any), 2);
+	ck_assert_ptr_nonnull(
+		json_object_get(json_object_get(json_array_get(any, 1), "properties"), "name"));
+	ck_assert_int_eq(
+		json_integer_value(json_object_get(json_object_get(p, "texts"), "maxItems")), 2);
+	ck_assert_uint_eq(json_array_size(json_object_get(json_object_get(p, "at"), "type")), 2);
+	json_decref(schema);
+	json_decref(o);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("form");
@@ -185,6 +283,8 @@ static Suite *suite(void)
 	tcase_add_test(t, every_mistake_is_found_at_its_place);
 	tcase_add_test(t, an_unknown_key_is_told_with_the_nearest_name);
 	tcase_add_test(t, the_manual_and_the_schema_are_made_of_the_rows);
+	tcase_add_loop_test(t, each_mistake_of_a_body_is_found_at_its_place, 0, ARRAY_LEN(bodies));
+	tcase_add_test(t, what_a_body_may_hold_is_borrowed_and_described);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -12,11 +12,10 @@
 
 static int one_int(const char *sql)
 {
-	_cleanup_(query_done) struct query q = {0};
+	int64_t n = -1;
 
-	OK(query_begin(&q, fx.db, &fx.e, sql));
-	ck_assert_int_eq(query_next(&q, &fx.e), 1);
-	return (int)col_int(&q, 0);
+	ck_assert_int_eq(db_int(fx.db, &fx.e, &n, sql), 1);
+	return (int)n;
 }
 
 START_TEST(files_are_for_the_owner_alone)
@@ -146,17 +145,21 @@ END_TEST
 
 START_TEST(a_statement_may_be_used_inside_itself)
 {
-	static const char sql[] = "SELECT value FROM json_each('[1, 2, 3]')";
+	struct row {
+		int64_t value;
+	} a, b;
+	static const struct column columns[] = {COL(struct row, value), {0}};
+	static const struct select all = {"SELECT value FROM json_each('[1, 2, 3]')", columns};
 	int sum = 0;
 	struct query outer;
 
-	OK(query_begin(&outer, fx.db, &fx.e, sql));
-	while (query_next(&outer, &fx.e) > 0) {
+	OK(select_begin(&outer, fx.db, &fx.e, &all));
+	while (select_next(&outer, &a, &fx.e) > 0) {
 		struct query inner;
 
-		OK(query_begin(&inner, fx.db, &fx.e, sql));
-		while (query_next(&inner, &fx.e) > 0)
-			sum += (int)(col_int(&outer, 0) * col_int(&inner, 0));
+		OK(select_begin(&inner, fx.db, &fx.e, &all));
+		while (select_next(&inner, &b, &fx.e) > 0)
+			sum += (int)(a.value * b.value);
 		query_done(&inner);
 	}
 	query_done(&outer);

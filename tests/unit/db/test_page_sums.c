@@ -108,13 +108,9 @@ START_TEST(a_damaged_page_is_not_served)
 {
 	static const char sql[] = "SELECT max(pageno) FROM dbstat WHERE name = 'audit'"
 				  " AND pagetype = 'leaf'";
-	struct query q = {0};
 	int64_t page;
 
-	OK(query_begin(&q, fx.db, &fx.e, sql));
-	ck_assert_int_eq(query_next(&q, &fx.e), 1);
-	page = col_int(&q, 0);
-	query_done(&q);
+	ck_assert_int_eq(db_int(fx.db, &fx.e, &page, sql), 1);
 	fx.db = db_free(fx.db);
 	flip(fx.path, page * PAGE - 3);
 	OK(db_open(fx.path, &fx.db, &fx.e));

@@ -47,11 +47,10 @@ static void stop(struct writer *w)
 
 static int64_t count(const char *sql)
 {
-	_cleanup_(query_done) struct query q = {0};
+	int64_t n = -1;
 
-	OK(query_begin(&q, fx.db, &fx.e, sql));
-	ck_assert_int_eq(query_next(&q, &fx.e), 1);
-	return col_int(&q, 0);
+	ck_assert_int_eq(db_int(fx.db, &fx.e, &n, sql), 1);
+	return n;
 }
 
 static int add_event(struct db *tx, void *data, struct err *e)

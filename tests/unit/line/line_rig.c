@@ -206,19 +206,13 @@ void line_rig_order(struct line_rig *g, const char *recipe, unsigned quantity, c
 char *line_rig_ask(struct line_rig *g, const char *sql)
 {
 	struct db *d = NULL;
-	struct query q = {0};
 	struct err e = {0};
-	const char *text;
-	char *ret;
+	char text[65536];
 
 	ck_assert_int_eq(db_open_reader(records_path(g->services.records), &d, &e), 0);
-	ck_assert_msg(query_begin(&q, d, &e, sql) == 0, "%s", e.msg);
-	ck_assert_msg(query_next(&q, &e) == 1, "no row: %s", sql);
-	text = col_str(&q, 0);
-	ret = xstrdup(text ? text : "");
-	query_done(&q);
+	ck_assert_msg(db_text(d, &e, text, sizeof text, sql) == 1, "no row: %s %s", sql, e.msg);
 	db_free(d);
-	return ret;
+	return xstrdup(text);
 }
 
 /* --- waiting --- */

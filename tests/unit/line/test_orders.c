@@ -160,6 +160,22 @@ START_TEST(the_oldest_order_comes_first_and_only_to_stations_that_fit)
 }
 END_TEST
 
+#define NAME_64 "a-name-of-64-characters-is-the-longest-that-a-recipe-may-have-12"
+
+START_TEST(a_recipe_of_the_longest_name_is_taken)
+{
+	char job[UUID_SIZE];
+	char got[UUID_SIZE];
+
+	ck_assert_uint_eq(strlen(NAME_64), 64);
+	line_rig_recipe(&rig, "recipe: " NAME_64 "\nversion: 1\n"
+			      "steps: [{id: ask, action: operator.prompt, with: {text: fine?}}]\n");
+	line_rig_order(&rig, NAME_64, 1, job);
+	ck_assert_int_eq(take("A1", got), 0);
+	ck_assert_str_eq(got, job);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("orders");
@@ -169,6 +185,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, each_mistake_is_at_its_pointer, 0, ARRAY_LEN(cases));
 	tcase_add_test(t, all_mistakes_are_told_at_once);
 	tcase_add_test(t, the_oldest_order_comes_first_and_only_to_stations_that_fit);
+	tcase_add_test(t, a_recipe_of_the_longest_name_is_taken);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	return s;

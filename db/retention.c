@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/retention.h"
+
+#include "db/events.h"
+#include "db/idempotency.h"
+#include "db/sessions.h"
+
+int retention_apply(struct db *tx, const struct retention *p, struct err *e)
+{
+	int64_t gone = 0;
+	int r;
+
+	if (!p->believed)
+		return 0;
+	r = idempotency_prune(tx, p->now_ms - IDEMPOTENCY_KEEP_MS, e);
+	if (r == 0)
+		r = sessions_prune(
+			tx, p->now_ms, p->now_ms - SESSION_IDLE_MS - SESSION_STORED_MS, e);
+	if (r == 0 && p->events_keep_ms > 0)
+		r = events_prune(tx, p->now_ms - p->events_keep_ms, RETENTION_EVENTS, &gone, e);
+	return r;
+}
