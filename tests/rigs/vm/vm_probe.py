@@ -226,11 +226,12 @@ def pulled(t, vm, recipe):
     """Pulled out in the middle of the flash, by provsim itself: who asks it how far it is makes a slow machine slower, and
     may come too late. Then it comes back with another unit."""
     job = vm.make('POST', '/jobs', {'recipe': recipe, 'quantity': 1, 'stations': ['A1']})['id']
-    # The writes are at accesses 320 to 2100.
-    vm.sim('fault', 'b1', fault='vanish=800,count=1')
+    # Not before: the OpenOCD that stays looks at the unit that is plugged, which would use the fault up.
     vm.sim('next', 'b1')
+    vm.sim('fault', 'b1', fault='vanish=400,count=1')
     run = vm.ended(job, 1, STILL)[0]
     writes = vm.sim('state', 'b1')['state']['writes']
+    t.note(f'{recipe}: pulled after {writes} of {len(FIRMWARE) // 2} writes')
     t.expect(f'{recipe}: it was in the middle', 0 < writes < len(FIRMWARE) // 2, f'{writes} writes')
     t.equal(f'{recipe}: as an error of the line', (run['outcome'], run['code']), ('error', 'device-gone'))
     vm.sim('next', 'b1')
