@@ -286,7 +286,6 @@ static const struct step_env_ops env_ops = {
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
-	.progress = env_progress,
 };
 
 static int env_secret(void *env, const char *name, char **ret, struct err *e)
@@ -455,6 +454,7 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 		.sink = &sink,
 		.ops = &env_ops,
 		.env = &s,
+		.tell = {.data = &s, .progress = env_progress},
 		.cancel = &interrupt,
 		.secrets = secret_set_new(),
 		.secret = env_secret,

@@ -16,16 +16,6 @@ void tool_step_done(struct tool_step *t)
 	tool_dir_done(&t->dir);
 }
 
-static void tell_progress(void *step, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(step, phase, done, total);
-}
-
-struct tool_hooks tool_step_hooks(struct step *s)
-{
-	return (struct tool_hooks){s, tell_progress, step_log_line};
-}
-
 void tool_step_evidence(const struct tool_outcome *o, struct step_result *out)
 {
 	json_t *lines;

@@ -243,8 +243,6 @@ static const struct step_env_ops env_ops = {
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
-	.progress = env_progress,
-	.log = env_log,
 	.kept = env_kept,
 };
 
@@ -352,6 +350,7 @@ void worker_execute(struct station *s, struct run_result *res)
 		.sink = &sink,
 		.ops = &env_ops,
 		.env = &v,
+		.tell = {&v, env_progress, env_log},
 		.cancel = &s->cancel,
 		.stop_requested = env_stop_requested,
 		.secrets = secret_set_new(),

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/iotime.h"
 #include "base/secret.h"
+#include "base/teller.h"
 #include "daemon/recipe/env.h"
 
 enum action_flags {
@@ -144,7 +145,8 @@ struct step {
 	const struct secret_set *secrets;
 	const struct step_env_ops *ops;
 	void *env;
-	json_t *saved; /* array of {name, bytes, sha256}: made by step_file_commit() */
+	struct teller tell; /* called by step_progress() and step_log(), which masks secrets */
+	json_t *saved;	    /* array of {name, bytes, sha256}: made by step_file_commit() */
 	int (*measured)(
 		void *data, const struct measurement *m, const char *verdict, struct err *e);
 	void *measured_data;
@@ -172,6 +174,8 @@ static inline int step_link(struct step *s, const char *role, struct link **ret,
 /* At most some 10 calls a second reach anyone; call it as often as is natural. */
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total);
 void step_log(struct step *s, char dir, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Both as a teller, for a protocol or a program. Lives as long as the step. */
+struct teller step_teller(struct step *s);
 
 struct action {
 	const char *name; /* "serialboot.flash" */

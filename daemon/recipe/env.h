@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an action may ask of its surroundings: ports, files, people, the unit's name, and somebody
- * who listens. Implemented by the station's worker (daemon/line/worker_env.c), by the bench of
+ * What an action may ask of its surroundings: ports, files, people, the unit's name. Implemented by the station's worker (daemon/line/worker_env.c), by the bench of
  * provctl (cli/bench.c) and by tests. Each call runs on the worker's thread.
  */
 #pragma once
@@ -129,16 +128,6 @@ struct step_env_ops {
 	 * "scan" or "device" (value is what the unit already carries, NULL otherwise). The runner
 	 * asks with NULL and NULL: whichever the run has or would get. */
 	int (*serial)(void *env, const char *kind, const char *value, char ret[64], struct err *e);
-
-	/* Tell: what others see while the step runs. Call them by step_progress() and step_log(),
-	 * which know of absent ops and mask secrets. */
-
-	/* OPTIONAL. How far a phase is; total 0: unknown. Called as often as is natural. NULL:
-	 * nobody looks. */
-	void (*progress)(void *env, const char *phase, uint64_t done, uint64_t total);
-	/* OPTIONAL. A line of the run's log; already masked. dir: '>' sent, '<' received, '#' said
-	 * by provd. NULL: it is dropped. */
-	void (*log)(void *env, char dir, const char *text);
 
 	/* From run to run. */
 

@@ -198,6 +198,7 @@ static int act(
 		.secrets = rn->secrets,
 		.ops = rn->ops,
 		.env = rn->env,
+		.tell = rn->tell,
 		.measured = measured,
 		.measured_data = run,
 	};

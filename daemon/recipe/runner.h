@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "base/teller.h"
 #include "daemon/recipe/recipe.h"
 
 enum outcome {
@@ -61,6 +62,7 @@ struct runner {
 	const struct runner_sink *sink;
 	const struct step_env_ops *ops;
 	void *env;
+	struct teller tell; /* who listens while a step runs; lines come masked */
 	const struct cancel *cancel;
 	/* Asked between steps: true ends the run as aborted with ERR_SHUTDOWN. May be NULL. */
 	bool (*stop_requested)(void *env);

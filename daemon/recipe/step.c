@@ -161,8 +161,7 @@ int step_serial(struct step *s, const char *kind, const char *value, char ret[64
 
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
-	if (s->ops->progress)
-		s->ops->progress(s->env, phase, done, total);
+	teller_progress(&s->tell, phase, done, total);
 }
 
 void step_log(struct step *s, char dir, const char *fmt, ...)
@@ -171,7 +170,7 @@ void step_log(struct step *s, char dir, const char *fmt, ...)
 	size_t n;
 	va_list ap;
 
-	if (!s->ops->log)
+	if (!s->tell.log)
 		return;
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
@@ -187,5 +186,20 @@ void step_log(struct step *s, char dir, const char *fmt, ...)
 			n--;
 		masked[n] = '\0';
 	}
-	s->ops->log(s->env, dir, masked);
+	teller_line(&s->tell, dir, masked);
+}
+
+static void tell_progress(void *step, const char *phase, uint64_t done, uint64_t total)
+{
+	step_progress(step, phase, done, total);
+}
+
+static void tell_line(void *step, char dir, const char *text)
+{
+	step_log(step, dir, "%s", text);
+}
+
+struct teller step_teller(struct step *s)
+{
+	return (struct teller){s, tell_progress, tell_line};
 }

@@ -112,6 +112,7 @@ static int prove_installed(
 
 static int install_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
+	const struct teller tell = step_teller(s);
 	_cleanup_(adb_session_done) struct adb_session x = {.s = s, .a = a};
 	_cleanup_(adb_infile_done) struct adb_infile in = {0};
 	const char *words[WORDS_MAX + 5];
@@ -125,7 +126,7 @@ static int install_run(struct step *s, const struct args *a, struct step_result 
 	if (r == 0)
 		r = adb_session_open(&x, e);
 	if (r == 0)
-		r = adb_install(x.conn, &in.src, words, adb_session_progress, &x, &s->it, reply, e);
+		r = adb_install(x.conn, &in.src, words, &tell, &s->it, reply, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "reply", json_string(reply));

@@ -7,16 +7,6 @@
 
 const char *const fastboot_profiles[] = {"android", "embedded", NULL};
 
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(((struct fastboot_step *)data)->s, phase, done, total);
-}
-
-static void tell_line(void *data, char dir, const char *text)
-{
-	step_log_line(((struct fastboot_step *)data)->s, dir, text);
-}
-
 bool fastboot_step_embedded(const struct fastboot_step *x)
 {
 	const char *profile = args_str(x->a, "profile");
@@ -76,11 +66,11 @@ static int begin(struct fastboot_step *x, const struct iotime *it, struct err *e
 		.flash_us = args_duration_us(x->a, "flash_timeout"),
 		.download_us = args_duration_us(x->a, "download_timeout"),
 	};
-	const struct fastboot_hooks h = {x, tell_progress, tell_line};
+	const struct teller tell = step_teller(x->s);
 	struct fastboot_pipe *p = NULL;
 	int r = open_pipe(x, it, &p, e);
 
-	return r < 0 ? r : fastboot_new(p, &c, &h, it, &x->f, e);
+	return r < 0 ? r : fastboot_new(p, &c, &tell, it, &x->f, e);
 }
 
 /* What the device calls itself; "" where it does not say. */

@@ -29,16 +29,6 @@ static void session_done(struct session *x)
 	x->boot = serial_boot_free(x->boot);
 }
 
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(((struct session *)data)->s, phase, done, total);
-}
-
-static void tell_line(void *data, char dir, const char *text)
-{
-	step_log_line(((struct session *)data)->s, dir, text);
-}
-
 /* Pulses the line that holds the board in reset. */
 static int pulse(void *data, struct link **link, const struct iotime *it, struct err *e)
 {
@@ -109,9 +99,8 @@ static int session_open(struct session *x, struct err *e)
 	struct serial_boot_profile p = profile_of(x->a, x->image);
 	const char *reset = args_str(x->a, "reset");
 	struct serial_boot_hooks h = {
+		.tell = step_teller(x->s),
 		.data = x,
-		.progress = tell_progress,
-		.log = tell_line,
 		.secrets = x->s->secrets,
 		.reset = reset && strcmp(reset, "none") != 0 ? pulse : NULL,
 	};
@@ -138,7 +127,7 @@ static int reopen(struct session *x, struct err *e)
 static int change_over(struct session *x, struct err *e)
 {
 	struct console *c = NULL;
-	const struct console_opts o = {.log = step_log_line, .log_data = x->s};
+	const struct console_opts o = {.tell = step_teller(x->s)};
 	int r = x->s->ops->expect_replug(x->s->env, args_str(x->a, "port"), e);
 
 	if (r == 0)
@@ -164,7 +153,7 @@ static int banner_after_replug(
 	struct session *x, const struct regex *banner, struct console_reply *ret, struct err *e)
 {
 	struct console *c = NULL;
-	const struct console_opts o = {.log = step_log_line, .log_data = x->s};
+	const struct console_opts o = {.tell = step_teller(x->s)};
 	struct serial_boot_profile p = profile_of(x->a, x->image);
 	struct iotime it = iotime_within(&x->s->it, p.banner_us);
 	int r = reopen(x, e);

@@ -6,16 +6,6 @@
 
 const char *const stm32_parities[] = {"even", "none", NULL};
 
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(((struct stm32_session *)data)->s, phase, done, total);
-}
-
-static void tell_line(void *data, char dir, const char *text)
-{
-	step_log_line(((struct stm32_session *)data)->s, dir, text);
-}
-
 static int enter(void *data, const struct iotime *it, struct err *e)
 {
 	struct stm32_session *x = data;
@@ -70,7 +60,7 @@ static int opts_of(const struct args *a, struct stm32_opts *ret, struct err *e)
 
 int stm32_session_open(struct stm32_session *x, struct step *s, const struct args *a, struct err *e)
 {
-	struct stm32_hooks h = {.data = x, .progress = tell_progress, .log = tell_line};
+	struct stm32_hooks h = {.tell = step_teller(s), .data = x};
 	struct stm32_opts o;
 	int r;
 
@@ -155,8 +145,7 @@ int stm32_session_start(
 	_cleanup_(regex_freep) struct regex *ready = NULL;
 	_cleanup_(console_freep) struct console *c = NULL;
 	_cleanup_(console_reply_done) struct console_reply said = {0};
-	const struct console_opts o = {
-		.log = step_log_line, .log_data = x->s, .secrets = x->s->secrets};
+	const struct console_opts o = {.tell = step_teller(x->s), .secrets = x->s->secrets};
 	struct iotime it;
 	int r = arg_regex(x->a, "ready", NULL, &ready, e);
 

@@ -93,7 +93,7 @@ static int flash_in(struct tool_step *t, const struct args *a, const struct imag
 {
 	struct options o = {0};
 	char node[128];
-	const struct tool_hooks hooks = tool_step_hooks(t->s);
+	const struct teller tell = step_teller(t->s);
 	int r = node_of(t->s, a, node, e);
 
 	if (r == 0)
@@ -106,7 +106,7 @@ static int flash_in(struct tool_step *t, const struct args *a, const struct imag
 		.option = o.list,
 		.start = args_bool(a, "start")};
 
-	r = cube_flash(&target, image, &f, &t->dir, &hooks, &t->seen, &t->s->it, e);
+	r = cube_flash(&target, image, &f, &t->dir, &tell, &t->seen, &t->s->it, e);
 	tool_step_evidence(&t->seen, out);
 	if (r < 0)
 		return r;

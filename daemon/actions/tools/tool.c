@@ -180,7 +180,7 @@ static int run_in(struct tool_step *t, const struct args *a, struct step_result 
 		.evidence = args_str(a, "evidence"),
 		.version = args_str(a, "version"),
 		.secrets = t->s->secrets,
-		.hooks = tool_step_hooks(t->s),
+		.tell = step_teller(t->s),
 	};
 	struct tool_watch *probe;
 	int r = argv[0] ? fill_success(&tables, a, e)

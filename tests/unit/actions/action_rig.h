@@ -159,7 +159,6 @@ static const struct step_env_ops rig_ops = {
 	.name = rig_name,
 	.load_image = rig_load_image,
 	.load_blob = rig_load_blob,
-	.log = rig_log,
 };
 
 static inline void rig_clear(struct rig *g)
@@ -196,6 +195,7 @@ static inline int rig_run(struct rig *g, const char *action, const char *with)
 		.secrets = g->secrets,
 		.ops = &rig_ops,
 		.env = g,
+		.tell = {.data = g, .log = rig_log},
 		.measured = rig_measured,
 		.measured_data = g,
 	};
