@@ -69,6 +69,8 @@ enum err_class {
 		"A person decides how the line goes on: see `provctl records`.")                 \
 	X(CLOCK, "clock", LINE,                                                                  \
 		"Set the clock or wait for the time service, then run the unit again.")          \
+	X(UNIT_SUSPECT, "unit-suspect", LINE,                                                    \
+		"A supervisor looks at the unit, then releases or scraps it.")                   \
 	X(INTERRUPTED, "interrupted", LINE,                                                      \
 		"Power or provd was lost during the run: run the unit again.")                   \
 	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                   \

@@ -269,6 +269,8 @@ static void env_progress(void *env, const char *phase, uint64_t done, uint64_t t
 	s->bar = true;
 }
 
+/* Without a journal (intend): a bench remembers no unit. An irreversible action looks at the device
+ * and does not do again what it shows as done. */
 static const struct step_env_ops env_ops = {
 	.link = role_ports_link,
 	.usb = role_ports_usb,

@@ -7,6 +7,7 @@
 #include "daemon/line/serial_policy.h"
 #include "daemon/line/services.h"
 #include "db/artifacts.h"
+#include "db/journal.h"
 #include "db/ledger.h"
 #include "db/prompts.h"
 #include "db/runs.h"
@@ -35,6 +36,10 @@ struct recorder {
 	/* What the next step_end brings to disk with it: */
 	struct taken *taken;
 	size_t takens;
+	/* Of the step that was begun last: */
+	int64_t step_n;
+	const struct action *action;
+	char *intended; /* its act happened: goes with the step's end; NULL */
 };
 
 static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct err *), void *data,
@@ -174,6 +179,8 @@ static void drop_pending(struct recorder *r)
 		free(r->taken[i].unit);
 	}
 	r->takens = 0;
+	free(r->intended);
+	r->intended = NULL;
 }
 
 struct recorder *recorder_free(struct recorder *r)
@@ -247,6 +254,12 @@ static int flush_pending(struct recorder *r, struct db *tx, struct err *e)
 		if (ret < 0)
 			return ret;
 	}
+	if (r->intended) {
+		int ret = journal_commit(tx, r->run_id, r->step_n, r->intended, e);
+
+		if (ret < 0)
+			return ret;
+	}
 	return run_log_write(r->log, tx, e);
 }
 
@@ -290,6 +303,8 @@ static int step_begin(void *data, const struct step_record *rec, struct err *e)
 	bool irreversible = rec->step->action->flags & ACTION_IRREVERSIBLE;
 	int ret;
 
+	r->step_n = rec->n;
+	r->action = rec->step->action;
 	snprintf(b->run, sizeof b->run, "%s", r->run_id);
 	snprintf(b->id, sizeof b->id, "%s", rec->step->id);
 	snprintf(b->action, sizeof b->action, "%s", rec->step->action->name);
@@ -476,6 +491,63 @@ int recorder_identity(struct recorder *r, const char *value, struct err *e)
 	struct identity_note n = {r, value};
 
 	return do_write(r, apply_identity, &n, e);
+}
+
+struct intend_note {
+	struct recorder *r;
+	const struct intent *intent;
+	const struct observation *seen;
+	struct journal_open open;
+};
+
+static enum journal_seen seen_of(enum observed o)
+{
+	switch (o) {
+	case OBSERVED_BLANK:
+		return JOURNAL_NOT_DONE;
+	case OBSERVED_DONE:
+		return JOURNAL_DONE;
+	case OBSERVED_UNKNOWN:
+		break;
+	}
+	return JOURNAL_CANNOT_TELL;
+}
+
+static int apply_intend(struct db *tx, void *data, struct err *e)
+{
+	struct intend_note *n = data;
+	const struct journal_intent i = {
+		.run = n->r->run_id,
+		.step_n = n->r->step_n,
+		.station = n->r->station->id,
+		.action = n->r->action->name,
+		.unit = n->intent->unit,
+		.what = n->intent->what,
+		.digest = n->intent->digest,
+		.seen = seen_of(n->seen->state),
+		.observed = n->seen->said,
+	};
+
+	return journal_intend(tx, &i, &n->open, e);
+}
+
+int recorder_intend(struct recorder *r, const struct intent *i, const struct observation *seen,
+	struct earlier_intent *ret, struct err *e)
+{
+	struct intend_note n = {.r = r, .intent = i, .seen = seen};
+	int err = do_write(r, apply_intend, &n, e);
+
+	if (err < 0)
+		return err;
+	snprintf(ret->run, sizeof ret->run, "%s", n.open.run);
+	snprintf(ret->unit, sizeof ret->unit, "%s", n.open.unit);
+	return 0;
+}
+
+void recorder_intended(struct recorder *r, const char *evidence)
+{
+	free(r->intended);
+	r->intended = xstrdup(evidence);
 }
 
 struct prompt_note {

@@ -42,6 +42,10 @@ int recorder_serial(
 int recorder_identity(struct recorder *r, const char *value, struct err *e);
 /* A line of the run's log (daemon/line/run_log.h). */
 void recorder_log(struct recorder *r, char dir, const char *text);
+/* As step_env_ops.intend and .intended, for the step that was begun last. */
+int recorder_intend(struct recorder *r, const struct intent *i, const struct observation *seen,
+	struct earlier_intent *ret, struct err *e);
+void recorder_intended(struct recorder *r, const char *evidence);
 int recorder_prompt_open(
 	struct recorder *r, const struct prompt *p, char ret_id[UUID_SIZE], struct err *e);
 /* Nobody answered. */

@@ -67,6 +67,18 @@ static int env_serial(void *env, const char *kind, const char *value, char ret[6
 	return r;
 }
 
+static int env_intend(void *env, const struct intent *i, const struct observation *seen,
+	struct earlier_intent *ret, struct err *e)
+{
+	return recorder_intend(((struct env *)env)->rec, i, seen, ret, e);
+}
+
+static int env_intended(void *env, const char *evidence, struct err *e)
+{
+	recorder_intended(((struct env *)env)->rec, evidence);
+	return 0;
+}
+
 /* --- people --- */
 
 static void show_prompt(struct station *s, const char *id, const struct prompt *p)
@@ -243,6 +255,8 @@ static const struct step_env_ops env_ops = {
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
+	.intend = env_intend,
+	.intended = env_intended,
 	.kept = env_kept,
 };
 

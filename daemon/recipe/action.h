@@ -22,7 +22,7 @@
 #include "daemon/recipe/env.h"
 
 enum action_flags {
-	ACTION_IRREVERSIBLE = 1 << 0, /* intent, act, observe, commit; never tried twice blindly */
+	ACTION_IRREVERSIBLE = 1 << 0, /* observe, intent, act, commit: step_intend() */
 	ACTION_WRITES_FLASH = 1 << 1,
 	ACTION_NEEDS_EVIDENCE = 1 << 2, /* the runner refuses `passed` without evidence */
 	ACTION_REENUMERATES = 1 << 3,	/* the device may leave and come back during it */
@@ -137,9 +137,11 @@ struct measurement {
  * error of the record. */
 int step_measure(struct step *s, const struct measurement *m, struct step_result *r, struct err *e);
 
+struct action;
+
 struct step {
 	const char *id;
-	const char *action;
+	const struct action *action;
 	bool teardown; /* it makes the fixture safe */
 	struct iotime it;
 	const struct secret_set *secrets;
@@ -147,6 +149,7 @@ struct step {
 	void *env;
 	struct teller tell; /* called by step_progress() and step_log(), which masks secrets */
 	json_t *saved;	    /* array of {name, bytes, sha256}: made by step_file_commit() */
+	bool intended;	    /* step_intend() let it act */
 	int (*measured)(
 		void *data, const struct measurement *m, const char *verdict, struct err *e);
 	void *measured_data;
@@ -177,6 +180,19 @@ void step_log(struct step *s, char dir, const char *fmt, ...) __attribute__((for
 /* Both as a teller, for a protocol or a program. Lives as long as the step. */
 struct teller step_teller(struct step *s);
 
+/* Before the first byte that cannot be undone, at most once in a step. Asks the action's observe(),
+ * and the journal of earlier runs (ops->intend):
+ *
+ *	done         *ret_done is true: do not act, the step has passed
+ *	blank        act; an earlier intent is void
+ *	cannot tell  act, but not where an earlier intent of this unit is open: -ERR_UNIT_SUSPECT
+ *
+ * What was decided of an earlier intent goes into the evidence ("earlier_intent"). When the step has
+ * passed the runner commits the intent; where it has not, it stays open, and the next run on the
+ * unit looks at it. session is what observe() gets. */
+int step_intend(struct step *s, const struct args *a, const struct intent *i, void *session,
+	bool *ret_done, struct step_result *out, struct err *e);
+
 struct action {
 	const char *name; /* "serialboot.flash" */
 	const char *doc;  /* one line */
@@ -190,6 +206,11 @@ struct action {
 	int (*check)(const struct args *a, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
+	/* REQUIRED of ACTION_IRREVERSIBLE, else NULL. Looks, over what run() has opened, whether what
+	 * run() is about to do has happened already. Changes nothing. BLANK is said only of a device
+	 * that shows nothing of it; half of it is UNKNOWN. */
+	int (*observe)(struct step *s, const struct args *a, void *session, struct observation *ret,
+		struct err *e);
 };
 
 /* All actions, sorted by name, NULL-terminated: daemon/actions/action_table.c. */

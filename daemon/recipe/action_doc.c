@@ -9,7 +9,7 @@ static const struct {
 	enum action_flags flag;
 	const char *name, *doc;
 } flags[] = {
-	{ACTION_IRREVERSIBLE, "irreversible", "happens at most once: intent, act, observe, commit"},
+	{ACTION_IRREVERSIBLE, "irreversible", "happens at most once: observe, intent, act, commit"},
 	{ACTION_WRITES_FLASH, "writes-flash", "changes what the unit holds"},
 	{ACTION_NEEDS_EVIDENCE, "needs-evidence", "cannot pass without proof"},
 	{ACTION_REENUMERATES, "reenumerates", "the device may leave and come back"},

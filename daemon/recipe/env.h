@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/iotime.h"
 #include "transports/links/link.h"
@@ -53,6 +54,30 @@ struct kept {
 };
 
 #define STEP_NAME_BYTES 512
+
+/* An act that cannot be undone, before its first byte. */
+struct intent {
+	char unit[128];		 /* what the device says of itself: chip id, serial number; "" */
+	char what[64];		 /* which thing of the unit: "bootloader lock" */
+	char digest[SHA256_HEX]; /* of what is to be brought there; of a secret never a bare one */
+};
+
+/* What the device shows of it. */
+enum observed {
+	OBSERVED_UNKNOWN, /* it cannot tell */
+	OBSERVED_BLANK,	  /* nothing of it has happened: it may be done */
+	OBSERVED_DONE	  /* it is as it is meant to be */
+};
+struct observation {
+	enum observed state;
+	char said[160]; /* how that was seen, a sentence for the journal */
+};
+
+/* An earlier act of that kind whose end is not on record. */
+struct earlier_intent {
+	char run[64];  /* "" there is none */
+	char unit[64]; /* the id of its unit in the records, "" unknown */
+};
 
 /* A REQUIRED op may be called by any action without a look at it: surroundings that have no such
  * thing say so with an error. (A test may leave out what its actions never ask for.) An OPTIONAL op
@@ -128,6 +153,19 @@ struct step_env_ops {
 	 * "scan" or "device" (value is what the unit already carries, NULL otherwise). The runner
 	 * asks with NULL and NULL: whichever the run has or would get. */
 	int (*serial)(void *env, const char *kind, const char *value, char ret[64], struct err *e);
+
+	/* What cannot be undone. Call it by step_intend(), which looks at the device first. */
+
+	/* OPTIONAL. Records the intent durably, with what was seen of it before. Open intents of the
+	 * same unit and thing are settled by that; *ret is the newest of them. Nothing is recorded
+	 * where it is done already, and where nobody can tell and an earlier intent is open: *ret is
+	 * that one then, and the step must not act. NULL: nothing outlives the run, and what the
+	 * device shows alone decides. */
+	int (*intend)(void *env, const struct intent *i, const struct observation *seen,
+		struct earlier_intent *ret, struct err *e);
+	/* REQUIRED with intend. It happened, by the step's evidence as JSON; durable with the step's
+	 * end. Not called where the step did not pass: its intent stays open, for the next run. */
+	int (*intended)(void *env, const char *evidence, struct err *e);
 
 	/* From run to run. */
 

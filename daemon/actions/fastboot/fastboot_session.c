@@ -73,8 +73,7 @@ static int begin(struct fastboot_step *x, const struct iotime *it, struct err *e
 	return r < 0 ? r : fastboot_new(p, &c, &tell, it, &x->f, e);
 }
 
-/* What the device calls itself; "" where it does not say. */
-static int read_serial(
+int fastboot_step_serial(
 	struct fastboot_step *x, const struct iotime *it, char ret[128], struct err *e)
 {
 	char v[FASTBOOT_REPLY_MAX + 1] = "";
@@ -120,7 +119,7 @@ int fastboot_step_unlocked(struct fastboot_step *x, struct step_result *out, str
 
 int fastboot_step_leaving(struct fastboot_step *x, struct err *e)
 {
-	int r = read_serial(x, &x->s->it, x->serial, e);
+	int r = fastboot_step_serial(x, &x->s->it, x->serial, e);
 
 	return r < 0 ? r : x->s->ops->expect_replug(x->s->env, x->port, e);
 }
@@ -144,7 +143,7 @@ static int until_left(struct fastboot_step *x, const struct iotime *it, struct e
 static int same_unit(struct fastboot_step *x, const struct iotime *it, struct err *e)
 {
 	char now[128] = "";
-	int r = read_serial(x, it, now, e);
+	int r = fastboot_step_serial(x, it, now, e);
 
 	if (r == 0 && strcmp(now, x->serial) != 0)
 		return err_set(e, ERR_WRONG_DEVICE, "port %s: unit '%s' came back, '%s' expected",

@@ -57,6 +57,10 @@ bool fastboot_step_embedded(const struct fastboot_step *x);
 /* -ERR_DEVICE_REFUSED for a locked device, unless `allow_locked`; evidence "lock". */
 int fastboot_step_unlocked(struct fastboot_step *x, struct step_result *out, struct err *e);
 
+/* What the device calls itself; "" where it does not say. */
+int fastboot_step_serial(
+	struct fastboot_step *x, const struct iotime *it, char ret[128], struct err *e);
+
 /* Before a command that makes it restart. */
 int fastboot_step_leaving(struct fastboot_step *x, struct err *e);
 /* After it: waits until it has left, is back and answers as fastboot again, and is the same unit by
