@@ -124,6 +124,7 @@ class Journal(unittest.TestCase):
             self.assertIn(unit, run['message'])
             self.assertIn(first, run['message'])
             self.assertEqual(l.api.get('/units/' + unit)['state'], 'suspect')
+            self.assertEqual(len(l.api.get('/units?state=suspect')['items']), 1)
             self.assertEqual(l.intents()[0][:2], (first, 'suspect'))
             self.assertEqual(l.heard(), 1)
             l.api.post('/units/%s/actions/release' % unit, {'reason': 'seen with the vendor tool'})
