@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "daemon/actions/common.h"
-#include "daemon/actions/rows.h"
 
 static int wait_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {

@@ -3,7 +3,6 @@
  * operator.*: what only a person can tell.
  */
 #include "daemon/actions/common.h"
-#include "daemon/actions/rows.h"
 
 #include <strings.h>
 

@@ -213,6 +213,6 @@ struct action {
 		struct err *e);
 };
 
-/* All actions, sorted by name, NULL-terminated: daemon/actions/action_table.c. */
+/* All actions, sorted by name, NULL-terminated: made at build from the rows in daemon/actions. */
 extern const struct action *const action_table[];
 const struct action *action_find(const char *name);

@@ -3,7 +3,6 @@
  * adb.backup, adb.restore. A person confirms both on the unit's screen.
  */
 #include "daemon/actions/adb/adb_session.h"
-#include "daemon/actions/rows.h"
 #include "transports/images/android_backup.h"
 
 #define WORDS_MAX 256

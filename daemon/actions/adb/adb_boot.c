@@ -4,7 +4,6 @@
  */
 #include "daemon/actions/adb/adb_session.h"
 #include "daemon/actions/image_args.h"
-#include "daemon/actions/rows.h"
 #include "transports/protocols/adb/adb_sideload.h"
 
 #define POLL_US (200 * US_PER_MS)

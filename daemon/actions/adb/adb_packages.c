@@ -4,7 +4,6 @@
  * is on the unit afterwards, by its digest.
  */
 #include "daemon/actions/adb/adb_session.h"
-#include "daemon/actions/rows.h"
 
 #define WORDS_MAX 32
 #define LIST_MAX  (1u << 20)

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "daemon/actions/adb/adb_session.h"
-#include "daemon/actions/rows.h"
 
 #define MODE_DEFAULT "0644"
 

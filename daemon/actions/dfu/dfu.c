@@ -5,8 +5,6 @@
  */
 #include "daemon/actions/dfu/dfu.h"
 
-#include "daemon/actions/rows.h"
-
 static int look(struct dfu_step *x, struct err *e)
 {
 	const char *port = args_str(x->a, "port");

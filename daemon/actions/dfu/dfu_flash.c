@@ -4,7 +4,6 @@
  */
 #include "daemon/actions/dfu/dfu.h"
 #include "daemon/actions/image_args.h"
-#include "daemon/actions/rows.h"
 
 #define UPLOAD_MAX_BYTES IMAGE_MAX_BYTES
 

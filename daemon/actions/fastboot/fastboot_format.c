@@ -3,7 +3,6 @@
  * fastboot.format: an empty ext4 file system, made here by mke2fs and flashed as a sparse image.
  */
 #include "daemon/actions/fastboot/fastboot_session.h"
-#include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
 #include "transports/tools/mke2fs.h"
 

@@ -4,7 +4,6 @@
  * one command.
  */
 #include "daemon/actions/fastboot/fastboot_session.h"
-#include "daemon/actions/rows.h"
 
 #include "base/strbuf.h"
 

@@ -9,7 +9,6 @@
 #include "daemon/actions/common.h"
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/rows.h"
 
 struct session {
 	struct step *s;

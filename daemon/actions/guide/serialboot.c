@@ -5,7 +5,6 @@
 #include "daemon/actions/common.h"
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/rows.h"
 
 #include "base/digest.h"
 #include "transports/protocols/guide/serial_boot.h"

@@ -3,7 +3,6 @@
  * stm32.info, stm32.go, stm32.protect, stm32.unprotect.
  */
 #include "base/strbuf.h"
-#include "daemon/actions/rows.h"
 #include "daemon/actions/stm32/stm32.h"
 
 /* --- info --- */

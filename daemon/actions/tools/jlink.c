@@ -6,7 +6,6 @@
 
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
 
 static struct jlink_target target_of(const struct args *a)

@@ -3,7 +3,6 @@
  * tool.run: any program, as an argv list, so that a site adds its own programmer by a recipe alone.
  * Its exit status proves nothing: it passes on the lines that it said.
  */
-#include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
 
 struct tables {
