@@ -7,6 +7,7 @@
 #include "daemon/actions/image_json.h"
 
 #include "base/digest.h"
+#include "transports/links/lines.h"
 #include "transports/protocols/guide/serial_boot.h"
 
 #define READ_MAX_BYTES	    (64u * 1024 * 1024)
@@ -32,15 +33,11 @@ static void session_done(struct session *x)
 static int pulse(void *data, struct link **link, const struct iotime *it, struct err *e)
 {
 	struct session *x = data;
-	enum link_control c =
+	enum link_control line =
 		strcmp(args_str(x->a, "reset"), "rts") ? LINK_CONTROL_DTR : LINK_CONTROL_RTS;
-	int r = link_control(*link, c, 1, e);
+	struct line_steps reset = line_steps_pulse(line, RESET_HOLD_US, RESET_WAIT_US);
 
-	if (r == 0)
-		r = iotime_sleep(RESET_HOLD_US, it, e);
-	if (r == 0)
-		r = link_control(*link, c, 0, e);
-	return r < 0 ? r : iotime_sleep(RESET_WAIT_US, it, e);
+	return line_steps_run(*link, &reset, it, e);
 }
 
 static void set_u32(const struct args *a, const char *name, uint32_t *to)
