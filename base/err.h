@@ -99,10 +99,13 @@ enum err_code {
 		ERR_CODE_COUNT
 };
 
+/* A sentence for people, with its end: of an error, a verdict, a hold. */
+#define ERR_TEXT_BYTES 320
+
 struct err {
 	enum err_code code;
 	int os_errno; /* 0 or the errno behind it */
-	char msg[320];
+	char msg[ERR_TEXT_BYTES];
 };
 
 /* Fills *e (may be NULL) and returns -c. */

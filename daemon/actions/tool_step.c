@@ -3,7 +3,7 @@
 
 int tool_step_open(struct tool_step *t, struct step *s, struct err *e)
 {
-	char parent[512] = "/tmp";
+	char parent[FILE_PATH_BYTES] = "/tmp";
 	int r = s->ops->scratch ? s->ops->scratch(s->env, parent, e) : 0;
 
 	*t = (struct tool_step){.s = s};

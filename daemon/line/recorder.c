@@ -30,8 +30,8 @@ struct recorder {
 	uint64_t begun_us;
 	struct job_claim claim;
 	json_t *firmware;
-	json_t *names;	 /* of its artifacts, by their digests */
-	char serial[64]; /* that the run has; "" none yet */
+	json_t *names;			/* of its artifacts, by their digests */
+	char serial[UNIT_SERIAL_BYTES]; /* that the run has; "" none yet */
 	struct run_log *log;
 	/* What the next step_end brings to disk with it: */
 	struct taken *taken;
@@ -275,7 +275,7 @@ static void flushed(struct recorder *r, bool committed)
 /* Not waited for, hence with copies of its own. */
 struct begin_note {
 	char run[UUID_SIZE];
-	char id[65], action[40], phase[12];
+	char id[STEP_ID_BYTES], action[ACTION_NAME_BYTES], phase[12];
 	int64_t n, attempt, started_ms;
 	bool irreversible;
 };
@@ -440,6 +440,10 @@ int recorder_close(struct recorder *r, const struct run_result *res, const struc
 
 /* --- what a step asks for --- */
 
+_Static_assert(
+	LEDGER_VALUE_SIZE == UNIT_SERIAL_BYTES, "a serial number of the ledger is one of a unit");
+_Static_assert(DB_ID_SIZE == RECORD_ID_BYTES, "an id of the database is one of the records");
+
 struct serial_note {
 	struct recorder *r;
 	const char *kind, *value;
@@ -457,8 +461,8 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 	return r < 0 ? r : ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }
 
-int recorder_serial(
-	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e)
+int recorder_serial(struct recorder *r, const char *kind, const char *value,
+	char ret[UNIT_SERIAL_BYTES], struct err *e)
 {
 	struct serial_note n = {.r = r, .kind = kind, .value = value};
 	int err = 0;
@@ -466,10 +470,10 @@ int recorder_serial(
 	if (kind || !r->serial[0]) {
 		err = do_write(r, apply_serial, &n, e);
 		if (err == 0)
-			snprintf(r->serial, sizeof r->serial, "%.63s", n.out);
+			snprintf(r->serial, sizeof r->serial, "%s", n.out);
 	}
 	if (err == 0)
-		snprintf(ret, 64, "%s", r->serial);
+		snprintf(ret, UNIT_SERIAL_BYTES, "%s", r->serial);
 	return err;
 }
 

@@ -36,8 +36,8 @@ int recorder_artifact_name(
 struct runner_sink recorder_sink(struct recorder *r);
 /* Reserves the run's serial (durable) or gives the one that it has. kind NULL: as the recipe says;
  * "scan" and "device" bring a value. */
-int recorder_serial(
-	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e);
+int recorder_serial(struct recorder *r, const char *kind, const char *value,
+	char ret[UNIT_SERIAL_BYTES], struct err *e);
 /* The chip id or the like of the unit. */
 int recorder_identity(struct recorder *r, const char *value, struct err *e);
 /* A line of the run's log (daemon/line/run_log.h). */

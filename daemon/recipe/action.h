@@ -61,7 +61,8 @@ enum port_kinds {
 /* The kind by its name ("any" is all of them), 0 where there is none. */
 unsigned port_kind(const char *name);
 /* "usb, tcp or udp". */
-void port_kinds_text(unsigned kinds, char ret[64]);
+#define PORT_KINDS_BYTES 64
+void port_kinds_text(unsigned kinds, char ret[PORT_KINDS_BYTES]);
 /* The names, NULL-terminated, "any" last. */
 extern const char *const port_kind_names[];
 
@@ -108,11 +109,11 @@ const struct args *args_object(const struct args *a, const char *name);
 enum step_verdict { STEP_PASSED, STEP_FAILED, STEP_SKIPPED };
 
 struct step_result {
-	enum step_verdict verdict; /* with return 0 */
-	enum err_code code;	   /* of a FAILED verdict: limit-low, ... */
-	char message[320];	   /* of a FAILED verdict, for the operator */
-	json_t *evidence;	   /* object: what proves it; owned by the runner after run() */
-	json_t *outputs;	   /* object; owned by the runner after run() */
+	enum step_verdict verdict;    /* with return 0 */
+	enum err_code code;	      /* of a FAILED verdict: limit-low, ... */
+	char message[ERR_TEXT_BYTES]; /* of a FAILED verdict, for the operator */
+	json_t *evidence;	      /* object: what proves it; owned by the runner after run() */
+	json_t *outputs;	      /* object; owned by the runner after run() */
 };
 
 /* Sets one member of the evidence or outputs, creating the object. value's reference is taken. */
@@ -167,7 +168,8 @@ int output_name_check(const char *name, struct err *e);
 /* ops->identity and ops->serial for what a unit or a person said: records keep both as they are, so
  * that a value with a secret in it is refused. */
 int step_identity(struct step *s, const char *role, const char *value, struct err *e);
-int step_serial(struct step *s, const char *kind, const char *value, char ret[64], struct err *e);
+int step_serial(struct step *s, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
+	struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {

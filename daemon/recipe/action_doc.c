@@ -115,7 +115,7 @@ static void args_markdown(struct strbuf *out, const struct action_arg *rows, con
 				sb_addf(out, "%s `%s`", c == r->choices ? "" : ",", *c);
 		}
 		if (r->type == ARG_PORT) {
-			char takes[64];
+			char takes[PORT_KINDS_BYTES];
 
 			port_kinds_text(r->ports, takes);
 			sb_addf(out, " (%s)", r->ports == PORT_KIND_ANY ? "of any kind" : takes);

@@ -11,9 +11,9 @@ struct run {
 	struct run_result *res; /* the first failure stays */
 	unsigned n;
 	bool serial_exposed;
-	struct step_record *record; /* the current one */
-	char message[320];	    /* of the last attempt that did not pass */
-	char serial[64];
+	struct step_record *record;   /* the current one */
+	char message[ERR_TEXT_BYTES]; /* of the last attempt that did not pass */
+	char serial[UNIT_SERIAL_BYTES];
 };
 
 static const char *const outcome_name[] = {

@@ -79,8 +79,8 @@ struct runner {
 struct run_result {
 	enum outcome outcome;
 	enum err_code code;
-	char step[65]; /* where it ended; "" when passed */
-	char message[320];
+	char step[STEP_ID_BYTES]; /* where it ended; "" when passed */
+	char message[ERR_TEXT_BYTES];
 };
 
 void runner_run(const struct runner *rn, struct run_result *ret);

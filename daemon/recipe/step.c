@@ -22,7 +22,7 @@ unsigned port_kind(const char *name)
 	return 0;
 }
 
-void port_kinds_text(unsigned kinds, char ret[64])
+void port_kinds_text(unsigned kinds, char ret[PORT_KINDS_BYTES])
 {
 	size_t n = 0;
 
@@ -31,7 +31,7 @@ void port_kinds_text(unsigned kinds, char ret[64])
 		if (!(kinds & 1u << i))
 			continue;
 		kinds &= ~(1u << i);
-		n += (size_t)snprintf(ret + n, 64 - n, "%s%s",
+		n += (size_t)snprintf(ret + n, PORT_KINDS_BYTES - n, "%s%s",
 			!n			? ""
 			: kinds & PORT_KIND_ANY ? ", "
 						: " or ",
@@ -152,7 +152,8 @@ int step_identity(struct step *s, const char *role, const char *value, struct er
 	return r < 0 ? r : s->ops->identity(s->env, role, value, e);
 }
 
-int step_serial(struct step *s, const char *kind, const char *value, char ret[64], struct err *e)
+int step_serial(struct step *s, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
+	struct err *e)
 {
 	int r = without_secret(s, "the serial number", value, e);
 

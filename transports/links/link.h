@@ -15,6 +15,9 @@
 #include "base/err.h"
 #include "base/iotime.h"
 
+/* A link address, or the node of a device, with its end. */
+#define LINK_ADDRESS_BYTES 128
+
 enum link_parity { LINK_PARITY_NONE, LINK_PARITY_EVEN, LINK_PARITY_ODD };
 
 enum link_control {

@@ -25,6 +25,7 @@
 #include "base/proc.h"
 #include "base/secret.h"
 #include "base/teller.h"
+#include "base/util.h"
 
 #define TOOL_MARKERS_MAX 64
 #define TOOL_RULES_MAX	 64
@@ -34,7 +35,7 @@
 /* --- the directory that it works in --- */
 
 struct tool_dir {
-	char path[512]; /* "": none */
+	char path[FILE_PATH_BYTES]; /* "": none */
 };
 
 /* Made with mkdtemp(3) under parent, 0700. Its name holds [A-Za-z0-9-] alone, so that it is safe in

@@ -135,7 +135,7 @@ static int restore_run(struct step *s, const struct args *a, struct step_result 
 		r = adb_restore(x.conn, &in.src, &tell, &s->it, e);
 	}
 	json_array_foreach(args_json(a, "packages"), i, package) {
-		char path[512] = "";
+		char path[FILE_PATH_BYTES] = "";
 
 		if (r == 0)
 			r = adb_package_path(

@@ -71,7 +71,7 @@ static int prove_installed(
 	struct adb_session *x, const struct adb_infile *in, struct step_result *out, struct err *e)
 {
 	const char *package = args_str(x->a, "package");
-	char path[512] = "";
+	char path[FILE_PATH_BYTES] = "";
 	char theirs[SHA256_HEX] = "";
 	const char *by = NULL;
 	_cleanup_(freep) char *shown = NULL;
@@ -167,7 +167,7 @@ static int uninstall_run(
 	_cleanup_(adb_session_done) struct adb_session x = {.s = s, .a = a};
 	const char *package = args_str(a, "package");
 	char reply[ADB_REPLY_MAX] = "";
-	char path[512] = "";
+	char path[FILE_PATH_BYTES] = "";
 	int r = adb_session_open(&x, e);
 
 	if (r == 0 && args_bool(a, "missing_ok"))

@@ -12,7 +12,7 @@
 static int load_keys(struct adb_session *x, struct err *e)
 {
 	struct step *s = x->s;
-	char path[512];
+	char path[FILE_PATH_BYTES];
 	int r = 0;
 
 	if (x->keys)

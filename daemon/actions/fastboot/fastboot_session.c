@@ -74,14 +74,14 @@ static int begin(struct fastboot_step *x, const struct iotime *it, struct err *e
 }
 
 int fastboot_step_serial(
-	struct fastboot_step *x, const struct iotime *it, char ret[128], struct err *e)
+	struct fastboot_step *x, const struct iotime *it, char ret[UNIT_NAME_BYTES], struct err *e)
 {
 	char v[FASTBOOT_REPLY_MAX + 1] = "";
 	int r = fastboot_getvar(x->f, "serialno", v, it, e);
 
 	if (r < 0 && r != -ERR_NOT_FOUND)
 		return r;
-	snprintf(ret, 128, "%s", v);
+	snprintf(ret, UNIT_NAME_BYTES, "%s", v);
 	return 0;
 }
 
@@ -142,7 +142,7 @@ static int until_left(struct fastboot_step *x, const struct iotime *it, struct e
 
 static int same_unit(struct fastboot_step *x, const struct iotime *it, struct err *e)
 {
-	char now[128] = "";
+	char now[UNIT_NAME_BYTES] = "";
 	int r = fastboot_step_serial(x, it, now, e);
 
 	if (r == 0 && strcmp(now, x->serial) != 0)

@@ -50,7 +50,8 @@ static enum cube_port port_of(const struct args *a)
 }
 
 /* A serial line is a port of the station: the program opens it itself. */
-static int node_of(struct step *s, const struct args *a, char ret[128], struct err *e)
+static int node_of(
+	struct step *s, const struct args *a, char ret[LINK_ADDRESS_BYTES], struct err *e)
 {
 	struct device_facts f;
 	const char *role = args_str(a, "port");
@@ -91,7 +92,7 @@ static int flash_in(struct tool_step *t, const struct args *a, const struct imag
 	struct step_result *out, struct err *e)
 {
 	struct options o = {0};
-	char node[128];
+	char node[LINK_ADDRESS_BYTES];
 	const struct teller tell = step_teller(t->s);
 	int r = node_of(t->s, a, node, e);
 

@@ -114,7 +114,7 @@ static int copy_files(
 	int r = 0;
 
 	json_object_foreach(files, name, item) {
-		char path[512], sha256[SHA256_HEX];
+		char path[FILE_PATH_BYTES], sha256[SHA256_HEX];
 		const char *ref = json_string_value(item);
 
 		r = ref ? t->s->ops->image(t->s->env, ref, path, e)
