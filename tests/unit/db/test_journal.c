@@ -3,6 +3,7 @@
  * The journal of what cannot be undone: which intent a later run finds, and what becomes of it.
  */
 #include "base/digest.h"
+#include "db/integrity.h"
 #include "db/journal.h"
 #include "db/stmt.h"
 #include "db/units.h"
@@ -185,6 +186,33 @@ START_TEST(a_release_leaves_the_step_alone_that_acts_now)
 }
 END_TEST
 
+START_TEST(a_step_that_passed_without_its_commit_is_found_by_the_check_of_the_tables)
+{
+	const struct step_begin b = {.run = "a",
+		.n = 1,
+		.id = "burn",
+		.action = "fuse.burn",
+		.phase = "steps",
+		.attempt = 1,
+		.irreversible = true};
+	const struct step_end end = {.run = "a", .n = 1, .outcome = "passed"};
+	char found[ERR_TEXT_BYTES] = "";
+
+	open_run("a", "A1", NULL);
+	TX(runs_step_begin(fx.db, &b, &fx.e));
+	TX(intends("a", "A1", "SN1", JOURNAL_NOT_DONE));
+	OK(integrity_tables(fx.db, NULL, found, &fx.e));
+	ck_assert_str_eq(found, "");
+	TX(runs_step_end(fx.db, &end, &fx.e));
+	OK(integrity_tables(fx.db, NULL, found, &fx.e));
+	ck_assert_str_eq(
+		found, "a step of run a passed whose act the journal does not know as done");
+	TX(journal_commit(fx.db, "a", 1, "{}", &fx.e));
+	OK(integrity_tables(fx.db, NULL, found, &fx.e));
+	ck_assert_str_eq(found, "");
+}
+END_TEST
+
 static const char *const forgeries[] = {
 	"DELETE FROM intents",
 	"UPDATE intents SET what = 'fuse 4'",
@@ -223,6 +251,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_unit_that_may_be_it_is_not_acted_on_blindly_and_settles_nothing);
 	tcase_add_test(t, another_unit_another_station_and_another_thing_are_no_business_of_it);
 	tcase_add_test(t, a_release_leaves_the_step_alone_that_acts_now);
+	tcase_add_test(
+		t, a_step_that_passed_without_its_commit_is_found_by_the_check_of_the_tables);
 	tcase_add_loop_test(
 		t, no_sql_takes_an_act_back, 0, (int)(sizeof forgeries / sizeof *forgeries));
 	suite_add_tcase(s, t);
