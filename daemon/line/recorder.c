@@ -39,7 +39,8 @@ struct recorder {
 	/* Of the step that was begun last: */
 	int64_t step_n;
 	const struct action *action;
-	char *intended; /* its act happened: goes with the step's end; NULL */
+	char *intended;	    /* an act happened: goes with the step's end; NULL */
+	int64_t intended_n; /* of that step, which may not be the last one any more */
 };
 
 static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct err *), void *data,
@@ -255,7 +256,7 @@ static int flush_pending(struct recorder *r, struct db *tx, struct err *e)
 			return ret;
 	}
 	if (r->intended) {
-		int ret = journal_commit(tx, r->run_id, r->step_n, r->intended, e);
+		int ret = journal_commit(tx, r->run_id, r->intended_n, r->intended, e);
 
 		if (ret < 0)
 			return ret;
@@ -552,6 +553,7 @@ void recorder_intended(struct recorder *r, const char *evidence)
 {
 	free(r->intended);
 	r->intended = xstrdup(evidence);
+	r->intended_n = r->step_n;
 }
 
 struct prompt_note {

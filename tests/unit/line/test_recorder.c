@@ -174,6 +174,33 @@ START_TEST(an_intent_is_on_disk_before_the_act_and_is_committed_with_the_steps_e
 }
 END_TEST
 
+START_TEST(an_act_whose_step_could_not_be_ended_is_committed_with_what_comes_next)
+{
+	const struct intent i = {.unit = "chip-1",
+		.what = "fuse 3",
+		.digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"};
+	const struct observation blank = {OBSERVED_BLANK, "it reads FF"};
+	struct earlier_intent earlier = {0};
+	struct step_record s;
+	struct runner_sink sink;
+
+	order(1);
+	opens();
+	sink = recorder_sink(rec);
+	s = step(1, OUTCOME_PASSED);
+	ck_assert_int_eq(sink.step_begin(sink.data, &s, &e), 0);
+	ck_assert_int_eq(recorder_intend(rec, &i, &blank, &earlier, &e), 0);
+	recorder_intended(rec, "{}");
+	s.n = 9; /* which never began */
+	ck_assert_int_lt(sink.step_end(sink.data, &s, &e), 0);
+	recorded("SELECT state FROM intents", "intent");
+	s = step(2, OUTCOME_PASSED);
+	ck_assert_int_eq(sink.step_begin(sink.data, &s, &e), 0);
+	ck_assert_msg(sink.step_end(sink.data, &s, &e) == 0, "%s", e.msg);
+	recorded("SELECT step_n || ' ' || state FROM intents", "1 committed");
+}
+END_TEST
+
 START_TEST(the_end_of_a_step_that_never_began_is_refused)
 {
 	struct step_record s;
@@ -215,6 +242,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_run_is_on_disk_from_its_attach_to_its_end);
 	tcase_add_test(t, measurements_go_with_the_step_that_took_them);
 	tcase_add_test(t, an_intent_is_on_disk_before_the_act_and_is_committed_with_the_steps_end);
+	tcase_add_test(t, an_act_whose_step_could_not_be_ended_is_committed_with_what_comes_next);
 	tcase_add_test(t, the_end_of_a_step_that_never_began_is_refused);
 	tcase_add_test(t, a_unit_that_did_not_pass_gives_its_place_in_the_order_back);
 	tcase_set_timeout(t, 60);
