@@ -69,6 +69,8 @@ enum err_class {
 		"A person decides how the line goes on: see `provctl records`.")                 \
 	X(CLOCK, "clock", LINE,                                                                  \
 		"Set the clock or wait for the time service, then run the unit again.")          \
+	X(UNIT_SUSPECT, "unit-suspect", LINE,                                                    \
+		"A supervisor looks at the unit, then releases or scraps it.")                   \
 	X(INTERRUPTED, "interrupted", LINE,                                                      \
 		"Power or provd was lost during the run: run the unit again.")                   \
 	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                   \
@@ -97,10 +99,13 @@ enum err_code {
 		ERR_CODE_COUNT
 };
 
+/* A sentence for people, with its end: of an error, a verdict, a hold. */
+#define ERR_TEXT_BYTES 320
+
 struct err {
 	enum err_code code;
 	int os_errno; /* 0 or the errno behind it */
-	char msg[320];
+	char msg[ERR_TEXT_BYTES];
 };
 
 /* Fills *e (may be NULL) and returns -c. */

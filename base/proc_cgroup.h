@@ -9,9 +9,11 @@
 
 #include <stdbool.h>
 
+#include "base/util.h"
+
 struct proc_cgroup {
-	char path[512]; /* "": none */
-	int procs_fd;	/* its cgroup.procs, where the keeper writes itself in; -1 */
+	char path[FILE_PATH_BYTES]; /* "": none */
+	int procs_fd;		    /* its cgroup.procs, where the keeper writes itself in; -1 */
 };
 
 /* Leaves *ret without one where it may not be. */

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A path of this machine that provd makes or is told, with its end. */
+#define FILE_PATH_BYTES 512
+
 #define _cleanup_(f) __attribute__((cleanup(f)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 /* Arguments are evaluated twice: variables and constants only, never a call that does something. */

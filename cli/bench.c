@@ -27,8 +27,8 @@ struct session {
 	bool tty;
 	bool bar; /* a bar is on the line */
 	uint64_t drawn_us;
-	char identity[128];
-	char serial[64]; /* that the unit was given or carries */
+	char identity[UNIT_NAME_BYTES];
+	char serial[UNIT_SERIAL_BYTES]; /* that the unit was given or carries */
 };
 
 _Static_assert(offsetof(struct session, ports) == 0, "a session begins with its role_ports");
@@ -150,7 +150,8 @@ static int env_identity(void *env, const char *role, const char *value, struct e
 	return 0;
 }
 
-static int env_serial(void *env, const char *kind, const char *value, char ret[64], struct err *e)
+static int env_serial(
+	void *env, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES], struct err *e)
 {
 	struct session *s = env;
 
@@ -160,13 +161,13 @@ static int env_serial(void *env, const char *kind, const char *value, char ret[6
 		value = s->b->serial;
 	if (!value)
 		return err_set(e, ERR_POOL_EMPTY, "a bench has no pool of serials: give --serial");
-	snprintf(ret, 64, "%s", value);
+	snprintf(ret, UNIT_SERIAL_BYTES, "%s", value);
 	snprintf(s->serial, sizeof s->serial, "%s", ret);
 	return 0;
 }
 
-static int env_ask(
-	void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
+static int env_ask(void *env, const struct prompt *p, const struct iotime *it,
+	char ret[ANSWER_BYTES], struct err *e)
 {
 	struct session *s = env;
 	int r;
@@ -180,17 +181,17 @@ static int env_ask(
 	r = iotime_wait(0, 1 /* POLLIN */, it, e);
 	if (r < 0)
 		return r;
-	if (!fgets(ret, 256, stdin))
+	if (!fgets(ret, ANSWER_BYTES, stdin))
 		return err_set(e, ERR_ABORTED, "the terminal closed");
 	ret[strcspn(ret, "\r\n")] = 0;
 	return 0;
 }
 
-static int env_image(void *env, const char *ref, char ret[512], struct err *e)
+static int env_image(void *env, const char *ref, char ret[FILE_PATH_BYTES], struct err *e)
 {
-	if (strlen(ref) > 511)
+	if (strlen(ref) >= FILE_PATH_BYTES)
 		return err_set(e, ERR_INVALID, "the path of the image is too long");
-	snprintf(ret, 512, "%s", ref);
+	snprintf(ret, FILE_PATH_BYTES, "%s", ref);
 	return 0;
 }
 
@@ -219,7 +220,7 @@ static int make_dir(const char *path, mode_t mode, struct err *e)
 }
 
 /* $XDG_STATE_HOME/provctl, by default ~/.local/state/provctl (XDG base directories). */
-static int env_keep(void *env, const char *name, char ret[512], struct err *e)
+static int env_keep(void *env, const char *name, char ret[FILE_PATH_BYTES], struct err *e)
 {
 	static const char *const below[] = {"/.local", "/state", "/provctl"};
 	const char *xdg = getenv("XDG_STATE_HOME");
@@ -235,17 +236,17 @@ static int env_keep(void *env, const char *name, char ret[512], struct err *e)
 		sb_add(&path, below[i]);
 		r = make_dir(path.s, i == 2 ? 0700 : 0755, e);
 	}
-	if (r == 0 && snprintf(ret, 512, "%s/%s", path.s, name) >= 512)
+	if (r == 0 && snprintf(ret, FILE_PATH_BYTES, "%s/%s", path.s, name) >= FILE_PATH_BYTES)
 		r = err_set(e, ERR_INVALID, "the path of '%s' is too long", name);
 	sb_done(&path);
 	return r;
 }
 
-static int env_scratch(void *env, char ret[512], struct err *e)
+static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 {
 	const char *dir = getenv("TMPDIR");
 
-	snprintf(ret, 512, "%s", dir && *dir == '/' ? dir : "/tmp");
+	snprintf(ret, FILE_PATH_BYTES, "%s", dir && *dir == '/' ? dir : "/tmp");
 	return 0;
 }
 
@@ -269,6 +270,8 @@ static void env_progress(void *env, const char *phase, uint64_t done, uint64_t t
 	s->bar = true;
 }
 
+/* Without a journal (intend): a bench remembers no unit. An irreversible action looks at the device
+ * and does not do again what it shows as done. */
 static const struct step_env_ops env_ops = {
 	.link = role_ports_link,
 	.usb = role_ports_usb,
@@ -286,7 +289,6 @@ static const struct step_env_ops env_ops = {
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
-	.progress = env_progress,
 };
 
 static int env_secret(void *env, const char *name, char **ret, struct err *e)
@@ -426,7 +428,7 @@ static json_t *told_ports(const struct bench *b)
 	json_t *v;
 
 	json_object_foreach(b->ports, role, v) {
-		char told[128];
+		char told[LINK_ADDRESS_BYTES];
 
 		port_for_programs(json_string_value(v), "", told);
 		json_object_set_new(ports, role, json_string(told));
@@ -455,6 +457,7 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 		.sink = &sink,
 		.ops = &env_ops,
 		.env = &s,
+		.tell = {.data = &s, .progress = env_progress},
 		.cancel = &interrupt,
 		.secrets = secret_set_new(),
 		.secret = env_secret,

@@ -230,6 +230,9 @@ static const struct {
 	{"SELECT p.id FROM pools p WHERE p.pattern IS NOT NULL AND p.next <="
 	 " coalesce((SELECT max(s.ordinal) FROM serials s WHERE s.pool_id = p.id), -1) LIMIT 1",
 		"the sequence of pool %s is behind a value that it has given out"},
+	{"SELECT i.run_id FROM intents i JOIN steps s ON s.run_id = i.run_id AND s.n = i.step_n"
+	 " WHERE s.outcome = 'passed' AND i.state <> 'committed' LIMIT 1",
+		"a step of run %s passed whose act the journal does not know as done"},
 };
 
 static int check_rule(struct db *d, size_t i, char ret[320], struct err *e)

@@ -175,12 +175,14 @@ static int settle_unit(struct settling *s)
 }
 
 /* An irreversible step that is open, or ended other than passed or failed by its own evidence: no
- * one knows what the device holds now (design, promise 4). */
+ * one knows what the device holds now (design, promise 4). One that found its unit suspect did
+ * nothing. */
 static int find_touched(struct settling *s)
 {
 	static const char sql[] =
 		"SELECT 1 FROM steps WHERE run_id = ? AND irreversible = 1"
 		" AND coalesce(outcome, 'interrupted') NOT IN ('passed', 'failed', 'skipped')"
+		" AND coalesce(code, '') <> 'unit-suspect'"
 		" LIMIT 1";
 	int r = db_has(s->tx, s->e, sql, s->run.id);
 

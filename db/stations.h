@@ -11,7 +11,7 @@ struct station_row {
 	char plugged[1024]; /* "" nothing that has had its run */
 	char held[16];	    /* "", "disabled", "quarantined" */
 	char code[32];	    /* of `held` */
-	char message[320];
+	char message[ERR_TEXT_BYTES];
 	char fail_step[65]; /* at which the last units failed, in a row */
 	int64_t fail_count;
 };
@@ -28,7 +28,7 @@ struct station_last {
 	char outcome[16];
 	char code[32];
 	char step[65];
-	char message[320];
+	char message[ERR_TEXT_BYTES];
 	int64_t ended_ms;
 };
 

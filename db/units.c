@@ -2,6 +2,7 @@
 #include "db/units.h"
 
 #include "base/timefmt.h"
+#include "db/journal.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
@@ -72,6 +73,8 @@ int units_set_state(struct db *tx, const char *id, const char *state, const char
 	static const char sql[] = "UPDATE units SET state = ?, updated_at = ? WHERE id = ?";
 	int r = db_run_one(tx, e, "that unit", sql, state, wall_ms(), id);
 
+	if (r == 0)
+		r = journal_release(tx, id, by, reason, e);
 	if (r < 0)
 		return r;
 	return db_event(tx, "unit-changed", NULL, NULL, NULL, NULL,

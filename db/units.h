@@ -11,7 +11,8 @@
  * another chip already: -ERR_WRONG_DEVICE. */
 int units_identify(struct db *tx, const char *run, const char *chip_id, const char *model,
 	char ret_id[DB_ID_SIZE], struct err *e);
-/* A person's word: releases a suspect unit, scraps one. by and reason go into the event. */
+/* A person's word: releases a suspect unit, scraps one. by and reason go into the event. What is open
+ * in its journal (db/journal.h) is void then: the next run may act. */
 int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
 	const char *by, struct err *e);
 /* By serial number, else by id. */

@@ -16,11 +16,6 @@ static const char *eol_bytes(const char *choice)
 	return choice && !strcmp(choice, "cr") ? "\r" : "\r\n";
 }
 
-void step_log_line(void *step, char dir, const char *text)
-{
-	step_log(step, dir, "%s", text);
-}
-
 int arg_regex(
 	const struct args *a, const char *name, const char *def, struct regex **ret, struct err *e)
 {
@@ -69,8 +64,7 @@ int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret
 			.asker = s->id,
 			.send_anyway = s->teardown,
 			.secrets = s->secrets,
-			.log = step_log_line,
-			.log_data = s,
+			.tell = step_teller(s),
 		};
 
 		r = console_new(l, &o, &d.console, e);

@@ -106,7 +106,6 @@ void output_reply(struct step_result *out, const struct console_reply *r);
 		"match9", "ninth group"                                                            \
 	}
 
-void step_log_line(void *step, char dir, const char *text);
 json_t *facts_json(const struct device_facts *f);
 /* Bytes of a device into an output, which gets its name when it is whole: a broken read leaves no
  * file that looks whole. */

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "daemon/actions/common.h"
-#include "daemon/actions/rows.h"
 
 static int wait_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
@@ -76,11 +75,11 @@ static int extract(const char *pattern, const char *text, char *ret, size_t size
 
 /* The unit's id, asked twice: a bit that flipped on the line would be another unit's id, and no
  * later step could tell. */
-static int ask_id(struct step *s, const struct args *a, char ret[128], struct err *e)
+static int ask_id(struct step *s, const struct args *a, char ret[UNIT_NAME_BYTES], struct err *e)
 {
 	const char *send = args_str(a, "send");
 	const char *pattern = args_str(a, "pattern");
-	char id[2][128] = {"", ""};
+	char id[2][UNIT_NAME_BYTES] = {"", ""};
 	int r = 0;
 
 	for (int i = 0; i < 2 && r == 0; i++) {
@@ -106,7 +105,7 @@ static bool names_no_unit(const char *id)
 	static const char *const words[] = {"", "na", "none", "null", "nil", "nan", "unknown",
 		"unset", "empty", "blank", "undefined", "invalid", "missing", "busy", "ready", "ok",
 		"id", "uid", "sn", "serial"};
-	char plain[128];
+	char plain[UNIT_NAME_BYTES];
 	size_t n = 0;
 
 	if (!strncasecmp(id, "0x", 2))
@@ -126,7 +125,7 @@ static int identify_run(
 {
 	const char *port = args_str(a, "port");
 	struct device_facts f = {0};
-	char id[128] = "";
+	char id[UNIT_NAME_BYTES] = "";
 	int r;
 
 	if (args_has(a, "send")) {
@@ -182,7 +181,7 @@ const struct action action_device_identify = {
 
 /* What the unit already carries: "" for none. A unit that answers neither a serial nor that it has
  * none is no unit to give a new serial to. */
-static int carried(struct step *s, const struct args *a, char ret[64], struct err *e)
+static int carried(struct step *s, const struct args *a, char ret[UNIT_SERIAL_BYTES], struct err *e)
 {
 	_cleanup_(regex_freep) struct regex *blank = NULL;
 	_cleanup_(console_reply_done) struct console_reply got = {0};
@@ -203,9 +202,10 @@ static int carried(struct step *s, const struct args *a, char ret[64], struct er
 
 /* A serial that the unit carries is read twice: a digit that flipped on the line would be another
  * unit's serial. */
-static int carried_for_sure(struct step *s, const struct args *a, char ret[64], struct err *e)
+static int carried_for_sure(
+	struct step *s, const struct args *a, char ret[UNIT_SERIAL_BYTES], struct err *e)
 {
-	char again[64] = "";
+	char again[UNIT_SERIAL_BYTES] = "";
 	int r = carried(s, a, ret, e);
 
 	if (r < 0 || !*ret)
@@ -220,8 +220,8 @@ static int carried_for_sure(struct step *s, const struct args *a, char ret[64], 
 static int serial_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	const char *source = args_str(a, "source");
-	char found[64] = "";
-	char serial[64] = "";
+	char found[UNIT_SERIAL_BYTES] = "";
+	char serial[UNIT_SERIAL_BYTES] = "";
 	int r = 0;
 
 	if (args_has(a, "read")) {

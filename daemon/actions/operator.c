@@ -3,7 +3,6 @@
  * operator.*: what only a person can tell.
  */
 #include "daemon/actions/common.h"
-#include "daemon/actions/rows.h"
 
 #include <strings.h>
 
@@ -17,9 +16,9 @@ static bool is_no(const char *answer)
 	return false;
 }
 
-static int ask(struct step *s, const struct prompt *p, char ret[256], struct err *e)
+static int ask(struct step *s, const struct prompt *p, char ret[ANSWER_BYTES], struct err *e)
 {
-	char answer[256] = "";
+	char answer[ANSWER_BYTES] = "";
 	int r = s->ops->ask(s->env, p, &s->it, answer, e);
 
 	return r < 0 ? r : prompt_answer_clean(answer, ret, e);
@@ -45,7 +44,7 @@ static int prompt_run(struct step *s, const struct args *a, struct step_result *
 		.choices = choices,
 		.pattern = args_str(a, "pattern"),
 	};
-	char answer[256] = "";
+	char answer[ANSWER_BYTES] = "";
 
 	if (!strcmp(p.kind, "choice") && !choices[0])
 		return err_set(e, ERR_RECIPE_INVALID, "a prompt of kind choice needs 'choices'");
@@ -96,7 +95,7 @@ static int scan_run(struct step *s, const struct args *a, struct step_result *ou
 		.kind = "scan",
 		.pattern = args_str(a, "pattern"),
 	};
-	char answer[256] = "";
+	char answer[ANSWER_BYTES] = "";
 	int r = arg_regex(a, "pattern", NULL, &x, e);
 
 	if (r == 0)

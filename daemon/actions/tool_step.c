@@ -3,7 +3,7 @@
 
 int tool_step_open(struct tool_step *t, struct step *s, struct err *e)
 {
-	char parent[512] = "/tmp";
+	char parent[FILE_PATH_BYTES] = "/tmp";
 	int r = s->ops->scratch ? s->ops->scratch(s->env, parent, e) : 0;
 
 	*t = (struct tool_step){.s = s};
@@ -14,16 +14,6 @@ void tool_step_done(struct tool_step *t)
 {
 	tool_outcome_done(&t->seen);
 	tool_dir_done(&t->dir);
-}
-
-static void tell_progress(void *step, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(step, phase, done, total);
-}
-
-struct tool_hooks tool_step_hooks(struct step *s)
-{
-	return (struct tool_hooks){s, tell_progress, step_log_line};
 }
 
 void tool_step_evidence(const struct tool_outcome *o, struct step_result *out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the actions that run foreign programs share: a directory for the step, hooks into the run's
- * log, and the evidence. On the worker's thread.
+ * What the actions that run foreign programs share: a directory for the step, and the evidence. On
+ * the worker's thread.
  */
 #pragma once
 
@@ -17,8 +17,6 @@ struct tool_step {
 /* Makes the directory; tool_step_done() removes it. */
 int tool_step_open(struct tool_step *t, struct step *s, struct err *e);
 void tool_step_done(struct tool_step *t);
-/* Log and progress of the step. */
-struct tool_hooks tool_step_hooks(struct step *s);
 /* program, version (where it is known) and the marker lines: also of a run that failed, whose
  * record says then what it was run with. */
 void tool_step_evidence(const struct tool_outcome *o, struct step_result *out);

@@ -10,17 +10,14 @@ struct device {
 	bool seen; /* in the scan that is going on */
 	uint64_t since_us;
 	uint64_t generation;
-	char station[CONFIG_ID_MAX + 1]; /* "" unbound */
-	size_t port;
-	char *role; /* of that port; NULL while unbound */
+	struct config_port at; /* where it is bound; none while unbound */
 	bool wrong;
 };
 
 struct binding {
 	struct binding_sink sink;
 	/* The snapshot that the devices are bound by: read by the main thread alone. Other threads
-	 * find in a device all that a view of it needs, so that none looks into a configuration
-	 * that a reload takes away. */
+	 * look at that of a device, under the lock, which its handle keeps. */
 	struct config *config;
 	struct mutex lock;     /* of the list, for binding_ports() */
 	struct device *device; /* changed by the main thread only, under the lock */
@@ -43,7 +40,7 @@ struct binding *binding_free(struct binding *b)
 		config_unref(b->config);
 		mutex_done(&b->lock);
 		for (size_t i = 0; i < b->count; i++)
-			free(b->device[i].role);
+			config_port_done(&b->device[i].at);
 		free(b->device);
 		free(b);
 	}
@@ -97,12 +94,20 @@ static bool port_matches(const struct port_config *p, const struct hotplug_event
 	return false;
 }
 
-static const struct device *owner_of(const struct binding *b, const char *station, size_t port)
+static bool is_bound(const struct device *d)
 {
-	for (size_t i = 0; i < b->count; i++)
-		if (b->device[i].port == port && !strcmp(b->device[i].station, station))
-			return &b->device[i];
-	return NULL;
+	return d->at.config != NULL;
+}
+
+static bool is_taken(const struct binding *b, const char *station, size_t port)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct device *d = &b->device[i];
+
+		if (is_bound(d) && d->at.port == port && !strcmp(d->at.station->id, station))
+			return true;
+	}
+	return false;
 }
 
 static struct device_facts facts_of(const struct device *d)
@@ -152,20 +157,18 @@ static void bind_device(struct binding *b, struct device *d)
 		for (size_t p = 0; p < st->ports; p++) {
 			const struct port_config *pc = &st->port[p];
 
-			if (!port_matches(pc, &d->ev) || owner_of(b, st->id, p))
+			if (!port_matches(pc, &d->ev) || is_taken(b, st->id, p))
 				continue;
 
 			struct device_facts f;
 
 			mutex_lock(&b->lock);
-			snprintf(d->station, sizeof d->station, "%s", st->id);
-			d->port = p;
-			d->role = xstrdup(pc->role);
+			d->at = config_port_of(b->config, st, p);
 			d->generation = ++b->generation;
 			d->wrong = !port_takes(pc, d->ev.vid, d->ev.pid);
 			mutex_unlock(&b->lock);
 			f = facts_of(d);
-			b->sink.present(b->sink.data, st->id, p, &f, d->wrong);
+			b->sink.present(b->sink.data, &d->at, &f, d->wrong);
 			return;
 		}
 	}
@@ -173,23 +176,22 @@ static void bind_device(struct binding *b, struct device *d)
 
 static void unbind_device(struct binding *b, struct device *d)
 {
-	char station[sizeof d->station];
+	struct config_port was = d->at;
 
-	snprintf(station, sizeof station, "%s", d->station);
+	if (!is_bound(d))
+		return;
 	mutex_lock(&b->lock);
-	d->station[0] = 0;
-	free(d->role);
-	d->role = NULL;
+	d->at = (struct config_port){0};
 	mutex_unlock(&b->lock);
-	if (station[0])
-		b->sink.absent(b->sink.data, station, d->port);
+	b->sink.absent(b->sink.data, &was);
+	config_port_done(&was);
 }
 
 /* Devices that had to wait for a port may have it now. */
 static void bind_rest(struct binding *b)
 {
 	for (size_t i = 0; i < b->count; i++)
-		if (!b->device[i].station[0])
+		if (!is_bound(&b->device[i]))
 			bind_device(b, &b->device[i]);
 }
 
@@ -300,12 +302,19 @@ void binding_event(struct binding *b, const struct hotplug *source, const struct
 	}
 }
 
-static bool still_there(const struct config *c, const struct device *d, const struct config *old)
+/* What did not change stays bound, by the new snapshot: the old one is not kept for it. */
+static bool still_there(struct binding *b, struct device *d)
 {
-	const struct station_config *a = config_station(old, d->station);
-	const struct station_config *n = config_station(c, d->station);
+	const struct station_config *n = config_station(b->config, d->at.station->id);
+	struct config_port was = d->at;
 
-	return a && n && station_config_equal(a, n);
+	if (!n || !station_config_equal(was.station, n))
+		return false;
+	mutex_lock(&b->lock);
+	d->at = config_port_of(b->config, n, was.port);
+	mutex_unlock(&b->lock);
+	config_port_done(&was);
+	return true;
 }
 
 void binding_set_config(struct binding *b, struct config *c)
@@ -313,8 +322,8 @@ void binding_set_config(struct binding *b, struct config *c)
 	struct config *old = b->config;
 
 	b->config = config_ref(c);
-	for (size_t i = 0; old && i < b->count; i++)
-		if (b->device[i].station[0] && !still_there(c, &b->device[i], old))
+	for (size_t i = 0; i < b->count; i++)
+		if (is_bound(&b->device[i]) && !still_there(b, &b->device[i]))
 			unbind_device(b, &b->device[i]);
 	bind_rest(b);
 	config_unref(old);
@@ -375,9 +384,9 @@ json_t *binding_ports(struct binding *b)
 			json_decref(o); /* a root hub is no fixture */
 			continue;
 		}
-		if (d->station[0]) {
-			json_object_set_new(o, "station", json_string(d->station));
-			json_object_set_new(o, "port", json_string(d->role));
+		if (is_bound(d)) {
+			json_object_set_new(o, "station", json_string(d->at.station->id));
+			json_object_set_new(o, "port", json_string(config_port_row(&d->at)->role));
 		} else {
 			_cleanup_(freep) char *hint = yaml_hint(d);
 

@@ -14,11 +14,11 @@
 
 struct binding_sink {
 	void *data;
-	/* port: index into the station's configured ports. wrong: its USB ids are not the
-	 * configured. */
-	void (*present)(void *data, const char *station, size_t port, const struct device_facts *f,
+	/* port is of the snapshot that the device was bound by, also after a reload; it lives as
+	 * long as the call. wrong: its USB ids are not the configured. */
+	void (*present)(void *data, const struct config_port *port, const struct device_facts *f,
 		bool wrong);
-	void (*absent)(void *data, const char *station, size_t port);
+	void (*absent)(void *data, const struct config_port *port);
 };
 
 struct binding;

@@ -746,6 +746,22 @@ static bool port_equal(const struct port_config *a, const struct port_config *b)
 	       a->interface == b->interface && a->baud == b->baud && a->optional == b->optional;
 }
 
+struct config_port config_port_of(struct config *c, const struct station_config *st, size_t port)
+{
+	return (struct config_port){config_ref(c), st, port};
+}
+
+void config_port_done(struct config_port *p)
+{
+	config_unref(p->config);
+	*p = (struct config_port){0};
+}
+
+const struct port_config *config_port_row(const struct config_port *p)
+{
+	return &p->station->port[p->port];
+}
+
 bool station_config_equal(const struct station_config *a, const struct station_config *b)
 {
 	if (!same(a->id, b->id) || !same(a->title, b->title) || a->settle_us != b->settle_us ||

@@ -121,6 +121,17 @@ bool config_second_person(const struct config *c);
 bool config_needs_sync(const struct config *c, bool has_time_service);
 struct config *config_ref(struct config *c);
 struct config *config_unref(struct config *c);
+
+/* One port of one station, as a snapshot says it. A value that holds a reference of the snapshot, so
+ * that it says the same after a reload; end it with config_port_done(). */
+struct config_port {
+	struct config *config; /* NULL: none */
+	const struct station_config *station;
+	size_t port; /* index into the station's */
+};
+struct config_port config_port_of(struct config *c, const struct station_config *st, size_t port);
+void config_port_done(struct config_port *p);
+const struct port_config *config_port_row(const struct config_port *p);
 /* Whether a numeric address is this machine's own alone. */
 bool config_is_loopback(const char *host);
 const struct station_config *config_station(const struct config *c, const char *id);

@@ -106,21 +106,34 @@ static struct station *find_main(struct fleet *f, const char *id)
 	return s;
 }
 
-static void on_present(
-	void *data, const char *station, size_t port, const struct device_facts *facts, bool wrong)
+/* The station that has that port. A reload may have put another of that name in its place, whose
+ * ports are others. */
+static struct station *station_at(struct fleet *f, const struct config_port *p)
 {
-	struct station *s = find_main(data, station);
+	struct station *s = find_main(f, p->station->id);
+	const struct station_config *now = s ? station_configured(s) : NULL;
 
-	if (s)
-		station_present(s, port, facts, wrong);
+	return now && p->port < now->ports &&
+			       !strcmp(now->port[p->port].role, config_port_row(p)->role)
+		       ? s
+		       : NULL;
 }
 
-static void on_absent(void *data, const char *station, size_t port)
+static void on_present(
+	void *data, const struct config_port *port, const struct device_facts *facts, bool wrong)
 {
-	struct station *s = find_main(data, station);
+	struct station *s = station_at(data, port);
 
 	if (s)
-		station_absent(s, port);
+		station_present(s, port->port, facts, wrong);
+}
+
+static void on_absent(void *data, const struct config_port *port)
+{
+	struct station *s = station_at(data, port);
+
+	if (s)
+		station_absent(s, port->port);
 }
 
 static void on_event(void *data, const struct hotplug *source, const struct hotplug_event *ev)

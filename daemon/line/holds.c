@@ -29,7 +29,7 @@ struct holds {
 	struct {
 		bool set;
 		int64_t since_ms;
-		char text[320];
+		char text[ERR_TEXT_BYTES];
 	} row[HOLD_COUNT];
 	void (*changed)(void *data);
 	void *data;

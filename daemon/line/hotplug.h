@@ -13,19 +13,20 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "daemon/recipe/env.h"
 
 enum hotplug_kind { HOTPLUG_PRESENT, HOTPLUG_GONE, HOTPLUG_SCAN_BEGIN, HOTPLUG_SCAN_DONE };
 
 struct hotplug_event {
 	enum hotplug_kind kind;
-	char syspath[256]; /* identity while it is plugged */
-	char sysname[64];  /* usb_device: 1-1.4.2; of a tty, that of its usb_device */
+	char syspath[256];	      /* identity while it is plugged */
+	char sysname[USB_PORT_BYTES]; /* usb_device: 1-1.4.2; of a tty, that of its usb_device */
 	char subsystem[16];
 	char devtype[24];
-	char node[128];	     /* DEVNAME */
-	char id_path[160];   /* physical port, without /dev; "" if unknown */
-	char vid[8], pid[8]; /* lower-case hex */
-	char serial[128];
+	char node[LINK_ADDRESS_BYTES];		   /* DEVNAME */
+	char id_path[DEVICE_PATH_BYTES];	   /* physical port, without /dev; "" if unknown */
+	char vid[USB_ID_BYTES], pid[USB_ID_BYTES]; /* lower-case hex */
+	char serial[USB_SERIAL_BYTES];
 	int interface;		 /* bInterfaceNumber, -1 if none */
 	uint32_t devnum;	 /* bus address, new at each enumeration; 0 if unknown */
 	uint64_t initialized_us; /* USEC_INITIALIZED, 0 if unknown */

@@ -7,6 +7,7 @@
 #include "daemon/line/serial_policy.h"
 #include "daemon/line/services.h"
 #include "db/artifacts.h"
+#include "db/journal.h"
 #include "db/ledger.h"
 #include "db/prompts.h"
 #include "db/runs.h"
@@ -29,12 +30,17 @@ struct recorder {
 	uint64_t begun_us;
 	struct job_claim claim;
 	json_t *firmware;
-	json_t *names;	 /* of its artifacts, by their digests */
-	char serial[64]; /* that the run has; "" none yet */
+	json_t *names;			/* of its artifacts, by their digests */
+	char serial[UNIT_SERIAL_BYTES]; /* that the run has; "" none yet */
 	struct run_log *log;
 	/* What the next step_end brings to disk with it: */
 	struct taken *taken;
 	size_t takens;
+	/* Of the step that was begun last: */
+	int64_t step_n;
+	const struct action *action;
+	char *intended;	    /* an act happened: goes with the step's end; NULL */
+	int64_t intended_n; /* of that step, which may not be the last one any more */
 };
 
 static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct err *), void *data,
@@ -174,6 +180,8 @@ static void drop_pending(struct recorder *r)
 		free(r->taken[i].unit);
 	}
 	r->takens = 0;
+	free(r->intended);
+	r->intended = NULL;
 }
 
 struct recorder *recorder_free(struct recorder *r)
@@ -247,6 +255,12 @@ static int flush_pending(struct recorder *r, struct db *tx, struct err *e)
 		if (ret < 0)
 			return ret;
 	}
+	if (r->intended) {
+		int ret = journal_commit(tx, r->run_id, r->intended_n, r->intended, e);
+
+		if (ret < 0)
+			return ret;
+	}
 	return run_log_write(r->log, tx, e);
 }
 
@@ -262,7 +276,7 @@ static void flushed(struct recorder *r, bool committed)
 /* Not waited for, hence with copies of its own. */
 struct begin_note {
 	char run[UUID_SIZE];
-	char id[65], action[40], phase[12];
+	char id[STEP_ID_BYTES], action[ACTION_NAME_BYTES], phase[12];
 	int64_t n, attempt, started_ms;
 	bool irreversible;
 };
@@ -290,6 +304,8 @@ static int step_begin(void *data, const struct step_record *rec, struct err *e)
 	bool irreversible = rec->step->action->flags & ACTION_IRREVERSIBLE;
 	int ret;
 
+	r->step_n = rec->n;
+	r->action = rec->step->action;
 	snprintf(b->run, sizeof b->run, "%s", r->run_id);
 	snprintf(b->id, sizeof b->id, "%s", rec->step->id);
 	snprintf(b->action, sizeof b->action, "%s", rec->step->action->name);
@@ -425,6 +441,10 @@ int recorder_close(struct recorder *r, const struct run_result *res, const struc
 
 /* --- what a step asks for --- */
 
+_Static_assert(
+	LEDGER_VALUE_SIZE == UNIT_SERIAL_BYTES, "a serial number of the ledger is one of a unit");
+_Static_assert(DB_ID_SIZE == RECORD_ID_BYTES, "an id of the database is one of the records");
+
 struct serial_note {
 	struct recorder *r;
 	const char *kind, *value;
@@ -442,8 +462,8 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 	return r < 0 ? r : ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }
 
-int recorder_serial(
-	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e)
+int recorder_serial(struct recorder *r, const char *kind, const char *value,
+	char ret[UNIT_SERIAL_BYTES], struct err *e)
 {
 	struct serial_note n = {.r = r, .kind = kind, .value = value};
 	int err = 0;
@@ -451,10 +471,10 @@ int recorder_serial(
 	if (kind || !r->serial[0]) {
 		err = do_write(r, apply_serial, &n, e);
 		if (err == 0)
-			snprintf(r->serial, sizeof r->serial, "%.63s", n.out);
+			snprintf(r->serial, sizeof r->serial, "%s", n.out);
 	}
 	if (err == 0)
-		snprintf(ret, 64, "%s", r->serial);
+		snprintf(ret, UNIT_SERIAL_BYTES, "%s", r->serial);
 	return err;
 }
 
@@ -476,6 +496,64 @@ int recorder_identity(struct recorder *r, const char *value, struct err *e)
 	struct identity_note n = {r, value};
 
 	return do_write(r, apply_identity, &n, e);
+}
+
+struct intend_note {
+	struct recorder *r;
+	const struct intent *intent;
+	const struct observation *seen;
+	struct journal_open open;
+};
+
+static enum journal_seen seen_of(enum observed o)
+{
+	switch (o) {
+	case OBSERVED_BLANK:
+		return JOURNAL_NOT_DONE;
+	case OBSERVED_DONE:
+		return JOURNAL_DONE;
+	case OBSERVED_UNKNOWN:
+		break;
+	}
+	return JOURNAL_CANNOT_TELL;
+}
+
+static int apply_intend(struct db *tx, void *data, struct err *e)
+{
+	struct intend_note *n = data;
+	const struct journal_intent i = {
+		.run = n->r->run_id,
+		.step_n = n->r->step_n,
+		.station = n->r->station->id,
+		.action = n->r->action->name,
+		.unit = n->intent->unit,
+		.what = n->intent->what,
+		.digest = n->intent->digest,
+		.seen = seen_of(n->seen->state),
+		.observed = n->seen->said,
+	};
+
+	return journal_intend(tx, &i, &n->open, e);
+}
+
+int recorder_intend(struct recorder *r, const struct intent *i, const struct observation *seen,
+	struct earlier_intent *ret, struct err *e)
+{
+	struct intend_note n = {.r = r, .intent = i, .seen = seen};
+	int err = do_write(r, apply_intend, &n, e);
+
+	if (err < 0)
+		return err;
+	snprintf(ret->run, sizeof ret->run, "%s", n.open.run);
+	snprintf(ret->unit, sizeof ret->unit, "%s", n.open.unit);
+	return 0;
+}
+
+void recorder_intended(struct recorder *r, const char *evidence)
+{
+	free(r->intended);
+	r->intended = xstrdup(evidence);
+	r->intended_n = r->step_n;
 }
 
 struct prompt_note {

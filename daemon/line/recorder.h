@@ -36,12 +36,16 @@ int recorder_artifact_name(
 struct runner_sink recorder_sink(struct recorder *r);
 /* Reserves the run's serial (durable) or gives the one that it has. kind NULL: as the recipe says;
  * "scan" and "device" bring a value. */
-int recorder_serial(
-	struct recorder *r, const char *kind, const char *value, char ret[64], struct err *e);
+int recorder_serial(struct recorder *r, const char *kind, const char *value,
+	char ret[UNIT_SERIAL_BYTES], struct err *e);
 /* The chip id or the like of the unit. */
 int recorder_identity(struct recorder *r, const char *value, struct err *e);
 /* A line of the run's log (daemon/line/run_log.h). */
 void recorder_log(struct recorder *r, char dir, const char *text);
+/* As step_env_ops.intend and .intended, for the step that was begun last. */
+int recorder_intend(struct recorder *r, const struct intent *i, const struct observation *seen,
+	struct earlier_intent *ret, struct err *e);
+void recorder_intended(struct recorder *r, const char *evidence);
 int recorder_prompt_open(
 	struct recorder *r, const struct prompt *p, char ret_id[UUID_SIZE], struct err *e);
 /* Nobody answered. */

@@ -212,7 +212,7 @@ static int settle_lineage(struct records *r, const struct lineage_view *v, struc
 {
 	struct first_epoch f = {r, FIRST_REASON};
 	struct lineage_view same = {.verdict = LINEAGE_SAME};
-	char text[320];
+	char text[ERR_TEXT_BYTES];
 	int ret = 0;
 
 	switch (v->verdict) {
@@ -268,7 +268,7 @@ static void check_first(struct records *r, struct db *db)
 {
 	uint64_t until = now_us() + FIRST_CHECK_US;
 	const struct integrity_stop stop = {time_is_up, &until};
-	char found[320] = "";
+	char found[ERR_TEXT_BYTES] = "";
 	int64_t runs;
 	struct err e;
 	int ret = integrity_structure(db, &stop, found, &e);
@@ -598,7 +598,7 @@ static const char *const verdict_name[] = {[LINEAGE_SAME] = "same",
 json_t *records_json(struct records *r)
 {
 	struct lineage_view v;
-	char text[320];
+	char text[ERR_TEXT_BYTES];
 
 	mutex_lock(&r->lock);
 	v = r->view;

@@ -24,7 +24,7 @@ struct scrub {
 	enum scrub_state state; /* under lock, as the next three */
 	int64_t runs;
 	int64_t ended_ms;
-	char text[320];
+	char text[ERR_TEXT_BYTES];
 };
 
 struct scrub *scrub_new(const char *db_path, struct holds *holds)
@@ -72,11 +72,11 @@ static void note(struct scrub *s, enum scrub_state state, const char *text)
 }
 
 /* The first finding goes to `text`; "" where all is sound. */
-static int check_all(struct scrub *s, struct db *d, char text[320], struct err *e)
+static int check_all(struct scrub *s, struct db *d, char text[ERR_TEXT_BYTES], struct err *e)
 {
 	const struct integrity_stop stop = {stop_asked, s};
 	int64_t runs = 0;
-	char broken[320];
+	char broken[ERR_TEXT_BYTES];
 	size_t n;
 	int r = integrity_structure(d, &stop, text, e);
 
@@ -106,7 +106,7 @@ static void *scrub_main(void *arg)
 	struct scrub *s = arg;
 	struct db *d = NULL;
 	struct err e = {0};
-	char text[320] = "";
+	char text[ERR_TEXT_BYTES] = "";
 	int r;
 
 	/* The line comes first: only what nobody else wants of the processor. */

@@ -45,6 +45,9 @@ enum station_command {
 	STATION_CMD_CLEAR    /* leave fault or quarantine */
 };
 
+/* Who gave a command, with its end. */
+#define WHO_BYTES 64
+
 struct station;
 struct line_services;
 

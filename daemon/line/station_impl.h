@@ -28,12 +28,12 @@ struct presence {
 struct run_view {
 	char id[UUID_SIZE];
 	char job_id[UUID_SIZE];
-	char serial[64];
-	char recipe[65];
+	char serial[UNIT_SERIAL_BYTES];
+	char recipe[RECIPE_NAME_BYTES];
 	unsigned recipe_version;
 	int64_t started_ms;
-	char step[65];
-	char action[40];
+	char step[STEP_ID_BYTES];
+	char action[ACTION_NAME_BYTES];
 	char phase[12];
 	unsigned step_n, step_total, attempt;
 	char progress_phase[24];
@@ -42,11 +42,11 @@ struct run_view {
 
 struct last_view {
 	char run_id[UUID_SIZE];
-	char serial[64];
+	char serial[UNIT_SERIAL_BYTES];
 	enum outcome outcome;
 	enum err_code code;
-	char step[65];
-	char message[320];
+	char step[STEP_ID_BYTES];
+	char message[ERR_TEXT_BYTES];
 	int64_t ended_ms;
 };
 
@@ -61,9 +61,9 @@ struct prompt_view {
 struct letter {
 	enum { LETTER_COMMAND, LETTER_ANSWER } kind;
 	enum station_command command;
-	char by[64];
+	char by[WHO_BYTES];
 	char prompt_id[UUID_SIZE];
-	char answer[256];
+	char answer[ANSWER_BYTES];
 };
 
 struct station {
@@ -77,7 +77,7 @@ struct station {
 	struct mutex lock;
 	enum station_state state;
 	int64_t since_ms;
-	char message[320]; /* of fault and quarantine */
+	char message[ERR_TEXT_BYTES]; /* of fault and quarantine */
 	enum err_code message_code;
 	struct presence port[STATION_PORTS_MAX];
 	bool has_run, has_last;
@@ -101,9 +101,9 @@ struct station {
 	/* The worker's own: */
 	struct station_known known;	      /* known.unrecorded: closing holds the run's end */
 	struct kept *kept[STATION_PORTS_MAX]; /* for each port, from run to run; or NULL */
-	struct station_row row;	   /* as it is on disk, but for what the open run will change */
-	bool held;		   /* no run could begin because the line is held */
-	char disable_asked_by[64]; /* during the run; "": nobody */
+	struct station_row row; /* as it is on disk, but for what the open run will change */
+	bool held;		/* no run could begin because the line is held */
+	char disable_asked_by[WHO_BYTES]; /* during the run; "": nobody */
 	struct run_result closing;
 	struct recorder *rec;	   /* of the open run; NULL: none */
 	uint64_t progress_next_us; /* when the next progress may be told */

@@ -19,7 +19,7 @@
 
 struct plugged {
 	struct station_sight sight; /* its mark: USB ids and serials */
-	char wrong_text[320];
+	char wrong_text[ERR_TEXT_BYTES];
 	bool unknown; /* which plugging it is cannot be told */
 	char plugged[sizeof((struct station_row *)0)->plugged]; /* which it is; "" unknown */
 };

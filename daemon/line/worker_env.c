@@ -26,7 +26,7 @@ struct env {
 	struct recorder *rec;
 	const struct recipe *recipe;
 	struct outputs *outputs;
-	char identity[128];
+	char identity[UNIT_NAME_BYTES];
 };
 
 _Static_assert(offsetof(struct env, ports) == 0, "an environment begins with its role_ports");
@@ -52,7 +52,8 @@ static int env_identity(void *env, const char *role, const char *value, struct e
 	return recorder_identity(v->rec, value, e);
 }
 
-static int env_serial(void *env, const char *kind, const char *value, char ret[64], struct err *e)
+static int env_serial(
+	void *env, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES], struct err *e)
 {
 	struct env *v = env;
 	int r = recorder_serial(v->rec, kind, value, ret, e);
@@ -65,6 +66,18 @@ static int env_serial(void *env, const char *kind, const char *value, char ret[6
 		station_publish(v->s);
 	}
 	return r;
+}
+
+static int env_intend(void *env, const struct intent *i, const struct observation *seen,
+	struct earlier_intent *ret, struct err *e)
+{
+	return recorder_intend(((struct env *)env)->rec, i, seen, ret, e);
+}
+
+static int env_intended(void *env, const char *evidence, struct err *e)
+{
+	recorder_intended(((struct env *)env)->rec, evidence);
+	return 0;
 }
 
 /* --- people --- */
@@ -110,8 +123,8 @@ static struct letter *next_answer(
 	}
 }
 
-static int env_ask(
-	void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
+static int env_ask(void *env, const struct prompt *p, const struct iotime *it,
+	char ret[ANSWER_BYTES], struct err *e)
 {
 	struct env *v = env;
 	char id[UUID_SIZE];
@@ -133,18 +146,18 @@ static int env_ask(
 		return r;
 	}
 	/* The answer is on disk already: the API put it there before it told us. */
-	snprintf(ret, 256, "%s", l->answer);
+	snprintf(ret, ANSWER_BYTES, "%s", l->answer);
 	return 0;
 }
 
-static int env_image(void *env, const char *ref, char ret[512], struct err *e)
+static int env_image(void *env, const char *ref, char ret[FILE_PATH_BYTES], struct err *e)
 {
 	struct env *v = env;
 	_cleanup_(freep) char *path = store_artifact(v->s->line->store, ref);
 
 	if (!is_sha256_hex(ref))
 		return err_set(e, ERR_NOT_FOUND, "'%.80s' is not an artifact of this provd", ref);
-	snprintf(ret, 512, "%s", path);
+	snprintf(ret, FILE_PATH_BYTES, "%s", path);
 	return 0;
 }
 
@@ -158,7 +171,7 @@ static int env_load_image(
 {
 	struct env *v = env;
 	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
-	char path[512], name[STEP_NAME_BYTES];
+	char path[FILE_PATH_BYTES], name[STEP_NAME_BYTES];
 	struct image_opts named = *o;
 	int r = env_image(env, ref, path, e);
 
@@ -172,7 +185,7 @@ static int env_load_blob(void *env, const char *ref, struct blob **ret, struct e
 {
 	struct env *v = env;
 	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
-	char path[512];
+	char path[FILE_PATH_BYTES];
 	int r = env_image(env, ref, path, e);
 
 	return r < 0 ? r : image_cache_blob(v->s->line->images, path, true, &it, ret, e);
@@ -184,17 +197,18 @@ static int env_output(
 	return outputs_create(((struct env *)env)->outputs, step, name, ret, e);
 }
 
-static int env_keep(void *env, const char *name, char ret[512], struct err *e)
+static int env_keep(void *env, const char *name, char ret[FILE_PATH_BYTES], struct err *e)
 {
 	struct env *v = env;
-	int n = snprintf(ret, 512, "%s/%s", store_keep(v->s->line->store), name);
+	int n = snprintf(ret, FILE_PATH_BYTES, "%s/%s", store_keep(v->s->line->store), name);
 
-	return n < 512 ? 0 : err_set(e, ERR_INVALID, "the path of '%s' is too long", name);
+	return n < FILE_PATH_BYTES ? 0
+				   : err_set(e, ERR_INVALID, "the path of '%s' is too long", name);
 }
 
-static int env_scratch(void *env, char ret[512], struct err *e)
+static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 {
-	snprintf(ret, 512, "%s", store_scratch(((struct env *)env)->s->line->store));
+	snprintf(ret, FILE_PATH_BYTES, "%s", store_scratch(((struct env *)env)->s->line->store));
 	return 0;
 }
 
@@ -243,8 +257,8 @@ static const struct step_env_ops env_ops = {
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
-	.progress = env_progress,
-	.log = env_log,
+	.intend = env_intend,
+	.intended = env_intended,
 	.kept = env_kept,
 };
 
@@ -321,7 +335,7 @@ static json_t *context_of(const struct env *v)
 
 	for (size_t i = 0; i < s->cfg->ports; i++) {
 		struct device_facts f;
-		char told[128];
+		char told[LINK_ADDRESS_BYTES];
 
 		if (worker_port_facts(v->s, (int)i, &f, NULL) < 0)
 			continue;
@@ -352,6 +366,7 @@ void worker_execute(struct station *s, struct run_result *res)
 		.sink = &sink,
 		.ops = &env_ops,
 		.env = &v,
+		.tell = {&v, env_progress, env_log},
 		.cancel = &s->cancel,
 		.stop_requested = env_stop_requested,
 		.secrets = secret_set_new(),

@@ -140,7 +140,7 @@ static int port_not_back(
 {
 	const struct station *s = src;
 	const struct port_config *pc = &s->cfg->port[i];
-	char path[160];
+	char path[DEVICE_PATH_BYTES];
 
 	if (pc->address)
 		return err_set(e, ERR_DEVICE_GONE, "%s", tried->msg);

@@ -18,10 +18,11 @@
 #include "base/err.h"
 #include "base/iotime.h"
 #include "base/secret.h"
+#include "base/teller.h"
 #include "daemon/recipe/env.h"
 
 enum action_flags {
-	ACTION_IRREVERSIBLE = 1 << 0, /* intent, act, observe, commit; never tried twice blindly */
+	ACTION_IRREVERSIBLE = 1 << 0, /* observe, intent, act, commit: step_intend() */
 	ACTION_WRITES_FLASH = 1 << 1,
 	ACTION_NEEDS_EVIDENCE = 1 << 2, /* the runner refuses `passed` without evidence */
 	ACTION_REENUMERATES = 1 << 3,	/* the device may leave and come back during it */
@@ -60,7 +61,8 @@ enum port_kinds {
 /* The kind by its name ("any" is all of them), 0 where there is none. */
 unsigned port_kind(const char *name);
 /* "usb, tcp or udp". */
-void port_kinds_text(unsigned kinds, char ret[64]);
+#define PORT_KINDS_BYTES 64
+void port_kinds_text(unsigned kinds, char ret[PORT_KINDS_BYTES]);
 /* The names, NULL-terminated, "any" last. */
 extern const char *const port_kind_names[];
 
@@ -107,11 +109,11 @@ const struct args *args_object(const struct args *a, const char *name);
 enum step_verdict { STEP_PASSED, STEP_FAILED, STEP_SKIPPED };
 
 struct step_result {
-	enum step_verdict verdict; /* with return 0 */
-	enum err_code code;	   /* of a FAILED verdict: limit-low, ... */
-	char message[320];	   /* of a FAILED verdict, for the operator */
-	json_t *evidence;	   /* object: what proves it; owned by the runner after run() */
-	json_t *outputs;	   /* object; owned by the runner after run() */
+	enum step_verdict verdict;    /* with return 0 */
+	enum err_code code;	      /* of a FAILED verdict: limit-low, ... */
+	char message[ERR_TEXT_BYTES]; /* of a FAILED verdict, for the operator */
+	json_t *evidence;	      /* object: what proves it; owned by the runner after run() */
+	json_t *outputs;	      /* object; owned by the runner after run() */
 };
 
 /* Sets one member of the evidence or outputs, creating the object. value's reference is taken. */
@@ -136,15 +138,19 @@ struct measurement {
  * error of the record. */
 int step_measure(struct step *s, const struct measurement *m, struct step_result *r, struct err *e);
 
+struct action;
+
 struct step {
 	const char *id;
-	const char *action;
+	const struct action *action;
 	bool teardown; /* it makes the fixture safe */
 	struct iotime it;
 	const struct secret_set *secrets;
 	const struct step_env_ops *ops;
 	void *env;
-	json_t *saved; /* array of {name, bytes, sha256}: made by step_file_commit() */
+	struct teller tell; /* called by step_progress() and step_log(), which masks secrets */
+	json_t *saved;	    /* array of {name, bytes, sha256}: made by step_file_commit() */
+	bool intended;	    /* step_intend() let it act */
 	int (*measured)(
 		void *data, const struct measurement *m, const char *verdict, struct err *e);
 	void *measured_data;
@@ -162,7 +168,8 @@ int output_name_check(const char *name, struct err *e);
 /* ops->identity and ops->serial for what a unit or a person said: records keep both as they are, so
  * that a value with a secret in it is refused. */
 int step_identity(struct step *s, const char *role, const char *value, struct err *e);
-int step_serial(struct step *s, const char *kind, const char *value, char ret[64], struct err *e);
+int step_serial(struct step *s, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
+	struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {
@@ -172,6 +179,21 @@ static inline int step_link(struct step *s, const char *role, struct link **ret,
 /* At most some 10 calls a second reach anyone; call it as often as is natural. */
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total);
 void step_log(struct step *s, char dir, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Both as a teller, for a protocol or a program. Lives as long as the step. */
+struct teller step_teller(struct step *s);
+
+/* Before the first byte that cannot be undone, at most once in a step. Asks the action's observe(),
+ * and the journal of earlier runs (ops->intend):
+ *
+ *	done         *ret_done is true: do not act, the step has passed
+ *	blank        act; an earlier intent is void
+ *	cannot tell  act, but not where an earlier intent of this unit is open: -ERR_UNIT_SUSPECT
+ *
+ * What was decided of an earlier intent goes into the evidence ("earlier_intent"). When the step has
+ * passed the runner commits the intent; where it has not, it stays open, and the next run on the
+ * unit looks at it. session is what observe() gets. */
+int step_intend(struct step *s, const struct args *a, const struct intent *i, void *session,
+	bool *ret_done, struct step_result *out, struct err *e);
 
 struct action {
 	const char *name; /* "serialboot.flash" */
@@ -186,8 +208,13 @@ struct action {
 	int (*check)(const struct args *a, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
+	/* REQUIRED of ACTION_IRREVERSIBLE, else NULL. Looks, over what run() has opened, whether what
+	 * run() is about to do has happened already. Changes nothing. BLANK is said only of a device
+	 * that shows nothing of it; half of it is UNKNOWN. */
+	int (*observe)(struct step *s, const struct args *a, void *session, struct observation *ret,
+		struct err *e);
 };
 
-/* All actions, sorted by name, NULL-terminated: daemon/actions/action_table.c. */
+/* All actions, sorted by name, NULL-terminated: made at build from the rows in daemon/actions. */
 extern const struct action *const action_table[];
 const struct action *action_find(const char *name);

@@ -9,7 +9,7 @@ static const struct {
 	enum action_flags flag;
 	const char *name, *doc;
 } flags[] = {
-	{ACTION_IRREVERSIBLE, "irreversible", "happens at most once: intent, act, observe, commit"},
+	{ACTION_IRREVERSIBLE, "irreversible", "happens at most once: observe, intent, act, commit"},
 	{ACTION_WRITES_FLASH, "writes-flash", "changes what the unit holds"},
 	{ACTION_NEEDS_EVIDENCE, "needs-evidence", "cannot pass without proof"},
 	{ACTION_REENUMERATES, "reenumerates", "the device may leave and come back"},
@@ -115,7 +115,7 @@ static void args_markdown(struct strbuf *out, const struct action_arg *rows, con
 				sb_addf(out, "%s `%s`", c == r->choices ? "" : ",", *c);
 		}
 		if (r->type == ARG_PORT) {
-			char takes[64];
+			char takes[PORT_KINDS_BYTES];
 
 			port_kinds_text(r->ports, takes);
 			sb_addf(out, " (%s)", r->ports == PORT_KIND_ANY ? "of any kind" : takes);

@@ -232,7 +232,7 @@ static void check_port_kind(struct check *c, const struct recipe_step *s,
 	const struct action_arg *row, const struct recipe_port *port, const char *pointer)
 {
 	unsigned kind = port_kind(port->kind);
-	char takes[64];
+	char takes[PORT_KINDS_BYTES];
 
 	/* A kind that is unknown has been named already. */
 	if (!kind || row->ports & kind)

@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-int prompt_answer_clean(const char *answer, char ret[256], struct err *e)
+int prompt_answer_clean(const char *answer, char ret[ANSWER_BYTES], struct err *e)
 {
 	size_t n = strlen(answer);
 
 	while (n > 0 && strchr("\r\n\t", answer[n - 1]))
 		n--;
-	if (n > 255)
-		return err_set(e, ERR_INVALID, "an answer of %zu bytes, at most 255 expected", n);
+	if (n >= ANSWER_BYTES)
+		return err_set(e, ERR_INVALID, "an answer of %zu bytes, at most %d expected", n,
+			ANSWER_BYTES - 1);
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)answer[i];
 		/* C1 in UTF-8: c2 80 to c2 9f. */
@@ -27,16 +28,16 @@ int prompt_answer_clean(const char *answer, char ret[256], struct err *e)
 	return 0;
 }
 
-void port_for_programs(const char *node, const char *port, char ret[128])
+void port_for_programs(const char *node, const char *port, char ret[LINK_ADDRESS_BYTES])
 {
 	if (!strncmp(node, "usb:/", 5) && *port) {
-		snprintf(ret, 128, "usb:%s", port);
+		snprintf(ret, LINK_ADDRESS_BYTES, "usb:%s", port);
 		return;
 	}
 
 	bool tty = !strncmp(node, "tty:/", 5);
 
-	snprintf(ret, 128, "%s", tty ? node + 4 : node);
+	snprintf(ret, LINK_ADDRESS_BYTES, "%s", tty ? node + 4 : node);
 
 	char *at = tty ? strrchr(ret, '@') : NULL;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an action may ask of its surroundings: ports, files, people, the unit's name, and somebody
- * who listens. Implemented by the station's worker (daemon/line/worker_env.c), by the bench of
+ * What an action may ask of its surroundings: ports, files, people, the unit's name. Implemented by the station's worker (daemon/line/worker_env.c), by the bench of
  * provctl (cli/bench.c) and by tests. Each call runs on the worker's thread.
  */
 #pragma once
@@ -10,8 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/iotime.h"
+#include "base/util.h"
 #include "transports/links/link.h"
 #include "transports/links/usb.h"
 
@@ -20,12 +21,18 @@ struct outfile;
 struct image;
 struct image_opts;
 
+/* What is known of a device and a unit, each with its end. */
+#define DEVICE_PATH_BYTES 160 /* physical port, as udev or sysfs names it */
+#define UNIT_NAME_BYTES	  128 /* what a unit says of itself: chip id, serial number */
+#define UNIT_SERIAL_BYTES 64  /* the serial number that the line gives it */
+#define RECORD_ID_BYTES	  65  /* the id of a run or unit in the records */
+
 struct device_facts {
-	char node[128];	     /* link address or device node, "" if absent */
-	char vid[8], pid[8]; /* lower-case hex, "" if not USB */
-	char serial[128];
-	char path[160]; /* physical port */
-	char port[64];	/* the same as sysfs names it, 1-1.4, "" if not USB */
+	char node[LINK_ADDRESS_BYTES];		   /* link address or device node, "" if absent */
+	char vid[USB_ID_BYTES], pid[USB_ID_BYTES]; /* lower-case hex, "" if not USB */
+	char serial[USB_SERIAL_BYTES];
+	char path[DEVICE_PATH_BYTES]; /* physical port */
+	char port[USB_PORT_BYTES];    /* the same as sysfs names it, 1-1.4, "" if not USB */
 	uint64_t generation;
 	uint64_t came_us;     /* when udev had prepared it, monotonic; 0: unknown */
 	char enumeration[40]; /* this plugging and no other, also after a restart of provd; ""
@@ -34,7 +41,7 @@ struct device_facts {
 
 /* A device as ${ports.ROLE} tells it to foreign programs: of a serial line the path alone
  * (tty:PATH@BAUD), of a USB device its port, which outlives one enumeration. port may be "". */
-void port_for_programs(const char *node, const char *port, char ret[128]);
+void port_for_programs(const char *node, const char *port, char ret[LINK_ADDRESS_BYTES]);
 
 struct prompt {
 	const char *text;
@@ -43,9 +50,11 @@ struct prompt {
 	const char *pattern;	    /* for text and scan: what an answer must match, or NULL */
 };
 
+#define ANSWER_BYTES 256
+
 /* An answer as it counts: scanners and terminals end it with CR, LF or Tab, which are cut. Another
  * control character is part of no code and no text: -ERR_INVALID names its place. */
-int prompt_answer_clean(const char *answer, char ret[256], struct err *e);
+int prompt_answer_clean(const char *answer, char ret[ANSWER_BYTES], struct err *e);
 
 /* What an action wants to find again at its next run: a program that is slow to start. */
 struct kept {
@@ -54,6 +63,33 @@ struct kept {
 };
 
 #define STEP_NAME_BYTES 512
+
+#define INTENT_WHAT_BYTES 64
+#define OBSERVATION_BYTES 160
+
+/* An act that cannot be undone, before its first byte. */
+struct intent {
+	char unit[UNIT_NAME_BYTES]; /* what the device says of itself: chip id, serial number; "" */
+	char what[INTENT_WHAT_BYTES]; /* which thing of the unit: "bootloader lock" */
+	char digest[SHA256_HEX]; /* of what is to be brought there; of a secret never a bare one */
+};
+
+/* What the device shows of it. */
+enum observed {
+	OBSERVED_UNKNOWN, /* it cannot tell */
+	OBSERVED_BLANK,	  /* nothing of it has happened: it may be done */
+	OBSERVED_DONE	  /* it is as it is meant to be */
+};
+struct observation {
+	enum observed state;
+	char said[OBSERVATION_BYTES]; /* how that was seen, a sentence for the journal */
+};
+
+/* An earlier act of that kind whose end is not on record. */
+struct earlier_intent {
+	char run[RECORD_ID_BYTES];  /* "" there is none */
+	char unit[RECORD_ID_BYTES]; /* the id of its unit in the records, "" unknown */
+};
 
 /* A REQUIRED op may be called by any action without a look at it: surroundings that have no such
  * thing say so with an error. (A test may leave out what its actions never ask for.) An OPTIONAL op
@@ -89,7 +125,7 @@ struct step_env_ops {
 
 	/* REQUIRED. Path of a readable file for an image argument (an artifact's digest or a path).
 	 */
-	int (*image)(void *env, const char *ref, char ret[512], struct err *e);
+	int (*image)(void *env, const char *ref, char ret[FILE_PATH_BYTES], struct err *e);
 	/* REQUIRED. The name that the file had where it came from: what it says has to agree with
 	 * the content (images/gate.h). Of an artifact the one that it was uploaded under. */
 	int (*name)(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e);
@@ -107,16 +143,16 @@ struct step_env_ops {
 	/* OPTIONAL. A file of this installation's own that outlives runs (an ADB key): its path,
 	 * under a directory that only provd reads. The directory exists, the file may not. NULL:
 	 * nothing outlives a run, and the recipe has to name such a file. */
-	int (*keep)(void *env, const char *name, char ret[512], struct err *e);
+	int (*keep)(void *env, const char *name, char ret[FILE_PATH_BYTES], struct err *e);
 	/* OPTIONAL. A directory for what does not outlive the step: make one of your own in it, and
 	 * remove it. NULL: /tmp. */
-	int (*scratch)(void *env, char ret[512], struct err *e);
+	int (*scratch)(void *env, char ret[FILE_PATH_BYTES], struct err *e);
 
 	/* People. */
 
 	/* REQUIRED. Asks a person and waits for the answer. -ERR_ABORTED where nobody answers. */
-	int (*ask)(void *env, const struct prompt *p, const struct iotime *it, char ret[256],
-		struct err *e);
+	int (*ask)(void *env, const struct prompt *p, const struct iotime *it,
+		char ret[ANSWER_BYTES], struct err *e);
 
 	/* The unit: who it is. Call them by step_identity() and step_serial() (recipe/action.h),
 	 * which keep secrets out. */
@@ -128,17 +164,21 @@ struct step_env_ops {
 	/* REQUIRED. The run's serial number: reserves it on first use. kind is "pool", "job",
 	 * "scan" or "device" (value is what the unit already carries, NULL otherwise). The runner
 	 * asks with NULL and NULL: whichever the run has or would get. */
-	int (*serial)(void *env, const char *kind, const char *value, char ret[64], struct err *e);
+	int (*serial)(void *env, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
+		struct err *e);
 
-	/* Tell: what others see while the step runs. Call them by step_progress() and step_log(),
-	 * which know of absent ops and mask secrets. */
+	/* What cannot be undone. Call it by step_intend(), which looks at the device first. */
 
-	/* OPTIONAL. How far a phase is; total 0: unknown. Called as often as is natural. NULL:
-	 * nobody looks. */
-	void (*progress)(void *env, const char *phase, uint64_t done, uint64_t total);
-	/* OPTIONAL. A line of the run's log; already masked. dir: '>' sent, '<' received, '#' said
-	 * by provd. NULL: it is dropped. */
-	void (*log)(void *env, char dir, const char *text);
+	/* OPTIONAL. Records the intent durably, with what was seen of it before. Open intents of the
+	 * same unit and thing are settled by that; *ret is the newest of them. Nothing is recorded
+	 * where it is done already, and where nobody can tell and an earlier intent is open: *ret is
+	 * that one then, and the step must not act. NULL: nothing outlives the run, and what the
+	 * device shows alone decides. */
+	int (*intend)(void *env, const struct intent *i, const struct observation *seen,
+		struct earlier_intent *ret, struct err *e);
+	/* REQUIRED with intend. It happened, by the step's evidence as JSON; durable with the step's
+	 * end. Not called where the step did not pass: its intent stays open, for the next run. */
+	int (*intended)(void *env, const char *evidence, struct err *e);
 
 	/* From run to run. */
 

@@ -4,7 +4,7 @@
 #include "base/proc.h"
 #include "base/util.h"
 
-struct teller {
+struct programs_of {
 	void (*tell)(
 		void *data, const struct recipe_step *step, const char *program, bool installed);
 	void *data;
@@ -25,13 +25,13 @@ static bool installed(const char *name)
 	return file != NULL;
 }
 
-static void tell(const struct teller *t, const struct recipe_step *step, const char *name)
+static void tell(const struct programs_of *t, const struct recipe_step *step, const char *name)
 {
 	if (name && *name && !strstr(name, "${"))
 		t->tell(t->data, step, name, installed(name));
 }
 
-static void tell_step(const struct teller *t, const struct recipe_step *step)
+static void tell_step(const struct programs_of *t, const struct recipe_step *step)
 {
 	tell(t, step, step->action->program);
 	for (const struct action_arg *row = step->action->args; row->name; row++) {
@@ -50,7 +50,7 @@ void recipe_programs(const struct recipe *r,
 		void *data, const struct recipe_step *step, const char *program, bool installed),
 	void *data)
 {
-	const struct teller t = {tell_one, data};
+	const struct programs_of t = {tell_one, data};
 
 	for (size_t p = 0; p < ARRAY_LEN(r->step); p++)
 		for (size_t i = 0; i < r->steps[p]; i++)

@@ -10,6 +10,11 @@
 #include "daemon/recipe/action.h"
 #include "base/mistake.h"
 
+/* Names in a recipe, each with its end: recipe_check() lets 64 characters through. */
+#define RECIPE_NAME_BYTES 65
+#define STEP_ID_BYTES	  65
+#define ACTION_NAME_BYTES 40
+
 enum step_phase { PHASE_SETUP, PHASE_STEPS, PHASE_TEARDOWN };
 
 enum serial_source { SERIAL_NONE, SERIAL_POOL, SERIAL_JOB, SERIAL_SCAN };

@@ -11,9 +11,9 @@ struct run {
 	struct run_result *res; /* the first failure stays */
 	unsigned n;
 	bool serial_exposed;
-	struct step_record *record; /* the current one */
-	char message[320];	    /* of the last attempt that did not pass */
-	char serial[64];
+	struct step_record *record;   /* the current one */
+	char message[ERR_TEXT_BYTES]; /* of the last attempt that did not pass */
+	char serial[UNIT_SERIAL_BYTES];
 };
 
 static const char *const outcome_name[] = {
@@ -182,6 +182,16 @@ static json_t *masked_copy(const struct secret_set *s, const json_t *j)
 	return json_incref((json_t *)j);
 }
 
+/* The act is on record as done by what the step shows of it. */
+static int commit(struct step *s, const struct step_result *out, struct err *e)
+{
+	json_t *shown = out->evidence ? masked_copy(s->secrets, out->evidence) : json_object();
+	_cleanup_(freep) char *text = json_dumps(shown, JSON_COMPACT | JSON_SORT_KEYS);
+
+	json_decref(shown);
+	return s->ops->intended(s->env, text, e);
+}
+
 /* Runs the action and judges what it brought. */
 static int act(
 	struct run *run, const struct recipe_step *st, struct step_result *out, struct err *e)
@@ -192,12 +202,13 @@ static int act(
 	json_t *saved;
 	struct step s = {
 		.id = st->id,
-		.action = st->action->name,
+		.action = st->action,
 		.teardown = run->record->phase == PHASE_TEARDOWN,
 		.it = iotime_within(&run->it, st->timeout_us),
 		.secrets = rn->secrets,
 		.ops = rn->ops,
 		.env = rn->env,
+		.tell = rn->tell,
 		.measured = measured,
 		.measured_data = run,
 	};
@@ -227,6 +238,8 @@ static int act(
 		json_object_size(out->evidence) == 0)
 		r = err_set(
 			e, ERR_NO_EVIDENCE, "%s gave no proof that it worked", st->action->name);
+	if (r == 0 && out->verdict == STEP_PASSED && s.intended && rn->ops->intend)
+		r = commit(&s, out, e);
 	/* That a file was written proves nothing of the unit. */
 	if (saved)
 		result_evidence(out, "saved", saved);

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "base/teller.h"
 #include "daemon/recipe/recipe.h"
 
 enum outcome {
@@ -61,6 +62,7 @@ struct runner {
 	const struct runner_sink *sink;
 	const struct step_env_ops *ops;
 	void *env;
+	struct teller tell; /* who listens while a step runs; lines come masked */
 	const struct cancel *cancel;
 	/* Asked between steps: true ends the run as aborted with ERR_SHUTDOWN. May be NULL. */
 	bool (*stop_requested)(void *env);
@@ -77,8 +79,8 @@ struct runner {
 struct run_result {
 	enum outcome outcome;
 	enum err_code code;
-	char step[65]; /* where it ended; "" when passed */
-	char message[320];
+	char step[STEP_ID_BYTES]; /* where it ended; "" when passed */
+	char message[ERR_TEXT_BYTES];
 };
 
 void runner_run(const struct runner *rn, struct run_result *ret);

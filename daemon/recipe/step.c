@@ -22,7 +22,7 @@ unsigned port_kind(const char *name)
 	return 0;
 }
 
-void port_kinds_text(unsigned kinds, char ret[64])
+void port_kinds_text(unsigned kinds, char ret[PORT_KINDS_BYTES])
 {
 	size_t n = 0;
 
@@ -31,7 +31,7 @@ void port_kinds_text(unsigned kinds, char ret[64])
 		if (!(kinds & 1u << i))
 			continue;
 		kinds &= ~(1u << i);
-		n += (size_t)snprintf(ret + n, 64 - n, "%s%s",
+		n += (size_t)snprintf(ret + n, PORT_KINDS_BYTES - n, "%s%s",
 			!n			? ""
 			: kinds & PORT_KIND_ANY ? ", "
 						: " or ",
@@ -152,7 +152,8 @@ int step_identity(struct step *s, const char *role, const char *value, struct er
 	return r < 0 ? r : s->ops->identity(s->env, role, value, e);
 }
 
-int step_serial(struct step *s, const char *kind, const char *value, char ret[64], struct err *e)
+int step_serial(struct step *s, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
+	struct err *e)
 {
 	int r = without_secret(s, "the serial number", value, e);
 
@@ -161,8 +162,7 @@ int step_serial(struct step *s, const char *kind, const char *value, char ret[64
 
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
-	if (s->ops->progress)
-		s->ops->progress(s->env, phase, done, total);
+	teller_progress(&s->tell, phase, done, total);
 }
 
 void step_log(struct step *s, char dir, const char *fmt, ...)
@@ -171,7 +171,7 @@ void step_log(struct step *s, char dir, const char *fmt, ...)
 	size_t n;
 	va_list ap;
 
-	if (!s->ops->log)
+	if (!s->tell.log)
 		return;
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
@@ -187,5 +187,20 @@ void step_log(struct step *s, char dir, const char *fmt, ...)
 			n--;
 		masked[n] = '\0';
 	}
-	s->ops->log(s->env, dir, masked);
+	teller_line(&s->tell, dir, masked);
+}
+
+static void tell_progress(void *step, const char *phase, uint64_t done, uint64_t total)
+{
+	step_progress(step, phase, done, total);
+}
+
+static void tell_line(void *step, char dir, const char *text)
+{
+	step_log(step, dir, "%s", text);
+}
+
+struct teller step_teller(struct step *s)
+{
+	return (struct teller){s, tell_progress, tell_line};
 }

@@ -48,7 +48,7 @@ static void use(struct adb_conn *c, const struct device *d, struct iotime it)
 	if (adb_sync_open(c, &it, &y, &e) < 0)
 		return;
 	adb_sync_stat(y, "/a", &it, &st, &e);
-	if (adb_sync_send(y, "/a", 0644, 0, &src, NULL, NULL, &it, &e) == 0 &&
+	if (adb_sync_send(y, "/a", 0644, 0, &src, NULL, &it, &e) == 0 &&
 		!memmem(d->bytes, d->n, "OKAY", 4))
 		abort();
 	if (adb_sync_recv(y, "/a", drop, &n, &told, &it, &e) == 0 && n != told)

@@ -136,7 +136,7 @@ static void ask_sync(struct adb_conn *c, unsigned what, const struct device *d, 
 		adb_sync_list(y, "/a", see, NULL, &it, &e);
 	else if (what == 2 && adb_sync_recv(y, "/a", drop, &n, &told, &it, &e) == 0 && n != told)
 		abort();
-	else if (what == 3 && adb_sync_send(y, "/a", 0644, 0, &src, NULL, NULL, &it, &e) == 0 &&
+	else if (what == 3 && adb_sync_send(y, "/a", 0644, 0, &src, NULL, &it, &e) == 0 &&
 		 !memmem(d->bytes, d->n, "O", 1))
 		abort();
 	adb_sync_free(y);
@@ -158,10 +158,10 @@ static void ask(struct adb_conn *c, unsigned what, const struct device *d, struc
 		(res.status < 0 || res.status > 255 || res.out.len > 50))
 		abort();
 	adb_shell_result_done(&res);
-	if (what == 5 && adb_sideload(c, &src, NULL, NULL, &it, &side, &e) == 0 &&
+	if (what == 5 && adb_sideload(c, &src, NULL, &it, &side, &e) == 0 &&
 		!memmem(d->bytes, d->n, "DONE", 4) && !memmem(d->bytes, d->n, "O", 1))
 		abort();
-	if (what == 6 && adb_install(c, &src, words, NULL, NULL, &it, reply, &e) == 0 &&
+	if (what == 6 && adb_install(c, &src, words, NULL, &it, reply, &e) == 0 &&
 		strcmp(reply, "Success") != 0)
 		abort();
 	if (what == 7)

@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	fake_init(&f, say_all, &d);
 	f.read_max = how & 7;
 
-	struct console_opts o = {.prompt = how & 8 ? prompt : NULL, .log = log_text};
+	struct console_opts o = {.prompt = how & 8 ? prompt : NULL, .tell.log = log_text};
 
 	/* All that it says came before its sign: nothing is left to prove the answer by. */
 	o.ping = how & 32 ? "echo {nonce}" : NULL;

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		.progress = "(\\d{1,3})%\\s*$",
 		.version = "V(\\d\\S*)",
 		.evidence = "crc=(\\S+)",
-		.hooks = {NULL, tell_progress, log_text}};
+		.tell = {NULL, tell_progress, log_text}};
 	struct err e = {0};
 	struct tool_watch *w;
 

@@ -17,14 +17,14 @@ struct told {
 };
 
 static void present(
-	void *data, const char *station, size_t port, const struct device_facts *f, bool wrong)
+	void *data, const struct config_port *port, const struct device_facts *f, bool wrong)
 {
 	((struct told *)data)->present = true;
-	if (memchr(f->node, 0, sizeof f->node) == NULL || port != 0)
+	if (memchr(f->node, 0, sizeof f->node) == NULL || port->port != 0)
 		abort();
 }
 
-static void absent(void *data, const char *station, size_t port)
+static void absent(void *data, const struct config_port *port)
 {
 	struct told *t = data;
 

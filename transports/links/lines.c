@@ -54,6 +54,17 @@ int line_steps_parse(const char *text, struct line_steps *ret, struct err *e)
 	return 0;
 }
 
+struct line_steps line_steps_pulse(enum link_control line, uint64_t hold_us, uint64_t wait_us)
+{
+	return (struct line_steps){.n = 4,
+		.step = {
+			{.control = line, .arg = 1},
+			{.wait = true, .wait_us = hold_us},
+			{.control = line, .arg = 0},
+			{.wait = true, .wait_us = wait_us},
+		}};
+}
+
 int line_steps_run(
 	struct link *l, const struct line_steps *s, const struct iotime *it, struct err *e)
 {

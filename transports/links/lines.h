@@ -27,6 +27,8 @@ struct line_steps {
 
 /* -ERR_INVALID names the step. NULL and "" are no steps. A wait is 5 s at most. */
 int line_steps_parse(const char *text, struct line_steps *ret, struct err *e);
+/* A line that is asserted for hold_us and then given time: a reset. */
+struct line_steps line_steps_pulse(enum link_control line, uint64_t hold_us, uint64_t wait_us);
 /* -ERR_UNSUPPORTED where the link has no such line. */
 int line_steps_run(
 	struct link *l, const struct line_steps *s, const struct iotime *it, struct err *e);

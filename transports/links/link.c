@@ -186,6 +186,32 @@ int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *
 	return r;
 }
 
+static int set_line(struct link *l, const struct link_settings *s, struct err *e)
+{
+	int r = 0;
+
+	if (s->parity != l->parity)
+		r = link_control(l, LINK_CONTROL_PARITY, s->parity, e);
+	if (r == 0 && s->baud && s->baud != l->baud)
+		r = link_control(l, LINK_CONTROL_BAUD, (uint32_t)s->baud, e);
+	return r;
+}
+
+int link_settings_push(struct link *l, const struct link_settings *s, struct err *e)
+{
+	if (!l->pushed)
+		l->before = (struct link_settings){l->baud, l->parity};
+	l->pushed = true;
+	return set_line(l, s, e);
+}
+
+void link_settings_pop(struct link *l)
+{
+	if (l->pushed && !l->dead)
+		set_line(l, &l->before, NULL);
+	l->pushed = false;
+}
+
 void link_get_stats(struct link *l, struct link_stats *ret)
 {
 	*ret = (struct link_stats){.rx_bytes = l->rx_bytes, .tx_bytes = l->tx_bytes};

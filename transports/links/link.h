@@ -15,6 +15,9 @@
 #include "base/err.h"
 #include "base/iotime.h"
 
+/* A link address, or the node of a device, with its end. */
+#define LINK_ADDRESS_BYTES 128
+
 enum link_parity { LINK_PARITY_NONE, LINK_PARITY_EVEN, LINK_PARITY_ODD };
 
 enum link_control {
@@ -96,6 +99,12 @@ struct link_rest {
 	bool mid_line; /* the begin of the line that comes next was dropped */
 };
 
+/* Rate and parity of a line. */
+struct link_settings {
+	uint64_t baud; /* 0: as it is */
+	enum link_parity parity;
+};
+
 struct link {
 	const struct link_ops *ops;
 	char *address; /* as opened, for messages */
@@ -103,6 +112,8 @@ struct link {
 	void *trace_data;
 	uint64_t baud; /* 0 where the medium is not paced (TCP) */
 	enum link_parity parity;
+	struct link_settings before; /* of the push; as they are now where nothing was pushed */
+	bool pushed;
 	uint64_t rx_bytes, tx_bytes;
 	bool dead; /* the peer is gone: another open may lead to another unit */
 	struct link_turn turn;
@@ -131,6 +142,12 @@ int link_read_exact(struct link *l, void *buf, size_t n, size_t *ret_got, const 
 	struct err *e);
 int link_write(struct link *l, const void *buf, size_t n, const struct iotime *it, struct err *e);
 int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *e);
+/* Other settings for a time: what a boot ROM wants and the application that it starts does not. The
+ * link keeps what was there at the first push until link_settings_pop(), which gives it back, and
+ * takes a link on which nothing was pushed, or whose device is gone. Only what differs is set; the
+ * parity comes first. -ERR_UNSUPPORTED as of link_control(): then some of it may be set. */
+int link_settings_push(struct link *l, const struct link_settings *s, struct err *e);
+void link_settings_pop(struct link *l);
 void link_get_stats(struct link *l, struct link_stats *ret);
 /* Reads and drops (tracing it) until nothing came for quiet_us, at most max_us: 0 even when still
  * noisy at max_us, with *ret_quiet telling (may be NULL). With 0 and 0 it drops what is already

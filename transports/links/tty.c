@@ -293,7 +293,7 @@ static int split_baud(const char *rest, char *path, size_t size, uint32_t *baud,
 int tty_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e)
 {
-	char path[512];
+	char path[FILE_PATH_BYTES];
 	uint32_t baud = cfg->baud ? cfg->baud : DEFAULT_BAUD;
 	int r = iotime_check(it, e);
 

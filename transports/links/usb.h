@@ -20,6 +20,12 @@
 #include "base/err.h"
 #include "base/iotime.h"
 
+/* Each with its end. */
+#define USB_ID_BYTES	 8   /* idVendor or idProduct, hex */
+#define USB_SERIAL_BYTES 128 /* iSerialNumber */
+#define USB_PORT_BYTES	 64  /* as sysfs names it: 1-1.4.2 */
+#define USB_NODE_BYTES	 64  /* /dev/bus/usb/BBB/DDD */
+
 #define USB_ENDPOINTS_MAX 16
 
 enum usb_endpoint_type { USB_EP_CONTROL, USB_EP_ISO, USB_EP_BULK, USB_EP_INTERRUPT };
@@ -42,11 +48,11 @@ struct usb_interface {
 };
 
 struct usb_facts {
-	uint16_t vid, pid, release; /* bcdDevice */
-	char serial[128];	    /* "" where it has none */
-	char port[64];		    /* 1-1.4.2 */
-	char node[64];		    /* /dev/bus/usb/BBB/DDD */
-	int interface;		    /* that the address names, -1 if none */
+	uint16_t vid, pid, release;    /* bcdDevice */
+	char serial[USB_SERIAL_BYTES]; /* "" where it has none */
+	char port[USB_PORT_BYTES];     /* 1-1.4.2 */
+	char node[USB_NODE_BYTES];     /* /dev/bus/usb/BBB/DDD */
+	int interface;		       /* that the address names, -1 if none */
 	uint16_t ep0_max_packet;
 };
 

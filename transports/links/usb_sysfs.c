@@ -58,10 +58,10 @@ static bool facts_of(const char *device, struct usb_facts *ret)
 
 /* What an address asks for; each is left empty where it does not say. */
 struct wanted {
-	char port[64];
-	char node[64];
+	char port[USB_PORT_BYTES];
+	char node[USB_NODE_BYTES];
 	unsigned vid, pid;
-	char serial[128];
+	char serial[USB_SERIAL_BYTES];
 	int interface;
 };
 

@@ -64,6 +64,7 @@
 #include "base/iotime.h"
 #include "base/regex.h"
 #include "base/secret.h"
+#include "base/teller.h"
 #include "base/util.h"
 #include "transports/links/link.h"
 
@@ -101,9 +102,8 @@ struct console_opts {
 	bool send_anyway;
 	uint64_t char_delay_us;		  /* between sent bytes, for slow receivers; 0: none */
 	const struct secret_set *secrets; /* masked in messages and log; may be NULL */
-	/* Each line as it goes ('>') or comes ('<'), escaped and masked; may be NULL. */
-	void (*log)(void *data, char dir, const char *text);
-	void *log_data;
+	/* Each line as it goes ('>') or comes ('<'), escaped and masked. */
+	struct teller tell;
 };
 
 /* Text is escaped as sb_add_escaped() does, not masked: it may be what the recipe is after. */

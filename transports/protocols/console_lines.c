@@ -21,12 +21,12 @@ char *console_shown(const struct console *c, const char *bytes, size_t n)
 
 void console_log_line(const struct console *c, char dir, const char *bytes, size_t n)
 {
-	if (!c->o.log)
+	if (!c->o.tell.log)
 		return;
 
 	_cleanup_(freep) char *text = console_shown(c, bytes, n);
 
-	c->o.log(c->o.log_data, dir, text);
+	teller_line(&c->o.tell, dir, text);
 }
 
 int console_no_memory(const struct console *c, struct err *e)

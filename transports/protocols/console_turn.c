@@ -12,12 +12,6 @@
 #define BETWEEN_MAX_US (500 * US_PER_MS) /* a unit that never falls quiet is asked all the same */
 #define LATE_MIN_US    (200 * US_PER_MS) /* of quiet after an answer that came late */
 
-static void note(const struct console *c, const char *text)
-{
-	if (c->o.log)
-		c->o.log(c->o.log_data, '#', text);
-}
-
 /* The late answer to the question before, for a line that is no answer to anything newer. */
 bool console_is_late_answer(const struct console *c, const char *line, size_t n)
 {
@@ -101,7 +95,7 @@ void console_unasked_line(struct console *c, const char *line, size_t n)
 		      : xasprintf("that may be the answer to '%.*s', or a line that fits by chance",
 				CONSOLE_SHOWN_BYTES, c->link->turn.shown);
 
-	note(c, text);
+	teller_line(&c->o.tell, '#', text);
 	if (named)
 		answered_late(c);
 }
@@ -341,7 +335,7 @@ int console_prove_turn(struct console *c, const char *text, const struct iotime 
 	if (!proof && c->o.asker && *c->o.asker && !strcmp(c->o.asker, t->asker) &&
 		!strcmp(t->sent, text))
 		return 0;
-	note(c, "an answer is missing and may still come: finding out");
+	teller_line(&c->o.tell, '#', "an answer is missing and may still come: finding out");
 	c->proving = c->o.prompt || c->o.ping;
 	if (c->o.prompt) {
 		r = console_sync_prompt(c, it, e);

@@ -220,7 +220,7 @@ static void add_work(struct words *w, const struct cube_flash *f, bool probe)
 }
 
 int cube_flash(const struct cube_target *t, const struct image *i, const struct cube_flash *f,
-	const struct tool_dir *d, const struct tool_hooks *hooks, struct tool_outcome *ret,
+	const struct tool_dir *d, const struct teller *tell, struct tool_outcome *ret,
 	const struct iotime *it, struct err *e)
 {
 	bool probe = t->port == CUBE_SWD || t->port == CUBE_JTAG;
@@ -237,7 +237,7 @@ int cube_flash(const struct cube_target *t, const struct image *i, const struct 
 		.progress = "(\\d{1,3})%\\s*$",
 		.progress_phase = "write",
 		.version = VERSION_LINE,
-		.hooks = *hooks};
+		.tell = *tell};
 	int r = cube_check(t, f, e);
 
 	if (r == 0)

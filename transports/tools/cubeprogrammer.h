@@ -40,7 +40,7 @@ struct cube_flash {
 int cube_check(const struct cube_target *t, const struct cube_flash *f, struct err *e);
 /* Writes the image into d, which is empty, and runs the program. Results as of tool_run(). */
 int cube_flash(const struct cube_target *t, const struct image *i, const struct cube_flash *f,
-	const struct tool_dir *d, const struct tool_hooks *hooks, struct tool_outcome *ret,
+	const struct tool_dir *d, const struct teller *tell, struct tool_outcome *ret,
 	const struct iotime *it, struct err *e);
 
 extern const struct tool_rule cube_rules[];

@@ -167,13 +167,13 @@ static int write_files(
 }
 
 int jlink_flash(const struct jlink_target *t, const struct image *i, const struct jlink_flash *f,
-	const struct tool_dir *d, const struct tool_hooks *hooks, struct tool_outcome *ret,
+	const struct tool_dir *d, const struct teller *tell, struct tool_outcome *ret,
 	const struct iotime *it, struct err *e)
 {
 	const struct tool_marker success[] = {{"^Downloading file \\[", 1},
 		{"(^|\\.\\.\\.\\s*)O\\.K\\.$", 1}, {"^Verify successful\\.", (unsigned)i->count},
 		{"^Script processing completed\\.", 1}, {NULL, 0}};
-	struct tool_spec spec = {.success = success, .rules = jlink_rules, .hooks = *hooks};
+	struct tool_spec spec = {.success = success, .rules = jlink_rules, .tell = *tell};
 	int r = jlink_check(t, e);
 
 	if (r < 0)
@@ -249,13 +249,13 @@ static int fill(const struct jlink_commands *c, struct tool_marker *success,
 }
 
 int jlink_script(const struct jlink_target *t, const struct jlink_commands *c,
-	const struct tool_dir *d, const struct tool_hooks *hooks, struct tool_outcome *ret,
+	const struct tool_dir *d, const struct teller *tell, struct tool_outcome *ret,
 	const struct iotime *it, struct err *e)
 {
 	struct tool_marker success[TOOL_MARKERS_MAX + 1] = {0};
 	struct tool_rule rules[TOOL_RULES_MAX + 1] = {0};
 	struct tool_spec spec = {
-		.success = success, .rules = rules, .evidence = c->evidence, .hooks = *hooks};
+		.success = success, .rules = rules, .evidence = c->evidence, .tell = *tell};
 	int r = jlink_check(t, e);
 
 	if (r == 0)

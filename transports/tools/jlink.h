@@ -41,7 +41,7 @@ void jlink_flash_script(
 
 /* Writes the files into d, which is empty, and runs the program. Results as of tool_run(). */
 int jlink_flash(const struct jlink_target *t, const struct image *i, const struct jlink_flash *f,
-	const struct tool_dir *d, const struct tool_hooks *hooks, struct tool_outcome *ret,
+	const struct tool_dir *d, const struct teller *tell, struct tool_outcome *ret,
 	const struct iotime *it, struct err *e);
 
 /* Commands of the site's own: each is one line of printable ASCII; provd puts `ExitOnError 1`
@@ -54,7 +54,7 @@ struct jlink_commands {
 	const char *evidence; /* or NULL */
 };
 int jlink_script(const struct jlink_target *t, const struct jlink_commands *c,
-	const struct tool_dir *d, const struct tool_hooks *hooks, struct tool_outcome *ret,
+	const struct tool_dir *d, const struct teller *tell, struct tool_outcome *ret,
 	const struct iotime *it, struct err *e);
 
 extern const struct tool_rule jlink_rules[];

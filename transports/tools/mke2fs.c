@@ -83,7 +83,7 @@ static int make_file(const struct tool_dir *d, uint64_t bytes, char ret_path[600
 }
 
 int mke2fs_ext4(const char *program, const struct tool_dir *d, uint64_t bytes,
-	const struct tool_hooks *hooks, struct tool_outcome *ret, char ret_path[600],
+	const struct teller *tell, struct tool_outcome *ret, char ret_path[600],
 	const struct iotime *it, struct err *e)
 {
 	static const struct tool_marker success[] = {
@@ -103,7 +103,7 @@ int mke2fs_ext4(const char *program, const struct tool_dir *d, uint64_t bytes,
 		.phases = phases,
 		.version = "^mke2fs (\\d\\S*)",
 		.complaint = "^mke2fs: ",
-		.hooks = *hooks};
+		.tell = *tell};
 	int r;
 
 	*ret = (struct tool_outcome){0};

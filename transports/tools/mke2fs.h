@@ -16,7 +16,7 @@ extern const struct tool_rule mke2fs_rules[];
  * tool_outcome_done(). Errors as tool_run(); -ERR_NO_EVIDENCE where what was made is no such file
  * system. */
 int mke2fs_ext4(const char *program, const struct tool_dir *d, uint64_t bytes,
-	const struct tool_hooks *hooks, struct tool_outcome *ret, char ret_path[600],
+	const struct teller *tell, struct tool_outcome *ret, char ret_path[600],
 	const struct iotime *it, struct err *e);
 
 /* Whether a file is an ext4 file system of just so many bytes, as its super block says ("ext4 Data

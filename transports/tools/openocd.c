@@ -5,7 +5,7 @@
 #include "transports/tools/openocd_job.h"
 
 int openocd_run(const struct openocd_probe *p, const struct openocd_job *j,
-	const struct tool_hooks *h, const struct iotime *it, struct openocd_result *ret,
+	const struct teller *tell, const struct iotime *it, struct openocd_result *ret,
 	struct err *e)
 {
 	_cleanup_(tool_dir_done) struct tool_dir dir = {0};
@@ -16,7 +16,7 @@ int openocd_run(const struct openocd_probe *p, const struct openocd_job *j,
 	*ret = (struct openocd_result){0};
 	r = openocd_argv_make(p, j, &v, e);
 	if (r == 0)
-		r = openocd_run_init(&x, j, h, ret, e);
+		r = openocd_run_init(&x, j, tell, ret, e);
 	if (r == 0)
 		r = tool_dir_new(p->work_dir ? p->work_dir : "/tmp", &dir, e);
 	if (r < 0)

@@ -106,7 +106,7 @@ struct openocd_result {
  *  -ERR_NO_EVIDENCE     it ended well, and did not say what it says when it did the work
  *  and the codes of openocd_rules */
 int openocd_run(const struct openocd_probe *p, const struct openocd_job *j,
-	const struct tool_hooks *h, const struct iotime *it, struct openocd_result *ret,
+	const struct teller *tell, const struct iotime *it, struct openocd_result *ret,
 	struct err *e);
 void openocd_result_done(struct openocd_result *r);
 

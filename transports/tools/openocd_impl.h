@@ -34,7 +34,7 @@ struct openocd_run {
 _Static_assert(MARK_COUNT + OPENOCD_LINES_MAX <= TOOL_MARKERS_MAX, "a marker has no place");
 
 /* Refers to all that it is given. -ERR_RECIPE_INVALID for too many patterns. */
-int openocd_run_init(struct openocd_run *x, const struct openocd_job *j, const struct tool_hooks *h,
+int openocd_run_init(struct openocd_run *x, const struct openocd_job *j, const struct teller *tell,
 	struct openocd_result *result, struct err *e);
 void openocd_run_phase(struct openocd_run *x, const char *phase, uint64_t done);
 /* A pattern that is none is the recipe's mistake. */

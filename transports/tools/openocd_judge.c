@@ -22,11 +22,9 @@ static void keep_line(char **list, size_t *count, const char *text)
 
 void openocd_run_phase(struct openocd_run *x, const char *phase, uint64_t done)
 {
-	const struct tool_hooks *h = &x->spec.hooks;
 	uint64_t all = x->result->image_bytes;
 
-	if (h->progress)
-		h->progress(h->data, phase, MIN(done, all), all);
+	teller_progress(&x->spec.tell, phase, MIN(done, all), all);
 }
 
 static void on_mark(void *owner, size_t marker, const char *line, const struct tool_outcome *o)
@@ -103,7 +101,7 @@ int openocd_run_error(int r, struct err *e)
 	return r == -ERR_INVALID && e ? err_set(e, ERR_RECIPE_INVALID, "expect: %s", e->msg) : r;
 }
 
-int openocd_run_init(struct openocd_run *x, const struct openocd_job *j, const struct tool_hooks *h,
+int openocd_run_init(struct openocd_run *x, const struct openocd_job *j, const struct teller *tell,
 	struct openocd_result *result, struct err *e)
 {
 	size_t n = 0;
@@ -117,7 +115,7 @@ int openocd_run_init(struct openocd_run *x, const struct openocd_job *j, const s
 			.complaint = "^Error: ",
 			.kill_grace_us = OPENOCD_KILL_GRACE_US,
 			.secrets = j->secrets,
-			.hooks = *h,
+			.tell = *tell,
 			.marked = on_mark},
 	};
 	x->spec.success = x->marker;

@@ -289,12 +289,12 @@ static int wait_port(struct openocd_server *s, const struct iotime *it, struct e
 }
 
 static int connect_to(struct openocd_server *s, const struct openocd_probe *p,
-	const struct tool_hooks *h, const struct iotime *it, struct err *e)
+	const struct teller *tell, const struct iotime *it, struct err *e)
 {
 	static const struct openocd_job none = {.kind = OPENOCD_COMMAND};
 	struct openocd_result res = {0};
 	struct openocd_run x;
-	int r = openocd_run_init(&x, &none, h, &res, e);
+	int r = openocd_run_init(&x, &none, tell, &res, e);
 
 	if (r == 0)
 		r = watch_begin(s, &x.spec, it, e);
@@ -357,7 +357,7 @@ static int launch(struct openocd_server *s, const struct openocd_probe *p, const
 	return r;
 }
 
-int openocd_server_start(const struct openocd_probe *p, const struct tool_hooks *h,
+int openocd_server_start(const struct openocd_probe *p, const struct teller *tell,
 	const struct iotime *it, struct openocd_server **ret, struct err *e)
 {
 	_cleanup_(openocd_server_freep) struct openocd_server *s = xcalloc(1, sizeof *s);
@@ -366,7 +366,7 @@ int openocd_server_start(const struct openocd_probe *p, const struct tool_hooks 
 	s->wake_fd = s->fd = s->end.exit_status = -1;
 	r = launch(s, p, it, e);
 	if (r == 0)
-		r = connect_to(s, p, h, it, e);
+		r = connect_to(s, p, tell, it, e);
 	if (r == 0)
 		*ret = steal_ptr(&s);
 	return r;
@@ -402,9 +402,9 @@ static bool same_probe(const struct openocd_server *s, const struct openocd_prob
 }
 
 bool openocd_server_fit(struct openocd_server *s, const struct openocd_probe *p,
-	const struct tool_hooks *h, const struct iotime *it)
+	const struct teller *tell, const struct iotime *it)
 {
-	const struct tool_spec spec = {.name = "OpenOCD", .hooks = *h};
+	const struct tool_spec spec = {.name = "OpenOCD", .tell = *tell};
 	struct iotime within = iotime_within(it, HEALTH_US);
 	int r;
 
@@ -456,7 +456,7 @@ static int run_commands(struct openocd_server *s, const struct openocd_argv *v,
 }
 
 int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
-	const struct tool_hooks *h, const struct iotime *it, struct openocd_result *ret,
+	const struct teller *tell, const struct iotime *it, struct openocd_result *ret,
 	struct err *e)
 {
 	_cleanup_(openocd_argv_done) struct openocd_argv v = {0};
@@ -469,7 +469,7 @@ int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
 	openocd_files_remove(s->dir.path);
 	r = openocd_argv_commands(j, &v, e);
 	if (r == 0)
-		r = openocd_run_init(&x, j, h, ret, e);
+		r = openocd_run_init(&x, j, tell, ret, e);
 	if (r < 0)
 		return r;
 	x.spec.dir = s->dir.path;

@@ -27,7 +27,7 @@ struct openocd_server;
 
 /* Starts it and waits until it answers. Errors as openocd_run(); -ERR_TOOL_FAILED also where it
  * listens on no port in time, or answers what is no answer. */
-int openocd_server_start(const struct openocd_probe *p, const struct tool_hooks *h,
+int openocd_server_start(const struct openocd_probe *p, const struct teller *tell,
 	const struct iotime *it, struct openocd_server **ret, struct err *e);
 /* Ends it: nothing of it is left. Takes NULL, returns NULL. */
 struct openocd_server *openocd_server_free(struct openocd_server *s);
@@ -36,10 +36,10 @@ DEFINE_CLEANUP(struct openocd_server, openocd_server_free)
 /* Whether it was started for just that probe and target, no job failed, and it answers now. What
  * it printed since the last job goes into the log, and is judged with no job. */
 bool openocd_server_fit(struct openocd_server *s, const struct openocd_probe *p,
-	const struct tool_hooks *h, const struct iotime *it);
+	const struct teller *tell, const struct iotime *it);
 /* How many jobs it has done. */
 unsigned openocd_server_jobs(const struct openocd_server *s);
 /* As openocd_run(). */
 int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
-	const struct tool_hooks *h, const struct iotime *it, struct openocd_result *ret,
+	const struct teller *tell, const struct iotime *it, struct openocd_result *ret,
 	struct err *e);

@@ -24,6 +24,8 @@
 #include "base/iotime.h"
 #include "base/proc.h"
 #include "base/secret.h"
+#include "base/teller.h"
+#include "base/util.h"
 
 #define TOOL_MARKERS_MAX 64
 #define TOOL_RULES_MAX	 64
@@ -33,7 +35,7 @@
 /* --- the directory that it works in --- */
 
 struct tool_dir {
-	char path[512]; /* "": none */
+	char path[FILE_PATH_BYTES]; /* "": none */
 };
 
 /* Made with mkdtemp(3) under parent, 0700. Its name holds [A-Za-z0-9-] alone, so that it is safe in
@@ -83,14 +85,6 @@ struct tool_phase {
 
 struct tool_outcome;
 
-struct tool_hooks {
-	void *data;
-	void (*progress)(void *data, const char *phase, uint64_t done, uint64_t total);
-	/* '<': said by it, '#': about it. A flood is cut: the first lines as they come, the
-	 * last ones at the end, and how many lie between. */
-	void (*log)(void *data, char dir, const char *text);
-};
-
 struct tool_spec {
 	const char *name;	 /* for people: "J-Link Commander"; NULL: argv[0] */
 	const char *const *argv; /* NULL-terminated; never a shell */
@@ -118,7 +112,9 @@ struct tool_spec {
 	/* Of the lines that match, the last one is told where it ended badly and no rule knew why;
 	 * NULL: its last line is. */
 	const char *complaint;
-	struct tool_hooks hooks;
+	/* '<': said by it, '#': about it. A flood is cut: the first lines as they come, the last
+	 * ones at the end, and how many lie between. */
+	struct teller tell;
 	/* Each line of a success marker, as it is kept, and what was seen up to it; may be NULL. */
 	void (*marked)(void *owner, size_t marker, const char *line, const struct tool_outcome *o);
 	void *owner;

@@ -184,19 +184,11 @@ static bool see_rules(struct tool_watch *w, const char *bytes, size_t n, const c
 	return false;
 }
 
-static void tell_progress(const struct tool_watch *w, const char *phase, uint64_t done, uint64_t of)
-{
-	const struct tool_hooks *h = &w->spec->hooks;
-
-	if (h->progress)
-		h->progress(h->data, phase, done, of);
-}
-
 static void see_phase(struct tool_watch *w, const char *bytes, size_t n)
 {
 	for (size_t i = 0; i < w->phases; i++)
 		if (regex_match(w->phase[i], bytes, n, NULL))
-			tell_progress(w, w->spec->phases[i].phase, i, w->phases);
+			teller_progress(&w->spec->tell, w->spec->phases[i].phase, i, w->phases);
 }
 
 static bool number_of(const char *bytes, const struct regex_match *m, int g, double *ret)
@@ -221,18 +213,16 @@ static bool see_progress(struct tool_watch *w, const char *bytes, size_t n)
 		!number_of(bytes, &m, 1, &done))
 		return false;
 	number_of(bytes, &m, 2, &of);
-	tell_progress(w, phase, (uint64_t)MIN(done, of), (uint64_t)of);
+	teller_progress(&w->spec->tell, phase, (uint64_t)MIN(done, of), (uint64_t)of);
 	return true;
 }
 
 /* Takes the text. */
 static void log_line(struct tool_watch *w, char *text)
 {
-	const struct tool_hooks *h = &w->spec->hooks;
-
-	if (h->log && w->seen.lines <= LOG_HEAD) {
-		h->log(h->data, '<', text);
-	} else if (h->log) {
+	if (w->seen.lines <= LOG_HEAD) {
+		teller_line(&w->spec->tell, '<', text);
+	} else {
 		char **slot = &w->tail[w->seen.lines % LOG_TAIL];
 
 		free(*slot);
@@ -287,33 +277,25 @@ void tool_watch_line(void *watch, enum proc_stream stream, const char *bytes, si
 void tool_watch_slow(void *watch, uint64_t elapsed_us, uint64_t budget_us)
 {
 	struct tool_watch *w = watch;
-	const struct tool_hooks *h = &w->spec->hooks;
-	_cleanup_(freep) char *text =
-		xasprintf("%s still runs after %llu s; it is stopped after %llu s",
-			tool_name(w->spec), (unsigned long long)(elapsed_us / US_PER_S),
-			(unsigned long long)(budget_us / US_PER_S));
 
-	if (h->log)
-		h->log(h->data, '#', text);
+	teller_log(&w->spec->tell, '#', "%s still runs after %llu s; it is stopped after %llu s",
+		tool_name(w->spec), (unsigned long long)(elapsed_us / US_PER_S),
+		(unsigned long long)(budget_us / US_PER_S));
 }
 
 void tool_watch_flush(struct tool_watch *w)
 {
-	const struct tool_hooks *h = &w->spec->hooks;
 	uint64_t held = w->seen.lines > LOG_HEAD ? w->seen.lines - LOG_HEAD : 0;
 
-	if (held > LOG_TAIL && h->log) {
-		_cleanup_(freep) char *text =
-			xasprintf("%llu lines are left out", (unsigned long long)(held - LOG_TAIL));
-
-		h->log(h->data, '#', text);
-	}
+	if (held > LOG_TAIL)
+		teller_log(&w->spec->tell, '#', "%llu lines are left out",
+			(unsigned long long)(held - LOG_TAIL));
 	for (uint64_t i = 0; i < MIN(held, (uint64_t)LOG_TAIL); i++) {
 		uint64_t line = w->seen.lines - MIN(held, (uint64_t)LOG_TAIL) + 1 + i;
 		char **slot = &w->tail[line % LOG_TAIL];
 
-		if (h->log && *slot)
-			h->log(h->data, '<', *slot);
+		if (*slot)
+			teller_line(&w->spec->tell, '<', *slot);
 		free(*slot);
 		*slot = NULL;
 	}

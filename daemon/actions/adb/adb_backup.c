@@ -3,7 +3,6 @@
  * adb.backup, adb.restore. A person confirms both on the unit's screen.
  */
 #include "daemon/actions/adb/adb_session.h"
-#include "daemon/actions/rows.h"
 #include "transports/images/android_backup.h"
 
 #define WORDS_MAX 256
@@ -119,6 +118,7 @@ const struct action action_adb_backup = {
 
 static int restore_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
+	const struct teller tell = step_teller(s);
 	_cleanup_(adb_session_done) struct adb_session x = {.s = s, .a = a};
 	_cleanup_(adb_infile_done) struct adb_infile in = {0};
 	struct android_backup b = {0};
@@ -132,10 +132,10 @@ static int restore_run(struct step *s, const struct args *a, struct step_result 
 		r = adb_session_open(&x, e);
 	if (r == 0) {
 		step_log(s, '#', "unlock the unit and confirm the restore");
-		r = adb_restore(x.conn, &in.src, adb_session_progress, &x, &s->it, e);
+		r = adb_restore(x.conn, &in.src, &tell, &s->it, e);
 	}
 	json_array_foreach(args_json(a, "packages"), i, package) {
-		char path[512] = "";
+		char path[FILE_PATH_BYTES] = "";
 
 		if (r == 0)
 			r = adb_package_path(

@@ -4,7 +4,6 @@
  */
 #include "daemon/actions/adb/adb_session.h"
 #include "daemon/actions/image_args.h"
-#include "daemon/actions/rows.h"
 #include "transports/protocols/adb/adb_sideload.h"
 
 #define POLL_US (200 * US_PER_MS)
@@ -297,6 +296,7 @@ const struct action action_adb_reboot = {
 static int sideload_run(
 	struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
+	const struct teller tell = step_teller(s);
 	_cleanup_(adb_session_done) struct adb_session x = {.s = s, .a = a};
 	_cleanup_(adb_infile_done) struct adb_infile in = {0};
 	struct adb_sideload_result res = {0};
@@ -316,7 +316,7 @@ static int sideload_run(
 		return err_set(e, ERR_PRECONDITION,
 			"the unit is in state '%s', 'sideload' expected: adb.reboot with 'mode: sideload' first",
 			state);
-	r = adb_sideload(x.conn, &in.src, adb_session_progress, &x, &s->it, &res, e);
+	r = adb_sideload(x.conn, &in.src, &tell, &s->it, &res, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "bytes", json_integer((json_int_t)in.src.size));

@@ -4,7 +4,6 @@
  * that was expected.
  */
 #include "daemon/actions/adb/adb_session.h"
-#include "daemon/actions/rows.h"
 
 #define LOGGED_LINES 100
 /* Several times what the buffers of a unit hold. */

@@ -11,7 +11,7 @@
 int adb_infile_open(struct adb_infile *f, struct step *s, const char *ref, struct err *e)
 {
 	struct stat st;
-	char path[512];
+	char path[FILE_PATH_BYTES];
 	int r = s->ops->image(s->env, ref, path, e);
 
 	if (r < 0)

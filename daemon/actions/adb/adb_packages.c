@@ -4,7 +4,6 @@
  * is on the unit afterwards, by its digest.
  */
 #include "daemon/actions/adb/adb_session.h"
-#include "daemon/actions/rows.h"
 
 #define WORDS_MAX 32
 #define LIST_MAX  (1u << 20)
@@ -72,7 +71,7 @@ static int prove_installed(
 	struct adb_session *x, const struct adb_infile *in, struct step_result *out, struct err *e)
 {
 	const char *package = args_str(x->a, "package");
-	char path[512] = "";
+	char path[FILE_PATH_BYTES] = "";
 	char theirs[SHA256_HEX] = "";
 	const char *by = NULL;
 	_cleanup_(freep) char *shown = NULL;
@@ -112,6 +111,7 @@ static int prove_installed(
 
 static int install_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
+	const struct teller tell = step_teller(s);
 	_cleanup_(adb_session_done) struct adb_session x = {.s = s, .a = a};
 	_cleanup_(adb_infile_done) struct adb_infile in = {0};
 	const char *words[WORDS_MAX + 5];
@@ -125,7 +125,7 @@ static int install_run(struct step *s, const struct args *a, struct step_result 
 	if (r == 0)
 		r = adb_session_open(&x, e);
 	if (r == 0)
-		r = adb_install(x.conn, &in.src, words, adb_session_progress, &x, &s->it, reply, e);
+		r = adb_install(x.conn, &in.src, words, &tell, &s->it, reply, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "reply", json_string(reply));
@@ -167,7 +167,7 @@ static int uninstall_run(
 	_cleanup_(adb_session_done) struct adb_session x = {.s = s, .a = a};
 	const char *package = args_str(a, "package");
 	char reply[ADB_REPLY_MAX] = "";
-	char path[512] = "";
+	char path[FILE_PATH_BYTES] = "";
 	int r = adb_session_open(&x, e);
 
 	if (r == 0 && args_bool(a, "missing_ok"))

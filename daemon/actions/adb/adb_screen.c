@@ -5,7 +5,6 @@
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "daemon/actions/adb/adb_session.h"
-#include "daemon/actions/rows.h"
 #include "transports/images/foreign.h"
 
 #define PICTURE_MAX (64u << 20)

@@ -12,7 +12,7 @@
 static int load_keys(struct adb_session *x, struct err *e)
 {
 	struct step *s = x->s;
-	char path[512];
+	char path[FILE_PATH_BYTES];
 	int r = 0;
 
 	if (x->keys)
@@ -58,8 +58,7 @@ static int connect_within(struct adb_session *x, uint64_t reply_us, struct err *
 		.reply_us = reply_us,
 		.authorize_us = args_duration_us(x->a, "authorize"),
 		.idle_us = args_duration_us(x->a, "idle_timeout"),
-		.log = step_log_line,
-		.log_data = x->s,
+		.tell = step_teller(x->s),
 	};
 	struct adb_pipe *pipe = NULL;
 	int r = open_pipe(x, &pipe, e);
@@ -219,13 +218,6 @@ int adb_session_returns(
 		json_string(x->serial[0] && now[0] ? "ro.serialno before and after"
 						   : "the port alone: no ro.serialno"));
 	return 0;
-}
-
-void adb_session_progress(void *session, uint64_t done, uint64_t total)
-{
-	struct adb_session *x = session;
-
-	step_progress(x->s, "transfer", done, total);
 }
 
 /* --- text --- */

@@ -62,7 +62,6 @@ int adb_session_returns(
 	struct adb_session *x, const char *state, struct step_result *out, struct err *e);
 /* After that, for a whole restart: -ERR_DEVICE_REFUSED where its kernel runs on as before. */
 int adb_session_restarted(struct adb_session *x, struct step_result *out, struct err *e);
-void adb_session_progress(void *session, uint64_t done, uint64_t total);
 /* Text of the unit for outputs and evidence: line ends stay, the rest is escaped; no line end at
  * its end. Owned by the caller. */
 char *adb_lines(const struct strbuf *text);

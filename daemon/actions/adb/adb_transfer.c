@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "daemon/actions/adb/adb_session.h"
-#include "daemon/actions/rows.h"
 
 #define MODE_DEFAULT "0644"
 
@@ -134,12 +133,13 @@ static int reopen_sync(struct pushing *p, struct err *e)
 
 static int push_bytes(struct pushing *p, struct err *e)
 {
+	const struct teller tell = step_teller(p->x.s);
 	struct adb_shell_result res = {0};
 	int r = reopen_sync(p, e);
 
 	if (r == 0)
-		r = adb_sync_send(p->sync, p->path, p->mode, p->in.mtime, &p->in.src,
-			adb_session_progress, &p->x, &p->x.s->it, e);
+		r = adb_sync_send(
+			p->sync, p->path, p->mode, p->in.mtime, &p->in.src, &tell, &p->x.s->it, e);
 	if (r == 0 && args_bool(p->x.a, "sync"))
 		r = adb_shell_ok(p->x.conn, "sync", &p->x.s->it, &res, e);
 	adb_shell_result_done(&res);

@@ -5,18 +5,6 @@
  */
 #include "daemon/actions/dfu/dfu.h"
 
-#include "daemon/actions/rows.h"
-
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(data, phase, done, total);
-}
-
-static void tell_line(void *data, char dir, const char *text)
-{
-	step_log(data, dir, "%s", text);
-}
-
 static int look(struct dfu_step *x, struct err *e)
 {
 	const char *port = args_str(x->a, "port");
@@ -36,10 +24,10 @@ static int look(struct dfu_step *x, struct err *e)
 
 static void start(struct dfu_step *x, const struct dfu_target *t, const struct dfu_port *port)
 {
-	const struct dfu_hooks hooks = {x->s, tell_progress, tell_line};
+	const struct teller tell = step_teller(x->s);
 
 	x->target = t;
-	dfu_init(&x->dfu, port, &t->f, x->targets.quirks, &hooks);
+	dfu_init(&x->dfu, port, &t->f, x->targets.quirks, &tell);
 }
 
 int dfu_step_replug(struct dfu_step *x, struct err *e)

@@ -3,7 +3,6 @@
  * DfuSe: what is erased, and the start of the application.
  */
 #include "daemon/actions/dfu/dfu.h"
-#include "daemon/actions/rows.h"
 
 #define ERASE_CHECK (64u * 1024)
 

@@ -4,7 +4,6 @@
  */
 #include "daemon/actions/dfu/dfu.h"
 #include "daemon/actions/image_args.h"
-#include "daemon/actions/rows.h"
 
 #define UPLOAD_MAX_BYTES IMAGE_MAX_BYTES
 
@@ -101,7 +100,7 @@ static int take_memory(struct dfu_step *x, uint8_t alt, struct err *e)
 	if (r < 0)
 		return err_prefix(e, "the file's target %u", alt);
 	x->target = t;
-	dfu_init(&x->dfu, &port, &t->f, x->targets.quirks, &x->dfu.hooks);
+	dfu_init(&x->dfu, &port, &t->f, x->targets.quirks, &x->dfu.tell);
 	return dfu_make_idle(&x->dfu, &x->s->it, e);
 }
 

@@ -4,7 +4,6 @@
  */
 #include "daemon/actions/fastboot/fastboot_session.h"
 #include "daemon/actions/image_args.h"
-#include "daemon/actions/rows.h"
 
 #include "base/digest.h"
 

@@ -3,7 +3,6 @@
  * fastboot.format: an empty ext4 file system, made here by mke2fs and flashed as a sparse image.
  */
 #include "daemon/actions/fastboot/fastboot_session.h"
-#include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
 #include "transports/tools/mke2fs.h"
 
@@ -12,12 +11,12 @@ static int make_image(
 	struct step *s, uint64_t bytes, struct blob **ret, struct step_result *out, struct err *e)
 {
 	_cleanup_(tool_step_done) struct tool_step t = {0};
-	const struct tool_hooks hooks = tool_step_hooks(s);
+	const struct teller tell = step_teller(s);
 	char path[600];
 	int r = tool_step_open(&t, s, e);
 
 	if (r == 0)
-		r = mke2fs_ext4(NULL, &t.dir, bytes, &hooks, &t.seen, path, &s->it, e);
+		r = mke2fs_ext4(NULL, &t.dir, bytes, &tell, &t.seen, path, &s->it, e);
 	tool_step_evidence(&t.seen, out);
 	return r < 0 ? r : blob_open(path, true, ret, e);
 }

@@ -7,16 +7,6 @@
 
 const char *const fastboot_profiles[] = {"android", "embedded", NULL};
 
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(((struct fastboot_step *)data)->s, phase, done, total);
-}
-
-static void tell_line(void *data, char dir, const char *text)
-{
-	step_log_line(((struct fastboot_step *)data)->s, dir, text);
-}
-
 bool fastboot_step_embedded(const struct fastboot_step *x)
 {
 	const char *profile = args_str(x->a, "profile");
@@ -76,23 +66,22 @@ static int begin(struct fastboot_step *x, const struct iotime *it, struct err *e
 		.flash_us = args_duration_us(x->a, "flash_timeout"),
 		.download_us = args_duration_us(x->a, "download_timeout"),
 	};
-	const struct fastboot_hooks h = {x, tell_progress, tell_line};
+	const struct teller tell = step_teller(x->s);
 	struct fastboot_pipe *p = NULL;
 	int r = open_pipe(x, it, &p, e);
 
-	return r < 0 ? r : fastboot_new(p, &c, &h, it, &x->f, e);
+	return r < 0 ? r : fastboot_new(p, &c, &tell, it, &x->f, e);
 }
 
-/* What the device calls itself; "" where it does not say. */
-static int read_serial(
-	struct fastboot_step *x, const struct iotime *it, char ret[128], struct err *e)
+int fastboot_step_serial(
+	struct fastboot_step *x, const struct iotime *it, char ret[UNIT_NAME_BYTES], struct err *e)
 {
 	char v[FASTBOOT_REPLY_MAX + 1] = "";
 	int r = fastboot_getvar(x->f, "serialno", v, it, e);
 
 	if (r < 0 && r != -ERR_NOT_FOUND)
 		return r;
-	snprintf(ret, 128, "%s", v);
+	snprintf(ret, UNIT_NAME_BYTES, "%s", v);
 	return 0;
 }
 
@@ -130,7 +119,7 @@ int fastboot_step_unlocked(struct fastboot_step *x, struct step_result *out, str
 
 int fastboot_step_leaving(struct fastboot_step *x, struct err *e)
 {
-	int r = read_serial(x, &x->s->it, x->serial, e);
+	int r = fastboot_step_serial(x, &x->s->it, x->serial, e);
 
 	return r < 0 ? r : x->s->ops->expect_replug(x->s->env, x->port, e);
 }
@@ -153,8 +142,8 @@ static int until_left(struct fastboot_step *x, const struct iotime *it, struct e
 
 static int same_unit(struct fastboot_step *x, const struct iotime *it, struct err *e)
 {
-	char now[128] = "";
-	int r = read_serial(x, it, now, e);
+	char now[UNIT_NAME_BYTES] = "";
+	int r = fastboot_step_serial(x, it, now, e);
 
 	if (r == 0 && strcmp(now, x->serial) != 0)
 		return err_set(e, ERR_WRONG_DEVICE, "port %s: unit '%s' came back, '%s' expected",

@@ -12,8 +12,8 @@ struct fastboot_step {
 	struct step *s;
 	const struct args *a;
 	const char *port;
-	struct fastboot *f; /* NULL while the device is away */
-	char serial[128];   /* what it says of itself, "" where it says nothing */
+	struct fastboot *f;	      /* NULL while the device is away */
+	char serial[UNIT_NAME_BYTES]; /* what it says of itself, "" where it says nothing */
 };
 
 #define ARG_ROWS_FASTBOOT                                                                     \
@@ -56,6 +56,10 @@ bool fastboot_step_embedded(const struct fastboot_step *x);
 
 /* -ERR_DEVICE_REFUSED for a locked device, unless `allow_locked`; evidence "lock". */
 int fastboot_step_unlocked(struct fastboot_step *x, struct step_result *out, struct err *e);
+
+/* What the device calls itself; "" where it does not say. */
+int fastboot_step_serial(
+	struct fastboot_step *x, const struct iotime *it, char ret[UNIT_NAME_BYTES], struct err *e);
 
 /* Before a command that makes it restart. */
 int fastboot_step_leaving(struct fastboot_step *x, struct err *e);

@@ -3,7 +3,6 @@
  * fastboot.upload: bytes of the device into a file.
  */
 #include "daemon/actions/fastboot/fastboot_session.h"
-#include "daemon/actions/rows.h"
 
 #include "base/outfile.h"
 

@@ -4,7 +4,6 @@
  * one command.
  */
 #include "daemon/actions/fastboot/fastboot_session.h"
-#include "daemon/actions/rows.h"
 
 #include "base/strbuf.h"
 
@@ -184,7 +183,7 @@ static enum fastboot_lock wanted(const char *command)
 					  : FASTBOOT_LOCK_UNKNOWN;
 }
 
-static int observe(
+static int look_again(
 	struct fastboot_step *x, enum fastboot_lock want, struct step_result *out, struct err *e)
 {
 	enum fastboot_lock now = FASTBOOT_LOCK_UNKNOWN;
@@ -222,7 +221,36 @@ static int do_flashing(
 	sb_done(&lines);
 	if (r == 0 && restarts)
 		r = fastboot_step_back(x, &x->s->it, e);
-	return r < 0 ? r : observe(x, wanted(word), out, e);
+	return r < 0 ? r : look_again(x, wanted(word), out, e);
+}
+
+static int flashing_observe(
+	struct step *s, const struct args *a, void *session, struct observation *ret, struct err *e)
+{
+	enum fastboot_lock want = wanted(args_str(a, "command"));
+	enum fastboot_lock now = FASTBOOT_LOCK_UNKNOWN;
+	int r = fastboot_lock_state(((struct fastboot_step *)session)->f, &now, &s->it, e);
+
+	if (r < 0)
+		return r;
+	snprintf(ret->said, sizeof ret->said, "getvar:unlocked says that the device is %s",
+		fastboot_lock_name(now));
+	if (want != FASTBOOT_LOCK_UNKNOWN && now != FASTBOOT_LOCK_UNKNOWN)
+		ret->state = now == want ? OBSERVED_DONE : OBSERVED_BLANK;
+	return 0;
+}
+
+/* The lock is one thing: an open intent to lock is settled by what is seen before it is unlocked. */
+static int intend(struct fastboot_step *x, const char *word, bool *ret_done,
+	struct step_result *out, struct err *e)
+{
+	struct intent i = {0};
+	int r = fastboot_step_serial(x, &x->s->it, i.unit, e);
+
+	snprintf(i.what, sizeof i.what, "%s",
+		strstr(word, "critical") ? "lock of the critical partitions" : "bootloader lock");
+	sha256_hex_of(word, strlen(word), i.digest);
+	return r < 0 ? r : step_intend(x->s, x->a, &i, x, ret_done, out, e);
 }
 
 static int flashing_run(
@@ -231,9 +259,11 @@ static int flashing_run(
 	_cleanup_(fastboot_step_done) struct fastboot_step x = {0};
 	const char *word = args_str(a, "command");
 	enum fastboot_lock before = FASTBOOT_LOCK_UNKNOWN;
+	bool asks = !strcmp(word, "get_unlock_ability");
+	bool done = false;
 	int r;
 
-	if (strcmp(word, "get_unlock_ability") != 0 && !args_bool(a, "accept_wipe"))
+	if (!asks && !args_bool(a, "accept_wipe"))
 		return err_set(e, ERR_RECIPE_INVALID,
 			"'flashing %s' erases the device's data: say accept_wipe: true", word);
 	r = fastboot_step_open(&x, s, a, e);
@@ -242,7 +272,10 @@ static int flashing_run(
 	if (r < 0)
 		return r;
 	result_evidence(out, "before", json_string(fastboot_lock_name(before)));
-	if (before != FASTBOOT_LOCK_UNKNOWN && before == wanted(word)) {
+	r = asks ? 0 : intend(&x, word, &done, out, e);
+	if (r < 0)
+		return r;
+	if (done) {
 		result_evidence(out, "lock", json_string(fastboot_lock_name(before)));
 		result_evidence(out, "skipped", json_true());
 		return 0;
@@ -279,6 +312,7 @@ const struct action action_fastboot_flashing = {
 	.args = flashing_args,
 	.default_timeout_us = 180 * US_PER_S,
 	.run = flashing_run,
+	.observe = flashing_observe,
 };
 
 /* -- set_active -- */

@@ -8,7 +8,6 @@
 #include "daemon/actions/common.h"
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/rows.h"
 
 struct session {
 	struct step *s;
@@ -16,18 +15,13 @@ struct session {
 	struct gdb *gdb;
 };
 
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(data, phase, done, total);
-}
-
 static int session_open(struct session *x, struct err *e)
 {
-	const struct gdb_hooks h = {x->s, tell_progress, step_log_line};
+	const struct teller tell = step_teller(x->s);
 	struct link *l = NULL;
 	int r = step_link(x->s, args_str(x->a, "port"), &l, e);
 
-	return r < 0 ? r : gdb_open(l, &h, &x->s->it, &x->gdb, e);
+	return r < 0 ? r : gdb_open(l, &tell, &x->s->it, &x->gdb, e);
 }
 
 /* A server serves one client: the next step, or another tool, connects again. */

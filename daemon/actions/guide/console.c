@@ -3,7 +3,6 @@
  * console.*: a dialogue in lines with the unit's own command line.
  */
 #include "daemon/actions/common.h"
-#include "daemon/actions/rows.h"
 
 #include "base/strbuf.h"
 #include "daemon/recipe/quantity.h"

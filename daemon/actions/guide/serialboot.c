@@ -5,9 +5,9 @@
 #include "daemon/actions/common.h"
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/rows.h"
 
 #include "base/digest.h"
+#include "transports/links/lines.h"
 #include "transports/protocols/guide/serial_boot.h"
 
 #define READ_MAX_BYTES	    (64u * 1024 * 1024)
@@ -29,29 +29,15 @@ static void session_done(struct session *x)
 	x->boot = serial_boot_free(x->boot);
 }
 
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(((struct session *)data)->s, phase, done, total);
-}
-
-static void tell_line(void *data, char dir, const char *text)
-{
-	step_log_line(((struct session *)data)->s, dir, text);
-}
-
 /* Pulses the line that holds the board in reset. */
 static int pulse(void *data, struct link **link, const struct iotime *it, struct err *e)
 {
 	struct session *x = data;
-	enum link_control c =
+	enum link_control line =
 		strcmp(args_str(x->a, "reset"), "rts") ? LINK_CONTROL_DTR : LINK_CONTROL_RTS;
-	int r = link_control(*link, c, 1, e);
+	struct line_steps reset = line_steps_pulse(line, RESET_HOLD_US, RESET_WAIT_US);
 
-	if (r == 0)
-		r = iotime_sleep(RESET_HOLD_US, it, e);
-	if (r == 0)
-		r = link_control(*link, c, 0, e);
-	return r < 0 ? r : iotime_sleep(RESET_WAIT_US, it, e);
+	return line_steps_run(*link, &reset, it, e);
 }
 
 static void set_u32(const struct args *a, const char *name, uint32_t *to)
@@ -109,9 +95,8 @@ static int session_open(struct session *x, struct err *e)
 	struct serial_boot_profile p = profile_of(x->a, x->image);
 	const char *reset = args_str(x->a, "reset");
 	struct serial_boot_hooks h = {
+		.tell = step_teller(x->s),
 		.data = x,
-		.progress = tell_progress,
-		.log = tell_line,
 		.secrets = x->s->secrets,
 		.reset = reset && strcmp(reset, "none") != 0 ? pulse : NULL,
 	};
@@ -138,7 +123,7 @@ static int reopen(struct session *x, struct err *e)
 static int change_over(struct session *x, struct err *e)
 {
 	struct console *c = NULL;
-	const struct console_opts o = {.log = step_log_line, .log_data = x->s};
+	const struct console_opts o = {.tell = step_teller(x->s)};
 	int r = x->s->ops->expect_replug(x->s->env, args_str(x->a, "port"), e);
 
 	if (r == 0)
@@ -164,7 +149,7 @@ static int banner_after_replug(
 	struct session *x, const struct regex *banner, struct console_reply *ret, struct err *e)
 {
 	struct console *c = NULL;
-	const struct console_opts o = {.log = step_log_line, .log_data = x->s};
+	const struct console_opts o = {.tell = step_teller(x->s)};
 	struct serial_boot_profile p = profile_of(x->a, x->image);
 	struct iotime it = iotime_within(&x->s->it, p.banner_us);
 	int r = reopen(x, e);

@@ -1,55 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/actions/stm32/stm32.h"
 
-/* What the exit steps of a step that failed or was cancelled may take. */
-#define EXIT_US (2 * US_PER_S)
-
 const char *const stm32_parities[] = {"even", "none", NULL};
-
-static void tell_progress(void *data, const char *phase, uint64_t done, uint64_t total)
-{
-	step_progress(((struct stm32_session *)data)->s, phase, done, total);
-}
-
-static void tell_line(void *data, char dir, const char *text)
-{
-	step_log_line(((struct stm32_session *)data)->s, dir, text);
-}
 
 static int enter(void *data, const struct iotime *it, struct err *e)
 {
 	struct stm32_session *x = data;
 
-	return line_steps_run(x->link, &x->enter, it, e);
+	return boot_pins_enter(&x->pins, x->link, it, e);
 }
 
 /* Never silently without: the ROM would take every other byte for broken. */
-static int set_parity(struct stm32_session *x, struct err *e)
+static int set_line(struct stm32_session *x, struct err *e)
 {
 	bool even = !strcmp(args_str(x->a, "parity"), "even");
-	enum link_parity want = even ? LINK_PARITY_EVEN : LINK_PARITY_NONE;
-	int r;
+	const struct link_settings want = {
+		.baud = args_has(x->a, "baud") ? (uint64_t)args_int(x->a, "baud") : 0,
+		.parity = even ? LINK_PARITY_EVEN : LINK_PARITY_NONE,
+	};
+	int r = link_settings_push(x->link, &want, e);
 
-	x->parity_before = x->link->parity;
-	if (x->link->parity == want)
-		return 0;
-	r = link_control(x->link, LINK_CONTROL_PARITY, want, e);
-	if (r == 0)
-		x->changed = true;
-	else if (r == -ERR_UNSUPPORTED && even)
+	if (r == -ERR_UNSUPPORTED && even && x->link->parity != LINK_PARITY_EVEN)
 		err_set(e, ERR_UNSUPPORTED,
 			"%s has no parity, which the boot ROM wants even: take a real port, or say 'parity: none' where the other end of the link adds it",
 			x->link->address);
-	return r;
-}
-
-static int set_baud(struct stm32_session *x, struct err *e)
-{
-	int r;
-
-	if (!args_has(x->a, "baud"))
-		return 0;
-	r = link_control(x->link, LINK_CONTROL_BAUD, (uint32_t)args_int(x->a, "baud"), e);
 	return r;
 }
 
@@ -70,55 +44,35 @@ static int opts_of(const struct args *a, struct stm32_opts *ret, struct err *e)
 
 int stm32_session_open(struct stm32_session *x, struct step *s, const struct args *a, struct err *e)
 {
-	struct stm32_hooks h = {.data = x, .progress = tell_progress, .log = tell_line};
+	struct stm32_hooks h = {.tell = step_teller(s), .data = x};
 	struct stm32_opts o;
 	int r;
 
 	x->s = s;
 	x->a = a;
-	r = line_steps_parse(args_str(a, "enter"), &x->enter, e);
-	if (r == 0)
-		r = line_steps_parse(args_str(a, "exit"), &x->exit, e);
+	r = boot_pins_parse(a, &x->pins, e);
 	if (r == 0)
 		r = opts_of(a, &o, e);
 	if (r == 0)
 		r = step_link(s, args_str(a, "port"), &x->link, e);
 	if (r < 0)
 		return r;
-	x->baud_before = (uint32_t)x->link->baud;
-	r = set_parity(x, e);
-	if (r == 0)
-		r = set_baud(x, e);
+	r = set_line(x, e);
 	if (r < 0)
 		return r;
-	if (x->enter.n)
+	if (x->pins.enter.n)
 		h.enter = enter;
 	x->rom = stm32_new(x->link, &o, &h);
 	return stm32_connect(x->rom, &s->it, e);
 }
 
-/* The rate and parity of the port's configuration: what comes next on the link is the
- * application's. */
-static void give_back(struct stm32_session *x)
-{
-	if (!x->link || x->link->dead)
-		return;
-	if (x->changed)
-		link_control(x->link, LINK_CONTROL_PARITY, x->parity_before, NULL);
-	if (x->baud_before && x->link->baud != x->baud_before)
-		link_control(x->link, LINK_CONTROL_BAUD, x->baud_before, NULL);
-	x->changed = false;
-}
-
 void stm32_session_done(struct stm32_session *x)
 {
-	const struct iotime none = {NO_DEADLINE, NULL};
-	struct iotime it = iotime_within(&none, EXIT_US);
-
 	x->rom = stm32_free(x->rom);
-	if (x->link && !x->link->dead && x->exit.n)
-		line_steps_run(x->link, &x->exit, &it, NULL);
-	give_back(x);
+	if (!x->link)
+		return;
+	boot_pins_leave(&x->pins, x->link);
+	link_settings_pop(x->link);
 }
 
 static const char *size_from(const struct stm32_info *i)
@@ -155,8 +109,7 @@ int stm32_session_start(
 	_cleanup_(regex_freep) struct regex *ready = NULL;
 	_cleanup_(console_freep) struct console *c = NULL;
 	_cleanup_(console_reply_done) struct console_reply said = {0};
-	const struct console_opts o = {
-		.log = step_log_line, .log_data = x->s, .secrets = x->s->secrets};
+	const struct console_opts o = {.tell = step_teller(x->s), .secrets = x->s->secrets};
 	struct iotime it;
 	int r = arg_regex(x->a, "ready", NULL, &ready, e);
 
@@ -165,7 +118,8 @@ int stm32_session_start(
 	if (r < 0)
 		return r;
 	result_evidence(out, "started_at", json_sprintf("0x%08x", address));
-	give_back(x);
+	/* What comes next on the link is the application's. */
+	link_settings_pop(x->link);
 	if (!ready)
 		return 0;
 	it = iotime_within(&x->s->it, args_duration_us(x->a, "ready_timeout"));

@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "daemon/actions/boot_pins.h"
 #include "daemon/actions/common.h"
-#include "transports/links/lines.h"
 #include "transports/protocols/stm32/stm32_uart.h"
 
 extern const char *const stm32_parities[];
@@ -24,14 +24,7 @@ extern const char *const stm32_parities[];
 			.low = 1200,                                                               \
 			.high = 4000000,                                                           \
 			.doc = "while the step runs; by default the port's. The ROM measures it"}, \
-		{.name = "enter",                                                                  \
-			.type = ARG_STRING,                                                        \
-			.doc = "steps of the modem lines that start the boot ROM: 'dtr=1, rts=1, " \
-			       "10ms, rts=0, 100ms'; by default it is running already"},           \
-		{.name = "exit",                                                                   \
-			.type = ARG_STRING,                                                        \
-			.doc = "steps of the modem lines at the end of the step, however it "      \
-			       "ended"},                                                           \
+		ARG_ROWS_BOOT_PINS,                                                                \
 		{.name = "pages",                                                                  \
 			.type = ARG_STRING,                                                        \
 			.doc = "of a part that the table does not know, or that its option bytes " \
@@ -56,10 +49,7 @@ struct stm32_session {
 	const struct args *a;
 	struct link *link;
 	struct stm32 *rom;
-	struct line_steps enter, exit;
-	enum link_parity parity_before;
-	uint32_t baud_before; /* 0: was not changed */
-	bool changed;	      /* the parity */
+	struct boot_pins pins;
 };
 
 /* Sets the link up and connects. End it with stm32_session_done(), whatever it returned. */

@@ -6,7 +6,6 @@
 
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/rows.h"
 #include "daemon/actions/stm32/stm32.h"
 
 #define FLASH_BASE 0x08000000u

@@ -3,7 +3,6 @@
  * stm32.info, stm32.go, stm32.protect, stm32.unprotect.
  */
 #include "base/strbuf.h"
-#include "daemon/actions/rows.h"
 #include "daemon/actions/stm32/stm32.h"
 
 /* --- info --- */
@@ -138,18 +137,49 @@ static int sectors_of(const struct args *a, uint8_t sector[256], size_t *ret_n, 
 	return 0;
 }
 
+static int protect_observe(
+	struct step *s, const struct args *a, void *session, struct observation *ret, struct err *e)
+{
+	bool refused = stm32_info(((struct stm32_session *)session)->rom)->read_protected;
+
+	if (is_readout(a))
+		ret->state = refused ? OBSERVED_DONE : OBSERVED_BLANK;
+	snprintf(ret->said, sizeof ret->said, "%s",
+		!is_readout(a) ? "the boot ROM does not say which sectors are protected"
+		: refused      ? "the boot ROM refuses to read"
+			       : "the boot ROM reads");
+	return 0;
+}
+
+/* A part that is read-protected does not give its unique id either. */
+static int intend(struct stm32_session *x, const uint8_t *sector, size_t sectors, bool *ret_done,
+	struct step_result *out, struct err *e)
+{
+	const struct stm32_info *info = stm32_info(x->rom);
+	struct intent i = {0};
+
+	if (info->has_uid)
+		hex_of(info->uid, sizeof info->uid, i.unit);
+	snprintf(i.what, sizeof i.what, "%s protection", args_str(x->a, "what"));
+	sha256_hex_of(sector, sectors, i.digest);
+	return step_intend(x->s, x->a, &i, x, ret_done, out, e);
+}
+
 static int protect_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_cleanup_(stm32_session_done) struct stm32_session x = {0};
 	uint8_t sector[256];
 	size_t sectors = 0;
+	bool done = false;
 	int r = sectors_of(a, sector, &sectors, e);
 
 	if (r == 0 && is_readout(a) == (sectors > 0))
 		r = err_set(e, ERR_RECIPE_INVALID, "'sectors' belong to 'what: write'");
 	if (r == 0)
 		r = stm32_session_open(&x, s, a, e);
-	if (r == 0 && is_readout(a) && !stm32_info(x.rom)->read_protected)
+	if (r == 0)
+		r = intend(&x, sector, sectors, &done, out, e);
+	if (r == 0 && is_readout(a) && !done)
 		r = stm32_readout_protect(x.rom, &s->it, e);
 	else if (r == 0 && !is_readout(a))
 		r = stm32_write_protect(x.rom, sector, sectors, &s->it, e);
@@ -177,10 +207,11 @@ static const struct action_arg protect_args[] = {
 const struct action action_stm32_protect = {
 	.name = "stm32.protect",
 	.doc = "Protects the flash of an STM32 through its UART boot ROM, which resets.",
-	.flags = ACTION_NEEDS_EVIDENCE,
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE,
 	.args = protect_args,
 	.default_timeout_us = 60 * US_PER_S,
 	.run = protect_run,
+	.observe = protect_observe,
 };
 
 static int unprotect(struct stm32_session *x, struct step_result *out, struct err *e)

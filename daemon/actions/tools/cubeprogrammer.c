@@ -6,7 +6,6 @@
 
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
 
 #define OPTION_SIZE 80
@@ -51,7 +50,8 @@ static enum cube_port port_of(const struct args *a)
 }
 
 /* A serial line is a port of the station: the program opens it itself. */
-static int node_of(struct step *s, const struct args *a, char ret[128], struct err *e)
+static int node_of(
+	struct step *s, const struct args *a, char ret[LINK_ADDRESS_BYTES], struct err *e)
 {
 	struct device_facts f;
 	const char *role = args_str(a, "port");
@@ -92,8 +92,8 @@ static int flash_in(struct tool_step *t, const struct args *a, const struct imag
 	struct step_result *out, struct err *e)
 {
 	struct options o = {0};
-	char node[128];
-	const struct tool_hooks hooks = tool_step_hooks(t->s);
+	char node[LINK_ADDRESS_BYTES];
+	const struct teller tell = step_teller(t->s);
 	int r = node_of(t->s, a, node, e);
 
 	if (r == 0)
@@ -106,7 +106,7 @@ static int flash_in(struct tool_step *t, const struct args *a, const struct imag
 		.option = o.list,
 		.start = args_bool(a, "start")};
 
-	r = cube_flash(&target, image, &f, &t->dir, &hooks, &t->seen, &t->s->it, e);
+	r = cube_flash(&target, image, &f, &t->dir, &tell, &t->seen, &t->s->it, e);
 	tool_step_evidence(&t->seen, out);
 	if (r < 0)
 		return r;

@@ -6,7 +6,6 @@
 
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
 
 static struct jlink_target target_of(const struct args *a)
@@ -36,8 +35,8 @@ static int flash_in(struct tool_step *t, const struct args *a, const struct imag
 	const struct jlink_target target = target_of(a);
 	const struct jlink_flash f = {.erase_chip = !strcmp(args_str(a, "erase"), "chip"),
 		.start = args_bool(a, "start")};
-	const struct tool_hooks hooks = tool_step_hooks(t->s);
-	int r = jlink_flash(&target, image, &f, &t->dir, &hooks, &t->seen, &t->s->it, e);
+	const struct teller tell = step_teller(t->s);
+	int r = jlink_flash(&target, image, &f, &t->dir, &tell, &t->seen, &t->s->it, e);
 
 	tool_step_evidence(&t->seen, out);
 	if (r < 0)
@@ -135,7 +134,7 @@ static int script_run(struct step *s, const struct args *a, struct step_result *
 	_cleanup_(freep) const char **failure = strings(a, "failure");
 	const struct jlink_commands c = {line, success, failure, args_str(a, "evidence")};
 	const struct jlink_target target = target_of(a);
-	const struct tool_hooks hooks = tool_step_hooks(s);
+	const struct teller tell = step_teller(s);
 	int r;
 
 	if (!success[0])
@@ -143,7 +142,7 @@ static int script_run(struct step *s, const struct args *a, struct step_result *
 			"'success' is empty: J-Link Commander ends in the same way whatever happened");
 	r = tool_step_open(&t, s, e);
 	if (r == 0)
-		r = jlink_script(&target, &c, &t.dir, &hooks, &t.seen, &s->it, e);
+		r = jlink_script(&target, &c, &t.dir, &tell, &t.seen, &s->it, e);
 	tool_step_evidence(&t.seen, out);
 	if (r < 0)
 		return r;

@@ -264,7 +264,7 @@ static struct openocd_server *server_of(struct kept **place)
 }
 
 static int start_server(
-	struct openocd_step *x, struct kept **place, const struct tool_hooks *h, struct err *e)
+	struct openocd_step *x, struct kept **place, const struct teller *h, struct err *e)
 {
 	struct kept_server *k;
 	struct openocd_server *server = NULL;
@@ -288,7 +288,7 @@ static bool worth_a_new_server(int r)
 	       r == -ERR_TOOL_FAILED || r == -ERR_PORT_UNBOUND;
 }
 
-static int run_kept(struct openocd_step *x, struct kept **place, const struct tool_hooks *h,
+static int run_kept(struct openocd_step *x, struct kept **place, const struct teller *h,
 	struct step_result *out, struct err *e)
 {
 	struct openocd_server *server = server_of(place);
@@ -319,7 +319,7 @@ static int run_kept(struct openocd_step *x, struct kept **place, const struct to
 
 int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err *e)
 {
-	const struct tool_hooks h = tool_step_hooks(x->s);
+	const struct teller h = step_teller(x->s);
 	struct kept **place =
 		x->s->ops->kept ? x->s->ops->kept(x->s->env, args_str(x->a, "port")) : NULL;
 	int r;

@@ -5,7 +5,6 @@
 #include "base/strbuf.h"
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/tools/openocd.h"
-#include "daemon/actions/rows.h"
 
 static const struct action_output image_outputs[] = {
 	{"sha256", "of the images' bytes"}, {"bytes", "of the images"}, {0}};

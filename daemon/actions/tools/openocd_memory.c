@@ -4,7 +4,6 @@
  */
 #include "base/strbuf.h"
 #include "daemon/actions/tools/openocd.h"
-#include "daemon/actions/rows.h"
 #include "transports/tools/openocd_rpc.h"
 
 static int ranged(struct openocd_step *x, struct step *s, const struct args *a,

@@ -3,7 +3,6 @@
  * tool.run: any program, as an argv list, so that a site adds its own programmer by a recipe alone.
  * Its exit status proves nothing: it passes on the lines that it said.
  */
-#include "daemon/actions/rows.h"
 #include "daemon/actions/tool_step.h"
 
 struct tables {
@@ -115,7 +114,7 @@ static int copy_files(
 	int r = 0;
 
 	json_object_foreach(files, name, item) {
-		char path[512], sha256[SHA256_HEX];
+		char path[FILE_PATH_BYTES], sha256[SHA256_HEX];
 		const char *ref = json_string_value(item);
 
 		r = ref ? t->s->ops->image(t->s->env, ref, path, e)
@@ -180,7 +179,7 @@ static int run_in(struct tool_step *t, const struct args *a, struct step_result 
 		.evidence = args_str(a, "evidence"),
 		.version = args_str(a, "version"),
 		.secrets = t->s->secrets,
-		.hooks = tool_step_hooks(t->s),
+		.tell = step_teller(t->s),
 	};
 	struct tool_watch *probe;
 	int r = argv[0] ? fill_success(&tables, a, e)

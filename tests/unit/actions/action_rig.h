@@ -33,6 +33,11 @@ struct rig {
 	struct measurement measured;
 	unsigned measurements;
 	struct device_facts facts;
+	/* The journal: what was asked last, and what it says. */
+	struct intent intent;
+	struct observation seen;
+	struct earlier_intent earlier;
+	unsigned intents;
 };
 
 static inline int rig_link(
@@ -105,6 +110,18 @@ static inline int rig_serial(
 	return 0;
 }
 
+static inline int rig_intend(void *env, const struct intent *i, const struct observation *seen,
+	struct earlier_intent *ret, struct err *e)
+{
+	struct rig *g = env;
+
+	g->intents++;
+	g->intent = *i;
+	g->seen = *seen;
+	*ret = g->earlier;
+	return 0;
+}
+
 static inline int rig_ask(
 	void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
 {
@@ -160,12 +177,12 @@ static const struct step_env_ops rig_ops = {
 	.facts = rig_facts,
 	.identity = rig_identity,
 	.serial = rig_serial,
+	.intend = rig_intend,
 	.ask = rig_ask,
 	.image = rig_image,
 	.name = rig_name,
 	.load_image = rig_load_image,
 	.load_blob = rig_load_blob,
-	.log = rig_log,
 };
 
 static inline void rig_clear(struct rig *g)
@@ -197,11 +214,12 @@ static inline int rig_run(struct rig *g, const char *action, const char *with)
 	json_t *j = json_loads(with, 0, &why);
 	struct step s = {
 		.id = "the-step",
-		.action = action,
+		.action = a,
 		.it = {now_us() + 20 * US_PER_S, NULL},
 		.secrets = g->secrets,
 		.ops = &rig_ops,
 		.env = g,
+		.tell = {.data = g, .log = rig_log},
 		.measured = rig_measured,
 		.measured_data = g,
 	};

@@ -80,9 +80,13 @@ END_TEST
 
 START_TEST(flaw_17_every_action_needs_evidence_and_none_is_there_that_does_nothing)
 {
-	for (size_t i = 0; action_table[i]; i++)
+	for (size_t i = 0; action_table[i]; i++) {
 		ck_assert_msg(action_table[i]->flags & ACTION_NEEDS_EVIDENCE, "%s",
 			action_table[i]->name);
+		ck_assert_msg(!(action_table[i]->flags & ACTION_IRREVERSIBLE) ==
+				      !action_table[i]->observe,
+			"%s", action_table[i]->name);
+	}
 	ck_assert_ptr_null(action_find("key.burn"));
 }
 END_TEST

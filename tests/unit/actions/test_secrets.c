@@ -288,8 +288,6 @@ static const struct step_env_ops env_ops = {
 	.serial = env_serial,
 	.ask = env_ask,
 	.scratch = env_scratch,
-	.progress = env_progress,
-	.log = env_log,
 };
 
 static int on_begin(void *data, const struct step_record *r, struct err *e)
@@ -350,6 +348,7 @@ static struct run_result run(const char *steps)
 	struct err e = {0};
 	struct runner rn = {.sink = &sink,
 		.ops = &env_ops,
+		.tell = {.progress = env_progress, .log = env_log},
 		.cancel = &cancel,
 		.secrets = secret_set_new(),
 		.secret = env_secret,

@@ -180,6 +180,47 @@ START_TEST(a_read_that_breaks_off_says_what_was_being_read)
 }
 END_TEST
 
+#define READOUT "{\"port\":\"c\",\"what\":\"readout\"}"
+#define SECTORS "{\"port\":\"c\",\"what\":\"write\",\"sectors\":[\"1\"]}"
+
+/* The ROM's Readout Protect (AN3155, 3.10). */
+static bool was_protected(void)
+{
+	return memmem(bench.wire.heard, bench.wire.heard_len, "\x82\x7d", 2) != NULL;
+}
+
+START_TEST(a_part_is_protected_once_and_shows_it_afterwards)
+{
+	ck_assert_msg(rig_run(&rig, "stm32.protect", READOUT) == 0, "%s", rig.e.msg);
+	ck_assert(was_protected());
+	ck_assert_str_eq(rig.intent.unit, "00112233445566778899aabb");
+	ck_assert_str_eq(rig.intent.what, "readout protection");
+	ck_assert_int_eq(rig.seen.state, OBSERVED_BLANK);
+	bench.wire.heard_len = 0;
+	rig.earlier = (struct earlier_intent){.run = "R1", .unit = "U1"};
+	ck_assert_msg(rig_run(&rig, "stm32.protect", READOUT) == 0, "%s", rig.e.msg);
+	ck_assert(!was_protected());
+	ck_assert_int_eq(rig.seen.state, OBSERVED_DONE);
+	ck_assert_str_eq(rig.intent.unit, "");
+	ck_assert_str_eq(rig_text(json_object_get(rig.out.evidence, "earlier_intent"), "decided"),
+		"done before");
+	ck_assert(json_is_true(json_object_get(rig.out.evidence, "reads_refused")));
+}
+END_TEST
+
+START_TEST(sectors_whose_protection_nobody_can_read_are_not_protected_again_blindly)
+{
+	rig.earlier = (struct earlier_intent){.run = "R1", .unit = "U1"};
+	ck_assert_int_eq(rig_run(&rig, "stm32.protect", SECTORS), -ERR_UNIT_SUSPECT);
+	ck_assert_msg(strstr(rig.e.msg, "unit U1") != NULL, "%s", rig.e.msg);
+	ck_assert_ptr_null(memmem(bench.wire.heard, bench.wire.heard_len, "\x63\x9c", 2));
+	rig.earlier = (struct earlier_intent){0};
+	ck_assert_msg(rig_run(&rig, "stm32.protect", SECTORS) == 0, "%s", rig.e.msg);
+	ck_assert_ptr_nonnull(memmem(bench.wire.heard, bench.wire.heard_len, "\x63\x9c", 2));
+	ck_assert_int_eq(rig.seen.state, OBSERVED_UNKNOWN);
+}
+END_TEST
+
 static Suite *stm32_suite(void)
 {
 	Suite *s = suite_create("stm32_actions");
@@ -194,6 +235,8 @@ static Suite *stm32_suite(void)
 	tcase_add_test(t, a_read_that_breaks_off_says_what_was_being_read);
 	tcase_add_test(t, another_part_than_expected_fails_the_step);
 	tcase_add_test(t, a_size_that_the_recipe_says_is_not_asked_for);
+	tcase_add_test(t, a_part_is_protected_once_and_shows_it_afterwards);
+	tcase_add_test(t, sectors_whose_protection_nobody_can_read_are_not_protected_again_blindly);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -40,11 +40,11 @@ static struct config *present_config(void *line)
 }
 
 static void not_bound(
-	void *data, const char *station, size_t port, const struct device_facts *f, bool wrong)
+	void *data, const struct config_port *port, const struct device_facts *f, bool wrong)
 {
 }
 
-static void not_bound_either(void *data, const char *station, size_t port)
+static void not_bound_either(void *data, const struct config_port *port)
 {
 }
 

@@ -25,19 +25,19 @@ struct plugged {
 };
 
 static void plugged_present(
-	void *data, const char *station, size_t port, const struct device_facts *f, bool wrong)
+	void *data, const struct config_port *at, const struct device_facts *f, bool wrong)
 {
 	struct plugged *p = data;
 
-	sb_addf(&p->log, "%s%s.%s %s;", wrong ? "!" : "+", station,
-		config_station(p->config, station)->port[port].role, f->node);
+	sb_addf(&p->log, "%s%s.%s %s;", wrong ? "!" : "+", at->station->id,
+		config_port_row(at)->role, f->node);
 }
 
-static void plugged_absent(void *data, const char *station, size_t port)
+static void plugged_absent(void *data, const struct config_port *at)
 {
 	struct plugged *p = data;
 
-	sb_addf(&p->log, "-%s.%s;", station, config_station(p->config, station)->port[port].role);
+	sb_addf(&p->log, "-%s.%s;", at->station->id, config_port_row(at)->role);
 }
 
 /* 0, or -code with what the loader reports. */

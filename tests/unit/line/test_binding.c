@@ -22,14 +22,15 @@ static struct port_config port[2];
 static struct station_config station[2];
 static struct config config, moved;
 
-static void present(void *data, const char *st, size_t p, const struct device_facts *f, bool wrong)
+static void present(
+	void *data, const struct config_port *p, const struct device_facts *f, bool wrong)
 {
-	sb_addf(&story, "+%s%s%s ", st, f->node, wrong ? "!" : "");
+	sb_addf(&story, "+%s%s%s ", p->station->id, f->node, wrong ? "!" : "");
 }
 
-static void absent(void *data, const char *st, size_t p)
+static void absent(void *data, const struct config_port *p)
 {
-	sb_addf(&story, "-%s ", st);
+	sb_addf(&story, "-%s ", p->station->id);
 }
 
 static struct port_config port_at(char **path)
@@ -167,6 +168,28 @@ START_TEST(test_an_unbound_port_comes_with_the_lines_that_would_bind_it)
 }
 END_TEST
 
+/* A copy of the one station, in a snapshot of its own. */
+START_TEST(a_bound_port_holds_the_snapshot_that_it_is_of_and_no_older_one)
+{
+	struct station_config again = station[0];
+	struct config same = {.refs = 9, .station = &again, .stations = 1};
+
+	tell(HOTPLUG_PRESENT, "t1", where1, pid, 1);
+	ck_assert_int_eq(config.refs, 9 + 2);
+	binding_set_config(binding, &same);
+	STORY("+A1tty:/dev/t1 ");
+	ck_assert_int_eq(config.refs, 9);
+	ck_assert_int_eq(same.refs, 9 + 2);
+	binding_set_config(binding, &moved);
+	STORY("+A1tty:/dev/t1 -A1 ");
+	ck_assert_int_eq(same.refs, 9);
+	binding_set_config(binding, &config);
+	STORY("+A1tty:/dev/t1 -A1 +A1tty:/dev/t1 ");
+	tell(HOTPLUG_GONE, "t1", where1, pid, 1);
+	ck_assert_int_eq(config.refs, 9 + 1);
+}
+END_TEST
+
 /* A boot ROM has ids of its own: the port names them next to the unit's. */
 START_TEST(a_unit_in_another_of_its_lives_is_the_right_one)
 {
@@ -289,6 +312,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_what_a_rescan_does_not_find_is_gone);
 	tcase_add_test(t, test_another_device_on_a_known_port_is_wrong);
 	tcase_add_test(t, test_an_unbound_port_comes_with_the_lines_that_would_bind_it);
+	tcase_add_test(t, a_bound_port_holds_the_snapshot_that_it_is_of_and_no_older_one);
 	tcase_add_test(t, a_unit_in_another_of_its_lives_is_the_right_one);
 	tcase_add_test(t, a_serial_that_came_up_elsewhere_is_found);
 	tcase_add_test(t, the_list_of_ports_may_be_asked_for_while_the_configuration_changes);

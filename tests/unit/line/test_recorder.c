@@ -143,6 +143,64 @@ START_TEST(measurements_go_with_the_step_that_took_them)
 }
 END_TEST
 
+/* What a crash would leave between the two: the intent is there, the act is not on record. */
+START_TEST(an_intent_is_on_disk_before_the_act_and_is_committed_with_the_steps_end)
+{
+	const struct intent i = {.unit = "chip-1",
+		.what = "fuse 3",
+		.digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"};
+	const struct observation blank = {OBSERVED_BLANK, "it reads FF"};
+	struct earlier_intent earlier = {0};
+	struct step_record s;
+	struct runner_sink sink;
+
+	order(1);
+	opens();
+	sink = recorder_sink(rec);
+	s = step(1, OUTCOME_PASSED);
+	ck_assert_int_eq(sink.step_begin(sink.data, &s, &e), 0);
+	ck_assert_msg(recorder_intend(rec, &i, &blank, &earlier, &e) == 0, "%s", e.msg);
+	ck_assert_str_eq(earlier.run, "");
+	recorded("SELECT station || ' ' || step_n || ' ' || action || ' ' || unit || ' ' || what"
+		 " || ' ' || who || ' ' || state FROM intents",
+		"A1 1 unit.serial chip-1 fuse 3 mes intent");
+	recorder_intended(rec, "{\"read\":\"00\"}");
+	recorded("SELECT state FROM intents", "intent");
+	ck_assert_msg(sink.step_end(sink.data, &s, &e) == 0, "%s", e.msg);
+	recorded("SELECT state || ' ' || observed FROM intents", "committed {\"read\":\"00\"}");
+	s = step(2, OUTCOME_PASSED);
+	ck_assert_int_eq(sink.step_begin(sink.data, &s, &e), 0);
+	ck_assert_msg(sink.step_end(sink.data, &s, &e) == 0, "%s", e.msg);
+}
+END_TEST
+
+START_TEST(an_act_whose_step_could_not_be_ended_is_committed_with_what_comes_next)
+{
+	const struct intent i = {.unit = "chip-1",
+		.what = "fuse 3",
+		.digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"};
+	const struct observation blank = {OBSERVED_BLANK, "it reads FF"};
+	struct earlier_intent earlier = {0};
+	struct step_record s;
+	struct runner_sink sink;
+
+	order(1);
+	opens();
+	sink = recorder_sink(rec);
+	s = step(1, OUTCOME_PASSED);
+	ck_assert_int_eq(sink.step_begin(sink.data, &s, &e), 0);
+	ck_assert_int_eq(recorder_intend(rec, &i, &blank, &earlier, &e), 0);
+	recorder_intended(rec, "{}");
+	s.n = 9; /* which never began */
+	ck_assert_int_lt(sink.step_end(sink.data, &s, &e), 0);
+	recorded("SELECT state FROM intents", "intent");
+	s = step(2, OUTCOME_PASSED);
+	ck_assert_int_eq(sink.step_begin(sink.data, &s, &e), 0);
+	ck_assert_msg(sink.step_end(sink.data, &s, &e) == 0, "%s", e.msg);
+	recorded("SELECT step_n || ' ' || state FROM intents", "1 committed");
+}
+END_TEST
+
 START_TEST(the_end_of_a_step_that_never_began_is_refused)
 {
 	struct step_record s;
@@ -183,6 +241,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_held_line_opens_nothing);
 	tcase_add_test(t, a_run_is_on_disk_from_its_attach_to_its_end);
 	tcase_add_test(t, measurements_go_with_the_step_that_took_them);
+	tcase_add_test(t, an_intent_is_on_disk_before_the_act_and_is_committed_with_the_steps_end);
+	tcase_add_test(t, an_act_whose_step_could_not_be_ended_is_committed_with_what_comes_next);
 	tcase_add_test(t, the_end_of_a_step_that_never_began_is_refused);
 	tcase_add_test(t, a_unit_that_did_not_pass_gives_its_place_in_the_order_back);
 	tcase_set_timeout(t, 60);

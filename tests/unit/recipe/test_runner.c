@@ -74,6 +74,35 @@ static const struct action_arg say_args[] = {
 	{.name = "is", .type = ARG_NUMBER, .doc = "value"}, {0}};
 static const struct action_output value_outputs[] = {{"value", "calls so far"}, {0}};
 
+/* A fuse: what the device shows of it, and what came to the journal. */
+static enum observed shows;
+static struct earlier_intent earlier;
+static bool fuse_fails;
+
+static int observe_fuse(
+	struct step *s, const struct args *a, void *session, struct observation *ret, struct err *e)
+{
+	ck_assert_ptr_eq(session, &shows);
+	*ret = (struct observation){shows, "as the fuse shows"};
+	return 0;
+}
+
+static int run_fuse(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	struct intent i = {.what = "fuse"};
+	bool done = false;
+	int r;
+
+	snprintf(i.unit, sizeof i.unit, "%s", args_has(a, "say") ? args_str(a, "say") : "SN1");
+	r = step_intend(s, a, &i, &shows, &done, out, e);
+	if (r < 0)
+		return r;
+	if (!done)
+		calls++;
+	result_evidence(out, "blown", json_boolean(!done));
+	return fuse_fails ? err_set(e, ERR_IO, "no answer") : 0;
+}
+
 #define ROW(ident, title, flag, fn)                        \
 	static const struct action ident = {.name = title, \
 		.doc = "of this test",                     \
@@ -87,13 +116,20 @@ ROW(t_burn, "t.burn", ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE, run_flaky);
 ROW(t_cancel, "t.cancel", 0, run_cancel);
 ROW(t_fail, "t.fail", 0, run_fail);
 ROW(t_flaky, "t.flaky", ACTION_NEEDS_EVIDENCE, run_flaky);
+static const struct action t_fuse = {.name = "t.fuse",
+	.doc = "of this test",
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE,
+	.args = say_args,
+	.default_timeout_us = 2 * US_PER_S,
+	.run = run_fuse,
+	.observe = observe_fuse};
 ROW(t_hang, "t.hang", 0, run_hang);
 ROW(t_measure, "t.measure", 0, run_measure);
 ROW(t_pass, "t.pass", 0, run_pass);
 ROW(t_proof, "t.proof", ACTION_NEEDS_EVIDENCE, run_pass);
 
-const struct action *const action_table[] = {
-	&t_burn, &t_cancel, &t_fail, &t_flaky, &t_hang, &t_measure, &t_pass, &t_proof, NULL};
+const struct action *const action_table[] = {&t_burn, &t_cancel, &t_fail, &t_flaky, &t_fuse,
+	&t_hang, &t_measure, &t_pass, &t_proof, NULL};
 
 const struct action *action_find(const char *name)
 {
@@ -161,6 +197,22 @@ static int env_secret(void *env, const char *name, char **ret, struct err *e)
 	return 0;
 }
 
+static bool has_journal;
+
+static int env_intend(void *env, const struct intent *i, const struct observation *seen,
+	struct earlier_intent *ret, struct err *e)
+{
+	sb_addf(&story, "intend:%s:%s:%d ", i->unit, i->what, seen->state);
+	*ret = earlier;
+	return 0;
+}
+
+static int env_intended(void *env, const char *shown, struct err *e)
+{
+	sb_addf(&story, "intended:%s ", shown);
+	return 0;
+}
+
 static bool stop_after_two(void *env)
 {
 	return calls >= 2;
@@ -171,7 +223,9 @@ static struct run_result run(const char *steps, bool stop)
 	_cleanup_(freep) char *text =
 		xasprintf("recipe: t\nversion: 1\nunit: {model: m, serial: {pool: p}}\n%s", steps);
 	const struct runner_sink sink = {NULL, on_begin, on_end, on_measured, on_expose};
-	const struct step_env_ops ops = {.serial = env_serial};
+	const struct step_env_ops ops = {.serial = env_serial,
+		.intend = has_journal ? env_intend : NULL,
+		.intended = env_intended};
 	struct strbuf report = {0};
 	struct recipe *recipe = NULL;
 	struct run_result res;
@@ -212,6 +266,10 @@ static void setup(void)
 	ck_assert_int_eq(cancel_init(&cancel, &e), 0);
 	sink_fails_at = NULL;
 	begins_fail = false;
+	has_journal = true;
+	earlier = (struct earlier_intent){0};
+	shows = OBSERVED_BLANK;
+	fuse_fails = false;
 	cancel_at_end = false;
 	fails_left = 0;
 	flaky_code = ERR_TIMEOUT;
@@ -306,6 +364,78 @@ START_TEST(test_the_irreversible_is_never_tried_again)
 		ck_assert_int_eq(calls, 1);
 	}
 	sb_done(&report);
+}
+END_TEST
+
+#define FUSE "steps:\n  - {id: f, action: t.fuse}\n"
+
+START_TEST(test_an_intent_comes_before_the_act_and_its_commit_before_the_end)
+{
+	ck_assert_int_eq(run(FUSE, false).outcome, OUTCOME_PASSED);
+	STORY("+f intend:SN1:fuse:1 intended:{\"blown\":true} -f:passed ");
+	ck_assert_int_eq(calls, 1);
+}
+END_TEST
+
+START_TEST(test_an_act_that_did_not_pass_leaves_its_intent_open)
+{
+	fuse_fails = true;
+	ck_assert_int_eq(run(FUSE, false).code, ERR_IO);
+	STORY("+f intend:SN1:fuse:1 -f:error/io ");
+}
+END_TEST
+
+/* shows x an earlier intent that is open: acts, or the code. */
+static const struct {
+	enum observed shows;
+	bool earlier;
+	bool acts;
+	enum err_code code;
+	const char *evidence;
+} decisions[] = {
+	{OBSERVED_BLANK, false, true, ERR_NONE, "{\"blown\":true}"},
+	{OBSERVED_BLANK, true, true, ERR_NONE, "\"decided\":\"not done\""},
+	{OBSERVED_DONE, false, false, ERR_NONE, "{\"blown\":false}"},
+	{OBSERVED_DONE, true, false, ERR_NONE, "\"decided\":\"done before\""},
+	{OBSERVED_UNKNOWN, false, true, ERR_NONE, "{\"blown\":true}"},
+	{OBSERVED_UNKNOWN, true, false, ERR_UNIT_SUSPECT, "unit U7"},
+};
+
+START_TEST(test_what_the_device_shows_decides_whether_it_is_done_again)
+{
+	struct run_result r;
+
+	shows = decisions[_i].shows;
+	if (decisions[_i].earlier)
+		earlier = (struct earlier_intent){.run = "R6", .unit = "U7"};
+	r = run(FUSE, false);
+	ck_assert_int_eq(r.code, decisions[_i].code);
+	ck_assert_int_eq(calls, decisions[_i].acts);
+	ck_assert_msg(strstr(evidence.s, decisions[_i].evidence) != NULL, "%s", evidence.s);
+	ck_assert_int_eq(strstr(story.s, "intended") != NULL, decisions[_i].acts);
+}
+END_TEST
+
+START_TEST(test_without_a_journal_the_device_alone_decides)
+{
+	has_journal = false;
+	ck_assert_int_eq(run(FUSE, false).outcome, OUTCOME_PASSED);
+	ck_assert_int_eq(calls, 1);
+	STORY("+f -f:passed ");
+	shows = OBSERVED_DONE;
+	ck_assert_int_eq(run(FUSE, false).outcome, OUTCOME_PASSED);
+	ck_assert_int_eq(calls, 0);
+}
+END_TEST
+
+START_TEST(test_no_secret_comes_into_the_journal_as_the_name_of_a_unit)
+{
+	ck_assert_int_eq(
+		run("steps:\n  - {id: f, action: t.fuse, with: {say: '${secrets.key}'}}\n", false)
+			.code,
+		ERR_RECIPE_INVALID);
+	ck_assert_int_eq(calls, 0);
+	STORY("+f -f:error/recipe-invalid ");
 }
 END_TEST
 
@@ -480,6 +610,12 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_step_whose_end_is_not_on_disk_has_not_passed);
 	tcase_add_test(t, test_retries_are_by_cause_and_each_is_on_record);
 	tcase_add_test(t, test_the_irreversible_is_never_tried_again);
+	tcase_add_test(t, test_an_intent_comes_before_the_act_and_its_commit_before_the_end);
+	tcase_add_test(t, test_an_act_that_did_not_pass_leaves_its_intent_open);
+	tcase_add_loop_test(t, test_what_the_device_shows_decides_whether_it_is_done_again, 0,
+		(int)ARRAY_LEN(decisions));
+	tcase_add_test(t, test_without_a_journal_the_device_alone_decides);
+	tcase_add_test(t, test_no_secret_comes_into_the_journal_as_the_name_of_a_unit);
 	tcase_add_test(t, test_continue_goes_on_but_the_run_has_failed);
 	tcase_add_test(t, test_a_condition_not_met_skips_the_step_and_says_so);
 	tcase_add_test(t, test_teardown_runs_after_failure_timeout_and_cancel);

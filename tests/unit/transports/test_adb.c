@@ -330,8 +330,7 @@ static void check_file(size_t n)
 	for (size_t i = 0; i < n; i++)
 		bytes[i] = (uint8_t)(i * 31 + i / 251);
 	ck_assert_msg(adb_sync_open(conn, &it, &y, &e) == 0, "%s", e.msg);
-	ck_assert_msg(
-		adb_sync_send(y, "/sdcard/a,b c", 0640, 1234567, &src, NULL, NULL, &it, &e) == 0,
+	ck_assert_msg(adb_sync_send(y, "/sdcard/a,b c", 0640, 1234567, &src, NULL, &it, &e) == 0,
 		"%s", e.msg);
 	ck_assert_int_eq(adb_sync_stat(y, "/sdcard/a,b c", &it, &st, &e), 0);
 	/* As adbd makes it of 0640: the bits of the user for all. */
@@ -410,7 +409,7 @@ START_TEST(no_path_leaves_the_tree_of_the_virtual_phone)
 	connected(NULL);
 	ck_assert_int_eq(adb_sync_open(conn, &it, &y, &e), 0);
 	ck_assert_msg(adb_sync_send(y, "/sdcard/../sdcard/../../../../sdcard/x", 0644, 0, &src,
-			      NULL, NULL, &it, &e) == 0,
+			      NULL, &it, &e) == 0,
 		"%s", e.msg);
 	ck_assert_int_eq(adb_sync_stat(y, "/sdcard/x", &it, &st, &e), 0);
 	ck_assert_uint_eq(st.size, sizeof content);
@@ -443,7 +442,7 @@ START_TEST(a_push_that_fails_says_what_the_phone_says)
 	if (push_faults[_i].fault)
 		sim_link_fault(&phone, push_faults[_i].fault);
 	ck_assert_int_eq(adb_sync_open(conn, &it, &y, &e), 0);
-	ck_assert_int_eq(adb_sync_send(y, push_faults[_i].path, 0644, 0, &src, NULL, NULL, &it, &e),
+	ck_assert_int_eq(adb_sync_send(y, push_faults[_i].path, 0644, 0, &src, NULL, &it, &e),
 		-(int)push_faults[_i].code);
 	ck_assert_msg(strstr(e.msg, push_faults[_i].says), "%s", e.msg);
 	/* Nothing can follow on this stream. */
@@ -468,12 +467,11 @@ START_TEST(a_package_is_installed_found_and_removed)
 	char path[256];
 
 	connected(shells[_i]);
-	ck_assert_msg(adb_install(conn, &src, none, NULL, NULL, &it, reply, &e) == 0, "%s", e.msg);
+	ck_assert_msg(adb_install(conn, &src, none, NULL, &it, reply, &e) == 0, "%s", e.msg);
 	ck_assert_str_eq(reply, "Success");
-	ck_assert_int_eq(
-		adb_install(conn, &src, none, NULL, NULL, &it, reply, &e), -ERR_DEVICE_REFUSED);
+	ck_assert_int_eq(adb_install(conn, &src, none, NULL, &it, reply, &e), -ERR_DEVICE_REFUSED);
 	ck_assert_ptr_nonnull(strstr(e.msg, "INSTALL_FAILED_ALREADY_EXISTS"));
-	ck_assert_int_eq(adb_install(conn, &src, replace, NULL, NULL, &it, reply, &e), 0);
+	ck_assert_int_eq(adb_install(conn, &src, replace, NULL, &it, reply, &e), 0);
 	ck_assert_int_eq(adb_package_path(conn, "com.example.app", &it, path, sizeof path, &e), 0);
 	ck_assert_str_eq(path, "/data/app/com.example.app/base.apk");
 	ck_assert_int_eq(adb_uninstall(conn, "com.example.app", false, &it, reply, &e), 0);
@@ -543,7 +541,7 @@ START_TEST(a_recovery_gets_each_block_in_its_own_order)
 
 	connected(sideload_phone);
 	ck_assert_str_eq(adb_conn_peer(conn)->state, "sideload");
-	ck_assert_msg(adb_sideload(conn, &src, NULL, NULL, &it, &res, &e) == 0, "%s", e.msg);
+	ck_assert_msg(adb_sideload(conn, &src, NULL, &it, &res, &e) == 0, "%s", e.msg);
 	ck_assert_uint_eq(res.blocks, 2);
 	ck_assert_uint_eq(res.blocks_served, 2);
 	ck_assert_uint_eq(res.requests, 6);
@@ -561,12 +559,12 @@ START_TEST(a_recovery_from_before_4_4_gets_all_at_once)
 	struct adb_sideload_result res = {0};
 
 	connected(old);
-	ck_assert_msg(adb_sideload(conn, &src, NULL, NULL, &it, &res, &e) == 0, "%s", e.msg);
+	ck_assert_msg(adb_sideload(conn, &src, NULL, &it, &res, &e) == 0, "%s", e.msg);
 	ck_assert(res.old);
 	down();
 	connected(old);
 	sim_link_fault(&phone, "sideload-fail");
-	ck_assert_int_eq(adb_sideload(conn, &src, NULL, NULL, &it, &res, &e), -ERR_DEVICE_REFUSED);
+	ck_assert_int_eq(adb_sideload(conn, &src, NULL, &it, &res, &e), -ERR_DEVICE_REFUSED);
 	down();
 }
 END_TEST
@@ -591,8 +589,8 @@ START_TEST(a_sideload_that_does_not_say_done_has_failed)
 
 	connected(sideload_phone);
 	sim_link_fault(&phone, sideload_faults[_i].fault);
-	ck_assert_int_eq(adb_sideload(conn, &src, NULL, NULL, &it, &res, &e),
-		-(int)sideload_faults[_i].code);
+	ck_assert_int_eq(
+		adb_sideload(conn, &src, NULL, &it, &res, &e), -(int)sideload_faults[_i].code);
 	ck_assert_msg(strstr(e.msg, sideload_faults[_i].says), "%s", e.msg);
 	down();
 }

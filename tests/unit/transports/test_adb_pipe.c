@@ -330,7 +330,7 @@ static int push_to(struct adb_conn *c, size_t n)
 	int r = adb_sync_open(c, &it, &y, &e);
 
 	if (r == 0)
-		r = adb_sync_send(y, "/sdcard/f", 0644, 0, &src, NULL, NULL, &it, &e);
+		r = adb_sync_send(y, "/sdcard/f", 0644, 0, &src, NULL, &it, &e);
 	adb_sync_free(y);
 	return r;
 }

@@ -36,7 +36,7 @@ static void keep_log(void *data, char dir, const char *text)
 
 static void open_console(struct console_opts o)
 {
-	o.log = keep_log;
+	o.tell.log = keep_log;
 	con = console_free(con);
 	ck_assert_int_eq(console_new(&dut.link, &o, &con, &e), 0);
 }

@@ -74,7 +74,7 @@ static int flash_with(const struct cube_target *t, const struct cube_flash *f, c
 	const char *status)
 {
 	const struct iotime it = {now_us() + 30 * US_PER_S, NULL};
-	const struct tool_hooks hooks = {.progress = keep_progress};
+	const struct teller hooks = {.progress = keep_progress};
 	struct tool_dir d;
 	int r;
 

@@ -16,7 +16,7 @@ static void keep_log(void *data, char dir, const char *text)
 
 static int open_with(const struct fake_line *script, const struct fastboot_config *c)
 {
-	const struct fastboot_hooks h = {.log = keep_log};
+	const struct teller h = {.log = keep_log};
 
 	e = (struct err){0};
 	sb_clear(&log_);

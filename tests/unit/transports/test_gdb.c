@@ -33,7 +33,7 @@ static void teardown(void)
 
 static int try_open(void)
 {
-	const struct gdb_hooks h = {NULL, NULL, on_log};
+	const struct teller h = {NULL, NULL, on_log};
 
 	return gdb_open(&stub->fake.link, &h, &soon, &gdb, &e);
 }

@@ -66,7 +66,7 @@ static int flash(const char *says, const char *status)
 	const struct iotime it = {now_us() + 30 * US_PER_S, NULL};
 	const struct jlink_target t = target();
 	const struct jlink_flash f = {.start = true};
-	const struct tool_hooks none = {0};
+	const struct teller none = {0};
 	struct tool_dir d;
 	int r;
 
@@ -244,7 +244,7 @@ static int script(const char *const *line, const char *const *success, const cha
 	const struct iotime it = {now_us() + 30 * US_PER_S, NULL};
 	const struct jlink_target t = target();
 	const struct jlink_commands c = {line, success, failure, "^Value = (0x\\w+)"};
-	const struct tool_hooks none = {0};
+	const struct teller none = {0};
 	struct tool_dir d;
 	int r;
 

@@ -36,7 +36,7 @@ static void tear_down(void)
 static int make(const char *program, uint64_t bytes)
 {
 	const struct iotime it = {now_us() + 30 * US_PER_S, NULL};
-	const struct tool_hooks none = {0};
+	const struct teller none = {0};
 
 	tool_outcome_done(&seen);
 	tool_dir_done(&dir);

@@ -87,7 +87,7 @@ static void the_program_is(const char *sh)
 
 static int run_within(uint64_t us, const struct cancel *cancel)
 {
-	const struct tool_hooks h = {NULL, on_progress, on_log};
+	const struct teller h = {NULL, on_progress, on_log};
 	const struct iotime it = {now_us() + us, cancel};
 	int r;
 

@@ -416,7 +416,7 @@ START_TEST(a_cancel_ends_it_between_two_frames)
 
 	cancel_init(&c, &e);
 	dut.wire.link.trace_data = &c;
-	hooks.progress = cancel_at_half;
+	hooks.tell = (struct teller){.data = &dut, .progress = cancel_at_half};
 	make();
 	ck_assert_int_eq(serial_boot_flash(boot, &image, &it, &result, &e), -ERR_ABORTED);
 	ck_assert_uint_lt(dut.chunks, 150);

@@ -44,7 +44,7 @@ static void tear_down(void)
 static void plug(const char *const *settings)
 {
 	stm32_bench_init(&bench, settings);
-	rom = stm32_new(&bench.wire.link, &opts, &(struct stm32_hooks){.log = log_line});
+	rom = stm32_new(&bench.wire.link, &opts, &(struct stm32_hooks){.tell = {.log = log_line}});
 }
 
 static int connect(void)

@@ -66,7 +66,7 @@ static struct tool_spec spec_of(const char *const *argv)
 		.success = success,
 		.rules = rules,
 		.kill_grace_us = 100 * US_PER_MS,
-		.hooks = {NULL, keep_progress, keep_log},
+		.tell = {NULL, keep_progress, keep_log},
 	};
 }
 

@@ -4,8 +4,6 @@
  */
 #include "transports/protocols/adb/adb_impl.h"
 
-#include <stdarg.h>
-
 #include "base/secret.h"
 #include "base/strbuf.h"
 
@@ -32,19 +30,6 @@ static const struct {
 	{"fixed_push_mkdir", ADB_FIXED_PUSH_MKDIR},
 	{"remount_shell", ADB_REMOUNT_SHELL},
 };
-
-void adb_conn_log(struct adb_conn *c, char dir, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	if (!c->cfg.log)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	c->cfg.log(c->cfg.log_data, dir, text);
-}
 
 static int broken(const struct adb_conn *c, struct err *e)
 {
@@ -250,8 +235,8 @@ static int take_cnxn(
 	parse_banner(&c->peer, payload, p->length);
 	c->check_sums = c->peer.version < ADB_VERSION;
 	c->connected = true;
-	adb_conn_log(c, '<', "CNXN %s, model '%s', version 0x%08x, payload %u", c->peer.state,
-		c->peer.model, c->peer.version, c->peer.max_payload);
+	teller_log(&c->cfg.tell, '<', "CNXN %s, model '%s', version 0x%08x, payload %u",
+		c->peer.state, c->peer.model, c->peer.version, c->peer.max_payload);
 	return 0;
 }
 
@@ -291,7 +276,7 @@ static int answer_token(struct adb_conn *c, struct handshake *h, const struct ad
 		return refused(c, e);
 	h->offered = true;
 	text = adb_key_public(c->cfg.key[c->cfg.keys - 1]);
-	adb_conn_log(c, '#', "waiting for Allow on the unit's screen, key %s",
+	teller_log(&c->cfg.tell, '#', "waiting for Allow on the unit's screen, key %s",
 		adb_key_print(c->cfg.key[c->cfg.keys - 1]));
 	return adb_conn_send(c, ADB_AUTH, ADB_AUTH_PUBLIC_KEY, 0, text, strlen(text) + 1, it, e);
 }
@@ -318,7 +303,7 @@ static int handshake_packet(
 			"the unit wants TLS (wireless debugging with pairing): use USB, or `tcpip` debugging");
 	default:
 		/* Of a session before this one. */
-		adb_conn_log(c, '#', "dropped %s before the unit's CNXN",
+		teller_log(&c->cfg.tell, '#', "dropped %s before the unit's CNXN",
 			adb_command_name(p.command, name));
 		return 0;
 	}
@@ -512,8 +497,8 @@ static int take_packet(
 	default:
 		break;
 	}
-	adb_conn_log(
-		c, '#', "dropped %s %u %u", adb_command_name(p->command, name), p->arg0, p->arg1);
+	teller_log(&c->cfg.tell, '#', "dropped %s %u %u", adb_command_name(p->command, name),
+		p->arg0, p->arg1);
 	return 0;
 }
 

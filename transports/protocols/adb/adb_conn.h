@@ -30,6 +30,7 @@
 
 #include "base/err.h"
 #include "base/iotime.h"
+#include "base/teller.h"
 #include "base/util.h"
 #include "transports/protocols/adb/adb_auth.h"
 #include "transports/protocols/adb/adb_pipe.h"
@@ -58,10 +59,8 @@ struct adb_conn_config {
 	uint64_t reply_us;     /* for each answer of the handshake; 0: 10 s */
 	uint64_t authorize_us; /* for a person to tap Allow; 0: nobody is asked */
 	uint64_t idle_us;      /* the longest silence while a file is transferred; 0: 60 s */
-	/* What goes on, for the run's log: '>' a stream that is opened, '#' what is waited for. May
-	 * be NULL. */
-	void (*log)(void *data, char dir, const char *text);
-	void *log_data;
+	/* Of the log alone: '>' a stream that is opened, '#' what is waited for. */
+	struct teller tell;
 };
 
 struct adb_conn;

@@ -32,8 +32,6 @@ struct adb_conn {
 	struct err broken; /* code ERR_NONE: not */
 };
 
-void adb_conn_log(struct adb_conn *c, char dir, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 int adb_conn_send(struct adb_conn *c, uint32_t command, uint32_t arg0, uint32_t arg1, const void *p,
 	size_t n, const struct iotime *it, struct err *e);
 /* Reads one packet and gives it to its stream. */

@@ -89,8 +89,8 @@ static void add_words(struct strbuf *b, const char *const *words)
 	}
 }
 
-static int stream_apk(struct adb_stream *s, const struct adb_source *apk, adb_progress_fn *progress,
-	void *data, const struct iotime *it, struct err *e)
+static int stream_apk(struct adb_stream *s, const struct adb_source *apk, const struct teller *tell,
+	const struct iotime *it, struct err *e)
 {
 	size_t piece = adb_stream_piece(s);
 	bool said = false;
@@ -102,8 +102,7 @@ static int stream_apk(struct adb_stream *s, const struct adb_source *apk, adb_pr
 
 		r = adb_stream_write(s, apk->bytes + done, n, &said, &idle, e);
 		done += n;
-		if (progress)
-			progress(data, done, apk->size);
+		teller_progress(tell, "transfer", done, apk->size);
 	}
 	return r;
 }
@@ -124,7 +123,7 @@ static int read_rest(
 }
 
 static int install_streamed(struct adb_conn *c, const struct adb_source *apk,
-	const char *const *words, adb_progress_fn *progress, void *data, const struct iotime *it,
+	const char *const *words, const struct teller *tell, const struct iotime *it,
 	char reply[ADB_REPLY_MAX], struct err *e)
 {
 	_cleanup_(adb_stream_freep) struct adb_stream *s = NULL;
@@ -137,25 +136,25 @@ static int install_streamed(struct adb_conn *c, const struct adb_source *apk,
 	sb_addf(&name, " -S %llu", (unsigned long long)apk->size);
 	r = adb_stream_open(c, name.s, it, &s, e);
 	if (r == 0)
-		r = stream_apk(s, apk, progress, data, it, e);
+		r = stream_apk(s, apk, tell, it, e);
 	if (r == 0)
 		r = read_rest(s, &said, it, e);
 	return r < 0 ? r : judge_pm(&said, "install", reply, e);
 }
 
 static int push_apk(struct adb_conn *c, const char *path, const struct adb_source *apk,
-	adb_progress_fn *progress, void *data, const struct iotime *it, struct err *e)
+	const struct teller *tell, const struct iotime *it, struct err *e)
 {
 	_cleanup_(adb_sync_freep) struct adb_sync *y = NULL;
 	int r = adb_sync_open(c, it, &y, e);
 
 	if (r == 0)
-		r = adb_sync_send(y, path, PUSHED_MODE, 0, apk, progress, data, it, e);
+		r = adb_sync_send(y, path, PUSHED_MODE, 0, apk, tell, it, e);
 	return r < 0 ? r : adb_sync_quit(y, it, e);
 }
 
 static int install_pushed(struct adb_conn *c, const struct adb_source *apk,
-	const char *const *words, adb_progress_fn *progress, void *data, const struct iotime *it,
+	const char *const *words, const struct teller *tell, const struct iotime *it,
 	char reply[ADB_REPLY_MAX], struct err *e)
 {
 	uint8_t word[8];
@@ -172,7 +171,7 @@ static int install_pushed(struct adb_conn *c, const struct adb_source *apk,
 	sb_add(&command, "pm install");
 	add_words(&command, words);
 	sb_addf(&command, " %s", path);
-	r = push_apk(c, path, apk, progress, data, it, e);
+	r = push_apk(c, path, apk, tell, it, e);
 	if (r == 0)
 		r = adb_shell(c, command.s, ADB_REPLY_MAX, NULL, NULL, it, &res, e);
 	if (r == 0)
@@ -190,11 +189,11 @@ static int install_pushed(struct adb_conn *c, const struct adb_source *apk,
 }
 
 int adb_install(struct adb_conn *c, const struct adb_source *apk, const char *const *words,
-	adb_progress_fn *progress, void *data, const struct iotime *it, char reply[ADB_REPLY_MAX],
+	const struct teller *tell, const struct iotime *it, char reply[ADB_REPLY_MAX],
 	struct err *e)
 {
 	return (adb_conn_has(c, ADB_CMD) ? install_streamed : install_pushed)(
-		c, apk, words, progress, data, it, reply, e);
+		c, apk, words, tell, it, reply, e);
 }
 
 static const char *manager(const struct adb_conn *c)
@@ -326,8 +325,8 @@ int adb_backup(struct adb_conn *c, const char *const *words, adb_output_fn *outp
 	return adb_service_read(c, service.s, output, data, it, e);
 }
 
-int adb_restore(struct adb_conn *c, const struct adb_source *file, adb_progress_fn *progress,
-	void *data, const struct iotime *it, struct err *e)
+int adb_restore(struct adb_conn *c, const struct adb_source *file, const struct teller *tell,
+	const struct iotime *it, struct err *e)
 {
 	static const uint8_t end_mark[END_MARK_SIZE];
 	_cleanup_(adb_stream_freep) struct adb_stream *s = NULL;
@@ -338,8 +337,7 @@ int adb_restore(struct adb_conn *c, const struct adb_source *file, adb_progress_
 
 		r = adb_stream_write(s, file->bytes + done, n, NULL, it, e);
 		done += n;
-		if (progress)
-			progress(data, done, file->size);
+		teller_progress(tell, "transfer", done, file->size);
 	}
 	if (r == 0) {
 		/* Two empty blocks of a tar, for a file without its end; who has seen the end may

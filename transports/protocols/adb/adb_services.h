@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/teller.h"
 #include "transports/protocols/adb/adb_shell.h"
 #include "transports/protocols/adb/adb_sync.h"
 
@@ -18,7 +19,7 @@
  * here, NULL-terminated. Success is a line that begins with Success and no Failure; the device's
  * words are in reply, escaped. -ERR_DEVICE_REFUSED with `Failure [...]`. */
 int adb_install(struct adb_conn *c, const struct adb_source *apk, const char *const *words,
-	adb_progress_fn *progress, void *data, const struct iotime *it, char reply[ADB_REPLY_MAX],
+	const struct teller *tell, const struct iotime *it, char reply[ADB_REPLY_MAX],
 	struct err *e);
 int adb_uninstall(struct adb_conn *c, const char *package, bool keep_data, const struct iotime *it,
 	char reply[ADB_REPLY_MAX], struct err *e);
@@ -44,8 +45,8 @@ int adb_backup(struct adb_conn *c, const char *const *words, adb_output_fn *outp
 	const struct iotime *it, struct err *e);
 /* The bytes, an end mark, and the wait until the device closes the stream. The device tells no
  * result. */
-int adb_restore(struct adb_conn *c, const struct adb_source *file, adb_progress_fn *progress,
-	void *data, const struct iotime *it, struct err *e);
+int adb_restore(struct adb_conn *c, const struct adb_source *file, const struct teller *tell,
+	const struct iotime *it, struct err *e);
 
 /* Whether the bytes are a whole PNG: its chunks, their sums and its end. -ERR_PROTOCOL says what is
  * wrong. */

@@ -55,8 +55,8 @@ static int ended_early(const struct serving *x, struct err *e)
 		(unsigned long long)x->res.blocks_served, (unsigned long long)x->res.blocks);
 }
 
-static int serve_all(struct serving *x, adb_progress_fn *progress, void *data,
-	const struct iotime *it, struct err *e)
+static int serve_all(
+	struct serving *x, const struct teller *tell, const struct iotime *it, struct err *e)
 {
 	for (;;) {
 		char word[WORD];
@@ -77,8 +77,7 @@ static int serve_all(struct serving *x, adb_progress_fn *progress, void *data,
 			r = serve(x, block, it, e);
 		if (r < 0)
 			return r;
-		if (progress)
-			progress(data, x->res.blocks_served, x->res.blocks);
+		teller_progress(tell, "transfer", x->res.blocks_served, x->res.blocks);
 	}
 	if (x->res.blocks_served == 0)
 		return err_set(e, ERR_PROTOCOL,
@@ -89,7 +88,7 @@ static int serve_all(struct serving *x, adb_progress_fn *progress, void *data,
 /* --- before Android 4.4 --- */
 
 static int push_old(struct adb_stream *s, const struct adb_source *package,
-	adb_progress_fn *progress, void *data, const struct iotime *it, struct err *e)
+	const struct teller *tell, const struct iotime *it, struct err *e)
 {
 	char word[4];
 	bool said = false;
@@ -100,8 +99,7 @@ static int push_old(struct adb_stream *s, const struct adb_source *package,
 
 		r = adb_stream_write(s, package->bytes + done, n, &said, it, e);
 		done += n;
-		if (progress)
-			progress(data, done, package->size);
+		teller_progress(tell, "transfer", done, package->size);
 	}
 	if (r == 0)
 		r = adb_stream_read_exact(s, word, sizeof word, it, e);
@@ -117,18 +115,18 @@ static int push_old(struct adb_stream *s, const struct adb_source *package,
 }
 
 static int sideload_old(struct adb_conn *c, const struct adb_source *package,
-	adb_progress_fn *progress, void *data, const struct iotime *it, struct err *e)
+	const struct teller *tell, const struct iotime *it, struct err *e)
 {
 	_cleanup_(adb_stream_freep) struct adb_stream *s = NULL;
 	_cleanup_(freep) char *service =
 		xasprintf("sideload:%llu", (unsigned long long)package->size);
 	int r = adb_stream_open(c, service, it, &s, e);
 
-	return r < 0 ? r : push_old(s, package, progress, data, it, e);
+	return r < 0 ? r : push_old(s, package, tell, it, e);
 }
 
-int adb_sideload(struct adb_conn *c, const struct adb_source *package, adb_progress_fn *progress,
-	void *data, const struct iotime *it, struct adb_sideload_result *ret, struct err *e)
+int adb_sideload(struct adb_conn *c, const struct adb_source *package, const struct teller *tell,
+	const struct iotime *it, struct adb_sideload_result *ret, struct err *e)
 {
 	_cleanup_(adb_stream_freep) struct adb_stream *s = NULL;
 	_cleanup_(freep) char *service = xasprintf(
@@ -139,11 +137,11 @@ int adb_sideload(struct adb_conn *c, const struct adb_source *package, adb_progr
 	x.res.blocks = (package->size + ADB_SIDELOAD_BLOCK - 1) / ADB_SIDELOAD_BLOCK;
 	if (r == -ERR_DEVICE_REFUSED) {
 		x.res.old = true;
-		r = sideload_old(c, package, progress, data, it, e);
+		r = sideload_old(c, package, tell, it, e);
 	} else if (r == 0) {
 		x.stream = s;
 		x.served = calloc(x.res.blocks, 1);
-		r = x.served ? serve_all(&x, progress, data, it, e)
+		r = x.served ? serve_all(&x, tell, it, e)
 			     : err_set(e, ERR_NO_MEMORY, "a list of blocks");
 		free(x.served);
 	}

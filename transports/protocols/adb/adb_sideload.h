@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "base/teller.h"
 #include "transports/protocols/adb/adb_sync.h"
 
 #define ADB_SIDELOAD_BLOCK 65536u
@@ -24,5 +25,5 @@ struct adb_sideload_result {
 
 /* -ERR_DEVICE_REFUSED: the recovery says that it failed. -ERR_PROTOCOL: it asked for what is not
  * there, or ended without a word. */
-int adb_sideload(struct adb_conn *c, const struct adb_source *package, adb_progress_fn *progress,
-	void *data, const struct iotime *it, struct adb_sideload_result *ret, struct err *e);
+int adb_sideload(struct adb_conn *c, const struct adb_source *package, const struct teller *tell,
+	const struct iotime *it, struct adb_sideload_result *ret, struct err *e);

@@ -60,7 +60,7 @@ int adb_stream_open(struct adb_conn *c, const char *service, const struct iotime
 	r = enter(s, e);
 	if (r < 0)
 		return r;
-	adb_conn_log(c, '>', "%s", service);
+	teller_log(&c->cfg.tell, '>', "%s", service);
 	r = adb_conn_send(c, ADB_OPEN, s->local, 0, service, n, it, e);
 	while (r == 0 && !s->remote && !s->closed)
 		r = adb_conn_pump(c, it, e);

@@ -336,7 +336,7 @@ static void fill(struct sending *x)
 	}
 }
 
-static int send_data(struct sending *x, uint32_t mtime, adb_progress_fn *progress, void *data,
+static int send_data(struct sending *x, uint32_t mtime, const struct teller *tell,
 	const struct iotime *it, struct err *e)
 {
 	int r = 0;
@@ -344,8 +344,7 @@ static int send_data(struct sending *x, uint32_t mtime, adb_progress_fn *progres
 	while (r == 0 && !x->said && x->done < x->src->size) {
 		fill(x);
 		r = flush(x, it, e);
-		if (progress)
-			progress(data, x->done, x->src->size);
+		teller_progress(tell, "transfer", x->done, x->src->size);
 	}
 	if (r < 0 || x->said)
 		return r;
@@ -375,8 +374,8 @@ static int send_answer(struct sending *x, const struct iotime *it, struct err *e
 }
 
 int adb_sync_send(struct adb_sync *s, const char *path, unsigned mode, uint32_t mtime,
-	const struct adb_source *src, adb_progress_fn *progress, void *data,
-	const struct iotime *it, struct err *e)
+	const struct adb_source *src, const struct teller *tell, const struct iotime *it,
+	struct err *e)
 {
 	struct sending x = {s, path, src, 0, wbytes_of(s->out, s->cap), false};
 	char more[24];
@@ -386,7 +385,7 @@ int adb_sync_send(struct adb_sync *s, const char *path, unsigned mode, uint32_t 
 	snprintf(more, sizeof more, ",%u", (mode & 07777) | TYPE_REGULAR);
 	r = request(s, ID_SEND, path, more, it, e);
 	if (r == 0)
-		r = send_data(&x, mtime, progress, data, it, e);
+		r = send_data(&x, mtime, tell, it, e);
 	if (r == 0)
 		r = send_answer(&x, it, e);
 	s->done = r < 0;

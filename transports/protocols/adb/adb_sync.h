@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include "base/teller.h"
 #include "transports/protocols/adb/adb_stream.h"
 
 #define ADB_SYNC_PATH_MAX 1024u
@@ -55,13 +56,11 @@ struct adb_source {
 	const uint8_t *bytes;
 	uint64_t size;
 };
-typedef void adb_progress_fn(void *data, uint64_t done, uint64_t total);
-
 /* mode: permissions, the file type is added. -ERR_DEVICE_REFUSED with the device's words. After an
  * error the stream is at an end. */
 int adb_sync_send(struct adb_sync *s, const char *path, unsigned mode, uint32_t mtime,
-	const struct adb_source *src, adb_progress_fn *progress, void *data,
-	const struct iotime *it, struct err *e);
+	const struct adb_source *src, const struct teller *tell, const struct iotime *it,
+	struct err *e);
 typedef int adb_sink_fn(void *data, const void *p, size_t n, struct err *e);
 /* *ret_n: how many bytes came. */
 int adb_sync_recv(struct adb_sync *s, const char *path, adb_sink_fn *sink, void *data,

@@ -54,11 +54,11 @@ bool dfu_functional_parse(const uint8_t *extra, size_t n, struct dfu_functional 
 }
 
 void dfu_init(struct dfu *d, const struct dfu_port *port, const struct dfu_functional *f,
-	unsigned quirks, const struct dfu_hooks *hooks)
+	unsigned quirks, const struct teller *tell)
 {
 	*d = (struct dfu){.port = *port, .f = *f, .quirks = quirks};
-	if (hooks)
-		d->hooks = *hooks;
+	if (tell)
+		d->tell = *tell;
 	if (quirks & DFU_QUIRK_VERSION_110)
 		d->f.version = 0x0110;
 	d->chunk = (uint16_t)MIN((unsigned)f->transfer_bytes, CHUNK_MAX);
@@ -316,12 +316,6 @@ int dfu_send_block(struct dfu *d, uint16_t number, const void *bytes, uint16_t n
 	return r;
 }
 
-static void tell(struct dfu *d, const char *phase, uint64_t done, uint64_t total)
-{
-	if (d->hooks.progress)
-		d->hooks.progress(d->hooks.data, phase, done, total);
-}
-
 int dfu_download(
 	struct dfu *d, const uint8_t *bytes, size_t n, const struct iotime *it, struct err *e)
 {
@@ -333,7 +327,7 @@ int dfu_download(
 		if (r < 0)
 			return err_prefix(e, "byte %zu of %zu", at, n);
 		at += k;
-		tell(d, "write", at, n);
+		teller_progress(&d->tell, "write", at, n);
 	}
 	return 0;
 }
@@ -405,7 +399,7 @@ int dfu_upload(struct dfu *d, size_t max, bool enough, uint8_t **ret, size_t *re
 		if (r < 0)
 			return err_prefix(e, "byte %zu", len);
 		len += n;
-		tell(d, "read", MIN(len, max), max);
+		teller_progress(&d->tell, "read", MIN(len, max), max);
 		if (n < d->chunk)
 			break;
 		if (len >= max && enough) {

@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "base/iotime.h"
+#include "base/teller.h"
 #include "base/util.h"
 
 #define DFU_VERSION_DFUSE 0x011a
@@ -82,24 +83,18 @@ struct dfu_port {
 	int (*sleep)(void *data, uint64_t us, const struct iotime *it, struct err *e);
 };
 
-struct dfu_hooks {
-	void *data;
-	void (*progress)(void *data, const char *phase, uint64_t done, uint64_t total);
-	void (*log)(void *data, char dir, const char *text);
-};
-
 struct dfu {
 	struct dfu_port port;
-	struct dfu_hooks hooks;
+	struct teller tell;
 	struct dfu_functional f;
 	unsigned quirks;
 	uint16_t chunk; /* bytes of one block: what the device wants, 4096 at most */
 	uint16_t block; /* number of the next block of a download; wraps to 0 behind 65535 */
 };
 
-/* hooks may be NULL. The session has no resources of its own. */
+/* tell may be NULL. The session has no resources of its own. */
 void dfu_init(struct dfu *d, const struct dfu_port *port, const struct dfu_functional *f,
-	unsigned quirks, const struct dfu_hooks *hooks);
+	unsigned quirks, const struct teller *tell);
 
 const char *dfu_state_str(enum dfu_state s);
 const char *dfu_status_str(uint8_t status);

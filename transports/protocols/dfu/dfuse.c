@@ -85,12 +85,6 @@ int dfuse_mass_erase(struct dfu *d, const struct iotime *it, struct err *e)
 	return 0;
 }
 
-static void tell(struct dfu *d, const char *phase, uint64_t done, uint64_t total)
-{
-	if (d->hooks.progress)
-		d->hooks.progress(d->hooks.data, phase, done, total);
-}
-
 int dfuse_erase_range(struct dfu *d, const struct dfuse_map *m, uint64_t address, uint64_t n,
 	uint64_t *ret_pages, const struct iotime *it, struct err *e)
 {
@@ -105,7 +99,7 @@ int dfuse_erase_range(struct dfu *d, const struct dfuse_map *m, uint64_t address
 		r = dfuse_erase_page(d, (uint32_t)page, it, e);
 		at = page + run->page_bytes;
 		pages++;
-		tell(d, "erase", MIN(at, end) - address, n);
+		teller_progress(&d->tell, "erase", MIN(at, end) - address, n);
 	}
 	if (r == 0 && ret_pages)
 		*ret_pages = pages;
@@ -194,7 +188,7 @@ int dfuse_read(struct dfu *d, const struct dfuse_map *m, uint64_t address, uint8
 
 		r = read_some(d, address + at, buf + at, k, it, e);
 		at += k;
-		tell(d, "read", at, n);
+		teller_progress(&d->tell, "read", at, n);
 	}
 	return r;
 }
@@ -252,7 +246,7 @@ static int write_window(
 	/* A short block leaves the count where the device does not expect it. */
 	w->block = n == d->f.transfer_bytes ? (uint16_t)(w->block + 1) : 0;
 	w->done += n;
-	tell(d, "write", MIN(w->done, w->total), w->total);
+	teller_progress(&d->tell, "write", MIN(w->done, w->total), w->total);
 	return 0;
 }
 

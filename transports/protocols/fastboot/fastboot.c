@@ -5,7 +5,6 @@
 #include "transports/protocols/fastboot/fastboot_impl.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -31,25 +30,6 @@ struct answer {
 	char text[FASTBOOT_REPLY_MAX + 1]; /* printable */
 	uint32_t size;			   /* of DATA */
 };
-
-void fastboot_log(struct fastboot *f, char dir, const char *fmt, ...)
-{
-	char text[FASTBOOT_REPLY_MAX * 4 + 64];
-	va_list ap;
-
-	if (!f->hooks.log)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	f->hooks.log(f->hooks.data, dir, text);
-}
-
-void fastboot_progress(struct fastboot *f, const char *phase, uint64_t done, uint64_t total)
-{
-	if (f->hooks.progress)
-		f->hooks.progress(f->hooks.data, phase, done, total);
-}
 
 static void set_default(uint64_t *us, uint64_t def)
 {
@@ -148,7 +128,7 @@ static int last_of_replies(
 		r = read_answer(f, &a, &within, e);
 		if (r < 0)
 			break;
-		fastboot_log(f, '#', "the answer before was to an older command");
+		teller_log(&f->tell, '#', "the answer before was to an older command");
 		wait_us = LATER_US;
 	}
 	return r == -ERR_TIMEOUT ? iotime_check(it, e) : r;
@@ -209,16 +189,15 @@ static int prove_turn(struct fastboot *f, const struct iotime *it, struct err *e
 }
 
 int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
-	const struct fastboot_hooks *h, const struct iotime *it, struct fastboot **ret,
-	struct err *e)
+	const struct teller *tell, const struct iotime *it, struct fastboot **ret, struct err *e)
 {
 	_cleanup_(fastboot_freep) struct fastboot *f = xcalloc(1, sizeof *f);
 	struct err why = {0};
 
 	f->pipe = p;
 	f->c = *c;
-	if (h)
-		f->hooks = *h;
+	if (tell)
+		f->tell = *tell;
 	if (f->c.command_max == 0)
 		f->c.command_max = FASTBOOT_COMMAND_MAX;
 	f->c.command_max = MIN(f->c.command_max, 4095u);
@@ -248,7 +227,7 @@ int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
 
 static void keep_line(struct fastboot *f, const struct answer *a, struct strbuf *lines)
 {
-	fastboot_log(f, '<', "%s", a->text);
+	teller_log(&f->tell, '<', "%s", a->text);
 	if (!lines || lines->len >= LINES_MAX_BYTES)
 		return;
 	sb_add(lines, a->text);
@@ -272,7 +251,7 @@ static int final_answer(struct fastboot *f, uint64_t budget_us, struct answer *a
 		if (a->kind == KIND_INFO || a->kind == KIND_TEXT)
 			keep_line(f, a, lines);
 	} while (a->kind == KIND_INFO || a->kind == KIND_TEXT);
-	fastboot_log(f, '<', "%s%s%s", kinds[a->kind], *a->text ? " " : "", a->text);
+	teller_log(&f->tell, '<', "%s%s%s", kinds[a->kind], *a->text ? " " : "", a->text);
 	return 0;
 }
 
@@ -328,7 +307,7 @@ static int put_command(
 	if (r == 0 && stale)
 		r = err_set(e, ERR_PROTOCOL, "the device says something that no one asked for");
 	if (r == 0) {
-		fastboot_log(f, '>', "%s", command);
+		teller_log(&f->tell, '>', "%s", command);
 		f->commands++;
 		f->refusal[0] = 0;
 		r = f->pipe->ops->command(f->pipe, command,
@@ -415,7 +394,7 @@ static void told(void *data, uint64_t done)
 	uint64_t total = s->f->send_total ? s->f->send_total : s->total;
 	uint64_t all = s->f->sent_before + done;
 
-	fastboot_progress(s->f, "download", MIN(all, total), total);
+	teller_progress(&s->f->tell, "download", MIN(all, total), total);
 }
 
 int fastboot_download(
@@ -459,7 +438,8 @@ static int turn_by_download(struct fastboot *f, const struct iotime *it, struct 
 	int r;
 
 	random_bytes(&random, sizeof random);
-	fastboot_log(f, '#', "an older reply may still come: a download of random size shows it");
+	teller_log(
+		&f->tell, '#', "an older reply may still come: a download of random size shows it");
 	r = spans_add(&zeros, NULL, 4 * (1 + random % 1024u), e);
 	if (r < 0)
 		return r;
@@ -511,8 +491,8 @@ int fastboot_collect(struct fastboot *f, const char *command, uint64_t want, uin
 		if (r == 0)
 			r = sink(sink_data, buf, n, e);
 		done += n;
-		fastboot_progress(
-			f, "fetch", f->sent_before + done, f->send_total ? f->send_total : size);
+		teller_progress(&f->tell, "fetch", f->sent_before + done,
+			f->send_total ? f->send_total : size);
 	}
 	if (r < 0)
 		return broken(f, r, command, e);

@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "base/iotime.h"
 #include "base/strbuf.h"
+#include "base/teller.h"
 #include "base/util.h"
 #include "transports/protocols/fastboot/fastboot_pipe.h"
 
@@ -48,22 +49,13 @@ struct fastboot_config {
 				 for minutes) */
 };
 
-struct fastboot_hooks {
-	void *data;
-	/* phase: "download", "flash", "erase", "fetch", ...; may be NULL. */
-	void (*progress)(void *data, const char *phase, uint64_t done, uint64_t total);
-	/* dir: '>' a command, '<' a reply's text, '#' said by us; may be NULL. */
-	void (*log)(void *data, char dir, const char *text);
-};
-
 struct fastboot;
 
 /* Takes the pipe, also on failure. Asks getvar:version, unless told not to: a device that does not
  * know it is fine, silence is not. -ERR_OUT_OF_STEP where older replies come first and do not end.
  */
 int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
-	const struct fastboot_hooks *h, const struct iotime *it, struct fastboot **ret,
-	struct err *e);
+	const struct teller *tell, const struct iotime *it, struct fastboot **ret, struct err *e);
 struct fastboot *fastboot_free(struct fastboot *f);
 DEFINE_CLEANUP(struct fastboot, fastboot_free)
 const struct fastboot_config *fastboot_config(const struct fastboot *f);

@@ -283,13 +283,13 @@ int fastboot_package_check(struct fastboot *f, const struct fastboot_package *p,
 	if (r == -ERR_NOT_FOUND)
 		r = 0;
 	if (p->rules.note[0])
-		fastboot_log(f, '#', "%s", p->rules.note);
+		teller_log(&f->tell, '#', "%s", p->rules.note);
 	for (size_t i = 0; r == 0 && i < p->rules.count; i++) {
 		struct err why = {0};
 
 		r = check_rule(f, &p->rules.list[i], product, it, &why);
 		if (r == -ERR_PREFLIGHT && o->force) {
-			fastboot_log(f, '#', "%s (forced)", why.msg);
+			teller_log(&f->tell, '#', "%s (forced)", why.msg);
 			r = 0;
 		} else if (r < 0 && e) {
 			*e = why;

@@ -107,7 +107,7 @@ int fastboot_source_new(struct fastboot *f, const struct blob *b,
 		t->image_bytes = b->size;
 	}
 	if (r == 0 && t->note[0])
-		fastboot_log(f, '#', "%s", t->note);
+		teller_log(&f->tell, '#', "%s", t->note);
 	return r;
 }
 
@@ -280,7 +280,7 @@ static int send_piece(struct sending *s, const struct spans *piece, bool *touche
 		return r;
 	s->t->bytes += piece->bytes;
 	s->f->sent_before += piece->bytes;
-	fastboot_progress(s->f, "flash", s->t->pieces, s->pieces);
+	teller_progress(&s->f->tell, "flash", s->t->pieces, s->pieces);
 	snprintf(command, sizeof command, "flash:%s", s->t->target);
 
 	unsigned before = s->f->commands;
@@ -342,7 +342,7 @@ static int send_pieces(struct sending *s, struct fastboot_source *src, uint64_t 
 		if (r == 0 && s->f->send_total == 0)
 			s->f->send_total = src->blob->size;
 		if (r == 0) {
-			fastboot_log(s->f, '#', "piece %u of %u: %llu bytes", s->t->pieces + 1,
+			teller_log(&s->f->tell, '#', "piece %u of %u: %llu bytes", s->t->pieces + 1,
 				s->pieces, (unsigned long long)piece.bytes);
 			r = send_piece(s, &piece, &touched, it, e);
 		}
@@ -405,7 +405,7 @@ static int erase_target(
 {
 	char command[FASTBOOT_NAME_MAX + 8];
 
-	fastboot_progress(f, "erase", 0, 1);
+	teller_progress(&f->tell, "erase", 0, 1);
 	snprintf(command, sizeof command, "erase:%s", target);
 	return fastboot_command(f, command, f->c.flash_us, it, NULL, e);
 }

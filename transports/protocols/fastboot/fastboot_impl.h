@@ -10,7 +10,7 @@
 struct fastboot {
 	struct fastboot_pipe *pipe;
 	struct fastboot_config c;
-	struct fastboot_hooks hooks;
+	struct teller tell;
 	uint64_t sent_before, send_total; /* of several data phases that are one progress; 0 */
 	unsigned commands;		  /* that went out */
 	bool broken;			  /* out of step */
@@ -26,9 +26,6 @@ struct fastboot {
  * False: any other reason, for example that it does not know the command. */
 bool fastboot_refusal_is_unknown_partition(const char *words, const char *target);
 
-void fastboot_log(struct fastboot *f, char dir, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-void fastboot_progress(struct fastboot *f, const char *phase, uint64_t done, uint64_t total);
 /* As fastboot_command(), with something to do while the device is busy; may be NULL. */
 int fastboot_command_meanwhile(struct fastboot *f, const char *command, uint64_t budget_us,
 	void (*meanwhile)(void *data), void *data, const struct iotime *it,

@@ -95,7 +95,7 @@ static int get_number(struct fastboot *f, const char *name, bool (*parse)(const 
 		return r;
 	*ret = 0;
 	if (r == 0 && !parse(v, ret))
-		fastboot_log(f, '#', "%s is not a number: '%s'", name, v);
+		teller_log(&f->tell, '#', "%s is not a number: '%s'", name, v);
 	return 0;
 }
 

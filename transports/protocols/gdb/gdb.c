@@ -104,16 +104,16 @@ static int read_map(struct gdb *g, const struct iotime *it, struct err *e)
 	return r;
 }
 
-int gdb_open(struct link *l, const struct gdb_hooks *hooks, const struct iotime *it,
-	struct gdb **ret, struct err *e)
+int gdb_open(struct link *l, const struct teller *tell, const struct iotime *it, struct gdb **ret,
+	struct err *e)
 {
 	_cleanup_(gdb_freep) struct gdb *g = xcalloc(1, sizeof *g);
 	int r;
 
 	g->link = l;
 	g->packet = PACKET_DEFAULT;
-	if (hooks)
-		g->hooks = *hooks;
+	if (tell)
+		g->tell = *tell;
 	/* A server that waits for the acknowledgement of an older session's packet gets it. */
 	r = link_write(l, "+", 1, it, e);
 	if (r == 0)

@@ -26,6 +26,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/iotime.h"
+#include "base/teller.h"
 #include "base/util.h"
 #include "transports/images/image.h"
 #include "transports/links/link.h"
@@ -50,17 +51,11 @@ int gdb_map_parse(const char *xml, size_t n, struct gdb_map *ret, struct err *e)
 /* The region that holds the address, or NULL. */
 const struct gdb_region *gdb_map_find(const struct gdb_map *m, uint64_t address);
 
-struct gdb_hooks {
-	void *data;
-	void (*progress)(void *data, const char *phase, uint64_t done, uint64_t total);
-	void (*log)(void *data, char dir, const char *text); /* '<': the server's console text */
-};
-
 struct gdb;
 
-/* The link is used, not owned. hooks may be NULL. */
-int gdb_open(struct link *l, const struct gdb_hooks *hooks, const struct iotime *it,
-	struct gdb **ret, struct err *e);
+/* The link is used, not owned. tell may be NULL; its '<' is the server's console text. */
+int gdb_open(struct link *l, const struct teller *tell, const struct iotime *it, struct gdb **ret,
+	struct err *e);
 struct gdb *gdb_free(struct gdb *g); /* takes NULL, returns NULL; sends nothing */
 DEFINE_CLEANUP(struct gdb, gdb_free)
 

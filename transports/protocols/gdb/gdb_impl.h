@@ -16,7 +16,7 @@
 
 struct gdb {
 	struct link *link;
-	struct gdb_hooks hooks;
+	struct teller tell;
 	struct gdb_map map;
 	size_t packet; /* bytes of a frame that the server takes, '$', '#' and checksum included */
 	bool broken;   /* an exchange broke off: its answer may still come, and nothing has a number

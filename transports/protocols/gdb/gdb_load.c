@@ -15,12 +15,6 @@ struct load {
 	uint64_t done_to; /* blocks below it are written */
 };
 
-static void tell(struct gdb *g, const char *phase, uint64_t done, uint64_t total)
-{
-	if (g->hooks.progress)
-		g->hooks.progress(g->hooks.data, phase, done, total);
-}
-
 /* How far from `at` on the memory is of one region; 0 where there is none in a map. */
 static uint64_t stretch(const struct gdb *g, uint64_t at, uint64_t n, const struct gdb_region **ret)
 {
@@ -97,7 +91,7 @@ static int erase(struct load *x, const struct iotime *it, struct err *e)
 			done_to = to;
 			at += n;
 		}
-		tell(x->g, "erase", i + 1, x->image->count);
+		teller_progress(&x->g->tell, "erase", i + 1, x->image->count);
 	}
 	return 0;
 }
@@ -197,7 +191,7 @@ static int write_flash(struct load *x, const struct gdb_region *region, uint64_t
 	if (r < 0)
 		return r;
 	x->done += n;
-	tell(x->g, "write", x->done, x->image->bytes);
+	teller_progress(&x->g->tell, "write", x->done, x->image->bytes);
 	x->res->flash_bytes += n;
 	return 0;
 }
@@ -213,7 +207,7 @@ static int write_ram(struct load *x, uint64_t at, const uint8_t *bytes, uint64_t
 			return r;
 		k += m;
 		x->done += m;
-		tell(x->g, "write", x->done, x->image->bytes);
+		teller_progress(&x->g->tell, "write", x->done, x->image->bytes);
 	}
 	return 0;
 }
@@ -263,7 +257,7 @@ static int compare_crc(struct load *x, const struct iotime *it, struct err *e)
 				"%llu bytes at 0x%08llx differ from the image (checksum %08x, %08x expected)",
 				(unsigned long long)s->len, (unsigned long long)s->address, got,
 				want);
-		tell(x->g, "verify", i + 1, x->image->count);
+		teller_progress(&x->g->tell, "verify", i + 1, x->image->count);
 	}
 	x->res->by_crc = true;
 	return 0;
@@ -287,7 +281,7 @@ static int compare_segment(struct load *x, const struct image_segment *s, struct
 					s->data[k + i]);
 		k += n;
 		x->done += n;
-		tell(x->g, "verify", x->done, x->image->bytes);
+		teller_progress(&x->g->tell, "verify", x->done, x->image->bytes);
 	}
 	return 0;
 }

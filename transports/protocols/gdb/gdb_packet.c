@@ -166,8 +166,8 @@ static void take_console(struct gdb *g, const struct strbuf *s)
 	if (plain.len && g->gather && g->text.len < TEXT_MAX)
 		sb_add_n(&g->text, plain.s, plain.len);
 	sb_add_escaped(&text, plain.s, plain.len);
-	if (text.len && g->hooks.log)
-		g->hooks.log(g->hooks.data, '<', text.s);
+	if (text.len)
+		teller_line(&g->tell, '<', text.s);
 	sb_done(&plain);
 	sb_done(&text);
 }

@@ -53,12 +53,6 @@ const struct serial_boot_profile serial_boot_guide_v1 = {
 	.recover_us = 500 * US_PER_MS,
 };
 
-void serial_boot_progress(struct serial_boot *b, const char *phase, uint64_t done, uint64_t total)
-{
-	if (b->hooks.progress)
-		b->hooks.progress(b->hooks.data, phase, done, total);
-}
-
 static int check_profile(const struct serial_boot_profile *p, struct err *e)
 {
 	unsigned w = p->write_length_bytes;
@@ -97,8 +91,7 @@ int serial_boot_attach(struct serial_boot *b, struct link *l, struct err *e)
 		.quiet_us = b->p.settle_us,
 		.own_turns = true,
 		.secrets = b->hooks.secrets,
-		.log = b->hooks.log,
-		.log_data = b->hooks.data,
+		.tell = b->hooks.tell,
 	};
 
 	b->console = console_free(b->console);
@@ -237,7 +230,7 @@ int serial_boot_enter(
 	for (unsigned i = 1; i <= b->p.enter_attempts; i++) {
 		bool last = i == b->p.enter_attempts;
 
-		serial_boot_progress(b, "enter", i, b->p.enter_attempts);
+		teller_progress(&b->hooks.tell, "enter", i, b->p.enter_attempts);
 		r = line_command(b, b->p.enter_text, b->enter_ok, b->p.enter_us, it, &why);
 		if (r == 0) {
 			link_turn_clear(&b->link->turn);
@@ -267,7 +260,7 @@ int serial_boot_erase(struct serial_boot *b, const struct iotime *it, struct err
 		return err_set(e, ERR_OUT_OF_STEP,
 			"%s: an earlier command may still be answered: enter the bootloader again before the erase",
 			b->link->address);
-	serial_boot_progress(b, "erase", 0, 1);
+	teller_progress(&b->hooks.tell, "erase", 0, 1);
 
 	int r = line_command(b, b->p.erase_text, b->erase_ok, b->p.erase_us, it, e);
 
@@ -276,7 +269,7 @@ int serial_boot_erase(struct serial_boot *b, const struct iotime *it, struct err
 		err_prefix(e, "erase");
 		return r;
 	}
-	serial_boot_progress(b, "erase", 1, 1);
+	teller_progress(&b->hooks.tell, "erase", 1, 1);
 	return 0;
 }
 

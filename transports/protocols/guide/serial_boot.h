@@ -39,6 +39,7 @@
 #include "base/iotime.h"
 #include "base/regex.h"
 #include "base/secret.h"
+#include "base/teller.h"
 #include "base/util.h"
 #include "transports/images/image.h"
 #include "transports/links/link.h"
@@ -75,15 +76,13 @@ struct serial_boot_profile {
 extern const struct serial_boot_profile serial_boot_guide_v1;
 
 struct serial_boot_hooks {
-	void *data;
-	/* phase: "enter", "erase", "write", "verify", "read"; may be NULL. */
-	void (*progress)(void *data, const char *phase, uint64_t done, uint64_t total);
+	/* Phases: "enter", "erase", "write", "verify", "read"; lines as of console_opts.tell. */
+	struct teller tell;
+	void *data; /* of reset() */
 	/* Resets the board after an attempt that broke off, so that the next begins from a known
 	 * state; may give another link when the device re-enumerated. NULL: the quiet time alone
 	 * has to do, and the device has to drop half a frame by itself within it. */
 	int (*reset)(void *data, struct link **link, const struct iotime *it, struct err *e);
-	/* As console_opts.log; may be NULL. */
-	void (*log)(void *data, char dir, const char *text);
 	const struct secret_set *secrets;
 };
 

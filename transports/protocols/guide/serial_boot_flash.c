@@ -99,7 +99,7 @@ static int write_image(struct serial_boot *b, const struct image *image, struct 
 		if (r < 0)
 			return r;
 		add_sent(&sent, at, b->chunk, n);
-		serial_boot_progress(b, "write", sent.bytes, image->bytes);
+		teller_progress(&b->hooks.tell, "write", sent.bytes, image->bytes);
 	}
 	return 0;
 }

@@ -139,7 +139,7 @@ int serial_boot_walk(struct serial_boot *b, uint32_t address, uint64_t len,
 			return r;
 		at += n;
 		w->done += n;
-		serial_boot_progress(b, w->phase, w->done, w->total);
+		teller_progress(&b->hooks.tell, w->phase, w->done, w->total);
 	}
 	return serial_boot_check_idle(b, 0, it, e);
 }

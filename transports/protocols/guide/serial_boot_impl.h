@@ -18,7 +18,6 @@ struct serial_boot {
 	uint8_t *block; /* one read block */
 };
 
-void serial_boot_progress(struct serial_boot *b, const char *phase, uint64_t done, uint64_t total);
 /* A new console on a link that may be another than before. */
 int serial_boot_attach(struct serial_boot *b, struct link *l, struct err *e);
 

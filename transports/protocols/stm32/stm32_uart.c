@@ -59,25 +59,6 @@ bool stm32_has(const struct stm32 *s, enum stm32_command c)
 	return false;
 }
 
-void stm32_progress(struct stm32 *s, const char *phase, uint64_t done, uint64_t total)
-{
-	if (s->hooks.progress)
-		s->hooks.progress(s->hooks.data, phase, done, total);
-}
-
-void stm32_log(struct stm32 *s, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	if (!s->hooks.log)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	s->hooks.log(s->hooks.data, '#', text);
-}
-
 uint64_t stm32_wire_us(const struct stm32 *s, uint64_t n)
 {
 	uint64_t baud = s->link->baud ? s->link->baud : SLOW_BAUD;
@@ -209,7 +190,7 @@ static int knock(struct stm32 *s, uint64_t budget_us, const struct iotime *it, s
 	if (b == STM32_ACK)
 		return 1;
 	if (b != STM32_NACK)
-		stm32_log(s, "%02x came for 7f", b);
+		teller_log(&s->hooks.tell, '#', "%02x came for 7f", b);
 	r = link_drain(s->link, s->o.times.settle_us, s->o.times.sync_us, NULL, it, e);
 	/* A NACK says that it was synchronised before. */
 	return r < 0 ? r : b == STM32_NACK;
@@ -393,7 +374,7 @@ int stm32_resync(struct stm32 *s, const struct iotime *it, struct err *e)
 	int proof = -ERR_TIMEOUT;
 	int r = quiet(s, it, e);
 
-	stm32_log(s, "resynchronising");
+	teller_log(&s->hooks.tell, '#', "resynchronising");
 	for (unsigned i = 0; r == 0 && i < 16; i++) {
 		r = feed(s, i % 8 < 3 ? 1 : 64, s->o.times.settle_us, it, e);
 		if (r > 0)
@@ -518,7 +499,8 @@ static int look_at_size(struct stm32 *s, const struct iotime *it, struct err *e)
 		i->flash_bytes = bytes;
 		i->size_from = STM32_SIZE_OF_REGISTER;
 	} else if (r == 0) {
-		stm32_log(s, "the size register says %u bytes: the table's %u are taken", bytes,
+		teller_log(&s->hooks.tell, '#',
+			"the size register says %u bytes: the table's %u are taken", bytes,
 			i->device.flash_max);
 	}
 	return 0;

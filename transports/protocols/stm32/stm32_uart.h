@@ -35,6 +35,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/iotime.h"
+#include "base/teller.h"
 #include "base/util.h"
 #include "transports/images/image.h"
 #include "transports/links/link.h"
@@ -88,11 +89,8 @@ struct stm32_opts {
 	((struct stm32_opts){.times = stm32_times_default, .sync_attempts = 3, .attempts = 2})
 
 struct stm32_hooks {
-	void *data;
-	/* phase: "erase", "write", "verify", "read", "compare"; may be NULL. */
-	void (*progress)(void *data, const char *phase, uint64_t done, uint64_t total);
-	/* A line for the run's log; may be NULL. */
-	void (*log)(void *data, char dir, const char *text);
+	struct teller tell; /* phases: "erase", "write", "verify", "read", "compare" */
+	void *data;	    /* of enter() */
 	/* Brings the board (back) into its ROM: DTR and RTS. May be NULL: the ROM is already there,
 	 * or starts again by itself. */
 	int (*enter)(void *data, const struct iotime *it, struct err *e);

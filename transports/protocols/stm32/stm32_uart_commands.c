@@ -63,7 +63,7 @@ int stm32_read(struct stm32 *s, uint32_t address, void *buf, uint32_t len, const
 		if (r < 0)
 			return r;
 		at += n;
-		stm32_progress(s, "read", at, len);
+		teller_progress(&s->hooks.tell, "read", at, len);
 	}
 	return 0;
 }
@@ -86,7 +86,7 @@ int stm32_check_blank(
 					"the flash is not blank: at 0x%08x expected %02x, read %02x",
 					address + at + i, erased, b[i]);
 		at += n;
-		stm32_progress(s, "verify", at, len);
+		teller_progress(&s->hooks.tell, "verify", at, len);
 	}
 	return 0;
 }
@@ -173,7 +173,7 @@ int stm32_erase_pages(
 		if (r < 0)
 			return r;
 		at += n;
-		stm32_progress(s, "erase", at, pages);
+		teller_progress(&s->hooks.tell, "erase", at, pages);
 	}
 	return 0;
 }
@@ -193,7 +193,7 @@ static int erase_every_page(struct stm32 *s, const struct iotime *it, struct err
 		if (r < 0)
 			return r;
 		at += n;
-		stm32_progress(s, "erase", at, pages);
+		teller_progress(&s->hooks.tell, "erase", at, pages);
 	}
 	return 0;
 }
@@ -210,7 +210,7 @@ int stm32_erase_mass(struct stm32 *s, enum stm32_mass what, const struct iotime 
 			s->info.device.name);
 	if (what == STM32_MASS_ALL && s->info.device.quirks & STM32_NO_MASS_ERASE)
 		return erase_every_page(s, it, e);
-	stm32_progress(s, "erase", 0, 1);
+	teller_progress(&s->hooks.tell, "erase", 0, 1);
 	if (extended) {
 		wb_be16(&w, (uint16_t)what);
 		wb_u8(&w, xor_of(frame, 2));
@@ -224,7 +224,7 @@ int stm32_erase_mass(struct stm32 *s, enum stm32_mass what, const struct iotime 
 	if (r == 0)
 		r = stm32_await_ack(s, s->o.times.mass_us, it, e, "the mass erase");
 	if (r == 0)
-		stm32_progress(s, "erase", 1, 1);
+		teller_progress(&s->hooks.tell, "erase", 1, 1);
 	return r;
 }
 
@@ -295,7 +295,7 @@ int stm32_readout_unprotect(struct stm32 *s, const struct iotime *it, struct err
 {
 	int r = stm32_begin(s, STM32_READOUT_UNPROTECT, it, e);
 
-	stm32_progress(s, "erase", 0, 1);
+	teller_progress(&s->hooks.tell, "erase", 0, 1);
 	if (r == 0)
 		r = stm32_await_ack(s, s->o.times.mass_us, it, e, "the end of readout protection");
 	if (r == 0)
@@ -305,6 +305,6 @@ int stm32_readout_unprotect(struct stm32 *s, const struct iotime *it, struct err
 			"%s: the end of readout protection was acknowledged, and reads are still refused",
 			s->link->address);
 	if (r == 0)
-		stm32_progress(s, "erase", 1, 1);
+		teller_progress(&s->hooks.tell, "erase", 1, 1);
 	return r;
 }

@@ -119,7 +119,7 @@ static int compare_pages(struct stm32 *s, struct plan *p, const struct iotime *i
 
 		if (r < 0)
 			return r;
-		stm32_progress(s, "compare", k + 1, p->pages);
+		teller_progress(&s->hooks.tell, "compare", k + 1, p->pages);
 	}
 	return 0;
 }
@@ -248,12 +248,13 @@ static int write_image(struct stm32 *s, struct plan *p, struct stm32_result *res
 	while (r == 0 && n > 0) {
 		r = write_next(s, p, &at, &n, res, it, e);
 		done += n;
-		stm32_progress(s, "write", MIN(done, p->image->bytes), p->image->bytes);
+		teller_progress(
+			&s->hooks.tell, "write", MIN(done, p->image->bytes), p->image->bytes);
 	}
 	if (r == 0)
 		r = write_next(s, p, &first, &n, res, it, e);
 	if (r == 0)
-		stm32_progress(s, "write", p->image->bytes, p->image->bytes);
+		teller_progress(&s->hooks.tell, "write", p->image->bytes, p->image->bytes);
 	return r;
 }
 
@@ -312,7 +313,7 @@ static int verify_block(struct stm32 *s, const struct image *image, uint64_t at,
 		memcpy(got, again, n);
 	}
 	res->reread++;
-	stm32_log(s, "the block at 0x%08llx read back wrong once, then right",
+	teller_log(&s->hooks.tell, '#', "the block at 0x%08llx read back wrong once, then right",
 		(unsigned long long)at);
 	return 0;
 }
@@ -347,7 +348,7 @@ static int verify(struct stm32 *s, const struct image *image, struct stm32_resul
 		add_block(&d, image, at, got, n);
 		at += n;
 		done += n;
-		stm32_progress(s, "verify", MIN(done, image->bytes), image->bytes);
+		teller_progress(&s->hooks.tell, "verify", MIN(done, image->bytes), image->bytes);
 	}
 	end_digest(written, res->sha256_written);
 	end_digest(read, res->sha256_read);

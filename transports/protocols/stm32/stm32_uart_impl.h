@@ -18,8 +18,6 @@ struct stm32 {
 	bool suspect; /* an answer is missing and may still come */
 };
 
-void stm32_progress(struct stm32 *s, const char *phase, uint64_t done, uint64_t total);
-void stm32_log(struct stm32 *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Time of n bytes on the wire. */
 uint64_t stm32_wire_us(const struct stm32 *s, uint64_t n);
 

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What cannot be undone happens at most once: the device is looked at, the intent is on disk, then
+ * the action acts.
+ */
+#include "daemon/recipe/action.h"
+
+static int refuse(const struct step *s, const struct intent *i, const struct observation *seen,
+	const struct earlier_intent *before, struct err *e)
+{
+	return err_set(e, ERR_UNIT_SUSPECT,
+		"run %s began the %s and did not record its end, and the device cannot tell whether it happened (%s): a supervisor looks at unit %s, then releases or scraps it",
+		before->run, i->what, seen->said, before->unit[0] ? before->unit : "of that run");
+}
+
+int step_intend(struct step *s, const struct args *a, const struct intent *i, void *session,
+	bool *ret_done, struct step_result *out, struct err *e)
+{
+	struct observation seen = {0};
+	struct earlier_intent before = {0};
+	int r = s->action->observe(s, a, session, &seen, e);
+
+	if (r == 0 && secret_found(s->secrets, i->unit))
+		r = err_set(e, ERR_RECIPE_INVALID,
+			"what the unit says of itself would hold a secret of the recipe, and records show it: check what the unit is asked");
+	if (r == 0 && s->ops->intend)
+		r = s->ops->intend(s->env, i, &seen, &before, e);
+	if (r < 0)
+		return r;
+	if (before.run[0] && seen.state == OBSERVED_UNKNOWN)
+		return refuse(s, i, &seen, &before, e);
+	*ret_done = seen.state == OBSERVED_DONE;
+	s->intended = !*ret_done;
+	if (before.run[0])
+		result_evidence(out, "earlier_intent",
+			json_pack("{s:s, s:s, s:s}", "run", before.run, "decided",
+				*ret_done ? "done before" : "not done", "observed", seen.said));
+	return 0;
+}

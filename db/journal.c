@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/journal.h"
+
+#include "base/timefmt.h"
+#include "db/run_facts.h"
+#include "db/stmt.h"
+
+struct found {
+	int64_t seq;
+	bool same;    /* surely this unit's */
+	bool suspect; /* already */
+	char run[DB_ID_SIZE], unit[DB_ID_SIZE];
+	int64_t intended_at;
+};
+
+/* 1 with the open row that matters most. */
+static int find_open(struct db *d, const struct journal_intent *i, const struct run_facts *f,
+	struct found *ret, struct err *e)
+{
+	static const struct column columns[] = {COL(struct found, seq), COL(struct found, same),
+		COL(struct found, suspect), COL_AS(struct found, run, "run_id"),
+		COL_AS(struct found, unit, "unit_id"), COL(struct found, intended_at), {0}};
+	SELECT(find,
+		"SELECT i.seq, (i.unit <> '' AND i.unit = ?1) OR coalesce(r.unit_id = ?2, 0) AS same,"
+		" i.state = 'suspect' AS suspect, i.run_id, r.unit_id, i.intended_at"
+		" FROM intents i JOIN runs r ON r.id = i.run_id"
+		" WHERE i.state IN ('intent', 'suspect') AND i.action = ?3 AND i.what = ?4"
+		" AND (same OR (i.station = ?5 AND (i.unit = '' OR ?1 = '')))"
+		" ORDER BY same DESC, i.seq DESC LIMIT 1",
+		columns);
+
+	*ret = (struct found){0};
+	return select_one(
+		d, e, &find, ret, i->unit, or_null(f->unit), i->action, i->what, i->station);
+}
+
+static struct journal_open open_of(const struct found *row)
+{
+	struct journal_open o = {.intended_ms = row->intended_at};
+
+	snprintf(o.run, sizeof o.run, "%s", row->run);
+	snprintf(o.unit, sizeof o.unit, "%s", row->unit);
+	return o;
+}
+
+struct settled {
+	char run[DB_ID_SIZE], station[DB_ID_SIZE], job[DB_ID_SIZE];
+	json_t *act;
+};
+
+static int settle(struct db *tx, int64_t seq, const char *state, const char *observed,
+	const char *by, struct err *e)
+{
+	static const char sql[] = "UPDATE intents SET state = ?, observed = ?, settled_by = ?,"
+				  " settled_at = ? WHERE seq = ?";
+	static const struct column columns[] = {COL_AS(struct settled, run, "run_id"),
+		COL(struct settled, station), COL_AS(struct settled, job, "job_id"),
+		COL(struct settled, act), {0}};
+	SELECT(find,
+		"SELECT i.run_id, i.station, r.job_id,"
+		" json_object('action', i.action, 'what', i.what, 'unit', i.unit) AS act"
+		" FROM intents i JOIN runs r ON r.id = i.run_id WHERE i.seq = ?",
+		columns);
+	struct settled of = {0};
+	int r = db_run_one(tx, e, "that intent", sql, state, observed, by, wall_ms(), seq);
+
+	if (r == 0)
+		r = select_one(tx, e, &find, &of, seq);
+	if (r < 0)
+		return r;
+	json_object_set_new(of.act, "state", json_string(state));
+	json_object_set_new(of.act, "observed", json_string(observed));
+	json_object_set_new(of.act, "by", json_string(by));
+	return db_event(tx, "intent-settled", of.station, or_null(of.job), of.run, NULL, of.act, e);
+}
+
+static int record(
+	struct db *tx, const struct journal_intent *i, const struct run_facts *f, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO intents (run_id, step_n, station, action, unit, what, digest, who,"
+		" state, intended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+		" coalesce((SELECT created_by FROM jobs WHERE id = ?8), ''), 'intent', ?9)";
+	int r = db_do(tx, e, sql, i->run, i->step_n, i->station, i->action, i->unit, i->what,
+		i->digest, or_null(f->job), wall_ms());
+
+	if (r < 0)
+		return r;
+	return run_event(tx, "intent-recorded", f, or_null(f->unit_serial),
+		json_pack("{s:s, s:s, s:s, s:s}", "action", i->action, "what", i->what, "unit",
+			i->unit, "digest", i->digest),
+		e);
+}
+
+/* All that are surely this unit's; *ret is the newest. */
+static int settle_same(struct db *tx, const struct journal_intent *i, const struct run_facts *f,
+	struct journal_open *ret, struct err *e)
+{
+	const char *state = i->seen == JOURNAL_DONE ? "committed" : "void";
+	struct found row;
+	int r;
+
+	while ((r = find_open(tx, i, f, &row, e)) > 0 && row.same) {
+		if (!ret->run[0])
+			*ret = open_of(&row);
+		r = settle(tx, row.seq, state, i->observed, i->run, e);
+		if (r < 0)
+			return r;
+	}
+	return MIN(r, 0);
+}
+
+int journal_intend(
+	struct db *tx, const struct journal_intent *i, struct journal_open *ret, struct err *e)
+{
+	struct run_facts f;
+	struct found row;
+	int r = run_facts(tx, i->run, &f, e);
+
+	*ret = (struct journal_open){0};
+	if (r < 0)
+		return r;
+	if (i->seen != JOURNAL_CANNOT_TELL) {
+		r = settle_same(tx, i, &f, ret, e);
+		return r < 0 || i->seen == JOURNAL_DONE ? r : record(tx, i, &f, e);
+	}
+	r = find_open(tx, i, &f, &row, e);
+	if (r <= 0)
+		return r < 0 ? r : record(tx, i, &f, e);
+	*ret = open_of(&row);
+	return row.same && !row.suspect ? settle(tx, row.seq, "suspect", i->observed, i->run, e)
+					: 0;
+}
+
+int journal_commit(
+	struct db *tx, const char *run, int64_t step_n, const char *observed, struct err *e)
+{
+	static const char sql[] = "SELECT seq FROM intents WHERE run_id = ? AND step_n = ?"
+				  " AND state = 'intent'";
+	int64_t seq;
+	int r = db_int(tx, e, &seq, sql, run, step_n);
+
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "run %s has no open intent of step %lld", run,
+			(long long)step_n);
+	return r < 0 ? r : settle(tx, seq, "committed", observed, run, e);
+}
+
+int journal_release(
+	struct db *tx, const char *unit_id, const char *by, const char *reason, struct err *e)
+{
+	static const char sql[] =
+		"SELECT i.seq FROM runs r JOIN intents i ON i.run_id = r.id WHERE r.unit_id = ?"
+		" AND r.state = 'finished' AND i.state IN ('intent', 'suspect') LIMIT 1";
+	_cleanup_(freep) char *observed = xasprintf("%s: %s", by, reason);
+
+	int64_t seq;
+	int r;
+
+	while ((r = db_int(tx, e, &seq, sql, unit_id)) > 0) {
+		r = settle(tx, seq, "void", observed, by, e);
+		if (r < 0)
+			break;
+	}
+	return MIN(r, 0);
+}

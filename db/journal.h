@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The journal of what cannot be undone (db/sql/0008_intents.sql draws it): the intent is on disk
+ * before the first byte, so that a crash leaves a row that says what may have happened. Who finds
+ * such a row has looked at the device, and what was seen settles it. Where nobody can tell, the row
+ * is `suspect` until a person releases or scraps the unit (db/units.h).
+ */
+#pragma once
+
+#include "db/db.h"
+
+/* What the device shows before the act. */
+enum journal_seen {
+	JOURNAL_CANNOT_TELL,
+	JOURNAL_NOT_DONE, /* nothing of it has happened */
+	JOURNAL_DONE	  /* it is as it was meant to be */
+};
+
+struct journal_intent {
+	const char *run;
+	int64_t step_n;
+	const char *station;
+	const char *action;
+	const char *unit;   /* what the device says of itself, "" nothing */
+	const char *what;   /* which thing of the unit */
+	const char *digest; /* SHA-256 of the payload, hex */
+	enum journal_seen seen;
+	const char *observed; /* how that was seen, a sentence */
+};
+
+/* An act whose end is not on record. */
+struct journal_open {
+	char run[DB_ID_SIZE];  /* "" there is none */
+	char unit[DB_ID_SIZE]; /* the id of its run's unit, "" none is known */
+	int64_t intended_ms;
+};
+
+/* Before the act. Rows of the same unit, action and `what` that are open are settled by what was
+ * seen: committed where it is done, void where it is not; *ret is the newest of them. Then, unless
+ * it is done, the intent is recorded.
+ *
+ * JOURNAL_CANNOT_TELL with an open row of this unit, or of one that may be it (the same station, and
+ * one of the two does not say who it is): *ret is that row, which is `suspect` where it is surely
+ * this unit's, and nothing is recorded: do not act.
+ *
+ * The same unit: the device says so of itself, or both runs know the same unit. */
+int journal_intend(
+	struct db *tx, const struct journal_intent *i, struct journal_open *ret, struct err *e);
+/* The intent of that step happened. -ERR_NOT_FOUND where there is none that is open. */
+int journal_commit(
+	struct db *tx, const char *run, int64_t step_n, const char *observed, struct err *e);
+/* A person has looked at the unit: all open rows of its finished runs are void. */
+int journal_release(
+	struct db *tx, const char *unit_id, const char *by, const char *reason, struct err *e);
