@@ -174,7 +174,8 @@ bool secret_set_empty(const struct secret_set *s)
 
 void secret_wipe(void *p, size_t n)
 {
-	explicit_bzero(p, n);
+	if (n > 0)
+		explicit_bzero(p, n);
 }
 
 bool secret_equal(const void *a, const void *b, size_t n)
