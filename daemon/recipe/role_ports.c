@@ -90,7 +90,7 @@ int role_ports_link(
 {
 	struct role_ports *p = env;
 	struct device_facts f;
-	const char *node;
+	const char *node = NULL;
 	int i = usable(p, role, false, &node, &f, e);
 	int r = 0;
 
@@ -111,7 +111,7 @@ int role_ports_usb(
 {
 	struct role_ports *p = env;
 	struct device_facts f;
-	const char *node;
+	const char *node = NULL;
 	int i = usable(p, role, true, &node, &f, e);
 
 	if (i < 0)

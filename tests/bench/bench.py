@@ -286,15 +286,95 @@ class Bench:
         bench_transports.run(self)
 
 
+class Against:
+    """This build over another one, such as that of an earlier commit: the two take turns."""
+
+    def __init__(self, build, other, rounds):
+        self.builds, self.rounds, self.rows = (build, other), rounds, []
+
+    def row(self, name, measure, better):
+        """measure(build): a figure. The order changes from round to round."""
+        ratios = []
+        for i in range(self.rounds):
+            got = {b: measure(b) for b in (self.builds if i % 2 == 0 else self.builds[::-1])}
+            ratios.append(got[self.builds[0]] / got[self.builds[1]])
+        ratio = statistics.median(ratios)
+        met = ratio <= 1.05 if better == "low" else ratio >= 0.95
+        self.rows.append({"name": name, "ratio": round(ratio, 4), "aim": 1.05 if better == "low" else 0.95, "better": better,
+                          "met": met, "rounds": len(ratios), "spread": [round(min(ratios), 4), round(max(ratios), 4)]})
+        print(f"{name:52} {ratio:10.3f}       {better:4} is better   [{min(ratios):.3f} .. {max(ratios):.3f}] "
+              f"{'met' if met else 'MISSED'}", flush=True)
+
+    @staticmethod
+    def job_s(build):
+        line = Line(build, 8, ["--boot-ms", "1"], image=65536)
+        try:
+            line.prepare(115200)
+            line.all_ready()
+            return line.job(8)
+        finally:
+            line.close()
+
+    @staticmethod
+    def steps_per_s(build):
+        out = subprocess.run([f"{build}/tests/bench/bench_writer", "2"], capture_output=True, text=True, check=True)
+        return float(out.stdout.split("group commit")[1].split()[0])
+
+    @staticmethod
+    def rss(build, stations):
+        line = Line(build, stations)
+        try:
+            line.all_ready()
+            return line.rss()
+        finally:
+            line.close()
+
+    def start_s(self, build):
+        with tempfile.TemporaryDirectory(prefix="provd-bench-") as d:
+            first = Line(build, 0, plugged=False)
+            first.provd.terminate()
+            first.provd.wait()
+            shutil.copytree(first.state, f"{d}/state")
+            first.close()
+            subprocess.run([f"{build}/tests/bench/bench_units", f"{d}/state/provd.db", "100000"], check=True)
+            line = Line(build, 0, plugged=False, state=f"{d}/state")
+            line.close()
+            return line.ready_s
+
+    @staticmethod
+    def lists_per_s(build):
+        line = Line(build, 8)
+        try:
+            line.all_ready()
+            return float(subprocess.run([f"{build}/tests/bench/bench_http", "load", str(line.port), "/api/v1/stations", "2", "16",
+                                         line.token], capture_output=True, text=True, check=True).stdout)
+        finally:
+            line.close()
+
+    def run(self):
+        exec_s = lambda build: Bench(build, 1).flash_once(460800, 32768, False)[1]
+        self.row("a job of 8 units of 64 KiB at 8 stations, wall time", self.job_s, "low")
+        self.row("durable step records a second", self.steps_per_s, "high")
+        self.row("serialboot.flash by provctl exec, wall time", exec_s, "low")
+        self.row("start to serving with 100,000 units", self.start_s, "low")
+        self.row("resident memory, idle with one station", lambda b: self.rss(b, 1), "low")
+        self.row("resident memory with 65 stations", lambda b: self.rss(b, 65), "low")
+        self.row("station lists a second", self.lists_per_s, "high")
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--build", required=True)
     p.add_argument("--json", metavar="FILE")
     p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--against", metavar="BUILD", help="only compare with that build, such as one of an earlier commit")
     p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api tools transports")
     a = p.parse_args()
     b = Bench(os.path.abspath(a.build), a.rounds)
-    for name in a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "tools", "transports", "paced"):
+    if a.against:
+        b = Against(os.path.abspath(a.build), os.path.abspath(a.against), a.rounds)
+        b.run()
+    for name in () if a.against else a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "tools", "transports", "paced"):
         getattr(b, name)()
     if a.json:
         with open(a.json, "w") as f:

@@ -619,6 +619,7 @@ static int ask_twice(struct twice t, bool prove, bool by_prompt)
 		regex_new("> ", &prompt, &e);
 	twice = t;
 	twice.prompt = by_prompt ? "> " : "";
+	fake_done(&dut);
 	fake_init(&dut, says_twice, NULL);
 	open_console((struct console_opts){
 		.prompt = prompt, .ping = by_prompt ? NULL : "echo {nonce}", .prove = prove});
@@ -661,6 +662,7 @@ START_TEST(a_value_that_came_twice_shows_in_the_proof_as_the_other_value)
 	ck_assert_ptr_null(reply.other);
 	twice = late;
 	twice.prompt = "";
+	fake_done(&dut);
 	fake_init(&dut, says_twice, NULL);
 	open_console((struct console_opts){.ping = "echo {nonce}", .prove = true});
 	ck_assert_msg(ask("MEASURE", "^OK(?: [\\d.]+)?$") == 0, "%s", e.msg);
