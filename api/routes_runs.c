@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "daemon/line/outputs.h"
 #include "db/integrity.h"
+#include "db/journal.h"
 #include "db/reports.h"
 #include "db/runs.h"
 #include "db/units.h"
@@ -317,6 +318,22 @@ static int get_history(struct call *c, struct err *e)
 	return api_answer_page(c, read_history, e);
 }
 
+static int read_journal(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	json_t *unit = NULL;
+	int r = read_unit(d, c, &unit, e);
+
+	if (r == 0)
+		r = journal_list(d, json_string_value(json_object_get(unit, "id")), ret, e);
+	json_decref(unit);
+	return r;
+}
+
+static int get_journal(struct call *c, struct err *e)
+{
+	return api_answer_all(c, read_journal, e);
+}
+
 struct verdict {
 	const char *unit, *state, *reason, *by;
 };
@@ -398,6 +415,7 @@ const struct route routes_units[] = {
 	{HTTP_GET, "/api/v1/units/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_unit},
 	{HTTP_GET, "/api/v1/units/{id}/history", MAY_READ, ROUTE_NO_BODY, 0, get_history,
 		query_page},
+	{HTTP_GET, "/api/v1/units/{id}/journal", MAY_READ, ROUTE_NO_BODY, 0, get_journal},
 	{HTTP_POST, "/api/v1/units/{id}/actions/{action}", MAY_RELEASE, 0, 0, post_unit_action,
 		NULL, FORM(verdict_rows, struct verdict_form)},
 	{0},

@@ -131,6 +131,32 @@ static int pool_advance(struct ctl *c, int argc, char **argv)
 		"advanced: the numbers before it are not given out");
 }
 
+static int unit_verdict(struct ctl *c, int argc, char **argv, const char *verb, const char *done)
+{
+	const char *reason = NULL;
+	const struct option_row rows[] = {{"reason", &reason, NULL}, {0}};
+	char *word;
+
+	if (ctl_options(argc, argv, rows, &word, 1) != 1 || !reason)
+		return ctl_usage("unit %s SERIAL --reason TEXT", verb);
+
+	_cleanup_(freep) char *id = url_segment(word);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/units/%s/actions/%s", id, verb);
+
+	return say(c, path, json_pack("{s:s}", "reason", reason), done);
+}
+
+static int unit_release(struct ctl *c, int argc, char **argv)
+{
+	return unit_verdict(
+		c, argc, argv, "release", "released: it is failed until it passes a run");
+}
+
+static int unit_scrap(struct ctl *c, int argc, char **argv)
+{
+	return unit_verdict(c, argc, argv, "scrap", "scrapped: its numbers stay used");
+}
+
 const struct command commands_recovery[] = {
 	{"records show", "", "Whether the records can be relied on, and what holds the line",
 		records_show},
@@ -140,5 +166,8 @@ const struct command commands_recovery[] = {
 		records_accept_clock},
 	{"pool advance", "ID NEXT --reason TEXT", "Pass over numbers that are used elsewhere",
 		pool_advance},
+	{"unit release", "SERIAL --reason TEXT", "A person has looked at a suspect unit",
+		unit_release},
+	{"unit scrap", "SERIAL --reason TEXT", "It is not made; its numbers stay used", unit_scrap},
 	{0},
 };

@@ -146,6 +146,22 @@ int journal_commit(
 	return r < 0 ? r : settle(tx, seq, "committed", observed, run, e);
 }
 
+int journal_list(struct db *d, const char *unit_id, json_t **ret, struct err *e)
+{
+	static const struct column columns[] = {{"run_id", AS_TEXT}, {"step_n", AS_INT},
+		{"station", AS_TEXT}, {"action", AS_TEXT}, {"unit", AS_TEXT}, {"what", AS_TEXT},
+		{"digest", AS_TEXT}, {"who", AS_TEXT}, {"state", AS_TEXT}, {"observed", AS_TEXT},
+		{"settled_by", AS_TEXT}, {"intended_at", AS_TIME}, {"settled_at", AS_TIME}, {0}};
+	SELECT(list,
+		"SELECT i.run_id, i.step_n, i.station, i.action, i.unit, i.what, i.digest, i.who,"
+		" i.state, i.observed, i.settled_by, i.intended_at, i.settled_at"
+		" FROM runs r JOIN intents i ON i.run_id = r.id WHERE r.unit_id = ?"
+		" ORDER BY i.seq DESC",
+		columns);
+
+	return db_all_json(d, e, &list, ret, unit_id);
+}
+
 int journal_release(
 	struct db *tx, const char *unit_id, const char *by, const char *reason, struct err *e)
 {

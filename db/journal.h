@@ -49,6 +49,9 @@ int journal_intend(
 /* The intent of that step happened. -ERR_NOT_FOUND where there is none that is open. */
 int journal_commit(
 	struct db *tx, const char *run, int64_t step_n, const char *observed, struct err *e);
+/* The acts on a unit, the newest first: array of {run_id, step_n, station, action, unit, what, digest,
+ * who, state, observed, settled_by, intended_at, settled_at}. */
+int journal_list(struct db *d, const char *unit_id, json_t **ret, struct err *e);
 /* A person has looked at the unit: all open rows of its finished runs are void. */
 int journal_release(
 	struct db *tx, const char *unit_id, const char *by, const char *reason, struct err *e);

@@ -127,7 +127,11 @@ class Journal(unittest.TestCase):
             self.assertEqual(len(l.api.get('/units?state=suspect')['items']), 1)
             self.assertEqual(l.intents()[0][:2], (first, 'suspect'))
             self.assertEqual(l.heard(), 1)
-            l.api.post('/units/%s/actions/release' % unit, {'reason': 'seen with the vendor tool'})
+            (act,) = l.api.get('/units/%s/journal' % unit)['items']
+            self.assertEqual((act['run_id'], act['state'], act['action']), (first, 'suspect', 'fastboot.flashing'))
+            self.assertEqual(l.provctl('unit', 'release', unit).returncode, 2)
+            said = l.provctl('unit', 'release', unit, '--reason', 'seen with the vendor tool')
+            self.assertEqual((said.returncode, said.stdout), (0, 'released: it is failed until it passes a run\n'), said)
             l.sim.ctl('replug', board='b1', gap_ms=400)
             self.assertEqual(l.job_done(job)['passed'], 1)
             self.assertEqual(l.heard(), 2)
