@@ -189,6 +189,23 @@ static const struct form_row patch_rows[] = {
 	{0},
 };
 
+static int check_stations(struct call *c, const json_t *ids, struct err *e)
+{
+	struct config *config = fleet_config(c->api->fleet);
+	struct mistakes m = {0};
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(ids, i, v)
+		if (!config_station(config, json_string_value(v))) {
+			_cleanup_(freep) char *p = pointer_index("/stations", i);
+
+			mistakes_add(&m, p, "there is no station '%s'", json_string_value(v));
+		}
+	config_unref(config);
+	return api_mistakes(c, &m, NULL, e);
+}
+
 /* RFC 7396 on what may change. */
 static int patch_job(struct call *c, struct err *e)
 {
@@ -203,6 +220,8 @@ static int patch_job(struct call *c, struct err *e)
 		.target = a.id};
 	int r = f ? api_match(c, &a.revision, e) : -(int)e->code;
 
+	if (r == 0)
+		r = check_stations(c, f->stations, e);
 	if (r < 0)
 		return r;
 	a.change = (struct job_change){

@@ -56,11 +56,14 @@ int integrity_structure(
 
 /* --- the chain --- */
 
+/* One more than a hash has: a text that goes on after it is not that hash. */
+#define HASH_TEXT_SIZE (SHA256_HEX + 1)
+
 struct link {
 	char id[DB_ID_SIZE];
 	int64_t chain;
 	int64_t ended_ms;
-	char prev[65], hash[65];
+	char prev[HASH_TEXT_SIZE], hash[HASH_TEXT_SIZE];
 };
 
 static void chain_broken(const struct link *at, const struct link *good, char ret[320])

@@ -292,6 +292,7 @@ class Conventions(Live):
                 ('POST', '/jobs/%s/actions/pause' % self.waiting, {'reason': 'x'}, '/reason'),
                 ('POST', '/recipes/ask/versions/1/actions/retire', {'reason': 'x'}, '/reason'),
                 ('PATCH', '/jobs/' + self.waiting, {'priority': 1, 'prio': 2}, '/prio'),
+                ('PATCH', '/jobs/' + self.waiting, {'stations': ['nosuch']}, '/stations/0'),
                 ('PATCH', '/pools/production-sn', {'pattern': 'Y'}, '/pattern')):
             p = self.problem(self.api.request(method, path, body, {'If-Match': '*'}), 422, 'unprocessable')
             self.assertEqual([e['pointer'] for e in p['errors']], [pointer], path)
