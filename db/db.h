@@ -33,6 +33,11 @@ int db_open_reader(const char *path, struct db **ret, struct err *e);
 struct db *db_free(struct db *d);
 DEFINE_CLEANUP(struct db, db_free)
 
+/* The file of its log, and that of the sums of its pages: owned by the caller; NULL where the engine has
+ * no such file. The database may be absent. */
+char *db_log_path(const char *path);
+char *db_sums_path(const char *path);
+
 /* The first page that was read and does not hold what was written to it (db/sqlite/page_sums.h), 0 none.
  * From the opening on such a page is -ERR_RECORDS_DAMAGED; what had to be read to open is not. */
 unsigned db_damaged_page(struct db *d);

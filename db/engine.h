@@ -19,6 +19,9 @@ struct engine_stmt;
 
 struct engine_ops {
 	const char *name;
+	/* What the names of the files next to the database end with: its log, and the sums by which
+	 * damage is found. NULL: there is no such file. */
+	const char *log_suffix, *sums_suffix;
 
 	/* --- required --- */
 

@@ -469,6 +469,8 @@ static const char *sums_begun(struct engine *g, size_t *ret_pages)
 
 const struct engine_ops engine_sqlite = {
 	.name = "sqlite",
+	.log_suffix = "-wal",
+	.sums_suffix = "-sums",
 	.open = do_open,
 	.close = do_close,
 	.script = do_script,
