@@ -18,9 +18,9 @@ struct words *words_free(struct words *w); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct words, words_free)
 
 /* Whether line[0..start) or line[end..n) says NOT, ERROR, FAILED, ABORTED, REFUSED, TIMEOUT, NG and
- * the like, NO or N directly before the match (NOK), or directly after it that it is false, 0 ("=0")
- * or none of some ("0/5"); "0 passed", "3/5 passed" and "40 % passed" are not all. "OK?" and "OK to
- * erase? [y/N]" ask. That there were no errors ("0 errors", "errors: 0") is good news. */
+ * the like, NO or N directly before the match (NOK), or directly after it that it is false, 0
+ * ("=0") or none of some ("0/5"); "0 passed", "3/5 passed" and "40 % passed" are not all. "OK?" and
+ * "OK to erase? [y/N]" ask. That there were no errors ("0 errors", "errors: 0") is good news. */
 bool words_against(const struct words *w, const char *line, size_t n, size_t start, size_t end);
 
 /* Whether what was found is letters within a word: the OK of "BROKEN". */
