@@ -72,7 +72,7 @@ struct image {
 	char *path;		    /* for messages */
 	char sha256[SHA256_HEX];    /* of the file */
 	/* Of address (u64 LE), length (u64 LE) and bytes of each segment: equal for the same
-	 * content in any format. Before segments of another target than 0 stands its number (u8).
+	 * content in any format. Before segments of another target than 0 comes its number (u8).
 	 */
 	char payload[SHA256_HEX];
 	uint64_t bytes; /* of all segments */
@@ -92,17 +92,17 @@ struct image {
 };
 
 /* What the content of a file looks like, by its first bytes and, for a DFU suffix, its last; a file
- * of text with a HEX record or S-record in its first lines is taken for one, so that what stands
+ * of text with a HEX record or S-record in its first lines is taken for one, so that what comes
  * before the record is refused and never flashed. IMAGE_BIN where it looks like nothing known. */
 enum image_format image_detect(const void *bytes, size_t n);
 
 /* Reads and checks a file, at the gate first (images/gate.h). -ERR_IMAGE_INVALID for an empty,
  * malformed or over-long file, another format than asked for, or what is surely not firmware;
  * -ERR_IMAGE_RANGE where it does not fit the address space; -ERR_INVALID for a missing or
- * superfluous address; -ERR_NOT_FOUND without the file. Formats that are no firmware of addresses
+ * superfluous address; -ERR_NOT_FOUND without the file. Formats that are not firmware of addresses
  * (sparse, boot images, archives) are refused: see blob.h.
  *
- * A wide span is no error where the format has addresses: nothing is ever put into a gap, and
+ * A wide span is not an error where the format has addresses: nothing is ever put into a gap, and
  * whether a segment is allowed to be there only the target's memory map can say (a nRF51's UICR is
  * 256 MiB above its flash). It is a note. Where gaps are bytes of the file, the limit of
  * IMAGE_MAX_BYTES holds. */

@@ -25,7 +25,7 @@ struct line_steps {
 	} step[LINE_STEPS_MAX];
 };
 
-/* -ERR_INVALID names the step. NULL and "" are no steps. A wait is 5 s at most. */
+/* -ERR_INVALID names the step. NULL and "" mean: no steps. A wait is 5 s at most. */
 int line_steps_parse(const char *text, struct line_steps *ret, struct err *e);
 /* -ERR_UNSUPPORTED where the link has no such line. */
 int line_steps_run(

@@ -84,7 +84,8 @@ int console_listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool u
 int console_between(struct console *c, const struct iotime *it, struct err *e);
 /* 0 where nothing old can be taken for the answer to text; else -ERR_OUT_OF_STEP. */
 int console_prove_turn(struct console *c, const char *text, const struct iotime *it, struct err *e);
-/* 0 where nothing that the unit says until its sign (opts.prove) speaks against the answer to text. */
+/* 0 where nothing that the unit says until its sign (opts.prove) speaks against the
+ * answer to text. */
 int console_prove_answer(struct console *c, struct dialogue *d, const char *text,
 	const struct iotime *it, struct err *e);
 

@@ -18,7 +18,7 @@ static void note(const struct console *c, const char *text)
 		c->o.log(c->o.log_data, '#', text);
 }
 
-/* The late answer to the question before, for a line that is no answer to anything newer. */
+/* The late answer to the question before, for a line that does not answer anything newer. */
 bool console_is_late_answer(const struct console *c, const char *line, size_t n)
 {
 	const struct link_turn *t = &c->link->turn;
@@ -202,7 +202,7 @@ int console_listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool u
 		r = console_fill(c, &nap, &why);
 		if (r == -ERR_TIMEOUT)
 			break;
-		/* A line that is too long was no answer to anything. */
+		/* A line that is too long did not answer anything. */
 		if (r < 0 && r != -ERR_PROTOCOL) {
 			if (e)
 				*e = why;

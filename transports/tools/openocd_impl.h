@@ -21,7 +21,7 @@ enum openocd_mark {
 	MARK_ERASED,
 	MARK_RESETTING,
 	MARK_WARNING,
-	MARK_COUNT /* and behind them the patterns of `expect` */
+	MARK_COUNT /* and after them the patterns of `expect` */
 };
 
 struct openocd_run {

@@ -19,7 +19,7 @@
  * a CNXN adbd closes all streams of before.
  *
  * Many streams share it (adb_stream.h). An error inside a packet, a timeout among them, leaves no
- * way to tell where the next begins: the connection is then broken and says so to every call.
+ * way to find where the next begins: the connection is then broken and says so to every call.
  *
  * Source: AOSP packages/modules/adb, docs/dev/protocol.md, adb.cpp, transport.cpp.
  */

@@ -179,7 +179,7 @@ static int install_pushed(struct adb_conn *c, const struct adb_source *apk,
 		r = judge_pm(&res.out, "install", reply, e);
 	adb_shell_result_done(&res);
 
-	/* Left there it would fill the unit; what failed is told already. */
+	/* Left there it would fill the unit. What failed is in e already. */
 	struct adb_shell_result gone = {0};
 	struct err ignored;
 

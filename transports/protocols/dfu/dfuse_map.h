@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The memory map that a DfuSe device tells in the name of an alternate setting (ST UM0424, 4.3.2):
+ * The memory map that a DfuSe device gives in the name of an alternate setting (ST UM0424, 4.3.2):
  *
  *	@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg
  *
@@ -20,7 +20,7 @@
 
 enum { DFUSE_READABLE = 1, DFUSE_ERASABLE = 2, DFUSE_WRITABLE = 4 };
 
-/* Pages of one size, one behind the other. */
+/* Pages of one size, one after the other. */
 struct dfuse_run {
 	uint64_t address;
 	uint32_t page_bytes;

@@ -25,7 +25,7 @@ struct fastboot_rule {
 struct fastboot_rules {
 	struct fastboot_rule *list;
 	size_t count;
-	char note[160]; /* of the first line that is no rule; it is passed over, as AOSP does */
+	char note[160]; /* of the first line that is not a rule; it is passed over, as AOSP does */
 };
 
 /* -ERR_IMAGE_INVALID for a text that is none (NULs, far too long). */
