@@ -300,7 +300,7 @@ static void load_station(struct config *c, const json_t *o, const char *pointer,
 		s.id = xstrdup("");
 	if (s.ports == 0)
 		mistakes_add(m, pointer, "station '%s' has no 'ports'", s.id);
-	/* Nothing tells when a unit is laid on fixed ports alone: a person or the MES says so. */
+	/* Nothing shows when a unit is put on fixed ports alone: a person or the MES says so. */
 	s.manual = s.start == 1 || !has_path(&s);
 	grown = reallocarray(c->station, c->stations + 1, sizeof *grown);
 	if (!grown)
@@ -564,7 +564,7 @@ const struct form_row config_rows[] = {
 		.doc = "required: nothing that carries a date is given out before the clock is synchronised. auto: required on a real line (hotplug has udev), and where the machine runs a time service.",
 		FORM_AT(struct config, clock_sync)},
 	{"approval", FORM_CHOICE, .choices = approvals, .def = "auto",
-		.doc = "Who may approve a recipe: another person than who wrote it, any, or auto: another person on a real line, that is where hotplug has udev.",
+		.doc = "The persons who may approve a recipe. second-person: anyone but its author. any: its author too. auto: second-person on a real line (hotplug has udev), else any.",
 		FORM_AT(struct config, approval)},
 	{"tool_sandbox", FORM_CHOICE, .choices = sandboxes, .def = "auto",
 		.doc = "Foreign programs read the system but not the records, secrets and credentials, and write their own directory and devices alone (Landlock). auto: always on a real line (hotplug has udev), else where the kernel can.",

@@ -4,8 +4,8 @@
  * after their commit, in the order of their sequence numbers; transient ones (progress, station
  * views) have no number and are not kept. Any thread.
  *
- * A subscriber reads at its own pace out of one ring; who falls behind by more than the ring is
- * told so, and reads the durable ones from the database by cursor.
+ * A subscriber reads at its own pace out of one ring; one that is late by more than the ring
+ * learns that from its read, and takes the durable ones from the database by cursor.
  */
 #pragma once
 

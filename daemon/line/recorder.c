@@ -259,7 +259,7 @@ static void flushed(struct recorder *r, bool committed)
 
 /* --- steps --- */
 
-/* Not waited for, hence with copies of its own. */
+/* Nobody waits for it, so it has copies of its own. */
 struct begin_note {
 	char run[UUID_SIZE];
 	char id[65], action[40], phase[12];

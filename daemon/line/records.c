@@ -296,8 +296,8 @@ static int open_with_room(struct records *r, struct db **ret, struct err *e)
 	return k;
 }
 
-/* The sums of a database that is gone, and no marks either: this is no first start. Marks that say
- * nothing hold the line, also at the next start, which finds a new database. */
+/* The sums of a database that is gone, and no marks either: this is not a first start. Marks that
+ * say nothing hold the line, also at the next start, which finds a new database. */
 static int keep_loss(const struct records *r, struct err *e)
 {
 	_cleanup_(freep) char *sums = db_sums_path(r->db_path);

@@ -10,12 +10,12 @@
  *     +------------------------------------------------------------------ DONE
  *                           unplugged
  *
- *   FAULT        a wrong device sits on a port, or the record failed: left by unplugging or
- * `clear`; DONE once the end of a run that could not be recorded is on record QUARANTINED  one step
- * failed on several units in a row: left by `clear` DISABLED     switched off by a person: left by
- * `enable`
+ *   FAULT        a wrong device is on a port, or the record failed: left by unplugging or `clear`;
+ *                DONE once the end of a run that could not be recorded is on record
+ *   QUARANTINED  one step failed on several units in a row: left by `clear`
+ *   DISABLED     switched off by a person: left by `enable`
  *
- * The main thread tells what is plugged, any thread may read the view or post a command; everything
+ * The main thread says what is plugged, any thread may read the view or post a command; everything
  * else is done by the worker. The view is a copy under a lock that is held for a few instructions.
  */
 #pragma once

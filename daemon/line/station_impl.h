@@ -106,7 +106,7 @@ struct station {
 	char disable_asked_by[64]; /* during the run; "": nobody */
 	struct run_result closing;
 	struct recorder *rec;	   /* of the open run; NULL: none */
-	uint64_t progress_next_us; /* when the next progress may be told */
+	uint64_t progress_next_us; /* when the next progress may be published */
 };
 
 /* The only place where the state changes: checks the rules, logs, publishes. Worker only. */

@@ -8,7 +8,7 @@
  *	station_rule(state, sign)       -> effect, next state
  *
  * The table is the drawing of docs/station.md, too, and a change of state that it does not have is
- *a bug (station_may_go()).
+ * a bug (station_may_go()).
  */
 #pragma once
 

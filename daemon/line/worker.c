@@ -20,7 +20,7 @@
 struct plugged {
 	struct station_sight sight; /* its mark: USB ids and serials */
 	char wrong_text[320];
-	bool unknown; /* which plugging it is cannot be told */
+	bool unknown; /* which plugging it is cannot be known */
 	char plugged[sizeof((struct station_row *)0)->plugged]; /* which it is; "" unknown */
 };
 

@@ -32,7 +32,7 @@ struct device_facts {
 				 unknown */
 };
 
-/* A device as ${ports.ROLE} tells it to foreign programs: of a serial line the path alone
+/* A device as ${ports.ROLE} names it to foreign programs: of a serial line the path alone
  * (tty:PATH@BAUD), of a USB device its port, which outlives one enumeration. port may be "". */
 void port_for_programs(const char *node, const char *port, char ret[128]);
 
@@ -130,8 +130,8 @@ struct step_env_ops {
 	 * asks with NULL and NULL: whichever the run has or would get. */
 	int (*serial)(void *env, const char *kind, const char *value, char ret[64], struct err *e);
 
-	/* Tell: what others see while the step runs. Call them by step_progress() and step_log(),
-	 * which know of absent ops and mask secrets. */
+	/* Reports: what others see while the step runs. Call them by step_progress() and
+	 * step_log(), which know of absent ops and mask secrets. */
 
 	/* OPTIONAL. How far a phase is; total 0: unknown. Called as often as is natural. NULL:
 	 * nobody looks. */

@@ -153,7 +153,8 @@ static bool has_fastboot(const struct usb *u)
 	return false;
 }
 
-/* On another link than USB it cannot be told from here: said before the unit is restarted. */
+/* On another link than USB it cannot be seen from here: that is an error before
+ * the unit restarts. */
 static int may_see_bootloader(struct step *s, const struct args *a, struct err *e)
 {
 	struct device_facts f = {0};
