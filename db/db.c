@@ -183,7 +183,8 @@ int db_commit(struct db *d, struct err *e)
 void db_rollback(struct db *d)
 {
 	d->in_tx = false;
-	/* An engine rolls back by itself on some errors (full, I/O); then there is nothing to do. */
+	/* An engine rolls back by itself on some errors (full, I/O); then there is
+	 * nothing to do. */
 	if (db_in_transaction(d))
 		db_script(d, "ROLLBACK", NULL);
 	db_pending_cut(d, 0, 0);

@@ -89,7 +89,7 @@ static void read_job(const struct query *q, struct job *ret)
 	col_copy(q, 10, ret->external_ref, sizeof ret->external_ref);
 }
 
-/* Sets the state and tells it. finished_at marks an end. */
+/* Sets the state and writes its event. finished_at marks an end. */
 static int put_state(
 	struct db *tx, const char *id, const char *state, const char *by, struct err *e)
 {

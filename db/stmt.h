@@ -3,8 +3,9 @@
  * Private to db/: prepared statements, bound parameters, rows into JSON, keyset pages. The SQL of a
  * table family is `static const char[]` next to its reader; values only ever travel as parameters.
  *
- * Parameters are typed by what they are in C (db/bind.h). Column types of row_json: s text, i integer, d real, b boolean, t time as RFC 3339, j JSON text;
- * '-' is left out. A SQL NULL is a JSON null.
+ * Parameters are typed by what they are in C (db/bind.h). Column types of row_json: s text, i
+ * integer, d real, b boolean, t time as RFC 3339, j JSON text; '-' is left out. A SQL NULL is a
+ * JSON null.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Who did what, and who may: neither can be changed or taken away, by no program that speaks SQL.
+-- What each token did, and what it may do: no program that speaks SQL changes or deletes either.
 --
 -- audit: token is the id of the token ('' of provd itself), since two tokens of before may have
 -- one name; address is where the request came from.

@@ -16,8 +16,8 @@
 #include "db/canonical.h"
 #include "db/sqlite/page_sums.h"
 
-/* "pvd1" in the header of the file (sqlite.org/fileformat2.html, 1.3.17): file(1) and we can tell
- * it from other databases. */
+/* "pvd1" in the header of the file (sqlite.org/fileformat2.html, 1.3.17): file(1) and provd
+ * know it from other databases by that. */
 #define APPLICATION_ID 0x70766431
 /* A reader never waits in WAL mode but for a checkpoint's reset; the writer only for a foreign
  * sqlite3 shell. */
