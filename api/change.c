@@ -7,7 +7,7 @@
 #include "base/util.h"
 #include "db/idempotency.h"
 
-/* The Idempotency-Key of a request and what it stands for. */
+/* The Idempotency-Key of a request and what it means. */
 struct request_key {
 	struct idempotent id;
 	char body_hash[SHA256_HEX];
@@ -16,7 +16,7 @@ struct request_key {
 };
 
 /* What the body means: a client may send its order again with other spaces, or its members in
- * another order. A text that is no JSON (a recipe in YAML) is its bytes. */
+ * another order. A text that is not JSON (a recipe in YAML) is its bytes. */
 static const char *hash_body(const struct call *c, char ret[SHA256_HEX])
 {
 	_cleanup_(freep) char *text =

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Routes are rows of one table: method, path, who may, how much may come, who answers.
+ * Routes are rows of tables: method, path, roles that may ask, how much may come, the handler.
  */
 #pragma once
 
