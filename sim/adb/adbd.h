@@ -92,7 +92,7 @@ struct adbd_stream;
 
 struct adbd_service {
 	const char *prefix; /* of the name that opens it */
-	/* false: refused (CLSE(0, id)). arg: behind the prefix. */
+	/* false: refused (CLSE(0, id)). arg: after the prefix. */
 	bool (*open)(struct adbd_stream *s, const char *arg, uint64_t now_us);
 	void (*input)(struct adbd_stream *s, const uint8_t *p, size_t n, uint64_t now_us);
 	/* The peer takes more and the stream has nothing queued: queue the next. May be NULL. */
