@@ -96,7 +96,7 @@ int api_change(struct call *c, const struct change *ch, struct err *e);
  * since what it asked for may be impossible by now, just because it was done. 1: answered. */
 int api_repeat(struct call *c, struct err *e);
 
-/* Who asks, for the audit trail; borrows from c. */
+/* The principal of the request, for the audit trail; borrows from c. */
 struct audit_who api_who(const struct call *c);
 /* An entry of its own, durable when it returns: for what changes nothing in the database. */
 int api_audit(struct call *c, const char *action, const char *target, struct err *e);

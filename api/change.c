@@ -201,7 +201,7 @@ struct failure_note {
 static int apply_failure(struct db *tx, void *data, struct err *e)
 {
 	const struct failure_note *n = data;
-	/* Whoever it was: the token that was tried proves nothing. */
+	/* Without a name: the token that was tried proves nothing. */
 	const struct audit_who who = {
 		.principal = "nobody", .token = n->why.token, .address = n->address};
 	json_t *detail = json_pack("{s:i, s:i}", "failures", (int)n->why.guard.failures,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrong tokens slow down who sends them, and nobody else. Failures are counted for a minute by
+ * Wrong tokens slow down their sender, and nobody else. Failures are counted for a minute by
  * address, by token, and by the two together:
  *
  *   this token failed too often from here               -> wait
@@ -24,8 +24,8 @@ struct guard;
 struct guard *guard_new(void);
 struct guard *guard_free(struct guard *g);
 
-/* Seconds to wait before a secret is looked at; 0: now. token: its id, "" where the text is no
- * token; known: it exists. */
+/* Seconds to wait before a secret is looked at; 0: now. token: its id, "" where the text is not
+ * a token; known: it exists. */
 unsigned guard_wait_s(
 	struct guard *g, const char *address, const char *token, bool known, uint64_t now_us);
 

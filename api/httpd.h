@@ -17,7 +17,7 @@ struct httpd;
 struct stream *stream_new(
 	struct httpd *h, const struct stream_ops *ops, void *data, const char *owner);
 
-/* What may come after a header, and who carries the request out. */
+/* What may come after a header, and which thread carries the request out. */
 struct intake {
 	uint64_t max_body;
 	bool upload; /* the body goes to a file */

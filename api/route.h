@@ -46,7 +46,7 @@ struct route {
 	uint64_t max_body; /* bytes; 0: 256 KiB (uploads: as configured) */
 	handler_fn *handle;
 	/* All that the query may hold, NULL-terminated by name; NULL: nothing. Another name, a name
-	 * that comes twice, or a value that is none of its values is 400. */
+	 * that comes twice, or a value that it does not have is 400. */
 	const struct query_param *query;
 	/* All members that the body may have, NULL-terminated; NULL: the handler looks. Another one
 	 * is 422 with its pointer. */

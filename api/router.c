@@ -131,7 +131,7 @@ static int check_holds(
 	return ret;
 }
 
-/* Who asks, and whether it may; else the answer. */
+/* Finds the principal, and whether it may do this; else answers. */
 static int let_in(struct api *a, const struct route *r, struct request *rq, struct response *rs,
 	struct intake *ret)
 {

@@ -100,7 +100,8 @@ static void follow(struct follower *f)
 	}
 }
 
-/* It carries the number of the last event, so that who comes back knows where to go on. */
+/* It carries the number of the last event, so that a client that comes back knows where to go on.
+ * */
 static void add_heartbeat(struct follower *f)
 {
 	if (f->beats)

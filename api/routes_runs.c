@@ -223,7 +223,7 @@ static int get_file(struct call *c, struct err *e)
 		    ? open_file(c, file, e)
 		    : err_set(e, ERR_NOT_FOUND, "the run wrote no file '%.128s'", name);
 	json_decref(items);
-	/* What came out of a unit may be as secret as what goes in: who took it is on record. */
+	/* What came out of a unit may be as secret as what goes in: each download is on record. */
 	if (r == 0)
 		r = api_audit(c, "run.file.get", target, e);
 	if (r < 0)

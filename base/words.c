@@ -46,8 +46,8 @@ static const char directly_after[] =
 static const char agrees[] = "(?i)^(?:ok|okay|pass|passed|success|ready|done)$";
 static const char asks[] = "(?i)(?:\\?|[\\[(]y(?:es)?/no?[\\])]\\s*[?:]?)\\s*$";
 
-/* "0 passed" is none, nor is "ready: 0"; a password passes nothing; "0 OK" may be a code and its
- * name. Nor are 3 of 5 all, or 40 %. */
+/* "0 passed" and "ready: 0" mean none; a password passes nothing; "0 OK" may be a code and its
+ * name. 3 of 5, or 40 %, is not all. */
 static const char none_before[] =
 	"(?i)(?:(?<![\\w.,:=])0+\\s*(?:(?:/|of|out of)\\s*\\d+\\s+)?"
 	"|(?<![\\w.,:=/])(\\d+)\\s*(?:/|of|out of)\\s*(?!\\1\\b)\\d+\\s+"

@@ -26,11 +26,12 @@ bool words_against(const struct words *w, const char *line, size_t n, size_t sta
 /* Whether what was found is letters within a word: the OK of "BROKEN". */
 bool words_is_part(const char *line, size_t n, size_t start, size_t end);
 
-/* Neither of both: what was found in that part of the line is what it seems to be. */
+/* Neither of the two: what was found in that part of the line is what it seems to be. */
 bool words_agree(const struct words *w, const char *line, size_t n, size_t start, size_t end);
 
 /* Whether a line of its own says that something failed: FAILED, ERROR, NAK, ABORTED, REFUSED,
- * TIMEOUT and the like anywhere in it, or NOT, UNKNOWN, CANNOT at its begin. Good news is none. */
+ * TIMEOUT and the like anywhere in it, or NOT, UNKNOWN, CANNOT at its beginning. Good news is not a
+ * failure. */
 bool words_fail(const struct words *w, const char *line, size_t n);
-/* The same of its begin alone. */
+/* The same of its beginning alone. */
 bool words_fail_first(const struct words *w, const char *line, size_t n);

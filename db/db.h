@@ -2,7 +2,7 @@
  *
  * One connection to provd's database, by whatever engine (db/engine.h). A connection is used by one
  * thread at a time; the write connection belongs to the writer thread (db/writer.h), readers to
- * whoever opened them.
+ * the thread that opened them.
  *
  * Durability (design, promise 2): WAL with synchronous=FULL, so a COMMIT that returned 0 survives
  * a power cut. Opening reads the header only and costs the same for any number of units.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The writer: one thread with the only write connection. Whoever has something to record submits
+ * The writer: one thread with the only write connection. A thread with something to record submits
  * an apply function; the writer takes all that waits, and makes one transaction of it:
  *
  *   BEGIN  [SAVEPOINT apply RELEASE]...  COMMIT (fsync)  marks  tickets answered, in order  events

@@ -104,7 +104,7 @@ static void port_opened(void *data, bool open)
 	/* A host that was done a moment ago may still judge what it read. */
 	if (!open && s->last_input_us)
 		s->last_input_us = now;
-	/* It may greet who opened it; the port is not ours yet while it is plugged. */
+	/* It may greet the host that opened it; the port is not ours yet while it is plugged. */
 	if (open && s->port)
 		pump(s, now);
 }

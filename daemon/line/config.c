@@ -405,7 +405,7 @@ bool config_is_loopback(const char *host)
 	return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
-/* Tokens and firmware would pass in the clear: who wants that says so. */
+/* Tokens and firmware would pass in the clear: 'insecure' has to allow that. */
 static void check_listen(const struct config *c, struct mistakes *m)
 {
 	if (c->insecure || config_is_loopback(c->listen_host))

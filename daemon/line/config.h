@@ -52,7 +52,7 @@ struct secret_config {
 /* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
-	APPROVAL_SECOND_PERSON, /* another one than who wrote it */
+	APPROVAL_SECOND_PERSON, /* not the author */
 	APPROVAL_ANY,
 };
 

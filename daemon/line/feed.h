@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What happens on the line, as it happens, to whoever watches. Durable events come from the writer
+ * What happens on the line, as it happens, to its subscribers. Durable events come from the writer
  * after their commit, in the order of their sequence numbers; transient ones (progress, station
  * views) have no number and are not kept. Any thread.
  *

@@ -80,7 +80,7 @@ static struct config *present_config(void *line)
 	return fleet_config(line);
 }
 
-/* A hold began or ended: who waits for work looks again, and who watches sees why. */
+/* A hold began or ended: stations that wait for work look again, and pages show why. */
 static void on_hold(void *data)
 {
 	views_changed(data);

@@ -35,12 +35,12 @@ struct records {
 	struct seal *seal; /* immutable */
 	struct writer *writer;
 	uint64_t prune_us, head_us; /* main: when next */
-	bool owes_recovery;	    /* atomic: open runs of before the start, for want of room */
+	bool owes_recovery;	    /* atomic: open runs from before the start, for want of room */
 	bool owes_marked;	    /* atomic: the epoch is not known to have its marks */
 	bool probing;		    /* atomic: the writer looks whether there is room */
 	int64_t recovered;	    /* of the probe */
 
-	/* Who opens, then the writer thread: */
+	/* The thread that opens, then the writer thread: */
 	struct marks *marks;
 	bool marks_exist;
 	bool begin; /* the marks begin again with the commit that is made */
@@ -659,7 +659,7 @@ int records_accepted(struct records *r, struct err *e)
 	if (ret == 0)
 		ret = recover(r, e);
 	if (ret < 0) {
-		/* Still held: who accepts again begins another epoch. */
+		/* Still held: another acceptance begins another epoch. */
 		mutex_lock(&r->lock);
 		r->view.db = v.db;
 		mutex_unlock(&r->lock);

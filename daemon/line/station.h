@@ -72,7 +72,7 @@ bool station_ended(struct station *s);
 void station_present(struct station *s, size_t port, const struct device_facts *f, bool wrong);
 void station_absent(struct station *s, size_t port);
 /* Any thread. -ERR_CONFLICT where the state does not allow it, -ERR_OVERLOADED if the box is full.
- * by: who, for the record. */
+ * by: the name of the principal, for the record. */
 int station_command(struct station *s, enum station_command c, const char *by, struct err *e);
 /* Any thread: an answer to the prompt that is open here. -ERR_NOT_FOUND or -ERR_CONFLICT if it is
  * not. */

@@ -206,7 +206,7 @@ struct adbd_run {
 	void *sink_data;
 	void (*sink)(void *data, bool is_err, const void *p, size_t n);
 	uint64_t now_us;
-	/* A command that reads its input: the bytes that it wants, and who takes them. */
+	/* A command that reads its input: the bytes that it wants, and what takes them. */
 	uint64_t want;
 	FILE *input;
 	char *input_path;

@@ -332,7 +332,7 @@ static bool is_stl(const uint8_t *s, uint64_t n)
 
 /* -- keys -- */
 
-/* Bytes of the length field at s in *ret_head, and what it says; false where it is none (X.690,
+/* Bytes of the length field at s in *ret_head, and what it says; false where it is not one (X.690,
  * 8.1.3). */
 static bool der_length(const uint8_t *s, uint64_t n, uint64_t *ret_head, uint64_t *ret)
 {
@@ -529,7 +529,7 @@ static bool is_dbase(const uint8_t *s, uint64_t n)
 	       header >= 65 && header <= n && record > 1 && (n == end || n == end + 1);
 }
 
-/* One entry of a table of partitions that is not empty: 1; -1: it is none. */
+/* One entry of a table of partitions that is not empty: 1; -1: it is not an entry. */
 static int partition_entry(const uint8_t *s, uint64_t n)
 {
 	static const uint8_t none[16];

@@ -197,7 +197,7 @@ static bool is_stop_at(const uint8_t *s, unsigned len)
 			: s[0] == 0x81 || s[0] == 0xa1 || s[0] == 0xa3;
 }
 
-/* How many bytes the character at s has in that encoding; 0: it is none. */
+/* How many bytes the character at s has in that encoding; 0: it is not one of it. */
 static unsigned pair_at(const struct pairs *x, const uint8_t *s, uint64_t n)
 {
 	if (s[0] < 0x80)

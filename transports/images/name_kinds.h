@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the end of a file's name says that it is: one table for all who ask.
+ * What the end of a file's name says that it is: one table for all callers.
  */
 #pragma once
 

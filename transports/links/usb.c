@@ -314,7 +314,7 @@ static uint16_t language_of(struct usb *u, const struct iotime *it)
 	return u->language;
 }
 
-/* One character of the basic plane; what is none, or a control, becomes '?'. */
+/* One character of the basic plane; anything else, or a control, becomes '?'. */
 static void put_utf8(struct strbuf *out, unsigned c)
 {
 	char t[3];

@@ -90,7 +90,7 @@ int console_prove_answer(struct console *c, struct dialogue *d, const char *text
 	const struct iotime *it, struct err *e);
 
 /* console_look.c */
-/* What a look found: the answer holds, or it is none. */
+/* What a look found: the answer holds, or it was taken back. */
 enum { LOOK_HOLDS, LOOK_TAKEN_BACK };
 /* LOOK_..., or an error: the answer was taken back by a refusal. */
 int console_look_after(

@@ -119,7 +119,7 @@ void console_turn_asked(struct console *c, const char *text, const struct dialog
 	t->owed = owed + 1;
 	t->first_us = first;
 	str_replace(&t->sent, text);
-	/* Who finds the answer may be another step, which does not know these secrets. */
+	/* The step that finds the answer may be another one, which does not know these secrets. */
 	free(t->shown);
 	t->shown = console_shown(c, text, strlen(text));
 	str_replace(&t->asker, c->o.asker ? c->o.asker : "");

@@ -31,7 +31,7 @@ struct openocd_server {
 	unsigned jobs;
 	char *program, *version;
 	/* What its lines say. */
-	struct tool_watch *watch; /* who judges them */
+	struct tool_watch *watch; /* which judges them */
 	int wake_fd;		  /* readable: a line came that was waited for */
 	unsigned port;
 	unsigned marks;

@@ -75,7 +75,7 @@ static const struct action_arg root_args[] = {
 		.type = ARG_CHOICE,
 		.def = "root",
 		.choices = users,
-		.doc = "as whom adbd runs afterwards"},
+		.doc = "the user that adbd runs as afterwards"},
 	{0},
 };
 
@@ -83,7 +83,7 @@ static const struct action_output root_outputs[] = {{"uid", "of the unit's comma
 
 const struct action action_adb_root = {
 	.name = "adb.root",
-	.doc = "Restarts the unit's adbd as root, or as shell again, and looks who it is.",
+	.doc = "Restarts the unit's adbd as root, or as shell again, and checks which user it is.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_REENUMERATES | ACTION_SAFE_TO_RETRY,
 	.args = root_args,
 	.outputs = root_outputs,

@@ -342,8 +342,8 @@ int adb_restore(struct adb_conn *c, const struct adb_source *file, adb_progress_
 			progress(data, done, file->size);
 	}
 	if (r == 0) {
-		/* Two empty blocks of a tar, for a file without its end; who has seen the end may
-		 * have closed. */
+		/* Two empty blocks of a tar, for a file without its end; a unit that has seen the
+		 * end may have closed. */
 		bool closed;
 
 		r = adb_stream_write(s, end_mark, sizeof end_mark, &closed, it, e);

@@ -10,7 +10,7 @@
  *	QUIT
  *
  * OKAY after SEND says that the bytes are in the device's page cache, not that they are on its
- * flash, and not which bytes: who needs to know reads them back.
+ * flash, and not which bytes: a caller that needs to know reads them back.
  *
  * Source: AOSP packages/modules/adb, docs/dev/sync.md, file_sync_protocol.h.
  */

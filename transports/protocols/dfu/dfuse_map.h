@@ -34,8 +34,8 @@ struct dfuse_map {
 	size_t runs; /* sorted by address, without overlap */
 };
 
-/* -ERR_PROTOCOL with what is wrong where: a number that is none or overflows, no pages, no bytes,
- * an end above 2^32, an overlap. */
+/* -ERR_PROTOCOL with what is wrong where: something that is not a number or overflows, no pages, no
+ * bytes, an end above 2^32, an overlap. */
 int dfuse_map_parse(const char *text, struct dfuse_map *ret, struct err *e);
 /* The run that holds the address, or NULL. */
 const struct dfuse_run *dfuse_map_find(const struct dfuse_map *m, uint64_t address);

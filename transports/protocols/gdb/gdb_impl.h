@@ -49,5 +49,5 @@ int gdb_command(struct gdb *g, const char *text, const void *bytes, size_t n, ui
 	const char *what, const struct iotime *it, struct err *e);
 /* The error in a reply that does not report success: -ERR_IMAGE_RANGE for E.memtype (no flash is
  * there, GDB manual, E.4, "vFlashErase"), -ERR_DEVICE_REFUSED for any other E, -ERR_UNSUPPORTED for
- * nothing, -ERR_PROTOCOL for what is none. */
+ * nothing, -ERR_PROTOCOL for any other reply. */
 int gdb_refused(const struct strbuf *reply, const char *what, struct err *e);

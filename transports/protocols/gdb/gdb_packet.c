@@ -231,8 +231,8 @@ static void build(struct gdb *g, const char *text, const uint8_t *bytes, size_t 
 }
 
 /* A packet that comes before the acknowledgement. A server whose target ran until now says that it
- * stopped (QEMU does, to who connects): that answers nothing that was asked. Anything else is of a
- * server that answers without acknowledging, and is read next. */
+ * stopped (QEMU does, to each new connection): that answers nothing that was asked. Anything else
+ * is of a server that answers without acknowledging, and is read next. */
 static int early_packet(
 	struct gdb *g, const char *asked, bool *ret_stale, const struct iotime *it, struct err *e)
 {

@@ -209,7 +209,7 @@ function deliver(message) {
   }
 }
 
-/** Also where whoever has the stream hangs or is gone: each page sees for itself that nothing comes. */
+/** Also where the tab or worker that has the stream hangs or is gone: each page sees for itself that nothing comes. */
 function look() {
   if (performance.now() - heard <= SILENCE_MS) return;
   if (state.link === 'live') setLink('lost');

@@ -53,7 +53,7 @@ function byLeader(deliver, seq) {
   let hub = null;
   let release = () => {};
 
-  // Whoever leads answers; the messages of a hub are objects, the words of a tab are not.
+  // The leading tab answers; the messages of a hub are objects, the words of a tab are not.
   channel.onmessage = ({ data }) => {
     if (typeof data === 'object') deliver(data);
     else if (data === 'look') hub?.look();
