@@ -63,7 +63,7 @@ int api_answer_all(struct call *c, read_one_fn *read, struct err *e);
 /* Answers with a page ("limit", "cursor"): {items, next_cursor}, and the Link to the next. */
 int api_answer_page(struct call *c, read_page_fn *read, struct err *e);
 
-/* The answers alone, of what is at hand; they take the reference. */
+/* The answers alone, of what the caller has; they take the reference. */
 void api_resource(struct call *c, json_t *o);
 void api_items(struct call *c, json_t *items);
 void api_list(struct call *c, struct db_list *l);
@@ -72,7 +72,8 @@ int api_page(const struct call *c, struct db_page *ret, struct err *e);
 /* Body as an object: -ERR_INVALID otherwise. */
 int api_need_object(struct call *c, struct err *e);
 /* The revision of If-Match, which the change then compares in its transaction (412 when it is
- * stale): "12" is 12, * is 0, any. -ERR_PRECONDITION where it is missing (428) or no tag of ours.
+ * stale): "12" is 12, * is 0, any. -ERR_PRECONDITION where it is missing (428) or not a tag of
+ * ours.
  */
 int api_match(struct call *c, int64_t *ret_revision, struct err *e);
 

@@ -7,7 +7,7 @@
  *   a known token that never failed from here           -> it is looked at, whatever else goes on
  *   this address, or this token anywhere, failed often  -> wait
  *
- * so that a right token is never shut out by what others do, at its own address neither. Memory is
+ * so that a right token is never shut out by what others do, not even at its own address. Memory is
  * bounded: a flood of addresses pushes out the oldest counts. Not locked: the caller has a lock.
  * Time comes from the caller (monotonic microseconds).
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /runs and /units: the records, read only but for a supervisor's word on a unit.
+ * /runs and /units: the records, read only except for a supervisor's word on a unit.
  */
 #include "api/route.h"
 #include "base/util.h"

@@ -23,7 +23,7 @@ struct session {
 	struct bench_ports bench_ports;
 	const struct bench *b;
 	json_t *steps;	  /* of --json */
-	json_t *measured; /* of the step at hand */
+	json_t *measured; /* of the current step */
 	bool tty;
 	bool bar; /* a bar is on the line */
 	uint64_t drawn_us;

@@ -35,10 +35,10 @@ struct records {
 	struct seal *seal; /* immutable */
 	struct writer *writer;
 	uint64_t prune_us, head_us; /* main: when next */
-	bool owes_recovery;	    /* atomic: open runs from before the start, for want of room */
-	bool owes_marked;	    /* atomic: the epoch is not known to have its marks */
-	bool probing;		    /* atomic: the writer looks whether there is room */
-	int64_t recovered;	    /* of the probe */
+	bool owes_recovery; /* atomic: open runs from before the start, which found no room */
+	bool owes_marked;   /* atomic: the epoch is not known to have its marks */
+	bool probing;	    /* atomic: the writer looks whether there is room */
+	int64_t recovered;  /* of the probe */
 
 	/* The thread that opens, then the writer thread: */
 	struct marks *marks;

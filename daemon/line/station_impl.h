@@ -101,7 +101,7 @@ struct station {
 	/* The worker's own: */
 	struct station_known known;	      /* known.unrecorded: closing holds the run's end */
 	struct kept *kept[STATION_PORTS_MAX]; /* for each port, from run to run; or NULL */
-	struct station_row row;	   /* as it is on disk, but for what the open run will change */
+	struct station_row row;	   /* as it is on disk, except what the open run will change */
 	bool held;		   /* no run could begin because the line is held */
 	char disable_asked_by[64]; /* during the run; "": nobody */
 	struct run_result closing;

@@ -28,7 +28,7 @@ enum station_sign {
 	SIGN_SERVED,	 /* the unit has had its run before provd was started again */
 	SIGN_SETTLED,	 /* it stayed for the whole settle time */
 	SIGN_GONE,	 /* it is not there, for good */
-	SIGN_MAY_RUN,	 /* all is there that a run needs, but for a job */
+	SIGN_MAY_RUN,	 /* all is there that a run needs, except a job */
 	SIGN_ASKED,	 /* a person wants it to be run again */
 	SIGN_FREED,	 /* what held the station ended; no unit is there */
 	SIGN_FREED_UNIT, /* the same, and a unit is there */

@@ -200,7 +200,7 @@ struct adbd_run {
 	int status;
 	bool ended;
 	uint64_t wait_us; /* 0: goes on at once */
-	char *redirect;	  /* of the command at hand, or NULL */
+	char *redirect;	  /* of the current command, or NULL */
 	bool append;
 	struct strbuf redirected;
 	void *sink_data;

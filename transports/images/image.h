@@ -35,20 +35,20 @@ struct image_segment {
 /* Where the file may go: what the caller knows of the target. */
 struct image_opts {
 	uint64_t address;	 /* of a format without addresses; IMAGE_NO_ADDRESS: none */
-	bool address_is_default; /* `address` gives way to what the file says itself */
+	bool address_is_default; /* what the file says itself replaces `address` */
 	/* IMAGE_ANY, or what the recipe declares: the content has to be that (of a DFU file also
 	 * what it holds). IMAGE_BIN: the bytes as they are, whatever else than a format with
 	 * addresses they look like; IMAGE_ELF: also one with the marks of an operating system. */
 	enum image_format format;
 	uint32_t uf2_family;  /* of a UF2 file that holds several; 0: the only one */
 	uint16_t hex_board;   /* of a universal HEX file that holds several; 0: the only one */
-	bool last_wins;	      /* of unlike bytes for one address the later ones count */
+	bool last_wins;	      /* of different bytes for one address the later ones count */
 	uint16_t elf_machine; /* e_machine that an ELF file must be for; 0: any */
 	/* No target is known, the file alone is judged: no address is needed, and of several UF2
 	 * families the first one is shown. */
 	bool inspect;
 	/* It is stored, not flashed: what a step may declare to be meant (what the gate refuses,
-	 * where its name does not call it firmware; marks of a system; unlike bytes for one
+	 * where its name does not call it firmware; marks of a system; different bytes for one
 	 * address) is a note. */
 	bool for_store;
 	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files,

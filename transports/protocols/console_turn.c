@@ -70,7 +70,7 @@ static bool names_question(const char *line, size_t n, const char *sent)
 	return false;
 }
 
-/* Of two unlike questions nobody can say which of them it was. Nobody can say either that it was
+/* Of two different questions nobody can say which of them it was. Nobody can say either that it was
  * not a line of the log: the true answer would come about as late as this. */
 static void answered_late(struct console *c)
 {
@@ -123,7 +123,7 @@ void console_turn_asked(struct console *c, const char *text, const struct dialog
 	free(t->shown);
 	t->shown = console_shown(c, text, strlen(text));
 	str_replace(&t->asker, c->o.asker ? c->o.asker : "");
-	/* Of two unlike questions nobody can say which a line answers. */
+	/* Of two different questions nobody can say which a line answers. */
 	if (owed == 0 || same) {
 		t->expect = xstrdup(regex_pattern(d->expect));
 		t->error = d->error ? xstrdup(regex_pattern(d->error)) : NULL;

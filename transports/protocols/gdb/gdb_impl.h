@@ -30,7 +30,7 @@ struct gdb {
 	bool marked;	    /* the '$' of the next packet was read already */
 	struct strbuf text; /* of a monitor command: what O packets said */
 	bool gather;
-	struct strbuf out; /* the frame at hand */
+	struct strbuf out; /* the current frame */
 };
 
 /* A frame of payload: text, then n bytes that are escaped. Waits for the acknowledgement where one
