@@ -44,8 +44,8 @@ static int get_runs(struct call *c, struct err *e)
 	return api_answer_page(c, read_runs, e);
 }
 
-/* An empty list of a run that is not there is no answer, and what is served of a finished one is
- * what was recorded. */
+/* A run that is not there gets an error, not an empty list, and of a finished one only what was
+ * recorded is served. */
 static int check_run(struct db *d, const struct call *c, struct err *e)
 {
 	const char *id = request_param(c->rq, "id");

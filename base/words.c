@@ -57,7 +57,7 @@ static const char none_after[] =
 	"|^\\s*:\\s*" NAUGHT "|^(?:word|wd|phrase|code|key|port)";
 static const char passed[] = "(?i)^(?:pass|success|ready$)";
 
-/* What a line of its own says at its begin. */
+/* What a line of its own says at its beginning. */
 static const char fails_first[] =
 	"(?i)" GOOD_NEWS
 	"|^\\W*(?:err|error|fail|failed|failure|nak|nack|not|unknown|denied|refused"

@@ -538,7 +538,7 @@ const struct form_row config_rows[] = {
 		.doc = "All files that the steps of one run write (a dump, a screenshot).",
 		FORM_AT(struct config, output_max_bytes)},
 	{"output_keep", FORM_DURATION, .def = "30d",
-		.doc = "How long they are kept, from the begin of the run; 0s for ever. Their digests stay on record.",
+		.doc = "How long they are kept, from the beginning of the run; 0s for ever. Their digests stay on record.",
 		FORM_AT(struct config, output_keep_us)},
 	{"run_log_max", FORM_SIZE, .def = "1M",
 		.doc = "Size of the log of one run. What a unit or a tool says beyond is counted, the last line says how many lines more there were, and the run is judged all the same.",

@@ -267,7 +267,7 @@ struct begin_note {
 	bool irreversible;
 };
 
-/* Of what nobody waits for. A failed begin of a step shows itself at its end, which then has no
+/* Of what nobody waits for. A failed beginning of a step shows itself at its end, which then has no
  * row to close. */
 static void note_told(void *data, int result, const struct err *err)
 {

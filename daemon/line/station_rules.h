@@ -36,7 +36,7 @@ enum station_sign {
 	SIGN_BEGUN,	  /* its first step follows */
 	SIGN_OVER,	  /* its end is on record */
 	SIGN_QUARANTINED, /* too many failed at one step in a row */
-	SIGN_UNRECORDED,  /* its begin or its end could not be put on record */
+	SIGN_UNRECORDED,  /* its beginning or its end could not be put on record */
 	SIGN_CLOSE_AGAIN, /* it is time to try again to put its end on record */
 	/* Of a person: */
 	SIGN_START,

@@ -93,7 +93,7 @@ void link_turn_move(struct link_turn *from, struct link_turn *to);
 struct link_rest {
 	char *bytes; /* NULL: nothing */
 	size_t len;
-	bool mid_line; /* the begin of the line that comes next was dropped */
+	bool mid_line; /* the beginning of the line that comes next was dropped */
 };
 
 struct link {

@@ -22,7 +22,7 @@ struct console {
 	char in[CONSOLE_LINE_MAX + 512];
 	size_t at, len;
 	char last_eol;	 /* the CR or LF that ended the last line: its partner is skipped */
-	bool mid_line;	 /* the begin of the next line was dropped */
+	bool mid_line;	 /* the beginning of the next line was dropped */
 	bool tail;	 /* of the last line taken: it can refuse, and agrees to nothing */
 	bool closed;	 /* the last line taken ended with a LF */
 	bool overwrites; /* the next line: it begins after a CR alone */

@@ -159,8 +159,8 @@ static bool begins_line(const char *rest, size_t n)
 	return k > 0 && n > 1 && isalnum((unsigned char)rest[k - 1]);
 }
 
-/* Forgets what was read and taken by no one. What looks like the begin of a line, and not like a
- * prompt, has an end that is still to come. */
+/* Forgets what was read and taken by no one. What looks like the beginning of a line, and not like
+ * a prompt, has an end that is still to come. */
 void console_drop_unread(struct console *c)
 {
 	const char *line;

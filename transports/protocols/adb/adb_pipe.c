@@ -96,8 +96,8 @@ struct adb_pipe *adb_pipe_link(struct link *l)
 struct bulk_pipe {
 	struct adb_pipe pipe;
 	struct adb_bulk bulk;
-	/* What came after a header in its transfer: the begin of the payload, where a device joins
-	 * them. */
+	/* What came after a header in its transfer: the beginning of the payload, where a device
+	 * joins them. */
 	uint8_t *rest;
 	size_t rest_at, rest_len;
 };

@@ -213,8 +213,8 @@ struct writing {
 	uint8_t *buf;	  /* of one chunk */
 };
 
-/* The next run of write units that the image has bytes in, at most a chunk: its begin, length and
- * padded content. false: there is none from `from` on. */
+/* The next run of write units that the image has bytes in, at most a chunk: its beginning, length
+ * and padded content. false: there is none from `from` on. */
 static bool next_window(struct writing *w, uint64_t from, uint64_t *ret_at, size_t *ret_n)
 {
 	uint64_t at = 0;
