@@ -22,8 +22,8 @@ struct api_options {
 	bool insecure;	     /* it may serve others than this machine in the clear */
 };
 
-/* Makes the admin token if the database has none; keep() makes its text durable before it is valid.
- * Starts to serve. */
+/* Makes the admin token if there is none in the database; keep() makes its text durable before it
+ * is valid. Starts to serve. */
 int api_start(struct fleet *f, const struct api_options *o,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct api **ret,
 	struct err *e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who asks: bearer tokens pvd_<id>_<secret> (only a hash is kept), and browser sessions opened with
- * one. All tokens and sessions are held in memory; a change goes to the database first. Who sends
- * wrong tokens waits (api/guard.h). Any thread.
+ * The client of a request: bearer tokens pvd_<id>_<secret> (only a hash is kept), and browser
+ * sessions opened with one. All tokens and sessions are held in memory; a change goes to the
+ * database first. A sender of wrong tokens has to wait (api/guard.h). Any thread.
  */
 #pragma once
 

@@ -65,7 +65,7 @@ int api_answer_all(struct call *c, read_one_fn *read, struct err *e);
 /* Answers with a page ("limit", "cursor"): {items, next_cursor}, and the Link to the next. */
 int api_answer_page(struct call *c, read_page_fn *read, struct err *e);
 
-/* The answers alone, of what is at hand; they take the reference. */
+/* The answers alone, of what the caller has; they take the reference. */
 void api_resource(struct call *c, json_t *o);
 void api_items(struct call *c, json_t *items);
 void api_list(struct call *c, struct db_list *l);
@@ -84,7 +84,8 @@ int api_judged(struct call *c, const char *pointer, int r, const struct err *e);
 /* Whether the body has it: of a change, what it says nothing of stays. */
 bool api_given(const struct call *c, const char *key);
 /* The revision of If-Match, which the change then compares in its transaction (412 when it is
- * stale): "12" is 12, * is 0, any. -ERR_PRECONDITION where it is missing (428) or no tag of ours.
+ * stale): "12" is 12, * is 0, any. -ERR_PRECONDITION where it is missing (428) or not a tag of
+ * ours.
  */
 int api_match(struct call *c, int64_t *ret_revision, struct err *e);
 
@@ -108,7 +109,7 @@ int api_change(struct call *c, const struct change *ch, struct err *e);
  * since what it asked for may be impossible by now, just because it was done. 1: answered. */
 int api_repeat(struct call *c, struct err *e);
 
-/* Who asks, for the audit trail; borrows from c. */
+/* The principal of the request, for the audit trail; borrows from c. */
 struct audit_who api_who(const struct call *c);
 /* An entry of its own, durable when it returns: for what changes nothing in the database. */
 int api_audit(struct call *c, const char *action, const char *target, struct err *e);

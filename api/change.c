@@ -7,7 +7,7 @@
 #include "base/util.h"
 #include "db/idempotency.h"
 
-/* The Idempotency-Key of a request and what it stands for. */
+/* The Idempotency-Key of a request and what it means. */
 struct request_key {
 	struct idempotent id;
 	char body_hash[SHA256_HEX];
@@ -16,7 +16,7 @@ struct request_key {
 };
 
 /* What the body means: a client may send its order again with other spaces, or its members in
- * another order. A text that is no JSON (a recipe in YAML) is its bytes. */
+ * another order. A text that is not JSON (a recipe in YAML) is its bytes. */
 static const char *hash_body(const struct call *c, char ret[SHA256_HEX])
 {
 	_cleanup_(freep) char *text =
@@ -201,7 +201,7 @@ struct failure_note {
 static int apply_failure(struct db *tx, void *data, struct err *e)
 {
 	const struct failure_note *n = data;
-	/* Whoever it was: the token that was tried proves nothing. */
+	/* Without a name: the token that was tried proves nothing. */
 	const struct audit_who who = {
 		.principal = "nobody", .token = n->why.token, .address = n->address};
 	json_t *detail = json_pack("{s:i, s:i}", "failures", (int)n->why.guard.failures,

@@ -92,7 +92,7 @@ static void cut_locked(struct conns *c, struct conn *n) REQUIRES(c->lock)
 	c->ops->cut(c->data, n->fd);
 }
 
-/* --- who must go --- */
+/* --- which connection is cut --- */
 
 static bool same_address(const struct conn *a, const struct conn *b)
 {

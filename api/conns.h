@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The connections of the API and who may hold how many, so that nobody shuts others out. A
+ * The connections of the API, and how many each client may hold, so that none shuts others out. A
  * connection is anonymous until a request on it carries a valid token; then it is its principal's.
  *
  *   opened ──> WAITING ──> HEADER ──> BODY ──> WORKING ──> ANSWERING ──┐

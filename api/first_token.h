@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tokens that no token made: the first one, and one made while provd does not run. There is no
- * default password. Whoever is to read the token has it durably before its row is committed: a
- * crash in between leaves a token that is not valid, never a valid one that nobody knows.
+ * default password. The text of the token is on disk before its row is committed: a crash
+ * in between leaves a token that is not valid, never a valid one that nobody knows.
  */
 #pragma once
 

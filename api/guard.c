@@ -90,7 +90,7 @@ unsigned guard_wait_s(
 	return MAX(here, anywhere);
 }
 
-/* The count of that key, begun now if its window is over; the oldest gives way. */
+/* The count of that key, begun now if its window is over; it replaces the oldest. */
 static struct count *counted(struct guard *g, uint64_t key, uint64_t now)
 {
 	struct count *place = &g->count[0];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrong tokens slow down who sends them, and nobody else. Failures are counted for a minute by
+ * Wrong tokens slow down their sender, and nobody else. Failures are counted for a minute by
  * address, by token, and by the two together:
  *
  *   this token failed too often from here               -> wait
  *   a known token that never failed from here           -> it is looked at, whatever else goes on
  *   this address, or this token anywhere, failed often  -> wait
  *
- * so that a right token is never shut out by what others do, at its own address neither. Memory is
+ * so that a right token is never shut out by what others do, not even at its own address. Memory is
  * bounded: a flood of addresses pushes out the oldest counts. Not locked: the caller has a lock.
  * Time comes from the caller (monotonic microseconds).
  */
@@ -24,8 +24,8 @@ struct guard;
 struct guard *guard_new(void);
 struct guard *guard_free(struct guard *g);
 
-/* Seconds to wait before a secret is looked at; 0: now. token: its id, "" where the text is no
- * token; known: it exists. */
+/* Seconds to wait before a secret is looked at; 0: now. token: its id, "" where the text is not
+ * a token; known: it exists. */
 unsigned guard_wait_s(
 	struct guard *g, const char *address, const char *token, bool known, uint64_t now_us);
 

@@ -41,7 +41,7 @@ struct request {
 		char value[200];
 	} param[REQUEST_PARAMS];
 	char id[UUID_SIZE];  /* X-Request-Id */
-	const uint8_t *body; /* whole, NUL-terminated behind; NULL for uploads */
+	const uint8_t *body; /* whole, with a NUL after it; NULL for uploads */
 	size_t body_len;
 	const char *peer;    /* the client's address, without the port */
 	const char *network; /* what of it counts as one address (api/conns.h) */

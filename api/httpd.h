@@ -3,8 +3,8 @@
  * The only door to libmicrohttpd: connections and bytes in, a `struct request` out to a handler, a
  * `struct response` back. The HTTP threads move bytes and answer what is in memory; all other
  * handlers run on the threads of api/work.h while their connection is suspended. They may wait for
- * the writer, never for a station's worker or a device. Who may hold how many connections, and for
- * how long, is api/conns.h.
+ * the writer, never for a station's worker or a device. How many connections each client may
+ * hold, and for how long, is api/conns.h.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct httpd;
 struct stream *stream_new(
 	struct httpd *h, const struct stream_ops *ops, void *data, const char *owner);
 
-/* What may come after a header, and who carries the request out. */
+/* What may come after a header, and which thread carries the request out. */
 struct intake {
 	uint64_t max_body;
 	bool upload; /* the body goes to a file */
@@ -59,7 +59,7 @@ struct httpd_options {
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e);
 uint16_t httpd_port(const struct httpd *h);
-/* The address that it listens on, numeric; "" for a socket that has none (AF_UNIX). */
+/* The address that it listens on, numeric; "" for a socket without one (AF_UNIX). */
 const char *httpd_address(const struct httpd *h);
 /* Every second: wakes the streams, so that a dead peer is noticed by what is written to it, and
  * cuts the connections that are over their deadline. */

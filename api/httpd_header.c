@@ -7,7 +7,7 @@
 
 #include "base/util.h"
 
-/* Those on which two readers of one request would not agree where it ends or for whom it is
+/* Those on which two readers of one request would not agree where it ends or which host it is for
  * (RFC 9112, 6.3 and 11.2): each may come once. */
 static const char *const single_headers[] = {"Content-Length", "Transfer-Encoding", "Host",
 	"Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "If-Match"};

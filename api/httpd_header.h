@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The shape of a request's header, which the library takes as it comes: two readers of one request
- * (a proxy and provd) must agree where it ends and for whom it is. Only api/httpd*.c sees this.
+ * (a proxy and provd) must agree where it ends and which host it is for. Only api/httpd*.c sees
+ * this.
  */
 #pragma once
 

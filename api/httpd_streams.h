@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The open streams of server-sent events, and the gate of the stop: what suspends a connection asks
- * here, so that after the stop began nothing is suspended any more (libmicrohttpd does not stop
- * while a connection is). Only api/httpd*.c sees this. Any thread.
+ * The open streams of server-sent events, and the gate of the stop: code that suspends a connection
+ * asks here, so that nothing is suspended any more once the stop has begun (libmicrohttpd does not
+ * stop while a connection is suspended). Only api/httpd*.c sees this. Any thread.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Routes are rows of one table: method, path, who may, how much may come, who answers.
+ * Routes are rows of tables: method, path, roles that may ask, how much may come, the handler.
  */
 #pragma once
 
@@ -53,7 +53,7 @@ struct route {
 	uint64_t max_body; /* bytes; 0: 256 KiB (uploads: as configured) */
 	handler_fn *handle;
 	/* All that the query may hold, NULL-terminated by name; NULL: nothing. Another name, a name
-	 * that comes twice, or a value that is none of its values is 400. */
+	 * that comes twice, or a value that it does not have is 400. */
 	const struct query_param *query;
 	/* All that the body may hold: the handler reads it (api_form()), and the OpenAPI document
 	 * says so. Anything else is 422 with its pointer. NULL: there is no body, or raw bytes. */

@@ -56,7 +56,7 @@ const char *request_param(const struct request *rq, const char *name)
 {
 	size_t len = strlen(name);
 
-	/* The name stands in the pattern, up to its brace. */
+	/* The name is in the pattern, up to its brace. */
 	for (size_t i = 0; i < REQUEST_PARAMS && rq->param[i].name; i++)
 		if (!strncmp(rq->param[i].name, name, len) && rq->param[i].name[len] == '}')
 			return rq->param[i].value;
@@ -131,7 +131,7 @@ static int check_holds(
 	return ret;
 }
 
-/* Who asks, and whether it may; else the answer. */
+/* Finds the principal, and whether it may do this; else answers. */
 static int let_in(struct api *a, const struct route *r, struct request *rq, struct response *rs,
 	struct intake *ret)
 {

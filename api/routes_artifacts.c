@@ -56,7 +56,7 @@ static int get_content(struct call *c, struct err *e)
 	json_decref(o);
 	if (r < 0)
 		return r;
-	/* Who took firmware out is on record before its first byte leaves. */
+	/* The principal is on record before the first byte of firmware leaves. */
 	r = api_audit(c, "artifact.get", sha, e);
 	if (r < 0)
 		return r;

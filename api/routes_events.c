@@ -5,8 +5,8 @@
  * the feed; one that falls behind the feed's ring reads the database again. Station views come
  * between, without an id; with ?log=true, also what runs say while they go on (run-log). A quiet
  * stream has a comment every 10 s; with ?heartbeat=true every second an event, which a browser's
- * script sees (a comment it does not): a page that hears none for 3 s knows that what it shows is
- * old.
+ * script sees, which it does not see of a comment: a page that hears none for 3 s knows that what
+ * it shows is old.
  */
 #include "api/accept.h"
 #include "api/route.h"
@@ -100,7 +100,8 @@ static void follow(struct follower *f)
 	}
 }
 
-/* It carries the number of the last event, so that who comes back knows where to go on. */
+/* It carries the number of the last event, so that a client that comes back knows where to go on.
+ * */
 static void add_heartbeat(struct follower *f)
 {
 	if (f->beats)

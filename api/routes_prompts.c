@@ -68,7 +68,7 @@ static int check_answer(const json_t *prompt, const char *answer, struct err *e)
 		for (size_t i = 0; i < json_array_size(choices); i++)
 			if (!strcmp(json_string_value(json_array_get(choices, i)), answer))
 				return 0;
-		return err_set(e, ERR_INVALID, "the answer is none of the choices");
+		return err_set(e, ERR_INVALID, "the answer is not one of the choices");
 	}
 	if (pattern && regex_new(pattern, &re, e) == 0) {
 		fits = regex_match(re, answer, strlen(answer), NULL);

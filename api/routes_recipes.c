@@ -155,7 +155,7 @@ struct state_change {
 	const char *name;
 	int64_t version;
 	const char *by;
-	bool second_person; /* who wrote it may not approve it */
+	bool second_person; /* its author may not approve it */
 	struct call *c;
 	/* approve: the recipe with its artifacts resolved */
 	struct recipe_text text;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /runs and /units: the records, read only but for a supervisor's word on a unit.
+ * /runs and /units: the records, read only except for a supervisor's word on a unit.
  */
 #include "api/route.h"
 #include "base/util.h"
@@ -45,8 +45,8 @@ static int get_runs(struct call *c, struct err *e)
 	return api_answer_page(c, read_runs, e);
 }
 
-/* An empty list of a run that is not there is no answer, and what is served of a finished one is
- * what was recorded. */
+/* A run that is not there gets an error, not an empty list, and of a finished one only what was
+ * recorded is served. */
 static int check_run(struct db *d, const struct call *c, struct err *e)
 {
 	const char *id = request_param(c->rq, "id");
@@ -224,7 +224,7 @@ static int get_file(struct call *c, struct err *e)
 		    ? open_file(c, file, e)
 		    : err_set(e, ERR_NOT_FOUND, "the run wrote no file '%.128s'", name);
 	json_decref(items);
-	/* What came out of a unit may be as secret as what goes in: who took it is on record. */
+	/* What came out of a unit may be as secret as what goes in: each download is on record. */
 	if (r == 0)
 		r = api_audit(c, "run.file.get", target, e);
 	if (r < 0)

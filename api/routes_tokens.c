@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /tokens, /session and /audit: who may do what, and who did.
+ * /tokens, /session and /audit: what each token may do, and what it did.
  */
 #include "api/problem.h"
 #include "api/route.h"
@@ -30,7 +30,7 @@ static int apply_new(struct db *tx, void *data, json_t **ret, struct err *e)
 	struct new_token *n = data;
 	int r = tokens_create(tx, &n->t, e);
 
-	/* The secret is told once, here; an answer stored for a repetition does not hold it. */
+	/* The secret is shown once, here; an answer stored for a repetition does not hold it. */
 	if (r == 0)
 		*ret = json_pack(
 			"{s:s, s:s, s:s}", "id", n->t.id, "name", n->t.name, "role", n->t.role);

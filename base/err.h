@@ -104,7 +104,7 @@ enum err_code {
 
 struct err {
 	enum err_code code;
-	int os_errno; /* 0 or the errno behind it */
+	int os_errno; /* 0 or the errno that caused it */
 	char msg[ERR_TEXT_BYTES];
 };
 

@@ -340,7 +340,7 @@ void form_done(const struct form_row *rows, void *to)
 	}
 }
 
-/* --- telling --- */
+/* --- the manual and the schema --- */
 
 static const char *written(const struct form_row *r)
 {

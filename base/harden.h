@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * No memory of this process is ever both writable and executable, also not one after the other. The
- * unit of systemd could say so too (MemoryDenyWriteExecute=), but for provd's children as well, by
- * a filter that no child can take off: and those are tools that make code while they run (node,
- * java, Python's ctypes).
+ * No memory of this process is ever both writable and executable, and none is first the one and
+ * then the other. systemd's MemoryDenyWriteExecute= would do this too, but by a filter that provd's
+ * children inherit and cannot remove. They are tools that make code while they run (node, java,
+ * Python's ctypes).
  */
 #pragma once
 

@@ -60,8 +60,8 @@ void log_thread_run(const char *id)
 static void write_line(struct strbuf *line)
 {
 	sb_add(line, "\n");
-	/* One write per message keeps the lines of threads whole; a full or closed stderr is no
-	 * reason to stop a line. */
+	/* One write per message keeps the lines of threads whole; a full or closed stderr does
+	 * not stop a line. */
 	ssize_t n = write(2, line->s, line->len);
 
 	(void)n;

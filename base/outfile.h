@@ -2,7 +2,7 @@
  *
  * A file that gets its name only when it is whole: the bytes go to PATH.part, which takes the name
  * once it is synced. When outfile_commit() returns 0, the bytes and the name survive a power cut,
- * so that a record may tell of them.
+ * so that a record may name them.
  *
  * Of one thread. Paths are borrowed and outlive the file.
  */
@@ -37,7 +37,8 @@ int outfile_open(struct outfile *f, const char *path, struct err *e);
 int outfile_open_at(struct outfile *f, int dir, const char *name, struct err *e);
 /* A sink: its first argument is a struct outfile. */
 int outfile_add(void *outfile, const void *p, size_t n, struct err *e);
-/* Syncs the bytes and ends the digest. Between the two the caller may still turn away. */
+/* Syncs the bytes and ends the digest. Until outfile_commit() the caller may still
+ * give it up. */
 int outfile_end(struct outfile *f, char sha256[SHA256_HEX], struct err *e);
 /* Gives it its name, which is synced too. */
 int outfile_commit(struct outfile *f, struct err *e);

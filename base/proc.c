@@ -356,7 +356,7 @@ static void take_note(struct proc *p)
 		p->result.term_signal = WTERMSIG(note.status);
 }
 
-/* Until `slow` has to be told, or the deadline. */
+/* Until `slow` has to be called, or until the deadline. */
 static uint64_t next_wake_us(const struct proc *p, const struct iotime *it)
 {
 	uint64_t left = iotime_left_us(it);

@@ -71,7 +71,7 @@ void proc_cgroup_new(struct proc_cgroup *ret)
 
 void proc_cgroup_enter(int procs_fd)
 {
-	/* 0: whoever writes it. Where it cannot, the keeper alone has to do. */
+	/* 0 is the process that writes it. Where that fails, the keeper has to do without. */
 	ssize_t ignored = procs_fd >= 0 ? write(procs_fd, "0", 1) : 0;
 
 	(void)ignored;

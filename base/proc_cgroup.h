@@ -16,11 +16,11 @@ struct proc_cgroup {
 	int procs_fd;		    /* its cgroup.procs, where the keeper writes itself in; -1 */
 };
 
-/* Leaves *ret without one where it may not be. */
+/* *ret has none where provd may not make one. */
 void proc_cgroup_new(struct proc_cgroup *ret);
 /* In a forked child: async-signal-safe. */
 void proc_cgroup_enter(int procs_fd);
-/* Kills all that is in it, and removes it. Takes one that is none. */
+/* Kills all that is in it, and removes it. A group that was not made is fine. */
 void proc_cgroup_done(struct proc_cgroup *g);
 /* Those that a provd before this one left below the same cgroup. */
 void proc_cgroup_sweep(void);

@@ -82,7 +82,7 @@ static void give_data(struct regex *r, pcre2_match_data *d)
 /* The number of groups, 0 for no match, below 0 where PCRE2 gave up. */
 static int match(const struct regex *re, const char *text, size_t len, struct regex_match *m)
 {
-	struct regex *r = (struct regex *)re; /* but for the spare nothing changes */
+	struct regex *r = (struct regex *)re; /* nothing changes except the spare */
 	pcre2_match_data *d = take_data(r);
 
 	int n = pcre2_match(r->code, (PCRE2_SPTR)text, len, 0, 0, d, r->limits);

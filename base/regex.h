@@ -26,7 +26,7 @@ int regex_new(const char *pattern, struct regex **ret, struct err *e);
 struct regex *regex_free(struct regex *r);
 /* As given to regex_new(). */
 const char *regex_pattern(const struct regex *r);
-/* m may be NULL. A match that exceeds the limit is no match. */
+/* m may be NULL. A text that exceeds the limit does not match. */
 bool regex_match(const struct regex *r, const char *text, size_t len, struct regex_match *m);
 /* For patterns that refuse: a text that the limit left undecided may be what they look for. */
 bool regex_may_match(const struct regex *r, const char *text, size_t len);

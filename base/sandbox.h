@@ -3,7 +3,7 @@
  * What a foreign program may touch, by Landlock (landlock(7), Linux 5.13 and later): it needs no
  * privileges, is inherited by all that the program starts, and cannot be taken off again.
  *
- *   read and run   the whole system, but for what is hidden: the state directory with the records
+ *   read and run   the whole system, except what is hidden: the state directory with the records
  *                  and keys, secrets, credentials
  *   write          a directory of its own, and devices (the service manager and the file modes say
  *                  which; nodes come and go while a unit restarts)

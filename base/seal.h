@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The signature under what leaves this host about its records: Ed25519 (RFC 8032), by a key that is
+ * The signature of what leaves this host about its records: Ed25519 (RFC 8032), by a key that is
  * made once and kept as PEM (PKCS#8, mode 0600) where only provd reads. Anybody verifies it with
  * `openssl pkeyutl -verify -rawin`. One of the few doors to OpenSSL. Any thread.
  */

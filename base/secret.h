@@ -23,8 +23,8 @@ struct secret_set *secret_set_free(struct secret_set *s);
 int secret_set_add(struct secret_set *s, const char *value, struct err *e);
 /* A copy of text with every secret replaced by SECRET_MASK, owned by the caller. s may be NULL. */
 char *secret_mask(const struct secret_set *s, const char *text);
-/* As secret_mask(), for a sentence into which text went cut: also the beginning of a secret, of 4
- * characters or more, before a quote, a line end, dots or the end of the text. */
+/* As secret_mask(), for a sentence that holds text which was cut short: it also masks the beginning
+ * of a secret, of 4 characters or more, before a quote, a line end, dots or the end of the text. */
 char *secret_mask_cut(const struct secret_set *s, const char *text);
 /* Whether any secret is in the text. s may be NULL. */
 bool secret_found(const struct secret_set *s, const char *text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a terminal would show of a line: the control sequences of ECMA-48 (colours, cursor, titles)
- * are no part of what a device or a program says.
+ * are not part of what a device or a program says.
  */
 #pragma once
 

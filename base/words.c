@@ -3,8 +3,8 @@
 
 #include "base/regex.h"
 
-/* "0 errors", "errors: 0", "error_count=0", "errors: none", "without failures" and "timeout 5 s" refuse
- * nothing, and are passed over first. */
+/* "0 errors", "errors: 0", "error_count=0", "errors: none", "without failures" and "timeout 5 s"
+ * refuse nothing, and are passed over first. */
 #define BAD_THINGS                                                                  \
 	"(?:errs?|errors?|fail(?:s|ed|ures?)?|mismatch(?:es)?|faults?|bad|missing|" \
 	"skipped|exceptions?|defects?)"
@@ -46,7 +46,8 @@ static const char directly_after[] =
 static const char agrees[] = "(?i)^(?:ok|okay|pass|passed|success|ready|done)$";
 static const char asks[] = "(?i)(?:\\?|[\\[(]y(?:es)?/no?[\\])]\\s*[?:]?)\\s*$";
 
-/* "0 passed" is none, nor is "ready: 0"; a password passes nothing; "0 OK" may be a code and its name. Nor are 3 of 5 all, or 40 %. */
+/* "0 passed" and "ready: 0" mean none; a password passes nothing; "0 OK" may be a code and its
+ * name. 3 of 5, or 40 %, is not all. */
 static const char none_before[] =
 	"(?i)(?:(?<![\\w.,:=])0+\\s*(?:(?:/|of|out of)\\s*\\d+\\s+)?"
 	"|(?<![\\w.,:=/])(\\d+)\\s*(?:/|of|out of)\\s*(?!\\1\\b)\\d+\\s+"
@@ -56,7 +57,7 @@ static const char none_after[] =
 	"|^\\s*:\\s*" NAUGHT "|^(?:word|wd|phrase|code|key|port)";
 static const char passed[] = "(?i)^(?:pass|success|ready$)";
 
-/* What a line of its own says at its begin. */
+/* What a line of its own says at its beginning. */
 static const char fails_first[] =
 	"(?i)" GOOD_NEWS
 	"|^\\W*(?:err|error|fail|failed|failure|nak|nack|not|unknown|denied|refused"

@@ -5,7 +5,7 @@
  * non-string keys, and more than YAML_MAX_DEPTH levels or YAML_MAX_BYTES.
  *
  * Plain scalars follow the YAML 1.2 core schema: null ~ true false, integers (decimal, 0x, 0o),
- * reals; everything else, and all that is quoted, is a string. Hence `no`, `on`, `12:30` and
+ * reals; everything else, and all that is quoted, is a string. So `no`, `on`, `12:30` and
  * `1_000` are strings, and a version such as 1.10 must be quoted.
  */
 #pragma once

@@ -23,7 +23,7 @@ struct session {
 	struct bench_ports bench_ports;
 	const struct bench *b;
 	json_t *steps;	  /* of --json */
-	json_t *measured; /* of the step at hand */
+	json_t *measured; /* of the current step */
 	bool tty;
 	bool bar; /* a bar is on the line */
 	uint64_t drawn_us;
@@ -97,7 +97,8 @@ static int sim_address(const char *name, char **ret, struct err *e)
 		    : err_set(e, ERR_NOT_FOUND, "the simulator has no board '%s' plugged", name);
 }
 
-/* The serial port may be plugged later, so that it is no error: but here are those that there are.
+/* The serial port may be plugged later, so this is not an error: the ports that are there are
+ * shown.
  */
 static void hint_missing(const char *address)
 {
@@ -302,7 +303,7 @@ static int env_secret(void *env, const char *name, char **ret, struct err *e)
 	return 0;
 }
 
-/* --- what is told --- */
+/* --- what is shown --- */
 
 static int step_begin(void *data, const struct step_record *r, struct err *e)
 {

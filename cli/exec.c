@@ -72,8 +72,8 @@ static int set_value(json_t *with, const struct action_arg *row, const char *key
 	return 0;
 }
 
-/* The kind of port that an address is of; "any" where it is none that is known, and opening it says
- * so. */
+/* The kind of port that an address is of; "any" for an unknown kind, which is an error when it is
+ * opened. */
 static const char *kind_of(const char *address)
 {
 	size_t n = strcspn(address, ":");

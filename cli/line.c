@@ -97,7 +97,7 @@ static json_t *station_view(struct ctl *c, const char *id)
 	return api_get(c, path, &o, &e) < 0 ? NULL : o;
 }
 
-/* The run at hand, else the last one; "" for none. */
+/* The current run, else the last one; "" for none. */
 static char *run_of(const json_t *view)
 {
 	return json_text(

@@ -74,7 +74,7 @@ static bool in_group(const struct command *c, const char *group)
 	return c->name[n] && strlen(group) == n && !strncmp(c->name, group, n);
 }
 
-/* The commands of a group; false if it is no group. */
+/* The commands of a group; false if it is not a group. */
 static bool print_group(FILE *out, const char *group)
 {
 	bool found = false;
@@ -185,7 +185,7 @@ static bool wants_help(int argc, char **argv)
 	return false;
 }
 
-/* --json may stand anywhere; it is taken out. */
+/* --json may be at any place; it is taken out. */
 static int take_json(int argc, char **argv, struct ctl *c)
 {
 	int n = 0;

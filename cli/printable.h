@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Other people's text, made harmless: station titles, what a unit says on its console, messages of
- * the API. A control character would act on the terminal of whoever reads (ECMA-48), one that is
+ * the API. A control character would act on the reader's terminal (ECMA-48), one that is
  * invisible or turns the direction of writing would show another text than there is (Unicode TR 36,
- * UAX 9). Each becomes its escape, which can be seen: \x1b, \u202e; a byte that is no UTF-8 \xff.
- * All else, in any script, stays as it is. Any thread.
+ * UAX 9). Each becomes its escape, which can be seen: \x1b, \u202e; a byte that is not UTF-8 is
+ * \xff. All else, in any script, stays as it is. Any thread.
  */
 #pragma once
 

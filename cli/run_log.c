@@ -8,7 +8,7 @@
 struct log_reader {
 	struct ctl *c;
 	const char *run; /* a segment of a URL */
-	char next[32];	 /* the line behind which to go on; "" from the beginning */
+	char next[32];	 /* the line after which to go on; "" from the beginning */
 };
 
 static void print_line(const struct log_reader *l, const json_t *line)
@@ -65,7 +65,7 @@ static int on_event(void *data, const char *event, const json_t *o)
 	return ended;
 }
 
-/* Where the events of the run stand: what comes behind is followed, so that its end is not missed.
+/* The newest event of the run: what comes after it is followed, so that its end is not missed.
  */
 static int position(struct log_reader *l, long long *ret, struct err *e)
 {

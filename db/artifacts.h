@@ -11,7 +11,7 @@ struct artifact {
 	const char *name;
 	int64_t size_bytes;
 	const char *format;  /* "elf", "ihex", ... */
-	const json_t *image; /* what its reader said of it; NULL where it has none */
+	const json_t *image; /* what its reader said of it; NULL without one */
 	const char *created_by;
 };
 

@@ -4,8 +4,8 @@
  *
  *	db_do(d, e, "UPDATE t SET a = ?, b = ? WHERE id = ?", name, (int64_t)5, id);
  *
- * Text and JSON may be NULL, which is a SQL NULL; BIND_NULL is one by itself. Text is borrowed until
- * the query ends. At most 20.
+ * Text and JSON may be NULL, which is a SQL NULL; BIND_NULL is one by itself. Text is borrowed
+ * until the query ends. At most 20.
  */
 #pragma once
 

@@ -65,10 +65,31 @@ static int migrate(struct db *d, struct err *e)
 	return r;
 }
 
+/* The only place that chooses an engine. */
+static const struct engine_ops *engine_of(const char *path)
+{
+	return &engine_sqlite;
+}
+
+static char *path_with(const char *path, const char *suffix)
+{
+	return suffix ? xasprintf("%s%s", path, suffix) : NULL;
+}
+
+char *db_log_path(const char *path)
+{
+	return path_with(path, engine_of(path)->log_suffix);
+}
+
+char *db_sums_path(const char *path)
+{
+	return path_with(path, engine_of(path)->sums_suffix);
+}
+
 static int connect_to(const char *path, bool write, struct db **ret, struct err *e)
 {
 	_cleanup_(db_freep) struct db *d = xcalloc(1, sizeof *d);
-	int r = engine_sqlite.open(path, write, &d->engine, e);
+	int r = engine_of(path)->open(path, write, &d->engine, e);
 
 	if (r < 0)
 		return r;
@@ -162,7 +183,8 @@ int db_commit(struct db *d, struct err *e)
 void db_rollback(struct db *d)
 {
 	d->in_tx = false;
-	/* An engine rolls back by itself on some errors (full, I/O); then there is nothing to do. */
+	/* An engine rolls back by itself on some errors (full, I/O); then there is
+	 * nothing to do. */
 	if (db_in_transaction(d))
 		db_script(d, "ROLLBACK", NULL);
 	db_pending_cut(d, 0, 0);

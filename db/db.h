@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One connection to provd's database, by whatever engine (db/engine.h). A connection is used by one thread at a time; the write connection belongs to the
- * writer thread (db/writer.h), readers to whoever opened them.
+ * One connection to provd's database, by whatever engine (db/engine.h). A connection is used by one
+ * thread at a time; the write connection belongs to the writer thread (db/writer.h), readers to
+ * the thread that opened them.
  *
  * Durability (design, promise 2): WAL with synchronous=FULL, so a COMMIT that returned 0 survives
  * a power cut. Opening reads the header only and costs the same for any number of units.
@@ -34,8 +35,14 @@ int db_open_reader(const char *path, struct db **ret, struct err *e);
 struct db *db_free(struct db *d);
 DEFINE_CLEANUP(struct db, db_free)
 
-/* The first page that was read and does not hold what was written to it (db/sqlite/page_sums.h), 0 none.
- * From the opening on such a page is -ERR_RECORDS_DAMAGED; what had to be read to open is not. */
+/* The file of its log, and that of the sums of its pages: owned by the caller; NULL where the
+ * engine has no such file. The database may be absent. */
+char *db_log_path(const char *path);
+char *db_sums_path(const char *path);
+
+/* The first page that was read and does not hold what was written to it (db/sqlite/page_sums.h), 0
+ * none. From the opening on such a page is -ERR_RECORDS_DAMAGED; what had to be read to open is
+ * not. */
 unsigned db_damaged_page(struct db *d);
 /* Whether the sums of the pages were made from what the file holds, and why; NULL: no. */
 const char *db_sums_begun(struct db *d, size_t *ret_pages);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a database engine does for provd: one table of calls, so that a second engine is one folder
- * beside db/sqlite, and nothing else of db/ knows which one it is.
+ * next to db/sqlite, and nothing else of db/ knows which one it is.
  *
  * A connection is used by one thread at a time. Errors are codes of ours: -ERR_DISK_FULL (disk or
  * quota), -ERR_CONFLICT (a constraint), -ERR_RECORDS_DAMAGED, -ERR_DATABASE with the engine's text.
@@ -19,6 +19,9 @@ struct engine_stmt;
 
 struct engine_ops {
 	const char *name;
+	/* What the names of the files next to the database end with: its log, and the sums by which
+	 * damage is found. NULL: there is no such file. */
+	const char *log_suffix, *sums_suffix;
 
 	/* --- required --- */
 
@@ -83,7 +86,8 @@ struct engine_ops {
 	void (*tolerate)(struct engine *g, bool damage);
 	/* The first damaged page that was read, 0 none. */
 	unsigned (*damaged_page)(struct engine *g);
-	/* Whether what tells damage was made from what the file holds, and why; NULL: no. */
+	/* Whether the sums that find damage were made from what the file holds, and
+	 * why; NULL: no. */
 	const char *(*sums_begun)(struct engine *g, size_t *ret_pages);
 };
 

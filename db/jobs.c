@@ -79,7 +79,7 @@ static const struct column struct_columns[] = {COL(struct job, id), COL(struct j
 	COL(struct job, params), COL(struct job, serial_source), COL(struct job, external_ref),
 	{0}};
 
-/* Sets the state and tells it. finished_at marks an end. */
+/* Sets the state and writes its event. finished_at marks an end. */
 static int put_state(
 	struct db *tx, const char *id, const char *state, const char *by, struct err *e)
 {

@@ -46,7 +46,7 @@ void job_done(struct job *j);
 /* On -ERR_CONFLICT of the serials *ret_offending (may be NULL) lists every one of them. */
 int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, struct err *e);
 /* The job that the station works on next, by priority, deadline and age: open, meant for this
- * station, and with units missing beyond those that other stations have in hand. -ERR_NOT_FOUND if
+ * station, and with units missing beyond those that other stations work on. -ERR_NOT_FOUND if
  * there is none. Makes it running. */
 int jobs_claim(struct db *tx, const char *station, struct job *ret, struct err *e);
 /* What a person or the MES wants. revision: what they saw, 0: any (-ERR_PRECONDITION);

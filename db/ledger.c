@@ -381,7 +381,7 @@ int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s
 	return 0;
 }
 
-/* Values that no pool's sequence stands for: each is a mark of its own. */
+/* Values that are in no pool's sequence: each is a mark of its own. */
 static int mark_given(struct db *tx, const char *run, struct err *e)
 {
 	struct given {

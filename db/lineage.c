@@ -337,7 +337,7 @@ int lineage_begin(
 			e);
 	if (r < 0)
 		return r;
-	/* Whoever waits for this learns whether the new marks are on disk. */
+	/* The ticket of this says whether the new marks are on disk. */
 	db_mark_epoch(tx);
 	*ret = head;
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Whether this database is the one that the line has worked with, or an older copy, another one, or
- * a new one in the place of one that is lost: the database against its high-water marks
+ * a new one instead of one that is lost: the database against its high-water marks
  * (db/marks.h). An older copy would hand out serial numbers and event numbers that are out already.
  *
  *   marks     database          verdict

@@ -493,7 +493,7 @@ int marks_begin(struct marks *m, const struct marks_head *head, struct err *e)
 	return r;
 }
 
-/* Where the disk is full or fails, the file is as before, and who asked for the lines gets the
+/* Where the disk is full or fails, the file is as before, and the caller gets the
  * error. */
 static int append(struct marks *m, const struct strbuf *b, uint64_t lines, struct err *e)
 {

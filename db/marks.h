@@ -25,7 +25,7 @@
  *   COMMIT (fsync) -> marks_note() (fdatasync where a value is exposed) -> tickets are answered
  *
  * A database that has fewer events than its marks is therefore an older copy, never a crash: the
- * marks are written after the commit. One thread at a time: who opens, then the writer.
+ * marks are written after the commit. One thread at a time: the one that opens, then the writer.
  */
 #pragma once
 

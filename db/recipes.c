@@ -81,7 +81,7 @@ int recipes_put_draft(struct db *tx, const struct recipe_text *t, const char *by
 	return tell(tx, "recipe-drafted", t->name, t->version, by, e);
 }
 
-/* Whoever wrote a recipe does not release it alone. */
+/* The author of a recipe does not release it alone. */
 int recipes_check_second(
 	struct db *tx, const char *name, int64_t version, const char *by, struct err *e)
 {

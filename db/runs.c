@@ -140,7 +140,7 @@ static int close_steps(struct db *tx, const struct run_end *end, struct err *e)
 	return MIN(r, 0);
 }
 
-/* The report as it now stands becomes the newest link. */
+/* The report as it is now becomes the newest link. */
 static int chain(struct db *tx, const char *run, char ret_hash[65], struct err *e)
 {
 	struct link {

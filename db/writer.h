@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The writer: one thread with the only write connection. Whoever has something to record submits
+ * The writer: one thread with the only write connection. A thread with something to record submits
  * an apply function; the writer takes all that waits, and makes one transaction of it:
  *
- *   BEGIN  [SAVEPOINT apply RELEASE]...  COMMIT (fsync)  marks  tickets told, in order  events told
+ *   BEGIN  [SAVEPOINT apply RELEASE]...  COMMIT (fsync)  marks  tickets answered, in order  events
+ * published
  *
  * An apply that fails is rolled back alone and its ticket gets its error. If the COMMIT fails,
- * every ticket of the group gets that error and no event is told. Under load the groups grow by
- * themselves: the cost of the fsync is shared by all that came while the last one ran.
+ * every ticket of the group gets that error and no event is published. Under load the groups grow
+ * by themselves: the cost of the fsync is shared by all that came while the last one ran.
  */
 #pragma once
 

@@ -19,7 +19,7 @@
 struct acm {
 	uint16_t vid, pid;
 	char model[ACM_STRING_MAX];
-	char serial[ACM_STRING_MAX]; /* "": the device has none */
+	char serial[ACM_STRING_MAX]; /* "": none */
 	uint8_t line_coding[7];
 	bool dtr, rts; /* what the host's driver raises while the tty is open */
 	unsigned breaks;

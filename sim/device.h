@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A virtual device: what stands in a socket of the row. A pure state machine: bytes, transfers and
- * times go in, bytes and due times come out; no I/O but the unit's own files. One const row of ops
- * for each kind (sim/devices.c); `provsim run --device NAME` chooses.
+ * A virtual device: what is plugged in a socket of the row. A pure state machine: bytes, transfers
+ * and times go in, bytes and due times come out; no I/O but the unit's own files. One const row of
+ * ops for each kind (sim/devices.c); `provsim run --device NAME` chooses.
  *
  * A device is reached as a stream (pty, TCP), by datagrams (UDP) or as a USB gadget (vhci); what it
- * has not is NULL. It belongs to one unit: a swap frees it and makes another.
+ * does not have is NULL. It belongs to one unit: a swap frees it and makes another.
  *
  * Nothing here, and nothing that a device is made of, is shared with transports/: a misreading of a
  * protocol must not pass on both sides.

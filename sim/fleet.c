@@ -104,7 +104,7 @@ static void port_opened(void *data, bool open)
 	/* A host that was done a moment ago may still judge what it read. */
 	if (!open && s->last_input_us)
 		s->last_input_us = now;
-	/* It may greet who opened it; the port is not ours yet while it is plugged. */
+	/* It may greet the host that opened it; the port is not ours yet while it is plugged. */
 	if (open && s->port)
 		pump(s, now);
 }
@@ -129,7 +129,7 @@ static const struct port_ops port_ops = {
 
 /* -- events -- */
 
-/* What the events tell of it: its own descriptors where it has any. */
+/* What the events say of it: its own descriptors where it has any. */
 static struct usb_board usb_of(struct slot *s)
 {
 	const struct gadget_ops *g = s->device->ops->gadget;
@@ -281,7 +281,8 @@ void slot_replug(struct slot *s, uint64_t gap_us, unsigned times)
 	s->plug_at_us = now_us() + gap_us;
 }
 
-/* The unit that was last in this socket: its directory's name behind the link of the socket. */
+/* The unit that was last in this socket: the name of the directory that the socket's
+ * link leads to. */
 static bool last_uid(const struct slot *s, char ret[DEVICE_UID_SIZE])
 {
 	_cleanup_(freep) char *path = xasprintf("%s/%s", s->fleet->cfg.state_dir, s->name);
@@ -559,7 +560,7 @@ static uint64_t run_slot(struct slot *s, uint64_t now)
 
 	uint64_t due = MIN(s->plug_at_us, replace_at(s));
 
-	/* Where the host does not read, the port tells when it goes on. */
+	/* Where the host does not read, the port says when it goes on. */
 	if (s->port && !port_blocked(s->port))
 		due = MIN(due, s->device->ops->due(s->device));
 	return due;

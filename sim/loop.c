@@ -13,7 +13,7 @@ struct loop {
 	int timer_fd;
 	uint64_t armed_us; /* what the timer is set to, UINT64_MAX: off */
 	struct epoll_event batch[BATCH];
-	int batch_n; /* events of this round, some of them not told yet */
+	int batch_n; /* events of this round, some of them not handled yet */
 	bool quit;
 };
 

@@ -16,7 +16,7 @@ struct loop;
 
 typedef void watch_fn(void *data, uint32_t events);
 
-/* Embedded by its owner, who removes it before the descriptor is closed. */
+/* Embedded by its owner, which removes it before the descriptor is closed. */
 struct watch {
 	struct loop *loop; /* NULL while not watched */
 	int fd;

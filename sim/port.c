@@ -182,7 +182,7 @@ static void on_ready(void *data, uint32_t events)
 {
 	struct port *p = data;
 
-	/* Who sent these bytes may have opened the slave in this very round. */
+	/* The sender of these bytes may have opened the slave in this very round. */
 	if (p->kind == PORT_PTY && p->openers <= 0)
 		drain_inotify(p->hub, EPOLLIN);
 	if (events & EPOLLOUT) {
@@ -222,7 +222,7 @@ static void on_accept(void *data, uint32_t events)
 	int one = 1;
 	_cleanup_(closep) int fd = accept4(p->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	/* One connection at a time: who comes second is turned away. */
+	/* One connection at a time: a second one is refused. */
 	if (fd < 0 || p->fd >= 0)
 		return;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

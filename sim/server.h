@@ -17,7 +17,7 @@ struct server_ops {
 	void (*line)(void *data, struct server_client *c, const char *line);
 };
 
-/* Takes the place of a socket that was left behind at path. */
+/* Takes the place of an old socket that is still at path. */
 int server_new(struct loop *l, const char *path, const struct server_ops *ops, void *data,
 	struct server **ret, struct err *e);
 /* Removes the socket. */

@@ -51,6 +51,6 @@ bool settings_has(const char *name);
 int settings_set(struct board_settings *s, const char *name, const char *value, struct err *e);
 /* The text of a kind's own setting, its default where it was not set; "" where there is none. */
 const char *settings_own(const struct board_settings *s, const char *name);
-/* The same as a number or size ("0x413", "64K"); 0 where it is none. */
+/* The same as a number or size ("0x413", "64K"); 0 where it is not a number. */
 uint64_t settings_own_number(const struct board_settings *s, const char *name);
 void settings_print(FILE *out);

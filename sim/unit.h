@@ -25,7 +25,7 @@ struct unit {
 	double temp_offset;
 	double adc_gain;
 	bool temp_calibrated, adc_calibrated;
-	int64_t lying_offset; /* -1, or the cell whose reads do not tell what it holds */
+	int64_t lying_offset; /* -1, or the cell whose reads do not show what it holds */
 	uint8_t lying_value;
 	struct flash *flash;
 };

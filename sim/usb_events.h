@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The text that `udevadm monitor --property` prints, for the USB device, its interface and its tty
- * that stand for one plugged board. Text only: no I/O, no clock.
+ * that one plugged board has. Text only: no I/O, no clock.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct usb_board {
 	uint64_t plugged_us; /* USEC_INITIALIZED */
 };
 
-/* What is told in which order: parents first when they come, last when they go (udev dossier,
+/* The order of the blocks: parents first when they come, last when they go (udev dossier,
  * section 2). seqnum is counted up for each block. */
 void usb_text_present(
 	struct strbuf *out, const struct usb_board *b, uint64_t now_us, uint64_t *seqnum);

@@ -15,8 +15,8 @@ struct usb_port;
 /* Plugs it into at->socket. */
 int usb_port_plug(struct loop *l, const struct port_place *at, const struct port_ops *ops,
 	void *data, struct usb_port **ret, struct err *e);
-/* The same on a connection of the caller's: the host is anyone who speaks USB/IP on the other end
- * of fd. Takes fd. */
+/* The same on a connection of the caller's: the host is any program that speaks USB/IP on the other
+ * end of fd. Takes fd. */
 int usb_port_new(struct loop *l, int fd, const struct port_place *at, const struct port_ops *ops,
 	void *data, struct usb_port **ret, struct err *e);
 struct usb_port *usb_port_free(struct usb_port *p);

@@ -18,7 +18,7 @@ enum { CMD_SUBMIT = 1, CMD_UNLINK = 2, RET_SUBMIT = 3, RET_UNLINK = 4 };
 /* The device of a port, on the bus of either speed. */
 #define DEVICE_PATTERN "/sys/devices/platform/vhci_hcd.%u/usb*/*-%u"
 #define SPEED_HIGH     3
-#define PORTS_PER_HCD  15u /* of high speed; as many of super speed stand behind them */
+#define PORTS_PER_HCD  15u /* of high speed; as many of super speed come after them */
 #define HCDS	       8u
 #define DEVID_BASE     0x10000u /* bus 1 of an exporting machine that does not exist */
 

@@ -29,7 +29,8 @@ struct vhci_ops {
 
 struct vhci;
 
-/* The device side of a connection; takes fd. The host is anyone who speaks USB/IP on the other end.
+/* The device side of a connection; takes fd. The host is any program that speaks USB/IP on the
+ * other end.
  */
 int vhci_new(struct loop *l, int fd, const struct vhci_ops *ops, void *data, struct vhci **ret,
 	struct err *e);

@@ -112,7 +112,7 @@ size_t wire_tx_take(struct wire *w, void *buf, size_t size, uint64_t now_us)
 	while (w->tx_head && n < size) {
 		struct wire_item *it = w->tx_head;
 
-		/* A byte that is not ready yet starts late; one behind others follows them. */
+		/* A byte that is not ready yet starts late; one after others follows them. */
 		if (it->pos == 0)
 			pace_begin(&w->tx_pace, it->ready_us);
 

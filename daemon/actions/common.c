@@ -106,8 +106,8 @@ char *regex_quote(const char *text)
 	struct strbuf b = {0};
 
 	for (const char *p = text; *p; p++) {
-		/* PCRE2: a backslash before any ASCII character that is no letter or digit makes it
-		 * stand for itself. Other bytes already do. */
+		/* PCRE2: a backslash before any ASCII character that is not a letter or digit makes
+		 * it mean itself. Other bytes already do. */
 		if (!isalnum((unsigned char)*p) && (unsigned char)*p < 0x80)
 			sb_add(&b, "\\");
 		sb_add_n(&b, p, 1);

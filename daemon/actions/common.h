@@ -78,7 +78,7 @@ struct dialogue_env {
 /* Arguments that are good each by itself and not together, and a ping that proves nothing: for a
  * row's check(). */
 int dialogue_check(const struct args *a, struct err *e);
-/* Opens the role's link and synchronises unless told not to. */
+/* Opens the role's link and synchronises, unless 'sync' is false. */
 int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret, struct err *e);
 void dialogue_done(struct dialogue_env *d);
 /* One command with a pattern in text; the budget is `timeout`. */

@@ -74,7 +74,7 @@ static int extract(const char *pattern, const char *text, char *ret, size_t size
 }
 
 /* The unit's id, asked twice: a bit that flipped on the line would be another unit's id, and no
- * later step could tell. */
+ * later step could find that. */
 static int ask_id(struct step *s, const struct args *a, char ret[UNIT_NAME_BYTES], struct err *e)
 {
 	const char *send = args_str(a, "send");
@@ -179,8 +179,8 @@ const struct action action_device_identify = {
 	.run = identify_run,
 };
 
-/* What the unit already carries: "" for none. A unit that answers neither a serial nor that it has
- * none is no unit to give a new serial to. */
+/* What the unit already carries: "" for none. A unit that answers neither with a serial nor that
+ * it has none gets no new serial. */
 static int carried(struct step *s, const struct args *a, char ret[UNIT_SERIAL_BYTES], struct err *e)
 {
 	_cleanup_(regex_freep) struct regex *blank = NULL;

@@ -37,7 +37,7 @@ extern const char *const blob_formats[];
 			.doc = "of a universal HEX file for several: 0x9903"},                     \
 	{                                                                                          \
 		.name = "overlap", .type = ARG_CHOICE, .def = "refuse", .choices = image_overlaps, \
-		.doc = "a file with unlike bytes for one address: last keeps the later ones"       \
+		.doc = "a file with different bytes for one address: last keeps the later ones"    \
 	}
 
 /* Of those rows into o. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is told of a firmware image: by the API of an artifact, by `provctl image info`, and in the
+ * What is said of a firmware image: by the API of an artifact, by `provctl image info`, and in the
  * evidence of the steps that flash it.
  */
 #pragma once

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * operator.*: what only a person can tell.
+ * operator.*: what only a person can answer.
  */
 #include "daemon/actions/common.h"
 

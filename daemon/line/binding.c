@@ -52,7 +52,7 @@ static size_t device_len(const char *path, const struct hotplug_event *ev)
 {
 	const char *colon = strrchr(path, ':');
 
-	/* "...-usb-0:1.2:1.0": the text behind the second colon is configuration.interface; that of
+	/* "...-usb-0:1.2:1.0": the text after the second colon is configuration.interface; that of
 	 * "...-usb-0:1.2" is the port chain. */
 	if (strcmp(ev->subsystem, "tty") != 0 || !colon || ev->interface < 0)
 		return strlen(path);
@@ -255,7 +255,7 @@ static bool is_below(const char *path, const char *parent)
 	return !strncmp(path, parent, n) && (path[n] == '/' || !path[n]);
 }
 
-/* Whether ev tells of another enumeration than the one that is here. A tty has no devnum of its
+/* Whether ev is about another enumeration than the one that is here. A tty has no devnum of its
  * own. */
 static bool older(const struct hotplug_event *ev, const struct hotplug_event *here)
 {
@@ -379,9 +379,9 @@ json_t *binding_ports(struct binding *b)
 			d->ev.subsystem, "wrong_device", d->wrong);
 
 		if (!o)
-			continue; /* a serial that is no UTF-8 */
+			continue; /* a serial that is not UTF-8 */
 		if (!strncmp(d->ev.sysname, "usb", 3)) {
-			json_decref(o); /* a root hub is no fixture */
+			json_decref(o); /* a root hub is not a fixture */
 			continue;
 		}
 		if (is_bound(d)) {

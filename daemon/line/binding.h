@@ -25,10 +25,11 @@ struct binding;
 
 struct binding *binding_new(const struct binding_sink *sink);
 struct binding *binding_free(struct binding *b);
-/* At start and at a reload: devices of roles that changed are told absent, then present where they
- * belong now. Holds a reference. */
+/* At start and at a reload: devices of roles that changed are reported absent, then present where
+ * they belong now. Holds a reference. */
 void binding_set_config(struct binding *b, struct config *c);
-/* Idempotent: a device told twice is told once; a late remove of an older enumeration is ignored.
+/* Idempotent: a device that comes twice is reported once; a late remove of an older enumeration is
+ * ignored.
  */
 void binding_event(struct binding *b, const struct hotplug *source, const struct hotplug_event *ev);
 /* Any thread: whether a device with that USB serial number came up after since_us on another

@@ -164,12 +164,9 @@ const struct form_row port_rows[] = {
 		.doc = "Physical port: ID_PATH of udev (pci-0000:00:14.0-usb-0:1.2) or the sysfs form (1-1.2), of the device or of one interface; a list where one socket has several.",
 		.schema =
 			"{\"type\":[\"string\",\"array\"],\"minLength\":1,\"minItems\":1,\"items\":{\"type\":\"string\"}}"},
-	{"tty", FORM_TEXT, .doc = "A fixed node, in the place of path.",
-		FORM_AT(struct port_form, tty)},
-	{"tcp", FORM_TEXT, .doc = "HOST:PORT, in the place of path.",
-		FORM_AT(struct port_form, tcp)},
-	{"udp", FORM_TEXT, .doc = "HOST:PORT, in the place of path.",
-		FORM_AT(struct port_form, udp)},
+	{"tty", FORM_TEXT, .doc = "A fixed node, instead of path.", FORM_AT(struct port_form, tty)},
+	{"tcp", FORM_TEXT, .doc = "HOST:PORT, instead of path.", FORM_AT(struct port_form, tcp)},
+	{"udp", FORM_TEXT, .doc = "HOST:PORT, instead of path.", FORM_AT(struct port_form, udp)},
 	{"kind", FORM_OWN, .read = read_kind,
 		.doc = "tty, usb, probe, tcp or udp; by default what the address is, else tty.",
 		.schema = "{\"enum\":[\"tty\",\"usb\",\"probe\",\"tcp\",\"udp\"]}"},
@@ -300,7 +297,7 @@ static void load_station(struct config *c, const json_t *o, const char *pointer,
 		s.id = xstrdup("");
 	if (s.ports == 0)
 		mistakes_add(m, pointer, "station '%s' has no 'ports'", s.id);
-	/* Nothing tells when a unit is laid on fixed ports alone: a person or the MES says so. */
+	/* Nothing shows when a unit is put on fixed ports alone: a person or the MES says so. */
 	s.manual = s.start == 1 || !has_path(&s);
 	grown = reallocarray(c->station, c->stations + 1, sizeof *grown);
 	if (!grown)
@@ -405,7 +402,7 @@ bool config_is_loopback(const char *host)
 	return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
-/* Tokens and firmware would pass in the clear: who wants that says so. */
+/* Tokens and firmware would pass in the clear: 'insecure' has to allow that. */
 static void check_listen(const struct config *c, struct mistakes *m)
 {
 	if (c->insecure || config_is_loopback(c->listen_host))
@@ -541,7 +538,7 @@ const struct form_row config_rows[] = {
 		.doc = "All files that the steps of one run write (a dump, a screenshot).",
 		FORM_AT(struct config, output_max_bytes)},
 	{"output_keep", FORM_DURATION, .def = "30d",
-		.doc = "How long they are kept, from the begin of the run; 0s for ever. Their digests stay on record.",
+		.doc = "How long they are kept, from the beginning of the run; 0s for ever. Their digests stay on record.",
 		FORM_AT(struct config, output_keep_us)},
 	{"run_log_max", FORM_SIZE, .def = "1M",
 		.doc = "Size of the log of one run. What a unit or a tool says beyond is counted, the last line says how many lines more there were, and the run is judged all the same.",
@@ -564,7 +561,7 @@ const struct form_row config_rows[] = {
 		.doc = "required: nothing that carries a date is given out before the clock is synchronised. auto: required on a real line (hotplug has udev), and where the machine runs a time service.",
 		FORM_AT(struct config, clock_sync)},
 	{"approval", FORM_CHOICE, .choices = approvals, .def = "auto",
-		.doc = "Who may approve a recipe: another person than who wrote it, any, or auto: another person on a real line, that is where hotplug has udev.",
+		.doc = "The persons who may approve a recipe. second-person: anyone but its author. any: its author too. auto: second-person on a real line (hotplug has udev), else any.",
 		FORM_AT(struct config, approval)},
 	{"tool_sandbox", FORM_CHOICE, .choices = sandboxes, .def = "auto",
 		.doc = "Foreign programs read the system but not the records, secrets and credentials, and write their own directory and devices alone (Landlock). auto: always on a real line (hotplug has udev), else where the kernel can.",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The configuration: provd.yaml and the files of stations.d next to it. Read once at start and again
- * at SIGHUP; immutable and reference-counted. Every mistake is found at once, with file, line,
- * column.
+ * The configuration: provd.yaml and the files of stations.d next to it. Read once at start and
+ * again at SIGHUP; immutable and reference-counted. Every mistake is found at once, with file,
+ * line, column.
  */
 #pragma once
 
@@ -49,10 +49,10 @@ struct secret_config {
 	char *file; /* absolute */
 };
 
-/* Who may approve a recipe. */
+/* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
-	APPROVAL_SECOND_PERSON, /* another one than who wrote it */
+	APPROVAL_SECOND_PERSON, /* not the author */
 	APPROVAL_ANY,
 };
 
@@ -111,8 +111,8 @@ extern const struct form_row config_rows[], station_rows[], port_rows[];
 json_t *config_schema(void);
 json_t *config_stations_schema(void);
 
-/* path: provd.yaml; stations.d is in the same folder. Mistakes go to `report` as file:line:column lines;
- * any gives -ERR_INVALID. */
+/* path: provd.yaml; stations.d is in the same folder. Mistakes go to `report` as file:line:column
+ * lines; any gives -ERR_INVALID. */
 int config_load(const char *path, struct strbuf *report, struct config **ret, struct err *e);
 /* Real devices: what is lax for virtual boards is strict here. */
 bool config_is_real_line(const struct config *c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What foreign programs of this line may not see: the state directory but for the artifacts, secret
+ * What foreign programs of this line may not see: the state directory except the artifacts, secret
  * files, the credentials of the service (base/sandbox.h). A recipe is written by an engineer, and
  * runs any program: it must not get at tokens, keys and records.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Room for the records. A file of the state directory holds space that nobody else can take; when
- * the disk is full, it gives way, so that the runs that are going on reach their end on record.
+ * the disk is full, that space is given free, so that open runs are recorded to their end.
  *
  *   free space
  *   ----------- low water: below it no new order, upload or run (HOLD_DISK)
@@ -12,7 +12,8 @@
  * Where that is not enough, a commit is refused (disk_refused): the line is held until one has
  * found room again (disk_took), whatever the file system says of its free space. A second, small
  * reserve is for the start alone: a database cannot be opened, not even for reading, without room
- * for the index of its log. It is given in pieces, because others may be quicker.
+ * for the index of its log. It is given in pieces, because another program may take the space
+ * first.
  */
 #pragma once
 

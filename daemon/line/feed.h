@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What happens on the line, as it happens, to whoever watches. Durable events come from the writer
+ * What happens on the line, as it happens, to its subscribers. Durable events come from the writer
  * after their commit, in the order of their sequence numbers; transient ones (progress, station
  * views) have no number and are not kept. Any thread.
  *
- * A subscriber reads at its own pace out of one ring; who falls behind by more than the ring is
- * told so, and reads the durable ones from the database by cursor.
+ * A subscriber reads at its own pace out of one ring; one that is late by more than the ring
+ * learns that from its read, and takes the durable ones from the database by cursor.
  */
 #pragma once
 

@@ -39,7 +39,7 @@ struct fleet {
 	bool stopping;
 };
 
-/* --- what is told of the record --- */
+/* --- what is published of the record --- */
 
 static void on_committed(void *data, const struct db_event *ev, size_t n)
 {
@@ -80,7 +80,7 @@ static struct config *present_config(void *line)
 	return fleet_config(line);
 }
 
-/* A hold began or ended: who waits for work looks again, and who watches sees why. */
+/* A hold began or ended: stations that wait for work look again, and pages show why. */
 static void on_hold(void *data)
 {
 	views_changed(data);
@@ -176,7 +176,7 @@ static int sweep_tools(struct fleet *f, struct err *e)
 	return 0;
 }
 
-/* Enumerations are told apart by numbers that begin again when the kernel does. */
+/* Enumerations have numbers, which begin again when the kernel does. */
 static void read_boot(char ret[UUID_SIZE])
 {
 	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");

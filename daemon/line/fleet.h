@@ -40,7 +40,7 @@ bool fleet_alive(struct fleet *f, uint64_t limit_us);
 
 struct config *fleet_config(struct fleet *f); /* a reference */
 struct writer *fleet_writer(struct fleet *f);
-/* Read-only connections, for all who look. */
+/* Read-only connections, for all readers. */
 struct readers *fleet_readers(struct fleet *f);
 /* The database and what it can be relied on for; what keeps the line from working. */
 struct records *fleet_records(struct fleet *f);

@@ -4,8 +4,8 @@
  * text from a simulator or a recording otherwise. Main thread only; a source copies facts, it
  * decides nothing.
  *
- * A source first listens and then lists, so that nothing plugged in between is lost; a device may
- * hence be told twice. A scan is told as SCAN_BEGIN, what is present, SCAN_DONE: what was not told
+ * A source first listens and then lists, so that nothing plugged in between is lost; so a device
+ * may be reported twice. A scan is reported as SCAN_BEGIN, what is present, SCAN_DONE: what was not
  * in it is gone. A source that lost events (ENOBUFS) scans again by itself.
  */
 #pragma once
@@ -45,7 +45,7 @@ struct hotplug_ops {
 	int (*start)(struct hotplug *h, struct err *e);
 	/* To poll for reading; -1 while there is none (a stream that is away). */
 	int (*fd)(struct hotplug *h);
-	/* Tells what has come; also called every second as a timer. */
+	/* Reports what has come; also called every second as a timer. */
 	int (*dispatch)(struct hotplug *h, struct err *e);
 	/* Lists again: the safety net, every 30 s. */
 	int (*rescan)(struct hotplug *h, struct err *e);

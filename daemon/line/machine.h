@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which machine this is, so that a copy of the state directory that works on a second one is known
- * for that (db/lineage.h).
+ * Which machine this is, so that a copy of the state directory that works on a second one is
+ * recognised (db/lineage.h).
  */
 #pragma once
 

@@ -95,7 +95,7 @@ int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t
 	if (!recipe) {
 		root = json_loads(row.json, 0, NULL);
 		r = root ? recipe_check(root, &m, &recipe, e)
-			 : err_set(e, ERR_DATABASE, "recipe %s is stored as no JSON", name);
+			 : err_set(e, ERR_DATABASE, "recipe %s is not stored as JSON", name);
 		mistakes_done(&m);
 		json_decref(root);
 		if (r == 0)

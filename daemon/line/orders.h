@@ -17,7 +17,7 @@
 struct db;
 struct orders;
 
-/* What a run needs to know of its job; owned by whoever holds it. */
+/* What a run needs to know of its job; owned by its holder. */
 struct job_claim {
 	char job_id[UUID_SIZE];
 	struct recipe *recipe; /* NULL: no claim */
@@ -52,7 +52,7 @@ struct job_order;
 int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e);
-/* In the writer's transaction; *ret: the job as JSON, a new reference. Serials that cannot be had
+/* In the writer's transaction; *ret: the job as JSON, a new reference. Serials that are not free
  * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */
 int job_order_apply(
 	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e);

@@ -165,7 +165,7 @@ int outputs_open(const char *root, const char *run, const char *name, int *ret_f
 	if (r < 0)
 		return r;
 	dir = top < 0 ? -1 : open_dir_at(top, run);
-	/* A pipe or a device in its place would keep who opens it. */
+	/* A pipe or a device in its place would block its opener. */
 	fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_GONE,

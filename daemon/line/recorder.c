@@ -273,7 +273,7 @@ static void flushed(struct recorder *r, bool committed)
 
 /* --- steps --- */
 
-/* Not waited for, hence with copies of its own. */
+/* Nobody waits for it, so it has copies of its own. */
 struct begin_note {
 	char run[UUID_SIZE];
 	char id[STEP_ID_BYTES], action[ACTION_NAME_BYTES], phase[12];
@@ -281,7 +281,7 @@ struct begin_note {
 	bool irreversible;
 };
 
-/* Of what nobody waits for. A failed begin of a step shows itself at its end, which then has no
+/* Of what nobody waits for. A failed beginning of a step shows itself at its end, which then has no
  * row to close. */
 static void note_told(void *data, int result, const struct err *err)
 {

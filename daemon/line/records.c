@@ -25,20 +25,20 @@
 
 struct records {
 	struct records_opts o;
-	char *db_path, *log_path, *marks_path;
-	struct same_file files[3]; /* main: what is written to, by its names */
+	char *db_path, *log_path, *marks_path; /* log_path: NULL where the engine has none */
+	struct same_file files[3]; /* main: what is written to, by its names; NULL: no such file */
 	struct disk *disk;
 	struct wall *wall;
 	struct scrub *scrub;
 	struct seal *seal; /* immutable */
 	struct writer *writer;
 	uint64_t prune_us, head_us; /* main: when next */
-	bool owes_recovery;	    /* atomic: open runs of before the start, for want of room */
-	bool owes_marked;	    /* atomic: the epoch is not known to have its marks */
-	bool probing;		    /* atomic: the writer looks whether there is room */
-	int64_t recovered;	    /* of the probe */
+	bool owes_recovery; /* atomic: open runs from before the start, which found no room */
+	bool owes_marked;   /* atomic: the epoch is not known to have its marks */
+	bool probing;	    /* atomic: the writer looks whether there is room */
+	int64_t recovered;  /* of the probe */
 
-	/* Who opens, then the writer thread: */
+	/* The thread that opens, then the writer thread: */
 	struct marks *marks;
 	bool marks_exist;
 	bool begin; /* the marks begin again with the commit that is made */
@@ -294,16 +294,16 @@ static int open_with_room(struct records *r, struct db **ret, struct err *e)
 	return k;
 }
 
-/* The sums of a database that is gone, and no marks either: this is no first start. Marks that say
- * nothing hold the line, also at the next start, which finds a new database. */
+/* The sums of a database that is gone, and no marks either: this is not a first start. Marks that
+ * say nothing hold the line, also at the next start, which finds a new database. */
 static int keep_loss(const struct records *r, struct err *e)
 {
-	_cleanup_(freep) char *sums = xasprintf("%s-sums", r->db_path);
+	_cleanup_(freep) char *sums = db_sums_path(r->db_path);
 	struct outfile none = {.fd = -1};
 	char sha256[SHA256_HEX];
 	int k;
 
-	if (access(r->db_path, F_OK) == 0 || access(sums, F_OK) < 0 ||
+	if (access(r->db_path, F_OK) == 0 || !sums || access(sums, F_OK) < 0 ||
 		access(r->marks_path, F_OK) == 0)
 		return 0;
 	k = outfile_open(&none, r->marks_path, e);
@@ -371,7 +371,7 @@ int records_open(const struct records_opts *o, struct records **ret, struct err 
 	r->db_path = xasprintf("%s/provd.db", c->state_dir);
 	r->marks_path =
 		c->marks_file ? xstrdup(c->marks_file) : xasprintf("%s/provd.marks", c->state_dir);
-	r->log_path = xasprintf("%s-wal", r->db_path);
+	r->log_path = db_log_path(r->db_path);
 	r->files[0].path = r->db_path;
 	r->files[1].path = r->log_path;
 	r->files[2] = (struct same_file){.path = r->marks_path, .renewed = true};
@@ -512,7 +512,7 @@ static void probe(struct records *r)
 static void look_at_files(struct records *r)
 {
 	for (size_t i = 0; i < ARRAY_LEN(r->files); i++)
-		if (!same_file_look(&r->files[i]))
+		if (r->files[i].path && !same_file_look(&r->files[i]))
 			holds_set(r->o.holds, HOLD_DAMAGE,
 				"%s was removed or replaced while provd writes to it: stop provd with 'systemctl stop', put the file back or restore a backup, and start it",
 				r->files[i].path);
@@ -653,7 +653,7 @@ int records_accepted(struct records *r, struct err *e)
 	if (ret == 0)
 		ret = recover(r, e);
 	if (ret < 0) {
-		/* Still held: who accepts again begins another epoch. */
+		/* Still held: another acceptance begins another epoch. */
 		mutex_lock(&r->lock);
 		r->view.db = v.db;
 		mutex_unlock(&r->lock);

@@ -10,7 +10,7 @@
 #include "db/runs.h"
 #include "db/writer.h"
 
-/* Of one batch, told live: a screen's worth. The log itself has all of them. */
+/* Of one batch, shown live: a screen's worth. The log itself has all of them. */
 #define TOLD_MAX 50
 
 struct log_line {
@@ -159,7 +159,7 @@ static int apply_batch(struct db *tx, void *data, struct err *e)
 	mutex_lock(&l->lock);
 	move_lines(&l->queue, &l->fresh);
 	mutex_unlock(&l->lock);
-	/* No one else looks at the queue until the batch is told. */
+	/* No one else looks at the queue until batch_told(). */
 	return write_lines(l, &l->queue, tx, e);
 }
 

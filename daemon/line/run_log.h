@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The log of a run on its way to disk, while the run goes on: what was said goes with the next
- * commit, at the latest a quarter of a second after it was said, and is told to whoever watches
- * once it is there. The end of a step takes what is left with it, in its own transaction.
+ * commit, at the latest a quarter of a second after it was said, and is published once
+ * it is there. The end of a step takes what is left with it, in its own transaction.
  *
  * Lines come from the worker's thread; the writer's takes them.
  */

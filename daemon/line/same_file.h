@@ -16,6 +16,6 @@ struct same_file {
 	bool known; /* it was there once */
 };
 
-/* Learns the file at the first look that finds one. false where it was there, and is no more, or
+/* Learns the file at the first look that finds one. false where it was there and is gone, or
  * another one has its name. A look that fails otherwise says nothing. */
 bool same_file_look(struct same_file *f);

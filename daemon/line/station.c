@@ -171,7 +171,7 @@ void station_present(struct station *s, size_t port, const struct device_facts *
 	uint64_t now = now_us();
 
 	/* Measured here, where nothing waits for a disk: the worker may be late. What was there
-	 * before its leaving was seen was read in one go with it (this thread stood still, or the
+	 * before its leaving was seen was read in one go with it (this thread was late, or the
 	 * removal was lost), and how long nothing was there is not known: another unit is run,
 	 * rather than taken for the one that has passed. */
 	if (!p->present && p->gone_us && !p->claimed)

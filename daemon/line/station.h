@@ -10,12 +10,12 @@
  *     +------------------------------------------------------------------ DONE
  *                           unplugged
  *
- *   FAULT        a wrong device sits on a port, or the record failed: left by unplugging or
- * `clear`; DONE once the end of a run that could not be recorded is on record QUARANTINED  one step
- * failed on several units in a row: left by `clear` DISABLED     switched off by a person: left by
- * `enable`
+ *   FAULT        a wrong device is on a port, or the record failed: left by unplugging or `clear`;
+ *                DONE once the end of a run that could not be recorded is on record
+ *   QUARANTINED  one step failed on several units in a row: left by `clear`
+ *   DISABLED     switched off by a person: left by `enable`
  *
- * The main thread tells what is plugged, any thread may read the view or post a command; everything
+ * The main thread says what is plugged, any thread may read the view or post a command; everything
  * else is done by the worker. The view is a copy under a lock that is held for a few instructions.
  */
 #pragma once
@@ -75,7 +75,7 @@ bool station_ended(struct station *s);
 void station_present(struct station *s, size_t port, const struct device_facts *f, bool wrong);
 void station_absent(struct station *s, size_t port);
 /* Any thread. -ERR_CONFLICT where the state does not allow it, -ERR_OVERLOADED if the box is full.
- * by: who, for the record. */
+ * by: the name of the principal, for the record. */
 int station_command(struct station *s, enum station_command c, const char *by, struct err *e);
 /* Any thread: an answer to the prompt that is open here. -ERR_NOT_FOUND or -ERR_CONFLICT if it is
  * not. */

@@ -101,24 +101,24 @@ struct station {
 	/* The worker's own: */
 	struct station_known known;	      /* known.unrecorded: closing holds the run's end */
 	struct kept *kept[STATION_PORTS_MAX]; /* for each port, from run to run; or NULL */
-	struct station_row row; /* as it is on disk, but for what the open run will change */
+	struct station_row row; /* as it is on disk, except what the open run will change */
 	bool held;		/* no run could begin because the line is held */
 	char disable_asked_by[WHO_BYTES]; /* during the run; "": nobody */
 	struct run_result closing;
 	struct recorder *rec;	   /* of the open run; NULL: none */
-	uint64_t progress_next_us; /* when the next progress may be told */
+	uint64_t progress_next_us; /* when the next progress may be published */
 };
 
 /* The only place where the state changes: checks the rules, logs, publishes. Worker only. */
 void station_set_state(struct station *s, enum station_state to, enum err_code code,
 	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Publishes the view to whoever watches. */
+/* Publishes the view to the feed. */
 void station_publish(struct station *s);
 void station_poke(struct station *s);
 enum station_sign station_command_sign(enum station_command c);
 /* When the local day began, that the counts are of. */
 int64_t station_day_began_ms(void);
-/* Those of before a restart. */
+/* Those from before a restart. */
 void station_recall_counts(struct station *s, const struct station_counts *c);
 /* Counts a finished run, at local day boundaries from zero. */
 void station_count(struct station *s, enum outcome o);

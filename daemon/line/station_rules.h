@@ -8,7 +8,7 @@
  *	station_rule(state, sign)       -> effect, next state
  *
  * The table is the drawing of docs/station.md, too, and a change of state that it does not have is
- *a bug (station_may_go()).
+ * a bug (station_may_go()).
  */
 #pragma once
 
@@ -28,7 +28,7 @@ enum station_sign {
 	SIGN_SERVED,	 /* the unit has had its run before provd was started again */
 	SIGN_SETTLED,	 /* it stayed for the whole settle time */
 	SIGN_GONE,	 /* it is not there, for good */
-	SIGN_MAY_RUN,	 /* all is there that a run needs, but for a job */
+	SIGN_MAY_RUN,	 /* all is there that a run needs, except a job */
 	SIGN_ASKED,	 /* a person wants it to be run again */
 	SIGN_FREED,	 /* what held the station ended; no unit is there */
 	SIGN_FREED_UNIT, /* the same, and a unit is there */
@@ -36,7 +36,7 @@ enum station_sign {
 	SIGN_BEGUN,	  /* its first step follows */
 	SIGN_OVER,	  /* its end is on record */
 	SIGN_QUARANTINED, /* too many failed at one step in a row */
-	SIGN_UNRECORDED,  /* its begin or its end could not be put on record */
+	SIGN_UNRECORDED,  /* its beginning or its end could not be put on record */
 	SIGN_CLOSE_AGAIN, /* it is time to try again to put its end on record */
 	/* Of a person: */
 	SIGN_START,

@@ -27,7 +27,7 @@ int64_t station_day_began_ms(void)
 
 	localtime_r(&t, &tm);
 	t -= (tm.tm_hour * 60 + tm.tm_min) * 60 + tm.tm_sec;
-	/* Beside it on a day when the clocks are changed. */
+	/* An hour off on a day when the clocks change: corrected here. */
 	localtime_r(&t, &tm);
 	t -= (tm.tm_hour * 60 + tm.tm_min) * 60;
 	return ((int64_t)t + (tm.tm_hour > 12 ? DAY_S : 0)) * 1000;

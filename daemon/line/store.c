@@ -121,7 +121,7 @@ static bool is_known(struct db *d, const char *sha256)
 }
 
 /* A file that a crash left between the disk and the database. An upload of today may still be
- * wanted by whoever sends it again. */
+ * sent again and needed. */
 static bool sweep_one(struct store *s, struct db *d, const char *name)
 {
 	_cleanup_(freep) char *path = store_artifact(s, name);

@@ -8,7 +8,8 @@
 #include "base/timefmt.h"
 #include "base/util.h"
 
-/* A correction of this much by a time service is no fall: no date depends on it but at midnight. */
+/* A correction of this much by a time service does not count as a step back: only at midnight does
+ * it change a date. */
 #define SLACK_MS 60000
 #define JUMP_MS	 5000
 

@@ -20,7 +20,7 @@
 struct plugged {
 	struct station_sight sight; /* its mark: USB ids and serials */
 	char wrong_text[ERR_TEXT_BYTES];
-	bool unknown; /* which plugging it is cannot be told */
+	bool unknown; /* which plugging it is cannot be known */
 	char plugged[sizeof((struct station_row *)0)->plugged]; /* which it is; "" unknown */
 };
 
@@ -100,7 +100,7 @@ static bool stopping(const struct station *s)
 
 /* --- the run's record, from the attach --- */
 
-/* What ends without this station: whoever ends it wakes the stations. */
+/* What ends without this station: the code that ends it wakes the stations. */
 static bool is_held(int r)
 {
 	return r == -ERR_RECORDS_HELD || r == -ERR_RECORDS_DAMAGED || r == -ERR_DISK_FULL ||
@@ -389,7 +389,7 @@ static void close_again(struct station *s, const struct plugged *p)
 		carry_out(s, p->sight.complete ? SIGN_FREED_UNIT : SIGN_FREED, p, NULL);
 }
 
-/* by: who asked; NULL for what was seen. */
+/* by: the name of the principal; NULL for what was seen. */
 static void carry_out(
 	struct station *s, enum station_sign sign, const struct plugged *p, const char *by)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a step may ask of its station: links, the device behind a role, its coming back, a serial, a
+ * What a step may ask of its station: links, the device of a role, its coming back, a serial, a
  * person's answer. Runs on the worker's thread.
  */
 #include <poll.h>
@@ -145,7 +145,7 @@ static int env_ask(void *env, const struct prompt *p, const struct iotime *it,
 			return err_set(e, ERR_ABORTED, "nobody answered '%.200s' in time", p->text);
 		return r;
 	}
-	/* The answer is on disk already: the API put it there before it told us. */
+	/* The answer is on disk already: the API put it there before it sent it here. */
 	snprintf(ret, ANSWER_BYTES, "%s", l->answer);
 	return 0;
 }
@@ -296,7 +296,7 @@ static int view_begin(void *data, const struct step_record *r, struct err *e)
 	s->progress_next_us = 0;
 	s->revision++;
 	mutex_unlock(&s->lock);
-	/* Its deadline bounds every wait of the step, and the delay the one behind it. */
+	/* Its deadline bounds every wait of the step, and retry_delay_us the one after it. */
 	__atomic_store_n(&s->tick_us, now_us() + r->step->timeout_us + r->step->retry_delay_us,
 		__ATOMIC_RELAXED);
 	station_publish(s);

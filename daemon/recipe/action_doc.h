@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The action table, told: as JSON for the API and provctl, as Markdown for the reference manual.
+ * The action table as text: as JSON for the API and provctl, as Markdown for the reference manual.
  */
 #pragma once
 

@@ -39,7 +39,7 @@ static void check_keys(struct check *c, const json_t *o, const char *pointer, co
 	}
 }
 
-/* The string at key, NULL with a mistake if it is no string or, when required, missing. */
+/* The string at key, NULL with a mistake if it is not a string or, when required, missing. */
 static const char *get_string(
 	struct check *c, const json_t *o, const char *pointer, const char *key, bool required)
 {

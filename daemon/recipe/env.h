@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an action may ask of its surroundings: ports, files, people, the unit's name. Implemented by the station's worker (daemon/line/worker_env.c), by the bench of
+ * What an action may ask of its surroundings: ports, files, people, the unit's name and its
+ * journal. Implemented by the station's worker (daemon/line/worker_env.c), by the bench of
  * provctl (cli/bench.c) and by tests. Each call runs on the worker's thread.
  */
 #pragma once
@@ -39,7 +40,7 @@ struct device_facts {
 				 unknown */
 };
 
-/* A device as ${ports.ROLE} tells it to foreign programs: of a serial line the path alone
+/* A device as ${ports.ROLE} names it to foreign programs: of a serial line the path alone
  * (tty:PATH@BAUD), of a USB device its port, which outlives one enumeration. port may be "". */
 void port_for_programs(const char *node, const char *port, char ret[LINK_ADDRESS_BYTES]);
 
@@ -107,7 +108,7 @@ struct step_env_ops {
 		struct err *e);
 	/* REQUIRED. Closes the link or USB device, so that the next link() or usb() opens again. */
 	void (*link_close)(void *env, const char *role);
-	/* REQUIRED. From now on the device on this role may leave and come back: its absence is no
+	/* REQUIRED. From now on the device on this role may leave and come back: its absence is not
 	 * device-gone. */
 	int (*expect_replug)(void *env, const char *role, struct err *e);
 	/* REQUIRED. After expect_replug: it may come back under another USB serial number (a boot
@@ -154,8 +155,8 @@ struct step_env_ops {
 	int (*ask)(void *env, const struct prompt *p, const struct iotime *it,
 		char ret[ANSWER_BYTES], struct err *e);
 
-	/* The unit: who it is. Call them by step_identity() and step_serial() (recipe/action.h),
-	 * which keep secrets out. */
+	/* The unit: which one it is. Call them by step_identity() and step_serial()
+	 * (recipe/action.h), which keep secrets out. */
 
 	/* REQUIRED. Remembers the unit's identity on this role (chip id or what a command
 	 * answered): later proofs compare. A different value from before gives -ERR_WRONG_DEVICE.
@@ -183,7 +184,7 @@ struct step_env_ops {
 	/* From run to run. */
 
 	/* OPTIONAL. The place for what is kept for a role from run to run; *place is NULL where it
-	 * is empty. Who fills it hands it over: it is freed with the station. NULL, as the op or
-	 * from it: nothing is kept, and what a step started ends with it. */
+	 * is empty. What an action puts there belongs to the station, which frees it. NULL, as the
+	 * op or from it: nothing is kept, and what a step started ends with it. */
 	struct kept **(*kept)(void *env, const char *role);
 };

@@ -15,7 +15,7 @@ static bool is_name_char(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '-';
 }
 
-/* *p stands behind "${"; on success behind the "}". */
+/* *p is after "${"; on success it is after the "}". */
 static int take_path(const char **p, char path[PATH_MAX_LEN], struct err *e)
 {
 	const char *end = strchr(*p, '}');
@@ -67,7 +67,7 @@ static int walk(const char *text, int (*ref)(void *, const char *, struct err *)
 	return 0;
 }
 
-/* A scalar as it stands in text. */
+/* A scalar as it is in text. */
 static char *text_of(const json_t *v)
 {
 	if (json_is_string(v))

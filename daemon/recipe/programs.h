@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The foreign programs that a recipe's steps need. A name that is only known at run time (it holds
- * a reference) is not told.
+ * a reference) is left out.
  */
 #pragma once
 

@@ -402,7 +402,7 @@ int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *
 	return judged(text, why, e);
 }
 
-/* "E-3" and "x 10^3" after a number, which may stand apart: its exponent. */
+/* "E-3" and "x 10^3" after a number, with or without a blank before it: its exponent. */
 static bool scales(const char *p)
 {
 	static const char *const times[] = {"x", "X", "*", "\u00d7", "\u00b7"};
@@ -437,7 +437,7 @@ static bool joins_after(const char *p)
 	/* A part or a multiple of it, or a date: "3.3/2", "3.3 * 2". */
 	if (*skip_blanks(p) && strchr("/*", *skip_blanks(p)))
 		return true;
-	/* A backslash: a byte that is no text was escaped. It may have been the point. */
+	/* A backslash: a byte that is not text was escaped. It may have been the point. */
 	return isalnum(c) || (c && strchr("+-_#%^\\", c)) || c >= 0x80;
 }
 
@@ -540,7 +540,7 @@ static bool is_scaled(const char *name)
 	return false;
 }
 
-/* The unit that comes right after a bare number, in brackets, behind a separator or not, or "". */
+/* The unit that comes right after a bare number, in brackets, after a separator or not, or "". */
 static void unit_after(const char *text, char ret[QUANTITY_UNIT_MAX])
 {
 	static const char stop[] = " \t,;|)]";

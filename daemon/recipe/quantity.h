@@ -4,16 +4,16 @@
  *
  *	[sign] digits [. digits] [exponent] [unit]        "- 5.0 V", "\u22125e-3", ".5", "3310 mV"
  *
- * The sign may stand apart (balances print it so) and be U+2212. Nothing else is a number: no
- * grouping and no decimal comma ("1,234" is 1.234 in one country, 1234 in the next, and a list of
- * two in an instrument), no bound or estimate (">50", "~5"), no hexadecimal, no version, date or
- * time, no second number, none of the words and figures by which instruments say that they have no
- * value: NaN, Inf, OL, 1.#QNAN, and 9.9E37 and above (IEEE 488.2 and SCPI-99, 7.2.1.4 and 7.2.1.5).
- * What is not understood is refused, never guessed.
+ * A blank may follow the sign (balances print it so), and it may be U+2212. Nothing else is a
+ * number: no grouping and no decimal comma ("1,234" is 1.234 in one country, 1234 in the next, and
+ * a list of two in an instrument), no bound or estimate (">50", "~5"), no hexadecimal, no version,
+ * date or time, no second number, none of the words and figures by which instruments say that they
+ * have no value: NaN, Inf, OL, 1.#QNAN, and 9.9E37 and above (IEEE 488.2 and SCPI-99, 7.2.1.4 and
+ * 7.2.1.5). What is not understood is refused, never guessed.
  *
- * Units: the coherent SI units and what factories use in addition to them (the table in quantity.c), with
- * the prefixes p n u \u00b5 \u03bc m k K M G T where they take one. A unit that is not in the table
- * has to be the one that the recipe names.
+ * Units: the coherent SI units and what factories use in addition to them (the table in
+ * quantity.c), with the prefixes p n u \u00b5 \u03bc m k K M G T where they take one. A unit that
+ * is not in the table has to be the one that the recipe names.
  */
 #pragma once
 
@@ -39,9 +39,9 @@ int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *
 /* Text in which [start, end) was picked out by a pattern: a quantity by itself, not a part of one.
  * A letter, digit, sign, point or comma that touches it is refused, and what is set apart and
  * belongs to it all the same: a sign, bound or group of digits before it, a group or an exponent
- * after it. A byte that is no text, escaped after it, may have been a part. A known unit right after
- * it counts, also in brackets or behind a separator, and one in the label; a multiple that is not
- * known is refused. */
+ * after it. A byte that is not text, escaped after it, may have been a part. A known unit right
+ * after it counts, also in brackets or after a separator, and one in the label; a multiple that is
+ * not known is refused. */
 int quantity_parse_part(
 	const char *text, size_t start, size_t end, struct quantity *ret, struct err *e);
 /* The value in `unit` (NULL or "": the recipe names none). -ERR_NOT_A_NUMBER for another kind of

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The runner carries a recipe out, step by step, on one unit. It knows no database and no station:
- * it tells a sink what begins and ends, and asks an environment for links, serials and people.
+ * it reports to a sink what begins and ends, and asks an environment for links, serials and people.
  *
  *   setup --ok--> steps --ok--> teardown        a failing step with on_fail: stop jumps to
- * teardown; |             |              ^            teardown always runs, with a cancel of its
- * own
- *     +--failed-----+--------------+
+ *     |             |              ^            teardown; teardown always runs, with a cancel of
+ *     +--failed-----+--------------+            its own
  *
  * No false pass: an action marked ACTION_NEEDS_EVIDENCE that returns none has not passed, and a
  * step whose end the sink could not make durable has not passed either.

@@ -43,7 +43,7 @@ static void set_member(json_t **o, const char *key, json_t *value)
 {
 	if (!*o)
 		*o = json_object();
-	/* Text that is no UTF-8 yields no JSON value: the absence would look like an empty answer.
+	/* Text that is not UTF-8 yields no JSON value: the absence would look like an empty answer.
 	 */
 	json_object_set_new(*o, key, value ? value : json_string("(unprintable)"));
 }

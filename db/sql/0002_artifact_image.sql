@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- What the reader of its format said of a firmware file when it was uploaded: segments, payload
--- digest, entry point, notes. NULL for files that are no firmware of addresses, and for those that
--- came before. Formats are told by their short names.
+-- digest, entry point, notes. NULL for files that are not firmware of addresses, and for those that
+-- came before. Formats have their short names.
 
 ALTER TABLE artifacts ADD COLUMN image TEXT;
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- What a station knows again when provd starts anew.
+-- What a station knows again when provd starts again.
 --
 -- plugged: what was there when its last run ended, as an enumeration that no other plugging repeats:
 -- a unit that is still there has had its run. '' while a run is open, after an interrupted one, and

@@ -7,7 +7,7 @@
 -- cursor is among them has seen what these records do not know.
 --
 -- marked: the high-water marks outside the database are known to be on disk under this epoch. While
--- it is 0 nothing was given out yet, so that marks which are missing or older are no loss.
+-- it is 0 nothing was given out yet, so that marks which are missing or older lose nothing.
 
 CREATE TABLE epochs (
 	generation INTEGER PRIMARY KEY CHECK (generation > 0),

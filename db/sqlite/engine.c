@@ -16,10 +16,10 @@
 #include "db/canonical.h"
 #include "db/sqlite/page_sums.h"
 
-/* "pvd1" in the header of the file (sqlite.org/fileformat2.html, 1.3.17): file(1) and we can tell
- * it from other databases. */
+/* "pvd1" in the header of the file (sqlite.org/fileformat2.html, 1.3.17): file(1) and provd
+ * know it from other databases by that. */
 #define APPLICATION_ID 0x70766431
-/* A reader never waits in WAL mode but for a checkpoint's reset; the writer only for a foreign
+/* A reader waits in WAL mode only for a checkpoint's reset; the writer only for a foreign
  * sqlite3 shell. */
 #define BUSY_MS 5000
 /* Pages of the log beyond which it is cut back. */
@@ -53,7 +53,8 @@ static sqlite3_stmt *st_of(struct engine_stmt *st)
 	return (sqlite3_stmt *)st;
 }
 
-/* The index of the log is made larger: that fails for want of room, and sqlite keeps no errno. */
+/* The index of the log is made larger: that fails where there is no room, and sqlite keeps no
+ * errno. */
 static bool no_room(sqlite3 *sql, int code)
 {
 	int os = sql ? sqlite3_system_errno(sql) : 0;
@@ -469,6 +470,8 @@ static const char *sums_begun(struct engine *g, size_t *ret_pages)
 
 const struct engine_ops engine_sqlite = {
 	.name = "sqlite",
+	.log_suffix = "-wal",
+	.sums_suffix = "-sums",
 	.open = do_open,
 	.close = do_close,
 	.script = do_script,

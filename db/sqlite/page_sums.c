@@ -20,7 +20,7 @@ struct sums {
 	struct sums *next; /* under the lock of the list, as refs */
 	unsigned refs;
 	char *db, *path;
-	int fd; /* who opens, then who writes: one connection; -1: in memory alone */
+	int fd; /* of the opener, then of the writer: one connection; -1: in memory alone */
 	struct mutex lock;
 	bool on; /* under lock, as all that follows; held across I/O only while they are made */
 	unsigned page_bytes;

@@ -28,7 +28,7 @@
 /* The name of the layer for sqlite3_open_v2(). Any thread. */
 const char *page_sums_vfs(void);
 /* From here on a damaged page fails the read (SQLITE_IOERR_DATA); until then it is noted. A schema
- * that was damaged can so be read by people. */
+ * that was damaged can be read by people in this way. */
 void page_sums_strict(sqlite3 *sql, bool strict);
 /* Whether they began again with this opening, and why; NULL: no. Valid while a connection is open.
  */

@@ -92,7 +92,7 @@ struct adbd_stream;
 
 struct adbd_service {
 	const char *prefix; /* of the name that opens it */
-	/* false: refused (CLSE(0, id)). arg: behind the prefix. */
+	/* false: refused (CLSE(0, id)). arg: after the prefix. */
 	bool (*open)(struct adbd_stream *s, const char *arg, uint64_t now_us);
 	void (*input)(struct adbd_stream *s, const uint8_t *p, size_t n, uint64_t now_us);
 	/* The peer takes more and the stream has nothing queued: queue the next. May be NULL. */
@@ -200,13 +200,13 @@ struct adbd_run {
 	int status;
 	bool ended;
 	uint64_t wait_us; /* 0: goes on at once */
-	char *redirect;	  /* of the command at hand, or NULL */
+	char *redirect;	  /* of the current command, or NULL */
 	bool append;
 	struct strbuf redirected;
 	void *sink_data;
 	void (*sink)(void *data, bool is_err, const void *p, size_t n);
 	uint64_t now_us;
-	/* A command that reads its input: the bytes that it wants, and who takes them. */
+	/* A command that reads its input: the bytes that it wants, and what takes them. */
 	uint64_t want;
 	FILE *input;
 	char *input_path;

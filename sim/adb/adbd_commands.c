@@ -347,7 +347,7 @@ static int cmd_screencap(struct adbd_run *r, int argc, char **argv)
 	return errno ? no_file(r, "screencap", path) : 0;
 }
 
-/* ftyp and mdat as it goes, moov when it is told to end, as the real one does. */
+/* ftyp and mdat as it goes, moov when it has to end, as the real one does. */
 static int cmd_screenrecord(struct adbd_run *r, int argc, char **argv)
 {
 	uint8_t mp4[128];

@@ -70,7 +70,7 @@ static const struct own_setting settings[] = {
 	{"adb-sha256sum", "1", "0: it has no sha256sum"},
 	{"adb-screencap", "1", "0: it has no screencap"},
 	{"adb-chmod", "1", "ignored: its file system keeps no modes"},
-	{"adb-old-sideload", "0", "1: knows only the sideload of before Android 4.4"},
+	{"adb-old-sideload", "0", "1: knows only the sideload from before Android 4.4"},
 	{"adb-completed-ms", "100", "from the boot to sys.boot_completed"},
 	{0},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Packages of a virtual phone: an APK is any file that begins as a ZIP does; its package's name is
- * what stands behind "PKG:" in its first 4 KiB, else one made of its digest. It is kept as
+ * what comes after "PKG:" in its first 4 KiB, else one made of its digest. It is kept as
  * /data/app/<name>/base.apk.
  */
 #include "sim/adb/adbd.h"

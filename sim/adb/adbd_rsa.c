@@ -3,7 +3,7 @@
  * RSA with a key in Android's form, as a small device does it: Montgomery multiplication with the
  * key's own n0inv and rr, so that a key that is encoded wrongly verifies nothing.
  *
- * PKCS#1 v1.5 with the DigestInfo of SHA-1 (RFC 8017, 9.2); the token stands in the digest's place.
+ * PKCS#1 v1.5 with the DigestInfo of SHA-1 (RFC 8017, 9.2); the token is in the digest's place.
  */
 #include "sim/adb/adbd.h"
 

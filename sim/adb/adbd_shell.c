@@ -150,7 +150,7 @@ void adbd_err(struct adbd_run *r, const char *fmt, ...)
 
 /* --- running --- */
 
-/* The words of the command at hand, with $? and the positional ones put in. */
+/* The words of the current command, with $? and the positional ones put in. */
 static void take_command(struct adbd_run *r, char **positional, size_t positionals)
 {
 	free_argv(r);

@@ -63,7 +63,7 @@ void dfu_put_functional(const struct dfu_sim *s, struct wbytes *w)
 	wb_le16(w, s->dfuse && !s->runtime_mode ? 0x011a : 0x0110);
 }
 
-/* Interface descriptors of all settings, and the functional descriptor behind the last. */
+/* Interface descriptors of all settings, and the functional descriptor after the last. */
 void dfu_describe(struct dfu_sim *s)
 {
 	const char *ids = s->runtime_mode ? s->set->usb_id : settings_own(s->set, "dfu-ids");

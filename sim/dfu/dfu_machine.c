@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The states of a virtual DFU device (DFU 1.1, appendix A), and DfuSe's commands. An operation
- * begins at the GETSTATUS behind its DNLOAD: a host that does not ask writes nothing.
+ * begins at the GETSTATUS after its DNLOAD: a host that does not ask writes nothing.
  */
 #include <string.h>
 
@@ -173,7 +173,7 @@ static void manifest(struct dfu_sim *s, uint64_t now_us)
 		s->pending = false;
 		s->state = MANIFEST;
 		s->busy_until_us = now_us + 2 * US_PER_MS;
-		/* DfuSe: this was "leave"; the device resets behind this answer. */
+		/* DfuSe: this was "leave"; the device resets after this answer. */
 		s->leave = s->dfuse && !own_fault_hit(s->faults, STAYS, NULL);
 		return;
 	}

@@ -97,7 +97,7 @@ void fb_say(struct fb *f, const char *fmt, ...)
 	push_text(f, "INFO", text);
 }
 
-/* Whether the fault is for the command at hand. */
+/* Whether the fault is for the current command. */
 static bool hits(struct fb *f, enum fb_fault row)
 {
 	double arg = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A virtual phone or board that speaks fastboot: a bootloader, and on devices with logical
- * partitions the userspace fastbootd behind it. Shared by the fastboot*.c files of sim and by no
- * one else. Made after AOSP system/core fastboot/README.md, fastbootd's device/commands.cpp and
+ * partitions the userspace fastbootd that it starts. Shared by the fastboot*.c files of sim and by
+ * no one else. Made after AOSP system/core fastboot/README.md, fastbootd's device/commands.cpp and
  * U-Boot's fb_command.c.
  *
  *	framing (TCP, UDP, USB) --commands, data--> fb_command(), fb_data()

@@ -437,7 +437,7 @@ static const struct {
 	{"snapshot-update:", true, false, do_snapshot},
 };
 
-/* Control characters, a NUL behind it above all: fastbootd refuses them. */
+/* Control characters, a NUL after it above all: fastbootd refuses them. */
 static bool clean(const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -323,7 +323,7 @@ static enum fault_phase phase_of(const struct board *b, uint8_t next)
 	return op == OP_WRITE ? FAULT_PHASE_WRITE : FAULT_PHASE_READ;
 }
 
-/* How long the frame is, as far as its first `have` bytes tell. */
+/* How long the frame is, as far as its first `have` bytes show. */
 static size_t frame_size(const uint8_t *p, size_t have)
 {
 	if (p[0] == OP_READ)

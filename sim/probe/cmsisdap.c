@@ -100,7 +100,7 @@ static void swj_pins(struct cmsisdap *p, struct rbytes *in, struct wbytes *out)
 	wb_u8(out, (uint8_t)((p->pins & ~PIN_TDO) | (tdo(p) ? PIN_TDO : 0)));
 }
 
-/* The count of 0 stands for 256. */
+/* A count of 0 means 256. */
 static void swj_sequence(struct cmsisdap *p, struct rbytes *in, struct wbytes *out)
 {
 	uint8_t count = rb_u8(in);
@@ -194,7 +194,7 @@ static uint8_t transfer_one(
 	return (uint8_t)transfer(p, request & REQUEST_AP, request & REQUEST_REG, false, &data);
 }
 
-/* A write to the access port may fail behind its ACK: one more transfer tells. */
+/* A write to the access port may fail after its ACK: one more transfer shows that. */
 static uint8_t last_write(struct cmsisdap *p, uint8_t request, uint8_t ack)
 {
 	uint32_t unused;

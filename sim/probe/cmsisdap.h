@@ -6,7 +6,7 @@
  *	command -> cmsisdap -- SWCLK/TCK, SWDIO/TMS, TDI, TDO, nRESET --> swd_dp, jtag_tap, f103
  *
  * Not there: SWO, UART, atomic command lists (7E, 7F), SWD_Sequence (1D), JTAG through
- *DAP_Transfer; what is not there is answered by FF, as the specification has it.
+ * DAP_Transfer; what is not there is answered by FF, as the specification has it.
  *
  * Source: "CMSIS-DAP" of Arm, Version 2.1.0, "CMSIS-DAP Commands".
  */

@@ -30,5 +30,5 @@ void dap_write(struct dap *d, unsigned reg, uint32_t v);
 /* B2.2.1. */
 void dap_abort(struct dap *d, uint32_t v);
 /* An access to a register of the access port; what is read lies in rdbuff. An access that fails on
- * the bus is told by the one after it. */
+ * the bus is reported by the one after it. */
 enum dap_ack dap_access(struct dap *d, unsigned reg, bool read, uint32_t v);

@@ -61,7 +61,7 @@ void f103_power_on(struct f103 *c);
 void f103_reset(struct f103 *c);
 /* The aligned word at an address; what is not there reads as zero. false: the bus has no answer. */
 bool f103_read(struct f103 *c, uint32_t address, uint32_t *ret);
-/* bytes: 1, 2 or 4; the value stands in the low bytes. false: the bus has no answer. */
+/* bytes: 1, 2 or 4; the value is in the low bytes. false: the bus has no answer. */
 bool f103_write(struct f103 *c, uint32_t address, uint32_t value, unsigned bytes);
 /* Adds flash and counters to o. */
 void f103_json(const struct f103 *c, bool whole, json_t *o);

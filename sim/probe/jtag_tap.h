@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The scan chain of an STM32F103 and what stands behind it:
+ * The scan chain of an STM32F103 and what it leads to:
  *
  *	TDI -> boundary scan (IR of 5 bits) -> JTAG-DP (IR of 4) -> TDO
  *	                                          |

@@ -31,7 +31,7 @@ static const struct own_setting setting_rows[] = {
 	{"stm32-flash", "", "bytes of flash; by default the most of its family"},
 	{"stm32-pages", "", "pages, as 4*16K,64K,7*128K; by default those of its family"},
 	{"stm32-erase", "", "43 or 44: the erase command it has"},
-	{"stm32-missing", "", "codes of commands that it has not, as 11,82"},
+	{"stm32-missing", "", "codes of commands that it does not have, as 11,82"},
 	{"stm32-rdp", "0", "1: a new unit is read-protected"},
 	{"stm32-fill", "", "a byte that the flash of a new unit is full of"},
 	{"stm32-page-ms", "1", "that the erase of a page takes"},

@@ -351,7 +351,7 @@ static void erase_everything(struct stm32_rom *s, uint64_t now_us)
 	erased(s, 1, now_us);
 }
 
-/* n numbers of `width` bytes behind the count. */
+/* n numbers of `width` bytes after the count. */
 static void erase_pages(struct stm32_rom *s, size_t n, unsigned width, uint64_t now_us)
 {
 	struct rbytes b = rbytes_of(s->frame + width, n * width);

@@ -35,6 +35,8 @@ breach 'a protocol family includes another' transports/protocols/adb/x.c '#inclu
 breach 'an action uses the protocol of another family' daemon/actions/adb/x.c '#include "transports/protocols/fastboot/fastboot.h"'
 breach 'an action includes one of another family' daemon/actions/dfu/x.c '#include "daemon/actions/stm32/stm32.h"'
 breach 'a virtual device includes another' sim/adb/x.c '#include "sim/dfu/dfu_memory.h"'
+breach 'a new family includes another' transports/protocols/new/x.c '#include "transports/protocols/dfu/dfu.h"'
+breach 'a new action includes another family' daemon/actions/new/x.c '#include "daemon/actions/dfu/dfu.h"'
 breach 'a link knows a protocol' transports/links/x.c '#include "transports/protocols/console.h"'
 breach 'an image knows a link' transports/images/x.c '#include "transports/links/link.h"'
 breach 'what protocols share knows one of them' transports/protocols/x.c '#include "transports/protocols/adb/adb_conn.h"'

@@ -29,7 +29,7 @@ static const uint8_t *take_line(const uint8_t **at, const uint8_t *end, size_t *
 	return line;
 }
 
-/* The Adler-32 behind the deflated bytes is right only for all of them. */
+/* The Adler-32 after the deflated bytes is right only for all of them. */
 static int inflate_all(const uint8_t *p, size_t n, struct err *e)
 {
 	z_stream z = {0};
@@ -92,7 +92,8 @@ int android_backup_check(const uint8_t *p, size_t n, struct android_backup *ret,
 	line = take_line(&at, end, &k);
 	if (!line || k != strlen(magic) || memcmp(line, magic, k) != 0)
 		return err_set(e, ERR_IMAGE_INVALID,
-			"%zu bytes that are no backup: was it confirmed on the unit's screen?", n);
+			"%zu bytes that are not a backup: was it confirmed on the unit's screen?",
+			n);
 	line = take_line(&at, end, &k);
 	for (size_t i = 0; line && i < k && i < 4 && line[i] >= '0' && line[i] <= '9'; i++)
 		b.version = b.version * 10 + (unsigned)(line[i] - '0');

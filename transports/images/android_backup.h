@@ -16,8 +16,8 @@ struct android_backup {
 	unsigned version;
 	int compressed;
 	char encryption[16]; /* "none", "AES-256" */
-	int whole;	     /* its end was seen; not to be told of an encrypted one */
+	int whole;	     /* its end was seen; not known of an encrypted one */
 };
 
-/* -ERR_IMAGE_INVALID for what is no backup, holds nothing or is cut short. */
+/* -ERR_IMAGE_INVALID for what is not a backup, holds nothing or is cut short. */
 int android_backup_check(const uint8_t *p, size_t n, struct android_backup *ret, struct err *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A package of files: a zip archive, or a directory, behind the same calls. Members are plain
+ * A package of files: a zip archive, or a directory, read by the same calls. Members are plain
  * names: one with a slash, or that begins with a dot, is refused, so that no package leads out of
  * itself. Used by one worker.
  */
@@ -16,8 +16,8 @@
 
 struct archive;
 
-/* Holds a reference to the blob. -ERR_IMAGE_INVALID for what is no zip archive, or has two members
- * of one name: a unit may unpack another one than was checked. */
+/* Holds a reference to the blob. -ERR_IMAGE_INVALID for what is not a zip archive, or has two
+ * members of one name: a unit may unpack another one than was checked. */
 int archive_open_zip(struct blob *b, struct archive **ret, struct err *e);
 /* -ERR_NOT_FOUND. */
 int archive_open_dir(const char *path, struct archive **ret, struct err *e);

@@ -9,7 +9,7 @@
 
 #define FILL_MIN_BYTES (1u << 20) /* smaller ones may well be mostly empty */
 
-/* The longest run of one of the values that stand for nothing. */
+/* The longest run of one of the values of memory that holds nothing. */
 static uint64_t longest_fill(const uint8_t *p, size_t n)
 {
 	uint64_t best = 0;
@@ -36,7 +36,7 @@ static void look_at_fill(struct image_source *s)
 }
 
 /* ARMv7-M B1.5.3: the first word is the stack pointer, the second the reset vector, odd (Thumb).
- * Where both look so, the vector tells the address that the file was linked for. */
+ * Where both look so, the vector shows the address that the file was linked for. */
 static void look_at_vectors(struct image_source *s, uint64_t address)
 {
 	struct rbytes b = rbytes_of(s->bytes, s->n);

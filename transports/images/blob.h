@@ -29,7 +29,7 @@ struct blob {
 };
 
 /* immutable: the file is an artifact of the store. -ERR_NOT_FOUND without it, -ERR_IMAGE_INVALID
- * for an empty one or what is no regular file, -ERR_TOO_LARGE. */
+ * for an empty one or what is not a regular file, -ERR_TOO_LARGE. */
 int blob_open(const char *path, bool immutable, struct blob **ret, struct err *e);
 /* A blob that the caller makes (a member of an archive): fill *ret_bytes, then blob_seal(), which
  * makes them read only and takes their digest; until then no one else may see it. name is for

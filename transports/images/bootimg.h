@@ -57,5 +57,5 @@ bool avb_footer_present(const uint8_t *bytes, uint64_t n);
 #define AVB_FLAG_NO_VERIFICATION 2u
 
 /* A sentence where such a file on that partition is likely a mistake; else "". partition may have a
- * slot behind it. */
+ * slot after its name. */
 void content_warning(const char *partition, enum content c, char *ret, size_t size);

@@ -202,7 +202,7 @@ static int join(struct joint *j, const struct image_piece *p, struct err *e)
 	return 0;
 }
 
-/* Where unlike bytes are declared to be meant: the extents first, then the bytes in the order of
+/* Where different bytes are declared to be meant: the extents first, then the bytes in the order of
  * the file, so that the later ones are kept. */
 static int extend(struct joint *j, const struct image_piece *p, struct err *e)
 {
@@ -294,7 +294,7 @@ static int join_all(struct image_source *s, struct err *e)
 	r = s->opts->last_wins ? join_later_wins(&j, e) : join_strictly(&j, e);
 	if (r < 0 && j.unlike && s->opts->for_store) {
 		image_note(i,
-			"unlike bytes for one address: no step flashes it unless it says 'overlap: last'");
+			"different bytes for one address: no step flashes it unless it says 'overlap: last'");
 		i->count = 0;
 		j.used = 0;
 		j.twice = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One entry for each file and way of reading it. The first who asks reads, outside of the lock; who
- * comes meanwhile waits at the entry's eventfd, which is written once and never read:
+ * One entry for each file and way of reading it. The first request reads, outside of the lock; one
+ * that comes meanwhile waits at the entry's eventfd, which is written once and never read:
  *
  *	LOADING --read--> READY --no one holds it, and others were used since--> freed
  *	   +----error---> GONE: those who waited try for themselves
@@ -36,7 +36,7 @@ struct entry {
 	struct key key;
 	enum entry_state state;
 	int done_fd;
-	unsigned waiting; /* those who look at the entry without the lock */
+	unsigned waiting; /* threads that look at the entry without the lock */
 	uint64_t used_us;
 	union {
 		struct image *image;
@@ -217,7 +217,7 @@ static int wait_for(struct image_cache *c, struct entry *n, const struct iotime 
 	return MIN(r, 0);
 }
 
-/* Reads for all who wait. A file that changed meanwhile is given to the caller alone. */
+/* Reads for all that wait. A file that changed meanwhile is given to the caller alone. */
 static int load(struct image_cache *c, struct entry *n, struct request *q, struct err *e)
 {
 	struct key now;

@@ -2,8 +2,8 @@
  *
  * Images and blobs that several stations use at once are opened once: one mapping for all. Keyed by
  * the file (device, inode, size, both times) and the options; an entry lives as long as someone
- * holds it, and the last few a while longer, so that the next unit finds it. Any thread; two who
- * ask for the same at once wait for the one that reads.
+ * holds it, and the last few a while longer, so that the next unit finds it. Any thread; where two
+ * threads ask for the same at once, one reads and the other waits.
  */
 #pragma once
 

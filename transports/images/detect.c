@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a file is, by its content: names alone tell nothing that may be flashed.
+ * What a file is, by its content: a name alone does not allow a file to be flashed.
  */
 #include <ctype.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What programs of a PC keep for themselves: trained models, caches, databases, and what a vendor's own
- * tool takes apart before it loads it (bitstreams with a header, objects of TI's compilers).
+ * What programs of a PC keep for themselves: trained models, caches, databases, and what a vendor's
+ * own tool takes apart before it loads it (bitstreams with a header, objects of TI's compilers).
  */
 #include "transports/images/foreign_impl.h"
 
@@ -31,7 +31,7 @@ static bool is_gguf(const uint8_t *s, uint64_t n)
 		       (version[3] >= 1 && version[3] < 16 && !version[2] && !version[0]));
 }
 
-/* "TFL3" behind the offset of a table, which lies in the file and begins with a distance to its own
+/* "TFL3" after the offset of a table, which lies in the file and begins with a distance to its own
  * description (FlatBuffers, internals). */
 static bool is_tflite(const uint8_t *s, uint64_t n)
 {
@@ -41,7 +41,7 @@ static bool is_tflite(const uint8_t *s, uint64_t n)
 	return n >= 32 && !memcmp(s + 4, "TFL3", 4) && root >= 8 && root <= n - 4;
 }
 
-/* The length of a text of JSON, the text, and the numbers behind it (safetensors, "Format"). */
+/* The length of a text of JSON, the text, and the numbers after it (safetensors, "Format"). */
 static bool is_safetensors(const uint8_t *s, uint64_t n)
 {
 	struct rbytes b = rbytes_of(s, (size_t)MIN(n, 8u));
@@ -69,8 +69,8 @@ static bool varint(const uint8_t *s, uint64_t n, uint64_t *at, uint64_t *ret)
 	return false;
 }
 
-/* Fields of ModelProto up to the end of the file, with a graph and the sets of operators (onnx.proto:
- * 7 and 8). Numbers are those of versions; everything else has a length. */
+/* Fields of ModelProto up to the end of the file, with a graph and the sets of operators
+ * (onnx.proto: 7 and 8). Numbers are those of versions; everything else has a length. */
 static bool is_onnx(const uint8_t *s, uint64_t n)
 {
 	uint64_t at = 0;
@@ -208,7 +208,8 @@ static bool is_rds(const uint8_t *s, uint64_t n)
 	       s[7] >= 2 && s[7] < 16 && s[10] == 0 && s[11] >= 2 && s[11] < 16;
 }
 
-/* A header of 100 bytes or more, version 7, a format, depth and size of pixels (X.org, XWDFile.h). */
+/* A header of 100 bytes or more, version 7, a format, depth and size of
+ * pixels (X.org, XWDFile.h). */
 static bool is_window_dump(const uint8_t *s, uint64_t n)
 {
 	struct rbytes b = rbytes_of(s, (size_t)MIN(n, 24u));
@@ -227,7 +228,7 @@ static bool is_window_dump(const uint8_t *s, uint64_t n)
 /* -- what a vendor's tool unpacks -- */
 
 /* A field of nine bytes, then fields 'a' to 'e': the design, the part, the date (Xilinx .bit: AR
- * 7891). The configuration itself begins behind them: what is in a .bin. */
+ * 7891). The configuration itself begins after them: it is what a .bin holds. */
 static bool is_xilinx(const uint8_t *s, uint64_t n)
 {
 	struct rbytes b = rbytes_of(s, (size_t)MIN(n, (uint64_t)4096));
@@ -249,7 +250,8 @@ static bool is_xilinx(const uint8_t *s, uint64_t n)
 	return rb_u8(&b) == 'e' && !b.bad;
 }
 
-/* "SOF" or "POF", a version and a count, and a first part that lies within the file (Intel Quartus). */
+/* "SOF" or "POF", a version and a count, and a first part that lies within the file (Intel
+ * Quartus). */
 static bool is_quartus(const uint8_t *s, uint64_t n)
 {
 	return n > 32 && (!memcmp(s, "SOF\0", 4) || !memcmp(s, "POF\0", 4)) &&
@@ -257,7 +259,8 @@ static bool is_quartus(const uint8_t *s, uint64_t n)
 		       memmem(s + 4, (size_t)MIN(n - 4, 256u), "MAX+plus", 8));
 }
 
-/* Text with the number of fuses, after a heading and the byte that begins the map (JEDEC JESD3-C). */
+/* Text with the number of fuses, after a heading and the byte that begins the
+ * map (JEDEC JESD3-C). */
 static bool is_jedec(const uint8_t *s, uint64_t n)
 {
 	uint64_t begins = 0;

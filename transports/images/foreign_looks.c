@@ -138,7 +138,7 @@ static bool is_jpeg(const uint8_t *s, uint64_t n)
 	return true;
 }
 
-/* A directory of pictures that lie one after the other behind it. */
+/* A directory of pictures, which come one after the other after it. */
 static bool is_icon(const uint8_t *s, uint64_t n)
 {
 	struct rbytes b = rbytes_of(s, (size_t)MIN(n, 22u));
@@ -332,7 +332,7 @@ static bool is_stl(const uint8_t *s, uint64_t n)
 
 /* -- keys -- */
 
-/* Bytes of the length field at s in *ret_head, and what it says; false where it is none (X.690,
+/* Bytes of the length field at s in *ret_head, and what it says; false where it is not one (X.690,
  * 8.1.3). */
 static bool der_length(const uint8_t *s, uint64_t n, uint64_t *ret_head, uint64_t *ret)
 {
@@ -529,7 +529,7 @@ static bool is_dbase(const uint8_t *s, uint64_t n)
 	       header >= 65 && header <= n && record > 1 && (n == end || n == end + 1);
 }
 
-/* One entry of a table of partitions that is not empty: 1; -1: it is none. */
+/* One entry of a table of partitions that is not empty: 1; -1: it is not an entry. */
 static int partition_entry(const uint8_t *s, uint64_t n)
 {
 	static const uint8_t none[16];
@@ -718,7 +718,7 @@ static const struct foreign_row looks[] = {
 	{is_disk, {"an image of a whole disk, with a table of partitions",
 			  "give the image of the one memory", MAY_BE_A_PARTITION | MAY_BE_A_DISK}},
 	{is_old_text, {"a text file in an 8-bit encoding", ADVICE_TEXT, 0}},
-	{is_mostly_text, {"a text file with bytes that are no text", ADVICE_TEXT, 0}},
+	{is_mostly_text, {"a text file with bytes that are not text", ADVICE_TEXT, 0}},
 	{is_headed,
 		{"a file that begins with a heading of words", ADVICE_TEXT, MAY_BE_A_PARTITION}},
 	{is_same_byte, {"one byte repeated", "an empty memory is erased, not written",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pictures and films without a container: a header whose sizes fit the file, or units that follow each
- * other as their format demands.
+ * Pictures and films without a container: a header whose sizes fit the file, or units that follow
+ * each other as their format demands.
  */
 #include "transports/images/foreign_impl.h"
 
@@ -39,7 +39,8 @@ static bool pnm_number(const uint8_t *s, uint64_t n, uint64_t *at, uint64_t *ret
 	return v > 0 && v <= PICTURE_SIDE_MAX;
 }
 
-/* P4, P5, P6: width, height, the largest value, one blank, and all of the pixels. P1 to P3 are text. */
+/* P4, P5, P6: width, height, the largest value, one blank, and all of the pixels. P1 to P3 are
+ * text. */
 static bool is_pnm(const uint8_t *s, uint64_t n)
 {
 	uint64_t at = 2;
@@ -60,8 +61,8 @@ static bool is_pnm(const uint8_t *s, uint64_t n)
 
 /* -- others -- */
 
-/* Manufacturer, version, encoding, bits; a window; a zero; planes, and the bytes of a line, which hold
- * the width and are even (ZSoft PCX, technical reference). */
+/* Manufacturer, version, encoding, bits; a window; a zero; planes, and the bytes of a line, which
+ * hold the width and are even (ZSoft PCX, technical reference). */
 static bool is_pcx(const uint8_t *s, uint64_t n)
 {
 	struct rbytes b = rbytes_of(s, (size_t)MIN(n, 128u));
@@ -83,8 +84,8 @@ static bool is_pcx(const uint8_t *s, uint64_t n)
 	return line % 2 == 0 && line >= (bits + 7) / 8 && line <= (bits + 7) / 8 + 64;
 }
 
-/* The code 474, RLE or not, 1 or 2 bytes, dimensions, sizes, a heading of text, and zeros (SGI image
- * format 1.00). */
+/* The code 474, RLE or not, 1 or 2 bytes, dimensions, sizes, a heading of text, and zeros (SGI
+ * image format 1.00). */
 static bool is_sgi(const uint8_t *s, uint64_t n)
 {
 	static const uint8_t none[404];
@@ -110,7 +111,7 @@ static uint64_t next_start(const uint8_t *s, uint64_t n, uint64_t most)
 	return at ? (uint64_t)(at - s) : 0;
 }
 
-/* The unit behind the start code at *at, and *at moved to the next one; -1: there is none. */
+/* The unit after the start code at *at, and *at moved to the next one; -1: there is none. */
 static int next_unit(const uint8_t *s, uint64_t n, uint64_t *at)
 {
 	int unit = n - *at > 5 ? s[*at + 3] : -1;
@@ -172,7 +173,7 @@ static bool is_h265(const uint8_t *s, uint64_t n)
 }
 
 /* A pack header of MPEG-1 or MPEG-2 with its marks, and the start code of a system header or packet
- * behind it (ISO 11172-1, 2.4.3; ISO 13818-1, 2.5.3.3). */
+ * after it (ISO 11172-1, 2.4.3; ISO 13818-1, 2.5.3.3). */
 static bool is_program_stream(const uint8_t *s, uint64_t n)
 {
 	uint64_t next;
@@ -188,7 +189,7 @@ static bool is_program_stream(const uint8_t *s, uint64_t n)
 	return n - next >= 4 && !memcmp(s + next, "\0\0\1", 3) && s[next + 3] >= 0xba;
 }
 
-/* A sequence header: shape and rate that there are, a mark; behind it an extension, user data or a
+/* A sequence header: shape and rate that there are, a mark; after it an extension, user data or a
  * group (ISO 11172-2, 2.4.2.3). */
 static bool is_mpeg_video(const uint8_t *s, uint64_t n)
 {

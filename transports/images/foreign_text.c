@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Text in other encodings than UTF-8. None has a magic; each is proven by the whole file: every byte
- * has its place in the encoding, and the characters are those that people write with. Machine code
- * has zeros, encrypted data has every byte, and a table of samples has no letters that repeat.
+ * Text in other encodings than UTF-8. None has a magic; each is proven by the whole file: every
+ * byte has its place in the encoding, and the characters are those that people write with. Machine
+ * code has zeros, encrypted data has every byte, and a table of samples has no letters that repeat.
  */
 #include "transports/images/foreign_impl.h"
 
@@ -45,8 +45,8 @@ static uint32_t wide_at(const uint8_t *s, unsigned width, bool big)
 	return c;
 }
 
-/* Whether the characters go up and down as letters do, and are several: a number that fills a memory
- * stays, a table of samples rises or falls for long, and one of settings has few values. */
+/* Whether the characters go up and down as letters do, and are several: a number that fills a
+ * memory stays, a table of samples rises or falls for long, and one of settings has few values. */
 static bool reads_like_text(const uint8_t *s, uint64_t end, unsigned width, bool big)
 {
 	bool seen[256] = {false};
@@ -92,8 +92,8 @@ static bool is_wide_text(const uint8_t *s, uint64_t n, unsigned width, bool big)
 	       reads_like_text(s, end, width, big);
 }
 
-/* Scripts of UTF-16 (Unicode 15, Blocks.txt): how much of the text has to be of it, and what else it
- * may have. Japanese has Chinese characters, and kana among them. */
+/* Scripts of UTF-16 (Unicode 15, Blocks.txt): how much of the text has to be of it, and what else
+ * it may have. Japanese has Chinese characters, and kana among them. */
 static const struct script {
 	uint16_t first, last, other_first, other_last;
 	unsigned percent;
@@ -105,7 +105,7 @@ static const struct script {
 	{0xac00, 0xd7a3, 0, 0, 50, true},
 };
 
-/* What ends words and sentences: a row of samples has none of it. */
+/* What ends words and sentences: a row of samples has nothing of the kind. */
 static bool is_stop(const struct script *x, uint32_t c)
 {
 	return (x->spaced && c == ' ') || c == '\n' || c == '\r' || (c >= 0x3000 && c < 0x3003) ||
@@ -155,9 +155,9 @@ struct span {
 	uint8_t first, last;
 };
 
-/* Leads and trails of an encoding, bytes that stand alone, and the pairs that most of every text
- * consists of: hiragana, the commoner half of the Chinese characters, Korean syllables (JIS X 0208,
- * GB 2312, Big5, KS X 1001). */
+/* Leads and trails of an encoding, bytes that are a character alone, and the pairs that most of
+ * every text consists of: hiragana, the commoner half of the Chinese characters, Korean syllables
+ * (JIS X 0208, GB 2312, Big5, KS X 1001). */
 static const struct pairs {
 	struct span lead[2], trail[2], alone;
 	struct span common_lead, common_trail;
@@ -197,7 +197,7 @@ static bool is_stop_at(const uint8_t *s, unsigned len)
 			: s[0] == 0x81 || s[0] == 0xa1 || s[0] == 0xa3;
 }
 
-/* How many bytes the character at s has in that encoding; 0: it is none. */
+/* How many bytes the character at s has in that encoding; 0: it is not one of it. */
 static unsigned pair_at(const struct pairs *x, const uint8_t *s, uint64_t n)
 {
 	if (s[0] < 0x80)
@@ -207,8 +207,8 @@ static unsigned pair_at(const struct pairs *x, const uint8_t *s, uint64_t n)
 	return n > 1 && is_in_either(x->lead, s[0]) && is_in_either(x->trail, s[1]) ? 2 : 0;
 }
 
-/* Samples of 8 bits may have every byte in the encoding, and all pairs among the common ones: they have
- * no line end. */
+/* Samples of 8 bits may have every byte in the encoding, and all pairs among the common ones: they
+ * have no line end. */
 static bool is_text_in(const struct pairs *x, const uint8_t *s, uint64_t n)
 {
 	bool seen[256] = {false};
@@ -298,7 +298,8 @@ static bool is_ebcdic_letter(uint8_t b)
 	       b < 0xf0;
 }
 
-/* Code pages 037, 500, 1140 and their like: letters, digits, marks, line ends (CDRA, appendix A). */
+/* Code pages 037, 500, 1140 and their like: letters, digits, marks, line ends
+ * (CDRA, appendix A). */
 static bool is_ebcdic(const uint8_t *s, uint64_t n)
 {
 	uint64_t letters = 0;
@@ -321,9 +322,9 @@ static bool is_ebcdic(const uint8_t *s, uint64_t n)
 
 /* -- a few bytes -- */
 
-/* Fewer than 8 bytes may be a setting of the unit: a flag for its bootloader ("BOOT"), a revision. A
- * line end behind them is what editors and servers write, and the whole answers of a server without
- * one are known. Of two bytes nothing is sure. */
+/* Fewer than 8 bytes may be a setting of the unit: a flag for its bootloader ("BOOT"), a revision.
+ * A line end after them is what editors and servers write, and the whole answers of a server
+ * without one are known. Of two bytes nothing is sure. */
 static bool is_short_text(const uint8_t *s, uint64_t n)
 {
 	static const char *const answers[] = {"{}", "[]", "null", "true", "false"};

@@ -93,8 +93,8 @@ static int check_file_for_device(const struct image *i, struct err *e)
 		i->path, image_format_name(i->inner), image_format_str(i->inner));
 }
 
-/* Whoever stores a file may have other uses for it: a page to push, a table of a test. Not where
- * its name calls it firmware. */
+/* A stored file may have other uses: a page to push, a table of a test. Not where its name calls it
+ * firmware. */
 static bool is_only_stored(
 	const struct image *i, const struct image_opts *o, const struct name_kind *k)
 {

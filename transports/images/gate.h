@@ -6,7 +6,7 @@
  * gate_partition() and gate_package().
  *
  * A recipe that declares the format takes the decision itself: `format: bin` lets every file pass
- * whose content is no firmware format with addresses of its own. What was declared is on record.
+ * whose content is not a firmware format with addresses of its own. What was declared is on record.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 
 #define GATE_WHY_BYTES 240
 
-/* The format that the end of a name stands for (".hex": IMAGE_IHEX); IMAGE_ANY: names of that kind
+/* The format that the end of a name means (".hex": IMAGE_IHEX); IMAGE_ANY: names of that kind
  * say nothing (".bin", ".img", none) or something else than firmware (images/name_kinds.h). */
 enum image_format gate_name_claim(const char *name);
 

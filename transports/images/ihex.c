@@ -10,7 +10,7 @@
  *
  * A universal HEX file holds programs for several boards (micro:bit, "Universal Hex Format
  * Specification" 0.4.0): blocks with the number of a board, whose data records are of type 00 or,
- *so that the oldest board passes over them, 0D:
+ * so that the oldest board passes over them, 0D:
  *
  *	0A a block begins: board (2), C0 DE	0B it ends (padding)
  *	0C padding	0D data of the board	0E other data, for no board

@@ -125,9 +125,9 @@ static enum image_format content_of(const struct image_source *s)
 	return s->opts->format == IMAGE_BIN && !readers[f] ? IMAGE_BIN : f;
 }
 
-/* A suffix that is wrong, of a file for a device that takes files: the published ones of HackRF have
- * such a suffix (findings/), and its owners send them as they are. A recipe that declares the bytes
- * takes the decision. */
+/* A suffix that is wrong, of a file for a device that takes files: the published ones of HackRF
+ * have such a suffix (findings/), and its owners send them as they are. A recipe that declares the
+ * bytes takes the decision. */
 static bool is_meant_whole(const struct image_source *s)
 {
 	enum image_format f = image_detect(s->bytes, s->n - MIN(s->n, (size_t)DFU_SUFFIX_BYTES));

@@ -35,20 +35,20 @@ struct image_segment {
 /* Where the file may go: what the caller knows of the target. */
 struct image_opts {
 	uint64_t address;	 /* of a format without addresses; IMAGE_NO_ADDRESS: none */
-	bool address_is_default; /* `address` gives way to what the file says itself */
+	bool address_is_default; /* what the file says itself replaces `address` */
 	/* IMAGE_ANY, or what the recipe declares: the content has to be that (of a DFU file also
 	 * what it holds). IMAGE_BIN: the bytes as they are, whatever else than a format with
 	 * addresses they look like; IMAGE_ELF: also one with the marks of an operating system. */
 	enum image_format format;
 	uint32_t uf2_family;  /* of a UF2 file that holds several; 0: the only one */
 	uint16_t hex_board;   /* of a universal HEX file that holds several; 0: the only one */
-	bool last_wins;	      /* of unlike bytes for one address the later ones count */
+	bool last_wins;	      /* of different bytes for one address the later ones count */
 	uint16_t elf_machine; /* e_machine that an ELF file must be for; 0: any */
 	/* No target is known, the file alone is judged: no address is needed, and of several UF2
 	 * families the first one is shown. */
 	bool inspect;
 	/* It is stored, not flashed: what a step may declare to be meant (what the gate refuses,
-	 * where its name does not call it firmware; marks of a system; unlike bytes for one
+	 * where its name does not call it firmware; marks of a system; different bytes for one
 	 * address) is a note. */
 	bool for_store;
 	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files,
@@ -72,7 +72,7 @@ struct image {
 	char *path;		    /* for messages */
 	char sha256[SHA256_HEX];    /* of the file */
 	/* Of address (u64 LE), length (u64 LE) and bytes of each segment: equal for the same
-	 * content in any format. Before segments of another target than 0 stands its number (u8).
+	 * content in any format. Before segments of another target than 0 comes its number (u8).
 	 */
 	char payload[SHA256_HEX];
 	uint64_t bytes; /* of all segments */
@@ -92,17 +92,17 @@ struct image {
 };
 
 /* What the content of a file looks like, by its first bytes and, for a DFU suffix, its last; a file
- * of text with a HEX record or S-record in its first lines is taken for one, so that what stands
+ * of text with a HEX record or S-record in its first lines is taken for one, so that what comes
  * before the record is refused and never flashed. IMAGE_BIN where it looks like nothing known. */
 enum image_format image_detect(const void *bytes, size_t n);
 
 /* Reads and checks a file, at the gate first (images/gate.h). -ERR_IMAGE_INVALID for an empty,
  * malformed or over-long file, another format than asked for, or what is surely not firmware;
  * -ERR_IMAGE_RANGE where it does not fit the address space; -ERR_INVALID for a missing or
- * superfluous address; -ERR_NOT_FOUND without the file. Formats that are no firmware of addresses
+ * superfluous address; -ERR_NOT_FOUND without the file. Formats that are not firmware of addresses
  * (sparse, boot images, archives) are refused: see blob.h.
  *
- * A wide span is no error where the format has addresses: nothing is ever put into a gap, and
+ * A wide span is not an error where the format has addresses: nothing is ever put into a gap, and
  * whether a segment is allowed to be there only the target's memory map can say (a nRF51's UICR is
  * 256 MiB above its flash). It is a note. Where gaps are bytes of the file, the limit of
  * IMAGE_MAX_BYTES holds. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Sorted, as it is searched by halves. What firmware is called somewhere is not here: ".bin",
- * ".img", ".rom", ".raw", ".dat", ".fw", ".eep", ".s" and names that stand for a version (".1").
+ * ".img", ".rom", ".raw", ".dat", ".fw", ".eep", ".s" and names that end with a version (".1").
  */
 #include "transports/images/name_kinds.h"
 

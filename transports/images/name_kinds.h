@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the end of a file's name says that it is: one table for all who ask.
+ * What the end of a file's name says that it is: one table for all callers.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 struct name_kind {
 	const char *suffix;	  /* "hex", in lower case */
-	enum image_format format; /* that the name stands for; IMAGE_ANY: no firmware, see what */
+	enum image_format format; /* that the name means; IMAGE_ANY: not firmware, see what */
 	const char *what;	  /* "a font", NULL where format says it */
 	bool for_partition;	  /* a partition may hold it: a logo, a compressed kernel */
 };

@@ -26,5 +26,5 @@ struct opinion {
 	char text[64]; /* "TrueType Font data", printable, without the details */
 };
 
-/* 1 with *ret; 0: it has none to be believed; -ERR_TOOL_MISSING: its data are not there. */
+/* 1 with *ret; 0: it has none that counts; -ERR_TOOL_MISSING: its data are not there. */
 int opinion_of(const uint8_t *bytes, uint64_t n, struct opinion *ret, struct err *e);

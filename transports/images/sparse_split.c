@@ -3,7 +3,7 @@
  * Writing: pieces under a limit. Where they are cut is libsparse's rule (sparse.cpp,
  * move_chunks_up_to_len), so that a device sees the pieces that it was tested with:
  *
- *	limit - 56 bytes (file header, a skip before and behind, a checksum) may be filled;
+ *	limit - 56 bytes (file header, a skip before and after, a checksum) may be filled;
  *	chunks go in until the next does not fit; that one is cut at a block where more than an
  *	eighth of the room is left, or where it is the piece's first, else it waits for the next.
  */

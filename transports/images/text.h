@@ -18,8 +18,8 @@ struct text {
 
 /* Takes off a byte order mark (a note; UTF-16 is refused), and makes room for what is decoded. */
 int text_begin(struct image_source *s, struct text *ret, struct err *e);
-/* The next line that is not blank, without what stands blank at its end. false at the end of the
- * file, or at a Ctrl-Z with nothing but blanks behind it. */
+/* The next line that is not blank, without the blanks at its end. false at the end of the
+ * file, or at a Ctrl-Z with nothing but blanks after it. */
 bool text_line(struct text *t, const uint8_t **ret, size_t *ret_n);
 /* The value of a hexadecimal digit, -1 for another character. */
 int text_digit(uint8_t c);

@@ -41,7 +41,7 @@ int fd_link_read(
 		if (errno != EAGAIN)
 			return err_errno(e, ERR_IO, errno, "read");
 
-		/* Who does not want to wait needs no poll to be told so. */
+		/* A caller that does not want to wait gets its answer without a poll. */
 		int r = iotime_check(it, e);
 
 		if (r == 0)

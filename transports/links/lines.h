@@ -25,7 +25,7 @@ struct line_steps {
 	} step[LINE_STEPS_MAX];
 };
 
-/* -ERR_INVALID names the step. NULL and "" are no steps. A wait is 5 s at most. */
+/* -ERR_INVALID names the step. NULL and "" mean: no steps. A wait is 5 s at most. */
 int line_steps_parse(const char *text, struct line_steps *ret, struct err *e);
 /* A line that is asserted for hold_us and then given time: a reset. */
 struct line_steps line_steps_pulse(enum link_control line, uint64_t hold_us, uint64_t wait_us);

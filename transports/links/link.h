@@ -25,7 +25,7 @@ enum link_control {
 	LINK_CONTROL_DTR,    /* arg: 0 or 1 */
 	LINK_CONTROL_RTS,    /* arg: 0 or 1 */
 	LINK_CONTROL_BREAK,  /* arg: milliseconds */
-	LINK_CONTROL_PARITY, /* arg: enum link_parity; a driver that has none says so */
+	LINK_CONTROL_PARITY, /* arg: enum link_parity; a driver without parity says so */
 	LINK_CONTROL_FLUSH   /* drop what the kernel holds in both directions */
 };
 
@@ -68,9 +68,9 @@ struct link_ops {
 	void (*close)(struct link *l);
 };
 
-/* Whose turn it is: questions to the peer whose answer did not come in time and may still come. A
- * protocol whose answers carry no number keeps the account here (protocols/console.h), and who
- * closes a link and opens it again to the same device hands it on: the answer comes all the same.
+/* Questions to the peer that were not answered in time, and may still be answered. A protocol with
+ * answers that carry no number keeps the account here (protocols/console.h). Code that closes a
+ * link and opens it again to the same device hands the account on: the answer comes all the same.
  */
 struct link_turn {
 	unsigned owed;	   /* answers; 0: in step, and nothing below is set */
@@ -96,7 +96,7 @@ void link_turn_move(struct link_turn *from, struct link_turn *to);
 struct link_rest {
 	char *bytes; /* NULL: nothing */
 	size_t len;
-	bool mid_line; /* the begin of the line that comes next was dropped */
+	bool mid_line; /* the beginning of the line that comes next was dropped */
 };
 
 /* Rate and parity of a line. */
@@ -136,7 +136,8 @@ void link_set_trace(struct link *l, link_trace_fn *fn, void *data);
 
 int link_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,
 	struct err *e);
-/* Exactly n bytes, or an error (what came before it is traced, and told in *ret_got when not NULL).
+/* Exactly n bytes, or an error (what came before it is traced; *ret_got, which may be NULL, is how
+ * much).
  */
 int link_read_exact(struct link *l, void *buf, size_t n, size_t *ret_got, const struct iotime *it,
 	struct err *e);
@@ -150,7 +151,7 @@ int link_settings_push(struct link *l, const struct link_settings *s, struct err
 void link_settings_pop(struct link *l);
 void link_get_stats(struct link *l, struct link_stats *ret);
 /* Reads and drops (tracing it) until nothing came for quiet_us, at most max_us: 0 even when still
- * noisy at max_us, with *ret_quiet telling (may be NULL). With 0 and 0 it drops what is already
+ * noisy at max_us, and *ret_quiet says which (may be NULL). With 0 and 0 it drops what is already
  * here and never waits. */
 int link_drain(struct link *l, uint64_t quiet_us, uint64_t max_us, bool *ret_quiet,
 	const struct iotime *it, struct err *e);

@@ -15,7 +15,7 @@
 #include "base/strbuf.h"
 #include "base/thread.h"
 
-/* A look-up under way: shared by the worker and the thread, freed by who lets go last. */
+/* A look-up under way: shared by the worker and the thread, freed by the last of the two. */
 struct lookup {
 	int refs; /* atomic */
 	int done_fd;

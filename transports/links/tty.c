@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A serial port (or pty). Opened non-blocking and exclusively, set up from nothing: no setting is
- * inherited from whoever used the port before. Any rate, through termios2 and BOTHER (Linux
+ * inherited from an earlier user of the port. Any rate, through termios2 and BOTHER (Linux
  * ioctl_tty(2)). Runs on the worker that owns the link.
  *
  * Output is never waited for with tcdrain(): on a USB adapter that was unplugged it can hang.
@@ -205,8 +205,8 @@ static int take(struct tty *t, const char *path, struct err *e)
 	}
 	if (!isatty(t->fd))
 		return err_set(e, ERR_INVALID, "this is not a serial port");
-	/* flock() keeps out those who ask (and us, as root, from ourselves: TIOCEXCL does not
-	 * stop CAP_SYS_ADMIN); TIOCEXCL those who do not. */
+	/* flock() keeps out programs that use it (and provd, as root, from itself: TIOCEXCL does
+	 * not stop CAP_SYS_ADMIN); TIOCEXCL keeps out those that do not. */
 	if (flock(t->fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK)
 			return err_set(e, ERR_BUSY, "another program holds it");

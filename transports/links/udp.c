@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Datagrams to one peer: a read gives one, a write sends one. Runs on the worker that owns the
- * link. A peer whose port is closed is gone (ICMP tells); one that is silent is not.
+ * link. A peer whose port is closed is gone (ICMP says so); one that is silent is not.
  */
 #include "transports/links/link_impl.h"
 
@@ -29,7 +29,7 @@ static int failed(int why, const char *what, struct err *e)
 	return err_errno(e, ERR_IO, why, "%s", what);
 }
 
-/* Empty datagrams say nothing here; one that is longer than size is no message of ours. */
+/* Empty datagrams say nothing here; one that is longer than size is not a message of ours. */
 static int udp_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,
 	struct err *e)
 {

@@ -239,7 +239,8 @@ int usb_claim(struct usb *u, uint8_t interface, struct err *e)
 		return err_set(e, ERR_BUSY, "usb:%s: interface %u is held by %s", u->facts.port,
 			interface, holder);
 	}
-	/* So libusb calls it when the kernel finds no such interface: it has another configuration now. */
+	/* So libusb calls it when the kernel finds no such interface: it has another configuration
+	 * now. */
 	if (r == LIBUSB_ERROR_INVALID_PARAM && interface < 32)
 		r = LIBUSB_ERROR_NOT_FOUND;
 	if (r < 0)
@@ -282,7 +283,7 @@ int usb_reset(struct usb *u, struct err *e)
 	return r < 0 ? usb_err(e, r, "usb:%s: reset", u->facts.port) : 0;
 }
 
-/* USB 2.0, 9.6.7: bLength, bDescriptorType, UTF-16LE. Some ROMs tell a wrong length. */
+/* USB 2.0, 9.6.7: bLength, bDescriptorType, UTF-16LE. Some ROMs give a wrong length. */
 static int string_descriptor(struct usb *u, uint8_t index, uint16_t language, uint8_t buf[256],
 	size_t *ret_n, const struct iotime *it, struct err *e)
 {
@@ -313,7 +314,7 @@ static uint16_t language_of(struct usb *u, const struct iotime *it)
 	return u->language;
 }
 
-/* One character of the basic plane; what is none, or a control, becomes '?'. */
+/* One character of the basic plane; anything else, or a control, becomes '?'. */
 static void put_utf8(struct strbuf *out, unsigned c)
 {
 	char t[3];

@@ -41,7 +41,7 @@ struct usb_interface {
 	uint8_t number, alt;
 	uint8_t cls, subclass, protocol;
 	uint8_t string;	      /* index of iInterface, 0: none */
-	const uint8_t *extra; /* class descriptors behind it; live as long as the device is open */
+	const uint8_t *extra; /* class descriptors after it; live as long as the device is open */
 	size_t extra_len;
 	struct usb_endpoint ep[USB_ENDPOINTS_MAX];
 	size_t eps;
@@ -49,7 +49,7 @@ struct usb_interface {
 
 struct usb_facts {
 	uint16_t vid, pid, release;    /* bcdDevice */
-	char serial[USB_SERIAL_BYTES]; /* "" where it has none */
+	char serial[USB_SERIAL_BYTES]; /* "" without one */
 	char port[USB_PORT_BYTES];     /* 1-1.4.2 */
 	char node[USB_NODE_BYTES];     /* /dev/bus/usb/BBB/DDD */
 	int interface;		       /* that the address names, -1 if none */
@@ -72,11 +72,11 @@ int usb_look(const char *address, struct usb_facts *ret, struct err *e);
 const struct usb_facts *usb_facts(const struct usb *u);
 /* All alternate settings, in the order of the descriptors. */
 size_t usb_interfaces(const struct usb *u, const struct usb_interface **ret);
-/* Class descriptors behind the configuration descriptor itself. */
+/* Class descriptors after the configuration descriptor itself. */
 size_t usb_config_extra(const struct usb *u, const uint8_t **ret);
 
 /* A kernel driver that holds the interface is detached for that time. -ERR_BUSY names the program
- * or driver that holds it, where that can be told. */
+ * or driver that holds it, where that is known. */
 int usb_claim(struct usb *u, uint8_t interface, struct err *e);
 void usb_release(struct usb *u, uint8_t interface);
 int usb_set_alt(struct usb *u, uint8_t interface, uint8_t alt, struct err *e);

@@ -28,7 +28,7 @@ int usb_err(struct err *e, int libusb_code, const char *fmt, ...)
 /* Finds the device of an address in sysfs. */
 int usb_sysfs_find(const char *address, struct usb_facts *ret, struct err *e);
 /* Whether the kernel has chosen a configuration: before, there are no interfaces. Also true of a
- * device that is gone, which its open tells. */
+ * device that is gone: usb_open() finds that. */
 bool usb_sysfs_configured(const struct usb_facts *f);
 /* Who else holds that interface: the name of a driver or program, "another program" if unknown. */
 void usb_holder(const struct usb_facts *f, unsigned interface, char *ret, size_t size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which device an address means, as sysfs tells it (Documentation/ABI/testing/sysfs-bus-usb), and
+ * Which device an address means, as sysfs shows it (Documentation/ABI/testing/sysfs-bus-usb), and
  * who else holds it.
  */
 #include <dirent.h>

@@ -74,7 +74,7 @@ static int wait_events(struct usb *u, const struct iotime *it, struct err *e)
 	return handle_events(u, e);
 }
 
-/* Until a flight is done; it stays pending where that is not to be had in time. */
+/* Waits until a flight is done. On a timeout it stays pending. */
 static int wait_done(struct usb *u, const struct flight *f, const struct iotime *it, struct err *e)
 {
 	int r = handle_events(u, e);

@@ -185,7 +185,7 @@ static bool before_reply(struct console *c, struct dialogue *d, const char *line
 	return c->o.echo;
 }
 
-/* A bell and the signs of flow control around a line are no part of it. */
+/* A bell and the signs of flow control around a line are not part of it. */
 void console_strip_signals(const char **line, size_t *n)
 {
 	static const char signals[] = {0x07, 0x11, 0x13};

@@ -13,9 +13,9 @@
  *
  * Only whole lines are judged, so a reply that is cut anywhere is never taken for another one. CR,
  * LF, CRLF and LFCR each end a line once; empty lines mean nothing. Control sequences of a terminal
- * are no part of a line (base/terminal.h). A line that the expect pattern matches only in part, and
- * that says NOT, FAILED, ERROR or the like in the rest (base/words.h), refuses; letters within a word
- * (the OK of BROKEN) are no match.
+ * are not part of a line (base/terminal.h). A line that the expect pattern matches only in part,
+ * and that says NOT, FAILED, ERROR or the like in the rest (base/words.h), refuses; letters within
+ * a word (the OK of BROKEN) do not match.
  *
  * The look. After a line that fits, reading goes on until the prompt or, without one, until the
  * line was quiet for 20 ms (above the 16 ms in which FTDI adapters gather bytes), at most 200 ms or
@@ -48,11 +48,12 @@
  * the refusal may have been a line of the log. An echo proves nothing here: a terminal may echo
  * while the unit still works on the line before.
  *
- * An answer that comes twice, for the second time after the next question was sent, owes nothing and
- * looks like the answer to that one. Where `prove` is set the unit is asked for a sign of its own
- * after each answer, within the reply's time: the ping's number, or its prompt after an end of line.
- * What it says until then belongs to the question: an error in it wins, and before the prompt, which
- * was there already, any text at all is -ERR_OUT_OF_STEP, as is a sign that does not come.
+ * An answer that comes twice, for the second time after the next question was sent, owes nothing
+ * and looks like the answer to that one. Where `prove` is set the unit is asked for a sign of its
+ * own after each answer, within the reply's time: the ping's number, or its prompt after an end of
+ * line. What it says until then belongs to the question: an error in it wins, and before the
+ * prompt, which was there already, any text at all is -ERR_OUT_OF_STEP, as is a sign that does not
+ * come.
  */
 #pragma once
 
@@ -88,13 +89,13 @@ struct console_opts {
 	unsigned max_skipped;	    /* lines that match nothing; 0: 256 */
 	bool echo; /* the unit echoes each command: what comes before the echo is not the reply */
 	/* A command with {nonce} in it that the unit answers with a line that holds what was put
-	 * there, and not the whole command; NULL: the unit has none. */
+	 * there, and not the whole command; NULL: the unit knows no such command. */
 	const char *ping;
 	bool prove;	   /* each answer is proved by the ping, or the prompt, before it counts */
 	uint64_t late_us;  /* no answer comes later than this after its question; 0: unknown */
 	uint64_t reply_us; /* for a command's reply, once it was sent; 0: as its iotime says */
 	uint64_t turn_wait_us; /* for the proof of the turn where late_us does not say; 0: 2 s */
-	const char *asker;     /* who may ask the same again: the step; NULL: nobody */
+	const char *asker;     /* the step, which may ask the same again; NULL: none */
 	/* The protocol proves its turns by itself: no account is kept. */
 	bool own_turns;
 	/* Out of step, a command is sent all the same, and fails all the same: it makes a fixture

@@ -22,7 +22,7 @@ struct console {
 	char in[CONSOLE_LINE_MAX + 512];
 	size_t at, len;
 	char last_eol;	 /* the CR or LF that ended the last line: its partner is skipped */
-	bool mid_line;	 /* the begin of the next line was dropped */
+	bool mid_line;	 /* the beginning of the next line was dropped */
 	bool tail;	 /* of the last line taken: it can refuse, and agrees to nothing */
 	bool closed;	 /* the last line taken ended with a LF */
 	bool overwrites; /* the next line: it begins after a CR alone */
@@ -84,12 +84,13 @@ int console_listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool u
 int console_between(struct console *c, const struct iotime *it, struct err *e);
 /* 0 where nothing old can be taken for the answer to text; else -ERR_OUT_OF_STEP. */
 int console_prove_turn(struct console *c, const char *text, const struct iotime *it, struct err *e);
-/* 0 where nothing that the unit says until its sign (opts.prove) speaks against the answer to text. */
+/* 0 where nothing that the unit says until its sign (opts.prove) speaks against the
+ * answer to text. */
 int console_prove_answer(struct console *c, struct dialogue *d, const char *text,
 	const struct iotime *it, struct err *e);
 
 /* console_look.c */
-/* What a look found: the answer holds, or it is none. */
+/* What a look found: the answer holds, or it was taken back. */
 enum { LOOK_HOLDS, LOOK_TAKEN_BACK };
 /* LOOK_..., or an error: the answer was taken back by a refusal. */
 int console_look_after(

@@ -138,7 +138,7 @@ void console_strip_prompt(const struct console *c, const char **line, size_t *n)
 	}
 }
 
-/* Whether the device shows its prompt and nothing behind it, after the last line that was read. */
+/* Whether the device shows its prompt and nothing after it, after the last line that was read. */
 bool console_at_prompt(struct console *c)
 {
 	char text[512];

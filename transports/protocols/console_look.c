@@ -21,8 +21,8 @@ static bool line_closed(const struct console *c)
 }
 
 /* Whether a line after that of the answer takes it back. A recipe's own pattern decides alone;
- * without one, words do. What a unit says by itself may tell of failures that are not its own, so
- * there only the begin of a line counts. */
+ * without one, words do. What a unit says by itself may be about failures that are not its own, so
+ * there only the beginning of a line counts. */
 static bool line_fails(
 	const struct console *c, const struct dialogue *d, const char *line, size_t n)
 {

@@ -12,7 +12,7 @@
 #define BETWEEN_MAX_US (500 * US_PER_MS) /* a unit that never falls quiet is asked all the same */
 #define LATE_MIN_US    (200 * US_PER_MS) /* of quiet after an answer that came late */
 
-/* The late answer to the question before, for a line that is no answer to anything newer. */
+/* The late answer to the question before, for a line that does not answer anything newer. */
 bool console_is_late_answer(const struct console *c, const char *line, size_t n)
 {
 	const struct link_turn *t = &c->link->turn;
@@ -64,7 +64,7 @@ static bool names_question(const char *line, size_t n, const char *sent)
 	return false;
 }
 
-/* Of two unlike questions nobody can say which of them it was. Nobody can say either that it was
+/* Of two different questions nobody can say which of them it was. Nobody can say either that it was
  * not a line of the log: the true answer would come about as late as this. */
 static void answered_late(struct console *c)
 {
@@ -113,11 +113,11 @@ void console_turn_asked(struct console *c, const char *text, const struct dialog
 	t->owed = owed + 1;
 	t->first_us = first;
 	str_replace(&t->sent, text);
-	/* Who finds the answer may be another step, which does not know these secrets. */
+	/* The step that finds the answer may be another one, which does not know these secrets. */
 	free(t->shown);
 	t->shown = console_shown(c, text, strlen(text));
 	str_replace(&t->asker, c->o.asker ? c->o.asker : "");
-	/* Of two unlike questions nobody can say which a line answers. */
+	/* Of two different questions nobody can say which a line answers. */
 	if (owed == 0 || same) {
 		t->expect = xstrdup(regex_pattern(d->expect));
 		t->error = d->error ? xstrdup(regex_pattern(d->error)) : NULL;
@@ -153,8 +153,8 @@ static bool begins_line(const char *rest, size_t n)
 	return k > 0 && n > 1 && isalnum((unsigned char)rest[k - 1]);
 }
 
-/* Forgets what was read and taken by no one. What looks like the begin of a line, and not like a
- * prompt, has an end that is still to come. */
+/* Forgets what was read and taken by no one. What looks like the beginning of a line, and not like
+ * a prompt, has an end that is still to come. */
 void console_drop_unread(struct console *c)
 {
 	const char *line;
@@ -196,7 +196,7 @@ int console_listen(struct console *c, uint64_t quiet_us, uint64_t max_us, bool u
 		r = console_fill(c, &nap, &why);
 		if (r == -ERR_TIMEOUT)
 			break;
-		/* A line that is too long was no answer to anything. */
+		/* A line that is too long did not answer anything. */
 		if (r < 0 && r != -ERR_PROTOCOL) {
 			if (e)
 				*e = why;

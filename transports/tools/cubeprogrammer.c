@@ -116,9 +116,10 @@ static int check_option(const char *option, struct err *e)
 static int check_probe(const struct cube_target *t, struct err *e)
 {
 	if (t->mode && !one_of(cube_modes, t->mode))
-		return err_set(e, ERR_INVALID, "the mode '%.20s' is none", t->mode);
+		return err_set(e, ERR_INVALID, "STM32_Programmer_CLI has no mode '%.20s'", t->mode);
 	if (t->reset && !one_of(cube_resets, t->reset))
-		return err_set(e, ERR_INVALID, "the reset '%.20s' is none", t->reset);
+		return err_set(
+			e, ERR_INVALID, "STM32_Programmer_CLI has no reset '%.20s'", t->reset);
 	if (t->speed_khz > SPEED_MAX)
 		return err_set(
 			e, ERR_INVALID, "a speed of %u kHz: %d at most", t->speed_khz, SPEED_MAX);

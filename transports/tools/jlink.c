@@ -97,8 +97,7 @@ int jlink_check(const struct jlink_target *t, struct err *e)
 			"the probe's serial number is '%s': a J-Link's has digits alone",
 			t->serial);
 	if (!known_interface(t->interface))
-		return err_set(
-			e, ERR_INVALID, "the interface '%.20s' is none of J-Link's", t->interface);
+		return err_set(e, ERR_INVALID, "a J-Link has no interface '%.20s'", t->interface);
 	if (t->speed_khz > SPEED_MAX)
 		return err_set(
 			e, ERR_INVALID, "a speed of %u kHz: %d at most", t->speed_khz, SPEED_MAX);

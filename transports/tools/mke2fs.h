@@ -13,8 +13,8 @@ extern const struct tool_rule mke2fs_rules[];
 
 /* Makes a file in d; bytes is a multiple of MKE2FS_BLOCK. program NULL: mke2fs out of PATH, or
  * where Debian keeps it. ret_path: the file. *ret is always filled as far as it came:
- * tool_outcome_done(). Errors as tool_run(); -ERR_NO_EVIDENCE where what was made is no such file
- * system. */
+ * tool_outcome_done(). Errors as tool_run(); -ERR_NO_EVIDENCE where what was made is not such a
+ * file system. */
 int mke2fs_ext4(const char *program, const struct tool_dir *d, uint64_t bytes,
 	const struct teller *tell, struct tool_outcome *ret, char ret_path[600],
 	const struct iotime *it, struct err *e);

@@ -96,7 +96,7 @@ struct openocd_result {
 };
 
 /* Runs one job. 0 where it passed. Progress: the phases are "connect", "program", "verify", "read"
- * and "reset"; OpenOCD tells no percentage, so that `done` is what was finished before the phase,
+ * and "reset"; OpenOCD gives no percentage, so that `done` is what was finished before the phase,
  * in bytes. *ret is filled as far as it came in any case: free it with
  * openocd_result_done().
  *  -ERR_RECIPE_INVALID  a name or serial number with characters that are not allowed, a command

@@ -21,7 +21,7 @@ enum openocd_mark {
 	MARK_ERASED,
 	MARK_RESETTING,
 	MARK_WARNING,
-	MARK_COUNT /* and behind them the patterns of `expect` */
+	MARK_COUNT /* and after them the patterns of `expect` */
 };
 
 struct openocd_run {
@@ -37,7 +37,7 @@ _Static_assert(MARK_COUNT + OPENOCD_LINES_MAX <= TOOL_MARKERS_MAX, "a marker has
 int openocd_run_init(struct openocd_run *x, const struct openocd_job *j, const struct teller *tell,
 	struct openocd_result *result, struct err *e);
 void openocd_run_phase(struct openocd_run *x, const char *phase, uint64_t done);
-/* A pattern that is none is the recipe's mistake. */
+/* An invalid pattern is the recipe's mistake. */
 int openocd_run_error(int r, struct err *e);
 /* After the verdict on its lines: whether the bytes that it counted, in result->tool, are the
  * job's. */

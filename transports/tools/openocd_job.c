@@ -264,7 +264,7 @@ static int check_job(const struct openocd_job *j, struct err *e)
 	if (with_range && (j->size == 0 || j->size > OPENOCD_READ_MAX || j->address > UINT32_MAX ||
 				  j->size - 1 > UINT32_MAX - j->address))
 		return err_set(e, ERR_INVALID,
-			"0x%llx and %llu bytes are no range of a 32-bit target of at most %llu MiB",
+			"0x%llx and %llu bytes are not a range of a 32-bit target of at most %llu MiB",
 			(unsigned long long)j->address, (unsigned long long)j->size,
 			OPENOCD_READ_MAX >> 20);
 	while (j->kind == OPENOCD_COMMAND && j->command[commands])

@@ -20,7 +20,7 @@ struct openocd_argv {
 int openocd_argv_make(const struct openocd_probe *p, const struct openocd_job *j,
 	struct openocd_argv *ret, struct err *e);
 /* The same for a server that stays, on a port of its own choice; and a job's commands for it, each
- * behind a "-c". */
+ * after a "-c". */
 int openocd_argv_server(const struct openocd_probe *p, struct openocd_argv *ret, struct err *e);
 int openocd_argv_commands(const struct openocd_job *j, struct openocd_argv *ret, struct err *e);
 void openocd_argv_done(struct openocd_argv *v);

@@ -32,7 +32,7 @@ static void on_mark(void *owner, size_t marker, const char *line, const struct t
 	struct openocd_run *x = owner;
 	struct openocd_result *res = x->result;
 
-	/* An expected line is told once. */
+	/* An expected line is reported once. */
 	if (marker >= MARK_COUNT) {
 		if (o->count[marker] == 1)
 			keep_line(res->line, &res->lines, line);

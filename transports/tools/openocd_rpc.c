@@ -48,7 +48,7 @@ int openocd_quote(const char *text, char **ret, struct err *e)
 			return err_set(e, ERR_INVALID, "a control character (0x%02x)", c);
 		}
 		/* Tcl: a backslash before any other character than a letter, a digit or a line end
-		 * stands for that character. */
+		 * means that character. */
 		if (c < 0x80 && !isalnum(c) && c != '_')
 			sb_add(&b, "\\");
 		sb_add_n(&b, p, 1);
@@ -80,7 +80,7 @@ static char unescaped(char c)
 	return p ? to[p - from] : c;
 }
 
-/* Behind the opening brace; what is inside stays as it is. */
+/* After the opening brace; what is inside stays as it is. */
 static bool braced(struct reader *r, struct strbuf *ret)
 {
 	unsigned depth = 1;
@@ -196,7 +196,7 @@ static int receive(
 	}
 }
 
-/* What a server tells by itself (tcl_notifications) is for no one here. */
+/* What a server says without a question (tcl_notifications) is not used here. */
 static bool is_notice(const struct strbuf *s)
 {
 	return s->len >= 5 && !memcmp(s->s, "type ", 5);

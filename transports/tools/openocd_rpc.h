@@ -30,7 +30,7 @@ DEFINE_CLEANUP(struct openocd_rpc, openocd_rpc_free)
 
 /* Evaluates one script. *ret (may be NULL) is its result, owned by the caller. -ERR_TOOL_FAILED
  * where Tcl caught an error: *ret is set then, too. -ERR_TIMEOUT after budget_us; -ERR_PROTOCOL for
- * an answer that is none; -ERR_INVALID for control characters in the script. */
+ * what is not an answer; -ERR_INVALID for control characters in the script. */
 int openocd_rpc_call(struct openocd_rpc *r, const char *script, uint64_t budget_us, char **ret,
 	const struct iotime *it, struct err *e);
 
@@ -38,7 +38,7 @@ int openocd_rpc_call(struct openocd_rpc *r, const char *script, uint64_t budget_
 bool openocd_rpc_over(const struct openocd_rpc *r);
 
 /* A Tcl list taken apart: words bare, in braces or in quotes. The words are owned by the caller:
- * openocd_list_free(). -ERR_PROTOCOL for what is no list. */
+ * openocd_list_free(). -ERR_PROTOCOL for what is not a list. */
 struct openocd_list {
 	char **word;
 	size_t n;

@@ -30,13 +30,13 @@ struct openocd_server {
 	bool in_doubt;
 	unsigned jobs;
 	char *program, *version;
-	/* What its lines tell. */
-	struct tool_watch *watch; /* who judges them */
+	/* What its lines say. */
+	struct tool_watch *watch; /* which judges them */
 	int wake_fd;		  /* readable: a line came that was waited for */
 	unsigned port;
 	unsigned marks;
 	char mark[32]; /* "": none is waited for */
-	/* Of the work that is waited for; slow_us 0: told. */
+	/* Of the work that is waited for; slow_us 0: slow was reported. */
 	uint64_t begun_us, slow_us, deadline_us;
 };
 
@@ -114,7 +114,7 @@ static struct openocd_server *server_of(struct link *l)
 	return container_of(l, struct openocd_server, link);
 }
 
-/* It may be about to tell with a status or a signal why. */
+/* Its exit status or signal may follow, and say why. */
 static int closed(struct openocd_server *s, const struct iotime *it, struct err *e)
 {
 	struct iotime soon = iotime_within(it, END_US);
@@ -199,7 +199,7 @@ static int open_port(struct openocd_server *s, const struct iotime *it, struct e
 	return 0;
 }
 
-/* What is no answer is the program's fault, not the unit's. */
+/* What is not an answer is the program's fault, not the unit's. */
 static int call(struct openocd_server *s, const char *script, uint64_t budget_us, char **ret,
 	const struct iotime *it, struct err *e)
 {
@@ -421,7 +421,7 @@ unsigned openocd_server_jobs(const struct openocd_server *s)
 
 /* --- a job --- */
 
-/* Its results are told to who asked, and not printed. */
+/* Its results go to the caller of the script, and are not printed. */
 static void judge_text(struct openocd_server *s, const char *text)
 {
 	for (const char *at = text; at && *at;) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An OpenOCD that stays, so that a row of units pays its start-up once. It listens on a port of
- * 127.0.0.1 that the kernel chose, and is told what to do over its Tcl server
+ * 127.0.0.1 that the kernel chose, and takes its orders over its Tcl server
  * (transports/tools/openocd_rpc.h). What it prints is taken while it is waited for, and judged
  * by the same rules as that of one that ends (tool_watch_* of transports/tools/tool.h).
  *
@@ -14,10 +14,10 @@
  *	     echo MARK ---------------------------->
  *	      <------------------------------------ MARK: all lines before it have come
  *
- * Between two jobs no one listens to it: one that prints without end stands still at a full pipe,
+ * Between two jobs no one listens to it: one that prints without end stops at a full pipe,
  * and costs nothing. It belongs to one worker, holds its probe as long as it lives, and ends with
  * provd (base/proc.h). A job that failed leaves it in doubt: openocd_server_fit() is false then,
- *and who wants the next job starts another.
+ * and the next job starts another.
  */
 #pragma once
 
@@ -26,7 +26,7 @@
 struct openocd_server;
 
 /* Starts it and waits until it answers. Errors as openocd_run(); -ERR_TOOL_FAILED also where it
- * listens on no port in time, or answers what is no answer. */
+ * listens on no port in time, or its answer cannot be read. */
 int openocd_server_start(const struct openocd_probe *p, const struct teller *tell,
 	const struct iotime *it, struct openocd_server **ret, struct err *e);
 /* Ends it: nothing of it is left. Takes NULL, returns NULL. */

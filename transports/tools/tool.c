@@ -102,7 +102,7 @@ static int judge_markers(const struct tool_spec *s, const struct tool_outcome *o
 }
 
 /* A failure that was said, or a flood, explains more than a status or a deadline that it led to.
- * Whoever was stopped by a person, or lost its device, is told that. */
+ * Where a person stopped it, or its device was lost, that is the error. */
 int tool_judge(const struct tool_spec *s, const struct tool_outcome *o, int ran, struct err *e)
 {
 	int r;

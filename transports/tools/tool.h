@@ -8,9 +8,9 @@
  *	AND no line matched a failure rule, AND nothing of its output was left unread
  *
  * Lines: CR and LF both end one, colours, cursor movements (ECMA-48) and what a backspace takes
- * back are taken out before any pattern sees it, blank lines are dropped; what is kept or told has
- *control bytes and invalid UTF-8 escaped and secrets masked. On the worker's thread; all state is
- *in the objects.
+ * back are taken out before any pattern sees it, blank lines are dropped; what is kept or passed on
+ * has control bytes and invalid UTF-8 escaped and secrets masked. On the worker's thread; all state
+ * is in the objects.
  */
 #pragma once
 
@@ -109,8 +109,8 @@ struct tool_spec {
 	uint64_t output_max_bytes;  /* per stream; 0: TOOL_OUTPUT_MAX */
 	uint64_t kill_grace_us;	    /* 0: 2 s */
 	const struct secret_set *secrets; /* masked in all that leaves; may be NULL */
-	/* Of the lines that match, the last one is told where it ended badly and no rule knew why;
-	 * NULL: its last line is. */
+	/* Of the lines that match, the last one is the error where it ended badly and no rule knew
+	 * why; NULL: its last line is. */
 	const char *complaint;
 	/* '<': said by it, '#': about it. A flood is cut: the first lines as they come, the last
 	 * ones at the end, and how many lie between. */

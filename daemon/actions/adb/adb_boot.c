@@ -74,7 +74,7 @@ static const struct action_arg root_args[] = {
 		.type = ARG_CHOICE,
 		.def = "root",
 		.choices = users,
-		.doc = "as whom adbd runs afterwards"},
+		.doc = "the user that adbd runs as afterwards"},
 	{0},
 };
 
@@ -82,7 +82,7 @@ static const struct action_output root_outputs[] = {{"uid", "of the unit's comma
 
 const struct action action_adb_root = {
 	.name = "adb.root",
-	.doc = "Restarts the unit's adbd as root, or as shell again, and looks who it is.",
+	.doc = "Restarts the unit's adbd as root, or as shell again, and checks which user it is.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_REENUMERATES | ACTION_SAFE_TO_RETRY,
 	.args = root_args,
 	.outputs = root_outputs,
@@ -152,7 +152,8 @@ static bool has_fastboot(const struct usb *u)
 	return false;
 }
 
-/* On another link than USB it cannot be told from here: said before the unit is restarted. */
+/* On another link than USB it cannot be seen from here: that is an error before
+ * the unit restarts. */
 static int may_see_bootloader(struct step *s, const struct args *a, struct err *e)
 {
 	struct device_facts f = {0};

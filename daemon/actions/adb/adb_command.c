@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * adb.shell, adb.logcat. A command has passed when the unit told its exit status, and it is the one
+ * adb.shell, adb.logcat. A command has passed when the unit gave its exit status, and it is the one
  * that was expected.
  */
 #include "daemon/actions/adb/adb_session.h"
@@ -9,7 +9,7 @@
 /* Several times what the buffers of a unit hold. */
 #define LOGCAT_MAX (16u << 20)
 
-/* command; the words of `args` each quoted: behind each other where there is no command, else as
+/* command; the words of `args` each quoted: one after the other where there is no command, else as
  * $1 $2 ... of it. */
 static int command_of(const struct args *a, struct strbuf *b, struct err *e)
 {

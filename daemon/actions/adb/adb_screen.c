@@ -96,7 +96,7 @@ const struct action action_adb_screencap = {
 
 /* --- screenrecord --- */
 
-/* ISO/IEC 14496-12, 4.2: boxes of u32 size and a type, one behind the other to the end of the file;
+/* ISO/IEC 14496-12, 4.2: boxes of u32 size and a type, one after the other to the end of the file;
  * a recording that was not ended has no moov, and no player shows it. */
 static int mp4_check(const uint8_t *p, uint64_t n, struct err *e)
 {

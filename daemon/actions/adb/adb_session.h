@@ -52,8 +52,8 @@ struct adb_session {
 int adb_session_open(struct adb_session *x, struct err *e);
 void adb_session_done(struct adb_session *x);
 
-/* Before what makes the unit leave: its serial number and the run of its kernel are asked and the
- * port told. */
+/* Before what makes the unit leave: reads its serial number and the run of its kernel, and lets the
+ * port expect that it leaves and comes back. */
 int adb_session_leaves(struct adb_session *x, struct err *e);
 /* After it has left: waits for it on the same port, connects, until it is in that state
  * (NULL: any), and proves by its serial number that it is the same unit: -ERR_WRONG_DEVICE. Adds

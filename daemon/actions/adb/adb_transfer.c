@@ -306,7 +306,7 @@ static int take(void *data, const void *bytes, size_t n, struct err *e)
 	return r;
 }
 
-/* Files of /proc tell size 0. */
+/* Files of /proc have size 0. */
 static int check_size(const struct pulling *p, const struct adb_stat *st, uint64_t n, struct err *e)
 {
 	uint64_t got = st->size_is_whole ? n : (uint32_t)n;

@@ -134,7 +134,7 @@ void dfu_step_evidence(const struct dfu_step *x, struct step_result *out)
 #define LEAVE_US       (20 * US_PER_S)
 #define LEAVE_EVERY_US (50 * US_PER_MS)
 
-/* That it says it leaves is no proof: the device is gone from the bus, or another enumeration is
+/* That it says it leaves proves nothing: the device is gone from the bus, or another enumeration is
  * there. */
 static int await_leaving(struct dfu_step *x, struct err *e)
 {
@@ -235,7 +235,7 @@ static const struct action_output list_outputs[] = {
 
 const struct action action_dfu_list = {
 	.name = "dfu.list",
-	.doc = "Tells the memories (alternate settings) that a DFU device offers.",
+	.doc = "Lists the memories (alternate settings) that a DFU device offers.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
 	.args = list_args,
 	.outputs = list_outputs,

@@ -64,10 +64,10 @@ void dfu_step_evidence(const struct dfu_step *x, struct step_result *out);
 /* Leaves DFU mode for the application at `start`, and waits for its return where `returns` says so.
  */
 int dfu_step_start(struct dfu_step *x, struct step_result *out, struct err *e);
-/* Which targets of a DfuSe container are written: all but those in `skip`, by number or by the name of
- * the memory; each has a memory of the device that takes it, so that none is written where one does
- * not fit. write[n] for target n; the names of the others are added to left_out. Codes of dfu_pick(),
- * dfuse_map_parse() and dfuse_check(); -ERR_INVALID where nothing is left. */
+/* Which targets of a DfuSe container are written: all but those in `skip`, by number or by the name
+ * of the memory; each has a memory of the device that takes it, so that none is written where one
+ * does not fit. write[n] for target n; the names of the others are added to left_out. Codes of
+ * dfu_pick(), dfuse_map_parse() and dfuse_check(); -ERR_INVALID where nothing is left. */
 int dfu_choose_targets(const struct dfu_targets *l, const json_t *skip, const struct image *i,
 	const struct dfuse_options *o, bool write[256], json_t *left_out, struct err *e);
 /* -ERR_UNSUPPORTED for a device of plain DFU. */

@@ -18,8 +18,8 @@ static const char *const wait_for[] = {
 		.def = "auto",                                                                   \
 		.choices = wait_for,                                                             \
 		.doc = "auto: where it goes; bootloader and fastboot answer and are the same "   \
-		       "unit, system and recovery have left (over USB: came back as no "         \
-		       "fastboot)"},                                                             \
+		       "unit, system and recovery have left (over USB: came back, "              \
+		       "but not in fastboot)"},                                                  \
 	{                                                                                        \
 		.name = "wait", .type = ARG_DURATION, .def = "60s", .doc = "for it to come back" \
 	}

@@ -132,7 +132,7 @@ static int until_left(struct fastboot_step *x, const struct iotime *it, struct e
 		   !strncmp(facts.node, "usb:", 4);
 	int r = 0;
 
-	/* For USB the port itself tells. */
+	/* For USB the port itself shows it. */
 	if (!usb)
 		r = fastboot_until_left(
 			x->f, facts.node[0] == 'u' ? LEAVE_UDP_US : LEAVE_US, it, e);

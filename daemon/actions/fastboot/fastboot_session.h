@@ -67,7 +67,7 @@ int fastboot_step_leaving(struct fastboot_step *x, struct err *e);
  * its serialno. */
 int fastboot_step_back(struct fastboot_step *x, const struct iotime *it, struct err *e);
 /* After it: waits until it has left, and for one of USB until something is back on its port that is
- * no fastboot any more. facts may be NULL. */
+ * not in fastboot any more. facts may be NULL. */
 int fastboot_step_away(
 	struct fastboot_step *x, const struct iotime *it, json_t **ret_facts, struct err *e);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fastboot.getvar, fastboot.oem, fastboot.flashing, fastboot.set_active: what is asked and told in
- * one command.
+ * fastboot.getvar, fastboot.oem, fastboot.flashing, fastboot.set_active: what is asked and answered
+ * in one command.
  */
 #include "daemon/actions/fastboot/fastboot_session.h"
 
@@ -175,7 +175,7 @@ const struct action action_fastboot_oem = {
 static const char *const flashing_commands[] = {
 	"unlock", "lock", "unlock_critical", "lock_critical", "get_unlock_ability", NULL};
 
-/* What the lock should be afterwards; unknown: the device cannot tell. */
+/* What the lock should be afterwards; unknown: the device cannot say. */
 static enum fastboot_lock wanted(const char *command)
 {
 	return !strcmp(command, "unlock") ? FASTBOOT_UNLOCKED

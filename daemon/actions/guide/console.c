@@ -128,8 +128,8 @@ static int measure_check(const struct args *a, struct err *e)
 	return r < 0 ? r : dialogue_check(a, e);
 }
 
-/* text: what the unit said; value: what was read out of it, NULL where it is no number, for which
- * why has the reason. */
+/* text: what the unit said; value: what was read out of it, NULL where it is not a number, for
+ * which why has the reason. */
 static int measured(struct step *s, const struct args *a, const char *text, const double *value,
 	const char *why, struct step_result *out, struct err *e)
 {
@@ -192,7 +192,7 @@ static int value_of(
 		return r;
 	/* The pattern matched the line's bytes; escaped, they may be other ones. */
 	if (!regex_match(x, text, strlen(text), &m))
-		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are no text", line);
+		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are not text", line);
 
 	int g = m.groups > 1 && m.group[1].start != (size_t)-1;
 	size_t after = m.group[0].end;
@@ -318,7 +318,7 @@ static int check_key(const char *key, struct err *e)
 	return 0;
 }
 
-/* Lines that tell the value of a key: the right one, by itself or after its key, or as the first
+/* Lines that give the value of a key: the right one, by itself or after its key, or as the first
  * group another one. Owned by the caller. */
 static char *telling(const char *key, const char *value)
 {

@@ -79,7 +79,7 @@ static int check_serial(const struct openocd_step *x, const char *serial, struct
 	if (usb_look(address, &unused, &why) != -ERR_CONFLICT)
 		return 0;
 	return err_set(e, ERR_WRONG_DEVICE,
-		"two probes have serial number %s, and OpenOCD cannot tell them apart (%s)",
+		"two probes have serial number %s, and OpenOCD cannot distinguish them (%s)",
 		f->serial, why.msg);
 }
 
@@ -105,7 +105,7 @@ static int take_usb(struct openocd_step *x, struct err *e)
 	if (!x->probe.interface)
 		return err_set(e, ERR_RECIPE_INVALID,
 			"'interface' is missing: stlink, jlink, cmsis-dap or a file, as the probe is");
-	/* An ST-Link V2 may tell rubbish for a serial number. */
+	/* An ST-Link V2 may give rubbish as its serial number. */
 	if (!strcmp(select, "auto") && !by_serial) {
 		by_serial = openocd_word_ok(serial);
 		by_location = !by_serial;

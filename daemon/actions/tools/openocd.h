@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the actions openocd.* share: the probe and target as the arguments and the port say, the
- * images, and what every run tells.
+ * images, and what every run reports.
  */
 #pragma once
 
@@ -91,6 +91,6 @@ struct openocd_step {
 int openocd_step_init(struct openocd_step *x, struct step *s, const struct args *a, struct err *e);
 /* Loads one more image; address: IMAGE_NO_ADDRESS, or where a raw binary begins. */
 int openocd_step_image(struct openocd_step *x, const char *ref, uint64_t address, struct err *e);
-/* Runs x->job, and tells of it in the evidence what every run tells. */
+/* Runs x->job, and puts into the evidence what every run reports. */
 int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err *e);
 void openocd_step_done(struct openocd_step *x);

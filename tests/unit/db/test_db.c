@@ -18,6 +18,17 @@ static int one_int(const char *sql)
 	return (int)n;
 }
 
+START_TEST(the_files_next_to_a_database_are_those_that_it_names)
+{
+	_cleanup_(freep) char *log = db_log_path(fx.path);
+	_cleanup_(freep) char *sums = db_sums_path(fx.path);
+
+	TX(db_event(fx.db, "kept", NULL, NULL, NULL, NULL, NULL, &fx.e));
+	ck_assert_int_eq(access(log, F_OK), 0);
+	ck_assert_int_eq(access(sums, F_OK), 0);
+}
+END_TEST
+
 START_TEST(files_are_for_the_owner_alone)
 {
 	char path[128];
@@ -201,6 +212,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, the_files_next_to_a_database_are_those_that_it_names);
 	tcase_add_test(t, files_are_for_the_owner_alone);
 	tcase_add_test(t, a_commit_is_synced_and_references_are_checked);
 	tcase_add_test(t, opening_again_keeps_everything);

@@ -98,13 +98,13 @@ static void breaks(const char *reply, size_t n, enum err_code code, const char *
 START_TEST(what_is_no_reply_ends_the_session)
 {
 	breaks(NULL, 0, ERR_TIMEOUT, "no answer in 1 s");
-	breaks("OKA", 0, ERR_PROTOCOL, "3 bytes that are no reply: 'OKA'");
-	breaks("okay", 0, ERR_PROTOCOL, "no reply");
+	breaks("OKA", 0, ERR_PROTOCOL, "3 bytes that are not a reply: 'OKA'");
+	breaks("okay", 0, ERR_PROTOCOL, "not a reply");
 	breaks("GARBAGE\x01", 0, ERR_PROTOCOL, "'GARBAGE\\x01'");
 	breaks("DATA00000004", 0, ERR_PROTOCOL, "OKAY or FAIL expected");
-	breaks("DATA0004", 0, ERR_PROTOCOL, "no reply");
-	breaks("DATA000000004", 0, ERR_PROTOCOL, "no reply");
-	breaks("DATA0000000g", 0, ERR_PROTOCOL, "no reply");
+	breaks("DATA0004", 0, ERR_PROTOCOL, "not a reply");
+	breaks("DATA000000004", 0, ERR_PROTOCOL, "not a reply");
+	breaks("DATA0000000g", 0, ERR_PROTOCOL, "not a reply");
 	breaks("\0\0\0\0", 4, ERR_PROTOCOL, "4 bytes");
 	breaks("INFOalmostOKAY", 0, ERR_TIMEOUT, "no answer");
 }

@@ -128,7 +128,7 @@ static int parse(const char *path, const char *pem, size_t n, struct adb_key **r
 	_cleanup_(bio_freep) BIO *bio = BIO_new_mem_buf(pem, (int)n);
 	int r;
 
-	/* A key behind a pass phrase would ask for it on the terminal. */
+	/* A key with a pass phrase would ask for it on the terminal. */
 	k->pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t) "") : NULL;
 	if (!k->pkey)
 		return err_set(e, ERR_INVALID, "%s: no private key in PEM", path);

@@ -400,7 +400,7 @@ static struct adb_stream *stream_of(struct adb_conn *c, uint32_t local)
 	return NULL;
 }
 
-/* Where the payload of a packet goes: room for it behind what waits already. */
+/* Where the payload of a packet goes: room for it after what waits already. */
 static int make_room(struct adb_stream *s, size_t n, struct err *e)
 {
 	if (s->in_at < s->in_len || s->unacked)

@@ -13,13 +13,13 @@
  *	                         <-   CNXN device::...
  *
  * Turns: each stream has an id that no other stream of this session had, and sessions begin at a
- * random one, so that a late packet names a stream that is no more: a late OKAY is answered with
+ * random one, so that a late packet names a stream that has ended: a late OKAY is answered with
  * CLSE, late data is dropped. Within the sync service a request without its answer ends the stream.
  * What an older session is owed comes before the CNXN that answers this one's, and is skipped; with
- * a CNXN adbd closes all streams of before.
+ * a CNXN adbd closes all older streams.
  *
  * Many streams share it (adb_stream.h). An error inside a packet, a timeout among them, leaves no
- * way to tell where the next begins: the connection is then broken and says so to every call.
+ * way to find where the next begins: the connection is then broken and says so to every call.
  *
  * Source: AOSP packages/modules/adb, docs/dev/protocol.md, adb.cpp, transport.cpp.
  */

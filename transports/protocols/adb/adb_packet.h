@@ -45,7 +45,7 @@ void adb_packet_encode(const struct adb_packet *p, uint8_t out[ADB_HEADER_BYTES]
 int adb_packet_decode(const uint8_t in[ADB_HEADER_BYTES], struct adb_packet *ret, struct err *e);
 uint32_t adb_sum(const void *p, size_t n);
 
-/* Four letters, or hex where it is no known command. */
+/* Four letters, or hex where the command is not known. */
 const char *adb_command_name(uint32_t command, char buf[12]);
 /* What a device said, for messages and records: escaped, at most cap bytes of it; owned by the
  * caller. */

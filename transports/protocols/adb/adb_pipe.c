@@ -96,8 +96,8 @@ struct adb_pipe *adb_pipe_link(struct link *l)
 struct bulk_pipe {
 	struct adb_pipe pipe;
 	struct adb_bulk bulk;
-	/* What came behind a header in its transfer: the begin of the payload, where a device joins
-	 * them. */
+	/* What came after a header in its transfer: the beginning of the payload, where a device
+	 * joins them. */
 	uint8_t *rest;
 	size_t rest_at, rest_len;
 };
@@ -196,7 +196,7 @@ static int bulk_recv_payload(
 	return 0;
 }
 
-/* A token of a former session, answered, would leave us one token behind for ever. */
+/* An answer to a token of a former session would leave us one token late for ever. */
 static int bulk_drain(struct adb_pipe *p, const struct iotime *it, struct err *e)
 {
 	struct bulk_pipe *b = bulk_of(p);

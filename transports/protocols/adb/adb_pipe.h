@@ -28,8 +28,8 @@ struct adb_pipe_ops {
 	/* One packet, whole. After an error the pipe is of no more use. */
 	int (*send)(struct adb_pipe *p, const uint8_t header[ADB_HEADER_BYTES], const void *payload,
 		size_t n, const struct iotime *it, struct err *e);
-	/* *ret_begun, set whenever an error is returned: part of a packet was taken, so that what
-	 * follows cannot be told apart any more. */
+	/* *ret_begun, set whenever an error is returned: part of a packet was taken, so that it
+	 * is not known any more where the next begins. */
 	int (*recv_header)(struct adb_pipe *p, uint8_t header[ADB_HEADER_BYTES], bool *ret_begun,
 		const struct iotime *it, struct err *e);
 	int (*recv_payload)(

@@ -33,7 +33,7 @@ int adb_png_check(
 	bool data = false;
 
 	if (!begin || memcmp(begin, magic, sizeof magic) != 0)
-		return err_set(e, ERR_PROTOCOL, "the %zu bytes of the screen are no PNG", n);
+		return err_set(e, ERR_PROTOCOL, "the %zu bytes of the screen are not a PNG", n);
 	for (;;) {
 		uint32_t length = rb_be32(&b);
 		const uint8_t *chunk = length < n ? rb_take(&b, length + 4) : NULL;

@@ -178,7 +178,7 @@ static int install_pushed(struct adb_conn *c, const struct adb_source *apk,
 		r = judge_pm(&res.out, "install", reply, e);
 	adb_shell_result_done(&res);
 
-	/* Left there it would fill the unit; what failed is told already. */
+	/* Left there it would fill the unit. What failed is in e already. */
 	struct adb_shell_result gone = {0};
 	struct err ignored;
 
@@ -340,8 +340,8 @@ int adb_restore(struct adb_conn *c, const struct adb_source *file, const struct 
 		teller_progress(tell, "transfer", done, file->size);
 	}
 	if (r == 0) {
-		/* Two empty blocks of a tar, for a file without its end; who has seen the end may
-		 * have closed. */
+		/* Two empty blocks of a tar, for a file without its end; a unit that has seen the
+		 * end may have closed. */
 		bool closed;
 
 		r = adb_stream_write(s, end_mark, sizeof end_mark, &closed, it, e);

@@ -40,10 +40,10 @@ int adb_remount(
  * Returns once the device has left, or -ERR_TIMEOUT where it stays. */
 int adb_reboot(struct adb_conn *c, const char *how, const struct iotime *it, struct err *e);
 
-/* words as they stand behind `adb backup`; a person confirms on the device's screen. */
+/* words as they are written after `adb backup`; a person confirms on the device's screen. */
 int adb_backup(struct adb_conn *c, const char *const *words, adb_output_fn *output, void *data,
 	const struct iotime *it, struct err *e);
-/* The bytes, an end mark, and the wait until the device closes the stream. The device tells no
+/* The bytes, an end mark, and the wait until the device closes the stream. The device gives no
  * result. */
 int adb_restore(struct adb_conn *c, const struct adb_source *file, const struct teller *tell,
 	const struct iotime *it, struct err *e);

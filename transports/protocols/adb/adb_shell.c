@@ -169,7 +169,7 @@ static int take_mark(struct reader *x, struct err *e)
 
 	if (!at)
 		return err_set(e, ERR_PROTOCOL,
-			"the command ended without telling its status: its outcome is not known");
+			"the command ended without a word of its status: its outcome is not known");
 	digits = at + marked;
 	n = x->tail_len - (size_t)(digits - x->tail);
 	for (; n > 0 && isdigit((unsigned char)*digits) && status < 1000; n--, digits++)

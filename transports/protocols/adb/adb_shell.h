@@ -3,7 +3,7 @@
  * Commands on the device. With the feature shell_v2 standard output, standard error and the exit
  * status come apart, in frames (u8 id, u32 length, data) that may be split over packets or share
  * one. Without it one merged stream comes and no status: the command is then wrapped so that a
- * line with a random word tells its status.
+ * line with a random word gives its status.
  *
  * A stream that ends without a status proves nothing, and is an error.
  *
@@ -41,6 +41,6 @@ int adb_service_text(struct adb_conn *c, const char *service, size_t keep, struc
 
 /* Adds word so that a shell takes it as one word whatever it holds. */
 void adb_quote(struct strbuf *b, const char *word);
-/* A property's value, "" where it has none. */
+/* A property's value, "" without one. */
 int adb_getprop(struct adb_conn *c, const char *name, char *ret, size_t size,
 	const struct iotime *it, struct err *e);

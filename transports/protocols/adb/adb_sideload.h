@@ -17,7 +17,7 @@
 #define ADB_SIDELOAD_BLOCK 65536u
 
 struct adb_sideload_result {
-	bool old;		/* the protocol of before Android 4.4 */
+	bool old;		/* the protocol from before Android 4.4 */
 	uint64_t blocks;	/* of the package */
 	uint64_t blocks_served; /* different ones */
 	uint64_t requests;	/* in all */

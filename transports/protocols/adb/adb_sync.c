@@ -117,7 +117,7 @@ static int unexpected(uint32_t id, const char *wanted, struct err *e)
 	return err_set(e, ERR_PROTOCOL, "the unit answered '%s', %s expected", text, wanted);
 }
 
-/* Each request leaves the stream at the begin of an answer, or `done`. */
+/* Each request leaves the stream at the beginning of an answer, or `done`. */
 static int request(struct adb_sync *s, uint32_t id, const char *path, const char *more,
 	const struct iotime *it, struct err *e)
 {

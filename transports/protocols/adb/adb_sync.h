@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Files of the device: the sync service, one stream for all of a session's requests. Frames are a
- * four-letter id and a little-endian u32, with data behind it.
+ * four-letter id and a little-endian u32, with data after it.
  *
  *	STAT len path                 -> STAT mode size mtime            (STA2: 64 bits, with errno)
  *	LIST len path                 -> DENT mode size mtime len name ... DONE
@@ -10,7 +10,7 @@
  *	QUIT
  *
  * OKAY after SEND says that the bytes are in the device's page cache, not that they are on its
- * flash, and not which bytes: who needs to know reads them back.
+ * flash, and not which bytes: a caller that needs to know reads them back.
  *
  * Source: AOSP packages/modules/adb, docs/dev/sync.md, file_sync_protocol.h.
  */

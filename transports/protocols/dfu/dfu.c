@@ -88,7 +88,7 @@ const char *dfu_status_str(uint8_t status)
 		"errVERIFY: memory does not hold what was programmed",
 		"errADDRESS: the address is out of range",
 		"errNOTDONE: the end came before all data",
-		"errFIRMWARE: the firmware is corrupt, run-time mode is not to be had",
+		"errFIRMWARE: the firmware is corrupt, there is no way back to run-time mode",
 		"errVENDOR: refused by a rule of the vendor's (read protection?)",
 		"errUSBR: an unexpected USB reset", "errPOR: an unexpected power on reset",
 		"errUNKNOWN: something went wrong", "errSTALLEDPKT: an unexpected request"};

@@ -9,7 +9,7 @@
  *   dfuIDLE --UPLOAD--> UPLOAD-IDLE --short--> dfuIDLE
  *   any --error--> dfuERROR --CLRSTATUS--> dfuIDLE
  *
- * GETSTATUS drives the machine: an operation begins with the GETSTATUS behind its DNLOAD, and the
+ * GETSTATUS drives the machine: an operation begins with the GETSTATUS after its DNLOAD, and the
  * host waits bwPollTimeout before the next (DFU 1.1, 6.1.2).
  *
  * On the worker's thread. Errors: -ERR_DEVICE_REFUSED with the device's status in words,
@@ -89,7 +89,7 @@ struct dfu {
 	struct dfu_functional f;
 	unsigned quirks;
 	uint16_t chunk; /* bytes of one block: what the device wants, 4096 at most */
-	uint16_t block; /* number of the next block of a download; wraps to 0 behind 65535 */
+	uint16_t block; /* number of the next block of a download; wraps to 0 after 65535 */
 };
 
 /* tell may be NULL. The session has no resources of its own. */
@@ -105,7 +105,7 @@ int dfu_poll(struct dfu *d, struct dfu_status *ret, const struct iotime *it, str
 /* -ERR_DEVICE_REFUSED with the device's words where the status is not OK; clears the error. */
 int dfu_check(struct dfu *d, const struct dfu_status *s, const char *what, const struct iotime *it,
 	struct err *e);
-/* What is behind a request that failed with r: where it was refused, what the device says of it. */
+/* Why a request failed with r: where it was refused, what the device says of it. */
 int dfu_explain(struct dfu *d, int r, const char *what, const struct iotime *it, struct err *e);
 int dfu_abort(struct dfu *d, const struct iotime *it, struct err *e);
 /* Out of whatever state an earlier session left it in: to dfuIDLE. -ERR_DEVICE_REFUSED if it is in

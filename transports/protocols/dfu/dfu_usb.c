@@ -22,8 +22,8 @@ static bool is_dfu(const struct usb_interface *i)
 	return i->cls == CLASS_APPLICATION && i->subclass == SUBCLASS_DFU;
 }
 
-/* It stands behind one setting (often the last) for all of them, behind the configuration, or has
- * to be asked for. */
+/* It comes after one setting (often the last) for all of them, or after the configuration, or the
+ * device has to be asked for it. */
 static bool functional_of(struct usb *u, const struct usb_interface *i, struct dfu_functional *ret,
 	const struct iotime *it)
 {
@@ -88,7 +88,7 @@ int dfu_list(struct usb *u, struct dfu_targets *ret, const struct iotime *it, st
 		t.runtime = is_runtime(&i[k], &t.f, ret->quirks);
 		t.dfuse = t.f.version == DFU_VERSION_DFUSE && !t.runtime;
 
-		/* A name that cannot be read is no name; a memory map is needed later. */
+		/* A name that cannot be read counts as none; a memory map is needed later. */
 		int r = usb_string(u, i[k].string, t.name, sizeof t.name, it, e);
 
 		if (r == -ERR_DEVICE_GONE || r == -ERR_ABORTED || r == -ERR_SHUTDOWN)

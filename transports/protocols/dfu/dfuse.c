@@ -42,7 +42,7 @@ int dfuse_erase_page(struct dfu *d, uint32_t address, const struct iotime *it, s
 	return r < 0 ? err_prefix(e, "page at 0x%08x", address) : 0;
 }
 
-/* The first GETSTATUS starts it and tells how long it takes. */
+/* The first GETSTATUS starts it and says how long it takes. */
 int dfuse_mass_erase(struct dfu *d, const struct iotime *it, struct err *e)
 {
 	const uint8_t code = COMMAND_ERASE;
@@ -175,7 +175,7 @@ static int read_some(struct dfu *d, uint64_t address, uint8_t *buf, size_t n,
 	return r < 0 ? r : dfu_make_idle(d, it, e);
 }
 
-/* A read that is told of as it goes. */
+/* A read that reports its progress. */
 #define READ_STEP (64u * 1024)
 
 int dfuse_read(struct dfu *d, const struct dfuse_map *m, uint64_t address, uint8_t *buf, size_t n,
@@ -207,8 +207,8 @@ struct writing {
 	uint8_t *buf;	  /* of one chunk */
 };
 
-/* The next run of write units that the image has bytes in, at most a chunk: its begin, length and
- * padded content. false: there is none from `from` on. */
+/* The next run of write units that the image has bytes in, at most a chunk: its beginning, length
+ * and padded content. false: there is none from `from` on. */
 static bool next_window(struct writing *w, uint64_t from, uint64_t *ret_at, size_t *ret_n)
 {
 	uint64_t at = 0;
@@ -250,7 +250,7 @@ static int write_window(
 	return 0;
 }
 
-/* Everything behind the first window, then the first: without it the unit stays unbootable. */
+/* Everything after the first window, then the first: without it the unit stays unbootable. */
 static int write_all(struct writing *w, const struct iotime *it, struct err *e)
 {
 	uint64_t first = 0, at = 0;

@@ -25,7 +25,7 @@ static void skip_blanks(struct reader *r)
 		r->p++;
 }
 
-/* At most 10 digits of the base: what is longer is no 32-bit number. */
+/* At most 10 digits of the base: what is longer is not a 32-bit number. */
 static int number(struct reader *r, int base, uint64_t *ret)
 {
 	uint64_t v = 0;
@@ -45,7 +45,7 @@ static int number(struct reader *r, int base, uint64_t *ret)
 	return 0;
 }
 
-/* The multiplier and the letter behind a size. */
+/* The multiplier and the letter after a size. */
 static int size_and_access(struct reader *r, uint64_t *bytes, unsigned *access)
 {
 	unsigned shift = 0;
@@ -92,7 +92,7 @@ static int put_run(struct reader *r, struct dfuse_map *m, const struct dfuse_run
 	return 0;
 }
 
-/* 04*016Kg,01*064Kg: *address moves behind them. */
+/* 04*016Kg,01*064Kg: *address moves past them. */
 static int groups(struct reader *r, struct dfuse_map *m, uint64_t address)
 {
 	for (;;) {

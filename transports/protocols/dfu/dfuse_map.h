@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The memory map that a DfuSe device tells in the name of an alternate setting (ST UM0424, 4.3.2):
+ * The memory map that a DfuSe device gives in the name of an alternate setting (ST UM0424, 4.3.2):
  *
  *	@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg
  *
@@ -20,7 +20,7 @@
 
 enum { DFUSE_READABLE = 1, DFUSE_ERASABLE = 2, DFUSE_WRITABLE = 4 };
 
-/* Pages of one size, one behind the other. */
+/* Pages of one size, one after the other. */
 struct dfuse_run {
 	uint64_t address;
 	uint32_t page_bytes;
@@ -34,8 +34,8 @@ struct dfuse_map {
 	size_t runs; /* sorted by address, without overlap */
 };
 
-/* -ERR_PROTOCOL with what is wrong where: a number that is none or overflows, no pages, no bytes,
- * an end above 2^32, an overlap. */
+/* -ERR_PROTOCOL with what is wrong where: something that is not a number or overflows, no pages, no
+ * bytes, an end above 2^32, an overlap. */
 int dfuse_map_parse(const char *text, struct dfuse_map *ret, struct err *e);
 /* The run that holds the address, or NULL. */
 const struct dfuse_run *dfuse_map_find(const struct dfuse_map *m, uint64_t address);

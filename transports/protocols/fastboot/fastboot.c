@@ -74,7 +74,7 @@ static int no_reply(const uint8_t *raw, size_t n, struct err *e)
 	sb_add_escaped(&text, raw, MIN(n, (size_t)48));
 
 	int r = err_set(
-		e, ERR_PROTOCOL, "%zu bytes that are no reply: '%s'", n, text.s ? text.s : "");
+		e, ERR_PROTOCOL, "%zu bytes that are not a reply: '%s'", n, text.s ? text.s : "");
 
 	sb_done(&text);
 	return r;
@@ -104,7 +104,7 @@ static int read_answer(struct fastboot *f, struct answer *a, const struct iotime
 			a->kind = (enum kind)i;
 	if (a->kind == KIND_NONE)
 		return no_reply(raw, n, e);
-	/* Not terminated; some devices send NULs behind it. */
+	/* Not terminated; some devices send NULs after it. */
 	while (n > 4 && raw[n - 1] == 0)
 		n--;
 	if (a->kind == KIND_DATA && !parse_data_size((char *)raw + 4, n - 4, &a->size))
@@ -369,7 +369,7 @@ static int ask_data(struct fastboot *f, const char *command, uint32_t *ret, cons
 	return 0;
 }
 
-/* OKAY behind the data. */
+/* OKAY after the data. */
 static int end_data(struct fastboot *f, const char *command, const struct iotime *it, struct err *e)
 {
 	struct answer a;

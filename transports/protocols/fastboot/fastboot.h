@@ -43,7 +43,7 @@ struct fastboot_config {
 	bool no_getvar;	      /* a device that knows download, flash and reboot alone is asked
 				 for nothing else */
 	uint64_t getvar_us;   /* of silence; 0: 5 s */
-	uint64_t download_us; /* for DATA, and for OKAY behind the data; 0: 60 s */
+	uint64_t download_us; /* for DATA, and for OKAY after the data; 0: 60 s */
 	uint64_t command_us;  /* of any other; 0: 30 s */
 	uint64_t flash_us;    /* of flash, erase, resize; 0: 300 s (a large eMMC says nothing
 				 for minutes) */
@@ -51,8 +51,9 @@ struct fastboot_config {
 
 struct fastboot;
 
-/* Takes the pipe, also on failure. Asks getvar:version, unless told not to: a device that does not
- * know it is fine, silence is not. -ERR_OUT_OF_STEP where older replies come first and do not end.
+/* Takes the pipe, also on failure. Asks getvar:version, unless the options forbid it: a device that
+ * does not know it is fine, silence is not. -ERR_OUT_OF_STEP where older replies come first and do
+ * not end.
  */
 int fastboot_new(struct fastboot_pipe *p, const struct fastboot_config *c,
 	const struct teller *tell, const struct iotime *it, struct fastboot **ret, struct err *e);
@@ -60,15 +61,15 @@ struct fastboot *fastboot_free(struct fastboot *f);
 DEFINE_CLEANUP(struct fastboot, fastboot_free)
 const struct fastboot_config *fastboot_config(const struct fastboot *f);
 
-/* The text behind OKAY, without trailing NULs and space. */
+/* The text after OKAY, without trailing NULs and space. */
 struct fastboot_reply {
 	char text[FASTBOOT_REPLY_MAX + 1];
 	struct strbuf
 		*lines; /* where INFO and TEXT go in addition to the log, one a line; may be NULL */
 };
 
-/* -ERR_DEVICE_REFUSED with the reason behind FAIL; -ERR_TIMEOUT after budget_us of silence;
- * -ERR_PROTOCOL for what is no reply, a DATA that no one asked for, or a session out of step;
+/* -ERR_DEVICE_REFUSED with the reason after FAIL; -ERR_TIMEOUT after budget_us of silence;
+ * -ERR_PROTOCOL for what is not a reply, a DATA that no one asked for, or a session out of step;
  * -ERR_OUT_OF_STEP where the device cannot show that an older session's reply is not the answer;
  * -ERR_INVALID for a command that is too long or holds control characters. ret may be NULL. */
 int fastboot_command(struct fastboot *f, const char *command, uint64_t budget_us,
@@ -132,8 +133,8 @@ int fastboot_lock_state(
 const char *fastboot_lock_name(enum fastboot_lock l);
 
 /* The partition's name as flash: wants it. slot: NULL or "" for the current one, "a".., "other".
- * Only partitions that have slots get one; one that has none and an explicit slot is
- * -ERR_UNSUPPORTED. A suffix goes behind the first token ("vendor_boot:default"). */
+ * Only partitions that have slots get one; one without slots and an explicit slot is
+ * -ERR_UNSUPPORTED. A suffix goes after the first token ("vendor_boot:default"). */
 int fastboot_target(struct fastboot *f, const char *partition, const char *slot,
 	char ret[FASTBOOT_NAME_MAX], const struct iotime *it, struct err *e);
 /* "a" of "_a" or "a". */

@@ -86,7 +86,7 @@ static int usual_tasks(struct fastboot_package *p, const struct fastboot_all_opt
 	return 0;
 }
 
-/* A text of the package; *ret stays NULL where it has none. */
+/* A text of the package; *ret stays NULL where there is none. */
 static int get_text(struct archive *a, const char *name, const struct iotime *it, struct blob **ret,
 	struct err *e)
 {

@@ -40,7 +40,8 @@ void fastboot_package_done(struct fastboot_package *p);
 
 struct fastboot_all_hooks {
 	void *data;
-	/* Sends the command, waits for the device and opens it again; *f is another session then. */
+	/* Sends the command, waits for the device and opens it again; *f is
+	 * another session then. */
 	int (*restart)(void *data, const char *command, struct fastboot **f,
 		const struct iotime *it, struct err *e);
 	/* After each task; image and flashed only of a flash. May be NULL. */

@@ -135,7 +135,7 @@ static int compare_sink(void *data, const uint8_t *bytes, size_t n, struct err *
 	return 0;
 }
 
-/* Reads all that the file makes and compares it; c->differs tells. */
+/* Reads all that the file makes and compares it; c->differs is the result. */
 static int compare_all(struct fastboot *f, struct compare *c, const char *target,
 	const struct iotime *it, struct err *e)
 {

@@ -33,7 +33,7 @@ static char *trim(char *s)
 	return s;
 }
 
-/* The word at *s, which moves behind it; NULL at the end. */
+/* The word at *s, which moves past it; NULL at the end. */
 static char *word(char **s)
 {
 	char *from = *s + strspn(*s, " \t");

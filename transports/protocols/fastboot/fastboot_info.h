@@ -25,10 +25,10 @@ struct fastboot_rule {
 struct fastboot_rules {
 	struct fastboot_rule *list;
 	size_t count;
-	char note[160]; /* of the first line that is no rule; it is passed over, as AOSP does */
+	char note[160]; /* of the first line that is not a rule; it is passed over, as AOSP does */
 };
 
-/* -ERR_IMAGE_INVALID for a text that is none (NULs, far too long). */
+/* -ERR_IMAGE_INVALID for what is not a text (NULs, far too long). */
 int fastboot_rules_parse(const char *text, size_t n, struct fastboot_rules *ret, struct err *e);
 void fastboot_rules_done(struct fastboot_rules *r);
 /* Whether the value is one of the rule's. */

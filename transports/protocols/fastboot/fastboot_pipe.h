@@ -38,7 +38,7 @@ struct fastboot_pipe_ops {
 	int (*reply)(struct fastboot_pipe *p, void *buf, size_t size, size_t *ret_n,
 		const struct iotime *it, struct err *e);
 	/* Whether something lies there that no command asked for. Never waits. NULL: the transport
-	 * numbers its packets, or cannot tell. */
+	 * numbers its packets, or cannot know. */
 	int (*stale)(struct fastboot_pipe *p, bool *ret, const struct iotime *it, struct err *e);
 	/* The data phase to the device: exactly these bytes. told may be NULL. */
 	int (*send)(struct fastboot_pipe *p, const struct spans *bytes, fastboot_told_fn *told,
@@ -63,7 +63,7 @@ static inline struct fastboot_pipe *fastboot_pipe_close(struct fastboot_pipe *p)
 /* Without a byte moving for so long, a data phase has stalled. */
 #define FASTBOOT_STALL_US (30 * US_PER_S)
 
-/* The handshake is done here: -ERR_PROTOCOL for a peer that is no fastboot. */
+/* The handshake is done here: -ERR_PROTOCOL for a peer that does not speak fastboot. */
 int fastboot_tcp_open(
 	struct link *l, const struct iotime *it, struct fastboot_pipe **ret, struct err *e);
 int fastboot_udp_open(

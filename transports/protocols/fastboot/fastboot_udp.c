@@ -91,7 +91,7 @@ static int await(
 	}
 }
 
-/* One packet and its answer. u->out holds the data already, behind the header. */
+/* One packet and its answer. u->out holds the data already, after the header. */
 static int exchange(struct udp_pipe *u, enum id id, uint8_t flags, size_t n, struct answer *ret,
 	const struct iotime *it, struct err *e)
 {

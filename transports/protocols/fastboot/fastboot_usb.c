@@ -71,8 +71,8 @@ static bool begins_reply(const uint8_t *p, size_t n)
 	return false;
 }
 
-/* A full packet may be the whole reply (64 bytes are the most of old devices) or its begin. What
- * follows at once tells: nothing, an empty packet, the next reply, or the rest. */
+/* A full packet may be the whole reply (64 bytes are the most of old devices) or its beginning.
+ * What follows at once decides: nothing, an empty packet, the next reply, or the rest. */
 static int read_rest(struct usb_pipe *u, uint8_t *buf, size_t size, size_t *n,
 	const struct iotime *it, struct err *e)
 {
@@ -169,7 +169,7 @@ static int usb_send(struct fastboot_pipe *p, const struct spans *bytes, fastboot
 	return usb_stream(u->usb, u->ep_out, bytes->bytes, source, &s, through, &within, e);
 }
 
-/* Never asks for more than is left, so that the reply behind the data stays by itself. */
+/* Never asks for more than is left, so that the reply after the data stays by itself. */
 static int usb_receive(
 	struct fastboot_pipe *p, void *buf, size_t n, const struct iotime *it, struct err *e)
 {

@@ -167,7 +167,7 @@ static int read_part(struct gdb *g, uint64_t address, uint8_t *buf, size_t n,
 
 	int r = gdb_ask(g, ask, GDB_REPLY_US, &s, it, e);
 
-	/* E01 is an error, and could be one byte and a half of data: the length tells. */
+	/* E01 is an error, and could be one byte and a half of data: the length decides. */
 	if (r == 0 && !unhex(&s, buf, n))
 		r = s.len && s.s[0] == 'E' && s.len == 3
 			    ? gdb_refused(&s, "read", e)
@@ -190,7 +190,7 @@ int gdb_read(struct gdb *g, uint64_t address, uint8_t *buf, size_t n, const stru
 	return r;
 }
 
-/* The bytes that fit into a frame behind a head of that length, escapes included. */
+/* The bytes that fit into a frame after a head of that length, escapes included. */
 static size_t fits(const struct gdb *g, size_t head, const uint8_t *bytes, size_t n)
 {
 	size_t room = g->packet - 4 - head;

@@ -14,7 +14,7 @@
  *
  * A server may send console text (O packets, also empty ones as a sign of life) at any time. All
  * state is in the session. On the worker's thread. Errors: -ERR_DEVICE_REFUSED for an E reply,
- * -ERR_PROTOCOL for what is no packet, -ERR_UNSUPPORTED for what the server does not know,
+ * -ERR_PROTOCOL for what is not a packet, -ERR_UNSUPPORTED for what the server does not know,
  * -ERR_DEVICE_GONE, -ERR_TIMEOUT.
  */
 #pragma once
@@ -43,7 +43,7 @@ struct gdb_region {
 
 struct gdb_map {
 	struct gdb_region region[GDB_REGIONS_MAX]; /* sorted, without overlap of flash */
-	size_t count;				   /* 0: the server tells none */
+	size_t count;				   /* 0: the server gives none */
 };
 
 /* The XML of a memory map (GDB manual, E.20). -ERR_PROTOCOL with line and reason. */

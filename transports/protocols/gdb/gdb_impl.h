@@ -30,7 +30,7 @@ struct gdb {
 	bool marked;	    /* the '$' of the next packet was read already */
 	struct strbuf text; /* of a monitor command: what O packets said */
 	bool gather;
-	struct strbuf out; /* the frame at hand */
+	struct strbuf out; /* the current frame */
 };
 
 /* A frame of payload: text, then n bytes that are escaped. Waits for the acknowledgement where one
@@ -47,7 +47,7 @@ int gdb_ask(struct gdb *g, const char *text, uint64_t budget_us, struct strbuf *
 /* A command that is answered by OK; else as gdb_refused(). */
 int gdb_command(struct gdb *g, const char *text, const void *bytes, size_t n, uint64_t budget_us,
 	const char *what, const struct iotime *it, struct err *e);
-/* The error in a reply that is no success: -ERR_IMAGE_RANGE for E.memtype (no flash is there,
- * GDB manual, E.4, "vFlashErase"), -ERR_DEVICE_REFUSED for any other E, -ERR_UNSUPPORTED for
- * nothing, -ERR_PROTOCOL for what is none. */
+/* The error in a reply that does not report success: -ERR_IMAGE_RANGE for E.memtype (no flash is
+ * there, GDB manual, E.4, "vFlashErase"), -ERR_DEVICE_REFUSED for any other E, -ERR_UNSUPPORTED for
+ * nothing, -ERR_PROTOCOL for any other reply. */
 int gdb_refused(const struct strbuf *reply, const char *what, struct err *e);

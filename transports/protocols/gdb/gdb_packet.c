@@ -35,7 +35,7 @@ static int hex_digit(uint8_t c)
 	return isdigit(c) ? c - '0' : isxdigit(c) ? tolower(c) - 'a' + 10 : -1;
 }
 
-/* The payload of a frame behind its '$', as it came. 1: the checksum is wrong. */
+/* The payload of a frame after its '$', as it came. 1: the checksum is wrong. */
 static int raw_frame(struct gdb *g, struct strbuf *raw, const struct iotime *it, struct err *e)
 {
 	uint8_t sum = 0, c, high, low;
@@ -114,7 +114,7 @@ static int next_mark(struct gdb *g, bool ack, uint8_t *ret, const struct iotime 
 
 		if (r < 0)
 			return r;
-		/* A notification is framed alike: it is no reply. */
+		/* A notification is framed alike: it is not a reply. */
 		if (c == '$' || c == '%' || (ack && (c == '+' || c == '-'))) {
 			*ret = c;
 			return 0;
@@ -230,9 +230,9 @@ static void build(struct gdb *g, const char *text, const uint8_t *bytes, size_t 
 	sb_addf(o, "#%02x", sum);
 }
 
-/* A packet that comes before the acknowledgement. A server whose target ran until now tells that it
- * stopped (QEMU does, to who connects): that answers nothing that was asked. Anything else is of a
- * server that answers without acknowledging, and is read next. */
+/* A packet that comes before the acknowledgement. A server whose target ran until now says that it
+ * stopped (QEMU does, to each new connection): that answers nothing that was asked. Anything else
+ * is of a server that answers without acknowledging, and is read next. */
 static int early_packet(
 	struct gdb *g, const char *asked, bool *ret_stale, const struct iotime *it, struct err *e)
 {
@@ -248,7 +248,7 @@ static int early_packet(
 		g->marked = true;
 		return 0;
 	}
-	/* Its checksum counts from the byte that was read: it cannot be told here. */
+	/* Its checksum counts from the byte that was read: it is not known here. */
 	r = raw_frame(g, &raw, it, e);
 	sb_done(&raw);
 	return r < 0 ? r : link_write(g->link, "+", 1, it, e);

@@ -13,10 +13,10 @@
  * it is the line, with no more than a name and version next to it; a device that says more has its
  * patterns in the profile.
  *
- * Turns: each line has an answer of its own, so a late READY is no OK. After an ERASE without its
- * answer there is no other before READY, and a device answers one line after the other, so the late
- * OK comes before READY and answers nothing. Where one of these breaks off, the link's turn is lost
- * for a dialogue in lines (links/link.h): READY and BOOTING bring it back.
+ * Turns: each line has an answer of its own, so a late READY is not an OK. After an ERASE without
+ * its answer there is no other before READY, and a device answers one line after the other, so the
+ * late OK comes before READY and answers nothing. Where one of these breaks off, the link's turn is
+ * lost for a dialogue in lines (links/link.h): READY and BOOTING bring it back.
  *
  * A frame has no number and no checksum. So a frame whose ACK does not come is never sent again
  * and nothing else is sent after it: the device may still wait for data bytes, and whatever follows

@@ -9,7 +9,8 @@
 #define LEAVE_US (1 * US_PER_S)
 
 /* Where a file says itself what goes where, a part that begins inside a write unit is filled with
- * FF before it, as a tail is behind it. An address of the recipe that is not aligned is a slip. */
+ * FF before it, as its tail is filled after it. An address of the recipe that is not aligned is a
+ * slip. */
 static int check_segment(const struct serial_boot_profile *p, const struct image *image,
 	const struct image_segment *s, struct err *e)
 {
@@ -155,7 +156,7 @@ static void end_digest(struct sha256 *d, char out[SHA256_HEX])
 
 DEFINE_CLEANUP(struct sha256, sha256_free)
 
-/* One attempt. *ret_entered tells whether the bootloader was reached: before that nothing was
+/* One attempt. *ret_entered says whether the bootloader was reached: before that nothing was
  * written and nothing has to be cleared up. */
 static int attempt(struct serial_boot *b, const struct image *image, const struct iotime *it,
 	struct serial_boot_result *res, bool *ret_entered, struct err *e)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is known of each STM32 family by the product id that its boot ROM tells (ST AN2606 and the
+ * What is known of each STM32 family by the product id that its boot ROM gives (ST AN2606 and the
  * reference manuals; ids and layouts as OpenOCD, stlink and stm32flash agree on them). Where
- * sources disagree on a page size, the verify and the blank check after an erase tell.
+ * sources disagree on a page size, the verify and the blank check after an erase decide.
  */
 #pragma once
 
@@ -45,7 +45,7 @@ struct stm32_device {
 	struct stm32_run run[STM32_RUNS_MAX]; /* bytes 0 ends it */
 };
 
-/* NULL where the table has none. */
+/* NULL where the table does not have it. */
 const struct stm32_device *stm32_device_by_pid(uint16_t pid);
 extern const struct stm32_device stm32_devices[];
 extern const size_t stm32_device_count;

@@ -309,8 +309,8 @@ static int take(struct stm32 *s, void *buf, size_t n, const struct iotime *it, s
 }
 
 /* AN3155, 3.1: the number of bytes that follow less one, the version, the codes. Some ROMs
- * acknowledge 7F twice (STM32L41x): then the first ACK here was that, and the second stands where
- * the number should, which it cannot be. */
+ * acknowledge 7F twice (STM32L41x): then the first ACK here was that, and the second is read in
+ * the place of the number, which never has its value. */
 static int ask_commands(
 	struct stm32 *s, struct stm32_info *ret, const struct iotime *it, struct err *e)
 {
@@ -364,11 +364,11 @@ static int prove_turn(struct stm32 *s, const struct iotime *it, struct err *e)
 	return r;
 }
 
-/* FF FF is no command, and no end of any phase: its checksums would be 00, so it never completes an
- * erase or a jump (FF 00, which other hosts send, is the mass erase of a ROM that waits for page
- * numbers). The ROM refuses it at the byte that completes a phase; what it took as data before is
- * found by reading back. First byte by byte, in case one is missing; then more than any data phase
- * is long. */
+/* FF FF is not a command, and does not end any phase: its checksums would be 00, so it never
+ * completes an erase or a jump (FF 00, which other hosts send, is the mass erase of a ROM that
+ * waits for page numbers). The ROM refuses it at the byte that completes a phase; what it took as
+ * data before is found by reading back. First byte by byte, in case one is missing; then more than
+ * any data phase is long. */
 int stm32_resync(struct stm32 *s, const struct iotime *it, struct err *e)
 {
 	int proof = -ERR_TIMEOUT;

@@ -81,7 +81,7 @@ struct stm32_opts {
 	unsigned sync_attempts;
 	unsigned attempts; /* at the whole image */
 	/* What the caller knows better than the table; run[0].bytes 0 and flash_bytes 0: nothing. A
-	 * part that the table has not needs both. */
+	 * part that is not in the table needs both. */
 	struct stm32_run run[STM32_RUNS_MAX];
 	uint32_t flash_bytes;
 };
@@ -121,7 +121,7 @@ DEFINE_CLEANUP(struct stm32, stm32_free)
 
 /* Synchronises and asks the ROM what it is: Get, version, id, flash size, unique id. -ERR_TIMEOUT
  * where no ROM answers, -ERR_UNSUPPORTED for a part that neither table nor caller knows. A part
- * that is read-protected is no error here: info says so. */
+ * that is read-protected is not an error here: info says so. */
 int stm32_connect(struct stm32 *s, const struct iotime *it, struct err *e);
 const struct stm32_info *stm32_info(const struct stm32 *s);
 bool stm32_has(const struct stm32 *s, enum stm32_command c);

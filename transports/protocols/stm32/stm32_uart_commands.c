@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 
-#define PAGES_PER_COMMAND 8 /* more would leave the progress standing */
+#define PAGES_PER_COMMAND 8 /* more would leave the progress at one value for long */
 #define READ_TRIES	  3
 
 static uint8_t xor_of(const uint8_t *p, size_t n)

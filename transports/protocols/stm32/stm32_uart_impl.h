@@ -31,8 +31,8 @@ int stm32_await_ack(struct stm32 *s, uint64_t budget_us, const struct iotime *it
 int stm32_await_data(
 	struct stm32 *s, void *buf, uint32_t n, const struct iotime *it, struct err *e);
 /* code, code^FF and its ACK, after a resync where an answer is missing. -ERR_PROTOCOL where
- * something came before it that no one asked for (but for writes); -ERR_UNSUPPORTED where the ROM
- * has no such command. */
+ * something came before it that no one asked for (except for writes); -ERR_UNSUPPORTED where the
+ * ROM has no such command. */
 int stm32_begin(struct stm32 *s, enum stm32_command c, const struct iotime *it, struct err *e);
 int stm32_send_address(struct stm32 *s, uint32_t address, const struct iotime *it, struct err *e);
 /* Brings the ROM back to where it waits for a command, and proves it: Get is answered as before. */

@@ -3,7 +3,7 @@
 
 const BASE = '/api/v1';
 
-/** An answer that is no success: RFC 9457's problem, with the mistakes at their fields. */
+/** An answer that reports no success: RFC 9457's problem, with the mistakes at their fields. */
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail || body.title || `provd answered ${status}`);
@@ -20,7 +20,7 @@ export const hooks = { unauthorized: () => {} };
 
 let skewMs = 0;
 
-/** The server's time now, as well as the last answer's Date tells it (whole seconds). */
+/** The server's time now, as well as the last answer's Date gives it (whole seconds). */
 export function serverNow() {
   return Date.now() + skewMs;
 }
@@ -67,7 +67,7 @@ export const get = (path) => request('GET', path);
 export const post = (path, body = {}, headers) => request('POST', path, body, headers);
 export const remove = (path) => request('DELETE', path);
 
-/** These three tell of a missing session by their error alone. */
+/** These three report a missing session by their error alone. */
 export const session = {
   open: (token) => request('POST', '/session', { token }, {}, true),
   read: () => request('GET', '/session', undefined, {}, true),

@@ -30,7 +30,7 @@ export function ago(ms) {
   return `${Math.floor(s / 86400)} d ago`;
 }
 
-/** Local date and time; the UTC stands in the title. */
+/** Local date and time; the UTC is in the title. */
 export function localTime(iso, { seconds = true, dateIfToday = false } = {}) {
   const d = new Date(iso);
   const time = `${two(d.getHours())}:${two(d.getMinutes())}${seconds ? `:${two(d.getSeconds())}` : ''}`;
@@ -55,7 +55,7 @@ export function bytes(n) {
 
 export const percent = (part, whole) => (whole > 0 ? `${((100 * part) / whole).toFixed(1)} %` : '–');
 
-/** The first and last characters of an id or digest: enough to tell two apart; the whole stands in the title. */
+/** The first and last characters of an id or digest: enough to distinguish two; the whole is in the title. */
 export const shortId = (id) => (id && id.length > 14 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id || '–');
 
 export const isUuid = (s) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(s);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one event stream of a browser. It runs in a SharedWorker or in the tab that leads (lib/stream.js), and knows
-// no page: what comes goes to say(). A stream that ends or falls silent is opened again behind the last event.
+// no page: what comes goes to say(). A stream that ends or falls silent is opened again after the last event.
 //
 //   say({kind: 'open', fresh})    it is there (again): read what may have been missed; fresh: the numbers begin again
 //   say({kind: 'frame', type, text, seq})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log of a run, whole and as it grows: the lines that are there, then those that the stream tells. A line
-// that it left out, or that came while the stream was away, is read behind the last one that is known.
+// The log of a run, whole and as it grows: the lines that are there, then those that the stream brings. A line
+// that it left out, or that came while the stream was away, is read after the last one that is known.
 import { enc, get } from './api.js';
 import { useEffect, useRef, useState } from './html.js';
 import { onEvent, onRunLog } from './store.js';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the line looks like now. The stream (lib/stream.js) is there before the list is read, so that no change falls
 // between; a frame that is newer than the list stays. A page that hears nothing says so: link is 'lost', its clocks
-// stand, and heardAt is the time of which it shows the line.
+// stop, and heardAt is the time of which it shows the line.
 import { get, hooks, serverNow } from './api.js';
 import { SILENCE_MS } from './hub.js';
 import { useEffect, useState } from './html.js';
@@ -49,7 +49,7 @@ function flush() {
   for (const t of topicsNow) for (const f of [...(topics.get(t) || [])]) f();
 }
 
-/** Watchers are told once per frame, however much came; without frames (a hidden tab) by a timer. */
+/** Watchers are called once per frame, however much came; without frames (a hidden tab) by a timer. */
 function touch(topic) {
   stale.add(topic);
   if (frame) return;
@@ -70,7 +70,7 @@ export function useTopic(topic, read) {
   return read(state);
 }
 
-/** Called with each durable event, and with {type: 'caught-up'} when the stream stands again after a gap. */
+/** Called with each durable event, and with {type: 'caught-up'} when the stream works again after a gap. */
 export function onEvent(f) {
   eventListeners.add(f);
   return () => eventListeners.delete(f);
@@ -209,7 +209,7 @@ function deliver(message) {
   }
 }
 
-/** Also where whoever has the stream hangs or is gone: each page sees for itself that nothing comes. */
+/** Also where the tab or worker that has the stream hangs or is gone: each page sees for itself that nothing comes. */
 function look() {
   if (performance.now() - heard <= SILENCE_MS) return;
   if (state.link === 'live') setLink('lost');
@@ -256,5 +256,5 @@ export const useStationsKnown = () => useTopic('stations', (s) => s.stationsKnow
 export const useEvents = () => useTopic('events', (s) => s.events);
 export const snapshot = () => state;
 
-/** The time for which the page shows the line: it stands still while nothing is heard. */
+/** The time for which the page shows the line: it stops while nothing is heard. */
 export const lineNow = () => (state.link === 'lost' ? state.heardAt : serverNow());

@@ -4,7 +4,7 @@
 //
 //   SharedWorker                   has the stream
 //   Web Locks, BroadcastChannel    the tab that has the lock has the stream and passes on what comes; when it goes,
-//                                  the next one that waits for the lock goes on behind the last event that it knows
+//                                  the next one that waits for the lock goes on after the last event that it knows
 //   neither                        each tab has its own (a browser without SharedWorker, over plain HTTP)
 //
 // openStream(deliver, seq) gives {look, close}; deliver gets the messages of lib/hub.js; seq() is the last event that
@@ -53,7 +53,7 @@ function byLeader(deliver, seq) {
   let hub = null;
   let release = () => {};
 
-  // Whoever leads answers; the messages of a hub are objects, the words of a tab are not.
+  // The leading tab answers; the messages of a hub are objects, the words of a tab are not.
   channel.onmessage = ({ data }) => {
     if (typeof data === 'object') deliver(data);
     else if (data === 'look') hub?.look();

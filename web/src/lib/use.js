@@ -11,7 +11,7 @@ function tick() {
   for (const f of [...tickers]) f();
 }
 
-/** The line's time, once a second while `on`: it stands while provd is not heard. One timer serves all. */
+/** The line's time, once a second while `on`: it stops while provd is not heard. One timer serves all. */
 export function useNow(on = true) {
   const [now, set] = useState(lineNow);
 

@@ -127,7 +127,7 @@ function Totals({ views, filter, setFilter, urgent, setUrgent }) {
       <div class="tone-pass"><dt>Passed today</dt><dd>${passed}</dd></div>
       <div class=${failed ? 'tone-fail' : ''}><dt>Failed today</dt><dd>${failed}</dd></div>
       <div><dt>Errors today</dt><dd>${sum('error')}</dd></div>
-      <div><dt title="Passed runs of all passed and failed runs; errors and aborted runs stand apart">Run yield today</dt>
+      <div><dt title="Passed runs of all passed and failed runs; errors and aborted runs are counted apart">Run yield today</dt>
         <dd>${runYield(passed, failed)}</dd></div>
     </dl>
   </section>`;
@@ -222,7 +222,7 @@ export function Wall() {
   if (!known) return html`<${Loading} />`;
   if (!views.length)
     return html`<${Empty} title="No station is configured">
-      <p>Plug a device in, look up its port under <a href="/ports">Ports</a>, put the lines of YAML that stand there
+      <p>Plug a device in, look up its port under <a href="/ports">Ports</a>, put the lines of YAML that are there
       into <code>/etc/provd/stations.d/</code>, and reload provd.</p>
     <//>`;
   return html`

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys that work everywhere. Single letters are left to whoever types into a field.
+// The keys that work everywhere. Single letters do nothing while a person types into a field.
 import { html } from '../lib/html.js';
 import { navigate } from '../lib/router.js';
 import { Dialog } from './confirm.js';

@@ -91,7 +91,7 @@ export function PageHead({ title, above, children, aside }) {
   useEffect(() => {
     document.title = `${title} · provd`;
   }, [title]);
-  // Whoever hears the page learns that it has changed.
+  // A screen reader says that the page has changed.
   useEffect(() => {
     if (document.activeElement === document.body || document.activeElement?.closest?.('nav')) h1.current?.focus();
   }, []);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A question of a run, with the form that answers it. The answer is on disk before the form is told so.
+// A question of a run, with the form that answers it. The answer is on disk before the form gets its reply.
 import { enc, post } from '../lib/api.js';
 import { html, useEffect, useRef, useState } from '../lib/html.js';
 import { may } from '../lib/state.js';

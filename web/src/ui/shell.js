@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands around every page: the bar with navigation, search, connection, theme and session, and the live
+// What is around every page: the bar with navigation, search, connection, theme and session, and the live
 // regions that say failures aloud.
 import { get, session as sessionApi } from '../lib/api.js';
 import { localTime } from '../lib/format.js';

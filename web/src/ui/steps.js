@@ -19,7 +19,7 @@ export function limitText(m) {
   return high !== null ? `≤ ${number(high)}` : 'none';
 }
 
-/** Where the value lies between its limits, which stand at a fifth and four fifths of the scale. */
+/** Where the value lies between its limits, which are at a fifth and four fifths of the scale. */
 function Scale({ m }) {
   if (typeof m.value !== 'number' || typeof m.low !== 'number' || typeof m.high !== 'number' || m.high <= m.low)
     return null;
