@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "db/retention.h"
 #include "db/sessions.h"
+#include "db/tokens.h"
 
 struct db;
 
@@ -50,7 +51,7 @@ int role_from_str(const char *s); /* -1 */
 
 struct principal {
 	char id[TOKEN_ID_SIZE];
-	char name[64];
+	char name[TOKEN_NAME_SIZE];
 	enum role role;
 	bool by_cookie;		  /* a browser: the Origin must be checked */
 	char session[SHA256_HEX]; /* its session, by the hash of the cookie; "" none */

@@ -12,6 +12,7 @@
 
 #include "base/digest.h"
 #include "base/timefmt.h"
+#include "base/util.h"
 
 struct MHD_Connection;
 struct httpd;
@@ -47,7 +48,7 @@ struct request {
 	const char *network; /* what of it counts as one address (api/conns.h) */
 	/* An upload (ROUTE_UPLOAD) is in this file, removed after the handler unless it was moved.
 	 */
-	char upload_path[512];
+	char upload_path[FILE_PATH_BYTES];
 	char upload_sha256[SHA256_HEX];
 	uint64_t upload_bytes;
 	uint64_t upload_taken; /* the router's: of the store's quota */

@@ -80,7 +80,7 @@ int artifacts_name(struct db *d, const char *sha256, char *ret, size_t size, str
 	return MIN(r, 0);
 }
 
-int artifacts_by_name(struct db *d, const char *name, char ret_sha256[65], struct err *e)
+int artifacts_by_name(struct db *d, const char *name, char ret_sha256[SHA256_HEX], struct err *e)
 {
 	static const char sql[] = "SELECT sha256 FROM artifacts WHERE name = ?"
 				  " ORDER BY created_at DESC LIMIT 1";

@@ -23,7 +23,7 @@ int artifacts_get(struct db *d, const char *sha256, json_t **ret, struct err *e)
 /* The name that it was uploaded under; -ERR_NOT_FOUND. */
 int artifacts_name(struct db *d, const char *sha256, char *ret, size_t size, struct err *e);
 /* The digest of the newest artifact of that name. */
-int artifacts_by_name(struct db *d, const char *name, char ret_sha256[65], struct err *e);
+int artifacts_by_name(struct db *d, const char *name, char ret_sha256[SHA256_HEX], struct err *e);
 /* Newest first; name may be NULL. */
 int artifacts_list(struct db *d, const char *name, const struct db_page *page, struct db_list *ret,
 	struct err *e);

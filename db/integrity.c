@@ -34,7 +34,7 @@ static void watch(struct db *d, const struct integrity_stop *stop)
 /* --- the file --- */
 
 int integrity_structure(
-	struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)
+	struct db *d, const struct integrity_stop *stop, char ret[ERR_TEXT_BYTES], struct err *e)
 {
 	struct err inner = {0};
 	int r;
@@ -66,7 +66,7 @@ struct link {
 	char prev[HASH_TEXT_SIZE], hash[HASH_TEXT_SIZE];
 };
 
-static void chain_broken(const struct link *at, const struct link *good, char ret[320])
+static void chain_broken(const struct link *at, const struct link *good, char ret[ERR_TEXT_BYTES])
 {
 	char when[RFC3339_SIZE];
 
@@ -82,7 +82,7 @@ static void chain_broken(const struct link *at, const struct link *good, char re
 static int check_link(struct db *d, const struct link *at, const struct link *good, bool *ret_whole,
 	struct err *e)
 {
-	char hash[65];
+	char hash[SHA256_HEX];
 	int r = reports_hash(d, at->id, good->hash, hash, e);
 
 	if (r < 0)
@@ -112,7 +112,7 @@ static int read_links(struct db *d, int64_t from, struct link ret[CHAIN_PAGE], s
 }
 
 /* Finished runs that no link of the chain leads to. */
-static int check_unchained(struct db *d, char ret[320], struct err *e)
+static int check_unchained(struct db *d, char ret[ERR_TEXT_BYTES], struct err *e)
 {
 	static const char sql[] =
 		"SELECT id FROM runs WHERE state = 'finished' AND chain IS NULL LIMIT 1";
@@ -126,7 +126,7 @@ static int check_unchained(struct db *d, char ret[320], struct err *e)
 }
 
 int integrity_chain(struct db *d, const struct integrity_stop *stop, int64_t *ret_runs,
-	char ret[320], struct err *e)
+	char ret[ERR_TEXT_BYTES], struct err *e)
 {
 	struct link good = {.hash = REPORT_FIRST_HASH};
 	struct link *page = xcalloc(CHAIN_PAGE, sizeof *page);
@@ -173,7 +173,7 @@ int integrity_run(struct db *d, const char *run, struct err *e)
 		" WHERE r.id = ? AND r.state = 'finished'",
 		columns);
 	_cleanup_(query_done) struct query q = {0};
-	char hash[65];
+	char hash[SHA256_HEX];
 	int r = select_begin(&q, d, e, &find, run);
 
 	if (r == 0)
@@ -192,7 +192,7 @@ int integrity_run(struct db *d, const char *run, struct err *e)
 /* --- tables next to the chain --- */
 
 static int check_recipes(
-	struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)
+	struct db *d, const struct integrity_stop *stop, char ret[ERR_TEXT_BYTES], struct err *e)
 {
 	struct stored {
 		const char *name, *sha256, *json;
@@ -238,7 +238,7 @@ static const struct {
 		"a step of run %s passed whose act the journal does not know as done"},
 };
 
-static int check_rule(struct db *d, size_t i, char ret[320], struct err *e)
+static int check_rule(struct db *d, size_t i, char ret[ERR_TEXT_BYTES], struct err *e)
 {
 	char name[DB_ID_SIZE];
 	int r = db_text(d, e, name, sizeof name, rules[i].sql);
@@ -248,7 +248,8 @@ static int check_rule(struct db *d, size_t i, char ret[320], struct err *e)
 	return MIN(r, 0);
 }
 
-int integrity_tables(struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e)
+int integrity_tables(
+	struct db *d, const struct integrity_stop *stop, char ret[ERR_TEXT_BYTES], struct err *e)
 {
 	int r;
 

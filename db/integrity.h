@@ -14,11 +14,12 @@ struct integrity_stop {
 
 /* The pages and indexes of the file. */
 int integrity_structure(
-	struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e);
+	struct db *d, const struct integrity_stop *stop, char ret[ERR_TEXT_BYTES], struct err *e);
 /* Every finished run against the hash chain, oldest first; *ret_runs: how many are good. */
 int integrity_chain(struct db *d, const struct integrity_stop *stop, int64_t *ret_runs,
-	char ret[320], struct err *e);
+	char ret[ERR_TEXT_BYTES], struct err *e);
 /* Recipes against their digests; passed runs, units and pools against the ledger. */
-int integrity_tables(struct db *d, const struct integrity_stop *stop, char ret[320], struct err *e);
+int integrity_tables(
+	struct db *d, const struct integrity_stop *stop, char ret[ERR_TEXT_BYTES], struct err *e);
 /* One finished run against its link of the chain, as it is served: 0, or -ERR_RECORDS_DAMAGED. */
 int integrity_run(struct db *d, const char *run, struct err *e);

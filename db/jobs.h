@@ -12,7 +12,10 @@
  */
 #pragma once
 
+#include "base/digest.h"
 #include "db/db.h"
+
+#define JOB_REF_SIZE 128 /* what a MES calls an order */
 
 struct job_new {
 	const char *id;
@@ -34,9 +37,9 @@ struct job {
 	char id[DB_ID_SIZE];
 	char recipe[DB_ID_SIZE];
 	int64_t version;
-	char recipe_sha256[65];
+	char recipe_sha256[SHA256_HEX];
 	char state[16];
-	char external_ref[128]; /* "" without */
+	char external_ref[JOB_REF_SIZE]; /* "" without */
 	int64_t quantity, passed, revision;
 	json_t *params;	       /* owned */
 	json_t *serial_source; /* owned */

@@ -22,7 +22,7 @@ static int tell(struct db *tx, const char *type, const char *name, int64_t versi
 
 struct recipe_state {
 	char state[16]; /* "" where that version is not there */
-	char sha256[65];
+	char sha256[SHA256_HEX];
 };
 
 static int state_of(
@@ -38,7 +38,7 @@ static int state_of(
 
 /* The version must be there, and in that state. */
 static int need_state(struct db *d, const char *name, int64_t version, const char *want,
-	char sha256[65], struct err *e)
+	char sha256[SHA256_HEX], struct err *e)
 {
 	struct recipe_state is;
 	int r = state_of(d, name, version, &is, e);
@@ -102,7 +102,7 @@ int recipes_approve(struct db *tx, const struct recipe_text *t, const char *expe
 	static const char sql[] = "UPDATE recipes SET state = 'approved', sha256 = ?, json = ?,"
 				  " source = coalesce(?, source), approved_at = ?, approved_by = ?"
 				  " WHERE name = ? AND version = ?";
-	char draft[65];
+	char draft[SHA256_HEX];
 	int r = need_state(tx, t->name, t->version, "draft", draft, e);
 
 	if (r < 0)
@@ -119,7 +119,7 @@ int recipes_retire(struct db *tx, const char *name, int64_t version, const char 
 {
 	static const char sql[] =
 		"UPDATE recipes SET state = 'retired' WHERE name = ? AND version = ?";
-	char sha256[65];
+	char sha256[SHA256_HEX];
 	int r = need_state(tx, name, version, "approved", sha256, e);
 
 	if (r == 0)
@@ -130,7 +130,7 @@ int recipes_retire(struct db *tx, const char *name, int64_t version, const char 
 int recipes_delete_draft(struct db *tx, const char *name, int64_t version, struct err *e)
 {
 	static const char sql[] = "DELETE FROM recipes WHERE name = ? AND version = ?";
-	char sha256[65];
+	char sha256[SHA256_HEX];
 	int r = need_state(tx, name, version, "draft", sha256, e);
 
 	return r < 0 ? r : db_do(tx, e, sql, name, version);

@@ -18,7 +18,7 @@ struct recipe_text {
 struct recipe_row {
 	char name[DB_ID_SIZE];
 	int64_t version;
-	char sha256[65];
+	char sha256[SHA256_HEX];
 	char state[16];
 	char *json; /* owned */
 };

@@ -167,8 +167,8 @@ int reports_run(struct db *d, const char *run, json_t **ret, struct err *e)
 	return 0;
 }
 
-int reports_hash(
-	struct db *d, const char *run, const char *prev_hash, char ret_hash[65], struct err *e)
+int reports_hash(struct db *d, const char *run, const char *prev_hash, char ret_hash[SHA256_HEX],
+	struct err *e)
 {
 	_cleanup_(json_done) json_t *report = NULL;
 	int r = reports_run(d, run, &report, e);

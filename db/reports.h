@@ -15,8 +15,8 @@
 
 /* The report of a run, finished or not. `passed` is true for the outcome passed alone. */
 int reports_run(struct db *d, const char *run, json_t **ret, struct err *e);
-int reports_hash(
-	struct db *d, const char *run, const char *prev_hash, char ret_hash[65], struct err *e);
+int reports_hash(struct db *d, const char *run, const char *prev_hash, char ret_hash[SHA256_HEX],
+	struct err *e);
 
 /* Object by station: {passed, failed, error, aborted, interrupted} of the production runs that
  * ended since then. */

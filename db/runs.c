@@ -141,11 +141,11 @@ static int close_steps(struct db *tx, const struct run_end *end, struct err *e)
 }
 
 /* The report as it is now becomes the newest link. */
-static int chain(struct db *tx, const char *run, char ret_hash[65], struct err *e)
+static int chain(struct db *tx, const char *run, char ret_hash[SHA256_HEX], struct err *e)
 {
 	struct link {
 		int64_t chain;
-		char hash[65];
+		char hash[SHA256_HEX];
 	} newest = {.hash = REPORT_FIRST_HASH};
 	static const struct column columns[] = {
 		COL(struct link, chain), COL(struct link, hash), {0}};
@@ -193,7 +193,7 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 							   : end->outcome;
 	struct run_facts f;
 	char kind[16] = "";
-	char hash[65];
+	char hash[SHA256_HEX];
 	int r = run_facts(tx, end->run, &f, e);
 
 	/* Settled before the steps are closed: an open irreversible step makes a suspect. */

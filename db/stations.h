@@ -6,6 +6,7 @@
 #pragma once
 
 #include "db/db.h"
+#include "db/pattern.h"
 
 struct station_row {
 	char plugged[1024]; /* "" nothing that has had its run */
@@ -24,7 +25,7 @@ int stations_get(struct db *d, const char *station, struct station_row *ret, str
 /* The last run that ended. */
 struct station_last {
 	char run[DB_ID_SIZE]; /* "" none */
-	char serial[64];
+	char serial[LEDGER_VALUE_SIZE];
 	char outcome[16];
 	char code[32];
 	char step[65];

@@ -4,13 +4,16 @@
  */
 #pragma once
 
+#include "base/digest.h"
 #include "db/db.h"
+
+#define TOKEN_NAME_SIZE 64
 
 struct token {
 	char id[DB_ID_SIZE];
-	char name[128];
-	char role[16];		/* viewer operator supervisor engineer mes admin */
-	char secret_sha256[65]; /* hex */
+	char name[TOKEN_NAME_SIZE];
+	char role[16];			/* viewer operator supervisor engineer mes admin */
+	char secret_sha256[SHA256_HEX]; /* hex */
 	bool revoked;
 };
 

@@ -12,11 +12,13 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "db/db.h"
+
 struct feed_item {
 	int refs;    /* atomic */
 	int64_t seq; /* 0: transient */
 	char type[40];
-	char station[64];
+	char station[DB_ID_SIZE];
 	char *json; /* one line, the whole event */
 };
 

@@ -13,6 +13,7 @@
 #include "daemon/line/config.h"
 #include "base/mistake.h"
 #include "daemon/recipe/recipe.h"
+#include "db/jobs.h"
 
 struct db;
 struct orders;
@@ -22,7 +23,7 @@ struct job_claim {
 	char job_id[UUID_SIZE];
 	struct recipe *recipe; /* NULL: no claim */
 	json_t *params;
-	char external_ref[128];
+	char external_ref[JOB_REF_SIZE];
 };
 void job_claim_done(struct job_claim *c);
 

@@ -82,7 +82,7 @@ struct openocd_step {
 	struct openocd_result result;
 	struct device_facts facts;
 	char host[128];
-	char work_dir[512];
+	char work_dir[FILE_PATH_BYTES];
 	const char *setup[OPENOCD_SETUP_ARGS];
 	struct image *image[OPENOCD_IMAGES_MAX];
 };
