@@ -11,7 +11,6 @@
 struct request_key {
 	struct idempotent id;
 	char body_hash[SHA256_HEX];
-	char bytes_hash[SHA256_HEX];
 	char method_path[600];
 };
 
@@ -44,7 +43,8 @@ static int read_key(struct call *c, struct err *e)
 		.principal = c->who->id,
 		.method_path = k->method_path,
 		.body_sha256 = hash_body(c, k->body_hash),
-		.body_sha256_bytes = sha256_hex_of(c->rq->body, c->rq->body_len, k->bytes_hash)};
+		.body = c->rq->body,
+		.body_len = c->rq->body_len};
 	return 0;
 }
 

@@ -13,8 +13,10 @@ void idempotent_answer_done(struct idempotent_answer *a)
 
 static bool same_body(const char *stored, const struct idempotent *k)
 {
+	char older[SHA256_HEX];
+
 	return !strcmp(stored, k->body_sha256) ||
-	       (k->body_sha256_bytes && !strcmp(stored, k->body_sha256_bytes));
+	       (k->body && !strcmp(stored, sha256_hex_of(k->body, k->body_len, older)));
 }
 
 int idempotency_find(

@@ -13,8 +13,10 @@ struct idempotent {
 	const char *key;
 	const char *method_path; /* "POST /api/v1/jobs" */
 	const char *body_sha256; /* of what the body means: the canonical JSON */
-	/* Of its bytes, which is what older keys were stored with; only to find them. */
-	const char *body_sha256_bytes;
+	/* Older keys were stored with the digest of these bytes; they are hashed only where the other
+	 * digest does not fit. NULL: there are none. */
+	const void *body;
+	size_t body_len;
 };
 
 struct idempotent_answer {
