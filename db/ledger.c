@@ -2,6 +2,7 @@
 #include "db/ledger.h"
 
 #include "base/timefmt.h"
+#include "db/pool_check.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
@@ -104,17 +105,19 @@ struct pool_facts {
 	char pattern[160]; /* "": a list */
 	char check[16];
 	char model[DB_ID_SIZE];
-	int64_t next, last, low_water;
+	char block[24];
+	int64_t next, last, span, low_water;
 };
 
 static int pool_facts(struct reserving *v, struct pool_facts *ret)
 {
 	static const struct column columns[] = {COL(struct pool_facts, kind),
 		COL(struct pool_facts, pattern), COL_AS(struct pool_facts, check, "checked"),
-		COL(struct pool_facts, model), COL(struct pool_facts, next),
-		COL(struct pool_facts, last), COL(struct pool_facts, low_water), {0}};
+		COL(struct pool_facts, model), COL(struct pool_facts, block),
+		COL(struct pool_facts, next), COL(struct pool_facts, last),
+		COL(struct pool_facts, span), COL(struct pool_facts, low_water), {0}};
 	SELECT(find,
-		"SELECT kind, pattern, checked, model, next, last, low_water"
+		"SELECT kind, pattern, checked, model, block, next, last, span, low_water"
 		" FROM pools WHERE id = ?",
 		columns);
 	int r = select_one(v->tx, v->e, &find, ret, v->s->pool);
@@ -127,14 +130,17 @@ static int pool_facts(struct reserving *v, struct pool_facts *ret)
 /* Moves the sequence on; what was taken from it never comes again. */
 static int take_next(struct reserving *v, struct pool_facts *p)
 {
-	static const char sql[] = "UPDATE pools SET next = next + 1 WHERE id = ?";
+	static const char sql[] = "UPDATE pools SET next = next + span WHERE id = ?";
+	struct eui_block room;
 	struct pattern_vars vars = {
 		.seq = p->next,
 		.now_ms = wall_ms(),
 		.utc_offset_s = v->s->utc_offset_s,
 		.station = v->run.station,
 		.model = v->s->model ? v->s->model : or_null(v->run.model),
+		.block = pool_block(p->block, &room),
 	};
+	int64_t number = p->next;
 
 	if (v->s->no_date && pattern_dated(p->pattern))
 		return err_set(v->e, ERR_CLOCK, "pool %s makes values with a date: %s", v->s->pool,
@@ -148,8 +154,8 @@ static int take_next(struct reserving *v, struct pool_facts *p)
 	if (r == 0)
 		r = db_run_one(v->tx, v->e, "the pool", sql, v->s->pool);
 	if (r == 0)
-		db_mark_pool(v->tx, v->s->pool, p->next + 1);
-	return r == 0 ? insert_reserved(v, v->s->pool, p->next++) : r;
+		db_mark_pool(v->tx, v->s->pool, p->next += p->span);
+	return r == 0 ? insert_reserved(v, v->s->pool, number) : r;
 }
 
 static int take_pattern(struct reserving *v, struct pool_facts *p)
@@ -172,12 +178,35 @@ static int take_pattern(struct reserving *v, struct pool_facts *p)
 		"pool %s: %d values in a row are in the ledger already", v->s->pool, MAX_SKIPS);
 }
 
-static int take_from_pool(struct reserving *v)
+/* An event once, where the low water is passed. */
+static int warn_if_low(
+	struct reserving *v, const struct pool_facts *p, int64_t before, int64_t left)
+{
+	if (left > p->low_water || before <= p->low_water)
+		return 0;
+	return db_event(v->tx, "pool-low", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:I}", "pool", v->s->pool, "remaining", (json_int_t)left), v->e);
+}
+
+/* The free ones are counted only as far as the low water. */
+static int take_from_list(struct reserving *v, const struct pool_facts *p)
 {
 	SELECT(listed,
 		"SELECT seq, value FROM serials WHERE pool_id = ?"
 		" AND state = 'free' AND kind = ? ORDER BY ordinal LIMIT 1",
 		listed_columns);
+	static const char count[] = "SELECT count(*) FROM (SELECT 1 FROM serials"
+				    " WHERE pool_id = ? AND state = 'free' LIMIT ?)";
+	int64_t left = 0;
+	int r = take_listed(v, &listed, v->s->pool);
+
+	if (r == 0)
+		r = db_int(v->tx, v->e, &left, count, v->s->pool, p->low_water + 1);
+	return r < 0 ? r : warn_if_low(v, p, left + 1, left);
+}
+
+static int take_from_pool(struct reserving *v)
+{
 	struct pool_facts p;
 	int r = pool_facts(v, &p);
 
@@ -190,19 +219,12 @@ static int take_from_pool(struct reserving *v)
 		return err_set(v->e, ERR_INVALID, "pool %s is for the model %s, not %s", v->s->pool,
 			p.model, v->s->model);
 	if (!p.pattern[0])
-		return take_listed(v, &listed, v->s->pool);
+		return take_from_list(v, &p);
 
-	int64_t before = p.last - p.next + 1;
+	int64_t before = (p.last - p.next + 1) / p.span;
 
 	r = take_pattern(v, &p);
-
-	int64_t left = p.last - p.next + 1;
-
-	if (r == 0 && left <= p.low_water && before > p.low_water)
-		r = db_event(v->tx, "pool-low", NULL, NULL, NULL, NULL,
-			json_pack("{s:s, s:I}", "pool", v->s->pool, "remaining", (json_int_t)left),
-			v->e);
-	return r;
+	return r < 0 ? r : warn_if_low(v, &p, before, (p.last - p.next + 1) / p.span);
 }
 
 static int take_from_job(struct reserving *v)

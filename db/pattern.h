@@ -3,7 +3,10 @@
  * Patterns of serial numbers. Text with placeholders:
  *
  *   {seq} {seq:06} {seq:06:36}   the sequence, zero-padded, base 10, 16 or 36 (upper case)
- *   {mac}                        the sequence as a MAC address, AC:DE:48:00:12:34
+ *   {mac} {mac:dash} {mac:bare}  the sequence as a MAC address, AC:DE:48:00:12:34 (colon), with
+ *                                dashes, or without anything between; of a block (base/eui.h) the
+ *                                address with that number in it
+ *   {eui64} {eui64:dash} ...     the same of 64 bits, always of a block
  *   {date:%Y%m%d}                of %Y %y %m %d %j %H %M %V %G %g %u
  *   {station} {model}
  *   {check}                      the check digit over all other characters, in order
@@ -17,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/eui.h"
 
 #define LEDGER_VALUE_SIZE 64
 
@@ -26,6 +30,7 @@ struct pattern_vars {
 	int utc_offset_s; /* of the zone whose date is meant, 0: UTC */
 	const char *station;
 	const char *model;
+	const struct eui_block *block; /* of {mac} and {eui64}; NULL: none */
 };
 
 /* check: "none", "luhn" or "mod36". -ERR_INVALID says what is wrong. */

@@ -5,18 +5,10 @@
  */
 #pragma once
 
-#include "db/db.h"
+#include "db/pool_check.h"
 
-struct pool_new {
-	const char *id;
-	const char *kind;    /* serial mac license */
-	const char *pattern; /* db/pattern.h, NULL: a list */
-	int64_t first, last; /* inclusive; ignored for a list */
-	const char *check;   /* none luhn mod36 */
-	const char *model;   /* NULL: any */
-	int64_t low_water;   /* an event pool-low when so many are left */
-};
-
+/* -ERR_INVALID for a pattern that does not give what the kind is; -ERR_CONFLICT where another pool
+ * could give the same value: both are named. */
 int pools_create(struct db *tx, const struct pool_new *p, struct err *e);
 /* Raises the end of the range and sets the low water. revision: what the caller saw, 0: any. */
 int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water, int64_t revision,

@@ -214,7 +214,8 @@ START_TEST(a_list_with_bad_values_is_refused_whole_and_each_is_named)
 	ck_assert_uint_eq(json_array_size(bad), 4);
 	ck_assert_str_eq(str_at(bad, "0.value"), "A");
 	ck_assert_str_eq(str_at(bad, "0.reason"), "waits in the list of another job");
-	ck_assert_str_eq(str_at(bad, "1.reason"), "twice in this list");
+	ck_assert_str_eq(str_at(bad, "1.reason"), "twice in this list, first as number 1");
+	ck_assert_int_eq(int_at(bad, "1.index"), 2);
 	ck_assert_str_eq(str_at(bad, "2.reason"), "not printable, or with a space");
 	ck_assert_str_eq(str_at(bad, "3.reason"), "used by a unit");
 	json_decref(bad);
