@@ -158,6 +158,21 @@ static int take_next(struct reserving *v, struct pool_facts *p)
 	return r == 0 ? insert_reserved(v, v->s->pool, number) : r;
 }
 
+static int note_skip(struct reserving *v, int64_t number)
+{
+	static const char sql[] =
+		"INSERT INTO pool_skips (pool_id, first, last, value, at, by, reason)"
+		" VALUES (?1, ?2, ?2, ?3, ?4, '', 'its value was in the ledger already')";
+	int r = db_do(v->tx, v->e, sql, v->s->pool, number, v->value, wall_ms());
+
+	if (r < 0)
+		return r;
+	return run_event(v->tx, "serial-skipped", &v->run, v->value,
+		json_pack("{s:s, s:s, s:s, s:s}", "kind", v->s->kind, "value", v->value, "pool",
+			v->s->pool, "reason", "already in the ledger"),
+		v->e);
+}
+
 static int take_pattern(struct reserving *v, struct pool_facts *p)
 {
 	for (int skips = 0; skips < MAX_SKIPS; skips++) {
@@ -167,10 +182,7 @@ static int take_pattern(struct reserving *v, struct pool_facts *p)
 			return r;
 		if (r == 1)
 			return 0;
-		r = run_event(v->tx, "serial-skipped", &v->run, v->value,
-			json_pack("{s:s, s:s, s:s, s:s}", "kind", v->s->kind, "value", v->value,
-				"pool", v->s->pool, "reason", "already in the ledger"),
-			v->e);
+		r = note_skip(v, p->next - p->span);
 		if (r < 0)
 			return r;
 	}
@@ -396,55 +408,9 @@ int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s
 				"value", v.value, "from", from_name[s->from], "rework", v.rework),
 			e);
 	if (r == 0 && s->from == LEDGER_DEVICE)
-		r = ledger_expose(tx, run, e);
+		r = ledger_note_carried(tx, run, v.slot, e);
 	if (r < 0)
 		return r;
 	memcpy(ret, v.value, LEDGER_VALUE_SIZE);
 	return 0;
-}
-
-/* Values that no pool's sequence stands for: each is a mark of its own. */
-static int mark_given(struct db *tx, const char *run, struct err *e)
-{
-	struct given {
-		const char *kind, *value;
-	} row;
-	static const struct column columns[] = {
-		COL(struct given, kind), COL(struct given, value), {0}};
-	SELECT(given,
-		"SELECT s.kind AS kind, s.value AS value FROM serials s"
-		" LEFT JOIN pools p ON p.id = s.pool_id"
-		" WHERE s.run_id = ? AND s.state = 'reserved' AND s.exposed = 0"
-		" AND p.pattern IS NULL",
-		columns);
-	_cleanup_(query_done) struct query q = {0};
-	int r = select_begin(&q, tx, e, &given, run);
-
-	while (r == 0 && (r = select_next(&q, &row, e)) > 0) {
-		db_mark_value(tx, row.kind, row.value);
-		r = 0;
-	}
-	return r;
-}
-
-int ledger_expose(struct db *tx, const char *run, struct err *e)
-{
-	static const char rows[] = "UPDATE serials SET exposed = 1 WHERE run_id = ?"
-				   " AND state = 'reserved' AND exposed = 0";
-	static const char mark[] = "UPDATE runs SET exposed = 1 WHERE id = ?";
-	struct run_facts f;
-	int r = run_facts(tx, run, &f, e);
-
-	if (r == 0)
-		r = mark_given(tx, run, e);
-	if (r == 0)
-		r = db_run(tx, e, rows, run);
-	if (r < 0)
-		return r;
-	if (r > 0)
-		db_mark_exposed(tx);
-	if (r == 0 && f.exposed)
-		return 0;
-	r = db_run(tx, e, mark, run);
-	return r < 0 ? r : run_event(tx, "serial-exposed", &f, NULL, NULL, e);
 }

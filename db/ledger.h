@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "base/timefmt.h"
 #include "db/db.h"
 #include "db/pattern.h"
 
@@ -44,8 +45,18 @@ struct ledger_source {
  * the value would carry a date and no_date is set. */
 int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s,
 	char ret[LEDGER_VALUE_SIZE], struct err *e);
-/* Commit this before a value of the run is first sent to the device. */
+/* Several values for an open run under one lease, all or none: on an error the transaction has to be
+ * undone. The kind of a source may be NULL: that of its pool. The serial number comes first, since it
+ * may show whose unit it is. What the run or its unit has stays as it is, with its lease. */
+int ledger_reserve_set(struct db *tx, const char *run, const struct ledger_source *s, size_t n,
+	char ret_lease[UUID_SIZE], char (*ret)[LEDGER_VALUE_SIZE], struct err *e);
+/* Commit this before a value of the run is first sent to the device: all that it has, or those of
+ * one slot ("": the serial number). -ERR_QUOTA where the run's order is for less, or has another
+ * recipe: nothing is exposed, and the transaction has to be undone. */
 int ledger_expose(struct db *tx, const char *run, struct err *e);
+int ledger_expose_slot(struct db *tx, const char *run, const char *slot, struct err *e);
+/* The device carries it already, whatever the order says. */
+int ledger_note_carried(struct db *tx, const char *run, const char *slot, struct err *e);
 /* Settles all that the run reserved and the state of its unit, as runs_finish() does. outcome:
  * passed failed error aborted interrupted. */
 int ledger_settle(

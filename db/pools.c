@@ -103,6 +103,8 @@ int pools_advance(struct db *tx, const char *id, int64_t next, const char *reaso
 	struct err *e)
 {
 	static const char sql[] = "UPDATE pools SET next = ?, revision = revision + 1 WHERE id = ?";
+	static const char skip[] = "INSERT INTO pool_skips (pool_id, first, last, at, by, reason)"
+				   " VALUES (?, ?, ?, ?, ?, ?)";
 	_cleanup_(query_done) struct query q = {0};
 	struct pool_row row;
 	int r = find_pool(&q, tx, id, &row, e);
@@ -121,6 +123,8 @@ int pools_advance(struct db *tx, const char *id, int64_t next, const char *reaso
 			"pool %s: a value is the first of %lld addresses: %lld is within those of another value",
 			id, (long long)row.span, (long long)next);
 	r = db_run(tx, e, sql, next, id);
+	if (r >= 0 && next > row.next)
+		r = db_do(tx, e, skip, id, row.next, next - 1, wall_ms(), by, reason);
 	if (r < 0)
 		return r;
 	db_mark_pool(tx, id, next);

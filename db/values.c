@@ -178,12 +178,12 @@ int ledger_add_values(struct db *tx, const char *kind, const char *pool, const c
 
 #define COLUMNS                                                                                 \
 	"seq, value, kind, slot, pool_id AS pool, job_id AS job, state, run_id AS run, unit_id" \
-	" AS unit, exposed, reason, reserved_at, settled_at"
+	" AS unit, lease, exposed, reason, reserved_at, settled_at"
 
 static const struct column columns[] = {{"value", AS_TEXT}, {"kind", AS_TEXT}, {"slot", AS_TEXT},
 	{"pool", AS_TEXT}, {"job", AS_TEXT}, {"state", AS_TEXT}, {"run", AS_TEXT},
-	{"unit", AS_TEXT}, {"exposed", AS_BOOL}, {"reason", AS_TEXT}, {"reserved_at", AS_TIME},
-	{"settled_at", AS_TIME}, {0}};
+	{"unit", AS_TEXT}, {"lease", AS_TEXT}, {"exposed", AS_BOOL}, {"reason", AS_TEXT},
+	{"reserved_at", AS_TIME}, {"settled_at", AS_TIME}, {0}};
 
 int ledger_get(struct db *d, const char *kind, const char *value, json_t **ret, struct err *e)
 {

@@ -13,7 +13,7 @@ const KINDS = [
   'station', 'run-log', 'run-attached', 'run-started', 'run-finished', 'step-started', 'step-finished',
   'unit-identified', 'unit-changed', 'job-created', 'job-changed', 'prompt-opened', 'prompt-closed', 'recipe-drafted',
   'recipe-approved', 'recipe-retired', 'artifact-added', 'pool-created', 'pool-extended', 'pool-low',
-  'serial-reserved', 'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided',
+  'serial-reserved', 'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided', 'identity-leased',
 ]; // prettier-ignore
 
 /** provd says something at least once a second; a silence of this long is an end. */

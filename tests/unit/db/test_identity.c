@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a unit gets as one set: all of it or nothing, one lease, each value on record before it leaves,
+ * and no more of them than the order is for.
+ */
+#include "db/ledger.h"
+
+#include "db/events.h"
+#include "db/jobs.h"
+#include "db/pools.h"
+#include "db/units.h"
+#include "tests/unit/db/fixture.h"
+
+static const struct ledger_source set[] = {
+	{.from = LEDGER_POOL, .kind = "serial", .pool = "sn"},
+	{.from = LEDGER_POOL, .pool = "macs", .slot = "eth0"},
+	{.from = LEDGER_POOL, .pool = "macs", .slot = "wifi"},
+	{.from = LEDGER_POOL, .pool = "keys", .slot = "license"},
+};
+#define SET ARRAY_LEN(set)
+
+static char value[SET][LEDGER_VALUE_SIZE];
+static char lease[UUID_SIZE];
+
+static void make_pools(int64_t macs)
+{
+	const struct pool_new sn = {.id = "sn",
+		.kind = "serial",
+		.pattern = "SN{seq:04}",
+		.first = 1,
+		.last = 999,
+		.check = "none"};
+	const struct pool_new mac = {.id = "macs",
+		.kind = "mac",
+		.pattern = "{mac}",
+		.block = "AC:DE:48",
+		.last = macs - 1,
+		.check = "none"};
+	const struct pool_new keys = {.id = "keys", .kind = "license", .check = "none"};
+	json_t *list = json_pack("[s, s, s]", "K1", "K2", "K3");
+
+	TX(pools_create(fx.db, &sn, &fx.e));
+	TX(pools_create(fx.db, &mac, &fx.e));
+	TX(pools_create(fx.db, &keys, &fx.e));
+	TX(pools_add_values(fx.db, "keys", list, NULL, &fx.e));
+	json_decref(list);
+}
+
+static void make_job(const char *id, int64_t quantity)
+{
+	const struct job_new j = {.id = id,
+		.recipe = "thermo",
+		.version = 1,
+		.recipe_sha256 = "0000",
+		.quantity = quantity,
+		.created_by = "mes"};
+
+	TX(jobs_create(fx.db, &j, NULL, &fx.e));
+}
+
+/* A run with its unit and its set. */
+static void take(const char *run, const char *job, const char *chip)
+{
+	char unit[DB_ID_SIZE];
+
+	open_run(run, "A1", job);
+	TX(units_identify(fx.db, run, chip, "T200", unit, &fx.e));
+	TX(ledger_reserve_set(fx.db, run, set, SET, lease, value, &fx.e));
+}
+
+static long long next_of(const char *pool)
+{
+	json_t *p = NULL;
+	long long next;
+
+	OK(pools_get(fx.db, pool, &p, &fx.e));
+	next = int_at(p, "next");
+	json_decref(p);
+	return next;
+}
+
+#define assert_state(kind, value, want)                                       \
+	do {                                                                  \
+		char state_buf[128];                                          \
+		ck_assert_str_eq(ledger_state(kind, value, state_buf), want); \
+	} while (0)
+
+static void assert_lease(const char *kind, const char *v, const char *want)
+{
+	json_t *row = NULL;
+
+	OK(ledger_get(fx.db, kind, v, &row, &fx.e));
+	ck_assert_str_eq(str_at(row, "lease"), want);
+	json_decref(row);
+}
+
+START_TEST(a_set_has_its_values_by_name_and_one_lease)
+{
+	struct event_filter f = {.type = "identity-leased"};
+	struct db_list l;
+
+	make_pools(9);
+	take("r1", NULL, "chip-a");
+	ck_assert_str_eq(value[0], "SN0001");
+	ck_assert_str_eq(value[1], "AC:DE:48:00:00:00");
+	ck_assert_str_eq(value[2], "AC:DE:48:00:00:01");
+	ck_assert_str_eq(value[3], "K1");
+	assert_lease("serial", value[0], lease);
+	assert_lease("mac", value[2], lease);
+	assert_lease("license", "K1", lease);
+	OK(events_list(fx.db, &f, NULL, &l, &fx.e));
+	ck_assert_uint_eq(json_array_size(l.items), 1);
+	ck_assert_str_eq(str_at(l.items, "0.data.values.wifi"), "AC:DE:48:00:00:01");
+	ck_assert_str_eq(str_at(l.items, "0.data.values.serial"), "SN0001");
+	json_decref(l.items);
+
+	/* Asked again it is the same set, and nothing is drawn. */
+	TX(ledger_reserve_set(fx.db, "r1", set, SET, lease, value, &fx.e));
+	ck_assert_str_eq(value[2], "AC:DE:48:00:00:01");
+	assert_lease("mac", value[1], lease);
+	ck_assert_int_eq(next_of("macs"), 2);
+}
+END_TEST
+
+START_TEST(a_pool_that_is_empty_in_the_middle_leaves_everything_as_it_was)
+{
+	json_t *row = NULL;
+
+	make_pools(3);
+	take("r1", NULL, "chip-a");
+	open_run("r2", "A2", NULL);
+	TX_FAILS(ERR_POOL_EMPTY, ledger_reserve_set(fx.db, "r2", set, SET, lease, value, &fx.e));
+	ck_assert_msg(strstr(fx.e.msg, "wifi") && strstr(fx.e.msg, "macs"), "%s", fx.e.msg);
+	ck_assert_int_eq(next_of("sn"), 2);
+	ck_assert_int_eq(next_of("macs"), 2);
+	FAILS(ERR_NOT_FOUND, ledger_get(fx.db, "serial", "SN0002", &row, &fx.e));
+	assert_state("license", "K2", "free");
+}
+END_TEST
+
+START_TEST(rework_keeps_the_set_and_its_lease_and_scrap_keeps_it_used)
+{
+	char first[SET][LEDGER_VALUE_SIZE], was[UUID_SIZE];
+
+	make_pools(9);
+	take("r1", NULL, "chip-a");
+	memcpy(first, value, sizeof first);
+	memcpy(was, lease, sizeof was);
+	TX(ledger_expose(fx.db, "r1", &fx.e));
+	finish_run("r1", "failed");
+	take("r2", NULL, "chip-a");
+	for (size_t i = 0; i < SET; i++)
+		ck_assert_str_eq(first[i], value[i]);
+	ck_assert_str_eq(was, lease);
+	finish_run("r2", "passed");
+
+	json_t *unit = NULL;
+
+	OK(units_get(fx.db, first[0], &unit, &fx.e));
+	TX(units_set_state(fx.db, str_at(unit, "id"), "scrapped", "dropped", "anna", &fx.e));
+	json_decref(unit);
+	for (size_t i = 0; i < SET; i++)
+		assert_state(i == 0 ? "serial" : i == 3 ? "license" : "mac", first[i], "committed");
+	take("r3", NULL, "chip-b");
+	ck_assert_str_eq(value[0], "SN0002");
+	ck_assert_str_eq(value[1], "AC:DE:48:00:00:02");
+	ck_assert_str_eq(value[3], "K2");
+	ck_assert_str_ne(was, lease);
+}
+END_TEST
+
+START_TEST(only_what_left_stays_with_a_unit_that_did_not_pass)
+{
+	make_pools(9);
+	take("r1", NULL, "chip-a");
+	TX(ledger_expose_slot(fx.db, "r1", "eth0", &fx.e));
+	finish_run("r1", "failed");
+	assert_state("mac", "AC:DE:48:00:00:00", "committed");
+	assert_state("mac", "AC:DE:48:00:00:01", "void");
+	assert_state("serial", "SN0001", "void");
+	assert_state("license", "K1", "free");
+	assert_lease("license", "K1", "(null)");
+	/* The unit keeps the one, and gets the others new: one set, one lease. */
+	char was[UUID_SIZE];
+
+	memcpy(was, lease, sizeof was);
+	take("r2", NULL, "chip-a");
+	ck_assert_str_eq(value[0], "SN0002");
+	ck_assert_str_eq(value[1], "AC:DE:48:00:00:00");
+	ck_assert_str_eq(value[2], "AC:DE:48:00:00:02");
+	ck_assert_str_eq(value[3], "K1");
+	ck_assert_str_eq(was, lease);
+	assert_lease("mac", value[2], lease);
+}
+END_TEST
+
+START_TEST(each_value_that_leaves_is_an_event_of_its_own)
+{
+	struct event_filter f = {.type = "serial-exposed"};
+	struct db_list l;
+
+	make_pools(9);
+	take("r1", NULL, "chip-a");
+	TX(ledger_expose_slot(fx.db, "r1", "wifi", &fx.e));
+	TX(ledger_expose_slot(fx.db, "r1", "wifi", &fx.e));
+	TX(ledger_expose_slot(fx.db, "r1", "", &fx.e));
+	OK(events_list(fx.db, &f, NULL, &l, &fx.e));
+	ck_assert_uint_eq(json_array_size(l.items), 2);
+	ck_assert_str_eq(str_at(l.items, "0.data.value"), "AC:DE:48:00:00:01");
+	ck_assert_str_eq(str_at(l.items, "1.data.value"), "SN0001");
+	json_decref(l.items);
+}
+END_TEST
+
+START_TEST(an_order_gives_out_no_more_than_it_is_for)
+{
+	make_pools(20);
+	make_job("j", 1);
+	take("r1", "j", "chip-a");
+	TX(ledger_expose(fx.db, "r1", &fx.e));
+	/* A second run of an order for one: the first may still pass. */
+	take("r2", "j", "chip-b");
+	TX_FAILS(ERR_QUOTA, ledger_expose_slot(fx.db, "r2", "eth0", &fx.e));
+	ck_assert_msg(strstr(fx.e.msg, "is for 1, and 1 are out"), "%s", fx.e.msg);
+	/* What is on a unit that did not pass is explained. */
+	finish_run("r1", "failed");
+	TX(ledger_expose_slot(fx.db, "r2", "eth0", &fx.e));
+	finish_run("r2", "passed");
+	take("r3", "j", "chip-c");
+	TX_FAILS(ERR_QUOTA, ledger_expose_slot(fx.db, "r3", "eth0", &fx.e));
+	/* The passed unit comes again: its values are out already. */
+	finish_run("r3", "aborted");
+	take("r4", "j", "chip-b");
+	TX(ledger_expose(fx.db, "r4", &fx.e));
+}
+END_TEST
+
+START_TEST(another_recipe_than_the_order_has_exposes_nothing)
+{
+	const struct job_new j = {.id = "j",
+		.recipe = "thermo",
+		.version = 1,
+		.recipe_sha256 = "1111",
+		.quantity = 5,
+		.created_by = "mes"};
+
+	make_pools(9);
+	TX(jobs_create(fx.db, &j, NULL, &fx.e));
+	take("r1", "j", "chip-a");
+	TX_FAILS(ERR_QUOTA, ledger_expose(fx.db, "r1", &fx.e));
+	ck_assert_msg(strstr(fx.e.msg, "another recipe"), "%s", fx.e.msg);
+	finish_run("r1", "error");
+	assert_state("mac", "AC:DE:48:00:00:00", "void");
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("identity");
+	TCase *t = tcase_create("identity");
+
+	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
+	tcase_add_test(t, a_set_has_its_values_by_name_and_one_lease);
+	tcase_add_test(t, a_pool_that_is_empty_in_the_middle_leaves_everything_as_it_was);
+	tcase_add_test(t, rework_keeps_the_set_and_its_lease_and_scrap_keeps_it_used);
+	tcase_add_test(t, only_what_left_stays_with_a_unit_that_did_not_pass);
+	tcase_add_test(t, each_value_that_leaves_is_an_event_of_its_own);
+	tcase_add_test(t, an_order_gives_out_no_more_than_it_is_for);
+	tcase_add_test(t, another_recipe_than_the_order_has_exposes_nothing);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
