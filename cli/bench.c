@@ -165,6 +165,13 @@ static int env_serial(void *env, const char *kind, const char *value, char ret[6
 	return 0;
 }
 
+static int env_values(
+	void *env, const char *serial, const json_t *wanted, json_t **ret, struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED,
+		"a bench has no pools to take values from: run the recipe at a station");
+}
+
 static int env_ask(
 	void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
 {
@@ -286,6 +293,7 @@ static const struct step_env_ops env_ops = {
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
+	.values = env_values,
 	.progress = env_progress,
 };
 

@@ -159,6 +159,14 @@ int step_serial(struct step *s, const char *kind, const char *value, char ret[64
 	return r < 0 ? r : s->ops->serial(s->env, kind, value, ret, e);
 }
 
+int step_values(
+	struct step *s, const char *serial, const json_t *wanted, json_t **ret, struct err *e)
+{
+	int r = without_secret(s, "the serial number", serial, e);
+
+	return r < 0 ? r : s->ops->values(s->env, serial, wanted, ret, e);
+}
+
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
 	if (s->ops->progress)

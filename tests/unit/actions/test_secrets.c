@@ -43,6 +43,8 @@ static json_t *dummy(const struct action_arg *row)
 		return json_pack("{s:s}", "a", "x");
 	case ARG_OBJECT:
 		return dummies(row->fields);
+	case ARG_OBJECTS:
+		return json_pack("{s:o}", "a", dummies(row->fields));
 	case ARG_PORT:
 		return json_string("c");
 	case ARG_CHOICE:
@@ -87,6 +89,13 @@ static void each_field(const struct action *a, const struct action_arg *rows, js
 		if (row->type == ARG_OBJECT) {
 			json_object_set_new(holder, row->name, dummies(row->fields));
 			each_field(a, row->fields, with, json_object_get(holder, row->name), p, fn);
+		} else if (row->type == ARG_OBJECTS) {
+			_cleanup_(freep) char *member = pointer_key(p, "a");
+
+			json_object_set_new(holder, row->name, dummy(row));
+			each_field(a, row->fields, with,
+				json_object_get(json_object_get(holder, row->name), "a"), member,
+				fn);
 		} else {
 			fn(a, row, with, holder, p);
 		}
