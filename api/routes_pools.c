@@ -357,6 +357,18 @@ static int get_values_csv(struct call *c, struct err *e)
 	return 0;
 }
 
+static int read_gaps(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	return pools_gaps(d, request_param(c->rq, "id"), page, ret, e);
+}
+
+static int get_gaps(struct call *c, struct err *e)
+{
+	return api_answer_page(c, read_gaps, e);
+}
+
+static const struct query_param query_of_gaps[] = {QUERY_PAGE, {0}};
 static const char *const states[] = {"free", "reserved", "committed", "void", NULL};
 static const struct query_param query_of_pool[] = {
 	{"kind", kinds}, {"state", states}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
@@ -377,6 +389,7 @@ const struct route routes_pools[] = {
 		ROUTE_WHEN_HELD, 0, post_advance, NULL, FORM(advance_rows, struct advance_form)},
 	{HTTP_GET, "/api/v1/pools/{id}/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger,
 		query_of_pool},
+	{HTTP_GET, "/api/v1/pools/{id}/gaps", MAY_READ, ROUTE_NO_BODY, 0, get_gaps, query_of_gaps},
 	{HTTP_GET, "/api/v1/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger, query_serials},
 	{0},
 };

@@ -172,6 +172,29 @@ static int pool_export(struct ctl *c, int argc, char **argv)
 	return each_page(c, path, query, print_csv, NULL);
 }
 
+static void print_gaps(void *data, const json_t *items)
+{
+	static const char *const members[] = {"first", "last", "value", "state", "at", "station",
+		"run", "outcome", "code", "why", NULL};
+	json_t *page = json_pack("{s:O}", "items", items);
+
+	print_items(data, page, members);
+	json_decref(page);
+}
+
+static int pool_gaps(struct ctl *c, int argc, char **argv)
+{
+	char *word;
+
+	if (ctl_options(argc, argv, NULL, &word, 1) != 1)
+		return ctl_usage("pool gaps ID");
+
+	_cleanup_(freep) char *id = url_segment(word);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/pools/%s/gaps", id);
+
+	return each_page(c, path, "", print_gaps, c);
+}
+
 const struct command commands_pools[] = {
 	{"pool create", "ID [--kind K] [--pattern P --first N --last N ...]",
 		"Make a pool of serial numbers, addresses or keys; without a pattern a list",
@@ -180,5 +203,6 @@ const struct command commands_pools[] = {
 	{"pool import", "ID FILE.csv", "Add the values of a file to a list, all or none",
 		pool_import},
 	{"pool export", "ID [--state S]", "Its ledger as comma-separated values", pool_export},
+	{"pool gaps", "ID", "What it has spent and no passed unit carries, and why", pool_gaps},
 	{0},
 };

@@ -22,6 +22,10 @@ int pools_advance(struct db *tx, const char *id, int64_t next, const char *reaso
  * {value, reason}. */
 int pools_add_values(
 	struct db *tx, const char *id, const json_t *values, json_t **ret_offending, struct err *e);
+/* Every number that the pool has spent and no passed unit carries, by number: which run had it, when,
+ * and why it is where it is. What was passed over is one item from first to last. */
+int pools_gaps(struct db *d, const char *id, const struct db_page *page, struct db_list *ret,
+	struct err *e);
 /* Whether the values of the pool carry a date; false where there is no such pool. */
 int pools_dated(struct db *d, const char *id, bool *ret, struct err *e);
 /* With `remaining`. */

@@ -74,6 +74,16 @@ class Provctl(unittest.TestCase):
             f.write('\n'.join(lines).replace('K-', 'N-') + '\n')
         self.assertEqual(ctl('pool', 'import', 'keys', file).stdout, 'pool keys: 4 left\n')
 
+    def test_what_a_pool_passed_over_is_a_gap_with_its_reason(self):
+        ctl = self.line.provctl
+        self.assertEqual(ctl('pool', 'create', 'gap', '--pattern', 'G{seq:04}', '--first', '1', '--last', '99').returncode, 0)
+        self.assertEqual(ctl('pool', 'gaps', 'gap').stdout.strip().count('\n'), 0)
+        self.assertEqual(ctl('pool', 'advance', 'gap', '40', '--reason', 'used by the old line').returncode, 0)
+        text = ctl('pool', 'gaps', 'gap').stdout
+        self.assertIn('used by the old line', text)
+        self.assertIn('39', text)
+        self.assertEqual(ctl('pool', 'gaps', 'nosuch').returncode, 2)
+
     def test_no_two_columns_have_one_name(self):
         for command in ('station list', 'run list', 'job list', 'unit list', 'port list', 'token list', 'audit list',
                         'recipe list', 'artifact list', 'pool list', 'prompt list'):

@@ -5,10 +5,14 @@
  */
 #include "db/ledger.h"
 
+#include <pthread.h>
+
 #include "db/events.h"
 #include "db/jobs.h"
 #include "db/pools.h"
+#include "db/stmt.h"
 #include "db/units.h"
+#include "db/writer.h"
 #include "tests/unit/db/fixture.h"
 
 static const struct ledger_source set[] = {
@@ -254,6 +258,270 @@ START_TEST(another_recipe_than_the_order_has_exposes_nothing)
 }
 END_TEST
 
+static json_t *gaps_of(const char *pool)
+{
+	const struct db_page page = {.limit = 1000};
+	struct db_list l;
+
+	OK(pools_gaps(fx.db, pool, &page, &l, &fx.e));
+	return l.items;
+}
+
+START_TEST(every_number_that_no_passed_unit_carries_has_its_reason)
+{
+	struct run_end end = {.run = "r1",
+		.outcome = "failed",
+		.code = "timeout",
+		.message = "no answer",
+		.ended_ms = 3000};
+	json_t *gaps;
+
+	make_pools(40);
+	take("r1", NULL, "chip-a");
+	TX(ledger_expose_slot(fx.db, "r1", "eth0", &fx.e));
+	TX(runs_finish(fx.db, &end, &fx.e));
+	take("r2", NULL, "chip-b");
+	finish_run("r2", "passed");
+	TX(pools_advance(fx.db, "macs", 10, "used by the old line", "anna", &fx.e));
+	take("r3", NULL, "chip-c");
+	gaps = gaps_of("macs");
+	ck_assert_uint_eq(json_array_size(gaps), 5);
+	ck_assert_int_eq(int_at(gaps, "0.first"), 0);
+	ck_assert_str_eq(str_at(gaps, "0.state"), "committed");
+	ck_assert_str_eq(str_at(gaps, "0.run"), "r1");
+	ck_assert_str_eq(str_at(gaps, "0.code"), "timeout");
+	ck_assert_msg(strstr(str_at(gaps, "0.why"), "on a unit that is failed") != NULL, "%s",
+		str_at(gaps, "0.why"));
+	ck_assert_str_eq(str_at(gaps, "1.value"), "AC:DE:48:00:00:01");
+	ck_assert_str_eq(str_at(gaps, "1.state"), "void");
+	ck_assert_str_eq(str_at(gaps, "1.outcome"), "failed");
+	ck_assert_int_eq(int_at(gaps, "2.first"), 4);
+	ck_assert_int_eq(int_at(gaps, "2.last"), 9);
+	ck_assert_str_eq(str_at(gaps, "2.why"), "advanced by anna: used by the old line");
+	ck_assert_str_eq(str_at(gaps, "4.why"), "in work");
+	ck_assert_str_eq(str_at(gaps, "4.run"), "r3");
+	json_decref(gaps);
+	/* Once the failed unit passes, it carries what it was sent. */
+	finish_run("r3", "passed");
+	take("r4", NULL, "chip-a");
+	finish_run("r4", "passed");
+	gaps = gaps_of("macs");
+	ck_assert_uint_eq(json_array_size(gaps), 2);
+	ck_assert_int_eq(int_at(gaps, "0.first"), 1);
+	ck_assert_int_eq(int_at(gaps, "1.first"), 4);
+	json_decref(gaps);
+	FAILS(ERR_NOT_FOUND, pools_gaps(fx.db, "none", NULL, NULL, &fx.e));
+}
+END_TEST
+
+START_TEST(a_number_that_was_in_the_ledger_is_a_gap_unless_a_passed_unit_has_it)
+{
+	const struct ledger_source scan = {
+		.from = LEDGER_SCAN, .kind = "serial", .value = "SN0001"};
+	char one[LEDGER_VALUE_SIZE];
+	json_t *gaps;
+
+	make_pools(40);
+	open_run("r1", "A1", NULL);
+	TX(ledger_reserve(fx.db, "r1", &scan, one, &fx.e));
+	take("r2", NULL, "chip-b");
+	ck_assert_str_eq(value[0], "SN0002");
+	finish_run("r2", "passed");
+	gaps = gaps_of("sn");
+	ck_assert_uint_eq(json_array_size(gaps), 1);
+	ck_assert_str_eq(str_at(gaps, "0.value"), "SN0001");
+	ck_assert_str_eq(str_at(gaps, "0.state"), "skipped");
+	json_decref(gaps);
+	finish_run("r1", "passed");
+	gaps = gaps_of("sn");
+	ck_assert_uint_eq(json_array_size(gaps), 0);
+	json_decref(gaps);
+}
+END_TEST
+
+/* --- many stations --- */
+
+#define STATIONS 6
+#define UNITS	 40
+
+static struct writer *writer;
+
+struct station {
+	pthread_t thread;
+	unsigned n, seed;
+	char run[DB_ID_SIZE];
+	bool expose[SET];
+	const char *outcome;
+	struct err e;
+};
+
+static unsigned roll(struct station *s, unsigned n)
+{
+	s->seed = s->seed * 1664525u + 1013904223u;
+	return (s->seed >> 8) % n;
+}
+
+static int station_opens(struct db *tx, void *data, struct err *e)
+{
+	struct station *s = data;
+	const struct run_new n = {.id = s->run, .station = "A1", .attached_ms = 1000};
+	const struct run_start start = {.run = s->run,
+		.recipe = "thermo",
+		.version = 1,
+		.recipe_sha256 = "0000",
+		.model = "T200",
+		.started_ms = 1500};
+	char unit[DB_ID_SIZE];
+	int r = runs_open(tx, &n, e);
+
+	if (r == 0)
+		r = runs_start(tx, &start, e);
+	return r < 0 ? r : units_identify(tx, s->run, s->run, "T200", unit, e);
+}
+
+static int station_takes(struct db *tx, void *data, struct err *e)
+{
+	struct station *s = data;
+	char got[SET][LEDGER_VALUE_SIZE], id[UUID_SIZE];
+
+	return ledger_reserve_set(tx, s->run, set, SET, id, got, e);
+}
+
+static int station_sends(struct db *tx, void *data, struct err *e)
+{
+	struct station *s = data;
+	int r = 0;
+
+	for (size_t i = 0; i < SET && r == 0; i++)
+		if (s->expose[i])
+			r = ledger_expose_slot(tx, s->run, set[i].slot ? set[i].slot : "", e);
+	return r;
+}
+
+static int station_ends(struct db *tx, void *data, struct err *e)
+{
+	struct station *s = data;
+	const struct run_end end = {.run = s->run,
+		.outcome = s->outcome,
+		.code = "timeout",
+		.message = "because",
+		.ended_ms = 3000};
+
+	return runs_finish(tx, &end, e);
+}
+
+/* One unit after the other, each with an end of its own; a pool may be empty. */
+static void *station_works(void *data)
+{
+	static const char *const outcomes[] = {"passed", "failed", "error", "aborted"};
+	struct station *s = data;
+
+	for (unsigned u = 0; u < UNITS; u++) {
+		int r;
+
+		snprintf(s->run, sizeof s->run, "s%u-u%u", s->n, u);
+		for (size_t i = 0; i < SET; i++)
+			s->expose[i] = roll(s, 2);
+		s->outcome = outcomes[roll(s, 4)];
+		if (writer_do(writer, station_opens, s, &s->e) < 0)
+			return s;
+		r = writer_do(writer, station_takes, s, &s->e);
+		if (r == -ERR_POOL_EMPTY)
+			s->outcome = "error";
+		else if (r < 0 || writer_do(writer, station_sends, s, &s->e) < 0)
+			return s;
+		if (writer_do(writer, station_ends, s, &s->e) < 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void many_keys(size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		char key[16];
+
+		snprintf(key, sizeof key, "M%03zu", i);
+		json_array_append_new(list, json_string(key));
+	}
+	TX(pools_add_values(fx.db, "keys", list, NULL, &fx.e));
+	json_decref(list);
+}
+
+/* Each number up to the pool's next is on a passed unit, or a gap with a reason: never both, never
+ * neither. */
+static void account_for(const char *pool)
+{
+	const struct ledger_filter f = {.pool = pool, .state = "committed"};
+	const struct db_page page = {.limit = 1000};
+	long long next = next_of(pool), gaps_n = 0, passed = 0;
+	json_t *gaps = gaps_of(pool), *row, *seen = json_object();
+	struct db_list l;
+	size_t i;
+
+	json_array_foreach(gaps, i, row) {
+		const char *v = str_at(row, "value");
+
+		ck_assert_msg(json_string_length(at(row, "why")) > 3, "%s has no reason", v);
+		ck_assert_msg(json_is_string(at(row, "run")) && json_is_string(at(row, "outcome")),
+			"%s has no run", v);
+		ck_assert_msg(!json_object_get(seen, v), "%s twice", v);
+		json_object_set_new(seen, v, json_true());
+		gaps_n += int_at(row, "last") - int_at(row, "first") + 1;
+	}
+	OK(ledger_list(fx.db, &f, &page, &l, &fx.e));
+	json_array_foreach(l.items, i, row) {
+		if (json_object_get(seen, str_at(row, "value")))
+			continue;
+		json_object_set_new(seen, str_at(row, "value"), json_true());
+		passed++;
+	}
+	if (strcmp(pool, "keys") != 0)
+		ck_assert_int_eq(gaps_n + passed, next - (strcmp(pool, "sn") ? 0 : 1));
+	ck_assert_int_gt(gaps_n, 0);
+	ck_assert_int_gt(passed, 0);
+	json_decref(l.items);
+	json_decref(gaps);
+	json_decref(seen);
+}
+
+START_TEST(many_stations_never_share_a_value_and_every_gap_is_explained)
+{
+	static struct station station[STATIONS];
+	static const char shared[] =
+		"SELECT 1 FROM serials WHERE state = 'committed' AND slot <> 'eth0' AND slot <> 'wifi'"
+		" GROUP BY unit_id, kind HAVING count(*) > 1";
+	static const char leases[] = "SELECT 1 FROM serials WHERE lease IS NOT NULL GROUP BY lease"
+				     " HAVING count(DISTINCT run_id) > 1";
+	struct err e = {0};
+
+	make_pools(STATIONS * UNITS); /* half of what they would take: it runs dry under way */
+	many_keys(500);
+	ck_assert_int_eq(writer_new(fx.db, NULL, &writer, &e), 0);
+	for (unsigned i = 0; i < STATIONS; i++) {
+		station[i] = (struct station){.n = i, .seed = 7 + i + 100u * (unsigned)_i};
+		ck_assert_int_eq(
+			pthread_create(&station[i].thread, NULL, station_works, &station[i]), 0);
+	}
+	for (unsigned i = 0; i < STATIONS; i++) {
+		void *failed = NULL;
+
+		pthread_join(station[i].thread, &failed);
+		ck_assert_msg(!failed, "%s: %s", station[i].run, station[i].e.msg);
+	}
+	writer = writer_free(writer);
+	fx.db = NULL;
+	OK(db_open(fx.path, &fx.db, &fx.e));
+	account_for("sn");
+	account_for("macs");
+	account_for("keys");
+	ck_assert_int_eq(db_has(fx.db, &fx.e, shared), 0);
+	ck_assert_int_eq(db_has(fx.db, &fx.e, leases), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("identity");
@@ -267,6 +535,10 @@ static Suite *suite(void)
 	tcase_add_test(t, each_value_that_leaves_is_an_event_of_its_own);
 	tcase_add_test(t, an_order_gives_out_no_more_than_it_is_for);
 	tcase_add_test(t, another_recipe_than_the_order_has_exposes_nothing);
+	tcase_add_test(t, every_number_that_no_passed_unit_carries_has_its_reason);
+	tcase_add_test(t, a_number_that_was_in_the_ledger_is_a_gap_unless_a_passed_unit_has_it);
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, many_stations_never_share_a_value_and_every_gap_is_explained, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
