@@ -68,7 +68,10 @@ const struct action *const action_table[] = {
 	&action_stm32_read,
 	&action_stm32_unprotect,
 	&action_tool_run,
+	&action_unit_flags,
 	&action_unit_identity,
+	&action_unit_license,
+	&action_unit_mac,
 	&action_unit_serial,
 	NULL,
 };

@@ -69,5 +69,8 @@ extern const struct action action_stm32_protect;
 extern const struct action action_stm32_read;
 extern const struct action action_stm32_unprotect;
 extern const struct action action_tool_run;
+extern const struct action action_unit_flags;
 extern const struct action action_unit_identity;
+extern const struct action action_unit_license;
+extern const struct action action_unit_mac;
 extern const struct action action_unit_serial;

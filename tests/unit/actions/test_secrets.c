@@ -432,6 +432,11 @@ static const struct {
 		"{port: c, sync: false, send: '${secrets.key}', pattern: 'OK (.*)', low: 1}"},
 	{"console.measure", "send", "{port: c, sync: false, send: '${secrets.key}', low: 1}"},
 	{"fastboot.oem", "command", "{port: f, command: 'unlock ${secrets.key}'}"},
+	{"unit.license", "key",
+		"{port: c, sync: false, key: '${secrets.key}', pattern: 'OK (.*)'}"},
+	{"unit.license", "key",
+		"{port: c, sync: false, key: '${secrets.key}', get: 'GET {key}', "
+		"pattern: 'GET (.*)'}"},
 	{"tool.run", "env",
 		"{argv: [sh, -c, 'echo \"got $K\"; echo \"$K\" >&2'], success: [got], "
 		"evidence: 'got (.*)', env: {K: '${secrets.key}'}}"},
