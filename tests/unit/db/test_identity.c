@@ -339,6 +339,26 @@ START_TEST(a_number_that_was_in_the_ledger_is_a_gap_unless_a_passed_unit_has_it)
 }
 END_TEST
 
+START_TEST(what_a_person_passed_over_before_the_upgrade_is_a_gap_too)
+{
+	static const char older[] =
+		"DROP TRIGGER serials_lease_stays; DROP INDEX serials_by_number;"
+		" ALTER TABLE serials DROP COLUMN lease; DROP TABLE pool_skips; PRAGMA user_version = 8;";
+	json_t *gaps;
+
+	make_pools(40);
+	TX(pools_advance(fx.db, "macs", 7, "used by the old line", "anna", &fx.e));
+	OK(db_script(fx.db, older, &fx.e));
+	fixture_reopen();
+	gaps = gaps_of("macs");
+	ck_assert_uint_eq(json_array_size(gaps), 1);
+	ck_assert_int_eq(int_at(gaps, "0.first"), 0);
+	ck_assert_int_eq(int_at(gaps, "0.last"), 6);
+	ck_assert_str_eq(str_at(gaps, "0.why"), "advanced by anna: used by the old line");
+	json_decref(gaps);
+}
+END_TEST
+
 /* --- many stations --- */
 
 #define STATIONS 6
@@ -537,6 +557,7 @@ static Suite *suite(void)
 	tcase_add_test(t, another_recipe_than_the_order_has_exposes_nothing);
 	tcase_add_test(t, every_number_that_no_passed_unit_carries_has_its_reason);
 	tcase_add_test(t, a_number_that_was_in_the_ledger_is_a_gap_unless_a_passed_unit_has_it);
+	tcase_add_test(t, what_a_person_passed_over_before_the_upgrade_is_a_gap_too);
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, many_stations_never_share_a_value_and_every_gap_is_explained, 0, 2);
 	suite_add_tcase(s, t);
