@@ -172,19 +172,18 @@ static int pool_export(struct ctl *c, int argc, char **argv)
 	return each_page(c, path, query, print_csv, NULL);
 }
 
-static void print_gaps(void *data, const json_t *items)
+static void add_items(void *data, const json_t *items)
 {
-	static const char *const members[] = {"first", "last", "value", "state", "at", "station",
-		"run", "outcome", "code", "why", NULL};
-	json_t *page = json_pack("{s:O}", "items", items);
-
-	print_items(data, page, members);
-	json_decref(page);
+	json_array_extend(data, (json_t *)(uintptr_t)items);
 }
 
 static int pool_gaps(struct ctl *c, int argc, char **argv)
 {
+	static const char *const members[] = {"first", "last", "value", "state", "at", "station",
+		"run", "outcome", "code", "why", NULL};
 	char *word;
+	json_t *all;
+	int r;
 
 	if (ctl_options(argc, argv, NULL, &word, 1) != 1)
 		return ctl_usage("pool gaps ID");
@@ -192,7 +191,13 @@ static int pool_gaps(struct ctl *c, int argc, char **argv)
 	_cleanup_(freep) char *id = url_segment(word);
 	_cleanup_(freep) char *path = xasprintf("/api/v1/pools/%s/gaps", id);
 
-	return each_page(c, path, "", print_gaps, c);
+	/* One table, however many pages. */
+	all = json_pack("{s:[]}", "items");
+	r = each_page(c, path, "", add_items, json_object_get(all, "items"));
+	if (r == 0)
+		print_items(c, all, members);
+	json_decref(all);
+	return r;
 }
 
 const struct command commands_pools[] = {

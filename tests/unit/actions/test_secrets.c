@@ -492,6 +492,10 @@ START_TEST(what_a_unit_said_back_goes_nowhere_by_another_step)
 		"choices: [a, '${steps.a.match1}']}}",
 		"{id: b, action: operator.prompt, with: {text: 'saw ${params.p}'}}",
 		"{id: b, action: unit.serial, with: {value: '${steps.a.match1}'}}",
+		"{id: b, action: unit.identity, with: {serial: '${steps.a.match1}', values: {e: "
+		"{pool: p}}}}",
+		"{id: b, action: unit.identity, with: {values: {e: {pool: '${steps.a.match1}'}}}}",
+		"{id: b, action: unit.mac, with: {port: c, mac: '${steps.a.match1}'}}",
 		"{id: b, action: tool.run, with: {argv: [echo, '${steps.a.match1}'], success: "
 		"[x]}}",
 		"{id: b, action: tool.run, with: {argv: [echo, x], success: [x], version: x, "
