@@ -230,9 +230,10 @@ int pattern_render(const char *pattern, const char *check, const struct pattern_
 	return k;
 }
 
-int pattern_check(const char *pattern, const char *check, int64_t last, struct err *e)
+int pattern_check(const char *pattern, const char *check, int64_t last,
+	const struct eui_block *block, struct err *e)
 {
-	struct pattern_vars v = {.seq = last, .station = "S", .model = "M"};
+	struct pattern_vars v = {.seq = last, .station = "S", .model = "M", .block = block};
 	char value[LEDGER_VALUE_SIZE];
 
 	return pattern_render(pattern, check, &v, value, e);

@@ -38,7 +38,8 @@ int pattern_render(const char *pattern, const char *check, const struct pattern_
 	char ret[LEDGER_VALUE_SIZE], struct err *e);
 /* Whether its values carry a date. */
 bool pattern_dated(const char *pattern);
-/* Whether every seq up to `last` can be rendered and gives a value of its own. */
-int pattern_check(const char *pattern, const char *check, int64_t last, struct err *e);
+/* Whether every seq up to `last` can be rendered and gives a value of its own; block as in the vars. */
+int pattern_check(const char *pattern, const char *check, int64_t last,
+	const struct eui_block *block, struct err *e);
 /* The check character by Luhn mod N, N 10 or 36. */
 char luhn_mod_n(const char *value, int n);

@@ -246,17 +246,14 @@ const char *pool_value_flaw(const char *kind, const char *value)
 
 static int check_pattern(const struct pool_new *p, struct err *e)
 {
-	struct pattern_vars vars = {.seq = p->last, .station = "S", .model = "M"};
 	struct eui_block room;
-	char value[LEDGER_VALUE_SIZE];
 
 	if (p->first < 0 || p->last < p->first)
 		return err_set(e, ERR_INVALID, "pool %s: the range %lld..%lld is empty", p->id,
 			(long long)p->first, (long long)p->last);
 	if ((strcmp(p->kind, "mac") ? check_no_addresses(p, e) : check_addresses(p, e)) < 0)
 		return -(int)e->code;
-	vars.block = pool_block(p->block, &room);
-	return pattern_render(p->pattern, p->check, &vars, value, e);
+	return pattern_check(p->pattern, p->check, p->last, pool_block(p->block, &room), e);
 }
 
 int pool_check(struct db *tx, const struct pool_new *p, struct err *e)

@@ -83,6 +83,23 @@ class Identity(unittest.TestCase):
         self.assertEqual(self.line.job_done(job)['passed'], 1)
         self.assertEqual([g['first'] for g in self.api.get('/pools/macs/gaps')['items']], [1])
 
+    def test_after_a_kill_what_may_have_left_stays_with_the_unit(self):
+        """The unit hangs in the answer to its first address, and provd is killed there."""
+        self.line.sim.ctl('fault', board='b1', fault='stall=32')
+        self.order(1)
+        line.wait_for('the address leaves', lambda: self.ledger('macs').get('AC:DE:48:00:00:00', {}).get('exposed'))
+        self.line.provd.kill()
+        self.line.start()
+        self.api = self.line.api
+        run = self.next_run()
+        self.assertEqual((run['outcome'], run['code']), ('interrupted', 'interrupted'), run)
+        macs = self.ledger('macs')
+        self.assertEqual({v: macs[v]['state'] for v in macs}, {'AC:DE:48:00:00:00': 'committed', 'AC:DE:48:00:00:01': 'void'})
+        self.assertEqual(self.ledger('keys')['L-1']['state'], 'free')
+        first = self.api.get('/pools/macs/gaps')['items'][0]
+        self.assertEqual((first['first'], first['run'], first['outcome']), (0, run['id'], 'interrupted'))
+        self.assertIn('suspect', first['why'])
+
     def test_a_pool_that_is_empty_takes_nothing_from_the_others(self):
         self.api.post('/pools', {'id': 'one', 'kind': 'mac', 'pattern': '{mac:dash}', 'block': 'AC:DE:48', 'first': 500, 'last': 500})
         self.api.post('/jobs', {'recipe': 'identity@1', 'quantity': 1, 'params': {'mac_pool': 'one'}})

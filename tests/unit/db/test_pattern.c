@@ -76,8 +76,8 @@ START_TEST(a_pattern_that_cannot_work_is_refused_when_the_pool_is_made)
 {
 	struct err e = {0};
 
-	ck_assert_int_eq(
-		pattern_check(bad[_i].pattern, bad[_i].check, bad[_i].last, &e), -ERR_INVALID);
+	ck_assert_int_eq(pattern_check(bad[_i].pattern, bad[_i].check, bad[_i].last, NULL, &e),
+		-ERR_INVALID);
 	ck_assert_msg(strstr(e.msg, bad[_i].why), "%s", e.msg);
 }
 END_TEST
