@@ -64,7 +64,8 @@ int ledger_settle(
 
 /* Free values for a pool or a job (the other NULL), all or none. A value that is in use, was used,
  * waits in another open list, or is here twice is refused: -ERR_CONFLICT, and *ret_offending (may
- * be NULL) is an array of {index, value, reason}, every one of them. A value of a pool that a pattern
+ * be NULL) is an array of {index, value, reason}, every one of them. MAC addresses are kept with
+ * colons, in whatever form they come. A value of a pool that a pattern
  * could give, and a MAC address that is none, is refused too. */
 int ledger_add_values(struct db *tx, const char *kind, const char *pool, const char *job,
 	const json_t *values, json_t **ret_offending, struct err *e);

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct pattern_range {
-	const char *pattern; /* that passed pattern_check(), without {mac} and {eui64} */
+	const char *pattern; /* that passed pattern_check(); an address in it is any text */
 	const char *check;   /* none luhn mod36 */
 	int64_t first, last;
 };

@@ -102,7 +102,7 @@ static const char *malformed(const json_t *v)
 	return NULL;
 }
 
-/* Addresses are the same in each of their forms. */
+/* An address is the same in each of its forms: the ledger has it in one. */
 static const char *name_of(const char *kind, const char *value, char room[EUI_TEXT_SIZE])
 {
 	struct eui a;
@@ -143,8 +143,10 @@ static int add_all(struct adding *a, const json_t *values)
 
 		if (r < 0)
 			break;
-		if (!why && seen_before(seen, name_of(a->kind, s, room), i, twice))
-			why = twice;
+		if (!why) {
+			s = name_of(a->kind, s, room);
+			why = seen_before(seen, s, i, twice) ? twice : NULL;
+		}
 		if (why)
 			offend(a->offending, i, s ? s : "", why);
 		else

@@ -165,7 +165,15 @@ START_TEST(a_list_of_addresses_has_addresses_that_no_pattern_gives)
 			str_at(offending, "0.reason"));
 		json_decref(offending);
 	}
-	ck_assert_int_eq(add("list", "AC:DE:48:00:00:02", NULL), 0);
+	ck_assert_int_eq(add("list", "acde48000002", NULL), 0);
+	/* The ledger has it in one form, so that no other form of it is another one. */
+	json_t *row = NULL, *offending = NULL;
+
+	OK(ledger_get(fx.db, "mac", "AC:DE:48:00:00:02", &row, &fx.e));
+	json_decref(row);
+	ck_assert_int_eq(add("list", "ac-de-48-00-00-02", &offending), -ERR_CONFLICT);
+	ck_assert_str_eq(str_at(offending, "1.reason"), "waits in a pool");
+	json_decref(offending);
 	p.id = "new";
 	p.first = 0;
 	p.last = 1;
