@@ -62,6 +62,10 @@ int api_read(struct call *c, read_one_fn *read, json_t **ret, struct err *e);
 int api_answer_one(struct call *c, read_one_fn *read, struct err *e);
 /* Answers with {items, next_cursor: null}, all that there is. */
 int api_answer_all(struct call *c, read_one_fn *read, struct err *e);
+/* The page that the query asks for ("limit", "cursor"), for a handler that goes on with it. */
+int api_read_page(struct call *c, read_page_fn *read, struct db_list *ret, struct err *e);
+/* The Link to the page after it, if there is one. */
+void api_link_next(struct call *c, const struct db_list *l);
 /* Answers with a page ("limit", "cursor"): {items, next_cursor}, and the Link to the next. */
 int api_answer_page(struct call *c, read_page_fn *read, struct err *e);
 

@@ -146,6 +146,8 @@ int request_read_body(struct call *c, const struct route *r, struct err *e)
 	/* Recipes may also come as YAML: their handler reads the text itself. */
 	if (r->flags & ROUTE_YAML && type && strncasecmp(type, "application/yaml", 16) == 0)
 		return 0;
+	if (r->flags & ROUTE_CSV && type && strncasecmp(type, "text/csv", 8) == 0)
+		return 0;
 	if (too_deep(text, c->rq->body_len))
 		return err_set(e, ERR_INVALID, "the JSON is nested too deeply");
 	c->body = json_loadb(text, c->rq->body_len, JSON_REJECT_DUPLICATES, &je);

@@ -81,26 +81,30 @@ static void add_query(struct strbuf *b, const char *s)
 	}
 }
 
+void api_link_next(struct call *c, const struct db_list *l)
+{
+	struct strbuf next = {0};
+
+	if (!l->next[0])
+		return;
+	add_query(&next, l->next);
+	response_header(c->rs, "Link", "<%s?cursor=%s>; rel=\"next\"", c->rq->path, next.s);
+	sb_done(&next);
+}
+
 void api_list(struct call *c, struct db_list *l)
 {
 	json_t *o = json_pack(
 		"{s:o, s:s?}", "items", l->items, "next_cursor", l->next[0] ? l->next : NULL);
 
-	if (l->next[0]) {
-		struct strbuf next = {0};
-
-		add_query(&next, l->next);
-		response_header(c->rs, "Link", "<%s?cursor=%s>; rel=\"next\"", c->rq->path, next.s);
-		sb_done(&next);
-	}
+	api_link_next(c, l);
 	if (c->list_extra)
 		json_object_update(o, c->list_extra);
 	response_json(c->rs, 200, o);
 }
 
-int api_answer_page(struct call *c, read_page_fn *read, struct err *e)
+int api_read_page(struct call *c, read_page_fn *read, struct db_list *ret, struct err *e)
 {
-	struct db_list list = {0};
 	struct db_page page = {0};
 	struct db *d;
 	int r = api_page(c, &page, e);
@@ -108,8 +112,16 @@ int api_answer_page(struct call *c, read_page_fn *read, struct err *e)
 	if (r < 0)
 		return r;
 	d = readers_take(c->api->readers, e);
-	r = d ? read(d, c, &page, &list, e) : -(int)e->code;
+	r = d ? read(d, c, &page, ret, e) : -(int)e->code;
 	readers_give(c->api->readers, d);
+	return r;
+}
+
+int api_answer_page(struct call *c, read_page_fn *read, struct err *e)
+{
+	struct db_list list = {0};
+	int r = api_read_page(c, read, &list, e);
+
 	if (r == 0)
 		api_list(c, &list);
 	return r;

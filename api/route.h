@@ -19,6 +19,7 @@ enum route_flags {
 	ROUTE_ORDERS = 1 << 4,	  /* adds work or files: refused where the line takes no orders */
 	ROUTE_WHEN_HELD = 1 << 5, /* also where nothing else may be changed */
 	ROUTE_YAML = 1 << 6,	  /* the body may be YAML as well, which the handler reads */
+	ROUTE_CSV = 1 << 7,	  /* the body may be text/csv as well, which the handler reads */
 };
 
 /* 0 with an answer in c->rs, or an error: the router makes the problem of it. */

@@ -2,7 +2,10 @@
  *
  * /pools: where serial numbers, MAC addresses and license keys come from.
  */
+#include <strings.h>
+
 #include "api/route.h"
+#include "base/csv.h"
 #include "base/util.h"
 #include "db/ledger.h"
 #include "db/pools.h"
@@ -31,6 +34,7 @@ struct change_pool {
 	struct pool_new p;
 	int64_t revision;
 	const json_t *values;
+	const json_t *lines; /* of each value, where it came as lines; NULL otherwise */
 	json_t *offending;
 };
 
@@ -44,6 +48,17 @@ static int apply_create(struct db *tx, void *data, json_t **ret, struct err *e)
 	return r < 0 ? r : pools_get(tx, n->p.id, ret, e);
 }
 
+/* What is wrong with one value: where it came in, and its line where the list had lines. */
+static json_t *value_error(const struct change_pool *n, const json_t *offending)
+{
+	size_t index = (size_t)json_integer_value(json_object_get(offending, "index"));
+	_cleanup_(freep) char *pointer = xasprintf("/values/%zu", index);
+
+	return json_pack("{s:s, s:O, s:O, s:O*}", "pointer", pointer, "value",
+		json_object_get(offending, "value"), "detail", json_object_get(offending, "reason"),
+		"line", json_array_get(n->lines, index));
+}
+
 static int run_change(struct call *c, struct change *ch, struct change_pool *n, struct err *e)
 {
 	int r = api_change(c, ch, e);
@@ -54,10 +69,7 @@ static int run_change(struct call *c, struct change *ch, struct change_pool *n, 
 		size_t i;
 
 		json_array_foreach(n->offending, i, o)
-			json_array_append_new(
-				errors, json_pack("{s:s, s:O, s:O}", "pointer", "/values", "value",
-						json_object_get(o, "value"), "detail",
-						json_object_get(o, "reason")));
+			json_array_append_new(errors, value_error(n, o));
 		c->problem_errors = errors;
 	}
 	json_decref(n->offending);
@@ -70,7 +82,9 @@ static const char *const checks[] = {"none", "luhn", "mod36", NULL};
 struct pool_form {
 	char *id, *pattern, *model;
 	int kind, check;
-	int64_t first, last, low_water;
+	int64_t first, last, low_water, span;
+	char *block;
+	bool local;
 	const json_t *values;
 };
 
@@ -93,6 +107,15 @@ static const struct form_row pool_rows[] = {
 	{"low_water", FORM_INT, .low = 0, .high = INT64_MAX, .def = "0",
 		.doc = "An event pool-low says when so many are left.",
 		FORM_AT(struct pool_form, low_water)},
+	{"block", FORM_TEXT,
+		.doc = "Of addresses: the block of the IEEE that they come from, 6, 7 or 9 hexadecimal digits such as AC:DE:48. The numbers count within it.",
+		FORM_AT(struct pool_form, block)},
+	{"local", FORM_BOOL, .def = "false",
+		.doc = "Of addresses: they are locally administered, on purpose.",
+		FORM_AT(struct pool_form, local)},
+	{"span", FORM_INT, .low = 1, .high = 256, .def = "1",
+		.doc = "Of addresses: each value is the first of so many, aligned. A power of two.",
+		FORM_AT(struct pool_form, span)},
 	{"values", FORM_TEXTS, .doc = "The values themselves. A pool has these or a pattern.",
 		FORM_AT(struct pool_form, values)},
 	{0},
@@ -130,7 +153,10 @@ static int post_pool(struct call *c, struct err *e)
 		.model = f->model,
 		.first = f->first,
 		.last = f->last,
-		.low_water = f->low_water};
+		.low_water = f->low_water,
+		.block = f->block,
+		.local = f->local,
+		.span = f->span};
 	ch.target = n.p.id;
 	return run_change(c, &ch, &n, e);
 }
@@ -200,16 +226,41 @@ static const struct form_row values_rows[] = {
 	{0},
 };
 
+static bool is_csv(const struct call *c)
+{
+	const char *type = request_header(c->rq, "Content-Type");
+
+	return type && !strncasecmp(type, "text/csv", 8);
+}
+
+static int post_csv(struct call *c, struct change *ch, struct change_pool *n, struct err *e)
+{
+	struct csv_column list = {0};
+	int r = csv_read_column((const char *)c->rq->body, c->rq->body_len, "value", &list, e);
+
+	if (r == 0) {
+		n->values = list.values;
+		n->lines = list.lines;
+		r = run_change(c, ch, n, e);
+	}
+	json_decref(list.values);
+	json_decref(list.lines);
+	return r;
+}
+
 static int post_values(struct call *c, struct err *e)
 {
-	const struct values_form *f = api_form(c, e);
 	struct change_pool n = {.p.id = request_param(c->rq, "id")};
 	struct change ch = {.apply = apply_values,
 		.data = &n,
 		.status = 200,
 		.audit = "pool.values",
 		.target = n.p.id};
+	const struct values_form *f;
 
+	if (is_csv(c))
+		return post_csv(c, &ch, &n, e);
+	f = api_form(c, e);
 	if (!f)
 		return -(int)e->code;
 	n.values = f->values;
@@ -281,6 +332,43 @@ static int get_ledger(struct call *c, struct err *e)
 	return api_answer_page(c, read_ledger, e);
 }
 
+/* A page of the ledger as lines: the names of the columns on the first page, the Link to the next. */
+static int get_values_csv(struct call *c, struct err *e)
+{
+	static const char *const members[] = {"value", "kind", "slot", "state", "run", "unit",
+		"exposed", "reason", "reserved_at", "settled_at", NULL};
+	struct db_list list = {0};
+	struct strbuf text = {0};
+	json_t *page = NULL, *row;
+	size_t i;
+	int r = api_read_page(c, read_ledger, &list, e);
+
+	if (r < 0)
+		return r;
+	page = list.items;
+	if (!request_query(c->rq, "cursor"))
+		csv_write_names(&text, members);
+	json_array_foreach(page, i, row)
+		csv_write_row(&text, row, members);
+	json_decref(page);
+	api_link_next(c, &list);
+	i = text.len;
+	response_text(c->rs, 200, "text/csv; charset=utf-8", sb_take(&text), i);
+	return 0;
+}
+
+static int read_gaps(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	return pools_gaps(d, request_param(c->rq, "id"), page, ret, e);
+}
+
+static int get_gaps(struct call *c, struct err *e)
+{
+	return api_answer_page(c, read_gaps, e);
+}
+
+static const struct query_param query_of_gaps[] = {QUERY_PAGE, {0}};
 static const char *const states[] = {"free", "reserved", "committed", "void", NULL};
 static const struct query_param query_of_pool[] = {
 	{"kind", kinds}, {"state", states}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
@@ -293,12 +381,15 @@ const struct route routes_pools[] = {
 	{HTTP_GET, "/api/v1/pools/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_pool},
 	{HTTP_PATCH, "/api/v1/pools/{id}", MAY_ORDER, 0, 0, patch_pool, NULL,
 		FORM(extend_rows, struct extend_form)},
-	{HTTP_POST, "/api/v1/pools/{id}/values", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024,
-		post_values, NULL, FORM(values_rows, struct values_form)},
+	{HTTP_GET, "/api/v1/pools/{id}/values.csv", MAY_READ, ROUTE_NO_BODY, 0, get_values_csv,
+		query_of_pool},
+	{HTTP_POST, "/api/v1/pools/{id}/values", MAY_ORDER, ROUTE_ORDERS | ROUTE_CSV,
+		8 * 1024 * 1024, post_values, NULL, FORM(values_rows, struct values_form)},
 	{HTTP_POST, "/api/v1/pools/{id}/actions/advance", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
 		ROUTE_WHEN_HELD, 0, post_advance, NULL, FORM(advance_rows, struct advance_form)},
 	{HTTP_GET, "/api/v1/pools/{id}/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger,
 		query_of_pool},
+	{HTTP_GET, "/api/v1/pools/{id}/gaps", MAY_READ, ROUTE_NO_BODY, 0, get_gaps, query_of_gaps},
 	{HTTP_GET, "/api/v1/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger, query_serials},
 	{0},
 };

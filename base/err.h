@@ -24,72 +24,74 @@ enum err_class {
 };
 
 /* X(symbol, string, class, what the operator does about it) */
-#define ERR_TABLE(X)                                                                             \
-	X(NONE, "none", NONE, "")                                                                \
-	/* the unit */                                                                           \
-	X(TIMEOUT, "timeout", UNIT,                                                              \
-		"Check that the unit is powered and seated, then run it again.")                 \
-	X(VERIFY_MISMATCH, "verify-mismatch", UNIT,                                              \
-		"The flash does not hold what was written: set the unit aside.")                 \
-	X(READ_BACK_MISMATCH, "read-back-mismatch", UNIT,                                        \
-		"The unit does not hold the value it acknowledged: set it aside.")               \
-	X(UNEXPECTED_REPLY, "unexpected-reply", UNIT,                                            \
-		"The unit answered something else; see the log.")                                \
-	X(DEVICE_REFUSED, "device-refused", UNIT, "The unit refused the command; see the log.")  \
-	X(PROTOCOL, "protocol", UNIT, "The unit broke the protocol; reset it and run it again.") \
-	X(OUT_OF_STEP, "out-of-step", UNIT,                                                      \
-		"The unit may still answer an earlier command: restart it and run it again.")    \
-	X(LIMIT_LOW, "limit-low", UNIT, "A measurement is below its limit.")                     \
-	X(LIMIT_HIGH, "limit-high", UNIT, "A measurement is above its limit.")                   \
-	X(NOT_A_NUMBER, "not-a-number", UNIT, "The unit did not answer with a number.")          \
-	X(OPERATOR_FAILED, "operator-failed", UNIT, "The operator judged the unit bad.")         \
-	/* the line */                                                                           \
-	X(DEVICE_GONE, "device-gone", LINE,                                                      \
-		"The unit was unplugged or lost power during the run.")                          \
-	X(WRONG_DEVICE, "wrong-device", LINE,                                                    \
-		"Another device is on this port: plug the right unit.")                          \
-	X(IO, "io", LINE, "Check the cable and the adapter.")                                    \
-	X(ACCESS, "access-denied", LINE, "provd may not open the device: check the udev rules.") \
-	X(BUSY, "busy", LINE, "Another program holds the device: stop it.")                      \
-	X(NO_EVIDENCE, "no-evidence", LINE, "The step gave no proof that it worked.")            \
-	X(TOOL_MISSING, "tool-missing", LINE, "Install what the message names.")                 \
-	X(TOOL_FAILED, "tool-failed", LINE, "The program failed; see the log.")                  \
-	X(IMAGE_INVALID, "image-invalid", LINE, "The firmware file is malformed.")               \
-	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")             \
-	X(RECIPE_INVALID, "recipe-invalid", LINE, "Correct the recipe.")                         \
-	X(PORT_UNBOUND, "port-unbound", LINE,                                                    \
-		"The station has no device on a port that the recipe needs.")                    \
-	X(POOL_EMPTY, "pool-empty", LINE, "The pool has no value left: extend it.")              \
-	X(SERIAL_CONFLICT, "serial-conflict", LINE, "That serial number is already used.")       \
-	X(DISK_FULL, "disk-full", LINE, "Free some space on the disk of the database.")          \
-	X(DATABASE, "database", LINE, "The database failed; see the journal.")                   \
-	X(RECORDS_DAMAGED, "records-damaged", LINE,                                              \
-		"Restore the last good backup: see 'The records are damaged' for the operator.") \
-	X(RECORDS_HELD, "records-held", LINE,                                                    \
-		"A person decides how the line goes on: see `provctl records`.")                 \
-	X(CLOCK, "clock", LINE,                                                                  \
-		"Set the clock or wait for the time service, then run the unit again.")          \
-	X(UNIT_SUSPECT, "unit-suspect", LINE,                                                    \
-		"A supervisor looks at the unit, then releases or scraps it.")                   \
-	X(INTERRUPTED, "interrupted", LINE,                                                      \
-		"Power or provd was lost during the run: run the unit again.")                   \
-	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                   \
-	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                         \
-	X(UNSUPPORTED, "unsupported", LINE, "This provd or device cannot do that.")              \
-	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")     \
-	/* people */                                                                             \
-	X(ABORTED, "aborted", PERSON, "Someone stopped the run.")                                \
-	X(SHUTDOWN, "shutdown", PERSON, "provd was stopped.")                                    \
-	/* requests, configuration */                                                            \
-	X(INVALID, "invalid", LINE, "")                                                          \
-	X(NOT_FOUND, "not-found", LINE, "")                                                      \
-	X(CONFLICT, "conflict", LINE, "")                                                        \
-	X(UNPROCESSABLE, "unprocessable", LINE, "")                                              \
-	X(TOO_LARGE, "too-large", LINE, "")                                                      \
-	X(UNAUTHORIZED, "unauthorized", LINE, "")                                                \
-	X(FORBIDDEN, "forbidden", LINE, "")                                                      \
-	X(PRECONDITION, "precondition", LINE, "")                                                \
-	X(GONE, "gone", LINE, "")                                                                \
+#define ERR_TABLE(X)                                                                                    \
+	X(NONE, "none", NONE, "")                                                                       \
+	/* the unit */                                                                                  \
+	X(TIMEOUT, "timeout", UNIT,                                                                     \
+		"Check that the unit is powered and seated, then run it again.")                        \
+	X(VERIFY_MISMATCH, "verify-mismatch", UNIT,                                                     \
+		"The flash does not hold what was written: set the unit aside.")                        \
+	X(READ_BACK_MISMATCH, "read-back-mismatch", UNIT,                                               \
+		"The unit does not hold the value it acknowledged: set it aside.")                      \
+	X(UNEXPECTED_REPLY, "unexpected-reply", UNIT,                                                   \
+		"The unit answered something else; see the log.")                                       \
+	X(DEVICE_REFUSED, "device-refused", UNIT, "The unit refused the command; see the log.")         \
+	X(PROTOCOL, "protocol", UNIT, "The unit broke the protocol; reset it and run it again.")        \
+	X(OUT_OF_STEP, "out-of-step", UNIT,                                                             \
+		"The unit may still answer an earlier command: restart it and run it again.")           \
+	X(LIMIT_LOW, "limit-low", UNIT, "A measurement is below its limit.")                            \
+	X(LIMIT_HIGH, "limit-high", UNIT, "A measurement is above its limit.")                          \
+	X(NOT_A_NUMBER, "not-a-number", UNIT, "The unit did not answer with a number.")                 \
+	X(OPERATOR_FAILED, "operator-failed", UNIT, "The operator judged the unit bad.")                \
+	/* the line */                                                                                  \
+	X(DEVICE_GONE, "device-gone", LINE,                                                             \
+		"The unit was unplugged or lost power during the run.")                                 \
+	X(WRONG_DEVICE, "wrong-device", LINE,                                                           \
+		"Another device is on this port: plug the right unit.")                                 \
+	X(IO, "io", LINE, "Check the cable and the adapter.")                                           \
+	X(ACCESS, "access-denied", LINE, "provd may not open the device: check the udev rules.")        \
+	X(BUSY, "busy", LINE, "Another program holds the device: stop it.")                             \
+	X(NO_EVIDENCE, "no-evidence", LINE, "The step gave no proof that it worked.")                   \
+	X(TOOL_MISSING, "tool-missing", LINE, "Install what the message names.")                        \
+	X(TOOL_FAILED, "tool-failed", LINE, "The program failed; see the log.")                         \
+	X(IMAGE_INVALID, "image-invalid", LINE, "The firmware file is malformed.")                      \
+	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")                    \
+	X(RECIPE_INVALID, "recipe-invalid", LINE, "Correct the recipe.")                                \
+	X(PORT_UNBOUND, "port-unbound", LINE,                                                           \
+		"The station has no device on a port that the recipe needs.")                           \
+	X(POOL_EMPTY, "pool-empty", LINE, "The pool has no value left: extend it.")                     \
+	X(SERIAL_CONFLICT, "serial-conflict", LINE, "That serial number is already used.")              \
+	X(QUOTA, "over-quota", LINE,                                                                    \
+		"The order has given out all that it is for: order more, or see the gaps of the pool.") \
+	X(DISK_FULL, "disk-full", LINE, "Free some space on the disk of the database.")                 \
+	X(DATABASE, "database", LINE, "The database failed; see the journal.")                          \
+	X(RECORDS_DAMAGED, "records-damaged", LINE,                                                     \
+		"Restore the last good backup: see 'The records are damaged' for the operator.")        \
+	X(RECORDS_HELD, "records-held", LINE,                                                           \
+		"A person decides how the line goes on: see `provctl records`.")                        \
+	X(CLOCK, "clock", LINE,                                                                         \
+		"Set the clock or wait for the time service, then run the unit again.")                 \
+	X(UNIT_SUSPECT, "unit-suspect", LINE,                                                           \
+		"A supervisor looks at the unit, then releases or scraps it.")                          \
+	X(INTERRUPTED, "interrupted", LINE,                                                             \
+		"Power or provd was lost during the run: run the unit again.")                          \
+	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                          \
+	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                                \
+	X(UNSUPPORTED, "unsupported", LINE, "This provd or device cannot do that.")                     \
+	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")            \
+	/* people */                                                                                    \
+	X(ABORTED, "aborted", PERSON, "Someone stopped the run.")                                       \
+	X(SHUTDOWN, "shutdown", PERSON, "provd was stopped.")                                           \
+	/* requests, configuration */                                                                   \
+	X(INVALID, "invalid", LINE, "")                                                                 \
+	X(NOT_FOUND, "not-found", LINE, "")                                                             \
+	X(CONFLICT, "conflict", LINE, "")                                                               \
+	X(UNPROCESSABLE, "unprocessable", LINE, "")                                                     \
+	X(TOO_LARGE, "too-large", LINE, "")                                                             \
+	X(UNAUTHORIZED, "unauthorized", LINE, "")                                                       \
+	X(FORBIDDEN, "forbidden", LINE, "")                                                             \
+	X(PRECONDITION, "precondition", LINE, "")                                                       \
+	X(GONE, "gone", LINE, "")                                                                       \
 	X(OVERLOADED, "overloaded", LINE, "")
 
 enum err_code {

@@ -167,6 +167,13 @@ static int env_serial(
 	return 0;
 }
 
+static int env_values(
+	void *env, const char *serial, const json_t *wanted, json_t **ret, struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED,
+		"a bench has no pools to take values from: run the recipe at a station");
+}
+
 static int env_ask(void *env, const struct prompt *p, const struct iotime *it,
 	char ret[ANSWER_BYTES], struct err *e)
 {
@@ -290,6 +297,7 @@ static const struct step_env_ops env_ops = {
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
+	.values = env_values,
 };
 
 static int env_secret(void *env, const char *name, char **ret, struct err *e)

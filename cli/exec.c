@@ -57,7 +57,7 @@ static int set_value(json_t *with, const struct action_arg *row, const char *key
 	_cleanup_(freep) char *text = literal(value);
 	json_t *v = NULL;
 
-	if (row && (row->type == ARG_LIST || row->type == ARG_MAP) &&
+	if (row && (row->type == ARG_LIST || row->type == ARG_MAP || row->type == ARG_OBJECTS) &&
 		(*value == '[' || *value == '{')) {
 		v = json_loads(text, 0, NULL);
 		if (!v)

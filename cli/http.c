@@ -187,8 +187,12 @@ static int problem(const struct http *h, long status, const char *text, struct e
 		const json_t *line = json_object_get(one, "line");
 		_cleanup_(freep) char *pointer = json_text(one, "pointer");
 		_cleanup_(freep) char *what = json_text(one, "detail");
+		const char *value = json_string_value(json_object_get(one, "value"));
 
-		if (line)
+		if (line && value)
+			fprintf(stderr, "line %lld: %s: %s\n", (long long)json_integer_value(line),
+				value, what);
+		else if (line)
 			fprintf(stderr, "%lld:%lld: %s\n", (long long)json_integer_value(line),
 				(long long)json_integer_value(json_object_get(one, "column")),
 				what);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Recipes on the daemon, artifacts, pools, tokens: what the line works with.
+ * Recipes on the daemon, artifacts, tokens: what the line works with.
  */
 #include <libgen.h>
 
@@ -107,48 +107,6 @@ static int recipe_act(struct ctl *c, int argc, char **argv)
 	return answer(c, o, argv[1], "state");
 }
 
-static int pool_list(struct ctl *c, int argc, char **argv)
-{
-	static const char *const members[] = {
-		"id", "kind", "pattern", "next", "last", "remaining", "check", NULL};
-
-	return list(c, argc, argv, "/api/v1/pools", members);
-}
-
-static int pool_create(struct ctl *c, int argc, char **argv)
-{
-	const char *pattern = NULL;
-	const char *first = NULL;
-	const char *last = NULL;
-	const char *check = NULL;
-	const char *kind = NULL;
-	const struct option_row rows[] = {{"pattern", &pattern, NULL}, {"first", &first, NULL},
-		{"last", &last, NULL}, {"check", &check, NULL}, {"kind", &kind, NULL}, {0}};
-	json_int_t from = 0;
-	json_int_t to = 0;
-	char *id;
-	json_t *body;
-	json_t *o = NULL;
-	struct err e;
-	int r;
-
-	if (ctl_options(argc, argv, rows, &id, 1) != 1 || !pattern)
-		return ctl_usage("pool create ID --pattern 'SN{date:%%Y%%m%%d}{seq:06}'");
-	if (first && !whole_number(first, &from))
-		return ctl_usage("--first '%s' is not a whole number", first);
-	if (last && !whole_number(last, &to))
-		return ctl_usage("--last '%s' is not a whole number", last);
-	body = json_pack("{s:s, s:s, s:s*, s:s*}", "id", id, "pattern", pattern, "check", check,
-		"kind", kind);
-	if (first)
-		json_object_set_new(body, "first", json_integer(from));
-	if (last)
-		json_object_set_new(body, "last", json_integer(to));
-	r = api_post(c, "/api/v1/pools", body, &o, &e);
-	json_decref(body);
-	return r < 0 ? ctl_fail(&e) : answer(c, o, "pool", "id");
-}
-
 static int token_list(struct ctl *c, int argc, char **argv)
 {
 	static const char *const members[] = {
@@ -207,9 +165,6 @@ const struct command commands_stores[] = {
 	{"recipe list", "", "Recipes of the daemon", recipe_list},
 	{"recipe approve", "NAME@VERSION", "Release it: it never changes again", recipe_act},
 	{"recipe retire", "NAME@VERSION", "Take it out of use", recipe_act},
-	{"pool create", "ID --pattern P [--first N --last N --check none|luhn|mod36]",
-		"Make a pool of serial numbers", pool_create},
-	{"pool list", "", "Pools and what is left in them", pool_list},
 	{"token list", "", "Tokens, without their secrets", token_list},
 	{"token create", "ROLE NAME", "Make one: its text is printed once", token_create},
 	{"token revoke", "ID", "End it and its browser sessions", token_revoke},

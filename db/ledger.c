@@ -2,6 +2,7 @@
 #include "db/ledger.h"
 
 #include "base/timefmt.h"
+#include "db/pool_check.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
@@ -104,17 +105,19 @@ struct pool_facts {
 	char pattern[160]; /* "": a list */
 	char check[16];
 	char model[DB_ID_SIZE];
-	int64_t next, last, low_water;
+	char block[24];
+	int64_t next, last, span, low_water;
 };
 
 static int pool_facts(struct reserving *v, struct pool_facts *ret)
 {
 	static const struct column columns[] = {COL(struct pool_facts, kind),
 		COL(struct pool_facts, pattern), COL_AS(struct pool_facts, check, "checked"),
-		COL(struct pool_facts, model), COL(struct pool_facts, next),
-		COL(struct pool_facts, last), COL(struct pool_facts, low_water), {0}};
+		COL(struct pool_facts, model), COL(struct pool_facts, block),
+		COL(struct pool_facts, next), COL(struct pool_facts, last),
+		COL(struct pool_facts, span), COL(struct pool_facts, low_water), {0}};
 	SELECT(find,
-		"SELECT kind, pattern, checked, model, next, last, low_water"
+		"SELECT kind, pattern, checked, model, block, next, last, span, low_water"
 		" FROM pools WHERE id = ?",
 		columns);
 	int r = select_one(v->tx, v->e, &find, ret, v->s->pool);
@@ -127,14 +130,17 @@ static int pool_facts(struct reserving *v, struct pool_facts *ret)
 /* Moves the sequence on; what was taken from it never comes again. */
 static int take_next(struct reserving *v, struct pool_facts *p)
 {
-	static const char sql[] = "UPDATE pools SET next = next + 1 WHERE id = ?";
+	static const char sql[] = "UPDATE pools SET next = next + span WHERE id = ?";
+	struct eui_block room;
 	struct pattern_vars vars = {
 		.seq = p->next,
 		.now_ms = wall_ms(),
 		.utc_offset_s = v->s->utc_offset_s,
 		.station = v->run.station,
 		.model = v->s->model ? v->s->model : or_null(v->run.model),
+		.block = pool_block(p->block, &room),
 	};
+	int64_t number = p->next;
 
 	if (v->s->no_date && pattern_dated(p->pattern))
 		return err_set(v->e, ERR_CLOCK, "pool %s makes values with a date: %s", v->s->pool,
@@ -148,8 +154,23 @@ static int take_next(struct reserving *v, struct pool_facts *p)
 	if (r == 0)
 		r = db_run_one(v->tx, v->e, "the pool", sql, v->s->pool);
 	if (r == 0)
-		db_mark_pool(v->tx, v->s->pool, p->next + 1);
-	return r == 0 ? insert_reserved(v, v->s->pool, p->next++) : r;
+		db_mark_pool(v->tx, v->s->pool, p->next += p->span);
+	return r == 0 ? insert_reserved(v, v->s->pool, number) : r;
+}
+
+static int note_skip(struct reserving *v, int64_t number)
+{
+	static const char sql[] =
+		"INSERT INTO pool_skips (pool_id, first, last, value, at, by, reason)"
+		" VALUES (?1, ?2, ?2, ?3, ?4, '', 'its value was in the ledger already')";
+	int r = db_do(v->tx, v->e, sql, v->s->pool, number, v->value, wall_ms());
+
+	if (r < 0)
+		return r;
+	return run_event(v->tx, "serial-skipped", &v->run, v->value,
+		json_pack("{s:s, s:s, s:s, s:s}", "kind", v->s->kind, "value", v->value, "pool",
+			v->s->pool, "reason", "already in the ledger"),
+		v->e);
 }
 
 static int take_pattern(struct reserving *v, struct pool_facts *p)
@@ -161,10 +182,7 @@ static int take_pattern(struct reserving *v, struct pool_facts *p)
 			return r;
 		if (r == 1)
 			return 0;
-		r = run_event(v->tx, "serial-skipped", &v->run, v->value,
-			json_pack("{s:s, s:s, s:s, s:s}", "kind", v->s->kind, "value", v->value,
-				"pool", v->s->pool, "reason", "already in the ledger"),
-			v->e);
+		r = note_skip(v, p->next - p->span);
 		if (r < 0)
 			return r;
 	}
@@ -172,12 +190,35 @@ static int take_pattern(struct reserving *v, struct pool_facts *p)
 		"pool %s: %d values in a row are in the ledger already", v->s->pool, MAX_SKIPS);
 }
 
-static int take_from_pool(struct reserving *v)
+/* An event once, where the low water is passed. */
+static int warn_if_low(
+	struct reserving *v, const struct pool_facts *p, int64_t before, int64_t left)
+{
+	if (left > p->low_water || before <= p->low_water)
+		return 0;
+	return db_event(v->tx, "pool-low", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:I}", "pool", v->s->pool, "remaining", (json_int_t)left), v->e);
+}
+
+/* The free ones are counted only as far as the low water. */
+static int take_from_list(struct reserving *v, const struct pool_facts *p)
 {
 	SELECT(listed,
 		"SELECT seq, value FROM serials WHERE pool_id = ?"
 		" AND state = 'free' AND kind = ? ORDER BY ordinal LIMIT 1",
 		listed_columns);
+	static const char count[] = "SELECT count(*) FROM (SELECT 1 FROM serials"
+				    " WHERE pool_id = ? AND state = 'free' LIMIT ?)";
+	int64_t left = 0;
+	int r = take_listed(v, &listed, v->s->pool);
+
+	if (r == 0)
+		r = db_int(v->tx, v->e, &left, count, v->s->pool, p->low_water + 1);
+	return r < 0 ? r : warn_if_low(v, p, left + 1, left);
+}
+
+static int take_from_pool(struct reserving *v)
+{
 	struct pool_facts p;
 	int r = pool_facts(v, &p);
 
@@ -190,19 +231,12 @@ static int take_from_pool(struct reserving *v)
 		return err_set(v->e, ERR_INVALID, "pool %s is for the model %s, not %s", v->s->pool,
 			p.model, v->s->model);
 	if (!p.pattern[0])
-		return take_listed(v, &listed, v->s->pool);
+		return take_from_list(v, &p);
 
-	int64_t before = p.last - p.next + 1;
+	int64_t before = (p.last - p.next + 1) / p.span;
 
 	r = take_pattern(v, &p);
-
-	int64_t left = p.last - p.next + 1;
-
-	if (r == 0 && left <= p.low_water && before > p.low_water)
-		r = db_event(v->tx, "pool-low", NULL, NULL, NULL, NULL,
-			json_pack("{s:s, s:I}", "pool", v->s->pool, "remaining", (json_int_t)left),
-			v->e);
-	return r;
+	return r < 0 ? r : warn_if_low(v, &p, before, (p.last - p.next + 1) / p.span);
 }
 
 static int take_from_job(struct reserving *v)
@@ -374,55 +408,9 @@ int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s
 				"value", v.value, "from", from_name[s->from], "rework", v.rework),
 			e);
 	if (r == 0 && s->from == LEDGER_DEVICE)
-		r = ledger_expose(tx, run, e);
+		r = ledger_note_carried(tx, run, v.slot, e);
 	if (r < 0)
 		return r;
 	memcpy(ret, v.value, LEDGER_VALUE_SIZE);
 	return 0;
-}
-
-/* Values that are in no pool's sequence: each is a mark of its own. */
-static int mark_given(struct db *tx, const char *run, struct err *e)
-{
-	struct given {
-		const char *kind, *value;
-	} row;
-	static const struct column columns[] = {
-		COL(struct given, kind), COL(struct given, value), {0}};
-	SELECT(given,
-		"SELECT s.kind AS kind, s.value AS value FROM serials s"
-		" LEFT JOIN pools p ON p.id = s.pool_id"
-		" WHERE s.run_id = ? AND s.state = 'reserved' AND s.exposed = 0"
-		" AND p.pattern IS NULL",
-		columns);
-	_cleanup_(query_done) struct query q = {0};
-	int r = select_begin(&q, tx, e, &given, run);
-
-	while (r == 0 && (r = select_next(&q, &row, e)) > 0) {
-		db_mark_value(tx, row.kind, row.value);
-		r = 0;
-	}
-	return r;
-}
-
-int ledger_expose(struct db *tx, const char *run, struct err *e)
-{
-	static const char rows[] = "UPDATE serials SET exposed = 1 WHERE run_id = ?"
-				   " AND state = 'reserved' AND exposed = 0";
-	static const char mark[] = "UPDATE runs SET exposed = 1 WHERE id = ?";
-	struct run_facts f;
-	int r = run_facts(tx, run, &f, e);
-
-	if (r == 0)
-		r = mark_given(tx, run, e);
-	if (r == 0)
-		r = db_run(tx, e, rows, run);
-	if (r < 0)
-		return r;
-	if (r > 0)
-		db_mark_exposed(tx);
-	if (r == 0 && f.exposed)
-		return 0;
-	r = db_run(tx, e, mark, run);
-	return r < 0 ? r : run_event(tx, "serial-exposed", &f, NULL, NULL, e);
 }

@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "base/timefmt.h"
 #include "db/db.h"
 #include "db/pattern.h"
 
@@ -44,8 +45,18 @@ struct ledger_source {
  * the value would carry a date and no_date is set. */
 int ledger_reserve(struct db *tx, const char *run, const struct ledger_source *s,
 	char ret[LEDGER_VALUE_SIZE], struct err *e);
-/* Commit this before a value of the run is first sent to the device. */
+/* Several values for an open run under one lease, all or none: on an error the transaction has to be
+ * undone. The kind of a source may be NULL: that of its pool. The serial number comes first, since it
+ * may show whose unit it is. What the run or its unit has stays as it is, with its lease. */
+int ledger_reserve_set(struct db *tx, const char *run, const struct ledger_source *s, size_t n,
+	char ret_lease[UUID_SIZE], char (*ret)[LEDGER_VALUE_SIZE], struct err *e);
+/* Commit this before a value of the run is first sent to the device: all that it has, or those of
+ * one slot ("": the serial number). -ERR_QUOTA where the run's order is for less, or has another
+ * recipe: nothing is exposed, and the transaction has to be undone. */
 int ledger_expose(struct db *tx, const char *run, struct err *e);
+int ledger_expose_slot(struct db *tx, const char *run, const char *slot, struct err *e);
+/* The device carries it already, whatever the order says. */
+int ledger_note_carried(struct db *tx, const char *run, const char *slot, struct err *e);
 /* Settles all that the run reserved and the state of its unit, as runs_finish() does. outcome:
  * passed failed error aborted interrupted. */
 int ledger_settle(
@@ -53,7 +64,9 @@ int ledger_settle(
 
 /* Free values for a pool or a job (the other NULL), all or none. A value that is in use, was used,
  * waits in another open list, or is here twice is refused: -ERR_CONFLICT, and *ret_offending (may
- * be NULL) is an array of {value, reason}, every one of them. */
+ * be NULL) is an array of {index, value, reason}, every one of them. MAC addresses are kept with
+ * colons, in whatever form they come. A value of a pool that a pattern
+ * could give, and a MAC address that is none, is refused too. */
 int ledger_add_values(struct db *tx, const char *kind, const char *pool, const char *job,
 	const json_t *values, json_t **ret_offending, struct err *e);
 

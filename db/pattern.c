@@ -71,18 +71,38 @@ static int put_seq(struct rendering *r, const char *spec)
 	return 0;
 }
 
-static int put_mac(struct rendering *r, const char *spec)
+static int put_eui(struct rendering *r, const char *spec, int width)
 {
+	const struct eui_block *block = r->v->block;
 	uint64_t v = (uint64_t)r->v->seq;
+	uint64_t size = block ? eui_block_size(block, width) : UINT64_C(1) << 48;
+	struct eui a = block && v < size ? eui_of_block(block, width, v) : (struct eui){v, width};
+	enum eui_form form = EUI_COLON;
+	char text[EUI_TEXT_SIZE];
 
-	if (*spec)
-		return bad(r, "{mac} takes no argument", spec);
-	if (v >> 48)
-		return bad(r, "a MAC address has 48 bits", "{mac}");
-	for (int shift = 40; shift >= 0; shift -= 8)
-		sb_addf(&r->out, "%02X%s", (unsigned)(v >> shift & 0xff), shift ? ":" : "");
+	if (*spec && !eui_form_from_str(spec + 1, &form))
+		return bad(r, "the form of an address is colon, dash or bare, not", spec + 1);
+	if (v >= size)
+		return bad(r,
+			block ? "the number is past the end of the block"
+			      : "a MAC address has 48 bits",
+			"{mac}");
+	eui_text(&a, form, text);
+	sb_add(&r->out, text);
 	r->has_seq = true;
 	return 0;
+}
+
+static int put_mac(struct rendering *r, const char *spec)
+{
+	return put_eui(r, spec, 48);
+}
+
+static int put_eui64(struct rendering *r, const char *spec)
+{
+	if (!r->v->block)
+		return bad(r, "the pool names no block for", "{eui64}");
+	return put_eui(r, spec, 64);
 }
 
 static int put_date(struct rendering *r, const char *spec)
@@ -135,6 +155,7 @@ static const struct {
 } placeholders[] = {
 	{"seq", put_seq},
 	{"mac", put_mac},
+	{"eui64", put_eui64},
 	{"date", put_date},
 	{"station", put_station},
 	{"model", put_model},
@@ -209,9 +230,10 @@ int pattern_render(const char *pattern, const char *check, const struct pattern_
 	return k;
 }
 
-int pattern_check(const char *pattern, const char *check, int64_t last, struct err *e)
+int pattern_check(const char *pattern, const char *check, int64_t last,
+	const struct eui_block *block, struct err *e)
 {
-	struct pattern_vars v = {.seq = last, .station = "S", .model = "M"};
+	struct pattern_vars v = {.seq = last, .station = "S", .model = "M", .block = block};
 	char value[LEDGER_VALUE_SIZE];
 
 	return pattern_render(pattern, check, &v, value, e);

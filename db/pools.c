@@ -4,28 +4,23 @@
 #include "base/timefmt.h"
 #include "db/ledger.h"
 #include "db/pattern.h"
+#include "db/pool_check.h"
 #include "db/stmt.h"
 
 int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
 {
-	static const char sql[] = "INSERT INTO pools (id, kind, pattern, first, last, next, "
-				  "checked, model, low_water,"
-				  " created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?6, ?7, ?8, ?9)";
+	static const char sql[] =
+		"INSERT INTO pools (id, kind, pattern, first, last, next, checked, model,"
+		" low_water, block, local, span, created_at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 	int64_t first = p->pattern ? p->first : 0;
 	int64_t last = p->pattern ? p->last : -1;
-	int r = 0;
+	int r = pool_check(tx, p, e);
 
-	if (p->pattern && (first < 0 || last < first))
-		return err_set(e, ERR_INVALID, "pool %s: the range %lld..%lld is empty", p->id,
-			(long long)first, (long long)last);
-	if (p->pattern)
-		r = pattern_check(p->pattern, p->check, last, e);
-	else if (strcmp(p->check, "none"))
-		return err_set(
-			e, ERR_INVALID, "pool %s: a list has no check digit of its own", p->id);
 	if (r == 0)
 		r = db_run(tx, e, sql, p->id, p->kind, p->pattern, first, last, p->check, p->model,
-			p->low_water, wall_ms());
+			p->low_water, p->block, p->local, p->span ? p->span : (int64_t)1,
+			wall_ms());
 	if (r < 0)
 		return r;
 	return db_event(tx, "pool-created", NULL, NULL, NULL, NULL,
@@ -33,25 +28,47 @@ int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
 }
 
 struct pool_row {
-	const char *kind, *pattern, *checked; /* pattern NULL: a list */
-	int64_t next, last, revision;
+	const char *kind, *pattern, *checked, *block; /* pattern NULL: a list */
+	int64_t first, next, last, span, revision;
+	bool local;
 };
 
 static const struct column pool_columns[] = {COL(struct pool_row, kind),
-	COL(struct pool_row, pattern), COL(struct pool_row, checked), COL(struct pool_row, next),
-	COL(struct pool_row, last), COL(struct pool_row, revision), {0}};
+	COL(struct pool_row, pattern), COL(struct pool_row, checked), COL(struct pool_row, block),
+	COL(struct pool_row, first), COL(struct pool_row, next), COL(struct pool_row, last),
+	COL(struct pool_row, span), COL(struct pool_row, revision), COL(struct pool_row, local),
+	{0}};
 
 /* The texts of *ret are borrowed until q is done. */
 static int find_pool(
 	struct query *q, struct db *tx, const char *id, struct pool_row *ret, struct err *e)
 {
-	SELECT(find, "SELECT kind, pattern, checked, next, last, revision FROM pools WHERE id = ?",
+	SELECT(find,
+		"SELECT kind, pattern, checked, block, first, next, last, span, revision, local"
+		" FROM pools WHERE id = ?",
 		pool_columns);
 	int r = select_begin(q, tx, e, &find, id);
 
 	if (r == 0)
 		r = select_next(q, ret, e);
 	return r == 0 ? err_set(e, ERR_NOT_FOUND, "there is no pool '%s'", id) : r;
+}
+
+/* The pool with another end. */
+static int check_extended(
+	struct db *tx, const char *id, const struct pool_row *row, int64_t last, struct err *e)
+{
+	const struct pool_new p = {.id = id,
+		.kind = row->kind,
+		.pattern = row->pattern,
+		.first = row->first,
+		.last = last,
+		.check = row->checked,
+		.block = row->block,
+		.local = row->local,
+		.span = row->span};
+
+	return row->pattern && last != row->last ? pool_check(tx, &p, e) : 0;
 }
 
 int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water, int64_t revision,
@@ -73,7 +90,7 @@ int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water,
 			(long long)row.last);
 	if (!row.pattern && last != row.last)
 		return err_set(e, ERR_INVALID, "pool %s is a list: add values instead", id);
-	r = row.pattern ? pattern_check(row.pattern, row.checked, last, e) : 0;
+	r = check_extended(tx, id, &row, last, e);
 	if (r == 0)
 		r = db_run(tx, e, sql, last, low_water, id);
 	if (r < 0)
@@ -86,6 +103,8 @@ int pools_advance(struct db *tx, const char *id, int64_t next, const char *reaso
 	struct err *e)
 {
 	static const char sql[] = "UPDATE pools SET next = ?, revision = revision + 1 WHERE id = ?";
+	static const char skip[] = "INSERT INTO pool_skips (pool_id, first, last, at, by, reason)"
+				   " VALUES (?, ?, ?, ?, ?, ?)";
 	_cleanup_(query_done) struct query q = {0};
 	struct pool_row row;
 	int r = find_pool(&q, tx, id, &row, e);
@@ -99,7 +118,13 @@ int pools_advance(struct db *tx, const char *id, int64_t next, const char *reaso
 		return err_set(e, ERR_INVALID,
 			"pool %s: the next number is %lld now and can go up to %lld, not to %lld",
 			id, (long long)row.next, (long long)row.last + 1, (long long)next);
+	if ((next - row.first) % row.span)
+		return err_set(e, ERR_INVALID,
+			"pool %s: a value is the first of %lld addresses: %lld is within those of another value",
+			id, (long long)row.span, (long long)next);
 	r = db_run(tx, e, sql, next, id);
+	if (r >= 0 && next > row.next)
+		r = db_do(tx, e, skip, id, row.next, next - 1, wall_ms(), by, reason);
 	if (r < 0)
 		return r;
 	db_mark_pool(tx, id, next);
@@ -135,16 +160,17 @@ int pools_dated(struct db *d, const char *id, bool *ret, struct err *e)
 	return 0;
 }
 
-#define SELECT_POOLS                                                                           \
-	"SELECT id, kind, pattern, first, last, next, checked AS \"check\", model, low_water," \
-	" created_at, revision, CASE WHEN pattern IS NULL THEN (SELECT count(*) FROM serials"  \
-	" WHERE pool_id = pools.id AND state = 'free') ELSE last - next + 1 END AS remaining"  \
+#define SELECT_POOLS                                                                                              \
+	"SELECT id, kind, pattern, first, last, next, checked AS \"check\", model, low_water,"                    \
+	" block, local, span, created_at, revision, CASE WHEN pattern IS NULL THEN (SELECT count(*) FROM serials" \
+	" WHERE pool_id = pools.id AND state = 'free') ELSE (last - next + 1) / span END AS remaining"            \
 	" FROM pools"
 
 static const struct column columns[] = {{"id", AS_TEXT}, {"kind", AS_TEXT}, {"pattern", AS_TEXT},
 	{"first", AS_INT}, {"last", AS_INT}, {"next", AS_INT}, {"check", AS_TEXT},
-	{"model", AS_TEXT}, {"low_water", AS_INT}, {"created_at", AS_TIME}, {"revision", AS_INT},
-	{"remaining", AS_INT}, {0}};
+	{"model", AS_TEXT}, {"low_water", AS_INT}, {"block", AS_TEXT}, {"local", AS_BOOL},
+	{"span", AS_INT}, {"created_at", AS_TIME}, {"revision", AS_INT}, {"remaining", AS_INT},
+	{0}};
 
 int pools_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

@@ -5,18 +5,10 @@
  */
 #pragma once
 
-#include "db/db.h"
+#include "db/pool_check.h"
 
-struct pool_new {
-	const char *id;
-	const char *kind;    /* serial mac license */
-	const char *pattern; /* db/pattern.h, NULL: a list */
-	int64_t first, last; /* inclusive; ignored for a list */
-	const char *check;   /* none luhn mod36 */
-	const char *model;   /* NULL: any */
-	int64_t low_water;   /* an event pool-low when so many are left */
-};
-
+/* -ERR_INVALID for a pattern that does not give what the kind is; -ERR_CONFLICT where another pool
+ * could give the same value: both are named. */
 int pools_create(struct db *tx, const struct pool_new *p, struct err *e);
 /* Raises the end of the range and sets the low water. revision: what the caller saw, 0: any. */
 int pools_extend(struct db *tx, const char *id, int64_t last, int64_t low_water, int64_t revision,
@@ -30,6 +22,10 @@ int pools_advance(struct db *tx, const char *id, int64_t next, const char *reaso
  * {value, reason}. */
 int pools_add_values(
 	struct db *tx, const char *id, const json_t *values, json_t **ret_offending, struct err *e);
+/* Every number that the pool has spent and no passed unit carries, by number: which run had it, when,
+ * and why it is where it is. What was passed over is one item from first to last. */
+int pools_gaps(struct db *d, const char *id, const struct db_page *page, struct db_list *ret,
+	struct err *e);
 /* Whether the values of the pool carry a date; false where there is no such pool. */
 int pools_dated(struct db *d, const char *id, bool *ret, struct err *e);
 /* With `remaining`. */

@@ -102,7 +102,7 @@ static int release_row(struct settling *s, const struct reserved_row *row)
 		"UPDATE serials SET state = 'void', reason = ?, settled_at = ? WHERE seq = ?";
 	static const char free_it[] =
 		"UPDATE serials SET state = 'free', run_id = NULL, slot = '', reserved_at = NULL,"
-		" reason = ? WHERE seq = ?";
+		" lease = NULL, reason = ? WHERE seq = ?";
 	int r = row->made ? db_run(s->tx, s->e, void_it, s->reason, s->now, row->seq)
 			  : db_run(s->tx, s->e, free_it, s->reason, row->seq);
 

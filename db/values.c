@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/timefmt.h"
 #include "db/ledger.h"
+#include "db/pool_check.h"
 #include "db/stmt.h"
 
-static void offend(json_t *list, const char *value, const char *reason)
+static void offend(json_t *list, size_t index, const char *value, const char *reason)
 {
-	json_array_append_new(list, json_pack("{s:s, s:s}", "value", value, "reason", reason));
+	json_array_append_new(list, json_pack("{s:I, s:s, s:s}", "index", (json_int_t)index,
+					    "value", value, "reason", reason));
 }
 
 struct known_value {
@@ -33,8 +35,28 @@ static const char *objection(const struct known_value *known)
 	return known->waits ? "waits in the list of another job" : NULL;
 }
 
-static int add_one(struct db *tx, const char *kind, const char *pool, const char *job,
-	const char *value, int64_t ordinal, json_t *offending, struct err *e)
+struct adding {
+	struct db *tx;
+	const char *kind, *pool, *job; /* of pool and job one is NULL */
+	int64_t base;		       /* the first ordinal */
+	json_t *offending;
+	struct err *e;
+};
+
+/* Why a value of a pool's list cannot be one, "": it can. */
+static int flaw_of(struct adding *a, const char *value, char ret[160])
+{
+	const char *flaw = a->pool ? pool_value_flaw(a->kind, value) : NULL;
+	char giver[DB_ID_SIZE];
+	int r = a->pool && !flaw ? pool_giving(a->tx, a->kind, value, giver, a->e) : 0;
+
+	snprintf(ret, 160, "%s", flaw ? flaw : "");
+	if (r > 0)
+		snprintf(ret, 160, "pool %s could give it as well as pool %s", giver, a->pool);
+	return MIN(r, 0);
+}
+
+static int add_one(struct adding *a, const char *value, size_t index)
 {
 	static const struct column of_known[] = {COL(struct known_value, state),
 		COL(struct known_value, pool), COL(struct known_value, waits), {0}};
@@ -50,18 +72,22 @@ static int add_one(struct db *tx, const char *kind, const char *pool, const char
 		" pool_id = excluded.pool_id, job_id = excluded.job_id, ordinal = excluded.ordinal,"
 		" reason = NULL";
 	struct known_value known;
-	int r = select_one(tx, e, &find, &known, kind, value);
-
-	if (r < 0)
-		return r;
-
+	char flaw[160];
+	int r = select_one(a->tx, a->e, &find, &known, a->kind, value);
 	const char *why = r > 0 ? objection(&known) : NULL;
 
+	if (r >= 0 && !why)
+		r = flaw_of(a, value, flaw);
+	if (r < 0)
+		return r;
+	if (!why && *flaw)
+		why = flaw;
 	if (why) {
-		offend(offending, value, why);
+		offend(a->offending, index, value, why);
 		return 0;
 	}
-	return db_do(tx, e, insert, value, kind, pool, job, ordinal);
+	return db_do(
+		a->tx, a->e, insert, value, a->kind, a->pool, a->job, a->base + (int64_t)index);
 }
 
 static const char *malformed(const json_t *v)
@@ -76,31 +102,55 @@ static const char *malformed(const json_t *v)
 	return NULL;
 }
 
-static int add_all(struct db *tx, const char *kind, const char *pool, const char *job,
-	const json_t *values, json_t *offending, struct err *e)
+/* An address is the same in each of its forms: the ledger has it in one. */
+static const char *name_of(const char *kind, const char *value, char room[EUI_TEXT_SIZE])
+{
+	struct eui a;
+
+	if (strcmp(kind, "mac") != 0 || !eui_parse(value, &a))
+		return value;
+	eui_text(&a, EUI_COLON, room);
+	return room;
+}
+
+/* Whether the list has it before; notes it otherwise. */
+static bool seen_before(json_t *seen, const char *name, size_t index, char why[64])
+{
+	const json_t *before = json_object_get(seen, name);
+
+	if (!before) {
+		json_object_set_new(seen, name, json_integer((json_int_t)index));
+		return false;
+	}
+	snprintf(why, 64, "twice in this list, first as number %lld",
+		(long long)json_integer_value(before) + 1);
+	return true;
+}
+
+static int add_all(struct adding *a, const json_t *values)
 {
 	static const char highest[] = "SELECT coalesce(max(ordinal), -1) + 1 FROM serials"
 				      " WHERE pool_id = ? OR job_id = ?";
 	json_t *seen = json_object();
-	int64_t base = 0;
 	size_t i;
 	json_t *v;
-	int r = db_int(tx, e, &base, highest, pool, job);
+	int r = db_int(a->tx, a->e, &a->base, highest, a->pool, a->job);
 
 	json_array_foreach(values, i, v) {
 		const char *why = malformed(v);
 		const char *s = json_string_value(v);
+		char room[EUI_TEXT_SIZE], twice[64];
 
 		if (r < 0)
 			break;
-		if (!why && json_object_get(seen, s))
-			why = "twice in this list";
-		if (why) {
-			offend(offending, s ? s : "", why);
-			continue;
+		if (!why) {
+			s = name_of(a->kind, s, room);
+			why = seen_before(seen, s, i, twice) ? twice : NULL;
 		}
-		json_object_set_new(seen, s, json_true());
-		r = add_one(tx, kind, pool, job, s, base + (int64_t)i, offending, e);
+		if (why)
+			offend(a->offending, i, s ? s : "", why);
+		else
+			r = add_one(a, s, i);
 	}
 	json_decref(seen);
 	return MIN(r, 0);
@@ -110,7 +160,8 @@ int ledger_add_values(struct db *tx, const char *kind, const char *pool, const c
 	const json_t *values, json_t **ret_offending, struct err *e)
 {
 	json_t *offending = json_array();
-	int r = add_all(tx, kind, pool, job, values, offending, e);
+	struct adding a = {tx, kind, pool, job, 0, offending, e};
+	int r = add_all(&a, values);
 	size_t n = json_array_size(offending);
 
 	if (r == 0 && n > 0) {
@@ -129,12 +180,12 @@ int ledger_add_values(struct db *tx, const char *kind, const char *pool, const c
 
 #define COLUMNS                                                                                 \
 	"seq, value, kind, slot, pool_id AS pool, job_id AS job, state, run_id AS run, unit_id" \
-	" AS unit, exposed, reason, reserved_at, settled_at"
+	" AS unit, lease, exposed, reason, reserved_at, settled_at"
 
 static const struct column columns[] = {{"value", AS_TEXT}, {"kind", AS_TEXT}, {"slot", AS_TEXT},
 	{"pool", AS_TEXT}, {"job", AS_TEXT}, {"state", AS_TEXT}, {"run", AS_TEXT},
-	{"unit", AS_TEXT}, {"exposed", AS_BOOL}, {"reason", AS_TEXT}, {"reserved_at", AS_TIME},
-	{"settled_at", AS_TIME}, {0}};
+	{"unit", AS_TEXT}, {"lease", AS_TEXT}, {"exposed", AS_BOOL}, {"reason", AS_TEXT},
+	{"reserved_at", AS_TIME}, {"settled_at", AS_TIME}, {0}};
 
 int ledger_get(struct db *d, const char *kind, const char *value, json_t **ret, struct err *e)
 {

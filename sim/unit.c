@@ -14,6 +14,7 @@ static struct unit *blank_unit(const char *dir)
 	u->dir = dir ? xstrdup(dir) : NULL;
 	u->serials = json_array();
 	u->config = json_object();
+	u->values = json_object();
 	u->counters = json_object();
 	u->lying_offset = -1;
 	u->adc_gain = 1.0;
@@ -69,6 +70,7 @@ static int load_json(struct unit *u, json_t *o, const char *path, struct err *e)
 	str_replace(&u->serial, json_string_value(json_object_get(o, "serial")));
 	take_object(&u->serials, o, "serials", JSON_ARRAY);
 	take_object(&u->config, o, "config", JSON_OBJECT);
+	take_object(&u->values, o, "values", JSON_OBJECT);
 	take_object(&u->counters, o, "counters", JSON_OBJECT);
 
 	json_t *temp = json_object_get(o, "temp_offset");
@@ -122,6 +124,7 @@ struct unit *unit_free(struct unit *u)
 		flash_free(u->flash);
 		json_decref(u->serials);
 		json_decref(u->config);
+		json_decref(u->values);
 		json_decref(u->counters);
 		free(u->serial);
 		free(u->dir);
@@ -132,9 +135,9 @@ struct unit *unit_free(struct unit *u)
 
 json_t *unit_json(const struct unit *u)
 {
-	json_t *o = json_pack("{s:s, s:s?, s:O, s:O, s:O, s:I}", "uid", u->uid, "serial", u->serial,
-		"serials", u->serials, "config", u->config, "counters", u->counters, "flash_used",
-		(json_int_t)flash_used(u->flash));
+	json_t *o = json_pack("{s:s, s:s?, s:O, s:O, s:O, s:O, s:I}", "uid", u->uid, "serial",
+		u->serial, "serials", u->serials, "config", u->config, "values", u->values,
+		"counters", u->counters, "flash_used", (json_int_t)flash_used(u->flash));
 
 	if (u->temp_calibrated)
 		json_object_set_new(o, "temp_offset", json_real(u->temp_offset));

@@ -21,6 +21,7 @@ struct unit {
 	char *serial;	 /* NULL: none */
 	json_t *serials; /* every SET_SERIAL ever acknowledged, in order */
 	json_t *config;
+	json_t *values;	  /* {"mac": {"0": ...}, "license": {"key": ...}, "flags": {NAME: "0"}} */
 	json_t *counters; /* boots, erases, writes, bytes_written, bytes_read, naks, commands */
 	double temp_offset;
 	double adc_gain;

@@ -379,19 +379,28 @@ static int step_end(void *data, const struct step_record *rec, struct err *e)
 	return ret;
 }
 
+struct expose_note {
+	const struct recorder *r;
+	const char *slot;
+};
+
 static int apply_expose(struct db *tx, void *data, struct err *e)
 {
-	return ledger_expose(tx, ((struct recorder *)data)->run_id, e);
+	const struct expose_note *n = data;
+
+	return ledger_expose_slot(tx, n->r->run_id, n->slot, e);
 }
 
-static int expose_serial(void *data, struct err *e)
+static int expose(void *data, const char *slot, struct err *e)
 {
-	return do_write(data, apply_expose, data, e);
+	struct expose_note n = {data, slot};
+
+	return do_write(data, apply_expose, &n, e);
 }
 
 struct runner_sink recorder_sink(struct recorder *r)
 {
-	return (struct runner_sink){r, step_begin, step_end, measured, expose_serial};
+	return (struct runner_sink){r, step_begin, step_end, measured, expose};
 }
 
 /* --- close --- */
@@ -476,6 +485,76 @@ int recorder_serial(struct recorder *r, const char *kind, const char *value,
 	if (err == 0)
 		snprintf(ret, UNIT_SERIAL_BYTES, "%s", r->serial);
 	return err;
+}
+
+struct values_note {
+	struct recorder *r;
+	const char *serial; /* that was scanned; NULL */
+	const json_t *wanted;
+	char lease[UUID_SIZE];
+	json_t *out;
+};
+
+/* One source for each: the serial number first, where the recipe has one. */
+static int value_sources(const struct values_note *n, struct ledger_source *ret, size_t *ret_n,
+	struct err *clock, struct err *e)
+{
+	const struct recipe *recipe = n->r->claim.recipe;
+	struct wall *wall = records_wall(n->r->line->records);
+	const char *name;
+	json_t *v;
+	size_t i = 0;
+	int r = 0;
+
+	if (!n->serial && n->r->serial[0]) /* an earlier step gave it */
+		ret[i++] = (struct ledger_source){
+			.from = LEDGER_SCAN, .kind = "serial", .value = n->r->serial};
+	else if (n->serial || recipe->serial_source != SERIAL_NONE)
+		r = serial_policy_source(
+			recipe, n->serial ? "scan" : NULL, n->serial, wall, clock, &ret[i++], e);
+	json_object_foreach((json_t *)n->wanted, name, v)
+		ret[i++] = serial_policy_value(
+			recipe, name, json_string_value(json_object_get(v, "pool")), wall, clock);
+	*ret_n = i;
+	return r;
+}
+
+static int apply_values(struct db *tx, void *data, struct err *e)
+{
+	struct values_note *n = data;
+	size_t most = json_object_size(n->wanted) + 1, count = 0;
+	struct ledger_source *source = xcalloc(most, sizeof *source);
+	char(*value)[LEDGER_VALUE_SIZE] = xcalloc(most, sizeof *value);
+	struct err clock;
+	int r = value_sources(n, source, &count, &clock, e);
+
+	if (r == 0)
+		r = ledger_reserve_set(tx, n->r->run_id, source, count, n->lease, value, e);
+	json_object_clear(n->out);
+	for (size_t i = 0; i < count && r == 0; i++)
+		json_object_set_new(
+			n->out, source[i].slot ? source[i].slot : "serial", json_string(value[i]));
+	free(source);
+	free(value);
+	return r;
+}
+
+int recorder_values(
+	struct recorder *r, const char *serial, const json_t *wanted, json_t **ret, struct err *e)
+{
+	struct values_note n = {.r = r, .serial = serial, .wanted = wanted, .out = json_object()};
+	int err = do_write(r, apply_values, &n, e);
+	const char *given = json_string_value(json_object_get(n.out, "serial"));
+
+	if (err < 0) {
+		json_decref(n.out);
+		return err;
+	}
+	if (given)
+		snprintf(r->serial, sizeof r->serial, "%s", given);
+	json_object_set_new(n.out, "lease", json_string(n.lease));
+	*ret = n.out;
+	return 0;
 }
 
 struct identity_note {

@@ -38,6 +38,9 @@ struct runner_sink recorder_sink(struct recorder *r);
  * "scan" and "device" bring a value. */
 int recorder_serial(struct recorder *r, const char *kind, const char *value,
 	char ret[UNIT_SERIAL_BYTES], struct err *e);
+/* What the run's unit gets as one set (durable), as step_env_ops.values says. */
+int recorder_values(
+	struct recorder *r, const char *serial, const json_t *wanted, json_t **ret, struct err *e);
 /* The chip id or the like of the unit. */
 int recorder_identity(struct recorder *r, const char *value, struct err *e);
 /* A line of the run's log (daemon/line/run_log.h). */

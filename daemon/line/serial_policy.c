@@ -37,6 +37,16 @@ static int check_scanned(const struct recipe *r, const char *value, struct err *
 			      r->serial_pattern);
 }
 
+struct ledger_source serial_policy_value(const struct recipe *r, const char *slot, const char *pool,
+	struct wall *wall, struct err *clock)
+{
+	return (struct ledger_source){.from = LEDGER_POOL,
+		.pool = pool,
+		.slot = slot,
+		.model = r->model,
+		.no_date = wall_check(wall, clock) < 0 ? clock->msg : NULL};
+}
+
 int serial_policy_source(const struct recipe *r, const char *kind, const char *value,
 	struct wall *wall, struct err *clock, struct ledger_source *ret, struct err *e)
 {

@@ -18,3 +18,6 @@ int serial_policy_check(const struct recipe *r, struct db *tx, struct wall *wall
  * ret->no_date points to. */
 int serial_policy_source(const struct recipe *r, const char *kind, const char *value,
 	struct wall *wall, struct err *clock, struct ledger_source *ret, struct err *e);
+/* A value for the slot of that name from a pool that the recipe names. Borrows as above. */
+struct ledger_source serial_policy_value(const struct recipe *r, const char *slot, const char *pool,
+	struct wall *wall, struct err *clock);

@@ -52,19 +52,35 @@ static int env_identity(void *env, const char *role, const char *value, struct e
 	return recorder_identity(v->rec, value, e);
 }
 
+static void show_serial(struct station *s, const char *serial)
+{
+	mutex_lock(&s->lock);
+	snprintf(s->run.serial, sizeof s->run.serial, "%s", serial);
+	s->revision++;
+	mutex_unlock(&s->lock);
+	station_publish(s);
+}
+
 static int env_serial(
 	void *env, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES], struct err *e)
 {
 	struct env *v = env;
 	int r = recorder_serial(v->rec, kind, value, ret, e);
 
-	if (r == 0) {
-		mutex_lock(&v->s->lock);
-		snprintf(v->s->run.serial, sizeof v->s->run.serial, "%s", ret);
-		v->s->revision++;
-		mutex_unlock(&v->s->lock);
-		station_publish(v->s);
-	}
+	if (r == 0)
+		show_serial(v->s, ret);
+	return r;
+}
+
+static int env_values(
+	void *env, const char *serial, const json_t *wanted, json_t **ret, struct err *e)
+{
+	struct env *v = env;
+	int r = recorder_values(v->rec, serial, wanted, ret, e);
+	const char *given = r == 0 ? json_string_value(json_object_get(*ret, "serial")) : NULL;
+
+	if (given)
+		show_serial(v->s, given);
 	return r;
 }
 
@@ -257,6 +273,7 @@ static const struct step_env_ops env_ops = {
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
+	.values = env_values,
 	.intend = env_intend,
 	.intended = env_intended,
 	.kept = env_kept,
@@ -318,11 +335,11 @@ static int view_measured(void *data, const struct step_record *r, const struct m
 	return vs->inner.measured(vs->inner.data, r, m, verdict, e);
 }
 
-static int view_expose(void *data, struct err *e)
+static int view_expose(void *data, const char *slot, struct err *e)
 {
 	struct view_sink *vs = data;
 
-	return vs->inner.expose_serial(vs->inner.data, e);
+	return vs->inner.expose(vs->inner.data, slot, e);
 }
 
 /* --- the run --- */

@@ -27,7 +27,10 @@ enum action_flags {
 	ACTION_NEEDS_EVIDENCE = 1 << 2, /* the runner refuses `passed` without evidence */
 	ACTION_REENUMERATES = 1 << 3,	/* the device may leave and come back during it */
 	ACTION_SAFE_TO_RETRY = 1 << 4,
-	ACTION_NEEDS_PERSON = 1 << 5
+	ACTION_NEEDS_PERSON = 1 << 5,
+	/* Its outputs are values of the ledger, by their slots ("serial": the serial number): the
+	 * first step that refers to one exposes it. */
+	ACTION_GIVES_VALUES = 1 << 6
 };
 
 enum arg_type {
@@ -44,7 +47,8 @@ enum arg_type {
 	ARG_CHOICE,   /* one of `choices` */
 	ARG_LIST,     /* list of strings */
 	ARG_MAP,      /* string -> string, number or bool */
-	ARG_OBJECT    /* a nested mapping with its own rows in `fields` */
+	ARG_OBJECT,   /* a nested mapping with its own rows in `fields` */
+	ARG_OBJECTS   /* a mapping of names to such mappings; args_json() has it */
 };
 
 /* What a port of a station, or an address of a bench, may be: the kinds of `ports` in a recipe. */
@@ -170,6 +174,9 @@ int output_name_check(const char *name, struct err *e);
 int step_identity(struct step *s, const char *role, const char *value, struct err *e);
 int step_serial(struct step *s, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
 	struct err *e);
+/* ops->values, for a serial number that somebody scanned (NULL: none). */
+int step_values(
+	struct step *s, const char *serial, const json_t *wanted, json_t **ret, struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {
@@ -201,6 +208,7 @@ struct action {
 	unsigned flags;
 	const struct action_arg *args;
 	const struct action_output *outputs; /* NULL: none */
+	const char *names; /* its argument (a mapping) whose keys are outputs as well; NULL: none */
 	const char *program; /* that it always needs; NULL: none, or one of its arguments */
 	uint64_t default_timeout_us;
 	/* Arguments that are good each by itself and not together: -ERR_RECIPE_INVALID. Called by

@@ -15,6 +15,8 @@ static const struct {
 	{ACTION_REENUMERATES, "reenumerates", "the device may leave and come back"},
 	{ACTION_SAFE_TO_RETRY, "safe-to-retry", "may be tried again after any failure"},
 	{ACTION_NEEDS_PERSON, "needs-person", "waits for somebody's answer"},
+	{ACTION_GIVES_VALUES, "gives-values",
+		"its outputs are values of the ledger: the first step that refers to one makes it used"},
 };
 
 static json_t *arg_json(const struct action_arg *a)
@@ -46,7 +48,7 @@ static json_t *arg_json(const struct action_arg *a)
 			json_array_append_new(list, json_string(*c));
 		json_object_set_new(o, "choices", list);
 	}
-	if (a->type == ARG_OBJECT) {
+	if (a->type == ARG_OBJECT || a->type == ARG_OBJECTS) {
 		json_t *list = json_array();
 
 		for (const struct action_arg *f = a->fields; f->name; f++)
@@ -125,8 +127,9 @@ static void args_markdown(struct strbuf *out, const struct action_arg *rows, con
 		if (r->secret)
 			sb_add(out, " **(may hold a secret)**");
 		sb_add(out, " |\n");
-		if (r->type == ARG_OBJECT) {
-			_cleanup_(freep) char *inner = xasprintf("%s%s.", prefix, r->name);
+		if (r->type == ARG_OBJECT || r->type == ARG_OBJECTS) {
+			_cleanup_(freep) char *inner = xasprintf(
+				"%s%s.%s", prefix, r->name, r->type == ARG_OBJECTS ? "NAME." : "");
 
 			args_markdown(out, r->fields, inner);
 		}

@@ -39,6 +39,7 @@ static const char *const type_name[] = {
 	[ARG_LIST] = "list",
 	[ARG_MAP] = "mapping",
 	[ARG_OBJECT] = "mapping",
+	[ARG_OBJECTS] = "mappings",
 };
 
 const char *arg_type_str(enum arg_type t)
@@ -133,6 +134,7 @@ static int convert_scalar(
 	case ARG_LIST:
 	case ARG_MAP:
 	case ARG_OBJECT:
+	case ARG_OBJECTS:
 		break;
 	}
 	return err_set(e, ERR_INTERNAL, "'%s' is not a scalar", row->name);
@@ -162,6 +164,27 @@ static char *scalar_text(const json_t *j)
 	return copy;
 }
 
+/* Each member is a mapping of texts by the rows in `fields`, of which none is missing. */
+static int convert_objects(const struct action_arg *row, const json_t *j, struct err *e)
+{
+	const char *key;
+	json_t *item;
+
+	if (!json_is_object(j))
+		return bad(row, "a single value", "a mapping of names to mappings", e);
+	json_object_foreach((json_t *)j, key, item) {
+		if (!json_is_object(item))
+			return err_set(
+				e, ERR_INVALID, "'%s' of '%s' is not a mapping", key, row->name);
+		for (const struct action_arg *f = row->fields; f->name; f++)
+			if (!is_scalar(json_object_get(item, f->name)) &&
+				(f->required || json_object_get(item, f->name)))
+				return err_set(e, ERR_INVALID, "'%s.%s' of '%s' is missing: %s",
+					key, f->name, row->name, f->doc);
+	}
+	return 0;
+}
+
 static int convert(const struct action_arg *row, json_t *j, struct value *v, struct err *e)
 {
 	const char *key;
@@ -188,6 +211,8 @@ static int convert(const struct action_arg *row, json_t *j, struct value *v, str
 		return 0;
 	case ARG_OBJECT:
 		return 0;
+	case ARG_OBJECTS:
+		return convert_objects(row, j, e);
 	case ARG_STRING:
 	case ARG_REGEX:
 	case ARG_BOOL:
@@ -298,9 +323,27 @@ static int refuse_secret(const struct action_arg *row, struct err *e)
 		row->name);
 }
 
+/* The first field of a mapping of mappings that would hold a secret; NULL: none. */
+static const struct action_arg *secret_field(const struct action_arg *row, const json_t *given,
+	const json_t *values, const struct scope *scope)
+{
+	const char *key;
+	json_t *item;
+
+	json_object_foreach((json_t *)values, key, item)
+		for (const struct action_arg *f = row->fields; f->name; f++)
+			if (!f->secret &&
+				has_reference(
+					json_object_get(json_object_get(given, key), f->name)) &&
+				holds_secret(scope->secrets, json_object_get(item, f->name)))
+				return f;
+	return NULL;
+}
+
 static int fill(const struct action_arg *row, const json_t *given, const struct scope *scope,
 	struct value *v, struct err *e)
 {
+	const struct action_arg *hidden = NULL;
 	int r;
 
 	v->present = true;
@@ -314,8 +357,12 @@ static int fill(const struct action_arg *row, const json_t *given, const struct 
 		given, row->type == ARG_REGEX ? QUOTE_REGEX : QUOTE_NONE, scope, &v->json, e);
 	if (r < 0)
 		return err_prefix(e, "'%s'", row->name);
-	if (!row->secret && has_reference(given) && holds_secret(scope->secrets, v->json))
-		return refuse_secret(row, e);
+	if (row->type == ARG_OBJECTS)
+		hidden = secret_field(row, given, v->json, scope);
+	else if (!row->secret && has_reference(given) && holds_secret(scope->secrets, v->json))
+		hidden = row;
+	if (hidden)
+		return refuse_secret(hidden, e);
 	if (json_is_number(v->json) || json_is_boolean(v->json)) {
 		/* A string argument that was written without quotes. */
 		_cleanup_(freep) char *s = scalar_text(v->json);
@@ -516,6 +563,25 @@ static bool collect(const struct ref_sink *s, const struct action_arg *row, cons
 	return false;
 }
 
+/* A mapping of names to mappings, each by the rows. */
+static void check_objects(const struct ref_sink *s, const struct action_arg *row,
+	const json_t *given, const char *pointer)
+{
+	const char *key;
+	json_t *item;
+
+	if (!json_is_object(given) || json_object_size(given) == 0)
+		mistakes_add(s->m, pointer, "'%s' needs a mapping of names to mappings", row->name);
+	json_object_foreach((json_t *)given, key, item) {
+		_cleanup_(freep) char *p = pointer_key(pointer, key);
+
+		if (json_is_object(item))
+			args_check(row->fields, item, p, s->m, s->ref, s->data);
+		else
+			mistakes_add(s->m, p, "'%s' of '%s' needs a mapping", key, row->name);
+	}
+}
+
 static void check_one(const struct ref_sink *s, const struct action_arg *row, const json_t *given,
 	const char *pointer)
 {
@@ -527,6 +593,10 @@ static void check_one(const struct ref_sink *s, const struct action_arg *row, co
 			args_check(row->fields, given, pointer, s->m, s->ref, s->data);
 		else
 			mistakes_add(s->m, pointer, "'%s' needs a mapping", row->name);
+		return;
+	}
+	if (row->type == ARG_OBJECTS) {
+		check_objects(s, row, given, pointer);
 		return;
 	}
 	if (collect(s, row, given, pointer)) {

@@ -122,13 +122,56 @@ static int declared(const struct check *c, const char *section, const char *path
 	return bad_name(e, path, name, names);
 }
 
+/* The step that is looked at sends the value of this slot, "" of the serial number. */
+static void note_slot(const struct check *c, const char *slot)
+{
+	struct recipe_step *s = c->step;
+
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->slots; i++)
+		if (!strcmp(s->slot[i], slot))
+			return;
+	s->slot = reallocarray(s->slot, s->slots + 1, sizeof *s->slot);
+	if (!s->slot)
+		abort();
+	s->slot[s->slots++] = xstrdup(slot);
+}
+
+/* What a step has that says nothing of its values. */
+static bool is_about_step(const char *output)
+{
+	static const char *const names[] = {"outcome", "code", "lease", NULL};
+
+	return one_of(output, names);
+}
+
+/* The outputs of a step by name; those beyond the room are not suggested, but known. */
+static bool has_output(
+	const struct recipe_step *s, const char *name, const char *names[], size_t room)
+{
+	const json_t *own = s->action->names ? json_object_get(s->with, s->action->names) : NULL;
+	const char *key;
+	json_t *v;
+	size_t n = 2;
+
+	names[0] = "outcome";
+	names[1] = "code";
+	for (const struct action_output *o = s->action->outputs; o && o->name; o++)
+		if (n < room)
+			names[n++] = o->name;
+	json_object_foreach((json_t *)own, key, v)
+		if (n < room)
+			names[n++] = key;
+	return one_of(name, names) || json_object_get(own, name);
+}
+
 static int step_output(const struct check *c, const char *path, const char *rest, struct err *e)
 {
 	const char *dot = strchr(rest, '.');
 	_cleanup_(freep) char *id = dot ? strndup(rest, (size_t)(dot - rest)) : xstrdup(rest);
 	const struct recipe_step *s = earlier_step(c, id);
-	const char *names[32] = {"outcome", "code"};
-	size_t n = 2;
+	const char *names[32] = {0};
 
 	if (!s)
 		return err_set(
@@ -136,12 +179,14 @@ static int step_output(const struct check *c, const char *path, const char *rest
 	if (!dot)
 		return err_set(
 			e, ERR_NOT_FOUND, "'${%s}': name an output: ${steps.%s.OUTPUT}", path, id);
-	for (const struct action_output *o = s->action ? s->action->outputs : NULL; o && o->name;
-		o++)
-		if (n < 31)
-			names[n++] = o->name;
 	/* The action itself may be unknown: that is one mistake, not two. */
-	return !s->action || one_of(dot + 1, names) ? 0 : bad_name(e, path, dot + 1, names);
+	if (!s->action)
+		return 0;
+	if (!has_output(s, dot + 1, names, ARRAY_LEN(names) - 1))
+		return bad_name(e, path, dot + 1, names);
+	if (s->action->flags & ACTION_GIVES_VALUES && !is_about_step(dot + 1))
+		note_slot(c, strcmp(dot + 1, "serial") ? dot + 1 : "");
+	return 0;
 }
 
 static int secret_ref(struct check *c, const char *path, const char *name, struct err *e)
@@ -180,8 +225,7 @@ static int check_ref(void *data, const char *path, struct err *e)
 	if (!*rest)
 		return err_set(e, ERR_NOT_FOUND, "'${%s}' needs a name after it", path);
 	if (!strcmp(path, "unit.serial")) {
-		if (c->step)
-			c->step->uses_serial = true;
+		note_slot(c, "");
 		return c->r->serial_source != SERIAL_NONE
 			       ? 0
 			       : err_set(e, ERR_NOT_FOUND,
@@ -375,6 +419,13 @@ static void check_retry(struct check *c, struct recipe_step *s, const json_t *re
 	}
 }
 
+/* The number that somebody scanned comes in by this step. */
+static bool brings_serial(const struct recipe_step *s)
+{
+	return (!strcmp(s->action->name, "unit.serial") && json_object_get(s->with, "value")) ||
+	       (!strcmp(s->action->name, "unit.identity") && json_object_get(s->with, "serial"));
+}
+
 static void check_action(struct check *c, struct recipe_step *s, const json_t *o, const char *p)
 {
 	_cleanup_(freep) char *action_p = pointer_key(p, "action");
@@ -408,7 +459,8 @@ static void check_action(struct check *c, struct recipe_step *s, const json_t *o
 	check_paths(c, s, with_p);
 	check_together(c, s, with_p);
 	/* unit.serial hands the number out; only what sends it to a device exposes it. */
-	if (!strcmp(s->action->name, "unit.serial") && c->r->serial_source == SERIAL_NONE)
+	if (c->r->serial_source == SERIAL_NONE &&
+		(!strcmp(s->action->name, "unit.serial") || brings_serial(s)))
 		mistakes_add(c->m, p,
 			"the recipe says not where serials come from (unit: {serial: {pool: NAME}})");
 }
@@ -532,8 +584,7 @@ static void check_scan(struct check *c)
 		for (size_t i = 0; i < c->r->steps[phase]; i++) {
 			const struct recipe_step *s = &c->r->step[phase][i];
 
-			if (s->action && !strcmp(s->action->name, "unit.serial") &&
-				json_object_get(s->with, "value"))
+			if (s->action && brings_serial(s))
 				return;
 		}
 	}

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -167,6 +168,11 @@ struct step_env_ops {
 	 * asks with NULL and NULL: whichever the run has or would get. */
 	int (*serial)(void *env, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
 		struct err *e);
+	/* REQUIRED. What the run's unit gets, all or nothing: wanted is {NAME: {pool: ID}}, serial a
+	 * number that was scanned or NULL. ret (a new reference) has each value by its name, "serial"
+	 * where the recipe says where serial numbers come from, and "lease". */
+	int (*values)(
+		void *env, const char *serial, const json_t *wanted, json_t **ret, struct err *e);
 
 	/* What cannot be undone. Call it by step_intend(), which looks at the device first. */
 

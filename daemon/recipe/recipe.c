@@ -28,6 +28,9 @@ struct recipe *recipe_unref(struct recipe *r)
 		for (size_t i = 0; i < r->steps[phase]; i++) {
 			free(r->step[phase][i].id);
 			free(r->step[phase][i].when);
+			for (size_t k = 0; k < r->step[phase][i].slots; k++)
+				free(r->step[phase][i].slot[k]);
+			free(r->step[phase][i].slot);
 		}
 		free(r->step[phase]);
 	}

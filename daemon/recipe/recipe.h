@@ -29,8 +29,9 @@ struct recipe_step {
 	bool retry_on[ERR_CODE_COUNT]; /* all false with attempts > 1: any cause but person and
 					  wrong unit */
 	bool continue_on_fail;
-	char *when;	  /* condition or NULL */
-	bool uses_serial; /* refers to ${unit.serial} */
+	char *when;  /* condition or NULL */
+	char **slot; /* of the ledger's values that it refers to; "" is the serial number */
+	size_t slots;
 };
 
 struct recipe_port {

@@ -10,7 +10,7 @@ struct run {
 	json_t *outputs;	/* step id -> outputs */
 	struct run_result *res; /* the first failure stays */
 	unsigned n;
-	bool serial_exposed;
+	json_t *exposed;	      /* the slots whose values have left */
 	struct step_record *record;   /* the current one */
 	char message[ERR_TEXT_BYTES]; /* of the last attempt that did not pass */
 	char serial[UNIT_SERIAL_BYTES];
@@ -192,6 +192,22 @@ static int commit(struct step *s, const struct step_result *out, struct err *e)
 	return s->ops->intended(s->env, text, e);
 }
 
+/* What the step is about to send is on record first. */
+static int expose(struct run *run, const struct recipe_step *st, struct err *e)
+{
+	const struct runner_sink *sink = run->rn->sink;
+	int r = 0;
+
+	for (size_t i = 0; i < st->slots && r == 0; i++) {
+		if (json_object_get(run->exposed, st->slot[i]))
+			continue;
+		r = sink->expose ? sink->expose(sink->data, st->slot[i], e) : 0;
+		if (r == 0)
+			json_object_set_new(run->exposed, st->slot[i], json_true());
+	}
+	return r;
+}
+
 /* Runs the action and judges what it brought. */
 static int act(
 	struct run *run, const struct recipe_step *st, struct step_result *out, struct err *e)
@@ -222,11 +238,8 @@ static int act(
 			e->code = ERR_RECIPE_INVALID;
 		r = -ERR_RECIPE_INVALID;
 	}
-	if (r == 0 && st->uses_serial && !run->serial_exposed &&
-		strcmp(st->action->name, "unit.serial") != 0) {
-		r = rn->sink->expose_serial ? rn->sink->expose_serial(rn->sink->data, e) : 0;
-		run->serial_exposed = r == 0;
-	}
+	if (r == 0 && !(st->action->flags & ACTION_GIVES_VALUES))
+		r = expose(run, st, e);
 	if (r == 0)
 		r = st->action->run(&s, args, out, e);
 	/* However the action said it: a cancel that came is the reason. */
@@ -449,7 +462,7 @@ static int take_secrets(struct run *run, struct err *e)
 
 void runner_run(const struct runner *rn, struct run_result *ret)
 {
-	struct run run = {.rn = rn, .res = ret, .outputs = json_object()};
+	struct run run = {.rn = rn, .res = ret, .outputs = json_object(), .exposed = json_object()};
 	uint64_t teardown_us = rn->teardown_us ? rn->teardown_us : 60 * US_PER_S;
 	const struct iotime all = {NO_DEADLINE, rn->cancel};
 
@@ -461,6 +474,7 @@ void runner_run(const struct runner *rn, struct run_result *ret)
 			.outcome = OUTCOME_ERROR, .code = ERR_PREFLIGHT, .step = "preflight"};
 		snprintf(ret->message, sizeof ret->message, "%s", e.msg);
 		json_decref(run.outputs);
+		json_decref(run.exposed);
 		return;
 	}
 	run.it = iotime_within(&all, rn->recipe->timeout_us);
@@ -470,4 +484,5 @@ void runner_run(const struct runner *rn, struct run_result *ret)
 	run.it = iotime_within(&(struct iotime){NO_DEADLINE, NULL}, teardown_us);
 	run_phase(&run, PHASE_TEARDOWN);
 	json_decref(run.outputs);
+	json_decref(run.exposed);
 }

@@ -52,8 +52,9 @@ struct runner_sink {
 	int (*step_end)(void *data, const struct step_record *r, struct err *e);
 	int (*measured)(void *data, const struct step_record *r, const struct measurement *m,
 		const char *verdict, struct err *e);
-	/* The serial is about to be sent to the unit for the first time. */
-	int (*expose_serial)(void *data, struct err *e);
+	/* The value of this slot is about to be sent to the unit for the first time; "": the serial
+	 * number. May be NULL. */
+	int (*expose)(void *data, const char *slot, struct err *e);
 };
 
 struct runner {

@@ -160,6 +160,14 @@ int step_serial(struct step *s, const char *kind, const char *value, char ret[UN
 	return r < 0 ? r : s->ops->serial(s->env, kind, value, ret, e);
 }
 
+int step_values(
+	struct step *s, const char *serial, const json_t *wanted, json_t **ret, struct err *e)
+{
+	int r = without_secret(s, "the serial number", serial, e);
+
+	return r < 0 ? r : s->ops->values(s->env, serial, wanted, ret, e);
+}
+
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
 	teller_progress(&s->tell, phase, done, total);

@@ -18,5 +18,13 @@ void board_erase(struct board *b, uint64_t t_us);
 /* The unit's state has changed: keep it before the answer. */
 void board_keep(struct board *b);
 
+/* Commands of the application (values.c): each answers by itself. */
+void cmd_set_mac(struct board *b, const char *args, uint64_t t_us);
+void cmd_get_mac(struct board *b, const char *args, uint64_t t_us);
+void cmd_set_license(struct board *b, const char *args, uint64_t t_us);
+void cmd_get_license(struct board *b, const char *args, uint64_t t_us);
+void cmd_set_flag(struct board *b, const char *args, uint64_t t_us);
+void cmd_get_flags(struct board *b, const char *args, uint64_t t_us);
+
 /* A whole line came, without its end (console.c). */
 void console_line(struct board *b, const char *line, uint64_t t_us);

@@ -298,6 +298,34 @@ class Conventions(Live):
             self.assertEqual([e['pointer'] for e in p['errors']], [pointer], path)
         self.assertNotIn('till', self.api.request('GET', '/tokens').body.decode())
 
+    def test_a_list_comes_and_goes_as_csv_and_each_bad_line_is_named(self):
+        csv = {'Content-Type': 'text/csv'}
+        self.api.post('/pools', {'id': 'lic', 'kind': 'license', 'values': [], 'low_water': 1})
+        a = self.api.request('POST', '/pools/lic/values', b'note,value\nbought,L-1\nbought,L-2\n', csv)
+        self.assertEqual((a.status, a.json['remaining']), (200, 2))
+        p = self.problem(self.api.request('POST', '/pools/lic/values', b'L-3\n\nL-1\nL-4\nL-4\n', csv), 409)
+        self.assertEqual([(e['line'], e['value'], e['pointer']) for e in p['errors']],
+                         [(3, 'L-1', '/values/1'), (5, 'L-4', '/values/3')])
+        self.assertIn('twice', p['errors'][1]['detail'])
+        p = self.problem(self.api.request('POST', '/pools/lic/values', b'L-5,x\n', csv), 400)
+        self.assertIn('line 1', p['detail'])
+        a = self.api.request('GET', '/pools/lic/values.csv?limit=1')
+        self.assertEqual(a.body.decode().splitlines()[1], 'L-1,license,,free,,,false,,,')
+        a = self.api.request('GET', a.headers['Link'].split('<')[1].split('>')[0].removeprefix('/api/v1'))
+        self.assertEqual(a.body.decode().splitlines(), ['L-2,license,,free,,,false,,,'])
+        self.assertEqual(a.headers['Content-Type'], 'text/csv; charset=utf-8')
+
+    def test_a_pool_of_addresses_is_held_to_its_block_and_to_the_others(self):
+        macs = {'id': 'macs', 'kind': 'mac', 'pattern': '{mac}', 'block': 'AC:DE:48:1', 'first': 0, 'last': 255, 'span': 4}
+        p = self.api.post('/pools', macs)
+        self.assertEqual((p['block'], p['span'], p['remaining'], p['local']), ('AC:DE:48:1', 4, 64, False))
+        for change, code, words in (({'last': (1 << 20) + 3}, 400, 'ends at 1048575 (AC:DE:48:1F:FF:FF)'),
+                                    ({'pattern': 'M{seq:04}'}, 400, 'pattern {mac}'), ({'first': 2}, 400, 'multiple of 4'),
+                                    ({'block': '01:00:5E'}, 400, 'multicast'), ({'block': '06:00:00'}, 400, 'local: true'),
+                                    ({'pattern': '{mac:dash}'}, 409, 'pool more and pool macs')):
+            p = self.problem(self.api.request('POST', '/pools', {**macs, 'id': 'more', **change}), code)
+            self.assertIn(words, p['detail'])
+
     def test_no_route_takes_a_field_that_it_does_not_know(self):
         """Each route with a body, out of the document: a field that no one knows, at the top and in what is nested."""
         doc, tried = self.api.get('/openapi.json'), 0

@@ -30,6 +30,8 @@ WORKERS = 8
 OLD = line.firmware(1024, 1)    # on every board when it comes: it is in its application
 NEW = line.firmware(1500, 2)    # to be flashed: not a whole number of frames
 SERIAL = 'SN20261122000042'
+MAC = 'AC:DE:48:00:12:34'
+LICENSE = 'LIC-2026-000042'
 TEMP = 24.6
 LIMIT_S = 14                    # of one action of the bench; each has less in its own arguments
 RECIPE_LIMIT_S = 60
@@ -57,6 +59,8 @@ FAULTS = {
     'swap': ('swap=3', 'swap=300', {'device-gone', 'wrong-device'}),
     'not-ok': ('not-ok', 'not-ok', {'device-refused', 'unexpected-reply', 'read-back-mismatch', 'not-a-number'}),
     'refuse-serial': ('refuse-serial', 'refuse-serial', {'read-back-mismatch'}),
+    'value-wrong': ('value-wrong', 'value-wrong', {'read-back-mismatch'}),
+    'value-cut': ('value-cut', 'value-cut', {'read-back-mismatch'}),
     'lying-read': ('lying-read=100', 'lying-read=100', {'verify-mismatch', 'unexpected-reply', 'device-refused'}),
     'weak-cell': ('weak-cell=100', 'weak-cell=100', {'verify-mismatch'}),
     'no-erase': ('no-erase', 'no-erase', {'verify-mismatch', 'device-refused'}),
@@ -107,6 +111,12 @@ ACTIONS = {
     'unit.serial+rework': (('read=GET_SERIAL', r'pattern=^(SN\d{14})$', 'blank=^NONE$', 'timeout=500ms', '--serial=' + SERIAL),
                            'digit',
                            lambda b, step: step['evidence']['serial'] == b['state']['serial']),
+    'unit.mac': (('mac=' + MAC, 'index=1', 'timeout=500ms'), 'console',
+                 lambda b, step: b['state']['values'].get('mac', {}) == {'1': MAC.lower()}),
+    'unit.license': (('key=' + LICENSE, 'timeout=500ms'), 'console',
+                     lambda b, step: b['state']['values'].get('license', {}) == {'key': LICENSE}),
+    'unit.flags': (('flags.radio=1', 'flags.debug=0', 'timeout=500ms'), 'console',
+                   lambda b, step: b['state']['values'].get('flags', {}) == {'radio': '1', 'debug': '0'}),
     'serialboot.flash': (BOOT + ('image={new}', 'boot=true', 'erase_timeout=1s', 'ack_timeout=300ms', 'attempts=2'),
                          'boot', holds_flash(NEW)),
     'serialboot.read': (BOOT + ('size=1024', 'file={file}'), 'boot-read', is_read),

@@ -5,6 +5,7 @@
     test_provctl.py [BUILD]
 """
 import contextlib
+import os
 import unittest
 
 import line
@@ -55,6 +56,33 @@ class Provctl(unittest.TestCase):
         self.assertEqual(self.line.provctl('token', 'revoke', row.split()[0]).returncode, 0)
         with contextlib.closing(self.line.provd.api(secret)) as api:
             self.assertEqual(api.request('GET', '/stations').status, 401)
+
+    def test_a_list_of_keys_is_imported_and_exported(self):
+        file = os.path.join(self.line.home, 'keys.csv')
+        with open(file, 'w') as f:
+            f.write('value\nK-1\nK-2\n')
+        ctl = self.line.provctl
+        self.assertEqual(ctl('pool', 'create', 'keys', '--kind', 'license').returncode, 0)
+        self.assertEqual(ctl('pool', 'import', 'keys', file).stdout, 'pool keys: 2 left\n')
+        again = ctl('pool', 'import', 'keys', file)
+        self.assertNotEqual(again.returncode, 0, again)
+        self.assertIn('line 3: K-2: waits in a pool', again.stderr)
+        lines = ctl('pool', 'export', 'keys').stdout.splitlines()
+        self.assertEqual([x.split(',')[0] for x in lines], ['value', 'K-1', 'K-2'])
+        # What was exported can be imported elsewhere.
+        with open(file, 'w') as f:
+            f.write('\n'.join(lines).replace('K-', 'N-') + '\n')
+        self.assertEqual(ctl('pool', 'import', 'keys', file).stdout, 'pool keys: 4 left\n')
+
+    def test_what_a_pool_passed_over_is_a_gap_with_its_reason(self):
+        ctl = self.line.provctl
+        self.assertEqual(ctl('pool', 'create', 'gap', '--pattern', 'G{seq:04}', '--first', '1', '--last', '99').returncode, 0)
+        self.assertEqual(ctl('pool', 'gaps', 'gap').stdout.strip().count('\n'), 0)
+        self.assertEqual(ctl('pool', 'advance', 'gap', '40', '--reason', 'used by the old line').returncode, 0)
+        text = ctl('pool', 'gaps', 'gap').stdout
+        self.assertIn('used by the old line', text)
+        self.assertIn('39', text)
+        self.assertEqual(ctl('pool', 'gaps', 'nosuch').returncode, 2)
 
     def test_no_two_columns_have_one_name(self):
         for command in ('station list', 'run list', 'job list', 'unit list', 'port list', 'token list', 'audit list',

@@ -605,6 +605,93 @@ START_TEST(flaw_16_a_serial_comes_from_the_ledger_or_from_the_unit_and_from_no_d
 }
 END_TEST
 
+START_TEST(an_address_is_written_in_its_form_and_read_back_in_any)
+{
+	static const struct answer colon[] = {
+		{"SET_MAC 1 AC:DE:48:00:12:34", "OK"}, {"GET_MAC 1", "acde48001234"}, {0}};
+	static const struct answer dash[] = {{"mac AC-DE-48-00-00-00-12-34", "OK"},
+		{"mac?", "mac=ac:de:48:00:00:00:12:34"}, {0}};
+	static const struct answer other[] = {
+		{"SET_MAC 0 AC:DE:48:00:12:34", "OK"}, {"GET_MAC 0", "ac:de:48:00:12:35"}, {0}};
+	static const struct answer cut[] = {
+		{"SET_MAC 0 AC:DE:48:00:12:34", "OK"}, {"GET_MAC 0", "ac:de:48:00:12:3"}, {0}};
+	static const struct answer none[] = {
+		{"SET_MAC 0 AC:DE:48:00:12:34", "OK"}, {"GET_MAC 0", "NONE"}, {0}};
+	static const struct answer *const bad[] = {other, cut, none};
+
+	answers = colon;
+	ck_assert_msg(run("unit.mac", "{\"port\":\"c\",\"mac\":\"acde48001234\",\"index\":1}") == 0,
+		"%s", rig.e.msg);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "proof"), "read-back");
+	ck_assert_str_eq(rig_text(rig.out.evidence, "read_back"), "acde48001234");
+	answers = dash;
+	ck_assert_msg(run("unit.mac", "{\"port\":\"c\",\"mac\":\"AC:DE:48:00:00:00:12:34\","
+				      "\"form\":\"dash\",\"set\":\"mac {mac}\",\"get\":\"mac?\","
+				      "\"pattern\":\"^mac=(.*)$\"}") == 0,
+		"%s", rig.e.msg);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		answers = bad[i];
+		ck_assert_msg(
+			run("unit.mac", "{\"port\":\"c\",\"mac\":\"AC:DE:48:00:12:34\"}") == 0,
+			"%s", rig.e.msg);
+		ck_assert_int_eq(rig.out.verdict, STEP_FAILED);
+		ck_assert_int_eq(rig.out.code, ERR_READ_BACK_MISMATCH);
+	}
+	ck_assert_int_eq(run("unit.mac", "{\"port\":\"c\",\"mac\":\"01:00:5E:00:00:01\"}"),
+		-ERR_RECIPE_INVALID);
+	ck_assert_int_eq(
+		run("unit.mac", "{\"port\":\"c\",\"mac\":\"hello\"}"), -ERR_RECIPE_INVALID);
+}
+END_TEST
+
+START_TEST(a_license_key_is_what_was_written_to_the_letter)
+{
+	static const struct answer good[] = {
+		{"SET_LICENSE A{key}-1", "OK"}, {"GET_LICENSE", "A{key}-1"}, {0}};
+	static const struct answer small[] = {
+		{"SET_LICENSE A{key}-1", "OK"}, {"GET_LICENSE", "a{key}-1"}, {0}};
+	static const char with[] = "{\"port\":\"c\",\"key\":\"A{key}-1\"}";
+
+	answers = good;
+	ck_assert_msg(run("unit.license", with) == 0, "%s", rig.e.msg);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	answers = small;
+	ck_assert_int_eq(run("unit.license", with), 0);
+	ck_assert_int_eq(rig.out.code, ERR_READ_BACK_MISMATCH);
+	/* A second command in a key is none. */
+	ck_assert_int_lt(run("unit.license", "{\"port\":\"c\",\"key\":\"A\\r\\nERASE\"}"), 0);
+	ck_assert_int_lt(run("unit.license", "{\"port\":\"c\",\"key\":\"\"}"), 0);
+}
+END_TEST
+
+START_TEST(each_flag_has_the_value_that_it_was_given)
+{
+	static const struct answer good[] = {{"SET_FLAG radio 1", "OK"}, {"SET_FLAG a.b 0", "OK"},
+		{"GET_FLAGS", "a.b=0 radio=1 aXb=1"}, {0}};
+	static const struct answer other[] = {
+		{"SET_FLAG radio 1", "OK"}, {"GET_FLAGS", "xradio=1 radio=0"}, {0}};
+	static const struct answer absent[] = {
+		{"SET_FLAG radio 1", "OK"}, {"GET_FLAGS", "xradio=1 radio2=1"}, {0}};
+	static const char with[] = "{\"port\":\"c\",\"flags\":{\"radio\":1}}";
+
+	answers = good;
+	ck_assert_msg(
+		run("unit.flags", "{\"port\":\"c\",\"flags\":{\"radio\":true,\"a.b\":\"0\"}}") == 0,
+		"%s", rig.e.msg);
+	ck_assert_msg(rig.out.verdict == STEP_PASSED, "%s", rig.out.message);
+	answers = other;
+	ck_assert_int_eq(run("unit.flags", with), 0);
+	ck_assert_int_eq(rig.out.code, ERR_READ_BACK_MISMATCH);
+	answers = absent;
+	ck_assert_int_eq(run("unit.flags", with), 0);
+	ck_assert_int_eq(rig.out.code, ERR_READ_BACK_MISMATCH);
+	ck_assert_int_eq(
+		run("unit.flags", "{\"port\":\"c\",\"flags\":{\"radio\":2}}"), -ERR_RECIPE_INVALID);
+}
+END_TEST
+
 START_TEST(another_unit_on_the_port_is_noticed)
 {
 	static const struct answer one[] = {{"chip", "id 0A1B"}, {0}};
@@ -743,6 +830,9 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, a_tool_passes_on_what_it_said_and_not_on_its_status);
 	tcase_add_test(t, a_tool_is_given_secrets_in_its_environment_alone);
 	tcase_add_test(t, flaw_16_a_serial_comes_from_the_ledger_or_from_the_unit_and_from_no_dice);
+	tcase_add_test(t, an_address_is_written_in_its_form_and_read_back_in_any);
+	tcase_add_test(t, a_license_key_is_what_was_written_to_the_letter);
+	tcase_add_test(t, each_flag_has_the_value_that_it_was_given);
 	tcase_add_test(t, another_unit_on_the_port_is_noticed);
 	tcase_add_test(t, what_a_unit_without_an_id_says_is_no_identity);
 	tcase_add_test(t, what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused);

@@ -43,6 +43,8 @@ static json_t *dummy(const struct action_arg *row)
 		return json_pack("{s:s}", "a", "x");
 	case ARG_OBJECT:
 		return dummies(row->fields);
+	case ARG_OBJECTS:
+		return json_pack("{s:o}", "a", dummies(row->fields));
 	case ARG_PORT:
 		return json_string("c");
 	case ARG_CHOICE:
@@ -87,6 +89,13 @@ static void each_field(const struct action *a, const struct action_arg *rows, js
 		if (row->type == ARG_OBJECT) {
 			json_object_set_new(holder, row->name, dummies(row->fields));
 			each_field(a, row->fields, with, json_object_get(holder, row->name), p, fn);
+		} else if (row->type == ARG_OBJECTS) {
+			_cleanup_(freep) char *member = pointer_key(p, "a");
+
+			json_object_set_new(holder, row->name, dummy(row));
+			each_field(a, row->fields, with,
+				json_object_get(json_object_get(holder, row->name), "a"), member,
+				fn);
 		} else {
 			fn(a, row, with, holder, p);
 		}
@@ -422,6 +431,11 @@ static const struct {
 		"{port: c, sync: false, send: '${secrets.key}', pattern: 'OK (.*)', low: 1}"},
 	{"console.measure", "send", "{port: c, sync: false, send: '${secrets.key}', low: 1}"},
 	{"fastboot.oem", "command", "{port: f, command: 'unlock ${secrets.key}'}"},
+	{"unit.license", "key",
+		"{port: c, sync: false, key: '${secrets.key}', pattern: 'OK (.*)'}"},
+	{"unit.license", "key",
+		"{port: c, sync: false, key: '${secrets.key}', get: 'GET {key}', "
+		"pattern: 'GET (.*)'}"},
 	{"tool.run", "env",
 		"{argv: [sh, -c, 'echo \"got $K\"; echo \"$K\" >&2'], success: [got], "
 		"evidence: 'got (.*)', env: {K: '${secrets.key}'}}"},
@@ -477,6 +491,10 @@ START_TEST(what_a_unit_said_back_goes_nowhere_by_another_step)
 		"choices: [a, '${steps.a.match1}']}}",
 		"{id: b, action: operator.prompt, with: {text: 'saw ${params.p}'}}",
 		"{id: b, action: unit.serial, with: {value: '${steps.a.match1}'}}",
+		"{id: b, action: unit.identity, with: {serial: '${steps.a.match1}', values: {e: "
+		"{pool: p}}}}",
+		"{id: b, action: unit.identity, with: {values: {e: {pool: '${steps.a.match1}'}}}}",
+		"{id: b, action: unit.mac, with: {port: c, mac: '${steps.a.match1}'}}",
 		"{id: b, action: tool.run, with: {argv: [echo, '${steps.a.match1}'], success: "
 		"[x]}}",
 		"{id: b, action: tool.run, with: {argv: [echo, x], success: [x], version: x, "

@@ -43,7 +43,7 @@ static int make_job(const char *id, const char *const *serials, size_t n, json_t
 		.id = id,
 		.recipe = "thermo",
 		.version = 1,
-		.recipe_sha256 = "0",
+		.recipe_sha256 = "0000",
 		.quantity = (int64_t)n,
 		.serials = list,
 		.created_by = "mes",
@@ -214,7 +214,8 @@ START_TEST(a_list_with_bad_values_is_refused_whole_and_each_is_named)
 	ck_assert_uint_eq(json_array_size(bad), 4);
 	ck_assert_str_eq(str_at(bad, "0.value"), "A");
 	ck_assert_str_eq(str_at(bad, "0.reason"), "waits in the list of another job");
-	ck_assert_str_eq(str_at(bad, "1.reason"), "twice in this list");
+	ck_assert_str_eq(str_at(bad, "1.reason"), "twice in this list, first as number 1");
+	ck_assert_int_eq(int_at(bad, "1.index"), 2);
 	ck_assert_str_eq(str_at(bad, "2.reason"), "not printable, or with a space");
 	ck_assert_str_eq(str_at(bad, "3.reason"), "used by a unit");
 	json_decref(bad);
@@ -402,6 +403,22 @@ static void reserve_for(struct walk_run *r, int n)
 	ck_assert_msg(k == -ERR_SERIAL_CONFLICT || k == -ERR_POOL_EMPTY, "run %d: %s", n, fx.e.msg);
 }
 
+/* Whether it left: the order may have no more to give out. */
+static bool expose_for(const struct walk_run *r, int n)
+{
+	OK(db_begin(fx.db, &fx.e));
+
+	int k = ledger_expose(fx.db, r->id, &fx.e);
+
+	if (k == 0) {
+		OK(db_commit(fx.db, &fx.e));
+		return true;
+	}
+	db_rollback(fx.db);
+	ck_assert_msg(k == -ERR_QUOTA, "run %d: %s", n, fx.e.msg);
+	return false;
+}
+
 /* Ends the run by an outcome, or by a crash (half of the time it is the whole line). */
 static void end_run(struct walk_run *all, int n, int k)
 {
@@ -472,8 +489,7 @@ START_TEST(no_value_is_used_twice_or_lost_whatever_happens)
 		if (dice(10) > 0)
 			reserve_for(r, n);
 		if (r->value[0] && dice(2)) {
-			TX(ledger_expose(fx.db, r->id, &fx.e));
-			r->exposed = true;
+			r->exposed = expose_for(r, n);
 		}
 		for (int back = 0; back < 3; back++) {
 			int k = (int)dice((unsigned)n + 1);

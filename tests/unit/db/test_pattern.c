@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "db/pattern_shape.h"
 #include "tests/unit/unit.h"
 
 /* 2026-11-22T23:30:00Z, a Sunday: day 326, ISO week 47. */
@@ -20,6 +21,8 @@ static const struct {
 	{"X{seq:06:36}", "none", 1295, "X0000ZZ"},
 	{"X{seq:04:16}", "none", 0xbeef, "XBEEF"},
 	{"{mac}", "none", 0xacde48001234, "AC:DE:48:00:12:34"},
+	{"{mac:dash}", "none", 0xacde48001234, "AC-DE-48-00-12-34"},
+	{"{mac:bare}", "none", 0xacde48001234, "ACDE48001234"},
 	{"{station}-{model}-{seq:3}", "none", 1, "A1-T200-001"},
 	{"W{date:%G%V%u}{seq:2}", "none", 9, "W202647709"},
 	{"{date:%j}{seq:2}", "none", 9, "32609"},
@@ -56,6 +59,8 @@ static const struct {
 	{"{seq:x}", "none", 1, "a sequence is"},
 	{"{seq:3}", "none", 1000, "outgrew its width"},
 	{"{mac}", "none", 1ll << 48, "48 bits"},
+	{"{mac:dots}", "none", 1, "colon, dash or bare"},
+	{"{eui64}", "none", 1, "no block"},
 	{"{date}{seq}", "none", 1, "a date is"},
 	{"{date:%B}{seq}", "none", 1, "conversion"},
 	{"{date:%}{seq}", "none", 1, "conversion"},
@@ -71,8 +76,8 @@ START_TEST(a_pattern_that_cannot_work_is_refused_when_the_pool_is_made)
 {
 	struct err e = {0};
 
-	ck_assert_int_eq(
-		pattern_check(bad[_i].pattern, bad[_i].check, bad[_i].last, &e), -ERR_INVALID);
+	ck_assert_int_eq(pattern_check(bad[_i].pattern, bad[_i].check, bad[_i].last, NULL, &e),
+		-ERR_INVALID);
 	ck_assert_msg(strstr(e.msg, bad[_i].why), "%s", e.msg);
 }
 END_TEST
@@ -120,6 +125,68 @@ START_TEST(mod36_finds_every_single_slip_and_neighbours_swapped)
 }
 END_TEST
 
+static const struct {
+	struct pattern_range a, b;
+	bool overlap;
+} pairs[] = {
+	{{"SN{seq:4}", "none", 1, 99}, {"SN{seq:4}", "none", 100, 200}, false},
+	{{"SN{seq:4}", "none", 1, 99}, {"SN{seq:4}", "none", 99, 200}, true},
+	{{"SN{seq:4}", "none", 1, 99}, {"SN{seq:5}", "none", 1, 99}, false},
+	{{"SN{seq:4}", "none", 1, 9999}, {"SN0{seq:3}", "none", 1, 999}, true},
+	/* All numbers of the one begin with 00, of the other with 1. */
+	{{"SN{seq:4}", "none", 1, 99}, {"SN1{seq:3}", "none", 0, 999}, false},
+	{{"A{seq:4}", "none", 1, 99}, {"B{seq:4}", "none", 1, 99}, false},
+	{{"{seq}", "none", 1, 99}, {"{seq}", "none", 100, 200}, false},
+	{{"{seq}", "none", 1, 99}, {"4{seq}", "none", 1, 9}, true},
+	{{"X{seq:3:16}", "none", 0, 4095}, {"XF0{seq:1}", "none", 0, 9}, true},
+	{{"X{seq:3}", "none", 0, 999}, {"XF0{seq:1}", "none", 0, 9}, false},
+	{{"{model}-{seq:3}", "none", 1, 99}, {"T200-{seq:3}", "none", 50, 60}, true},
+	{{"{model}-{seq:3}", "none", 1, 99}, {"{model}-{seq:3}", "none", 100, 200}, false},
+	{{"{date:%y%V}{seq:3}", "none", 1, 99}, {"2647{seq:3}", "none", 50, 60}, true},
+	{{"{date:%y%V}{seq:3}", "none", 1, 99}, {"2647{seq:3}", "none", 100, 160}, false},
+	{{"{date:%y%V}-{seq:3}", "none", 1, 99}, {"2647{seq:4}", "none", 1, 60}, false},
+	{{"{seq:3}{check}", "luhn", 1, 99}, {"{seq:3}X", "none", 1, 99}, false},
+	{{"{seq:3}{check}", "mod36", 1, 99}, {"{seq:3}X", "none", 1, 99}, true},
+};
+
+START_TEST(two_patterns_overlap_where_both_could_give_one_value)
+{
+	ck_assert_int_eq(pattern_overlap(&pairs[_i].a, &pairs[_i].b), pairs[_i].overlap);
+	ck_assert_int_eq(pattern_overlap(&pairs[_i].b, &pairs[_i].a), pairs[_i].overlap);
+}
+END_TEST
+
+START_TEST(what_a_pattern_gives_is_what_it_could_give)
+{
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		const struct pattern_range r = {
+			good[i].pattern, good[i].check, good[i].seq, good[i].seq};
+
+		if (strncmp(r.pattern, "{mac", 4) != 0)
+			ck_assert_msg(pattern_could_give(&r, good[i].want), "%s", r.pattern);
+		ck_assert(!pattern_could_give(&r, "something else"));
+	}
+}
+END_TEST
+
+START_TEST(an_address_of_a_block_is_its_number_in_it)
+{
+	struct eui_block b = {0};
+	struct pattern_vars v = {.seq = 0x1234, .block = &b};
+	char value[LEDGER_VALUE_SIZE];
+	struct err e = {0};
+
+	ck_assert_int_eq(eui_block_parse("AC:DE:48:A", &b, &e), 0);
+	ck_assert_int_eq(pattern_render("{mac}", "none", &v, value, &e), 0);
+	ck_assert_str_eq(value, "AC:DE:48:A0:12:34");
+	ck_assert_int_eq(pattern_render("{eui64:dash}", "none", &v, value, &e), 0);
+	ck_assert_str_eq(value, "AC-DE-48-A0-00-00-12-34");
+	v.seq = 1 << 20;
+	ck_assert_int_eq(pattern_render("{mac}", "none", &v, value, &e), -ERR_INVALID);
+	ck_assert_msg(strstr(e.msg, "end of the block") != NULL, "%s", e.msg);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("pattern");
@@ -128,6 +195,10 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, patterns_give_the_values_they_say, 0, ARRAY_LEN(good));
 	tcase_add_loop_test(
 		t, a_pattern_that_cannot_work_is_refused_when_the_pool_is_made, 0, ARRAY_LEN(bad));
+	tcase_add_loop_test(
+		t, two_patterns_overlap_where_both_could_give_one_value, 0, (int)ARRAY_LEN(pairs));
+	tcase_add_test(t, what_a_pattern_gives_is_what_it_could_give);
+	tcase_add_test(t, an_address_of_a_block_is_its_number_in_it);
 	tcase_add_test(t, the_date_is_that_of_the_zone_asked_for);
 	tcase_add_test(t, mod36_finds_every_single_slip_and_neighbours_swapped);
 	suite_add_tcase(s, t);

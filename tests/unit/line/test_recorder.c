@@ -108,7 +108,7 @@ START_TEST(a_run_is_on_disk_from_its_attach_to_its_end)
 	ck_assert_str_eq(serial, "S0001");
 	ck_assert_str_eq(again, serial);
 	recorded("SELECT state FROM serials", "reserved");
-	ck_assert_int_eq(sink.expose_serial(sink.data, &e), 0);
+	ck_assert_int_eq(sink.expose(sink.data, "", &e), 0);
 	recorded("SELECT exposed FROM runs", "1");
 	ck_assert_int_eq(sink.step_end(sink.data, &s, &e), 0);
 	recorded("SELECT id || ' ' || outcome FROM steps", "name passed");
@@ -116,6 +116,38 @@ START_TEST(a_run_is_on_disk_from_its_attach_to_its_end)
 	recorded("SELECT outcome || ' ' || serial FROM runs", "passed S0001");
 	recorded("SELECT state FROM serials", "committed");
 	recorded("SELECT state || ' ' || passed FROM jobs", "done 1");
+}
+END_TEST
+
+START_TEST(a_set_of_values_is_reserved_whole_and_leaves_one_by_one)
+{
+	const struct run_result failed = {.outcome = OUTCOME_FAILED, .code = ERR_TIMEOUT};
+	json_t *wanted =
+		json_pack("{s:{s:s}, s:{s:s}}", "one", "pool", "keys", "two", "pool", "keys");
+	json_t *none =
+		json_pack("{s:{s:s}, s:{s:s}}", "one", "pool", "keys", "two", "pool", "gone");
+	struct runner_sink sink;
+	json_t *got = NULL;
+
+	line_rig_pool(&rig, "keys", "K{seq:3}");
+	order(1);
+	opens();
+	ck_assert_int_eq(recorder_values(rec, NULL, none, &got, &e), -ERR_NOT_FOUND);
+	ck_assert_msg(strstr(e.msg, "'gone'") != NULL, "%s", e.msg);
+	recorded("SELECT count(*) FROM serials", "0");
+	ck_assert_msg(recorder_values(rec, NULL, wanted, &got, &e) == 0, "%s", e.msg);
+	ck_assert_str_eq(json_string_value(json_object_get(got, "serial")), "S0001");
+	ck_assert_str_eq(json_string_value(json_object_get(got, "two")), "K002");
+	recorded("SELECT count(DISTINCT lease) || ' ' || count(lease) FROM serials", "1 3");
+	sink = recorder_sink(rec);
+	ck_assert_int_eq(sink.expose(sink.data, "two", &e), 0);
+	recorded("SELECT value FROM serials WHERE exposed = 1", "K002");
+	ck_assert_int_eq(recorder_close(rec, &failed, &row, &e), 0);
+	recorded("SELECT group_concat(value || ' ' || state) FROM serials",
+		"S0001 void,K001 void,K002 committed");
+	json_decref(got);
+	json_decref(wanted);
+	json_decref(none);
 }
 END_TEST
 
@@ -240,6 +272,7 @@ static Suite *suite(void)
 	tcase_add_test(t, without_an_order_nothing_is_opened);
 	tcase_add_test(t, a_held_line_opens_nothing);
 	tcase_add_test(t, a_run_is_on_disk_from_its_attach_to_its_end);
+	tcase_add_test(t, a_set_of_values_is_reserved_whole_and_leaves_one_by_one);
 	tcase_add_test(t, measurements_go_with_the_step_that_took_them);
 	tcase_add_test(t, an_intent_is_on_disk_before_the_act_and_is_committed_with_the_steps_end);
 	tcase_add_test(t, an_act_whose_step_could_not_be_ended_is_committed_with_what_comes_next);

@@ -291,6 +291,47 @@ START_TEST(test_the_rest_of_a_step_is_checked_where_its_action_is_unknown)
 }
 END_TEST
 
+START_TEST(test_what_a_unit_gets_is_checked_by_its_shape)
+{
+	static const struct {
+		const char *with, *then, *says;
+	} rows[] = {
+		{"{values: {eth0: {pool: macs}, license: {pool: lic}}}",
+			"${steps.id.eth0} ${steps.id.license} ${steps.id.serial} ${steps.id.lease}",
+			NULL},
+		{"{values: {eth0: {pool: '${params.macs}'}}}", "x", NULL},
+		{"{}", "x", "'values' is missing"},
+		{"{values: {}}", "x", "needs a mapping of names"},
+		{"{values: macs}", "x", "needs a mapping of names"},
+		{"{values: {eth0: macs}}", "x", "'eth0' of 'values' needs a mapping"},
+		{"{values: {eth0: {}}}", "x", "'pool' is missing"},
+		{"{values: {eth0: {pol: macs}}}", "x",
+			"unknown argument 'pol', did you mean 'pool'?"},
+		{"{values: {eth0: {pool: [a]}}}", "x", "'pool' is"},
+		{"{values: {serial: {pool: macs}}}", "x", "which this step has anyway"},
+		{"{values: {Eth 0: {pool: macs}}}", "x", "small letters"},
+		{"{values: {eth0: {pool: macs}}}", "${steps.id.eth1}", "did you mean 'eth0'?"},
+		{"{values: {eth0: {pool: '${secrets.key}'}}}", "x", "may hold no secret"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(freep) char *text = xasprintf(
+			"recipe: x\nversion: 1\nunit: {serial: {pool: sn}}\nports: {c: {kind: tty}}\n"
+			"params: {macs: {type: string, default: m}}\nsteps:\n"
+			"  - {id: id, action: unit.identity, with: %s}\n"
+			"  - {action: console.command, with: {port: c, send: '%s'}}\n",
+			rows[i].with, rows[i].then);
+		int r = load(text);
+
+		ck_assert_msg((r == 0) == !rows[i].says, "%s: %s", rows[i].with,
+			report.s ? report.s : "");
+		if (rows[i].says)
+			ck_assert_msg(strstr(report.s, rows[i].says) != NULL, "%s: %s",
+				rows[i].with, report.s);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("check");
@@ -298,6 +339,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, NULL, done);
 	tcase_add_test(t, test_all_mistakes_are_told_at_once_with_line_and_column);
+	tcase_add_test(t, test_what_a_unit_gets_is_checked_by_its_shape);
 	tcase_add_test(t, test_a_name_that_cannot_resolve_is_a_mistake_of_the_check);
 	tcase_add_test(t, test_the_digest_is_of_the_meaning_not_of_the_text);
 	tcase_add_test(t, test_parameters_are_typed_and_all_known);

@@ -128,8 +128,35 @@ ROW(t_measure, "t.measure", 0, run_measure);
 ROW(t_pass, "t.pass", 0, run_pass);
 ROW(t_proof, "t.proof", ACTION_NEEDS_EVIDENCE, run_pass);
 
+static int run_give(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	json_t *values = (json_t *)(uintptr_t)args_json(a, "values");
+	const char *name;
+	json_t *v;
+
+	json_object_foreach(values, name, v)
+		result_output(out, name, json_string(name));
+	result_output(out, "serial", json_string("SN1"));
+	result_output(out, "lease", json_string("L1"));
+	return 0;
+}
+
+static const struct action_arg pool_fields[] = {
+	{.name = "pool", .type = ARG_STRING, .required = true, .doc = "pool"}, {0}};
+static const struct action_arg give_args[] = {
+	{.name = "values", .type = ARG_OBJECTS, .fields = pool_fields, .doc = "values"}, {0}};
+static const struct action_output give_outputs[] = {{"serial", "serial"}, {"lease", "lease"}, {0}};
+static const struct action t_give = {.name = "t.give",
+	.doc = "of this test",
+	.flags = ACTION_GIVES_VALUES,
+	.args = give_args,
+	.outputs = give_outputs,
+	.names = "values",
+	.default_timeout_us = 2 * US_PER_S,
+	.run = run_give};
+
 const struct action *const action_table[] = {&t_burn, &t_cancel, &t_fail, &t_flaky, &t_fuse,
-	&t_hang, &t_measure, &t_pass, &t_proof, NULL};
+	&t_give, &t_hang, &t_measure, &t_pass, &t_proof, NULL};
 
 const struct action *action_find(const char *name)
 {
@@ -175,10 +202,14 @@ static int on_measured(void *data, const struct step_record *r, const struct mea
 	return 0;
 }
 
-static int on_expose(void *data, struct err *e)
+static bool expose_fails;
+
+static int on_expose(void *data, const char *slot, struct err *e)
 {
+	if (expose_fails)
+		return err_set(e, ERR_QUOTA, "the order has all");
 	exposed++;
-	sb_add(&story, "exposed ");
+	sb_addf(&story, "exposed%s%s ", *slot ? ":" : "", slot);
 	return 0;
 }
 
@@ -581,6 +612,33 @@ START_TEST(test_a_serial_is_exposed_once_and_before_it_is_sent)
 }
 END_TEST
 
+START_TEST(test_each_value_is_exposed_by_the_first_step_that_sends_it)
+{
+	run("steps:\n  - {id: a, action: t.give, with: {values: {eth0: {pool: m}, wifi: {pool: "
+	    "m}}}}\n"
+	    "  - {id: b, action: t.proof, with: {say: '${steps.a.wifi}'}}\n"
+	    "  - {id: c, action: t.proof, with: {say: '${steps.a.wifi} ${steps.a.serial}'}}\n"
+	    "  - {id: d, action: t.proof, with: {say: '${steps.a.lease} ${unit.serial}'}}\n",
+		false);
+	STORY("+a -a:passed +b exposed:wifi -b:passed +c exposed -c:passed +d reserved -d:passed ");
+}
+END_TEST
+
+START_TEST(test_a_value_that_the_ledger_does_not_let_go_is_not_sent)
+{
+	expose_fails = true;
+
+	struct run_result r =
+		run("steps:\n  - {id: a, action: t.give, with: {values: {eth0: {pool: m}}}}\n"
+		    "  - {id: b, action: t.proof, with: {say: '${steps.a.eth0}'}}\n",
+			false);
+
+	ck_assert_int_eq(r.code, ERR_QUOTA);
+	ck_assert_int_eq(r.outcome, OUTCOME_ERROR);
+	STORY("+a -a:passed +b -b:error/over-quota ");
+}
+END_TEST
+
 START_TEST(test_a_measurement_outside_its_limits_fails_with_its_code)
 {
 	ck_assert_int_eq(
@@ -625,6 +683,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_stop_ends_between_two_steps);
 	tcase_add_test(t, test_secrets_are_masked_wherever_they_come_out);
 	tcase_add_test(t, test_a_serial_is_exposed_once_and_before_it_is_sent);
+	tcase_add_test(t, test_each_value_is_exposed_by_the_first_step_that_sends_it);
+	tcase_add_test(t, test_a_value_that_the_ledger_does_not_let_go_is_not_sent);
 	tcase_add_test(t, test_a_measurement_outside_its_limits_fails_with_its_code);
 	suite_add_tcase(s, t);
 	return s;

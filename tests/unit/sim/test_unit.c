@@ -100,6 +100,23 @@ START_TEST(a_refused_serial_is_not_in_the_list)
 }
 END_TEST
 
+START_TEST(a_value_that_is_kept_wrong_or_cut_is_acknowledged)
+{
+	struct bench *t = bench_new(NULL, NULL);
+
+	bench_flash_app(t, "an application");
+	bench_fault(t, "value-wrong");
+	ck_assert_str_eq(bench_ask(t, "SET_MAC 0 AC:DE:48:00:12:34"), "OK\r\n");
+	ck_assert_str_eq(bench_ask(t, "GET_MAC 0"), "ac:de:48:00:12:31\r\n");
+	bench_fault(t, "value-cut");
+	ck_assert_str_eq(bench_ask(t, "SET_LICENSE KEY-1"), "OK\r\n");
+	ck_assert_str_eq(bench_ask(t, "GET_LICENSE"), "KEY-\r\n");
+	ck_assert_str_eq(bench_ask(t, "SET_LICENSE KEY-1"), "OK\r\n");
+	ck_assert_str_eq(bench_ask(t, "GET_LICENSE"), "KEY-1\r\n");
+	bench_free(t);
+}
+END_TEST
+
 START_TEST(a_new_unit_is_another_one_and_keeps_the_files_of_the_old)
 {
 	struct bench *t = bench_new(NULL, dir);
@@ -146,6 +163,7 @@ static Suite *suite(void)
 	tcase_add_test(c, a_unit_comes_back_as_it_was);
 	tcase_add_test(c, a_serial_is_on_disk_before_it_is_acknowledged);
 	tcase_add_test(c, a_refused_serial_is_not_in_the_list);
+	tcase_add_test(c, a_value_that_is_kept_wrong_or_cut_is_acknowledged);
 	tcase_add_test(c, a_new_unit_is_another_one_and_keeps_the_files_of_the_old);
 	tcase_add_test(c, a_damaged_state_file_is_told_and_not_replaced);
 	suite_add_tcase(s, c);

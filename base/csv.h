@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Comma-separated values (RFC 4180): a list that a person or a spreadsheet brings, and lines for
+ * them. Lines end with LF or CRLF; a byte order mark at the start is passed over.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+struct csv_column {
+	json_t *values; /* array of strings; owned */
+	json_t *lines;	/* array of integers: the line of each value, from 1; owned */
+};
+
+/* One column. A first line that has a cell `name` says which; without one each line has one value
+ * and nothing else. Empty lines are passed over. -ERR_INVALID names the line. */
+int csv_read_column(
+	const char *text, size_t n, const char *name, struct csv_column *ret, struct err *e);
+/* A line of names, NULL-terminated. */
+void csv_write_names(struct strbuf *out, const char *const *names);
+/* A line of these members of an object; null is empty. */
+void csv_write_row(struct strbuf *out, const json_t *o, const char *const *members);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/csv.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "tests/unit/unit.h"
+
+static const struct {
+	const char *text;
+	const char *values; /* as JSON; NULL: refused */
+	const char *lines;  /* as JSON, or what the refusal says */
+} lists[] = {
+	{"K1\nK2\n", "[\"K1\",\"K2\"]", "[1,2]"},
+	{"K1\r\n\r\nK2", "[\"K1\",\"K2\"]", "[1,3]"},
+	{"", "[]", "[]"},
+	{"value\nK1\n", "[\"K1\"]", "[2]"},
+	{"\xef\xbb\xbfvalue\r\nK1\r\n", "[\"K1\"]", "[2]"},
+	{"note,value\na,K1\nb,K2\n", "[\"K1\",\"K2\"]", "[2,3]"},
+	{"value,note\nK1,\"a\nb\"\nK2,c\n", "[\"K1\",\"K2\"]", "[2,4]"},
+	{"\"K\"\"1\"\n\"a,b\"\n", "[\"K\\\"1\",\"a,b\"]", "[1,2]"},
+	{"K1,x\n", NULL, "line 1 has 2 columns"},
+	{"K1\nK2,x\n", NULL, "line 2 has 2 columns"},
+	{"note,value\na\n", NULL, "line 2 has no column 'value'"},
+	{"K1\n\"K2\n", NULL, "line 2: the quote has no end"},
+	{"\"K1\"x\n", NULL, "line 1: text after the closing quote"},
+	{"\xff\n", NULL, "line 1: not text"},
+};
+
+START_TEST(a_column_is_read_with_the_line_of_each_value)
+{
+	struct csv_column c = {0};
+	struct err e = {0};
+	int r = csv_read_column(lists[_i].text, strlen(lists[_i].text), "value", &c, &e);
+	_cleanup_(freep) char *values = NULL, *lines = NULL;
+
+	if (!lists[_i].values) {
+		ck_assert_int_eq(r, -ERR_INVALID);
+		ck_assert_msg(strstr(e.msg, lists[_i].lines) != NULL, "%s", e.msg);
+		return;
+	}
+	ck_assert_msg(r == 0, "%s", e.msg);
+	values = json_dumps(c.values, JSON_COMPACT);
+	lines = json_dumps(c.lines, JSON_COMPACT);
+	ck_assert_str_eq(values, lists[_i].values);
+	ck_assert_str_eq(lines, lists[_i].lines);
+	json_decref(c.values);
+	json_decref(c.lines);
+}
+END_TEST
+
+START_TEST(what_is_written_can_be_read_again)
+{
+	static const char *const names[] = {"note", "value", "n", "none", NULL};
+	json_t *o = json_pack(
+		"{s:s, s:s, s:i, s:n}", "note", "a,\"b\"\nc", "value", "K1", "n", 3, "none");
+	struct strbuf b = {0};
+	struct csv_column c = {0};
+	struct err e = {0};
+
+	csv_write_names(&b, names);
+	csv_write_row(&b, o, names);
+	ck_assert_str_eq(b.s, "note,value,n,none\n\"a,\"\"b\"\"\nc\",K1,3,\n");
+	ck_assert_int_eq(csv_read_column(b.s, b.len, "value", &c, &e), 0);
+	ck_assert_str_eq(json_string_value(json_array_get(c.values, 0)), "K1");
+	json_decref(c.values);
+	json_decref(c.lines);
+	json_decref(o);
+	sb_done(&b);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("csv");
+	TCase *t = tcase_create("csv");
+
+	tcase_add_loop_test(
+		t, a_column_is_read_with_the_line_of_each_value, 0, (int)ARRAY_LEN(lists));
+	tcase_add_test(t, what_is_written_can_be_read_again);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
