@@ -208,7 +208,7 @@ START_TEST(what_another_station_does_now_is_its_own_to_settle)
 }
 END_TEST
 
-START_TEST(a_retry_settles_what_its_own_run_began_though_the_unit_has_no_name)
+START_TEST(a_later_step_settles_what_its_own_run_began_though_the_unit_has_no_name)
 {
 	open_run("a", "A1", NULL);
 	TX(intends("a", "A1", "", JOURNAL_NOT_DONE));
@@ -308,7 +308,7 @@ static Suite *suite(void)
 	tcase_add_test(t, another_unit_another_station_and_another_thing_are_no_business_of_it);
 	tcase_add_test(t, a_release_leaves_the_step_alone_that_acts_now);
 	tcase_add_test(t, what_another_station_does_now_is_its_own_to_settle);
-	tcase_add_test(t, a_retry_settles_what_its_own_run_began_though_the_unit_has_no_name);
+	tcase_add_test(t, a_later_step_settles_what_its_own_run_began_though_the_unit_has_no_name);
 	tcase_add_test(t, whatever_ends_a_run_with_an_open_act_there_is_a_unit_to_release);
 	tcase_add_test(
 		t, a_step_that_passed_without_its_commit_is_found_by_the_check_of_the_tables);
