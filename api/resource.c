@@ -132,6 +132,7 @@ int api_match(struct call *c, int64_t *ret_revision, struct err *e)
 	const char *match = request_header(c->rq, "If-Match");
 	unsigned long long v = 0;
 	_cleanup_(freep) char *inner = NULL;
+	size_t n;
 
 	if (!match)
 		return err_set(e, ERR_PRECONDITION, "If-Match is needed (the resource's ETag)");
@@ -139,8 +140,9 @@ int api_match(struct call *c, int64_t *ret_revision, struct err *e)
 		*ret_revision = 0;
 		return 0;
 	}
-	if (strlen(match) > 2 && *match == '"')
-		inner = strndup(match + 1, strlen(match) - 2);
+	n = *match == '"' ? strspn(match + 1, "0123456789") : 0;
+	if (n > 0 && !strcmp(match + 1 + n, "\""))
+		inner = strndup(match + 1, n);
 	if (!inner || !parse_size(inner, &v) || v == 0 || v > INT64_MAX)
 		return err_set(e, ERR_PRECONDITION, "If-Match is not an ETag of this resource");
 	*ret_revision = (int64_t)v;

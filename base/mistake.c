@@ -16,6 +16,15 @@ static struct mistake *append(struct mistakes *m, const char *pointer)
 	return &grown[m->count++];
 }
 
+/* One line of text that JSON takes, also where it was cut within a character. */
+static char *readable(const char *text)
+{
+	struct strbuf b = {0};
+
+	sb_add_escaped(&b, text, strlen(text));
+	return sb_take(&b);
+}
+
 void mistakes_add(struct mistakes *m, const char *pointer, const char *fmt, ...)
 {
 	char text[512];
@@ -24,7 +33,7 @@ void mistakes_add(struct mistakes *m, const char *pointer, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	append(m, pointer)->text = xstrdup(text);
+	append(m, pointer)->text = readable(text);
 }
 
 void mistakes_add_unknown(struct mistakes *m, const char *pointer, const char *what,

@@ -23,6 +23,7 @@ struct mistakes {
 	size_t count;
 };
 
+/* Cut to 511 bytes; what is not text is escaped. */
 void mistakes_add(struct mistakes *m, const char *pointer, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* An unknown key: says so, with the nearest valid name (names is NULL-terminated). */

@@ -75,12 +75,16 @@ static bool take_offset(const char **s, int *ret_min)
 	return m >= 0 && m <= 59;
 }
 
+/* Years of four digits, in UTC. */
+#define FIRST_S (-62167219200ll)
+#define LAST_S	253402300799ll
+
 int rfc3339_parse(const char *s, int64_t *ret_ms)
 {
 	struct tm tm = {0};
-	struct tm back;
+	struct tm day;
 	int64_t ms = 0;
-	int offset_min;
+	int offset_min, mday;
 	time_t t;
 
 	tm.tm_year = take_digits(&s, 4) - 1900;
@@ -101,12 +105,14 @@ int rfc3339_parse(const char *s, int64_t *ret_ms)
 	}
 	if (!take_offset(&s, &offset_min) || *s)
 		return -1;
-	back = tm;
-	t = timegm(&back);
-	/* A day that its month does not have moves into the next one. */
-	if (back.tm_mday != tm.tm_mday && tm.tm_sec < 60)
+	mday = tm.tm_mday;
+	/* A day that its month does not have moves into the next one; so may a leap second. */
+	day = (struct tm){.tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = tm.tm_mday};
+	timegm(&day);
+	t = timegm(&tm) - (time_t)offset_min * 60;
+	if (day.tm_mday != mday || t < FIRST_S || t > LAST_S)
 		return -1;
-	*ret_ms = ((int64_t)t - offset_min * 60) * 1000 + ms;
+	*ret_ms = (int64_t)t * 1000 + ms;
 	return 0;
 }
 

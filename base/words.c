@@ -8,22 +8,25 @@
 #define BAD_THINGS                                                                  \
 	"(?:errs?|errors?|fail(?:s|ed|ures?)?|mismatch(?:es)?|faults?|bad|missing|" \
 	"skipped|exceptions?|defects?)"
-#define NAUGHT	    "0+(?![.,]?\\d|[a-z_])"
+#define NAUGHT "0+(?![.,]?\\d|[a-z_])"
+/* What JSON has in the place of an error that did not happen; "error: null pointer" is one. */
+#define NOTHING	    "(?:null|false|\"\"|\\[\\s*\\]|\\{\\s*\\})(?=\\s*(?:$|[,;}\\]]))"
 #define COUNTED_BAD "bad(?:\\s+(?:blocks?|sectors?|pages?|bits?|pixels?|packets?|frames?))?"
-#define GOOD_NEWS                                                                         \
-	"\\b(?:no|0|zero|without)\\s+" BAD_THINGS "\\b(*SKIP)(*F)"                        \
-	"|\\b(?:errs?|errors?|fail\\w*|mismatch(?:es)?|faults?|" COUNTED_BAD "|missing|"  \
-	"skipped|exceptions?|defects?)[ _-]?(?:code|count|cnt|no|num)?\"?\\s*[:=]\\s*\"?" \
-	"(?:" NAUGHT "|none\\b)(*SKIP)(*F)"                                               \
-	"|\\b(?:errs?|errors?)[ _-]?(?:code)?\\s+0+(?=\\s*(?:$|[,;)\\]]))(*SKIP)(*F)"     \
+#define GOOD_NEWS                                                                               \
+	"\\b(?:no|0|zero|without)\\s+" BAD_THINGS "\\b(*SKIP)(*F)"                              \
+	"|\\b(?:errs?|errors?|fail\\w*|mismatch(?:es)?|faults?|" COUNTED_BAD "|missing|"        \
+	"skipped|exceptions?|defects?)[ _-]?(?:code|count|cnt|no|num)?\"?\\s*[:=]\\s*"          \
+	"(?:\"?(?:" NAUGHT "|none\\b)|" NOTHING ")(*SKIP)(*F)"                                  \
+	"|\\b(?:errs?|errors?)[ _-]?(?:code|count|cnt)?\\s+0+(?=\\s*(?:$|[,;)\\]]))(*SKIP)(*F)" \
 	"|\\btime-?out\\s*[:=]?\\s*\\d(*SKIP)(*F)"
 /* "errcode=17", "\"errorCode\": 17": another code than 0; "selftestFailed: true". */
 #define A_CODE                                                                         \
 	"|(?<![a-z0-9])(?:err|error)[ _-]?(?:code|count|cnt|no|num)\"?\\s*[:=]\\s*\"?" \
 	"(?!" NAUGHT "|none\\b|ok\\b|no\\b)"                                           \
 	"|(?:fail(?:ed|ures?)?|errors?|faults?)\"?\\s*[:=]\\s*\"?(?:true|yes|[1-9])"
-/* The word of factories in Asia: not in small letters, which are nanograms and the end of names. */
-#define NO_GOOD "|(?<![a-z0-9])(?-i:NG)(?![a-z0-9])"
+/* The words of factories in Asia and in the south of Europe: not in small letters, which are nanograms
+ * and the ends of names. */
+#define NO_GOOD "|(?<![a-z0-9])(?-i:NG|KO)(?![a-z0-9])"
 
 static const char anywhere[] =
 	"(?i)" GOOD_NEWS A_CODE NO_GOOD
@@ -34,8 +37,11 @@ static const char anywhere[] =
 	"|dry[ -]?run|simulated|bypassed|broken|defect(?:s|ive)?|exceptions?|skipped|illegal|un(?:recogni[sz]ed|supported|available))"
 	"(?![a-z0-9])";
 
-/* "NOK", "n.i.O.", "un-READY". */
-static const char directly_before[] = "(?i)(?<![a-z0-9])(?:n\\.?|(?:no|not|non|un)[\\s_-]*)$";
+/* "NOK", "n.i.O.", "un-READY"; "expected OK" and "waiting for READY" say that it did not come. */
+static const char directly_before[] =
+	"(?i)(?<![a-z0-9])(?:n\\.?|(?:no|not|non|un)[\\s_-]*"
+	"|(?:(?<!as )expect(?:ed|ing|s)?|awaiting|wait(?:ing)?\\s+for|almost|nearly"
+	"|(?:would|should|must)\\s+be)[\\s'\"]+)$";
 
 /* "PASSED: 0/5", "OK=0", "OK: false", "READY? no", "\"ok\": false", "<ok>false</ok>". */
 static const char directly_after[] =
@@ -54,7 +60,8 @@ static const char none_before[] =
 	"|(?<![\\w.,])\\d{1,2}(?:\\.\\d+)?\\s*%\\s*)(?:tests?\\s+|checks?\\s+)?$";
 static const char none_after[] =
 	"(?i)^\\s*[:=]?\\s*(?:(\\d+)\\s*(?:/|of|out of)\\s*(?!\\1\\b)\\d|\\d{1,2}(?:\\.\\d+)?\\s*%)"
-	"|^\\s*:\\s*" NAUGHT "|^(?:word|wd|phrase|code|key|port)";
+	"|^\\s*:\\s*" NAUGHT "(?!\\s+" BAD_THINGS
+	"\\b(?!\\s*[:=\\d]))|^(?:word|wd|phrase|code|key|port)";
 static const char passed[] = "(?i)^(?:pass|success|ready$)";
 
 /* What a line of its own says at its beginning. */

@@ -7,13 +7,15 @@
 
 struct found {
 	int64_t seq;
-	bool same;    /* surely this unit's */
+	bool same;    /* surely this unit's, of a run that is over or of this one */
 	bool suspect; /* already */
 	char run[DB_ID_SIZE], unit[DB_ID_SIZE];
 	int64_t intended_at;
 };
 
-/* 1 with the open row that matters most. */
+/* 1 with the open row that matters most. What another run does now is its own to settle: its unit has
+ * the same name, and is at another station. */
+#define ALIKE "((i.unit <> '' AND i.unit = ?1) OR coalesce(r.unit_id = ?2, 0))"
 static int find_open(struct db *d, const struct journal_intent *i, const struct run_facts *f,
 	struct found *ret, struct err *e)
 {
@@ -21,17 +23,17 @@ static int find_open(struct db *d, const struct journal_intent *i, const struct 
 		COL(struct found, suspect), COL_AS(struct found, run, "run_id"),
 		COL_AS(struct found, unit, "unit_id"), COL(struct found, intended_at), {0}};
 	SELECT(find,
-		"SELECT i.seq, (i.unit <> '' AND i.unit = ?1) OR coalesce(r.unit_id = ?2, 0) AS same,"
+		"SELECT i.seq, r.id = ?6 OR (r.state = 'finished' AND " ALIKE ") AS same,"
 		" i.state = 'suspect' AS suspect, i.run_id, r.unit_id, i.intended_at"
 		" FROM intents i JOIN runs r ON r.id = i.run_id"
 		" WHERE i.state IN ('intent', 'suspect') AND i.action = ?3 AND i.what = ?4"
-		" AND (same OR (i.station = ?5 AND (i.unit = '' OR ?1 = '')))"
+		" AND (same OR " ALIKE " OR (i.station = ?5 AND (i.unit = '' OR ?1 = '')))"
 		" ORDER BY same DESC, i.seq DESC LIMIT 1",
 		columns);
 
 	*ret = (struct found){0};
-	return select_one(
-		d, e, &find, ret, i->unit, or_null(f->unit), i->action, i->what, i->station);
+	return select_one(d, e, &find, ret, i->unit, or_null(f->unit), i->action, i->what,
+		i->station, i->run);
 }
 
 static struct journal_open open_of(const struct found *row)

@@ -43,7 +43,8 @@ struct journal_open {
  * one of the two does not say who it is): *ret is that row, which is `suspect` where it is surely
  * this unit's, and nothing is recorded: do not act.
  *
- * The same unit: the device says so of itself, or both runs know the same unit. */
+ * The same unit: the device says so of itself, or both runs know the same unit, and the earlier run is
+ * over; or it is the same run. What another run that is open does now is settled by that run alone. */
 int journal_intend(
 	struct db *tx, const struct journal_intent *i, struct journal_open *ret, struct err *e);
 /* The intent of that step happened. -ERR_NOT_FOUND where there is none that is open. */

@@ -23,7 +23,7 @@ enum column_type {
 	/* Of a struct; COL() picks it by the type of the field. */
 	COLUMN_INT,	 /* int64_t, 0 for NULL */
 	COLUMN_BOOL,	 /* bool: not 0 */
-	COLUMN_COPY,	 /* char[], cut to it; "" for NULL */
+	COLUMN_COPY,	 /* char[], cut to whole characters of it; "" for NULL */
 	COLUMN_BORROWED, /* const char *, valid until the next step; NULL for NULL */
 	COLUMN_JSON,	 /* json_t *, owned; NULL where it is none */
 	/* Of an object; NULL is a null. */

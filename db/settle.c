@@ -51,6 +51,7 @@ struct settling {
 	const char *outcome;
 	const char *reason;
 	bool touched; /* an irreversible step was begun and did not pass */
+	bool acted;   /* the journal has an act of it that is open */
 	int64_t now;
 	struct err *e;
 };
@@ -150,7 +151,7 @@ static const char *unit_state(const struct settling *s)
 		return "suspect";
 	if (!strcmp(s->outcome, "failed"))
 		return "failed";
-	return s->run.exposed ? "suspect" : NULL;
+	return s->run.exposed || s->acted ? "suspect" : NULL;
 }
 
 static int settle_unit(struct settling *s)
@@ -184,11 +185,17 @@ static int find_touched(struct settling *s)
 		" AND coalesce(outcome, 'interrupted') NOT IN ('passed', 'failed', 'skipped')"
 		" AND coalesce(code, '') <> 'unit-suspect'"
 		" LIMIT 1";
+	static const char open[] = "SELECT 1 FROM intents WHERE run_id = ?"
+				   " AND state IN ('intent', 'suspect') LIMIT 1";
 	int r = db_has(s->tx, s->e, sql, s->run.id);
 
 	if (r < 0)
 		return r;
 	s->touched = r > 0;
+	r = db_has(s->tx, s->e, open, s->run.id);
+	if (r < 0)
+		return r;
+	s->acted = r > 0;
 	return 0;
 }
 

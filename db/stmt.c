@@ -161,9 +161,17 @@ int db_script(struct db *d, const char *sql, struct err *e)
 
 /* --- rows --- */
 
+/* Cut at a whole character: JSON takes no half of one. */
 static void copy_text(const char *s, char *field, size_t size)
 {
-	snprintf(field, size, "%s", s ? s : "");
+	size_t n = s ? strnlen(s, size) : 0;
+
+	if (n == size)
+		for (n--; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80;)
+			n--;
+	if (n > 0)
+		memcpy(field, s, n);
+	field[n] = '\0';
 }
 
 static json_t *parsed(const char *s)

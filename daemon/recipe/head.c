@@ -29,6 +29,9 @@ struct head {
 
 /* --- the unit --- */
 
+/* As long as that of a unit's record: a longer one would be cut there. */
+#define MODEL_BYTES_MAX 64
+
 struct unit_form {
 	struct recipe *r;
 	char *model, *firmware_version;
@@ -99,7 +102,8 @@ static void read_serial(void *to, const json_t *v, const char *pointer, struct m
 }
 
 static const struct form_row unit_rows[] = {
-	{"model", FORM_TEXT, .doc = "What is made.", FORM_AT(struct unit_form, model)},
+	{"model", FORM_TEXT, .high = MODEL_BYTES_MAX, .doc = "What is made.",
+		FORM_AT(struct unit_form, model)},
 	{"serial", FORM_OWN, .read = read_serial, .rows = serial_rows,
 		.doc = "Where serial numbers come from: a pool, the order, or a scan."},
 	{"firmware_version", FORM_TEXT,

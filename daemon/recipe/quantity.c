@@ -368,7 +368,7 @@ static bool is_unit_of_label(const char *name)
 	return strlen(name) >= 2 && find_unit(name, &kind, &factor);
 }
 
-/* The unit at the end of a label, for a value that has none: "I (mA)", "t_ms". */
+/* The unit at the end of a label, for a value that has none: "I (mA)", "t_ms", "\"i_mA\"". */
 static void take_unit_of_label(const char *label, size_t n, struct quantity *q)
 {
 	char name[QUANTITY_UNIT_MAX];
@@ -377,9 +377,10 @@ static void take_unit_of_label(const char *label, size_t n, struct quantity *q)
 
 	while (n > 0 && strchr(" \t", label[n - 1]))
 		n--;
+	n -= n > 0 && label[n - 1] == '"';
 	bracket = n > 0 && strchr(")]", label[n - 1]);
 	n -= bracket;
-	while (k < n && !strchr(bracket ? "([" : " \t_-.", label[n - 1 - k]))
+	while (k < n && !strchr(bracket ? "([" : " \t_-.\"", label[n - 1 - k]))
 		k++;
 	if (q->unit[0] || k >= sizeof name)
 		return;
@@ -466,18 +467,33 @@ static bool in_groups(const char *text, size_t start)
 	       (k == start - 1 || !isalnum((unsigned char)text[start - 2 - k]));
 }
 
+/* "<v>3.3": the sign is not a bound. */
+static bool is_after_tag(const char *text, size_t start)
+{
+	size_t k = start - 1;
+
+	if (start < 3 || text[k] != '>')
+		return false;
+	while (k > 0 && (isalnum((unsigned char)text[k - 1]) || strchr("_-:.", text[k - 1])))
+		k--;
+	return k > 0 && text[k - 1] == '<' && isalpha((unsigned char)text[k]);
+}
+
 static bool joins_before(const char *text, size_t start)
 {
 	/* Signs, bounds and estimates. */
 	static const char *const lost[] = {"-", "+", "<", ">", "~", "<=", ">=", "=<", "=>",
 		"~=", "\u2212", "\u2013", "\u2014", "\u00b1", "\u2264", "\u2265", "\u2248",
-		"\u2243", "\u226a", "\u226b", "minus", "negative", "plus/minus"};
+		"\u2243", "\u226a", "\u226b", "minus", "negative", "plus/minus", "about", "around",
+		"approx", "approx.", "roughly", "ca.", "circa"};
 	unsigned char c = start ? (unsigned char)text[start - 1] : 0;
 
 	if (c && (isalnum(c) || strchr(".,'_#", c) || c >= 0x80))
 		return true;
 	if (in_groups(text, start))
 		return true;
+	if (is_after_tag(text, start))
+		return false;
 	while (start > 0 && (text[start - 1] == ' ' || text[start - 1] == '\t'))
 		start--;
 	/* One that is set apart: the pattern lost it. */
@@ -540,6 +556,17 @@ static bool is_scaled(const char *name)
 	return false;
 }
 
+/* "V/A", "V^2", "mA*h": another quantity than that of the unit that it begins with. */
+static bool is_compound(const char *name)
+{
+	size_t n = strcspn(name, "/^*");
+	char head[QUANTITY_UNIT_MAX];
+
+	memcpy(head, name, n);
+	head[n] = '\0';
+	return name[n] && is_unit(head) && is_unit_like(name);
+}
+
 /* The unit that comes right after a bare number, in brackets, after a separator or not, or "". */
 static void unit_after(const char *text, char ret[QUANTITY_UNIT_MAX])
 {
@@ -568,7 +595,7 @@ static void unit_after(const char *text, char ret[QUANTITY_UNIT_MAX])
 	ret[one] = '\0';
 	/* The next field of a list may be a name: "3.3,A". */
 	if (apart ? !is_unit_of_label(ret) && !(one > 2 && is_scaled(ret))
-		  : !is_unit(ret) && !is_variant(ret) && !is_scaled(ret))
+		  : !is_unit(ret) && !is_variant(ret) && !is_scaled(ret) && !is_compound(ret))
 		ret[0] = '\0';
 }
 
@@ -595,9 +622,10 @@ static void unit_field(const char *text, char ret[QUANTITY_UNIT_MAX])
 	}
 }
 
-/* The length of the label whose separator comes right before text[start]. */
+/* The length of the label whose separator comes right before text[start], which may be quoted. */
 static size_t label_before(const char *text, size_t start)
 {
+	start -= start > 0 && text[start - 1] == '"';
 	while (start > 0 && strchr(" \t", text[start - 1]))
 		start--;
 	return start > 0 && strchr("=:", text[start - 1]) ? start - 1 : 0;

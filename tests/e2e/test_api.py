@@ -215,6 +215,8 @@ class Conventions(Live):
         self.problem(self.api.request('PATCH', path, {'priority': 7}), 428, 'precondition')
         self.problem(self.api.request('PATCH', path, {'priority': 7}, {'If-Match': '"99999"'}), 412, 'precondition')
         self.problem(self.api.request('PATCH', path, {'priority': 7}, {'If-Match': 'W/x'}), 412, 'precondition')
+        for wrong in (tag[:-1] + 'x', tag[:-1], '"0x%x"' % int(tag[1:-1]), tag + tag, 'W/' + tag):
+            self.problem(self.api.request('PATCH', path, {'priority': 7}, {'If-Match': wrong}), 412, 'precondition')
         b = self.api.request('PATCH', path, {'priority': 7}, {'If-Match': tag})
         self.assertEqual((b.status, b.json['priority']), (200, 7), b.body)
         self.problem(self.api.request('PATCH', path, {'priority': 8}, {'If-Match': tag}), 412, 'precondition')

@@ -138,6 +138,36 @@ START_TEST(every_mistake_is_found_at_its_place)
 }
 END_TEST
 
+/* Cut within a character, a text was none for JSON: the mistake was left out. */
+START_TEST(a_mistake_about_a_long_text_is_in_the_answer)
+{
+	for (int k = 0; k < 4; k++) {
+		_cleanup_(freep) char *name = xasprintf("%.*s%s", k, "aaa",
+			"\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4");
+		struct strbuf text = {0};
+		struct mistakes m = {0};
+		struct thing t = {0};
+		json_t *o, *said;
+
+		for (int i = 0; i < 60; i++)
+			sb_add(&text, name);
+		o = json_pack("{s:s, s:s}", "text", "x", "choice", text.s);
+		form_read(rows, o, "", "key", &t, &m);
+		mistakes_add(&m, "", "%s", text.s);
+		said = mistakes_json(&m, NULL);
+		ck_assert_uint_eq(json_array_size(said), 2);
+		for (size_t i = 0; i < 2; i++)
+			ck_assert_ptr_nonnull(json_string_value(
+				json_object_get(json_array_get(said, i), "detail")));
+		json_decref(said);
+		json_decref(o);
+		mistakes_done(&m);
+		form_done(rows, &t);
+		sb_done(&text);
+	}
+}
+END_TEST
+
 START_TEST(an_unknown_key_is_told_with_the_nearest_name)
 {
 	struct thing t = {0};
@@ -281,6 +311,7 @@ static Suite *suite(void)
 
 	tcase_add_test(t, each_type_is_taken_over_its_default);
 	tcase_add_test(t, every_mistake_is_found_at_its_place);
+	tcase_add_test(t, a_mistake_about_a_long_text_is_in_the_answer);
 	tcase_add_test(t, an_unknown_key_is_told_with_the_nearest_name);
 	tcase_add_test(t, the_manual_and_the_schema_are_made_of_the_rows);
 	tcase_add_loop_test(t, each_mistake_of_a_body_is_found_at_its_place, 0, ARRAY_LEN(bodies));

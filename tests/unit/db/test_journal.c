@@ -12,11 +12,12 @@
 static char digest[SHA256_HEX];
 static struct journal_open open_row;
 
-static int intends(const char *run, const char *station, const char *unit, enum journal_seen seen)
+static int intends_in(const char *run, int64_t step_n, const char *station, const char *unit,
+	enum journal_seen seen)
 {
 	const struct journal_intent i = {
 		.run = run,
-		.step_n = 1,
+		.step_n = step_n,
 		.station = station,
 		.action = "fuse.burn",
 		.unit = unit,
@@ -27,6 +28,11 @@ static int intends(const char *run, const char *station, const char *unit, enum 
 	};
 
 	return journal_intend(fx.db, &i, &open_row, &fx.e);
+}
+
+static int intends(const char *run, const char *station, const char *unit, enum journal_seen seen)
+{
+	return intends_in(run, 1, station, unit, seen);
 }
 
 /* "state/observed/settled_by" of the intent of a run, "" where it has none. */
@@ -183,6 +189,59 @@ START_TEST(a_release_leaves_the_step_alone_that_acts_now)
 }
 END_TEST
 
+/* Boards that are new often have the same serial number, and are made at several stations at once. */
+START_TEST(what_another_station_does_now_is_its_own_to_settle)
+{
+	open_run("a", "A1", NULL);
+	TX(intends("a", "A1", "SN1", JOURNAL_NOT_DONE));
+	open_run("b", "A2", NULL);
+	TX(intends("b", "A2", "SN1", JOURNAL_DONE));
+	ck_assert_str_eq(open_row.run, "");
+	TX(intends("b", "A2", "SN1", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(open_row.run, "a");
+	ck_assert_str_eq(row_of("b"), "");
+	TX(intends("b", "A2", "SN1", JOURNAL_NOT_DONE));
+	ck_assert_str_eq(row_of("a"), "intent//");
+	TX(journal_commit(fx.db, "a", 1, "{}", &fx.e));
+	TX(journal_commit(fx.db, "b", 1, "{}", &fx.e));
+	ck_assert_str_eq(row_of("a"), "committed/{}/a");
+}
+END_TEST
+
+START_TEST(a_later_step_settles_what_its_own_run_began_though_the_unit_has_no_name)
+{
+	open_run("a", "A1", NULL);
+	TX(intends("a", "A1", "", JOURNAL_NOT_DONE));
+	TX(intends_in("a", 2, "A1", "", JOURNAL_NOT_DONE));
+	ck_assert_str_eq(open_row.run, "a");
+	TX(journal_commit(fx.db, "a", 2, "{}", &fx.e));
+	finish_run("a", "passed");
+	open_run("b", "A1", NULL);
+	TX(intends("b", "A1", "", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(open_row.run, "");
+}
+END_TEST
+
+/* A step of the teardown that failed, in a run that ended for another reason. */
+START_TEST(whatever_ends_a_run_with_an_open_act_there_is_a_unit_to_release)
+{
+	json_t *units = NULL;
+
+	open_run("a", "A1", NULL);
+	TX(intends("a", "A1", "", JOURNAL_NOT_DONE));
+	finish_run("a", "error");
+	open_run("b", "A1", NULL);
+	TX(intends("b", "A1", "", JOURNAL_CANNOT_TELL));
+	ck_assert_str_ne(open_row.unit, "");
+	OK(units_get(fx.db, open_row.unit, &units, &fx.e));
+	ck_assert_str_eq(str_at(units, "state"), "suspect");
+	json_decref(units);
+	TX(units_set_state(fx.db, open_row.unit, "failed", "seen", "anna", &fx.e));
+	TX(intends("b", "A1", "", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(row_of("b"), "intent//");
+}
+END_TEST
+
 START_TEST(a_step_that_passed_without_its_commit_is_found_by_the_check_of_the_tables)
 {
 	const struct step_begin b = {.run = "a",
@@ -248,6 +307,9 @@ static Suite *suite(void)
 	tcase_add_test(t, a_unit_that_may_be_it_is_not_acted_on_blindly_and_settles_nothing);
 	tcase_add_test(t, another_unit_another_station_and_another_thing_are_no_business_of_it);
 	tcase_add_test(t, a_release_leaves_the_step_alone_that_acts_now);
+	tcase_add_test(t, what_another_station_does_now_is_its_own_to_settle);
+	tcase_add_test(t, a_later_step_settles_what_its_own_run_began_though_the_unit_has_no_name);
+	tcase_add_test(t, whatever_ends_a_run_with_an_open_act_there_is_a_unit_to_release);
 	tcase_add_test(
 		t, a_step_that_passed_without_its_commit_is_found_by_the_check_of_the_tables);
 	tcase_add_loop_test(

@@ -68,6 +68,27 @@ START_TEST(a_row_is_read_by_names_in_any_order)
 }
 END_TEST
 
+START_TEST(a_text_is_cut_at_a_whole_character)
+{
+	static const char *const said[][2] = {{"'ab\u00e4'", "ab"}, {"'a\u00e4b'", "a\u00e4"},
+		{"'\u20ac'", "\u20ac"}, {"'a\u20ac'", "a"}, {"'\U0001f600'", ""}, {"'abc'", "abc"},
+		{"''", ""}};
+
+	for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+		_cleanup_(freep) char *sql = xasprintf(
+			"SELECT 7 AS number, 2 AS yes, %s AS text, 'x' AS name, '[]' AS json",
+			said[i][0]);
+		struct query q;
+		struct row r;
+
+		read_row(sql, &q, &r);
+		ck_assert_str_eq(r.text, said[i][1]);
+		json_decref(r.json);
+		query_done(&q);
+	}
+}
+END_TEST
+
 START_TEST(a_null_is_nothing_of_its_kind)
 {
 	struct query q;
@@ -176,6 +197,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, every_kept_statement_has_the_columns_that_are_read_of_it);
 	tcase_add_test(t, a_row_is_read_by_names_in_any_order);
+	tcase_add_test(t, a_text_is_cut_at_a_whole_character);
 	tcase_add_test(t, a_null_is_nothing_of_its_kind);
 	tcase_add_test(t, a_name_that_is_missing_or_there_twice_is_an_error_before_any_row);
 	tcase_add_test(t, one_statement_may_be_read_in_two_ways);

@@ -268,6 +268,22 @@ START_TEST(test_a_firmware_version_comes_from_a_step)
 }
 END_TEST
 
+/* 64 bytes are what the record of a unit has room for. */
+START_TEST(test_a_model_that_no_record_holds_is_a_mistake)
+{
+	for (int n = 64; n <= 65; n++) {
+		_cleanup_(freep) char *text =
+			xasprintf(HEAD "unit: {model: '%0*d'}\n" STEP "version}\n", n, 0);
+		int r = load(text);
+
+		ck_assert_int_eq(r, n == 64 ? 0 : -ERR_RECIPE_INVALID);
+		if (r < 0)
+			ck_assert_ptr_nonnull(
+				strstr(report.s, "'model' must be a text of 0 to 64 bytes"));
+	}
+}
+END_TEST
+
 START_TEST(test_the_rest_of_a_step_is_checked_where_its_action_is_unknown)
 {
 	static const char text[] =
@@ -347,6 +363,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake);
 	tcase_add_test(t, test_every_port_argument_says_which_kinds_it_takes);
 	tcase_add_test(t, test_a_firmware_version_comes_from_a_step);
+	tcase_add_test(t, test_a_model_that_no_record_holds_is_a_mistake);
 	tcase_add_test(t, test_the_rest_of_a_step_is_checked_where_its_action_is_unknown);
 	suite_add_tcase(s, t);
 	return s;
