@@ -88,6 +88,9 @@ struct action_arg {
 struct action_output {
 	const char *name; /* NULL ends the list; read as ${steps.<id>.<name>} */
 	const char *doc;
+	/* It is a secret of the run from then on: masked in all that leaves, and taken by arguments
+	 * that may hold one, and by no other. A text of 4 characters or more. */
+	bool secret;
 };
 
 struct step;
@@ -114,6 +117,7 @@ struct step_result {
 	char message[ERR_TEXT_BYTES]; /* of a FAILED verdict, for the operator */
 	json_t *evidence;	      /* object: what proves it; owned by the runner after run() */
 	json_t *outputs;	      /* object; owned by the runner after run() */
+	bool once; /* what it did may have happened: `retry` of the recipe does not count */
 };
 
 /* Sets one member of the evidence or outputs, creating the object. value's reference is taken. */
@@ -145,7 +149,7 @@ struct step {
 	const struct action *action;
 	bool teardown; /* it makes the fixture safe */
 	struct iotime it;
-	const struct secret_set *secrets;
+	struct secret_set *secrets; /* of the run; step_secret() adds to it */
 	const struct step_env_ops *ops;
 	void *env;
 	struct teller tell; /* called by step_progress() and step_log(), which masks secrets */
@@ -170,6 +174,11 @@ int output_name_check(const char *name, struct err *e);
 int step_identity(struct step *s, const char *role, const char *value, struct err *e);
 int step_serial(struct step *s, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
 	struct err *e);
+
+/* From now on nobody sees it: a value that the step learned, before it goes anywhere. */
+int step_secret(struct step *s, const char *value, struct err *e);
+/* ops->service; its token is a secret of the run then. End it with http_service_done(). */
+int step_service(struct step *s, const char *name, struct http_service *ret, struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {

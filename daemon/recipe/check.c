@@ -122,6 +122,13 @@ static int declared(const struct check *c, const char *section, const char *path
 	return bad_name(e, path, name, names);
 }
 
+static int no_secret_here(const struct check *c, const char *path, struct err *e)
+{
+	return err_set(e, ERR_INVALID,
+		"'${%s}': %s may hold no secret, since others see it (see `provctl actions`)", path,
+		c->what);
+}
+
 static int step_output(const struct check *c, const char *path, const char *rest, struct err *e)
 {
 	const char *dot = strchr(rest, '.');
@@ -140,6 +147,10 @@ static int step_output(const struct check *c, const char *path, const char *rest
 		o++)
 		if (n < 31)
 			names[n++] = o->name;
+	for (const struct action_output *o = s->action ? s->action->outputs : NULL; o && o->name;
+		o++)
+		if (o->secret && !c->secret_ok && !strcmp(dot + 1, o->name))
+			return no_secret_here(c, path, e);
 	/* The action itself may be unknown: that is one mistake, not two. */
 	return !s->action || one_of(dot + 1, names) ? 0 : bad_name(e, path, dot + 1, names);
 }
@@ -149,9 +160,7 @@ static int secret_ref(struct check *c, const char *path, const char *name, struc
 	struct recipe *r = c->r;
 
 	if (!c->secret_ok)
-		return err_set(e, ERR_INVALID,
-			"'${%s}': %s may hold no secret, since others see it (see `provctl actions`)",
-			path, c->what);
+		return no_secret_here(c, path, e);
 	for (size_t i = 0; i < r->secrets; i++)
 		if (!strcmp(r->secret[i], name))
 			return 0;

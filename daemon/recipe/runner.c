@@ -11,6 +11,7 @@ struct run {
 	struct run_result *res; /* the first failure stays */
 	unsigned n;
 	bool serial_exposed;
+	bool once;		      /* what the last attempt did is not done again */
 	struct step_record *record;   /* the current one */
 	char message[ERR_TEXT_BYTES]; /* of the last attempt that did not pass */
 	char serial[UNIT_SERIAL_BYTES];
@@ -192,6 +193,28 @@ static int commit(struct step *s, const struct step_result *out, struct err *e)
 	return s->ops->intended(s->env, text, e);
 }
 
+/* What the action brought and nobody may see is masked from here on; what cannot be is dropped. */
+static int keep_secret_outputs(struct step *s, const struct step_result *out, struct err *e)
+{
+	int r = 0;
+
+	for (const struct action_output *o = s->action->outputs; o && o->name; o++) {
+		json_t *v = o->secret ? json_object_get(out->outputs, o->name) : NULL;
+
+		if (!v)
+			continue;
+		if (r == 0)
+			r = json_is_string(v) ? step_secret(s, json_string_value(v), e)
+					      : err_set(e, ERR_INVALID, "a secret must be a text");
+		if (r < 0) {
+			err_prefix(e, "output '%s'", o->name);
+			json_wipe(v);
+			json_object_del(out->outputs, o->name);
+		}
+	}
+	return r;
+}
+
 /* Runs the action and judges what it brought. */
 static int act(
 	struct run *run, const struct recipe_step *st, struct step_result *out, struct err *e)
@@ -212,6 +235,7 @@ static int act(
 		.measured = measured,
 		.measured_data = run,
 	};
+	int kept;
 	int r = iotime_check(&s.it, e);
 
 	if (r == 0)
@@ -229,6 +253,9 @@ static int act(
 	}
 	if (r == 0)
 		r = st->action->run(&s, args, out, e);
+	kept = keep_secret_outputs(&s, out, r < 0 ? NULL : e);
+	if (r == 0)
+		r = kept;
 	/* However the action said it: a cancel that came is the reason. */
 	if (r < 0 && rn->cancel && run->it.cancel && cancel_reason(rn->cancel) != ERR_NONE)
 		iotime_check(&run->it, e);
@@ -305,6 +332,7 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 		json_object_set_new(seen, "outcome", json_string(outcome_str(rec->outcome)));
 		json_object_set_new(seen, "code", json_string(err_code_str(rec->code)));
 		json_object_set_new(run->outputs, st->id, seen);
+		run->once = out.once;
 		rec->message = message;
 		rec->evidence = evidence;
 		rec->outputs = outputs;
@@ -337,7 +365,7 @@ static bool may_retry(
 
 	if (rec->outcome == OUTCOME_PASSED || rec->outcome == OUTCOME_SKIPPED)
 		return false;
-	if (rec->attempt >= st->attempts || st->action->flags & ACTION_IRREVERSIBLE)
+	if (rec->attempt >= st->attempts || st->action->flags & ACTION_IRREVERSIBLE || run->once)
 		return false;
 	if (rec->outcome == OUTCOME_ABORTED || iotime_check(&run->it, NULL) == -ERR_TIMEOUT)
 		return false;
@@ -469,5 +497,6 @@ void runner_run(const struct runner *rn, struct run_result *ret)
 		run_phase(&run, PHASE_STEPS);
 	run.it = iotime_within(&(struct iotime){NO_DEADLINE, NULL}, teardown_us);
 	run_phase(&run, PHASE_TEARDOWN);
+	json_wipe(run.outputs);
 	json_decref(run.outputs);
 }
