@@ -8,10 +8,10 @@
 #include "daemon/recipe/action.h"
 #include "transports/links/http.h"
 
-#define ARG_ROW_SERVICE                                                  \
-	{                                                                \
-		.name = "service", .type = ARG_STRING, .required = true, \
-		.doc = "its name in 'services' of provd.yaml"            \
+#define ARG_ROW_SERVICE                                                                   \
+	{                                                                                 \
+		.name = "service", .type = ARG_STRING, .required = true, .service = true, \
+		.doc = "its name in 'services' of provd.yaml"                             \
 	}
 
 struct http_step {

@@ -83,6 +83,7 @@ struct action_arg {
 	bool secret;
 	bool bench;   /* a path of this machine, which a station does not take */
 	bool program; /* names a program that has to be installed; of a list the first item does */
+	bool service; /* names a service of provd.yaml: it has to be there before the first step */
 };
 
 struct action_output {

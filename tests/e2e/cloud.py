@@ -86,6 +86,11 @@ class Cloud:
         self.release.clear()
         self.faults[what] = kind
 
+    def ask_for_certificate(self):
+        """From now on only who shows one of this authority is heard."""
+        self.server.tls.verify_mode = ssl.CERT_REQUIRED
+        self.server.tls.load_verify_locations(self.ca)
+
     def of(self, serial):
         return [d for d in self.devices if d['serial_number'] == serial]
 

@@ -74,7 +74,9 @@ class Row(line.Line):
         line.wait_for('the station rests', lambda: self.api.get('/stations/A1')['run'] is None)
 
     def step(self, run, step_id):
-        return [s for s in self.api.get('/runs/%s/steps' % run['id'])['items'] if s['id'] == step_id][-1]
+        """Its last attempt; None: there was none."""
+        steps = [s for s in self.api.get('/runs/%s/steps' % run['id'])['items'] if s['id'] == step_id]
+        return steps[-1] if steps else None
 
     def holds(self):
         return self.sim.ctl('state', board='b1')['state']['unit']
@@ -109,6 +111,35 @@ class Whole(unittest.TestCase):
                                           and os.path.isfile(os.path.join(d, f))]:
                 self.assertNotIn(device['client_secret'].encode(), where)
                 self.assertNotIn(cloud.TOKEN.encode(), where)
+
+    def test_a_service_that_asks_for_a_certificate_is_shown_one(self):
+        with Row() as l:
+            l.cloud.ask_for_certificate()
+            job = l.order()
+            run = l.next_run()
+            self.assertEqual((run['outcome'], run['step']), ('error', 'register'), run)
+            self.assertIn(run['code'], ('service-untrusted', 'service-unreachable'))
+            self.assertEqual(l.cloud.requests, [])
+            l.stop(job)
+            shown = CONFIG.replace('token: cloud', "cert: '%s', key: '%s', token: cloud" % (l.cloud.cert, l.cloud.key))
+            l.config(shown % (l.home, l.cloud.url, l.cloud.ca, '5s'))
+            l.provd.stop()
+            l.start()
+            l.order()
+            l.again()
+            run = l.next_run()
+            self.assertEqual(run['outcome'], 'passed', run)
+            self.assertEqual(len(l.cloud.devices), 1)
+
+    def test_a_missing_token_is_found_before_the_unit_is_touched(self):
+        with Row() as l:
+            os.unlink(os.path.join(l.home, 'token'))
+            job = l.order()
+            run = l.next_run()
+            self.assertEqual((run['outcome'], run['code']), ('error', 'preflight'), run)
+            self.assertIn("step 'register': secret 'cloud-token'", run['message'])
+            self.assertEqual(l.api.get('/runs/%s/steps' % run['id'])['items'], [])
+            l.stop(job)
 
     def test_a_rework_is_the_same_device(self):
         with Row() as l:
@@ -329,9 +360,9 @@ class Request(unittest.TestCase):
         self.assertEqual(requests, [('echo', 'k')] * 2)
 
     def test_only_services_of_the_list_are_asked_and_only_below_their_address(self):
-        run, _, requests, _ = self.ask("{service: clout, path: /echo}")
-        self.assertEqual((run['outcome'], run['code']), ('error', 'not-found'), run)
-        self.assertIn("did you mean 'cloud'?", run['message'])
+        run, step, requests, _ = self.ask("{service: clout, path: /echo}")
+        self.assertEqual((run['outcome'], run['code'], step), ('error', 'preflight', None), run)
+        self.assertIn("step 'ask': provd.yaml names no service 'clout', did you mean 'cloud'?", run['message'])
         self.assertEqual(requests, [])
         run, _, requests, _ = self.ask("{service: cloud, path: '/${station.id}/../x'}")
         self.assertEqual((run['outcome'], run['code']), ('error', 'recipe-invalid'), run)
