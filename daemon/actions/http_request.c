@@ -182,7 +182,7 @@ static int request_run(struct step *s, const struct args *a, struct step_result 
 	if (r == 0)
 		r = headers_of(args_json(a, "headers"), &headers, e);
 	if (r == 0 && q.idempotency_key)
-		r = http_header_check("key", q.idempotency_key, e);
+		r = http_header_check("idempotency_key", q.idempotency_key, e);
 	if (r == 0)
 		r = http_step_open(&x, s, a, e);
 	if (r == 0) {
