@@ -169,10 +169,8 @@ int step_secret(struct step *s, const char *value, struct err *e)
 int step_service(struct step *s, const char *name, struct http_service *ret, struct err *e)
 {
 	struct http_service got = {0};
-	int r = s->ops->service
-			? s->ops->service(s->env, name, &got, e)
-			: err_set(e, ERR_UNSUPPORTED,
-				  "only a station has services (provd.yaml), a bench has none");
+	int r = s->ops->service ? s->ops->service(s->env, name, &got, e)
+				: err_set(e, ERR_UNSUPPORTED, "there are no services here");
 
 	if (r == 0 && got.token)
 		r = step_secret(s, got.token, e);

@@ -8,6 +8,7 @@ clear error, never two, also where provd is killed between the request and its r
 import json
 import os
 import unittest
+import unittest.mock
 
 import cloud
 import line
@@ -304,6 +305,28 @@ class Crash(unittest.TestCase):
             l.api.post('/stations/A1/actions/abort')
             run = l.next_run()
             self.assertEqual((run['outcome'], run['code']), ('aborted', 'aborted'), run)
+
+
+class Bench(unittest.TestCase):
+    def run_it(self, l, **service):
+        names = {'url': 'PROVD_SERVICE_cloud', 'token': 'PROVD_SERVICE_cloud_TOKEN', 'ca': 'PROVD_SERVICE_cloud_CA'}
+        with unittest.mock.patch.dict(os.environ, {names[k]: v for k, v in service.items()}):
+            return l.provctl('recipe', 'run', os.path.join(line.ROOT, 'recipes', 'commission.yaml'), '--port',
+                             'console=sim:b1', '--serial', 'SN20261129004711', '--json')
+
+    def test_a_bench_takes_its_services_from_the_environment(self):
+        with Row() as l:
+            said = json.loads(self.run_it(l).stdout)
+            self.assertEqual((said['code'], said['step']), ('not-found', 'register'), said)
+            self.assertIn('set PROVD_SERVICE_cloud to its address', said['message'])
+            said = json.loads(self.run_it(l, url='http://cloud.example', token=cloud.TOKEN).stdout)
+            self.assertIn('in the clear', said['message'])
+            done = self.run_it(l, url=l.cloud.url, token=cloud.TOKEN, ca=l.cloud.ca)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            (device,) = l.cloud.devices
+            self.assertEqual((device['serial_number'], device['state']), ('SN20261129004711', 'active'))
+            self.assertNotIn(device['client_secret'], done.stdout + done.stderr)
+            self.assertNotIn(cloud.TOKEN, done.stdout + done.stderr)
 
 
 REQUEST = """recipe: ask
