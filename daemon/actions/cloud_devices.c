@@ -42,20 +42,22 @@ static int take(const json_t *device, const char *serial, const char *type,
 {
 	const char *its_serial = json_string_value(json_object_get(device, "serial_number"));
 	const char *its_type = json_string_value(json_object_get(device, "device_type"));
+	_cleanup_(freep) char *shown_serial = http_shown(its_serial);
+	_cleanup_(freep) char *shown_type = http_shown(its_type);
 	char id[CLOUD_ID_BYTES];
 	int r;
 
 	if (!its_serial || strcmp(its_serial, serial) != 0)
 		return err_set(e, ERR_SERVICE_ANSWER,
-			"asked for serial number %s, the answer has the device of '%.80s': does the service know the query 'serial_number'?",
-			serial, its_serial ? its_serial : "no serial number");
+			"asked for serial number %s, the answer has the device of '%s': does the service know the query 'serial_number'?",
+			serial, shown_serial);
 	r = cloud_id(device, id, e);
 	if (r < 0)
 		return r;
 	if (!its_type || strcmp(its_type, type) != 0)
 		return err_set(e, ERR_SERVICE_CONFLICT,
-			"serial number %s is registered as '%.80s' (device %s), '%s' expected",
-			serial, its_type ? its_type : "no device type", id, type);
+			"serial number %s is registered as '%s' (device %s), '%s' expected", serial,
+			shown_type, id, type);
 	if (ret->id[0])
 		return err_set(e, ERR_SERVICE_CONFLICT,
 			"serial number %s is registered twice, as device %s and as device %s: remove the wrong one there",

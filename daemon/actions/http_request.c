@@ -108,10 +108,13 @@ static int expect_values(const struct http_step *x, const json_t *expected, cons
 			return err_set(e, ERR_SERVICE_ANSWER,
 				"service '%s': its answer has no value at '%.80s', '%.80s' expected",
 				x->name, pointer, wanted);
-		if (strcmp(got, wanted) != 0)
+		if (strcmp(got, wanted) != 0) {
+			_cleanup_(freep) char *shown = http_shown(got);
+
 			return err_set(e, ERR_SERVICE_REFUSED,
-				"service '%s': its answer has '%.80s' at '%.80s', '%.80s' expected",
-				x->name, got, pointer, wanted);
+				"service '%s': its answer has '%s' at '%.80s', '%.80s' expected",
+				x->name, shown, pointer, wanted);
+		}
 	}
 	if (json_object_size(expected))
 		result_evidence(out, "expected", json_deep_copy(expected));

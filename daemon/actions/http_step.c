@@ -9,7 +9,7 @@
 #include "base/util.h"
 #include "daemon/recipe/args.h"
 
-#define REASON_BYTES 100
+#define SHOWN_BYTES 100
 
 int http_step_open(struct http_step *x, struct step *s, const struct args *a, struct err *e)
 {
@@ -109,6 +109,22 @@ char *http_json_text(const json_t *j)
 	return copy;
 }
 
+char *http_shown(const char *text)
+{
+	struct strbuf b = {0};
+	size_t n;
+
+	if (!text)
+		return xstrdup("nothing");
+	n = strnlen(text, SHOWN_BYTES);
+	while (text[n] && n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n--;
+	sb_add_escaped(&b, text, n);
+	if (text[n])
+		sb_add(&b, "...");
+	return sb_take(&b);
+}
+
 /* --- the exchange --- */
 
 static int read_reply(const struct http_answer *answer, struct http_reply *ret, struct err *e)
@@ -157,26 +173,16 @@ int http_step_ask(
 	return r;
 }
 
-/* Why, in the service's own words (RFC 9457 and what is usual), made readable and short. */
+/* Why, in the service's own words (RFC 9457 and what is usual). */
 static char *reason_of(const json_t *j)
 {
 	static const char *const names[] = {
 		"/detail", "/message", "/error/message", "/error", "/title"};
-	struct strbuf b = {0};
 	const char *said = NULL;
-	size_t n;
 
 	for (size_t i = 0; !said && i < ARRAY_LEN(names); i++)
 		said = json_string_value(http_json_at(j, names[i]));
-	if (!said || !*said)
-		return xstrdup("no reason given");
-	for (n = strlen(said) < REASON_BYTES ? strlen(said) : REASON_BYTES;
-		n > 0 && ((unsigned char)said[n] & 0xc0) == 0x80; n--)
-		;
-	sb_add_escaped(&b, said, n);
-	if (said[n])
-		sb_add(&b, "...");
-	return sb_take(&b);
+	return said && *said ? http_shown(said) : xstrdup("no reason given");
 }
 
 int http_step_refused(const struct http_step *x, const struct http_ask *q,

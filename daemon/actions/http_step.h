@@ -54,5 +54,8 @@ int http_step_refused(const struct http_step *x, const struct http_ask *q,
 int http_json(const char *type, const char *body, size_t n, json_t **ret, struct err *e);
 /* What a JSON pointer (RFC 6901) leads to, borrowed; NULL: nothing. */
 const json_t *http_json_at(const json_t *j, const char *pointer);
+/* A text of a service for a message: readable, in one line, cut after some bytes; "nothing" for NULL.
+ * Owned by the caller. */
+char *http_shown(const char *text);
 /* A text, number or boolean as text, owned by the caller; NULL for any other value. */
 char *http_json_text(const json_t *j);

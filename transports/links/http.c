@@ -336,6 +336,10 @@ static void read_head(struct exchange *x)
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &x->answer->status);
 	curl_easy_getinfo(x->curl, CURLINFO_CONTENT_TYPE, &type);
 	x->answer->sent = sent > 0;
+	/* A name in ASCII (RFC 9110, 8.3.1), or it is none. */
+	for (const char *p = type; type && *p; p++)
+		if (*p < ' ' || *p > '~')
+			type = NULL;
 	snprintf(x->answer->type, sizeof x->answer->type, "%s", type ? type : "");
 }
 

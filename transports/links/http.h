@@ -43,7 +43,7 @@ struct http_request {
 struct http_answer {
 	bool sent; /* a byte of the request left: the service may have acted, whatever came back */
 	long status;
-	char type[80];	    /* Content-Type, "" none */
+	char type[80];	    /* Content-Type, printable ASCII; "" none */
 	struct strbuf body; /* at most HTTP_ANSWER_MAX; may hold a secret */
 };
 

@@ -157,6 +157,14 @@ START_TEST(an_answer_comes_whole_and_the_request_says_what_was_meant)
 }
 END_TEST
 
+START_TEST(a_content_type_that_is_no_text_is_none)
+{
+	server.say = "HTTP/1.1 200 OK\r\nContent-Type: a\x1b[2J\xff\r\nContent-Length: 0\r\n\r\n";
+	ck_assert_msg(ask("GET", NULL) == 0, "%s", e.msg);
+	ck_assert_str_eq(answer.type, "");
+}
+END_TEST
+
 START_TEST(a_proxy_of_the_environment_is_not_asked)
 {
 	setenv("http_proxy", "http://127.0.0.1:1", 1);
@@ -324,6 +332,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, an_answer_comes_whole_and_the_request_says_what_was_meant);
+	tcase_add_test(t, a_content_type_that_is_no_text_is_none);
 	tcase_add_test(t, a_proxy_of_the_environment_is_not_asked);
 	tcase_add_test(t, a_redirect_is_an_answer_and_not_followed);
 	tcase_add_loop_test(
