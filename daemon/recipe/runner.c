@@ -253,6 +253,7 @@ static int act(
 	}
 	if (r == 0)
 		r = st->action->run(&s, args, out, e);
+	run->once = out->once;
 	kept = keep_secret_outputs(&s, out, r < 0 ? NULL : e);
 	if (r == 0)
 		r = kept;
@@ -332,7 +333,6 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 		json_object_set_new(seen, "outcome", json_string(outcome_str(rec->outcome)));
 		json_object_set_new(seen, "code", json_string(err_code_str(rec->code)));
 		json_object_set_new(run->outputs, st->id, seen);
-		run->once = out.once;
 		rec->message = message;
 		rec->evidence = evidence;
 		rec->outputs = outputs;
