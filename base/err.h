@@ -76,6 +76,16 @@ enum err_class {
 	X(INTERRUPTED, "interrupted", LINE,                                                             \
 		"Power or provd was lost during the run: run the unit again.")                          \
 	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                          \
+	X(SERVICE_DOWN, "service-unreachable", LINE,                                                    \
+		"Check the network and the service that the message names, then run it again.")         \
+	X(SERVICE_UNTRUSTED, "service-untrusted", LINE,                                                 \
+		"The service cannot prove who it is: check its certificate and provd.yaml.")            \
+	X(SERVICE_ANSWER, "service-answer", LINE,                                                       \
+		"What answers is not the service that was expected: check its address.")                \
+	X(SERVICE_REFUSED, "service-refused", LINE,                                                     \
+		"The service refused the request: the message says with which status.")                 \
+	X(SERVICE_CONFLICT, "service-conflict", LINE,                                                   \
+		"The service knows this unit as something else: a supervisor looks at both.")           \
 	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                                \
 	X(UNSUPPORTED, "unsupported", LINE, "This provd or device cannot do that.")                     \
 	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")            \

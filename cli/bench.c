@@ -16,6 +16,7 @@
 #include "daemon/recipe/runner.h"
 #include "transports/images/blob.h"
 #include "transports/images/image.h"
+#include "transports/links/http.h"
 
 /* One run; the cancel flag is global because a signal handler fires it. */
 struct session {
@@ -258,6 +259,39 @@ static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 	return 0;
 }
 
+#define SERVICE_TIMEOUT_US (15 * US_PER_S)
+
+static const char *service_variable(const char *name, const char *what)
+{
+	_cleanup_(freep) char *var = xasprintf("PROVD_SERVICE_%s%s", name, what);
+
+	return getenv(var);
+}
+
+static int env_service(void *env, const char *name, struct http_service *ret, struct err *e)
+{
+	const char *url = service_variable(name, "");
+	const char *token = service_variable(name, "_TOKEN");
+	const char *ca = service_variable(name, "_CA");
+
+	if (!url)
+		return err_set(e, ERR_NOT_FOUND,
+			"set PROVD_SERVICE_%s to its address, and PROVD_SERVICE_%s_TOKEN and PROVD_SERVICE_%s_CA where it needs them",
+			name, name, name);
+	if (http_url_check(url, e) < 0)
+		return -ERR_INVALID;
+	if (token && http_url_clear(url))
+		return err_set(e, ERR_INVALID,
+			"a token would go in the clear to %s: https:// expected", url);
+	*ret = (struct http_service){
+		.url = xstrdup(url),
+		.ca = ca ? xstrdup(ca) : NULL,
+		.token = token ? xstrdup(token) : NULL,
+		.timeout_us = SERVICE_TIMEOUT_US,
+	};
+	return 0;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct session *s = env;
@@ -294,6 +328,7 @@ static const struct step_env_ops env_ops = {
 	.load_blob = env_load_blob,
 	.keep = env_keep,
 	.scratch = env_scratch,
+	.service = env_service,
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,

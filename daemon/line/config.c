@@ -12,6 +12,7 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "base/yaml.h"
+#include "transports/links/http.h"
 
 #define MAX_SECRET_BYTES 65536
 
@@ -60,7 +61,12 @@ struct config *config_unref(struct config *c)
 		free(c->secret[i].name);
 		free(c->secret[i].file);
 	}
+	for (size_t i = 0; i < c->services; i++) {
+		free(c->service[i].name);
+		form_done(service_rows, &c->service[i]);
+	}
 	free_texts(c->hotplug, c->hotplugs);
+	free(c->service);
 	free(c->secret);
 	free(c->station);
 	free(c->listen_host);
@@ -493,6 +499,104 @@ static void read_secrets(void *to, const json_t *v, const char *pointer, struct 
 	}
 }
 
+const struct form_row service_rows[] = {
+	{"url", FORM_TEXT, .required = true, .low = 1, .high = 512,
+		.doc = "https://HOST[:PORT][/PATH]; http:// is taken of this machine alone, or without a token.",
+		FORM_AT(struct service_config, url)},
+	{"ca", FORM_PATH,
+		.doc = "Certificates that sign the service's, in the place of the system's.",
+		FORM_AT(struct service_config, ca)},
+	{"cert", FORM_PATH, .doc = "The certificate that provd shows; needs key.",
+		FORM_AT(struct service_config, cert)},
+	{"key", FORM_PATH, .doc = "The key of cert.", FORM_AT(struct service_config, key)},
+	{"token", FORM_TEXT, .doc = "The name of a secret: sent as a bearer token.",
+		FORM_AT(struct service_config, token)},
+	{"timeout", FORM_DURATION, .def = "15s", .low = 100000,
+		.doc = "How long one request may take.",
+		FORM_AT(struct service_config, timeout_us)},
+	{0},
+};
+
+static const struct secret_config *find_secret(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->secrets; i++)
+		if (!strcmp(c->secret[i].name, name))
+			return &c->secret[i];
+	return NULL;
+}
+
+/* By number, or the one name that is always this machine (RFC 6761, 6.3). */
+static bool is_this_machine(const char *url)
+{
+	const char *host = url + strlen("http://");
+	size_t n = strcspn(host, "/");
+	size_t port = n;
+	_cleanup_(freep) char *name = NULL;
+
+	while (port > 0 && host[port - 1] >= '0' && host[port - 1] <= '9')
+		port--;
+	if (port > 0 && port < n && host[port - 1] == ':')
+		n = port - 1;
+	name = *host == '[' && n > 2 ? strndup(host + 1, n - 2) : strndup(host, n);
+	return !strcmp(name, "localhost") || config_is_loopback(name);
+}
+
+static void check_service(
+	const struct config *c, struct service_config *s, const char *p, struct mistakes *m)
+{
+	size_t n = s->url ? strlen(s->url) : 0;
+	struct err e;
+
+	if (n > 0 && s->url[n - 1] == '/')
+		s->url[n - 1] = '\0';
+	if (s->url && http_url_check(s->url, &e) < 0)
+		mistakes_add(m, p, "%s", e.msg);
+	else if (s->url && s->token && http_url_clear(s->url) && !is_this_machine(s->url))
+		mistakes_add(m, p,
+			"service '%s' would send its token in the clear to %s: https:// expected",
+			s->name, s->url);
+	if (!s->cert != !s->key)
+		mistakes_add(
+			m, p, "service '%s' needs 'cert' and 'key' together, or neither", s->name);
+	if (s->token && !find_secret(c, s->token))
+		mistakes_add(m, p,
+			"service '%s' names the token '%s', and 'secrets' has no such name",
+			s->name, s->token);
+}
+
+static void read_services(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+	const char *name;
+	json_t *o;
+
+	if (!json_is_object(v))
+		mistakes_add(m, pointer, "'services' must be a mapping of names");
+	c->service = xcalloc(json_object_size(v) + 1, sizeof *c->service);
+	json_object_foreach((json_t *)v, name, o) {
+		struct service_config *s = &c->service[c->services++];
+		_cleanup_(freep) char *p = pointer_key(pointer, name);
+
+		s->name = xstrdup(name);
+		if (!is_name(name))
+			mistakes_add(m, p, "a service's name has letters, digits, - _ and .");
+		if (json_is_object(o))
+			form_read(service_rows, o, p, "key", s, m);
+		else
+			mistakes_add(m, p, "a service is a mapping such as {url: 'https://HOST'}");
+	}
+}
+
+/* Once all keys are read: a token is the name of a secret, wherever that is written. */
+static void check_services(const struct config *c, struct mistakes *m)
+{
+	for (size_t i = 0; i < c->services; i++) {
+		_cleanup_(freep) char *p = pointer_key("/services", c->service[i].name);
+
+		check_service(c, &c->service[i], p, m);
+	}
+}
+
 static const char *const clock_syncs[] = {[CLOCK_SYNC_AUTO] = "auto",
 	[CLOCK_SYNC_REQUIRED] = "required",
 	[CLOCK_SYNC_IGNORED] = "ignored",
@@ -578,6 +682,8 @@ const struct form_row config_rows[] = {
 		.schema =
 			"{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":1,\"properties\":{\"file\":{\"type\":\"string\"},\"credential\":{\"type\":\"string\"}},\"additionalProperties\":false}}",
 		.doc = "NAME: {file: /PATH} or NAME: {credential: NAME}. Read when a recipe asks for ${secrets.NAME}; masked everywhere."},
+	{"services", FORM_OWN, .read = read_services, .each = service_rows,
+		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
 	{"stations", FORM_OWN, .read = read_stations, .schema = STATIONS_SCHEMA,
 		.doc = "A list, here or in stations.d/*.yaml: see below."},
 	{0},
@@ -599,6 +705,7 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 	if (!c->listen_host)
 		c->listen_host = xstrdup("127.0.0.1");
 	check_listen(c, m);
+	check_services(c, m);
 }
 
 static const struct form_row file_rows[] = {
@@ -771,24 +878,72 @@ bool station_config_equal(const struct station_config *a, const struct station_c
 	return true;
 }
 
+static int read_secret_file(const struct secret_config *s, char **ret, struct err *e)
+{
+	_cleanup_(closep) int fd = open(s->file, O_RDONLY | O_CLOEXEC);
+	char buf[MAX_SECRET_BYTES];
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof buf - 1);
+
+	if (n < 0)
+		return err_errno(e, ERR_IO, errno, "secret '%s'", s->name);
+	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
+		n--;
+	buf[n] = 0;
+	*ret = xstrdup(buf);
+	secret_wipe(buf, sizeof buf);
+	return 0;
+}
+
 int config_secret(const struct config *c, const char *name, char **ret, struct err *e)
 {
-	for (size_t i = 0; i < c->secrets; i++) {
-		if (strcmp(c->secret[i].name, name) != 0)
-			continue;
+	const struct secret_config *s = find_secret(c, name);
 
-		_cleanup_(closep) int fd = open(c->secret[i].file, O_RDONLY | O_CLOEXEC);
-		char buf[MAX_SECRET_BYTES];
-		ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof buf - 1);
+	return s ? read_secret_file(s, ret, e)
+		 : err_set(e, ERR_NOT_FOUND, "provd.yaml names no secret '%s'", name);
+}
 
-		if (n < 0)
-			return err_errno(e, ERR_IO, errno, "secret '%s'", name);
-		while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
-			n--;
-		buf[n] = 0;
-		*ret = xstrdup(buf);
-		secret_wipe(buf, sizeof buf);
-		return 0;
+static const struct service_config *find_service(
+	const struct config *c, const char *name, struct err *e)
+{
+	_cleanup_(freep) const char **names = xcalloc(c->services + 1, sizeof *names);
+	const char *near;
+
+	for (size_t i = 0; i < c->services; i++) {
+		if (!strcmp(c->service[i].name, name))
+			return &c->service[i];
+		names[i] = c->service[i].name;
 	}
-	return err_set(e, ERR_NOT_FOUND, "provd.yaml names no secret '%s'", name);
+	near = nearest_name(name, names);
+	err_set(e, ERR_NOT_FOUND, "provd.yaml names no service '%s'%s%s%s", name,
+		near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return NULL;
+}
+
+static char *copy_of(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+int config_service(
+	const struct config *c, const char *name, struct http_service *ret, struct err *e)
+{
+	const struct service_config *s = find_service(c, name, e);
+	char *token = NULL;
+	int r = 0;
+
+	if (!s)
+		return -ERR_NOT_FOUND;
+	if (s->token)
+		r = config_secret(c, s->token, &token, e);
+	if (r < 0)
+		return r;
+	*ret = (struct http_service){
+		.url = xstrdup(s->url),
+		.ca = copy_of(s->ca),
+		.cert = copy_of(s->cert),
+		.key = copy_of(s->key),
+		.token = token,
+		.timeout_us = s->timeout_us,
+	};
+	return 0;
 }

@@ -17,6 +17,8 @@
 
 #define CONFIG_ID_MAX 63
 
+struct http_service;
+
 struct port_config {
 	char *role;
 	char *kind;  /* tty (default), usb, probe, tcp, udp */
@@ -47,6 +49,15 @@ struct station_config {
 struct secret_config {
 	char *name;
 	char *file; /* absolute */
+};
+
+/* A service that recipes may ask, by its name. */
+struct service_config {
+	char *name;
+	char *url;	       /* no '/' at its end */
+	char *ca, *cert, *key; /* absolute paths of PEM files, NULL: see struct http_service */
+	char *token;	       /* name of a secret; NULL: none */
+	uint64_t timeout_us;
 };
 
 /* The persons who may approve a recipe. */
@@ -97,6 +108,8 @@ struct config {
 	uint64_t stop_grace_us; /* how long SIGTERM waits for a step to end before it cancels */
 	struct secret_config *secret;
 	size_t secrets;
+	struct service_config *service;
+	size_t services;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -104,9 +117,9 @@ struct config {
 	size_t stations;
 };
 
-/* The rows of provd.yaml, of a station and of a port (base/form.h): the manual and the schema are
- * made of them. */
-extern const struct form_row config_rows[], station_rows[], port_rows[];
+/* The rows of provd.yaml, of a station, of a port and of a service (base/form.h): the manual and the
+ * schema are made of them. */
+extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);
@@ -139,3 +152,7 @@ bool station_config_equal(const struct station_config *a, const struct station_c
 const struct port_config *station_port(const struct station_config *s, const char *role);
 /* The clear text of a secret: owned by the caller, who wipes it. */
 int config_secret(const struct config *c, const char *name, char **ret, struct err *e);
+/* A service with the text of its token, by its name; the caller ends it. -ERR_NOT_FOUND with the
+ * nearest name. */
+int config_service(
+	const struct config *c, const char *name, struct http_service *ret, struct err *e);

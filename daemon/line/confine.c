@@ -55,7 +55,7 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	struct lists *l = xcalloc(1, sizeof *l);
 	size_t n = 0;
 
-	l->hidden = xcalloc(c->secrets + 4, sizeof *l->hidden);
+	l->hidden = xcalloc(c->secrets + c->services + 4, sizeof *l->hidden);
 	l->hidden[n++] = xstrdup(c->state_dir);
 	if (c->marks_file)
 		l->hidden[n++] = xstrdup(c->marks_file);
@@ -63,6 +63,9 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 		l->hidden[n++] = xstrdup(credentials);
 	for (size_t i = 0; i < c->secrets; i++)
 		l->hidden[n++] = xstrdup(c->secret[i].file);
+	for (size_t i = 0; i < c->services; i++)
+		if (c->service[i].key)
+			l->hidden[n++] = xstrdup(c->service[i].key);
 	l->visible[0] = xstrdup(artifact_dir);
 	l->policy = (struct sandbox_policy){
 		.hidden = (const char *const *)l->hidden,

@@ -228,6 +228,17 @@ static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 	return 0;
 }
 
+/* The station may have an older snapshot: what was taken out since then is not asked any more. */
+static int env_service(void *env, const char *name, struct http_service *ret, struct err *e)
+{
+	struct station *s = ((struct env *)env)->s;
+	struct config *now = s->line->config(s->line->line);
+	int r = config_service(now, name, ret, e);
+
+	config_unref(now);
+	return r;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct env *v = env;
@@ -270,6 +281,7 @@ static const struct step_env_ops env_ops = {
 	.output = env_output,
 	.keep = env_keep,
 	.scratch = env_scratch,
+	.service = env_service,
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,

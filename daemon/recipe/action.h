@@ -87,11 +87,15 @@ struct action_arg {
 	bool secret;
 	bool bench;   /* a path of this machine, which a station does not take */
 	bool program; /* names a program that has to be installed; of a list the first item does */
+	bool service; /* names a service of provd.yaml: it has to be there before the first step */
 };
 
 struct action_output {
 	const char *name; /* NULL ends the list; read as ${steps.<id>.<name>} */
 	const char *doc;
+	/* It is a secret of the run from then on: masked in all that leaves, and taken by arguments
+	 * that may hold one, and by no other. A text of 4 characters or more. */
+	bool secret;
 };
 
 struct step;
@@ -118,6 +122,7 @@ struct step_result {
 	char message[ERR_TEXT_BYTES]; /* of a FAILED verdict, for the operator */
 	json_t *evidence;	      /* object: what proves it; owned by the runner after run() */
 	json_t *outputs;	      /* object; owned by the runner after run() */
+	bool once; /* what it did may have happened: `retry` of the recipe does not count */
 };
 
 /* Sets one member of the evidence or outputs, creating the object. value's reference is taken. */
@@ -149,7 +154,7 @@ struct step {
 	const struct action *action;
 	bool teardown; /* it makes the fixture safe */
 	struct iotime it;
-	const struct secret_set *secrets;
+	struct secret_set *secrets; /* of the run; step_secret() adds to it */
 	const struct step_env_ops *ops;
 	void *env;
 	struct teller tell; /* called by step_progress() and step_log(), which masks secrets */
@@ -177,6 +182,11 @@ int step_serial(struct step *s, const char *kind, const char *value, char ret[UN
 /* ops->values, for a serial number that somebody scanned (NULL: none). */
 int step_values(
 	struct step *s, const char *serial, const json_t *wanted, json_t **ret, struct err *e);
+
+/* From now on nobody sees it: a value that the step learned, before it goes anywhere. */
+int step_secret(struct step *s, const char *value, struct err *e);
+/* ops->service; its token is a secret of the run then. End it with http_service_done(). */
+int step_service(struct step *s, const char *name, struct http_service *ret, struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {

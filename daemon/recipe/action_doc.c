@@ -67,8 +67,8 @@ static json_t *action_json(const struct action *a)
 	for (const struct action_arg *r = a->args; r->name; r++)
 		json_array_append_new(args, arg_json(r));
 	for (const struct action_output *o = a->outputs; o && o->name; o++)
-		json_array_append_new(
-			outputs, json_pack("{s:s, s:s}", "name", o->name, "doc", o->doc));
+		json_array_append_new(outputs, json_pack("{s:s, s:s, s:b}", "name", o->name, "doc",
+						       o->doc, "secret", o->secret));
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (a->flags & flags[i].flag)
 			json_array_append_new(names, json_string(flags[i].name));
@@ -160,7 +160,7 @@ void actions_markdown(struct strbuf *out)
 				"\n| argument | type | default | meaning |\n|---|---|---|---|\n");
 		args_markdown(out, a->args, "");
 		for (const struct action_output *o = a->outputs; o && o->name; o++)
-			sb_addf(out, "%s- output `%s`: %s\n", o == a->outputs ? "\n" : "", o->name,
-				o->doc);
+			sb_addf(out, "%s- output `%s`: %s%s\n", o == a->outputs ? "\n" : "",
+				o->name, o->doc, o->secret ? " **(a secret)**" : "");
 	}
 }

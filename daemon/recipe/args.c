@@ -431,8 +431,7 @@ struct args *args_literal(const struct action_arg *rows, const json_t *with)
 	return a;
 }
 
-/* What was substituted may be a secret. */
-static void wipe(json_t *j)
+void json_wipe(json_t *j)
 {
 	const char *key;
 	json_t *item;
@@ -443,9 +442,9 @@ static void wipe(json_t *j)
 	if (json_is_string(j))
 		secret_wipe((char *)(uintptr_t)json_string_value(j), json_string_length(j));
 	json_array_foreach(j, i, item)
-		wipe(item);
+		json_wipe(item);
 	json_object_foreach(j, key, item)
-		wipe(item);
+		json_wipe(item);
 }
 
 struct args *args_free(struct args *a)
@@ -453,7 +452,7 @@ struct args *args_free(struct args *a)
 	if (!a)
 		return NULL;
 	for (size_t i = 0; a->value && i < a->count; i++) {
-		wipe(a->value[i].json);
+		json_wipe(a->value[i].json); /* what was substituted may be a secret */
 		json_decref(a->value[i].json);
 		if (a->rows[i].type == ARG_OBJECT && a->value[i].present)
 			args_free(a->value[i].object);

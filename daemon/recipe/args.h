@@ -14,6 +14,8 @@ int args_new(const struct action_arg *rows, const json_t *with, const struct sco
 	struct args **ret, struct err *e);
 /* What of `with` is literal and good by itself; the rest is absent, as if it was not given. */
 struct args *args_literal(const struct action_arg *rows, const json_t *with);
+/* Overwrites every text of a value that nobody else refers to. NULL is fine. */
+void json_wipe(json_t *j);
 struct args *args_free(struct args *a);
 
 /* The check of `with` against the rows, without values: unknown and missing names, literals of the

@@ -122,6 +122,13 @@ static int declared(const struct check *c, const char *section, const char *path
 	return bad_name(e, path, name, names);
 }
 
+static int no_secret_here(const struct check *c, const char *path, struct err *e)
+{
+	return err_set(e, ERR_INVALID,
+		"'${%s}': %s may hold no secret, since others see it (see `provctl actions`)", path,
+		c->what);
+}
+
 /* The step that is looked at sends the value of this slot, "" of the serial number. */
 static void note_slot(const struct check *c, const char *slot)
 {
@@ -184,6 +191,9 @@ static int step_output(const struct check *c, const char *path, const char *rest
 		return 0;
 	if (!has_output(s, dot + 1, names, ARRAY_LEN(names) - 1))
 		return bad_name(e, path, dot + 1, names);
+	for (const struct action_output *o = s->action->outputs; o && o->name; o++)
+		if (o->secret && !c->secret_ok && !strcmp(dot + 1, o->name))
+			return no_secret_here(c, path, e);
 	if (s->action->flags & ACTION_GIVES_VALUES && !is_about_step(dot + 1))
 		note_slot(c, strcmp(dot + 1, "serial") ? dot + 1 : "");
 	return 0;
@@ -194,9 +204,7 @@ static int secret_ref(struct check *c, const char *path, const char *name, struc
 	struct recipe *r = c->r;
 
 	if (!c->secret_ok)
-		return err_set(e, ERR_INVALID,
-			"'${%s}': %s may hold no secret, since others see it (see `provctl actions`)",
-			path, c->what);
+		return no_secret_here(c, path, e);
 	for (size_t i = 0; i < r->secrets; i++)
 		if (!strcmp(r->secret[i], name))
 			return 0;

@@ -19,6 +19,7 @@
 #include "transports/links/usb.h"
 
 struct blob;
+struct http_service;
 struct outfile;
 struct image;
 struct image_opts;
@@ -149,6 +150,13 @@ struct step_env_ops {
 	/* OPTIONAL. A directory for what does not outlive the step: make one of your own in it, and
 	 * remove it. NULL: /tmp. */
 	int (*scratch)(void *env, char ret[FILE_PATH_BYTES], struct err *e);
+
+	/* Services. */
+
+	/* OPTIONAL. A service that this installation allows, by its name; the caller ends it. Call it
+	 * by step_service(), which keeps its token secret. -ERR_NOT_FOUND for another name. NULL:
+	 * there are none. */
+	int (*service)(void *env, const char *name, struct http_service *ret, struct err *e);
 
 	/* People. */
 

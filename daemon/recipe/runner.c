@@ -11,6 +11,7 @@ struct run {
 	struct run_result *res; /* the first failure stays */
 	unsigned n;
 	json_t *exposed;	      /* the slots whose values have left */
+	bool once;		      /* what the last attempt did is not done again */
 	struct step_record *record;   /* the current one */
 	char message[ERR_TEXT_BYTES]; /* of the last attempt that did not pass */
 	char serial[UNIT_SERIAL_BYTES];
@@ -208,6 +209,28 @@ static int expose(struct run *run, const struct recipe_step *st, struct err *e)
 	return r;
 }
 
+/* What the action brought and nobody may see is masked from here on; what cannot be is dropped. */
+static int keep_secret_outputs(struct step *s, const struct step_result *out, struct err *e)
+{
+	int r = 0;
+
+	for (const struct action_output *o = s->action->outputs; o && o->name; o++) {
+		json_t *v = o->secret ? json_object_get(out->outputs, o->name) : NULL;
+
+		if (!v)
+			continue;
+		if (r == 0)
+			r = json_is_string(v) ? step_secret(s, json_string_value(v), e)
+					      : err_set(e, ERR_INVALID, "a secret must be a text");
+		if (r < 0) {
+			err_prefix(e, "output '%s'", o->name);
+			json_wipe(v);
+			json_object_del(out->outputs, o->name);
+		}
+	}
+	return r;
+}
+
 /* Runs the action and judges what it brought. */
 static int act(
 	struct run *run, const struct recipe_step *st, struct step_result *out, struct err *e)
@@ -228,6 +251,7 @@ static int act(
 		.measured = measured,
 		.measured_data = run,
 	};
+	int kept;
 	int r = iotime_check(&s.it, e);
 
 	if (r == 0)
@@ -242,6 +266,10 @@ static int act(
 		r = expose(run, st, e);
 	if (r == 0)
 		r = st->action->run(&s, args, out, e);
+	run->once = out->once;
+	kept = keep_secret_outputs(&s, out, r < 0 ? NULL : e);
+	if (r == 0)
+		r = kept;
 	/* However the action said it: a cancel that came is the reason. */
 	if (r < 0 && rn->cancel && run->it.cancel && cancel_reason(rn->cancel) != ERR_NONE)
 		iotime_check(&run->it, e);
@@ -350,7 +378,7 @@ static bool may_retry(
 
 	if (rec->outcome == OUTCOME_PASSED || rec->outcome == OUTCOME_SKIPPED)
 		return false;
-	if (rec->attempt >= st->attempts || st->action->flags & ACTION_IRREVERSIBLE)
+	if (rec->attempt >= st->attempts || st->action->flags & ACTION_IRREVERSIBLE || run->once)
 		return false;
 	if (rec->outcome == OUTCOME_ABORTED || iotime_check(&run->it, NULL) == -ERR_TIMEOUT)
 		return false;
@@ -483,6 +511,7 @@ void runner_run(const struct runner *rn, struct run_result *ret)
 		run_phase(&run, PHASE_STEPS);
 	run.it = iotime_within(&(struct iotime){NO_DEADLINE, NULL}, teardown_us);
 	run_phase(&run, PHASE_TEARDOWN);
+	json_wipe(run.outputs);
 	json_decref(run.outputs);
 	json_decref(run.exposed);
 }

@@ -8,6 +8,7 @@
 #include "base/outfile.h"
 #include "base/util.h"
 #include "daemon/recipe/action.h"
+#include "transports/links/http.h"
 
 /* Bytes of one line of a run's log. */
 #define LOGGED_MAX 2047
@@ -166,6 +167,27 @@ int step_values(
 	int r = without_secret(s, "the serial number", serial, e);
 
 	return r < 0 ? r : s->ops->values(s->env, serial, wanted, ret, e);
+}
+
+int step_secret(struct step *s, const char *value, struct err *e)
+{
+	return s->secrets ? secret_set_add(s->secrets, value, e) : 0;
+}
+
+int step_service(struct step *s, const char *name, struct http_service *ret, struct err *e)
+{
+	struct http_service got = {0};
+	int r = s->ops->service ? s->ops->service(s->env, name, &got, e)
+				: err_set(e, ERR_UNSUPPORTED, "there are no services here");
+
+	if (r == 0 && got.token)
+		r = step_secret(s, got.token, e);
+	if (r < 0) {
+		http_service_done(&got);
+		return err_prefix(e, "service '%s'", name);
+	}
+	*ret = got;
+	return 0;
 }
 
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)

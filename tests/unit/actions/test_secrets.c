@@ -156,6 +156,48 @@ START_TEST(the_check_takes_a_secret_where_the_row_says_so_and_nowhere_else)
 }
 END_TEST
 
+/* The mistakes of a recipe whose second step is that one, and whose first fetched a secret. */
+static void check_after_credentials(const char *step)
+{
+	_cleanup_(freep) char *text = xasprintf(
+		"{\"recipe\": \"t\", \"version\": 1, \"ports\": {\"c\": {\"kind\": \"tty\"}}, \"steps\": "
+		"[{\"id\": \"k\", \"action\": \"cloud.credentials\", \"with\": {\"service\": \"s\", "
+		"\"device_id\": \"d\"}}, %s]}",
+		step);
+	json_t *root = json_loads(text, 0, NULL);
+	struct recipe *recipe = NULL;
+
+	ck_assert_msg(root != NULL, "%s", text);
+	mistakes = (struct mistakes){0};
+	recipe_check(root, &mistakes, &recipe, NULL);
+	recipe_unref(recipe);
+	json_decref(root);
+}
+
+START_TEST(an_output_that_is_a_secret_goes_where_a_secret_goes_and_nowhere_else)
+{
+	check_after_credentials(
+		"{\"action\": \"console.config\", \"with\": {\"port\": \"c\", \"values\": "
+		"{\"K\": \"${steps.k.client_secret}\"}}}");
+	ck_assert_uint_eq(mistakes.count, 0);
+	mistakes_done(&mistakes);
+	check_after_credentials("{\"action\": \"operator.prompt\", \"with\": {\"text\": "
+				"\"${steps.k.client_secret}\"}}");
+	ck_assert_uint_eq(mistakes.count, 1);
+	ck_assert(told_at("/steps/1/with/text"));
+	mistakes_done(&mistakes);
+	check_after_credentials("{\"action\": \"operator.prompt\", \"with\": {\"text\": \"x\"}, "
+				"\"when\": \"${steps.k.client_secret} == x\"}");
+	ck_assert_uint_eq(mistakes.count, 1);
+	ck_assert(told_at("/steps/1/when"));
+	mistakes_done(&mistakes);
+	check_after_credentials("{\"action\": \"operator.prompt\", \"with\": {\"text\": "
+				"\"${steps.k.client_id}\"}}");
+	ck_assert_uint_eq(mistakes.count, 0);
+	mistakes_done(&mistakes);
+}
+END_TEST
+
 static int reply_is_the_secret(void *data, const char *path, json_t **ret, struct err *e)
 {
 	*ret = json_string(data);
@@ -590,6 +632,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, the_check_takes_a_secret_where_the_row_says_so_and_nowhere_else);
+	tcase_add_test(t, an_output_that_is_a_secret_goes_where_a_secret_goes_and_nowhere_else);
 	tcase_add_test(t, the_runner_refuses_a_value_with_a_secret_in_it_by_the_same_rule);
 	tcase_add_loop_test(t, what_a_marked_argument_holds_is_masked_in_all_that_leaves, 0,
 		(int)ARRAY_LEN(drives));

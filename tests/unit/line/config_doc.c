@@ -28,6 +28,9 @@ static void print_man(void)
 	form_man(station_rows, stdout);
 	puts(".SH PORTS\nA mapping of roles. Each has one of path, tty, tcp and udp.");
 	form_man(port_rows, stdout);
+	puts(".SH SERVICES\nA mapping of names. What recipes ask of a cloud or a MES over HTTP goes to "
+	     "one of them.");
+	form_man(service_rows, stdout);
 	puts(".SH EXAMPLE\n"
 	     ".nf\n"
 	     "stations:\n"

@@ -9,6 +9,7 @@
 
 #include "base/util.h"
 #include "tests/unit/unit.h"
+#include "transports/links/http.h"
 
 static char dir[64];
 static struct strbuf report;
@@ -243,6 +244,88 @@ START_TEST(what_carries_a_date_waits_for_the_clock_on_a_real_line)
 }
 END_TEST
 
+static const char *const services_good[] = {
+	"services: {c: {url: 'https://cloud.example/api/', token: key}}\n",
+	"services: {c: {url: 'http://127.0.0.1:8080', token: key}}\n",
+	"services: {c: {url: 'http://[::1]:8080/x', token: key}}\n",
+	"services: {c: {url: 'http://localhost/x', token: key}}\n",
+	"services: {c: {url: 'http://mes.example', timeout: 2s}}\n",
+	"services: {c: {url: 'https://x', ca: /a, cert: /b, key: /c}}\n",
+};
+static const struct {
+	const char *lines, *said;
+} services_bad[] = {
+	{"services: [a]\n", "must be a mapping of names"},
+	{"services: {c: https://x}\n", "a service is a mapping"},
+	{"services: {c: {token: key}}\n", "url"},
+	{"services: {c: {url: 'ftp://x'}}\n", "not an address of a service"},
+	{"services: {c: {url: 'https://u:p@x'}}\n", "not an address of a service"},
+	{"services: {c: {url: 'http://cloud.example', token: key}}\n", "in the clear"},
+	{"services: {c: {url: 'http://127.0.0.1.example', token: key}}\n", "in the clear"},
+	{"services: {c: {url: 'https://x', token: kay}}\n", "no such name"},
+	{"services: {c: {url: 'https://x', cert: /a}}\n", "together"},
+	{"services: {c: {url: 'https://x', ca: a}}\n", "ca"},
+	{"services: {c: {url: 'https://x', tokn: key}}\n", "did you mean 'token'"},
+	{"services: {'a b': {url: 'https://x'}}\n", "letters, digits"},
+};
+
+/* services stands before secrets: the order of keys is the author's. */
+static int load_services(const char *lines, struct config **ret)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+	_cleanup_(freep) char *text =
+		xasprintf("state_dir: %s\n%ssecrets: {key: {file: %s/provd.yaml}}\nstations: []\n",
+			dir, lines, dir);
+	struct err e;
+
+	put("provd.yaml", text);
+	sb_clear(&report);
+	return config_load(path, &report, ret, &e);
+}
+
+START_TEST(a_service_has_an_address_and_a_token_that_is_a_secret)
+{
+	struct config *c = NULL;
+
+	ck_assert_msg(
+		load_services(services_good[_i], &c) == 0, "%s%s", services_good[_i], report.s);
+	ck_assert_uint_eq(c->services, 1);
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(a_service_that_is_none_is_refused_at_its_place)
+{
+	struct config *c = NULL;
+
+	ck_assert_msg(load_services(services_bad[_i].lines, &c) == -ERR_INVALID, "taken: %s",
+		services_bad[_i].lines);
+	ck_assert_msg(strstr(report.s, services_bad[_i].said) && strstr(report.s, "provd.yaml:2:"),
+		"%s", report.s);
+}
+END_TEST
+
+START_TEST(a_service_is_given_out_whole_with_the_text_of_its_token)
+{
+	struct http_service got;
+	struct config *c = NULL;
+	struct err e;
+
+	ck_assert_int_eq(load_services(services_good[0], &c), 0);
+	ck_assert_msg(config_service(c, "c", &got, &e) == 0, "%s", e.msg);
+	ck_assert_str_eq(got.url, "https://cloud.example/api");
+	ck_assert_int_eq(strncmp(got.token, "state_dir: ", 11), 0); /* what is in the file */
+	ck_assert_uint_eq(got.timeout_us, 15 * US_PER_S);
+	http_service_done(&got);
+	ck_assert_int_eq(config_service(c, "d", &got, &e), -ERR_NOT_FOUND);
+	config_unref(c);
+	ck_assert_int_eq(load_services("services: {cloud: {url: 'https://x'}}\n", &c), 0);
+	ck_assert_int_eq(config_service(c, "clout", &got, &e), -ERR_NOT_FOUND);
+	ck_assert_ptr_nonnull(strstr(e.msg, "did you mean 'cloud'?"));
+	config_unref(c);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("config");
@@ -255,6 +338,11 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_good_one_is_read_whole);
 	tcase_add_test(t, the_network_is_served_without_tls_only_by_who_says_so);
 	tcase_add_test(t, what_runs_leave_has_limits);
+	tcase_add_loop_test(t, a_service_has_an_address_and_a_token_that_is_a_secret, 0,
+		(int)ARRAY_LEN(services_good));
+	tcase_add_loop_test(
+		t, a_service_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(services_bad));
+	tcase_add_test(t, a_service_is_given_out_whole_with_the_text_of_its_token);
 	tcase_add_test(t, what_carries_a_date_waits_for_the_clock_on_a_real_line);
 	suite_add_tcase(s, t);
 	return s;

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The door to libcurl of workers; that of provctl is cli/http.c.
+ */
+#include "transports/links/http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/secret.h"
+#include "base/util.h"
+
+#define UNRESERVED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+#define POLL_MS	   1000
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void init(void)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		abort();
+}
+
+void http_service_done(struct http_service *s)
+{
+	if (s->token)
+		secret_wipe(s->token, strlen(s->token));
+	free(s->token);
+	free(s->url);
+	free(s->ca);
+	free(s->cert);
+	free(s->key);
+	*s = (struct http_service){0};
+}
+
+void http_answer_done(struct http_answer *a)
+{
+	if (a->body.s)
+		secret_wipe(a->body.s, a->body.len);
+	sb_done(&a->body);
+}
+
+/* --- what may be asked for --- */
+
+int http_path_check(const char *path, struct err *e)
+{
+	if (*path != '/' || strlen(path) > HTTP_PATH_MAX)
+		return err_set(e, ERR_INVALID,
+			"the path '%.80s' must begin with '/' and have at most %d characters", path,
+			HTTP_PATH_MAX);
+	for (const char *p = path; *p == '/';) {
+		const char *segment = p + 1;
+		size_t n = strspn(segment, UNRESERVED "!$&'()*+,;=:@");
+
+		if (segment[n] && segment[n] != '/')
+			return err_set(e, ERR_INVALID,
+				"the path '%.80s' has a character at position %zu that no path of a service has: letters, digits and -._~!$&'()*+,;=:@ expected (a query goes into 'query')",
+				path, (size_t)(segment + n - path) + 1);
+		if (n == 0 || (n == 1 && *segment == '.') || (n == 2 && !strncmp(segment, "..", 2)))
+			return err_set(e, ERR_INVALID,
+				"the path '%.80s' has an empty, '.' or '..' part: it must stay below the address of the service",
+				path);
+		p = segment + n;
+	}
+	return 0;
+}
+
+int http_header_check(const char *name, const char *value, struct err *e)
+{
+	static const char *const own[] = {"host", "authorization", "content-length", "cookie",
+		"transfer-encoding", "connection", "expect", "upgrade", "te", "trailer",
+		"idempotency-key", "content-type", "accept"};
+
+	if (!*name || strspn(name, UNRESERVED "!#$%&'*+^`|") != strlen(name))
+		return err_set(e, ERR_INVALID, "'%.80s' cannot name a header", name);
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (!strcasecmp(name, own[i]))
+			return err_set(e, ERR_INVALID,
+				"the header '%s' is not for a recipe: provd makes it", name);
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return err_set(e, ERR_INVALID,
+				"the header '%s' has a control character at position %zu", name,
+				(size_t)(p - value) + 1);
+	return 0;
+}
+
+char *http_escape(const char *text)
+{
+	struct strbuf b = {0};
+
+	for (const char *p = text; *p; p++) {
+		if (strchr(UNRESERVED, *p))
+			sb_add_n(&b, p, 1);
+		else
+			sb_addf(&b, "%%%02X", (unsigned char)*p);
+	}
+	return sb_take(&b);
+}
+
+bool http_url_clear(const char *url)
+{
+	return !strncasecmp(url, "http://", 7);
+}
+
+int http_url_check(const char *url, struct err *e)
+{
+	const char *host = http_url_clear(url)		      ? url + 7
+			   : !strncasecmp(url, "https://", 8) ? url + 8
+							      : NULL;
+	const char *path = host ? strchr(host, '/') : NULL;
+	size_t n = path ? (size_t)(path - host) : host ? strlen(host) : 0;
+
+	if (n == 0 || strspn(host, UNRESERVED ":[]") < n || *host == ':')
+		return err_set(e, ERR_INVALID,
+			"'%.120s' is not an address of a service: https://HOST or https://HOST:PORT/PATH expected, without a user, a query or a '#'",
+			url);
+	return path ? http_path_check(path, e) : 0;
+}
+
+/* --- the exchange --- */
+
+struct exchange {
+	const struct http_service *s;
+	const struct http_request *q;
+	struct http_answer *answer;
+	CURL *curl;
+	struct curl_slist *headers;
+	size_t head_bytes;
+	bool too_large;
+	char why[CURL_ERROR_SIZE];
+};
+
+static size_t take_body(char *p, size_t size, size_t n, void *data)
+{
+	struct exchange *x = data;
+
+	if (x->answer->body.len + size * n > HTTP_ANSWER_MAX) {
+		x->too_large = true;
+		return 0;
+	}
+	sb_add_n(&x->answer->body, p, size * n);
+	return size * n;
+}
+
+static size_t take_head(char *p, size_t size, size_t n, void *data)
+{
+	struct exchange *x = data;
+
+	x->head_bytes += size * n;
+	x->too_large |= x->head_bytes > HTTP_HEAD_MAX;
+	return x->too_large ? 0 : size * n;
+}
+
+static void add_header(struct exchange *x, const char *line)
+{
+	struct curl_slist *grown = curl_slist_append(x->headers, line);
+
+	if (!grown)
+		abort();
+	x->headers = grown;
+}
+
+static void add_headers(struct exchange *x)
+{
+	const struct http_service *s = x->s;
+
+	add_header(x, "Accept: application/json");
+	add_header(x, "Expect:");
+	add_header(x, x->q->body ? "Content-Type: application/json" : "Content-Type:");
+	for (const char *const *h = x->q->headers; h && *h; h++)
+		add_header(x, *h);
+	if (s->token) {
+		char *auth = xasprintf("Authorization: Bearer %s", s->token);
+
+		add_header(x, auth);
+		secret_wipe(auth, strlen(auth));
+		free(auth);
+	}
+}
+
+static void set_rules(struct exchange *x)
+{
+	CURL *c = x->curl;
+
+	/* libcurl raises no signal and joins no thread of a name look-up that hangs. */
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(c, CURLOPT_PROXY, "");
+	curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	/* A connection that was used before may die under a request, which libcurl then repeats. */
+	curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (x->s->ca) {
+		curl_easy_setopt(c, CURLOPT_CAINFO, x->s->ca);
+		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+	}
+	if (x->s->cert) {
+		curl_easy_setopt(c, CURLOPT_SSLCERT, x->s->cert);
+		curl_easy_setopt(c, CURLOPT_SSLKEY, x->s->key);
+	}
+}
+
+static void set_request(struct exchange *x, const char *url)
+{
+	CURL *c = x->curl;
+
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, x->q->method);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->why);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_head);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
+	if (x->q->body || strcmp(x->q->method, "GET") != 0) {
+		const char *body = x->q->body ? x->q->body : "";
+
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
+		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
+	}
+}
+
+/* What libcurl found, as what is to be done about it. */
+static const struct {
+	CURLcode rc;
+	enum err_code code;
+	const char *text; /* %s: the address */
+} troubles[] = {
+	{CURLE_COULDNT_RESOLVE_HOST, ERR_SERVICE_DOWN,
+		"the host name in %s is unknown: check 'url' of the service and the name server"},
+	{CURLE_COULDNT_CONNECT, ERR_SERVICE_DOWN,
+		"%s accepts no connection: check the network and whether the service works"},
+	{CURLE_GOT_NOTHING, ERR_SERVICE_DOWN, "%s closed the connection without an answer"},
+	{CURLE_RECV_ERROR, ERR_SERVICE_DOWN, "%s broke the connection off before its answer ended"},
+	{CURLE_SEND_ERROR, ERR_SERVICE_DOWN, "%s broke the connection off during the request"},
+	{CURLE_PARTIAL_FILE, ERR_SERVICE_DOWN,
+		"%s broke the connection off before its answer ended"},
+	{CURLE_SSL_CONNECT_ERROR, ERR_SERVICE_UNTRUSTED,
+		"%s does not agree on TLS with provd: check 'url', and 'cert' where the service asks for one"},
+	{CURLE_PEER_FAILED_VERIFICATION, ERR_SERVICE_UNTRUSTED,
+		"the certificate of %s is not trusted, or is another host's: check 'url' and 'ca' of the service"},
+	{CURLE_SSL_CACERT_BADFILE, ERR_SERVICE_UNTRUSTED,
+		"the file 'ca' of the service at %s cannot be read"},
+	{CURLE_SSL_CERTPROBLEM, ERR_SERVICE_UNTRUSTED,
+		"the files 'cert' and 'key' of the service at %s cannot be used"},
+	{CURLE_WEIRD_SERVER_REPLY, ERR_SERVICE_ANSWER,
+		"%s does not speak HTTP: check 'url' of the service"},
+	{CURLE_UNSUPPORTED_PROTOCOL, ERR_SERVICE_ANSWER,
+		"%s does not speak HTTP: check 'url' of the service"},
+};
+
+static int trouble(const struct exchange *x, CURLcode rc, struct err *e)
+{
+	const char *url = x->s->url;
+
+	if (x->too_large)
+		return err_set(e, ERR_SERVICE_ANSWER,
+			"%s answers with more than %u bytes: is that the service?", url,
+			HTTP_ANSWER_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(troubles); i++)
+		if (troubles[i].rc == rc)
+			return err_set(e, troubles[i].code, troubles[i].text, url);
+	return err_set(
+		e, ERR_SERVICE_DOWN, "%s: %s", url, *x->why ? x->why : curl_easy_strerror(rc));
+}
+
+/* The result of the transfer, once it is there. */
+static bool is_over(CURLM *multi, CURLcode *ret)
+{
+	int left;
+	const CURLMsg *m;
+
+	while ((m = curl_multi_info_read(multi, &left)))
+		if (m->msg == CURLMSG_DONE) {
+			*ret = m->data.result;
+			return true;
+		}
+	return false;
+}
+
+static int out_of_time(
+	const struct exchange *x, const struct iotime *it, const struct iotime *all, struct err *e)
+{
+	int r = iotime_check(it, e);
+
+	if (r != -ERR_TIMEOUT)
+		return r;
+	return err_set(e, ERR_SERVICE_DOWN, "%s did not answer in time (%s)", x->s->url,
+		iotime_left_us(all) ? "'timeout' of the service" : "the time of the step is over");
+}
+
+static int transfer(struct exchange *x, CURLM *multi, const struct iotime *all, struct err *e)
+{
+	const struct iotime it = iotime_within(all, x->s->timeout_us);
+	CURLcode rc = CURLE_OK;
+
+	for (;;) {
+		int running = 0;
+		struct curl_waitfd wake = {
+			.fd = it.cancel ? it.cancel->fd : -1, .events = CURL_WAIT_POLLIN};
+		uint64_t left_ms;
+		int r;
+
+		if (curl_multi_perform(multi, &running) != CURLM_OK)
+			return err_set(e, ERR_INTERNAL, "libcurl failed at %s", x->s->url);
+		if (is_over(multi, &rc))
+			return rc == CURLE_OK ? 0 : trouble(x, rc, e);
+		r = out_of_time(x, &it, all, e);
+		if (r < 0)
+			return r;
+		left_ms = iotime_left_us(&it) / US_PER_MS + 1;
+		curl_multi_poll(multi, &wake, it.cancel ? 1 : 0,
+			left_ms < POLL_MS ? (int)left_ms : POLL_MS, NULL);
+	}
+}
+
+static void read_head(struct exchange *x)
+{
+	const char *type = NULL;
+	long sent = 0;
+
+	curl_easy_getinfo(x->curl, CURLINFO_REQUEST_SIZE, &sent);
+	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &x->answer->status);
+	curl_easy_getinfo(x->curl, CURLINFO_CONTENT_TYPE, &type);
+	x->answer->sent = sent > 0;
+	/* A name in ASCII (RFC 9110, 8.3.1), or it is none. */
+	for (const char *p = type; type && *p; p++)
+		if (*p < ' ' || *p > '~')
+			type = NULL;
+	snprintf(x->answer->type, sizeof x->answer->type, "%s", type ? type : "");
+}
+
+static void wipe_headers(struct exchange *x)
+{
+	for (struct curl_slist *h = x->headers; h; h = h->next)
+		secret_wipe(h->data, strlen(h->data));
+	curl_slist_free_all(x->headers);
+}
+
+int http_exchange(const struct http_service *s, const struct http_request *q,
+	const struct iotime *it, struct http_answer *ret, struct err *e)
+{
+	struct exchange x = {.s = s, .q = q, .answer = ret};
+	_cleanup_(freep) char *url = xasprintf(
+		"%s%s%s%s", s->url, q->path, q->query ? "?" : "", q->query ? q->query : "");
+	CURLM *multi;
+	int r = http_path_check(q->path, e);
+
+	*ret = (struct http_answer){0};
+	if (r == 0)
+		r = iotime_check(it, e);
+	if (r < 0)
+		return r;
+	pthread_once(&once, init);
+	x.curl = curl_easy_init();
+	multi = curl_multi_init();
+	if (!x.curl || !multi)
+		abort();
+	add_headers(&x);
+	set_rules(&x);
+	set_request(&x, url);
+	curl_multi_add_handle(multi, x.curl);
+	r = transfer(&x, multi, it, e);
+	read_head(&x);
+	curl_multi_remove_handle(multi, x.curl);
+	curl_easy_cleanup(x.curl);
+	curl_multi_cleanup(multi);
+	wipe_headers(&x);
+	return r;
+}
