@@ -3,7 +3,7 @@
  * The journal of what cannot be undone (db/sql/0008_intents.sql draws it): the intent is on disk
  * before the first byte, so that a crash leaves a row that says what may have happened. Who finds
  * such a row has looked at the device, and what was seen settles it. Where nobody can tell, the row
- * is `suspect` until a person releases or scraps the unit (db/units.h).
+ * is `suspect` until a person releases the unit (db/units.h).
  */
 #pragma once
 

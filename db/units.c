@@ -71,9 +71,16 @@ int units_set_state(struct db *tx, const char *id, const char *state, const char
 	const char *by, struct err *e)
 {
 	static const char sql[] = "UPDATE units SET state = ?, updated_at = ? WHERE id = ?";
-	int r = db_run_one(tx, e, "that unit", sql, state, wall_ms(), id);
+	static const char passed[] = "SELECT 1 FROM units WHERE id = ? AND state = 'passed'";
+	bool released = !strcmp(state, "failed");
+	int r = released ? db_has(tx, e, passed, id) : 0;
 
+	if (r > 0)
+		return err_set(
+			e, ERR_CONFLICT, "unit %s has passed: there is nothing to release", id);
 	if (r == 0)
+		r = db_run_one(tx, e, "that unit", sql, state, wall_ms(), id);
+	if (r == 0 && released)
 		r = journal_release(tx, id, by, reason, e);
 	if (r < 0)
 		return r;

@@ -11,8 +11,10 @@
  * another chip already: -ERR_WRONG_DEVICE. */
 int units_identify(struct db *tx, const char *run, const char *chip_id, const char *model,
 	char ret_id[DB_ID_SIZE], struct err *e);
-/* A person's word: releases a suspect unit, scraps one. by and reason go into the event. What is open
- * in its journal (db/journal.h) is void then: the next run may act. */
+/* A person's word: releases a unit that has not passed ("failed"; -ERR_CONFLICT for one that has), or
+ * scraps one. by and reason go into the event. What is open in the journal of a unit that is released
+ * (db/journal.h) is void: the next run may act. Of a scrapped one it stays open, so that nothing acts
+ * blindly on a board that comes back. */
 int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
 	const char *by, struct err *e);
 /* By serial number, else by id. */

@@ -189,6 +189,34 @@ START_TEST(a_release_leaves_the_step_alone_that_acts_now)
 }
 END_TEST
 
+START_TEST(what_was_scrapped_and_comes_back_is_not_acted_on_blindly)
+{
+	char unit[DB_ID_SIZE];
+
+	open_run("a", "A1", NULL);
+	TX(units_identify(fx.db, "a", "chip-a", NULL, unit, &fx.e));
+	TX(intends("a", "A1", "SN1", JOURNAL_NOT_DONE));
+	finish_run("a", "error");
+	TX(units_set_state(fx.db, unit, "scrapped", "dropped", "anna", &fx.e));
+	open_run("b", "A2", NULL);
+	TX(intends("b", "A2", "SN1", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(open_row.unit, unit);
+	ck_assert_str_eq(row_of("b"), "");
+}
+END_TEST
+
+START_TEST(a_unit_that_has_passed_is_not_released)
+{
+	char unit[DB_ID_SIZE];
+
+	open_run("a", "A1", NULL);
+	TX(units_identify(fx.db, "a", "chip-a", NULL, unit, &fx.e));
+	finish_run("a", "passed");
+	FAILS(ERR_CONFLICT, units_set_state(fx.db, unit, "failed", "a slip", "anna", &fx.e));
+	TX(units_set_state(fx.db, unit, "scrapped", "dropped", "anna", &fx.e));
+}
+END_TEST
+
 /* Boards that are new often have the same serial number, and are made at several stations at once. */
 START_TEST(what_another_station_does_now_is_its_own_to_settle)
 {
@@ -307,6 +335,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_unit_that_may_be_it_is_not_acted_on_blindly_and_settles_nothing);
 	tcase_add_test(t, another_unit_another_station_and_another_thing_are_no_business_of_it);
 	tcase_add_test(t, a_release_leaves_the_step_alone_that_acts_now);
+	tcase_add_test(t, what_was_scrapped_and_comes_back_is_not_acted_on_blindly);
+	tcase_add_test(t, a_unit_that_has_passed_is_not_released);
 	tcase_add_test(t, what_another_station_does_now_is_its_own_to_settle);
 	tcase_add_test(t, a_later_step_settles_what_its_own_run_began_though_the_unit_has_no_name);
 	tcase_add_test(t, whatever_ends_a_run_with_an_open_act_there_is_a_unit_to_release);
