@@ -70,7 +70,7 @@ static int check_pointers(const json_t *list, const char *what, size_t max, stru
 	json_array_foreach((json_t *)(uintptr_t)list, i, v)
 		if (*json_string_value(v) != '/')
 			return err_set(e, ERR_RECIPE_INVALID,
-				"'%s': '%.80s' is not JSON pointer, which begins with '/' (RFC 6901)",
+				"'%s': '%.80s' is not a JSON pointer, which begins with '/' (RFC 6901)",
 				what, json_string_value(v));
 	return 0;
 }

@@ -243,6 +243,19 @@ static inline int rig_run(struct rig *g, const char *action, const char *with)
 	return r;
 }
 
+/* It fails or ends in error with that code and those words. */
+static inline void rig_refused(
+	struct rig *g, const char *action, const char *with, enum err_code code, const char *says)
+{
+	int r = rig_run(g, action, with);
+	bool failed = r == 0 && g->out.verdict == STEP_FAILED;
+	const char *msg = failed ? g->out.message : g->e.msg;
+
+	ck_assert_msg(failed ? g->out.code == code : r == -(int)code, "%s %s: %d %s", action, with,
+		r, msg);
+	ck_assert_msg(strstr(msg, says), "'%s' does not say '%s'", msg, says);
+}
+
 static inline const char *rig_text(const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));

@@ -59,13 +59,7 @@ static int run(const char *action, const char *with)
 
 static void refused(const char *action, const char *with, enum err_code code, const char *says)
 {
-	int r = run(action, with);
-	bool failed = r == 0 && rig.out.verdict == STEP_FAILED;
-	const char *msg = failed ? rig.out.message : rig.e.msg;
-
-	ck_assert_msg(failed ? rig.out.code == code : r == -(int)code, "%s %s: %d %s", action, with,
-		r, msg);
-	ck_assert_msg(strstr(msg, says), "'%s' does not say '%s'", msg, says);
+	rig_refused(&rig, action, with, code, says);
 }
 
 /* A member of what the board says of itself; what was reported before is gone. */
