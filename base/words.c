@@ -23,7 +23,8 @@
 #define A_CODE                                                                         \
 	"|(?<![a-z0-9])(?:err|error)[ _-]?(?:code|count|cnt|no|num)\"?\\s*[:=]\\s*\"?" \
 	"(?!" NAUGHT "|none\\b|ok\\b|no\\b)"                                           \
-	"|(?:fail(?:ed|ures?)?|errors?|faults?)\"?\\s*[:=]\\s*\"?(?:true|yes|[1-9])"
+	"|(?:fail(?:ed|ures?)?|errors?|faults?)\"?\\s*[:=]\\s*\"?(?:true|yes|[1-9])"   \
+	"|(?<![a-z0-9])(?:rc|exit[ _-]?(?:code|status)|return[ _-]?code)\\s*[:= ]\\s*-?0*[1-9]"
 /* The words of factories in Asia and in the south of Europe: not in small letters, which are nanograms
  * and the ends of names. */
 #define NO_GOOD "|(?<![a-z0-9])(?-i:NG|KO)(?![a-z0-9])"
