@@ -42,6 +42,10 @@ enum err_class {
 	X(LIMIT_LOW, "limit-low", UNIT, "A measurement is below its limit.")                            \
 	X(LIMIT_HIGH, "limit-high", UNIT, "A measurement is above its limit.")                          \
 	X(NOT_A_NUMBER, "not-a-number", UNIT, "The unit did not answer with a number.")                 \
+	X(CSR_MISMATCH, "csr-mismatch", UNIT,                                                           \
+		"The unit's certificate request is not the one that was expected: set it aside.")       \
+	X(KEY_NOT_PROVEN, "key-not-proven", UNIT,                                                       \
+		"The unit does not prove that it holds its private key: set it aside.")                 \
 	X(OPERATOR_FAILED, "operator-failed", UNIT, "The operator judged the unit bad.")                \
 	/* the line */                                                                                  \
 	X(DEVICE_GONE, "device-gone", LINE,                                                             \
@@ -86,6 +90,16 @@ enum err_class {
 		"The service refused the request: the message says with which status.")                 \
 	X(SERVICE_CONFLICT, "service-conflict", LINE,                                                   \
 		"The service knows this unit as something else: a supervisor looks at both.")           \
+	X(KEYS_DOWN, "keys-unavailable", LINE,                                                          \
+		"The process that holds the keys does not answer: see its log (provd-keyd).")           \
+	X(TOKEN_GONE, "token-gone", LINE,                                                               \
+		"Plug the token of the keys in again; nothing has to be restarted.")                    \
+	X(TOKEN_PIN, "token-pin", LINE,                                                                 \
+		"The PIN of the token is wrong or locked: correct it before it is tried again.")        \
+	X(ISSUER_INVALID, "issuer-invalid", LINE,                                                       \
+		"The issuer's certificate is not valid now: renew it, or set the clock.")               \
+	X(PROFILE_REFUSED, "profile-refused", LINE,                                                     \
+		"The certificate profile does not allow this: correct the recipe or the profile.")      \
 	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                                \
 	X(UNSUPPORTED, "unsupported", LINE, "This provd or device cannot do that.")                     \
 	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")            \

@@ -38,13 +38,23 @@ def build_dir():
 
 
 def binary(name):
-    where = {'provd': 'daemon', 'provsim': 'sim', 'provctl': 'cli'}[name]
+    where = {'provd': 'daemon', 'provd-keyd': 'daemon/keyd', 'provsim': 'sim', 'provctl': 'cli'}[name]
     return os.path.join(build_dir(), where, name)
 
 
 def _with_parent():
     """A child does not outlive the test, whatever ends the test."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def read(path):
+    with open(path) as f:
+        return f.read()
+
+
+def write(path, text):
+    with open(path, 'w') as f:
+        f.write(text)
 
 
 def wait_for(what, cond, deadline_s=None, every_s=0.02):

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/x509.h"
+
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "base/strbuf.h"
+
+#define NAME_PARTS_MAX 32
+
+const char *const x509_alg_names[] = {
+	"p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
+
+const char *x509_alg_name(enum x509_alg a)
+{
+	return a > X509_ALG_NONE && a < X509_ALG_COUNT ? x509_alg_names[a - 1] : "none";
+}
+
+enum x509_alg x509_alg_of(const char *name)
+{
+	for (int i = 0; x509_alg_names[i]; i++)
+		if (!strcmp(x509_alg_names[i], name))
+			return (enum x509_alg)(i + 1);
+	return X509_ALG_NONE;
+}
+
+/* OpenSSL keeps its reasons per thread: none is left for whoever asks next. */
+static void forget_errors(void)
+{
+	ERR_clear_error();
+}
+
+/* --- public keys --- */
+
+static enum x509_alg rsa_alg(int bits)
+{
+	return bits == 2048   ? X509_RSA2048
+	       : bits == 3072 ? X509_RSA3072
+	       : bits == 4096 ? X509_RSA4096
+			      : X509_ALG_NONE;
+}
+
+static enum x509_alg alg_of(const EVP_PKEY *k)
+{
+	char curve[32] = "";
+
+	if (EVP_PKEY_is_a(k, "ED25519"))
+		return X509_ED25519;
+	if (EVP_PKEY_is_a(k, "RSA"))
+		return rsa_alg(EVP_PKEY_get_bits(k));
+	if (!EVP_PKEY_is_a(k, "EC") || EVP_PKEY_get_group_name(k, curve, sizeof curve, NULL) != 1)
+		return X509_ALG_NONE;
+	return !strcmp(curve, "prime256v1")  ? X509_P256
+	       : !strcmp(curve, "secp384r1") ? X509_P384
+					     : X509_ALG_NONE;
+}
+
+/* Borrows k. */
+static int key_of(const EVP_PKEY *k, struct x509_key *ret, struct err *e)
+{
+	unsigned char *der = NULL;
+	enum x509_alg alg = k ? alg_of(k) : X509_ALG_NONE;
+	int n = alg ? i2d_PUBKEY(k, &der) : 0;
+
+	forget_errors();
+	if (n <= 0)
+		return err_set(e, ERR_INVALID,
+			"the public key is of a kind that provd does not know: P-256, P-384, Ed25519 or RSA with 2048, 3072 or 4096 bits expected");
+	ret->alg = alg;
+	ret->der_bytes = (size_t)n;
+	ret->der = xcalloc(1, ret->der_bytes);
+	memcpy(ret->der, der, ret->der_bytes);
+	OPENSSL_free(der);
+	sha256_hex_of(ret->der, ret->der_bytes, ret->sha256);
+	return 0;
+}
+
+static EVP_PKEY *read_der_key(const uint8_t *p, size_t n)
+{
+	const unsigned char *at = p;
+	EVP_PKEY *k = d2i_PUBKEY(NULL, &at, (long)n);
+
+	if (k && at == p + n)
+		return k;
+	EVP_PKEY_free(k);
+	return NULL;
+}
+
+static EVP_PKEY *read_hex_key(const char *text)
+{
+	size_t n = strlen(text) / 2;
+	_cleanup_(freep) uint8_t *der = NULL;
+
+	if (n == 0 || n > X509_MAX_BYTES)
+		return NULL;
+	der = xcalloc(1, n);
+	return hex_parse(text, der, n) ? read_der_key(der, n) : NULL;
+}
+
+static EVP_PKEY *read_pem_key(const char *text)
+{
+	BIO *b = BIO_new_mem_buf(text, -1);
+	EVP_PKEY *k = b ? PEM_read_bio_PUBKEY(b, NULL, NULL, NULL) : NULL;
+
+	BIO_free(b);
+	return k;
+}
+
+int x509_key_read(const char *text, struct x509_key *ret, struct err *e)
+{
+	EVP_PKEY *k;
+	int r;
+
+	*ret = (struct x509_key){0};
+	if (strlen(text) > 2 * X509_MAX_BYTES)
+		return err_set(e, ERR_INVALID, "a public key has at most %d bytes", X509_MAX_BYTES);
+	if (strstr(text, "-----BEGIN CERTIFICATE-----")) {
+		struct x509_cert c;
+
+		r = x509_cert_read(text, strlen(text), &c, e);
+		if (r == 0) {
+			*ret = c.key;
+			c.key = (struct x509_key){0};
+			x509_cert_done(&c);
+		}
+		return r;
+	}
+	k = strstr(text, "-----BEGIN") ? read_pem_key(text) : read_hex_key(text);
+	r = k ? key_of(k, ret, e)
+	      : err_set(e, ERR_INVALID,
+			"'%.40s' is not a public key: PEM, or the hex digits of a SubjectPublicKeyInfo expected",
+			text);
+	EVP_PKEY_free(k);
+	forget_errors();
+	return r;
+}
+
+void x509_key_done(struct x509_key *k)
+{
+	free(k->der);
+	*k = (struct x509_key){0};
+}
+
+bool x509_key_equal(const struct x509_key *a, const struct x509_key *b)
+{
+	return a->der_bytes == b->der_bytes && a->der_bytes > 0 &&
+	       !memcmp(a->der, b->der, a->der_bytes);
+}
+
+static const EVP_MD *digest_for(enum x509_alg a)
+{
+	return a == X509_ED25519 ? NULL : a == X509_P384 ? EVP_sha384() : EVP_sha256();
+}
+
+int x509_key_verify(const struct x509_key *k, const void *message, size_t n, const void *signature,
+	size_t m, struct err *e)
+{
+	EVP_PKEY *key = read_der_key(k->der, k->der_bytes);
+	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	bool ok = key && c && EVP_DigestVerifyInit(c, NULL, digest_for(k->alg), NULL, key) == 1 &&
+		  EVP_DigestVerify(c, signature, m, message, n) == 1;
+
+	EVP_MD_CTX_free(c);
+	EVP_PKEY_free(key);
+	forget_errors();
+	return ok ? 0
+		  : err_set(e, ERR_KEY_NOT_PROVEN,
+			    "the signature of %zu bytes is not by the %s key %.16s", m,
+			    x509_alg_name(k->alg), k->sha256);
+}
+
+/* --- names --- */
+
+/* Without the escapes of bytes above 127: a name in UTF-8 is read as it was written. */
+#define NAME_FLAGS (XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB)
+
+static int name_text(
+	const X509_NAME *name, const char *of, char ret[X509_NAME_BYTES], struct err *e)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	char *p = NULL;
+	long n = 0;
+
+	if (b && X509_NAME_print_ex(b, name, 0, NAME_FLAGS) >= 0)
+		n = BIO_get_mem_data(b, &p);
+	if (n < 0 || n >= X509_NAME_BYTES || (n > 0 && memchr(p, 0, (size_t)n))) {
+		BIO_free(b);
+		return err_set(e, ERR_INVALID, "the name in the %s is longer than %d bytes", of,
+			X509_NAME_BYTES - 1);
+	}
+	if (n > 0)
+		memcpy(ret, p, (size_t)n);
+	ret[n] = '\0';
+	BIO_free(b);
+	return 0;
+}
+
+/* Where each part of a name begins: a comma that is not escaped ends one. s is cut. */
+static size_t split_name(char *s, char *part[NAME_PARTS_MAX])
+{
+	size_t n = 0;
+
+	while (*s && n < NAME_PARTS_MAX) {
+		while (*s == ' ')
+			s++;
+		part[n++] = s;
+		while (*s && *s != ',')
+			s += *s == '\\' && s[1] ? 2 : 1;
+		if (*s)
+			*s++ = '\0';
+	}
+	return n;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int x509_same_name(const char *got, const char *expected, struct err *e)
+{
+	_cleanup_(freep) char *a = xstrdup(got);
+	_cleanup_(freep) char *b = xstrdup(expected);
+	char *part[2][NAME_PARTS_MAX];
+	size_t n = split_name(a, part[0]);
+	bool same = n == split_name(b, part[1]);
+
+	qsort(part[0], n, sizeof part[0][0], by_text);
+	qsort(part[1], same ? n : 0, sizeof part[1][0], by_text);
+	for (size_t i = 0; same && i < n; i++)
+		same = !strcmp(part[0][i], part[1][i]);
+	return same ? 0
+		    : err_set(e, ERR_CSR_MISMATCH, "the request names '%.120s', '%.120s' expected",
+			      got, expected);
+}
+
+/* --- what is PEM or DER --- */
+
+/* *ret, owned by OpenSSL's allocator, is the DER of the first block with one of these labels; of
+ * what is not PEM a copy. -1: there is none. */
+static long der_of(
+	const void *p, size_t n, const char *label, const char *other, unsigned char **ret)
+{
+	BIO *b;
+	char *name = NULL, *header = NULL;
+	long size = -1;
+
+	*ret = NULL;
+	if (!memmem(p, n, "-----BEGIN ", 11)) {
+		*ret = n > 0 ? OPENSSL_memdup(p, n) : NULL;
+		return *ret ? (long)n : -1;
+	}
+	b = BIO_new_mem_buf(p, (int)n);
+	while (b && PEM_read_bio(b, &name, &header, ret, &size) == 1) {
+		bool found = !strcmp(name, label) || !strcmp(name, other);
+
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+		if (found)
+			break;
+		OPENSSL_free(*ret);
+		*ret = NULL;
+		size = -1;
+	}
+	BIO_free(b);
+	forget_errors();
+	return *ret ? size : -1;
+}
+
+static void keep_der(const unsigned char *der, size_t n, uint8_t **ret, size_t *ret_n)
+{
+	*ret = xcalloc(1, n);
+	memcpy(*ret, der, n);
+	*ret_n = n;
+}
+
+/* --- requests --- */
+
+static int take_csr(X509_REQ *req, struct x509_csr *ret, struct err *e)
+{
+	EVP_PKEY *k = X509_REQ_get0_pubkey(req);
+	int r = key_of(k, &ret->key, e);
+
+	if (r == 0 && X509_REQ_verify(req, k) != 1)
+		r = err_set(
+			e, ERR_CSR_MISMATCH, "the request is not signed by the key that it is for");
+	if (r == 0)
+		r = name_text(X509_REQ_get_subject_name(req), "request", ret->subject, e);
+	return r;
+}
+
+int x509_csr_read(const void *p, size_t n, struct x509_csr *ret, struct err *e)
+{
+	unsigned char *der = NULL;
+	const unsigned char *at;
+	X509_REQ *req = NULL;
+	long size;
+	int r;
+
+	*ret = (struct x509_csr){0};
+	size = n > X509_MAX_BYTES
+		       ? -1
+		       : der_of(p, n, PEM_STRING_X509_REQ, PEM_STRING_X509_REQ_OLD, &der);
+	at = der;
+	if (size > 0)
+		req = d2i_X509_REQ(NULL, &at, size);
+	if (req && at == der + size) {
+		keep_der(der, (size_t)size, &ret->der, &ret->der_bytes);
+		r = take_csr(req, ret, e);
+	} else {
+		r = err_set(e, ERR_INVALID,
+			"%zu bytes are not a certificate request (PKCS#10): PEM between BEGIN and END CERTIFICATE REQUEST, or DER, of at most %d bytes expected",
+			n, X509_MAX_BYTES);
+	}
+	if (r < 0)
+		x509_csr_done(ret);
+	X509_REQ_free(req);
+	OPENSSL_free(der);
+	forget_errors();
+	return r;
+}
+
+void x509_csr_done(struct x509_csr *c)
+{
+	free(c->der);
+	x509_key_done(&c->key);
+	*c = (struct x509_csr){0};
+}
+
+/* --- certificates --- */
+
+static int64_t time_of(const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : INT64_MIN;
+}
+
+static int serial_of(const X509 *x, char ret[X509_SERIAL_BYTES], struct err *e)
+{
+	const ASN1_INTEGER *s = X509_get0_serialNumber(x);
+	int n = ASN1_STRING_length(s);
+
+	if (n < 1 || n > 20)
+		return err_set(e, ERR_INVALID,
+			"the certificate's serial number has %d octets, 1 to 20 expected", n);
+	hex_of(ASN1_STRING_get0_data(s), (size_t)n, ret);
+	return 0;
+}
+
+static int take_cert(X509 *x, struct x509_cert *ret, struct err *e)
+{
+	int r = key_of(X509_get0_pubkey(x), &ret->key, e);
+
+	if (r == 0)
+		r = serial_of(x, ret->serial, e);
+	if (r == 0)
+		r = name_text(X509_get_subject_name(x), "certificate", ret->subject, e);
+	if (r == 0)
+		r = name_text(X509_get_issuer_name(x), "certificate", ret->issuer, e);
+	ret->not_before_s = time_of(X509_get0_notBefore(x));
+	ret->not_after_s = time_of(X509_get0_notAfter(x));
+	if (r == 0 && (ret->not_before_s == INT64_MIN || ret->not_after_s == INT64_MIN))
+		r = err_set(e, ERR_INVALID, "the certificate's dates cannot be read");
+	sha256_hex_of(ret->der, ret->der_bytes, ret->sha256);
+	return r;
+}
+
+int x509_cert_read(const void *p, size_t n, struct x509_cert *ret, struct err *e)
+{
+	unsigned char *der = NULL;
+	const unsigned char *at;
+	X509 *x = NULL;
+	long size;
+	int r;
+
+	*ret = (struct x509_cert){0};
+	size = der_of(
+		p, MIN(n, 4 * (size_t)X509_MAX_BYTES), PEM_STRING_X509, PEM_STRING_X509_OLD, &der);
+	at = der;
+	if (size > 0 && size <= X509_MAX_BYTES)
+		x = d2i_X509(NULL, &at, size);
+	if (x && at == der + size) {
+		keep_der(der, (size_t)size, &ret->der, &ret->der_bytes);
+		r = take_cert(x, ret, e);
+	} else {
+		r = err_set(e, ERR_INVALID,
+			"%zu bytes are not a certificate (X.509): PEM or DER of at most %d bytes expected",
+			n, X509_MAX_BYTES);
+	}
+	if (r < 0)
+		x509_cert_done(ret);
+	X509_free(x);
+	OPENSSL_free(der);
+	forget_errors();
+	return r;
+}
+
+void x509_cert_done(struct x509_cert *c)
+{
+	free(c->der);
+	x509_key_done(&c->key);
+	*c = (struct x509_cert){0};
+}
+
+char *x509_pem(const char *label, const void *der, size_t n)
+{
+	BIO *b = BIO_new(BIO_s_mem());
+	char *p = NULL;
+	char *text;
+	long size = 0;
+
+	if (b && PEM_write_bio(b, label, "", der, (long)n) > 0)
+		size = BIO_get_mem_data(b, &p);
+	text = xcalloc(1, (size_t)size + 1);
+	if (size > 0)
+		memcpy(text, p, (size_t)size);
+	BIO_free(b);
+	return text;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/keyd/keyd_config.h"
+
+#include <string.h>
+
+#include "base/util.h"
+
+#define TOKEN_URI "pkcs11:"
+
+DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
+
+bool key_place_is_token(const struct key_place *k)
+{
+	return k->key && !strncmp(k->key, TOKEN_URI, strlen(TOKEN_URI));
+}
+
+struct pin_form {
+	char *file, *credential;
+};
+
+static const struct form_row pin_rows[] = {
+	{"file", FORM_PATH, .doc = "A file that provd-keyd alone reads.",
+		FORM_AT(struct pin_form, file)},
+	{"credential", FORM_TEXT, .low = 1, .high = 64,
+		.doc = "Name of a credential of provd-keyd.service.",
+		FORM_AT(struct pin_form, credential)},
+	{0},
+};
+
+static void read_pin(struct key_place *k, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct pin_form f = {0};
+
+	if (json_is_object(v))
+		form_read(pin_rows, v, pointer, "key", &f, m);
+	if (!f.file == !f.credential || (f.credential && strchr(f.credential, '/')))
+		mistakes_add(m, pointer, "'pin' is {file: /ABSOLUTE/PATH} or {credential: NAME}");
+	k->pin_file = steal_ptr(&f.file);
+	k->pin_credential = steal_ptr(&f.credential);
+	form_done(pin_rows, &f);
+}
+
+static void issuer_pin(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_pin(&((struct issuer_config *)to)->place, v, pointer, m);
+}
+
+static void named_pin(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_pin(&((struct named_key *)to)->place, v, pointer, m);
+}
+
+static void issuer_profiles(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct issuer_config *c = to;
+	size_t n = 0;
+	size_t i;
+	json_t *name;
+
+	if (json_array_size(v) == 0)
+		mistakes_add(m, pointer, "'profiles' must be a list of names, such as [idevid]");
+	c->profiles = xcalloc(json_array_size(v) + 1, sizeof *c->profiles);
+	json_array_foreach((json_t *)v, i, name) {
+		const char *s = json_string_value(name);
+
+		if (s && *s && *s != '.' && !strchr(s, '/') && strlen(s) <= 64)
+			c->profiles[n++] = xstrdup(s);
+		else
+			mistakes_add(m, pointer,
+				"a profile is the name of a file in the folder 'profiles', without .yaml");
+	}
+}
+
+#define KEY_DOC                                                                                      \
+	"An absolute path of a PEM file (encrypted, with pin), or a PKCS#11 URI (RFC 7512) such as " \
+	"pkcs11:token=NAME;object=NAME. A module that p11-kit does not know is named by ?module-path=PATH."
+#define PIN_DOC                                                                                     \
+	"{file: PATH} or {credential: NAME}: the PIN of the token, or the passphrase of the file, " \
+	"in its first line."
+
+const struct form_row issuer_rows[] = {
+	{"certificate", FORM_PATH, .required = true,
+		.doc = "PEM: the issuer's certificate, then those above it. Given to units as their chain.",
+		FORM_AT(struct issuer_config, certificate)},
+	{"key", FORM_TEXT, .required = true, .low = 2, .high = 1024, .doc = KEY_DOC,
+		FORM_AT(struct issuer_config, place.key)},
+	{"pin", FORM_OWN, .read = issuer_pin, .rows = pin_rows, .doc = PIN_DOC},
+	{"profiles", FORM_OWN, .required = true, .read = issuer_profiles,
+		.schema = "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\"}}",
+		.doc = "What it issues: names of files in the folder 'profiles'."},
+	{0},
+};
+
+const struct form_row master_rows[] = {
+	{"key", FORM_TEXT, .required = true, .low = 2, .high = 1024,
+		.doc = "A PKCS#11 URI of an AES key, which never leaves its token; or an absolute path of a file with 64 hex digits.",
+		FORM_AT(struct named_key, place.key)},
+	{"pin", FORM_OWN, .read = named_pin, .rows = pin_rows, .doc = PIN_DOC},
+	{0},
+};
+
+const struct form_row signer_rows[] = {
+	{"key", FORM_TEXT, .required = true, .low = 2, .high = 1024, .doc = KEY_DOC,
+		FORM_AT(struct named_key, place.key)},
+	{"pin", FORM_OWN, .read = named_pin, .rows = pin_rows, .doc = PIN_DOC},
+	{"public", FORM_PATH,
+		.doc = "PEM of its public key or certificate: needed of a key in a token.",
+		FORM_AT(struct named_key, public)},
+	{0},
+};
+
+static bool is_key_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n > 0 && n <= 64 && *s != '.' &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n;
+}
+
+static void check_place(const struct key_place *k, const char *pointer, struct mistakes *m)
+{
+	if (k->key && *k->key != '/' && !key_place_is_token(k))
+		mistakes_add(m, pointer,
+			"'key' is '%.80s': an absolute path or a URI that begins with pkcs11: expected",
+			k->key);
+	if (k->key && key_place_is_token(k) && strstr(k->key, "pin-value="))
+		mistakes_add(m, pointer,
+			"the PIN is in the URI, where everyone reads it: give it by 'pin'");
+	if (key_place_is_token(k) && !k->pin_file && !k->pin_credential)
+		mistakes_add(m, pointer, "a key in a token needs 'pin'");
+}
+
+static bool check_named(
+	const char *what, const char *name, const json_t *o, const char *p, struct mistakes *m)
+{
+	if (!is_key_name(name))
+		mistakes_add(m, p, "the name of %s has letters, digits, - _ and .", what);
+	if (!json_is_object(o))
+		mistakes_add(m, p, "%s is a mapping such as {key: /PATH}", what);
+	return json_is_object(o);
+}
+
+void keyd_read_issuers(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	const char *name;
+	json_t *o;
+
+	if (!json_is_object(v))
+		mistakes_add(m, pointer, "'issuers' must be a mapping of names");
+	c->issuer = xcalloc(json_object_size(v) + 1, sizeof *c->issuer);
+	json_object_foreach((json_t *)v, name, o) {
+		struct issuer_config *i = &c->issuer[c->issuers++];
+		_cleanup_(freep) char *p = pointer_key(pointer, name);
+
+		i->name = xstrdup(name);
+		if (check_named("an issuer", name, o, p, m))
+			form_read(issuer_rows, o, p, "key", i, m);
+		check_place(&i->place, p, m);
+	}
+}
+
+static void read_named(const char *what, const struct form_row *rows, const json_t *v,
+	const char *pointer, struct named_key **ret, size_t *ret_n, struct mistakes *m)
+{
+	const char *name;
+	json_t *o;
+
+	if (!json_is_object(v))
+		mistakes_add(m, pointer, "%s must be a mapping of names", pointer + 1);
+	*ret = xcalloc(json_object_size(v) + 1, sizeof **ret);
+	json_object_foreach((json_t *)v, name, o) {
+		struct named_key *k = &(*ret)[(*ret_n)++];
+		_cleanup_(freep) char *p = pointer_key(pointer, name);
+
+		k->name = xstrdup(name);
+		if (check_named(what, name, o, p, m))
+			form_read(rows, o, p, "key", k, m);
+		check_place(&k->place, p, m);
+	}
+}
+
+void keyd_read_masters(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_named("a master", master_rows, v, pointer, &c->master, &c->masters, m);
+}
+
+void keyd_read_signers(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_named("a signer", signer_rows, v, pointer, &c->signer, &c->signers, m);
+	for (size_t i = 0; i < c->signers; i++) {
+		_cleanup_(freep) char *p = pointer_key(pointer, c->signer[i].name);
+
+		if (key_place_is_token(&c->signer[i].place) && !c->signer[i].public)
+			mistakes_add(m, p, "a signer in a token needs 'public'");
+	}
+}
+
+bool keyd_config_any(const struct keyd_config *c)
+{
+	return c->issuers || c->masters || c->signers;
+}
+
+static void place_done(struct key_place *k)
+{
+	free(k->key);
+	free(k->pin_file);
+	free(k->pin_credential);
+}
+
+static void named_done(struct named_key *k, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(k[i].name);
+		free(k[i].public);
+		place_done(&k[i].place);
+	}
+	free(k);
+}
+
+void keyd_config_done(struct keyd_config *c)
+{
+	for (size_t i = 0; i < c->issuers; i++) {
+		free(c->issuer[i].name);
+		free(c->issuer[i].certificate);
+		place_done(&c->issuer[i].place);
+		for (char **p = c->issuer[i].profiles; p && *p; p++)
+			free(*p);
+		free(c->issuer[i].profiles);
+	}
+	free(c->issuer);
+	named_done(c->master, c->masters);
+	named_done(c->signer, c->signers);
+	free(c->profiles);
+	*c = (struct keyd_config){0};
+}
+
+static void read_parts(struct keyd_config *c, const json_t *root, struct mistakes *m)
+{
+	static const struct {
+		const char *key;
+		void (*read)(struct keyd_config *c, const json_t *v, const char *pointer,
+			struct mistakes *m);
+	} parts[] = {{"issuers", keyd_read_issuers}, {"masters", keyd_read_masters},
+		{"signers", keyd_read_signers}};
+	const json_t *profiles = json_object_get(root, "profiles");
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const json_t *v = json_object_get(root, parts[i].key);
+		_cleanup_(freep) char *p = pointer_key("", parts[i].key);
+
+		if (v)
+			parts[i].read(c, v, p, m);
+	}
+	c->profiles = xstrdup(
+		profiles && json_is_string(profiles) ? json_string_value(profiles) : KEYD_PROFILES);
+}
+
+int keyd_config_load(
+	const char *path, struct strbuf *report, struct keyd_config *ret, struct err *e)
+{
+	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
+	struct mistakes m = {0};
+	int r = yaml_load(path, &doc, e);
+
+	*ret = (struct keyd_config){0};
+	if (r < 0)
+		return r;
+	read_parts(ret, doc->root, &m);
+	mistakes_print(&m, path, doc, report);
+	if (m.count > 0)
+		r = err_set(e, ERR_INVALID, "%s has mistakes", path);
+	mistakes_done(&m);
+	if (r < 0)
+		keyd_config_done(ret);
+	return r;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keys of an installation, as provd.yaml names them: who issues certificates (`issuers`), what
+ * keys of units are derived from (`masters`), what signs records (`signers`), and where the profiles
+ * of certificates are (`profiles`). provd checks these parts of the file with all others; provd-keyd
+ * reads them alone, and only it opens what they name.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/form.h"
+#include "base/mistake.h"
+
+#define KEYD_PROFILES "/etc/provd/profiles" /* where `profiles` is not given */
+
+/* Where a private key is, and what opens it. */
+struct key_place {
+	char *key;	      /* absolute path of a PEM file, or a PKCS#11 URI (RFC 7512) */
+	char *pin_file;	      /* absolute; NULL: none */
+	char *pin_credential; /* name of a credential of provd-keyd; NULL: none */
+};
+bool key_place_is_token(const struct key_place *k);
+
+struct issuer_config {
+	char *name;
+	char *certificate; /* absolute path, PEM: its own, then those above it; the root may be left out */
+	struct key_place place;
+	char **profiles; /* NULL-terminated: what it issues */
+};
+
+/* A master, or a signer of records. */
+struct named_key {
+	char *name;
+	char *public; /* absolute path, PEM: of a signer in a token; NULL: read from the key */
+	struct key_place place;
+};
+
+struct keyd_config {
+	char *profiles; /* absolute path of a folder */
+	struct issuer_config *issuer;
+	size_t issuers;
+	struct named_key *master, *signer;
+	size_t masters, signers;
+};
+
+extern const struct form_row issuer_rows[], master_rows[], signer_rows[];
+
+/* Each takes the value of its key in provd.yaml. */
+void keyd_read_issuers(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m);
+void keyd_read_masters(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m);
+void keyd_read_signers(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m);
+/* Whether provd.yaml asks for any key, so that provd-keyd is needed. */
+bool keyd_config_any(const struct keyd_config *c);
+void keyd_config_done(struct keyd_config *c);
+
+/* The parts of provd.yaml that are for provd-keyd; all others are passed over. Mistakes go to report
+ * as file:line:column lines: -ERR_INVALID. */
+int keyd_config_load(
+	const char *path, struct strbuf *report, struct keyd_config *ret, struct err *e);

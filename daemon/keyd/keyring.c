@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/keyd/keyring.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/outfile.h"
+#include "base/thread.h"
+#include "base/timefmt.h"
+
+#define CHAIN_MAX 32768
+
+struct held_issuer {
+	const struct issuer_config *config;
+	struct issuer issuer;
+	struct profile **profile; /* NULL-terminated */
+};
+
+struct keyring {
+	const struct keyd_config *config;
+	struct mutex lock; /* of what is opened late: signers and masters. Once open it stays */
+	struct held_issuer *issuer;
+	struct master **master;
+	struct signer **signer;
+};
+
+/* --- the start --- */
+
+static char *read_text(const char *path, struct err *e)
+{
+	_cleanup_(fclosep) FILE *f = fopen(path, "re");
+	char *text = f ? xcalloc(1, CHAIN_MAX + 1) : NULL;
+	size_t n = f ? fread(text, 1, CHAIN_MAX + 1, f) : 0;
+
+	if (f && n > 0 && n <= CHAIN_MAX)
+		return text;
+	if (!f)
+		err_errno(e, ERR_IO, errno, "%s", path);
+	else
+		err_set(e, ERR_INVALID, "%s has %zu bytes, 1 to %d expected", path, n, CHAIN_MAX);
+	free(text);
+	return NULL;
+}
+
+static int load_issuer(
+	struct keyring *k, struct held_issuer *h, struct strbuf *report, struct err *e)
+{
+	size_t n = 0;
+	int r;
+
+	h->issuer.chain = read_text(h->config->certificate, e);
+	if (!h->issuer.chain)
+		return -(int)e->code;
+	r = x509_cert_read(h->issuer.chain, strlen(h->issuer.chain), &h->issuer.cert, e);
+	if (r < 0)
+		return err_prefix(e, "%s", h->config->certificate);
+	while (h->config->profiles[n])
+		n++;
+	h->profile = xcalloc(n + 1, sizeof *h->profile);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = profile_load(
+			k->config->profiles, h->config->profiles[i], report, &h->profile[i], e);
+	return r;
+}
+
+/* Opened where it is not; under the lock. */
+static int open_signer(struct signer **s, const struct key_place *place,
+	const struct x509_key *expected, struct err *e)
+{
+	return *s ? 0 : signer_open(place, expected, s, e);
+}
+
+static int open_named_signer(struct keyring *k, size_t i, struct err *e)
+{
+	const struct named_key *c = &k->config->signer[i];
+	_cleanup_(freep) char *text = c->public ? read_text(c->public, e) : NULL;
+	struct x509_key expected = {0};
+	int r = 0;
+
+	if (k->signer[i])
+		return 0;
+	if (c->public)
+		r = text ? x509_key_read(text, &expected, e) : -(int)e->code;
+	if (r == 0)
+		r = open_signer(&k->signer[i], &c->place, c->public ? &expected : NULL, e);
+	x509_key_done(&expected);
+	return r;
+}
+
+static int open_master(struct keyring *k, size_t i, struct err *e)
+{
+	return k->master[i] ? 0 : master_open(&k->config->master[i].place, &k->master[i], e);
+}
+
+static int open_issuer(struct held_issuer *h, struct err *e)
+{
+	return open_signer(&h->issuer.signer, &h->config->place, &h->issuer.cert.key, e);
+}
+
+/* What does not open now is said once, and tried again at its use. */
+static void open_all(struct keyring *k)
+{
+	struct err e;
+
+	for (size_t i = 0; i < k->config->issuers; i++)
+		if (open_issuer(&k->issuer[i], &e) < 0)
+			log_warning("issuer %s: %s", k->config->issuer[i].name, e.msg);
+	for (size_t i = 0; i < k->config->masters; i++)
+		if (open_master(k, i, &e) < 0)
+			log_warning("master %s: %s", k->config->master[i].name, e.msg);
+	for (size_t i = 0; i < k->config->signers; i++)
+		if (open_named_signer(k, i, &e) < 0)
+			log_warning("signer %s: %s", k->config->signer[i].name, e.msg);
+}
+
+int keyring_open(
+	const struct keyd_config *c, struct strbuf *report, struct keyring **ret, struct err *e)
+{
+	_cleanup_(keyring_freep) struct keyring *k = xcalloc(1, sizeof *k);
+	int r = 0;
+
+	mutex_init(&k->lock);
+	k->config = c;
+	k->issuer = xcalloc(c->issuers + 1, sizeof *k->issuer);
+	k->master = xcalloc(c->masters + 1, sizeof *k->master);
+	k->signer = xcalloc(c->signers + 1, sizeof *k->signer);
+	for (size_t i = 0; r == 0 && i < c->issuers; i++) {
+		k->issuer[i].config = &c->issuer[i];
+		r = load_issuer(k, &k->issuer[i], report, e);
+		if (r < 0)
+			err_prefix(e, "issuer %s", c->issuer[i].name);
+	}
+	if (r < 0)
+		return r;
+	open_all(k);
+	*ret = steal_ptr(&k);
+	return 0;
+}
+
+struct keyring *keyring_free(struct keyring *k)
+{
+	if (!k)
+		return NULL;
+	for (size_t i = 0; i < k->config->issuers; i++) {
+		struct held_issuer *h = &k->issuer[i];
+
+		signer_free(h->issuer.signer);
+		x509_cert_done(&h->issuer.cert);
+		free(h->issuer.chain);
+		for (struct profile **p = h->profile; p && *p; p++)
+			profile_free(*p);
+		free(h->profile);
+	}
+	for (size_t i = 0; i < k->config->masters; i++)
+		master_free(k->master[i]);
+	for (size_t i = 0; i < k->config->signers; i++)
+		signer_free(k->signer[i]);
+	free(k->issuer);
+	free(k->master);
+	free(k->signer);
+	mutex_done(&k->lock);
+	free(k);
+	return NULL;
+}
+
+/* --- what there is --- */
+
+static json_t *profile_json(const struct profile *p)
+{
+	json_t *keys = json_array();
+
+	for (int a = X509_ALG_NONE + 1; a < X509_ALG_COUNT; a++)
+		if (p->keys & 1u << a)
+			json_array_append_new(keys, json_string(x509_alg_name((enum x509_alg)a)));
+	return json_pack("{s:s, s:i, s:s, s:o, s:i}", "name", p->name, "version", p->version,
+		"digest", p->digest, "keys", keys, "days", p->days);
+}
+
+static json_t *issuer_json(struct keyring *k, struct held_issuer *h)
+{
+	const struct x509_cert *c = &h->issuer.cert;
+	json_t *profiles = json_array();
+	char from[RFC3339_SIZE], to[RFC3339_SIZE];
+	struct err e = {0};
+	int r;
+
+	for (struct profile **p = h->profile; *p; p++)
+		json_array_append_new(profiles, profile_json(*p));
+	mutex_lock(&k->lock);
+	r = open_issuer(h, &e);
+	mutex_unlock(&k->lock);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:o}", "name", h->config->name,
+		"subject", c->subject, "key", x509_alg_name(c->key.alg), "sha256", c->sha256,
+		"not_before", rfc3339(c->not_before_s * 1000, from), "not_after",
+		rfc3339(c->not_after_s * 1000, to), "ready", r == 0, "problem",
+		r == 0 ? NULL : e.msg, "profiles", profiles);
+}
+
+json_t *keyring_issuers(struct keyring *k)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < k->config->issuers; i++)
+		json_array_append_new(a, issuer_json(k, &k->issuer[i]));
+	return a;
+}
+
+/* --- certificates --- */
+
+static struct held_issuer *find_issuer(struct keyring *k, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < k->config->issuers; i++)
+		if (!strcmp(k->issuer[i].config->name, name))
+			return &k->issuer[i];
+	err_set(e, ERR_NOT_FOUND, "provd.yaml names no issuer '%.64s'", name);
+	return NULL;
+}
+
+static const struct profile *find_profile(
+	const struct held_issuer *h, const char *name, struct err *e)
+{
+	for (struct profile **p = h->profile; *p; p++)
+		if (!strcmp((*p)->name, name))
+			return *p;
+	err_set(e, ERR_PROFILE_REFUSED,
+		"issuer '%s' issues nothing by a profile '%.64s': see its 'profiles' in provd.yaml",
+		h->config->name, name);
+	return NULL;
+}
+
+int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t **ret,
+	size_t *ret_n, const char **ret_chain, const struct profile **ret_profile, struct err *e)
+{
+	struct held_issuer *h = find_issuer(k, q->issuer, e);
+	const struct profile *p = h ? find_profile(h, q->profile, e) : NULL;
+	json_t *values = json_loads(q->values, JSON_REJECT_DUPLICATES, NULL);
+	const struct certificate_order o = {.profile = p,
+		.csr = q->csr,
+		.csr_bytes = q->csr_bytes,
+		.serial = q->serial,
+		.values = values,
+		.now_s = wall_ms() / 1000};
+	int r = p ? 0 : -(int)e->code;
+
+	if (r == 0 && !json_is_object(values))
+		r = err_set(e, ERR_INVALID, "the values of the certificate are not a JSON object");
+	if (r == 0) {
+		mutex_lock(&k->lock);
+		r = open_issuer(h, e);
+		mutex_unlock(&k->lock);
+	}
+	if (r == 0)
+		r = certificate_make(&h->issuer, &o, ret, ret_n, e);
+	json_decref(values);
+	if (r < 0)
+		return err_prefix(e, "issuer '%.64s'", q->issuer);
+	if (ret_chain)
+		*ret_chain = h->issuer.chain;
+	*ret_profile = p;
+	return 0;
+}
+
+/* --- masters and signers --- */
+
+static int index_of(
+	const struct named_key *list, size_t n, const char *what, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i].name, name))
+			return (int)i;
+	return err_set(e, ERR_NOT_FOUND, "provd.yaml names no %s '%.64s'", what, name);
+}
+
+int keyring_derive(struct keyring *k, const char *master, const char *label, const void *context,
+	size_t context_n, uint8_t *ret, size_t n, struct err *e)
+{
+	int i = index_of(k->config->master, k->config->masters, "master", master, e);
+	int r = i;
+
+	if (r >= 0) {
+		mutex_lock(&k->lock);
+		r = open_master(k, (size_t)i, e);
+		mutex_unlock(&k->lock);
+	}
+	return r < 0 ? r : master_derive(k->master[i], label, context, context_n, ret, n, e);
+}
+
+int keyring_sign(struct keyring *k, const char *key, const void *record, size_t n,
+	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e)
+{
+	int i = index_of(k->config->signer, k->config->signers, "signer", key, e);
+	int r = i;
+
+	if (r >= 0) {
+		mutex_lock(&k->lock);
+		r = open_named_signer(k, (size_t)i, e);
+		mutex_unlock(&k->lock);
+	}
+	if (r == 0)
+		r = signer_sign(k->signer[i], record, n, ret, ret_n, e);
+	if (r == 0)
+		*ret_public = x509_pem("PUBLIC KEY", signer_key(k->signer[i])->der,
+			signer_key(k->signer[i])->der_bytes);
+	return r;
+}

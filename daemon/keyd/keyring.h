@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * All that provd-keyd holds: issuers with their profiles, masters, signers. What does not open at the
+ * start (a token that is not plugged) is tried again at each use. Any thread.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "daemon/keyd/certificate.h"
+#include "daemon/keyd/derive.h"
+#include "daemon/keyd/keyd_config.h"
+
+struct keyring;
+
+/* Certificates and profiles must be right; what is wrong with them goes to report as lines. c lives as
+ * long as the keyring. */
+int keyring_open(
+	const struct keyd_config *c, struct strbuf *report, struct keyring **ret, struct err *e);
+struct keyring *keyring_free(struct keyring *k);
+DEFINE_CLEANUP(struct keyring, keyring_free)
+
+/* [{name, subject, key, sha256, not_before, not_after, ready, problem, profiles: [{name, version,
+ * digest, keys, days}]}]: a new reference. Opens what is not open. */
+json_t *keyring_issuers(struct keyring *k);
+
+struct certify_request {
+	const char *issuer, *profile;
+	const uint8_t *csr;
+	size_t csr_bytes;
+	const uint8_t *serial; /* CERT_SERIAL_BYTES */
+	const char *values;    /* a JSON object of texts */
+};
+/* ret NULL: looks only. chain is borrowed, and lives as long as the keyring; profile is the one that
+ * was used. */
+int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t **ret,
+	size_t *ret_n, const char **ret_chain, const struct profile **ret_profile, struct err *e);
+int keyring_derive(struct keyring *k, const char *master, const char *label, const void *context,
+	size_t context_n, uint8_t *ret, size_t n, struct err *e);
+/* The signature of a record; ret_public is the key's PEM, owned by the caller. */
+int keyring_sign(struct keyring *k, const char *key, const void *record, size_t n,
+	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e);

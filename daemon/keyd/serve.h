@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Answers requests on a Unix socket, a thread for each connection. Who asks is known by the kernel
+ * (SO_PEERCRED): the table of requests (wire.h) says which user may ask what. Each use of a key is
+ * logged with who asked, and for what; no secret is.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "daemon/keyd/keyring.h"
+
+struct server;
+
+/* line_uid: whose processes may ask as provd. */
+int server_start(
+	int listen_fd, uid_t line_uid, struct keyring *k, struct server **ret, struct err *e);
+/* Takes no more connections, waits for those that are served. */
+void server_stop(struct server *s);
+
+/* One request of n bytes (what follows its length) into an answer of WIRE_MAX_BYTES; its length. The
+ * request has room for one byte more. For the server, and its fuzzer. */
+size_t server_answer(struct keyring *k, unsigned caller, uint8_t *p, size_t n, uint8_t *answer);

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define P11_KIT_FUTURE_UNSTABLE_API 1 /* p11-kit/iter.h, which is as it was since 0.18 */
+#include "daemon/keyd/token.h"
+
+#include <sys/stat.h>
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
+#include <p11-kit/iter.h>
+#include <p11-kit/p11-kit.h>
+#include <p11-kit/pkcs11.h>
+#include <p11-kit/uri.h>
+
+#include "base/iotime.h"
+#include "base/thread.h"
+#include "base/util.h"
+#include "daemon/keyd/pin.h"
+
+#define SESSIONS_KEPT 16
+#define CALLS_MAX     64
+
+/* Where the key is now: all of it is found again when the token came back. */
+struct token_key {
+	struct key_place place; /* owned texts */
+	P11KitUri *uri;
+	CK_OBJECT_CLASS class;
+	struct mutex lock;	  /* of all that follows; held while the token is found again */
+	CK_FUNCTION_LIST *module; /* NULL: not found yet, or lost */
+	CK_SLOT_ID slot;
+	CK_OBJECT_HANDLE object;
+	CK_SESSION_HANDLE login; /* stays open: it keeps the login */
+	CK_SESSION_HANDLE idle[SESSIONS_KEPT];
+	size_t idles;
+	unsigned generation; /* rises with each loss */
+};
+
+/* --- a module that hangs is seen by main --- */
+
+static uint64_t call_since[CALLS_MAX]; /* atomic; 0: free */
+
+static size_t call_begin(void)
+{
+	for (;;)
+		for (size_t i = 0; i < CALLS_MAX; i++) {
+			uint64_t free_slot = 0;
+
+			if (__atomic_compare_exchange_n(&call_since[i], &free_slot, now_us(), false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+				return i;
+		}
+}
+
+static void call_end(size_t i)
+{
+	__atomic_store_n(&call_since[i], 0, __ATOMIC_SEQ_CST);
+}
+
+uint64_t token_busy_since_us(void)
+{
+	uint64_t first = 0;
+
+	for (size_t i = 0; i < CALLS_MAX; i++) {
+		uint64_t at = __atomic_load_n(&call_since[i], __ATOMIC_SEQ_CST);
+
+		if (at && (!first || at < first))
+			first = at;
+	}
+	return first;
+}
+
+/* --- a PIN that was wrong is not tried again --- */
+
+struct wrong_pin {
+	struct wrong_pin *next;
+	char *path;
+	struct timespec changed;
+};
+static struct mutex wrong_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct wrong_pin *wrong_pins; /* under wrong_lock */
+
+static struct wrong_pin *find_wrong(const char *path) REQUIRES(wrong_lock)
+{
+	struct wrong_pin *w = wrong_pins;
+
+	while (w && strcmp(w->path, path) != 0)
+		w = w->next;
+	return w;
+}
+
+static bool was_wrong(const struct key_place *place)
+{
+	_cleanup_(freep) char *path = pin_path(place);
+	struct stat st = {0};
+	bool wrong;
+
+	stat(path, &st);
+	mutex_lock(&wrong_lock);
+	const struct wrong_pin *w = find_wrong(path);
+
+	wrong = w && w->changed.tv_sec == st.st_mtim.tv_sec &&
+		w->changed.tv_nsec == st.st_mtim.tv_nsec;
+	mutex_unlock(&wrong_lock);
+	return wrong;
+}
+
+static void is_wrong(const struct key_place *place)
+{
+	char *path = pin_path(place);
+	struct stat st = {0};
+
+	stat(path, &st);
+	mutex_lock(&wrong_lock);
+	struct wrong_pin *w = find_wrong(path);
+
+	if (!w) {
+		w = xcalloc(1, sizeof *w);
+		w->path = steal_ptr(&path);
+		w->next = wrong_pins;
+		wrong_pins = w;
+	}
+	w->changed = st.st_mtim;
+	mutex_unlock(&wrong_lock);
+	free(path);
+}
+
+/* --- modules --- */
+
+static struct mutex modules_lock = {PTHREAD_MUTEX_INITIALIZER};
+static CK_FUNCTION_LIST **registered; /* under modules_lock */
+
+/* All that p11-kit knows, once in a process; they stay. NULL-terminated. */
+static CK_FUNCTION_LIST **registered_modules(void)
+{
+	CK_FUNCTION_LIST **ret;
+
+	mutex_lock(&modules_lock);
+	if (!registered)
+		registered = p11_kit_modules_load_and_initialize(0);
+	ret = registered;
+	mutex_unlock(&modules_lock);
+	return ret;
+}
+
+static struct named_module {
+	struct named_module *next;
+	char *path;
+	CK_FUNCTION_LIST *list[2];
+} * named_modules; /* under modules_lock */
+
+/* The module of ?module-path=, as a list of one; NULL where it cannot be loaded. */
+static CK_FUNCTION_LIST **named_module(const char *path)
+{
+	struct named_module *m;
+
+	mutex_lock(&modules_lock);
+	for (m = named_modules; m && strcmp(m->path, path) != 0; m = m->next)
+		;
+	if (!m) {
+		CK_FUNCTION_LIST *f = p11_kit_module_load(path, 0);
+
+		if (f && p11_kit_module_initialize(f) != CKR_OK)
+			f = NULL;
+		if (f) {
+			m = xcalloc(1, sizeof *m);
+			m->path = xstrdup(path);
+			m->list[0] = f;
+			m->next = named_modules;
+			named_modules = m;
+		}
+	}
+	mutex_unlock(&modules_lock);
+	return m ? m->list : NULL;
+}
+
+/* --- finding --- */
+
+static int gone(const struct token_key *k, const char *why, CK_RV rv, struct err *e)
+{
+	return err_set(e, ERR_TOKEN_GONE, "%s of '%.160s'%s%s", why, k->place.key,
+		rv == CKR_OK ? "" : ": ", rv == CKR_OK ? "" : p11_kit_strerror(rv));
+}
+
+/* The token of the URI. */
+static int find_token(struct token_key *k, struct err *e) REQUIRES(k->lock)
+{
+	const char *path = p11_kit_uri_get_module_path(k->uri);
+	CK_FUNCTION_LIST **modules = path ? named_module(path) : registered_modules();
+	P11KitIter *it =
+		p11_kit_iter_new(k->uri, P11_KIT_ITER_WITH_TOKENS | P11_KIT_ITER_WITHOUT_OBJECTS);
+	unsigned n = 0;
+
+	if (modules)
+		p11_kit_iter_begin(it, modules);
+	while (modules && p11_kit_iter_next(it) == CKR_OK)
+		if (n++ == 0) {
+			k->module = p11_kit_iter_get_module(it);
+			k->slot = p11_kit_iter_get_slot(it);
+		}
+	p11_kit_iter_free(it);
+	if (n == 1)
+		return 0;
+	k->module = NULL;
+	if (!modules)
+		return gone(k, "p11-kit loads no module for the token", CKR_OK, e);
+	return n == 0 ? gone(k, "there is no token", CKR_OK, e)
+		      : err_set(e, ERR_INVALID,
+				"%u tokens fit '%.160s': name one by its serial number", n,
+				k->place.key);
+}
+
+static int wrong_pin(const struct token_key *k, CK_RV rv, struct err *e)
+{
+	is_wrong(&k->place);
+	return err_set(e, ERR_TOKEN_PIN,
+		rv == CKR_PIN_LOCKED
+			? "the token of '%.160s' has locked its PIN: its security officer unlocks it"
+			: "the PIN for '%.160s' is wrong; it is not tried again until its file has changed",
+		k->place.key);
+}
+
+static int log_in(struct token_key *k, struct err *e) REQUIRES(k->lock)
+{
+	char *pin = NULL;
+	CK_RV rv;
+	int r;
+
+	if (was_wrong(&k->place))
+		return err_set(e, ERR_TOKEN_PIN,
+			"the PIN for '%.160s' was wrong before, and its file has not changed since: it is not tried again",
+			k->place.key);
+	r = pin_read(&k->place, &pin, e);
+	if (r < 0)
+		return r;
+	rv = k->module->C_Login(k->login, CKU_USER, (CK_UTF8CHAR_PTR)pin, pin ? strlen(pin) : 0);
+	pin_free(pin);
+	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
+		return 0;
+	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED || rv == CKR_PIN_LEN_RANGE ||
+		rv == CKR_PIN_INVALID || rv == CKR_PIN_EXPIRED)
+		return wrong_pin(k, rv, e);
+	return gone(k, "no login at the token", rv, e);
+}
+
+static int find_object(struct token_key *k, struct err *e) REQUIRES(k->lock)
+{
+	CK_ATTRIBUTE want[2] = {{CKA_CLASS, &k->class, sizeof k->class}};
+	CK_ULONG wants = 1;
+	CK_OBJECT_HANDLE found[2];
+	CK_ULONG n = 0;
+	CK_ATTRIBUTE *label = p11_kit_uri_get_attribute(k->uri, CKA_LABEL);
+	CK_ATTRIBUTE *id = p11_kit_uri_get_attribute(k->uri, CKA_ID);
+	CK_RV rv;
+
+	if (!label && !id)
+		return err_set(e, ERR_INVALID,
+			"'%.160s' names no key: object=NAME or id=... expected", k->place.key);
+	want[wants++] = id ? *id : *label;
+	rv = k->module->C_FindObjectsInit(k->login, want, wants);
+	if (rv == CKR_OK) {
+		rv = k->module->C_FindObjects(k->login, found, 2, &n);
+		k->module->C_FindObjectsFinal(k->login);
+	}
+	if (rv != CKR_OK)
+		return gone(k, "no search in the token", rv, e);
+	k->object = found[0];
+	if (n == 1)
+		return 0;
+	return err_set(e, ERR_NOT_FOUND, "the token has %s key as '%.160s' names it",
+		n ? "more than one" : "no", k->place.key);
+}
+
+/* Closed without a look at what the module says: the token may be gone. */
+static void lose(struct token_key *k) REQUIRES(k->lock)
+{
+	if (!k->module)
+		return;
+	while (k->idles > 0)
+		k->module->C_CloseSession(k->idle[--k->idles]);
+	if (k->login)
+		k->module->C_CloseSession(k->login);
+	k->login = 0;
+	k->module = NULL;
+	k->generation++;
+}
+
+static int find(struct token_key *k, struct err *e) REQUIRES(k->lock)
+{
+	CK_RV rv;
+	int r = find_token(k, e);
+
+	if (r < 0)
+		return r;
+	rv = k->module->C_OpenSession(k->slot, CKF_SERIAL_SESSION, NULL, NULL, &k->login);
+	if (rv != CKR_OK) {
+		k->login = 0;
+		r = gone(k, "no session with the token", rv, e);
+	}
+	if (r == 0)
+		r = log_in(k, e);
+	if (r == 0)
+		r = find_object(k, e);
+	if (r < 0)
+		lose(k);
+	return r;
+}
+
+int token_key_open(const struct key_place *place, enum token_class class, struct token_key **ret,
+	struct err *e)
+{
+	struct token_key *k = xcalloc(1, sizeof *k);
+	int r = 0;
+
+	mutex_init(&k->lock);
+	str_replace(&k->place.key, place->key);
+	str_replace(&k->place.pin_file, place->pin_file);
+	str_replace(&k->place.pin_credential, place->pin_credential);
+	k->class = class == TOKEN_PRIVATE ? CKO_PRIVATE_KEY : CKO_SECRET_KEY;
+	k->uri = p11_kit_uri_new();
+	if (p11_kit_uri_parse(place->key, P11_KIT_URI_FOR_ANY, k->uri) != P11_KIT_URI_OK ||
+		p11_kit_uri_any_unrecognized(k->uri))
+		r = err_set(e, ERR_INVALID, "'%.160s' is not a PKCS#11 URI (RFC 7512)", place->key);
+	if (r == 0) {
+		size_t call = call_begin();
+
+		mutex_lock(&k->lock);
+		r = find(k, e);
+		mutex_unlock(&k->lock);
+		call_end(call);
+	}
+	if (r < 0) {
+		token_key_free(k);
+		return r;
+	}
+	*ret = k;
+	return 0;
+}
+
+void token_key_free(struct token_key *k)
+{
+	if (!k)
+		return;
+	mutex_lock(&k->lock);
+	lose(k);
+	mutex_unlock(&k->lock);
+	p11_kit_uri_free(k->uri);
+	free(k->place.key);
+	free(k->place.pin_file);
+	free(k->place.pin_credential);
+	mutex_done(&k->lock);
+	free(k);
+}
+
+/* --- one operation --- */
+
+struct operation {
+	CK_MECHANISM_TYPE mechanism;
+	const void *in;
+	size_t in_bytes;
+	uint8_t *out;
+	CK_ULONG out_bytes;
+};
+
+/* What a session was taken from: a loss in between makes it void. */
+struct taken {
+	CK_FUNCTION_LIST *module;
+	CK_SESSION_HANDLE session;
+	CK_OBJECT_HANDLE object;
+	unsigned generation;
+};
+
+static int take(struct token_key *k, struct taken *ret, struct err *e)
+{
+	CK_RV rv = CKR_OK;
+	int r = 0;
+
+	mutex_lock(&k->lock);
+	if (!k->module)
+		r = find(k, e);
+	if (r == 0) {
+		*ret = (struct taken){
+			.module = k->module, .object = k->object, .generation = k->generation};
+		if (k->idles > 0)
+			ret->session = k->idle[--k->idles];
+		else
+			rv = k->module->C_OpenSession(
+				k->slot, CKF_SERIAL_SESSION, NULL, NULL, &ret->session);
+	}
+	if (rv != CKR_OK) {
+		lose(k);
+		r = gone(k, "no session with the token", rv, e);
+	}
+	mutex_unlock(&k->lock);
+	return r;
+}
+
+static void give_back(struct token_key *k, const struct taken *t)
+{
+	mutex_lock(&k->lock);
+	if (k->generation == t->generation && k->idles < SESSIONS_KEPT)
+		k->idle[k->idles++] = t->session;
+	else
+		t->module->C_CloseSession(t->session);
+	mutex_unlock(&k->lock);
+}
+
+static void give_up(struct token_key *k, const struct taken *t)
+{
+	mutex_lock(&k->lock);
+	t->module->C_CloseSession(t->session);
+	if (k->generation == t->generation)
+		lose(k);
+	mutex_unlock(&k->lock);
+}
+
+/* A key that may not do this stays as it is; all else may be the token's leaving. */
+static bool is_refusal(CK_RV rv)
+{
+	return rv == CKR_MECHANISM_INVALID || rv == CKR_MECHANISM_PARAM_INVALID ||
+	       rv == CKR_KEY_TYPE_INCONSISTENT || rv == CKR_KEY_FUNCTION_NOT_PERMITTED ||
+	       rv == CKR_DATA_LEN_RANGE || rv == CKR_DATA_INVALID;
+}
+
+static CK_RV operate(const struct taken *t, struct operation *o)
+{
+	CK_MECHANISM m = {.mechanism = o->mechanism};
+	CK_RV rv = t->module->C_SignInit(t->session, &m, t->object);
+
+	return rv != CKR_OK ? rv
+			    : t->module->C_Sign(t->session, (CK_BYTE_PTR)(uintptr_t)o->in,
+				      o->in_bytes, o->out, &o->out_bytes);
+}
+
+static int run_once(struct token_key *k, struct operation *o, bool *ret_lost, struct err *e)
+{
+	struct taken t;
+	CK_RV rv;
+	int r = take(k, &t, e);
+
+	*ret_lost = false;
+	if (r < 0)
+		return r;
+	rv = operate(&t, o);
+	if (rv == CKR_OK) {
+		give_back(k, &t);
+		return 0;
+	}
+	give_up(k, &t);
+	*ret_lost = !is_refusal(rv);
+	return *ret_lost ? gone(k, "the token did not sign with the key", rv, e)
+			 : err_set(e, ERR_INVALID, "the key '%.160s' cannot do this: %s",
+				   k->place.key, p11_kit_strerror(rv));
+}
+
+/* A second time where the token may have left and come back. */
+static int run(struct token_key *k, struct operation *o, struct err *e)
+{
+	const CK_ULONG room = o->out_bytes;
+	size_t call = call_begin();
+	bool lost;
+	int r = run_once(k, o, &lost, e);
+
+	o->out_bytes = r < 0 ? room : o->out_bytes;
+	if (lost)
+		r = run_once(k, o, &lost, e);
+	call_end(call);
+	return r;
+}
+
+/* --- signatures --- */
+
+/* r and s as the token gives them, into the DER of ECDSA-Sig-Value (RFC 3279, 2.2.3). */
+static int wrap_ecdsa(const uint8_t *raw, size_t n, uint8_t *ret, size_t *ret_n, struct err *e)
+{
+	ECDSA_SIG *sig = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(raw, (int)(n / 2), NULL);
+	BIGNUM *s = BN_bin2bn(raw + n / 2, (int)(n / 2), NULL);
+	unsigned char *at = ret;
+	int size = 0;
+
+	if (sig && r && s && n > 0 && n % 2 == 0 && ECDSA_SIG_set0(sig, r, s) == 1) {
+		size = i2d_ECDSA_SIG(sig, &at);
+	} else {
+		BN_free(r);
+		BN_free(s);
+	}
+	ECDSA_SIG_free(sig);
+	if (size <= 0)
+		return err_set(e, ERR_INVALID, "the token gave a signature of %zu bytes", n);
+	*ret_n = (size_t)size;
+	return 0;
+}
+
+static int sign_ec(struct token_key *k, const EVP_MD *md, const void *message, size_t n,
+	uint8_t *ret, size_t *ret_n, struct err *e)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE], raw[132];
+	unsigned size = 0;
+	struct operation o = {
+		.mechanism = CKM_ECDSA, .in = digest, .out = raw, .out_bytes = sizeof raw};
+	int r;
+
+	EVP_Digest(message, n, digest, &size, md, NULL);
+	o.in_bytes = size;
+	r = run(k, &o, e);
+	return r < 0 ? r : wrap_ecdsa(raw, o.out_bytes, ret, ret_n, e);
+}
+
+static int sign_rsa(struct token_key *k, const void *message, size_t n, uint8_t *ret, size_t *ret_n,
+	struct err *e)
+{
+	/* DigestInfo of SHA-256 (RFC 8017, 9.2, note 1). */
+	uint8_t info[19 + SHA256_BYTES] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48,
+		0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
+	struct operation o = {.mechanism = CKM_RSA_PKCS,
+		.in = info,
+		.in_bytes = sizeof info,
+		.out = ret,
+		.out_bytes = SIGNATURE_MAX};
+	int r;
+
+	sha256_of(message, n, info + 19);
+	r = run(k, &o, e);
+	*ret_n = o.out_bytes;
+	return r;
+}
+
+static int sign_ed25519(struct token_key *k, const void *message, size_t n, uint8_t *ret,
+	size_t *ret_n, struct err *e)
+{
+	struct operation o = {.mechanism = CKM_EDDSA,
+		.in = message,
+		.in_bytes = n,
+		.out = ret,
+		.out_bytes = SIGNATURE_MAX};
+	int r = run(k, &o, e);
+
+	*ret_n = o.out_bytes;
+	return r;
+}
+
+int token_sign(struct token_key *k, const struct x509_key *public, const void *message, size_t n,
+	uint8_t *ret, size_t *ret_n, struct err *e)
+{
+	if (public->alg == X509_P256 || public->alg == X509_P384)
+		return sign_ec(k, public->alg == X509_P384 ? EVP_sha384() : EVP_sha256(), message,
+			n, ret, ret_n, e);
+	return public->alg == X509_ED25519 ? sign_ed25519(k, message, n, ret, ret_n, e)
+					   : sign_rsa(k, message, n, ret, ret_n, e);
+}
+
+int token_cmac(struct token_key *k, const void *message, size_t n, uint8_t ret[16], struct err *e)
+{
+	struct operation o = {.mechanism = CKM_AES_CMAC,
+		.in = message,
+		.in_bytes = n,
+		.out = ret,
+		.out_bytes = 16};
+	int r = run(k, &o, e);
+
+	return r == 0 && o.out_bytes != 16
+		       ? err_set(e, ERR_INVALID, "the token gave a CMAC of %lu bytes, 16 expected",
+				 o.out_bytes)
+		       : r;
+}

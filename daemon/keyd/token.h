@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Keys in PKCS#11 tokens (version 2.40), found by URI (RFC 7512). The only door to p11-kit, which
+ * loads the modules that are registered with it. A token that was pulled gives -ERR_TOKEN_GONE, and
+ * its return is found at the next use. A PIN that was wrong is not tried again until its file has
+ * changed: tokens lock themselves after a few tries.
+ *
+ * Facts: C_Initialize once in a process, never across a fork (PKCS#11 2.40, 5.4); a login holds for
+ * all sessions of a token (5.6); CKM_ECDSA takes a digest and gives r and s, each of the curve's
+ * length (mechanisms 2.3.6); CKM_EDDSA takes the message; CKM_RSA_PKCS takes the DER of DigestInfo.
+ * A handle is kept for each key: SoftHSM2 2.6.1 reads every object of the token at each search.
+ */
+#pragma once
+
+#include "base/x509.h"
+#include "daemon/keyd/keyd_config.h"
+
+#define SIGNATURE_MAX 512 /* RSA with 4096 bits */
+
+struct token_key;
+
+enum token_class { TOKEN_PRIVATE, TOKEN_SECRET };
+
+int token_key_open(const struct key_place *place, enum token_class class, struct token_key **ret,
+	struct err *e);
+void token_key_free(struct token_key *k); /* takes NULL */
+/* As signer_sign(). */
+int token_sign(struct token_key *k, const struct x509_key *public, const void *message, size_t n,
+	uint8_t *ret, size_t *ret_n, struct err *e);
+/* AES-CMAC (RFC 4493) of the message by a secret key of the token: 16 bytes. */
+int token_cmac(struct token_key *k, const void *message, size_t n, uint8_t ret[16], struct err *e);
+/* The next token call must be over by then, or the module hangs: monotonic, 0 while none runs. */
+uint64_t token_busy_since_us(void);
