@@ -21,7 +21,9 @@ struct unit {
 	char *serial;	 /* NULL: none */
 	json_t *serials; /* every SET_SERIAL ever acknowledged, in order */
 	json_t *config;
-	json_t *values;	  /* {"mac": {"0": ...}, "license": {"key": ...}, "flags": {NAME: "0"}} */
+	/* {"mac": {"0": ...}, "license": {"key": ...}, "flags": {NAME: "0"}, "key": {"private": HEX},
+	 * "cert": {"der": HEX}} */
+	json_t *values;
 	json_t *counters; /* boots, erases, writes, bytes_written, bytes_read, naks, commands */
 	double temp_offset;
 	double adc_gain;

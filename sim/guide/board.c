@@ -31,6 +31,7 @@ struct board *board_free(struct board *b)
 		wire_reset(&b->wire);
 		sb_done(&b->frame);
 		sb_done(&b->line);
+		sb_done(&b->cert);
 		free(b->version);
 		unit_free(b->unit);
 		free(b);
@@ -43,6 +44,8 @@ static void forget(struct board *b)
 	wire_reset(&b->wire);
 	sb_clear(&b->frame);
 	sb_clear(&b->line);
+	sb_clear(&b->cert);
+	b->cert_bytes = 0;
 	b->line_too_long = b->after_cr = b->stalled = false;
 	b->busy_until_us = 0;
 	b->frame_until_us = NEVER;

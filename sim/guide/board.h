@@ -39,6 +39,8 @@ struct board {
 	uint64_t frame_until_us;
 	struct strbuf frame; /* an unfinished frame of the bootloader */
 	struct strbuf line;  /* an unfinished line */
+	struct strbuf cert;  /* an unfinished certificate */
+	size_t cert_bytes;   /* how long it will be; 0: none is on its way */
 	bool line_too_long;
 	bool after_cr;
 	bool stalled;

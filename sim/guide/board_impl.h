@@ -26,5 +26,14 @@ void cmd_get_license(struct board *b, const char *args, uint64_t t_us);
 void cmd_set_flag(struct board *b, const char *args, uint64_t t_us);
 void cmd_get_flags(struct board *b, const char *args, uint64_t t_us);
 
+/* Commands of its secure element (credentials.c). */
+void cmd_key_gen(struct board *b, const char *args, uint64_t t_us);
+void cmd_key_csr(struct board *b, const char *args, uint64_t t_us);
+void cmd_key_sign(struct board *b, const char *args, uint64_t t_us);
+void cmd_cert_write(struct board *b, const char *args, uint64_t t_us);
+void cmd_cert_read(struct board *b, const char *args, uint64_t t_us);
+/* A line of the certificate that CERT_WRITE began. */
+void board_cert_line(struct board *b, const char *line, uint64_t t_us);
+
 /* A whole line came, without its end (console.c). */
 void console_line(struct board *b, const char *line, uint64_t t_us);

@@ -183,6 +183,11 @@ static const struct {
 	{"GET_LICENSE", IN_APPLICATION, cmd_get_license},
 	{"SET_FLAG", IN_APPLICATION, cmd_set_flag},
 	{"GET_FLAGS", IN_APPLICATION, cmd_get_flags},
+	{"KEY_GEN", IN_APPLICATION, cmd_key_gen},
+	{"KEY_CSR", IN_APPLICATION, cmd_key_csr},
+	{"KEY_SIGN", IN_APPLICATION, cmd_key_sign},
+	{"CERT_WRITE", IN_APPLICATION, cmd_cert_write},
+	{"CERT_READ", IN_APPLICATION, cmd_cert_read},
 	{"ping", IN_APPLICATION, cmd_ping},
 	{"led on", IN_APPLICATION, cmd_led_on},
 	{"led off", IN_APPLICATION, cmd_led_off},
@@ -219,6 +224,10 @@ void console_line(struct board *b, const char *line, uint64_t t_us)
 
 	if (app)
 		echo(b, line, t_us);
+	if (app && b->cert_bytes) {
+		board_cert_line(b, line, t_us);
+		return;
+	}
 	if (!*line) {
 		if (app && b->set->prompt)
 			board_send(b, FAULT_PHASE_CONSOLE, t_us, "> ", 2);
