@@ -115,6 +115,26 @@ char *regex_quote(const char *text)
 	return sb_take(&b);
 }
 
+char *fill_in(const char *template, const struct filling *with)
+{
+	struct strbuf b = {0};
+
+	while (*template) {
+		const struct filling *f = with;
+		size_t n = 0;
+
+		for (; f->name; f++) {
+			n = strlen(f->name);
+			if (*template == '{' && !strncmp(template + 1, f->name, n) &&
+				template[n + 1] == '}')
+				break;
+		}
+		sb_add(&b, f->name ? f->text : (char[]){*template, 0});
+		template += f->name ? n + 2 : 1;
+	}
+	return sb_take(&b);
+}
+
 static void shift(struct regex_match *m, size_t by)
 {
 	for (int i = 0; i < m->groups && i < REGEX_GROUPS; i++)

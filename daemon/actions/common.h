@@ -106,6 +106,12 @@ void output_reply(struct step_result *out, const struct console_reply *r);
 		"match9", "ninth group"                                                            \
 	}
 
+struct filling {
+	const char *name, *text; /* {name}; NULL ends them */
+};
+/* The template with each {name} as its text, which is not looked at again. Owned by the caller. */
+char *fill_in(const char *template, const struct filling *with);
+
 json_t *facts_json(const struct device_facts *f);
 /* Bytes of a device into an output, which gets its name when it is whole: a broken read leaves no
  * file that looks whole. */

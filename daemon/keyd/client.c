@@ -15,7 +15,11 @@ static int down(const char *socket, const char *what, int os_errno, struct err *
 		os_errno ? strerror(os_errno) : "");
 }
 
-static int open_socket(const char *path, int *ret, struct err *e)
+/* One that is being started is waited for. */
+#define START_US (3 * US_PER_S)
+#define LOOK_US	 (20 * US_PER_MS)
+
+static int open_once(const char *path, int *ret, struct err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd;
@@ -32,6 +36,20 @@ static int open_socket(const char *path, int *ret, struct err *e)
 	if (fd >= 0)
 		close(fd);
 	return -ERR_KEYS_DOWN;
+}
+
+static int open_socket(const char *path, const struct iotime *it, int *ret, struct err *e)
+{
+	const uint64_t until = now_us() + START_US;
+
+	for (;;) {
+		int r = open_once(path, ret, e);
+
+		if (r != -ERR_KEYS_DOWN || now_us() >= until)
+			return r;
+		if (iotime_sleep(LOOK_US, it, NULL) < 0)
+			return iotime_check(it, NULL) == -ERR_TIMEOUT ? r : iotime_check(it, e);
+	}
 }
 
 static int move_all(int fd, uint8_t *p, size_t n, bool out, const char *path,
@@ -77,7 +95,7 @@ int keyd_ask(const char *socket, enum keyd_op op, const struct wire_value *ask,
 	_cleanup_(closep) int fd = -1;
 	size_t n = wire_write((uint8_t)op, wire_rows[op].ask, ask, buf);
 	uint32_t size;
-	int r = n > 0 ? open_socket(socket, &fd, e)
+	int r = n > 0 ? open_socket(socket, &within, &fd, e)
 		      : err_set(e, ERR_INVALID,
 				"a text of the request '%s' is too short or too long",
 				wire_rows[op].name);

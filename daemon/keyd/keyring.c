@@ -13,16 +13,27 @@
 
 struct held_issuer {
 	const struct issuer_config *config;
+	struct mutex lock; /* of opening the signer; once open it stays. So are those below */
 	struct issuer issuer;
 	struct profile **profile; /* NULL-terminated */
 };
 
+struct held_master {
+	struct mutex lock;
+	struct master *master; /* NULL: not open */
+};
+
+struct held_signer {
+	struct mutex lock;
+	struct signer *signer; /* NULL: not open */
+};
+
+/* A lock for each, held while a token is asked: one that hangs holds up nothing else. */
 struct keyring {
 	const struct keyd_config *config;
-	struct mutex lock; /* of what is opened late: signers and masters. Once open it stays */
 	struct held_issuer *issuer;
-	struct master **master;
-	struct signer **signer;
+	struct held_master *master;
+	struct held_signer *signer;
 };
 
 /* --- the start --- */
@@ -64,42 +75,48 @@ static int load_issuer(
 	return r;
 }
 
-/* Opened where it is not; under the lock. */
-static int open_signer(struct signer **s, const struct key_place *place,
-	const struct x509_key *expected, struct err *e)
-{
-	return *s ? 0 : signer_open(place, expected, s, e);
-}
-
-static int open_named_signer(struct keyring *k, size_t i, struct err *e)
+static int open_signer(struct keyring *k, size_t i, struct err *e)
 {
 	const struct named_key *c = &k->config->signer[i];
+	struct held_signer *h = &k->signer[i];
 	_cleanup_(freep) char *text = c->public ? read_text(c->public, e) : NULL;
 	struct x509_key expected = {0};
 	int r = 0;
 
-	if (k->signer[i])
-		return 0;
 	if (c->public)
 		r = text ? x509_key_read(text, &expected, e) : -(int)e->code;
-	if (r == 0)
-		r = open_signer(&k->signer[i], &c->place, c->public ? &expected : NULL, e);
+	mutex_lock(&h->lock);
+	if (r == 0 && !h->signer)
+		r = signer_open(&c->place, c->public ? &expected : NULL, &h->signer, e);
+	mutex_unlock(&h->lock);
 	x509_key_done(&expected);
 	return r;
 }
 
 static int open_master(struct keyring *k, size_t i, struct err *e)
 {
-	return k->master[i] ? 0 : master_open(&k->config->master[i].place, &k->master[i], e);
+	struct held_master *h = &k->master[i];
+	int r = 0;
+
+	mutex_lock(&h->lock);
+	if (!h->master)
+		r = master_open(&k->config->master[i].place, &h->master, e);
+	mutex_unlock(&h->lock);
+	return r;
 }
 
 static int open_issuer(struct held_issuer *h, struct err *e)
 {
-	return open_signer(&h->issuer.signer, &h->config->place, &h->issuer.cert.key, e);
+	int r = 0;
+
+	mutex_lock(&h->lock);
+	if (!h->issuer.signer)
+		r = signer_open(&h->config->place, &h->issuer.cert.key, &h->issuer.signer, e);
+	mutex_unlock(&h->lock);
+	return r;
 }
 
-/* What does not open now is said once, and tried again at its use. */
-static void open_all(struct keyring *k)
+void keyring_try(struct keyring *k)
 {
 	struct err e;
 
@@ -110,8 +127,23 @@ static void open_all(struct keyring *k)
 		if (open_master(k, i, &e) < 0)
 			log_warning("master %s: %s", k->config->master[i].name, e.msg);
 	for (size_t i = 0; i < k->config->signers; i++)
-		if (open_named_signer(k, i, &e) < 0)
+		if (open_signer(k, i, &e) < 0)
 			log_warning("signer %s: %s", k->config->signer[i].name, e.msg);
+}
+
+static void make_places(struct keyring *k)
+{
+	k->issuer = xcalloc(k->config->issuers + 1, sizeof *k->issuer);
+	k->master = xcalloc(k->config->masters + 1, sizeof *k->master);
+	k->signer = xcalloc(k->config->signers + 1, sizeof *k->signer);
+	for (size_t i = 0; i < k->config->issuers; i++) {
+		k->issuer[i].config = &k->config->issuer[i];
+		mutex_init(&k->issuer[i].lock);
+	}
+	for (size_t i = 0; i < k->config->masters; i++)
+		mutex_init(&k->master[i].lock);
+	for (size_t i = 0; i < k->config->signers; i++)
+		mutex_init(&k->signer[i].lock);
 }
 
 int keyring_open(
@@ -120,20 +152,15 @@ int keyring_open(
 	_cleanup_(keyring_freep) struct keyring *k = xcalloc(1, sizeof *k);
 	int r = 0;
 
-	mutex_init(&k->lock);
 	k->config = c;
-	k->issuer = xcalloc(c->issuers + 1, sizeof *k->issuer);
-	k->master = xcalloc(c->masters + 1, sizeof *k->master);
-	k->signer = xcalloc(c->signers + 1, sizeof *k->signer);
+	make_places(k);
 	for (size_t i = 0; r == 0 && i < c->issuers; i++) {
-		k->issuer[i].config = &c->issuer[i];
 		r = load_issuer(k, &k->issuer[i], report, e);
 		if (r < 0)
 			err_prefix(e, "issuer %s", c->issuer[i].name);
 	}
 	if (r < 0)
 		return r;
-	open_all(k);
 	*ret = steal_ptr(&k);
 	return 0;
 }
@@ -151,15 +178,19 @@ struct keyring *keyring_free(struct keyring *k)
 		for (struct profile **p = h->profile; p && *p; p++)
 			profile_free(*p);
 		free(h->profile);
+		mutex_done(&h->lock);
 	}
-	for (size_t i = 0; i < k->config->masters; i++)
-		master_free(k->master[i]);
-	for (size_t i = 0; i < k->config->signers; i++)
-		signer_free(k->signer[i]);
+	for (size_t i = 0; i < k->config->masters; i++) {
+		master_free(k->master[i].master);
+		mutex_done(&k->master[i].lock);
+	}
+	for (size_t i = 0; i < k->config->signers; i++) {
+		signer_free(k->signer[i].signer);
+		mutex_done(&k->signer[i].lock);
+	}
 	free(k->issuer);
 	free(k->master);
 	free(k->signer);
-	mutex_done(&k->lock);
 	free(k);
 	return NULL;
 }
@@ -187,9 +218,9 @@ static json_t *issuer_json(struct keyring *k, struct held_issuer *h)
 
 	for (struct profile **p = h->profile; *p; p++)
 		json_array_append_new(profiles, profile_json(*p));
-	mutex_lock(&k->lock);
 	r = open_issuer(h, &e);
-	mutex_unlock(&k->lock);
+	if (r == 0)
+		r = signer_ready(h->issuer.signer, &e);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:o}", "name", h->config->name,
 		"subject", c->subject, "key", x509_alg_name(c->key.alg), "sha256", c->sha256,
 		"not_before", rfc3339(c->not_before_s * 1000, from), "not_after",
@@ -245,11 +276,10 @@ int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t 
 
 	if (r == 0 && !json_is_object(values))
 		r = err_set(e, ERR_INVALID, "the values of the certificate are not a JSON object");
-	if (r == 0) {
-		mutex_lock(&k->lock);
+	if (r == 0)
 		r = open_issuer(h, e);
-		mutex_unlock(&k->lock);
-	}
+	if (r == 0 && !ret)
+		r = signer_ready(h->issuer.signer, e);
 	if (r == 0)
 		r = certificate_make(&h->issuer, &o, ret, ret_n, e);
 	json_decref(values);
@@ -278,12 +308,9 @@ int keyring_derive(struct keyring *k, const char *master, const char *label, con
 	int i = index_of(k->config->master, k->config->masters, "master", master, e);
 	int r = i;
 
-	if (r >= 0) {
-		mutex_lock(&k->lock);
+	if (r >= 0)
 		r = open_master(k, (size_t)i, e);
-		mutex_unlock(&k->lock);
-	}
-	return r < 0 ? r : master_derive(k->master[i], label, context, context_n, ret, n, e);
+	return r < 0 ? r : master_derive(k->master[i].master, label, context, context_n, ret, n, e);
 }
 
 int keyring_sign(struct keyring *k, const char *key, const void *record, size_t n,
@@ -292,15 +319,12 @@ int keyring_sign(struct keyring *k, const char *key, const void *record, size_t 
 	int i = index_of(k->config->signer, k->config->signers, "signer", key, e);
 	int r = i;
 
-	if (r >= 0) {
-		mutex_lock(&k->lock);
-		r = open_named_signer(k, (size_t)i, e);
-		mutex_unlock(&k->lock);
-	}
+	if (r >= 0)
+		r = open_signer(k, (size_t)i, e);
 	if (r == 0)
-		r = signer_sign(k->signer[i], record, n, ret, ret_n, e);
+		r = signer_sign(k->signer[i].signer, record, n, ret, ret_n, e);
 	if (r == 0)
-		*ret_public = x509_pem("PUBLIC KEY", signer_key(k->signer[i])->der,
-			signer_key(k->signer[i])->der_bytes);
+		*ret_public = x509_pem("PUBLIC KEY", signer_key(k->signer[i].signer)->der,
+			signer_key(k->signer[i].signer)->der_bytes);
 	return r;
 }

@@ -13,12 +13,16 @@
 
 struct keyring;
 
-/* Certificates and profiles must be right; what is wrong with them goes to report as lines. c lives as
- * long as the keyring. */
+/* Certificates and profiles must be right; what is wrong with them goes to report as lines. No key is
+ * opened yet. c lives as long as the keyring. */
 int keyring_open(
 	const struct keyd_config *c, struct strbuf *report, struct keyring **ret, struct err *e);
 struct keyring *keyring_free(struct keyring *k);
 DEFINE_CLEANUP(struct keyring, keyring_free)
+
+/* Opens what can be opened, and logs what cannot. A token's module may keep it for as long as it
+ * likes. */
+void keyring_try(struct keyring *k);
 
 /* [{name, subject, key, sha256, not_before, not_after, ready, problem, profiles: [{name, version,
  * digest, keys, days}]}]: a new reference. Opens what is not open. */

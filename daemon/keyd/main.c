@@ -20,6 +20,7 @@
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/thread.h"
 #include "base/util.h"
 #include "daemon/keyd/serve.h"
 #include "daemon/keyd/token.h"
@@ -199,9 +200,16 @@ static void block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static void *try_keys(void *data)
+{
+	keyring_try(data);
+	return NULL;
+}
+
 static int serve(const struct options *o, struct keyring *k, struct err *e)
 {
 	struct server *s;
+	pthread_t opener;
 	uid_t line;
 	int fd = -1;
 	int r = find_user(o->user, &line, e);
@@ -210,6 +218,8 @@ static int serve(const struct options *o, struct keyring *k, struct err *e)
 		r = find_socket(o, &fd, e);
 	if (r == 0)
 		r = server_start(fd, line, k, &s, e);
+	if (r == 0)
+		r = thread_start(&opener, "keyd-open", try_keys, k, e);
 	if (r < 0)
 		return r;
 	log_notice("provd-keyd " PROVD_VERSION " holds the keys");
@@ -217,6 +227,7 @@ static int serve(const struct options *o, struct keyring *k, struct err *e)
 	wait_for_end();
 	notify_stopping();
 	server_stop(s);
+	pthread_join(opener, NULL);
 	return 0;
 }
 

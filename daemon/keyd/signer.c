@@ -113,6 +113,11 @@ int signer_sign(struct signer *s, const void *message, size_t n, uint8_t ret[SIG
 		       : token_sign(s->token, &s->key, message, n, ret, ret_n, e);
 }
 
+int signer_ready(struct signer *s, struct err *e)
+{
+	return s->token ? token_key_ready(s->token, e) : 0;
+}
+
 const struct x509_key *signer_key(const struct signer *s)
 {
 	return &s->key;

@@ -18,6 +18,8 @@ int signer_open(const struct key_place *place, const struct x509_key *expected, 
 struct signer *signer_free(struct signer *s); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct signer, signer_free)
 const struct x509_key *signer_key(const struct signer *s);
+/* Whether it can sign now: a token may have left. */
+int signer_ready(struct signer *s, struct err *e);
 /* Over the message: ECDSA in DER (SHA-256 for P-256, SHA-384 for P-384), Ed25519, RSA PKCS #1 v1.5
  * with SHA-256. */
 int signer_sign(struct signer *s, const void *message, size_t n, uint8_t ret[SIGNATURE_MAX],

@@ -352,6 +352,25 @@ void token_key_free(struct token_key *k)
 	free(k);
 }
 
+int token_key_ready(struct token_key *k, struct err *e)
+{
+	size_t call = call_begin();
+	CK_TOKEN_INFO info;
+	CK_RV rv = CKR_OK;
+	int r = 0;
+
+	mutex_lock(&k->lock);
+	if (k->module)
+		rv = k->module->C_GetTokenInfo(k->slot, &info);
+	if (rv != CKR_OK)
+		lose(k);
+	if (!k->module)
+		r = find(k, e);
+	mutex_unlock(&k->lock);
+	call_end(call);
+	return r;
+}
+
 /* --- one operation --- */
 
 struct operation {

@@ -24,6 +24,8 @@ enum token_class { TOKEN_PRIVATE, TOKEN_SECRET };
 int token_key_open(const struct key_place *place, enum token_class class, struct token_key **ret,
 	struct err *e);
 void token_key_free(struct token_key *k); /* takes NULL */
+/* Whether the token is there now, and the key in it. */
+int token_key_ready(struct token_key *k, struct err *e);
 /* As signer_sign(). */
 int token_sign(struct token_key *k, const struct x509_key *public, const void *message, size_t n,
 	uint8_t *ret, size_t *ret_n, struct err *e);

@@ -67,6 +67,9 @@ struct config *config_unref(struct config *c)
 	}
 	free_texts(c->hotplug, c->hotplugs);
 	free(c->service);
+	free(c->keyd_socket);
+	free(c->file);
+	keyd_config_done(&c->keys);
 	free(c->secret);
 	free(c->station);
 	free(c->listen_host);
@@ -597,6 +600,21 @@ static void check_services(const struct config *c, struct mistakes *m)
 	}
 }
 
+static void read_issuers(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	keyd_read_issuers(&((struct config *)to)->keys, v, pointer, m);
+}
+
+static void read_masters(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	keyd_read_masters(&((struct config *)to)->keys, v, pointer, m);
+}
+
+static void read_signers(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	keyd_read_signers(&((struct config *)to)->keys, v, pointer, m);
+}
+
 static const char *const clock_syncs[] = {[CLOCK_SYNC_AUTO] = "auto",
 	[CLOCK_SYNC_REQUIRED] = "required",
 	[CLOCK_SYNC_IGNORED] = "ignored",
@@ -682,6 +700,18 @@ const struct form_row config_rows[] = {
 		.schema =
 			"{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":1,\"properties\":{\"file\":{\"type\":\"string\"},\"credential\":{\"type\":\"string\"}},\"additionalProperties\":false}}",
 		.doc = "NAME: {file: /PATH} or NAME: {credential: NAME}. Read when a recipe asks for ${secrets.NAME}; masked everywhere."},
+	{"keyd", FORM_PATH,
+		.doc = "The socket of provd-keyd, which holds the private keys of issuers, masters and signers. Without it provd starts one as its child, which has the same user: for benches and virtual boards.",
+		FORM_AT(struct config, keyd_socket)},
+	{"profiles", FORM_PATH, .def = KEYD_PROFILES,
+		.doc = "The folder of certificate profiles, which provd-keyd alone reads.",
+		FORM_AT(struct config, keys.profiles)},
+	{"issuers", FORM_OWN, .read = read_issuers, .each = issuer_rows,
+		.doc = "NAME: a mapping of certificate, key, pin and profiles. Who issues certificates (key.certificate)."},
+	{"masters", FORM_OWN, .read = read_masters, .each = master_rows,
+		.doc = "NAME: a mapping of key and pin. What keys of units are derived from (key.derive)."},
+	{"signers", FORM_OWN, .read = read_signers, .each = signer_rows,
+		.doc = "NAME: a mapping of key, pin and public. What signs records of units."},
 	{"services", FORM_OWN, .read = read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
 	{"stations", FORM_OWN, .read = read_stations, .schema = STATIONS_SCHEMA,
@@ -750,6 +780,7 @@ int config_load(const char *path, struct strbuf *report, struct config **ret, st
 	bool bad;
 
 	c->refs = 1;
+	c->file = xstrdup(path);
 	c->listen_port = 8620;
 	bad = load_file(c, path, load_main, report);
 	if (glob(pattern, 0, NULL, &g) == 0)

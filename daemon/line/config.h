@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/form.h"
 #include "base/strbuf.h"
+#include "daemon/keyd/keyd_config.h"
 
 #define CONFIG_ID_MAX 63
 
@@ -82,7 +83,8 @@ enum clock_sync {
 };
 
 struct config {
-	int refs; /* atomic */
+	int refs;   /* atomic */
+	char *file; /* it was read from */
 	char *state_dir;
 	char *listen_host;
 	uint16_t listen_port;
@@ -110,6 +112,8 @@ struct config {
 	size_t secrets;
 	struct service_config *service;
 	size_t services;
+	struct keyd_config keys; /* what provd-keyd opens; provd never does */
+	char *keyd_socket;	 /* NULL: provd starts one itself */
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;

@@ -49,13 +49,25 @@ struct confine *confine_free(struct confine *c)
 	return NULL;
 }
 
+/* Two at most; the new count. */
+static size_t hide_key(char **hidden, size_t n, const struct key_place *k)
+{
+	if (k->key && !key_place_is_token(k))
+		hidden[n++] = xstrdup(k->key);
+	if (k->pin_file)
+		hidden[n++] = xstrdup(k->pin_file);
+	return n;
+}
+
 static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	struct lists *l = xcalloc(1, sizeof *l);
 	size_t n = 0;
 
-	l->hidden = xcalloc(c->secrets + c->services + 4, sizeof *l->hidden);
+	l->hidden = xcalloc(c->secrets + c->services + 4 +
+				    2 * (c->keys.issuers + c->keys.masters + c->keys.signers),
+		sizeof *l->hidden);
 	l->hidden[n++] = xstrdup(c->state_dir);
 	if (c->marks_file)
 		l->hidden[n++] = xstrdup(c->marks_file);
@@ -66,6 +78,12 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	for (size_t i = 0; i < c->services; i++)
 		if (c->service[i].key)
 			l->hidden[n++] = xstrdup(c->service[i].key);
+	for (size_t i = 0; i < c->keys.issuers; i++)
+		n = hide_key(l->hidden, n, &c->keys.issuer[i].place);
+	for (size_t i = 0; i < c->keys.masters; i++)
+		n = hide_key(l->hidden, n, &c->keys.master[i].place);
+	for (size_t i = 0; i < c->keys.signers; i++)
+		n = hide_key(l->hidden, n, &c->keys.signer[i].place);
 	l->visible[0] = xstrdup(artifact_dir);
 	l->policy = (struct sandbox_policy){
 		.hidden = (const char *const *)l->hidden,

@@ -8,6 +8,7 @@
 #include "base/tree.h"
 #include "base/util.h"
 #include "daemon/line/confine.h"
+#include "daemon/line/keys.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/services.h"
 #include "db/db.h"
@@ -247,6 +248,7 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->confine = confine_new();
 	f->binding = binding_new(&sink);
 	make_services(f);
+	f->services.keys = keys_new(c);
 	r = store_open(c->state_dir, &f->store, e);
 	if (r == 0)
 		r = sweep_tools(f, e);
@@ -287,6 +289,7 @@ int fleet_start(struct fleet *f, struct err *e)
 {
 	int r = 0;
 
+	keys_tick(f->services.keys);
 	for (size_t i = 0; i < f->config->stations; i++)
 		add_station(f, f->config, &f->config->station[i]);
 	if (f->stations != f->config->stations)
@@ -387,6 +390,7 @@ struct fleet *fleet_free(struct fleet *f)
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
 	readers_free(f->readers);
+	keys_free(f->services.keys);
 	records_free(f->services.records);
 	holds_free(f->services.holds);
 	confine_free(f->confine);
@@ -456,6 +460,7 @@ void fleet_tick(struct fleet *f)
 			if (f->source[i]->ops->rescan(f->source[i], &e) < 0)
 				log_error("events of %s: %s", f->source[i]->ops->name, e.msg);
 	}
+	keys_tick(f->services.keys);
 	records_tick(f->services.records, f->config);
 	sweep_outputs(f);
 	if (f->reload_pending && !f->stopping)
@@ -613,4 +618,10 @@ void fleet_summary(struct fleet *f, struct fleet_summary *ret)
 		ret->in[station_state(f->station[i])]++;
 	ret->stations = f->stations;
 	mutex_unlock(&f->lock);
+}
+
+int fleet_issuers(struct fleet *f, json_t **ret, struct err *e)
+{
+	*ret = json_array();
+	return f->services.keys ? keys_issuers(f->services.keys, ret, e) : 0;
 }

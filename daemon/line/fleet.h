@@ -58,6 +58,9 @@ uint64_t fleet_views_version(struct fleet *f);
 /* NULL if there is none of that id. */
 json_t *fleet_station_json(struct fleet *f, const char *id);
 json_t *fleet_ports_json(struct fleet *f);
+/* Who issues certificates, as the key process says; a new reference. An empty list where provd.yaml
+ * names no key. It waits for the answer. */
+int fleet_issuers(struct fleet *f, json_t **ret, struct err *e);
 int fleet_command(struct fleet *f, const char *station, enum station_command c, const char *by,
 	struct err *e);
 int fleet_answer(struct fleet *f, const char *station, const char *prompt_id, const char *answer,

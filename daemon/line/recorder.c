@@ -167,6 +167,11 @@ const char *recorder_run_id(const struct recorder *r)
 	return r->run_id;
 }
 
+int64_t recorder_step_n(const struct recorder *r)
+{
+	return r->step_n;
+}
+
 const struct job_claim *recorder_claim(const struct recorder *r)
 {
 	return &r->claim;

@@ -21,6 +21,8 @@ struct recorder;
 int recorder_open(const struct line_services *line, const struct station_config *station,
 	const struct station_row *row, struct recorder **ret, struct err *e);
 const char *recorder_run_id(const struct recorder *r);
+/* Of the step that was begun last. */
+int64_t recorder_step_n(const struct recorder *r);
 const struct job_claim *recorder_claim(const struct recorder *r);
 /* Ends the run (durable): outcome, serial, unit, counters of the job, the hash chain and the row of
  * the station in one transaction. On failure nothing has changed, and it may be called again. */

@@ -11,6 +11,7 @@
 #include "daemon/line/machine.h"
 #include "daemon/line/same_file.h"
 #include "daemon/line/scrub.h"
+#include "db/certificates.h"
 #include "db/chain_head.h"
 #include "db/clock.h"
 #include "db/events.h"
@@ -186,7 +187,11 @@ static void log_recovered(int64_t interrupted)
 
 static int apply_recover(struct db *tx, void *data, struct err *e)
 {
-	return runs_recover(tx, data, e);
+	int r = runs_recover(tx, data, e);
+
+	if (r == 0)
+		r = certificates_settle(tx, e);
+	return MIN(r, 0);
 }
 
 /* On a full disk the open runs stay so until there is room: no run begins before (HOLD_DISK). */

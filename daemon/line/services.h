@@ -15,6 +15,7 @@ struct config;
 struct feed;
 struct holds;
 struct image_cache;
+struct keys;
 struct orders;
 struct records;
 struct store;
@@ -29,6 +30,7 @@ struct line_services {
 	struct image_cache *images; /* opened once for all stations */
 	const struct store *store;
 	struct binding *binding;
+	struct keys *keys;    /* NULL: provd.yaml names none */
 	char boot[UUID_SIZE]; /* of this kernel; "" unknown */
 
 	void *line; /* of the calls below */

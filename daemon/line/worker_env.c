@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/line/certify.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/preflight.h"
 #include "daemon/line/records.h"
@@ -239,6 +240,29 @@ static int env_service(void *env, const char *name, struct http_service *ret, st
 	return r;
 }
 
+static int env_certify(void *env, const struct certificate_ask *ask, const struct iotime *it,
+	struct certificate *ret, struct err *e)
+{
+	struct env *v = env;
+
+	return certify(v->s->line, v->rec, ask, it, ret, e);
+}
+
+static int env_delivered(void *env, const char *serial, struct err *e)
+{
+	struct env *v = env;
+
+	return certify_delivered(v->s->line, v->rec, serial, e);
+}
+
+static int env_derive(void *env, const struct derive_ask *ask, const struct iotime *it,
+	uint8_t *ret, struct err *e)
+{
+	struct env *v = env;
+
+	return certify_derive(v->s->line, v->rec, ask, it, ret, e);
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct env *v = env;
@@ -288,6 +312,9 @@ static const struct step_env_ops env_ops = {
 	.values = env_values,
 	.intend = env_intend,
 	.intended = env_intended,
+	.certify = env_certify,
+	.delivered = env_delivered,
+	.derive = env_derive,
 	.kept = env_kept,
 };
 

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/iotime.h"
 #include "base/util.h"
+#include "base/x509.h"
 #include "transports/links/link.h"
 #include "transports/links/usb.h"
 
@@ -93,6 +94,26 @@ struct earlier_intent {
 	char run[RECORD_ID_BYTES];  /* "" there is none */
 	char unit[RECORD_ID_BYTES]; /* the id of its unit in the records, "" unknown */
 };
+
+/* A certificate that is asked for. */
+struct certificate_ask {
+	const char *issuer, *profile; /* as provd.yaml names them */
+	const struct x509_csr *csr;
+	const json_t *values; /* what the profile puts in: a mapping of texts */
+};
+struct certificate {
+	char *pem, *chain; /* owned by the caller; the chain is the issuer's, and those above it */
+	char serial[X509_SERIAL_BYTES];
+	bool before; /* this key had it already */
+};
+
+/* A key for one unit. */
+struct derive_ask {
+	const char *master;	     /* as provd.yaml names it */
+	const char *label, *context; /* what for, which unit */
+	size_t bytes;
+};
+#define DERIVED_KEY_MAX 64
 
 /* A REQUIRED op may be called by any action without a look at it: surroundings that have no such
  * thing say so with an error. (A test may leave out what its actions never ask for.) An OPTIONAL op
@@ -194,6 +215,19 @@ struct step_env_ops {
 	/* REQUIRED with intend. It happened, by the step's evidence as JSON; durable with the step's
 	 * end. Not called where the step did not pass: its intent stays open, for the next run. */
 	int (*intended)(void *env, const char *evidence, struct err *e);
+
+	/* Keys of this installation: never the keys themselves. */
+
+	/* OPTIONAL. A certificate, on record before it is signed and whole before it is given back. One
+	 * that this key got before by the same issuer and profile, and that has not ended, is given
+	 * again. NULL: there are no issuers. */
+	int (*certify)(void *env, const struct certificate_ask *ask, const struct iotime *it,
+		struct certificate *ret, struct err *e);
+	/* REQUIRED with certify. The unit holds the certificate of that serial number; durable. */
+	int (*delivered)(void *env, const char *serial, struct err *e);
+	/* OPTIONAL. ask->bytes into ret, which the caller wipes. NULL: there are no masters. */
+	int (*derive)(void *env, const struct derive_ask *ask, const struct iotime *it,
+		uint8_t *ret, struct err *e);
 
 	/* From run to run. */
 

@@ -16,7 +16,7 @@ import unittest
 import keyd
 import line
 
-PROFILES = os.path.join(line.ROOT, 'recipes', 'profiles')
+PROFILES = os.path.join(line.ROOT, 'systemd', 'profiles')
 VALUES = json.dumps({'serial': 'SN-0001', 'model': 'widget', 'vendor_id': 'FFF1', 'product_id': '8000'})
 
 

@@ -15,6 +15,7 @@
 void console_reply_done(struct console_reply *r)
 {
 	free(r->line);
+	free(r->before);
 	free(r->other);
 	for (int i = 0; i < REGEX_GROUPS; i++)
 		free(r->group[i]);
@@ -113,12 +114,29 @@ char *console_copy_escaped(const char *bytes, size_t n)
 	return sb_take(&b);
 }
 
+/* A line that is not the answer may belong to it: what a unit prints between BEGIN and END. */
+static void keep_before(struct console_reply *ret, const char *line, size_t n)
+{
+	size_t had = ret && ret->before ? strlen(ret->before) : 0;
+	char *grown;
+
+	if (!ret || had + n + 2 > CONSOLE_BEFORE_MAX || memchr(line, 0, n))
+		return;
+	grown = realloc(ret->before, had + n + 2);
+	if (!grown)
+		return;
+	memcpy(grown + had, line, n);
+	memcpy(grown + had + n, "\n", 2);
+	ret->before = grown;
+}
+
 static void fill_reply(
 	const char *line, size_t n, const struct regex_match *m, struct console_reply *ret)
 {
 	if (!ret)
 		return;
-	*ret = (struct console_reply){.line = console_copy_escaped(line, n), .groups = m->groups};
+	ret->line = console_copy_escaped(line, n);
+	ret->groups = m->groups;
 	for (int i = 0; i < m->groups; i++)
 		if (m->group[i].start != (size_t)-1 && m->group[i].end >= m->group[i].start)
 			ret->group[i] = console_copy_escaped(
@@ -239,6 +257,7 @@ static int judge(struct console *c, struct dialogue *d, const char *line, size_t
 			d->skipped++;
 		else
 			console_remember(c, d, line, n);
+		keep_before(d->reply, line, n);
 		d->failed |= words_fail(c->words, line, n);
 		return 0;
 	}
@@ -260,6 +279,8 @@ static int wait_answer(struct console *c, struct dialogue *d, const struct iotim
 	size_t n;
 
 	d->reply = ret;
+	if (ret)
+		*ret = (struct console_reply){0};
 	d->budget_us = iotime_left_us(it);
 	for (;;) {
 		while (console_take_line(c, &line, &n)) {

@@ -69,7 +69,8 @@
 #include "base/util.h"
 #include "transports/links/link.h"
 
-#define CONSOLE_LINE_MAX 4096
+#define CONSOLE_LINE_MAX   4096
+#define CONSOLE_BEFORE_MAX 32768
 /* The place of the number in a ping. */
 #define CONSOLE_NONCE "{nonce}"
 /* What a reply that refuses looks like where the recipe does not say. */
@@ -112,7 +113,9 @@ struct console_reply {
 	char *line;
 	int groups;		   /* the whole match included */
 	char *group[REGEX_GROUPS]; /* NULL where the group took no part */
-	char *other; /* the first line after it, within the look and the proof, that the pattern is
+	char *before; /* the lines between question and answer, as they came, each with a LF; at most
+			 CONSOLE_BEFORE_MAX bytes of them. NULL: none */
+	char *other;  /* the first line after it, within the look and the proof, that the pattern is
 			found in too, and that says something else; NULL: none */
 };
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * provctl ca, provctl unit certificates: who issues, and what units got.
+ */
+#include "base/util.h"
+#include "cli/provctl.h"
+
+static int print_list(struct ctl *c, const char *path, const char *const *members)
+{
+	json_t *all = NULL;
+	struct err e;
+
+	if (api_get(c, path, &all, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, all, members);
+	json_decref(all);
+	return 0;
+}
+
+static int ca_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {
+		"name", "ready", "key", "subject", "not_after", "problem", NULL};
+
+	if (ctl_options(argc, argv, NULL, NULL, 0) != 0)
+		return ctl_usage("ca list");
+	return print_list(c, "/api/v1/issuers", members);
+}
+
+static int unit_certificates(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"serial", "state", "issuer", "profile", "subject",
+		"not_after", "ordered_at", "run", NULL};
+	char *word;
+
+	if (ctl_options(argc, argv, NULL, &word, 1) != 1)
+		return ctl_usage("unit certificates SERIAL");
+
+	_cleanup_(freep) char *id = url_segment(word);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/units/%s/certificates", id);
+
+	return print_list(c, path, members);
+}
+
+/* The newest that the unit holds, as PEM, with its chain: for openssl. */
+static int unit_certificate(struct ctl *c, int argc, char **argv)
+{
+	char *word;
+	json_t *all = NULL;
+	struct err e;
+	size_t i;
+	json_t *o;
+
+	if (ctl_options(argc, argv, NULL, &word, 1) != 1)
+		return ctl_usage("unit certificate SERIAL");
+
+	_cleanup_(freep) char *id = url_segment(word);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/units/%s/certificates", id);
+
+	if (api_get(c, path, &all, &e) < 0)
+		return ctl_fail(&e);
+	json_array_foreach(json_object_get(all, "items"), i, o) {
+		const char *pem = json_string_value(json_object_get(o, "pem"));
+		const char *chain = json_string_value(json_object_get(o, "chain"));
+
+		if (!pem)
+			continue;
+		printf("%s%s", pem, chain ? chain : "");
+		json_decref(all);
+		return 0;
+	}
+	json_decref(all);
+	err_set(&e, ERR_NOT_FOUND, "unit %s has no certificate", word);
+	return ctl_fail(&e);
+}
+
+const struct command commands_keys[] = {
+	{"ca list", "", "Who issues certificates, and whether they can", ca_list},
+	{"unit certificates", "SERIAL", "What was issued for a unit", unit_certificates},
+	{"unit certificate", "SERIAL", "Its newest certificate and the chain, as PEM",
+		unit_certificate},
+	{0},
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A certificate for the unit of a run: asked of the key process, and on record at each step, so that
+ * none exists that the records do not know.
+ *
+ *	look (all but the signature) -> order on disk -> signature -> checked -> on disk -> given out
+ *
+ * Worker threads.
+ */
+#pragma once
+
+#include "daemon/line/recorder.h"
+#include "daemon/recipe/env.h"
+
+struct line_services;
+
+/* As step_env_ops.certify, .delivered and .derive. */
+int certify(const struct line_services *line, struct recorder *rec,
+	const struct certificate_ask *ask, const struct iotime *it, struct certificate *ret,
+	struct err *e);
+int certify_delivered(
+	const struct line_services *line, struct recorder *rec, const char *serial, struct err *e);
+int certify_derive(const struct line_services *line, struct recorder *rec,
+	const struct derive_ask *ask, const struct iotime *it, uint8_t *ret, struct err *e);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/keys.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "base/iotime.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/keyd/client.h"
+
+#define ASK_US	 (5 * US_PER_S)
+#define AGAIN_US (1 * US_PER_S)
+#define END_US	 (5 * US_PER_S)
+#define PROGRAM	 "provd-keyd"
+
+struct keys {
+	struct config *config;
+	char *socket;
+	bool own;    /* a child of this provd */
+	pid_t child; /* 0: none runs */
+	uint64_t started_us;
+};
+
+struct keys *keys_new(struct config *c)
+{
+	struct keys *k;
+
+	if (!keyd_config_any(&c->keys))
+		return NULL;
+	k = xcalloc(1, sizeof *k);
+	k->config = config_ref(c);
+	k->own = !c->keyd_socket;
+	k->socket = k->own ? xasprintf("%s/keyd.sock", c->state_dir) : xstrdup(c->keyd_socket);
+	return k;
+}
+
+/* Next to this program's library folder, or where the environment says (a build that is not
+ * installed). */
+static const char *program(void)
+{
+	const char *s = getenv("PROVD_KEYD");
+
+	return s ? s : KEYD_PROGRAM;
+}
+
+static void start_child(struct keys *k)
+{
+	const char *const argv[] = {
+		PROGRAM, "--config", k->config->file, "--socket", k->socket, "--child", NULL};
+	posix_spawnattr_t attr;
+	sigset_t none;
+	int r;
+
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	r = posix_spawn(&k->child, program(), NULL, &attr, (char *const *)(uintptr_t)argv, environ);
+	posix_spawnattr_destroy(&attr);
+	k->started_us = now_us();
+	if (r == 0)
+		return;
+	k->child = 0;
+	log_error("%s cannot be started: %s; no key of this installation can be used", program(),
+		strerror(r));
+}
+
+static void look_at_child(struct keys *k)
+{
+	int status;
+
+	if (!k->child || waitpid(k->child, &status, WNOHANG) != k->child)
+		return;
+	k->child = 0;
+	if (WIFSIGNALED(status))
+		log_warning(
+			PROGRAM " was ended by signal %d: it is started again", WTERMSIG(status));
+	else
+		log_warning(PROGRAM
+			" ended with status %d: it is started again; what it said is above",
+			WEXITSTATUS(status));
+}
+
+void keys_tick(struct keys *k)
+{
+	if (!k || !k->own)
+		return;
+	look_at_child(k);
+	if (!k->child && (!k->started_us || now_us() - k->started_us >= AGAIN_US))
+		start_child(k);
+}
+
+static bool has_ended(struct keys *k)
+{
+	return waitpid(k->child, NULL, WNOHANG) != 0;
+}
+
+static void end_child(struct keys *k)
+{
+	const uint64_t until = now_us() + END_US;
+
+	kill(k->child, SIGTERM);
+	while (!has_ended(k)) {
+		if (now_us() > until)
+			kill(k->child, SIGKILL);
+		usleep(5000);
+	}
+	unlink(k->socket);
+}
+
+struct keys *keys_free(struct keys *k)
+{
+	if (!k)
+		return NULL;
+	if (k->child)
+		end_child(k);
+	config_unref(k->config);
+	free(k->socket);
+	free(k);
+	return NULL;
+}
+
+int keys_socket(const struct keys *k, const char **ret, struct err *e)
+{
+	if (!k)
+		return err_set(e, ERR_UNSUPPORTED,
+			"provd.yaml names no keys: 'issuers', 'masters' or 'signers' expected");
+	*ret = k->socket;
+	return 0;
+}
+
+int keys_issuers(const struct keys *k, json_t **ret, struct err *e)
+{
+	const struct iotime it = {now_us() + ASK_US, NULL};
+	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
+	struct wire_value got[WIRE_FIELDS];
+	json_t *list;
+	int r = keyd_ask(k->socket, KEYD_ISSUERS, NULL, &it, buf, got, e);
+
+	if (r < 0)
+		return r;
+	list = json_loads(got[0].p, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_array(list)) {
+		json_decref(list);
+		return err_set(e, ERR_KEYS_DOWN, "what provd-keyd says of its issuers is no list");
+	}
+	json_decref(*ret);
+	*ret = list;
+	return 0;
+}

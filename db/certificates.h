@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The certificates that units got (db/sql/0011_certificates.sql draws their life): on record before
+ * they are signed, and with all of their text before they are given out.
+ */
+#pragma once
+
+#include "db/db.h"
+
+struct certificate_order_row {
+	const char *serial; /* 32 hex digits */
+	const char *run;
+	int64_t step_n;
+	const char *issuer;
+	const char *profile; /* "idevid@1" */
+	const char *profile_digest;
+	const char *key; /* SHA-256 of the public key, hex */
+};
+/* Before it is signed. */
+int certificates_order(struct db *tx, const struct certificate_order_row *o, struct err *e);
+
+struct certificate_row {
+	const char *serial, *subject, *sha256, *pem, *chain;
+	int64_t not_before_ms, not_after_ms;
+};
+/* It is signed: before anybody else sees it. */
+int certificates_issue(struct db *tx, const struct certificate_row *c, struct err *e);
+/* It was not signed, or is not what was ordered. */
+int certificates_void(struct db *tx, const char *serial, const char *reason, struct err *e);
+/* The unit holds it. No error where it does already; -ERR_NOT_FOUND for a serial number that no issued
+ * certificate has. */
+int certificates_deliver(struct db *tx, const char *run, const char *serial, struct err *e);
+
+/* What was left open by a provd that ended: void, never given out. How many. */
+int certificates_settle(struct db *tx, struct err *e);
+
+/* One that was issued before for that key by the same issuer and profile, and has not ended at now_ms:
+ * {serial, pem, chain}. -ERR_NOT_FOUND. */
+int certificates_find(struct db *d, const char *issuer, const char *profile_digest, const char *key,
+	int64_t now_ms, json_t **ret, struct err *e);
+/* Those of a unit, the newest first: array of {serial, run, station, issuer, profile, profile_digest,
+ * key, state, subject, not_before, not_after, sha256, pem, chain, reason, ordered_at, issued_at,
+ * settled_at}. */
+int certificates_of_unit(struct db *d, const char *unit_id, json_t **ret, struct err *e);

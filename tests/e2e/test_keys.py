@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""recipes/birth.yaml on a line: what units get is verified by openssl alone, and the records know every certificate.
+
+    test_keys.py [BUILD]
+"""
+import json
+import os
+import signal
+import unittest
+
+import keyd
+import line
+
+RECIPE = os.path.join(line.ROOT, 'recipes', 'birth.yaml')
+PROFILES = os.path.join(line.ROOT, 'systemd', 'profiles')
+
+
+class Row(line.Line):
+    """One station, and an issuer whose key is in an encrypted file or a token."""
+
+    def __init__(self, token=False):
+        super().__init__(1, boards=0, station_extra='    quarantine_after: 0\n')
+        try:
+            os.environ['PROVD_KEYD'] = line.binary('provd-keyd')
+            self.vault = os.path.join(self.home, 'vault')
+            os.mkdir(self.vault)
+            self.authority = keyd.Authority(self.vault, 'factory', passphrase=None if token else 'an open secret')
+            if token:
+                self.token_in(self.authority)
+            self.config('profiles: %s\nissuers:\n%s' % (PROFILES, self.authority.yaml(['idevid', 'tls-client'])))
+            app = os.path.join(self.home, 'app.bin')
+            with open(app, 'wb') as f:
+                f.write(line.firmware())
+            self.sim = line.Sim(self.home, 1, '--preload', app)
+            self.start()
+            self.api.post('/pools', {'id': 'birth-sn', 'pattern': 'BC{seq:06}', 'first': 1, 'last': 999})
+            self.put_recipe(line.read(RECIPE).replace('delay: 2s', 'delay: 100ms'))
+            self.seen = set()
+        except BaseException:
+            self.close()
+            raise
+
+    def token_in(self, authority):
+        self.soft = keyd.SoftToken(self.vault)
+        self.soft.import_key(authority.key, 'issuer', 'a1')
+        os.unlink(authority.key)
+        authority.key = self.soft.uri('issuer') + '?module-path=' + os.path.join(line.build_dir(), 'sim', 'token', 'switch_token.so')
+        authority.pin = self.soft.pin
+        self.switch = os.path.join(self.vault, 'switch')
+        os.environ.update(self.soft.env, PROVSIM_TOKEN_SWITCH=self.switch)
+
+    def close(self):
+        super().close()
+        for name in ('PROVD_KEYD', 'SOFTHSM2_CONF', 'PROVSIM_TOKEN_SWITCH'):
+            os.environ.pop(name, None)
+
+    def order(self, n=1):
+        return self.api.post('/jobs', {'recipe': 'birth@1', 'quantity': n})['id']
+
+    def next_run(self):
+        def ended():
+            runs = [r for r in self.api.get('/runs?state=finished&limit=50')['items'] if r['id'] not in self.seen]
+            return runs[-1] if runs else None
+        run = line.wait_for('the run ends', ended)
+        self.seen.add(run['id'])
+        return run
+
+    def again(self):
+        """The same unit is plugged again."""
+        self.sim.ctl('unplug', board='b1')
+        line.wait_for('the unit is gone', lambda: self.api.get('/stations/A1')['state'] == 'empty')
+        self.sim.ctl('plug', board='b1')
+
+    def keyd_pid(self):
+        return int(keyd.run('pgrep', '-P', str(self.provd.process.pid), '-x', 'provd-keyd'))
+
+    def certificates(self, unit):
+        return self.api.get('/units/%s/certificates' % unit)['items']
+
+
+class Keys(unittest.TestCase):
+    def row(self, **more):
+        r = Row(**more)
+        self.addCleanup(r.close)
+        return r
+
+    def test_a_unit_gets_a_certificate_that_openssl_verifies(self):
+        r = self.row()
+        r.order(2)
+        run = r.next_run()
+        self.assertEqual((run['outcome'], run['serial']), ('passed', 'BC000001'), run)
+        got, = r.certificates('BC000001')
+        self.assertEqual((got['state'], got['issuer'], got['profile'], got['run']), ('delivered', 'factory', 'idevid@1', run['id']))
+        pem = os.path.join(r.home, 'leaf.pem')
+        line.write(pem, got['pem'])
+        keyd.run('openssl', 'verify', '-x509_strict', '-CAfile', r.authority.root, '-untrusted', r.authority.cert, pem)
+        out = keyd.run('openssl', 'x509', '-in', pem, '-noout', '-serial', '-subject', '-fingerprint', '-sha256')
+        self.assertIn('serial=' + got['serial'].upper(), out)
+        self.assertIn('CN = provsim-1 BC000001', out)
+        self.assertIn(got['sha256'], out.replace(':', '').lower())
+        # What the unit holds is that, and the challenge that it signed is proven by openssl as well.
+        steps = {s['id']: s for s in r.api.get('/runs/%s/steps' % run['id'])['items']}
+        proof = steps['proof']['evidence']
+        keyd.run('openssl', 'x509', '-in', pem, '-pubkey', '-noout', '-out', os.path.join(r.home, 'pub.pem'))
+        for name, text in (('challenge', proof['challenge']), ('signature', proof['signature'])):
+            with open(os.path.join(r.home, name), 'wb') as f:
+                f.write(bytes.fromhex(text))
+        keyd.run('openssl', 'dgst', '-sha256', '-verify', os.path.join(r.home, 'pub.pem'), '-signature', os.path.join(r.home, 'signature'),
+                 os.path.join(r.home, 'challenge'))
+        out = r.provctl('unit', 'certificates', 'BC000001')
+        self.assertIn(got['serial'], out.stdout)
+        self.assertIn('factory', r.provctl('ca', 'list').stdout)
+        self.assertTrue(r.provctl('unit', 'certificate', 'BC000001').stdout.startswith('-----BEGIN CERTIFICATE-----'))
+        issuer, = r.api.get('/issuers')['items']
+        self.assertEqual((issuer['name'], issuer['ready'], issuer['problem']), ('factory', True, None))
+        r.sim.ctl('next', board='b1', gap_ms=200)
+        run = r.next_run()
+        self.assertEqual((run['outcome'], run['serial']), ('passed', 'BC000002'), run)
+        self.assertNotEqual(r.certificates('BC000002')[0]['serial'], got['serial'])
+
+    def test_a_unit_that_lies(self):
+        r = self.row()
+        for fault, step, code in (('csr-other', 'csr', 'csr-mismatch'), ('key-other', 'proof', 'key-not-proven'), ('cert-cut', 'deliver', 'read-back-mismatch')):
+            with self.subTest(fault):
+                r.sim.ctl('fault', board='b1', fault=fault)
+                r.order()
+                run = r.next_run()
+                self.assertNotEqual(run['outcome'], 'passed', run)
+                self.assertEqual(run['step'], step, run)
+                if code:
+                    self.assertEqual((run['outcome'], run['code']), ('failed', code), run)
+                r.again()
+                run = r.next_run()
+                self.assertEqual(run['outcome'], 'passed', run)
+                r.sim.ctl('next', board='b1', gap_ms=200)
+                line.wait_for('the unit is settled', lambda: r.api.get('/stations/A1')['state'] == 'ready')
+
+    def test_a_key_process_that_is_killed_is_started_again(self):
+        r = self.row()
+        r.order(3)
+        self.assertEqual(r.next_run()['outcome'], 'passed')
+        pid = r.keyd_pid()
+        os.kill(pid, signal.SIGKILL)
+        line.wait_for('it runs again', lambda: keyd.run('pgrep', '-P', str(r.provd.process.pid), '-x', 'provd-keyd', ok=False).strip() not in ('', str(pid)))
+        r.sim.ctl('next', board='b1', gap_ms=200)
+        self.assertEqual(r.next_run()['outcome'], 'passed')
+        self.assertIn('provd-keyd was ended by signal 9: it is started again', r.provd.log_text())
+        # It ends with provd, whatever ends provd.
+        pid = r.keyd_pid()
+        r.provd.kill()
+        line.wait_for('it has ended', lambda: not os.path.exists('/proc/%d' % pid))
+
+    def test_a_token_that_is_pulled_ends_a_run_and_its_return_needs_nothing(self):
+        r = self.row(token=True)
+        line.write(r.switch, 'gone\n')
+        r.order(2)
+        run = r.next_run()
+        self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'token-gone', 'certificate'), run)
+        self.assertFalse(r.api.get('/issuers')['items'][0]['ready'])
+        os.unlink(r.switch)
+        r.again()
+        run = r.next_run()
+        self.assertEqual(run['outcome'], 'passed', run)
+        self.assertEqual([c['state'] for c in r.certificates(run['serial'])], ['delivered'])
+
+    def test_secrets_are_nowhere(self):
+        r = self.row(token=True)
+        r.order()
+        self.assertEqual(r.next_run()['outcome'], 'passed')
+        planted = [keyd.SoftToken.PIN.encode()]
+        for pid in (r.provd.process.pid, r.keyd_pid()):
+            for part in ('cmdline', 'environ'):
+                with open('/proc/%d/%s' % (pid, part), 'rb') as f:
+                    held = f.read()
+                self.assertFalse(any(p in held for p in planted), (pid, part))
+        r.provd.stop()
+        looked = 0
+        for folder, _, files in os.walk(r.home):
+            for name in files:
+                path = os.path.join(folder, name)
+                if folder.startswith(r.vault) or not os.path.isfile(path):
+                    continue
+                with open(path, 'rb') as f:
+                    held = f.read()
+                looked += 1
+                self.assertFalse(any(p in held for p in planted), path)
+        self.assertGreater(looked, 5)
+
+    def test_a_kill_between_order_and_record_leaves_no_certificate_that_is_not_known(self):
+        r = self.row(token=True)
+        line.wait_for('the token is open', lambda: r.api.get('/issuers')['items'][0]['ready'])
+        line.write(r.switch, 'hang\n')
+        r.order()
+        line.wait_for('the certificate is ordered', lambda: 'certificate-ordered' in json.dumps(r.api.get('/events?limit=200')))
+        r.provd.kill()
+        os.unlink(r.switch)
+        r.start()
+        run = next(x for x in r.api.get('/runs?state=finished')['items'])
+        self.assertEqual(run['outcome'], 'interrupted', run)
+        r.seen.add(run['id'])
+        run = r.next_run()
+        self.assertEqual(run['outcome'], 'passed', run)
+        states = {c['state']: c for c in r.certificates(run['serial'])}
+        self.assertEqual(sorted(states), ['delivered', 'void'], states)
+        self.assertIn('never given out', states['void']['reason'])
+
+
+if __name__ == '__main__':
+    line.main()

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests, certificates and signatures that the commands of openssl made.
+ */
+#include "base/x509.h"
+
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+static const char request[] = "-----BEGIN CERTIFICATE REQUEST-----\n"
+			      "MIHkMIGLAgEAMCkxFjAUBgNVBAoMDUV4YW1wbGUsIEluYy4xDzANBgNVBAMMBkEt\n"
+			      "MDAwMTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDOmiZc2EfTTZhZGGNe6rTFy\n"
+			      "PdqrZNqL1Xk7KJBja+zJ/O2BvLftKWm5EfSJGLDpon8u3x7x/ExXHBmao7k8Giug\n"
+			      "ADAKBggqhkjOPQQDAgNIADBFAiBybMoZbIrJlA/I6qne7xyk9hitL3Z4pXRKpno5\n"
+			      "PEgctAIhANmjehQNTqbG2GYrNZduFqxAbMbxL0VhnyJAplA8QgT/\n"
+			      "-----END CERTIFICATE REQUEST-----\n";
+static const char certificate[] =
+	"-----BEGIN CERTIFICATE-----\n"
+	"MIIBOjCB4QICUaowCgYIKoZIzj0EAwIwKTEWMBQGA1UECgwNRXhhbXBsZSwgSW5j\n"
+	"LjEPMA0GA1UEAwwGQS0wMDAxMB4XDTI2MTEyOTIzNDgwMloXDTI3MDMwOTIzNDgw\n"
+	"MlowKTEWMBQGA1UECgwNRXhhbXBsZSwgSW5jLjEPMA0GA1UEAwwGQS0wMDAxMFkw\n"
+	"EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEM6aJlzYR9NNmFkYY17qtMXI92qtk2ovV\n"
+	"eTsokGNr7Mn87YG8t+0pabkR9IkYsOmify7fHvH8TFccGZqjuTwaKzAKBggqhkjO\n"
+	"PQQDAgNIADBFAiEA++w58KzF7zaZ/pvotqKbnd33UL/LJp3+dlmwniC74HECIDCj\n"
+	"GtdVkZ+noRCHa3T2kXDOxmr1kijruXNkb6lFni1/\n"
+	"-----END CERTIFICATE-----\n";
+static const char public_key[] =
+	"-----BEGIN PUBLIC KEY-----\n"
+	"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEM6aJlzYR9NNmFkYY17qtMXI92qtk\n"
+	"2ovVeTsokGNr7Mn87YG8t+0pabkR9IkYsOmify7fHvH8TFccGZqjuTwaKw==\n"
+	"-----END PUBLIC KEY-----\n";
+static const char key_hex[] =
+	"3059301306072a8648ce3d020106082a8648ce3d0301070342000433a689973611f4d366164618d7baad31723ddaab64da8bd5793b2890636becc9fced81bcb7ed2969b911f48918b0e9a27f2edf1ef1fc4c571c199aa3b93c1a2b";
+/* Of "hello". */
+static const char signature_hex[] =
+	"304402202d458b2c2d2a3cd95ef148ff044be691a593a9bff8c5642c0dea24aa3b50aaa40220780305518f57cdea639c1ab5584c44eb8fdb1da8e423fa4cbb2e8766d7ff0f2d";
+
+static struct err e;
+
+START_TEST(a_request_is_taken_apart)
+{
+	_cleanup_(freep) char *tool =
+		xasprintf("Using configuration\n0 warnings\n%sdone\n", request);
+	const char *const texts[] = {request, tool};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		_cleanup_(x509_csr_done) struct x509_csr c, again;
+
+		ck_assert_int_eq(x509_csr_read(texts[i], strlen(texts[i]), &c, &e), 0);
+		ck_assert_int_eq(c.key.alg, X509_P256);
+		ck_assert_str_eq(c.subject, "CN=A-0001,O=Example\\, Inc.");
+		ck_assert_int_eq(x509_csr_read(c.der, c.der_bytes, &again, &e), 0);
+		ck_assert_mem_eq(again.der, c.der, c.der_bytes);
+	}
+}
+END_TEST
+
+/* Whatever bit is turned, it is no request any more, or one that nobody signed. */
+START_TEST(a_request_that_was_changed_is_refused)
+{
+	_cleanup_(x509_csr_done) struct x509_csr c;
+	_cleanup_(freep) uint8_t *der = NULL;
+
+	ck_assert_int_eq(x509_csr_read(request, strlen(request), &c, &e), 0);
+	der = xcalloc(1, c.der_bytes);
+	for (size_t i = 0; i < 8 * c.der_bytes; i++) {
+		struct x509_csr other;
+		int r;
+
+		memcpy(der, c.der, c.der_bytes);
+		der[i / 8] ^= (uint8_t)(1 << i % 8);
+		r = x509_csr_read(der, c.der_bytes, &other, &e);
+		ck_assert_msg(r == -ERR_INVALID || r == -ERR_CSR_MISMATCH, "bit %zu: %d", i, r);
+		ck_assert_ptr_null(other.der);
+	}
+	for (size_t n = 0; n < c.der_bytes; n++)
+		ck_assert_int_eq(x509_csr_read(c.der, n, &c, &e), -ERR_INVALID);
+}
+END_TEST
+
+START_TEST(a_certificate_is_taken_apart)
+{
+	_cleanup_(x509_cert_done) struct x509_cert c;
+	_cleanup_(freep) char *pem = NULL;
+
+	ck_assert_int_eq(x509_cert_read(certificate, strlen(certificate), &c, &e), 0);
+	ck_assert_str_eq(c.serial, "51aa");
+	ck_assert_str_eq(c.subject, "CN=A-0001,O=Example\\, Inc.");
+	ck_assert_str_eq(c.issuer, c.subject);
+	ck_assert_str_eq(
+		c.sha256, "d48413a45f534aca149f2f347b0c007eb8d22c1d9b49fdb44001ba5bae872a87");
+	ck_assert_int_eq(c.not_after_s - c.not_before_s, 100 * 86400);
+	pem = x509_pem("CERTIFICATE", c.der, c.der_bytes);
+	ck_assert_str_eq(pem, certificate);
+}
+END_TEST
+
+START_TEST(a_key_is_the_same_in_each_form)
+{
+	const char *const forms[] = {public_key, key_hex, certificate};
+	struct x509_key k[ARRAY_LEN(forms)];
+
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		ck_assert_int_eq(x509_key_read(forms[i], &k[i], &e), 0);
+		ck_assert(x509_key_equal(&k[i], &k[0]));
+		ck_assert_str_eq(k[i].sha256, k[0].sha256);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+		x509_key_done(&k[i]);
+}
+END_TEST
+
+static const char *const no_keys[] = {"", "00", "0102", "hello", "-----BEGIN PUBLIC KEY-----\n",
+	"3059301306072a8648ce3d020106082a8648ce3d030107034200", /* cut */
+	/* a point that is not on the curve */
+	"3059301306072a8648ce3d020106082a8648ce3d0301070342000433a689973611f4d366164618d7baad31723ddaab64da8bd5793b2890636becc9fced81bcb7ed2969b911f48918b0e9a27f2edf1ef1fc4c571c199aa3b93c1a2c",
+	/* X25519, which signs nothing */
+	"302a300506032b656e032100de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"};
+
+START_TEST(what_is_not_a_key_is_refused)
+{
+	struct x509_key k;
+
+	ck_assert_int_eq(x509_key_read(no_keys[_i], &k, &e), -ERR_INVALID);
+	ck_assert_ptr_null(k.der);
+}
+END_TEST
+
+START_TEST(a_signature_counts_for_its_message_and_key_alone)
+{
+	_cleanup_(x509_key_done) struct x509_key k;
+	uint8_t sig[128];
+	size_t n = strlen(signature_hex) / 2;
+
+	ck_assert_int_eq(x509_key_read(public_key, &k, &e), 0);
+	ck_assert(hex_parse(signature_hex, sig, n));
+	ck_assert_int_eq(x509_key_verify(&k, "hello", 5, sig, n, &e), 0);
+	ck_assert_int_eq(x509_key_verify(&k, "hellp", 5, sig, n, &e), -ERR_KEY_NOT_PROVEN);
+	ck_assert_int_eq(x509_key_verify(&k, "hello", 4, sig, n, &e), -ERR_KEY_NOT_PROVEN);
+	ck_assert_int_eq(x509_key_verify(&k, "hello", 5, sig, n - 1, &e), -ERR_KEY_NOT_PROVEN);
+	ck_assert_int_eq(x509_key_verify(&k, "hello", 5, sig, 0, &e), -ERR_KEY_NOT_PROVEN);
+	sig[20] ^= 1;
+	ck_assert_int_eq(x509_key_verify(&k, "hello", 5, sig, n, &e), -ERR_KEY_NOT_PROVEN);
+}
+END_TEST
+
+static const struct {
+	const char *a, *b;
+	bool same;
+} names[] = {
+	{"CN=a,O=b", "CN=a,O=b", true},
+	{"CN=a,O=b", "O=b,CN=a", true},
+	{"CN=a,O=b", "O=b, CN=a", true},
+	{"CN=a", "CN=a,O=b", false},
+	{"CN=a,O=b", "CN=a", false},
+	{"CN=a", "CN=b", false},
+	{"CN=a\\,b", "CN=a\\,b", true},
+	{"CN=a\\,b", "CN=a,b", false},
+	{"", "", true},
+	{"", "CN=a", false},
+	{"CN=a,CN=a", "CN=a", false},
+};
+
+START_TEST(names_are_the_same_in_any_order)
+{
+	ck_assert_int_eq(x509_same_name(names[_i].a, names[_i].b, &e),
+		names[_i].same ? 0 : -ERR_CSR_MISMATCH);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("x509");
+	TCase *t = tcase_create("x509");
+
+	tcase_add_test(t, a_request_is_taken_apart);
+	tcase_add_test(t, a_request_that_was_changed_is_refused);
+	tcase_add_test(t, a_certificate_is_taken_apart);
+	tcase_add_test(t, a_key_is_the_same_in_each_form);
+	tcase_add_loop_test(t, what_is_not_a_key_is_refused, 0, ARRAY_LEN(no_keys));
+	tcase_add_test(t, a_signature_counts_for_its_message_and_key_alone);
+	tcase_add_loop_test(t, names_are_the_same_in_any_order, 0, ARRAY_LEN(names));
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)

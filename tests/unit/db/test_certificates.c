@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Certificates: on record before they are signed, void where they never were, and one for a key.
+ */
+#include "db/certificates.h"
+
+#include "base/digest.h"
+#include "db/stmt.h"
+#include "db/units.h"
+#include "tests/unit/db/fixture.h"
+
+#define FIRST  "51000000000000000000000000000001"
+#define SECOND "51000000000000000000000000000002"
+
+static char key[SHA256_HEX];
+
+static int order(const char *serial, const char *run)
+{
+	const struct certificate_order_row o = {.serial = serial,
+		.run = run,
+		.step_n = 3,
+		.issuer = "factory",
+		.profile = "idevid@1",
+		.profile_digest = sha256_hex_of("p", 1, (char[SHA256_HEX]){0}),
+		.key = sha256_hex_of("k", 1, key)};
+
+	return certificates_order(fx.db, &o, &fx.e);
+}
+
+static int issue(const char *serial)
+{
+	const struct certificate_row c = {.serial = serial,
+		.subject = "CN=A",
+		.sha256 = key,
+		.pem = "pem",
+		.chain = "chain",
+		.not_before_ms = 1000,
+		.not_after_ms = 5000};
+
+	return certificates_issue(fx.db, &c, &fx.e);
+}
+
+static const char *state_of(const char *serial)
+{
+	static char text[200];
+
+	text[0] = '\0';
+	ck_assert_int_ge(
+		db_text(fx.db, &fx.e, text, sizeof text,
+			"SELECT state || ':' || coalesce(reason, '') FROM certificates WHERE serial = ?",
+			serial),
+		0);
+	return text;
+}
+
+static int found(int64_t now_ms)
+{
+	json_t *o = NULL;
+	int r = certificates_find(fx.db, "factory", sha256_hex_of("p", 1, (char[SHA256_HEX]){0}),
+		sha256_hex_of("k", 1, (char[SHA256_HEX]){0}), now_ms, &o, &fx.e);
+
+	json_decref(o);
+	return r;
+}
+
+START_TEST(a_certificate_goes_its_way)
+{
+	open_run("a", "A1", NULL);
+	TX(order(FIRST, "a"));
+	ck_assert_str_eq(state_of(FIRST), "ordered:");
+	ck_assert_int_eq(found(2000), -ERR_NOT_FOUND);
+	TX_FAILS(ERR_NOT_FOUND, certificates_deliver(fx.db, "a", FIRST, &fx.e));
+	TX(issue(FIRST));
+	ck_assert_int_eq(found(2000), 0);
+	ck_assert_int_eq(found(5000), -ERR_NOT_FOUND);
+	TX(certificates_deliver(fx.db, "a", FIRST, &fx.e));
+	TX(certificates_deliver(fx.db, "a", FIRST, &fx.e));
+	ck_assert_str_eq(state_of(FIRST), "delivered:");
+	TX_FAILS(ERR_NOT_FOUND, issue(FIRST));
+	TX_FAILS(ERR_NOT_FOUND, certificates_void(fx.db, FIRST, "no", &fx.e));
+	TX_FAILS(ERR_NOT_FOUND, certificates_deliver(fx.db, "a", SECOND, &fx.e));
+}
+END_TEST
+
+START_TEST(what_a_crash_left_was_never_given_out)
+{
+	open_run("a", "A1", NULL);
+	TX(order(FIRST, "a"));
+	TX(order(SECOND, "a"));
+	TX(issue(SECOND));
+	fixture_reopen();
+	TX(MIN(certificates_settle(fx.db, &fx.e), 0));
+	ck_assert_str_eq(state_of(FIRST),
+		"void:provd ended before the certificate was on record: it was never given out");
+	ck_assert_str_eq(state_of(SECOND), "issued:");
+	TX_FAILS(ERR_NOT_FOUND, issue(FIRST));
+}
+END_TEST
+
+static const char *const forbidden[] = {
+	"UPDATE certificates SET pem = 'other' WHERE serial = '" FIRST "'",
+	"UPDATE certificates SET serial = '" SECOND "' WHERE serial = '" FIRST "'",
+	"UPDATE certificates SET key = profile_digest WHERE serial = '" FIRST "'",
+	"UPDATE certificates SET state = 'ordered' WHERE serial = '" FIRST "'",
+	"DELETE FROM certificates WHERE serial = '" FIRST "'",
+	"INSERT OR REPLACE INTO certificates (serial, run_id, step_n, station, issuer, profile, profile_digest, key, state,"
+	" ordered_at) SELECT serial, run_id, step_n, station, issuer, profile, profile_digest, key, 'ordered', 0"
+	" FROM certificates WHERE serial = '" FIRST "'",
+};
+
+START_TEST(what_is_on_record_stays)
+{
+	open_run("a", "A1", NULL);
+	TX(order(FIRST, "a"));
+	TX_FAILS(ERR_CONFLICT, order(FIRST, "a"));
+	TX(issue(FIRST));
+	TX_FAILS(ERR_CONFLICT, db_run(fx.db, &fx.e, forbidden[_i]));
+}
+END_TEST
+
+START_TEST(an_order_needs_an_open_run)
+{
+	TX_FAILS(ERR_NOT_FOUND, order(FIRST, "nobody"));
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("certificates");
+	TCase *t = tcase_create("certificates");
+
+	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
+	tcase_add_test(t, a_certificate_goes_its_way);
+	tcase_add_test(t, what_a_crash_left_was_never_given_out);
+	tcase_add_loop_test(t, what_is_on_record_stays, 0, ARRAY_LEN(forbidden));
+	tcase_add_test(t, an_order_needs_an_open_run);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(suite)
