@@ -8,25 +8,25 @@
 int certificates_order(struct db *tx, const struct certificate_order_row *o, struct err *e)
 {
 	static const char sql[] =
-		"INSERT INTO certificates (serial, run_id, step_n, station, issuer, profile,"
+		"INSERT INTO certificates (id, serial, run_id, step_n, station, issuer, profile,"
 		" profile_digest, key, state, ordered_at)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'ordered', ?)";
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'ordered', ?)";
 	struct run_facts f;
 	int r = run_facts(tx, o->run, &f, e);
 
 	if (r == 0)
-		r = db_do(tx, e, sql, o->serial, o->run, o->step_n, f.station, o->issuer,
-			o->profile, o->profile_digest, o->key, wall_ms());
+		r = db_do(tx, e, sql, o->id, or_null(o->serial), o->run, o->step_n, f.station,
+			o->issuer, o->profile, o->profile_digest, o->key, wall_ms());
 	if (r < 0)
 		return r;
 	return run_event(tx, "certificate-ordered", &f, or_null(f.unit_serial),
-		json_pack("{s:s, s:s, s:s, s:s}", "certificate", o->serial, "issuer", o->issuer,
+		json_pack("{s:s, s:s, s:s, s:s}", "certificate", o->id, "issuer", o->issuer,
 			"profile", o->profile, "key", o->key),
 		e);
 }
 
 /* An event of the run that ordered it, which may be over. */
-static int event(struct db *tx, const char *type, const char *serial, json_t *data, struct err *e)
+static int event(struct db *tx, const char *type, const char *id, json_t *data, struct err *e)
 {
 	struct owner {
 		char run[DB_ID_SIZE], station[DB_ID_SIZE], job[DB_ID_SIZE];
@@ -35,70 +35,74 @@ static int event(struct db *tx, const char *type, const char *serial, json_t *da
 		COL(struct owner, station), COL_AS(struct owner, job, "job_id"), {0}};
 	SELECT(find,
 		"SELECT c.run_id, c.station, r.job_id FROM certificates c"
-		" JOIN runs r ON r.id = c.run_id WHERE c.serial = ?",
+		" JOIN runs r ON r.id = c.run_id WHERE c.id = ?",
 		columns);
-	int r = select_one(tx, e, &find, &of, serial);
+	int r = select_one(tx, e, &find, &of, id);
 
 	if (r < 0) {
 		json_decref(data);
 		return r;
 	}
-	json_object_set_new(data, "certificate", json_string(serial));
+	json_object_set_new(data, "certificate", json_string(id));
 	return db_event(tx, type, of.station, or_null(of.job), of.run, NULL, data, e);
 }
 
 int certificates_issue(struct db *tx, const struct certificate_row *c, struct err *e)
 {
 	static const char sql[] =
-		"UPDATE certificates SET state = 'issued', subject = ?, sha256 = ?, pem = ?, chain = ?,"
-		" not_before = ?, not_after = ?, issued_at = ? WHERE serial = ? AND state = 'ordered'";
-	int r = db_run_one(tx, e, "that order of a certificate", sql, c->subject, c->sha256, c->pem,
-		c->chain, c->not_before_ms, c->not_after_ms, wall_ms(), c->serial);
+		"UPDATE certificates SET state = 'issued', serial = ?, subject = ?, sha256 = ?, pem = ?, chain = ?,"
+		" not_before = ?, not_after = ?, issued_at = ? WHERE id = ? AND state = 'ordered'";
+	int r = db_run_one(tx, e, "that order of a certificate", sql, c->serial, c->subject,
+		c->sha256, c->pem, c->chain, c->not_before_ms, c->not_after_ms, wall_ms(), c->id);
 
 	return r < 0 ? r
-		     : event(tx, "certificate-issued", c->serial,
-			       json_pack("{s:s, s:s}", "subject", c->subject, "sha256", c->sha256),
+		     : event(tx, "certificate-issued", c->id,
+			       json_pack("{s:s, s:s, s:s}", "serial_number", c->serial, "subject",
+				       c->subject, "sha256", c->sha256),
 			       e);
 }
 
-int certificates_void(struct db *tx, const char *serial, const char *reason, struct err *e)
+int certificates_void(struct db *tx, const char *id, const char *reason, struct err *e)
 {
 	static const char sql[] = "UPDATE certificates SET state = 'void', reason = ?,"
-				  " settled_at = ? WHERE serial = ? AND state = 'ordered'";
-	int r = db_run_one(tx, e, "that order of a certificate", sql, reason, wall_ms(), serial);
+				  " settled_at = ? WHERE id = ? AND state = 'ordered'";
+	int r = db_run_one(tx, e, "that order of a certificate", sql, reason, wall_ms(), id);
 
 	return r < 0 ? r
-		     : event(tx, "certificate-void", serial, json_pack("{s:s}", "reason", reason),
-			       e);
+		     : event(tx, "certificate-void", id, json_pack("{s:s}", "reason", reason), e);
 }
 
-int certificates_deliver(struct db *tx, const char *run, const char *serial, struct err *e)
+int certificates_deliver(struct db *tx, const char *run, const char *sha256, struct err *e)
 {
-	static const char find[] = "SELECT state FROM certificates WHERE serial = ?";
+	struct held {
+		char id[DB_ID_SIZE], state[16];
+	} held;
+	static const struct column columns[] = {COL(struct held, id), COL(struct held, state), {0}};
+	SELECT(find, "SELECT id, state FROM certificates WHERE sha256 = ?", columns);
 	static const char sql[] = "UPDATE certificates SET state = 'delivered', settled_at = ?"
-				  " WHERE serial = ? AND state = 'issued'";
-	char state[16] = "";
-	int r = db_text(tx, e, state, sizeof state, find, serial);
+				  " WHERE id = ? AND state = 'issued'";
+	int r = select_one(tx, e, &find, &held, sha256);
 
-	if (r < 0 || !strcmp(state, "delivered"))
-		return MIN(r, 0);
-	if (strcmp(state, "issued") != 0)
+	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND,
-			"the records have no issued certificate with serial number %.40s", serial);
-	r = db_run_one(tx, e, "that certificate", sql, wall_ms(), serial);
+			"the records know no issued certificate with SHA-256 %.16s", sha256);
+	if (r < 0 || !strcmp(held.state, "delivered"))
+		return MIN(r, 0);
+	r = db_run_one(tx, e, "that certificate", sql, wall_ms(), held.id);
 	return r < 0 ? r
-		     : event(tx, "certificate-delivered", serial, json_pack("{s:s}", "by", run), e);
+		     : event(tx, "certificate-delivered", held.id, json_pack("{s:s}", "by", run),
+			       e);
 }
 
 int certificates_settle(struct db *tx, struct err *e)
 {
-	static const char sql[] = "SELECT serial FROM certificates WHERE state = 'ordered' LIMIT 1";
-	char serial[64];
+	static const char sql[] = "SELECT id FROM certificates WHERE state = 'ordered' LIMIT 1";
+	char id[64];
 	int n = 0;
 	int r;
 
-	while ((r = db_text(tx, e, serial, sizeof serial, sql)) > 0) {
-		r = certificates_void(tx, serial,
+	while ((r = db_text(tx, e, id, sizeof id, sql)) > 0) {
+		r = certificates_void(tx, id,
 			"provd ended before the certificate was on record: it was never given out",
 			e);
 		if (r < 0)
@@ -111,10 +115,10 @@ int certificates_settle(struct db *tx, struct err *e)
 int certificates_find(struct db *d, const char *issuer, const char *profile_digest, const char *key,
 	int64_t now_ms, json_t **ret, struct err *e)
 {
-	static const struct column columns[] = {
-		{"serial", AS_TEXT}, {"pem", AS_TEXT}, {"chain", AS_TEXT}, {0}};
+	static const struct column columns[] = {{"serial", AS_TEXT}, {"pem", AS_TEXT},
+		{"chain", AS_TEXT}, {"sha256", AS_TEXT}, {0}};
 	SELECT(find,
-		"SELECT serial, pem, chain FROM certificates WHERE key = ? AND issuer = ?"
+		"SELECT serial, pem, chain, sha256 FROM certificates WHERE key = ? AND issuer = ?"
 		" AND profile_digest = ? AND state IN ('issued', 'delivered') AND not_after > ?"
 		" ORDER BY seq DESC LIMIT 1",
 		columns);
@@ -133,14 +137,14 @@ int certificates_find(struct db *d, const char *issuer, const char *profile_dige
 
 int certificates_of_unit(struct db *d, const char *unit_id, json_t **ret, struct err *e)
 {
-	static const struct column columns[] = {{"serial", AS_TEXT}, {"run", AS_TEXT},
-		{"station", AS_TEXT}, {"issuer", AS_TEXT}, {"profile", AS_TEXT},
+	static const struct column columns[] = {{"id", AS_TEXT}, {"serial", AS_TEXT},
+		{"run", AS_TEXT}, {"station", AS_TEXT}, {"issuer", AS_TEXT}, {"profile", AS_TEXT},
 		{"profile_digest", AS_TEXT}, {"key", AS_TEXT}, {"state", AS_TEXT},
 		{"subject", AS_TEXT}, {"not_before", AS_TIME}, {"not_after", AS_TIME},
 		{"sha256", AS_TEXT}, {"pem", AS_TEXT}, {"chain", AS_TEXT}, {"reason", AS_TEXT},
 		{"ordered_at", AS_TIME}, {"issued_at", AS_TIME}, {"settled_at", AS_TIME}, {0}};
 	SELECT(list,
-		"SELECT c.serial, c.run_id AS run, c.station, c.issuer, c.profile, c.profile_digest,"
+		"SELECT c.id, c.serial, c.run_id AS run, c.station, c.issuer, c.profile, c.profile_digest,"
 		" c.key, c.state, c.subject, c.not_before, c.not_after, c.sha256, c.pem, c.chain,"
 		" c.reason, c.ordered_at, c.issued_at, c.settled_at"
 		" FROM runs r JOIN certificates c ON c.run_id = r.id WHERE r.unit_id = ?"

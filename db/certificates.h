@@ -8,11 +8,12 @@
 #include "db/db.h"
 
 struct certificate_order_row {
-	const char *serial; /* 32 hex digits */
+	const char *id;	    /* 32 hex digits */
+	const char *serial; /* of the certificate, hex; NULL: the issuer chooses it */
 	const char *run;
 	int64_t step_n;
 	const char *issuer;
-	const char *profile; /* "idevid@1" */
+	const char *profile; /* "idevid@1"; "" where the issuer decides, as its digest */
 	const char *profile_digest;
 	const char *key; /* SHA-256 of the public key, hex */
 };
@@ -20,25 +21,25 @@ struct certificate_order_row {
 int certificates_order(struct db *tx, const struct certificate_order_row *o, struct err *e);
 
 struct certificate_row {
-	const char *serial, *subject, *sha256, *pem, *chain;
+	const char *id, *serial, *subject, *sha256, *pem, *chain;
 	int64_t not_before_ms, not_after_ms;
 };
 /* It is signed: before anybody else sees it. */
 int certificates_issue(struct db *tx, const struct certificate_row *c, struct err *e);
 /* It was not signed, or is not what was ordered. */
-int certificates_void(struct db *tx, const char *serial, const char *reason, struct err *e);
-/* The unit holds it. No error where it does already; -ERR_NOT_FOUND for a serial number that no issued
- * certificate has. */
-int certificates_deliver(struct db *tx, const char *run, const char *serial, struct err *e);
+int certificates_void(struct db *tx, const char *id, const char *reason, struct err *e);
+/* The unit holds the certificate with that SHA-256. No error where it does already; -ERR_NOT_FOUND
+ * for one that was not issued. */
+int certificates_deliver(struct db *tx, const char *run, const char *sha256, struct err *e);
 
 /* What was left open by a provd that ended: void, never given out. How many. */
 int certificates_settle(struct db *tx, struct err *e);
 
 /* One that was issued before for that key by the same issuer and profile, and has not ended at now_ms:
- * {serial, pem, chain}. -ERR_NOT_FOUND. */
+ * {serial, pem, chain, sha256}. -ERR_NOT_FOUND. */
 int certificates_find(struct db *d, const char *issuer, const char *profile_digest, const char *key,
 	int64_t now_ms, json_t **ret, struct err *e);
-/* Those of a unit, the newest first: array of {serial, run, station, issuer, profile, profile_digest,
+/* Those of a unit, the newest first: array of {id, serial, run, station, issuer, profile, profile_digest,
  * key, state, subject, not_before, not_after, sha256, pem, chain, reason, ordered_at, issued_at,
  * settled_at}. */
 int certificates_of_unit(struct db *d, const char *unit_id, json_t **ret, struct err *e);

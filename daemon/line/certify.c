@@ -75,7 +75,8 @@ static int look(struct work *w, const struct iotime *it, uint8_t *buf, struct er
 static int apply_order(struct db *tx, void *data, struct err *e)
 {
 	struct work *w = data;
-	const struct certificate_order_row o = {.serial = w->serial_hex,
+	const struct certificate_order_row o = {.id = w->serial_hex,
+		.serial = w->serial_hex,
 		.run = recorder_run_id(w->rec),
 		.step_n = recorder_step_n(w->rec),
 		.issuer = w->ask->issuer,
@@ -93,7 +94,8 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 static int apply_issue(struct db *tx, void *data, struct err *e)
 {
 	struct work *w = data;
-	const struct certificate_row c = {.serial = w->serial_hex,
+	const struct certificate_row c = {.id = w->serial_hex,
+		.serial = w->cert.serial,
 		.subject = w->cert.subject,
 		.sha256 = w->cert.sha256,
 		.pem = w->pem,
@@ -198,20 +200,20 @@ int certify(const struct line_services *line, struct recorder *rec, const struct
 /* --- what follows --- */
 
 struct deliver_note {
-	const char *run, *serial;
+	const char *run, *sha256;
 };
 
 static int apply_deliver(struct db *tx, void *data, struct err *e)
 {
 	const struct deliver_note *n = data;
 
-	return certificates_deliver(tx, n->run, n->serial, e);
+	return certificates_deliver(tx, n->run, n->sha256, e);
 }
 
 int certify_delivered(
-	const struct line_services *line, struct recorder *rec, const char *serial, struct err *e)
+	const struct line_services *line, struct recorder *rec, const char *sha256, struct err *e)
 {
-	struct deliver_note n = {recorder_run_id(rec), serial};
+	struct deliver_note n = {recorder_run_id(rec), sha256};
 
 	return writer_do(line->writer, apply_deliver, &n, e);
 }

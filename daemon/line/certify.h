@@ -19,6 +19,6 @@ int certify(const struct line_services *line, struct recorder *rec,
 	const struct certificate_ask *ask, const struct iotime *it, struct certificate *ret,
 	struct err *e);
 int certify_delivered(
-	const struct line_services *line, struct recorder *rec, const char *serial, struct err *e);
+	const struct line_services *line, struct recorder *rec, const char *sha256, struct err *e);
 int certify_derive(const struct line_services *line, struct recorder *rec,
 	const struct derive_ask *ask, const struct iotime *it, uint8_t *ret, struct err *e);

@@ -248,11 +248,11 @@ static int env_certify(void *env, const struct certificate_ask *ask, const struc
 	return certify(v->s->line, v->rec, ask, it, ret, e);
 }
 
-static int env_delivered(void *env, const char *serial, struct err *e)
+static int env_delivered(void *env, const char *sha256, struct err *e)
 {
 	struct env *v = env;
 
-	return certify_delivered(v->s->line, v->rec, serial, e);
+	return certify_delivered(v->s->line, v->rec, sha256, e);
 }
 
 static int env_derive(void *env, const struct derive_ask *ask, const struct iotime *it,

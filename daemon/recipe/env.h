@@ -223,8 +223,9 @@ struct step_env_ops {
 	 * again. NULL: there are no issuers. */
 	int (*certify)(void *env, const struct certificate_ask *ask, const struct iotime *it,
 		struct certificate *ret, struct err *e);
-	/* REQUIRED with certify. The unit holds the certificate of that serial number; durable. */
-	int (*delivered)(void *env, const char *serial, struct err *e);
+	/* REQUIRED with certify. The unit holds the certificate with that SHA-256; durable.
+	 * -ERR_NOT_FOUND for one that this installation did not issue. */
+	int (*delivered)(void *env, const char *sha256, struct err *e);
 	/* OPTIONAL. ask->bytes into ret, which the caller wipes. NULL: there are no masters. */
 	int (*derive)(void *env, const struct derive_ask *ask, const struct iotime *it,
 		uint8_t *ret, struct err *e);

@@ -362,7 +362,7 @@ static int deliver_run(struct step *s, const struct args *a, struct step_result 
 	result_evidence(out, "certificate", json_string(c.serial));
 	result_evidence(out, "sha256", json_string(c.sha256));
 	result_evidence(out, "proof", json_string("read-back"));
-	return s->ops->delivered ? s->ops->delivered(s->env, c.serial, e) : 0;
+	return s->ops->delivered ? s->ops->delivered(s->env, c.sha256, e) : 0;
 }
 
 static const struct action_arg deliver_args[] = {

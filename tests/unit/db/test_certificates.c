@@ -16,7 +16,8 @@ static char key[SHA256_HEX];
 
 static int order(const char *serial, const char *run)
 {
-	const struct certificate_order_row o = {.serial = serial,
+	const struct certificate_order_row o = {.id = serial,
+		.serial = serial,
 		.run = run,
 		.step_n = 3,
 		.issuer = "factory",
@@ -29,9 +30,10 @@ static int order(const char *serial, const char *run)
 
 static int issue(const char *serial)
 {
-	const struct certificate_row c = {.serial = serial,
+	const struct certificate_row c = {.id = serial,
+		.serial = serial,
 		.subject = "CN=A",
-		.sha256 = key,
+		.sha256 = serial,
 		.pem = "pem",
 		.chain = "chain",
 		.not_before_ms = 1000,
@@ -103,8 +105,8 @@ static const char *const forbidden[] = {
 	"UPDATE certificates SET key = profile_digest WHERE serial = '" FIRST "'",
 	"UPDATE certificates SET state = 'ordered' WHERE serial = '" FIRST "'",
 	"DELETE FROM certificates WHERE serial = '" FIRST "'",
-	"INSERT OR REPLACE INTO certificates (serial, run_id, step_n, station, issuer, profile, profile_digest, key, state,"
-	" ordered_at) SELECT serial, run_id, step_n, station, issuer, profile, profile_digest, key, 'ordered', 0"
+	"INSERT OR REPLACE INTO certificates (id, serial, run_id, step_n, station, issuer, profile, profile_digest, key, state,"
+	" ordered_at) SELECT id, serial, run_id, step_n, station, issuer, profile, profile_digest, key, 'ordered', 0"
 	" FROM certificates WHERE serial = '" FIRST "'",
 };
 
