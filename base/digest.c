@@ -142,3 +142,11 @@ bool is_sha256_hex(const char *s)
 {
 	return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
 }
+
+char *base64_of(const void *p, size_t n)
+{
+	char *text = xcalloc(1, 4 * (n / 3) + 5);
+
+	EVP_EncodeBlock((unsigned char *)text, p, (int)n);
+	return text;
+}

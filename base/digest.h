@@ -25,6 +25,8 @@ char *sha256_hex_of(const void *p, size_t n, char out[SHA256_HEX]);
 /* Of a whole file. */
 int sha256_file(const char *path, char out[SHA256_HEX], struct err *e);
 
+/* RFC 4648, 4, in one line; owned by the caller. */
+char *base64_of(const void *p, size_t n);
 /* Lower-case hex of n bytes into out (2n + 1 bytes); returns out. */
 char *hex_of(const void *p, size_t n, char *out);
 /* Exactly n bytes out of 2n hex digits and a NUL. */

@@ -74,10 +74,34 @@ static int unit_certificate(struct ctl *c, int argc, char **argv)
 	return ctl_fail(&e);
 }
 
+static int unit_birth_pack(struct ctl *c, int argc, char **argv)
+{
+	const char *signer = "records";
+	const struct option_row rows[] = {{"signer", &signer, NULL}, {0}};
+	char *word;
+	json_t *envelope = NULL;
+	struct err e;
+
+	if (ctl_options(argc, argv, rows, &word, 1) != 1)
+		return ctl_usage("unit birth-pack SERIAL [--signer NAME]");
+
+	_cleanup_(freep) char *id = url_segment(word);
+	_cleanup_(freep) char *by = url_segment(signer);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/units/%s/birth-pack?signer=%s", id, by);
+
+	if (api_get(c, path, &envelope, &e) < 0)
+		return ctl_fail(&e);
+	print_json_line(envelope);
+	json_decref(envelope);
+	return 0;
+}
+
 const struct command commands_keys[] = {
 	{"ca list", "", "Who issues certificates, and whether they can", ca_list},
 	{"unit certificates", "SERIAL", "What was issued for a unit", unit_certificates},
 	{"unit certificate", "SERIAL", "Its newest certificate and the chain, as PEM",
 		unit_certificate},
+	{"unit birth-pack", "SERIAL [--signer NAME]", "What is on record of it, signed",
+		unit_birth_pack},
 	{0},
 };

@@ -625,3 +625,9 @@ int fleet_issuers(struct fleet *f, json_t **ret, struct err *e)
 	*ret = json_array();
 	return f->services.keys ? keys_issuers(f->services.keys, ret, e) : 0;
 }
+
+int fleet_sign(struct fleet *f, const char *signer, const char *who, const void *record, size_t n,
+	char **ret_signature, char **ret_public, struct err *e)
+{
+	return keys_sign(f->services.keys, signer, who, record, n, ret_signature, ret_public, e);
+}

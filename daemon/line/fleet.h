@@ -58,6 +58,10 @@ uint64_t fleet_views_version(struct fleet *f);
 /* NULL if there is none of that id. */
 json_t *fleet_station_json(struct fleet *f, const char *id);
 json_t *fleet_ports_json(struct fleet *f);
+/* A record signed by a signer of provd.yaml: its signature in base64, and the public key (PEM), owned by
+ * the caller. It waits for the key process. who: for its log. */
+int fleet_sign(struct fleet *f, const char *signer, const char *who, const void *record, size_t n,
+	char **ret_signature, char **ret_public, struct err *e);
 /* Who issues certificates, as the key process says; a new reference. An empty list where provd.yaml
  * names no key. It waits for the answer. */
 int fleet_issuers(struct fleet *f, json_t **ret, struct err *e);

@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include "base/digest.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -149,5 +150,24 @@ int keys_issuers(const struct keys *k, json_t **ret, struct err *e)
 	}
 	json_decref(*ret);
 	*ret = list;
+	return 0;
+}
+
+int keys_sign(const struct keys *k, const char *signer, const char *who, const void *record,
+	size_t n, char **ret_signature, char **ret_public, struct err *e)
+{
+	const struct iotime it = {now_us() + KEYD_ANSWER_US, NULL};
+	const struct wire_value v[] = {wire_text(signer), {.p = record, .n = n}, wire_text(who)};
+	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
+	struct wire_value got[WIRE_FIELDS];
+	const char *socket;
+	int r = keys_socket(k, &socket, e);
+
+	if (r == 0)
+		r = keyd_ask(socket, KEYD_SIGN, v, &it, buf, got, e);
+	if (r < 0)
+		return r;
+	*ret_signature = base64_of(got[0].p, got[0].n);
+	*ret_public = xstrdup(got[1].p);
 	return 0;
 }

@@ -67,7 +67,7 @@ static void answer_hex(struct board *b, uint64_t t_us, const char *before, const
 /* Base64 between BEGIN and END. */
 static void answer_lines(struct board *b, uint64_t t_us, const struct der *d)
 {
-	_cleanup_(freep) char *text = base64_of(d);
+	_cleanup_(freep) char *text = der_base64(d);
 	size_t n = strlen(text);
 
 	board_say(b, t_us, "BEGIN");
@@ -170,7 +170,7 @@ void board_cert_line(struct board *b, const char *line, uint64_t t_us)
 	uint8_t part[BOARD_LINE_MAX];
 	size_t n = 0;
 
-	if (!base64_parse(line, part, MIN(sizeof part, b->cert_bytes - b->cert.len), &n)) {
+	if (!der_base64_line(line, part, MIN(sizeof part, b->cert_bytes - b->cert.len), &n)) {
 		board_answer(b, t_us,
 			*line ? "ERROR: not base64, or more than was said"
 			      : "ERROR: certificate short");

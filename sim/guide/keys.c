@@ -158,7 +158,7 @@ bool key_sign(const struct der *key, const void *p, size_t n, struct der *ret)
 	return true;
 }
 
-char *base64_of(const struct der *d)
+char *der_base64(const struct der *d)
 {
 	char *text = xcalloc(1, 4 * ((d->n + 2) / 3) + 1);
 
@@ -172,7 +172,7 @@ static size_t padding(const char *line, size_t n)
 	return n && line[n - 1] == '=' ? 1u + (line[n - 2] == '=') : 0;
 }
 
-bool base64_parse(const char *line, uint8_t *p, size_t size, size_t *ret_n)
+bool der_base64_line(const char *line, uint8_t *p, size_t size, size_t *ret_n)
 {
 	size_t len = strlen(line);
 

@@ -25,6 +25,6 @@ bool key_request(const struct der *key, const char *subject, struct der *ret);
 bool key_sign(const struct der *key, const void *p, size_t n, struct der *ret);
 
 /* One text without line ends. */
-char *base64_of(const struct der *d);
+char *der_base64(const struct der *d);
 /* What one line of base64 says, at most size bytes; false where it is not base64, or more. */
-bool base64_parse(const char *line, uint8_t *p, size_t size, size_t *ret_n);
+bool der_base64_line(const char *line, uint8_t *p, size_t size, size_t *ret_n);

@@ -4,6 +4,7 @@
 
     test_keys.py [BUILD]
 """
+import base64
 import json
 import os
 import signal
@@ -28,7 +29,11 @@ class Row(line.Line):
             self.authority = keyd.Authority(self.vault, 'factory', passphrase=None if token else 'an open secret')
             if token:
                 self.token_in(self.authority)
-            self.config('profiles: %s\nissuers:\n%s' % (PROFILES, self.authority.yaml(['idevid', 'tls-client'])))
+            self.signer = os.path.join(self.vault, 'records.key')
+            keyd.run('openssl', 'genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', self.signer)
+            os.chmod(self.signer, 0o600)
+            self.config('profiles: %s\nissuers:\n%ssigners:\n  records: {key: %s}\n'
+                        % (PROFILES, self.authority.yaml(['idevid', 'tls-client']), self.signer))
             app = os.path.join(self.home, 'app.bin')
             with open(app, 'wb') as f:
                 f.write(line.firmware())
@@ -118,6 +123,36 @@ class Keys(unittest.TestCase):
         run = r.next_run()
         self.assertEqual((run['outcome'], run['serial']), ('passed', 'BC000002'), run)
         self.assertNotEqual(r.certificates('BC000002')[0]['serial'], got['serial'])
+
+    def test_a_birth_pack_is_verified_by_openssl_alone(self):
+        r = self.row()
+        r.order()
+        run = r.next_run()
+        self.assertEqual(run['outcome'], 'passed', run)
+        envelope = json.loads(r.provctl('unit', 'birth-pack', run['serial']).stdout)
+        payload = base64.b64decode(envelope['payload'], validate=True)
+        path = lambda name: os.path.join(r.home, name)
+        with open(path('signed'), 'wb') as f:
+            f.write(b'DSSEv1 %d %s %d %s' % (len(envelope['payloadType']), envelope['payloadType'].encode(), len(payload), payload))
+        with open(path('signature'), 'wb') as f:
+            f.write(base64.b64decode(envelope['signatures'][0]['sig'], validate=True))
+        keyd.run('openssl', 'pkey', '-in', r.signer, '-pubout', '-out', path('records.pem'))
+        keyd.run('openssl', 'dgst', '-sha256', '-verify', path('records.pem'), '-signature', path('signature'), path('signed'))
+        statement = json.loads(payload)
+        self.assertEqual(statement['subject'], [{'name': run['serial'], 'digest': {'sha256': r.api.get('/runs/' + run['id'])['hash']}}])
+        said = statement['predicate']
+        self.assertEqual((said['unit']['serial'], said['run']['id'], said['recipe']['name']), (run['serial'], run['id'], 'birth'))
+        self.assertEqual([v['value'] for v in said['values']], [run['serial']])
+        self.assertEqual([c['sha256'] for c in said['certificates']], [r.certificates(run['serial'])[0]['sha256']])
+        # One bit of it, and the signature is wrong.
+        with open(path('signed'), 'r+b') as f:
+            f.seek(60)
+            byte = f.read(1)
+            f.seek(60)
+            f.write(bytes([byte[0] ^ 1]))
+        self.assertIn('Verification failure', keyd.run('openssl', 'dgst', '-sha256', '-verify', path('records.pem'), '-signature', path('signature'),
+                                                       path('signed'), ok=False))
+        self.assertNotEqual(r.provctl('unit', 'birth-pack', run['serial'], '--signer', 'nobody', check=False).returncode, 0)
 
     def test_a_unit_that_lies(self):
         r = self.row()
