@@ -127,7 +127,7 @@ struct keys *keys_free(struct keys *k)
 int keys_socket(const struct keys *k, const char **ret, struct err *e)
 {
 	if (!k)
-		return err_set(e, ERR_UNSUPPORTED,
+		return err_set(e, ERR_NOT_FOUND,
 			"provd.yaml names no keys: 'issuers', 'masters' or 'signers' expected");
 	*ret = k->socket;
 	return 0;

@@ -22,5 +22,5 @@ int keys_issuers(const struct keys *k, json_t **ret, struct err *e);
 /* As fleet_sign(). Any thread. */
 int keys_sign(const struct keys *k, const char *signer, const char *who, const void *record,
 	size_t n, char **ret_signature, char **ret_public, struct err *e);
-/* Where it is asked. -ERR_UNSUPPORTED for NULL. Any thread. */
+/* Where it is asked. -ERR_NOT_FOUND for NULL. Any thread. */
 int keys_socket(const struct keys *k, const char **ret, struct err *e);
