@@ -15,11 +15,13 @@ const STATION = {
 
 export const OUTCOME = {
   passed: { word: 'Passed', icon: 'check', tone: 'pass' },
+  provisioned: { word: 'Provisioned', icon: 'hourglass', tone: 'prompt' },
   failed: { word: 'Failed', icon: 'cross', tone: 'fail' },
   error: { word: 'Error', icon: 'triangle', tone: 'line' },
   aborted: { word: 'Aborted', icon: 'hand', tone: 'off' },
   interrupted: { word: 'Interrupted', icon: 'bolt', tone: 'line' },
   skipped: { word: 'Skipped', icon: 'skip', tone: 'idle' },
+  deferred: { word: 'Deferred', icon: 'hourglass', tone: 'prompt' },
   open: { word: 'Running', icon: 'play', tone: 'run' },
 };
 
@@ -35,6 +37,7 @@ export const JOB = {
 
 export const UNIT = {
   new: { word: 'New', icon: 'socket', tone: 'idle' },
+  provisioned: OUTCOME.provisioned,
   passed: OUTCOME.passed,
   failed: OUTCOME.failed,
   suspect: { word: 'Suspect', icon: 'triangle', tone: 'hold' },
