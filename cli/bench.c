@@ -431,6 +431,7 @@ static int status_of(enum outcome o)
 	switch (o) {
 	case OUTCOME_PASSED:
 	case OUTCOME_SKIPPED:
+	case OUTCOME_DEFERRED:
 		return EXIT_PASSED;
 	case OUTCOME_FAILED:
 		return EXIT_FAILED;

@@ -177,7 +177,8 @@ static int request_run(struct step *s, const struct args *a, struct step_result 
 		.method = args_str(a, "method"),
 		.path = args_str(a, "path"),
 		.query = query,
-		.idempotency_key = args_str(a, "idempotency_key"),
+		.idempotency_key =
+			args_has(a, "idempotency_key") ? args_str(a, "idempotency_key") : s->key,
 		.body = args_json(a, "body"),
 	};
 	int r = request_check(a, e);
@@ -199,6 +200,22 @@ static int request_run(struct step *s, const struct args *a, struct step_result 
 	free_list(headers);
 	http_step_done(&x);
 	return r;
+}
+
+/* What is told later is told again where its answer was lost, and what the answer says is kept. */
+static int request_may_wait(const json_t *with, struct err *e)
+{
+	const char *method = json_string_value(json_object_get(with, "method"));
+
+	if (json_object_get(with, "secrets"))
+		return err_set(e, ERR_INVALID,
+			"a request with 'secrets' cannot be 'offline: later': what is kept of it may be no secret");
+	if (method && (strstr(method, "${") || !is_idempotent(method)) &&
+		!json_object_get(with, "idempotency_key"))
+		return err_set(e, ERR_INVALID,
+			"a %s with 'offline: later' needs an 'idempotency_key', such as '${unit.serial}': it is sent again where its answer was lost",
+			method);
+	return 0;
 }
 
 static const struct action_arg request_args[] = {
@@ -248,10 +265,11 @@ static const struct action_output request_outputs[] = {{"status", "the HTTP stat
 const struct action action_http_request = {
 	.name = "http.request",
 	.doc = "Asks a service of provd.yaml over HTTP and judges its answer.",
-	.flags = ACTION_NEEDS_EVIDENCE,
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_MAY_WAIT,
 	.args = request_args,
 	.outputs = request_outputs,
 	.default_timeout_us = 60 * US_PER_S,
 	.check = request_check,
+	.may_wait = request_may_wait,
 	.run = request_run,
 };

@@ -55,7 +55,8 @@ class Row(line.Line):
     def next_run(self):
         """The next run that ends and was not seen before."""
         def ended():
-            runs = [r for r in self.api.get('/runs?state=finished&limit=50')['items'] if r['id'] not in self.seen]
+            runs = [r for r in self.api.get('/runs?state=finished&limit=50')['items']
+                    if r['id'] not in self.seen and not r['completes']]
             return runs[-1] if runs else None
         run = line.wait_for('the run ends', ended)
         self.seen.add(run['id'])

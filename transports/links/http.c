@@ -15,8 +15,9 @@
 #include "base/secret.h"
 #include "base/util.h"
 
-#define UNRESERVED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-#define POLL_MS	   1000
+#define UNRESERVED	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+#define POLL_MS		1000
+#define HTTP_WAIT_MAX_S 86400
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -330,12 +331,15 @@ static int transfer(struct exchange *x, CURLM *multi, const struct iotime *all, 
 static void read_head(struct exchange *x)
 {
 	const char *type = NULL;
+	curl_off_t wait_s = 0;
 	long sent = 0;
 
 	curl_easy_getinfo(x->curl, CURLINFO_REQUEST_SIZE, &sent);
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &x->answer->status);
 	curl_easy_getinfo(x->curl, CURLINFO_CONTENT_TYPE, &type);
+	curl_easy_getinfo(x->curl, CURLINFO_RETRY_AFTER, &wait_s);
 	x->answer->sent = sent > 0;
+	x->answer->retry_after_us = (uint64_t)MIN(MAX(wait_s, 0), HTTP_WAIT_MAX_S) * US_PER_S;
 	/* A name in ASCII (RFC 9110, 8.3.1), or it is none. */
 	for (const char *p = type; type && *p; p++)
 		if (*p < ' ' || *p > '~')

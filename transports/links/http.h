@@ -43,8 +43,9 @@ struct http_request {
 struct http_answer {
 	bool sent; /* a byte of the request left: the service may have acted, whatever came back */
 	long status;
-	char type[80];	    /* Content-Type, printable ASCII; "" none */
-	struct strbuf body; /* at most HTTP_ANSWER_MAX; may hold a secret */
+	uint64_t retry_after_us; /* Retry-After (RFC 9110, 10.2.3), a date as well; 0 none */
+	char type[80];		 /* Content-Type, printable ASCII; "" none */
+	struct strbuf body;	 /* at most HTTP_ANSWER_MAX; may hold a secret */
 };
 
 /* Wipes the body. */
