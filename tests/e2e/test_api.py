@@ -280,7 +280,7 @@ class Conventions(Live):
             self.problem(self.api.request('GET', query), 400, 'invalid')
         done = self.line.provctl('run', 'list', '--outcome', 'fail')
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn('passed, failed, error, aborted or interrupted', done.stderr)
+        self.assertIn('passed, provisioned, failed, error, aborted or interrupted', done.stderr)
         self.assertEqual(self.line.provctl('run', 'list', '--outcome', 'failed').returncode, 0)
 
     def test_a_field_that_provd_does_not_know_is_422_with_its_pointer(self):

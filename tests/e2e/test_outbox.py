@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The cloud is away, and the line goes on: what a unit does not need is told later, in order, once, by a sender that is
+"""The shipped recipes/commission-later.yaml: the cloud is away, and the line goes on: what a unit does not need is told later, in order, once, by a sender that is
 killed at any place.
 
     test_outbox.py [BUILD]
 """
 import json
 import os
-import re
 import shutil
 import unittest
 
@@ -15,13 +14,8 @@ import cloud
 import line
 import test_cloud
 
-with open(os.path.join(line.ROOT, 'recipes', 'commission.yaml'), encoding='utf-8') as f:
-    COMMISSION = f.read()
-# The same unit without credentials from the cloud: registration and activation are not the unit's business.
-LATER = re.sub(r'  - id: credentials\n(.*\n)*?  - id: activate\n', '  - id: activate\n', COMMISSION) \
-    .replace('    action: cloud.register\n', '    action: cloud.register\n    offline: later\n') \
-    .replace('    action: cloud.activate\n', '    action: cloud.activate\n    offline: later\n') \
-    .replace('delay: 2s', 'delay: 10ms')
+with open(os.path.join(line.ROOT, 'recipes', 'commission-later.yaml'), encoding='utf-8') as f:
+    LATER = f.read().replace('delay: 2s', 'delay: 10ms')
 
 
 class Row(test_cloud.Row):
@@ -29,6 +23,9 @@ class Row(test_cloud.Row):
 
     def __init__(self, timeout='1s'):
         super().__init__(recipe=LATER, timeout=timeout)
+
+    def order(self, recipe='commission-later'):
+        return super().order(recipe)
 
     def outbox(self, **query):
         return self.api.get('/outbox?' + '&'.join('%s=%s' % q for q in query.items()))['items']
@@ -123,7 +120,7 @@ class Later(unittest.TestCase):
 
     def test_a_run_that_does_not_pass_leaves_nothing_to_tell(self):
         with Row() as l:
-            failing = LATER.replace('recipe: commission', 'recipe: failing') + \
+            failing = LATER.replace('recipe: commission-later', 'recipe: failing') + \
                 '  - {id: bad, action: console.command, with: {port: console, send: GET_SERIAL, expect: "^never$"}}\n'
             l.put_recipe(failing)
             l.cloud.away()

@@ -60,8 +60,11 @@ const UNKNOWN = { word: 'Unknown', icon: 'triangle', tone: 'idle' };
 
 export const lookUp = (table, key) => table[key] || { ...UNKNOWN, word: key || UNKNOWN.word };
 
+/** The unit is good: what a service is told later is no work of the line. */
+export const isGood = (outcome) => outcome === 'passed' || outcome === 'provisioned';
+
 /** A unit that did not pass is still in its station: a person takes it out, or runs it again. */
-const waitsForHand = (view) => view.state === 'done' && Boolean(view.last) && view.last.outcome !== 'passed';
+const waitsForHand = (view) => view.state === 'done' && Boolean(view.last) && !isGood(view.last.outcome);
 
 /** A station as people see it: one that waits for an answer says so, one that is done says how it ended. */
 export function stationLook(view) {
