@@ -96,6 +96,32 @@ const json_t *http_json_at(const json_t *j, const char *pointer)
 	return j;
 }
 
+int http_json_put(json_t *o, const char *pointer, json_t *value)
+{
+	struct strbuf key = {0};
+	const char *p = pointer;
+	int r = -1;
+
+	if (*p != '/')
+		r = json_object_get(o, p) ? -1 : json_object_set(o, p, value);
+	while (o && p && *p == '/') {
+		json_t *next;
+
+		p = next_name(p, &key);
+		next = p ? json_object_get(o, key.s) : NULL;
+		if (p && !*p && !next)
+			r = json_object_set(o, key.s, value);
+		if (p && *p && !next) {
+			next = json_object();
+			json_object_set_new(o, key.s, next);
+		}
+		o = json_is_object(next) ? next : NULL;
+	}
+	sb_done(&key);
+	json_decref(value);
+	return r;
+}
+
 char *http_json_text(const json_t *j)
 {
 	char *dumped, *copy;
@@ -195,6 +221,8 @@ int http_step_ask(
 	else if (r < 0)
 		err_prefix(e, "service '%s', %s %s", x->name, q->method, q->path);
 	http_answer_done(&answer);
+	if (body)
+		secret_wipe(body, strlen(body));
 	free(body);
 	return r;
 }

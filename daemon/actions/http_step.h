@@ -58,6 +58,9 @@ int http_step_refused(const struct http_step *x, const struct http_ask *q,
 int http_json(const char *type, const char *body, size_t n, json_t **ret, struct err *e);
 /* What a JSON pointer (RFC 6901) leads to, borrowed; NULL: nothing. */
 const json_t *http_json_at(const json_t *j, const char *pointer);
+/* Puts a value (its reference is taken) where a JSON pointer leads to, and makes the objects on the way; a
+ * name without '/' is a member of o. < 0 where it is no pointer, or something is there already. */
+int http_json_put(json_t *o, const char *pointer, json_t *value);
 /* A text of a service for a message: readable, in one line, cut after some bytes; "nothing" for NULL.
  * Owned by the caller. */
 char *http_shown(const char *text);

@@ -20,12 +20,19 @@
 #define HTTP_HEAD_MAX	(64u * 1024)
 #define HTTP_PATH_MAX	1024
 
+/* How provd says who it is: http_auth.h. */
+enum http_auth { HTTP_AUTH_BEARER, HTTP_AUTH_BASIC, HTTP_AUTH_SIGV4, HTTP_AUTH_AZURE_DPS };
+extern const char *const http_auth_names[]; /* NULL-terminated */
+
 struct http_service {
-	char *url;	     /* http:// or https://, host, perhaps a path; no '/' at its end */
-	char *ca;	     /* file of certificates, PEM; NULL: those of the system */
-	char *cert;	     /* what provd shows of itself, PEM; NULL: nothing */
-	char *key;	     /* of cert, PEM */
-	char *token;	     /* sent as a bearer token (RFC 6750); NULL: none */
+	char *url;  /* http:// or https://, host, perhaps a path; no '/' at its end */
+	char *ca;   /* file of certificates, PEM; NULL: those of the system */
+	char *cert; /* what provd shows of itself, PEM; NULL: nothing */
+	char *key;  /* of cert, PEM */
+	enum http_auth auth;
+	char *token;	     /* by which provd says who it is; NULL: it does not */
+	char *user;	     /* of basic and sigv4; NULL */
+	char *scope;	     /* of sigv4: REGION/SERVICE; NULL */
 	uint64_t timeout_us; /* of one exchange, name look-up and handshake included */
 };
 
