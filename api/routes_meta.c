@@ -10,6 +10,8 @@
 #include "base/util.h"
 #include "daemon/recipe/action_doc.h"
 #include "provd_config.h"
+#include "base/timefmt.h"
+#include "db/outbox.h"
 
 #define DEAD_AFTER_US (30 * US_PER_S)
 
@@ -78,6 +80,17 @@ static void metric(struct strbuf *b, const char *name, const char *type, const c
 	sb_addf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+static void outbox_metrics(struct strbuf *b, const struct outbox_counts *n)
+{
+	int64_t age_ms = n->oldest_ms ? MAX(wall_ms() - n->oldest_ms, 0) : 0;
+
+	metric(b, "provd_outbox_rows", "gauge", "Rows of the outbox that are not done, by state.");
+	sb_addf(b, "provd_outbox_rows{state=\"waiting\"} %lld\n", (long long)n->waiting);
+	sb_addf(b, "provd_outbox_rows{state=\"refused\"} %lld\n", (long long)n->refused);
+	metric(b, "provd_outbox_oldest_seconds", "gauge", "Age of the oldest of them.");
+	sb_addf(b, "provd_outbox_oldest_seconds %lld\n", (long long)(age_ms / 1000));
+}
+
 static int get_metrics(struct call *c, struct err *e)
 {
 	struct strbuf b = {0};
@@ -85,10 +98,11 @@ static int get_metrics(struct call *c, struct err *e)
 	uint64_t commits;
 	uint64_t records;
 	int64_t size = 0;
+	struct outbox_counts waits = {0};
 	struct db *d = readers_take(c->api->readers, e);
 
-	if (d)
-		db_size(d, &size, e);
+	if (d && db_size(d, &size, e) == 0)
+		outbox_count(d, &waits, e);
 	readers_give(c->api->readers, d);
 	writer_stats(fleet_writer(c->api->fleet), &commits, &records);
 	metric(&b, "provd_stations", "gauge", "Stations by state.");
@@ -102,6 +116,7 @@ static int get_metrics(struct call *c, struct err *e)
 	sb_addf(&b, "provd_writer_records_total %llu\n", (unsigned long long)records);
 	metric(&b, "provd_database_size_bytes", "gauge", "Size of the database without its log.");
 	sb_addf(&b, "provd_database_size_bytes %lld\n", (long long)size);
+	outbox_metrics(&b, &waits);
 	metric(&b, "provd_event_seq", "gauge", "Sequence number of the newest event seen.");
 	sb_addf(&b, "provd_event_seq %lld\n", (long long)feed_last_seq(fleet_feed(c->api->fleet)));
 

@@ -385,8 +385,10 @@ static int post_unit_action(struct call *c, struct err *e)
 }
 
 static const char *const run_states[] = {"open", "finished", NULL};
-static const char *const outcomes[] = {"passed", "failed", "error", "aborted", "interrupted", NULL};
-static const char *const unit_states[] = {"new", "passed", "failed", "suspect", "scrapped", NULL};
+static const char *const outcomes[] = {
+	"passed", "provisioned", "failed", "error", "aborted", "interrupted", NULL};
+static const char *const unit_states[] = {
+	"new", "provisioned", "passed", "failed", "suspect", "scrapped", NULL};
 static const struct query_param query_runs[] = {{"station", NULL}, {"job_id", NULL},
 	{"serial", NULL}, {"unit", NULL}, {"outcome", outcomes}, {"state", run_states},
 	{"recipe", NULL}, {"from", NULL}, {"to", NULL}, QUERY_PAGE, {0}};

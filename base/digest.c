@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,40 @@ int sha256_file(const char *path, char out[SHA256_HEX], struct err *e)
 	return 0;
 }
 
+void hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[SHA256_BYTES])
+{
+	if (!HMAC(algorithm(), key, (int)key_n, p, n, out, NULL))
+		abort();
+}
+
+char *base64_of(const void *p, size_t n)
+{
+	char *text = xcalloc(n / 3 + 2, 4);
+
+	EVP_EncodeBlock((uint8_t *)text, p, (int)n);
+	return text;
+}
+
+uint8_t *base64_parse(const char *s, size_t *ret_n)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t n = strspn(s, digits);
+	size_t pad = strlen(s) - n;
+	uint8_t *out;
+
+	if ((n + pad) % 4 || pad > 2 || strspn(s + n, "=") != pad)
+		return NULL;
+	out = xcalloc((n + pad) / 4 + 1, 3);
+	if (EVP_DecodeBlock(out, (const uint8_t *)s, (int)(n + pad)) < 0) {
+		free(out);
+		return NULL;
+	}
+	*ret_n = (n + pad) / 4 * 3 - pad;
+	out[*ret_n] = 0;
+	return out;
+}
+
 char *hex_of(const void *p, size_t n, char *out)
 {
 	static const char digit[] = "0123456789abcdef";
@@ -141,12 +176,4 @@ bool hex_parse(const char *s, uint8_t *out, size_t n)
 bool is_sha256_hex(const char *s)
 {
 	return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
-}
-
-char *base64_of(const void *p, size_t n)
-{
-	char *text = xcalloc(1, 4 * (n / 3) + 5);
-
-	EVP_EncodeBlock((unsigned char *)text, p, (int)n);
-	return text;
 }

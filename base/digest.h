@@ -25,8 +25,15 @@ char *sha256_hex_of(const void *p, size_t n, char out[SHA256_HEX]);
 /* Of a whole file. */
 int sha256_file(const char *path, char out[SHA256_HEX], struct err *e);
 
+/* RFC 2104. */
+void hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[SHA256_BYTES]);
+
 /* RFC 4648, 4, in one line; owned by the caller. */
 char *base64_of(const void *p, size_t n);
+/* The bytes, owned by the caller, with a NUL after them; NULL for a text that is none, also one with
+ * white space. */
+uint8_t *base64_parse(const char *s, size_t *ret_n);
+
 /* Lower-case hex of n bytes into out (2n + 1 bytes); returns out. */
 char *hex_of(const void *p, size_t n, char *out);
 /* Exactly n bytes out of 2n hex digits and a NUL. */

@@ -82,6 +82,8 @@ enum err_class {
 	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                          \
 	X(SERVICE_DOWN, "service-unreachable", LINE,                                                    \
 		"Check the network and the service that the message names, then run it again.")         \
+	X(SERVICE_BUSY, "service-busy", LINE,                                                           \
+		"The service has no time now: wait, then run it again.")                                \
 	X(SERVICE_UNTRUSTED, "service-untrusted", LINE,                                                 \
 		"The service cannot prove who it is: check its certificate and provd.yaml.")            \
 	X(SERVICE_ANSWER, "service-answer", LINE,                                                       \

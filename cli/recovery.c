@@ -157,6 +157,42 @@ static int unit_scrap(struct ctl *c, int argc, char **argv)
 	return unit_verdict(c, argc, argv, "scrap", "scrapped: its numbers stay used");
 }
 
+static int outbox_list(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"id", "serial", "step", "target", "state", "attempts",
+		"next_at", "code", "message", NULL};
+	const char *state = NULL;
+	const struct option_row rows[] = {{"state", &state, NULL}, {0}};
+
+	if (ctl_options(argc, argv, rows, NULL, 0) != 0)
+		return ctl_usage("outbox list [--state waiting|refused|done|void|held]");
+
+	_cleanup_(freep) char *value = state ? url_segment(state) : NULL;
+	_cleanup_(freep) char *path =
+		xasprintf("/api/v1/outbox%s%s", value ? "?state=" : "", value ? value : "");
+	json_t *o = NULL;
+	struct err e;
+
+	if (api_get(c, path, &o, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, o, members);
+	json_decref(o);
+	return 0;
+}
+
+static int outbox_retry(struct ctl *c, int argc, char **argv)
+{
+	char *word;
+
+	if (ctl_options(argc, argv, NULL, &word, 1) != 1)
+		return ctl_usage("outbox retry ID");
+
+	_cleanup_(freep) char *id = url_segment(word);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/outbox/%s/retry", id);
+
+	return say(c, path, NULL, "it goes out again now");
+}
+
 const struct command commands_recovery[] = {
 	{"records show", "", "Whether the records can be relied on, and what holds the line",
 		records_show},
@@ -168,6 +204,10 @@ const struct command commands_recovery[] = {
 		pool_advance},
 	{"unit release", "SERIAL --reason TEXT", "A person has looked at a suspect unit",
 		unit_release},
+	{"outbox list", "[--state STATE]", "What services are told later, and why not yet",
+		outbox_list},
+	{"outbox retry", "ID", "A row that was refused, or waits, goes out again now",
+		outbox_retry},
 	{"unit scrap", "SERIAL --reason TEXT", "It is not made; its numbers stay used", unit_scrap},
 	{0},
 };

@@ -14,7 +14,7 @@
 	" ELSE 'on a unit that is ' || u.state || ': ' || coalesce(s.reason, '') END AS why"   \
 	" FROM serials s JOIN pools p ON p.id = s.pool_id LEFT JOIN runs r ON r.id = s.run_id" \
 	" LEFT JOIN units u ON u.id = s.unit_id"                                               \
-	" WHERE s.state IN ('reserved', 'void') OR (s.state = 'committed' AND u.state <> 'passed')"
+	" WHERE s.state IN ('reserved', 'void') OR (s.state = 'committed' AND u.state NOT IN ('passed', 'provisioned'))"
 
 /* A value that was in the ledger already may be on a passed unit. */
 #define PASSED_OVER                                                                            \
@@ -25,7 +25,7 @@
 	" AS why FROM pool_skips k JOIN pools p ON p.id = k.pool_id"                           \
 	" WHERE k.value IS NULL OR NOT EXISTS (SELECT 1 FROM serials s"                        \
 	" JOIN units u ON u.id = s.unit_id WHERE s.kind = p.kind AND s.value = k.value"        \
-	" AND s.state = 'committed' AND u.state = 'passed')"
+	" AND s.state = 'committed' AND u.state IN ('passed', 'provisioned'))"
 
 static const struct column columns[] = {{"first", AS_INT}, {"last", AS_INT}, {"value", AS_TEXT},
 	{"slot", AS_TEXT}, {"state", AS_TEXT}, {"exposed", AS_BOOL}, {"run", AS_TEXT},

@@ -236,6 +236,9 @@ static const struct {
 	{"SELECT i.run_id FROM intents i JOIN steps s ON s.run_id = i.run_id AND s.n = i.step_n"
 	 " WHERE s.outcome = 'passed' AND i.state <> 'committed' LIMIT 1",
 		"a step of run %s passed whose act the journal does not know as done"},
+	{"SELECT u.id FROM outbox o JOIN units u ON u.id = o.order_key"
+	 " WHERE o.state IN ('waiting', 'refused') AND u.state = 'passed' LIMIT 1",
+		"unit %s has passed, and the outbox has something of it that is not done"},
 };
 
 static int check_rule(struct db *d, size_t i, char ret[ERR_TEXT_BYTES], struct err *e)

@@ -272,7 +272,8 @@ static int rework(struct reserving *v, const char *unit)
 
 	if (r < 0)
 		return r;
-	if (!strcmp(unit_row.state, "passed") || !strcmp(unit_row.state, "scrapped"))
+	if (!strcmp(unit_row.state, "passed") || !strcmp(unit_row.state, "provisioned") ||
+		!strcmp(unit_row.state, "scrapped"))
 		return conflict(
 			v, v->s->value, "belongs to another unit, which is ", unit_row.state);
 	if (v->run.chip[0] && unit_row.chip_id[0] && strcmp(v->run.chip, unit_row.chip_id))

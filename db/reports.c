@@ -74,7 +74,8 @@ static int read_steps(struct db *d, const char *run, json_t **ret, struct err *e
 		{"message", AS_TEXT}, {"evidence", AS_JSON}, {"outputs", AS_JSON},
 		{"started_at", AS_TIME}, {"duration_us", AS_INT}, {"irreversible", AS_BOOL}, {0}};
 	SELECT(all,
-		"SELECT n, id, action, phase, attempt, outcome, code, message, evidence, outputs,"
+		"SELECT n, id, action, phase, attempt, " STEP_OUTCOME
+		", code, message, evidence, outputs,"
 		" started_at, duration_us, irreversible FROM steps WHERE run_id = ? ORDER BY n",
 		columns);
 	_cleanup_(query_done) struct query q = {0};
@@ -119,6 +120,9 @@ static void set_head(json_t *report)
 	json_t *ended = json_object_get(report, "ended_at");
 	json_t *at = json_is_string(ended) ? ended : json_object_get(report, "attached_at");
 
+	/* A member that the reports before it had not: their hashes stay. */
+	if (json_is_null(json_object_get(report, "completes")))
+		json_object_del(report, "completes");
 	json_object_set_new(report, "format", json_integer(1));
 	json_object_set(report, "timestamp", at);
 	json_object_set_new(report, "serial_number", take(report, "serial"));
@@ -138,10 +142,11 @@ int reports_run(struct db *d, const char *run, json_t **ret, struct err *e)
 		{"firmware", AS_JSON}, {"attached_at", AS_TIME}, {"started_at", AS_TIME},
 		{"ended_at", AS_TIME}, {"recipe", AS_TEXT}, {"version", AS_INT},
 		{"recipe_sha256", AS_TEXT}, {"prev_hash", AS_TEXT}, {"hash", AS_TEXT},
-		{"duration_ms", AS_INT}, {0}};
+		{"duration_ms", AS_INT}, {"completes", AS_TEXT}, {0}};
 	SELECT(find,
-		"SELECT id, job_id AS job, station, kind, model, unit_id AS unit, serial, state,"
-		" outcome, code, step, message, hint, params, firmware, attached_at, started_at,"
+		"SELECT id, job_id AS job, station, " RUN_KIND ", model, unit_id AS unit, serial,"
+		" state, completes, " RUN_OUTCOME
+		", code, step, message, hint, params, firmware, attached_at, started_at,"
 		" ended_at, recipe, version, recipe_sha256, prev_hash, hash, " RUN_DURATION
 		" FROM runs WHERE id = ?",
 		columns);

@@ -23,6 +23,14 @@ struct run_facts {
 	"CASE WHEN duration_ms IS NULL THEN ended_at - coalesce(started_at, attached_at)" \
 	" WHEN duration_ms >= 0 THEN duration_ms END AS duration_ms"
 
+/* Columns of a run and of a step, as others see them: what db/sql/0012_outbox.sql says of `deferred` and
+ * `completes`. */
+#define RUN_OUTCOME                                                                         \
+	"CASE WHEN deferred > 0 AND outcome = 'passed' THEN 'provisioned' ELSE outcome END" \
+	" AS outcome"
+#define RUN_KIND     "CASE WHEN completes IS NULL THEN kind ELSE 'completion' END AS kind"
+#define STEP_OUTCOME "CASE WHEN deferred THEN 'deferred' ELSE outcome END AS outcome"
+
 /* NULL for "": the columns want NULL. */
 static inline const char *or_null(const char *s)
 {

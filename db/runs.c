@@ -74,17 +74,18 @@ int runs_step_end(struct db *tx, const struct step_end *s, struct err *e)
 {
 	static const char sql[] =
 		"UPDATE steps SET state = 'done', outcome = ?, code = ?, message = ?, evidence = ?,"
-		" outputs = ?, ended_at = ?, duration_us = ? WHERE run_id = ? AND n = ?"
+		" outputs = ?, ended_at = ?, duration_us = ?, deferred = ? WHERE run_id = ? AND n = ?"
 		" RETURNING id";
+	bool deferred = !strcmp(s->outcome, "deferred");
 	char id[DB_ID_SIZE];
 	struct run_facts f;
 	int r = run_facts(tx, s->run, &f, e);
 
 	if (r < 0)
 		return r;
-	r = db_text(tx, e, id, sizeof id, sql, s->outcome, code_or_null(s->code),
-		or_null(s->message), s->evidence, s->outputs, s->ended_ms, s->duration_us, s->run,
-		s->n);
+	r = db_text(tx, e, id, sizeof id, sql, deferred ? "skipped" : s->outcome,
+		code_or_null(s->code), or_null(s->message), s->evidence, s->outputs, s->ended_ms,
+		s->duration_us, deferred, s->run, s->n);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -164,10 +165,14 @@ static int chain(struct db *tx, const char *run, char ret_hash[SHA256_HEX], stru
 static int tell_finished(struct db *tx, const struct run_facts *f, const struct run_end *end,
 	const char *hash, struct err *e)
 {
-	static const char sql[] = "SELECT serial FROM runs WHERE id = ?";
-	char serial[LEDGER_VALUE_SIZE] = "";
-	json_t *data = json_pack("{s:s, s:s}", "outcome", end->outcome, "hash", hash);
-	int r = db_text(tx, e, serial, sizeof serial, sql, end->run);
+	struct said {
+		char serial[LEDGER_VALUE_SIZE], outcome[16];
+	} said = {0};
+	static const struct column of_run[] = {
+		COL(struct said, serial), COL(struct said, outcome), {0}};
+	SELECT(find, "SELECT serial, " RUN_OUTCOME " FROM runs WHERE id = ?", of_run);
+	int r = select_one(tx, e, &find, &said, end->run);
+	json_t *data = json_pack("{s:s, s:s}", "outcome", said.outcome, "hash", hash);
 
 	if (r < 0) {
 		json_decref(data);
@@ -179,15 +184,16 @@ static int tell_finished(struct db *tx, const struct run_facts *f, const struct 
 		json_object_set_new(data, "step", json_string(end->step));
 	if (end->message)
 		json_object_set_new(data, "message", json_string(end->message));
-	return run_event(tx, "run-finished", f, or_null(serial), data, e);
+	return run_event(tx, "run-finished", f, or_null(said.serial), data, e);
 }
 
 int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 {
 	static const char sql[] =
 		"UPDATE runs SET state = 'finished', outcome = ?, code = ?, step = ?, message = ?,"
-		" hint = ?, ended_at = ?, duration_ms = CASE WHEN ? THEN ? END WHERE id = ?"
-		" RETURNING kind";
+		" hint = ?, ended_at = ?, duration_ms = CASE WHEN ? THEN ? END, deferred ="
+		" (SELECT count(*) FROM steps WHERE run_id = runs.id AND steps.deferred)"
+		" WHERE id = ? RETURNING kind";
 	const char *reason = end->message && *end->message ? end->message
 			     : code_or_null(end->code)	   ? end->code
 							   : end->outcome;
@@ -219,6 +225,39 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	if (r == 0 && counts)
 		r = jobs_count_run(tx, f.job, end->outcome, e);
 	return r;
+}
+
+int runs_complete(struct db *tx, const char *run, struct err *e)
+{
+	static const char make[] =
+		"INSERT INTO runs (id, kind, job_id, station, recipe, version, recipe_sha256, model,"
+		" unit_id, serial, state, attached_at, started_at, completes) SELECT ?1, 'debug',"
+		" job_id, station, recipe, version, recipe_sha256, model, unit_id, serial, 'open',"
+		" ?2, ?2, id FROM runs WHERE id = ?3";
+	static const char steps[] =
+		"INSERT INTO steps (run_id, n, id, action, phase, attempt, irreversible, state,"
+		" outcome, evidence, outputs, started_at, ended_at) SELECT ?1,"
+		" row_number() OVER (ORDER BY o.seq), s.id, s.action, s.phase, o.attempts,"
+		" s.irreversible, 'done', 'passed', json_extract(o.result, '$.evidence'),"
+		" json_extract(o.result, '$.outputs'), o.tried_at, o.settled_at FROM outbox o"
+		" JOIN steps s ON s.run_id = o.run_id AND s.n = o.step_n WHERE o.run_id = ?2";
+	static const char end[] = "UPDATE runs SET state = 'finished', outcome = 'passed',"
+				  " ended_at = ?, duration_ms = 0 WHERE id = ?";
+	char id[UUID_SIZE], hash[SHA256_HEX];
+	struct run_facts f;
+	int r = db_do(tx, e, make, uuid7(id), wall_ms(), run);
+
+	if (r == 0)
+		r = run_facts(tx, id, &f, e);
+	if (r == 0)
+		r = db_do(tx, e, steps, id, run);
+	if (r == 0)
+		r = db_do(tx, e, end, wall_ms(), id);
+	if (r == 0)
+		r = chain(tx, id, hash, e);
+	return r < 0 ? r
+		     : run_event(tx, "run-completed", &f, or_null(f.unit_serial),
+			       json_pack("{s:s, s:s}", "completes", run, "hash", hash), e);
 }
 
 struct open_run {
@@ -268,9 +307,11 @@ int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 	return 0;
 }
 
-#define COLUMNS                                                                                 \
-	"seq, id, kind, job_id AS job, station, recipe, version, recipe_sha256, model, unit_id" \
-	" AS unit, serial, state, outcome, code, step, message, hint, params, firmware,"        \
+#define COLUMNS                                                                    \
+	"seq, id, " RUN_KIND                                                       \
+	", job_id AS job, station, recipe, version, recipe_sha256, model, unit_id" \
+	" AS unit, serial, state, completes, " RUN_OUTCOME                         \
+	", code, step, message, hint, params, firmware,"                           \
 	" attached_at, started_at, ended_at, hash, " RUN_DURATION
 
 static const struct column columns[] = {{"seq", AS_INT}, {"id", AS_TEXT}, {"kind", AS_TEXT},
@@ -279,7 +320,7 @@ static const struct column columns[] = {{"seq", AS_INT}, {"id", AS_TEXT}, {"kind
 	{"state", AS_TEXT}, {"outcome", AS_TEXT}, {"code", AS_TEXT}, {"step", AS_TEXT},
 	{"message", AS_TEXT}, {"hint", AS_TEXT}, {"params", AS_JSON}, {"firmware", AS_JSON},
 	{"attached_at", AS_TIME}, {"started_at", AS_TIME}, {"ended_at", AS_TIME}, {"hash", AS_TEXT},
-	{"duration_ms", AS_INT}, {0}};
+	{"completes", AS_TEXT}, {"duration_ms", AS_INT}, {0}};
 
 int runs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
@@ -300,7 +341,12 @@ int runs_list(struct db *d, const struct run_filter *f, const struct db_page *pa
 	sel_str(&s, "unit_id = ?", f->unit);
 	sel_str(&s, "job_id = ?", f->job);
 	sel_str(&s, "station = ?", f->station);
-	sel_str(&s, "outcome = ?", f->outcome);
+	if (f->outcome && !strcmp(f->outcome, "provisioned"))
+		sel_and(&s, "outcome = 'passed' AND deferred > 0");
+	else
+		sel_str(&s, "outcome = ?", f->outcome);
+	if (f->outcome && !strcmp(f->outcome, "passed"))
+		sel_and(&s, "deferred = 0");
 	if (f->state && !strcmp(f->state, "open"))
 		sel_and(&s, "state = 'open'"); /* a constant finds the partial index */
 	else
@@ -321,7 +367,8 @@ int runs_steps(struct db *d, const char *run, json_t **ret, struct err *e)
 		{"evidence", AS_JSON}, {"outputs", AS_JSON}, {"started_at", AS_TIME},
 		{"ended_at", AS_TIME}, {"duration_us", AS_INT}, {0}};
 	SELECT(all,
-		"SELECT n, id, action, phase, attempt, irreversible, state, outcome, code, message,"
+		"SELECT n, id, action, phase, attempt, irreversible, state, " STEP_OUTCOME
+		", code, message,"
 		" evidence, outputs, started_at, ended_at, duration_us FROM steps"
 		" WHERE run_id = ? ORDER BY n",
 		of_step);

@@ -46,7 +46,7 @@ int runs_step_begin(struct db *tx, const struct step_begin *s, struct err *e);
 struct step_end {
 	const char *run;
 	int64_t n;
-	const char *outcome;	/* passed failed error aborted skipped interrupted */
+	const char *outcome;	/* passed failed error aborted skipped interrupted deferred */
 	const char *code;	/* NULL or "none": none */
 	const char *message;	/* NULL: none */
 	const json_t *evidence; /* object, NULL: none */
@@ -85,8 +85,12 @@ struct run_end {
 	const int64_t *duration_ms;
 };
 /* Closes what is open (steps, prompts), settles the ledger and the unit, counts for the job, and
- * chains the report. */
+ * chains the report. A run that passed with deferred steps is `provisioned` for all who ask, and counts
+ * as passed. */
 int runs_finish(struct db *tx, const struct run_end *end, struct err *e);
+/* A run is complete: the outbox has done all of its deferred steps. Makes the record of that, which is
+ * a run of its own in the hash chain, of the kind "completion"; it counts nowhere. */
+int runs_complete(struct db *tx, const char *run, struct err *e);
 /* At start: ends every run that a crash left open as `interrupted`. Gives how many. */
 int runs_recover(struct db *tx, int64_t *ret, struct err *e);
 
@@ -95,7 +99,7 @@ struct run_filter {
 	const char *job;
 	const char *serial;
 	const char *unit;
-	const char *outcome;
+	const char *outcome; /* "passed" is without deferred steps, "provisioned" with */
 	const char *state;
 	const char *recipe;
 	int64_t from_ms, to_ms; /* of attached_at, to_ms excluded; 0: open */

@@ -5,6 +5,7 @@
  */
 #include "base/timefmt.h"
 #include "db/ledger.h"
+#include "db/outbox.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
@@ -52,9 +53,15 @@ struct settling {
 	const char *reason;
 	bool touched; /* an irreversible step was begun and did not pass */
 	bool acted;   /* the journal has an act of it that is open */
+	bool waits;   /* the outbox has something of the unit */
 	int64_t now;
 	struct err *e;
 };
+
+static bool is_pass(const struct settling *s)
+{
+	return !strcmp(s->outcome, "passed");
+}
 
 static int new_unit(struct settling *s)
 {
@@ -128,7 +135,7 @@ static int settle_rows(struct settling *s)
 		" FROM serials s LEFT JOIN pools p ON p.id = s.pool_id"
 		" WHERE s.run_id = ? AND s.state = 'reserved' ORDER BY s.seq LIMIT 1",
 		columns);
-	bool passed = !strcmp(s->outcome, "passed");
+	bool passed = is_pass(s);
 
 	for (;;) {
 		struct reserved_row row;
@@ -145,8 +152,8 @@ static int settle_rows(struct settling *s)
 /* NULL: the run says nothing about the unit. */
 static const char *unit_state(const struct settling *s)
 {
-	if (!strcmp(s->outcome, "passed"))
-		return "passed";
+	if (is_pass(s))
+		return s->waits ? "provisioned" : "passed";
 	if (s->touched)
 		return "suspect";
 	if (!strcmp(s->outcome, "failed"))
@@ -158,11 +165,15 @@ static int settle_unit(struct settling *s)
 {
 	static const char sql[] =
 		"UPDATE units SET state = ?1, updated_at = ?2 WHERE id = ?3 AND state <> ?1";
-	const char *state = unit_state(s);
-	int r = 0;
+	const char *state;
+	int r = is_pass(s) && !s->run.unit[0] ? new_unit(s) : 0;
 
-	if (!state)
-		return 0;
+	if (r == 0)
+		r = outbox_run_ended(
+			s->tx, s->run.id, s->run.unit, is_pass(s), s->reason, &s->waits, s->e);
+	state = unit_state(s);
+	if (r < 0 || !state)
+		return r;
 	if (!s->run.unit[0])
 		r = new_unit(s);
 	if (r == 0)

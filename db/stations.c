@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/stations.h"
 
+#include "db/run_facts.h"
 #include "db/stmt.h"
 
 int stations_put(struct db *tx, const char *station, const struct station_row *row, struct err *e)
@@ -36,8 +37,8 @@ int stations_last(struct db *d, const char *station, struct station_last *ret, s
 		COL(struct station_last, message),
 		COL_AS(struct station_last, ended_ms, "ended_at"), {0}};
 	SELECT(find,
-		"SELECT id, serial, outcome, code, step, message, ended_at"
-		" FROM runs WHERE station = ? AND state = 'finished'"
+		"SELECT id, serial, " RUN_OUTCOME ", code, step, message, ended_at"
+		" FROM runs WHERE station = ? AND state = 'finished' AND completes IS NULL"
 		" ORDER BY seq DESC LIMIT 1",
 		columns);
 
@@ -56,7 +57,7 @@ int stations_count(struct db *d, const char *station, int64_t since_ms, struct s
 		COL(struct counted, outcome), COL(struct counted, n), {0}};
 	SELECT(count,
 		"SELECT outcome, count(*) AS n FROM runs WHERE state = 'finished'"
-		" AND ended_at >= ? AND station = ? GROUP BY outcome",
+		" AND ended_at >= ? AND station = ? AND completes IS NULL GROUP BY outcome",
 		columns);
 	_cleanup_(query_done) struct query q = {0};
 	int r = select_begin(&q, d, e, &count, since_ms, station);

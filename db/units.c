@@ -3,6 +3,7 @@
 
 #include "base/timefmt.h"
 #include "db/journal.h"
+#include "db/outbox.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
@@ -82,6 +83,11 @@ int units_set_state(struct db *tx, const char *id, const char *state, const char
 		r = db_run_one(tx, e, "that unit", sql, state, wall_ms(), id);
 	if (r == 0 && released)
 		r = journal_release(tx, id, by, reason, e);
+	if (r == 0) {
+		_cleanup_(freep) char *why = xasprintf("%s: %s", by, reason);
+
+		r = outbox_void_unit(tx, id, why, e);
+	}
 	if (r < 0)
 		return r;
 	return db_event(tx, "unit-changed", NULL, NULL, NULL, NULL,

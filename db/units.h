@@ -14,7 +14,7 @@ int units_identify(struct db *tx, const char *run, const char *chip_id, const ch
 /* A person's word: releases a unit that has not passed ("failed"; -ERR_CONFLICT for one that has), or
  * scraps one. by and reason go into the event. What is open in the journal of a unit that is released
  * (db/journal.h) is void: the next run may act. Of a scrapped one it stays open, so that nothing acts
- * blindly on a board that comes back. */
+ * blindly on a board that comes back. What waits for it in the outbox is void. */
 int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
 	const char *by, struct err *e);
 /* By serial number, else by id. */

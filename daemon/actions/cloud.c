@@ -226,7 +226,7 @@ static const struct action_output register_outputs[] = {
 const struct action action_cloud_register = {
 	.name = "cloud.register",
 	.doc = "Registers the unit at a cloud (the guide's POST /devices), once: it is looked up by its serial number before, and after an answer that was lost.",
-	.flags = ACTION_IRREVERSIBLE | ACTION_NEEDS_EVIDENCE,
+	.flags = ACTION_IRREVERSIBLE | ACTION_NEEDS_EVIDENCE | ACTION_MAY_WAIT,
 	.args = register_args,
 	.outputs = register_outputs,
 	.default_timeout_us = 120 * US_PER_S,
@@ -359,11 +359,23 @@ static int activated_after_all(struct cloud *c, const struct args *a, const char
 	return 0;
 }
 
+/* By an attempt whose answer nobody took. */
+static int activated_before(struct cloud *c, const struct args *a, const char *device, bool *ret,
+	struct step_result *out, struct err *e)
+{
+	int r = ask_state(c, a, device, ret, e);
+
+	if (r == 0 && *ret)
+		result_evidence(out, "proof", json_string("observed"));
+	return r;
+}
+
 static int activate(struct cloud *c, const struct args *a, const char *device,
 	struct step_result *out, struct err *e)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/activate", device);
-	const struct http_ask q = {.method = "POST", .path = path};
+	const struct http_ask q = {
+		.method = "POST", .path = path, .idempotency_key = c->http.s->key};
 	struct http_reply got = {0};
 	struct err why = {0};
 	int r = http_step_ask(&c->http, &q, &got, &why);
@@ -383,6 +395,7 @@ static int activate_run(
 {
 	_cleanup_(cloud_done) struct cloud c = {0};
 	_cleanup_(freep) char *device = NULL;
+	bool before = false;
 	int r = cloud_open(&c, s, a, e);
 
 	if (r < 0)
@@ -390,7 +403,9 @@ static int activate_run(
 	device = device_path(&c, a, "", e);
 	if (!device)
 		return -ERR_SERVICE_ANSWER;
-	r = activate(&c, a, device, out, e);
+	r = s->again ? activated_before(&c, a, device, &before, out, e) : 0;
+	if (r == 0 && !before)
+		r = activate(&c, a, device, out, e);
 	if (r == 0)
 		result_evidence(out, "device_id", json_string(args_str(a, "device_id")));
 	return r;
@@ -410,7 +425,7 @@ static const struct action_arg activate_args[] = {
 const struct action action_cloud_activate = {
 	.name = "cloud.activate",
 	.doc = "Activates a registered device (the guide's POST /devices/ID/activate); after a lost answer its state is asked.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY | ACTION_MAY_WAIT,
 	.args = activate_args,
 	.default_timeout_us = 60 * US_PER_S,
 	.check = path_check,

@@ -9,7 +9,8 @@
 #include "base/util.h"
 #include "daemon/recipe/args.h"
 
-#define SHOWN_BYTES 100
+#define SHOWN_BYTES  100
+#define BUSY_WAIT_US US_PER_S /* where a 429 does not say how long */
 
 int http_step_open(struct http_step *x, struct step *s, const struct args *a, struct err *e)
 {
@@ -95,6 +96,32 @@ const json_t *http_json_at(const json_t *j, const char *pointer)
 	return j;
 }
 
+int http_json_put(json_t *o, const char *pointer, json_t *value)
+{
+	struct strbuf key = {0};
+	const char *p = pointer;
+	int r = -1;
+
+	if (*p != '/')
+		r = json_object_get(o, p) ? -1 : json_object_set(o, p, value);
+	while (o && p && *p == '/') {
+		json_t *next;
+
+		p = next_name(p, &key);
+		next = p ? json_object_get(o, key.s) : NULL;
+		if (p && !*p && !next)
+			r = json_object_set(o, key.s, value);
+		if (p && *p && !next) {
+			next = json_object();
+			json_object_set_new(o, key.s, next);
+		}
+		o = json_is_object(next) ? next : NULL;
+	}
+	sb_done(&key);
+	json_decref(value);
+	return r;
+}
+
 char *http_json_text(const json_t *j)
 {
 	char *dumped, *copy;
@@ -130,8 +157,33 @@ char *http_shown(const char *text)
 static int read_reply(const struct http_answer *answer, struct http_reply *ret, struct err *e)
 {
 	ret->status = answer->status;
+	ret->retry_after_us = answer->retry_after_us;
 	return http_json(answer->type, answer->body.s ? answer->body.s : "", answer->body.len,
 		&ret->json, e);
+}
+
+/* Whether it has waited as the service asks. */
+static bool waited(struct http_step *x, const struct http_answer *answer)
+{
+	uint64_t us = answer->retry_after_us ? answer->retry_after_us : BUSY_WAIT_US;
+
+	if (answer->status != 429 || x->s->key || us >= iotime_left_us(&x->s->it))
+		return false;
+	step_log(x->s, '<', "HTTP 429: again in %llu s", (unsigned long long)(us / US_PER_S));
+	return iotime_sleep(us, &x->s->it, NULL) == 0;
+}
+
+static int exchange_in_turn(struct http_step *x, const struct http_request *request,
+	struct http_answer *answer, struct err *e)
+{
+	int r = http_exchange(&x->service, request, &x->s->it, answer, e);
+
+	while (r == 0 && waited(x, answer)) {
+		http_answer_done(answer);
+		r = http_exchange(&x->service, request, &x->s->it, answer, e);
+	}
+	x->s->said.retry_after_us = answer->retry_after_us;
+	return r;
 }
 
 int http_step_ask(
@@ -156,7 +208,7 @@ int http_step_ask(
 	*ret = (struct http_reply){0};
 	step_log(x->s, '>', "%s %s%s%s to %s", q->method, q->path, q->query ? "?" : "",
 		q->query ? q->query : "", x->name);
-	r = http_exchange(&x->service, &request, &x->s->it, &answer, e);
+	r = exchange_in_turn(x, &request, &answer, e);
 	ret->sent = answer.sent;
 	if (r == 0) {
 		step_log(x->s, '<', "HTTP %ld, %zu bytes of '%s'", answer.status, answer.body.len,
@@ -169,6 +221,8 @@ int http_step_ask(
 	else if (r < 0)
 		err_prefix(e, "service '%s', %s %s", x->name, q->method, q->path);
 	http_answer_done(&answer);
+	if (body)
+		secret_wipe(body, strlen(body));
 	free(body);
 	return r;
 }
@@ -185,11 +239,22 @@ static char *reason_of(const json_t *j)
 	return said && *said ? http_shown(said) : xstrdup("no reason given");
 }
 
+/* RFC 6585, 4; RFC 9110, 15.6.3 to 15.6.5. */
+static bool is_busy(long status)
+{
+	return status == 429 || (status >= 502 && status <= 504);
+}
+
 int http_step_refused(const struct http_step *x, const struct http_ask *q,
 	const struct http_reply *got, const char *expected, bool reason, struct err *e)
 {
 	_cleanup_(freep) char *why = reason ? reason_of(got->json) : xstrdup("see its log");
 
+	x->s->said.status = got->status;
+	if (is_busy(got->status))
+		return err_set(e, ERR_SERVICE_BUSY,
+			"service '%s', %s %s: HTTP %ld, %s expected: it has no time now: %s",
+			x->name, q->method, q->path, got->status, expected, why);
 	if (got->status >= 300 && got->status < 400)
 		return err_set(e, ERR_SERVICE_ANSWER,
 			"service '%s', %s %s: it redirects (HTTP %ld), which is not followed: check 'url' of the service",

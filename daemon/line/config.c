@@ -13,6 +13,7 @@
 #include "base/util.h"
 #include "base/yaml.h"
 #include "transports/links/http.h"
+#include "transports/links/http_auth.h"
 
 #define MAX_SECRET_BYTES 65536
 
@@ -512,8 +513,14 @@ const struct form_row service_rows[] = {
 	{"cert", FORM_PATH, .doc = "The certificate that provd shows; needs key.",
 		FORM_AT(struct service_config, cert)},
 	{"key", FORM_PATH, .doc = "The key of cert.", FORM_AT(struct service_config, key)},
-	{"token", FORM_TEXT, .doc = "The name of a secret: sent as a bearer token.",
+	{"token", FORM_TEXT, .doc = "The name of a secret: by it provd says who it is.",
 		FORM_AT(struct service_config, token)},
+	{"auth", FORM_CHOICE, .choices = http_auth_names, .def = "bearer",
+		.doc = "What is made of the token. basic: the password of user. sigv4 (AWS): the secret of the access key that user names. azure-dps: the key of an enrolment group, of which each registration has its own.",
+		FORM_AT(struct service_config, auth)},
+	{"user", FORM_TEXT, .doc = "Of basic and sigv4.", FORM_AT(struct service_config, user)},
+	{"scope", FORM_TEXT, .doc = "Of sigv4: REGION/SERVICE, such as eu-central-1/iot.",
+		FORM_AT(struct service_config, scope)},
 	{"timeout", FORM_DURATION, .def = "15s", .low = 100000,
 		.doc = "How long one request may take.",
 		FORM_AT(struct service_config, timeout_us)},
@@ -544,6 +551,19 @@ static bool is_this_machine(const char *url)
 	return !strcmp(name, "localhost") || config_is_loopback(name);
 }
 
+static void check_auth(const struct service_config *s, const char *p, struct mistakes *m)
+{
+	const struct http_service as = {
+		.url = s->url, .auth = (enum http_auth)s->auth, .user = s->user, .scope = s->scope};
+	struct err e;
+
+	if (s->auth != HTTP_AUTH_BEARER && !s->token)
+		mistakes_add(m, p, "service '%s' has the auth kind %s, which needs a 'token'",
+			s->name, http_auth_names[s->auth]);
+	if (s->url && http_url_check(s->url, NULL) == 0 && http_auth_check(&as, &e) < 0)
+		mistakes_add(m, p, "service '%s': %s", s->name, e.msg);
+}
+
 static void check_service(
 	const struct config *c, struct service_config *s, const char *p, struct mistakes *m)
 {
@@ -561,6 +581,7 @@ static void check_service(
 	if (!s->cert != !s->key)
 		mistakes_add(
 			m, p, "service '%s' needs 'cert' and 'key' together, or neither", s->name);
+	check_auth(s, p, m);
 	if (s->token && !find_secret(c, s->token))
 		mistakes_add(m, p,
 			"service '%s' names the token '%s', and 'secrets' has no such name",
@@ -974,6 +995,9 @@ int config_service(
 		.cert = copy_of(s->cert),
 		.key = copy_of(s->key),
 		.token = token,
+		.auth = (enum http_auth)s->auth,
+		.user = copy_of(s->user),
+		.scope = copy_of(s->scope),
 		.timeout_us = s->timeout_us,
 	};
 	return 0;

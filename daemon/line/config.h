@@ -58,6 +58,8 @@ struct service_config {
 	char *url;	       /* no '/' at its end */
 	char *ca, *cert, *key; /* absolute paths of PEM files, NULL: see struct http_service */
 	char *token;	       /* name of a secret; NULL: none */
+	int auth;	       /* enum http_auth */
+	char *user, *scope;    /* see struct http_service; NULL */
 	uint64_t timeout_us;
 };
 

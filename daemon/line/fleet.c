@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "daemon/line/confine.h"
 #include "daemon/line/keys.h"
+#include "daemon/line/outbox.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/services.h"
 #include "db/db.h"
@@ -36,6 +37,7 @@ struct fleet {
 	struct store *store;
 	struct confine *confine;
 	struct outputs_sweep *sweep;
+	struct outbox *outbox;	/* NULL: not started */
 	uint64_t views_version; /* atomic */
 	bool stopping;
 };
@@ -298,6 +300,7 @@ int fleet_start(struct fleet *f, struct err *e)
 	f->source = xcalloc(f->config->hotplugs, sizeof *f->source);
 	f->rescan_us = now_us() + RESCAN_EVERY_US;
 	records_check(f->services.records);
+	r = outbox_start(&f->services, fleet_db_path(f), &f->outbox, e);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
 	return r;
@@ -389,6 +392,7 @@ struct fleet *fleet_free(struct fleet *f)
 		station_free(f->station[i]);
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
+	outbox_free(f->outbox);
 	readers_free(f->readers);
 	keys_free(f->services.keys);
 	records_free(f->services.records);
@@ -550,6 +554,11 @@ void fleet_abort_job(struct fleet *f, const char *job_id)
 	for (size_t i = 0; i < f->stations; i++)
 		station_abort_job(f->station[i], job_id);
 	mutex_unlock(&f->lock);
+}
+
+void fleet_poke_outbox(struct fleet *f)
+{
+	outbox_poke(f->outbox);
 }
 
 uint64_t fleet_views_version(struct fleet *f)

@@ -51,6 +51,8 @@ const char *fleet_db_path(struct fleet *f);
 const struct store *fleet_store(struct fleet *f);
 void fleet_wake_stations(struct fleet *f);
 void fleet_abort_job(struct fleet *f, const char *job_id);
+/* Services that were away are asked again now (daemon/line/outbox.h). */
+void fleet_poke_outbox(struct fleet *f);
 
 json_t *fleet_stations_json(struct fleet *f);
 /* Rises with every change of any station's view. */

@@ -6,9 +6,11 @@
 #include "daemon/line/run_log.h"
 #include "daemon/line/serial_policy.h"
 #include "daemon/line/services.h"
+#include "daemon/recipe/later.h"
 #include "db/artifacts.h"
 #include "db/journal.h"
 #include "db/ledger.h"
+#include "db/outbox.h"
 #include "db/prompts.h"
 #include "db/runs.h"
 #include "db/units.h"
@@ -349,6 +351,23 @@ static json_t *version_said(const struct recorder *r, const struct step_record *
 	return json_is_string(v) && json_string_length(v) ? v : NULL;
 }
 
+/* What is to be told later, with the end that says so. */
+static int keep_for_later(
+	struct db *tx, const struct recorder *r, const struct step_record *rec, struct err *e)
+{
+	_cleanup_(freep) char *key = xasprintf("%s/%u", r->run_id, rec->n);
+	const char *target = later_target(rec->step->action, rec->later);
+	const struct outbox_new n = {.kind = OUTBOX_KIND_STEP,
+		.key = key,
+		.target = target,
+		.payload = rec->later,
+		.run = r->run_id,
+		.step_n = rec->n};
+
+	return target ? outbox_add(tx, &n, e)
+		      : err_set(e, ERR_INTERNAL, "step '%s' names no service", rec->step->id);
+}
+
 static int apply_end(struct db *tx, void *data, struct err *e)
 {
 	const struct end_note *n = data;
@@ -371,6 +390,8 @@ static int apply_end(struct db *tx, void *data, struct err *e)
 		json_object_set(n->r->firmware, "version", version);
 		ret = runs_set_firmware(tx, n->r->run_id, n->r->firmware, e);
 	}
+	if (ret == 0 && rec->later)
+		ret = keep_for_later(tx, n->r, rec, e);
 	return ret < 0 ? ret : runs_step_end(tx, &s, e);
 }
 

@@ -45,6 +45,7 @@ struct last_view {
 	char serial[UNIT_SERIAL_BYTES];
 	enum outcome outcome;
 	enum err_code code;
+	unsigned deferred; /* steps */
 	char step[STEP_ID_BYTES];
 	char message[ERR_TEXT_BYTES];
 	int64_t ended_ms;

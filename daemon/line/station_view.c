@@ -93,9 +93,10 @@ static json_t *last_json(const struct station *s)
 	if (!s->has_last)
 		return json_null();
 	return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:o}", "run_id", l->run_id, "serial",
-		l->serial[0] ? l->serial : NULL, "outcome", outcome_str(l->outcome), "code",
-		err_code_str(l->code), "step", l->step, "message", l->message, "hint",
-		err_code_hint(l->code), "ended_at", time_json(l->ended_ms));
+		l->serial[0] ? l->serial : NULL, "outcome",
+		run_outcome_str(l->outcome, l->deferred), "code", err_code_str(l->code), "step",
+		l->step, "message", l->message, "hint", err_code_hint(l->code), "ended_at",
+		time_json(l->ended_ms));
 }
 
 static json_t *prompt_json(const struct station *s)

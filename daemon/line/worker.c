@@ -147,8 +147,10 @@ static void note_last(struct station *s, const struct run_result *res)
 {
 	mutex_lock(&s->lock);
 	s->has_last = true;
-	s->last = (struct last_view){
-		.outcome = res->outcome, .code = res->code, .ended_ms = wall_ms()};
+	s->last = (struct last_view){.outcome = res->outcome,
+		.code = res->code,
+		.deferred = res->deferred,
+		.ended_ms = wall_ms()};
 	snprintf(s->last.run_id, sizeof s->last.run_id, "%s", s->run.id);
 	snprintf(s->last.serial, sizeof s->last.serial, "%s", s->run.serial);
 	snprintf(s->last.step, sizeof s->last.step, "%s", res->step);
@@ -206,8 +208,8 @@ static bool drop_run(struct station *s, enum err_code code, const char *message)
 /* It says nothing of the fixture: a cloud that is away would quarantine every station of the line. */
 static bool is_of_a_service(enum err_code c)
 {
-	return c == ERR_SERVICE_DOWN || c == ERR_SERVICE_UNTRUSTED || c == ERR_SERVICE_ANSWER ||
-	       c == ERR_SERVICE_REFUSED || c == ERR_SERVICE_CONFLICT;
+	return c == ERR_SERVICE_DOWN || c == ERR_SERVICE_BUSY || c == ERR_SERVICE_UNTRUSTED ||
+	       c == ERR_SERVICE_ANSWER || c == ERR_SERVICE_REFUSED || c == ERR_SERVICE_CONFLICT;
 }
 
 static void count_failures(struct station *s, const struct run_result *res)
@@ -330,8 +332,9 @@ static void execute(struct station *s)
 	station_set_state(s, STATION_RUNNING, ERR_NONE, "%s", "");
 	worker_execute(s, &res);
 	release_ports(s);
-	log_info("run %s: %s%s%s%s%s", recorder_run_id(s->rec), outcome_str(res.outcome),
-		res.step[0] ? " at " : "", res.step, res.message[0] ? ": " : "", res.message);
+	log_info("run %s: %s%s%s%s%s", recorder_run_id(s->rec),
+		run_outcome_str(res.outcome, res.deferred), res.step[0] ? " at " : "", res.step,
+		res.message[0] ? ": " : "", res.message);
 	/* A unit that was swapped during the run is new to look(): the generation of the start
 	 * stays. */
 	note_served(s, &res);
@@ -536,9 +539,13 @@ static void sleep_until_needed(struct station *s)
 
 static void show_last(struct station *s, const struct station_last *l)
 {
+	const bool provisioned = !strcmp(l->outcome, "provisioned");
+
 	mutex_lock(&s->lock);
 	s->has_last = true;
-	s->last = (struct last_view){.outcome = outcome_from_str(l->outcome),
+	s->last = (struct last_view){
+		.outcome = provisioned ? OUTCOME_PASSED : outcome_from_str(l->outcome),
+		.deferred = provisioned,
 		.code = (enum err_code)MAX(err_code_from_str(l->code), 0),
 		.ended_ms = l->ended_ms};
 	snprintf(s->last.run_id, sizeof s->last.run_id, "%.36s", l->run);

@@ -424,6 +424,7 @@ void worker_execute(struct station *s, struct run_result *res)
 		.env = &v,
 		.tell = {&v, env_progress, env_log},
 		.cancel = &s->cancel,
+		.may_defer = true,
 		.stop_requested = env_stop_requested,
 		.secrets = secret_set_new(),
 		.secret = env_secret,

@@ -30,7 +30,10 @@ enum action_flags {
 	ACTION_NEEDS_PERSON = 1 << 5,
 	/* Its outputs are values of the ledger, by their slots ("serial": the serial number): the
 	 * first step that refers to one exposes it. */
-	ACTION_GIVES_VALUES = 1 << 6
+	ACTION_GIVES_VALUES = 1 << 6,
+	/* It tells a service what the unit itself does not need: with `offline: later` it may be carried
+	 * out when its run is over, by step_env_ops.service alone (daemon/recipe/later.h). */
+	ACTION_MAY_WAIT = 1 << 7
 };
 
 enum arg_type {
@@ -149,6 +152,12 @@ int step_measure(struct step *s, const struct measurement *m, struct step_result
 
 struct action;
 
+/* What a service said last. */
+struct service_said {
+	long status;		 /* HTTP, 0: no answer */
+	uint64_t retry_after_us; /* how long it asks to be left alone, 0: it does not say */
+};
+
 struct step {
 	const char *id;
 	const struct action *action;
@@ -160,6 +169,11 @@ struct step {
 	struct teller tell; /* called by step_progress() and step_log(), which masks secrets */
 	json_t *saved;	    /* array of {name, bytes, sha256}: made by step_file_commit() */
 	bool intended;	    /* step_intend() let it act */
+	struct service_said said;
+	/* Of a step that is carried out later: by this key the service knows a repetition (NULL of any
+	 * other step), and whether an earlier attempt may have had its effect. */
+	const char *key;
+	bool again;
 	int (*measured)(
 		void *data, const struct measurement *m, const char *verdict, struct err *e);
 	void *measured_data;
@@ -224,6 +238,9 @@ struct action {
 	/* Arguments that are good each by itself and not together: -ERR_RECIPE_INVALID. Called by
 	 * the recipe check where all of them are literals, and by run(); NULL: none. */
 	int (*check)(const struct args *a, struct err *e);
+	/* OPTIONAL, of ACTION_MAY_WAIT: whether it may with these arguments as they are written (NULL:
+	 * none). -ERR_INVALID with the sentence. */
+	int (*may_wait)(const json_t *with, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
 	/* REQUIRED of ACTION_IRREVERSIBLE, else NULL. Looks, over what run() has opened, whether what

@@ -17,6 +17,7 @@ static const struct {
 	{ACTION_NEEDS_PERSON, "needs-person", "waits for somebody's answer"},
 	{ACTION_GIVES_VALUES, "gives-values",
 		"its outputs are values of the ledger: the first step that refers to one makes it used"},
+	{ACTION_MAY_WAIT, "may-wait", "may be carried out later (offline: later)"},
 };
 
 static json_t *arg_json(const struct action_arg *a)

@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "daemon/recipe/args.h"
 #include "daemon/recipe/head.h"
+#include "daemon/recipe/later.h"
 #include "daemon/recipe/recipe.h"
 
 #define MAX_STEPS 500
@@ -153,6 +154,18 @@ static bool is_about_step(const char *output)
 	return one_of(output, names);
 }
 
+/* A step that may be done when the run is over has outputs only for those that wait with it. */
+static int wait_for_output(const struct check *c, const struct recipe_step *s, const char *path,
+	const char *output, struct err *e)
+{
+	if (!s->later || (c->step && c->step->later) || !strcmp(output, "outcome") ||
+		!strcmp(output, "code"))
+		return 0;
+	return err_set(e, ERR_INVALID,
+		"'${%s}': step '%s' says 'offline: later' and may have no outputs during the run: only a step that says it as well may use them",
+		path, s->id);
+}
+
 /* The outputs of a step by name; those beyond the room are not suggested, but known. */
 static bool has_output(
 	const struct recipe_step *s, const char *name, const char *names[], size_t room)
@@ -194,6 +207,8 @@ static int step_output(const struct check *c, const char *path, const char *rest
 	for (const struct action_output *o = s->action->outputs; o && o->name; o++)
 		if (o->secret && !c->secret_ok && !strcmp(dot + 1, o->name))
 			return no_secret_here(c, path, e);
+	if (wait_for_output(c, s, path, dot + 1, e) < 0)
+		return -(int)e->code;
 	if (s->action->flags & ACTION_GIVES_VALUES && !is_about_step(dot + 1))
 		note_slot(c, strcmp(dot + 1, "serial") ? dot + 1 : "");
 	return 0;
@@ -473,10 +488,33 @@ static void check_action(struct check *c, struct recipe_step *s, const json_t *o
 			"the recipe says not where serials come from (unit: {serial: {pool: NAME}})");
 }
 
+static bool says_later(struct check *c, const json_t *o, const char *p)
+{
+	const char *offline = get_string(c, o, p, "offline", false);
+	_cleanup_(freep) char *op = pointer_key(p, "offline");
+	bool later = offline && !strcmp(offline, "later");
+
+	if (offline && !later && strcmp(offline, "fail") != 0)
+		mistakes_add(c->m, op, "'%s': fail or later expected", offline);
+	return later;
+}
+
+static void check_later(struct check *c, const struct recipe_step *s, const char *p)
+{
+	_cleanup_(freep) char *op = pointer_key(p, "offline");
+	struct err e;
+
+	if (c->phase != PHASE_STEPS)
+		mistakes_add(c->m, op,
+			"'offline: later' is for 'steps': setup and teardown end with the run");
+	else if (later_check(s->action, s->with, &e) < 0)
+		mistakes_add(c->m, op, "%s", e.msg);
+}
+
 static void check_step(struct check *c, const json_t *o, const char *p, struct recipe_step *s)
 {
-	static const char *const keys[] = {
-		"id", "action", "with", "timeout", "retry", "on_fail", "when", "title", NULL};
+	static const char *const keys[] = {"id", "action", "with", "timeout", "retry", "on_fail",
+		"offline", "when", "title", NULL};
 	_cleanup_(freep) char *when_p = pointer_key(p, "when");
 	_cleanup_(freep) char *id_p = pointer_key(p, "id");
 	const char *id;
@@ -502,7 +540,10 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 		str_replace(&s->id, id);
 	}
 	get_string(c, o, p, "title", false);
+	s->later = says_later(c, o, p);
 	check_action(c, s, o, p);
+	if (s->later && s->action)
+		check_later(c, s, p);
 	s->timeout_us =
 		get_duration(c, o, p, "timeout", s->timeout_us ? s->timeout_us : 60 * US_PER_S);
 	if (json_object_get(o, "retry"))

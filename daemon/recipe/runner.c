@@ -2,6 +2,7 @@
 #include "daemon/recipe/runner.h"
 
 #include "base/util.h"
+#include "daemon/recipe/later.h"
 #include "daemon/recipe/args.h"
 
 struct run {
@@ -10,19 +11,27 @@ struct run {
 	json_t *outputs;	/* step id -> outputs */
 	struct run_result *res; /* the first failure stays */
 	unsigned n;
-	json_t *exposed;	      /* the slots whose values have left */
-	bool once;		      /* what the last attempt did is not done again */
-	struct step_record *record;   /* the current one */
-	char message[ERR_TEXT_BYTES]; /* of the last attempt that did not pass */
+	json_t *exposed;		/* the slots whose values have left */
+	bool once;			/* what the last attempt did is not done again */
+	json_t *deferred;		/* ids of the steps that wait */
+	const struct later_step *later; /* it is one that waited; NULL */
+	struct service_said said;	/* in the last attempt */
+	struct step_record *record;	/* the current one */
+	char message[ERR_TEXT_BYTES];	/* of the last attempt that did not pass */
 	char serial[UNIT_SERIAL_BYTES];
 };
 
 static const char *const outcome_name[] = {
-	"passed", "failed", "error", "aborted", "interrupted", "skipped"};
+	"passed", "failed", "error", "aborted", "interrupted", "skipped", "deferred"};
 
 const char *outcome_str(enum outcome o)
 {
 	return outcome_name[o];
+}
+
+const char *run_outcome_str(enum outcome o, unsigned deferred)
+{
+	return o == OUTCOME_PASSED && deferred ? "provisioned" : outcome_str(o);
 }
 
 enum outcome outcome_from_str(const char *s)
@@ -250,6 +259,8 @@ static int act(
 		.tell = rn->tell,
 		.measured = measured,
 		.measured_data = run,
+		.key = run->later ? run->later->key : NULL,
+		.again = run->later && run->later->again,
 	};
 	int kept;
 	int r = iotime_check(&s.it, e);
@@ -267,6 +278,7 @@ static int act(
 	if (r == 0)
 		r = st->action->run(&s, args, out, e);
 	run->once = out->once;
+	run->said = s.said;
 	kept = keep_secret_outputs(&s, out, r < 0 ? NULL : e);
 	if (r == 0)
 		r = kept;
@@ -307,6 +319,105 @@ static bool acts_unrecorded(const struct recipe_step *st, enum step_phase phase)
 	return phase == PHASE_TEARDOWN && !(st->action->flags & ACTION_IRREVERSIBLE);
 }
 
+/* The run goes on after it. */
+static bool is_good(enum outcome o)
+{
+	return o == OUTCOME_PASSED || o == OUTCOME_SKIPPED || o == OUTCOME_DEFERRED;
+}
+
+static bool may_retry(
+	const struct run *run, const struct recipe_step *st, const struct step_record *rec)
+{
+	bool any = true;
+
+	if (is_good(rec->outcome))
+		return false;
+	if (rec->attempt >= st->attempts || st->action->flags & ACTION_IRREVERSIBLE || run->once)
+		return false;
+	if (rec->outcome == OUTCOME_ABORTED || iotime_check(&run->it, NULL) == -ERR_TIMEOUT)
+		return false;
+	for (int c = 0; c < ERR_CODE_COUNT && any; c++)
+		any = !st->retry_on[c];
+	return any ? rec->code != ERR_WRONG_DEVICE : st->retry_on[rec->code];
+}
+
+/* What it was and what came of it, from what the action returned. */
+static void judge(struct step_record *rec, int r, const struct step_result *out)
+{
+	if (r < 0) {
+		rec->code = err_from_ret(r);
+		rec->outcome = outcome_of_code(rec->code);
+	} else if (out->verdict == STEP_FAILED) {
+		rec->code = out->code;
+		rec->outcome = OUTCOME_FAILED;
+	} else {
+		rec->outcome = out->verdict == STEP_SKIPPED ? OUTCOME_SKIPPED : OUTCOME_PASSED;
+	}
+}
+
+/* --- what its service is not there for --- */
+
+/* The outbox keeps the order: after one that waits, the next ones wait too. */
+static bool waits_its_turn(const struct run *run, const struct recipe_step *st)
+{
+	return run->rn->may_defer && st->later && json_object_size(run->deferred) > 0;
+}
+
+static int act_in_turn(
+	struct run *run, const struct recipe_step *st, struct step_result *out, struct err *e)
+{
+	return waits_its_turn(run, st)
+		       ? err_set(e, ERR_SERVICE_DOWN,
+				 "an earlier step of this run waits in the outbox, and goes out first")
+		       : act(run, st, out, e);
+}
+
+/* A step whose service is away is kept for later, in the place of its failure. */
+static void defer(struct run *run, const struct recipe_step *st, struct step_record *rec,
+	json_t **ret, struct err *e)
+{
+	const struct scope scope = {.lookup = lookup, .data = run, .secrets = run->rn->secrets};
+	bool away = rec->code == ERR_SERVICE_DOWN || rec->code == ERR_SERVICE_BUSY;
+
+	if (!run->rn->may_defer || !st->later || !away ||
+		(!waits_its_turn(run, st) && may_retry(run, st, rec)))
+		return;
+	if (later_payload(st, &scope, run->deferred, ret, e) < 0) {
+		rec->code = e->code;
+		rec->outcome = outcome_of_code(e->code);
+		return;
+	}
+	rec->outcome = OUTCOME_DEFERRED;
+	rec->later = *ret;
+	json_object_set_new(run->deferred, st->id, json_true());
+}
+
+/* What the step brought, masked, goes on record. */
+static int end_attempt(struct run *run, struct step_record *rec, int begun,
+	const struct step_result *out, const char *said, struct err *e)
+{
+	const struct runner *rn = run->rn;
+	const char *id = rec->step->id;
+	_cleanup_(freep) char *message = secret_mask_cut(rn->secrets, said);
+	json_t *evidence = out->evidence ? masked_copy(rn->secrets, out->evidence) : NULL;
+	json_t *outputs = out->outputs ? masked_copy(rn->secrets, out->outputs) : NULL;
+	json_t *seen = out->outputs ? json_incref(out->outputs) : json_object();
+	int r;
+
+	json_object_set_new(seen, "outcome", json_string(outcome_str(rec->outcome)));
+	json_object_set_new(seen, "code", json_string(err_code_str(rec->code)));
+	json_object_set_new(run->outputs, id, seen);
+	rec->message = message;
+	rec->evidence = evidence;
+	rec->outputs = outputs;
+	r = begun < 0 ? begun : rn->sink->step_end(rn->sink->data, rec, e);
+	snprintf(run->message, sizeof run->message, "%s", r < 0 ? e->msg : message);
+	json_decref(evidence);
+	json_decref(outputs);
+	rec->evidence = rec->outputs = NULL;
+	return r;
+}
+
 /* -1: the record itself could not be kept; the run must end. rec->message lives until the next
  * attempt. */
 static int run_attempt(struct run *run, const struct recipe_step *st, enum step_phase phase,
@@ -314,6 +425,7 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 {
 	const struct runner *rn = run->rn;
 	struct step_result out = {0};
+	json_t *later = NULL;
 	struct err e = {0};
 	uint64_t start;
 	int begun;
@@ -325,42 +437,19 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 	start = now_us();
 	begun = rn->sink->step_begin(rn->sink->data, rec, &e);
 	if (begun == 0 || acts_unrecorded(st, phase)) {
-		r = act(run, st, &out, &e);
-		if (r < 0) {
-			rec->code = err_from_ret(r);
-			rec->outcome = outcome_of_code(rec->code);
-		} else if (out.verdict == STEP_FAILED) {
-			rec->code = out.code;
-			rec->outcome = OUTCOME_FAILED;
-		} else {
-			rec->outcome =
-				out.verdict == STEP_SKIPPED ? OUTCOME_SKIPPED : OUTCOME_PASSED;
-		}
-
-		_cleanup_(freep) char *message =
-			secret_mask_cut(rn->secrets, r < 0 ? e.msg : out.message);
-		json_t *evidence = out.evidence ? masked_copy(rn->secrets, out.evidence) : NULL;
-		json_t *outputs = out.outputs ? masked_copy(rn->secrets, out.outputs) : NULL;
-		json_t *seen = out.outputs ? json_incref(out.outputs) : json_object();
-
-		json_object_set_new(seen, "outcome", json_string(outcome_str(rec->outcome)));
-		json_object_set_new(seen, "code", json_string(err_code_str(rec->code)));
-		json_object_set_new(run->outputs, st->id, seen);
-		rec->message = message;
-		rec->evidence = evidence;
-		rec->outputs = outputs;
+		r = act_in_turn(run, st, &out, &e);
+		judge(rec, r, &out);
+		defer(run, st, rec, &later, &e);
 		rec->duration_us = now_us() - start;
-		r = begun < 0 ? begun : rn->sink->step_end(rn->sink->data, rec, &e);
-		snprintf(run->message, sizeof run->message, "%s", r < 0 ? e.msg : message);
-		json_decref(evidence);
-		json_decref(outputs);
-		rec->evidence = rec->outputs = NULL;
+		r = end_attempt(run, rec, begun, &out, r < 0 ? e.msg : out.message, &e);
 	} else {
 		r = begun;
 		snprintf(run->message, sizeof run->message, "%s", e.msg);
 	}
 	json_decref(out.evidence);
 	json_decref(out.outputs);
+	json_decref(later);
+	rec->later = NULL;
 	rec->message = run->message;
 	if (r < 0) {
 		/* What is not on disk has not happened: the step cannot count as passed. */
@@ -369,22 +458,6 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 		note_failure(run, st, rec);
 	}
 	return r < 0 ? -1 : 0;
-}
-
-static bool may_retry(
-	const struct run *run, const struct recipe_step *st, const struct step_record *rec)
-{
-	bool any = true;
-
-	if (rec->outcome == OUTCOME_PASSED || rec->outcome == OUTCOME_SKIPPED)
-		return false;
-	if (rec->attempt >= st->attempts || st->action->flags & ACTION_IRREVERSIBLE || run->once)
-		return false;
-	if (rec->outcome == OUTCOME_ABORTED || iotime_check(&run->it, NULL) == -ERR_TIMEOUT)
-		return false;
-	for (int c = 0; c < ERR_CODE_COUNT && any; c++)
-		any = !st->retry_on[c];
-	return any ? rec->code != ERR_WRONG_DEVICE : st->retry_on[rec->code];
 }
 
 /* Skipped by its condition: recorded, so that the report shows it. */
@@ -443,7 +516,7 @@ static bool run_step(struct run *run, const struct recipe_step *st, enum step_ph
 			break;
 		}
 	}
-	if (rec.outcome == OUTCOME_PASSED || rec.outcome == OUTCOME_SKIPPED)
+	if (is_good(rec.outcome))
 		return true;
 	note_failure(run, st, &rec);
 	return st->continue_on_fail && rec.outcome == OUTCOME_FAILED;
@@ -488,9 +561,21 @@ static int take_secrets(struct run *run, struct err *e)
 	return r;
 }
 
+static void run_done(struct run *run)
+{
+	json_wipe(run->outputs);
+	json_decref(run->outputs);
+	json_decref(run->exposed);
+	json_decref(run->deferred);
+}
+
 void runner_run(const struct runner *rn, struct run_result *ret)
 {
-	struct run run = {.rn = rn, .res = ret, .outputs = json_object(), .exposed = json_object()};
+	struct run run = {.rn = rn,
+		.res = ret,
+		.outputs = json_object(),
+		.exposed = json_object(),
+		.deferred = json_object()};
 	uint64_t teardown_us = rn->teardown_us ? rn->teardown_us : 60 * US_PER_S;
 	const struct iotime all = {NO_DEADLINE, rn->cancel};
 
@@ -501,8 +586,7 @@ void runner_run(const struct runner *rn, struct run_result *ret)
 		*ret = (struct run_result){
 			.outcome = OUTCOME_ERROR, .code = ERR_PREFLIGHT, .step = "preflight"};
 		snprintf(ret->message, sizeof ret->message, "%s", e.msg);
-		json_decref(run.outputs);
-		json_decref(run.exposed);
+		run_done(&run);
 		return;
 	}
 	run.it = iotime_within(&all, rn->recipe->timeout_us);
@@ -511,7 +595,40 @@ void runner_run(const struct runner *rn, struct run_result *ret)
 		run_phase(&run, PHASE_STEPS);
 	run.it = iotime_within(&(struct iotime){NO_DEADLINE, NULL}, teardown_us);
 	run_phase(&run, PHASE_TEARDOWN);
-	json_wipe(run.outputs);
-	json_decref(run.outputs);
-	json_decref(run.exposed);
+	ret->deferred = (unsigned)json_object_size(run.deferred);
+	run_done(&run);
+}
+
+void runner_later(const struct runner *rn, const struct later_step *l, struct later_result *ret)
+{
+	const char *name = json_string_value(json_object_get(l->payload, "action"));
+	const char *id = json_string_value(json_object_get(l->payload, "step"));
+	struct recipe_step st = {.id = (char *)(uintptr_t)(id ? id : ""),
+		.action = name ? action_find(name) : NULL,
+		.with = json_object_get(l->payload, "with"),
+		.timeout_us =
+			(uint64_t)json_integer_value(json_object_get(l->payload, "timeout_us"))};
+	struct step_record rec = {.step = &st, .phase = PHASE_STEPS};
+	struct run run = {.rn = rn,
+		.it = {NO_DEADLINE, rn->cancel},
+		.outputs = json_deep_copy(l->steps),
+		.record = &rec,
+		.later = l};
+	struct step_result out = {0};
+	struct err e = {0};
+	int r = st.action ? act(&run, &st, &out, &e)
+			  : err_set(&e, ERR_RECIPE_INVALID, "there is no action '%.40s'",
+				    name ? name : "");
+
+	judge(&rec, r, &out);
+	*ret = (struct later_result){.outcome = rec.outcome, .code = rec.code, .said = run.said};
+
+	_cleanup_(freep) char *message = secret_mask_cut(rn->secrets, r < 0 ? e.msg : out.message);
+
+	snprintf(ret->message, sizeof ret->message, "%s", message);
+	ret->evidence = out.evidence ? masked_copy(rn->secrets, out.evidence) : NULL;
+	ret->outputs = out.outputs ? masked_copy(rn->secrets, out.outputs) : NULL;
+	json_decref(out.evidence);
+	json_decref(out.outputs);
+	run_done(&run);
 }

@@ -21,10 +21,13 @@ enum outcome {
 	OUTCOME_ERROR,
 	OUTCOME_ABORTED,
 	OUTCOME_INTERRUPTED,
-	OUTCOME_SKIPPED /* steps only */
+	OUTCOME_SKIPPED, /* steps only, as the next one */
+	OUTCOME_DEFERRED /* its service is away: the outbox carries it out */
 };
 
 const char *outcome_str(enum outcome o);
+/* That of a run: "provisioned" where it passed with steps that were deferred. */
+const char *run_outcome_str(enum outcome o, unsigned deferred);
 /* OUTCOME_ERROR where there is none of that name. */
 enum outcome outcome_from_str(const char *s);
 /* failed, error or aborted, by the class of the code. */
@@ -42,6 +45,7 @@ struct step_record {
 	const char *message;	/* "" when passed */
 	const json_t *evidence; /* masked; may be NULL */
 	const json_t *outputs;
+	const json_t *later; /* of a deferred one: later_payload(); else NULL */
 	uint64_t duration_us;
 };
 
@@ -64,6 +68,8 @@ struct runner {
 	void *env;
 	struct teller tell; /* who listens while a step runs; lines come masked */
 	const struct cancel *cancel;
+	/* The sink keeps what is deferred: without it `offline: later` is as `fail`. */
+	bool may_defer;
 	/* Asked between steps: true ends the run as aborted with ERR_SHUTDOWN. May be NULL. */
 	bool (*stop_requested)(void *env);
 	struct secret_set *secrets;
@@ -81,6 +87,23 @@ struct run_result {
 	enum err_code code;
 	char step[STEP_ID_BYTES]; /* where it ended; "" when passed */
 	char message[ERR_TEXT_BYTES];
+	unsigned deferred; /* steps: with a pass the unit is provisioned */
 };
 
 void runner_run(const struct runner *rn, struct run_result *ret);
+
+/* A step that was deferred, by itself: rn->recipe may be NULL, and what it has of a run is not used. */
+struct later_step {
+	const json_t *payload; /* later_payload() */
+	const json_t *steps;   /* {STEP: outputs} of those that were done before it */
+	const char *key;       /* see struct step */
+	bool again;
+};
+struct later_result {
+	enum outcome outcome;
+	enum err_code code;
+	char message[ERR_TEXT_BYTES]; /* masked, as the next two */
+	json_t *evidence, *outputs;   /* owned by the caller; NULL: none */
+	struct service_said said;
+};
+void runner_later(const struct runner *rn, const struct later_step *l, struct later_result *ret);

@@ -63,22 +63,34 @@ class Cloud:
         self.values = {}    # of /echo, for http.request
         self.ca, self.cert, self.key = certificates(where, 'right')
         self.other_ca = certificates(where, 'other')[0]
-        self.server = Server(('127.0.0.1', 0), Handler)
-        self.server.cloud = self
-        self.server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.server.tls.load_cert_chain(self.cert, self.key)
-        self.url = 'https://127.0.0.1:%d/api' % self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.refused = None     # a serial number that is never taken
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(self.cert, self.key)
+        self.port, self.server = 0, None
+        self.back()
+        self.url = 'https://127.0.0.1:%d/api' % self.port
+
+    def back(self):
+        self.server = Server(('127.0.0.1', self.port), Handler)
+        self.server.cloud, self.server.tls = self, self.tls
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
+
+    def away(self):
+        """Nobody accepts a connection any more, until it is back."""
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.thread.join()
+        self.server = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.release.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        self.away()
 
     def fault(self, what, kind):
         """For the next request of that kind: register, look-up, credentials, activate, state, echo."""
@@ -88,8 +100,8 @@ class Cloud:
 
     def ask_for_certificate(self):
         """From now on only who shows one of this authority is heard."""
-        self.server.tls.verify_mode = ssl.CERT_REQUIRED
-        self.server.tls.load_verify_locations(self.ca)
+        self.tls.verify_mode = ssl.CERT_REQUIRED
+        self.tls.load_verify_locations(self.ca)
 
     def of(self, serial):
         return [d for d in self.devices if d['serial_number'] == serial]
@@ -107,6 +119,8 @@ class Cloud:
         if set(body) != FIELDS or not all(isinstance(v, str) and v for v in body.values()):
             return 422, {'detail': 'fields: %s' % sorted(body)}
         datetime.datetime.fromisoformat(body['registered_at'].replace('Z', '+00:00'))
+        if body['serial_number'] == self.refused:
+            return 422, {'detail': 'not this serial number'}
         if self.of(body['serial_number']):
             return 409, {'detail': 'serial number exists'}
         rest = {k: body[k] for k in ('firmware_version', 'registered_at')}
@@ -176,9 +190,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with c.lock:
             c.requests.append((name, self.headers.get('Idempotency-Key')))
             kind = c.faults.pop(name, None)
-        if kind in ('500', 'html', 'refused'):      # before any effect
+        if kind in ('500', 'html', 'refused', '429', '503'):      # before any effect
             return {'500': lambda: self.answer(500, {'detail': 'no database'}),
                     'refused': lambda: self.answer(422, {'detail': 'not\n this one'}),
+                    '429': lambda: self.send(429, 'application/json', b'{}', ('Retry-After', '1')),
+                    '503': lambda: self.send(503, 'text/html', HTML, ('Retry-After', '1')),
                     'html': lambda: self.send(200, 'text/html', HTML)}[kind]()
         if kind == 'late':                          # its effect comes when nobody waits any more
             c.release.wait(line.DEADLINE_S)

@@ -179,7 +179,7 @@ class Conventions(Live):
     def test_404_of_path_and_of_thing(self):
         self.problem(self.api.request('GET', '/nothing'), 404, 'not-found')
         for path in ('/stations/A99', '/jobs/' + UUID, '/runs/' + UUID, '/runs/%s/steps' % UUID, '/units/none',
-                     '/artifacts/' + SHA, '/artifacts/x', '/pools/none', '/prompts/' + UUID,
+                     '/artifacts/' + SHA, '/artifacts/x', '/pools/none', '/prompts/' + UUID, '/outbox/' + UUID,
                      '/recipes/none/versions/1', '/recipes/none/versions/x', '/runs/%s/report' % UUID):
             self.problem(self.api.request('GET', path), 404, 'not-found')
         for path in ('/jobs/%s/actions/fly' % self.job, '/stations/A1/actions/fly', '/recipes/ask/versions/1/actions/fly',
@@ -269,6 +269,7 @@ class Conventions(Live):
                              ('/runs?outcom=failed', ('outcome', 'station', 'limit', 'cursor')),
                              ('/jobs?state=Done', ('queued', 'done')), ('/units?state=bad', ('suspect', 'scrapped')),
                              ('/serials?kind=sn', ('serial', 'mac')), ('/prompts?state=closed', ('open', 'answered')),
+                             ('/outbox?state=sent', ('waiting', 'refused')),
                              ('/recipes?state=live', ('draft', 'approved')), ('/ports?bound=yes', ('true', 'false')),
                              ('/events?log=1', ('true', 'false')), ('/stations?state=running', ('none',)),
                              ('/stations/A1?x=1', ('none',)), ('/openapi.json?x', ('none',))):
@@ -279,7 +280,7 @@ class Conventions(Live):
             self.problem(self.api.request('GET', query), 400, 'invalid')
         done = self.line.provctl('run', 'list', '--outcome', 'fail')
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn('passed, failed, error, aborted or interrupted', done.stderr)
+        self.assertIn('passed, provisioned, failed, error, aborted or interrupted', done.stderr)
         self.assertEqual(self.line.provctl('run', 'list', '--outcome', 'failed').returncode, 0)
 
     def test_a_field_that_provd_does_not_know_is_422_with_its_pointer(self):
@@ -711,7 +712,7 @@ class Document(Live):
     def fill(self, path):
         """The path with things that are there."""
         id_ = {'stations': 'A1', 'jobs': self.job, 'runs': self.run_['id'], 'units': self.run_['serial'],
-               'pools': 'production-sn', 'prompts': UUID, 'tokens': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
+               'pools': 'production-sn', 'prompts': UUID, 'tokens': UUID, 'outbox': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
         for name, value in (('{id}', id_), ('{name}', 'ask'), ('{version}', '1'), ('{sha256}', line.sha256(self.image)),
                             ('{action}', 'none')):
             path = path.replace(name, value or '')

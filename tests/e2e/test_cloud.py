@@ -25,7 +25,7 @@ services:
 class Row(line.Line):
     """One station with boards that run their application, and the cloud."""
 
-    def __init__(self, recipe=COMMISSION, timeout='1s', ca=None):
+    def __init__(self, recipe=COMMISSION, timeout='1s', ca=None, before=None):
         super().__init__(stations=1, boards=0)
         try:
             self.cloud = cloud.Cloud(self.home)
@@ -36,6 +36,8 @@ class Row(line.Line):
             with open(image, 'wb') as f:
                 f.write(FIRMWARE)
             self.sim = line.Sim(self.home, 1, '--preload', image)
+            if before:
+                before(self)
             self.start()
             self.prepare(FIRMWARE, recipe)
             self.seen = set()
@@ -55,7 +57,8 @@ class Row(line.Line):
     def next_run(self):
         """The next run that ends and was not seen before."""
         def ended():
-            runs = [r for r in self.api.get('/runs?state=finished&limit=50')['items'] if r['id'] not in self.seen]
+            runs = [r for r in self.api.get('/runs?state=finished&limit=50')['items']
+                    if r['id'] not in self.seen and not r['completes']]
             return runs[-1] if runs else None
         run = line.wait_for('the run ends', ended)
         self.seen.add(run['id'])

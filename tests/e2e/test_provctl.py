@@ -86,7 +86,7 @@ class Provctl(unittest.TestCase):
 
     def test_no_two_columns_have_one_name(self):
         for command in ('station list', 'run list', 'job list', 'unit list', 'port list', 'token list', 'audit list',
-                        'recipe list', 'artifact list', 'pool list', 'prompt list'):
+                        'recipe list', 'artifact list', 'pool list', 'prompt list', 'outbox list'):
             head = [h for h in self.line.provctl(*command.split()).stdout.split('\n')[0].split('  ') if h.strip()]
             self.assertEqual(len(set(h.strip() for h in head)), len(head), (command, head))
 

@@ -13,10 +13,12 @@
 #include <strings.h>
 
 #include "base/secret.h"
+#include "base/timefmt.h"
 #include "base/util.h"
+#include "transports/links/http_auth.h"
 
-#define UNRESERVED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-#define POLL_MS	   1000
+#define POLL_MS		1000
+#define HTTP_WAIT_MAX_S 86400
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -32,6 +34,8 @@ void http_service_done(struct http_service *s)
 		secret_wipe(s->token, strlen(s->token));
 	free(s->token);
 	free(s->url);
+	free(s->user);
+	free(s->scope);
 	free(s->ca);
 	free(s->cert);
 	free(s->key);
@@ -43,84 +47,6 @@ void http_answer_done(struct http_answer *a)
 	if (a->body.s)
 		secret_wipe(a->body.s, a->body.len);
 	sb_done(&a->body);
-}
-
-/* --- what may be asked for --- */
-
-int http_path_check(const char *path, struct err *e)
-{
-	if (*path != '/' || strlen(path) > HTTP_PATH_MAX)
-		return err_set(e, ERR_INVALID,
-			"the path '%.80s' must begin with '/' and have at most %d characters", path,
-			HTTP_PATH_MAX);
-	for (const char *p = path; *p == '/';) {
-		const char *segment = p + 1;
-		size_t n = strspn(segment, UNRESERVED "!$&'()*+,;=:@");
-
-		if (segment[n] && segment[n] != '/')
-			return err_set(e, ERR_INVALID,
-				"the path '%.80s' has a character at position %zu that no path of a service has: letters, digits and -._~!$&'()*+,;=:@ expected (a query goes into 'query')",
-				path, (size_t)(segment + n - path) + 1);
-		if (n == 0 || (n == 1 && *segment == '.') || (n == 2 && !strncmp(segment, "..", 2)))
-			return err_set(e, ERR_INVALID,
-				"the path '%.80s' has an empty, '.' or '..' part: it must stay below the address of the service",
-				path);
-		p = segment + n;
-	}
-	return 0;
-}
-
-int http_header_check(const char *name, const char *value, struct err *e)
-{
-	static const char *const own[] = {"host", "authorization", "content-length", "cookie",
-		"transfer-encoding", "connection", "expect", "upgrade", "te", "trailer",
-		"idempotency-key", "content-type", "accept"};
-
-	if (!*name || strspn(name, UNRESERVED "!#$%&'*+^`|") != strlen(name))
-		return err_set(e, ERR_INVALID, "'%.80s' cannot name a header", name);
-	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		if (!strcasecmp(name, own[i]))
-			return err_set(e, ERR_INVALID,
-				"the header '%s' is not for a recipe: provd makes it", name);
-	for (const char *p = value; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return err_set(e, ERR_INVALID,
-				"the header '%s' has a control character at position %zu", name,
-				(size_t)(p - value) + 1);
-	return 0;
-}
-
-char *http_escape(const char *text)
-{
-	struct strbuf b = {0};
-
-	for (const char *p = text; *p; p++) {
-		if (strchr(UNRESERVED, *p))
-			sb_add_n(&b, p, 1);
-		else
-			sb_addf(&b, "%%%02X", (unsigned char)*p);
-	}
-	return sb_take(&b);
-}
-
-bool http_url_clear(const char *url)
-{
-	return !strncasecmp(url, "http://", 7);
-}
-
-int http_url_check(const char *url, struct err *e)
-{
-	const char *host = http_url_clear(url)		      ? url + 7
-			   : !strncasecmp(url, "https://", 8) ? url + 8
-							      : NULL;
-	const char *path = host ? strchr(host, '/') : NULL;
-	size_t n = path ? (size_t)(path - host) : host ? strlen(host) : 0;
-
-	if (n == 0 || strspn(host, UNRESERVED ":[]") < n || *host == ':')
-		return err_set(e, ERR_INVALID,
-			"'%.120s' is not an address of a service: https://HOST or https://HOST:PORT/PATH expected, without a user, a query or a '#'",
-			url);
-	return path ? http_path_check(path, e) : 0;
 }
 
 /* --- the exchange --- */
@@ -166,22 +92,49 @@ static void add_header(struct exchange *x, const char *line)
 	x->headers = grown;
 }
 
-static void add_headers(struct exchange *x)
+static int add_headers(struct exchange *x, struct err *e)
 {
 	const struct http_service *s = x->s;
+	char *value;
+	int r;
 
 	add_header(x, "Accept: application/json");
-	add_header(x, "Expect:");
-	add_header(x, x->q->body ? "Content-Type: application/json" : "Content-Type:");
+	if (x->q->body)
+		add_header(x, "Content-Type: application/json");
+	/* libcurl 7.88 signs a header that it was asked to leave out, and does not send it. */
+	if (s->auth != HTTP_AUTH_SIGV4) {
+		add_header(x, "Expect:");
+		if (!x->q->body)
+			add_header(x, "Content-Type:");
+	}
 	for (const char *const *h = x->q->headers; h && *h; h++)
 		add_header(x, *h);
-	if (s->token) {
-		char *auth = xasprintf("Authorization: Bearer %s", s->token);
+	r = http_auth_value(s, x->q, wall_ms() / 1000, &value, e);
+	if (r == 0 && value) {
+		char *auth = xasprintf("Authorization: %s", value);
 
 		add_header(x, auth);
 		secret_wipe(auth, strlen(auth));
+		secret_wipe(value, strlen(value));
 		free(auth);
+		free(value);
 	}
+	return r;
+}
+
+/* libcurl signs what it sends. */
+static void set_signature(const struct exchange *x)
+{
+	const char *scope = x->s->scope;
+	size_t region = scope ? strcspn(scope, "/") : 0;
+	_cleanup_(freep) char *how = NULL;
+
+	if (x->s->auth != HTTP_AUTH_SIGV4 || !x->s->token || !scope)
+		return;
+	how = xasprintf("aws:amz:%.*s:%s", (int)region, scope, scope + region + 1);
+	curl_easy_setopt(x->curl, CURLOPT_AWS_SIGV4, how);
+	curl_easy_setopt(x->curl, CURLOPT_USERNAME, x->s->user);
+	curl_easy_setopt(x->curl, CURLOPT_PASSWORD, x->s->token);
 }
 
 static void set_rules(struct exchange *x)
@@ -330,12 +283,15 @@ static int transfer(struct exchange *x, CURLM *multi, const struct iotime *all, 
 static void read_head(struct exchange *x)
 {
 	const char *type = NULL;
+	curl_off_t wait_s = 0;
 	long sent = 0;
 
 	curl_easy_getinfo(x->curl, CURLINFO_REQUEST_SIZE, &sent);
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &x->answer->status);
 	curl_easy_getinfo(x->curl, CURLINFO_CONTENT_TYPE, &type);
+	curl_easy_getinfo(x->curl, CURLINFO_RETRY_AFTER, &wait_s);
 	x->answer->sent = sent > 0;
+	x->answer->retry_after_us = (uint64_t)MIN(MAX(wait_s, 0), HTTP_WAIT_MAX_S) * US_PER_S;
 	/* A name in ASCII (RFC 9110, 8.3.1), or it is none. */
 	for (const char *p = type; type && *p; p++)
 		if (*p < ' ' || *p > '~')
@@ -369,13 +325,16 @@ int http_exchange(const struct http_service *s, const struct http_request *q,
 	multi = curl_multi_init();
 	if (!x.curl || !multi)
 		abort();
-	add_headers(&x);
-	set_rules(&x);
-	set_request(&x, url);
-	curl_multi_add_handle(multi, x.curl);
-	r = transfer(&x, multi, it, e);
-	read_head(&x);
-	curl_multi_remove_handle(multi, x.curl);
+	r = add_headers(&x, e);
+	if (r == 0) {
+		set_rules(&x);
+		set_signature(&x);
+		set_request(&x, url);
+		curl_multi_add_handle(multi, x.curl);
+		r = transfer(&x, multi, it, e);
+		read_head(&x);
+		curl_multi_remove_handle(multi, x.curl);
+	}
 	curl_easy_cleanup(x.curl);
 	curl_multi_cleanup(multi);
 	wipe_headers(&x);

@@ -15,36 +15,21 @@
 #include "base/err.h"
 #include "base/iotime.h"
 #include "base/strbuf.h"
+#include "transports/links/http_service.h"
+#include "transports/links/http_text.h"
 
 #define HTTP_ANSWER_MAX (1024u * 1024)
 #define HTTP_HEAD_MAX	(64u * 1024)
-#define HTTP_PATH_MAX	1024
-
-struct http_service {
-	char *url;	     /* http:// or https://, host, perhaps a path; no '/' at its end */
-	char *ca;	     /* file of certificates, PEM; NULL: those of the system */
-	char *cert;	     /* what provd shows of itself, PEM; NULL: nothing */
-	char *key;	     /* of cert, PEM */
-	char *token;	     /* sent as a bearer token (RFC 6750); NULL: none */
-	uint64_t timeout_us; /* of one exchange, name look-up and handshake included */
-};
 
 /* Wipes the token. */
 void http_service_done(struct http_service *s);
 
-struct http_request {
-	const char *method;	    /* GET, POST, PUT, PATCH, DELETE */
-	const char *path;	    /* below the service's url; see http_path_check() */
-	const char *query;	    /* escaped, without '?'; NULL: none */
-	const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
-	const char *body;	    /* JSON; NULL: none */
-};
-
 struct http_answer {
 	bool sent; /* a byte of the request left: the service may have acted, whatever came back */
 	long status;
-	char type[80];	    /* Content-Type, printable ASCII; "" none */
-	struct strbuf body; /* at most HTTP_ANSWER_MAX; may hold a secret */
+	uint64_t retry_after_us; /* Retry-After (RFC 9110, 10.2.3), a date as well; 0 none */
+	char type[80];		 /* Content-Type, printable ASCII; "" none */
+	struct strbuf body;	 /* at most HTTP_ANSWER_MAX; may hold a secret */
 };
 
 /* Wipes the body. */
@@ -55,17 +40,3 @@ void http_answer_done(struct http_answer *a);
  * cancel's reason. ret->sent is set in any case; end it with http_answer_done(). */
 int http_exchange(const struct http_service *s, const struct http_request *q,
 	const struct iotime *it, struct http_answer *ret, struct err *e);
-
-/* Whether a path stays below the service's: it begins with '/', has no empty, '.' or '..' segment and
- * only characters that RFC 3986 allows there by themselves, so that none is a '%', '?', '#' or '\'.
- * -ERR_INVALID. */
-int http_path_check(const char *path, struct err *e);
-/* Whether a recipe may send that header: a token and a text (RFC 9110, 5.1, 5.5), and none of those
- * that the exchange makes itself. -ERR_INVALID. */
-int http_header_check(const char *name, const char *value, struct err *e);
-/* A value as one segment of a path or one value of a query; owned by the caller. */
-char *http_escape(const char *text);
-/* Whether a url may be a service's: see struct http_service. -ERR_INVALID. */
-int http_url_check(const char *url, struct err *e);
-/* Whether it is http://, and what is sent can be read on the way. */
-bool http_url_clear(const char *url);

@@ -174,6 +174,26 @@ START_TEST(an_answer_without_a_body_is_no_list)
 }
 END_TEST
 
+START_TEST(a_pointer_makes_its_objects_and_takes_no_others_place)
+{
+	json_t *o = json_object();
+	_cleanup_(freep) char *text = NULL;
+
+	ck_assert_int_eq(http_json_put(o, "a", json_integer(1)), 0);
+	ck_assert_int_eq(http_json_put(o, "/b/c", json_integer(2)), 0);
+	ck_assert_int_eq(http_json_put(o, "/b/d~1e", json_integer(3)), 0);
+	ck_assert_int_eq(http_json_put(o, "/b/f/", json_integer(4)), 0);
+	ck_assert_int_lt(http_json_put(o, "a", json_integer(9)), 0);
+	ck_assert_int_lt(http_json_put(o, "/b/c", json_integer(9)), 0);
+	ck_assert_int_lt(http_json_put(o, "/b/c/x", json_integer(9)), 0);
+	ck_assert_int_lt(http_json_put(o, "/b", json_integer(9)), 0);
+	ck_assert_int_lt(http_json_put(o, "/b/~2", json_integer(9)), 0);
+	text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+	ck_assert_str_eq(text, "{\"a\":1,\"b\":{\"c\":2,\"d/e\":3,\"f\":{\"\":4}}}");
+	json_decref(o);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("cloud_answers");
@@ -186,6 +206,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(
 		t, a_list_names_one_device_or_none_or_is_an_error, 0, (int)ARRAY_LEN(lists));
 	tcase_add_test(t, an_answer_without_a_body_is_no_list);
+	tcase_add_test(t, a_pointer_makes_its_objects_and_takes_no_others_place);
 	suite_add_tcase(s, t);
 	return s;
 }

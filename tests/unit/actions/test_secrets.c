@@ -4,13 +4,17 @@
  * masked, or it is refused, by the check and by the runner. The rows come from the action table, so
  * that an action that is added is tried too.
  */
+#include <arpa/inet.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/util.h"
 #include "daemon/recipe/args.h"
 #include "daemon/recipe/runner.h"
 #include "tests/unit/transports/adb_phone.h"
+#include "transports/links/http.h"
 #include "tests/unit/unit.h"
 
 /* Of characters that patterns, JSON and shells quote, each in its own way. */
@@ -276,6 +280,77 @@ static void parrot_loader(struct fake_link *f, const uint8_t *bytes, size_t n)
 	}
 }
 
+/* A service that says back what it was told: as a value, and as its reason to refuse. */
+static struct {
+	int fd;
+	pthread_t thread;
+	char *url;
+} cloud;
+
+static void say_back(int fd)
+{
+	char got[4096];
+	size_t n = 0;
+	ssize_t k;
+	const char *body = NULL;
+	json_t *said = NULL;
+
+	while (!said && n < sizeof got - 1 && (k = read(fd, got + n, sizeof got - 1 - n)) > 0) {
+		n += (size_t)k;
+		got[n] = '\0';
+		body = strstr(got, "\r\n\r\n");
+		said = body ? json_loads(body + 4, 0, NULL) : NULL;
+	}
+
+	json_t *o = json_pack("{s:O*, s:O*}", "got", said, "detail", json_object_get(said, "k"));
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	dprintf(fd,
+		"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+		strstr(got, "/refuses") ? "422 No" : "200 OK", strlen(text), text);
+	free(text);
+	json_decref(o);
+	json_decref(said);
+}
+
+static void *serve(void *arg)
+{
+	int fd;
+
+	while ((fd = accept(cloud.fd, NULL, NULL)) >= 0) {
+		say_back(fd);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void cloud_start(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof a;
+
+	cloud.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(cloud.fd, (struct sockaddr *)&a, sizeof a), 0);
+	ck_assert_int_eq(listen(cloud.fd, 8), 0);
+	ck_assert_int_eq(getsockname(cloud.fd, (struct sockaddr *)&a, &n), 0);
+	cloud.url = xasprintf("http://127.0.0.1:%d", ntohs(a.sin_port));
+	ck_assert_int_eq(pthread_create(&cloud.thread, NULL, serve, NULL), 0);
+}
+
+static void cloud_stop(void)
+{
+	shutdown(cloud.fd, SHUT_RDWR);
+	pthread_join(cloud.thread, NULL);
+	close(cloud.fd);
+	free(cloud.url);
+}
+
+static int env_service(void *env, const char *name, struct http_service *ret, struct err *e)
+{
+	*ret = (struct http_service){.url = xstrdup(cloud.url), .timeout_us = 5 * US_PER_S};
+	return 0;
+}
+
 static int env_link(
 	void *env, const char *role, const struct iotime *it, struct link **ret, struct err *e)
 {
@@ -339,6 +414,7 @@ static const struct step_env_ops env_ops = {
 	.serial = env_serial,
 	.ask = env_ask,
 	.scratch = env_scratch,
+	.service = env_service,
 };
 
 static int on_begin(void *data, const struct step_record *r, struct err *e)
@@ -434,6 +510,7 @@ static void set_up(void)
 	fake_init(&console, parrot, NULL);
 	fake_init(&loader, parrot_loader, NULL);
 	phone_init(&phone, NULL);
+	cloud_start();
 }
 
 static void tear_down(void)
@@ -441,6 +518,7 @@ static void tear_down(void)
 	fake_done(&console);
 	fake_done(&loader);
 	sim_link_done(&phone);
+	cloud_stop();
 	cancel_done(&cancel);
 	rmdir(scratch);
 	sb_done(&left);
@@ -473,6 +551,14 @@ static const struct {
 		"{port: c, sync: false, send: '${secrets.key}', pattern: 'OK (.*)', low: 1}"},
 	{"console.measure", "send", "{port: c, sync: false, send: '${secrets.key}', low: 1}"},
 	{"fastboot.oem", "command", "{port: f, command: 'unlock ${secrets.key}'}"},
+	{"http.request", "secret_body",
+		"{service: s, path: /x, method: POST, secret_body: {k: '${secrets.key}'}, "
+		"values: [/got/k]}"},
+	{"http.request", "secret_body",
+		"{service: s, path: /x, method: POST, secret_body: {k: '${secrets.key}'}, "
+		"expect_json: {/got/k: another}}"},
+	{"http.request", "secret_body",
+		"{service: s, path: /refuses, method: POST, secret_body: {k: '${secrets.key}'}}"},
 	{"unit.license", "key",
 		"{port: c, sync: false, key: '${secrets.key}', pattern: 'OK (.*)'}"},
 	{"unit.license", "key",

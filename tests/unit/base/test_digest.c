@@ -44,6 +44,42 @@ START_TEST(a_digest_in_pieces_and_of_a_file_is_the_same)
 }
 END_TEST
 
+START_TEST(the_known_authentication_code_comes_out)
+{
+	static const char key[] = "Jefe",
+			  text[] = "what do ya want for nothing?"; /* RFC 4231, 4.3 */
+	uint8_t mac[SHA256_BYTES];
+	char hex[SHA256_HEX];
+
+	hmac_sha256(key, strlen(key), text, strlen(text), mac);
+	ck_assert_str_eq(hex_of(mac, sizeof mac, hex),
+		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+END_TEST
+
+START_TEST(base64_goes_there_and_back_and_nothing_else_is_taken)
+{
+	static const struct {
+		const char *plain, *coded;
+	} rows[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
+		{"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}}; /* RFC 4648, 10 */
+	static const char *const bad[] = {
+		"Zg=", "Z===", "Zm9v ", "Zm 9v", "Zm9v\n", "Zg==Zg==", "Zm9-", "Z"};
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(freep) char *coded = base64_of(rows[i].plain, strlen(rows[i].plain));
+		_cleanup_(freep) uint8_t *plain = base64_parse(rows[i].coded, &n);
+
+		ck_assert_str_eq(coded, rows[i].coded);
+		ck_assert_uint_eq(n, strlen(rows[i].plain));
+		ck_assert_str_eq((char *)plain, rows[i].plain);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_assert_msg(base64_parse(bad[i], &n) == NULL, "%s", bad[i]);
+}
+END_TEST
+
 START_TEST(hex_is_read_exactly_or_not_at_all)
 {
 	uint8_t b[2] = {0};
@@ -68,6 +104,8 @@ static Suite *suite(void)
 	tcase_add_test(t, the_known_digests_come_out);
 	tcase_add_test(t, a_digest_in_pieces_and_of_a_file_is_the_same);
 	tcase_add_test(t, hex_is_read_exactly_or_not_at_all);
+	tcase_add_test(t, the_known_authentication_code_comes_out);
+	tcase_add_test(t, base64_goes_there_and_back_and_nothing_else_is_taken);
 	suite_add_tcase(s, t);
 	return s;
 }

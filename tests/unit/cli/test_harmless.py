@@ -55,7 +55,7 @@ class Api(http.server.BaseHTTPRequestHandler):
 
 COMMANDS = [c.split() for c in (
     'station list', 'station show A1', 'station start A1', 'port list', 'job list', 'job show J', 'job pause J',
-    'run list', 'run show R', 'run log R', 'unit list', 'unit show S', 'prompt list', 'artifact list', 'recipe list',
+    'run list', 'run show R', 'run log R', 'unit list', 'unit show S', 'prompt list', 'outbox list', 'artifact list', 'recipe list',
     'recipe approve x@1', 'pool list', 'token list', 'token create viewer x', 'token revoke T', 'audit list')]
 
 

@@ -348,6 +348,58 @@ START_TEST(test_what_a_unit_gets_is_checked_by_its_shape)
 }
 END_TEST
 
+START_TEST(test_what_the_unit_needs_cannot_wait)
+{
+	static const char reg[] =
+		"{id: r, action: cloud.register, offline: later, with: {service: c, serial: s, device_type: t, firmware_version: f}}";
+	static const struct {
+		const char *step, *then, *says; /* says NULL: good */
+	} rows[] = {
+		{reg, "{action: cloud.activate, offline: later, with: {service: c, device_id: '${steps.r.device_id}'}}",
+			NULL},
+		{reg, "{action: operator.prompt, with: {text: x}, when: '${steps.r.outcome} == passed'}",
+			NULL},
+		{reg, "{action: cloud.activate, with: {service: c, device_id: '${steps.r.device_id}'}}",
+			"only a step that says it as well may use them"},
+		{reg, "{action: operator.prompt, with: {text: x}, when: '${steps.r.device_id} == d'}",
+			"may have no outputs during the run"},
+		{reg, "{action: cloud.credentials, offline: later, with: {service: c, device_id: d}}",
+			"cloud.credentials cannot wait"},
+		{reg, "{action: operator.prompt, offline: later, with: {text: x}}",
+			"is for what a service is told and the unit does not need"},
+		{reg, "{action: operator.prompt, offline: maybe, with: {text: x}}",
+			"'maybe': fail or later expected"},
+		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: POST}}",
+			"needs an 'idempotency_key'"},
+		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: POST, idempotency_key: k}}",
+			NULL},
+		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: PUT}}",
+			NULL},
+		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, secrets: [/a]}}",
+			"cannot be 'offline: later'"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(freep) char *text =
+			xasprintf("recipe: x\nversion: 1\nsteps:\n  - %s\n  - %s\n", rows[i].step,
+				rows[i].then);
+		int r = load(text);
+
+		ck_assert_msg((r == 0) == !rows[i].says, "%s: %s", rows[i].then,
+			report.s ? report.s : "");
+		if (rows[i].says)
+			ck_assert_msg(strstr(report.s, rows[i].says) != NULL, "%s: %s",
+				rows[i].then, report.s);
+	}
+	ck_assert_int_lt(
+		load("recipe: x\nversion: 1\nsteps: [{action: operator.prompt, with: {text: x}}]\n"
+		     "teardown: [{action: http.request, offline: later, with: {service: c, path: /x}}]\n"),
+		0);
+	ck_assert_msg(
+		strstr(report.s, "setup and teardown end with the run") != NULL, "%s", report.s);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("check");
@@ -365,6 +417,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_firmware_version_comes_from_a_step);
 	tcase_add_test(t, test_a_model_that_no_record_holds_is_a_mistake);
 	tcase_add_test(t, test_the_rest_of_a_step_is_checked_where_its_action_is_unknown);
+	tcase_add_test(t, test_what_the_unit_needs_cannot_wait);
 	suite_add_tcase(s, t);
 	return s;
 }

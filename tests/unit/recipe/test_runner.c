@@ -128,6 +128,34 @@ ROW(t_measure, "t.measure", 0, run_measure);
 ROW(t_pass, "t.pass", 0, run_pass);
 ROW(t_proof, "t.proof", ACTION_NEEDS_EVIDENCE, run_pass);
 
+/* Tells a service, which the argument must not name a secret to. */
+static char told[256];
+
+static int run_tell(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	snprintf(told, sizeof told, "%s key=%s again=%d",
+		args_has(a, "what") ? args_str(a, "what") : "", s->key ? s->key : "-", s->again);
+	result_output(out, "id", json_string("d7"));
+	return run_flaky(s, a, out, e);
+}
+
+static int tell_may_wait(const json_t *with, struct err *e)
+{
+	return json_object_get(with, "never") ? err_set(e, ERR_INVALID, "not with 'never'") : 0;
+}
+
+static const struct action_arg tell_args[] = {{.name = "what", .type = ARG_STRING, .doc = "text"},
+	{.name = "never", .type = ARG_STRING, .doc = "text"}, {0}};
+static const struct action_output tell_outputs[] = {{"id", "what it is called there"}, {0}};
+static const struct action t_tell = {.name = "t.tell",
+	.doc = "of this test",
+	.flags = ACTION_MAY_WAIT | ACTION_NEEDS_EVIDENCE,
+	.args = tell_args,
+	.outputs = tell_outputs,
+	.default_timeout_us = 2 * US_PER_S,
+	.may_wait = tell_may_wait,
+	.run = run_tell};
+
 static int run_give(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	json_t *values = (json_t *)(uintptr_t)args_json(a, "values");
@@ -156,7 +184,7 @@ static const struct action t_give = {.name = "t.give",
 	.run = run_give};
 
 const struct action *const action_table[] = {&t_burn, &t_cancel, &t_fail, &t_flaky, &t_fuse,
-	&t_give, &t_hang, &t_measure, &t_pass, &t_proof, NULL};
+	&t_give, &t_hang, &t_measure, &t_pass, &t_proof, &t_tell, NULL};
 
 const struct action *action_find(const char *name)
 {
@@ -170,6 +198,8 @@ const struct action *action_find(const char *name)
 
 static struct strbuf story, evidence;
 static int exposed;
+static char *kept; /* of the step that was deferred last */
+static bool defers;
 static const char *sink_fails_at; /* step whose end cannot be kept */
 static bool begins_fail;
 static bool cancel_at_end; /* of any step */
@@ -188,6 +218,10 @@ static int on_end(void *data, const struct step_record *r, struct err *e)
 		return err_set(e, ERR_DISK_FULL, "no room");
 	sb_addf(&story, "-%s:%s%s%s ", r->step->id, outcome_str(r->outcome), r->code ? "/" : "",
 		r->code ? err_code_str(r->code) : "");
+	if (r->later) {
+		free(kept);
+		kept = json_dumps(r->later, JSON_COMPACT | JSON_SORT_KEYS);
+	}
 	sb_addf(&evidence, "%s %s|", text ? text : "-", r->message);
 	free(text);
 	if (cancel_at_end)
@@ -274,6 +308,7 @@ static struct run_result run(const char *steps, bool stop)
 		.sink = &sink,
 		.ops = &ops,
 		.cancel = &cancel,
+		.may_defer = defers,
 		.stop_requested = stop ? stop_after_two : NULL,
 		.secrets = secret_set_new(),
 		.secret = env_secret,
@@ -296,6 +331,7 @@ static void setup(void)
 
 	ck_assert_int_eq(cancel_init(&cancel, &e), 0);
 	sink_fails_at = NULL;
+	defers = true;
 	begins_fail = false;
 	has_journal = true;
 	earlier = (struct earlier_intent){0};
@@ -311,6 +347,8 @@ static void teardown(void)
 	cancel_done(&cancel);
 	sb_done(&story);
 	sb_done(&evidence);
+	free(kept);
+	kept = NULL;
 }
 
 #define STORY(text) ck_assert_str_eq(story.s, text)
@@ -395,6 +433,110 @@ START_TEST(test_the_irreversible_is_never_tried_again)
 		ck_assert_int_eq(calls, 1);
 	}
 	sb_done(&report);
+}
+END_TEST
+
+#define THEN \
+	"  - {id: u, action: t.tell, offline: later, with: {what: '$${x} ${steps.t.id} ${steps.t.outcome}'}}\n"
+
+static struct run_result away(enum err_code code, int times, const char *steps)
+{
+	fails_left = times;
+	flaky_code = code;
+	return run(steps, false);
+}
+
+START_TEST(test_a_step_whose_service_is_away_is_kept_and_the_run_goes_on)
+{
+	struct run_result r = away(ERR_SERVICE_DOWN, 1,
+		"steps:\n  - {id: t, action: t.tell, offline: later, with: {what: 'x ${unit.serial}'}}\n"
+		"  - {id: b, action: t.pass}\n");
+
+	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
+	ck_assert_uint_eq(r.deferred, 1);
+	ck_assert_str_eq(run_outcome_str(r.outcome, r.deferred), "provisioned");
+	STORY("+t reserved exposed -t:deferred/service-unreachable +b -b:passed ");
+	ck_assert_str_eq(kept, "{\"action\":\"t.tell\",\"step\":\"t\",\"timeout_us\":2000000,"
+			       "\"with\":{\"what\":\"x SN1\"}}");
+}
+END_TEST
+
+START_TEST(test_what_comes_after_a_deferred_step_waits_with_it_and_is_not_tried)
+{
+	struct run_result r = away(
+		ERR_SERVICE_BUSY, 1, "steps:\n  - {id: t, action: t.tell, offline: later}\n" THEN);
+
+	ck_assert_uint_eq(r.deferred, 2);
+	ck_assert_int_eq(calls, 1);
+	STORY("+t -t:deferred/service-busy +u -u:deferred/service-unreachable ");
+	ck_assert_str_eq(kept, "{\"action\":\"t.tell\",\"step\":\"u\",\"timeout_us\":2000000,"
+			       "\"with\":{\"what\":\"$${x} ${steps.t.id} deferred\"}}");
+}
+END_TEST
+
+START_TEST(test_only_a_service_that_is_away_is_a_reason_to_wait)
+{
+	static const enum err_code codes[] = {ERR_SERVICE_REFUSED, ERR_SERVICE_UNTRUSTED,
+		ERR_SERVICE_ANSWER, ERR_SERVICE_CONFLICT, ERR_IO, ERR_UNIT_SUSPECT};
+	static const char steps[] = "steps:\n  - {id: t, action: t.tell, offline: later}\n";
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		struct run_result r = away(codes[i], 1, steps);
+
+		ck_assert_int_eq(r.code, codes[i]);
+		ck_assert_uint_eq(r.deferred, 0);
+	}
+	ck_assert_int_eq(
+		away(ERR_SERVICE_DOWN, 1, "steps:\n  - {id: t, action: t.tell, offline: fail}\n")
+			.code,
+		ERR_SERVICE_DOWN);
+	/* A bench has no outbox. */
+	defers = false;
+	ck_assert_int_eq(away(ERR_SERVICE_DOWN, 1, steps).code, ERR_SERVICE_DOWN);
+}
+END_TEST
+
+START_TEST(test_a_step_is_tried_as_often_as_it_says_before_it_waits)
+{
+	static const char steps[] =
+		"steps:\n  - {id: t, action: t.tell, offline: later, retry: {attempts: 2, delay: 1ms}}\n";
+
+	ck_assert_uint_eq(away(ERR_SERVICE_DOWN, 1, steps).deferred, 0);
+	STORY("+t -t:error/service-unreachable +t' -t:passed ");
+	ck_assert_uint_eq(away(ERR_SERVICE_DOWN, 2, steps).deferred, 1);
+	STORY("+t -t:error/service-unreachable +t' -t:deferred/service-unreachable ");
+}
+END_TEST
+
+START_TEST(test_a_deferred_step_is_carried_out_from_what_was_kept)
+{
+	json_t *payload = NULL, *steps = json_pack("{s:{s:s}}", "t", "id", "d${7}");
+	struct runner rn = {.secrets = secret_set_new()};
+	struct later_step l = {.steps = steps, .key = "row1", .again = true};
+	struct later_result res;
+
+	away(ERR_SERVICE_BUSY, 1, "steps:\n  - {id: t, action: t.tell, offline: later}\n" THEN);
+	l.payload = payload = json_loads(kept, 0, NULL);
+	runner_later(&rn, &l, &res);
+	ck_assert_int_eq(res.outcome, OUTCOME_PASSED);
+	ck_assert_str_eq(told, "${x} d${7} deferred key=row1 again=1");
+	ck_assert_str_eq(json_string_value(json_object_get(res.outputs, "id")), "d7");
+	ck_assert(json_is_true(json_object_get(res.evidence, "ok")));
+	json_decref(res.outputs);
+	json_decref(res.evidence);
+	fails_left = 1;
+	runner_later(&rn, &l, &res);
+	ck_assert_int_eq(res.outcome, OUTCOME_ERROR);
+	ck_assert_int_eq(res.code, ERR_SERVICE_BUSY);
+	json_decref(res.outputs);
+	json_decref(res.evidence);
+	/* An action that a later provd does not have. */
+	json_object_set_new(payload, "action", json_string("t.gone"));
+	runner_later(&rn, &l, &res);
+	ck_assert_int_eq(res.code, ERR_RECIPE_INVALID);
+	json_decref(payload);
+	json_decref(steps);
+	secret_set_free(rn.secrets);
 }
 END_TEST
 
@@ -668,6 +810,11 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_step_whose_end_is_not_on_disk_has_not_passed);
 	tcase_add_test(t, test_retries_are_by_cause_and_each_is_on_record);
 	tcase_add_test(t, test_the_irreversible_is_never_tried_again);
+	tcase_add_test(t, test_a_step_whose_service_is_away_is_kept_and_the_run_goes_on);
+	tcase_add_test(t, test_what_comes_after_a_deferred_step_waits_with_it_and_is_not_tried);
+	tcase_add_test(t, test_only_a_service_that_is_away_is_a_reason_to_wait);
+	tcase_add_test(t, test_a_step_is_tried_as_often_as_it_says_before_it_waits);
+	tcase_add_test(t, test_a_deferred_step_is_carried_out_from_what_was_kept);
 	tcase_add_test(t, test_an_intent_comes_before_the_act_and_its_commit_before_the_end);
 	tcase_add_test(t, test_an_act_that_did_not_pass_leaves_its_intent_open);
 	tcase_add_loop_test(t, test_what_the_device_shows_decides_whether_it_is_done_again, 0,

@@ -13,6 +13,8 @@
 #include "tests/unit/unit.h"
 #include "transports/links/http.h"
 
+#include "transports/links/http_auth.h"
+
 /* One connection at a time. */
 static struct server {
 	int fd;
@@ -324,6 +326,36 @@ START_TEST(a_value_is_one_segment)
 }
 END_TEST
 
+/* The documentation's own scripts, run with Python, give these. */
+START_TEST(a_registration_signs_with_the_key_that_is_made_of_its_groups)
+{
+	static const char group[] =
+		"G3vn0IZH9oK3d4wsxFpWBtd2KUrtjI+39dZVRf26To8w9OX0LaFV9yZ93ELXY7voqHEUsNhnb9bt717UP87KxA==";
+	static const char device[] =
+		"18RQk/hOPJR9EbsJlk2j8WA6vWaj/yi+oaYg7zmxfQNdOyMSu+SJ8O7TSlZhDJCYmn4rzEiVKIzNiVAWjLxrGA==";
+	const struct http_service dps = {.url = (char *)"https://dps.example/0ne00111111",
+		.token = (char *)group,
+		.auth = HTTP_AUTH_AZURE_DPS};
+	const struct http_request q = {.path = "/registrations/my-symkey-device/register"};
+	const struct http_request other = {.path = "/enrollments/x"};
+	_cleanup_(freep) char *key = NULL, *sas = NULL, *value = NULL;
+	struct err why;
+
+	ck_assert_int_eq(http_auth_device_key(&dps, q.path, &key, &why), 0);
+	ck_assert_str_eq(key, "Q+erii/qT0ty8UwJPpnDYucSU2Np3B1053zvwW2S+ns=");
+	ck_assert_int_eq(http_auth_sas(device, "0ne00111111/registrations/my-symkey-device",
+				 1663952627, &sas, &why),
+		0);
+	ck_assert_str_eq(sas,
+		"SharedAccessSignature sr=0ne00111111%2Fregistrations%2Fmy-symkey-device"
+		"&sig=8VPprb8BiTkuVE0hBqHm%2FSVrzVpdD8VZcXugntdbhuU%3D&se=1663952627&skn=registration");
+	ck_assert_int_eq(http_auth_value(&dps, &q, 1000, &value, &why), 0);
+	ck_assert_msg(strstr(value, "&se=4600&skn=registration") != NULL, "%s", value);
+	ck_assert_int_eq(http_auth_device_key(&dps, other.path, &key, &why), -ERR_INVALID);
+	ck_assert_msg(strstr(why.msg, "names no registration") != NULL, "%s", why.msg);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("http");
@@ -345,6 +377,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_header_of_a_recipe_changes_no_other);
 	tcase_add_test(t, an_address_of_a_service_is_http_a_host_and_a_path);
 	tcase_add_test(t, a_value_is_one_segment);
+	tcase_add_test(t, a_registration_signs_with_the_key_that_is_made_of_its_groups);
 	suite_add_tcase(s, t);
 	return s;
 }

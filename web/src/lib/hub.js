@@ -14,7 +14,8 @@ const KINDS = [
   'unit-identified', 'unit-changed', 'job-created', 'job-changed', 'prompt-opened', 'prompt-closed', 'recipe-drafted',
   'recipe-approved', 'recipe-retired', 'artifact-added', 'pool-created', 'pool-extended', 'pool-low',
   'serial-reserved', 'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided',
-  'identity-leased', 'intent-recorded', 'intent-settled',
+  'identity-leased', 'intent-recorded', 'intent-settled', 'run-completed',
+  'outbox-done', 'outbox-refused', 'outbox-retried', 'outbox-voided',
 ]; // prettier-ignore
 
 /** provd says something at least once a second; a silence of this long is an end. */

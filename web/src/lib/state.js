@@ -15,11 +15,13 @@ const STATION = {
 
 export const OUTCOME = {
   passed: { word: 'Passed', icon: 'check', tone: 'pass' },
+  provisioned: { word: 'Provisioned', icon: 'hourglass', tone: 'prompt' },
   failed: { word: 'Failed', icon: 'cross', tone: 'fail' },
   error: { word: 'Error', icon: 'triangle', tone: 'line' },
   aborted: { word: 'Aborted', icon: 'hand', tone: 'off' },
   interrupted: { word: 'Interrupted', icon: 'bolt', tone: 'line' },
   skipped: { word: 'Skipped', icon: 'skip', tone: 'idle' },
+  deferred: { word: 'Deferred', icon: 'hourglass', tone: 'prompt' },
   open: { word: 'Running', icon: 'play', tone: 'run' },
 };
 
@@ -35,6 +37,7 @@ export const JOB = {
 
 export const UNIT = {
   new: { word: 'New', icon: 'socket', tone: 'idle' },
+  provisioned: OUTCOME.provisioned,
   passed: OUTCOME.passed,
   failed: OUTCOME.failed,
   suspect: { word: 'Suspect', icon: 'triangle', tone: 'hold' },
@@ -57,8 +60,11 @@ const UNKNOWN = { word: 'Unknown', icon: 'triangle', tone: 'idle' };
 
 export const lookUp = (table, key) => table[key] || { ...UNKNOWN, word: key || UNKNOWN.word };
 
+/** The unit is good: what a service is told later is no work of the line. */
+export const isGood = (outcome) => outcome === 'passed' || outcome === 'provisioned';
+
 /** A unit that did not pass is still in its station: a person takes it out, or runs it again. */
-const waitsForHand = (view) => view.state === 'done' && Boolean(view.last) && view.last.outcome !== 'passed';
+const waitsForHand = (view) => view.state === 'done' && Boolean(view.last) && !isGood(view.last.outcome);
 
 /** A station as people see it: one that waits for an answer says so, one that is done says how it ended. */
 export function stationLook(view) {

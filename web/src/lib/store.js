@@ -5,7 +5,7 @@
 import { get, hooks, serverNow } from './api.js';
 import { SILENCE_MS } from './hub.js';
 import { useEffect, useState } from './html.js';
-import { stationLook } from './state.js';
+import { isGood, stationLook } from './state.js';
 import { openStream } from './stream.js';
 
 const RETRY_MS = 1000;
@@ -103,7 +103,7 @@ function sayChange(was, now) {
 
   if (!was || before.word === after.word) return;
   if (now.prompt) say(`${name} asks: ${now.prompt.text}`, true);
-  else if (now.state === 'done' && now.last && now.last.outcome !== 'passed')
+  else if (now.state === 'done' && now.last && !isGood(now.last.outcome))
     say(`${name}: ${after.word}. ${now.last.code} in step ${now.last.step}. ${now.last.message}`, true);
   else if (after.calls) say(`${name}: ${after.word}. ${now.message || ''}`, true);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc } from '../lib/api.js';
 import { html, useEffect } from '../lib/html.js';
-import { lookUp, OUTCOME } from '../lib/state.js';
+import { isGood, lookUp, OUTCOME } from '../lib/state.js';
 import { useStation } from '../lib/store.js';
 import { useResource } from '../lib/use.js';
 import { Icon } from '../ui/icons.js';
@@ -79,7 +79,7 @@ export function Run({ id }) {
       <${Head} run=${r} />
       <div class="columns">
         ${r.state === 'open' && html`<${Live} run=${r} refresh=${refresh} />`}
-        ${r.outcome && r.outcome !== 'passed' &&
+        ${r.outcome && !isGood(r.outcome) &&
         html`<section class="panel tone-${lookUp(OUTCOME, r.outcome).tone} edge"><h2>What happened</h2><${Failure} last=${r} /></section>`}
         <${Identity} run=${r} />
         <${Parameters} run=${r} />

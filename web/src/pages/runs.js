@@ -5,7 +5,7 @@ import { queryOf, SelectFilter, TextFilter } from '../ui/filter.js';
 import { Empty, Loading, More, PageHead, Trouble } from '../ui/parts.js';
 import { RunTable } from '../ui/tables.js';
 
-const OUTCOMES = ['passed', 'failed', 'error', 'aborted', 'interrupted'];
+const OUTCOMES = ['passed', 'provisioned', 'failed', 'error', 'aborted', 'interrupted'];
 
 export function Runs({ query }) {
   const f = Object.fromEntries(['outcome', 'state', 'station', 'serial', 'recipe'].map((k) => [k, query.get(k)]));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc } from '../lib/api.js';
 import { html } from '../lib/html.js';
-import { lookUp, OUTCOME, stationLook } from '../lib/state.js';
+import { isGood, lookUp, OUTCOME, stationLook } from '../lib/state.js';
 import { useStation, useStationsKnown } from '../lib/store.js';
 import { usePages } from '../lib/use.js';
 import { LogTail } from '../ui/log.js';
@@ -29,7 +29,7 @@ function Last({ last }) {
   return html`<section class="panel">
     <h2>Last result</h2>
     <${Badge} look=${lookUp(OUTCOME, last.outcome)} large />
-    ${last.outcome !== 'passed' && html`<${Failure} last=${last} />`}
+    ${!isGood(last.outcome) && html`<${Failure} last=${last} />`}
     <${Facts}
       rows=${[
         ['Serial', last.serial && html`<a class="mono" href="/units/${enc(last.serial)}">${last.serial}</a>`],

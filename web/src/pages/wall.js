@@ -4,7 +4,7 @@ import { ago } from '../lib/format.js';
 import { fitWall, GAP } from '../lib/fit.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../lib/html.js';
 import { navigate } from '../lib/router.js';
-import { byUrgency, groupOf, GROUPS, stationLook } from '../lib/state.js';
+import { byUrgency, groupOf, GROUPS, isGood, stationLook } from '../lib/state.js';
 import { lineNow, useStation, useStations, useStationsKnown } from '../lib/store.js';
 import { Badge, Empty, Failure, Loading, runYield } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
@@ -14,7 +14,7 @@ import { RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
 function Last({ last }) {
   const when = ago(lineNow() - Date.parse(last.ended_at));
 
-  if (last.outcome === 'passed')
+  if (isGood(last.outcome))
     return html`<p class="last" title="Last passed: ${last.serial || 'a unit'}, ${when}">
       Last passed: <a class="serial" href="/runs/${last.run_id}">${last.serial || 'a unit'}</a>, ${when}
     </p>`;
@@ -32,7 +32,7 @@ function DoneBody({ view }) {
 
   return html`<div class="done-body">
     <p class="run-head"><a class="serial" href="/runs/${last.run_id}" title=${last.serial}>${last.serial || 'no serial'}</a></p>
-    ${last.outcome === 'passed'
+    ${isGood(last.outcome)
       ? html`<p class="advice">Take the unit out.</p>`
       : html`<${Failure} last=${last} compact />`}
   </div>`;

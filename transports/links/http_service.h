@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A service that the installation names, and what is asked of it (http.h does).
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How provd says who it is: http_auth.h. */
+enum http_auth { HTTP_AUTH_BEARER, HTTP_AUTH_BASIC, HTTP_AUTH_SIGV4, HTTP_AUTH_AZURE_DPS };
+extern const char *const http_auth_names[]; /* NULL-terminated */
+
+struct http_service {
+	char *url;  /* http:// or https://, host, perhaps a path; no '/' at its end */
+	char *ca;   /* file of certificates, PEM; NULL: those of the system */
+	char *cert; /* what provd shows of itself, PEM; NULL: nothing */
+	char *key;  /* of cert, PEM */
+	enum http_auth auth;
+	char *token;	     /* by which provd says who it is; NULL: it does not */
+	char *user;	     /* of basic and sigv4; NULL */
+	char *scope;	     /* of sigv4: REGION/SERVICE; NULL */
+	uint64_t timeout_us; /* of one exchange, name look-up and handshake included */
+};
+
+struct http_request {
+	const char *method;	    /* GET, POST, PUT, PATCH, DELETE */
+	const char *path;	    /* below the service's url; see http_path_check() */
+	const char *query;	    /* escaped, without '?'; NULL: none */
+	const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
+	const char *body;	    /* JSON; NULL: none */
+};
