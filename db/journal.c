@@ -122,13 +122,13 @@ int journal_intend(
 	*ret = (struct journal_open){0};
 	if (r < 0)
 		return r;
-	if (i->seen != JOURNAL_CANNOT_TELL) {
+	if (i->seen == JOURNAL_DONE || i->seen == JOURNAL_NOT_DONE) {
 		r = settle_same(tx, i, &f, ret, e);
 		return r < 0 || i->seen == JOURNAL_DONE ? r : record(tx, i, &f, e);
 	}
 	r = find_open(tx, i, &f, &row, e);
 	if (r <= 0)
-		return r < 0 ? r : record(tx, i, &f, e);
+		return r < 0 || i->seen == JOURNAL_HALF ? r : record(tx, i, &f, e);
 	*ret = open_of(&row);
 	return row.same && !row.suspect ? settle(tx, row.seq, "suspect", i->observed, i->run, e)
 					: 0;

@@ -13,7 +13,8 @@
 enum journal_seen {
 	JOURNAL_CANNOT_TELL,
 	JOURNAL_NOT_DONE, /* nothing of it has happened */
-	JOURNAL_DONE	  /* it is as it was meant to be */
+	JOURNAL_DONE,	  /* it is as it was meant to be */
+	JOURNAL_HALF	  /* a part of it happened, or something else: it must not be done */
 };
 
 struct journal_intent {
@@ -42,6 +43,8 @@ struct journal_open {
  * JOURNAL_CANNOT_TELL with an open row of this unit, or of one that may be it (the same station, and
  * one of the two does not say who it is): *ret is that row, which is `suspect` where it is surely
  * this unit's, and nothing is recorded: do not act.
+ *
+ * JOURNAL_HALF: the newest open row of this unit is `suspect`, and nothing is recorded.
  *
  * The same unit: the device says so of itself, or both runs know the same unit, and the earlier run is
  * over; or it is the same run. What another run that is open does now is settled by that run alone. */

@@ -591,6 +591,8 @@ static enum journal_seen seen_of(enum observed o)
 		return JOURNAL_NOT_DONE;
 	case OBSERVED_DONE:
 		return JOURNAL_DONE;
+	case OBSERVED_HALF:
+		return JOURNAL_HALF;
 	case OBSERVED_UNKNOWN:
 		break;
 	}

@@ -204,6 +204,7 @@ struct teller step_teller(struct step *s);
  *
  *	done         *ret_done is true: do not act, the step has passed
  *	blank        act; an earlier intent is void
+ *	half         do not act: the error of the observation; an earlier intent is suspect
  *	cannot tell  act, but not where an earlier intent of this unit is open: -ERR_UNIT_SUSPECT
  *
  * What was decided of an earlier intent goes into the evidence ("earlier_intent"). When the step has
@@ -228,7 +229,7 @@ struct action {
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
 	/* REQUIRED of ACTION_IRREVERSIBLE, else NULL. Looks, over what run() has opened, whether what
 	 * run() is about to do has happened already. Changes nothing. BLANK is said only of a device
-	 * that shows nothing of it; half of it is UNKNOWN. */
+	 * that shows nothing of it, or where what is there may be completed. */
 	int (*observe)(struct step *s, const struct args *a, void *session, struct observation *ret,
 		struct err *e);
 };

@@ -81,11 +81,13 @@ struct intent {
 enum observed {
 	OBSERVED_UNKNOWN, /* it cannot tell */
 	OBSERVED_BLANK,	  /* nothing of it has happened: it may be done */
-	OBSERVED_DONE	  /* it is as it is meant to be */
+	OBSERVED_DONE,	  /* it is as it is meant to be */
+	OBSERVED_HALF /* a part of it happened, or something else did: it may not be done, ever */
 };
 struct observation {
 	enum observed state;
 	char said[OBSERVATION_BYTES]; /* how that was seen, a sentence for the journal */
+	enum err_code code;	      /* of OBSERVED_HALF: how the step ends */
 };
 
 /* An earlier act of that kind whose end is not on record. */
@@ -186,8 +188,8 @@ struct step_env_ops {
 
 	/* OPTIONAL. Records the intent durably, with what was seen of it before. Open intents of the
 	 * same unit and thing are settled by that; *ret is the newest of them. Nothing is recorded
-	 * where it is done already, and where nobody can tell and an earlier intent is open: *ret is
-	 * that one then, and the step must not act. NULL: nothing outlives the run, and what the
+	 * where it is done already, where half of it is, and where nobody can tell and an earlier
+	 * intent is open: *ret is that one then, and the step must not act. NULL: nothing outlives the run, and what the
 	 * device shows alone decides. */
 	int (*intend)(void *env, const struct intent *i, const struct observation *seen,
 		struct earlier_intent *ret, struct err *e);

@@ -29,6 +29,8 @@ int step_intend(struct step *s, const struct args *a, const struct intent *i, vo
 		return r;
 	if (before.run[0] && seen.state == OBSERVED_UNKNOWN)
 		return refuse(s, i, &seen, &before, e);
+	if (seen.state == OBSERVED_HALF)
+		return err_set(e, seen.code, "%s", seen.said);
 	*ret_done = seen.state == OBSERVED_DONE;
 	s->intended = !*ret_done;
 	if (before.run[0])

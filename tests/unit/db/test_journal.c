@@ -93,6 +93,22 @@ START_TEST(what_the_device_shows_settles_the_intent_of_a_crash)
 }
 END_TEST
 
+START_TEST(half_of_an_act_makes_its_intent_suspect_and_nothing_is_intended)
+{
+	cut_off("a", "A1", "SN1");
+	open_run("b", "A2", NULL);
+	TX(intends("b", "A2", "SN1", JOURNAL_HALF));
+	ck_assert_str_eq(open_row.run, "a");
+	ck_assert_str_eq(row_of("a"), "suspect/as seen/b");
+	ck_assert_str_eq(row_of("b"), "");
+	/* Where no act is open, none is invented. */
+	open_run("c", "A1", NULL);
+	TX(intends("c", "A1", "SN2", JOURNAL_HALF));
+	ck_assert_str_eq(open_row.run, "");
+	ck_assert_str_eq(row_of("c"), "");
+}
+END_TEST
+
 START_TEST(where_nobody_can_tell_nothing_is_intended_until_a_person_releases_the_unit)
 {
 	char unit[DB_ID_SIZE];
@@ -329,6 +345,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, an_act_that_passes_is_committed_and_nothing_of_it_is_open);
 	tcase_add_test(t, what_the_device_shows_settles_the_intent_of_a_crash);
+	tcase_add_test(t, half_of_an_act_makes_its_intent_suspect_and_nothing_is_intended);
 	tcase_add_test(
 		t, where_nobody_can_tell_nothing_is_intended_until_a_person_releases_the_unit);
 	tcase_add_test(t, a_unit_is_known_again_by_its_record);

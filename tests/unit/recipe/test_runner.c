@@ -83,7 +83,7 @@ static int observe_fuse(
 	struct step *s, const struct args *a, void *session, struct observation *ret, struct err *e)
 {
 	ck_assert_ptr_eq(session, &shows);
-	*ret = (struct observation){shows, "as the fuse shows"};
+	*ret = (struct observation){shows, "as the fuse shows", ERR_OTP_HALF};
 	return 0;
 }
 
@@ -430,6 +430,8 @@ static const struct {
 	{OBSERVED_DONE, true, false, ERR_NONE, "\"decided\":\"done before\""},
 	{OBSERVED_UNKNOWN, false, true, ERR_NONE, "{\"blown\":true}"},
 	{OBSERVED_UNKNOWN, true, false, ERR_UNIT_SUSPECT, "unit U7"},
+	{OBSERVED_HALF, false, false, ERR_OTP_HALF, "as the fuse shows"},
+	{OBSERVED_HALF, true, false, ERR_OTP_HALF, "as the fuse shows"},
 };
 
 START_TEST(test_what_the_device_shows_decides_whether_it_is_done_again)
