@@ -101,6 +101,26 @@ int dialogue_ask(struct dialogue_env *d, struct step *s, const char *send, const
 	return r < 0 ? r : console_command(d->console, send, x, d->error, &s->it, ret, e);
 }
 
+char *dialogue_fill(const char *template, const struct filling *with)
+{
+	struct strbuf b = {0};
+
+	while (*template) {
+		const struct filling *f = with;
+		size_t n = 0;
+
+		for (; f->name; f++) {
+			n = strlen(f->name);
+			if (*template == '{' && !strncmp(template + 1, f->name, n) &&
+				template[n + 1] == '}')
+				break;
+		}
+		sb_add(&b, f->name ? f->text : (char[]){*template, 0});
+		template += f->name ? n + 2 : 1;
+	}
+	return sb_take(&b);
+}
+
 char *regex_quote(const char *text)
 {
 	struct strbuf b = {0};

@@ -85,6 +85,8 @@ struct action_arg {
 	 * hold a secret. Every other argument is refused where it holds one, by the check and by
 	 * the runner. */
 	bool secret;
+	/* ARG_STRING that holds digits: a number is refused, for YAML reads 0x10 as 16 and 010 as 10. */
+	bool quoted;
 	bool bench;   /* a path of this machine, which a station does not take */
 	bool program; /* names a program that has to be installed; of a list the first item does */
 	bool service; /* names a service of provd.yaml: it has to be there before the first step */

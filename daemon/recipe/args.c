@@ -323,6 +323,15 @@ static int refuse_secret(const struct action_arg *row, struct err *e)
 		row->name);
 }
 
+static int check_quotes(const struct action_arg *row, const json_t *j, struct err *e)
+{
+	if (!row->quoted || json_is_string(j))
+		return 0;
+	return err_set(e, ERR_INVALID,
+		"'%s' is a number: its digits as a text expected, with quotes around them (without them 0x10 is 16)",
+		row->name);
+}
+
 /* The first field of a mapping of mappings that would hold a secret; NULL: none. */
 static const struct action_arg *secret_field(const struct action_arg *row, const json_t *given,
 	const json_t *values, const struct scope *scope)
@@ -363,6 +372,9 @@ static int fill(const struct action_arg *row, const json_t *given, const struct 
 		hidden = row;
 	if (hidden)
 		return refuse_secret(hidden, e);
+	r = check_quotes(row, v->json, e);
+	if (r < 0)
+		return r;
 	if (json_is_number(v->json) || json_is_boolean(v->json)) {
 		/* A string argument that was written without quotes. */
 		_cleanup_(freep) char *s = scalar_text(v->json);
@@ -616,7 +628,7 @@ static void check_one(const struct ref_sink *s, const struct action_arg *row, co
 		sb_done(&b);
 		return;
 	}
-	if (convert(row, (json_t *)given, &v, &e) < 0)
+	if (check_quotes(row, given, &e) < 0 || convert(row, (json_t *)given, &v, &e) < 0)
 		mistakes_add(s->m, pointer, "%s", e.msg);
 }
 

@@ -3,7 +3,6 @@
  * unit.mac, unit.license, unit.flags: what a unit got, written over its console and read back.
  */
 #include "base/eui.h"
-#include "base/strbuf.h"
 #include "daemon/actions/common.h"
 
 /* Structures on the stack: their own cleanup takes a pointer to them. */
@@ -16,31 +15,6 @@ static void wipe_text(char **p)
 	if (*p)
 		secret_wipe(*p, strlen(*p));
 	free(*p);
-}
-
-struct filling {
-	const char *name, *text; /* {name}; NULL ends them */
-};
-
-/* The template with each {name} as its text, which is not looked at again. Owned by the caller. */
-static char *fill_in(const char *template, const struct filling *with)
-{
-	struct strbuf b = {0};
-
-	while (*template) {
-		const struct filling *f = with;
-		size_t n = 0;
-
-		for (; f->name; f++) {
-			n = strlen(f->name);
-			if (*template == '{' && !strncmp(template + 1, f->name, n) &&
-				template[n + 1] == '}')
-				break;
-		}
-		sb_add(&b, f->name ? f->text : (char[]){*template, 0});
-		template += f->name ? n + 2 : 1;
-	}
-	return sb_take(&b);
 }
 
 static int set_value(struct dialogue_env *d, struct step *s, const struct args *a, const char *send,
@@ -90,8 +64,8 @@ static int write_one(struct step *s, const struct args *a, const struct filling 
 	struct step_result *out, struct err *e)
 {
 	_dialogue_ d = {0};
-	_secret_ set = fill_in(args_str(a, "set"), with);
-	_cleanup_(freep) char *get = fill_in(args_str(a, "get"), with);
+	_secret_ set = dialogue_fill(args_str(a, "set"), with);
+	_cleanup_(freep) char *get = dialogue_fill(args_str(a, "get"), with);
 	json_t *replies = json_array();
 	int r = dialogue_open(s, a, &d, e);
 
@@ -291,10 +265,10 @@ static int flag_one(struct dialogue_env *d, struct step *s, const struct args *a
 {
 	const struct filling with[] = {{"name", name}, {"value", value}, {0}};
 	_cleanup_(freep) char *quoted = regex_quote(name);
-	_cleanup_(freep) char *set = fill_in(args_str(a, "set"), with);
-	_cleanup_(freep) char *get = fill_in(args_str(a, "get"), with);
+	_cleanup_(freep) char *set = dialogue_fill(args_str(a, "set"), with);
+	_cleanup_(freep) char *get = dialogue_fill(args_str(a, "get"), with);
 	_cleanup_(freep) char *pattern =
-		fill_in(args_str(a, "pattern"), (struct filling[]){{"name", quoted}, {0}});
+		dialogue_fill(args_str(a, "pattern"), (struct filling[]){{"name", quoted}, {0}});
 	_cleanup_(freep) char *got = NULL;
 	int r = set_value(d, s, a, set, replies, e);
 

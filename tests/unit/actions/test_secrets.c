@@ -12,6 +12,7 @@
 #include "daemon/recipe/runner.h"
 #include "tests/unit/transports/adb_phone.h"
 #include "tests/unit/unit.h"
+#include "transports/images/blob.h"
 
 /* Of characters that patterns, JSON and shells quote, each in its own way. */
 #define SECRET "Hu.nt$er'2\"2+x"
@@ -245,7 +246,7 @@ static struct strbuf left; /* log, evidence, outputs, messages, measurements, pr
 static struct fake_link console, loader;
 static struct sim_link phone;
 static struct cancel cancel;
-static char scratch[64];
+static char scratch[64], map[64];
 static unsigned prompts;
 
 /* A unit that repeats whatever it is sent, and then agrees. */
@@ -331,7 +332,21 @@ static void env_log(void *env, char dir, const char *text)
 	sb_addf(&left, "log %c %s\n", dir, text);
 }
 
+static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
+{
+	snprintf(ret, STEP_NAME_BYTES, "%s", ref);
+	return 0;
+}
+
+/* The map of otp.*, whatever is asked for. */
+static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
+{
+	return blob_open(map, false, ret, e);
+}
+
 static const struct step_env_ops env_ops = {
+	.name = env_name,
+	.load_blob = env_load_blob,
 	.link = env_link,
 	.link_close = env_link_close,
 	.facts = env_facts,
@@ -422,6 +437,19 @@ static struct run_result run(const char *steps)
 	return res;
 }
 
+static void write_map(void)
+{
+	FILE *f;
+
+	snprintf(map, sizeof map, "%s/map", scratch);
+	f = fopen(map, "we");
+	ck_assert_ptr_nonnull(f);
+	fputs("otp: a chip\n"
+	      "fields: {f: {width: 32}, blind: {width: 32, readable: false}}\n",
+		f);
+	fclose(f);
+}
+
 static void set_up(void)
 {
 	struct err e;
@@ -430,6 +458,7 @@ static void set_up(void)
 	prompts = 0;
 	strcpy(scratch, "/tmp/test_secrets.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(scratch));
+	write_map();
 	ck_assert_int_eq(cancel_init(&cancel, &e), 0);
 	fake_init(&console, parrot, NULL);
 	fake_init(&loader, parrot_loader, NULL);
@@ -442,14 +471,20 @@ static void tear_down(void)
 	fake_done(&loader);
 	sim_link_done(&phone);
 	cancel_done(&cancel);
+	unlink(map);
 	rmdir(scratch);
 	sb_done(&left);
 }
+
+#define MEANT "irreversible: yes-i-mean-it"
+#define HEX   "00c0ffee"
 
 /* How each marked argument meets a device or a program that says the secret back, in a step that
  * passes and in one that does not. */
 static const struct {
 	const char *action, *arg, *with;
+	/* It is this, and is not shown even as a mask: NULL: it is SECRET. */
+	const char *key;
 } drives[] = {
 	{"adb.shell", "args", "{port: p, args: [echo, '${secrets.key}']}"},
 	{"adb.shell", "args", "{port: p, args: ['${secrets.key}']}"},
@@ -473,6 +508,19 @@ static const struct {
 		"{port: c, sync: false, send: '${secrets.key}', pattern: 'OK (.*)', low: 1}"},
 	{"console.measure", "send", "{port: c, sync: false, send: '${secrets.key}', low: 1}"},
 	{"fastboot.oem", "command", "{port: f, command: 'unlock ${secrets.key}'}"},
+	{"otp.lock", "value",
+		"{port: c, sync: false, map: m, field: f, value: '${secrets.key}', " MEANT
+		", state: '', read: 'OTP 00c0ff00', value_is: '^OK OTP (.*)$'}",
+		HEX},
+	{"otp.write", "value",
+		"{port: c, sync: false, map: m, field: blind, value: '${secrets.key}', " MEANT
+		", state: '', identify: AABBCCDD, identity: '^OK ([A-D]+)$'}",
+		HEX},
+	{"otp.write", "value",
+		"{port: c, sync: false, map: m, field: f, value: '${secrets.key}', " MEANT
+		", state: '', identify: AABBCCDD, identity: '^OK ([A-D]+)$', "
+		"read: 'OTP 00c0ff00', value_is: '^OK OTP (.*)$'}",
+		HEX},
 	{"unit.license", "key",
 		"{port: c, sync: false, key: '${secrets.key}', pattern: 'OK (.*)'}"},
 	{"unit.license", "key",
@@ -491,8 +539,16 @@ START_TEST(what_a_marked_argument_holds_is_masked_in_all_that_leaves)
 	_cleanup_(freep) char *step = xasprintf(
 		"  - {id: a, action: %s, with: %s}\n", drives[_i].action, drives[_i].with);
 
+	if (drives[_i].key)
+		secret_value = drives[_i].key;
 	run(step);
 	ck_assert_msg(left.s != NULL, "nothing left at all");
+	if (drives[_i].key) {
+		/* Nor half of it, as a field of a unit may show. */
+		ck_assert_msg(!strcasestr(left.s, "c0ff"), "%s", left.s);
+		ck_assert_uint_gt(console.heard_len, 0);
+		return;
+	}
 	ck_assert_msg(!strstr(left.s, PART), "%s", left.s);
 	/* It came as far as the unit or the program, which said it back. */
 	if (strcmp(drives[_i].arg, "expect") != 0 &&
