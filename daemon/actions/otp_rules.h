@@ -25,6 +25,7 @@ enum otp_deed {
 	OTP_DEAD,	/* half burnt, and coded: never again */
 	OTP_CONFLICT,	/* something else is burnt */
 	OTP_IS_LOCKED,	/* it can take no bit any more */
+	OTP_CLOSED,	/* locked, and it cannot be read: the journal knows, or nobody */
 	OTP_CANNOT_TELL /* the journal decides whether it is burnt (step_intend()) */
 };
 

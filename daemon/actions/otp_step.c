@@ -136,7 +136,7 @@ static int look(struct otp_act *x, struct err *e)
 static int intend(struct otp_act *x, const char *what, const char *digest, bool *ret_done,
 	struct step_result *out, struct err *e)
 {
-	struct intent i = {0};
+	struct intent i = {.for_good = true};
 	int r = x->port->who(x->to, i.unit, e);
 
 	if (r == 0)
@@ -208,7 +208,9 @@ static const struct {
 		"is burnt in part, and its coding lets nobody complete it: scrap the unit"},
 	[OTP_CONFLICT] = {OBSERVED_HALF, ERR_OTP_CONFLICT,
 		"has a bit burnt that the value does not have: it can never hold it"},
-	[OTP_IS_LOCKED] = {OBSERVED_HALF, ERR_OTP_LOCKED, "is locked, and does not show the value"},
+	[OTP_IS_LOCKED] = {OBSERVED_HALF, ERR_OTP_LOCKED, "is locked, and does not hold the value"},
+	[OTP_CLOSED] = {OBSERVED_CLOSED, ERR_OTP_LOCKED,
+		"is locked and cannot be read, and no record of this unit says that it holds the value"},
 	[OTP_CANNOT_TELL] = {OBSERVED_UNKNOWN, ERR_NONE, "cannot be read"},
 };
 
@@ -288,7 +290,8 @@ int otp_write(struct otp_act *x, struct step_result *out, struct err *e)
 	result_evidence(out, "before", json_string(otp_seen_str(x->seen)));
 	result_evidence(out, "burnt", json_boolean(!done));
 	if (done)
-		result_evidence(out, "proof", json_string("observed"));
+		result_evidence(
+			out, "proof", json_string(x->seen == OTP_EQUAL ? "observed" : "journal"));
 	else
 		r = burn(x, out, e);
 	tell(x, out);
@@ -357,7 +360,8 @@ int otp_lock(struct otp_act *x, struct step_result *out, struct err *e)
 	if (r < 0)
 		return r;
 	if (done)
-		result_evidence(out, "proof", json_string("observed"));
+		result_evidence(out, "proof",
+			json_string(x->locked == OTP_LOCKED ? "observed" : "journal"));
 	else
 		r = lock_once(x, out, e);
 	result_evidence(out, "locked_now", json_boolean(!done));

@@ -207,7 +207,9 @@ struct teller step_teller(struct step *s);
  *	done         *ret_done is true: do not act, the step has passed
  *	blank        act; an earlier intent is void
  *	half         do not act: the error of the observation; an earlier intent is suspect
- *	cannot tell  act, but not where an earlier intent of this unit is open: -ERR_UNIT_SUSPECT
+ *	cannot tell  act, but not where an earlier intent of this unit is open: -ERR_UNIT_SUSPECT;
+ *		     one that is for good and on record as done is done
+ *	closed       the same, and do not act: the error of the observation
  *
  * What was decided of an earlier intent goes into the evidence ("earlier_intent"). When the step has
  * passed the runner commits the intent; where it has not, it stays open, and the next run on the

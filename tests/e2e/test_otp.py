@@ -110,16 +110,17 @@ class TheRecipe(Fuses):
         self.assertEqual((self.field('key')['value'], self.field('boot')['value']), (KEY, '05'))
         self.assertTrue(self.field('boot')['locked'])
         self.assertEqual([r[1:] for r in self.intents()], [
-            ('otp.write', 'otp key', 'committed'), ('otp.write', 'otp boot', 'committed'),
-            ('otp.lock', 'lock of otp boot', 'committed')])
+            ('otp.write', 'otp key', 'committed'), ('otp.lock', 'lock of otp key', 'committed'),
+            ('otp.write', 'otp boot', 'committed'), ('otp.lock', 'lock of otp boot', 'committed')])
         self.assertEqual(self.step(run, 'key')['evidence']['proof'], 'read-back')
-        # The same unit once more: it is looked at, and nothing is done.
+        # The same unit once more: it is looked at, and nothing is done. What does not read is on record.
         self.line.sim.ctl('replug', board='b1', gap_ms=400)
         again = self.next_run()
         self.assertEqual(again['outcome'], 'passed', again)
-        self.assertEqual([self.step(again, s)['evidence']['proof'] for s in ('key', 'boot', 'lock-boot')], ['observed'] * 3)
+        self.assertEqual([self.step(again, s)['evidence']['proof'] for s in ('key', 'lock-key', 'boot', 'lock-boot')],
+                         ['journal'] + ['observed'] * 3)
         self.assertEqual((self.burns('key'), self.burns('boot')), (1, 1))
-        self.assertEqual(len(self.intents()), 3)
+        self.assertEqual(len(self.intents()), 4)
         self.line.provd.term()
         for root, _, files in os.walk(os.path.join(self.line.home, 'state')):
             for name in files:

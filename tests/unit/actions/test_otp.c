@@ -276,6 +276,33 @@ START_TEST(what_cannot_be_read_is_burnt_by_the_rules_of_the_journal)
 }
 END_TEST
 
+START_TEST(what_cannot_be_read_and_is_on_record_as_done_is_done)
+{
+	rig.earlier = (struct earlier_intent){.run = "R1", .unit = "U1", .committed = true};
+	write_value("blind", "00000001", "");
+	ck_assert(rig.intent.for_good);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "proof"), "journal");
+	rig.earlier.other = true;
+	fails("blind", "00000001", "", ERR_OTP_CONFLICT, "another value");
+	ck_assert_uint_eq(burns("flags"), 0);
+}
+END_TEST
+
+START_TEST(a_locked_key_is_what_the_journal_says_and_else_nothing)
+{
+	write_value("key", KEY, "");
+	does("otp.lock", "key", MEANT);
+	fails("key", KEY, "", ERR_OTP_LOCKED, "no record of this unit");
+	ck_assert_int_eq(rig.seen.state, OBSERVED_CLOSED);
+	rig.earlier = (struct earlier_intent){.run = "R1", .unit = "U1"};
+	fails("key", KEY, "", ERR_UNIT_SUSPECT, "U1");
+	rig.earlier.committed = true;
+	write_value("key", KEY, "");
+	ck_assert_str_eq(rig_text(rig.out.evidence, "proof"), "journal");
+	ck_assert_uint_eq(burns("key"), 1);
+}
+END_TEST
+
 START_TEST(a_secret_is_in_no_log_and_its_digest_is_salted)
 {
 	static const char half[] = "0011223344";
@@ -397,6 +424,8 @@ static Suite *suite(void)
 	tcase_add_test(c, a_lock_that_cannot_be_seen_is_acknowledged_and_the_journal_decides);
 	tcase_add_test(c, a_lie_and_a_lost_answer_are_found_by_reading_back);
 	tcase_add_test(c, what_cannot_be_read_is_burnt_by_the_rules_of_the_journal);
+	tcase_add_test(c, what_cannot_be_read_and_is_on_record_as_done_is_done);
+	tcase_add_test(c, a_locked_key_is_what_the_journal_says_and_else_nothing);
 	tcase_add_test(c, a_secret_is_in_no_log_and_its_digest_is_salted);
 	tcase_add_test(c, half_a_secret_is_shown_nowhere);
 	tcase_add_test(c, a_secret_of_the_recipe_makes_any_field_secret);

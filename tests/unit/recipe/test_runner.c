@@ -432,6 +432,8 @@ static const struct {
 	{OBSERVED_UNKNOWN, true, false, ERR_UNIT_SUSPECT, "unit U7"},
 	{OBSERVED_HALF, false, false, ERR_OTP_HALF, "as the fuse shows"},
 	{OBSERVED_HALF, true, false, ERR_OTP_HALF, "as the fuse shows"},
+	{OBSERVED_CLOSED, false, false, ERR_OTP_HALF, "as the fuse shows"},
+	{OBSERVED_CLOSED, true, false, ERR_UNIT_SUSPECT, "unit U7"},
 };
 
 START_TEST(test_what_the_device_shows_decides_whether_it_is_done_again)
@@ -446,6 +448,22 @@ START_TEST(test_what_the_device_shows_decides_whether_it_is_done_again)
 	ck_assert_int_eq(calls, decisions[_i].acts);
 	ck_assert_msg(strstr(evidence.s, decisions[_i].evidence) != NULL, "%s", evidence.s);
 	ck_assert_int_eq(strstr(story.s, "intended") != NULL, decisions[_i].acts);
+}
+END_TEST
+
+START_TEST(test_what_is_on_record_as_done_is_done_where_the_device_cannot_tell)
+{
+	static const enum observed blind[] = {OBSERVED_UNKNOWN, OBSERVED_CLOSED};
+
+	for (size_t i = 0; i < ARRAY_LEN(blind); i++) {
+		shows = blind[i];
+		earlier = (struct earlier_intent){.run = "R6", .unit = "U7", .committed = true};
+		ck_assert_int_eq(run(FUSE, false).outcome, OUTCOME_PASSED);
+		ck_assert_ptr_nonnull(strstr(evidence.s, "\"decided\":\"done before\""));
+		earlier.other = true;
+		ck_assert_int_eq(run(FUSE, false).code, ERR_OTP_CONFLICT);
+		ck_assert_int_eq(calls, 0);
+	}
 }
 END_TEST
 
@@ -674,6 +692,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_an_act_that_did_not_pass_leaves_its_intent_open);
 	tcase_add_loop_test(t, test_what_the_device_shows_decides_whether_it_is_done_again, 0,
 		(int)ARRAY_LEN(decisions));
+	tcase_add_test(t, test_what_is_on_record_as_done_is_done_where_the_device_cannot_tell);
 	tcase_add_test(t, test_without_a_journal_the_device_alone_decides);
 	tcase_add_test(t, test_no_secret_comes_into_the_journal_as_the_name_of_a_unit);
 	tcase_add_test(t, test_continue_goes_on_but_the_run_has_failed);
