@@ -162,6 +162,10 @@ static int otp_console_open(
 
 	if (r == 0)
 		r = otp_prepare(&c->act, s, a, e);
+	if (r == 0 && c->act.f->lock == OTP_LOCK_BYTE)
+		r = err_set(e, ERR_RECIPE_INVALID,
+			"otp field '%s' is locked by a byte in memory, which a console does not reach: 'lock: command' or 'none' expected",
+			c->act.f->name);
 	if (r == 0)
 		r = dialogue_open(s, a, &c->d, e);
 	if (r == 0)
@@ -248,12 +252,8 @@ const struct action action_otp_read = {
 static const struct action_arg write_args[] = {
 	ARG_ROW_PORT,
 	OTP_ROWS_FIELD,
-	OTP_ROW_VALUE(true,
-		"what it is to hold: every hex digit of the field, the first byte first, or 0x and a number"),
-	{.name = "complete",
-		.type = ARG_BOOL,
-		.def = "false",
-		.doc = "a field without coding that holds a part of the value is burnt again"},
+	OTP_ROW_VALUE(true, OTP_VALUE_DOC),
+	OTP_ROW_COMPLETE,
 	OTP_ROW_IRREVERSIBLE,
 	ROW("write", ARG_STRING, "OTP_WRITE {name} {value}", "the command that burns"),
 	ROWS_LOOK,
@@ -277,7 +277,7 @@ const struct action action_otp_write = {
 static const struct action_arg lock_args[] = {
 	ARG_ROW_PORT,
 	OTP_ROWS_FIELD,
-	OTP_ROW_VALUE(false, "what it has to hold before it is locked, where that can be read"),
+	OTP_ROW_VALUE(false, OTP_HOLDS_DOC),
 	OTP_ROW_IRREVERSIBLE,
 	ROW("lock", ARG_STRING, "OTP_LOCK {name}", "the command that locks"),
 	ROWS_LOOK,

@@ -8,7 +8,7 @@
 
 static const char *const bits_choices[] = {"set", "clear", NULL};
 static const char *const coding_choices[] = {"none", "repeat3", "repeat4", "ecc", NULL};
-static const char *const lock_choices[] = {"none", "command", NULL};
+static const char *const lock_choices[] = {"none", "command", "byte", NULL};
 
 const char *otp_coding_str(enum otp_coding c)
 {
@@ -28,6 +28,10 @@ static const struct form_row field_rows[] = {
 		FORM_AT(struct otp_field, coding)},
 	{"lock", FORM_CHOICE, .def = "command", .choices = lock_choices,
 		.doc = "How it is locked, if at all.", FORM_AT(struct otp_field, lock)},
+	{"address", FORM_SIZE, .doc = "Of a field that is reached in memory: of its first byte.",
+		FORM_AT(struct otp_field, address)},
+	{"lock_at", FORM_SIZE, .doc = "The byte that locks it where it is 00.",
+		FORM_AT(struct otp_field, lock_at)},
 	{"readable", FORM_BOOL, .def = "true",
 		.doc = "Whether it can be read while it is not locked.",
 		FORM_AT(struct otp_field, readable)},
@@ -44,6 +48,19 @@ static bool is_name(const char *s)
 	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n;
 }
 
+static void check_places(
+	const struct otp_field *f, const json_t *o, const char *p, struct mistakes *m)
+{
+	bool byte = f->lock == OTP_LOCK_BYTE;
+
+	if (f->address > UINT32_MAX || f->lock_at > UINT32_MAX)
+		mistakes_add(m, p, "field '%s' has an address above 0xffffffff", f->name);
+	if (byte != !!json_object_get(o, "lock_at") || (byte && !f->in_memory))
+		mistakes_add(m, p,
+			"field '%s': 'lock: byte' needs 'address' and 'lock_at', and nothing else has 'lock_at'",
+			f->name);
+}
+
 static void read_field(
 	struct otp_field *f, const char *name, const json_t *o, const char *p, struct mistakes *m)
 {
@@ -52,9 +69,11 @@ static void read_field(
 		mistakes_add(m, p,
 			"'%s' is not a name for a field: letters, digits, '_', '.' and '-' expected, at most %d",
 			name, OTP_NAME_MAX);
-	if (json_is_object(o))
+	if (json_is_object(o)) {
 		form_read(field_rows, o, p, "key", f, m);
-	else
+		f->in_memory = json_object_get(o, "address") != NULL;
+		check_places(f, o, p, m);
+	} else
 		mistakes_add(m, p, "field '%s' must be a mapping such as {width: 32}", name);
 	if (f->console && !is_name(f->console))
 		mistakes_add(m, p, "'console' of field '%s' is not a name", name);

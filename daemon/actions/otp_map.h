@@ -8,6 +8,7 @@
  *	  boot: {width: 4}
  *	  key: {width: 256, coding: repeat3, secret: true}
  *	  serial: {width: 128, bits: clear, lock: none}
+ *	  mac: {width: 64, bits: clear, address: 0x1fff7800, lock: byte, lock_at: 0x1fff7a00}
  */
 #pragma once
 
@@ -29,7 +30,8 @@ enum otp_bits { OTP_SET, OTP_CLEAR };
 /* How the chip keeps the bits by itself. A coded field is burnt in one piece: half of it is not
  * completed, since its check bits are burnt as well. */
 enum otp_coding { OTP_PLAIN, OTP_REPEAT3, OTP_REPEAT4, OTP_ECC };
-enum otp_locks { OTP_LOCK_NONE, OTP_LOCK_COMMAND };
+/* A byte: one that is 00 locks it. */
+enum otp_locks { OTP_LOCK_NONE, OTP_LOCK_COMMAND, OTP_LOCK_BYTE };
 
 struct otp_field {
 	char *name;
@@ -39,6 +41,8 @@ struct otp_field {
 	enum otp_coding coding;
 	enum otp_locks lock;
 	bool readable;
+	bool in_memory; /* it has an address */
+	uint64_t address, lock_at;
 	bool secret; /* what it holds is nobody's to see */
 };
 

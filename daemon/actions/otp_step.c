@@ -268,7 +268,7 @@ static int burn(struct otp_act *x, struct step_result *out, struct err *e)
 	bool lost = w == -ERR_TIMEOUT;
 	int r = w < 0 && !lost ? w : look(x, &again);
 
-	if (lost && (r < 0 || x->seen != OTP_EQUAL))
+	if (lost && (r < 0 || x->seen == OTP_BLANK || x->seen == OTP_UNREADABLE))
 		r = w;
 	if (r < 0) {
 		if (e)

@@ -62,6 +62,14 @@ struct otp_act {
 		.choices = otp_irreversible,                                   \
 		.doc = "this cannot be undone: the words say that it is meant" \
 	}
+#define OTP_ROW_COMPLETE                                                                      \
+	{                                                                                     \
+		.name = "complete", .type = ARG_BOOL, .def = "false",                         \
+		.doc = "a field without coding that holds a part of the value is burnt again" \
+	}
+#define OTP_VALUE_DOC \
+	"what it is to hold: every hex digit of the field, the first byte first, or 0x and a number"
+#define OTP_HOLDS_DOC "what it has to hold before it is locked, where that can be read"
 extern const char *const otp_irreversible[];
 
 /* For a row's check(): what can be seen without the map. */

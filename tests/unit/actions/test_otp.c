@@ -20,6 +20,7 @@ static const char map_text[] = "otp: provsim\n"
 			       "  serial: {width: 128, bits: clear}\n"
 			       "  key: {width: 256, secret: true}\n"
 			       "  blind: {width: 32, readable: false, console: flags}\n"
+			       "  byte: {width: 32, address: 0, lock: byte, lock_at: 0}\n"
 			       "  none: {width: 32, lock: none, console: flags}\n";
 
 #define KEY   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -366,6 +367,7 @@ static const struct {
 	{"otp.write", "boot", ",\"value\":\"10\"" MEANT, "does not fit"},
 	{"otp.write", "flag", ",\"value\":\"0x5\"" MEANT, "did you mean 'flags'"},
 	{"otp.lock", "none", MEANT, "has no lock"},
+	{"otp.lock", "byte", MEANT, "a console does not reach"},
 	{"otp.read", "key", "", "is secret"},
 	{"otp.read", "blind", "", "not readable"},
 };

@@ -445,7 +445,8 @@ static void write_map(void)
 	f = fopen(map, "we");
 	ck_assert_ptr_nonnull(f);
 	fputs("otp: a chip\n"
-	      "fields: {f: {width: 32}, blind: {width: 32, readable: false}}\n",
+	      "fields: {f: {width: 32}, blind: {width: 32, readable: false}, "
+	      "m: {width: 32, bits: clear, lock: none, address: 0x1fff7800}}\n",
 		f);
 	fclose(f);
 }
@@ -520,6 +521,12 @@ static const struct {
 		"{port: c, sync: false, map: m, field: f, value: '${secrets.key}', " MEANT
 		", state: '', identify: AABBCCDD, identity: '^OK ([A-D]+)$', "
 		"read: 'OTP 00c0ff00', value_is: '^OK OTP (.*)$'}",
+		HEX},
+	{"stm32.otp_lock", "value",
+		"{port: c, parity: none, map: m, field: m, value: '${secrets.key}', " MEANT "}",
+		HEX},
+	{"stm32.otp_write", "value",
+		"{port: c, parity: none, map: m, field: m, value: '${secrets.key}', " MEANT "}",
 		HEX},
 	{"unit.license", "key",
 		"{port: c, sync: false, key: '${secrets.key}', pattern: 'OK (.*)'}"},
