@@ -154,6 +154,15 @@ static const struct otp_port console_port = {
 	.lock = console_lock,
 };
 
+static int check_field(const struct otp_field *f, struct err *e)
+{
+	return f->lock != OTP_LOCK_BYTE
+		       ? 0
+		       : err_set(e, ERR_RECIPE_INVALID,
+				 "otp field '%s' is locked by a byte in memory, which a console does not reach: 'lock: command' or 'none' expected",
+				 f->name);
+}
+
 /* All that the recipe says is right before the unit hears a byte. */
 static int otp_console_open(
 	struct otp_console *c, struct step *s, const struct args *a, struct err *e)
@@ -162,10 +171,8 @@ static int otp_console_open(
 
 	if (r == 0)
 		r = otp_prepare(&c->act, s, a, e);
-	if (r == 0 && c->act.f->lock == OTP_LOCK_BYTE)
-		r = err_set(e, ERR_RECIPE_INVALID,
-			"otp field '%s' is locked by a byte in memory, which a console does not reach: 'lock: command' or 'none' expected",
-			c->act.f->name);
+	if (r == 0)
+		r = check_field(c->act.f, e);
 	if (r == 0)
 		r = dialogue_open(s, a, &c->d, e);
 	if (r == 0)
@@ -180,6 +187,11 @@ static int check(const struct args *a, struct err *e)
 	int r = otp_check(a, e);
 
 	return r < 0 ? r : dialogue_check(a, e);
+}
+
+static int preflight(struct step *s, const struct args *a, struct err *e)
+{
+	return otp_look_ahead(s, a, check_field, e);
 }
 
 static int read_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
@@ -246,6 +258,7 @@ const struct action action_otp_read = {
 	.outputs = read_outputs,
 	.default_timeout_us = 30 * US_PER_S,
 	.check = check,
+	.preflight = preflight,
 	.run = read_run,
 };
 
@@ -270,6 +283,7 @@ const struct action action_otp_write = {
 	.args = write_args,
 	.default_timeout_us = 60 * US_PER_S,
 	.check = check,
+	.preflight = preflight,
 	.run = write_run,
 	.observe = otp_write_observe,
 };
@@ -294,6 +308,7 @@ const struct action action_otp_lock = {
 	.args = lock_args,
 	.default_timeout_us = 60 * US_PER_S,
 	.check = check,
+	.preflight = preflight,
 	.run = lock_run,
 	.observe = otp_lock_observe,
 };

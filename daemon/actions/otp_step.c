@@ -99,6 +99,18 @@ int otp_prepare(struct otp_act *x, struct step *s, const struct args *a, struct 
 	return r;
 }
 
+int otp_look_ahead(struct step *s, const struct args *a,
+	int (*may)(const struct otp_field *f, struct err *e), struct err *e)
+{
+	_cleanup_(otp_done) struct otp_act x = {0};
+	int r;
+
+	if (!args_has(a, "map") || !args_has(a, "field"))
+		return otp_check(a, e);
+	r = otp_prepare(&x, s, a, e);
+	return r == 0 && may ? may(x.f, e) : r;
+}
+
 void otp_done(struct otp_act *x)
 {
 	secret_wipe(x->wanted, sizeof x->wanted);

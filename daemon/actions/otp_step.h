@@ -74,6 +74,10 @@ extern const char *const otp_irreversible[];
 
 /* For a row's check(): what can be seen without the map. */
 int otp_check(const struct args *a, struct err *e);
+/* For a row's preflight(): map, field and value, as far as they are known. may: what else the way to
+ * the memory asks of the field; NULL: nothing. */
+int otp_look_ahead(struct step *s, const struct args *a,
+	int (*may)(const struct otp_field *f, struct err *e), struct err *e);
 /* Reads map, field and value. Nothing of the unit is touched. End it with otp_done(), which
  * overwrites the values. */
 int otp_prepare(struct otp_act *x, struct step *s, const struct args *a, struct err *e);

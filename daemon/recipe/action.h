@@ -229,6 +229,11 @@ struct action {
 	/* Arguments that are good each by itself and not together: -ERR_RECIPE_INVALID. Called by
 	 * the recipe check where all of them are literals, and by run(); NULL: none. */
 	int (*check)(const struct args *a, struct err *e);
+	/* Before the first step of a run, for each of its steps whose condition is not known to be
+	 * false: what is wrong with the arguments that are known by then (those with a reference to
+	 * a step or the serial number are absent), without a look at the unit. It opens no port, and
+	 * s has no log. NULL: nothing. */
+	int (*preflight)(struct step *s, const struct args *a, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
 	/* REQUIRED of ACTION_IRREVERSIBLE, else NULL. Looks, over what run() has opened, whether what

@@ -385,8 +385,17 @@ static int fill(const struct action_arg *row, const json_t *given, const struct 
 	return convert(row, v->json, v, e);
 }
 
-int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
-	struct args **ret, struct err *e)
+/* As if it was not given. */
+static void forget(const struct action_arg *row, struct value *v)
+{
+	if (row->type == ARG_OBJECT)
+		args_free(v->object);
+	json_decref(v->json);
+	*v = (struct value){0};
+}
+
+static int make_args(const struct action_arg *rows, const json_t *with, const struct scope *scope,
+	bool early, struct args **ret, struct err *e)
 {
 	_cleanup_(args_freep) struct args *a = xcalloc(1, sizeof *a);
 
@@ -405,15 +414,31 @@ int args_new(const struct action_arg *rows, const json_t *with, const struct sco
 
 			r = fill(&rows[i], def, scope, &a->value[i], e);
 			json_decref(def);
-		} else if (rows[i].required) {
+		} else if (rows[i].required && !early) {
 			r = err_set(
 				e, ERR_INVALID, "'%s' is missing: %s", rows[i].name, rows[i].doc);
+		}
+		if (r == -ERR_NOT_FOUND && early) {
+			forget(&rows[i], &a->value[i]);
+			r = 0;
 		}
 		if (r < 0)
 			return r;
 	}
 	*ret = steal_ptr(&a);
 	return 0;
+}
+
+int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
+	struct args **ret, struct err *e)
+{
+	return make_args(rows, with, scope, false, ret, e);
+}
+
+int args_known(const struct action_arg *rows, const json_t *with, const struct scope *scope,
+	struct args **ret, struct err *e)
+{
+	return make_args(rows, with, scope, true, ret, e);
 }
 
 static int no_name(void *data, const char *path, json_t **ret, struct err *e)
@@ -435,10 +460,8 @@ struct args *args_literal(const struct action_arg *rows, const json_t *with)
 
 		if (!given || json_is_null(given) || rows[i].type == ARG_OBJECT)
 			continue;
-		if (fill(&rows[i], given, &none, &a->value[i], NULL) < 0) {
-			json_decref(a->value[i].json);
-			a->value[i] = (struct value){0};
-		}
+		if (fill(&rows[i], given, &none, &a->value[i], NULL) < 0)
+			forget(&rows[i], &a->value[i]);
 	}
 	return a;
 }

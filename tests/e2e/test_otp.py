@@ -145,6 +145,22 @@ class TheRecipe(Fuses):
         self.assertEqual(digest, line.sha256(line._bytes_of(salt[0]) + bytes.fromhex(KEY)))
 
 
+class Preflight(Fuses):
+    def test_a_mistake_in_the_last_burn_is_found_before_the_first(self):
+        with open(os.path.join(RECIPES, 'otp.yaml')) as f:
+            text = f.read()
+        for n, (old, new) in enumerate((("field: boot, value: '0x5'", "field: boot, value: '0x10'"), ('field: boot', 'field: boots'))):
+            self.line.put_recipe(text.replace(old, new).replace('version: 1', 'version: %d' % (n + 1)))
+            self.api.post('/jobs', {'recipe': 'otp@%d' % (n + 1), 'quantity': 1})
+            if n:
+                self.line.sim.ctl('replug', board='b1', gap_ms=400)
+            run = self.next_run()
+            self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'preflight', 'preflight'), run)
+            self.assertIn("step 'boot", run['message'].replace('lock-', ''))
+        self.assertEqual(self.burns('key'), 0)
+        self.assertEqual(self.intents(), [])
+
+
 class Crash(Fuses):
     def test_what_was_burnt_before_the_crash_is_not_burnt_again(self):
         self.fault('otp-lost')

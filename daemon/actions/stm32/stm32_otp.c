@@ -97,6 +97,11 @@ static int check_field(const struct otp_field *f, struct err *e)
 	return 0;
 }
 
+static int preflight(struct step *s, const struct args *a, struct err *e)
+{
+	return otp_look_ahead(s, a, check_field, e);
+}
+
 /* Cells are programmed by whole units: what shares one with the field would be burnt with it. */
 static int check_part(const struct otp_field *f, const struct stm32_info *i, struct err *e)
 {
@@ -175,6 +180,7 @@ const struct action action_stm32_otp_read = {
 	.outputs = otp_read_outputs,
 	.default_timeout_us = 30 * US_PER_S,
 	.check = otp_check,
+	.preflight = preflight,
 	.run = otp_read_run,
 };
 
@@ -195,6 +201,7 @@ const struct action action_stm32_otp_write = {
 	.args = otp_write_args,
 	.default_timeout_us = 60 * US_PER_S,
 	.check = otp_check,
+	.preflight = preflight,
 	.run = otp_write_run,
 	.observe = otp_write_observe,
 };
@@ -215,6 +222,7 @@ const struct action action_stm32_otp_lock = {
 	.args = otp_lock_args,
 	.default_timeout_us = 60 * US_PER_S,
 	.check = otp_check,
+	.preflight = preflight,
 	.run = otp_lock_run,
 	.observe = otp_lock_observe,
 };

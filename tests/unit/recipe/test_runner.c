@@ -15,6 +15,7 @@ static int calls;      /* of any action */
 static int fails_left; /* how often t.flaky still fails */
 static enum err_code flaky_code;
 static struct cancel cancel;
+static struct strbuf story, evidence;
 
 static int run_pass(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
@@ -155,8 +156,23 @@ static const struct action t_give = {.name = "t.give",
 	.default_timeout_us = 2 * US_PER_S,
 	.run = run_give};
 
+static int preflight_pre(struct step *s, const struct args *a, struct err *e)
+{
+	sb_addf(&story, "?%s:%s ", s->id, args_has(a, "say") ? args_str(a, "say") : "-");
+	return args_has(a, "say") && !strcmp(args_str(a, "say"), "bad")
+		       ? err_set(e, ERR_RECIPE_INVALID, "'say' is bad")
+		       : 0;
+}
+
+static const struct action t_pre = {.name = "t.pre",
+	.doc = "of this test",
+	.args = say_args,
+	.default_timeout_us = 2 * US_PER_S,
+	.preflight = preflight_pre,
+	.run = run_pass};
+
 const struct action *const action_table[] = {&t_burn, &t_cancel, &t_fail, &t_flaky, &t_fuse,
-	&t_give, &t_hang, &t_measure, &t_pass, &t_proof, NULL};
+	&t_give, &t_hang, &t_measure, &t_pass, &t_pre, &t_proof, NULL};
 
 const struct action *action_find(const char *name)
 {
@@ -168,7 +184,6 @@ const struct action *action_find(const char *name)
 
 /* --- the sink writes a story: "+a -a:passed" --- */
 
-static struct strbuf story, evidence;
 static int exposed;
 static const char *sink_fails_at; /* step whose end cannot be kept */
 static bool begins_fail;
@@ -324,6 +339,45 @@ START_TEST(test_steps_run_in_order_and_pass)
 
 	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
 	STORY("+s -s:passed +a -a:passed +safe -safe:passed ");
+}
+END_TEST
+
+START_TEST(test_what_is_wrong_in_a_later_step_is_found_before_the_first)
+{
+	struct run_result r = run("steps:\n  - {id: a, action: t.pass}\n"
+				  "  - {id: b, action: t.pre, with: {say: bad}}\n" SAFE,
+		false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_ERROR);
+	ck_assert_int_eq(r.code, ERR_PREFLIGHT);
+	ck_assert_str_eq(r.step, "preflight");
+	ck_assert_str_eq(r.message, "step 'b': 'say' is bad");
+	STORY("?b:bad ");
+}
+END_TEST
+
+START_TEST(test_what_is_not_known_yet_is_left_to_its_step)
+{
+	ck_assert_int_eq(
+		run("steps:\n  - {id: a, action: t.pass}\n"
+		    "  - {id: b, action: t.pre, with: {say: '${steps.a.value}'}}\n"
+		    "  - {id: c, action: t.pre, with: {say: '${unit.serial}'}}\n"
+		    "  - {id: d, action: t.pre, with: {say: bad}, when: '${steps.a.value} == 9'}\n"
+		    "  - {id: e, action: t.pre, with: {say: bad}, when: 'no == yes'}\n",
+			false)
+			.outcome,
+		OUTCOME_PASSED);
+	ck_assert_msg(!strncmp(story.s, "?b:- ?c:- +a ", 13), "%s", story.s);
+}
+END_TEST
+
+START_TEST(test_a_secret_of_the_run_is_known_before_the_first_step)
+{
+	struct run_result r =
+		run("steps:\n  - {id: b, action: t.pre, with: {say: '${secrets.key}'}}\n", false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
+	ck_assert_ptr_nonnull(strstr(story.s, "?b:hunter22"));
 }
 END_TEST
 
@@ -684,6 +738,9 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_steps_run_in_order_and_pass);
+	tcase_add_test(t, test_what_is_wrong_in_a_later_step_is_found_before_the_first);
+	tcase_add_test(t, test_what_is_not_known_yet_is_left_to_its_step);
+	tcase_add_test(t, test_a_secret_of_the_run_is_known_before_the_first_step);
 	tcase_add_test(t, test_an_action_without_its_evidence_has_not_passed);
 	tcase_add_test(t, test_a_step_whose_end_is_not_on_disk_has_not_passed);
 	tcase_add_test(t, test_retries_are_by_cause_and_each_is_on_record);
