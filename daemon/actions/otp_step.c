@@ -151,7 +151,7 @@ static int intend(struct otp_act *x, const char *what, const char *digest, bool 
 	struct intent i = {.for_good = true};
 	int r = x->port->who(x->to, i.unit, e);
 
-	if (r == 0)
+	if (r == 0 && (!args_has(x->a, "is_unit") || args_bool(x->a, "is_unit")))
 		r = step_identity(x->s, args_str(x->a, "port"), i.unit, e);
 	if (r < 0)
 		return r;

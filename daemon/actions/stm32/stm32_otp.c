@@ -166,6 +166,12 @@ static int otp_lock_run(
 	return r < 0 ? r : otp_lock(&o.act, out, e);
 }
 
+#define ROW_IS_UNIT                                                                                                                                                                     \
+	{                                                                                                                                                                               \
+		.name = "is_unit", .type = ARG_BOOL, .def = "true",                                                                                                                     \
+		.doc = "the run's unit goes by the part's unique id, and is compared with it; false where it goes by another name, as of a console. The journal has the id in any case" \
+	}
+
 static const struct action_arg otp_read_args[] = {
 	ARG_ROW_PORT, OTP_ROWS_FIELD, STM32_ROWS_SESSION, {0}};
 
@@ -190,6 +196,7 @@ static const struct action_arg otp_write_args[] = {
 	OTP_ROW_VALUE(true, OTP_VALUE_DOC),
 	OTP_ROW_COMPLETE,
 	OTP_ROW_IRREVERSIBLE,
+	ROW_IS_UNIT,
 	STM32_ROWS_SESSION,
 	{0},
 };
@@ -211,6 +218,7 @@ static const struct action_arg otp_lock_args[] = {
 	OTP_ROWS_FIELD,
 	OTP_ROW_VALUE(false, OTP_HOLDS_DOC),
 	OTP_ROW_IRREVERSIBLE,
+	ROW_IS_UNIT,
 	STM32_ROWS_SESSION,
 	{0},
 };

@@ -49,7 +49,8 @@ static void power_cycle(void)
 	board.device->ops->power_off(board.device);
 	board.at = board.len = 0;
 	board.device->ops->power_on(board.device, board.now);
-	board.link.turn = (struct link_turn){0};
+	link_turn_clear(&board.link.turn);
+	link_rest_drop(&board.link);
 	drain();
 }
 

@@ -183,6 +183,10 @@ START_TEST(another_unit_is_not_burnt)
 	fails("stm32.otp_write", "mac", VALUE("1111111122222222"), ERR_WRONG_DEVICE, "another");
 	ck_assert_uint_eq(rig.intents, 0);
 	ck_assert_int_eq(burns(), 0);
+	/* It goes by another name: the journal has the part's own. */
+	does("stm32.otp_write", "mac", VALUE("1111111122222222") ",\"is_unit\":false");
+	ck_assert_str_eq(rig.intent.unit, UID);
+	ck_assert_str_eq(rig.identity, "ffffffffffffffffffffffff");
 }
 END_TEST
 
