@@ -45,6 +45,15 @@ static int open_patterns(struct otp_console *c, const struct args *a, struct err
 	return 0;
 }
 
+/* In the answer, or in what came right after it: an OK is taken back by it. */
+static bool says_closed(const struct otp_console *c, const struct console_reply *r)
+{
+	struct regex_match m;
+
+	return regex_match(c->no, r->line, strlen(r->line), &m) ||
+	       (r->other && regex_match(c->no, r->other, strlen(r->other), &m));
+}
+
 /* One question with the field's name for {name}, and in the pattern as well. *ret_closed: it says
  * that the field is closed. */
 static int ask(struct otp_console *c, const struct otp_field *f, const char *send,
@@ -59,12 +68,11 @@ static int ask(struct otp_console *c, const struct otp_field *f, const char *sen
 		args_str(c->act.a, expect), (struct filling[]){{"name", quoted}, {0}});
 	_cleanup_(freep) char *either =
 		xasprintf("(?:%s)|(?:%s)", pattern, args_str(c->act.a, "closed"));
-	struct regex_match m;
 	int r = dialogue_ask(&c->d, c->act.s, line, either, ret, e);
 
 	secret_wipe(line, strlen(line));
 	if (r == 0)
-		*ret_closed = regex_match(c->no, ret->line, strlen(ret->line), &m);
+		*ret_closed = says_closed(c, ret);
 	return r;
 }
 

@@ -360,6 +360,31 @@ START_TEST(another_unit_is_not_burnt)
 }
 END_TEST
 
+/* A unit that takes its word back. */
+static void two_minds(struct fake_link *f, const uint8_t *bytes, size_t n)
+{
+	if (n > 7 && !memcmp(bytes, "GET_UID", 7))
+		fake_says(f, "0123456789abcdef01234567\r\n");
+	else if (n > 9 && !memcmp(bytes, "OTP_WRITE", 9))
+		fake_says(f, "OK\r\nERR LOCKED\r\n");
+	else if (n > 8 && !memcmp(bytes, "OTP_LOCK", 8))
+		fake_says(f, "OK\r\nERROR: no fuse\r\n");
+}
+
+START_TEST(an_ok_that_is_taken_back_is_none)
+{
+	static struct fake_link wire;
+	_cleanup_(freep) char *args = with("blind", ",\"state\":\"\"" MEANT);
+
+	fake_init(&wire, two_minds, NULL);
+	rig.link = NULL;
+	rig.wire = &wire;
+	fails("blind", "00000001", ",\"state\":\"\"", ERR_OTP_LOCKED, "says that it is locked");
+	rig_refused(&rig, "otp.lock", args, ERR_DEVICE_REFUSED, "no fuse");
+	fake_done(&wire);
+}
+END_TEST
+
 static const struct {
 	const char *action, *field, *more, *says;
 } slips[] = {
@@ -433,6 +458,7 @@ static Suite *suite(void)
 	tcase_add_test(c, half_a_secret_is_shown_nowhere);
 	tcase_add_test(c, a_secret_of_the_recipe_makes_any_field_secret);
 	tcase_add_test(c, another_unit_is_not_burnt);
+	tcase_add_test(c, an_ok_that_is_taken_back_is_none);
 	tcase_add_loop_test(c, slips_are_found_before_anything_is_burnt, 0, (int)ARRAY_LEN(slips));
 	tcase_add_test(c, without_the_words_nothing_is_burnt);
 	tcase_add_test(c, a_field_is_read_with_its_lock);
