@@ -204,3 +204,33 @@ int otp_value_parse(
 			f->name, f->width, 2 * n);
 	return 0;
 }
+
+int otp_flash_check(const struct otp_field *f, struct err *e)
+{
+	if (!f->in_memory || f->bits != OTP_CLEAR || !f->readable || f->lock == OTP_LOCK_COMMAND)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"otp field '%s' is not one that a boot ROM reaches: 'address', 'bits: clear', 'readable: true' and 'lock: byte' or 'none' expected in its map",
+			f->name);
+	return 0;
+}
+
+int otp_flash_units(const struct otp_field *f, uint32_t unit, const char *part, struct err *e)
+{
+	unit = MAX(unit, (uint32_t)OTP_WORD);
+	if (f->width % 8 || f->address % unit || otp_bytes(f) % unit)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"otp field '%s' is %u bits at 0x%08x, and %s programs %u bytes at once: an address and a width of whole units expected",
+			f->name, f->width, (uint32_t)f->address, part, unit);
+	if (f->lock == OTP_LOCK_BYTE && unit > OTP_WORD)
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s programs %u bytes at once: a single byte that locks cannot be written there",
+			part, unit);
+	return 0;
+}
+
+uint32_t otp_lock_word(const struct otp_field *f, uint8_t word[OTP_WORD])
+{
+	memset(word, 0xff, OTP_WORD);
+	word[f->lock_at % OTP_WORD] = 0;
+	return (uint32_t)(f->lock_at - f->lock_at % OTP_WORD);
+}

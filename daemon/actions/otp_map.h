@@ -67,6 +67,14 @@ const char *otp_coding_str(enum otp_coding c);
  * the width has go to p. -ERR_RECIPE_INVALID where it does not fit; the value is not in the message. */
 int otp_value_parse(
 	const struct otp_field *f, const char *text, uint8_t p[OTP_BYTES], struct err *e);
+/* Whether the field is one-time flash in memory, as boot ROMs reach it: -ERR_RECIPE_INVALID. */
+int otp_flash_check(const struct otp_field *f, struct err *e);
+/* Cells are programmed by `unit` bytes at once, at least OTP_WORD: what shares them with the field would be
+ * burnt with it. -ERR_RECIPE_INVALID, -ERR_UNSUPPORTED; part is for messages. */
+#define OTP_WORD 4
+int otp_flash_units(const struct otp_field *f, uint32_t unit, const char *part, struct err *e);
+/* The word that holds the byte which locks the field: ff beside it changes nothing. Returns its address. */
+uint32_t otp_lock_word(const struct otp_field *f, uint8_t word[OTP_WORD]);
 static inline size_t otp_bytes(const struct otp_field *f)
 {
 	return (f->width + 7) / 8;

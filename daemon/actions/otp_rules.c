@@ -44,6 +44,16 @@ enum otp_deed otp_decide(
 	return locked == OTP_LOCKED ? deeds[seen].locked[column] : deeds[seen].open[column];
 }
 
+int otp_lock_of(const struct otp_field *f, uint8_t byte, enum otp_locked *ret, struct err *e)
+{
+	if (byte != 0 && byte != 0xff)
+		return err_set(e, ERR_OTP_CONFLICT,
+			"the byte at 0x%08x that locks otp field '%s' is %02x: 00 or ff expected",
+			(uint32_t)f->lock_at, f->name, byte);
+	*ret = byte ? OTP_OPEN : OTP_LOCKED;
+	return 0;
+}
+
 const char *otp_seen_str(enum otp_seen s)
 {
 	static const char *const name[] = {"unreadable", "equal", "blank", "part", "other"};

@@ -33,5 +33,7 @@ enum otp_deed {
 enum otp_seen otp_compare(const struct otp_field *f, const uint8_t *have, const uint8_t *wanted);
 enum otp_deed otp_decide(
 	enum otp_seen seen, enum otp_coding coding, bool complete, enum otp_locked locked);
+/* By the byte that locks: 00 or ff. -ERR_OTP_CONFLICT for any other. */
+int otp_lock_of(const struct otp_field *f, uint8_t byte, enum otp_locked *ret, struct err *e);
 const char *otp_seen_str(enum otp_seen s);
 const char *otp_locked_str(enum otp_locked l);

@@ -67,6 +67,13 @@ struct otp_act {
 		.name = "complete", .type = ARG_BOOL, .def = "false",                         \
 		.doc = "a field without coding that holds a part of the value is burnt again" \
 	}
+/* Of a way to the memory where the unit has a name of its own. */
+#define OTP_ROW_IS_UNIT(of)                                                                                                              \
+	{                                                                                                                                \
+		.name = "is_unit", .type = ARG_BOOL, .def = "true",                                                                      \
+		.doc = "the run's unit goes by " of                                                                                      \
+		       ", and is compared with it; false where it goes by another name, as of a console. The journal has it in any case" \
+	}
 #define OTP_VALUE_DOC \
 	"what it is to hold: every hex digit of the field, the first byte first, or 0x and a number"
 #define OTP_HOLDS_DOC "what it has to hold before it is locked, where that can be read"

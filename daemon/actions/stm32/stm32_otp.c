@@ -7,8 +7,6 @@
 #include "daemon/actions/otp_step.h"
 #include "daemon/actions/stm32/stm32.h"
 
-#define ALIGN 4 /* of an address and of the bytes of Write Memory */
-
 struct stm32_otp {
 	struct otp_act act;
 	struct stm32_session x;
@@ -52,12 +50,8 @@ static int rom_locked(void *to, const struct otp_field *f, enum otp_locked *ret,
 	if (f->lock == OTP_LOCK_NONE)
 		return 0;
 	r = stm32_read(o->x.rom, (uint32_t)f->lock_at, &byte, 1, &o->x.s->it, e);
-	if (r == 0 && byte != 0 && byte != 0xff)
-		r = err_set(e, ERR_OTP_CONFLICT,
-			"the byte at 0x%08x that locks it is %02x: 00 or ff expected",
-			(uint32_t)f->lock_at, byte);
 	if (r == 0)
-		*ret = byte ? OTP_OPEN : OTP_LOCKED;
+		r = otp_lock_of(f, byte, ret, e);
 	return r;
 }
 
@@ -69,15 +63,13 @@ static int rom_write(void *to, const struct otp_field *f, const uint8_t *p, stru
 		o->x.rom, (uint32_t)f->address, p, (uint32_t)otp_bytes(f), &o->x.s->it, e);
 }
 
-/* The bytes beside it are written ff, which changes nothing. */
 static int rom_lock(void *to, const struct otp_field *f, struct err *e)
 {
 	struct stm32_otp *o = to;
-	uint8_t word[ALIGN] = {0xff, 0xff, 0xff, 0xff};
+	uint8_t word[OTP_WORD];
+	uint32_t at = otp_lock_word(f, word);
 
-	word[f->lock_at % ALIGN] = 0;
-	return stm32_write_once(o->x.rom, (uint32_t)(f->lock_at - f->lock_at % ALIGN), word,
-		sizeof word, &o->x.s->it, e);
+	return stm32_write_once(o->x.rom, at, word, sizeof word, &o->x.s->it, e);
 }
 
 static const struct otp_port rom_port = {
@@ -88,38 +80,18 @@ static const struct otp_port rom_port = {
 	.lock = rom_lock,
 };
 
-static int check_field(const struct otp_field *f, struct err *e)
-{
-	if (!f->in_memory || f->bits != OTP_CLEAR || !f->readable || f->lock == OTP_LOCK_COMMAND)
-		return err_set(e, ERR_RECIPE_INVALID,
-			"otp field '%s' is not one that the boot ROM reaches: 'address', 'bits: clear', 'readable: true' and 'lock: byte' or 'none' expected in its map",
-			f->name);
-	return 0;
-}
-
 static int preflight(struct step *s, const struct args *a, struct err *e)
 {
-	return otp_look_ahead(s, a, check_field, e);
+	return otp_look_ahead(s, a, otp_flash_check, e);
 }
 
-/* Cells are programmed by whole units: what shares one with the field would be burnt with it. */
 static int check_part(const struct otp_field *f, const struct stm32_info *i, struct err *e)
 {
-	uint32_t unit = MAX((uint32_t)i->device.write_unit, (uint32_t)ALIGN);
-
 	if (i->device.erased != 0xff)
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s has cells that are 00 where they are blank, and those go both ways: no one-time memory is burnt there",
 			i->device.name);
-	if (f->width % 8 || f->address % unit || otp_bytes(f) % unit)
-		return err_set(e, ERR_RECIPE_INVALID,
-			"otp field '%s' is %u bits at 0x%08x, and %s programs %u bytes at once: an address and a width of whole units expected",
-			f->name, f->width, (uint32_t)f->address, i->device.name, unit);
-	if (f->lock == OTP_LOCK_BYTE && unit > ALIGN)
-		return err_set(e, ERR_UNSUPPORTED,
-			"%s programs %u bytes at once: a single byte that locks cannot be written there",
-			i->device.name, unit);
-	return 0;
+	return otp_flash_units(f, i->device.write_unit, i->device.name, e);
 }
 
 static int stm32_otp_open(struct stm32_otp *o, struct step *s, const struct args *a,
@@ -130,7 +102,7 @@ static int stm32_otp_open(struct stm32_otp *o, struct step *s, const struct args
 	o->act.port = &rom_port;
 	o->act.to = o;
 	if (r == 0)
-		r = check_field(o->act.f, e);
+		r = otp_flash_check(o->act.f, e);
 	if (r == 0)
 		r = stm32_session_open(&o->x, s, a, e);
 	if (r < 0)
@@ -166,12 +138,6 @@ static int otp_lock_run(
 	return r < 0 ? r : otp_lock(&o.act, out, e);
 }
 
-#define ROW_IS_UNIT                                                                                                                                                                     \
-	{                                                                                                                                                                               \
-		.name = "is_unit", .type = ARG_BOOL, .def = "true",                                                                                                                     \
-		.doc = "the run's unit goes by the part's unique id, and is compared with it; false where it goes by another name, as of a console. The journal has the id in any case" \
-	}
-
 static const struct action_arg otp_read_args[] = {
 	ARG_ROW_PORT, OTP_ROWS_FIELD, STM32_ROWS_SESSION, {0}};
 
@@ -196,7 +162,7 @@ static const struct action_arg otp_write_args[] = {
 	OTP_ROW_VALUE(true, OTP_VALUE_DOC),
 	OTP_ROW_COMPLETE,
 	OTP_ROW_IRREVERSIBLE,
-	ROW_IS_UNIT,
+	OTP_ROW_IS_UNIT("the part's unique id"),
 	STM32_ROWS_SESSION,
 	{0},
 };
@@ -218,7 +184,7 @@ static const struct action_arg otp_lock_args[] = {
 	OTP_ROWS_FIELD,
 	OTP_ROW_VALUE(false, OTP_HOLDS_DOC),
 	OTP_ROW_IRREVERSIBLE,
-	ROW_IS_UNIT,
+	OTP_ROW_IS_UNIT("the part's unique id"),
 	STM32_ROWS_SESSION,
 	{0},
 };
