@@ -524,6 +524,10 @@ static const struct {
 		HEX},
 	{"dfu.otp_write", "value",
 		"{port: u, map: m, field: m, value: '${secrets.key}', " MEANT "}", HEX},
+	{"gdb.otp_lock", "value",
+		"{port: c, map: m, field: m, value: '${secrets.key}', uid: 0, " MEANT "}", HEX},
+	{"gdb.otp_write", "value",
+		"{port: c, map: m, field: m, value: '${secrets.key}', uid: 0, " MEANT "}", HEX},
 	{"otp.lock", "value",
 		"{port: c, sync: false, map: m, field: f, value: '${secrets.key}', " MEANT
 		", state: '', read: 'OTP 00c0ff00', value_is: '^OK OTP (.*)$'}",
