@@ -101,7 +101,21 @@ int dialogue_ask(struct dialogue_env *d, struct step *s, const char *send, const
 	return r < 0 ? r : console_command(d->console, send, x, d->error, &s->it, ret, e);
 }
 
-char *dialogue_fill(const char *template, const struct filling *with)
+char *regex_quote(const char *text)
+{
+	struct strbuf b = {0};
+
+	for (const char *p = text; *p; p++) {
+		/* PCRE2: a backslash before any ASCII character that is not a letter or digit makes
+		 * it mean itself. Other bytes already do. */
+		if (!isalnum((unsigned char)*p) && (unsigned char)*p < 0x80)
+			sb_add(&b, "\\");
+		sb_add_n(&b, p, 1);
+	}
+	return sb_take(&b);
+}
+
+char *fill_in(const char *template, const struct filling *with)
 {
 	struct strbuf b = {0};
 
@@ -117,20 +131,6 @@ char *dialogue_fill(const char *template, const struct filling *with)
 		}
 		sb_add(&b, f->name ? f->text : (char[]){*template, 0});
 		template += f->name ? n + 2 : 1;
-	}
-	return sb_take(&b);
-}
-
-char *regex_quote(const char *text)
-{
-	struct strbuf b = {0};
-
-	for (const char *p = text; *p; p++) {
-		/* PCRE2: a backslash before any ASCII character that is not a letter or digit makes
-		 * it mean itself. Other bytes already do. */
-		if (!isalnum((unsigned char)*p) && (unsigned char)*p < 0x80)
-			sb_add(&b, "\\");
-		sb_add_n(&b, p, 1);
 	}
 	return sb_take(&b);
 }

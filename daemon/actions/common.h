@@ -85,13 +85,6 @@ void dialogue_done(struct dialogue_env *d);
 int dialogue_ask(struct dialogue_env *d, struct step *s, const char *send, const char *expect,
 	struct console_reply *ret, struct err *e);
 
-struct filling {
-	const char *name, *text; /* {name}; NULL ends them */
-};
-
-/* The template with each {name} as its text, which is not looked at again. Owned by the caller. */
-char *dialogue_fill(const char *template, const struct filling *with);
-
 /* The pattern of an argument, or of def where it is absent; NULL for neither. */
 int arg_regex(
 	const struct args *a, const char *name, const char *def, struct regex **ret, struct err *e);
@@ -112,6 +105,12 @@ void output_reply(struct step_result *out, const struct console_reply *r);
 	{                                                                                          \
 		"match9", "ninth group"                                                            \
 	}
+
+struct filling {
+	const char *name, *text; /* {name}; NULL ends them */
+};
+/* The template with each {name} as its text, which is not looked at again. Owned by the caller. */
+char *fill_in(const char *template, const struct filling *with);
 
 json_t *facts_json(const struct device_facts *f);
 /* Bytes of a device into an output, which gets its name when it is whole: a broken read leaves no

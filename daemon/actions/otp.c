@@ -62,10 +62,10 @@ static int ask(struct otp_console *c, const struct otp_field *f, const char *sen
 {
 	const char *name = f && f->console ? f->console : f ? f->name : "";
 	_cleanup_(freep) char *quoted = regex_quote(name);
-	_cleanup_(freep) char *line = dialogue_fill(args_str(c->act.a, send),
+	_cleanup_(freep) char *line = fill_in(args_str(c->act.a, send),
 		(struct filling[]){{"name", name}, {"value", value}, {0}});
-	_cleanup_(freep) char *pattern = dialogue_fill(
-		args_str(c->act.a, expect), (struct filling[]){{"name", quoted}, {0}});
+	_cleanup_(freep) char *pattern =
+		fill_in(args_str(c->act.a, expect), (struct filling[]){{"name", quoted}, {0}});
 	_cleanup_(freep) char *either =
 		xasprintf("(?:%s)|(?:%s)", pattern, args_str(c->act.a, "closed"));
 	int r = dialogue_ask(&c->d, c->act.s, line, either, ret, e);

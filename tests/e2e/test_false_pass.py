@@ -63,10 +63,6 @@ FAULTS = {
     'refuse-serial': ('refuse-serial', 'refuse-serial', {'read-back-mismatch'}),
     'value-wrong': ('value-wrong', 'value-wrong', {'read-back-mismatch'}),
     'value-cut': ('value-cut', 'value-cut', {'read-back-mismatch'}),
-    'otp-half': ('otp-half=3', 'otp-half=3', {'device-gone'}),
-    'otp-lie': ('otp-lie', 'otp-lie', {'read-back-mismatch'}),
-    'otp-lost': ('otp-lost', 'otp-lost', {'timeout'}),
-    'otp-protected': ('otp-protected', 'otp-protected', {'no-evidence', 'otp-locked'}),
     'key-other': ('key-other', 'key-other', set()),
     'csr-other': ('csr-other', 'csr-other', set()),
     'cert-cut': ('cert-cut', 'cert-cut', set()),
@@ -79,6 +75,10 @@ FAULTS = {
     'garbage': ('garbage', 'garbage', NOISE),
     'huge-line': ('huge-line', 'huge-line', NOISE),
     'nul': ('nul', 'nul', NOISE),
+    'otp-half': ('otp-half=3', 'otp-half=3', {'device-gone'}),
+    'otp-lie': ('otp-lie', 'otp-lie', {'read-back-mismatch'}),
+    'otp-lost': ('otp-lost', 'otp-lost', {'timeout'}),
+    'otp-protected': ('otp-protected', 'otp-protected', {'no-evidence', 'otp-locked'}),
 }
 
 BOOT = ('address=0x08010000', 'enter_timeout=1s')

@@ -64,8 +64,8 @@ static int write_one(struct step *s, const struct args *a, const struct filling 
 	struct step_result *out, struct err *e)
 {
 	_dialogue_ d = {0};
-	_secret_ set = dialogue_fill(args_str(a, "set"), with);
-	_cleanup_(freep) char *get = dialogue_fill(args_str(a, "get"), with);
+	_secret_ set = fill_in(args_str(a, "set"), with);
+	_cleanup_(freep) char *get = fill_in(args_str(a, "get"), with);
 	json_t *replies = json_array();
 	int r = dialogue_open(s, a, &d, e);
 
@@ -265,10 +265,10 @@ static int flag_one(struct dialogue_env *d, struct step *s, const struct args *a
 {
 	const struct filling with[] = {{"name", name}, {"value", value}, {0}};
 	_cleanup_(freep) char *quoted = regex_quote(name);
-	_cleanup_(freep) char *set = dialogue_fill(args_str(a, "set"), with);
-	_cleanup_(freep) char *get = dialogue_fill(args_str(a, "get"), with);
+	_cleanup_(freep) char *set = fill_in(args_str(a, "set"), with);
+	_cleanup_(freep) char *get = fill_in(args_str(a, "get"), with);
 	_cleanup_(freep) char *pattern =
-		dialogue_fill(args_str(a, "pattern"), (struct filling[]){{"name", quoted}, {0}});
+		fill_in(args_str(a, "pattern"), (struct filling[]){{"name", quoted}, {0}});
 	_cleanup_(freep) char *got = NULL;
 	int r = set_value(d, s, a, set, replies, e);
 
