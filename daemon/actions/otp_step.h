@@ -75,7 +75,7 @@ struct otp_act {
 		       ", and is compared with it; false where it goes by another name, as of a console. The journal has it in any case" \
 	}
 #define OTP_VALUE_DOC \
-	"what it is to hold: every hex digit of the field, the first byte first, or 0x and a number"
+	"what it is to hold, in quotes: every hex digit of the field, the first byte first, or 0x and a number"
 #define OTP_HOLDS_DOC "what it has to hold before it is locked, where that can be read"
 extern const char *const otp_irreversible[];
 
