@@ -47,6 +47,9 @@ enum err_class {
 	X(KEY_NOT_PROVEN, "key-not-proven", UNIT,                                                       \
 		"The unit does not prove that it holds its private key: set it aside.")                 \
 	X(OPERATOR_FAILED, "operator-failed", UNIT, "The operator judged the unit bad.")                \
+	X(OTP_CONFLICT, "otp-conflict", UNIT,                                                           \
+		"A fuse holds something else for good: set the unit aside.")                            \
+	X(OTP_LOCKED, "otp-locked", UNIT, "A fuse is locked and takes no value any more.")              \
 	/* the line */                                                                                  \
 	X(DEVICE_GONE, "device-gone", LINE,                                                             \
 		"The unit was unplugged or lost power during the run.")                                 \
@@ -77,6 +80,8 @@ enum err_class {
 		"Set the clock or wait for the time service, then run the unit again.")                 \
 	X(UNIT_SUSPECT, "unit-suspect", LINE,                                                           \
 		"A supervisor looks at the unit, then releases or scraps it.")                          \
+	X(OTP_HALF, "otp-half-burnt", LINE,                                                             \
+		"Half a value is burnt for good: a supervisor looks at the unit, and scraps it.")       \
 	X(INTERRUPTED, "interrupted", LINE,                                                             \
 		"Power or provd was lost during the run: run the unit again.")                          \
 	X(PREFLIGHT, "preflight", LINE, "A condition for the run is not met.")                          \

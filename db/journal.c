@@ -45,6 +45,25 @@ static struct journal_open open_of(const struct found *row)
 	return o;
 }
 
+/* 1 with the newest committed act that is surely this unit's. */
+static int find_committed(struct db *d, const struct journal_intent *i, const struct run_facts *f,
+	struct journal_open *ret, struct err *e)
+{
+	static const struct column columns[] = {COL_AS(struct journal_open, run, "run_id"),
+		COL_AS(struct journal_open, unit, "unit_id"),
+		COL_AS(struct journal_open, intended_ms, "intended_at"),
+		COL(struct journal_open, committed), COL(struct journal_open, other), {0}};
+	SELECT(find,
+		"SELECT i.run_id, r.unit_id, i.intended_at, 1 AS committed, i.digest <> ?5 AS other"
+		" FROM intents i JOIN runs r ON r.id = i.run_id"
+		" WHERE i.state = 'committed' AND i.action = ?3 AND i.what = ?4 AND " ALIKE
+		" ORDER BY i.seq DESC LIMIT 1",
+		columns);
+
+	return select_one(
+		d, e, &find, ret, i->unit, or_null(f->unit), i->action, i->what, i->digest);
+}
+
 struct settled {
 	char run[DB_ID_SIZE], station[DB_ID_SIZE], job[DB_ID_SIZE];
 	json_t *act;
@@ -112,6 +131,17 @@ static int settle_same(struct db *tx, const struct journal_intent *i, const stru
 	return MIN(r, 0);
 }
 
+/* Nothing is open, and the device cannot tell. */
+static int intend_unseen(struct db *tx, const struct journal_intent *i, const struct run_facts *f,
+	struct journal_open *ret, struct err *e)
+{
+	int r = i->for_good ? find_committed(tx, i, f, ret, e) : 0;
+
+	if (r != 0 || i->seen == JOURNAL_CLOSED)
+		return MIN(r, 0);
+	return record(tx, i, f, e);
+}
+
 int journal_intend(
 	struct db *tx, const struct journal_intent *i, struct journal_open *ret, struct err *e)
 {
@@ -122,13 +152,15 @@ int journal_intend(
 	*ret = (struct journal_open){0};
 	if (r < 0)
 		return r;
-	if (i->seen != JOURNAL_CANNOT_TELL) {
+	if (i->seen == JOURNAL_DONE || i->seen == JOURNAL_NOT_DONE) {
 		r = settle_same(tx, i, &f, ret, e);
 		return r < 0 || i->seen == JOURNAL_DONE ? r : record(tx, i, &f, e);
 	}
 	r = find_open(tx, i, &f, &row, e);
-	if (r <= 0)
-		return r < 0 ? r : record(tx, i, &f, e);
+	if (r < 0 || (r == 0 && i->seen == JOURNAL_HALF))
+		return r;
+	if (r == 0)
+		return intend_unseen(tx, i, &f, ret, e);
 	*ret = open_of(&row);
 	return row.same && !row.suspect ? settle(tx, row.seq, "suspect", i->observed, i->run, e)
 					: 0;

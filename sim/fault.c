@@ -6,7 +6,7 @@
 #include "base/strbuf.h"
 #include "base/util.h"
 
-enum arg_kind { ARG_NONE, ARG_INDEX, ARG_OFFSET, ARG_MS, ARG_BYTE, ARG_CELSIUS };
+enum arg_kind { ARG_NONE, ARG_INDEX, ARG_OFFSET, ARG_MS, ARG_BYTE, ARG_CELSIUS, ARG_BITS };
 
 struct fault_kind {
 	const char *name;
@@ -46,6 +46,13 @@ static const struct fault_kind kinds[FAULT_ID_COUNT] = {
 		"SET_MAC, SET_LICENSE or SET_FLAG is acknowledged, and its last character kept as another"},
 	[FAULT_VALUE_CUT] = {"value-cut", ARG_NONE, 0, 1,
 		"SET_MAC, SET_LICENSE or SET_FLAG is acknowledged, and kept without its last character"},
+	[FAULT_OTP_HALF] = {"otp-half", ARG_BITS, 1, 1,
+		"OTP_WRITE burns BITS bits, then the power goes off, and on after 300 ms"},
+	[FAULT_OTP_LIE] = {"otp-lie", ARG_NONE, 0, 1,
+		"OTP_WRITE is acknowledged and burns nothing"},
+	[FAULT_OTP_LOST] = {"otp-lost", ARG_NONE, 0, 1,
+		"OTP_WRITE or OTP_LOCK is done, its answer is lost"},
+	[FAULT_OTP_PROTECTED] = {"otp-protected", ARG_NONE, 0, 0, "OTP_READ is refused"},
 	[FAULT_KEY_OTHER] = {"key-other", ARG_NONE, 0, 1, "KEY_SIGN signs with another key"},
 	[FAULT_CSR_OTHER] = {"csr-other", ARG_NONE, 0, 1,
 		"KEY_CSR makes the request of another subject"},
@@ -65,7 +72,7 @@ static const struct fault_kind kinds[FAULT_ID_COUNT] = {
 };
 
 static const char *const phase_name[] = {"any", "write", "read", "console"};
-static const char *const arg_name[] = {"", "=K", "=OFFSET", "=MS", "=BYTE", "=CELSIUS"};
+static const char *const arg_name[] = {"", "=K", "=OFFSET", "=MS", "=BYTE", "=CELSIUS", "=BITS"};
 
 static int find_kind(const char *name, enum fault_id *ret, struct err *e)
 {
@@ -98,6 +105,7 @@ static bool parse_arg(enum arg_kind kind, const char *s, double *ret)
 	case ARG_OFFSET:
 	case ARG_MS:
 	case ARG_BYTE:
+	case ARG_BITS:
 		break;
 	}
 	if (!parse_size(s, &v) || v > (kind == ARG_BYTE ? 0xff : UINT32_MAX))

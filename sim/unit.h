@@ -22,7 +22,7 @@ struct unit {
 	json_t *serials; /* every SET_SERIAL ever acknowledged, in order */
 	json_t *config;
 	/* {"mac": {"0": ...}, "license": {"key": ...}, "flags": {NAME: "0"}, "key": {"private": HEX},
-	 * "cert": {"der": HEX}} */
+	 * "cert": {"der": HEX}, "otp": {NAME: {"value": HEX, "locked": bool, "writes": [HEX]}}} */
 	json_t *values;
 	json_t *counters; /* boots, erases, writes, bytes_written, bytes_read, naks, commands */
 	double temp_offset;

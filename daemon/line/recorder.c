@@ -617,6 +617,10 @@ static enum journal_seen seen_of(enum observed o)
 		return JOURNAL_NOT_DONE;
 	case OBSERVED_DONE:
 		return JOURNAL_DONE;
+	case OBSERVED_HALF:
+		return JOURNAL_HALF;
+	case OBSERVED_CLOSED:
+		return JOURNAL_CLOSED;
 	case OBSERVED_UNKNOWN:
 		break;
 	}
@@ -634,6 +638,7 @@ static int apply_intend(struct db *tx, void *data, struct err *e)
 		.unit = n->intent->unit,
 		.what = n->intent->what,
 		.digest = n->intent->digest,
+		.for_good = n->intent->for_good,
 		.seen = seen_of(n->seen->state),
 		.observed = n->seen->said,
 	};
@@ -651,6 +656,8 @@ int recorder_intend(struct recorder *r, const struct intent *i, const struct obs
 		return err;
 	snprintf(ret->run, sizeof ret->run, "%s", n.open.run);
 	snprintf(ret->unit, sizeof ret->unit, "%s", n.open.unit);
+	ret->committed = n.open.committed;
+	ret->other = n.open.other;
 	return 0;
 }
 

@@ -88,6 +88,8 @@ struct action_arg {
 	 * hold a secret. Every other argument is refused where it holds one, by the check and by
 	 * the runner. */
 	bool secret;
+	/* ARG_STRING that holds digits: a number is refused, for YAML reads 0x10 as 16 and 010 as 10. */
+	bool quoted;
 	bool bench;   /* a path of this machine, which a station does not take */
 	bool program; /* names a program that has to be installed; of a list the first item does */
 	bool service; /* names a service of provd.yaml: it has to be there before the first step */
@@ -218,7 +220,10 @@ struct teller step_teller(struct step *s);
  *
  *	done         *ret_done is true: do not act, the step has passed
  *	blank        act; an earlier intent is void
- *	cannot tell  act, but not where an earlier intent of this unit is open: -ERR_UNIT_SUSPECT
+ *	half         do not act: the error of the observation; an earlier intent is suspect
+ *	cannot tell  act, but not where an earlier intent of this unit is open: -ERR_UNIT_SUSPECT;
+ *		     one that is for good and on record as done is done
+ *	closed       the same, and do not act: the error of the observation
  *
  * What was decided of an earlier intent goes into the evidence ("earlier_intent"). When the step has
  * passed the runner commits the intent; where it has not, it stays open, and the next run on the
@@ -241,11 +246,16 @@ struct action {
 	/* OPTIONAL, of ACTION_MAY_WAIT: whether it may with these arguments as they are written (NULL:
 	 * none). -ERR_INVALID with the sentence. */
 	int (*may_wait)(const json_t *with, struct err *e);
+	/* Before the first step of a run, for each of its steps whose condition is not known to be
+	 * false: what is wrong with the arguments that are known by then (those with a reference to
+	 * a step or the serial number are absent), without a look at the unit. It opens no port, and
+	 * s has no log. NULL: nothing. */
+	int (*preflight)(struct step *s, const struct args *a, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
 	/* REQUIRED of ACTION_IRREVERSIBLE, else NULL. Looks, over what run() has opened, whether what
 	 * run() is about to do has happened already. Changes nothing. BLANK is said only of a device
-	 * that shows nothing of it; half of it is UNKNOWN. */
+	 * that shows nothing of it, or where what is there may be completed. */
 	int (*observe)(struct step *s, const struct args *a, void *session, struct observation *ret,
 		struct err *e);
 };

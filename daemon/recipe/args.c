@@ -323,6 +323,15 @@ static int refuse_secret(const struct action_arg *row, struct err *e)
 		row->name);
 }
 
+static int check_quotes(const struct action_arg *row, const json_t *j, struct err *e)
+{
+	if (!row->quoted || json_is_string(j))
+		return 0;
+	return err_set(e, ERR_INVALID,
+		"'%s' is a number: its digits as a text expected, with quotes around them (without them 0x10 is 16)",
+		row->name);
+}
+
 /* The first field of a mapping of mappings that would hold a secret; NULL: none. */
 static const struct action_arg *secret_field(const struct action_arg *row, const json_t *given,
 	const json_t *values, const struct scope *scope)
@@ -363,6 +372,9 @@ static int fill(const struct action_arg *row, const json_t *given, const struct 
 		hidden = row;
 	if (hidden)
 		return refuse_secret(hidden, e);
+	r = check_quotes(row, v->json, e);
+	if (r < 0)
+		return r;
 	if (json_is_number(v->json) || json_is_boolean(v->json)) {
 		/* A string argument that was written without quotes. */
 		_cleanup_(freep) char *s = scalar_text(v->json);
@@ -373,8 +385,17 @@ static int fill(const struct action_arg *row, const json_t *given, const struct 
 	return convert(row, v->json, v, e);
 }
 
-int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
-	struct args **ret, struct err *e)
+/* As if it was not given. */
+static void forget(const struct action_arg *row, struct value *v)
+{
+	if (row->type == ARG_OBJECT)
+		args_free(v->object);
+	json_decref(v->json);
+	*v = (struct value){0};
+}
+
+static int make_args(const struct action_arg *rows, const json_t *with, const struct scope *scope,
+	bool early, struct args **ret, struct err *e)
 {
 	_cleanup_(args_freep) struct args *a = xcalloc(1, sizeof *a);
 
@@ -393,15 +414,31 @@ int args_new(const struct action_arg *rows, const json_t *with, const struct sco
 
 			r = fill(&rows[i], def, scope, &a->value[i], e);
 			json_decref(def);
-		} else if (rows[i].required) {
+		} else if (rows[i].required && !early) {
 			r = err_set(
 				e, ERR_INVALID, "'%s' is missing: %s", rows[i].name, rows[i].doc);
+		}
+		if (r == -ERR_NOT_FOUND && early) {
+			forget(&rows[i], &a->value[i]);
+			r = 0;
 		}
 		if (r < 0)
 			return r;
 	}
 	*ret = steal_ptr(&a);
 	return 0;
+}
+
+int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
+	struct args **ret, struct err *e)
+{
+	return make_args(rows, with, scope, false, ret, e);
+}
+
+int args_known(const struct action_arg *rows, const json_t *with, const struct scope *scope,
+	struct args **ret, struct err *e)
+{
+	return make_args(rows, with, scope, true, ret, e);
 }
 
 static int no_name(void *data, const char *path, json_t **ret, struct err *e)
@@ -423,10 +460,8 @@ struct args *args_literal(const struct action_arg *rows, const json_t *with)
 
 		if (!given || json_is_null(given) || rows[i].type == ARG_OBJECT)
 			continue;
-		if (fill(&rows[i], given, &none, &a->value[i], NULL) < 0) {
-			json_decref(a->value[i].json);
-			a->value[i] = (struct value){0};
-		}
+		if (fill(&rows[i], given, &none, &a->value[i], NULL) < 0)
+			forget(&rows[i], &a->value[i]);
 	}
 	return a;
 }
@@ -616,7 +651,7 @@ static void check_one(const struct ref_sink *s, const struct action_arg *row, co
 		sb_done(&b);
 		return;
 	}
-	if (convert(row, (json_t *)given, &v, &e) < 0)
+	if (check_quotes(row, given, &e) < 0 || convert(row, (json_t *)given, &v, &e) < 0)
 		mistakes_add(s->m, pointer, "%s", e.msg);
 }
 

@@ -76,23 +76,31 @@ struct intent {
 	char unit[UNIT_NAME_BYTES]; /* what the device says of itself: chip id, serial number; "" */
 	char what[INTENT_WHAT_BYTES]; /* which thing of the unit: "bootloader lock" */
 	char digest[SHA256_HEX]; /* of what is to be brought there; of a secret never a bare one */
+	/* Nothing takes it back, ever: where the device cannot tell, one that is on record as done
+	 * is done. (A lock that another step may lift is not for good.) */
+	bool for_good;
 };
 
 /* What the device shows of it. */
 enum observed {
 	OBSERVED_UNKNOWN, /* it cannot tell */
 	OBSERVED_BLANK,	  /* nothing of it has happened: it may be done */
-	OBSERVED_DONE	  /* it is as it is meant to be */
+	OBSERVED_DONE,	  /* it is as it is meant to be */
+	OBSERVED_HALF,	/* a part of it happened, or something else did: it may not be done, ever */
+	OBSERVED_CLOSED /* it cannot tell, and takes nothing any more */
 };
 struct observation {
 	enum observed state;
 	char said[OBSERVATION_BYTES]; /* how that was seen, a sentence for the journal */
+	enum err_code code;	      /* of OBSERVED_HALF and _CLOSED: how the step ends */
 };
 
-/* An earlier act of that kind whose end is not on record. */
+/* An earlier act of that kind whose end is not on record; or which is done for good. */
 struct earlier_intent {
 	char run[RECORD_ID_BYTES];  /* "" there is none */
 	char unit[RECORD_ID_BYTES]; /* the id of its unit in the records, "" unknown */
+	bool committed;		    /* it is done for good */
+	bool other;		    /* that one brought something else there */
 };
 
 /* A certificate that is asked for. */
@@ -207,8 +215,9 @@ struct step_env_ops {
 
 	/* OPTIONAL. Records the intent durably, with what was seen of it before. Open intents of the
 	 * same unit and thing are settled by that; *ret is the newest of them. Nothing is recorded
-	 * where it is done already, and where nobody can tell and an earlier intent is open: *ret is
-	 * that one then, and the step must not act. NULL: nothing outlives the run, and what the
+	 * where it is done already, where half of it is, where the device is closed, and where
+	 * nobody can tell and an earlier intent is open, or is committed and for good: *ret is that
+	 * one then, and the step must not act. NULL: nothing outlives the run, and what the
 	 * device shows alone decides. */
 	int (*intend)(void *env, const struct intent *i, const struct observation *seen,
 		struct earlier_intent *ret, struct err *e);

@@ -13,6 +13,30 @@ static int refuse(const struct step *s, const struct intent *i, const struct obs
 		before->run, i->what, seen->said, before->unit[0] ? before->unit : "of that run");
 }
 
+static bool cannot_tell(enum observed o)
+{
+	return o == OBSERVED_UNKNOWN || o == OBSERVED_CLOSED;
+}
+
+static int refuse_other(const struct intent *i, const struct earlier_intent *before, struct err *e)
+{
+	return err_set(e, ERR_OTP_CONFLICT,
+		"the unit cannot show it, and run %s has done the %s with another value, for good: set the unit aside",
+		before->run, i->what);
+}
+
+/* What the journal says where the device says nothing. */
+static int ask_journal(const struct step *s, const struct intent *i, const struct observation *seen,
+	const struct earlier_intent *before, bool *ret_done, struct err *e)
+{
+	*ret_done = before->committed;
+	if (before->committed)
+		return before->other ? refuse_other(i, before, e) : 0;
+	if (before->run[0])
+		return refuse(s, i, seen, before, e);
+	return seen->state == OBSERVED_CLOSED ? err_set(e, seen->code, "%s", seen->said) : 0;
+}
+
 int step_intend(struct step *s, const struct args *a, const struct intent *i, void *session,
 	bool *ret_done, struct step_result *out, struct err *e)
 {
@@ -27,9 +51,13 @@ int step_intend(struct step *s, const struct args *a, const struct intent *i, vo
 		r = s->ops->intend(s->env, i, &seen, &before, e);
 	if (r < 0)
 		return r;
-	if (before.run[0] && seen.state == OBSERVED_UNKNOWN)
-		return refuse(s, i, &seen, &before, e);
 	*ret_done = seen.state == OBSERVED_DONE;
+	if (seen.state == OBSERVED_HALF)
+		return err_set(e, seen.code, "%s", seen.said);
+	if (cannot_tell(seen.state))
+		r = ask_journal(s, i, &seen, &before, ret_done, e);
+	if (r < 0)
+		return r;
 	s->intended = !*ret_done;
 	if (before.run[0])
 		result_evidence(out, "earlier_intent",

@@ -569,6 +569,57 @@ static void run_done(struct run *run)
 	json_decref(run->deferred);
 }
 
+/* --- before the first step --- */
+
+/* What no step and no draw from a pool has to come before. */
+static int lookup_early(void *data, const char *path, json_t **ret, struct err *e)
+{
+	if (!strncmp(path, "steps.", 6) || !strcmp(path, "unit.serial"))
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' has no value yet", path);
+	return lookup(data, path, ret, e);
+}
+
+static int look_ahead(
+	struct run *run, const struct recipe_step *st, const struct iotime *it, struct err *e)
+{
+	const struct runner *rn = run->rn;
+	const struct scope scope = {.lookup = lookup_early, .data = run, .secrets = rn->secrets};
+	struct step s = {.id = st->id,
+		.action = st->action,
+		.it = *it,
+		.secrets = rn->secrets,
+		.ops = rn->ops,
+		.env = rn->env};
+	struct args *args = NULL;
+	bool wanted = true;
+	int r;
+
+	if (!st->action->preflight)
+		return 0;
+	/* Whether it comes to that is not known, or known as no. */
+	if (st->when && (condition_eval(st->when, &scope, &wanted, NULL) < 0 || !wanted))
+		return 0;
+	r = args_known(st->action->args, st->with, &scope, &args, e);
+	if (r == 0)
+		r = st->action->preflight(&s, args, e);
+	args_free(args);
+	return r < 0 ? err_prefix(e, "step '%s'", st->id) : 0;
+}
+
+/* Of all steps, while nothing has been touched. */
+static int look_at_steps(struct run *run, struct err *e)
+{
+	const struct recipe *recipe = run->rn->recipe;
+	const struct iotime all = {NO_DEADLINE, run->rn->cancel};
+	const struct iotime it = iotime_within(&all, recipe->timeout_us);
+	int r = 0;
+
+	for (size_t p = 0; p < ARRAY_LEN(recipe->step); p++)
+		for (size_t i = 0; r == 0 && i < recipe->steps[p]; i++)
+			r = look_ahead(run, &recipe->step[p][i], &it, e);
+	return r;
+}
+
 void runner_run(const struct runner *rn, struct run_result *ret)
 {
 	struct run run = {.rn = rn,
@@ -582,10 +633,12 @@ void runner_run(const struct runner *rn, struct run_result *ret)
 	struct err e = {0};
 
 	*ret = (struct run_result){.outcome = OUTCOME_PASSED};
-	if (take_secrets(&run, &e) < 0) {
+	if (take_secrets(&run, &e) < 0 || look_at_steps(&run, &e) < 0) {
 		*ret = (struct run_result){
 			.outcome = OUTCOME_ERROR, .code = ERR_PREFLIGHT, .step = "preflight"};
-		snprintf(ret->message, sizeof ret->message, "%s", e.msg);
+		_cleanup_(freep) char *message = secret_mask_cut(rn->secrets, e.msg);
+
+		snprintf(ret->message, sizeof ret->message, "%s", message);
 		run_done(&run);
 		return;
 	}

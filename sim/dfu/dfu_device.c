@@ -206,6 +206,7 @@ static void dfu_json(struct device *d, bool whole, json_t *o)
 	json_object_set_new(o, "serial", json_string(s->serial));
 	json_object_set_new(o, "memories", list);
 	json_object_set_new(o, "downloads", json_integer((json_int_t)s->downloads));
+	json_object_set_new(o, "data_blocks", json_integer((json_int_t)s->data_blocks));
 	json_object_set_new(o, "erases", json_integer((json_int_t)s->erases));
 }
 

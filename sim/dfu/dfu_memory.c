@@ -118,6 +118,26 @@ static bool allowed(const struct dfu_memory *m, uint32_t address, unsigned acces
 	return !m->runs || (i >= 0 && m->run[i].access & access);
 }
 
+static bool is_one_time(const struct dfu_memory *m)
+{
+	bool once = m->runs > 0;
+
+	for (size_t i = 0; i < m->runs; i++)
+		once = once && !(m->run[i].access & 2);
+	return once;
+}
+
+static bool is_locked(const struct dfu_memory *m, uint32_t offset)
+{
+	uint32_t blocks, locks;
+
+	if (m->runs != 2 || !is_one_time(m))
+		return false;
+	blocks = m->run[0].page * m->run[0].pages;
+	locks = m->run[1].page * m->run[1].pages;
+	return offset < blocks && m->cell[blocks + offset / (blocks / locks)] == 0;
+}
+
 bool dfu_memory_write(
 	struct dfu_memory *m, uint32_t address, const uint8_t *p, size_t n, int64_t weak)
 {
@@ -125,6 +145,9 @@ bool dfu_memory_write(
 
 	if (!inside(m, address, n) || !allowed(m, address, 4))
 		return false;
+	for (size_t i = 0; i < n; i++)
+		if (is_locked(m, offset + (uint32_t)i))
+			return false;
 	for (size_t i = 0; i < n; i++) {
 		uint8_t old = m->cell[offset + i];
 
@@ -162,6 +185,8 @@ bool dfu_memory_erase_page(struct dfu_memory *m, uint32_t address)
 
 void dfu_memory_erase_all(struct dfu_memory *m)
 {
+	if (is_one_time(m))
+		return;
 	memset(m->cell, 0xff, m->size);
 	flush(m, 0, m->size);
 }

@@ -2,6 +2,9 @@
  *
  * One memory of a virtual DFU device: cells with pages of their own sizes, kept in a file of its
  * full size. NOR: a write clears bits, an erase of a page sets them. No I/O but that file.
+ *
+ * A memory without an erasable page is one-time: nothing sets its bits again, and where it has two runs,
+ * the bytes of the second lock as many equal blocks of the first, each by a 00 (RM0090, 3.7.5).
  */
 #pragma once
 

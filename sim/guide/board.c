@@ -68,6 +68,12 @@ void board_power_off(struct board *b)
 	board_keep(b);
 }
 
+void board_power_lost(struct board *b)
+{
+	b->stalled = true;
+	b->wish = WISH_REPLUG;
+}
+
 void board_keep(struct board *b)
 {
 	struct err e = {0};

@@ -15,6 +15,8 @@ void board_say(struct board *b, uint64_t ready_us, const char *text);
 void board_answer(struct board *b, uint64_t ready_us, const char *text);
 void board_start_application(struct board *b, uint64_t t_us);
 void board_erase(struct board *b, uint64_t t_us);
+/* The power goes off and on in the middle of what it does: no answer, and what is burnt stays. */
+void board_power_lost(struct board *b);
 /* The unit's state has changed: keep it before the answer. */
 void board_keep(struct board *b);
 
@@ -25,6 +27,12 @@ void cmd_set_license(struct board *b, const char *args, uint64_t t_us);
 void cmd_get_license(struct board *b, const char *args, uint64_t t_us);
 void cmd_set_flag(struct board *b, const char *args, uint64_t t_us);
 void cmd_get_flags(struct board *b, const char *args, uint64_t t_us);
+
+/* Commands of its fuses (otp.c). */
+void cmd_otp_write(struct board *b, const char *args, uint64_t t_us);
+void cmd_otp_read(struct board *b, const char *args, uint64_t t_us);
+void cmd_otp_lock(struct board *b, const char *args, uint64_t t_us);
+void cmd_otp_state(struct board *b, const char *args, uint64_t t_us);
 
 /* Commands of its secure element (credentials.c). */
 void cmd_key_gen(struct board *b, const char *args, uint64_t t_us);

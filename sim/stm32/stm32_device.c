@@ -104,6 +104,7 @@ static void stm32_free(struct device *d)
 {
 	wire_reset(&of(d)->wire);
 	stm32_memory_free(of(d)->memory);
+	stm32_otp_free(of(d)->otp);
 	free(of(d));
 }
 
@@ -153,6 +154,8 @@ static int stm32_new(const struct device_config *c, struct device **ret, struct 
 	s->reset_at_us = NEVER;
 	r = stm32_memory_new(0x08000000, flash ? (uint32_t)flash : s->family.flash,
 		s->family.erased, *pages ? pages : s->family.pages, c->dir, &s->memory, e);
+	if (r == 0 && s->pid == 0x413)
+		r = stm32_otp_new(c->dir, &s->otp, e);
 	if (r == 0)
 		r = preload(s, c, e);
 	if (r < 0) {
@@ -268,6 +271,13 @@ static void stm32_json(struct device *d, bool whole, json_t *o)
 	json_object_set_new(o, "resets", json_integer((json_int_t)s->resets));
 	if (!whole)
 		return;
+	if (s->otp) {
+		char otp[2 * STM32_OTP_BYTES + 1];
+
+		json_object_set_new(
+			o, "otp", json_string(hex_of(s->otp->cell, sizeof s->otp->cell, otp)));
+		json_object_set_new(o, "otp_writes", json_integer(s->otp->writes));
+	}
 	sha256_hex_of(s->memory->cell, used, hex);
 	json_object_set_new(o, "flash_sha256", json_string(hex));
 }

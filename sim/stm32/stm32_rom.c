@@ -272,6 +272,10 @@ static bool read_at(const struct stm32_rom *s, uint32_t address, uint8_t *buf, s
 		memset(buf, 0, n);
 		return true;
 	}
+	if (s->otp && stm32_otp_holds(address, n)) {
+		memcpy(buf, s->otp->cell + (address - STM32_OTP_BASE), n);
+		return true;
+	}
 	for (size_t i = 0; i < n; i++)
 		if (!system_byte(s, address + (uint32_t)i, &buf[i]))
 			return false;
@@ -307,6 +311,18 @@ static void answer_read(struct stm32_rom *s, size_t n, uint64_t now_us)
 	stm32_rom_say(s, now_us, buf, is_short(s, n) ? n - 1 : n);
 }
 
+static void write_otp(struct stm32_rom *s, size_t n, uint64_t now_us)
+{
+	bool half = own_fault_hit(s->faults, HALF_WRITE, NULL);
+
+	if (!stm32_otp_write(s->otp, s->address, s->frame + 1, half ? n / 2 : n))
+		refuse(s, now_us);
+	else if (half)
+		s->state = COMMAND;
+	else
+		ack_done(s, now_us, settings_own_number(s->set, "stm32-write-us"));
+}
+
 static void write_frame(struct stm32_rom *s, uint64_t now_us)
 {
 	size_t n = s->frame[0] + 1u;
@@ -320,6 +336,10 @@ static void write_frame(struct stm32_rom *s, uint64_t now_us)
 	}
 	if (is_ram(s->address, n)) {
 		ack_done(s, now_us, 0);
+		return;
+	}
+	if (s->otp && stm32_otp_holds(s->address, n)) {
+		write_otp(s, n, now_us);
 		return;
 	}
 	if (!stm32_memory_holds(s->memory, s->address, n)) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "sim/device.h"
+#include "sim/stm32/stm32_otp.h"
 #include "sim/stm32_memory.h"
 #include "sim/wire.h"
 
@@ -61,6 +62,7 @@ struct stm32_rom {
 	struct stm32_family family;
 	uint16_t pid;
 	struct stm32_memory *memory;
+	struct stm32_otp *otp; /* NULL: it has none */
 	struct wire wire;
 	enum stm32_state state;
 	bool stalled;

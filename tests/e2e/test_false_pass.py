@@ -32,6 +32,8 @@ NEW = line.firmware(1500, 2)    # to be flashed: not a whole number of frames
 SERIAL = 'SN20261122000042'
 MAC = 'AC:DE:48:00:12:34'
 LICENSE = 'LIC-2026-000042'
+FUSES = '00c0ffee'
+MAP = 'otp: provsim\nfields: {flags: {width: 32}}\n'
 TEMP = 24.6
 LIMIT_S = 14                    # of one action of the bench; each has less in its own arguments
 RECIPE_LIMIT_S = 60
@@ -73,6 +75,10 @@ FAULTS = {
     'garbage': ('garbage', 'garbage', NOISE),
     'huge-line': ('huge-line', 'huge-line', NOISE),
     'nul': ('nul', 'nul', NOISE),
+    'otp-half': ('otp-half=3', 'otp-half=3', {'device-gone'}),
+    'otp-lie': ('otp-lie', 'otp-lie', {'read-back-mismatch'}),
+    'otp-lost': ('otp-lost', 'otp-lost', {'timeout'}),
+    'otp-protected': ('otp-protected', 'otp-protected', {'no-evidence', 'otp-locked'}),
 }
 
 BOOT = ('address=0x08010000', 'enter_timeout=1s')
@@ -86,6 +92,10 @@ def holds_flash(image):
     def check(b, step):
         return b['flash'][:len(image)] == image and not b['flash'][len(image):].strip(b'\xff')
     return check
+
+
+def holds_fuses(b, step):
+    return b['state']['values'].get('otp', {}).get('flags', {}).get('value') == FUSES
 
 
 def is_read(b, step):
@@ -120,6 +130,12 @@ ACTIONS = {
                      lambda b, step: b['state']['values'].get('license', {}) == {'key': LICENSE}),
     'unit.flags': (('flags.radio=1', 'flags.debug=0', 'timeout=500ms'), 'console',
                    lambda b, step: b['state']['values'].get('flags', {}) == {'radio': '1', 'debug': '0'}),
+    'otp.read': (('map={map}', 'field=flags', 'timeout=500ms'), 'console',
+                 lambda b, step: step['evidence']['value'] == '00000000'),
+    'otp.write': (('map={map}', 'field=flags', 'value=' + FUSES, 'irreversible=yes-i-mean-it', 'timeout=500ms'),
+                  'console', holds_fuses),
+    'otp.lock': (('map={map}', 'field=flags', 'irreversible=yes-i-mean-it', 'timeout=500ms'), 'console',
+                 lambda b, step: b['state']['values']['otp']['flags']['locked']),
     'serialboot.flash': (BOOT + ('image={new}', 'boot=true', 'erase_timeout=1s', 'ack_timeout=300ms', 'attempts=2'),
                          'boot', holds_flash(NEW)),
     'serialboot.read': (BOOT + ('size=1024', 'file={file}'), 'boot-read', is_read),
@@ -235,7 +251,8 @@ class Bench:
                 self.tell(board, unit['link'], BEFORE[action])
             file = os.path.join(self.l.home, 'read-%s-%s' % (board, fault))
             self.l.sim.ctl('fault', board=board, fault=fault_for(fault, where))
-            words = [a.format(new=os.path.join(self.l.home, 'new.bin'), file=file) if '{' in a and 'pattern' not in a
+            words = [a.format(new=os.path.join(self.l.home, 'new.bin'), file=file, map=os.path.join(self.l.home, 'map'))
+                     if '{' in a and 'pattern' not in a
                      else a for a in args]
             words = ['exec', action.split('+')[0], 'port=tty:' + unit['link'], *words, '--json']
             reset = (lambda: self.l.sim.ctl('reset', board=board)) if action == 'console.expect' else None
@@ -314,6 +331,8 @@ def on_bench(table):
         for path, data in ((old, OLD), (new, NEW)):
             with open(path, 'wb') as f:
                 f.write(data)
+        with open(os.path.join(l.home, 'map'), 'w') as f:
+            f.write(MAP)
         l.sim = line.Sim(l.home, BOARDS, '--preload', old)
         bench = Bench(l)
         listed = subprocess.run([line.binary('provsim'), 'faults'], capture_output=True, text=True, check=True).stdout

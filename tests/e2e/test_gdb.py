@@ -326,6 +326,33 @@ class Cortex(unittest.TestCase):
         self.assertEqual((status, step['code']), (1, 'verify-mismatch'), step)
         self.assertIn('0x20000000', step['message'])
 
+    def test_memory_that_is_taken_for_fuses_is_burnt_once(self):
+        """RAM is blank as fuses are; what the server is sent is what counts."""
+        m = self.machine('a')
+        self.passes(m, 'load')
+        fields = os.path.join(self.dir, 'fields')
+        with open(fields, 'w') as f:
+            f.write('otp: M3\nfields: {id: {width: 64, address: 0x2000c000, lock: none}}\n')
+
+        def burn(value):
+            p = subprocess.run([line.binary('provctl'), '--json', 'exec', 'gdb.otp_write', 'port=' + m.gdb.address,
+                                'map=' + fields, 'field=id', 'value=' + value, 'uid=0', 'irreversible=yes-i-mean-it'],
+                               capture_output=True, text=True, timeout=60)
+            step = json.loads(p.stdout)['steps'][0]
+            return step['code'] if p.returncode else step['evidence']['proof']
+
+        def burns():
+            # QEMU knows no X: it answers that with nothing, and M follows.
+            return sum(re.match(rb'M2000c000,', p) is not None for sent in m.gdb.sent for p in packets(sent))
+        self.assertEqual(burn('0011223344556677'), 'read-back')
+        self.assertEqual(burn('0011223344556677'), 'observed')
+        self.assertEqual(burn('0011223344556600'), 'otp-conflict')
+        self.assertEqual(burn('ff11223344556677'), 'otp-half-burnt')
+        self.assertEqual(burns(), 1)
+        status, said = self.gdb(m, 'x/2xw 0x2000c000', 'disconnect')
+        self.assertEqual(status, 0, said)
+        self.assertRegex(said, '0x33221100\\s+0x77665544')
+
     def test_transcripts(self):
         a, b = self.machine('a'), self.machine('b')
         self.passes(a, 'load', 'after=["system_reset"]', 'start=detach')

@@ -220,6 +220,48 @@ class Provd(Board):
         self.assertEqual(self.board()['erases'], 0)
 
 
+class OneTime(Board):
+    """The one-time memory of an F4, over power cycles."""
+    MAP = b'otp: F4\nfields:\n  mac: {width: 64, bits: clear, address: 0x1fff7820, lock: byte, lock_at: 0x1fff7a01}\n'
+    MEANT = 'irreversible=yes-i-mean-it'
+    VALUE = 'acde480012340001'
+
+    def otp(self, verb, *args):
+        return self.passes('otp_' + verb, 'map=' + self.file(self.MAP, 'map'), 'field=mac', *args)
+
+    def writes(self):
+        return self.sim.ctl('state', board='b1')['state']['otp_writes']
+
+    def test_a_field_is_burnt_and_locked_once(self):
+        self.assertEqual(self.otp('write', 'value=' + self.VALUE, self.MEANT)['proof'], 'read-back')
+        self.again()
+        self.assertEqual(self.otp('write', 'value=' + self.VALUE, self.MEANT)['proof'], 'observed')
+        self.again()
+        self.assertEqual(self.otp('lock', 'value=' + self.VALUE, self.MEANT)['proof'], 'read-back')
+        self.again()
+        self.assertEqual(self.otp('read')['value'], self.VALUE)
+        self.again()
+        self.assertEqual(self.otp('lock', 'value=' + self.VALUE, self.MEANT)['proof'], 'observed')
+        self.assertEqual(self.writes(), 2)
+
+    @unittest.skipUnless(STM32FLASH, 'stm32flash is missing (scripts/install-deps test)')
+    def test_what_is_burnt_is_what_stm32flash_reads(self):
+        self.otp('write', 'value=' + self.VALUE, self.MEANT)
+        self.again()
+        out = os.path.join(self.dir, 'out')
+        self.stm32flash('-S', '0x1fff7820:8', '-r', out)
+        with open(out, 'rb') as f:
+            self.assertEqual(f.read(), bytes.fromhex(self.VALUE))
+
+    def test_half_a_burn_is_found_and_not_written_over(self):
+        self.fault('half-write')
+        args = ('map=' + self.file(self.MAP, 'map'), 'field=mac', 'value=' + self.VALUE, self.MEANT)
+        self.fails({'otp-half-burnt'}, 'otp_write', *args)
+        self.again()
+        self.fails({'otp-half-burnt'}, 'otp_write', *args)
+        self.assertEqual(self.writes(), 1)
+
+
 class Provd410(Board):
     settings = ('--stm32-pid', '0x410', '--stm32-banner', 'app v7 ready')
 

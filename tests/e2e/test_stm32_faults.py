@@ -54,6 +54,26 @@ FAULTS = {
     'swap=700': ({'device-gone', 'timeout'}, None),
 }
 
+# The same for stm32.otp_write, once: what is burnt is read back, and no fault makes it burn twice.
+VALUE = 'acde480012340001'
+MAP = b'otp: F4\nfields: {mac: {width: 64, bits: clear, address: 0x1fff7800, lock: none}}\n'
+OTP_FAULTS = {
+    'nack-command=0x31': {'device-refused'},
+    'nack-command=0x11': {'unsupported'},  # a part that does not read does not say who it is
+    'nack-address': {'passed', 'device-refused'},
+    'nack-data': {'device-refused'},
+    'silent=0x31': {'passed', 'timeout'},
+    'silent=0x11': {'passed', 'timeout', 'unsupported'},
+    'garbage': {'passed', 'protocol'},
+    'busy=5': {'passed'},
+    'gap=400': {'passed'},
+    'short-read': {'passed', 'timeout', 'protocol'},
+    'lost-ack': {'passed'},
+    'half-write': {'otp-half-burnt'},
+    'stall=60': {'timeout'},
+    'disappear=60': {'device-gone'},
+}
+
 
 class Matrix(unittest.TestCase):
     def setUp(self):
@@ -65,13 +85,16 @@ class Matrix(unittest.TestCase):
         self.free = queue.Queue()
         for k in range(BOARDS):
             self.free.put('b%d' % (k + 1))
-        for name, data in (('old', OLD), ('new', NEW)):
+        for name, data in (('old', OLD), ('new', NEW), ('map', MAP)):
             with open(os.path.join(self.dir, name), 'wb') as f:
                 f.write(data)
 
     def exec(self, board, name):
-        p = subprocess.run([line.binary('provctl'), '--json', 'exec', 'stm32.flash', 'parity=none',
-                            'port=tty:' + os.path.join(self.links, board), 'image=' + os.path.join(self.dir, name)],
+        return self.provctl(board, 'stm32.flash', 'image=' + os.path.join(self.dir, name))
+
+    def provctl(self, board, action, *args):
+        p = subprocess.run([line.binary('provctl'), '--json', 'exec', action, 'parity=none',
+                            'port=tty:' + os.path.join(self.links, board), *args],
                            capture_output=True, text=True, timeout=LIMIT_S + 30)
         return p.returncode, json.loads(p.stdout)['steps'][0]
 
@@ -119,6 +142,34 @@ class Matrix(unittest.TestCase):
         if not holds:
             return 'a pass on a wrong board'
         return None if step['evidence']['sha256_read'] == line.sha256(NEW) else 'the evidence is not of the image'
+
+    def burn(self, fault, want):
+        """What is wrong with it, or None."""
+        board = self.free.get()
+        try:
+            self.fresh(board)
+            before = self.sim.ctl('state', board=board)['state']['otp_writes']
+            assert before == 0, 'a board is used once'
+            self.sim.ctl('fault', board=board, fault=fault)
+            status, step = self.provctl(board, 'stm32.otp_write', 'map=' + os.path.join(self.dir, 'map'), 'field=mac',
+                                        'value=' + VALUE, 'irreversible=yes-i-mean-it')
+            state = self.sim.ctl('state', board=board)['state']
+            got = 'passed' if step['outcome'] == 'passed' else step['code']
+            if got not in want:
+                return 'not among %s: %s' % (want, step)
+            if state['otp_writes'] > 1:
+                return 'burnt %d times' % state['otp_writes']
+            if status == 0 and not state['otp'].startswith(VALUE):
+                return 'a pass on a wrong part'
+            return None
+        finally:
+            self.sim.ctl('swap', board=board, gap_ms=1)
+            self.free.put(board)
+
+    def test_no_fault_burns_twice_or_passes_for_a_burn(self):
+        with concurrent.futures.ThreadPoolExecutor(BOARDS) as pool:
+            wrong = [(c[0], w) for c, w in zip(OTP_FAULTS.items(), pool.map(lambda c: self.burn(*c), OTP_FAULTS.items())) if w]
+        self.assertEqual(wrong, [])
 
     def test_no_fault_passes_for_success_and_each_has_its_code(self):
         cells = [(fault, once) for fault, (once, _) in FAULTS.items()]

@@ -2,78 +2,11 @@
  *
  * gdb.*: loads, compares and starts a target through a GDB server (OpenOCD, J-Link, pyOCD, QEMU).
  */
-#include "transports/protocols/gdb/gdb.h"
+#include "daemon/actions/gdb/gdb_session.h"
 
 #include "base/strbuf.h"
-#include "daemon/actions/common.h"
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-
-struct session {
-	struct step *s;
-	const struct args *a;
-	struct gdb *gdb;
-};
-
-static int session_open(struct session *x, struct err *e)
-{
-	const struct teller tell = step_teller(x->s);
-	struct link *l = NULL;
-	int r = step_link(x->s, args_str(x->a, "port"), &l, e);
-
-	return r < 0 ? r : gdb_open(l, &tell, &x->s->it, &x->gdb, e);
-}
-
-/* A server serves one client: the next step, or another tool, connects again. */
-static void session_done(struct session *x)
-{
-	x->gdb = gdb_free(x->gdb);
-	if (x->s)
-		x->s->ops->link_close(x->s->env, args_str(x->a, "port"));
-}
-
-/* Some servers answer OK to what they do not know, and only print it (QEMU). */
-#define NOT_KNOWN                                                                            \
-	"(?im)^\\W*(?:monitor: )?(?:unknown|unrecogni[sz]ed|undefined|invalid|ambiguous|no " \
-	"such)\\b"                                                                           \
-	"|\\bcommand not (?:found|known|recogni[sz]ed|supported)\\b"
-
-static int known_command(const char *command, const char *text, struct err *e)
-{
-	_cleanup_(regex_freep) struct regex *x = NULL;
-	struct strbuf plain = {0};
-	int r = regex_new(NOT_KNOWN, &x, e);
-
-	if (r < 0 || !regex_may_match(x, text, strlen(text)))
-		return r;
-	sb_add_escaped(&plain, text, MIN(strlen(text), (size_t)160));
-	r = err_set(
-		e, ERR_DEVICE_REFUSED, "monitor '%s': the server printed '%s'", command, plain.s);
-	sb_done(&plain);
-	return r;
-}
-
-static int monitor_list(struct session *x, const char *name, struct step_result *out, struct err *e)
-{
-	const json_t *list = args_has(x->a, name) ? args_json(x->a, name) : NULL;
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item) {
-		const char *command = json_string_value(item);
-		char *text = NULL;
-		int r;
-
-		step_log(x->s, '>', "monitor %s", command);
-		r = gdb_monitor(x->gdb, command, &text, &x->s->it, e);
-		if (r == 0)
-			r = known_command(command, text, e);
-		free(text);
-		if (r < 0)
-			return err_prefix(e, "'%s'", name);
-	}
-	return 0;
-}
 
 static enum gdb_verify verify_of(const struct args *a)
 {
@@ -110,7 +43,8 @@ static void tell_result(struct step_result *out, const struct gdb_load_result *r
 }
 
 /* The image is read before the target is touched. */
-static int prepare(struct session *x, struct image **ret, struct step_result *out, struct err *e)
+static int prepare(
+	struct gdb_session *x, struct image **ret, struct step_result *out, struct err *e)
 {
 	struct image_opts o = IMAGE_OPTS(IMAGE_NO_ADDRESS);
 	int r;
@@ -120,11 +54,11 @@ static int prepare(struct session *x, struct image **ret, struct step_result *ou
 		o.address = args_size(x->a, "address");
 	r = x->s->ops->load_image(x->s->env, args_str(x->a, "image"), &o, ret, e);
 	if (r == 0)
-		r = session_open(x, e);
-	return r < 0 ? r : monitor_list(x, "before", out, e);
+		r = gdb_session_open(x, e);
+	return r < 0 ? r : gdb_session_monitor(x, "before", e);
 }
 
-static int start(struct session *x, struct step_result *out, struct err *e)
+static int start(struct gdb_session *x, struct step_result *out, struct err *e)
 {
 	const char *how = args_str(x->a, "start");
 	int r = 0;
@@ -138,7 +72,7 @@ static int start(struct session *x, struct step_result *out, struct err *e)
 
 static int load_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
-	_cleanup_(session_done) struct session x = {.s = s, .a = a};
+	_cleanup_(gdb_session_done) struct gdb_session x = {.s = s, .a = a};
 	_cleanup_(image_unrefp) struct image *image = NULL;
 	enum gdb_verify verify = verify_of(a);
 	struct gdb_load_result res = {0};
@@ -150,15 +84,13 @@ static int load_run(struct step *s, const struct args *a, struct step_result *ou
 		return r;
 	tell_result(out, &res, true, verify);
 	result_evidence(out, "image", image_json(image));
-	r = monitor_list(&x, "after", out, e);
+	r = gdb_session_monitor(&x, "after", e);
 	return r < 0 ? r : start(&x, out, e);
 }
 
 static const char *const verifies[] = {"auto", "read-back", "checksum", "none", NULL};
 static const char *const starts[] = {"none", "continue", "detach", NULL};
 
-#define ROW_SERVER \
-	ARG_ROW_PORT_OF(PORT_KIND_TTY | PORT_KIND_TCP, "role of the GDB server: tcp:HOST:PORT")
 #define ROWS_IMAGE                                                                                \
 	{.name = "image", .type = ARG_IMAGE, .required = true, .doc = "any firmware format"},     \
 		{.name = "address",                                                               \
@@ -171,7 +103,7 @@ static const char *const starts[] = {"none", "continue", "detach", NULL};
 	}
 
 static const struct action_arg load_args[] = {
-	ROW_SERVER,
+	ARG_ROW_GDB_SERVER,
 	ROWS_IMAGE,
 	{.name = "verify",
 		.type = ARG_CHOICE,
@@ -204,7 +136,7 @@ const struct action action_gdb_load = {
 
 static int compare_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
-	_cleanup_(session_done) struct session x = {.s = s, .a = a};
+	_cleanup_(gdb_session_done) struct gdb_session x = {.s = s, .a = a};
 	_cleanup_(image_unrefp) struct image *image = NULL;
 	enum gdb_verify verify = verify_of(a);
 	struct gdb_load_result res = {0};
@@ -220,7 +152,7 @@ static int compare_run(struct step *s, const struct args *a, struct step_result 
 static const char *const compare_verifies[] = {"auto", "read-back", "checksum", NULL};
 
 static const struct action_arg compare_args[] = {
-	ROW_SERVER,
+	ARG_ROW_GDB_SERVER,
 	ROWS_IMAGE,
 	{.name = "verify",
 		.type = ARG_CHOICE,
@@ -255,15 +187,15 @@ static int judge(const struct args *a, const char *text, struct step_result *out
 
 static int monitor_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
-	_cleanup_(session_done) struct session x = {.s = s, .a = a};
+	_cleanup_(gdb_session_done) struct gdb_session x = {.s = s, .a = a};
 	_cleanup_(freep) char *text = NULL;
 	struct strbuf plain = {0};
-	int r = session_open(&x, e);
+	int r = gdb_session_open(&x, e);
 
 	if (r == 0)
 		r = gdb_monitor(x.gdb, args_str(a, "command"), &text, &s->it, e);
 	if (r == 0)
-		r = known_command(args_str(a, "command"), text, e);
+		r = gdb_known_command(args_str(a, "command"), text, e);
 	if (r < 0)
 		return r;
 	sb_add_escaped(&plain, text, MIN(strlen(text), (size_t)4096));
@@ -274,7 +206,7 @@ static int monitor_run(struct step *s, const struct args *a, struct step_result 
 }
 
 static const struct action_arg monitor_args[] = {
-	ROW_SERVER,
+	ARG_ROW_GDB_SERVER,
 	{.name = "command", .type = ARG_STRING, .required = true, .doc = "of the server's own"},
 	{.name = "expect",
 		.type = ARG_REGEX,

@@ -16,6 +16,7 @@
 #include "tests/unit/transports/adb_phone.h"
 #include "transports/links/http.h"
 #include "tests/unit/unit.h"
+#include "transports/images/blob.h"
 
 /* Of characters that patterns, JSON and shells quote, each in its own way. */
 #define SECRET "Hu.nt$er'2\"2+x"
@@ -249,7 +250,7 @@ static struct strbuf left; /* log, evidence, outputs, messages, measurements, pr
 static struct fake_link console, loader;
 static struct sim_link phone;
 static struct cancel cancel;
-static char scratch[64];
+static char scratch[64], map[64];
 static unsigned prompts;
 
 /* A unit that repeats whatever it is sent, and then agrees. */
@@ -406,7 +407,32 @@ static void env_log(void *env, char dir, const char *text)
 	sb_addf(&left, "log %c %s\n", dir, text);
 }
 
+static unsigned usb_asked;
+
+/* There is none; that the step came so far is seen. */
+static int env_usb(
+	void *env, const char *role, const struct iotime *it, struct usb **ret, struct err *e)
+{
+	usb_asked++;
+	return err_set(e, ERR_DEVICE_GONE, "no USB device in this test");
+}
+
+static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
+{
+	snprintf(ret, STEP_NAME_BYTES, "%s", ref);
+	return 0;
+}
+
+/* The map of otp.*, whatever is asked for. */
+static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
+{
+	return blob_open(map, false, ret, e);
+}
+
 static const struct step_env_ops env_ops = {
+	.usb = env_usb,
+	.name = env_name,
+	.load_blob = env_load_blob,
 	.link = env_link,
 	.link_close = env_link_close,
 	.facts = env_facts,
@@ -462,7 +488,7 @@ static struct run_result run(const char *steps)
 		"recipe: t\nversion: 1\n"
 		"unit: {model: m, serial: {from: scan}}\n"
 		"params: {p: {type: string, default: x}, n: {type: integer, default: 1}}\n"
-		"ports: {c: {kind: tty}, f: {kind: tcp}, p: {kind: tcp}}\n"
+		"ports: {c: {kind: tty}, f: {kind: tcp}, p: {kind: tcp}, u: {kind: usb}}\n"
 		"steps:\n%s"
 		"teardown:\n  - {action: unit.serial, with: {value: 'none'}}\n",
 		steps);
@@ -498,14 +524,29 @@ static struct run_result run(const char *steps)
 	return res;
 }
 
+static void write_map(void)
+{
+	FILE *f;
+
+	snprintf(map, sizeof map, "%s/map", scratch);
+	f = fopen(map, "we");
+	ck_assert_ptr_nonnull(f);
+	fputs("otp: a chip\n"
+	      "fields: {f: {width: 32}, blind: {width: 32, readable: false}, "
+	      "m: {width: 32, bits: clear, lock: none, address: 0x1fff7800}}\n",
+		f);
+	fclose(f);
+}
+
 static void set_up(void)
 {
 	struct err e;
 
 	secret_value = SECRET;
-	prompts = 0;
+	prompts = usb_asked = 0;
 	strcpy(scratch, "/tmp/test_secrets.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(scratch));
+	write_map();
 	ck_assert_int_eq(cancel_init(&cancel, &e), 0);
 	fake_init(&console, parrot, NULL);
 	fake_init(&loader, parrot_loader, NULL);
@@ -520,14 +561,20 @@ static void tear_down(void)
 	sim_link_done(&phone);
 	cloud_stop();
 	cancel_done(&cancel);
+	unlink(map);
 	rmdir(scratch);
 	sb_done(&left);
 }
+
+#define MEANT "irreversible: yes-i-mean-it"
+#define HEX   "00c0ffee"
 
 /* How each marked argument meets a device or a program that says the secret back, in a step that
  * passes and in one that does not. */
 static const struct {
 	const char *action, *arg, *with;
+	/* It is this, and is not shown even as a mask: NULL: it is SECRET. */
+	const char *key;
 } drives[] = {
 	{"adb.shell", "args", "{port: p, args: [echo, '${secrets.key}']}"},
 	{"adb.shell", "args", "{port: p, args: ['${secrets.key}']}"},
@@ -559,6 +606,33 @@ static const struct {
 		"expect_json: {/got/k: another}}"},
 	{"http.request", "secret_body",
 		"{service: s, path: /refuses, method: POST, secret_body: {k: '${secrets.key}'}}"},
+	{"dfu.otp_lock", "value", "{port: u, map: m, field: m, value: '${secrets.key}', " MEANT "}",
+		HEX},
+	{"dfu.otp_write", "value",
+		"{port: u, map: m, field: m, value: '${secrets.key}', " MEANT "}", HEX},
+	{"gdb.otp_lock", "value",
+		"{port: c, map: m, field: m, value: '${secrets.key}', uid: 0, " MEANT "}", HEX},
+	{"gdb.otp_write", "value",
+		"{port: c, map: m, field: m, value: '${secrets.key}', uid: 0, " MEANT "}", HEX},
+	{"otp.lock", "value",
+		"{port: c, sync: false, map: m, field: f, value: '${secrets.key}', " MEANT
+		", state: '', read: 'OTP 00c0ff00', value_is: '^OK OTP (.*)$'}",
+		HEX},
+	{"otp.write", "value",
+		"{port: c, sync: false, map: m, field: blind, value: '${secrets.key}', " MEANT
+		", state: '', identify: AABBCCDD, identity: '^OK ([A-D]+)$'}",
+		HEX},
+	{"otp.write", "value",
+		"{port: c, sync: false, map: m, field: f, value: '${secrets.key}', " MEANT
+		", state: '', identify: AABBCCDD, identity: '^OK ([A-D]+)$', "
+		"read: 'OTP 00c0ff00', value_is: '^OK OTP (.*)$'}",
+		HEX},
+	{"stm32.otp_lock", "value",
+		"{port: c, parity: none, map: m, field: m, value: '${secrets.key}', " MEANT "}",
+		HEX},
+	{"stm32.otp_write", "value",
+		"{port: c, parity: none, map: m, field: m, value: '${secrets.key}', " MEANT "}",
+		HEX},
 	{"unit.license", "key",
 		"{port: c, sync: false, key: '${secrets.key}', pattern: 'OK (.*)'}"},
 	{"unit.license", "key",
@@ -577,8 +651,16 @@ START_TEST(what_a_marked_argument_holds_is_masked_in_all_that_leaves)
 	_cleanup_(freep) char *step = xasprintf(
 		"  - {id: a, action: %s, with: %s}\n", drives[_i].action, drives[_i].with);
 
+	if (drives[_i].key)
+		secret_value = drives[_i].key;
 	run(step);
 	ck_assert_msg(left.s != NULL, "nothing left at all");
+	if (drives[_i].key) {
+		/* Nor half of it, as a field of a unit may show. */
+		ck_assert_msg(!strcasestr(left.s, "c0ff"), "%s", left.s);
+		ck_assert_uint_gt(console.heard_len + usb_asked, 0);
+		return;
+	}
 	ck_assert_msg(!strstr(left.s, PART), "%s", left.s);
 	/* It came as far as the unit or the program, which said it back. */
 	if (strcmp(drives[_i].arg, "expect") != 0 &&

@@ -11,6 +11,8 @@
 
 static char digest[SHA256_HEX];
 static struct journal_open open_row;
+static bool for_good;
+static const char *value = "x";
 
 static int intends_in(const char *run, int64_t step_n, const char *station, const char *unit,
 	enum journal_seen seen)
@@ -22,7 +24,8 @@ static int intends_in(const char *run, int64_t step_n, const char *station, cons
 		.action = "fuse.burn",
 		.unit = unit,
 		.what = "fuse 3",
-		.digest = sha256_hex_of("x", 1, digest),
+		.digest = sha256_hex_of(value, 1, digest),
+		.for_good = for_good,
 		.seen = seen,
 		.observed = "as seen",
 	};
@@ -90,6 +93,80 @@ START_TEST(what_the_device_shows_settles_the_intent_of_a_crash)
 	ck_assert_str_eq(open_row.run, "c");
 	ck_assert_str_eq(row_of("c"), "void/as seen/d");
 	ck_assert_str_eq(row_of("d"), "intent//");
+}
+END_TEST
+
+START_TEST(what_is_committed_for_good_is_found_again_and_not_intended)
+{
+	open_run("a", "A1", NULL);
+	TX(intends("a", "A1", "SN1", JOURNAL_NOT_DONE));
+	TX(journal_commit(fx.db, "a", 1, "{}", &fx.e));
+	for_good = true;
+	open_run("b", "A2", NULL);
+	TX(intends("b", "A2", "SN1", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(open_row.run, "a");
+	ck_assert(open_row.committed && !open_row.other);
+	ck_assert_str_eq(row_of("b"), "");
+	ck_assert_str_eq(row_of("a"), "committed/{}/a");
+	/* Of another unit, or of one that says nothing, it says nothing. */
+	open_run("c", "A1", NULL);
+	TX(intends("c", "A1", "SN2", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(open_row.run, "");
+	ck_assert_str_eq(row_of("c"), "intent//");
+	open_run("d", "A4", NULL);
+	TX(intends("d", "A4", "", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(open_row.run, "");
+	for_good = false;
+}
+END_TEST
+
+START_TEST(a_closed_unit_is_never_intended_on)
+{
+	for_good = true;
+	open_run("a", "A1", NULL);
+	TX(intends("a", "A1", "SN1", JOURNAL_CLOSED));
+	ck_assert_str_eq(open_row.run, "");
+	ck_assert_str_eq(row_of("a"), "");
+	cut_off("b", "A1", "SN2");
+	open_run("c", "A2", NULL);
+	TX(intends("c", "A2", "SN2", JOURNAL_CLOSED));
+	ck_assert_str_eq(open_row.run, "b");
+	ck_assert(!open_row.committed);
+	ck_assert_str_eq(row_of("b"), "suspect/as seen/c");
+	ck_assert_str_eq(row_of("c"), "");
+	for_good = false;
+}
+END_TEST
+
+START_TEST(what_was_committed_with_another_value_is_said)
+{
+	open_run("a", "A1", NULL);
+	TX(intends("a", "A1", "SN1", JOURNAL_NOT_DONE));
+	TX(journal_commit(fx.db, "a", 1, "{}", &fx.e));
+	open_run("b", "A1", NULL);
+	for_good = true;
+	value = "y";
+	TX(intends("b", "A1", "SN1", JOURNAL_CLOSED));
+	ck_assert(open_row.committed && open_row.other);
+	ck_assert_str_eq(row_of("b"), "");
+	for_good = false;
+	value = "x";
+}
+END_TEST
+
+START_TEST(half_of_an_act_makes_its_intent_suspect_and_nothing_is_intended)
+{
+	cut_off("a", "A1", "SN1");
+	open_run("b", "A2", NULL);
+	TX(intends("b", "A2", "SN1", JOURNAL_HALF));
+	ck_assert_str_eq(open_row.run, "a");
+	ck_assert_str_eq(row_of("a"), "suspect/as seen/b");
+	ck_assert_str_eq(row_of("b"), "");
+	/* Where no act is open, none is invented. */
+	open_run("c", "A1", NULL);
+	TX(intends("c", "A1", "SN2", JOURNAL_HALF));
+	ck_assert_str_eq(open_row.run, "");
+	ck_assert_str_eq(row_of("c"), "");
 }
 END_TEST
 
@@ -329,6 +406,10 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, an_act_that_passes_is_committed_and_nothing_of_it_is_open);
 	tcase_add_test(t, what_the_device_shows_settles_the_intent_of_a_crash);
+	tcase_add_test(t, what_is_committed_for_good_is_found_again_and_not_intended);
+	tcase_add_test(t, a_closed_unit_is_never_intended_on);
+	tcase_add_test(t, what_was_committed_with_another_value_is_said);
+	tcase_add_test(t, half_of_an_act_makes_its_intent_suspect_and_nothing_is_intended);
 	tcase_add_test(
 		t, where_nobody_can_tell_nothing_is_intended_until_a_person_releases_the_unit);
 	tcase_add_test(t, a_unit_is_known_again_by_its_record);

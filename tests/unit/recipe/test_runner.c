@@ -15,6 +15,7 @@ static int calls;      /* of any action */
 static int fails_left; /* how often t.flaky still fails */
 static enum err_code flaky_code;
 static struct cancel cancel;
+static struct strbuf story, evidence;
 
 static int run_pass(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
@@ -83,7 +84,7 @@ static int observe_fuse(
 	struct step *s, const struct args *a, void *session, struct observation *ret, struct err *e)
 {
 	ck_assert_ptr_eq(session, &shows);
-	*ret = (struct observation){shows, "as the fuse shows"};
+	*ret = (struct observation){shows, "as the fuse shows", ERR_OTP_HALF};
 	return 0;
 }
 
@@ -183,8 +184,23 @@ static const struct action t_give = {.name = "t.give",
 	.default_timeout_us = 2 * US_PER_S,
 	.run = run_give};
 
+static int preflight_pre(struct step *s, const struct args *a, struct err *e)
+{
+	sb_addf(&story, "?%s:%s ", s->id, args_has(a, "say") ? args_str(a, "say") : "-");
+	return args_has(a, "say") && !strcmp(args_str(a, "say"), "bad")
+		       ? err_set(e, ERR_RECIPE_INVALID, "'say' is bad")
+		       : 0;
+}
+
+static const struct action t_pre = {.name = "t.pre",
+	.doc = "of this test",
+	.args = say_args,
+	.default_timeout_us = 2 * US_PER_S,
+	.preflight = preflight_pre,
+	.run = run_pass};
+
 const struct action *const action_table[] = {&t_burn, &t_cancel, &t_fail, &t_flaky, &t_fuse,
-	&t_give, &t_hang, &t_measure, &t_pass, &t_proof, &t_tell, NULL};
+	&t_give, &t_hang, &t_measure, &t_pass, &t_pre, &t_proof, &t_tell, NULL};
 
 const struct action *action_find(const char *name)
 {
@@ -196,7 +212,6 @@ const struct action *action_find(const char *name)
 
 /* --- the sink writes a story: "+a -a:passed" --- */
 
-static struct strbuf story, evidence;
 static int exposed;
 static char *kept; /* of the step that was deferred last */
 static bool defers;
@@ -362,6 +377,45 @@ START_TEST(test_steps_run_in_order_and_pass)
 
 	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
 	STORY("+s -s:passed +a -a:passed +safe -safe:passed ");
+}
+END_TEST
+
+START_TEST(test_what_is_wrong_in_a_later_step_is_found_before_the_first)
+{
+	struct run_result r = run("steps:\n  - {id: a, action: t.pass}\n"
+				  "  - {id: b, action: t.pre, with: {say: bad}}\n" SAFE,
+		false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_ERROR);
+	ck_assert_int_eq(r.code, ERR_PREFLIGHT);
+	ck_assert_str_eq(r.step, "preflight");
+	ck_assert_str_eq(r.message, "step 'b': 'say' is bad");
+	STORY("?b:bad ");
+}
+END_TEST
+
+START_TEST(test_what_is_not_known_yet_is_left_to_its_step)
+{
+	ck_assert_int_eq(
+		run("steps:\n  - {id: a, action: t.pass}\n"
+		    "  - {id: b, action: t.pre, with: {say: '${steps.a.value}'}}\n"
+		    "  - {id: c, action: t.pre, with: {say: '${unit.serial}'}}\n"
+		    "  - {id: d, action: t.pre, with: {say: bad}, when: '${steps.a.value} == 9'}\n"
+		    "  - {id: e, action: t.pre, with: {say: bad}, when: 'no == yes'}\n",
+			false)
+			.outcome,
+		OUTCOME_PASSED);
+	ck_assert_msg(!strncmp(story.s, "?b:- ?c:- +a ", 13), "%s", story.s);
+}
+END_TEST
+
+START_TEST(test_a_secret_of_the_run_is_known_before_the_first_step)
+{
+	struct run_result r =
+		run("steps:\n  - {id: b, action: t.pre, with: {say: '${secrets.key}'}}\n", false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
+	ck_assert_ptr_nonnull(strstr(story.s, "?b:hunter22"));
 }
 END_TEST
 
@@ -572,6 +626,10 @@ static const struct {
 	{OBSERVED_DONE, true, false, ERR_NONE, "\"decided\":\"done before\""},
 	{OBSERVED_UNKNOWN, false, true, ERR_NONE, "{\"blown\":true}"},
 	{OBSERVED_UNKNOWN, true, false, ERR_UNIT_SUSPECT, "unit U7"},
+	{OBSERVED_HALF, false, false, ERR_OTP_HALF, "as the fuse shows"},
+	{OBSERVED_HALF, true, false, ERR_OTP_HALF, "as the fuse shows"},
+	{OBSERVED_CLOSED, false, false, ERR_OTP_HALF, "as the fuse shows"},
+	{OBSERVED_CLOSED, true, false, ERR_UNIT_SUSPECT, "unit U7"},
 };
 
 START_TEST(test_what_the_device_shows_decides_whether_it_is_done_again)
@@ -586,6 +644,22 @@ START_TEST(test_what_the_device_shows_decides_whether_it_is_done_again)
 	ck_assert_int_eq(calls, decisions[_i].acts);
 	ck_assert_msg(strstr(evidence.s, decisions[_i].evidence) != NULL, "%s", evidence.s);
 	ck_assert_int_eq(strstr(story.s, "intended") != NULL, decisions[_i].acts);
+}
+END_TEST
+
+START_TEST(test_what_is_on_record_as_done_is_done_where_the_device_cannot_tell)
+{
+	static const enum observed blind[] = {OBSERVED_UNKNOWN, OBSERVED_CLOSED};
+
+	for (size_t i = 0; i < ARRAY_LEN(blind); i++) {
+		shows = blind[i];
+		earlier = (struct earlier_intent){.run = "R6", .unit = "U7", .committed = true};
+		ck_assert_int_eq(run(FUSE, false).outcome, OUTCOME_PASSED);
+		ck_assert_ptr_nonnull(strstr(evidence.s, "\"decided\":\"done before\""));
+		earlier.other = true;
+		ck_assert_int_eq(run(FUSE, false).code, ERR_OTP_CONFLICT);
+		ck_assert_int_eq(calls, 0);
+	}
 }
 END_TEST
 
@@ -806,6 +880,9 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_steps_run_in_order_and_pass);
+	tcase_add_test(t, test_what_is_wrong_in_a_later_step_is_found_before_the_first);
+	tcase_add_test(t, test_what_is_not_known_yet_is_left_to_its_step);
+	tcase_add_test(t, test_a_secret_of_the_run_is_known_before_the_first_step);
 	tcase_add_test(t, test_an_action_without_its_evidence_has_not_passed);
 	tcase_add_test(t, test_a_step_whose_end_is_not_on_disk_has_not_passed);
 	tcase_add_test(t, test_retries_are_by_cause_and_each_is_on_record);
@@ -819,6 +896,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_an_act_that_did_not_pass_leaves_its_intent_open);
 	tcase_add_loop_test(t, test_what_the_device_shows_decides_whether_it_is_done_again, 0,
 		(int)ARRAY_LEN(decisions));
+	tcase_add_test(t, test_what_is_on_record_as_done_is_done_where_the_device_cannot_tell);
 	tcase_add_test(t, test_without_a_journal_the_device_alone_decides);
 	tcase_add_test(t, test_no_secret_comes_into_the_journal_as_the_name_of_a_unit);
 	tcase_add_test(t, test_continue_goes_on_but_the_run_has_failed);

@@ -18,6 +18,12 @@
 #define STUB_RAM	 0x20000000u
 #define STUB_RAM_BYTES	 (16u * 1024)
 
+/* As of an STM32F4 (RM0090, 3.7.5): 16 blocks of 32 bytes, a byte for each that locks it where it is 00;
+ * then the unique id. */
+#define STUB_OTP       0x1fff7800u
+#define STUB_OTP_BYTES 528u
+#define STUB_UID       0x1fff7a10u
+
 struct gdb_stub {
 	struct fake_link fake;
 	uint8_t flash[STUB_FLASH_BYTES], staged[STUB_FLASH_BYTES], ram[STUB_RAM_BYTES];
@@ -35,6 +41,10 @@ struct gdb_stub {
 	bool zero_erased; /* erased flash is 00 */
 	long weak;	  /* a flash cell that does not take, or -1 */
 	bool silent;
+	/* One-time memory: bits go to 0 alone, while the monitor has opened it. */
+	uint8_t otp[STUB_OTP_BYTES + 12];
+	bool otp_open;
+	unsigned otp_writes;
 };
 
 static inline void stub_frame(struct gdb_stub *s, const char *p, size_t n, bool wrong)
@@ -92,7 +102,28 @@ static inline uint8_t *stub_at(struct gdb_stub *s, uint64_t a, uint64_t n)
 		return s->flash + (a - STUB_FLASH);
 	if (a >= STUB_RAM && a + n <= STUB_RAM + STUB_RAM_BYTES)
 		return s->ram + (a - STUB_RAM);
+	if (a >= STUB_OTP && a + n <= STUB_OTP + sizeof s->otp)
+		return s->otp + (a - STUB_OTP);
 	return NULL;
+}
+
+static inline bool stub_is_otp(uint64_t a)
+{
+	return a >= STUB_OTP && a < STUB_OTP + STUB_OTP_BYTES;
+}
+
+/* false where it is closed, or a block is locked. */
+static inline bool stub_burn(struct gdb_stub *s, uint64_t a, const uint8_t *p, size_t n)
+{
+	size_t at = (size_t)(a - STUB_OTP);
+
+	for (size_t i = at; i < at + n; i++)
+		if (!s->otp_open || i >= STUB_OTP_BYTES || (i < 512 && s->otp[512 + i / 32] == 0))
+			return false;
+	for (size_t i = 0; i < n; i++)
+		s->otp[at + i] &= p[i];
+	s->otp_writes++;
+	return true;
 }
 
 static inline void stub_map(struct gdb_stub *s, unsigned long long at, unsigned long long n)
@@ -189,6 +220,9 @@ static inline void stub_command(struct gdb_stub *s, char *text, const uint8_t *d
 								  : s->staged[i];
 		memset(s->is_staged, 0, sizeof s->is_staged);
 		stub_says(s, "OK");
+	} else if (s->knows_x && sscanf(text, "X%llx,%llx", &a, &k) == 2 && k == n &&
+		   stub_is_otp(a)) {
+		stub_says(s, n == 0 || stub_burn(s, a, data, n) ? "OK" : "E03");
 	} else if (s->knows_x && sscanf(text, "X%llx,%llx", &a, &k) == 2 && k == n) {
 		if (stub_at(s, a, n))
 			memcpy(stub_at(s, a, n), data, n);
@@ -206,6 +240,9 @@ static inline void stub_command(struct gdb_stub *s, char *text, const uint8_t *d
 		stub_says(s, c);
 	} else if (!strcmp(text, "qRcmd,6e6f73756368")) { /* nosuch; as QEMU: printed, and OK */
 		stub_says(s, "O756e6b6e6f776e20636f6d6d616e643a20276e6f73756368270a");
+		stub_says(s, "OK");
+	} else if (!strcmp(text, "qRcmd,6f70656e") || !strcmp(text, "qRcmd,636c6f7365")) {
+		s->otp_open = text[7] == 'f'; /* "open", "close" */
 		stub_says(s, "OK");
 	} else if (!strncmp(text, "qRcmd,", 6)) {
 		stub_says(s, "O72756e6e696e670a"); /* "running\n" */

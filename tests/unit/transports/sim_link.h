@@ -101,6 +101,8 @@ static inline void sim_link_init(struct sim_link *p, const char *name, const cha
 
 static inline void sim_link_done(struct sim_link *p)
 {
+	link_turn_clear(&p->link.turn);
+	link_rest_drop(&p->link);
 	device_free(p->device);
 }
 

@@ -459,6 +459,24 @@ int dfuse_write(struct dfu *d, const struct dfuse_map *m, const struct image *im
 	return r;
 }
 
+int dfuse_write_once(struct dfu *d, const struct dfuse_map *m, uint64_t address,
+	const uint8_t *bytes, size_t n, const struct iotime *it, struct err *e)
+{
+	int r = dfuse_map_check(m, address, n, DFUSE_WRITABLE, e);
+
+	for (size_t at = 0; r == 0 && at < n;) {
+		uint16_t k = (uint16_t)MIN((size_t)d->chunk, n - at);
+
+		r = dfuse_set_address(d, (uint32_t)(address + at), it, e);
+		if (r == 0)
+			r = dfu_send_block(d, FIRST_DATA, bytes + at, k, "write", it, e);
+		if (r < 0)
+			return err_prefix(e, "0x%08llx", (unsigned long long)(address + at));
+		at += k;
+	}
+	return r < 0 ? r : dfu_make_idle(d, it, e);
+}
+
 int dfuse_leave(struct dfu *d, uint32_t address, const struct iotime *it, struct err *e)
 {
 	struct iotime within = iotime_within(it, CONTROL_US);

@@ -56,5 +56,9 @@ int dfuse_check(const struct dfuse_map *m, const struct image *image, uint8_t ta
 int dfuse_write(struct dfu *d, const struct dfuse_map *m, const struct image *image, uint8_t target,
 	const struct dfuse_options *o, struct dfuse_result *ret, const struct iotime *it,
 	struct err *e);
+/* Once, as it is: bytes that are programmed for good, a block at a time. Nothing is erased. After an
+ * error nobody knows what was programmed: read it. -ERR_IMAGE_RANGE outside of what the map lets write. */
+int dfuse_write_once(struct dfu *d, const struct dfuse_map *m, uint64_t address,
+	const uint8_t *bytes, size_t n, const struct iotime *it, struct err *e);
 /* Starts the application whose vector table is at address. The device leaves the bus during it. */
 int dfuse_leave(struct dfu *d, uint32_t address, const struct iotime *it, struct err *e);

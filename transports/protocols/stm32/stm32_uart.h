@@ -137,6 +137,11 @@ int stm32_erase_mass(struct stm32 *s, enum stm32_mass what, const struct iotime 
 /* Reads back that [address, address + len) is erased: -ERR_VERIFY_MISMATCH. */
 int stm32_check_blank(
 	struct stm32 *s, uint32_t address, uint32_t len, const struct iotime *it, struct err *e);
+/* Once, as it is: bytes that are programmed for good. address and len are multiples of 4; more than
+ * STM32_BLOCK_BYTES go in several commands. After an error nobody knows what was programmed: read it.
+ * -ERR_DEVICE_REFUSED where the ROM refuses. */
+int stm32_write_once(struct stm32 *s, uint32_t address, const uint8_t *data, uint32_t len,
+	const struct iotime *it, struct err *e);
 /* The address of a vector table. 0 means that the ROM acknowledged and jumped. */
 int stm32_go(struct stm32 *s, uint32_t address, const struct iotime *it, struct err *e);
 

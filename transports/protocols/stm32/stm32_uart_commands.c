@@ -110,6 +110,20 @@ int stm32_write_block(struct stm32 *s, uint32_t address, const uint8_t *data, ui
 			       "the %u bytes for 0x%08x", n, address);
 }
 
+int stm32_write_once(struct stm32 *s, uint32_t address, const uint8_t *data, uint32_t len,
+	const struct iotime *it, struct err *e)
+{
+	for (uint32_t at = 0; at < len;) {
+		uint32_t n = MIN(len - at, (uint32_t)STM32_BLOCK_BYTES);
+		int r = stm32_write_block(s, address + at, data + at, n, it, e);
+
+		if (r < 0)
+			return err_prefix(e, "writing at 0x%08x", address + at);
+		at += n;
+	}
+	return 0;
+}
+
 /* --- erasing --- */
 
 /* 43: one byte for each number; the count is one less than there are. */
