@@ -6,7 +6,9 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 
 #include "base/strbuf.h"
 
@@ -405,6 +407,126 @@ void x509_cert_done(struct x509_cert *c)
 	free(c->der);
 	x509_key_done(&c->key);
 	*c = (struct x509_cert){0};
+}
+
+/* --- chains --- */
+
+static STACK_OF(X509) * certs_of_pem(const char *pem)
+{
+	STACK_OF(X509) *list = sk_X509_new_null();
+	BIO *b = BIO_new_mem_buf(pem ? pem : "", -1);
+	X509 *x;
+
+	while (b && (x = PEM_read_bio_X509(b, NULL, NULL, NULL)))
+		sk_X509_push(list, x);
+	BIO_free(b);
+	forget_errors();
+	return list;
+}
+
+static void certs_freep(STACK_OF(X509) * *list)
+{
+	sk_X509_pop_free(*list, X509_free);
+}
+
+int x509_cert_leads_to(const struct x509_cert *c, const char *trusted, const char *untrusted,
+	int64_t now_s, struct err *e)
+{
+	_cleanup_(certs_freep) STACK_OF(X509) *anchors = certs_of_pem(trusted);
+	_cleanup_(certs_freep) STACK_OF(X509) *between = certs_of_pem(untrusted);
+	const unsigned char *der = c->der;
+	X509 *x = d2i_X509(NULL, &der, (long)c->der_bytes);
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool ok;
+	int why;
+
+	for (int i = 0; i < sk_X509_num(anchors); i++)
+		X509_STORE_add_cert(store, sk_X509_value(anchors, i));
+	ok = X509_STORE_CTX_init(ctx, store, x, between) == 1;
+	X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT);
+	X509_STORE_CTX_set_time(ctx, 0, (time_t)now_s);
+	ok = ok && X509_verify_cert(ctx) == 1;
+	why = X509_STORE_CTX_get_error(ctx);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	X509_free(x);
+	forget_errors();
+	return ok ? 0
+		  : err_set(e, ERR_ISSUER_INVALID,
+			    "the certificate of '%.120s' does not lead to those that are trusted: %s",
+			    c->subject, X509_verify_cert_error_string(why));
+}
+
+/* Of a "certs-only" bundle; NULL where it is none. */
+static STACK_OF(X509) * certs_of_bundle(const void *p, size_t n)
+{
+	unsigned char *der = NULL;
+	long size = der_of(p, n, "PKCS7", "CMS", &der);
+	const unsigned char *at = der;
+	PKCS7 *bundle = size > 0 ? d2i_PKCS7(NULL, &at, size) : NULL;
+	STACK_OF(X509) *list = NULL;
+
+	if (bundle && PKCS7_type_is_signed(bundle) && bundle->d.sign->cert)
+		list = X509_chain_up_ref(bundle->d.sign->cert);
+	PKCS7_free(bundle);
+	OPENSSL_free(der);
+	forget_errors();
+	return list;
+}
+
+static char *pem_of(X509 *x)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(x, &der);
+	char *pem = n > 0 ? x509_pem("CERTIFICATE", der, (size_t)n) : NULL;
+
+	OPENSSL_free(der);
+	return pem;
+}
+
+static bool is_for(X509 *x, const struct x509_key *key)
+{
+	unsigned char *der = NULL;
+	int n = i2d_PUBKEY(X509_get0_pubkey(x), &der);
+	bool same =
+		key && n > 0 && (size_t)n == key->der_bytes && !memcmp(der, key->der, (size_t)n);
+
+	OPENSSL_free(der);
+	return same;
+}
+
+int x509_bundle_read(const void *p, size_t n, const struct x509_key *key, char **ret,
+	char **ret_others, struct err *e)
+{
+	_cleanup_(freep) char *text = strndup(p, n);
+	_cleanup_(certs_freep) STACK_OF(X509) *list =
+		memmem(p, n, "-----BEGIN CERTIFICATE-----", 27) ? certs_of_pem(text)
+								: certs_of_bundle(p, n);
+	struct strbuf others = {0};
+
+	*ret = *ret_others = NULL;
+	if (!list || sk_X509_num(list) == 0)
+		return err_set(e, ERR_INVALID,
+			"%zu bytes are neither certificates in PEM nor a PKCS #7 bundle of them",
+			n);
+	for (int i = 0; i < sk_X509_num(list); i++) {
+		char *pem = pem_of(sk_X509_value(list, i));
+
+		if (!*ret && is_for(sk_X509_value(list, i), key))
+			*ret = steal_ptr(&pem);
+		else
+			sb_add(&others, pem ? pem : "");
+		free(pem);
+	}
+	*ret_others = sb_take(&others);
+	forget_errors();
+	if (*ret || !key)
+		return 0;
+	free(*ret_others);
+	*ret_others = NULL;
+	return err_set(e, ERR_NOT_FOUND, "none of %d certificates is for the key %.16s",
+		sk_X509_num(list), key->sha256);
 }
 
 char *x509_pem(const char *label, const void *der, size_t n)

@@ -83,5 +83,15 @@ struct x509_cert {
 int x509_cert_read(const void *p, size_t n, struct x509_cert *ret, struct err *e);
 void x509_cert_done(struct x509_cert *c);
 
+/* Whether it was issued by one of the certificates of `trusted` (PEM), over those of `untrusted` (PEM, NULL:
+ * none): every signature is verified, and that all of them are valid at now_s. -ERR_ISSUER_INVALID, with
+ * what is wrong. */
+int x509_cert_leads_to(const struct x509_cert *c, const char *trusted, const char *untrusted,
+	int64_t now_s, struct err *e);
+/* Every certificate of a text in PEM, or of a PKCS #7 bundle without signatures ("certs-only", RFC 5652; DER
+ * or PEM): those that are not for `key` as PEM in *ret_others, and the one that is in *ret. -ERR_INVALID,
+ * -ERR_NOT_FOUND where none is for the key (NULL: none is wanted). Both are owned by the caller. */
+int x509_bundle_read(const void *p, size_t n, const struct x509_key *key, char **ret,
+	char **ret_others, struct err *e);
 /* The PEM of some DER ("CERTIFICATE", "CERTIFICATE REQUEST", "PUBLIC KEY"), owned by the caller. */
 char *x509_pem(const char *label, const void *der, size_t n);

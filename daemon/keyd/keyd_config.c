@@ -50,6 +50,9 @@ static void named_pin(void *to, const json_t *v, const char *pointer, struct mis
 	read_pin(&((struct named_key *)to)->place, v, pointer, m);
 }
 
+const char *const issuer_kinds[] = {
+	[ISSUER_LOCAL] = "local", [ISSUER_EST] = "est", [ISSUER_CMP] = "cmp", NULL};
+
 static void issuer_profiles(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
 	struct issuer_config *c = to;
@@ -79,15 +82,30 @@ static void issuer_profiles(void *to, const json_t *v, const char *pointer, stru
 	"in its first line."
 
 const struct form_row issuer_rows[] = {
+	{"kind", FORM_CHOICE, .def = "local", .choices = issuer_kinds,
+		.doc = "local: provd-keyd signs. est (RFC 7030) and cmp (RFC 4210): an authority of the plant, which is a service.",
+		FORM_AT(struct issuer_config, kind)},
 	{"certificate", FORM_PATH, .required = true,
-		.doc = "PEM: the issuer's certificate, then those above it. Given to units as their chain.",
+		.doc = "PEM. local: the issuer's certificate, then those above it; given to units as their chain. est, cmp: what its certificates must lead to.",
 		FORM_AT(struct issuer_config, certificate)},
-	{"key", FORM_TEXT, .required = true, .low = 2, .high = 1024, .doc = KEY_DOC,
+	{"key", FORM_TEXT, .low = 2, .high = 1024, .doc = "local. " KEY_DOC,
 		FORM_AT(struct issuer_config, place.key)},
-	{"pin", FORM_OWN, .read = issuer_pin, .rows = pin_rows, .doc = PIN_DOC},
-	{"profiles", FORM_OWN, .required = true, .read = issuer_profiles,
+	{"pin", FORM_OWN, .read = issuer_pin, .rows = pin_rows, .doc = "local. " PIN_DOC},
+	{"profiles", FORM_OWN, .read = issuer_profiles,
 		.schema = "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\"}}",
-		.doc = "What it issues: names of files in the folder 'profiles'."},
+		.doc = "local. What it issues: names of files in the folder 'profiles'."},
+	{"service", FORM_TEXT, .low = 1, .high = 64,
+		.doc = "est, cmp. Its name in 'services', which says how provd proves who it is.",
+		FORM_AT(struct issuer_config, service)},
+	{"path", FORM_TEXT, .low = 1, .high = 256,
+		.doc = "est: the label of the authority (RFC 7030, 3.2.2), where it has one. cmp: below the service's address, /.well-known/cmp by default; / is the address itself.",
+		FORM_AT(struct issuer_config, path)},
+	{"reference", FORM_TEXT, .low = 1, .high = 128,
+		.doc = "cmp. Which secret it is, for the authority.",
+		FORM_AT(struct issuer_config, reference)},
+	{"secret", FORM_TEXT, .low = 1, .high = 64,
+		.doc = "cmp. The name in 'secrets' of what protects the messages.",
+		FORM_AT(struct issuer_config, secret)},
 	{0},
 };
 
@@ -140,6 +158,33 @@ static bool check_named(
 	return json_is_object(o);
 }
 
+static void check_issuer(const struct issuer_config *i, const char *p, struct mistakes *m)
+{
+	bool local = i->kind == ISSUER_LOCAL;
+
+	if (local && (!i->place.key || !i->profiles))
+		mistakes_add(m, p, "issuer '%.64s' needs 'key' and 'profiles'", i->name);
+	if (local && (i->service || i->path || i->reference || i->secret))
+		mistakes_add(m, p,
+			"issuer '%.64s' signs here: 'service', 'path', 'reference' and 'secret' are for kind est or cmp",
+			i->name);
+	if (!local && !i->service)
+		mistakes_add(m, p, "issuer '%.64s' of kind %s needs 'service'", i->name,
+			issuer_kinds[i->kind]);
+	if (!local && (i->place.key || i->profiles || i->place.pin_file || i->place.pin_credential))
+		mistakes_add(m, p,
+			"issuer '%.64s' of kind %s decides itself, with its own key: 'key', 'pin' and 'profiles' are not for it",
+			i->name, issuer_kinds[i->kind]);
+	if (i->kind == ISSUER_CMP && (!i->reference || !i->secret))
+		mistakes_add(
+			m, p, "issuer '%.64s' of kind cmp needs 'reference' and 'secret'", i->name);
+	if (i->kind == ISSUER_EST && (i->reference || i->secret))
+		mistakes_add(m, p,
+			"issuer '%.64s' of kind est has no 'reference' and 'secret': its service proves who provd is",
+			i->name);
+	check_place(&i->place, p, m);
+}
+
 void keyd_read_issuers(
 	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m)
 {
@@ -156,7 +201,8 @@ void keyd_read_issuers(
 		i->name = xstrdup(name);
 		if (check_named("an issuer", name, o, p, m))
 			form_read(issuer_rows, o, p, "key", i, m);
-		check_place(&i->place, p, m);
+		if (json_is_object(o))
+			check_issuer(i, p, m);
 	}
 }
 
@@ -200,7 +246,10 @@ void keyd_read_signers(
 
 bool keyd_config_any(const struct keyd_config *c)
 {
-	return c->issuers || c->masters || c->signers;
+	for (size_t i = 0; i < c->issuers; i++)
+		if (c->issuer[i].kind == ISSUER_LOCAL)
+			return true;
+	return c->masters || c->signers;
 }
 
 static void place_done(struct key_place *k)
@@ -220,21 +269,43 @@ static void named_done(struct named_key *k, size_t n)
 	free(k);
 }
 
+static void issuer_done(struct issuer_config *i)
+{
+	free(i->name);
+	free(i->certificate);
+	place_done(&i->place);
+	free(i->service);
+	free(i->path);
+	free(i->reference);
+	free(i->secret);
+	for (char **p = i->profiles; p && *p; p++)
+		free(*p);
+	free(i->profiles);
+}
+
 void keyd_config_done(struct keyd_config *c)
 {
-	for (size_t i = 0; i < c->issuers; i++) {
-		free(c->issuer[i].name);
-		free(c->issuer[i].certificate);
-		place_done(&c->issuer[i].place);
-		for (char **p = c->issuer[i].profiles; p && *p; p++)
-			free(*p);
-		free(c->issuer[i].profiles);
-	}
+	for (size_t i = 0; i < c->issuers; i++)
+		issuer_done(&c->issuer[i]);
 	free(c->issuer);
 	named_done(c->master, c->masters);
 	named_done(c->signer, c->signers);
 	free(c->profiles);
 	*c = (struct keyd_config){0};
+}
+
+/* Authorities of the plant are provd's to ask. */
+static void keep_local(struct keyd_config *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->issuers; i++) {
+		if (c->issuer[i].kind == ISSUER_LOCAL)
+			c->issuer[n++] = c->issuer[i];
+		else
+			issuer_done(&c->issuer[i]);
+	}
+	c->issuers = n;
 }
 
 static void read_parts(struct keyd_config *c, const json_t *root, struct mistakes *m)
@@ -254,6 +325,7 @@ static void read_parts(struct keyd_config *c, const json_t *root, struct mistake
 		if (v)
 			parts[i].read(c, v, p, m);
 	}
+	keep_local(c);
 	c->profiles = xstrdup(
 		profiles && json_is_string(profiles) ? json_string_value(profiles) : KEYD_PROFILES);
 }

@@ -23,11 +23,20 @@ struct key_place {
 };
 bool key_place_is_token(const struct key_place *k);
 
+/* Who signs: provd-keyd, or an authority of the plant that provd asks over the network. */
+enum issuer_kind { ISSUER_LOCAL, ISSUER_EST, ISSUER_CMP };
+extern const char *const issuer_kinds[]; /* NULL-terminated */
+
 struct issuer_config {
 	char *name;
+	int kind;	   /* enum issuer_kind */
 	char *certificate; /* absolute path, PEM: its own, then those above it; the root may be left out */
 	struct key_place place;
 	char **profiles; /* NULL-terminated: what it issues */
+	/* Of another kind than local: */
+	char *service;		  /* name in `services` */
+	char *path;		  /* EST: the label, NULL for none; CMP: below the service's url */
+	char *reference, *secret; /* CMP: which secret, and its name in `secrets` */
 };
 
 /* A master, or a signer of records. */

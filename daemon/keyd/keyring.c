@@ -221,9 +221,10 @@ static json_t *issuer_json(struct keyring *k, struct held_issuer *h)
 	r = open_issuer(h, &e);
 	if (r == 0)
 		r = signer_ready(h->issuer.signer, &e);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:o}", "name", h->config->name,
-		"subject", c->subject, "key", x509_alg_name(c->key.alg), "sha256", c->sha256,
-		"not_before", rfc3339(c->not_before_s * 1000, from), "not_after",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:o}", "name",
+		h->config->name, "kind", issuer_kinds[ISSUER_LOCAL], "subject", c->subject, "key",
+		x509_alg_name(c->key.alg), "sha256", c->sha256, "not_before",
+		rfc3339(c->not_before_s * 1000, from), "not_after",
 		rfc3339(c->not_after_s * 1000, to), "ready", r == 0, "problem",
 		r == 0 ? NULL : e.msg, "profiles", profiles);
 }

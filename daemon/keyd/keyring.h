@@ -24,7 +24,7 @@ DEFINE_CLEANUP(struct keyring, keyring_free)
  * likes. */
 void keyring_try(struct keyring *k);
 
-/* [{name, subject, key, sha256, not_before, not_after, ready, problem, profiles: [{name, version,
+/* [{name, kind, subject, key, sha256, not_before, not_after, ready, problem, profiles: [{name, version,
  * digest, keys, days}]}]: a new reference. Opens what is not open. */
 json_t *keyring_issuers(struct keyring *k);
 

@@ -3,6 +3,7 @@
 
 #include "base/secret.h"
 #include "daemon/keyd/client.h"
+#include "daemon/line/authority.h"
 #include "daemon/line/keys.h"
 #include "daemon/line/services.h"
 #include "db/certificates.h"
@@ -16,6 +17,7 @@ struct work {
 	struct recorder *rec;
 	const struct certificate_ask *ask;
 	const char *socket;
+	bool remote; /* another's issuer, which chooses the serial number */
 	uint8_t serial[SERIAL_OCTETS];
 	char serial_hex[2 * SERIAL_OCTETS + 1];
 	char profile[96], digest[SHA256_HEX]; /* "idevid@1" */
@@ -76,7 +78,7 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 {
 	struct work *w = data;
 	const struct certificate_order_row o = {.id = w->serial_hex,
-		.serial = w->serial_hex,
+		.serial = w->remote ? NULL : w->serial_hex,
 		.run = recorder_run_id(w->rec),
 		.step_n = recorder_step_n(w->rec),
 		.issuer = w->ask->issuer,
@@ -137,6 +139,15 @@ static int take_certificate(struct work *w, const struct wire_value *got, struct
 	return 0;
 }
 
+/* Where even this fails the next start does it. */
+static void give_up(struct work *w, const char *reason)
+{
+	struct void_note n = {w, reason};
+	struct err ignored;
+
+	writer_do(w->line->writer, apply_void, &n, &ignored);
+}
+
 static int sign(struct work *w, const struct iotime *it, uint8_t *buf, struct err *e)
 {
 	struct wire_value got[WIRE_FIELDS];
@@ -145,24 +156,77 @@ static int sign(struct work *w, const struct iotime *it, uint8_t *buf, struct er
 	if (r == 0)
 		r = take_certificate(w, got, e);
 	if (r < 0) {
-		const struct void_note n = {w, e->msg};
-		struct err ignored;
-
-		/* Where even this fails the next start does it. */
-		writer_do(w->line->writer, apply_void, (void *)(uintptr_t)&n, &ignored);
+		give_up(w, e->msg);
 		return r;
 	}
 	return writer_do(w->line->writer, apply_issue, w, e);
 }
 
-static int order(struct work *w, const struct iotime *it, struct err *e)
+static int order_here(struct work *w, const struct iotime *it, struct err *e)
 {
 	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
-	int r = look(w, it, buf, e);
+	int r = keys_socket(w->line->keys, &w->socket, e);
 
+	if (r == 0 && !w->ask->profile)
+		r = err_set(e, ERR_PROFILE_REFUSED,
+			"issuer '%.64s' needs a profile: 'profile' of the step", w->ask->issuer);
+	if (r == 0)
+		r = look(w, it, buf, e);
 	if (r == 0)
 		r = writer_do(w->line->writer, apply_order, w, e);
 	return r < 0 || w->before ? r : sign(w, it, buf, e);
+}
+
+/* --- an authority of the plant --- */
+
+static int enroll(struct work *w, struct config *c, const struct issuer_config *i,
+	const struct iotime *it, struct err *e)
+{
+	struct authority_answer a;
+	int r = authority_enroll(c, i, w->ask->csr, it, &a, e);
+
+	if (r < 0) {
+		_cleanup_(freep) char *why = xasprintf("%s%s",
+			a.sent ? "it may have been issued, and was never given out: " : "", e->msg);
+
+		give_up(w, why);
+	} else {
+		w->cert = a.cert;
+		a.cert = (struct x509_cert){0};
+		w->pem = steal_ptr(&a.pem);
+		w->chain = steal_ptr(&a.chain);
+		r = writer_do(w->line->writer, apply_issue, w, e);
+	}
+	authority_answer_done(&a);
+	return r;
+}
+
+static int order_there(struct work *w, struct config *c, const struct issuer_config *i,
+	const struct iotime *it, struct err *e)
+{
+	int r;
+
+	w->remote = true;
+	if (w->ask->profile)
+		return err_set(e, ERR_PROFILE_REFUSED,
+			"issuer '%.64s' of kind %s decides itself what a certificate says: take 'profile' out of the step",
+			i->name, issuer_kinds[i->kind]);
+	r = writer_do(w->line->writer, apply_order, w, e);
+	return r < 0 || w->before ? r : enroll(w, c, i, it, e);
+}
+
+static int order(struct work *w, const struct iotime *it, struct err *e)
+{
+	struct config *c = w->line->config(w->line->line);
+	const struct issuer_config *i = NULL;
+	int r;
+
+	for (size_t k = 0; k < c->keys.issuers; k++)
+		if (!strcmp(c->keys.issuer[k].name, w->ask->issuer))
+			i = &c->keys.issuer[k];
+	r = i && i->kind != ISSUER_LOCAL ? order_there(w, c, i, it, e) : order_here(w, it, e);
+	config_unref(c);
+	return r;
 }
 
 static void give(struct work *w, struct certificate *ret)
@@ -170,7 +234,7 @@ static void give(struct work *w, struct certificate *ret)
 	const char *serial = json_string_value(json_object_get(w->before, "serial"));
 
 	ret->before = w->before != NULL;
-	snprintf(ret->serial, sizeof ret->serial, "%s", serial ? serial : w->serial_hex);
+	snprintf(ret->serial, sizeof ret->serial, "%s", serial ? serial : w->cert.serial);
 	if (w->before) {
 		ret->pem = xstrdup(json_string_value(json_object_get(w->before, "pem")));
 		ret->chain = xstrdup(json_string_value(json_object_get(w->before, "chain")));
@@ -184,10 +248,8 @@ int certify(const struct line_services *line, struct recorder *rec, const struct
 	const struct iotime *it, struct certificate *ret, struct err *e)
 {
 	_cleanup_(work_done) struct work w = {.line = line, .rec = rec, .ask = q};
-	int r = keys_socket(line->keys, &w.socket, e);
+	int r;
 
-	if (r < 0)
-		return r;
 	make_serial(&w);
 	who(rec, w.who);
 	w.values = json_dumps(q->values, JSON_COMPACT | JSON_SORT_KEYS);

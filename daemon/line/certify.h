@@ -5,6 +5,10 @@
  *
  *	look (all but the signature) -> order on disk -> signature -> checked -> on disk -> given out
  *
+ * or of an authority of the plant (daemon/line/authority.h), which chooses the serial number:
+ *
+ *	order on disk -> its answer -> checked -> on disk -> given out
+ *
  * Worker threads.
  */
 #pragma once

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "base/tree.h"
 #include "base/util.h"
+#include "daemon/line/authority.h"
 #include "daemon/line/confine.h"
 #include "daemon/line/keys.h"
 #include "daemon/line/outbox.h"
@@ -631,8 +632,20 @@ void fleet_summary(struct fleet *f, struct fleet_summary *ret)
 
 int fleet_issuers(struct fleet *f, json_t **ret, struct err *e)
 {
+	struct config *c;
+	int r = 0;
+
 	*ret = json_array();
-	return f->services.keys ? keys_issuers(f->services.keys, ret, e) : 0;
+	if (f->services.keys)
+		r = keys_issuers(f->services.keys, ret, e);
+	if (r < 0)
+		return r;
+	c = fleet_config(f);
+	for (size_t i = 0; i < c->keys.issuers; i++)
+		if (c->keys.issuer[i].kind != ISSUER_LOCAL)
+			json_array_append_new(*ret, authority_json(&c->keys.issuer[i]));
+	config_unref(c);
+	return 0;
 }
 
 int fleet_sign(struct fleet *f, const char *signer, const char *who, const void *record, size_t n,

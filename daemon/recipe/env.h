@@ -105,7 +105,8 @@ struct earlier_intent {
 
 /* A certificate that is asked for. */
 struct certificate_ask {
-	const char *issuer, *profile; /* as provd.yaml names them */
+	const char *issuer,
+		*profile; /* as provd.yaml names them; profile NULL: the issuer decides */
 	const struct x509_csr *csr;
 	const json_t *values; /* what the profile puts in: a mapping of texts */
 };

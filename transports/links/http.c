@@ -92,15 +92,23 @@ static void add_header(struct exchange *x, const char *line)
 	x->headers = grown;
 }
 
+/* type NULL: JSON. */
+static void add_named(struct exchange *x, const char *name, const char *type)
+{
+	_cleanup_(freep) char *text = xasprintf("%s: %s", name, type ? type : "application/json");
+
+	add_header(x, text);
+}
+
 static int add_headers(struct exchange *x, struct err *e)
 {
 	const struct http_service *s = x->s;
 	char *value;
 	int r;
 
-	add_header(x, "Accept: application/json");
+	add_named(x, "Accept", x->q->accept);
 	if (x->q->body)
-		add_header(x, "Content-Type: application/json");
+		add_named(x, "Content-Type", x->q->type);
 	/* libcurl 7.88 signs a header that it was asked to leave out, and does not send it. */
 	if (s->auth != HTTP_AUTH_SIGV4) {
 		add_header(x, "Expect:");
@@ -151,8 +159,8 @@ static void set_rules(struct exchange *x)
 	curl_easy_setopt(c, CURLOPT_PROXY, "");
 	curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	/* A connection that was used before may die under a request, which libcurl then repeats. */
-	curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, 1L);
-	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, x->q->line ? 0L : 1L);
+	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, x->q->line ? 0L : 1L);
 	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -182,7 +190,8 @@ static void set_request(struct exchange *x, const char *url)
 		const char *body = x->q->body ? x->q->body : "";
 
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
-		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
+		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE,
+			(curl_off_t)(x->q->body_bytes ? x->q->body_bytes : strlen(body)));
 	}
 }
 
@@ -306,26 +315,47 @@ static void wipe_headers(struct exchange *x)
 	curl_slist_free_all(x->headers);
 }
 
+struct http_line {
+	CURLM *multi; /* has the connection */
+};
+
+struct http_line *http_line_new(void)
+{
+	struct http_line *l = xcalloc(1, sizeof *l);
+
+	pthread_once(&once, init);
+	l->multi = curl_multi_init();
+	if (!l->multi)
+		abort();
+	return l;
+}
+
+struct http_line *http_line_free(struct http_line *l)
+{
+	if (l)
+		curl_multi_cleanup(l->multi);
+	free(l);
+	return NULL;
+}
+
 int http_exchange(const struct http_service *s, const struct http_request *q,
 	const struct iotime *it, struct http_answer *ret, struct err *e)
 {
 	struct exchange x = {.s = s, .q = q, .answer = ret};
-	_cleanup_(freep) char *url = xasprintf(
-		"%s%s%s%s", s->url, q->path, q->query ? "?" : "", q->query ? q->query : "");
-	CURLM *multi;
-	int r = http_path_check(q->path, e);
+	_cleanup_(freep) char *url = xasprintf("%s%s%s%s", s->url, q->path ? q->path : "",
+		q->query ? "?" : "", q->query ? q->query : "");
+	struct http_line *own = q->line ? NULL : http_line_new();
+	CURLM *multi = q->line ? q->line->multi : own->multi;
+	int r = q->path ? http_path_check(q->path, e) : 0;
 
 	*ret = (struct http_answer){0};
 	if (r == 0)
 		r = iotime_check(it, e);
-	if (r < 0)
-		return r;
-	pthread_once(&once, init);
 	x.curl = curl_easy_init();
-	multi = curl_multi_init();
-	if (!x.curl || !multi)
+	if (!x.curl)
 		abort();
-	r = add_headers(&x, e);
+	if (r == 0)
+		r = add_headers(&x, e);
 	if (r == 0) {
 		set_rules(&x);
 		set_signature(&x);
@@ -336,7 +366,7 @@ int http_exchange(const struct http_service *s, const struct http_request *q,
 		curl_multi_remove_handle(multi, x.curl);
 	}
 	curl_easy_cleanup(x.curl);
-	curl_multi_cleanup(multi);
+	http_line_free(own);
 	wipe_headers(&x);
 	return r;
 }

@@ -35,6 +35,10 @@ struct http_answer {
 /* Wipes the body. */
 void http_answer_done(struct http_answer *a);
 
+/* For a protocol whose dialogue is bound to a connection. The caller ends it. One thread at a time. */
+struct http_line *http_line_new(void);
+struct http_line *http_line_free(struct http_line *l); /* takes NULL, returns NULL */
+
 /* 0 with whatever status came; else the code of why there is no answer: -ERR_SERVICE_DOWN (also after
  * the service's timeout), -ERR_SERVICE_UNTRUSTED, -ERR_SERVICE_ANSWER (too large, no HTTP), the
  * cancel's reason. ret->sent is set in any case; end it with http_answer_done(). */

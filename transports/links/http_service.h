@@ -23,10 +23,16 @@ struct http_service {
 	uint64_t timeout_us; /* of one exchange, name look-up and handshake included */
 };
 
+/* A connection that is kept between exchanges with one service (http.h). */
+struct http_line;
+
 struct http_request {
-	const char *method;	    /* GET, POST, PUT, PATCH, DELETE */
-	const char *path;	    /* below the service's url; see http_path_check() */
+	const char *method; /* GET, POST, PUT, PATCH, DELETE */
+	const char *path; /* below the service's url, see http_path_check(); NULL: the url itself */
 	const char *query;	    /* escaped, without '?'; NULL: none */
 	const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
-	const char *body;	    /* JSON; NULL: none */
+	const char *body;	    /* NULL: none */
+	size_t body_bytes;	    /* of one that is no text; 0: it ends with its NUL */
+	struct http_line *line;	    /* over its connection; NULL: over one of its own */
+	const char *type, *accept;  /* of the body, and of the answer; NULL: application/json */
 };

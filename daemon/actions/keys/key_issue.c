@@ -49,7 +49,8 @@ static void report(const struct certificate *c, const struct args *a, const stru
 	result_evidence(out, "certificate", json_string(c->serial));
 	result_evidence(out, "key", json_string(csr->key.sha256));
 	result_evidence(out, "issuer", json_string(args_str(a, "issuer")));
-	result_evidence(out, "profile", json_string(args_str(a, "profile")));
+	if (args_has(a, "profile"))
+		result_evidence(out, "profile", json_string(args_str(a, "profile")));
 	result_evidence(out, "issued", json_string(c->before ? "before" : "now"));
 	result_evidence(out, "proof", json_string("on record"));
 	result_output(out, "certificate", json_string(c->pem));
@@ -90,8 +91,7 @@ static const struct action_arg certificate_args[] = {
 		.doc = "its name in 'issuers' of provd.yaml"},
 	{.name = "profile",
 		.type = ARG_STRING,
-		.required = true,
-		.doc = "what the certificate says: a name of the issuer's 'profiles'"},
+		.doc = "what the certificate says: a name of the issuer's 'profiles'. Not for an issuer of kind est or cmp, which decides itself"},
 	{.name = "csr",
 		.type = ARG_STRING,
 		.required = true,
@@ -99,7 +99,6 @@ static const struct action_arg certificate_args[] = {
 	{.name = "public_key", .type = ARG_STRING, .doc = "the key that the request must be for"},
 	{.name = "values",
 		.type = ARG_MAP,
-		.required = true,
 		.doc = "what the profile puts in, by name: {serial: '${unit.serial}'}"},
 	{0},
 };

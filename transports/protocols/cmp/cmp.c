@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transports/protocols/cmp/cmp.h"
+
+#include <openssl/cmp.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "base/strbuf.h"
+
+#define MAX_WAIT_S 60
+
+struct session {
+	const struct cmp *s;
+	const struct iotime *it;
+	struct err why; /* of the exchange that failed */
+	bool failed, sent;
+	struct http_line *line;
+};
+
+void cmp_answer_done(struct cmp_answer *a)
+{
+	free(a->pem);
+	free(a->others);
+	*a = (struct cmp_answer){0};
+}
+
+static const char *path_text(const struct cmp *s)
+{
+	return s->path ? s->path : "the authority";
+}
+
+/* One message there, one back, over one connection: some authorities forget the transaction with it.
+ *  OpenSSL's own HTTP client has neither our deadline nor our TLS. */
+static OSSL_CMP_MSG *transfer(OSSL_CMP_CTX *ctx, const OSSL_CMP_MSG *ask)
+{
+	struct session *x = OSSL_CMP_CTX_get_transfer_cb_arg(ctx);
+	BIO *b = BIO_new(BIO_s_mem());
+	struct http_answer a = {0};
+	OSSL_CMP_MSG *got = NULL;
+	char *p = NULL;
+	long n;
+
+	if (!b || i2d_OSSL_CMP_MSG_bio(b, ask) != 1) {
+		BIO_free(b);
+		return NULL;
+	}
+	n = BIO_get_mem_data(b, &p);
+
+	const struct http_request q = {.method = "POST",
+		.path = x->s->path,
+		.line = x->line,
+		.body = p,
+		.body_bytes = (size_t)n,
+		.type = "application/pkixcmp",
+		.accept = "application/pkixcmp"};
+
+	x->failed = http_exchange(x->s->service, &q, x->it, &a, &x->why) < 0;
+	x->sent |= a.sent;
+	BIO_free(b);
+	if (!x->failed &&
+		(a.status != 200 || strncasecmp(a.type, "application/pkixcmp", 19) != 0)) {
+		x->failed = true;
+		err_set(&x->why, a.status == 200 ? ERR_SERVICE_ANSWER : ERR_SERVICE_REFUSED,
+			"%s was answered with status %ld and %s, application/pkixcmp expected",
+			path_text(x->s), a.status, a.type[0] ? a.type : "no type");
+	}
+	if (!x->failed) {
+		BIO *in = BIO_new_mem_buf(a.body.s, (int)a.body.len);
+
+		got = in ? d2i_OSSL_CMP_MSG_bio(in, NULL) : NULL;
+		BIO_free(in);
+		if (!got) {
+			x->failed = true;
+			err_set(&x->why, ERR_SERVICE_ANSWER,
+				"%s was answered with %zu bytes that are no message of CMP",
+				path_text(x->s), a.body.len);
+		}
+	}
+	http_answer_done(&a);
+	return got;
+}
+
+static bool set_up(OSSL_CMP_CTX *c, struct session *x, const X509_REQ *req)
+{
+	const struct cmp *s = x->s;
+
+	return OSSL_CMP_CTX_set_transfer_cb(c, transfer) == 1 &&
+	       OSSL_CMP_CTX_set_transfer_cb_arg(c, x) == 1 &&
+	       OSSL_CMP_CTX_set1_referenceValue(
+		       c, (const unsigned char *)s->reference, (int)strlen(s->reference)) == 1 &&
+	       OSSL_CMP_CTX_set1_secretValue(
+		       c, (const unsigned char *)s->secret, (int)strlen(s->secret)) == 1 &&
+	       OSSL_CMP_CTX_set1_p10CSR(c, req) == 1 &&
+	       OSSL_CMP_CTX_set_option(c, OSSL_CMP_OPT_TOTAL_TIMEOUT,
+		       (int)MIN(iotime_left_us(x->it) / US_PER_S + 1, (uint64_t)MAX_WAIT_S)) == 1;
+}
+
+/* What the authority or OpenSSL says, in a sentence. */
+static int refused(OSSL_CMP_CTX *c, const struct session *x, struct err *e)
+{
+	char status[160] = "";
+	char reason[120] = "";
+
+	if (x->failed) {
+		if (e)
+			*e = x->why;
+		return -(int)x->why.code;
+	}
+	if (OSSL_CMP_CTX_get_status(c) >= 0)
+		OSSL_CMP_CTX_snprint_PKIStatus(c, status, sizeof status);
+	for (unsigned long code; (code = ERR_get_error());)
+		snprintf(reason, sizeof reason, "%s", ERR_reason_error_string(code));
+	return err_set(e, status[0] ? ERR_SERVICE_REFUSED : ERR_SERVICE_ANSWER, "%s: %s%s%s",
+		path_text(x->s), status, status[0] && reason[0] ? "; " : "", reason);
+}
+
+static void take(OSSL_CMP_CTX *c, X509 *cert, struct cmp_answer *ret)
+{
+	STACK_OF(X509) *chain = OSSL_CMP_CTX_get1_newChain(c);
+	struct strbuf others = {0};
+	unsigned char *der = NULL;
+	int n = i2d_X509(cert, &der);
+
+	ret->pem = n > 0 ? x509_pem("CERTIFICATE", der, (size_t)n) : NULL;
+	OPENSSL_free(der);
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		unsigned char *more = NULL;
+		int size = i2d_X509(sk_X509_value(chain, i), &more);
+		_cleanup_(freep) char *pem =
+			size > 0 ? x509_pem("CERTIFICATE", more, (size_t)size) : NULL;
+
+		/* The chain may begin with the certificate itself. */
+		if (pem && (!ret->pem || strcmp(pem, ret->pem) != 0))
+			sb_add(&others, pem);
+		OPENSSL_free(more);
+	}
+	sk_X509_pop_free(chain, X509_free);
+	ret->others = sb_take(&others);
+}
+
+static int check_key(const struct cmp_answer *a, const struct x509_csr *csr, struct err *e)
+{
+	_cleanup_(x509_cert_done) struct x509_cert c = {0};
+	int r = a->pem ? x509_cert_read(a->pem, strlen(a->pem), &c, e)
+		       : err_set(e, ERR_SERVICE_ANSWER, "the certificate cannot be read");
+
+	if (r == 0 && !x509_key_equal(&c.key, &csr->key))
+		r = err_set(e, ERR_SERVICE_ANSWER,
+			"the authority gave a certificate for key %.16s, %.16s was asked for",
+			c.key.sha256, csr->key.sha256);
+	return r;
+}
+
+int cmp_enroll(const struct cmp *s, const struct x509_csr *csr, const struct iotime *it,
+	struct cmp_answer *ret, struct err *e)
+{
+	struct session x = {.s = s, .it = it, .line = http_line_new()};
+	const unsigned char *der = csr->der;
+	X509_REQ *req = d2i_X509_REQ(NULL, &der, (long)csr->der_bytes);
+	OSSL_CMP_CTX *c = OSSL_CMP_CTX_new(NULL, NULL);
+	X509 *cert = NULL;
+	int r;
+
+	*ret = (struct cmp_answer){0};
+	if (!req || !c || !set_up(c, &x, req))
+		r = err_set(e, ERR_INTERNAL, "OpenSSL's client of CMP cannot be set up");
+	else if ((cert = OSSL_CMP_exec_P10CR_ses(c)))
+		r = 0;
+	else
+		r = refused(c, &x, e);
+	ret->sent = x.sent;
+	if (r == 0) {
+		take(c, cert, ret);
+		r = check_key(ret, csr, e);
+	}
+	OSSL_CMP_CTX_free(c);
+	http_line_free(x.line);
+	X509_REQ_free(req);
+	ERR_clear_error();
+	return r;
+}
