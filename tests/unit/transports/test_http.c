@@ -159,6 +159,29 @@ START_TEST(an_answer_comes_whole_and_the_request_says_what_was_meant)
 }
 END_TEST
 
+START_TEST(how_long_to_wait_is_in_seconds_or_a_date_and_not_for_ever)
+{
+	static const struct {
+		const char *value;
+		uint64_t least_s, most_s;
+	} rows[] = {{"3", 3, 3}, {"0", 0, 0}, {"soon", 0, 0}, {"-1", 0, 0},
+		{"99999999999", 86400, 86400}, {"Fri, 31 Dec 2099 23:59:59 GMT", 86400, 86400},
+		{"Fri, 31 Dec 1999 23:59:59 GMT", 0, 0}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(freep) char *say = xasprintf(
+			"HTTP/1.1 202 Accepted\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n",
+			rows[i].value);
+
+		server.say = say;
+		ck_assert_msg(ask("GET", NULL) == 0, "%s", e.msg);
+		ck_assert_msg(answer.retry_after_us >= rows[i].least_s * US_PER_S &&
+				      answer.retry_after_us <= rows[i].most_s * US_PER_S,
+			"%s: %llu", rows[i].value, (unsigned long long)answer.retry_after_us);
+	}
+}
+END_TEST
+
 START_TEST(a_content_type_that_is_no_text_is_none)
 {
 	server.say = "HTTP/1.1 200 OK\r\nContent-Type: a\x1b[2J\xff\r\nContent-Length: 0\r\n\r\n";
@@ -376,6 +399,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_path_stays_below_the_service);
 	tcase_add_test(t, a_header_of_a_recipe_changes_no_other);
 	tcase_add_test(t, an_address_of_a_service_is_http_a_host_and_a_path);
+	tcase_add_test(t, how_long_to_wait_is_in_seconds_or_a_date_and_not_for_ever);
 	tcase_add_test(t, a_value_is_one_segment);
 	tcase_add_test(t, a_registration_signs_with_the_key_that_is_made_of_its_groups);
 	suite_add_tcase(s, t);
