@@ -294,6 +294,15 @@ static const struct {
 		"%s does not speak HTTP: check 'url' of the service"},
 };
 
+/* A balancer with nobody behind it. Who disagrees on TLS says so. */
+static bool left_handshake(const struct exchange *x, CURLcode rc)
+{
+	long os = 0;
+
+	curl_easy_getinfo(x->curl, CURLINFO_OS_ERRNO, &os);
+	return rc == CURLE_SSL_CONNECT_ERROR && (os || strstr(x->why, "SSL_ERROR_SYSCALL"));
+}
+
 static int trouble(const struct exchange *x, CURLcode rc, struct err *e)
 {
 	const char *url = x->s->url;
@@ -302,6 +311,10 @@ static int trouble(const struct exchange *x, CURLcode rc, struct err *e)
 		return err_set(e, ERR_SERVICE_ANSWER,
 			"%s answers with more than %u bytes: is that the service?", url,
 			HTTP_ANSWER_MAX);
+	if (left_handshake(x, rc))
+		return err_set(e, ERR_SERVICE_DOWN,
+			"%s closed the connection in the TLS handshake: check whether the service works",
+			url);
 	for (size_t i = 0; i < ARRAY_LEN(troubles); i++)
 		if (troubles[i].rc == rc)
 			return err_set(e, troubles[i].code, troubles[i].text, url);

@@ -293,6 +293,19 @@ START_TEST(a_server_without_tls_is_not_trusted)
 }
 END_TEST
 
+START_TEST(a_server_that_leaves_in_the_handshake_is_away)
+{
+	char *url = xasprintf("https%s", service.url + 4);
+
+	free(service.url);
+	service.url = url;
+	server.say = "";
+	ck_assert_msg(ask("POST", "{}") == -ERR_SERVICE_DOWN, "%s", e.msg);
+	ck_assert_msg(strstr(e.msg, "in the TLS handshake") != NULL, "%s", e.msg);
+	ck_assert(!answer.sent);
+}
+END_TEST
+
 START_TEST(a_path_stays_below_the_service)
 {
 	static const char *const good[] = {
@@ -400,6 +413,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_header_of_a_recipe_changes_no_other);
 	tcase_add_test(t, an_address_of_a_service_is_http_a_host_and_a_path);
 	tcase_add_test(t, how_long_to_wait_is_in_seconds_or_a_date_and_not_for_ever);
+	tcase_add_test(t, a_server_that_leaves_in_the_handshake_is_away);
 	tcase_add_test(t, a_value_is_one_segment);
 	tcase_add_test(t, a_registration_signs_with_the_key_that_is_made_of_its_groups);
 	suite_add_tcase(s, t);
