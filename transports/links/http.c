@@ -29,20 +29,6 @@ static void init(void)
 		abort();
 }
 
-void http_service_done(struct http_service *s)
-{
-	if (s->token)
-		secret_wipe(s->token, strlen(s->token));
-	free(s->token);
-	free(s->url);
-	free(s->user);
-	free(s->scope);
-	free(s->ca);
-	free(s->cert);
-	free(s->key);
-	*s = (struct http_service){0};
-}
-
 void http_answer_done(struct http_answer *a)
 {
 	if (a->body.s)
@@ -93,19 +79,6 @@ int http_header_check(const char *name, const char *value, struct err *e)
 				"the header '%s' has a control character at position %zu", name,
 				(size_t)(p - value) + 1);
 	return 0;
-}
-
-char *http_escape(const char *text)
-{
-	struct strbuf b = {0};
-
-	for (const char *p = text; *p; p++) {
-		if (strchr(UNRESERVED, *p))
-			sb_add_n(&b, p, 1);
-		else
-			sb_addf(&b, "%%%02X", (unsigned char)*p);
-	}
-	return sb_take(&b);
 }
 
 bool http_url_clear(const char *url)
@@ -188,7 +161,7 @@ static int add_headers(struct exchange *x, struct err *e)
 	}
 	for (const char *const *h = x->q->headers; h && *h; h++)
 		add_header(x, *h);
-	r = http_auth_value(s, x->q, wall_ms() / 1000, &value, e);
+	r = http_auth_value(s, x->q->path, wall_ms() / 1000, &value, e);
 	if (r == 0 && value) {
 		char *auth = xasprintf("Authorization: %s", value);
 

@@ -15,29 +15,11 @@
 #include "base/err.h"
 #include "base/iotime.h"
 #include "base/strbuf.h"
+#include "transports/links/http_service.h"
 
 #define HTTP_ANSWER_MAX (1024u * 1024)
 #define HTTP_HEAD_MAX	(64u * 1024)
 #define HTTP_PATH_MAX	1024
-
-/* How provd says who it is: http_auth.h. */
-enum http_auth { HTTP_AUTH_BEARER, HTTP_AUTH_BASIC, HTTP_AUTH_SIGV4, HTTP_AUTH_AZURE_DPS };
-extern const char *const http_auth_names[]; /* NULL-terminated */
-
-struct http_service {
-	char *url;  /* http:// or https://, host, perhaps a path; no '/' at its end */
-	char *ca;   /* file of certificates, PEM; NULL: those of the system */
-	char *cert; /* what provd shows of itself, PEM; NULL: nothing */
-	char *key;  /* of cert, PEM */
-	enum http_auth auth;
-	char *token;	     /* by which provd says who it is; NULL: it does not */
-	char *user;	     /* of basic and sigv4; NULL */
-	char *scope;	     /* of sigv4: REGION/SERVICE; NULL */
-	uint64_t timeout_us; /* of one exchange, name look-up and handshake included */
-};
-
-/* Wipes the token. */
-void http_service_done(struct http_service *s);
 
 struct http_request {
 	const char *method;	    /* GET, POST, PUT, PATCH, DELETE */
@@ -71,8 +53,6 @@ int http_path_check(const char *path, struct err *e);
 /* Whether a recipe may send that header: a token and a text (RFC 9110, 5.1, 5.5), and none of those
  * that the exchange makes itself. -ERR_INVALID. */
 int http_header_check(const char *name, const char *value, struct err *e);
-/* A value as one segment of a path or one value of a query; owned by the caller. */
-char *http_escape(const char *text);
 /* Whether a url may be a service's: see struct http_service. -ERR_INVALID. */
 int http_url_check(const char *url, struct err *e);
 /* Whether it is http://, and what is sent can be read on the way. */
