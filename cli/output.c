@@ -148,7 +148,8 @@ static const char *color_of(const char *cell)
 		const char *word, *seq;
 	} colors[] = {{"passed", "\033[32m"}, {"done", "\033[32m"}, {"failed", "\033[31m"},
 		{"error", "\033[35m"}, {"fault", "\033[31m"}, {"quarantined", "\033[31m"},
-		{"running", "\033[36m"}, {"aborted", "\033[33m"}, {"interrupted", "\033[33m"}};
+		{"provisioned", "\033[36m"}, {"refused", "\033[31m"}, {"running", "\033[36m"},
+		{"aborted", "\033[33m"}, {"interrupted", "\033[33m"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(colors); i++)
 		if (!strcmp(cell, colors[i].word))

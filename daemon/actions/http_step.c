@@ -113,7 +113,9 @@ int http_json_put(json_t *o, const char *pointer, json_t *value)
 			r = json_object_set(o, key.s, value);
 		if (p && *p && !next) {
 			next = json_object();
-			json_object_set_new(o, key.s, next);
+			/* A name that is not UTF-8 is none. */
+			if (json_object_set_new(o, key.s, next) < 0)
+				next = NULL;
 		}
 		o = json_is_object(next) ? next : NULL;
 	}

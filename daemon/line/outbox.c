@@ -108,26 +108,31 @@ static enum verdict judge_refusal(long status)
 	return NEVER;
 }
 
+/* What is not named is a trouble of this row alone, and may go away. */
+static const struct {
+	enum err_code code;
+	enum verdict verdict;
+} verdicts[] = {
+	{ERR_SERVICE_DOWN, IS_AWAY},
+	{ERR_SERVICE_BUSY, IS_AWAY},
+	{ERR_SERVICE_UNTRUSTED, IS_AWAY},
+	{ERR_NOT_FOUND, IS_AWAY}, /* provd.yaml does not name it any more */
+	{ERR_SERVICE_CONFLICT, NEVER},
+	{ERR_RECIPE_INVALID, NEVER},
+	{ERR_UNSUPPORTED, NEVER},
+	{ERR_NO_EVIDENCE, NEVER},
+};
+
 static enum verdict judge(const struct later_result *res)
 {
 	if (res->outcome == OUTCOME_PASSED || res->outcome == OUTCOME_SKIPPED)
 		return IS_DONE;
-	switch ((int)res->code) {
-	case ERR_SERVICE_DOWN:
-	case ERR_SERVICE_BUSY:
-	case ERR_SERVICE_UNTRUSTED:
-	case ERR_NOT_FOUND: /* provd.yaml does not name it any more */
-		return IS_AWAY;
-	case ERR_SERVICE_REFUSED:
+	if (res->code == ERR_SERVICE_REFUSED)
 		return judge_refusal(res->said.status);
-	case ERR_SERVICE_CONFLICT:
-	case ERR_RECIPE_INVALID:
-	case ERR_UNSUPPORTED:
-	case ERR_NO_EVIDENCE:
-		return NEVER;
-	default:
-		return NOT_NOW;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
+		if (verdicts[i].code == res->code)
+			return verdicts[i].verdict;
+	return NOT_NOW;
 }
 
 struct end_note {

@@ -3,8 +3,8 @@
 
 #include "base/util.h"
 
-/* Around a reference that stays one, until what is a value has been escaped: no text of a recipe or of
- * a device has these (they are controls, which args and answers refuse or show otherwise). */
+/* Around a reference that stays one, until what is a value has been escaped. A text that has these by
+ * itself is refused. */
 #define OPEN  "\001"
 #define CLOSE "\002"
 
@@ -23,6 +23,11 @@ static bool stays(const struct rendering *r, const char *path)
 	       strcmp(dot, ".code") != 0;
 }
 
+static bool is_marked(const char *text)
+{
+	return text[strcspn(text, OPEN CLOSE)] != 0;
+}
+
 static int lookup(void *data, const char *path, json_t **ret, struct err *e)
 {
 	struct rendering *r = data;
@@ -37,7 +42,7 @@ static int lookup(void *data, const char *path, json_t **ret, struct err *e)
 	}
 	err = r->scope->lookup(r->scope->data, path, ret, e);
 	text = err < 0 ? NULL : json_string_value(*ret);
-	if (!text || !text[strcspn(text, OPEN CLOSE)])
+	if (!text || !is_marked(text))
 		return err;
 	json_decref(*ret);
 	return err_set(e, ERR_INVALID, "'${%s}' has a control character", path);
@@ -63,7 +68,8 @@ static int render_text(struct rendering *r, const char *text, json_t **ret, stru
 {
 	const struct scope own = {.lookup = lookup, .data = r};
 	json_t *v = NULL;
-	int err = template_eval(text, QUOTE_NONE, &own, &v, e);
+	int err = is_marked(text) ? err_set(e, ERR_INVALID, "'%.40s' has a control character", text)
+				  : template_eval(text, QUOTE_NONE, &own, &v, e);
 
 	if (err < 0)
 		return err;

@@ -37,7 +37,7 @@ CREATE TABLE outbox (
 	CHECK ((state IN ('done', 'void')) = (settled_at IS NOT NULL)),
 	CHECK (state <> 'done' OR result IS NOT NULL)
 ) STRICT;
-CREATE INDEX outbox_open ON outbox (order_key, seq) WHERE state IN ('held', 'waiting', 'refused');
+CREATE INDEX outbox_by_order ON outbox (order_key, seq);
 CREATE INDEX outbox_waiting ON outbox (seq) WHERE state = 'waiting';
 CREATE INDEX outbox_by_state ON outbox (state, seq);
 CREATE INDEX outbox_by_run ON outbox (run_id, seq) WHERE run_id IS NOT NULL;

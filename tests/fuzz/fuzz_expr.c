@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Any text as a template and as a condition. What a reference yields is never parsed again: a value
- * that looks like a reference comes out as it is.
+ * that looks like a reference comes out as it is. What is kept of a text for later yields the same as the
+ * text, also where a reference stays one.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -10,6 +11,7 @@
 
 #include "base/util.h"
 #include "daemon/recipe/expr.h"
+#include "daemon/recipe/later.h"
 
 #define LURE "${params.lure} && ("
 
@@ -31,6 +33,44 @@ static int seen(void *data, const char *path, struct err *e)
 	return 0;
 }
 
+static char *text_of(const char *text, const struct scope *scope)
+{
+	json_t *v = NULL;
+	char *s;
+
+	if (template_eval(text, QUOTE_NONE, scope, &v, NULL) < 0)
+		return NULL;
+	s = json_is_string(v) ? strdup(json_string_value(v))
+			      : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+	json_decref(v);
+	return s;
+}
+
+static void keep(const char *text, const struct scope *scope)
+{
+	const struct action action = {.name = "a"};
+	json_t *with = json_pack("{s:s}", "t", text);
+	json_t *deferred = json_pack("{s:b}", "d", 1);
+	struct recipe_step st = {.id = (char *)(uintptr_t) "s", .action = &action, .with = with};
+	json_t *kept = NULL;
+
+	if (with && later_payload(&st, scope, deferred, &kept, NULL) == 0) {
+		json_t *later = json_object_get(json_object_get(kept, "with"), "t");
+		char *before = text_of(text, scope);
+		char *after = json_is_string(later)
+				      ? text_of(json_string_value(later), scope)
+				      : json_dumps(later, JSON_ENCODE_ANY | JSON_COMPACT);
+
+		if (before && (!after || strcmp(before, after) != 0))
+			abort();
+		free(before);
+		free(after);
+	}
+	json_decref(kept);
+	json_decref(with);
+	json_decref(deferred);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	const struct scope scope = {lookup, NULL};
@@ -40,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	bool truth = false;
 
 	template_refs(text, seen, NULL, &e);
+	keep(text, &scope);
 	for (int q = 0; q < 2; q++) {
 		if (template_eval(text, q ? QUOTE_REGEX : QUOTE_NONE, &scope, &v, &e) == 0) {
 			if (!v)

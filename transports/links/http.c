@@ -28,20 +28,6 @@ static void init(void)
 		abort();
 }
 
-void http_service_done(struct http_service *s)
-{
-	if (s->token)
-		secret_wipe(s->token, strlen(s->token));
-	free(s->token);
-	free(s->url);
-	free(s->user);
-	free(s->scope);
-	free(s->ca);
-	free(s->cert);
-	free(s->key);
-	*s = (struct http_service){0};
-}
-
 void http_answer_done(struct http_answer *a)
 {
 	if (a->body.s)
@@ -117,7 +103,7 @@ static int add_headers(struct exchange *x, struct err *e)
 	}
 	for (const char *const *h = x->q->headers; h && *h; h++)
 		add_header(x, *h);
-	r = http_auth_value(s, x->q, wall_ms() / 1000, &value, e);
+	r = http_auth_value(s, x->q->path, wall_ms() / 1000, &value, e);
 	if (r == 0 && value) {
 		char *auth = xasprintf("Authorization: %s", value);
 
@@ -224,6 +210,15 @@ static const struct {
 		"%s does not speak HTTP: check 'url' of the service"},
 };
 
+/* A balancer with nobody behind it. Who disagrees on TLS says so. */
+static bool left_handshake(const struct exchange *x, CURLcode rc)
+{
+	long os = 0;
+
+	curl_easy_getinfo(x->curl, CURLINFO_OS_ERRNO, &os);
+	return rc == CURLE_SSL_CONNECT_ERROR && (os || strstr(x->why, "SSL_ERROR_SYSCALL"));
+}
+
 static int trouble(const struct exchange *x, CURLcode rc, struct err *e)
 {
 	const char *url = x->s->url;
@@ -232,6 +227,10 @@ static int trouble(const struct exchange *x, CURLcode rc, struct err *e)
 		return err_set(e, ERR_SERVICE_ANSWER,
 			"%s answers with more than %u bytes: is that the service?", url,
 			HTTP_ANSWER_MAX);
+	if (left_handshake(x, rc))
+		return err_set(e, ERR_SERVICE_DOWN,
+			"%s closed the connection in the TLS handshake: check whether the service works",
+			url);
 	for (size_t i = 0; i < ARRAY_LEN(troubles); i++)
 		if (troubles[i].rc == rc)
 			return err_set(e, troubles[i].code, troubles[i].text, url);

@@ -21,9 +21,6 @@
 #define HTTP_ANSWER_MAX (1024u * 1024)
 #define HTTP_HEAD_MAX	(64u * 1024)
 
-/* Wipes the token. */
-void http_service_done(struct http_service *s);
-
 struct http_answer {
 	bool sent; /* a byte of the request left: the service may have acted, whatever came back */
 	long status;

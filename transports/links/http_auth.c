@@ -12,12 +12,6 @@
 #define REGISTRATIONS	 "/registrations/"
 #define REGISTRATION_MAX 128 /* iot-dps-https-sym-key-support: "up to 128 characters" */
 
-const char *const http_auth_names[] = {[HTTP_AUTH_BEARER] = "bearer",
-	[HTTP_AUTH_BASIC] = "basic",
-	[HTTP_AUTH_SIGV4] = "sigv4",
-	[HTTP_AUTH_AZURE_DPS] = "azure-dps",
-	NULL};
-
 static bool is_scope(const char *s)
 {
 	static const char name[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
@@ -123,13 +117,13 @@ int http_auth_device_key(const struct http_service *s, const char *path, char **
 	return 0;
 }
 
-static int azure_dps(const struct http_service *s, const struct http_request *q, int64_t now_s,
-	char **ret, struct err *e)
+static int azure_dps(
+	const struct http_service *s, const char *path, int64_t now_s, char **ret, struct err *e)
 {
-	_cleanup_(freep) char *id = registration_of(q->path, e);
+	_cleanup_(freep) char *id = registration_of(path, e);
 	_cleanup_(freep) char *resource = NULL;
 	char *key;
-	int r = id ? http_auth_device_key(s, q->path, &key, e) : -ERR_INVALID;
+	int r = id ? http_auth_device_key(s, path, &key, e) : -ERR_INVALID;
 
 	if (r < 0)
 		return r;
@@ -140,8 +134,8 @@ static int azure_dps(const struct http_service *s, const struct http_request *q,
 	return r;
 }
 
-int http_auth_value(const struct http_service *s, const struct http_request *q, int64_t now_s,
-	char **ret, struct err *e)
+int http_auth_value(
+	const struct http_service *s, const char *path, int64_t now_s, char **ret, struct err *e)
 {
 	*ret = NULL;
 	if (!s->token)
@@ -156,7 +150,7 @@ int http_auth_value(const struct http_service *s, const struct http_request *q, 
 	case HTTP_AUTH_SIGV4: /* set_rules() of http.c */
 		break;
 	case HTTP_AUTH_AZURE_DPS:
-		return azure_dps(s, q, now_s, ret, e);
+		return azure_dps(s, path, now_s, ret, e);
 	}
 	return 0;
 }

@@ -20,10 +20,10 @@
 
 /* Whether what the service has is enough for its kind, without the token. -ERR_INVALID. */
 int http_auth_check(const struct http_service *s, struct err *e);
-/* The value of Authorization for a request at that time (seconds since 1970), owned by the caller, to be
+/* The value of Authorization for a request of that path at that time (seconds since 1970), owned by the caller, to be
  * wiped; NULL: there is none, or libcurl makes it. -ERR_INVALID. */
-int http_auth_value(const struct http_service *s, const struct http_request *q, int64_t now_s,
-	char **ret, struct err *e);
+int http_auth_value(
+	const struct http_service *s, const char *path, int64_t now_s, char **ret, struct err *e);
 
 /* HMAC-SHA-256 of text, by a key in base64: all that is done with the key of a group. It is the seam for
  * a process of its own that holds such keys. -ERR_INVALID for a key that is no base64. */

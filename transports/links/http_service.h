@@ -23,6 +23,9 @@ struct http_service {
 	uint64_t timeout_us; /* of one exchange, name look-up and handshake included */
 };
 
+/* Wipes the token. */
+void http_service_done(struct http_service *s);
+
 /* A connection that is kept between exchanges with one service (http.h). */
 struct http_line;
 

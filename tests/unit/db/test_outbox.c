@@ -4,6 +4,7 @@
  */
 #include "db/integrity.h"
 #include "db/journal.h"
+#include "db/migrations.h"
 #include "db/outbox.h"
 #include "db/reports.h"
 #include "db/stmt.h"
@@ -365,6 +366,42 @@ START_TEST(a_row_of_no_run_goes_out_by_itself)
 }
 END_TEST
 
+START_TEST(units_of_an_older_provd_come_through_the_upgrade_with_their_runs)
+{
+	/* The database as it was before the migration. */
+	static const char older[] =
+		"BEGIN; PRAGMA defer_foreign_keys = ON; DROP TABLE outbox;"
+		" ALTER TABLE steps DROP COLUMN deferred; DROP INDEX runs_by_completed;"
+		" ALTER TABLE runs DROP COLUMN completes; ALTER TABLE runs DROP COLUMN deferred;"
+		" CREATE TABLE kept AS SELECT * FROM units; DROP TABLE units; CREATE TABLE units ("
+		" id TEXT PRIMARY KEY, serial TEXT UNIQUE, model TEXT, chip_id TEXT, state TEXT NOT NULL"
+		" CHECK (state IN ('new', 'passed', 'failed', 'suspect', 'scrapped')), created_at INTEGER"
+		" NOT NULL, updated_at INTEGER NOT NULL) STRICT, WITHOUT ROWID; INSERT INTO units SELECT *"
+		" FROM kept; DROP TABLE kept; COMMIT;";
+	/* The outbox is the newest one: it comes again. */
+	_cleanup_(freep) char *version =
+		xasprintf("PRAGMA user_version = %d", (int)migration_count - 1);
+	json_t *unit = NULL;
+
+	defers("a", "c1", 0);
+	finish_run("a", "passed");
+	OK(db_script(fx.db, older, &fx.e));
+	OK(db_script(fx.db, version, &fx.e));
+	FAILS(ERR_CONFLICT, db_script(fx.db, "UPDATE units SET state = 'provisioned'", &fx.e));
+	fixture_reopen();
+	OK(units_get(fx.db, text_of("SELECT unit_id FROM runs WHERE id = ?", "a"), &unit, &fx.e));
+	ck_assert_str_eq(str_at(unit, "state"), "passed");
+	ck_assert_str_eq(str_at(unit, "chip_id"), "c1");
+	json_decref(unit);
+	is_whole();
+	FAILS(ERR_CONFLICT,
+		db_script(fx.db, "DELETE FROM units", &fx.e)); /* its run refers to it */
+	defers("b", "c1", 1);
+	finish_run("b", "passed");
+	ck_assert_str_eq(unit_of("b"), "provisioned");
+}
+END_TEST
+
 static void setup(void)
 {
 	fixture_setup();
@@ -401,6 +438,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, what_the_run_may_have_begun_is_settled_by_what_came_of_it);
 	tcase_add_test(tc, what_has_left_does_not_change_and_what_a_run_left_stays);
 	tcase_add_test(tc, a_row_of_no_run_goes_out_by_itself);
+	tcase_add_test(tc, units_of_an_older_provd_come_through_the_upgrade_with_their_runs);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -159,6 +159,29 @@ START_TEST(an_answer_comes_whole_and_the_request_says_what_was_meant)
 }
 END_TEST
 
+START_TEST(how_long_to_wait_is_in_seconds_or_a_date_and_not_for_ever)
+{
+	static const struct {
+		const char *value;
+		uint64_t least_s, most_s;
+	} rows[] = {{"3", 3, 3}, {"0", 0, 0}, {"soon", 0, 0}, {"-1", 0, 0},
+		{"99999999999", 86400, 86400}, {"Fri, 31 Dec 2099 23:59:59 GMT", 86400, 86400},
+		{"Fri, 31 Dec 1999 23:59:59 GMT", 0, 0}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(freep) char *say = xasprintf(
+			"HTTP/1.1 202 Accepted\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n",
+			rows[i].value);
+
+		server.say = say;
+		ck_assert_msg(ask("GET", NULL) == 0, "%s", e.msg);
+		ck_assert_msg(answer.retry_after_us >= rows[i].least_s * US_PER_S &&
+				      answer.retry_after_us <= rows[i].most_s * US_PER_S,
+			"%s: %llu", rows[i].value, (unsigned long long)answer.retry_after_us);
+	}
+}
+END_TEST
+
 START_TEST(a_content_type_that_is_no_text_is_none)
 {
 	server.say = "HTTP/1.1 200 OK\r\nContent-Type: a\x1b[2J\xff\r\nContent-Length: 0\r\n\r\n";
@@ -270,6 +293,19 @@ START_TEST(a_server_without_tls_is_not_trusted)
 }
 END_TEST
 
+START_TEST(a_server_that_leaves_in_the_handshake_is_away)
+{
+	char *url = xasprintf("https%s", service.url + 4);
+
+	free(service.url);
+	service.url = url;
+	server.say = "";
+	ck_assert_msg(ask("POST", "{}") == -ERR_SERVICE_DOWN, "%s", e.msg);
+	ck_assert_msg(strstr(e.msg, "in the TLS handshake") != NULL, "%s", e.msg);
+	ck_assert(!answer.sent);
+}
+END_TEST
+
 START_TEST(a_path_stays_below_the_service)
 {
 	static const char *const good[] = {
@@ -336,12 +372,11 @@ START_TEST(a_registration_signs_with_the_key_that_is_made_of_its_groups)
 	const struct http_service dps = {.url = (char *)"https://dps.example/0ne00111111",
 		.token = (char *)group,
 		.auth = HTTP_AUTH_AZURE_DPS};
-	const struct http_request q = {.path = "/registrations/my-symkey-device/register"};
-	const struct http_request other = {.path = "/enrollments/x"};
+	static const char path[] = "/registrations/my-symkey-device/register";
 	_cleanup_(freep) char *key = NULL, *sas = NULL, *value = NULL;
 	struct err why;
 
-	ck_assert_int_eq(http_auth_device_key(&dps, q.path, &key, &why), 0);
+	ck_assert_int_eq(http_auth_device_key(&dps, path, &key, &why), 0);
 	ck_assert_str_eq(key, "Q+erii/qT0ty8UwJPpnDYucSU2Np3B1053zvwW2S+ns=");
 	ck_assert_int_eq(http_auth_sas(device, "0ne00111111/registrations/my-symkey-device",
 				 1663952627, &sas, &why),
@@ -349,9 +384,9 @@ START_TEST(a_registration_signs_with_the_key_that_is_made_of_its_groups)
 	ck_assert_str_eq(sas,
 		"SharedAccessSignature sr=0ne00111111%2Fregistrations%2Fmy-symkey-device"
 		"&sig=8VPprb8BiTkuVE0hBqHm%2FSVrzVpdD8VZcXugntdbhuU%3D&se=1663952627&skn=registration");
-	ck_assert_int_eq(http_auth_value(&dps, &q, 1000, &value, &why), 0);
+	ck_assert_int_eq(http_auth_value(&dps, path, 1000, &value, &why), 0);
 	ck_assert_msg(strstr(value, "&se=4600&skn=registration") != NULL, "%s", value);
-	ck_assert_int_eq(http_auth_device_key(&dps, other.path, &key, &why), -ERR_INVALID);
+	ck_assert_int_eq(http_auth_device_key(&dps, "/enrollments/x", &key, &why), -ERR_INVALID);
 	ck_assert_msg(strstr(why.msg, "names no registration") != NULL, "%s", why.msg);
 }
 END_TEST
@@ -376,6 +411,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_path_stays_below_the_service);
 	tcase_add_test(t, a_header_of_a_recipe_changes_no_other);
 	tcase_add_test(t, an_address_of_a_service_is_http_a_host_and_a_path);
+	tcase_add_test(t, how_long_to_wait_is_in_seconds_or_a_date_and_not_for_ever);
+	tcase_add_test(t, a_server_that_leaves_in_the_handshake_is_away);
 	tcase_add_test(t, a_value_is_one_segment);
 	tcase_add_test(t, a_registration_signs_with_the_key_that_is_made_of_its_groups);
 	suite_add_tcase(s, t);
