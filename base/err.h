@@ -86,6 +86,8 @@ enum err_class {
 		"The service refused the request: the message says with which status.")                 \
 	X(SERVICE_CONFLICT, "service-conflict", LINE,                                                   \
 		"The service knows this unit as something else: a supervisor looks at both.")           \
+	X(PRINTER, "printer", LINE,                                                                     \
+		"Look at the printer as the message says, then print the label again.")                 \
 	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                                \
 	X(UNSUPPORTED, "unsupported", LINE, "This provd or device cannot do that.")                     \
 	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")            \
