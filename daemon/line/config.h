@@ -18,6 +18,7 @@
 #define CONFIG_ID_MAX 63
 
 struct http_service;
+struct printer;
 
 struct port_config {
 	char *role;
@@ -58,6 +59,19 @@ struct service_config {
 	char *ca, *cert, *key; /* absolute paths of PEM files, NULL: see struct http_service */
 	char *token;	       /* name of a secret; NULL: none */
 	uint64_t timeout_us;
+};
+
+/* What a label printer understands. */
+enum printer_kind {
+	PRINTER_ZPL, /* ZPL II over a raw TCP port (transports/protocols/zpl) */
+};
+
+/* A label printer, by the name that recipes have. */
+struct printer_config {
+	char *name;
+	char *address; /* HOST:PORT */
+	enum printer_kind kind;
+	uint64_t answer_us;
 };
 
 /* The persons who may approve a recipe. */
@@ -110,6 +124,8 @@ struct config {
 	size_t secrets;
 	struct service_config *service;
 	size_t services;
+	struct printer_config *printer;
+	size_t printers;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -117,9 +133,10 @@ struct config {
 	size_t stations;
 };
 
-/* The rows of provd.yaml, of a station, of a port and of a service (base/form.h): the manual and the
+/* The rows of provd.yaml, of a station, of a port, of a service and of a printer (base/form.h): the manual and the
  * schema are made of them. */
-extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[];
+extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
+	printer_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);
@@ -156,3 +173,5 @@ int config_secret(const struct config *c, const char *name, char **ret, struct e
  * nearest name. */
 int config_service(
 	const struct config *c, const char *name, struct http_service *ret, struct err *e);
+/* A printer by its name. -ERR_NOT_FOUND with the nearest name. */
+int config_printer(const struct config *c, const char *name, struct printer *ret, struct err *e);

@@ -88,6 +88,8 @@ struct action_arg {
 	bool bench;   /* a path of this machine, which a station does not take */
 	bool program; /* names a program that has to be installed; of a list the first item does */
 	bool service; /* names a service of provd.yaml: it has to be there before the first step */
+	bool printer; /* the same of a printer */
+	bool label; /* a label template: it is read, with the names in `values`, before the first step */
 };
 
 struct action_output {
@@ -187,6 +189,8 @@ int step_values(
 int step_secret(struct step *s, const char *value, struct err *e);
 /* ops->service; its token is a secret of the run then. End it with http_service_done(). */
 int step_service(struct step *s, const char *name, struct http_service *ret, struct err *e);
+/* ops->printer. */
+int step_printer(struct step *s, const char *name, struct printer *ret, struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {
@@ -224,6 +228,10 @@ struct action {
 	/* Arguments that are good each by itself and not together: -ERR_RECIPE_INVALID. Called by
 	 * the recipe check where all of them are literals, and by run(); NULL: none. */
 	int (*check)(const struct args *a, struct err *e);
+	/* Looks, with all arguments substituted, for what run() would refuse, before the values that
+	 * they hold are exposed. Touches no device and changes nothing. NULL: there is nothing to see
+	 * by then. */
+	int (*prepare)(struct step *s, const struct args *a, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
 	/* REQUIRED of ACTION_IRREVERSIBLE, else NULL. Looks, over what run() has opened, whether what

@@ -262,6 +262,8 @@ static int act(
 			e->code = ERR_RECIPE_INVALID;
 		r = -ERR_RECIPE_INVALID;
 	}
+	if (r == 0 && st->action->prepare)
+		r = st->action->prepare(&s, args, e);
 	if (r == 0 && !(st->action->flags & ACTION_GIVES_VALUES))
 		r = expose(run, st, e);
 	if (r == 0)

@@ -112,3 +112,101 @@ int gs1_scanned(const char *text, char **ret, struct err *e)
 	*ret = sb_take(&b);
 	return 0;
 }
+
+/* --- what was scanned --- */
+
+/* Bytes of the AIM identifier at s: ], a letter, a modifier; 0 where there is none. */
+static size_t aim_at(const char *s)
+{
+	bool letter = s[0] == ']' && ((s[1] >= 'A' && s[1] <= 'Z') || (s[1] >= 'a' && s[1] <= 'z'));
+
+	return letter && s[2] ? AIM_BYTES - 1 : 0;
+}
+
+static bool aim_is_gs1(const char *aim)
+{
+	static const char *const known[] = {"]C1", "]d2", "]Q3", "]e0", "]J1"};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (!strcmp(known[i], aim))
+			return true;
+	return false;
+}
+
+/* With GS for each separator, and without one at the beginning or the end, which some scanners send. */
+static char *plain_gs1(const char *code, const char *separator)
+{
+	size_t n = separator ? strlen(separator) : 0;
+	struct strbuf b = {0};
+
+	for (const char *s = code; *s;) {
+		bool gs = n && !strncmp(s, separator, n);
+
+		if (gs || *s == GS1_GS) {
+			if (b.len > 0)
+				sb_addf(&b, "%c", GS1_GS);
+		} else {
+			sb_add_n(&b, s, 1);
+		}
+		s += gs ? n : 1;
+	}
+	while (b.len > 0 && b.s[b.len - 1] == GS1_GS)
+		b.s[--b.len] = '\0';
+	return sb_take(&b);
+}
+
+static char *without_gs(const char *s)
+{
+	struct strbuf b = {0};
+
+	for (; *s; s++)
+		if (*s != GS1_GS)
+			sb_add_n(&b, s, 1);
+	return sb_take(&b);
+}
+
+static int differs(const char *code, const char *expected, struct err *e)
+{
+	_cleanup_(sb_done) struct strbuf shown = {0};
+
+	sb_add_escaped(&shown, code, strlen(code));
+	return err_set(e, ERR_READ_BACK_MISMATCH, "'%.100s' was scanned, '%.100s' expected",
+		shown.s ? shown.s : "", expected);
+}
+
+static int gs1_equals(const char *code, const char *expected, const char *separator,
+	const char *aim, struct err *e)
+{
+	_cleanup_(freep) char *want = NULL;
+	_cleanup_(freep) char *got = plain_gs1(code, separator);
+	_cleanup_(freep) char *joined = NULL;
+	int r = gs1_scanned(expected, &want, e);
+
+	if (r < 0)
+		return r;
+	if (*aim && !aim_is_gs1(aim))
+		return err_set(e, ERR_READ_BACK_MISMATCH,
+			"a code of AIM identifier %s was scanned, one of GS1 expected such as ]C1 or ]d2",
+			aim);
+	if (!strcmp(got, want))
+		return 0;
+	joined = without_gs(want);
+	if (!strcmp(got, joined))
+		return err_set(e, ERR_READ_BACK_MISMATCH,
+			"'%.100s' was scanned: the GS between its fields is missing, set the scanner to send it or a character in its place (see 'separator')",
+			got);
+	return differs(got, expected, e);
+}
+
+int code_equals(const char *scanned, const char *expected, const char *separator,
+	char ret_aim[AIM_BYTES], struct err *e)
+{
+	size_t n = *expected == ']' ? 0 : aim_at(scanned);
+	const char *code = scanned + n;
+
+	memcpy(ret_aim, scanned, n);
+	ret_aim[n] = '\0';
+	if (ai_at(expected))
+		return gs1_equals(code, expected, separator, ret_aim, e);
+	return strcmp(code, expected) != 0 ? differs(code, expected, e) : 0;
+}

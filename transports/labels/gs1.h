@@ -30,5 +30,13 @@ int gs1_value(const char *ai, const char *value, bool compute, char **ret, struc
 /* Whether no separator follows a value of that AI (figure 7.8.5-2: the length is predefined). */
 bool gs1_predefined(const char *ai);
 
+/* Whether a code that was scanned says what was expected: text, or GS1 data with AIs in parentheses.
+ * An AIM identifier before it (ISO/IEC 15424) goes to *ret_aim, "" without one; it has to be one of GS1
+ * then. separator: what the scanner sends in the place of GS; NULL: GS itself. -ERR_READ_BACK_MISMATCH
+ * with the difference. */
+#define AIM_BYTES 4
+int code_equals(const char *scanned, const char *expected, const char *separator,
+	char ret_aim[AIM_BYTES], struct err *e);
+
 /* What a scanner gives for a text with AIs in parentheses; owned by the caller. -ERR_INVALID. */
 int gs1_scanned(const char *text, char **ret, struct err *e);

@@ -251,6 +251,8 @@ START_TEST(every_action_that_writes_a_file_is_in_this_table)
 	static const char *const others[] = {
 		/* The files of these are for whoever asked for them: any content is right. */
 		"adb.push", "adb.install", "adb.restore",
+		/* A template, which it reads itself. */
+		"unit.label",
 		/* Needs its device to know what it takes; the gate's own test holds it. */
 		"dfu.download"};
 

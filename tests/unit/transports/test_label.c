@@ -284,6 +284,61 @@ START_TEST(a_scanner_sends_gs_after_a_value_of_variable_length)
 }
 END_TEST
 
+START_TEST(a_scan_is_compared_with_what_the_label_says)
+{
+	static const char gs1[] = "(10)LOT(21)A";
+	static const struct {
+		const char *scanned, *expected, *separator, *aim, *says; /* says NULL: equal */
+	} cases[] = {
+		{"SN-1", "SN-1", NULL, "", NULL},
+		{"]C0SN-1", "SN-1", NULL, "]C0", NULL},
+		{"]C0SN-1", "]C0SN-1", NULL, "", NULL},
+		{"sn-1", "SN-1", NULL, "", "'sn-1' was scanned, 'SN-1' expected"},
+		{"SN-12", "SN-1", NULL, "", "'SN-12' was scanned"},
+		{"]d210LOT\x1d"
+		 "21A",
+			gs1, NULL, "]d2", NULL},
+		{"]C110LOT\x1d"
+		 "21A",
+			gs1, NULL, "]C1", NULL},
+		{"10LOT\x1d"
+		 "21A",
+			gs1, NULL, "", NULL},
+		{"\x1d"
+		 "10LOT\x1d"
+		 "21A\x1d",
+			gs1, NULL, "", NULL},
+		{"10LOT|21A", gs1, "|", "", NULL},
+		{"10LOT{GS}21A", gs1, "{GS}", "", NULL},
+		{"10LOT21A", gs1, NULL, "", "the GS between its fields is missing"},
+		{"10LOT|21A", gs1, NULL, "", "'10LOT|21A' was scanned"},
+		{"10LOT\x1d"
+		 "21B",
+			gs1, NULL, "", "10LOT\\x1d21B' was scanned, '(10)LOT(21)A'"},
+		{"10LO\x1d"
+		 "T21A",
+			gs1, NULL, "", "was scanned"},
+		{"]d110LOT\x1d"
+		 "21A",
+			gs1, NULL, "]d1", "one of GS1 expected"},
+		{"", gs1, NULL, "", "'' was scanned"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char aim[AIM_BYTES];
+		struct err e = {0};
+		int r = code_equals(
+			cases[i].scanned, cases[i].expected, cases[i].separator, aim, &e);
+
+		ck_assert_msg(r == (cases[i].says ? -ERR_READ_BACK_MISMATCH : 0), "%zu: %d %s", i,
+			r, e.msg);
+		ck_assert_str_eq(aim, cases[i].aim);
+		if (cases[i].says)
+			ck_assert_msg(strstr(e.msg, cases[i].says), "%s", e.msg);
+	}
+}
+END_TEST
+
 START_TEST(no_data_are_in_the_printers_commands)
 {
 	static const char text[] =
@@ -323,6 +378,7 @@ static Suite *suite(void)
 	tcase_add_test(t, what_a_symbol_cannot_hold_is_refused_in_words);
 	tcase_add_test(t, each_kind_makes_the_symbol_of_its_name);
 	tcase_add_test(t, a_scanner_sends_gs_after_a_value_of_variable_length);
+	tcase_add_test(t, a_scan_is_compared_with_what_the_label_says);
 	tcase_add_test(t, no_data_are_in_the_printers_commands);
 	suite_add_tcase(s, t);
 	return s;
