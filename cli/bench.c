@@ -17,6 +17,7 @@
 #include "transports/images/blob.h"
 #include "transports/images/image.h"
 #include "transports/links/http.h"
+#include "transports/protocols/zpl/zpl.h"
 
 /* One run; the cancel flag is global because a signal handler fires it. */
 struct session {
@@ -260,6 +261,7 @@ static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 }
 
 #define SERVICE_TIMEOUT_US (15 * US_PER_S)
+#define PRINTER_ANSWER_US  (2 * US_PER_S)
 
 static const char *service_variable(const char *name, const char *what)
 {
@@ -289,6 +291,21 @@ static int env_service(void *env, const char *name, struct http_service *ret, st
 		.token = token ? xstrdup(token) : NULL,
 		.timeout_us = SERVICE_TIMEOUT_US,
 	};
+	return 0;
+}
+
+static int env_printer(void *env, const char *name, struct printer *ret, struct err *e)
+{
+	_cleanup_(freep) char *var = xasprintf("PROVD_PRINTER_%s", name);
+	const char *address = getenv(var);
+	struct printer p = {.answer_us = PRINTER_ANSWER_US};
+
+	if (!address)
+		return err_set(e, ERR_NOT_FOUND, "set PROVD_PRINTER_%s to its HOST:PORT", name);
+	if (!strrchr(address, ':') || strlen(address) + strlen("tcp:") >= sizeof p.address)
+		return err_set(e, ERR_INVALID, "%s is '%.80s', HOST:PORT expected", var, address);
+	snprintf(p.address, sizeof p.address, "tcp:%s", address);
+	*ret = p;
 	return 0;
 }
 
@@ -329,6 +346,7 @@ static const struct step_env_ops env_ops = {
 	.keep = env_keep,
 	.scratch = env_scratch,
 	.service = env_service,
+	.printer = env_printer,
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,

@@ -23,6 +23,7 @@ enum printer_fault {
 	MUTE,
 	GARBAGE,
 	CUT,
+	CUT_AFTER,
 	TWICE,
 	STUCK
 };
@@ -36,6 +37,7 @@ static const struct own_fault fault_rows[] = {
 	[MUTE] = {"mute", "a question for its status is not answered", 0},
 	[GARBAGE] = {"garbage", "it answers something else than a status", 0},
 	[CUT] = {"cut", "the connection is cut after N bytes of a format", 100},
+	[CUT_AFTER] = {"cut-after", "the connection is cut once a label came out", 0},
 	[TWICE] = {"twice", "a label comes out twice", 0},
 	[STUCK] = {"stuck", "a format stays in its buffer, and no status says why", 0},
 	{0},
@@ -159,6 +161,8 @@ static void format_done(struct printer_sim *p)
 		p->formats++;
 	}
 	sb_clear(&p->format);
+	if (own_fault_hit(p->faults, CUT_AFTER, NULL))
+		p->device.wish = WISH_HANGUP;
 }
 
 /* --- what comes --- */
