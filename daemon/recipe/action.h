@@ -162,6 +162,8 @@ struct step {
 	struct teller tell; /* called by step_progress() and step_log(), which masks secrets */
 	json_t *saved;	    /* array of {name, bytes, sha256}: made by step_file_commit() */
 	bool intended;	    /* step_intend() let it act */
+	void *prepared;	    /* what prepare() made for run(), freed by the runner; NULL: nothing */
+	void (*prepared_free)(void *prepared);
 	int (*measured)(
 		void *data, const struct measurement *m, const char *verdict, struct err *e);
 	void *measured_data;
@@ -229,8 +231,8 @@ struct action {
 	 * the recipe check where all of them are literals, and by run(); NULL: none. */
 	int (*check)(const struct args *a, struct err *e);
 	/* Looks, with all arguments substituted, for what run() would refuse, before the values that
-	 * they hold are exposed. Touches no device and changes nothing. NULL: there is nothing to see
-	 * by then. */
+	 * they hold are exposed: none of them leaves. May keep what it made in s->prepared, for
+	 * run(), which is not called where it fails. NULL: there is nothing to see by then. */
 	int (*prepare)(struct step *s, const struct args *a, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);

@@ -212,13 +212,16 @@ class Label(unittest.TestCase):
         self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'printer', 'label'), run)
         self.assertIn("printer 'plates': it has no paper: load labels; nothing was sent to it", run['message'])
         self.assertEqual(self.labels(), 0)
+        value = self.serial('LB-0001x')
+        self.assertEqual((value['state'], value['exposed']), ('void', False), value)
+        self.assertNotEqual(self.api.get('/units/' + run['unit'])['state'], 'suspect')
         self.printer.ctl('clear-faults', board='b1')
         self.line.sim.ctl('unplug', board='b1')
         line.wait_for('the unit is gone', lambda: self.api.get('/stations/A1')['state'] == 'empty')
         self.line.sim.ctl('plug', board='b1')
-        self.answer('010952123454321321LB-0001x')
+        self.answer('010952123454321321LB-0002x')
         again = self.ended()
-        self.assertEqual((again['outcome'], again['serial']), ('passed', run['serial']), again)
+        self.assertEqual((again['outcome'], again['unit'], again['serial']), ('passed', run['unit'], 'LB-0002x'), again)
         self.assertEqual(self.labels(), 1)
 
     def test_a_label_that_may_have_come_out_is_not_printed_again_by_a_retry(self):

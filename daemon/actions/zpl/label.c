@@ -91,23 +91,66 @@ static int label_check(const struct args *a, struct err *e)
 	return 0;
 }
 
-static int label_prepare(struct step *s, const struct args *a, struct err *e)
-{
-	_cleanup_(label_print_done) struct label_print p = {0};
-	char sha256[SHA256_HEX];
+/* A label that is about to be printed. */
+struct label_job {
+	struct label_print print;
+	char template_sha256[SHA256_HEX];
+	struct strbuf zpl;
 	struct printer printer;
-	int r = args_has(a, "printer") ? step_printer(s, args_str(a, "printer"), &printer, e) : 0;
+	struct link *link; /* NULL: it goes into a file alone */
+	struct zpl_report report;
+};
 
-	return r < 0 ? r : make(s, a, &p, sha256, e);
+static void job_free(void *job)
+{
+	struct label_job *j = job;
+
+	label_print_done(&j->print);
+	sb_done(&j->zpl);
+	link_close(j->link);
+	free(j);
 }
 
-static int write_file(struct step *s, const struct args *a, const struct label_print *p,
-	const struct strbuf *zpl, struct err *e)
+/* Asks the printer whether it can print. */
+static int reach(struct step *s, const struct args *a, struct label_job *j, struct err *e)
+{
+	const char *name = args_str(a, "printer");
+	const struct link_config cfg = LINK_CONFIG_DEFAULT;
+	int r = step_printer(s, name, &j->printer, e);
+
+	if (r < 0)
+		return r;
+	r = link_open(j->printer.address, &cfg, &s->it, &j->link, e);
+	if (r < 0 && iotime_check(&s->it, NULL) == 0)
+		r = err_set(e, ERR_PRINTER,
+			"it cannot be reached at %s (is it on, and in the network?)",
+			j->printer.address);
+	if (r == 0)
+		r = zpl_ready(j->link, j->printer.answer_us, &s->it, &j->report, e);
+	return r < 0 ? err_prefix(e, "printer '%s'", name) : 0;
+}
+
+static int label_prepare(struct step *s, const struct args *a, struct err *e)
+{
+	struct label_job *j = xcalloc(1, sizeof *j);
+	int r = label_check(a, e);
+
+	s->prepared = j;
+	s->prepared_free = job_free;
+	if (r == 0)
+		r = make(s, a, &j->print, j->template_sha256, e);
+	if (r == 0)
+		label_zpl(&j->print, (unsigned)args_int(a, "copies"), &j->zpl);
+	return r == 0 && args_has(a, "printer") ? reach(s, a, j, e) : r;
+}
+
+static int write_file(
+	struct step *s, const struct args *a, const struct label_job *j, struct err *e)
 {
 	_cleanup_(sb_done) struct strbuf png = {0};
 	bool is_zpl = !strcmp(args_str(a, "format"), formats[LABEL_ZPL]);
-	const struct strbuf *out = is_zpl ? zpl : &png;
-	int r = is_zpl ? 0 : label_png(p, &png, e);
+	const struct strbuf *out = is_zpl ? &j->zpl : &png;
+	int r = is_zpl ? 0 : label_png(&j->print, &png, e);
 
 	return r < 0 ? r : save_file(s, args_str(a, "file"), out->s, out->len, e);
 }
@@ -134,66 +177,43 @@ static void say_printed(struct step_result *out, const struct zpl_report *got, b
 		result_evidence(out, "may_have_printed", json_true());
 }
 
-static int print(struct step *s, const struct args *a, const struct strbuf *zpl,
-	struct step_result *out, struct err *e)
+static int print(struct step *s, const struct args *a, struct label_job *j, struct step_result *out,
+	struct err *e)
 {
 	const char *name = args_str(a, "printer");
-	const struct link_config cfg = LINK_CONFIG_DEFAULT;
-	_cleanup_(link_closep) struct link *l = NULL;
-	struct zpl_report got = {0};
-	struct printer printer;
-	int r = step_printer(s, name, &printer, e);
+	int r = zpl_print(
+		j->link, j->zpl.s, j->zpl.len, j->printer.answer_us, &s->it, &j->report, e);
 
-	if (r < 0)
-		return r;
 	result_evidence(out, "printer", json_string(name));
-	r = link_open(printer.address, &cfg, &s->it, &l, e);
-	if (r < 0 && iotime_check(&s->it, NULL) == 0) {
-		err_set(e, ERR_PRINTER,
-			"it cannot be reached at %s (is it on, and in the network?)",
-			printer.address);
-		r = -ERR_PRINTER;
-	}
-	if (r == 0) {
-		r = zpl_print(l, zpl->s, zpl->len, printer.answer_us, &s->it, &got, e);
-		say_printed(out, &got, r == 0);
-	}
+	say_printed(out, &j->report, r == 0);
 	/* A second label of one unit ends up on another one: only a recipe that allows it retries. */
-	out->once = got.sent > 0 && !args_bool(a, "reprint");
+	out->once = j->report.sent > 0 && !args_bool(a, "reprint");
 	return r < 0 ? err_prefix(e, "printer '%s'", name) : 0;
 }
 
-static void say_label(const struct args *a, const struct label_print *p,
-	const char *template_sha256, const struct strbuf *zpl, struct step_result *out)
+static void say_label(const struct args *a, const struct label_job *j, struct step_result *out)
 {
 	char sha256[SHA256_HEX];
 
-	result_evidence(out, "template_sha256", json_string(template_sha256));
-	result_evidence(out, "values", json_deep_copy(args_json(a, "values")));
-	result_evidence(out, "sha256", json_string(sha256_hex_of(zpl->s, zpl->len, sha256)));
+	sha256_hex_of(j->zpl.s, j->zpl.len, sha256);
+	result_evidence(out, "template_sha256", json_string(j->template_sha256));
+	if (args_has(a, "values"))
+		result_evidence(out, "values", json_deep_copy(args_json(a, "values")));
+	result_evidence(out, "sha256", json_string(sha256));
 	result_evidence(out, "copies", json_integer(args_int(a, "copies")));
 	result_output(out, "sha256", json_string(sha256));
-	result_output(out, "data", json_string(p->barcode));
+	result_output(out, "data", json_string(j->print.barcode));
 }
 
 static int label_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
-	_cleanup_(label_print_done) struct label_print p = {0};
-	_cleanup_(sb_done) struct strbuf zpl = {0};
-	char sha256[SHA256_HEX];
-	int r = label_check(a, e);
+	struct label_job *j = s->prepared;
+	int r = 0;
 
-	if (r == 0)
-		r = make(s, a, &p, sha256, e);
-	if (r < 0)
-		return r;
-	label_zpl(&p, (unsigned)args_int(a, "copies"), &zpl);
-	say_label(a, &p, sha256, &zpl, out);
+	say_label(a, j, out);
 	if (args_has(a, "file"))
-		r = write_file(s, a, &p, &zpl, e);
-	if (r == 0 && args_has(a, "printer"))
-		r = print(s, a, &zpl, out, e);
-	return r;
+		r = write_file(s, a, j, e);
+	return r == 0 && args_has(a, "printer") ? print(s, a, j, out, e) : r;
 }
 
 static const struct action_arg label_args[] = {

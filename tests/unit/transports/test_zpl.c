@@ -30,7 +30,10 @@ static int print(void)
 {
 	struct iotime it = {now_us() + 20 * US_PER_S, NULL};
 
-	return zpl_print(&printer.link, FORMAT, strlen(FORMAT), US_PER_S, &it, &report, &e);
+	int r = zpl_ready(&printer.link, US_PER_S, &it, &report, &e);
+
+	return r < 0 ? r
+		     : zpl_print(&printer.link, FORMAT, strlen(FORMAT), US_PER_S, &it, &report, &e);
 }
 
 static json_int_t printed(void)
@@ -111,8 +114,11 @@ END_TEST
 
 START_TEST(a_label_that_stays_in_the_buffer_is_no_success)
 {
+	struct iotime far = {now_us() + 20 * US_PER_S, NULL};
+
 	ck_assert_int_eq(print(), 0);
 	sim_link_fault(&printer, "stuck,count=0");
+	ck_assert_int_eq(zpl_ready(&printer.link, US_PER_S, &far, &report, &e), 0);
 	/* It never gets done: the deadline says so. */
 	struct iotime it = {now_us() + 300 * US_PER_MS, NULL};
 

@@ -158,11 +158,14 @@ static int of_printer(int r, const struct iotime *it, struct err *e)
 	return -ERR_PRINTER;
 }
 
-static int ask_before(struct link *l, uint64_t answer_us, const struct iotime *it,
-	struct zpl_report *ret, struct err *e)
+int zpl_ready(struct link *l, uint64_t answer_us, const struct iotime *it, struct zpl_report *ret,
+	struct err *e)
 {
 	const char *trouble;
-	int r = ask(l, answer_us, it, &ret->status, e);
+	int r;
+
+	*ret = (struct zpl_report){0};
+	r = ask(l, answer_us, it, &ret->status, e);
 
 	if (r == -ERR_TIMEOUT && iotime_check(it, e) == 0)
 		return 0;
@@ -225,15 +228,9 @@ static int wait_printed(struct link *l, uint64_t answer_us, const struct iotime 
 }
 
 int zpl_print(struct link *l, const void *format, size_t n, uint64_t answer_us,
-	const struct iotime *it, struct zpl_report *ret, struct err *e)
+	const struct iotime *it, struct zpl_report *report, struct err *e)
 {
-	int r;
+	int r = send_format(l, format, n, it, report, e);
 
-	*ret = (struct zpl_report){0};
-	r = ask_before(l, answer_us, it, ret, e);
-	if (r == 0)
-		r = send_format(l, format, n, it, ret, e);
-	if (r == 0 && ret->answers)
-		r = wait_printed(l, answer_us, it, ret, e);
-	return r;
+	return r == 0 && report->answers ? wait_printed(l, answer_us, it, report, e) : r;
 }

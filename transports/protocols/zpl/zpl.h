@@ -40,8 +40,12 @@ struct zpl_report {
 	struct zpl_status status; /* the last one, where it answers */
 };
 
-/* *ret is set in any case. -ERR_PRINTER with a sentence (not ready, the connection lost, no answer
- * after it had answered, still printing at the deadline), or the cancel's reason. Where ret->sent is
- * not 0 a label may have come out, whatever is returned. */
+/* Asks whether it can print; sets *ret. 0 also where it gives no status. -ERR_PRINTER with a sentence, or
+ * the cancel's reason. */
+int zpl_ready(struct link *l, uint64_t answer_us, const struct iotime *it, struct zpl_report *ret,
+	struct err *e);
+/* Sends the format, after zpl_ready() on the same link, whose report goes on. -ERR_PRINTER with a
+ * sentence (the connection lost, no answer after it had answered, nothing to print with), or the reason
+ * of deadline or cancel. Where report->sent is not 0 a label may have come out, whatever is returned. */
 int zpl_print(struct link *l, const void *format, size_t n, uint64_t answer_us,
-	const struct iotime *it, struct zpl_report *ret, struct err *e);
+	const struct iotime *it, struct zpl_report *report, struct err *e);
