@@ -303,6 +303,13 @@ class Label(unittest.TestCase):
         self.assertEqual(self.labels(), 1)
         self.assertEqual(scanned(png), {'LB-7', 'https://example.com/u/LB-7', '010952123454321321LB-7'})
 
+    def test_a_print_that_never_ends_is_no_failure_of_the_unit(self):
+        self.printer.ctl('fault', board='b1', fault='stuck,count=0')
+        self.begin(recipe=text_of(RECIPE).replace('      file: label.png\n', '    timeout: 2s\n'))
+        run = self.ended()
+        self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'printer', 'label'), run)
+        self.assertIn('1 formats and 0 labels wait in the printer', run['message'])
+
     def test_a_stop_ends_a_print_that_never_ends(self):
         self.printer.ctl('fault', board='b1', fault='stuck,count=0')
         self.begin()

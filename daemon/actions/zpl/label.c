@@ -121,7 +121,7 @@ static int reach(struct step *s, const struct args *a, struct label_job *j, stru
 	if (r < 0)
 		return r;
 	r = link_open(j->printer.address, &cfg, &s->it, &j->link, e);
-	if (r < 0 && iotime_check(&s->it, NULL) == 0)
+	if (r < 0 && (iotime_check(&s->it, NULL) == 0 || r == -ERR_TIMEOUT))
 		r = err_set(e, ERR_PRINTER,
 			"it cannot be reached at %s (is it on, and in the network?)",
 			j->printer.address);

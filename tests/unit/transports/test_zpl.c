@@ -124,7 +124,7 @@ START_TEST(a_label_that_stays_in_the_buffer_is_no_success)
 
 	ck_assert_int_eq(
 		zpl_print(&printer.link, FORMAT, strlen(FORMAT), US_PER_S, &it, &report, &e),
-		-ERR_TIMEOUT);
+		-ERR_PRINTER);
 	ck_assert_msg(strstr(e.msg, "1 formats and 0 labels wait in the printer"), "%s", e.msg);
 	ck_assert_uint_eq(report.status.formats, 1);
 	ck_assert_int_eq(printed(), 1);

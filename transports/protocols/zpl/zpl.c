@@ -147,11 +147,13 @@ static int ask(struct link *l, uint64_t answer_us, const struct iotime *it, stru
 	return r < 0 ? r : zpl_status_read(answer, n, ret, e);
 }
 
-/* An error of the link or of its answer as one of the printer; a cancel and the step's own deadline
- * stay what they are. */
+/* An error of the link, of its answer or of the deadline as one of the printer: none is the unit's. A
+ * cancel stays what it is. */
 static int of_printer(int r, const struct iotime *it, struct err *e)
 {
-	if (r == 0 || iotime_check(it, NULL) < 0)
+	int why = iotime_check(it, NULL);
+
+	if (r == 0 || (why < 0 && why != -ERR_TIMEOUT))
 		return r;
 	if (e)
 		e->code = ERR_PRINTER;
@@ -193,7 +195,7 @@ static int send_format(struct link *l, const char *format, size_t n, const struc
 	if (r == 0)
 		return 0;
 	err_prefix(e,
-		"the connection was lost within the %zu bytes of the label: it may have come out, so that another print may be a second one (look at the printer)",
+		"the printer has not acknowledged all %zu bytes of the label: it may have come out, so that another print may be a second one (look at the printer)",
 		n);
 	return of_printer(r, it, e);
 }
@@ -218,10 +220,12 @@ static int wait_printed(struct link *l, uint64_t answer_us, const struct iotime 
 		if (!ret->status.formats && !ret->status.partial && !ret->status.labels)
 			break;
 		r = iotime_sleep(ASK_EVERY_US, it, e);
-		if (r < 0)
-			return err_prefix(e,
+		if (r < 0) {
+			err_prefix(e,
 				"the label was sent, and %u formats and %u labels wait in the printer",
 				ret->status.formats, ret->status.labels);
+			return of_printer(r, it, e);
+		}
 	}
 	ret->printed = true;
 	return 0;

@@ -45,7 +45,8 @@ struct zpl_report {
 int zpl_ready(struct link *l, uint64_t answer_us, const struct iotime *it, struct zpl_report *ret,
 	struct err *e);
 /* Sends the format, after zpl_ready() on the same link, whose report goes on. -ERR_PRINTER with a
- * sentence (the connection lost, no answer after it had answered, nothing to print with), or the reason
- * of deadline or cancel. Where report->sent is not 0 a label may have come out, whatever is returned. */
+ * sentence (the connection lost, no answer after it had answered, nothing to print with, the
+ * deadline), or the cancel's reason. Where report->sent is not 0 a label may have come out, whatever
+ * is returned. */
 int zpl_print(struct link *l, const void *format, size_t n, uint64_t answer_us,
 	const struct iotime *it, struct zpl_report *report, struct err *e);
