@@ -240,6 +240,7 @@ class Label(unittest.TestCase):
             self.assertEqual(len(steps), 1, steps)
             self.assertEqual(steps[0]['evidence']['may_have_printed'], True)
             self.assertEqual(self.labels(), labels)
+            self.assertEqual(self.api.get('/units/' + run['unit'])['state'], 'suspect')
             self.api.post('/jobs/%s/actions/abort' % run['job'])
 
     def test_a_recipe_may_allow_a_second_label(self):

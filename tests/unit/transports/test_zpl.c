@@ -112,6 +112,18 @@ START_TEST(a_connection_that_is_cut_leaves_it_open_whether_a_label_came_out)
 }
 END_TEST
 
+/* No status says so: what is printed twice is found by a scan alone (docs/labels.md). */
+START_TEST(a_label_that_comes_out_twice_is_not_seen)
+{
+	sim_link_fault(&printer, "twice");
+	ck_assert_msg(print() == 0, "%s", e.msg);
+	ck_assert(report.printed);
+	ck_assert_int_eq(printed(), 2);
+	ck_assert_int_eq(print(), 0);
+	ck_assert_int_eq(printed(), 3);
+}
+END_TEST
+
 START_TEST(a_label_that_stays_in_the_buffer_is_no_success)
 {
 	struct iotime far = {now_us() + 20 * US_PER_S, NULL};
@@ -219,6 +231,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_printer_that_does_not_answer_gets_the_label_all_the_same);
 	tcase_add_test(t, paper_that_runs_out_keeps_the_label_in_the_printer);
 	tcase_add_test(t, a_connection_that_is_cut_leaves_it_open_whether_a_label_came_out);
+	tcase_add_test(t, a_label_that_comes_out_twice_is_not_seen);
 	tcase_add_test(t, a_label_that_stays_in_the_buffer_is_no_success);
 	tcase_add_test(t, each_field_of_a_status_is_read);
 	tcase_add_test(t, what_is_no_status_is_refused);
