@@ -121,7 +121,7 @@ static int scan_equal(const struct args *a, const char *answer, struct step_resu
 
 static int scan_check(const struct args *a, struct err *e)
 {
-	if (args_has(a, "pattern") && args_has(a, "equals"))
+	if (args_given(a, "pattern") && args_given(a, "equals"))
 		return err_set(e, ERR_RECIPE_INVALID,
 			"'pattern' and 'equals' are one too many: a code has to match the one or be the other");
 	return 0;

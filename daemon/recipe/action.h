@@ -107,6 +107,8 @@ struct step;
  */
 struct args;
 bool args_has(const struct args *a, const char *name);
+/* As args_has(), and in a check() before the run also of what a reference will give. */
+bool args_given(const struct args *a, const char *name);
 const char *args_str(const struct args *a, const char *name);
 bool args_bool(const struct args *a, const char *name);
 int64_t args_int(const struct args *a, const char *name);

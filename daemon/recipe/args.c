@@ -8,6 +8,7 @@
 
 struct value {
 	bool present;
+	bool given;   /* args_literal(): it is written, whatever it will be */
 	json_t *json; /* substituted, as written */
 	union {
 		bool b;
@@ -421,11 +422,14 @@ struct args *args_literal(const struct action_arg *rows, const json_t *with)
 	for (size_t i = 0; i < a->count; i++) {
 		json_t *given = json_object_get(with, rows[i].name);
 
-		if (!given || json_is_null(given) || rows[i].type == ARG_OBJECT)
+		if (!given || json_is_null(given))
+			continue;
+		a->value[i].given = true;
+		if (rows[i].type == ARG_OBJECT)
 			continue;
 		if (fill(&rows[i], given, &none, &a->value[i], NULL) < 0) {
 			json_decref(a->value[i].json);
-			a->value[i] = (struct value){0};
+			a->value[i] = (struct value){.given = true};
 		}
 	}
 	return a;
@@ -468,6 +472,14 @@ static const struct value *find(const struct args *a, const char *name)
 		if (!strcmp(a->rows[i].name, name))
 			return a->value[i].present ? &a->value[i] : NULL;
 	return NULL;
+}
+
+bool args_given(const struct args *a, const char *name)
+{
+	for (size_t i = 0; a && i < a->count; i++)
+		if (!strcmp(a->rows[i].name, name))
+			return a->value[i].given || a->value[i].present;
+	return false;
 }
 
 bool args_has(const struct args *a, const char *name)

@@ -12,7 +12,7 @@
  * of the scope without being marked for it; `with` may be NULL. */
 int args_new(const struct action_arg *rows, const json_t *with, const struct scope *scope,
 	struct args **ret, struct err *e);
-/* What of `with` is literal and good by itself; the rest is absent, as if it was not given. */
+/* What of `with` is literal and good by itself; the rest is absent, and only args_given() knows of it. */
 struct args *args_literal(const struct action_arg *rows, const json_t *with);
 /* Overwrites every text of a value that nobody else refers to. NULL is fine. */
 void json_wipe(json_t *j);

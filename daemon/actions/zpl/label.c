@@ -85,7 +85,7 @@ static int make(struct step *s, const struct args *a, struct label_print *ret,
 
 static int label_check(const struct args *a, struct err *e)
 {
-	if (!args_has(a, "printer") && !args_has(a, "file"))
+	if (!args_given(a, "printer") && !args_given(a, "file"))
 		return err_set(e, ERR_RECIPE_INVALID,
 			"a label that goes nowhere: 'printer', 'file' or both expected");
 	return 0;
