@@ -322,6 +322,7 @@ static int read_ledger(struct db *d, const struct call *c, const struct db_page 
 		.pool = pool ? pool : request_query(c->rq, "pool"),
 		.job = request_query(c->rq, "job_id"),
 		.run = request_query(c->rq, "run_id"),
+		.unit = request_query(c->rq, "unit_id"),
 	};
 
 	return ledger_list(d, &f, page, ret, e);
@@ -373,7 +374,7 @@ static const char *const states[] = {"free", "reserved", "committed", "void", NU
 static const struct query_param query_of_pool[] = {
 	{"kind", kinds}, {"state", states}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
 static const struct query_param query_serials[] = {{"kind", kinds}, {"state", states},
-	{"pool", NULL}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
+	{"pool", NULL}, {"job_id", NULL}, {"run_id", NULL}, {"unit_id", NULL}, QUERY_PAGE, {0}};
 const struct route routes_pools[] = {
 	{HTTP_GET, "/api/v1/pools", MAY_READ, ROUTE_NO_BODY, 0, get_pools},
 	{HTTP_POST, "/api/v1/pools", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_pool, NULL,

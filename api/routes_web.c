@@ -98,6 +98,8 @@ const struct route routes_web[] = {
 	PAGE("/runs/{id}/report"),
 	PAGE("/units"),
 	PAGE("/units/{serial}"),
+	PAGE("/pools"),
+	PAGE("/pools/{id}"),
 	PAGE("/recipes"),
 	PAGE("/recipes/{name}/{version}"),
 	PAGE("/ports"),

@@ -107,6 +107,8 @@ enum err_class {
 		"The issuer's certificate is not valid now: renew it, or set the clock.")               \
 	X(PROFILE_REFUSED, "profile-refused", LINE,                                                     \
 		"The certificate profile does not allow this: correct the recipe or the profile.")      \
+	X(PRINTER, "printer", LINE,                                                                     \
+		"Look at the printer as the message says, then print the label again.")                 \
 	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                                \
 	X(UNSUPPORTED, "unsupported", LINE, "This provd or device cannot do that.")                     \
 	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")            \

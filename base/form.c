@@ -150,6 +150,39 @@ static void read_duration(const struct form_row *r, const json_t *v, const char 
 		mistakes_add(m, p, "'%s' must be a duration such as 500ms or 5s", r->key);
 }
 
+/* Millimetres with at most three digits after the point, as a whole number of micrometres. */
+static bool parse_length_um(const char *s, long long *ret)
+{
+	size_t whole = strspn(s, "0123456789");
+	size_t part = s[whole] == '.' ? strspn(s + whole + 1, "0123456789") : 0;
+	long long um = 0;
+
+	if (whole < 1 || whole > 6 || part > 3 || (s[whole] == '.' && part == 0) ||
+		strcmp(s + whole + (part ? part + 1 : 0), "mm") != 0)
+		return false;
+	for (size_t i = 0; i < whole; i++)
+		um = um * 10 + (s[i] - '0');
+	for (size_t i = 0; i < 3; i++)
+		um = um * 10 + (i < part ? s[whole + 1 + i] - '0' : 0);
+	*ret = um;
+	return true;
+}
+
+static void read_length(const struct form_row *r, const json_t *v, const char *p, uint32_t *field,
+	struct mistakes *m)
+{
+	const char *s = json_string_value(v);
+	long long um;
+
+	if (!s || !parse_length_um(s, &um))
+		mistakes_add(m, p, "'%s' must be a length such as 50mm or 0.5mm", r->key);
+	else if (um < r->low || um > r->high)
+		mistakes_add(m, p, "'%s' is %s: from %.10gmm to %.10gmm expected", r->key, s,
+			(double)r->low / 1000, (double)r->high / 1000);
+	else
+		*field = (uint32_t)um;
+}
+
 static void read_time(const struct form_row *r, const json_t *v, const char *p, int64_t *field,
 	struct mistakes *m)
 {
@@ -257,6 +290,9 @@ static void read_row(
 	case FORM_DURATION:
 		read_duration(r, v, p, field, m);
 		break;
+	case FORM_LENGTH:
+		read_length(r, v, p, field, m);
+		break;
 	case FORM_TIME:
 		read_time(r, v, p, field, m);
 		break;
@@ -292,6 +328,7 @@ static json_t *default_of(const struct form_row *r)
 	case FORM_PATHS:
 	case FORM_SIZE:
 	case FORM_DURATION:
+	case FORM_LENGTH:
 	case FORM_TIME:
 	case FORM_CHOICE:
 	case FORM_LIST:
@@ -359,6 +396,8 @@ static const char *written(const struct form_row *r)
 		return "size";
 	case FORM_DURATION:
 		return "duration";
+	case FORM_LENGTH:
+		return "length";
 	case FORM_TIME:
 		return "time";
 	case FORM_LIST:
@@ -499,6 +538,9 @@ static json_t *type_schema(const struct form_row *r)
 	case FORM_DURATION:
 		return json_pack(
 			"{s:s, s:s}", "type", "string", "pattern", "^[0-9]+(us|ms|s|m|h|d)$");
+	case FORM_LENGTH:
+		return json_pack("{s:s, s:s}", "type", "string", "pattern",
+			"^[0-9]{1,6}(\\.[0-9]{1,3})?mm$");
 	case FORM_TIME:
 		return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
 	case FORM_CHOICE:

@@ -22,6 +22,7 @@ enum form_type {
 	FORM_INT,      /* an integer of `width` bytes, from low to high */
 	FORM_SIZE,     /* uint64_t: 64M, 4096 */
 	FORM_DURATION, /* uint64_t, microseconds: 500ms, 30d; at least low */
+	FORM_LENGTH,   /* uint32_t, micrometres: 50mm, 0.25mm; from low to high */
 	FORM_TIME,     /* int64_t, milliseconds since 1970: 2026-12-31T18:00:00Z */
 	FORM_CHOICE,   /* int or enum: the index in choices */
 	/* const json_t *, borrowed from what was read: */

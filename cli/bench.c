@@ -18,6 +18,7 @@
 #include "transports/images/image.h"
 #include "transports/links/http.h"
 #include "transports/links/http_auth.h"
+#include "transports/protocols/zpl/zpl.h"
 
 /* One run; the cancel flag is global because a signal handler fires it. */
 struct session {
@@ -261,6 +262,7 @@ static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 }
 
 #define SERVICE_TIMEOUT_US (15 * US_PER_S)
+#define PRINTER_ANSWER_US  (2 * US_PER_S)
 
 static const char *service_variable(const char *name, const char *what)
 {
@@ -310,6 +312,21 @@ static int env_service(void *env, const char *name, struct http_service *ret, st
 	return 0;
 }
 
+static int env_printer(void *env, const char *name, struct printer *ret, struct err *e)
+{
+	_cleanup_(freep) char *var = xasprintf("PROVD_PRINTER_%s", name);
+	const char *address = getenv(var);
+	struct printer p = {.answer_us = PRINTER_ANSWER_US};
+
+	if (!address)
+		return err_set(e, ERR_NOT_FOUND, "set PROVD_PRINTER_%s to its HOST:PORT", name);
+	if (!strrchr(address, ':') || strlen(address) + strlen("tcp:") >= sizeof p.address)
+		return err_set(e, ERR_INVALID, "%s is '%.80s', HOST:PORT expected", var, address);
+	snprintf(p.address, sizeof p.address, "tcp:%s", address);
+	*ret = p;
+	return 0;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct session *s = env;
@@ -347,6 +364,7 @@ static const struct step_env_ops env_ops = {
 	.keep = env_keep,
 	.scratch = env_scratch,
 	.service = env_service,
+	.printer = env_printer,
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,

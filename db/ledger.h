@@ -76,6 +76,7 @@ struct ledger_filter {
 	const char *pool;
 	const char *job;
 	const char *run;
+	const char *unit;
 };
 int ledger_get(struct db *d, const char *kind, const char *value, json_t **ret, struct err *e);
 /* In the order of their entry. */

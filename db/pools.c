@@ -160,17 +160,27 @@ int pools_dated(struct db *d, const char *id, bool *ret, struct err *e)
 	return 0;
 }
 
-#define SELECT_POOLS                                                                                              \
-	"SELECT id, kind, pattern, first, last, next, checked AS \"check\", model, low_water,"                    \
-	" block, local, span, created_at, revision, CASE WHEN pattern IS NULL THEN (SELECT count(*) FROM serials" \
-	" WHERE pool_id = pools.id AND state = 'free') ELSE (last - next + 1) / span END AS remaining"            \
+/* How fast a pattern is used up: of its newest values, which are at the end of serials_by_pool, those of
+ * the last week, and since when that is. In a list the newest values are those that came in last. */
+#define WEEK_AGO "unixepoch() * 1000 - 604800000"
+#define SPENT_WEEK                                                                     \
+	"CASE WHEN pattern IS NULL THEN NULL ELSE (SELECT count(*) FROM"               \
+	" (SELECT reserved_at FROM serials WHERE pool_id = pools.id ORDER BY seq DESC" \
+	" LIMIT 2000) WHERE reserved_at >= " WEEK_AGO ") END AS spent_week,"           \
+	" CASE WHEN pattern IS NULL THEN NULL ELSE max(created_at, " WEEK_AGO ","      \
+	" coalesce((SELECT reserved_at FROM serials WHERE pool_id = pools.id"          \
+	" ORDER BY seq DESC LIMIT 1 OFFSET 1999), 0)) END AS spent_since"
+#define SELECT_POOLS                                                                                                \
+	"SELECT id, kind, pattern, first, last, next, checked AS \"check\", model, low_water,"                      \
+	" block, local, span, created_at, revision, CASE WHEN pattern IS NULL THEN (SELECT count(*) FROM serials"   \
+	" WHERE pool_id = pools.id AND state = 'free') ELSE (last - next + 1) / span END AS remaining, " SPENT_WEEK \
 	" FROM pools"
 
 static const struct column columns[] = {{"id", AS_TEXT}, {"kind", AS_TEXT}, {"pattern", AS_TEXT},
 	{"first", AS_INT}, {"last", AS_INT}, {"next", AS_INT}, {"check", AS_TEXT},
 	{"model", AS_TEXT}, {"low_water", AS_INT}, {"block", AS_TEXT}, {"local", AS_BOOL},
 	{"span", AS_INT}, {"created_at", AS_TIME}, {"revision", AS_INT}, {"remaining", AS_INT},
-	{0}};
+	{"spent_week", AS_INT}, {"spent_since", AS_TIME}, {0}};
 
 int pools_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

@@ -28,6 +28,7 @@ int pools_gaps(struct db *d, const char *id, const struct db_page *page, struct 
 	struct err *e);
 /* Whether the values of the pool carry a date; false where there is no such pool. */
 int pools_dated(struct db *d, const char *id, bool *ret, struct err *e);
-/* With `remaining`. */
+/* With `remaining`, and of a pattern how many values it gave out lately (`spent_week`, of the last 2000)
+ * and since when that counts (`spent_since`): null of a list. */
 int pools_get(struct db *d, const char *id, json_t **ret, struct err *e);
 int pools_list(struct db *d, json_t **ret, struct err *e);

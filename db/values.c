@@ -214,6 +214,7 @@ int ledger_list(struct db *d, const struct ledger_filter *f, const struct db_pag
 	sel_str(&s, "pool_id = ?", f->pool);
 	sel_str(&s, "job_id = ?", f->job);
 	sel_str(&s, "run_id = ?", f->run);
+	sel_str(&s, "unit_id = ?", f->unit);
 	sel_str(&s, "+kind = ?", f->kind); /* not by (kind, value): that would sort all */
 	sel_str(&s, "state = ?", f->state);
 	return sel_page(&s, d, &order, page, ret, e);

@@ -6,6 +6,8 @@
 
 #include <strings.h>
 
+#include "transports/labels/gs1.h"
+
 static bool is_no(const char *answer)
 {
 	static const char *const words[] = {"no", "fail", "failed", "n"};
@@ -22,6 +24,16 @@ static int ask(struct step *s, const struct prompt *p, char ret[ANSWER_BYTES], s
 	int r = s->ops->ask(s->env, p, &s->it, answer, e);
 
 	return r < 0 ? r : prompt_answer_clean(answer, ret, e);
+}
+
+static int refuse_gs(const char *answer, struct err *e)
+{
+	const char *gs = strchr(answer, ANSWER_GS);
+
+	return gs ? err_set(e, ERR_INVALID,
+			    "the answer has a GS at position %td: a GS1 code, for which 'equals' is needed",
+			    gs - answer + 1)
+		  : 0;
 }
 
 /* The list of an argument as C strings that live as long as the step; the array is the caller's. */
@@ -51,6 +63,8 @@ static int prompt_run(struct step *s, const struct args *a, struct step_result *
 
 	int r = ask(s, &p, answer, e);
 
+	if (r == 0)
+		r = refuse_gs(answer, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "answer", json_string(answer));
@@ -87,6 +101,32 @@ const struct action action_operator_prompt = {
 	.run = prompt_run,
 };
 
+/* The code is to say one thing. Another one is another label, and so fails the unit. */
+static int scan_equal(const struct args *a, const char *answer, struct step_result *out)
+{
+	const char *expected = args_str(a, "equals");
+	char aim[AIM_BYTES];
+	struct err why = {0};
+	int r = code_equals(answer, expected, args_str(a, "separator"), aim, &why);
+
+	result_evidence(out, "scanned", json_string(answer));
+	if (*aim)
+		result_evidence(out, "aim", json_string(aim));
+	if (r < 0)
+		return result_fail(out, why.code, "%s", why.msg);
+	result_evidence(out, "value", json_string(expected));
+	result_output(out, "value", json_string(expected));
+	return 0;
+}
+
+static int scan_check(const struct args *a, struct err *e)
+{
+	if (args_given(a, "pattern") && args_given(a, "equals"))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'pattern' and 'equals' are one too many: a code has to match the one or be the other");
+	return 0;
+}
+
 static int scan_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_cleanup_(regex_freep) struct regex *x = NULL;
@@ -96,10 +136,16 @@ static int scan_run(struct step *s, const struct args *a, struct step_result *ou
 		.pattern = args_str(a, "pattern"),
 	};
 	char answer[ANSWER_BYTES] = "";
-	int r = arg_regex(a, "pattern", NULL, &x, e);
+	int r = scan_check(a, e);
 
 	if (r == 0)
+		r = arg_regex(a, "pattern", NULL, &x, e);
+	if (r == 0)
 		r = ask(s, &p, answer, e);
+	if (r == 0 && args_has(a, "equals"))
+		return scan_equal(a, answer, out);
+	if (r == 0)
+		r = refuse_gs(answer, e);
 	if (r < 0)
 		return r;
 	if (!*answer || (x && !regex_match(x, answer, strlen(answer), NULL)))
@@ -113,6 +159,12 @@ static int scan_run(struct step *s, const struct args *a, struct step_result *ou
 static const struct action_arg scan_args[] = {
 	{.name = "text", .type = ARG_STRING, .required = true, .doc = "what the person reads"},
 	{.name = "pattern", .type = ARG_REGEX, .doc = "what the code must match"},
+	{.name = "equals",
+		.type = ARG_STRING,
+		.doc = "what the code has to say, such as ${steps.ID.data} of unit.label; GS1 data with AIs in parentheses. An AIM identifier before it is cut"},
+	{.name = "separator",
+		.type = ARG_STRING,
+		.doc = "with 'equals': what the scanner sends in the place of GS (FNC1), such as |"},
 	{0},
 };
 
@@ -125,5 +177,6 @@ const struct action action_operator_scan = {
 	.args = scan_args,
 	.outputs = scan_outputs,
 	.default_timeout_us = 600 * US_PER_S,
+	.check = scan_check,
 	.run = scan_run,
 };

@@ -14,6 +14,7 @@
 #include "base/yaml.h"
 #include "transports/links/http.h"
 #include "transports/links/http_auth.h"
+#include "transports/protocols/zpl/zpl.h"
 
 #define MAX_SECRET_BYTES 65536
 
@@ -66,11 +67,16 @@ struct config *config_unref(struct config *c)
 		free(c->service[i].name);
 		form_done(service_rows, &c->service[i]);
 	}
+	for (size_t i = 0; i < c->printers; i++) {
+		free(c->printer[i].name);
+		form_done(printer_rows, &c->printer[i]);
+	}
 	free_texts(c->hotplug, c->hotplugs);
 	free(c->service);
 	free(c->keyd_socket);
 	free(c->file);
 	keyd_config_done(&c->keys);
+	free(c->printer);
 	free(c->secret);
 	free(c->station);
 	free(c->listen_host);
@@ -636,6 +642,51 @@ static void read_signers(void *to, const json_t *v, const char *pointer, struct 
 	keyd_read_signers(&((struct config *)to)->keys, v, pointer, m);
 }
 
+static const char *const printer_kinds[] = {[PRINTER_ZPL] = "zpl", NULL};
+
+const struct form_row printer_rows[] = {
+	{"address", FORM_TEXT, .required = true, .low = 1, .high = LINK_ADDRESS_BYTES - 5,
+		.doc = "HOST:PORT; the raw port of most printers is 9100.",
+		FORM_AT(struct printer_config, address)},
+	{"kind", FORM_CHOICE, .choices = printer_kinds, .def = "zpl",
+		.doc = "What it understands: ZPL II.", FORM_AT(struct printer_config, kind)},
+	{"answer", FORM_DURATION, .def = "2s", .low = 100000,
+		.doc = "How long its answer to a question for its status may take; a printer that gives none gets the label after that.",
+		FORM_AT(struct printer_config, answer_us)},
+	{0},
+};
+
+static void read_printer(
+	struct config *c, const char *name, const json_t *o, const char *p, struct mistakes *m)
+{
+	struct printer_config *printer = &c->printer[c->printers++];
+
+	printer->name = xstrdup(name);
+	if (!is_name(name))
+		mistakes_add(m, p, "a printer's name has letters, digits, - _ and .");
+	if (json_is_object(o))
+		form_read(printer_rows, o, p, "key", printer, m);
+	else
+		mistakes_add(m, p, "a printer is a mapping such as {address: 'HOST:9100'}");
+	check_host_port("address", printer->address, p, m);
+}
+
+static void read_printers(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+	const char *name;
+	json_t *o;
+
+	if (!json_is_object(v))
+		mistakes_add(m, pointer, "'printers' must be a mapping of names");
+	c->printer = xcalloc(json_object_size(v) + 1, sizeof *c->printer);
+	json_object_foreach((json_t *)v, name, o) {
+		_cleanup_(freep) char *p = pointer_key(pointer, name);
+
+		read_printer(c, name, o, p, m);
+	}
+}
+
 static const char *const clock_syncs[] = {[CLOCK_SYNC_AUTO] = "auto",
 	[CLOCK_SYNC_REQUIRED] = "required",
 	[CLOCK_SYNC_IGNORED] = "ignored",
@@ -735,6 +786,8 @@ const struct form_row config_rows[] = {
 		.doc = "NAME: a mapping of key, pin and public. What signs records of units."},
 	{"services", FORM_OWN, .read = read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
+	{"printers", FORM_OWN, .read = read_printers, .each = printer_rows,
+		.doc = "NAME: a mapping of address, kind and answer. Where unit.label may print: a recipe names a printer and never an address."},
 	{"stations", FORM_OWN, .read = read_stations, .schema = STATIONS_SCHEMA,
 		.doc = "A list, here or in stations.d/*.yaml: see below."},
 	{0},
@@ -969,6 +1022,34 @@ static const struct service_config *find_service(
 	err_set(e, ERR_NOT_FOUND, "provd.yaml names no service '%s'%s%s%s", name,
 		near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 	return NULL;
+}
+
+static const struct printer_config *find_printer(
+	const struct config *c, const char *name, struct err *e)
+{
+	_cleanup_(freep) const char **names = xcalloc(c->printers + 1, sizeof *names);
+	const char *near;
+
+	for (size_t i = 0; i < c->printers; i++) {
+		if (!strcmp(c->printer[i].name, name))
+			return &c->printer[i];
+		names[i] = c->printer[i].name;
+	}
+	near = nearest_name(name, names);
+	err_set(e, ERR_NOT_FOUND, "provd.yaml names no printer '%s'%s%s%s", name,
+		near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return NULL;
+}
+
+int config_printer(const struct config *c, const char *name, struct printer *ret, struct err *e)
+{
+	const struct printer_config *p = find_printer(c, name, e);
+
+	if (!p)
+		return -ERR_NOT_FOUND;
+	*ret = (struct printer){.answer_us = p->answer_us};
+	snprintf(ret->address, sizeof ret->address, "tcp:%s", p->address);
+	return 0;
 }
 
 static char *copy_of(const char *s)

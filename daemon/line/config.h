@@ -19,6 +19,7 @@
 #define CONFIG_ID_MAX 63
 
 struct http_service;
+struct printer;
 
 struct port_config {
 	char *role;
@@ -61,6 +62,19 @@ struct service_config {
 	int auth;	       /* enum http_auth */
 	char *user, *scope;    /* see struct http_service; NULL */
 	uint64_t timeout_us;
+};
+
+/* What a label printer understands. */
+enum printer_kind {
+	PRINTER_ZPL, /* ZPL II over a raw TCP port (transports/protocols/zpl) */
+};
+
+/* A label printer, by the name that recipes have. */
+struct printer_config {
+	char *name;
+	char *address; /* HOST:PORT */
+	enum printer_kind kind;
+	uint64_t answer_us;
 };
 
 /* The persons who may approve a recipe. */
@@ -116,6 +130,8 @@ struct config {
 	size_t services;
 	struct keyd_config keys; /* what provd-keyd opens; provd never does */
 	char *keyd_socket;	 /* NULL: provd starts one itself */
+	struct printer_config *printer;
+	size_t printers;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -123,9 +139,10 @@ struct config {
 	size_t stations;
 };
 
-/* The rows of provd.yaml, of a station, of a port and of a service (base/form.h): the manual and the
+/* The rows of provd.yaml, of a station, of a port, of a service and of a printer (base/form.h): the manual and the
  * schema are made of them. */
-extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[];
+extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
+	printer_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);
@@ -162,3 +179,5 @@ int config_secret(const struct config *c, const char *name, char **ret, struct e
  * nearest name. */
 int config_service(
 	const struct config *c, const char *name, struct http_service *ret, struct err *e);
+/* A printer by its name. -ERR_NOT_FOUND with the nearest name. */
+int config_printer(const struct config *c, const char *name, struct printer *ret, struct err *e);

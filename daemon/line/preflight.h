@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What must be true before the first byte goes to the unit: artifacts there, room on the disk.
+ * What must be true before the first byte goes to the unit: artifacts, services and printers there, label
+ * templates without a mistake, room on the disk.
  */
 #pragma once
 

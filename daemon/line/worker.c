@@ -205,11 +205,13 @@ static bool drop_run(struct station *s, enum err_code code, const char *message)
 
 /* --- running --- */
 
-/* It says nothing of the fixture: a cloud that is away would quarantine every station of the line. */
-static bool is_of_a_service(enum err_code c)
+/* It says nothing of the fixture: a cloud that is away, or a printer without paper, would
+ * quarantine every station of the line. */
+static bool is_of_the_line(enum err_code c)
 {
 	return c == ERR_SERVICE_DOWN || c == ERR_SERVICE_BUSY || c == ERR_SERVICE_UNTRUSTED ||
-	       c == ERR_SERVICE_ANSWER || c == ERR_SERVICE_REFUSED || c == ERR_SERVICE_CONFLICT;
+	       c == ERR_SERVICE_ANSWER || c == ERR_SERVICE_REFUSED || c == ERR_SERVICE_CONFLICT ||
+	       c == ERR_PRINTER;
 }
 
 static void count_failures(struct station *s, const struct run_result *res)
@@ -217,7 +219,7 @@ static void count_failures(struct station *s, const struct run_result *res)
 	struct station_row *row = &s->row;
 	unsigned limit = s->cfg->quarantine_after;
 
-	if (is_of_a_service(res->code))
+	if (is_of_the_line(res->code))
 		return;
 	if (res->outcome == OUTCOME_PASSED) {
 		row->fail_count = 0;

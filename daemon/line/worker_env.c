@@ -263,6 +263,16 @@ static int env_derive(void *env, const struct derive_ask *ask, const struct ioti
 	return certify_derive(v->s->line, v->rec, ask, it, ret, e);
 }
 
+static int env_printer(void *env, const char *name, struct printer *ret, struct err *e)
+{
+	struct station *s = ((struct env *)env)->s;
+	struct config *now = s->line->config(s->line->line);
+	int r = config_printer(now, name, ret, e);
+
+	config_unref(now);
+	return r;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct env *v = env;
@@ -306,6 +316,7 @@ static const struct step_env_ops env_ops = {
 	.keep = env_keep,
 	.scratch = env_scratch,
 	.service = env_service,
+	.printer = env_printer,
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,

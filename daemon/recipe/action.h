@@ -93,6 +93,8 @@ struct action_arg {
 	bool bench;   /* a path of this machine, which a station does not take */
 	bool program; /* names a program that has to be installed; of a list the first item does */
 	bool service; /* names a service of provd.yaml: it has to be there before the first step */
+	bool printer; /* the same of a printer */
+	bool label; /* a label template: it is read, with the names in `values`, before the first step */
 };
 
 struct action_output {
@@ -110,6 +112,8 @@ struct step;
  */
 struct args;
 bool args_has(const struct args *a, const char *name);
+/* As args_has(), and in a check() before the run also of what a reference will give. */
+bool args_given(const struct args *a, const char *name);
 const char *args_str(const struct args *a, const char *name);
 bool args_bool(const struct args *a, const char *name);
 int64_t args_int(const struct args *a, const char *name);
@@ -176,6 +180,8 @@ struct step {
 	 * other step), and whether an earlier attempt may have had its effect. */
 	const char *key;
 	bool again;
+	void *prepared; /* what prepare() made for run(), freed by the runner; NULL: nothing */
+	void (*prepared_free)(void *prepared);
 	int (*measured)(
 		void *data, const struct measurement *m, const char *verdict, struct err *e);
 	void *measured_data;
@@ -203,6 +209,8 @@ int step_values(
 int step_secret(struct step *s, const char *value, struct err *e);
 /* ops->service; its token is a secret of the run then. End it with http_service_done(). */
 int step_service(struct step *s, const char *name, struct http_service *ret, struct err *e);
+/* ops->printer. */
+int step_printer(struct step *s, const char *name, struct printer *ret, struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {
@@ -251,6 +259,10 @@ struct action {
 	 * a step or the serial number are absent), without a look at the unit. It opens no port, and
 	 * s has no log. NULL: nothing. */
 	int (*preflight)(struct step *s, const struct args *a, struct err *e);
+	/* Looks, with all arguments substituted, for what run() would refuse, before the values that
+	 * they hold are exposed: none of them leaves. May keep what it made in s->prepared, for
+	 * run(), which is not called where it fails. NULL: there is nothing to see by then. */
+	int (*prepare)(struct step *s, const struct args *a, struct err *e);
 	/* 0 with *out filled (verdict PASSED by default), or an error. */
 	int (*run)(struct step *s, const struct args *a, struct step_result *out, struct err *e);
 	/* REQUIRED of ACTION_IRREVERSIBLE, else NULL. Looks, over what run() has opened, whether what

@@ -8,6 +8,7 @@
 
 struct value {
 	bool present;
+	bool given;   /* it is written, whatever it will be */
 	json_t *json; /* substituted, as written */
 	union {
 		bool b;
@@ -385,13 +386,13 @@ static int fill(const struct action_arg *row, const json_t *given, const struct 
 	return convert(row, v->json, v, e);
 }
 
-/* As if it was not given. */
+/* Without a value, though it is written. */
 static void forget(const struct action_arg *row, struct value *v)
 {
 	if (row->type == ARG_OBJECT)
 		args_free(v->object);
 	json_decref(v->json);
-	*v = (struct value){0};
+	*v = (struct value){.given = v->given};
 }
 
 static int make_args(const struct action_arg *rows, const json_t *with, const struct scope *scope,
@@ -408,6 +409,7 @@ static int make_args(const struct action_arg *rows, const json_t *with, const st
 		int r = 0;
 
 		if (given && !json_is_null(given)) {
+			a->value[i].given = true;
 			r = fill(&rows[i], given, scope, &a->value[i], e);
 		} else if (rows[i].def) {
 			json_t *def = json_string(rows[i].def);
@@ -458,7 +460,10 @@ struct args *args_literal(const struct action_arg *rows, const json_t *with)
 	for (size_t i = 0; i < a->count; i++) {
 		json_t *given = json_object_get(with, rows[i].name);
 
-		if (!given || json_is_null(given) || rows[i].type == ARG_OBJECT)
+		if (!given || json_is_null(given))
+			continue;
+		a->value[i].given = true;
+		if (rows[i].type == ARG_OBJECT)
 			continue;
 		if (fill(&rows[i], given, &none, &a->value[i], NULL) < 0)
 			forget(&rows[i], &a->value[i]);
@@ -503,6 +508,14 @@ static const struct value *find(const struct args *a, const char *name)
 		if (!strcmp(a->rows[i].name, name))
 			return a->value[i].present ? &a->value[i] : NULL;
 	return NULL;
+}
+
+bool args_given(const struct args *a, const char *name)
+{
+	for (size_t i = 0; a && i < a->count; i++)
+		if (!strcmp(a->rows[i].name, name))
+			return a->value[i].given || a->value[i].present;
+	return false;
 }
 
 bool args_has(const struct args *a, const char *name)

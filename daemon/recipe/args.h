@@ -15,7 +15,7 @@ int args_new(const struct action_arg *rows, const json_t *with, const struct sco
 /* As args_new(), and what has no value yet (-ERR_NOT_FOUND of the scope), or no default, is absent. */
 int args_known(const struct action_arg *rows, const json_t *with, const struct scope *scope,
 	struct args **ret, struct err *e);
-/* What of `with` is literal and good by itself; the rest is absent, as if it was not given. */
+/* What of `with` is literal and good by itself; the rest is absent, and only args_given() knows of it. */
 struct args *args_literal(const struct action_arg *rows, const json_t *with);
 /* Overwrites every text of a value that nobody else refers to. NULL is fine. */
 void json_wipe(json_t *j);

@@ -18,7 +18,7 @@ int prompt_answer_clean(const char *answer, char ret[ANSWER_BYTES], struct err *
 		/* C1 in UTF-8: c2 80 to c2 9f. */
 		bool c1 = c == 0xc2 && i + 1 < n && (unsigned char)answer[i + 1] < 0xa0;
 
-		if (c < 0x20 || c == 0x7f || c1)
+		if ((c < 0x20 && c != ANSWER_GS) || c == 0x7f || c1)
 			return err_set(e, ERR_INVALID,
 				"the answer has a control character at position %zu: scan or type it again (is the scanner set to plain text?)",
 				i + 1);

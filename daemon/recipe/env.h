@@ -21,6 +21,7 @@
 
 struct blob;
 struct http_service;
+struct printer;
 struct outfile;
 struct image;
 struct image_opts;
@@ -56,8 +57,10 @@ struct prompt {
 
 #define ANSWER_BYTES 256
 
-/* An answer as it counts: scanners and terminals end it with CR, LF or Tab, which are cut. Another
- * control character is part of no code and no text: -ERR_INVALID names its place. */
+/* An answer as it counts: scanners and terminals end it with CR, LF or Tab, which are cut. GS separates
+ * the fields of a GS1 code, and stays: who does not expect one refuses it.
+ * Another control character is part of no code and no text: -ERR_INVALID names its place. */
+#define ANSWER_GS 0x1d
 int prompt_answer_clean(const char *answer, char ret[ANSWER_BYTES], struct err *e);
 
 /* What an action wants to find again at its next run: a program that is slow to start. */
@@ -187,6 +190,10 @@ struct step_env_ops {
 	 * by step_service(), which keeps its token secret. -ERR_NOT_FOUND for another name. NULL:
 	 * there are none. */
 	int (*service)(void *env, const char *name, struct http_service *ret, struct err *e);
+
+	/* OPTIONAL. A label printer that this installation has, by its name. Call it by
+	 * step_printer(). -ERR_NOT_FOUND for another name. NULL: there are none. */
+	int (*printer)(void *env, const char *name, struct printer *ret, struct err *e);
 
 	/* People. */
 

@@ -273,6 +273,8 @@ static int act(
 			e->code = ERR_RECIPE_INVALID;
 		r = -ERR_RECIPE_INVALID;
 	}
+	if (r == 0 && st->action->prepare)
+		r = st->action->prepare(&s, args, e);
 	if (r == 0 && !(st->action->flags & ACTION_GIVES_VALUES))
 		r = expose(run, st, e);
 	if (r == 0)
@@ -285,6 +287,8 @@ static int act(
 	/* However the action said it: a cancel that came is the reason. */
 	if (r < 0 && rn->cancel && run->it.cancel && cancel_reason(rn->cancel) != ERR_NONE)
 		iotime_check(&run->it, e);
+	if (s.prepared)
+		s.prepared_free(s.prepared);
 	args_free(args);
 	saved = s.saved;
 	if (r == 0 && out->verdict == STEP_PASSED && st->action->flags & ACTION_NEEDS_EVIDENCE &&

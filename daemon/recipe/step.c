@@ -190,6 +190,15 @@ int step_service(struct step *s, const char *name, struct http_service *ret, str
 	return 0;
 }
 
+int step_printer(struct step *s, const char *name, struct printer *ret, struct err *e)
+{
+	int r = s->ops->printer ? s->ops->printer(s->env, name, ret, e)
+				: err_set(e, ERR_UNSUPPORTED,
+					  "there are no printers here: 'file' expected");
+
+	return r < 0 ? err_prefix(e, "printer '%s'", name) : 0;
+}
+
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
 	teller_progress(&s->tell, phase, done, total);

@@ -56,6 +56,10 @@ class Identity(unittest.TestCase):
         self.assertEqual(sorted(v['value'] for v in rows), ['AC:DE:48:00:00:00', 'AC:DE:48:00:00:01', 'ID000001', 'L-1'])
         self.assertEqual({v['state'] for v in rows}, {'committed'})
         self.assertEqual(len({v['lease'] for v in rows}), 1)
+        of_unit = self.api.get('/serials?unit_id=' + run['unit'])['items']
+        self.assertEqual({(v['slot'], v['value']) for v in of_unit}, {(v['slot'], v['value']) for v in rows})
+        pools = {p['id']: p for p in self.api.get('/pools')['items']}
+        self.assertEqual([pools[p]['spent_week'] for p in ('identity-sn', 'macs', 'keys')], [1, 2, None])
         self.line.sim.ctl('next', board='b1', gap_ms=200)
         run = self.next_run()
         self.assertEqual((run['outcome'], run['serial']), ('passed', 'ID000002'), run)

@@ -11,6 +11,8 @@
 #include "base/util.h"
 #include "transports/links/link_impl.h"
 
+#define ACKNOWLEDGED_EVERY_US (5 * US_PER_MS)
+
 static const struct {
 	const char *scheme;
 	int (*open)(const char *rest, const struct link_config *cfg, const struct iotime *it,
@@ -171,6 +173,21 @@ int link_write(struct link *l, const void *buf, size_t n, const struct iotime *i
 	}
 	l->tx_bytes += n;
 	return 0;
+}
+
+int link_acknowledged(struct link *l, const struct iotime *it, struct err *e)
+{
+	size_t left = 0;
+	int r = 0;
+
+	while (r == 0 && l->ops->unacknowledged) {
+		r = l->ops->unacknowledged(l, &left, e);
+		if (r == 0 && left == 0)
+			break;
+		if (r == 0)
+			r = iotime_sleep(ACKNOWLEDGED_EVERY_US, it, e);
+	}
+	return r < 0 ? err_prefix(e, "%s", l->address) : 0;
 }
 
 int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *e)

@@ -65,6 +65,8 @@ struct link_ops {
 	/* -ERR_UNSUPPORTED where the medium has no such thing (a pty has no DTR). */
 	int (*control)(struct link *l, enum link_control c, uint32_t arg, struct err *e);
 	void (*stats)(struct link *l, struct link_stats *ret);
+	/* How many bytes the peer's TCP has not acknowledged; NULL: the medium has no such thing. */
+	int (*unacknowledged)(struct link *l, size_t *ret, struct err *e);
 	void (*close)(struct link *l);
 };
 
@@ -142,6 +144,9 @@ int link_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struc
 int link_read_exact(struct link *l, void *buf, size_t n, size_t *ret_got, const struct iotime *it,
 	struct err *e);
 int link_write(struct link *l, const void *buf, size_t n, const struct iotime *it, struct err *e);
+/* Waits until the peer has acknowledged all that was written; returns at once where the medium has no
+ * such thing. It says nothing of what the peer makes of it. */
+int link_acknowledged(struct link *l, const struct iotime *it, struct err *e);
 int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *e);
 /* Other settings for a time: what a boot ROM wants and the application that it starts does not. The
  * link keeps what was there at the first push until link_settings_pop(), which gives it back, and

@@ -5,10 +5,12 @@
 #include "transports/links/link_impl.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/util.h"
@@ -59,6 +61,20 @@ static int tcp_control(struct link *l, enum link_control c, uint32_t arg, struct
 	return err_set(e, ERR_UNSUPPORTED, "a TCP link has no rate, modem lines or break");
 }
 
+static int tcp_unacknowledged(struct link *l, size_t *ret, struct err *e)
+{
+	int fd = tcp_of(l)->fd, why = 0, left = 0;
+	socklen_t len = sizeof why;
+
+	/* After a reset the count stays where it was: ask for that first. */
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0 || ioctl(fd, SIOCOUTQ, &left) < 0)
+		why = errno;
+	if (why)
+		return err_errno(e, ERR_DEVICE_GONE, why, "send");
+	*ret = (size_t)left;
+	return 0;
+}
+
 static void tcp_close(struct link *l)
 {
 	close(tcp_of(l)->fd);
@@ -70,6 +86,7 @@ static const struct link_ops tcp_ops = {
 	.read = tcp_read,
 	.write = tcp_write,
 	.control = tcp_control,
+	.unacknowledged = tcp_unacknowledged,
 	.close = tcp_close,
 };
 

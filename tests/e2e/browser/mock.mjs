@@ -259,11 +259,37 @@ function report(r) {
     steps: steps.map((s) => ({ ...s, success: s.outcome === 'passed', duration_ms: s.duration_us / 1000, measurements: measurements.filter((m) => m.n === s.n) })) }; // prettier-ignore
 }
 
+/** What people said of suspect units: id -> state. */
+const verdicts = new Map();
 const unitOf = (key) => {
   const r = [...runs.values()].find((x) => x.serial === key || x.unit === key);
 
-  return r && { created_at: r.attached_at, id: r.unit, serial: r.serial, model: 'T200', chip_id: '0123456789ABCDEF', state: r.outcome === 'passed' ? 'passed' : 'suspect', updated_at: r.ended_at || r.attached_at }; // prettier-ignore
+  return r && { created_at: r.attached_at, id: r.unit, serial: r.serial, model: 'T200', chip_id: '0123456789ABCDEF', state: verdicts.get(r.unit) || (r.outcome === 'passed' ? 'passed' : 'suspect'), updated_at: r.ended_at || r.attached_at }; // prettier-ignore
 };
+
+const pool = (id, fields) => ({ id, kind: 'serial', pattern: 'SN{seq:06}', first: 1, last: 999999, next: 4712, check: 'none', model: 'T200',
+  low_water: 1000, block: null, local: false, span: 1, created_at: at(864e6), revision: 3, remaining: 995288, spent_week: 1860,
+  spent_since: at(6048e5), ...fields }); // prettier-ignore
+const pools = [
+  pool('keys', { kind: 'license', pattern: null, model: null, low_water: 50, remaining: 31, spent_week: null, spent_since: null }),
+  pool('macs', { kind: 'mac', pattern: '{mac}', block: 'AC:DE:48', first: 0, last: 65535, next: 65536, span: 2, remaining: 0 }),
+  pool('t200-sn', {}),
+];
+const gap = (first, fields) => ({ first, last: first, value: `SN${String(first).padStart(6, '0')}`, slot: '', state: 'void', exposed: false, run: null,
+  station: null, unit: null, at: at(4e6), outcome: null, code: null, why: 'the run failed before it left', ...fields }); // prettier-ignore
+const gaps = [
+  gap(17, { exposed: true, state: 'committed', why: 'on a unit that is failed: limit-high' }),
+  gap(18, {}),
+  gap(100, { last: 199, value: null, state: 'skipped', why: 'advanced by anna: printed on labels of the old line' }),
+];
+const value = (slot, text, unit) => ({ value: text, kind: slot ? 'mac' : 'serial', slot, pool: slot ? 'macs' : 't200-sn', job: null, state: 'committed',
+  run: null, unit, lease: SHA.slice(0, 32), exposed: true, reason: 'passed', reserved_at: at(9e5), settled_at: at(8e5) }); // prettier-ignore
+const act = (unit, state, fields) => ({ run_id: [...runs.keys()][0], step_n: 3, station: 'A01', action: 'stm32.protect', unit: '0123456789ABCDEF', what: 'readout protection',
+  digest: SHA, who: 'mes', state, observed: null, settled_by: null, intended_at: at(9e5), settled_at: null, ...fields }); // prettier-ignore
+const actsOf = (u) => [
+  ...(u.state === 'suspect' ? [act(u, 'intent', {})] : []),
+  act(u, 'committed', { what: 'bootloader lock', action: 'fastboot.flashing', observed: 'getvar unlocked says no', settled_by: 'anna', settled_at: at(8e5) }),
+];
 
 const GETS = [
   ['/stations', () => list([...stations.values()])],
@@ -280,6 +306,11 @@ const GETS = [
   ['/units', () => list([...runs.values()].filter((r) => r.serial).map((r) => unitOf(r.serial)))],
   ['/units/{x}', (x) => unitOf(x)],
   ['/units/{x}/history', (x) => list([...runs.values()].filter((r) => r.serial === x || r.unit === x).map(bare))],
+  ['/units/{x}/journal', (x) => unitOf(x) && { items: actsOf(unitOf(x)) }],
+  ['/serials', (x, q) => list([value('', 'SN000101', q.get('unit_id')), value('eth0', 'AC:DE:48:00:00:01', q.get('unit_id'))])],
+  ['/pools', () => list(pools)],
+  ['/pools/{x}', (x) => pools.find((p) => p.id === x)],
+  ['/pools/{x}/gaps', (x) => list(x === 't200-sn' ? gaps : [])],
   ['/jobs', () => list([...jobs.values()].reverse())],
   ['/jobs/{x}', (x) => jobs.get(x)],
   ['/recipes', (x, q) => list(recipes.filter((r) => !q.get('state') || r.state === q.get('state')).map(({ recipe, source, ...r }) => r))], // prettier-ignore
@@ -323,6 +354,11 @@ function postTo(rs, p, body) {
     const job = makeJob(body);
     event('job-created', { job: job.id }, { recipe: job.recipe, quantity: job.quantity });
     return send(rs, 201, job);
+  }
+  if ((m = matched('/units/{x}/actions/{y}', p))) {
+    if (!body.reason) return problem(rs, 400, "'reason' is missing");
+    verdicts.set(m[0], { release: 'failed', scrap: 'scrapped' }[m[1]]);
+    return send(rs, 200, unitOf(m[0]));
   }
   if ((m = matched('/jobs/{x}/actions/{y}', p))) {
     const job = jobs.get(m[0]);

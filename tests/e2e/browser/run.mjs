@@ -495,10 +495,12 @@ async function pagesOf(page) {
   const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
   const { items: recipes } = (await api(page, 'GET', '/recipes')).body;
   const stations = await stationsOf(page);
-  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
+  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
 
   if (runs[0]) Object.assign(all, { run: `/runs/${runs[0].id}`, report: `/runs/${runs[0].id}/report` });
   if (runs[0]?.serial) all.unit = `/units/${runs[0].serial}`;
+  const { items: pools } = (await api(page, 'GET', '/pools')).body;
+  if (pools.length) all.pool = `/pools/${pools.at(-1).id}`;
   if (jobs[0]) all.job = `/jobs/${jobs[0].id}`;
   if (recipes[0]) all.recipe = `/recipes/${recipes[0].name}/${recipes[0].version}`;
   return all;
@@ -508,6 +510,49 @@ async function settled(page) {
   await page.locator('.link-live').waitFor();
   await page.locator('h1').first().waitFor({ state: 'attached' });
   await page.waitForFunction(() => !document.querySelector('main .loading'));
+}
+
+/** Each pool is there with what is left of it, and a pool with its gaps and why. */
+async function poolsPage(page, url) {
+  const { items: pools } = (await api(page, 'GET', '/pools')).body;
+
+  await page.goto(`${url}/pools`);
+  must(pools.length > 0, 'the line has no pool');
+  for (const p of pools) {
+    const row = page.locator('tbody tr', { has: page.getByRole('link', { name: p.id, exact: true }) });
+    must((await row.innerText()).includes(String(p.remaining)), `${p.id}: what is left of it is not shown`);
+  }
+  const { id } = pools.at(-1);
+  const { items: gaps } = (await api(page, 'GET', `/pools/${id}/gaps`)).body;
+
+  await page.getByRole('link', { name: id, exact: true }).click();
+  await page.waitForURL(`**/pools/${id}`);
+  await page.getByText('Days left').waitFor();
+  await page.waitForFunction((n) => document.querySelectorAll('main table tbody tr').length === n, gaps.length);
+  for (const g of gaps) must((await page.locator('main table').innerText()).includes(g.why), `the gap ${g.first} has no reason`);
+  const csv = await page.getByRole('link', { name: 'Its values as CSV' }).getAttribute('href');
+  must(csv === `/api/v1/pools/${id}/values.csv?limit=1000`, `the CSV is ${csv}`);
+}
+
+/** What is known of a suspect unit; a verdict on it needs a reason. */
+async function suspectUnit(page, url) {
+  const { items: units } = (await api(page, 'GET', '/units')).body;
+  const unit = units.find((u) => u.state === 'suspect');
+
+  must(unit, 'no unit is suspect');
+  await page.goto(`${url}/units/${unit.serial}`);
+  await page.getByText('What this unit holds is not certain').waitFor();
+  must((await page.locator('.note').innerText()).includes('readout protection'), 'the open act is not named');
+  must((await page.getByRole('region', { name: 'Values' }).innerText()).includes('AC:DE:48:00:00:01'), 'its address is not shown');
+  must((await page.getByRole('region', { name: 'Journal' }).innerText()).includes('bootloader lock'), 'its journal is not shown');
+  await page.getByRole('button', { name: `Release unit ${unit.serial}` }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Release' }).click();
+  must(await dialog.isVisible(), 'a verdict was taken without a reason');
+  await dialog.getByLabel('Reason').fill('read the option bytes: level 0');
+  await dialog.getByRole('button', { name: 'Release' }).click();
+  await page.getByText('What this unit holds is not certain').waitFor({ state: 'detached' });
+  must((await page.getByRole('button', { name: /^Release/ }).count()) === 0, 'a released unit can be released');
 }
 
 /** Every page, in both themes and at three widths. */
@@ -585,6 +630,17 @@ async function all(browser, at, wire) {
   await check('the page of a run shows its steps and log, the report names it, the search finds its unit', async () => {
     must(run, 'no run was seen');
     await runPage(page, at.url, run);
+  });
+  await check('a pool says what is left of it, and why each gap is one', () => poolsPage(page, at.url));
+  await check('a suspect unit says what is known of it, and a verdict needs a reason', async () => {
+    const served = await startMock(o.work, 8);
+    const other = await openPage(browser);
+
+    await other.goto(`${served.url}/#token=${served.token}`);
+    await other.locator('.link-live').waitFor();
+    await suspectUnit(other, served.url);
+    await other.context().close();
+    served.stop();
   });
   await check('the theme is changed by a key and kept', () => themeIsKept(page, at.url));
   expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);

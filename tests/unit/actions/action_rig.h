@@ -230,8 +230,12 @@ static inline int rig_run(struct rig *g, const char *action, const char *with)
 
 	int r = args_new(a->args, j, &scope, &args, &g->e);
 
+	if (r == 0 && a->prepare)
+		r = a->prepare(&s, args, &g->e);
 	if (r == 0)
 		r = a->run(&s, args, &g->out, &g->e);
+	if (s.prepared)
+		s.prepared_free(s.prepared);
 	args_free(args);
 	json_decref(j);
 	/* What the runner would refuse, and add. */

@@ -769,6 +769,27 @@ START_TEST(what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused)
 }
 END_TEST
 
+START_TEST(a_scan_has_to_say_what_the_label_says)
+{
+	rig.answer = "]d201095212345432132110\r\n";
+	ck_assert_msg(run("operator.scan",
+			      "{\"text\":\"Scan\",\"equals\":\"(01)09521234543213(21)10\"}") == 0,
+		"%s", rig.e.msg);
+	ck_assert_str_eq(rig_text(rig.out.outputs, "value"), "(01)09521234543213(21)10");
+	ck_assert_str_eq(rig_text(rig.out.evidence, "aim"), "]d2");
+	rig_refused(&rig, "operator.scan",
+		"{\"text\":\"Scan\",\"equals\":\"(01)09521234543213(21)11\"}",
+		ERR_READ_BACK_MISMATCH, "'01095212345432132110' was scanned");
+	rig_refused(&rig, "operator.scan", "{\"text\":\"S\",\"equals\":\"a\",\"pattern\":\"a\"}",
+		ERR_RECIPE_INVALID, "'pattern' and 'equals'");
+	rig.answer = "10A\x1d"
+		     "21B";
+	ck_assert_int_eq(run("operator.scan", "{\"text\":\"Scan\",\"equals\":\"(10)A(21)B\"}"), 0);
+	rig_refused(
+		&rig, "operator.scan", "{\"text\":\"Scan\"}", ERR_INVALID, "'equals' is needed");
+}
+END_TEST
+
 START_TEST(the_operator_may_judge_a_unit_bad)
 {
 	rig.answer = "yes";
@@ -835,6 +856,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, each_flag_has_the_value_that_it_was_given);
 	tcase_add_test(t, another_unit_on_the_port_is_noticed);
 	tcase_add_test(t, what_a_unit_without_an_id_says_is_no_identity);
+	tcase_add_test(t, a_scan_has_to_say_what_the_label_says);
 	tcase_add_test(t, what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused);
 	tcase_add_test(t, the_operator_may_judge_a_unit_bad);
 	tcase_add_test(t, a_line_that_the_unit_says_by_itself_is_waited_for);

@@ -17,6 +17,7 @@ struct thing {
 	uint16_t small;
 	int64_t large;
 	uint64_t size, us;
+	uint32_t um;
 	int choice;
 	size_t own;
 };
@@ -40,6 +41,8 @@ static const struct form_row rows[] = {
 		FORM_AT(struct thing, large)},
 	{"size", FORM_SIZE, .def = "2M", .doc = "A size.", FORM_AT(struct thing, size)},
 	{"us", FORM_DURATION, .def = "30d", .doc = "A time.", FORM_AT(struct thing, us)},
+	{"um", FORM_LENGTH, .low = 100, .high = 50000, .def = "0.25mm", .doc = "A length.",
+		FORM_AT(struct thing, um)},
 	{"choice", FORM_CHOICE, .choices = colors, .def = "green", .doc = "A color.",
 		FORM_AT(struct thing, choice)},
 	{"own", FORM_OWN, .read = read_own, .schema = "{\"type\":\"array\"}", .doc = "A list."},
@@ -77,10 +80,11 @@ START_TEST(each_type_is_taken_over_its_default)
 	ck_assert_int_eq(t.large, 9); /* no default: what was there stays */
 	ck_assert_uint_eq(t.size, 2u << 20);
 	ck_assert_uint_eq(t.us, 30ull * 24 * 3600 * 1000000);
+	ck_assert_uint_eq(t.um, 250);
 	ck_assert_int_eq(t.choice, 1);
 	again = read_text(
 		"{\"text\":\"y\",\"path\":\"/b\",\"paths\":[\"/c\",\"/d\"],\"on\":false,"
-		"\"small\":40000,\"large\":-5,\"size\":512,\"us\":\"5ms\",\"choice\":\"red\","
+		"\"small\":40000,\"large\":-5,\"size\":512,\"us\":\"5ms\",\"um\":\"12.5mm\",\"choice\":\"red\","
 		"\"own\":[1,2]}",
 		&t);
 	ck_assert_str_eq(again, "");
@@ -93,6 +97,7 @@ START_TEST(each_type_is_taken_over_its_default)
 	ck_assert_int_eq(t.large, -5);
 	ck_assert_uint_eq(t.size, 512);
 	ck_assert_uint_eq(t.us, 5000);
+	ck_assert_uint_eq(t.um, 12500);
 	ck_assert_int_eq(t.choice, 0);
 	ck_assert_uint_eq(t.own, 2);
 	form_done(rows, &t);
@@ -122,6 +127,14 @@ START_TEST(every_mistake_is_found_at_its_place)
 		{"{\"text\":\"\",\"size\":-1}", "/at/size: 'size' must be a size such as 64M\n"},
 		{"{\"text\":\"\",\"us\":\"5\"}",
 			"/at/us: 'us' must be a duration such as 500ms or 5s\n"},
+		{"{\"text\":\"\",\"um\":\"0.0001mm\"}",
+			"/at/um: 'um' must be a length such as 50mm or 0.5mm\n"},
+		{"{\"text\":\"\",\"um\":\"5\"}",
+			"/at/um: 'um' must be a length such as 50mm or 0.5mm\n"},
+		{"{\"text\":\"\",\"um\":\".5mm\"}",
+			"/at/um: 'um' must be a length such as 50mm or 0.5mm\n"},
+		{"{\"text\":\"\",\"um\":\"50.001mm\"}",
+			"/at/um: 'um' is 50.001mm: from 0.1mm to 50mm expected\n"},
 		{"{\"text\":\"\",\"us\":5}", "/at/us: 'us' must be a string (quote it)\n"},
 		{"{\"text\":\"\",\"choice\":\"blue\"}",
 			"/at/choice: 'choice' is 'blue': one of red, green expected\n"},

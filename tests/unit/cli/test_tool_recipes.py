@@ -128,7 +128,8 @@ class Recipes(unittest.TestCase):
         return self.run_recipe(name)
 
     def test_every_recipe_parses(self):
-        files = glob.glob(f'{TOP}/recipes/**/*.yaml', recursive=True)
+        # Those of labels/ are templates of labels (tests/e2e/test_label.py).
+        files = [f for f in glob.glob(f'{TOP}/recipes/**/*.yaml', recursive=True) if '/labels/' not in f]
         self.assertGreaterEqual(len(files), 8)
         r = subprocess.run([PROVCTL, 'recipe', 'check', *files], capture_output=True, text=True, timeout=60)
         self.assertEqual(r.returncode, 0, r.stderr)

@@ -4,7 +4,9 @@
  */
 #include "db/pools.h"
 
+#include "base/timefmt.h"
 #include "db/events.h"
+#include "db/stmt.h"
 #include "tests/unit/db/fixture.h"
 
 /* A pool that is right, to be spoilt in one way. */
@@ -200,6 +202,7 @@ START_TEST(a_value_of_a_span_stands_for_so_many_addresses)
 	OK(pools_get(fx.db, "macs", &o, &fx.e));
 	ck_assert_int_eq(int_at(o, "next"), 0x108);
 	ck_assert_int_eq(int_at(o, "remaining"), 62);
+	ck_assert_int_eq(int_at(o, "spent_week"), 2);
 	ck_assert_int_eq(int_at(o, "span"), 4);
 	ck_assert_str_eq(str_at(o, "block"), "AC:DE:48");
 	json_decref(o);
@@ -210,6 +213,46 @@ START_TEST(a_value_of_a_span_stands_for_so_many_addresses)
 	ck_assert_str_eq(value, "AC:DE:48:00:01:FC");
 	open_run("r4", "A4", NULL);
 	TX_FAILS(ERR_POOL_EMPTY, ledger_reserve(fx.db, "r4", &from, value, &fx.e));
+}
+END_TEST
+
+static void run_sql(const char *sql)
+{
+	OK(db_begin(fx.db, &fx.e));
+	ck_assert_msg(db_run(fx.db, &fx.e, sql) >= 0, "%s", fx.e.msg);
+	OK(db_commit(fx.db, &fx.e));
+}
+
+/* The newest 2000 values count, and of those the ones of a week. */
+START_TEST(how_fast_a_pattern_is_used_up_is_that_of_its_last_week)
+{
+	static const char old[] =
+		"INSERT INTO serials (value, kind, pool_id, ordinal, state, reason, reserved_at)"
+		" WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9)"
+		" SELECT 'O' || i, 'mac', 'macs', i, 'void', 'old', 1000 FROM n";
+	static const char fresh[] =
+		"INSERT INTO serials (value, kind, pool_id, ordinal, state, reason, reserved_at)"
+		" WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2499)"
+		" SELECT 'N' || i, 'mac', 'macs', i, 'void', 'new',"
+		" unixepoch() * 1000 - 250000 + i * 100 FROM n";
+	static const char age[] = "UPDATE pools SET created_at = 1000";
+	static const char oldest[] = "SELECT reserved_at FROM serials WHERE value = 'N500'";
+	int64_t at, said;
+	json_t *o = NULL;
+
+	TX(pools_create(fx.db, &macs, &fx.e));
+	run_sql(age);
+	run_sql(old);
+	OK(pools_get(fx.db, "macs", &o, &fx.e));
+	ck_assert_int_eq(int_at(o, "spent_week"), 0);
+	json_decref(o);
+	run_sql(fresh);
+	OK(pools_get(fx.db, "macs", &o, &fx.e));
+	ck_assert_int_eq(int_at(o, "spent_week"), 2000);
+	ck_assert_int_eq(db_int(fx.db, &fx.e, &at, oldest), 1);
+	OK(rfc3339_parse(str_at(o, "spent_since"), &said));
+	ck_assert_int_eq(said, at);
+	json_decref(o);
 }
 END_TEST
 
@@ -253,6 +296,7 @@ static Suite *suite(void)
 	tcase_add_test(t, serials_of_two_pools_never_overlap);
 	tcase_add_test(t, a_list_of_addresses_has_addresses_that_no_pattern_gives);
 	tcase_add_test(t, a_value_of_a_span_stands_for_so_many_addresses);
+	tcase_add_test(t, how_fast_a_pattern_is_used_up_is_that_of_its_last_week);
 	tcase_add_test(t, a_list_that_runs_low_says_so_once);
 	suite_add_tcase(s, t);
 	return s;

@@ -31,6 +31,8 @@ static void print_man(void)
 	puts(".SH SERVICES\nA mapping of names. What recipes ask of a cloud or a MES over HTTP goes to "
 	     "one of them.");
 	form_man(service_rows, stdout);
+	puts(".SH PRINTERS\nA mapping of names. Labels of unit.label go to one of them.");
+	form_man(printer_rows, stdout);
 	puts(".SH EXAMPLE\n"
 	     ".nf\n"
 	     "stations:\n"

@@ -9,7 +9,9 @@
 
 #include "base/util.h"
 #include "tests/unit/unit.h"
+#include "base/iotime.h"
 #include "transports/links/http.h"
+#include "transports/protocols/zpl/zpl.h"
 
 static char dir[64];
 static struct strbuf report;
@@ -269,6 +271,18 @@ static const struct {
 	{"services: {'a b': {url: 'https://x'}}\n", "letters, digits"},
 };
 
+static const struct {
+	const char *lines, *said;
+} printers_bad[] = {
+	{"printers: [a]\n", "must be a mapping of names"},
+	{"printers: {c: '10.0.0.1:9100'}\n", "a printer is a mapping"},
+	{"printers: {c: {kind: zpl}}\n", "'address' is missing"},
+	{"printers: {c: {address: '10.0.0.1'}}\n", "must be HOST:PORT"},
+	{"printers: {c: {address: 'p:9100', kind: epl}}\n", "one of zpl expected"},
+	{"printers: {c: {address: 'p:9100', answr: 1s}}\n", "did you mean 'answer'"},
+	{"printers: {'a b': {address: 'p:9100'}}\n", "letters, digits"},
+};
+
 /* services stands before secrets: the order of keys is the author's. */
 static int load_services(const char *lines, struct config **ret)
 {
@@ -291,6 +305,33 @@ START_TEST(a_service_has_an_address_and_a_token_that_is_a_secret)
 		load_services(services_good[_i], &c) == 0, "%s%s", services_good[_i], report.s);
 	ck_assert_uint_eq(c->services, 1);
 	config_unref(c);
+}
+END_TEST
+
+START_TEST(a_printer_has_a_name_and_an_address)
+{
+	struct config *c = NULL;
+	struct printer p;
+	struct err e;
+
+	ck_assert_msg(
+		load_services("printers: {plates: {address: 'lp1:9100', answer: 1s}}\n", &c) == 0,
+		"%s", report.s);
+	ck_assert_int_eq(config_printer(c, "plates", &p, &e), 0);
+	ck_assert_str_eq(p.address, "tcp:lp1:9100");
+	ck_assert_uint_eq(p.answer_us, US_PER_S);
+	ck_assert_int_eq(config_printer(c, "plate", &p, &e), -ERR_NOT_FOUND);
+	ck_assert_str_eq(e.msg, "provd.yaml names no printer 'plate', did you mean 'plates'?");
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(a_printer_that_is_none_is_refused_at_its_place)
+{
+	struct config *c = NULL;
+
+	ck_assert_int_eq(load_services(printers_bad[_i].lines, &c), -ERR_INVALID);
+	ck_assert_msg(strstr(report.s, printers_bad[_i].said), "%s", report.s);
 }
 END_TEST
 
@@ -340,6 +381,9 @@ static Suite *suite(void)
 	tcase_add_test(t, what_runs_leave_has_limits);
 	tcase_add_loop_test(t, a_service_has_an_address_and_a_token_that_is_a_secret, 0,
 		(int)ARRAY_LEN(services_good));
+	tcase_add_test(t, a_printer_has_a_name_and_an_address);
+	tcase_add_loop_test(
+		t, a_printer_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(printers_bad));
 	tcase_add_loop_test(
 		t, a_service_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(services_bad));
 	tcase_add_test(t, a_service_is_given_out_whole_with_the_text_of_its_token);

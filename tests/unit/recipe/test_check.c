@@ -191,6 +191,32 @@ START_TEST(test_limits_between_which_nothing_can_pass_are_a_mistake)
 }
 END_TEST
 
+START_TEST(test_what_a_reference_will_give_counts_as_given)
+{
+	static const struct {
+		const char *step, *said; /* said NULL: good */
+	} row[] = {
+		{"unit.label, with: {template: '${params.p}', printer: '${params.p}'}", NULL},
+		{"unit.label, with: {template: t, file: '${params.p}'}", NULL},
+		{"unit.label, with: {template: '${params.p}'}", "a label that goes nowhere"},
+		{"operator.scan, with: {text: t, equals: '${params.p}'}", NULL},
+		{"operator.scan, with: {text: t, equals: '${params.p}', pattern: a}",
+			"'pattern' and 'equals'"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		_cleanup_(freep) char *text =
+			xasprintf(HEAD "steps:\n  - {id: a, action: %s}\n", row[i].step);
+		int r = load(text);
+
+		ck_assert_msg((r == 0) == !row[i].said, "%s: %s", row[i].step,
+			report.s ? report.s : "taken");
+		if (row[i].said)
+			ck_assert_msg(strstr(report.s, row[i].said), "%s", report.s);
+	}
+}
+END_TEST
+
 START_TEST(test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake)
 {
 	static const struct {
@@ -415,6 +441,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake);
 	tcase_add_test(t, test_every_port_argument_says_which_kinds_it_takes);
 	tcase_add_test(t, test_a_firmware_version_comes_from_a_step);
+	tcase_add_test(t, test_what_a_reference_will_give_counts_as_given);
 	tcase_add_test(t, test_a_model_that_no_record_holds_is_a_mistake);
 	tcase_add_test(t, test_the_rest_of_a_step_is_checked_where_its_action_is_unknown);
 	tcase_add_test(t, test_what_the_unit_needs_cannot_wait);

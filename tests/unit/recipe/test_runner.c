@@ -126,6 +126,22 @@ static const struct action t_fuse = {.name = "t.fuse",
 	.observe = observe_fuse};
 ROW(t_hang, "t.hang", 0, run_hang);
 ROW(t_measure, "t.measure", 0, run_measure);
+static struct strbuf story, evidence;
+static bool prepare_fails;
+
+static int prepare(struct step *s, const struct args *a, struct err *e)
+{
+	sb_addf(&story, "prepared:%s ", args_str(a, "say"));
+	return prepare_fails ? err_set(e, ERR_RECIPE_INVALID, "too long for its symbol") : 0;
+}
+
+static const struct action t_label = {.name = "t.label",
+	.doc = "of this test",
+	.args = say_args,
+	.default_timeout_us = 2 * US_PER_S,
+	.prepare = prepare,
+	.run = run_pass};
+
 ROW(t_pass, "t.pass", 0, run_pass);
 ROW(t_proof, "t.proof", ACTION_NEEDS_EVIDENCE, run_pass);
 
@@ -200,7 +216,7 @@ static const struct action t_pre = {.name = "t.pre",
 	.run = run_pass};
 
 const struct action *const action_table[] = {&t_burn, &t_cancel, &t_fail, &t_flaky, &t_fuse,
-	&t_give, &t_hang, &t_measure, &t_pass, &t_pre, &t_proof, &t_tell, NULL};
+	&t_give, &t_hang, &t_label, &t_measure, &t_pass, &t_pre, &t_proof, &t_tell, NULL};
 
 const struct action *action_find(const char *name)
 {
@@ -828,6 +844,21 @@ START_TEST(test_a_serial_is_exposed_once_and_before_it_is_sent)
 }
 END_TEST
 
+START_TEST(test_what_is_seen_to_be_wrong_exposes_nothing)
+{
+	static const char steps[] =
+		"steps:\n  - {id: a, action: t.label, with: {say: '${unit.serial}'}}\n";
+
+	run(steps, false);
+	STORY("+a reserved prepared:SN1 exposed -a:passed ");
+	prepare_fails = true;
+	run(steps, false);
+	STORY("+a reserved prepared:SN1 -a:error/recipe-invalid ");
+	ck_assert_int_eq(exposed, 0);
+	ck_assert_int_eq(calls, 0);
+}
+END_TEST
+
 START_TEST(test_each_value_is_exposed_by_the_first_step_that_sends_it)
 {
 	run("steps:\n  - {id: a, action: t.give, with: {values: {eth0: {pool: m}, wifi: {pool: "
@@ -908,6 +939,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_stop_ends_between_two_steps);
 	tcase_add_test(t, test_secrets_are_masked_wherever_they_come_out);
 	tcase_add_test(t, test_a_serial_is_exposed_once_and_before_it_is_sent);
+	tcase_add_test(t, test_what_is_seen_to_be_wrong_exposes_nothing);
 	tcase_add_test(t, test_each_value_is_exposed_by_the_first_step_that_sends_it);
 	tcase_add_test(t, test_a_value_that_the_ledger_does_not_let_go_is_not_sent);
 	tcase_add_test(t, test_a_measurement_outside_its_limits_fails_with_its_code);

@@ -320,6 +320,35 @@ START_TEST(tcp_carries_bytes_and_notices_that_the_peer_left)
 }
 END_TEST
 
+/* More than the peer's window: its TCP acknowledges the rest once the peer has read. */
+START_TEST(tcp_knows_what_the_peer_has_acknowledged)
+{
+	enum { ALL = 400000 };
+	uint16_t port;
+	_cleanup_(closep) int s = listen_here(AF_INET, &port);
+	int window = 4096;
+	struct linger now = {.l_onoff = 1};
+	_cleanup_(freep) char *bytes = xcalloc(ALL, 1);
+	struct iotime soon = in_ms(50), it = in_ms(20000);
+	char at[64];
+
+	setsockopt(s, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
+	snprintf(at, sizeof at, "tcp:localhost:%u", port);
+
+	struct link *l = opened(at);
+	int peer = accept(s, NULL, NULL);
+
+	ck_assert_int_eq(link_write(l, bytes, ALL, &it, &e), 0);
+	ck_assert_int_eq(link_acknowledged(l, &soon, &e), -ERR_TIMEOUT);
+	ck_assert_int_eq(recv(peer, bytes, ALL, MSG_WAITALL), ALL);
+	ck_assert_int_eq(link_acknowledged(l, &it, &e), 0);
+	setsockopt(peer, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	close(peer); /* reset */
+	ck_assert_int_eq(link_acknowledged(l, &it, &e), -ERR_DEVICE_GONE);
+	link_close(l);
+}
+END_TEST
+
 START_TEST(tcp_refused_says_so_at_once)
 {
 	uint16_t port;
@@ -355,6 +384,7 @@ static Suite *link_suite(void)
 	t = tcase_create("tcp");
 	tcase_add_test(t, addresses_that_name_no_link_are_refused);
 	tcase_add_test(t, tcp_carries_bytes_and_notices_that_the_peer_left);
+	tcase_add_test(t, tcp_knows_what_the_peer_has_acknowledged);
 	tcase_add_test(t, tcp_refused_says_so_at_once);
 	suite_add_tcase(s, t);
 	return s;

@@ -44,6 +44,23 @@ export const UNIT = {
   scrapped: { word: 'Scrapped', icon: 'cross', tone: 'off' },
 };
 
+/** A value of a pool, also as a gap of it. */
+export const VALUE = {
+  free: { word: 'Free', icon: 'socket', tone: 'idle' },
+  reserved: { word: 'In work', icon: 'play', tone: 'run' },
+  committed: { word: 'On a unit', icon: 'check', tone: 'pass' },
+  void: { word: 'Void', icon: 'cross', tone: 'off' },
+  skipped: { word: 'Passed over', icon: 'skip', tone: 'idle' },
+};
+
+/** An act that cannot be undone, by its journal. */
+export const ACT = {
+  intent: { word: 'Open', icon: 'hourglass', tone: 'hold' },
+  committed: { word: 'Done', icon: 'check', tone: 'pass' },
+  void: { word: 'Not done', icon: 'skip', tone: 'off' },
+  suspect: { word: 'Not known', icon: 'triangle', tone: 'hold' },
+};
+
 export const RECIPE = {
   draft: { word: 'Draft', icon: 'pencil', tone: 'prompt' },
   approved: { word: 'Approved', icon: 'check', tone: 'pass' },

@@ -78,6 +78,9 @@ export function useResource(path, concerns = null) {
   };
 }
 
+/** What an item is known by, on whichever page it is. */
+const keyOf = (o) => o.id ?? o.k ?? o.seq ?? o.first ?? o.value;
+
 /** A list that is read page by page: {items, more, loadMore, problem, loading, busy}. */
 export function usePages(path, concerns = null) {
   const [rest, setRest] = useState({ path: null, items: [], next: null });
@@ -87,7 +90,7 @@ export function usePages(path, concerns = null) {
   const [failed, setFailed] = useState(null);
   const mine = rest.path === path && first.data;
   const next = mine ? rest.next : first.data?.next_cursor;
-  const known = new Set((first.data?.items || []).map((o) => o.id ?? o.k ?? o.seq));
+  const known = new Set((first.data?.items || []).map(keyOf));
   const loadMore = async () => {
     setBusy(true);
     setFailed(null);
@@ -102,7 +105,7 @@ export function usePages(path, concerns = null) {
 
   return {
     items: first.data
-      ? [...first.data.items, ...(mine ? rest.items.filter((o) => !known.has(o.id ?? o.k ?? o.seq)) : [])]
+      ? [...first.data.items, ...(mine ? rest.items.filter((o) => !known.has(keyOf(o))) : [])]
       : null,
     more: Boolean(next),
     loadMore,

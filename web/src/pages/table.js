@@ -6,6 +6,7 @@ import { Events } from './events.js';
 import { Job } from './job.js';
 import { JobNew } from './job_new.js';
 import { Jobs } from './jobs.js';
+import { Pool, Pools } from './pools.js';
 import { Ports } from './ports.js';
 import { RecipePage } from './recipe.js';
 import { Recipes } from './recipes.js';
@@ -28,6 +29,8 @@ export const PAGES = [
   ['/runs/{id}/report', Report],
   ['/units', Units],
   ['/units/{serial}', Unit],
+  ['/pools', Pools],
+  ['/pools/{id}', Pool],
   ['/recipes', Recipes],
   ['/recipes/{name}/{version}', RecipePage],
   ['/ports', Ports],

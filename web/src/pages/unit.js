@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc, post } from '../lib/api.js';
 import { html } from '../lib/html.js';
-import { lookUp, may, UNIT } from '../lib/state.js';
+import { ACT, lookUp, may, UNIT, VALUE } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { usePages, useResource } from '../lib/use.js';
 import { ActionButton } from '../ui/confirm.js';
 import { Badge, Facts, Id, Loaded, More, PageHead, Time, Trouble } from '../ui/parts.js';
-import { RunTable } from '../ui/tables.js';
+import { RunTable, Table } from '../ui/tables.js';
 
 function Verdicts({ unit, reload }) {
   const session = useSession();
@@ -25,10 +25,88 @@ function Verdicts({ unit, reload }) {
   </div>`;
 }
 
+const isOpen = (act) => act.state === 'intent' || act.state === 'suspect';
+
+/** Why nobody knows what the unit holds: its acts without an end, its last run. */
+function Suspicion({ acts, last }) {
+  const open = (acts || []).filter(isOpen);
+
+  return html`<div class="note tone-hold">
+    <p><strong>What this unit holds is not certain.</strong> ${
+      open.length > 0
+        ? 'provd was about to do what cannot be undone, and has no record of how it ended:'
+        : 'A run of it ended after a value had left for it, or in the middle of a step that cannot be undone.'
+    }</p>
+    ${open.length > 0 &&
+    html`<ul>
+      ${open.map(
+        (a) => html`<li key=${a.run_id}>${a.what} (<code>${a.action}</code>), <${Time} at=${a.intended_at} full />${
+          a.observed && `: ${a.observed}`
+        }</li>`,
+      )}
+    </ul>`}
+    ${last?.message && html`<p>Its last run: <a href="/runs/${last.id}"><code>${last.code}</code></a> ${last.message}</p>`}
+    <p>Look at the unit, then release it (it must pass a run) or scrap it.</p>
+  </div>`;
+}
+
+function Values({ unit }) {
+  const concerns = (e) => e.type.startsWith('serial-') || e.type === 'run-finished';
+  const list = usePages(`/serials?unit_id=${enc(unit.id)}&limit=100`, concerns);
+
+  return html`<section>
+    <h2>Values</h2>
+    <${Trouble} problem=${list.problem} retry=${list.reload} />
+    ${list.items?.length === 0 && html`<p class="muted">It has none of a pool.</p>`}
+    ${list.items?.length > 0 &&
+    html`<${Table} label="Values" head=${['State', 'Name', 'Value', 'Kind', 'Pool', 'Since', 'Why']}>
+      ${list.items.map(
+        (v) =>
+          html`<tr key=${v.value}>
+            <td><${Badge} look=${lookUp(VALUE, v.state)} /></td>
+            <td>${v.slot || v.kind}</td>
+            <td class="mono">${v.value}</td>
+            <td>${v.kind}</td>
+            <td>${v.pool ? html`<a href="/pools/${enc(v.pool)}">${v.pool}</a>` : '–'}</td>
+            <td><${Time} at=${v.settled_at || v.reserved_at} /></td>
+            <td>${v.reason || '–'}</td>
+          </tr>`,
+      )}
+    <//>`}
+    <${More} list=${list} />
+  </section>`;
+}
+
+function Journal({ acts }) {
+  return html`<section>
+    <h2>What cannot be undone</h2>
+    <${Trouble} problem=${acts.problem} retry=${acts.reload} />
+    ${acts.data?.items.length === 0 && html`<p class="muted">Nothing of that kind was done to this unit.</p>`}
+    ${acts.data?.items.length > 0 &&
+    html`<${Table} label="Journal" head=${['State', 'What', 'Action', 'Run', 'Station', 'Ordered by', 'Seen', 'Begun', 'Known since']} kind="top">
+      ${acts.data.items.map(
+        (a) =>
+          html`<tr key="${a.run_id} ${a.step_n}">
+            <td><${Badge} look=${lookUp(ACT, a.state)} /></td>
+            <td>${a.what}</td>
+            <td><code>${a.action}</code></td>
+            <td><${Id} id=${a.run_id} href="/runs/${a.run_id}" /></td>
+            <td>${a.station}</td>
+            <td>${a.who}</td>
+            <td>${a.observed || '–'}${a.settled_by && a.settled_by !== a.run_id && html` <span class="muted">(by ${a.settled_by})</span>`}</td>
+            <td><${Time} at=${a.intended_at} /></td>
+            <td><${Time} at=${a.settled_at} /></td>
+          </tr>`,
+      )}
+    <//>`}
+  </section>`;
+}
+
 export function Unit({ serial }) {
   const concerns = (e) => e.type.startsWith('unit-') || e.type === 'run-finished' || e.type === 'run-started';
   const unit = useResource(`/units/${enc(serial)}`, concerns);
   const runs = usePages(`/units/${enc(serial)}/history?limit=100`, concerns);
+  const acts = useResource(`/units/${enc(serial)}/journal`, concerns);
 
   return html`<${Loaded} resource=${unit}>
     ${(u) => html`
@@ -37,9 +115,7 @@ export function Unit({ serial }) {
         title=${u.serial || 'Unit without a serial'}
         aside=${html`<${Badge} look=${lookUp(UNIT, u.state)} solid large /><${Verdicts} unit=${u} reload=${unit.reload} />`}
       />
-      ${u.state === 'suspect' &&
-      html`<p class="note tone-hold">An irreversible step of this unit was interrupted, and provd could not read back
-        whether it took effect. Check the unit, then release or scrap it.</p>`}
+      ${u.state === 'suspect' && html`<${Suspicion} acts=${acts.data?.items} last=${runs.items?.[0]} />`}
       <section class="panel">
         <h2>Identity</h2>
         <${Facts}
@@ -53,6 +129,8 @@ export function Unit({ serial }) {
           ]}
         />
       </section>
+      <${Values} unit=${u} />
+      <${Journal} acts=${acts} />
       <section>
         <h2>Runs</h2>
         <${Trouble} problem=${runs.problem} retry=${runs.reload} />

@@ -15,6 +15,7 @@ const NAV = [
   ['/jobs', 'Jobs'],
   ['/runs', 'Runs'],
   ['/units', 'Units'],
+  ['/pools', 'Pools'],
   ['/recipes', 'Recipes'],
   ['/ports', 'Ports'],
   ['/events', 'Events'],
