@@ -189,13 +189,26 @@ class Bench(unittest.TestCase):
         self.assertIn('nobody', step['message'])
         self.assertEqual(step['outcome'], 'error')
 
-    def test_a_derived_key_reaches_the_fuses_and_is_not_shown(self):
-        app, recipe = os.path.join(self.home, 'app.bin'), os.path.join(self.home, 'burn.yaml')
+    def unit(self):
+        """A virtual board that has its application."""
+        app = os.path.join(self.home, 'app.bin')
         with open(app, 'wb') as f:
             f.write(line.firmware())
-        line.write(recipe, BURN)
         sim = line.Sim(self.home, 1, '--preload', app)
         self.addCleanup(sim.stop)
+        return sim
+
+    def test_the_shipped_birth_recipe_runs_on_a_bench(self):
+        self.unit()
+        status, steps = self.provctl('recipe', 'run', os.path.join(line.ROOT, 'recipes', 'birth.yaml'), '--port', 'console=sim:b1', '--serial', 'SN-1')
+        self.assertEqual(status, 0, steps)
+        evidence = {s['id']: s['evidence'] for s in steps}
+        self.assertEqual((evidence['certificate']['proof'], evidence['deliver']['proof']), ('not on record', 'read-back'))
+        self.assertEqual(evidence['certificate']['certificate'], evidence['deliver']['certificate'])
+
+    def test_a_derived_key_reaches_the_fuses_and_is_not_shown(self):
+        sim, recipe = self.unit(), os.path.join(self.home, 'burn.yaml')
+        line.write(recipe, BURN)
         status, steps = self.provctl('recipe', 'run', recipe, '--port', 'console=sim:b1', '--artifact', 'fields=' + FIELDS)
         self.assertEqual(status, 0, steps)
         want = self.keyd.client().derive('fleet', 'fuse-key', b'SN-1', 32).hex()
