@@ -11,6 +11,7 @@
 #include "base/iotime.h"
 #include "base/strbuf.h"
 #include "base/util.h"
+#include "cli/bench_keys.h"
 #include "cli/bench_ports.h"
 #include "cli/printable.h"
 #include "daemon/recipe/runner.h"
@@ -369,6 +370,9 @@ static const struct step_env_ops env_ops = {
 	.identity = env_identity,
 	.serial = env_serial,
 	.values = env_values,
+	.certify = bench_certify,
+	.delivered = bench_delivered,
+	.derive = bench_derive,
 };
 
 static int env_secret(void *env, const char *name, char **ret, struct err *e)

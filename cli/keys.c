@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * provctl ca, provctl unit certificates: who issues, and what units got.
+ * provctl ca, provctl unit identity and certificates: who issues, and what units got.
  */
 #include "base/util.h"
 #include "cli/provctl.h"
@@ -25,6 +25,52 @@ static int ca_list(struct ctl *c, int argc, char **argv)
 	if (ctl_options(argc, argv, NULL, NULL, 0) != 0)
 		return ctl_usage("ca list");
 	return print_list(c, "/api/v1/issuers", members);
+}
+
+/* The serial number has no slot: it is what the slots belong to. */
+static void name_values(const json_t *all)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(all, "items"), i, o) {
+		const char *slot = json_string_value(json_object_get(o, "slot"));
+
+		json_object_set(o, "name", json_object_get(o, slot && *slot ? "slot" : "kind"));
+	}
+}
+
+/* The values of a unit by their names, each with the set that it came in. */
+static int unit_identity(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {
+		"name", "value", "kind", "state", "exposed", "lease", "pool", "run", NULL};
+	char *word;
+	json_t *unit = NULL;
+	json_t *all = NULL;
+	struct err e;
+	int r;
+
+	if (ctl_options(argc, argv, NULL, &word, 1) != 1)
+		return ctl_usage("unit identity SERIAL");
+
+	_cleanup_(freep) char *segment = url_segment(word);
+	_cleanup_(freep) char *of = xasprintf("/api/v1/units/%s", segment);
+
+	if (api_get(c, of, &unit, &e) < 0)
+		return ctl_fail(&e);
+
+	_cleanup_(freep) char *id = json_text(unit, "id");
+	_cleanup_(freep) char *path = xasprintf("/api/v1/serials?unit_id=%s&limit=1000", id);
+
+	json_decref(unit);
+	r = api_get(c, path, &all, &e);
+	if (r == 0) {
+		name_values(all);
+		print_items(c, all, members);
+	}
+	json_decref(all);
+	return r < 0 ? ctl_fail(&e) : EXIT_PASSED;
 }
 
 static int unit_certificates(struct ctl *c, int argc, char **argv)
@@ -98,6 +144,8 @@ static int unit_birth_pack(struct ctl *c, int argc, char **argv)
 
 const struct command commands_keys[] = {
 	{"ca list", "", "Who issues certificates, and whether they can", ca_list},
+	{"unit identity", "SERIAL", "What it got out of pools: names, values, state, lease",
+		unit_identity},
 	{"unit certificates", "SERIAL", "What was issued for a unit", unit_certificates},
 	{"unit certificate", "SERIAL", "Its newest certificate and the chain, as PEM",
 		unit_certificate},

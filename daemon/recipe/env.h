@@ -116,7 +116,8 @@ struct certificate_ask {
 struct certificate {
 	char *pem, *chain; /* owned by the caller; the chain is the issuer's, and those above it */
 	char serial[X509_SERIAL_BYTES];
-	bool before; /* this key had it already */
+	bool before;	 /* this key had it already */
+	bool off_record; /* nobody wrote down that it was issued: on a bench */
 };
 
 /* A key for one unit. */
@@ -237,7 +238,8 @@ struct step_env_ops {
 
 	/* OPTIONAL. A certificate, on record before it is signed and whole before it is given back. One
 	 * that this key got before by the same issuer and profile, and that has not ended, is given
-	 * again. NULL: there are no issuers. */
+	 * again. A bench has no records: it sets off_record, and each is a new one. NULL: there are
+	 * no issuers. */
 	int (*certify)(void *env, const struct certificate_ask *ask, const struct iotime *it,
 		struct certificate *ret, struct err *e);
 	/* REQUIRED with certify. The unit holds the certificate with that SHA-256; durable.

@@ -477,51 +477,5 @@ class Stay(unittest.TestCase):
         line.wait_for('it has gone', lambda: not any(os.path.exists('/proc/%d' % p) for p in tools), 10)
 
 
-@unittest.skipUnless(OPENOCD, 'openocd is missing (scripts/install-deps test)')
-class Production(unittest.TestCase):
-    """recipes/production-full.yaml on a station whose probe and console are both virtual."""
-
-    def setUp(self):
-        self.line = line.Line(stations=0, boards=1, sim_args=('--erase-ms', '0', '--boot-ms', '1'))
-        self.addCleanup(self.line.close)
-        self.probe_dir = os.path.join(self.line.home, 'probe')
-        os.mkdir(self.probe_dir)
-        self.probe = line.Sim(self.probe_dir, 1, '--device', 'jtag', '--link', 'tcp')
-        self.addCleanup(self.probe.stop)
-        with open(os.path.join(self.line.home, 'stations.d', 'line.yaml'), 'w') as f:
-            f.write("stations:\n  - id: A1\n    ports:\n      probe: {kind: probe, tcp: '%s'}\n"
-                    "      console: {path: 'platform-provsim-usb-0:1.1'}\n" % self.probe.boards()[0]['link'][4:])
-        self.bootloader, self.application = line.firmware(4000, seed=7), line.firmware(40000, seed=8)
-        self.line.start()
-        self.line.put_firmware(self.bootloader, 'bootloader.bin')
-        with open(os.path.join(line.ROOT, 'recipes', 'production-full.yaml')) as f:
-            self.line.prepare(self.application, f.read())
-
-    def run_one(self):
-        job = self.line.api.post('/jobs', {'recipe': 'production-full', 'quantity': 1, 'params': {'work_area': '0'}})['id']
-        run = line.wait_for('the run ends', lambda: self.line.api.get('/runs?state=finished')['items'])[0]
-        return job, run, {s['id']: s for s in self.line.api.get('/runs/%s/steps' % run['id'])['items']}
-
-    def test_both_parts_are_in_and_the_unit_works(self):
-        job, run, steps = self.run_one()
-        self.assertEqual(run['outcome'], 'passed', steps)
-        self.assertEqual(self.line.job_done(job)['passed'], 1)
-        with open(os.path.join(self.probe.boards_dir, 'b1', 'flash.bin'), 'rb') as f:
-            self.assertEqual(f.read(len(self.bootloader)), self.bootloader)
-        uid, unit, flash = self.line.sim.units()[0]
-        self.assertEqual(flash[-len(self.application):], self.application)
-        self.assertEqual(unit['serial'], run['serial'])
-        e = steps['flash-bootloader']['evidence']
-        self.assertEqual(e['sha256_image'], line.sha256(self.bootloader))
-        self.assertIn('OpenOCD', e['verified_by'])
-
-    def test_without_its_bootloader_no_unit_gets_a_serial_number(self):
-        self.probe.ctl('fault', board='b1', fault='no-write,count=0')
-        _, run, steps = self.run_one()
-        self.assertEqual((run['outcome'], run['code']), ('failed', 'verify-mismatch'), steps)
-        self.assertNotIn('set-serial', steps)
-        self.assertIsNone(self.line.sim.units()[0][1]['serial'])
-
-
 if __name__ == '__main__':
     line.main()

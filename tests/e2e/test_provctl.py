@@ -5,10 +5,30 @@
     test_provctl.py [BUILD]
 """
 import contextlib
+import json
 import os
+import shutil
+import subprocess
+import tempfile
 import unittest
 
+import keyd
 import line
+
+FIELDS = os.path.join(line.ROOT, 'recipes', 'otp-fields.yml')
+# A bench has no journal: what the unit shows is all that keeps a field from being burnt twice.
+BURN = '''
+recipe: burn
+version: 1
+ports:
+  console: {kind: tty, baud: 115200}
+artifacts: {fields: otp-fields.yml}
+steps:
+  - {id: derive, action: key.derive, with: {master: fleet, label: fuse-key, context: SN-1}}
+  - id: burn
+    action: otp.write
+    with: {port: console, map: '${artifacts.fields}', field: key, value: '${steps.derive.key}', irreversible: yes-i-mean-it}
+'''
 
 
 class Provctl(unittest.TestCase):
@@ -84,11 +104,124 @@ class Provctl(unittest.TestCase):
         self.assertIn('39', text)
         self.assertEqual(ctl('pool', 'gaps', 'nosuch').returncode, 2)
 
+    def test_a_report_is_asked_for_by_run_or_by_job(self):
+        self.refused('run report', 2, '--job')
+        self.refused('run report R --job J', 2, '--job')
+        self.refused('run report nosuch', 2, 'nosuch')
+        self.refused('run report --job nosuch', 2, 'nosuch')
+
     def test_no_two_columns_have_one_name(self):
         for command in ('station list', 'run list', 'job list', 'unit list', 'port list', 'token list', 'audit list',
                         'recipe list', 'artifact list', 'pool list', 'prompt list', 'outbox list'):
             head = [h for h in self.line.provctl(*command.split()).stdout.split('\n')[0].split('  ') if h.strip()]
             self.assertEqual(len(set(h.strip() for h in head)), len(head), (command, head))
+
+
+class Identity(unittest.TestCase):
+    def test_what_a_unit_got_is_shown_by_name_with_state_and_lease(self):
+        with open(os.path.join(line.ROOT, 'recipes', 'identity.yaml')) as f:
+            recipe = f.read()
+        with line.Line(stations=1, boards=0) as row:
+            app = os.path.join(row.home, 'app.bin')
+            with open(app, 'wb') as f:
+                f.write(line.firmware())
+            row.sim = line.Sim(row.home, 1, '--preload', app)
+            row.start()
+            row.api.post('/pools', {'id': 'identity-sn', 'pattern': 'ID{seq:06}', 'first': 1, 'last': 999})
+            row.api.post('/pools', {'id': 'macs', 'kind': 'mac', 'pattern': '{mac}', 'block': 'AC:DE:48', 'first': 0, 'last': 99})
+            row.api.post('/pools', {'id': 'keys', 'kind': 'license', 'values': ['L-1']})
+            row.put_recipe(recipe)
+            row.api.post('/jobs', {'recipe': 'identity', 'quantity': 1})
+            run = line.wait_for('the run ends', lambda: row.api.get('/runs?state=finished')['items'])[0]
+            self.assertEqual(run['outcome'], 'passed', run)
+            held = row.api.get('/serials?unit_id=' + run['unit'])['items']
+            lines = row.provctl('unit', 'identity', run['serial']).stdout.splitlines()
+            self.assertEqual(lines[0].split(), ['NAME', 'VALUE', 'KIND', 'STATE', 'EXPOSED', 'LEASE', 'POOL', 'RUN'])
+            self.assertEqual(len(lines) - 1, len(held))
+            for v in held:
+                row_of = next(x for x in lines[1:] if x.split()[1] == v['value'])
+                self.assertEqual(row_of.split()[0], v['slot'] or 'serial')
+                self.assertIn('committed', row_of)
+                self.assertIn(v['lease'], row_of)
+            self.assertIn('unit', row.provctl('unit', 'identity', 'nosuch').stderr)
+
+
+class Bench(unittest.TestCase):
+    """Keys without a daemon: a provd-keyd that the environment names."""
+
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix='provd-bench-e2e-')
+        self.addCleanup(shutil.rmtree, self.home)
+        self.vault = os.path.join(self.home, 'vault')
+        os.mkdir(self.vault)
+        self.authority = keyd.Authority(self.vault, 'factory')
+        master, config = os.path.join(self.vault, 'master'), os.path.join(self.vault, 'provd.yaml')
+        line.write(master, os.urandom(32).hex() + '\n')
+        os.chmod(master, 0o600)
+        line.write(config, 'profiles: %s\nmasters: {fleet: {key: %s}}\nissuers:\n%s'
+                   % (os.path.join(line.ROOT, 'systemd', 'profiles'), master, self.authority.yaml(['idevid'])))
+        self.keyd = keyd.Keyd(self.vault, config).start()
+        self.addCleanup(self.keyd.stop)
+
+    def provctl(self, *args, socket=True):
+        env = dict(os.environ, PROVSIM_CONTROL=os.path.join(self.home, 'control.sock'))
+        env.pop('PROVD_KEYD_SOCKET', None)
+        if socket:
+            env['PROVD_KEYD_SOCKET'] = self.keyd.socket
+        p = subprocess.run([line.binary('provctl'), '--json', *args], env=env, capture_output=True, text=True, timeout=60)
+        return p.returncode, json.loads(p.stdout)['steps']
+
+    def test_a_certificate_of_a_bench_verifies_and_is_said_to_be_on_no_record(self):
+        unit = keyd.Device(self.vault, '/O=Example Devices/CN=t200 SN-1/serialNumber=SN-1')
+        words = ['exec', 'key.certificate', 'issuer=factory', 'profile=idevid', 'csr=' + unit.csr.decode(), 'values.serial=SN-1', 'values.model=t200']
+        status, (step,) = self.provctl(*words)
+        self.assertEqual((status, step['evidence'].get('proof')), (0, 'not on record'), step)
+        pem = os.path.join(self.home, 'unit.pem')
+        line.write(pem, step['outputs']['certificate'])
+        keyd.run('openssl', 'verify', '-x509_strict', '-CAfile', self.authority.root, '-untrusted', self.authority.cert, pem)
+        shown = keyd.run('openssl', 'x509', '-in', pem, '-noout', '-serial')
+        self.assertEqual(shown.strip().lower(), 'serial=' + step['outputs']['serial'])
+        # The key process has it in its log, and who asked.
+        self.assertIn('a bench', line.read(self.keyd.log))
+        _, (again,) = self.provctl(*words)
+        self.assertNotEqual(again['outputs']['serial'], step['outputs']['serial'])
+        _, (step,) = self.provctl(*words[:2], 'issuer=nobody', *words[3:])
+        self.assertIn('nobody', step['message'])
+        self.assertEqual(step['outcome'], 'error')
+
+    def unit(self):
+        """A virtual board that has its application."""
+        app = os.path.join(self.home, 'app.bin')
+        with open(app, 'wb') as f:
+            f.write(line.firmware())
+        sim = line.Sim(self.home, 1, '--preload', app)
+        self.addCleanup(sim.stop)
+        return sim
+
+    def test_the_shipped_birth_recipe_runs_on_a_bench(self):
+        self.unit()
+        status, steps = self.provctl('recipe', 'run', os.path.join(line.ROOT, 'recipes', 'birth.yaml'), '--port', 'console=sim:b1', '--serial', 'SN-1')
+        self.assertEqual(status, 0, steps)
+        evidence = {s['id']: s['evidence'] for s in steps}
+        self.assertEqual((evidence['certificate']['proof'], evidence['deliver']['proof']), ('not on record', 'read-back'))
+        self.assertEqual(evidence['certificate']['certificate'], evidence['deliver']['certificate'])
+
+    def test_a_derived_key_reaches_the_fuses_and_is_not_shown(self):
+        sim, recipe = self.unit(), os.path.join(self.home, 'burn.yaml')
+        line.write(recipe, BURN)
+        status, steps = self.provctl('recipe', 'run', recipe, '--port', 'console=sim:b1', '--artifact', 'fields=' + FIELDS)
+        self.assertEqual(status, 0, steps)
+        want = self.keyd.client().derive('fleet', 'fuse-key', b'SN-1', 32).hex()
+        self.assertEqual(sim.ctl('state', board='b1')['state']['unit']['values']['otp']['key']['value'], want)
+        self.assertNotIn(want, json.dumps(steps))
+
+    def test_without_the_socket_the_bench_says_what_to_set(self):
+        status, (step,) = self.provctl('exec', 'key.derive', 'master=fleet', 'label=a', 'context=b', socket=False)
+        self.assertEqual((status, step['code']), (3, 'unsupported'), step)
+        self.assertIn('PROVD_KEYD_SOCKET', step['message'])
+        self.keyd.stop()
+        status, (step,) = self.provctl('exec', 'key.derive', 'master=fleet', 'label=a', 'context=b')
+        self.assertEqual((status, step['code']), (3, 'keys-unavailable'), step)
 
 
 if __name__ == '__main__':

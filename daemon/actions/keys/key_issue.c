@@ -52,7 +52,7 @@ static void report(const struct certificate *c, const struct args *a, const stru
 	if (args_has(a, "profile"))
 		result_evidence(out, "profile", json_string(args_str(a, "profile")));
 	result_evidence(out, "issued", json_string(c->before ? "before" : "now"));
-	result_evidence(out, "proof", json_string("on record"));
+	result_evidence(out, "proof", json_string(c->off_record ? "not on record" : "on record"));
 	result_output(out, "certificate", json_string(c->pem));
 	result_output(out, "chain", json_string(c->chain));
 	result_output(out, "serial", json_string(c->serial));

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Keys on a bench: a provd-keyd whose socket PROVD_KEYD_SOCKET names is asked. Nothing is on record,
+ * so that a certificate that was issued here is known to nobody but its issuer's log.
+ */
+#pragma once
+
+#include "daemon/recipe/env.h"
+
+/* As step_env_ops.certify, .delivered and .derive. -ERR_UNSUPPORTED where PROVD_KEYD_SOCKET is not set. */
+int bench_certify(void *env, const struct certificate_ask *ask, const struct iotime *it,
+	struct certificate *ret, struct err *e);
+int bench_delivered(void *env, const char *sha256, struct err *e);
+int bench_derive(void *env, const struct derive_ask *ask, const struct iotime *it, uint8_t *ret,
+	struct err *e);
