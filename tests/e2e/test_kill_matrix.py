@@ -102,7 +102,9 @@ NAMED = {'interrupted': 'provd was killed', 'keys-unavailable': 'provd-keyd was 
 SETTLED = '''SELECT 1 FROM units u WHERE chip_id = ? AND (state = 'passed' OR
     (SELECT code FROM runs r WHERE r.unit_id = u.id AND r.state = 'finished' ORDER BY seq DESC LIMIT 1) = 'unit-suspect')'''
 STATIONS = 16
-FIRST_IN_KILL = ('provd', 'provd', 'provd', 'provd', 'provd', 'both', 'keyd')
+# keyd alone: in those phases that ask it, so that something comes of it.
+VICTIMS = ('provd', 'provd', 'provd', 'provd', 'provd', 'both')
+VICTIMS_AT_KEYS = ('provd', 'provd', 'both', 'keyd')
 
 
 class Matrix:
@@ -114,7 +116,7 @@ class Matrix:
         self.hit_runs = {}      # run -> its phase
         self.aimed, self.reached = None, threading.Event()
         self.last_seq, self.stream = 0, None
-        self.exchanging = True
+        self.exchanging, self.decks = True, {}
 
     def check(self, ok, what):
         if not ok:
@@ -189,6 +191,13 @@ class Matrix:
         finally:
             d.close()
 
+    def next_of(self, all_):
+        """Each of them comes once, in an order that chance makes, and then again."""
+        left = self.decks.setdefault(all_, [])
+        if not left:
+            left += self.random.sample(all_, len(all_))
+        return left.pop()
+
     def begun(self, l, aim):
         d = l.provd.db()
         try:
@@ -208,7 +217,7 @@ class Matrix:
             d.close()
 
     def kill(self, l, aim):
-        victim = self.random.choice(FIRST_IN_KILL if aim in ('sign', 'deliver') else FIRST_IN_KILL[:6])
+        victim = self.next_of(VICTIMS_AT_KEYS if aim in ('sign', 'deliver') else VICTIMS)
         delay = self.random.choice((0, self.random.uniform(0, 0.003), self.random.uniform(0, 0.02)))
         before = self.begun(l, aim)
         pid = self.keyd_pid(l) if victim != 'provd' else None
@@ -236,15 +245,14 @@ class Matrix:
 
     def kill_all(self, l):
         begun = time.monotonic()
-        aims = []
         while self.phases_hit() < self.o.hits and time.monotonic() - begun < self.o.seconds:
-            if not aims:
-                aims = self.random.sample(sorted(AIMS), len(AIMS))
-            self.kill(l, aims.pop())
+            self.kill(l, self.next_of(tuple(AIMS)))
         self.took = time.monotonic() - begun
         self.check(self.phases_hit() >= self.o.hits, 'only %d runs were hit in %.0f s' % (self.phases_hit(), self.took))
         for aim in AIMS:
             self.check(self.hits[aim] > 0, 'no run was hit in phase %s' % aim)
+        for victim in VICTIMS_AT_KEYS:
+            self.check(self.kills[victim] > 0, 'never killed: %s' % victim)
 
     # --- afterwards ---
 
@@ -326,6 +334,8 @@ class Matrix:
         for uid, u in units.items():
             for name, field in u['values'].get('otp', {}).items():
                 self.check(len(field['writes']) <= 1, 'burnt twice: %s of %s' % (name, uid))
+            self.check(u['counters'].get('locks', 0) <= 1, 'locked twice: %s' % uid)
+        self.check(sum(u['counters'].get('locks', 0) for u in units.values()) >= STATIONS, 'the boards count no locks')
         for r in d.execute("SELECT unit, action, what, count(*) AS n FROM intents WHERE state = 'committed' GROUP BY 1, 2, 3"):
             self.check(r['n'] == 1, 'committed twice: %s' % dict(r))
         for r in d.execute("SELECT i.*, u.state AS unit_state FROM intents i LEFT JOIN units u ON i.unit IN (u.chip_id, u.serial) WHERE i.state IN ('intent', 'suspect')"):
@@ -402,7 +412,7 @@ class Matrix:
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('build', nargs='?')
-    p.add_argument('--hits', type=int, default=int(os.environ.get('PROVD_CRASH_KILLS', '1000')))
+    p.add_argument('--hits', type=int, default=int(os.environ.get('PROVD_MATRIX_HITS', '1000')))
     p.add_argument('--seconds', type=float, default=240)
     p.add_argument('--seed', type=int, default=int(os.environ.get('PROVD_SEED', time.time_ns() % 1000000)))
     o = p.parse_args()
