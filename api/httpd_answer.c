@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "api/httpd_streams.h"
+#include "base/secret.h"
 #include "base/util.h"
 
 struct shared_body {
@@ -87,7 +88,8 @@ static struct MHD_Response *mhd_response(struct response *rs, struct MHD_Connect
 	if (rs->static_body)
 		return MHD_create_response_from_buffer(
 			rs->body_len, (void *)rs->static_body, MHD_RESPMEM_PERSISTENT);
-	r = MHD_create_response_from_buffer(rs->body_len, rs->body, MHD_RESPMEM_MUST_FREE);
+	/* The answer to POST /tokens has a token. */
+	r = MHD_create_response_from_buffer_with_free_callback(rs->body_len, rs->body, secret_free);
 	rs->body = NULL;
 	return r;
 }

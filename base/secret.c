@@ -2,6 +2,9 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +179,72 @@ void secret_wipe(void *p, size_t n)
 {
 	if (n > 0)
 		explicit_bzero(p, n);
+}
+
+void *secret_alloc(size_t n)
+{
+	return malloc(n);
+}
+
+void *secret_calloc(size_t count, size_t n)
+{
+	return calloc(count, n);
+}
+
+void secret_free(void *p)
+{
+	if (!p)
+		return;
+	secret_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+void *secret_realloc(void *p, size_t n)
+{
+	size_t had = p ? malloc_usable_size(p) : 0;
+	void *moved;
+
+	if (p && n > 0 && n <= had)
+		return p;
+	moved = malloc(n);
+	if (!moved)
+		return NULL;
+	if (p)
+		memcpy(moved, p, MIN(n, had));
+	secret_free(p);
+	return moved;
+}
+
+char *secret_strdup(const char *s)
+{
+	return strdup(s);
+}
+
+static void *openssl_alloc(size_t n, const char *file, int line)
+{
+	return n > 0 ? secret_alloc(n) : NULL;
+}
+
+/* OpenSSL takes a size of 0 for an end. */
+static void *openssl_realloc(void *p, size_t n, const char *file, int line)
+{
+	if (n > 0)
+		return secret_realloc(p, n);
+	secret_free(p);
+	return NULL;
+}
+
+static void openssl_free(void *p, const char *file, int line)
+{
+	secret_free(p);
+}
+
+void secret_libraries_wipe(void)
+{
+	json_set_alloc_funcs(secret_alloc, secret_free);
+	/* Refused where OpenSSL has memory already: a mistake in main(). */
+	if (!CRYPTO_set_mem_functions(openssl_alloc, openssl_realloc, openssl_free))
+		abort();
 }
 
 bool secret_equal(const void *a, const void *b, size_t n)

@@ -32,6 +32,16 @@ bool secret_set_empty(const struct secret_set *s);
 
 /* Overwrites in a way that the compiler keeps. */
 void secret_wipe(void *p, size_t n);
+/* malloc(), calloc(), realloc(), strdup() and free() for libraries that have secrets in buffers and do not
+ * wipe them: nothing is left where a block was. NULL where memory ends. */
+void *secret_alloc(size_t n);
+void *secret_calloc(size_t count, size_t n);
+void *secret_realloc(void *p, size_t n);
+char *secret_strdup(const char *s);
+void secret_free(void *p);
+/* OpenSSL (records of TLS, numbers of keys) and jansson (bodies, outputs) take them from here on. Before the
+ * first use of either, in main(). */
+void secret_libraries_wipe(void);
 /* Equality in time that does not depend on the content. */
 bool secret_equal(const void *a, const void *b, size_t n);
 /* n random bytes of the kernel. */

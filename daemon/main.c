@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/outfile.h"
+#include "base/secret.h"
 #include "base/util.h"
 #include "daemon/line/check.h"
 #include "provd_config.h"
@@ -395,7 +396,10 @@ int main(int argc, char **argv)
 	const struct rlimit no_core = {0, 0};
 	uint64_t begun = now_us();
 	struct err e = {0};
-	int r = parse_options(argc, argv, &p.opt);
+	int r;
+
+	secret_libraries_wipe();
+	r = parse_options(argc, argv, &p.opt);
 
 	if (r != 0)
 		return r - 1;

@@ -228,16 +228,13 @@ static int put_extensions(X509 *x, X509 *issuer, const struct certificate_order 
 
 /* --- what the request may ask for --- */
 
-static int check_csr(
-	const X509 *x, const struct certificate_order *o, const struct x509_csr *csr, struct err *e)
+static int check_csr(const X509 *x, const struct certificate_order *o, const struct x509_csr *csr,
+	X509_REQ *req, struct err *e)
 {
-	const unsigned char *der = csr->der;
-	X509_REQ *req = d2i_X509_REQ(NULL, &der, (long)csr->der_bytes);
-	STACK_OF(X509_EXTENSION) *asked = req ? X509_REQ_get_extensions(req) : NULL;
+	STACK_OF(X509_EXTENSION) *asked = X509_REQ_get_extensions(req);
 	int n = asked ? sk_X509_EXTENSION_num(asked) : 0;
-	bool empty = req && X509_NAME_entry_count(X509_REQ_get_subject_name(req)) == 0;
-	bool same =
-		req && X509_NAME_cmp(X509_REQ_get_subject_name(req), X509_get_subject_name(x)) == 0;
+	bool empty = X509_NAME_entry_count(X509_REQ_get_subject_name(req)) == 0;
+	bool same = X509_NAME_cmp(X509_REQ_get_subject_name(req), X509_get_subject_name(x)) == 0;
 	char *name = X509_NAME_oneline(X509_get_subject_name(x), NULL, 0);
 	int r = 0;
 
@@ -254,7 +251,6 @@ static int check_csr(
 			n == 1 ? "" : "s", o->profile->name);
 	OPENSSL_free(name);
 	sk_X509_EXTENSION_pop_free(asked, X509_EXTENSION_free);
-	X509_REQ_free(req);
 	ERR_clear_error();
 	return r;
 }
@@ -353,11 +349,33 @@ static int sign(X509 *x, struct signer *s, uint8_t **ret, size_t *ret_n, struct 
 
 /* --- all of it --- */
 
-static int fill(X509 *x, X509 *issuer_cert, const struct issuer *i,
-	const struct certificate_order *o, const struct x509_csr *csr, struct err *e)
+/* SubjectPublicKeyInfo as the request has it. To read a key is the dearest part of all this (OpenSSL 3 asks
+ * each of its decoders), and X509_set_pubkey() writes it and reads it again. The kinds of keys that are taken
+ * have a name for parameter (EC), or nothing that is to be copied. */
+static bool copy_public_key(X509 *x, X509_REQ *req)
 {
-	const unsigned char *der = csr->key.der;
-	EVP_PKEY *key = d2i_PUBKEY(NULL, &der, (long)csr->key.der_bytes);
+	X509_ALGOR *algor = NULL;
+	const unsigned char *bits = NULL;
+	const ASN1_OBJECT *alg;
+	const void *value;
+	int n = 0, type;
+	unsigned char *copy;
+	void *parameter;
+
+	if (X509_PUBKEY_get0_param(NULL, &bits, &n, &algor, X509_REQ_get_X509_PUBKEY(req)) != 1)
+		return false;
+	X509_ALGOR_get0(&alg, &type, &value, algor);
+	if (type != V_ASN1_OBJECT && type != V_ASN1_NULL && type != V_ASN1_UNDEF)
+		return false;
+	parameter = type == V_ASN1_OBJECT ? OBJ_dup(value) : NULL;
+	copy = OPENSSL_memdup(bits, (size_t)n);
+	return copy && X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(x), OBJ_dup(alg), type,
+			       parameter, copy, n) == 1;
+}
+
+static int fill(X509 *x, const struct issuer *i, const struct certificate_order *o,
+	const struct x509_csr *csr, X509_REQ *req, struct err *e)
+{
 	uint8_t serial[CERT_SERIAL_BYTES];
 	BIGNUM *number;
 	int r;
@@ -368,35 +386,68 @@ static int fill(X509 *x, X509 *issuer_cert, const struct issuer *i,
 	X509_set_version(x, X509_VERSION_3);
 	BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x));
 	BN_free(number);
-	X509_set_issuer_name(x, X509_get_subject_name(issuer_cert));
-	X509_set_pubkey(x, key);
-	EVP_PKEY_free(key);
-	r = put_subject(x, o, e);
+	X509_set_issuer_name(x, X509_get_subject_name(i->parsed));
+	r = copy_public_key(x, req)
+		    ? put_subject(x, o, e)
+		    : err_set(e, ERR_CSR_MISMATCH,
+			      "the key of the request has parameters of its own: a named curve expected");
 	if (r == 0)
-		r = check_csr(x, o, csr, e);
+		r = check_csr(x, o, csr, req, e);
 	if (r == 0)
-		r = check_issuer_name(x, issuer_cert, o->profile, e);
+		r = check_issuer_name(x, i->parsed, o->profile, e);
 	if (r == 0)
 		r = put_dates(x, i, o, e);
-	return r < 0 ? r : put_extensions(x, issuer_cert, o, e);
+	return r < 0 ? r : put_extensions(x, i->parsed, o, e);
 }
 
 int certificate_make(const struct issuer *i, const struct certificate_order *o, uint8_t **ret,
 	size_t *ret_n, struct err *e)
 {
-	const unsigned char *der = i->cert.der;
-	X509 *issuer_cert = d2i_X509(NULL, &der, (long)i->cert.der_bytes);
+	const unsigned char *der;
+	X509_REQ *req = NULL;
 	X509 *x = X509_new();
 	struct x509_csr csr;
 	int r = x509_csr_read(o->csr, o->csr_bytes, &csr, e);
 
-	if (r == 0)
-		r = fill(x, issuer_cert, i, o, &csr, e);
+	if (r == 0) {
+		der = csr.der;
+		req = d2i_X509_REQ(NULL, &der, (long)csr.der_bytes);
+		r = req ? fill(x, i, o, &csr, req, e)
+			: err_set(e, ERR_INTERNAL, "the request cannot be read twice");
+	}
 	if (r == 0 && ret)
 		r = sign(x, i->signer, ret, ret_n, e);
 	x509_csr_done(&csr);
+	X509_REQ_free(req);
 	X509_free(x);
-	X509_free(issuer_cert);
 	ERR_clear_error();
 	return r;
+}
+
+/* --- who signs --- */
+
+int issuer_read(struct issuer *i, struct err *e)
+{
+	const unsigned char *der;
+	int r = x509_cert_read(i->chain, strlen(i->chain), &i->cert, e);
+
+	if (r < 0)
+		return r;
+	der = i->cert.der;
+	i->parsed = d2i_X509(NULL, &der, (long)i->cert.der_bytes);
+	if (!i->parsed)
+		return err_set(e, ERR_INVALID, "OpenSSL does not take the certificate of %.80s",
+			i->cert.subject);
+	/* What it fills in at the first look, before threads share it. */
+	X509_check_purpose(i->parsed, -1, 0);
+	ERR_clear_error();
+	return 0;
+}
+
+void issuer_done(struct issuer *i)
+{
+	signer_free(i->signer);
+	X509_free(i->parsed);
+	x509_cert_done(&i->cert);
+	free(i->chain);
 }

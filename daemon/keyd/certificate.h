@@ -14,9 +14,15 @@
 /* Who signs: its certificate, and the key. */
 struct issuer {
 	struct x509_cert cert;
-	char *chain;	       /* PEM: its own certificate and those above it */
-	struct signer *signer; /* NULL: it cannot be opened now */
+	struct x509_st *parsed; /* the same, as OpenSSL has it; nobody changes it */
+	char *chain;		/* PEM: its own certificate and those above it */
+	struct signer *signer;	/* NULL: it cannot be opened now */
 };
+
+/* Fills cert and parsed out of chain. */
+int issuer_read(struct issuer *i, struct err *e);
+/* What is NULL in it was not there. */
+void issuer_done(struct issuer *i);
 
 struct certificate_order {
 	const struct profile *profile;

@@ -63,7 +63,7 @@ static int load_issuer(
 	h->issuer.chain = read_text(h->config->certificate, e);
 	if (!h->issuer.chain)
 		return -(int)e->code;
-	r = x509_cert_read(h->issuer.chain, strlen(h->issuer.chain), &h->issuer.cert, e);
+	r = issuer_read(&h->issuer, e);
 	if (r < 0)
 		return err_prefix(e, "%s", h->config->certificate);
 	while (h->config->profiles[n])
@@ -172,9 +172,7 @@ struct keyring *keyring_free(struct keyring *k)
 	for (size_t i = 0; i < k->config->issuers; i++) {
 		struct held_issuer *h = &k->issuer[i];
 
-		signer_free(h->issuer.signer);
-		x509_cert_done(&h->issuer.cert);
-		free(h->issuer.chain);
+		issuer_done(&h->issuer);
 		for (struct profile **p = h->profile; p && *p; p++)
 			profile_free(*p);
 		free(h->profile);

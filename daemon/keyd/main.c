@@ -20,6 +20,7 @@
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/secret.h"
 #include "base/thread.h"
 #include "base/util.h"
 #include "daemon/keyd/serve.h"
@@ -237,9 +238,10 @@ int main(int argc, char **argv)
 	struct keyd_config config = {0};
 	_cleanup_(keyring_freep) struct keyring *keys = NULL;
 	struct err e = {0};
-	int status = parse_options(argc, argv, &o);
-	int r;
+	int status, r;
 
+	secret_libraries_wipe();
+	status = parse_options(argc, argv, &o);
 	if (status)
 		return status - 1;
 	log_init(LOG_FORMAT_AUTO, LOG_LEVEL_INFO);

@@ -93,10 +93,13 @@ class Line:
         return json.loads(text)
 
     def prepare(self, baud):
+        self.prepare_recipe(RECIPE % baud)
+
+    def prepare_recipe(self, recipe):
         import hashlib
         self.call("POST", "/pools", {"id": "bench", "pattern": "B{seq:08}"})
         self.call("PUT", f"/artifacts/{hashlib.sha256(self.image).hexdigest()}?name=image.bin", self.image, "application/octet-stream")
-        self.call("POST", "/recipes", (RECIPE % baud).encode(), "application/yaml")
+        self.call("POST", "/recipes", recipe.encode(), "application/yaml")
         self.call("POST", "/recipes/bench/versions/1/actions/approve", {})
 
     def all_ready(self):
@@ -281,6 +284,10 @@ class Bench:
         import bench_tools
         bench_tools.run(self)
 
+    def identity(self):
+        import bench_identity
+        bench_identity.run(self)
+
     def transports(self):
         import bench_transports
         bench_transports.run(self)
@@ -370,13 +377,13 @@ def main():
     p.add_argument("--json", metavar="FILE")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--against", metavar="BUILD", help="only compare with that build, such as one of an earlier commit")
-    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api tools transports")
+    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api tools transports identity")
     a = p.parse_args()
     b = Bench(os.path.abspath(a.build), a.rounds)
     if a.against:
         b = Against(os.path.abspath(a.build), os.path.abspath(a.against), a.rounds)
         b.run()
-    for name in () if a.against else a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "tools", "transports", "paced"):
+    for name in () if a.against else a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "tools", "transports", "identity", "paced"):
         getattr(b, name)()
     if a.json:
         with open(a.json, "w") as f:

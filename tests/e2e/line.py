@@ -406,9 +406,9 @@ class Line:
             self.close()
             raise
 
-    def config(self, more=''):
+    def config(self, more='', settle='50ms'):
         base = 'state_dir: %s/state\nlisten: 127.0.0.1:0\nhotplug: ["stream:%s/events.sock"]\n' \
-               'settle: 50ms\nrate_limit: 0\n' % (self.home, self.home)
+               'settle: %s\nrate_limit: 0\n' % (self.home, self.home, settle)
         with open(self.provd.config, 'w') as f:
             f.write(base + more)
 

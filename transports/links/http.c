@@ -24,7 +24,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void init(void)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	/* Its buffers have tokens and what services answer. */
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, secret_alloc, secret_free, secret_realloc,
+		    secret_strdup, secret_calloc) != CURLE_OK)
 		abort();
 }
 

@@ -116,6 +116,45 @@ START_TEST(wiping_comparing_and_randomness)
 }
 END_TEST
 
+/* The C library keeps its own marks in the first bytes of what was freed. */
+#define MARKS 16
+
+START_TEST(nothing_is_left_where_a_block_was)
+{
+	static const char text[] = "0123456789abcdef and then a token";
+	char *p = secret_alloc(sizeof text);
+	uintptr_t was = (uintptr_t)p;
+
+	memcpy(p, text, sizeof text);
+	secret_free(p);
+	/* The same size again is the same block, but where what was freed is kept apart (ASan). */
+	p = malloc(sizeof text);
+	for (size_t i = MARKS; (uintptr_t)p == was && i < sizeof text; i++)
+		ck_assert_int_eq(p[i], 0);
+	free(p);
+	secret_free(NULL);
+}
+END_TEST
+
+START_TEST(a_block_that_grows_keeps_what_is_in_it)
+{
+	static const char text[] = "a token of a service";
+	char *p = secret_strdup(text);
+
+	p = secret_realloc(p, 4096);
+	ck_assert_str_eq(p, text);
+	ck_assert_ptr_eq(secret_realloc(p, 10), p);
+	secret_free(p);
+	p = secret_realloc(NULL, 8);
+	ck_assert_ptr_nonnull(p);
+	secret_free(p);
+	p = secret_calloc(3, 5);
+	for (size_t i = 0; i < 15; i++)
+		ck_assert_int_eq(p[i], 0);
+	secret_free(p);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("secret");
@@ -127,6 +166,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_secret_that_was_cut_is_masked_in_a_sentence);
 	tcase_add_test(t, what_is_too_short_to_mask_is_refused);
 	tcase_add_test(t, wiping_comparing_and_randomness);
+	tcase_add_test(t, nothing_is_left_where_a_block_was);
+	tcase_add_test(t, a_block_that_grows_keeps_what_is_in_it);
 	suite_add_tcase(s, t);
 	return s;
 }
