@@ -12,7 +12,8 @@
 
 #include "base/strbuf.h"
 
-#define NAME_PARTS_MAX 32
+#define NAME_PARTS_MAX (X509_NAME_BYTES / 2 + 1) /* none is left out */
+#define ED25519_BYTES  32
 
 const char *const x509_alg_names[] = {
 	"p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
@@ -61,8 +62,52 @@ static enum x509_alg alg_of(const EVP_PKEY *k)
 					     : X509_ALG_NONE;
 }
 
+/* Points of Ed25519 of low order, without the bit of the sign, and those that are not reduced: one and
+ * the same signature is right for every message, and nobody needs a private key for it (RFC 8032, 5.1.7
+ * does not look for them). */
+static const char *const low_order_points[] = {
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+};
+
+static bool is_low_order(const EVP_PKEY *k)
+{
+	uint8_t p[ED25519_BYTES];
+	char hex[2 * ED25519_BYTES + 1];
+	size_t n = sizeof p;
+	bool low = false;
+
+	if (EVP_PKEY_get_raw_public_key(k, p, &n) != 1 || n != sizeof p)
+		return true;
+	p[n - 1] &= 0x7f;
+	hex_of(p, n, hex);
+	for (size_t i = 0; i < ARRAY_LEN(low_order_points); i++)
+		low |= !strcmp(hex, low_order_points[i]);
+	return low;
+}
+
+/* A key whose signatures everybody can make proves nothing: RSA with the exponent 1, a point of low
+ * order. */
+static bool is_sound(EVP_PKEY *k)
+{
+	EVP_PKEY_CTX *c;
+	bool sound;
+
+	if (EVP_PKEY_is_a(k, "ED25519"))
+		return !is_low_order(k);
+	c = EVP_PKEY_CTX_new(k, NULL);
+	sound = c && EVP_PKEY_public_check(c) == 1;
+	EVP_PKEY_CTX_free(c);
+	return sound;
+}
+
 /* Borrows k. */
-static int key_of(const EVP_PKEY *k, struct x509_key *ret, struct err *e)
+static int key_of(EVP_PKEY *k, struct x509_key *ret, struct err *e)
 {
 	unsigned char *der = NULL;
 	enum x509_alg alg = k ? alg_of(k) : X509_ALG_NONE;
@@ -72,6 +117,13 @@ static int key_of(const EVP_PKEY *k, struct x509_key *ret, struct err *e)
 	if (n <= 0)
 		return err_set(e, ERR_INVALID,
 			"the public key is of a kind that provd does not know: P-256, P-384, Ed25519 or RSA with 2048, 3072 or 4096 bits expected");
+	if (!is_sound(k)) {
+		OPENSSL_free(der);
+		forget_errors();
+		return err_set(e, ERR_INVALID,
+			"the public key (%s) is weak: everybody can sign for it, or its numbers are not those of a key; the unit has to make another one",
+			x509_alg_name(alg));
+	}
 	ret->alg = alg;
 	ret->der_bytes = (size_t)n;
 	ret->der = xcalloc(1, ret->der_bytes);

@@ -45,7 +45,8 @@ struct x509_key {
 	char sha256[SHA256_HEX]; /* of der: the name of the key in records */
 };
 /* Text is PEM ("PUBLIC KEY", or a certificate) or the hex digits of the DER; -ERR_INVALID for what
- * is not a key of a known kind. */
+ * is not a key of a known kind, and for one that everybody can sign for (RSA with the exponent 1, a point
+ * of Ed25519 of low order). The same holds for the keys of requests and certificates. */
 int x509_key_read(const char *text, struct x509_key *ret, struct err *e);
 void x509_key_done(struct x509_key *k);
 bool x509_key_equal(const struct x509_key *a, const struct x509_key *b);
