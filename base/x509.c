@@ -9,6 +9,7 @@
 #include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "base/strbuf.h"
 
@@ -421,6 +422,7 @@ static int take_cert(X509 *x, struct x509_cert *ret, struct err *e)
 	if (r == 0 && (ret->not_before_s == INT64_MIN || ret->not_after_s == INT64_MIN))
 		r = err_set(e, ERR_INVALID, "the certificate's dates cannot be read");
 	sha256_hex_of(ret->der, ret->der_bytes, ret->sha256);
+	ret->ca = (X509_get_extension_flags(x) & EXFLAG_CA) || X509_check_ca(x) != 0;
 	return r;
 }
 
@@ -481,8 +483,31 @@ static void certs_freep(STACK_OF(X509) * *list)
 	sk_X509_pop_free(*list, X509_free);
 }
 
+static char *pem_of(X509 *x)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(x, &der);
+	char *pem = n > 0 ? x509_pem("CERTIFICATE", der, (size_t)n) : NULL;
+
+	OPENSSL_free(der);
+	return pem;
+}
+
+/* Those over the first, which is the certificate itself. */
+static char *pem_of_chain(const STACK_OF(X509) * chain)
+{
+	struct strbuf b = {0};
+
+	for (int i = 1; i < sk_X509_num(chain); i++) {
+		_cleanup_(freep) char *pem = pem_of(sk_X509_value(chain, i));
+
+		sb_add(&b, pem ? pem : "");
+	}
+	return sb_take(&b);
+}
+
 int x509_cert_leads_to(const struct x509_cert *c, const char *trusted, const char *untrusted,
-	int64_t now_s, struct err *e)
+	int64_t now_s, char **ret_chain, struct err *e)
 {
 	_cleanup_(certs_freep) STACK_OF(X509) *anchors = certs_of_pem(trusted);
 	_cleanup_(certs_freep) STACK_OF(X509) *between = certs_of_pem(untrusted);
@@ -500,6 +525,8 @@ int x509_cert_leads_to(const struct x509_cert *c, const char *trusted, const cha
 	X509_STORE_CTX_set_time(ctx, 0, (time_t)now_s);
 	ok = ok && X509_verify_cert(ctx) == 1;
 	why = X509_STORE_CTX_get_error(ctx);
+	if (ok)
+		*ret_chain = pem_of_chain(X509_STORE_CTX_get0_chain(ctx));
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	X509_free(x);
@@ -525,16 +552,6 @@ static STACK_OF(X509) * certs_of_bundle(const void *p, size_t n)
 	OPENSSL_free(der);
 	forget_errors();
 	return list;
-}
-
-static char *pem_of(X509 *x)
-{
-	unsigned char *der = NULL;
-	int n = i2d_X509(x, &der);
-	char *pem = n > 0 ? x509_pem("CERTIFICATE", der, (size_t)n) : NULL;
-
-	OPENSSL_free(der);
-	return pem;
 }
 
 static bool is_for(X509 *x, const struct x509_key *key)
