@@ -9,10 +9,12 @@
 #include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "base/strbuf.h"
 
-#define NAME_PARTS_MAX 32
+#define NAME_PARTS_MAX (X509_NAME_BYTES / 2 + 1) /* none is left out */
+#define ED25519_BYTES  32
 
 const char *const x509_alg_names[] = {
 	"p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
@@ -61,8 +63,52 @@ static enum x509_alg alg_of(const EVP_PKEY *k)
 					     : X509_ALG_NONE;
 }
 
+/* Points of Ed25519 of low order, without the bit of the sign, and those that are not reduced: one and
+ * the same signature is right for every message, and nobody needs a private key for it (RFC 8032, 5.1.7
+ * does not look for them). */
+static const char *const low_order_points[] = {
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+};
+
+static bool is_low_order(const EVP_PKEY *k)
+{
+	uint8_t p[ED25519_BYTES];
+	char hex[2 * ED25519_BYTES + 1];
+	size_t n = sizeof p;
+	bool low = false;
+
+	if (EVP_PKEY_get_raw_public_key(k, p, &n) != 1 || n != sizeof p)
+		return true;
+	p[n - 1] &= 0x7f;
+	hex_of(p, n, hex);
+	for (size_t i = 0; i < ARRAY_LEN(low_order_points); i++)
+		low |= !strcmp(hex, low_order_points[i]);
+	return low;
+}
+
+/* A key whose signatures everybody can make proves nothing: RSA with the exponent 1, a point of low
+ * order. */
+static bool is_sound(EVP_PKEY *k)
+{
+	EVP_PKEY_CTX *c;
+	bool sound;
+
+	if (EVP_PKEY_is_a(k, "ED25519"))
+		return !is_low_order(k);
+	c = EVP_PKEY_CTX_new(k, NULL);
+	sound = c && EVP_PKEY_public_check(c) == 1;
+	EVP_PKEY_CTX_free(c);
+	return sound;
+}
+
 /* Borrows k. */
-static int key_of(const EVP_PKEY *k, struct x509_key *ret, struct err *e)
+static int key_of(EVP_PKEY *k, struct x509_key *ret, struct err *e)
 {
 	unsigned char *der = NULL;
 	enum x509_alg alg = k ? alg_of(k) : X509_ALG_NONE;
@@ -72,6 +118,13 @@ static int key_of(const EVP_PKEY *k, struct x509_key *ret, struct err *e)
 	if (n <= 0)
 		return err_set(e, ERR_INVALID,
 			"the public key is of a kind that provd does not know: P-256, P-384, Ed25519 or RSA with 2048, 3072 or 4096 bits expected");
+	if (!is_sound(k)) {
+		OPENSSL_free(der);
+		forget_errors();
+		return err_set(e, ERR_INVALID,
+			"the public key (%s) is weak: everybody can sign for it, or its numbers are not those of a key; the unit has to make another one",
+			x509_alg_name(alg));
+	}
 	ret->alg = alg;
 	ret->der_bytes = (size_t)n;
 	ret->der = xcalloc(1, ret->der_bytes);
@@ -369,6 +422,7 @@ static int take_cert(X509 *x, struct x509_cert *ret, struct err *e)
 	if (r == 0 && (ret->not_before_s == INT64_MIN || ret->not_after_s == INT64_MIN))
 		r = err_set(e, ERR_INVALID, "the certificate's dates cannot be read");
 	sha256_hex_of(ret->der, ret->der_bytes, ret->sha256);
+	ret->ca = (X509_get_extension_flags(x) & EXFLAG_CA) || X509_check_ca(x) != 0;
 	return r;
 }
 
@@ -429,8 +483,31 @@ static void certs_freep(STACK_OF(X509) * *list)
 	sk_X509_pop_free(*list, X509_free);
 }
 
+static char *pem_of(X509 *x)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(x, &der);
+	char *pem = n > 0 ? x509_pem("CERTIFICATE", der, (size_t)n) : NULL;
+
+	OPENSSL_free(der);
+	return pem;
+}
+
+/* Those over the first, which is the certificate itself. */
+static char *pem_of_chain(const STACK_OF(X509) * chain)
+{
+	struct strbuf b = {0};
+
+	for (int i = 1; i < sk_X509_num(chain); i++) {
+		_cleanup_(freep) char *pem = pem_of(sk_X509_value(chain, i));
+
+		sb_add(&b, pem ? pem : "");
+	}
+	return sb_take(&b);
+}
+
 int x509_cert_leads_to(const struct x509_cert *c, const char *trusted, const char *untrusted,
-	int64_t now_s, struct err *e)
+	int64_t now_s, char **ret_chain, struct err *e)
 {
 	_cleanup_(certs_freep) STACK_OF(X509) *anchors = certs_of_pem(trusted);
 	_cleanup_(certs_freep) STACK_OF(X509) *between = certs_of_pem(untrusted);
@@ -448,6 +525,8 @@ int x509_cert_leads_to(const struct x509_cert *c, const char *trusted, const cha
 	X509_STORE_CTX_set_time(ctx, 0, (time_t)now_s);
 	ok = ok && X509_verify_cert(ctx) == 1;
 	why = X509_STORE_CTX_get_error(ctx);
+	if (ok)
+		*ret_chain = pem_of_chain(X509_STORE_CTX_get0_chain(ctx));
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	X509_free(x);
@@ -473,16 +552,6 @@ static STACK_OF(X509) * certs_of_bundle(const void *p, size_t n)
 	OPENSSL_free(der);
 	forget_errors();
 	return list;
-}
-
-static char *pem_of(X509 *x)
-{
-	unsigned char *der = NULL;
-	int n = i2d_X509(x, &der);
-	char *pem = n > 0 ? x509_pem("CERTIFICATE", der, (size_t)n) : NULL;
-
-	OPENSSL_free(der);
-	return pem;
 }
 
 static bool is_for(X509 *x, const struct x509_key *key)

@@ -45,7 +45,8 @@ struct x509_key {
 	char sha256[SHA256_HEX]; /* of der: the name of the key in records */
 };
 /* Text is PEM ("PUBLIC KEY", or a certificate) or the hex digits of the DER; -ERR_INVALID for what
- * is not a key of a known kind. */
+ * is not a key of a known kind, and for one that everybody can sign for (RSA with the exponent 1, a point
+ * of Ed25519 of low order). The same holds for the keys of requests and certificates. */
 int x509_key_read(const char *text, struct x509_key *ret, struct err *e);
 void x509_key_done(struct x509_key *k);
 bool x509_key_equal(const struct x509_key *a, const struct x509_key *b);
@@ -78,16 +79,18 @@ struct x509_cert {
 	char subject[X509_NAME_BYTES], issuer[X509_NAME_BYTES];
 	int64_t not_before_s, not_after_s; /* seconds since 1970; no end is 253402300799 */
 	char sha256[SHA256_HEX];	   /* of der */
+	bool ca;			   /* it may issue others, or some verifiers take it so */
 };
 /* PEM (the first certificate of a text) or DER; -ERR_INVALID. */
 int x509_cert_read(const void *p, size_t n, struct x509_cert *ret, struct err *e);
 void x509_cert_done(struct x509_cert *c);
 
 /* Whether it was issued by one of the certificates of `trusted` (PEM), over those of `untrusted` (PEM, NULL:
- * none): every signature is verified, and that all of them are valid at now_s. -ERR_ISSUER_INVALID, with
- * what is wrong. */
+ * none): every signature is verified, and that all of them are valid at now_s. *ret_chain is the PEM of
+ * those over it, up to the first that is trusted, owned by the caller. -ERR_ISSUER_INVALID, with what is
+ * wrong. */
 int x509_cert_leads_to(const struct x509_cert *c, const char *trusted, const char *untrusted,
-	int64_t now_s, struct err *e);
+	int64_t now_s, char **ret_chain, struct err *e);
 /* Every certificate of a text in PEM, or of a PKCS #7 bundle without signatures ("certs-only", RFC 5652; DER
  * or PEM): those that are not for `key` as PEM in *ret_others, and the one that is in *ret. -ERR_INVALID,
  * -ERR_NOT_FOUND where none is for the key (NULL: none is wanted). Both are owned by the caller. */

@@ -25,6 +25,22 @@ int certificates_order(struct db *tx, const struct certificate_order_row *o, str
 		e);
 }
 
+int certificates_key_free(struct db *d, const char *run, const char *key, struct err *e)
+{
+	static const char sql[] =
+		"SELECT coalesce(u.serial, u.id) FROM certificates c JOIN runs r ON r.id = c.run_id"
+		" JOIN units u ON u.id = r.unit_id JOIN runs now ON now.id = ?"
+		" WHERE c.key = ? AND c.state IN ('issued', 'delivered')"
+		" AND r.unit_id <> now.unit_id AND u.state <> 'scrapped' LIMIT 1";
+	char other[LEDGER_VALUE_SIZE];
+	int r = db_text(d, e, other, sizeof other, sql, run, key);
+
+	return r <= 0 ? r
+		      : err_set(e, ERR_CSR_MISMATCH,
+				"the key %.16s has a certificate of unit '%.64s': two units may not have one key (set this one aside, and see how keys are made; scrap the other record if it is the same unit)",
+				key, other);
+}
+
 /* An event of the run that ordered it, which may be over. */
 static int event(struct db *tx, const char *type, const char *id, json_t *data, struct err *e)
 {
@@ -72,6 +88,21 @@ int certificates_void(struct db *tx, const char *id, const char *reason, struct 
 		     : event(tx, "certificate-void", id, json_pack("{s:s}", "reason", reason), e);
 }
 
+static int of_this_unit(struct db *d, const char *run, const char *id, struct err *e)
+{
+	static const char sql[] =
+		"SELECT coalesce(u.serial, u.id) FROM certificates c JOIN runs r ON r.id = c.run_id"
+		" JOIN units u ON u.id = r.unit_id JOIN runs now ON now.id = ?"
+		" WHERE c.id = ? AND r.unit_id <> now.unit_id";
+	char other[LEDGER_VALUE_SIZE];
+	int r = db_text(d, e, other, sizeof other, sql, run, id);
+
+	return r <= 0 ? r
+		      : err_set(e, ERR_CSR_MISMATCH,
+				"the certificate that was written is of unit '%.64s', not of the unit of this run: give key.deliver the certificate of this run",
+				other);
+}
+
 int certificates_deliver(struct db *tx, const char *run, const char *sha256, struct err *e)
 {
 	struct held {
@@ -86,8 +117,10 @@ int certificates_deliver(struct db *tx, const char *run, const char *sha256, str
 	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND,
 			"the records know no issued certificate with SHA-256 %.16s", sha256);
+	if (r > 0)
+		r = of_this_unit(tx, run, held.id, e);
 	if (r < 0 || !strcmp(held.state, "delivered"))
-		return MIN(r, 0);
+		return r;
 	r = db_run_one(tx, e, "that certificate", sql, wall_ms(), held.id);
 	return r < 0 ? r
 		     : event(tx, "certificate-delivered", held.id, json_pack("{s:s}", "by", run),
@@ -112,18 +145,20 @@ int certificates_settle(struct db *tx, struct err *e)
 	return r < 0 ? r : n;
 }
 
-int certificates_find(struct db *d, const char *issuer, const char *profile_digest, const char *key,
-	int64_t now_ms, json_t **ret, struct err *e)
+int certificates_find(struct db *d, const char *run, const char *issuer, const char *profile_digest,
+	const char *key, int64_t now_ms, json_t **ret, struct err *e)
 {
 	static const struct column columns[] = {{"serial", AS_TEXT}, {"pem", AS_TEXT},
 		{"chain", AS_TEXT}, {"sha256", AS_TEXT}, {0}};
 	SELECT(find,
-		"SELECT serial, pem, chain, sha256 FROM certificates WHERE key = ? AND issuer = ?"
-		" AND profile_digest = ? AND state IN ('issued', 'delivered') AND not_after > ?"
-		" ORDER BY seq DESC LIMIT 1",
+		"SELECT c.serial, c.pem, c.chain, c.sha256 FROM certificates c"
+		" JOIN runs r ON r.id = c.run_id JOIN runs now ON now.id = ?"
+		" WHERE c.key = ? AND c.issuer = ? AND c.profile_digest = ?"
+		" AND c.state IN ('issued', 'delivered') AND c.not_after > ?"
+		" AND coalesce(r.unit_id = now.unit_id, 1) ORDER BY c.seq DESC LIMIT 1",
 		columns);
 	struct query q = {0};
-	int r = select_begin(&q, d, e, &find, key, issuer, profile_digest, now_ms);
+	int r = select_begin(&q, d, e, &find, run, key, issuer, profile_digest, now_ms);
 
 	if (r == 0)
 		r = select_next(&q, NULL, e);

@@ -35,10 +35,15 @@ int certificates_deliver(struct db *tx, const char *run, const char *sha256, str
 /* What was left open by a provd that ended: void, never given out. How many. */
 int certificates_settle(struct db *tx, struct err *e);
 
-/* One that was issued before for that key by the same issuer and profile, and has not ended at now_ms:
- * {serial, pem, chain, sha256}. -ERR_NOT_FOUND. */
-int certificates_find(struct db *d, const char *issuer, const char *profile_digest, const char *key,
-	int64_t now_ms, json_t **ret, struct err *e);
+/* Whether no other unit than that of the run, scrapped ones apart, has a certificate for that key: a key
+ * that was cloned, or a request that was replayed. -ERR_CSR_MISMATCH names the other unit. A run whose
+ * unit is not known yet is not judged. */
+int certificates_key_free(struct db *d, const char *run, const char *key, struct err *e);
+/* One that was issued before for that key by the same issuer and profile, for the unit of the run (or
+ * where one of the two is not known), and has not ended at now_ms: {serial, pem, chain, sha256}.
+ * -ERR_NOT_FOUND. */
+int certificates_find(struct db *d, const char *run, const char *issuer, const char *profile_digest,
+	const char *key, int64_t now_ms, json_t **ret, struct err *e);
 /* Those of a unit, the newest first: array of {id, serial, run, station, issuer, profile, profile_digest,
  * key, state, subject, not_before, not_after, sha256, pem, chain, reason, ordered_at, issued_at,
  * settled_at}. */

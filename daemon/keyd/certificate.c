@@ -161,6 +161,13 @@ static bool is_ia5(const char *s)
 	return true;
 }
 
+/* Without a wildcard: a value of a unit could name others with it. */
+static bool is_dns(const char *s)
+{
+	return strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+	       strlen(s);
+}
+
 /* One of the profile's further names; NULL with an error. */
 static GENERAL_NAME *san_name(const struct certificate_order *o, const json_t *san, struct err *e)
 {
@@ -174,9 +181,15 @@ static GENERAL_NAME *san_name(const struct certificate_order *o, const json_t *s
 
 	if (!text)
 		return NULL;
+	if (dns && !is_dns(text)) {
+		err_set(e, ERR_PROFILE_REFUSED,
+			"profile '%s': '%.80s' cannot be a DNS name of a unit: letters, digits, - _ and . expected",
+			o->profile->name, text);
+		return NULL;
+	}
 	if (!module && !is_ia5(text)) {
 		err_set(e, ERR_PROFILE_REFUSED,
-			"profile '%s': '%.80s' cannot be a DNS name or URI: printable ASCII without spaces expected",
+			"profile '%s': '%.80s' cannot be a URI: printable ASCII without spaces expected",
 			o->profile->name, text);
 		return NULL;
 	}

@@ -116,19 +116,27 @@ static int open_issuer(struct held_issuer *h, struct err *e)
 	return r;
 }
 
-void keyring_try(struct keyring *k)
+unsigned keyring_try(struct keyring *k)
 {
+	unsigned closed = 0;
 	struct err e;
 
 	for (size_t i = 0; i < k->config->issuers; i++)
-		if (open_issuer(&k->issuer[i], &e) < 0)
+		if (open_issuer(&k->issuer[i], &e) < 0) {
 			log_warning("issuer %s: %s", k->config->issuer[i].name, e.msg);
+			closed++;
+		}
 	for (size_t i = 0; i < k->config->masters; i++)
-		if (open_master(k, i, &e) < 0)
+		if (open_master(k, i, &e) < 0) {
 			log_warning("master %s: %s", k->config->master[i].name, e.msg);
+			closed++;
+		}
 	for (size_t i = 0; i < k->config->signers; i++)
-		if (open_signer(k, i, &e) < 0)
+		if (open_signer(k, i, &e) < 0) {
 			log_warning("signer %s: %s", k->config->signer[i].name, e.msg);
+			closed++;
+		}
+	return closed;
 }
 
 static void make_places(struct keyring *k)

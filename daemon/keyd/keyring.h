@@ -20,9 +20,9 @@ int keyring_open(
 struct keyring *keyring_free(struct keyring *k);
 DEFINE_CLEANUP(struct keyring, keyring_free)
 
-/* Opens what can be opened, and logs what cannot. A token's module may keep it for as long as it
- * likes. */
-void keyring_try(struct keyring *k);
+/* Opens what can be opened, and logs what cannot: how many. A token's module may keep it for as long as
+ * it likes. */
+unsigned keyring_try(struct keyring *k);
 
 /* [{name, kind, subject, key, sha256, not_before, not_after, ready, problem, profiles: [{name, version,
  * digest, keys, days}]}]: a new reference. Opens what is not open. */

@@ -45,7 +45,7 @@ static void usage(FILE *out)
 	      "/provd/provd.yaml): issuers, masters, signers.\n"
 	      "  --socket PATH  where provd asks; without it, the socket that systemd hands over\n"
 	      "  --user NAME    the user that may ask as provd (the one that runs this)\n"
-	      "  --check        open everything, print what is there and what is wrong, and exit\n"
+	      "  --check        open every key, print the issuers and what is wrong, and exit\n"
 	      "  --child        end when the program that started this ends\n"
 	      "See provd-keyd(8), provd.yaml(5).\n",
 		out);
@@ -108,6 +108,21 @@ static int find_user(const char *name, uid_t *ret, struct err *e)
 	return p || !name ? 0 : err_set(e, ERR_NOT_FOUND, "there is no user '%s'", name);
 }
 
+/* What an earlier one left; nothing else is taken away. */
+static int clear_place(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(e, ERR_INVALID,
+			"%s is not a socket: it is left as it is; give --socket a path of its own",
+			path);
+	unlink(path);
+	return 0;
+}
+
 static int make_socket(const char *path, int *ret, struct err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -115,9 +130,10 @@ static int make_socket(const char *path, int *ret, struct err *e)
 
 	if (strlen(path) >= sizeof a.sun_path)
 		return err_set(e, ERR_INVALID, "the path %s is too long for a socket", path);
+	if (clear_place(path, e) < 0)
+		return -(int)e->code;
 	snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(path);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&a, sizeof a) < 0 ||
 		listen(fd, BACKLOG) < 0)
 		return err_errno(e, ERR_IO, errno, "the socket %s", path);
@@ -152,17 +168,13 @@ static int open_keys(
 
 static int print_keys(struct keyring *k)
 {
+	unsigned closed = keyring_try(k); /* logs each */
 	json_t *a = keyring_issuers(k);
-	size_t i;
-	json_t *v;
-	bool ready = true;
 
 	json_dumpf(a, stdout, JSON_INDENT(2));
 	putchar('\n');
-	json_array_foreach(a, i, v)
-		ready &= json_is_true(json_object_get(v, "ready"));
 	json_decref(a);
-	return ready ? 0 : 1;
+	return closed == 0 ? 0 : 1;
 }
 
 /* Until a signal comes. A module that hangs cannot be stopped: the process ends, and is started

@@ -99,9 +99,19 @@ static void check_names(
 	}
 }
 
+/* With each ${ closed. */
 static bool is_text(const json_t *v)
 {
-	return json_is_string(v) && json_string_length(v) > 0;
+	const char *at = json_string_value(v);
+
+	if (!at || !*at)
+		return false;
+	for (at = strstr(at, "${"); at; at = strstr(at, "${")) {
+		at = strchr(at, '}');
+		if (!at)
+			return false;
+	}
+	return true;
 }
 
 static bool is_san(const json_t *o)
@@ -133,7 +143,7 @@ static void check_subject(const struct profile *p, struct mistakes *m)
 				"'%.60s' is not an attribute of names: a short name such as CN, or a dotted number expected",
 				key);
 		if (!is_text(v))
-			mistakes_add(m, at, "a text expected");
+			mistakes_add(m, at, "a text expected, with a } for each ${");
 	}
 }
 
@@ -210,19 +220,28 @@ struct profile *profile_free(struct profile *p)
 	return NULL;
 }
 
+static bool has_control(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return true;
+	return false;
+}
+
 static int add_value(
 	struct strbuf *b, const char *name, size_t n, const json_t *values, struct err *e)
 {
 	_cleanup_(freep) char *key = strndup(name, n);
 	const char *v = json_string_value(json_object_get(values, key));
 
-	if (!v || !*v || strlen(v) > VALUE_MAX)
+	if (!v || !*v || strlen(v) > VALUE_MAX || has_control(v))
 		return err_set(e, ERR_PROFILE_REFUSED,
-			"the profile needs the value '%.40s', a text of 1 to %d bytes; %s came",
+			"the profile needs the value '%.40s', a text of 1 to %d bytes without control characters; %s came",
 			key, VALUE_MAX,
-			!v    ? "none"
-			: !*v ? "an empty one"
-			      : "a longer one");
+			!v			? "none"
+			: !*v			? "an empty one"
+			: strlen(v) > VALUE_MAX ? "a longer one"
+						: "one with a control character");
 	sb_add(b, v);
 	return 0;
 }

@@ -14,6 +14,7 @@
 
 #define CONNECTIONS_MAX 64
 #define REQUEST_US	(10 * US_PER_S) /* for all bytes of a request to come */
+#define IDLE_US		(60 * US_PER_S) /* between two requests: a place is not kept for nothing */
 
 struct server {
 	int fd;
@@ -198,11 +199,11 @@ static int move_all(int fd, uint8_t *p, size_t n, bool out, const struct iotime 
 static int serve_one(const struct connection *c, uint8_t *buf, uint8_t *answer)
 {
 	const struct iotime idle = {NO_DEADLINE, &c->s->cancel};
-	struct iotime it;
+	struct iotime it = iotime_within(&idle, IDLE_US);
 	uint32_t size;
 	size_t n;
 
-	if (iotime_wait(c->fd, POLLIN, &idle, NULL) < 0)
+	if (iotime_wait(c->fd, POLLIN, &it, NULL) < 0)
 		return -1;
 	it = iotime_within(&idle, REQUEST_US);
 	if (move_all(c->fd, buf, 4, false, &it) < 0)
@@ -213,6 +214,25 @@ static int serve_one(const struct connection *c, uint8_t *buf, uint8_t *answer)
 	n = server_answer(c->s->keys, c->caller, buf, size, answer);
 	it = iotime_within(&idle, REQUEST_US);
 	return n > 0 ? move_all(c->fd, answer, n, true, &it) : -1;
+}
+
+/* Those who come while all places are taken wait in the socket's backlog: a line of a hundred stations
+ * asks at once. At the end every connection leaves its place. */
+static void wait_for_place(struct server *s)
+{
+	mutex_lock(&s->lock);
+	while (s->connections >= CONNECTIONS_MAX)
+		cond_wait(&s->fewer, &s->lock);
+	s->connections++;
+	mutex_unlock(&s->lock);
+}
+
+static void leave_place(struct server *s)
+{
+	mutex_lock(&s->lock);
+	s->connections--;
+	cond_signal(&s->fewer);
+	mutex_unlock(&s->lock);
 }
 
 static void *serve(void *data)
@@ -227,10 +247,7 @@ static void *serve(void *data)
 	free(buf);
 	close(c->fd);
 	free(c);
-	mutex_lock(&s->lock);
-	s->connections--;
-	cond_signal(&s->fewer);
-	mutex_unlock(&s->lock);
+	leave_place(s);
 	return NULL;
 }
 
@@ -244,28 +261,16 @@ static unsigned caller_of(const struct server *s, int fd)
 	return (who.uid == s->line_uid ? CALLER_LINE : 0u) | (who.uid == 0 ? CALLER_ADMIN : 0u);
 }
 
-static bool may_serve(struct server *s)
-{
-	bool may;
-
-	mutex_lock(&s->lock);
-	may = s->connections < CONNECTIONS_MAX;
-	if (may)
-		s->connections++;
-	mutex_unlock(&s->lock);
-	return may;
-}
-
 static void accept_one(struct server *s)
 {
-	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct connection *c;
 	pthread_t thread;
+	int fd;
 
-	if (fd < 0)
-		return;
-	if (!may_serve(s)) {
-		close(fd);
+	wait_for_place(s);
+	fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0) {
+		leave_place(s);
 		return;
 	}
 	c = xcalloc(1, sizeof *c);
@@ -276,9 +281,7 @@ static void accept_one(struct server *s)
 	}
 	close(fd);
 	free(c);
-	mutex_lock(&s->lock);
-	s->connections--;
-	mutex_unlock(&s->lock);
+	leave_place(s);
 }
 
 static void *accept_all(void *data)

@@ -77,10 +77,21 @@ static int enroll_cmp(struct config *c, const struct issuer_config *i, const str
 static int judge(
 	struct authority_answer *a, const char *trusted, const struct x509_csr *csr, struct err *e)
 {
+	char *chain = NULL;
 	int r = x509_cert_read(a->pem, strlen(a->pem), &a->cert, e);
 
 	if (r == 0)
-		r = x509_cert_leads_to(&a->cert, trusted, a->chain, wall_ms() / 1000, e);
+		r = x509_cert_leads_to(&a->cert, trusted, a->chain, wall_ms() / 1000, &chain, e);
+	/* An authority may send whatever it has: a unit gets what its certificate leads over. */
+	if (r == 0 && a->chain && *a->chain) {
+		free(a->chain);
+		a->chain = steal_ptr(&chain);
+	}
+	free(chain);
+	if (r == 0 && a->cert.ca)
+		r = err_set(e, ERR_ISSUER_INVALID,
+			"the certificate of '%.100s' may issue others (CA:TRUE or keyCertSign), and a unit's may not: correct the profile of the authority",
+			a->cert.subject);
 	/* What the unit is called is what it asked for. */
 	if (r == 0 && csr->subject[0] && x509_same_name(a->cert.subject, csr->subject, NULL) < 0)
 		r = err_set(e, ERR_ISSUER_INVALID,

@@ -11,13 +11,14 @@
 
 struct authority_answer {
 	char *pem;
-	char *chain; /* PEM: what came with it, else what provd.yaml names */
+	char *chain; /* PEM: those over it of what came with it, else what provd.yaml names */
 	struct x509_cert cert;
 	bool sent; /* it may have issued, whatever came back */
 };
 void authority_answer_done(struct authority_answer *a);
 
-/* A certificate for the key of the request, which leads to what provd.yaml names and is valid now.
+/* A certificate for the key of the request, which leads to what provd.yaml names, is valid now, and may
+ * not issue others.
  * -ERR_SERVICE_*, -ERR_ISSUER_INVALID; ret->sent is set in any case. */
 int authority_enroll(struct config *c, const struct issuer_config *i, const struct x509_csr *csr,
 	const struct iotime *it, struct authority_answer *ret, struct err *e);

@@ -85,9 +85,11 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 		.profile = w->profile,
 		.profile_digest = w->digest,
 		.key = w->ask->csr->key.sha256};
-	int r = certificates_find(tx, w->ask->issuer, w->digest, w->ask->csr->key.sha256, wall_ms(),
-		&w->before, NULL);
+	int r = certificates_key_free(tx, o.run, o.key, e);
 
+	if (r < 0)
+		return r;
+	r = certificates_find(tx, o.run, o.issuer, w->digest, o.key, wall_ms(), &w->before, NULL);
 	if (r == -ERR_NOT_FOUND)
 		return certificates_order(tx, &o, e);
 	return r < 0 ? err_set(e, ERR_DATABASE, "the certificates cannot be read") : 0;

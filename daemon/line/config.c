@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <libgen.h>
+#include <sys/un.h>
 
 #include "base/iotime.h"
 #include "base/secret.h"
@@ -793,6 +794,17 @@ const struct form_row config_rows[] = {
 	{0},
 };
 
+/* The socket of a provd-keyd that provd starts is in state_dir. */
+static void check_keyd(const struct config *c, struct mistakes *m)
+{
+	const size_t max = sizeof((struct sockaddr_un *)NULL)->sun_path - sizeof "/keyd.sock";
+
+	if (!c->keyd_socket && keyd_config_any(&c->keys) && strlen(c->state_dir) > max)
+		mistakes_add(m, "/state_dir",
+			"'state_dir' has %zu bytes, and at most %zu leave room for the socket of provd-keyd in it: name a shorter one, or a socket elsewhere by 'keyd'",
+			strlen(c->state_dir), max);
+}
+
 static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 {
 	const char *dir = getenv("STATE_DIRECTORY");
@@ -810,6 +822,7 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 		c->listen_host = xstrdup("127.0.0.1");
 	check_listen(c, m);
 	check_services(c, m);
+	check_keyd(c, m);
 }
 
 static const struct form_row file_rows[] = {

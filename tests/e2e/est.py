@@ -96,6 +96,8 @@ class Authority:
             return h.answer(415, b'application/pkcs10 expected')
         if kind == 'later':
             return h.answer(202, b'', Retry_After='1')
+        if kind == 'redirect':
+            return h.answer(302, b'', Location=self.url + '/elsewhere')
         if kind == 'refuse':
             return h.answer(400, b'the key is on a list')
         if kind == 'html':
@@ -111,20 +113,30 @@ class Authority:
             with open(csr, 'wb') as f:
                 f.write(other.csr)
             pem = self.sign(csr, 'PEM')
+        elif kind == 'other-ca':
+            pem = self.sign(csr, 'DER', issuer=keyd.Authority(self.where, 'stranger'))
+        elif kind == 'ca':
+            pem = self.sign(csr, 'DER', 'CA:TRUE')
+        elif kind == 'other-name':
+            pem = self.sign(csr, 'DER', more=['-subj', '/CN=somebody else'])
+        elif kind == 'no-time':
+            pem = self.sign(csr, 'DER', more=['-days', '0'])
         else:
             pem = self.sign(csr, 'DER')
         self.issued.append(pem)
         if kind == 'lost':
             return h.connection.close()
+        if kind == 'many':
+            line.write(pem, line.read(pem) + line.read(self.issuer.cert) + line.read(self.ca) * 900)
         h.answer(200, self.bundle(pem), PKCS7)
 
-    def sign(self, csr, form):
-        pem = csr + '.pem'
-        keyd.run('openssl', 'x509', '-req', '-inform', form, '-in', csr, '-CA', self.issuer.cert, '-CAkey', self.issuer.key, '-CAcreateserial', '-days', '30', '-out', pem,
-                 '-extfile', self.extensions())
+    def sign(self, csr, form, constraints='CA:FALSE', issuer=None, more=()):
+        pem, issuer = csr + '.pem', issuer or self.issuer
+        keyd.run('openssl', 'x509', '-req', '-inform', form, '-in', csr, '-CA', issuer.cert, '-CAkey', issuer.key, '-CAcreateserial',
+                 *('-days', '30'), *more, '-out', pem, '-extfile', self.extensions(constraints))
         return pem
 
-    def extensions(self):
+    def extensions(self, constraints='CA:FALSE'):
         path = os.path.join(self.where, 'est.ext')
-        line.write(path, 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n')
+        line.write(path, 'basicConstraints=critical,' + constraints + '\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n')
         return path

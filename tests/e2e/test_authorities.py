@@ -135,6 +135,29 @@ class Est(unittest.TestCase):
         reasons = [c['reason'] for n in range(1, 6) for c in r.certificates('BC%06d' % n) if c['state'] == 'void']
         self.assertTrue(any('may have been issued' in x for x in reasons), reasons)
 
+    def test_an_authority_that_lies(self):
+        r = self.row()
+        for kind, code, part in (('other-ca', 'issuer-invalid', 'does not lead to those that are trusted'), ('ca', 'issuer-invalid', 'may issue others'),
+                                 ('other-name', 'issuer-invalid', "names 'CN=somebody else'"), ('no-time', 'issuer-invalid', 'expired'),
+                                 ('redirect', 'service-refused', 'status 302')):
+            with self.subTest(kind):
+                self.est.fault(kind)
+                run = r.run_one()
+                self.assertEqual((run['outcome'], run['code'], run['step']), ('error', code, 'certificate'), run)
+                self.assertIn(part, run['message'])
+                r.again()
+                run = r.run_one()
+                self.assertEqual(run['outcome'], 'passed', run)
+                r.next_unit()
+        self.assertNotIn('/elsewhere', [p for m, p in self.est.requests])
+
+    def test_a_crowd_of_certificates_is_no_chain(self):
+        r = self.row()
+        self.est.fault('many')
+        run = r.run_one()
+        self.assertEqual(run['outcome'], 'passed', run)
+        self.assertEqual(r.certificates(run['serial'])[0]['chain'].strip(), line.read(r.authority.cert).strip())
+
     def test_later_is_waited_for(self):
         r = self.row()
         self.est.fault('later')

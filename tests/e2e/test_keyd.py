@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import struct
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -120,7 +121,15 @@ class Issuing(Base):
         self.refused('profile-refused', "the value 'serial'", c.certify, 'ca', 'idevid', good.csr, '{"model": "m"}')
         self.refused('profile-refused', 'an empty one', c.certify, 'ca', 'idevid', good.csr, '{"model": "m", "serial": ""}')
         self.refused('profile-refused', 'a longer one', c.certify, 'ca', 'idevid', good.csr, json.dumps({'model': 'm', 'serial': 'x' * 65}))
-        self.refused('profile-refused', 'DNS name', c.certify, 'ca', 'tls-client', good.csr, '{"serial": "a b"}')
+        for name in ('a b', '*', 'a,DNS:b', 'a/b'):
+            self.refused('profile-refused', 'DNS name', c.certify, 'ca', 'tls-client', good.csr, json.dumps({'serial': name}))
+        for text in ('a\nb', 'a\rb', '\x7f'):
+            self.refused('profile-refused', 'a control character', c.certify, 'ca', 'idevid', good.csr, json.dumps({'model': 'm', 'serial': text}))
+        # What is special to others is a text here.
+        for text in ('a,CN=b', 'a+CN=b', 'a"b', '${model}', 'Ä/b'):
+            der, _ = c.certify('ca', 'idevid', good.csr, json.dumps({'model': text, 'serial': 'SN-0001'}))
+            names = keyd.run('openssl', 'x509', '-inform', 'DER', '-in', self.save('odd.der', der), '-noout', '-subject', '-nameopt', 'sep_multiline,utf8')
+            self.assertEqual(names.splitlines()[1:], ['    O=Example Devices', '    CN=%s SN-0001' % text, '    serialNumber=SN-0001'])
         self.refused('profile-refused', 'kind rsa2048', c.certify, 'ca', 'idevid', keyd.Device(self.home, kind=('RSA', 'rsa_keygen_bits:2048')).csr, VALUES)
         self.refused('profile-refused', 'kind ed25519', c.certify, 'ca', 'tls-client', keyd.Device(self.home, kind=('ED25519',)).csr, VALUES)
         self.refused('invalid', 'of a kind that provd does not know', c.certify, 'ca', 'tls-client',
@@ -144,7 +153,7 @@ class Issuing(Base):
         self.refused('invalid', 'are not a certificate request', c.certify, 'ca', 'idevid', good.csr[:200], VALUES)
         # A look signs nothing.
         self.assertRegex(c.certify('ca', 'idevid', good.csr, VALUES, op=keyd.CHECK)[0].decode(), r'^idevid@1 [0-9a-f]{64}$')
-        self.assertEqual(line.read(self.keyd.log).count('signed:'), 1)
+        self.assertEqual(line.read(self.keyd.log).count('signed:'), 6)
 
     def test_an_issuer_that_is_not_valid_now(self):
         old = keyd.Authority(self.home, 'old', dates=('-startdate', '20200101000000Z', '-enddate', '20210101000000Z'))
@@ -184,12 +193,16 @@ class Custody(Base):
         other = keyd.Authority(self.home, 'other')
 
         def fails(yaml, part):
-            config = self.save('bad.yaml', 'profiles: %s\n%s' % (PROFILES, yaml))
+            config = self.save('bad.yaml', yaml if yaml.startswith('profiles:') else 'profiles: %s\n%s' % (PROFILES, yaml))
             out = keyd.run(line.binary('provd-keyd'), '--config', config, '--check', ok=False)
             self.assertIn(part, out)
             self.assertNotIn('right\n', out)
         good = 'issuers:\n' + a.yaml(['idevid'])
         fails(good.replace('idevid', 'nothing'), "profile 'nothing'")
+        odd = tempfile.mkdtemp(dir=self.home)
+        for bad, part in (("subject: {CN: 'a ${serial'}", 'a text expected, with a }'), ("subject: {CN: a}\nsan: [{dns: '${x'}]", '{dns: TEXT}')):
+            line.write(os.path.join(odd, 'odd.yaml'), 'profile: odd\nversion: 1\nkeys: [p256]\n%s\n' % bad)
+            fails('profiles: %s\n' % odd + good.replace('idevid', 'odd'), part)
         fails(good.replace(a.chain, a.key), 'are not a certificate')
         fails(good.replace('certificate:', 'certificat:'), "did you mean 'certificate'")
         fails(good.replace(a.key, 'relative.pem'), 'an absolute path or a URI')
@@ -200,6 +213,60 @@ class Custody(Base):
         self.save('ca-pin', 'right\n')
         os.chmod(a.key, 0o644)
         fails(good, 'may be read by everyone')
+        os.chmod(a.key, 0o600)
+        # What is around a PIN: one that is not there, or read by everyone, or cut.
+        for content, mode, part in ((None, None, 'No such file'), ('right\n', 0o644, 'may be read by everyone'), ('\n', 0o600, 'has no PIN of 1 to'),
+                                    ('r' * 257, 0o600, 'has no PIN of 1 to')):
+            os.unlink(a.pin)
+            if content:
+                self.save('ca-pin', content)
+                os.chmod(a.pin, mode)
+            fails(good, part)
+            if not content:
+                self.save('ca-pin', '')
+        for content in ('right', 'right\r\n', 'right\nand more'):
+            self.save('ca-pin', content)
+            keyd.run(line.binary('provd-keyd'), '--config', self.save('good.yaml', 'profiles: %s\n%s' % (PROFILES, good)), '--check')
+
+    def test_a_check_opens_masters_and_signers_too(self):
+        a = keyd.Authority(self.home)
+        master = self.save('master', '00' * 31 + '\n')
+        os.chmod(master, 0o600)
+        for more, part in (('masters:\n  fleet: {key: %s}\n' % master, 'master fleet: '), ('signers:\n  records: {key: %s}\n' % a.chain, 'signer records: ')):
+            config = self.save('bad.yaml', 'profiles: %s\nissuers:\n%s%s' % (PROFILES, a.yaml(['idevid']), more))
+            p = subprocess.run([line.binary('provd-keyd'), '--config', config, '--check'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.assertEqual(p.returncode, 1, p.stdout)
+            self.assertIn(part, p.stdout)
+
+    def test_a_file_in_the_place_of_the_socket_is_left(self):
+        a = keyd.Authority(self.home)
+        config = self.save('provd.yaml', 'profiles: %s\nissuers:\n%s' % (PROFILES, a.yaml(['idevid'])))
+        p = subprocess.run([line.binary('provd-keyd'), '--config', config, '--socket', a.key], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertEqual(p.returncode, 1, p.stdout)
+        self.assertIn('is not a socket', p.stdout)
+        self.assertIn('PRIVATE KEY', line.read(a.key))
+        # The socket of one that was killed is taken over.
+        k = self.start('issuers:\n' + a.yaml(['idevid']))
+        k.proc.kill()
+        k.proc.wait()
+        self.assertTrue(os.path.exists(k.socket))
+        k.start()
+        self.assertEqual(len(k.client().certify('ca', 'idevid', keyd.Device(self.home).csr, VALUES)), 2)
+
+    def test_more_peers_than_places_wait_for_one(self):
+        a = keyd.Authority(self.home)
+        k = self.start('issuers:\n' + a.yaml(['idevid']))
+        csr = keyd.Device(self.home).csr
+        peers = [k.client() for _ in range(64)]
+        for p in peers:
+            p.issuers()
+        late = [k.client() for _ in range(40)]
+        peers[7].close()
+        self.assertEqual(len(late[0].certify('ca', 'idevid', csr, VALUES)), 2)
+        for p in peers:
+            p.close()
+        for p in late:
+            self.assertEqual(len(p.certify('ca', 'idevid', csr, VALUES)), 2)
 
     def test_only_its_user_is_answered_and_nothing_of_it_is_to_be_read(self):
         a = keyd.Authority(self.home, passphrase='open sesame')

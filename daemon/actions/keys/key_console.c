@@ -126,13 +126,15 @@ static int generate_run(
 	_dialogue_ d = {0};
 	_reply_ got = {0};
 	_key_ k = {0};
+	struct err why = {0};
 	int r = dialogue_open(s, a, &d, e);
 
 	if (r == 0)
 		r = dialogue_ask(&d, s, send, args_str(a, "expect"), &got, e);
-	if (r == 0 && x509_key_read(said(&got), &k, e) < 0)
+	if (r == 0 && x509_key_read(said(&got), &k, &why) < 0)
 		r = err_set(e, ERR_UNEXPECTED_REPLY,
-			"the unit's answer to '%.40s' is not a public key", send);
+			"the unit's answer to '%.40s' is not a public key to use: %s", send,
+			why.msg);
 	if (r < 0)
 		return r;
 	if (k.alg != x509_alg_of(alg))

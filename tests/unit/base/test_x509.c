@@ -111,6 +111,33 @@ START_TEST(a_key_is_the_same_in_each_form)
 }
 END_TEST
 
+/* RSA with the exponent 1, and points of Ed25519 whose signatures need no private key: the identity, one
+ * of order 8 with and without its sign, and a zero that is not reduced. */
+static const char *const weak_keys[] = {
+	"30820120300d06092a864886f70d01010105000382010d00308201080282010100cc035c83a07a13"
+	"87ea6866aba0f041242e2d16ab11da5ea8f77f4a1d7e3bb3debd280408be779eb26b0945e09adaff"
+	"5ec331034d73f66299dd73ece2257758e79fd5365a69e9e9c6bdc8f222ee5efb1a12f18f780dcd6e"
+	"2549d3ef7e5e368ba2530be1c15405973e8175b48ac1a3fa35463490194ac5f68157c097d6ce8412"
+	"6bfc9e190bac04adefc1dd3531bae467bfb55a67b51f5b4886c9bc5164c66bee836ef9ab3f20dffd"
+	"73e1922fa3ff0a12b6e69625892e874ce9a8272872004c9abd986de32e5bfb6d008085d3d82aa96f"
+	"04039cc305555c9cf51e8d0cae9ef826f613752c28314d2112b26b321d498d2a6eec36b39d498f33"
+	"e5c5d9419d2d0e4f4f020101",
+	"302a300506032b65700321000100000000000000000000000000000000000000000000000000000000000000",
+	"302a300506032b6570032100c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"302a300506032b6570032100c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+	"302a300506032b6570032100edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+};
+
+START_TEST(a_key_that_everybody_can_sign_for_is_refused)
+{
+	struct x509_key k;
+
+	ck_assert_int_eq(x509_key_read(weak_keys[_i], &k, &e), -ERR_INVALID);
+	ck_assert_ptr_nonnull(strstr(e.msg, "is weak"));
+	ck_assert_ptr_null(k.der);
+}
+END_TEST
+
 static const char *const no_keys[] = {"", "00", "0102", "hello", "-----BEGIN PUBLIC KEY-----\n",
 	"3059301306072a8648ce3d020106082a8648ce3d030107034200", /* cut */
 	/* a point that is not on the curve */
@@ -145,6 +172,9 @@ START_TEST(a_signature_counts_for_its_message_and_key_alone)
 }
 END_TEST
 
+#define OF_10 "O=a,O=a,O=a,O=a,O=a,O=a,O=a,O=a,O=a,O=a"
+#define OF_40 OF_10 "," OF_10 "," OF_10 "," OF_10
+
 static const struct {
 	const char *a, *b;
 	bool same;
@@ -160,6 +190,8 @@ static const struct {
 	{"", "", true},
 	{"", "CN=a", false},
 	{"CN=a,CN=a", "CN=a", false},
+	{OF_40 ",CN=a", OF_40 ",CN=b", false},
+	{OF_40 ",CN=a", OF_40 ",CN=a", true},
 };
 
 START_TEST(names_are_the_same_in_any_order)
@@ -178,6 +210,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_request_that_was_changed_is_refused);
 	tcase_add_test(t, a_certificate_is_taken_apart);
 	tcase_add_test(t, a_key_is_the_same_in_each_form);
+	tcase_add_loop_test(
+		t, a_key_that_everybody_can_sign_for_is_refused, 0, ARRAY_LEN(weak_keys));
 	tcase_add_loop_test(t, what_is_not_a_key_is_refused, 0, ARRAY_LEN(no_keys));
 	tcase_add_test(t, a_signature_counts_for_its_message_and_key_alone);
 	tcase_add_loop_test(t, names_are_the_same_in_any_order, 0, ARRAY_LEN(names));

@@ -55,14 +55,20 @@ static const char *state_of(const char *serial)
 	return text;
 }
 
-static int found(int64_t now_ms)
+static int found_for(const char *run, int64_t now_ms)
 {
 	json_t *o = NULL;
-	int r = certificates_find(fx.db, "factory", sha256_hex_of("p", 1, (char[SHA256_HEX]){0}),
+	int r = certificates_find(fx.db, run, "factory",
+		sha256_hex_of("p", 1, (char[SHA256_HEX]){0}),
 		sha256_hex_of("k", 1, (char[SHA256_HEX]){0}), now_ms, &o, &fx.e);
 
 	json_decref(o);
 	return r;
+}
+
+static int found(int64_t now_ms)
+{
+	return found_for("a", now_ms);
 }
 
 START_TEST(a_certificate_goes_its_way)
@@ -81,6 +87,51 @@ START_TEST(a_certificate_goes_its_way)
 	TX_FAILS(ERR_NOT_FOUND, issue(FIRST));
 	TX_FAILS(ERR_NOT_FOUND, certificates_void(fx.db, FIRST, "no", &fx.e));
 	TX_FAILS(ERR_NOT_FOUND, certificates_deliver(fx.db, "a", SECOND, &fx.e));
+}
+END_TEST
+
+static void is_of_unit(const char *run, const char *unit)
+{
+	OK(db_do(fx.db, &fx.e,
+		"INSERT OR IGNORE INTO units (id, serial, model, state, created_at, updated_at)"
+		" VALUES (?, 'SN-' || ?1, 'T200', 'new', 0, 0)",
+		unit));
+	OK(db_do(fx.db, &fx.e, "UPDATE runs SET unit_id = ? WHERE id = ?", unit, run));
+}
+
+static int taken(const char *run)
+{
+	return certificates_key_free(
+		fx.db, run, sha256_hex_of("k", 1, (char[SHA256_HEX]){0}), &fx.e);
+}
+
+START_TEST(a_key_of_another_unit_is_refused)
+{
+	open_run("a", "A1", NULL);
+	is_of_unit("a", "u1");
+	TX(order(FIRST, "a"));
+	open_run("b", "A2", NULL);
+	is_of_unit("b", "u2");
+	OK(taken("b")); /* nothing was signed for it yet */
+	TX(issue(FIRST));
+	OK(taken("a"));
+	FAILS(ERR_CSR_MISMATCH, taken("b"));
+	ck_assert_ptr_nonnull(strstr(fx.e.msg, "'SN-u1'"));
+	ck_assert_int_eq(found_for("a", 2000), 0);
+	ck_assert_int_eq(found_for("b", 2000), -ERR_NOT_FOUND);
+	TX_FAILS(ERR_CSR_MISMATCH, certificates_deliver(fx.db, "b", FIRST, &fx.e));
+	TX(certificates_deliver(fx.db, "a", FIRST, &fx.e));
+	/* The same unit in a later run, and one that is not known yet. */
+	finish_run("a", "failed");
+	open_run("c", "A1", NULL);
+	OK(taken("c"));
+	is_of_unit("c", "u1");
+	OK(taken("c"));
+	ck_assert_int_eq(found_for("c", 2000), 0);
+	/* A board whose first record was scrapped gets a certificate of its own. */
+	OK(db_do(fx.db, &fx.e, "UPDATE units SET state = 'scrapped' WHERE id = 'u1'"));
+	OK(taken("b"));
+	ck_assert_int_eq(found_for("b", 2000), -ERR_NOT_FOUND);
 }
 END_TEST
 
@@ -133,6 +184,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, a_certificate_goes_its_way);
+	tcase_add_test(t, a_key_of_another_unit_is_refused);
 	tcase_add_test(t, what_a_crash_left_was_never_given_out);
 	tcase_add_loop_test(t, what_is_on_record_stays, 0, ARRAY_LEN(forbidden));
 	tcase_add_test(t, an_order_needs_an_open_run);

@@ -181,6 +181,30 @@ START_TEST(the_network_is_served_without_tls_only_by_who_says_so)
 }
 END_TEST
 
+START_TEST(a_state_dir_has_room_for_the_socket_of_its_keyd)
+{
+	static const char keys[] = "signers: {records: {key: /etc/records.key}}\n";
+	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+	struct err e;
+
+	for (size_t i = 0; i < 4; i++) {
+		/* 97 and the 10 of the name are the most that an address of a socket takes. */
+		_cleanup_(freep) char *text =
+			xasprintf("state_dir: /%0*d\n%s%sstations: []\n", i == 0 ? 96 : 97, 0,
+				i == 2 ? "" : keys, i == 3 ? "keyd: /run/keyd.sock\n" : "");
+		struct config *c = NULL;
+		int r;
+
+		put("provd.yaml", text);
+		sb_clear(&report);
+		r = config_load(path, &report, &c, &e);
+		config_unref(c);
+		ck_assert_msg(r == (i == 1 ? -ERR_INVALID : 0), "%zu: %s", i, report.s);
+	}
+	put("provd.yaml", "");
+}
+END_TEST
+
 static int load_main(const char *more, struct config **ret)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
@@ -387,6 +411,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(
 		t, a_service_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(services_bad));
 	tcase_add_test(t, a_service_is_given_out_whole_with_the_text_of_its_token);
+	tcase_add_test(t, a_state_dir_has_room_for_the_socket_of_its_keyd);
 	tcase_add_test(t, what_carries_a_date_waits_for_the_clock_on_a_real_line);
 	suite_add_tcase(s, t);
 	return s;
