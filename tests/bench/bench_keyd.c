@@ -105,7 +105,8 @@ static int order(struct db *tx, void *data, struct err *e)
 		.profile_digest = a->digest,
 		.key = a->key};
 	json_t *before = NULL;
-	int r = certificates_find(tx, a->issuer, a->digest, a->key, wall_ms(), &before, NULL);
+	int r = certificates_find(
+		tx, a->run, a->issuer, a->digest, a->key, wall_ms(), &before, NULL);
 
 	json_decref(before);
 	return r == -ERR_NOT_FOUND ? certificates_order(tx, &o, e) : -ERR_INTERNAL;
