@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "base/util.h"
 
 static void grow(struct strbuf *b, size_t more)
@@ -20,7 +21,8 @@ static void grow(struct strbuf *b, size_t more)
 		return;
 
 	size_t cap = MAX(need, b->cap * 2);
-	char *s = realloc(b->s, MAX(cap, 64));
+	/* What is put together may be a secret. */
+	char *s = secret_realloc(b->s, MAX(cap, 64));
 
 	if (!s)
 		abort();
@@ -126,7 +128,7 @@ char *sb_take(struct strbuf *b)
 
 void sb_done(struct strbuf *b)
 {
-	free(b->s);
+	secret_free(b->s);
 	*b = (struct strbuf){0};
 }
 

@@ -14,11 +14,11 @@
 
 void console_reply_done(struct console_reply *r)
 {
-	free(r->line);
-	free(r->before);
-	free(r->other);
+	secret_free(r->line);
+	secret_free(r->before);
+	secret_free(r->other);
 	for (int i = 0; i < REGEX_GROUPS; i++)
-		free(r->group[i]);
+		secret_free(r->group[i]);
 	*r = (struct console_reply){0};
 }
 

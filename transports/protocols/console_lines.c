@@ -14,9 +14,11 @@ char *console_shown(const struct console *c, const char *bytes, size_t n)
 
 	sb_add_escaped(&b, bytes, n);
 
-	_cleanup_(freep) char *plain = sb_take(&b);
+	char *plain = sb_take(&b);
+	char *shown = secret_mask(c->o.secrets, plain);
 
-	return secret_mask(c->o.secrets, plain);
+	secret_free(plain);
+	return shown;
 }
 
 void console_log_line(const struct console *c, char dir, const char *bytes, size_t n)
