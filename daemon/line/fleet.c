@@ -638,8 +638,11 @@ int fleet_issuers(struct fleet *f, json_t **ret, struct err *e)
 	*ret = json_array();
 	if (f->services.keys)
 		r = keys_issuers(f->services.keys, ret, e);
-	if (r < 0)
+	if (r < 0) {
+		json_decref(*ret);
+		*ret = NULL;
 		return r;
+	}
 	c = fleet_config(f);
 	for (size_t i = 0; i < c->keys.issuers; i++)
 		if (c->keys.issuer[i].kind != ISSUER_LOCAL)

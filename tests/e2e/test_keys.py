@@ -154,6 +154,23 @@ class Keys(unittest.TestCase):
                                                        path('signed'), ok=False))
         self.assertNotEqual(r.provctl('unit', 'birth-pack', run['serial'], '--signer', 'nobody', check=False).returncode, 0)
 
+    def test_a_key_process_that_says_nothing(self):
+        r = self.row()
+        self.assertTrue(line.wait_for('it is ready', lambda: r.api.get('/issuers')['items'][0]['ready']))
+        pid = r.keyd_pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with self.assertRaises(line.Problem) as caught:
+                r.api.get('/issuers')
+            self.assertIn('"code":"keys-unavailable"', str(caught.exception))
+            self.assertIn('provd-keyd gave no answer in time', str(caught.exception))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertTrue(r.api.get('/issuers')['items'][0]['ready'])
+        self.assertEqual(r.keyd_pid(), pid)
+        r.order()
+        self.assertEqual(r.next_run()['outcome'], 'passed')
+
     def test_a_unit_that_lies(self):
         r = self.row()
         for fault, step, code in (('csr-other', 'csr', 'csr-mismatch'), ('key-other', 'proof', 'key-not-proven'), ('cert-cut', 'deliver', 'read-back-mismatch')):
