@@ -319,14 +319,18 @@ static int check_key(const char *key, struct err *e)
 }
 
 /* Lines that give the value of a key: the right one, by itself or after its key, or as the first
- * group another one. Owned by the caller. */
+ * group another one. For secret_free(). */
 static char *telling(const char *key, const char *value)
 {
 	_cleanup_(freep) char *key_q = regex_quote(key);
-	_cleanup_(freep) char *value_q = regex_quote(value);
+	char *value_q = regex_quote(value);
+	struct strbuf b = {0};
 
-	return xasprintf(
-		"^(?:%s(?:\\s*[=:]\\s*|\\s+))?%s$|^(%s\\s*[=:].*)$", key_q, value_q, key_q);
+	sb_addf(&b, "^(?:%s(?:\\s*[=:]\\s*|\\s+))?", key_q);
+	sb_add(&b, value_q);
+	sb_addf(&b, "$|^(%s\\s*[=:].*)$", key_q);
+	secret_free(value_q);
+	return sb_take(&b);
 }
 
 /* What the reply says that the key holds in the place of the right value; NULL: nothing. */
@@ -347,12 +351,13 @@ static int get_back(struct dialogue_env *d, struct step *s, const struct args *a
 	const char *value, struct step_result *out, json_t *evidence, struct err *e)
 {
 	_reply_ got = {0};
-	_cleanup_(freep) char *expect = telling(key, value);
+	char *expect = telling(key, value);
 	_cleanup_(freep) char *send = xasprintf("%s %s", args_str(a, "get"), key);
 	struct err why = {0};
 	int r = dialogue_ask(d, s, send, expect, &got, &why);
 	const char *other = r == 0 ? another_value(&got, expect) : NULL;
 
+	secret_free(expect);
 	if (r == -ERR_UNEXPECTED_REPLY)
 		return result_fail(out, ERR_READ_BACK_MISMATCH, "read back %s: %s", key, why.msg);
 	if (r < 0) {
@@ -376,11 +381,13 @@ static int set_one(struct dialogue_env *d, struct step *s, const struct args *a,
 	const char *value, json_t *evidence, struct err *e)
 {
 	_reply_ got = {0};
-	char *send = xasprintf("%s %s %s", args_str(a, "set"), key, value);
-	int r = dialogue_ask(d, s, send, args_str(a, "expect"), &got, e);
+	struct strbuf send = {0};
+	int r;
 
-	secret_wipe(send, strlen(send));
-	free(send);
+	sb_addf(&send, "%s %s ", args_str(a, "set"), key);
+	sb_add(&send, value);
+	r = dialogue_ask(d, s, send.s, args_str(a, "expect"), &got, e);
+	sb_done(&send);
 	if (r < 0) {
 		err_prefix(e, "set %s", key);
 		return r;
