@@ -39,5 +39,5 @@ show 'openssl, oid_section' $? "0 subject=$oid=#0C0446464631,CN=Example PAI"
 certtool --generate-request --load-privkey pai.key --template by-number --outfile csr > said 2>&1
 show 'certtool, dn_oid' $? '1 '
 certtool --generate-request --load-privkey pai.key --template by-der --outfile csr > said 2>&1
-show 'certtool, dn with DER' $? "0 subject=$oid=#0C0446464631,CN=Example PAI"
+show 'certtool, dn with DER' $? "0 subject=CN=Example PAI,$oid=#0C0446464631"
 $good && echo 'as recorded: the attribute is left out' || { echo 'CHANGED: not what was recorded'; exit 1; }
