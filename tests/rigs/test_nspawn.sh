@@ -14,7 +14,7 @@ done
 rig_begin nspawn
 tree=$work/tree
 packages=systemd,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0,libudev1,libpcre2-8-0
-packages=$packages,libcurl4,libssl3,libusb-1.0-0,zlib1g,libelf1,libmagic1,libzip4,libexpat1,curl
+packages=$packages,libzint2.11,libp11-kit0,libcurl4,libssl3,libusb-1.0-0,zlib1g,libelf1,libmagic1,libzip4,libexpat1,curl
 cache=$build/tests/rigs/nspawn-$(cksum <<< "$packages" | cut -d' ' -f1).tar
 
 if [ ! -s "$cache" ]; then
