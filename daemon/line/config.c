@@ -74,7 +74,6 @@ struct config *config_unref(struct config *c)
 	}
 	free_texts(c->hotplug, c->hotplugs);
 	free(c->service);
-	free(c->keyd_socket);
 	free(c->file);
 	keyd_config_done(&c->keys);
 	free(c->printer);
