@@ -100,7 +100,7 @@ enum verdict { IS_DONE, IS_AWAY, NOT_NOW, NEVER };
 
 static enum verdict judge_refusal(long status)
 {
-	/* RFC 9110, 15.5 and 15.6; RFC 6585, 4; RFC 8470, 5.2. Who is not let in is no fault of the unit. */
+	/* RFC 9110, 15.5 and 15.6; RFC 6585, 4; RFC 8470, 5.2. Not to be let in is not the unit's fault. */
 	if (status == 401 || status == 403 || status == 407)
 		return IS_AWAY;
 	if (status == 408 || status == 425 || status == 429 || status >= 500)

@@ -77,7 +77,7 @@ const UNKNOWN = { word: 'Unknown', icon: 'triangle', tone: 'idle' };
 
 export const lookUp = (table, key) => table[key] || { ...UNKNOWN, word: key || UNKNOWN.word };
 
-/** The unit is good: what a service is told later is no work of the line. */
+/** The unit is good: what a service is told later does not concern the line. */
 export const isGood = (outcome) => outcome === 'passed' || outcome === 'provisioned';
 
 /** A unit that did not pass is still in its station: a person takes it out, or runs it again. */
