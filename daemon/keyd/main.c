@@ -223,9 +223,9 @@ static int serve(const struct options *o, struct keyring *k, struct err *e)
 {
 	struct server *s;
 	pthread_t opener;
-	uid_t line;
+	struct line_caller line = {.pid = o->child ? getppid() : 0};
 	int fd = -1;
-	int r = find_user(o->user, &line, e);
+	int r = find_user(o->user, &line.uid, e);
 
 	if (r == 0)
 		r = find_socket(o, &fd, e);

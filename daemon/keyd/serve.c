@@ -18,7 +18,7 @@
 
 struct server {
 	int fd;
-	uid_t line_uid;
+	struct line_caller line;
 	struct keyring *keys;
 	struct cancel cancel;
 	pthread_t acceptor;
@@ -251,6 +251,11 @@ static void *serve(void *data)
 	return NULL;
 }
 
+static bool is_line(const struct server *s, const struct ucred *who)
+{
+	return who->uid == s->line.uid && (!s->line.pid || who->pid == s->line.pid);
+}
+
 static unsigned caller_of(const struct server *s, int fd)
 {
 	struct ucred who = {.uid = (uid_t)-1};
@@ -258,7 +263,7 @@ static unsigned caller_of(const struct server *s, int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
 		return 0;
-	return (who.uid == s->line_uid ? CALLER_LINE : 0u) | (who.uid == 0 ? CALLER_ADMIN : 0u);
+	return (is_line(s, &who) ? CALLER_LINE : 0u) | (who.uid == 0 ? CALLER_ADMIN : 0u);
 }
 
 static void accept_one(struct server *s)
@@ -294,14 +299,14 @@ static void *accept_all(void *data)
 	return NULL;
 }
 
-int server_start(
-	int listen_fd, uid_t line_uid, struct keyring *k, struct server **ret, struct err *e)
+int server_start(int listen_fd, struct line_caller line, struct keyring *k, struct server **ret,
+	struct err *e)
 {
 	struct server *s = xcalloc(1, sizeof *s);
 	int r;
 
 	s->fd = listen_fd;
-	s->line_uid = line_uid;
+	s->line = line;
 	s->keys = k;
 	mutex_init(&s->lock);
 	cond_init(&s->fewer);

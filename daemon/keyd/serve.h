@@ -12,9 +12,15 @@
 
 struct server;
 
-/* line_uid: whose processes may ask as provd. */
-int server_start(
-	int listen_fd, uid_t line_uid, struct keyring *k, struct server **ret, struct err *e);
+/* Who may ask as provd: the processes of a user, or one of them alone. The programs that provd runs for
+ * its steps have its user, and a certificate that they asked for would be on no record. */
+struct line_caller {
+	uid_t uid;
+	pid_t pid; /* 0: any */
+};
+
+int server_start(int listen_fd, struct line_caller line, struct keyring *k, struct server **ret,
+	struct err *e);
 /* Takes no more connections, waits for those that are served. */
 void server_stop(struct server *s);
 

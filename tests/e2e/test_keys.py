@@ -124,6 +124,16 @@ class Keys(unittest.TestCase):
         self.assertEqual((run['outcome'], run['serial']), ('passed', 'BC000002'), run)
         self.assertNotEqual(r.certificates('BC000002')[0]['serial'], got['serial'])
 
+    def test_another_process_of_its_user_gets_nothing_signed(self):
+        r = self.row()
+        self.assertTrue(r.api.get('/issuers')['items'][0]['ready'])
+        with self.assertRaises((keyd.Refused, EOFError, OSError)) as caught:
+            keyd.Client(os.path.join(r.home, 'state', 'keyd.sock')).certify('factory', 'idevid', keyd.Device(r.vault).csr, '{"serial": "x", "model": "y"}')
+        # Root may ask what there is, and nothing else.
+        if isinstance(caught.exception, keyd.Refused):
+            self.assertEqual(caught.exception.code, 'forbidden')
+        self.assertNotIn('signed:', r.provd.log_text())
+
     def test_a_birth_pack_is_verified_by_openssl_alone(self):
         r = self.row()
         r.order()

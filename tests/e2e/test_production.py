@@ -110,8 +110,9 @@ class Production(unittest.TestCase):
         self.assertEqual(unit['serial'], run['serial'])
         self.assertEqual(steps['flash-bootloader']['evidence']['sha256_image'], line.sha256(self.line.bootloader))
         # burn_keys: what the fuses hold is what the token derives for this serial number, burnt once and locked.
-        client = keyd.Client(os.path.join(self.line.home, 'state', 'keyd.sock'))
-        self.assertEqual(self.fuse()['value'], client.derive('fleet', 'fuse-key', run['serial'].encode(), 32).hex())
+        other = keyd.Keyd(self.line.vault, os.path.join(self.line.home, 'provd.yaml')).start()
+        self.addCleanup(other.stop)
+        self.assertEqual(self.fuse()['value'], other.client().derive('fleet', 'fuse-key', run['serial'].encode(), 32).hex())
         self.assertEqual((len(self.fuse()['writes']), self.fuse()['locked']), (1, True))
         # ... and its own key has a certificate that openssl verifies.
         got, = self.line.api.get('/units/%s/certificates' % run['serial'])['items']
