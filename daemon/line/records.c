@@ -22,7 +22,7 @@
 #define PRUNE_EVERY_US (60 * US_PER_S)
 #define HEAD_EVERY_US  (3600 * US_PER_S)
 #define FIRST_REASON   "first start"
-#define FIRST_CHECK_US (50 * US_PER_MS)
+#define FIRST_CHECK_US (20 * US_PER_MS)
 
 struct records {
 	struct records_opts o;

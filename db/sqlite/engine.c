@@ -393,6 +393,7 @@ static void tidy(struct engine *g)
 static void watch(struct engine *g, int (*stop)(void *data), void *data)
 {
 	sqlite3_progress_handler(of(g), stop ? WATCH_OPS : 0, stop, data);
+	page_sums_watch(of(g), stop, data);
 }
 
 /* --- damage --- */

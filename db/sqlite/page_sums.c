@@ -14,6 +14,7 @@
 #define DEFAULT_PAGE   4096
 #define WAL_HEAD_BYTES 32
 #define WAL_SALT_AT    16 /* sqlite.org/fileformat2.html, 4.1 */
+#define WATCH_PAGES    64
 
 /* Of one database, shared by all its connections in this program. */
 struct sums {
@@ -38,6 +39,9 @@ struct page_file {
 	sqlite3_file base; /* first: sqlite sees this */
 	struct sums *sums;
 	bool wal, strict;
+	int (*stop)(void *data); /* asked each WATCH_PAGES reads; NULL: reads go on */
+	void *stop_data;
+	unsigned reads;
 };
 
 #define REAL(f) ((sqlite3_file *)((char *)(f) + ((sizeof(struct page_file) + 7) & ~(size_t)7)))
@@ -347,11 +351,19 @@ static bool is_page(int bytes, sqlite3_int64 at)
 	return bytes >= 512 && (bytes & (bytes - 1)) == 0 && at % bytes == 0;
 }
 
+static bool is_stopped(struct page_file *p)
+{
+	return p->stop && p->reads++ % WATCH_PAGES == 0 && p->stop(p->stop_data);
+}
+
 static int file_read(sqlite3_file *f, void *buf, int bytes, sqlite3_int64 at)
 {
 	struct page_file *p = OURS(f);
-	int rc = REAL(f)->pMethods->xRead(REAL(f), buf, bytes, at);
+	int rc;
 
+	if (is_stopped(p))
+		return SQLITE_INTERRUPT;
+	rc = REAL(f)->pMethods->xRead(REAL(f), buf, bytes, at);
 	if (rc != SQLITE_OK || p->wal || !is_page(bytes, at))
 		return rc;
 	return is_good(p->sums, buf, (unsigned)bytes, (size_t)(at / bytes)) || !p->strict
@@ -579,6 +591,17 @@ void page_sums_strict(sqlite3 *sql, bool strict)
 
 	if (p)
 		p->strict = strict;
+}
+
+void page_sums_watch(sqlite3 *sql, int (*stop)(void *data), void *data)
+{
+	struct page_file *p = file_of(sql);
+
+	if (p) {
+		p->stop = stop;
+		p->stop_data = data;
+		p->reads = 0;
+	}
 }
 
 unsigned page_sums_damaged(sqlite3 *sql)

@@ -30,6 +30,10 @@ const char *page_sums_vfs(void);
 /* From here on a damaged page fails the read (SQLITE_IOERR_DATA); until then it is noted. A schema
  * that was damaged can be read by people in this way. */
 void page_sums_strict(sqlite3 *sql, bool strict);
+/* Asks `stop` every few pages that are read by this connection; where it says other than 0 the read
+ * ends with SQLITE_INTERRUPT. For a check of all pages, which sqlite does in one step of its own.
+ * NULL: no more. */
+void page_sums_watch(sqlite3 *sql, int (*stop)(void *data), void *data);
 /* Whether they began again with this opening, and why; NULL: no. Valid while a connection is open.
  */
 const char *page_sums_begun(sqlite3 *sql, size_t *ret_pages);

@@ -6,6 +6,7 @@
 #include "db/sqlite/page_sums.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -279,6 +280,40 @@ START_TEST(readers_meet_no_damage_while_checkpoints_move_the_log)
 }
 END_TEST
 
+struct asks {
+	int n, until;
+};
+
+static bool count_asks(void *data)
+{
+	struct asks *a = data;
+
+	return ++a->n > a->until;
+}
+
+/* The pages of a year take seconds: neither a start nor an end waits for all of them. */
+START_TEST(a_check_that_is_stopped_reads_no_further)
+{
+	struct asks all = {.until = INT_MAX}, some = {.until = 3};
+	const struct integrity_stop never = {count_asks, &all}, soon = {count_asks, &some};
+	char text[ERR_TEXT_BYTES];
+
+	OK(db_script(fx.db,
+		"CREATE TABLE big AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+		" LIMIT 4000) SELECT i, zeroblob(3000) FROM n; PRAGMA wal_checkpoint(TRUNCATE)",
+		&fx.e));
+	fixture_reopen();
+	OK(integrity_structure(fx.db, &never, text, &fx.e));
+	ck_assert_str_eq(text, "");
+	ck_assert_int_gt(all.n, 4000 / 64);
+	FAILS(ERR_ABORTED, integrity_structure(fx.db, &soon, text, &fx.e));
+	ck_assert_int_lt(some.n, 20);
+	/* The next reader is not stopped. */
+	ck_assert_str_eq(found(), "");
+	OK(count_audit());
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("page_sums");
@@ -294,6 +329,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_copy_in_the_place_of_the_file_begins_again);
 	tcase_add_test(t, a_file_that_shrinks_and_grows_stays_whole);
 	tcase_add_test(t, readers_meet_no_damage_while_checkpoints_move_the_log);
+	tcase_add_test(t, a_check_that_is_stopped_reads_no_further);
 	suite_add_tcase(s, t);
 	return s;
 }
