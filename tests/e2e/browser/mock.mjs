@@ -291,6 +291,15 @@ const actsOf = (u) => [
   act(u, 'committed', { what: 'bootloader lock', action: 'fastboot.flashing', observed: 'getvar unlocked says no', settled_by: 'anna', settled_at: at(8e5) }),
 ];
 
+const certificate = (u, state, fields) => ({ id: SHA.slice(0, 32), serial: null, run: [...runs.keys()][0], station: 'A01', issuer: 'factory', profile: 'idevid',
+  profile_digest: SHA, key: 'idevid', state, subject: null, not_before: null, not_after: null, sha256: null, pem: null, chain: null, reason: null,
+  ordered_at: at(9e5), issued_at: null, settled_at: null, ...fields }); // prettier-ignore
+const certificatesOf = (u) => [
+  certificate(u, 'delivered', { serial: '4f1d0c3b2a59687786958493a2b1c0df', subject: `CN=T200,serialNumber=${u.serial}`, not_before: at(9e5), not_after: '9999-12-31T23:59:59.000Z',
+    sha256: SHA, pem: '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n', chain: '', issued_at: at(9e5), settled_at: at(8e5) }),
+  certificate(u, 'void', { id: SHA.slice(0, 31) + '1', key: 'tls', profile: 'tls-client', reason: 'provd ended before it was signed', settled_at: at(8e5) }),
+]; // prettier-ignore
+
 const GETS = [
   ['/stations', () => list([...stations.values()])],
   ['/stations/{x}', (x) => stations.get(x)],
@@ -307,6 +316,7 @@ const GETS = [
   ['/units/{x}', (x) => unitOf(x)],
   ['/units/{x}/history', (x) => list([...runs.values()].filter((r) => r.serial === x || r.unit === x).map(bare))],
   ['/units/{x}/journal', (x) => unitOf(x) && { items: actsOf(unitOf(x)) }],
+  ['/units/{x}/certificates', (x) => unitOf(x) && { items: certificatesOf(unitOf(x)) }],
   ['/serials', (x, q) => list([value('', 'SN000101', q.get('unit_id')), value('eth0', 'AC:DE:48:00:00:01', q.get('unit_id'))])],
   ['/pools', () => list(pools)],
   ['/pools/{x}', (x) => pools.find((p) => p.id === x)],

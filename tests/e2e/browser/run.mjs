@@ -545,6 +545,10 @@ async function suspectUnit(page, url) {
   must((await page.locator('.note').innerText()).includes('readout protection'), 'the open act is not named');
   must((await page.getByRole('region', { name: 'Values' }).innerText()).includes('AC:DE:48:00:00:01'), 'its address is not shown');
   must((await page.getByRole('region', { name: 'Journal' }).innerText()).includes('bootloader lock'), 'its journal is not shown');
+  const certificates = await page.getByRole('region', { name: 'Certificates' }).innerText();
+  must(certificates.includes(`serialNumber=${unit.serial}`), 'the subject of its certificate is not shown');
+  must(certificates.includes('provd ended before it was signed'), 'it does not say why there is no second one');
+  must((await page.getByRole('link', { name: 'PEM' }).getAttribute('download')) === `${unit.serial}-idevid.pem`, 'its certificate has no file');
   await page.getByRole('button', { name: `Release unit ${unit.serial}` }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Release' }).click();

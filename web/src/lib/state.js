@@ -61,6 +61,14 @@ export const ACT = {
   suspect: { word: 'Not known', icon: 'triangle', tone: 'hold' },
 };
 
+/** A certificate: on record before it is signed, and what became of it. */
+export const CERTIFICATE = {
+  ordered: { word: 'Ordered', icon: 'hourglass', tone: 'hold' },
+  issued: { word: 'Issued', icon: 'check', tone: 'run' },
+  delivered: { word: 'On the unit', icon: 'check', tone: 'pass' },
+  void: { word: 'Void', icon: 'cross', tone: 'off' },
+};
+
 export const RECIPE = {
   draft: { word: 'Draft', icon: 'pencil', tone: 'prompt' },
   approved: { word: 'Approved', icon: 'check', tone: 'pass' },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc, post } from '../lib/api.js';
 import { html } from '../lib/html.js';
-import { ACT, lookUp, may, UNIT, VALUE } from '../lib/state.js';
+import { ACT, CERTIFICATE, lookUp, may, UNIT, VALUE } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { usePages, useResource } from '../lib/use.js';
 import { ActionButton } from '../ui/confirm.js';
@@ -77,6 +77,38 @@ function Values({ unit }) {
   </section>`;
 }
 
+/** RFC 5280, 4.1.2.5: the time of a certificate that never expires. */
+const NO_END = '9999-12-31';
+const pemLink = (c) => `data:application/x-pem-file,${encodeURIComponent(c.pem + (c.chain || ''))}`;
+
+function Certificates({ unit }) {
+  const concerns = (e) => e.type.startsWith('certificate-');
+  const list = useResource(`/units/${enc(unit.id)}/certificates`, concerns);
+
+  return html`<section>
+    <h2>Certificates</h2>
+    <${Trouble} problem=${list.problem} retry=${list.reload} />
+    ${list.data?.items.length === 0 && html`<p class="muted">None was made for this unit.</p>`}
+    ${list.data?.items.length > 0 &&
+    html`<${Table} label="Certificates" head=${['State', 'Key', 'Subject and serial number', 'Issuer', 'Profile', 'Valid until', 'Run', 'Since', 'File']} kind="top">
+      ${list.data.items.map(
+        (c) =>
+          html`<tr key=${c.id}>
+            <td><${Badge} look=${lookUp(CERTIFICATE, c.state)} />${c.reason && html`<br />${c.reason}`}</td>
+            <td>${c.key}</td>
+            <td class="mono">${c.subject || '–'}${c.serial && html`<br /><span class="muted">${c.serial}</span>`}</td>
+            <td>${c.issuer}</td>
+            <td title=${c.profile_digest}>${c.profile}</td>
+            <td>${c.not_after?.startsWith(NO_END) ? 'no end' : html`<${Time} at=${c.not_after} full />`}</td>
+            <td><${Id} id=${c.run} href="/runs/${c.run}" /></td>
+            <td><${Time} at=${c.settled_at || c.issued_at || c.ordered_at} /></td>
+            <td>${c.pem ? html`<a href=${pemLink(c)} download="${unit.serial || unit.id}-${c.key}.pem">PEM</a>` : '–'}</td>
+          </tr>`,
+      )}
+    <//>`}
+  </section>`;
+}
+
 function Journal({ acts }) {
   return html`<section>
     <h2>What cannot be undone</h2>
@@ -130,6 +162,7 @@ export function Unit({ serial }) {
         />
       </section>
       <${Values} unit=${u} />
+      <${Certificates} unit=${u} />
       <${Journal} acts=${acts} />
       <section>
         <h2>Runs</h2>
