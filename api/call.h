@@ -56,7 +56,7 @@ typedef int read_one_fn(struct db *d, const struct call *c, json_t **ret, struct
 typedef int read_page_fn(struct db *d, const struct call *c, const struct db_page *page,
 	struct db_list *ret, struct err *e);
 
-/* For a handler that goes on with it. */
+/* For a handler that goes on with it. All that is read is of one moment. */
 int api_read(struct call *c, read_one_fn *read, json_t **ret, struct err *e);
 /* Answers with one thing and its ETag ("revision" member); honours If-None-Match. */
 int api_answer_one(struct call *c, read_one_fn *read, struct err *e);
@@ -64,6 +64,8 @@ int api_answer_one(struct call *c, read_one_fn *read, struct err *e);
 int api_answer_all(struct call *c, read_one_fn *read, struct err *e);
 /* The page that the query asks for ("limit", "cursor"), for a handler that goes on with it. */
 int api_read_page(struct call *c, read_page_fn *read, struct db_list *ret, struct err *e);
+/* A time of the query, left alone where it has none. */
+int api_time_query(const struct call *c, const char *name, int64_t *ret, struct err *e);
 /* The Link to the page after it, if there is one. */
 void api_link_next(struct call *c, const struct db_list *l);
 /* Answers with a page ("limit", "cursor"): {items, next_cursor}, and the Link to the next. */

@@ -4,13 +4,18 @@
  */
 #include "api/route.h"
 #include "base/strbuf.h"
+#include "base/timefmt.h"
 #include "base/util.h"
 
 int api_read(struct call *c, read_one_fn *read, json_t **ret, struct err *e)
 {
 	struct db *d = readers_take(c->api->readers, e);
-	int r = d ? read(d, c, ret, e) : -(int)e->code;
+	int r = d ? db_snapshot(d, e) : -(int)e->code;
 
+	if (r == 0)
+		r = read(d, c, ret, e);
+	if (d)
+		db_snapshot_end(d);
 	readers_give(c->api->readers, d);
 	return r;
 }
@@ -189,4 +194,14 @@ int api_judged(struct call *c, const char *pointer, int r, const struct err *e)
 bool api_given(const struct call *c, const char *key)
 {
 	return json_object_get(c->body, key) != NULL;
+}
+
+int api_time_query(const struct call *c, const char *name, int64_t *ret, struct err *e)
+{
+	const char *s = request_query(c->rq, name);
+
+	if (s && rfc3339_parse(s, ret) < 0)
+		return err_set(
+			e, ERR_INVALID, "'%s' must be a time such as 2026-12-31T18:00:00Z", name);
+	return 0;
 }

@@ -11,16 +11,6 @@
 #include "db/runs.h"
 #include "db/units.h"
 
-static int time_query(const struct call *c, const char *name, int64_t *ret, struct err *e)
-{
-	const char *s = request_query(c->rq, name);
-
-	if (s && rfc3339_parse(s, ret) < 0)
-		return err_set(
-			e, ERR_INVALID, "'%s' must be a time such as 2026-12-31T18:00:00Z", name);
-	return 0;
-}
-
 static int read_runs(struct db *d, const struct call *c, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
@@ -33,10 +23,10 @@ static int read_runs(struct db *d, const struct call *c, const struct db_page *p
 		.state = request_query(c->rq, "state"),
 		.recipe = request_query(c->rq, "recipe"),
 	};
-	int r = time_query(c, "from", &f.from_ms, e);
+	int r = api_time_query(c, "from", &f.from_ms, e);
 
 	if (r == 0)
-		r = time_query(c, "to", &f.to_ms, e);
+		r = api_time_query(c, "to", &f.to_ms, e);
 	return r < 0 ? r : runs_list(d, &f, page, ret, e);
 }
 
@@ -234,46 +224,6 @@ static int get_file(struct call *c, struct err *e)
 	return 0;
 }
 
-static int read_filter(const struct call *c, struct yield_filter *ret, struct err *e)
-{
-	int r;
-
-	*ret = (struct yield_filter){
-		.job = request_query(c->rq, "job_id"),
-		.station = request_query(c->rq, "station"),
-		.recipe = request_query(c->rq, "recipe"),
-		.to_ms = INT64_MAX,
-	};
-	r = time_query(c, "from", &ret->from_ms, e);
-	return r < 0 ? r : time_query(c, "to", &ret->to_ms, e);
-}
-
-static int read_yield(struct db *d, const struct call *c, json_t **ret, struct err *e)
-{
-	struct yield_filter f;
-	int r = read_filter(c, &f, e);
-
-	return r < 0 ? r : reports_yield(d, &f, ret, e);
-}
-
-static int get_yield(struct call *c, struct err *e)
-{
-	return api_answer_one(c, read_yield, e);
-}
-
-static int read_pareto(struct db *d, const struct call *c, json_t **ret, struct err *e)
-{
-	struct yield_filter f;
-	int r = read_filter(c, &f, e);
-
-	return r < 0 ? r : reports_pareto(d, &f, ret, e);
-}
-
-static int get_pareto(struct call *c, struct err *e)
-{
-	return api_answer_all(c, read_pareto, e);
-}
-
 /* --- units --- */
 
 static int read_units(struct db *d, const struct call *c, const struct db_page *page,
@@ -393,8 +343,6 @@ static const struct query_param query_runs[] = {{"station", NULL}, {"job_id", NU
 	{"serial", NULL}, {"unit", NULL}, {"outcome", outcomes}, {"state", run_states},
 	{"recipe", NULL}, {"from", NULL}, {"to", NULL}, QUERY_PAGE, {0}};
 static const struct query_param query_page[] = {QUERY_PAGE, {0}};
-static const struct query_param query_yield[] = {
-	{"job_id", NULL}, {"station", NULL}, {"recipe", NULL}, {"from", NULL}, {"to", NULL}, {0}};
 static const struct query_param query_units[] = {
 	{"state", unit_states}, {"model", NULL}, QUERY_PAGE, {0}};
 
@@ -407,8 +355,6 @@ const struct route routes_runs[] = {
 	{HTTP_GET, "/api/v1/runs/{id}/report", MAY_READ, ROUTE_NO_BODY, 0, get_report},
 	{HTTP_GET, "/api/v1/runs/{id}/files", MAY_READ, ROUTE_NO_BODY, 0, get_files},
 	{HTTP_GET, "/api/v1/runs/{id}/files/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_file},
-	{HTTP_GET, "/api/v1/reports/yield", MAY_READ, ROUTE_NO_BODY, 0, get_yield, query_yield},
-	{HTTP_GET, "/api/v1/reports/pareto", MAY_READ, ROUTE_NO_BODY, 0, get_pareto, query_yield},
 	{0},
 };
 

@@ -63,6 +63,10 @@ int db_begin(struct db *d, struct err *e);
 int db_commit(struct db *d, struct err *e);
 void db_rollback(struct db *d);
 
+/* Until its end, every statement of this connection sees the same commit. For a reader. */
+int db_snapshot(struct db *d, struct err *e);
+void db_snapshot_end(struct db *d);
+
 /* An event as it was committed. Strings may be NULL where they do not apply. */
 struct db_event {
 	int64_t seq;

@@ -5,6 +5,7 @@
 #include "base/timefmt.h"
 #include "db/db_impl.h"
 #include "db/reports.h"
+#include "db/rollups.h"
 #include "db/stmt.h"
 
 /* Runs of one look: no read transaction stays open for long, so that the log can be cut back. */
@@ -261,6 +262,8 @@ int integrity_tables(
 	r = check_recipes(d, stop, ret, e);
 	for (size_t i = 0; i < ARRAY_LEN(rules) && r == 0 && !ret[0]; i++)
 		r = check_rule(d, i, ret, e);
+	if (r == 0 && !ret[0])
+		r = rollups_check(d, ret, e);
 	watch(d, NULL);
 	return asked(stop) ? stopped(e) : r;
 }

@@ -18,7 +18,8 @@ int integrity_structure(
 /* Every finished run against the hash chain, oldest first; *ret_runs: how many are good. */
 int integrity_chain(struct db *d, const struct integrity_stop *stop, int64_t *ret_runs,
 	char ret[ERR_TEXT_BYTES], struct err *e);
-/* Recipes against their digests; passed runs, units and pools against the ledger. */
+/* Recipes against their digests; passed runs, units and pools against the ledger; the counts of the
+ * reports against the runs. */
 int integrity_tables(
 	struct db *d, const struct integrity_stop *stop, char ret[ERR_TEXT_BYTES], struct err *e);
 /* One finished run against its link of the chain, as it is served: 0, or -ERR_RECORDS_DAMAGED. */

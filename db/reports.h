@@ -10,6 +10,7 @@
 #pragma once
 
 #include "db/db.h"
+#include "db/rollups.h"
 
 #define REPORT_FIRST_HASH "0000000000000000000000000000000000000000000000000000000000000000"
 
@@ -23,16 +24,22 @@ int reports_hash(struct db *d, const char *run, const char *prev_hash, char ret_
 int reports_stations(struct db *d, int64_t since_ms, json_t **ret, struct err *e);
 
 struct yield_filter {
-	int64_t from_ms, to_ms; /* of ended_at, to_ms excluded */
-	const char *job;	/* each may be NULL */
-	const char *station;
-	const char *recipe;
+	int64_t from_ms, to_ms; /* of ended_at, to_ms excluded; 0: open */
+	struct rollup_filter of;
 };
 /* Counts of the window, never mixed: runs (passed, failed, error, aborted, interrupted, and
- * run_yield = passed / (passed + failed)); units first seen in it (units, first_passed,
- * first_pass_yield; last_passed, final_yield; retested, retest_rate). A yield of nothing is null.
- * Only production runs; only passed and failed runs make a unit seen. A run that never learnt
- * which unit it had is a unit of its own. */
-int reports_yield(struct db *d, const struct yield_filter *f, json_t **ret, struct err *e);
-/* First failing step and code: array of {step, code, count, share, cumulative}, most first. */
-int reports_pareto(struct db *d, const struct yield_filter *f, json_t **ret, struct err *e);
+ * run_yield = passed / (passed + failed)); units whose first run of all is in it (units,
+ * first_passed, first_pass_yield; last_passed, final_yield; retested, retest_rate), at the station
+ * and in the job of that run, their last run the last one so far. With a recipe, or by recipe or
+ * version, the first and the last run of that recipe. A yield of nothing is null. Only production
+ * runs; only passed and failed runs make a unit seen. A run that never learnt which unit it had is
+ * a unit of its own. by: "groups" has the same for each station, recipe or version. */
+int reports_yield(
+	struct db *d, const struct yield_filter *f, enum rollup_by by, json_t **ret, struct err *e);
+/* The same for each [at[i], at[i + 1]) of n times, as an array with `from` and `to`. */
+int reports_trend(struct db *d, const struct rollup_filter *of, const int64_t *at, size_t n,
+	json_t **ret, struct err *e);
+/* Step and code that ended runs with that outcome ("failed", "error", ...): array of {step, code,
+ * count, share, cumulative}, most first. */
+int reports_pareto(struct db *d, const struct yield_filter *f, const char *outcome, json_t **ret,
+	struct err *e);

@@ -6,6 +6,7 @@
 #include "db/ledger.h"
 #include "db/prompts.h"
 #include "db/reports.h"
+#include "db/rollups.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
@@ -220,6 +221,8 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	bool counts = f.job[0] && !strcmp(kind, "production");
 
 	r = chain(tx, end->run, hash, e);
+	if (r == 0)
+		r = rollups_add(tx, end->run, e);
 	if (r == 0)
 		r = tell_finished(tx, &f, end, hash, e);
 	if (r == 0 && counts)

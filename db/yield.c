@@ -3,20 +3,10 @@
  * The counts of db/reports.h.
  */
 #include "db/reports.h"
+
+#include "base/timefmt.h"
+#include "base/util.h"
 #include "db/stmt.h"
-
-/* The production runs of a window: ?1 from, ?2 to, ?3 job, ?4 station, ?5 recipe. */
-#define IN_WINDOW                                                                         \
-	"state = 'finished' AND kind = 'production' AND ended_at >= ?1 AND ended_at < ?2" \
-	" AND (?3 IS NULL OR job_id = ?3) AND (?4 IS NULL OR station = ?4)"               \
-	" AND (?5 IS NULL OR recipe = ?5)"
-
-static int begin(struct query *q, struct db *d, const struct select *s,
-	const struct yield_filter *f, struct err *e)
-{
-	return select_begin(q, d, e, s, f->from_ms, f->to_ms ? f->to_ms : INT64_MAX, f->job,
-		f->station, f->recipe);
-}
 
 static json_t *no_counts(void)
 {
@@ -62,84 +52,220 @@ static json_t *ratio(int64_t part, int64_t whole)
 	return whole > 0 ? json_real((double)part / (double)whole) : json_null();
 }
 
-static int count_runs(struct db *d, const struct yield_filter *f, json_t *out, struct err *e)
+/* --- the parts of a window, added up --- */
+
+/* What is open, or goes further than the runs, ends with the block that they are in. */
+static int close_window(
+	struct db *d, const struct yield_filter *f, int64_t *from, int64_t *to, struct err *e)
 {
-	struct counted {
-		const char *outcome;
-		int64_t n;
-	} row;
-	static const struct column columns[] = {
-		COL(struct counted, outcome), COL(struct counted, n), {0}};
-	SELECT(count,
-		"SELECT outcome, count(*) AS n FROM runs WHERE " IN_WINDOW " GROUP BY outcome",
-		columns);
-	_cleanup_(query_done) struct query q = {0};
-	json_t *runs = no_counts();
-	int r = begin(&q, d, &count, f, e);
+	int r = rollups_bounds(d, from, to, e);
 
-	while (r >= 0 && (r = select_next(&q, &row, e)) > 0)
-		json_object_set_new(runs, row.outcome, json_integer(row.n));
-
-	int64_t passed = json_integer_value(json_object_get(runs, "passed"));
-	int64_t failed = json_integer_value(json_object_get(runs, "failed"));
-
-	json_object_set_new(out, "runs", runs);
-	json_object_set_new(out, "run_yield", ratio(passed, passed + failed));
-	return MIN(r, 0);
+	*from = MAX(*from, f->from_ms);
+	*to = f->to_ms ? MIN(*to, f->to_ms) : *to;
+	return r;
 }
 
-static int count_units(struct db *d, const struct yield_filter *f, json_t *out, struct err *e)
-{
-	/* SQLite takes the bare columns next to a single min() or max() from that row
-	 * (lang_select.html, "Bare columns in an aggregate query"). */
-	struct counted {
-		int64_t units, first_passed, last_passed, retested;
-	} row = {0};
-	static const struct column columns[] = {COL(struct counted, units),
-		COL(struct counted, first_passed), COL(struct counted, last_passed),
-		COL(struct counted, retested), {0}};
-	SELECT(count,
-		"WITH counted AS (SELECT coalesce(unit_id, id) AS u, chain, outcome FROM runs"
-		" WHERE " IN_WINDOW " AND outcome IN ('passed', 'failed')),"
-		" firsts AS (SELECT u, outcome, min(chain), count(*) AS n FROM counted GROUP BY u),"
-		" lasts AS (SELECT u, outcome, max(chain) FROM counted GROUP BY u)"
-		" SELECT count(*) AS units, sum(f.outcome = 'passed') AS first_passed,"
-		" sum(l.outcome = 'passed') AS last_passed, sum(n > 1) AS retested"
-		" FROM firsts f JOIN lasts l ON l.u = f.u WHERE NOT EXISTS (SELECT 1 FROM runs r"
-		" WHERE r.unit_id = f.u AND r.kind = 'production' AND r.ended_at < ?1"
-		" AND r.outcome IN ('passed', 'failed') AND (?5 IS NULL OR r.recipe = ?5))",
-		columns);
-	_cleanup_(query_done) struct query q = {0};
-	int r = begin(&q, d, &count, f, e);
+typedef int range_fn(struct db *d, const struct rollup_range *range, void *data, struct err *e);
 
-	if (r == 0)
-		r = select_next(&q, &row, e);
+static int each_range(
+	struct db *d, const struct yield_filter *f, range_fn *fn, void *data, struct err *e)
+{
+	struct rollup_range parts[ROLLUP_RANGES];
+	int64_t from, to;
+	size_t n = 1;
+	int r = close_window(d, f, &from, &to, e);
+
+	if (r < 0 || from >= to)
+		return r;
+	parts[0] = (struct rollup_range){0, from, to};
+	/* A job's runs are few, and found by an index of their own. */
+	if (!f->of.job)
+		n = rollup_ranges(from, to, parts);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = fn(d, &parts[i], data, e);
+	return r;
+}
+
+/* --- yield --- */
+
+struct group {
+	char *name, *recipe; /* the first by which they are found: "station", or "recipe@version" */
+	struct rollup sum;   /* without its texts */
+};
+
+struct groups {
+	const struct rollup_filter *of;
+	enum rollup_by by;
+	json_t *place; /* name -> index */
+	struct group *at;
+	size_t n, cap;
+};
+
+static void groups_done(struct groups *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		free(g->at[i].name);
+		free(g->at[i].recipe);
+	}
+	free(g->at);
+	json_decref(g->place);
+}
+
+static struct group *find_group(struct groups *g, const struct rollup *row)
+{
+	_cleanup_(freep) char *name = g->by == ROLLUP_STATION ? xstrdup(row->station)
+							      : xasprintf("%s@%lld", row->recipe,
+									(long long)row->version);
+	json_t *place = json_object_get(g->place, name);
+
+	if (place)
+		return &g->at[json_integer_value(place)];
+	if (g->n == g->cap) {
+		struct group *grown;
+
+		g->cap = MAX(2 * g->cap, (size_t)16);
+		grown = reallocarray(g->at, g->cap, sizeof *grown);
+		if (!grown)
+			abort();
+		g->at = grown;
+	}
+	json_object_set_new(g->place, name, json_integer((json_int_t)g->n));
+	g->at[g->n] = (struct group){.recipe = xstrdup(row->recipe),
+		.name = steal_ptr(&name),
+		.sum.version = row->version};
+	return &g->at[g->n++];
+}
+
+static void add(struct rollup *sum, const struct rollup *row)
+{
+	sum->passed += row->passed;
+	sum->failed += row->failed;
+	sum->error += row->error;
+	sum->aborted += row->aborted;
+	sum->interrupted += row->interrupted;
+	sum->busy_ms += row->busy_ms;
+	sum->units += row->units;
+	sum->first_passed += row->first_passed;
+	sum->last_passed += row->last_passed;
+	sum->retested += row->retested;
+}
+
+static void add_to_group(void *data, const struct rollup *row)
+{
+	add(&find_group(data, row)->sum, row);
+}
+
+static int add_range(struct db *d, const struct rollup_range *range, void *data, struct err *e)
+{
+	struct groups *g = data;
+
+	return rollups_read(d, range, g->of, g->by, add_to_group, g, e);
+}
+
+static void set_counts(json_t *o, const struct rollup *s)
+{
+	json_object_set_new(o, "runs",
+		json_pack("{s:I, s:I, s:I, s:I, s:I}", "passed", (json_int_t)s->passed, "failed",
+			(json_int_t)s->failed, "error", (json_int_t)s->error, "aborted",
+			(json_int_t)s->aborted, "interrupted", (json_int_t)s->interrupted));
+	json_object_set_new(o, "run_yield", ratio(s->passed, s->passed + s->failed));
+	json_object_set_new(o, "busy_ms", json_integer(s->busy_ms));
+	json_object_set_new(o, "units", json_integer(s->units));
+	json_object_set_new(o, "first_passed", json_integer(s->first_passed));
+	json_object_set_new(o, "first_pass_yield", ratio(s->first_passed, s->units));
+	json_object_set_new(o, "last_passed", json_integer(s->last_passed));
+	json_object_set_new(o, "final_yield", ratio(s->last_passed, s->units));
+	json_object_set_new(o, "retested", json_integer(s->retested));
+	json_object_set_new(o, "retest_rate", ratio(s->retested, s->units));
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+	int r = strcmp(x->recipe, y->recipe);
+
+	if (r == 0 && x->sum.version != y->sum.version)
+		return x->sum.version < y->sum.version ? -1 : 1;
+	return r ? r : strcmp(x->name, y->name);
+}
+
+static json_t *group_json(const struct group *g, enum rollup_by by)
+{
+	json_t *o = json_object();
+
+	if (by == ROLLUP_STATION)
+		json_object_set_new(o, "station", json_string(g->name));
+	else
+		json_object_set_new(
+			o, "recipe", g->recipe[0] ? json_string(g->recipe) : json_null());
+	if (by == ROLLUP_VERSION)
+		json_object_set_new(
+			o, "version", g->sum.version ? json_integer(g->sum.version) : json_null());
+	set_counts(o, &g->sum);
+	return o;
+}
+
+static int count_groups(struct db *d, const struct yield_filter *f, enum rollup_by by,
+	struct groups *ret, struct err *e)
+{
+	*ret = (struct groups){.of = &f->of, .by = by, .place = json_object()};
+	return each_range(d, f, add_range, ret, e);
+}
+
+static json_t *groups_json(struct groups *g)
+{
+	json_t *list = json_array();
+
+	if (g->n > 0)
+		qsort(g->at, g->n, sizeof *g->at, by_name);
+	for (size_t i = 0; i < g->n; i++)
+		json_array_append_new(list, group_json(&g->at[i], g->by));
+	return list;
+}
+
+int reports_yield(
+	struct db *d, const struct yield_filter *f, enum rollup_by by, json_t **ret, struct err *e)
+{
+	_cleanup_(groups_done) struct groups all = {0}, some = {0};
+	int r = count_groups(d, f, ROLLUP_ALL, &all, e);
+
+	if (r == 0 && by != ROLLUP_ALL)
+		r = count_groups(d, f, by, &some, e);
 	if (r < 0)
 		return r;
-	json_object_set_new(out, "units", json_integer(row.units));
-	json_object_set_new(out, "first_passed", json_integer(row.first_passed));
-	json_object_set_new(out, "first_pass_yield", ratio(row.first_passed, row.units));
-	json_object_set_new(out, "last_passed", json_integer(row.last_passed));
-	json_object_set_new(out, "final_yield", ratio(row.last_passed, row.units));
-	json_object_set_new(out, "retested", json_integer(row.retested));
-	json_object_set_new(out, "retest_rate", ratio(row.retested, row.units));
+	*ret = json_object();
+	set_counts(*ret, all.n ? &all.at[0].sum : &(struct rollup){0});
+	if (by != ROLLUP_ALL)
+		json_object_set_new(*ret, "groups", groups_json(&some));
 	return 0;
 }
 
-int reports_yield(struct db *d, const struct yield_filter *f, json_t **ret, struct err *e)
+int reports_trend(struct db *d, const struct rollup_filter *of, const int64_t *at, size_t n,
+	json_t **ret, struct err *e)
 {
-	json_t *out = json_object();
-	int r = count_runs(d, f, out, e);
+	json_t *list = json_array();
+	int r = 0;
 
-	if (r == 0)
-		r = count_units(d, f, out, e);
+	for (size_t i = 0; i + 1 < n && r == 0; i++) {
+		const struct yield_filter f = {at[i], at[i + 1], *of};
+		_cleanup_(groups_done) struct groups g = {0};
+		char from[RFC3339_SIZE], to[RFC3339_SIZE];
+		json_t *o = json_pack(
+			"{s:s, s:s}", "from", rfc3339(at[i], from), "to", rfc3339(at[i + 1], to));
+
+		r = count_groups(d, &f, ROLLUP_ALL, &g, e);
+		set_counts(o, g.n ? &g.at[0].sum : &(struct rollup){0});
+		json_array_append_new(list, o);
+	}
 	if (r < 0) {
-		json_decref(out);
+		json_decref(list);
 		return r;
 	}
-	*ret = out;
+	*ret = list;
 	return 0;
 }
+
+/* --- Pareto --- */
 
 /* Shares need the whole: a second walk. */
 static void set_shares(json_t *rows, int64_t total)
@@ -157,30 +283,88 @@ static void set_shares(json_t *rows, int64_t total)
 	}
 }
 
-int reports_pareto(struct db *d, const struct yield_filter *f, json_t **ret, struct err *e)
+struct causes {
+	const struct yield_filter *f;
+	const char *outcome;
+	json_t *by_step; /* step -> code -> count */
+	int64_t total;
+};
+
+static void add_cause(void *data, const struct rollup_cause *row)
 {
-	static const struct column columns[] = {
-		{"step", AS_TEXT}, {"code", AS_TEXT}, {"count", AS_INT}, {0}};
-	SELECT(count,
-		"SELECT step, code, count(*) AS count FROM runs WHERE " IN_WINDOW
-		" AND outcome = 'failed' GROUP BY step, code ORDER BY count(*) DESC, step, code",
-		columns);
-	_cleanup_(query_done) struct query q = {0};
-	json_t *rows = json_array();
-	int64_t total = 0;
-	int r = begin(&q, d, &count, f, e);
+	struct causes *c = data;
+	json_t *codes = json_object_get(c->by_step, row->step);
+	json_t *n;
 
-	while (r >= 0 && (r = select_next(&q, NULL, e)) > 0) {
-		json_t *row = row_json(&q);
+	if (!codes) {
+		codes = json_object();
+		json_object_set_new(c->by_step, row->step, codes);
+	}
+	n = json_object_get(codes, row->code);
+	json_object_set_new(codes, row->code, json_integer(json_integer_value(n) + row->n));
+	c->total += row->n;
+}
 
-		total += json_integer_value(json_object_get(row, "count"));
-		json_array_append_new(rows, row);
+static int add_causes(struct db *d, const struct rollup_range *range, void *data, struct err *e)
+{
+	struct causes *c = data;
+
+	return rollups_causes(d, range, &c->f->of, c->outcome, add_cause, c, e);
+}
+
+static json_t *text_or_null(const char *s)
+{
+	return *s ? json_string(s) : json_null();
+}
+
+static int most_first(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	json_int_t m = json_integer_value(json_object_get(x, "count"));
+	json_int_t n = json_integer_value(json_object_get(y, "count"));
+	const char *names[] = {"step", "code"};
+	int r = m == n ? 0 : m > n ? -1 : 1;
+
+	for (size_t i = 0; i < ARRAY_LEN(names) && r == 0; i++) {
+		const char *p = json_string_value(json_object_get(x, names[i]));
+		const char *q = json_string_value(json_object_get(y, names[i]));
+
+		r = strcmp(p ? p : "", q ? q : "");
 	}
-	if (r < 0) {
-		json_decref(rows);
-		return r;
+	return r;
+}
+
+static json_t *causes_json(const struct causes *c)
+{
+	json_t *rows = json_array(), *codes, *n, **at;
+	const char *step, *code;
+	size_t count = 0;
+
+	json_object_foreach(c->by_step, step, codes)
+		count += json_object_size(codes);
+	at = xcalloc(count + 1, sizeof(json_t *));
+	count = 0;
+	json_object_foreach(c->by_step, step, codes)
+		json_object_foreach(codes, code, n)
+			at[count++] = json_pack("{s:o, s:o, s:O}", "step", text_or_null(step),
+				"code", text_or_null(code), "count", n);
+	qsort(at, count, sizeof(json_t *), most_first);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(rows, at[i]);
+	free(at);
+	return rows;
+}
+
+int reports_pareto(struct db *d, const struct yield_filter *f, const char *outcome, json_t **ret,
+	struct err *e)
+{
+	struct causes c = {.f = f, .outcome = outcome, .by_step = json_object()};
+	int r = each_range(d, f, add_causes, &c, e);
+
+	if (r == 0) {
+		*ret = causes_json(&c);
+		set_shares(*ret, c.total);
 	}
-	set_shares(rows, total);
-	*ret = rows;
-	return 0;
+	json_decref(c.by_step);
+	return r;
 }

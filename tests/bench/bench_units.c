@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bench_units PATH COUNT: a database with COUNT units and their finished runs, as a line leaves
- * behind.
+ * bench_units PATH COUNT [DAYS]: a database with COUNT units and their finished runs, as a line leaves
+ * behind: all of now, or spread over so many days before it, at 64 stations, some failed.
  */
 #include <stdio.h>
 
 #include "base/timefmt.h"
+#include "base/util.h"
 #include "db/ledger.h"
 #include "db/runs.h"
 
-static int one_unit(struct db *tx, struct err *e)
+static int one_unit(struct db *tx, long i, int64_t ended_ms, struct err *e)
 {
-	char id[UUID_SIZE];
+	char id[UUID_SIZE], station[8];
 	char serial[LEDGER_VALUE_SIZE];
 	const struct ledger_source src = {.from = LEDGER_DEVICE, .kind = "serial", .value = serial};
-	const struct run_new n = {.id = uuid7(id), .station = "bench", .attached_ms = wall_ms()};
+	const struct run_new n = {
+		.id = uuid7(id), .station = station, .attached_ms = ended_ms - 20000};
 	const struct run_start s = {
 		.run = id, .recipe = "bench", .version = 1, .recipe_sha256 = "", .model = "bench"};
-	const struct run_end end = {.run = id, .outcome = "passed", .ended_ms = wall_ms()};
+	bool passed = i % 23 != 7;
+	const struct run_end end = {.run = id,
+		.outcome = passed ? "passed" : "failed",
+		.code = passed ? NULL : "limit-low",
+		.step = passed ? NULL : "measure",
+		.ended_ms = ended_ms};
 	char out[LEDGER_VALUE_SIZE];
 	int r;
 
+	snprintf(station, sizeof station, "S%ld", i % 64);
 	snprintf(serial, sizeof serial, "SN%s", id);
 	r = runs_open(tx, &n, e);
 	if (r == 0)
@@ -32,16 +40,20 @@ static int one_unit(struct db *tx, struct err *e)
 
 int main(int argc, char **argv)
 {
-	long count = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
+	bool good = argc == 3 || argc == 4;
+	long count = good ? strtol(argv[2], NULL, 10) : 0;
+	int64_t days = argc == 4 ? strtol(argv[3], NULL, 10) : 0;
+	int64_t step_ms = days * 86400000 / MAX(count, 1);
+	int64_t now = wall_ms();
 	struct db *db = NULL;
 	struct err e = {0};
-	int r = argc == 3 ? db_open(argv[1], &db, &e) : -ERR_INVALID;
+	int r = good ? db_open(argv[1], &db, &e) : -ERR_INVALID;
 
 	for (long i = 0; r == 0 && i < count; i++) {
 		if (i % 1000 == 0)
 			r = db_begin(db, &e);
 		if (r == 0)
-			r = one_unit(db, &e);
+			r = one_unit(db, i, now - (count - 1 - i) * step_ms, &e);
 		if (r == 0 && (i % 1000 == 999 || i == count - 1))
 			r = db_commit(db, &e);
 	}

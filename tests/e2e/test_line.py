@@ -117,6 +117,32 @@ class SixteenUnits(unittest.TestCase):
             self.assertEqual(flash['sha256_read'], line.sha256(self.image))
             self.assertTrue(all(s['evidence'] for s in report['steps'] if s['outcome'] == 'passed'))
 
+    def test_the_yield_is_that_of_the_runs(self):
+        l = self.line
+        for by in ('station', 'version', 'hour', 'day'):
+            window = '&from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z' if by in ('hour', 'day') else ''
+            whole = l.api.get('/reports/yield?by=' + by + window)
+            made = 0 if window else 16
+            self.assertEqual((whole['runs']['passed'], whole['units'], whole['last_passed']), (made, made, made), by)
+            self.assertEqual(sum(g['units'] for g in whole['groups']), made, by)
+        ends = sorted(r['ended_at'] for r in self.runs)
+        middle = l.api.get('/reports/yield?from=%s&to=%s&by=hour' % (ends[3], ends[12]))
+        want = sum(ends[3] <= e < ends[12] for e in ends)
+        self.assertEqual((middle['units'], sum(g['units'] for g in middle['groups'])), (want, want))
+        shown = l.provctl('report', 'yield', '--by', 'station')
+        self.assertEqual(shown.returncode, 0, shown)
+        self.assertEqual(len(shown.stdout.splitlines()), 8 + 2, shown.stdout)
+        self.assertRegex(shown.stdout, r'\nall +16 +100\.0 % +100\.0 % +0\.0 %')
+        csv = os.path.join(l.home, 'yield.csv')
+        self.assertEqual(l.provctl('report', 'yield', '--by', 'station', '--csv', csv).returncode, 0)
+        with open(csv, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        self.assertEqual((len(lines), lines[0][:15], lines[1][:7]), (9, 'station,recipe,', 'A1,,,,,'))
+        self.assertEqual(l.provctl('report', 'pareto').stdout.split(), ['STEP', 'CODE', 'COUNT', 'SHARE', 'CUMULATIVE'])
+        for wrong in ('by=weekday', 'by=hour', 'version=2', 'recipe=x&version=0', 'from=yesterday',
+                      'by=hour&from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z'):
+            self.assertEqual(l.api.request('GET', '/reports/yield?' + wrong).status, 400, wrong)
+
     def test_reports_are_one_hash_chain(self):
         check_chain(self, self.line.api, self.runs)
 

@@ -32,7 +32,7 @@ static void assert_ratio(json_t *j, const char *key, double want)
 
 START_TEST(first_pass_yield_counts_units_by_their_first_run_and_run_yield_runs)
 {
-	struct yield_filter f = {.from_ms = 1000, .to_ms = 2000};
+	const struct yield_filter f = {.from_ms = 1000, .to_ms = 2000};
 	json_t *y = NULL;
 
 	a_run("old", "A1", "failed", 900); /* first seen before the window */
@@ -45,7 +45,7 @@ START_TEST(first_pass_yield_counts_units_by_their_first_run_and_run_yield_runs)
 	a_run("u4", "A1", "aborted", 1700);
 	a_run(NULL, "A1", "failed", 1800); /* a unit of its own */
 	a_run("u5", "A1", "passed", 2000); /* the window is half open */
-	OK(reports_yield(fx.db, &f, &y, &fx.e));
+	OK(reports_yield(fx.db, &f, ROLLUP_ALL, &y, &fx.e));
 	ck_assert_int_eq(int_at(y, "runs.passed"), 4);
 	ck_assert_int_eq(int_at(y, "runs.failed"), 2);
 	ck_assert_int_eq(int_at(y, "runs.error"), 1);
@@ -65,7 +65,7 @@ START_TEST(a_yield_of_nothing_is_no_number)
 	struct yield_filter f = {0};
 	json_t *y = NULL;
 
-	OK(reports_yield(fx.db, &f, &y, &fx.e));
+	OK(reports_yield(fx.db, &f, ROLLUP_ALL, &y, &fx.e));
 	ck_assert(json_is_null(at(y, "run_yield")));
 	ck_assert(json_is_null(at(y, "first_pass_yield")));
 	json_decref(y);
@@ -96,7 +96,7 @@ START_TEST(the_pareto_names_the_step_that_costs_most)
 
 	for (int i = 0; i < 4; i++)
 		a_run(NULL, i == 3 ? "A2" : "A1", i ? "failed" : "error", 1000);
-	OK(reports_pareto(fx.db, &f, &p, &fx.e));
+	OK(reports_pareto(fx.db, &f, "failed", &p, &fx.e));
 	ck_assert_uint_eq(json_array_size(p), 1);
 	ck_assert_str_eq(str_at(p, "0.step"), "burn");
 	ck_assert_str_eq(str_at(p, "0.code"), "timeout");

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /reports: the counts that people steer by, out of the rollups (db/rollups.h).
+ */
+#include <time.h>
+
+#include "api/route.h"
+#include "base/csv.h"
+#include "base/strbuf.h"
+#include "base/timefmt.h"
+#include "base/util.h"
+#include "db/reports.h"
+
+#define GROUPS_MAX 400
+#define HOUR_MS	   3600000
+
+static int version_query(const struct call *c, int64_t *ret, struct err *e)
+{
+	const char *s = request_query(c->rq, "version");
+	char *end;
+
+	if (!s)
+		return 0;
+	*ret = strtoll(s, &end, 10);
+	if (*end || *ret < 1 || *s < '0' || *s > '9')
+		return err_set(e, ERR_INVALID,
+			"'version' is '%.32s': the version of a recipe expected, a number from 1",
+			s);
+	if (!request_query(c->rq, "recipe"))
+		return err_set(e, ERR_INVALID,
+			"'version' alone says nothing: add the recipe that it is of");
+	return 0;
+}
+
+static int read_filter(const struct call *c, struct yield_filter *ret, struct err *e)
+{
+	int r;
+
+	*ret = (struct yield_filter){.of = {
+					     .job = request_query(c->rq, "job_id"),
+					     .station = request_query(c->rq, "station"),
+					     .recipe = request_query(c->rq, "recipe"),
+				     }};
+	r = api_time_query(c, "from", &ret->from_ms, e);
+	if (r == 0)
+		r = api_time_query(c, "to", &ret->to_ms, e);
+	return r < 0 ? r : version_query(c, &ret->of.version, e);
+}
+
+/* --- by time --- */
+
+/* The next hour, or the next midnight of this machine's time zone. */
+static int64_t next_border(int64_t ms, bool day)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (!day)
+		return ms - ms % HOUR_MS + HOUR_MS;
+	localtime_r(&t, &tm);
+	tm.tm_mday++;
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	return (int64_t)mktime(&tm) * 1000;
+}
+
+/* Where each hour or day of the window begins, and its end; n of them. */
+static int find_borders(const struct yield_filter *f, bool day, int64_t ret[GROUPS_MAX + 1],
+	size_t *ret_n, struct err *e)
+{
+	size_t n = 0;
+
+	if (!f->from_ms || !f->to_ms)
+		return err_set(e, ERR_INVALID, "'by' is '%s': 'from' and 'to' are needed with it",
+			day ? "day" : "hour");
+	for (int64_t at = f->from_ms; at < f->to_ms; at = next_border(at, day)) {
+		if (n == GROUPS_MAX)
+			return err_set(e, ERR_INVALID,
+				"more than %d %s: a shorter time between 'from' and 'to' expected",
+				GROUPS_MAX, day ? "days" : "hours");
+		ret[n++] = at;
+	}
+	ret[n++] = f->to_ms;
+	*ret_n = n;
+	return 0;
+}
+
+static int add_trend(
+	struct db *d, const struct yield_filter *f, bool day, json_t *out, struct err *e)
+{
+	int64_t *border = xcalloc(GROUPS_MAX + 1, sizeof *border);
+	json_t *groups = NULL;
+	size_t n = 0;
+	int r = find_borders(f, day, border, &n, e);
+
+	if (r == 0)
+		r = reports_trend(d, &f->of, border, n, &groups, e);
+	if (r == 0)
+		json_object_set_new(out, "groups", groups);
+	free(border);
+	return r;
+}
+
+/* --- the routes --- */
+
+static const char *const yield_by[] = {"station", "recipe", "version", "hour", "day", NULL};
+
+static int read_yield(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	const char *by = request_query(c->rq, "by");
+	enum rollup_by group = ROLLUP_ALL;
+	struct yield_filter f;
+	int r = read_filter(c, &f, e);
+
+	for (enum rollup_by i = ROLLUP_STATION; by && i <= ROLLUP_VERSION; i++)
+		if (!strcmp(by, yield_by[i - ROLLUP_STATION]))
+			group = i;
+	if (r == 0)
+		r = reports_yield(d, &f, group, ret, e);
+	if (r == 0 && by && group == ROLLUP_ALL)
+		r = add_trend(d, &f, !strcmp(by, "day"), *ret, e);
+	if (r < 0) {
+		json_decref(*ret);
+		*ret = NULL;
+	}
+	return r;
+}
+
+static int get_yield(struct call *c, struct err *e)
+{
+	return api_answer_one(c, read_yield, e);
+}
+
+static int read_pareto(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	const char *outcome = request_query(c->rq, "outcome");
+	struct yield_filter f;
+	int r = read_filter(c, &f, e);
+
+	return r < 0 ? r : reports_pareto(d, &f, outcome ? outcome : "failed", ret, e);
+}
+
+static int get_pareto(struct call *c, struct err *e)
+{
+	return api_answer_all(c, read_pareto, e);
+}
+
+/* --- as lines, for spreadsheets --- */
+
+static void answer_csv(struct call *c, const json_t *rows, const char *const *members)
+{
+	struct strbuf text = {0};
+	const json_t *row;
+	size_t i, n;
+
+	csv_write_names(&text, members);
+	json_array_foreach(rows, i, row)
+		csv_write_row(&text, row, members);
+	n = text.len;
+	response_text(c->rs, 200, "text/csv; charset=utf-8", sb_take(&text), n);
+}
+
+/* The groups that were asked for; without them one line of all. */
+static int get_yield_csv(struct call *c, struct err *e)
+{
+	static const char *const members[] = {"station", "recipe", "version", "from", "to",
+		"passed", "failed", "error", "aborted", "interrupted", "run_yield", "busy_ms",
+		"units", "first_passed", "first_pass_yield", "last_passed", "final_yield",
+		"retested", "retest_rate", NULL};
+	json_t *o = NULL, *rows, *row;
+	size_t i;
+	int r = api_read(c, read_yield, &o, e);
+
+	if (r < 0)
+		return r;
+	rows = json_incref(json_object_get(o, "groups"));
+	if (!rows)
+		rows = json_pack("[O]", o);
+	json_array_foreach(rows, i, row)
+		json_object_update(row, json_object_get(row, "runs"));
+	answer_csv(c, rows, members);
+	json_decref(rows);
+	json_decref(o);
+	return 0;
+}
+
+static int get_pareto_csv(struct call *c, struct err *e)
+{
+	static const char *const members[] = {"step", "code", "count", "share", "cumulative", NULL};
+	json_t *rows = NULL;
+	int r = api_read(c, read_pareto, &rows, e);
+
+	if (r < 0)
+		return r;
+	answer_csv(c, rows, members);
+	json_decref(rows);
+	return 0;
+}
+
+#define QUERY_REPORT                                                                              \
+	{"job_id", NULL}, {"station", NULL}, {"recipe", NULL}, {"version", NULL}, {"from", NULL}, \
+	{                                                                                         \
+		"to", NULL                                                                        \
+	}
+static const char *const causes_of[] = {"failed", "error", "aborted", "interrupted", NULL};
+static const struct query_param query_yield[] = {QUERY_REPORT, {"by", yield_by}, {0}};
+static const struct query_param query_pareto[] = {QUERY_REPORT, {"outcome", causes_of}, {0}};
+
+const struct route routes_reports[] = {
+	{HTTP_GET, "/api/v1/reports/yield", MAY_READ, ROUTE_NO_BODY, 0, get_yield, query_yield},
+	{HTTP_GET, "/api/v1/reports/pareto", MAY_READ, ROUTE_NO_BODY, 0, get_pareto, query_pareto},
+	{HTTP_GET, "/api/v1/reports/yield.csv", MAY_READ, ROUTE_NO_BODY, 0, get_yield_csv,
+		query_yield},
+	{HTTP_GET, "/api/v1/reports/pareto.csv", MAY_READ, ROUTE_NO_BODY, 0, get_pareto_csv,
+		query_pareto},
+	{0},
+};

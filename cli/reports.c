@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * provctl report: yield and causes, of a time, a station, a recipe or an order.
+ */
+#include "base/util.h"
+#include "cli/provctl.h"
+
+#define FILTERS \
+	"[--from TIME] [--to TIME] [--station S] [--recipe R [--version N]] [--job J] [--csv FILE]"
+
+struct report_options {
+	const char *from, *to, *station, *recipe, *version, *job;
+	const char *by, *outcome, *csv;
+};
+
+static int read_options(int argc, char **argv, const char *more, struct report_options *o)
+{
+	const struct option_row rows[] = {{"from", &o->from, NULL}, {"to", &o->to, NULL},
+		{"station", &o->station, NULL}, {"recipe", &o->recipe, NULL},
+		{"version", &o->version, NULL}, {"job", &o->job, NULL}, {"csv", &o->csv, NULL},
+		{more, !strcmp(more, "by") ? &o->by : &o->outcome, NULL}, {0}};
+
+	return ctl_options(argc, argv, rows, NULL, 0);
+}
+
+/* What the options ask for, owned by the caller. */
+static char *report_path(const char *what, const struct report_options *o)
+{
+	const struct {
+		const char *name, *value;
+	} query[] = {{"from", o->from}, {"to", o->to}, {"station", o->station},
+		{"recipe", o->recipe}, {"version", o->version}, {"job_id", o->job}, {"by", o->by},
+		{"outcome", o->outcome}};
+	struct strbuf path = {0};
+	char mark = '?';
+
+	sb_addf(&path, "/api/v1/reports/%s%s", what, o->csv ? ".csv" : "");
+	for (size_t i = 0; i < ARRAY_LEN(query); i++) {
+		_cleanup_(freep) char *value = query[i].value ? url_segment(query[i].value) : NULL;
+
+		if (!value)
+			continue;
+		sb_addf(&path, "%c%s=%s", mark, query[i].name, value);
+		mark = '&';
+	}
+	return sb_take(&path);
+}
+
+/* "96.3 %", or "-" of nothing. */
+static void add_share(struct table *t, const json_t *o, const char *member)
+{
+	const json_t *v = json_object_get(o, member);
+	char text[16];
+
+	snprintf(text, sizeof text, "%.1f %%", 100 * json_number_value(v));
+	table_add(t, json_is_number(v) ? text : NULL);
+}
+
+static void add_text(struct table *t, const json_t *o, const char *path)
+{
+	_cleanup_(freep) char *text = json_text(o, path);
+
+	table_add(t, *text ? text : NULL);
+}
+
+static void add_yield(struct table *t, const json_t *o, const char *name)
+{
+	table_add(t, name);
+	add_text(t, o, "units");
+	add_share(t, o, "first_pass_yield");
+	add_share(t, o, "final_yield");
+	add_share(t, o, "retest_rate");
+	add_text(t, o, "runs.passed");
+	add_text(t, o, "runs.failed");
+	add_text(t, o, "runs.error");
+	add_share(t, o, "run_yield");
+}
+
+/* A station, a recipe with or without its version, or when a time begins; owned by the caller. */
+static char *group_name(const json_t *o)
+{
+	_cleanup_(freep) char *version = json_text(o, "version");
+	_cleanup_(freep) char *recipe = json_text(o, "recipe");
+
+	if (json_object_get(o, "station"))
+		return json_text(o, "station");
+	if (json_object_get(o, "from"))
+		return json_text(o, "from");
+	if (!*recipe)
+		return xstrdup("(no recipe)");
+	return *version ? xasprintf("%s@%s", recipe, version) : steal_ptr(&recipe);
+}
+
+static void print_yield(const struct ctl *c, const json_t *o)
+{
+	static const char *const heads[] = {"", "UNITS", "FIRST PASS", "FINAL", "RETESTED",
+		"PASSED", "FAILED", "ERROR", "RUN YIELD"};
+	const json_t *group;
+	struct table t;
+	size_t i;
+
+	table_init(&t, ARRAY_LEN(heads));
+	for (i = 0; i < ARRAY_LEN(heads); i++)
+		table_add(&t, heads[i]);
+	json_array_foreach(json_object_get(o, "groups"), i, group) {
+		_cleanup_(freep) char *name = group_name(group);
+
+		add_yield(&t, group, name);
+	}
+	add_yield(&t, o, "all");
+	table_print(&t, c->color);
+	table_done(&t);
+}
+
+static void print_causes(const struct ctl *c, const json_t *o)
+{
+	static const char *const heads[] = {"STEP", "CODE", "COUNT", "SHARE", "CUMULATIVE"};
+	const json_t *row;
+	struct table t;
+	size_t i;
+
+	table_init(&t, ARRAY_LEN(heads));
+	for (i = 0; i < ARRAY_LEN(heads); i++)
+		table_add(&t, heads[i]);
+	json_array_foreach(json_object_get(o, "items"), i, row) {
+		add_text(&t, row, "step");
+		add_text(&t, row, "code");
+		add_text(&t, row, "count");
+		add_share(&t, row, "share");
+		add_share(&t, row, "cumulative");
+	}
+	table_print(&t, c->color);
+	table_done(&t);
+}
+
+static int report(struct ctl *c, const char *what, const struct report_options *o,
+	void (*print)(const struct ctl *c, const json_t *o))
+{
+	_cleanup_(freep) char *path = report_path(what, o);
+	json_t *answer = NULL;
+	struct err e;
+
+	if (o->csv)
+		return api_download(c, path, o->csv, "", &e) < 0 ? ctl_fail(&e) : EXIT_PASSED;
+	if (api_get(c, path, &answer, &e) < 0)
+		return ctl_fail(&e);
+	if (c->json)
+		print_json(answer);
+	else
+		print(c, answer);
+	json_decref(answer);
+	return EXIT_PASSED;
+}
+
+static const char yield_usage[] = "report yield [--by station|recipe|version|hour|day] " FILTERS;
+static const char pareto_usage[] =
+	"report pareto [--outcome failed|error|aborted|interrupted] " FILTERS;
+
+static int report_yield(struct ctl *c, int argc, char **argv)
+{
+	struct report_options o = {0};
+
+	if (read_options(argc, argv, "by", &o) != 0)
+		return ctl_usage("%s", yield_usage);
+	return report(c, "yield", &o, print_yield);
+}
+
+static int report_pareto(struct ctl *c, int argc, char **argv)
+{
+	struct report_options o = {0};
+
+	if (read_options(argc, argv, "outcome", &o) != 0)
+		return ctl_usage("%s", pareto_usage);
+	return report(c, "pareto", &o, print_causes);
+}
+
+const struct command commands_reports[] = {
+	{"report yield", "[--by station|recipe|version|hour|day] " FILTERS,
+		"First-pass, final and run yield, of all and of each group", report_yield},
+	{"report pareto", "[--outcome failed|error|aborted|interrupted] " FILTERS,
+		"What ended runs, the most frequent cause first", report_pareto},
+	{0},
+};
