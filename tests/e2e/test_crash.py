@@ -379,8 +379,14 @@ class Crash:
             follower_last = l.api.all('/events')[-1]['seq']
             line.wait_for('the stream is at the end', lambda: follower.told and follower.told[-1][0] >= follower_last)
             follower.drop()
+            self.check(l.provd.term() == 0, 'provd ends with 0 at SIGTERM')
             for problem in (customer.problems + follower.problems + self.engineer.problems)[:5]:
                 self.check(False, problem)
+            # All runs, links of the chain, pages and counts of the reports, once more.
+            self.start(l)
+            records = lambda: l.api.get('/records')['check']
+            line.wait_for('the check of the records is done', lambda: records()['state'] != 'running')
+            self.check(records()['state'] == 'sound', 'the records after all kills: %s' % records())
             self.check(l.provd.term() == 0, 'provd ends with 0 at SIGTERM')
             units = l.sim.units()
             with l.provd.db() as d:
