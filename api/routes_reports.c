@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "db/measured.h"
 #include "db/reports.h"
 
 #define GROUPS_MAX 400
@@ -145,6 +146,81 @@ static int get_pareto(struct call *c, struct err *e)
 	return api_answer_all(c, read_pareto, e);
 }
 
+/* --- measurements --- */
+
+static int read_measurements(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return measured_list(d, ret, e);
+}
+
+static int get_measurements(struct call *c, struct err *e)
+{
+	return api_answer_all(c, read_measurements, e);
+}
+
+static int limit_query(const struct call *c, int64_t *ret, struct err *e)
+{
+	const char *s = request_query(c->rq, "limit");
+	char *end;
+
+	if (!s)
+		return 0;
+	*ret = strtoll(s, &end, 10);
+	if (*end || *s < '0' || *s > '9' || *ret < 1 || *ret > MEASURED_MAX)
+		return err_set(e, ERR_INVALID, "'limit' is '%.32s': a number from 1 to %d expected",
+			s, MEASURED_MAX);
+	return 0;
+}
+
+static int read_measured_filter(const struct call *c, struct measured_filter *ret, struct err *e)
+{
+	int r;
+
+	*ret = (struct measured_filter){
+		.name = request_query(c->rq, "name"),
+		.step = request_query(c->rq, "step"),
+		.recipe = request_query(c->rq, "recipe"),
+		.station = request_query(c->rq, "station"),
+	};
+	if (!ret->name || !ret->step || !ret->recipe)
+		return err_set(e, ERR_INVALID,
+			"'recipe', 'step' and 'name' are needed: /reports/measurements lists them");
+	r = version_query(c, &ret->version, e);
+	if (r == 0)
+		r = api_time_query(c, "from", &ret->from_ms, e);
+	if (r == 0)
+		r = api_time_query(c, "to", &ret->to_ms, e);
+	return r < 0 ? r : limit_query(c, &ret->limit, e);
+}
+
+static int read_capability(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	struct measured_filter f;
+	int r = read_measured_filter(c, &f, e);
+
+	return r < 0 ? r : measured_capability(d, &f, ret, e);
+}
+
+static int get_capability(struct call *c, struct err *e)
+{
+	return api_answer_one(c, read_capability, e);
+}
+
+static int read_gauge(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	struct measured_filter f;
+	int r = read_measured_filter(c, &f, e);
+
+	if (r == 0 && !f.limit)
+		f.limit = MEASURED_MAX;
+	return r < 0 ? r : measured_gauge(d, &f, ret, e);
+}
+
+static int get_gauge(struct call *c, struct err *e)
+{
+	return api_answer_one(c, read_gauge, e);
+}
+
 /* --- as lines, for spreadsheets --- */
 
 static void answer_csv(struct call *c, const json_t *rows, const char *const *members)
@@ -184,6 +260,20 @@ static int get_yield_csv(struct call *c, struct err *e)
 	return 0;
 }
 
+static int get_capability_csv(struct call *c, struct err *e)
+{
+	static const char *const members[] = {
+		"at", "value", "run", "serial", "station", "verdict", NULL};
+	json_t *o = NULL;
+	int r = api_read(c, read_capability, &o, e);
+
+	if (r < 0)
+		return r;
+	answer_csv(c, json_object_get(o, "points"), members);
+	json_decref(o);
+	return 0;
+}
+
 static int get_pareto_csv(struct call *c, struct err *e)
 {
 	static const char *const members[] = {"step", "code", "count", "share", "cumulative", NULL};
@@ -204,6 +294,9 @@ static int get_pareto_csv(struct call *c, struct err *e)
 	}
 static const char *const causes_of[] = {"failed", "error", "aborted", "interrupted", NULL};
 static const struct query_param query_yield[] = {QUERY_REPORT, {"by", yield_by}, {0}};
+static const struct query_param query_measured[] = {{"recipe", NULL}, {"version", NULL},
+	{"step", NULL}, {"name", NULL}, {"station", NULL}, {"from", NULL}, {"to", NULL},
+	{"limit", NULL}, {0}};
 static const struct query_param query_pareto[] = {QUERY_REPORT, {"outcome", causes_of}, {0}};
 
 const struct route routes_reports[] = {
@@ -213,5 +306,11 @@ const struct route routes_reports[] = {
 		query_yield},
 	{HTTP_GET, "/api/v1/reports/pareto.csv", MAY_READ, ROUTE_NO_BODY, 0, get_pareto_csv,
 		query_pareto},
+	{HTTP_GET, "/api/v1/reports/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_measurements},
+	{HTTP_GET, "/api/v1/reports/capability", MAY_READ, ROUTE_NO_BODY, 0, get_capability,
+		query_measured},
+	{HTTP_GET, "/api/v1/reports/capability.csv", MAY_READ, ROUTE_NO_BODY, 0, get_capability_csv,
+		query_measured},
+	{HTTP_GET, "/api/v1/reports/gauge", MAY_READ, ROUTE_NO_BODY, 0, get_gauge, query_measured},
 	{0},
 };

@@ -11,6 +11,7 @@
 struct report_options {
 	const char *from, *to, *station, *recipe, *version, *job;
 	const char *by, *outcome, *csv;
+	const char *step, *name, *limit;
 };
 
 static int read_options(int argc, char **argv, const char *more, struct report_options *o)
@@ -23,6 +24,17 @@ static int read_options(int argc, char **argv, const char *more, struct report_o
 	return ctl_options(argc, argv, rows, NULL, 0);
 }
 
+static int read_measured(int argc, char **argv, struct report_options *o)
+{
+	const struct option_row rows[] = {{"from", &o->from, NULL}, {"to", &o->to, NULL},
+		{"station", &o->station, NULL}, {"recipe", &o->recipe, NULL},
+		{"version", &o->version, NULL}, {"csv", &o->csv, NULL}, {"step", &o->step, NULL},
+		{"name", &o->name, NULL}, {"limit", &o->limit, NULL}, {0}};
+	int n = ctl_options(argc, argv, rows, NULL, 0);
+
+	return n == 0 && o->recipe && o->step && o->name ? 0 : -1;
+}
+
 /* What the options ask for, owned by the caller. */
 static char *report_path(const char *what, const struct report_options *o)
 {
@@ -30,7 +42,7 @@ static char *report_path(const char *what, const struct report_options *o)
 		const char *name, *value;
 	} query[] = {{"from", o->from}, {"to", o->to}, {"station", o->station},
 		{"recipe", o->recipe}, {"version", o->version}, {"job_id", o->job}, {"by", o->by},
-		{"outcome", o->outcome}};
+		{"outcome", o->outcome}, {"step", o->step}, {"name", o->name}, {"limit", o->limit}};
 	struct strbuf path = {0};
 	char mark = '?';
 
@@ -91,7 +103,7 @@ static char *group_name(const json_t *o)
 	return *version ? xasprintf("%s@%s", recipe, version) : steal_ptr(&recipe);
 }
 
-static void print_yield(const struct ctl *c, const json_t *o)
+static void print_yield(struct ctl *c, const json_t *o)
 {
 	static const char *const heads[] = {"", "UNITS", "FIRST PASS", "FINAL", "RETESTED",
 		"PASSED", "FAILED", "ERROR", "RUN YIELD"};
@@ -112,7 +124,7 @@ static void print_yield(const struct ctl *c, const json_t *o)
 	table_done(&t);
 }
 
-static void print_causes(const struct ctl *c, const json_t *o)
+static void print_causes(struct ctl *c, const json_t *o)
 {
 	static const char *const heads[] = {"STEP", "CODE", "COUNT", "SHARE", "CUMULATIVE"};
 	const json_t *row;
@@ -133,8 +145,54 @@ static void print_causes(const struct ctl *c, const json_t *o)
 	table_done(&t);
 }
 
+/* One member a line. */
+static void print_members(const json_t *o, const char *const *members)
+{
+	struct table t;
+
+	table_init(&t, 2);
+	for (; *members; members++) {
+		table_add(&t, *members);
+		add_text(&t, o, *members);
+	}
+	table_print(&t, false);
+	table_done(&t);
+}
+
+static void print_capability(struct ctl *c, const json_t *o)
+{
+	static const char *const members[] = {"unit", "low", "high", "n", "mean", "min", "max",
+		"sigma_within", "sigma_overall", "cp", "cpk", "pp", "ppk", "reason", "chart.lower",
+		"chart.upper", "chart.range_upper", NULL};
+	const json_t *point;
+	size_t i, n = 0;
+
+	print_members(o, members);
+	json_array_foreach(json_object_get(o, "points"), i, point)
+		n += json_array_size(json_object_get(point, "rules")) > 0;
+	printf("%zu of %zu values complete a rule of Western Electric\n", n,
+		json_array_size(json_object_get(o, "points")));
+}
+
+static void print_gauge(struct ctl *c, const json_t *o)
+{
+	static const char *const members[] = {"unit", "units", "stations", "trials",
+		"repeatability", "reproducibility", "part_variation", "gauge", "total", "percent",
+		"percent_of_tolerance", "categories", "interaction_pooled", NULL};
+
+	print_members(o, members);
+}
+
+static void print_measurements(struct ctl *c, const json_t *o)
+{
+	static const char *const members[] = {
+		"recipe", "step", "name", "unit", "low", "high", NULL};
+
+	print_items(c, o, members);
+}
+
 static int report(struct ctl *c, const char *what, const struct report_options *o,
-	void (*print)(const struct ctl *c, const json_t *o))
+	void (*print)(struct ctl *c, const json_t *o))
 {
 	_cleanup_(freep) char *path = report_path(what, o);
 	json_t *answer = NULL;
@@ -174,10 +232,48 @@ static int report_pareto(struct ctl *c, int argc, char **argv)
 	return report(c, "pareto", &o, print_causes);
 }
 
+static int report_measurements(struct ctl *c, int argc, char **argv)
+{
+	const struct report_options none = {0};
+
+	if (ctl_options(argc, argv, NULL, NULL, 0) != 0)
+		return ctl_usage("report measurements");
+	return report(c, "measurements", &none, print_measurements);
+}
+
+#define MEASURED                                                                             \
+	"--recipe R --step S --name N [--version N] [--station S] [--from TIME] [--to TIME]" \
+	" [--limit N]"
+static const char capability_usage[] = "report capability " MEASURED " [--csv FILE]";
+static const char gauge_usage[] = "report gauge " MEASURED;
+
+static int report_capability(struct ctl *c, int argc, char **argv)
+{
+	struct report_options o = {0};
+
+	if (read_measured(argc, argv, &o) != 0)
+		return ctl_usage("%s", capability_usage);
+	return report(c, "capability", &o, print_capability);
+}
+
+static int report_gauge(struct ctl *c, int argc, char **argv)
+{
+	struct report_options o = {0};
+
+	if (read_measured(argc, argv, &o) != 0 || o.csv)
+		return ctl_usage("%s", gauge_usage);
+	return report(c, "gauge", &o, print_gauge);
+}
+
 const struct command commands_reports[] = {
 	{"report yield", "[--by station|recipe|version|hour|day] " FILTERS,
 		"First-pass, final and run yield, of all and of each group", report_yield},
 	{"report pareto", "[--outcome failed|error|aborted|interrupted] " FILTERS,
 		"What ended runs, the most frequent cause first", report_pareto},
+	{"report measurements", "", "What recipes measure, with step, unit and limits",
+		report_measurements},
+	{"report capability", MEASURED " [--csv FILE]",
+		"Cp, Cpk, Pp, Ppk and the limits of the control chart", report_capability},
+	{"report gauge", MEASURED, "Gauge R&R of golden units", report_gauge},
 	{0},
 };

@@ -22,6 +22,7 @@
 enum column_type {
 	/* Of a struct; COL() picks it by the type of the field. */
 	COLUMN_INT,	 /* int64_t, 0 for NULL */
+	COLUMN_REAL,	 /* double, NAN for NULL */
 	COLUMN_BOOL,	 /* bool: not 0 */
 	COLUMN_COPY,	 /* char[], cut to whole characters of it; "" for NULL */
 	COLUMN_BORROWED, /* const char *, valid until the next step; NULL for NULL */
@@ -42,7 +43,7 @@ struct column {
 };
 
 /* clang-format off */
-#define COLUMN_TYPE(x) _Generic((x), int64_t: COLUMN_INT, bool: COLUMN_BOOL, \
+#define COLUMN_TYPE(x) _Generic((x), int64_t: COLUMN_INT, double: COLUMN_REAL, bool: COLUMN_BOOL, \
 	char *: COLUMN_COPY, const char *: COLUMN_BORROWED, json_t *: COLUMN_JSON)
 /* clang-format on */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/stmt.h"
 
+#include <math.h>
+
 #include "base/timefmt.h"
 #include "db/db_impl.h"
 
@@ -190,6 +192,9 @@ static void read_field(const struct query *q, size_t k, void *to)
 	case COLUMN_INT:
 		*(int64_t *)field = ops->get_int(q->st, i);
 		break;
+	case COLUMN_REAL:
+		*(double *)field = ops->is_null(q->st, i) ? NAN : ops->get_real(q->st, i);
+		break;
 	case COLUMN_BOOL:
 		*(bool *)field = ops->get_int(q->st, i) != 0;
 		break;
@@ -226,6 +231,7 @@ static json_t *column_json(const struct query *q, int i, enum column_type type)
 	case COLUMN_INT:
 		return json_integer(ops->get_int(q->st, i));
 	case AS_REAL:
+	case COLUMN_REAL:
 		return json_real(ops->get_real(q->st, i)); /* NULL where it is not finite */
 	case AS_BOOL:
 	case COLUMN_BOOL:

@@ -143,6 +143,22 @@ class SixteenUnits(unittest.TestCase):
                       'by=hour&from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z'):
             self.assertEqual(l.api.request('GET', '/reports/yield?' + wrong).status, 400, wrong)
 
+    def test_a_measurement_says_what_its_runs_measured(self):
+        l = self.line
+        for m in l.api.get('/reports/measurements')['items']:
+            query = '?recipe=%(recipe)s&step=%(step)s&name=%(name)s' % m
+            got = l.api.get('/reports/capability' + query)
+            want = [x['value'] for r in self.runs for x in l.api.get('/runs/%s/measurements' % r['id'])['items']
+                    if x['name'] == m['name'] and x['value'] is not None]
+            self.assertEqual(sorted(p['value'] for p in got['points']), sorted(want))
+            self.assertAlmostEqual(got['mean'], sum(want) / len(want))
+            self.assertEqual((got['unit'], got['n'], got['cpk'], got['reason']), (m['unit'], 16, None, 'fewer than 30 values'))
+            shown = l.provctl('report', 'capability', '--recipe', m['recipe'], '--step', m['step'], '--name', m['name'])
+            self.assertIn('fewer than 30 values', shown.stdout)
+            self.assertEqual(l.api.request('GET', '/reports/gauge' + query).status, 404)
+        self.assertTrue(m)
+        self.assertEqual(l.api.request('GET', '/reports/capability?recipe=x').status, 400)
+
     def test_reports_are_one_hash_chain(self):
         check_chain(self, self.line.api, self.runs)
 
