@@ -242,7 +242,7 @@ static int get_yield_csv(struct call *c, struct err *e)
 	static const char *const members[] = {"station", "recipe", "version", "from", "to",
 		"passed", "failed", "error", "aborted", "interrupted", "run_yield", "busy_ms",
 		"units", "first_passed", "first_pass_yield", "last_passed", "final_yield",
-		"retested", "retest_rate", NULL};
+		"retested", "retest_rate", "p_value", "verdict", NULL};
 	json_t *o = NULL, *rows, *row;
 	size_t i;
 	int r = api_read(c, read_yield, &o, e);

@@ -125,6 +125,67 @@ void spc_rules(const double *x, size_t n, const struct spc *s, uint8_t *ret)
 	}
 }
 
+/* --- shares --- */
+
+#define Z95 1.959963984540054
+
+void spc_wilson(int64_t k, int64_t n, double *ret_low, double *ret_high)
+{
+	double m = (double)n, p = (double)k / m, z2 = Z95 * Z95;
+	double middle = (p + z2 / (2 * m)) / (1 + z2 / m);
+	double half = Z95 / (1 + z2 / m) * sqrt(p * (1 - p) / m + z2 / (4 * m * m));
+
+	*ret_low = k == 0 ? 0 : middle - half;
+	*ret_high = k == n ? 1 : middle + half;
+}
+
+/* Two rows of a table with its sums; k: how many good ones are in the first. */
+struct table {
+	double here, there, good;
+};
+
+static double log_choose(double n, double k)
+{
+	return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1);
+}
+
+static double log_chance(const struct table *t, double k)
+{
+	return log_choose(t->here, k) + log_choose(t->there, t->good - k);
+}
+
+/* From the likeliest table in one direction, until nothing is added: the chances relative to it. */
+static void sum_chances(
+	const struct table *t, double k, int step, double seen, double *all, double *ret)
+{
+	double first = MAX(0, t->good - t->there), last = MIN(t->here, t->good);
+	double chance = 1;
+
+	for (k += step; k >= first && k <= last && chance > 1e-300; k += step) {
+		double up = step > 0 ? k : k + 1;
+		double ratio =
+			(t->here - up + 1) * (t->good - up + 1) / (up * (t->there - t->good + up));
+
+		chance *= step > 0 ? ratio : 1 / ratio;
+		*all += chance;
+		*ret += chance <= seen ? chance : 0;
+	}
+}
+
+double spc_fisher(int64_t good, int64_t bad, int64_t other_good, int64_t other_bad)
+{
+	const struct table t = {(double)(good + bad), (double)(other_good + other_bad),
+		(double)(good + other_good)};
+	double mode = floor((t.here + 1) * (t.good + 1) / (t.here + t.there + 2));
+	/* Tables that are no more likely than the one that was seen; equal ones differ by rounding. */
+	double seen = exp(log_chance(&t, (double)good) - log_chance(&t, mode)) * (1 + 1e-7);
+	double all = 1, p = seen >= 1 ? 1 : 0;
+
+	sum_chances(&t, mode, 1, seen, &all, &p);
+	sum_chances(&t, mode, -1, seen, &all, &p);
+	return p / all;
+}
+
 /* --- gauge R&R --- */
 
 #define POOL_ALPHA 0.25

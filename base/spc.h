@@ -36,6 +36,12 @@ struct spc spc_of(const double *x, size_t n, double low, double high);
 /* Rule k (1 to 4) is bit k - 1 of the value that completes it. */
 void spc_rules(const double *x, size_t n, const struct spc *s, uint8_t *ret);
 
+/* The interval of Wilson, 95 %, of a share of k among n > 0: what it may be where n is small. */
+void spc_wilson(int64_t k, int64_t n, double *ret_low, double *ret_high);
+/* The exact test of Fisher, two-sided, of good and bad here and there: how likely shares that differ as
+ * much are by chance. */
+double spc_fisher(int64_t good, int64_t bad, int64_t other_good, int64_t other_bad);
+
 /* Gauge repeatability and reproducibility, by analysis of variance of a crossed study: each part measured
  * the same number of times by each appraiser. x[(part * appraisers + appraiser) * trials + trial]. The
  * interaction is pooled where its F is not significant at 0.25 (AIAG MSA, 4th edition). */

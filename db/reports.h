@@ -33,7 +33,9 @@ struct yield_filter {
  * and in the job of that run, their last run the last one so far. With a recipe, or by recipe or
  * version, the first and the last run of that recipe. A yield of nothing is null. Only production
  * runs; only passed and failed runs make a unit seen. A run that never learnt which unit it had is
- * a unit of its own. by: "groups" has the same for each station, recipe or version. */
+ * a unit of its own. first_pass_interval: Wilson, 95 %. by: "groups" has the same for each station,
+ * recipe or version; a station also p_value and verdict, by Fisher's exact test of its first passes against
+ * all others: "like-others", or "better" or "worse" where p is below 0.05 / stations. */
 int reports_yield(
 	struct db *d, const struct yield_filter *f, enum rollup_by by, json_t **ret, struct err *e);
 /* The same for each [at[i], at[i + 1]) of n times, as an array with `from` and `to`. */

@@ -4,6 +4,7 @@
  */
 #include "db/reports.h"
 
+#include "base/spc.h"
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "db/stmt.h"
@@ -162,6 +163,17 @@ static int add_range(struct db *d, const struct rollup_range *range, void *data,
 	return rollups_read(d, range, g->of, g->by, add_to_group, g, e);
 }
 
+/* What the share may be, where few units were made. */
+static json_t *interval(int64_t part, int64_t whole)
+{
+	double low, high;
+
+	if (whole <= 0)
+		return json_null();
+	spc_wilson(part, whole, &low, &high);
+	return json_pack("[f, f]", low, high);
+}
+
 static void set_counts(json_t *o, const struct rollup *s)
 {
 	json_object_set_new(o, "runs",
@@ -173,6 +185,7 @@ static void set_counts(json_t *o, const struct rollup *s)
 	json_object_set_new(o, "units", json_integer(s->units));
 	json_object_set_new(o, "first_passed", json_integer(s->first_passed));
 	json_object_set_new(o, "first_pass_yield", ratio(s->first_passed, s->units));
+	json_object_set_new(o, "first_pass_interval", interval(s->first_passed, s->units));
 	json_object_set_new(o, "last_passed", json_integer(s->last_passed));
 	json_object_set_new(o, "final_yield", ratio(s->last_passed, s->units));
 	json_object_set_new(o, "retested", json_integer(s->retested));
@@ -212,14 +225,38 @@ static int count_groups(struct db *d, const struct yield_filter *f, enum rollup_
 	return each_range(d, f, add_range, ret, e);
 }
 
-static json_t *groups_json(struct groups *g)
+/* A station against all others: by chance one in twenty lines would have one that is marked. */
+#define CHANCE 0.05
+
+static void compare_station(
+	json_t *o, const struct rollup *here, const struct rollup *all, size_t stations)
+{
+	int64_t good = all->first_passed - here->first_passed;
+	int64_t bad = all->units - here->units - good;
+	double p = spc_fisher(here->first_passed, here->units - here->first_passed, good, bad);
+	bool better = here->first_passed * (good + bad) > good * here->units;
+	bool alone = here->units == 0 || good + bad == 0;
+
+	json_object_set_new(o, "p_value", alone ? json_null() : json_real(p));
+	json_object_set_new(o, "verdict",
+		alone				 ? json_null()
+		: p >= CHANCE / (double)stations ? json_string("like-others")
+						 : json_string(better ? "better" : "worse"));
+}
+
+static json_t *groups_json(struct groups *g, const struct rollup *all)
 {
 	json_t *list = json_array();
 
 	if (g->n > 0)
 		qsort(g->at, g->n, sizeof *g->at, by_name);
-	for (size_t i = 0; i < g->n; i++)
-		json_array_append_new(list, group_json(&g->at[i], g->by));
+	for (size_t i = 0; i < g->n; i++) {
+		json_t *o = group_json(&g->at[i], g->by);
+
+		if (g->by == ROLLUP_STATION)
+			compare_station(o, &g->at[i].sum, all, g->n);
+		json_array_append_new(list, o);
+	}
 	return list;
 }
 
@@ -227,16 +264,19 @@ int reports_yield(
 	struct db *d, const struct yield_filter *f, enum rollup_by by, json_t **ret, struct err *e)
 {
 	_cleanup_(groups_done) struct groups all = {0}, some = {0};
+	struct rollup total = {0};
 	int r = count_groups(d, f, ROLLUP_ALL, &all, e);
 
 	if (r == 0 && by != ROLLUP_ALL)
 		r = count_groups(d, f, by, &some, e);
 	if (r < 0)
 		return r;
+	if (all.n)
+		total = all.at[0].sum;
 	*ret = json_object();
-	set_counts(*ret, all.n ? &all.at[0].sum : &(struct rollup){0});
+	set_counts(*ret, &total);
 	if (by != ROLLUP_ALL)
-		json_object_set_new(*ret, "groups", groups_json(&some));
+		json_object_set_new(*ret, "groups", groups_json(&some, &total));
 	return 0;
 }
 

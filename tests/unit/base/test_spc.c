@@ -176,6 +176,35 @@ START_TEST(one_appraiser_has_repeatability_alone)
 }
 END_TEST
 
+/* R 4.2.2: prop.test(k, n, correct = FALSE)$conf.int and fisher.test(matrix(...))$p.value. */
+START_TEST(shares_have_the_intervals_and_tests_of_r)
+{
+	static const struct {
+		int64_t k, n;
+		double low, high;
+	} shares[] = {{9, 10, 0.595849973205, 0.982123786905}, {0, 8, 0, 0.324407564884},
+		{5, 5, 0.565517535217, 1}, {963, 1000, 0.949417602518, 0.973038819124}};
+	static const struct {
+		int64_t t[4];
+		double p;
+	} tables[] = {{{8, 2, 1, 5}, 0.034965034965}, {{90, 10, 880, 20}, 0.000351171840186},
+		{{10, 0, 10, 0}, 1}, {{0, 3, 3, 0}, 0.1}, {{50, 50, 50, 50}, 1},
+		{{15000, 600, 960000, 24400}, 5.77068959478e-24}};
+	double low, high;
+
+	for (size_t i = 0; i < ARRAY_LEN(shares); i++) {
+		spc_wilson(shares[i].k, shares[i].n, &low, &high);
+		ck_assert_double_eq_tol(low, shares[i].low, 1e-9);
+		ck_assert_double_eq_tol(high, shares[i].high, 1e-9);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		const int64_t *t = tables[i].t;
+
+		ck_assert_double_eq_tol(spc_fisher(t[0], t[1], t[2], t[3]) / tables[i].p, 1, 1e-9);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("spc");
@@ -189,6 +218,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_gauge_study_says_what_the_manual_says);
 	tcase_add_test(t, an_interaction_that_is_real_is_not_pooled);
 	tcase_add_test(t, one_appraiser_has_repeatability_alone);
+	tcase_add_test(t, shares_have_the_intervals_and_tests_of_r);
 	suite_add_tcase(s, t);
 	return s;
 }

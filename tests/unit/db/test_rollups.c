@@ -282,6 +282,43 @@ START_TEST(groups_and_trends_say_what_their_windows_say)
 }
 END_TEST
 
+static void some_units(const char *station, int good, int bad)
+{
+	for (int i = 0; i < good + bad; i++) {
+		int64_t ended = 90000 * DAY;
+		char id[32];
+		const struct run_new begin = {.id = id, .station = station, .attached_ms = ended};
+		const struct run_end end = {
+			.run = id, .outcome = i < good ? "passed" : "failed", .ended_ms = ended};
+
+		snprintf(id, sizeof id, "%s-%d", station, i);
+		TX(runs_open(fx.db, &begin, &fx.e));
+		TX(runs_finish(fx.db, &end, &fx.e));
+	}
+}
+
+START_TEST(a_station_that_differs_by_more_than_chance_is_named)
+{
+	const struct yield_filter f = {.from_ms = 80000 * DAY};
+	static const char *const want[] = {"worse", "like-others", "better"};
+	json_t *got = NULL;
+
+	some_units("T1", 30, 20);
+	some_units("T2", 42, 8);
+	some_units("T3", 50, 0);
+	OK(reports_yield(fx.db, &f, ROLLUP_STATION, &got, &fx.e));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		json_t *group = json_array_get(at(got, "groups"), i);
+
+		ck_assert_str_eq(str_at(group, "verdict"), want[i]);
+	}
+	/* R 4.2.2: fisher.test(matrix(c(30, 20, 92, 8), 2)). */
+	ck_assert_double_eq_tol(
+		json_real_value(at(got, "groups.0.p_value")) / 7.884094987294e-06, 1, 1e-9);
+	json_decref(got);
+}
+END_TEST
+
 START_TEST(causes_say_what_a_recount_says)
 {
 	const struct yield_filter f = {done[20].ended + 1, done[250].ended + 1, {0}};
@@ -366,6 +403,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, any_window_says_what_a_recount_says);
 	tcase_add_test(t, groups_and_trends_say_what_their_windows_say);
+	tcase_add_test(t, a_station_that_differs_by_more_than_chance_is_named);
 	tcase_add_test(t, causes_say_what_a_recount_says);
 	tcase_add_test(t, a_count_that_does_not_fit_the_runs_is_found);
 	tcase_add_test(t, an_upgrade_counts_the_runs_that_are_there);
