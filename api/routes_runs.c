@@ -22,6 +22,8 @@ static int read_runs(struct db *d, const struct call *c, const struct db_page *p
 		.outcome = request_query(c->rq, "outcome"),
 		.state = request_query(c->rq, "state"),
 		.recipe = request_query(c->rq, "recipe"),
+		.step = request_query(c->rq, "step"),
+		.code = request_query(c->rq, "code"),
 	};
 	int r = api_time_query(c, "from", &f.from_ms, e);
 
@@ -341,7 +343,8 @@ static const char *const unit_states[] = {
 	"new", "provisioned", "passed", "failed", "suspect", "scrapped", NULL};
 static const struct query_param query_runs[] = {{"station", NULL}, {"job_id", NULL},
 	{"serial", NULL}, {"unit", NULL}, {"outcome", outcomes}, {"state", run_states},
-	{"recipe", NULL}, {"from", NULL}, {"to", NULL}, QUERY_PAGE, {0}};
+	{"recipe", NULL}, {"step", NULL}, {"code", NULL}, {"from", NULL}, {"to", NULL}, QUERY_PAGE,
+	{0}};
 static const struct query_param query_page[] = {QUERY_PAGE, {0}};
 static const struct query_param query_units[] = {
 	{"state", unit_states}, {"model", NULL}, QUERY_PAGE, {0}};

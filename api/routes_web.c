@@ -102,6 +102,8 @@ const struct route routes_web[] = {
 	PAGE("/pools/{id}"),
 	PAGE("/recipes"),
 	PAGE("/recipes/{name}/{version}"),
+	PAGE("/quality"),
+	PAGE("/quality/measurement"),
 	PAGE("/ports"),
 	PAGE("/events"),
 	ASSET("/assets/{build}/{file}"),

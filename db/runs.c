@@ -355,6 +355,8 @@ int runs_list(struct db *d, const struct run_filter *f, const struct db_page *pa
 	else
 		sel_str(&s, "state = ?", f->state);
 	sel_str(&s, "recipe = ?", f->recipe);
+	sel_str(&s, "step = ?", f->step);
+	sel_str(&s, "code = ?", f->code);
 	if (f->from_ms)
 		sel_int(&s, "attached_at >= ?", f->from_ms);
 	if (f->to_ms)

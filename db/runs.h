@@ -102,7 +102,8 @@ struct run_filter {
 	const char *outcome; /* "passed" is without deferred steps, "provisioned" with */
 	const char *state;
 	const char *recipe;
-	int64_t from_ms, to_ms; /* of attached_at, to_ms excluded; 0: open */
+	const char *step, *code; /* that ended it */
+	int64_t from_ms, to_ms;	 /* of attached_at, to_ms excluded; 0: open */
 };
 int runs_get(struct db *d, const char *id, json_t **ret, struct err *e);
 /* Newest attachment first. */

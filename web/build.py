@@ -17,8 +17,9 @@ import os
 import re
 
 # Bare name: file of vendor/.
-VENDOR = {'preact': 'preact.js', 'preact/hooks': 'preact-hooks.js', 'htm': 'htm.js'}
-LICENSES = ('preact', 'htm')
+VENDOR = {'preact': 'preact.js', 'preact/hooks': 'preact-hooks.js', 'htm': 'htm.js', 'uplot': 'uplot.js'}
+VENDOR_STYLES = ('uplot.css',)
+LICENSES = ('preact', 'htm', 'uplot')
 STYLES = ('tokens', 'base', 'parts', 'wall', 'pages', 'print')
 # Not of the page's modules: a script before them, and the worker's own.
 NOT_IN_PAGE = ('theme.js', 'lib/hub_worker.js')
@@ -78,7 +79,8 @@ def collect(source):
     for file in VENDOR.values():
         name = 'vendor/' + file
         files[name] = resolve_imports(SOURCE_MAP.sub('\n', source.text('vendor', file)), name)
-    files['style.css'] = '\n'.join(source.text('style', s + '.css') for s in STYLES)
+    files['style.css'] = '\n'.join([source.text('vendor', s) for s in VENDOR_STYLES] +
+                                   [source.text('style', s + '.css') for s in STYLES])
     files['icon.svg'] = source.text('icon.svg')
     files['licenses.txt'] = '\n\n'.join('%s\n\n%s' % (p, source.text('vendor', p + '.LICENSE')) for p in LICENSES)
     return files

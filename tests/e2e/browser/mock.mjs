@@ -300,7 +300,38 @@ const certificatesOf = (u) => [
   certificate(u, 'void', { id: SHA.slice(0, 31) + '1', key: 'tls', profile: 'tls-client', reason: 'provd ended before it was signed', settled_at: at(8e5) }),
 ]; // prettier-ignore
 
+/** A yield of n units, bad of them at first, half of those later. */
+const yieldOf = (n, bad, more = {}) => ({ runs: { passed: n - Math.ceil(bad / 2), failed: bad, error: n % 3, aborted: 0, interrupted: 0 }, run_yield: n / (n + bad),
+  busy_ms: n * 2e4, units: n, first_passed: n - bad, first_pass_yield: n ? (n - bad) / n : null, first_pass_interval: n ? [Math.max(0, (n - bad) / n - 0.05), 1] : null,
+  last_passed: n - Math.ceil(bad / 2), final_yield: n ? (n - Math.ceil(bad / 2)) / n : null, retested: bad, retest_rate: n ? bad / n : null, ...more }); // prettier-ignore
+const HOUR = 36e5;
+const trend = (q) => {
+  const [from, to, step] = [Date.parse(q.get('from')), Date.parse(q.get('to')), q.get('by') === 'day' ? 24 * HOUR : HOUR];
+  const n = Math.ceil((to - from) / step);
+
+  return Array.from({ length: n }, (x, i) => yieldOf(40 + ((i * 7) % 23), i % 5, { from: new Date(from + i * step).toISOString(), to: new Date(Math.min(to, from + (i + 1) * step)).toISOString() })); // prettier-ignore
+};
+const byStation = () => [...stations.values()].map((s, i) => yieldOf(60, i === 2 ? 21 : 2, { station: s.id, p_value: i === 2 ? 1e-6 : 0.4, verdict: i === 2 ? 'worse' : 'like-others' })); // prettier-ignore
+const yieldReport = (q) => yieldOf(480, 35, { groups: q.get('by') === 'station' ? byStation() : trend(q) });
+const causes = [
+  { step: 'supply', code: 'limit-low', count: 24, share: 24 / 35, cumulative: 24 / 35 },
+  { step: 'flash', code: 'verify-mismatch', count: 11, share: 11 / 35, cumulative: 1 },
+];
+const vdd = { recipe: 'guide-production', step: 'supply', name: 'vdd', unit: 'V', low: 3.1, high: 3.5 };
+const capability = () => {
+  const points = Array.from({ length: 120 }, (x, i) => {
+    const v = 3.3 + 0.02 * Math.sin(i * 2.4) + (i > 100 ? 0.03 : 0) + (i === 40 ? 0.15 : 0);
+    return { at: at((120 - i) * 6e4), value: v, run: [...runs.keys()][0], serial: `SN${1000 + i}`, station: 'A01', verdict: 'pass', rules: i === 40 ? [1] : i > 110 ? [4] : [] }; // prettier-ignore
+  });
+  return { ...vdd, n: 120, mean: 3.306, min: 3.28, max: 3.45, sigma_within: 0.02, sigma_overall: 0.024, cp: 3.33, cpk: 3.23, pp: 2.78, ppk: 2.69, reason: null,
+    chart: { mean: 3.306, lower: 3.246, upper: 3.366, range_upper: 0.074 }, points }; // prettier-ignore
+};
+
 const GETS = [
+  ['/reports/yield', (x, q) => yieldReport(q)],
+  ['/reports/pareto', (x, q) => list(q.get('outcome') === 'failed' ? causes : [])],
+  ['/reports/measurements', () => list([vdd])],
+  ['/reports/capability', () => capability()],
   ['/stations', () => list([...stations.values()])],
   ['/stations/{x}', (x) => stations.get(x)],
   ['/runs', (x, q) => list(runsOf(q))],

@@ -495,12 +495,14 @@ async function pagesOf(page) {
   const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
   const { items: recipes } = (await api(page, 'GET', '/recipes')).body;
   const stations = await stationsOf(page);
-  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
+  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
 
   if (runs[0]) Object.assign(all, { run: `/runs/${runs[0].id}`, report: `/runs/${runs[0].id}/report` });
   if (runs[0]?.serial) all.unit = `/units/${runs[0].serial}`;
   const { items: pools } = (await api(page, 'GET', '/pools')).body;
   if (pools.length) all.pool = `/pools/${pools.at(-1).id}`;
+  const { items: measured } = (await api(page, 'GET', '/reports/measurements')).body;
+  if (measured.length) all.measurement = `/quality/measurement?${new URLSearchParams(pick(measured[0]))}`;
   if (jobs[0]) all.job = `/jobs/${jobs[0].id}`;
   if (recipes[0]) all.recipe = `/recipes/${recipes[0].name}/${recipes[0].version}`;
   return all;
@@ -532,6 +534,38 @@ async function poolsPage(page, url) {
   for (const g of gaps) must((await page.locator('main table').innerText()).includes(g.why), `the gap ${g.first} has no reason`);
   const csv = await page.getByRole('link', { name: 'Its values as CSV' }).getAttribute('href');
   must(csv === `/api/v1/pools/${id}/values.csv?limit=1000`, `the CSV is ${csv}`);
+}
+
+const pick = ({ recipe, step, name }) => ({ recipe, step, name });
+
+/** The numbers of the reports, a station that is worse than chance allows, and from a cause to its runs. */
+async function qualityPage(page, url) {
+  await page.goto(`${url}/quality?span=30d`);
+  await page.locator('.chart canvas').waitFor();
+  const y = (await api(page, 'GET', '/reports/yield?by=station')).body;
+  const tiles = await page.locator('.tiles').innerText();
+
+  for (const v of [y.first_pass_yield, y.final_yield, y.run_yield]) must(tiles.includes(`${(100 * v).toFixed(1)} %`), `the yield ${v} is not shown`);
+  must(tiles.includes(String(y.units)), 'the units are not shown');
+  const worse = y.groups.find((g) => g.verdict === 'worse');
+  if (worse) {
+    const row = page.locator('tbody tr', { has: page.getByRole('link', { name: worse.station, exact: true }) });
+    must((await row.innerText()).includes('Worse'), `${worse.station} is worse, and is not marked`);
+  }
+  const { items: causes } = (await api(page, 'GET', '/reports/pareto?outcome=failed')).body;
+  const { items: measured } = (await api(page, 'GET', '/reports/measurements')).body;
+  if (measured.length) {
+    await page.getByRole('link', { name: measured[0].name, exact: true }).first().click();
+    await page.locator('.chart canvas').waitFor();
+    const c = (await api(page, 'GET', `/reports/capability?${new URLSearchParams(pick(measured[0]))}`)).body;
+    must((await page.locator('.facts').innerText()).includes(c.reason || c.cpk.toFixed(2)), 'neither Cpk nor why there is none is shown');
+    await page.goBack();
+  }
+  if (causes.length) {
+    await page.getByRole('link', { name: causes[0].code, exact: true }).first().click();
+    await page.waitForURL('**/runs?**');
+    must(page.url().includes(`code=${causes[0].code}`), `the cause leads to ${page.url()}`);
+  }
 }
 
 /** What is known of a suspect unit; a verdict on it needs a reason. */
@@ -643,6 +677,17 @@ async function all(browser, at, wire) {
     await other.goto(`${served.url}/#token=${served.token}`);
     await other.locator('.link-live').waitFor();
     await suspectUnit(other, served.url);
+    await other.context().close();
+    served.stop();
+  });
+  await check('quality says what the reports say, of this line and of one with a bad station', async () => {
+    await qualityPage(page, at.url);
+    const served = await startMock(o.work, 8);
+    const other = await openPage(browser);
+
+    await other.goto(`${served.url}/#token=${served.token}`);
+    await other.locator('.link-live').waitFor();
+    await qualityPage(other, served.url);
     await other.context().close();
     served.stop();
   });

@@ -53,6 +53,9 @@ export function bytes(n) {
   return `${(n / 1024 / 1024).toFixed(1)} MiB`;
 }
 
+/** A share from 0 to 1: "96.3 %". */
+export const ratio = (v) => (v === null || v === undefined ? '–' : `${(100 * v).toFixed(1)} %`);
+
 export const percent = (part, whole) => (whole > 0 ? `${((100 * part) / whole).toFixed(1)} %` : '–');
 
 /** The first and last characters of an id or digest: enough to distinguish two; the whole is in the title. */

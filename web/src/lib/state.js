@@ -61,6 +61,13 @@ export const ACT = {
   suspect: { word: 'Not known', icon: 'triangle', tone: 'hold' },
 };
 
+/** The first-pass yield of a station against that of all others. */
+export const STATION_VERDICT = {
+  'like-others': { word: 'Like the others', icon: 'check', tone: 'pass' },
+  better: { word: 'Better', icon: 'check', tone: 'busy' },
+  worse: { word: 'Worse', icon: 'triangle', tone: 'hold' },
+};
+
 /** A certificate: on record before it is signed, and what became of it. */
 export const CERTIFICATE = {
   ordered: { word: 'Ordered', icon: 'hourglass', tone: 'hold' },

@@ -8,7 +8,7 @@ import { RunTable } from '../ui/tables.js';
 const OUTCOMES = ['passed', 'provisioned', 'failed', 'error', 'aborted', 'interrupted'];
 
 export function Runs({ query }) {
-  const f = Object.fromEntries(['outcome', 'state', 'station', 'serial', 'recipe'].map((k) => [k, query.get(k)]));
+  const f = Object.fromEntries(['outcome', 'state', 'station', 'serial', 'recipe', 'step', 'code'].map((k) => [k, query.get(k)]));
   const list = usePages(`/runs?${queryOf({ ...f, limit: 100 })}`, (e) => e.type.startsWith('run-'));
   const filtered = Object.values(f).some(Boolean);
 
@@ -20,6 +20,8 @@ export function Runs({ query }) {
       <${TextFilter} name="station" label="Station" value=${f.station} />
       <${TextFilter} name="serial" label="Serial" value=${f.serial} />
       <${TextFilter} name="recipe" label="Recipe" value=${f.recipe} />
+      <${TextFilter} name="step" label="Step" value=${f.step} />
+      <${TextFilter} name="code" label="Code" value=${f.code} />
     </div>
     <${Trouble} problem=${list.problem} retry=${list.reload} />
     ${list.loading && html`<${Loading} />`}

@@ -6,8 +6,10 @@ import { Events } from './events.js';
 import { Job } from './job.js';
 import { JobNew } from './job_new.js';
 import { Jobs } from './jobs.js';
+import { Measurement } from './measurement.js';
 import { Pool, Pools } from './pools.js';
 import { Ports } from './ports.js';
+import { Quality } from './quality.js';
 import { RecipePage } from './recipe.js';
 import { Recipes } from './recipes.js';
 import { Report } from './report.js';
@@ -33,6 +35,8 @@ export const PAGES = [
   ['/pools/{id}', Pool],
   ['/recipes', Recipes],
   ['/recipes/{name}/{version}', RecipePage],
+  ['/quality', Quality],
+  ['/quality/measurement', Measurement],
   ['/ports', Ports],
   ['/events', Events],
 ];

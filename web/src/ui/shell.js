@@ -15,6 +15,7 @@ const NAV = [
   ['/jobs', 'Jobs'],
   ['/runs', 'Runs'],
   ['/units', 'Units'],
+  ['/quality', 'Quality'],
   ['/pools', 'Pools'],
   ['/recipes', 'Recipes'],
   ['/ports', 'Ports'],
