@@ -64,6 +64,11 @@ int api_answer_one(struct call *c, read_one_fn *read, struct err *e);
 int api_answer_all(struct call *c, read_one_fn *read, struct err *e);
 /* The page that the query asks for ("limit", "cursor"), for a handler that goes on with it. */
 int api_read_page(struct call *c, read_page_fn *read, struct db_list *ret, struct err *e);
+/* The same page as lines (RFC 4180): the names of the members on the first page, the Link to the next. */
+int api_answer_page_csv(
+	struct call *c, read_page_fn *read, const char *const *members, struct err *e);
+/* "version" of the query, which needs "recipe"; left alone where it has none. */
+int api_version_query(const struct call *c, int64_t *ret, struct err *e);
 /* A time of the query, left alone where it has none. */
 int api_time_query(const struct call *c, const char *name, int64_t *ret, struct err *e);
 /* The Link to the page after it, if there is one. */

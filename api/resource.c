@@ -3,6 +3,7 @@
  * What handlers that read have in common: a reader, a page, an answer.
  */
 #include "api/route.h"
+#include "base/csv.h"
 #include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "base/util.h"
@@ -203,5 +204,45 @@ int api_time_query(const struct call *c, const char *name, int64_t *ret, struct 
 	if (s && rfc3339_parse(s, ret) < 0)
 		return err_set(
 			e, ERR_INVALID, "'%s' must be a time such as 2026-12-31T18:00:00Z", name);
+	return 0;
+}
+
+int api_version_query(const struct call *c, int64_t *ret, struct err *e)
+{
+	const char *s = request_query(c->rq, "version");
+	char *end;
+
+	if (!s)
+		return 0;
+	*ret = strtoll(s, &end, 10);
+	if (*end || *ret < 1 || *s < '0' || *s > '9')
+		return err_set(e, ERR_INVALID,
+			"'version' is '%.32s': the version of a recipe expected, a number from 1",
+			s);
+	if (!request_query(c->rq, "recipe"))
+		return err_set(e, ERR_INVALID,
+			"'version' alone says nothing: add the recipe that it is of");
+	return 0;
+}
+
+int api_answer_page_csv(
+	struct call *c, read_page_fn *read, const char *const *members, struct err *e)
+{
+	struct db_list list = {0};
+	struct strbuf text = {0};
+	json_t *row;
+	size_t i;
+	int r = api_read_page(c, read, &list, e);
+
+	if (r < 0)
+		return r;
+	if (!request_query(c->rq, "cursor"))
+		csv_write_names(&text, members);
+	json_array_foreach(list.items, i, row)
+		csv_write_row(&text, row, members);
+	json_decref(list.items);
+	api_link_next(c, &list);
+	i = text.len;
+	response_text(c->rs, 200, "text/csv; charset=utf-8", sb_take(&text), i);
 	return 0;
 }

@@ -333,29 +333,12 @@ static int get_ledger(struct call *c, struct err *e)
 	return api_answer_page(c, read_ledger, e);
 }
 
-/* A page of the ledger as lines: the names of the columns on the first page, the Link to the next. */
 static int get_values_csv(struct call *c, struct err *e)
 {
 	static const char *const members[] = {"value", "kind", "slot", "state", "run", "unit",
 		"exposed", "reason", "reserved_at", "settled_at", NULL};
-	struct db_list list = {0};
-	struct strbuf text = {0};
-	json_t *page = NULL, *row;
-	size_t i;
-	int r = api_read_page(c, read_ledger, &list, e);
 
-	if (r < 0)
-		return r;
-	page = list.items;
-	if (!request_query(c->rq, "cursor"))
-		csv_write_names(&text, members);
-	json_array_foreach(page, i, row)
-		csv_write_row(&text, row, members);
-	json_decref(page);
-	api_link_next(c, &list);
-	i = text.len;
-	response_text(c->rs, 200, "text/csv; charset=utf-8", sb_take(&text), i);
-	return 0;
+	return api_answer_page_csv(c, read_ledger, members, e);
 }
 
 static int read_gaps(struct db *d, const struct call *c, const struct db_page *page,

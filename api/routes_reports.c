@@ -15,24 +15,6 @@
 #define GROUPS_MAX 400
 #define HOUR_MS	   3600000
 
-static int version_query(const struct call *c, int64_t *ret, struct err *e)
-{
-	const char *s = request_query(c->rq, "version");
-	char *end;
-
-	if (!s)
-		return 0;
-	*ret = strtoll(s, &end, 10);
-	if (*end || *ret < 1 || *s < '0' || *s > '9')
-		return err_set(e, ERR_INVALID,
-			"'version' is '%.32s': the version of a recipe expected, a number from 1",
-			s);
-	if (!request_query(c->rq, "recipe"))
-		return err_set(e, ERR_INVALID,
-			"'version' alone says nothing: add the recipe that it is of");
-	return 0;
-}
-
 static int read_filter(const struct call *c, struct yield_filter *ret, struct err *e)
 {
 	int r;
@@ -45,7 +27,7 @@ static int read_filter(const struct call *c, struct yield_filter *ret, struct er
 	r = api_time_query(c, "from", &ret->from_ms, e);
 	if (r == 0)
 		r = api_time_query(c, "to", &ret->to_ms, e);
-	return r < 0 ? r : version_query(c, &ret->of.version, e);
+	return r < 0 ? r : api_version_query(c, &ret->of.version, e);
 }
 
 /* --- by time --- */
@@ -185,7 +167,7 @@ static int read_measured_filter(const struct call *c, struct measured_filter *re
 	if (!ret->name || !ret->step || !ret->recipe)
 		return err_set(e, ERR_INVALID,
 			"'recipe', 'step' and 'name' are needed: /reports/measurements lists them");
-	r = version_query(c, &ret->version, e);
+	r = api_version_query(c, &ret->version, e);
 	if (r == 0)
 		r = api_time_query(c, "from", &ret->from_ms, e);
 	if (r == 0)

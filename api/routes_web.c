@@ -104,6 +104,7 @@ const struct route routes_web[] = {
 	PAGE("/recipes/{name}/{version}"),
 	PAGE("/quality"),
 	PAGE("/quality/measurement"),
+	PAGE("/recall"),
 	PAGE("/ports"),
 	PAGE("/events"),
 	ASSET("/assets/{build}/{file}"),

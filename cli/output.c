@@ -262,3 +262,27 @@ void print_items(struct ctl *c, const json_t *answer, const char *const *members
 	table_print(&t, c->color);
 	table_done(&t);
 }
+
+int ctl_each_page(struct ctl *c, const char *path, const char *query,
+	void (*fn)(void *data, const json_t *items), void *data)
+{
+	_cleanup_(freep) char *cursor = xstrdup("");
+
+	for (bool more = true; more;) {
+		_cleanup_(freep) char *escaped = url_segment(cursor);
+		_cleanup_(freep) char *page = xasprintf(
+			"%s?limit=1000%s%s%s", path, query, *cursor ? "&cursor=" : "", escaped);
+		json_t *o = NULL;
+		const char *next;
+		struct err e;
+
+		if (api_get(c, page, &o, &e) < 0)
+			return ctl_fail(&e);
+		fn(data, json_object_get(o, "items"));
+		next = json_string_value(json_object_get(o, "next_cursor"));
+		more = next != NULL;
+		str_replace(&cursor, next);
+		json_decref(o);
+	}
+	return 0;
+}

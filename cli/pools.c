@@ -111,31 +111,6 @@ static int pool_import(struct ctl *c, int argc, char **argv)
 	return 0;
 }
 
-/* All pages of a list, one by one. */
-static int each_page(struct ctl *c, const char *path, const char *query,
-	void (*fn)(void *data, const json_t *items), void *data)
-{
-	_cleanup_(freep) char *cursor = xstrdup("");
-
-	for (bool more = true; more;) {
-		_cleanup_(freep) char *escaped = url_segment(cursor);
-		_cleanup_(freep) char *page = xasprintf(
-			"%s?limit=1000%s%s%s", path, query, *cursor ? "&cursor=" : "", escaped);
-		json_t *o = NULL;
-		const char *next;
-		struct err e;
-
-		if (api_get(c, page, &o, &e) < 0)
-			return ctl_fail(&e);
-		fn(data, json_object_get(o, "items"));
-		next = json_string_value(json_object_get(o, "next_cursor"));
-		more = next != NULL;
-		str_replace(&cursor, next);
-		json_decref(o);
-	}
-	return 0;
-}
-
 static const char *const csv_members[] = {"value", "kind", "slot", "state", "run", "unit",
 	"exposed", "reason", "reserved_at", "settled_at", NULL};
 
@@ -169,7 +144,7 @@ static int pool_export(struct ctl *c, int argc, char **argv)
 	csv_write_names(&names, csv_members);
 	fputs(names.s, stdout);
 	sb_done(&names);
-	return each_page(c, path, query, print_csv, NULL);
+	return ctl_each_page(c, path, query, print_csv, NULL);
 }
 
 static void add_items(void *data, const json_t *items)
@@ -193,7 +168,7 @@ static int pool_gaps(struct ctl *c, int argc, char **argv)
 
 	/* One table, however many pages. */
 	all = json_pack("{s:[]}", "items");
-	r = each_page(c, path, "", add_items, json_object_get(all, "items"));
+	r = ctl_each_page(c, path, "", add_items, json_object_get(all, "items"));
 	if (r == 0)
 		print_items(c, all, members);
 	json_decref(all);

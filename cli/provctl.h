@@ -36,7 +36,7 @@ struct command {
 extern const struct command commands_line[], commands_records[], commands_run_log[],
 	commands_run_files[], commands_run_report[], commands_recipe[], commands_pools[],
 	commands_stores[], commands_bench[], commands_image[], commands_meta[], commands_recovery[],
-	commands_keys[], commands_reports[];
+	commands_keys[], commands_recall[], commands_reports[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 
@@ -67,6 +67,9 @@ int api_download(
 /* A file as the body. */
 int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,
 	const char *file, json_t **ret, struct err *e);
+/* All pages of a list, one by one; query: "" or "&name=value...". An exit status. */
+int ctl_each_page(struct ctl *c, const char *path, const char *query,
+	void (*fn)(void *data, const json_t *items), void *data);
 /* Server-sent events until fn() returns non-zero, which is returned. */
 int api_follow(struct ctl *c, const char *path,
 	int (*fn)(void *data, const char *event, const json_t *data_json), void *data,

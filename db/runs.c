@@ -5,6 +5,7 @@
 #include "db/jobs.h"
 #include "db/ledger.h"
 #include "db/prompts.h"
+#include "db/recall.h"
 #include "db/reports.h"
 #include "db/rollups.h"
 #include "db/run_facts.h"
@@ -223,6 +224,8 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	r = chain(tx, end->run, hash, e);
 	if (r == 0)
 		r = rollups_add(tx, end->run, e);
+	if (r == 0)
+		r = recall_note(tx, end->run, e);
 	if (r == 0)
 		r = tell_finished(tx, &f, end, hash, e);
 	if (r == 0 && counts)

@@ -143,6 +143,22 @@ class SixteenUnits(unittest.TestCase):
                       'by=hour&from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z'):
             self.assertEqual(l.api.request('GET', '/reports/yield?' + wrong).status, 400, wrong)
 
+    def test_a_recall_finds_the_units_of_an_artifact(self):
+        l = self.line
+        sha = line.sha256(self.image)
+        found = l.api.all('/recall?artifact=%s&outcome=passed' % sha)
+        self.assertEqual(sorted(r['serial'] for r in found), sorted(r['serial'] for r in self.runs))
+        self.assertEqual({r['unit_state'] for r in found}, {'passed'})
+        some = l.provctl('recall', '--artifact', sha, '--station', 'A1')
+        want = sum(r['station'] == 'A1' for r in self.runs)
+        self.assertEqual(some.returncode, 0, some)
+        self.assertIn('%d run%s of %d unit' % (want, '' if want == 1 else 's', want), some.stdout)
+        lines = l.provctl('recall', '--artifact', sha, '--csv').stdout.splitlines()
+        self.assertEqual((len(lines), lines[0][:18]), (17, 'serial,unit_state,'))
+        self.assertIn(sha, l.provctl('recall', '--list').stdout)
+        self.assertEqual(l.provctl('recall').returncode, 2)
+        self.assertIn('0 runs of 0 units', l.provctl('recall', '--artifact', 'ff' * 32).stdout)
+
     def test_a_measurement_says_what_its_runs_measured(self):
         l = self.line
         for m in l.api.get('/reports/measurements')['items']:

@@ -330,6 +330,8 @@ const capability = () => {
 const GETS = [
   ['/reports/yield', (x, q) => yieldReport(q)],
   ['/reports/pareto', (x, q) => list(q.get('outcome') === 'failed' ? causes : [])],
+  ['/recall/traits', () => list([{ kind: 'artifact', value: SHA, runs: runs.size }])],
+  ['/recall', () => list([])],
   ['/reports/measurements', () => list([vdd])],
   ['/reports/capability', () => capability()],
   ['/stations', () => list([...stations.values()])],

@@ -495,7 +495,7 @@ async function pagesOf(page) {
   const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
   const { items: recipes } = (await api(page, 'GET', '/recipes')).body;
   const stations = await stationsOf(page);
-  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
+  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
 
   if (runs[0]) Object.assign(all, { run: `/runs/${runs[0].id}`, report: `/runs/${runs[0].id}/report` });
   if (runs[0]?.serial) all.unit = `/units/${runs[0].serial}`;
@@ -566,6 +566,20 @@ async function qualityPage(page, url) {
     await page.waitForURL('**/runs?**');
     must(page.url().includes(`code=${causes[0].code}`), `the cause leads to ${page.url()}`);
   }
+}
+
+/** From what units have in common to the units. */
+async function recallPage(page, url) {
+  const { items: traits } = (await api(page, 'GET', '/recall/traits')).body;
+  const trait = traits.find((t) => t.kind === 'artifact');
+
+  must(trait, 'no artifact was used');
+  await page.goto(`${url}/recall`);
+  await page.getByLabel('Artifact').selectOption(trait.value);
+  await page.locator('main table tbody tr').first().waitFor();
+  const { items } = (await api(page, 'GET', `/recall?artifact=${trait.value}`)).body;
+  must((await page.locator('main table tbody tr').count()) === items.length, 'not all runs are shown');
+  for (const r of items) must((await page.locator('main table').innerText()).includes(r.serial || r.station), `${r.serial} is not shown`);
 }
 
 /** What is known of a suspect unit; a verdict on it needs a reason. */
@@ -691,6 +705,7 @@ async function all(browser, at, wire) {
     await other.context().close();
     served.stop();
   });
+  await check('a recall finds the units of an artifact', () => recallPage(page, at.url));
   await check('the theme is changed by a key and kept', () => themeIsKept(page, at.url));
   expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);
   await check('a cut connection is told, and mends itself without losing a change', () => reconnects(page, at, wire));

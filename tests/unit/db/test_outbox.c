@@ -370,7 +370,7 @@ START_TEST(units_of_an_older_provd_come_through_the_upgrade_with_their_runs)
 	/* The database as it was before the migration. */
 	static const char older[] =
 		"BEGIN; PRAGMA defer_foreign_keys = ON; DROP TABLE outbox;"
-		" DROP TABLE rollups; DROP TABLE rollup_causes;"
+		" DROP TABLE rollups; DROP TABLE rollup_causes; DROP TABLE run_traits; DROP TABLE traits;"
 		" ALTER TABLE steps DROP COLUMN deferred; DROP INDEX runs_by_completed;"
 		" ALTER TABLE runs DROP COLUMN completes; ALTER TABLE runs DROP COLUMN deferred;"
 		" CREATE TABLE kept AS SELECT * FROM units; DROP TABLE units; CREATE TABLE units ("

@@ -79,7 +79,7 @@ export function useResource(path, concerns = null) {
 }
 
 /** What an item is known by, on whichever page it is. */
-const keyOf = (o) => o.id ?? o.k ?? o.seq ?? o.first ?? o.value;
+const keyOf = (o) => o.id ?? o.k ?? o.seq ?? o.first ?? o.value ?? o.run;
 
 /** A list that is read page by page: {items, more, loadMore, problem, loading, busy}. */
 export function usePages(path, concerns = null) {

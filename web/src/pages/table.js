@@ -10,6 +10,7 @@ import { Measurement } from './measurement.js';
 import { Pool, Pools } from './pools.js';
 import { Ports } from './ports.js';
 import { Quality } from './quality.js';
+import { Recall } from './recall.js';
 import { RecipePage } from './recipe.js';
 import { Recipes } from './recipes.js';
 import { Report } from './report.js';
@@ -37,6 +38,7 @@ export const PAGES = [
   ['/recipes/{name}/{version}', RecipePage],
   ['/quality', Quality],
   ['/quality/measurement', Measurement],
+  ['/recall', Recall],
   ['/ports', Ports],
   ['/events', Events],
 ];

@@ -16,6 +16,7 @@ const NAV = [
   ['/runs', 'Runs'],
   ['/units', 'Units'],
   ['/quality', 'Quality'],
+  ['/recall', 'Recall'],
   ['/pools', 'Pools'],
   ['/recipes', 'Recipes'],
   ['/ports', 'Ports'],

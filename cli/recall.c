@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * provctl recall: which units had a part in something, and where they are.
+ */
+#include "base/csv.h"
+#include "base/util.h"
+#include "cli/provctl.h"
+
+static const char usage[] =
+	"recall [--artifact SHA256] [--tool T] [--operator O] [--issuer I] [--station S] [--job J] [--recipe R [--version N]] [--outcome O] [--from TIME] [--to TIME] [--csv], or recall --list";
+
+static const char *const members[] = {"serial", "unit_state", "outcome", "ended_at", "station",
+	"recipe", "version", "external_ref", "unit", "run", NULL};
+
+struct recall {
+	bool csv, json;
+	struct table table;
+	json_t *units; /* a set of them */
+	size_t runs;
+};
+
+static void add_items(void *data, const json_t *items)
+{
+	struct recall *r = data;
+	struct strbuf line = {0};
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)items, i, row) {
+		const char *unit = json_string_value(json_object_get(row, "unit"));
+
+		r->runs++;
+		json_object_set_new(r->units,
+			unit ? unit : json_string_value(json_object_get(row, "run")), json_true());
+		if (r->json)
+			print_json_line(row);
+		else if (r->csv)
+			csv_write_row(&line, row, members);
+		for (const char *const *m = members; *m && !r->json && !r->csv; m++) {
+			_cleanup_(freep) char *text = json_text(row, *m);
+
+			table_add(&r->table, *text ? text : NULL);
+		}
+	}
+	fwrite(line.s ? line.s : "", 1, line.len, stdout);
+	sb_done(&line);
+}
+
+static char *query_of(const struct option_row *rows)
+{
+	struct strbuf b = {0};
+
+	for (; rows->name; rows++) {
+		_cleanup_(freep) char *value =
+			rows->value && *rows->value ? url_segment(*rows->value) : NULL;
+
+		if (value)
+			sb_addf(&b, "&%s=%s", !strcmp(rows->name, "job") ? "job_id" : rows->name,
+				value);
+	}
+	return b.s ? sb_take(&b) : xstrdup("");
+}
+
+static int list_traits(struct ctl *c)
+{
+	static const char *const of_trait[] = {"kind", "value", "runs", NULL};
+	json_t *all = NULL;
+	struct err e;
+
+	if (api_get(c, "/api/v1/recall/traits", &all, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, all, of_trait);
+	json_decref(all);
+	return EXIT_PASSED;
+}
+
+static void begin(struct recall *r)
+{
+	static const char *const heads[] = {"SERIAL", "UNIT NOW", "OUTCOME", "ENDED", "STATION",
+		"RECIPE", "VERSION", "ORDER", "UNIT", "RUN"};
+	struct strbuf line = {0};
+
+	r->units = json_object();
+	table_init(&r->table, ARRAY_LEN(heads));
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		table_add(&r->table, heads[i]);
+	if (!r->csv)
+		return;
+	csv_write_names(&line, members);
+	fputs(line.s, stdout);
+	sb_done(&line);
+}
+
+static int recall(struct ctl *c, int argc, char **argv)
+{
+	const char *artifact = NULL, *tool = NULL, *operator= NULL, *issuer = NULL, *station = NULL,
+		   *job = NULL, *recipe = NULL, *version = NULL, *outcome = NULL, *from = NULL,
+		   *to = NULL;
+	bool list = false;
+	struct recall r = {.json = c->json};
+	const struct option_row rows[] = {{"artifact", &artifact, NULL}, {"tool", &tool, NULL},
+		{"operator", &operator, NULL }, {"issuer", &issuer, NULL},
+			{"station", &station, NULL}, {"job", &job, NULL}, {"recipe", &recipe, NULL},
+			{"version", &version, NULL}, {"outcome", &outcome, NULL},
+			{"from", &from, NULL}, {"to", &to, NULL}, {"csv", NULL, &r.csv},
+			{"list", NULL, &list}, {0}};
+	int status;
+
+	if (ctl_options(argc, argv, rows, NULL, 0) != 0)
+		return ctl_usage("%s", usage);
+	if (list)
+		return list_traits(c);
+
+	_cleanup_(freep) char *query = query_of(rows);
+
+	begin(&r);
+	status = ctl_each_page(c, "/api/v1/recall", query, add_items, &r);
+	if (status == EXIT_PASSED && !r.json && !r.csv) {
+		table_print(&r.table, c->color);
+		printf("%zu run%s of %zu unit%s\n", r.runs, r.runs == 1 ? "" : "s",
+			json_object_size(r.units), json_object_size(r.units) == 1 ? "" : "s");
+	}
+	table_done(&r.table);
+	json_decref(r.units);
+	return status;
+}
+
+const struct command commands_recall[] = {
+	{"recall",
+		"[--artifact SHA256] [--tool T] [--station S] [--operator O] [--issuer I] ... [--csv] | --list",
+		"Which units had a part in something, and where they are", recall},
+	{0},
+};
