@@ -7,6 +7,9 @@
 #include "cli/provctl.h"
 #include "daemon/recipe/recipe.h"
 
+/* The recipe of a file, NULL with its mistakes printed. */
+struct recipe *recipe_of_file(const struct ctl *c, const char *file);
+
 struct bench {
 	const struct ctl *ctl;
 	json_t *ports;	    /* role -> address */

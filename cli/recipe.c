@@ -59,6 +59,11 @@ static void warn_missing(
 			(const char *)data, step->id, program);
 }
 
+struct recipe *recipe_of_file(const struct ctl *c, const char *file)
+{
+	return load(c, file, false);
+}
+
 static int cmd_check(struct ctl *c, int argc, char **argv)
 {
 	int status = EXIT_PASSED;

@@ -143,6 +143,20 @@ class SixteenUnits(unittest.TestCase):
                       'by=hour&from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z'):
             self.assertEqual(l.api.request('GET', '/reports/yield?' + wrong).status, 400, wrong)
 
+    def test_new_limits_are_rehearsed_before_they_go_live(self):
+        m = self.line.api.get('/reports/measurements')['items'][0]
+        points = self.line.api.get('/reports/capability?recipe=%(recipe)s&step=%(step)s&name=%(name)s' % m)['points']
+        middle = sorted(p['value'] for p in points)[8]
+        recipe = os.path.join(self.line.home, 'tighter.yaml')
+        with open(recipe, 'w', encoding='utf-8') as f:
+            f.write('recipe: %(recipe)s\nversion: 9\nports:\n  console: {kind: tty}\nsteps:\n'
+                    '  - {id: %(step)s, action: console.measure, with: {port: console, send: x, name: %(name)s, high: %%r}}\n' % m % middle)
+        got = json.loads(self.line.provctl('recipe', 'rehearse', recipe, '--against', '1d', '--json').stdout)['items']
+        above = sum(p['value'] > middle for p in points)
+        self.assertEqual([(g['step'], g['values'], g['failed'], g['fails'], g['newly_fails'], g['no_longer_fails']) for g in got],
+                         [(m['step'], 16, 0, above, above, 0)])
+        self.assertEqual(self.line.provctl('recipe', 'rehearse', recipe, '--against', 'soon').returncode, 2)
+
     def test_a_recall_finds_the_units_of_an_artifact(self):
         l = self.line
         sha = line.sha256(self.image)
