@@ -24,14 +24,19 @@ struct server {
 	pthread_t acceptor;
 	struct mutex lock;
 	struct cond fewer;
-	unsigned connections; /* under lock */
+	unsigned connections;	 /* under lock */
+	struct connection *open; /* under lock: those that are served */
 };
 
 struct connection {
 	struct server *s;
+	struct connection *next, *before; /* under s->lock */
+	uint64_t asked_us;		  /* under s->lock; 0: no request is being answered */
 	int fd;
 	unsigned caller;
 };
+
+static __thread int serving_fd = -1; /* of the request that this thread answers */
 
 /* --- one request --- */
 
@@ -196,7 +201,24 @@ static int move_all(int fd, uint8_t *p, size_t n, bool out, const struct iotime 
 	return 0;
 }
 
-static int serve_one(const struct connection *c, uint8_t *buf, uint8_t *answer)
+static void set_asked(struct connection *c, uint64_t at_us)
+{
+	mutex_lock(&c->s->lock);
+	c->asked_us = at_us;
+	mutex_unlock(&c->s->lock);
+}
+
+static size_t answer(struct connection *c, uint8_t *buf, size_t n, uint8_t *ret)
+{
+	set_asked(c, now_us());
+	serving_fd = c->fd;
+	n = server_answer(c->s->keys, c->caller, buf, n, ret);
+	serving_fd = -1;
+	set_asked(c, 0);
+	return n;
+}
+
+static int serve_one(struct connection *c, uint8_t *buf, uint8_t *out)
 {
 	const struct iotime idle = {NO_DEADLINE, &c->s->cancel};
 	struct iotime it = iotime_within(&idle, IDLE_US);
@@ -211,9 +233,9 @@ static int serve_one(const struct connection *c, uint8_t *buf, uint8_t *answer)
 	size = (uint32_t)buf[0] << 24 | (uint32_t)buf[1] << 16 | (uint32_t)buf[2] << 8 | buf[3];
 	if (size < 1 || size > WIRE_MAX_BYTES - 4 || move_all(c->fd, buf, size, false, &it) < 0)
 		return -1;
-	n = server_answer(c->s->keys, c->caller, buf, size, answer);
+	n = answer(c, buf, size, out);
 	it = iotime_within(&idle, REQUEST_US);
-	return n > 0 ? move_all(c->fd, answer, n, true, &it) : -1;
+	return n > 0 ? move_all(c->fd, out, n, true, &it) : -1;
 }
 
 /* Those who come while all places are taken wait in the socket's backlog: a line of a hundred stations
@@ -235,16 +257,44 @@ static void leave_place(struct server *s)
 	mutex_unlock(&s->lock);
 }
 
+static void enter(struct connection *c)
+{
+	struct server *s = c->s;
+
+	mutex_lock(&s->lock);
+	c->next = s->open;
+	if (c->next)
+		c->next->before = c;
+	s->open = c;
+	mutex_unlock(&s->lock);
+}
+
+static void leave(struct connection *c)
+{
+	struct server *s = c->s;
+
+	mutex_lock(&s->lock);
+	if (c->before)
+		c->before->next = c->next;
+	else
+		s->open = c->next;
+	if (c->next)
+		c->next->before = c->before;
+	mutex_unlock(&s->lock);
+}
+
 static void *serve(void *data)
 {
 	struct connection *c = data;
 	uint8_t *buf = xcalloc(2, WIRE_MAX_BYTES);
 	struct server *s = c->s;
 
+	enter(c);
 	while (serve_one(c, buf, buf + WIRE_MAX_BYTES) == 0)
 		secret_wipe(buf, 2 * WIRE_MAX_BYTES);
 	secret_wipe(buf, 2 * WIRE_MAX_BYTES);
 	free(buf);
+	leave(c);
 	close(c->fd);
 	free(c);
 	leave_place(s);
@@ -299,6 +349,40 @@ static void *accept_all(void *data)
 	return NULL;
 }
 
+/* --- a module that takes the process with it --- */
+
+static uint8_t crash_answer[512];
+static size_t crash_answer_n;
+
+static void make_crash_answer(void)
+{
+	struct err e;
+
+	err_set(&e, ERR_TOKEN_GONE,
+		"the module of the token crashed, and provd-keyd with it: it is started again (see its log)");
+	crash_answer_n = answer_error(&e, crash_answer);
+}
+
+void server_crashed(void)
+{
+	if (serving_fd >= 0 && crash_answer_n > 0)
+		send(serving_fd, crash_answer, crash_answer_n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The lock stays with this thread: who comes back late is not heard. */
+void server_give_up(struct server *s, uint64_t since_us, const struct err *e)
+	TS_ATTR(no_thread_safety_analysis)
+{
+	uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES);
+	size_t n = answer_error(e, buf);
+
+	mutex_lock(&s->lock);
+	for (const struct connection *c = s->open; c; c = c->next)
+		if (c->asked_us && c->asked_us <= since_us && n > 0)
+			send(c->fd, buf, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	free(buf);
+}
+
 int server_start(int listen_fd, struct line_caller line, struct keyring *k, struct server **ret,
 	struct err *e)
 {
@@ -308,6 +392,7 @@ int server_start(int listen_fd, struct line_caller line, struct keyring *k, stru
 	s->fd = listen_fd;
 	s->line = line;
 	s->keys = k;
+	make_crash_answer();
 	mutex_init(&s->lock);
 	cond_init(&s->fewer);
 	r = cancel_init(&s->cancel, e);

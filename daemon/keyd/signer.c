@@ -155,7 +155,7 @@ static int try_once(struct signer *s, const char *where, struct err *e)
 	return x509_key_verify(&s->key, text, sizeof text, signature, n, &ignored) == 0
 		       ? 0
 		       : err_set(e, ERR_INVALID,
-				 "the key %s does not belong to the public key that goes with it",
+				 "the key %s does not belong to the public key that goes with it: where key or certificate was replaced, replace both, then restart provd-keyd",
 				 where);
 }
 

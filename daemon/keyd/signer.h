@@ -12,7 +12,7 @@
 struct signer;
 
 /* expected: the public key that it must have, NULL for a file whose own is taken. The key signs once,
- * so that a wrong one is found now. -ERR_TOKEN_GONE, -ERR_TOKEN_PIN, -ERR_INVALID. */
+ * so that a wrong one is found now. -ERR_TOKEN_GONE, -ERR_TOKEN_PIN, -ERR_PIN_*, -ERR_INVALID. */
 int signer_open(const struct key_place *place, const struct x509_key *expected, struct signer **ret,
 	struct err *e);
 struct signer *signer_free(struct signer *s); /* takes NULL, returns NULL */

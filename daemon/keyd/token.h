@@ -2,8 +2,8 @@
  *
  * Keys in PKCS#11 tokens (version 2.40), found by URI (RFC 7512). The only door to p11-kit, which
  * loads the modules that are registered with it. A token that was pulled gives -ERR_TOKEN_GONE, and
- * its return is found at the next use. A PIN that was wrong is not tried again until its file has
- * changed: tokens lock themselves after a few tries.
+ * its return is found at the next use. A PIN that was refused is not tried again until its file has
+ * changed (remember.h), by no key of that token, and never where one try is left.
  *
  * Facts: C_Initialize once in a process, never across a fork (PKCS#11 2.40, 5.4); a login holds for
  * all sessions of a token (5.6); CKM_ECDSA takes a digest and gives r and s, each of the curve's
@@ -31,5 +31,8 @@ int token_sign(struct token_key *k, const struct x509_key *public, const void *m
 	uint8_t *ret, size_t *ret_n, struct err *e);
 /* AES-CMAC (RFC 4493) of the message by a secret key of the token: 16 bytes. */
 int token_cmac(struct token_key *k, const void *message, size_t n, uint8_t ret[16], struct err *e);
-/* The next token call must be over by then, or the module hangs: monotonic, 0 while none runs. */
-uint64_t token_busy_since_us(void);
+/* When the oldest call of a module began that has not come back, and for which key: monotonic, 0 while
+ * none runs. */
+uint64_t token_busy_since_us(const char **ret_key);
+/* The key whose module this thread is in; NULL: none. For a signal handler too. */
+const char *token_in_call(void);

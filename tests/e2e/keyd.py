@@ -89,6 +89,7 @@ class Keyd:
     def __init__(self, home, config, env=None):
         self.home, self.config = home, config
         self.socket = os.path.join(home, 'keyd.sock')
+        self.state = os.path.join(home, 'keyd-state')
         self.log = os.path.join(home, 'keyd.log')
         self.env = dict(os.environ, **(env or {}))
         self.proc = None
@@ -96,11 +97,12 @@ class Keyd:
     def argv(self, *more):
         return [line.binary('provd-keyd'), '--config', self.config, *more]
 
-    def start(self):
+    def start(self, wait=True):
         with open(self.log, 'a') as log:
-            self.proc = subprocess.Popen(self.argv('--socket', self.socket), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            self.proc = subprocess.Popen(self.argv('--socket', self.socket, '--state', self.state), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                          stderr=log, env=self.env, preexec_fn=line._with_parent)
-        line.wait_for('provd-keyd answers', self.answers)
+        if wait:
+            line.wait_for('provd-keyd answers', self.answers)
         return self
 
     def answers(self):

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -253,6 +254,40 @@ class Custody(Base):
         k.start()
         self.assertEqual(len(k.client().certify('ca', 'idevid', keyd.Device(self.home).csr, VALUES)), 2)
 
+    def test_a_child_whose_parent_has_ended_does_not_stay(self):
+        a = keyd.Authority(self.home)
+        config = self.save('provd.yaml', 'profiles: %s\nissuers:\n%s' % (PROFILES, a.yaml(['idevid'])))
+        gone = subprocess.Popen(['true'])
+        gone.wait()
+        argv = [line.binary('provd-keyd'), '--config', config, '--socket', os.path.join(self.home, 's'), '--child', str(gone.pid)]
+        p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertIn('process %d, which --child names, is not the one that started this' % gone.pid, p.stdout)
+        self.assertGreaterEqual(p.returncode, 64)
+        # Who starts it again says what it was told, and hears it once; another reason is said.
+        p2 = subprocess.run([*argv, '--told', str(p.returncode)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertEqual((p2.returncode, p2.stdout), (p.returncode, ''))
+        p2 = subprocess.run([*argv[:-1], str(os.getpid()), '--told', str(p.returncode), '--config', '/nonexistent'], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertIn('/nonexistent', p2.stdout)
+
+    def test_files_that_are_replaced_while_it_runs_count_after_a_restart_and_only_together(self):
+        old = keyd.Authority(self.home)
+        new = keyd.Authority(self.home, 'new')
+        k = self.start('issuers:\n' + old.yaml(['idevid']))
+        csr = keyd.Device(self.home).csr
+        shutil.copy(new.chain, old.chain)
+        # What was read at the start is used: certificate and key belong together.
+        der, chain = k.client().certify('ca', 'idevid', csr, VALUES)
+        self.verify(der, old)
+        self.assertEqual(chain.decode(), line.read(old.cert) + line.read(old.root))
+        k.stop()
+        k.start()
+        self.refused('invalid', 'does not belong to the public key', k.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.assertIn('does not belong to the public key', json.loads(k.client().issuers())[0]['problem'])
+        # The key as well: it is read at the next use, since it was not open.
+        shutil.copy(new.key, old.key)
+        self.verify(k.client().certify('ca', 'idevid', csr, VALUES)[0], new)
+
     def test_more_peers_than_places_wait_for_one(self):
         a = keyd.Authority(self.home)
         k = self.start('issuers:\n' + a.yaml(['idevid']))
@@ -367,9 +402,112 @@ class Tokens(Base):
         csr = keyd.Device(self.home).csr
         c = self.keyd.client()
         for _ in range(3):
-            self.refused('token-pin', 'not tried again', c.certify, 'ca', 'idevid', csr, VALUES)
+            self.refused('pin-refused', 'not tried again', c.certify, 'ca', 'idevid', csr, VALUES)
         self.save('token-pin', keyd.SoftToken.PIN + '\n')
         self.assertEqual(len(c.certify('ca', 'idevid', csr, VALUES)), 2)
+
+    def counted(self, keys=8):
+        """A token that counts the tries of its PIN and locks itself after three; so many issuers have their key there."""
+        t = keyd.SoftToken(self.home)
+        self.switch, self.tries = os.path.join(self.home, 'switch'), os.path.join(self.home, 'tries')
+        issuers = []
+        for n in range(keys):
+            a = keyd.Authority(self.home, 'ca%d' % n)
+            t.import_key(a.key, 'issuer%d' % n, 'a%d' % n)
+            os.unlink(a.key)
+            a.key, a.pin = t.uri('issuer%d' % n) + '?module-path=' + self.module(), t.pin
+            issuers.append(a)
+        self.yaml = 'issuers:\n' + ''.join(a.yaml(['idevid']) for a in issuers)
+        self.env = dict(t.env, PROVSIM_TOKEN_SWITCH=self.switch, PROVSIM_TOKEN_TRIES=self.tries)
+
+    def module(self):
+        return os.path.join(line.build_dir(), 'sim', 'token', 'switch_token.so')
+
+    def tried(self):
+        """How many logins came to the token, and how many tries it has left."""
+        left, tried = line.read(self.tries).split()
+        return int(tried), int(left)
+
+    def ask_all(self, n, code):
+        """All issuers at the same moment."""
+        csr = keyd.Device(self.home).csr
+        got, lock = [], threading.Lock()
+
+        def ask(i):
+            try:
+                self.keyd.client().certify('ca%d' % i, 'idevid', csr, VALUES)
+                said = None
+            except keyd.Refused as e:
+                said = e.code
+            with lock:
+                got.append(said)
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(n)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(set(got), {code})
+
+    def test_a_wrong_pin_costs_one_try_whatever_the_number_of_keys_and_starts(self):
+        self.counted()
+        self.save('token-pin', 'wrong\n')
+        self.start(self.yaml, self.env)
+        self.ask_all(8, 'pin-refused')
+        self.assertEqual(self.tried(), (1, 2))
+        for _ in range(3):
+            self.keyd.stop()
+            self.keyd.start()
+            self.ask_all(8, 'pin-refused')
+        self.assertEqual(self.tried(), (1, 2))
+        self.assertNotIn('wrong', line.read(os.path.join(self.keyd.state, 'refused-pins')))
+        # The file changes, and so is tried: a wrong one once more, which leaves the last try; that is nobody's here.
+        self.save('token-pin', 'wrong again\n')
+        self.ask_all(8, 'pin-refused')
+        self.assertEqual(self.tried(), (2, 1))
+        self.save('token-pin', keyd.SoftToken.PIN + '\n')
+        csr = keyd.Device(self.home).csr
+        self.refused('pin-refused', 'has one try of its PIN left', self.keyd.client().certify, 'ca0', 'idevid', csr, VALUES)
+        self.assertEqual(self.tried(), (2, 1))
+        # A person logs in: the count begins again, and all keys work.
+        line.write(self.tries, '3 2\n')
+        self.ask_all(8, None)
+        self.assertEqual(self.tried(), (3, 3))
+        self.assertEqual(line.read(os.path.join(self.keyd.state, 'refused-pins')), '')
+
+    def test_a_locked_token_is_not_tried_by_its_flag(self):
+        self.counted(keys=1)
+        line.write(self.tries, '0 3\n')
+        self.start(self.yaml, self.env)
+        csr = keyd.Device(self.home).csr
+        self.refused('pin-locked', 'has locked its PIN', self.keyd.client().certify, 'ca0', 'idevid', csr, VALUES)
+        self.assertEqual(self.tried(), (3, 0))
+        line.write(self.tries, '3 3\n')
+        self.ask_all(1, None)
+
+    def test_a_pin_of_a_credential_that_is_written_anew_is_not_tried_again(self):
+        self.counted(keys=1)
+        folder = tempfile.mkdtemp(dir=self.home)
+        self.yaml = re.sub("pin: {file: '.*'}", 'pin: {credential: hsm}', self.yaml)
+        self.env['CREDENTIALS_DIRECTORY'] = folder
+
+        def put(pin):
+            path = os.path.join(folder, 'hsm')
+            if os.path.exists(path):
+                os.unlink(path)
+            line.write(path, pin + '\n')
+            os.chmod(path, 0o600)
+        put('wrong')
+        self.start(self.yaml, self.env)
+        self.ask_all(1, 'pin-refused')
+        self.keyd.stop()
+        put('wrong')
+        self.keyd.start()
+        self.ask_all(1, 'pin-refused')
+        self.assertEqual(self.tried(), (1, 2))
+        self.keyd.stop()
+        put(keyd.SoftToken.PIN)
+        self.keyd.start()
+        self.ask_all(1, None)
 
     def test_a_token_that_was_not_there_at_the_start(self):
         t, a = self.token()
@@ -416,9 +554,9 @@ class Tokens(Base):
         csr = keyd.Device(self.home).csr
         self.refused('token-gone', '', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
         self.save('switch', 'locked')
-        self.refused('token-pin', 'has locked its PIN', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.refused('pin-locked', 'has locked its PIN', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
         os.unlink(self.switch)
-        self.refused('token-pin', 'was wrong before', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.refused('pin-locked', 'is not tried', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
 
     def test_a_module_that_hangs_holds_up_nobody_else(self):
         self.pullable()
@@ -429,6 +567,56 @@ class Tokens(Base):
         self.assertIn(b'"ca"', self.keyd.client().issuers())
         os.unlink(self.switch)
         hanging.join()
+
+    def beside(self):
+        """An issuer in a token that can be pulled, and one in a file."""
+        t, a = self.token()
+        a.key += '?module-path=' + self.module()
+        self.switch = os.path.join(self.home, 'switch')
+        other = keyd.Authority(self.home, 'other')
+        self.start('issuers:\n' + a.yaml(['idevid']) + other.yaml(['idevid']), dict(t.env, PROVSIM_TOKEN_SWITCH=self.switch))
+        csr = keyd.Device(self.home).csr
+        self.keyd.client().certify('ca', 'idevid', csr, VALUES)
+        return csr
+
+    def alone_for_a_while(self, csr, again):
+        """After it was started again: the token is left alone, the other issuer goes on, and later both do."""
+        os.unlink(self.switch)
+        self.refused('token-gone', 'is left alone for another', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.assertEqual(len(self.keyd.client().certify('other', 'idevid', csr, VALUES)), 2)
+        path = os.path.join(self.keyd.state, 'failed-tokens')
+        self.keyd.stop()
+        stamp, key = line.read(path).splitlines()[-1].split(' ', 1)
+        line.write(path, '%d %s\n' % (int(stamp) - 61000, key))
+        self.keyd.start()
+        self.assertEqual(len(self.keyd.client().certify('ca', 'idevid', csr, VALUES)), 2)
+        self.assertFalse(os.path.exists(path))
+
+    def test_a_module_that_crashes_tells_who_asked_and_leaves_the_others(self):
+        csr = self.beside()
+        self.save('switch', 'crash')
+        self.refused('token-gone', 'crashed', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.assertEqual(self.keyd.proc.wait(30), -signal.SIGSEGV)
+        self.keyd.start()
+        self.alone_for_a_while(csr, 'crash')
+
+    def test_a_module_that_crashes_at_each_look_leaves_the_others(self):
+        csr = self.beside()
+        self.keyd.stop()
+        self.save('switch', 'crash-open')
+        self.keyd.start(wait=False)
+        self.assertEqual(self.keyd.proc.wait(30), -signal.SIGSEGV)
+        self.keyd.start()
+        self.assertEqual(len(self.keyd.client().certify('other', 'idevid', csr, VALUES)), 2)
+        self.alone_for_a_while(csr, 'crash-open')
+
+    def test_a_module_that_hangs_is_given_up_and_tells_who_asked(self):
+        csr = self.beside()
+        self.save('switch', 'hang')
+        self.refused('token-gone', 'does not come back', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.assertEqual(self.keyd.proc.wait(30), 4)
+        self.keyd.start()
+        self.alone_for_a_while(csr, 'hang')
 
     def test_a_master_in_a_token(self):
         t = keyd.SoftToken(self.home)

@@ -213,6 +213,45 @@ class Keys(unittest.TestCase):
         r.provd.kill()
         line.wait_for('it has ended', lambda: not os.path.exists('/proc/%d' % pid))
 
+    def test_a_key_process_that_cannot_start_is_tried_less_and_less_often_and_each_reason_is_said_once(self):
+        r = self.row()
+        r.provd.stop()
+        tries = os.path.join(r.home, 'tries')
+        program = os.path.join(r.home, 'counted-keyd')
+        line.write(program, '#!/bin/sh\ndate +%%s%%N >> %s\nexec %s "$@"\n' % (tries, line.binary('provd-keyd')))
+        os.chmod(program, 0o755)
+        os.environ['PROVD_KEYD'] = program
+        real = line.read(r.authority.chain)
+        line.write(r.authority.chain, 'nothing\n')
+        r.start()
+        made = lambda: len(line.read(tries).split()) if os.path.exists(tries) else 0
+        said = lambda part: r.provd.log_text().count(part)
+        line.wait_for('it was tried four times', lambda: made() >= 4, 60)
+        at = [int(x) for x in line.read(tries).split()]
+        for n, least in enumerate((1, 2, 4)):
+            self.assertGreaterEqual(at[n + 1] - at[n], least * 900000000)
+        self.assertEqual((said('provd-keyd ended with status'), said('are not a certificate')), (1, 1))
+        # Another reason is said, once.
+        os.unlink(r.authority.chain)
+        line.wait_for('the other reason is said', lambda: said('No such file'), 60)
+        line.wait_for('it is said that it ended in another way', lambda: said('provd-keyd ended with status') == 2)
+        line.write(r.authority.chain, real)
+        line.wait_for('it runs', lambda: said('holds the keys') == 2, 60)
+        r.order()
+        self.assertEqual(r.next_run()['outcome'], 'passed')
+
+    def test_a_module_that_hangs_ends_the_run_and_not_the_line(self):
+        r = self.row(token=True)
+        line.wait_for('the token is open', lambda: r.api.get('/issuers')['items'][0]['ready'])
+        line.write(r.switch, 'hang\n')
+        r.order()
+        run = r.next_run()
+        self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'token-gone', 'certificate'), run)
+        self.assertIn('does not come back', r.provd.log_text())
+        self.assertEqual([c['state'] for c in r.certificates(run['serial'])], ['void'])
+        # The child was started again, answers, and says why that issuer is left alone.
+        self.assertIn('is left alone for another', r.api.get('/issuers')['items'][0]['problem'])
+
     def test_a_token_that_is_pulled_ends_a_run_and_its_return_needs_nothing(self):
         r = self.row(token=True)
         line.write(r.switch, 'gone\n')
