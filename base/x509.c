@@ -335,6 +335,15 @@ static void keep_der(const unsigned char *der, size_t n, uint8_t **ret, size_t *
 
 /* --- requests --- */
 
+static void digest_request(X509_REQ *req, char ret[SHA256_HEX])
+{
+	unsigned char *info = NULL;
+	int n = i2d_re_X509_REQ_tbs(req, &info);
+
+	sha256_hex_of(info, n > 0 ? (size_t)n : 0, ret);
+	OPENSSL_free(info);
+}
+
 static int take_csr(X509_REQ *req, struct x509_csr *ret, struct err *e)
 {
 	EVP_PKEY *k = X509_REQ_get0_pubkey(req);
@@ -345,6 +354,7 @@ static int take_csr(X509_REQ *req, struct x509_csr *ret, struct err *e)
 			e, ERR_CSR_MISMATCH, "the request is not signed by the key that it is for");
 	if (r == 0)
 		r = name_text(X509_REQ_get_subject_name(req), "request", ret->subject, e);
+	digest_request(req, ret->asked);
 	return r;
 }
 

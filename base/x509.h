@@ -61,6 +61,9 @@ struct x509_csr {
 	size_t der_bytes;
 	struct x509_key key;
 	char subject[X509_NAME_BYTES]; /* "" for an empty name */
+	char asked
+		[SHA256_HEX]; /* of all that is signed (RFC 2986, 4.1): of two requests that ask for
+					  the same, whatever their signatures */
 };
 /* PEM, with text around it as tools print it, or DER. Who made it holds its key: its signature is
  * verified. -ERR_CSR_MISMATCH for a request with a wrong signature, -ERR_INVALID for what is none. */

@@ -22,6 +22,7 @@ struct work {
 	char serial_hex[2 * SERIAL_OCTETS + 1];
 	char profile[96], digest[SHA256_HEX]; /* "idevid@1" */
 	char *values;
+	char asked[SHA256_HEX]; /* what the certificate is asked for, but the key */
 	char who[WHO_BYTES];
 	struct x509_cert cert;
 	char *pem, *chain;
@@ -84,12 +85,13 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 		.issuer = w->ask->issuer,
 		.profile = w->profile,
 		.profile_digest = w->digest,
-		.key = w->ask->csr->key.sha256};
+		.key = w->ask->csr->key.sha256,
+		.asked = w->asked};
 	int r = certificates_key_free(tx, o.run, o.key, e);
 
 	if (r < 0)
 		return r;
-	r = certificates_find(tx, o.run, o.issuer, w->digest, o.key, wall_ms(), &w->before, NULL);
+	r = certificates_find(tx, &o, wall_ms(), &w->before, NULL);
 	if (r == -ERR_NOT_FOUND)
 		return certificates_order(tx, &o, e);
 	return r < 0 ? err_set(e, ERR_DATABASE, "the certificates cannot be read") : 0;
@@ -209,6 +211,7 @@ static int order_there(struct work *w, struct config *c, const struct issuer_con
 	int r;
 
 	w->remote = true;
+	snprintf(w->asked, sizeof w->asked, "%s", w->ask->csr->asked);
 	if (w->ask->profile)
 		return err_set(e, ERR_PROFILE_REFUSED,
 			"issuer '%.64s' of kind %s decides itself what a certificate says: take 'profile' out of the step",
@@ -255,6 +258,7 @@ int certify(const struct line_services *line, struct recorder *rec, const struct
 	make_serial(&w);
 	who(rec, w.who);
 	w.values = json_dumps(q->values, JSON_COMPACT | JSON_SORT_KEYS);
+	sha256_hex_of(w.values, strlen(w.values), w.asked);
 	r = order(&w, it, e);
 	if (r == 0)
 		give(&w, ret);

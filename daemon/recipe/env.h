@@ -237,8 +237,8 @@ struct step_env_ops {
 	/* Keys of this installation: never the keys themselves. */
 
 	/* OPTIONAL. A certificate, on record before it is signed and whole before it is given back. One
-	 * that this key got before by the same issuer and profile, and that has not ended, is given
-	 * again. A bench has no records: it sets off_record, and each is a new one. NULL: there are
+	 * that this key got before by the same issuer and profile, with the same values (of an
+	 * authority of the plant for the same request), and that has not ended, is given again. A bench has no records: it sets off_record, and each is a new one. NULL: there are
 	 * no issuers. */
 	int (*certify)(void *env, const struct certificate_ask *ask, const struct iotime *it,
 		struct certificate *ret, struct err *e);

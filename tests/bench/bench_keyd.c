@@ -103,10 +103,10 @@ static int order(struct db *tx, void *data, struct err *e)
 		.issuer = a->issuer,
 		.profile = a->profile,
 		.profile_digest = a->digest,
-		.key = a->key};
+		.key = a->key,
+		.asked = a->digest};
 	json_t *before = NULL;
-	int r = certificates_find(
-		tx, a->run, a->issuer, a->digest, a->key, wall_ms(), &before, NULL);
+	int r = certificates_find(tx, &o, wall_ms(), &before, NULL);
 
 	json_decref(before);
 	return r == -ERR_NOT_FOUND ? certificates_order(tx, &o, e) : -ERR_INTERNAL;

@@ -124,6 +124,29 @@ class Keys(unittest.TestCase):
         self.assertEqual((run['outcome'], run['serial']), ('passed', 'BC000002'), run)
         self.assertNotEqual(r.certificates('BC000002')[0]['serial'], got['serial'])
 
+    def test_a_key_that_comes_again_with_other_values_gets_another_certificate(self):
+        """The unit keeps its key; what the recipe puts into the certificate is changed, and changed back."""
+        r = self.row()
+        text = line.read(RECIPE)
+        kept = keyd.Device(r.vault)
+        text = text[:text.index('  - id: key\n')] + text[text.index('  - id: certificate\n'):text.index('  - id: deliver\n')]
+        text = text.replace("csr: '${steps.csr.csr}'", "csr: '${params.csr}'").replace("      public_key: '${steps.key.public_key}'\n", '') \
+            .replace('params:\n', 'params:\n  csr: {type: string}\n  model: {type: string}\n').replace("model: '${unit.model}'", "model: '${params.model}'")
+        text += "  - id: set-serial\n    action: console.command\n" \
+            "    with: {port: console, send: 'SET_SERIAL ${unit.serial}', expect: '^OK$', read_back: {send: GET_SERIAL, expect: '^${unit.serial}$'}}\n"
+        r.put_recipe(text.replace('version: 1', 'version: 2'))
+        got = []
+        for model in ('one', 'one', 'two', 'one'):
+            r.api.post('/jobs', {'recipe': 'birth@2', 'quantity': 1, 'params': {'csr': kept.csr.decode(), 'model': model}})
+            run = r.next_run()
+            self.assertEqual((run['outcome'], run['serial']), ('passed', 'BC000001'), run)
+            got.append(next(s for s in r.api.get('/runs/%s/steps' % run['id'])['items'] if s['id'] == 'certificate')['evidence'])
+            r.again()
+            line.wait_for('the unit is back', lambda: r.api.get('/stations/A1')['state'] in ('ready', 'passed'))
+        self.assertEqual([g['issued'] for g in got], ['now', 'before', 'now', 'before'])
+        self.assertEqual([c['subject'] for c in r.certificates('BC000001')],
+                         ['serialNumber=BC000001,CN=%s BC000001,O=Example Devices' % m for m in ('two', 'one')])
+
     def test_another_process_of_its_user_gets_nothing_signed(self):
         r = self.row()
         self.assertTrue(r.api.get('/issuers')['items'][0]['ready'])
