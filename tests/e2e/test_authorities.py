@@ -175,7 +175,7 @@ class Est(unittest.TestCase):
 class Cmp(unittest.TestCase):
     """openssl's server gives one certificate, whoever asks: that of a key which is here."""
 
-    def row(self, secret=SECRET):
+    def row(self, secret=SECRET, server=(), timeout='20s'):
         def config(r):
             self.path = lambda name: os.path.join(r.vault, name)
             self.device = keyd.Device(r.vault, '/CN=by cmp')
@@ -183,9 +183,11 @@ class Cmp(unittest.TestCase):
             keyd.run('openssl', 'x509', '-req', '-in', self.path('device.csr'), '-CA', r.authority.cert, '-CAkey', r.authority.key, '-CAcreateserial', '-days', '30',
                      '-out', self.path('device.pem'), '-extfile', est.Authority.extensions(type('X', (), {'where': r.vault})))
             self.port = free_port()
+            log = open(self.path('server.log'), 'w')
+            self.addCleanup(log.close)
             self.server = subprocess.Popen(
                 ['openssl', 'cmp', '-port', str(self.port), '-srv_ref', 'line-7', '-srv_secret', 'pass:' + SECRET, '-rsp_cert', self.path('device.pem'),
-                 '-rsp_extracerts', r.authority.cert], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=line._with_parent)
+                 '-rsp_extracerts', r.authority.cert, *server], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=line._with_parent)
             self.addCleanup(self.end)
             line.wait_for('the authority listens', self.listens)
             line.write(self.path('secret'), secret + '\n')
@@ -201,11 +203,11 @@ steps:
   - id: certificate
     action: key.certificate
     with: {issuer: plant, csr: '${params.csr}'}
-    timeout: 20s
+    timeout: TIMEOUT
   - id: set-serial
     action: console.command
     with: {port: console, send: 'SET_SERIAL ${unit.serial}', expect: '^OK$', read_back: {send: GET_SERIAL, expect: '^${unit.serial}$'}}
-"""
+""".replace('TIMEOUT', timeout)
         r = Row(config, recipe)
         self.addCleanup(r.close)
         return r
@@ -241,6 +243,34 @@ steps:
         r = self.row(secret='wrong-secret')
         run = r.run_one(csr=self.device.csr.decode())
         self.assertEqual((run['outcome'], run['code'] in ('service-refused', 'service-answer')), ('error', True), run)
+
+    def test_an_authority_that_wants_time_is_polled(self):
+        r = self.row(server=('-poll_count', '2', '-check_after', '1'))
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual(run['outcome'], 'passed', run)
+        self.assertEqual(r.certificates(run['serial'])[0]['pem'], line.read(self.path('device.pem')))
+
+    def test_an_authority_that_wants_more_time_than_the_step_has(self):
+        r = self.row(server=('-poll_count', '2', '-check_after', '50'))
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual((run['outcome'], run['code']), ('error', 'service-unreachable'), run)
+        self.assertIn('wants to be asked again in 50 s', run['message'])
+        got, = r.api.get('/events?type=certificate-void')['items']
+        self.assertIn('may have been issued', got['data']['reason'])
+
+    def test_a_person_ends_the_wait_for_an_authority(self):
+        r = self.row(server=('-poll_count', '2', '-check_after', '50'), timeout='80s')
+        job = r.api.post('/jobs', {'recipe': 'birth@1', 'quantity': 1, 'params': {'csr': self.device.csr.decode()}})['id']
+        line.wait_for('the certificate is ordered', lambda: r.api.get('/events?type=certificate-ordered')['items'])
+        line.wait_for('the authority was asked', lambda: self.polled())
+        r.api.post('/stations/A1/actions/abort')
+        # Had it waited for the authority, the run would have passed.
+        run = line.wait_for('the run ends', lambda: r.api.get('/runs?state=finished')['items'], 30)[0]
+        self.assertEqual((run['outcome'], run['code'], run['job']), ('aborted', 'aborted', job), run)
+
+    def polled(self):
+        """The server got the request, and the first poll."""
+        return line.read(self.path('server.log')).count('Received request') >= 2
 
     def test_an_authority_that_is_away(self):
         r = self.row()

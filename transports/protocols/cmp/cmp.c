@@ -7,7 +7,7 @@
 
 #include "base/strbuf.h"
 
-#define MAX_WAIT_S 60
+#define LATER_MAX_S 60 /* between two looks, whatever the authority says */
 
 struct session {
 	const struct cmp *s;
@@ -90,9 +90,7 @@ static bool set_up(OSSL_CMP_CTX *c, struct session *x, const X509_REQ *req)
 		       c, (const unsigned char *)s->reference, (int)strlen(s->reference)) == 1 &&
 	       OSSL_CMP_CTX_set1_secretValue(
 		       c, (const unsigned char *)s->secret, (int)strlen(s->secret)) == 1 &&
-	       OSSL_CMP_CTX_set1_p10CSR(c, req) == 1 &&
-	       OSSL_CMP_CTX_set_option(c, OSSL_CMP_OPT_TOTAL_TIMEOUT,
-		       (int)MIN(iotime_left_us(x->it) / US_PER_S + 1, (uint64_t)MAX_WAIT_S)) == 1;
+	       OSSL_CMP_CTX_set1_p10CSR(c, req) == 1;
 }
 
 /* What the authority or OpenSSL says, in a sentence. */
@@ -114,7 +112,37 @@ static int refused(OSSL_CMP_CTX *c, const struct session *x, struct err *e)
 		path_text(x->s), status, status[0] && reason[0] ? "; " : "", reason);
 }
 
-static void take(OSSL_CMP_CTX *c, X509 *cert, struct cmp_answer *ret)
+static int wait_later(struct session *x, int after_s, struct err *e)
+{
+	const uint64_t us = (uint64_t)MIN(MAX(after_s, 1), LATER_MAX_S) * US_PER_S;
+
+	if (iotime_left_us(x->it) <= us)
+		return err_set(e, ERR_SERVICE_DOWN,
+			"%s wants to be asked again in %llu s, and the step's time ends before: it may wait for a person",
+			path_text(x->s), (unsigned long long)(us / US_PER_S));
+	return iotime_sleep(us, x->it, e);
+}
+
+/* OpenSSL's own loop sleeps between two polls, where neither cancel nor deadline reach it: a try returns
+ * there (-1), and goes on with a pollReq when it is called again (RFC 4210, 5.3.22). */
+static int exchange(OSSL_CMP_CTX *c, struct session *x, struct err *e)
+{
+	for (;;) {
+		int after_s = 0;
+		int got = OSSL_CMP_try_certreq(c, OSSL_CMP_P10CR, NULL, &after_s);
+		int r;
+
+		if (got > 0)
+			return 0;
+		if (got == 0 || x->failed)
+			return refused(c, x, e);
+		r = wait_later(x, after_s, e);
+		if (r < 0)
+			return r;
+	}
+}
+
+static void take(OSSL_CMP_CTX *c, const X509 *cert, struct cmp_answer *ret)
 {
 	STACK_OF(X509) *chain = OSSL_CMP_CTX_get1_newChain(c);
 	struct strbuf others = {0};
@@ -158,19 +186,16 @@ int cmp_enroll(const struct cmp *s, const struct x509_csr *csr, const struct iot
 	const unsigned char *der = csr->der;
 	X509_REQ *req = d2i_X509_REQ(NULL, &der, (long)csr->der_bytes);
 	OSSL_CMP_CTX *c = OSSL_CMP_CTX_new(NULL, NULL);
-	X509 *cert = NULL;
 	int r;
 
 	*ret = (struct cmp_answer){0};
 	if (!req || !c || !set_up(c, &x, req))
 		r = err_set(e, ERR_INTERNAL, "OpenSSL's client of CMP cannot be set up");
-	else if ((cert = OSSL_CMP_exec_P10CR_ses(c)))
-		r = 0;
 	else
-		r = refused(c, &x, e);
+		r = exchange(c, &x, e);
 	ret->sent = x.sent;
 	if (r == 0) {
-		take(c, cert, ret);
+		take(c, OSSL_CMP_CTX_get0_newCert(c), ret);
 		r = check_key(ret, csr, e);
 	}
 	OSSL_CMP_CTX_free(c);

@@ -3,7 +3,8 @@
  * Certificate Management Protocol (RFC 4210, 9480), by OpenSSL's client: a request that a unit signed
  * (PKCS #10, "p10cr") is put to an authority, whose certificate is confirmed. Messages are protected by
  * a secret that both know (password-based MAC); over HTTP (RFC 6712), which transports/links/http.h
- * does. Any thread.
+ * does. An authority that wants time is polled (RFC 4210, 5.3.22), within the
+ * deadline and the cancel. Any thread.
  */
 #pragma once
 
