@@ -127,6 +127,14 @@ const struct form_row signer_rows[] = {
 	{0},
 };
 
+const struct form_row store_rows[] = {
+	{"key", FORM_TEXT, .required = true, .low = 2, .high = 1024,
+		.doc = "A PKCS#11 URI of the token alone, such as pkcs11:token=NAME. A module that p11-kit does not know is named by ?module-path=PATH.",
+		FORM_AT(struct named_key, place.key)},
+	{"pin", FORM_OWN, .read = named_pin, .rows = pin_rows, .doc = PIN_DOC},
+	{0},
+};
+
 static bool is_key_name(const char *s)
 {
 	size_t n = strlen(s);
@@ -244,12 +252,35 @@ void keyd_read_signers(
 	}
 }
 
+/* A store that was called so would name the keys that are in no token. */
+static void check_store(const struct named_key *k, const char *p, struct mistakes *m)
+{
+	if (!strcmp(k->name, "memory"))
+		mistakes_add(m, p, "a store may not be called 'memory': name it otherwise");
+	if (k->place.key && (!key_place_is_token(&k->place) || strstr(k->place.key, "object=") ||
+				    strstr(k->place.key, ";id=")))
+		mistakes_add(m, p,
+			"store '%.64s' is a token, by a PKCS#11 URI without an object: pkcs11:token=NAME",
+			k->name);
+}
+
+void keyd_read_stores(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_named("a store", store_rows, v, pointer, &c->store, &c->stores, m);
+	for (size_t i = 0; i < c->stores; i++) {
+		_cleanup_(freep) char *p = pointer_key(pointer, c->store[i].name);
+
+		check_store(&c->store[i], p, m);
+	}
+}
+
 bool keyd_config_any(const struct keyd_config *c)
 {
 	for (size_t i = 0; i < c->issuers; i++)
 		if (c->issuer[i].kind == ISSUER_LOCAL)
 			return true;
-	return c->masters || c->signers;
+	return c->masters || c->signers || c->stores;
 }
 
 static void place_done(struct key_place *k)
@@ -290,6 +321,7 @@ void keyd_config_done(struct keyd_config *c)
 	free(c->issuer);
 	named_done(c->master, c->masters);
 	named_done(c->signer, c->signers);
+	named_done(c->store, c->stores);
 	free(c->profiles);
 	*c = (struct keyd_config){0};
 }
@@ -315,7 +347,7 @@ static void read_parts(struct keyd_config *c, const json_t *root, struct mistake
 		void (*read)(struct keyd_config *c, const json_t *v, const char *pointer,
 			struct mistakes *m);
 	} parts[] = {{"issuers", keyd_read_issuers}, {"masters", keyd_read_masters},
-		{"signers", keyd_read_signers}};
+		{"signers", keyd_read_signers}, {"stores", keyd_read_stores}};
 	const json_t *profiles = json_object_get(root, "profiles");
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {

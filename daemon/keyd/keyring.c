@@ -34,6 +34,7 @@ struct keyring {
 	struct held_issuer *issuer;
 	struct held_master *master;
 	struct held_signer *signer;
+	struct unit_keys *unit_keys;
 };
 
 /* --- the start --- */
@@ -136,6 +137,11 @@ unsigned keyring_try(struct keyring *k)
 			log_warning("signer %s: %s", k->config->signer[i].name, e.msg);
 			closed++;
 		}
+	for (size_t i = 0; i < k->config->stores; i++)
+		if (unit_keys_open_store(k->unit_keys, i, &e) < 0) {
+			log_warning("store %s: %s", k->config->store[i].name, e.msg);
+			closed++;
+		}
 	return closed;
 }
 
@@ -161,6 +167,7 @@ int keyring_open(
 	int r = 0;
 
 	k->config = c;
+	k->unit_keys = unit_keys_new(c);
 	make_places(k);
 	for (size_t i = 0; r == 0 && i < c->issuers; i++) {
 		r = load_issuer(k, &k->issuer[i], report, e);
@@ -194,11 +201,17 @@ struct keyring *keyring_free(struct keyring *k)
 		signer_free(k->signer[i].signer);
 		mutex_done(&k->signer[i].lock);
 	}
+	unit_keys_free(k->unit_keys);
 	free(k->issuer);
 	free(k->master);
 	free(k->signer);
 	free(k);
 	return NULL;
+}
+
+struct unit_keys *keyring_unit_keys(struct keyring *k)
+{
+	return k->unit_keys;
 }
 
 /* --- what there is --- */
@@ -267,8 +280,22 @@ static const struct profile *find_profile(
 	return NULL;
 }
 
-int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t **ret,
-	size_t *ret_n, const char **ret_chain, const struct profile **ret_profile, struct err *e)
+struct draft {
+	const struct held_issuer *issuer;
+	const struct profile *profile;
+	struct x509_st *x;
+};
+
+struct draft *draft_free(struct draft *d)
+{
+	if (d)
+		certificate_draft_free(d->x);
+	free(d);
+	return NULL;
+}
+
+int keyring_draft(struct keyring *k, const struct certify_request *q, bool ready,
+	struct draft **ret, const struct profile **ret_profile, struct err *e)
 {
 	struct held_issuer *h = find_issuer(k, q->issuer, e);
 	const struct profile *p = h ? find_profile(h, q->profile, e) : NULL;
@@ -279,22 +306,35 @@ int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t 
 		.serial = q->serial,
 		.values = values,
 		.now_s = wall_ms() / 1000};
+	struct x509_st *x = NULL;
 	int r = p ? 0 : -(int)e->code;
 
 	if (r == 0 && !json_is_object(values))
 		r = err_set(e, ERR_INVALID, "the values of the certificate are not a JSON object");
 	if (r == 0)
 		r = open_issuer(h, e);
-	if (r == 0 && !ret)
+	if (r == 0 && ready)
 		r = signer_ready(h->issuer.signer, e);
 	if (r == 0)
-		r = certificate_make(&h->issuer, &o, ret, ret_n, e);
+		r = certificate_draft(&h->issuer, &o, &x, e);
 	json_decref(values);
 	if (r < 0)
 		return err_prefix(e, "issuer '%.64s'", q->issuer);
-	if (ret_chain)
-		*ret_chain = h->issuer.chain;
+	*ret = xcalloc(1, sizeof **ret);
+	**ret = (struct draft){h, p, x};
 	*ret_profile = p;
+	return 0;
+}
+
+int keyring_issue(struct draft *d, uint8_t **ret, size_t *ret_n, const char **ret_chain,
+	const struct profile **ret_profile, struct err *e)
+{
+	int r = certificate_sign(&d->issuer->issuer, d->x, ret, ret_n, e);
+
+	if (r < 0)
+		return err_prefix(e, "issuer '%.64s'", d->issuer->config->name);
+	*ret_chain = d->issuer->issuer.chain;
+	*ret_profile = d->profile;
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct token_key {
 	struct key_place place; /* owned texts */
 	P11KitUri *uri;
 	CK_OBJECT_CLASS class;
+	bool store;		  /* no object: keys are made there */
 	struct mutex lock;	  /* of all that follows; held while the token is found again */
 	CK_FUNCTION_LIST *module; /* NULL: not found yet, or lost */
 	CK_SLOT_ID slot;
@@ -398,7 +399,7 @@ static int find(struct token_key *k, struct err *e) REQUIRES(k->lock)
 	}
 	if (r == 0)
 		r = log_in(k, e);
-	if (r == 0)
+	if (r == 0 && !k->store)
 		r = find_object(k, e);
 	if (r < 0)
 		lose(k);
@@ -416,6 +417,7 @@ int token_key_open(const struct key_place *place, enum token_class class, struct
 	str_replace(&k->place.pin_file, place->pin_file);
 	str_replace(&k->place.pin_credential, place->pin_credential);
 	k->class = class == TOKEN_PRIVATE ? CKO_PRIVATE_KEY : CKO_SECRET_KEY;
+	k->store = class == TOKEN_STORE;
 	k->uri = p11_kit_uri_new();
 	if (p11_kit_uri_parse(place->key, P11_KIT_URI_FOR_ANY, k->uri) != P11_KIT_URI_OK ||
 		p11_kit_uri_any_unrecognized(k->uri))
@@ -681,4 +683,191 @@ int token_cmac(struct token_key *k, const void *message, size_t n, uint8_t ret[1
 		       ? err_set(e, ERR_INVALID, "the token gave a CMAC of %lu bytes, 16 expected",
 				 o.out_bytes)
 		       : r;
+}
+
+/* --- pairs of keys that are made in a token --- */
+
+#define POINT_MAX 256
+
+static const struct curve {
+	enum x509_alg alg;
+	size_t point_bytes;
+	uint8_t params[10];
+	size_t params_bytes;
+	const char *spki; /* hex of what comes before the point (RFC 5480) */
+} curves[] = {
+	{X509_P256, 65, {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, 10,
+		"3059301306072a8648ce3d020106082a8648ce3d030107034200"},
+	{X509_P384, 97, {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}, 7,
+		"3076301006072a8648ce3d020106052b81040022036200"},
+};
+
+static const struct curve *curve_of(enum x509_alg alg)
+{
+	for (size_t i = 0; i < ARRAY_LEN(curves); i++)
+		if (curves[i].alg == alg)
+			return &curves[i];
+	return NULL;
+}
+
+char *token_uri_of(const char *store, const char *label)
+{
+	P11KitUri *uri = p11_kit_uri_new();
+	CK_ATTRIBUTE a = {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)};
+	char *text = NULL;
+	char *ret = NULL;
+
+	if (p11_kit_uri_parse(store, P11_KIT_URI_FOR_ANY, uri) == P11_KIT_URI_OK &&
+		p11_kit_uri_set_attribute(uri, &a) == P11_KIT_URI_OK &&
+		p11_kit_uri_format(uri, P11_KIT_URI_FOR_ANY, &text) == P11_KIT_URI_OK)
+		ret = xstrdup(text);
+	free(text);
+	p11_kit_uri_free(uri);
+	return ret;
+}
+
+/* CKA_EC_POINT is the DER of an OCTET STRING (PKCS#11 2.40, mechanisms 2.3.3); some give the point alone. */
+static int read_point(const uint8_t *p, size_t n, struct x509_key *ret, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(curves); i++) {
+		const struct curve *c = &curves[i];
+		char hex[2 * POINT_MAX + 1];
+		_cleanup_(freep) char *spki = NULL;
+
+		if (n != c->point_bytes && n != c->point_bytes + 2)
+			continue;
+		hex_of(p + (n - c->point_bytes), c->point_bytes, hex);
+		spki = xasprintf("%s%s", c->spki, hex);
+		return x509_key_read(spki, ret, e);
+	}
+	return err_set(e, ERR_INVALID,
+		"the token gave a public point of %zu bytes: a key of P-256 or P-384 expected", n);
+}
+
+static int read_public(struct token_key *k, const char *label, struct x509_key *ret, struct err *e)
+	REQUIRES(k->lock)
+{
+	CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+	CK_ATTRIBUTE want[2] = {{CKA_CLASS, &class, sizeof class},
+		{CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}};
+	uint8_t point[POINT_MAX];
+	CK_ATTRIBUTE got = {CKA_EC_POINT, point, sizeof point};
+	CK_OBJECT_HANDLE found[2];
+	CK_ULONG n = 0;
+	CK_RV rv = k->module->C_FindObjectsInit(k->login, want, 2);
+
+	if (rv == CKR_OK) {
+		rv = k->module->C_FindObjects(k->login, found, 2, &n);
+		k->module->C_FindObjectsFinal(k->login);
+	}
+	if (rv == CKR_OK && n == 0)
+		return err_set(e, ERR_NOT_FOUND, "the token of '%.160s' has no key '%.64s'",
+			k->place.key, label);
+	if (rv == CKR_OK && n > 1)
+		return err_set(e, ERR_CONFLICT,
+			"the token of '%.160s' has more than one key '%.64s': take out all but one",
+			k->place.key, label);
+	if (rv == CKR_OK)
+		rv = k->module->C_GetAttributeValue(k->login, found[0], &got, 1);
+	return rv == CKR_OK ? read_point(point, got.ulValueLen, ret, e)
+			    : gone(k, "no look at the keys in the token", rv, e);
+}
+
+static CK_RV generate(struct token_key *k, const struct curve *c, const char *label)
+	REQUIRES(k->lock)
+{
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	uint8_t id[SHA256_BYTES];
+	CK_MECHANISM m = {.mechanism = CKM_EC_KEY_PAIR_GEN};
+	CK_ATTRIBUTE public[] = {{CKA_TOKEN, &yes, sizeof yes}, {CKA_PRIVATE, &no, sizeof no},
+		{CKA_VERIFY, &yes, sizeof yes},
+		{CKA_EC_PARAMS, (void *)(uintptr_t)c->params, c->params_bytes},
+		{CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}, {CKA_ID, id, 16}};
+	CK_ATTRIBUTE private[] = {{CKA_TOKEN, &yes, sizeof yes}, {CKA_PRIVATE, &yes, sizeof yes},
+		{CKA_SENSITIVE, &yes, sizeof yes}, {CKA_EXTRACTABLE, &no, sizeof no},
+		{CKA_SIGN, &yes, sizeof yes}, {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)},
+		{CKA_ID, id, 16}};
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE made[2];
+	CK_RV rv = k->module->C_OpenSession(
+		k->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s);
+
+	if (rv != CKR_OK)
+		return rv;
+	sha256_of(label, strlen(label), id);
+	rv = k->module->C_GenerateKeyPair(
+		s, &m, public, ARRAY_LEN(public), private, ARRAY_LEN(private), &made[0], &made[1]);
+	k->module->C_CloseSession(s);
+	return rv;
+}
+
+static int make_pair(struct token_key *k, const struct curve *c, const char *label,
+	struct x509_key *ret, struct err *e) REQUIRES(k->lock)
+{
+	CK_RV rv = generate(k, c, label);
+
+	if (rv == CKR_OK)
+		return read_public(k, label, ret, e);
+	if (rv == CKR_DEVICE_MEMORY)
+		return err_set(e, ERR_TOKEN_FULL,
+			"the token of '%.160s' has no room for the key '%.64s': take keys out that no unit needs, or name another token in 'stores'",
+			k->place.key, label);
+	lose(k);
+	return gone(k, "no key was made in the token", rv, e);
+}
+
+static int find_or_make(struct token_key *k, const struct curve *c, const char *label,
+	struct x509_key *ret, bool *ret_before, struct err *e) REQUIRES(k->lock)
+{
+	int r = k->module ? 0 : find(k, e);
+
+	if (r == 0)
+		r = read_public(k, label, ret, e);
+	*ret_before = r == 0;
+	if (r == -ERR_NOT_FOUND)
+		r = make_pair(k, c, label, ret, e);
+	else if (r == -ERR_TOKEN_GONE)
+		lose(k);
+	if (r == 0 && ret->alg != c->alg) {
+		x509_key_done(ret);
+		r = err_set(e, ERR_CONFLICT,
+			"the token of '%.160s' has a key '%.64s' of another kind than %s: take it out, or name another label",
+			k->place.key, label, x509_alg_name(c->alg));
+	}
+	return r;
+}
+
+int token_make_pair(struct token_key *k, enum x509_alg alg, const char *label, struct x509_key *ret,
+	bool *ret_before, struct err *e)
+{
+	const struct curve *c = curve_of(alg);
+	struct call *call;
+	int r;
+
+	if (!c)
+		return err_set(e, ERR_UNSUPPORTED,
+			"a key of kind %s is not made in a token: p256 or p384 expected",
+			x509_alg_name(alg));
+	call = call_begin(k->place.key);
+	mutex_lock(&k->lock);
+	r = find_or_make(k, c, label, ret, ret_before, e);
+	mutex_unlock(&k->lock);
+	call_end(call);
+	return r;
+}
+
+int token_public(struct token_key *k, const char *label, struct x509_key *ret, struct err *e)
+{
+	struct call *call = call_begin(k->place.key);
+	int r;
+
+	mutex_lock(&k->lock);
+	r = k->module ? 0 : find(k, e);
+	if (r == 0)
+		r = read_public(k, label, ret, e);
+	if (r == -ERR_TOKEN_GONE)
+		lose(k);
+	mutex_unlock(&k->lock);
+	call_end(call);
+	return r;
 }

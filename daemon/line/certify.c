@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/line/certify.h"
 
-#include "base/secret.h"
 #include "daemon/keyd/client.h"
 #include "daemon/line/authority.h"
 #include "daemon/line/keys.h"
@@ -9,17 +8,14 @@
 #include "db/certificates.h"
 #include "db/writer.h"
 
-#define SERIAL_OCTETS 16
-#define WHO_BYTES     160
+#define WHO_BYTES 160
 
 struct work {
 	const struct line_services *line;
 	struct recorder *rec;
 	const struct certificate_ask *ask;
-	const char *socket;
+	struct keyd_order order;
 	bool remote; /* another's issuer, which chooses the serial number */
-	uint8_t serial[SERIAL_OCTETS];
-	char serial_hex[2 * SERIAL_OCTETS + 1];
 	char profile[96], digest[SHA256_HEX]; /* "idevid@1" */
 	char *values;
 	char asked[SHA256_HEX]; /* what the certificate is asked for, but the key */
@@ -31,6 +27,7 @@ struct work {
 
 static void work_done(struct work *w)
 {
+	keyd_order_done(&w->order);
 	free(w->values);
 	free(w->pem);
 	free(w->chain);
@@ -38,39 +35,9 @@ static void work_done(struct work *w)
 	json_decref(w->before);
 }
 
-/* 16 octets, positive, the first not 0: what is recorded is what the certificate shows (RFC 5280,
- * 4.1.2.2). */
-static void make_serial(struct work *w)
-{
-	random_bytes(w->serial, sizeof w->serial);
-	w->serial[0] = (uint8_t)((w->serial[0] & 0x7f) | 0x40);
-	hex_of(w->serial, sizeof w->serial, w->serial_hex);
-}
-
 static void who(struct recorder *rec, char ret[WHO_BYTES])
 {
 	snprintf(ret, WHO_BYTES, "run %.64s", recorder_run_id(rec));
-}
-
-static int ask(struct work *w, enum keyd_op op, const struct iotime *it, uint8_t *buf,
-	struct wire_value *ret, struct err *e)
-{
-	const struct wire_value v[] = {wire_text(w->ask->issuer), wire_text(w->ask->profile),
-		{.p = w->ask->csr->der, .n = w->ask->csr->der_bytes},
-		{.p = w->serial, .n = sizeof w->serial}, wire_text(w->values), wire_text(w->who)};
-
-	return keyd_ask(w->socket, op, v, it, buf, ret, e);
-}
-
-/* What would be signed: the profile as it is now. */
-static int look(struct work *w, const struct iotime *it, uint8_t *buf, struct err *e)
-{
-	struct wire_value got[WIRE_FIELDS];
-	int r = ask(w, KEYD_CHECK, it, buf, got, e);
-
-	if (r == 0 && sscanf(got[0].p, "%95s %64s", w->profile, w->digest) != 2)
-		r = err_set(e, ERR_KEYS_DOWN, "provd-keyd names no profile in its answer");
-	return r;
 }
 
 /* --- records --- */
@@ -78,8 +45,8 @@ static int look(struct work *w, const struct iotime *it, uint8_t *buf, struct er
 static int apply_order(struct db *tx, void *data, struct err *e)
 {
 	struct work *w = data;
-	const struct certificate_order_row o = {.id = w->serial_hex,
-		.serial = w->remote ? NULL : w->serial_hex,
+	const struct certificate_order_row o = {.id = w->order.serial_hex,
+		.serial = w->remote ? NULL : w->order.serial_hex,
 		.run = recorder_run_id(w->rec),
 		.step_n = recorder_step_n(w->rec),
 		.issuer = w->ask->issuer,
@@ -100,7 +67,7 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 static int apply_issue(struct db *tx, void *data, struct err *e)
 {
 	struct work *w = data;
-	const struct certificate_row c = {.id = w->serial_hex,
+	const struct certificate_row c = {.id = w->order.serial_hex,
 		.serial = w->cert.serial,
 		.subject = w->cert.subject,
 		.sha256 = w->cert.sha256,
@@ -121,27 +88,10 @@ static int apply_void(struct db *tx, void *data, struct err *e)
 {
 	const struct void_note *n = data;
 
-	return certificates_void(tx, n->w->serial_hex, n->reason, e);
+	return certificates_void(tx, n->w->order.serial_hex, n->reason, e);
 }
 
 /* --- the order --- */
-
-static int take_certificate(struct work *w, const struct wire_value *got, struct err *e)
-{
-	int r = x509_cert_read(got[0].p, got[0].n, &w->cert, e);
-
-	if (r < 0)
-		return err_prefix(e, "what the issuer '%s' gave", w->ask->issuer);
-	if (!x509_key_equal(&w->cert.key, &w->ask->csr->key) ||
-		strcmp(w->cert.serial, w->serial_hex) != 0)
-		return err_set(e, ERR_KEYS_DOWN,
-			"the issuer '%s' gave a certificate with serial number %s for key %.16s, and %s for %.16s was ordered",
-			w->ask->issuer, w->cert.serial, w->cert.key.sha256, w->serial_hex,
-			w->ask->csr->key.sha256);
-	w->pem = x509_pem("CERTIFICATE", w->cert.der, w->cert.der_bytes);
-	w->chain = xstrdup(got[1].p);
-	return 0;
-}
 
 /* Where even this fails the next start does it. */
 static void give_up(struct work *w, const char *reason)
@@ -152,33 +102,36 @@ static void give_up(struct work *w, const char *reason)
 	writer_do(w->line->writer, apply_void, &n, &ignored);
 }
 
-static int sign(struct work *w, const struct iotime *it, uint8_t *buf, struct err *e)
+static int sign(struct work *w, const struct iotime *it, struct err *e)
 {
-	struct wire_value got[WIRE_FIELDS];
-	int r = ask(w, KEYD_CERTIFY, it, buf, got, e);
+	int r = keyd_certify(&w->order, it, &w->cert, &w->chain, e);
 
-	if (r == 0)
-		r = take_certificate(w, got, e);
 	if (r < 0) {
 		give_up(w, e->msg);
 		return r;
 	}
+	keyd_order_done(&w->order);
+	w->pem = x509_pem("CERTIFICATE", w->cert.der, w->cert.der_bytes);
 	return writer_do(w->line->writer, apply_issue, w, e);
 }
 
 static int order_here(struct work *w, const struct iotime *it, struct err *e)
 {
-	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
-	int r = keys_socket(w->line->keys, &w->socket, e);
+	int r = keys_socket(w->line->keys, &w->order.socket, e);
 
 	if (r == 0 && !w->ask->profile)
 		r = err_set(e, ERR_PROFILE_REFUSED,
 			"issuer '%.64s' needs a profile: 'profile' of the step", w->ask->issuer);
+	w->order.issuer = w->ask->issuer;
+	w->order.profile = w->ask->profile;
+	w->order.csr = w->ask->csr;
+	w->order.values = w->values;
+	w->order.who = w->who;
 	if (r == 0)
-		r = look(w, it, buf, e);
+		r = keyd_look(&w->order, it, w->profile, w->digest, e);
 	if (r == 0)
 		r = writer_do(w->line->writer, apply_order, w, e);
-	return r < 0 || w->before ? r : sign(w, it, buf, e);
+	return r < 0 || w->before ? r : sign(w, it, e);
 }
 
 /* --- an authority of the plant --- */
@@ -255,7 +208,7 @@ int certify(const struct line_services *line, struct recorder *rec, const struct
 	_cleanup_(work_done) struct work w = {.line = line, .rec = rec, .ask = q};
 	int r;
 
-	make_serial(&w);
+	keyd_order_begin(&w.order);
 	who(rec, w.who);
 	w.values = json_dumps(q->values, JSON_COMPACT | JSON_SORT_KEYS);
 	sha256_hex_of(w.values, strlen(w.values), w.asked);
@@ -286,28 +239,54 @@ int certify_delivered(
 	return writer_do(line->writer, apply_deliver, &n, e);
 }
 
+/* Where the key process is asked, and by what its log names this run. */
+static int ask_as(const struct line_services *line, struct recorder *rec, const char **ret_socket,
+	char ret_who[WHO_BYTES], struct err *e)
+{
+	who(rec, ret_who);
+	return keys_socket(line->keys, ret_socket, e);
+}
+
 int certify_derive(const struct line_services *line, struct recorder *rec,
 	const struct derive_ask *q, const struct iotime *it, uint8_t *ret, struct err *e)
 {
-	struct wire_value v[] = {wire_text(q->master), wire_text(q->label), wire_text(q->context),
-		{.number = q->bytes}, {0}};
-	_cleanup_(freep) uint8_t *buf = NULL;
-	struct wire_value got[WIRE_FIELDS];
 	char whom[WHO_BYTES];
 	const char *socket;
-	int r = keys_socket(line->keys, &socket, e);
+	int r = ask_as(line, rec, &socket, whom, e);
 
-	if (r < 0)
-		return r;
-	who(rec, whom);
-	v[4] = wire_text(whom);
-	buf = xcalloc(1, WIRE_MAX_BYTES + 1);
-	r = keyd_ask(socket, KEYD_DERIVE, v, it, buf, got, e);
-	if (r == 0 && got[0].n != q->bytes)
-		r = err_set(e, ERR_KEYS_DOWN, "provd-keyd gave %zu bytes, %zu were asked for",
-			got[0].n, q->bytes);
-	if (r == 0)
-		memcpy(ret, got[0].p, q->bytes);
-	secret_wipe(buf, WIRE_MAX_BYTES + 1);
-	return r;
+	return r < 0 ? r
+		     : keyd_derive(
+			       socket, q->master, q->label, q->context, whom, it, ret, q->bytes, e);
+}
+
+int certify_make_key(const struct line_services *line, struct recorder *rec, struct key_ask *q,
+	const struct iotime *it, struct x509_key *ret, struct err *e)
+{
+	char whom[WHO_BYTES];
+	const char *socket;
+	int r = ask_as(line, rec, &socket, whom, e);
+
+	return r < 0 ? r
+		     : keyd_make_key(socket, q->store ? q->store : "", q->alg,
+			       q->label ? q->label : "", whom, it, q->name, ret, &q->before, e);
+}
+
+int certify_request(const struct line_services *line, struct recorder *rec, const char *name,
+	const char *subject, const struct iotime *it, struct x509_csr *ret, struct err *e)
+{
+	char whom[WHO_BYTES];
+	const char *socket;
+	int r = ask_as(line, rec, &socket, whom, e);
+
+	return r < 0 ? r : keyd_request(socket, name, subject, whom, it, ret, e);
+}
+
+int certify_take_key(const struct line_services *line, struct recorder *rec, const char *name,
+	const struct iotime *it, uint8_t **ret, size_t *ret_n, struct err *e)
+{
+	char whom[WHO_BYTES];
+	const char *socket;
+	int r = ask_as(line, rec, &socket, whom, e);
+
+	return r < 0 ? r : keyd_take_key(socket, name, whom, it, ret, ret_n, e);
 }

@@ -65,8 +65,9 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	struct lists *l = xcalloc(1, sizeof *l);
 	size_t n = 0;
 
-	l->hidden = xcalloc(c->secrets + c->services + 4 +
-				    2 * (c->keys.issuers + c->keys.masters + c->keys.signers),
+	l->hidden = xcalloc(
+		c->secrets + c->services + 4 +
+			2 * (c->keys.issuers + c->keys.masters + c->keys.signers + c->keys.stores),
 		sizeof *l->hidden);
 	l->hidden[n++] = xstrdup(c->state_dir);
 	if (c->marks_file)
@@ -84,6 +85,8 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 		n = hide_key(l->hidden, n, &c->keys.master[i].place);
 	for (size_t i = 0; i < c->keys.signers; i++)
 		n = hide_key(l->hidden, n, &c->keys.signer[i].place);
+	for (size_t i = 0; i < c->keys.stores; i++)
+		n = hide_key(l->hidden, n, &c->keys.store[i].place);
 	l->visible[0] = xstrdup(artifact_dir);
 	l->policy = (struct sandbox_policy){
 		.hidden = (const char *const *)l->hidden,

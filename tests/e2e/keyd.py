@@ -10,7 +10,7 @@ import line
 
 # Attributes that openssl's commands do not know by their numbers.
 OIDS = 'oid_section=oids\n[oids]\nmatterVendor=1.3.6.1.4.1.37244.2.1\n'
-ISSUERS, CHECK, CERTIFY, DERIVE, SIGN = 1, 2, 3, 4, 5
+ISSUERS, CHECK, CERTIFY, DERIVE, SIGN, MAKE_KEY, REQUEST, TAKE_KEY = 1, 2, 3, 4, 5, 6, 7, 8
 
 
 def run(*argv, stdin=None, env=None, ok=True):
@@ -78,6 +78,25 @@ class Client:
 
     def derive(self, master, label, context, n):
         return self.raw(bytes([DERIVE]) + text(master) + text(label) + blob(context) + struct.pack('>Q', n) + text('test'))[0]
+
+    def make_key(self, alg, store='', label=''):
+        """The name of the key, its public key (DER), and whether it was there before: a number has no length."""
+        body = bytes([MAKE_KEY]) + text(store) + text(alg) + text(label) + text('test')
+        self.s.sendall(struct.pack('>I', len(body)) + body)
+        body = self.take(struct.unpack('>I', self.take(4))[0])
+        n = struct.unpack_from('>I', body, 1)[0]
+        first = body[5:5 + n]
+        m = struct.unpack_from('>I', body, 5 + n)[0]
+        second = body[9 + n:9 + n + m]
+        if body[0]:
+            raise Refused(first.decode(), second.decode())
+        return first.decode(), second, struct.unpack_from('>Q', body, 9 + n + m)[0] == 1
+
+    def request(self, name, subject):
+        return self.raw(bytes([REQUEST]) + text(name) + text(subject) + text('test'))[0]
+
+    def take_key(self, name):
+        return self.raw(bytes([TAKE_KEY]) + text(name) + text('test'))[0]
 
     def sign(self, key, record):
         return self.raw(bytes([SIGN]) + text(key) + blob(record) + text('test'))

@@ -352,6 +352,94 @@ class Custody(Base):
         self.assertNotIn(master[:16], line.read(k.log))
 
 
+class UnitKeys(Base):
+    """Keys that provd-keyd makes for units which cannot."""
+
+    def spki(self, key):
+        return keyd.run('openssl', 'pkey', '-pubin', '-inform', 'DER', '-in', key, '-text', '-noout') if isinstance(key, str) else \
+            keyd.run('openssl', 'pkey', '-pubin', '-inform', 'DER', '-in', self.save('spki', key), '-text', '-noout')
+
+    def verify_request(self, der, public, subject):
+        path = self.save('request.der', der)
+        out = keyd.run('openssl', 'req', '-inform', 'DER', '-in', path, '-verify', '-noout', '-subject', '-nameopt', 'RFC2253')
+        self.assertIn('verify OK', out)
+        self.assertIn(subject, out)
+        pem = keyd.run('openssl', 'req', '-inform', 'DER', '-in', path, '-pubkey', '-noout')
+        self.assertEqual(keyd.run('openssl', 'pkey', '-pubin', '-text', '-noout', stdin=pem), self.spki(public))
+
+    def test_a_key_of_memory_is_handed_out_once(self):
+        a = keyd.Authority(self.home)
+        self.start('issuers:\n' + a.yaml(['idevid']))
+        c = self.keyd.client()
+        for alg in ('p256', 'p384', 'ed25519', 'rsa2048'):
+            with self.subTest(alg):
+                name, public, before = c.make_key(alg)
+                self.assertFalse(before)
+                self.verify_request(c.request(name, 'O=Example,CN=a\\,b'), public, 'CN=a\\,b,O=Example')
+                private = self.save('private.der', c.take_key(name))
+                out = keyd.run('openssl', 'pkey', '-inform', 'DER', '-in', private, '-pubout', '-outform', 'PEM')
+                self.assertEqual(keyd.run('openssl', 'pkey', '-pubin', '-text', '-noout', stdin=out), self.spki(public))
+                for call in (c.take_key, lambda n: c.request(n, 'CN=a')):
+                    self.refused('not-found', 'was handed out before', call, name)
+        self.assertEqual(line.read(self.keyd.log).count('handed out: key memory/'), 4)
+        self.refused('invalid', 'is not a kind of key', c.make_key, 'p257')
+        name = c.make_key('p256')[0]
+        self.refused('invalid', 'is not a name such as', c.request, name, 'no name')
+        # The oldest of too many is gone, the newest are there.
+        names = [c.make_key('p256')[0] for _ in range(256)]
+        self.refused('not-found', 'there is no key', c.take_key, name)
+        self.assertTrue(c.take_key(names[0]))
+        self.keyd.stop()
+        self.keyd.start()
+        self.refused('not-found', 'was started again', self.keyd.client().take_key, names[1])
+
+    def store(self, room):
+        t = keyd.SoftToken(self.home, 'units')
+        module = os.path.join(line.build_dir(), 'sim', 'token', 'switch_token.so')
+        self.start("stores:\n  units: {key: 'pkcs11:token=units?module-path=%s', pin: {file: %s}}\n" % (module, t.pin),
+                   dict(t.env, PROVSIM_TOKEN_ROOM=str(room)))
+        return t
+
+    def test_a_key_of_a_token_never_leaves_it(self):
+        t = self.store(3)
+        c = self.keyd.client()
+        name, public, before = c.make_key('p256', 'units', 'SN-1')
+        self.assertEqual((name, before), ('units/SN-1', False))
+        self.verify_request(c.request(name, 'CN=SN-1'), public, 'CN=SN-1')
+        listed = t.p11('--list-objects', '--type', 'privkey')
+        self.assertIn('label:      SN-1', listed)
+        self.assertIn('sensitive, always sensitive, never extractable, local', listed)
+        self.refused('unsupported', 'does not give it out', c.take_key, name)
+        # The same unit again, also after a restart; another unit has another key.
+        self.keyd.stop()
+        self.keyd.start()
+        c = self.keyd.client()
+        self.assertEqual(c.make_key('p256', 'units', 'SN-1'), (name, public, True))
+        self.verify_request(c.request(name, 'CN=SN-1'), public, 'CN=SN-1')
+        self.refused('conflict', 'of another kind than p384', c.make_key, 'p384', 'units', 'SN-1')
+        _, second, _ = c.make_key('p384', 'units', 'SN-2')
+        self.verify_request(c.request('units/SN-2', 'CN=SN-2'), second, 'CN=SN-2')
+        self.refused('not-found', "no key 'SN-9'", c.request, 'units/SN-9', 'CN=a')
+        self.refused('not-found', "no store 'else'", c.make_key, 'p256', 'else', 'SN-1')
+        self.refused('unsupported', 'p256 or p384 expected', c.make_key, 'ed25519', 'units', 'SN-3')
+        self.refused('invalid', 'has a label of 1 to 64', c.make_key, 'p256', 'units', '')
+
+    def test_a_token_that_is_full(self):
+        t = self.store(2)
+        c = self.keyd.client()
+        for n in (1, 2):
+            c.make_key('p256', 'units', 'SN-%d' % n)
+        self.refused('token-full', "no room for the key 'SN-3'", c.make_key, 'p256', 'units', 'SN-3')
+        self.assertTrue(c.make_key('p256', 'units', 'SN-2')[2])
+        t.p11('--delete-object', '--type', 'privkey', '--label', 'SN-1')
+        self.assertFalse(c.make_key('p256', 'units', 'SN-3')[2])
+
+    def test_a_store_is_a_token_by_itself(self):
+        for uri, part in (('/etc/keys', 'without an object'), ('pkcs11:token=x;object=y', 'without an object')):
+            config = self.save('bad.yaml', "profiles: %s\nstores:\n  units: {key: '%s', pin: {file: /x}}\n" % (PROFILES, uri))
+            self.assertIn(part, keyd.run(line.binary('provd-keyd'), '--config', config, '--check', ok=False))
+
+
 class Tokens(Base):
     def token(self, kind=('EC', 'ec_paramgen_curve:P-256'), **more):
         t = keyd.SoftToken(self.home, **more)
@@ -561,6 +649,7 @@ class Tokens(Base):
     def test_a_module_that_hangs_holds_up_nobody_else(self):
         self.pullable()
         csr = keyd.Device(self.home).csr
+        self.keyd.client().certify('ca', 'idevid', csr, VALUES)
         self.save('switch', 'hang')
         hanging = threading.Thread(target=lambda: self.keyd.client().certify('ca', 'idevid', csr, VALUES))
         hanging.start()

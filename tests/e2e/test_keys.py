@@ -80,6 +80,17 @@ class Row(line.Line):
     def keyd_pid(self):
         return int(keyd.run('pgrep', '-P', str(self.provd.process.pid), '-x', 'provd-keyd'))
 
+    def private_key(self):
+        """What the unit has, as it was given to it."""
+        (_, state, _), = self.sim.units()
+        return bytes.fromhex(state['values']['key']['private'])
+
+    def files_of_provd(self):
+        """All that was written, but what the test and the virtual boards keep."""
+        for folder, _, files in os.walk(self.home):
+            if not folder.startswith((self.vault, self.sim.boards_dir)):
+                yield from (p for p in (os.path.join(folder, name) for name in files) if os.path.isfile(p))
+
     def certificates(self, unit):
         return self.api.get('/units/%s/certificates' % unit)['items']
 
@@ -146,6 +157,43 @@ class Keys(unittest.TestCase):
         self.assertEqual([g['issued'] for g in got], ['now', 'before', 'now', 'before'])
         self.assertEqual([c['subject'] for c in r.certificates('BC000001')],
                          ['serialNumber=BC000001,CN=%s BC000001,O=Example Devices' % m for m in ('two', 'one')])
+
+    def test_a_unit_that_cannot_make_a_key_gets_one_that_nobody_else_keeps(self):
+        r = self.row()
+        text = line.read(RECIPE)
+        text = text.replace('with: {port: console, alg: p256}', 'with: {in: memory, alg: p256}') \
+            .replace("    with:\n      port: console\n      subject", "    with:\n      name: '${steps.key.name}'\n      subject") \
+            .replace('  - id: deliver\n', "  - id: install\n    action: key.install\n    with: {port: console, name: '${steps.key.name}', "
+                     "public_key: '${steps.key.public_key}', unit: '${steps.chip.id}'}\n  - id: deliver\n").replace('version: 1', 'version: 2')
+        r.put_recipe(text)
+        r.api.post('/jobs', {'recipe': 'birth@2', 'quantity': 1})
+        # A unit that keeps another key than it was given is found by the read-back.
+        r.sim.ctl('fault', board='b1', fault='key-other')
+        run = r.next_run()
+        self.assertEqual((run['outcome'], run['code'], run['step']), ('failed', 'read-back-mismatch', 'install'), run)
+        r.again()
+        run = r.next_run()
+        self.assertEqual(run['outcome'], 'passed', run)
+        steps = {s['id']: s for s in r.api.get('/runs/%s/steps' % run['id'])['items']}
+        self.assertEqual((steps['install']['evidence']['written'], steps['install']['evidence']['proof']), ('now', 'read-back'))
+        self.assertEqual(steps['install']['evidence']['key'], steps['key']['evidence']['key'])
+        self.assertEqual(r.provd.log_text().count('handed out: key memory/'), 2)
+        log = r.api.request('GET', '/runs/%s/log' % run['id']).body.decode()
+        self.assertIn('KEY_WRITE', log)
+        # What the unit has is nowhere else: neither as bytes nor as lines of base64, nor in the log of the run.
+        r.provd.stop()
+        private = r.private_key()
+        b64 = base64.b64encode(private)
+        planted = [private, b64[:64], b64[64:96], private.hex().encode(), private[30:70], private[30:70].hex().encode()]
+        self.assertGreater(len(private), 100)
+        self.assertNotIn(b64[:64].decode(), log)
+        looked = 0
+        for path in r.files_of_provd():
+            with open(path, 'rb') as f:
+                held = f.read()
+            looked += 1
+            self.assertFalse(any(p in held for p in planted), path)
+        self.assertGreater(looked, 5)
 
     def test_another_process_of_its_user_gets_nothing_signed(self):
         r = self.row()
