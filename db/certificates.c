@@ -171,6 +171,32 @@ int certificates_find(struct db *d, const struct certificate_order_row *o, int64
 	return MIN(r, 0);
 }
 
+int certificates_held(
+	struct db *d, const char *run, const char *issuer, json_t **ret, struct err *e)
+{
+	static const struct column columns[] = {
+		{"serial", AS_TEXT}, {"subject", AS_TEXT}, {"sha256", AS_TEXT}, {0}};
+	SELECT(find,
+		"SELECT c.serial, c.subject, c.sha256 FROM certificates c"
+		" JOIN runs r ON r.id = c.run_id JOIN runs now ON now.id = ?"
+		" WHERE r.unit_id = now.unit_id AND c.issuer = ?"
+		" AND c.state IN ('issued', 'delivered') ORDER BY c.seq DESC LIMIT 1",
+		columns);
+	struct query q = {0};
+	int r = select_begin(&q, d, e, &find, run, issuer);
+
+	if (r == 0)
+		r = select_next(&q, NULL, e);
+	if (r > 0)
+		*ret = row_json(&q);
+	query_done(&q);
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND,
+			"the unit has no certificate of issuer '%.64s' that could be renewed: take 'renew' out of the step",
+			issuer);
+	return MIN(r, 0);
+}
+
 int certificates_of_unit(struct db *d, const char *unit_id, json_t **ret, struct err *e)
 {
 	static const struct column columns[] = {{"id", AS_TEXT}, {"serial", AS_TEXT},

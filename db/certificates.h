@@ -46,6 +46,9 @@ int certificates_key_free(struct db *d, const char *run, const char *key, struct
  * -ERR_NOT_FOUND. */
 int certificates_find(struct db *d, const struct certificate_order_row *o, int64_t now_ms,
 	json_t **ret, struct err *e);
+/* The newest that the unit of the run has of that issuer: {serial, subject, sha256}. -ERR_NOT_FOUND. */
+int certificates_held(
+	struct db *d, const char *run, const char *issuer, json_t **ret, struct err *e);
 /* Those of a unit, the newest first: array of {id, serial, run, station, issuer, profile, profile_digest,
  * key, state, subject, not_before, not_after, sha256, pem, chain, reason, ordered_at, issued_at,
  * settled_at}. */

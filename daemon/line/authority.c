@@ -34,12 +34,12 @@ static char *read_trusted(const struct issuer_config *i, struct err *e)
 }
 
 static int enroll_est(const struct issuer_config *i, const struct http_service *s,
-	const struct x509_csr *csr, const struct iotime *it, struct authority_answer *ret,
-	struct err *e)
+	const struct x509_csr *csr, bool renew, const struct iotime *it,
+	struct authority_answer *ret, struct err *e)
 {
 	const struct est est = {.service = s, .label = i->path};
 	struct est_answer a;
-	int r = est_enroll(&est, csr, false, it, &a, e);
+	int r = est_enroll(&est, csr, renew, it, &a, e);
 
 	ret->sent = a.sent;
 	ret->pem = steal_ptr(&a.pem);
@@ -101,7 +101,7 @@ static int judge(
 }
 
 int authority_enroll(struct config *c, const struct issuer_config *i, const struct x509_csr *csr,
-	const struct iotime *it, struct authority_answer *ret, struct err *e)
+	bool renew, const struct iotime *it, struct authority_answer *ret, struct err *e)
 {
 	struct http_service s = {0};
 	_cleanup_(freep) char *trusted = read_trusted(i, e);
@@ -110,7 +110,7 @@ int authority_enroll(struct config *c, const struct issuer_config *i, const stru
 	*ret = (struct authority_answer){0};
 	if (r < 0)
 		return r;
-	r = i->kind == ISSUER_EST ? enroll_est(i, &s, csr, it, ret, e)
+	r = i->kind == ISSUER_EST ? enroll_est(i, &s, csr, renew, it, ret, e)
 				  : enroll_cmp(c, i, &s, csr, it, ret, e);
 	http_service_done(&s);
 	if (r == 0)

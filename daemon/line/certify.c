@@ -42,6 +42,22 @@ static void who(struct recorder *rec, char ret[WHO_BYTES])
 
 /* --- records --- */
 
+/* The new one takes the place of the old one, and so has its name (RFC 7030, 4.2.2). */
+static int check_renewal(struct db *tx, const struct work *w, struct err *e)
+{
+	json_t *held = NULL;
+	const char *subject;
+	int r = certificates_held(tx, recorder_run_id(w->rec), w->ask->issuer, &held, e);
+
+	if (r < 0)
+		return r;
+	subject = json_string_value(json_object_get(held, "subject"));
+	if (w->remote)
+		r = x509_same_name(w->ask->csr->subject, subject ? subject : "", e);
+	json_decref(held);
+	return r < 0 ? err_prefix(e, "the certificate that is to be renewed") : 0;
+}
+
 static int apply_order(struct db *tx, void *data, struct err *e)
 {
 	struct work *w = data;
@@ -58,7 +74,11 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = certificates_find(tx, &o, wall_ms(), &w->before, NULL);
+	if (w->ask->renew)
+		r = check_renewal(tx, w, e);
+	if (r < 0)
+		return r;
+	r = w->ask->renew ? -ERR_NOT_FOUND : certificates_find(tx, &o, wall_ms(), &w->before, NULL);
 	if (r == -ERR_NOT_FOUND)
 		return certificates_order(tx, &o, e);
 	return r < 0 ? err_set(e, ERR_DATABASE, "the certificates cannot be read") : 0;
@@ -140,7 +160,7 @@ static int enroll(struct work *w, struct config *c, const struct issuer_config *
 	const struct iotime *it, struct err *e)
 {
 	struct authority_answer a;
-	int r = authority_enroll(c, i, w->ask->csr, it, &a, e);
+	int r = authority_enroll(c, i, w->ask->csr, w->ask->renew, it, &a, e);
 
 	if (r < 0) {
 		_cleanup_(freep) char *why = xasprintf("%s%s",
@@ -168,6 +188,10 @@ static int order_there(struct work *w, struct config *c, const struct issuer_con
 	if (w->ask->profile)
 		return err_set(e, ERR_PROFILE_REFUSED,
 			"issuer '%.64s' of kind %s decides itself what a certificate says: take 'profile' out of the step",
+			i->name, issuer_kinds[i->kind]);
+	if (w->ask->renew && i->kind != ISSUER_EST)
+		return err_set(e, ERR_UNSUPPORTED,
+			"issuer '%.64s' of kind %s is not asked to renew a certificate: take 'renew' out of the step",
 			i->name, issuer_kinds[i->kind]);
 	r = writer_do(w->line->writer, apply_order, w, e);
 	return r < 0 || w->before ? r : enroll(w, c, i, it, e);

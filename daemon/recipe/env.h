@@ -114,6 +114,7 @@ struct certificate_ask {
 		*profile; /* as provd.yaml names them; profile NULL: the issuer decides */
 	const struct x509_csr *csr;
 	const json_t *values; /* what the profile puts in: a mapping of texts */
+	bool renew; /* another one, in the place of the one that the unit has of this issuer */
 };
 struct certificate {
 	char *pem, *chain; /* owned by the caller; the chain is the issuer's, and those above it */

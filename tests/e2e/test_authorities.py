@@ -78,6 +78,7 @@ class Est(unittest.TestCase):
                     % (r.vault, self.est.url, self.est.ca, est.USER, r.authority.chain, ', path: ' + label if label else ''))
         recipe = RECIPE.replace('      profile: idevid\n', '').replace("      values: {serial: '${unit.serial}', model: '${unit.model}'}\n", '') \
             .replace('default: factory', 'default: plant')
+        self.recipe = recipe
         r = Row(config, recipe)
         self.addCleanup(r.close)
         return r
@@ -164,6 +165,58 @@ class Est(unittest.TestCase):
         run = r.run_one()
         self.assertEqual(run['outcome'], 'passed', run)
         self.assertEqual([p for m, p in self.est.requests if m == 'POST'], ['/.well-known/est/line/simpleenroll'] * 2)
+
+    def test_what_the_authority_wants_is_asked_for(self):
+        r = self.row()
+        # What the unit's request has: a key of P-256 that signs with SHA-256, and a serial number in its name; an OID that nobody knows
+        # is passed over (RFC 7030, 4.5.2).
+        self.est.want('OID:serialNumber', 'OID:ecdsa-with-SHA256', 'OID:1.3.6.1.4.1.32473.99.1', ['SEQUENCE', 'OID:id-ecPublicKey', ['SET', 'OID:prime256v1']])
+        self.assertEqual(r.run_one()['outcome'], 'passed')
+        self.assertIn(('GET', '/.well-known/est/line/csrattrs'), self.est.requests)
+        for wanted, part in ((['OID:challengePassword'], "'challengePassword'"), (['OID:ecdsa-with-SHA384'], 'another signature'),
+                             ([['SEQUENCE', 'OID:id-ecPublicKey', ['SET', 'OID:secp384r1']]], 'another curve'),
+                             (['OID:rsaEncryption'], 'a key of another kind'), (['OID:emailAddress'], "'emailAddress'"),
+                             ([['SEQUENCE', 'OID:extReq', ['SET', ['SEQUENCE', 'OID:subjectAltName']]]], 'no such extension')):
+            with self.subTest(wanted):
+                r.next_unit()
+                asked = len(self.est.requests)
+                self.est.want(*wanted)
+                run = r.run_one()
+                self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'csr-attributes', 'certificate'), run)
+                self.assertIn(part, run['message'])
+                self.assertEqual([m for m, _ in self.est.requests[asked:]], ['GET'])
+        self.assertEqual(len(self.est.issued), 1)
+        r.next_unit()
+        self.est.wanted = b'\x30\x02\x05\x00'
+        run = r.run_one()
+        self.assertEqual((run['outcome'], run['code']), ('error', 'service-answer'), run)
+        r.next_unit()
+        self.est.wanted = b'\x30\x00'
+        self.assertEqual(r.run_one()['outcome'], 'passed')
+
+    def test_a_certificate_is_renewed(self):
+        r = self.row()
+        r.put_recipe(self.recipe.replace('version: 1', 'version: 2').replace("      csr: '${steps.csr.csr}'", "      csr: '${steps.csr.csr}'\n      renew: true"))
+
+        def renew():
+            r.api.post('/jobs', {'recipe': 'birth@2', 'quantity': 1})
+            run = line.wait_for('the run ends', lambda: next((x for x in r.api.get('/runs?state=finished&limit=50')['items'] if x['id'] not in r.seen), None))
+            r.seen.add(run['id'])
+            return run
+        run = renew()
+        self.assertEqual((run['outcome'], run['code']), ('error', 'not-found'), run)
+        self.assertIn('that could be renewed', run['message'])
+        self.assertEqual(self.est.issued, [])
+        r.api.post('/jobs/%s/actions/abort' % run['job'])
+        r.again()
+        first = r.run_one()
+        self.assertEqual(first['outcome'], 'passed', first)
+        r.again()
+        second = renew()
+        self.assertEqual((second['outcome'], second['serial']), ('passed', first['serial']), second)
+        self.assertEqual([p.rsplit('/', 1)[1] for m, p in self.est.requests if m == 'POST'], ['simpleenroll', 'simplereenroll'])
+        new, old = [c for c in r.certificates(first['serial']) if c['state'] != 'void']
+        self.assertEqual((new['state'], new['subject'], new['sha256'] == old['sha256']), ('delivered', old['subject'], False))
 
     def test_a_wrong_password_and_a_profile(self):
         r = self.row(password='wrong')
