@@ -106,6 +106,12 @@ const struct form_row issuer_rows[] = {
 	{"secret", FORM_TEXT, .low = 1, .high = 64,
 		.doc = "cmp. The name in 'secrets' of what protects the messages.",
 		FORM_AT(struct issuer_config, secret)},
+	{"client_certificate", FORM_PATH,
+		.doc = "cmp, instead of reference and secret. PEM: this host's certificate for the authority, then those above it. Messages are signed by client_key, and those of the authority lead to certificate.",
+		FORM_AT(struct issuer_config, client_certificate)},
+	{"client_key", FORM_PATH,
+		.doc = "cmp. PEM: this host's key for the authority, which provd alone may read. It signs messages and issues nothing.",
+		FORM_AT(struct issuer_config, client_key)},
 	{0},
 };
 
@@ -166,6 +172,19 @@ static bool check_named(
 	return json_is_object(o);
 }
 
+/* By a secret that both know, or by a signature. */
+static void check_protection(const struct issuer_config *i, const char *p, struct mistakes *m)
+{
+	const bool secret = i->reference && i->secret;
+	const bool key = i->client_certificate && i->client_key;
+
+	if (secret == key || (key && (i->reference || i->secret)) ||
+		(secret && (i->client_certificate || i->client_key)))
+		mistakes_add(m, p,
+			"issuer '%.64s' of kind cmp needs 'reference' and 'secret', or 'client_certificate' and 'client_key'",
+			i->name);
+}
+
 static void check_issuer(const struct issuer_config *i, const char *p, struct mistakes *m)
 {
 	bool local = i->kind == ISSUER_LOCAL;
@@ -183,9 +202,12 @@ static void check_issuer(const struct issuer_config *i, const char *p, struct mi
 		mistakes_add(m, p,
 			"issuer '%.64s' of kind %s decides itself, with its own key: 'key', 'pin' and 'profiles' are not for it",
 			i->name, issuer_kinds[i->kind]);
-	if (i->kind == ISSUER_CMP && (!i->reference || !i->secret))
-		mistakes_add(
-			m, p, "issuer '%.64s' of kind cmp needs 'reference' and 'secret'", i->name);
+	if (i->kind == ISSUER_CMP)
+		check_protection(i, p, m);
+	if (i->kind != ISSUER_CMP && (i->client_certificate || i->client_key))
+		mistakes_add(m, p,
+			"issuer '%.64s': 'client_certificate' and 'client_key' are for kind cmp; an EST service has 'cert' and 'key'",
+			i->name);
 	if (i->kind == ISSUER_EST && (i->reference || i->secret))
 		mistakes_add(m, p,
 			"issuer '%.64s' of kind est has no 'reference' and 'secret': its service proves who provd is",
@@ -309,6 +331,8 @@ static void issuer_done(struct issuer_config *i)
 	free(i->path);
 	free(i->reference);
 	free(i->secret);
+	free(i->client_certificate);
+	free(i->client_key);
 	for (char **p = i->profiles; p && *p; p++)
 		free(*p);
 	free(i->profiles);

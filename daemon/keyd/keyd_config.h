@@ -36,7 +36,8 @@ struct issuer_config {
 	/* Of another kind than local: */
 	char *service;		  /* name in `services` */
 	char *path;		  /* EST: the label, NULL for none; CMP: below the service's url */
-	char *reference, *secret; /* CMP: which secret, and its name in `secrets` */
+	char *reference, *secret; /* CMP: which secret, and its name in `secrets`; */
+	char *client_certificate, *client_key; /* or what signs its messages: absolute paths, PEM */
 };
 
 /* A master, a signer of records, or a token for keys of units. */

@@ -65,9 +65,9 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	struct lists *l = xcalloc(1, sizeof *l);
 	size_t n = 0;
 
-	l->hidden = xcalloc(
-		c->secrets + c->services + 4 +
-			2 * (c->keys.issuers + c->keys.masters + c->keys.signers + c->keys.stores),
+	l->hidden = xcalloc(c->secrets + c->services + 4 +
+				    2 * (2 * c->keys.issuers + c->keys.masters + c->keys.signers +
+						c->keys.stores),
 		sizeof *l->hidden);
 	l->hidden[n++] = xstrdup(c->state_dir);
 	if (c->marks_file)
@@ -79,8 +79,11 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	for (size_t i = 0; i < c->services; i++)
 		if (c->service[i].key)
 			l->hidden[n++] = xstrdup(c->service[i].key);
-	for (size_t i = 0; i < c->keys.issuers; i++)
+	for (size_t i = 0; i < c->keys.issuers; i++) {
 		n = hide_key(l->hidden, n, &c->keys.issuer[i].place);
+		if (c->keys.issuer[i].client_key)
+			l->hidden[n++] = xstrdup(c->keys.issuer[i].client_key);
+	}
 	for (size_t i = 0; i < c->keys.masters; i++)
 		n = hide_key(l->hidden, n, &c->keys.master[i].place);
 	for (size_t i = 0; i < c->keys.signers; i++)

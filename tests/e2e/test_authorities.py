@@ -227,6 +227,20 @@ class Est(unittest.TestCase):
 
 class Cmp(unittest.TestCase):
     """openssl's server gives one certificate, whoever asks: that of a key which is here."""
+    RECIPE = """recipe: birth
+version: 1
+unit: {model: provsim-1, serial: {pool: birth-sn}}
+ports: {console: {kind: tty}}
+params: {csr: {type: string}}
+steps:
+  - id: certificate
+    action: key.certificate
+    with: {issuer: plant, csr: '${params.csr}'}
+    timeout: TIMEOUT
+  - id: set-serial
+    action: console.command
+    with: {port: console, send: 'SET_SERIAL ${unit.serial}', expect: '^OK$', read_back: {send: GET_SERIAL, expect: '^${unit.serial}$'}}
+"""
 
     def row(self, secret=SECRET, server=(), timeout='20s'):
         def config(r):
@@ -247,21 +261,7 @@ class Cmp(unittest.TestCase):
             return ("secrets: {cmp: {file: %s/secret}}\nservices:\n  pki: {url: 'http://127.0.0.1:%d', timeout: 5s}\n"
                     "issuers:\n  plant: {kind: cmp, service: pki, path: /, reference: line-7, secret: cmp, certificate: %s}\n"
                     % (r.vault, self.port, r.authority.chain))
-        recipe = """recipe: birth
-version: 1
-unit: {model: provsim-1, serial: {pool: birth-sn}}
-ports: {console: {kind: tty}}
-params: {csr: {type: string}}
-steps:
-  - id: certificate
-    action: key.certificate
-    with: {issuer: plant, csr: '${params.csr}'}
-    timeout: TIMEOUT
-  - id: set-serial
-    action: console.command
-    with: {port: console, send: 'SET_SERIAL ${unit.serial}', expect: '^OK$', read_back: {send: GET_SERIAL, expect: '^${unit.serial}$'}}
-""".replace('TIMEOUT', timeout)
-        r = Row(config, recipe)
+        r = Row(config, self.RECIPE.replace('TIMEOUT', timeout))
         self.addCleanup(r.close)
         return r
 
@@ -330,6 +330,81 @@ steps:
         self.end()
         run = r.run_one(csr=self.device.csr.decode())
         self.assertEqual((run['outcome'], run['code']), ('error', 'service-unreachable'), run)
+
+
+class SignedCmp(Cmp):
+    """The same, with messages that each side signs."""
+
+    def row(self, server=(), signer='ra', client_issuer=None, mode=0o600, timeout='20s'):
+        path = {}
+
+        def issue(r, name, issuer, extension=''):
+            key, cert = os.path.join(r.vault, name + '.key'), os.path.join(r.vault, name + '.pem')
+            keyd.run('openssl', 'req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert + '.csr', '-subj', '/CN=' + name)
+            line.write(cert + '.ext', 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' + extension)
+            keyd.run('openssl', 'x509', '-req', '-in', cert + '.csr', '-CA', issuer.cert, '-CAkey', issuer.key, '-CAcreateserial', '-days', '30', '-out', cert,
+                     '-extfile', cert + '.ext')
+            return key, cert
+
+        def config(r):
+            self.path = lambda name: os.path.join(r.vault, name)
+            self.stranger = keyd.Authority(r.vault, 'stranger')
+            self.device = keyd.Device(r.vault, '/CN=by cmp')
+            line.write(self.path('device.csr'), self.device.csr.decode())
+            keyd.run('openssl', 'x509', '-req', '-in', self.path('device.csr'), '-CA', r.authority.cert, '-CAkey', r.authority.key, '-CAcreateserial', '-days', '30',
+                     '-out', self.path('device.pem'), '-extfile', est.Authority.extensions(type('X', (), {'where': r.vault})))
+            path['client'] = issue(r, 'line-7', self.stranger if client_issuer == 'stranger' else r.authority)
+            os.chmod(path['client'][0], mode)
+            key, cert = issue(r, signer, self.stranger if signer == 'stranger' else r.authority, '' if signer == 'unit' else 'extendedKeyUsage=cmcRA\n')
+            self.port = free_port()
+            log = open(self.path('server.log'), 'w')
+            self.addCleanup(log.close)
+            self.server = subprocess.Popen(
+                ['openssl', 'cmp', '-port', str(self.port), '-srv_key', key, '-srv_cert', cert, '-srv_trusted', r.authority.root,
+                 '-srv_untrusted', r.authority.cert, '-rsp_cert', self.path('device.pem'), '-rsp_extracerts', r.authority.cert, *server],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=line._with_parent)
+            self.addCleanup(self.end)
+            line.wait_for('the authority listens', self.listens)
+            return ("services:\n  pki: {url: 'http://127.0.0.1:%d', timeout: 5s}\n"
+                    "issuers:\n  plant: {kind: cmp, service: pki, path: /, client_certificate: %s, client_key: %s, certificate: %s}\n"
+                    % (self.port, path['client'][1], path['client'][0], r.authority.chain))
+        r = Row(config, self.RECIPE.replace('TIMEOUT', timeout))
+        self.addCleanup(r.close)
+        self.client = path['client']
+        return r
+
+    def test_openssl_first_and_then_provd(self):
+        r = self.row()
+        keyd.run('openssl', 'cmp', '-cmd', 'p10cr', '-server', '127.0.0.1:%d' % self.port, '-path', 'pkix/', '-key', self.client[0], '-cert', self.client[1],
+                 '-untrusted', r.authority.cert, '-trusted', r.authority.root, '-csr', self.path('device.csr'), '-certout', self.path('first.pem'))
+        self.assertEqual(line.read(self.path('first.pem')), line.read(self.path('device.pem')))
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual(run['outcome'], 'passed', run)
+        got, = r.certificates(run['serial'])
+        self.assertEqual((got['state'], got['pem']), ('issued', line.read(self.path('device.pem'))))
+
+    def test_who_else_signs_for_the_authority_is_refused(self):
+        for signer, code, part in (('stranger', 'service-answer', ''), ('unit', 'service-untrusted', "signs its messages as '/CN=unit'")):
+            with self.subTest(signer):
+                r = self.row(signer=signer)
+                run = r.run_one(csr=self.device.csr.decode())
+                self.assertEqual((run['outcome'], run['code']), ('error', code), run)
+                self.assertIn(part, run['message'])
+                self.assertEqual(len(r.api.get('/events?type=certificate-void')['items']), 1)
+                self.end()
+
+    def test_a_client_that_the_authority_does_not_know(self):
+        r = self.row(client_issuer='stranger')
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual((run['outcome'], run['code'] in ('service-refused', 'service-answer')), ('error', True), run)
+
+    def test_a_key_that_everyone_may_read(self):
+        r = self.row(mode=0o644)
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual((run['outcome'], run['code']), ('error', 'invalid'), run)
+        self.assertIn('may be read by everyone', run['message'])
+
+    test_a_wrong_secret = None
 
 
 if __name__ == '__main__':
