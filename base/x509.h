@@ -64,6 +64,7 @@ struct x509_csr {
 	char asked
 		[SHA256_HEX]; /* of all that is signed (RFC 2986, 4.1): of two requests that ask for
 					  the same, whatever their signatures */
+	struct X509_req_st *parsed; /* the same, as OpenSSL has it; of one thread */
 };
 /* PEM, with text around it as tools print it, or DER. Who made it holds its key: its signature is
  * verified. -ERR_CSR_MISMATCH for a request with a wrong signature, -ERR_INVALID for what is none. */

@@ -434,20 +434,13 @@ static int fill(X509 *x, const struct issuer *i, const struct certificate_order 
 int certificate_draft(const struct issuer *i, const struct certificate_order *o,
 	struct x509_st **ret, struct err *e)
 {
-	const unsigned char *der;
-	X509_REQ *req = NULL;
 	X509 *x = X509_new();
 	struct x509_csr csr;
 	int r = x509_csr_read(o->csr, o->csr_bytes, &csr, e);
 
-	if (r == 0) {
-		der = csr.der;
-		req = d2i_X509_REQ(NULL, &der, (long)csr.der_bytes);
-		r = req ? fill(x, i, o, &csr, req, e)
-			: err_set(e, ERR_INTERNAL, "the request cannot be read twice");
-	}
+	if (r == 0)
+		r = fill(x, i, o, &csr, csr.parsed, e);
 	x509_csr_done(&csr);
-	X509_REQ_free(req);
 	ERR_clear_error();
 	if (r < 0)
 		X509_free(x);

@@ -23,9 +23,13 @@ struct server {
 	struct cancel cancel;
 	pthread_t acceptor;
 	struct mutex lock;
-	struct cond fewer;
-	unsigned connections;	 /* under lock */
-	struct connection *open; /* under lock: those that are served */
+	struct cond fewer, more;
+	/* All under lock: */
+	unsigned connections;	    /* places that are taken */
+	struct connection *open;    /* those that are served */
+	struct connection *waiting; /* those that no thread has yet */
+	unsigned queued, idle, threads;
+	bool stop;
 };
 
 /* A certificate that was looked at on a connection: the one that is signed next, if it is the same. */
@@ -346,8 +350,12 @@ static int serve_one(struct connection *c, uint8_t *buf, uint8_t *out)
 	if (size < 1 || size > WIRE_MAX_BYTES - 4 || move_all(c->fd, buf, size, false, &it) < 0)
 		return -1;
 	n = answer(c, buf, size, out);
+	secret_wipe(buf, size);
 	it = iotime_within(&idle, REQUEST_US);
-	return n > 0 ? move_all(c->fd, out, n, true, &it) : -1;
+	if (n == 0 || move_all(c->fd, out, n, true, &it) < 0)
+		return -1;
+	secret_wipe(out, n);
+	return 0;
 }
 
 /* Those who come while all places are taken wait in the socket's backlog: a line of a hundred stations
@@ -395,23 +403,79 @@ static void leave(struct connection *c)
 	mutex_unlock(&s->lock);
 }
 
-static void *serve(void *data)
+/* One that waits, when there is one; NULL at the end. */
+static struct connection *next_connection(struct server *s)
 {
-	struct connection *c = data;
-	uint8_t *buf = xcalloc(2, WIRE_MAX_BYTES);
-	struct server *s = c->s;
+	struct connection *c;
 
+	mutex_lock(&s->lock);
+	s->idle++;
+	while (!s->waiting && !s->stop)
+		cond_wait(&s->more, &s->lock);
+	s->idle--;
+	c = s->waiting;
+	if (c) {
+		s->waiting = c->next;
+		s->queued--;
+		c->next = NULL;
+	}
+	mutex_unlock(&s->lock);
+	return c;
+}
+
+static void serve_connection(struct connection *c, uint8_t *buf)
+{
 	enter(c);
 	while (serve_one(c, buf, buf + WIRE_MAX_BYTES) == 0)
-		secret_wipe(buf, 2 * WIRE_MAX_BYTES);
+		;
 	secret_wipe(buf, 2 * WIRE_MAX_BYTES);
-	free(buf);
 	look_done(&c->look);
 	leave(c);
 	close(c->fd);
-	free(c);
-	leave_place(s);
+}
+
+/* A thread stays for the connections that come later: its stack and buffers are locked in memory, and to make
+ * them is dearer than a signature. */
+static void *serve(void *data)
+{
+	struct server *s = data;
+	uint8_t *buf = xcalloc(2, WIRE_MAX_BYTES);
+	struct connection *c;
+
+	while ((c = next_connection(s))) {
+		serve_connection(c, buf);
+		free(c);
+		leave_place(s);
+	}
+	free(buf);
+	mutex_lock(&s->lock);
+	s->threads--;
+	cond_signal(&s->fewer);
+	mutex_unlock(&s->lock);
 	return NULL;
+}
+
+/* To a thread that has nothing to do, or to a new one. false: there is none at all. */
+static bool hand_over(struct server *s, struct connection *c)
+{
+	pthread_t thread;
+	bool more;
+
+	mutex_lock(&s->lock);
+	more = s->queued >= s->idle;
+	if (more && thread_start(&thread, "keyd-client", serve, s, NULL) == 0) {
+		pthread_detach(thread);
+		s->threads++;
+	}
+	if (s->threads > 0) {
+		c->next = s->waiting;
+		s->waiting = c;
+		s->queued++;
+		cond_signal(&s->more);
+	}
+	more = s->threads > 0;
+	mutex_unlock(&s->lock);
+	return more;
 }
 
 static bool is_line(const struct server *s, const struct ucred *who)
@@ -432,7 +496,6 @@ static unsigned caller_of(const struct server *s, int fd)
 static void accept_one(struct server *s)
 {
 	struct connection *c;
-	pthread_t thread;
 	int fd;
 
 	wait_for_place(s);
@@ -443,10 +506,8 @@ static void accept_one(struct server *s)
 	}
 	c = xcalloc(1, sizeof *c);
 	*c = (struct connection){.s = s, .fd = fd, .caller = caller_of(s, fd)};
-	if (c->caller && thread_start(&thread, "keyd-client", serve, c, NULL) == 0) {
-		pthread_detach(thread);
+	if (c->caller && hand_over(s, c))
 		return;
-	}
 	close(fd);
 	free(c);
 	leave_place(s);
@@ -508,6 +569,7 @@ int server_start(int listen_fd, struct line_caller line, struct keyring *k, stru
 	make_crash_answer();
 	mutex_init(&s->lock);
 	cond_init(&s->fewer);
+	cond_init(&s->more);
 	r = cancel_init(&s->cancel, e);
 	if (r == 0)
 		r = thread_start(&s->acceptor, "keyd-accept", accept_all, s, e);
@@ -524,11 +586,14 @@ void server_stop(struct server *s)
 	cancel_fire(&s->cancel, ERR_SHUTDOWN);
 	pthread_join(s->acceptor, NULL);
 	mutex_lock(&s->lock);
-	while (s->connections > 0)
+	s->stop = true;
+	cond_broadcast(&s->more);
+	while (s->threads > 0)
 		cond_wait(&s->fewer, &s->lock);
 	mutex_unlock(&s->lock);
 	cancel_done(&s->cancel);
 	cond_done(&s->fewer);
+	cond_done(&s->more);
 	mutex_done(&s->lock);
 	free(s);
 }
