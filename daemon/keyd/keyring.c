@@ -4,22 +4,27 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/iotime.h"
 #include "base/log.h"
 #include "base/outfile.h"
 #include "base/thread.h"
 #include "base/timefmt.h"
 
 #define CHAIN_MAX 32768
+#define OPEN_US	  (60 * US_PER_S) /* a module that hangs ends the process before */
+#define LIST_US	  (2 * US_PER_S)  /* of a list, within what provd waits for it */
 
 struct held_issuer {
 	const struct issuer_config *config;
-	struct mutex lock; /* of opening the signer; once open it stays. So are those below */
+	struct mutex lock; /* of the next two; once it is open the signer stays */
+	struct cond opened;
+	bool opening; /* a thread is at it, without the lock: who lists the issuers does not wait for a module */
 	struct issuer issuer;
 	struct profile **profile; /* NULL-terminated */
 };
 
 struct held_master {
-	struct mutex lock;
+	struct mutex lock;     /* of opening it, as that below */
 	struct master *master; /* NULL: not open */
 };
 
@@ -106,13 +111,36 @@ static int open_master(struct keyring *k, size_t i, struct err *e)
 	return r;
 }
 
-static int open_issuer(struct held_issuer *h, struct err *e)
+static int open_alone(struct held_issuer *h, struct err *e) REQUIRES(h->lock)
 {
+	struct signer *s = NULL;
+	int r;
+
+	h->opening = true;
+	mutex_unlock(&h->lock);
+	r = signer_open(&h->config->place, &h->issuer.cert.key, &s, e);
+	mutex_lock(&h->lock);
+	h->opening = false;
+	h->issuer.signer = s;
+	cond_broadcast(&h->opened);
+	return r;
+}
+
+/* Where another thread opens it, that is waited for, until deadline_us. */
+static int open_issuer(struct held_issuer *h, uint64_t deadline_us, struct err *e)
+{
+	bool late = false;
 	int r = 0;
 
 	mutex_lock(&h->lock);
-	if (!h->issuer.signer)
-		r = signer_open(&h->config->place, &h->issuer.cert.key, &h->issuer.signer, e);
+	while (h->opening && !late)
+		late = !cond_wait_until(&h->opened, &h->lock, deadline_us);
+	if (h->opening)
+		r = err_set(e, ERR_TOKEN_GONE,
+			"the key '%.160s' is being opened, and its token does not answer so far",
+			h->config->place.key);
+	else if (!h->issuer.signer)
+		r = open_alone(h, e);
 	mutex_unlock(&h->lock);
 	return r;
 }
@@ -123,7 +151,7 @@ unsigned keyring_try(struct keyring *k)
 	struct err e;
 
 	for (size_t i = 0; i < k->config->issuers; i++)
-		if (open_issuer(&k->issuer[i], &e) < 0) {
+		if (open_issuer(&k->issuer[i], now_us() + OPEN_US, &e) < 0) {
 			log_warning("issuer %s: %s", k->config->issuer[i].name, e.msg);
 			closed++;
 		}
@@ -153,6 +181,7 @@ static void make_places(struct keyring *k)
 	for (size_t i = 0; i < k->config->issuers; i++) {
 		k->issuer[i].config = &k->config->issuer[i];
 		mutex_init(&k->issuer[i].lock);
+		cond_init(&k->issuer[i].opened);
 	}
 	for (size_t i = 0; i < k->config->masters; i++)
 		mutex_init(&k->master[i].lock);
@@ -191,6 +220,7 @@ struct keyring *keyring_free(struct keyring *k)
 		for (struct profile **p = h->profile; p && *p; p++)
 			profile_free(*p);
 		free(h->profile);
+		cond_done(&h->opened);
 		mutex_done(&h->lock);
 	}
 	for (size_t i = 0; i < k->config->masters; i++) {
@@ -237,7 +267,7 @@ static json_t *issuer_json(struct keyring *k, struct held_issuer *h)
 
 	for (struct profile **p = h->profile; *p; p++)
 		json_array_append_new(profiles, profile_json(*p));
-	r = open_issuer(h, &e);
+	r = open_issuer(h, now_us() + LIST_US, &e);
 	if (r == 0)
 		r = signer_ready(h->issuer.signer, &e);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:o}", "name",
@@ -312,7 +342,7 @@ int keyring_draft(struct keyring *k, const struct certify_request *q, bool ready
 	if (r == 0 && !json_is_object(values))
 		r = err_set(e, ERR_INVALID, "the values of the certificate are not a JSON object");
 	if (r == 0)
-		r = open_issuer(h, e);
+		r = open_issuer(h, now_us() + OPEN_US, e);
 	if (r == 0 && ready)
 		r = signer_ready(h->issuer.signer, e);
 	if (r == 0)

@@ -657,6 +657,20 @@ class Tokens(Base):
         os.unlink(self.switch)
         hanging.join()
 
+    def test_a_module_that_hangs_while_its_key_is_opened_does_not_hold_up_the_list(self):
+        t, a = self.token()
+        a.key += '?module-path=' + self.module()
+        self.switch = self.save('switch', 'hang')
+        other = keyd.Authority(self.home, 'other')
+        self.start('issuers:\n' + a.yaml(['idevid']) + other.yaml(['idevid']), dict(t.env, PROVSIM_TOKEN_SWITCH=self.switch))
+        listed = {i['name']: i for i in json.loads(self.keyd.client().issuers())}
+        self.assertIn('is being opened', listed['ca']['problem'])
+        self.assertEqual((listed['ca']['ready'], listed['other']['ready']), (False, True))
+        csr = keyd.Device(self.home).csr
+        self.assertEqual(len(self.keyd.client().certify('other', 'idevid', csr, VALUES)), 2)
+        os.unlink(self.switch)
+        self.assertEqual(len(self.keyd.client().certify('ca', 'idevid', csr, VALUES)), 2)
+
     def beside(self):
         """An issuer in a token that can be pulled, and one in a file."""
         t, a = self.token()
