@@ -424,6 +424,27 @@ class UnitKeys(Base):
         self.refused('unsupported', 'p256 or p384 expected', c.make_key, 'ed25519', 'units', 'SN-3')
         self.refused('invalid', 'has a label of 1 to 64', c.make_key, 'p256', 'units', '')
 
+    def exec(self, *words):
+        """A step on a bench: its outputs, or the code of its error."""
+        p = subprocess.run([line.binary('provctl'), '--json', 'exec', *words], env=dict(os.environ, PROVD_KEYD_SOCKET=self.keyd.socket), stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        got = json.loads(p.stdout) if p.stdout else None
+        return got['steps'][0]['outputs'] if p.returncode == 0 else p.stdout + p.stderr
+
+    def test_the_steps_on_a_bench(self):
+        self.store(1)
+        made = self.exec('key.generate', 'in=token', 'store=units', 'label=SN-1')
+        self.assertEqual(made['name'], 'units/SN-1')
+        csr = self.exec('key.csr', 'name=units/SN-1', 'subject=CN=SN-1,O=Example', 'public_key=' + made['public_key'])
+        self.assertEqual(csr['key'], made['key'])
+        out = keyd.run('openssl', 'req', '-verify', '-noout', '-subject', '-nameopt', 'RFC2253', stdin=csr['csr'])
+        self.assertIn('verify OK', out)
+        self.assertIn('O=Example,CN=SN-1', out)
+        self.assertIn('token-full', self.exec('key.generate', 'in=token', 'store=units', 'label=SN-2'))
+        for words, part in ((('key.generate',), "'port' is needed"), (('key.generate', 'in=token', 'store=units'), "needs 'store'"),
+                            (('key.generate', 'in=memory', 'label=x'), "are for 'in: token'"), (('key.csr', 'subject=CN=a'), 'one of the two')):
+            self.assertIn(part, self.exec(*words))
+
     def test_a_token_that_is_full(self):
         t = self.store(2)
         c = self.keyd.client()
