@@ -102,7 +102,15 @@ enum err_class {
 	X(TOKEN_GONE, "token-gone", LINE,                                                               \
 		"Plug the token of the keys in again; nothing has to be restarted.")                    \
 	X(TOKEN_PIN, "token-pin", LINE,                                                                 \
-		"The PIN of the token is wrong or locked: correct it before it is tried again.")        \
+		"The PIN or passphrase of a key cannot be read, or opens nothing: see its file.")       \
+	X(PIN_REFUSED, "pin-refused", LINE,                                                             \
+		"The token refused its PIN: put the right one into its file, to be tried then.")        \
+	X(PIN_LOCKED, "pin-locked", LINE,                                                               \
+		"The token has locked its PIN: its security officer unlocks it.")                       \
+	X(TOKEN_FULL, "token-full", LINE,                                                               \
+		"The token has no room for another key: take old ones out, or name another.")           \
+	X(CSR_ATTRIBUTES, "csr-attributes", LINE,                                                       \
+		"The authority wants more in a request than the unit's has: see the message.")          \
 	X(ISSUER_INVALID, "issuer-invalid", LINE,                                                       \
 		"The issuer's certificate is not valid now: renew it, or set the clock.")               \
 	X(PROFILE_REFUSED, "profile-refused", LINE,                                                     \

@@ -102,17 +102,39 @@ static bool is_sound(EVP_PKEY *k)
 	if (EVP_PKEY_is_a(k, "ED25519"))
 		return !is_low_order(k);
 	c = EVP_PKEY_CTX_new(k, NULL);
-	sound = c && EVP_PKEY_public_check(c) == 1;
+	/* Of the curves that are taken each point is in the group (cofactor 1: SEC 1, 3.2.2.1): the full check would
+	 * multiply it by the order to see the same. */
+	sound = c && (EVP_PKEY_is_a(k, "EC") ? EVP_PKEY_public_check_quick(c)
+					     : EVP_PKEY_public_check(c)) == 1;
 	EVP_PKEY_CTX_free(c);
 	return sound;
 }
 
-/* Borrows k. */
-static int key_of(EVP_PKEY *k, struct x509_key *ret, struct err *e)
+/* How long the only form of these keys is (RFC 5480, 8410); 0: it may have several. */
+static int whole_bytes(enum x509_alg a)
+{
+	return a == X509_P256 ? 91 : a == X509_P384 ? 120 : a == X509_ED25519 ? 44 : 0;
+}
+
+/* SubjectPublicKeyInfo: as it came where it can have but one form, since OpenSSL 3 asks each of its encoders. */
+static int spki_of(
+	const EVP_PKEY *k, enum x509_alg alg, const X509_PUBKEY *from, unsigned char **ret)
+{
+	int n = from ? i2d_X509_PUBKEY(from, ret) : 0;
+
+	if (n > 0 && n == whole_bytes(alg))
+		return n;
+	OPENSSL_free(*ret);
+	*ret = NULL;
+	return i2d_PUBKEY(k, ret);
+}
+
+/* Borrows k, and what it came in (NULL: nothing). */
+static int key_of(EVP_PKEY *k, const X509_PUBKEY *from, struct x509_key *ret, struct err *e)
 {
 	unsigned char *der = NULL;
 	enum x509_alg alg = k ? alg_of(k) : X509_ALG_NONE;
-	int n = alg ? i2d_PUBKEY(k, &der) : 0;
+	int n = alg ? spki_of(k, alg, from, &der) : 0;
 
 	forget_errors();
 	if (n <= 0)
@@ -185,7 +207,7 @@ int x509_key_read(const char *text, struct x509_key *ret, struct err *e)
 		return r;
 	}
 	k = strstr(text, "-----BEGIN") ? read_pem_key(text) : read_hex_key(text);
-	r = k ? key_of(k, ret, e)
+	r = k ? key_of(k, NULL, ret, e)
 	      : err_set(e, ERR_INVALID,
 			"'%.40s' is not a public key: PEM, or the hex digits of a SubjectPublicKeyInfo expected",
 			text);
@@ -335,16 +357,26 @@ static void keep_der(const unsigned char *der, size_t n, uint8_t **ret, size_t *
 
 /* --- requests --- */
 
+static void digest_request(X509_REQ *req, char ret[SHA256_HEX])
+{
+	unsigned char *info = NULL;
+	int n = i2d_re_X509_REQ_tbs(req, &info);
+
+	sha256_hex_of(info, n > 0 ? (size_t)n : 0, ret);
+	OPENSSL_free(info);
+}
+
 static int take_csr(X509_REQ *req, struct x509_csr *ret, struct err *e)
 {
 	EVP_PKEY *k = X509_REQ_get0_pubkey(req);
-	int r = key_of(k, &ret->key, e);
+	int r = key_of(k, X509_REQ_get_X509_PUBKEY(req), &ret->key, e);
 
 	if (r == 0 && X509_REQ_verify(req, k) != 1)
 		r = err_set(
 			e, ERR_CSR_MISMATCH, "the request is not signed by the key that it is for");
 	if (r == 0)
 		r = name_text(X509_REQ_get_subject_name(req), "request", ret->subject, e);
+	digest_request(req, ret->asked);
 	return r;
 }
 
@@ -365,15 +397,17 @@ int x509_csr_read(const void *p, size_t n, struct x509_csr *ret, struct err *e)
 		req = d2i_X509_REQ(NULL, &at, size);
 	if (req && at == der + size) {
 		keep_der(der, (size_t)size, &ret->der, &ret->der_bytes);
+		ret->parsed = req;
 		r = take_csr(req, ret, e);
 	} else {
 		r = err_set(e, ERR_INVALID,
 			"%zu bytes are not a certificate request (PKCS#10): PEM between BEGIN and END CERTIFICATE REQUEST, or DER, of at most %d bytes expected",
 			n, X509_MAX_BYTES);
 	}
+	if (!ret->parsed)
+		X509_REQ_free(req);
 	if (r < 0)
 		x509_csr_done(ret);
-	X509_REQ_free(req);
 	OPENSSL_free(der);
 	forget_errors();
 	return r;
@@ -382,6 +416,7 @@ int x509_csr_read(const void *p, size_t n, struct x509_csr *ret, struct err *e)
 void x509_csr_done(struct x509_csr *c)
 {
 	free(c->der);
+	X509_REQ_free(c->parsed);
 	x509_key_done(&c->key);
 	*c = (struct x509_csr){0};
 }
@@ -409,7 +444,7 @@ static int serial_of(const X509 *x, char ret[X509_SERIAL_BYTES], struct err *e)
 
 static int take_cert(X509 *x, struct x509_cert *ret, struct err *e)
 {
-	int r = key_of(X509_get0_pubkey(x), &ret->key, e);
+	int r = key_of(X509_get0_pubkey(x), X509_get_X509_PUBKEY(x), &ret->key, e);
 
 	if (r == 0)
 		r = serial_of(x, ret->serial, e);

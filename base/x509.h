@@ -61,11 +61,19 @@ struct x509_csr {
 	size_t der_bytes;
 	struct x509_key key;
 	char subject[X509_NAME_BYTES]; /* "" for an empty name */
+	char asked
+		[SHA256_HEX]; /* of all that is signed (RFC 2986, 4.1): of two requests that ask for
+					  the same, whatever their signatures */
+	struct X509_req_st *parsed; /* the same, as OpenSSL has it; of one thread */
 };
 /* PEM, with text around it as tools print it, or DER. Who made it holds its key: its signature is
  * verified. -ERR_CSR_MISMATCH for a request with a wrong signature, -ERR_INVALID for what is none. */
 int x509_csr_read(const void *p, size_t n, struct x509_csr *ret, struct err *e);
 void x509_csr_done(struct x509_csr *c);
+/* Whether a request has what an authority wants in it: DER of CsrAttrs (RFC 7030, 4.5.2). What is not known
+ * here is passed over, as the standard says. -ERR_CSR_ATTRIBUTES names what is lacking, -ERR_SERVICE_ANSWER
+ * is for what is no CsrAttrs. */
+int x509_csr_has(const struct x509_csr *c, const uint8_t *wanted, size_t n, struct err *e);
 /* Whether two names as text have the same parts: in whatever order, since a console prints them as it
  * likes. -ERR_CSR_MISMATCH, with both. */
 int x509_same_name(const char *got, const char *expected, struct err *e);

@@ -373,6 +373,9 @@ static const struct step_env_ops env_ops = {
 	.certify = bench_certify,
 	.delivered = bench_delivered,
 	.derive = bench_derive,
+	.make_key = bench_make_key,
+	.key_request = bench_key_request,
+	.take_key = bench_take_key,
 };
 
 static int env_secret(void *env, const char *name, char **ret, struct err *e)

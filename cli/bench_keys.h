@@ -7,9 +7,15 @@
 
 #include "daemon/recipe/env.h"
 
-/* As step_env_ops.certify, .delivered and .derive. -ERR_UNSUPPORTED where PROVD_KEYD_SOCKET is not set. */
+/* As step_env_ops has them. -ERR_UNSUPPORTED where PROVD_KEYD_SOCKET is not set. */
 int bench_certify(void *env, const struct certificate_ask *ask, const struct iotime *it,
 	struct certificate *ret, struct err *e);
 int bench_delivered(void *env, const char *sha256, struct err *e);
 int bench_derive(void *env, const struct derive_ask *ask, const struct iotime *it, uint8_t *ret,
 	struct err *e);
+int bench_make_key(void *env, struct key_ask *ask, const struct iotime *it, struct x509_key *ret,
+	struct err *e);
+int bench_key_request(void *env, const char *name, const char *subject, const struct iotime *it,
+	struct x509_csr *ret, struct err *e);
+int bench_take_key(void *env, const char *name, const struct iotime *it, uint8_t **ret,
+	size_t *ret_n, struct err *e);

@@ -9,14 +9,14 @@ int certificates_order(struct db *tx, const struct certificate_order_row *o, str
 {
 	static const char sql[] =
 		"INSERT INTO certificates (id, serial, run_id, step_n, station, issuer, profile,"
-		" profile_digest, key, state, ordered_at)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'ordered', ?)";
+		" profile_digest, key, asked, state, ordered_at)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ordered', ?)";
 	struct run_facts f;
 	int r = run_facts(tx, o->run, &f, e);
 
 	if (r == 0)
 		r = db_do(tx, e, sql, o->id, or_null(o->serial), o->run, o->step_n, f.station,
-			o->issuer, o->profile, o->profile_digest, o->key, wall_ms());
+			o->issuer, o->profile, o->profile_digest, o->key, o->asked, wall_ms());
 	if (r < 0)
 		return r;
 	return run_event(tx, "certificate-ordered", &f, or_null(f.unit_serial),
@@ -145,20 +145,21 @@ int certificates_settle(struct db *tx, struct err *e)
 	return r < 0 ? r : n;
 }
 
-int certificates_find(struct db *d, const char *run, const char *issuer, const char *profile_digest,
-	const char *key, int64_t now_ms, json_t **ret, struct err *e)
+int certificates_find(struct db *d, const struct certificate_order_row *o, int64_t now_ms,
+	json_t **ret, struct err *e)
 {
 	static const struct column columns[] = {{"serial", AS_TEXT}, {"pem", AS_TEXT},
 		{"chain", AS_TEXT}, {"sha256", AS_TEXT}, {0}};
 	SELECT(find,
 		"SELECT c.serial, c.pem, c.chain, c.sha256 FROM certificates c"
 		" JOIN runs r ON r.id = c.run_id JOIN runs now ON now.id = ?"
-		" WHERE c.key = ? AND c.issuer = ? AND c.profile_digest = ?"
+		" WHERE c.key = ? AND c.issuer = ? AND c.profile_digest = ? AND c.asked = ?"
 		" AND c.state IN ('issued', 'delivered') AND c.not_after > ?"
 		" AND coalesce(r.unit_id = now.unit_id, 1) ORDER BY c.seq DESC LIMIT 1",
 		columns);
 	struct query q = {0};
-	int r = select_begin(&q, d, e, &find, run, key, issuer, profile_digest, now_ms);
+	int r = select_begin(
+		&q, d, e, &find, o->run, o->key, o->issuer, o->profile_digest, o->asked, now_ms);
 
 	if (r == 0)
 		r = select_next(&q, NULL, e);
@@ -166,7 +167,33 @@ int certificates_find(struct db *d, const char *run, const char *issuer, const c
 		*ret = row_json(&q);
 	query_done(&q);
 	if (r == 0)
-		return err_set(e, ERR_NOT_FOUND, "no certificate was issued for that key");
+		return err_set(e, ERR_NOT_FOUND, "no such certificate was issued for that key");
+	return MIN(r, 0);
+}
+
+int certificates_held(
+	struct db *d, const char *run, const char *issuer, json_t **ret, struct err *e)
+{
+	static const struct column columns[] = {
+		{"serial", AS_TEXT}, {"subject", AS_TEXT}, {"sha256", AS_TEXT}, {0}};
+	SELECT(find,
+		"SELECT c.serial, c.subject, c.sha256 FROM certificates c"
+		" JOIN runs r ON r.id = c.run_id JOIN runs now ON now.id = ?"
+		" WHERE r.unit_id = now.unit_id AND c.issuer = ?"
+		" AND c.state IN ('issued', 'delivered') ORDER BY c.seq DESC LIMIT 1",
+		columns);
+	struct query q = {0};
+	int r = select_begin(&q, d, e, &find, run, issuer);
+
+	if (r == 0)
+		r = select_next(&q, NULL, e);
+	if (r > 0)
+		*ret = row_json(&q);
+	query_done(&q);
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND,
+			"the unit has no certificate of issuer '%.64s' that could be renewed: take 'renew' out of the step",
+			issuer);
 	return MIN(r, 0);
 }
 

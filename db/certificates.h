@@ -15,7 +15,8 @@ struct certificate_order_row {
 	const char *issuer;
 	const char *profile; /* "idevid@1"; "" where the issuer decides, as its digest */
 	const char *profile_digest;
-	const char *key; /* SHA-256 of the public key, hex */
+	const char *key;   /* SHA-256 of the public key, hex */
+	const char *asked; /* SHA-256 of what it is asked for, hex: the values, or the request */
 };
 /* Before it is signed. */
 int certificates_order(struct db *tx, const struct certificate_order_row *o, struct err *e);
@@ -39,11 +40,15 @@ int certificates_settle(struct db *tx, struct err *e);
  * that was cloned, or a request that was replayed. -ERR_CSR_MISMATCH names the other unit. A run whose
  * unit is not known yet is not judged. */
 int certificates_key_free(struct db *d, const char *run, const char *key, struct err *e);
-/* One that was issued before for that key by the same issuer and profile, for the unit of the run (or
+/* One that was issued before for that key by the same issuer and profile, was asked for in the same way
+ * (run, issuer, profile_digest, key and asked of o), for the unit of the run (or
  * where one of the two is not known), and has not ended at now_ms: {serial, pem, chain, sha256}.
  * -ERR_NOT_FOUND. */
-int certificates_find(struct db *d, const char *run, const char *issuer, const char *profile_digest,
-	const char *key, int64_t now_ms, json_t **ret, struct err *e);
+int certificates_find(struct db *d, const struct certificate_order_row *o, int64_t now_ms,
+	json_t **ret, struct err *e);
+/* The newest that the unit of the run has of that issuer: {serial, subject, sha256}. -ERR_NOT_FOUND. */
+int certificates_held(
+	struct db *d, const char *run, const char *issuer, json_t **ret, struct err *e);
 /* Those of a unit, the newest first: array of {id, serial, run, station, issuer, profile, profile_digest,
  * key, state, subject, not_before, not_after, sha256, pem, chain, reason, ordered_at, issued_at,
  * settled_at}. */

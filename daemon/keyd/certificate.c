@@ -337,26 +337,44 @@ static uint8_t *assemble(const uint8_t *tbs, size_t tbs_n, const uint8_t *alg, s
 	return der;
 }
 
-static int sign(X509 *x, struct signer *s, uint8_t **ret, size_t *ret_n, struct err *e)
+static void put_algorithm(X509_ALGOR *a, const struct signer *s)
 {
-	/* OpenSSL has no call to name the algorithm without signing: the inner field is ours. */
-	X509_ALGOR *inner = (X509_ALGOR *)(uintptr_t)X509_get0_tbs_sigalg(x);
-	bool rsa = signature_nid(signer_key(s)->alg) == NID_sha256WithRSAEncryption;
-	unsigned char *tbs = NULL, *alg = NULL;
+	int nid = signature_nid(signer_key(s)->alg);
+
+	X509_ALGOR_set0(a, OBJ_nid2obj(nid),
+		nid == NID_sha256WithRSAEncryption ? V_ASN1_NULL : V_ASN1_UNDEF, NULL);
+}
+
+int signed_der(
+	struct signer *s, const uint8_t *tbs, size_t n, uint8_t **ret, size_t *ret_n, struct err *e)
+{
+	X509_ALGOR *algor = X509_ALGOR_new();
+	unsigned char *alg = NULL;
 	uint8_t sig[SIGNATURE_MAX];
 	size_t sig_n = 0;
-	int tbs_n, alg_n, r;
+	int alg_n, r;
 
-	X509_ALGOR_set0(inner, OBJ_nid2obj(signature_nid(signer_key(s)->alg)),
-		rsa ? V_ASN1_NULL : V_ASN1_UNDEF, NULL);
-	tbs_n = i2d_re_X509_tbs(x, &tbs);
-	alg_n = i2d_X509_ALGOR(inner, &alg);
-	r = tbs_n > 0 && alg_n > 0 ? signer_sign(s, tbs, (size_t)tbs_n, sig, &sig_n, e)
-				   : err_set(e, ERR_INTERNAL, "the certificate cannot be written");
+	put_algorithm(algor, s);
+	alg_n = i2d_X509_ALGOR(algor, &alg);
+	r = n > 0 && alg_n > 0 ? signer_sign(s, tbs, n, sig, &sig_n, e)
+			       : err_set(e, ERR_INTERNAL, "what is to be signed cannot be written");
 	if (r == 0)
-		*ret = assemble(tbs, (size_t)tbs_n, alg, (size_t)alg_n, sig, sig_n, ret_n);
-	OPENSSL_free(tbs);
+		*ret = assemble(tbs, n, alg, (size_t)alg_n, sig, sig_n, ret_n);
 	OPENSSL_free(alg);
+	X509_ALGOR_free(algor);
+	return r;
+}
+
+static int sign(X509 *x, struct signer *s, uint8_t **ret, size_t *ret_n, struct err *e)
+{
+	unsigned char *tbs = NULL;
+	int n, r;
+
+	/* OpenSSL has no call to name the algorithm without signing: the inner field is ours. */
+	put_algorithm((X509_ALGOR *)(uintptr_t)X509_get0_tbs_sigalg(x), s);
+	n = i2d_re_X509_tbs(x, &tbs);
+	r = signed_der(s, tbs, n > 0 ? (size_t)n : 0, ret, ret_n, e);
+	OPENSSL_free(tbs);
 	return r;
 }
 
@@ -413,28 +431,36 @@ static int fill(X509 *x, const struct issuer *i, const struct certificate_order 
 	return r < 0 ? r : put_extensions(x, i->parsed, o, e);
 }
 
-int certificate_make(const struct issuer *i, const struct certificate_order *o, uint8_t **ret,
-	size_t *ret_n, struct err *e)
+int certificate_draft(const struct issuer *i, const struct certificate_order *o,
+	struct x509_st **ret, struct err *e)
 {
-	const unsigned char *der;
-	X509_REQ *req = NULL;
 	X509 *x = X509_new();
 	struct x509_csr csr;
 	int r = x509_csr_read(o->csr, o->csr_bytes, &csr, e);
 
-	if (r == 0) {
-		der = csr.der;
-		req = d2i_X509_REQ(NULL, &der, (long)csr.der_bytes);
-		r = req ? fill(x, i, o, &csr, req, e)
-			: err_set(e, ERR_INTERNAL, "the request cannot be read twice");
-	}
-	if (r == 0 && ret)
-		r = sign(x, i->signer, ret, ret_n, e);
+	if (r == 0)
+		r = fill(x, i, o, &csr, csr.parsed, e);
 	x509_csr_done(&csr);
-	X509_REQ_free(req);
-	X509_free(x);
+	ERR_clear_error();
+	if (r < 0)
+		X509_free(x);
+	else
+		*ret = x;
+	return r;
+}
+
+int certificate_sign(
+	const struct issuer *i, struct x509_st *draft, uint8_t **ret, size_t *ret_n, struct err *e)
+{
+	int r = sign(draft, i->signer, ret, ret_n, e);
+
 	ERR_clear_error();
 	return r;
+}
+
+void certificate_draft_free(struct x509_st *draft)
+{
+	X509_free(draft);
 }
 
 /* --- who signs --- */

@@ -33,7 +33,16 @@ struct certificate_order {
 	int64_t now_s; /* seconds since 1970: notBefore */
 };
 
-/* ret, of *ret_n bytes DER, is owned by the caller; NULL: all is looked at, and nothing signed.
- * -ERR_CSR_MISMATCH, -ERR_PROFILE_REFUSED, -ERR_ISSUER_INVALID, or why the key does not sign. */
-int certificate_make(const struct issuer *i, const struct certificate_order *o, uint8_t **ret,
-	size_t *ret_n, struct err *e);
+/* All but the signature: looked at, and put together. The caller frees it. -ERR_CSR_MISMATCH,
+ * -ERR_PROFILE_REFUSED, -ERR_ISSUER_INVALID. */
+int certificate_draft(const struct issuer *i, const struct certificate_order *o,
+	struct x509_st **ret, struct err *e);
+/* ret, of *ret_n bytes DER, is owned by the caller. Fails with why the key does not sign. */
+int certificate_sign(
+	const struct issuer *i, struct x509_st *draft, uint8_t **ret, size_t *ret_n, struct err *e);
+void certificate_draft_free(struct x509_st *draft); /* takes NULL */
+
+/* SEQUENCE { tbs, algorithm, signature }: what a certificate and a request are (RFC 5280, 4.1; RFC 2986, 4.2). ret
+ * is owned by the caller. */
+int signed_der(struct signer *s, const uint8_t *tbs, size_t n, uint8_t **ret, size_t *ret_n,
+	struct err *e);

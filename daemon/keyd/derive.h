@@ -20,7 +20,7 @@
 
 struct master;
 
-/* -ERR_TOKEN_GONE, -ERR_TOKEN_PIN; -ERR_INVALID for a file that has not 64 hex digits. */
+/* -ERR_TOKEN_GONE, -ERR_TOKEN_PIN, -ERR_PIN_*; -ERR_INVALID for a file that has not 64 hex digits. */
 int master_open(const struct key_place *place, struct master **ret, struct err *e);
 struct master *master_free(struct master *m); /* wipes; takes NULL, returns NULL */
 DEFINE_CLEANUP(struct master, master_free)

@@ -106,6 +106,12 @@ const struct form_row issuer_rows[] = {
 	{"secret", FORM_TEXT, .low = 1, .high = 64,
 		.doc = "cmp. The name in 'secrets' of what protects the messages.",
 		FORM_AT(struct issuer_config, secret)},
+	{"client_certificate", FORM_PATH,
+		.doc = "cmp, instead of reference and secret. PEM: this host's certificate for the authority, then those above it. Messages are signed by client_key, and those of the authority lead to certificate.",
+		FORM_AT(struct issuer_config, client_certificate)},
+	{"client_key", FORM_PATH,
+		.doc = "cmp. PEM: this host's key for the authority, which provd alone may read. It signs messages and issues nothing.",
+		FORM_AT(struct issuer_config, client_key)},
 	{0},
 };
 
@@ -124,6 +130,14 @@ const struct form_row signer_rows[] = {
 	{"public", FORM_PATH,
 		.doc = "PEM of its public key or certificate: needed of a key in a token.",
 		FORM_AT(struct named_key, public)},
+	{0},
+};
+
+const struct form_row store_rows[] = {
+	{"key", FORM_TEXT, .required = true, .low = 2, .high = 1024,
+		.doc = "A PKCS#11 URI of the token alone, such as pkcs11:token=NAME. A module that p11-kit does not know is named by ?module-path=PATH.",
+		FORM_AT(struct named_key, place.key)},
+	{"pin", FORM_OWN, .read = named_pin, .rows = pin_rows, .doc = PIN_DOC},
 	{0},
 };
 
@@ -158,6 +172,19 @@ static bool check_named(
 	return json_is_object(o);
 }
 
+/* By a secret that both know, or by a signature. */
+static void check_protection(const struct issuer_config *i, const char *p, struct mistakes *m)
+{
+	const bool secret = i->reference && i->secret;
+	const bool key = i->client_certificate && i->client_key;
+
+	if (secret == key || (key && (i->reference || i->secret)) ||
+		(secret && (i->client_certificate || i->client_key)))
+		mistakes_add(m, p,
+			"issuer '%.64s' of kind cmp needs 'reference' and 'secret', or 'client_certificate' and 'client_key'",
+			i->name);
+}
+
 static void check_issuer(const struct issuer_config *i, const char *p, struct mistakes *m)
 {
 	bool local = i->kind == ISSUER_LOCAL;
@@ -175,9 +202,12 @@ static void check_issuer(const struct issuer_config *i, const char *p, struct mi
 		mistakes_add(m, p,
 			"issuer '%.64s' of kind %s decides itself, with its own key: 'key', 'pin' and 'profiles' are not for it",
 			i->name, issuer_kinds[i->kind]);
-	if (i->kind == ISSUER_CMP && (!i->reference || !i->secret))
-		mistakes_add(
-			m, p, "issuer '%.64s' of kind cmp needs 'reference' and 'secret'", i->name);
+	if (i->kind == ISSUER_CMP)
+		check_protection(i, p, m);
+	if (i->kind != ISSUER_CMP && (i->client_certificate || i->client_key))
+		mistakes_add(m, p,
+			"issuer '%.64s': 'client_certificate' and 'client_key' are for kind cmp; an EST service has 'cert' and 'key'",
+			i->name);
 	if (i->kind == ISSUER_EST && (i->reference || i->secret))
 		mistakes_add(m, p,
 			"issuer '%.64s' of kind est has no 'reference' and 'secret': its service proves who provd is",
@@ -244,12 +274,35 @@ void keyd_read_signers(
 	}
 }
 
+/* A store that was called so would name the keys that are in no token. */
+static void check_store(const struct named_key *k, const char *p, struct mistakes *m)
+{
+	if (!strcmp(k->name, "memory"))
+		mistakes_add(m, p, "a store may not be called 'memory': name it otherwise");
+	if (k->place.key && (!key_place_is_token(&k->place) || strstr(k->place.key, "object=") ||
+				    strstr(k->place.key, ";id=")))
+		mistakes_add(m, p,
+			"store '%.64s' is a token, by a PKCS#11 URI without an object: pkcs11:token=NAME",
+			k->name);
+}
+
+void keyd_read_stores(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_named("a store", store_rows, v, pointer, &c->store, &c->stores, m);
+	for (size_t i = 0; i < c->stores; i++) {
+		_cleanup_(freep) char *p = pointer_key(pointer, c->store[i].name);
+
+		check_store(&c->store[i], p, m);
+	}
+}
+
 bool keyd_config_any(const struct keyd_config *c)
 {
 	for (size_t i = 0; i < c->issuers; i++)
 		if (c->issuer[i].kind == ISSUER_LOCAL)
 			return true;
-	return c->masters || c->signers;
+	return c->masters || c->signers || c->stores;
 }
 
 static void place_done(struct key_place *k)
@@ -278,6 +331,8 @@ static void issuer_done(struct issuer_config *i)
 	free(i->path);
 	free(i->reference);
 	free(i->secret);
+	free(i->client_certificate);
+	free(i->client_key);
 	for (char **p = i->profiles; p && *p; p++)
 		free(*p);
 	free(i->profiles);
@@ -290,6 +345,7 @@ void keyd_config_done(struct keyd_config *c)
 	free(c->issuer);
 	named_done(c->master, c->masters);
 	named_done(c->signer, c->signers);
+	named_done(c->store, c->stores);
 	free(c->profiles);
 	*c = (struct keyd_config){0};
 }
@@ -315,7 +371,7 @@ static void read_parts(struct keyd_config *c, const json_t *root, struct mistake
 		void (*read)(struct keyd_config *c, const json_t *v, const char *pointer,
 			struct mistakes *m);
 	} parts[] = {{"issuers", keyd_read_issuers}, {"masters", keyd_read_masters},
-		{"signers", keyd_read_signers}};
+		{"signers", keyd_read_signers}, {"stores", keyd_read_stores}};
 	const json_t *profiles = json_object_get(root, "profiles");
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The keys of an installation, as provd.yaml names them: who issues certificates (`issuers`), what
- * keys of units are derived from (`masters`), what signs records (`signers`), and where the profiles
- * of certificates are (`profiles`). provd checks these parts of the file with all others; provd-keyd
+ * keys of units are derived from (`masters`), what signs records (`signers`), in which tokens keys
+ * of units are made (`stores`), and where the profiles of certificates are (`profiles`). provd checks these parts of the file with all others; provd-keyd
  * reads them alone, and only it opens what they name.
  */
 #pragma once
@@ -36,10 +36,11 @@ struct issuer_config {
 	/* Of another kind than local: */
 	char *service;		  /* name in `services` */
 	char *path;		  /* EST: the label, NULL for none; CMP: below the service's url */
-	char *reference, *secret; /* CMP: which secret, and its name in `secrets` */
+	char *reference, *secret; /* CMP: which secret, and its name in `secrets`; */
+	char *client_certificate, *client_key; /* or what signs its messages: absolute paths, PEM */
 };
 
-/* A master, or a signer of records. */
+/* A master, a signer of records, or a token for keys of units. */
 struct named_key {
 	char *name;
 	char *public; /* absolute path, PEM: of a signer in a token; NULL: read from the key */
@@ -50,11 +51,11 @@ struct keyd_config {
 	char *profiles; /* absolute path of a folder */
 	struct issuer_config *issuer;
 	size_t issuers;
-	struct named_key *master, *signer;
-	size_t masters, signers;
+	struct named_key *master, *signer, *store;
+	size_t masters, signers, stores;
 };
 
-extern const struct form_row issuer_rows[], master_rows[], signer_rows[];
+extern const struct form_row issuer_rows[], master_rows[], signer_rows[], store_rows[];
 
 /* Each takes the value of its key in provd.yaml. */
 void keyd_read_issuers(
@@ -62,6 +63,8 @@ void keyd_read_issuers(
 void keyd_read_masters(
 	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m);
 void keyd_read_signers(
+	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m);
+void keyd_read_stores(
 	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m);
 /* Whether provd.yaml asks for any key, so that provd-keyd is needed. */
 bool keyd_config_any(const struct keyd_config *c);

@@ -4,22 +4,27 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/iotime.h"
 #include "base/log.h"
 #include "base/outfile.h"
 #include "base/thread.h"
 #include "base/timefmt.h"
 
 #define CHAIN_MAX 32768
+#define OPEN_US	  (60 * US_PER_S) /* a module that hangs ends the process before */
+#define LIST_US	  (2 * US_PER_S)  /* of a list, within what provd waits for it */
 
 struct held_issuer {
 	const struct issuer_config *config;
-	struct mutex lock; /* of opening the signer; once open it stays. So are those below */
+	struct mutex lock; /* of the next two; once it is open the signer stays */
+	struct cond opened;
+	bool opening; /* a thread is at it, without the lock: who lists the issuers does not wait for a module */
 	struct issuer issuer;
 	struct profile **profile; /* NULL-terminated */
 };
 
 struct held_master {
-	struct mutex lock;
+	struct mutex lock;     /* of opening it, as that below */
 	struct master *master; /* NULL: not open */
 };
 
@@ -34,6 +39,7 @@ struct keyring {
 	struct held_issuer *issuer;
 	struct held_master *master;
 	struct held_signer *signer;
+	struct unit_keys *unit_keys;
 };
 
 /* --- the start --- */
@@ -105,13 +111,36 @@ static int open_master(struct keyring *k, size_t i, struct err *e)
 	return r;
 }
 
-static int open_issuer(struct held_issuer *h, struct err *e)
+static int open_alone(struct held_issuer *h, struct err *e) REQUIRES(h->lock)
 {
+	struct signer *s = NULL;
+	int r;
+
+	h->opening = true;
+	mutex_unlock(&h->lock);
+	r = signer_open(&h->config->place, &h->issuer.cert.key, &s, e);
+	mutex_lock(&h->lock);
+	h->opening = false;
+	h->issuer.signer = s;
+	cond_broadcast(&h->opened);
+	return r;
+}
+
+/* Where another thread opens it, that is waited for, until deadline_us. */
+static int open_issuer(struct held_issuer *h, uint64_t deadline_us, struct err *e)
+{
+	bool late = false;
 	int r = 0;
 
 	mutex_lock(&h->lock);
-	if (!h->issuer.signer)
-		r = signer_open(&h->config->place, &h->issuer.cert.key, &h->issuer.signer, e);
+	while (h->opening && !late)
+		late = !cond_wait_until(&h->opened, &h->lock, deadline_us);
+	if (h->opening)
+		r = err_set(e, ERR_TOKEN_GONE,
+			"the key '%.160s' is being opened, and its token does not answer so far",
+			h->config->place.key);
+	else if (!h->issuer.signer)
+		r = open_alone(h, e);
 	mutex_unlock(&h->lock);
 	return r;
 }
@@ -122,7 +151,7 @@ unsigned keyring_try(struct keyring *k)
 	struct err e;
 
 	for (size_t i = 0; i < k->config->issuers; i++)
-		if (open_issuer(&k->issuer[i], &e) < 0) {
+		if (open_issuer(&k->issuer[i], now_us() + OPEN_US, &e) < 0) {
 			log_warning("issuer %s: %s", k->config->issuer[i].name, e.msg);
 			closed++;
 		}
@@ -136,6 +165,11 @@ unsigned keyring_try(struct keyring *k)
 			log_warning("signer %s: %s", k->config->signer[i].name, e.msg);
 			closed++;
 		}
+	for (size_t i = 0; i < k->config->stores; i++)
+		if (unit_keys_open_store(k->unit_keys, i, &e) < 0) {
+			log_warning("store %s: %s", k->config->store[i].name, e.msg);
+			closed++;
+		}
 	return closed;
 }
 
@@ -147,6 +181,7 @@ static void make_places(struct keyring *k)
 	for (size_t i = 0; i < k->config->issuers; i++) {
 		k->issuer[i].config = &k->config->issuer[i];
 		mutex_init(&k->issuer[i].lock);
+		cond_init(&k->issuer[i].opened);
 	}
 	for (size_t i = 0; i < k->config->masters; i++)
 		mutex_init(&k->master[i].lock);
@@ -161,6 +196,7 @@ int keyring_open(
 	int r = 0;
 
 	k->config = c;
+	k->unit_keys = unit_keys_new(c);
 	make_places(k);
 	for (size_t i = 0; r == 0 && i < c->issuers; i++) {
 		r = load_issuer(k, &k->issuer[i], report, e);
@@ -184,6 +220,7 @@ struct keyring *keyring_free(struct keyring *k)
 		for (struct profile **p = h->profile; p && *p; p++)
 			profile_free(*p);
 		free(h->profile);
+		cond_done(&h->opened);
 		mutex_done(&h->lock);
 	}
 	for (size_t i = 0; i < k->config->masters; i++) {
@@ -194,11 +231,17 @@ struct keyring *keyring_free(struct keyring *k)
 		signer_free(k->signer[i].signer);
 		mutex_done(&k->signer[i].lock);
 	}
+	unit_keys_free(k->unit_keys);
 	free(k->issuer);
 	free(k->master);
 	free(k->signer);
 	free(k);
 	return NULL;
+}
+
+struct unit_keys *keyring_unit_keys(struct keyring *k)
+{
+	return k->unit_keys;
 }
 
 /* --- what there is --- */
@@ -224,7 +267,7 @@ static json_t *issuer_json(struct keyring *k, struct held_issuer *h)
 
 	for (struct profile **p = h->profile; *p; p++)
 		json_array_append_new(profiles, profile_json(*p));
-	r = open_issuer(h, &e);
+	r = open_issuer(h, now_us() + LIST_US, &e);
 	if (r == 0)
 		r = signer_ready(h->issuer.signer, &e);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s?, s:o}", "name",
@@ -267,8 +310,22 @@ static const struct profile *find_profile(
 	return NULL;
 }
 
-int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t **ret,
-	size_t *ret_n, const char **ret_chain, const struct profile **ret_profile, struct err *e)
+struct draft {
+	const struct held_issuer *issuer;
+	const struct profile *profile;
+	struct x509_st *x;
+};
+
+struct draft *draft_free(struct draft *d)
+{
+	if (d)
+		certificate_draft_free(d->x);
+	free(d);
+	return NULL;
+}
+
+int keyring_draft(struct keyring *k, const struct certify_request *q, bool ready,
+	struct draft **ret, const struct profile **ret_profile, struct err *e)
 {
 	struct held_issuer *h = find_issuer(k, q->issuer, e);
 	const struct profile *p = h ? find_profile(h, q->profile, e) : NULL;
@@ -279,22 +336,35 @@ int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t 
 		.serial = q->serial,
 		.values = values,
 		.now_s = wall_ms() / 1000};
+	struct x509_st *x = NULL;
 	int r = p ? 0 : -(int)e->code;
 
 	if (r == 0 && !json_is_object(values))
 		r = err_set(e, ERR_INVALID, "the values of the certificate are not a JSON object");
 	if (r == 0)
-		r = open_issuer(h, e);
-	if (r == 0 && !ret)
+		r = open_issuer(h, now_us() + OPEN_US, e);
+	if (r == 0 && ready)
 		r = signer_ready(h->issuer.signer, e);
 	if (r == 0)
-		r = certificate_make(&h->issuer, &o, ret, ret_n, e);
+		r = certificate_draft(&h->issuer, &o, &x, e);
 	json_decref(values);
 	if (r < 0)
 		return err_prefix(e, "issuer '%.64s'", q->issuer);
-	if (ret_chain)
-		*ret_chain = h->issuer.chain;
+	*ret = xcalloc(1, sizeof **ret);
+	**ret = (struct draft){h, p, x};
 	*ret_profile = p;
+	return 0;
+}
+
+int keyring_issue(struct draft *d, uint8_t **ret, size_t *ret_n, const char **ret_chain,
+	const struct profile **ret_profile, struct err *e)
+{
+	int r = certificate_sign(&d->issuer->issuer, d->x, ret, ret_n, e);
+
+	if (r < 0)
+		return err_prefix(e, "issuer '%.64s'", d->issuer->config->name);
+	*ret_chain = d->issuer->issuer.chain;
+	*ret_profile = d->profile;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/keyd/certificate.h"
 #include "daemon/keyd/derive.h"
 #include "daemon/keyd/keyd_config.h"
+#include "daemon/keyd/unit_keys.h"
 
 struct keyring;
 
@@ -35,12 +36,20 @@ struct certify_request {
 	const uint8_t *serial; /* CERT_SERIAL_BYTES */
 	const char *values;    /* a JSON object of texts */
 };
-/* ret NULL: looks only. chain is borrowed, and lives as long as the keyring; profile is the one that
- * was used. */
-int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t **ret,
-	size_t *ret_n, const char **ret_chain, const struct profile **ret_profile, struct err *e);
+/* A certificate that only lacks its signature. It lives no longer than the keyring. */
+struct draft;
+/* ready: whether the key can sign now is looked at as well. ret_profile is borrowed from the keyring. */
+int keyring_draft(struct keyring *k, const struct certify_request *q, bool ready,
+	struct draft **ret, const struct profile **ret_profile, struct err *e);
+/* Signs it, once. chain is borrowed from the keyring. */
+int keyring_issue(struct draft *d, uint8_t **ret, size_t *ret_n, const char **ret_chain,
+	const struct profile **ret_profile, struct err *e);
+struct draft *draft_free(struct draft *d); /* takes NULL, returns NULL */
+DEFINE_CLEANUP(struct draft, draft_free)
 int keyring_derive(struct keyring *k, const char *master, const char *label, const void *context,
 	size_t context_n, uint8_t *ret, size_t n, struct err *e);
 /* The signature of a record; ret_public is the key's PEM, owned by the caller. */
 int keyring_sign(struct keyring *k, const char *key, const void *record, size_t n,
 	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e);
+/* Keys that are made for units. */
+struct unit_keys *keyring_unit_keys(struct keyring *k);

@@ -155,7 +155,7 @@ static int try_once(struct signer *s, const char *where, struct err *e)
 	return x509_key_verify(&s->key, text, sizeof text, signature, n, &ignored) == 0
 		       ? 0
 		       : err_set(e, ERR_INVALID,
-				 "the key %s does not belong to the public key that goes with it",
+				 "the key %s does not belong to the public key that goes with it: where key or certificate was replaced, replace both, then restart provd-keyd",
 				 where);
 }
 
@@ -173,5 +173,62 @@ int signer_open(const struct key_place *place, const struct x509_key *expected, 
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(&s);
+	return 0;
+}
+
+/* --- a key that is made here --- */
+
+static EVP_PKEY *make_key(enum x509_alg alg)
+{
+	switch (alg) {
+	case X509_P256:
+		return EVP_EC_gen("P-256");
+	case X509_P384:
+		return EVP_EC_gen("P-384");
+	case X509_ED25519:
+		return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	case X509_RSA2048:
+		return EVP_RSA_gen(2048);
+	case X509_RSA3072:
+		return EVP_RSA_gen(3072);
+	case X509_RSA4096:
+		return EVP_RSA_gen(4096);
+	case X509_ALG_NONE:
+	case X509_ALG_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+int signer_make(enum x509_alg alg, struct signer **ret, struct err *e)
+{
+	_cleanup_(signer_freep) struct signer *s = xcalloc(1, sizeof *s);
+	int r = 0;
+
+	s->file = make_key(alg);
+	if (!s->file)
+		r = err_set(e, ERR_INTERNAL, "OpenSSL made no key of kind %s", x509_alg_name(alg));
+	if (r == 0)
+		r = public_of(s->file, &s->key, e);
+	ERR_clear_error();
+	if (r == 0)
+		*ret = steal_ptr(&s);
+	return r;
+}
+
+int signer_private(const struct signer *s, uint8_t **ret, size_t *ret_n, struct err *e)
+{
+	PKCS8_PRIV_KEY_INFO *info = s->file ? EVP_PKEY2PKCS8(s->file) : NULL;
+	unsigned char *der = NULL;
+	int n = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
+
+	PKCS8_PRIV_KEY_INFO_free(info);
+	ERR_clear_error();
+	if (n <= 0)
+		return err_set(e, ERR_INTERNAL, "OpenSSL does not write the private key");
+	*ret = xcalloc(1, (size_t)n);
+	*ret_n = (size_t)n;
+	memcpy(*ret, der, (size_t)n);
+	OPENSSL_clear_free(der, (size_t)n);
 	return 0;
 }

@@ -2,7 +2,7 @@
 #define P11_KIT_FUTURE_UNSTABLE_API 1 /* p11-kit/iter.h, which is as it was since 0.18 */
 #include "daemon/keyd/token.h"
 
-#include <sys/stat.h>
+#include <signal.h>
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
@@ -13,10 +13,12 @@
 #include <p11-kit/pkcs11.h>
 #include <p11-kit/uri.h>
 
+#include "base/digest.h"
 #include "base/iotime.h"
 #include "base/thread.h"
 #include "base/util.h"
 #include "daemon/keyd/pin.h"
+#include "daemon/keyd/remember.h"
 
 #define SESSIONS_KEPT 16
 #define CALLS_MAX     64
@@ -26,6 +28,7 @@ struct token_key {
 	struct key_place place; /* owned texts */
 	P11KitUri *uri;
 	CK_OBJECT_CLASS class;
+	bool store;		  /* no object: keys are made there */
 	struct mutex lock;	  /* of all that follows; held while the token is found again */
 	CK_FUNCTION_LIST *module; /* NULL: not found yet, or lost */
 	CK_SLOT_ID slot;
@@ -36,93 +39,72 @@ struct token_key {
 	unsigned generation; /* rises with each loss */
 };
 
-/* --- a module that hangs is seen by main --- */
+/* --- a module that hangs is seen by main, one that crashes by its signal --- */
 
-static uint64_t call_since[CALLS_MAX]; /* atomic; 0: free */
+static struct call {
+	uint64_t since_us; /* atomic; 0: free */
+	const char *key;   /* atomic; of a key that lives as long as the process, or of its place */
+} calls[CALLS_MAX];
+static __thread const char *in_call; /* NULL: this thread is in no module */
 
-static size_t call_begin(void)
+/* A thread has all signals blocked (base/thread.h), so that a crash would end the process without a word. */
+static void let_crashes_in(void)
 {
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+	static __thread bool done;
+	sigset_t set;
+
+	if (done)
+		return;
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigaddset(&set, signals[i]);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	done = true;
+}
+
+static struct call *call_begin(const char *key)
+{
+	let_crashes_in();
+	in_call = key;
 	for (;;)
 		for (size_t i = 0; i < CALLS_MAX; i++) {
 			uint64_t free_slot = 0;
 
-			if (__atomic_compare_exchange_n(&call_since[i], &free_slot, now_us(), false,
-				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-				return i;
+			if (!__atomic_compare_exchange_n(&calls[i].since_us, &free_slot, now_us(),
+				    false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+				continue;
+			__atomic_store_n(&calls[i].key, key, __ATOMIC_SEQ_CST);
+			return &calls[i];
 		}
 }
 
-static void call_end(size_t i)
+static void call_end(struct call *c)
 {
-	__atomic_store_n(&call_since[i], 0, __ATOMIC_SEQ_CST);
+	in_call = NULL;
+	__atomic_store_n(&c->key, NULL, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->since_us, 0, __ATOMIC_SEQ_CST);
 }
 
-uint64_t token_busy_since_us(void)
+uint64_t token_busy_since_us(const char **ret_key)
 {
 	uint64_t first = 0;
 
 	for (size_t i = 0; i < CALLS_MAX; i++) {
-		uint64_t at = __atomic_load_n(&call_since[i], __ATOMIC_SEQ_CST);
+		uint64_t at = __atomic_load_n(&calls[i].since_us, __ATOMIC_SEQ_CST);
+		const char *key = __atomic_load_n(&calls[i].key, __ATOMIC_SEQ_CST);
 
-		if (at && (!first || at < first))
+		if (at && key && (!first || at < first)) {
 			first = at;
+			*ret_key = key;
+		}
 	}
 	return first;
 }
 
-/* --- a PIN that was wrong is not tried again --- */
-
-struct wrong_pin {
-	struct wrong_pin *next;
-	char *path;
-	struct timespec changed;
-};
-static struct mutex wrong_lock = {PTHREAD_MUTEX_INITIALIZER};
-static struct wrong_pin *wrong_pins; /* under wrong_lock */
-
-static struct wrong_pin *find_wrong(const char *path) REQUIRES(wrong_lock)
+const char *token_in_call(void)
 {
-	struct wrong_pin *w = wrong_pins;
-
-	while (w && strcmp(w->path, path) != 0)
-		w = w->next;
-	return w;
-}
-
-static bool was_wrong(const struct key_place *place)
-{
-	_cleanup_(freep) char *path = pin_path(place);
-	struct stat st = {0};
-	bool wrong;
-
-	stat(path, &st);
-	mutex_lock(&wrong_lock);
-	const struct wrong_pin *w = find_wrong(path);
-
-	wrong = w && w->changed.tv_sec == st.st_mtim.tv_sec &&
-		w->changed.tv_nsec == st.st_mtim.tv_nsec;
-	mutex_unlock(&wrong_lock);
-	return wrong;
-}
-
-static void is_wrong(const struct key_place *place)
-{
-	char *path = pin_path(place);
-	struct stat st = {0};
-
-	stat(path, &st);
-	mutex_lock(&wrong_lock);
-	struct wrong_pin *w = find_wrong(path);
-
-	if (!w) {
-		w = xcalloc(1, sizeof *w);
-		w->path = steal_ptr(&path);
-		w->next = wrong_pins;
-		wrong_pins = w;
-	}
-	w->changed = st.st_mtim;
-	mutex_unlock(&wrong_lock);
-	free(path);
+	return in_call;
 }
 
 /* --- modules --- */
@@ -210,37 +192,149 @@ static int find_token(struct token_key *k, struct err *e) REQUIRES(k->lock)
 				k->place.key);
 }
 
-static int wrong_pin(const struct token_key *k, CK_RV rv, struct err *e)
+/* --- the login: one at a time of a token, whatever the number of its keys --- */
+
+static struct login {
+	struct login *next;
+	char token[TOKEN_ID_BYTES];
+	struct mutex lock;
+} * logins; /* under logins_lock; they stay */
+static struct mutex logins_lock = {PTHREAD_MUTEX_INITIALIZER};
+
+/* Who it is, by what it says of itself (PKCS#11 2.40, 3.2: the four are not NUL-terminated). */
+static void token_id(const CK_TOKEN_INFO *info, char ret[TOKEN_ID_BYTES])
 {
-	is_wrong(&k->place);
-	return err_set(e, ERR_TOKEN_PIN,
-		rv == CKR_PIN_LOCKED
-			? "the token of '%.160s' has locked its PIN: its security officer unlocks it"
-			: "the PIN for '%.160s' is wrong; it is not tried again until its file has changed",
+	char said[sizeof info->label + sizeof info->manufacturerID + sizeof info->model +
+		  sizeof info->serialNumber];
+	char hex[SHA256_HEX];
+	char *at = said;
+
+	at = mempcpy(at, info->label, sizeof info->label);
+	at = mempcpy(at, info->manufacturerID, sizeof info->manufacturerID);
+	at = mempcpy(at, info->model, sizeof info->model);
+	memcpy(at, info->serialNumber, sizeof info->serialNumber);
+	snprintf(ret, TOKEN_ID_BYTES, "%.32s", sha256_hex_of(said, sizeof said, hex));
+}
+
+static struct login *login_of(const char *token)
+{
+	struct login *l;
+
+	mutex_lock(&logins_lock);
+	for (l = logins; l && strcmp(l->token, token) != 0; l = l->next)
+		;
+	if (!l) {
+		l = xcalloc(1, sizeof *l);
+		snprintf(l->token, sizeof l->token, "%s", token);
+		mutex_init(&l->lock);
+		l->next = logins;
+		logins = l;
+	}
+	mutex_unlock(&logins_lock);
+	return l;
+}
+
+static int locked_pin(const struct token_key *k, struct err *e)
+{
+	return err_set(e, ERR_PIN_LOCKED,
+		"the token of '%.160s' has locked its PIN, and it is not tried: its security officer unlocks it; then write the PIN into its file again",
 		k->place.key);
+}
+
+/* Whether this PIN may cost a try. The last one is a person's. */
+static int may_try(const struct token_key *k, CK_FLAGS flags, enum pin_past past, struct err *e)
+{
+	if (flags & CKF_USER_PIN_LOCKED || past == PIN_WAS_LOCKED)
+		return locked_pin(k, e);
+	if (past == PIN_WAS_REFUSED)
+		return err_set(e, ERR_PIN_REFUSED,
+			"the PIN for '%.160s' was refused before, and its file has not changed since: it is not tried again",
+			k->place.key);
+	if (flags & CKF_USER_PIN_FINAL_TRY)
+		return err_set(e, ERR_PIN_REFUSED,
+			"the token of '%.160s' has one try of its PIN left, which is not used up here: log in once by hand with the right PIN (pkcs11-tool --login), then try again",
+			k->place.key);
+	return 0;
+}
+
+/* Anything else may be the token's leaving. */
+static bool is_pin_refusal(CK_RV rv)
+{
+	return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED || rv == CKR_PIN_LEN_RANGE ||
+	       rv == CKR_PIN_INVALID || rv == CKR_PIN_EXPIRED;
+}
+
+static int try_pin(struct token_key *k, const char *pin, const char *token, const char *stamp,
+	struct err *e) REQUIRES(k->lock)
+{
+	CK_RV rv = k->module->C_Login(
+		k->login, CKU_USER, (CK_UTF8CHAR_PTR)(uintptr_t)pin, pin ? strlen(pin) : 0);
+
+	if (rv == CKR_OK)
+		remember_good_pin(token);
+	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
+		return 0;
+	if (!is_pin_refusal(rv))
+		return gone(k, "no login at the token", rv, e);
+	remember_refused_pin(token, stamp, rv == CKR_PIN_LOCKED);
+	return rv == CKR_PIN_LOCKED
+		       ? locked_pin(k, e)
+		       : err_set(e, ERR_PIN_REFUSED,
+				 "the token refused the PIN for '%.160s' (%s); it is not tried again until its file has changed",
+				 k->place.key, p11_kit_strerror(rv));
+}
+
+static bool is_logged_in(struct token_key *k) REQUIRES(k->lock)
+{
+	CK_SESSION_INFO s;
+
+	return k->module->C_GetSessionInfo(k->login, &s) == CKR_OK &&
+	       (s.state == CKS_RO_USER_FUNCTIONS || s.state == CKS_RW_USER_FUNCTIONS);
+}
+
+static int log_in_alone(struct token_key *k, const char *token, struct err *e) REQUIRES(k->lock)
+{
+	char stamp[PIN_STAMP_BYTES];
+	CK_TOKEN_INFO info;
+	char *pin = NULL;
+	CK_RV rv = k->module->C_GetTokenInfo(k->slot, &info);
+	int r = rv == CKR_OK ? pin_read(&k->place, &pin, e)
+			     : gone(k, "nothing is known of the token", rv, e);
+
+	if (r < 0)
+		return r;
+	/* Without a PIN it is asked at the reader's own keys, or there is none. */
+	if (!pin && !(info.flags & CKF_PROTECTED_AUTHENTICATION_PATH))
+		return info.flags & CKF_LOGIN_REQUIRED
+			       ? err_set(e, ERR_TOKEN_PIN,
+					 "the token of '%.160s' wants a PIN: 'pin' of the key in provd.yaml",
+					 k->place.key)
+			       : 0;
+	pin_stamp(&k->place, token, pin, stamp);
+	r = may_try(k, info.flags, remember_pin(token, stamp), e);
+	if (r == 0)
+		r = try_pin(k, pin, token, stamp, e);
+	pin_free(pin);
+	return r;
 }
 
 static int log_in(struct token_key *k, struct err *e) REQUIRES(k->lock)
 {
-	char *pin = NULL;
-	CK_RV rv;
-	int r;
+	char token[TOKEN_ID_BYTES];
+	CK_TOKEN_INFO info;
+	struct login *l;
+	CK_RV rv = k->module->C_GetTokenInfo(k->slot, &info);
+	int r = 0;
 
-	if (was_wrong(&k->place))
-		return err_set(e, ERR_TOKEN_PIN,
-			"the PIN for '%.160s' was wrong before, and its file has not changed since: it is not tried again",
-			k->place.key);
-	r = pin_read(&k->place, &pin, e);
-	if (r < 0)
-		return r;
-	rv = k->module->C_Login(k->login, CKU_USER, (CK_UTF8CHAR_PTR)pin, pin ? strlen(pin) : 0);
-	pin_free(pin);
-	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
-		return 0;
-	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED || rv == CKR_PIN_LEN_RANGE ||
-		rv == CKR_PIN_INVALID || rv == CKR_PIN_EXPIRED)
-		return wrong_pin(k, rv, e);
-	return gone(k, "no login at the token", rv, e);
+	if (rv != CKR_OK)
+		return gone(k, "nothing is known of the token", rv, e);
+	token_id(&info, token);
+	l = login_of(token);
+	mutex_lock(&l->lock);
+	if (!is_logged_in(k))
+		r = log_in_alone(k, token, e);
+	mutex_unlock(&l->lock);
+	return r;
 }
 
 static int find_object(struct token_key *k, struct err *e) REQUIRES(k->lock)
@@ -287,9 +381,15 @@ static void lose(struct token_key *k) REQUIRES(k->lock)
 
 static int find(struct token_key *k, struct err *e) REQUIRES(k->lock)
 {
+	const unsigned wait_s = failed_token_wait_s(k->place.key);
 	CK_RV rv;
-	int r = find_token(k, e);
+	int r;
 
+	if (wait_s > 0)
+		return err_set(e, ERR_TOKEN_GONE,
+			"the module of '%.160s' ended provd-keyd: the token is left alone for another %u s (see the log of provd-keyd)",
+			k->place.key, wait_s);
+	r = find_token(k, e);
 	if (r < 0)
 		return r;
 	rv = k->module->C_OpenSession(k->slot, CKF_SERIAL_SESSION, NULL, NULL, &k->login);
@@ -299,7 +399,7 @@ static int find(struct token_key *k, struct err *e) REQUIRES(k->lock)
 	}
 	if (r == 0)
 		r = log_in(k, e);
-	if (r == 0)
+	if (r == 0 && !k->store)
 		r = find_object(k, e);
 	if (r < 0)
 		lose(k);
@@ -317,12 +417,13 @@ int token_key_open(const struct key_place *place, enum token_class class, struct
 	str_replace(&k->place.pin_file, place->pin_file);
 	str_replace(&k->place.pin_credential, place->pin_credential);
 	k->class = class == TOKEN_PRIVATE ? CKO_PRIVATE_KEY : CKO_SECRET_KEY;
+	k->store = class == TOKEN_STORE;
 	k->uri = p11_kit_uri_new();
 	if (p11_kit_uri_parse(place->key, P11_KIT_URI_FOR_ANY, k->uri) != P11_KIT_URI_OK ||
 		p11_kit_uri_any_unrecognized(k->uri))
 		r = err_set(e, ERR_INVALID, "'%.160s' is not a PKCS#11 URI (RFC 7512)", place->key);
 	if (r == 0) {
-		size_t call = call_begin();
+		struct call *call = call_begin(place->key);
 
 		mutex_lock(&k->lock);
 		r = find(k, e);
@@ -354,7 +455,7 @@ void token_key_free(struct token_key *k)
 
 int token_key_ready(struct token_key *k, struct err *e)
 {
-	size_t call = call_begin();
+	struct call *call = call_begin(k->place.key);
 	CK_TOKEN_INFO info;
 	CK_RV rv = CKR_OK;
 	int r = 0;
@@ -476,7 +577,7 @@ static int run_once(struct token_key *k, struct operation *o, bool *ret_lost, st
 static int run(struct token_key *k, struct operation *o, struct err *e)
 {
 	const CK_ULONG room = o->out_bytes;
-	size_t call = call_begin();
+	struct call *call = call_begin(k->place.key);
 	bool lost;
 	int r = run_once(k, o, &lost, e);
 
@@ -582,4 +683,191 @@ int token_cmac(struct token_key *k, const void *message, size_t n, uint8_t ret[1
 		       ? err_set(e, ERR_INVALID, "the token gave a CMAC of %lu bytes, 16 expected",
 				 o.out_bytes)
 		       : r;
+}
+
+/* --- pairs of keys that are made in a token --- */
+
+#define POINT_MAX 256
+
+static const struct curve {
+	enum x509_alg alg;
+	size_t point_bytes;
+	uint8_t params[10];
+	size_t params_bytes;
+	const char *spki; /* hex of what comes before the point (RFC 5480) */
+} curves[] = {
+	{X509_P256, 65, {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}, 10,
+		"3059301306072a8648ce3d020106082a8648ce3d030107034200"},
+	{X509_P384, 97, {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}, 7,
+		"3076301006072a8648ce3d020106052b81040022036200"},
+};
+
+static const struct curve *curve_of(enum x509_alg alg)
+{
+	for (size_t i = 0; i < ARRAY_LEN(curves); i++)
+		if (curves[i].alg == alg)
+			return &curves[i];
+	return NULL;
+}
+
+char *token_uri_of(const char *store, const char *label)
+{
+	P11KitUri *uri = p11_kit_uri_new();
+	CK_ATTRIBUTE a = {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)};
+	char *text = NULL;
+	char *ret = NULL;
+
+	if (p11_kit_uri_parse(store, P11_KIT_URI_FOR_ANY, uri) == P11_KIT_URI_OK &&
+		p11_kit_uri_set_attribute(uri, &a) == P11_KIT_URI_OK &&
+		p11_kit_uri_format(uri, P11_KIT_URI_FOR_ANY, &text) == P11_KIT_URI_OK)
+		ret = xstrdup(text);
+	free(text);
+	p11_kit_uri_free(uri);
+	return ret;
+}
+
+/* CKA_EC_POINT is the DER of an OCTET STRING (PKCS#11 2.40, mechanisms 2.3.3); some give the point alone. */
+static int read_point(const uint8_t *p, size_t n, struct x509_key *ret, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(curves); i++) {
+		const struct curve *c = &curves[i];
+		char hex[2 * POINT_MAX + 1];
+		_cleanup_(freep) char *spki = NULL;
+
+		if (n != c->point_bytes && n != c->point_bytes + 2)
+			continue;
+		hex_of(p + (n - c->point_bytes), c->point_bytes, hex);
+		spki = xasprintf("%s%s", c->spki, hex);
+		return x509_key_read(spki, ret, e);
+	}
+	return err_set(e, ERR_INVALID,
+		"the token gave a public point of %zu bytes: a key of P-256 or P-384 expected", n);
+}
+
+static int read_public(struct token_key *k, const char *label, struct x509_key *ret, struct err *e)
+	REQUIRES(k->lock)
+{
+	CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+	CK_ATTRIBUTE want[2] = {{CKA_CLASS, &class, sizeof class},
+		{CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}};
+	uint8_t point[POINT_MAX];
+	CK_ATTRIBUTE got = {CKA_EC_POINT, point, sizeof point};
+	CK_OBJECT_HANDLE found[2];
+	CK_ULONG n = 0;
+	CK_RV rv = k->module->C_FindObjectsInit(k->login, want, 2);
+
+	if (rv == CKR_OK) {
+		rv = k->module->C_FindObjects(k->login, found, 2, &n);
+		k->module->C_FindObjectsFinal(k->login);
+	}
+	if (rv == CKR_OK && n == 0)
+		return err_set(e, ERR_NOT_FOUND, "the token of '%.160s' has no key '%.64s'",
+			k->place.key, label);
+	if (rv == CKR_OK && n > 1)
+		return err_set(e, ERR_CONFLICT,
+			"the token of '%.160s' has more than one key '%.64s': take out all but one",
+			k->place.key, label);
+	if (rv == CKR_OK)
+		rv = k->module->C_GetAttributeValue(k->login, found[0], &got, 1);
+	return rv == CKR_OK ? read_point(point, got.ulValueLen, ret, e)
+			    : gone(k, "no look at the keys in the token", rv, e);
+}
+
+static CK_RV generate(struct token_key *k, const struct curve *c, const char *label)
+	REQUIRES(k->lock)
+{
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	uint8_t id[SHA256_BYTES];
+	CK_MECHANISM m = {.mechanism = CKM_EC_KEY_PAIR_GEN};
+	CK_ATTRIBUTE public[] = {{CKA_TOKEN, &yes, sizeof yes}, {CKA_PRIVATE, &no, sizeof no},
+		{CKA_VERIFY, &yes, sizeof yes},
+		{CKA_EC_PARAMS, (void *)(uintptr_t)c->params, c->params_bytes},
+		{CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}, {CKA_ID, id, 16}};
+	CK_ATTRIBUTE private[] = {{CKA_TOKEN, &yes, sizeof yes}, {CKA_PRIVATE, &yes, sizeof yes},
+		{CKA_SENSITIVE, &yes, sizeof yes}, {CKA_EXTRACTABLE, &no, sizeof no},
+		{CKA_SIGN, &yes, sizeof yes}, {CKA_LABEL, (void *)(uintptr_t)label, strlen(label)},
+		{CKA_ID, id, 16}};
+	CK_SESSION_HANDLE s;
+	CK_OBJECT_HANDLE made[2];
+	CK_RV rv = k->module->C_OpenSession(
+		k->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &s);
+
+	if (rv != CKR_OK)
+		return rv;
+	sha256_of(label, strlen(label), id);
+	rv = k->module->C_GenerateKeyPair(
+		s, &m, public, ARRAY_LEN(public), private, ARRAY_LEN(private), &made[0], &made[1]);
+	k->module->C_CloseSession(s);
+	return rv;
+}
+
+static int make_pair(struct token_key *k, const struct curve *c, const char *label,
+	struct x509_key *ret, struct err *e) REQUIRES(k->lock)
+{
+	CK_RV rv = generate(k, c, label);
+
+	if (rv == CKR_OK)
+		return read_public(k, label, ret, e);
+	if (rv == CKR_DEVICE_MEMORY)
+		return err_set(e, ERR_TOKEN_FULL,
+			"the token of '%.160s' has no room for the key '%.64s': take keys out that no unit needs, or name another token in 'stores'",
+			k->place.key, label);
+	lose(k);
+	return gone(k, "no key was made in the token", rv, e);
+}
+
+static int find_or_make(struct token_key *k, const struct curve *c, const char *label,
+	struct x509_key *ret, bool *ret_before, struct err *e) REQUIRES(k->lock)
+{
+	int r = k->module ? 0 : find(k, e);
+
+	if (r == 0)
+		r = read_public(k, label, ret, e);
+	*ret_before = r == 0;
+	if (r == -ERR_NOT_FOUND)
+		r = make_pair(k, c, label, ret, e);
+	else if (r == -ERR_TOKEN_GONE)
+		lose(k);
+	if (r == 0 && ret->alg != c->alg) {
+		x509_key_done(ret);
+		r = err_set(e, ERR_CONFLICT,
+			"the token of '%.160s' has a key '%.64s' of another kind than %s: take it out, or name another label",
+			k->place.key, label, x509_alg_name(c->alg));
+	}
+	return r;
+}
+
+int token_make_pair(struct token_key *k, enum x509_alg alg, const char *label, struct x509_key *ret,
+	bool *ret_before, struct err *e)
+{
+	const struct curve *c = curve_of(alg);
+	struct call *call;
+	int r;
+
+	if (!c)
+		return err_set(e, ERR_UNSUPPORTED,
+			"a key of kind %s is not made in a token: p256 or p384 expected",
+			x509_alg_name(alg));
+	call = call_begin(k->place.key);
+	mutex_lock(&k->lock);
+	r = find_or_make(k, c, label, ret, ret_before, e);
+	mutex_unlock(&k->lock);
+	call_end(call);
+	return r;
+}
+
+int token_public(struct token_key *k, const char *label, struct x509_key *ret, struct err *e)
+{
+	struct call *call = call_begin(k->place.key);
+	int r;
+
+	mutex_lock(&k->lock);
+	r = k->module ? 0 : find(k, e);
+	if (r == 0)
+		r = read_public(k, label, ret, e);
+	if (r == -ERR_TOKEN_GONE)
+		lose(k);
+	mutex_unlock(&k->lock);
+	call_end(call);
+	return r;
 }

@@ -37,6 +37,21 @@ const struct wire_row wire_rows[KEYD_OP_END] = {
 		.ask = {{"key", WIRE_TEXT, NAME}, {"record", WIRE_BYTES, 1, 49152},
 			{"who", WIRE_TEXT, 0, 256}},
 		.answer = {{"signature", WIRE_BYTES, 1, 1024}, {"public", WIRE_TEXT, 1, 2048}}},
+	[KEYD_MAKE_KEY] = {.name = "make-key",
+		.callers = CALLER_LINE,
+		.ask = {{"store", WIRE_TEXT, 0, 64}, {"alg", WIRE_TEXT, NAME},
+			{"label", WIRE_TEXT, 0, 64}, {"who", WIRE_TEXT, 0, 256}},
+		.answer = {{"name", WIRE_TEXT, 1, 143}, {"public", WIRE_BYTES, 1, 2048},
+			{"before", WIRE_NUMBER}}},
+	[KEYD_REQUEST] = {.name = "request",
+		.callers = CALLER_LINE,
+		.ask = {{"name", WIRE_TEXT, 1, 143}, {"subject", WIRE_TEXT, 0, 512},
+			{"who", WIRE_TEXT, 0, 256}},
+		.answer = {{"csr", WIRE_BYTES, 1, 16384}}},
+	[KEYD_TAKE_KEY] = {.name = "take-key",
+		.callers = CALLER_LINE,
+		.ask = {{"name", WIRE_TEXT, 1, 143}, {"who", WIRE_TEXT, 0, 256}},
+		.answer = {{"key", WIRE_BYTES, 1, 8192}}},
 };
 
 const struct wire_field wire_error_fields[] = {

@@ -34,12 +34,12 @@ static char *read_trusted(const struct issuer_config *i, struct err *e)
 }
 
 static int enroll_est(const struct issuer_config *i, const struct http_service *s,
-	const struct x509_csr *csr, const struct iotime *it, struct authority_answer *ret,
-	struct err *e)
+	const struct x509_csr *csr, bool renew, const struct iotime *it,
+	struct authority_answer *ret, struct err *e)
 {
 	const struct est est = {.service = s, .label = i->path};
 	struct est_answer a;
-	int r = est_enroll(&est, csr, false, it, &a, e);
+	int r = est_enroll(&est, csr, renew, it, &a, e);
 
 	ret->sent = a.sent;
 	ret->pem = steal_ptr(&a.pem);
@@ -49,17 +49,20 @@ static int enroll_est(const struct issuer_config *i, const struct http_service *
 }
 
 static int enroll_cmp(struct config *c, const struct issuer_config *i, const struct http_service *s,
-	const struct x509_csr *csr, const struct iotime *it, struct authority_answer *ret,
-	struct err *e)
+	const char *trusted, const struct x509_csr *csr, const struct iotime *it,
+	struct authority_answer *ret, struct err *e)
 {
 	struct cmp cmp = {.service = s,
 		.path = !i->path		? CMP_PATH
 			: !strcmp(i->path, "/") ? NULL
 						: i->path,
-		.reference = i->reference};
+		.reference = i->reference,
+		.certificate_file = i->client_certificate,
+		.key_file = i->client_key,
+		.trusted = trusted};
 	struct cmp_answer a = {0};
 	char *secret = NULL;
-	int r = config_secret(c, i->secret, &secret, e);
+	int r = i->secret ? config_secret(c, i->secret, &secret, e) : 0;
 
 	cmp.secret = secret;
 	if (r == 0)
@@ -101,7 +104,7 @@ static int judge(
 }
 
 int authority_enroll(struct config *c, const struct issuer_config *i, const struct x509_csr *csr,
-	const struct iotime *it, struct authority_answer *ret, struct err *e)
+	bool renew, const struct iotime *it, struct authority_answer *ret, struct err *e)
 {
 	struct http_service s = {0};
 	_cleanup_(freep) char *trusted = read_trusted(i, e);
@@ -110,8 +113,8 @@ int authority_enroll(struct config *c, const struct issuer_config *i, const stru
 	*ret = (struct authority_answer){0};
 	if (r < 0)
 		return r;
-	r = i->kind == ISSUER_EST ? enroll_est(i, &s, csr, it, ret, e)
-				  : enroll_cmp(c, i, &s, csr, it, ret, e);
+	r = i->kind == ISSUER_EST ? enroll_est(i, &s, csr, renew, it, ret, e)
+				  : enroll_cmp(c, i, &s, trusted, csr, it, ret, e);
 	http_service_done(&s);
 	if (r == 0)
 		r = judge(ret, trusted, csr, e);

@@ -17,11 +17,11 @@ struct authority_answer {
 };
 void authority_answer_done(struct authority_answer *a);
 
-/* A certificate for the key of the request, which leads to what provd.yaml names, is valid now, and may
+/* renew: the unit has one of it, which this one replaces (EST alone). A certificate for the key of the request, which leads to what provd.yaml names, is valid now, and may
  * not issue others.
  * -ERR_SERVICE_*, -ERR_ISSUER_INVALID; ret->sent is set in any case. */
 int authority_enroll(struct config *c, const struct issuer_config *i, const struct x509_csr *csr,
-	const struct iotime *it, struct authority_answer *ret, struct err *e);
+	bool renew, const struct iotime *it, struct authority_answer *ret, struct err *e);
 /* {name, kind, subject, key, sha256, not_before, not_after, ready, problem, profiles: []} of what
  * provd.yaml names; the authority is not asked. A new reference. */
 json_t *authority_json(const struct issuer_config *i);

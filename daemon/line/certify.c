@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/line/certify.h"
 
-#include "base/secret.h"
 #include "daemon/keyd/client.h"
 #include "daemon/line/authority.h"
 #include "daemon/line/keys.h"
@@ -9,19 +8,17 @@
 #include "db/certificates.h"
 #include "db/writer.h"
 
-#define SERIAL_OCTETS 16
-#define WHO_BYTES     160
+#define WHO_BYTES 160
 
 struct work {
 	const struct line_services *line;
 	struct recorder *rec;
 	const struct certificate_ask *ask;
-	const char *socket;
+	struct keyd_order order;
 	bool remote; /* another's issuer, which chooses the serial number */
-	uint8_t serial[SERIAL_OCTETS];
-	char serial_hex[2 * SERIAL_OCTETS + 1];
 	char profile[96], digest[SHA256_HEX]; /* "idevid@1" */
 	char *values;
+	char asked[SHA256_HEX]; /* what the certificate is asked for, but the key */
 	char who[WHO_BYTES];
 	struct x509_cert cert;
 	char *pem, *chain;
@@ -30,6 +27,7 @@ struct work {
 
 static void work_done(struct work *w)
 {
+	keyd_order_done(&w->order);
 	free(w->values);
 	free(w->pem);
 	free(w->chain);
@@ -37,59 +35,50 @@ static void work_done(struct work *w)
 	json_decref(w->before);
 }
 
-/* 16 octets, positive, the first not 0: what is recorded is what the certificate shows (RFC 5280,
- * 4.1.2.2). */
-static void make_serial(struct work *w)
-{
-	random_bytes(w->serial, sizeof w->serial);
-	w->serial[0] = (uint8_t)((w->serial[0] & 0x7f) | 0x40);
-	hex_of(w->serial, sizeof w->serial, w->serial_hex);
-}
-
 static void who(struct recorder *rec, char ret[WHO_BYTES])
 {
 	snprintf(ret, WHO_BYTES, "run %.64s", recorder_run_id(rec));
 }
 
-static int ask(struct work *w, enum keyd_op op, const struct iotime *it, uint8_t *buf,
-	struct wire_value *ret, struct err *e)
-{
-	const struct wire_value v[] = {wire_text(w->ask->issuer), wire_text(w->ask->profile),
-		{.p = w->ask->csr->der, .n = w->ask->csr->der_bytes},
-		{.p = w->serial, .n = sizeof w->serial}, wire_text(w->values), wire_text(w->who)};
-
-	return keyd_ask(w->socket, op, v, it, buf, ret, e);
-}
-
-/* What would be signed: the profile as it is now. */
-static int look(struct work *w, const struct iotime *it, uint8_t *buf, struct err *e)
-{
-	struct wire_value got[WIRE_FIELDS];
-	int r = ask(w, KEYD_CHECK, it, buf, got, e);
-
-	if (r == 0 && sscanf(got[0].p, "%95s %64s", w->profile, w->digest) != 2)
-		r = err_set(e, ERR_KEYS_DOWN, "provd-keyd names no profile in its answer");
-	return r;
-}
-
 /* --- records --- */
+
+/* The new one takes the place of the old one, and so has its name (RFC 7030, 4.2.2). */
+static int check_renewal(struct db *tx, const struct work *w, struct err *e)
+{
+	json_t *held = NULL;
+	const char *subject;
+	int r = certificates_held(tx, recorder_run_id(w->rec), w->ask->issuer, &held, e);
+
+	if (r < 0)
+		return r;
+	subject = json_string_value(json_object_get(held, "subject"));
+	if (w->remote)
+		r = x509_same_name(w->ask->csr->subject, subject ? subject : "", e);
+	json_decref(held);
+	return r < 0 ? err_prefix(e, "the certificate that is to be renewed") : 0;
+}
 
 static int apply_order(struct db *tx, void *data, struct err *e)
 {
 	struct work *w = data;
-	const struct certificate_order_row o = {.id = w->serial_hex,
-		.serial = w->remote ? NULL : w->serial_hex,
+	const struct certificate_order_row o = {.id = w->order.serial_hex,
+		.serial = w->remote ? NULL : w->order.serial_hex,
 		.run = recorder_run_id(w->rec),
 		.step_n = recorder_step_n(w->rec),
 		.issuer = w->ask->issuer,
 		.profile = w->profile,
 		.profile_digest = w->digest,
-		.key = w->ask->csr->key.sha256};
+		.key = w->ask->csr->key.sha256,
+		.asked = w->asked};
 	int r = certificates_key_free(tx, o.run, o.key, e);
 
 	if (r < 0)
 		return r;
-	r = certificates_find(tx, o.run, o.issuer, w->digest, o.key, wall_ms(), &w->before, NULL);
+	if (w->ask->renew)
+		r = check_renewal(tx, w, e);
+	if (r < 0)
+		return r;
+	r = w->ask->renew ? -ERR_NOT_FOUND : certificates_find(tx, &o, wall_ms(), &w->before, NULL);
 	if (r == -ERR_NOT_FOUND)
 		return certificates_order(tx, &o, e);
 	return r < 0 ? err_set(e, ERR_DATABASE, "the certificates cannot be read") : 0;
@@ -98,7 +87,7 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 static int apply_issue(struct db *tx, void *data, struct err *e)
 {
 	struct work *w = data;
-	const struct certificate_row c = {.id = w->serial_hex,
+	const struct certificate_row c = {.id = w->order.serial_hex,
 		.serial = w->cert.serial,
 		.subject = w->cert.subject,
 		.sha256 = w->cert.sha256,
@@ -119,27 +108,10 @@ static int apply_void(struct db *tx, void *data, struct err *e)
 {
 	const struct void_note *n = data;
 
-	return certificates_void(tx, n->w->serial_hex, n->reason, e);
+	return certificates_void(tx, n->w->order.serial_hex, n->reason, e);
 }
 
 /* --- the order --- */
-
-static int take_certificate(struct work *w, const struct wire_value *got, struct err *e)
-{
-	int r = x509_cert_read(got[0].p, got[0].n, &w->cert, e);
-
-	if (r < 0)
-		return err_prefix(e, "what the issuer '%s' gave", w->ask->issuer);
-	if (!x509_key_equal(&w->cert.key, &w->ask->csr->key) ||
-		strcmp(w->cert.serial, w->serial_hex) != 0)
-		return err_set(e, ERR_KEYS_DOWN,
-			"the issuer '%s' gave a certificate with serial number %s for key %.16s, and %s for %.16s was ordered",
-			w->ask->issuer, w->cert.serial, w->cert.key.sha256, w->serial_hex,
-			w->ask->csr->key.sha256);
-	w->pem = x509_pem("CERTIFICATE", w->cert.der, w->cert.der_bytes);
-	w->chain = xstrdup(got[1].p);
-	return 0;
-}
 
 /* Where even this fails the next start does it. */
 static void give_up(struct work *w, const char *reason)
@@ -150,33 +122,36 @@ static void give_up(struct work *w, const char *reason)
 	writer_do(w->line->writer, apply_void, &n, &ignored);
 }
 
-static int sign(struct work *w, const struct iotime *it, uint8_t *buf, struct err *e)
+static int sign(struct work *w, const struct iotime *it, struct err *e)
 {
-	struct wire_value got[WIRE_FIELDS];
-	int r = ask(w, KEYD_CERTIFY, it, buf, got, e);
+	int r = keyd_certify(&w->order, it, &w->cert, &w->chain, e);
 
-	if (r == 0)
-		r = take_certificate(w, got, e);
 	if (r < 0) {
 		give_up(w, e->msg);
 		return r;
 	}
+	keyd_order_done(&w->order);
+	w->pem = x509_pem("CERTIFICATE", w->cert.der, w->cert.der_bytes);
 	return writer_do(w->line->writer, apply_issue, w, e);
 }
 
 static int order_here(struct work *w, const struct iotime *it, struct err *e)
 {
-	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
-	int r = keys_socket(w->line->keys, &w->socket, e);
+	int r = keys_socket(w->line->keys, &w->order.socket, e);
 
 	if (r == 0 && !w->ask->profile)
 		r = err_set(e, ERR_PROFILE_REFUSED,
 			"issuer '%.64s' needs a profile: 'profile' of the step", w->ask->issuer);
+	w->order.issuer = w->ask->issuer;
+	w->order.profile = w->ask->profile;
+	w->order.csr = w->ask->csr;
+	w->order.values = w->values;
+	w->order.who = w->who;
 	if (r == 0)
-		r = look(w, it, buf, e);
+		r = keyd_look(&w->order, it, w->profile, w->digest, e);
 	if (r == 0)
 		r = writer_do(w->line->writer, apply_order, w, e);
-	return r < 0 || w->before ? r : sign(w, it, buf, e);
+	return r < 0 || w->before ? r : sign(w, it, e);
 }
 
 /* --- an authority of the plant --- */
@@ -185,7 +160,7 @@ static int enroll(struct work *w, struct config *c, const struct issuer_config *
 	const struct iotime *it, struct err *e)
 {
 	struct authority_answer a;
-	int r = authority_enroll(c, i, w->ask->csr, it, &a, e);
+	int r = authority_enroll(c, i, w->ask->csr, w->ask->renew, it, &a, e);
 
 	if (r < 0) {
 		_cleanup_(freep) char *why = xasprintf("%s%s",
@@ -209,9 +184,14 @@ static int order_there(struct work *w, struct config *c, const struct issuer_con
 	int r;
 
 	w->remote = true;
+	snprintf(w->asked, sizeof w->asked, "%s", w->ask->csr->asked);
 	if (w->ask->profile)
 		return err_set(e, ERR_PROFILE_REFUSED,
 			"issuer '%.64s' of kind %s decides itself what a certificate says: take 'profile' out of the step",
+			i->name, issuer_kinds[i->kind]);
+	if (w->ask->renew && i->kind != ISSUER_EST)
+		return err_set(e, ERR_UNSUPPORTED,
+			"issuer '%.64s' of kind %s is not asked to renew a certificate: take 'renew' out of the step",
 			i->name, issuer_kinds[i->kind]);
 	r = writer_do(w->line->writer, apply_order, w, e);
 	return r < 0 || w->before ? r : enroll(w, c, i, it, e);
@@ -252,9 +232,10 @@ int certify(const struct line_services *line, struct recorder *rec, const struct
 	_cleanup_(work_done) struct work w = {.line = line, .rec = rec, .ask = q};
 	int r;
 
-	make_serial(&w);
+	keyd_order_begin(&w.order);
 	who(rec, w.who);
 	w.values = json_dumps(q->values, JSON_COMPACT | JSON_SORT_KEYS);
+	sha256_hex_of(w.values, strlen(w.values), w.asked);
 	r = order(&w, it, e);
 	if (r == 0)
 		give(&w, ret);
@@ -282,28 +263,54 @@ int certify_delivered(
 	return writer_do(line->writer, apply_deliver, &n, e);
 }
 
+/* Where the key process is asked, and by what its log names this run. */
+static int ask_as(const struct line_services *line, struct recorder *rec, const char **ret_socket,
+	char ret_who[WHO_BYTES], struct err *e)
+{
+	who(rec, ret_who);
+	return keys_socket(line->keys, ret_socket, e);
+}
+
 int certify_derive(const struct line_services *line, struct recorder *rec,
 	const struct derive_ask *q, const struct iotime *it, uint8_t *ret, struct err *e)
 {
-	struct wire_value v[] = {wire_text(q->master), wire_text(q->label), wire_text(q->context),
-		{.number = q->bytes}, {0}};
-	_cleanup_(freep) uint8_t *buf = NULL;
-	struct wire_value got[WIRE_FIELDS];
 	char whom[WHO_BYTES];
 	const char *socket;
-	int r = keys_socket(line->keys, &socket, e);
+	int r = ask_as(line, rec, &socket, whom, e);
 
-	if (r < 0)
-		return r;
-	who(rec, whom);
-	v[4] = wire_text(whom);
-	buf = xcalloc(1, WIRE_MAX_BYTES + 1);
-	r = keyd_ask(socket, KEYD_DERIVE, v, it, buf, got, e);
-	if (r == 0 && got[0].n != q->bytes)
-		r = err_set(e, ERR_KEYS_DOWN, "provd-keyd gave %zu bytes, %zu were asked for",
-			got[0].n, q->bytes);
-	if (r == 0)
-		memcpy(ret, got[0].p, q->bytes);
-	secret_wipe(buf, WIRE_MAX_BYTES + 1);
-	return r;
+	return r < 0 ? r
+		     : keyd_derive(
+			       socket, q->master, q->label, q->context, whom, it, ret, q->bytes, e);
+}
+
+int certify_make_key(const struct line_services *line, struct recorder *rec, struct key_ask *q,
+	const struct iotime *it, struct x509_key *ret, struct err *e)
+{
+	char whom[WHO_BYTES];
+	const char *socket;
+	int r = ask_as(line, rec, &socket, whom, e);
+
+	return r < 0 ? r
+		     : keyd_make_key(socket, q->store ? q->store : "", q->alg,
+			       q->label ? q->label : "", whom, it, q->name, ret, &q->before, e);
+}
+
+int certify_request(const struct line_services *line, struct recorder *rec, const char *name,
+	const char *subject, const struct iotime *it, struct x509_csr *ret, struct err *e)
+{
+	char whom[WHO_BYTES];
+	const char *socket;
+	int r = ask_as(line, rec, &socket, whom, e);
+
+	return r < 0 ? r : keyd_request(socket, name, subject, whom, it, ret, e);
+}
+
+int certify_take_key(const struct line_services *line, struct recorder *rec, const char *name,
+	const struct iotime *it, uint8_t **ret, size_t *ret_n, struct err *e)
+{
+	char whom[WHO_BYTES];
+	const char *socket;
+	int r = ask_as(line, rec, &socket, whom, e);
+
+	return r < 0 ? r : keyd_take_key(socket, name, whom, it, ret, ret_n, e);
 }

@@ -642,6 +642,11 @@ static void read_signers(void *to, const json_t *v, const char *pointer, struct 
 	keyd_read_signers(&((struct config *)to)->keys, v, pointer, m);
 }
 
+static void read_stores(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	keyd_read_stores(&((struct config *)to)->keys, v, pointer, m);
+}
+
 static const char *const printer_kinds[] = {[PRINTER_ZPL] = "zpl", NULL};
 
 const struct form_row printer_rows[] = {
@@ -784,6 +789,8 @@ const struct form_row config_rows[] = {
 		.doc = "NAME: a mapping of key and pin. What keys of units are derived from (key.derive)."},
 	{"signers", FORM_OWN, .read = read_signers, .each = signer_rows,
 		.doc = "NAME: a mapping of key, pin and public. What signs records of units."},
+	{"stores", FORM_OWN, .read = read_stores, .each = store_rows,
+		.doc = "NAME: a mapping of key and pin. Tokens in which keys of units are made (key.generate, in: token)."},
 	{"services", FORM_OWN, .read = read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
 	{"printers", FORM_OWN, .read = read_printers, .each = printer_rows,

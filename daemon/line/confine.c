@@ -66,7 +66,8 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	size_t n = 0;
 
 	l->hidden = xcalloc(c->secrets + c->services + 4 +
-				    2 * (c->keys.issuers + c->keys.masters + c->keys.signers),
+				    2 * (2 * c->keys.issuers + c->keys.masters + c->keys.signers +
+						c->keys.stores),
 		sizeof *l->hidden);
 	l->hidden[n++] = xstrdup(c->state_dir);
 	if (c->marks_file)
@@ -78,12 +79,17 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	for (size_t i = 0; i < c->services; i++)
 		if (c->service[i].key)
 			l->hidden[n++] = xstrdup(c->service[i].key);
-	for (size_t i = 0; i < c->keys.issuers; i++)
+	for (size_t i = 0; i < c->keys.issuers; i++) {
 		n = hide_key(l->hidden, n, &c->keys.issuer[i].place);
+		if (c->keys.issuer[i].client_key)
+			l->hidden[n++] = xstrdup(c->keys.issuer[i].client_key);
+	}
 	for (size_t i = 0; i < c->keys.masters; i++)
 		n = hide_key(l->hidden, n, &c->keys.master[i].place);
 	for (size_t i = 0; i < c->keys.signers; i++)
 		n = hide_key(l->hidden, n, &c->keys.signer[i].place);
+	for (size_t i = 0; i < c->keys.stores; i++)
+		n = hide_key(l->hidden, n, &c->keys.store[i].place);
 	l->visible[0] = xstrdup(artifact_dir);
 	l->policy = (struct sandbox_policy){
 		.hidden = (const char *const *)l->hidden,

@@ -12,17 +12,28 @@
 #include "base/util.h"
 #include "daemon/keyd/client.h"
 
-#define ASK_US	 (5 * US_PER_S)
-#define AGAIN_US (1 * US_PER_S)
-#define END_US	 (5 * US_PER_S)
-#define PROGRAM	 "provd-keyd"
+#define ASK_US	(5 * US_PER_S)
+#define END_US	(5 * US_PER_S)
+#define PROGRAM "provd-keyd"
+
+#define AGAIN_US     (1 * US_PER_S)
+#define AGAIN_MAX_US (60 * US_PER_S)
+#define STEADY_US    (10 * US_PER_S) /* what has run for that long has started */
+
+/* How a child ended, or was not made. */
+struct ending {
+	int os_errno, signal, status;
+};
 
 struct keys {
 	struct config *config;
-	char *socket;
-	bool own;    /* a child of this provd */
+	char *socket, *state;
+	bool own;    /* a child of this provd. The rest is main's alone */
 	pid_t child; /* 0: none runs */
-	uint64_t started_us;
+	uint64_t started_us, again_us, wait_us;
+	bool steady;	   /* it has run for STEADY_US */
+	struct ending why; /* of the last that ended */
+	unsigned quiet;	   /* tries that ended as the one before, and were not logged */
 };
 
 struct keys *keys_new(struct config *c)
@@ -35,6 +46,7 @@ struct keys *keys_new(struct config *c)
 	k->config = config_ref(c);
 	k->own = !c->keyd_socket;
 	k->socket = k->own ? xasprintf("%s/keyd.sock", c->state_dir) : xstrdup(c->keyd_socket);
+	k->state = xasprintf("%s/keyd", c->state_dir);
 	return k;
 }
 
@@ -47,42 +59,95 @@ static const char *program(void)
 	return s ? s : KEYD_PROGRAM;
 }
 
-static void start_child(struct keys *k)
+/* 0, or why it was not started. */
+static int spawn(struct keys *k)
 {
-	const char *const argv[] = {
-		PROGRAM, "--config", k->config->file, "--socket", k->socket, "--child", NULL};
+	char parent[16], told[16];
+	const char *const argv[] = {PROGRAM, "--config", k->config->file, "--socket", k->socket,
+		"--state", k->state, "--child", parent, "--told", told, NULL};
 	posix_spawnattr_t attr;
 	sigset_t none;
 	int r;
 
+	snprintf(parent, sizeof parent, "%d", (int)getpid());
+	snprintf(told, sizeof told, "%d", k->why.signal ? 0 : k->why.status);
 	sigemptyset(&none);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 	r = posix_spawn(&k->child, program(), NULL, &attr, (char *const *)(uintptr_t)argv, environ);
 	posix_spawnattr_destroy(&attr);
-	k->started_us = now_us();
-	if (r == 0)
-		return;
+	return r;
+}
+
+/* The next try, later each time; one that had run for a while is no failure to start. */
+static void plan_again(struct keys *k)
+{
+	if (now_us() - k->started_us >= STEADY_US)
+		k->wait_us = 0;
+	else
+		k->wait_us = MIN(MAX(k->wait_us * 2, AGAIN_US), AGAIN_MAX_US);
+	k->again_us = now_us() + k->wait_us;
+}
+
+static void say(const struct keys *k)
+{
+	const unsigned long long s = k->wait_us / US_PER_S;
+
+	if (k->why.os_errno)
+		log_error(
+			"%s cannot be started: %s; no key of this installation can be used (tried again in %llu s, then less and less often)",
+			program(), strerror(k->why.os_errno), s);
+	else if (k->why.signal)
+		log_warning(PROGRAM " was ended by signal %d: it is started again in %llu s",
+			k->why.signal, s);
+	else
+		log_warning(PROGRAM
+			" ended with status %d: it is started again in %llu s, then less and less often; what it said is above",
+			k->why.status, s);
+}
+
+/* One line for each change. */
+static void has_failed(struct keys *k, struct ending why)
+{
+	const bool same = !k->steady && why.os_errno == k->why.os_errno &&
+			  why.signal == k->why.signal && why.status == k->why.status;
+
 	k->child = 0;
-	log_error("%s cannot be started: %s; no key of this installation can be used", program(),
-		strerror(r));
+	k->steady = false;
+	k->why = why;
+	plan_again(k);
+	if (!same)
+		say(k);
+	k->quiet += same;
+}
+
+static void start_child(struct keys *k)
+{
+	int r;
+
+	k->started_us = now_us();
+	r = spawn(k);
+	if (r != 0)
+		has_failed(k, (struct ending){.os_errno = r});
 }
 
 static void look_at_child(struct keys *k)
 {
 	int status;
 
-	if (!k->child || waitpid(k->child, &status, WNOHANG) != k->child)
+	if (!k->child)
 		return;
-	k->child = 0;
-	if (WIFSIGNALED(status))
-		log_warning(
-			PROGRAM " was ended by signal %d: it is started again", WTERMSIG(status));
-	else
-		log_warning(PROGRAM
-			" ended with status %d: it is started again; what it said is above",
-			WEXITSTATUS(status));
+	if (waitpid(k->child, &status, WNOHANG) == k->child) {
+		has_failed(k, (struct ending){.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+				      .status = WIFSIGNALED(status) ? 0 : WEXITSTATUS(status)});
+	} else if (!k->steady && now_us() - k->started_us >= STEADY_US) {
+		k->steady = true;
+		if (k->quiet > 0)
+			log_notice(PROGRAM " runs, after %u tries that ended as the one before",
+				k->quiet);
+		k->quiet = 0;
+	}
 }
 
 void keys_tick(struct keys *k)
@@ -90,7 +155,7 @@ void keys_tick(struct keys *k)
 	if (!k || !k->own)
 		return;
 	look_at_child(k);
-	if (!k->child && (!k->started_us || now_us() - k->started_us >= AGAIN_US))
+	if (!k->child && now_us() >= k->again_us)
 		start_child(k);
 }
 
@@ -120,6 +185,7 @@ struct keys *keys_free(struct keys *k)
 		end_child(k);
 	config_unref(k->config);
 	free(k->socket);
+	free(k->state);
 	free(k);
 	return NULL;
 }

@@ -12,8 +12,9 @@ struct keys;
 
 /* NULL where provd.yaml names no key. A reload of provd.yaml does not change it. main. */
 struct keys *keys_new(struct config *c);
-/* Starts the child where one is needed, and again after it ended, at most once a second. main, from
- * its loop: a child ends with the thread that made it. */
+/* Starts the child where one is needed, and again after it ended: at once where it had run for a while, then
+ * after 1, 2, 4 s and so on, at most a minute. What keeps it from running is logged once, not at each try.
+ * main, from its loop: a child ends with the thread that made it. */
 void keys_tick(struct keys *k);		/* takes NULL */
 struct keys *keys_free(struct keys *k); /* ends the child; takes NULL, returns NULL. main */
 /* What it says of the issuers, as keyring_issuers() has them: replaces *ret. It waits for the answer.

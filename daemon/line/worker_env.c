@@ -263,6 +263,30 @@ static int env_derive(void *env, const struct derive_ask *ask, const struct ioti
 	return certify_derive(v->s->line, v->rec, ask, it, ret, e);
 }
 
+static int env_make_key(void *env, struct key_ask *ask, const struct iotime *it,
+	struct x509_key *ret, struct err *e)
+{
+	struct env *v = env;
+
+	return certify_make_key(v->s->line, v->rec, ask, it, ret, e);
+}
+
+static int env_key_request(void *env, const char *name, const char *subject,
+	const struct iotime *it, struct x509_csr *ret, struct err *e)
+{
+	struct env *v = env;
+
+	return certify_request(v->s->line, v->rec, name, subject, it, ret, e);
+}
+
+static int env_take_key(void *env, const char *name, const struct iotime *it, uint8_t **ret,
+	size_t *ret_n, struct err *e)
+{
+	struct env *v = env;
+
+	return certify_take_key(v->s->line, v->rec, name, it, ret, ret_n, e);
+}
+
 static int env_printer(void *env, const char *name, struct printer *ret, struct err *e)
 {
 	struct station *s = ((struct env *)env)->s;
@@ -326,6 +350,9 @@ static const struct step_env_ops env_ops = {
 	.certify = env_certify,
 	.delivered = env_delivered,
 	.derive = env_derive,
+	.make_key = env_make_key,
+	.key_request = env_key_request,
+	.take_key = env_take_key,
 	.kept = env_kept,
 };
 

@@ -106,18 +106,31 @@ struct earlier_intent {
 	bool other;		    /* that one brought something else there */
 };
 
+#define KEY_NAME_BYTES 144
+
 /* A certificate that is asked for. */
 struct certificate_ask {
 	const char *issuer,
 		*profile; /* as provd.yaml names them; profile NULL: the issuer decides */
 	const struct x509_csr *csr;
 	const json_t *values; /* what the profile puts in: a mapping of texts */
+	bool renew; /* another one, in the place of the one that the unit has of this issuer */
 };
 struct certificate {
 	char *pem, *chain; /* owned by the caller; the chain is the issuer's, and those above it */
 	char serial[X509_SERIAL_BYTES];
 	bool before;	 /* this key had it already */
 	bool off_record; /* nobody wrote down that it was issued: on a bench */
+};
+
+/* A pair of keys that is made for a unit which makes none itself. */
+struct key_ask {
+	const char *
+		store; /* a token, as provd.yaml names it; NULL: in the memory of the key process */
+	const char *label;	   /* of a key in a token: it finds the key again */
+	const char *alg;	   /* x509_alg_name() */
+	char name[KEY_NAME_BYTES]; /* comes back: by what it is asked for later */
+	bool before;		   /* comes back: the token had it */
 };
 
 /* A key for one unit. */
@@ -237,8 +250,8 @@ struct step_env_ops {
 	/* Keys of this installation: never the keys themselves. */
 
 	/* OPTIONAL. A certificate, on record before it is signed and whole before it is given back. One
-	 * that this key got before by the same issuer and profile, and that has not ended, is given
-	 * again. A bench has no records: it sets off_record, and each is a new one. NULL: there are
+	 * that this key got before by the same issuer and profile, with the same values (of an
+	 * authority of the plant for the same request), and that has not ended, is given again. A bench has no records: it sets off_record, and each is a new one. NULL: there are
 	 * no issuers. */
 	int (*certify)(void *env, const struct certificate_ask *ask, const struct iotime *it,
 		struct certificate *ret, struct err *e);
@@ -248,6 +261,18 @@ struct step_env_ops {
 	/* OPTIONAL. ask->bytes into ret, which the caller wipes. NULL: there are no masters. */
 	int (*derive)(void *env, const struct derive_ask *ask, const struct iotime *it,
 		uint8_t *ret, struct err *e);
+
+	/* OPTIONAL. A pair of keys; ret is its public key, which the caller ends. NULL: there is no key
+	 * process, as for the two below. */
+	int (*make_key)(void *env, struct key_ask *ask, const struct iotime *it,
+		struct x509_key *ret, struct err *e);
+	/* REQUIRED with make_key. A request of that subject, signed by such a key. */
+	int (*key_request)(void *env, const char *name, const char *subject,
+		const struct iotime *it, struct x509_csr *ret, struct err *e);
+	/* REQUIRED with make_key. Such a key of memory itself (PKCS #8), once: the caller writes it into
+	 * the unit, wipes and frees it. */
+	int (*take_key)(void *env, const char *name, const struct iotime *it, uint8_t **ret,
+		size_t *ret_n, struct err *e);
 
 	/* From run to run. */
 

@@ -41,6 +41,7 @@ struct board {
 	struct strbuf line;  /* an unfinished line */
 	struct strbuf cert;  /* an unfinished certificate */
 	size_t cert_bytes;   /* how long it will be; 0: none is on its way */
+	bool cert_is_key;    /* it is a private key */
 	bool line_too_long;
 	bool after_cr;
 	bool stalled;

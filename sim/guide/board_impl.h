@@ -38,6 +38,8 @@ void cmd_otp_state(struct board *b, const char *args, uint64_t t_us);
 void cmd_key_gen(struct board *b, const char *args, uint64_t t_us);
 void cmd_key_csr(struct board *b, const char *args, uint64_t t_us);
 void cmd_key_sign(struct board *b, const char *args, uint64_t t_us);
+void cmd_key_write(struct board *b, const char *args, uint64_t t_us);
+void cmd_key_pub(struct board *b, const char *args, uint64_t t_us);
 void cmd_cert_write(struct board *b, const char *args, uint64_t t_us);
 void cmd_cert_read(struct board *b, const char *args, uint64_t t_us);
 /* A line of the certificate that CERT_WRITE began. */

@@ -190,6 +190,8 @@ static const struct {
 	{"KEY_GEN", IN_APPLICATION, cmd_key_gen},
 	{"KEY_CSR", IN_APPLICATION, cmd_key_csr},
 	{"KEY_SIGN", IN_APPLICATION, cmd_key_sign},
+	{"KEY_WRITE", IN_APPLICATION, cmd_key_write},
+	{"KEY_PUB", IN_APPLICATION, cmd_key_pub},
 	{"CERT_WRITE", IN_APPLICATION, cmd_cert_write},
 	{"CERT_READ", IN_APPLICATION, cmd_cert_read},
 	{"ping", IN_APPLICATION, cmd_ping},

@@ -4,6 +4,7 @@
  * and the certificate that it is given.
  *
  *	CERT_WRITE n ──> lines of base64, until n bytes of DER are there ──> OK sha256=
+ *	KEY_WRITE n  ──> the same, of a private key (PKCS #8) that was made elsewhere ──> OK
  *	                 an empty line gives up
  */
 #include <string.h>
@@ -138,7 +139,17 @@ void cmd_key_sign(struct board *b, const char *args, uint64_t t_us)
 		board_answer(b, t_us, "ERROR: cannot sign");
 }
 
-/* -- the certificate -- */
+void cmd_key_pub(struct board *b, const char *args, uint64_t t_us)
+{
+	_cleanup_(der_freep) struct der key = {0}, public = {0};
+
+	if (kept(b, "key", "private", &key) && key_public(&key, &public))
+		answer_hex(b, t_us, "PUB ", &public);
+	else
+		board_answer(b, t_us, "NONE");
+}
+
+/* -- the certificate, and a key that is given -- */
 
 void cmd_cert_write(struct board *b, const char *args, uint64_t t_us)
 {
@@ -150,6 +161,31 @@ void cmd_cert_write(struct board *b, const char *args, uint64_t t_us)
 	}
 	sb_clear(&b->cert);
 	b->cert_bytes = (size_t)n;
+	b->cert_is_key = false;
+}
+
+void cmd_key_write(struct board *b, const char *args, uint64_t t_us)
+{
+	cmd_cert_write(b, args, t_us);
+	b->cert_is_key = true;
+}
+
+static void key_whole(struct board *b, uint64_t t_us)
+{
+	const struct der key = {(uint8_t *)b->cert.s, b->cert.len};
+	_cleanup_(der_freep) struct der public = {0}, other = {0};
+
+	if (!key_public(&key, &public)) {
+		board_answer(b, t_us, "ERROR: not a private key");
+		return;
+	}
+
+	bool lies = fault_hit(b->faults, FAULT_KEY_OTHER, FAULT_PHASE_CONSOLE, NULL) &&
+		    key_generate("p256", &other);
+
+	keep(b, "key", "private", lies ? other.p : key.p, lies ? other.n : key.n);
+	unit_count(b->unit, "keys", 1);
+	board_answer(b, t_us, "OK");
 }
 
 static void cert_whole(struct board *b, uint64_t t_us)
@@ -181,7 +217,10 @@ void board_cert_line(struct board *b, const char *line, uint64_t t_us)
 	if (b->cert.len < b->cert_bytes)
 		return;
 	b->cert_bytes = 0;
-	cert_whole(b, t_us);
+	if (b->cert_is_key)
+		key_whole(b, t_us);
+	else
+		cert_whole(b, t_us);
 }
 
 void cmd_cert_read(struct board *b, const char *args, uint64_t t_us)

@@ -8,8 +8,17 @@
  *		   open before is void once it is back
  *	locked     a login gives CKR_PIN_LOCKED
  *	hang       a signature never comes back
+ *	crash      a signature ends the process by SIGSEGV
+ *	crash-open a look at the token does
+ *
+ * The file that PROVSIM_TOKEN_TRIES names is its counter of the PIN, as a real token has one that outlives a
+ * pull: "LEFT TRIED", the tries that are left (3 at first, and after the right PIN) and how many came in
+ * all. It shows in the token's flags (COUNT_LOW, FINAL_TRY, LOCKED), and locks. Without it there is none.
+ *
+ * PROVSIM_TOKEN_ROOM is how many private keys it has room for; the next one is CKR_DEVICE_MEMORY.
  */
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +65,67 @@ static bool is_gone(void)
 	return gone;
 }
 
+/* --- the counter of the PIN --- */
+
+#define TRIES 3
+
+struct tries {
+	unsigned left, tried;
+};
+
+static bool read_tries(struct tries *ret)
+{
+	const char *path = getenv("PROVSIM_TOKEN_TRIES");
+	FILE *f = path ? fopen(path, "re") : NULL;
+
+	*ret = (struct tries){TRIES, 0};
+	if (f) {
+		if (fscanf(f, "%u %u", &ret->left, &ret->tried) != 2)
+			*ret = (struct tries){TRIES, 0};
+		fclose(f);
+	}
+	return path;
+}
+
+static void write_tries(const struct tries *t)
+{
+	FILE *f = fopen(getenv("PROVSIM_TOKEN_TRIES"), "we");
+
+	if (!f)
+		return;
+	fprintf(f, "%u %u\n", t->left, t->tried);
+	fclose(f);
+}
+
+static CK_FLAGS tries_flags(void)
+{
+	struct tries t;
+
+	if (!read_tries(&t) || t.left == TRIES)
+		return 0;
+	return CKF_USER_PIN_COUNT_LOW | (t.left == 1 ? CKF_USER_PIN_FINAL_TRY : 0) |
+	       (t.left == 0 ? CKF_USER_PIN_LOCKED : 0);
+}
+
+static CK_RV counted_login(CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG n)
+{
+	struct tries t;
+	CK_RV rv;
+
+	if (!read_tries(&t))
+		return inner->C_Login(s, user, pin, n);
+	t.tried++;
+	rv = t.left == 0 ? CKR_PIN_LOCKED : inner->C_Login(s, user, pin, n);
+	if (rv == CKR_PIN_INCORRECT)
+		t.left--;
+	else if (rv == CKR_OK)
+		t.left = TRIES;
+	write_tries(&t);
+	return rv;
+}
+
+/* --- what p11-kit calls --- */
+
 static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *list, CK_ULONG *n)
 {
 	if (!is_gone())
@@ -78,7 +148,14 @@ static CK_RV get_slot_info(CK_SLOT_ID slot, CK_SLOT_INFO *info)
 
 static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
-	return is_gone() ? CKR_TOKEN_NOT_PRESENT : inner->C_GetTokenInfo(slot, info);
+	CK_RV rv;
+
+	if (is("crash-open"))
+		raise(SIGSEGV);
+	rv = is_gone() ? CKR_TOKEN_NOT_PRESENT : inner->C_GetTokenInfo(slot, info);
+	if (rv == CKR_OK)
+		info->flags |= tries_flags();
+	return rv;
 }
 
 static CK_RV open_session(
@@ -92,7 +169,7 @@ static CK_RV login(CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_
 {
 	if (is_gone())
 		return CKR_DEVICE_REMOVED;
-	return is("locked") ? CKR_PIN_LOCKED : inner->C_Login(s, user, pin, n);
+	return is("locked") ? CKR_PIN_LOCKED : counted_login(s, user, pin, n);
 }
 
 static CK_RV sign_init(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_OBJECT_HANDLE key)
@@ -104,7 +181,37 @@ static CK_RV sign(CK_SESSION_HANDLE s, CK_BYTE *in, CK_ULONG n, CK_BYTE *out, CK
 {
 	while (is("hang"))
 		usleep(10000);
+	if (is("crash"))
+		raise(SIGSEGV);
 	return is_gone() ? CKR_DEVICE_REMOVED : inner->C_Sign(s, in, n, out, ret_n);
+}
+
+static CK_ULONG private_keys(CK_SESSION_HANDLE s)
+{
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+	CK_ATTRIBUTE want = {CKA_CLASS, &class, sizeof class};
+	CK_OBJECT_HANDLE found[64];
+	CK_ULONG n = 0;
+
+	if (inner->C_FindObjectsInit(s, &want, 1) == CKR_OK) {
+		inner->C_FindObjects(s, found, 64, &n);
+		inner->C_FindObjectsFinal(s);
+	}
+	return n;
+}
+
+static CK_RV generate_key_pair(CK_SESSION_HANDLE s, CK_MECHANISM *m, CK_ATTRIBUTE *public,
+	CK_ULONG publics, CK_ATTRIBUTE *private, CK_ULONG privates, CK_OBJECT_HANDLE *ret_public,
+	CK_OBJECT_HANDLE *ret_private)
+{
+	const char *room = getenv("PROVSIM_TOKEN_ROOM");
+
+	if (is_gone())
+		return CKR_DEVICE_REMOVED;
+	if (room && private_keys(s) >= strtoul(room, NULL, 10))
+		return CKR_DEVICE_MEMORY;
+	return inner->C_GenerateKeyPair(
+		s, m, public, publics, private, privates, ret_public, ret_private);
 }
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret)
@@ -125,6 +232,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret)
 	outer.C_Login = login;
 	outer.C_SignInit = sign_init;
 	outer.C_Sign = sign;
+	outer.C_GenerateKeyPair = generate_key_pair;
 	*ret = &outer;
 	return CKR_OK;
 }

@@ -61,8 +61,8 @@ struct asker {
 	uint64_t until_us;
 	uint64_t made;
 	char run[24];
-	uint8_t serial[SERIAL_BYTES];
-	char id[2 * SERIAL_BYTES + 1], key[SHA256_HEX], digest[SHA256_HEX];
+	struct keyd_order ask;
+	char key[SHA256_HEX], digest[SHA256_HEX];
 	struct x509_cert cert;
 	char *pem, *chain;
 	struct err e;
@@ -83,30 +83,20 @@ static int open_run(struct db *tx, void *data, struct err *e)
 	return ret < 0 ? ret : runs_step_begin(tx, &s, e);
 }
 
-static int ask(struct asker *a, enum keyd_op op, uint8_t *buf, struct wire_value *got)
-{
-	const struct wire_value v[] = {wire_text(a->issuer), wire_text(a->profile),
-		{.p = a->csr->der, .n = a->csr->der_bytes}, {.p = a->serial, .n = SERIAL_BYTES},
-		wire_text(VALUES), wire_text("bench")};
-	const struct iotime it = {NO_DEADLINE, NULL};
-
-	return keyd_ask(a->socket, op, v, &it, buf, got, &a->e);
-}
-
 static int order(struct db *tx, void *data, struct err *e)
 {
 	struct asker *a = data;
-	const struct certificate_order_row o = {.id = a->id,
-		.serial = a->id,
+	const struct certificate_order_row o = {.id = a->ask.serial_hex,
+		.serial = a->ask.serial_hex,
 		.run = a->run,
 		.step_n = 1,
 		.issuer = a->issuer,
 		.profile = a->profile,
 		.profile_digest = a->digest,
-		.key = a->key};
+		.key = a->key,
+		.asked = a->digest};
 	json_t *before = NULL;
-	int r = certificates_find(
-		tx, a->run, a->issuer, a->digest, a->key, wall_ms(), &before, NULL);
+	int r = certificates_find(tx, &o, wall_ms(), &before, NULL);
 
 	json_decref(before);
 	return r == -ERR_NOT_FOUND ? certificates_order(tx, &o, e) : -ERR_INTERNAL;
@@ -115,7 +105,7 @@ static int order(struct db *tx, void *data, struct err *e)
 static int issue(struct db *tx, void *data, struct err *e)
 {
 	struct asker *a = data;
-	const struct certificate_row c = {.id = a->id,
+	const struct certificate_row c = {.id = a->ask.serial_hex,
 		.serial = a->cert.serial,
 		.subject = a->cert.subject,
 		.sha256 = a->cert.sha256,
@@ -127,56 +117,61 @@ static int issue(struct db *tx, void *data, struct err *e)
 	return certificates_issue(tx, &c, e);
 }
 
-static int before_it_is_signed(struct asker *a, uint8_t *buf)
+static int before_it_is_signed(struct asker *a)
 {
-	struct wire_value got[WIRE_FIELDS];
+	const struct iotime it = {NO_DEADLINE, NULL};
 	uint8_t key[SHA256_BYTES];
-	int r = ask(a, KEYD_CHECK, buf, got);
+	char profile[96];
+	int r = keyd_look(&a->ask, &it, profile, a->digest, &a->e);
 
 	if (r < 0)
 		return r;
 	random_bytes(key, sizeof key);
 	hex_of(key, sizeof key, a->key);
-	snprintf(a->digest, sizeof a->digest, "%s", strchr(got[0].p, ' ') + 1);
 	return writer_do(a->w, order, a, &a->e);
 }
 
-static int after_it_is_signed(struct asker *a, const struct wire_value *got)
+static int after_it_is_signed(struct asker *a)
 {
-	int r = x509_cert_read(got[0].p, got[0].n, &a->cert, &a->e);
+	int r;
 
-	if (r < 0)
-		return r;
 	a->pem = x509_pem("CERTIFICATE", a->cert.der, a->cert.der_bytes);
-	a->chain = xstrdup(got[1].p);
 	r = writer_do(a->w, issue, a, &a->e);
-	x509_cert_done(&a->cert);
 	free(a->pem);
-	free(a->chain);
 	return r;
 }
 
-static int one(struct asker *a, uint8_t *buf)
+static int one(struct asker *a)
 {
-	struct wire_value got[WIRE_FIELDS];
+	const struct iotime it = {NO_DEADLINE, NULL};
 	int r = 0;
 
-	random_bytes(a->serial, SERIAL_BYTES);
-	a->serial[0] = (uint8_t)((a->serial[0] & 0x7f) | 0x40);
-	hex_of(a->serial, SERIAL_BYTES, a->id);
+	keyd_order_begin(&a->ask);
+	a->ask.socket = a->socket;
+	a->ask.issuer = a->issuer;
+	a->ask.profile = a->profile;
+	a->ask.csr = a->csr;
+	a->ask.values = VALUES;
+	a->ask.who = "bench";
 	if (a->w)
-		r = before_it_is_signed(a, buf);
+		r = before_it_is_signed(a);
 	if (r == 0)
-		r = ask(a, KEYD_CERTIFY, buf, got);
-	return r == 0 && a->w ? after_it_is_signed(a, got) : r;
+		r = keyd_certify(&a->ask, &it, &a->cert, &a->chain, &a->e);
+	keyd_order_done(&a->ask);
+	if (r < 0)
+		return r;
+	if (a->w)
+		r = after_it_is_signed(a);
+	x509_cert_done(&a->cert);
+	free(a->chain);
+	return r;
 }
 
 static void *work(void *data)
 {
 	struct asker *a = data;
-	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
 
-	while (now_us() < a->until_us && one(a, buf) == 0)
+	while (now_us() < a->until_us && one(a) == 0)
 		a->made++;
 	return NULL;
 }

@@ -49,6 +49,7 @@ class Authority:
     def __init__(self, where, issuer, label=None):
         self.where, self.issuer, self.label = where, issuer, label
         self.requests, self.issued, self.kind = [], [], None
+        self.wanted = None  # DER of CsrAttrs
         self.ca, cert, key = cloud.certificates(where, 'est')
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(cert, key)
@@ -72,6 +73,10 @@ class Authority:
 
     def get(self, h):
         self.requests.append(('GET', h.path))
+        if h.path == self.base() + 'csrattrs' and self.wanted is not None:
+            return h.answer(200, base64.encodebytes(self.wanted), 'application/csrattrs')
+        if h.path == self.base() + 'csrattrs':
+            return h.answer(204)
         if h.path != self.base() + 'cacerts':
             return h.answer(404)
         h.answer(200, self.bundle(self.issuer.cert, self.issuer.root), PKCS7)
@@ -108,6 +113,8 @@ class Authority:
         with open(csr, 'wb') as f:
             f.write(base64.b64decode(h.body, validate=False))
         keyd.run('openssl', 'req', '-inform', 'DER', '-in', csr, '-verify', '-noout')
+        if h.path.endswith('simplereenroll') and self.subject(csr, 'req') not in [self.subject(pem, 'x509') for pem in self.issued]:
+            return h.answer(400, b'no certificate of that name was issued')
         if kind == 'other-key':
             other = keyd.Device(self.where)
             with open(csr, 'wb') as f:
@@ -129,6 +136,30 @@ class Authority:
         if kind == 'many':
             line.write(pem, line.read(pem) + line.read(self.issuer.cert) + line.read(self.ca) * 900)
         h.answer(200, self.bundle(pem), PKCS7)
+
+    def want(self, *items):
+        """CsrAttrs of lines of openssl's asn1parse -genconf: OID:NAME, or SEQUENCE:[OID:TYPE, SET:[...]] as nested lists."""
+        lines, count = [], [0]
+
+        def section(members):
+            count[0] += 1
+            name = 's%d' % count[0]
+            body = ['[%s]' % name]
+            for n, m in enumerate(members):
+                body.append('f%d=%s' % (n, m if isinstance(m, str) else '%s:%s' % (m[0], section(m[1:]))))
+            lines.extend(body)
+            return name
+        top = section(items)
+        conf = os.path.join(self.where, 'attrs.conf')
+        line.write(conf, 'asn1=SEQUENCE:%s\n%s\n' % (top, '\n'.join(lines)))
+        out = os.path.join(self.where, 'attrs.der')
+        keyd.run('openssl', 'asn1parse', '-genconf', conf, '-noout', '-out', out)
+        with open(out, 'rb') as f:
+            self.wanted = f.read()
+
+    def subject(self, path, what):
+        form = ['-inform', 'DER'] if what == 'req' else []
+        return keyd.run('openssl', what, *form, '-in', path, '-noout', '-subject', '-nameopt', 'RFC2253').split('=', 1)[1]
 
     def sign(self, csr, form, constraints='CA:FALSE', issuer=None, more=()):
         pem, issuer = csr + '.pem', issuer or self.issuer

@@ -10,7 +10,7 @@ import line
 
 # Attributes that openssl's commands do not know by their numbers.
 OIDS = 'oid_section=oids\n[oids]\nmatterVendor=1.3.6.1.4.1.37244.2.1\n'
-ISSUERS, CHECK, CERTIFY, DERIVE, SIGN = 1, 2, 3, 4, 5
+ISSUERS, CHECK, CERTIFY, DERIVE, SIGN, MAKE_KEY, REQUEST, TAKE_KEY = 1, 2, 3, 4, 5, 6, 7, 8
 
 
 def run(*argv, stdin=None, env=None, ok=True):
@@ -79,6 +79,25 @@ class Client:
     def derive(self, master, label, context, n):
         return self.raw(bytes([DERIVE]) + text(master) + text(label) + blob(context) + struct.pack('>Q', n) + text('test'))[0]
 
+    def make_key(self, alg, store='', label=''):
+        """The name of the key, its public key (DER), and whether it was there before: a number has no length."""
+        body = bytes([MAKE_KEY]) + text(store) + text(alg) + text(label) + text('test')
+        self.s.sendall(struct.pack('>I', len(body)) + body)
+        body = self.take(struct.unpack('>I', self.take(4))[0])
+        n = struct.unpack_from('>I', body, 1)[0]
+        first = body[5:5 + n]
+        m = struct.unpack_from('>I', body, 5 + n)[0]
+        second = body[9 + n:9 + n + m]
+        if body[0]:
+            raise Refused(first.decode(), second.decode())
+        return first.decode(), second, struct.unpack_from('>Q', body, 9 + n + m)[0] == 1
+
+    def request(self, name, subject):
+        return self.raw(bytes([REQUEST]) + text(name) + text(subject) + text('test'))[0]
+
+    def take_key(self, name):
+        return self.raw(bytes([TAKE_KEY]) + text(name) + text('test'))[0]
+
     def sign(self, key, record):
         return self.raw(bytes([SIGN]) + text(key) + blob(record) + text('test'))
 
@@ -89,6 +108,7 @@ class Keyd:
     def __init__(self, home, config, env=None):
         self.home, self.config = home, config
         self.socket = os.path.join(home, 'keyd.sock')
+        self.state = os.path.join(home, 'keyd-state')
         self.log = os.path.join(home, 'keyd.log')
         self.env = dict(os.environ, **(env or {}))
         self.proc = None
@@ -96,11 +116,12 @@ class Keyd:
     def argv(self, *more):
         return [line.binary('provd-keyd'), '--config', self.config, *more]
 
-    def start(self):
+    def start(self, wait=True):
         with open(self.log, 'a') as log:
-            self.proc = subprocess.Popen(self.argv('--socket', self.socket), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            self.proc = subprocess.Popen(self.argv('--socket', self.socket, '--state', self.state), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                          stderr=log, env=self.env, preexec_fn=line._with_parent)
-        line.wait_for('provd-keyd answers', self.answers)
+        if wait:
+            line.wait_for('provd-keyd answers', self.answers)
         return self
 
     def answers(self):

@@ -78,6 +78,7 @@ class Est(unittest.TestCase):
                     % (r.vault, self.est.url, self.est.ca, est.USER, r.authority.chain, ', path: ' + label if label else ''))
         recipe = RECIPE.replace('      profile: idevid\n', '').replace("      values: {serial: '${unit.serial}', model: '${unit.model}'}\n", '') \
             .replace('default: factory', 'default: plant')
+        self.recipe = recipe
         r = Row(config, recipe)
         self.addCleanup(r.close)
         return r
@@ -165,6 +166,58 @@ class Est(unittest.TestCase):
         self.assertEqual(run['outcome'], 'passed', run)
         self.assertEqual([p for m, p in self.est.requests if m == 'POST'], ['/.well-known/est/line/simpleenroll'] * 2)
 
+    def test_what_the_authority_wants_is_asked_for(self):
+        r = self.row()
+        # What the unit's request has: a key of P-256 that signs with SHA-256, and a serial number in its name; an OID that nobody knows
+        # is passed over (RFC 7030, 4.5.2).
+        self.est.want('OID:serialNumber', 'OID:ecdsa-with-SHA256', 'OID:1.3.6.1.4.1.32473.99.1', ['SEQUENCE', 'OID:id-ecPublicKey', ['SET', 'OID:prime256v1']])
+        self.assertEqual(r.run_one()['outcome'], 'passed')
+        self.assertIn(('GET', '/.well-known/est/line/csrattrs'), self.est.requests)
+        for wanted, part in ((['OID:challengePassword'], "'challengePassword'"), (['OID:ecdsa-with-SHA384'], 'another signature'),
+                             ([['SEQUENCE', 'OID:id-ecPublicKey', ['SET', 'OID:secp384r1']]], 'another curve'),
+                             (['OID:rsaEncryption'], 'a key of another kind'), (['OID:emailAddress'], "'emailAddress'"),
+                             ([['SEQUENCE', 'OID:extReq', ['SET', ['SEQUENCE', 'OID:subjectAltName']]]], 'no such extension')):
+            with self.subTest(wanted):
+                r.next_unit()
+                asked = len(self.est.requests)
+                self.est.want(*wanted)
+                run = r.run_one()
+                self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'csr-attributes', 'certificate'), run)
+                self.assertIn(part, run['message'])
+                self.assertEqual([m for m, _ in self.est.requests[asked:]], ['GET'])
+        self.assertEqual(len(self.est.issued), 1)
+        r.next_unit()
+        self.est.wanted = b'\x30\x02\x05\x00'
+        run = r.run_one()
+        self.assertEqual((run['outcome'], run['code']), ('error', 'service-answer'), run)
+        r.next_unit()
+        self.est.wanted = b'\x30\x00'
+        self.assertEqual(r.run_one()['outcome'], 'passed')
+
+    def test_a_certificate_is_renewed(self):
+        r = self.row()
+        r.put_recipe(self.recipe.replace('version: 1', 'version: 2').replace("      csr: '${steps.csr.csr}'", "      csr: '${steps.csr.csr}'\n      renew: true"))
+
+        def renew():
+            r.api.post('/jobs', {'recipe': 'birth@2', 'quantity': 1})
+            run = line.wait_for('the run ends', lambda: next((x for x in r.api.get('/runs?state=finished&limit=50')['items'] if x['id'] not in r.seen), None))
+            r.seen.add(run['id'])
+            return run
+        run = renew()
+        self.assertEqual((run['outcome'], run['code']), ('error', 'not-found'), run)
+        self.assertIn('that could be renewed', run['message'])
+        self.assertEqual(self.est.issued, [])
+        r.api.post('/jobs/%s/actions/abort' % run['job'])
+        r.again()
+        first = r.run_one()
+        self.assertEqual(first['outcome'], 'passed', first)
+        r.again()
+        second = renew()
+        self.assertEqual((second['outcome'], second['serial']), ('passed', first['serial']), second)
+        self.assertEqual([p.rsplit('/', 1)[1] for m, p in self.est.requests if m == 'POST'], ['simpleenroll', 'simplereenroll'])
+        new, old = [c for c in r.certificates(first['serial']) if c['state'] != 'void']
+        self.assertEqual((new['state'], new['subject'], new['sha256'] == old['sha256']), ('delivered', old['subject'], False))
+
     def test_a_wrong_password_and_a_profile(self):
         r = self.row(password='wrong')
         run = r.run_one()
@@ -174,25 +227,7 @@ class Est(unittest.TestCase):
 
 class Cmp(unittest.TestCase):
     """openssl's server gives one certificate, whoever asks: that of a key which is here."""
-
-    def row(self, secret=SECRET):
-        def config(r):
-            self.path = lambda name: os.path.join(r.vault, name)
-            self.device = keyd.Device(r.vault, '/CN=by cmp')
-            line.write(self.path('device.csr'), self.device.csr.decode())
-            keyd.run('openssl', 'x509', '-req', '-in', self.path('device.csr'), '-CA', r.authority.cert, '-CAkey', r.authority.key, '-CAcreateserial', '-days', '30',
-                     '-out', self.path('device.pem'), '-extfile', est.Authority.extensions(type('X', (), {'where': r.vault})))
-            self.port = free_port()
-            self.server = subprocess.Popen(
-                ['openssl', 'cmp', '-port', str(self.port), '-srv_ref', 'line-7', '-srv_secret', 'pass:' + SECRET, '-rsp_cert', self.path('device.pem'),
-                 '-rsp_extracerts', r.authority.cert], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=line._with_parent)
-            self.addCleanup(self.end)
-            line.wait_for('the authority listens', self.listens)
-            line.write(self.path('secret'), secret + '\n')
-            return ("secrets: {cmp: {file: %s/secret}}\nservices:\n  pki: {url: 'http://127.0.0.1:%d', timeout: 5s}\n"
-                    "issuers:\n  plant: {kind: cmp, service: pki, path: /, reference: line-7, secret: cmp, certificate: %s}\n"
-                    % (r.vault, self.port, r.authority.chain))
-        recipe = """recipe: birth
+    RECIPE = """recipe: birth
 version: 1
 unit: {model: provsim-1, serial: {pool: birth-sn}}
 ports: {console: {kind: tty}}
@@ -201,12 +236,32 @@ steps:
   - id: certificate
     action: key.certificate
     with: {issuer: plant, csr: '${params.csr}'}
-    timeout: 20s
+    timeout: TIMEOUT
   - id: set-serial
     action: console.command
     with: {port: console, send: 'SET_SERIAL ${unit.serial}', expect: '^OK$', read_back: {send: GET_SERIAL, expect: '^${unit.serial}$'}}
 """
-        r = Row(config, recipe)
+
+    def row(self, secret=SECRET, server=(), timeout='20s'):
+        def config(r):
+            self.path = lambda name: os.path.join(r.vault, name)
+            self.device = keyd.Device(r.vault, '/CN=by cmp')
+            line.write(self.path('device.csr'), self.device.csr.decode())
+            keyd.run('openssl', 'x509', '-req', '-in', self.path('device.csr'), '-CA', r.authority.cert, '-CAkey', r.authority.key, '-CAcreateserial', '-days', '30',
+                     '-out', self.path('device.pem'), '-extfile', est.Authority.extensions(type('X', (), {'where': r.vault})))
+            self.port = free_port()
+            log = open(self.path('server.log'), 'w')
+            self.addCleanup(log.close)
+            self.server = subprocess.Popen(
+                ['openssl', 'cmp', '-port', str(self.port), '-srv_ref', 'line-7', '-srv_secret', 'pass:' + SECRET, '-rsp_cert', self.path('device.pem'),
+                 '-rsp_extracerts', r.authority.cert, *server], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=line._with_parent)
+            self.addCleanup(self.end)
+            line.wait_for('the authority listens', self.listens)
+            line.write(self.path('secret'), secret + '\n')
+            return ("secrets: {cmp: {file: %s/secret}}\nservices:\n  pki: {url: 'http://127.0.0.1:%d', timeout: 5s}\n"
+                    "issuers:\n  plant: {kind: cmp, service: pki, path: /, reference: line-7, secret: cmp, certificate: %s}\n"
+                    % (r.vault, self.port, r.authority.chain))
+        r = Row(config, self.RECIPE.replace('TIMEOUT', timeout))
         self.addCleanup(r.close)
         return r
 
@@ -242,11 +297,114 @@ steps:
         run = r.run_one(csr=self.device.csr.decode())
         self.assertEqual((run['outcome'], run['code'] in ('service-refused', 'service-answer')), ('error', True), run)
 
+    def test_an_authority_that_wants_time_is_polled(self):
+        r = self.row(server=('-poll_count', '2', '-check_after', '1'))
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual(run['outcome'], 'passed', run)
+        self.assertEqual(r.certificates(run['serial'])[0]['pem'], line.read(self.path('device.pem')))
+
+    def test_an_authority_that_wants_more_time_than_the_step_has(self):
+        r = self.row(server=('-poll_count', '2', '-check_after', '50'))
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual((run['outcome'], run['code']), ('error', 'service-unreachable'), run)
+        self.assertIn('wants to be asked again in 50 s', run['message'])
+        got, = r.api.get('/events?type=certificate-void')['items']
+        self.assertIn('may have been issued', got['data']['reason'])
+
+    def test_a_person_ends_the_wait_for_an_authority(self):
+        r = self.row(server=('-poll_count', '2', '-check_after', '50'), timeout='80s')
+        job = r.api.post('/jobs', {'recipe': 'birth@1', 'quantity': 1, 'params': {'csr': self.device.csr.decode()}})['id']
+        line.wait_for('the certificate is ordered', lambda: r.api.get('/events?type=certificate-ordered')['items'])
+        line.wait_for('the authority was asked', lambda: self.polled())
+        r.api.post('/stations/A1/actions/abort')
+        # Had it waited for the authority, the run would have passed.
+        run = line.wait_for('the run ends', lambda: r.api.get('/runs?state=finished')['items'], 30)[0]
+        self.assertEqual((run['outcome'], run['code'], run['job']), ('aborted', 'aborted', job), run)
+
+    def polled(self):
+        """The server got the request, and the first poll."""
+        return line.read(self.path('server.log')).count('Received request') >= 2
+
     def test_an_authority_that_is_away(self):
         r = self.row()
         self.end()
         run = r.run_one(csr=self.device.csr.decode())
         self.assertEqual((run['outcome'], run['code']), ('error', 'service-unreachable'), run)
+
+
+class SignedCmp(Cmp):
+    """The same, with messages that each side signs."""
+
+    def row(self, server=(), signer='ra', client_issuer=None, mode=0o600, timeout='20s'):
+        path = {}
+
+        def issue(r, name, issuer, extension=''):
+            key, cert = os.path.join(r.vault, name + '.key'), os.path.join(r.vault, name + '.pem')
+            keyd.run('openssl', 'req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert + '.csr', '-subj', '/CN=' + name)
+            line.write(cert + '.ext', 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' + extension)
+            keyd.run('openssl', 'x509', '-req', '-in', cert + '.csr', '-CA', issuer.cert, '-CAkey', issuer.key, '-CAcreateserial', '-days', '30', '-out', cert,
+                     '-extfile', cert + '.ext')
+            return key, cert
+
+        def config(r):
+            self.path = lambda name: os.path.join(r.vault, name)
+            self.stranger = keyd.Authority(r.vault, 'stranger')
+            self.device = keyd.Device(r.vault, '/CN=by cmp')
+            line.write(self.path('device.csr'), self.device.csr.decode())
+            keyd.run('openssl', 'x509', '-req', '-in', self.path('device.csr'), '-CA', r.authority.cert, '-CAkey', r.authority.key, '-CAcreateserial', '-days', '30',
+                     '-out', self.path('device.pem'), '-extfile', est.Authority.extensions(type('X', (), {'where': r.vault})))
+            path['client'] = issue(r, 'line-7', self.stranger if client_issuer == 'stranger' else r.authority)
+            os.chmod(path['client'][0], mode)
+            key, cert = issue(r, signer, self.stranger if signer == 'stranger' else r.authority, '' if signer == 'unit' else 'extendedKeyUsage=cmcRA\n')
+            self.port = free_port()
+            log = open(self.path('server.log'), 'w')
+            self.addCleanup(log.close)
+            self.server = subprocess.Popen(
+                ['openssl', 'cmp', '-port', str(self.port), '-srv_key', key, '-srv_cert', cert, '-srv_trusted', r.authority.root,
+                 '-srv_untrusted', r.authority.cert, '-rsp_cert', self.path('device.pem'), '-rsp_extracerts', r.authority.cert, *server],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=line._with_parent)
+            self.addCleanup(self.end)
+            line.wait_for('the authority listens', self.listens)
+            return ("services:\n  pki: {url: 'http://127.0.0.1:%d', timeout: 5s}\n"
+                    "issuers:\n  plant: {kind: cmp, service: pki, path: /, client_certificate: %s, client_key: %s, certificate: %s}\n"
+                    % (self.port, path['client'][1], path['client'][0], r.authority.chain))
+        r = Row(config, self.RECIPE.replace('TIMEOUT', timeout))
+        self.addCleanup(r.close)
+        self.client = path['client']
+        return r
+
+    def test_openssl_first_and_then_provd(self):
+        r = self.row()
+        keyd.run('openssl', 'cmp', '-cmd', 'p10cr', '-server', '127.0.0.1:%d' % self.port, '-path', 'pkix/', '-key', self.client[0], '-cert', self.client[1],
+                 '-untrusted', r.authority.cert, '-trusted', r.authority.root, '-csr', self.path('device.csr'), '-certout', self.path('first.pem'))
+        self.assertEqual(line.read(self.path('first.pem')), line.read(self.path('device.pem')))
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual(run['outcome'], 'passed', run)
+        got, = r.certificates(run['serial'])
+        self.assertEqual((got['state'], got['pem']), ('issued', line.read(self.path('device.pem'))))
+
+    def test_who_else_signs_for_the_authority_is_refused(self):
+        for signer, code, part in (('stranger', 'service-answer', ''), ('unit', 'service-untrusted', "signs its messages as '/CN=unit'")):
+            with self.subTest(signer):
+                r = self.row(signer=signer)
+                run = r.run_one(csr=self.device.csr.decode())
+                self.assertEqual((run['outcome'], run['code']), ('error', code), run)
+                self.assertIn(part, run['message'])
+                self.assertEqual(len(r.api.get('/events?type=certificate-void')['items']), 1)
+                self.end()
+
+    def test_a_client_that_the_authority_does_not_know(self):
+        r = self.row(client_issuer='stranger')
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual((run['outcome'], run['code'] in ('service-refused', 'service-answer')), ('error', True), run)
+
+    def test_a_key_that_everyone_may_read(self):
+        r = self.row(mode=0o644)
+        run = r.run_one(csr=self.device.csr.decode())
+        self.assertEqual((run['outcome'], run['code']), ('error', 'invalid'), run)
+        self.assertIn('may be read by everyone', run['message'])
+
+    test_a_wrong_secret = None
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -253,6 +254,40 @@ class Custody(Base):
         k.start()
         self.assertEqual(len(k.client().certify('ca', 'idevid', keyd.Device(self.home).csr, VALUES)), 2)
 
+    def test_a_child_whose_parent_has_ended_does_not_stay(self):
+        a = keyd.Authority(self.home)
+        config = self.save('provd.yaml', 'profiles: %s\nissuers:\n%s' % (PROFILES, a.yaml(['idevid'])))
+        gone = subprocess.Popen(['true'])
+        gone.wait()
+        argv = [line.binary('provd-keyd'), '--config', config, '--socket', os.path.join(self.home, 's'), '--child', str(gone.pid)]
+        p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertIn('process %d, which --child names, is not the one that started this' % gone.pid, p.stdout)
+        self.assertGreaterEqual(p.returncode, 64)
+        # Who starts it again says what it was told, and hears it once; another reason is said.
+        p2 = subprocess.run([*argv, '--told', str(p.returncode)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertEqual((p2.returncode, p2.stdout), (p.returncode, ''))
+        p2 = subprocess.run([*argv[:-1], str(os.getpid()), '--told', str(p.returncode), '--config', '/nonexistent'], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertIn('/nonexistent', p2.stdout)
+
+    def test_files_that_are_replaced_while_it_runs_count_after_a_restart_and_only_together(self):
+        old = keyd.Authority(self.home)
+        new = keyd.Authority(self.home, 'new')
+        k = self.start('issuers:\n' + old.yaml(['idevid']))
+        csr = keyd.Device(self.home).csr
+        shutil.copy(new.chain, old.chain)
+        # What was read at the start is used: certificate and key belong together.
+        der, chain = k.client().certify('ca', 'idevid', csr, VALUES)
+        self.verify(der, old)
+        self.assertEqual(chain.decode(), line.read(old.cert) + line.read(old.root))
+        k.stop()
+        k.start()
+        self.refused('invalid', 'does not belong to the public key', k.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.assertIn('does not belong to the public key', json.loads(k.client().issuers())[0]['problem'])
+        # The key as well: it is read at the next use, since it was not open.
+        shutil.copy(new.key, old.key)
+        self.verify(k.client().certify('ca', 'idevid', csr, VALUES)[0], new)
+
     def test_more_peers_than_places_wait_for_one(self):
         a = keyd.Authority(self.home)
         k = self.start('issuers:\n' + a.yaml(['idevid']))
@@ -317,6 +352,115 @@ class Custody(Base):
         self.assertNotIn(master[:16], line.read(k.log))
 
 
+class UnitKeys(Base):
+    """Keys that provd-keyd makes for units which cannot."""
+
+    def spki(self, key):
+        return keyd.run('openssl', 'pkey', '-pubin', '-inform', 'DER', '-in', key, '-text', '-noout') if isinstance(key, str) else \
+            keyd.run('openssl', 'pkey', '-pubin', '-inform', 'DER', '-in', self.save('spki', key), '-text', '-noout')
+
+    def verify_request(self, der, public, subject):
+        path = self.save('request.der', der)
+        out = keyd.run('openssl', 'req', '-inform', 'DER', '-in', path, '-verify', '-noout', '-subject', '-nameopt', 'RFC2253')
+        self.assertIn('verify OK', out)
+        self.assertIn(subject, out)
+        pem = keyd.run('openssl', 'req', '-inform', 'DER', '-in', path, '-pubkey', '-noout')
+        self.assertEqual(keyd.run('openssl', 'pkey', '-pubin', '-text', '-noout', stdin=pem), self.spki(public))
+
+    def test_a_key_of_memory_is_handed_out_once(self):
+        a = keyd.Authority(self.home)
+        self.start('issuers:\n' + a.yaml(['idevid']))
+        c = self.keyd.client()
+        for alg in ('p256', 'p384', 'ed25519', 'rsa2048'):
+            with self.subTest(alg):
+                name, public, before = c.make_key(alg)
+                self.assertFalse(before)
+                self.verify_request(c.request(name, 'O=Example,CN=a\\,b'), public, 'CN=a\\,b,O=Example')
+                private = self.save('private.der', c.take_key(name))
+                out = keyd.run('openssl', 'pkey', '-inform', 'DER', '-in', private, '-pubout', '-outform', 'PEM')
+                self.assertEqual(keyd.run('openssl', 'pkey', '-pubin', '-text', '-noout', stdin=out), self.spki(public))
+                for call in (c.take_key, lambda n: c.request(n, 'CN=a')):
+                    self.refused('not-found', 'was handed out before', call, name)
+        self.assertEqual(line.read(self.keyd.log).count('handed out: key memory/'), 4)
+        self.refused('invalid', 'is not a kind of key', c.make_key, 'p257')
+        name = c.make_key('p256')[0]
+        self.refused('invalid', 'is not a name such as', c.request, name, 'no name')
+        # The oldest of too many is gone, the newest are there.
+        names = [c.make_key('p256')[0] for _ in range(256)]
+        self.refused('not-found', 'there is no key', c.take_key, name)
+        self.assertTrue(c.take_key(names[0]))
+        self.keyd.stop()
+        self.keyd.start()
+        self.refused('not-found', 'was started again', self.keyd.client().take_key, names[1])
+
+    def store(self, room):
+        t = keyd.SoftToken(self.home, 'units')
+        module = os.path.join(line.build_dir(), 'sim', 'token', 'switch_token.so')
+        self.start("stores:\n  units: {key: 'pkcs11:token=units?module-path=%s', pin: {file: %s}}\n" % (module, t.pin),
+                   dict(t.env, PROVSIM_TOKEN_ROOM=str(room)))
+        return t
+
+    def test_a_key_of_a_token_never_leaves_it(self):
+        t = self.store(3)
+        c = self.keyd.client()
+        name, public, before = c.make_key('p256', 'units', 'SN-1')
+        self.assertEqual((name, before), ('units/SN-1', False))
+        self.verify_request(c.request(name, 'CN=SN-1'), public, 'CN=SN-1')
+        listed = t.p11('--list-objects', '--type', 'privkey')
+        self.assertIn('label:      SN-1', listed)
+        self.assertIn('sensitive, always sensitive, never extractable, local', listed)
+        self.refused('unsupported', 'does not give it out', c.take_key, name)
+        # The same unit again, also after a restart; another unit has another key.
+        self.keyd.stop()
+        self.keyd.start()
+        c = self.keyd.client()
+        self.assertEqual(c.make_key('p256', 'units', 'SN-1'), (name, public, True))
+        self.verify_request(c.request(name, 'CN=SN-1'), public, 'CN=SN-1')
+        self.refused('conflict', 'of another kind than p384', c.make_key, 'p384', 'units', 'SN-1')
+        _, second, _ = c.make_key('p384', 'units', 'SN-2')
+        self.verify_request(c.request('units/SN-2', 'CN=SN-2'), second, 'CN=SN-2')
+        self.refused('not-found', "no key 'SN-9'", c.request, 'units/SN-9', 'CN=a')
+        self.refused('not-found', "no store 'else'", c.make_key, 'p256', 'else', 'SN-1')
+        self.refused('unsupported', 'p256 or p384 expected', c.make_key, 'ed25519', 'units', 'SN-3')
+        self.refused('invalid', 'has a label of 1 to 64', c.make_key, 'p256', 'units', '')
+
+    def exec(self, *words):
+        """A step on a bench: its outputs, or the code of its error."""
+        p = subprocess.run([line.binary('provctl'), '--json', 'exec', *words], env=dict(os.environ, PROVD_KEYD_SOCKET=self.keyd.socket), stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        got = json.loads(p.stdout) if p.stdout else None
+        return got['steps'][0]['outputs'] if p.returncode == 0 else p.stdout + p.stderr
+
+    def test_the_steps_on_a_bench(self):
+        self.store(1)
+        made = self.exec('key.generate', 'in=token', 'store=units', 'label=SN-1')
+        self.assertEqual(made['name'], 'units/SN-1')
+        csr = self.exec('key.csr', 'name=units/SN-1', 'subject=CN=SN-1,O=Example', 'public_key=' + made['public_key'])
+        self.assertEqual(csr['key'], made['key'])
+        out = keyd.run('openssl', 'req', '-verify', '-noout', '-subject', '-nameopt', 'RFC2253', stdin=csr['csr'])
+        self.assertIn('verify OK', out)
+        self.assertIn('O=Example,CN=SN-1', out)
+        self.assertIn('token-full', self.exec('key.generate', 'in=token', 'store=units', 'label=SN-2'))
+        for words, part in ((('key.generate',), "'port' is needed"), (('key.generate', 'in=token', 'store=units'), "needs 'store'"),
+                            (('key.generate', 'in=memory', 'label=x'), "are for 'in: token'"), (('key.csr', 'subject=CN=a'), 'one of the two')):
+            self.assertIn(part, self.exec(*words))
+
+    def test_a_token_that_is_full(self):
+        t = self.store(2)
+        c = self.keyd.client()
+        for n in (1, 2):
+            c.make_key('p256', 'units', 'SN-%d' % n)
+        self.refused('token-full', "no room for the key 'SN-3'", c.make_key, 'p256', 'units', 'SN-3')
+        self.assertTrue(c.make_key('p256', 'units', 'SN-2')[2])
+        t.p11('--delete-object', '--type', 'privkey', '--label', 'SN-1')
+        self.assertFalse(c.make_key('p256', 'units', 'SN-3')[2])
+
+    def test_a_store_is_a_token_by_itself(self):
+        for uri, part in (('/etc/keys', 'without an object'), ('pkcs11:token=x;object=y', 'without an object')):
+            config = self.save('bad.yaml', "profiles: %s\nstores:\n  units: {key: '%s', pin: {file: /x}}\n" % (PROFILES, uri))
+            self.assertIn(part, keyd.run(line.binary('provd-keyd'), '--config', config, '--check', ok=False))
+
+
 class Tokens(Base):
     def token(self, kind=('EC', 'ec_paramgen_curve:P-256'), **more):
         t = keyd.SoftToken(self.home, **more)
@@ -367,9 +511,112 @@ class Tokens(Base):
         csr = keyd.Device(self.home).csr
         c = self.keyd.client()
         for _ in range(3):
-            self.refused('token-pin', 'not tried again', c.certify, 'ca', 'idevid', csr, VALUES)
+            self.refused('pin-refused', 'not tried again', c.certify, 'ca', 'idevid', csr, VALUES)
         self.save('token-pin', keyd.SoftToken.PIN + '\n')
         self.assertEqual(len(c.certify('ca', 'idevid', csr, VALUES)), 2)
+
+    def counted(self, keys=8):
+        """A token that counts the tries of its PIN and locks itself after three; so many issuers have their key there."""
+        t = keyd.SoftToken(self.home)
+        self.switch, self.tries = os.path.join(self.home, 'switch'), os.path.join(self.home, 'tries')
+        issuers = []
+        for n in range(keys):
+            a = keyd.Authority(self.home, 'ca%d' % n)
+            t.import_key(a.key, 'issuer%d' % n, 'a%d' % n)
+            os.unlink(a.key)
+            a.key, a.pin = t.uri('issuer%d' % n) + '?module-path=' + self.module(), t.pin
+            issuers.append(a)
+        self.yaml = 'issuers:\n' + ''.join(a.yaml(['idevid']) for a in issuers)
+        self.env = dict(t.env, PROVSIM_TOKEN_SWITCH=self.switch, PROVSIM_TOKEN_TRIES=self.tries)
+
+    def module(self):
+        return os.path.join(line.build_dir(), 'sim', 'token', 'switch_token.so')
+
+    def tried(self):
+        """How many logins came to the token, and how many tries it has left."""
+        left, tried = line.read(self.tries).split()
+        return int(tried), int(left)
+
+    def ask_all(self, n, code):
+        """All issuers at the same moment."""
+        csr = keyd.Device(self.home).csr
+        got, lock = [], threading.Lock()
+
+        def ask(i):
+            try:
+                self.keyd.client().certify('ca%d' % i, 'idevid', csr, VALUES)
+                said = None
+            except keyd.Refused as e:
+                said = e.code
+            with lock:
+                got.append(said)
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(n)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(set(got), {code})
+
+    def test_a_wrong_pin_costs_one_try_whatever_the_number_of_keys_and_starts(self):
+        self.counted()
+        self.save('token-pin', 'wrong\n')
+        self.start(self.yaml, self.env)
+        self.ask_all(8, 'pin-refused')
+        self.assertEqual(self.tried(), (1, 2))
+        for _ in range(3):
+            self.keyd.stop()
+            self.keyd.start()
+            self.ask_all(8, 'pin-refused')
+        self.assertEqual(self.tried(), (1, 2))
+        self.assertNotIn('wrong', line.read(os.path.join(self.keyd.state, 'refused-pins')))
+        # The file changes, and so is tried: a wrong one once more, which leaves the last try; that is nobody's here.
+        self.save('token-pin', 'wrong again\n')
+        self.ask_all(8, 'pin-refused')
+        self.assertEqual(self.tried(), (2, 1))
+        self.save('token-pin', keyd.SoftToken.PIN + '\n')
+        csr = keyd.Device(self.home).csr
+        self.refused('pin-refused', 'has one try of its PIN left', self.keyd.client().certify, 'ca0', 'idevid', csr, VALUES)
+        self.assertEqual(self.tried(), (2, 1))
+        # A person logs in: the count begins again, and all keys work.
+        line.write(self.tries, '3 2\n')
+        self.ask_all(8, None)
+        self.assertEqual(self.tried(), (3, 3))
+        self.assertEqual(line.read(os.path.join(self.keyd.state, 'refused-pins')), '')
+
+    def test_a_locked_token_is_not_tried_by_its_flag(self):
+        self.counted(keys=1)
+        line.write(self.tries, '0 3\n')
+        self.start(self.yaml, self.env)
+        csr = keyd.Device(self.home).csr
+        self.refused('pin-locked', 'has locked its PIN', self.keyd.client().certify, 'ca0', 'idevid', csr, VALUES)
+        self.assertEqual(self.tried(), (3, 0))
+        line.write(self.tries, '3 3\n')
+        self.ask_all(1, None)
+
+    def test_a_pin_of_a_credential_that_is_written_anew_is_not_tried_again(self):
+        self.counted(keys=1)
+        folder = tempfile.mkdtemp(dir=self.home)
+        self.yaml = re.sub("pin: {file: '.*'}", 'pin: {credential: hsm}', self.yaml)
+        self.env['CREDENTIALS_DIRECTORY'] = folder
+
+        def put(pin):
+            path = os.path.join(folder, 'hsm')
+            if os.path.exists(path):
+                os.unlink(path)
+            line.write(path, pin + '\n')
+            os.chmod(path, 0o600)
+        put('wrong')
+        self.start(self.yaml, self.env)
+        self.ask_all(1, 'pin-refused')
+        self.keyd.stop()
+        put('wrong')
+        self.keyd.start()
+        self.ask_all(1, 'pin-refused')
+        self.assertEqual(self.tried(), (1, 2))
+        self.keyd.stop()
+        put(keyd.SoftToken.PIN)
+        self.keyd.start()
+        self.ask_all(1, None)
 
     def test_a_token_that_was_not_there_at_the_start(self):
         t, a = self.token()
@@ -416,19 +663,84 @@ class Tokens(Base):
         csr = keyd.Device(self.home).csr
         self.refused('token-gone', '', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
         self.save('switch', 'locked')
-        self.refused('token-pin', 'has locked its PIN', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.refused('pin-locked', 'has locked its PIN', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
         os.unlink(self.switch)
-        self.refused('token-pin', 'was wrong before', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.refused('pin-locked', 'is not tried', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
 
     def test_a_module_that_hangs_holds_up_nobody_else(self):
         self.pullable()
         csr = keyd.Device(self.home).csr
+        self.keyd.client().certify('ca', 'idevid', csr, VALUES)
         self.save('switch', 'hang')
         hanging = threading.Thread(target=lambda: self.keyd.client().certify('ca', 'idevid', csr, VALUES))
         hanging.start()
         self.assertIn(b'"ca"', self.keyd.client().issuers())
         os.unlink(self.switch)
         hanging.join()
+
+    def test_a_module_that_hangs_while_its_key_is_opened_does_not_hold_up_the_list(self):
+        t, a = self.token()
+        a.key += '?module-path=' + self.module()
+        self.switch = self.save('switch', 'hang')
+        other = keyd.Authority(self.home, 'other')
+        self.start('issuers:\n' + a.yaml(['idevid']) + other.yaml(['idevid']), dict(t.env, PROVSIM_TOKEN_SWITCH=self.switch))
+        listed = {i['name']: i for i in json.loads(self.keyd.client().issuers())}
+        self.assertIn('is being opened', listed['ca']['problem'])
+        self.assertEqual((listed['ca']['ready'], listed['other']['ready']), (False, True))
+        csr = keyd.Device(self.home).csr
+        self.assertEqual(len(self.keyd.client().certify('other', 'idevid', csr, VALUES)), 2)
+        os.unlink(self.switch)
+        self.assertEqual(len(self.keyd.client().certify('ca', 'idevid', csr, VALUES)), 2)
+
+    def beside(self):
+        """An issuer in a token that can be pulled, and one in a file."""
+        t, a = self.token()
+        a.key += '?module-path=' + self.module()
+        self.switch = os.path.join(self.home, 'switch')
+        other = keyd.Authority(self.home, 'other')
+        self.start('issuers:\n' + a.yaml(['idevid']) + other.yaml(['idevid']), dict(t.env, PROVSIM_TOKEN_SWITCH=self.switch))
+        csr = keyd.Device(self.home).csr
+        self.keyd.client().certify('ca', 'idevid', csr, VALUES)
+        return csr
+
+    def alone_for_a_while(self, csr, again):
+        """After it was started again: the token is left alone, the other issuer goes on, and later both do."""
+        os.unlink(self.switch)
+        self.refused('token-gone', 'is left alone for another', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.assertEqual(len(self.keyd.client().certify('other', 'idevid', csr, VALUES)), 2)
+        path = os.path.join(self.keyd.state, 'failed-tokens')
+        self.keyd.stop()
+        stamp, key = line.read(path).splitlines()[-1].split(' ', 1)
+        line.write(path, '%d %s\n' % (int(stamp) - 61000, key))
+        self.keyd.start()
+        self.assertEqual(len(self.keyd.client().certify('ca', 'idevid', csr, VALUES)), 2)
+        self.assertFalse(os.path.exists(path))
+
+    def test_a_module_that_crashes_tells_who_asked_and_leaves_the_others(self):
+        csr = self.beside()
+        self.save('switch', 'crash')
+        self.refused('token-gone', 'crashed', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.assertEqual(self.keyd.proc.wait(30), -signal.SIGSEGV)
+        self.keyd.start()
+        self.alone_for_a_while(csr, 'crash')
+
+    def test_a_module_that_crashes_at_each_look_leaves_the_others(self):
+        csr = self.beside()
+        self.keyd.stop()
+        self.save('switch', 'crash-open')
+        self.keyd.start(wait=False)
+        self.assertEqual(self.keyd.proc.wait(30), -signal.SIGSEGV)
+        self.keyd.start()
+        self.assertEqual(len(self.keyd.client().certify('other', 'idevid', csr, VALUES)), 2)
+        self.alone_for_a_while(csr, 'crash-open')
+
+    def test_a_module_that_hangs_is_given_up_and_tells_who_asked(self):
+        csr = self.beside()
+        self.save('switch', 'hang')
+        self.refused('token-gone', 'does not come back', self.keyd.client().certify, 'ca', 'idevid', csr, VALUES)
+        self.assertEqual(self.keyd.proc.wait(30), 4)
+        self.keyd.start()
+        self.alone_for_a_while(csr, 'hang')
 
     def test_a_master_in_a_token(self):
         t = keyd.SoftToken(self.home)

@@ -80,6 +80,17 @@ class Row(line.Line):
     def keyd_pid(self):
         return int(keyd.run('pgrep', '-P', str(self.provd.process.pid), '-x', 'provd-keyd'))
 
+    def private_key(self):
+        """What the unit has, as it was given to it."""
+        (_, state, _), = self.sim.units()
+        return bytes.fromhex(state['values']['key']['private'])
+
+    def files_of_provd(self):
+        """All that was written, but what the test and the virtual boards keep."""
+        for folder, _, files in os.walk(self.home):
+            if not folder.startswith((self.vault, self.sim.boards_dir)):
+                yield from (p for p in (os.path.join(folder, name) for name in files) if os.path.isfile(p))
+
     def certificates(self, unit):
         return self.api.get('/units/%s/certificates' % unit)['items']
 
@@ -123,6 +134,66 @@ class Keys(unittest.TestCase):
         run = r.next_run()
         self.assertEqual((run['outcome'], run['serial']), ('passed', 'BC000002'), run)
         self.assertNotEqual(r.certificates('BC000002')[0]['serial'], got['serial'])
+
+    def test_a_key_that_comes_again_with_other_values_gets_another_certificate(self):
+        """The unit keeps its key; what the recipe puts into the certificate is changed, and changed back."""
+        r = self.row()
+        text = line.read(RECIPE)
+        kept = keyd.Device(r.vault)
+        text = text[:text.index('  - id: key\n')] + text[text.index('  - id: certificate\n'):text.index('  - id: deliver\n')]
+        text = text.replace("csr: '${steps.csr.csr}'", "csr: '${params.csr}'").replace("      public_key: '${steps.key.public_key}'\n", '') \
+            .replace('params:\n', 'params:\n  csr: {type: string}\n  model: {type: string}\n').replace("model: '${unit.model}'", "model: '${params.model}'")
+        text += "  - id: set-serial\n    action: console.command\n" \
+            "    with: {port: console, send: 'SET_SERIAL ${unit.serial}', expect: '^OK$', read_back: {send: GET_SERIAL, expect: '^${unit.serial}$'}}\n"
+        r.put_recipe(text.replace('version: 1', 'version: 2'))
+        got = []
+        for model in ('one', 'one', 'two', 'one'):
+            r.api.post('/jobs', {'recipe': 'birth@2', 'quantity': 1, 'params': {'csr': kept.csr.decode(), 'model': model}})
+            run = r.next_run()
+            self.assertEqual((run['outcome'], run['serial']), ('passed', 'BC000001'), run)
+            got.append(next(s for s in r.api.get('/runs/%s/steps' % run['id'])['items'] if s['id'] == 'certificate')['evidence'])
+            r.again()
+            line.wait_for('the unit is back', lambda: r.api.get('/stations/A1')['state'] in ('ready', 'passed'))
+        self.assertEqual([g['issued'] for g in got], ['now', 'before', 'now', 'before'])
+        self.assertEqual([c['subject'] for c in r.certificates('BC000001')],
+                         ['serialNumber=BC000001,CN=%s BC000001,O=Example Devices' % m for m in ('two', 'one')])
+
+    def test_a_unit_that_cannot_make_a_key_gets_one_that_nobody_else_keeps(self):
+        r = self.row()
+        text = line.read(RECIPE)
+        text = text.replace('with: {port: console, alg: p256}', 'with: {in: memory, alg: p256}') \
+            .replace("    with:\n      port: console\n      subject", "    with:\n      name: '${steps.key.name}'\n      subject") \
+            .replace('  - id: deliver\n', "  - id: install\n    action: key.install\n    with: {port: console, name: '${steps.key.name}', "
+                     "public_key: '${steps.key.public_key}', unit: '${steps.chip.id}'}\n  - id: deliver\n").replace('version: 1', 'version: 2')
+        r.put_recipe(text)
+        r.api.post('/jobs', {'recipe': 'birth@2', 'quantity': 1})
+        # A unit that keeps another key than it was given is found by the read-back.
+        r.sim.ctl('fault', board='b1', fault='key-other')
+        run = r.next_run()
+        self.assertEqual((run['outcome'], run['code'], run['step']), ('failed', 'read-back-mismatch', 'install'), run)
+        r.again()
+        run = r.next_run()
+        self.assertEqual(run['outcome'], 'passed', run)
+        steps = {s['id']: s for s in r.api.get('/runs/%s/steps' % run['id'])['items']}
+        self.assertEqual((steps['install']['evidence']['written'], steps['install']['evidence']['proof']), ('now', 'read-back'))
+        self.assertEqual(steps['install']['evidence']['key'], steps['key']['evidence']['key'])
+        self.assertEqual(r.provd.log_text().count('handed out: key memory/'), 2)
+        log = r.api.request('GET', '/runs/%s/log' % run['id']).body.decode()
+        self.assertIn('KEY_WRITE', log)
+        # What the unit has is nowhere else: neither as bytes nor as lines of base64, nor in the log of the run.
+        r.provd.stop()
+        private = r.private_key()
+        b64 = base64.b64encode(private)
+        planted = [private, b64[:64], b64[64:96], private.hex().encode(), private[30:70], private[30:70].hex().encode()]
+        self.assertGreater(len(private), 100)
+        self.assertNotIn(b64[:64].decode(), log)
+        looked = 0
+        for path in r.files_of_provd():
+            with open(path, 'rb') as f:
+                held = f.read()
+            looked += 1
+            self.assertFalse(any(p in held for p in planted), path)
+        self.assertGreater(looked, 5)
 
     def test_another_process_of_its_user_gets_nothing_signed(self):
         r = self.row()
@@ -212,6 +283,45 @@ class Keys(unittest.TestCase):
         pid = r.keyd_pid()
         r.provd.kill()
         line.wait_for('it has ended', lambda: not os.path.exists('/proc/%d' % pid))
+
+    def test_a_key_process_that_cannot_start_is_tried_less_and_less_often_and_each_reason_is_said_once(self):
+        r = self.row()
+        r.provd.stop()
+        tries = os.path.join(r.home, 'tries')
+        program = os.path.join(r.home, 'counted-keyd')
+        line.write(program, '#!/bin/sh\ndate +%%s%%N >> %s\nexec %s "$@"\n' % (tries, line.binary('provd-keyd')))
+        os.chmod(program, 0o755)
+        os.environ['PROVD_KEYD'] = program
+        real = line.read(r.authority.chain)
+        line.write(r.authority.chain, 'nothing\n')
+        r.start()
+        made = lambda: len(line.read(tries).split()) if os.path.exists(tries) else 0
+        said = lambda part: r.provd.log_text().count(part)
+        line.wait_for('it was tried four times', lambda: made() >= 4, 60)
+        at = [int(x) for x in line.read(tries).split()]
+        for n, least in enumerate((1, 2, 4)):
+            self.assertGreaterEqual(at[n + 1] - at[n], least * 900000000)
+        self.assertEqual((said('provd-keyd ended with status'), said('are not a certificate')), (1, 1))
+        # Another reason is said, once.
+        os.unlink(r.authority.chain)
+        line.wait_for('the other reason is said', lambda: said('No such file'), 60)
+        line.wait_for('it is said that it ended in another way', lambda: said('provd-keyd ended with status') == 2)
+        line.write(r.authority.chain, real)
+        line.wait_for('it runs', lambda: said('holds the keys') == 2, 60)
+        r.order()
+        self.assertEqual(r.next_run()['outcome'], 'passed')
+
+    def test_a_module_that_hangs_ends_the_run_and_not_the_line(self):
+        r = self.row(token=True)
+        line.wait_for('the token is open', lambda: r.api.get('/issuers')['items'][0]['ready'])
+        line.write(r.switch, 'hang\n')
+        r.order()
+        run = r.next_run()
+        self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'token-gone', 'certificate'), run)
+        self.assertIn('does not come back', r.provd.log_text())
+        self.assertEqual([c['state'] for c in r.certificates(run['serial'])], ['void'])
+        # The child was started again, answers, and says why that issuer is left alone.
+        self.assertIn('is left alone for another', r.api.get('/issuers')['items'][0]['problem'])
 
     def test_a_token_that_is_pulled_ends_a_run_and_its_return_needs_nothing(self):
         r = self.row(token=True)

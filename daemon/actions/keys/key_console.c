@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * key.generate, key.csr, key.deliver, key.verify: a key that the unit makes and keeps, by its console.
+ * key.generate, key.csr, key.install, key.deliver, key.verify: a key that the unit makes and keeps, by its
+ * console; or, of a unit that cannot, one that the key process makes.
  *
  *	KEY_GEN p256              OK pub=<hex SubjectPublicKeyInfo>
  *	KEY_CSR CN=name,O=maker   BEGIN, lines of base64, END
  *	KEY_SIGN <hex challenge>  SIG <hex signature>
  *	CERT_WRITE <bytes>, then lines of base64    OK sha256=<hex, of the DER>
  *	CERT_READ                 BEGIN, lines of base64, END
+ *	KEY_WRITE <bytes>, then lines of base64     OK
+ *	KEY_PUB                   PUB <hex SubjectPublicKeyInfo>, or NONE
  *
  * are the commands of the virtual board; a recipe names others. What a unit sends is believed only
  * after it was taken apart (base/x509.h): a request is signed by its own key, a signature is over a
@@ -117,8 +120,54 @@ static void output_key(struct step_result *out, const struct x509_key *k)
 
 /* --- key.generate --- */
 
-static int generate_run(
-	struct step *s, const struct args *a, struct step_result *out, struct err *e)
+static const char *const generate_places[] = {"unit", "memory", "token", NULL};
+
+/* Where it is made; in a check a default is not there yet. */
+static bool is_in(const struct args *a, const char *place)
+{
+	const char *in = args_str(a, "in");
+
+	return !strcmp(in ? in : generate_places[0], place);
+}
+
+static int generate_check(const struct args *a, struct err *e)
+{
+	const bool token = is_in(a, "token");
+
+	if (is_in(a, "unit") && !args_given(a, "port"))
+		return err_set(
+			e, ERR_RECIPE_INVALID, "'port' is needed where the unit makes the key");
+	if (token && (!args_given(a, "store") || !args_given(a, "label")))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"a key in a token needs 'store', a name of 'stores' in provd.yaml, and 'label', such as '${unit.serial}'");
+	if (!token && (args_given(a, "store") || args_given(a, "label")))
+		return err_set(e, ERR_RECIPE_INVALID, "'store' and 'label' are for 'in: token'");
+	return dialogue_check(a, e);
+}
+
+/* By the key process. */
+static int make_key(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	struct key_ask ask = {.store = args_str(a, "store"),
+		.label = args_str(a, "label"),
+		.alg = args_str(a, "alg")};
+	_key_ k = {0};
+	int r = s->ops->make_key ? s->ops->make_key(s->env, &ask, &s->it, &k, e)
+				 : err_set(e, ERR_UNSUPPORTED,
+					   "there is no key process here that makes keys");
+
+	if (r < 0)
+		return r;
+	output_key(out, &k);
+	result_output(out, "name", json_string(ask.name));
+	result_evidence(out, "in", json_string(args_str(a, "in")));
+	result_evidence(out, "name", json_string(ask.name));
+	result_evidence(out, "made", json_string(ask.before ? "before" : "now"));
+	result_evidence(out, "proof", json_string("acknowledged"));
+	return 0;
+}
+
+static int ask_unit(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	const char *alg = args_str(a, "alg");
 	_cleanup_(freep) char *send =
@@ -146,8 +195,33 @@ static int generate_run(
 	return 0;
 }
 
+static int generate_run(
+	struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	int r = generate_check(a, e);
+
+	if (r < 0)
+		return r;
+	return is_in(a, "unit") ? ask_unit(s, a, out, e) : make_key(s, a, out, e);
+}
+
+#define ARG_ROW_PORT_OR(text)                                                             \
+	{                                                                                 \
+		.name = "port", .type = ARG_PORT, .ports = PORT_KIND_TTY | PORT_KIND_TCP, \
+		.doc = text                                                               \
+	}
+
 static const struct action_arg generate_args[] = {
-	ARG_ROW_PORT,
+	ARG_ROW_PORT_OR("role of the link, where the unit makes the key"),
+	{.name = "in",
+		.type = ARG_CHOICE,
+		.def = "unit",
+		.choices = generate_places,
+		.doc = "who makes and has it: the unit; the memory of provd-keyd, for key.install; a token, which it never leaves"},
+	{.name = "store", .type = ARG_STRING, .doc = "in: token. A name of 'stores' in provd.yaml"},
+	{.name = "label",
+		.type = ARG_STRING,
+		.doc = "in: token. What the key is called there, such as '${unit.serial}': the same label is the same key"},
 	{.name = "alg",
 		.type = ARG_CHOICE,
 		.def = "p256",
@@ -166,16 +240,17 @@ static const struct action_arg generate_args[] = {
 	{0},
 };
 
-static const struct action_output generate_outputs[] = {OUTPUT_ROWS_KEY, {0}};
+static const struct action_output generate_outputs[] = {OUTPUT_ROWS_KEY,
+	{"name", "in: memory, in: token. By what key.csr and key.install ask for it"}, {0}};
 
 const struct action action_key_generate = {
 	.name = "key.generate",
-	.doc = "Has the unit make a key that never leaves it. That it holds it is for key.verify to prove.",
+	.doc = "Has the unit make a key that never leaves it; or has provd-keyd make one, in its memory for a unit that cannot, or in a token. That the unit holds it is for key.verify to prove.",
 	.flags = ACTION_NEEDS_EVIDENCE,
 	.args = generate_args,
 	.outputs = generate_outputs,
 	.default_timeout_us = 60 * US_PER_S,
-	.check = dialogue_check,
+	.check = generate_check,
 	.run = generate_run,
 };
 
@@ -208,24 +283,19 @@ static int judge_csr(const struct args *a, const char *pem, struct x509_csr *ret
 	return r < 0 ? -ERR_CSR_MISMATCH : 0;
 }
 
-static int csr_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+static int csr_check(const struct args *a, struct err *e)
 {
-	_cleanup_(freep) char *send = fill_in(
-		args_str(a, "send"), (struct filling[]){{"subject", args_str(a, "subject")}, {0}});
-	_cleanup_(freep) char *pem = NULL;
-	_cleanup_(x509_csr_done) struct x509_csr csr = {0};
-	_dialogue_ d = {0};
-	_reply_ got = {0};
-	struct err why = {0};
-	int r = dialogue_open(s, a, &d, e);
+	if (args_given(a, "port") == args_given(a, "name"))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'port' where the unit has the key, or 'name' where key.generate made it elsewhere: one of the two");
+	return dialogue_check(a, e);
+}
 
-	if (r == 0)
-		r = dialogue_ask(&d, s, send, args_str(a, "expect"), &got, e);
-	if (r < 0)
-		return r;
-	pem = pem_of_lines(got.before, "CERTIFICATE REQUEST", e);
-	if (!pem)
-		return -ERR_UNEXPECTED_REPLY;
+static int take_csr(const struct args *a, const char *pem, struct step_result *out)
+{
+	_cleanup_(x509_csr_done) struct x509_csr csr = {0};
+	struct err why = {0};
+
 	if (judge_csr(a, pem, &csr, &why) < 0)
 		return result_fail(out, ERR_CSR_MISMATCH, "%s", why.msg);
 	output_key(out, &csr.key);
@@ -235,8 +305,53 @@ static int csr_run(struct step *s, const struct args *a, struct step_result *out
 	return 0;
 }
 
+/* Of a key that the key process has. */
+static int make_csr(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(x509_csr_done) struct x509_csr csr = {0};
+	_cleanup_(freep) char *pem = NULL;
+	int r = s->ops->key_request
+			? s->ops->key_request(s->env, args_str(a, "name"), args_str(a, "subject"),
+				  &s->it, &csr, e)
+			: err_set(e, ERR_UNSUPPORTED, "there is no key process here that has keys");
+
+	if (r < 0)
+		return r;
+	pem = x509_pem("CERTIFICATE REQUEST", csr.der, csr.der_bytes);
+	return take_csr(a, pem, out);
+}
+
+static int csr_of_unit(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(freep) char *send = fill_in(
+		args_str(a, "send"), (struct filling[]){{"subject", args_str(a, "subject")}, {0}});
+	_cleanup_(freep) char *pem = NULL;
+	_dialogue_ d = {0};
+	_reply_ got = {0};
+	int r = dialogue_open(s, a, &d, e);
+
+	if (r == 0)
+		r = dialogue_ask(&d, s, send, args_str(a, "expect"), &got, e);
+	if (r < 0)
+		return r;
+	pem = pem_of_lines(got.before, "CERTIFICATE REQUEST", e);
+	return pem ? take_csr(a, pem, out) : -ERR_UNEXPECTED_REPLY;
+}
+
+static int csr_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	int r = csr_check(a, e);
+
+	if (r < 0)
+		return r;
+	return args_has(a, "name") ? make_csr(s, a, out, e) : csr_of_unit(s, a, out, e);
+}
+
 static const struct action_arg csr_args[] = {
-	ARG_ROW_PORT,
+	ARG_ROW_PORT_OR("role of the link, where the unit has the key"),
+	{.name = "name",
+		.type = ARG_STRING,
+		.doc = "a key that is not the unit's own yet, ${steps.ID.name} of key.generate: provd-keyd signs"},
 	{.name = "subject",
 		.type = ARG_STRING,
 		.def = "",
@@ -262,12 +377,12 @@ static const struct action_output csr_outputs[] = {
 
 const struct action action_key_csr = {
 	.name = "key.csr",
-	.doc = "Takes a certificate request (PKCS#10) from the unit: it must be signed by its own key, and be for the name and key that are expected.",
+	.doc = "Takes a certificate request (PKCS#10) from the unit, or from provd-keyd for a key that was made there: it must be signed by its own key, and be for the name and key that are expected.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
 	.args = csr_args,
 	.outputs = csr_outputs,
 	.default_timeout_us = 60 * US_PER_S,
-	.check = dialogue_check,
+	.check = csr_check,
 	.run = csr_run,
 };
 
@@ -402,6 +517,206 @@ const struct action action_key_deliver = {
 	.default_timeout_us = 60 * US_PER_S,
 	.check = dialogue_check,
 	.run = deliver_run,
+};
+
+/* --- key.install --- */
+
+struct install {
+	struct dialogue_env *d;
+	struct x509_key key; /* that the unit is to have */
+	struct step *s;
+	const struct args *a;
+};
+
+/* The key that the unit has: ret->alg is X509_ALG_NONE where it has none. */
+static int ask_public(const struct install *x, struct x509_key *ret, struct err *e)
+{
+	_reply_ got = {0};
+	const char *hex;
+	int r = dialogue_ask(x->d, x->s, args_str(x->a, "get"), args_str(x->a, "shown"), &got, e);
+
+	if (r < 0)
+		return err_prefix(e, "the unit's public key");
+	hex = got.groups > 1 ? got.group[1] : NULL;
+	return hex && *hex ? x509_key_read(hex, ret, e) : 0;
+}
+
+static int install_observe(
+	struct step *s, const struct args *a, void *session, struct observation *ret, struct err *e)
+{
+	const struct install *x = session;
+	_key_ has = {0};
+	int r;
+
+	if (!*args_str(a, "get")) {
+		ret->state = OBSERVED_UNKNOWN;
+		snprintf(ret->said, sizeof ret->said, "the unit does not show its public key");
+		return 0;
+	}
+	r = ask_public(x, &has, e);
+	if (r < 0)
+		return r;
+	ret->state = x509_key_equal(&has, &x->key) ? OBSERVED_DONE : OBSERVED_BLANK;
+	if (has.alg)
+		snprintf(ret->said, sizeof ret->said, "the unit has the key %.16s", has.sha256);
+	else
+		snprintf(ret->said, sizeof ret->said, "the unit has no key");
+	return 0;
+}
+
+/* Whether a line has nothing but a part of the public key, which certificates show as well. */
+static bool is_public(const struct x509_key *public, const char *line)
+{
+	size_t n = 0;
+	uint8_t *bytes = base64_parse(line, &n);
+	bool found = bytes && memmem(public->der, public->der_bytes, bytes, n);
+
+	if (bytes)
+		secret_wipe(bytes, n);
+	free(bytes);
+	return found;
+}
+
+/* The lines are secrets of the run from here on: no log, record or answer has them. */
+static int hide_lines(const struct install *x, const char *base64, struct err *e)
+{
+	char line[BASE64_LINE + 1];
+	int r = 0;
+
+	for (size_t at = 0, n = strlen(base64); r == 0 && at < n; at += BASE64_LINE) {
+		snprintf(line, sizeof line, "%s", base64 + at);
+		if (!is_public(&x->key, line))
+			r = step_secret(x->s, line, e);
+	}
+	secret_wipe(line, sizeof line);
+	return r;
+}
+
+/* Handed out by the key process, written, wiped. */
+static int write_key(struct install *x, struct step_result *out, struct err *e)
+{
+	char bytes[24];
+	_cleanup_(freep) char *send = NULL;
+	uint8_t *der = NULL;
+	char *base64;
+	size_t n = 0;
+	_reply_ got = {0};
+	int r = x->s->ops->take_key(x->s->env, args_str(x->a, "name"), &x->s->it, &der, &n, e);
+
+	if (r < 0)
+		return r;
+	base64 = base64_of(der, n);
+	secret_wipe(der, n);
+	free(der);
+	snprintf(bytes, sizeof bytes, "%zu", n);
+	send = fill_in(args_str(x->a, "send"), (struct filling[]){{"bytes", bytes}, {0}});
+	r = hide_lines(x, base64, e);
+	if (r == 0)
+		r = write_lines(x->d, x->s, x->a, send, base64, &got, e);
+	secret_wipe(base64, strlen(base64));
+	free(base64);
+	if (r == 0)
+		result_evidence(out, "reply", json_string(got.line));
+	return r;
+}
+
+static int check_installed(struct install *x, struct step_result *out, struct err *e)
+{
+	_key_ has = {0};
+	int r = *args_str(x->a, "get") ? ask_public(x, &has, e) : 0;
+
+	if (r < 0)
+		return r;
+	if (*args_str(x->a, "get") && !x509_key_equal(&has, &x->key))
+		return result_fail(out, ERR_READ_BACK_MISMATCH,
+			"the unit shows the public key %.16s, and the key of %.16s was written",
+			has.alg ? has.sha256 : "none", x->key.sha256);
+	result_evidence(
+		out, "proof", json_string(*args_str(x->a, "get") ? "read-back" : "acknowledged"));
+	return 0;
+}
+
+static int install(struct install *x, struct step_result *out, struct err *e)
+{
+	struct intent i = {0};
+	bool done = false;
+	int r;
+
+	snprintf(i.unit, sizeof i.unit, "%s", args_str(x->a, "unit"));
+	snprintf(i.what, sizeof i.what, "private key");
+	snprintf(i.digest, sizeof i.digest, "%s", x->key.sha256);
+	r = step_intend(x->s, x->a, &i, x, &done, out, e);
+	if (r == 0 && !done)
+		r = write_key(x, out, e);
+	if (r == 0)
+		r = check_installed(x, out, e);
+	if (r < 0)
+		return r;
+	result_evidence(out, "key", json_string(x->key.sha256));
+	result_evidence(out, "written", json_string(done ? "before" : "now"));
+	return 0;
+}
+
+static int install_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_dialogue_ d = {0};
+	struct install x = {.d = &d, .s = s, .a = a};
+	int r = x509_key_read(args_str(a, "public_key"), &x.key, e);
+
+	if (r == 0 && !s->ops->take_key)
+		r = err_set(e, ERR_UNSUPPORTED, "there is no key process here that has keys");
+	if (r == 0)
+		r = dialogue_open(s, a, &d, e);
+	if (r == 0)
+		r = install(&x, out, e);
+	x509_key_done(&x.key);
+	return r;
+}
+
+static const struct action_arg install_args[] = {
+	ARG_ROW_PORT,
+	{.name = "name",
+		.type = ARG_STRING,
+		.required = true,
+		.doc = "the key, ${steps.ID.name} of key.generate with 'in: memory'"},
+	{.name = "public_key",
+		.type = ARG_STRING,
+		.required = true,
+		.doc = "its public key, ${steps.ID.public_key}"},
+	{.name = "unit",
+		.type = ARG_STRING,
+		.def = "",
+		.doc = "what the unit says of itself, such as a chip id: by it the journal knows it again"},
+	{.name = "send",
+		.type = ARG_STRING,
+		.def = "KEY_WRITE {bytes}",
+		.doc = "the command before its lines of base64; {bytes} is the length of the PKCS #8 (DER)"},
+	{.name = "expect",
+		.type = ARG_REGEX,
+		.def = "^OK$",
+		.doc = "the reply after the last line"},
+	{.name = "get",
+		.type = ARG_STRING,
+		.def = "KEY_PUB",
+		.doc = "the command that shows the public key of the unit's key; empty: there is none, and key.verify alone proves it"},
+	{.name = "shown",
+		.type = ARG_REGEX,
+		.def = "^(?:PUB ([0-9A-Fa-f]+)|NONE)$",
+		.doc = "its reply, the first group the public key: hex digits of a SubjectPublicKeyInfo; without it there is none"},
+	ARG_ROW_LINES_ERROR,
+	ARG_ROWS_DIALOGUE,
+	{0},
+};
+
+const struct action action_key_install = {
+	.name = "key.install",
+	.doc = "Writes a private key that provd-keyd made in its memory into the unit, once: provd-keyd has it no more then. For units that cannot make one; key.verify proves that it holds it.",
+	.flags = ACTION_IRREVERSIBLE | ACTION_NEEDS_EVIDENCE,
+	.args = install_args,
+	.default_timeout_us = 60 * US_PER_S,
+	.check = dialogue_check,
+	.run = install_run,
+	.observe = install_observe,
 };
 
 /* --- key.verify --- */

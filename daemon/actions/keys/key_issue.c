@@ -63,8 +63,10 @@ static int certificate_run(
 {
 	_cleanup_(x509_csr_done) struct x509_csr csr = {0};
 	struct certificate c = {0};
-	struct certificate_ask ask = {
-		.issuer = args_str(a, "issuer"), .profile = args_str(a, "profile"), .csr = &csr};
+	struct certificate_ask ask = {.issuer = args_str(a, "issuer"),
+		.profile = args_str(a, "profile"),
+		.csr = &csr,
+		.renew = args_bool(a, "renew")};
 	json_t *values;
 	int r;
 
@@ -100,6 +102,10 @@ static const struct action_arg certificate_args[] = {
 	{.name = "values",
 		.type = ARG_MAP,
 		.doc = "what the profile puts in, by name: {serial: '${unit.serial}'}"},
+	{.name = "renew",
+		.type = ARG_BOOL,
+		.def = "false",
+		.doc = "another certificate, in the place of the one that the unit has of this issuer, with the same name (EST: simplereenroll); not for an issuer of kind cmp"},
 	{0},
 };
 

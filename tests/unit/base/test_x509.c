@@ -56,6 +56,44 @@ START_TEST(a_request_is_taken_apart)
 }
 END_TEST
 
+static const struct {
+	const char *wanted; /* hex of CsrAttrs */
+	int code;
+	const char *part;
+} wants[] = {
+	{"3000", 0, ""},
+	{"30050603550403", 0, ""}, /* CN */
+	{"30050603550405", -ERR_CSR_ATTRIBUTES, "'serialNumber'"},
+	{"300a06082a8648ce3d040302", 0, ""}, /* ecdsa-with-SHA256 */
+	{"300a06082a8648ce3d040303", -ERR_CSR_ATTRIBUTES, "another signature"},
+	{"300b0609608648016503040201", 0, ""},			       /* SHA-256 */
+	{"3017301506072a8648ce3d0201310a06082a8648ce3d030107", 0, ""}, /* EC, P-256 */
+	{"3014301206072a8648ce3d0201310706052b81040022", -ERR_CSR_ATTRIBUTES, "another curve"},
+	{"300b06092a864886f70d010101", -ERR_CSR_ATTRIBUTES, "another kind"}, /* RSA */
+	{"300b06092a864886f70d010907", -ERR_CSR_ATTRIBUTES, "'challengePassword'"},
+	{"3014301206092a864886f70d01090e31050603551d11", -ERR_CSR_ATTRIBUTES,
+		"no such extension"},			       /* subjectAltName */
+	{"300a06082b06010401fd5801", 0, ""},		       /* nobody knows it */
+	{"30030101ff", -ERR_SERVICE_ANSWER, "csrattrs"},       /* BOOLEAN */
+	{"300506035504", -ERR_SERVICE_ANSWER, "csrattrs"},     /* cut */
+	{"3005060355040300", -ERR_SERVICE_ANSWER, "csrattrs"}, /* a byte too many */
+	{"", -ERR_SERVICE_ANSWER, "csrattrs"},
+};
+
+START_TEST(what_an_authority_wants_is_in_the_request_or_is_named)
+{
+	_cleanup_(x509_csr_done) struct x509_csr c;
+	size_t n = strlen(wants[_i].wanted) / 2;
+	_cleanup_(freep) uint8_t *der = xcalloc(1, n + 1);
+
+	e.msg[0] = '\0';
+	ck_assert(n == 0 || hex_parse(wants[_i].wanted, der, n));
+	ck_assert_int_eq(x509_csr_read(request, strlen(request), &c, &e), 0);
+	ck_assert_int_eq(x509_csr_has(&c, der, n, &e), wants[_i].code);
+	ck_assert_msg(strstr(e.msg, wants[_i].part) != NULL, "%s", e.msg);
+}
+END_TEST
+
 /* Whatever bit is turned, it is no request any more, or one that nobody signed. */
 START_TEST(a_request_that_was_changed_is_refused)
 {
@@ -209,6 +247,8 @@ static Suite *suite(void)
 	Suite *s = suite_create("x509");
 	TCase *t = tcase_create("x509");
 
+	tcase_add_loop_test(
+		t, what_an_authority_wants_is_in_the_request_or_is_named, 0, ARRAY_LEN(wants));
 	tcase_add_test(t, a_request_is_taken_apart);
 	tcase_add_test(t, a_request_that_was_changed_is_refused);
 	tcase_add_test(t, a_certificate_is_taken_apart);

@@ -14,7 +14,7 @@
 
 static char key[SHA256_HEX];
 
-static int order(const char *serial, const char *run)
+static int order_as(const char *serial, const char *run, const char *asked)
 {
 	const struct certificate_order_row o = {.id = serial,
 		.serial = serial,
@@ -23,9 +23,15 @@ static int order(const char *serial, const char *run)
 		.issuer = "factory",
 		.profile = "idevid@1",
 		.profile_digest = sha256_hex_of("p", 1, (char[SHA256_HEX]){0}),
-		.key = sha256_hex_of("k", 1, key)};
+		.key = sha256_hex_of("k", 1, key),
+		.asked = asked};
 
 	return certificates_order(fx.db, &o, &fx.e);
+}
+
+static int order(const char *serial, const char *run)
+{
+	return order_as(serial, run, sha256_hex_of("v", 1, (char[SHA256_HEX]){0}));
 }
 
 static int issue(const char *serial)
@@ -55,15 +61,23 @@ static const char *state_of(const char *serial)
 	return text;
 }
 
+static int found_as(const char *run, const char *asked, int64_t now_ms)
+{
+	const struct certificate_order_row o = {.run = run,
+		.issuer = "factory",
+		.profile_digest = sha256_hex_of("p", 1, (char[SHA256_HEX]){0}),
+		.key = sha256_hex_of("k", 1, (char[SHA256_HEX]){0}),
+		.asked = asked};
+	json_t *got = NULL;
+	int r = certificates_find(fx.db, &o, now_ms, &got, &fx.e);
+
+	json_decref(got);
+	return r;
+}
+
 static int found_for(const char *run, int64_t now_ms)
 {
-	json_t *o = NULL;
-	int r = certificates_find(fx.db, run, "factory",
-		sha256_hex_of("p", 1, (char[SHA256_HEX]){0}),
-		sha256_hex_of("k", 1, (char[SHA256_HEX]){0}), now_ms, &o, &fx.e);
-
-	json_decref(o);
-	return r;
+	return found_as(run, sha256_hex_of("v", 1, (char[SHA256_HEX]){0}), now_ms);
 }
 
 static int found(int64_t now_ms)
@@ -81,12 +95,21 @@ START_TEST(a_certificate_goes_its_way)
 	TX(issue(FIRST));
 	ck_assert_int_eq(found(2000), 0);
 	ck_assert_int_eq(found(5000), -ERR_NOT_FOUND);
+	/* Asked for with other values, or nobody knows with which. */
+	ck_assert_int_eq(
+		found_as("a", sha256_hex_of("w", 1, (char[SHA256_HEX]){0}), 2000), -ERR_NOT_FOUND);
+	TX(order_as(SECOND, "a", ""));
+	TX(issue(SECOND));
+	ck_assert_int_eq(
+		found_as("a", sha256_hex_of("w", 1, (char[SHA256_HEX]){0}), 2000), -ERR_NOT_FOUND);
+	TX_FAILS(ERR_CONFLICT, db_do(fx.db, &fx.e, "UPDATE certificates SET asked = ? WHERE id = ?",
+				       sha256_hex_of("w", 1, (char[SHA256_HEX]){0}), FIRST));
 	TX(certificates_deliver(fx.db, "a", FIRST, &fx.e));
 	TX(certificates_deliver(fx.db, "a", FIRST, &fx.e));
 	ck_assert_str_eq(state_of(FIRST), "delivered:");
 	TX_FAILS(ERR_NOT_FOUND, issue(FIRST));
 	TX_FAILS(ERR_NOT_FOUND, certificates_void(fx.db, FIRST, "no", &fx.e));
-	TX_FAILS(ERR_NOT_FOUND, certificates_deliver(fx.db, "a", SECOND, &fx.e));
+	TX_FAILS(ERR_NOT_FOUND, certificates_deliver(fx.db, "a", "none", &fx.e));
 }
 END_TEST
 

@@ -176,6 +176,21 @@ START_TEST(what_it_cannot_do_is_refused)
 }
 END_TEST
 
+/* The key of RFC 8410, 10.3, and its public half of 10.1. */
+START_TEST(a_key_that_is_given_is_kept_and_its_public_half_shown)
+{
+	ck_assert_str_eq(bench_ask(t, "KEY_PUB"), "NONE\r\n");
+	ck_assert_str_eq(
+		bench_ask(t,
+			"KEY_WRITE 48\r\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC"),
+		"OK\r\n");
+	ck_assert_str_eq(bench_ask(t, "KEY_PUB"),
+		"PUB 302a300506032b657003210019bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1\r\n");
+	ck_assert_str_eq(bench_ask(t, "KEY_WRITE 3\r\nAAAA"), "ERROR: not a private key\r\n");
+	ck_assert_str_eq(bench_ask(t, "CERT_READ"), "NONE\r\n");
+}
+END_TEST
+
 START_TEST(a_signature_wants_hex_and_a_request_a_name)
 {
 	EVP_PKEY_free(gen("p256"));
@@ -246,6 +261,7 @@ static Suite *suite(void)
 	tcase_add_test(c, another_key_is_made_each_time);
 	tcase_add_test(c, a_board_may_sign_with_another_key_or_ask_for_another_subject);
 	tcase_add_loop_test(c, what_it_cannot_do_is_refused, 0, (int)ARRAY_LEN(refused));
+	tcase_add_test(c, a_key_that_is_given_is_kept_and_its_public_half_shown);
 	tcase_add_test(c, a_signature_wants_hex_and_a_request_a_name);
 	tcase_add_test(c, a_certificate_comes_back_as_it_was_given_after_a_power_cycle);
 	tcase_add_test(c, a_certificate_that_is_kept_short_is_acknowledged_as_whole);

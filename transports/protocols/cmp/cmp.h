@@ -2,8 +2,9 @@
  *
  * Certificate Management Protocol (RFC 4210, 9480), by OpenSSL's client: a request that a unit signed
  * (PKCS #10, "p10cr") is put to an authority, whose certificate is confirmed. Messages are protected by
- * a secret that both know (password-based MAC); over HTTP (RFC 6712), which transports/links/http.h
- * does. Any thread.
+ * a secret that both know (password-based MAC), or signed by a key of this host; over HTTP (RFC 6712), which transports/links/http.h
+ * does. An authority that wants time is polled (RFC 4210, 5.3.22), within the
+ * deadline and the cancel. Any thread.
  */
 #pragma once
 
@@ -15,8 +16,11 @@ struct cmp {
 	const struct http_service *service;
 	const char *
 		path; /* below the service's url, NULL for the url itself; "/.well-known/cmp" (RFC 9480, 3.3) is usual */
-	const char *reference; /* which secret it is, for the authority */
+	const char *reference; /* which secret it is, for the authority; */
 	const char *secret;
+	/* or files of PEM (secret is NULL): the host's certificate and those above it, and its key, which its
+	 * owner alone may read. What the authority signs leads to `trusted` (PEM). */
+	const char *certificate_file, *key_file, *trusted;
 };
 
 struct cmp_answer {

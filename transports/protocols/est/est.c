@@ -116,6 +116,41 @@ static int wait_later(const struct http_answer *a, const struct iotime *it, stru
 	return iotime_sleep(us, it, e);
 }
 
+/* 204 and 404: it wants nothing of its own (RFC 7030, 4.5.2). */
+static int check_wanted(
+	const char *path, const struct http_answer *a, const struct x509_csr *csr, struct err *e)
+{
+	_cleanup_(freep) uint8_t *der = NULL;
+	size_t n;
+	int r;
+
+	if (a->status == 204 || a->status == 404 || (a->status == 200 && a->body.len == 0))
+		return 0;
+	if (a->status != 200)
+		return refused(path, a, e);
+	if (strncasecmp(a->type, "application/csrattrs", 20) != 0)
+		return err_set(e, ERR_SERVICE_ANSWER,
+			"%s was answered with %s, application/csrattrs expected: is that an EST service?",
+			path, a->type[0] ? a->type : "no type");
+	r = decode(a, &der, &n, e);
+	return r < 0 ? r : x509_csr_has(csr, der, n, e);
+}
+
+static int ask_wanted(
+	const struct est *s, const struct x509_csr *csr, const struct iotime *it, struct err *e)
+{
+	_cleanup_(freep) char *path = path_of(s, "csrattrs");
+	const struct http_request q = {
+		.method = "GET", .path = path, .accept = "application/csrattrs"};
+	struct http_answer a = {0};
+	int r = http_exchange(s->service, &q, it, &a, e);
+
+	if (r == 0)
+		r = check_wanted(path, &a, csr, e);
+	http_answer_done(&a);
+	return r;
+}
+
 int est_enroll(const struct est *s, const struct x509_csr *csr, bool again, const struct iotime *it,
 	struct est_answer *ret, struct err *e)
 {
@@ -131,6 +166,9 @@ int est_enroll(const struct est *s, const struct x509_csr *csr, bool again, cons
 	int r;
 
 	*ret = (struct est_answer){0};
+	r = ask_wanted(s, csr, it, e);
+	if (r < 0)
+		return r;
 	for (;;) {
 		struct http_answer a = {0};
 		bool later;

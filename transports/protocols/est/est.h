@@ -4,6 +4,7 @@
  * units made, from an authority of the plant.
  *
  *	GET  /.well-known/est[/LABEL]/cacerts		certificates of the authority (4.1)
+ *	GET  /.well-known/est[/LABEL]/csrattrs		what it wants in a request (4.5)
  *	POST /.well-known/est[/LABEL]/simpleenroll	a request, PKCS #10 in base64 (4.2)
  *	POST /.well-known/est[/LABEL]/simplereenroll	the same, for a certificate that is renewed
  *
@@ -32,7 +33,8 @@ void est_answer_done(struct est_answer *a);
 
 /* PEM, owned by the caller. */
 int est_cacerts(const struct est *s, const struct iotime *it, char **ret, struct err *e);
-/* -ERR_SERVICE_REFUSED with what the authority says; -ERR_SERVICE_ANSWER for what is no certificate for
+/* Asks first what the authority wants in a request, and whether this one has it: -ERR_CSR_ATTRIBUTES.
+ * again: for a certificate that is renewed. -ERR_SERVICE_REFUSED with what the authority says; -ERR_SERVICE_ANSWER for what is no certificate for
  * that key; else as http_exchange(). */
 int est_enroll(const struct est *s, const struct x509_csr *csr, bool again, const struct iotime *it,
 	struct est_answer *ret, struct err *e);
