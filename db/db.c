@@ -189,3 +189,8 @@ void db_rollback(struct db *d)
 		db_script(d, "ROLLBACK", NULL);
 	db_pending_cut(d, 0, 0);
 }
+
+int db_snapshot(struct db *d, struct err *e)
+{
+	return db_do(d, e, "BEGIN");
+}

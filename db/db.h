@@ -62,6 +62,8 @@ void db_tidy(struct db *d);
 int db_begin(struct db *d, struct err *e);
 int db_commit(struct db *d, struct err *e);
 void db_rollback(struct db *d);
+/* Of a reader: what follows sees one commit, until db_rollback(). */
+int db_snapshot(struct db *d, struct err *e);
 
 /* An event as it was committed. Strings may be NULL where they do not apply. */
 struct db_event {

@@ -39,9 +39,14 @@ struct issuer_config {
 	char *reference, *secret; /* CMP: which secret, and its name in `secrets` */
 };
 
+/* What a signer signs: a key of one purpose cannot be used for the other. */
+enum signs { SIGNS_DOCUMENTS, SIGNS_CHECKPOINTS };
+extern const char *const signs_names[]; /* NULL-terminated */
+
 /* A master, or a signer of records. */
 struct named_key {
 	char *name;
+	int signs;    /* enum signs, of a signer */
 	char *public; /* absolute path, PEM: of a signer in a token; NULL: read from the key */
 	struct key_place place;
 };

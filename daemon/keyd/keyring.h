@@ -41,6 +41,11 @@ int keyring_certify(struct keyring *k, const struct certify_request *q, uint8_t 
 	size_t *ret_n, const char **ret_chain, const struct profile **ret_profile, struct err *e);
 int keyring_derive(struct keyring *k, const char *master, const char *label, const void *context,
 	size_t context_n, uint8_t *ret, size_t n, struct err *e);
-/* The signature of a record; ret_public is the key's PEM, owned by the caller. */
+/* The signature of a document; ret_public is the key's PEM, owned by the caller. -ERR_FORBIDDEN for a
+ * signer of checkpoints. */
 int keyring_sign(struct keyring *k, const char *key, const void *record, size_t n,
+	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e);
+/* The same of a checkpoint of the records, and of nothing else (base/checkpoint.h): -ERR_INVALID.
+ * -ERR_FORBIDDEN for a signer that is not for them. */
+int keyring_sign_checkpoint(struct keyring *k, const char *key, const void *text, size_t n,
 	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e);

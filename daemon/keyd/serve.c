@@ -110,25 +110,40 @@ static int do_derive(struct keyring *k, const struct wire_value *ask, struct wir
 	return r;
 }
 
-static int do_sign(struct keyring *k, const struct wire_value *ask, struct wire_value *ret,
-	void **hold, struct err *e)
+typedef int sign_fn(struct keyring *k, const char *key, const void *record, size_t n,
+	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e);
+
+static int sign_with(struct keyring *k, sign_fn *sign, const char *what,
+	const struct wire_value *ask, struct wire_value *ret, void **hold, struct err *e)
 {
 	_cleanup_(freep) char *public = NULL;
 	uint8_t signature[SIGNATURE_MAX];
 	size_t n = 0;
 	uint8_t *both;
-	int r = keyring_sign(k, ask[0].p, ask[1].p, ask[1].n, signature, &n, &public, e);
+	int r = sign(k, ask[0].p, ask[1].p, ask[1].n, signature, &n, &public, e);
 
 	if (r < 0)
 		return r;
-	log_info("signed: a record of %zu bytes with %s, for %s", ask[1].n, (const char *)ask[0].p,
-		(const char *)ask[2].p);
+	log_info("signed: a %s of %zu bytes with %s, for %s", what, ask[1].n,
+		(const char *)ask[0].p, (const char *)ask[2].p);
 	both = *hold = xcalloc(1, n + strlen(public) + 1);
 	memcpy(both, signature, n);
 	memcpy(both + n, public, strlen(public));
 	ret[0] = (struct wire_value){.p = both, .n = n};
 	ret[1] = (struct wire_value){.p = both + n, .n = strlen(public)};
 	return 0;
+}
+
+static int do_sign(struct keyring *k, const struct wire_value *ask, struct wire_value *ret,
+	void **hold, struct err *e)
+{
+	return sign_with(k, keyring_sign, "record", ask, ret, hold, e);
+}
+
+static int do_sign_record(struct keyring *k, const struct wire_value *ask, struct wire_value *ret,
+	void **hold, struct err *e)
+{
+	return sign_with(k, keyring_sign_checkpoint, "checkpoint", ask, ret, hold, e);
 }
 
 static int (*const handlers[KEYD_OP_END])(struct keyring *k, const struct wire_value *ask,
@@ -138,6 +153,7 @@ static int (*const handlers[KEYD_OP_END])(struct keyring *k, const struct wire_v
 	[KEYD_CERTIFY] = do_certify,
 	[KEYD_DERIVE] = do_derive,
 	[KEYD_SIGN] = do_sign,
+	[KEYD_SIGN_RECORD] = do_sign_record,
 };
 
 static int handle(struct keyring *k, unsigned caller, uint8_t *p, size_t n, uint8_t *answer,

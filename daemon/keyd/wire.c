@@ -37,6 +37,11 @@ const struct wire_row wire_rows[KEYD_OP_END] = {
 		.ask = {{"key", WIRE_TEXT, NAME}, {"record", WIRE_BYTES, 1, 49152},
 			{"who", WIRE_TEXT, 0, 256}},
 		.answer = {{"signature", WIRE_BYTES, 1, 1024}, {"public", WIRE_TEXT, 1, 2048}}},
+	[KEYD_SIGN_RECORD] = {.name = "sign-record",
+		.callers = CALLER_LINE,
+		.ask = {{"key", WIRE_TEXT, NAME}, {"checkpoint", WIRE_BYTES, 1, 511},
+			{"who", WIRE_TEXT, 0, 256}},
+		.answer = {{"signature", WIRE_BYTES, 64, 64}, {"public", WIRE_TEXT, 1, 2048}}},
 };
 
 const struct wire_field wire_error_fields[] = {
