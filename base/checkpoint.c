@@ -175,6 +175,15 @@ char *checkpoint_note(
 	return xasprintf("%s\n" DASH "%s %s\n", text, origin, base64);
 }
 
+/* Bits that are left over at its end are zero: one text for each signature. */
+static uint8_t *strict_base64(const char *s, size_t *ret_n)
+{
+	_cleanup_(freep) uint8_t *raw = base64_parse(s, ret_n);
+	_cleanup_(freep) char *again = raw ? base64_of(raw, *ret_n) : NULL;
+
+	return again && !strcmp(again, s) ? steal_ptr(&raw) : NULL;
+}
+
 /* A line of a signature: of whom, and its bytes (owned by the caller); NULL for what is none. */
 static uint8_t *read_signature(char *line, const char **ret_name, size_t *ret_n)
 {
@@ -187,7 +196,7 @@ static uint8_t *read_signature(char *line, const char **ret_name, size_t *ret_n)
 	if (!space || space == *ret_name)
 		return NULL;
 	*space = 0;
-	return base64_parse(space + 1, ret_n);
+	return strict_base64(space + 1, ret_n);
 }
 
 /* Each line of the host's: its blob to found(); an error of it does not end the search. */
