@@ -429,5 +429,182 @@ class Record(unittest.TestCase):
         self.assertEqual(status, 1, said)
 
 
+    def test_the_page_of_the_docs_verifies_a_unit_with_openssl_and_sha256sum(self):
+        page = line.read(os.path.join(line.ROOT, 'docs', 'records.md'))
+        script = page[page.index("```sh\n# verify a unit's records") + 6:]
+        script = script[:script.index('```')]
+        home = os.path.join(self.station.home, 'by-hand')
+        os.mkdir(home)
+        shutil.copyfile(self.station.public(self.station.record_key), os.path.join(home, 'log.pem'))
+        shutil.copyfile(self.station.public(self.station.document_key), os.path.join(home, 'documents.pem'))
+
+        def by_hand(envelope):
+            line.write(os.path.join(home, 'unit.json'), json.dumps(envelope))
+            return subprocess.run(['sh', '-euc', script], cwd=home, capture_output=True, text=True)
+        envelope = json.loads(line.read(self.unit_file))
+        good = by_hand(envelope)
+        self.assertEqual(good.returncode, 0, good)
+        self.assertIn('the record is among those of the checkpoint', good.stdout)
+        self.assertIn('Signature Verified Successfully', good.stdout)
+        payload = base64.b64decode(envelope['payload'])
+        at = payload.index(b'vdd')
+        envelope['payload'] = base64.b64encode(payload[:at] + b'vda' + payload[at + 3:]).decode()
+        self.assertNotEqual(by_hand(envelope).returncode, 0)
+
+    def test_a_log_that_nobody_has_open_is_read_and_stays(self):
+        path = self.copy()
+        with sqlite3.connect(path) as d:
+            # Another program's reader keeps sqlite from moving the log into the file when it closes.
+            reader = sqlite3.connect(path)
+            reader.execute('BEGIN')
+            reader.execute('SELECT count(*) FROM runs').fetchone()
+            d.execute("UPDATE clock SET floor_ms = floor_ms + 1")
+            d.commit()
+            for suffix in ('', '-wal'):
+                shutil.copyfile(path + suffix, path + '.copy' + suffix)
+            reader.close()
+        copy = path + '.copy'
+        self.assertGreater(os.path.getsize(copy + '-wal'), 0)
+        before = digest(copy), digest(copy + '-wal'), sorted(os.listdir(os.path.dirname(path)))
+        status, found, said = verify('--database', copy, '--key', self.keys)
+        self.assertEqual((status, found), (0, []), said)
+        self.assertEqual((digest(copy), digest(copy + '-wal'), sorted(os.listdir(os.path.dirname(path)))), before)
+
+
+class Notary(http.server.BaseHTTPRequestHandler):
+    """Whoever keeps checkpoints elsewhere: says no a few times first."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['Content-Length'])).decode()
+        self.server.asked += 1
+        status = 503 if self.server.asked <= 2 else 201
+        if status == 201:
+            self.server.kept.append((self.path, self.headers['Content-Type'], body))
+        self.send_response(status)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+class Life(unittest.TestCase):
+    def station(self, *args, **kw):
+        s = Station(*args, **kw)
+        self.addCleanup(s.close)
+        return s
+
+    def test_checkpoints_go_to_a_service_also_when_it_says_no_first(self):
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Notary)
+        server.asked, server.kept = 0, []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        s = self.station(", service: archive, path: /log}\nservices:\n  archive: {url: 'http://127.0.0.1:%d'" % server.server_address[1])
+        s.make(6)
+        line.wait_for('a checkpoint is kept elsewhere', lambda: server.kept)
+        path, kind, note = server.kept[0]
+        self.assertEqual((path, kind), ('/log', 'text/plain; charset=utf-8'))
+        self.assertIn(note, [c['note'] for c in s.api.get('/records/checkpoints')['items']])
+        kept = os.path.join(s.home, 'kept')
+        line.write(kept, note)
+        # While provd works.
+        status, found, said = verify('--database', s.database, '--key', s.keys(), '--checkpoint', kept)
+        self.assertEqual((status, found), (0, []), said)
+        event = [e for e in s.api.all('/events') if e['type'] == 'records-checkpoint'][0]['data']
+        self.assertTrue(event['signed'])
+
+    def test_a_kill_in_the_middle_leaves_tree_and_runs_equal(self):
+        s = self.station()
+        r = random.Random(SEED)
+        s.api.post('/jobs', {'recipe': 'record@1', 'quantity': 200})
+        for i in range(8):
+            have = len(s.runs())
+            line.wait_for('a run more', lambda: len(s.runs()) > have)
+            for b in (1, 2):
+                s.sim.ctl('next', board='b%d' % b, gap_ms=r.choice((5, 50, 100)))
+            have += r.randrange(2)
+            line.wait_for('something goes on', lambda: len(s.runs()) > have or
+                          [x for x in s.api.get('/stations')['items'] if x['state'] == 'running'])
+            s.provd.kill()
+            with self.subTest(kill=i):
+                status, found, said = verify('--database', s.database)
+                self.assertEqual((status, found), (0, []), said)
+            s.start()
+        self.assertEqual(s.provd.term(), 0)
+        status, found, said = verify('--database', s.database, '--key', s.keys())
+        self.assertEqual((status, found), (0, []), said)
+        with sqlite3.connect(s.database) as d:
+            self.assertEqual(said['records'], d.execute('SELECT count(*) FROM runs WHERE chain IS NOT NULL').fetchone()[0])
+            self.assertEqual(said['covered'], said['records'])
+
+    def test_a_restored_backup_is_another_history(self):
+        s = self.station()
+        s.make(3)
+        self.assertEqual(s.provd.term(), 0)
+        backup = s.database + '.backup'
+        shutil.copyfile(s.database, backup)
+        s.start()
+        s.make(3)
+        lost = s.provctl('record', 'checkpoint').stdout
+        kept = os.path.join(s.home, 'lost.txt')
+        line.write(kept, lost)
+        self.assertEqual(s.provd.term(), 0)
+        for name in os.listdir(os.path.dirname(s.database)):
+            if name.startswith('provd.db') and not name.endswith('.backup'):
+                os.unlink(os.path.join(os.path.dirname(s.database), name))
+        shutil.move(backup, s.database)
+        s.start()
+        self.assertEqual(s.provctl('records', 'accept', '--reason', 'restored').returncode, 0)
+        s.make(3)
+        now = s.provctl('record', 'checkpoint').stdout
+        self.assertEqual(s.provd.term(), 0)
+        lost, now = lost.splitlines(), now.splitlines()
+        # The same host and as many records, and nobody can take one for the other.
+        self.assertEqual(lost[:2], now[:2])
+        self.assertNotEqual(lost[2], now[2])
+        self.assertEqual([x.split()[2] for x in (lost[3], now[3])], ['1', '2'])
+        status, found, said = verify('--database', s.database, '--key', s.keys())
+        self.assertEqual((status, found), (0, []), said)
+        status, found, said = verify('--database', s.database, '--key', s.keys(), '--checkpoint', kept)
+        self.assertEqual(status, 1, said)
+        self.assertRegex(found[0], 'given is of other records than the first 6 here: after record [0-9]+, and up to it, this is another history')
+
+    def test_without_a_key_process_checkpoints_say_that_they_are_not_signed(self):
+        s = self.station(signer=False)
+        s.make(2)
+        note = s.provctl('record', 'checkpoint').stdout
+        self.assertNotIn('\u2014', note)
+        newest = s.api.get('/records/checkpoint')
+        self.assertEqual((newest['signed'], newest['public_key'], newest['size']), (False, None, 2))
+        path = os.path.join(s.home, 'unit.json')
+        serial = [r for r in s.runs() if r['outcome'] == 'passed'][0]['serial']
+        self.assertEqual(s.provctl('record', 'export', serial, '--file', path).returncode, 0)
+        self.assertEqual(json.loads(line.read(path))['signatures'], [])
+        status, found, said = verify(path)
+        self.assertEqual((status, found, said['covered']), (0, [], 0), said)
+        self.assertEqual(verify('--database', s.database)[:2], (0, []))
+
+    def test_the_certificate_of_conformance_loads_nothing(self):
+        s = self.station()
+        s.make(1)
+        run, = s.runs()
+        self.assertEqual(run['outcome'], 'passed', run)
+        a = s.api.request('GET', '/units/%s/certificate-of-conformance' % run['serial'])
+        page = a.body.decode()
+        self.assertEqual((a.status, a.headers['Content-Type']), (200, 'text/html; charset=utf-8'))
+        policy = a.headers['Content-Security-Policy']
+        self.assertIn("default-src 'none'", policy)
+        style = page[page.index('<style>') + 7:page.index('</style>')]
+        self.assertIn("style-src 'sha256-%s'" % base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(), policy)
+        for word in ('<script', ' src=', 'href=', 'http:', 'url(', 'onload', 'style='):
+            self.assertNotIn(word, page)
+        record = json.loads(s.api.get('/runs/%s/record' % run['id'])['record'])
+        text = s.api.get('/runs/%s/record' % run['id'])['record']
+        for word in (run['serial'], 'vdd', 'record', hashlib.sha256(text.encode()).hexdigest(), record['report']['recipe']['sha256']):
+            self.assertIn(word, page)
+        self.assertEqual(s.api.request('GET', '/units/nobody/certificate-of-conformance').status, 404)
+
+
 if __name__ == '__main__':
     line.main()
