@@ -163,8 +163,9 @@ int record_of_unit(struct db *d, const char *serial_or_id, json_t **ret, struct 
 
 static int newest_pass(struct db *d, const json_t *unit, int64_t *ret, struct err *e)
 {
-	static const char sql[] = "SELECT max(chain) FROM runs WHERE unit_id = ? AND state = 'finished'"
-				  " AND outcome = 'passed' AND deferred = 0 AND completes IS NULL";
+	static const char sql[] =
+		"SELECT max(chain) FROM runs WHERE unit_id = ? AND state = 'finished'"
+		" AND outcome = 'passed' AND deferred = 0 AND completes IS NULL";
 	const char *id = json_string_value(json_object_get(unit, "id"));
 	const char *state = json_string_value(json_object_get(unit, "state"));
 	int r = strcmp(state, "passed") != 0
@@ -195,8 +196,9 @@ static int conformance_in(struct db *d, json_t *unit, json_t **ret, struct err *
 	*ret = json_pack("{s:O, s:o, s:I, s:s, s:s}", "unit", unit, "record",
 		json_loads(text, JSON_REJECT_DUPLICATES, NULL), "n", (json_int_t)n, "sha256",
 		sha256_hex_of(text, strlen(text), hex), "checkpoint", note);
-	return *ret ? 0 : err_set(e, ERR_RECORDS_DAMAGED,
-				  "record %lld is not JSON: verify the records", (long long)n);
+	return *ret ? 0
+		    : err_set(e, ERR_RECORDS_DAMAGED, "record %lld is not JSON: verify the records",
+			      (long long)n);
 }
 
 int record_conformance(struct db *d, const char *serial_or_id, json_t **ret, struct err *e)
