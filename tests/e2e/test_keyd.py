@@ -360,6 +360,17 @@ class Tokens(Base):
                 self.keyd.stop()
                 self.home = home
 
+    def test_a_key_in_a_token_signs_checkpoints(self):
+        t, a = self.token(('ED25519',))
+        public = self.save('log.pem', keyd.run('openssl', 'x509', '-in', a.cert, '-noout', '-pubkey'))
+        pin = self.save('pin', keyd.SoftToken.PIN + '\n')
+        os.chmod(pin, 0o600)
+        k = self.start('signers:\n  log: {key: %r, signs: checkpoints, public: %s, pin: {file: %s}}\n' % (a.key, public, pin), t.env)
+        text = ('provd.records/00112233445566ff\n1\n%s=\nepoch 00112233445566ff 1\ntime 2026-11-30T08:00:00.000Z\n' % ('A' * 43)).encode()
+        signature, _ = k.client().sign_record('log', text)
+        keyd.run('openssl', 'pkeyutl', '-verify', '-pubin', '-inkey', public, '-rawin', '-in', self.save('signed', text),
+                 '-sigfile', self.save('signature', signature))
+
     def test_a_key_that_was_made_in_the_token_and_never_left_it(self):
         t = keyd.SoftToken(self.home)
         t.p11('--keypairgen', '--key-type', 'EC:prime256v1', '--label', 'issuer', '--id', 'a1')
