@@ -55,6 +55,34 @@ static int get_run_record(struct call *c, struct err *e)
 	return api_answer_one(c, read_run_record, e);
 }
 
+/* Digits alone; `absent` where the query has none. */
+static int number_query(
+	const struct call *c, const char *name, int64_t absent, int64_t *ret, struct err *e)
+{
+	const char *s = request_query(c->rq, name);
+	size_t n = s ? strspn(s, "0123456789") : 0;
+
+	if (s && (n == 0 || n > 15 || s[n]))
+		return err_set(e, ERR_INVALID, "'%s' must be the number of a record", name);
+	*ret = s ? strtoll(s, NULL, 10) : absent;
+	return 0;
+}
+
+static int read_range(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	int64_t from, to;
+	int r = number_query(c, "from", 1, &from, e);
+
+	if (r == 0)
+		r = number_query(c, "to", 0, &to, e);
+	return r < 0 ? r : record_range(d, from, to, ret, e);
+}
+
+static int get_range(struct call *c, struct err *e)
+{
+	return api_answer_one(c, read_range, e);
+}
+
 static int read_unit_record(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
 	return record_of_unit(d, request_param(c->rq, "id"), ret, e);
@@ -163,7 +191,10 @@ static int get_conformance(struct call *c, struct err *e)
 static const struct query_param query_page[] = {QUERY_PAGE, {0}};
 static const struct query_param query_signer[] = {{"signer", NULL}, {0}};
 
+static const struct query_param query_range[] = {{"from", NULL}, {"to", NULL}, {0}};
+
 const struct route routes_export[] = {
+	{HTTP_GET, "/api/v1/records/range", MAY_READ, ROUTE_NO_BODY, 0, get_range, query_range},
 	{HTTP_GET, "/api/v1/records/checkpoints", MAY_READ, ROUTE_NO_BODY, 0, get_checkpoints,
 		query_page},
 	{HTTP_POST, "/api/v1/records/checkpoints", MAY_ORDER, 0, 0, post_checkpoint, NULL,

@@ -235,22 +235,35 @@ static int get_and_write(struct ctl *c, const char *path, const char *file)
 	return r < 0 ? ctl_fail(&e) : 0;
 }
 
+static char *export_path(
+	const char *serial, const char *run, const char *from, const char *to, const char *signer)
+{
+	_cleanup_(freep) char *id = run || serial ? url_segment(run ? run : serial) : NULL;
+	_cleanup_(freep) char *by = signer ? url_segment(signer) : NULL;
+
+	if (!id)
+		return xasprintf("/api/v1/records/range?from=%s%s%s", from ? from : "1",
+			to ? "&to=" : "", to ? to : "");
+	return xasprintf("/api/v1/%s/%s/record%s%s", run ? "runs" : "units", id,
+		by ? "?signer=" : "", by ? by : "");
+}
+
 static int record_export(struct ctl *c, int argc, char **argv)
 {
-	const char *run = NULL, *file = NULL, *signer = NULL;
-	const struct option_row rows[] = {
-		{"run", &run, NULL}, {"file", &file, NULL}, {"signer", &signer, NULL}, {0}};
+	const char *run = NULL, *file = NULL, *signer = NULL, *from = NULL, *to = NULL;
+	const struct option_row rows[] = {{"run", &run, NULL}, {"file", &file, NULL},
+		{"signer", &signer, NULL}, {"from", &from, NULL}, {"to", &to, NULL}, {0}};
 	char *word = NULL;
+	int64_t ignored;
 	int n = ctl_options(argc, argv, rows, &word, 1);
 
-	if (n < 0 || (n == 1) == (run != NULL) || (run && signer))
+	if (n < 0 || (n == 1) + (run != NULL) + (from || to) != 1 || (signer && n != 1))
 		return ctl_usage(
-			"record export SERIAL [--signer NAME] [--file FILE], or record export --run ID [--file FILE]");
+			"record export SERIAL [--signer NAME], --run ID, or --from N --to N; [--file FILE]");
+	if (!number_of(from, &ignored) || !number_of(to, &ignored))
+		return ctl_usage("--from and --to are numbers of records, from 1");
 
-	_cleanup_(freep) char *id = url_segment(run ? run : word);
-	_cleanup_(freep) char *by = signer ? url_segment(signer) : NULL;
-	_cleanup_(freep) char *path = xasprintf("/api/v1/%s/%s/record%s%s", run ? "runs" : "units",
-		id, by ? "?signer=" : "", by ? by : "");
+	_cleanup_(freep) char *path = export_path(n == 1 ? word : NULL, run, from, to, signer);
 
 	return get_and_write(c, path, file);
 }
@@ -278,8 +291,8 @@ static int record_checkpoint(struct ctl *c, int argc, char **argv)
 const struct command commands_record[] = {
 	{"record verify", "FILE|--database PATH [--key FILE] ...",
 		"Whether records are what was recorded, without a daemon", record_verify},
-	{"record export", "SERIAL|--run ID [--file FILE]",
-		"All records of a unit, or that of a run, with their proofs", record_export},
+	{"record export", "SERIAL|--run ID|--from N --to N [--file F]",
+		"Records of a unit, of a run or a range, with their proofs", record_export},
 	{"record checkpoint", "[--newest] [--file FILE]",
 		"A checkpoint of all records now, or the newest that was made", record_checkpoint},
 	{0},

@@ -60,6 +60,59 @@ static int run_in(struct db *d, const char *run, json_t **ret, struct err *e)
 	return 0;
 }
 
+/* --- of a range --- */
+
+static int entries_from(
+	struct db *d, int64_t from, int64_t to, int64_t size, json_t *list, struct err *e)
+{
+	int r = 0;
+
+	for (int64_t n = from; r == 0 && n <= to; n++) {
+		json_t *entry = NULL;
+
+		r = entry_of(d, n, size, &entry, e);
+		if (r == 0)
+			json_array_append_new(list, entry);
+	}
+	return r;
+}
+
+static int range_in(struct db *d, int64_t from, int64_t to, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *note = NULL;
+	json_t *list = json_array();
+	int64_t size = 0, records = 0, missing;
+	int r = run_records_count(d, &records, &missing, e);
+
+	if (r == 0 && to == 0)
+		to = MIN(records, from + RECORD_RANGE_MAX - 1);
+	if (r == 0 && (from < 1 || to < from || to - from >= RECORD_RANGE_MAX))
+		r = err_set(e, ERR_INVALID,
+			"the records %lld to %lld: numbers from 1 on expected, at most %d of them",
+			(long long)from, (long long)to, RECORD_RANGE_MAX);
+	if (r == 0)
+		r = checkpoints_over(d, to, &note, &size, e);
+	if (r == 0)
+		r = entries_from(d, from, to, size, list, e);
+	if (r == 0)
+		*ret = json_pack("{s:s, s:s, s:I, s:I, s:O}", "_type", RECORD_RANGE_TYPE,
+			"checkpoint", note, "from", (json_int_t)from, "to", (json_int_t)to,
+			"records", list);
+	json_decref(list);
+	return r;
+}
+
+int record_range(struct db *d, int64_t from, int64_t to, json_t **ret, struct err *e)
+{
+	int r = db_snapshot(d, e);
+
+	if (r < 0)
+		return r;
+	r = range_in(d, from, to, ret, e);
+	db_rollback(d);
+	return r;
+}
+
 /* --- of a unit --- */
 
 static int numbers_of(struct db *d, const char *unit, json_t **ret, struct err *e)

@@ -35,7 +35,7 @@ struct verify_result {
  * read. */
 int verify_database(
 	const char *path, const struct verify_opts *o, struct verify_result *ret, struct err *e);
-/* A checkpoint (*.txt), the record of a run, or the records of a unit, as they were exported. -ERR_INVALID for
+/* A checkpoint (*.txt), the record of a run, a range of records, or the records of a unit, as they were exported. -ERR_INVALID for
  * what is none of them, with the place where that is seen. */
 int verify_file(const void *bytes, size_t n, const struct verify_opts *o, struct verify_result *ret,
 	struct err *e);

@@ -206,6 +206,34 @@ static void check_run(struct file *f, const json_t *o)
 	check_entry(f, 0, o);
 }
 
+/* --- a range --- */
+
+static void check_range(struct file *f, const json_t *o)
+{
+	static const char *const names[] = {"_type", "checkpoint", "from", "to", "records", NULL};
+	const json_t *list = json_object_get(o, "records");
+	const int64_t from = json_integer_value(json_object_get(o, "from"));
+	const int64_t to = json_integer_value(json_object_get(o, "to"));
+	json_t *entry;
+	size_t i;
+
+	only_members(f, "the file", o, names);
+	check_note(f, verify_text(o, "checkpoint"));
+	if (from < 1 || to < from || (size_t)(to - from) + 1 != json_array_size(list))
+		verify_found(&f->v,
+			"the file says that it has the records %lld to %lld, and has %zu",
+			(long long)from, (long long)to, json_array_size(list));
+	json_array_foreach((json_t *)list, i, entry) {
+		const int64_t n = json_integer_value(json_object_get(entry, "n"));
+
+		if (n != from + (int64_t)i)
+			verify_found(&f->v,
+				"entry %zu: it is number %lld, and number %lld was expected: one is missing, was added or has another place",
+				i + 1, (long long)n, (long long)(from + (int64_t)i));
+		check_entry(f, i, entry);
+	}
+}
+
 /* --- the records of a unit --- */
 
 static void check_subject(struct file *f, const json_t *statement, const json_t *unit)
@@ -375,9 +403,11 @@ static int check_json(struct file *f, const char *text, struct err *e)
 		r = check_envelope(f, o, e);
 	else if (!strcmp(verify_text(o, "_type"), RECORD_PROOF_TYPE))
 		check_run(f, o);
+	else if (!strcmp(verify_text(o, "_type"), RECORD_RANGE_TYPE))
+		check_range(f, o);
 	else
 		r = err_set(e, ERR_INVALID,
-			"this is not a record of provd: a checkpoint, the record of a run or the envelope of a unit expected, and its type is '%.60s'",
+			"this is not a record of provd: a checkpoint, the record of a run, a range or the envelope of a unit expected, and its type is '%.60s'",
 			verify_text(o, "_type"));
 	json_decref(o);
 	return r;

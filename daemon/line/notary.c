@@ -24,6 +24,7 @@ struct notary {
 	char *db_path;
 	pthread_t thread;
 	struct cancel stop;
+	int64_t begun_ms; /* the wall clock: the first checkpoint comes as long after it as any other */
 	struct mutex lock;	      /* one checkpoint at a time */
 	struct db *db;		      /* under lock: to read; NULL: not open */
 	char trouble[ERR_TEXT_BYTES]; /* under lock: that was logged last */
@@ -65,16 +66,18 @@ static bool is_covered(const struct checkpoint *now, const struct checkpoint_row
 	       !strcmp(old.epoch, now->epoch);
 }
 
-static bool is_due(const struct checkpoint *now, const struct checkpoint_row *newest,
-	const struct records_config *c)
+static bool is_due(const struct notary *n, const struct checkpoint *now,
+	const struct checkpoint_row *newest, const struct records_config *c)
 {
+	const int64_t since_ms = newest->size > 0 ? newest->at_ms : n->begun_ms;
+
 	if (is_covered(now, newest))
 		return false;
 	if (newest->size == now->size || now->size - newest->size >= c->every_runs)
 		return true;
 	/* A clock that was set back does not put it off for long. */
-	return newest->at_ms > now->time_ms ||
-	       now->time_ms - newest->at_ms >= (int64_t)(c->every_us / US_PER_MS);
+	return since_ms > now->time_ms ||
+	       now->time_ms - since_ms >= (int64_t)(c->every_us / US_PER_MS);
 }
 
 /* --- one checkpoint --- */
@@ -91,7 +94,7 @@ static int add_to_outbox(struct db *tx, const struct made *m, struct err *e)
 	json_t *payload = json_pack("{s:s, s:s}", "path", m->config->path, "note", m->note);
 	const struct outbox_new row = {.kind = OUTBOX_KIND_CHECKPOINT,
 		.key = key,
-		.order_key = OUTBOX_KIND_CHECKPOINT,
+		.order_key = key, /* one that is refused stops no other */
 		.target = m->config->service,
 		.payload = payload};
 	int r = outbox_add(tx, &row, e);
@@ -159,7 +162,7 @@ static int make_if_due(struct notary *n, bool forced, int64_t *ret_missing, stru
 	mutex_lock(&n->lock);
 	r = look(n, &now, &newest, ret_missing, e);
 	if (r == 0 &&
-		(forced ? !is_covered(&now, &newest) : is_due(&now, &newest, &config->records)))
+		(forced ? !is_covered(&now, &newest) : is_due(n, &now, &newest, &config->records)))
 		r = make(n, &now, &config->records, e);
 	mutex_unlock(&n->lock);
 	config_unref(config);
@@ -229,6 +232,7 @@ int notary_start(
 	int r = cancel_init(&n->stop, e);
 
 	n->line = line;
+	n->begun_ms = wall_ms();
 	n->db_path = xstrdup(db_path);
 	mutex_init(&n->lock);
 	if (r == 0) {

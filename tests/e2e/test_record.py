@@ -126,7 +126,9 @@ class Record(unittest.TestCase):
             cls.serial = serial
             cls.unit_file = os.path.join(s.home, 'unit.json')
             cls.run_file = os.path.join(s.home, 'run.json')
-            for args in ((serial, '--file', cls.unit_file), ('--run', cls.run_id, '--file', cls.run_file)):
+            cls.range_file = os.path.join(s.home, 'range.json')
+            for args in ((serial, '--file', cls.unit_file), ('--run', cls.run_id, '--file', cls.run_file),
+                         ('--from', '4', '--to', '11', '--file', cls.range_file)):
                 p = s.provctl('record', 'export', *args)
                 assert p.returncode == 0, p
             cls.keys = s.keys()
@@ -157,7 +159,7 @@ class Record(unittest.TestCase):
         self.assertEqual((said['records'], said['covered'], said['trusted']), (23, 23, True), said)
         self.assertGreaterEqual(said['checkpoints'], 3)
         self.assertEqual((digest(path), os.stat(path).st_mtime_ns, sorted(os.listdir(os.path.dirname(path)))), before)
-        for name in (self.unit_file, self.run_file):
+        for name in (self.unit_file, self.run_file, self.range_file):
             status, found, said = verify(name, '--key', self.keys)
             self.assertEqual((status, found), (0, []), said)
         self.assertEqual(verify('--database', path)[:2], (0, []))
@@ -404,7 +406,7 @@ class Record(unittest.TestCase):
         path = os.path.join(self.station.home, 'changed')
         done = 0
         while done < 100:
-            with open(r.choice((self.unit_file, self.run_file)), 'rb') as f:
+            with open(r.choice((self.unit_file, self.run_file, self.range_file)), 'rb') as f:
                 data = f.read()
             b = self.changes_of(r, data)
             if b == data or b.strip() == data.strip():
@@ -415,7 +417,26 @@ class Record(unittest.TestCase):
             with self.subTest(n=done):
                 status, found, said = verify(path, '--key', self.keys)
                 self.assertNotEqual(status, 0, said)
-                self.assertTrue(found or 'provctl: ' in said, said)
+                # Where it cannot be read any more, that is the place; else each finding has its own.
+                for text in found or [said]:
+                    self.assertRegex(text, r'entry \d+: run|checkpoint|envelope|statement|predicate|the file|line \d+, column \d+|bytes')
+
+    def test_a_record_that_is_left_out_of_a_range_or_has_another_place_is_named(self):
+        whole = json.loads(line.read(self.range_file))
+        path = os.path.join(self.station.home, 'range-changed')
+
+        def found_in(change):
+            o = json.loads(json.dumps(whole))
+            change(o['records'])
+            line.write(path, json.dumps(o))
+            status, found, said = verify(path, '--key', self.keys)
+            self.assertEqual(status, 1, said)
+            return '\n'.join(found)
+        self.assertEqual([e['n'] for e in whole['records']], list(range(4, 12)))
+        self.assertIn('entry 3: it is number 7, and number 6 was expected', found_in(lambda r: r.pop(2)))
+        self.assertIn('and has 7', found_in(lambda r: r.pop()))
+        self.assertIn('entry 1: it is number 5, and number 4 was expected', found_in(lambda r: r.insert(0, r.pop(1))))
+        self.assertIn('entry 2: run', found_in(lambda r: r[1].update(record=r[2]['record'])))
 
     def test_a_run_that_is_left_out_of_a_unit_is_missed(self):
         envelope = json.loads(line.read(self.unit_file))
@@ -569,6 +590,20 @@ class Life(unittest.TestCase):
         status, found, said = verify('--database', s.database, '--key', s.keys(), '--checkpoint', kept)
         self.assertEqual(status, 1, said)
         self.assertRegex(found[0], 'given is of other records than the first 6 here: after record [0-9]+, and up to it, this is another history')
+
+    def test_runs_of_before_the_update_get_their_records(self):
+        s = self.station()
+        s.make(4)
+        self.assertEqual(s.provd.term(), 0)
+        with sqlite3.connect(s.database) as d:
+            d.executescript('DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints; PRAGMA user_version = 12;')
+        s.forget_page_sums()
+        s.start()
+        line.wait_for('all runs have a record', lambda: s.api.request('GET', '/records/range?from=4').status == 200)
+        s.make(1)
+        self.assertEqual(s.provd.term(), 0)
+        status, found, said = verify('--database', s.database, '--key', s.keys())
+        self.assertEqual((status, found, said['records'], said['covered']), (0, [], 5, 5), said)
 
     def test_without_a_key_process_checkpoints_say_that_they_are_not_signed(self):
         s = self.station(signer=False)
