@@ -278,6 +278,50 @@ class Record(unittest.TestCase):
                 self.assertTrue(found, said)
                 self.assertTrue([f for f in found for name in changed[1] if name in f], (changed, found))
 
+    @staticmethod
+    def all_rows(path):
+        """What a reader sees of these tables, with types; None where it cannot be read."""
+        d = sqlite3.connect('file:%s?immutable=1' % path, uri=True)
+        d.text_factory = bytes
+        try:
+            seen = []
+            for table in TABLES:
+                names = [r[1].decode() for r in d.execute('PRAGMA table_info(%s)' % table)]
+                seen.append(d.execute('SELECT %s FROM %s NOT INDEXED' % (', '.join('%s, typeof(%s)' % (n, n) for n in names), table)).fetchall())
+            return seen
+        except sqlite3.Error:
+            return None
+        finally:
+            d.close()
+
+    def test_100_flipped_bits_in_the_pages_of_the_file_are_found_where_a_reader_sees_them(self):
+        r = random.Random(SEED)
+        path = self.copy()
+        with sqlite3.connect(path) as d:
+            size, = d.execute('PRAGMA page_size').fetchone()
+            pages = [p for p, in d.execute('SELECT pageno FROM dbstat WHERE name IN (%s) ORDER BY pageno' % ', '.join('?' * len(TABLES)), TABLES)]
+        with open(path, 'rb') as f:
+            data = f.read()
+        want = self.all_rows(path)
+        seen = 0
+        for n in range(400):
+            b = bytearray(data)
+            at = (r.choice(pages) - 1) * size + r.randrange(size)
+            b[at] ^= 1 << r.randrange(8)
+            with open(path, 'wb') as f:
+                f.write(b)
+            status, found, said = verify('--database', path, '--key', self.keys)
+            got = self.all_rows(path)
+            if got == want:
+                continue
+            seen += 1
+            differ = got and [(t, set(a) ^ set(b)) for t, a, b in zip(TABLES, want, got) if a != b]
+            with self.subTest(n=n, at=at):
+                self.assertNotEqual(status, 0, (differ, said))
+            if seen == 100:
+                break
+        self.assertGreaterEqual(seen, 100)
+
     def test_a_changed_row_is_named_with_its_step_and_what_was_recorded(self):
         path = self.copy()
         with self.open_to_change(path) as d:
