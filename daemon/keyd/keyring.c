@@ -77,14 +77,19 @@ static int load_issuer(
 	return r;
 }
 
-/* The key of checkpoints is made on its first use. */
+/* The key of checkpoints is made on its first use, and not by whoever only looks. */
+static bool is_to_be_made(const struct named_key *c)
+{
+	return c->signs == SIGNS_CHECKPOINTS && !key_place_is_token(&c->place) &&
+	       access(c->place.key, F_OK) < 0 && errno == ENOENT;
+}
+
 static int make_record_key(const struct named_key *c, struct err *e)
 {
 	_cleanup_(seal_freep) struct seal *made = NULL;
 	int r;
 
-	if (c->signs != SIGNS_CHECKPOINTS || key_place_is_token(&c->place) ||
-		access(c->place.key, F_OK) == 0 || errno != ENOENT)
+	if (!is_to_be_made(c))
 		return 0;
 	r = seal_open(c->place.key, &made, e);
 	if (r == 0)
@@ -153,7 +158,7 @@ unsigned keyring_try(struct keyring *k)
 			closed++;
 		}
 	for (size_t i = 0; i < k->config->signers; i++)
-		if (open_signer(k, i, &e) < 0) {
+		if (!is_to_be_made(&k->config->signer[i]) && open_signer(k, i, &e) < 0) {
 			log_warning("signer %s: %s", k->config->signer[i].name, e.msg);
 			closed++;
 		}

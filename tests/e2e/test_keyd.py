@@ -321,6 +321,9 @@ class Custody(Base):
         a = keyd.Authority(self.home)
         made = os.path.join(self.home, 'log.key')
         k = self.start('signers:\n  records: {key: %s}\n  log: {key: %s, signs: checkpoints}\n  wrong: {key: %s, signs: checkpoints}\n' % (a.key, made, a.key))
+        # Who only looks makes none.
+        self.assertEqual(subprocess.run(k.argv('--check'), capture_output=True).returncode, 0)
+        self.assertFalse(os.path.exists(made))
         root = base64.b64encode(bytes(range(32))).decode()
         good = ('provd.records/00112233445566ff\n7\n%s\nepoch 00112233445566ff 1\ntime 2026-11-30T08:00:00.000Z\n' % root).encode()
         signature, public = k.client().sign_record('log', good)
