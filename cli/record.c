@@ -288,6 +288,22 @@ static int record_checkpoint(struct ctl *c, int argc, char **argv)
 	return r < 0 ? ctl_fail(&e) : 0;
 }
 
+static int unit_conformance(struct ctl *c, int argc, char **argv)
+{
+	const char *file = NULL;
+	const struct option_row rows[] = {{"file", &file, NULL}, {0}};
+	struct err e;
+	char *word;
+
+	if (ctl_options(argc, argv, rows, &word, 1) != 1 || !file)
+		return ctl_usage("unit conformance SERIAL --file PAGE.html");
+
+	_cleanup_(freep) char *id = url_segment(word);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/units/%s/certificate-of-conformance", id);
+
+	return api_download(c, path, file, "", &e) < 0 ? ctl_fail(&e) : 0;
+}
+
 const struct command commands_record[] = {
 	{"record verify", "FILE|--database PATH [--key FILE] ...",
 		"Whether records are what was recorded, without a daemon", record_verify},
@@ -295,5 +311,7 @@ const struct command commands_record[] = {
 		"Records of a unit, of a run or a range, with their proofs", record_export},
 	{"record checkpoint", "[--newest] [--file FILE]",
 		"A checkpoint of all records now, or the newest that was made", record_checkpoint},
+	{"unit conformance", "SERIAL --file PAGE.html",
+		"A certificate of conformance to print, of a unit that passed", unit_conformance},
 	{0},
 };

@@ -669,6 +669,7 @@ class Life(unittest.TestCase):
         s.make(1)
         run, = s.runs()
         self.assertEqual(run['outcome'], 'passed', run)
+        self.assertIn('\u2014', s.provctl('record', 'checkpoint').stdout)
         a = s.api.request('GET', '/units/%s/certificate-of-conformance' % run['serial'])
         page = a.body.decode()
         self.assertEqual((a.status, a.headers['Content-Type']), (200, 'text/html; charset=utf-8'))
@@ -682,6 +683,9 @@ class Life(unittest.TestCase):
         text = s.api.get('/runs/%s/record' % run['id'])['record']
         for word in (run['serial'], 'vdd', 'record', hashlib.sha256(text.encode()).hexdigest(), record['report']['recipe']['sha256']):
             self.assertIn(word, page)
+        saved = os.path.join(s.home, 'page.html')
+        self.assertEqual(s.provctl('unit', 'conformance', run['serial'], '--file', saved).returncode, 0)
+        self.assertEqual(line.read(saved), page)
         self.assertEqual(s.api.request('GET', '/units/nobody/certificate-of-conformance').status, 404)
 
 
