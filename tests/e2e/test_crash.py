@@ -382,6 +382,8 @@ class Crash:
             for problem in (customer.problems + follower.problems + self.engineer.problems)[:5]:
                 self.check(False, problem)
             self.check(l.provd.term() == 0, 'provd ends with 0 at SIGTERM')
+            found = l.found_in_records()
+            self.check(not found, 'the records do not say what was recorded: %s' % found[:5])
             units = l.sim.units()
             with l.provd.db() as d:
                 self.look(d, units, customer, follower, needs)
