@@ -86,10 +86,10 @@ char *db_sums_path(const char *path)
 	return path_with(path, engine_of(path)->sums_suffix);
 }
 
-static int connect_to(const char *path, bool write, struct db **ret, struct err *e)
+int db_connect(const char *path, enum engine_mode mode, struct db **ret, struct err *e)
 {
 	_cleanup_(db_freep) struct db *d = xcalloc(1, sizeof *d);
-	int r = engine_of(path)->open(path, write, &d->engine, e);
+	int r = engine_of(path)->open(path, mode, &d->engine, e);
 
 	if (r < 0)
 		return r;
@@ -101,7 +101,7 @@ static int connect_to(const char *path, bool write, struct db **ret, struct err 
 int db_open(const char *path, struct db **ret, struct err *e)
 {
 	_cleanup_(db_freep) struct db *d = NULL;
-	int r = connect_to(path, true, &d, e);
+	int r = db_connect(path, ENGINE_WRITE, &d, e);
 
 	if (r == 0)
 		r = migrate(d, e);
@@ -116,7 +116,7 @@ int db_open_reader(const char *path, struct db **ret, struct err *e)
 {
 	_cleanup_(db_freep) struct db *d = NULL;
 	int64_t version;
-	int r = connect_to(path, false, &d, e);
+	int r = db_connect(path, ENGINE_READ, &d, e);
 
 	if (r == 0)
 		r = check_schema(d, &version, e);

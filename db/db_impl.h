@@ -36,3 +36,6 @@ struct db {
 /* Forgets the events and marks from those indexes on (a savepoint was rolled back, or all were
  * published). */
 void db_pending_cut(struct db *d, size_t events, size_t marks);
+
+/* A connection as it is, whatever its schema. */
+int db_connect(const char *path, enum engine_mode mode, struct db **ret, struct err *e);

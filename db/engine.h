@@ -17,6 +17,16 @@ struct engine {
 };
 struct engine_stmt;
 
+enum engine_mode {
+	/* Makes the file (0600) and its folder (0700) where they are absent; commits are durable. */
+	ENGINE_WRITE,
+	/* Every statement sees the last commit, and none changes anything. */
+	ENGINE_READ,
+	/* Nobody has the file open or writes to it: no byte of it or next to it is touched, and the sums of
+	 * its pages are not looked at. */
+	ENGINE_STILL
+};
+
 struct engine_ops {
 	const char *name;
 	/* What the names of the files next to the database end with: its log, and the sums by which
@@ -25,9 +35,7 @@ struct engine_ops {
 
 	/* --- required --- */
 
-	/* write: makes the file (0600) and its folder (0700) where they are absent, and commits are
-	 * durable; else every statement sees the last commit, and none changes anything. */
-	int (*open)(const char *path, bool write, struct engine **ret, struct err *e);
+	int (*open)(const char *path, enum engine_mode mode, struct engine **ret, struct err *e);
 	/* After its last statement. */
 	void (*close)(struct engine *g);
 	/* Several statements without parameters or rows. */

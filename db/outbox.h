@@ -10,7 +10,8 @@
 
 #include "db/db.h"
 
-#define OUTBOX_KIND_STEP "step" /* payload: {step, action, with, timeout_us} */
+#define OUTBOX_KIND_STEP       "step"	    /* payload: {step, action, with, timeout_us} */
+#define OUTBOX_KIND_CHECKPOINT "checkpoint" /* payload: {path, note} (base/checkpoint.h) */
 
 struct outbox_new {
 	const char *kind;

@@ -172,14 +172,8 @@ int reports_run(struct db *d, const char *run, json_t **ret, struct err *e)
 	return 0;
 }
 
-int reports_hash(struct db *d, const char *run, const char *prev_hash, char ret_hash[SHA256_HEX],
-	struct err *e)
+int reports_chain(json_t *report, const char *prev_hash, char ret_hash[SHA256_HEX], struct err *e)
 {
-	_cleanup_(json_done) json_t *report = NULL;
-	int r = reports_run(d, run, &report, e);
-
-	if (r < 0)
-		return r;
 	json_object_del(report, "hash");
 	json_object_del(report, "prev_hash");
 
@@ -189,12 +183,23 @@ int reports_hash(struct db *d, const char *run, const char *prev_hash, char ret_
 
 	if (!text) {
 		sha256_free(digest);
-		return err_set(e, ERR_NO_MEMORY, "report of run %s", run);
+		return err_set(e, ERR_NO_MEMORY, "the report of a run");
 	}
 	sha256_add(digest, prev_hash, strlen(prev_hash));
 	sha256_add(digest, text, strlen(text));
 	sha256_end(digest, raw);
 	sha256_free(digest);
 	hex_of(raw, sizeof raw, ret_hash);
+	json_object_set_new(report, "prev_hash", json_string(prev_hash));
+	json_object_set_new(report, "hash", json_string(ret_hash));
 	return 0;
+}
+
+int reports_hash(struct db *d, const char *run, const char *prev_hash, char ret_hash[SHA256_HEX],
+	struct err *e)
+{
+	_cleanup_(json_done) json_t *report = NULL;
+	int r = reports_run(d, run, &report, e);
+
+	return r < 0 ? r : reports_chain(report, prev_hash, ret_hash, e);
 }

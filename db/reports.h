@@ -16,6 +16,8 @@
 
 /* The report of a run, finished or not. `passed` is true for the outcome passed alone. */
 int reports_run(struct db *d, const char *run, json_t **ret, struct err *e);
+/* The hash of a report of reports_run(), which gets its members `prev_hash` and `hash`. */
+int reports_chain(json_t *report, const char *prev_hash, char ret_hash[SHA256_HEX], struct err *e);
 int reports_hash(struct db *d, const char *run, const char *prev_hash, char ret_hash[SHA256_HEX],
 	struct err *e);
 

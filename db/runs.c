@@ -9,6 +9,7 @@
 #include "db/reports.h"
 #include "db/rollups.h"
 #include "db/run_facts.h"
+#include "db/run_record.h"
 #include "db/stmt.h"
 
 /* "none" is the code of what went well: a NULL in the table. */
@@ -143,7 +144,10 @@ static int close_steps(struct db *tx, const struct run_end *end, struct err *e)
 	return MIN(r, 0);
 }
 
-/* The report as it is now becomes the newest link. */
+/* After an update some runs have no record yet: each end of a run catches up a little. */
+#define RECORDS_AT_ONCE 4
+
+/* The report as it is now becomes the newest link, and its record the newest leaf. */
 static int chain(struct db *tx, const char *run, char ret_hash[SHA256_HEX], struct err *e)
 {
 	struct link {
@@ -157,11 +161,19 @@ static int chain(struct db *tx, const char *run, char ret_hash[SHA256_HEX], stru
 		" ORDER BY chain DESC LIMIT 1",
 		columns);
 	static const char put[] = "UPDATE runs SET chain = ?, prev_hash = ?, hash = ? WHERE id = ?";
+	json_t *report = NULL;
 	int r = select_one(tx, e, &last, &newest);
 
 	if (r >= 0)
-		r = reports_hash(tx, run, newest.hash, ret_hash, e);
-	return r < 0 ? r : db_do(tx, e, put, newest.chain + 1, newest.hash, ret_hash, run);
+		r = reports_run(tx, run, &report, e);
+	if (r == 0)
+		r = reports_chain(report, newest.hash, ret_hash, e);
+	if (r == 0)
+		r = db_do(tx, e, put, newest.chain + 1, newest.hash, ret_hash, run);
+	if (r == 0)
+		r = run_records_append(tx, RECORDS_AT_ONCE, run, report, e);
+	json_decref(report);
+	return r;
 }
 
 static int tell_finished(struct db *tx, const struct run_facts *f, const struct run_end *end,

@@ -123,7 +123,13 @@ const struct form_row master_rows[] = {
 	{0},
 };
 
+const char *const signs_names[] = {
+	[SIGNS_DOCUMENTS] = "documents", [SIGNS_CHECKPOINTS] = "checkpoints", NULL};
+
 const struct form_row signer_rows[] = {
+	{"signs", FORM_CHOICE, .def = "documents", .choices = signs_names,
+		.doc = "documents: birth packs and exported records. checkpoints: checkpoints of the records and nothing else, by a key of the kind ed25519; a file that is not there is made.",
+		FORM_AT(struct named_key, signs)},
 	{"key", FORM_TEXT, .required = true, .low = 2, .high = 1024, .doc = KEY_DOC,
 		FORM_AT(struct named_key, place.key)},
 	{"pin", FORM_OWN, .read = named_pin, .rows = pin_rows, .doc = PIN_DOC},

@@ -40,9 +40,14 @@ struct issuer_config {
 	char *client_certificate, *client_key; /* or what signs its messages: absolute paths, PEM */
 };
 
+/* What a signer signs: a key of one purpose cannot be used for the other. */
+enum signs { SIGNS_DOCUMENTS, SIGNS_CHECKPOINTS };
+extern const char *const signs_names[]; /* NULL-terminated */
+
 /* A master, a signer of records, or a token for keys of units. */
 struct named_key {
 	char *name;
+	int signs;    /* enum signs, of a signer */
 	char *public; /* absolute path, PEM: of a signer in a token; NULL: read from the key */
 	struct key_place place;
 };

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/checkpoint.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/outfile.h"
+#include "base/seal.h"
 #include "base/thread.h"
 #include "base/timefmt.h"
 
@@ -81,6 +83,28 @@ static int load_issuer(
 	return r;
 }
 
+/* The key of checkpoints is made on its first use, and not by whoever only looks. */
+static bool is_to_be_made(const struct named_key *c)
+{
+	return c->signs == SIGNS_CHECKPOINTS && !key_place_is_token(&c->place) &&
+	       access(c->place.key, F_OK) < 0 && errno == ENOENT;
+}
+
+static int make_record_key(const struct named_key *c, struct err *e)
+{
+	_cleanup_(seal_freep) struct seal *made = NULL;
+	int r;
+
+	if (!is_to_be_made(c))
+		return 0;
+	r = seal_open(c->place.key, &made, e);
+	if (r == 0)
+		log_notice(
+			"signer %s: its key %s was made; whoever verifies the records needs its public part",
+			c->name, c->place.key);
+	return r;
+}
+
 static int open_signer(struct keyring *k, size_t i, struct err *e)
 {
 	const struct named_key *c = &k->config->signer[i];
@@ -92,6 +116,8 @@ static int open_signer(struct keyring *k, size_t i, struct err *e)
 	if (c->public)
 		r = text ? x509_key_read(text, &expected, e) : -(int)e->code;
 	mutex_lock(&h->lock);
+	if (r == 0 && !h->signer)
+		r = make_record_key(c, e);
 	if (r == 0 && !h->signer)
 		r = signer_open(&c->place, c->public ? &expected : NULL, &h->signer, e);
 	mutex_unlock(&h->lock);
@@ -161,7 +187,7 @@ unsigned keyring_try(struct keyring *k)
 			closed++;
 		}
 	for (size_t i = 0; i < k->config->signers; i++)
-		if (open_signer(k, i, &e) < 0) {
+		if (!is_to_be_made(&k->config->signer[i]) && open_signer(k, i, &e) < 0) {
 			log_warning("signer %s: %s", k->config->signer[i].name, e.msg);
 			closed++;
 		}
@@ -390,18 +416,46 @@ int keyring_derive(struct keyring *k, const char *master, const char *label, con
 	return r < 0 ? r : master_derive(k->master[i].master, label, context, context_n, ret, n, e);
 }
 
-int keyring_sign(struct keyring *k, const char *key, const void *record, size_t n,
+static int sign_by(struct keyring *k, enum signs what, const char *key, const void *text, size_t n,
 	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e)
 {
 	int i = index_of(k->config->signer, k->config->signers, "signer", key, e);
 	int r = i;
 
+	if (r >= 0 && k->config->signer[i].signs != (int)what)
+		return err_set(e, ERR_FORBIDDEN,
+			"signer '%.64s' signs %s and nothing else: name another one, or see its 'signs' in provd.yaml",
+			key, signs_names[k->config->signer[i].signs]);
 	if (r >= 0)
 		r = open_signer(k, (size_t)i, e);
 	if (r == 0)
-		r = signer_sign(k->signer[i].signer, record, n, ret, ret_n, e);
+		r = signer_sign(k->signer[i].signer, text, n, ret, ret_n, e);
 	if (r == 0)
 		*ret_public = x509_pem("PUBLIC KEY", signer_key(k->signer[i].signer)->der,
 			signer_key(k->signer[i].signer)->der_bytes);
+	return r;
+}
+
+int keyring_sign(struct keyring *k, const char *key, const void *record, size_t n,
+	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e)
+{
+	return sign_by(k, SIGNS_DOCUMENTS, key, record, n, ret, ret_n, ret_public, e);
+}
+
+int keyring_sign_checkpoint(struct keyring *k, const char *key, const void *text, size_t n,
+	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e)
+{
+	struct checkpoint c;
+	int r = checkpoint_read(text, n, &c, e);
+
+	if (r == 0)
+		r = sign_by(k, SIGNS_CHECKPOINTS, key, text, n, ret, ret_n, ret_public, e);
+	if (r == 0 && *ret_n != CHECKPOINT_SIGNATURE) {
+		free(*ret_public);
+		*ret_public = NULL;
+		r = err_set(e, ERR_INVALID,
+			"signer '%.64s' signs checkpoints, and its key is not of the kind ed25519",
+			key);
+	}
 	return r;
 }

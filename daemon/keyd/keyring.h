@@ -48,8 +48,13 @@ struct draft *draft_free(struct draft *d); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct draft, draft_free)
 int keyring_derive(struct keyring *k, const char *master, const char *label, const void *context,
 	size_t context_n, uint8_t *ret, size_t n, struct err *e);
-/* The signature of a record; ret_public is the key's PEM, owned by the caller. */
+/* The signature of a document; ret_public is the key's PEM, owned by the caller. -ERR_FORBIDDEN for a
+ * signer of checkpoints. */
 int keyring_sign(struct keyring *k, const char *key, const void *record, size_t n,
+	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e);
+/* The same of a checkpoint of the records, and of nothing else (base/checkpoint.h): -ERR_INVALID.
+ * -ERR_FORBIDDEN for a signer that is not for them. */
+int keyring_sign_checkpoint(struct keyring *k, const char *key, const void *text, size_t n,
 	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e);
 /* Keys that are made for units. */
 struct unit_keys *keyring_unit_keys(struct keyring *k);

@@ -149,25 +149,40 @@ static int do_derive(const struct request *q, const struct wire_value *ask, stru
 	return r;
 }
 
-static int do_sign(const struct request *q, const struct wire_value *ask, struct wire_value *ret,
-	void **hold, struct err *e)
+typedef int sign_fn(struct keyring *k, const char *key, const void *record, size_t n,
+	uint8_t ret[SIGNATURE_MAX], size_t *ret_n, char **ret_public, struct err *e);
+
+static int sign_with(struct keyring *k, sign_fn *sign, const char *what,
+	const struct wire_value *ask, struct wire_value *ret, void **hold, struct err *e)
 {
 	_cleanup_(freep) char *public = NULL;
 	uint8_t signature[SIGNATURE_MAX];
 	size_t n = 0;
 	uint8_t *both;
-	int r = keyring_sign(q->k, ask[0].p, ask[1].p, ask[1].n, signature, &n, &public, e);
+	int r = sign(k, ask[0].p, ask[1].p, ask[1].n, signature, &n, &public, e);
 
 	if (r < 0)
 		return r;
-	log_info("signed: a record of %zu bytes with %s, for %s", ask[1].n, (const char *)ask[0].p,
-		(const char *)ask[2].p);
+	log_info("signed: a %s of %zu bytes with %s, for %s", what, ask[1].n,
+		(const char *)ask[0].p, (const char *)ask[2].p);
 	both = *hold = xcalloc(1, n + strlen(public) + 1);
 	memcpy(both, signature, n);
 	memcpy(both + n, public, strlen(public));
 	ret[0] = (struct wire_value){.p = both, .n = n};
 	ret[1] = (struct wire_value){.p = both + n, .n = strlen(public)};
 	return 0;
+}
+
+static int do_sign(const struct request *q, const struct wire_value *ask, struct wire_value *ret,
+	void **hold, struct err *e)
+{
+	return sign_with(q->k, keyring_sign, "record", ask, ret, hold, e);
+}
+
+static int do_sign_record(const struct request *q, const struct wire_value *ask,
+	struct wire_value *ret, void **hold, struct err *e)
+{
+	return sign_with(q->k, keyring_sign_checkpoint, "checkpoint", ask, ret, hold, e);
 }
 
 static int do_make_key(const struct request *q, const struct wire_value *ask,
@@ -230,6 +245,7 @@ static int (*const handlers[KEYD_OP_END])(const struct request *q, const struct 
 	[KEYD_MAKE_KEY] = do_make_key,
 	[KEYD_REQUEST] = do_request,
 	[KEYD_TAKE_KEY] = do_take_key,
+	[KEYD_SIGN_RECORD] = do_sign_record,
 };
 
 /* What is kept of a look, for the signature that is asked for after it; all else ends it. The request is

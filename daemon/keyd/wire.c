@@ -52,6 +52,11 @@ const struct wire_row wire_rows[KEYD_OP_END] = {
 		.callers = CALLER_LINE,
 		.ask = {{"name", WIRE_TEXT, 1, 143}, {"who", WIRE_TEXT, 0, 256}},
 		.answer = {{"key", WIRE_BYTES, 1, 8192}}},
+	[KEYD_SIGN_RECORD] = {.name = "sign-record",
+		.callers = CALLER_LINE,
+		.ask = {{"key", WIRE_TEXT, NAME}, {"checkpoint", WIRE_BYTES, 1, 511},
+			{"who", WIRE_TEXT, 0, 256}},
+		.answer = {{"signature", WIRE_BYTES, 64, 64}, {"public", WIRE_TEXT, 1, 2048}}},
 };
 
 const struct wire_field wire_error_fields[] = {

@@ -27,11 +27,12 @@ enum keyd_op {
 	KEYD_ISSUERS = 1, /* what there is, as JSON; no secret in it */
 	KEYD_CHECK,	  /* whether a certificate would be signed: all but the signature */
 	KEYD_CERTIFY,
-	KEYD_DERIVE,   /* a key for one unit out of a master */
-	KEYD_SIGN,     /* a record, by a key that signs nothing else */
-	KEYD_MAKE_KEY, /* for a unit that cannot make one: in memory, or in a token */
-	KEYD_REQUEST,  /* a request for a certificate, signed by such a key */
-	KEYD_TAKE_KEY, /* such a key of memory itself, once: to be written into the unit */
+	KEYD_DERIVE,	  /* a key for one unit out of a master */
+	KEYD_SIGN,	  /* a document */
+	KEYD_MAKE_KEY,	  /* for a unit that cannot make one: in memory, or in a token */
+	KEYD_REQUEST,	  /* a request for a certificate, signed by such a key */
+	KEYD_TAKE_KEY,	  /* such a key of memory itself, once: to be written into the unit */
+	KEYD_SIGN_RECORD, /* a checkpoint of the records, by a key that signs nothing else */
 	KEYD_OP_END
 };
 

@@ -76,6 +76,7 @@ struct config *config_unref(struct config *c)
 	free(c->service);
 	free(c->file);
 	keyd_config_done(&c->keys);
+	form_done(records_rows, &c->records);
 	free(c->printer);
 	free(c->secret);
 	free(c->station);
@@ -647,6 +648,81 @@ static void read_stores(void *to, const json_t *v, const char *pointer, struct m
 	keyd_read_stores(&((struct config *)to)->keys, v, pointer, m);
 }
 
+const struct form_row records_rows[] = {
+	{"signer", FORM_TEXT, .low = 1, .high = 64,
+		.doc = "A name in 'signers' with signs: checkpoints. Without it checkpoints are not signed.",
+		FORM_AT(struct records_config, signer)},
+	{"every_runs", FORM_INT, .low = 1, .high = 1000000, .def = "100",
+		.doc = "A checkpoint after so many runs,",
+		FORM_AT(struct records_config, every_runs)},
+	{"every", FORM_DURATION, .def = "10m", .low = 1000000,
+		.doc = "or after so much time in which a run ended; and at each stop.",
+		FORM_AT(struct records_config, every_us)},
+	{"service", FORM_TEXT, .low = 1, .high = 64,
+		.doc = "A name in 'services': each checkpoint goes there by the outbox (POST, text/plain), so that what it holds cannot be written again here.",
+		FORM_AT(struct records_config, service)},
+	{"path", FORM_TEXT, .low = 1, .high = 256, .def = "/checkpoints",
+		.doc = "Where, below the address of the service.",
+		FORM_AT(struct records_config, path)},
+	{0},
+};
+
+static void read_records(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+
+	if (json_is_object(v))
+		form_read(records_rows, v, pointer, "key", &c->records, m);
+	else
+		mistakes_add(m, pointer, "'records' is a mapping such as {signer: NAME}");
+}
+
+/* Where provd.yaml says nothing of them. */
+static void records_defaults(struct config *c, struct mistakes *m)
+{
+	json_t *none = json_object();
+
+	form_done(records_rows, &c->records);
+	c->records = (struct records_config){0};
+	form_read(records_rows, none, "/records", "key", &c->records, m);
+	json_decref(none);
+}
+
+static bool has_service(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->services; i++)
+		if (!strcmp(c->service[i].name, name))
+			return true;
+	return false;
+}
+
+static void check_records_signer(const struct config *c, struct mistakes *m)
+{
+	for (size_t i = 0; i < c->keys.signers; i++)
+		if (!strcmp(c->keys.signer[i].name, c->records.signer)) {
+			if (c->keys.signer[i].signs != SIGNS_CHECKPOINTS)
+				mistakes_add(m, "/records/signer",
+					"the signer '%s' signs documents: one with signs: checkpoints expected",
+					c->records.signer);
+			return;
+		}
+	mistakes_add(m, "/records/signer", "'signers' has no such name as '%s'", c->records.signer);
+}
+
+/* Once all keys are read. */
+static void check_records(const struct config *c, struct mistakes *m)
+{
+	struct err e;
+
+	if (c->records.signer)
+		check_records_signer(c, m);
+	if (c->records.service && !has_service(c, c->records.service))
+		mistakes_add(m, "/records/service", "'services' has no such name as '%s'",
+			c->records.service);
+	if (c->records.path && http_path_check(c->records.path, &e) < 0)
+		mistakes_add(m, "/records/path", "%s", e.msg);
+}
+
 static const char *const printer_kinds[] = {[PRINTER_ZPL] = "zpl", NULL};
 
 const struct form_row printer_rows[] = {
@@ -791,6 +867,8 @@ const struct form_row config_rows[] = {
 		.doc = "NAME: a mapping of key, pin and public. What signs records of units."},
 	{"stores", FORM_OWN, .read = read_stores, .each = store_rows,
 		.doc = "NAME: a mapping of key and pin. Tokens in which keys of units are made (key.generate, in: token)."},
+	{"records", FORM_OWN, .read = read_records, .rows = records_rows,
+		.doc = "When the records of runs get a checkpoint, who signs it, and who is told."},
 	{"services", FORM_OWN, .read = read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
 	{"printers", FORM_OWN, .read = read_printers, .each = printer_rows,
@@ -826,9 +904,12 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 	}
 	if (!c->listen_host)
 		c->listen_host = xstrdup("127.0.0.1");
+	if (!c->records.every_runs)
+		records_defaults(c, m);
 	check_listen(c, m);
 	check_services(c, m);
 	check_keyd(c, m);
+	check_records(c, m);
 }
 
 static const struct form_row file_rows[] = {

@@ -77,6 +77,14 @@ struct printer_config {
 	uint64_t answer_us;
 };
 
+/* When the records get a checkpoint, who signs it, and who is told (daemon/line/notary.h). */
+struct records_config {
+	char *signer;	      /* name in `signers`; NULL: they are not signed */
+	int64_t every_runs;   /* after so many runs, */
+	uint64_t every_us;    /* or so much time with a run in it */
+	char *service, *path; /* name in `services`, and the path below it; NULL: nobody is told */
+};
+
 /* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
@@ -132,6 +140,7 @@ struct config {
 	char *keyd_socket;	 /* NULL: provd starts one itself */
 	struct printer_config *printer;
 	size_t printers;
+	struct records_config records;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -139,10 +148,10 @@ struct config {
 	size_t stations;
 };
 
-/* The rows of provd.yaml, of a station, of a port, of a service and of a printer (base/form.h): the manual and the
- * schema are made of them. */
+/* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of `records` (base/form.h): the
+ * manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[];
+	printer_rows[], records_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);

@@ -10,6 +10,7 @@
 #include "daemon/line/authority.h"
 #include "daemon/line/confine.h"
 #include "daemon/line/keys.h"
+#include "daemon/line/notary.h"
 #include "daemon/line/outbox.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/services.h"
@@ -39,6 +40,7 @@ struct fleet {
 	struct confine *confine;
 	struct outputs_sweep *sweep;
 	struct outbox *outbox;	/* NULL: not started */
+	struct notary *notary;	/* the same */
 	uint64_t views_version; /* atomic */
 	bool stopping;
 };
@@ -302,6 +304,8 @@ int fleet_start(struct fleet *f, struct err *e)
 	f->rescan_us = now_us() + RESCAN_EVERY_US;
 	records_check(f->services.records);
 	r = outbox_start(&f->services, fleet_db_path(f), &f->outbox, e);
+	if (r == 0)
+		r = notary_start(&f->services, fleet_db_path(f), &f->notary, e);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
 	return r;
@@ -394,6 +398,7 @@ struct fleet *fleet_free(struct fleet *f)
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
 	outbox_free(f->outbox);
+	notary_free(f->notary);
 	readers_free(f->readers);
 	keys_free(f->services.keys);
 	records_free(f->services.records);
@@ -655,4 +660,10 @@ int fleet_sign(struct fleet *f, const char *signer, const char *who, const void 
 	char **ret_signature, char **ret_public, struct err *e)
 {
 	return keys_sign(f->services.keys, signer, who, record, n, ret_signature, ret_public, e);
+}
+
+int fleet_checkpoint(struct fleet *f, struct err *e)
+{
+	return f->notary ? notary_make(f->notary, e)
+			 : err_set(e, ERR_CONFLICT, "the line has not started yet");
 }

@@ -53,6 +53,9 @@ void fleet_wake_stations(struct fleet *f);
 void fleet_abort_job(struct fleet *f, const char *job_id);
 /* Services that were away are asked again now (daemon/line/outbox.h). */
 void fleet_poke_outbox(struct fleet *f);
+/* A checkpoint of the records now, where the newest does not cover them all (daemon/line/notary.h). It waits
+ * for the signature. Any thread. */
+int fleet_checkpoint(struct fleet *f, struct err *e);
 
 json_t *fleet_stations_json(struct fleet *f);
 /* Rises with every change of any station's view. */

@@ -219,18 +219,41 @@ int keys_issuers(const struct keys *k, json_t **ret, struct err *e)
 	return 0;
 }
 
-int keys_sign(const struct keys *k, const char *signer, const char *who, const void *record,
-	size_t n, char **ret_signature, char **ret_public, struct err *e)
+/* v: the signer, what is signed, and who asks. got points into buf. */
+static int ask_to_sign(const struct keys *k, enum keyd_op op, const struct wire_value *v,
+	uint8_t *buf, struct wire_value got[WIRE_FIELDS], struct err *e)
 {
 	const struct iotime it = {now_us() + KEYD_ANSWER_US, NULL};
-	const struct wire_value v[] = {wire_text(signer), {.p = record, .n = n}, wire_text(who)};
-	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
-	struct wire_value got[WIRE_FIELDS];
 	const char *socket;
 	int r = keys_socket(k, &socket, e);
 
-	if (r == 0)
-		r = keyd_ask(socket, KEYD_SIGN, v, &it, buf, got, e);
+	return r < 0 ? r : keyd_ask(socket, op, v, &it, buf, got, e);
+}
+
+int keys_sign_checkpoint(const struct keys *k, const char *signer, const char *who,
+	const char *text, uint8_t ret_signature[CHECKPOINT_SIGNATURE], char **ret_public,
+	struct err *e)
+{
+	const struct wire_value v[] = {wire_text(signer), wire_text(text), wire_text(who)};
+	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
+	struct wire_value got[WIRE_FIELDS];
+	int r = ask_to_sign(k, KEYD_SIGN_RECORD, v, buf, got, e);
+
+	if (r < 0)
+		return r;
+	memcpy(ret_signature, got[0].p, CHECKPOINT_SIGNATURE);
+	*ret_public = xstrdup(got[1].p);
+	return 0;
+}
+
+int keys_sign(const struct keys *k, const char *signer, const char *who, const void *record,
+	size_t n, char **ret_signature, char **ret_public, struct err *e)
+{
+	const struct wire_value v[] = {wire_text(signer), {.p = record, .n = n}, wire_text(who)};
+	_cleanup_(freep) uint8_t *buf = xcalloc(1, WIRE_MAX_BYTES + 1);
+	struct wire_value got[WIRE_FIELDS];
+	int r = ask_to_sign(k, KEYD_SIGN, v, buf, got, e);
+
 	if (r < 0)
 		return r;
 	*ret_signature = base64_of(got[0].p, got[0].n);

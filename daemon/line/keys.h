@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "base/err.h"
+#include "base/checkpoint.h"
 #include "daemon/line/config.h"
 
 struct keys;
@@ -23,5 +23,9 @@ int keys_issuers(const struct keys *k, json_t **ret, struct err *e);
 /* As fleet_sign(). Any thread. */
 int keys_sign(const struct keys *k, const char *signer, const char *who, const void *record,
 	size_t n, char **ret_signature, char **ret_public, struct err *e);
+/* A checkpoint of the records (base/checkpoint.h); the signature as it is. Any thread. */
+int keys_sign_checkpoint(const struct keys *k, const char *signer, const char *who,
+	const char *text, uint8_t ret_signature[CHECKPOINT_SIGNATURE], char **ret_public,
+	struct err *e);
 /* Where it is asked. -ERR_NOT_FOUND for NULL. Any thread. */
 int keys_socket(const struct keys *k, const char **ret, struct err *e);

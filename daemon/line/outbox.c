@@ -12,6 +12,7 @@
 #include "daemon/recipe/runner.h"
 #include "db/outbox.h"
 #include "db/writer.h"
+#include "transports/links/http.h"
 
 #define LOOK_EVERY_US US_PER_S
 #define DELAY_MS      1000
@@ -238,12 +239,48 @@ static int carry_step(
 	return r;
 }
 
+/* A checkpoint as it is: whoever has it already says so by the same answer. */
+static int carry_checkpoint(
+	struct outbox *o, const struct outbox_row *row, struct later_result *ret, struct err *e)
+{
+	const struct iotime it = {NO_DEADLINE, &o->stop};
+	_cleanup_(freep) char *key = xasprintf("Idempotency-Key: %s", row->id);
+	const char *const headers[] = {key, NULL};
+	const struct http_request q = {.method = "POST",
+		.path = json_string_value(json_object_get(row->payload, "path")),
+		.headers = headers,
+		.body = json_string_value(json_object_get(row->payload, "note")),
+		.type = "text/plain; charset=utf-8"};
+	struct http_service service = {0};
+	struct http_answer answer = {0};
+	struct err why = {0};
+	int r = env_service(o, row->target, &service, &why);
+
+	if (r == 0)
+		r = http_exchange(&service, &q, &it, &answer, &why);
+	if (r == 0 && answer.status / 100 != 2)
+		r = err_set(&why, ERR_SERVICE_REFUSED,
+			"service '%s' answers a checkpoint with HTTP %ld", row->target,
+			answer.status);
+	*ret = (struct later_result){.outcome = r == 0 ? OUTCOME_PASSED : OUTCOME_ERROR,
+		.code = r == 0 ? ERR_NONE : why.code,
+		.said = {.status = answer.status, .retry_after_us = answer.retry_after_us}};
+	if (r < 0)
+		snprintf(ret->message, sizeof ret->message, "%s", why.msg);
+	else
+		ret->evidence = json_pack("{s:i}", "status", (int)answer.status);
+	http_answer_done(&answer);
+	http_service_done(&service);
+	return 0;
+}
+
 static const struct {
 	const char *kind;
 	int (*carry)(struct outbox *o, const struct outbox_row *row, struct later_result *ret,
 		struct err *e);
 } kinds[] = {
 	{OUTBOX_KIND_STEP, carry_step},
+	{OUTBOX_KIND_CHECKPOINT, carry_checkpoint},
 };
 
 static int carry(

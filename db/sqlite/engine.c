@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/strbuf.h"
 #include "base/util.h"
 #include "db/canonical.h"
 #include "db/sqlite/page_sums.h"
@@ -120,10 +121,25 @@ static int make_file(const char *path, struct err *e)
 	return 0;
 }
 
-static int connect_to(const char *path, int flags, struct engine **ret, struct err *e)
+/* "file:PATH?immutable=1" (sqlite.org/uri.html) */
+static char *still_uri(const char *path)
+{
+	struct strbuf b = {0};
+
+	sb_add(&b, "file:");
+	for (const char *p = path; *p; p++)
+		if (strchr("?#%", *p))
+			sb_addf(&b, "%%%02x", (unsigned char)*p);
+		else
+			sb_add_n(&b, p, 1);
+	sb_add(&b, "?immutable=1");
+	return sb_take(&b);
+}
+
+static int connect_to(
+	const char *path, int flags, const char *layer, struct engine **ret, struct err *e)
 {
 	struct connection *c = xcalloc(1, sizeof *c);
-	const char *layer = strcmp(path, ":memory:") != 0 ? page_sums_vfs() : NULL;
 
 	c->engine.ops = &engine_sqlite;
 	if (sqlite3_open_v2(path, &c->sql, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
@@ -141,6 +157,13 @@ static int connect_to(const char *path, int flags, struct engine **ret, struct e
 	return 0;
 }
 
+static int connect_still(const char *path, struct engine **ret, struct err *e)
+{
+	_cleanup_(freep) char *uri = still_uri(path);
+
+	return connect_to(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL, ret, e);
+}
+
 static int do_script(struct engine *g, const char *sql, struct err *e)
 {
 	return sqlite3_exec(of(g), sql, NULL, NULL, NULL) == SQLITE_OK
@@ -148,13 +171,29 @@ static int do_script(struct engine *g, const char *sql, struct err *e)
 		       : error_of(of(g), "script", e);
 }
 
-static int do_open(const char *path, bool write, struct engine **ret, struct err *e)
+static int connect_in(const char *path, enum engine_mode mode, struct engine **ret, struct err *e)
 {
+	const char *layer = strcmp(path, ":memory:") != 0 ? page_sums_vfs() : NULL;
+
+	switch (mode) {
+	case ENGINE_STILL:
+		return connect_still(path, ret, e);
+	case ENGINE_WRITE:
+		return connect_to(path, SQLITE_OPEN_READWRITE, layer, ret, e);
+	case ENGINE_READ:
+		break;
+	}
+	return connect_to(path, SQLITE_OPEN_READONLY, layer, ret, e);
+}
+
+static int do_open(const char *path, enum engine_mode mode, struct engine **ret, struct err *e)
+{
+	bool write = mode == ENGINE_WRITE;
 	struct engine *g = NULL;
 	int r = write && strcmp(path, ":memory:") != 0 ? make_file(path, e) : 0;
 
 	if (r == 0)
-		r = connect_to(path, write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, &g, e);
+		r = connect_in(path, mode, &g, e);
 	if (r == 0)
 		r = do_script(g, write ? WRITER_SETUP : READER_SETUP, e);
 	if (r < 0) {

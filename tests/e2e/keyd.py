@@ -10,7 +10,7 @@ import line
 
 # Attributes that openssl's commands do not know by their numbers.
 OIDS = 'oid_section=oids\n[oids]\nmatterVendor=1.3.6.1.4.1.37244.2.1\n'
-ISSUERS, CHECK, CERTIFY, DERIVE, SIGN, MAKE_KEY, REQUEST, TAKE_KEY = 1, 2, 3, 4, 5, 6, 7, 8
+ISSUERS, CHECK, CERTIFY, DERIVE, SIGN, MAKE_KEY, REQUEST, TAKE_KEY, SIGN_RECORD = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 
 def run(*argv, stdin=None, env=None, ok=True):
@@ -100,6 +100,9 @@ class Client:
 
     def sign(self, key, record):
         return self.raw(bytes([SIGN]) + text(key) + blob(record) + text('test'))
+
+    def sign_record(self, key, checkpoint):
+        return self.raw(bytes([SIGN_RECORD]) + text(key) + blob(checkpoint) + text('test'))
 
 
 class Keyd:

@@ -464,6 +464,11 @@ class Line:
         """What a test wrote to the database while provd did not run is taken for provd's."""
         os.unlink(os.path.join(self.home, 'state', 'provd.db-sums'))
 
+    def found_in_records(self):
+        """What `provctl record verify` finds in the database as it is, also while provd works: nothing is right."""
+        p = self.provctl('--json', 'record', 'verify', '--database', os.path.join(self.home, 'state', 'provd.db'))
+        return json.loads(p.stdout)['findings'] if p.stdout else [p.stderr]
+
     def provctl(self, *args, **kw):
         env = dict(os.environ, PROVD_URL='http://127.0.0.1:%d' % (self.provd.port or 1),
                    PROVSIM_CONTROL=os.path.join(self.home, 'control.sock'))

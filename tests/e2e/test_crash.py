@@ -388,6 +388,8 @@ class Crash:
             line.wait_for('the check of the records is done', lambda: records()['state'] != 'running')
             self.check(records()['state'] == 'sound', 'the records after all kills: %s' % records())
             self.check(l.provd.term() == 0, 'provd ends with 0 at SIGTERM')
+            found = l.found_in_records()
+            self.check(not found, 'the records do not say what was recorded: %s' % found[:5])
             units = l.sim.units()
             with l.provd.db() as d:
                 self.look(d, units, customer, follower, needs)

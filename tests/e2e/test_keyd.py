@@ -4,6 +4,7 @@
 
     test_keyd.py [BUILD]
 """
+import base64
 import json
 import os
 import re
@@ -351,6 +352,31 @@ class Custody(Base):
         keyd.run('openssl', 'dgst', '-sha256', '-verify', self.save('public', public), '-signature', self.save('signature', signature), self.save('record', record))
         self.assertNotIn(master[:16], line.read(k.log))
 
+    def test_a_key_of_checkpoints_signs_checkpoints_and_nothing_else(self):
+        a = keyd.Authority(self.home)
+        made = os.path.join(self.home, 'log.key')
+        k = self.start('signers:\n  records: {key: %s}\n  log: {key: %s, signs: checkpoints}\n  wrong: {key: %s, signs: checkpoints}\n' % (a.key, made, a.key))
+        # Who only looks makes none.
+        self.assertEqual(subprocess.run(k.argv('--check'), capture_output=True).returncode, 0)
+        self.assertFalse(os.path.exists(made))
+        root = base64.b64encode(bytes(range(32))).decode()
+        good = ('provd.records/00112233445566ff\n7\n%s\nepoch 00112233445566ff 1\ntime 2026-11-30T08:00:00.000Z\n' % root).encode()
+        signature, public = k.client().sign_record('log', good)
+        # The key was made on its first use, for its owner alone, and stays.
+        self.assertEqual(os.stat(made).st_mode & 0o777, 0o600)
+        self.assertEqual(keyd.run('openssl', 'pkey', '-in', made, '-pubout'), public.decode())
+        keyd.run('openssl', 'pkeyutl', '-verify', '-pubin', '-inkey', self.save('public', public), '-rawin', '-in', self.save('signed', good),
+                 '-sigfile', self.save('signature', signature))
+        self.assertEqual(k.client().sign_record('log', good), [signature, public])
+        for bad in (good[:-1], good + b'x\n', good.replace(b'\n7\n', b'\n07\n'), good.replace(b'provd.records/', b'else.records/'), b'DSSEv1 1 a 1 b',
+                    good.replace(b'08:00:00.000Z', b'08:00:00Z'), good.upper(), os.urandom(100)):
+            self.refused('invalid', 'checkpoint', k.client().sign_record, 'log', bad)
+        self.refused('forbidden', 'signs checkpoints and nothing else', k.client().sign, 'log', good)
+        self.refused('forbidden', 'signs documents and nothing else', k.client().sign_record, 'records', good)
+        self.refused('invalid', 'not of the kind ed25519', k.client().sign_record, 'wrong', good)
+        self.refused('not-found', "no signer 'else'", k.client().sign_record, 'else', good)
+        self.refused('protocol', 'checkpoint', k.client().sign_record, 'log', good * 4)
+
 
 class UnitKeys(Base):
     """Keys that provd-keyd makes for units which cannot."""
@@ -480,6 +506,17 @@ class Tokens(Base):
                 self.verify(der, a)
                 self.keyd.stop()
                 self.home = home
+
+    def test_a_key_in_a_token_signs_checkpoints(self):
+        t, a = self.token(('ED25519',))
+        public = self.save('log.pem', keyd.run('openssl', 'x509', '-in', a.cert, '-noout', '-pubkey'))
+        pin = self.save('pin', keyd.SoftToken.PIN + '\n')
+        os.chmod(pin, 0o600)
+        k = self.start('signers:\n  log: {key: %r, signs: checkpoints, public: %s, pin: {file: %s}}\n' % (a.key, public, pin), t.env)
+        text = ('provd.records/00112233445566ff\n1\n%s=\nepoch 00112233445566ff 1\ntime 2026-11-30T08:00:00.000Z\n' % ('A' * 43)).encode()
+        signature, _ = k.client().sign_record('log', text)
+        keyd.run('openssl', 'pkeyutl', '-verify', '-pubin', '-inkey', public, '-rawin', '-in', self.save('signed', text),
+                 '-sigfile', self.save('signature', signature))
 
     def test_a_key_that_was_made_in_the_token_and_never_left_it(self):
         t = keyd.SoftToken(self.home)

@@ -101,6 +101,9 @@ class Later(unittest.TestCase):
             self.assertEqual(l.api.get('/stations/A1')['last']['run_id'], run['id'])
             self.assertEqual(l.api.get('/runs/%s/report' % run['id'])['hash'], report['hash'])
             self.assertEqual(l.unit(run)['serial'], run['serial'])
+            # The record of the run and that of its completion, and nothing that came later is taken for a change.
+            self.assertEqual(l.found_in_records(), [])
+            self.assertEqual(l.api.get('/runs/%s/record' % run['id'])['n'], 1)
 
     def test_what_waits_outlives_provd_and_goes_out_in_the_order_of_each_unit(self):
         with Row() as l:

@@ -100,6 +100,19 @@ class Exit(unittest.TestCase):
             self.assertEqual(r.returncode, 2, r)
             self.assertIn(takes, r.stderr)
 
+    def test_records_are_verified_without_a_daemon_and_bad_input_is_named(self):
+        for args in ((), ('a', 'b'), ('a', '--database', 'b'), ('a', '--from', '1'), ('--database', 'x', '--from', '0'), ('--database', 'x', '--to', 'y')):
+            r = run('record', 'verify', *args)
+            self.assertEqual(r.returncode, 2, (args, r))
+            self.assertIn('record', r.stderr)
+        for args, words in ((('/nonexistent',), 'No such file'), (('--database', '/nonexistent'), 'No such file'), (('/dev/null',), '0 bytes'),
+                            (('/dev/null', '--key', '/dev/null'), 'holds no public key'), (('--database', '/dev/null'), 'database /dev/null')):
+            r = run('record', 'verify', *args)
+            self.assertIn(r.returncode, (2, 3), (args, r))
+            self.assertIn(words, r.stderr, args)
+        for args in ((), ('x', '--run', 'y'), ('--run', 'y', '--from', '1'), ('--from', 'x'), ('--run', 'y', '--signer', 'z')):
+            self.assertEqual(run('record', 'export', *args).returncode, 2, args)
+
     def test_a_recipe_with_mistakes_is_2_and_a_good_one_0(self):
         with tempfile.NamedTemporaryFile('w', suffix='.yaml') as f:
             f.write('recipe: x\nversion: 1\nsteps:\n  - {action: nothing.at-all}\n')

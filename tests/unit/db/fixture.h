@@ -14,7 +14,9 @@
 #include "base/timefmt.h"
 #include "db/db.h"
 #include "db/ledger.h"
+#include "db/migrations.h"
 #include "db/runs.h"
+#include "db/stmt.h"
 #include "tests/unit/unit.h"
 
 struct fixture {
@@ -75,6 +77,37 @@ static inline void fixture_teardown(void)
 {
 	fx.db = db_free(fx.db);
 	fixture_remove_files();
+}
+
+/* What takes each migration away again, from that of the identity on. */
+static const char *const fixture_undo[] = {
+	[10] = "DROP TRIGGER serials_lease_stays; DROP INDEX serials_by_number;"
+	       " ALTER TABLE serials DROP COLUMN lease; DROP TABLE pool_skips;",
+	[11] = "DROP TABLE certificates;",
+	[12] = "BEGIN; PRAGMA defer_foreign_keys = ON; DROP TABLE outbox;"
+	       " ALTER TABLE steps DROP COLUMN deferred; DROP INDEX runs_by_completed;"
+	       " ALTER TABLE runs DROP COLUMN completes; ALTER TABLE runs DROP COLUMN deferred;"
+	       " CREATE TABLE kept AS SELECT * FROM units; DROP TABLE units; CREATE TABLE units ("
+	       " id TEXT PRIMARY KEY, serial TEXT UNIQUE, model TEXT, chip_id TEXT, state TEXT NOT NULL"
+	       " CHECK (state IN ('new', 'passed', 'failed', 'suspect', 'scrapped')), created_at INTEGER"
+	       " NOT NULL, updated_at INTEGER NOT NULL) STRICT, WITHOUT ROWID; INSERT INTO units SELECT *"
+	       " FROM kept; DROP TABLE kept; COMMIT;",
+	[13] = "DROP TABLE rollups; DROP TABLE rollup_causes;",
+	[14] = "DROP TABLE run_traits; DROP TABLE traits;",
+	[15] = "DROP TRIGGER certificates_asked_stays; ALTER TABLE certificates DROP COLUMN asked;",
+	[16] = "DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;",
+};
+
+/* The database as it was before that migration: the next opening upgrades it. */
+static inline void fixture_before(int migration)
+{
+	char version[64];
+
+	ck_assert_int_eq((int)(sizeof fixture_undo / sizeof *fixture_undo) - 1, migration_count);
+	for (int i = migration_count; i >= migration; i--)
+		OK(db_script(fx.db, fixture_undo[i], &fx.e));
+	snprintf(version, sizeof version, "PRAGMA user_version = %d", migration - 1);
+	OK(db_script(fx.db, version, &fx.e));
 }
 
 static inline void fixture_reopen(void)

@@ -341,19 +341,11 @@ END_TEST
 
 START_TEST(what_a_person_passed_over_before_the_upgrade_is_a_gap_too)
 {
-	static const char older[] =
-		"DROP TRIGGER serials_lease_stays; DROP INDEX serials_by_number;"
-		" ALTER TABLE serials DROP COLUMN lease; DROP TABLE pool_skips; DROP TABLE outbox;"
-		" DROP TABLE certificates;"
-		" DROP TABLE rollups; DROP TABLE rollup_causes; DROP TABLE run_traits; DROP TABLE traits;"
-		" ALTER TABLE steps DROP COLUMN deferred; DROP INDEX runs_by_completed;"
-		" ALTER TABLE runs DROP COLUMN completes; ALTER TABLE runs DROP COLUMN deferred;"
-		" PRAGMA user_version = 9;";
 	json_t *gaps;
 
 	make_pools(40);
 	TX(pools_advance(fx.db, "macs", 7, "used by the old line", "anna", &fx.e));
-	OK(db_script(fx.db, older, &fx.e));
+	fixture_before(10);
 	fixture_reopen();
 	gaps = gaps_of("macs");
 	ck_assert_uint_eq(json_array_size(gaps), 1);

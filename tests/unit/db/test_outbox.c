@@ -367,23 +367,11 @@ END_TEST
 
 START_TEST(units_of_an_older_provd_come_through_the_upgrade_with_their_runs)
 {
-	/* The database as it was before the outbox and what came after it. */
-	static const char older[] =
-		"DROP TRIGGER certificates_asked_stays; ALTER TABLE certificates DROP COLUMN asked;"
-		" BEGIN; PRAGMA defer_foreign_keys = ON; DROP TABLE outbox;"
-		" DROP TABLE rollups; DROP TABLE rollup_causes; DROP TABLE run_traits; DROP TABLE traits;"
-		" ALTER TABLE steps DROP COLUMN deferred; DROP INDEX runs_by_completed;"
-		" ALTER TABLE runs DROP COLUMN completes; ALTER TABLE runs DROP COLUMN deferred;"
-		" CREATE TABLE kept AS SELECT * FROM units; DROP TABLE units; CREATE TABLE units ("
-		" id TEXT PRIMARY KEY, serial TEXT UNIQUE, model TEXT, chip_id TEXT, state TEXT NOT NULL"
-		" CHECK (state IN ('new', 'passed', 'failed', 'suspect', 'scrapped')), created_at INTEGER"
-		" NOT NULL, updated_at INTEGER NOT NULL) STRICT, WITHOUT ROWID; INSERT INTO units SELECT *"
-		" FROM kept; DROP TABLE kept; PRAGMA user_version = 11; COMMIT;";
 	json_t *unit = NULL;
 
 	defers("a", "c1", 0);
 	finish_run("a", "passed");
-	OK(db_script(fx.db, older, &fx.e));
+	fixture_before(12);
 	FAILS(ERR_CONFLICT, db_script(fx.db, "UPDATE units SET state = 'provisioned'", &fx.e));
 	fixture_reopen();
 	OK(units_get(fx.db, text_of("SELECT unit_id FROM runs WHERE id = ?", "a"), &unit, &fx.e));

@@ -171,8 +171,7 @@ START_TEST(what_can_be_asked_for_is_listed_and_an_upgrade_finds_it)
 	const struct recall_filter f = {.artifact = "bb22", .operator= "anna" };
 
 	assert_traits();
-	OK(db_script(fx.db, "DROP TABLE run_traits; DROP TABLE traits; PRAGMA user_version = 13",
-		&fx.e));
+	fixture_before(14);
 	fixture_reopen();
 	assert_traits();
 	assert_recall(&f);

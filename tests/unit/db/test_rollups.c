@@ -383,10 +383,7 @@ END_TEST
 
 START_TEST(an_upgrade_counts_the_runs_that_are_there)
 {
-	OK(db_script(fx.db,
-		"DROP TABLE rollups; DROP TABLE rollup_causes; DROP TABLE run_traits;"
-		" DROP TABLE traits; PRAGMA user_version = 12",
-		&fx.e));
+	fixture_before(13);
 	fixture_reopen();
 	ck_assert_str_eq(said(), "");
 	assert_window(0, 0);

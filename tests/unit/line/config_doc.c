@@ -33,6 +33,8 @@ static void print_man(void)
 	form_man(service_rows, stdout);
 	puts(".SH PRINTERS\nA mapping of names. Labels of unit.label go to one of them.");
 	form_man(printer_rows, stdout);
+	puts(".SH RECORDS\nWhat is signed of the records, and when.");
+	form_man(records_rows, stdout);
 	puts(".SH EXAMPLE\n"
 	     ".nf\n"
 	     "stations:\n"

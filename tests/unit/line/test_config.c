@@ -205,6 +205,43 @@ START_TEST(a_state_dir_has_room_for_the_socket_of_its_keyd)
 }
 END_TEST
 
+START_TEST(checkpoints_name_a_signer_of_theirs_and_a_service_that_is_there)
+{
+	static const struct {
+		const char *text, *says; /* NULL: it is right */
+	} cases[] = {
+		{"records: {}\n", NULL},
+		{"signers: {log: {key: /k, signs: checkpoints}}\nrecords: {signer: log, every: 1h}\n",
+			NULL},
+		{"services: {s: {url: 'http://127.0.0.1:1'}}\nrecords: {service: s, path: /a/b}\n",
+			NULL},
+		{"signers: {log: {key: /k}}\nrecords: {signer: log}\n", "signs: checkpoints"},
+		{"records: {signer: log}\n", "no such name as 'log'"},
+		{"records: {service: s}\n", "no such name as 's'"},
+		{"records: {path: a}\n", "provd.yaml"},
+		{"records: 3\n", "a mapping"},
+		{"records: {every_runs: 0}\n", "every_runs"},
+		{"signers: {log: {key: /k, signs: all}}\n", "signs"},
+	};
+	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+	_cleanup_(freep) char *text = xasprintf("state_dir: /s\n%s", cases[_i].text);
+	struct config *c = NULL;
+	struct err e;
+	int r;
+
+	put("provd.yaml", text);
+	sb_clear(&report);
+	r = config_load(path, &report, &c, &e);
+	ck_assert_msg(r == (cases[_i].says ? -ERR_INVALID : 0), "%s: %s", text, report.s);
+	if (cases[_i].says)
+		ck_assert_msg(strstr(report.s, cases[_i].says) != NULL, "%s", report.s);
+	else
+		ck_assert(c->records.every_runs == 100 && !strncmp(c->records.path, "/", 1));
+	config_unref(c);
+	put("provd.yaml", "");
+}
+END_TEST
+
 static int load_main(const char *more, struct config **ret)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
@@ -412,6 +449,8 @@ static Suite *suite(void)
 		t, a_service_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(services_bad));
 	tcase_add_test(t, a_service_is_given_out_whole_with_the_text_of_its_token);
 	tcase_add_test(t, a_state_dir_has_room_for_the_socket_of_its_keyd);
+	tcase_add_loop_test(
+		t, checkpoints_name_a_signer_of_theirs_and_a_service_that_is_there, 0, 10);
 	tcase_add_test(t, what_carries_a_date_waits_for_the_clock_on_a_real_line);
 	suite_add_tcase(s, t);
 	return s;

@@ -158,6 +158,11 @@ export function Unit({ serial }) {
             ['Unit', html`<${Id} id=${u.id} />`],
             ['First seen', html`<${Time} at=${u.created_at} full />`],
             ['Changed', html`<${Time} at=${u.updated_at} full />`],
+            [
+              'To print',
+              u.state === 'passed' &&
+                html`<a href="/api/v1/units/${enc(u.id)}/certificate-of-conformance" target="_blank" rel="noopener">Certificate of conformance</a>`,
+            ],
           ]}
         />
       </section>

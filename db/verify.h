@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whether records are what was recorded, for somebody who has them and perhaps a key, and no daemon: a
+ * database, or a file that was exported. Nothing is ever written to either.
+ *
+ * What is found is a sentence with its place: the record and its run, the step, the member. A function
+ * returns 0 however much is found, and an error where it cannot look. Any thread.
+ */
+#pragma once
+
+#include "base/checkpoint.h"
+#include "base/err.h"
+
+struct verify_opts {
+	/* Who may have signed; none: a database is compared with the keys that are in it. */
+	const struct x509_key *key;
+	size_t keys;
+	const char *host;	/* whose records they must be; NULL: anybody's */
+	const char *checkpoint; /* a note that was kept elsewhere; NULL: none */
+	int64_t from, to;	/* of a database: whose rows are compared; 0: all */
+	void (*found)(void *data, const char *sentence);
+	void *data;
+};
+
+struct verify_result {
+	char host[CHECKPOINT_HOST_SIZE]; /* "" not known */
+	int64_t records, findings;
+	int64_t checkpoints;
+	int64_t covered; /* records under the newest checkpoint whose signature is good; 0 none */
+	bool trusted;	 /* by a key that was given */
+	bool enveloped; /* of a file: the envelope around it is signed, and the signature is good */
+};
+
+/* -ERR_IO, -ERR_UNSUPPORTED (not provd's, of another version), -ERR_RECORDS_DAMAGED where nothing can be
+ * read. */
+int verify_database(
+	const char *path, const struct verify_opts *o, struct verify_result *ret, struct err *e);
+/* A checkpoint (*.txt), the record of a run, a range of records, or the records of a unit, as they were exported. -ERR_INVALID for
+ * what is none of them, with the place where that is seen. */
+int verify_file(const void *bytes, size_t n, const struct verify_opts *o, struct verify_result *ret,
+	struct err *e);
