@@ -214,6 +214,16 @@ int otp_flash_check(const struct otp_field *f, struct err *e)
 	return 0;
 }
 
+int otp_memory_check(const struct otp_field *f, struct err *e)
+{
+	if (!f->in_memory || !f->readable || f->lock == OTP_LOCK_COMMAND ||
+		(f->lock == OTP_LOCK_BYTE && f->bits == OTP_SET))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"otp field '%s' is not one that a debugger reaches: 'address', 'readable: true' and 'lock: none' (or 'byte', where bits are cleared) expected in its map",
+			f->name);
+	return 0;
+}
+
 int otp_flash_units(const struct otp_field *f, uint32_t unit, const char *part, struct err *e)
 {
 	unit = MAX(unit, (uint32_t)OTP_WORD);

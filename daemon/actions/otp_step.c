@@ -8,6 +8,9 @@
 
 const char *const otp_irreversible[] = {"yes-i-mean-it", NULL};
 
+const struct action_output otp_read_outputs[] = {{"value", "what the field holds, in hex"},
+	{"locked", "open, locked, or unknown where nothing can be asked for it"}, {0}};
+
 /* --- before anything is open --- */
 
 static bool is_value(const char *text)
@@ -25,6 +28,17 @@ int otp_check(const struct args *a, struct err *e)
 		       ? 0
 		       : err_set(e, ERR_RECIPE_INVALID,
 				 "'value' is not hex: every digit of the field, or 0x and a number, expected");
+}
+
+int otp_unique_id(
+	const uint8_t *uid, size_t n, uint64_t at, char ret[UNIT_NAME_BYTES], struct err *e)
+{
+	hex_of(uid, n, ret);
+	if (strspn(ret, "0") == 2 * n || strspn(ret, "f") == 2 * n)
+		return err_set(e, ERR_UNSUPPORTED,
+			"the %zu bytes at 0x%08llx are all alike: 'uid' is the address of the part's unique id",
+			n, (unsigned long long)at);
+	return 0;
 }
 
 static int load_map(struct otp_act *x, struct err *e)
