@@ -377,10 +377,11 @@ START_TEST(units_of_an_older_provd_come_through_the_upgrade_with_their_runs)
 		" id TEXT PRIMARY KEY, serial TEXT UNIQUE, model TEXT, chip_id TEXT, state TEXT NOT NULL"
 		" CHECK (state IN ('new', 'passed', 'failed', 'suspect', 'scrapped')), created_at INTEGER"
 		" NOT NULL, updated_at INTEGER NOT NULL) STRICT, WITHOUT ROWID; INSERT INTO units SELECT *"
-		" FROM kept; DROP TABLE kept; COMMIT;";
-	/* The outbox is the newest one: it comes again. */
+		" FROM kept; DROP TABLE kept; DROP TRIGGER prompts_approved_stay;"
+		" ALTER TABLE prompts DROP COLUMN approval; COMMIT;";
+	/* The outbox and what came after it come again. */
 	_cleanup_(freep) char *version =
-		xasprintf("PRAGMA user_version = %d", (int)migration_count - 1);
+		xasprintf("PRAGMA user_version = %d", (int)migration_count - 2);
 	json_t *unit = NULL;
 
 	defers("a", "c1", 0);
