@@ -276,7 +276,7 @@ class Label(unittest.TestCase):
         self.begin(plate=text_of(PLATE).replace('module: 0.25mm, height', 'module: 0.5mm, height'))
         run = self.ended()
         self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'recipe-invalid', 'label'), run)
-        self.assertIn("label 'plate', /elements/6/barcode: with the white that it needs it reaches", run['message'])
+        self.assertIn("label 'plate', /elements/6/barcode (${serial}): with the white that it needs it reaches", run['message'])
         value = self.serial('LB-0001x')
         self.assertEqual((value['state'], value['exposed']), ('void', False), value)
         self.assertEqual(self.labels(), 0)
