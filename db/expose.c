@@ -111,13 +111,11 @@ static int find_next(struct exposing *x, const char *slot, struct leaving *ret)
 /* A value that the unit has from before is not reserved by the run, and the run sends it as well. */
 static int mark_run(struct exposing *x, unsigned exposed)
 {
-	static const char mark[] = "UPDATE runs SET exposed = 1 WHERE id = ?";
-	int r;
+	static const char mark[] = "UPDATE runs SET exposed = 1, exposed_step ="
+				   " (SELECT max(n) FROM steps WHERE run_id = ?1) WHERE id = ?1";
+	int r = db_run(x->tx, x->e, mark, x->run.id);
 
-	if (x->run.exposed)
-		return 0;
-	r = db_run(x->tx, x->e, mark, x->run.id);
-	if (r < 0 || exposed > 0)
+	if (r < 0 || exposed > 0 || x->run.exposed)
 		return MIN(r, 0);
 	return run_event(x->tx, "serial-exposed", &x->run, or_null(x->run.unit_serial), NULL, x->e);
 }

@@ -9,3 +9,7 @@ CREATE TRIGGER prompts_approved_stay BEFORE UPDATE ON prompts
 BEGIN
 	SELECT RAISE (ABORT, 'an approval that was given is immutable');
 END;
+
+-- The last step with which a value of the run left, or was seen on the unit: where it passed, what the unit holds is
+-- known (db/settle.c).
+ALTER TABLE runs ADD COLUMN exposed_step INTEGER;

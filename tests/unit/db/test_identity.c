@@ -346,6 +346,7 @@ START_TEST(what_a_person_passed_over_before_the_upgrade_is_a_gap_too)
 		" ALTER TABLE serials DROP COLUMN lease; DROP TABLE pool_skips; DROP TABLE outbox;"
 		" DROP TABLE certificates;"
 		" DROP TRIGGER prompts_approved_stay; ALTER TABLE prompts DROP COLUMN approval;"
+		" ALTER TABLE runs DROP COLUMN exposed_step;"
 		" ALTER TABLE steps DROP COLUMN deferred; DROP INDEX runs_by_completed;"
 		" ALTER TABLE runs DROP COLUMN completes; ALTER TABLE runs DROP COLUMN deferred;"
 		" PRAGMA user_version = 9;";

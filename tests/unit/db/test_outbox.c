@@ -378,7 +378,8 @@ START_TEST(units_of_an_older_provd_come_through_the_upgrade_with_their_runs)
 		" CHECK (state IN ('new', 'passed', 'failed', 'suspect', 'scrapped')), created_at INTEGER"
 		" NOT NULL, updated_at INTEGER NOT NULL) STRICT, WITHOUT ROWID; INSERT INTO units SELECT *"
 		" FROM kept; DROP TABLE kept; DROP TRIGGER prompts_approved_stay;"
-		" ALTER TABLE prompts DROP COLUMN approval; COMMIT;";
+		" ALTER TABLE prompts DROP COLUMN approval;"
+		" ALTER TABLE runs DROP COLUMN exposed_step; COMMIT;";
 	/* The outbox and what came after it come again. */
 	_cleanup_(freep) char *version =
 		xasprintf("PRAGMA user_version = %d", (int)migration_count - 2);
