@@ -20,7 +20,7 @@ static const char map_text[] = "otp: provsim\n"
 			       "  serial: {width: 128, bits: clear}\n"
 			       "  key: {width: 256, secret: true}\n"
 			       "  blind: {width: 32, readable: false, console: flags}\n"
-			       "  byte: {width: 32, address: 0, lock: byte, lock_at: 0}\n"
+			       "  byte: {width: 32, address: 0, lock: byte, lock_at: 4}\n"
 			       "  none: {width: 32, lock: none, console: flags}\n";
 
 #define KEY   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
