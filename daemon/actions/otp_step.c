@@ -237,11 +237,15 @@ static const struct {
 	[OTP_IS_LOCKED] = {OBSERVED_HALF, ERR_OTP_LOCKED, "is locked, and does not hold the value"},
 	[OTP_CLOSED] = {OBSERVED_CLOSED, ERR_OTP_LOCKED,
 		"is locked and cannot be read, and no record of this unit says that it holds the value"},
+	[OTP_HIDDEN] = {OBSERVED_CLOSED, ERR_NO_EVIDENCE,
+		"cannot be read, though its map says that it can be: nothing is burnt blindly"},
 	[OTP_CANNOT_TELL] = {OBSERVED_UNKNOWN, ERR_NONE, "cannot be read"},
 };
 
 static enum otp_deed deed_of(const struct otp_act *x)
 {
+	if (x->seen == OTP_UNREADABLE && x->f->readable && x->locked != OTP_LOCKED)
+		return OTP_HIDDEN;
 	return otp_decide(x->seen, x->f->coding, args_bool(x->a, "complete"), x->locked);
 }
 
