@@ -32,15 +32,19 @@ static int get_prompt(struct call *c, struct err *e)
 
 struct answer {
 	struct fleet *fleet;
-	const char *id, *station, *answer, *by;
+	const char *station;
+	struct prompt_answer given;
 };
+
+/* Not an engineer, who makes recipes. */
+#define MAY_APPROVE (ROLE_BIT(SUPERVISOR) | ROLE_BIT(ADMIN))
 
 static int apply_answer(struct db *tx, void *data, json_t **ret, struct err *e)
 {
 	const struct answer *a = data;
-	int r = prompts_answer(tx, a->id, a->answer, a->by, e);
+	int r = prompts_answer(tx, &a->given, e);
 
-	return r < 0 ? r : prompts_get(tx, a->id, ret, e);
+	return r < 0 ? r : prompts_get(tx, a->given.id, ret, e);
 }
 
 static void answer_committed(void *data)
@@ -49,8 +53,8 @@ static void answer_committed(void *data)
 	struct err e;
 
 	/* The run may have ended meanwhile: the answer stays in the record. */
-	if (fleet_answer(a->fleet, a->station, a->id, a->answer, a->by, &e) < 0)
-		log_notice("answer to prompt %s: %s", a->id, e.msg);
+	if (fleet_answer(a->fleet, a->station, a->given.id, a->given.answer, a->given.by, &e) < 0)
+		log_notice("answer to prompt %s: %s", a->given.id, e.msg);
 }
 
 static int check_answer(const json_t *prompt, const char *answer, struct err *e)
@@ -93,14 +97,16 @@ static const struct form_row answer_rows[] = {
 static int post_answer(struct call *c, struct err *e)
 {
 	const struct answer_form *f = api_form(c, e);
-	struct answer a = {
-		.fleet = c->api->fleet, .id = request_param(c->rq, "id"), .by = c->who->name};
+	struct answer a = {.fleet = c->api->fleet,
+		.given = {.id = request_param(c->rq, "id"),
+			.by = c->who->name,
+			.supervises = (1u << c->who->role) & MAY_APPROVE}};
 	struct change ch = {.apply = apply_answer,
 		.committed = answer_committed,
 		.data = &a,
 		.status = 200,
 		.audit = "prompt.answer",
-		.target = a.id};
+		.target = a.given.id};
 	json_t *prompt = NULL;
 	char answer[256];
 	int r = f ? api_judged(c, "/answer", prompt_answer_clean(f->answer, answer, e), e)
@@ -108,10 +114,10 @@ static int post_answer(struct call *c, struct err *e)
 
 	if (r < 0)
 		return r;
-	a.answer = answer;
+	a.given.answer = answer;
 	r = api_read(c, read_prompt, &prompt, e);
 	if (r == 0)
-		r = api_judged(c, "/answer", check_answer(prompt, a.answer, e), e);
+		r = api_judged(c, "/answer", check_answer(prompt, answer, e), e);
 	if (r == 0) {
 		a.station = json_string_value(json_object_get(prompt, "station"));
 		r = api_change(c, &ch, e);

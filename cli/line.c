@@ -231,11 +231,10 @@ static int add_params(json_t *body, const char *list)
 		if (!eq)
 			return -1;
 		*eq = 0;
-		/* Numbers and booleans as such, everything else as text: the recipe's types decide.
-		 */
+		/* As text: the recipe's types decide, which provd knows. With quotes it is text, too. */
 		json_t *v = json_loads(eq + 1, JSON_DECODE_ANY, NULL);
 
-		if (json_is_object(v) || json_is_array(v) || json_is_null(v)) {
+		if (!json_is_string(v)) {
 			json_decref(v);
 			v = NULL;
 		}

@@ -16,7 +16,7 @@ struct exposing {
 struct leaving {
 	int64_t seq;
 	char kind[16], slot[DB_ID_SIZE], value[LEDGER_VALUE_SIZE];
-	bool made; /* by a pattern: the sequence of its pool stands for it */
+	bool made; /* by a pattern that counts: the sequence of its pool stands for it */
 };
 
 struct order {
@@ -99,7 +99,7 @@ static int find_next(struct exposing *x, const char *slot, struct leaving *ret)
 		{0}};
 	SELECT(next,
 		"SELECT s.seq AS seq, s.kind AS kind, s.slot AS slot, s.value AS value,"
-		" p.pattern IS NOT NULL AS made FROM serials s"
+		" coalesce(instr(p.pattern, '{random') = 0, 0) AS made FROM serials s"
 		" LEFT JOIN pools p ON p.id = s.pool_id WHERE s.run_id = ?1"
 		" AND s.state = 'reserved' AND s.exposed = 0 AND (?2 IS NULL OR s.slot = ?2)"
 		" ORDER BY s.seq LIMIT 1",
@@ -111,13 +111,11 @@ static int find_next(struct exposing *x, const char *slot, struct leaving *ret)
 /* A value that the unit has from before is not reserved by the run, and the run sends it as well. */
 static int mark_run(struct exposing *x, unsigned exposed)
 {
-	static const char mark[] = "UPDATE runs SET exposed = 1 WHERE id = ?";
-	int r;
+	static const char mark[] = "UPDATE runs SET exposed = 1, exposed_step ="
+				   " (SELECT max(n) FROM steps WHERE run_id = ?1) WHERE id = ?1";
+	int r = db_run(x->tx, x->e, mark, x->run.id);
 
-	if (x->run.exposed)
-		return 0;
-	r = db_run(x->tx, x->e, mark, x->run.id);
-	if (r < 0 || exposed > 0)
+	if (r < 0 || exposed > 0 || x->run.exposed)
 		return MIN(r, 0);
 	return run_event(x->tx, "serial-exposed", &x->run, or_null(x->run.unit_serial), NULL, x->e);
 }

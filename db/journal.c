@@ -14,8 +14,9 @@ struct found {
 };
 
 /* 1 with the open row that matters most. What another run does now is its own to settle: its unit has
- * the same name, and is at another station. */
-#define ALIKE "((i.unit <> '' AND i.unit = ?1) OR coalesce(r.unit_id = ?2, 0))"
+ * the same name, and is at another station. A chip id in capitals (one firmware) is the one in small letters (the
+ * next one): taken for two it would be burnt twice. */
+#define ALIKE "((i.unit <> '' AND i.unit = ?1 COLLATE NOCASE) OR coalesce(r.unit_id = ?2, 0))"
 static int find_open(struct db *d, const struct journal_intent *i, const struct run_facts *f,
 	struct found *ret, struct err *e)
 {

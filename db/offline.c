@@ -10,8 +10,8 @@
 #include "db/migrations.h"
 #include "db/stmt.h"
 
-/* The first that has records (db/sql/0016_records.sql). */
-#define RECORDS_SCHEMA 16
+/* The first that has records (db/sql/0017_records.sql). */
+#define RECORDS_SCHEMA 17
 
 static int64_t size_of(const char *path)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/secret.h"
 #include "base/strbuf.h"
 #include "base/util.h"
 
@@ -68,6 +69,62 @@ static int put_seq(struct rendering *r, const char *spec)
 	while (n > 0)
 		sb_add_n(&r->out, &digits[--n], 1);
 	r->has_seq = true;
+	return 0;
+}
+
+/* What people guess first: all alike, up by one, down by one. */
+static bool is_plain(const char *digits, size_t n)
+{
+	for (int step = -1; step <= 1; step++) {
+		size_t i = 1;
+
+		while (i < n && strchr(DIGITS, digits[i]) - strchr(DIGITS, digits[i - 1]) == step)
+			i++;
+		if (i == n)
+			return true;
+	}
+	return false;
+}
+
+/* Each digit is as likely as the others: a byte past the last whole set of them is drawn again. */
+static void draw(char *ret, size_t n, unsigned base)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint8_t b;
+
+		do
+			random_bytes(&b, 1);
+		while (b >= 256 / base * base);
+		ret[i] = DIGITS[b % base];
+	}
+}
+
+#define RANDOM_MIN   4
+#define RANDOM_ALONE 6
+#define RANDOM_MAX   20
+
+static int put_random(struct rendering *r, const char *spec)
+{
+	int width = 0, base = 10, used = 0;
+	char digits[RANDOM_MAX];
+	double space = 1;
+
+	if (sscanf(spec, ":%2d%n:%2d%n", &width, &used, &base, &used) < 1 || spec[used] ||
+		width < RANDOM_MIN || width > RANDOM_MAX ||
+		(base != 10 && base != 16 && base != 36))
+		return bad(r,
+			"drawn digits are {random:WIDTH} or {random:WIDTH:10|16|36} with a width of 4 to 20, not",
+			spec);
+	for (int i = 0; i < width; i++)
+		space *= base;
+	if (!r->has_seq && width >= RANDOM_ALONE && (double)r->v->seq >= space / 16)
+		return bad(r, "the pool is for more values than a 16th of those that can be drawn:",
+			spec);
+	do
+		draw(digits, (size_t)width, (unsigned)base);
+	while (is_plain(digits, (size_t)width));
+	sb_add_n(&r->out, digits, (size_t)width);
+	r->has_seq = r->has_seq || width >= RANDOM_ALONE;
 	return 0;
 }
 
@@ -154,6 +211,7 @@ static const struct {
 	int (*put)(struct rendering *r, const char *spec);
 } placeholders[] = {
 	{"seq", put_seq},
+	{"random", put_random},
 	{"mac", put_mac},
 	{"eui64", put_eui64},
 	{"date", put_date},

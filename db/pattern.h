@@ -9,6 +9,10 @@
  *   {eui64} {eui64:dash} ...     the same of 64 bits, always of a block
  *   {date:%Y%m%d}                of %Y %y %m %d %j %H %M %V %G %g %u
  *   {station} {model}
+ *   {random:8} {random:8:36}     so many digits of base 10, 16 or 36 that nobody can guess, drawn when the value
+ *                                is reserved: a passcode. Instead of {seq}, from 6 digits on. A pool is for a
+ *                                16th of all values at most. Never all alike, nor in a row up or down
+ *                                (Matter 1.0, 5.1.7: 11111111, 12345678, 87654321 are no passcodes)
  *   {check}                      the check digit over all other characters, in order
  *
  * Check digits: "luhn" is Luhn mod 10 over the decimal digits of the value (other characters are

@@ -118,10 +118,20 @@ static void add_anything(struct shape *s)
 		p->may[c] = true;
 }
 
+static void add_random(struct shape *s, const char *spec)
+{
+	int width = 0, base = 10;
+
+	sscanf(spec, ":%2d:%2d", &width, &base);
+	add_class(s, base, (size_t)width, false);
+}
+
 static void add_placeholder(struct shape *s, const char *inside, const struct pattern_range *r)
 {
 	if (!strncmp(inside, "seq", 3))
 		add_seq(s, inside + 3, r);
+	else if (!strncmp(inside, "random", 6))
+		add_random(s, inside + 6);
 	else if (!strncmp(inside, "date", 4))
 		add_date(s, inside + 4);
 	else if (!strcmp(inside, "check"))

@@ -8,14 +8,16 @@ int prompts_ask(struct db *tx, const struct prompt_new *p, struct err *e)
 {
 	static const char sql[] =
 		"INSERT INTO prompts (id, run_id, station, kind, text, choices, pattern, state,"
-		" created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)";
+		" approval, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)";
 	int r = db_run(tx, e, sql, p->id, p->run, p->station, p->kind, p->text, p->choices,
-		p->pattern, wall_ms());
+		p->pattern, (int64_t)p->approval, wall_ms());
 
 	if (r < 0)
 		return r;
 	return db_event(tx, "prompt-opened", p->station, NULL, p->run, NULL,
-		json_pack("{s:s, s:s, s:s}", "prompt", p->id, "kind", p->kind, "text", p->text), e);
+		json_pack("{s:s, s:s, s:s, s:b}", "prompt", p->id, "kind", p->kind, "text", p->text,
+			"approval", p->approval),
+		e);
 }
 
 static int settle(struct db *tx, const char *id, const char *state, const char *answer,
@@ -44,17 +46,43 @@ static int settle(struct db *tx, const char *id, const char *state, const char *
 	return db_event(tx, "prompt-closed", of.station, NULL, of.run, NULL, data, e);
 }
 
-int prompts_answer(struct db *tx, const char *id, const char *answer, const char *by, struct err *e)
+/* Whoever asked for the act does not approve it as well. */
+static int check_second(struct db *tx, const struct prompt_answer *a, struct err *e)
+{
+	static const char asked_for_it[] =
+		"SELECT count(*) FROM prompts p JOIN runs u ON u.id = p.run_id"
+		" LEFT JOIN jobs j ON j.id = u.job_id"
+		" LEFT JOIN recipes c ON c.name = u.recipe AND c.version = u.version"
+		" WHERE p.id = ? AND ? IN (j.created_by, c.created_by, c.approved_by)";
+	int64_t n = 0;
+	int r;
+
+	if (!a->supervises)
+		return err_set(e, ERR_FORBIDDEN,
+			"'%s' may not approve what nothing takes back: a supervisor is asked",
+			a->by);
+	r = db_int(tx, e, &n, asked_for_it, a->id, a->by);
+	if (r >= 0 && n > 0)
+		return err_set(e, ERR_FORBIDDEN,
+			"'%s' made the order, or wrote or approved the recipe: a second person approves what nothing takes back",
+			a->by);
+	return r < 0 ? r : 0;
+}
+
+int prompts_answer(struct db *tx, const struct prompt_answer *a, struct err *e)
 {
 	json_t *prompt = NULL;
-	int r = prompts_get(tx, id, &prompt, e);
+	int r = prompts_get(tx, a->id, &prompt, e);
+	bool approval = json_is_true(json_object_get(prompt, "approval"));
 
+	json_decref(prompt);
+	if (r == 0 && approval && strcmp(a->answer, "no") != 0)
+		r = check_second(tx, a, e);
 	if (r < 0)
 		return r;
-	json_decref(prompt);
-	r = settle(tx, id, "answered", answer, by, e);
+	r = settle(tx, a->id, "answered", a->answer, a->by, e);
 	if (r == -ERR_NOT_FOUND)
-		return err_set(e, ERR_CONFLICT, "prompt %s is no longer open", id);
+		return err_set(e, ERR_CONFLICT, "prompt %s is no longer open", a->id);
 	return r;
 }
 
@@ -80,14 +108,14 @@ int prompts_cancel_run(struct db *tx, const char *run, struct err *e)
 	}
 }
 
-#define COLUMNS                                                                                 \
-	"created_at, id, run_id AS run, station, kind, text, choices, pattern, state, answer, " \
+#define COLUMNS                                                                                           \
+	"created_at, id, run_id AS run, station, kind, text, choices, pattern, approval, state, answer, " \
 	"answered_by, settled_at"
 
 static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}, {"run", AS_TEXT},
 	{"station", AS_TEXT}, {"kind", AS_TEXT}, {"text", AS_TEXT}, {"choices", AS_JSON},
-	{"pattern", AS_TEXT}, {"state", AS_TEXT}, {"answer", AS_TEXT}, {"answered_by", AS_TEXT},
-	{"settled_at", AS_TIME}, {0}};
+	{"pattern", AS_TEXT}, {"approval", AS_BOOL}, {"state", AS_TEXT}, {"answer", AS_TEXT},
+	{"answered_by", AS_TEXT}, {"settled_at", AS_TIME}, {0}};
 
 int prompts_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

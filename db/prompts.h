@@ -14,12 +14,20 @@ struct prompt_new {
 	const char *text;
 	const json_t *choices; /* NULL: none */
 	const char *pattern;   /* NULL: any */
+	bool approval;	       /* a second person's: of kind confirm */
 };
 
 int prompts_ask(struct db *tx, const struct prompt_new *p, struct err *e);
-/* -ERR_CONFLICT if it is no longer open. */
-int prompts_answer(
-	struct db *tx, const char *id, const char *answer, const char *by, struct err *e);
+struct prompt_answer {
+	const char *id, *answer;
+	const char *by;	 /* the name of who answers */
+	bool supervises; /* whose role may approve */
+};
+
+/* -ERR_CONFLICT if it is no longer open. The rule of two persons is here: yes to an approval is said by one who
+ * supervises, and who neither made the order of the run nor wrote or approved its recipe, else
+ * -ERR_FORBIDDEN. No is said by anybody. */
+int prompts_answer(struct db *tx, const struct prompt_answer *a, struct err *e);
 /* -ERR_NOT_FOUND if it is not open. */
 int prompts_cancel(struct db *tx, const char *id, struct err *e);
 /* All open ones of a run, as its end does. */

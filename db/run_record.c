@@ -11,10 +11,10 @@
 static int read_row(struct db *d, const char *run, json_t **ret, struct err *e)
 {
 	static const struct column columns[] = {{"seq", AS_INT}, {"chain", AS_INT},
-		{"kind", AS_TEXT}, {"exposed", AS_INT}, {"outcome", AS_TEXT}, {"deferred", AS_INT},
-		{"duration_ms", AS_INT}, {0}};
+		{"kind", AS_TEXT}, {"exposed", AS_INT}, {"exposed_step", AS_INT},
+		{"outcome", AS_TEXT}, {"deferred", AS_INT}, {"duration_ms", AS_INT}, {0}};
 	SELECT(find,
-		"SELECT seq, chain, kind, exposed, outcome, deferred, duration_ms FROM runs"
+		"SELECT seq, chain, kind, exposed, exposed_step, outcome, deferred, duration_ms FROM runs"
 		" WHERE id = ?",
 		columns);
 
@@ -60,12 +60,12 @@ static int read_certificates(struct db *d, const char *run, json_t **ret, struct
 {
 	static const struct column columns[] = {{"id", AS_TEXT}, {"n", AS_INT}, {"issuer", AS_TEXT},
 		{"serial", AS_TEXT}, {"subject", AS_TEXT}, {"profile", AS_TEXT},
-		{"profile_digest", AS_TEXT}, {"key", AS_TEXT}, {"sha256", AS_TEXT},
-		{"not_before", AS_TIME}, {"not_after", AS_TIME}, {"state", AS_TEXT},
-		{"pem", AS_TEXT}, {"chain", AS_TEXT}, {0}};
+		{"profile_digest", AS_TEXT}, {"key", AS_TEXT}, {"asked", AS_TEXT},
+		{"sha256", AS_TEXT}, {"not_before", AS_TIME}, {"not_after", AS_TIME},
+		{"state", AS_TEXT}, {"pem", AS_TEXT}, {"chain", AS_TEXT}, {0}};
 	SELECT(all,
 		"SELECT id, step_n AS n, issuer, serial, subject, profile, profile_digest, key,"
-		" sha256, not_before, not_after, state, pem, chain FROM certificates"
+		" asked, sha256, not_before, not_after, state, pem, chain FROM certificates"
 		" WHERE run_id = ? AND state IN ('issued', 'delivered') ORDER BY seq",
 		columns);
 
@@ -76,10 +76,10 @@ static int read_answers(struct db *d, const char *run, json_t **ret, struct err 
 {
 	static const struct column columns[] = {{"id", AS_TEXT}, {"kind", AS_TEXT},
 		{"text", AS_TEXT}, {"choices", AS_JSON}, {"pattern", AS_TEXT}, {"state", AS_TEXT},
-		{"answer", AS_TEXT}, {"by", AS_TEXT}, {"asked_at", AS_TIME},
+		{"answer", AS_TEXT}, {"by", AS_TEXT}, {"approval", AS_INT}, {"asked_at", AS_TIME},
 		{"settled_at", AS_TIME}, {0}};
 	SELECT(all,
-		"SELECT id, kind, text, choices, pattern, state, answer, answered_by AS by,"
+		"SELECT id, kind, text, choices, pattern, state, answer, answered_by AS by, approval,"
 		" created_at AS asked_at, settled_at FROM prompts WHERE run_id = ?"
 		" ORDER BY created_at, id",
 		columns);

@@ -54,6 +54,7 @@ struct settling {
 	bool touched; /* an irreversible step was begun and did not pass */
 	bool acted;   /* the journal has an act of it that is open */
 	bool waits;   /* the outbox has something of the unit */
+	bool unsure;  /* a value left, and nobody knows whether the unit has it */
 	int64_t now;
 	struct err *e;
 };
@@ -158,7 +159,7 @@ static const char *unit_state(const struct settling *s)
 		return "suspect";
 	if (!strcmp(s->outcome, "failed"))
 		return "failed";
-	return s->run.exposed || s->acted ? "suspect" : NULL;
+	return s->unsure || s->acted ? "suspect" : NULL;
 }
 
 static int settle_unit(struct settling *s)
@@ -210,6 +211,23 @@ static int find_touched(struct settling *s)
 	return 0;
 }
 
+/* After a crash that is so of whatever left. Where the line ended the run in order (a cloud that was away, a
+ * person's stop), the steps say it: a value that left with a step that passed is where it belongs. */
+static int find_unsure(struct settling *s)
+{
+	static const char sql[] =
+		"SELECT 1 FROM runs r WHERE r.id = ?1 AND r.exposed = 1 AND"
+		" (?2 = 'interrupted' OR r.exposed_step IS NULL OR EXISTS (SELECT 1 FROM steps x"
+		" WHERE x.run_id = r.id AND x.n <= r.exposed_step AND x.phase <> 'teardown'"
+		" AND coalesce(x.outcome, '') NOT IN ('passed', 'skipped') AND NOT EXISTS"
+		" (SELECT 1 FROM steps y WHERE y.run_id = x.run_id AND y.id = x.id"
+		" AND y.outcome = 'passed')))";
+	int r = db_has(s->tx, s->e, sql, s->run.id, s->outcome);
+
+	s->unsure = r > 0;
+	return MIN(r, 0);
+}
+
 int ledger_settle(
 	struct db *tx, const char *run, const char *outcome, const char *reason, struct err *e)
 {
@@ -219,6 +237,8 @@ int ledger_settle(
 
 	if (r == 0)
 		r = find_touched(&s);
+	if (r == 0)
+		r = find_unsure(&s);
 	if (r == 0)
 		r = settle_rows(&s);
 	return r < 0 ? r : settle_unit(&s);

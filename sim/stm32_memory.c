@@ -59,7 +59,8 @@ void stm32_memory_keep_options(struct stm32_memory *m)
 	if (m->options < 0)
 		return;
 	if (pwrite(m->options, &m->read_protected, 1, 0) != 1 ||
-		pwrite(m->options, m->write_protected, sizeof m->write_protected, 1) < 0)
+		pwrite(m->options, m->write_protected, sizeof m->write_protected, 1) < 0 ||
+		pwrite(m->options, &m->user_option, 1, 1 + sizeof m->write_protected) != 1)
 		closep(&m->options), m->options = -1;
 }
 
@@ -75,7 +76,8 @@ static int open_files(struct stm32_memory *m, const char *dir, struct err *e)
 		if (pread(m->fd, m->cell, m->size, 0) != (ssize_t)m->size)
 			return err_errno(e, ERR_IO, errno, "%s/flash.bin", dir);
 		if (pread(m->options, &m->read_protected, 1, 0) == 1 &&
-			pread(m->options, m->write_protected, sizeof m->write_protected, 1) > 0)
+			pread(m->options, m->write_protected, sizeof m->write_protected, 1) > 0 &&
+			pread(m->options, &m->user_option, 1, 1 + sizeof m->write_protected) == 1)
 			return 0;
 	}
 	keep(m, 0, m->size);
@@ -90,6 +92,7 @@ int stm32_memory_new(uint32_t base, uint32_t size, uint8_t erased, const char *p
 	int r;
 
 	m->fd = m->options = -1;
+	m->user_option = 0xef;
 	m->base = base;
 	m->size = size;
 	m->erased = erased;

@@ -2,7 +2,7 @@
  *
  * The flash of a virtual STM32: NOR cells in pages of their own sizes, kept in a file of its full
  * size, so that cmp with what was written is the proof; and its option bytes (read protection,
- * write-protected sectors).
+ * write-protected sectors). They outlive the device.
  */
 #pragma once
 
@@ -23,9 +23,10 @@ struct stm32_memory {
 	} run[STM32_MEMORY_RUNS];
 	size_t runs;
 	uint8_t *cell;
-	int fd;	     /* -1: not kept */
-	int options; /* the file of the option bytes, -1: not kept */
-	uint8_t read_protected;
+	int fd;			      /* -1: not kept */
+	int options;		      /* the file of the option bytes, -1: not kept */
+	uint8_t read_protected;	      /* the level; 2 stays for ever */
+	uint8_t user_option;	      /* the option byte beside RDP */
 	uint8_t write_protected[256]; /* by page */
 };
 

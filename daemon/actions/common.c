@@ -34,7 +34,7 @@ int dialogue_check(const struct args *a, struct err *e)
 			"'ping' is '%s': a command with " CONSOLE_NONCE
 			" in it, which the unit answers with what was put there, expected",
 			ping);
-	if (args_bool(a, "prove") && !ping && !args_has(a, "prompt"))
+	if (args_bool(a, "prove") && !args_given(a, "ping") && !args_given(a, "prompt"))
 		return err_set(
 			e, ERR_RECIPE_INVALID, "'prove' needs a 'ping' or a 'prompt' to prove by");
 	return 0;

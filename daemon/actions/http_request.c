@@ -322,9 +322,16 @@ static int request_run(struct step *s, const struct args *a, struct step_result 
 }
 
 /* What is told later is told again where its answer was lost, and what the answer says is kept. */
+/* A service that knows a key again answers as it did, and does nothing: it has to be another one for each unit. */
+static bool is_of_one_unit(const char *key)
+{
+	return strstr(key, "${unit.") || strstr(key, "${run.") || strstr(key, "${steps.");
+}
+
 static int request_may_wait(const json_t *with, struct err *e)
 {
 	const char *method = json_string_value(json_object_get(with, "method"));
+	const char *key = json_string_value(json_object_get(with, "idempotency_key"));
 
 	if (json_object_get(with, "secrets") || json_object_get(with, "secret_body"))
 		return err_set(e, ERR_INVALID,
@@ -334,6 +341,10 @@ static int request_may_wait(const json_t *with, struct err *e)
 		return err_set(e, ERR_INVALID,
 			"a %s with 'offline: later' needs an 'idempotency_key', such as '${unit.serial}': it is sent again where its answer was lost",
 			method);
+	if (key && !is_of_one_unit(key))
+		return err_set(e, ERR_INVALID,
+			"'idempotency_key' is '%.80s' for every unit, so that a service would take the second one for a repetition: '${unit.serial}' or '${run.id}' in it expected",
+			key);
 	return 0;
 }
 

@@ -172,8 +172,8 @@ static int check_field(const struct otp_field *f, struct err *e)
 }
 
 /* All that the recipe says is right before the unit hears a byte. */
-static int otp_console_open(
-	struct otp_console *c, struct step *s, const struct args *a, struct err *e)
+static int otp_console_open(struct otp_console *c, struct step *s, const struct args *a,
+	struct step_result *out, struct err *e)
 {
 	int r = dialogue_check(a, e);
 
@@ -202,29 +202,7 @@ static int preflight(struct step *s, const struct args *a, struct err *e)
 	return otp_look_ahead(s, a, check_field, e);
 }
 
-static int read_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(otp_console_done) struct otp_console c = {0};
-	int r = otp_console_open(&c, s, a, e);
-
-	return r < 0 ? r : otp_read(&c.act, out, e);
-}
-
-static int write_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(otp_console_done) struct otp_console c = {0};
-	int r = otp_console_open(&c, s, a, e);
-
-	return r < 0 ? r : otp_write(&c.act, out, e);
-}
-
-static int lock_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(otp_console_done) struct otp_console c = {0};
-	int r = otp_console_open(&c, s, a, e);
-
-	return r < 0 ? r : otp_lock(&c.act, out, e);
-}
+OTP_DEFINE_RUNS(struct otp_console, otp_console_open, otp_console_done, act)
 
 #define ROW(arg, what, def_, text)                                  \
 	{                                                           \
@@ -248,34 +226,25 @@ static int lock_run(struct step *s, const struct args *a, struct step_result *ou
 
 static const struct action_arg read_args[] = {
 	ARG_ROW_PORT,
-	OTP_ROWS_FIELD,
+	OTP_ROWS_READ,
 	ROWS_LOOK,
 	ARG_ROW_ERROR,
 	ARG_ROWS_DIALOGUE,
 	{0},
 };
 
-static const struct action_output read_outputs[] = {{"value", "what the field holds, in hex"},
-	{"locked", "open, locked, or unknown where the unit cannot be asked"}, {0}};
-
 const struct action action_otp_read = {
 	.name = "otp.read",
 	.doc = "Reads a field of the unit's one-time memory over its console. A field that its map calls secret is not read.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
 	.args = read_args,
-	.outputs = read_outputs,
-	.default_timeout_us = 30 * US_PER_S,
 	.check = check,
 	.preflight = preflight,
-	.run = read_run,
+	OTP_READ_ROW(0),
 };
 
 static const struct action_arg write_args[] = {
 	ARG_ROW_PORT,
-	OTP_ROWS_FIELD,
-	OTP_ROW_VALUE(true, OTP_VALUE_DOC),
-	OTP_ROW_COMPLETE,
-	OTP_ROW_IRREVERSIBLE,
+	OTP_ROWS_WRITE,
 	ROW("write", ARG_STRING, "OTP_WRITE {name} {value}", "the command that burns"),
 	ROWS_LOOK,
 	ROWS_WHO,
@@ -287,20 +256,15 @@ static const struct action_arg write_args[] = {
 const struct action action_otp_write = {
 	.name = "otp.write",
 	.doc = "Burns a value into a field of the unit's one-time memory over its console, once, and reads it back.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE,
 	.args = write_args,
-	.default_timeout_us = 60 * US_PER_S,
 	.check = check,
 	.preflight = preflight,
-	.run = write_run,
-	.observe = otp_write_observe,
+	OTP_WRITE_ROW(0),
 };
 
 static const struct action_arg lock_args[] = {
 	ARG_ROW_PORT,
-	OTP_ROWS_FIELD,
-	OTP_ROW_VALUE(false, OTP_HOLDS_DOC),
-	OTP_ROW_IRREVERSIBLE,
+	OTP_ROWS_LOCK,
 	ROW("lock", ARG_STRING, "OTP_LOCK {name}", "the command that locks"),
 	ROWS_LOOK,
 	ROWS_WHO,
@@ -312,11 +276,8 @@ static const struct action_arg lock_args[] = {
 const struct action action_otp_lock = {
 	.name = "otp.lock",
 	.doc = "Locks a field of the unit's one-time memory over its console, so that it takes no bit any more.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE,
 	.args = lock_args,
-	.default_timeout_us = 60 * US_PER_S,
 	.check = check,
 	.preflight = preflight,
-	.run = lock_run,
-	.observe = otp_lock_observe,
+	OTP_LOCK_ROW(0),
 };

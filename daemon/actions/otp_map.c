@@ -48,12 +48,30 @@ static bool is_name(const char *s)
 	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n;
 }
 
+/* Of a field in memory: the address after its last byte. */
+static uint64_t end_of(const struct otp_field *f)
+{
+	return f->address + otp_bytes(f);
+}
+
+/* The byte that locks would be burnt with the value. (Two fields may share bytes: parts of one.) */
+static void check_lock_apart(
+	const struct otp_field *a, const struct otp_field *b, const char *p, struct mistakes *m)
+{
+	if (a->lock == OTP_LOCK_BYTE && b->in_memory && a->lock_at >= b->address &&
+		a->lock_at < end_of(b))
+		mistakes_add(m, p,
+			"the byte at 0x%08x that locks field '%s' is a part of field '%s': whoever burns that locks it",
+			(uint32_t)a->lock_at, a->name, b->name);
+}
+
 static void check_places(
 	const struct otp_field *f, const json_t *o, const char *p, struct mistakes *m)
 {
 	bool byte = f->lock == OTP_LOCK_BYTE;
 
-	if (f->address > UINT32_MAX || f->lock_at > UINT32_MAX)
+	if (f->address > UINT32_MAX || f->lock_at > UINT32_MAX ||
+		(f->in_memory && end_of(f) > UINT64_C(1) << 32))
 		mistakes_add(m, p, "field '%s' has an address above 0xffffffff", f->name);
 	if (byte != !!json_object_get(o, "lock_at") || (byte && !f->in_memory))
 		mistakes_add(m, p,
@@ -95,6 +113,12 @@ static void read_fields(void *to, const json_t *v, const char *pointer, struct m
 
 		read_field(&map->field[map->fields++], name, o, p, m);
 	}
+	for (size_t i = 0; m->count == 0 && i < map->fields; i++)
+		for (size_t k = 0; k < map->fields; k++) {
+			_cleanup_(freep) char *p = pointer_key(pointer, map->field[i].name);
+
+			check_lock_apart(&map->field[i], &map->field[k], p, m);
+		}
 }
 
 static const struct form_row map_rows[] = {
@@ -210,6 +234,16 @@ int otp_flash_check(const struct otp_field *f, struct err *e)
 	if (!f->in_memory || f->bits != OTP_CLEAR || !f->readable || f->lock == OTP_LOCK_COMMAND)
 		return err_set(e, ERR_RECIPE_INVALID,
 			"otp field '%s' is not one that a boot ROM reaches: 'address', 'bits: clear', 'readable: true' and 'lock: byte' or 'none' expected in its map",
+			f->name);
+	return 0;
+}
+
+int otp_memory_check(const struct otp_field *f, struct err *e)
+{
+	if (!f->in_memory || !f->readable || f->lock == OTP_LOCK_COMMAND ||
+		(f->lock == OTP_LOCK_BYTE && f->bits == OTP_SET))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"otp field '%s' is not one that a debugger reaches: 'address', 'readable: true' and 'lock: none' (or 'byte', where bits are cleared) expected in its map",
 			f->name);
 	return 0;
 }

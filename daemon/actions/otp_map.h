@@ -69,6 +69,9 @@ int otp_value_parse(
 	const struct otp_field *f, const char *text, uint8_t p[OTP_BYTES], struct err *e);
 /* Whether the field is one-time flash in memory, as boot ROMs reach it: -ERR_RECIPE_INVALID. */
 int otp_flash_check(const struct otp_field *f, struct err *e);
+/* Whether a debugger reaches it in the target's memory: -ERR_RECIPE_INVALID. Fuses that are set have no byte
+ * that a 00 locks. */
+int otp_memory_check(const struct otp_field *f, struct err *e);
 /* Cells are programmed by `unit` bytes at once, at least OTP_WORD: what shares them with the field would be
  * burnt with it. -ERR_RECIPE_INVALID, -ERR_UNSUPPORTED; part is for messages. */
 #define OTP_WORD 4

@@ -18,14 +18,15 @@ enum otp_seen {
 enum otp_locked { OTP_OPEN, OTP_LOCKED, OTP_LOCK_UNKNOWN };
 
 enum otp_deed {
-	OTP_DONE,	/* nothing is written */
-	OTP_BURN,	/* the whole value */
-	OTP_COMPLETE,	/* the value once more: the bits that are burnt stay */
-	OTP_MAY_NOT,	/* half burnt, and the recipe does not say `complete: true` */
-	OTP_DEAD,	/* half burnt, and coded: never again */
-	OTP_CONFLICT,	/* something else is burnt */
-	OTP_IS_LOCKED,	/* it can take no bit any more */
-	OTP_CLOSED,	/* locked, and it cannot be read: the journal knows, or nobody */
+	OTP_DONE,      /* nothing is written */
+	OTP_BURN,      /* the whole value */
+	OTP_COMPLETE,  /* the value once more: the bits that are burnt stay */
+	OTP_MAY_NOT,   /* half burnt, and the recipe does not say `complete: true` */
+	OTP_DEAD,      /* half burnt, and coded: never again */
+	OTP_CONFLICT,  /* something else is burnt */
+	OTP_IS_LOCKED, /* it can take no bit any more */
+	OTP_CLOSED,    /* locked, and it cannot be read: the journal knows, or nobody */
+	OTP_HIDDEN, /* it refuses what its map says it shows: not blindly, unless the journal knows */
 	OTP_CANNOT_TELL /* the journal decides whether it is burnt (step_intend()) */
 };
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,7 +30,19 @@ static int read_salt(const char *path, uint8_t salt[SALT_BYTES], struct err *e)
 				 path, n, SALT_BYTES);
 }
 
-/* link() does not replace: of two that make a salt at once, the second takes the first one's. */
+/* The name is on disk as well: with another salt no digest of the journal would be found again. */
+static int sync_folder(const char *path, struct err *e)
+{
+	_cleanup_(freep) char *copy = xstrdup(path);
+	_cleanup_(closep) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && fsync(fd) == 0
+		       ? 0
+		       : err_errno(e, ERR_IO, errno, "sync the folder of the salt %s", path);
+}
+
+/* link() does not replace: of two that make a salt at once, the second takes the first one's, once that is
+ * on disk. */
 static int publish(const char *part, const char *path, struct err *e)
 {
 	int r = 0;
@@ -37,7 +50,7 @@ static int publish(const char *part, const char *path, struct err *e)
 	if (link(part, path) < 0 && errno != EEXIST)
 		r = err_errno(e, ERR_IO, errno, "keep the salt as %s", path);
 	unlink(part);
-	return r;
+	return r < 0 ? r : sync_folder(path, e);
 }
 
 static int make_salt(const char *path, struct err *e)

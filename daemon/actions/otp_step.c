@@ -8,6 +8,9 @@
 
 const char *const otp_irreversible[] = {"yes-i-mean-it", NULL};
 
+const struct action_output otp_read_outputs[] = {{"value", "what the field holds, in hex"},
+	{"locked", "open, locked, or unknown where nothing can be asked for it"}, {0}};
+
 /* --- before anything is open --- */
 
 static bool is_value(const char *text)
@@ -25,6 +28,17 @@ int otp_check(const struct args *a, struct err *e)
 		       ? 0
 		       : err_set(e, ERR_RECIPE_INVALID,
 				 "'value' is not hex: every digit of the field, or 0x and a number, expected");
+}
+
+int otp_unique_id(
+	const uint8_t *uid, size_t n, uint64_t at, char ret[UNIT_NAME_BYTES], struct err *e)
+{
+	hex_of(uid, n, ret);
+	if (strspn(ret, "0") == 2 * n || strspn(ret, "f") == 2 * n)
+		return err_set(e, ERR_UNSUPPORTED,
+			"the %zu bytes at 0x%08llx are all alike: 'uid' is the address of the part's unique id",
+			n, (unsigned long long)at);
+	return 0;
 }
 
 static int load_map(struct otp_act *x, struct err *e)
@@ -223,11 +237,15 @@ static const struct {
 	[OTP_IS_LOCKED] = {OBSERVED_HALF, ERR_OTP_LOCKED, "is locked, and does not hold the value"},
 	[OTP_CLOSED] = {OBSERVED_CLOSED, ERR_OTP_LOCKED,
 		"is locked and cannot be read, and no record of this unit says that it holds the value"},
+	[OTP_HIDDEN] = {OBSERVED_CLOSED, ERR_NO_EVIDENCE,
+		"cannot be read, though its map says that it can be: nothing is burnt blindly"},
 	[OTP_CANNOT_TELL] = {OBSERVED_UNKNOWN, ERR_NONE, "cannot be read"},
 };
 
 static enum otp_deed deed_of(const struct otp_act *x)
 {
+	if (x->seen == OTP_UNREADABLE && x->f->readable && x->locked != OTP_LOCKED)
+		return OTP_HIDDEN;
 	return otp_decide(x->seen, x->f->coding, args_bool(x->a, "complete"), x->locked);
 }
 

@@ -74,10 +74,68 @@ struct otp_act {
 		.doc = "the run's unit goes by " of                                                                                      \
 		       ", and is compared with it; false where it goes by another name, as of a console. The journal has it in any case" \
 	}
+/* Of a way through a debugger. */
+#define OTP_UID_MAX 32
+#define OTP_ROWS_UID                                                                                     \
+	{.name = "uid",                                                                                  \
+		.type = ARG_SIZE,                                                                        \
+		.required = true,                                                                        \
+		.doc = "address of the part's unique id: nothing is burnt where nobody knows the unit"}, \
+	{                                                                                                \
+		.name = "uid_bytes", .type = ARG_INT, .def = "12", .low = 4, .high = OTP_UID_MAX,        \
+		.unit = "bytes", .doc = "of the unique id"                                               \
+	}
 #define OTP_VALUE_DOC \
 	"what it is to hold, in quotes: every hex digit of the field, the first byte first, or 0x and a number"
 #define OTP_HOLDS_DOC "what it has to hold before it is locked, where that can be read"
+#define OTP_ROW_UNIT                                                                         \
+	{                                                                                    \
+		.name = "unit", .type = ARG_INT, .def = "4", .unit = "bytes", .low = 1,      \
+		.high = 256, .doc = "what the part programs at once: fields are whole units" \
+	}
 extern const char *const otp_irreversible[];
+
+/* --- a family's three verbs --- */
+
+/* The arguments of each, between the way's own. */
+#define OTP_ROWS_READ OTP_ROWS_FIELD
+#define OTP_ROWS_WRITE \
+	OTP_ROWS_FIELD, OTP_ROW_VALUE(true, OTP_VALUE_DOC), OTP_ROW_COMPLETE, OTP_ROW_IRREVERSIBLE
+#define OTP_ROWS_LOCK OTP_ROWS_FIELD, OTP_ROW_VALUE(false, OTP_HOLDS_DOC), OTP_ROW_IRREVERSIBLE
+extern const struct action_output otp_read_outputs[];
+
+/* What each row has beside name, doc, args, check and preflight; more: further flags of the way. */
+#define OTP_READ_ROW(more)                                              \
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY | (more), \
+	.outputs = otp_read_outputs, .default_timeout_us = 60 * US_PER_S, .run = otp_read_run
+#define OTP_WRITE_ROW(more)                                            \
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE | (more), \
+	.default_timeout_us = 60 * US_PER_S, .run = otp_write_run, .observe = otp_write_observe
+#define OTP_LOCK_ROW(more)                                             \
+	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE | (more), \
+	.default_timeout_us = 60 * US_PER_S, .run = otp_lock_run, .observe = otp_lock_observe
+
+/* otp_read_run(), otp_write_run() and otp_lock_run() of a way: its session is opened (with map, field and
+ * value read by otp_prepare()), the verb is done on its struct otp_act, and the session is ended whatever
+ * came of it. */
+#define OTP_DEFINE_RUN(verb, type, open_fn, done_fn, act)                                     \
+	static int verb##_run(                                                                \
+		struct step *s, const struct args *a, struct step_result *out, struct err *e) \
+	{                                                                                     \
+		_cleanup_(done_fn) type o = {0};                                              \
+		int r = open_fn(&o, s, a, out, e);                                            \
+                                                                                              \
+		return r < 0 ? r : verb(&o.act, out, e);                                      \
+	}
+#define OTP_DEFINE_RUNS(type, open_fn, done_fn, act)           \
+	OTP_DEFINE_RUN(otp_read, type, open_fn, done_fn, act)  \
+	OTP_DEFINE_RUN(otp_write, type, open_fn, done_fn, act) \
+	OTP_DEFINE_RUN(otp_lock, type, open_fn, done_fn, act)
+
+/* The name of a unit by the n bytes at `at`, at most OTP_UID_MAX. -ERR_UNSUPPORTED where they are all alike:
+ * there is no unique id. */
+int otp_unique_id(
+	const uint8_t *uid, size_t n, uint64_t at, char ret[UNIT_NAME_BYTES], struct err *e);
 
 /* For a row's check(): what can be seen without the map. */
 int otp_check(const struct args *a, struct err *e);

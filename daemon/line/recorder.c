@@ -686,6 +686,7 @@ static int apply_prompt_open(struct db *tx, void *data, struct err *e)
 		.text = n->p->text,
 		.choices = n->choices,
 		.pattern = n->p->pattern,
+		.approval = n->p->approval,
 	};
 
 	return prompts_ask(tx, &p, e);

@@ -140,12 +140,12 @@ static struct letter *next_answer(
 	}
 }
 
-static int env_ask(void *env, const struct prompt *p, const struct iotime *it,
-	char ret[ANSWER_BYTES], struct err *e)
+/* The answer is on disk already: the API put it there before it sent it here. */
+static int question(struct env *v, const struct prompt *p, const struct iotime *it,
+	struct letter **ret, struct err *e)
 {
-	struct env *v = env;
 	char id[UUID_SIZE];
-	_cleanup_(freep) struct letter *l = NULL;
+	struct letter *l;
 	struct err ignored;
 	int r = recorder_prompt_open(v->rec, p, id, e);
 
@@ -162,8 +162,34 @@ static int env_ask(void *env, const struct prompt *p, const struct iotime *it,
 			return err_set(e, ERR_ABORTED, "nobody answered '%.200s' in time", p->text);
 		return r;
 	}
-	/* The answer is on disk already: the API put it there before it sent it here. */
-	snprintf(ret, ANSWER_BYTES, "%s", l->answer);
+	*ret = l;
+	return 0;
+}
+
+static int env_ask(void *env, const struct prompt *p, const struct iotime *it,
+	char ret[ANSWER_BYTES], struct err *e)
+{
+	_cleanup_(freep) struct letter *l = NULL;
+	int r = question(env, p, it, &l, e);
+
+	if (r == 0)
+		snprintf(ret, ANSWER_BYTES, "%s", l->answer);
+	return r;
+}
+
+/* Who may say yes was looked at in the transaction of the answer (db/prompts.c). */
+static int env_approve(void *env, const char *text, const struct iotime *it,
+	char ret[UNIT_NAME_BYTES], struct err *e)
+{
+	const struct prompt p = {.text = text, .kind = "confirm", .approval = true};
+	_cleanup_(freep) struct letter *l = NULL;
+	int r = question(env, &p, it, &l, e);
+
+	if (r < 0)
+		return r;
+	if (strcmp(l->answer, "yes") != 0)
+		return err_set(e, ERR_ABORTED, "'%s' does not approve: %.200s", l->by, text);
+	snprintf(ret, UNIT_NAME_BYTES, "%s", l->by);
 	return 0;
 }
 
@@ -342,6 +368,7 @@ static const struct step_env_ops env_ops = {
 	.service = env_service,
 	.printer = env_printer,
 	.ask = env_ask,
+	.approve = env_approve,
 	.identity = env_identity,
 	.serial = env_serial,
 	.values = env_values,

@@ -233,6 +233,10 @@ struct teller step_teller(struct step *s);
  *		     one that is for good and on record as done is done
  *	closed       the same, and do not act: the error of the observation
  *
+ * Where i->approval asks for a second person, that person is asked where the device does not show that it is
+ * done, and the device is looked at again after the answer. The name is evidence ("approved_by"). A bench has
+ * nobody: -ERR_UNSUPPORTED.
+ *
  * What was decided of an earlier intent goes into the evidence ("earlier_intent"). When the step has
  * passed the runner commits the intent; where it has not, it stays open, and the next run on the
  * unit looks at it. session is what observe() gets. */

@@ -53,6 +53,7 @@ struct prompt {
 	const char *kind;	    /* "confirm", "choice", "text", "scan" */
 	const char *const *choices; /* for choice, NULL-terminated */
 	const char *pattern;	    /* for text and scan: what an answer must match, or NULL */
+	bool approval;		    /* of approve(): a second person's, of kind confirm */
 };
 
 #define ANSWER_BYTES 256
@@ -82,6 +83,8 @@ struct intent {
 	/* Nothing takes it back, ever: where the device cannot tell, one that is on record as done
 	 * is done. (A lock that another step may lift is not for good.) */
 	bool for_good;
+	/* What a second person is asked first, where it is about to be done; NULL: nobody is. */
+	const char *approval;
 };
 
 /* What the device shows of it. */
@@ -214,6 +217,13 @@ struct step_env_ops {
 	/* REQUIRED. Asks a person and waits for the answer. -ERR_ABORTED where nobody answers. */
 	int (*ask)(void *env, const struct prompt *p, const struct iotime *it,
 		char ret[ANSWER_BYTES], struct err *e);
+
+	/* OPTIONAL. A second person says yes to the text: a supervisor who neither made the order nor wrote
+	 * or approved the recipe (db/prompts.h). ret: that person's name. -ERR_ABORTED where the answer
+	 * is no, or nobody gives one. Called by step_intend(). NULL: there is no second person, and
+	 * what needs one is not done. */
+	int (*approve)(void *env, const char *text, const struct iotime *it,
+		char ret[UNIT_NAME_BYTES], struct err *e);
 
 	/* The unit: which one it is. Call them by step_identity() and step_serial()
 	 * (recipe/action.h), which keep secrets out. */

@@ -37,6 +37,25 @@ static int ask_journal(const struct step *s, const struct intent *i, const struc
 	return seen->state == OBSERVED_CLOSED ? err_set(e, seen->code, "%s", seen->said) : 0;
 }
 
+/* The device is looked at once more: a person takes a while. */
+static int approve(struct step *s, const struct args *a, const struct intent *i, void *session,
+	struct observation *seen, struct step_result *out, struct err *e)
+{
+	char who[UNIT_NAME_BYTES] = "";
+	int r;
+
+	if (!s->ops->approve)
+		return err_set(e, ERR_UNSUPPORTED,
+			"the %s is for ever and needs a second person, who is asked by provd: a bench has none",
+			i->what);
+	r = s->ops->approve(s->env, i->approval, &s->it, who, e);
+	if (r < 0)
+		return r;
+	result_evidence(out, "approved_by", json_string(who));
+	*seen = (struct observation){0};
+	return s->action->observe(s, a, session, seen, e);
+}
+
 int step_intend(struct step *s, const struct args *a, const struct intent *i, void *session,
 	bool *ret_done, struct step_result *out, struct err *e)
 {
@@ -47,6 +66,8 @@ int step_intend(struct step *s, const struct args *a, const struct intent *i, vo
 	if (r == 0 && secret_found(s->secrets, i->unit))
 		r = err_set(e, ERR_RECIPE_INVALID,
 			"what the unit says of itself would hold a secret of the recipe, and records show it: check what the unit is asked");
+	if (r == 0 && i->approval && seen.state != OBSERVED_DONE && seen.state != OBSERVED_HALF)
+		r = approve(s, a, i, session, &seen, out, e);
 	if (r == 0 && s->ops->intend)
 		r = s->ops->intend(s->env, i, &seen, &before, e);
 	if (r < 0)

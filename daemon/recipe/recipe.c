@@ -117,6 +117,39 @@ static const struct action_arg *param_row(const char *type, struct action_arg *r
 	return NULL;
 }
 
+/* value: of the declared type. A choice may be written with or without quotes, 1 or 1.0. */
+static bool is_choice(const json_t *choice, const json_t *value)
+{
+	double v;
+
+	if (json_is_number(value) && json_is_string(choice))
+		return parse_number(json_string_value(choice), &v) && v == json_number_value(value);
+	if (json_is_number(value))
+		return json_is_number(choice) &&
+		       json_number_value(choice) == json_number_value(value);
+	return json_equal(choice, value);
+}
+
+static int check_choice(const char *name, const json_t *choices, const json_t *value, struct err *e)
+{
+	size_t n = json_array_size(choices);
+	size_t i = 0;
+
+	while (i < n && !is_choice(json_array_get(choices, i), value))
+		i++;
+	return i < n || n == 0
+		       ? 0
+		       : err_set(e, ERR_INVALID,
+				 "parameter '%s': the value is not one of its choices", name);
+}
+
+static json_t *typed(enum arg_type type, const struct args *a, const char *name)
+{
+	if (type == ARG_BOOL)
+		return json_boolean(args_bool(a, name));
+	return type == ARG_INT ? json_integer(args_int(a, name)) : json_real(args_number(a, name));
+}
+
 static int one_param(
 	const char *name, const json_t *decl, const json_t *given, json_t *out, struct err *e)
 {
@@ -130,36 +163,21 @@ static int one_param(
 	if (!given)
 		return err_set(e, ERR_INVALID, "parameter '%s' is missing", name);
 	param_row(type ? type : "string", row);
-	if (json_array_size(choices) > 0) {
-		size_t i = 0;
-
-		while (i < json_array_size(choices) &&
-			!json_equal(json_array_get(choices, i), given))
-			i++;
-		if (i == json_array_size(choices))
-			return err_set(e, ERR_INVALID,
-				"parameter '%s': the value is not one of its choices", name);
-	}
 	/* A value from outside is data, not a template. */
 	if (!json_is_string(given) && row->type == ARG_STRING)
 		return err_set(e, ERR_INVALID, "parameter '%s' must be a string", name);
 	if (json_is_string(given) && row->type == ARG_STRING) {
 		json_object_set(out, name, (json_t *)given);
-		return 0;
+		return check_choice(name, choices, given, e);
 	}
 	with = json_pack("{s:O}", name, given);
 	r = args_new(row, with, &(struct scope){0}, &a, e);
 	json_decref(with);
 	if (r < 0)
 		return r;
-	if (row->type == ARG_BOOL)
-		json_object_set_new(out, name, json_boolean(args_bool(a, name)));
-	else if (row->type == ARG_INT)
-		json_object_set_new(out, name, json_integer(args_int(a, name)));
-	else
-		json_object_set_new(out, name, json_real(args_number(a, name)));
+	json_object_set_new(out, name, typed(row->type, a, name));
 	args_free(a);
-	return 0;
+	return check_choice(name, choices, json_object_get(out, name), e);
 }
 
 int recipe_params(const struct recipe *r, const json_t *given, json_t **ret, struct err *e)

@@ -130,12 +130,15 @@ int f103_init(struct f103 *c, const struct device_config *config, struct err *e)
 	}
 	r = stm32_memory_new(
 		F103_FLASH_BASE, F103_FLASH_BYTES, 0xff, "1K", config->dir, &c->flash, e);
+	if (r == 0)
+		r = stm32_otp_new(config->dir, &c->otp, e);
 	return r == 0 ? preload(c, config, e) : r;
 }
 
 void f103_done(struct f103 *c)
 {
 	c->flash = stm32_memory_free(c->flash);
+	c->otp = stm32_otp_free(c->otp);
 }
 
 void f103_power_on(struct f103 *c)
@@ -147,14 +150,16 @@ void f103_power_on(struct f103 *c)
 void f103_json(const struct f103 *c, bool whole, json_t *o)
 {
 	uint32_t used = stm32_memory_used(c->flash);
-	char hex[SHA256_HEX];
+	char hex[SHA256_HEX], otp[2 * STM32_OTP_BYTES + 1];
 
 	json_object_set_new(o, "flash_used", json_integer(used));
 	json_object_set_new(o, "erases", json_integer((json_int_t)c->erases));
 	json_object_set_new(o, "writes", json_integer((json_int_t)c->writes));
 	json_object_set_new(o, "refused", json_integer((json_int_t)c->refused));
+	json_object_set_new(o, "otp_writes", json_integer(c->otp->writes));
 	if (!whole)
 		return;
+	json_object_set_new(o, "otp", json_string(hex_of(c->otp->cell, sizeof c->otp->cell, otp)));
 	sha256_hex_of(c->flash->cell, used, hex);
 	json_object_set_new(o, "flash_sha256", json_string(hex));
 }
@@ -250,6 +255,8 @@ bool f103_read(struct f103 *c, uint32_t address, uint32_t *ret)
 		return read_flash(c, a, ret);
 	if (a - F103_RAM_BASE < F103_RAM_BYTES)
 		*ret = word_of(c->ram + (a - F103_RAM_BASE));
+	else if (stm32_otp_holds(a, 4))
+		*ret = word_of(c->otp->cell + (a - STM32_OTP_BASE));
 	else
 		*ret = read_register(c, a);
 	return true;
@@ -287,6 +294,17 @@ static void program(struct f103 *c, uint32_t address, uint32_t v, unsigned bytes
 		c->refused++;
 	else
 		c->writes++;
+}
+
+static void program_otp(struct f103 *c, uint32_t address, const uint8_t *p, unsigned bytes)
+{
+	bool bad = (c->cr & CR_LOCK) || !(c->cr & CR_PG) || address % bytes;
+
+	if (!bad && !own_fault_set(c->faults, F103_FAULT_NO_WRITE, NULL))
+		bad = !stm32_otp_write(c->otp, address, p, bytes);
+	c->sr |= bad ? SR_PGERR : SR_EOP;
+	if (bad)
+		c->refused++;
 }
 
 static void erase(struct f103 *c)
@@ -396,6 +414,8 @@ bool f103_write(struct f103 *c, uint32_t address, uint32_t value, unsigned bytes
 		memcpy(c->ram + (address - F103_RAM_BASE), le, bytes);
 	else if (address - F103_FLASH_BASE < F103_FLASH_BYTES)
 		program(c, address, value, bytes);
+	else if (stm32_otp_holds(address, bytes))
+		program_otp(c, address, le, bytes);
 	else
 		write_register(c, address, value);
 	return true;

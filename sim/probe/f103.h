@@ -2,7 +2,8 @@
  *
  * An STM32F103 as its debug port sees it: 128 KiB of flash behind its controller, 20 KiB of RAM and
  * the registers by which a debugger holds a Cortex-M3. No instruction is ever executed: a debugger
- * that wants to run a helper in RAM has to do without (WORKAREASIZE 0).
+ * that wants to run a helper in RAM has to do without (WORKAREASIZE 0). Beyond an F103 it has the one-time
+ * memory of an F4, programmed by bytes, half-words or words under PG.
  *
  *	jtag_tap --\
  *	            dap (debug port, MEM-AP) -- f103
@@ -15,6 +16,7 @@
 
 #include "sim/device.h"
 #include "sim/stm32_memory.h"
+#include "sim/stm32_otp.h"
 
 #define F103_FLASH_BASE	 0x08000000u
 #define F103_FLASH_BYTES (128u * 1024)
@@ -41,6 +43,7 @@ extern const struct own_fault f103_faults[];
 struct f103 {
 	struct own_faults *faults;
 	struct stm32_memory *flash;
+	struct stm32_otp *otp; /* as an F4 has it: an F1 has none */
 	uint8_t ram[F103_RAM_BYTES];
 	uint32_t uid[3];
 	/* the core */

@@ -32,7 +32,7 @@ static const struct own_setting setting_rows[] = {
 	{"stm32-pages", "", "pages, as 4*16K,64K,7*128K; by default those of its family"},
 	{"stm32-erase", "", "43 or 44: the erase command it has"},
 	{"stm32-missing", "", "codes of commands that it does not have, as 11,82"},
-	{"stm32-rdp", "0", "1: a new unit is read-protected"},
+	{"stm32-rdp", "0", "the level of read protection of a new unit: 0, 1 or 2"},
 	{"stm32-fill", "", "a byte that the flash of a new unit is full of"},
 	{"stm32-page-ms", "1", "that the erase of a page takes"},
 	{"stm32-write-us", "0", "that a block takes"},
@@ -121,7 +121,7 @@ static int preload(struct stm32_rom *s, const struct device_config *c, struct er
 			s->memory->size);
 	if (in && fread(s->memory->cell, 1, s->memory->size, in) == 0 && ferror(in))
 		return err_set(e, ERR_IO, "cannot read %s", c->preload);
-	s->memory->read_protected = settings_own_number(c->set, "stm32-rdp") != 0;
+	s->memory->read_protected = (uint8_t)settings_own_number(c->set, "stm32-rdp");
 	stm32_memory_keep_options(s->memory);
 	return 0;
 }
@@ -265,6 +265,8 @@ static void stm32_json(struct device *d, bool whole, json_t *o)
 
 	json_object_set_new(o, "flash_used", json_integer(used));
 	json_object_set_new(o, "read_protected", json_boolean(s->memory->read_protected));
+	json_object_set_new(o, "rdp_level", json_integer(s->memory->read_protected));
+	json_object_set_new(o, "user_option", json_integer(s->memory->user_option));
 	json_object_set_new(o, "writes", json_integer((json_int_t)s->writes));
 	json_object_set_new(o, "erases", json_integer((json_int_t)s->erases));
 	json_object_set_new(o, "reads", json_integer((json_int_t)s->reads));

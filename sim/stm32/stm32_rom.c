@@ -26,6 +26,10 @@
 #define RAM	  0x20000000u
 #define RAM_BYTES (128u * 1024)
 
+#define OPTIONS	     0x1fffc000u
+#define OPTION_BYTES 4
+#define LEVEL_2	     0xcc
+
 enum {
 	GET = 0x00,
 	VERSION = 0x01,
@@ -245,6 +249,39 @@ static bool is_ram(uint32_t address, size_t n)
 	return address >= RAM && address - RAM <= RAM_BYTES - n;
 }
 
+/* Four option bytes of an F4 (RM0090, 3.9.1): USER, RDP, and two that are reserved. */
+static bool is_options(const struct stm32_rom *s, uint32_t address, size_t n)
+{
+	return (s->pid == 0x413 || s->pid == 0x419) && address >= OPTIONS &&
+	       address - OPTIONS <= OPTION_BYTES - n && n <= OPTION_BYTES;
+}
+
+static void read_options(const struct stm32_rom *s, uint8_t buf[OPTION_BYTES])
+{
+	static const uint8_t rdp[] = {0xaa, 0x55, LEVEL_2};
+
+	buf[0] = s->memory->user_option;
+	buf[1] = rdp[s->memory->read_protected];
+	buf[2] = buf[3] = 0xff;
+}
+
+/* The part resets itself. Once it is at level 2 nothing comes this way any more. */
+static void write_options(struct stm32_rom *s, const uint8_t *p, uint64_t now_us)
+{
+	bool half = own_fault_hit(s->faults, HALF_WRITE, NULL);
+
+	if (!half) {
+		s->memory->user_option = p[0];
+		s->memory->read_protected = p[1] == 0xaa ? 0 : p[1] == LEVEL_2 ? 2 : 1;
+		stm32_memory_keep_options(s->memory);
+	}
+	if (own_fault_hit(s->faults, LOST_ACK, NULL)) {
+		s->reset_at_us = now_us + 2 * US_PER_MS;
+		s->state = OFF;
+	} else
+		reset_later(s, now_us, 0);
+}
+
 /* Size register and unique id, where the address lies in one of them. */
 static bool system_byte(const struct stm32_rom *s, uint32_t address, uint8_t *ret)
 {
@@ -270,6 +307,13 @@ static bool read_at(const struct stm32_rom *s, uint32_t address, uint8_t *buf, s
 	}
 	if (is_ram(address, n)) {
 		memset(buf, 0, n);
+		return true;
+	}
+	if (is_options(s, address, n)) {
+		uint8_t all[OPTION_BYTES];
+
+		read_options(s, all);
+		memcpy(buf, all + (address - OPTIONS), n);
 		return true;
 	}
 	if (s->otp && stm32_otp_holds(address, n)) {
@@ -336,6 +380,10 @@ static void write_frame(struct stm32_rom *s, uint64_t now_us)
 	}
 	if (is_ram(s->address, n)) {
 		ack_done(s, now_us, 0);
+		return;
+	}
+	if (is_options(s, s->address, n) && n == OPTION_BYTES) {
+		write_options(s, s->frame + 1, now_us);
 		return;
 	}
 	if (s->otp && stm32_otp_holds(s->address, n)) {
@@ -542,7 +590,8 @@ void stm32_rom_take(struct stm32_rom *s, uint8_t b, uint64_t now_us)
 
 void stm32_rom_reset(struct stm32_rom *s)
 {
-	s->state = ASLEEP;
+	/* Of level 2 BOOT0 means nothing any more (RM0090, 3.9.3). */
+	s->state = s->memory->read_protected == 2 ? APPLICATION : ASLEEP;
 	s->len = 0;
 	s->busy_until_us = 0;
 	s->reset_at_us = NEVER;

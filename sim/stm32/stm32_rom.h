@@ -6,7 +6,7 @@
 #pragma once
 
 #include "sim/device.h"
-#include "sim/stm32/stm32_otp.h"
+#include "sim/stm32_otp.h"
 #include "sim/stm32_memory.h"
 #include "sim/wire.h"
 

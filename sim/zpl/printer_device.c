@@ -25,7 +25,8 @@ enum printer_fault {
 	CUT,
 	CUT_AFTER,
 	TWICE,
-	STUCK
+	STUCK,
+	DOUBLE
 };
 
 static const struct own_fault fault_rows[] = {
@@ -40,6 +41,7 @@ static const struct own_fault fault_rows[] = {
 	[CUT_AFTER] = {"cut-after", "the connection is cut once a label came out", 0},
 	[TWICE] = {"twice", "a label comes out twice", 0},
 	[STUCK] = {"stuck", "a format stays in its buffer, and no status says why", 0},
+	[DOUBLE] = {"double", "an answer comes twice, the second time after the next bytes", 0},
 	{0},
 };
 
@@ -54,7 +56,8 @@ struct printer_sim {
 	char last[SHA256_HEX]; /* of the label printed last */
 	struct strbuf answer;
 	size_t answered;
-	bool out; /* of paper, by runs-out */
+	struct strbuf late; /* an answer that comes once more */
+	bool out;	    /* of paper, by runs-out */
 };
 
 static struct printer_sim *of(struct device *d)
@@ -84,6 +87,7 @@ static void printer_free(struct device *d)
 	sb_done(&p->format);
 	sb_done(&p->waiting);
 	sb_done(&p->answer);
+	sb_done(&p->late);
 	free(p->dir);
 	free(p);
 }
@@ -175,6 +179,8 @@ static void status(struct printer_sim *p)
 		sb_add(&p->answer, "HTTP/1.1 400 Bad Request\r\n\r\n\x03\x03\x03");
 		return;
 	}
+	size_t before = p->answer.len;
+
 	/* A printer without a fault prints what it kept. */
 	if (can_print(p))
 		print_waiting(p);
@@ -188,6 +194,8 @@ static void status(struct printer_sim *p)
 		is(p, HEAD_OPEN), is(p, RIBBON_OUT), 0u);
 	sb_add(&p->answer, "\x02"
 			   "1234,0\x03\r\n");
+	if (own_fault_hit(p->faults, DOUBLE, NULL))
+		sb_add_n(&p->late, p->answer.s + before, p->answer.len - before);
 }
 
 static bool ends_with(const struct strbuf *b, const char *s)
@@ -227,8 +235,12 @@ static size_t printer_room(const struct device *d)
 
 static void printer_input(struct device *d, const void *bytes, size_t n, uint64_t now_us)
 {
+	struct printer_sim *p = of(d);
+
+	sb_add_n(&p->answer, p->late.s, p->late.len);
+	sb_clear(&p->late);
 	for (size_t i = 0; i < n && d->wish == WISH_NONE; i++)
-		take(of(d), ((const char *)bytes)[i]);
+		take(p, ((const char *)bytes)[i]);
 }
 
 static size_t printer_output(struct device *d, void *buf, size_t size, uint64_t now_us)
@@ -260,6 +272,7 @@ static void printer_closed(struct device *d, uint64_t now_us)
 
 	sb_clear(&p->format);
 	sb_clear(&p->answer);
+	sb_clear(&p->late);
 	p->answered = 0;
 }
 

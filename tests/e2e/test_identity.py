@@ -87,6 +87,22 @@ class Identity(unittest.TestCase):
         self.assertEqual(self.line.job_done(job)['passed'], 1)
         self.assertEqual([g['first'] for g in self.api.get('/pools/macs/gaps')['items']], [1])
 
+    def test_a_trouble_of_the_line_after_the_unit_has_its_value_says_nothing_of_the_unit(self):
+        self.line.put_recipe('''
+recipe: trouble
+version: 1
+unit: {model: provsim-1, serial: {pool: identity-sn}}
+ports: {console: {kind: tty, baud: 115200}}
+steps:
+  - {id: chip, action: device.identify, with: {port: console, send: GET_UID, pattern: '^([0-9a-f]{24})$'}}
+  - {id: set, action: console.command, with: {port: console, send: 'SET_SERIAL ${unit.serial}', expect: '^OK$'}}
+  - {id: tool, action: tool.run, with: {argv: ['/bin/false'], success: [done]}}
+''')
+        self.api.post('/jobs', {'recipe': 'trouble', 'quantity': 1})
+        run = self.next_run()
+        self.assertEqual((run['outcome'], run['step'], self.api.get('/units/' + run['unit'])['state']), ('error', 'tool', 'new'), run)
+        self.assertEqual(self.ledger('identity-sn')['ID000001']['state'], 'committed')
+
     def test_after_a_kill_what_may_have_left_stays_with_the_unit(self):
         """The unit hangs in the answer to its first address, and provd is killed there."""
         self.line.sim.ctl('fault', board='b1', fault='stall=32')

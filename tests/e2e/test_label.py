@@ -276,7 +276,7 @@ class Label(unittest.TestCase):
         self.begin(plate=text_of(PLATE).replace('module: 0.25mm, height', 'module: 0.5mm, height'))
         run = self.ended()
         self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'recipe-invalid', 'label'), run)
-        self.assertIn("label 'plate', /elements/6/barcode: with the white that it needs it reaches", run['message'])
+        self.assertIn("label 'plate', /elements/6/barcode (${serial}): with the white that it needs it reaches", run['message'])
         value = self.serial('LB-0001x')
         self.assertEqual((value['state'], value['exposed']), ('void', False), value)
         self.assertEqual(self.labels(), 0)
@@ -303,6 +303,44 @@ class Label(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done)
         self.assertEqual(self.labels(), 1)
         self.assertEqual(scanned(png), {'LB-7', 'https://example.com/u/LB-7', '010952123454321321LB-7'})
+
+    def test_a_passcode_is_drawn_for_each_unit_and_printed(self):
+        plate = "label: code\nwidth: 40mm\nheight: 30mm\nelements:\n  - barcode: {kind: qr, x: 3mm, y: 3mm, module: 0.5mm, data: '${serial}/${code}'}\n"
+        recipe = '''
+recipe: label
+version: 1
+unit: {model: provsim-1, serial: {pool: label-sn}}
+ports: {console: {kind: tty, baud: 115200}}
+artifacts: {plate: plate.yaml}
+steps:
+  - {id: chip, action: device.identify, with: {port: console, send: GET_UID, pattern: '^([0-9a-f]{24})$'}}
+  - {id: id, action: unit.identity, with: {values: {pin: {pool: codes}}}}
+  - id: label
+    action: unit.label
+    with: {template: '${artifacts.plate}', values: {serial: '${unit.serial}', code: '${steps.id.pin}'}, printer: plates}
+'''
+        address = self.printer.boards()[0]['link'].removeprefix('tcp:')
+        self.line.config("printers: {plates: {address: '%s', answer: 300ms}}\n" % address)
+        self.line.start()
+        self.api = self.line.api
+        self.api.post('/pools', {'id': 'label-sn', 'pattern': 'LB-{seq:04}x', 'first': 1, 'last': 9999})
+        self.api.post('/pools', {'id': 'codes', 'kind': 'license', 'pattern': '{random:8}', 'first': 1, 'last': 9999})
+        self.line.put_firmware(plate.encode(), 'plate.yaml')
+        self.line.put_recipe(recipe)
+        self.api.post('/jobs', {'recipe': 'label', 'quantity': 2})
+        printed = []
+        for n in (1, 2):
+            run = self.ended()
+            self.assertEqual(run['outcome'], 'passed', run)
+            (code,) = [v['value'] for v in self.api.get('/serials?unit_id=' + run['unit'])['items'] if v['slot'] == 'pin']
+            self.assertRegex(code, '^[0-9]{8}$')
+            pbm = os.path.join(self.line.home, 'label.pbm')
+            with open(pbm, 'wb') as f:
+                f.write(decoded(self.zpl(n)))
+            self.assertEqual(scanned(pbm), {run['serial'] + '/' + code})
+            printed.append(code)
+            self.line.sim.ctl('next', board='b1', gap_ms=200)
+        self.assertNotEqual(*printed)
 
     def test_a_print_that_never_ends_is_no_failure_of_the_unit(self):
         self.printer.ctl('fault', board='b1', fault='stuck,count=0')

@@ -98,7 +98,8 @@ class Board(unittest.TestCase):
         self.assertEqual(os.listdir(self.tmp), [], 'a run directory was left')
         if not p.stdout:
             return p.returncode, {'message': p.stderr}
-        return p.returncode, json.loads(p.stdout)['steps'][0]
+        run = json.loads(p.stdout)
+        return p.returncode, run['steps'][0] if run['steps'] else run
 
     def passes(self, action, *args):
         status, step = self.exec(action, *args)
@@ -230,6 +231,116 @@ class Provd(Board):
         self.assertEqual(len(e['lines']), 2)
         self.fails('no-evidence', 'command', 'commands=["mdw 0x1ffff7e8 1"]', 'expect=["deadbeef"]')
         self.fails('recipe-invalid', 'command', 'commands=["nosuchcommand"]', 'expect=["x"]')
+
+    FIELDS = '''otp: an F4
+fields:
+  mac: {width: 64, bits: clear, address: 0x1fff7800, lock: byte, lock_at: 0x1fff7a00}
+  key: {width: 256, bits: clear, address: 0x1fff7820, lock: byte, lock_at: 0x1fff7a01, secret: true}
+  set: {width: 64, address: 0x1fff7840, lock: byte, lock_at: 0x1fff7a02}
+  odd: {width: 24, bits: clear, address: 0x1fff7840, lock: none}
+'''
+    # The keys of the flash controller, and PG; afterwards LOCK.
+    OPEN = ['open=["mww 0x40022004 0x45670123", "mww 0x40022004 0xcdef89ab", "mww 0x40022010 1"]', 'close=["mww 0x40022010 0x80"]']
+
+    def otp(self, verb, field, *args, open_=True):
+        acts = () if verb == 'read' else ('irreversible=yes-i-mean-it', 'uid=0x1ffff7e8', *(self.OPEN if open_ else ()))
+        return ('otp_' + verb, 'map=' + self.file(self.FIELDS, 'fields'), 'field=' + field, *acts, *args)
+
+    def cells(self, at, n):
+        return self.sim.ctl('state', board='b1')['state']['otp'][2 * at:2 * (at + n)]
+
+    def test_one_time_memory_is_burnt_once_and_locked(self):
+        e = self.passes(*self.otp('write', 'mac', 'value=acde480012340000'))
+        words = [self.board()['uid'][8 * i:8 * i + 8] for i in range(3)]
+        self.assertEqual((e['proof'], e['burnt'], e['unit']), ('read-back', True, b''.join(bytes.fromhex(w)[::-1] for w in words).hex()))
+        self.assertEqual((self.cells(0, 9), self.board()['otp_writes']), ('acde480012340000ff', 2))
+        e = self.passes(*self.otp('write', 'mac', 'value=acde480012340000'))
+        self.assertEqual((e['proof'], e['burnt']), ('observed', False))
+        self.fails('otp-conflict', *self.otp('write', 'mac', 'value=acde480012340001'))
+        self.fails('otp-half-burnt', *self.otp('write', 'mac', 'value=0000000000000000'))
+        self.fails('otp-conflict', *self.otp('lock', 'mac', 'value=acde480012340001'))
+        self.assertEqual((self.cells(0, 9), self.board()['otp_writes']), ('acde480012340000ff', 2))
+        e = self.passes(*self.otp('lock', 'mac', 'value=acde480012340000'))
+        self.assertEqual((e['proof'], e['locked'], self.cells(512, 2)), ('read-back', 'locked', '00ff'))
+        self.fails('otp-locked', *self.otp('write', 'mac', 'value=0000000000000000', 'complete=true'))
+        e = self.passes(*self.otp('read', 'mac'))
+        self.assertEqual((e['value'], e['locked']), ('acde480012340000', 'locked'))
+        self.assertEqual(self.board()['state'], 'running')
+
+    def test_one_time_memory_refuses_what_does_not_fit_before_openocd_starts(self):
+        for args, says in ((('set', 'value=0011223344556677'), 'not one that a debugger reaches'), (('odd', 'value=001122'), 'whole units'),
+                           (('mac', 'value=0011'), 'does not fit'), (('mac', 'value=0011223344556677', 'unit=16'), 'whole units')):
+            status, run = self.exec(*self.otp('write', *args))
+            self.assertEqual((status, run['steps'] if 'steps' in run else run['code']), (3, 'recipe-invalid' if 'whole' in says else []), run)
+            self.assertIn(says, run['message'])
+        self.assertEqual(self.board()['sessions'], 0)
+        self.fails('recipe-invalid', *self.otp('read', 'key'))
+
+    def test_one_time_memory_that_does_not_take_the_value_is_no_pass(self):
+        self.fault('no-write,count=0')
+        self.fails('read-back-mismatch', *self.otp('write', 'mac', 'value=acde480012340000'))
+        self.sim.ctl('clear-faults', board='b1')
+        self.assertIn('no bit of it is burnt', self.fails('read-back-mismatch', *self.otp('write', 'mac', 'value=acde480012340000', open_=False)))
+        self.assertEqual((self.cells(0, 8), self.board()['otp_writes']), ('ff' * 8, 0))
+        self.assertIn("'open'", self.fails('tool-failed', *self.otp('write', 'mac', 'value=acde480012340000', 'open=["mww 1 2 3 4 5"]')))
+        self.assertEqual(self.board()['otp_writes'], 0)
+        self.assertIn('all alike', self.fails('unsupported', *self.otp('write', 'mac', 'value=acde480012340000', 'uid=0x1fff7900')))
+
+    def test_a_probe_that_leaves_in_the_middle_of_a_burn_leaves_half_of_it(self):
+        """At whatever access: what is burnt is the value, a part that ends the unit, or nothing that is written again."""
+        seen = set()
+        for at in range(1, 200, 6):
+            self.fault('vanish=%d' % at)
+            status, step = self.exec(*self.otp('write', 'mac', 'value=acde480012340000'))
+            self.sim.ctl('clear-faults', board='b1')
+            if not self.board()['link']:
+                self.sim.ctl('plug', board='b1')
+            cells = self.cells(0, 8)
+            seen.add((status == 0, cells))
+            self.assertIn(cells, ('ff' * 8, 'acde4800' + 'ff' * 4, 'acde480012340000'))
+            self.assertTrue(status != 0 or cells == 'acde480012340000', step)
+        self.assertIn((False, 'ff' * 8), seen)
+        self.assertIn((False, 'acde4800' + 'ff' * 4), seen)
+        self.fails('otp-half-burnt', *self.otp('write', 'mac', 'value=acde480012340000'))
+        e = self.passes(*self.otp('write', 'mac', 'value=acde480012340000', 'complete=true'))
+        self.assertEqual((e['before'], e['proof'], self.cells(0, 8)), ('part', 'read-back', 'acde480012340000'))
+
+    def test_a_secret_that_is_burnt_is_in_no_command_line_file_or_record(self):
+        key = '7ea1d0' + '8899aabbccddeeff' * 3 + '7ea1d00042'
+        seen, stop = [], threading.Event()
+
+        def watch():
+            while not stop.is_set():
+                for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob(self.tmp + '/*/*'):
+                    try:
+                        with open(path, 'rb') as f:
+                            seen.append((path, f.read()))
+                    except OSError:
+                        pass
+        thread = threading.Thread(target=watch)
+        thread.start()
+        recipe = self.file('''recipe: burn
+version: 1
+ports: {probe: {kind: tcp}}
+steps:
+  - id: key
+    action: openocd.otp_write
+    with: {port: probe, target: stm32f1x, work_area: 0, map: '%s', field: key, value: '%s', irreversible: yes-i-mean-it,
+           uid: 0x1ffff7e8, %s}
+''' % (self.file(self.FIELDS, 'fields'), key, ', '.join(x.replace('=', ': ', 1) for x in self.OPEN)), 'burn.yaml')
+        try:
+            p = subprocess.run([line.binary('provctl'), '--json', 'recipe', 'run', recipe, '--port', 'probe=' + self.address()],
+                               capture_output=True, text=True, timeout=120, env=self.env())
+        finally:
+            stop.set()
+            thread.join()
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        self.assertEqual(self.cells(32, 32), key)
+        self.assertTrue(any(b'openocd' in data for _, data in seen))
+        words = [bytes.fromhex(key[i:i + 8])[::-1].hex().lstrip('0') for i in (0, 24)]
+        for needle in [key[:16]] + words:
+            self.assertNotIn(needle, p.stdout + p.stderr)
+            self.assertEqual([path for path, data in seen if needle.encode() in data or bytes.fromhex(key[:16]) in data], [])
 
     def test_verify_sees_a_single_bit(self):
         data = line.firmware(2000)

@@ -54,6 +54,20 @@ class Provctl(unittest.TestCase):
         self.refused('unit list --state bad', 2, 'suspect', 'scrapped')
         self.refused('token create boss x', 2, 'viewer', 'operator', 'supervisor', 'admin')
 
+    def test_parameters_of_an_order_are_of_the_types_that_the_recipe_declares(self):
+        self.line.put_recipe('''
+recipe: typed
+version: 1
+params: {area: {type: string}, code: {type: string}, n: {type: integer}, hot: {type: bool}}
+steps:
+  - {id: ask, action: operator.prompt, with: {text: '${params.area} ${params.code} ${params.n} ${params.hot}'}}
+''')
+        r = self.line.provctl('--json', 'job', 'submit', 'typed', '--quantity', '1', '--stations', 'A2', '--params', 'area=0,code="007",n=12,hot=true')
+        self.assertEqual(r.returncode, 0, r)
+        self.assertEqual(json.loads(r.stdout)['params'], {'area': '0', 'code': '007', 'n': 12, 'hot': True})
+        self.refused('job submit typed --quantity 1 --params area=0,code=x,n=many,hot=true', 2, "'n'", 'integer')
+        self.line.api.post('/jobs/%s/actions/abort' % json.loads(r.stdout)['id'])
+
     def test_where_nothing_was_started_the_status_says_so(self):
         self.refused('station start A1', 1, 'nothing was started', 'no job')
         self.refused('station start A2', 1, 'nothing was started', 'no unit')

@@ -418,7 +418,7 @@ class Record(unittest.TestCase):
         older = os.path.join(self.station.home, 'older.db')
         with sqlite3.connect(older) as d:
             d.execute('PRAGMA application_id = 1886807089')
-            d.execute('PRAGMA user_version = 15')
+            d.execute('PRAGMA user_version = 16')
             d.execute('CREATE TABLE x (y)')
         self.assertIn('wrote no records yet', verify('--database', older)[2])
         with sqlite3.connect(older) as d:
@@ -640,7 +640,7 @@ class Life(unittest.TestCase):
         s.make(4)
         self.assertEqual(s.provd.term(), 0)
         with sqlite3.connect(s.database) as d:
-            d.executescript('DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints; PRAGMA user_version = 15;')
+            d.executescript('DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints; PRAGMA user_version = 16;')
         s.forget_page_sums()
         s.start()
         line.wait_for('all runs have a record', lambda: s.api.request('GET', '/records/range?from=4').status == 200)

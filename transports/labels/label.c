@@ -332,6 +332,18 @@ static int draw_element(struct drawing *d, const struct label_element *el, struc
 	return 0;
 }
 
+/* With its places: it is mostly a value that does not fit. */
+static int cannot_draw(const struct label *l, const struct label_element *el, struct err *e)
+{
+	_cleanup_(sb_done) struct strbuf places = {0};
+	struct label_place p;
+
+	for (const char *s = el->data; s && label_place_next(s, &p); s = p.end)
+		sb_addf(&places, "%s${%.*s}", places.len ? ", " : " (", (int)p.name_len, p.name);
+	return err_prefix(e, "label '%s', %s%s%s", l->name, el->pointer, places.s ? places.s : "",
+		places.s ? ")" : "");
+}
+
 static int draw_elements(struct drawing *d, struct err *e)
 {
 	const struct label *l = d->l;
@@ -341,7 +353,7 @@ static int draw_elements(struct drawing *d, struct err *e)
 			const struct label_element *el = &l->element[i];
 
 			if ((el->kind == LABEL_BARCODE) == barcodes && draw_element(d, el, e) < 0)
-				return prefix(l, el, e);
+				return cannot_draw(l, el, e);
 		}
 	return 0;
 }

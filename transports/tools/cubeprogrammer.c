@@ -81,12 +81,11 @@ static bool one_of(const char *const *names, const char *name)
 	return false;
 }
 
-/* RDP=0xCC, in any notation, under any name that begins with RDP. */
-static bool is_level_2(const char *name, const char *value)
+/* RDP=0xCC, in any notation, under any name that begins with RDP; and what is more than a byte, of which the
+ * program may take the last one. */
+static bool is_level_2(const char *name, unsigned long long n)
 {
-	char *end;
-
-	return !strncasecmp(name, "RDP", 3) && strtoul(value, &end, 0) == RDP_LEVEL_2;
+	return !strncasecmp(name, "RDP", 3) && (n == RDP_LEVEL_2 || n > UINT8_MAX);
 }
 
 static int check_option(const char *option, struct err *e)
@@ -106,9 +105,9 @@ static int check_option(const char *option, struct err *e)
 	if (!parse_size(value, &n) || strpbrk(value, "KMGkmg") || n > UINT32_MAX ||
 		(value[0] == '0' && value[1] && value[1] != 'x'))
 		return err_set(e, ERR_INVALID, "option byte '%.60s': a number expected", option);
-	if (is_level_2(name, value))
+	if (is_level_2(name, n))
 		return err_set(e, ERR_INVALID,
-			"option byte '%.60s': read-out protection of level 2 can never be taken back, and is refused",
+			"option byte '%.60s': read-out protection of level 2 can never be taken back, and is refused here (see stm32.protect)",
 			option);
 	return 0;
 }

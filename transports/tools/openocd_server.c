@@ -490,3 +490,29 @@ int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
 	s->jobs++;
 	return r;
 }
+
+int openocd_server_ask(struct openocd_server *s, const char *script, const struct teller *tell,
+	const struct iotime *it, char **ret, struct err *e)
+{
+	static const struct openocd_job none = {.kind = OPENOCD_COMMAND};
+	_cleanup_(freep) char *text = NULL;
+	struct openocd_result res = {0};
+	struct err later = {0};
+	struct openocd_run x;
+	int r = openocd_run_init(&x, &none, tell, &res, e);
+
+	if (r == 0)
+		r = watch_begin(s, &x.spec, it, e);
+	if (r < 0)
+		return r;
+	s->in_doubt = true;
+	r = call(s, script, NO_DEADLINE, &text, it, e);
+	if (!openocd_rpc_over(s->rpc) && barrier(s, it, &later) < 0 && r == 0)
+		r = err_set(e, later.code, "%s", later.msg);
+	r = watch_end(s, r, &res.tool, e);
+	openocd_result_done(&res);
+	s->in_doubt = r < 0;
+	if (r == 0)
+		*ret = steal_ptr(&text);
+	return r;
+}

@@ -39,6 +39,11 @@ bool openocd_server_fit(struct openocd_server *s, const struct openocd_probe *p,
 	const struct teller *tell, const struct iotime *it);
 /* How many jobs it has done. */
 unsigned openocd_server_jobs(const struct openocd_server *s);
+/* A script of provd's own, once: *ret is its result, which is in no log and is not judged as a line (what it
+ * prints is). Nothing of it is in a command line or in a file, so that it may hold a secret. Errors as
+ * openocd_run(); their text may quote the script. */
+int openocd_server_ask(struct openocd_server *s, const char *script, const struct teller *tell,
+	const struct iotime *it, char **ret, struct err *e);
 /* As openocd_run(). */
 int openocd_server_run(struct openocd_server *s, const struct openocd_job *j,
 	const struct teller *tell, const struct iotime *it, struct openocd_result *ret,

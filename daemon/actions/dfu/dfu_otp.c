@@ -110,97 +110,50 @@ static int session_open(struct session *o, struct step *s, const struct args *a,
 	return 0;
 }
 
-static int otp_read_run(
-	struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(session_done) struct session o = {0};
-	int r = session_open(&o, s, a, out, e);
+OTP_DEFINE_RUNS(struct session, session_open, session_done, otp.act)
 
-	return r < 0 ? r : otp_read(&o.otp.act, out, e);
-}
-
-static int otp_write_run(
-	struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(session_done) struct session o = {0};
-	int r = session_open(&o, s, a, out, e);
-
-	return r < 0 ? r : otp_write(&o.otp.act, out, e);
-}
-
-static int otp_lock_run(
-	struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(session_done) struct session o = {0};
-	int r = session_open(&o, s, a, out, e);
-
-	return r < 0 ? r : otp_lock(&o.otp.act, out, e);
-}
-
-#define ROW_UNIT                                                                             \
-	{                                                                                    \
-		.name = "unit", .type = ARG_INT, .def = "4", .unit = "bytes", .low = 1,      \
-		.high = 256, .doc = "what the part programs at once: fields are whole units" \
-	}
-
-static const struct action_arg otp_read_args[] = {ARG_ROWS_MEMORY, OTP_ROWS_FIELD, ROW_UNIT, {0}};
-
-static const struct action_output otp_read_outputs[] = {{"value", "what the field holds, in hex"},
-	{"locked", "open, locked, or unknown where the map names no byte"}, {0}};
+static const struct action_arg otp_read_args[] = {
+	ARG_ROWS_MEMORY, OTP_ROWS_READ, OTP_ROW_UNIT, {0}};
 
 const struct action action_dfu_otp_read = {
 	.name = "dfu.otp_read",
 	.doc = "Reads a field of one-time memory that a DfuSe device shows as a memory ('alt'). A field that its map calls secret is not read.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY | ACTION_REENUMERATES,
 	.args = otp_read_args,
-	.outputs = otp_read_outputs,
-	.default_timeout_us = 60 * US_PER_S,
 	.check = otp_check,
 	.preflight = preflight,
-	.run = otp_read_run,
+	OTP_READ_ROW(ACTION_REENUMERATES),
 };
 
 static const struct action_arg otp_write_args[] = {
 	ARG_ROWS_MEMORY,
-	OTP_ROWS_FIELD,
-	OTP_ROW_VALUE(true, OTP_VALUE_DOC),
-	OTP_ROW_COMPLETE,
-	OTP_ROW_IRREVERSIBLE,
+	OTP_ROWS_WRITE,
 	OTP_ROW_IS_UNIT("its USB serial number"),
-	ROW_UNIT,
+	OTP_ROW_UNIT,
 	{0},
 };
 
 const struct action action_dfu_otp_write = {
 	.name = "dfu.otp_write",
 	.doc = "Burns a value into a field of one-time memory that a DfuSe device shows as a memory ('alt'), once, and reads it back.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE | ACTION_REENUMERATES,
 	.args = otp_write_args,
-	.default_timeout_us = 60 * US_PER_S,
 	.check = otp_check,
 	.preflight = preflight,
-	.run = otp_write_run,
-	.observe = otp_write_observe,
+	OTP_WRITE_ROW(ACTION_REENUMERATES),
 };
 
 static const struct action_arg otp_lock_args[] = {
 	ARG_ROWS_MEMORY,
-	OTP_ROWS_FIELD,
-	OTP_ROW_VALUE(false, OTP_HOLDS_DOC),
-	OTP_ROW_IRREVERSIBLE,
+	OTP_ROWS_LOCK,
 	OTP_ROW_IS_UNIT("its USB serial number"),
-	ROW_UNIT,
+	OTP_ROW_UNIT,
 	{0},
 };
 
 const struct action action_dfu_otp_lock = {
 	.name = "dfu.otp_lock",
 	.doc = "Locks the block of a field of one-time memory that a DfuSe device shows as a memory ('alt'), by the byte that its map names.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE | ACTION_REENUMERATES,
 	.args = otp_lock_args,
-	.default_timeout_us = 60 * US_PER_S,
 	.check = otp_check,
 	.preflight = preflight,
-	.run = otp_lock_run,
-	.observe = otp_lock_observe,
+	OTP_LOCK_ROW(ACTION_REENUMERATES),
 };

@@ -112,7 +112,7 @@ static int measure_limits(const struct args *a, struct err *e)
 		return err_set(e, ERR_RECIPE_INVALID,
 			"'marginal' is %g: a distance from the limits, 0 or more, expected",
 			marginal);
-	if (marginal > 0 && !args_has(a, "low") && !args_has(a, "high"))
+	if (marginal > 0 && !args_given(a, "low") && !args_given(a, "high"))
 		return err_set(e, ERR_RECIPE_INVALID, "'marginal' needs 'low' or 'high'");
 	if (both && 2 * marginal > high - low)
 		return err_set(e, ERR_RECIPE_INVALID,

@@ -11,6 +11,11 @@
 
 extern const char *const stm32_parities[];
 
+struct stm32_session;
+/* Read-out protection of level 2: for ever, and so with a second person. The session is open. */
+int stm32_level2(struct stm32_session *x, struct step_result *out, struct err *e);
+int stm32_level2_observe(struct stm32_session *x, struct observation *ret, struct err *e);
+
 #define STM32_ROWS_SESSION                                                                         \
 	{.name = "parity",                                                                         \
 		.type = ARG_CHOICE,                                                                \

@@ -111,57 +111,23 @@ static int stm32_otp_open(struct stm32_otp *o, struct step *s, const struct args
 	return check_part(o->act.f, stm32_info(o->x.rom), e);
 }
 
-static int otp_read_run(
-	struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(stm32_otp_done) struct stm32_otp o = {0};
-	int r = stm32_otp_open(&o, s, a, out, e);
-
-	return r < 0 ? r : otp_read(&o.act, out, e);
-}
-
-static int otp_write_run(
-	struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(stm32_otp_done) struct stm32_otp o = {0};
-	int r = stm32_otp_open(&o, s, a, out, e);
-
-	return r < 0 ? r : otp_write(&o.act, out, e);
-}
-
-static int otp_lock_run(
-	struct step *s, const struct args *a, struct step_result *out, struct err *e)
-{
-	_cleanup_(stm32_otp_done) struct stm32_otp o = {0};
-	int r = stm32_otp_open(&o, s, a, out, e);
-
-	return r < 0 ? r : otp_lock(&o.act, out, e);
-}
+OTP_DEFINE_RUNS(struct stm32_otp, stm32_otp_open, stm32_otp_done, act)
 
 static const struct action_arg otp_read_args[] = {
-	ARG_ROW_PORT, OTP_ROWS_FIELD, STM32_ROWS_SESSION, {0}};
-
-static const struct action_output otp_read_outputs[] = {{"value", "what the field holds, in hex"},
-	{"locked", "open, locked, or unknown where the map names no byte"}, {0}};
+	ARG_ROW_PORT, OTP_ROWS_READ, STM32_ROWS_SESSION, {0}};
 
 const struct action action_stm32_otp_read = {
 	.name = "stm32.otp_read",
 	.doc = "Reads a field of an STM32's one-time memory through its UART boot ROM. A field that its map calls secret is not read.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
 	.args = otp_read_args,
-	.outputs = otp_read_outputs,
-	.default_timeout_us = 30 * US_PER_S,
 	.check = otp_check,
 	.preflight = preflight,
-	.run = otp_read_run,
+	OTP_READ_ROW(0),
 };
 
 static const struct action_arg otp_write_args[] = {
 	ARG_ROW_PORT,
-	OTP_ROWS_FIELD,
-	OTP_ROW_VALUE(true, OTP_VALUE_DOC),
-	OTP_ROW_COMPLETE,
-	OTP_ROW_IRREVERSIBLE,
+	OTP_ROWS_WRITE,
 	OTP_ROW_IS_UNIT("the part's unique id"),
 	STM32_ROWS_SESSION,
 	{0},
@@ -170,20 +136,15 @@ static const struct action_arg otp_write_args[] = {
 const struct action action_stm32_otp_write = {
 	.name = "stm32.otp_write",
 	.doc = "Burns a value into a field of an STM32's one-time memory through its UART boot ROM, once, and reads it back.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE,
 	.args = otp_write_args,
-	.default_timeout_us = 60 * US_PER_S,
 	.check = otp_check,
 	.preflight = preflight,
-	.run = otp_write_run,
-	.observe = otp_write_observe,
+	OTP_WRITE_ROW(0),
 };
 
 static const struct action_arg otp_lock_args[] = {
 	ARG_ROW_PORT,
-	OTP_ROWS_FIELD,
-	OTP_ROW_VALUE(false, OTP_HOLDS_DOC),
-	OTP_ROW_IRREVERSIBLE,
+	OTP_ROWS_LOCK,
 	OTP_ROW_IS_UNIT("the part's unique id"),
 	STM32_ROWS_SESSION,
 	{0},
@@ -192,11 +153,8 @@ static const struct action_arg otp_lock_args[] = {
 const struct action action_stm32_otp_lock = {
 	.name = "stm32.otp_lock",
 	.doc = "Locks the block of a field of an STM32's one-time memory through its UART boot ROM, by the byte that its map names.",
-	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE,
 	.args = otp_lock_args,
-	.default_timeout_us = 60 * US_PER_S,
 	.check = otp_check,
 	.preflight = preflight,
-	.run = otp_lock_run,
-	.observe = otp_lock_observe,
+	OTP_LOCK_ROW(0),
 };

@@ -137,9 +137,41 @@ static int sectors_of(const struct args *a, uint8_t sector[256], size_t *ret_n, 
 	return 0;
 }
 
+static const char *const levels[] = {"1", "2", NULL};
+
+static bool is_level2(const struct args *a)
+{
+	return args_has(a, "level") && !strcmp(args_str(a, "level"), levels[1]);
+}
+
+static int protect_check(const struct args *a, struct err *e)
+{
+	if (!is_level2(a))
+		return 0;
+	if (args_has(a, "what") && !is_readout(a))
+		return err_set(e, ERR_RECIPE_INVALID, "'level' belongs to 'what: readout'");
+	if (!args_given(a, "irreversible"))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"level 2 can never be taken back: 'irreversible: yes-i-mean-it' expected");
+	return 0;
+}
+
+static int protect_preflight(struct step *s, const struct args *a, struct err *e)
+{
+	int r = protect_check(a, e);
+
+	if (r < 0 || !is_level2(a) || s->ops->approve)
+		return r;
+	return err_set(e, ERR_UNSUPPORTED,
+		"level 2 is for ever and needs a second person, who is asked by provd: a bench has none");
+}
+
 static int protect_observe(
 	struct step *s, const struct args *a, void *session, struct observation *ret, struct err *e)
 {
+	if (is_level2(a))
+		return stm32_level2_observe(session, ret, e);
+
 	bool refused = stm32_info(((struct stm32_session *)session)->rom)->read_protected;
 
 	if (is_readout(a))
@@ -171,12 +203,18 @@ static int protect_run(struct step *s, const struct args *a, struct step_result 
 	uint8_t sector[256];
 	size_t sectors = 0;
 	bool done = false;
-	int r = sectors_of(a, sector, &sectors, e);
+	int r = protect_check(a, e);
 
+	if (r == 0)
+		r = sectors_of(a, sector, &sectors, e);
 	if (r == 0 && is_readout(a) == (sectors > 0))
 		r = err_set(e, ERR_RECIPE_INVALID, "'sectors' belong to 'what: write'");
 	if (r == 0)
 		r = stm32_session_open(&x, s, a, e);
+	if (r == 0)
+		stm32_session_tell(&x, out);
+	if (r == 0 && is_level2(a))
+		return stm32_level2(&x, out, e);
 	if (r == 0)
 		r = intend(&x, sector, sectors, &done, out, e);
 	if (r == 0 && is_readout(a) && !done)
@@ -185,7 +223,6 @@ static int protect_run(struct step *s, const struct args *a, struct step_result 
 		r = stm32_write_protect(x.rom, sector, sectors, &s->it, e);
 	if (r < 0)
 		return r;
-	stm32_session_tell(&x, out);
 	if (is_readout(a))
 		result_evidence(out, "reads_refused", json_true());
 	else
@@ -193,13 +230,24 @@ static int protect_run(struct step *s, const struct args *a, struct step_result 
 	return 0;
 }
 
+static const char *const meant[] = {"yes-i-mean-it", NULL};
+
 static const struct action_arg protect_args[] = {
 	ARG_ROW_PORT,
 	ROW_WHAT(
-		"readout: nothing can be read any more (level 1), proved by a refused read; write: sectors, for which the ROM's ACK and reset are all the proof there is"),
+		"readout: nothing can be read any more, proved by a refused read; write: sectors, for which the ROM's ACK and reset are all the proof there is"),
 	{.name = "sectors",
 		.type = ARG_LIST,
 		.doc = "to be write-protected, as the family numbers them"},
+	{.name = "level",
+		.type = ARG_CHOICE,
+		.def = "1",
+		.choices = levels,
+		.doc = "of readout. 2 is for ever: no boot ROM, no debugger, no option byte again. A supervisor who neither made the order nor wrote or approved the recipe is asked first; provd knows the option bytes of the F405 to F439 alone"},
+	{.name = "irreversible",
+		.type = ARG_CHOICE,
+		.choices = meant,
+		.doc = "level 2 cannot be undone: the words say that it is meant"},
 	STM32_ROWS_SESSION,
 	{0},
 };
@@ -210,6 +258,8 @@ const struct action action_stm32_protect = {
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_IRREVERSIBLE,
 	.args = protect_args,
 	.default_timeout_us = 60 * US_PER_S,
+	.check = protect_check,
+	.preflight = protect_preflight,
 	.run = protect_run,
 	.observe = protect_observe,
 };

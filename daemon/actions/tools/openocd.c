@@ -6,7 +6,6 @@
 #include "base/strbuf.h"
 #include "daemon/actions/tool_step.h"
 #include "transports/links/usb.h"
-#include "transports/tools/openocd_server.h"
 
 const char *const openocd_selects[] = {"auto", "serial", "location", "none", NULL};
 const char *const openocd_enters[] = {
@@ -336,4 +335,56 @@ int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err
 	if (r == 0)
 		tell(x, out);
 	return r;
+}
+
+/* --- one for a step's own questions --- */
+
+static const char *const no_commands[] = {NULL};
+
+static int run_nothing(struct openocd_step *x, struct openocd_server *server,
+	enum openocd_enter enter, enum openocd_leave leave, struct err *e)
+{
+	const struct teller h = step_teller(x->s);
+	const struct openocd_job job = {.kind = OPENOCD_COMMAND,
+		.enter = enter,
+		.leave = leave,
+		.command = no_commands,
+		.secrets = x->s->secrets};
+
+	return openocd_server_run(server, &job, &h, &x->s->it, &x->result, e);
+}
+
+int openocd_step_begin(
+	struct openocd_step *x, struct openocd_server **ret, struct step_result *out, struct err *e)
+{
+	const struct teller h = step_teller(x->s);
+	struct kept **place =
+		x->s->ops->kept ? x->s->ops->kept(x->s->env, args_str(x->a, "port")) : NULL;
+	struct openocd_server *server = NULL;
+	int r;
+
+	if (place)
+		forget(place);
+	r = openocd_server_start(&x->probe, &h, &x->s->it, &server, e);
+	if (r < 0)
+		return r;
+	r = run_nothing(x, server, x->job.enter, OPENOCD_LEAVE, e);
+	tell_tool(x, out);
+	if (r < 0)
+		openocd_server_free(server);
+	else
+		*ret = server;
+	return r;
+}
+
+void openocd_step_end(struct openocd_step *x, struct openocd_server *server)
+{
+	struct err why = {0};
+
+	if (!server)
+		return;
+	openocd_result_done(&x->result);
+	if (run_nothing(x, server, OPENOCD_AS_IT_IS, x->job.leave, &why) < 0)
+		step_log(x->s, '#', "the core is not as 'after' says: %s", why.msg);
+	openocd_server_free(server);
 }

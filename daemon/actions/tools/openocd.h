@@ -8,12 +8,14 @@
 #include "daemon/actions/common.h"
 #include "daemon/actions/image_json.h"
 #include "transports/tools/openocd.h"
+#include "transports/tools/openocd_server.h"
 
 extern const char *const openocd_selects[];
 extern const char *const openocd_enters[];
 extern const char *const openocd_leaves[];
 
-#define OPENOCD_ROWS_PROBE                                                                       \
+/* All but `stay`. */
+#define OPENOCD_ROWS_TARGET                                                                      \
 	{.name = "port",                                                                         \
 		.type = ARG_PORT,                                                                \
 		.ports = PORT_KIND_PROBE | PORT_KIND_USB | PORT_KIND_TCP,                        \
@@ -50,14 +52,16 @@ extern const char *const openocd_leaves[];
 			.type = ARG_SIZE,                                                        \
 			.unit = "bytes",                                                         \
 			.doc = "RAM that OpenOCD may use for its helpers; 0: none"},             \
-		{.name = "stay",                                                                 \
-			.type = ARG_BOOL,                                                        \
-			.def = "false",                                                          \
-			.doc = "let OpenOCD run on for the next unit; it holds the probe until " \
-			       "then"},                                                          \
 	{                                                                                        \
 		.name = "setup", .type = ARG_LIST,                                               \
 		.doc = "more commands of OpenOCD's before init: 'reset_config srst_only'"        \
+	}
+
+#define OPENOCD_ROWS_PROBE                                                                   \
+	OPENOCD_ROWS_TARGET,                                                                 \
+	{                                                                                    \
+		.name = "stay", .type = ARG_BOOL, .def = "false",                            \
+		.doc = "let OpenOCD run on for the next unit; it holds the probe until then" \
 	}
 
 #define OPENOCD_ROW_BEFORE(d)                                                                \
@@ -93,4 +97,10 @@ int openocd_step_init(struct openocd_step *x, struct step *s, const struct args 
 int openocd_step_image(struct openocd_step *x, const char *ref, uint64_t address, struct err *e);
 /* Runs x->job, and puts into the evidence what every run reports. */
 int openocd_step_run(struct openocd_step *x, struct step_result *out, struct err *e);
+/* An OpenOCD of this step alone, with the core as `before` says, for openocd_server_ask(): none of an earlier
+ * unit, and nothing is in its command line. *ret belongs to the caller, who ends it with openocd_step_end(). */
+int openocd_step_begin(struct openocd_step *x, struct openocd_server **ret, struct step_result *out,
+	struct err *e);
+/* Leaves the core as `after` says; what goes wrong there is in the log alone. server may be NULL. */
+void openocd_step_end(struct openocd_step *x, struct openocd_server *server);
 void openocd_step_done(struct openocd_step *x);

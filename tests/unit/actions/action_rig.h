@@ -38,6 +38,11 @@ struct rig {
 	struct observation seen;
 	struct earlier_intent earlier;
 	unsigned intents;
+	/* The second person: NULL says no. */
+	const char *approver;
+	char approval[256]; /* what was asked */
+	unsigned approvals;
+	void (*approved)(struct rig *g); /* meanwhile; may be NULL */
 };
 
 static inline int rig_link(
@@ -122,6 +127,21 @@ static inline int rig_intend(void *env, const struct intent *i, const struct obs
 	return 0;
 }
 
+static inline int rig_approve(void *env, const char *text, const struct iotime *it,
+	char ret[UNIT_NAME_BYTES], struct err *e)
+{
+	struct rig *g = env;
+
+	g->approvals++;
+	snprintf(g->approval, sizeof g->approval, "%s", text);
+	if (g->approved)
+		g->approved(g);
+	if (!g->approver)
+		return err_set(e, ERR_ABORTED, "not approved");
+	snprintf(ret, UNIT_NAME_BYTES, "%s", g->approver);
+	return 0;
+}
+
 static inline int rig_ask(
 	void *env, const struct prompt *p, const struct iotime *it, char ret[256], struct err *e)
 {
@@ -179,6 +199,7 @@ static const struct step_env_ops rig_ops = {
 	.serial = rig_serial,
 	.intend = rig_intend,
 	.ask = rig_ask,
+	.approve = rig_approve,
 	.image = rig_image,
 	.name = rig_name,
 	.load_image = rig_load_image,

@@ -253,8 +253,9 @@ START_TEST(every_action_that_writes_a_file_is_in_this_table)
 		"adb.push", "adb.install", "adb.restore",
 		/* A document that is read, and sent to no unit. */
 		"dfu.otp_lock", "dfu.otp_read", "dfu.otp_write", "gdb.otp_lock", "gdb.otp_read",
-		"gdb.otp_write", "otp.lock", "otp.read", "otp.write", "stm32.otp_lock",
-		"stm32.otp_read", "stm32.otp_write",
+		"gdb.otp_write", "openocd.otp_lock", "openocd.otp_read", "openocd.otp_write",
+		"otp.lock", "otp.read", "otp.write", "stm32.otp_lock", "stm32.otp_read",
+		"stm32.otp_write",
 		/* A template, which it reads itself. */
 		"unit.label",
 		/* Needs its device to know what it takes; the gate's own test holds it. */

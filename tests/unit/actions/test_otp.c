@@ -20,7 +20,7 @@ static const char map_text[] = "otp: provsim\n"
 			       "  serial: {width: 128, bits: clear}\n"
 			       "  key: {width: 256, secret: true}\n"
 			       "  blind: {width: 32, readable: false, console: flags}\n"
-			       "  byte: {width: 32, address: 0, lock: byte, lock_at: 0}\n"
+			       "  byte: {width: 32, address: 0, lock: byte, lock_at: 4}\n"
 			       "  none: {width: 32, lock: none, console: flags}\n";
 
 #define KEY   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -273,8 +273,21 @@ START_TEST(what_cannot_be_read_is_burnt_by_the_rules_of_the_journal)
 	write_value("blind", "00000001", "");
 	ck_assert_int_eq(rig.seen.state, OBSERVED_UNKNOWN);
 	ck_assert_str_eq(rig_text(rig.out.evidence, "proof"), "acknowledged");
-	sim_link_fault(&board, "otp-protected");
-	fails("flags", "00000003", "", ERR_NO_EVIDENCE, "cannot be read back");
+}
+END_TEST
+
+START_TEST(a_unit_that_hides_what_its_map_says_it_shows_is_not_burnt_blindly)
+{
+	/* Half of it may be burnt already. */
+	sim_link_fault(&board, "otp-protected,count=0");
+	fails("flags", "00000003", "", ERR_NO_EVIDENCE, "nothing is burnt blindly");
+	fails("flags", "00000003", ",\"state\":\"\"", ERR_NO_EVIDENCE, "nothing is burnt blindly");
+	ck_assert_int_eq(rig.seen.state, OBSERVED_CLOSED);
+	ck_assert_uint_eq(burns("flags"), 0);
+	rig.earlier = (struct earlier_intent){.run = "R1", .unit = "U1", .committed = true};
+	write_value("flags", "00000003", "");
+	ck_assert_str_eq(rig_text(rig.out.evidence, "proof"), "journal");
+	ck_assert_uint_eq(burns("flags"), 0);
 }
 END_TEST
 
@@ -452,6 +465,7 @@ static Suite *suite(void)
 	tcase_add_test(c, a_lock_that_cannot_be_seen_is_acknowledged_and_the_journal_decides);
 	tcase_add_test(c, a_lie_and_a_lost_answer_are_found_by_reading_back);
 	tcase_add_test(c, what_cannot_be_read_is_burnt_by_the_rules_of_the_journal);
+	tcase_add_test(c, a_unit_that_hides_what_its_map_says_it_shows_is_not_burnt_blindly);
 	tcase_add_test(c, what_cannot_be_read_and_is_on_record_as_done_is_done);
 	tcase_add_test(c, a_locked_key_is_what_the_journal_says_and_else_nothing);
 	tcase_add_test(c, a_secret_is_in_no_log_and_its_digest_is_salted);

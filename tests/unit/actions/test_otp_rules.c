@@ -162,6 +162,12 @@ static const struct {
 	{"otp: a\nfields: {a: {width: 8, codin: ecc}}\n", "coding"},
 	{"otp: a\nfields: {a: {width: 8, coding: rs}}\n", "coding"},
 	{"otp: a\nfields: {a: {width: 8, address: 0x100000000}}\n", "above 0xffffffff"},
+	{"otp: a\nfields: {a: {width: 16, address: 0xffffffff}}\n", "above 0xffffffff"},
+	{"otp: a\nfields: {a: {width: 64, address: 8, lock: byte, lock_at: 15}}\n",
+		"0x0000000f that locks field 'a' is a part of field 'a'"},
+	{"otp: a\nfields: {b: {width: 8, address: 4}, a: {width: 8, address: 8, lock: byte, "
+	 "lock_at: 4}}\n",
+		"that locks field 'a' is a part of field 'b'"},
 	{"otp: a\nfields: {a: {width: 8, address: 0, lock: byte}}\n", "'lock_at'"},
 	{"otp: a\nfields: {a: {width: 8, address: 0, lock_at: 0}}\n", "'lock_at'"},
 	{"otp: a\nfields: {a: {width: 8, lock: byte, lock_at: 0}}\n", "'address'"},

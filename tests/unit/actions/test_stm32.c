@@ -221,6 +221,102 @@ START_TEST(sectors_whose_protection_nobody_can_read_are_not_protected_again_blin
 }
 END_TEST
 
+#define LEVEL2 \
+	"{\"port\":\"c\",\"what\":\"readout\",\"level\":\"2\",\"irreversible\":\"yes-i-mean-it\"}"
+
+/* Write Memory at the option bytes (AN3155, 3.6): the address with its sum. */
+static bool options_written(void)
+{
+	return memmem(bench.wire.heard, bench.wire.heard_len, "\x31\xce\x1f\xff\xc0\x00\x20", 7) !=
+	       NULL;
+}
+
+static long long device_says(const char *key)
+{
+	_cleanup_(json_decrefp) json_t *o = json_object();
+
+	bench.device->ops->json(bench.device, true, o);
+	return json_integer_value(json_object_get(o, key));
+}
+
+START_TEST(level_2_is_set_once_a_second_person_said_yes)
+{
+	rig.approver = "anna";
+	ck_assert_msg(rig_run(&rig, "stm32.protect", LEVEL2) == 0, "%s", rig.e.msg);
+	ck_assert_int_eq(rig.approvals, 1);
+	ck_assert_ptr_nonnull(strstr(rig.approval, "unit 00112233445566778899aabb"));
+	ck_assert_str_eq(rig_text(rig.out.evidence, "approved_by"), "anna");
+	ck_assert_str_eq(rig.intent.what, "readout protection of level 2");
+	ck_assert(rig.intent.for_good);
+	ck_assert_int_eq(rig.seen.state, OBSERVED_BLANK);
+	ck_assert(options_written());
+	ck_assert_int_eq(device_says("rdp_level"), 2);
+	ck_assert_int_eq(device_says("user_option"), 0xef); /* as it was */
+	/* For ever: power, and whatever is sent. */
+	bench.device->ops->power_on(bench.device, bench.now_us);
+	ck_assert_int_eq(rig_run(&rig, "stm32.unprotect",
+				 "{\"port\":\"c\",\"what\":\"readout\",\"wipe\":true}"),
+		-ERR_TIMEOUT);
+	ck_assert_int_eq(device_says("rdp_level"), 2);
+}
+END_TEST
+
+START_TEST(level_2_is_not_set_where_nobody_approves_it)
+{
+	rig.approver = NULL;
+	ck_assert_int_eq(rig_run(&rig, "stm32.protect", LEVEL2), -ERR_ABORTED);
+	ck_assert_int_eq(rig.approvals, 1);
+	ck_assert_int_eq(rig.intents, 0);
+	ck_assert(!options_written());
+	ck_assert_int_eq(rig_run(&rig, "stm32.protect",
+				 "{\"port\":\"c\",\"what\":\"readout\",\"level\":\"2\"}"),
+		-ERR_RECIPE_INVALID);
+	ck_assert_int_eq(rig.approvals, 1);
+}
+END_TEST
+
+static void protect_meanwhile(struct rig *g)
+{
+	ck_assert_int_eq(
+		rig_run(&(struct rig){.wire = g->wire, .secrets = g->secrets, .approver = ""},
+			"stm32.protect", READOUT),
+		0);
+}
+
+START_TEST(level_2_is_looked_at_again_after_the_answer)
+{
+	rig.approver = "anna";
+	rig.approved = protect_meanwhile;
+	ck_assert_int_lt(rig_run(&rig, "stm32.protect", LEVEL2), 0);
+	ck_assert_int_eq(rig.approvals, 1);
+	ck_assert(!options_written());
+	ck_assert_int_eq(device_says("rdp_level"), 1);
+}
+END_TEST
+
+START_TEST(level_2_is_refused_where_the_option_bytes_are_not_known)
+{
+	const char *const settings[] = {"stm32-pid=0x415", NULL};
+
+	stm32_bench_init(&bench, settings);
+	bench.wire.link.ops = &ops;
+	rig.approver = "anna";
+	ck_assert_int_eq(rig_run(&rig, "stm32.protect", LEVEL2), -ERR_UNSUPPORTED);
+	ck_assert_msg(strstr(rig.e.msg, "is not known here") != NULL, "%s", rig.e.msg);
+	ck_assert_int_eq(rig.approvals, 0);
+	ck_assert_int_eq(rig.intents, 0);
+}
+END_TEST
+
+START_TEST(level_2_that_the_part_forgets_is_no_pass)
+{
+	rig.approver = "anna";
+	stm32_bench_fault(&bench, "half-write");
+	ck_assert_int_eq(rig_run(&rig, "stm32.protect", LEVEL2), -ERR_READ_BACK_MISMATCH);
+	ck_assert_int_eq(device_says("rdp_level"), 0);
+}
+END_TEST
+
 static Suite *stm32_suite(void)
 {
 	Suite *s = suite_create("stm32_actions");
@@ -237,6 +333,11 @@ static Suite *stm32_suite(void)
 	tcase_add_test(t, a_size_that_the_recipe_says_is_not_asked_for);
 	tcase_add_test(t, a_part_is_protected_once_and_shows_it_afterwards);
 	tcase_add_test(t, sectors_whose_protection_nobody_can_read_are_not_protected_again_blindly);
+	tcase_add_test(t, level_2_is_set_once_a_second_person_said_yes);
+	tcase_add_test(t, level_2_is_not_set_where_nobody_approves_it);
+	tcase_add_test(t, level_2_is_looked_at_again_after_the_answer);
+	tcase_add_test(t, level_2_is_refused_where_the_option_bytes_are_not_known);
+	tcase_add_test(t, level_2_that_the_part_forgets_is_no_pass);
 	suite_add_tcase(s, t);
 	return s;
 }

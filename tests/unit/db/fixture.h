@@ -95,7 +95,9 @@ static const char *const fixture_undo[] = {
 	[13] = "DROP TABLE rollups; DROP TABLE rollup_causes;",
 	[14] = "DROP TABLE run_traits; DROP TABLE traits;",
 	[15] = "DROP TRIGGER certificates_asked_stays; ALTER TABLE certificates DROP COLUMN asked;",
-	[16] = "DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;",
+	[16] = "DROP TRIGGER prompts_approved_stay; ALTER TABLE prompts DROP COLUMN approval;"
+	       " ALTER TABLE runs DROP COLUMN exposed_step;",
+	[17] = "DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

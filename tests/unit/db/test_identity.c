@@ -339,6 +339,44 @@ START_TEST(a_number_that_was_in_the_ledger_is_a_gap_unless_a_passed_unit_has_it)
 }
 END_TEST
 
+START_TEST(a_passcode_is_of_one_unit_and_one_that_never_left_is_a_gap)
+{
+	const struct pool_new codes = {.id = "codes",
+		.kind = "license",
+		.pattern = "{random:8}",
+		.last = 999,
+		.check = "none"};
+	const struct ledger_source code = {
+		.from = LEDGER_POOL, .kind = "license", .slot = "code", .pool = "codes"};
+	char first[LEDGER_VALUE_SIZE], again[LEDGER_VALUE_SIZE], second[LEDGER_VALUE_SIZE];
+	json_t *gaps;
+
+	TX(pools_create(fx.db, &codes, &fx.e));
+	open_run("r1", "A1", NULL);
+	TX(ledger_reserve(fx.db, "r1", &code, first, &fx.e));
+	TX(ledger_reserve(fx.db, "r1", &code, again, &fx.e));
+	ck_assert_str_eq(first, again);
+	TX(ledger_expose_slot(fx.db, "r1", "code", &fx.e));
+	finish_run("r1", "passed");
+	open_run("r2", "A1", NULL);
+	TX(ledger_reserve(fx.db, "r2", &code, second, &fx.e));
+	ck_assert_str_ne(first, second);
+	finish_run("r2", "error");
+	gaps = gaps_of("codes");
+	ck_assert_uint_eq(json_array_size(gaps), 1);
+	ck_assert_int_eq(int_at(gaps, "0.first"), 1);
+	ck_assert_str_eq(str_at(gaps, "0.value"), second);
+	ck_assert_str_eq(str_at(gaps, "0.state"), "void");
+	json_decref(gaps);
+	/* No list brings one of them again. */
+	json_t *list = json_pack("[s]", first);
+
+	TX_FAILS(
+		ERR_CONFLICT, ledger_add_values(fx.db, "license", "keys", NULL, list, NULL, &fx.e));
+	json_decref(list);
+}
+END_TEST
+
 START_TEST(what_a_person_passed_over_before_the_upgrade_is_a_gap_too)
 {
 	json_t *gaps;
@@ -554,6 +592,7 @@ static Suite *suite(void)
 	tcase_add_test(t, another_recipe_than_the_order_has_exposes_nothing);
 	tcase_add_test(t, every_number_that_no_passed_unit_carries_has_its_reason);
 	tcase_add_test(t, a_number_that_was_in_the_ledger_is_a_gap_unless_a_passed_unit_has_it);
+	tcase_add_test(t, a_passcode_is_of_one_unit_and_one_that_never_left_is_a_gap);
 	tcase_add_test(t, what_a_person_passed_over_before_the_upgrade_is_a_gap_too);
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, many_stations_never_share_a_value_and_every_gap_is_explained, 0, 2);

@@ -120,6 +120,26 @@ START_TEST(what_is_committed_for_good_is_found_again_and_not_intended)
 }
 END_TEST
 
+START_TEST(a_unit_that_spells_its_name_otherwise_is_the_same)
+{
+	for_good = true;
+	open_run("a", "A1", NULL);
+	TX(intends("a", "A1", "00ffab", JOURNAL_NOT_DONE));
+	TX(journal_commit(fx.db, "a", 1, "{}", &fx.e));
+	open_run("b", "A2", NULL);
+	TX(intends("b", "A2", "00FFAB", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(open_row.run, "a");
+	ck_assert(open_row.committed);
+	ck_assert_str_eq(row_of("b"), "");
+	cut_off("c", "A1", "00ffac");
+	open_run("d", "A2", NULL);
+	TX(intends("d", "A2", "00FFAC", JOURNAL_CANNOT_TELL));
+	ck_assert_str_eq(open_row.run, "c");
+	ck_assert_str_eq(row_of("d"), "");
+	for_good = false;
+}
+END_TEST
+
 START_TEST(a_closed_unit_is_never_intended_on)
 {
 	for_good = true;
@@ -409,6 +429,7 @@ static Suite *suite(void)
 	tcase_add_test(t, what_is_committed_for_good_is_found_again_and_not_intended);
 	tcase_add_test(t, a_closed_unit_is_never_intended_on);
 	tcase_add_test(t, what_was_committed_with_another_value_is_said);
+	tcase_add_test(t, a_unit_that_spells_its_name_otherwise_is_the_same);
 	tcase_add_test(t, half_of_an_act_makes_its_intent_suspect_and_nothing_is_intended);
 	tcase_add_test(
 		t, where_nobody_can_tell_nothing_is_intended_until_a_person_releases_the_unit);

@@ -68,6 +68,13 @@ static const struct {
 	{"{seq}", "luhn", 1, "nowhere"},
 	{"{seq}{check}{check}", "luhn", 1, "one {check}"},
 	{"with space {seq}", "none", 1, "not allowed"},
+	{"{random}", "none", 1, "drawn digits are"},
+	{"{random:3}{seq}", "none", 1, "drawn digits are"},
+	{"{random:21}", "none", 1, "drawn digits are"},
+	{"{random:8:2}", "none", 1, "drawn digits are"},
+	{"{random:8}x{random:8:", "none", 1, "unclosed"},
+	{"{random:5}", "none", 1, "needs '{seq}'"},
+	{"{random:6}", "none", 62500, "more values than a 16th"},
 	{"0123456789012345678901234567890123456789012345678901234567890123{seq}", "none", 1,
 		"too long"},
 };
@@ -79,6 +86,41 @@ START_TEST(a_pattern_that_cannot_work_is_refused_when_the_pool_is_made)
 	ck_assert_int_eq(pattern_check(bad[_i].pattern, bad[_i].check, bad[_i].last, NULL, &e),
 		-ERR_INVALID);
 	ck_assert_msg(strstr(e.msg, bad[_i].why), "%s", e.msg);
+}
+END_TEST
+
+static bool has_run(const char *v, int step)
+{
+	for (size_t i = 1; v[i]; i++)
+		if (v[i] - v[i - 1] != step)
+			return false;
+	return true;
+}
+
+START_TEST(a_passcode_is_drawn_from_all_digits_and_is_none_that_people_guess)
+{
+	struct pattern_vars v = {.seq = 7};
+	unsigned seen[10] = {0}, same = 0;
+	char value[LEDGER_VALUE_SIZE], last[LEDGER_VALUE_SIZE] = "";
+	struct err e = {0};
+
+	for (int i = 0; i < 20000; i++) {
+		ck_assert_int_eq(pattern_render("{seq}{random:4}", "none", &v, value, &e), 0);
+		ck_assert_uint_eq(strlen(value), 5);
+		ck_assert_uint_eq(strspn(value, "0123456789"), 5);
+		for (int step = -1; step <= 1; step++)
+			ck_assert_msg(!has_run(value + 1, step), "%s", value);
+		for (int k = 1; k < 5; k++)
+			seen[value[k] - '0']++;
+		same += !strcmp(value, last);
+		strcpy(last, value);
+	}
+	/* 8000 of each expected, with a deviation of 85. */
+	for (int d = 0; d < 10; d++)
+		ck_assert_msg(seen[d] > 7000 && seen[d] < 9000, "%d came %u times", d, seen[d]);
+	ck_assert_uint_lt(same, 50);
+	ck_assert_int_eq(pattern_render("MT:{random:8:36}", "none", &v, value, &e), 0);
+	ck_assert_uint_eq(strspn(value + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"), 8);
 }
 END_TEST
 
@@ -147,6 +189,11 @@ static const struct {
 	{{"{date:%y%V}-{seq:3}", "none", 1, 99}, {"2647{seq:4}", "none", 1, 60}, false},
 	{{"{seq:3}{check}", "luhn", 1, 99}, {"{seq:3}X", "none", 1, 99}, false},
 	{{"{seq:3}{check}", "mod36", 1, 99}, {"{seq:3}X", "none", 1, 99}, true},
+	{{"{random:8}", "none", 1, 99}, {"{random:8}", "none", 100, 200}, false},
+	{{"{random:8}", "none", 1, 99}, {"{random:8:16}", "none", 1, 99}, true},
+	{{"{random:8}", "none", 1, 99}, {"{seq:8}", "none", 1, 99}, true},
+	{{"{random:8}", "none", 1, 99}, {"{random:9}", "none", 1, 99}, false},
+	{{"A{random:8}", "none", 1, 99}, {"{random:9:16}", "none", 1, 99}, true},
 };
 
 START_TEST(two_patterns_overlap_where_both_could_give_one_value)
@@ -199,6 +246,7 @@ static Suite *suite(void)
 		t, two_patterns_overlap_where_both_could_give_one_value, 0, (int)ARRAY_LEN(pairs));
 	tcase_add_test(t, what_a_pattern_gives_is_what_it_could_give);
 	tcase_add_test(t, an_address_of_a_block_is_its_number_in_it);
+	tcase_add_test(t, a_passcode_is_drawn_from_all_digits_and_is_none_that_people_guess);
 	tcase_add_test(t, the_date_is_that_of_the_zone_asked_for);
 	tcase_add_test(t, mod36_finds_every_single_slip_and_neighbours_swapped);
 	suite_add_tcase(s, t);

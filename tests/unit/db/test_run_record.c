@@ -174,7 +174,7 @@ START_TEST(runs_of_before_the_update_get_their_records_in_the_order_of_the_chain
 
 	for (int i = 1; i <= 9; i++)
 		do_run(i);
-	fixture_before(16);
+	fixture_before(17);
 	fixture_reopen();
 	OK(run_records_count(fx.db, &records, &missing, &fx.e));
 	ck_assert_int_eq(missing, 9);

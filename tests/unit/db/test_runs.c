@@ -13,12 +13,12 @@
 #include "db/units.h"
 #include "tests/unit/db/fixture.h"
 
-static void begin_step(const char *run, int64_t n, bool irreversible)
+static void begin_named(const char *run, int64_t n, const char *id, bool irreversible)
 {
 	struct step_begin b = {
 		.run = run,
 		.n = n,
-		.id = "read-temp",
+		.id = id,
 		.action = "console.measure",
 		.phase = "steps",
 		.attempt = 1,
@@ -27,6 +27,11 @@ static void begin_step(const char *run, int64_t n, bool irreversible)
 	};
 
 	TX(runs_step_begin(fx.db, &b, &fx.e));
+}
+
+static void begin_step(const char *run, int64_t n, bool irreversible)
+{
+	begin_named(run, n, "read-temp", irreversible);
 }
 
 static void end_step(const char *run, int64_t n, const char *outcome, const char *code)
@@ -271,6 +276,48 @@ START_TEST(a_crash_leaves_interrupted_runs_suspect_units_and_no_open_prompt)
 }
 END_TEST
 
+/* What a run did after its value left in its first step. A name that comes again is another attempt. */
+static const struct {
+	const char *outcome;  /* of the run */
+	const char *steps[4]; /* NAME=OUTCOME; the value leaves in the first */
+	const char *unit;     /* "new": the run says nothing of it */
+} sent[] = {
+	{"error", {"set=passed", "cloud=error"}, "new"},
+	{"aborted", {"set=passed", "ask=aborted"}, "new"},
+	{"error", {"set=error"}, "suspect"},
+	{"aborted", {"set=aborted"}, "suspect"},
+	{"error", {"set=error", "set=passed", "cloud=error"}, "new"},
+	{"error", {"set=failed", "other=passed", "cloud=error"}, "suspect"},
+	{"interrupted", {"set=passed", "cloud=interrupted"}, "suspect"},
+	{"failed", {"set=passed", "test=failed"}, "failed"},
+};
+
+START_TEST(a_unit_is_suspect_where_nobody_knows_whether_it_has_what_was_sent)
+{
+	struct ledger_source s = {.from = LEDGER_SCAN, .kind = "serial", .value = "S1"};
+	char value[LEDGER_VALUE_SIZE];
+	json_t *j = NULL;
+
+	open_run("a", "A1", NULL);
+	TX(ledger_reserve(fx.db, "a", &s, value, &fx.e));
+	for (int i = 0; i < 4 && sent[_i].steps[i]; i++) {
+		const char *end = strchr(sent[_i].steps[i], '=');
+		_cleanup_(freep) char *name =
+			strndup(sent[_i].steps[i], (size_t)(end - sent[_i].steps[i]));
+
+		begin_named("a", i + 1, name, false);
+		if (i == 0)
+			TX(ledger_expose_slot(fx.db, "a", "", &fx.e));
+		end_step("a", i + 1, end + 1, strcmp(end + 1, "passed") ? "io" : NULL);
+	}
+	finish_run("a", sent[_i].outcome);
+	assert_ledger("S1", "committed");
+	OK(units_get(fx.db, "S1", &j, &fx.e));
+	ck_assert_str_eq(str_at(j, "state"), sent[_i].unit);
+	json_decref(j);
+}
+END_TEST
+
 START_TEST(an_irreversible_step_without_an_end_makes_the_unit_suspect)
 {
 	char unit[DB_ID_SIZE];
@@ -361,6 +408,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_finished_run_takes_no_more_steps_or_measurements);
 	tcase_add_test(t, a_run_cannot_pass_with_a_step_that_has_no_end);
 	tcase_add_test(t, a_crash_leaves_interrupted_runs_suspect_units_and_no_open_prompt);
+	tcase_add_loop_test(t, a_unit_is_suspect_where_nobody_knows_whether_it_has_what_was_sent, 0,
+		ARRAY_LEN(sent));
 	tcase_add_test(t, an_irreversible_step_without_an_end_makes_the_unit_suspect);
 	tcase_add_test(t, lists_come_in_pages_that_neither_miss_nor_repeat);
 	tcase_add_test(t, events_tell_the_story_in_order);

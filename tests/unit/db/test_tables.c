@@ -112,6 +112,13 @@ START_TEST(an_approved_recipe_never_changes)
 }
 END_TEST
 
+static int answer(const char *prompt, const char *text, const char *by, bool supervises)
+{
+	const struct prompt_answer a = {prompt, text, by, supervises};
+
+	return prompts_answer(fx.db, &a, &fx.e);
+}
+
 START_TEST(a_prompt_is_answered_once)
 {
 	struct prompt_new p = {
@@ -120,13 +127,63 @@ START_TEST(a_prompt_is_answered_once)
 
 	open_run("r1", "A1", NULL);
 	TX(prompts_ask(fx.db, &p, &fx.e));
-	TX(prompts_answer(fx.db, "p1", "yes", "anna", &fx.e));
-	TX_FAILS(ERR_CONFLICT, prompts_answer(fx.db, "p1", "no", "bert", &fx.e));
-	TX_FAILS(ERR_NOT_FOUND, prompts_answer(fx.db, "p2", "no", "bert", &fx.e));
+	TX(answer("p1", "yes", "anna", false));
+	TX_FAILS(ERR_CONFLICT, answer("p1", "no", "bert", true));
+	TX_FAILS(ERR_NOT_FOUND, answer("p2", "no", "bert", true));
 	OK(prompts_get(fx.db, "p1", &j, &fx.e));
 	ck_assert_str_eq(str_at(j, "answer"), "yes");
 	ck_assert_str_eq(str_at(j, "answered_by"), "anna");
 	json_decref(j);
+}
+END_TEST
+
+static void ask_for_approval(const char *id, const char *run)
+{
+	const struct prompt_new p = {.id = id,
+		.run = run,
+		.station = "A1",
+		.kind = "confirm",
+		.text = "For ever?",
+		.approval = true};
+
+	TX(prompts_ask(fx.db, &p, &fx.e));
+}
+
+START_TEST(what_is_for_ever_is_approved_by_a_second_person)
+{
+	struct recipe_text t = {.name = "thermo", .version = 1, .json = "{}", .source = "a: 1"};
+	const struct job_new job = {.id = "j1",
+		.recipe = "thermo",
+		.version = 1,
+		.recipe_sha256 = "0000",
+		.quantity = 1,
+		.created_by = "orders"};
+	char hex[SHA256_HEX];
+	bool created;
+	json_t *j = NULL;
+
+	t.sha256 = sha256_hex_of(t.json, strlen(t.json), hex);
+	TX(recipes_put_draft(fx.db, &t, "author", &created, &fx.e));
+	TX(recipes_approve(fx.db, &t, hex, "approver", &fx.e));
+	TX(jobs_create(fx.db, &job, NULL, &fx.e));
+	open_run("r1", "A1", "j1");
+	ask_for_approval("p1", "r1");
+	TX_FAILS(ERR_FORBIDDEN, answer("p1", "yes", "orders", true));
+	TX_FAILS(ERR_FORBIDDEN, answer("p1", "yes", "author", true));
+	TX_FAILS(ERR_FORBIDDEN, answer("p1", "yes", "approver", true));
+	TX_FAILS(ERR_FORBIDDEN, answer("p1", "yes", "anna", false));
+	OK(prompts_get(fx.db, "p1", &j, &fx.e));
+	ck_assert_str_eq(str_at(j, "state"), "open");
+	json_decref(j);
+	TX(answer("p1", "yes", "anna", true));
+	OK(prompts_get(fx.db, "p1", &j, &fx.e));
+	ck_assert_str_eq(str_at(j, "answered_by"), "anna");
+	json_decref(j);
+	TX_FAILS(ERR_CONFLICT, db_run(fx.db, &fx.e, "UPDATE prompts SET answered_by = 'bert'"));
+	ask_for_approval("p2", "r1");
+	TX(answer("p2", "no", "orders", false)); /* anybody stops it */
+	TX_FAILS(ERR_CONFLICT,
+		db_run(fx.db, &fx.e, "UPDATE prompts SET answer = 'yes' WHERE id = 'p2'"));
 }
 END_TEST
 
@@ -490,6 +547,7 @@ static Suite *suite(void)
 	tcase_add_test(t, the_same_artifact_twice_is_one);
 	tcase_add_test(t, an_approved_recipe_never_changes);
 	tcase_add_test(t, a_prompt_is_answered_once);
+	tcase_add_test(t, what_is_for_ever_is_approved_by_a_second_person);
 	tcase_add_test(t, the_same_request_gets_the_same_answer_and_another_is_refused);
 	tcase_add_test(t, the_audit_trail_is_newest_first_by_principal);
 	tcase_add_test(t, no_sql_changes_the_audit_trail);

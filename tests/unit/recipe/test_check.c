@@ -191,6 +191,47 @@ START_TEST(test_limits_between_which_nothing_can_pass_are_a_mistake)
 }
 END_TEST
 
+START_TEST(test_a_parameter_in_quotes_is_of_the_type_that_the_recipe_declares)
+{
+	static const char text[] =
+		"recipe: x\nversion: 1\nparams:\n  s: {type: string, choices: ['0', '007']}\n"
+		"  n: {type: integer, choices: [3, 0x10]}\n  d: {type: number, choices: [1, 2.5]}\n"
+		"  b: {type: bool, default: false}\n"
+		"steps:\n  - {id: a, action: operator.prompt, with: {text: "
+		"'${params.s} ${params.n} ${params.d} ${params.b}'}}\n";
+	static const struct {
+		const char *given, *all; /* all NULL: refused */
+	} row[] = {
+		{"{\"s\":\"0\",\"n\":\"3\",\"d\":\"1\",\"b\":\"true\"}",
+			"{\"b\": true, \"d\": 1.0, \"n\": 3, \"s\": \"0\"}"},
+		{"{\"s\":\"007\",\"n\":16,\"d\":2.5}",
+			"{\"b\": false, \"d\": 2.5, \"n\": 16, \"s\": \"007\"}"},
+		{"{\"s\":\"7\",\"n\":\"3\",\"d\":\"1\"}", NULL},
+		{"{\"s\":\"0\",\"n\":\"4\",\"d\":\"1\"}", NULL},
+		{"{\"s\":\"0\",\"n\":\"3\",\"d\":\"1.5\"}", NULL},
+		{"{\"s\":\"0\",\"n\":\"three\",\"d\":\"1\"}", NULL},
+	};
+	struct recipe *recipe = NULL;
+	struct err e;
+
+	ck_assert_msg(
+		recipe_load("x", text, strlen(text), &report, &recipe, &e) == 0, "%s", report.s);
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		json_t *given = json_loads(row[i].given, 0, NULL), *all = NULL;
+		int r = recipe_params(recipe, given, &all, &e);
+		char *said = all ? json_dumps(all, JSON_SORT_KEYS) : NULL;
+
+		ck_assert_int_eq(r, row[i].all ? 0 : -ERR_INVALID);
+		if (row[i].all)
+			ck_assert_str_eq(said, row[i].all);
+		free(said);
+		json_decref(all);
+		json_decref(given);
+	}
+	recipe_unref(recipe);
+}
+END_TEST
+
 START_TEST(test_what_a_reference_will_give_counts_as_given)
 {
 	static const struct {
@@ -202,6 +243,14 @@ START_TEST(test_what_a_reference_will_give_counts_as_given)
 		{"operator.scan, with: {text: t, equals: '${params.p}'}", NULL},
 		{"operator.scan, with: {text: t, equals: '${params.p}', pattern: a}",
 			"'pattern' and 'equals'"},
+		{"console.measure, with: {port: c, send: a, low: '${params.p}', marginal: 1}",
+			NULL},
+		{"console.measure, with: {port: c, send: a, marginal: 1}", "needs 'low' or 'high'"},
+		{"console.command, with: {port: c, send: a, prove: true, prompt: '${params.p}'}",
+			NULL},
+		{"console.command, with: {port: c, send: a, prove: true, ping: '${params.p}'}",
+			NULL},
+		{"console.command, with: {port: c, send: a, prove: true}", "needs a 'ping'"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
@@ -397,8 +446,12 @@ START_TEST(test_what_the_unit_needs_cannot_wait)
 			"'maybe': fail or later expected"},
 		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: POST}}",
 			"needs an 'idempotency_key'"},
-		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: POST, idempotency_key: k}}",
+		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: POST, idempotency_key: '${run.id}-k'}}",
 			NULL},
+		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: POST, idempotency_key: k}}",
+			"is 'k' for every unit"},
+		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: POST, idempotency_key: '${job.id}'}}",
+			"for every unit"},
 		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, method: PUT}}",
 			NULL},
 		{reg, "{action: http.request, offline: later, with: {service: c, path: /x, secrets: [/a]}}",
@@ -437,6 +490,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_name_that_cannot_resolve_is_a_mistake_of_the_check);
 	tcase_add_test(t, test_the_digest_is_of_the_meaning_not_of_the_text);
 	tcase_add_test(t, test_parameters_are_typed_and_all_known);
+	tcase_add_test(t, test_a_parameter_in_quotes_is_of_the_type_that_the_recipe_declares);
 	tcase_add_test(t, test_limits_between_which_nothing_can_pass_are_a_mistake);
 	tcase_add_test(t, test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake);
 	tcase_add_test(t, test_every_port_argument_says_which_kinds_it_takes);

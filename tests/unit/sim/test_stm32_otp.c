@@ -2,7 +2,7 @@
  *
  * The one-time memory of a virtual STM32F4: it binds, and outlives the program.
  */
-#include "sim/stm32/stm32_otp.h"
+#include "sim/stm32_otp.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>

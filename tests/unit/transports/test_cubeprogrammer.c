@@ -245,7 +245,8 @@ END_TEST
 START_TEST(level_2_is_refused_however_it_is_written)
 {
 	static const char *const two[] = {"RDP=0xCC", "RDP=0xcc", "RDP=204", "rdp=0x00CC",
-		"RDP_KEY=0xCC", "RDP=0XCC", "RDP=0314", "RDP=CC", "RDP=0xCC ", "RDP"};
+		"RDP_KEY=0xCC", "RDP=0x1CC", "RDP=460", "RDP=0XCC", "RDP=0314", "RDP=CC",
+		"RDP=0xCC ", "RDP"};
 	const struct cube_target t = target();
 
 	for (size_t i = 0; i < ARRAY_LEN(two); i++) {

@@ -150,7 +150,8 @@ END_TEST
 START_TEST(an_element_that_its_data_make_too_large_is_refused)
 {
 	refused(HEAD "  - text: {x: 1mm, y: 1mm, size: 4mm, data: '${serial}'}\n",
-		"123456789012345678901234567890", "its text reaches");
+		"123456789012345678901234567890",
+		"label 't', /elements/0/text (${serial}): its text reaches");
 	refused(HEAD "  - barcode: {kind: code128, x: 5mm, y: 1mm, data: '${serial}'}\n",
 		"abcdefghijklmnop", "with the white that it needs it reaches");
 	refused(HEAD "  - barcode: {kind: code128, x: 1mm, y: 1mm, data: '${serial}'}\n", "1",
@@ -164,14 +165,14 @@ START_TEST(nothing_lies_in_the_white_of_a_barcode)
 {
 	refused(HEAD "  - barcode: {kind: qr, x: 5mm, y: 5mm, module: 0.25mm, data: '${serial}'}\n"
 		     "  - text: {x: 5mm, y: 2.5mm, data: a}\n",
-		"1", "/elements/0/barcode: another element lies on it or in the white");
+		"1", "/elements/0/barcode (${serial}): another element lies on it or in the white");
 	refused(HEAD "  - barcode: {kind: datamatrix, x: 5mm, y: 5mm, data: '${serial}'}\n"
 		     "  - barcode: {kind: datamatrix, x: 10.5mm, y: 5mm, data: '${serial}'}\n",
-		"1", "/elements/1/barcode: another element lies on it");
+		"1", "/elements/1/barcode (${serial}): another element lies on it");
 	refused(HEAD
 		"  - barcode: {kind: datamatrix, x: 5mm, y: 2mm, data: '${serial}', readable: true}\n"
 		"  - barcode: {kind: datamatrix, x: 5mm, y: 9mm, data: '${serial}'}\n",
-		"1", "/elements/1/barcode: another element lies on it");
+		"1", "/elements/1/barcode (${serial}): another element lies on it");
 }
 END_TEST
 

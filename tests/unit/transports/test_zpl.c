@@ -143,6 +143,45 @@ START_TEST(a_label_that_stays_in_the_buffer_is_no_success)
 }
 END_TEST
 
+START_TEST(an_answer_that_is_older_than_the_label_does_not_say_that_it_came_out)
+{
+	struct iotime far = {now_us() + 20 * US_PER_S, NULL};
+
+	/* Of the question before the label, once more after it. */
+	sim_link_fault(&printer, "double,count=0");
+	ck_assert_int_eq(zpl_ready(&printer.link, US_PER_S, &far, &report, &e), 0);
+	sim_link_fault(&printer, "stuck,count=0");
+
+	struct iotime it = {now_us() + 500 * US_PER_MS, NULL};
+
+	ck_assert_int_eq(
+		zpl_print(&printer.link, FORMAT, strlen(FORMAT), US_PER_S, &it, &report, &e),
+		-ERR_PRINTER);
+	ck_assert(!report.printed);
+	ck_assert_int_eq(printed(), 0);
+	printer.faults.n = 0;
+	sim_link_fault(&printer, "double,count=0");
+	ck_assert_msg(print() == 0, "%s", e.msg);
+	ck_assert(report.printed);
+}
+END_TEST
+
+START_TEST(a_label_of_another_unit_that_waits_in_the_printer_keeps_this_one_out)
+{
+	struct iotime it = {now_us() + 500 * US_PER_MS, NULL};
+
+	sim_link_fault(&printer, "stuck,count=0");
+	ck_assert_int_eq(link_write(&printer.link, FORMAT, strlen(FORMAT), &it, &e), 0);
+	ck_assert_int_eq(zpl_ready(&printer.link, US_PER_S, &it, &report, &e), -ERR_PRINTER);
+	ck_assert_ptr_nonnull(strstr(e.msg, "1 formats and 0 labels of others wait in it"));
+	ck_assert_uint_eq(report.sent, 0);
+	ck_assert_int_eq(printed(), 0);
+	printer.faults.n = 0;
+	ck_assert_msg(print() == 0, "%s", e.msg);
+	ck_assert_int_eq(printed(), 2);
+}
+END_TEST
+
 #define L1     \
 	"\x02" \
 	"030,%d,%d,1245,%03d,%d,0,%d,000,0,%d,%d\x03\r\n"
@@ -233,6 +272,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_connection_that_is_cut_leaves_it_open_whether_a_label_came_out);
 	tcase_add_test(t, a_label_that_comes_out_twice_is_not_seen);
 	tcase_add_test(t, a_label_that_stays_in_the_buffer_is_no_success);
+	tcase_add_test(t, an_answer_that_is_older_than_the_label_does_not_say_that_it_came_out);
+	tcase_add_test(t, a_label_of_another_unit_that_waits_in_the_printer_keeps_this_one_out);
 	tcase_add_test(t, each_field_of_a_status_is_read);
 	tcase_add_test(t, what_is_no_status_is_refused);
 	suite_add_tcase(s, t);

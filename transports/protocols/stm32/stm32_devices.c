@@ -252,3 +252,8 @@ uint32_t stm32_page_count(const struct stm32_device *d, uint32_t flash_bytes)
 {
 	return flash_bytes ? stm32_page_at(d, flash_bytes - 1).number + 1 : 0;
 }
+
+uint32_t stm32_rdp_word(uint16_t pid)
+{
+	return pid == 0x413 || pid == 0x419 ? 0x1fffc000 : 0;
+}

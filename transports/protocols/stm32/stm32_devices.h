@@ -47,6 +47,9 @@ struct stm32_device {
 
 /* NULL where the table does not have it. */
 const struct stm32_device *stm32_device_by_pid(uint16_t pid);
+/* The address of four option bytes of which the second is RDP (aa: level 0, cc: level 2), written by Write Memory
+ * as they are; 0: not known. RM0090, 3.9.1. */
+uint32_t stm32_rdp_word(uint16_t pid);
 extern const struct stm32_device stm32_devices[];
 extern const size_t stm32_device_count;
 

@@ -11,6 +11,9 @@
 #define LINES	     3
 #define CHUNK	     16384
 #define ASK_EVERY_US (200 * US_PER_MS)
+#define STALE_MAX    65536u
+/* Answers in a row that say the same: one that came twice is older than the label. */
+#define SURE 2
 
 /* --- the answer --- */
 
@@ -127,6 +130,24 @@ const char *zpl_status_trouble(const struct zpl_status *s)
 
 /* --- the dialogue --- */
 
+/* What came without a question, or too late for it, answers none. */
+static int drop_stale(struct link *l, const struct iotime *it, struct err *e)
+{
+	const struct iotime now = {now_us(), it->cancel};
+	char old[1024];
+	size_t dropped = 0, got = 0;
+	int r;
+
+	while ((r = link_read(l, old, sizeof old, &got, &now, NULL)) == 0) {
+		dropped += got;
+		if (dropped > STALE_MAX)
+			return err_set(e, ERR_PROTOCOL,
+				"it says more than %u bytes that nobody asked for: does it speak ZPL II?",
+				STALE_MAX);
+	}
+	return iotime_check(it, e);
+}
+
 static int ask(struct link *l, uint64_t answer_us, const struct iotime *it, struct zpl_status *ret,
 	struct err *e)
 {
@@ -134,7 +155,10 @@ static int ask(struct link *l, uint64_t answer_us, const struct iotime *it, stru
 	char answer[ZPL_STATUS_BYTES];
 	unsigned ends = 0;
 	size_t n = 0, got;
-	int r = link_write(l, "~HS", 3, &within, e);
+	int r = drop_stale(l, &within, e);
+
+	if (r == 0)
+		r = link_write(l, "~HS", 3, &within, e);
 
 	while (r == 0 && ends < LINES && n < sizeof answer) {
 		r = link_read(l, answer + n, sizeof answer - n, &got, &within, e);
@@ -160,10 +184,39 @@ static int of_printer(int r, const struct iotime *it, struct err *e)
 	return -ERR_PRINTER;
 }
 
+static bool is_waiting(const struct zpl_status *s)
+{
+	return s->formats || s->partial || s->labels;
+}
+
+/* A label of another unit that is still in there would come out with this one. */
+static int wait_empty(struct link *l, uint64_t answer_us, const struct iotime *it,
+	struct zpl_report *ret, struct err *e)
+{
+	for (;;) {
+		const char *trouble = zpl_status_trouble(&ret->status);
+		int r;
+
+		if (trouble)
+			return err_set(e, ERR_PRINTER, "%s; nothing was sent to it", trouble);
+		if (!is_waiting(&ret->status))
+			return 0;
+		r = iotime_sleep(ASK_EVERY_US, it, e);
+		if (r < 0) {
+			err_prefix(e,
+				"%u formats and %u labels of others wait in it, and do not come out; nothing was sent to it",
+				ret->status.formats, ret->status.labels);
+			return of_printer(r, it, e);
+		}
+		r = ask(l, answer_us, it, &ret->status, e);
+		if (r < 0)
+			return of_printer(r, it, e);
+	}
+}
+
 int zpl_ready(struct link *l, uint64_t answer_us, const struct iotime *it, struct zpl_report *ret,
 	struct err *e)
 {
-	const char *trouble;
 	int r;
 
 	*ret = (struct zpl_report){0};
@@ -174,8 +227,7 @@ int zpl_ready(struct link *l, uint64_t answer_us, const struct iotime *it, struc
 	if (r < 0)
 		return of_printer(r, it, e);
 	ret->answers = true;
-	trouble = zpl_status_trouble(&ret->status);
-	return trouble ? err_set(e, ERR_PRINTER, "%s; nothing was sent to it", trouble) : 0;
+	return wait_empty(l, answer_us, it, ret, e);
 }
 
 static int send_format(struct link *l, const char *format, size_t n, const struct iotime *it,
@@ -203,7 +255,7 @@ static int send_format(struct link *l, const char *format, size_t n, const struc
 static int wait_printed(struct link *l, uint64_t answer_us, const struct iotime *it,
 	struct zpl_report *ret, struct err *e)
 {
-	for (;;) {
+	for (unsigned done = 0; done < SURE;) {
 		const char *trouble;
 		int r = ask(l, answer_us, it, &ret->status, e);
 
@@ -217,8 +269,9 @@ static int wait_printed(struct link *l, uint64_t answer_us, const struct iotime 
 			return err_set(e, ERR_PRINTER,
 				"%s; it has the label, which comes out then, so that another print would be a second one",
 				trouble);
-		if (!ret->status.formats && !ret->status.partial && !ret->status.labels)
-			break;
+		done = is_waiting(&ret->status) ? 0 : done + 1;
+		if (done)
+			continue;
 		r = iotime_sleep(ASK_EVERY_US, it, e);
 		if (r < 0) {
 			err_prefix(e,

@@ -3,9 +3,10 @@
  * A label printer that takes ZPL II over a raw TCP port (9100): asks for its host status, sends a
  * format, and asks until it has come out. Source: Zebra, ZPL II Programming Guide, ~HS.
  *
- *	~HS -> status     not ready: nothing is sent
+ *	~HS -> status     not ready: nothing is sent; something waits: until it is out
  *	format ->
- *	~HS -> status     until no format waits and no label is left
+ *	~HS -> status     until no format waits and no label is left, twice: an answer has no number,
+ *	                  and one that came twice would be older than the label
  *
  * A printer that does not answer ~HS gets the format too; then all that is known is that its TCP has
  * it. Runs on the worker that owns the link.
@@ -40,7 +41,8 @@ struct zpl_report {
 	struct zpl_status status; /* the last one, where it answers */
 };
 
-/* Asks whether it can print; sets *ret. 0 also where it gives no status. -ERR_PRINTER with a sentence, or
+/* Asks whether it can print, and waits until nothing of others is in it; sets *ret. 0 also where it gives
+ * no status. -ERR_PRINTER with a sentence, or
  * the cancel's reason. */
 int zpl_ready(struct link *l, uint64_t answer_us, const struct iotime *it, struct zpl_report *ret,
 	struct err *e);

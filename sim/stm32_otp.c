@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sim/stm32/stm32_otp.h"
+#include "sim/stm32_otp.h"
 
 #include <errno.h>
 #include <fcntl.h>
