@@ -70,7 +70,7 @@ static int number_query(
 
 static int read_range(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
-	int64_t from, to;
+	int64_t from = 0, to = 0;
 	int r = number_query(c, "from", 1, &from, e);
 
 	if (r == 0)

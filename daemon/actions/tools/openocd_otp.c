@@ -190,7 +190,7 @@ static int probe_read(
 
 static int probe_locked(void *to, const struct otp_field *f, enum otp_locked *ret, struct err *e)
 {
-	uint8_t byte;
+	uint8_t byte = 0;
 	int r;
 
 	*ret = OTP_LOCK_UNKNOWN;
