@@ -13,7 +13,7 @@ static int read_recall(struct db *d, const struct call *c, const struct db_page 
 	struct recall_filter f = {
 		.artifact = request_query(c->rq, "artifact"),
 		.tool = request_query(c->rq, "tool"),
-		.operator= request_query(c->rq, "operator"),
+		.answered_by = request_query(c->rq, "operator"),
 		.issuer = request_query(c->rq, "issuer"),
 		.station = request_query(c->rq, "station"),
 		.job = request_query(c->rq, "job_id"),

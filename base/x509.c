@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/x509.h"
 
+#include <openssl/ec.h>
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -145,6 +146,20 @@ static int key_of(EVP_PKEY *k, const X509_PUBKEY *from, struct x509_key *ret, st
 		forget_errors();
 		return err_set(e, ERR_INVALID,
 			"the public key (%s) is weak: everybody can sign for it, or its numbers are not those of a key; the unit has to make another one",
+			x509_alg_name(alg));
+	}
+	/* In another form the same key would have another digest. */
+	if (whole_bytes(alg) && n != whole_bytes(alg)) {
+		OPENSSL_free(der);
+		return err_set(e, ERR_INVALID,
+			"the public key (%s) has %d bytes: %d expected, with an uncompressed point (RFC 5480, 2.2)",
+			x509_alg_name(alg), n, whole_bytes(alg));
+	}
+	if ((alg == X509_P256 || alg == X509_P384) &&
+		der[n - 1 - 2 * (alg == X509_P256 ? 32 : 48)] != POINT_CONVERSION_UNCOMPRESSED) {
+		OPENSSL_free(der);
+		return err_set(e, ERR_INVALID,
+			"the public key (%s) has a point in hybrid form: uncompressed expected (RFC 5480, 2.2)",
 			x509_alg_name(alg));
 	}
 	ret->alg = alg;

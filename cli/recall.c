@@ -93,17 +93,16 @@ static void begin(struct recall *r)
 
 static int recall(struct ctl *c, int argc, char **argv)
 {
-	const char *artifact = NULL, *tool = NULL, *operator= NULL, *issuer = NULL, *station = NULL,
+	const char *artifact = NULL, *tool = NULL, *person = NULL, *issuer = NULL, *station = NULL,
 		   *job = NULL, *recipe = NULL, *version = NULL, *outcome = NULL, *from = NULL,
 		   *to = NULL;
 	bool list = false;
 	struct recall r = {.json = c->json};
 	const struct option_row rows[] = {{"artifact", &artifact, NULL}, {"tool", &tool, NULL},
-		{"operator", &operator, NULL }, {"issuer", &issuer, NULL},
-			{"station", &station, NULL}, {"job", &job, NULL}, {"recipe", &recipe, NULL},
-			{"version", &version, NULL}, {"outcome", &outcome, NULL},
-			{"from", &from, NULL}, {"to", &to, NULL}, {"csv", NULL, &r.csv},
-			{"list", NULL, &list}, {0}};
+		{"operator", &person, NULL}, {"issuer", &issuer, NULL}, {"station", &station, NULL},
+		{"job", &job, NULL}, {"recipe", &recipe, NULL}, {"version", &version, NULL},
+		{"outcome", &outcome, NULL}, {"from", &from, NULL}, {"to", &to, NULL},
+		{"csv", NULL, &r.csv}, {"list", NULL, &list}, {0}};
 	int status;
 
 	if (ctl_options(argc, argv, rows, NULL, 0) != 0)

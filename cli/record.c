@@ -93,12 +93,24 @@ struct findings {
 	json_t *list;
 };
 
+/* A sentence with half a character, which a limit of bytes may leave, is no text of JSON. */
+static json_t *harmless(const char *sentence)
+{
+	json_t *s = json_string(sentence);
+	_cleanup_(freep) char *plain = s ? NULL : xstrdup(sentence);
+
+	for (char *p = plain; p && *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	return s ? s : json_string(plain);
+}
+
 static void print_finding(void *data, const char *sentence)
 {
 	struct findings *f = data;
 
 	if (f->c->json)
-		json_array_append_new(f->list, json_string(sentence));
+		json_array_append_new(f->list, harmless(sentence));
 	else
 		printf("%s\n", sentence);
 }
@@ -115,6 +127,8 @@ static void print_signature(const struct verify_opts *o, const struct verify_res
 		printf("signed      not looked at: give --key\n");
 	if (r->enveloped)
 		printf("envelope    signed by a key that was given\n");
+	else if (r->envelope)
+		printf("envelope    not verified: newer records of the unit may have been left out\n");
 	if (r->covered < r->records && r->covered > 0)
 		printf("not signed  %lld records after that\n",
 			(long long)(r->records - r->covered));

@@ -31,7 +31,8 @@ int certificates_key_free(struct db *d, const char *run, const char *key, struct
 		"SELECT coalesce(u.serial, u.id) FROM certificates c JOIN runs r ON r.id = c.run_id"
 		" JOIN units u ON u.id = r.unit_id JOIN runs now ON now.id = ?"
 		" WHERE c.key = ? AND c.state IN ('issued', 'delivered')"
-		" AND r.unit_id <> now.unit_id AND u.state <> 'scrapped' LIMIT 1";
+		" AND u.state <> 'scrapped' AND (r.unit_id <> now.unit_id"
+		" OR now.unit_id IS NULL AND u.state IN ('passed', 'provisioned')) LIMIT 1";
 	char other[LEDGER_VALUE_SIZE];
 	int r = db_text(d, e, other, sizeof other, sql, run, key);
 
@@ -93,7 +94,8 @@ static int of_this_unit(struct db *d, const char *run, const char *id, struct er
 	static const char sql[] =
 		"SELECT coalesce(u.serial, u.id) FROM certificates c JOIN runs r ON r.id = c.run_id"
 		" JOIN units u ON u.id = r.unit_id JOIN runs now ON now.id = ?"
-		" WHERE c.id = ? AND r.unit_id <> now.unit_id";
+		" WHERE c.id = ? AND (r.unit_id <> now.unit_id"
+		" OR now.unit_id IS NULL AND u.state IN ('passed', 'provisioned'))";
 	char other[LEDGER_VALUE_SIZE];
 	int r = db_text(d, e, other, sizeof other, sql, run, id);
 
@@ -130,14 +132,22 @@ int certificates_deliver(struct db *tx, const char *run, const char *sha256, str
 int certificates_settle(struct db *tx, struct err *e)
 {
 	static const char sql[] = "SELECT id FROM certificates WHERE state = 'ordered' LIMIT 1";
+	/* The number of an authority's certificate is not known before its answer. */
+	static const char asked[] = "SELECT 1 FROM certificates WHERE id = ? AND serial IS NULL";
 	char id[64];
 	int n = 0;
 	int r;
 
 	while ((r = db_text(tx, e, id, sizeof id, sql)) > 0) {
-		r = certificates_void(tx, id,
-			"provd ended before the certificate was on record: it was never given out",
-			e);
+		int elsewhere = db_has(tx, e, asked, id);
+
+		r = elsewhere < 0
+			    ? elsewhere
+			    : certificates_void(tx, id,
+				      elsewhere
+					      ? "provd ended before the answer was on record: it may have been issued, and was never given out"
+					      : "provd ended before the certificate was on record: it was never given out",
+				      e);
 		if (r < 0)
 			return r;
 		n++;

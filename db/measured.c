@@ -10,7 +10,7 @@
 #include "db/stmt.h"
 
 #define NEWEST_RUNS "500"
-#define DAY_MS	    86400000LL
+#define MANY_RUNS   "5000"
 
 int measured_list(struct db *d, json_t **ret, struct err *e)
 {
@@ -92,16 +92,38 @@ static int keep_value(struct values *v, const struct value_row *row, struct err 
 	return 0;
 }
 
-/* The first id of a run (UUIDv7: 48 bits of ms lead) that begins at that time. */
-static void id_from(int64_t ms, char ret[16])
-{
-	uint64_t t = ms > 0 ? (uint64_t)ms & 0xffffffffffffu : 0;
+/* The ids between which the runs of a window are, so that the index leads there; all, where there are
+ * many of them. Ids rise with the time (UUIDv7) of a clock that may have been wrong. */
+struct ids {
+	char first[DB_ID_SIZE], last[DB_ID_SIZE];
+};
 
-	snprintf(ret, 16, "%08llx-%04llx", (unsigned long long)(t >> 16),
-		(unsigned long long)(t & 0xffff));
+static int find_ids(struct db *d, const struct measured_filter *f, struct ids *ret, struct err *e)
+{
+	struct span {
+		char first[DB_ID_SIZE], last[DB_ID_SIZE];
+		int64_t n;
+	} span = {0};
+	static const struct column columns[] = {
+		COL(struct span, first), COL(struct span, last), COL(struct span, n), {0}};
+	SELECT(find,
+		"SELECT min(id) AS first, max(id) AS last, count(*) AS n FROM (SELECT id FROM runs"
+		" WHERE state = 'finished' AND ended_at >= ?1 AND ended_at < ?2 LIMIT " MANY_RUNS
+		")",
+		columns);
+	int r = 0;
+
+	*ret = (struct ids){.first = "", .last = "~"};
+	if (f->from_ms || f->to_ms)
+		r = select_one(d, e, &find, &span, f->from_ms, f->to_ms ? f->to_ms : INT64_MAX);
+	if (r <= 0 || span.n == atoll(MANY_RUNS))
+		return MIN(r, 0);
+	memcpy(ret->first, span.first, sizeof ret->first);
+	memcpy(ret->last, span.last, sizeof ret->last);
+	return 0;
 }
 
-/* Newest first. The index finds runs by when they began, which is at most a day before they ended. */
+/* Newest first. */
 static int read_values(struct db *d, const struct measured_filter *f, const char *kind,
 	struct values *ret, struct err *e)
 {
@@ -116,23 +138,21 @@ static int read_values(struct db *d, const struct measured_filter *f, const char
 		" r.ended_at AS at FROM measurements m"
 		" CROSS JOIN runs r ON r.id = m.run_id"
 		" CROSS JOIN steps s ON s.run_id = m.run_id AND s.n = m.step_n"
-		" WHERE m.name = ?1 AND m.run_id >= ?2 AND m.run_id < ?3 AND m.value IS NOT NULL"
+		" WHERE m.name = ?1 AND m.run_id >= ?2 AND m.run_id <= ?3 AND m.value IS NOT NULL"
 		" AND s.id = ?4 AND r.recipe = ?5 AND (?6 = 0 OR r.version = ?6)"
 		" AND (?7 IS NULL OR r.station = ?7) AND r.state = 'finished' AND r.kind = ?8"
 		" AND r.ended_at >= ?9 AND r.ended_at < ?10 ORDER BY m.run_id DESC LIMIT ?11",
 		columns);
 	_cleanup_(query_done) struct query q = {0};
 	int64_t to = f->to_ms ? f->to_ms : INT64_MAX;
-	char first[16], after[16] = "~";
 	struct value_row row;
-	int r;
+	struct ids ids;
+	int r = find_ids(d, f, &ids, e);
 
-	id_from(f->from_ms - DAY_MS, first);
-	if (f->to_ms)
-		id_from(f->to_ms, after);
-	r = select_begin(&q, d, e, &find, f->name, f->from_ms ? first : "", after, f->step,
-		f->recipe, f->version, f->station, kind, f->from_ms, to,
-		f->limit ? f->limit : (int64_t)MEASURED_DEFAULT);
+	if (r == 0)
+		r = select_begin(&q, d, e, &find, f->name, ids.first, ids.last, f->step, f->recipe,
+			f->version, f->station, kind, f->from_ms, to,
+			f->limit ? f->limit : (int64_t)MEASURED_DEFAULT);
 	while (r >= 0 && (r = select_next(&q, &row, e)) > 0) {
 		r = keep_value(ret, &row, e);
 		if (r < 0)

@@ -5,7 +5,7 @@
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
-#define DAY_MS 86400000LL
+#define MANY_RUNS "20000"
 
 /* --- what a run had a part in --- */
 
@@ -76,29 +76,39 @@ static int find_traits(
 	if (r == 0)
 		r = add_trait(d, "tool", f->tool, &fewest, ret, e);
 	if (r == 0)
-		r = add_trait(d, "operator", f->operator, & fewest, ret, e);
+		r = add_trait(d, "operator", f->answered_by, &fewest, ret, e);
 	if (r == 0)
 		r = add_trait(d, "issuer", f->issuer, &fewest, ret, e);
 	return r;
 }
 
-/* Runs are numbered as they were attached: a run that ended in the window began at most a day before. */
+/* The numbers between which the runs of a window are; all, where there are many of them: then the window
+ * leaves out little. */
 static int bounds(struct db *d, const struct recall_filter *f, int64_t *ret_first,
-	int64_t *ret_after, struct err *e)
+	int64_t *ret_last, struct err *e)
 {
-	static const char sql[] =
-		"SELECT seq FROM runs WHERE attached_at >= ? ORDER BY attached_at, seq LIMIT 1";
-	int r = 0;
+	struct span {
+		int64_t first, last, n;
+	} span;
+	static const struct column columns[] = {
+		COL(struct span, first), COL(struct span, last), COL(struct span, n), {0}};
+	SELECT(find,
+		"SELECT min(seq) AS first, max(seq) AS last, count(*) AS n FROM (SELECT seq FROM runs"
+		" WHERE state = 'finished' AND ended_at >= ?1 AND ended_at < ?2 LIMIT " MANY_RUNS
+		")",
+		columns);
+	int r;
 
 	*ret_first = 0;
-	*ret_after = INT64_MAX;
-	if (f->from_ms)
-		r = db_int(d, e, ret_first, sql, f->from_ms - DAY_MS);
-	if (r == 0 && f->from_ms)
-		*ret_first = INT64_MAX; /* none began since */
-	if (r >= 0 && f->to_ms && (r = db_int(d, e, ret_after, sql, f->to_ms)) == 0)
-		*ret_after = INT64_MAX;
-	return MIN(r, 0);
+	*ret_last = INT64_MAX;
+	if (!f->from_ms && !f->to_ms)
+		return 0;
+	r = select_one(d, e, &find, &span, f->from_ms, f->to_ms ? f->to_ms : INT64_MAX);
+	if (r < 0 || span.n == atoll(MANY_RUNS))
+		return MIN(r, 0);
+	*ret_first = span.first;
+	*ret_last = span.last;
+	return 0;
 }
 
 static const struct column recall_columns[] = {{"run", AS_TEXT}, {"ended_at", AS_TIME},
@@ -121,7 +131,7 @@ SELECT(by_trait,
 SELECT(by_run, "SELECT " OF_RUN " FROM runs r" ITS_UNIT, recall_columns);
 
 static void add_conditions(struct sel *s, const struct recall_filter *f, const struct conditions *c,
-	int64_t first, int64_t after)
+	int64_t first, int64_t last)
 {
 	if (c->n > 0)
 		sel_int(s, "t.trait = ?", c->trait[0]);
@@ -148,7 +158,7 @@ static void add_conditions(struct sel *s, const struct recall_filter *f, const s
 	}
 	if (f->to_ms) {
 		sel_int(s, "r.ended_at < ?", f->to_ms);
-		sel_int(s, c->n > 0 ? "run_seq < ?" : "r.seq < ?", after);
+		sel_int(s, c->n > 0 ? "run_seq <= ?" : "r.seq <= ?", last);
 	}
 }
 
@@ -157,24 +167,23 @@ int recall_list(struct db *d, const struct recall_filter *f, const struct db_pag
 {
 	struct conditions c = {0};
 	const struct keyset of_trait = {.major = "run_seq"}, of_run = {.major = "seq"};
-	int64_t first, after;
+	int64_t first, last;
 	struct sel s;
 	int r;
 
-	if (!f->artifact && !f->tool &&
-		!f->
-		 operator&& !f->issuer && !f->station && !f->job && !f->recipe && !f->from_ms && !f->to_ms)
+	if (!f->artifact && !f->tool && !f->answered_by && !f->issuer && !f->station && !f->job &&
+		!f->recipe && !f->from_ms && !f->to_ms)
 		return err_set(e, ERR_INVALID,
 			"a recall needs a condition: artifact, tool, operator, issuer, station, job_id, recipe, from or to");
 	r = find_traits(d, f, &c, e);
 	if (r == 0)
-		r = bounds(d, f, &first, &after, e);
+		r = bounds(d, f, &first, &last, e);
 	if (r < 0)
 		return r;
 	sel_init(&s, c.n > 0 ? &by_trait : &by_run);
 	if (c.none)
 		sel_and(&s, "false");
-	add_conditions(&s, f, &c, first, after);
+	add_conditions(&s, f, &c, first, last);
 	return sel_page(&s, d, c.n > 0 ? &of_trait : &of_run, page, ret, e);
 }
 

@@ -11,9 +11,9 @@
 int recall_note(struct db *tx, const char *run, struct err *e);
 
 struct recall_filter {
-	const char *artifact; /* SHA-256; each may be NULL, not all of them */
-	const char *tool;     /* "program version" as recorded */
-	const char *operator, * issuer;
+	const char *artifact;		  /* SHA-256; each may be NULL, not all of them */
+	const char *tool;		  /* "program version" as recorded */
+	const char *answered_by, *issuer; /* a prompt of the run; a certificate of it */
 	const char *station, *job, *recipe;
 	int64_t version;	/* of the recipe; 0: all */
 	const char *outcome;	/* of the run; NULL: any */

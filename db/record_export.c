@@ -154,6 +154,19 @@ static json_t *statement_of(const json_t *unit, const char *host, const char *no
 		json_object_get(unit, "id"), "serial", serial);
 }
 
+/* Nothing is exported as a unit's history while runs of it wait for their record. */
+static int all_recorded(struct db *d, const char *unit, struct err *e)
+{
+	static const char sql[] = "SELECT 1 FROM runs WHERE unit_id = ? AND chain >"
+				  " (SELECT coalesce(max(n), 0) FROM run_records) LIMIT 1";
+	int r = db_has(d, e, sql, unit);
+
+	return r <= 0 ? r
+		      : err_set(e, ERR_CONFLICT,
+				"unit %s has runs without a record yet: try again in a moment",
+				unit);
+}
+
 static int unit_in(struct db *d, const json_t *unit, json_t **ret, struct err *e)
 {
 	const char *id = json_string_value(json_object_get(unit, "id"));
@@ -164,6 +177,9 @@ static int unit_in(struct db *d, const json_t *unit, json_t **ret, struct err *e
 	int64_t size = 0;
 	int r = numbers_of(d, id, &numbers, e);
 	size_t n = json_array_size(numbers);
+
+	if (r == 0)
+		r = all_recorded(d, id, e);
 
 	if (r == 0 && n == 0)
 		r = err_set(e, ERR_CONFLICT, "unit %s has no run that has ended", id);

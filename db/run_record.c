@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/run_record.h"
 
+#include <math.h>
+
 #include "base/jcs.h"
 #include "db/record_tree.h"
 #include "db/reports.h"
@@ -185,7 +187,10 @@ static const struct {
 	{"unit_before", read_before},
 };
 
-/* A number that others would read as another one is a text. */
+/* From here on a real number is written with an exponent, below it as digits alone (ECMA-262, 6.1.6.1.20). */
+#define REAL_WITH_EXPONENT 1e21
+
+/* A number that others would read as another one is a text: digits alone are an integer to them. */
 static json_t *plain(json_t *v)
 {
 	const char *name;
@@ -199,6 +204,12 @@ static json_t *plain(json_t *v)
 
 		snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
 		return json_string(text);
+	}
+	if (json_is_real(v) && fabs(json_real_value(v)) > (double)JCS_INTEGER_MAX &&
+		fabs(json_real_value(v)) < REAL_WITH_EXPONENT) {
+		char text[JCS_NUMBER_SIZE];
+
+		return json_string(jcs_number(json_real_value(v), text));
 	}
 	json_object_foreach_safe(v, next, name, m) json_object_set_new_nocheck(v, name, plain(m));
 	json_array_foreach(v, i, m)

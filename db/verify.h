@@ -28,6 +28,7 @@ struct verify_result {
 	int64_t checkpoints;
 	int64_t covered; /* records under the newest checkpoint whose signature is good; 0 none */
 	bool trusted;	 /* by a key that was given */
+	bool envelope; /* a file with an envelope: without its signature newer records may be missing */
 	bool enveloped; /* of a file: the envelope around it is signed, and the signature is good */
 };
 

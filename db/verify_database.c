@@ -397,6 +397,7 @@ static void check_signature(
 	if (good && is_key_of_row(s)) {
 		*any_signed = true;
 		c->v.res->covered = MAX(c->v.res->covered, s->c.size);
+		c->v.res->trusted = c->v.o->keys > 0;
 		return;
 	}
 	verify_found(&c->v, "checkpoint %lld, of %lld records: %s", (long long)s->seq,
@@ -506,8 +507,14 @@ static int check_given(struct check *c, int64_t records, struct err *e)
 		verify_found(&c->v,
 			"the checkpoint that was given is of %lld records, and there are %lld: the newest ones are missing",
 			(long long)kept.size, (long long)records);
-	if (c->v.o->keys > 0 && verify_note(&c->v, c->v.o->checkpoint, NULL, e) < 0)
+	if (c->v.o->keys == 0)
+		return 0;
+	if (verify_note(&c->v, c->v.o->checkpoint, NULL, e) < 0) {
 		verify_found(&c->v, "the checkpoint that was given: %s", e->msg);
+	} else {
+		c->v.res->covered = MAX(c->v.res->covered, MIN(kept.size, records));
+		c->v.res->trusted = true;
+	}
 	return 0;
 }
 
@@ -638,13 +645,15 @@ static int check_all(struct check *c, struct err *e)
 	memcpy(c->v.res->host, c->here.host, sizeof c->v.res->host);
 	c->v.res->records = records;
 	c->v.res->checkpoints = (int64_t)c->count;
-	c->v.res->trusted = c->v.o->keys > 0;
 	if (c->v.o->host && strcmp(c->v.o->host, c->here.host) != 0)
 		verify_found(&c->v, "these records are of the host '%s', and '%s' was expected",
 			c->here.host, c->v.o->host);
 	r = check_checkpoints(c, records, e);
 	if (r == 0)
 		r = check_given(c, records, e);
+	if (r == 0 && c->v.o->keys > 0 && records > 0 && c->v.res->covered == 0)
+		verify_found(&c->v,
+			"no checkpoint is signed by a key that was given: nothing here is under a signature");
 	c->before = c->v.res->findings;
 	if (r == 0)
 		r = check_records(c, records, e);

@@ -52,6 +52,10 @@ static void check_given(struct file *f)
 		verify_found(&f->v,
 			"the checkpoint that was given and the file's are both of %lld records, and their roots differ: two histories",
 			(long long)kept.size);
+	else if (kept.size != f->c.size)
+		verify_found(&f->v,
+			"the checkpoint that was given is of %lld records, and the file's of %lld: a file cannot show that they are one history, --database can",
+			(long long)kept.size, (long long)f->c.size);
 }
 
 static void check_note(struct file *f, const char *note)
@@ -80,6 +84,14 @@ static void check_note(struct file *f, const char *note)
 }
 
 /* --- one entry --- */
+
+/* Of a record; 0 for what no record has. */
+static int64_t number_of(const json_t *o, const char *name)
+{
+	const json_int_t n = json_integer_value(json_object_get(o, name));
+
+	return n > 0 && n <= JCS_INTEGER_MAX ? n : 0;
+}
 
 static bool read_proof(const json_t *a, struct merkle_proof *ret)
 {
@@ -144,7 +156,7 @@ static void check_says(struct file *f, const char *who, const json_t *record, in
 static void check_entry(struct file *f, size_t i, const json_t *entry)
 {
 	const char *text = json_string_value(json_object_get(entry, "record"));
-	const int64_t n = json_integer_value(json_object_get(entry, "n"));
+	const int64_t n = number_of(entry, "n");
 	json_t *record = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	const char *run = verify_text(json_object_get(record, "report"), "id");
 	_cleanup_(freep) char *who = xasprintf(
@@ -197,6 +209,8 @@ static int only_members(
 	return n;
 }
 
+static const char *const of_entry[] = {"n", "proof", "record", NULL};
+
 static void check_run(struct file *f, const json_t *o)
 {
 	static const char *const names[] = {"_type", "checkpoint", "n", "proof", "record", NULL};
@@ -212,8 +226,7 @@ static void check_range(struct file *f, const json_t *o)
 {
 	static const char *const names[] = {"_type", "checkpoint", "from", "to", "records", NULL};
 	const json_t *list = json_object_get(o, "records");
-	const int64_t from = json_integer_value(json_object_get(o, "from"));
-	const int64_t to = json_integer_value(json_object_get(o, "to"));
+	const int64_t from = number_of(o, "from"), to = number_of(o, "to");
 	json_t *entry;
 	size_t i;
 
@@ -224,8 +237,9 @@ static void check_range(struct file *f, const json_t *o)
 			"the file says that it has the records %lld to %lld, and has %zu",
 			(long long)from, (long long)to, json_array_size(list));
 	json_array_foreach((json_t *)list, i, entry) {
-		const int64_t n = json_integer_value(json_object_get(entry, "n"));
+		const int64_t n = number_of(entry, "n");
 
+		only_members(f, "an entry of the file", entry, of_entry);
 		if (n != from + (int64_t)i)
 			verify_found(&f->v,
 				"entry %zu: it is number %lld, and number %lld was expected: one is missing, was added or has another place",
@@ -255,19 +269,38 @@ static void check_subject(struct file *f, const json_t *statement, const json_t 
 			"the statement: the digest of its subject is not that of the newest record");
 }
 
-/* The serial number that the newest record has. */
+/* Whether a record gave the unit that serial number, or any (*ret_any). */
+static bool gave_serial(const json_t *entry, const char *serial, bool *ret_any)
+{
+	json_t *record = json_loads(verify_text(entry, "record"), JSON_REJECT_DUPLICATES, NULL);
+	bool same = false;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(record, "values"), i, v) {
+		if (strcmp(verify_text(v, "kind"), "serial") != 0 || *verify_text(v, "slot"))
+			continue;
+		*ret_any = true;
+		same |= !strcmp(verify_text(v, "value"), serial);
+	}
+	json_decref(record);
+	return same;
+}
+
+/* The serial number is one that the ledger gave to the unit in one of these runs. */
 static void check_serial(struct file *f, const json_t *entries, const json_t *unit)
 {
-	const json_t *entry = json_array_get(entries, json_array_size(entries) - 1);
-	json_t *record = json_loads(verify_text(entry, "record"), JSON_REJECT_DUPLICATES, NULL);
-	const json_t *said = json_object_get(json_object_get(record, "report"), "serial_number");
+	const char *serial = verify_text(unit, "serial");
+	bool any = false, same = false;
+	json_t *entry;
+	size_t i;
 
-	if (record && json_is_string(said) &&
-		strcmp(json_string_value(said), verify_text(unit, "serial")) != 0)
+	json_array_foreach((json_t *)entries, i, entry)
+		same |= gave_serial(entry, serial, &any);
+	if (any != (*serial != 0) || (any && !same))
 		verify_found(&f->v,
-			"the statement: its unit has the serial number '%.60s', and '%.60s' is in its newest record",
-			verify_text(unit, "serial"), json_string_value(said));
-	json_decref(record);
+			"the statement: the serial number '%.60s' of its unit is not the one in its records",
+			serial);
 }
 
 static void check_statement(struct file *f, const json_t *s)
@@ -289,6 +322,8 @@ static void check_statement(struct file *f, const json_t *s)
 		verify_found(&f->v, "the statement is of the type '%.60s', '%s' expected",
 			verify_text(s, "_type"), STATEMENT_TYPE);
 	snprintf(f->unit, sizeof f->unit, "%s", verify_text(unit, "id"));
+	if (!f->unit[0])
+		verify_found(&f->v, "the statement: its unit has no id");
 	check_note(f, verify_text(predicate, "checkpoint"));
 	if (f->has_root && strcmp(verify_text(predicate, "host"), f->c.host) != 0)
 		verify_found(&f->v,
@@ -296,8 +331,10 @@ static void check_statement(struct file *f, const json_t *s)
 			verify_text(predicate, "host"), f->c.host);
 	if (json_array_size(entries) == 0)
 		verify_found(&f->v, "the statement has no records");
-	json_array_foreach((json_t *)entries, i, entry)
+	json_array_foreach((json_t *)entries, i, entry) {
+		only_members(f, "an entry of the file", entry, of_entry);
 		check_entry(f, i, entry);
+	}
 	check_subject(f, s, unit);
 	check_serial(f, entries, unit);
 }
@@ -319,9 +356,15 @@ static bool is_signed_by(const struct x509_key *key, const char *payload, const 
 /* Where no key was given nothing is said; an envelope without a signature relies on the checkpoint. */
 static void check_signatures(struct file *f, const char *payload, const json_t *list)
 {
+	static const char *const names[] = {"keyid", "sig", NULL};
 	json_t *signature;
 	size_t i;
 
+	f->v.res->envelope = true;
+	if (!json_is_array(list))
+		verify_found(&f->v, "the envelope: 'signatures' is no list");
+	json_array_foreach((json_t *)list, i, signature)
+		only_members(f, "a signature of the envelope", signature, names);
 	if (f->v.o->keys == 0 || json_array_size(list) == 0)
 		return;
 	json_array_foreach((json_t *)list, i, signature) {

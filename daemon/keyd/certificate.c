@@ -480,6 +480,10 @@ int issuer_read(struct issuer *i, struct err *e)
 	/* What it fills in at the first look, before threads share it. */
 	X509_check_purpose(i->parsed, -1, 0);
 	ERR_clear_error();
+	if (X509_check_ca(i->parsed) == 0)
+		return err_set(e, ERR_ISSUER_INVALID,
+			"the certificate of %.80s may not issue others: CA:TRUE, and keyCertSign where it has a key usage, expected",
+			i->cert.subject);
 	return 0;
 }
 

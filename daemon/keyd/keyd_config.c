@@ -268,6 +268,28 @@ void keyd_read_masters(
 	read_named("a master", master_rows, v, pointer, &c->master, &c->masters, m);
 }
 
+static bool same_key(const struct key_place *a, const struct key_place *b)
+{
+	return a->key && b->key && !strcmp(a->key, b->key);
+}
+
+/* A key of two purposes would sign for the one what only the other may. */
+static void check_purpose(const struct keyd_config *c, size_t i, const char *p, struct mistakes *m)
+{
+	const struct named_key *s = &c->signer[i];
+
+	for (size_t k = 0; k < i; k++)
+		if (c->signer[k].signs != s->signs && same_key(&c->signer[k].place, &s->place))
+			mistakes_add(m, p,
+				"signer '%.64s' has the same key, and signs something else: a key for each expected",
+				c->signer[k].name);
+	for (size_t k = 0; k < c->issuers; k++)
+		if (same_key(&c->issuer[k].place, &s->place))
+			mistakes_add(m, p,
+				"issuer '%.64s' has the same key: an issuer's key signs certificates alone",
+				c->issuer[k].name);
+}
+
 void keyd_read_signers(
 	struct keyd_config *c, const json_t *v, const char *pointer, struct mistakes *m)
 {
@@ -277,6 +299,7 @@ void keyd_read_signers(
 
 		if (key_place_is_token(&c->signer[i].place) && !c->signer[i].public)
 			mistakes_add(m, p, "a signer in a token needs 'public'");
+		check_purpose(c, i, p, m);
 	}
 }
 

@@ -20,6 +20,9 @@ struct key_place {
 	char *key;	      /* absolute path of a PEM file, or a PKCS#11 URI (RFC 7512) */
 	char *pin_file;	      /* absolute; NULL: none */
 	char *pin_credential; /* name of a credential of provd-keyd; NULL: none */
+	/* By what a failure of its module is remembered, borrowed for as long as the process lives; NULL:
+	 * its key. */
+	const char *watched;
 };
 bool key_place_is_token(const struct key_place *k);
 

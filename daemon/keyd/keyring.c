@@ -65,13 +65,18 @@ static char *read_text(const char *path, struct err *e)
 static int load_issuer(
 	struct keyring *k, struct held_issuer *h, struct strbuf *report, struct err *e)
 {
+	_cleanup_(freep) char *file = read_text(h->config->certificate, e);
+	char *first = NULL;
 	size_t n = 0;
 	int r;
 
-	h->issuer.chain = read_text(h->config->certificate, e);
-	if (!h->issuer.chain)
+	if (!file)
 		return -(int)e->code;
-	r = issuer_read(&h->issuer, e);
+	/* The certificates alone: a key that is in the same file goes nowhere. */
+	r = x509_bundle_read(file, strlen(file), NULL, &first, &h->issuer.chain, e);
+	free(first);
+	if (r == 0)
+		r = issuer_read(&h->issuer, e);
 	if (r < 0)
 		return err_prefix(e, "%s", h->config->certificate);
 	while (h->config->profiles[n])

@@ -254,7 +254,7 @@ static void watch_crashes(void)
 
 /* Until a signal comes. A module that hangs cannot be stopped: the process ends, and is started
  * again. */
-static int wait_for_end(struct server *server)
+static int wait_for_end(struct server *server, struct unit_keys *keys)
 {
 	sigset_t set;
 	struct pollfd p = {.events = POLLIN};
@@ -268,6 +268,7 @@ static int wait_for_end(struct server *server)
 	for (;;) {
 		if (poll(&p, 1, LOOK_MS) > 0)
 			return 0;
+		unit_keys_sweep(keys);
 		since = token_busy_since_us(&key);
 		if (since && now_us() - since > HANG_US)
 			give_up(server, since, key);
@@ -309,7 +310,7 @@ static int serve(const struct options *o, struct keyring *k, struct err *e)
 		return r;
 	log_notice("provd-keyd " PROVD_VERSION " holds the keys");
 	notify_ready();
-	wait_for_end(s);
+	wait_for_end(s, keyring_unit_keys(k));
 	notify_stopping();
 	server_stop(s);
 	pthread_join(opener, NULL);

@@ -63,8 +63,17 @@ static void let_crashes_in(void)
 	done = true;
 }
 
-static struct call *call_begin(const char *key)
+/* One name for all keys of a store: a module that hangs is left alone for all of them. */
+static const char *watched(const struct key_place *p)
 {
+	return p->watched ? p->watched : p->key;
+}
+
+/* With the lock of the key: who waits for a turn is not in a call. */
+static struct call *call_begin(const struct key_place *p)
+{
+	const char *key = watched(p);
+
 	let_crashes_in();
 	in_call = key;
 	for (;;)
@@ -339,7 +348,7 @@ static int log_in(struct token_key *k, struct err *e) REQUIRES(k->lock)
 
 static int find_object(struct token_key *k, struct err *e) REQUIRES(k->lock)
 {
-	CK_ATTRIBUTE want[2] = {{CKA_CLASS, &k->class, sizeof k->class}};
+	CK_ATTRIBUTE want[3] = {{CKA_CLASS, &k->class, sizeof k->class}};
 	CK_ULONG wants = 1;
 	CK_OBJECT_HANDLE found[2];
 	CK_ULONG n = 0;
@@ -350,7 +359,11 @@ static int find_object(struct token_key *k, struct err *e) REQUIRES(k->lock)
 	if (!label && !id)
 		return err_set(e, ERR_INVALID,
 			"'%.160s' names no key: object=NAME or id=... expected", k->place.key);
-	want[wants++] = id ? *id : *label;
+	/* All that the URI names has to fit (RFC 7512, 2.3). */
+	if (id)
+		want[wants++] = *id;
+	if (label)
+		want[wants++] = *label;
 	rv = k->module->C_FindObjectsInit(k->login, want, wants);
 	if (rv == CKR_OK) {
 		rv = k->module->C_FindObjects(k->login, found, 2, &n);
@@ -381,7 +394,7 @@ static void lose(struct token_key *k) REQUIRES(k->lock)
 
 static int find(struct token_key *k, struct err *e) REQUIRES(k->lock)
 {
-	const unsigned wait_s = failed_token_wait_s(k->place.key);
+	const unsigned wait_s = failed_token_wait_s(watched(&k->place));
 	CK_RV rv;
 	int r;
 
@@ -416,6 +429,7 @@ int token_key_open(const struct key_place *place, enum token_class class, struct
 	str_replace(&k->place.key, place->key);
 	str_replace(&k->place.pin_file, place->pin_file);
 	str_replace(&k->place.pin_credential, place->pin_credential);
+	k->place.watched = place->watched;
 	k->class = class == TOKEN_PRIVATE ? CKO_PRIVATE_KEY : CKO_SECRET_KEY;
 	k->store = class == TOKEN_STORE;
 	k->uri = p11_kit_uri_new();
@@ -423,7 +437,7 @@ int token_key_open(const struct key_place *place, enum token_class class, struct
 		p11_kit_uri_any_unrecognized(k->uri))
 		r = err_set(e, ERR_INVALID, "'%.160s' is not a PKCS#11 URI (RFC 7512)", place->key);
 	if (r == 0) {
-		struct call *call = call_begin(place->key);
+		struct call *call = call_begin(place);
 
 		mutex_lock(&k->lock);
 		r = find(k, e);
@@ -455,20 +469,21 @@ void token_key_free(struct token_key *k)
 
 int token_key_ready(struct token_key *k, struct err *e)
 {
-	struct call *call = call_begin(k->place.key);
+	struct call *call;
 	CK_TOKEN_INFO info;
 	CK_RV rv = CKR_OK;
 	int r = 0;
 
 	mutex_lock(&k->lock);
+	call = call_begin(&k->place);
 	if (k->module)
 		rv = k->module->C_GetTokenInfo(k->slot, &info);
 	if (rv != CKR_OK)
 		lose(k);
 	if (!k->module)
 		r = find(k, e);
-	mutex_unlock(&k->lock);
 	call_end(call);
+	mutex_unlock(&k->lock);
 	return r;
 }
 
@@ -577,7 +592,7 @@ static int run_once(struct token_key *k, struct operation *o, bool *ret_lost, st
 static int run(struct token_key *k, struct operation *o, struct err *e)
 {
 	const CK_ULONG room = o->out_bytes;
-	struct call *call = call_begin(k->place.key);
+	struct call *call = call_begin(&k->place);
 	bool lost;
 	int r = run_once(k, o, &lost, e);
 
@@ -748,7 +763,7 @@ static int read_public(struct token_key *k, const char *label, struct x509_key *
 	REQUIRES(k->lock)
 {
 	CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
-	CK_ATTRIBUTE want[2] = {{CKA_CLASS, &class, sizeof class},
+	CK_ATTRIBUTE want[3] = {{CKA_CLASS, &class, sizeof class},
 		{CKA_LABEL, (void *)(uintptr_t)label, strlen(label)}};
 	uint8_t point[POINT_MAX];
 	CK_ATTRIBUTE got = {CKA_EC_POINT, point, sizeof point};
@@ -848,26 +863,27 @@ int token_make_pair(struct token_key *k, enum x509_alg alg, const char *label, s
 		return err_set(e, ERR_UNSUPPORTED,
 			"a key of kind %s is not made in a token: p256 or p384 expected",
 			x509_alg_name(alg));
-	call = call_begin(k->place.key);
 	mutex_lock(&k->lock);
+	call = call_begin(&k->place);
 	r = find_or_make(k, c, label, ret, ret_before, e);
-	mutex_unlock(&k->lock);
 	call_end(call);
+	mutex_unlock(&k->lock);
 	return r;
 }
 
 int token_public(struct token_key *k, const char *label, struct x509_key *ret, struct err *e)
 {
-	struct call *call = call_begin(k->place.key);
+	struct call *call;
 	int r;
 
 	mutex_lock(&k->lock);
+	call = call_begin(&k->place);
 	r = k->module ? 0 : find(k, e);
 	if (r == 0)
 		r = read_public(k, label, ret, e);
 	if (r == -ERR_TOKEN_GONE)
 		lose(k);
-	mutex_unlock(&k->lock);
 	call_end(call);
+	mutex_unlock(&k->lock);
 	return r;
 }

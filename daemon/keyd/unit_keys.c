@@ -89,6 +89,15 @@ static struct kept_key *place_for(struct unit_keys *u) REQUIRES(u->lock)
 	return oldest;
 }
 
+void unit_keys_sweep(struct unit_keys *u)
+{
+	mutex_lock(&u->lock);
+	for (size_t i = 0; i < KEPT_MAX; i++)
+		if (u->kept[i].signer && now_us() - u->kept[i].made_us > KEPT_US)
+			forget(&u->kept[i]);
+	mutex_unlock(&u->lock);
+}
+
 static struct kept_key *find_kept(struct unit_keys *u, const char *name, struct err *e)
 	REQUIRES(u->lock)
 {
@@ -179,7 +188,7 @@ static int check_label(const char *label, struct err *e)
 			"a key in a token has a label of 1 to %d characters, such as '${unit.serial}': %zu came",
 			LABEL_MAX, n);
 	for (const char *c = label; *c; c++)
-		if (*c < 0x20 || *c == 0x7f)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			return err_set(e, ERR_INVALID,
 				"the label of a key in a token has a control character");
 	return 0;
@@ -211,6 +220,7 @@ static int open_in_token(struct unit_keys *u, const char *name, struct signer **
 	if (r < 0)
 		return r;
 	place = u->config->store[i].place;
+	place.watched = u->config->store[i].place.key;
 	place.key = token_uri_of(place.key, slash + 1);
 	r = place.key ? token_public(u->store[i].token, slash + 1, &public, e)
 		      : err_set(e, ERR_INVALID, "store '%.64s' is not a PKCS#11 URI",

@@ -34,6 +34,8 @@ int unit_key_make(struct unit_keys *u, const char *store, const char *alg, const
  * signed by the key; owned by the caller. -ERR_NOT_FOUND for a key that is gone. */
 int unit_key_request(struct unit_keys *u, const char *name, const char *subject, uint8_t **ret,
 	size_t *ret_n, struct err *e);
+/* Forgets the keys that are older than an hour; now and then, from any thread. No module is asked. */
+void unit_keys_sweep(struct unit_keys *u);
 /* The private key, PKCS #8: the caller wipes and frees it, and nobody gets it again. -ERR_UNSUPPORTED for one
  * in a token. */
 int unit_key_take(

@@ -86,7 +86,7 @@ static int judge(
 	if (r == 0)
 		r = x509_cert_leads_to(&a->cert, trusted, a->chain, wall_ms() / 1000, &chain, e);
 	/* An authority may send whatever it has: a unit gets what its certificate leads over. */
-	if (r == 0 && a->chain && *a->chain) {
+	if (r == 0 && chain && *chain) {
 		free(a->chain);
 		a->chain = steal_ptr(&chain);
 	}

@@ -96,7 +96,10 @@ static int apply_issue(struct db *tx, void *data, struct err *e)
 		.not_before_ms = w->cert.not_before_s * 1000,
 		.not_after_ms = w->cert.not_after_s * 1000};
 
-	return certificates_issue(tx, &c, e);
+	/* Once more: another unit with the same key may have been faster. */
+	int r = certificates_key_free(tx, recorder_run_id(w->rec), w->ask->csr->key.sha256, e);
+
+	return r < 0 ? r : certificates_issue(tx, &c, e);
 }
 
 struct void_note {
@@ -132,7 +135,10 @@ static int sign(struct work *w, const struct iotime *it, struct err *e)
 	}
 	keyd_order_done(&w->order);
 	w->pem = x509_pem("CERTIFICATE", w->cert.der, w->cert.der_bytes);
-	return writer_do(w->line->writer, apply_issue, w, e);
+	r = writer_do(w->line->writer, apply_issue, w, e);
+	if (r < 0)
+		give_up(w, e->msg);
+	return r;
 }
 
 static int order_here(struct work *w, const struct iotime *it, struct err *e)
@@ -162,17 +168,18 @@ static int enroll(struct work *w, struct config *c, const struct issuer_config *
 	struct authority_answer a;
 	int r = authority_enroll(c, i, w->ask->csr, w->ask->renew, it, &a, e);
 
-	if (r < 0) {
-		_cleanup_(freep) char *why = xasprintf("%s%s",
-			a.sent ? "it may have been issued, and was never given out: " : "", e->msg);
-
-		give_up(w, why);
-	} else {
+	if (r == 0) {
 		w->cert = a.cert;
 		a.cert = (struct x509_cert){0};
 		w->pem = steal_ptr(&a.pem);
 		w->chain = steal_ptr(&a.chain);
 		r = writer_do(w->line->writer, apply_issue, w, e);
+	}
+	if (r < 0) {
+		_cleanup_(freep) char *why = xasprintf("%s%s",
+			a.sent ? "it may have been issued, and was never given out: " : "", e->msg);
+
+		give_up(w, why);
 	}
 	authority_answer_done(&a);
 	return r;

@@ -197,10 +197,16 @@ static void log_once(struct notary *n, const char *text)
 static int work(struct notary *n, struct err *e)
 {
 	int64_t missing = 0;
+	struct err why = {0};
 	int r = make_if_due(n, false, &missing, e);
+	int k = 0;
 
-	if (r == 0 && missing > 0)
-		r = writer_do(n->line->writer, apply_catch_up, NULL, e);
+	/* Also where a checkpoint is due that nobody signs now. */
+	if (missing > 0)
+		k = writer_do(n->line->writer, apply_catch_up, NULL, &why);
+	if (r == 0 && k < 0 && e)
+		*e = why;
+	r = r < 0 ? r : k;
 	return r < 0 ? r : missing > CATCH_UP;
 }
 
@@ -214,6 +220,8 @@ static void *notary_main(void *arg)
 	struct notary *n = arg;
 	const struct iotime it = {NO_DEADLINE, &n->stop};
 
+	/* From the start on, so that what a process has open does not grow later; else at the first look. */
+	db_open_reader(n->db_path, &n->db, NULL);
 	while (iotime_sleep(LOOK_EVERY_US, &it, NULL) == 0) {
 		struct err e = {0};
 		int r = 1;

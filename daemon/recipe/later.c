@@ -79,6 +79,9 @@ static int render_text(struct rendering *r, const char *text, json_t **ret, stru
 		if (secret_found(r->scope->secrets, json_string_value(v)))
 			err = err_set(e, ERR_INVALID,
 				"what is to be done later would hold a secret, and it is kept");
+		else if (strstr(json_string_value(v), "$" OPEN))
+			err = err_set(e, ERR_INVALID,
+				"a '$' right before a value that comes later: other text between them expected");
 		json_decref(v);
 		v = json_string(kept);
 	}

@@ -4,21 +4,38 @@
  * behind: all of now, or spread over so many days before it, at 64 stations, some failed.
  */
 #include <stdio.h>
+#include <string.h>
 
+#include "base/digest.h"
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "db/ledger.h"
 #include "db/runs.h"
 
-static int one_unit(struct db *tx, long i, int64_t ended_ms, struct err *e)
+/* The newest hundred had another firmware. */
+static json_t *firmware_of(bool newest)
+{
+	char sha256[SHA256_HEX];
+
+	memset(sha256, newest ? 'b' : 'a', SHA256_HEX - 1);
+	sha256[SHA256_HEX - 1] = 0;
+	return json_pack("{s:{s:s}}", "artifacts", "image", sha256);
+}
+
+static int one_unit(struct db *tx, long i, long count, int64_t ended_ms, struct err *e)
 {
 	char id[UUID_SIZE], station[8];
 	char serial[LEDGER_VALUE_SIZE];
 	const struct ledger_source src = {.from = LEDGER_DEVICE, .kind = "serial", .value = serial};
 	const struct run_new n = {
 		.id = uuid7(id), .station = station, .attached_ms = ended_ms - 20000};
-	const struct run_start s = {
-		.run = id, .recipe = "bench", .version = 1, .recipe_sha256 = "", .model = "bench"};
+	json_t *firmware = firmware_of(i >= count - 100);
+	const struct run_start s = {.run = id,
+		.recipe = "bench",
+		.version = 1,
+		.recipe_sha256 = "",
+		.model = "bench",
+		.firmware = firmware};
 	bool passed = i % 23 != 7;
 	const struct run_end end = {.run = id,
 		.outcome = passed ? "passed" : "failed",
@@ -33,6 +50,7 @@ static int one_unit(struct db *tx, long i, int64_t ended_ms, struct err *e)
 	r = runs_open(tx, &n, e);
 	if (r == 0)
 		r = runs_start(tx, &s, e);
+	json_decref(firmware);
 	if (r == 0)
 		r = ledger_reserve(tx, id, &src, out, e);
 	return r < 0 ? r : runs_finish(tx, &end, e);
@@ -53,7 +71,7 @@ int main(int argc, char **argv)
 		if (i % 1000 == 0)
 			r = db_begin(db, &e);
 		if (r == 0)
-			r = one_unit(db, i, now - (count - 1 - i) * step_ms, &e);
+			r = one_unit(db, i, count, now - (count - 1 - i) * step_ms, &e);
 		if (r == 0 && (i % 1000 == 999 || i == count - 1))
 			r = db_commit(db, &e);
 	}

@@ -149,8 +149,8 @@ class Authority:
     """A root and an issuer under it, made by openssl; keys of P-256 unless another kind is named."""
 
     def __init__(self, home, name='ca', kind=('EC', 'ec_paramgen_curve:P-256'), passphrase=None, subject='/O=Example/CN=Factory CA',
-                 dates=(), key=True):
-        self.home, self.name = home, name
+                 dates=(), key=True, ca=True):
+        self.home, self.name, self.ca = home, name, ca
         path = lambda x: os.path.join(home, name + '-' + x)
         self.root_key, self.root = path('root.key'), path('root.pem')
         self.key, self.cert, self.chain, self.pin = path('key.pem'), path('cert.pem'), path('chain.pem'), path('pin')
@@ -177,7 +177,8 @@ class Authority:
 
     def certify_csr(self, csr, dates=()):
         ext = os.path.join(self.home, self.name + '-ext')
-        line.write(ext, 'basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n')
+        may = 'CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign' if self.ca else 'CA:FALSE\nkeyUsage=critical,digitalSignature'
+        line.write(ext, 'basicConstraints=critical,' + may + '\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n')
         conf = os.path.join(self.home, self.name + '-ca.conf')
         line.write(conf, OIDS + '[ca]\ndefault_ca=d\n[d]\nnew_certs_dir=%s\ndatabase=%s/db\nserial=%s/serial\ndefault_md=sha256\npolicy=p\n'
                    '[p]\nO=optional\nCN=supplied\nmatterVendor=optional\n' % (self.home, self.home, self.home))

@@ -205,7 +205,11 @@ class Custody(Base):
         for bad, part in (("subject: {CN: 'a ${serial'}", 'a text expected, with a }'), ("subject: {CN: a}\nsan: [{dns: '${x'}]", '{dns: TEXT}')):
             line.write(os.path.join(odd, 'odd.yaml'), 'profile: odd\nversion: 1\nkeys: [p256]\n%s\n' % bad)
             fails('profiles: %s\n' % odd + good.replace('idevid', 'odd'), part)
-        fails(good.replace(a.chain, a.key), 'are not a certificate')
+        fails(good.replace(a.chain, a.key), 'are neither certificates in PEM')
+        fails('signers:\n  a: {key: %s}\n  b: {key: %s, signs: checkpoints}\n' % (other.key, other.key), "signer 'a' has the same key")
+        fails(good + 'signers:\n  a: {key: %s}\n' % a.key, "issuer 'ca' has the same key")
+        leaf = keyd.Authority(self.home, 'leaf', ca=False)
+        fails('issuers:\n' + leaf.yaml(['idevid']), 'may not issue others')
         fails(good.replace('certificate:', 'certificat:'), "did you mean 'certificate'")
         fails(good.replace(a.key, 'relative.pem'), 'an absolute path or a URI')
         fails(good.replace(a.key, 'pkcs11:token=x;object=y?pin-value=1234'), 'everyone reads it')
@@ -353,9 +357,9 @@ class Custody(Base):
         self.assertNotIn(master[:16], line.read(k.log))
 
     def test_a_key_of_checkpoints_signs_checkpoints_and_nothing_else(self):
-        a = keyd.Authority(self.home)
+        a, p256 = keyd.Authority(self.home), keyd.Authority(self.home, 'p256')
         made = os.path.join(self.home, 'log.key')
-        k = self.start('signers:\n  records: {key: %s}\n  log: {key: %s, signs: checkpoints}\n  wrong: {key: %s, signs: checkpoints}\n' % (a.key, made, a.key))
+        k = self.start('signers:\n  records: {key: %s}\n  log: {key: %s, signs: checkpoints}\n  wrong: {key: %s, signs: checkpoints}\n' % (a.key, made, p256.key))
         # Who only looks makes none.
         self.assertEqual(subprocess.run(k.argv('--check'), capture_output=True).returncode, 0)
         self.assertFalse(os.path.exists(made))

@@ -301,7 +301,7 @@ class Keys(unittest.TestCase):
         at = [int(x) for x in line.read(tries).split()]
         for n, least in enumerate((1, 2, 4)):
             self.assertGreaterEqual(at[n + 1] - at[n], least * 900000000)
-        self.assertEqual((said('provd-keyd ended with status'), said('are not a certificate')), (1, 1))
+        self.assertEqual((said('provd-keyd ended with status'), said('are neither certificates in PEM')), (1, 1))
         # Another reason is said, once.
         os.unlink(r.authority.chain)
         line.wait_for('the other reason is said', lambda: said('No such file'), 60)

@@ -378,7 +378,8 @@ class Record(unittest.TestCase):
         with sqlite3.connect(path) as d:
             d.execute('DELETE FROM checkpoints')
             d.execute("DELETE FROM sqlite_sequence WHERE name = 'checkpoints'")
-        self.assertEqual(verify('--database', path, '--key', self.keys)[:2], (0, []))
+        status, found, _ = verify('--database', path, '--key', self.keys)
+        self.assertEqual((status, found), (1, ['no checkpoint is signed by a key that was given: nothing here is under a signature']))
         kept = os.path.join(self.station.home, 'kept.txt')
         line.write(kept, self.note)
         status, found, said = verify('--database', path, '--key', self.keys, '--checkpoint', kept)
@@ -496,7 +497,7 @@ class Record(unittest.TestCase):
 
     def test_the_page_of_the_docs_verifies_a_unit_with_openssl_and_sha256sum(self):
         page = line.read(os.path.join(line.ROOT, 'docs', 'records.md'))
-        script = page[page.index("```sh\n# verify a unit's records") + 6:]
+        script = page[page.index("```sh\n( set -eu\n# verify a unit's records") + 6:]
         script = script[:script.index('```')]
         home = os.path.join(self.station.home, 'by-hand')
         os.mkdir(home)
@@ -505,7 +506,7 @@ class Record(unittest.TestCase):
 
         def by_hand(envelope):
             line.write(os.path.join(home, 'unit.json'), json.dumps(envelope))
-            return subprocess.run(['sh', '-euc', script], cwd=home, capture_output=True, text=True)
+            return subprocess.run(['sh', '-c', script], cwd=home, capture_output=True, text=True)
         envelope = json.loads(line.read(self.unit_file))
         good = by_hand(envelope)
         self.assertEqual(good.returncode, 0, good)

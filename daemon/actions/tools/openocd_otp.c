@@ -105,9 +105,14 @@ static int is_big(struct openocd_otp *o, bool *ret, struct err *e)
 	_cleanup_(freep) char *text = NULL;
 	int r = ask(o, "[target current] cget -endian", &text, e);
 
-	if (r == 0)
-		*ret = !strcmp(text, "big");
-	return r;
+	if (r < 0)
+		return r;
+	*ret = !strcmp(text, "big");
+	return *ret || !strcmp(text, "little")
+		       ? 0
+		       : err_set(e, ERR_PROTOCOL,
+				 "OpenOCD says that the target's order of bytes is '%.40s': big or little expected",
+				 text);
 }
 
 static int write_cells(

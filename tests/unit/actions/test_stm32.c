@@ -277,10 +277,11 @@ END_TEST
 
 static void protect_meanwhile(struct rig *g)
 {
-	ck_assert_int_eq(
-		rig_run(&(struct rig){.wire = g->wire, .secrets = g->secrets, .approver = ""},
-			"stm32.protect", READOUT),
-		0);
+	struct rig other = {.wire = g->wire, .secrets = g->secrets, .approver = ""};
+
+	ck_assert_int_eq(rig_run(&other, "stm32.protect", READOUT), 0);
+	rig_clear(&other);
+	sb_done(&other.log);
 }
 
 START_TEST(level_2_is_looked_at_again_after_the_answer)
@@ -298,6 +299,7 @@ START_TEST(level_2_is_refused_where_the_option_bytes_are_not_known)
 {
 	const char *const settings[] = {"stm32-pid=0x415", NULL};
 
+	stm32_bench_done(&bench);
 	stm32_bench_init(&bench, settings);
 	bench.wire.link.ops = &ops;
 	rig.approver = "anna";

@@ -167,6 +167,39 @@ START_TEST(a_run_that_is_rolled_back_leaves_no_record)
 }
 END_TEST
 
+/* 1e19 is written as digits alone, which no reader takes for what it was. */
+START_TEST(a_large_real_number_is_read_back)
+{
+	static const double values[] = {9007199254740993.0 * 2, 1e19, -1e20, 1e21, 1.5e300};
+	const struct step_begin b = {"r1", 1, "measure", "x.y", "steps", 1, false, 1600};
+	const struct step_end end = {.run = "r1", .n = 1, .outcome = "passed", .ended_ms = 1700};
+	_cleanup_(freep) char *again = NULL;
+	_cleanup_(freep) char *text = NULL;
+	json_t *o;
+
+	open_run("r1", "A1", NULL);
+	TX(runs_step_begin(fx.db, &b, &fx.e));
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		const struct measured m = {.run = "r1",
+			.step_n = 1,
+			.k = (int64_t)i + 1,
+			.name = "f",
+			.value = &values[i],
+			.high = &values[i],
+			.verdict = "pass"};
+
+		TX(runs_measure(fx.db, &m, &fx.e));
+	}
+	TX(runs_step_end(fx.db, &end, &fx.e));
+	finish_run("r1", "passed");
+	o = record(1);
+	OK(run_records_text(fx.db, 1, &text, &fx.e));
+	OK(jcs(o, &again, &fx.e));
+	ck_assert_str_eq(text, again);
+	json_decref(o);
+}
+END_TEST
+
 START_TEST(runs_of_before_the_update_get_their_records_in_the_order_of_the_chain)
 {
 	int64_t records, missing;
@@ -246,6 +279,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, no_statement_changes_a_record_a_node_or_a_checkpoint, 0, 9);
 	tcase_add_test(t, another_epoch_is_another_history);
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, a_large_real_number_is_read_back);
 	suite_add_tcase(s, t);
 	return s;
 }

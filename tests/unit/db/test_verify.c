@@ -6,6 +6,7 @@
 #include "db/verify.h"
 
 #include "base/jcs.h"
+#include "base/x509.h"
 #include "db/checkpoints.h"
 #include "db/jobs.h"
 #include "db/journal.h"
@@ -252,6 +253,48 @@ START_TEST(what_is_settled_later_is_no_change)
 }
 END_TEST
 
+/* A certificate that was issued in one run and written to the unit in the next one. */
+START_TEST(a_certificate_that_is_delivered_later_is_no_change)
+{
+	static const char make[] =
+		"INSERT INTO certificates (id, run_id, step_n, station, issuer, profile, profile_digest, key,"
+		" state, ordered_at) VALUES ('0123456789abcdef0123456789abcdef', 'r1', 1, 'A1', 'factory', 'idevid', '', printf('%064d', 1), 'ordered', 1);"
+		" UPDATE certificates SET state = 'issued', pem = 'p', chain = '', sha256 = 's', serial = '5',"
+		" subject = 'CN=x', not_before = 1, not_after = 2, issued_at = 2;";
+
+	open_run("r1", "A1", NULL);
+	OK(db_script(fx.db, make, &fx.e));
+	finish_run("r1", "failed");
+	assert_whole();
+	OK(db_script(fx.db, "UPDATE certificates SET state = 'delivered', settled_at = 3", &fx.e));
+	assert_whole();
+	change("DROP TRIGGER certificates_stay; UPDATE certificates SET issuer = 'other'");
+	ck_assert_ptr_nonnull(
+		strstr(look(), "certificates 1 '0123456789abcdef0123456789abcdef', issuer: "));
+}
+END_TEST
+
+/* Without a signature that is trusted nothing is proved, whatever the database says of itself. */
+START_TEST(a_key_that_was_given_and_signed_nothing_is_named)
+{
+	/* RFC 8410, 10.1 */
+	static const char pem[] =
+		"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+		"-----END PUBLIC KEY-----\n";
+	struct verify_opts o = {.found = found, .keys = 1};
+	struct x509_key key;
+
+	do_eight();
+	OK(x509_key_read(pem, &key, &fx.e));
+	o.key = &key;
+	sb_clear(&said);
+	OK(verify_database(fx.path, &o, &result, &fx.e));
+	ck_assert_ptr_nonnull(strstr(said.s, "nothing here is under a signature"));
+	ck_assert(!result.trusted);
+	x509_key_done(&key);
+}
+END_TEST
+
 /* --- files --- */
 
 static json_t *exported;
@@ -337,6 +380,11 @@ START_TEST(a_run_that_is_left_out_of_a_unit_is_named)
 	wrap(statement);
 	ck_assert_ptr_nonnull(strstr(look_at_file(), "the digest of its subject"));
 	json_decref(exported);
+	/* Without the id nothing would be looked at. */
+	json_object_set_new(at(statement, "predicate.unit"), "id", json_string(""));
+	wrap(statement);
+	ck_assert_ptr_nonnull(strstr(look_at_file(), "its unit has no id"));
+	json_decref(exported);
 	json_decref(statement);
 }
 END_TEST
@@ -354,6 +402,8 @@ static Suite *suite(void)
 	tcase_add_test(t, the_file_of_a_run_is_under_its_checkpoint);
 	tcase_add_test(t, a_run_that_is_left_out_of_a_unit_is_named);
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, a_certificate_that_is_delivered_later_is_no_change);
+	tcase_add_test(t, a_key_that_was_given_and_signed_nothing_is_named);
 	suite_add_tcase(s, t);
 	return s;
 }
