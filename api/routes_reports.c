@@ -163,6 +163,7 @@ static int read_measured_filter(const struct call *c, struct measured_filter *re
 		.step = request_query(c->rq, "step"),
 		.recipe = request_query(c->rq, "recipe"),
 		.station = request_query(c->rq, "station"),
+		.job = request_query(c->rq, "job_id"),
 	};
 	if (!ret->name || !ret->step || !ret->recipe)
 		return err_set(e, ERR_INVALID,
@@ -277,8 +278,8 @@ static int get_pareto_csv(struct call *c, struct err *e)
 static const char *const causes_of[] = {"failed", "error", "aborted", "interrupted", NULL};
 static const struct query_param query_yield[] = {QUERY_REPORT, {"by", yield_by}, {0}};
 static const struct query_param query_measured[] = {{"recipe", NULL}, {"version", NULL},
-	{"step", NULL}, {"name", NULL}, {"station", NULL}, {"from", NULL}, {"to", NULL},
-	{"limit", NULL}, {0}};
+	{"step", NULL}, {"name", NULL}, {"station", NULL}, {"job_id", NULL}, {"from", NULL},
+	{"to", NULL}, {"limit", NULL}, {0}};
 static const struct query_param query_pareto[] = {QUERY_REPORT, {"outcome", causes_of}, {0}};
 
 const struct route routes_reports[] = {

@@ -29,7 +29,7 @@ static int read_measured(int argc, char **argv, struct report_options *o)
 	const struct option_row rows[] = {{"from", &o->from, NULL}, {"to", &o->to, NULL},
 		{"station", &o->station, NULL}, {"recipe", &o->recipe, NULL},
 		{"version", &o->version, NULL}, {"csv", &o->csv, NULL}, {"step", &o->step, NULL},
-		{"name", &o->name, NULL}, {"limit", &o->limit, NULL}, {0}};
+		{"name", &o->name, NULL}, {"limit", &o->limit, NULL}, {"job", &o->job, NULL}, {0}};
 	int n = ctl_options(argc, argv, rows, NULL, 0);
 
 	return n == 0 && o->recipe && o->step && o->name ? 0 : -1;
@@ -241,8 +241,8 @@ static int report_measurements(struct ctl *c, int argc, char **argv)
 	return report(c, "measurements", &none, print_measurements);
 }
 
-#define MEASURED                                                                             \
-	"--recipe R --step S --name N [--version N] [--station S] [--from TIME] [--to TIME]" \
+#define MEASURED                                                                                       \
+	"--recipe R --step S --name N [--version N] [--station S] [--job J] [--from TIME] [--to TIME]" \
 	" [--limit N]"
 static const char capability_usage[] = "report capability " MEASURED " [--csv FILE]";
 static const char gauge_usage[] = "report gauge " MEASURED;
@@ -274,6 +274,7 @@ const struct command commands_reports[] = {
 		report_measurements},
 	{"report capability", MEASURED " [--csv FILE]",
 		"Cp, Cpk, Pp, Ppk and the limits of the control chart", report_capability},
-	{"report gauge", MEASURED, "Gauge R&R of golden units", report_gauge},
+	{"report gauge", MEASURED, "Gauge R&R of golden units, or of an order made for the study",
+		report_gauge},
 	{0},
 };

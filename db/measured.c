@@ -140,7 +140,8 @@ static int read_values(struct db *d, const struct measured_filter *f, const char
 		" CROSS JOIN steps s ON s.run_id = m.run_id AND s.n = m.step_n"
 		" WHERE m.name = ?1 AND m.run_id >= ?2 AND m.run_id <= ?3 AND m.value IS NOT NULL"
 		" AND s.id = ?4 AND r.recipe = ?5 AND (?6 = 0 OR r.version = ?6)"
-		" AND (?7 IS NULL OR r.station = ?7) AND r.state = 'finished' AND r.kind = ?8"
+		" AND (?7 IS NULL OR r.station = ?7) AND r.state = 'finished' AND (?8 IS NULL OR r.kind = ?8)"
+		" AND (?12 IS NULL OR r.job_id = ?12)"
 		" AND r.ended_at >= ?9 AND r.ended_at < ?10 ORDER BY m.run_id DESC LIMIT ?11",
 		columns);
 	_cleanup_(query_done) struct query q = {0};
@@ -152,7 +153,7 @@ static int read_values(struct db *d, const struct measured_filter *f, const char
 	if (r == 0)
 		r = select_begin(&q, d, e, &find, f->name, ids.first, ids.last, f->step, f->recipe,
 			f->version, f->station, kind, f->from_ms, to,
-			f->limit ? f->limit : (int64_t)MEASURED_DEFAULT);
+			f->limit ? f->limit : (int64_t)MEASURED_DEFAULT, f->job);
 	while (r >= 0 && (r = select_next(&q, &row, e)) > 0) {
 		r = keep_value(ret, &row, e);
 		if (r < 0)
@@ -246,7 +247,7 @@ static int find_values(struct db *d, const struct measured_filter *f, const char
 	if (r == 0 && ret->n == 0)
 		return err_set(e, ERR_NOT_FOUND,
 			"no %s run of recipe '%.64s' has a value '%.64s' of its step '%.64s' in that time",
-			kind, f->recipe, f->name, f->step);
+			kind ? kind : "such", f->recipe, f->name, f->step);
 	return r;
 }
 
@@ -326,7 +327,7 @@ static int lay_out(struct study *s, const struct values *v, struct err *e)
 	if (s->units.n >= 2 && s->trials >= 2)
 		return 0;
 	return err_set(e, ERR_CONFLICT,
-		"a gauge study needs two golden units or more, each measured twice or more at each station: there are %zu units, and '%.64s' was measured %zu times at %.64s",
+		"a gauge study needs two units or more, each measured twice or more at each station: there are %zu units, and '%.64s' was measured %zu times at %.64s",
 		s->units.n, s->units.at[least / s->stations.n], s->trials,
 		s->stations.at[least % s->stations.n]);
 }
@@ -365,7 +366,7 @@ int measured_gauge(struct db *d, const struct measured_filter *f, json_t **ret, 
 	_cleanup_(values_done) struct values v = {0};
 	_cleanup_(study_done) struct study s = {0};
 	struct grr g;
-	int r = find_values(d, f, "golden", &v, e);
+	int r = find_values(d, f, f->job ? NULL : "golden", &v, e);
 
 	if (r == 0)
 		r = lay_out(&s, &v, e);

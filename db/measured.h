@@ -13,6 +13,7 @@ struct measured_filter {
 	const char *name, *step, *recipe;
 	int64_t version;	/* 0: all */
 	const char *station;	/* NULL: all */
+	const char *job;	/* NULL: all */
 	int64_t from_ms, to_ms; /* of the end of the run, to_ms excluded; 0: open */
 	int64_t limit;		/* the newest so many values; 0: MEASURED_DEFAULT */
 };
@@ -26,6 +27,6 @@ int measured_list(struct db *d, json_t **ret, struct err *e);
  * there is not is null. -ERR_NOT_FOUND without a value, -ERR_CONFLICT where units are mixed. */
 int measured_capability(struct db *d, const struct measured_filter *f, json_t **ret, struct err *e);
 
-/* Gauge R&R of golden runs: parts are units, appraisers stations; of each unit at each station the newest
+/* Gauge R&R of golden runs, or of a job that was made for the study: parts are units, appraisers stations; of each unit at each station the newest
  * values, as many as all of them have. -ERR_CONFLICT says what is missing for a study. */
 int measured_gauge(struct db *d, const struct measured_filter *f, json_t **ret, struct err *e);

@@ -63,8 +63,7 @@ int recipes_put_draft(struct db *tx, const struct recipe_text *t, const char *by
 		" created_by) VALUES (?, ?, ?, 'draft', ?, ?, ?, ?)"
 		" ON CONFLICT (name, version) DO UPDATE SET sha256 = excluded.sha256,"
 		" json = excluded.json, source = excluded.source, created_at = excluded.created_at,"
-		" created_by = CASE WHEN sha256 = excluded.sha256 THEN created_by"
-		" ELSE excluded.created_by END";
+		" created_by = excluded.created_by";
 	struct recipe_state is;
 	int r = state_of(tx, t->name, t->version, &is, e);
 

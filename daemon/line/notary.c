@@ -221,7 +221,10 @@ static void *notary_main(void *arg)
 	const struct iotime it = {NO_DEADLINE, &n->stop};
 
 	/* From the start on, so that what a process has open does not grow later; else at the first look. */
-	db_open_reader(n->db_path, &n->db, NULL);
+	mutex_lock(&n->lock);
+	if (!n->db)
+		db_open_reader(n->db_path, &n->db, NULL);
+	mutex_unlock(&n->lock);
 	while (iotime_sleep(LOOK_EVERY_US, &it, NULL) == 0) {
 		struct err e = {0};
 		int r = 1;
