@@ -544,6 +544,24 @@ class RecordsTest(unittest.TestCase):
             os.kill(l.provd.process.pid, 1)
             line.wait_for('the second check', lambda: self.holds(l)[1].get('records-damaged'))
 
+    def test_a_start_does_not_wait_for_all_pages_nor_take_that_for_damage(self):
+        with line.Line(stations=1, boards=1) as l:
+            l.start()
+            l.prepare(self.image)
+            self.assertEqual(l.provd.term(), 0)
+            with sqlite3.connect(self.db_path(l)) as d:  # 120 MB: more than any machine looks at in the moment that a start takes
+                d.execute('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 120000) INSERT INTO events (at, type, data)'
+                          " SELECT 1, 'test', '\"' || hex(zeroblob(480)) || '\"' FROM n")
+            os.unlink(self.db_path(l) + '-sums')  # else this would be damage
+            for _ in range(3):
+                l.start()
+                self.assertEqual(self.holds(l), (200, {}))
+                self.assertEqual(l.provd.term(), 0)
+            l.start()
+            self.order(l)
+            line.wait_for('the check in the background', lambda: l.api.get('/records')['check']['state'] != 'running')
+            self.assertEqual(l.api.get('/records')['check']['state'], 'sound')
+
     def test_events_are_kept_as_long_as_the_policy_says_and_the_rest_for_ever(self):
         with line.Line(stations=1, boards=1, config='events_keep: 1s\n') as l:
             l.start()

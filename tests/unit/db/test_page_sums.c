@@ -307,6 +307,7 @@ START_TEST(a_check_that_is_stopped_reads_no_further)
 	ck_assert_str_eq(text, "");
 	ck_assert_int_gt(all.n, 4000 / 64);
 	FAILS(ERR_ABORTED, integrity_structure(fx.db, &soon, text, &fx.e));
+	ck_assert_str_eq(text, "");
 	ck_assert_int_lt(some.n, 20);
 	/* The next reader is not stopped. */
 	ck_assert_str_eq(found(), "");
