@@ -76,6 +76,13 @@ void api_link_next(struct call *c, const struct db_list *l);
 /* Answers with a page ("limit", "cursor"): {items, next_cursor}, and the Link to the next. */
 int api_answer_page(struct call *c, read_page_fn *read, struct err *e);
 
+/* A statement in an envelope (base/dsse.h), signed by one of provd.yaml's `signers` (NULL: not signed), and
+ * the audit row of who took it. */
+int api_answer_envelope(
+	struct call *c, const char *signer, const char *payload, const char *audit, struct err *e);
+/* What a browser may do with a page of provd. */
+void api_page_guards(struct call *c, const char *policy);
+
 /* The answers alone, of what the caller has; they take the reference. */
 void api_resource(struct call *c, json_t *o);
 void api_items(struct call *c, json_t *items);

@@ -246,3 +246,12 @@ int api_answer_page_csv(
 	response_text(c->rs, 200, "text/csv; charset=utf-8", sb_take(&text), i);
 	return 0;
 }
+
+void api_page_guards(struct call *c, const char *policy)
+{
+	response_header(c->rs, "Content-Security-Policy", "%s", policy);
+	response_header(c->rs, "Referrer-Policy", "no-referrer");
+	response_header(c->rs, "X-Frame-Options", "DENY");
+	response_header(c->rs, "Cross-Origin-Opener-Policy", "same-origin");
+	response_header(c->rs, "Cross-Origin-Resource-Policy", "same-origin");
+}

@@ -7,7 +7,6 @@
 #include "api/route.h"
 #include "base/jcs.h"
 #include "base/util.h"
-#include "base/x509.h"
 #include "db/checkpoints.h"
 #include "db/record_export.h"
 
@@ -103,62 +102,16 @@ static const char *signer_of(struct call *c)
 	return asked ? asked : has ? "records" : NULL;
 }
 
-static int sign(struct call *c, const char *payload, json_t *signatures, struct err *e)
-{
-	const char *signer = signer_of(c);
-	_cleanup_(freep) char *text = record_pae(payload);
-	_cleanup_(freep) char *signature = NULL;
-	_cleanup_(freep) char *public = NULL;
-	_cleanup_(x509_key_done) struct x509_key key = {0};
-	int r;
-
-	if (!signer)
-		return 0;
-	r = fleet_sign(
-		c->api->fleet, signer, c->who->name, text, strlen(text), &signature, &public, e);
-	if (r == 0)
-		r = x509_key_read(public, &key, e);
-	if (r == 0)
-		json_array_append_new(
-			signatures, json_pack("{s:s, s:s}", "keyid", key.sha256, "sig", signature));
-	return r;
-}
-
-static int envelope(struct call *c, const json_t *statement, json_t **ret, struct err *e)
-{
-	_cleanup_(freep) char *payload = NULL;
-	_cleanup_(freep) char *base64 = NULL;
-	json_t *signatures = json_array();
-	int r = jcs(statement, &payload, e);
-
-	if (r == 0)
-		r = sign(c, payload, signatures, e);
-	if (r < 0) {
-		json_decref(signatures);
-		return r;
-	}
-	base64 = base64_of(payload, strlen(payload));
-	*ret = json_pack("{s:s, s:s, s:o}", "payloadType", RECORD_PAYLOAD_TYPE, "payload", base64,
-		"signatures", signatures);
-	return 0;
-}
-
 static int get_unit_record(struct call *c, struct err *e)
 {
-	json_t *statement = NULL, *o = NULL;
+	_cleanup_(freep) char *payload = NULL;
+	json_t *statement = NULL;
 	int r = api_read(c, read_unit_record, &statement, e);
 
 	if (r == 0)
-		r = envelope(c, statement, &o, e);
-	if (r == 0)
-		r = api_audit(c, "unit.record", request_param(c->rq, "id"), e);
+		r = jcs(statement, &payload, e);
 	json_decref(statement);
-	if (r < 0) {
-		json_decref(o);
-		return r;
-	}
-	response_json(c->rs, 200, o);
-	return 0;
+	return r < 0 ? r : api_answer_envelope(c, signer_of(c), payload, "unit.record", e);
 }
 
 /* --- the page --- */
@@ -179,11 +132,7 @@ static int get_conformance(struct call *c, struct err *e)
 		return r;
 	page = conformance_page(facts);
 	json_decref(facts);
-	response_header(c->rs, "Content-Security-Policy", "%s", policy);
-	response_header(c->rs, "Referrer-Policy", "no-referrer");
-	response_header(c->rs, "X-Frame-Options", "DENY");
-	response_header(c->rs, "Cross-Origin-Opener-Policy", "same-origin");
-	response_header(c->rs, "Cross-Origin-Resource-Policy", "same-origin");
+	api_page_guards(c, policy);
 	response_text(c->rs, 200, "text/html; charset=utf-8", page, strlen(page));
 	return 0;
 }

@@ -46,49 +46,18 @@ static int read_birth(struct db *d, const struct call *c, json_t **ret, struct e
 	return birth_statement(d, request_param(c->rq, "id"), ret, e);
 }
 
-/* What a signature of DSSE is over (version 1, "PAE"). */
-static char *to_be_signed(const char *payload)
-{
-	return xasprintf("DSSEv1 %zu %s %zu %s", strlen(BIRTH_PAYLOAD_TYPE), BIRTH_PAYLOAD_TYPE,
-		strlen(payload), payload);
-}
-
-static int sign_birth(struct call *c, const json_t *statement, json_t **ret, struct err *e)
-{
-	const char *signer = request_query(c->rq, "signer");
-	_cleanup_(freep) char *payload = canonical(statement);
-	_cleanup_(freep) char *text = to_be_signed(payload);
-	_cleanup_(freep) char *base64 = base64_of(payload, strlen(payload));
-	_cleanup_(freep) char *signature = NULL;
-	_cleanup_(freep) char *public = NULL;
-	_cleanup_(x509_key_done) struct x509_key key = {0};
-	int r = fleet_sign(c->api->fleet, signer ? signer : "records", c->who->name, text,
-		strlen(text), &signature, &public, e);
-
-	if (r == 0)
-		r = x509_key_read(public, &key, e);
-	if (r == 0)
-		*ret = json_pack("{s:s, s:s, s:[{s:s, s:s}]}", "payloadType", BIRTH_PAYLOAD_TYPE,
-			"payload", base64, "signatures", "keyid", key.sha256, "sig", signature);
-	return r;
-}
-
 static int get_birth(struct call *c, struct err *e)
 {
-	json_t *statement = NULL, *envelope = NULL;
+	const char *signer = request_query(c->rq, "signer");
+	_cleanup_(freep) char *payload = NULL;
+	json_t *statement = NULL;
 	int r = api_read(c, read_birth, &statement, e);
 
-	if (r == 0)
-		r = sign_birth(c, statement, &envelope, e);
-	if (r == 0)
-		r = api_audit(c, "unit.birth-pack", request_param(c->rq, "id"), e);
-	json_decref(statement);
-	if (r < 0) {
-		json_decref(envelope);
+	if (r < 0)
 		return r;
-	}
-	response_json(c->rs, 200, envelope);
-	return 0;
+	payload = canonical(statement);
+	json_decref(statement);
+	return api_answer_envelope(c, signer ? signer : "records", payload, "unit.birth-pack", e);
 }
 
 static const struct query_param query_birth[] = {{"signer", NULL}, {0}};

@@ -38,11 +38,7 @@ static int answer_asset(struct call *c, const struct web_asset *a)
 	response_header(rs, "ETag", "%s", a->etag);
 	response_header(rs, "Cache-Control", "%s",
 		a->immutable ? "public, max-age=31536000, immutable" : "no-cache");
-	response_header(rs, "Content-Security-Policy", "%s", policy);
-	response_header(rs, "Referrer-Policy", "no-referrer");
-	response_header(rs, "X-Frame-Options", "DENY");
-	response_header(rs, "Cross-Origin-Opener-Policy", "same-origin");
-	response_header(rs, "Cross-Origin-Resource-Policy", "same-origin");
+	api_page_guards(c, policy);
 	snprintf(rs->content_type, sizeof rs->content_type, "%s", a->content_type);
 	if (has_it(c->rq, a->etag)) {
 		rs->status = 304;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/birth.h"
 
+#include "base/dsse.h"
 #include "db/stmt.h"
 #include "db/units.h"
 
@@ -70,9 +71,9 @@ static json_t *statement_of(json_t *unit, json_t *run, json_t *values, json_t *c
 		"digest", "sha256", json_object_get(run, "hash"));
 
 	return json_pack("{s:s, s:o, s:s, s:{s:O, s:O, s:O, s:O, s:o, s:o}}", "_type",
-		"https://in-toto.io/Statement/v1", "subject", subject, "predicateType",
-		BIRTH_PREDICATE, "predicate", "unit", unit, "run", run, "values", values,
-		"certificates", certificates, "recipe", recipe, "firmware", firmware);
+		STATEMENT_TYPE, "subject", subject, "predicateType", BIRTH_PREDICATE, "predicate",
+		"unit", unit, "run", run, "values", values, "certificates", certificates, "recipe",
+		recipe, "firmware", firmware);
 }
 
 int birth_statement(struct db *d, const char *serial_or_id, json_t **ret, struct err *e)

@@ -7,8 +7,7 @@
 
 #include "db/db.h"
 
-#define BIRTH_PAYLOAD_TYPE "application/vnd.in-toto+json"
-#define BIRTH_PREDICATE	   "urn:provd:birth:1"
+#define BIRTH_PREDICATE "urn:provd:birth:1"
 
 /* {_type, subject: [{name, digest: {sha256: hash of the run}}], predicateType, predicate: {unit,
  * values, certificates, run, recipe, firmware}}: a new reference. The run is the newest that passed.

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/record_export.h"
 
+#include "base/dsse.h"
 #include "db/checkpoints.h"
 #include "db/record_tree.h"
 #include "db/run_record.h"
 #include "db/stmt.h"
 #include "db/units.h"
-
-char *record_pae(const char *payload)
-{
-	return xasprintf("DSSEv1 %zu %s %zu %s", strlen(RECORD_PAYLOAD_TYPE), RECORD_PAYLOAD_TYPE,
-		strlen(payload), payload);
-}
 
 static json_t *proof_json(const struct merkle_proof *p)
 {
@@ -41,7 +36,7 @@ static int entry_of(struct db *d, int64_t n, int64_t size, json_t **ret, struct 
 	return r;
 }
 
-static int run_in(struct db *d, const char *run, json_t **ret, struct err *e)
+int record_of_run(struct db *d, const char *run, json_t **ret, struct err *e)
 {
 	_cleanup_(freep) char *note = NULL;
 	int64_t n = 0, size = 0;
@@ -77,7 +72,7 @@ static int entries_from(
 	return r;
 }
 
-static int range_in(struct db *d, int64_t from, int64_t to, json_t **ret, struct err *e)
+int record_range(struct db *d, int64_t from, int64_t to, json_t **ret, struct err *e)
 {
 	_cleanup_(freep) char *note = NULL;
 	json_t *list = json_array();
@@ -100,11 +95,6 @@ static int range_in(struct db *d, int64_t from, int64_t to, json_t **ret, struct
 			"records", list);
 	json_decref(list);
 	return r;
-}
-
-int record_range(struct db *d, int64_t from, int64_t to, json_t **ret, struct err *e)
-{
-	return range_in(d, from, to, ret, e);
 }
 
 /* --- of a unit --- */
@@ -180,7 +170,6 @@ static int unit_in(struct db *d, const json_t *unit, json_t **ret, struct err *e
 
 	if (r == 0)
 		r = all_recorded(d, id, e);
-
 	if (r == 0 && n == 0)
 		r = err_set(e, ERR_CONFLICT, "unit %s has no run that has ended", id);
 	if (r == 0)
@@ -194,11 +183,6 @@ static int unit_in(struct db *d, const json_t *unit, json_t **ret, struct err *e
 	json_decref(numbers);
 	json_decref(entries);
 	return r;
-}
-
-int record_of_run(struct db *d, const char *run, json_t **ret, struct err *e)
-{
-	return run_in(d, run, ret, e);
 }
 
 int record_of_unit(struct db *d, const char *serial_or_id, json_t **ret, struct err *e)

@@ -17,14 +17,10 @@
 
 #include "db/db.h"
 
-#define RECORD_PROOF_TYPE   "urn:provd:record-proof:1"
-#define RECORD_RANGE_TYPE   "urn:provd:records:1"
-#define RECORD_RANGE_MAX    1000
-#define UNIT_RECORD_TYPE    "urn:provd:unit-record:1"
-#define STATEMENT_TYPE	    "https://in-toto.io/Statement/v1"
-#define RECORD_PAYLOAD_TYPE "application/vnd.in-toto+json"
-/* What a DSSE signature is over (DSSE 1.0.2, "PAE"), owned by the caller. */
-char *record_pae(const char *payload);
+#define RECORD_PROOF_TYPE "urn:provd:record-proof:1"
+#define RECORD_RANGE_TYPE "urn:provd:records:1"
+#define RECORD_RANGE_MAX  1000
+#define UNIT_RECORD_TYPE  "urn:provd:unit-record:1"
 
 /* New references, each out of one transaction of d. -ERR_NOT_FOUND, -ERR_CONFLICT where no record is
  * written yet. */

@@ -4,6 +4,7 @@
  * signature of the envelope, the proof of a record, the signature of the checkpoint, or what two of them
  * say twice.
  */
+#include "base/dsse.h"
 #include "base/jcs.h"
 #include "base/strbuf.h"
 #include "base/util.h"
@@ -345,7 +346,7 @@ static bool is_signed_by(const struct x509_key *key, const char *payload, const 
 	size_t n = 0;
 	_cleanup_(freep) uint8_t *raw = base64_parse(text, &n);
 	_cleanup_(freep) char *again = raw ? base64_of(raw, n) : NULL;
-	_cleanup_(freep) char *pae = record_pae(payload);
+	_cleanup_(freep) char *pae = dsse_pae(payload);
 	struct err e;
 
 	return again && !strcmp(again, text) &&
@@ -362,7 +363,7 @@ static void check_signatures(struct file *f, const char *payload, const json_t *
 
 	f->v.res->envelope = true;
 	if (!json_is_array(list))
-		verify_found(&f->v, "the envelope: 'signatures' is no list");
+		verify_found(&f->v, "the envelope: 'signatures' is not a list");
 	json_array_foreach((json_t *)list, i, signature)
 		only_members(f, "a signature of the envelope", signature, names);
 	if (f->v.o->keys == 0 || json_array_size(list) == 0)
@@ -412,9 +413,9 @@ static int check_envelope(struct file *f, const json_t *o, struct err *e)
 	json_t *s;
 
 	only_members(f, "the envelope", o, names);
-	if (strcmp(verify_text(o, "payloadType"), RECORD_PAYLOAD_TYPE) != 0)
+	if (strcmp(verify_text(o, "payloadType"), DSSE_PAYLOAD_TYPE) != 0)
 		verify_found(&f->v, "the envelope has the payload '%.60s', '%s' expected",
-			verify_text(o, "payloadType"), RECORD_PAYLOAD_TYPE);
+			verify_text(o, "payloadType"), DSSE_PAYLOAD_TYPE);
 	if (!again || strcmp(again, base64) != 0 || memchr(payload, 0, n))
 		return err_set(
 			e, ERR_INVALID, "the payload of the envelope is not base64 of a text");

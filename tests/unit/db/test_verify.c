@@ -5,6 +5,7 @@
  */
 #include "db/verify.h"
 
+#include "base/dsse.h"
 #include "base/jcs.h"
 #include "base/x509.h"
 #include "db/checkpoints.h"
@@ -333,7 +334,7 @@ START_TEST(the_file_of_a_run_is_under_its_checkpoint)
 	set("more", "x");
 	ck_assert_ptr_nonnull(strstr(look_at_file(), "the file: 'more' is not known"));
 	set("checkpoint", "x");
-	ck_assert_ptr_nonnull(strstr(look_at_file(), "this is no checkpoint"));
+	ck_assert_ptr_nonnull(strstr(look_at_file(), "this is not a checkpoint"));
 	json_decref(exported);
 	FAILS(ERR_NOT_FOUND, record_of_run(fx.db, "nobody", &exported, &fx.e));
 	open_run("r9", "A1", NULL);
@@ -349,7 +350,7 @@ static void wrap(json_t *statement)
 
 	OK(jcs(statement, &payload, &fx.e));
 	base64 = base64_of(payload, strlen(payload));
-	exported = json_pack("{s:s, s:s, s:[]}", "payloadType", RECORD_PAYLOAD_TYPE, "payload",
+	exported = json_pack("{s:s, s:s, s:[]}", "payloadType", DSSE_PAYLOAD_TYPE, "payload",
 		base64, "signatures");
 }
 
