@@ -120,9 +120,7 @@ static const struct column recall_columns[] = {{"run", AS_TEXT}, {"ended_at", AS
 	" r.recipe AS recipe, r.version AS version, r.job_id AS job,"              \
 	" (SELECT external_ref FROM jobs WHERE id = r.job_id) AS external_ref,"    \
 	" r.unit_id AS unit, coalesce(u.serial, r.serial) AS serial,"              \
-	" coalesce(u.model, r.model) AS model, u.state AS unit_state,"             \
-	" CASE WHEN r.deferred > 0 AND r.outcome = 'passed' THEN 'provisioned'"    \
-	" ELSE r.outcome END AS outcome"
+	" coalesce(u.model, r.model) AS model, u.state AS unit_state, " RUN_OUTCOME
 #define ITS_UNIT " LEFT JOIN units u ON u.id = r.unit_id"
 SELECT(by_trait,
 	"SELECT t.run_seq AS run_seq, " OF_RUN
@@ -145,13 +143,7 @@ static void add_conditions(struct sel *s, const struct recall_filter *f, const s
 	sel_str(s, "r.recipe = ?", f->recipe);
 	if (f->version)
 		sel_int(s, "r.version = ?", f->version);
-	if (f->outcome && !strcmp(f->outcome, "provisioned")) {
-		sel_and(s, "r.deferred > 0 AND r.outcome = 'passed'");
-	} else {
-		sel_str(s, "r.outcome = ?", f->outcome);
-		if (f->outcome && !strcmp(f->outcome, "passed"))
-			sel_and(s, "r.deferred = 0");
-	}
+	run_outcome_is(s, f->outcome);
 	if (f->from_ms) {
 		sel_int(s, "r.ended_at >= ?", f->from_ms);
 		sel_int(s, c->n > 0 ? "run_seq >= ?" : "r.seq >= ?", first);

@@ -77,11 +77,14 @@ struct before {
 	struct ended first;
 };
 
+/* A run that is known to have taken no time, or not known, adds none. */
+#define BUSY_MS \
+	"max(0, coalesce(duration_ms, ended_at - coalesce(started_at, attached_at))) AS busy_ms"
 #define ENDED_COLUMNS                                                                \
 	"id, kind, coalesce(unit_id, '') AS unit, station, coalesce(recipe, '') AS"  \
 	" recipe, coalesce(version, 0) AS version, outcome, coalesce(step, '') AS"   \
 	" step, coalesce(code, '') AS code, ended_at, outcome = 'passed' AS passed," \
-	" max(0, coalesce(duration_ms, ended_at - coalesce(started_at, attached_at))) AS busy_ms"
+	" " BUSY_MS
 
 static const struct column ended_columns[] = {COL(struct ended, id), COL(struct ended, kind),
 	COL(struct ended, unit), COL(struct ended, station), COL(struct ended, recipe),
@@ -223,8 +226,8 @@ int rollups_add(struct db *tx, const char *run, struct err *e)
 				" coalesce(r.version, 0) AS version, r.outcome = 'passed' AS passed,"                                \
 				" r.outcome = 'failed' AS failed, r.outcome = 'error' AS error,"                                     \
 				" r.outcome = 'aborted' AS aborted, r.outcome = 'interrupted' AS interrupted,"                       \
-				" max(0, coalesce(r.duration_ms, r.ended_at - coalesce(r.started_at, r.attached_at)))"               \
-				" AS busy_ms, r.first AS units, r.first AND r.outcome = 'passed' AS first_passed,"                   \
+				" " BUSY_MS                                                                                          \
+				", r.first AS units, r.first AND r.outcome = 'passed' AS first_passed,"                              \
 				" r.first AND " LAST(                                                                                \
 					IN_ALL) " = 'passed' AS last_passed,"                                                        \
 						" r.first AND " AGAIN(                                                               \
@@ -265,15 +268,26 @@ SELECT(rows_of_job,
 	RUNS_AS_ROWS(" AND r.job_id = ?3") GROUPED " FROM counted WHERE true" OF_FILTER GROUPS,
 	rollup_columns);
 
+/* Of a job, of the rollups, of the runs: which statement, and its third parameter. */
+enum source { OF_JOB, OF_ROLLUPS, OF_RUNS };
+
+static enum source source_of(
+	const struct rollup_range *range, const struct rollup_filter *f, struct bind *ret_third)
+{
+	*ret_third = f->job	     ? bind_text(f->job)
+		     : range->span_s ? bind_int(range->span_s)
+				     : BIND_NULL;
+	return f->job ? OF_JOB : range->span_s ? OF_ROLLUPS : OF_RUNS;
+}
+
 int rollups_read(struct db *d, const struct rollup_range *range, const struct rollup_filter *f,
 	enum rollup_by by, rollup_fn *fn, void *data, struct err *e)
 {
-	const struct select *s = f->job		 ? &rows_of_job
-				 : range->span_s ? &rows_of_rollups
-						 : &rows_of_runs;
-	struct bind third = f->job	    ? bind_text(f->job)
-			    : range->span_s ? bind_int(range->span_s)
-					    : BIND_NULL;
+	static const struct select *const from[] = {[OF_JOB] = &rows_of_job,
+		[OF_ROLLUPS] = &rows_of_rollups,
+		[OF_RUNS] = &rows_of_runs};
+	struct bind third;
+	const struct select *s = from[source_of(range, f, &third)];
 	_cleanup_(query_done) struct query q = {0};
 	struct rollup row;
 	int r = select_begin(&q, d, e, s, range->from_ms, range->to_ms, third, f->station,
@@ -301,12 +315,11 @@ SELECT(causes_of_job, CAUSES(" AND job_id = ?3"), cause_columns);
 int rollups_causes(struct db *d, const struct rollup_range *range, const struct rollup_filter *f,
 	const char *outcome, rollup_cause_fn *fn, void *data, struct err *e)
 {
-	const struct select *s = f->job		 ? &causes_of_job
-				 : range->span_s ? &causes_of_rollups
-						 : &causes_of_runs;
-	struct bind third = f->job	    ? bind_text(f->job)
-			    : range->span_s ? bind_int(range->span_s)
-					    : BIND_NULL;
+	static const struct select *const from[] = {[OF_JOB] = &causes_of_job,
+		[OF_ROLLUPS] = &causes_of_rollups,
+		[OF_RUNS] = &causes_of_runs};
+	struct bind third;
+	const struct select *s = from[source_of(range, f, &third)];
 	_cleanup_(query_done) struct query q = {0};
 	struct rollup_cause row;
 	int r = select_begin(&q, d, e, s, range->from_ms, range->to_ms, third, f->station,

@@ -31,6 +31,10 @@ struct run_facts {
 #define RUN_KIND     "CASE WHEN completes IS NULL THEN kind ELSE 'completion' END AS kind"
 #define STEP_OUTCOME "CASE WHEN deferred THEN 'deferred' ELSE outcome END AS outcome"
 
+struct sel;
+/* Only runs with that outcome, as others see it (RUN_OUTCOME); NULL: all. */
+void run_outcome_is(struct sel *s, const char *outcome);
+
 /* NULL for "": the columns want NULL. */
 static inline const char *or_null(const char *s)
 {

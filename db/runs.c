@@ -359,12 +359,7 @@ int runs_list(struct db *d, const struct run_filter *f, const struct db_page *pa
 	sel_str(&s, "unit_id = ?", f->unit);
 	sel_str(&s, "job_id = ?", f->job);
 	sel_str(&s, "station = ?", f->station);
-	if (f->outcome && !strcmp(f->outcome, "provisioned"))
-		sel_and(&s, "outcome = 'passed' AND deferred > 0");
-	else
-		sel_str(&s, "outcome = ?", f->outcome);
-	if (f->outcome && !strcmp(f->outcome, "passed"))
-		sel_and(&s, "deferred = 0");
+	run_outcome_is(&s, f->outcome);
 	if (f->state && !strcmp(f->state, "open"))
 		sel_and(&s, "state = 'open'"); /* a constant finds the partial index */
 	else

@@ -9,6 +9,17 @@
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
+void run_outcome_is(struct sel *s, const char *outcome)
+{
+	bool provisioned = outcome && !strcmp(outcome, "provisioned");
+
+	sel_str(s, "outcome = ?", provisioned ? "passed" : outcome);
+	if (provisioned)
+		sel_and(s, "deferred > 0");
+	else if (outcome && !strcmp(outcome, "passed"))
+		sel_and(s, "deferred = 0");
+}
+
 int run_facts(struct db *d, const char *run, struct run_facts *ret, struct err *e)
 {
 	struct facts_row {
