@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <wchar.h>
 
+#include "base/outfile.h"
 #include "base/util.h"
 #include "cli/printable.h"
 #include "cli/provctl.h"
@@ -285,4 +286,44 @@ int ctl_each_page(struct ctl *c, const char *path, const char *query,
 		json_decref(o);
 	}
 	return 0;
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names;
+}
+
+char *ctl_query(const struct option_row *rows, const char *const *except)
+{
+	struct strbuf b = {0};
+
+	for (; rows->name; rows++) {
+		const char *value = rows->value ? *rows->value : NULL;
+		_cleanup_(freep) char *escaped = value ? url_segment(value) : NULL;
+
+		if (escaped && !is_one_of(rows->name, except))
+			sb_addf(&b, "&%s=%s", !strcmp(rows->name, "job") ? "job_id" : rows->name,
+				escaped);
+	}
+	return b.s ? sb_take(&b) : xstrdup("");
+}
+
+int ctl_write_text(const char *path, const char *text, struct err *e)
+{
+	_cleanup_(outfile_done) struct outfile out = {.fd = -1};
+	char sha256[SHA256_HEX];
+	int r;
+
+	if (!path)
+		return fputs(text, stdout) < 0 || fflush(stdout) != 0
+			       ? err_errno(e, ERR_IO, errno, "the output")
+			       : 0;
+	r = outfile_open(&out, path, e);
+	if (r == 0)
+		r = outfile_add(&out, text, strlen(text), e);
+	if (r == 0)
+		r = outfile_end(&out, sha256, e);
+	return r < 0 ? r : outfile_commit(&out, e);
 }

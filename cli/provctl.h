@@ -54,6 +54,10 @@ struct option_row {
 /* Number of words, put into words[]; -1 after a message. rows NULL: none. */
 int ctl_options(int argc, char **argv, const struct option_row *rows, char **words, int max);
 
+/* The options that have a value as "&name=value...", "" without any; but for those that `except` names
+ * (NULL-terminated). --job is job_id there. Owned by the caller. */
+char *ctl_query(const struct option_row *rows, const char *const *except);
+
 /* The API. Answers are JSON; an error of the API becomes the err, with its detail and list of
  * errors printed. */
 int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e);
@@ -79,6 +83,8 @@ void api_close(struct ctl *c);
 /* Percent-encodes one segment; owned by the caller. */
 char *url_segment(const char *s);
 
+/* Into a file, which is there only when it is whole; NULL: to the output. */
+int ctl_write_text(const char *path, const char *text, struct err *e);
 /* Rows of text in columns as wide as they need; the first is the head. cells are copied. */
 struct table {
 	size_t columns;

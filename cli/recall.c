@@ -46,21 +46,6 @@ static void add_items(void *data, const json_t *items)
 	sb_done(&line);
 }
 
-static char *query_of(const struct option_row *rows)
-{
-	struct strbuf b = {0};
-
-	for (; rows->name; rows++) {
-		_cleanup_(freep) char *value =
-			rows->value && *rows->value ? url_segment(*rows->value) : NULL;
-
-		if (value)
-			sb_addf(&b, "&%s=%s", !strcmp(rows->name, "job") ? "job_id" : rows->name,
-				value);
-	}
-	return b.s ? sb_take(&b) : xstrdup("");
-}
-
 static int list_traits(struct ctl *c)
 {
 	static const char *const of_trait[] = {"kind", "value", "runs", NULL};
@@ -110,7 +95,8 @@ static int recall(struct ctl *c, int argc, char **argv)
 	if (list)
 		return list_traits(c);
 
-	_cleanup_(freep) char *query = query_of(rows);
+	static const char *const no_query[] = {NULL};
+	_cleanup_(freep) char *query = ctl_query(rows, no_query);
 
 	begin(&r);
 	status = ctl_each_page(c, "/api/v1/recall", query, add_items, &r);

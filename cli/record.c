@@ -39,19 +39,6 @@ static char *read_file(const char *path, size_t *ret_n, struct err *e)
 	return sb_take(&b);
 }
 
-static int write_file(const char *path, const char *text, struct err *e)
-{
-	FILE *f = path ? fopen(path, "we") : stdout;
-	bool bad;
-
-	if (!f)
-		return err_errno(e, ERR_IO, errno, "%s", path);
-	bad = fputs(text, f) < 0 || fflush(f) != 0;
-	if (path)
-		bad |= fclose(f) != 0;
-	return bad ? err_errno(e, ERR_IO, errno, "%s", path ? path : "the output") : 0;
-}
-
 /* --- verify --- */
 
 struct keys {
@@ -93,7 +80,7 @@ struct findings {
 	json_t *list;
 };
 
-/* A sentence with half a character, which a limit of bytes may leave, is no text of JSON. */
+/* A limit of bytes may leave half a character at the end, which JSON does not take. */
 static json_t *harmless(const char *sentence)
 {
 	json_t *s = json_string(sentence);
@@ -244,7 +231,7 @@ static int get_and_write(struct ctl *c, const char *path, const char *file)
 	json_decref(o);
 	if (r == 0) {
 		line = xasprintf("%s\n", text);
-		r = write_file(file, line, &e);
+		r = ctl_write_text(file, line, &e);
 	}
 	return r < 0 ? ctl_fail(&e) : 0;
 }
@@ -287,6 +274,7 @@ static int record_checkpoint(struct ctl *c, int argc, char **argv)
 	const char *file = NULL;
 	bool newest = false;
 	const struct option_row rows[] = {{"file", &file, NULL}, {"newest", NULL, &newest}, {0}};
+	const char *note;
 	json_t *o = NULL;
 	struct err e;
 	char *word;
@@ -296,8 +284,9 @@ static int record_checkpoint(struct ctl *c, int argc, char **argv)
 		return ctl_usage("record checkpoint [--newest] [--file FILE]");
 	r = newest ? api_get(c, "/api/v1/records/checkpoint", &o, &e)
 		   : api_post(c, "/api/v1/records/checkpoints", NULL, &o, &e);
+	note = json_string_value(json_object_get(o, "note"));
 	if (r == 0)
-		r = write_file(file, json_string_value(json_object_get(o, "note")), &e);
+		r = ctl_write_text(file, note ? note : "", &e);
 	json_decref(o);
 	return r < 0 ? ctl_fail(&e) : 0;
 }

@@ -155,7 +155,7 @@ static int cmd_rehearse(struct ctl *c, int argc, char **argv)
 	if (ctl_options(argc, argv, rows, &file, 1) != 1)
 		return ctl_usage("recipe rehearse FILE [--against 30d]");
 	if (!parse_span(against, &span_ms))
-		return ctl_usage("--against '%s' is no time: such as 30d or 12h expected", against);
+		return ctl_usage("--against '%s': a time such as 30d or 12h expected", against);
 	recipe = recipe_of_file(c, file);
 	if (!recipe)
 		return EXIT_USAGE;

@@ -9,53 +9,45 @@
 	"[--from TIME] [--to TIME] [--station S] [--recipe R [--version N]] [--job J] [--csv FILE]"
 
 struct report_options {
-	const char *from, *to, *station, *recipe, *version, *job;
-	const char *by, *outcome, *csv;
-	const char *step, *name, *limit;
+	char *query; /* owned */
+	const char *csv;
 };
 
+static void options_done(struct report_options *o)
+{
+	free(o->query);
+}
+
+#define _options_ _cleanup_(options_done) struct report_options
+
+/* more: "by" or "outcome". -1 after a message where something is wrong. */
 static int read_options(int argc, char **argv, const char *more, struct report_options *o)
 {
-	const struct option_row rows[] = {{"from", &o->from, NULL}, {"to", &o->to, NULL},
-		{"station", &o->station, NULL}, {"recipe", &o->recipe, NULL},
-		{"version", &o->version, NULL}, {"job", &o->job, NULL}, {"csv", &o->csv, NULL},
-		{more, !strcmp(more, "by") ? &o->by : &o->outcome, NULL}, {0}};
+	static const char *const no_query[] = {"csv", NULL};
+	const char *from = NULL, *to = NULL, *station = NULL, *recipe = NULL, *version = NULL,
+		   *job = NULL, *other = NULL;
+	const struct option_row rows[] = {{"from", &from, NULL}, {"to", &to, NULL},
+		{"station", &station, NULL}, {"recipe", &recipe, NULL}, {"version", &version, NULL},
+		{"job", &job, NULL}, {"csv", &o->csv, NULL}, {more, &other, NULL}, {0}};
+	int n = ctl_options(argc, argv, rows, NULL, 0);
 
-	return ctl_options(argc, argv, rows, NULL, 0);
+	o->query = ctl_query(rows, no_query);
+	return n;
 }
 
 static int read_measured(int argc, char **argv, struct report_options *o)
 {
-	const struct option_row rows[] = {{"from", &o->from, NULL}, {"to", &o->to, NULL},
-		{"station", &o->station, NULL}, {"recipe", &o->recipe, NULL},
-		{"version", &o->version, NULL}, {"csv", &o->csv, NULL}, {"step", &o->step, NULL},
-		{"name", &o->name, NULL}, {"limit", &o->limit, NULL}, {"job", &o->job, NULL}, {0}};
+	static const char *const no_query[] = {"csv", NULL};
+	const char *from = NULL, *to = NULL, *station = NULL, *recipe = NULL, *version = NULL,
+		   *job = NULL, *step = NULL, *name = NULL, *limit = NULL;
+	const struct option_row rows[] = {{"from", &from, NULL}, {"to", &to, NULL},
+		{"station", &station, NULL}, {"recipe", &recipe, NULL}, {"version", &version, NULL},
+		{"job", &job, NULL}, {"csv", &o->csv, NULL}, {"step", &step, NULL},
+		{"name", &name, NULL}, {"limit", &limit, NULL}, {0}};
 	int n = ctl_options(argc, argv, rows, NULL, 0);
 
-	return n == 0 && o->recipe && o->step && o->name ? 0 : -1;
-}
-
-/* What the options ask for, owned by the caller. */
-static char *report_path(const char *what, const struct report_options *o)
-{
-	const struct {
-		const char *name, *value;
-	} query[] = {{"from", o->from}, {"to", o->to}, {"station", o->station},
-		{"recipe", o->recipe}, {"version", o->version}, {"job_id", o->job}, {"by", o->by},
-		{"outcome", o->outcome}, {"step", o->step}, {"name", o->name}, {"limit", o->limit}};
-	struct strbuf path = {0};
-	char mark = '?';
-
-	sb_addf(&path, "/api/v1/reports/%s%s", what, o->csv ? ".csv" : "");
-	for (size_t i = 0; i < ARRAY_LEN(query); i++) {
-		_cleanup_(freep) char *value = query[i].value ? url_segment(query[i].value) : NULL;
-
-		if (!value)
-			continue;
-		sb_addf(&path, "%c%s=%s", mark, query[i].name, value);
-		mark = '&';
-	}
-	return sb_take(&path);
+	o->query = ctl_query(rows, no_query);
+	return n == 0 && recipe && step && name ? 0 : -1;
 }
 
 /* "96.3 %", or "-" of nothing. */
@@ -194,7 +186,10 @@ static void print_measurements(struct ctl *c, const json_t *o)
 static int report(struct ctl *c, const char *what, const struct report_options *o,
 	void (*print)(struct ctl *c, const json_t *o))
 {
-	_cleanup_(freep) char *path = report_path(what, o);
+	/* The query begins with the separator. */
+	const char *query = o->query && *o->query ? o->query + 1 : "";
+	_cleanup_(freep) char *path = xasprintf(
+		"/api/v1/reports/%s%s%s%s", what, o->csv ? ".csv" : "", *query ? "?" : "", query);
 	json_t *answer = NULL;
 	struct err e;
 
@@ -216,7 +211,7 @@ static const char pareto_usage[] =
 
 static int report_yield(struct ctl *c, int argc, char **argv)
 {
-	struct report_options o = {0};
+	_options_ o = {0};
 
 	if (read_options(argc, argv, "by", &o) != 0)
 		return ctl_usage("%s", yield_usage);
@@ -225,7 +220,7 @@ static int report_yield(struct ctl *c, int argc, char **argv)
 
 static int report_pareto(struct ctl *c, int argc, char **argv)
 {
-	struct report_options o = {0};
+	_options_ o = {0};
 
 	if (read_options(argc, argv, "outcome", &o) != 0)
 		return ctl_usage("%s", pareto_usage);
@@ -249,7 +244,7 @@ static const char gauge_usage[] = "report gauge " MEASURED;
 
 static int report_capability(struct ctl *c, int argc, char **argv)
 {
-	struct report_options o = {0};
+	_options_ o = {0};
 
 	if (read_measured(argc, argv, &o) != 0)
 		return ctl_usage("%s", capability_usage);
@@ -258,7 +253,7 @@ static int report_capability(struct ctl *c, int argc, char **argv)
 
 static int report_gauge(struct ctl *c, int argc, char **argv)
 {
-	struct report_options o = {0};
+	_options_ o = {0};
 
 	if (read_measured(argc, argv, &o) != 0 || o.csv)
 		return ctl_usage("%s", gauge_usage);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "base/outfile.h"
 #include "base/util.h"
 #include "cli/provctl.h"
 
@@ -54,25 +53,11 @@ static bool is_of_another(const char *path, const char *run)
 	return strcmp(id, run) != 0;
 }
 
-static int write_text(const char *path, const char *text, struct err *e)
-{
-	_cleanup_(outfile_done) struct outfile out = {.fd = -1};
-	char sha256[SHA256_HEX];
-	int r = outfile_open(&out, path, e);
-
-	if (r == 0)
-		r = outfile_add(&out, text, strlen(text), e);
-	if (r == 0)
-		r = outfile_add(&out, "\n", 1, e);
-	if (r == 0)
-		r = outfile_end(&out, sha256, e);
-	return r < 0 ? r : outfile_commit(&out, e);
-}
-
 static int save(struct ctl *c, const char *dir, const json_t *report, struct err *e)
 {
 	const char *run = json_string_value(json_object_get(report, "id"));
-	_cleanup_(freep) char *text = json_dumps(report, JSON_INDENT(2));
+	_cleanup_(freep) char *json = json_dumps(report, JSON_INDENT(2));
+	_cleanup_(freep) char *text = xasprintf("%s\n", json);
 	_cleanup_(freep) char *path = report_path(dir, report, "");
 	int r;
 
@@ -80,7 +65,7 @@ static int save(struct ctl *c, const char *dir, const json_t *report, struct err
 		free(path);
 		path = report_path(dir, report, run);
 	}
-	r = write_text(path, text, e);
+	r = ctl_write_text(path, text, e);
 	if (r == 0 && c->json)
 		print_json_line(report);
 	else if (r == 0)
