@@ -237,7 +237,7 @@ static int open_note(const char *note, struct checkpoint *c, size_t *ret_text,
 
 	if (!gap)
 		return err_set(e, ERR_INVALID,
-			"this is no checkpoint: a text with an empty line after it expected, of at most %d bytes",
+			"this is not a checkpoint: a text with an empty line after it expected, of at most %d bytes",
 			CHECKPOINT_NOTE_BYTES - 1);
 	*ret_text = (size_t)(gap - note) + 1;
 	r = checkpoint_read(note, *ret_text, c, e);

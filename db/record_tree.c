@@ -16,7 +16,7 @@ static int read_node(
 	return r > 0 && is_sha256_hex(hex) && hex_parse(hex, ret->b, sizeof ret->b)
 		       ? 0
 		       : err_set(e, ERR_RECORDS_DAMAGED,
-				 "node %llu of the tree of records is not there or is no hash",
+				 "node %llu of the tree of records is missing or is not a hash",
 				 (unsigned long long)pos);
 }
 

@@ -4,7 +4,7 @@
  * that none is tried twice (tokens lock themselves after a few tries), and whose module ended the
  * process, so that one that always does cannot keep the other keys from being used.
  *
- *	DIR/refused-pins    TOKEN STAMP r|l    a line for each; written anew and synced
+ *	DIR/refused-pins    TOKEN STAMP r|l    a line for each; written again as a whole, and synced
  *	DIR/failed-tokens   MS KEY             a line for each time, appended by a process that ends
  *
  * No PIN is in it, nor what one could be found by. Without a folder it is known until the process
@@ -27,7 +27,7 @@ int remember_open(const char *dir, struct err *e);
 enum pin_past { PIN_UNTRIED, PIN_WAS_REFUSED, PIN_WAS_LOCKED };
 
 /* What changes with the PIN's file: its path, inode, size and time of change. A credential is written
- * anew at each start of the service, so that its name and content count, by PBKDF2. pin NULL: none. */
+ * again at each start of the service, so that its name and content count, by PBKDF2. pin NULL: none. */
 void pin_stamp(const struct key_place *place, const char *token, const char *pin,
 	char ret[PIN_STAMP_BYTES]);
 enum pin_past remember_pin(const char *token, const char *stamp);
