@@ -49,13 +49,15 @@ def reference(t, vm):
     status, told = execute(vm, 'adb.reboot', 'port=usb:1-2', 'mode=recovery', KEY, seconds=60)
     if not t.equal('reboot to recovery, on the same port', status, 0):
         t.note(str(told)[:600])
-    # Pulled as soon as some more transfers have gone over.
+    # Pulled as soon as some more transfers have gone over; the file is large, so that this is in its middle on a busy machine too.
+    vm.sh('mkdir -p /var/tmp; head -c 12000000 /dev/zero > /tmp/large')
     many = len(trace(vm, 'b2')) + 12
     pull = ('setsid sh -c \'while [ "$(wc -l < /d/trace/b2)" -lt %d ]; do usleep 1000; done; '
             'provsim ctl --control /run/control "{\\"cmd\\":\\"unplug\\",\\"board\\":\\"b2\\"}"\' > /dev/null 2>&1 < /dev/null &')
     vm.sh(pull % many)
-    status, told = execute(vm, 'adb.push', 'port=usb:1-2', 'file=/tmp/f700001', 'path=/data/local/tmp/again', KEY,
+    status, told = execute(vm, 'adb.push', 'port=usb:1-2', 'file=/tmp/large', 'path=/data/local/tmp/again', KEY,
                            'idle_timeout=20s', seconds=60)
+    vm.sh('rm /tmp/large')
     t.expect('pulled out in the middle of a push', status == 3 and 'device-gone' in json.dumps(told), told)
     t.equal('it is out', devices(vm), ['1-1'])
     stop_sim(vm)
