@@ -38,7 +38,7 @@ int certificates_key_free(struct db *d, const char *run, const char *key, struct
 
 	return r <= 0 ? r
 		      : err_set(e, ERR_CSR_MISMATCH,
-				"the key %.16s has a certificate of unit '%.64s': two units may not have one key (set this one aside, and see how keys are made; scrap the other record if it is the same unit)",
+				"the key %.16s has a certificate of unit '%.64s': two units may not have one key (set this one aside, and see how keys are made; if it is that unit, the recipe has to identify it before its key, or scrap the other record)",
 				key, other);
 }
 

@@ -4,7 +4,6 @@
  */
 #include "daemon/line/config_impl.h"
 
-
 #include "base/util.h"
 
 void config_free_texts(char **list, size_t n)

@@ -338,6 +338,13 @@ class Custody(Base):
         half.s.sendall(b'\0\0')
         self.assertEqual(len(k.client().certify('ca', 'idevid', csr, VALUES)), 2)
 
+    def test_a_key_in_the_file_of_a_certificate_goes_nowhere(self):
+        a = keyd.Authority(self.home)
+        line.write(a.chain, line.read(a.key) + line.read(a.chain))
+        k = self.start('issuers:\n' + a.yaml(['idevid']))
+        _, chain = k.client().certify('ca', 'idevid', keyd.Device(self.home).csr, VALUES)
+        self.assertEqual((chain.count(b'BEGIN CERTIFICATE'), chain.count(b'BEGIN')), (2, 2))
+
     def test_derived_keys_and_signed_records(self):
         master = os.urandom(32).hex()
         path = self.save('master', master + '\n')
@@ -521,6 +528,14 @@ class Tokens(Base):
         signature, _ = k.client().sign_record('log', text)
         keyd.run('openssl', 'pkeyutl', '-verify', '-pubin', '-inkey', public, '-rawin', '-in', self.save('signed', text),
                  '-sigfile', self.save('signature', signature))
+
+    def test_all_that_names_a_key_has_to_fit(self):
+        t, a = self.token()
+        t.import_key(keyd.Authority(self.home, 'second').key, 'other', 'a2')
+        a.key = t.uri('issuer') + ';id=%a2'
+        out = keyd.run(line.binary('provd-keyd'), '--config', self.save('both.yaml', 'profiles: %s\nissuers:\n%s' % (PROFILES, a.yaml(['idevid']))),
+                       '--check', ok=False, env=t.env)
+        self.assertIn('the token has no key', out)
 
     def test_a_key_that_was_made_in_the_token_and_never_left_it(self):
         t = keyd.SoftToken(self.home)

@@ -186,6 +186,41 @@ static const char *const no_keys[] = {"", "00", "0102", "hello", "-----BEGIN PUB
 	/* X25519, which signs nothing */
 	"302a300506032b656e032100de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"};
 
+/* The same key in another form would have another digest, and pass for another key. */
+START_TEST(a_point_has_one_form)
+{
+	static const struct {
+		const char *text, *says;
+	} forms[] = {
+		{"-----BEGIN PUBLIC KEY-----\n"
+		 "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEKZ4vMQKQR7ZspsJmgFcCEoAMAziF\n"
+		 "4vAkKbAgbZf3AU39nFU3JsvGTShQ+DZ34UfxMzb2TPIpnssvblX2cC87Sg==\n"
+		 "-----END PUBLIC KEY-----\n",
+			NULL},
+		{"-----BEGIN PUBLIC KEY-----\n"
+		 "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgACKZ4vMQKQR7ZspsJmgFcCEoAMAziF\n"
+		 "4vAkKbAgbZf3AU0=\n-----END PUBLIC KEY-----\n",
+			"uncompressed point"},
+		{"-----BEGIN PUBLIC KEY-----\n"
+		 "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAGKZ4vMQKQR7ZspsJmgFcCEoAMAziF\n"
+		 "4vAkKbAgbZf3AU39nFU3JsvGTShQ+DZ34UfxMzb2TPIpnssvblX2cC87Sg==\n"
+		 "-----END PUBLIC KEY-----\n",
+			"hybrid form"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		struct x509_key k = {0};
+		struct err why = {0};
+		int r = x509_key_read(forms[i].text, &k, &why);
+
+		ck_assert_int_eq(r < 0, forms[i].says != NULL);
+		if (forms[i].says)
+			ck_assert_msg(strstr(why.msg, forms[i].says) != NULL, "%s", why.msg);
+		x509_key_done(&k);
+	}
+}
+END_TEST
+
 START_TEST(what_is_not_a_key_is_refused)
 {
 	struct x509_key k;
@@ -258,6 +293,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, what_is_not_a_key_is_refused, 0, ARRAY_LEN(no_keys));
 	tcase_add_test(t, a_signature_counts_for_its_message_and_key_alone);
 	tcase_add_loop_test(t, names_are_the_same_in_any_order, 0, ARRAY_LEN(names));
+	tcase_add_test(t, a_point_has_one_form);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -151,10 +151,31 @@ START_TEST(a_key_of_another_unit_is_refused)
 	is_of_unit("c", "u1");
 	OK(taken("c"));
 	ck_assert_int_eq(found_for("c", 2000), 0);
+	/* A run that does not know its unit may be of a clone of one that passed. */
+	OK(db_do(fx.db, &fx.e, "UPDATE units SET state = 'passed' WHERE id = 'u1'"));
+	open_run("d", "A3", NULL);
+	FAILS(ERR_CSR_MISMATCH, taken("d"));
+	TX_FAILS(ERR_CSR_MISMATCH, certificates_deliver(fx.db, "d", FIRST, &fx.e));
+	is_of_unit("d", "u1");
+	OK(taken("d"));
 	/* A board whose first record was scrapped gets a certificate of its own. */
 	OK(db_do(fx.db, &fx.e, "UPDATE units SET state = 'scrapped' WHERE id = 'u1'"));
 	OK(taken("b"));
 	ck_assert_int_eq(found_for("b", 2000), -ERR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(what_an_authority_was_asked_before_a_crash_may_have_been_issued)
+{
+	open_run("a", "A1", NULL);
+	TX(order(FIRST, "a"));
+	OK(db_script(fx.db, "DROP TRIGGER certificates_stay; UPDATE certificates SET serial = NULL",
+		&fx.e));
+	TX(MIN(certificates_settle(fx.db, &fx.e), 0));
+	ck_assert_int_eq(db_has(fx.db, &fx.e,
+				 "SELECT 1 FROM certificates WHERE state = 'void' AND reason LIKE"
+				 " '%it may have been issued, and was never given out'"),
+		1);
 }
 END_TEST
 
@@ -208,6 +229,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, a_certificate_goes_its_way);
 	tcase_add_test(t, a_key_of_another_unit_is_refused);
+	tcase_add_test(t, what_an_authority_was_asked_before_a_crash_may_have_been_issued);
 	tcase_add_test(t, what_a_crash_left_was_never_given_out);
 	tcase_add_loop_test(t, what_is_on_record_stays, 0, ARRAY_LEN(forbidden));
 	tcase_add_test(t, an_order_needs_an_open_run);
