@@ -12,7 +12,7 @@ export function Units({ query }) {
   const list = usePages(`/units?${queryOf({ ...f, limit: 100 })}`, concerns);
 
   return html`
-    <${PageHead} title="Units"><p class="muted">The devices that were made here, newest first.</p><//>
+    <${PageHead} title="Units"><p class="muted">The devices that were made here, newest first. <a href="/recall">Which of them had a part in something</a></p><//>
     <div class="filters">
       <${SelectFilter} name="state" label="State" value=${f.state} options=${Object.keys(UNIT)} />
       <${TextFilter} name="model" label="Model" value=${f.model} />

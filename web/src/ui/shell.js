@@ -16,7 +16,6 @@ const NAV = [
   ['/runs', 'Runs'],
   ['/units', 'Units'],
   ['/quality', 'Quality'],
-  ['/recall', 'Recall'],
   ['/pools', 'Pools'],
   ['/recipes', 'Recipes'],
   ['/ports', 'Ports'],
@@ -51,7 +50,8 @@ function LinkState() {
 }
 
 function Nav({ path }) {
-  const current = (to) => (to === '/' ? path === '/' || path.startsWith('/stations/') : path.startsWith(to));
+  const below = { '/': path === '/' || path.startsWith('/stations/'), '/units': path.startsWith('/units') || path === '/recall' };
+  const current = (to) => below[to] ?? path.startsWith(to);
 
   return html`<nav aria-label="Pages">
     ${NAV.map(
