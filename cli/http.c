@@ -443,3 +443,20 @@ int api_follow(struct ctl *c, const char *path,
 		c->http->base, rc == CURLE_OK ? "the stream ended" : curl_easy_strerror(rc),
 		status);
 }
+
+int api_say(struct ctl *c, const char *path, json_t *body, const char *done)
+{
+	json_t *o = NULL;
+	struct err e;
+	int r = api_post(c, path, body, &o, &e);
+
+	json_decref(body);
+	if (r < 0)
+		return ctl_fail(&e);
+	if (c->json)
+		print_json(o);
+	else
+		puts(done);
+	json_decref(o);
+	return 0;
+}

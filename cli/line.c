@@ -254,11 +254,13 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 	const char *params = NULL;
 	const char *ref = NULL;
 	const char *deadline = NULL;
+	bool golden = false;
 	bool watch = false;
 	const struct option_row rows[] = {{"quantity", &quantity, NULL},
 		{"serials", &serials, NULL}, {"priority", &priority, NULL},
 		{"stations", &stations, NULL}, {"params", &params, NULL}, {"ref", &ref, NULL},
-		{"deadline", &deadline, NULL}, {"watch", NULL, &watch}, {0}};
+		{"deadline", &deadline, NULL}, {"golden", NULL, &golden}, {"watch", NULL, &watch},
+		{0}};
 	char *word;
 	json_t *body;
 	json_t *o = NULL;
@@ -281,6 +283,8 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 		json_object_set_new(body, "serials", split(serials));
 	if (stations)
 		json_object_set_new(body, "stations", split(stations));
+	if (golden)
+		json_object_set_new(body, "kind", json_string("golden"));
 	if (ref)
 		json_object_set_new(body, "external_ref", json_string(ref));
 	if (deadline)
@@ -530,7 +534,7 @@ const struct command commands_line[] = {
 	{"station clear", "ID", "Leave fault or quarantine", station_verb},
 	{"port list", "", "What is plugged; for unbound ports the YAML that binds them", port_list},
 	{"job submit", "RECIPE[@V] --quantity N | --serials A,B [...]",
-		"Order units (--stations --params K=V,.. --priority --ref --deadline --watch)",
+		"Order units (--stations --params K=V,.. --priority --ref --deadline --golden --watch)",
 		job_submit},
 	{"job list", "", "Jobs, the newest first", job_list},
 	{"job show", "ID", "One job as JSON", job_show},

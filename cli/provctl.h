@@ -35,9 +35,9 @@ struct command {
 /* A table ends with a row without a name. */
 extern const struct command commands_line[], commands_records[], commands_run_log[],
 	commands_run_files[], commands_run_report[], commands_recipe[], commands_pools[],
-	commands_stores[], commands_bench[], commands_image[], commands_meta[], commands_recovery[],
-	commands_keys[], commands_recall[], commands_record[], commands_rehearse[],
-	commands_reports[];
+	commands_stores[], commands_bench[], commands_fixtures[], commands_image[], commands_meta[],
+	commands_recovery[], commands_keys[], commands_recall[], commands_record[],
+	commands_rehearse[], commands_reports[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 
@@ -64,6 +64,8 @@ int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e);
 int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
 /* Without an Idempotency-Key: for what answers with a secret, which is not kept. */
 int api_post_once(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
+/* A whole command: posts a body, whose reference it takes, and prints what came of it, or `done`. */
+int api_say(struct ctl *c, const char *path, json_t *body, const char *done);
 int api_delete(struct ctl *c, const char *path, json_t **ret, struct err *e);
 /* The bytes of the answer into a file, which is there only when it is whole and
  * has that digest ("": any). */

@@ -68,23 +68,6 @@ static int read_pools(const char *s, json_t **ret)
 	return 0;
 }
 
-static int say(struct ctl *c, const char *path, json_t *body, const char *done)
-{
-	json_t *o = NULL;
-	struct err e;
-	int r = api_post(c, path, body, &o, &e);
-
-	json_decref(body);
-	if (r < 0)
-		return ctl_fail(&e);
-	if (c->json)
-		print_json(o);
-	else
-		puts(done);
-	json_decref(o);
-	return 0;
-}
-
 static int records_accept(struct ctl *c, int argc, char **argv)
 {
 	const char *reason = NULL;
@@ -97,7 +80,7 @@ static int records_accept(struct ctl *c, int argc, char **argv)
 		return ctl_usage("records accept --reason TEXT [--pools POOL=NEXT,...]");
 	if (pools && read_pools(pools, &named) < 0)
 		return ctl_usage("--pools is POOL=NEXT,POOL=NEXT, not '%s'", pools);
-	return say(c, "/api/v1/records/actions/accept",
+	return api_say(c, "/api/v1/records/actions/accept",
 		json_pack("{s:s, s:o*}", "reason", reason, "pools", named),
 		"accepted: the line goes on with these records");
 }
@@ -110,8 +93,8 @@ static int records_accept_clock(struct ctl *c, int argc, char **argv)
 
 	if (ctl_options(argc, argv, rows, &word, 0) != 0 || !reason)
 		return ctl_usage("records accept-clock --reason TEXT");
-	return say(c, "/api/v1/records/actions/accept-clock", json_pack("{s:s}", "reason", reason),
-		"accepted: the clock of the daemon is right");
+	return api_say(c, "/api/v1/records/actions/accept-clock",
+		json_pack("{s:s}", "reason", reason), "accepted: the clock of the daemon is right");
 }
 
 static int pool_advance(struct ctl *c, int argc, char **argv)
@@ -127,7 +110,7 @@ static int pool_advance(struct ctl *c, int argc, char **argv)
 	_cleanup_(freep) char *id = url_segment(words[0]);
 	_cleanup_(freep) char *path = xasprintf("/api/v1/pools/%s/actions/advance", id);
 
-	return say(c, path, json_pack("{s:I, s:s}", "next", (json_int_t)next, "reason", reason),
+	return api_say(c, path, json_pack("{s:I, s:s}", "next", (json_int_t)next, "reason", reason),
 		"advanced: the numbers before it are not given out");
 }
 
@@ -143,7 +126,7 @@ static int unit_verdict(struct ctl *c, int argc, char **argv, const char *verb, 
 	_cleanup_(freep) char *id = url_segment(word);
 	_cleanup_(freep) char *path = xasprintf("/api/v1/units/%s/actions/%s", id, verb);
 
-	return say(c, path, json_pack("{s:s}", "reason", reason), done);
+	return api_say(c, path, json_pack("{s:s}", "reason", reason), done);
 }
 
 static int unit_release(struct ctl *c, int argc, char **argv)
@@ -190,7 +173,7 @@ static int outbox_retry(struct ctl *c, int argc, char **argv)
 	_cleanup_(freep) char *id = url_segment(word);
 	_cleanup_(freep) char *path = xasprintf("/api/v1/outbox/%s/retry", id);
 
-	return say(c, path, NULL, "it goes out again now");
+	return api_say(c, path, NULL, "it goes out again now");
 }
 
 const struct command commands_recovery[] = {

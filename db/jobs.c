@@ -43,9 +43,9 @@ static bool is_end(const char *state)
 int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, struct err *e)
 {
 	static const char sql[] =
-		"INSERT INTO jobs (id, recipe, version, recipe_sha256, quantity, priority, state,"
+		"INSERT INTO jobs (id, kind, recipe, version, recipe_sha256, quantity, priority, state,"
 		" affinity, params, serial_source, external_ref, deadline, created_by, created_at,"
-		" updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', coalesce(?7, '[]'),"
+		" updated_at) VALUES (?1, coalesce(?14, 'production'), ?2, ?3, ?4, ?5, ?6, 'queued', coalesce(?7, '[]'),"
 		" coalesce(?8, '{}'), coalesce(?9, '{}'), ?10, nullif(?11, 0), ?12, ?13, ?13)";
 
 	if (j->serials && json_array_size(j->serials) != (size_t)j->quantity)
@@ -54,7 +54,7 @@ int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, 
 
 	int r = db_run(tx, e, sql, j->id, j->recipe, j->version, j->recipe_sha256, j->quantity,
 		j->priority, j->affinity, j->params, j->serial_source, j->external_ref,
-		j->deadline_ms, j->created_by, wall_ms());
+		j->deadline_ms, j->created_by, wall_ms(), j->kind);
 
 	if (r < 0)
 		return r;
@@ -63,21 +63,21 @@ int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, 
 	if (r < 0)
 		return r;
 	return db_event(tx, "job-created", NULL, j->id, NULL, NULL,
-		json_pack("{s:s, s:I, s:I, s:s}", "recipe", j->recipe, "version",
-			(json_int_t)j->version, "quantity", (json_int_t)j->quantity, "by",
-			j->created_by),
+		json_pack("{s:s, s:s, s:I, s:I, s:s}", "kind", j->kind ? j->kind : "production",
+			"recipe", j->recipe, "version", (json_int_t)j->version, "quantity",
+			(json_int_t)j->quantity, "by", j->created_by),
 		e);
 }
 
-#define STRUCT_COLUMNS                                                                    \
-	"id, recipe, version, recipe_sha256, state, quantity, passed, revision, params, " \
+#define STRUCT_COLUMNS                                                                          \
+	"id, kind, recipe, version, recipe_sha256, state, quantity, passed, revision, params, " \
 	"serial_source, external_ref"
 
-static const struct column struct_columns[] = {COL(struct job, id), COL(struct job, recipe),
-	COL(struct job, version), COL(struct job, recipe_sha256), COL(struct job, state),
-	COL(struct job, quantity), COL(struct job, passed), COL(struct job, revision),
-	COL(struct job, params), COL(struct job, serial_source), COL(struct job, external_ref),
-	{0}};
+static const struct column struct_columns[] = {COL(struct job, id), COL(struct job, kind),
+	COL(struct job, recipe), COL(struct job, version), COL(struct job, recipe_sha256),
+	COL(struct job, state), COL(struct job, quantity), COL(struct job, passed),
+	COL(struct job, revision), COL(struct job, params), COL(struct job, serial_source),
+	COL(struct job, external_ref), {0}};
 
 /* Sets the state and writes its event. finished_at marks an end. */
 static int put_state(
@@ -98,19 +98,20 @@ static int put_state(
 	return db_event(tx, "job-changed", NULL, id, NULL, NULL, data, e);
 }
 
-int jobs_claim(struct db *tx, const char *station, struct job *ret, struct err *e)
+int jobs_claim(struct db *tx, const char *station, const char *kind, struct job *ret, struct err *e)
 {
 	SELECT(next,
 		"SELECT " STRUCT_COLUMNS " FROM jobs WHERE state IN ('queued', 'running')"
+		" AND (?2 IS NULL OR kind = ?2)"
 		" AND (affinity = '[]' OR EXISTS (SELECT 1 FROM json_each(affinity)"
-		" WHERE json_each.value = ?))"
+		" WHERE json_each.value = ?1))"
 		" AND passed + (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "
 		"jobs.id"
-		" AND runs.state = 'open' AND runs.kind = 'production') < quantity"
+		" AND runs.state = 'open' AND runs.kind = jobs.kind) < quantity"
 		" ORDER BY priority DESC, deadline IS NULL, deadline, created_at, id LIMIT 1",
 		struct_columns);
 	struct job j = {0};
-	int r = select_one(tx, e, &next, &j, station);
+	int r = select_one(tx, e, &next, &j, station, kind);
 
 	if (r < 0)
 		return r;
@@ -251,14 +252,14 @@ int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 	return MIN(r, 0);
 }
 
-#define COLUMNS                                                                                \
-	"created_at, id, recipe, version, recipe_sha256, quantity, priority, state, affinity," \
-	" params, serial_source, external_ref, deadline, passed, failed, errors, aborted,"     \
-	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "   \
-	"jobs.id AND runs.state ="                                                             \
+#define COLUMNS                                                                                      \
+	"created_at, id, kind, recipe, version, recipe_sha256, quantity, priority, state, affinity," \
+	" params, serial_source, external_ref, deadline, passed, failed, errors, aborted,"           \
+	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "         \
+	"jobs.id AND runs.state ="                                                                   \
 	" 'open') AS open, created_by, updated_at, finished_at, revision"
 
-static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT},
+static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}, {"kind", AS_TEXT},
 	{"recipe", AS_TEXT}, {"version", AS_INT}, {"recipe_sha256", AS_TEXT}, {"quantity", AS_INT},
 	{"priority", AS_INT}, {"state", AS_TEXT}, {"affinity", AS_JSON}, {"params", AS_JSON},
 	{"serial_source", AS_JSON}, {"external_ref", AS_TEXT}, {"deadline", AS_TIME},

@@ -19,6 +19,7 @@
 
 struct job_new {
 	const char *id;
+	const char *kind; /* NULL: "production"; "golden": of golden units, which count nowhere */
 	const char *recipe;
 	int64_t version;
 	const char *recipe_sha256;
@@ -35,6 +36,7 @@ struct job_new {
 
 struct job {
 	char id[DB_ID_SIZE];
+	char kind[16];
 	char recipe[DB_ID_SIZE];
 	int64_t version;
 	char recipe_sha256[SHA256_HEX];
@@ -50,8 +52,9 @@ void job_done(struct job *j);
 int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, struct err *e);
 /* The job that the station works on next, by priority, deadline and age: open, meant for this
  * station, and with units missing beyond those that other stations work on. -ERR_NOT_FOUND if
- * there is none. Makes it running. */
-int jobs_claim(struct db *tx, const char *station, struct job *ret, struct err *e);
+ * there is none. Makes it running. kind: that alone, NULL any. */
+int jobs_claim(
+	struct db *tx, const char *station, const char *kind, struct job *ret, struct err *e);
 /* What a person or the MES wants. revision: what they saw, 0: any (-ERR_PRECONDITION);
  * -ERR_CONFLICT where the diagram has no such arrow. */
 int jobs_set_state(struct db *tx, const char *id, const char *state, int64_t revision,

@@ -231,7 +231,7 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	if (r < 0)
 		return r;
 
-	bool counts = f.job[0] && !strcmp(kind, "production");
+	bool counts = f.job[0] && strcmp(kind, "debug") != 0;
 
 	r = chain(tx, end->run, hash, e);
 	if (r == 0)

@@ -68,6 +68,28 @@ int units_identify(struct db *tx, const char *run, const char *chip_id, const ch
 		json_pack("{s:s, s:s}", "unit", id, "chip_id", chip_id), e);
 }
 
+int units_recognise(
+	struct db *tx, const char *run, const char *serial, const char *model, struct err *e)
+{
+	static const char find[] = "SELECT id FROM units WHERE serial = ?";
+	static const char link[] = "UPDATE runs SET unit_id = ?, serial = ? WHERE id = ?";
+	struct run_facts f;
+	char id[DB_ID_SIZE] = "";
+	int r = run_facts(tx, run, &f, e);
+
+	if (r == 0)
+		r = db_text(tx, e, id, sizeof id, find, serial);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return units_identify(tx, run, serial, model, id, e);
+	if (f.unit[0] && strcmp(f.unit, id) != 0)
+		return err_set(e, ERR_WRONG_DEVICE,
+			"unit %s was expected by its serial number, chip %s is here", serial,
+			f.chip);
+	return db_do(tx, e, link, id, serial, run);
+}
+
 int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
 	const char *by, struct err *e)
 {

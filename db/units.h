@@ -11,6 +11,11 @@
  * another chip already: -ERR_WRONG_DEVICE. */
 int units_identify(struct db *tx, const char *run, const char *chip_id, const char *model,
 	char ret_id[DB_ID_SIZE], struct err *e);
+/* Links an open run of a golden unit to the unit with that serial number, which stays as it is in the
+ * ledger; one that was not made here is known by it from now on as by a chip id. A run that knows another
+ * unit already: -ERR_WRONG_DEVICE. */
+int units_recognise(
+	struct db *tx, const char *run, const char *serial, const char *model, struct err *e);
 /* A person's word: releases a unit that has not passed ("failed"; -ERR_CONFLICT for one that has), or
  * scraps one. by and reason go into the event. What is open in the journal of a unit that is released
  * (db/journal.h) is void: the next run may act. Of a scrapped one it stays open, so that nothing acts

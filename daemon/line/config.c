@@ -42,6 +42,7 @@ struct config *config_unref(struct config *c)
 	free(c->file);
 	keyd_config_done(&c->keys);
 	form_done(records_rows, &c->records);
+	config_interlocks_done(&c->interlocks);
 	free(c->printer);
 	free(c->secret);
 	free(c->station);
@@ -231,6 +232,8 @@ const struct form_row config_rows[] = {
 		.doc = "NAME: a mapping of key and pin. Tokens in which keys of units are made (key.generate, in: token)."},
 	{"records", FORM_OWN, .read = config_read_records, .rows = records_rows,
 		.doc = "When the records of runs get a checkpoint, who signs it, and who is told."},
+	{"interlocks", FORM_OWN, .read = config_read_interlocks, .rows = interlocks_rows,
+		.doc = "What keeps a station from taking one more unit although nothing is broken yet: a mapping of golden, contacts, calibration and yield."},
 	{"services", FORM_OWN, .read = config_read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
 	{"printers", FORM_OWN, .read = config_read_printers, .each = printer_rows,
@@ -268,6 +271,8 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 		c->listen_host = xstrdup("127.0.0.1");
 	if (!c->records.every_runs)
 		config_records_defaults(c, m);
+	if (!c->interlocks.release_max_us)
+		config_interlocks_defaults(c, m);
 	check_listen(c, m);
 	config_check_services(c, m);
 	check_keyd(c, m);

@@ -40,6 +40,7 @@ struct port_config {
 struct station_config {
 	char *id;
 	char *title;
+	char *fixture; /* what it is made of: wear and calibration go with it; never NULL */
 	uint64_t settle_us;
 	unsigned quarantine_after; /* failures of one step in a row; 0: never */
 	int start;		   /* as written: 0 plug, 1 manual */
@@ -83,6 +84,42 @@ struct records_config {
 	int64_t every_runs;   /* after so many runs, */
 	uint64_t every_us;    /* or so much time with a run in it */
 	char *service, *path; /* name in `services`, and the path below it; NULL: nobody is told */
+};
+
+enum interlock_policy { INTERLOCK_WARNS, INTERLOCK_BLOCKS };
+
+/* What keeps a station from taking one more unit (daemon/line/interlock.h). */
+struct golden_config {
+	uint64_t every_us; /* 0: off */
+	uint64_t warn_us;  /* so long before it is due */
+	char **units;	   /* serial numbers and chip ids of golden units, NULL-terminated */
+	enum interlock_policy policy;
+};
+
+struct contacts_config {
+	int64_t limit; /* 0: off */
+	int64_t warn;  /* so many before it is due */
+	enum interlock_policy policy;
+};
+
+struct calibration_config {
+	bool on;
+	uint64_t warn_us;
+	enum interlock_policy policy;
+};
+
+struct yield_config {
+	int64_t below; /* percent; 0: off */
+	int64_t runs;  /* of so many of the newest ones */
+	enum interlock_policy policy;
+};
+
+struct interlocks_config {
+	struct golden_config golden;
+	struct contacts_config contacts;
+	struct calibration_config calibration;
+	struct yield_config yield;
+	uint64_t release_max_us; /* the longest time that a person may release one for */
 };
 
 /* The persons who may approve a recipe. */
@@ -141,6 +178,7 @@ struct config {
 	struct printer_config *printer;
 	size_t printers;
 	struct records_config records;
+	struct interlocks_config interlocks;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -151,7 +189,7 @@ struct config {
 /* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of `records` (base/form.h): the
  * manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[];
+	printer_rows[], records_rows[], interlocks_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);

@@ -214,6 +214,9 @@ const struct form_row station_rows[] = {
 		FORM_AT(struct station_config, id)},
 	{"title", FORM_TEXT, .def = "", .doc = "What people call it.",
 		FORM_AT(struct station_config, title)},
+	{"fixture", FORM_TEXT, .low = 1, .high = CONFIG_ID_MAX,
+		.doc = "The fixture that it is made of, which may move to another station with its wear and its calibration; by default named as the station.",
+		FORM_AT(struct station_config, fixture)},
 	{"settle", FORM_DURATION, .doc = "As above, for this station.",
 		FORM_AT(struct station_config, settle_us)},
 	{"quarantine_after", FORM_INT, .low = 0, .high = 1000, .doc = "As above, for this station.",
@@ -241,6 +244,18 @@ static bool has_path(const struct station_config *s)
 	return false;
 }
 
+/* One piece of hardware is in one place. */
+static void check_fixture(const struct config *c, const struct station_config *s,
+	const char *pointer, struct mistakes *m)
+{
+	for (size_t i = 0; i < c->stations; i++)
+		if (!strcmp(c->station[i].fixture, s->fixture) &&
+			strcmp(c->station[i].id, s->id) != 0)
+			mistakes_add(m, pointer,
+				"stations '%s' and '%s' both have the fixture '%s'",
+				c->station[i].id, s->id, s->fixture);
+}
+
 static void load_station(struct config *c, const json_t *o, const char *pointer, struct mistakes *m)
 {
 	struct station_config s = {
@@ -258,6 +273,11 @@ static void load_station(struct config *c, const json_t *o, const char *pointer,
 		mistakes_add(m, pointer, "station '%s' is defined twice", s.id);
 	if (!s.id)
 		s.id = xstrdup("");
+	if (!s.fixture)
+		s.fixture = xstrdup(s.id);
+	else if (!config_is_name(s.fixture))
+		mistakes_add(m, pointer, "'fixture' is no name: letters, digits, - _ and .");
+	check_fixture(c, &s, pointer, m);
 	if (s.ports == 0)
 		mistakes_add(m, pointer, "station '%s' has no 'ports'", s.id);
 	/* Nothing shows when a unit is put on fixed ports alone: a person or the MES says so. */
@@ -409,9 +429,9 @@ const struct port_config *config_port_row(const struct config_port *p)
 
 bool station_config_equal(const struct station_config *a, const struct station_config *b)
 {
-	if (!same(a->id, b->id) || !same(a->title, b->title) || a->settle_us != b->settle_us ||
-		a->quarantine_after != b->quarantine_after || a->manual != b->manual ||
-		a->ports != b->ports)
+	if (!same(a->id, b->id) || !same(a->title, b->title) || !same(a->fixture, b->fixture) ||
+		a->settle_us != b->settle_us || a->quarantine_after != b->quarantine_after ||
+		a->manual != b->manual || a->ports != b->ports)
 		return false;
 	for (size_t i = 0; i < a->ports; i++)
 		if (!port_equal(&a->port[i], &b->port[i]))

@@ -35,7 +35,6 @@ struct fleet {
 	uint64_t rescan_us;
 
 	struct line_services services; /* what the stations see of all this */
-	struct readers *readers;
 	struct store *store;
 	struct confine *confine;
 	struct outputs_sweep *sweep;
@@ -225,7 +224,7 @@ static int open_records(struct fleet *f, struct err *e)
 		return r;
 	f->services.store = f->store;
 	f->services.writer = records_writer(f->services.records);
-	f->readers = readers_new(records_path(f->services.records));
+	f->services.readers = readers_new(records_path(f->services.records));
 	f->sweep = outputs_sweep_new(store_output(f->store));
 	return 0;
 }
@@ -368,6 +367,7 @@ void fleet_reload(struct fleet *f, struct config *c)
 	mutex_unlock(&f->lock);
 	confine_apply(f->confine, c, store_artifacts(f->store));
 	apply_config(f);
+	fleet_interlocks_changed(f);
 	config_unref(old);
 	records_check(f->services.records);
 }
@@ -399,7 +399,7 @@ struct fleet *fleet_free(struct fleet *f)
 		hotplug_free(f->source[i]);
 	outbox_free(f->outbox);
 	notary_free(f->notary);
-	readers_free(f->readers);
+	readers_free(f->services.readers);
 	keys_free(f->services.keys);
 	records_free(f->services.records);
 	holds_free(f->services.holds);
@@ -513,7 +513,7 @@ struct writer *fleet_writer(struct fleet *f)
 
 struct readers *fleet_readers(struct fleet *f)
 {
-	return f->readers;
+	return f->services.readers;
 }
 
 struct records *fleet_records(struct fleet *f)
@@ -551,6 +551,14 @@ void fleet_wake_stations(struct fleet *f)
 	mutex_lock(&f->lock);
 	for (size_t i = 0; i < f->stations; i++)
 		station_wake(f->station[i]);
+	mutex_unlock(&f->lock);
+}
+
+void fleet_interlocks_changed(struct fleet *f)
+{
+	mutex_lock(&f->lock);
+	for (size_t i = 0; i < f->stations; i++)
+		station_interlocks_stale(f->station[i]);
 	mutex_unlock(&f->lock);
 }
 

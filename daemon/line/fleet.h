@@ -50,6 +50,8 @@ struct orders *fleet_orders(struct fleet *f);
 const char *fleet_db_path(struct fleet *f);
 const struct store *fleet_store(struct fleet *f);
 void fleet_wake_stations(struct fleet *f);
+/* A person said something that the interlocks look at. Any thread. */
+void fleet_interlocks_changed(struct fleet *f);
 void fleet_abort_job(struct fleet *f, const char *job_id);
 /* Services that were away are asked again now (daemon/line/outbox.h). */
 void fleet_poke_outbox(struct fleet *f);

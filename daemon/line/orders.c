@@ -16,8 +16,12 @@ struct orders {
 	struct recipe *cache[CACHE_SIZE]; /* the newest first */
 };
 
+enum order_kind { ORDER_PRODUCTION, ORDER_GOLDEN };
+static const char *const order_kinds[] = {"production", "golden", NULL};
+
 struct job_order {
 	char id[UUID_SIZE];
+	enum order_kind kind;
 	struct recipe *recipe;
 	int64_t quantity, priority, deadline_ms;
 	json_t *affinity, *params, *serials, *source;
@@ -138,10 +142,10 @@ int station_fits(const struct station_config *s, const struct recipe *r, struct 
 }
 
 int orders_take(struct orders *orders, struct db *tx, const struct station_config *station,
-	struct job_claim *ret, struct err *e)
+	bool only_golden, struct job_claim *ret, struct err *e)
 {
 	struct job job = {0};
-	int r = jobs_claim(tx, station->id, &job, e);
+	int r = jobs_claim(tx, station->id, only_golden ? "golden" : NULL, &job, e);
 
 	if (r < 0)
 		return r;
@@ -150,6 +154,7 @@ int orders_take(struct orders *orders, struct db *tx, const struct station_confi
 		r = station_fits(station, ret->recipe, e);
 	if (r == 0) {
 		snprintf(ret->job_id, sizeof ret->job_id, "%s", job.id);
+		ret->golden = !strcmp(job.kind, "golden");
 		ret->params = json_incref(job.params);
 		snprintf(ret->external_ref, sizeof ret->external_ref, "%s", job.external_ref);
 	} else {
@@ -181,6 +186,7 @@ struct order_form {
 	const json_t *recipe, *serials, *stations, *params;
 	int64_t quantity, priority, deadline_ms;
 	char *external_ref;
+	enum order_kind kind;
 };
 
 struct recipe_form {
@@ -201,6 +207,9 @@ const struct form_row order_rows[] = {
 	{"recipe", FORM_ANY, .required = true, .schema = "{\"type\":\"string\"}",
 		.rows = recipe_ref_rows, .doc = "NAME, NAME@VERSION, or an object.",
 		FORM_AT(struct order_form, recipe)},
+	{"kind", FORM_CHOICE, .choices = order_kinds, .def = "production",
+		.doc = "golden: of units that are known to be good, to see whether the station is; their runs count in no yield.",
+		FORM_AT(struct order_form, kind)},
 	{"quantity", FORM_INT, .low = 1, .high = ORDER_QUANTITY_MAX,
 		.doc = "Units; needed where the serials do not come from the job.",
 		FORM_AT(struct order_form, quantity)},
@@ -366,6 +375,28 @@ static void order_stations(
 		mistakes_add(m, "/recipe", "no station fits: %s", e.msg);
 }
 
+/* A golden unit comes again every shift: nothing may be used up by it, or done to it for good. */
+static void order_golden(const struct recipe *r, struct mistakes *m)
+{
+	if (r->serial_source == SERIAL_POOL || r->serial_source == SERIAL_JOB)
+		mistakes_add(m, "/kind",
+			"recipe %s gives each unit a new serial number, a golden unit keeps its own: order a recipe that takes none, or scans it",
+			r->name);
+	for (int phase = PHASE_SETUP; phase <= PHASE_TEARDOWN; phase++) {
+		for (size_t i = 0; i < r->steps[phase]; i++) {
+			const struct recipe_step *s = &r->step[phase][i];
+			/* It gives the number that was scanned: the unit's own. */
+			const bool own = !strcmp(s->action->name, "unit.serial");
+
+			if (s->action->flags & ACTION_IRREVERSIBLE ||
+				(s->action->flags & ACTION_GIVES_VALUES && !own))
+				mistakes_add(m, "/kind",
+					"step '%s' of recipe %s (%s) uses something up or cannot be undone: golden units need a recipe without it",
+					s->id, r->name, s->action->name);
+		}
+	}
+}
+
 static void order_params(struct job_order *o, const json_t *params, struct mistakes *m)
 {
 	struct err e;
@@ -389,6 +420,9 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
 	order_quantity(o, &f, body, m);
 	order_stations(o, config, f.stations, m);
 	order_params(o, f.params, m);
+	if (f.kind == ORDER_GOLDEN && o->recipe)
+		order_golden(o->recipe, m);
+	o->kind = f.kind;
 	o->priority = f.priority;
 	o->deadline_ms = f.deadline_ms;
 	o->external_ref = steal_ptr(&f.external_ref);
@@ -404,6 +438,7 @@ int job_order_apply(
 {
 	const struct job_new n = {
 		.id = o->id,
+		.kind = order_kinds[o->kind],
 		.recipe = o->recipe->name,
 		.version = o->recipe->version,
 		.recipe_sha256 = o->recipe->sha256,

@@ -21,6 +21,7 @@ struct orders;
 /* What a run needs to know of its job; owned by its holder. */
 struct job_claim {
 	char job_id[UUID_SIZE];
+	bool golden;	       /* of golden units: it counts nowhere */
 	struct recipe *recipe; /* NULL: no claim */
 	json_t *params;
 	char external_ref[JOB_REF_SIZE];
@@ -31,10 +32,11 @@ void job_claim_done(struct job_claim *c);
 struct orders *orders_new(void);
 struct orders *orders_free(struct orders *orders);
 
-/* In the writer's transaction: the next job for the station, with its recipe. -ERR_NOT_FOUND if
+/* In the writer's transaction: the next job for the station, with its recipe; only_golden: of those for
+ * golden units alone. -ERR_NOT_FOUND if
  * there is none, -ERR_PORT_UNBOUND if the station cannot run it. */
 int orders_take(struct orders *orders, struct db *tx, const struct station_config *station,
-	struct job_claim *ret, struct err *e);
+	bool only_golden, struct job_claim *ret, struct err *e);
 /* A stored version, parsed; version 0: the newest approved. *ret_state (may be NULL): draft,
  * approved, retired. */
 int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t version,

@@ -2,6 +2,7 @@
 #include "daemon/line/recorder.h"
 
 #include "base/util.h"
+#include "daemon/line/interlock.h"
 #include "daemon/line/records.h"
 #include "daemon/line/run_log.h"
 #include "daemon/line/serial_policy.h"
@@ -94,14 +95,37 @@ int recorder_artifact_name(
 
 struct open_note {
 	struct recorder *r;
+	const struct config *config;
 	const struct station_row *row;
 };
+
+/* The next job for the station; where an interlock blocks it, one for golden units, or none. */
+static int take_job(const struct open_note *n, struct db *tx, struct err *e)
+{
+	const struct interlocks_config *c = &n->config->interlocks;
+	struct recorder *r = n->r;
+	struct fixture_facts facts;
+	struct interlocks judged;
+	struct err why;
+	int ret = fixtures_facts(
+		tx, r->station->fixture, r->station->id, interlocks_recent(c), &facts, e);
+	bool blocked;
+
+	if (ret < 0)
+		return ret;
+	interlocks_judge(c, &facts, wall_ms(), &judged);
+	blocked = interlocks_check(&judged, &why) < 0;
+	ret = orders_take(r->line->orders, tx, r->station, blocked, &r->claim, e);
+	if (blocked && ret == -ERR_NOT_FOUND)
+		return err_set(e, why.code, "%s", why.msg);
+	return ret < 0 ? ret : fixtures_contact(tx, r->station->fixture, e);
+}
 
 static int apply_open(struct db *tx, void *data, struct err *e)
 {
 	const struct open_note *n = data;
 	struct recorder *r = n->r;
-	int ret = orders_take(r->line->orders, tx, r->station, &r->claim, e);
+	int ret = take_job(n, tx, e);
 
 	if (ret == 0)
 		ret = serial_policy_check(r->claim.recipe, tx, records_wall(r->line->records), e);
@@ -110,8 +134,10 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 	r->firmware = firmware_of(&r->claim);
 	read_names(r, tx);
 
-	const struct run_new run = {
-		.id = r->run_id, .station = r->station->id, .attached_ms = wall_ms()};
+	const struct run_new run = {.id = r->run_id,
+		.station = r->station->id,
+		.kind = r->claim.golden ? "golden" : NULL,
+		.attached_ms = wall_ms()};
 	const struct run_start s = {
 		.run = r->run_id,
 		.job = r->claim.job_id,
@@ -143,7 +169,8 @@ int recorder_open(const struct line_services *line, const struct station_config 
 	const struct station_row *row, struct recorder **ret, struct err *e)
 {
 	struct recorder *r = xcalloc(1, sizeof *r);
-	struct open_note n = {r, row};
+	struct open_note n = {.r = r, .row = row};
+	struct config *c;
 	int err;
 
 	r->line = line;
@@ -153,8 +180,11 @@ int recorder_open(const struct line_services *line, const struct station_config 
 	err = holds_check(line->holds, HOLD_STOPS_RUNS, e);
 	if (err == 0)
 		err = disk_check(records_disk(line->records), 0, e);
+	c = line->config(line->line);
+	n.config = c;
 	if (err == 0)
 		err = do_write(r, apply_open, &n, e);
+	config_unref(c);
 	if (err < 0) {
 		recorder_free(r);
 		return err;
@@ -433,6 +463,7 @@ struct runner_sink recorder_sink(struct recorder *r)
 
 struct close_note {
 	struct recorder *r;
+	const struct config *config;
 	const struct run_result *res;
 	const struct station_row *row;
 };
@@ -441,6 +472,7 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 {
 	const struct close_note *n = data;
 	const struct run_result *res = n->res;
+	const struct golden_config *golden = &n->config->interlocks.golden;
 	const int64_t took_ms = (int64_t)((now_us() - n->r->begun_us) / US_PER_MS);
 	const struct run_end end = {
 		.run = n->r->run_id,
@@ -458,17 +490,23 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 
 	if (ret == 0)
 		ret = stations_put(tx, n->r->station->id, n->row, e);
-	return ret < 0 ? ret : runs_finish(tx, &end, e);
+	if (ret == 0)
+		ret = runs_finish(tx, &end, e);
+	if (ret == 0 && n->r->claim.golden && golden->every_us)
+		ret = fixtures_golden(tx, n->r->station->fixture, n->r->run_id, golden->units, e);
+	return ret;
 }
 
 int recorder_close(struct recorder *r, const struct run_result *res, const struct station_row *row,
 	struct err *e)
 {
-	struct close_note n = {r, res, row};
+	struct config *c = r->line->config(r->line->line);
+	struct close_note n = {r, c, res, row};
 	int ret;
 
 	run_log_end(r->log);
 	ret = do_write(r, apply_close, &n, e);
+	config_unref(c);
 
 	flushed(r, ret == 0);
 	return ret;
@@ -494,7 +532,14 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 	int r = serial_policy_source(n->r->claim.recipe, n->kind, n->value,
 		records_wall(n->r->line->records), &clock, &s, e);
 
-	return r < 0 ? r : ledger_reserve(tx, n->r->run_id, &s, n->out, e);
+	if (r < 0)
+		return r;
+	/* A golden unit keeps its number, and passes with it again and again. */
+	if (n->r->claim.golden) {
+		snprintf(n->out, sizeof n->out, "%s", n->value);
+		return units_recognise(tx, n->r->run_id, n->value, n->r->claim.recipe->model, e);
+	}
+	return ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }
 
 int recorder_serial(struct recorder *r, const char *kind, const char *value,

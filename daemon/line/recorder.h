@@ -15,7 +15,7 @@ struct line_services;
 struct recorder;
 
 /* Takes the next job for the station and opens its run, in one durable transaction with the row of
- * the station. -ERR_NOT_FOUND: there is no job. -ERR_CLOCK, -ERR_DISK_FULL, -ERR_RECORDS_HELD,
+ * the station. -ERR_NOT_FOUND: there is no job. -ERR_INTERLOCK: none that an interlock lets begin. -ERR_CLOCK, -ERR_DISK_FULL, -ERR_RECORDS_HELD,
  * -ERR_RECORDS_DAMAGED: the line is held (daemon/line/holds.h), nothing was begun. The claim
  * belongs to the recorder. The services outlive it. */
 int recorder_open(const struct line_services *line, const struct station_config *station,

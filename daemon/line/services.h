@@ -17,6 +17,7 @@ struct holds;
 struct image_cache;
 struct keys;
 struct orders;
+struct readers;
 struct records;
 struct store;
 struct writer;
@@ -24,6 +25,7 @@ struct writer;
 struct line_services {
 	struct records *records; /* the room on the disk, the wall clock */
 	struct writer *writer;
+	struct readers *readers;
 	struct holds *holds;
 	struct feed *feed;
 	struct orders *orders;

@@ -81,6 +81,7 @@ int station_new(const struct line_services *line, struct config *config,
 	s->cfg = cfg;
 	s->since_ms = wall_ms();
 	s->tick_us = now_us();
+	s->interlocks_stale = true;
 	s->cancel.fd = -1;
 	mutex_init(&s->lock);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -125,6 +126,7 @@ struct station *station_free(struct station *s)
 		close(s->wake_fd);
 	json_decref(s->prompt.choices);
 	free(s->prompt.pattern);
+	json_decref(s->interlocks_view);
 	mutex_done(&s->lock);
 	config_unref(s->config);
 	free(s);

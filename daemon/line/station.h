@@ -82,6 +82,8 @@ int station_command(struct station *s, enum station_command c, const char *by, s
 int station_answer(struct station *s, const char *prompt_id, const char *answer, const char *by,
 	struct err *e);
 /* Any thread: jobs have changed, look again. */
+/* What its interlocks look at has changed. Any thread. */
+void station_interlocks_stale(struct station *s);
 void station_wake(struct station *s);
 /* Any thread: aborts the run if it belongs to that job. */
 void station_abort_job(struct station *s, const char *job_id);

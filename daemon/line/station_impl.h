@@ -8,6 +8,7 @@
 #include "base/mailbox.h"
 #include "base/thread.h"
 #include "base/timefmt.h"
+#include "daemon/line/interlock.h"
 #include "daemon/line/orders.h"
 #include "daemon/line/recorder.h"
 #include "daemon/line/station.h"
@@ -87,6 +88,7 @@ struct station {
 	struct prompt_view prompt;
 	unsigned today[OUTCOME_SKIPPED];
 	int64_t today_day;
+	json_t *interlocks_view; /* interlocks_json() */
 	uint64_t revision;
 	bool run_uses[STATION_PORTS_MAX]; /* ports whose absence ends the run */
 
@@ -94,6 +96,7 @@ struct station {
 	int stop; /* 1: at a step boundary, 2: at once */
 	uint64_t tick_us;
 	bool ended;
+	bool interlocks_stale;
 
 	struct cancel cancel; /* of the run */
 	int wake_fd;	      /* eventfd: something for the worker */
@@ -104,6 +107,10 @@ struct station {
 	struct kept *kept[STATION_PORTS_MAX]; /* for each port, from run to run; or NULL */
 	struct station_row row; /* as it is on disk, except what the open run will change */
 	bool held;		/* no run could begin because the line is held */
+	struct fixture_facts facts;
+	struct interlocks interlocks;
+	bool interlocks_known;		  /* judged once since the start */
+	uint64_t interlocks_look_us;	  /* when they are judged again at the latest */
 	char disable_asked_by[WHO_BYTES]; /* during the run; "": nobody */
 	struct run_result closing;
 	struct recorder *rec;	   /* of the open run; NULL: none */
@@ -123,6 +130,9 @@ int64_t station_day_began_ms(void);
 void station_recall_counts(struct station *s, const struct station_counts *c);
 /* Counts a finished run, at local day boundaries from zero. */
 void station_count(struct station *s, enum outcome o);
+
+/* Reads what the interlocks look at where that has changed, and judges them where it is time. Worker. */
+void station_interlocks_look(struct station *s);
 
 void *worker_main(void *arg);
 /* Carries out the open run; fills res. */

@@ -141,16 +141,17 @@ json_t *station_json(struct station *s)
 	mutex_lock(&s->lock);
 	roll_day(s);
 	o = json_pack(
-		"{s:s, s:s, s:s, s:o, s:s*, s:s*, s:o, s:o, s:o, s:{s:i, s:i, s:i, s:i}, s:o, "
-		"s:b, s:I}",
-		"id", s->cfg->id, "title", s->cfg->title, "state", station_state_str(s->state),
-		"since", time_json(s->since_ms), "code",
+		"{s:s, s:s, s:s, s:s, s:o, s:s*, s:s*, s:o, s:o, s:o, s:{s:i, s:i, s:i, s:i}, "
+		"s:o, s:o, s:b, s:I}",
+		"id", s->cfg->id, "title", s->cfg->title, "fixture", s->cfg->fixture, "state",
+		station_state_str(s->state), "since", time_json(s->since_ms), "code",
 		s->message_code != ERR_NONE ? err_code_str(s->message_code) : NULL, "message",
 		s->message[0] ? s->message : NULL, "run", run_json(s), "prompt", prompt_json(s),
 		"last", last_json(s), "today", "passed", (int)s->today[OUTCOME_PASSED], "failed",
 		(int)s->today[OUTCOME_FAILED], "error", (int)s->today[OUTCOME_ERROR], "aborted",
-		(int)s->today[OUTCOME_ABORTED], "ports", ports_json(s), "manual", s->cfg->manual,
-		"revision", (json_int_t)s->revision);
+		(int)s->today[OUTCOME_ABORTED], "ports", ports_json(s), "interlocks",
+		s->interlocks_view ? json_deep_copy(s->interlocks_view) : json_array(), "manual",
+		s->cfg->manual, "revision", (json_int_t)s->revision);
 	mutex_unlock(&s->lock);
 	return o;
 }

@@ -103,8 +103,8 @@ static bool stopping(const struct station *s)
 /* What ends without this station: the code that ends it wakes the stations. */
 static bool is_held(int r)
 {
-	return r == -ERR_RECORDS_HELD || r == -ERR_RECORDS_DAMAGED || r == -ERR_DISK_FULL ||
-	       r == -ERR_CLOCK;
+	return r == -ERR_INTERLOCK || r == -ERR_RECORDS_HELD || r == -ERR_RECORDS_DAMAGED ||
+	       r == -ERR_DISK_FULL || r == -ERR_CLOCK;
 }
 
 static void open_run(struct station *s)
@@ -184,6 +184,7 @@ static bool close_run(struct station *s, const struct run_result *res)
 	note_last(s, res);
 	station_count(s, res->outcome);
 	s->rec = recorder_free(s->rec);
+	__atomic_store_n(&s->interlocks_stale, true, __ATOMIC_SEQ_CST);
 	/* The place that this unit held in its job is free again: another station may take it. */
 	if (res->outcome != OUTCOME_PASSED)
 		s->line->wake(s->line->line);
@@ -521,7 +522,8 @@ static uint64_t next_look_us(struct station *s)
 static void sleep_until_needed(struct station *s)
 {
 	const bool retry = station_state(s) == STATION_READY && s->held;
-	const uint64_t until = retry ? now_us() + HELD_RETRY_US : next_look_us(s);
+	const uint64_t until =
+		MIN(retry ? now_us() + HELD_RETRY_US : next_look_us(s), s->interlocks_look_us);
 	eventfd_t v;
 	struct err e;
 
@@ -597,6 +599,7 @@ void *worker_main(void *arg)
 		read_letters(s);
 		while (!stopping(s) && advance(s))
 			;
+		station_interlocks_look(s);
 		station_publish(s);
 		if (!stopping(s))
 			sleep_until_needed(s);

@@ -329,6 +329,28 @@ class Conventions(Live):
             p = self.problem(self.api.request('POST', '/pools', {**macs, 'id': 'more', **change}), code)
             self.assertIn(words, p['detail'])
 
+    def test_a_fixture_has_its_words_and_an_interlock_is_released_for_a_time(self):
+        release = '/stations/A1/interlocks/golden/release'
+        self.assertEqual([f['id'] for f in self.api.get('/fixtures')['items'] if f['id'] == 'A1'], ['A1'])
+        self.problem(self.api.request('GET', '/fixtures/nosuch'), 404)
+        self.problem(self.api.request('POST', '/fixtures/nosuch/serviced', {'reason': 'x'}), 404)
+        f = self.api.post('/fixtures/A1/serviced', {'reason': 'new pins'})
+        self.assertEqual((f['since_service'], f['serviced_reason']), (0, 'new pins'))
+        p = self.problem(self.api.request('POST', '/fixtures/A1/calibrated', {'until': '2020-01-01T00:00:00Z', 'reason': 'x'}), 422)
+        self.assertEqual(p['errors'][0]['pointer'], '/until')
+        f = self.api.post('/fixtures/A1/calibrated', {'until': '2099-01-01T00:00:00Z', 'reason': 'certificate 4711'})
+        self.assertEqual(f['calibrated_until'], '2099-01-01T00:00:00.000Z')
+        self.problem(self.api.request('POST', release.replace('golden', 'silver'), {'for': '1h', 'reason': 'x'}), 404)
+        self.problem(self.api.request('POST', release.replace('A1', 'Z9'), {'for': '1h', 'reason': 'x'}), 404)
+        for body, pointer in (({'for': '1h'}, ''), ({'reason': 'x'}, ''), ({'for': '13h', 'reason': 'x'}, '/for'),
+                              ({'for': '1s', 'reason': 'x'}, '/for'), ({'for': '1h', 'reason': ''}, '/reason')):
+            p = self.problem(self.api.request('POST', release, body), 422)
+            self.assertEqual(p['errors'][0]['pointer'], pointer, body)
+        r = self.api.post(release, {'for': '1h', 'reason': 'we must ship'})
+        self.assertEqual((r['interlock'], r['reason']), ('golden', 'we must ship'))
+        told = [e for e in self.api.get('/audit?limit=50')['items'] if e['action'] == 'interlock.release']
+        self.assertEqual(told[0]['target'], 'A1')
+
     def test_no_route_takes_a_field_that_it_does_not_know(self):
         """Each route with a body, out of the document: a field that no one knows, at the top and in what is nested."""
         doc, tried = self.api.get('/openapi.json'), 0
@@ -341,7 +363,7 @@ class Conventions(Live):
                 for name, value in (('{id}', self.job if '/jobs' in path else 'production-sn' if '/pools' in path else 'A1'),
                                     ('{name}', 'ask'), ('{version}', '1'), ('{sha256}', SHA),
                                     ('{action}', 'clear' if '/stations' in path else 'scrap' if '/units' in path else 'retire'
-                                     if '/recipes' in path else 'pause')):
+                                     if '/recipes' in path else 'pause'), ('{interlock}', 'golden')):
                     path = path.replace(name, value)
                 bodies = [('/no~1such~0field', {'no/such~field': 1})]
                 for field, s in content.get('application/json', {}).get('schema', {}).get('properties', {}).items():
@@ -712,9 +734,9 @@ class Document(Live):
     def fill(self, path):
         """The path with things that are there."""
         id_ = {'stations': 'A1', 'jobs': self.job, 'runs': self.run_['id'], 'units': self.run_['serial'],
-               'pools': 'production-sn', 'prompts': UUID, 'tokens': UUID, 'outbox': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
+               'pools': 'production-sn', 'fixtures': 'A1', 'prompts': UUID, 'tokens': UUID, 'outbox': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
         for name, value in (('{id}', id_), ('{name}', 'ask'), ('{version}', '1'), ('{sha256}', line.sha256(self.image)),
-                            ('{action}', 'none')):
+                            ('{action}', 'none'), ('{interlock}', 'golden')):
             path = path.replace(name, value or '')
         return path
 

@@ -124,7 +124,7 @@ class Fuzz:
     def path(self, template):
         r = self.r
         out = template
-        for name in ('{id}', '{name}', '{version}', '{sha256}', '{action}'):
+        for name in ('{id}', '{name}', '{version}', '{sha256}', '{action}', '{interlock}'):
             verbs = ('pause', 'resume', 'stop', 'abort', 'cancel', 'approve', 'retire', 'release', 'scrap', 'start',
                      'abort', 'clear')
             while name in out:

@@ -178,10 +178,15 @@ function makeStations(n) {
       since: at(120000), run: running ? runView(kind === 'running' ? 1 + (i % 3) : 4, 20000 + i * 5000) : null, prompt: null, last: lastOf(last),
       today: { passed: 10 + (i * 7) % 23, failed: i % 3, error: i % 7 === 0 ? 1 : 0, aborted: 0 },
       ports: [{ role: 'console', kind: 'tty', present: kind !== 'empty', wrong_device: kind === 'fault', node: `/dev/ttyUSB${i}`, path: `pci-0000:00:14.0-usb-0:1.${i}:1.0`, vid: '0403', pid: '6001' }],
-      manual: false, revision: 1,
+      fixture: id, interlocks: [], manual: false, revision: 1,
     }; // prettier-ignore
 
     if (kind === 'fault') Object.assign(s, { code: 'wrong-device', message: 'port console: device 1a86:7523 is plugged, 0403:6001 expected' }); // prettier-ignore
+    if (kind === 'ready')
+      s.interlocks = [
+        { interlock: 'golden', state: 'due', blocks: true, message: 'no golden unit has been run on this fixture: order one (kind: golden)' },
+        { interlock: 'calibration', state: 'near', blocks: true, message: `the calibration of the fixture holds until ${at(-86400000)}: calibrate it, then say until when that holds`, until: at(-86400000) },
+      ]; // prettier-ignore
     if (kind === 'quarantined') Object.assign(s, { code: 'verify-mismatch', message: 'step flash failed on 3 units in a row: check the fixture, then clear' }); // prettier-ignore
     if (kind === 'prompt') s.prompt = { id: uuid(), kind: 'confirm', text: 'Is the green LED lit?' };
     if (kind === 'scan') s.prompt = { id: uuid(), kind: 'scan', text: 'Scan the code on the housing', pattern: '^T2\\d{8}$' };
@@ -336,6 +341,7 @@ const GETS = [
   ['/reports/capability', () => capability()],
   ['/stations', () => list([...stations.values()])],
   ['/stations/{x}', (x) => stations.get(x)],
+  ['/fixtures/{x}', (x) => ({ id: x, contacts: 1200, since_service: 200, serviced_at: at(86400000), serviced_by: 'mia', serviced_reason: 'new pins', calibrated_until: at(-86400000), golden_at: null, revision: 3 })],
   ['/runs', (x, q) => list(runsOf(q))],
   ['/runs/{x}', (x) => runs.has(x) && bare(runs.get(x))],
   ['/summary', () => ({ stations: stations.size, holds })],
@@ -408,6 +414,14 @@ function postTo(rs, p, body) {
     job.state = { pause: 'paused', resume: 'running', stop: 'done', abort: 'aborted', cancel: 'cancelled' }[m[1]];
     event('job-changed', { job: job.id }, { state: job.state });
     return send(rs, 200, job);
+  }
+  if ((m = matched('/stations/{x}/interlocks/{y}/release', p))) {
+    const s = stations.get(m[0]);
+    const i = s.interlocks.find((l) => l.interlock === m[1]);
+    if (!body.reason || !body.for) return problem(rs, 422, "'reason' or 'for' is missing");
+    Object.assign(i, { state: 'released', released_by: 'admin', reason: body.reason, until: at(-3600000) });
+    show(s);
+    return send(rs, 200, {});
   }
   if ((m = matched('/stations/{x}/actions/{y}', p))) return send(rs, 202, stationAction(stations.get(m[0]), m[1]));
   if ((m = matched('/prompts/{x}/answer', p))) {

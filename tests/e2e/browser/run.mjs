@@ -460,6 +460,7 @@ async function problemsFirst(page, url) {
   const rank = (s) =>
     ['fault', 'quarantined'].indexOf(s.state) >= 0 ? ['fault', 'quarantined'].indexOf(s.state)
     : s.state === 'done' && s.last && s.last.outcome !== 'passed' ? 2
+    : s.interlocks.some((i) => i.state === 'due' && i.blocks) && ['empty', 'ready'].includes(s.state) ? 1
     : s.prompt ? 3
     : ['running', 'settling'].includes(s.state) ? 4
     : { done: 5, ready: 6, empty: 7, disabled: 8 }[s.state]; // prettier-ignore
@@ -607,6 +608,30 @@ async function suspectUnit(page, url) {
   must((await page.getByRole('button', { name: /^Release/ }).count()) === 0, 'a released unit can be released');
 }
 
+/** What keeps a station from the next unit is on its card and its page, and a supervisor releases it with a reason. */
+async function interlocks(page, url) {
+  const locked = (await stationsOf(page)).find((s) => s.interlocks.some((i) => i.state === 'due' && i.blocks));
+
+  must(locked, 'no station has an interlock that is due');
+  await page.goto(url);
+  await isLive(page);
+  const text = await card(page, locked.id).innerText();
+  must(text.includes('Golden unit: due') && text.includes('Calibration: soon due'), `the card says ${text}`);
+  must((await page.locator('.total', { hasText: 'Held' }).locator('b').innerText()) === '1', 'it is not counted');
+  await page.goto(`${url}/stations/${locked.id}`);
+  const table = page.getByRole('region', { name: 'Interlocks' });
+  must((await table.innerText()).includes('no golden unit has been run on this fixture'), 'it does not say why');
+  must((await page.getByRole('button', { name: /^Release for/ }).count()) === 2, 'what is not due can be released');
+  await page.getByRole('button', { name: `Release for 1 h: Golden unit of station ${locked.id}` }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Release' }).click();
+  must(await dialog.isVisible(), 'it was released without a reason');
+  await dialog.getByLabel('Reason').fill('the golden unit is on its way');
+  await dialog.getByRole('button', { name: 'Release' }).click();
+  await page.getByText('Released by admin: the golden unit is on its way').waitFor();
+  must((await page.getByText('Units since its last service').count()) === 1, 'its fixture is not shown');
+}
+
 /** Every page, in both themes and at three widths. */
 async function lookAtAll(browser, state, url, only) {
   for (const colorScheme of ['light', 'dark']) {
@@ -691,6 +716,17 @@ async function all(browser, at, wire) {
     await other.goto(`${served.url}/#token=${served.token}`);
     await other.locator('.link-live').waitFor();
     await suspectUnit(other, served.url);
+    await other.context().close();
+    served.stop();
+  });
+  await check('an interlock is on the card and the page of its station, and is released with a reason', async () => {
+    const served = await startMock(o.work, 10);
+    const other = await openPage(browser);
+
+    await other.goto(`${served.url}/#token=${served.token}`);
+    await other.locator('.link-live').waitFor();
+    await interlocks(other, served.url);
+    await shot(other, 'interlocks');
     await other.context().close();
     served.stop();
   });

@@ -379,11 +379,11 @@ static void assert_claim(const char *station, const char *want)
 	struct job j = {0};
 
 	if (want) {
-		TX(jobs_claim(fx.db, station, &j, &fx.e));
+		TX(jobs_claim(fx.db, station, NULL, &j, &fx.e));
 		ck_assert_str_eq(j.id, want);
 		ck_assert_str_eq(j.state, "running");
 	} else {
-		TX_FAILS(ERR_NOT_FOUND, jobs_claim(fx.db, station, &j, &fx.e));
+		TX_FAILS(ERR_NOT_FOUND, jobs_claim(fx.db, station, NULL, &j, &fx.e));
 	}
 	job_done(&j);
 }

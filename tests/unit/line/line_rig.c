@@ -95,14 +95,14 @@ void line_rig_open(struct line_rig *g, const char *yaml)
 	ck_assert_msg(records_open(&o, &v->records, &e) == 0, "%s", e.msg);
 	v->store = g->store;
 	v->writer = records_writer(v->records);
-	g->readers = readers_new(records_path(v->records));
+	v->readers = readers_new(records_path(v->records));
 }
 
 void line_rig_close(struct line_rig *g)
 {
 	struct line_services *v = &g->services;
 
-	readers_free(g->readers);
+	readers_free(v->readers);
 	records_free(v->records);
 	holds_free(v->holds);
 	feed_free(v->feed);
@@ -182,7 +182,14 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 
 void line_rig_order(struct line_rig *g, const char *recipe, unsigned quantity, char ret[UUID_SIZE])
 {
-	json_t *body = json_pack("{s:s, s:i}", "recipe", recipe, "quantity", (int)quantity);
+	line_rig_order_of(g, "production", recipe, quantity, ret);
+}
+
+void line_rig_order_of(struct line_rig *g, const char *kind, const char *recipe, unsigned quantity,
+	char ret[UUID_SIZE])
+{
+	json_t *body = json_pack(
+		"{s:s, s:s, s:i}", "kind", kind, "recipe", recipe, "quantity", (int)quantity);
 	struct order o = {0};
 	struct mistakes m = {0};
 	struct db *d = NULL;

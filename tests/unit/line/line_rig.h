@@ -13,7 +13,6 @@ struct line_rig {
 	struct config *config;
 	struct store *store;
 	struct line_services services;
-	struct readers *readers;
 };
 
 /* `yaml`: the configuration without state_dir. Any failure fails the test. */
@@ -25,6 +24,9 @@ void line_rig_recipe(struct line_rig *g, const char *yaml);
 void line_rig_pool(struct line_rig *g, const char *id, const char *pattern);
 /* An order for `quantity` units; its id into ret. */
 void line_rig_order(struct line_rig *g, const char *recipe, unsigned quantity, char ret[UUID_SIZE]);
+/* The same, of that kind: "golden". */
+void line_rig_order_of(struct line_rig *g, const char *kind, const char *recipe, unsigned quantity,
+	char ret[UUID_SIZE]);
 /* The value of one column of one row, as text; "" for NULL. Owned by the caller. */
 char *line_rig_ask(struct line_rig *g, const char *sql);
 

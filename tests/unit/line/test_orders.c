@@ -24,6 +24,9 @@ static void setup(void)
 	line_rig_recipe(&rig, "recipe: plain\nversion: 1\nports: {console: {kind: tty}}\n"
 			      "params: {n: {type: integer, default: 3}}\n"
 			      "steps: [{id: ask, action: operator.prompt, with: {text: fine?}}]\n");
+	line_rig_recipe(&rig,
+		"recipe: burn\nversion: 1\nports: {console: {kind: tty}}\n"
+		"steps: [{id: lock, action: stm32.protect, with: {port: console, what: readout, level: '1'}}]\n");
 	line_rig_recipe(&rig, "recipe: listed\nversion: 2\n"
 			      "unit: {model: M, serial: {from: job, pattern: '^S[0-9]+$'}}\n"
 			      "ports: {usb: {kind: usb}}\n"
@@ -43,11 +46,11 @@ static char *mistakes_of(const char *json)
 	struct strbuf all = {0};
 	struct job_order *o = NULL;
 	struct err e = {0};
-	struct db *d = readers_take(rig.readers, &e);
+	struct db *d = readers_take(rig.services.readers, &e);
 
 	ck_assert_msg(body && d, "%s", json);
 	job_order_new(rig.services.orders, d, rig.config, body, "mes", &m, &o, &e);
-	readers_give(rig.readers, d);
+	readers_give(rig.services.readers, d);
 	for (size_t i = 0; i < m.count; i++)
 		sb_addf(&all, "%s: %s\n", m.item[i].pointer, m.item[i].text);
 	ck_assert_int_eq(o == NULL, m.count > 0);
@@ -64,6 +67,12 @@ static const struct {
 	{"{\"recipe\":\"plain@1\",\"quantity\":4,\"stations\":[\"A1\"],\"params\":{\"n\":5}}", ""},
 	{"{\"recipe\":{\"name\":\"plain\",\"version\":1},\"quantity\":1,\"priority\":-1000}", ""},
 	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"S2\"]}", ""},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"kind\":\"golden\"}", ""},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"kind\":\"silver\"}", "/kind: "},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"kind\":\"golden\"}",
+		"/kind: recipe listed gives each unit a new serial number"},
+	{"{\"recipe\":\"burn\",\"quantity\":1,\"kind\":\"golden\"}",
+		"/kind: step 'lock' of recipe burn (stm32.protect) uses something up"},
 	{"{\"quantity\":4}", "/recipe: 'recipe' must be NAME, NAME@VERSION or {name, version}"},
 	{"{\"recipe\":\"other\",\"quantity\":1}", "/recipe: there is no approved recipe 'other'"},
 	{"{\"recipe\":\"plain@2\",\"quantity\":1}",
@@ -123,6 +132,7 @@ END_TEST
 
 struct take {
 	const struct station_config *station;
+	bool only_golden;
 	struct job_claim claim;
 };
 
@@ -130,18 +140,24 @@ static int apply_take(struct db *tx, void *data, struct err *e)
 {
 	struct take *t = data;
 
-	return orders_take(rig.services.orders, tx, t->station, &t->claim, e);
+	return orders_take(rig.services.orders, tx, t->station, t->only_golden, &t->claim, e);
 }
 
-static int take(const char *station, char ret[UUID_SIZE])
+static int take_of(const char *station, bool only_golden, char ret[UUID_SIZE])
 {
-	struct take t = {.station = config_station(rig.config, station)};
+	struct take t = {
+		.station = config_station(rig.config, station), .only_golden = only_golden};
 	struct err e;
 	int r = writer_do(rig.services.writer, apply_take, &t, &e);
 
 	snprintf(ret, UUID_SIZE, "%s", r == 0 ? t.claim.job_id : "");
 	job_claim_done(&t.claim);
 	return r;
+}
+
+static int take(const char *station, char ret[UUID_SIZE])
+{
+	return take_of(station, false, ret);
 }
 
 START_TEST(the_oldest_order_comes_first_and_only_to_stations_that_fit)
@@ -157,6 +173,22 @@ START_TEST(the_oldest_order_comes_first_and_only_to_stations_that_fit)
 	ck_assert_str_eq(got, first);
 	ck_assert_int_eq(take("A2", got), 0);
 	ck_assert_str_eq(got, first);
+}
+END_TEST
+
+START_TEST(a_station_that_is_blocked_gets_orders_for_golden_units_alone)
+{
+	char made[UUID_SIZE];
+	char golden[UUID_SIZE];
+	char got[UUID_SIZE];
+
+	line_rig_order(&rig, "plain", 5, made);
+	ck_assert_int_eq(take_of("A1", true, got), -ERR_NOT_FOUND);
+	line_rig_order_of(&rig, "golden", "plain", 1, golden);
+	ck_assert_int_eq(take_of("A1", true, got), 0);
+	ck_assert_str_eq(got, golden);
+	ck_assert_int_eq(take("A1", got), 0);
+	ck_assert_str_eq(got, made);
 }
 END_TEST
 
@@ -185,6 +217,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, each_mistake_is_at_its_pointer, 0, ARRAY_LEN(cases));
 	tcase_add_test(t, all_mistakes_are_told_at_once);
 	tcase_add_test(t, the_oldest_order_comes_first_and_only_to_stations_that_fit);
+	tcase_add_test(t, a_station_that_is_blocked_gets_orders_for_golden_units_alone);
 	tcase_add_test(t, a_recipe_of_the_longest_name_is_taken);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);

@@ -98,9 +98,28 @@ export const isGood = (outcome) => outcome === 'passed' || outcome === 'provisio
 /** A unit that did not pass is still in its station: a person takes it out, or runs it again. */
 const waitsForHand = (view) => view.state === 'done' && Boolean(view.last) && !isGood(view.last.outcome);
 
+/** What keeps a station from taking one more unit, or will soon. */
+export const INTERLOCK = {
+  near: { word: 'Soon due', icon: 'hourglass', tone: 'prompt' },
+  due: { word: 'Due', icon: 'shield', tone: 'hold' },
+  released: { word: 'Released', icon: 'hand', tone: 'off' },
+};
+
+export const INTERLOCK_NAME = {
+  golden: 'Golden unit',
+  contacts: 'Contacts',
+  calibration: 'Calibration',
+  yield: 'Yield',
+};
+
+/** No unit is taken until a person comes. */
+const isLocked = (view) =>
+  ['empty', 'ready'].includes(view.state) && view.interlocks.some((i) => i.state === 'due' && i.blocks);
+
 /** A station as people see it: one that waits for an answer says so, one that is done says how it ended. */
 export function stationLook(view) {
   if (view.prompt) return { word: 'Needs an answer', icon: 'hand', tone: 'prompt', calls: true };
+  if (isLocked(view)) return { word: 'Interlock', icon: 'shield', tone: 'hold', calls: true };
   if (view.state === 'done' && view.last)
     return { ...lookUp(OUTCOME, view.last.outcome), calls: waitsForHand(view) };
   return lookUp(STATION, view.state);
@@ -109,7 +128,7 @@ export function stationLook(view) {
 /** What a station waits for, the most urgent first: each is of one group. The wall counts, filters and sorts by it. */
 export const GROUPS = [
   { key: 'fault', word: 'Fault', icon: 'triangle', tone: 'line', of: (v) => v.state === 'fault' },
-  { key: 'quarantined', word: 'Quarantined', icon: 'shield', tone: 'hold', of: (v) => v.state === 'quarantined' },
+  { key: 'held', word: 'Held', icon: 'shield', tone: 'hold', of: (v) => v.state === 'quarantined' || isLocked(v) },
   { key: 'hand', word: 'Failed, take out', icon: 'cross', tone: 'fail', of: waitsForHand },
   { key: 'ask', word: 'Questions', icon: 'hand', tone: 'prompt', of: (v) => Boolean(v.prompt) },
   { key: 'run', word: 'Running', icon: 'play', tone: 'run', of: (v) => v.state === 'running' || v.state === 'settling' },

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { enc } from '../lib/api.js';
+import { enc, post } from '../lib/api.js';
 import { html } from '../lib/html.js';
-import { isGood, lookUp, OUTCOME, stationLook } from '../lib/state.js';
-import { useStation, useStationsKnown } from '../lib/store.js';
-import { usePages } from '../lib/use.js';
+import { INTERLOCK, INTERLOCK_NAME, isGood, lookUp, may, OUTCOME, stationLook } from '../lib/state.js';
+import { useSession, useStation, useStationsKnown } from '../lib/store.js';
+import { usePages, useResource } from '../lib/use.js';
+import { ActionButton } from '../ui/confirm.js';
 import { LogTail } from '../ui/log.js';
 import { Badge, Empty, Facts, Failure, Id, Loading, More, PageHead, Time, Trouble } from '../ui/parts.js';
 import { PromptForm } from '../ui/prompt_form.js';
@@ -63,6 +64,75 @@ function Ports({ ports }) {
   <//>`;
 }
 
+const RELEASES = ['1h', '8h'];
+
+/** What keeps the station from the next unit, or will, and a supervisor's word on it. */
+function Interlocks({ view }) {
+  const session = useSession();
+  const release = (i, length) => (reason) =>
+    post(`/stations/${enc(view.id)}/interlocks/${i.interlock}/release`, { for: length, reason });
+
+  return html`<section>
+    <h2>Interlocks</h2>
+    <${Table} label="Interlocks" head=${['Interlock', 'State', 'Until', 'Why', '']}>
+      ${view.interlocks.map(
+        (i) =>
+          html`<tr key=${i.interlock}>
+            <td>${INTERLOCK_NAME[i.interlock]}</td>
+            <td><${Badge} look=${lookUp(INTERLOCK, i.state)} /> ${!i.blocks && html`<span class="muted">warns only</span>`}</td>
+            <td>${i.until ? html`<${Time} at=${i.until} />` : '–'}</td>
+            <td>${i.message}${i.released_by && html`<br /><span class="muted">Released by ${i.released_by}: ${i.reason}</span>`}</td>
+            <td>
+              ${i.state === 'due' &&
+              i.blocks &&
+              may(session, 'release') &&
+              RELEASES.map(
+                (length) =>
+                  html`<${ActionButton}
+                    key=${length}
+                    label="Release for ${length.replace('h', ' h')}"
+                    what="Release for ${length.replace('h', ' h')}: ${INTERLOCK_NAME[i.interlock]} of station ${view.id}"
+                    ask="The station takes units although this is due. Your name and the reason go on record."
+                    reason
+                    act=${release(i, length)}
+                  />`,
+              )}
+            </td>
+          </tr>`,
+      )}
+    <//>
+  </section>`;
+}
+
+function Fixture({ id }) {
+  const session = useSession();
+  const fixture = useResource(`/fixtures/${enc(id)}`, (e) => e.type.startsWith('fixture-') || e.type === 'run-finished');
+  const f = fixture.data;
+  const serviced = (reason) => post(`/fixtures/${enc(id)}/serviced`, { reason });
+
+  if (!f) return null;
+  return html`<section class="panel">
+    <h2>Fixture ${id}</h2>
+    <${Facts}
+      rows=${[
+        ['Units in all', f.contacts],
+        ['Units since its last service', f.since_service],
+        ['Serviced', f.serviced_at && html`<${Time} at=${f.serviced_at} /> by ${f.serviced_by}: ${f.serviced_reason}`],
+        ['Calibration holds until', f.calibrated_until && html`<${Time} at=${f.calibrated_until} />`],
+        ['Golden unit', f.golden_at && html`<a href="/runs/${f.golden_run}">${f.golden_outcome}</a>, <${Time} at=${f.golden_at} />`],
+      ]}
+    />
+    ${may(session, 'release') &&
+    html`<${ActionButton}
+      label="Serviced"
+      what="Serviced: fixture ${id}"
+      ask="Its contacts are new: units are counted from zero."
+      reason
+      act=${serviced}
+    />`}
+  </section>`;
+}
+
 export function StationPage({ id }) {
   const view = useStation(id);
   const known = useStationsKnown();
@@ -82,7 +152,9 @@ export function StationPage({ id }) {
     <div class="columns">
       <${Now} view=${view} />
       ${view.last && html`<${Last} last=${view.last} />`}
+      <${Fixture} id=${view.fixture} />
     </div>
+    ${view.interlocks.length > 0 && html`<${Interlocks} view=${view} />`}
     <section>
       <h2>Ports</h2>
       <${Ports} ports=${view.ports} />

@@ -9,7 +9,7 @@ import { lineNow, useStation, useStations, useStationsKnown } from '../lib/store
 import { Badge, Empty, Failure, Loading, runYield } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
 import { PromptForm } from '../ui/prompt_form.js';
-import { RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
+import { InterlockLines, RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
 
 function Last({ last }) {
   const when = ago(lineNow() - Date.parse(last.ended_at));
@@ -41,7 +41,8 @@ function DoneBody({ view }) {
 const ADVICE = {
   empty: (v) => (v.manual ? 'Plug a unit in and press Run.' : 'Plug a unit in.'),
   settling: () => 'Waiting until the unit has settled.',
-  ready: (v) => (v.manual ? 'A unit is here: press Run.' : 'A unit is here; no job waits for it.'),
+  ready: (v) =>
+    v.code ? '' : v.manual ? 'A unit is here: press Run.' : 'A unit is here; no job waits for it.',
   disabled: () => 'Switched off by a person.',
 };
 
@@ -54,7 +55,7 @@ function Body({ view }) {
   if (view.state === 'done' && view.last) return html`<${DoneBody} view=${view} />`;
   return html`
     ${view.message && html`<${Failure} last=${{ code: view.code, message: view.message }} compact />`}
-    ${ADVICE[view.state] && html`<p class="advice" title=${ADVICE[view.state](view)}>${ADVICE[view.state](view)}</p>`}
+    ${ADVICE[view.state]?.(view) && html`<p class="advice" title=${ADVICE[view.state](view)}>${ADVICE[view.state](view)}</p>`}
     ${view.last && html`<${Last} last=${view.last} />`}
   `;
 }
@@ -85,7 +86,7 @@ function Card({ id, active, onActive }) {
       <span class="card-title" title=${view.title}>${view.title}</span>
       <${Badge} look=${look} />
     </header>
-    <div class="card-body"><${Body} view=${view} /></div>
+    <div class="card-body"><${InterlockLines} interlocks=${view.interlocks} /><${Body} view=${view} /></div>
     <footer class="card-foot">
       <${Today} today=${view.today} />
       <${StationActions} view=${view} tabIndex=${tab} compact />

@@ -3,7 +3,7 @@
 import { enc, post } from '../lib/api.js';
 import { clock } from '../lib/format.js';
 import { html } from '../lib/html.js';
-import { STATION_ACTIONS, stationActions } from '../lib/state.js';
+import { INTERLOCK, INTERLOCK_NAME, lookUp, STATION_ACTIONS, stationActions } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { useNow } from '../lib/use.js';
 import { ActionButton } from './confirm.js';
@@ -93,6 +93,20 @@ export function RunHead({ run }) {
     <a class="serial" href="/runs/${run.id}" title=${run.serial || 'no serial yet'}>${run.serial || 'no serial yet'}</a>
     <${Recipe} name=${run.recipe.name} version=${run.recipe.version} />
   </p>`;
+}
+
+/** On a card: what is due first, each in one line that the title has whole. */
+export function InterlockLines({ interlocks }) {
+  const order = ['due', 'near', 'released'];
+  const all = [...interlocks].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+
+  return all.map((i) => {
+    const look = lookUp(INTERLOCK, i.state);
+
+    return html`<p key=${i.interlock} class="interlock tone-${look.tone}" title="${look.word}: ${i.message}">
+      <${Icon} name=${look.icon} />${INTERLOCK_NAME[i.interlock]}: ${look.word.toLowerCase()}
+    </p>`;
+  });
 }
 
 /** [what, icon, word], in the order of their weight. */
