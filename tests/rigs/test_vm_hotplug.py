@@ -87,7 +87,7 @@ def many_at_once(t, vm):
     begun = time.monotonic()
     vm.sh(f'setsid provsim run --boards {BOARDS} --link vhci --state /d/boards --control /run/control {faults} '
           '> /run/sim.log 2>&1 < /dev/null &')
-    runs = vm.ended(job, len(AT_ONCE), 100)
+    runs = vm.ended(job, len(AT_ONCE), 200)
     t.note(f'{len(AT_ONCE)} boards attached at once, provisioned in {time.monotonic() - begun:.1f} s')
     t.equal('15 at once: 15 passed', len(passed(runs)), len(AT_ONCE))
     t.equal('each on a station of its own', len({r['station'] for r in passed(runs)}), len(AT_ONCE))
@@ -118,7 +118,7 @@ def run_of(vm, job):
 def surprise_unplug(t, vm, told):
     job = vm.job('production', 1, [f'A{SLOW}'])
     vm.sim('next', f'b{SLOW}')
-    run = wait('the run', lambda: run_of(vm, job), 10)
+    run = wait('the run', lambda: run_of(vm, job), 30)
     wait('the flash', lambda: vm.sim('state', f'b{SLOW}')['state']['flash_used'] > 16384, 30)
     vm.sim('unplug', f'b{SLOW}')
     pulled = time.monotonic()
