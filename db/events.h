@@ -25,5 +25,9 @@ int events_bounds(struct db *d, int64_t *ret_first, int64_t *ret_last, struct er
 int events_check_cursor(struct db *d, int64_t after, struct err *e);
 int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
 	struct db_list *ret, struct err *e);
-/* Deletes at most `max` events older than before_ms; gives how many. */
-int events_prune(struct db *tx, int64_t before_ms, int64_t max, int64_t *ret, struct err *e);
+/* An event for those who get it pushed: {type, timestamp, seq, station, job, run, serial, data} as canonical
+ * JSON, the same bytes each time; owned by the caller. NULL: it is no longer kept. */
+int events_message(struct db *d, int64_t seq, char **ret, struct err *e);
+/* Deletes at most `max` events older than before_ms and before the event `keep`; gives how many. */
+int events_prune(
+	struct db *tx, int64_t before_ms, int64_t keep, int64_t max, int64_t *ret, struct err *e);

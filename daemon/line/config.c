@@ -42,6 +42,7 @@ struct config *config_unref(struct config *c)
 	free(c->file);
 	keyd_config_done(&c->keys);
 	form_done(records_rows, &c->records);
+	config_events_done(c);
 	free(c->printer);
 	free(c->secret);
 	free(c->station);
@@ -233,6 +234,8 @@ const struct form_row config_rows[] = {
 		.doc = "When the records of runs get a checkpoint, who signs it, and who is told."},
 	{"services", FORM_OWN, .read = config_read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
+	{"webhooks", FORM_OWN, .read = config_read_webhooks, .rows = webhooks_rows,
+		.doc = "Which receivers POST /webhooks may name, and how long they are tried. Without it: none."},
 	{"printers", FORM_OWN, .read = config_read_printers, .each = printer_rows,
 		.doc = "NAME: a mapping of address, kind and answer. Where unit.label may print: a recipe names a printer and never an address."},
 	{"stations", FORM_OWN, .read = config_read_stations, .schema = STATIONS_SCHEMA,
@@ -268,6 +271,7 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 		c->listen_host = xstrdup("127.0.0.1");
 	if (!c->records.every_runs)
 		config_records_defaults(c, m);
+	config_events_defaults(c, m);
 	check_listen(c, m);
 	config_check_services(c, m);
 	check_keyd(c, m);

@@ -15,6 +15,7 @@
 #include "base/form.h"
 #include "base/strbuf.h"
 #include "daemon/keyd/keyd_config.h"
+#include "transports/links/http_allow.h"
 
 #define CONFIG_ID_MAX 63
 
@@ -85,6 +86,13 @@ struct records_config {
 	char *service, *path; /* name in `services`, and the path below it; NULL: nobody is told */
 };
 
+/* What events may be sent to whoever asked for them (daemon/line/webhooks.h). */
+struct webhooks_config {
+	struct http_allow allow, clear; /* receivers; those that http:// may reach as well */
+	char *ca;			/* PEM; NULL: those of the system */
+	uint64_t timeout_us, give_up_us;
+};
+
 /* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
@@ -141,6 +149,7 @@ struct config {
 	struct printer_config *printer;
 	size_t printers;
 	struct records_config records;
+	struct webhooks_config webhooks;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -148,10 +157,10 @@ struct config {
 	size_t stations;
 };
 
-/* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of `records` (base/form.h): the
- * manual and the schema are made of them. */
+/* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of what is one mapping
+ * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[];
+	printer_rows[], records_rows[], webhooks_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The inside of a configuration, shared by its parts: config.c (the file), config_stations.c,
- * config_outside.c. Each read function is that of a row of form.h, with the configuration to fill.
+ * config_outside.c, config_events.c. Each read function is that of a row of form.h, with the configuration to fill.
  */
 #pragma once
 
@@ -29,3 +29,10 @@ void config_records_defaults(struct config *c, struct mistakes *m);
 /* Once all is read. */
 void config_check_services(const struct config *c, struct mistakes *m);
 void config_check_records(const struct config *c, struct mistakes *m);
+
+/* --- config_events.c --- */
+
+void config_read_webhooks(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+/* Where provd.yaml says nothing of them; once all is read. */
+void config_events_defaults(struct config *c, struct mistakes *m);
+void config_events_done(struct config *c);

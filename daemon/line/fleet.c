@@ -14,6 +14,7 @@
 #include "daemon/line/outbox.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/services.h"
+#include "daemon/line/webhooks.h"
 #include "db/db.h"
 #include "db/readers.h"
 #include "db/writer.h"
@@ -39,9 +40,10 @@ struct fleet {
 	struct store *store;
 	struct confine *confine;
 	struct outputs_sweep *sweep;
-	struct outbox *outbox;	/* NULL: not started */
-	struct notary *notary;	/* the same */
-	uint64_t views_version; /* atomic */
+	struct outbox *outbox;	   /* NULL: not started */
+	struct webhooks *webhooks; /* the same */
+	struct notary *notary;	   /* the same */
+	uint64_t views_version;	   /* atomic */
 	bool stopping;
 };
 
@@ -305,6 +307,8 @@ int fleet_start(struct fleet *f, struct err *e)
 	records_check(f->services.records);
 	r = outbox_start(&f->services, fleet_db_path(f), &f->outbox, e);
 	if (r == 0)
+		r = webhooks_start(&f->services, fleet_db_path(f), &f->webhooks, e);
+	if (r == 0)
 		r = notary_start(&f->services, fleet_db_path(f), &f->notary, e);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
@@ -398,6 +402,7 @@ struct fleet *fleet_free(struct fleet *f)
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
 	outbox_free(f->outbox);
+	webhooks_free(f->webhooks);
 	notary_free(f->notary);
 	readers_free(f->readers);
 	keys_free(f->services.keys);
@@ -565,6 +570,11 @@ void fleet_abort_job(struct fleet *f, const char *job_id)
 void fleet_poke_outbox(struct fleet *f)
 {
 	outbox_poke(f->outbox);
+}
+
+void fleet_poke_webhooks(struct fleet *f)
+{
+	webhooks_poke(f->webhooks);
 }
 
 uint64_t fleet_views_version(struct fleet *f)

@@ -712,9 +712,9 @@ class Document(Live):
     def fill(self, path):
         """The path with things that are there."""
         id_ = {'stations': 'A1', 'jobs': self.job, 'runs': self.run_['id'], 'units': self.run_['serial'],
-               'pools': 'production-sn', 'prompts': UUID, 'tokens': UUID, 'outbox': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
+               'pools': 'production-sn', 'prompts': UUID, 'tokens': UUID, 'outbox': UUID, 'webhooks': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
         for name, value in (('{id}', id_), ('{name}', 'ask'), ('{version}', '1'), ('{sha256}', line.sha256(self.image)),
-                            ('{action}', 'none')):
+                            ('{action}', 'none'), ('{n}', '1')):
             path = path.replace(name, value or '')
         return path
 

@@ -35,6 +35,8 @@ static void print_man(void)
 	form_man(printer_rows, stdout);
 	puts(".SH RECORDS\nWhat is signed of the records, and when.");
 	form_man(records_rows, stdout);
+	puts(".SH WEBHOOKS\nWhere events may be sent.");
+	form_man(webhooks_rows, stdout);
 	puts(".SH EXAMPLE\n"
 	     ".nf\n"
 	     "stations:\n"

@@ -1,0 +1,294 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Events that are sent to who asked for them: a receiver that comes and goes, forgets what it took, is slow, or redirects; provd killed while it sends. The
+signature is verified here by Python's own hmac.
+
+    test_webhooks.py [BUILD]
+"""
+import base64
+import glob
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import unittest
+
+import line
+import test_api
+
+SECRETS = {'one': base64.b64encode(bytes(range(32))).decode(), 'two': base64.b64encode(bytes(range(40, 80))).decode()}
+
+
+class Receiver:
+    """Takes messages on a port of this machine: [(id, message, signatures)]. says(message, n) gives (status, headers, body)
+    for the n-th message that comes; None: 204."""
+
+    def __init__(self, says=None):
+        self.got, self.says, self.lock, self.server = [], says, threading.Lock(), None
+        self.port = 0
+        self.come()
+
+    def come(self):
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                receiver.take(self)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self.server = Server(('127.0.0.1', self.port), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def take(self, rq):
+        body = rq.rfile.read(int(rq.headers['Content-Length']))
+        signed = '%s.%s.%s' % (rq.headers['webhook-id'], rq.headers['webhook-timestamp'], body.decode())
+        with self.lock:
+            n = len(self.got)
+            self.got.append((rq.headers['webhook-id'], json.loads(body), rq.headers['webhook-signature'].split(), signed))
+        answer = self.says(self.got[n][1], n) if self.says else None
+        status, headers, text = answer or (204, {}, b'')
+        try:
+            rq.send_response(status)
+            for name, value in headers.items():
+                rq.send_header(name, value)
+            rq.send_header('Content-Length', str(len(text)))
+            rq.end_headers()
+            rq.wfile.write(text)
+        except OSError:
+            pass
+
+    def go(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def url(self, path='/hook'):
+        return 'http://127.0.0.1:%d%s' % (self.port, path)
+
+    def messages(self):
+        with self.lock:
+            return list(self.got)
+
+    def types(self):
+        return [m['type'] for _, m, _, _ in self.messages()]
+
+
+def made_by(secret, signed):
+    mac = hmac.new(base64.b64decode(SECRETS[secret]), signed.encode(), hashlib.sha256).digest()
+    return 'v1,' + base64.b64encode(mac).decode()
+
+
+class Row(line.Line):
+    """provd without stations, whose events are those of pools."""
+
+    def __init__(self, more='', allow='[127.0.0.0/8]', **kw):
+        self.pools = 0
+        super().__init__(stations=0, boards=0, **kw)
+        for name, secret in SECRETS.items():
+            line.write(os.path.join(self.home, name), 'whsec_%s\n' % secret)
+        line.write(os.path.join(self.home, 'other'), 'whsec_notlongenough\n')
+        self.config('webhooks: {allow: %s, timeout: 2s}\nsecrets: {one: {file: %s/one}, two: {file: %s/two},'
+                    ' other: {file: %s/other}}\n%s' % (allow, self.home, self.home, self.home, more))
+        self.start()
+
+    def hook(self, receiver, **kw):
+        return self.api.post('/webhooks', dict({'url': receiver.url(), 'secret': 'one'}, **kw))['id']
+
+    def event(self):
+        """One event, whose pool tells it from others."""
+        self.pools += 1
+        self.api.post('/pools', {'id': 'p%d' % self.pools, 'pattern': 'P%d-{seq:04}' % self.pools, 'first': 1, 'last': 9})
+        return 'p%d' % self.pools
+
+    def about(self, receiver):
+        return [m['data'].get('pool') for _, m, _, _ in receiver.messages() if m['type'] == 'pool-created']
+
+    def failed(self, hook):
+        """The oldest delivery that was tried and waits."""
+        tried = [d for d in self.deliveries(hook, state='waiting') if d['attempts'] > 0]
+        return tried[-1] if tried else None
+
+    def now(self, hook, **change):
+        """What waits for a time is tried now, as after each change."""
+        self.api.ok('PATCH', '/webhooks/' + hook, dict(change or {'types': []}), {'If-Match': '*'})
+
+    def deliveries(self, hook, **query):
+        return self.api.get('/webhooks/%s/deliveries?%s' % (hook, '&'.join('%s=%s' % q for q in query.items())))['items']
+
+
+class Sending(unittest.TestCase):
+    def test_a_message_is_signed_as_anybody_can_verify(self):
+        with Row() as l:
+            r = Receiver()
+            hook = l.hook(r, types=['pool-*'])
+            l.event()
+            line.wait_for('a message', r.messages)
+            id_, message, signatures, signed = r.messages()[0]
+            self.assertEqual(signatures, [made_by('one', signed)])
+            self.assertEqual((message['type'], message['data']['pool']), ('pool-created', 'p1'))
+            l.api.post('/webhooks/%s/actions/rotate' % hook, {'secret': 'two'})
+            l.event()
+            line.wait_for('a second one', lambda: len(r.messages()) == 2)
+            _, _, signatures, signed = r.messages()[1]
+            self.assertEqual(signatures, [made_by('two', signed), made_by('one', signed)])
+            self.assertNotEqual(r.messages()[1][0], id_)
+
+    def test_the_receiver_of_the_manual_takes_what_is_signed_and_nothing_else(self):
+        page = line.read(os.path.join(line.ROOT, 'docs', 'integrator.md'))
+        script = page[page.index('```python\n# a receiver of webhooks') + 10:]
+        script = script[:script.index('```')]
+        with Row() as l:
+            r = Receiver()
+            r.go()
+            env = dict(os.environ, PORT=str(r.port), SECRET=line.read(os.path.join(l.home, 'one')).strip())
+            p = subprocess.Popen([sys.executable, '-c', script], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            try:
+                good, bad = l.hook(r), l.hook(r, secret='two')
+                l.event()
+                line.wait_for('it listens', lambda: l.now(good) or l.deliveries(good, state='done'))
+                self.assertEqual(p.stdout.readline(), 'pool-created\n')
+                l.now(bad)
+                line.wait_for('it refuses', lambda: l.failed(bad) and l.failed(bad)['status'])
+                self.assertEqual(l.failed(bad)['status'], 401)
+            finally:
+                p.kill()
+                p.communicate()
+
+    def test_what_it_took_and_did_not_say_so_comes_again_under_its_id_and_in_order(self):
+        with Row() as l:
+            r = Receiver(lambda m, n: (500, {}, b'I lost my head') if n == 0 else None)
+            hook = l.hook(r)
+            for _ in range(3):
+                l.event()
+            line.wait_for('a failure', lambda: l.failed(hook))
+            self.assertEqual((l.failed(hook)['status'], l.failed(hook)['answer']), (500, 'I lost my head'))
+            l.now(hook)
+            line.wait_for('all of them', lambda: l.about(r)[-1:] == ['p3'])
+            self.assertEqual(l.about(r), ['p1', 'p1', 'p2', 'p3'])
+            first, again = [x[0] for x in r.messages() if x[1]['data'].get('pool') == 'p1']
+            self.assertEqual(first, again)
+            # Away: what is told meanwhile waits, and comes when it is there again.
+            r.go()
+            for _ in range(3):
+                l.event()
+            line.wait_for('it was tried', lambda: 'accepts no connection' in (l.failed(hook) or {'message': ''})['message'])
+            r.come()
+            l.now(hook)
+            line.wait_for('the rest', lambda: l.about(r)[-1:] == ['p6'])
+            self.assertEqual(l.about(r), ['p1', 'p1', 'p2', 'p3', 'p4', 'p5', 'p6'])
+
+    def test_killed_while_it_sends_the_same_id_comes_again_and_nothing_is_left_out(self):
+        with Row() as l:
+            hold = threading.Event()
+            r = Receiver(lambda m, n: hold.wait(line.DEADLINE_S) and None if n == 0 else None)
+            l.hook(r, types=['pool-created'])
+            for _ in range(3):
+                l.event()
+            line.wait_for('it takes one', r.messages)
+            l.provd.kill()
+            hold.set()
+            l.start()
+            l.event()
+            line.wait_for('all of them', lambda: l.about(r)[-1:] == ['p4'])
+            self.assertEqual(l.about(r), ['p1', 'p1', 'p2', 'p3', 'p4'])
+            self.assertEqual(r.messages()[0][0], r.messages()[1][0])
+            self.assertEqual(len({x[0] for x in r.messages()}), 4)
+            self.assertEqual(l.found_in_records(), [])
+
+    def test_a_slow_receiver_delays_nobody_else(self):
+        with Row() as l:
+            hold = threading.Event()
+            slow = Receiver(lambda m, n: hold.wait(line.DEADLINE_S) and None)
+            quick = Receiver()
+            l.config('webhooks: {allow: [127.0.0.1], timeout: 60s}\nsecrets: {one: {file: %s/one}}\n' % l.home)
+            l.provd.process.send_signal(1)
+            line.wait_for('it is read', lambda: 'read again' in l.provd.log_text())
+            for r in (slow, quick):
+                l.hook(r, types=['pool-created'])
+            for _ in range(20):
+                l.event()
+            line.wait_for('the quick one has all', lambda: len(quick.messages()) == 20)
+            self.assertEqual(len(slow.messages()), 1)
+            hold.set()
+            line.wait_for('the slow one as well', lambda: len(slow.messages()) == 20)
+            self.assertEqual(l.about(slow), l.about(quick))
+
+
+class Limits(unittest.TestCase):
+    def test_where_nothing_may_go_nothing_goes(self):
+        with Row(allow='[mes.example.com, 192.0.2.0/24]') as l:
+            secret = Receiver()
+            for url in ('http://127.0.0.1:%d/' % secret.port, 'https://user:pw@mes.example.com/', 'ftp://mes.example.com/',
+                        'http://mes.example.com/', 'https://mes.example.com/?to=1', 'https://10.0.0.1/', 'https://[::1]/',
+                        'https://2130706433/'):
+                a = l.api.request('POST', '/webhooks', {'url': url, 'secret': 'one'})
+                self.assertEqual((a.status, a.json['errors'][0]['pointer']), (422, '/url'), url)
+            # A name that resolves to where it may not: known once the connection is made.
+            hook = l.api.post('/webhooks', {'url': 'https://localhost:%d/x' % secret.port, 'secret': 'one'})['id']
+            l.api.post('/webhooks/%s/actions/test' % hook)
+            line.wait_for('it was tried', lambda: l.failed(hook))
+            self.assertRegex(l.failed(hook)['message'], "is (127.0.0.1|::1), which 'webhooks' of provd.yaml does not allow")
+            self.assertEqual(secret.messages(), [])
+            for body, pointer in (({'secret': 'other'}, '/secret'), ({'secret': 'nobody'}, '/secret'), ({'types': ['Run']}, '/types/0'),
+                                  ({'types': ['*-x']}, '/types/0'), ({'unknown': 1}, '/unknown')):
+                a = l.api.request('POST', '/webhooks', dict({'url': 'https://192.0.2.1/', 'secret': 'one'}, **body))
+                self.assertEqual((a.status, a.json['errors'][0]['pointer']), (422, pointer), body)
+            viewer = l.provd.api(l.api.post('/tokens', {'name': 'wall', 'role': 'viewer'})['token'])
+            self.assertEqual(viewer.request('GET', '/webhooks').status, 403)
+
+    def test_a_redirect_is_not_followed_and_410_is_the_end(self):
+        with Row() as l:
+            target = Receiver()
+            r = Receiver(lambda m, n: (302, {'Location': target.url()}, b''))
+            hook = l.hook(r)
+            l.event()
+            line.wait_for('it was tried', lambda: l.failed(hook))
+            self.assertEqual((l.failed(hook)['status'], target.messages()), (302, []))
+            r.says = lambda m, n: (410, {}, b'')
+            l.now(hook)
+            line.wait_for('it is disabled', lambda: not l.api.get('/webhooks/' + hook)['enabled'])
+            self.assertIn('410', l.api.get('/webhooks/' + hook)['reason'])
+            l.event()
+            r.says = None
+            before = len(r.messages())
+            l.now(hook, enabled=True)
+            line.wait_for('it goes on', lambda: l.about(r)[-1:] == ['p2'])
+            self.assertEqual(l.about(r)[before:], ['p1', 'p2'])
+            sent = l.deliveries(hook, state='done')[0]
+            schema = test_api.Schema(l.api.get('/openapi.json'))
+            self.assertEqual(schema.errors(l.api.get('/webhooks'), {'$ref': '#/components/schemas/WebhookList'}), [])
+            self.assertEqual(schema.errors(l.api.get('/webhooks/%s/deliveries' % hook), {'$ref': '#/components/schemas/DeliveryList'}), [])
+            l.api.post('/webhooks/%s/deliveries/%d/actions/redeliver' % (hook, sent['n']))
+            line.wait_for('once more', lambda: [x[0] for x in r.messages()].count(sent['id']) == 2)
+            l.api.ok('DELETE', '/webhooks/' + hook)
+            self.assertEqual(l.api.request('GET', '/webhooks/%s/deliveries' % hook).status, 404)
+
+    def test_a_secret_that_comes_back_in_an_answer_is_nowhere(self):
+        with Row() as l:
+            text = 'whsec_' + SECRETS['one']
+            r = Receiver(lambda m, n: (503, {}, ('<%s>' % text).encode() * 100))
+            hook = l.hook(r)
+            l.event()
+            line.wait_for('it was tried', lambda: l.failed(hook))
+            self.assertTrue(l.failed(hook)['answer'].startswith('<[secret]>'))
+            self.assertLessEqual(len(l.failed(hook)['answer']), 200)
+            l.provd.term()
+            for path in glob.glob(os.path.join(l.home, 'state', '*')) + [l.provd.log_path]:
+                if os.path.isfile(path):
+                    with open(path, 'rb') as f:
+                        self.assertNotIn(SECRETS['one'].encode(), f.read(), path)
+            l.start()
+
+
+if __name__ == '__main__':
+    line.main()
