@@ -5,12 +5,12 @@
 #include "api/route.h"
 #include "base/secret.h"
 #include "base/util.h"
+#include "db/events.h"
 #include "db/webhooks.h"
 #include "transports/links/http_text.h"
 #include "transports/links/webhook_sign.h"
 
 #define TYPES_MAX 64
-#define TYPE_CHAR "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 /* --- what is read --- */
 
@@ -134,14 +134,11 @@ static int check_types(struct call *c, const json_t *types, struct err *e)
 	size_t i;
 
 	json_array_foreach(types, i, v) {
-		const char *type = json_string_value(v);
-		const size_t n = strspn(type, TYPE_CHAR);
 		_cleanup_(freep) char *p = pointer_index("/types", i);
+		struct err why;
 
-		if (n == 0 || strlen(type) > 40 || (type[n] && strcmp(type + n, "*") != 0))
-			mistakes_add(&m, p,
-				"'%.40s' is no type of events: one such as run-finished expected, or its beginning with a '*' at the end",
-				type);
+		if (events_check_type(json_string_value(v), &why) < 0)
+			mistakes_add(&m, p, "%s", why.msg);
 	}
 	return api_mistakes(c, &m, NULL, e);
 }

@@ -5,6 +5,9 @@
 #include "db/db_impl.h"
 #include "db/stmt.h"
 
+#define TYPE_CHAR "abcdefghijklmnopqrstuvwxyz0123456789-"
+#define TYPE_MAX  40
+
 static void event_done(struct db_event *ev)
 {
 	free(ev->type);
@@ -197,6 +200,17 @@ int events_list(struct db *d, const struct event_filter *f, const struct db_page
 		sel_str(&s, "type = ?", f->type);
 	}
 	return sel_page(&s, d, &order, page, ret, e);
+}
+
+int events_check_type(const char *type, struct err *e)
+{
+	const size_t n = strspn(type, TYPE_CHAR);
+
+	if (n > 0 && strlen(type) <= TYPE_MAX && (!type[n] || !strcmp(type + n, "*")))
+		return 0;
+	return err_set(e, ERR_INVALID,
+		"'%.40s' is no type of events: one such as run-finished expected, or its beginning with a '*' at the end",
+		type);
 }
 
 int events_message(struct db *d, int64_t seq, char **ret, struct err *e)

@@ -278,13 +278,11 @@ static int take(
 		" CASE WHEN e.run_id IS NULL THEN coalesce('job ' || e.job_id,"
 		" 'station ' || e.station, 'type ' || e.type) END), 'waiting', ?5"
 		" FROM events e, webhooks w WHERE w.id = ?1 AND e.seq > ?2 AND e.seq <= ?3"
-		" AND (w.types = '[]' OR EXISTS (SELECT 1 FROM json_each(w.types) t WHERE"
-		" e.type = t.value OR (t.value LIKE '%*' AND"
-		" substr(e.type, 1, length(t.value) - 1) = rtrim(t.value, '*'))))"
-		" AND (w.station IS NULL OR w.station = e.station)"
-		" AND (w.job IS NULL OR w.job = e.job_id)"
-		" AND coalesce(json_extract(e.data, '$.webhook'), '') <> ?1"
-		" ORDER BY e.seq LIMIT ?4";
+		" AND " EVENTS_OF_TYPES(
+			"w.types") " AND (w.station IS NULL OR w.station = e.station)"
+				   " AND (w.job IS NULL OR w.job = e.job_id)"
+				   " AND coalesce(json_extract(e.data, '$.webhook'), '') <> ?1"
+				   " ORDER BY e.seq LIMIT ?4";
 
 	return db_run(tx, e, sql, id, after, upto, room, wall_ms());
 }

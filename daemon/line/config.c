@@ -236,6 +236,8 @@ const struct form_row config_rows[] = {
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
 	{"webhooks", FORM_OWN, .read = config_read_webhooks, .rows = webhooks_rows,
 		.doc = "Which receivers POST /webhooks may name, and how long they are tried. Without it: none."},
+	{"spool", FORM_OWN, .read = config_read_spool, .rows = spool_rows,
+		.doc = "A folder that events are written to, one file each. Without it: none."},
 	{"printers", FORM_OWN, .read = config_read_printers, .each = printer_rows,
 		.doc = "NAME: a mapping of address, kind and answer. Where unit.label may print: a recipe names a printer and never an address."},
 	{"stations", FORM_OWN, .read = config_read_stations, .schema = STATIONS_SCHEMA,

@@ -93,6 +93,12 @@ struct webhooks_config {
 	uint64_t timeout_us, give_up_us;
 };
 
+/* The folder that events are written to as files (daemon/line/spool.h). */
+struct spool_config {
+	char *dir;     /* absolute; NULL: none */
+	json_t *types; /* array, see events_check_type(); owned */
+};
+
 /* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
@@ -150,6 +156,7 @@ struct config {
 	size_t printers;
 	struct records_config records;
 	struct webhooks_config webhooks;
+	struct spool_config spool;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -160,7 +167,7 @@ struct config {
 /* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of what is one mapping
  * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[], webhooks_rows[];
+	printer_rows[], records_rows[], webhooks_rows[], spool_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);

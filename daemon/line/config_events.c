@@ -5,6 +5,7 @@
 #include "daemon/line/config_impl.h"
 
 #include "base/util.h"
+#include "db/events.h"
 
 /* --- webhooks --- */
 
@@ -69,6 +70,48 @@ void config_read_webhooks(void *to, const json_t *v, const char *pointer, struct
 			m, pointer, "'webhooks' is a mapping such as {allow: [mes.example.com]}");
 }
 
+/* --- the spool folder --- */
+
+static void read_types(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct spool_config *s = to;
+	const json_t *item;
+	size_t i;
+	struct err e;
+
+	if (!json_is_array(v))
+		mistakes_add(m, pointer,
+			"a list of types of events expected, such as [run-finished, 'unit-*']");
+	s->types = json_array();
+	json_array_foreach(v, i, item) {
+		_cleanup_(freep) char *p = pointer_index(pointer, i);
+		const char *type = json_string_value(item);
+
+		if (events_check_type(type ? type : "", &e) < 0)
+			mistakes_add(m, p, "%s", e.msg);
+		json_array_append(s->types, (json_t *)item);
+	}
+}
+
+const struct form_row spool_rows[] = {
+	{"dir", FORM_PATH, .required = true,
+		.doc = "The folder, which is there and which provd may write. Each file is named by the number of its event and its type, such as 0000000000004711-run-finished.json, so that names sort in the order of events, and gets that name when it is whole. Who reads a file removes it.",
+		FORM_AT(struct spool_config, dir)},
+	{"types", FORM_OWN, .read = read_types, .schema = TEXTS_SCHEMA,
+		.doc = "Types of events, such as run-finished, or their beginnings with a '*', such as 'unit-*'; by default all."},
+	{0},
+};
+
+void config_read_spool(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+
+	if (json_is_object(v))
+		form_read(spool_rows, v, pointer, "key", &c->spool, m);
+	else
+		mistakes_add(m, pointer, "'spool' is a mapping such as {dir: /srv/provd/spool}");
+}
+
 /* --- all of them --- */
 
 void config_events_defaults(struct config *c, struct mistakes *m)
@@ -77,6 +120,8 @@ void config_events_defaults(struct config *c, struct mistakes *m)
 
 	if (!c->webhooks.give_up_us)
 		form_read(webhooks_rows, none, "/webhooks", "key", &c->webhooks, m);
+	if (!c->spool.types)
+		c->spool.types = json_array();
 	json_decref(none);
 }
 
@@ -85,4 +130,6 @@ void config_events_done(struct config *c)
 	form_done(webhooks_rows, &c->webhooks);
 	http_allow_done(&c->webhooks.allow);
 	http_allow_done(&c->webhooks.clear);
+	form_done(spool_rows, &c->spool);
+	json_decref(c->spool.types);
 }

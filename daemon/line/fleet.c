@@ -14,6 +14,7 @@
 #include "daemon/line/outbox.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/services.h"
+#include "daemon/line/spool.h"
 #include "daemon/line/webhooks.h"
 #include "db/db.h"
 #include "db/readers.h"
@@ -42,6 +43,7 @@ struct fleet {
 	struct outputs_sweep *sweep;
 	struct outbox *outbox;	   /* NULL: not started */
 	struct webhooks *webhooks; /* the same */
+	struct spool *spool;	   /* the same */
 	struct notary *notary;	   /* the same */
 	uint64_t views_version;	   /* atomic */
 	bool stopping;
@@ -309,6 +311,8 @@ int fleet_start(struct fleet *f, struct err *e)
 	if (r == 0)
 		r = webhooks_start(&f->services, fleet_db_path(f), &f->webhooks, e);
 	if (r == 0)
+		r = spool_start(&f->services, fleet_db_path(f), &f->spool, e);
+	if (r == 0)
 		r = notary_start(&f->services, fleet_db_path(f), &f->notary, e);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
@@ -403,6 +407,7 @@ struct fleet *fleet_free(struct fleet *f)
 		hotplug_free(f->source[i]);
 	outbox_free(f->outbox);
 	webhooks_free(f->webhooks);
+	spool_free(f->spool);
 	notary_free(f->notary);
 	readers_free(f->readers);
 	keys_free(f->services.keys);

@@ -59,3 +59,12 @@ CREATE INDEX deliveries_by_webhook ON deliveries (webhook, n);
 CREATE INDEX deliveries_by_run ON deliveries (webhook, run_id, n) WHERE state = 'waiting' AND run_id IS NOT NULL;
 CREATE INDEX deliveries_by_unit ON deliveries (webhook, unit, n) WHERE state = 'waiting' AND unit IS NOT NULL;
 CREATE INDEX deliveries_waiting ON deliveries (event) WHERE state = 'waiting';
+
+-- The folder that events are written to as files: how far, and what keeps it from going on. One row, of the
+-- folder that provd.yaml names now.
+CREATE TABLE spool (
+	dir TEXT PRIMARY KEY,
+	seen INTEGER NOT NULL,
+	message TEXT,
+	failing_since INTEGER
+) STRICT, WITHOUT ROWID;

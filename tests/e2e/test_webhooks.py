@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Events that are sent to who asked for them: a receiver that comes and goes, forgets what it took, is slow, or redirects; provd killed while it sends. The
+"""Events that are sent to who asked for them, or written to a folder: a receiver that comes and goes, forgets what it took, is slow, or redirects; provd killed while it sends. The
 signature is verified here by Python's own hmac.
 
     test_webhooks.py [BUILD]
@@ -121,6 +121,10 @@ class Row(line.Line):
     def now(self, hook, **change):
         """What waits for a time is tried now, as after each change."""
         self.api.ok('PATCH', '/webhooks/' + hook, dict(change or {'types': []}), {'If-Match': '*'})
+
+    def db_has(self, sql):
+        with self.provd.db() as d:
+            return d.execute(sql).fetchone() is not None
 
     def deliveries(self, hook, **query):
         return self.api.get('/webhooks/%s/deliveries?%s' % (hook, '&'.join('%s=%s' % q for q in query.items())))['items']
@@ -288,6 +292,45 @@ class Limits(unittest.TestCase):
                     with open(path, 'rb') as f:
                         self.assertNotIn(SECRETS['one'].encode(), f.read(), path)
             l.start()
+
+
+class Spool(unittest.TestCase):
+    def test_files_come_in_order_and_wait_for_a_folder_that_is_away(self):
+        with Row() as l:
+            spool = os.path.join(l.home, 'spool')
+            os.mkdir(spool)
+            l.config('spool: {dir: %s, types: [pool-*, job-created]}\n' % spool)
+            l.provd.stop()
+            l.start()
+            line.wait_for('it has begun', lambda: l.db_has('SELECT 1 FROM spool'))
+
+            def files():
+                return sorted(f for f in os.listdir(spool) if f.endswith('.json'))
+
+            for _ in range(3):
+                l.event()
+            l.api.post('/tokens', {'name': 'other', 'role': 'viewer'})
+            line.wait_for('three files', lambda: len(files()) == 3)
+            events = [e for e in l.api.all('/events') if e['type'].startswith('pool-')]
+            for name, e in zip(files(), events):
+                self.assertEqual(name, '%016d-%s.json' % (e['seq'], e['type']))
+                message = json.loads(line.read(os.path.join(spool, name)))
+                self.assertEqual((message['seq'], message['data'], message['timestamp']), (e['seq'], e['data'], e['at']))
+                os.unlink(os.path.join(spool, name))
+            # Gone, then no folder: nothing is lost meanwhile, also not by a kill.
+            os.rmdir(spool)
+            line.write(spool, '')
+            l.event()
+            line.wait_for('it is said', lambda: l.db_has('SELECT 1 FROM spool WHERE message IS NOT NULL'))
+            l.event()
+            l.provd.kill()
+            l.start()
+            os.unlink(spool)
+            os.mkdir(spool)
+            line.wait_for('what waited', lambda: len(files()) == 2)
+            self.assertEqual([json.loads(line.read(os.path.join(spool, f)))['data']['pool'] for f in files()], ['p4', 'p5'])
+            line.wait_for('it goes on', lambda: l.db_has('SELECT 1 FROM spool WHERE message IS NULL'))
+            self.assertEqual([f for f in os.listdir(spool) if f.endswith('.part')], [])
 
 
 if __name__ == '__main__':

@@ -98,7 +98,7 @@ static const char *const fixture_undo[] = {
 	[16] = "DROP TRIGGER prompts_approved_stay; ALTER TABLE prompts DROP COLUMN approval;"
 	       " ALTER TABLE runs DROP COLUMN exposed_step;",
 	[17] = "DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;",
-	[18] = "DROP TABLE deliveries; DROP TABLE webhooks;",
+	[18] = "DROP TABLE deliveries; DROP TABLE webhooks; DROP TABLE spool;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */
