@@ -464,9 +464,10 @@ int webhooks_behind(
 	struct db *d, struct webhook_behind ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e)
 {
 	static const struct column behind_columns[] = {COL(struct webhook_behind, id),
-		COL(struct webhook_behind, waiting), COL(struct webhook_behind, oldest_ms), {0}};
+		COL(struct webhook_behind, url), COL(struct webhook_behind, waiting),
+		COL(struct webhook_behind, oldest_ms), {0}};
 	SELECT(list,
-		"SELECT w.id AS id, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"
+		"SELECT w.id AS id, w.url AS url, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"
 		" d.state = 'waiting') + max(coalesce((SELECT seq FROM sqlite_sequence WHERE"
 		" name = 'events'), 0) - w.seen, 0) AS waiting, coalesce((SELECT at FROM events"
 		" WHERE seq >= coalesce((SELECT min(event) FROM deliveries d WHERE d.webhook = w.id"

@@ -88,9 +88,9 @@ struct delivery_end {
  * stays as it is. */
 int webhooks_end(struct db *tx, const struct delivery_end *end, struct err *e);
 
-/* How much waits for each that is enabled: {id, url, waiting, oldest_ms}, an upper bound where events were not looked at. */
+/* How much waits for each that is enabled: an upper bound where events were not looked at. */
 struct webhook_behind {
-	char id[DB_ID_SIZE];
+	char id[DB_ID_SIZE], url[WEBHOOK_URL_BYTES];
 	int64_t waiting, oldest_ms; /* 0: nothing does */
 };
 int webhooks_behind(

@@ -234,6 +234,8 @@ const struct form_row config_rows[] = {
 		.doc = "When the records of runs get a checkpoint, who signs it, and who is told."},
 	{"services", FORM_OWN, .read = config_read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
+	{"outbox", FORM_OWN, .read = config_read_outbox, .rows = outbox_rows,
+		.doc = "How much may wait for a service, a webhook or the spool folder before no new unit begins. Without it: any."},
 	{"webhooks", FORM_OWN, .read = config_read_webhooks, .rows = webhooks_rows,
 		.doc = "Which receivers POST /webhooks may name, and how long they are tried. Without it: none."},
 	{"spool", FORM_OWN, .read = config_read_spool, .rows = spool_rows,

@@ -99,6 +99,12 @@ struct spool_config {
 	json_t *types; /* array, see events_check_type(); owned */
 };
 
+/* How much may wait for one of those who are told (daemon/line/backlog.h); 0: any. */
+struct outbox_config {
+	int64_t stop_after, warn_after; /* messages */
+	uint64_t stop_age_us, warn_age_us;
+};
+
 /* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
@@ -157,6 +163,7 @@ struct config {
 	struct records_config records;
 	struct webhooks_config webhooks;
 	struct spool_config spool;
+	struct outbox_config outbox;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -167,7 +174,7 @@ struct config {
 /* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of what is one mapping
  * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[], webhooks_rows[], spool_rows[];
+	printer_rows[], records_rows[], webhooks_rows[], spool_rows[], outbox_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who may be told of events.
+ * Who may be told of events, and how much may wait for them.
  */
 #include "daemon/line/config_impl.h"
 
@@ -110,6 +110,35 @@ void config_read_spool(void *to, const json_t *v, const char *pointer, struct mi
 		form_read(spool_rows, v, pointer, "key", &c->spool, m);
 	else
 		mistakes_add(m, pointer, "'spool' is a mapping such as {dir: /srv/provd/spool}");
+}
+
+/* --- how much may wait --- */
+
+const struct form_row outbox_rows[] = {
+	{"stop_after", FORM_INT, .low = 0, .high = 1000000000, .def = "0",
+		.doc = "Where more messages than these wait for one of them, no new unit begins; it goes on by itself once three quarters are left. 0 never.",
+		FORM_AT(struct outbox_config, stop_after)},
+	{"stop_age", FORM_DURATION, .def = "0s",
+		.doc = "The same for the age of the oldest that waits. 0s never.",
+		FORM_AT(struct outbox_config, stop_age_us)},
+	{"warn_after", FORM_INT, .low = 0, .high = 1000000000, .def = "0",
+		.doc = "Where more than these wait the log says so, and /backlog. 0 never.",
+		FORM_AT(struct outbox_config, warn_after)},
+	{"warn_age", FORM_DURATION, .def = "0s",
+		.doc = "The same for the age of the oldest. 0s never.",
+		FORM_AT(struct outbox_config, warn_age_us)},
+	{0},
+};
+
+void config_read_outbox(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+
+	if (json_is_object(v))
+		form_read(outbox_rows, v, pointer, "key", &c->outbox, m);
+	else
+		mistakes_add(m, pointer,
+			"'outbox' is a mapping such as {stop_after: 10000, stop_age: 24h}");
 }
 
 /* --- all of them --- */

@@ -33,6 +33,7 @@ void config_check_records(const struct config *c, struct mistakes *m);
 /* --- config_events.c --- */
 
 void config_read_webhooks(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_outbox(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_spool(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 /* Where provd.yaml says nothing of them; once all is read. */
 void config_events_defaults(struct config *c, struct mistakes *m);

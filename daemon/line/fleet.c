@@ -8,6 +8,7 @@
 #include "base/tree.h"
 #include "base/util.h"
 #include "daemon/line/authority.h"
+#include "daemon/line/backlog.h"
 #include "daemon/line/confine.h"
 #include "daemon/line/keys.h"
 #include "daemon/line/notary.h"
@@ -43,6 +44,7 @@ struct fleet {
 	struct outputs_sweep *sweep;
 	struct outbox *outbox;	   /* NULL: not started */
 	struct webhooks *webhooks; /* the same */
+	struct backlog *backlog;   /* the same */
 	struct spool *spool;	   /* the same */
 	struct notary *notary;	   /* the same */
 	uint64_t views_version;	   /* atomic */
@@ -313,6 +315,8 @@ int fleet_start(struct fleet *f, struct err *e)
 	if (r == 0)
 		r = spool_start(&f->services, fleet_db_path(f), &f->spool, e);
 	if (r == 0)
+		r = backlog_start(&f->services, fleet_db_path(f), &f->backlog, e);
+	if (r == 0)
 		r = notary_start(&f->services, fleet_db_path(f), &f->notary, e);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
@@ -408,6 +412,7 @@ struct fleet *fleet_free(struct fleet *f)
 	outbox_free(f->outbox);
 	webhooks_free(f->webhooks);
 	spool_free(f->spool);
+	backlog_free(f->backlog);
 	notary_free(f->notary);
 	readers_free(f->readers);
 	keys_free(f->services.keys);

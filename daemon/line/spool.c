@@ -202,7 +202,7 @@ static void *spool_main(void *arg)
 		int r = 1;
 
 		while (r > 0 && cancel_reason(&s->stop) == ERR_NONE &&
-			holds_check(s->line->holds, HOLD_STOPS_RUNS, NULL) == 0)
+			holds_check(s->line->holds, HOLD_STOPS_SENDING, NULL) == 0)
 			r = work(s, &e);
 		if (r < 0)
 			log_warning("spool: %s", e.msg);

@@ -525,7 +525,7 @@ static void *webhooks_main(void *arg)
 	while (cancel_reason(&w->stop) == ERR_NONE) {
 		struct err e = {0};
 
-		if (holds_check(w->line->holds, HOLD_STOPS_RUNS, NULL) < 0) {
+		if (holds_check(w->line->holds, HOLD_STOPS_SENDING, NULL) < 0) {
 			iotime_sleep(LOOK_EVERY_US, &it, NULL);
 			continue;
 		}

@@ -333,5 +333,35 @@ class Spool(unittest.TestCase):
             self.assertEqual([f for f in os.listdir(spool) if f.endswith('.part')], [])
 
 
+class Backlog(unittest.TestCase):
+    def test_the_line_waits_for_who_is_behind_and_goes_on_by_itself(self):
+        with Row(more='outbox: {stop_after: 4, warn_after: 2}\n') as l:
+            def ready():
+                a = l.api.request('GET', '/readyz')
+                return a.status, {h['code']: h for h in a.json['holds']}
+            r = Receiver()
+            r.go()
+            hook = l.hook(r)
+            self.assertEqual(ready(), (200, {}))
+            for _ in range(5):
+                l.event()
+            line.wait_for('it is held', lambda: 'backlog' in ready()[1])
+            status, holds = ready()
+            self.assertEqual((status, holds['backlog']['stops']), (503, ['runs']))
+            self.assertIn(r.url(), holds['backlog']['message'])
+            self.assertIn('backlog', [h['code'] for h in l.api.get('/summary')['holds']])
+            row, = l.api.get('/backlog')['items']
+            self.assertEqual((row['kind'], row['name'], row['waiting'], row['level']), ('webhook', hook, 5, 'stops'))
+            metrics = l.api.request('GET', '/metrics').body.decode()
+            self.assertIn('provd_backlog_messages{kind="webhook",target="127.0.0.1"} 5\n', metrics)
+            self.assertIn('stops', l.provctl('backlog').stdout)
+            schema = test_api.Schema(l.api.get('/openapi.json'))
+            self.assertEqual(schema.errors(l.api.get('/backlog'), {'$ref': '#/components/schemas/BacklogList'}), [])
+            r.come()
+            l.now(hook)
+            line.wait_for('it goes on', lambda: ready() == (200, {}))
+            self.assertEqual(l.about(r), ['p1', 'p2', 'p3', 'p4', 'p5'])
+
+
 if __name__ == '__main__':
     line.main()
