@@ -36,6 +36,9 @@ struct query_param {
 	{                      \
 		"cursor", NULL \
 	}
+/* Of a list that may be had as lines (api_answer_list()). */
+extern const char *const query_formats[];
+#define QUERY_EXPORT {"format", query_formats}, QUERY_PAGE
 /* For pages of the dashboard, whose own router reads the query. */
 extern const struct query_param query_any[];
 /* For a body that must be empty or an empty object. */

@@ -143,13 +143,24 @@ int csv_read_column(
 	return 0;
 }
 
+bool csv_is_formula(const char *text)
+{
+	double number;
+
+	return *text && strchr("=+-@\t\r\n", *text) && !parse_number(text, &number);
+}
+
 static void write_cell(struct strbuf *out, const char *text)
 {
 	if (!strpbrk(text, ",\"\r\n")) {
+		if (csv_is_formula(text))
+			sb_add(out, "'");
 		sb_add(out, text);
 		return;
 	}
 	sb_add(out, "\"");
+	if (csv_is_formula(text))
+		sb_add(out, "'");
 	for (; *text; text++) {
 		sb_add_n(out, text, 1);
 		if (*text == '"')
@@ -165,7 +176,7 @@ void csv_write_names(struct strbuf *out, const char *const *names)
 			sb_add(out, ",");
 		write_cell(out, *n);
 	}
-	sb_add(out, "\n");
+	sb_add(out, "\r\n");
 }
 
 void csv_write_row(struct strbuf *out, const json_t *o, const char *const *members)
@@ -181,5 +192,5 @@ void csv_write_row(struct strbuf *out, const json_t *o, const char *const *membe
 		write_cell(out, json_is_string(v) ? json_string_value(v) : text ? text : "");
 		free(text);
 	}
-	sb_add(out, "\n");
+	sb_add(out, "\r\n");
 }
