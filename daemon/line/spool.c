@@ -28,6 +28,7 @@ struct spool {
 	const struct line_services *line;
 	char *db_path;
 	struct db *db; /* to read; NULL: not open */
+	bool none;     /* no folder is named, and none is on record */
 	pthread_t thread;
 	struct cancel stop;
 	char trouble[ERR_TEXT_BYTES]; /* that is on record */
@@ -178,10 +179,19 @@ static int work(struct spool *s, struct err *e)
 	struct config *config = s->line->config(s->line->line);
 	const char *dir = config->spool.dir ? config->spool.dir : "";
 	int64_t seen = 0;
-	int r = s->db ? 0 : open_records(s, e);
+	int r = 0;
 
+	if (!*dir && s->none) {
+		config_unref(config);
+		return 0;
+	}
+	if (!s->db)
+		r = open_records(s, e);
 	if (r == 0)
 		r = spool_place(s->db, dir, &seen, e);
+	s->none = r > 0 && !*dir;
+	if (s->none)
+		s->db = db_free(s->db);
 	if (r == 0)
 		r = writer_do(s->line->writer, apply_begin, (void *)(uintptr_t)dir, e);
 	else if (r > 0)

@@ -18,6 +18,7 @@
 #include "transports/links/webhook_sign.h"
 
 #define LOOK_EVERY_US US_PER_S
+#define IDLE_US	      (60 * US_PER_S)
 #define WINDOW	      8 /* requests of one webhook at a time */
 #define ANSWER_BYTES  1024
 #define HEADERS	      3
@@ -42,12 +43,14 @@ struct hook {
 	uint64_t tried_us, due_us; /* of a receiver that took nothing; 0 */
 	struct later *later;
 	size_t laters;
+	char trouble[ERR_TEXT_BYTES]; /* that was logged last */
 };
 
 /* A request under way. */
 struct sending {
 	struct hook *hook;
 	struct delivery row;
+	uint64_t begun_us;
 	struct config *config; /* whose lists are looked at */
 	struct secret_set *secrets;
 	struct sending *next;
@@ -62,11 +65,12 @@ struct webhooks {
 	struct feed_sub *feed;
 	struct cancel stop;
 	bool poked;    /* atomic */
+	bool idle;     /* atomic: there is no webhook */
 	int64_t heard; /* atomic: the newest event that woke the thread */
 	struct hook *hook[WEBHOOKS_MAX];
 	size_t hooks;
 	struct sending *sending;
-	char trouble[ERR_TEXT_BYTES]; /* that was logged last */
+	char trouble[ERR_TEXT_BYTES]; /* of its own, that was logged last */
 };
 
 /* --- what is on record --- */
@@ -344,11 +348,11 @@ static int record(struct webhooks *w, struct ended_list *list, struct err *e)
 }
 
 /* The same sentence again and again says nothing. */
-static void log_once(struct webhooks *w, const char *text)
+static void log_once(char trouble[ERR_TEXT_BYTES], const char *text)
 {
-	if (*text && strcmp(w->trouble, text) != 0)
+	if (strcmp(trouble, text) != 0)
 		log_warning("webhooks: %s", text);
-	snprintf(w->trouble, sizeof w->trouble, "%s", text);
+	snprintf(trouble, ERR_TEXT_BYTES, "%s", text);
 }
 
 static void note_taken(struct hook *h, int64_t n)
@@ -356,8 +360,10 @@ static void note_taken(struct hook *h, int64_t n)
 	forget_later(h, n);
 	h->failures = 0;
 	h->due_us = h->tried_us = 0;
+	h->trouble[0] = 0;
 }
 
+/* Those that were under way together count once. */
 static void note_not_taken(
 	struct hook *h, struct delivery_end *end, const struct sending *s, int64_t asked_ms)
 {
@@ -366,6 +372,8 @@ static void note_not_taken(
 
 	random_bytes(part, sizeof part);
 	end->waited_ms = note_later(h, end->n, webhook_again_ms(s->row.attempts + 1, part[0]));
+	if (s->begun_us < h->tried_us)
+		return;
 	if (h->tried_us)
 		end->failing_ms = (int64_t)((now - h->tried_us) / US_PER_MS);
 	h->tried_us = now;
@@ -417,7 +425,7 @@ static void end_sending(struct webhooks *w, struct sending *s, const struct http
 				   : xasprintf("%s answers HTTP %ld, 2xx expected", h->row.url,
 					     answer->status);
 		ret->answer = why ? NULL : shown(s, &answer->body);
-		log_once(w, ret->message);
+		log_once(h->trouble, ret->message);
 	}
 	ret->end.message = ret->message;
 	ret->end.answer = ret->answer;
@@ -431,6 +439,7 @@ static struct sending *add_sending(struct webhooks *w, struct hook *h, struct de
 	struct sending *s = xcalloc(1, sizeof *s);
 
 	s->hook = h;
+	s->begun_us = now_us();
 	s->row = *row;
 	row->body = NULL;
 	s->config = w->line->config(w->line->line);
@@ -517,6 +526,17 @@ static int round_of(struct webhooks *w, struct err *e)
 
 /* --- the thread --- */
 
+/* Without a webhook nothing is open, and no event wakes the thread: a change of them pokes it. */
+static bool rest(struct webhooks *w)
+{
+	const bool idle = w->hooks == 0;
+
+	__atomic_store_n(&w->idle, idle, __ATOMIC_RELEASE);
+	if (idle)
+		w->db = db_free(w->db);
+	return idle;
+}
+
 static void *webhooks_main(void *arg)
 {
 	struct webhooks *w = arg;
@@ -531,10 +551,10 @@ static void *webhooks_main(void *arg)
 		}
 		/* What could not be recorded is sent again, under its id. */
 		if (round_of(w, &e) < 0) {
-			log_once(w, e.msg);
+			log_once(w->trouble, e.msg);
 			iotime_sleep(LOOK_EVERY_US, &it, NULL);
 		}
-		http_many_wait(w->http, LOOK_EVERY_US);
+		http_many_wait(w->http, rest(w) ? IDLE_US : LOOK_EVERY_US);
 	}
 	return NULL;
 }
@@ -544,6 +564,8 @@ static void on_published(void *data)
 	struct webhooks *w = data;
 	const int64_t newest = feed_last_seq(w->line->feed);
 
+	if (__atomic_load_n(&w->idle, __ATOMIC_ACQUIRE))
+		return;
 	if (__atomic_exchange_n(&w->heard, newest, __ATOMIC_ACQ_REL) != newest)
 		http_many_wake(w->http);
 }

@@ -12,13 +12,18 @@ import hmac
 import http.server
 import json
 import os
+import signal
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
+import cloud
 import line
 import test_api
+import test_records
 
 SECRETS = {'one': base64.b64encode(bytes(range(32))).decode(), 'two': base64.b64encode(bytes(range(40, 80))).decode()}
 
@@ -27,8 +32,11 @@ class Receiver:
     """Takes messages on a port of this machine: [(id, message, signatures)]. says(message, n) gives (status, headers, body)
     for the n-th message that comes; None: 204."""
 
-    def __init__(self, says=None):
-        self.got, self.says, self.lock, self.server = [], says, threading.Lock(), None
+    def __init__(self, says=None, tls=None):
+        self.got, self.says, self.lock, self.server, self.tls = [], says, threading.Lock(), None, None
+        if tls:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(*tls)
         self.port = 0
         self.come()
 
@@ -42,11 +50,10 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-        self.server = Server(('127.0.0.1', self.port), Handler)
+        self.server = cloud.Server(('127.0.0.1', self.port), Handler) if self.tls else \
+            http.server.ThreadingHTTPServer(('127.0.0.1', self.port), Handler)
+        self.server.daemon_threads = True
+        self.server.tls = self.tls
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -73,7 +80,7 @@ class Receiver:
         self.server.server_close()
 
     def url(self, path='/hook'):
-        return 'http://127.0.0.1:%d%s' % (self.port, path)
+        return 'http%s://127.0.0.1:%d%s' % ('s' if self.tls else '', self.port, path)
 
     def messages(self):
         with self.lock:
@@ -121,6 +128,10 @@ class Row(line.Line):
     def now(self, hook, **change):
         """What waits for a time is tried now, as after each change."""
         self.api.ok('PATCH', '/webhooks/' + hook, dict(change or {'types': []}), {'If-Match': '*'})
+
+    def reload(self):
+        self.provd.process.send_signal(signal.SIGHUP)
+        line.wait_for('it is read', lambda: 'read again' in self.provd.log_text())
 
     def db_has(self, sql):
         with self.provd.db() as d:
@@ -215,8 +226,7 @@ class Sending(unittest.TestCase):
             slow = Receiver(lambda m, n: hold.wait(line.DEADLINE_S) and None)
             quick = Receiver()
             l.config('webhooks: {allow: [127.0.0.1], timeout: 60s}\nsecrets: {one: {file: %s/one}}\n' % l.home)
-            l.provd.process.send_signal(1)
-            line.wait_for('it is read', lambda: 'read again' in l.provd.log_text())
+            l.reload()
             for r in (slow, quick):
                 l.hook(r, types=['pool-created'])
             for _ in range(20):
@@ -226,6 +236,33 @@ class Sending(unittest.TestCase):
             hold.set()
             line.wait_for('the slow one as well', lambda: len(slow.messages()) == 20)
             self.assertEqual(l.about(slow), l.about(quick))
+
+
+class Clock(unittest.TestCase):
+    @unittest.skipIf(line.sanitized(), 'the sanitizer must be the first library')
+    def test_a_clock_that_jumps_puts_nothing_aside_and_floods_nobody(self):
+        with tempfile.TemporaryDirectory() as where:
+            so, src, offset = (os.path.join(where, x) for x in ('shim.so', 'shim.c', 'offset'))
+            line.write(src, test_records.SHIM)
+            line.write(offset, '0')
+            subprocess.run(['cc', '-shared', '-fPIC', '-o', so, src], check=True)
+            with Row(wrap=['env', 'LD_PRELOAD=' + so, 'TEST_CLOCK_OFFSET=' + offset]) as l:
+                r = Receiver()
+                r.go()
+                hook = l.hook(r, types=['pool-created'])
+                for years in (0, 10, -10):
+                    line.write(offset + '.new', str(years * 365 * 86400))
+                    os.rename(offset + '.new', offset)
+                    l.event()
+                    tried = l.failed(hook)['attempts'] if l.failed(hook) else 0
+                    l.now(hook)
+                    line.wait_for('it is tried', lambda: l.failed(hook) and l.failed(hook)['attempts'] > tried)
+                self.assertTrue(l.api.get('/webhooks/' + hook)['enabled'])
+                self.assertLess(l.failed(hook)['attempts'], 30)
+                r.come()
+                l.now(hook)
+                line.wait_for('all of them', lambda: l.about(r)[-1:] == ['p3'])
+                self.assertEqual(l.about(r), ['p1', 'p2', 'p3'])
 
 
 class Limits(unittest.TestCase):
@@ -249,6 +286,20 @@ class Limits(unittest.TestCase):
                 self.assertEqual((a.status, a.json['errors'][0]['pointer']), (422, pointer), body)
             viewer = l.provd.api(l.api.post('/tokens', {'name': 'wall', 'role': 'viewer'})['token'])
             self.assertEqual(viewer.request('GET', '/webhooks').status, 403)
+
+    def test_a_receiver_is_who_its_certificate_says(self):
+        with Row() as l:
+            ca, cert, key = cloud.certificates(l.home, 'right')
+            r = Receiver(tls=(cert, key))
+            hook = l.hook(r)
+            l.event()
+            line.wait_for('it was tried', lambda: l.failed(hook))
+            self.assertIn('is not trusted', l.failed(hook)['message'])
+            self.assertEqual(r.messages(), [])
+            l.config('webhooks: {allow: [127.0.0.1], ca: %s}\nsecrets: {one: {file: %s/one}}\n' % (ca, l.home))
+            l.reload()
+            l.now(hook)
+            line.wait_for('it is trusted', lambda: l.about(r) == ['p1'])
 
     def test_a_redirect_is_not_followed_and_410_is_the_end(self):
         with Row() as l:
