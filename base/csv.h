@@ -5,8 +5,8 @@
  * written ends them with CRLF.
  *
  * A spreadsheet takes a cell that begins with = + - @, a tab or a line break for a formula, and runs it: a
- * text that does gets a ' before it. A number is none, also a negative one, and a text that is a number
- * neither.
+ * text that does gets a ' before it, and so does one that does after its own '. The reader takes one away
+ * again. A number is none, also a negative one, and a text that is a number neither.
  */
 #pragma once
 
@@ -26,7 +26,7 @@ struct csv_column {
  * and nothing else. Empty lines are passed over. -ERR_INVALID names the line. */
 int csv_read_column(
 	const char *text, size_t n, const char *name, struct csv_column *ret, struct err *e);
-/* Whether a text gets a ' before it. */
+/* Whether a text gets a ' before it when it is written, and has lost one when it was read. */
 bool csv_is_formula(const char *text);
 /* A line of names, NULL-terminated. */
 void csv_write_names(struct strbuf *out, const char *const *names);

@@ -96,8 +96,8 @@ int webhooks_remove(struct db *tx, const char *id, struct err *e)
 	" CASE WHEN old_secret IS NOT NULL THEN old_until END AS old_until, enabled, reason, done," \
 	" failures, lost, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"            \
 	" d.state = 'waiting') AS waiting, (SELECT count(*) FROM deliveries d WHERE"                \
-	" d.webhook = w.id AND d.state = 'dead') AS dead, max((SELECT seq FROM sqlite_sequence"     \
-	" WHERE name = 'events') - seen, 0) AS behind, created_at, updated_at, revision"
+	" d.webhook = w.id AND d.state = 'dead') AS dead, max(coalesce((SELECT seq FROM"            \
+	" sqlite_sequence WHERE name = 'events'), 0) - seen, 0) AS behind, created_at, updated_at, revision"
 
 static const struct column columns[] = {{"id", AS_TEXT}, {"url", AS_TEXT}, {"types", AS_JSON},
 	{"station", AS_TEXT}, {"job", AS_TEXT}, {"secret", AS_TEXT}, {"old_secret", AS_TEXT},

@@ -328,6 +328,29 @@ class Limits(unittest.TestCase):
             l.api.ok('DELETE', '/webhooks/' + hook)
             self.assertEqual(l.api.request('GET', '/webhooks/%s/deliveries' % hook).status, 404)
 
+    def test_provctl_does_what_the_api_does(self):
+        with Row() as l:
+            r = Receiver(lambda m, n: (500, {}, b'') if n == 0 else None)
+
+            def ctl(*words):
+                p = l.provctl('--json', 'webhook', *words)
+                self.assertEqual(p.returncode, 0, p)
+                return json.loads(p.stdout)['items'] if p.stdout.startswith('{') else p.stdout
+            made, = ctl('add', r.url(), '--secret', 'one', '--types', 'pool-*,run-finished')
+            self.assertEqual(made['types'], ['pool-*', 'run-finished'])
+            l.event()
+            line.wait_for('it was tried', lambda: l.failed(made['id']))
+            self.assertEqual([d['status'] for d in ctl('deliveries', made['id'], '--state', 'waiting')], [500])
+            ctl('rotate', made['id'], '--secret', 'two', '--overlap', '1h')
+            ctl('test', made['id'])
+            line.wait_for('both', lambda: len(l.deliveries(made['id'], state='done')) == 2)
+            ctl('redeliver', made['id'], str(l.deliveries(made['id'])[-1]['n']))
+            line.wait_for('again', lambda: len(r.messages()) == 4)
+            self.assertIn(r.url(), l.provctl('webhook', 'list').stdout)
+            ctl('delete', made['id'])
+            self.assertEqual(ctl('list'), [])
+            self.assertEqual(l.provctl('webhook', 'add', 'https://10.0.0.1/', '--secret', 'one').returncode, 2)
+
     def test_a_secret_that_comes_back_in_an_answer_is_nowhere(self):
         with Row() as l:
             text = 'whsec_' + SECRETS['one']

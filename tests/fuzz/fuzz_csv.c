@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The reader of lists: each value has a line that is there, lines never go back, and what is written of
- * the values is read as the same ones, but for what is put before a formula.
+ * the values is read as the same ones.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/csv.h"
 
@@ -37,12 +36,8 @@ static void read_again(const struct csv_column *c)
 	if (csv_read_column(b.s, b.len, "value", &again, &e) < 0)
 		abort();
 	json_array_foreach(c->values, i, v) {
-		const char *was = json_string_value(v), *is;
-
-		if (!*was)
-			continue;
-		is = json_string_value(json_array_get(again.values, n++));
-		if (!is || strcmp(was, is + csv_is_formula(was)) != 0)
+		/* An empty value is an empty line, which is passed over. */
+		if (json_string_length(v) > 0 && !json_equal(v, json_array_get(again.values, n++)))
 			abort();
 	}
 	if (n != json_array_size(again.values))

@@ -87,6 +87,9 @@ static const struct {
 	{"\"+7\"", "+7\r\n"},
 	{"\"-\"", "'-\r\n"},
 	{"\"a=1\"", "a=1\r\n"},
+	{"\"'=1\"", "''=1\r\n"},
+	{"\"'a\"", "'a\r\n"},
+	{"\"'5\"", "'5\r\n"},
 	{"\" =1\"", " =1\r\n"},
 	{"\"\"", "\r\n"},
 	{"{\"a\":-1}", "\"{\"\"a\"\":-1}\"\r\n"},
@@ -98,9 +101,17 @@ START_TEST(what_a_spreadsheet_would_run_is_a_text_and_a_number_stays_one)
 	static const char *const names[] = {"v", NULL};
 	json_t *o = json_pack("{s:o}", "v", json_loads(cells[_i].value, JSON_DECODE_ANY, NULL));
 	struct strbuf b = {0};
+	struct csv_column c = {0};
+	struct err e = {0};
 
 	csv_write_row(&b, o, names);
 	ck_assert_str_eq(b.s, cells[_i].line);
+	if (json_string_length(json_object_get(o, "v")) > 0) {
+		ck_assert_int_eq(csv_read_column(b.s, b.len, "v", &c, &e), 0);
+		ck_assert(json_equal(json_array_get(c.values, 0), json_object_get(o, "v")));
+		json_decref(c.values);
+		json_decref(c.lines);
+	}
 	json_decref(o);
 	sb_done(&b);
 }

@@ -116,7 +116,14 @@ static char *state_of(int64_t seq)
 START_TEST(what_was_asked_for_comes_from_then_on_and_nothing_else)
 {
 	json_t *types = json_pack("[s, s]", "run-finished", "unit-*");
+	json_t *first = NULL;
 
+	/* Also where nothing has happened so far. */
+	hook("early", NULL, NULL);
+	OK(webhooks_get(fx.db, "early", &first, &fx.e));
+	ck_assert(json_is_integer(at(first, "behind")));
+	json_decref(first);
+	TX(webhooks_remove(fx.db, "early", &fx.e));
 	event("unit-changed", "A1", NULL);
 	hook("all", NULL, NULL);
 	hook("some", types, NULL);
