@@ -193,7 +193,7 @@ const struct form_row config_rows[] = {
 		.doc = "Space that is kept for the records when the disk is full; at most 1/16 of the file system.",
 		FORM_AT(struct config, disk_reserve_bytes)},
 	{"events_keep", FORM_DURATION, .def = "90d",
-		.doc = "How long events are kept; 0s for ever. Runs, units, serial numbers and the audit trail are kept for ever.",
+		.doc = "How long events are kept; 0s for ever. What an enabled webhook or the spool folder has not got stays longer. Runs, units, serial numbers and the audit trail are kept for ever.",
 		FORM_AT(struct config, events_keep_us)},
 	{"clock_sync", FORM_CHOICE, .choices = clock_syncs, .def = "auto",
 		.doc = "required: nothing that carries a date is given out before the clock is synchronised. auto: required on a real line (hotplug has udev), and where the machine runs a time service.",
