@@ -67,6 +67,14 @@ int api_read_page(struct call *c, read_page_fn *read, struct db_list *ret, struc
 /* The same page as lines (RFC 4180): the names of the members on the first page, the Link to the next. */
 int api_answer_page_csv(
 	struct call *c, read_page_fn *read, const char *const *members, struct err *e);
+/* By "format" of the query: a page as api_answer_page(), or, for csv and ndjson, the list as lines: all
+ * of it from the cursor on, page by page as the client takes it, or with a limit that page and its Link.
+ * Each line has its "cursor": what comes after it. `members` are the columns of csv. read() is called again
+ * on the HTTP thread, and looks at c->rq, c->api and c->who alone. */
+int api_answer_list(struct call *c, read_page_fn *read, const char *const *members, struct err *e);
+/* The same from another place than the query's "cursor" (NULL: the beginning), where it has a "format". */
+int api_export(struct call *c, read_page_fn *read, const char *const *members, const char *after,
+	struct err *e);
 /* "version" of the query, which needs "recipe"; left alone where it has none. */
 int api_version_query(const struct call *c, int64_t *ret, struct err *e);
 /* A time of the query, left alone where it has none. */

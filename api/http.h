@@ -83,7 +83,7 @@ struct response {
 	struct stream *stream;	    /* server-sent events: api/sse.h; owned by the response */
 	struct {
 		char name[32];
-		char value[256];
+		char value[1024];
 	} header[8];
 	int headers;
 	bool close;		/* drop the connection afterwards */
@@ -102,7 +102,8 @@ struct shared_body *shared_body_unref(struct shared_body *b);
 
 /* A stream of server-sent events. */
 struct stream_ops {
-	/* Up to size bytes into buf; 0: nothing yet, -1: end. */
+	/* Up to size bytes into buf; 0: nothing yet, -1: end, -2: it is broken off, which the
+	 * client sees. */
 	long (*read)(void *data, char *buf, size_t size);
 	void (*free)(void *data);
 };

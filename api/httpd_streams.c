@@ -119,6 +119,8 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
 		if (n < 0)
 			break;
 	}
+	if (n == -2)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
 

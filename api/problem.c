@@ -32,6 +32,7 @@ int problem_status(enum err_code c)
 		{ERR_RECORDS_HELD, 503},
 		{ERR_RECORDS_DAMAGED, 503},
 		{ERR_CLOCK, 503},
+		{ERR_BACKLOG, 503},
 		{ERR_KEYS_DOWN, 503},
 	};
 

@@ -87,14 +87,29 @@ static void add_query(struct strbuf *b, const char *s)
 	}
 }
 
+/* The query of the request, but for the cursor. */
+static bool keep_query(void *data, const char *name, const char *value)
+{
+	struct strbuf *next = data;
+
+	if (!strcmp(name, "cursor"))
+		return true;
+	sb_addf(next, "%s=", name);
+	add_query(next, value ? value : "");
+	sb_add(next, "&");
+	return true;
+}
+
 void api_link_next(struct call *c, const struct db_list *l)
 {
 	struct strbuf next = {0};
 
 	if (!l->next[0])
 		return;
+	request_each_query(c->rq, keep_query, &next);
+	sb_add(&next, "cursor=");
 	add_query(&next, l->next);
-	response_header(c->rs, "Link", "<%s?cursor=%s>; rel=\"next\"", c->rq->path, next.s);
+	response_header(c->rs, "Link", "<%s?%s>; rel=\"next\"", c->rq->path, next.s);
 	sb_done(&next);
 }
 

@@ -36,6 +36,9 @@ struct query_param {
 	{                      \
 		"cursor", NULL \
 	}
+/* Of a list that may be had as lines (api_answer_list()). */
+extern const char *const query_formats[];
+#define QUERY_EXPORT {"format", query_formats}, QUERY_PAGE
 /* For pages of the dashboard, whose own router reads the query. */
 extern const struct query_param query_any[];
 /* For a body that must be empty or an empty object. */
@@ -68,4 +71,5 @@ extern const size_t route_table_count;
 extern const struct route routes_stations[], routes_jobs[], routes_recipes[], routes_artifacts[],
 	routes_runs[], routes_units[], routes_pools[], routes_prompts[], routes_events[],
 	routes_export[], routes_fixtures[], routes_keys[], routes_meta[], routes_outbox[],
-	routes_records[], routes_recall[], routes_reports[], routes_tokens[], routes_web[];
+	routes_records[], routes_recall[], routes_reports[], routes_tokens[], routes_web[],
+	routes_webhooks[];

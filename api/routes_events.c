@@ -206,19 +206,41 @@ static int parse_seq(const char *s, const char *epoch, int64_t *ret, struct err 
 	return 0;
 }
 
-static int get_events(struct call *c, struct err *e)
+static int read_events(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
 {
-	const char *accept = request_header(c->rq, "Accept");
-	const char *last_id = request_header(c->rq, "Last-Event-ID");
-	struct event_filter filter = {
+	const struct event_filter filter = {
 		.type = request_query(c->rq, "type"),
 		.station = request_query(c->rq, "station"),
 		.job = request_query(c->rq, "job_id"),
 		.run = request_query(c->rq, "run_id"),
 		.serial = request_query(c->rq, "serial"),
 	};
+
+	return events_list(d, &filter, page, ret, e);
+}
+
+static int export_events(struct call *c, const char *after, struct err *e)
+{
+	static const char *const members[] = {
+		"seq", "at", "type", "station", "job", "run", "serial", "data", NULL};
+
+	return api_export(c, read_events, members, after, e);
+}
+
+static bool wants_lines(const struct call *c)
+{
+	const char *format = request_query(c->rq, "format");
+
+	return format && strcmp(format, "json") != 0;
+}
+
+static int get_events(struct call *c, struct err *e)
+{
+	const char *accept = request_header(c->rq, "Accept");
+	const char *last_id = request_header(c->rq, "Last-Event-ID");
 	struct db_list list = {0};
-	struct db_page page;
+	struct db_page page = {0};
 	int64_t after = -1;
 	int64_t first = 0;
 	int64_t last = 0;
@@ -247,6 +269,11 @@ static int get_events(struct call *c, struct err *e)
 	if (r == 0 && after >= 0)
 		r = events_check_cursor(d, after, e);
 	response_header(c->rs, "Provd-Epoch", "%s", epoch);
+	if (r == 0 && wants_lines(c)) {
+		readers_give(c->api->readers, d);
+		snprintf(text, sizeof text, "%lld", (long long)after);
+		return export_events(c, after >= 0 ? text : NULL, e);
+	}
 	if (r == 0 && !c->rq->head && accept_names(accept, "text/event-stream")) {
 		readers_give(c->api->readers, d);
 		return open_stream(c, after, last, e);
@@ -256,7 +283,7 @@ static int get_events(struct call *c, struct err *e)
 			snprintf(text, sizeof text, "%lld", (long long)after);
 			page.after = text;
 		}
-		r = events_list(d, &filter, &page, &list, e);
+		r = read_events(d, c, &page, &list, e);
 	}
 	readers_give(c->api->readers, d);
 	if (r < 0)
@@ -273,7 +300,7 @@ static int get_events(struct call *c, struct err *e)
 static const char *const yes_no[] = {"true", "false", NULL};
 static const struct query_param query_events[] = {{"type", NULL}, {"station", NULL},
 	{"job_id", NULL}, {"run_id", NULL}, {"serial", NULL}, {"after", NULL}, {"log", yes_no},
-	{"heartbeat", yes_no}, QUERY_PAGE, {0}};
+	{"heartbeat", yes_no}, QUERY_EXPORT, {0}};
 
 const struct route routes_events[] = {
 	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events, query_events},

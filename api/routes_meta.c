@@ -11,7 +11,9 @@
 #include "daemon/recipe/action_doc.h"
 #include "provd_config.h"
 #include "base/timefmt.h"
+#include "db/backlog.h"
 #include "db/outbox.h"
+#include "transports/links/http_allow.h"
 
 #define DEAD_AFTER_US (30 * US_PER_S)
 
@@ -91,6 +93,63 @@ static void outbox_metrics(struct strbuf *b, const struct outbox_counts *n)
 	sb_addf(b, "provd_outbox_oldest_seconds %lld\n", (long long)(age_ms / 1000));
 }
 
+/* Of a webhook its host, since an id is no label: several of one host are one. */
+static void backlog_target(const struct backlog_row *row, char ret[HTTP_HOST_BYTES])
+{
+	if (row->kind == BACKLOG_WEBHOOK)
+		http_url_host(row->where, ret);
+	else
+		snprintf(ret, HTTP_HOST_BYTES, "%s", row->name);
+}
+
+struct backlog_sum {
+	enum backlog_kind kind;
+	char target[HTTP_HOST_BYTES];
+	int64_t waiting, oldest_ms;
+};
+
+static size_t sum_backlog(const struct backlog_list *l, struct backlog_sum *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct backlog_row *row = &l->row[i];
+		char target[HTTP_HOST_BYTES];
+		size_t k = 0;
+
+		backlog_target(row, target);
+		while (k < n && (ret[k].kind != row->kind || strcmp(ret[k].target, target) != 0))
+			k++;
+		if (k == n) {
+			ret[n++] = (struct backlog_sum){.kind = row->kind};
+			memcpy(ret[k].target, target, sizeof target);
+		}
+		ret[k].waiting += row->waiting;
+		if (row->oldest_ms && (!ret[k].oldest_ms || row->oldest_ms < ret[k].oldest_ms))
+			ret[k].oldest_ms = row->oldest_ms;
+	}
+	return n;
+}
+
+static void backlog_metrics(struct strbuf *b, const struct backlog_list *l)
+{
+	struct backlog_sum *sum = xcalloc(l->n + 1, sizeof *sum);
+	const size_t n = sum_backlog(l, sum);
+	const int64_t now_ms = wall_ms();
+
+	metric(b, "provd_backlog_messages", "gauge", "Messages that wait, by who is to take them.");
+	for (size_t i = 0; i < n; i++)
+		sb_addf(b, "provd_backlog_messages{kind=\"%s\",target=\"%s\"} %lld\n",
+			backlog_kinds[sum[i].kind], sum[i].target, (long long)sum[i].waiting);
+	metric(b, "provd_backlog_oldest_seconds", "gauge", "Age of the oldest of them.");
+	for (size_t i = 0; i < n; i++)
+		sb_addf(b, "provd_backlog_oldest_seconds{kind=\"%s\",target=\"%s\"} %lld\n",
+			backlog_kinds[sum[i].kind], sum[i].target,
+			(long long)(sum[i].oldest_ms ? MAX(now_ms - sum[i].oldest_ms, 0) / 1000
+						     : 0));
+	free(sum);
+}
+
 static int get_metrics(struct call *c, struct err *e)
 {
 	struct strbuf b = {0};
@@ -99,10 +158,13 @@ static int get_metrics(struct call *c, struct err *e)
 	uint64_t records;
 	int64_t size = 0;
 	struct outbox_counts waits = {0};
+	struct backlog_list backlog = {0};
 	struct db *d = readers_take(c->api->readers, e);
 
 	if (d && db_size(d, &size, e) == 0)
 		outbox_count(d, &waits, e);
+	if (d)
+		backlog_read(d, &backlog, e);
 	readers_give(c->api->readers, d);
 	writer_stats(fleet_writer(c->api->fleet), &commits, &records);
 	metric(&b, "provd_stations", "gauge", "Stations by state.");
@@ -117,6 +179,8 @@ static int get_metrics(struct call *c, struct err *e)
 	metric(&b, "provd_database_size_bytes", "gauge", "Size of the database without its log.");
 	sb_addf(&b, "provd_database_size_bytes %lld\n", (long long)size);
 	outbox_metrics(&b, &waits);
+	backlog_metrics(&b, &backlog);
+	backlog_list_done(&backlog);
 	metric(&b, "provd_event_seq", "gauge", "Sequence number of the newest event seen.");
 	sb_addf(&b, "provd_event_seq %lld\n", (long long)feed_last_seq(fleet_feed(c->api->fleet)));
 

@@ -330,7 +330,10 @@ static int read_ledger(struct db *d, const struct call *c, const struct db_page 
 
 static int get_ledger(struct call *c, struct err *e)
 {
-	return api_answer_page(c, read_ledger, e);
+	static const char *const members[] = {"value", "kind", "slot", "pool", "job", "state",
+		"run", "unit", "lease", "exposed", "reason", "reserved_at", "settled_at", NULL};
+
+	return api_answer_list(c, read_ledger, members, e);
 }
 
 static int get_values_csv(struct call *c, struct err *e)
@@ -357,7 +360,7 @@ static const char *const states[] = {"free", "reserved", "committed", "void", NU
 static const struct query_param query_of_pool[] = {
 	{"kind", kinds}, {"state", states}, {"job_id", NULL}, {"run_id", NULL}, QUERY_PAGE, {0}};
 static const struct query_param query_serials[] = {{"kind", kinds}, {"state", states},
-	{"pool", NULL}, {"job_id", NULL}, {"run_id", NULL}, {"unit_id", NULL}, QUERY_PAGE, {0}};
+	{"pool", NULL}, {"job_id", NULL}, {"run_id", NULL}, {"unit_id", NULL}, QUERY_EXPORT, {0}};
 const struct route routes_pools[] = {
 	{HTTP_GET, "/api/v1/pools", MAY_READ, ROUTE_NO_BODY, 0, get_pools},
 	{HTTP_POST, "/api/v1/pools", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_pool, NULL,

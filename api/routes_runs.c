@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /runs and /units: the records, read only except for a supervisor's word on a unit.
+ * /runs, /measurements and /units: the records, read only except for a supervisor's word on a unit.
  */
 #include "api/route.h"
 #include "base/util.h"
 #include "daemon/line/outputs.h"
 #include "db/integrity.h"
 #include "db/journal.h"
+#include "db/measured.h"
 #include "db/reports.h"
 #include "db/runs.h"
 #include "db/units.h"
@@ -34,7 +35,12 @@ static int read_runs(struct db *d, const struct call *c, const struct db_page *p
 
 static int get_runs(struct call *c, struct err *e)
 {
-	return api_answer_page(c, read_runs, e);
+	static const char *const members[] = {"seq", "id", "kind", "job", "station", "recipe",
+		"version", "model", "unit", "serial", "state", "outcome", "code", "step", "message",
+		"firmware", "attached_at", "started_at", "ended_at", "duration_ms", "recipe_sha256",
+		"completes", "hash", NULL};
+
+	return api_answer_list(c, read_runs, members, e);
 }
 
 /* A run that is not there gets an error, not an empty list, and of a finished one only what was
@@ -237,7 +243,38 @@ static int read_units(struct db *d, const struct call *c, const struct db_page *
 
 static int get_units(struct call *c, struct err *e)
 {
-	return api_answer_page(c, read_units, e);
+	static const char *const members[] = {
+		"id", "serial", "model", "chip_id", "state", "created_at", "updated_at", NULL};
+
+	return api_answer_list(c, read_units, members, e);
+}
+
+/* --- measurements --- */
+
+static int read_all_measurements(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	struct measured_filter f = {
+		.name = request_query(c->rq, "name"),
+		.step = request_query(c->rq, "step"),
+		.recipe = request_query(c->rq, "recipe"),
+		.station = request_query(c->rq, "station"),
+		.job = request_query(c->rq, "job_id"),
+	};
+	int r = api_time_query(c, "from", &f.from_ms, e);
+
+	if (r == 0)
+		r = api_time_query(c, "to", &f.to_ms, e);
+	return r < 0 ? r : measured_rows(d, &f, page, ret, e);
+}
+
+static int get_all_measurements(struct call *c, struct err *e)
+{
+	static const char *const members[] = {"seq", "run", "ended_at", "station", "job", "recipe",
+		"version", "serial", "step", "step_n", "k", "name", "value", "text", "unit", "low",
+		"high", "verdict", NULL};
+
+	return api_answer_list(c, read_all_measurements, members, e);
 }
 
 static int read_unit(struct db *d, const struct call *c, json_t **ret, struct err *e)
@@ -343,14 +380,19 @@ static const char *const unit_states[] = {
 	"new", "provisioned", "passed", "failed", "suspect", "scrapped", NULL};
 static const struct query_param query_runs[] = {{"station", NULL}, {"job_id", NULL},
 	{"serial", NULL}, {"unit", NULL}, {"outcome", outcomes}, {"state", run_states},
-	{"recipe", NULL}, {"step", NULL}, {"code", NULL}, {"from", NULL}, {"to", NULL}, QUERY_PAGE,
-	{0}};
+	{"recipe", NULL}, {"step", NULL}, {"code", NULL}, {"from", NULL}, {"to", NULL},
+	QUERY_EXPORT, {0}};
 static const struct query_param query_page[] = {QUERY_PAGE, {0}};
 static const struct query_param query_units[] = {
-	{"state", unit_states}, {"model", NULL}, QUERY_PAGE, {0}};
+	{"state", unit_states}, {"model", NULL}, QUERY_EXPORT, {0}};
+static const struct query_param query_measurements[] = {{"name", NULL}, {"step", NULL},
+	{"recipe", NULL}, {"station", NULL}, {"job_id", NULL}, {"from", NULL}, {"to", NULL},
+	QUERY_EXPORT, {0}};
 
 const struct route routes_runs[] = {
 	{HTTP_GET, "/api/v1/runs", MAY_READ, ROUTE_NO_BODY, 0, get_runs, query_runs},
+	{HTTP_GET, "/api/v1/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_all_measurements,
+		query_measurements},
 	{HTTP_GET, "/api/v1/runs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_run},
 	{HTTP_GET, "/api/v1/runs/{id}/steps", MAY_READ, ROUTE_NO_BODY, 0, get_steps},
 	{HTTP_GET, "/api/v1/runs/{id}/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_measurements},

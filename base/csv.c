@@ -55,10 +55,18 @@ static int read_cell(struct reading *r)
 	return 0;
 }
 
+bool csv_is_formula(const char *text)
+{
+	double number;
+
+	text += strspn(text, "'");
+	return *text && strchr("=+-@\t\r\n", *text) && !parse_number(text, &number);
+}
+
 static int take_cell(struct reading *r, size_t column, long line, bool first)
 {
 	const char *text = r->cell.s ? r->cell.s : "";
-	json_t *v;
+	json_t *v = NULL;
 
 	if (first && !strcmp(text, r->name)) {
 		r->named = true;
@@ -67,11 +75,10 @@ static int take_cell(struct reading *r, size_t column, long line, bool first)
 	}
 	if (column != r->column || (first && r->named))
 		return 0;
-	v = json_stringn(text, r->cell.len);
-	if (!v || strlen(text) != r->cell.len) {
-		json_decref(v);
+	if (strlen(text) == r->cell.len)
+		v = json_string(*text == '\'' && csv_is_formula(text) ? text + 1 : text);
+	if (!v)
 		return err_set(r->e, ERR_INVALID, "line %ld: not text", line);
-	}
 	json_array_append_new(r->out.values, v);
 	json_array_append_new(r->out.lines, json_integer(line));
 	return 0;
@@ -146,10 +153,14 @@ int csv_read_column(
 static void write_cell(struct strbuf *out, const char *text)
 {
 	if (!strpbrk(text, ",\"\r\n")) {
+		if (csv_is_formula(text))
+			sb_add(out, "'");
 		sb_add(out, text);
 		return;
 	}
 	sb_add(out, "\"");
+	if (csv_is_formula(text))
+		sb_add(out, "'");
 	for (; *text; text++) {
 		sb_add_n(out, text, 1);
 		if (*text == '"')
@@ -165,7 +176,7 @@ void csv_write_names(struct strbuf *out, const char *const *names)
 			sb_add(out, ",");
 		write_cell(out, *n);
 	}
-	sb_add(out, "\n");
+	sb_add(out, "\r\n");
 }
 
 void csv_write_row(struct strbuf *out, const json_t *o, const char *const *members)
@@ -181,5 +192,5 @@ void csv_write_row(struct strbuf *out, const json_t *o, const char *const *membe
 		write_cell(out, json_is_string(v) ? json_string_value(v) : text ? text : "");
 		free(text);
 	}
-	sb_add(out, "\n");
+	sb_add(out, "\r\n");
 }

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Comma-separated values (RFC 4180): a list that a person or a spreadsheet brings, and lines for
- * them. Lines end with LF or CRLF; a byte order mark at the start is passed over.
+ * them. What is read may end its lines with LF or CRLF, and begin with a byte order mark; what is
+ * written ends them with CRLF.
+ *
+ * A spreadsheet takes a cell that begins with = + - @, a tab or a line break for a formula, and runs it: a
+ * text that does gets a ' before it, and so does one that does after its own '. The reader takes one away
+ * again. A number is none, also a negative one, and a text that is a number neither.
  */
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -20,6 +26,8 @@ struct csv_column {
  * and nothing else. Empty lines are passed over. -ERR_INVALID names the line. */
 int csv_read_column(
 	const char *text, size_t n, const char *name, struct csv_column *ret, struct err *e);
+/* Whether a text gets a ' before it when it is written, and has lost one when it was read. */
+bool csv_is_formula(const char *text);
 /* A line of names, NULL-terminated. */
 void csv_write_names(struct strbuf *out, const char *const *names);
 /* A line of these members of an object; null is empty. */

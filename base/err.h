@@ -80,6 +80,8 @@ enum err_class {
 		"Do what the message asks for, or have a supervisor release the interlock.")            \
 	X(CLOCK, "clock", LINE,                                                                         \
 		"Set the clock or wait for the time service, then run the unit again.")                 \
+	X(BACKLOG, "backlog", LINE,                                                                     \
+		"Others have not taken what they are told: see `provctl backlog` and the message.")     \
 	X(UNIT_SUSPECT, "unit-suspect", LINE,                                                           \
 		"A supervisor looks at the unit, then releases or scraps it.")                          \
 	X(OTP_HALF, "otp-half-burnt", LINE,                                                             \

@@ -124,6 +124,7 @@ static size_t take_answer(char *p, size_t size, size_t n, void *data)
 struct download {
 	CURL *curl;
 	struct outfile *out;
+	FILE *to; /* where there is no out */
 	struct strbuf *problem;
 	struct err *e;
 };
@@ -136,6 +137,8 @@ static size_t take_bytes(char *p, size_t size, size_t n, void *data)
 	curl_easy_getinfo(d->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 400)
 		return take_answer(p, size, n, d->problem);
+	if (d->to)
+		return fwrite(p, 1, size * n, d->to);
 	return outfile_add(d->out, p, size * n, d->e) < 0 ? 0 : size * n;
 }
 
@@ -219,6 +222,7 @@ struct exchange {
 	FILE *file;
 	curl_off_t file_size;
 	struct outfile *out; /* where the bytes of a good answer go; NULL: they are JSON */
+	FILE *to;	     /* the same, as they come */
 	bool once;	     /* its answer is not kept: a secret is in it */
 };
 
@@ -230,7 +234,8 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	_cleanup_(freep) char *key = NULL;
 	struct strbuf answer = {0};
 	struct err write_err = {0};
-	struct download download = {.out = x->out, .problem = &answer, .e = &write_err};
+	struct download download = {
+		.out = x->out, .to = x->to, .problem = &answer, .e = &write_err};
 	char uuid[UUID_SIZE];
 	char why[CURL_ERROR_SIZE] = "";
 	long status = 0;
@@ -261,7 +266,7 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	curl_easy_setopt(c->http->curl, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(c->http->curl, CURLOPT_WRITEDATA, &answer);
 	curl_easy_setopt(c->http->curl, CURLOPT_CONNECTTIMEOUT, 5L);
-	if (x->out) {
+	if (x->out || x->to) {
 		curl_easy_setopt(c->http->curl, CURLOPT_WRITEFUNCTION, take_bytes);
 		curl_easy_setopt(c->http->curl, CURLOPT_WRITEDATA, &download);
 		curl_easy_setopt(c->http->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -329,6 +334,13 @@ int api_delete(struct ctl *c, const char *path, json_t **ret, struct err *e)
 	const struct exchange x = {.method = "DELETE", .path = path};
 
 	return perform(c, &x, ret, e);
+}
+
+int api_stream(struct ctl *c, const char *path, FILE *to, struct err *e)
+{
+	const struct exchange x = {.method = "GET", .path = path, .to = to};
+
+	return perform(c, &x, NULL, e);
 }
 
 int api_download(

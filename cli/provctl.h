@@ -37,7 +37,7 @@ extern const struct command commands_line[], commands_records[], commands_run_lo
 	commands_run_files[], commands_run_report[], commands_recipe[], commands_pools[],
 	commands_stores[], commands_bench[], commands_fixtures[], commands_image[], commands_meta[],
 	commands_recovery[], commands_keys[], commands_recall[], commands_record[],
-	commands_rehearse[], commands_reports[];
+	commands_rehearse[], commands_reports[], commands_export[], commands_webhooks[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 
@@ -71,6 +71,8 @@ int api_delete(struct ctl *c, const char *path, json_t **ret, struct err *e);
  * has that digest ("": any). */
 int api_download(
 	struct ctl *c, const char *path, const char *file, const char *sha256, struct err *e);
+/* The bytes of the answer to `to`, as they come. */
+int api_stream(struct ctl *c, const char *path, FILE *to, struct err *e);
 /* A file as the body. */
 int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,
 	const char *file, json_t **ret, struct err *e);

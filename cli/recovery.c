@@ -176,6 +176,22 @@ static int outbox_retry(struct ctl *c, int argc, char **argv)
 	return api_say(c, path, NULL, "it goes out again now");
 }
 
+static int backlog(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {
+		"kind", "name", "waiting", "oldest_at", "level", "where", NULL};
+	json_t *o = NULL;
+	struct err e;
+
+	if (ctl_options(argc, argv, NULL, NULL, 0) != 0)
+		return ctl_usage("backlog");
+	if (api_get(c, "/api/v1/backlog", &o, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, o, members);
+	json_decref(o);
+	return 0;
+}
+
 const struct command commands_recovery[] = {
 	{"records show", "", "Whether the records can be relied on, and what holds the line",
 		records_show},
@@ -191,6 +207,9 @@ const struct command commands_recovery[] = {
 		outbox_list},
 	{"outbox retry", "ID", "A row that was refused, or waits, goes out again now",
 		outbox_retry},
+	{"backlog", "",
+		"How much waits for each of those who are told, and whether it stops the line",
+		backlog},
 	{"unit scrap", "SERIAL --reason TEXT", "It is not made; its numbers stay used", unit_scrap},
 	{0},
 };

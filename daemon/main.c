@@ -23,6 +23,7 @@
 #include "base/secret.h"
 #include "base/util.h"
 #include "daemon/line/check.h"
+#include "daemon/line/webhooks.h"
 #include "provd_config.h"
 
 #define TICK_MS	    1000
@@ -238,11 +239,11 @@ static int make_fds(struct provd *p, struct err *e)
 	return 0;
 }
 
-/* Descriptors that this configuration may need at one time: those of the API, of each station
+/* Descriptors that this configuration may need at one time: those of the API, of webhooks, of each station
  * (wake-ups, the pipes of a tool, files and images of a step) and of each of its ports. */
 static rlim_t descriptors_needed(const struct config *c)
 {
-	rlim_t n = OWN_FDS + api_descriptors();
+	rlim_t n = OWN_FDS + WEBHOOKS_DESCRIPTORS + api_descriptors();
 
 	for (size_t i = 0; i < c->stations; i++)
 		n += STATION_FDS + PORT_FDS * c->station[i].ports;

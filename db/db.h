@@ -105,6 +105,7 @@ void db_mark_value(struct db *tx, const char *kind, const char *value);
 struct db_page {
 	unsigned limit; /* 1..1000, 0: 100 */
 	const char *after;
+	bool cursors; /* each item has its own as "cursor": what comes after it */
 };
 
 struct db_list {

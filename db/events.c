@@ -5,6 +5,9 @@
 #include "db/db_impl.h"
 #include "db/stmt.h"
 
+#define TYPE_CHAR "abcdefghijklmnopqrstuvwxyz0123456789-"
+#define TYPE_MAX  40
+
 static void event_done(struct db_event *ev)
 {
 	free(ev->type);
@@ -199,12 +202,44 @@ int events_list(struct db *d, const struct event_filter *f, const struct db_page
 	return sel_page(&s, d, &order, page, ret, e);
 }
 
-int events_prune(struct db *tx, int64_t before_ms, int64_t max, int64_t *ret, struct err *e)
+int events_check_type(const char *type, struct err *e)
+{
+	const size_t n = strspn(type, TYPE_CHAR);
+
+	if (n > 0 && strlen(type) <= TYPE_MAX && (!type[n] || !strcmp(type + n, "*")))
+		return 0;
+	return err_set(e, ERR_INVALID,
+		"'%.40s' is no type of events: one such as run-finished expected, or its beginning with a '*' at the end",
+		type);
+}
+
+int events_message(struct db *d, int64_t seq, char **ret, struct err *e)
+{
+	static const struct column columns[] = {{"type", AS_TEXT}, {"timestamp", AS_TIME},
+		{"seq", AS_INT}, {"station", AS_TEXT}, {"job", AS_TEXT}, {"run", AS_TEXT},
+		{"serial", AS_TEXT}, {"data", AS_JSON}, {0}};
+	SELECT(find,
+		"SELECT type, at AS timestamp, seq, station, job_id AS job, run_id AS run, serial,"
+		" data FROM events WHERE seq = ?",
+		columns);
+	json_t *rows = NULL;
+	int r = db_all_json(d, e, &find, &rows, seq);
+
+	if (r < 0)
+		return r;
+	*ret = json_array_size(rows) ? canonical(json_array_get(rows, 0)) : NULL;
+	json_decref(rows);
+	return 0;
+}
+
+int events_prune(
+	struct db *tx, int64_t before_ms, int64_t keep, int64_t max, int64_t *ret, struct err *e)
 {
 	/* Walks from the oldest and stops at the first that stays: seq and time rise together. */
 	static const char sql[] = "DELETE FROM events WHERE seq IN"
-				  " (SELECT seq FROM events ORDER BY seq LIMIT ?) AND at < ?";
-	int r = db_run(tx, e, sql, max, before_ms);
+				  " (SELECT seq FROM events ORDER BY seq LIMIT ?)"
+				  " AND at < ? AND seq < ?";
+	int r = db_run(tx, e, sql, max, before_ms, keep);
 
 	if (r < 0)
 		return r;

@@ -25,5 +25,17 @@ int events_bounds(struct db *d, int64_t *ret_first, int64_t *ret_last, struct er
 int events_check_cursor(struct db *d, int64_t after, struct err *e);
 int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
 	struct db_list *ret, struct err *e);
-/* Deletes at most `max` events older than before_ms; gives how many. */
-int events_prune(struct db *tx, int64_t before_ms, int64_t max, int64_t *ret, struct err *e);
+/* A condition on the table e of events: its type is in an array of types, or of their beginnings with a '*'; all
+ * are in an empty one. */
+#define EVENTS_OF_TYPES(types)                                                    \
+	"(" types " = '[]' OR EXISTS (SELECT 1 FROM json_each(" types ") t WHERE" \
+	" e.type = t.value OR (t.value LIKE '%*' AND"                             \
+	" substr(e.type, 1, length(t.value) - 1) = rtrim(t.value, '*'))))"
+/* Whether it may be in such an array. -ERR_INVALID. */
+int events_check_type(const char *type, struct err *e);
+/* An event for those who get it pushed: {type, timestamp, seq, station, job, run, serial, data} as canonical
+ * JSON, the same bytes each time; owned by the caller. NULL: it is no longer kept. */
+int events_message(struct db *d, int64_t seq, char **ret, struct err *e);
+/* Deletes at most `max` events older than before_ms and before the event `keep`; gives how many. */
+int events_prune(
+	struct db *tx, int64_t before_ms, int64_t keep, int64_t max, int64_t *ret, struct err *e);

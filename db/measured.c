@@ -28,6 +28,39 @@ int measured_list(struct db *d, json_t **ret, struct err *e)
 	return db_all_json(d, e, &list, ret);
 }
 
+int measured_rows(struct db *d, const struct measured_filter *f, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	static const struct column columns[] = {{"seq", AS_INT}, {"run", AS_TEXT},
+		{"station", AS_TEXT}, {"job", AS_TEXT}, {"recipe", AS_TEXT}, {"version", AS_INT},
+		{"serial", AS_TEXT}, {"ended_at", AS_TIME}, {"step", AS_TEXT}, {"step_n", AS_INT},
+		{"k", AS_INT}, {"name", AS_TEXT}, {"value", AS_REAL}, {"text", AS_TEXT},
+		{"unit", AS_TEXT}, {"low", AS_REAL}, {"high", AS_REAL}, {"verdict", AS_TEXT}, {0}};
+	SELECT(list,
+		"SELECT r.seq AS seq, printf('%06d.%06d', m.step_n, m.k) AS place, m.run_id AS run,"
+		" r.station AS station, r.job_id AS job, r.recipe AS recipe, r.version AS version,"
+		" r.serial AS serial, r.ended_at AS ended_at, s.id AS step, m.step_n AS step_n,"
+		" m.k AS k, m.name AS name, m.value AS value, m.text AS text, m.unit AS unit,"
+		" m.low AS low, m.high AS high, m.verdict AS verdict FROM runs r"
+		" CROSS JOIN measurements m ON m.run_id = r.id"
+		" JOIN steps s ON s.run_id = m.run_id AND s.n = m.step_n",
+		columns);
+	static const struct keyset order = {.major = "seq", .minor = "place", .ascending = true};
+	struct sel s;
+
+	sel_init(&s, &list);
+	sel_str(&s, "r.station = ?", f->station);
+	sel_str(&s, "r.job_id = ?", f->job);
+	sel_str(&s, "r.recipe = ?", f->recipe);
+	sel_str(&s, "s.id = ?", f->step);
+	sel_str(&s, "m.name = ?", f->name);
+	if (f->from_ms)
+		sel_int(&s, "r.ended_at >= ?", f->from_ms);
+	if (f->to_ms)
+		sel_int(&s, "r.ended_at < ?", f->to_ms);
+	return sel_page(&s, d, &order, page, ret, e);
+}
+
 /* --- the values --- */
 
 struct value {

@@ -21,6 +21,12 @@ struct measured_filter {
 /* What the newest production runs measured: array of {recipe, step, name, unit, low, high}. */
 int measured_list(struct db *d, json_t **ret, struct err *e);
 
+/* Each value that is on record, in the order of the runs' beginnings: {seq, run, station, job, recipe, version,
+ * serial, ended_at, step, step_n, k, name, value, text, unit, low, high, verdict}. version and limit of the
+ * filter count nothing here. */
+int measured_rows(struct db *d, const struct measured_filter *f, const struct db_page *page,
+	struct db_list *ret, struct err *e);
+
 /* Capability and control charts of production runs: {name, step, recipe, unit, low, high (of the newest
  * value), n, mean, min, max, sigma_within, sigma_overall, cp, cpk, pp, ppk, reason, chart: {mean, lower,
  * upper, range_upper}, points: [{at, value, run, serial, station, verdict, rules}]}, oldest first. What

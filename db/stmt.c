@@ -470,6 +470,9 @@ int sel_page(struct sel *s, struct db *d, const struct keyset *k, const struct d
 			break;
 		json_array_append_new(l.items, row_json(&q));
 		set_next(&l, k, &q, place);
+		if (page && page->cursors)
+			json_object_set_new(json_array_get(l.items, json_array_size(l.items) - 1),
+				"cursor", json_string(l.next));
 	}
 	if (r == 0)
 		l.next[0] = 0; /* the last page */

@@ -43,6 +43,7 @@ struct config *config_unref(struct config *c)
 	keyd_config_done(&c->keys);
 	form_done(records_rows, &c->records);
 	config_interlocks_done(&c->interlocks);
+	config_events_done(c);
 	free(c->printer);
 	free(c->secret);
 	free(c->station);
@@ -193,7 +194,7 @@ const struct form_row config_rows[] = {
 		.doc = "Space that is kept for the records when the disk is full; at most 1/16 of the file system.",
 		FORM_AT(struct config, disk_reserve_bytes)},
 	{"events_keep", FORM_DURATION, .def = "90d",
-		.doc = "How long events are kept; 0s for ever. Runs, units, serial numbers and the audit trail are kept for ever.",
+		.doc = "How long events are kept; 0s for ever. What an enabled webhook or the spool folder has not got stays longer. Runs, units, serial numbers and the audit trail are kept for ever.",
 		FORM_AT(struct config, events_keep_us)},
 	{"clock_sync", FORM_CHOICE, .choices = clock_syncs, .def = "auto",
 		.doc = "required: nothing that carries a date is given out before the clock is synchronised. auto: required on a real line (hotplug has udev), and where the machine runs a time service.",
@@ -236,6 +237,12 @@ const struct form_row config_rows[] = {
 		.doc = "What keeps a station from taking one more unit although nothing is broken yet: a mapping of golden, contacts, calibration and yield."},
 	{"services", FORM_OWN, .read = config_read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
+	{"outbox", FORM_OWN, .read = config_read_outbox, .rows = outbox_rows,
+		.doc = "How much may wait for a service, a webhook or the spool folder before no new unit begins. Without it: any."},
+	{"webhooks", FORM_OWN, .read = config_read_webhooks, .rows = webhooks_rows,
+		.doc = "Which receivers POST /webhooks may name, and how long they are tried. Without it: none."},
+	{"spool", FORM_OWN, .read = config_read_spool, .rows = spool_rows,
+		.doc = "A folder that events are written to, one file each. Without it: none."},
 	{"printers", FORM_OWN, .read = config_read_printers, .each = printer_rows,
 		.doc = "NAME: a mapping of address, kind and answer. Where unit.label may print: a recipe names a printer and never an address."},
 	{"stations", FORM_OWN, .read = config_read_stations, .schema = STATIONS_SCHEMA,
@@ -273,6 +280,7 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 		config_records_defaults(c, m);
 	if (!c->interlocks.release_max_us)
 		config_interlocks_defaults(c, m);
+	config_events_defaults(c, m);
 	check_listen(c, m);
 	config_check_services(c, m);
 	check_keyd(c, m);

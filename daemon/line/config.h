@@ -15,6 +15,7 @@
 #include "base/form.h"
 #include "base/strbuf.h"
 #include "daemon/keyd/keyd_config.h"
+#include "transports/links/http_allow.h"
 
 #define CONFIG_ID_MAX 63
 
@@ -122,6 +123,25 @@ struct interlocks_config {
 	uint64_t release_max_us; /* the longest time that a person may release one for */
 };
 
+/* What events may be sent to whoever asked for them (daemon/line/webhooks.h). */
+struct webhooks_config {
+	struct http_allow allow, clear; /* receivers; those that http:// may reach as well */
+	char *ca;			/* PEM; NULL: those of the system */
+	uint64_t timeout_us, give_up_us;
+};
+
+/* The folder that events are written to as files (daemon/line/spool.h). */
+struct spool_config {
+	char *dir;     /* absolute; NULL: none */
+	json_t *types; /* array, see events_check_type(); owned */
+};
+
+/* How much may wait for one of those who are told (daemon/line/backlog.h); 0: any. */
+struct outbox_config {
+	int64_t stop_after, warn_after; /* messages */
+	uint64_t stop_age_us, warn_age_us;
+};
+
 /* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
@@ -179,6 +199,9 @@ struct config {
 	size_t printers;
 	struct records_config records;
 	struct interlocks_config interlocks;
+	struct webhooks_config webhooks;
+	struct spool_config spool;
+	struct outbox_config outbox;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -186,10 +209,10 @@ struct config {
 	size_t stations;
 };
 
-/* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of `records` (base/form.h): the
- * manual and the schema are made of them. */
+/* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of what is one mapping
+ * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[], interlocks_rows[];
+	printer_rows[], records_rows[], interlocks_rows[], webhooks_rows[], spool_rows[], outbox_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The inside of a configuration, shared by its parts: config.c (the file), config_stations.c,
- * config_outside.c, config_interlocks.c. Each read function is that of a row of form.h, with the configuration to fill.
+ * config_outside.c, config_interlocks.c, config_events.c. Each read function is that of a row of form.h, with the configuration to fill.
  */
 #pragma once
 
@@ -36,3 +36,12 @@ void config_read_interlocks(void *to, const json_t *v, const char *pointer, stru
 /* Where provd.yaml says nothing of them. */
 void config_interlocks_defaults(struct config *c, struct mistakes *m);
 void config_interlocks_done(struct interlocks_config *i);
+
+/* --- config_events.c --- */
+
+void config_read_webhooks(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_outbox(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_spool(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+/* Where provd.yaml says nothing of them; once all is read. */
+void config_events_defaults(struct config *c, struct mistakes *m);
+void config_events_done(struct config *c);

@@ -8,12 +8,15 @@
 #include "base/tree.h"
 #include "base/util.h"
 #include "daemon/line/authority.h"
+#include "daemon/line/backlog.h"
 #include "daemon/line/confine.h"
 #include "daemon/line/keys.h"
 #include "daemon/line/notary.h"
 #include "daemon/line/outbox.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/services.h"
+#include "daemon/line/spool.h"
+#include "daemon/line/webhooks.h"
 #include "db/db.h"
 #include "db/readers.h"
 #include "db/writer.h"
@@ -38,9 +41,12 @@ struct fleet {
 	struct store *store;
 	struct confine *confine;
 	struct outputs_sweep *sweep;
-	struct outbox *outbox;	/* NULL: not started */
-	struct notary *notary;	/* the same */
-	uint64_t views_version; /* atomic */
+	struct outbox *outbox;	   /* NULL: not started */
+	struct webhooks *webhooks; /* the same */
+	struct backlog *backlog;   /* the same */
+	struct spool *spool;	   /* the same */
+	struct notary *notary;	   /* the same */
+	uint64_t views_version;	   /* atomic */
 	bool stopping;
 };
 
@@ -304,6 +310,12 @@ int fleet_start(struct fleet *f, struct err *e)
 	records_check(f->services.records);
 	r = outbox_start(&f->services, fleet_db_path(f), &f->outbox, e);
 	if (r == 0)
+		r = webhooks_start(&f->services, fleet_db_path(f), &f->webhooks, e);
+	if (r == 0)
+		r = spool_start(&f->services, fleet_db_path(f), &f->spool, e);
+	if (r == 0)
+		r = backlog_start(&f->services, fleet_db_path(f), &f->backlog, e);
+	if (r == 0)
 		r = notary_start(&f->services, fleet_db_path(f), &f->notary, e);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
@@ -398,6 +410,9 @@ struct fleet *fleet_free(struct fleet *f)
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
 	outbox_free(f->outbox);
+	webhooks_free(f->webhooks);
+	spool_free(f->spool);
+	backlog_free(f->backlog);
 	notary_free(f->notary);
 	readers_free(f->services.readers);
 	keys_free(f->services.keys);
@@ -573,6 +588,11 @@ void fleet_abort_job(struct fleet *f, const char *job_id)
 void fleet_poke_outbox(struct fleet *f)
 {
 	outbox_poke(f->outbox);
+}
+
+void fleet_poke_webhooks(struct fleet *f)
+{
+	webhooks_poke(f->webhooks);
 }
 
 uint64_t fleet_views_version(struct fleet *f)

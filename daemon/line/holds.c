@@ -9,7 +9,8 @@
 #include "base/timefmt.h"
 #include "base/util.h"
 
-#define ALL (HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS | HOLD_STOPS_CHANGES)
+#define WORK (HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS | HOLD_STOPS_SENDING)
+#define ALL  (WORK | HOLD_STOPS_CHANGES)
 
 static const struct {
 	enum err_code code;
@@ -17,9 +18,10 @@ static const struct {
 } rows[HOLD_COUNT] = {
 	[HOLD_LINEAGE] = {ERR_RECORDS_HELD, ALL},
 	[HOLD_DAMAGE] = {ERR_RECORDS_DAMAGED, ALL},
-	[HOLD_MARKS] = {ERR_RECORDS_HELD, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS},
-	[HOLD_DISK] = {ERR_DISK_FULL, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS},
+	[HOLD_MARKS] = {ERR_RECORDS_HELD, WORK},
+	[HOLD_DISK] = {ERR_DISK_FULL, WORK},
 	[HOLD_CLOCK] = {ERR_CLOCK, HOLD_STOPS_DATES},
+	[HOLD_BACKLOG] = {ERR_BACKLOG, HOLD_STOPS_RUNS},
 };
 
 static const char *const stops_name[] = {"runs", "orders", "changes", "dates"};

@@ -17,6 +17,7 @@ enum hold {
 	HOLD_MARKS,   /* the high-water marks cannot be written */
 	HOLD_DISK,    /* no room for the records but the reserve */
 	HOLD_CLOCK,   /* the wall clock cannot be believed */
+	HOLD_BACKLOG, /* too much waits for others to take it (daemon/line/backlog.h) */
 	HOLD_COUNT
 };
 
@@ -25,6 +26,7 @@ enum hold_stops {
 	HOLD_STOPS_ORDERS = 1 << 1,  /* no new job, artifact, recipe, pool */
 	HOLD_STOPS_CHANGES = 1 << 2, /* nothing is changed but what ends the hold */
 	HOLD_STOPS_DATES = 1 << 3,   /* nothing that carries a date goes into a unit */
+	HOLD_STOPS_SENDING = 1 << 4, /* nothing of the records goes to others; not said by itself */
 };
 
 struct holds;

@@ -212,7 +212,7 @@ static int work(struct notary *n, struct err *e)
 
 static bool may_write(const struct notary *n)
 {
-	return holds_check(n->line->holds, HOLD_STOPS_RUNS, NULL) == 0;
+	return holds_check(n->line->holds, HOLD_STOPS_SENDING, NULL) == 0;
 }
 
 static void *notary_main(void *arg)

@@ -338,7 +338,7 @@ static void *outbox_main(void *arg)
 		int r = 1;
 
 		while (r > 0 && cancel_reason(&o->stop) == ERR_NONE &&
-			holds_check(o->line->holds, HOLD_STOPS_RUNS, NULL) == 0)
+			holds_check(o->line->holds, HOLD_STOPS_SENDING, NULL) == 0)
 			r = try_one(o, &e);
 		/* One that was voided meanwhile is looked at no more. */
 		if (r < 0 && r != -ERR_CONFLICT)

@@ -671,8 +671,14 @@ class Policies(unittest.TestCase):
                                line.sha256(image), l.provd.token, len(image))).encode() + image + b'\r\n')
                 return s
 
+            def size(f):
+                try:
+                    return os.path.getsize(os.path.join(store, f))
+                except FileNotFoundError: # given up between the list and the look
+                    return 0
+
             def stored():
-                return sum(os.path.getsize(os.path.join(store, f)) for f in os.listdir(store))
+                return sum(size(f) for f in os.listdir(store))
             two = [begin(image) for image in data[:2]]
             line.wait_for('both are on disk', lambda: stored() == 2 * len(data[0]))
             # A third one has no room, announced or not; nothing of it is written.
@@ -733,10 +739,10 @@ class Document(Live):
 
     def fill(self, path):
         """The path with things that are there."""
-        id_ = {'stations': 'A1', 'jobs': self.job, 'runs': self.run_['id'], 'units': self.run_['serial'],
-               'pools': 'production-sn', 'fixtures': 'A1', 'prompts': UUID, 'tokens': UUID, 'outbox': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
+        id_ = {'stations': 'A1', 'jobs': self.job, 'runs': self.run_['id'], 'units': self.run_['serial'], 'pools': 'production-sn',
+               'fixtures': 'A1', 'prompts': UUID, 'tokens': UUID, 'outbox': UUID, 'webhooks': UUID}.get(path.split('/')[3] if path.count('/') > 2 else '')
         for name, value in (('{id}', id_), ('{name}', 'ask'), ('{version}', '1'), ('{sha256}', line.sha256(self.image)),
-                            ('{action}', 'none'), ('{interlock}', 'golden')):
+                            ('{action}', 'none'), ('{interlock}', 'golden'), ('{n}', '1')):
             path = path.replace(name, value or '')
         return path
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The door to libcurl of workers; that of provctl is cli/http.c.
+ * The door to libcurl of workers and, with http_many.c, of webhooks; that of provctl is cli/http.c.
  */
-#include "transports/links/http.h"
+#include "transports/links/http_impl.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -22,12 +21,17 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void init(void)
+static void init_once(void)
 {
 	/* Its buffers have tokens and what services answer. */
 	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, secret_alloc, secret_free, secret_realloc,
 		    secret_strdup, secret_calloc) != CURLE_OK)
 		abort();
+}
+
+void exchange_init(void)
+{
+	pthread_once(&once, init_once);
 }
 
 void http_answer_done(struct http_answer *a)
@@ -39,27 +43,20 @@ void http_answer_done(struct http_answer *a)
 
 /* --- the exchange --- */
 
-struct exchange {
-	const struct http_service *s;
-	const struct http_request *q;
-	struct http_answer *answer;
-	CURL *curl;
-	struct curl_slist *headers;
-	size_t head_bytes;
-	bool too_large;
-	char why[CURL_ERROR_SIZE];
-};
-
 static size_t take_body(char *p, size_t size, size_t n, void *data)
 {
 	struct exchange *x = data;
+	const size_t max = x->start_of_body ? x->start_of_body : HTTP_ANSWER_MAX;
 
-	if (x->answer->body.len + size * n > HTTP_ANSWER_MAX) {
-		x->too_large = true;
-		return 0;
+	if (x->answer->body.len + size * n <= max) {
+		sb_add_n(&x->answer->body, p, size * n);
+		return size * n;
 	}
-	sb_add_n(&x->answer->body, p, size * n);
-	return size * n;
+	if (x->start_of_body)
+		sb_add_n(&x->answer->body, p, max - x->answer->body.len);
+	x->cut = x->start_of_body > 0;
+	x->too_large = !x->cut;
+	return 0;
 }
 
 static size_t take_head(char *p, size_t size, size_t n, void *data)
@@ -225,6 +222,9 @@ static int trouble(const struct exchange *x, CURLcode rc, struct err *e)
 {
 	const char *url = x->s->url;
 
+	if (x->refused[0])
+		return err_set(e, ERR_SERVICE_UNTRUSTED,
+			"%s is %s, which 'webhooks' of provd.yaml does not allow", url, x->refused);
 	if (x->too_large)
 		return err_set(e, ERR_SERVICE_ANSWER,
 			"%s answers with more than %u bytes: is that the service?", url,
@@ -324,7 +324,7 @@ struct http_line *http_line_new(void)
 {
 	struct http_line *l = xcalloc(1, sizeof *l);
 
-	pthread_once(&once, init);
+	exchange_init();
 	l->multi = curl_multi_init();
 	if (!l->multi)
 		abort();
@@ -337,6 +337,34 @@ struct http_line *http_line_free(struct http_line *l)
 		curl_multi_cleanup(l->multi);
 	free(l);
 	return NULL;
+}
+
+int exchange_begin(struct exchange *x, const char *url, struct err *e)
+{
+	int r;
+
+	x->curl = curl_easy_init();
+	if (!x->curl)
+		abort();
+	r = add_headers(x, e);
+	if (r < 0)
+		return r;
+	set_rules(x);
+	set_signature(x);
+	set_request(x, url);
+	return 0;
+}
+
+int exchange_end(struct exchange *x, CURLcode rc, struct err *e)
+{
+	read_head(x);
+	return rc == CURLE_OK || x->cut ? 0 : trouble(x, rc, e);
+}
+
+void exchange_done(struct exchange *x)
+{
+	curl_easy_cleanup(x->curl);
+	wipe_headers(x);
 }
 
 int http_exchange(const struct http_service *s, const struct http_request *q,
@@ -352,22 +380,15 @@ int http_exchange(const struct http_service *s, const struct http_request *q,
 	*ret = (struct http_answer){0};
 	if (r == 0)
 		r = iotime_check(it, e);
-	x.curl = curl_easy_init();
-	if (!x.curl)
-		abort();
 	if (r == 0)
-		r = add_headers(&x, e);
+		r = exchange_begin(&x, url, e);
 	if (r == 0) {
-		set_rules(&x);
-		set_signature(&x);
-		set_request(&x, url);
 		curl_multi_add_handle(multi, x.curl);
 		r = transfer(&x, multi, it, e);
 		read_head(&x);
 		curl_multi_remove_handle(multi, x.curl);
 	}
-	curl_easy_cleanup(x.curl);
+	exchange_done(&x);
 	http_line_free(own);
-	wipe_headers(&x);
 	return r;
 }

@@ -60,11 +60,58 @@ START_TEST(what_is_written_can_be_read_again)
 
 	csv_write_names(&b, names);
 	csv_write_row(&b, o, names);
-	ck_assert_str_eq(b.s, "note,value,n,none\n\"a,\"\"b\"\"\nc\",K1,3,\n");
+	ck_assert_str_eq(b.s, "note,value,n,none\r\n\"a,\"\"b\"\"\nc\",K1,3,\r\n");
 	ck_assert_int_eq(csv_read_column(b.s, b.len, "value", &c, &e), 0);
 	ck_assert_str_eq(json_string_value(json_array_get(c.values, 0)), "K1");
 	json_decref(c.values);
 	json_decref(c.lines);
+	json_decref(o);
+	sb_done(&b);
+}
+END_TEST
+
+static const struct {
+	const char *value, *line; /* as JSON; as it is written */
+} cells[] = {
+	{"\"=1+1\"", "'=1+1\r\n"},
+	{"\"+cmd|' /C calc'!A0\"", "'+cmd|' /C calc'!A0\r\n"},
+	{"\"-2+3\"", "'-2+3\r\n"},
+	{"\"@SUM(A1)\"", "'@SUM(A1)\r\n"},
+	{"\"\\t=1\"", "'\t=1\r\n"},
+	{"\"\\r=1\"", "\"'\r=1\"\r\n"},
+	{"\"\\n=1\"", "\"'\n=1\"\r\n"},
+	{"\"=a,\\\"b\"", "\"'=a,\"\"b\"\r\n"},
+	{"-5", "-5\r\n"},
+	{"-0.25", "-0.25\r\n"},
+	{"\"-12.5e3\"", "-12.5e3\r\n"},
+	{"\"+7\"", "+7\r\n"},
+	{"\"-\"", "'-\r\n"},
+	{"\"a=1\"", "a=1\r\n"},
+	{"\"'=1\"", "''=1\r\n"},
+	{"\"'a\"", "'a\r\n"},
+	{"\"'5\"", "'5\r\n"},
+	{"\" =1\"", " =1\r\n"},
+	{"\"\"", "\r\n"},
+	{"{\"a\":-1}", "\"{\"\"a\"\":-1}\"\r\n"},
+	{"true", "true\r\n"},
+};
+
+START_TEST(what_a_spreadsheet_would_run_is_a_text_and_a_number_stays_one)
+{
+	static const char *const names[] = {"v", NULL};
+	json_t *o = json_pack("{s:o}", "v", json_loads(cells[_i].value, JSON_DECODE_ANY, NULL));
+	struct strbuf b = {0};
+	struct csv_column c = {0};
+	struct err e = {0};
+
+	csv_write_row(&b, o, names);
+	ck_assert_str_eq(b.s, cells[_i].line);
+	if (json_string_length(json_object_get(o, "v")) > 0) {
+		ck_assert_int_eq(csv_read_column(b.s, b.len, "v", &c, &e), 0);
+		ck_assert(json_equal(json_array_get(c.values, 0), json_object_get(o, "v")));
+		json_decref(c.values);
+		json_decref(c.lines);
+	}
 	json_decref(o);
 	sb_done(&b);
 }
@@ -78,6 +125,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(
 		t, a_column_is_read_with_the_line_of_each_value, 0, (int)ARRAY_LEN(lists));
 	tcase_add_test(t, what_is_written_can_be_read_again);
+	tcase_add_loop_test(t, what_a_spreadsheet_would_run_is_a_text_and_a_number_stays_one, 0,
+		(int)ARRAY_LEN(cells));
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -99,6 +99,7 @@ static const char *const fixture_undo[] = {
 	       " ALTER TABLE runs DROP COLUMN exposed_step;",
 	[17] = "DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;",
 	[18] = "DROP TABLE fixtures; DROP TABLE interlock_releases; ALTER TABLE jobs DROP COLUMN kind;",
+	[19] = "DROP TABLE deliveries; DROP TABLE webhooks; DROP TABLE spool;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

@@ -339,14 +339,14 @@ START_TEST(a_reader_of_pruned_events_is_told_so)
 	ck_assert_uint_eq(json_array_size(l.items), 7);
 	ck_assert_int_eq(int_at(l.items, "0.seq"), 4);
 	json_decref(l.items);
-	TX(events_prune(fx.db, INT64_MAX, 5, &n, &fx.e));
+	TX(events_prune(fx.db, INT64_MAX, INT64_MAX, 5, &n, &fx.e));
 	ck_assert_int_eq(n, 5);
 	FAILS(ERR_GONE, events_list(fx.db, NULL, &page, &l, &fx.e));
 	page.after = "5";
 	OK(events_list(fx.db, NULL, &page, &l, &fx.e));
 	ck_assert_uint_eq(json_array_size(l.items), 5);
 	json_decref(l.items);
-	TX(events_prune(fx.db, INT64_MAX, 100, &n, &fx.e));
+	TX(events_prune(fx.db, INT64_MAX, INT64_MAX, 100, &n, &fx.e));
 	OK(events_bounds(fx.db, &first, &last, &fx.e));
 	ck_assert_int_eq(first, 11);
 	ck_assert_int_eq(last, 10);

@@ -35,6 +35,12 @@ static void print_man(void)
 	form_man(printer_rows, stdout);
 	puts(".SH RECORDS\nWhat is signed of the records, and when.");
 	form_man(records_rows, stdout);
+	puts(".SH WEBHOOKS\nWhere events may be sent.");
+	form_man(webhooks_rows, stdout);
+	puts(".SH OUTBOX\nHow much may wait for others.");
+	form_man(outbox_rows, stdout);
+	puts(".SH SPOOL\nA folder that events are written to.");
+	form_man(spool_rows, stdout);
 	puts(".SH EXAMPLE\n"
 	     ".nf\n"
 	     "stations:\n"

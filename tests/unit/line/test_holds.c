@@ -15,6 +15,8 @@
 #include "daemon/line/wall.h"
 #include "tests/unit/unit.h"
 
+#define STOPS_WORK (HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS | HOLD_STOPS_SENDING)
+
 static struct holds *holds;
 static int changes;
 
@@ -39,12 +41,12 @@ static const struct {
 	enum err_code code;
 	unsigned stops;
 } cases[] = {
-	{HOLD_LINEAGE, ERR_RECORDS_HELD, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS | HOLD_STOPS_CHANGES},
-	{HOLD_DAMAGE, ERR_RECORDS_DAMAGED,
-		HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS | HOLD_STOPS_CHANGES},
-	{HOLD_MARKS, ERR_RECORDS_HELD, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS},
-	{HOLD_DISK, ERR_DISK_FULL, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS},
+	{HOLD_LINEAGE, ERR_RECORDS_HELD, STOPS_WORK | HOLD_STOPS_CHANGES},
+	{HOLD_DAMAGE, ERR_RECORDS_DAMAGED, STOPS_WORK | HOLD_STOPS_CHANGES},
+	{HOLD_MARKS, ERR_RECORDS_HELD, STOPS_WORK},
+	{HOLD_DISK, ERR_DISK_FULL, STOPS_WORK},
 	{HOLD_CLOCK, ERR_CLOCK, HOLD_STOPS_DATES},
+	{HOLD_BACKLOG, ERR_BACKLOG, HOLD_STOPS_RUNS},
 };
 
 START_TEST(each_hold_stops_what_its_row_says)
@@ -54,7 +56,7 @@ START_TEST(each_hold_stops_what_its_row_says)
 
 	holds_set(holds, cases[_i].hold, "because %d", _i);
 	ck_assert(holds_has(holds, cases[_i].hold));
-	for (unsigned bit = 1; bit <= HOLD_STOPS_DATES; bit <<= 1)
+	for (unsigned bit = 1; bit <= HOLD_STOPS_SENDING; bit <<= 1)
 		ck_assert_int_eq(holds_check(holds, bit, &e),
 			cases[_i].stops & bit ? -(int)cases[_i].code : 0);
 	list = holds_json(holds);

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/webhooks.h"
+
+#include "base/iotime.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/thread.h"
+#include "base/timefmt.h"
+#include "base/util.h"
+#include "daemon/line/config.h"
+#include "daemon/line/feed.h"
+#include "daemon/line/holds.h"
+#include "daemon/line/services.h"
+#include "daemon/line/webhook_rules.h"
+#include "db/webhooks.h"
+#include "db/writer.h"
+#include "transports/links/http_many.h"
+#include "transports/links/webhook_sign.h"
+
+#define LOOK_EVERY_US US_PER_S
+#define IDLE_US	      (60 * US_PER_S)
+#define WINDOW	      8 /* requests of one webhook at a time */
+#define ANSWER_BYTES  1024
+#define HEADERS	      3
+#define LATERS_MAX    (2 * WEBHOOK_OPEN_MAX)
+#define ENDS	      64 /* attempts that are recorded in one transaction */
+
+_Static_assert(WEBHOOKS_DESCRIPTORS > WEBHOOKS_MAX * WINDOW * 3, "descriptors of the requests");
+
+/* A row that was not taken. */
+struct later {
+	int64_t n;
+	uint64_t tried_us, due_us;
+};
+
+/* What is known of one webhook besides its row. */
+struct hook {
+	struct webhook row;
+	bool there; /* it is enabled */
+	bool more;  /* there are events that it was not asked about */
+	unsigned flying;
+	int64_t failures;	   /* in a row */
+	uint64_t tried_us, due_us; /* of a receiver that took nothing; 0 */
+	struct later *later;
+	size_t laters;
+	char trouble[ERR_TEXT_BYTES]; /* that was logged last */
+};
+
+/* A request under way. */
+struct sending {
+	struct hook *hook;
+	struct delivery row;
+	uint64_t begun_us;
+	struct config *config; /* whose lists are looked at */
+	struct secret_set *secrets;
+	struct sending *next;
+};
+
+struct webhooks {
+	const struct line_services *line;
+	char *db_path;
+	struct db *db; /* to read; NULL: not open */
+	pthread_t thread;
+	struct http_many *http;
+	struct feed_sub *feed;
+	struct cancel stop;
+	bool poked;    /* atomic */
+	bool idle;     /* atomic: there is no webhook */
+	int64_t heard; /* atomic: the newest event that woke the thread */
+	struct hook *hook[WEBHOOKS_MAX];
+	size_t hooks;
+	struct sending *sending;
+	char trouble[ERR_TEXT_BYTES]; /* of its own, that was logged last */
+};
+
+/* --- what is on record --- */
+
+static struct hook *find_hook(struct webhooks *w, const char *id)
+{
+	for (size_t i = 0; i < w->hooks; i++)
+		if (!strcmp(w->hook[i]->row.id, id))
+			return w->hook[i];
+	return NULL;
+}
+
+static struct hook *keep_hook(struct webhooks *w, const struct webhook *row)
+{
+	struct hook *h = find_hook(w, row->id);
+
+	if (!h && w->hooks < WEBHOOKS_MAX) {
+		h = w->hook[w->hooks++] = xcalloc(1, sizeof *h);
+		h->more = true;
+		h->failures = row->failures;
+	}
+	if (h) {
+		h->row = *row;
+		h->there = true;
+	}
+	return h;
+}
+
+/* Those that are gone, once nothing of theirs is under way. */
+static void drop_hooks(struct webhooks *w)
+{
+	for (size_t i = w->hooks; i-- > 0;) {
+		struct hook *h = w->hook[i];
+
+		if (h->there || h->flying)
+			continue;
+		free(h->later);
+		free(h);
+		w->hook[i] = w->hook[--w->hooks];
+	}
+}
+
+static int look(struct webhooks *w, struct err *e)
+{
+	struct webhook row[WEBHOOKS_MAX];
+	size_t n;
+	int64_t newest;
+	int r = w->db ? 0 : db_open_reader(w->db_path, &w->db, e);
+
+	if (r == 0)
+		r = webhooks_newest(w->db, &newest, e);
+	if (r == 0)
+		r = webhooks_enabled(w->db, row, &n, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < w->hooks; i++)
+		w->hook[i]->there = false;
+	for (size_t i = 0; i < n; i++) {
+		struct hook *h = keep_hook(w, &row[i]);
+
+		if (h)
+			h->more |= row[i].seen < newest;
+	}
+	drop_hooks(w);
+	return 0;
+}
+
+static int apply_take(struct db *tx, void *data, struct err *e)
+{
+	struct webhooks *w = data;
+	int r = 0;
+
+	for (size_t i = 0; i < w->hooks && r == 0; i++)
+		if (w->hook[i]->there && w->hook[i]->more)
+			r = webhooks_take(tx, w->hook[i]->row.id, &w->hook[i]->more, e);
+	return r;
+}
+
+static bool wants_rows(const struct webhooks *w)
+{
+	for (size_t i = 0; i < w->hooks; i++)
+		if (w->hook[i]->there && w->hook[i]->more)
+			return true;
+	return false;
+}
+
+/* --- rows that were not taken --- */
+
+static struct later *find_later(struct hook *h, int64_t n)
+{
+	for (size_t i = 0; i < h->laters; i++)
+		if (h->later[i].n == n)
+			return &h->later[i];
+	return NULL;
+}
+
+static void forget_later(struct hook *h, int64_t n)
+{
+	struct later *l = find_later(h, n);
+
+	if (l)
+		*l = h->later[--h->laters];
+}
+
+/* How long ago it was tried before, 0 never. */
+static int64_t note_later(struct hook *h, int64_t n, int64_t again_ms)
+{
+	const uint64_t now = now_us();
+	struct later *l = find_later(h, n);
+	int64_t waited_ms;
+
+	/* Dead ones are in it as well: the oldest goes. */
+	if (!l && h->laters == LATERS_MAX)
+		h->later[0] = h->later[--h->laters];
+	if (!l) {
+		h->later = reallocarray(h->later, h->laters + 1, sizeof *h->later);
+		if (!h->later)
+			abort();
+		l = &h->later[h->laters++];
+		*l = (struct later){.n = n, .tried_us = now};
+	}
+	waited_ms = (int64_t)((now - l->tried_us) / US_PER_MS);
+	l->tried_us = now;
+	l->due_us = now + (uint64_t)again_ms * US_PER_MS;
+	return waited_ms;
+}
+
+/* The rows of a webhook that do not go out now. */
+static json_t *not_now(struct webhooks *w, const struct hook *h)
+{
+	const uint64_t now = now_us();
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < h->laters; i++)
+		if (h->later[i].due_us > now)
+			json_array_append_new(list, json_integer(h->later[i].n));
+	for (const struct sending *s = w->sending; s; s = s->next)
+		if (s->hook == h)
+			json_array_append_new(list, json_integer(s->row.n));
+	return list;
+}
+
+/* A person wants it now, or it was changed. */
+static void forget_times(struct webhooks *w)
+{
+	for (size_t i = 0; i < w->hooks; i++) {
+		w->hook[i]->due_us = 0;
+		for (size_t k = 0; k < w->hook[i]->laters; k++)
+			w->hook[i]->later[k].due_us = 0;
+	}
+}
+
+/* --- sending --- */
+
+static void free_sending(struct webhooks *w, struct sending *s)
+{
+	struct sending **p = &w->sending;
+
+	while (*p != s)
+		p = &(*p)->next;
+	*p = s->next;
+	s->hook->flying--;
+	config_unref(s->config);
+	secret_set_free(s->secrets);
+	free(s->row.body);
+	free(s);
+}
+
+static void wipe(char *secret)
+{
+	if (secret)
+		secret_wipe(secret, strlen(secret));
+	free(secret);
+}
+
+/* By the secret of now, and by that of before for as long as it is used as well. */
+static int sign(struct sending *s, int64_t now_ms, char **ret, struct err *e)
+{
+	const struct webhook *row = &s->hook->row;
+	const bool both = row->old_secret[0] && now_ms < row->old_until_ms;
+	char *now = NULL, *old = NULL;
+	int r = config_secret(s->config, row->secret, &now, e);
+
+	if (r == 0 && both)
+		r = config_secret(s->config, row->old_secret, &old, e);
+	if (r == 0) {
+		const char *const secrets[] = {now, old, NULL};
+
+		for (int i = 0; secrets[i]; i++)
+			secret_set_add(s->secrets, secrets[i], NULL);
+		r = webhook_sign(secrets, s->row.id, now_ms / 1000, s->row.body, ret, e);
+	}
+	wipe(now);
+	wipe(old);
+	return r;
+}
+
+/* Also for one that was allowed when it was made. */
+static int check_allowed(const struct sending *s, struct err *e)
+{
+	char host[HTTP_HOST_BYTES];
+
+	http_url_host(s->hook->row.url, host);
+	if (http_allow_host(&s->config->webhooks.allow, host))
+		return 0;
+	return err_set(e, ERR_SERVICE_UNTRUSTED,
+		"'webhooks' of provd.yaml does not allow the receiver %s: add its host or network to 'allow'",
+		s->hook->row.url);
+}
+
+static int send_row(struct webhooks *w, struct sending *s, struct err *e)
+{
+	const struct webhooks_config *c = &s->config->webhooks;
+	const int64_t now_ms = wall_ms();
+	_cleanup_(freep) char *id = xasprintf("webhook-id: %s", s->row.id);
+	_cleanup_(freep) char *time =
+		xasprintf("webhook-timestamp: %lld", (long long)(now_ms / 1000));
+	_cleanup_(freep) char *signature = NULL;
+	_cleanup_(freep) char *signed_by = NULL;
+	int r = check_allowed(s, e);
+
+	if (r == 0)
+		r = sign(s, now_ms, &signature, e);
+	if (r < 0)
+		return r;
+	signed_by = xasprintf("webhook-signature: %s", signature);
+
+	const char *const headers[HEADERS + 1] = {id, time, signed_by, NULL};
+	const struct http_post p = {.url = s->hook->row.url,
+		.headers = headers,
+		.body = s->row.body,
+		.ca = c->ca,
+		.timeout_us = c->timeout_us,
+		.answer_bytes = ANSWER_BYTES,
+		.allow = &c->allow,
+		.clear = &c->clear};
+
+	http_many_add(w->http, &p, s);
+	return 0;
+}
+
+/* --- what came of it --- */
+
+/* One attempt that has ended. */
+struct ended {
+	struct delivery_end end;
+	char *message, *answer;
+};
+
+struct ended_list {
+	struct ended item[ENDS];
+	size_t n;
+};
+
+static int apply_ends(struct db *tx, void *data, struct err *e)
+{
+	const struct ended_list *list = data;
+	int r = 0;
+
+	for (size_t i = 0; i < list->n && r == 0; i++)
+		r = webhooks_end(tx, &list->item[i].end, e);
+	return r;
+}
+
+static int record(struct webhooks *w, struct ended_list *list, struct err *e)
+{
+	int r = list->n ? writer_do(w->line->writer, apply_ends, list, e) : 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		free(list->item[i].message);
+		free(list->item[i].answer);
+	}
+	list->n = 0;
+	return r;
+}
+
+/* The same sentence again and again says nothing. */
+static void log_once(char trouble[ERR_TEXT_BYTES], const char *text)
+{
+	if (strcmp(trouble, text) != 0)
+		log_warning("webhooks: %s", text);
+	snprintf(trouble, ERR_TEXT_BYTES, "%s", text);
+}
+
+static void note_taken(struct hook *h, int64_t n)
+{
+	forget_later(h, n);
+	h->failures = 0;
+	h->due_us = h->tried_us = 0;
+	h->trouble[0] = 0;
+}
+
+/* Those that were under way together count once. */
+static void note_not_taken(
+	struct hook *h, struct delivery_end *end, const struct sending *s, int64_t asked_ms)
+{
+	const uint64_t now = now_us();
+	uint16_t part[2];
+
+	random_bytes(part, sizeof part);
+	end->waited_ms = note_later(h, end->n, webhook_again_ms(s->row.attempts + 1, part[0]));
+	if (s->begun_us < h->tried_us)
+		return;
+	if (h->tried_us)
+		end->failing_ms = (int64_t)((now - h->tried_us) / US_PER_MS);
+	h->tried_us = now;
+	h->failures++;
+	h->due_us = now + (uint64_t)webhook_probe_ms(h->failures, asked_ms, part[1]) * US_PER_MS;
+}
+
+/* The start of an answer, without the secrets that the request was signed by. */
+static char *shown(const struct sending *s, const struct strbuf *body)
+{
+	struct strbuf b = {0};
+	_cleanup_(freep) char *text = NULL;
+	char *masked;
+
+	if (!body->len)
+		return NULL;
+	sb_add_escaped(&b, body->s, body->len);
+	text = sb_take(&b);
+	masked = secret_mask_cut(s->secrets, text);
+	if (strlen(masked) > WEBHOOK_ANSWER_MAX) {
+		size_t n = WEBHOOK_ANSWER_MAX;
+
+		while (n > 0 && ((unsigned char)masked[n] & 0xc0) == 0x80)
+			n--;
+		masked[n] = 0;
+	}
+	return masked;
+}
+
+/* why: no answer came, or NULL. The request is over. */
+static void end_sending(struct webhooks *w, struct sending *s, const struct http_answer *answer,
+	const struct err *why, struct ended *ret)
+{
+	struct hook *h = s->hook;
+	const enum webhook_verdict verdict = why ? WEBHOOK_AGAIN : webhook_judge(answer->status);
+
+	*ret = (struct ended){
+		.end = {.webhook = h->row.id,
+			.n = s->row.n,
+			.status = (int)answer->status,
+			.done = verdict == WEBHOOK_TAKEN,
+			.gone = verdict == WEBHOOK_GONE,
+			.give_up_ms = (int64_t)(s->config->webhooks.give_up_us / US_PER_MS)}};
+	if (verdict == WEBHOOK_TAKEN) {
+		note_taken(h, s->row.n);
+	} else {
+		note_not_taken(h, &ret->end, s, (int64_t)(answer->retry_after_us / US_PER_MS));
+		ret->message = why ? xstrdup(why->msg)
+				   : xasprintf("%s answers HTTP %ld, 2xx expected", h->row.url,
+					     answer->status);
+		ret->answer = why ? NULL : shown(s, &answer->body);
+		log_once(h->trouble, ret->message);
+	}
+	ret->end.message = ret->message;
+	ret->end.answer = ret->answer;
+	free_sending(w, s);
+}
+
+/* --- one round --- */
+
+static struct sending *add_sending(struct webhooks *w, struct hook *h, struct delivery *row)
+{
+	struct sending *s = xcalloc(1, sizeof *s);
+
+	s->hook = h;
+	s->begun_us = now_us();
+	s->row = *row;
+	row->body = NULL;
+	s->config = w->line->config(w->line->line);
+	s->secrets = secret_set_new();
+	s->next = w->sending;
+	w->sending = s;
+	h->flying++;
+	return s;
+}
+
+static void begin(struct webhooks *w, struct hook *h, struct delivery *row, struct ended_list *ends)
+{
+	const struct http_answer none = {0};
+	struct sending *s;
+	struct err why;
+
+	if (!row->body)
+		return; /* retention takes its row */
+	s = add_sending(w, h, row);
+	if (send_row(w, s, &why) < 0)
+		end_sending(w, s, &none, &why, &ends->item[ends->n++]);
+}
+
+static size_t room(const struct hook *h)
+{
+	if (!h->there || (h->failures && h->due_us > now_us()))
+		return 0;
+	/* Whether it takes anything again is found out with one. */
+	return h->failures ? h->flying == 0 : WINDOW - MIN(h->flying, WINDOW);
+}
+
+static int fill(struct webhooks *w, struct hook *h, struct err *e)
+{
+	struct delivery row[WINDOW];
+	struct ended_list ends = {0};
+	const size_t max = room(h);
+	json_t *not_these;
+	size_t n = 0;
+	int r = 0;
+
+	if (max == 0)
+		return 0;
+	not_these = not_now(w, h);
+	r = webhooks_due(w->db, h->row.id, not_these, max, row, &n, e);
+	json_decref(not_these);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			begin(w, h, &row[i], &ends);
+		free(row[i].body);
+	}
+	return r < 0 ? r : record(w, &ends, e);
+}
+
+static int gather(struct webhooks *w, struct err *e)
+{
+	struct ended_list ends = {0};
+	struct http_end end;
+	int r = 0;
+
+	while (r == 0 && http_many_next(w->http, &end)) {
+		end_sending(w, end.data, &end.answer, end.result < 0 ? &end.err : NULL,
+			&ends.item[ends.n++]);
+		http_answer_done(&end.answer);
+		if (ends.n == ENDS)
+			r = record(w, &ends, e);
+	}
+	return r < 0 ? r : record(w, &ends, e);
+}
+
+static int round_of(struct webhooks *w, struct err *e)
+{
+	int r = gather(w, e);
+
+	if (__atomic_exchange_n(&w->poked, false, __ATOMIC_ACQ_REL))
+		forget_times(w);
+	if (r == 0)
+		r = look(w, e);
+	if (r == 0 && wants_rows(w))
+		r = writer_do(w->line->writer, apply_take, w, e);
+	for (size_t i = 0; i < w->hooks && r == 0; i++)
+		r = fill(w, w->hook[i], e);
+	return r;
+}
+
+/* --- the thread --- */
+
+/* Without a webhook nothing is open, and no event wakes the thread: a change of them pokes it. */
+static bool rest(struct webhooks *w)
+{
+	const bool idle = w->hooks == 0;
+
+	__atomic_store_n(&w->idle, idle, __ATOMIC_RELEASE);
+	if (idle)
+		w->db = db_free(w->db);
+	return idle;
+}
+
+static void *webhooks_main(void *arg)
+{
+	struct webhooks *w = arg;
+	const struct iotime it = {NO_DEADLINE, &w->stop};
+
+	while (cancel_reason(&w->stop) == ERR_NONE) {
+		struct err e = {0};
+
+		if (holds_check(w->line->holds, HOLD_STOPS_SENDING, NULL) < 0) {
+			iotime_sleep(LOOK_EVERY_US, &it, NULL);
+			continue;
+		}
+		/* What could not be recorded is sent again, under its id. */
+		if (round_of(w, &e) < 0) {
+			log_once(w->trouble, e.msg);
+			iotime_sleep(LOOK_EVERY_US, &it, NULL);
+		}
+		http_many_wait(w->http, rest(w) ? IDLE_US : LOOK_EVERY_US);
+	}
+	return NULL;
+}
+
+static void on_published(void *data)
+{
+	struct webhooks *w = data;
+	const int64_t newest = feed_last_seq(w->line->feed);
+
+	if (__atomic_load_n(&w->idle, __ATOMIC_ACQUIRE))
+		return;
+	if (__atomic_exchange_n(&w->heard, newest, __ATOMIC_ACQ_REL) != newest)
+		http_many_wake(w->http);
+}
+
+int webhooks_start(
+	const struct line_services *line, const char *db_path, struct webhooks **ret, struct err *e)
+{
+	struct webhooks *w = xcalloc(1, sizeof *w);
+	int r = cancel_init(&w->stop, e);
+
+	w->line = line;
+	w->db_path = xstrdup(db_path);
+	w->http = http_many_new();
+	if (r == 0) {
+		r = thread_start(&w->thread, "webhooks", webhooks_main, w, e);
+		if (r < 0)
+			cancel_done(&w->stop);
+	}
+	if (r < 0) {
+		http_many_free(w->http);
+		free(w->db_path);
+		free(w);
+		return r;
+	}
+	w->feed = feed_subscribe(line->feed, on_published, w);
+	*ret = w;
+	return 0;
+}
+
+struct webhooks *webhooks_free(struct webhooks *w)
+{
+	if (!w)
+		return NULL;
+	feed_unsubscribe(w->feed);
+	cancel_fire(&w->stop, ERR_SHUTDOWN);
+	http_many_wake(w->http);
+	pthread_join(w->thread, NULL);
+	cancel_done(&w->stop);
+	while (w->sending)
+		free_sending(w, w->sending);
+	for (size_t i = 0; i < w->hooks; i++)
+		w->hook[i]->there = false;
+	drop_hooks(w);
+	http_many_free(w->http);
+	db_free(w->db);
+	free(w->db_path);
+	free(w);
+	return NULL;
+}
+
+void webhooks_poke(struct webhooks *w)
+{
+	if (!w)
+		return;
+	__atomic_store_n(&w->poked, true, __ATOMIC_RELEASE);
+	http_many_wake(w->http);
+}

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db/webhooks.h"
+
+#include "base/timefmt.h"
+#include "db/events.h"
+#include "db/run_facts.h"
+#include "db/stmt.h"
+
+/* --- what people say --- */
+
+int webhooks_newest(struct db *d, int64_t *ret, struct err *e)
+{
+	int64_t first;
+
+	return events_bounds(d, &first, ret, e);
+}
+
+int webhooks_add(struct db *tx, const char *id, const struct webhook_said *w, struct err *e)
+{
+	static const char count[] = "SELECT count(*) FROM webhooks";
+	static const char sql[] =
+		"INSERT INTO webhooks (id, url, types, station, job, secret, enabled, seen,"
+		" created_at, updated_at) VALUES (?1, ?2, coalesce(?3, '[]'), ?4, ?5, ?6, ?7, ?8,"
+		" ?9, ?9)";
+	int64_t n = 0;
+	int64_t newest;
+	int r = db_int(tx, e, &n, count);
+
+	if (r >= 0 && n >= WEBHOOKS_MAX)
+		return err_set(e, ERR_CONFLICT,
+			"there are %d webhooks, and no more are taken: delete one", WEBHOOKS_MAX);
+	if (r >= 0)
+		r = webhooks_newest(tx, &newest, e);
+	return r < 0 ? r
+		     : db_do(tx, e, sql, id, w->url, w->types, w->station, w->job, w->secret,
+			       w->enabled ? *w->enabled : true, newest, wall_ms());
+}
+
+/* 0 where it is there, of that revision (0: any). */
+static int check_there(struct db *d, const char *id, int64_t revision, struct err *e)
+{
+	int64_t now = 0;
+	int r = db_int(d, e, &now, "SELECT revision FROM webhooks WHERE id = ?", id);
+
+	if (r == 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no webhook '%s'", id);
+	if (r > 0 && revision && revision != now)
+		return err_set(e, ERR_PRECONDITION,
+			"webhook %s was changed meanwhile: its revision is %lld", id,
+			(long long)now);
+	return MIN(r, 0);
+}
+
+int webhooks_change(struct db *tx, const char *id, const struct webhook_said *w, int64_t revision,
+	struct err *e)
+{
+	static const char sql[] =
+		"UPDATE webhooks SET url = coalesce(?2, url), types = coalesce(?3, types),"
+		" station = CASE WHEN ?4 THEN ?5 ELSE station END,"
+		" job = CASE WHEN ?6 THEN ?7 ELSE job END, secret = coalesce(?8, secret),"
+		" enabled = coalesce(?9, enabled), revision = revision + 1, updated_at = ?10"
+		" WHERE id = ?1";
+	static const char fresh[] =
+		"UPDATE webhooks SET failures = 0, failing_ms = 0, reason = NULL WHERE id = ?";
+	int r = check_there(tx, id, revision, e);
+
+	if (r == 0)
+		r = db_do(tx, e, sql, id, w->url, w->types, w->station || w->no_station, w->station,
+			w->job || w->no_job, w->job, w->secret,
+			w->enabled ? bind_int(*w->enabled) : BIND_NULL, wall_ms());
+	return r < 0 || !w->enabled ? r : db_do(tx, e, fresh, id);
+}
+
+int webhooks_rotate(
+	struct db *tx, const char *id, const char *secret, int64_t old_until_ms, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE webhooks SET old_secret = secret, old_until = ?3, secret = ?2,"
+		" revision = revision + 1, updated_at = ?4 WHERE id = ?1";
+	int r = check_there(tx, id, 0, e);
+
+	return r < 0 ? r : db_do(tx, e, sql, id, secret, old_until_ms, wall_ms());
+}
+
+int webhooks_remove(struct db *tx, const char *id, struct err *e)
+{
+	int r = check_there(tx, id, 0, e);
+
+	if (r == 0)
+		r = db_do(tx, e, "DELETE FROM deliveries WHERE webhook = ?", id);
+	return r < 0 ? r : db_do(tx, e, "DELETE FROM webhooks WHERE id = ?", id);
+}
+
+#define COLUMNS                                                                                     \
+	"id, url, types, station, job, secret, old_secret,"                                         \
+	" CASE WHEN old_secret IS NOT NULL THEN old_until END AS old_until, enabled, reason, done," \
+	" failures, lost, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"            \
+	" d.state = 'waiting') AS waiting, (SELECT count(*) FROM deliveries d WHERE"                \
+	" d.webhook = w.id AND d.state = 'dead') AS dead, max(coalesce((SELECT seq FROM"            \
+	" sqlite_sequence WHERE name = 'events'), 0) - seen, 0) AS behind, created_at, updated_at, revision"
+
+static const struct column columns[] = {{"id", AS_TEXT}, {"url", AS_TEXT}, {"types", AS_JSON},
+	{"station", AS_TEXT}, {"job", AS_TEXT}, {"secret", AS_TEXT}, {"old_secret", AS_TEXT},
+	{"old_until", AS_TIME}, {"enabled", AS_BOOL}, {"reason", AS_TEXT}, {"done", AS_INT},
+	{"failures", AS_INT}, {"lost", AS_INT}, {"waiting", AS_INT}, {"dead", AS_INT},
+	{"behind", AS_INT}, {"created_at", AS_TIME}, {"updated_at", AS_TIME}, {"revision", AS_INT},
+	{0}};
+
+int webhooks_get(struct db *d, const char *id, json_t **ret, struct err *e)
+{
+	SELECT(get, "SELECT " COLUMNS " FROM webhooks w WHERE id = ?", columns);
+
+	return db_one_json(d, e, "webhook", &get, ret, id);
+}
+
+int webhooks_list(struct db *d, json_t **ret, struct err *e)
+{
+	SELECT(list, "SELECT " COLUMNS " FROM webhooks w ORDER BY created_at, id", columns);
+
+	return db_all_json(d, e, &list, ret);
+}
+
+/* --- deliveries as people see them --- */
+
+#define DELIVERY                                                                              \
+	"n, id, event, (SELECT type FROM events WHERE seq = event) AS type, state, attempts," \
+	" status, message, answer, created_at, tried_at, settled_at FROM deliveries"
+
+static const struct column delivery_columns[] = {{"n", AS_INT}, {"id", AS_TEXT}, {"event", AS_INT},
+	{"type", AS_TEXT}, {"state", AS_TEXT}, {"attempts", AS_INT}, {"status", AS_INT},
+	{"message", AS_TEXT}, {"answer", AS_TEXT}, {"created_at", AS_TIME}, {"tried_at", AS_TIME},
+	{"settled_at", AS_TIME}, {0}};
+
+int webhooks_deliveries(struct db *d, const char *id, const char *state, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	SELECT(list, "SELECT " DELIVERY, delivery_columns);
+	static const struct keyset order = {.major = "n"};
+	struct sel s;
+	int r = check_there(d, id, 0, e);
+
+	if (r < 0)
+		return r;
+	sel_init(&s, &list);
+	sel_str(&s, "webhook = ?", id);
+	sel_str(&s, "state = ?", state);
+	return sel_page(&s, d, &order, page, ret, e);
+}
+
+static int no_delivery(const char *id, int64_t n, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "webhook %s has no delivery %lld", id, (long long)n);
+}
+
+int webhooks_delivery(struct db *d, const char *id, int64_t n, json_t **ret, struct err *e)
+{
+	SELECT(one, "SELECT " DELIVERY " WHERE webhook = ? AND n = ?", delivery_columns);
+	json_t *rows = NULL;
+	int r = check_there(d, id, 0, e);
+
+	if (r == 0)
+		r = db_all_json(d, e, &one, &rows, id, n);
+	if (r == 0 && json_array_size(rows) == 0)
+		r = no_delivery(id, n, e);
+	if (r == 0)
+		*ret = json_incref(json_array_get(rows, 0));
+	json_decref(rows);
+	return r;
+}
+
+struct settled {
+	char state[16];
+	bool kept; /* its event is */
+};
+
+int webhooks_redeliver(struct db *tx, const char *id, int64_t n, struct err *e)
+{
+	static const struct column state_columns[] = {
+		COL(struct settled, state), COL(struct settled, kept), {0}};
+	SELECT(find,
+		"SELECT state, EXISTS (SELECT 1 FROM events WHERE seq = event) AS kept"
+		" FROM deliveries WHERE webhook = ? AND n = ?",
+		state_columns);
+	static const char sql[] =
+		"UPDATE deliveries SET state = 'waiting', waited_ms = 0, done_before = NULL,"
+		" settled_at = NULL WHERE n = ?";
+	struct settled now;
+	int r = check_there(tx, id, 0, e);
+
+	if (r == 0)
+		r = select_one(tx, e, &find, &now, id, n);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return no_delivery(id, n, e);
+	if (!strcmp(now.state, "waiting"))
+		return err_set(e, ERR_CONFLICT, "delivery %lld of webhook %s waits already",
+			(long long)n, id);
+	if (!now.kept)
+		return err_set(e, ERR_GONE,
+			"the event of delivery %lld is no longer kept ('events_keep' of provd.yaml)",
+			(long long)n);
+	return db_do(tx, e, sql, n);
+}
+
+#define NEW_ID "'msg_' || lower(hex(randomblob(16)))"
+
+int webhooks_test(struct db *tx, const char *id, const char *by, int64_t *ret_n, struct err *e)
+{
+	static const char enabled[] = "SELECT 1 FROM webhooks WHERE id = ? AND enabled";
+	static const char sql[] =
+		"INSERT INTO deliveries (webhook, id, event, unit, state, created_at)"
+		" SELECT ?1, " NEW_ID ", max(seq), 'test', 'waiting', ?2 FROM events";
+	int r = check_there(tx, id, 0, e);
+
+	if (r == 0)
+		r = db_has(tx, e, enabled, id);
+	if (r == 0)
+		return err_set(e, ERR_CONFLICT, "webhook %s is disabled: enable it first", id);
+	if (r > 0)
+		r = db_event(tx, "webhook-test", NULL, NULL, NULL, NULL,
+			json_pack("{s:s, s:s}", "webhook", id, "by", by), e);
+	if (r == 0)
+		r = db_do(tx, e, sql, id, wall_ms());
+	return r < 0 ? r
+		     : MIN(db_int(tx, e, ret_n, "SELECT max(n) FROM deliveries WHERE webhook = ?",
+				   id),
+			       0);
+}
+
+/* --- what is taken out of the events --- */
+
+int webhooks_enabled(struct db *d, struct webhook ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e)
+{
+	static const struct column list_columns[] = {COL(struct webhook, id),
+		COL(struct webhook, url), COL(struct webhook, secret),
+		COL(struct webhook, old_secret), COL_AS(struct webhook, old_until_ms, "old_until"),
+		COL(struct webhook, seen), COL(struct webhook, failures), {0}};
+	SELECT(list,
+		"SELECT id, url, secret, old_secret, old_until, seen, failures FROM webhooks"
+		" WHERE enabled ORDER BY id",
+		list_columns);
+	_cleanup_(query_done) struct query q = {0};
+	int r = select_begin(&q, d, e, &list);
+
+	*ret_n = 0;
+	while (r >= 0 && *ret_n < WEBHOOKS_MAX && (r = select_next(&q, &ret[*ret_n], e)) > 0)
+		++*ret_n;
+	return MIN(r, 0);
+}
+
+/* Of the events a restored database has fewer, and those that were removed are lost to it. */
+static int find_place(struct db *tx, const char *id, int64_t first, int64_t last, int64_t *ret_seen,
+	struct err *e)
+{
+	static const char lost[] =
+		"UPDATE webhooks SET lost = lost + ?2 - 1 - seen, seen = ?2 - 1 WHERE id = ?1"
+		" AND seen < ?2 - 1";
+	static const char fewer[] = "UPDATE webhooks SET seen = ?2 WHERE id = ?1 AND seen > ?2";
+	int r = db_run(tx, e, lost, id, first);
+
+	if (r >= 0)
+		r = db_run(tx, e, fewer, id, last);
+	return r < 0 ? r
+		     : MIN(db_int(tx, e, ret_seen, "SELECT seen FROM webhooks WHERE id = ?", id),
+			       0);
+}
+
+/* A run's early events do not know their unit: they are of one order with the others of their run. */
+static int take(
+	struct db *tx, const char *id, int64_t after, int64_t upto, int64_t room, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO deliveries (webhook, id, event, run_id, unit, state, created_at)"
+		" SELECT ?1, " NEW_ID ", e.seq, e.run_id, coalesce(json_extract(e.data, '$.unit'),"
+		" (SELECT unit_id FROM runs WHERE id = e.run_id),"
+		" (SELECT id FROM units WHERE serial = e.serial),"
+		" CASE WHEN e.run_id IS NULL THEN coalesce('job ' || e.job_id,"
+		" 'station ' || e.station, 'type ' || e.type) END), 'waiting', ?5"
+		" FROM events e, webhooks w WHERE w.id = ?1 AND e.seq > ?2 AND e.seq <= ?3"
+		" AND " EVENTS_OF_TYPES(
+			"w.types") " AND (w.station IS NULL OR w.station = e.station)"
+				   " AND (w.job IS NULL OR w.job = e.job_id)"
+				   " AND coalesce(json_extract(e.data, '$.webhook'), '') <> ?1"
+				   " ORDER BY e.seq LIMIT ?4";
+
+	return db_run(tx, e, sql, id, after, upto, room, wall_ms());
+}
+
+static int forget_done(struct db *tx, const char *id, struct err *e)
+{
+	static const char sql[] =
+		"DELETE FROM deliveries WHERE n IN (SELECT n FROM deliveries WHERE webhook = ?"
+		" AND state = 'done' ORDER BY n DESC LIMIT -1 OFFSET ?)";
+
+	return db_do(tx, e, sql, id, WEBHOOK_DONE_KEPT);
+}
+
+int webhooks_take(struct db *tx, const char *id, bool *ret_more, struct err *e)
+{
+	static const char count[] =
+		"SELECT count(*) FROM deliveries WHERE webhook = ? AND state = 'waiting'";
+	/* A test's row may have a newer event than those that are taken here. */
+	static const char newest[] =
+		"SELECT event FROM deliveries WHERE webhook = ? ORDER BY n DESC LIMIT 1";
+	static const char put[] = "UPDATE webhooks SET seen = ? WHERE id = ?";
+	int64_t first, last, seen = 0, open = 0, upto, room;
+	int r = events_bounds(tx, &first, &last, e);
+
+	if (r == 0)
+		r = find_place(tx, id, first, last, &seen, e);
+	if (r == 0)
+		r = MIN(db_int(tx, e, &open, count, id), 0);
+	if (r < 0)
+		return r;
+	room = WEBHOOK_OPEN_MAX - open;
+	upto = MIN(seen + WEBHOOK_SCAN, last);
+	*ret_more = seen < last;
+	if (room <= 0 || seen >= last)
+		return 0;
+	r = take(tx, id, seen, upto, room, e);
+	if (r >= room)
+		r = db_int(tx, e, &upto, newest, id);
+	if (r >= 0)
+		r = db_do(tx, e, put, upto, id);
+	*ret_more = upto < last;
+	return r < 0 ? r : forget_done(tx, id, e);
+}
+
+/* --- on the way --- */
+
+struct due_row {
+	int64_t n, attempts, event;
+	char id[WEBHOOK_ID_BYTES];
+};
+
+int webhooks_due(struct db *d, const char *id, const json_t *not_these, size_t max,
+	struct delivery *ret, size_t *ret_n, struct err *e)
+{
+	static const struct column due_columns[] = {COL(struct due_row, n),
+		COL(struct due_row, attempts), COL(struct due_row, event), COL(struct due_row, id),
+		{0}};
+	SELECT(due,
+		"SELECT n, attempts, event, id FROM deliveries d WHERE webhook = ?1"
+		" AND state = 'waiting' AND n NOT IN (SELECT value FROM json_each(?2))"
+		" AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.webhook = ?1"
+		" AND b.state = 'waiting' AND b.run_id = d.run_id AND b.n < d.n)"
+		" AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.webhook = ?1"
+		" AND b.state = 'waiting' AND b.unit = d.unit AND b.n < d.n)"
+		" ORDER BY n LIMIT ?3",
+		due_columns);
+	_cleanup_(query_done) struct query q = {0};
+	struct due_row row;
+	int r = select_begin(&q, d, e, &due, id, not_these, (int64_t)max);
+
+	*ret_n = 0;
+	while (r >= 0 && *ret_n < max && (r = select_next(&q, &row, e)) > 0) {
+		struct delivery *to = &ret[(*ret_n)++];
+
+		*to = (struct delivery){.n = row.n, .attempts = row.attempts};
+		snprintf(to->id, sizeof to->id, "%s", row.id);
+		r = events_message(d, row.event, &to->body, e);
+	}
+	return MIN(r, 0);
+}
+
+struct tried {
+	int64_t attempts, waited_ms, done_before, event, done, failing_ms;
+	char message[ERR_TEXT_BYTES];
+};
+
+static int disable(struct db *tx, const struct delivery_end *end, const char *reason, struct err *e)
+{
+	static const char sql[] = "UPDATE webhooks SET enabled = 0, reason = ?, updated_at = ?,"
+				  " revision = revision + 1 WHERE id = ? AND enabled";
+	int r = db_run(tx, e, sql, reason, wall_ms(), end->webhook);
+
+	if (r <= 0)
+		return r;
+	return db_event(tx, "webhook-disabled", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:s}", "webhook", end->webhook, "reason", reason), e);
+}
+
+static int bury(struct db *tx, const struct delivery_end *end, const struct tried *t, struct err *e)
+{
+	static const char sql[] =
+		"UPDATE deliveries SET state = 'dead', settled_at = ? WHERE n = ?";
+	int r = db_do(tx, e, sql, wall_ms(), end->n);
+
+	if (r < 0)
+		return r;
+	return db_event(tx, "webhook-dead", NULL, NULL, NULL, NULL,
+		json_pack("{s:s, s:I, s:I, s:I, s:s*}", "webhook", end->webhook, "delivery",
+			(json_int_t)end->n, "event", (json_int_t)t->event, "attempts",
+			(json_int_t)t->attempts, "message", or_null(t->message)),
+		e);
+}
+
+/* 1 with what is known of it now, 0 where it does not wait. */
+static int note_failure(
+	struct db *tx, const struct delivery_end *end, struct tried *ret, struct err *e)
+{
+	static const char row[] =
+		"UPDATE deliveries SET attempts = attempts + 1, waited_ms = waited_ms + ?3,"
+		" done_before = coalesce(done_before, (SELECT done FROM webhooks WHERE id = ?2)),"
+		" status = nullif(?4, 0), message = ?5, answer = ?6, tried_at = ?7"
+		" WHERE n = ?1 AND state = 'waiting'";
+	static const char hook[] =
+		"UPDATE webhooks SET failures = failures + 1, failing_ms = failing_ms + ?"
+		" WHERE id = ?";
+	static const struct column tried_columns[] = {COL(struct tried, attempts),
+		COL(struct tried, waited_ms), COL(struct tried, done_before),
+		COL(struct tried, event), COL(struct tried, done), COL(struct tried, failing_ms),
+		COL(struct tried, message), {0}};
+	SELECT(find,
+		"SELECT attempts, waited_ms, done_before, event, w.done AS done,"
+		" w.failing_ms AS failing_ms, message FROM deliveries d"
+		" JOIN webhooks w ON w.id = d.webhook WHERE n = ?",
+		tried_columns);
+	int r = db_run(tx, e, row, end->n, end->webhook, end->waited_ms, end->status, end->message,
+		end->answer, wall_ms());
+
+	if (r > 0)
+		r = db_run(tx, e, hook, end->failing_ms, end->webhook);
+	return r <= 0 ? r : select_one(tx, e, &find, ret, end->n);
+}
+
+static int end_failed(struct db *tx, const struct delivery_end *end, struct err *e)
+{
+	struct tried t = {0};
+	int r = note_failure(tx, end, &t, e);
+
+	if (r <= 0)
+		return r;
+	if (end->gone)
+		return disable(tx, end, "the receiver answers 410: it wants nothing any more", e);
+	if (t.failing_ms >= end->give_up_ms)
+		return disable(tx, end,
+			"the receiver took nothing for as long as 'give_up' of 'webhooks' says", e);
+	return t.waited_ms >= end->give_up_ms && t.done > t.done_before ? bury(tx, end, &t, e) : 0;
+}
+
+static int end_done(struct db *tx, const struct delivery_end *end, struct err *e)
+{
+	static const char row[] =
+		"UPDATE deliveries SET state = 'done', attempts = attempts + 1, status = ?2,"
+		" message = NULL, answer = NULL, tried_at = ?3, settled_at = ?3"
+		" WHERE n = ?1 AND state = 'waiting'";
+	static const char hook[] =
+		"UPDATE webhooks SET done = done + 1, failures = 0, failing_ms = 0 WHERE id = ?";
+	int r = db_run(tx, e, row, end->n, end->status, wall_ms());
+
+	return r <= 0 ? r : db_do(tx, e, hook, end->webhook);
+}
+
+int webhooks_end(struct db *tx, const struct delivery_end *end, struct err *e)
+{
+	return MIN(end->done ? end_done(tx, end, e) : end_failed(tx, end, e), 0);
+}
+
+/* --- what waits --- */
+
+int webhooks_behind(
+	struct db *d, struct webhook_behind ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e)
+{
+	static const struct column behind_columns[] = {COL(struct webhook_behind, id),
+		COL(struct webhook_behind, url), COL(struct webhook_behind, waiting),
+		COL(struct webhook_behind, oldest_ms), {0}};
+	SELECT(list,
+		"SELECT w.id AS id, w.url AS url, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"
+		" d.state = 'waiting') + max(coalesce((SELECT seq FROM sqlite_sequence WHERE"
+		" name = 'events'), 0) - w.seen, 0) AS waiting, coalesce((SELECT at FROM events"
+		" WHERE seq >= coalesce((SELECT min(event) FROM deliveries d WHERE d.webhook = w.id"
+		" AND d.state = 'waiting'), w.seen + 1) ORDER BY seq LIMIT 1), 0) AS oldest_ms"
+		" FROM webhooks w WHERE enabled ORDER BY id",
+		behind_columns);
+	_cleanup_(query_done) struct query q = {0};
+	int r = select_begin(&q, d, e, &list);
+
+	*ret_n = 0;
+	while (r >= 0 && *ret_n < WEBHOOKS_MAX && (r = select_next(&q, &ret[*ret_n], e)) > 0)
+		++*ret_n;
+	return MIN(r, 0);
+}
+
+int webhooks_need(struct db *d, int64_t *ret, struct err *e)
+{
+	static const char sql[] =
+		"SELECT min(seq) FROM (SELECT seen + 1 AS seq FROM webhooks WHERE enabled UNION ALL"
+		" SELECT min(event) FROM deliveries WHERE state = 'waiting'"
+		" AND webhook IN (SELECT id FROM webhooks WHERE enabled))";
+	int64_t seq = 0;
+	int r = db_int(d, e, &seq, sql);
+
+	if (r >= 0)
+		*ret = seq > 0 ? seq : INT64_MAX;
+	return MIN(r, 0);
+}
+
+int webhooks_prune(struct db *tx, struct err *e)
+{
+	static const char lost[] =
+		"UPDATE webhooks SET lost = lost + (SELECT count(*) FROM deliveries d WHERE"
+		" d.webhook = webhooks.id AND d.state = 'waiting' AND d.event < ?)";
+	static const char sql[] = "DELETE FROM deliveries WHERE event < ?";
+	int64_t first, last;
+	int r = events_bounds(tx, &first, &last, e);
+
+	if (r == 0)
+		r = db_do(tx, e, lost, first);
+	return r < 0 ? r : db_do(tx, e, sql, first);
+}
