@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WEBHOOK_FIRST_MS  5000
+#define WEBHOOK_FIRST_MS  2000
 #define WEBHOOK_LATEST_MS 3600000 /* between two attempts at one event */
 #define WEBHOOK_PROBE_MS  1000
 #define WEBHOOK_PROBES_MS 600000  /* between two at a receiver that takes nothing */

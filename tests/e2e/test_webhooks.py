@@ -202,6 +202,18 @@ class Sending(unittest.TestCase):
             line.wait_for('the rest', lambda: l.about(r)[-1:] == ['p6'])
             self.assertEqual(l.about(r), ['p1', 'p1', 'p2', 'p3', 'p4', 'p5', 'p6'])
 
+    def test_what_it_refuses_stops_its_own_order_and_no_other(self):
+        with Row() as l:
+            r = Receiver(lambda m, n: (400, {}, b'') if m['type'] == 'pool-created' else None)
+            hook = l.hook(r)
+            l.event()
+            l.event()
+            for n in range(3):
+                l.put_firmware(line.firmware(seed=n), 'f%d.bin' % n)
+            line.wait_for('the others', lambda: r.types().count('artifact-added') == 3)
+            self.assertEqual(set(l.about(r)), {'p1'})
+            line.wait_for('two wait', lambda: l.api.get('/webhooks/' + hook)['waiting'] == 2)
+
     def test_killed_while_it_sends_the_same_id_comes_again_and_nothing_is_left_out(self):
         with Row() as l:
             hold = threading.Event()
@@ -431,9 +443,10 @@ class Backlog(unittest.TestCase):
             self.assertIn('stops', l.provctl('backlog').stdout)
             schema = test_api.Schema(l.api.get('/openapi.json'))
             self.assertEqual(schema.errors(l.api.get('/backlog'), {'$ref': '#/components/schemas/BacklogList'}), [])
+            # By itself: nobody asks for it.
             r.come()
-            l.now(hook)
             line.wait_for('it goes on', lambda: ready() == (200, {}))
+            line.wait_for('all of them', lambda: len(r.messages()) == 5)
             self.assertEqual(l.about(r), ['p1', 'p2', 'p3', 'p4', 'p5'])
 
 

@@ -22,8 +22,8 @@ END_TEST
 
 START_TEST(an_event_is_tried_later_each_time_and_never_all_at_once)
 {
-	static const int64_t middle[] = {5000, 10000, 20000, 40000, 80000, 160000, 320000, 640000,
-		1280000, 2560000, 3600000, 3600000};
+	static const int64_t middle[] = {2000, 4000, 8000, 16000, 32000, 64000, 128000, 256000,
+		512000, 1024000, 2048000, 3600000, 3600000};
 
 	for (size_t i = 0; i < ARRAY_LEN(middle); i++) {
 		const int64_t n = (int64_t)i + 1;
