@@ -127,8 +127,9 @@ uint16_t api_port(const struct api *a)
 }
 
 struct uses {
-	size_t count;
+	size_t count, tokens;
 	struct session_row row[32];
+	struct token_use token[32];
 };
 
 static int apply_uses(struct db *tx, void *data, struct err *e)
@@ -138,24 +139,28 @@ static int apply_uses(struct db *tx, void *data, struct err *e)
 
 	for (size_t i = 0; i < u->count && r == 0; i++)
 		r = sessions_touch(tx, u->row[i].hash, u->row[i].used_ms, e);
+	for (size_t i = 0; i < u->tokens && r == 0; i++)
+		r = tokens_touch(tx, u->token[i].id, u->token[i].used_ms, u->token[i].used_from, e);
 	return r;
 }
 
 static void uses_stored(void *data, int result, const struct err *e)
 {
 	if (result < 0)
-		log_warning("the use of browser sessions could not be stored: %s", e->msg);
+		log_warning(
+			"the use of tokens and browser sessions could not be stored: %s", e->msg);
 	free(data);
 }
 
-/* How long ago sessions were used is needed after a restart only: it is stored now and then. */
+/* How long ago tokens and sessions were used is needed after a restart only: it is stored now and then. */
 static void store_uses(struct api *a)
 {
 	struct uses *u = xcalloc(1, sizeof *u);
 	struct err e;
 
 	u->count = auth_tick(a->auth, u->row, ARRAY_LEN(u->row));
-	if (u->count == 0)
+	u->tokens = auth_token_uses(a->auth, u->token, ARRAY_LEN(u->token));
+	if (u->count == 0 && u->tokens == 0)
 		free(u);
 	else if (writer_later(fleet_writer(a->fleet), apply_uses, u, uses_stored, &e) < 0)
 		uses_stored(u, -(int)e.code, &e);

@@ -45,6 +45,7 @@ int role_from_str(const char *s); /* -1 */
 
 #define TOKEN_ID_SIZE	17
 #define TOKEN_TEXT_SIZE 80
+#define ADDRESS_SIZE	46 /* numeric, with its NUL: INET6_ADDRSTRLEN */
 #define SESSION_COOKIE	"provd_session"
 /* Of one token; one more ends the one that was not used for longest. */
 #define SESSIONS_OF_TOKEN 64
@@ -55,6 +56,9 @@ struct principal {
 	enum role role;
 	bool by_cookie;		  /* a browser: the Origin must be checked */
 	char session[SHA256_HEX]; /* its session, by the hash of the cookie; "" none */
+	unsigned secret;	  /* which of the token's, by the number of its rotation */
+	/* What it may name (api/scope.h); NULL: everything. Lives as long as the auth. */
+	const json_t *scopes;
 };
 
 /* More of a refusal than its error. */
@@ -63,6 +67,11 @@ struct auth_refusal {
 	bool note;		   /* to be written into the audit trail */
 	struct guard_note guard;   /* with note */
 	char token[TOKEN_ID_SIZE]; /* that was tried; "" no token */
+	enum {
+		AUTH_UNKNOWN,
+		AUTH_RAN_OUT, /* a right secret of a token that has come to its end */
+		AUTH_REPLACED /* one that a rotation has replaced, after its time */
+	} cause;
 };
 
 struct auth;
@@ -72,13 +81,17 @@ int auth_new(struct db *reader, struct auth **ret, struct err *e);
 struct auth *auth_free(struct auth *a);
 /* A new token's text and what of it is kept. */
 void auth_make_token(char text[TOKEN_TEXT_SIZE], char id[TOKEN_ID_SIZE], char hash[SHA256_HEX]);
+/* Another secret for the token of that id. */
+void auth_make_secret(const char *id, char text[TOKEN_TEXT_SIZE], char hash[SHA256_HEX]);
 /* A name is read by people in the records: none may look like another's, or be one of provd's own.
  * -ERR_INVALID, -ERR_CONFLICT. */
 int auth_check_name(const char *name, struct err *e);
-/* After the commit of its row. */
-void auth_add(struct auth *a, const char *id, const char *name, enum role role, const char *hash);
+/* After the commit of its row, of which it keeps a copy. */
+void auth_add(struct auth *a, const struct token *row);
 /* Ends its sessions too. */
 void auth_revoke(struct auth *a, const char *id);
+/* After the commit: the new secret's hash, and how long the one before works. Ends its sessions too. */
+void auth_rotate(struct auth *a, const char *id, const char *hash, int64_t old_until_ms);
 bool auth_has_admin(struct auth *a);
 
 /* 0 and *ret; -ERR_UNAUTHORIZED; or -ERR_OVERLOADED when the principal has used up its rate (0: no
@@ -99,3 +112,13 @@ void auth_session_add(struct auth *a, const struct session_row *row, const char 
 void auth_logout(struct auth *a, const char *session);
 /* Ends old sessions. Those whose use should be stored, at most max of them, into ret. Main. */
 size_t auth_tick(struct auth *a, struct session_row *ret, size_t max);
+
+struct token_use {
+	char id[TOKEN_ID_SIZE];
+	int64_t used_ms;
+	char used_from[ADDRESS_SIZE];
+};
+/* As auth_tick(), of tokens. */
+size_t auth_token_uses(struct auth *a, struct token_use *ret, size_t max);
+/* Its last use, which may not be stored yet; false where there was none. */
+bool auth_last_use(struct auth *a, const char *id, struct token_use *ret);

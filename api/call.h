@@ -83,7 +83,8 @@ int api_answer_envelope(
 /* What a browser may do with a page of provd. */
 void api_page_guards(struct call *c, const char *policy);
 
-/* The answers alone, of what the caller has; they take the reference. */
+/* The answers alone, of what the caller has; they take the reference. A list is narrowed to what the
+ * principal may name, so that a page may have less than its limit. */
 void api_resource(struct call *c, json_t *o);
 void api_items(struct call *c, json_t *items);
 void api_list(struct call *c, struct db_list *l);
@@ -97,6 +98,8 @@ void *api_form(struct call *c, struct err *e);
 /* Mistakes become the problem's errors, with line and column where there is a doc (may be NULL);
  * frees m. -ERR_UNPROCESSABLE where there are any, else 0. */
 int api_mistakes(struct call *c, struct mistakes *m, const struct yaml_doc *doc, struct err *e);
+/* As api_mistakes(), of what the principal may not name: -ERR_OUT_OF_SCOPE. */
+int api_outside(struct call *c, struct mistakes *m, struct err *e);
 /* r, what was found of one value of the body: where it is an error, the problem says where. */
 int api_judged(struct call *c, const char *pointer, int r, const struct err *e);
 /* Whether the body has it: of a change, what it says nothing of stays. */

@@ -155,6 +155,8 @@ static int let_in(struct api *a, const struct route *r, struct request *rq, stru
 	if (!(r->roles & 1u << who->role))
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the role of this token may not do that");
+	if (request_check_scope(rq, r, who->scopes, &e) < 0)
+		return refuse_with(rq, rs, 403, e.code, e.msg);
 	if (who->by_cookie && rq->method != HTTP_GET && !origin_is_ours(rq))
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
@@ -198,6 +200,8 @@ static void handle(void *data, struct request *rq, struct response *rs)
 		ret = request_read_body(&c, r, &e);
 	if (ret == 0)
 		ret = request_check_empty(&c, r, &e);
+	if (ret == 0)
+		ret = request_check_row(&c, r, &e);
 	if (ret == 0 && c.who)
 		ret = api_repeat(&c, &e);
 	if (ret == 0)

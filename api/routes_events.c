@@ -57,10 +57,12 @@ static bool catch_up(struct follower *f)
 	if (d && events_list(d, &(struct event_filter){0}, &page, &list, &e) == 0) {
 		json_array_foreach(list.items, i, o) {
 			char *text = json_dumps(o, JSON_COMPACT);
+			bool inside = scope_has_item(f->who.scopes, SCOPE_EVENT, o);
 
 			f->last_seq = json_integer_value(json_object_get(o, "seq"));
-			add_frame(&f->out, f->last_seq,
-				json_string_value(json_object_get(o, "type")), text);
+			if (inside)
+				add_frame(&f->out, f->last_seq,
+					json_string_value(json_object_get(o, "type")), text);
 			free(text);
 		}
 		more = list.next[0] != 0;
@@ -68,6 +70,12 @@ static bool catch_up(struct follower *f)
 	}
 	readers_give(f->api->readers, d);
 	return more;
+}
+
+static bool wants(const struct follower *f, const struct feed_item *item)
+{
+	return scope_has(f->who.scopes, "stations", item->station) &&
+	       (f->log || strcmp(item->type, "run-log") != 0);
 }
 
 static void follow(struct follower *f)
@@ -91,7 +99,7 @@ static void follow(struct follower *f)
 				feed_item_unref(item);
 				return;
 			}
-			if (f->log || strcmp(item->type, "run-log") != 0)
+			if (wants(f, item))
 				add_frame(&f->out, item->seq, item->type, item->json);
 			if (item->seq > 0)
 				f->last_seq = item->seq;
@@ -276,6 +284,7 @@ static const struct query_param query_events[] = {{"type", NULL}, {"station", NU
 	{"heartbeat", yes_no}, QUERY_PAGE, {0}};
 
 const struct route routes_events[] = {
-	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events, query_events},
+	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events, query_events,
+		.scope = SCOPE_EVENT},
 	{0},
 };

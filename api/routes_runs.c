@@ -350,14 +350,21 @@ static const struct query_param query_units[] = {
 	{"state", unit_states}, {"model", NULL}, QUERY_PAGE, {0}};
 
 const struct route routes_runs[] = {
-	{HTTP_GET, "/api/v1/runs", MAY_READ, ROUTE_NO_BODY, 0, get_runs, query_runs},
-	{HTTP_GET, "/api/v1/runs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_run},
-	{HTTP_GET, "/api/v1/runs/{id}/steps", MAY_READ, ROUTE_NO_BODY, 0, get_steps},
-	{HTTP_GET, "/api/v1/runs/{id}/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_measurements},
-	{HTTP_GET, "/api/v1/runs/{id}/log", MAY_READ, ROUTE_NO_BODY, 0, get_log, query_page},
-	{HTTP_GET, "/api/v1/runs/{id}/report", MAY_READ, ROUTE_NO_BODY, 0, get_report},
-	{HTTP_GET, "/api/v1/runs/{id}/files", MAY_READ, ROUTE_NO_BODY, 0, get_files},
-	{HTTP_GET, "/api/v1/runs/{id}/files/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_file},
+	{HTTP_GET, "/api/v1/runs", MAY_READ, ROUTE_NO_BODY, 0, get_runs, query_runs,
+		.scope = SCOPE_RUN},
+	{HTTP_GET, "/api/v1/runs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_run, .scope = SCOPE_RUN},
+	{HTTP_GET, "/api/v1/runs/{id}/steps", MAY_READ, ROUTE_NO_BODY, 0, get_steps,
+		.scope = SCOPE_RUN},
+	{HTTP_GET, "/api/v1/runs/{id}/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_measurements,
+		.scope = SCOPE_RUN},
+	{HTTP_GET, "/api/v1/runs/{id}/log", MAY_READ, ROUTE_NO_BODY, 0, get_log, query_page,
+		.scope = SCOPE_RUN},
+	{HTTP_GET, "/api/v1/runs/{id}/report", MAY_READ, ROUTE_NO_BODY, 0, get_report,
+		.scope = SCOPE_RUN},
+	{HTTP_GET, "/api/v1/runs/{id}/files", MAY_READ, ROUTE_NO_BODY, 0, get_files,
+		.scope = SCOPE_RUN},
+	{HTTP_GET, "/api/v1/runs/{id}/files/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_file,
+		.scope = SCOPE_RUN},
 	{0},
 };
 

@@ -152,6 +152,10 @@ struct config {
  * manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
 	printer_rows[], records_rows[];
+/* What a principal of the API may name: an object of the lists stations, pools, recipes. */
+extern const struct form_row scope_rows[];
+/* v as such an object; every mistake goes to m. */
+void config_check_scopes(const json_t *v, const char *pointer, struct mistakes *m);
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);

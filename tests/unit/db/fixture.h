@@ -98,6 +98,12 @@ static const char *const fixture_undo[] = {
 	[16] = "DROP TRIGGER prompts_approved_stay; ALTER TABLE prompts DROP COLUMN approval;"
 	       " ALTER TABLE runs DROP COLUMN exposed_step;",
 	[17] = "DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;",
+	[18] = "DROP TRIGGER tokens_stay; ALTER TABLE tokens DROP COLUMN expires_at;"
+	       " ALTER TABLE tokens DROP COLUMN scopes; ALTER TABLE tokens DROP COLUMN rotated_at;"
+	       " ALTER TABLE tokens DROP COLUMN old_sha256; ALTER TABLE tokens DROP COLUMN old_until;"
+	       " ALTER TABLE tokens DROP COLUMN used_at; ALTER TABLE tokens DROP COLUMN used_from;"
+	       " CREATE TRIGGER tokens_stay BEFORE UPDATE ON tokens WHEN OLD.revoked_at IS NOT NULL"
+	       " BEGIN SELECT RAISE (ABORT, 'a token can only be revoked, once'); END;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */
