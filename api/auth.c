@@ -31,6 +31,10 @@ struct known {
 	char used_from[ADDRESS_SIZE];
 	double bucket; /* requests that may come now */
 	uint64_t filled_us;
+	/* One without a secret, known by its certificate: */
+	bool client;
+	enum tls_name by;
+	char *value; /* owned */
 };
 
 struct session {
@@ -46,6 +50,8 @@ struct auth {
 	struct session *session;
 	size_t sessions;
 	struct guard *guard;
+	unsigned clients; /* rises with each change of those that are known by certificates */
+	json_t *former;	  /* scopes that requests under way may still look at */
 };
 
 const char *role_str(enum role r)
@@ -197,6 +203,7 @@ int auth_new(struct db *reader, struct auth **ret, struct err *e)
 
 	mutex_init(&a->lock);
 	a->guard = guard_new();
+	a->former = json_array();
 	r = load_tokens(a, reader, e);
 	if (r == 0)
 		r = sessions_each(reader, on_session, a, e);
@@ -213,8 +220,11 @@ struct auth *auth_free(struct auth *a)
 	if (a) {
 		mutex_done(&a->lock);
 		guard_free(a->guard);
-		for (size_t i = 0; i < a->count; i++)
+		for (size_t i = 0; i < a->count; i++) {
 			json_decref(a->known[i].scopes);
+			free(a->known[i].value);
+		}
+		json_decref(a->former);
 		free(a->known);
 		free(a->session);
 		free(a);
@@ -277,7 +287,7 @@ bool auth_has_admin(struct auth *a)
 	mutex_lock(&a->lock);
 	for (size_t i = 0; i < a->count; i++)
 		has |= a->known[i].role == ROLE_ADMIN && !a->known[i].revoked &&
-		       !a->known[i].scopes && !ran_out(&a->known[i]);
+		       !a->known[i].client && !a->known[i].scopes && !ran_out(&a->known[i]);
 	mutex_unlock(&a->lock);
 	return has;
 }
@@ -324,7 +334,7 @@ static ssize_t find_token_locked(struct auth *a, const char *address, const char
 {
 	const char *secret = split_token(text, why->token);
 	ssize_t i = secret ? index_of_locked(a, why->token) : -1;
-	const struct known *k = i >= 0 ? &a->known[i] : NULL;
+	const struct known *k = i >= 0 && !a->known[i].client ? &a->known[i] : NULL;
 	uint64_t now = now_us();
 	uint8_t hash[SHA256_BYTES];
 	bool right;
@@ -391,6 +401,7 @@ static void principal_of(
 	memcpy(ret->name, k->name, sizeof ret->name);
 	ret->role = k->role;
 	ret->by_cookie = *session != 0;
+	ret->by_certificate = k->client;
 	ret->secret = secret;
 	ret->scopes = k->scopes;
 	snprintf(ret->session, sizeof ret->session, "%s", session);
@@ -414,7 +425,19 @@ static int refused(const struct auth_refusal *why, bool came, struct err *e)
 		came ? "the token is unknown or revoked" : "a bearer token is needed");
 }
 
-/* Whose request it is, by its header or else its cookie; -1 and why. */
+static ssize_t find_certificate_locked(const struct auth *a, const struct tls_client *c)
+	REQUIRES(a->lock)
+{
+	if (!c || c->refused[0])
+		return -1;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->known[i].client && !a->known[i].revoked &&
+			tls_client_has(c, a->known[i].by, a->known[i].value))
+			return (ssize_t)i;
+	return -1;
+}
+
+/* Whose request it is, by its header, else its cookie, else its certificate; -1 and why. */
 static ssize_t find_client_locked(struct auth *a, const struct request *rq, const char *header,
 	const char *session, unsigned *ret_secret, struct auth_refusal *why) REQUIRES(a->lock)
 {
@@ -425,7 +448,17 @@ static ssize_t find_client_locked(struct auth *a, const struct request *rq, cons
 			       ? -1
 			       : find_token_locked(a, rq->network, header + 7, ret_secret, why);
 	s = *session ? find_session_locked(a, session) : -1;
-	return s < 0 ? -1 : (ssize_t)a->session[s].token;
+	return s < 0 ? find_certificate_locked(a, rq->client) : (ssize_t)a->session[s].token;
+}
+
+static int no_client(
+	const struct request *rq, const struct auth_refusal *why, bool came, struct err *e)
+{
+	if (came || !rq->client)
+		return refused(why, came, e);
+	return err_set(e, ERR_UNAUTHORIZED,
+		"the client certificate '%.120s' is of no principal of provd.yaml, and no token came with it",
+		rq->client->subject);
 }
 
 int auth_check(struct auth *a, const struct request *rq, unsigned rate, struct principal *ret,
@@ -445,17 +478,27 @@ int auth_check(struct auth *a, const struct request *rq, unsigned rate, struct p
 	mutex_lock(&a->lock);
 	i = find_client_locked(a, rq, header, hash, &secret, why);
 	if (i >= 0) {
-		principal_of(&a->known[i], secret, hash, ret);
+		principal_of(&a->known[i], secret, a->known[i].client ? "" : hash, ret);
+		if (ret->by_certificate) {
+			ret->clients = a->clients;
+			ret->certificate_ends_s = rq->client->ends_s;
+		}
 		note_use(&a->known[i], rq->peer);
 		ok = take_from(&a->known[i], rate);
 	}
 	mutex_unlock(&a->lock);
 	if (i < 0)
-		return refused(why, header || cookie, e);
+		return no_client(rq, why, header || cookie, e);
 	if (ok)
 		return 0;
 	why->retry_after_s = 1;
 	return err_set(e, ERR_OVERLOADED, "more than %u requests a second", rate);
+}
+
+static bool certificate_still_locked(const struct auth *a, const struct principal *who)
+	REQUIRES(a->lock)
+{
+	return who->clients == a->clients && wall_ms() / 1000 <= who->certificate_ends_s;
 }
 
 bool auth_still(struct auth *a, const struct principal *who)
@@ -463,7 +506,9 @@ bool auth_still(struct auth *a, const struct principal *who)
 	bool still;
 
 	mutex_lock(&a->lock);
-	if (who->session[0]) {
+	if (who->by_certificate) {
+		still = certificate_still_locked(a, who);
+	} else if (who->session[0]) {
 		still = find_session_locked(a, who->session) >= 0;
 	} else {
 		ssize_t i = index_of_locked(a, who->id);
@@ -574,7 +619,8 @@ size_t auth_token_uses(struct auth *a, struct token_use *ret, size_t max)
 	for (size_t i = 0; i < a->count && n < max; i++) {
 		struct known *k = &a->known[i];
 
-		if (k->revoked || !k->used_ms || k->used_ms < k->stored_ms + USE_STORED_EVERY_MS)
+		if (k->revoked || k->client || !k->used_ms ||
+			k->used_ms < k->stored_ms + USE_STORED_EVERY_MS)
 			continue;
 		k->stored_ms = k->used_ms;
 		ret[n] = (struct token_use){.used_ms = k->used_ms};
@@ -600,4 +646,96 @@ bool auth_last_use(struct auth *a, const char *id, struct token_use *ret)
 	}
 	mutex_unlock(&a->lock);
 	return used;
+}
+
+/* --- who is known by a certificate --- */
+
+static void client_id(const char *name, char ret[TOKEN_ID_SIZE])
+{
+	_cleanup_(freep) char *text = xasprintf("certificate of %s", name);
+	char hash[SHA256_HEX];
+
+	sha256_hex_of(text, strlen(text), hash);
+	snprintf(ret, TOKEN_ID_SIZE, "%.16s", hash);
+}
+
+/* What is in the records under a name was done by one. */
+static int check_client_locked(struct auth *a, const char *name, struct err *e) REQUIRES(a->lock)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (!a->known[i].client && !strcasecmp(a->known[i].name, name))
+			return err_set(e, ERR_CONFLICT,
+				"principal '%s' of provd.yaml has the name of the token %s: a name is of one alone",
+				name, a->known[i].id);
+	return 0;
+}
+
+static void put_client_locked(struct auth *a, const struct auth_client *c) REQUIRES(a->lock)
+{
+	struct token row = {0};
+	struct known *k;
+	ssize_t i;
+
+	client_id(c->name, row.id);
+	snprintf(row.name, sizeof row.name, "%s", c->name);
+	i = index_of_locked(a, row.id);
+	if (i < 0) {
+		add_locked(a, &row, c->role);
+		i = (ssize_t)a->count - 1;
+	}
+	k = &a->known[i];
+	if (k->scopes)
+		json_array_append_new(a->former, k->scopes);
+	free(k->value);
+	k->client = true;
+	k->revoked = false;
+	k->role = c->role;
+	k->scopes = json_deep_copy(c->scopes);
+	k->by = c->by;
+	k->value = xstrdup(c->value);
+}
+
+int auth_set_clients(struct auth *a, const struct auth_client *list, size_t n, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = auth_check_name(list[i].name, e);
+	mutex_lock(&a->lock);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = check_client_locked(a, list[i].name, e);
+	for (size_t i = 0; r == 0 && i < a->count; i++)
+		a->known[i].revoked |= a->known[i].client;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		put_client_locked(a, &list[i]);
+	a->clients += r == 0;
+	mutex_unlock(&a->lock);
+	return r;
+}
+
+bool auth_is_client(struct auth *a, const char *name)
+{
+	bool is = false;
+
+	mutex_lock(&a->lock);
+	for (size_t i = 0; i < a->count; i++)
+		is |= a->known[i].client && !strcasecmp(a->known[i].name, name);
+	mutex_unlock(&a->lock);
+	return is;
+}
+
+void auth_clients_changed(struct auth *a)
+{
+	mutex_lock(&a->lock);
+	a->clients++;
+	mutex_unlock(&a->lock);
+}
+
+void auth_certificate_refused(struct auth *a, const struct request *rq, struct auth_refusal *why)
+{
+	*why = (struct auth_refusal){0};
+	mutex_lock(&a->lock);
+	why->note =
+		guard_failed(a->guard, rq->network, "certificate", false, now_us(), &why->guard);
+	mutex_unlock(&a->lock);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The client of a request: bearer tokens pvd_<id>_<secret> (only a hash is kept), and browser
- * sessions opened with one. All tokens and sessions are held in memory; a change goes to the
+ * The client of a request: bearer tokens pvd_<id>_<secret> (only a hash is kept), browser sessions
+ * opened with one, and else the certificate that the client showed. All tokens and sessions are held in memory; a change goes to the
  * database first. A sender of wrong tokens has to wait (api/guard.h). Any thread.
  */
 #pragma once
@@ -11,6 +11,7 @@
 
 #include "api/guard.h"
 #include "api/httpd.h"
+#include "api/tls_client.h"
 #include "base/err.h"
 #include "db/retention.h"
 #include "db/sessions.h"
@@ -54,7 +55,10 @@ struct principal {
 	char id[TOKEN_ID_SIZE];
 	char name[TOKEN_NAME_SIZE];
 	enum role role;
-	bool by_cookie;		  /* a browser: the Origin must be checked */
+	bool by_cookie;	     /* a browser: the Origin must be checked */
+	bool by_certificate; /* a browser sends that by itself, too */
+	unsigned clients;    /* by_certificate: of which state of those that are known */
+	int64_t certificate_ends_s;
 	char session[SHA256_HEX]; /* its session, by the hash of the cookie; "" none */
 	unsigned secret;	  /* which of the token's, by the number of its rotation */
 	/* What it may name (api/scope.h); NULL: everything. Lives as long as the auth. */
@@ -92,7 +96,25 @@ void auth_add(struct auth *a, const struct token *row);
 void auth_revoke(struct auth *a, const char *id);
 /* After the commit: the new secret's hash, and how long the one before works. Ends its sessions too. */
 void auth_rotate(struct auth *a, const char *id, const char *hash, int64_t old_until_ms);
+/* A token that is not limited and does not end. */
 bool auth_has_admin(struct auth *a);
+
+/* One who is known by a certificate (`principals` of provd.yaml). */
+struct auth_client {
+	enum tls_name by;
+	const char *value, *name;
+	enum role role;
+	const json_t *scopes; /* NULL: everything */
+};
+/* From now on these, of which copies are kept, and no others. -ERR_CONFLICT, and as before, for a name
+ * that a token has or had. */
+int auth_set_clients(struct auth *a, const struct auth_client *list, size_t n, struct err *e);
+/* Whether one of them has, or had since the start, that name. */
+bool auth_is_client(struct auth *a, const char *name);
+/* What is trusted has changed: what was opened by a certificate is opened again. */
+void auth_clients_changed(struct auth *a);
+/* A certificate was refused: what of it is to be noted. */
+void auth_certificate_refused(struct auth *a, const struct request *rq, struct auth_refusal *why);
 
 /* 0 and *ret; -ERR_UNAUTHORIZED; or -ERR_OVERLOADED when the principal has used up its rate (0: no
  * limit; *ret is set), or when wrong tokens came too often (*ret->id is ""). */

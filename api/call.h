@@ -25,7 +25,9 @@ struct api {
 	/* No admin is left, and there was no room to make one: main, NULL once there is one. */
 	int (*keep_token)(void *data, const char *token, struct err *e);
 	void *keep_data;
-	bool insecure; /* others than this machine are served, without TLS */
+	struct tls *tls;      /* NULL: there is none */
+	bool client_required; /* atomic: nobody without a certificate, over TLS */
+	bool insecure;	      /* others than this machine are served, without TLS */
 	char *openapi_text;
 	/* GET /stations, rendered once per change. */
 	struct mutex cache_lock;
@@ -136,3 +138,6 @@ struct audit_who api_who(const struct call *c);
 int api_audit(struct call *c, const char *action, const char *target, struct err *e);
 /* A wrong token that auth wants to be noted. Any thread, never waits. */
 void api_note_failure(struct api *a, const struct request *rq, const struct auth_refusal *why);
+/* As api_note_failure(), of a certificate that is refused, or missing (NULL). */
+void api_note_certificate(struct api *a, const struct request *rq, const char *reason,
+	const struct auth_refusal *why);

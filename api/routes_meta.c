@@ -4,7 +4,9 @@
  */
 #include <time.h>
 
+#include "api/api_tls.h"
 #include "api/route.h"
+#include "api/tls.h"
 #include "base/iotime.h"
 #include "base/strbuf.h"
 #include "base/util.h"
@@ -34,8 +36,9 @@ static int get_readyz(struct call *c, struct err *e)
 
 	readers_give(c->api->readers, d);
 	response_json(c->rs, ready ? 200 : 503,
-		json_pack("{s:s, s:b, s:b, s:o}", "status", ready ? "ok" : "unavailable", "writer",
-			writer, "database", database, "holds", holds_json(holds)));
+		json_pack("{s:s, s:b, s:b, s:o, s:o}", "status", ready ? "ok" : "unavailable",
+			"writer", writer, "database", database, "holds", holds_json(holds),
+			"warnings", api_tls_warnings(c->api)));
 	return 0;
 }
 
@@ -91,6 +94,21 @@ static void outbox_metrics(struct strbuf *b, const struct outbox_counts *n)
 	sb_addf(b, "provd_outbox_oldest_seconds %lld\n", (long long)(age_ms / 1000));
 }
 
+static void tls_metrics(struct strbuf *b, struct api *a)
+{
+	struct tls_state state;
+
+	if (!a->tls)
+		return;
+	tls_state(a->tls, &state);
+	metric(b, "provd_tls_certificate_end_seconds", "gauge",
+		"When the certificate of the API ends, since 1970.");
+	sb_addf(b, "provd_tls_certificate_end_seconds %lld\n", (long long)state.ends_s);
+	metric(b, "provd_tls_files_refused", "gauge",
+		"Whether there are newer files of TLS that could not be taken.");
+	sb_addf(b, "provd_tls_files_refused %d\n", state.problem[0] != 0);
+}
+
 static int get_metrics(struct call *c, struct err *e)
 {
 	struct strbuf b = {0};
@@ -117,6 +135,7 @@ static int get_metrics(struct call *c, struct err *e)
 	metric(&b, "provd_database_size_bytes", "gauge", "Size of the database without its log.");
 	sb_addf(&b, "provd_database_size_bytes %lld\n", (long long)size);
 	outbox_metrics(&b, &waits);
+	tls_metrics(&b, c->api);
 	metric(&b, "provd_event_seq", "gauge", "Sequence number of the newest event seen.");
 	sb_addf(&b, "provd_event_seq %lld\n", (long long)feed_last_seq(fleet_feed(c->api->fleet)));
 

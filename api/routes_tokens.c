@@ -101,6 +101,12 @@ static int check_token(struct call *c, const struct token_form *f, struct err *e
 {
 	int r = api_judged(c, "/name", auth_check_name(f->name, e), e);
 
+	if (r == 0 && auth_is_client(c->api->auth, f->name)) {
+		r = err_set(e, ERR_CONFLICT,
+			"'%s' is the name of a principal of provd.yaml: a name is of one alone",
+			f->name);
+		return api_judged(c, "/name", r, e);
+	}
 	if (r < 0 || !api_given(c, "expires_at") || f->expires_ms > wall_ms())
 		return r;
 	r = err_set(e, ERR_UNPROCESSABLE,
@@ -294,8 +300,9 @@ static int post_session(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	auth_session_add(c->api->auth, &l.row, l.ended);
-	response_header(c->rs, "Set-Cookie", "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u",
-		SESSION_COOKIE, cookie, (unsigned)(SESSION_LIFE_MS / 1000));
+	response_header(c->rs, "Set-Cookie",
+		"%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u%s", SESSION_COOKIE, cookie,
+		(unsigned)(SESSION_LIFE_MS / 1000), c->rq->secure ? "; Secure" : "");
 	response_json(c->rs, 201,
 		json_pack("{s:s, s:s, s:s}", "id", who.id, "name", who.name, "role",
 			role_str(who.role)));
@@ -330,8 +337,8 @@ static int delete_session(struct call *c, struct err *e)
 			return r;
 		auth_logout(c->api->auth, hash);
 	}
-	response_header(c->rs, "Set-Cookie", "%s=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0",
-		SESSION_COOKIE);
+	response_header(c->rs, "Set-Cookie", "%s=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0%s",
+		SESSION_COOKIE, c->rq->secure ? "; Secure" : "");
 	response_json(c->rs, 200, json_object());
 	return 0;
 }

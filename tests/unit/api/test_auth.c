@@ -55,6 +55,7 @@ static void setup(void)
 	authorization = bearer;
 	cookie = NULL;
 	rq.network = "10.0.0.1";
+	rq.client = NULL;
 }
 
 static void teardown(void)
@@ -396,6 +397,91 @@ START_TEST(test_an_admin_of_no_use_to_others_is_no_admin)
 }
 END_TEST
 
+/* Who comes with a certificate, and without a token. */
+static int certified(const char *refused, struct principal *ret)
+{
+	static struct tls_client c;
+
+	c = (struct tls_client){.subject = "CN=mes,O=Example", .ends_s = wall_ms() / 1000 + 60};
+	c.name[0].kind = TLS_SAN_DNS;
+	strcpy(c.name[0].text, "mes.example");
+	c.names = 1;
+	snprintf(c.refused, sizeof c.refused, "%s", refused);
+	rq.client = &c;
+	authorization = NULL;
+	return check(0, ret);
+}
+
+START_TEST(test_a_certificate_is_its_principal_and_no_other)
+{
+	json_t *scopes = json_pack("{s:[s]}", "stations", "A1");
+	const struct auth_client other = {TLS_SAN_DNS, "other.example", "other", ROLE_ADMIN, NULL};
+	const struct auth_client both[] = {
+		other, {TLS_SUBJECT, "CN=mes,O=Example", "mes of hall 2", ROLE_MES, scopes}};
+	struct principal p;
+	struct err e;
+
+	ck_assert_int_eq(certified("", &p), -ERR_UNAUTHORIZED);
+	ck_assert_int_eq(auth_set_clients(auth, both, 2, &e), 0);
+	ck_assert_int_eq(certified("", &p), 0);
+	ck_assert_str_eq(p.name, "mes of hall 2");
+	ck_assert_int_eq(p.role, ROLE_MES);
+	ck_assert(p.by_certificate && !p.by_cookie);
+	ck_assert_ptr_nonnull(json_object_get(p.scopes, "stations"));
+	ck_assert(auth_still(auth, &p));
+	ck_assert_int_eq(certified("it was revoked", &p), -ERR_UNAUTHORIZED);
+	/* With a token it is the token's; with a wrong one nobody's. */
+	ck_assert_int_eq(certified("", &p), 0);
+	authorization = bearer;
+	ck_assert_int_eq(check(0, &p), 0);
+	ck_assert_str_eq(p.name, "someone");
+	authorization = "Bearer wrong";
+	ck_assert_int_eq(check(0, &p), -ERR_UNAUTHORIZED);
+	/* Its principal goes, and comes back as another role. */
+	ck_assert_int_eq(certified("", &p), 0);
+	ck_assert_int_eq(auth_set_clients(auth, &other, 1, &e), 0);
+	ck_assert(!auth_still(auth, &p));
+	ck_assert_int_eq(certified("", &p), -ERR_UNAUTHORIZED);
+	ck_assert(!auth_has_admin(auth));
+	json_decref(scopes);
+	rq.client = NULL;
+}
+END_TEST
+
+START_TEST(test_what_a_certificate_opened_ends_with_it_and_with_what_is_trusted)
+{
+	const struct auth_client mes = {TLS_SAN_DNS, "MES.example", "mes", ROLE_MES, NULL};
+	struct principal p;
+	struct err e;
+
+	ck_assert_int_eq(auth_set_clients(auth, &mes, 1, &e), 0);
+	ck_assert_int_eq(certified("", &p), 0);
+	auth_clients_changed(auth);
+	ck_assert(!auth_still(auth, &p));
+	ck_assert_int_eq(certified("", &p), 0);
+	ck_assert(auth_still(auth, &p));
+	p.certificate_ends_s = wall_ms() / 1000 - 1;
+	ck_assert(!auth_still(auth, &p));
+	rq.client = NULL;
+}
+END_TEST
+
+START_TEST(test_a_name_is_of_a_token_or_of_a_certificate)
+{
+	const struct auth_client rows[] = {{TLS_SUBJECT, "CN=a", "SomeOne", ROLE_MES, NULL},
+		{TLS_SUBJECT, "CN=a", "provd", ROLE_MES, NULL},
+		{TLS_SUBJECT, "CN=a", "cell", ROLE_MES, NULL}};
+	struct err e;
+
+	ck_assert_int_eq(auth_set_clients(auth, &rows[0], 1, &e), -ERR_CONFLICT);
+	ck_assert_msg(strstr(e.msg, id) != NULL, "%s", e.msg);
+	ck_assert_int_eq(auth_set_clients(auth, &rows[1], 1, &e), -ERR_CONFLICT);
+	ck_assert_int_eq(auth_set_clients(auth, &rows[2], 1, &e), 0);
+	ck_assert(auth_is_client(auth, "Cell"));
+	ck_assert(!auth_is_client(auth, "someone"));
+}
+END_TEST
+
 START_TEST(test_the_rate_is_a_bucket_that_fills_again)
 {
 	struct principal p;
@@ -430,6 +516,9 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_rotated_token_has_two_secrets_until_the_overlap_is_over);
 	tcase_add_test(t, test_the_last_use_is_known_at_once_and_stored_now_and_then);
 	tcase_add_test(t, test_an_admin_of_no_use_to_others_is_no_admin);
+	tcase_add_test(t, test_a_certificate_is_its_principal_and_no_other);
+	tcase_add_test(t, test_what_a_certificate_opened_ends_with_it_and_with_what_is_trusted);
+	tcase_add_test(t, test_a_name_is_of_a_token_or_of_a_certificate);
 	tcase_add_test(t, test_the_rate_is_a_bucket_that_fills_again);
 	suite_add_tcase(s, t);
 	return s;

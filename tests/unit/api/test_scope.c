@@ -156,6 +156,17 @@ START_TEST(every_route_with_a_rule_has_what_the_rule_looks_at)
 }
 END_TEST
 
+START_TEST(the_roles_of_provd_yaml_are_those_of_tokens)
+{
+	size_t n = 0;
+
+	for (; role_names[n]; n++)
+		ck_assert_str_eq(principal_roles[n], role_names[n]);
+	ck_assert_ptr_null(principal_roles[n]);
+	ck_assert_uint_eq(n, ROLES);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("scope");
@@ -165,6 +176,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_list_is_narrowed_in_its_order);
 	tcase_add_test(t, every_pool_of_a_recipe_counts);
 	tcase_add_test(t, every_route_with_a_rule_has_what_the_rule_looks_at);
+	tcase_add_test(t, the_roles_of_provd_yaml_are_those_of_tokens);
 	suite_add_tcase(s, t);
 	return s;
 }
