@@ -150,6 +150,17 @@ void api_reload(struct api *a)
 	config_unref(c);
 }
 
+int api_check_tls(const struct config *c, struct err *e)
+{
+	const struct tls_files f = {
+		c->tls.certificate, c->tls.key, c->tls.client_ca, c->tls.client_crl};
+	struct tls *t = NULL;
+	int r = f.certificate ? tls_new(&f, &t, e) : 0;
+
+	tls_free(t);
+	return r;
+}
+
 int api_make_certificate(const char *dir, const char *const *hosts, size_t n, struct err *e)
 {
 	return tls_make(dir, hosts, n, e);

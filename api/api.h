@@ -25,6 +25,8 @@ int api_make_token(const char *state_dir, const char *role, const char *name,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct err *e);
 /* A certificate and key for a first start (api/tls_make.h). */
 int api_make_certificate(const char *dir, const char *const *hosts, size_t n, struct err *e);
+/* Whether the API could be opened with what `tls` names: 0 or the error of a start. */
+int api_check_tls(const struct config *c, struct err *e);
 /* After fleet_reload(): files of TLS and who is known by a certificate, both as they are now. What is
  * wrong is logged, and stays as it was. Main. */
 void api_reload(struct api *a);

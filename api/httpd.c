@@ -729,7 +729,10 @@ struct stream *stream_new(
 
 uint16_t httpd_port(const struct httpd *h)
 {
-	return h->listener[0].port;
+	for (size_t i = 0; i < h->listeners; i++)
+		if (h->listener[i].port)
+			return h->listener[i].port;
+	return 0;
 }
 
 const char *httpd_clear_address(const struct httpd *h)

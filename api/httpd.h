@@ -72,7 +72,7 @@ struct httpd_options {
 
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e);
-/* Of its first listener; 0 of AF_UNIX. */
+/* Of its first listener that has one; 0 where all are of AF_UNIX. */
 uint16_t httpd_port(const struct httpd *h);
 /* The first address that others than this machine reach in the clear; "" there is none. */
 const char *httpd_clear_address(const struct httpd *h);

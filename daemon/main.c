@@ -220,6 +220,23 @@ static int make_token(struct provd *p)
 	return 1;
 }
 
+/* The exit status: 2 for any mistake. */
+static int check(const struct options *o)
+{
+	struct config *c = NULL;
+	struct err e;
+	int status = check_configuration(o->config);
+
+	if (status != 0 || load_config(o->config, &c) < 0)
+		return status ? status : 2;
+	if (api_check_tls(c, &e) < 0) {
+		fprintf(stderr, "%s: %s\n", o->config, e.msg);
+		status = 2;
+	}
+	config_unref(c);
+	return status;
+}
+
 /* The exit status. Needs no configuration, which may not be there yet. */
 static int make_certificate(const struct options *o)
 {
@@ -443,7 +460,7 @@ int main(int argc, char **argv)
 	if (p.opt.make_certificate)
 		return make_certificate(&p.opt);
 	if (p.opt.check)
-		return check_configuration(p.opt.config);
+		return check(&p.opt);
 	if (load_config(p.opt.config, &p.config) < 0)
 		return 2;
 	if (p.opt.make_token) {

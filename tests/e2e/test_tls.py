@@ -250,6 +250,10 @@ class Tls(unittest.TestCase):
     def test_an_exchange_with_connections_open(self):
         l = self.line(', client_ca: %s' % self.ours.path('ca.crt'), 'principals: [{name: mes, role: mes, subject: CN=mes}]\n')
         self.assertEqual(self.shown(l.provd.port), 'first')
+        # One that begins a handshake and does not go on has the deadline of a header.
+        half = socket.create_connection(('127.0.0.1', l.provd.port), timeout=30)
+        self.addCleanup(half.close)
+        half.sendall(b'\x16\x03\x01')
         kept, mes = self.api(l), self.api(l, token=None, cert=self.certs['mes'])
         self.assertEqual([a.request('GET', '/session').status for a in (kept, mes)], [200, 200])
         sockets = kept.connection.sock, mes.connection.sock
@@ -286,16 +290,60 @@ class Tls(unittest.TestCase):
         events = lambda: [(e['data']['taken'], e['data']['subject']) for e in kept.all('/events?type=tls-certificate')]
         line.wait_for('the third event', lambda: len(events()) == 3)
         self.assertEqual(events(), [(True, 'CN=second'), (False, 'CN=second'), (True, 'CN=short')])
+        self.assertEqual(half.recv(100), b'', 'it is cut')
 
-    def test_who_says_nothing_in_a_handshake_is_cut(self):
+    def events(self, l, cert):
+        """A live stream by a certificate, past its head."""
+        context = ssl._create_unverified_context()
+        context.load_cert_chain(*cert)
+        s = context.wrap_socket(socket.create_connection(('127.0.0.1', l.provd.port), timeout=line.DEADLINE_S))
+        s.sendall(b'GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n')
+        self.assertTrue(s.recv(65536).startswith(b'HTTP/1.1 200'))
+        self.addCleanup(s.close)
+        return s
+
+    def until(self, s, text):
+        got = b''
+        while text not in got:
+            part = s.recv(65536)
+            self.assertNotEqual(part, b'', got[-300:])
+            got += part
+
+    def test_files_and_streams(self):
+        crl = os.path.join(self.home, 'streams.crl')
+        shutil.copy(self.ours.path('crl'), crl)
+        l = self.line(', client_ca: %s, client_crl: %s' % (self.ours.path('ca.crt'), crl),
+                      'principals: [{name: wall, role: operator, subject: CN=wall}, {name: mes, role: mes, subject: CN=mes}]\n')
+        api, wall = self.api(l), self.ours.client('wall')
+        # Both ways, more than any buffer holds.
+        image = line.firmware(9 * 1024 * 1024)
+        put = api.request('PUT', '/artifacts/%s?name=firmware.bin' % line.sha256(image), image, {'Content-Type': 'application/octet-stream'})
+        self.assertEqual(put.status, 201, put.body)
+        self.assertEqual(api.request('GET', '/artifacts/%s/content' % line.sha256(image)).body, image)
+        # A stream that rested gets what happens, and is not an idle connection.
+        streams = [self.events(l, c) for c in (wall, self.certs['mes'])]
+        self.assertEqual(self.api(l, None, wall).request('POST', '/stations/A1/actions/disable').status, 202)
+        for s in streams:
+            self.until(s, b'disabled')
+        # The one is revoked: its stream ends, and does not come back; the other's is opened again.
+        self.ours.revoke(wall[0])
+        shutil.copy(self.ours.path('crl'), crl + '.new')
+        os.rename(crl + '.new', crl)
+        for s in streams:
+            while s.recv(65536):
+                pass
+        self.assertEqual(self.api(l, None, wall).request('GET', '/session').json['code'], 'certificate-refused')
+        self.events(l, self.certs['mes'])
+
+    def test_handshakes_that_stop_leave_room_for_others(self):
         l = self.line()
         silent = [socket.create_connection(('127.0.0.1', l.provd.port), timeout=30) for _ in range(300)]
-        silent[-1].sendall(b'\x16\x03\x01')  # the beginning of one
+        for s in silent[1::2]:
+            s.send(b'\x16\x03\x01')  # the beginning of one
         # More than an address may hold without a token: the others are cut, and there is room.
         self.assertEqual(self.api(l).request('GET', '/session').status, 200)
-        cut = sum(not select.select([s], [], [], 0)[0] == [] for s in silent)
-        self.assertGreaterEqual(cut, 300 - 192)
-        self.assertEqual(silent[-1].recv(100), b'', 'its deadline is that of a header')
+        cut = lambda: sum(select.select([s], [], [], 0)[0] != [] for s in silent)
+        self.assertLess(line.wait_for('the oldest are cut', lambda: max(0, cut() - (300 - 192 - 2))), 190, 'and not all of them')
         for s in silent:
             s.close()
 
@@ -317,10 +365,11 @@ class Tls(unittest.TestCase):
         for mode, said in ((0o644, 'others cannot read'), (0o600, None)):
             os.chmod(key, mode)
             if said:
-                done = subprocess.run([line.binary('provd'), '--config', l.provd.config], capture_output=True, text=True,
-                                      timeout=line.DEADLINE_S)
-                self.assertEqual(done.returncode, 1)
-                self.assertIn(said, done.stderr)
+                for check, code in (([], 1), (['--check'], 2)):
+                    done = subprocess.run([line.binary('provd'), '--config', l.provd.config, *check], capture_output=True, text=True,
+                                          timeout=line.DEADLINE_S)
+                    self.assertEqual(done.returncode, code)
+                    self.assertIn(said, done.stderr)
         l.provd.start()
         url = 'https://localhost:%d' % l.provd.port
         cert = self.certs['mes']
