@@ -191,6 +191,15 @@ static int let_in(struct api *a, const struct route *r, struct request *rq, stru
 	return 0;
 }
 
+/* Another site's page would log a browser in as somebody else (POST /session). A browser says over TLS
+ * where a request comes from, whatever a proxy makes of the Host. */
+static bool is_cross_site(const struct request *rq)
+{
+	const char *site = request_header(rq, "Sec-Fetch-Site");
+
+	return rq->method != HTTP_GET && site && !strcasecmp(site, "cross-site");
+}
+
 static int begin(void *data, struct request *rq, struct response *rs, struct intake *ret)
 {
 	struct api *a = data;
@@ -216,6 +225,9 @@ static int begin(void *data, struct request *rq, struct response *rs, struct int
 		ret->max_body = c->artifact_max_bytes;
 		config_unref(c);
 	}
+	if (r->flags & ROUTE_PUBLIC && is_cross_site(rq))
+		return refuse_with(
+			rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
 	return r->flags & ROUTE_PUBLIC ? 0 : let_in(a, r, rq, rs, ret);
 }
 

@@ -66,6 +66,9 @@ static bool catch_up(struct follower *f)
 			free(text);
 		}
 		more = list.next[0] != 0;
+		/* A page of which nothing is shown must end this read as well: the thread is not its own. */
+		if (more && f->out.len == 0)
+			sb_add(&f->out, ": further on\n\n");
 		json_decref(list.items);
 	}
 	readers_give(f->api->readers, d);

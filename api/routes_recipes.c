@@ -268,6 +268,8 @@ static int approve(struct call *c, struct db *d, struct state_change *s, struct 
 		r = recipe_check(root, &m, &recipe, e);
 	mistakes_done(&m);
 	json_decref(root);
+	if (r == 0)
+		r = check_scope(c, recipe, e);
 	if (r < 0)
 		return r;
 	json = recipe_canonical(recipe->json);

@@ -21,7 +21,7 @@ static struct err e;
 
 /* What the client sends; the library is not asked. */
 static struct {
-	const char *authorization, *cookie, *origin;
+	const char *authorization, *cookie, *origin, *site;
 } sent;
 
 const char *MHD_lookup_connection_value(
@@ -31,10 +31,11 @@ const char *MHD_lookup_connection_value(
 		return strcmp(name, SESSION_COOKIE) == 0 ? sent.cookie : NULL;
 	if (kind != MHD_HEADER_KIND)
 		return NULL;
-	return strcmp(name, "Authorization") == 0 ? sent.authorization
-	       : strcmp(name, "Origin") == 0	  ? sent.origin
-	       : strcmp(name, "Host") == 0	  ? "line3.example:8620"
-						  : NULL;
+	return strcmp(name, "Authorization") == 0    ? sent.authorization
+	       : strcmp(name, "Sec-Fetch-Site") == 0 ? sent.site
+	       : strcmp(name, "Origin") == 0	     ? sent.origin
+	       : strcmp(name, "Host") == 0	     ? "line3.example:8620"
+						     : NULL;
 }
 
 enum shown {
@@ -218,8 +219,11 @@ static const char *designed(const struct route *r, enum role role, enum shown s)
 
 	if (s == CERTIFICATE_BAD)
 		return "certificate-refused";
+	/* To be logged in by another site's page. */
 	if (public)
-		return "ok";
+		return (s == FOREIGN || s == CERTIFICATE_FOREIGN) && r->method != HTTP_GET
+			       ? "forbidden"
+			       : "ok";
 	if (s == NOTHING || s == WRONG || s == REVOKED)
 		return "unauthorized";
 	if (s == ENDED || s == REPLACED)
@@ -247,6 +251,8 @@ static void show(enum role role, enum shown s, struct request *rq)
 		sent.authorization = tokens[role][VALID];
 	else if (s != NOTHING && !certificate)
 		sent.authorization = tokens[role][s];
+	if (browser || s == CERTIFICATE_FOREIGN)
+		sent.site = s == COOKIE ? "same-origin" : "cross-site";
 	if (browser || s == CERTIFICATE_FOREIGN)
 		sent.origin = s == COOKIE ? "https://line3.example:8620" : "https://evil.example";
 	rq->secure = true;
