@@ -12,10 +12,12 @@
 
 #include "api/tls.h"
 
-/* TLS 1.2 and 1.3, ciphers of 128 bits at least, all with forward secrecy. */
-#define HTTPD_TLS_PRIORITIES                                                                     \
-	"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-AES-256-CBC:-AES-128-CBC:" \
-	"-SHA1:%SERVER_PRECEDENCE"
+/* TLS 1.2 and 1.3, ciphers of 128 bits at least that authenticate what they encrypt, all with forward
+ * secrecy. Three groups that are fast: with the others, or with %SERVER_PRECEDENCE, GnuTLS spends 8 ms of
+ * the processor on a handshake instead of 1, which whoever connects can ask for. */
+#define HTTPD_TLS_PRIORITIES                                                                    \
+	"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-AES-256-CBC:-AES-128-CBC" \
+	":-SHA1:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"
 
 struct httpd_tls_door;
 

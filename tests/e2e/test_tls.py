@@ -178,6 +178,9 @@ class Tls(unittest.TestCase):
             done = subprocess.run(['openssl', 's_client', '-connect', '127.0.0.1:%d' % l.provd.port, '-tls1_2', '-cipher',
                                    cipher + ':@SECLEVEL=0'], input='', capture_output=True, text=True)
             self.assertNotEqual(done.returncode, 0, cipher)
+        for group, spoken in (('X25519', True), ('P-256', True), ('P-521', False), ('ffdhe2048', False)):
+            done = self.s_client(l.provd.port, '-tls1_3', '-groups', group)
+            self.assertEqual('Cipher is (NONE)' not in done.stdout, spoken, group)
         for priority, code in (('NORMAL:-VERS-ALL:+VERS-TLS1.1', 1), ('NORMAL:-VERS-ALL:+VERS-TLS1.2', 0), ('NORMAL', 0)):
             done = subprocess.run(['gnutls-cli', '--priority', priority, '--x509cafile', self.crt, '-p', str(l.provd.port), '127.0.0.1'],
                                   input='', capture_output=True, text=True, timeout=line.DEADLINE_S)
