@@ -142,26 +142,38 @@ static void add_warning(json_t *list, const char *code, const char *text)
 	json_array_append_new(list, json_pack("{s:s, s:s}", "code", code, "message", text));
 }
 
+/* A sentence with the time at which something ends, where that is near or over. */
+static void add_end(json_t *list, const char *code, int64_t ends_s, int64_t warn_s,
+	const char *what, const char *todo)
+{
+	int64_t left_s = ends_s - wall_ms() / 1000;
+	_cleanup_(freep) char *text = NULL;
+	char ends[RFC3339_SIZE];
+
+	if (!ends_s || left_s >= warn_s)
+		return;
+	text = xasprintf("%s %s %s: %s", what, left_s < 0 ? "has ended" : "ends",
+		rfc3339(ends_s * 1000, ends), todo);
+	add_warning(list, code, text);
+}
+
+/* Everybody reads them: without the places of files, which are in the log. */
 json_t *api_tls_warnings(struct api *a)
 {
 	json_t *list = json_array();
 	struct tls_state state;
-	char ends[RFC3339_SIZE];
-	_cleanup_(freep) char *text = NULL;
-	int64_t left_s;
 
 	if (!a->tls)
 		return list;
 	tls_state(a->tls, &state);
-	left_s = state.ends_s - wall_ms() / 1000;
-	if (left_s < TLS_WARN_S) {
-		text = xasprintf(
-			"the certificate of the API '%s' %s %s: put a new one and its key in the place of the files",
-			state.subject, left_s < 0 ? "has ended" : "ends",
-			rfc3339(state.ends_s * 1000, ends));
-		add_warning(list, "tls-certificate-ends", text);
-	}
+	add_end(list, "tls-certificate-ends", state.ends_s, TLS_WARN_S,
+		"the certificate of the API",
+		"put a new one and its key in the place of the files");
+	add_end(list, "tls-lists-end", state.lists_end_s, TLS_WARN_LISTS_S,
+		"a list of revoked client certificates",
+		"without a new one its authority's certificates are refused");
 	if (state.problem[0])
-		add_warning(list, "tls-files-not-taken", state.problem);
+		add_warning(list, "tls-files-not-taken",
+			"there are newer files of TLS that cannot be taken: the log and the event tls-certificate say why");
 	return list;
 }

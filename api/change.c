@@ -212,6 +212,9 @@ static int apply_failure(struct db *tx, void *data, struct err *e)
 		"not_noted_before", (int)n->why.guard.suppressed);
 	int r;
 
+	if (n->why.cause != AUTH_UNKNOWN)
+		json_object_set_new(detail, "cause",
+			json_string(n->why.cause == AUTH_RAN_OUT ? "ended" : "replaced"));
 	if (n->reason[0])
 		json_object_update_new(detail, json_pack("{s:s, s:s, s:s}", "reason", n->reason,
 						       "subject", n->subject, "sha256", n->sha256));
@@ -236,8 +239,12 @@ void api_note_failure(struct api *a, const struct request *rq, const struct auth
 
 	n->why = *why;
 	snprintf(n->address, sizeof n->address, "%s", rq->peer);
-	log_warning("a wrong token came from %s (%u in the last minute)", n->address,
-		why->guard.failures);
+	if (why->cause == AUTH_UNKNOWN)
+		log_warning("a wrong token came from %s (%u in the last minute)", n->address,
+			why->guard.failures);
+	else
+		log_warning("the token %s came from %s, and its time or that of its secret is over",
+			why->token, n->address);
 	if (writer_submit(fleet_writer(a->fleet), apply_failure, n, failure_noted, &e) < 0)
 		failure_noted(n, -(int)e.code, &e);
 }

@@ -206,6 +206,7 @@ static int take(struct tls *t, bool fresh, struct err *e)
 		t->trust = trust;
 		t->generation++;
 		describe(&t->pair, &t->state);
+		t->state.lists_end_s = trust ? tls_trust_lists_end(trust) : 0;
 		pair = old;
 		trust = before;
 	}

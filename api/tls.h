@@ -25,6 +25,8 @@ struct tls_files {
 
 /* What a certificate that ends sooner is warned of. */
 #define TLS_WARN_S (30ll * 24 * 3600)
+/* The same of a list of revoked ones, which there is a new one of far more often. */
+#define TLS_WARN_LISTS_S (2ll * 24 * 3600)
 
 /* -ERR_INVALID, -ERR_IO with the file and what is wrong: also for a key that others than its owner and
  * group can read, or others than its owner write. */
@@ -40,6 +42,7 @@ int tls_reload(struct tls *t, const struct tls_files *f, struct err *e);
 struct tls_state {
 	int64_t ends_s; /* notAfter of what is shown, seconds since 1970 */
 	char subject[TLS_SUBJECT_BYTES];
+	int64_t lists_end_s;	      /* tls_trust_lists_end() */
 	char problem[ERR_TEXT_BYTES]; /* why newer files are not taken; "" none */
 };
 /* Any thread. */

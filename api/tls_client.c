@@ -122,6 +122,19 @@ struct tls_trust *tls_trust_free(struct tls_trust *t)
 	return NULL;
 }
 
+int64_t tls_trust_lists_end(const struct tls_trust *t)
+{
+	int64_t first = 0;
+
+	for (unsigned i = 0; i < t->crls; i++) {
+		time_t next = gnutls_x509_crl_get_next_update(t->crl[i]);
+
+		if (next != (time_t)-1 && (!first || next < first))
+			first = next;
+	}
+	return first;
+}
+
 /* --- what the client is called --- */
 
 static void add_name(struct tls_client *c, int type, const char *text, size_t n)

@@ -42,6 +42,9 @@ struct tls_trust;
  * for a list of revoked ones that none of them has signed. */
 int tls_trust_new(const char *ca, const char *crl, struct tls_trust **ret, struct err *e);
 struct tls_trust *tls_trust_free(struct tls_trust *t);
+/* When the first of its lists of revoked ones is out of date, seconds since 1970; 0: there is none, or
+ * none says so. */
+int64_t tls_trust_lists_end(const struct tls_trust *t);
 /* The chain that the client sent, its own certificate first, DER. Looked at: a path to client_ca, the
  * time of each, that the client's may be used as a client's, and, with client_crl, that a list in date
  * of each issuer does not name it. */

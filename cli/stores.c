@@ -110,7 +110,7 @@ static int recipe_act(struct ctl *c, int argc, char **argv)
 static int token_list(struct ctl *c, int argc, char **argv)
 {
 	static const char *const members[] = {"id", "name", "role", "created_at", "revoked_at",
-		"expires_at", "last_used_at", "last_used_from", NULL};
+		"expires_at", "last_used_at", "last_used_from", "scopes", NULL};
 
 	return list(c, argc, argv, "/api/v1/tokens", members);
 }

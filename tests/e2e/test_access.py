@@ -254,6 +254,8 @@ class Rights(unittest.TestCase):
             self.assertEqual(nobody.request('GET', '/session', headers=wall).status, 401)
             line.wait_for('the end of its stream', lambda: stream.ended)
             self.refused(l.api.request('POST', '/tokens/%s/actions/rotate' % made['id'], {}), 409, 'conflict', 'make another')
+            line.wait_for('the audit trail', lambda: any(a['action'] == 'auth.failed' and a['token'] == made['id'] and
+                                                         a['detail'].get('cause') == 'ended' for a in l.api.all('/audit')))
             for a in (guest, nobody):
                 a.close()
             stream.stop()

@@ -9,7 +9,7 @@
 #include "api/tls_make.h"
 #include "tests/unit/api/tls_files.h"
 
-static char dir[64], crt[80], key[80], ca[80];
+static char dir[64], crt[80], key[80], ca[80], crl[80];
 static struct tls_files files = {.certificate = crt, .key = key};
 static struct made first, second;
 static struct tls *tls;
@@ -22,6 +22,7 @@ static void setup(void)
 	snprintf(crt, sizeof crt, "%s/provd.crt", dir);
 	snprintf(key, sizeof key, "%s/provd.key", dir);
 	snprintf(ca, sizeof ca, "%s/ca", dir);
+	snprintf(crl, sizeof crl, "%s/crl", dir);
 	files.client_ca = files.client_crl = NULL;
 	first = make(&(struct wish){.dn = "CN=first", .to_s = 40 * 24 * HOUR}, NULL);
 	second = make(&(struct wish){.dn = "CN=second", .to_s = 50 * 24 * HOUR}, NULL);
@@ -37,6 +38,7 @@ static void teardown(void)
 	unlink(crt);
 	unlink(key);
 	unlink(ca);
+	unlink(crl);
 	rmdir(dir);
 }
 
@@ -175,6 +177,7 @@ START_TEST(what_clients_are_trusted_by_is_exchanged_too)
 	struct made authority = make(&(struct wish){.dn = "CN=Line CA", .ca = true}, NULL);
 	struct made client = make(&(struct wish){.dn = "CN=mes"}, &authority);
 	struct tls_client c;
+	struct tls_state state;
 	gnutls_datum_t der;
 
 	GOOD(gnutls_x509_crt_export2(client.crt, GNUTLS_X509_FMT_DER, &der));
@@ -188,6 +191,17 @@ START_TEST(what_clients_are_trusted_by_is_exchanged_too)
 	ck_assert(tls_asks(tls));
 	tls_verify(tls, &der, 1, &c);
 	ck_assert_str_eq(c.refused, "");
+	tls_state(tls, &state);
+	ck_assert_int_eq(state.lists_end_s, 0);
+	/* Revoked meanwhile; that the list ends is known before it does. */
+	put_crl(crl, &authority, &client, HOUR, "we");
+	files.client_crl = crl;
+	ck_assert_int_eq(tls_reload(tls, &files, &e), 1);
+	tls_verify(tls, &der, 1, &c);
+	ck_assert_str_ne(c.refused, "");
+	tls_state(tls, &state);
+	ck_assert_int_gt(state.lists_end_s, time(NULL) + HOUR - 60);
+	ck_assert_int_le(state.lists_end_s, time(NULL) + HOUR);
 	gnutls_free(der.data);
 	made_done(&authority);
 	made_done(&client);

@@ -285,6 +285,24 @@ END_TEST
 
 #define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
+START_TEST(a_token_of_before_the_limits_is_whole_and_does_not_end)
+{
+	struct token got;
+
+	fixture_before(18);
+	OK(db_script(fx.db,
+		"INSERT INTO tokens VALUES ('t1', 'mes', 'mes', '" SHA_A "', 1000, NULL)", &fx.e));
+	fixture_reopen();
+	OK(tokens_find(fx.db, "t1", &got, &fx.e));
+	ck_assert(!got.revoked && !got.scopes && !got.expires_ms && !got.used_ms);
+	ck_assert_str_eq(got.old_sha256, "");
+	TX(tokens_touch(fx.db, "t1", 5, "10.0.0.1", &fx.e));
+	TX(tokens_rotate(fx.db, "t1", SHA_B, 0, &fx.e));
+	OK(tokens_find(fx.db, "t1", &got, &fx.e));
+	ck_assert_str_eq(got.old_sha256, SHA_A);
+}
+END_TEST
+
 START_TEST(what_a_token_may_do_stays_and_its_secret_changes_by_rotation_alone)
 {
 	json_t *scopes = json_pack("{s:[s]}", "stations", "A1");
@@ -592,6 +610,7 @@ static Suite *suite(void)
 	tcase_add_test(t, the_audit_trail_is_newest_first_by_principal);
 	tcase_add_test(t, no_sql_changes_the_audit_trail);
 	tcase_add_test(t, the_name_of_a_token_is_never_taken_over);
+	tcase_add_test(t, a_token_of_before_the_limits_is_whole_and_does_not_end);
 	tcase_add_test(t, what_a_token_may_do_stays_and_its_secret_changes_by_rotation_alone);
 	tcase_add_test(t, sessions_last_until_they_end_or_their_token_does);
 	tcase_add_test(t, a_reader_of_pruned_events_is_told_so);
