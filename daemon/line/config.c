@@ -114,7 +114,7 @@ const struct form_row config_rows[] = {
 	{"listen", FORM_OWN, .read = config_read_listen,
 		.schema =
 			"{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":1,\"maxItems\":8,\"items\":{\"type\":\"string\"}}]}",
-		.doc = "HOST:PORT of the API, or a list of them; default 127.0.0.1:8620. With tls each is served over TLS; http://HOST:PORT is in the clear, unix:/PATH is a socket for users of this machine. A socket handed over by systemd counts instead. In the clear only this machine is served, unless insecure says so."},
+		.doc = "HOST:PORT of the API, or a list of them; default 127.0.0.1:8620. With tls each is served over TLS; http://HOST:PORT is in the clear, unix:/PATH is a socket for users of this machine. A socket handed over by systemd counts instead. In the clear only this machine is served; without tls insecure can say otherwise."},
 	{"insecure", FORM_BOOL, .def = "false",
 		.doc = "true: the network is served without TLS, where whoever can read it can read tokens and firmware. It is logged at the start, and said at /version and on each page of the dashboard. false: then such an address is refused.",
 		FORM_AT(struct config, insecure)},

@@ -300,7 +300,13 @@ static void check_listener(const struct config *c, const struct listen_config *l
 		mistakes_add(m, pointer,
 			"https://%s has no certificate: 'tls' with certificate and key expected",
 			l->host);
-	if (l->path || l->tls || c->insecure || config_is_loopback(l->host))
+	if (l->path || l->tls || config_is_loopback(l->host))
+		return;
+	if (c->tls.certificate)
+		mistakes_add(m, pointer,
+			"'listen' is http://%s, and there is 'tls': where there is, this machine alone is served in the clear",
+			l->host);
+	if (c->tls.certificate || c->insecure)
 		return;
 	mistakes_add(m, pointer,
 		"'listen' is %s, not this machine alone: tokens and firmware would pass through the network in the clear. Give 'tls' a certificate and key, listen on 127.0.0.1, or say 'insecure: true'",

@@ -194,10 +194,17 @@ class Tls(unittest.TestCase):
             s.sendall(b'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
             self.assertNotIn(b'HTTP', s.recv(1000))
         # Users of this machine need none.
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(os.path.join(l.home, 'api.sock'))
-            s.sendall(b'GET /livez HTTP/1.0\r\n\r\n')
-            self.assertIn(b' 200 ', s.recv(1000))
+        path = os.path.join(l.home, 'api.sock')
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o660)
+        done = subprocess.run([line.binary('provctl'), '--url', 'unix:' + path, 'station', 'list'], capture_output=True, text=True,
+                              env=dict(os.environ, PROVD_TOKEN=l.provd.token), timeout=line.DEADLINE_S)
+        self.assertIn('A1', done.stdout, done.stderr)
+        # After a crash the socket is there, and is replaced; after an orderly end it is gone.
+        l.provd.kill()
+        self.assertTrue(os.path.exists(path))
+        l.provd.start()
+        self.assertEqual(l.provd.term(), 0)
+        self.assertFalse(os.path.exists(path))
 
     def test_a_browser_keeps_to_tls(self):
         l = self.line()
@@ -336,7 +343,22 @@ class Tls(unittest.TestCase):
             while s.recv(65536):
                 pass
         self.assertEqual(self.api(l, None, wall).request('GET', '/session').json['code'], 'certificate-refused')
-        self.events(l, self.certs['mes'])
+        # What principals may do is read again by a reload; connections that are open are of the new ones then.
+        mes = self.api(l, None, self.certs['mes'])
+        stream = self.events(l, self.certs['mes'])
+        self.assertEqual(mes.get('/session')['role'], 'mes')
+        line.write(l.provd.config, line.read(l.provd.config).replace('role: mes, subject: CN=mes', 'role: viewer, subject: CN=mes'))
+        l.provd.process.send_signal(signal.SIGHUP)
+        line.wait_for('the new role', lambda: mes.get('/session')['role'] == 'viewer')
+        while stream.recv(65536):
+            pass
+        # A name that a token has is not taken, and what was there stays.
+        api.post('/tokens', {'name': 'anna', 'role': 'viewer'})
+        line.write(l.provd.config, line.read(l.provd.config).replace('name: mes,', 'name: Anna,'))
+        l.provd.process.send_signal(signal.SIGHUP)
+        line.wait_for('the refusal', lambda: 'has the name of the token' in l.provd.log_text())
+        self.assertEqual(mes.get('/session')['name'], 'mes')
+        self.assertEqual(api.request('POST', '/tokens', {'name': 'Mes', 'role': 'viewer'}).status, 409)
 
     def test_handshakes_that_stop_leave_room_for_others(self):
         l = self.line()

@@ -207,12 +207,12 @@ START_TEST(each_listener_is_in_the_clear_or_not_as_it_was_written)
 		{"listen: 0.0.0.0:8620\n" TLS, "https://0.0.0.0:8620"},
 		{TLS "listen: ['https://[::]:2', 'http://127.0.0.1:3', 'unix:/s']\n",
 			"https://[::]:2, http://127.0.0.1:3, unix:/s"},
-		{"insecure: true\n" TLS "listen: 'http://0.0.0.0:1'\n", "http://0.0.0.0:1"},
 	};
 	static const struct {
 		const char *lines, *said;
 	} bad[] = {
-		{TLS "listen: 'http://0.0.0.0:1'\n", "insecure: true"},
+		{TLS "listen: 'http://0.0.0.0:1'\n", "this machine alone"},
+		{"insecure: true\n" TLS "listen: 'http://0.0.0.0:1'\n", "this machine alone"},
 		{TLS "listen: [0.0.0.0:1, 'http://10.0.0.1:1']\n", "10.0.0.1"},
 		{"listen: 'https://127.0.0.1:1'\n", "has no certificate"},
 		{"listen: []\n", "1 to 8 expected"},
