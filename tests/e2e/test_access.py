@@ -218,6 +218,41 @@ class Rights(unittest.TestCase):
             for scopes in ({}, {'stations': []}, {'station': ['A1']}, {'pools': [1]}, 'A1', None):
                 self.assertEqual(l.api.request('POST', '/tokens', {'name': 'x', 'role': 'viewer', 'scopes': scopes}).status, 422, scopes)
 
+    def test_runs_and_questions_are_those_of_their_station(self):
+        ask = '  - {action: operator.prompt, with: {text: ok, kind: confirm}}\n'
+        with line.Line(2) as l:
+            l.start()
+            l.api.post('/pools', {'id': 'sn', 'pattern': 'sn{seq:06}', 'first': 1, 'last': 99})
+            l.put_recipe((RECIPE % ('thermo', 'sn')).split('steps:')[0] + 'steps:\n' + ask)
+            tokens = {s: l.api.post('/tokens', {'name': s, 'role': 'operator', 'scopes': {'stations': [s]}})['token'] for s in ('A1', 'A2')}
+            recipes = l.api.post('/tokens', {'name': 'r', 'role': 'viewer', 'scopes': {'recipes': ['thermo']}})['token']
+            one, two, by_recipe = (l.provd.api(t) for t in (tokens['A1'], tokens['A2'], recipes))
+            for s in ('A1', 'A2'):
+                l.api.post('/jobs', {'recipe': 'thermo', 'quantity': 1, 'stations': [s]})
+            line.wait_for('both ask', lambda: len(l.api.all('/prompts?state=open')) == 2)
+            mine = {}
+            for s, api in (('A1', one), ('A2', two)):
+                prompt, = api.all('/prompts')
+                run, = api.all('/runs')
+                self.assertEqual((prompt['station'], run['station'], prompt['run']), (s, s, run['id']))
+                mine[s] = (prompt['id'], run['id'])
+            outside = 'outside of what this token may name'
+            for method, path in (('GET', '/prompts/%s' % mine['A2'][0]), ('POST', '/prompts/%s/answer' % mine['A2'][0]),
+                                 *(('GET', '/runs/%s%s' % (mine['A2'][1], x)) for x in ('', '/steps', '/measurements', '/log', '/files'))):
+                body = {'answer': 'yes'} if method == 'POST' else None
+                self.refused(one.request(method, path, body), 403, 'out-of-scope', outside)
+                self.assertEqual(two.request('GET', path.replace('/answer', '')).status, 200, path)
+            self.assertEqual(one.request('GET', '/runs/' + mine['A1'][1] + '/steps').status, 200)
+            self.assertEqual(one.request('GET', '/runs/nosuch').status, 404)
+            # A prompt does not say its recipe; a run does.
+            self.assertEqual(by_recipe.all('/prompts'), [])
+            self.assertEqual(len(by_recipe.all('/runs')), 2)
+            for s, api in (('A1', one), ('A2', two)):
+                self.assertEqual(api.request('POST', '/prompts/%s/answer' % mine[s][0], {'answer': 'yes'}).status, 200)
+            line.wait_for('both end', lambda: {r['outcome'] for r in l.api.all('/runs')} == {'passed'})
+            for api in (one, two, by_recipe):
+                api.close()
+
     def test_a_stream_shows_the_stations_of_its_token_alone(self):
         with line.Line(2, boards=0) as l:
             l.start()
