@@ -3,7 +3,8 @@
  * Between libmicrohttpd and api/tls.h: which certificate a handshake gets, and what the client of a
  * connection showed. Observed of libmicrohttpd 0.9.75 with GnuTLS 3.7.9: the session's pointer is the
  * connection, which has its socket context before the handshake begins; no session is resumed; a
- * client that renegotiates loses its connection.
+ * client that renegotiates loses its connection; the loop with epoll spins while a handshake waits
+ * (findings/libmicrohttpd-epoll-spins-in-a-tls-handshake.sh).
  */
 #pragma once
 
@@ -13,8 +14,8 @@
 #include "api/tls.h"
 
 /* TLS 1.2 and 1.3, ciphers of 128 bits at least that authenticate what they encrypt, all with forward
- * secrecy. Three groups that are fast: with the others, or with %SERVER_PRECEDENCE, GnuTLS spends 8 ms of
- * the processor on a handshake instead of 1, which whoever connects can ask for. */
+ * secrecy, in three groups that are fast: whoever connects chooses what is computed. Without
+ * %SERVER_PRECEDENCE, which costs a client that begins with another group one more round. */
 #define HTTPD_TLS_PRIORITIES                                                                    \
 	"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-AES-256-CBC:-AES-128-CBC" \
 	":-SHA1:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"

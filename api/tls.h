@@ -25,7 +25,7 @@ struct tls_files {
 
 /* What a certificate that ends sooner is warned of. */
 #define TLS_WARN_S (30ll * 24 * 3600)
-/* The same of a list of revoked ones, which there is a new one of far more often. */
+/* The same of a list of revoked ones: a new one comes far more often. */
 #define TLS_WARN_LISTS_S (2ll * 24 * 3600)
 
 /* -ERR_INVALID, -ERR_IO with the file and what is wrong: also for a key that others than its owner and
