@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/api.h"
 
+#include "api/api_tls.h"
 #include "api/first_token.h"
 #include "api/openapi.h"
 #include "api/router.h"
+#include "api/tls.h"
+#include "api/tls_make.h"
 #include "base/iotime.h"
 #include "base/log.h"
 #include "base/timefmt.h"
@@ -44,9 +47,9 @@ int api_make_token(const char *state_dir, const char *role, const char *name,
 /* What everybody can see is said: in the log, at /version, on every page. */
 static void note_insecure(struct api *a)
 {
-	const char *address = httpd_address(a->httpd);
+	const char *address = httpd_clear_address(a->httpd);
 
-	a->insecure = *address && !config_is_loopback(address);
+	a->insecure = *address;
 	if (a->insecure)
 		log_warning(
 			"insecure: the API is served on %s without TLS: whoever can read the network can read tokens and firmware",
@@ -75,43 +78,61 @@ static int make_first_token(struct api *a, struct err *e)
 	return r;
 }
 
-int api_start(struct fleet *f, const struct api_options *o,
+static int start_httpd(struct api *a, const struct config *c, int listen_fd, struct err *e)
+{
+	struct httpd_listen listen[HTTPD_LISTENS];
+	struct httpd_options o = {.listen = listen,
+		.listens = MIN(c->listens, ARRAY_LEN(listen)),
+		.listen_fd = listen_fd,
+		.tls = a->tls,
+		.upload_dir = store_artifacts(fleet_store(a->fleet)),
+		.local_only = !c->insecure};
+
+	for (size_t i = 0; i < o.listens; i++)
+		listen[i] = (struct httpd_listen){
+			c->listen[i].host, c->listen[i].port, c->listen[i].path, c->listen[i].tls};
+	return httpd_start(&o, &router_ops, a, &a->httpd, e);
+}
+
+static int load_auth(struct api *a, struct err *e)
+{
+	struct db *reader = readers_take(a->readers, e);
+	int64_t stored = 0;
+	int r = reader ? auth_new(reader, &a->auth, e) : -(int)e->code;
+
+	/* Without it nothing is stored: damage holds the line. */
+	if (r == 0 && artifacts_total(reader, &stored, e) < 0)
+		r = e->code == ERR_RECORDS_DAMAGED ? 0 : -(int)e->code;
+	readers_give(a->readers, reader);
+	artifact_quota_add(&a->quota, (uint64_t)stored);
+	return r;
+}
+
+int api_start(struct fleet *f, int listen_fd,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct api **ret,
 	struct err *e)
 {
 	struct api *a = xcalloc(1, sizeof *a);
-	const struct httpd_options ho = {
-		.host = o->host,
-		.port = o->port,
-		.listen_fd = o->listen_fd,
-		.upload_dir = store_artifacts(fleet_store(f)),
-		.local_only = !o->insecure,
-	};
-	int64_t stored = 0;
-	struct db *reader;
+	struct config *c = fleet_config(f);
 	int r;
 
 	a->fleet = f;
-	a->rate_limit = o->rate_limit;
+	a->rate_limit = c->rate_limit;
 	a->readers = fleet_readers(f);
 	mutex_init(&a->cache_lock);
 	r = load_openapi(a, e);
-	if (r == 0) {
-		reader = readers_take(a->readers, e);
-		r = reader ? auth_new(reader, &a->auth, e) : -(int)e->code;
-		/* Without it nothing is stored: damage holds the line. */
-		if (r == 0 && artifacts_total(reader, &stored, e) < 0)
-			r = e->code == ERR_RECORDS_DAMAGED ? 0 : -(int)e->code;
-		readers_give(a->readers, reader);
-		artifact_quota_add(&a->quota, (uint64_t)stored);
-		read_quota(a);
-	}
+	if (r == 0)
+		r = load_auth(a, e);
+	read_quota(a);
 	a->keep_token = keep;
 	a->keep_data = data;
 	if (r == 0)
+		r = api_tls_open(a, c, e);
+	if (r == 0)
 		r = make_first_token(a, e);
 	if (r == 0)
-		r = httpd_start(&ho, &router_ops, a, &a->httpd, e);
+		r = start_httpd(a, c, listen_fd, e);
+	config_unref(c);
 	if (r < 0) {
 		api_stop(a);
 		return r;
@@ -121,14 +142,39 @@ int api_start(struct fleet *f, const struct api_options *o,
 	return 0;
 }
 
+void api_reload(struct api *a)
+{
+	struct config *c = fleet_config(a->fleet);
+
+	api_tls_reload(a, c);
+	config_unref(c);
+}
+
+int api_check_tls(const struct config *c, struct err *e)
+{
+	const struct tls_files f = {
+		c->tls.certificate, c->tls.key, c->tls.client_ca, c->tls.client_crl};
+	struct tls *t = NULL;
+	int r = f.certificate ? tls_new(&f, &t, e) : 0;
+
+	tls_free(t);
+	return r;
+}
+
+int api_make_certificate(const char *dir, const char *const *hosts, size_t n, struct err *e)
+{
+	return tls_make(dir, hosts, n, e);
+}
+
 uint16_t api_port(const struct api *a)
 {
 	return httpd_port(a->httpd);
 }
 
 struct uses {
-	size_t count;
+	size_t count, tokens;
 	struct session_row row[32];
+	struct token_use token[32];
 };
 
 static int apply_uses(struct db *tx, void *data, struct err *e)
@@ -138,24 +184,28 @@ static int apply_uses(struct db *tx, void *data, struct err *e)
 
 	for (size_t i = 0; i < u->count && r == 0; i++)
 		r = sessions_touch(tx, u->row[i].hash, u->row[i].used_ms, e);
+	for (size_t i = 0; i < u->tokens && r == 0; i++)
+		r = tokens_touch(tx, u->token[i].id, u->token[i].used_ms, u->token[i].used_from, e);
 	return r;
 }
 
 static void uses_stored(void *data, int result, const struct err *e)
 {
 	if (result < 0)
-		log_warning("the use of browser sessions could not be stored: %s", e->msg);
+		log_warning(
+			"the use of tokens and browser sessions could not be stored: %s", e->msg);
 	free(data);
 }
 
-/* How long ago sessions were used is needed after a restart only: it is stored now and then. */
+/* How long ago tokens and sessions were used is needed after a restart only: it is stored now and then. */
 static void store_uses(struct api *a)
 {
 	struct uses *u = xcalloc(1, sizeof *u);
 	struct err e;
 
 	u->count = auth_tick(a->auth, u->row, ARRAY_LEN(u->row));
-	if (u->count == 0)
+	u->tokens = auth_token_uses(a->auth, u->token, ARRAY_LEN(u->token));
+	if (u->count == 0 && u->tokens == 0)
 		free(u);
 	else if (writer_later(fleet_writer(a->fleet), apply_uses, u, uses_stored, &e) < 0)
 		uses_stored(u, -(int)e.code, &e);
@@ -166,6 +216,7 @@ void api_tick(struct api *a)
 	struct err e;
 
 	read_quota(a);
+	api_tls_tick(a);
 	store_uses(a);
 	if (a->keep_token && holds_check(fleet_holds(a->fleet), HOLD_STOPS_ORDERS, &e) == 0 &&
 		make_first_token(a, &e) < 0)
@@ -188,6 +239,7 @@ struct api *api_stop(struct api *a)
 	if (!a)
 		return NULL;
 	httpd_stop(a->httpd);
+	tls_free(a->tls);
 	auth_free(a->auth);
 	shared_body_unref(a->stations);
 	free(a->openapi_text);

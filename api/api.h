@@ -14,22 +14,22 @@ struct api;
 /* The most descriptors that the API holds at a time. */
 unsigned api_descriptors(void);
 
-struct api_options {
-	const char *host;
-	uint16_t port;
-	int listen_fd;	     /* >= 0: a socket handed over by systemd */
-	unsigned rate_limit; /* requests per second and principal; 0: none */
-	bool insecure;	     /* it may serve others than this machine in the clear */
-};
-
 /* Makes the admin token if there is none in the database; keep() makes its text durable before it
  * is valid. Starts to serve. */
-int api_start(struct fleet *f, const struct api_options *o,
+/* listen_fd: a socket handed over by systemd, -1: none. */
+int api_start(struct fleet *f, int listen_fd,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct api **ret,
 	struct err *e);
 /* A token while no provd works in state_dir (-ERR_BUSY where one does); name may be NULL. */
 int api_make_token(const char *state_dir, const char *role, const char *name,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct err *e);
+/* A certificate and key for a first start (api/tls_make.h). */
+int api_make_certificate(const char *dir, const char *const *hosts, size_t n, struct err *e);
+/* Whether the API could be opened with what `tls` names: 0 or the error of a start. */
+int api_check_tls(const struct config *c, struct err *e);
+/* After fleet_reload(): files of TLS and who is known by a certificate, both as they are now. What is
+ * wrong is logged, and stays as it was. Main. */
+void api_reload(struct api *a);
 uint16_t api_port(const struct api *a);
 /* Every second, from the main loop: heartbeats of the streams, ends of sessions. */
 void api_tick(struct api *a);

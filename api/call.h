@@ -25,7 +25,9 @@ struct api {
 	/* No admin is left, and there was no room to make one: main, NULL once there is one. */
 	int (*keep_token)(void *data, const char *token, struct err *e);
 	void *keep_data;
-	bool insecure; /* others than this machine are served, without TLS */
+	struct tls *tls;      /* NULL: there is none */
+	bool client_required; /* atomic: nobody without a certificate, over TLS */
+	bool insecure;	      /* others than this machine are served, without TLS */
 	char *openapi_text;
 	/* GET /stations, rendered once per change. */
 	struct mutex cache_lock;
@@ -91,10 +93,13 @@ int api_answer_envelope(
 /* What a browser may do with a page of provd. */
 void api_page_guards(struct call *c, const char *policy);
 
-/* The answers alone, of what the caller has; they take the reference. */
+/* The answers alone, of what the caller has; they take the reference. A list is narrowed to what the
+ * principal may name, so that a page may have less than its limit. */
 void api_resource(struct call *c, json_t *o);
 void api_items(struct call *c, json_t *items);
 void api_list(struct call *c, struct db_list *l);
+/* Takes out of a list what the principal may not name (api/scope.h). */
+void api_narrow(const struct call *c, json_t *items);
 /* "limit" and "cursor" of the query. */
 int api_page(const struct call *c, struct db_page *ret, struct err *e);
 /* Body as an object: -ERR_INVALID otherwise. */
@@ -105,6 +110,8 @@ void *api_form(struct call *c, struct err *e);
 /* Mistakes become the problem's errors, with line and column where there is a doc (may be NULL);
  * frees m. -ERR_UNPROCESSABLE where there are any, else 0. */
 int api_mistakes(struct call *c, struct mistakes *m, const struct yaml_doc *doc, struct err *e);
+/* As api_mistakes(), of what the principal may not name: -ERR_OUT_OF_SCOPE. */
+int api_outside(struct call *c, struct mistakes *m, struct err *e);
 /* r, what was found of one value of the body: where it is an error, the problem says where. */
 int api_judged(struct call *c, const char *pointer, int r, const struct err *e);
 /* Whether the body has it: of a change, what it says nothing of stays. */
@@ -141,3 +148,6 @@ struct audit_who api_who(const struct call *c);
 int api_audit(struct call *c, const char *action, const char *target, struct err *e);
 /* A wrong token that auth wants to be noted. Any thread, never waits. */
 void api_note_failure(struct api *a, const struct request *rq, const struct auth_refusal *why);
+/* As api_note_failure(), of a certificate that is refused, or missing (NULL). */
+void api_note_certificate(struct api *a, const struct request *rq, const char *reason,
+	const struct auth_refusal *why);

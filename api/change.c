@@ -196,6 +196,10 @@ int api_audit(struct call *c, const char *action, const char *target, struct err
 struct failure_note {
 	struct auth_refusal why;
 	char address[64];
+	/* Of a certificate: */
+	char reason[ERR_TEXT_BYTES];
+	char subject[TLS_SUBJECT_BYTES];
+	char sha256[SHA256_HEX];
 };
 
 static int apply_failure(struct db *tx, void *data, struct err *e)
@@ -206,7 +210,16 @@ static int apply_failure(struct db *tx, void *data, struct err *e)
 		.principal = "nobody", .token = n->why.token, .address = n->address};
 	json_t *detail = json_pack("{s:i, s:i}", "failures", (int)n->why.guard.failures,
 		"not_noted_before", (int)n->why.guard.suppressed);
-	int r = audit_add(tx, &who, "auth.failed", n->address, detail, e);
+	int r;
+
+	if (n->why.cause != AUTH_UNKNOWN)
+		json_object_set_new(detail, "cause",
+			json_string(n->why.cause == AUTH_RAN_OUT ? "ended" : "replaced"));
+	if (n->reason[0])
+		json_object_update_new(detail, json_pack("{s:s, s:s, s:s}", "reason", n->reason,
+						       "subject", n->subject, "sha256", n->sha256));
+	r = audit_add(
+		tx, &who, n->reason[0] ? "auth.certificate" : "auth.failed", n->address, detail, e);
 
 	json_decref(detail);
 	return r;
@@ -215,7 +228,7 @@ static int apply_failure(struct db *tx, void *data, struct err *e)
 static void failure_noted(void *data, int result, const struct err *e)
 {
 	if (result < 0)
-		log_error("a wrong token could not be noted: %s", e->msg);
+		log_error("a wrong token or certificate could not be noted: %s", e->msg);
 	free(data);
 }
 
@@ -226,8 +239,30 @@ void api_note_failure(struct api *a, const struct request *rq, const struct auth
 
 	n->why = *why;
 	snprintf(n->address, sizeof n->address, "%s", rq->peer);
-	log_warning("a wrong token came from %s (%u in the last minute)", n->address,
-		why->guard.failures);
+	if (why->cause == AUTH_UNKNOWN)
+		log_warning("a wrong token came from %s (%u in the last minute)", n->address,
+			why->guard.failures);
+	else
+		log_warning("the token %s came from %s, and its time or that of its secret is over",
+			why->token, n->address);
+	if (writer_submit(fleet_writer(a->fleet), apply_failure, n, failure_noted, &e) < 0)
+		failure_noted(n, -(int)e.code, &e);
+}
+
+void api_note_certificate(
+	struct api *a, const struct request *rq, const char *reason, const struct auth_refusal *why)
+{
+	struct failure_note *n = xcalloc(1, sizeof *n);
+	struct err e;
+
+	n->why = *why;
+	snprintf(n->address, sizeof n->address, "%s", rq->peer);
+	snprintf(n->reason, sizeof n->reason, "%s", reason);
+	if (rq->client) {
+		snprintf(n->subject, sizeof n->subject, "%s", rq->client->subject);
+		snprintf(n->sha256, sizeof n->sha256, "%s", rq->client->sha256);
+	}
+	log_warning("from %s: %s", n->address, n->reason);
 	if (writer_submit(fleet_writer(a->fleet), apply_failure, n, failure_noted, &e) < 0)
 		failure_noted(n, -(int)e.code, &e);
 }

@@ -66,6 +66,7 @@ static int read_lines(struct export *x, unsigned limit, struct db_list *ret, str
 	readers_give(x->call.api->readers, d);
 	if (r < 0)
 		return r;
+	api_narrow(&x->call, ret->items);
 	add_lines(&x->out, x->csv, x->members, ret->items);
 	json_decref(ret->items);
 	snprintf(x->after, sizeof x->after, "%s", ret->next);

@@ -54,7 +54,7 @@ int first_token(struct auth *a, struct writer *w, token_keep_fn *keep, void *dat
 		r = writer_do(w, apply_made, &m, e);
 	}
 	if (r == 0)
-		auth_add(a, m.row.id, m.row.name, ROLE_ADMIN, m.row.secret_sha256);
+		auth_add(a, &m.row);
 	secret_wipe(m.text, sizeof m.text);
 	return r;
 }

@@ -15,6 +15,7 @@
 #include "base/util.h"
 
 struct MHD_Connection;
+struct tls_client;
 struct httpd;
 
 /* HTTP_OTHER: one that no route has. */
@@ -46,6 +47,9 @@ struct request {
 	size_t body_len;
 	const char *peer;    /* the client's address, without the port */
 	const char *network; /* what of it counts as one address (api/conns.h) */
+	bool secure;	     /* it came over TLS */
+	/* What the client showed there, and whether it is good; NULL: nothing. */
+	const struct tls_client *client;
 	/* An upload (ROUTE_UPLOAD) is in this file, removed after the handler unless it was moved.
 	 */
 	char upload_path[FILE_PATH_BYTES];
@@ -84,7 +88,7 @@ struct response {
 	struct {
 		char name[32];
 		char value[1024];
-	} header[8];
+	} header[12];
 	int headers;
 	bool close;		/* drop the connection afterwards */
 	unsigned retry_after_s; /* with 429 and 503; 0: a second */

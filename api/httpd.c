@@ -22,12 +22,15 @@
 #include <stdarg.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "api/conns.h"
 #include "api/httpd_answer.h"
 #include "api/httpd_body.h"
 #include "api/httpd_header.h"
 #include "api/httpd_streams.h"
+#include "api/httpd_tls.h"
 #include "api/work.h"
 #include "base/iotime.h"
 #include "base/log.h"
@@ -62,12 +65,21 @@ static const struct conn_limits limits = {
 	.answer_us = 60 * US_PER_S,
 };
 
-struct httpd {
+struct listener {
+	int fd; /* -1: the library has it */
 	struct MHD_Daemon *daemon;
+	bool tls;
+	uint16_t port;
+	char address[INET6_ADDRSTRLEN]; /* "" of AF_UNIX */
+	char *path; /* of AF_UNIX, removed at the end; NULL: none, or another's */
+};
+
+struct httpd {
+	struct listener listener[HTTPD_LISTENS];
+	size_t listeners;
+	struct tls *tls;
 	const struct httpd_ops *ops;
 	void *data;
-	uint16_t port;
-	char address[INET6_ADDRSTRLEN];
 	char *upload_dir;
 	struct streams *streams;
 	struct conns *conns;
@@ -75,8 +87,15 @@ struct httpd {
 	unsigned uploads; /* atomic: under way */
 	uint64_t bodies;  /* atomic: bytes */
 	/* Since when each HTTP thread is in code of ours; 0: it is not. Atomics. */
-	uint64_t busy_us[HTTP_THREADS];
+	uint64_t busy_us[HTTP_THREADS * HTTPD_LISTENS];
 	unsigned busy_threads; /* atomic: of them that have a place there */
+};
+
+/* The socket context of a connection. */
+struct door {
+	struct httpd *httpd;
+	struct conn *conn;
+	struct httpd_tls_door *tls; /* NULL: it is in the clear */
 };
 
 /* One request, from its header to its completion. */
@@ -379,7 +398,7 @@ static uint64_t *busy_place(struct httpd *h)
 		unsigned i = __atomic_fetch_add(&h->busy_threads, 1, __ATOMIC_RELAXED);
 
 		of = h;
-		place = i < HTTP_THREADS ? &h->busy_us[i] : NULL;
+		place = i < ARRAY_LEN(h->busy_us) ? &h->busy_us[i] : NULL;
 	}
 	return place;
 }
@@ -423,6 +442,14 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
 	return r;
 }
 
+static struct door *door_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info->socket_context;
+}
+
 static bool has_encoded_nul(const char *uri)
 {
 	return strstr(uri, "%00") != NULL;
@@ -431,8 +458,7 @@ static bool has_encoded_nul(const char *uri)
 /* The first line of a request is there. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct door *door = door_of(c);
 	struct exchange *x = xcalloc(1, sizeof *x);
 
 	x->upload_fd = -1;
@@ -440,7 +466,9 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	x->httpd = cls;
 	x->rq.connection = c;
 	x->rq.httpd = cls;
-	x->conn = info->socket_context;
+	x->conn = door->conn;
+	x->rq.secure = door->tls != NULL;
+	x->rq.client = httpd_tls_client(door->tls, c);
 	x->rq.peer = conn_peer(x->conn);
 	x->rq.network = conn_network(x->conn);
 	x->encoded_nul = uri && has_encoded_nul(uri);
@@ -478,15 +506,36 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **context,
 	struct httpd *h = cls;
 	const union MHD_ConnectionInfo *fd;
 	const union MHD_ConnectionInfo *peer;
+	struct door *door = *context;
 
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-		conn_close(*context);
+		if (!door)
+			return;
+		conn_close(door->conn);
+		httpd_tls_close(door->tls);
+		free(door);
 		*context = NULL;
 		return;
 	}
 	fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 	peer = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	*context = conn_open(h->conns, fd->connect_fd, peer ? peer->client_addr : NULL, now_us());
+	*context = door = xcalloc(1, sizeof *door);
+	door->httpd = h;
+	door->tls = httpd_tls_open(h->tls, c);
+	/* A handshake is part of the wait for the first header: it has the same deadline. */
+	door->conn = conn_open(h->conns, fd->connect_fd, peer ? peer->client_addr : NULL, now_us());
+}
+
+/* gnutls_certificate_retrieve_function3: of each handshake. */
+static int on_handshake(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
+	gnutls_pcert_st **ret_certs, unsigned *ret_n, gnutls_ocsp_data_st **ret_ocsp,
+	unsigned *ret_ocsp_n, gnutls_privkey_t *ret_key, unsigned *ret_flags)
+{
+	struct MHD_Connection *c = gnutls_session_get_ptr(session);
+	struct door *door = c ? door_of(c) : NULL;
+
+	return httpd_tls_give(door ? door->tls : NULL, ret_certs, ret_n, ret_ocsp, ret_ocsp_n,
+		ret_key, ret_flags);
 }
 
 /* Its thread sees the end of the stream and closes it. */
@@ -513,7 +562,7 @@ static void on_log(void *cls, const char *fmt, va_list ap)
 	log_debug("http: %s", text);
 }
 
-static int open_listener(const struct httpd_options *o, int *ret, struct err *e)
+static int bind_address(const struct httpd_listen *l, int *ret, struct err *e)
 {
 	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
 		.ai_socktype = SOCK_STREAM};
@@ -523,15 +572,15 @@ static int open_listener(const struct httpd_options *o, int *ret, struct err *e)
 	const int on = 1;
 	int r;
 
-	snprintf(port, sizeof port, "%u", o->port);
-	r = getaddrinfo(o->host, port, &hints, &ai);
+	snprintf(port, sizeof port, "%u", l->port);
+	r = getaddrinfo(l->host, port, &hints, &ai);
 	if (r != 0)
-		return err_set(e, ERR_INVALID, "listen on %s: %s", o->host, gai_strerror(r));
+		return err_set(e, ERR_INVALID, "listen on %s: %s", l->host, gai_strerror(r));
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	r = fd < 0 || bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 256) < 0
-		    ? err_errno(e, ERR_IO, errno, "listen on %s:%u", o->host, o->port)
+		    ? err_errno(e, ERR_IO, errno, "listen on %s:%u", l->host, l->port)
 		    : 0;
 	freeaddrinfo(ai);
 	if (r == 0)
@@ -539,21 +588,39 @@ static int open_listener(const struct httpd_options *o, int *ret, struct err *e)
 	return r;
 }
 
-static void read_address(struct httpd *h, int fd)
+/* A socket that nobody listens on any more is replaced, and nothing else. */
+static int bind_path(const struct httpd_listen *l, int *ret, struct err *e)
+{
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct stat st;
+
+	snprintf(a.sun_path, sizeof a.sun_path, "%s", l->path);
+	if (fd >= 0 && stat(l->path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+		connect(fd, (struct sockaddr *)&a, sizeof a) < 0 && errno == ECONNREFUSED)
+		unlink(l->path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || chmod(l->path, 0660) < 0 ||
+		listen(fd, 256) < 0)
+		return err_errno(e, ERR_IO, errno, "listen on unix:%s", l->path);
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+static void read_address(struct listener *l)
 {
 	struct sockaddr_storage a;
 	socklen_t len = sizeof a;
 
-	if (getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+	if (getsockname(l->fd, (struct sockaddr *)&a, &len) < 0)
 		return;
 	if (a.ss_family == AF_INET) {
-		h->port = ntohs(((struct sockaddr_in *)&a)->sin_port);
-		inet_ntop(AF_INET, &((struct sockaddr_in *)&a)->sin_addr, h->address,
-			sizeof h->address);
+		l->port = ntohs(((struct sockaddr_in *)&a)->sin_port);
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&a)->sin_addr, l->address,
+			sizeof l->address);
 	} else if (a.ss_family == AF_INET6) {
-		h->port = ntohs(((struct sockaddr_in6 *)&a)->sin6_port);
-		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&a)->sin6_addr, h->address,
-			sizeof h->address);
+		l->port = ntohs(((struct sockaddr_in6 *)&a)->sin6_port);
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&a)->sin6_addr, l->address,
+			sizeof l->address);
 	}
 }
 
@@ -564,47 +631,92 @@ static struct httpd *httpd_new(
 
 	h->ops = ops;
 	h->data = data;
+	h->tls = o->tls;
 	h->upload_dir = xstrdup(o->upload_dir);
 	h->conns = conns_new(&limits, &on_conns, h);
 	h->streams = streams_new();
 	return h;
 }
 
-int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
-	struct httpd **ret, struct err *e)
+static bool is_clear(const struct listener *l)
 {
-	struct httpd *h = httpd_new(o, ops, data);
-	int fd = o->listen_fd;
-	int r = work_pool_new(WORK_THREADS, WORK_HEAVY, &h->work, e);
+	return !l->tls && *l->address && !config_is_loopback(l->address);
+}
 
-	if (r == 0 && fd < 0)
-		r = open_listener(o, &fd, e);
-	if (r < 0) {
-		httpd_stop(h);
-		return r;
+static int check_clear(const struct listener *l, struct err *e)
+{
+	return is_clear(l)
+		       ? err_set(e, ERR_INVALID,
+				 "the socket of the API listens on %s, not this machine alone: tokens and firmware would pass through the network in the clear. Give 'tls' of provd.yaml a certificate and key, or say 'insecure: true'",
+				 l->address)
+		       : 0;
+}
+
+static int open_listeners(struct httpd *h, const struct httpd_options *o, struct err *e)
+{
+	int r = 0;
+
+	if (o->listen_fd >= 0) {
+		struct listener *l = &h->listener[h->listeners++];
+
+		*l = (struct listener){.fd = o->listen_fd};
+		read_address(l);
+		l->tls = o->tls && *l->address;
+		return o->local_only ? check_clear(l, e) : 0;
 	}
-	read_address(h, fd);
-	if (o->local_only && *h->address && !config_is_loopback(h->address)) {
-		close(fd);
-		r = err_set(e, ERR_INVALID,
-			"the socket of the API listens on %s, not this machine alone: tokens and firmware would pass through the network in the clear. Say 'insecure: true' in provd.yaml, or let a proxy with TLS do it",
-			h->address);
-		httpd_stop(h);
-		return r;
+	for (size_t i = 0; r == 0 && i < MIN(o->listens, (size_t)HTTPD_LISTENS); i++) {
+		const struct httpd_listen *from = &o->listen[i];
+		struct listener *l = &h->listener[h->listeners++];
+
+		*l = (struct listener){.fd = -1, .tls = from->tls && o->tls};
+		r = from->path ? bind_path(from, &l->fd, e) : bind_address(from, &l->fd, e);
+		if (r < 0)
+			return r;
+		l->path = from->path ? xstrdup(from->path) : NULL;
+		read_address(l);
+		r = o->local_only ? check_clear(l, e) : 0;
 	}
-	h->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-		NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS,
+	return r;
+}
+
+/* The options of TLS come after what both kinds of listener have. With epoll a thread of the library
+ * goes round without a pause for as long as a client lets its handshake wait (api/httpd_tls.h): TLS has poll. */
+static struct MHD_Daemon *start_daemon(struct httpd *h, const struct listener *l)
+{
+	const unsigned loop =
+		l->tls ? MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_TLS : MHD_USE_EPOLL_INTERNAL_THREAD;
+
+	return MHD_start_daemon(loop | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+		on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+		l->fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS,
 		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MHD, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
-		h, MHD_OPTION_END);
-	if (!h->daemon) {
-		close(fd);
+		h, l->tls ? MHD_OPTION_HTTPS_CERT_CALLBACK2 : MHD_OPTION_END, on_handshake,
+		MHD_OPTION_HTTPS_PRIORITIES, HTTPD_TLS_PRIORITIES, MHD_OPTION_END);
+}
+
+int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
+	struct httpd **ret, struct err *e)
+{
+	struct httpd *h = httpd_new(o, ops, data);
+	int r = work_pool_new(WORK_THREADS, WORK_HEAVY, &h->work, e);
+
+	if (r == 0)
+		r = open_listeners(h, o, e);
+	for (size_t i = 0; r == 0 && i < h->listeners; i++) {
+		struct listener *l = &h->listener[i];
+
+		l->daemon = start_daemon(h, l);
+		if (l->daemon)
+			l->fd = -1;
+		else
+			r = err_set(e, ERR_IO, "libmicrohttpd does not start");
+	}
+	if (r < 0) {
 		httpd_stop(h);
-		return err_set(e, ERR_IO, "libmicrohttpd does not start");
+		return r;
 	}
 	*ret = h;
 	return 0;
@@ -618,12 +730,18 @@ struct stream *stream_new(
 
 uint16_t httpd_port(const struct httpd *h)
 {
-	return h->port;
+	for (size_t i = 0; i < h->listeners; i++)
+		if (h->listener[i].port)
+			return h->listener[i].port;
+	return 0;
 }
 
-const char *httpd_address(const struct httpd *h)
+const char *httpd_clear_address(const struct httpd *h)
 {
-	return h->address;
+	for (size_t i = 0; i < h->listeners; i++)
+		if (is_clear(&h->listener[i]))
+			return h->listener[i].address;
+	return "";
 }
 
 void httpd_tick(struct httpd *h)
@@ -640,7 +758,7 @@ int httpd_alive(struct httpd *h, uint64_t now, struct err *e)
 	uint64_t light;
 	uint64_t heavy;
 
-	for (int i = 0; i < HTTP_THREADS; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(h->busy_us); i++) {
 		uint64_t since = __atomic_load_n(&h->busy_us[i], __ATOMIC_RELAXED);
 
 		if (since && now > since && now - since > STUCK_DIRECT_US)
@@ -655,6 +773,17 @@ int httpd_alive(struct httpd *h, uint64_t now, struct err *e)
 	return 0;
 }
 
+static void stop_listener(struct listener *l)
+{
+	if (l->daemon)
+		MHD_stop_daemon(l->daemon);
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->path)
+		unlink(l->path);
+	free(l->path);
+}
+
 struct httpd *httpd_stop(struct httpd *h)
 {
 	if (!h)
@@ -662,8 +791,8 @@ struct httpd *httpd_stop(struct httpd *h)
 	streams_stop(h->streams);
 	/* All that is suspended for a handler is resumed by its end. */
 	work_pool_free(h->work);
-	if (h->daemon)
-		MHD_stop_daemon(h->daemon);
+	for (size_t i = 0; i < h->listeners; i++)
+		stop_listener(&h->listener[i]);
 	conns_free(h->conns);
 	streams_free(h->streams);
 	free(h->upload_dir);

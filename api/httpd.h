@@ -43,12 +43,26 @@ struct httpd_ops {
 	void (*done)(void *data, struct request *rq);
 };
 
-struct httpd_options {
-	const char *host; /* numeric */
+struct tls;
+
+/* Where it listens. */
+struct httpd_listen {
+	const char *host; /* numeric; NULL: path */
 	uint16_t port;	  /* 0: any free one */
-	int listen_fd;	  /* >= 0: instead, owned by httpd */
+	const char *path; /* of a socket of AF_UNIX, which users of its owner and group may use */
+	bool tls;
+};
+
+#define HTTPD_LISTENS 8
+
+struct httpd_options {
+	const struct httpd_listen *listen;
+	size_t listens; /* 1 to HTTPD_LISTENS */
+	/* >= 0: instead of all of them, owned by httpd; over TLS where there is one, but for AF_UNIX */
+	int listen_fd;
+	struct tls *tls; /* NULL: there is none; it must outlive the httpd */
 	const char *upload_dir;
-	/* A listener that others than this machine reach is refused: there is no TLS. */
+	/* A listener that others than this machine reach in the clear is refused. */
 	bool local_only;
 };
 
@@ -58,9 +72,10 @@ struct httpd_options {
 
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e);
+/* Of its first listener that has one; 0 where all are of AF_UNIX. */
 uint16_t httpd_port(const struct httpd *h);
-/* The address that it listens on, numeric; "" for a socket without one (AF_UNIX). */
-const char *httpd_address(const struct httpd *h);
+/* The first address that others than this machine reach in the clear; "" there is none. */
+const char *httpd_clear_address(const struct httpd *h);
 /* Every second: wakes the streams, so that a dead peer is noticed by what is written to it, and
  * cuts the connections that are over their deadline. */
 void httpd_tick(struct httpd *h);

@@ -12,7 +12,10 @@ int problem_status(enum err_code c)
 	} map[] = {
 		{ERR_INVALID, 400},
 		{ERR_UNAUTHORIZED, 401},
+		{ERR_TOKEN_EXPIRED, 401},
+		{ERR_CERT_REFUSED, 401},
 		{ERR_FORBIDDEN, 403},
+		{ERR_OUT_OF_SCOPE, 403},
 		{ERR_NOT_FOUND, 404},
 		{ERR_CONFLICT, 409},
 		{ERR_SERIAL_CONFLICT, 409},

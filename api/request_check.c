@@ -5,6 +5,9 @@
 
 #include "base/strbuf.h"
 #include "base/util.h"
+#include "db/jobs.h"
+#include "db/prompts.h"
+#include "db/runs.h"
 #include "base/mistake.h"
 
 #define JSON_MAX_DEPTH 64
@@ -155,4 +158,59 @@ int request_read_body(struct call *c, const struct route *r, struct err *e)
 		return err_set(e, ERR_INVALID, "no JSON: line %d, column %d: %s", je.line,
 			je.column, je.text);
 	return 0;
+}
+
+/* --- what a limited principal may name --- */
+
+int request_check_scope(
+	const struct request *rq, const struct route *r, const json_t *scopes, struct err *e)
+{
+	static const struct {
+		enum scope_rule rule;
+		const char *param, *list, *what;
+	} named[] = {{SCOPE_STATION, "id", "stations", "station"},
+		{SCOPE_POOL, "id", "pools", "pool"}, {SCOPE_RECIPE, "name", "recipes", "recipe"}};
+
+	if (!scope_can_hold(scopes, r->scope))
+		return err_set(e, ERR_OUT_OF_SCOPE,
+			"this token is limited to some %s, and what is here cannot be narrowed to them",
+			json_object_get(scopes, "pools")     ? "pools"
+			: json_object_get(scopes, "recipes") ? "recipes"
+							     : "stations");
+	for (size_t i = 0; i < ARRAY_LEN(named); i++) {
+		const char *name = request_param(rq, named[i].param);
+
+		if (named[i].rule == r->scope && name && !scope_has(scopes, named[i].list, name))
+			return err_set(e, ERR_OUT_OF_SCOPE,
+				"%s '%s' is outside of what this token may name", named[i].what,
+				name);
+	}
+	return 0;
+}
+
+static int read_row(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	const struct route *r = c->rq->route;
+	const char *id = request_param(c->rq, "id");
+
+	return r->scope == SCOPE_JOB   ? jobs_get(d, id, ret, e)
+	       : r->scope == SCOPE_RUN ? runs_get(d, id, ret, e)
+				       : prompts_get(d, id, ret, e);
+}
+
+int request_check_row(struct call *c, const struct route *r, struct err *e)
+{
+	json_t *row = NULL;
+	int ret;
+
+	if (!c->who || !c->who->scopes || !request_param(c->rq, "id") ||
+		(r->scope != SCOPE_JOB && r->scope != SCOPE_RUN && r->scope != SCOPE_PROMPT))
+		return 0;
+	ret = api_read(c, read_row, &row, e);
+	if (ret == 0 && !scope_has_item(c->who->scopes, r->scope, row))
+		ret = err_set(e, ERR_OUT_OF_SCOPE,
+			"'%s' belongs to a station or recipe that is outside of what this token may name",
+			request_param(c->rq, "id"));
+	json_decref(row);
+	return ret;
 }

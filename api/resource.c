@@ -49,8 +49,18 @@ int api_answer_one(struct call *c, read_one_fn *read, struct err *e)
 	return r;
 }
 
+void api_narrow(const struct call *c, json_t *items)
+{
+	const struct route *route = c->rq->route;
+
+	/* Below a thing of the path, which was looked at, lists are of that thing. */
+	if (c->who && !strchr(route->pattern, '{'))
+		scope_narrow(c->who->scopes, route->scope, items);
+}
+
 void api_items(struct call *c, json_t *items)
 {
+	api_narrow(c, items);
 	response_json(c->rs, 200, json_pack("{s:o, s:n}", "items", items, "next_cursor"));
 }
 
@@ -115,8 +125,10 @@ void api_link_next(struct call *c, const struct db_list *l)
 
 void api_list(struct call *c, struct db_list *l)
 {
-	json_t *o = json_pack(
-		"{s:o, s:s?}", "items", l->items, "next_cursor", l->next[0] ? l->next : NULL);
+	json_t *o;
+
+	api_narrow(c, l->items);
+	o = json_pack("{s:o, s:s?}", "items", l->items, "next_cursor", l->next[0] ? l->next : NULL);
 
 	api_link_next(c, l);
 	if (c->list_extra)
@@ -186,6 +198,13 @@ int api_mistakes(struct call *c, struct mistakes *m, const struct yaml_doc *doc,
 	}
 	mistakes_done(m);
 	return r;
+}
+
+int api_outside(struct call *c, struct mistakes *m, struct err *e)
+{
+	int r = api_mistakes(c, m, NULL, e);
+
+	return r < 0 ? -(int)(e->code = ERR_OUT_OF_SCOPE) : 0;
 }
 
 void *api_form(struct call *c, struct err *e)

@@ -7,6 +7,7 @@
 #include "api/auth.h"
 #include "api/httpd.h"
 #include "api/call.h"
+#include "api/scope.h"
 #include "base/form.h"
 
 enum route_flags {
@@ -63,6 +64,8 @@ struct route {
 	 * says so. Anything else is 422 with its pointer. NULL: there is no body, or raw bytes. */
 	const struct form_row *form;
 	size_t form_size; /* of the struct that its rows fill */
+	/* For principals that are limited; a row that says nothing is refused to them. */
+	enum scope_rule scope;
 };
 
 /* NULL-terminated tables, one per resource. */

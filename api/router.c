@@ -105,14 +105,39 @@ static int refuse_method(struct request *rq, struct response *rs, unsigned metho
 	return refuse_with(rq, rs, 405, ERR_INVALID, "this path has no such method");
 }
 
-/* A browser's cookie travels by itself: what changes something must come from our own pages. */
-static bool origin_is_ours(const struct request *rq)
+/* A browser's cookie and certificate travel by themselves: what changes something must come from our own
+ * pages. A program that shows a certificate names no origin; a browser always does. */
+static bool origin_is_ours(const struct request *rq, const struct principal *who)
 {
 	const char *origin = request_header(rq, "Origin");
 	const char *host = request_header(rq, "Host");
 	const char *at = origin ? strstr(origin, "://") : NULL;
 
+	if (!origin)
+		return !who->by_cookie;
+	/* Before a proxy with TLS it is https where provd is not. */
+	if (rq->secure && strncasecmp(origin, "https://", 8) != 0)
+		return false;
 	return at && host && !strcasecmp(at + 3, host);
+}
+
+/* Before a route is looked up: a certificate that came must be good, and where one is needed none is not
+ * taken for a client that has only a token. */
+static int check_certificate(struct api *a, struct request *rq, struct response *rs)
+{
+	struct auth_refusal why;
+	const char *reason = "";
+
+	if (rq->client)
+		reason = rq->client->refused;
+	else if (rq->secure && __atomic_load_n(&a->client_required, __ATOMIC_RELAXED))
+		reason = "a client certificate is needed here, and none came";
+	if (!*reason)
+		return 0;
+	auth_certificate_refused(a->auth, rq, &why);
+	if (why.note)
+		api_note_certificate(a, rq, reason, &why);
+	return refuse_with(rq, rs, 401, ERR_CERT_REFUSED, reason);
 }
 
 /* What keeps the line from taking this request (daemon/line/holds.h). */
@@ -155,7 +180,10 @@ static int let_in(struct api *a, const struct route *r, struct request *rq, stru
 	if (!(r->roles & 1u << who->role))
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the role of this token may not do that");
-	if (who->by_cookie && rq->method != HTTP_GET && !origin_is_ours(rq))
+	if (request_check_scope(rq, r, who->scopes, &e) < 0)
+		return refuse_with(rq, rs, 403, e.code, e.msg);
+	if ((who->by_cookie || who->by_certificate) && rq->method != HTTP_GET &&
+		!origin_is_ours(rq, who))
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
 	if (check_holds(a, rq, r, &e) < 0)
@@ -163,12 +191,25 @@ static int let_in(struct api *a, const struct route *r, struct request *rq, stru
 	return 0;
 }
 
+/* Another site's page would log a browser in as somebody else (POST /session). A browser says over TLS
+ * where a request comes from, whatever a proxy makes of the Host. */
+static bool is_cross_site(const struct request *rq)
+{
+	const char *site = request_header(rq, "Sec-Fetch-Site");
+
+	return rq->method != HTTP_GET && site && !strcasecmp(site, "cross-site");
+}
+
 static int begin(void *data, struct request *rq, struct response *rs, struct intake *ret)
 {
 	struct api *a = data;
 	unsigned others;
-	const struct route *r = find_route(rq, &others);
+	const struct route *r;
+	int status = check_certificate(a, rq, rs);
 
+	if (status != 0)
+		return status;
+	r = find_route(rq, &others);
 	if (!r && others)
 		return refuse_method(rq, rs, others);
 	if (!r)
@@ -184,7 +225,19 @@ static int begin(void *data, struct request *rq, struct response *rs, struct int
 		ret->max_body = c->artifact_max_bytes;
 		config_unref(c);
 	}
+	if (r->flags & ROUTE_PUBLIC && is_cross_site(rq))
+		return refuse_with(
+			rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
 	return r->flags & ROUTE_PUBLIC ? 0 : let_in(a, r, rq, rs, ret);
+}
+
+/* A browser comes back over TLS alone (RFC 6797). Not of localhost, which other programs serve too. */
+static void add_hsts(const struct request *rq, struct response *rs)
+{
+	const char *host = request_header(rq, "Host");
+
+	if (rq->secure && host && strncasecmp(host, "localhost", 9) != 0)
+		response_header(rs, "Strict-Transport-Security", "max-age=31536000");
 }
 
 static void handle(void *data, struct request *rq, struct response *rs)
@@ -194,10 +247,13 @@ static void handle(void *data, struct request *rq, struct response *rs)
 	struct err e = {0};
 	int ret = request_check_query(rq, r, &e);
 
+	add_hsts(rq, rs);
 	if (ret == 0 && !(r->flags & ROUTE_UPLOAD))
 		ret = request_read_body(&c, r, &e);
 	if (ret == 0)
 		ret = request_check_empty(&c, r, &e);
+	if (ret == 0)
+		ret = request_check_row(&c, r, &e);
 	if (ret == 0 && c.who)
 		ret = api_repeat(&c, &e);
 	if (ret == 0)

@@ -303,7 +303,7 @@ const struct route routes_artifacts[] = {
 	{HTTP_GET, "/api/v1/artifacts/{sha256}", MAY_READ, ROUTE_NO_BODY, 0, get_artifact},
 	{HTTP_GET, "/api/v1/artifacts/{sha256}/content", MAY_READ, ROUTE_NO_BODY, 0, get_content},
 	{HTTP_PUT, "/api/v1/artifacts/{sha256}", MAY_ORDER, ROUTE_UPLOAD | ROUTE_ORDERS, 0,
-		put_artifact, query_put},
+		put_artifact, query_put, .scope = SCOPE_OPEN},
 	{HTTP_DELETE, "/api/v1/artifacts/{sha256}", MAY_WRITE, ROUTE_WHEN_HELD, 0, delete_artifact,
 		NULL, FORM_NONE},
 	{0},

@@ -57,17 +57,28 @@ static bool catch_up(struct follower *f)
 	if (d && events_list(d, &(struct event_filter){0}, &page, &list, &e) == 0) {
 		json_array_foreach(list.items, i, o) {
 			char *text = json_dumps(o, JSON_COMPACT);
+			bool inside = scope_has_item(f->who.scopes, SCOPE_EVENT, o);
 
 			f->last_seq = json_integer_value(json_object_get(o, "seq"));
-			add_frame(&f->out, f->last_seq,
-				json_string_value(json_object_get(o, "type")), text);
+			if (inside)
+				add_frame(&f->out, f->last_seq,
+					json_string_value(json_object_get(o, "type")), text);
 			free(text);
 		}
 		more = list.next[0] != 0;
+		/* A page of which nothing is shown must end this read as well: the thread is not its own. */
+		if (more && f->out.len == 0)
+			sb_add(&f->out, ": further on\n\n");
 		json_decref(list.items);
 	}
 	readers_give(f->api->readers, d);
 	return more;
+}
+
+static bool wants(const struct follower *f, const struct feed_item *item)
+{
+	return scope_has(f->who.scopes, "stations", item->station) &&
+	       (f->log || strcmp(item->type, "run-log") != 0);
 }
 
 static void follow(struct follower *f)
@@ -91,7 +102,7 @@ static void follow(struct follower *f)
 				feed_item_unref(item);
 				return;
 			}
-			if (f->log || strcmp(item->type, "run-log") != 0)
+			if (wants(f, item))
 				add_frame(&f->out, item->seq, item->type, item->json);
 			if (item->seq > 0)
 				f->last_seq = item->seq;
@@ -235,10 +246,25 @@ static bool wants_lines(const struct call *c)
 	return format && strcmp(format, "json") != 0;
 }
 
+/* The event after which it begins, -1 the beginning; the page keeps its limit alone. */
+static int events_place(
+	struct call *c, const char *epoch, struct db_page *page, int64_t *ret, struct err *e)
+{
+	const char *last_id = request_header(c->rq, "Last-Event-ID");
+	int r = parse_seq(last_id ? last_id : request_query(c->rq, "after"), epoch, ret, e);
+
+	if (r == 0)
+		r = api_page(c, page, e);
+	if (r == 0 && page->after) {
+		r = parse_seq(page->after, epoch, ret, e);
+		page->after = NULL;
+	}
+	return r;
+}
+
 static int get_events(struct call *c, struct err *e)
 {
 	const char *accept = request_header(c->rq, "Accept");
-	const char *last_id = request_header(c->rq, "Last-Event-ID");
 	struct db_list list = {0};
 	struct db_page page = {0};
 	int64_t after = -1;
@@ -250,14 +276,7 @@ static int get_events(struct call *c, struct err *e)
 	int r;
 
 	records_epoch(fleet_records(c->api->fleet), epoch);
-	r = parse_seq(last_id ? last_id : request_query(c->rq, "after"), epoch, &after, e);
-
-	if (r == 0)
-		r = api_page(c, &page, e);
-	if (r == 0 && page.after) {
-		r = parse_seq(page.after, epoch, &after, e);
-		page.after = NULL;
-	}
+	r = events_place(c, epoch, &page, &after, e);
 	if (r < 0)
 		return r;
 	d = readers_take(c->api->readers, e);
@@ -303,6 +322,7 @@ static const struct query_param query_events[] = {{"type", NULL}, {"station", NU
 	{"heartbeat", yes_no}, QUERY_EXPORT, {0}};
 
 const struct route routes_events[] = {
-	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events, query_events},
+	{HTTP_GET, "/api/v1/events", MAY_READ, ROUTE_NO_BODY, 0, get_events, query_events,
+		.scope = SCOPE_EVENT},
 	{0},
 };

@@ -249,6 +249,7 @@ const struct route routes_fixtures[] = {
 	{HTTP_POST, "/api/v1/fixtures/{id}/calibrated", MAY_RELEASE, 0, 0, post_calibrated, NULL,
 		FORM(calibrated_rows, struct calibrated_form)},
 	{HTTP_POST, "/api/v1/stations/{id}/interlocks/{interlock}/release", MAY_RELEASE, 0, 0,
-		post_release, NULL, FORM(release_rows, struct release_form)},
+		post_release, NULL, FORM(release_rows, struct release_form),
+		.scope = SCOPE_STATION},
 	{0},
 };

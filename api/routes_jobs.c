@@ -76,6 +76,44 @@ static json_t *offending_errors(const json_t *body, const json_t *offending)
 	return errors;
 }
 
+/* Whether these stations, of which none means all, are what the principal may name. */
+static void check_scope_stations(const struct call *c, const json_t *ids, struct mistakes *m)
+{
+	const json_t *v;
+	size_t i;
+
+	if (!json_object_get(c->who->scopes, "stations"))
+		return;
+	if (json_array_size(ids) == 0)
+		mistakes_add(m, "/stations",
+			"a job without 'stations' may run at any, and this token is limited to some: name them");
+	json_array_foreach(ids, i, v)
+		if (!scope_has(c->who->scopes, "stations", json_string_value(v))) {
+			_cleanup_(freep) char *p = pointer_index("/stations", i);
+
+			mistakes_add(m, p, "station '%s' is outside of what this token may name",
+				json_string_value(v));
+		}
+}
+
+/* The recipe, its pools and its stations, before anything is ordered. */
+static int check_scope(struct call *c, const struct job_order *o, struct err *e)
+{
+	const struct recipe *recipe = job_order_recipe(o);
+	struct mistakes m = {0};
+	const char *pool;
+
+	if (!scope_has(c->who->scopes, "recipes", recipe->name))
+		mistakes_add(&m, "/recipe", "recipe '%s' is outside of what this token may name",
+			recipe->name);
+	else if (!scope_has_pools_of(c->who->scopes, recipe->json, &pool))
+		mistakes_add(&m, "/recipe",
+			"recipe '%s' draws from the pool '%s', which is outside of what this token may name",
+			recipe->name, pool);
+	check_scope_stations(c, json_object_get(c->body, "stations"), &m);
+	return api_outside(c, &m, e);
+}
+
 static int post_job(struct call *c, struct err *e)
 {
 	struct post p = {.fleet = c->api->fleet};
@@ -101,6 +139,8 @@ static int post_job(struct call *c, struct err *e)
 	config_unref(config);
 	if (m.count > 0)
 		r = api_mistakes(c, &m, NULL, e);
+	if (r == 0)
+		r = check_scope(c, p.order, e);
 	if (r == 0)
 		r = api_change(c, &ch, e);
 	if (p.offending && json_array_size(p.offending) > 0)
@@ -195,6 +235,7 @@ static int check_stations(struct call *c, const json_t *ids, struct err *e)
 	struct mistakes m = {0};
 	const json_t *v;
 	size_t i;
+	int r;
 
 	json_array_foreach(ids, i, v)
 		if (!config_station(config, json_string_value(v))) {
@@ -203,7 +244,11 @@ static int check_stations(struct call *c, const json_t *ids, struct err *e)
 			mistakes_add(&m, p, "there is no station '%s'", json_string_value(v));
 		}
 	config_unref(config);
-	return api_mistakes(c, &m, NULL, e);
+	r = api_mistakes(c, &m, NULL, e);
+	m = (struct mistakes){0};
+	if (r == 0 && api_given(c, "stations"))
+		check_scope_stations(c, ids, &m);
+	return r < 0 ? r : api_outside(c, &m, e);
 }
 
 /* RFC 7396 on what may change. */
@@ -239,13 +284,14 @@ static const struct query_param query_jobs[] = {
 	{"state", states}, {"external_ref", NULL}, QUERY_PAGE, {0}};
 
 const struct route routes_jobs[] = {
-	{HTTP_GET, "/api/v1/jobs", MAY_READ, ROUTE_NO_BODY, 0, get_jobs, query_jobs},
+	{HTTP_GET, "/api/v1/jobs", MAY_READ, ROUTE_NO_BODY, 0, get_jobs, query_jobs,
+		.scope = SCOPE_JOB},
 	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_job, NULL,
-		FORM_OF_HANDLER(order_rows)},
-	{HTTP_GET, "/api/v1/jobs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_job},
+		FORM_OF_HANDLER(order_rows), .scope = SCOPE_JOB},
+	{HTTP_GET, "/api/v1/jobs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_job, .scope = SCOPE_JOB},
 	{HTTP_PATCH, "/api/v1/jobs/{id}", MAY_ORDER, 0, 0, patch_job, NULL,
-		FORM(patch_rows, struct patch_form)},
+		FORM(patch_rows, struct patch_form), .scope = SCOPE_JOB},
 	{HTTP_POST, "/api/v1/jobs/{id}/actions/{action}", MAY_ORDER, 0, 0, post_action, NULL,
-		FORM_NONE},
+		FORM_NONE, .scope = SCOPE_JOB},
 	{0},
 };

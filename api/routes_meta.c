@@ -4,7 +4,9 @@
  */
 #include <time.h>
 
+#include "api/api_tls.h"
 #include "api/route.h"
+#include "api/tls.h"
 #include "base/iotime.h"
 #include "base/strbuf.h"
 #include "base/util.h"
@@ -36,8 +38,9 @@ static int get_readyz(struct call *c, struct err *e)
 
 	readers_give(c->api->readers, d);
 	response_json(c->rs, ready ? 200 : 503,
-		json_pack("{s:s, s:b, s:b, s:o}", "status", ready ? "ok" : "unavailable", "writer",
-			writer, "database", database, "holds", holds_json(holds)));
+		json_pack("{s:s, s:b, s:b, s:o, s:o}", "status", ready ? "ok" : "unavailable",
+			"writer", writer, "database", database, "holds", holds_json(holds),
+			"warnings", api_tls_warnings(c->api)));
 	return 0;
 }
 
@@ -150,6 +153,21 @@ static void backlog_metrics(struct strbuf *b, const struct backlog_list *l)
 	free(sum);
 }
 
+static void tls_metrics(struct strbuf *b, struct api *a)
+{
+	struct tls_state state;
+
+	if (!a->tls)
+		return;
+	tls_state(a->tls, &state);
+	metric(b, "provd_tls_certificate_end_seconds", "gauge",
+		"When the certificate of the API ends, since 1970.");
+	sb_addf(b, "provd_tls_certificate_end_seconds %lld\n", (long long)state.ends_s);
+	metric(b, "provd_tls_files_refused", "gauge",
+		"Whether there are newer files of TLS that could not be taken.");
+	sb_addf(b, "provd_tls_files_refused %d\n", state.problem[0] != 0);
+}
+
 static int get_metrics(struct call *c, struct err *e)
 {
 	struct strbuf b = {0};
@@ -181,6 +199,7 @@ static int get_metrics(struct call *c, struct err *e)
 	outbox_metrics(&b, &waits);
 	backlog_metrics(&b, &backlog);
 	backlog_list_done(&backlog);
+	tls_metrics(&b, c->api);
 	metric(&b, "provd_event_seq", "gauge", "Sequence number of the newest event seen.");
 	sb_addf(&b, "provd_event_seq %lld\n", (long long)feed_last_seq(fleet_feed(c->api->fleet)));
 
@@ -195,15 +214,17 @@ const struct route routes_meta[] = {
 	{HTTP_GET, "/readyz", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_readyz},
 	{HTTP_GET, "/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_version},
 	{HTTP_GET, "/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_openapi},
-	{HTTP_GET, "/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics},
+	{HTTP_GET, "/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics, .scope = SCOPE_OPEN},
 	{HTTP_GET, "/api/v1/livez", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_livez},
 	{HTTP_GET, "/api/v1/readyz", 0, ROUTE_PUBLIC | ROUTE_NO_BODY, 0, get_readyz},
 	{HTTP_GET, "/api/v1/version", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0,
 		get_version},
 	{HTTP_GET, "/api/v1/openapi.json", 0, ROUTE_PUBLIC | ROUTE_NO_BODY | ROUTE_DIRECT, 0,
 		get_openapi},
-	{HTTP_GET, "/api/v1/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics},
-	{HTTP_GET, "/api/v1/summary", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_summary},
-	{HTTP_GET, "/api/v1/actions", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_actions},
+	{HTTP_GET, "/api/v1/metrics", MAY_READ, ROUTE_NO_BODY, 0, get_metrics, .scope = SCOPE_OPEN},
+	{HTTP_GET, "/api/v1/summary", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_summary,
+		.scope = SCOPE_OPEN},
+	{HTTP_GET, "/api/v1/actions", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_actions,
+		.scope = SCOPE_OPEN},
 	{0},
 };

@@ -130,6 +130,10 @@ static int check_pool(struct call *c, const struct pool_form *f, struct err *e)
 		mistakes_add(&m, "/id", "'id' is '%s': a name without a slash expected", f->id);
 	if (!f->pattern == !f->values)
 		mistakes_add(&m, "", "a pool has a 'pattern' or a list of 'values'");
+	if (m.count == 0 && !scope_has(c->who->scopes, "pools", f->id)) {
+		mistakes_add(&m, "/id", "pool '%s' is outside of what this token may name", f->id);
+		return api_outside(c, &m, e);
+	}
 	return api_mistakes(c, &m, NULL, e);
 }
 
@@ -362,21 +366,24 @@ static const struct query_param query_of_pool[] = {
 static const struct query_param query_serials[] = {{"kind", kinds}, {"state", states},
 	{"pool", NULL}, {"job_id", NULL}, {"run_id", NULL}, {"unit_id", NULL}, QUERY_EXPORT, {0}};
 const struct route routes_pools[] = {
-	{HTTP_GET, "/api/v1/pools", MAY_READ, ROUTE_NO_BODY, 0, get_pools},
+	{HTTP_GET, "/api/v1/pools", MAY_READ, ROUTE_NO_BODY, 0, get_pools, .scope = SCOPE_POOL},
 	{HTTP_POST, "/api/v1/pools", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_pool, NULL,
-		FORM(pool_rows, struct pool_form)},
-	{HTTP_GET, "/api/v1/pools/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_pool},
+		FORM(pool_rows, struct pool_form), .scope = SCOPE_POOL},
+	{HTTP_GET, "/api/v1/pools/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_pool, .scope = SCOPE_POOL},
 	{HTTP_PATCH, "/api/v1/pools/{id}", MAY_ORDER, 0, 0, patch_pool, NULL,
-		FORM(extend_rows, struct extend_form)},
+		FORM(extend_rows, struct extend_form), .scope = SCOPE_POOL},
 	{HTTP_GET, "/api/v1/pools/{id}/values.csv", MAY_READ, ROUTE_NO_BODY, 0, get_values_csv,
-		query_of_pool},
+		query_of_pool, .scope = SCOPE_POOL},
 	{HTTP_POST, "/api/v1/pools/{id}/values", MAY_ORDER, ROUTE_ORDERS | ROUTE_CSV,
-		8 * 1024 * 1024, post_values, NULL, FORM(values_rows, struct values_form)},
+		8 * 1024 * 1024, post_values, NULL, FORM(values_rows, struct values_form),
+		.scope = SCOPE_POOL},
 	{HTTP_POST, "/api/v1/pools/{id}/actions/advance", MAY_ADMIN | ROLE_BIT(SUPERVISOR),
-		ROUTE_WHEN_HELD, 0, post_advance, NULL, FORM(advance_rows, struct advance_form)},
+		ROUTE_WHEN_HELD, 0, post_advance, NULL, FORM(advance_rows, struct advance_form),
+		.scope = SCOPE_POOL},
 	{HTTP_GET, "/api/v1/pools/{id}/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger,
-		query_of_pool},
-	{HTTP_GET, "/api/v1/pools/{id}/gaps", MAY_READ, ROUTE_NO_BODY, 0, get_gaps, query_of_gaps},
+		query_of_pool, .scope = SCOPE_POOL},
+	{HTTP_GET, "/api/v1/pools/{id}/gaps", MAY_READ, ROUTE_NO_BODY, 0, get_gaps, query_of_gaps,
+		.scope = SCOPE_POOL},
 	{HTTP_GET, "/api/v1/serials", MAY_READ, ROUTE_NO_BODY, 0, get_ledger, query_serials},
 	{0},
 };

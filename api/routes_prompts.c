@@ -131,9 +131,11 @@ static const struct query_param query_prompts[] = {
 	{"station", NULL}, {"state", states}, QUERY_PAGE, {0}};
 
 const struct route routes_prompts[] = {
-	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts, query_prompts},
-	{HTTP_GET, "/api/v1/prompts/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_prompt},
+	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts, query_prompts,
+		.scope = SCOPE_PROMPT},
+	{HTTP_GET, "/api/v1/prompts/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_prompt,
+		.scope = SCOPE_PROMPT},
 	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, ROUTE_WHEN_HELD, 4096, post_answer,
-		NULL, FORM(answer_rows, struct answer_form)},
+		NULL, FORM(answer_rows, struct answer_form), .scope = SCOPE_PROMPT},
 	{0},
 };

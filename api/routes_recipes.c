@@ -74,6 +74,22 @@ static int read_recipe(struct call *c, struct recipe **ret, struct err *e)
 	return r;
 }
 
+/* Its name, and the pools that it draws from. */
+static int check_scope(struct call *c, const struct recipe *recipe, struct err *e)
+{
+	struct mistakes m = {0};
+	const char *pool;
+
+	if (!scope_has(c->who->scopes, "recipes", recipe->name))
+		mistakes_add(&m, "/name", "recipe '%s' is outside of what this token may name",
+			recipe->name);
+	if (!scope_has_pools_of(c->who->scopes, recipe->json, &pool))
+		mistakes_add(&m, "",
+			"the recipe draws from the pool '%s', which is outside of what this token may name",
+			pool);
+	return api_outside(c, &m, e);
+}
+
 struct put {
 	struct recipe_text text;
 	const char *by;
@@ -99,6 +115,8 @@ static int put_recipe(struct call *c, struct err *e)
 
 	if (r == 0)
 		r = read_recipe(c, &recipe, e);
+	if (r == 0)
+		r = check_scope(c, recipe, e);
 	if (r < 0)
 		return r;
 	if (strcmp(recipe->name, request_param(c->rq, "name")) != 0 || recipe->version != version)
@@ -125,6 +143,8 @@ static int post_recipe(struct call *c, struct err *e)
 	struct change ch = {.apply = apply_put, .data = &p, .status = 201, .audit = "recipe.put"};
 	int r = read_recipe(c, &recipe, e);
 
+	if (r == 0)
+		r = check_scope(c, recipe, e);
 	if (r < 0)
 		return r;
 	json = recipe_canonical(recipe->json);
@@ -248,6 +268,8 @@ static int approve(struct call *c, struct db *d, struct state_change *s, struct 
 		r = recipe_check(root, &m, &recipe, e);
 	mistakes_done(&m);
 	json_decref(root);
+	if (r == 0)
+		r = check_scope(c, recipe, e);
 	if (r < 0)
 		return r;
 	json = recipe_canonical(recipe->json);
@@ -312,18 +334,22 @@ static const struct query_param query_all[] = {{"name", NULL}, {"state", states}
 static const struct query_param query_one[] = {{"state", states}, {0}};
 
 const struct route routes_recipes[] = {
-	{HTTP_GET, "/api/v1/recipes", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_all},
+	{HTTP_GET, "/api/v1/recipes", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_all,
+		.scope = SCOPE_RECIPE},
 	{HTTP_POST, "/api/v1/recipes", MAY_WRITE, ROUTE_ORDERS | ROUTE_YAML, 1024 * 1024,
-		post_recipe, NULL, FORM_OF_HANDLER(recipe_rows)},
+		post_recipe, NULL, FORM_OF_HANDLER(recipe_rows), .scope = SCOPE_RECIPE},
 	{HTTP_POST, "/api/v1/recipes/check", MAY_READ, ROUTE_WHEN_HELD | ROUTE_YAML, 1024 * 1024,
-		post_check, NULL, FORM_OF_HANDLER(recipe_rows)},
-	{HTTP_GET, "/api/v1/recipes/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_one},
+		post_check, NULL, FORM_OF_HANDLER(recipe_rows), .scope = SCOPE_OPEN},
+	{HTTP_GET, "/api/v1/recipes/{name}", MAY_READ, ROUTE_NO_BODY, 0, get_recipes, query_one,
+		.scope = SCOPE_RECIPE},
 	{HTTP_GET, "/api/v1/recipes/{name}/versions", MAY_READ, ROUTE_NO_BODY, 0, get_recipes,
-		query_one},
-	{HTTP_GET, VERSION, MAY_READ, ROUTE_NO_BODY, 0, get_recipe},
+		query_one, .scope = SCOPE_RECIPE},
+	{HTTP_GET, VERSION, MAY_READ, ROUTE_NO_BODY, 0, get_recipe, .scope = SCOPE_RECIPE},
 	{HTTP_PUT, VERSION, MAY_WRITE, ROUTE_ORDERS | ROUTE_YAML, 1024 * 1024, put_recipe, NULL,
-		FORM_OF_HANDLER(recipe_rows)},
-	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe, NULL, FORM_NONE},
-	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action, NULL, FORM_NONE},
+		FORM_OF_HANDLER(recipe_rows), .scope = SCOPE_RECIPE},
+	{HTTP_DELETE, VERSION, MAY_WRITE, 0, 0, delete_recipe, NULL, FORM_NONE,
+		.scope = SCOPE_RECIPE},
+	{HTTP_POST, VERSION "/actions/{action}", MAY_RELEASE, 0, 0, post_action, NULL, FORM_NONE,
+		.scope = SCOPE_RECIPE},
 	{0},
 };

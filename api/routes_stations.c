@@ -11,6 +11,10 @@ static int get_stations(struct call *c, struct err *e)
 	struct api *a = c->api;
 	uint64_t version = fleet_views_version(a->fleet);
 
+	if (c->who->scopes) {
+		api_items(c, fleet_stations_json(a->fleet));
+		return 0;
+	}
 	mutex_lock(&a->cache_lock);
 	if (a->stations && a->stations_version == version)
 		c->rs->shared = shared_body_ref(a->stations);
@@ -92,11 +96,13 @@ static const char *const yes_no[] = {"true", "false", NULL};
 static const struct query_param query_ports[] = {{"bound", yes_no}, {0}};
 
 const struct route routes_stations[] = {
-	{HTTP_GET, "/api/v1/stations", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_stations},
-	{HTTP_GET, "/api/v1/stations/{id}", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_station},
+	{HTTP_GET, "/api/v1/stations", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_stations,
+		.scope = SCOPE_STATION},
+	{HTTP_GET, "/api/v1/stations/{id}", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_station,
+		.scope = SCOPE_STATION},
 	{HTTP_POST, "/api/v1/stations/{id}/actions/{action}", MAY_OPERATE, ROUTE_WHEN_HELD, 0,
-		post_action, NULL, FORM_NONE},
+		post_action, NULL, FORM_NONE, .scope = SCOPE_STATION},
 	{HTTP_GET, "/api/v1/ports", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_ports,
-		query_ports},
+		query_ports, .scope = SCOPE_PORT},
 	{0},
 };

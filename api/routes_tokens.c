@@ -5,6 +5,7 @@
 #include "api/problem.h"
 #include "api/route.h"
 #include "base/secret.h"
+#include "base/timefmt.h"
 #include "base/util.h"
 #include "db/tokens.h"
 
@@ -13,17 +14,51 @@ static int read_tokens(struct db *d, const struct call *c, json_t **ret, struct 
 	return tokens_list(d, ret, e);
 }
 
+/* What is stored of the last use is a few minutes old. */
+static void add_last_use(struct auth *a, json_t *o)
+{
+	struct token_use use;
+	char at[RFC3339_SIZE];
+
+	if (!auth_last_use(a, json_string_value(json_object_get(o, "id")), &use))
+		return;
+	json_object_set_new(o, "last_used_at", json_string(rfc3339(use.used_ms, at)));
+	json_object_set_new(o, "last_used_from", json_string(use.used_from));
+}
+
 static int get_tokens(struct call *c, struct err *e)
 {
-	return api_answer_all(c, read_tokens, e);
+	json_t *items = NULL;
+	json_t *o;
+	size_t i;
+	int r = api_read(c, read_tokens, &items, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(items, i, o)
+		add_last_use(c->api->auth, o);
+	api_items(c, items);
+	return 0;
 }
 
 struct new_token {
 	struct api *api;
 	struct token t;
-	enum role role;
 	char text[TOKEN_TEXT_SIZE];
 };
+
+/* What may be said of it at any time: all but the secret. */
+static json_t *described(const struct token *t)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s}", "id", t->id, "name", t->name, "role", t->role);
+	char at[RFC3339_SIZE];
+
+	if (t->expires_ms)
+		json_object_set_new(o, "expires_at", json_string(rfc3339(t->expires_ms, at)));
+	if (t->scopes)
+		json_object_set(o, "scopes", t->scopes);
+	return o;
+}
 
 static int apply_new(struct db *tx, void *data, json_t **ret, struct err *e)
 {
@@ -32,15 +67,22 @@ static int apply_new(struct db *tx, void *data, json_t **ret, struct err *e)
 
 	/* The secret is shown once, here; an answer stored for a repetition does not hold it. */
 	if (r == 0)
-		*ret = json_pack(
-			"{s:s, s:s, s:s}", "id", n->t.id, "name", n->t.name, "role", n->t.role);
+		*ret = described(&n->t);
 	return r;
 }
 
 struct token_form {
 	char *name;
 	enum role role;
+	int64_t expires_ms;
+	const json_t *scopes;
 };
+
+static void read_scopes(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	config_check_scopes(v, pointer, m);
+	((struct token_form *)to)->scopes = v;
+}
 
 static const struct form_row token_rows[] = {
 	{"name", FORM_TEXT, .required = true,
@@ -48,8 +90,29 @@ static const struct form_row token_rows[] = {
 		FORM_AT(struct token_form, name)},
 	{"role", FORM_CHOICE, .required = true, .choices = role_names, .doc = "What it may do.",
 		FORM_AT(struct token_form, role)},
+	{"expires_at", FORM_TIME, .doc = "From then on it is refused; by default never.",
+		FORM_AT(struct token_form, expires_ms)},
+	{"scopes", FORM_OWN, .read = read_scopes, .rows = scope_rows,
+		.doc = "What it may name. A list limits what it is of; what cannot be narrowed is refused. By default everything."},
 	{0},
 };
+
+static int check_token(struct call *c, const struct token_form *f, struct err *e)
+{
+	int r = api_judged(c, "/name", auth_check_name(f->name, e), e);
+
+	if (r == 0 && auth_is_client(c->api->auth, f->name)) {
+		r = err_set(e, ERR_CONFLICT,
+			"'%s' is the name of a principal of provd.yaml: a name is of one alone",
+			f->name);
+		return api_judged(c, "/name", r, e);
+	}
+	if (r < 0 || !api_given(c, "expires_at") || f->expires_ms > wall_ms())
+		return r;
+	r = err_set(e, ERR_UNPROCESSABLE,
+		"'expires_at' is not in the future: a token that ends later expected");
+	return api_judged(c, "/expires_at", r, e);
+}
 
 static int post_token(struct call *c, struct err *e)
 {
@@ -63,14 +126,15 @@ static int post_token(struct call *c, struct err *e)
 		.target = n.t.id};
 	char id[TOKEN_ID_SIZE];
 	json_t *o;
-	int r = f ? api_judged(c, "/name", auth_check_name(f->name, e), e) : -(int)e->code;
+	int r = f ? check_token(c, f, e) : -(int)e->code;
 
 	if (r < 0)
 		return r;
 	if (request_header(c->rq, "Idempotency-Key"))
 		return err_set(e, ERR_INVALID,
 			"a token's secret is shown once: POST /tokens takes no Idempotency-Key");
-	n.role = f->role;
+	n.t.expires_ms = f->expires_ms;
+	n.t.scopes = (json_t *)f->scopes;
 	auth_make_token(n.text, id, n.t.secret_sha256);
 	snprintf(n.t.id, sizeof n.t.id, "%s", id);
 	snprintf(n.t.name, sizeof n.t.name, "%s", f->name);
@@ -78,12 +142,85 @@ static int post_token(struct call *c, struct err *e)
 	r = api_change(c, &ch, e);
 	if (r < 0)
 		return r;
-	auth_add(c->api->auth, n.t.id, n.t.name, n.role, n.t.secret_sha256);
-	o = json_pack("{s:s, s:s, s:s, s:s}", "id", n.t.id, "name", n.t.name, "role", n.t.role,
-		"token", n.text);
+	auth_add(c->api->auth, &n.t);
+	o = described(&n.t);
+	json_object_set_new(o, "token", json_string(n.text));
 	response_json(c->rs, 201, o);
 	secret_wipe(n.text, sizeof n.text);
 	return 0;
+}
+
+struct rotate_form {
+	int64_t overlap_s;
+};
+
+#define OVERLAP_MAX_S (30 * 24 * 3600)
+
+static const struct form_row rotate_rows[] = {
+	{"overlap", FORM_INT, .low = 0, .high = OVERLAP_MAX_S, .def = "0",
+		.doc = "Seconds in which the old secret works as well; 0: it ends at once.",
+		FORM_AT(struct rotate_form, overlap_s)},
+	{0},
+};
+
+struct rotation {
+	const char *id;
+	char secret[SHA256_HEX];
+	int64_t old_until_ms;
+	struct token t; /* as it was */
+};
+
+/* A browser that logged in with the old secret logs in again. */
+static int apply_rotate(struct db *tx, void *data, json_t **ret, struct err *e)
+{
+	struct rotation *n = data;
+	int r = tokens_find(tx, n->id, &n->t, e);
+
+	if (r == 0 && !n->t.revoked && n->t.expires_ms && n->t.expires_ms <= wall_ms())
+		return err_set(e, ERR_CONFLICT,
+			"token '%s' has come to its end, which a new secret does not change: make another token",
+			n->id);
+	if (r == 0)
+		r = tokens_rotate(tx, n->id, n->secret, n->old_until_ms, e);
+	if (r == 0)
+		r = sessions_remove_of(tx, n->id, e);
+	if (r == 0)
+		*ret = described(&n->t);
+	return r;
+}
+
+static int post_rotate(struct call *c, struct err *e)
+{
+	const struct rotate_form *f = api_form(c, e);
+	struct rotation n = {.id = request_param(c->rq, "id")};
+	struct change ch = {.apply = apply_rotate,
+		.data = &n,
+		.status = 200,
+		.audit = "token.rotate",
+		.target = n.id};
+	char text[TOKEN_TEXT_SIZE];
+	json_t *o;
+	int r;
+
+	if (!f)
+		return -(int)e->code;
+	if (request_header(c->rq, "Idempotency-Key"))
+		return err_set(e, ERR_INVALID,
+			"a token's secret is shown once: its rotation takes no Idempotency-Key");
+	n.old_until_ms = wall_ms() + f->overlap_s * 1000;
+	if (strlen(n.id) != TOKEN_ID_SIZE - 1)
+		return err_set(e, ERR_NOT_FOUND, "there is no token '%s'", n.id);
+	auth_make_secret(n.id, text, n.secret);
+	r = api_change(c, &ch, e);
+	if (r == 0) {
+		auth_rotate(c->api->auth, n.id, n.secret, n.old_until_ms);
+		o = described(&n.t);
+		json_object_set_new(o, "token", json_string(text));
+		response_json(c->rs, 200, o);
+	}
+	token_done(&n.t);
+	secret_wipe(text, sizeof text);
+	return r;
 }
 
 static int apply_revoke(struct db *tx, void *data, json_t **ret, struct err *e)
@@ -163,8 +300,9 @@ static int post_session(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	auth_session_add(c->api->auth, &l.row, l.ended);
-	response_header(c->rs, "Set-Cookie", "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u",
-		SESSION_COOKIE, cookie, (unsigned)(SESSION_LIFE_MS / 1000));
+	response_header(c->rs, "Set-Cookie",
+		"%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u%s", SESSION_COOKIE, cookie,
+		(unsigned)(SESSION_LIFE_MS / 1000), c->rq->secure ? "; Secure" : "");
 	response_json(c->rs, 201,
 		json_pack("{s:s, s:s, s:s}", "id", who.id, "name", who.name, "role",
 			role_str(who.role)));
@@ -173,9 +311,12 @@ static int post_session(struct call *c, struct err *e)
 
 static int get_session(struct call *c, struct err *e)
 {
-	response_json(c->rs, 200,
-		json_pack("{s:s, s:s, s:s}", "id", c->who->id, "name", c->who->name, "role",
-			role_str(c->who->role)));
+	json_t *o = json_pack("{s:s, s:s, s:s}", "id", c->who->id, "name", c->who->name, "role",
+		role_str(c->who->role));
+
+	if (c->who->scopes)
+		json_object_set_new(o, "scopes", json_deep_copy(c->who->scopes));
+	response_json(c->rs, 200, o);
 	return 0;
 }
 
@@ -196,8 +337,8 @@ static int delete_session(struct call *c, struct err *e)
 			return r;
 		auth_logout(c->api->auth, hash);
 	}
-	response_header(c->rs, "Set-Cookie", "%s=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0",
-		SESSION_COOKIE);
+	response_header(c->rs, "Set-Cookie", "%s=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0%s",
+		SESSION_COOKIE, c->rq->secure ? "; Secure" : "");
 	response_json(c->rs, 200, json_object());
 	return 0;
 }
@@ -219,13 +360,16 @@ const struct route routes_tokens[] = {
 	{HTTP_GET, "/api/v1/tokens", MAY_ADMIN, ROUTE_NO_BODY, 0, get_tokens},
 	{HTTP_POST, "/api/v1/tokens", MAY_ADMIN, ROUTE_WHEN_HELD, 0, post_token, NULL,
 		FORM(token_rows, struct token_form)},
+	{HTTP_POST, "/api/v1/tokens/{id}/actions/rotate", MAY_ADMIN, ROUTE_WHEN_HELD, 0,
+		post_rotate, NULL, FORM(rotate_rows, struct rotate_form)},
 	{HTTP_DELETE, "/api/v1/tokens/{id}", MAY_ADMIN, ROUTE_WHEN_HELD, 0, delete_token, NULL,
 		FORM_NONE},
-	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_session},
+	{HTTP_GET, "/api/v1/session", MAY_READ, ROUTE_NO_BODY | ROUTE_DIRECT, 0, get_session,
+		.scope = SCOPE_OPEN},
 	{HTTP_POST, "/api/v1/session", 0, ROUTE_PUBLIC, 4096, post_session, NULL,
 		FORM(session_rows, struct session_form)},
 	{HTTP_DELETE, "/api/v1/session", MAY_READ, ROUTE_WHEN_HELD, 0, delete_session, NULL,
-		FORM_NONE},
+		FORM_NONE, .scope = SCOPE_OPEN},
 	{HTTP_GET, "/api/v1/audit", MAY_ADMIN, ROUTE_NO_BODY, 0, get_audit, query_audit},
 	{0},
 };

@@ -134,7 +134,10 @@ enum err_class {
 	X(UNPROCESSABLE, "unprocessable", LINE, "")                                                     \
 	X(TOO_LARGE, "too-large", LINE, "")                                                             \
 	X(UNAUTHORIZED, "unauthorized", LINE, "")                                                       \
+	X(TOKEN_EXPIRED, "token-expired", LINE, "")                                                     \
+	X(CERT_REFUSED, "certificate-refused", LINE, "")                                                \
 	X(FORBIDDEN, "forbidden", LINE, "")                                                             \
+	X(OUT_OF_SCOPE, "out-of-scope", LINE, "")                                                       \
 	X(PRECONDITION, "precondition", LINE, "")                                                       \
 	X(GONE, "gone", LINE, "")                                                                       \
 	X(OVERLOADED, "overloaded", LINE, "")

@@ -19,8 +19,10 @@
 struct http {
 	CURL *curl;
 	char *base;
-	char *auth; /* header line */
+	char *socket; /* of AF_UNIX; NULL: over the network */
+	char *auth;   /* header line; NULL: the certificate says who asks */
 	const char *token_from;
+	const char *cacert, *cert, *key; /* files; NULL: none */
 };
 
 static int read_token(const char *path, char *buf, size_t size)
@@ -41,11 +43,13 @@ static int find_token(
 	const struct ctl *c, char *buf, size_t size, const char **ret_from, struct err *e)
 {
 	const char *env = getenv("PROVD_TOKEN");
-	const char *file = c->token_file ? c->token_file : env ? NULL : getenv("PROVD_TOKEN_FILE");
+	const char *file = c->daemon.token_file ? c->daemon.token_file
+			   : env		? NULL
+						: getenv("PROVD_TOKEN_FILE");
 	const char *home = getenv("HOME");
 	_cleanup_(freep) char *rc = xasprintf("%s/.config/provd/token", home ? home : "");
 
-	*ret_from = file  ? (c->token_file ? "--token-file" : "PROVD_TOKEN_FILE")
+	*ret_from = file  ? (c->daemon.token_file ? "--token-file" : "PROVD_TOKEN_FILE")
 		    : env ? "PROVD_TOKEN"
 			  : "~/.config/provd/token";
 	if (file)
@@ -60,29 +64,73 @@ static int find_token(
 	return 0;
 }
 
+static const char *or_env(const char *given, const char *name)
+{
+	const char *env = given ? NULL : getenv(name);
+
+	return given ? given : env && *env ? env : NULL;
+}
+
+/* unix:/PATH, or the address without its last slash. */
+static void set_base(struct http *h, const char *url)
+{
+	if (!strncmp(url, "unix:", 5)) {
+		h->socket = xstrdup(url + 5);
+		h->base = xstrdup("http://localhost");
+		return;
+	}
+	h->base = xstrdup(url);
+	if (h->base[0] && h->base[strlen(h->base) - 1] == '/')
+		h->base[strlen(h->base) - 1] = 0;
+}
+
 static int http_open(struct ctl *c, struct err *e)
 {
-	const char *url = c->url ? c->url : getenv("PROVD_URL");
-	const char *from;
-	char token[256];
+	const char *url = or_env(c->daemon.url, "PROVD_URL");
+	const char *cert = or_env(c->daemon.cert, "PROVCTL_CERT");
+	const char *from = "nowhere";
+	char token[256] = "";
 	int r;
 
 	if (c->http)
 		return 0;
 	r = find_token(c, token, sizeof token, &from, e);
-	if (r < 0)
+	/* A certificate says who asks as well. */
+	if (r < 0 && !(cert && r == -ERR_UNAUTHORIZED))
 		return r;
 	c->http = xcalloc(1, sizeof *c->http);
 	c->http->token_from = from;
+	c->http->cacert = or_env(c->daemon.cacert, "PROVCTL_CACERT");
+	c->http->cert = cert;
+	c->http->key = or_env(c->daemon.key, "PROVCTL_KEY");
 	c->http->curl = curl_easy_init();
 	if (!c->http->curl)
 		abort();
-	c->http->base = xstrdup(url ? url : "http://127.0.0.1:8620");
-	if (c->http->base[0] && c->http->base[strlen(c->http->base) - 1] == '/')
-		c->http->base[strlen(c->http->base) - 1] = 0;
-	c->http->auth = xasprintf("Authorization: Bearer %s", token);
+	set_base(c->http, url ? url : "http://127.0.0.1:8620");
+	c->http->auth = r == 0 ? xasprintf("Authorization: Bearer %s", token) : NULL;
 	secret_wipe(token, sizeof token);
 	return 0;
+}
+
+/* What every request has: who is asked, and by whom. The headers are the caller's to free. */
+static struct curl_slist *begin(struct http *h, const char *url)
+{
+	struct curl_slist *headers = NULL;
+
+	curl_easy_reset(h->curl);
+	curl_easy_setopt(h->curl, CURLOPT_URL, url);
+	if (h->socket)
+		curl_easy_setopt(h->curl, CURLOPT_UNIX_SOCKET_PATH, h->socket);
+	curl_easy_setopt(h->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (h->cacert)
+		curl_easy_setopt(h->curl, CURLOPT_CAINFO, h->cacert);
+	if (h->cert)
+		curl_easy_setopt(h->curl, CURLOPT_SSLCERT, h->cert);
+	if (h->key)
+		curl_easy_setopt(h->curl, CURLOPT_SSLKEY, h->key);
+	if (h->auth)
+		headers = curl_slist_append(headers, h->auth);
+	return headers;
 }
 
 void api_close(struct ctl *c)
@@ -90,7 +138,9 @@ void api_close(struct ctl *c)
 	if (!c->http)
 		return;
 	curl_easy_cleanup(c->http->curl);
-	secret_wipe(c->http->auth, strlen(c->http->auth));
+	if (c->http->auth)
+		secret_wipe(c->http->auth, strlen(c->http->auth));
+	free(c->http->socket);
 	free(c->http->auth);
 	free(c->http->base);
 	free(c->http);
@@ -148,15 +198,22 @@ static const struct {
 	const char *text; /* %s: the address */
 } troubles[] = {
 	{CURLE_COULDNT_RESOLVE_HOST, "the name in %s is unknown: is PROVD_URL or --url right?"},
-	{CURLE_URL_MALFORMAT, "'%s' is not an address of provd: http://HOST:PORT expected"},
-	{CURLE_UNSUPPORTED_PROTOCOL, "'%s' is not an address of provd: http://HOST:PORT expected"},
+	{CURLE_URL_MALFORMAT,
+		"'%s' is not an address of provd: http://HOST:PORT, https://HOST:PORT or unix:/PATH expected"},
+	{CURLE_UNSUPPORTED_PROTOCOL,
+		"'%s' is not an address of provd: http://HOST:PORT, https://HOST:PORT or unix:/PATH expected"},
 	{CURLE_OPERATION_TIMEDOUT, "%s does not answer in time: is it the address of provd?"},
 	{CURLE_GOT_NOTHING, "%s closes the connection without an answer: https, not http?"},
 	{CURLE_RECV_ERROR, "%s breaks the connection off without an answer: https, not http?"},
 	{CURLE_HTTP2, "%s does not speak HTTP: is it the address of provd?"},
 	{CURLE_WEIRD_SERVER_REPLY, "%s does not speak HTTP: is it the address of provd?"},
 	{CURLE_SSL_CONNECT_ERROR, "%s does not speak TLS: http, not https?"},
-	{CURLE_PEER_FAILED_VERIFICATION, "the certificate of %s is not trusted here"},
+	{CURLE_PEER_FAILED_VERIFICATION,
+		"the certificate of %s is not trusted here: name what signed it by --cacert or PROVCTL_CACERT"},
+	{CURLE_SSL_CACERT_BADFILE,
+		"for %s: the file of --cacert or PROVCTL_CACERT cannot be read as certificates in PEM"},
+	{CURLE_SSL_CERTPROBLEM,
+		"for %s: the file of --cert or of --key cannot be used: a certificate and its key in PEM expected"},
 };
 
 static int trouble(const struct http *h, CURLcode rc, const char *why, struct err *e)
@@ -246,8 +303,7 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 		return r;
 	url = xasprintf("%s%s", c->http->base, x->path);
 	download.curl = c->http->curl;
-	curl_easy_reset(c->http->curl);
-	headers = curl_slist_append(headers, c->http->auth);
+	headers = begin(c->http, url);
 	headers = curl_slist_append(headers, "Accept: application/json");
 	headers = curl_slist_append(headers, "Expect:");
 	if (x->content_type) {
@@ -259,7 +315,6 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 		key = xasprintf("Idempotency-Key: %s", uuid7(uuid));
 		headers = curl_slist_append(headers, key);
 	}
-	curl_easy_setopt(c->http->curl, CURLOPT_URL, url);
 	curl_easy_setopt(c->http->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c->http->curl, CURLOPT_CUSTOMREQUEST, x->method);
 	curl_easy_setopt(c->http->curl, CURLOPT_ERRORBUFFER, why);
@@ -433,10 +488,8 @@ int api_follow(struct ctl *c, const char *path,
 	if (r < 0)
 		return r;
 	url = xasprintf("%s%s", c->http->base, path);
-	curl_easy_reset(c->http->curl);
-	headers = curl_slist_append(headers, c->http->auth);
+	headers = begin(c->http, url);
 	headers = curl_slist_append(headers, "Accept: text/event-stream");
-	curl_easy_setopt(c->http->curl, CURLOPT_URL, url);
 	curl_easy_setopt(c->http->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c->http->curl, CURLOPT_WRITEFUNCTION, take_stream);
 	curl_easy_setopt(c->http->curl, CURLOPT_WRITEDATA, &f);

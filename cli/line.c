@@ -456,7 +456,7 @@ static int watch_job(struct ctl *c, const char *id)
 {
 	struct watch w = {
 		.c = c, .job = id, .tty = isatty(1) && !c->json, .stations = json_object()};
-	struct ctl stream = {.url = c->url, .token_file = c->token_file};
+	struct ctl stream = {.daemon = c->daemon};
 	json_t *list = NULL;
 	json_t *o;
 	size_t i;

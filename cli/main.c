@@ -17,7 +17,9 @@ const struct command *const command_tables[] = {commands_line, commands_records,
 
 static void usage(FILE *out)
 {
-	fputs("usage: provctl [--url URL] [--token-file FILE] [--json] COMMAND ...\n\n", out);
+	fputs("usage: provctl [--url URL] [--token-file FILE] [--cacert FILE] [--cert FILE --key FILE]\n"
+	      "               [--json] COMMAND ...\n\n",
+		out);
 	for (size_t t = 0; command_tables[t]; t++) {
 		for (const struct command *c = command_tables[t]; c->name; c++)
 			fprintf(out, "  %-20s %-42s %s\n", c->name, c->args, c->doc);
@@ -27,7 +29,10 @@ static void usage(FILE *out)
 	      "command\n\n"
 	      "The daemon is at --url, $PROVD_URL or http://127.0.0.1:8620; the token is in "
 	      "--token-file,\n"
-	      "$PROVD_TOKEN, $PROVD_TOKEN_FILE or ~/.config/provd/token.\n"
+	      "$PROVD_TOKEN, $PROVD_TOKEN_FILE or ~/.config/provd/token. unix:/PATH is a socket.\n"
+	      "Over https --cacert or $PROVCTL_CACERT says who signs its certificate; --cert and "
+	      "--key,\n"
+	      "or $PROVCTL_CERT and $PROVCTL_KEY, are the certificate that provctl shows.\n"
 	      "Exit status: 0 passed or done, 1 failed or not started, 2 usage or recipe mistake, "
 	      "3 error, 4 "
 	      "aborted.\n",
@@ -201,13 +206,28 @@ static int take_json(int argc, char **argv, struct ctl *c)
 	return n;
 }
 
-static int unknown_global(const char *given)
+/* Where the value of an option before the command goes; NULL for another. */
+static const char **global_option(struct ctl *c, const char *name)
 {
-	static const char *const names[] = {
-		"--url", "--token-file", "--json", "--help", "--version", NULL};
+	const struct {
+		const char *name, **value;
+	} rows[] = {{"--url", &c->daemon.url}, {"--token-file", &c->daemon.token_file},
+		{"--cacert", &c->daemon.cacert}, {"--cert", &c->daemon.cert},
+		{"--key", &c->daemon.key}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (!strcmp(rows[i].name, name))
+			return rows[i].value;
+	return NULL;
+}
+
+static int unknown_global(struct ctl *c, const char *given)
+{
+	static const char *const names[] = {"--url", "--token-file", "--cacert", "--cert", "--key",
+		"--json", "--help", "--version", NULL};
 	const char *near = nearest_name(given, names);
 
-	if (!strcmp(given, "--url") || !strcmp(given, "--token-file"))
+	if (global_option(c, given))
 		return ctl_usage("'%s' needs a value", given);
 	return near ? ctl_usage("there is no option '%s', did you mean '%s'?", given, near)
 		    : ctl_usage("there is no option '%s' before the command: see provctl help",
@@ -248,12 +268,11 @@ static int run_all(struct ctl *c, int argc, char **argv)
 		}
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return help(argc - i - 1, argv + i + 1);
-		if (!strcmp(argv[i], "--url") && i + 1 < argc)
-			c->url = argv[++i];
-		else if (!strcmp(argv[i], "--token-file") && i + 1 < argc)
-			c->token_file = argv[++i];
-		else
-			return unknown_global(argv[i]);
+		const char **value = global_option(c, argv[i]);
+
+		if (!value || i + 1 == argc)
+			return unknown_global(c, argv[i]);
+		*value = argv[++i];
 	}
 	if (i == argc) {
 		usage(stderr);

@@ -181,6 +181,9 @@ static void fish_completion(void)
 	     "complete -c provctl -l json\n"
 	     "complete -c provctl -l url -x\n"
 	     "complete -c provctl -l token-file -r -F\n"
+	     "complete -c provctl -l cacert -r -F\n"
+	     "complete -c provctl -l cert -r -F\n"
+	     "complete -c provctl -l key -r -F\n"
 	     "complete -c provctl -n '__fish_use_subcommand' -a help\n"
 	     "complete -c provctl -n '__fish_seen_subcommand_from exec' -a '(provctl actions | "
 	     "string replace -r \" .*\" \"\")'");

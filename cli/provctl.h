@@ -17,11 +17,18 @@ enum { EXIT_PASSED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_ERROR = 3, EXIT_AB
 
 struct http;
 
+/* The daemon, and who asks it; NULL: by the environment, or not at all. */
+struct ctl_daemon {
+	const char *url; /* unix:/PATH is a socket of this machine */
+	const char *token_file;
+	const char *cacert;	/* who signs its certificate, in the place of the system's */
+	const char *cert, *key; /* the client's own */
+};
+
 struct ctl {
 	bool json;  /* programs read the output */
 	bool color; /* the output is a terminal that shows colours */
-	const char *url;
-	const char *token_file;
+	struct ctl_daemon daemon;
 	struct http *http; /* opened on first use */
 };
 

@@ -96,7 +96,7 @@ static int is_open(struct log_reader *l, bool *ret, struct err *e)
 
 static int follow(struct log_reader *l, struct err *e)
 {
-	struct ctl stream = {.url = l->c->url, .token_file = l->c->token_file};
+	struct ctl stream = {.daemon = l->c->daemon};
 	bool open = true;
 	long long after;
 	int s = 0;

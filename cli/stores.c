@@ -109,28 +109,81 @@ static int recipe_act(struct ctl *c, int argc, char **argv)
 
 static int token_list(struct ctl *c, int argc, char **argv)
 {
-	static const char *const members[] = {
-		"id", "name", "role", "created_at", "revoked_at", NULL};
+	static const char *const members[] = {"id", "name", "role", "created_at", "revoked_at",
+		"expires_at", "last_used_at", "last_used_from", "scopes", NULL};
 
 	return list(c, argc, argv, "/api/v1/tokens", members);
+}
+
+/* "A1,A2" as a list of the scopes; without any, they are not limited. */
+static void add_scope(json_t *body, const char *list, const char *names)
+{
+	json_t *scopes = json_object_get(body, "scopes");
+	json_t *items = names ? json_array() : NULL;
+
+	if (!names)
+		return;
+	if (!scopes)
+		json_object_set_new(body, "scopes", scopes = json_object());
+	while (*names) {
+		size_t n = strcspn(names, ",");
+
+		json_array_append_new(items, json_stringn(names, n));
+		names += n + (names[n] == ',');
+	}
+	json_object_set_new(scopes, list, items);
 }
 
 /* The secret is printed once, here: alone on a line, for a file. */
 static int token_create(struct ctl *c, int argc, char **argv)
 {
-	static const struct option_row none[] = {{0}};
+	const char *until = NULL;
+	const char *stations = NULL;
+	const char *pools = NULL;
+	const char *recipes = NULL;
+	const struct option_row rows[] = {{"expires", &until, NULL}, {"stations", &stations, NULL},
+		{"pools", &pools, NULL}, {"recipes", &recipes, NULL}, {0}};
 	char *words[2];
 	json_t *body;
 	json_t *o = NULL;
 	struct err e;
 	int r;
 
-	if (ctl_options(argc, argv, none, words, 2) != 2)
+	if (ctl_options(argc, argv, rows, words, 2) != 2)
 		return ctl_usage("token create ROLE NAME");
-	body = json_pack("{s:s, s:s}", "role", words[0], "name", words[1]);
+	body = json_pack(
+		"{s:s, s:s, s:s*}", "role", words[0], "name", words[1], "expires_at", until);
 	if (!body)
 		return ctl_usage("token create ROLE NAME");
+	add_scope(body, "stations", stations);
+	add_scope(body, "pools", pools);
+	add_scope(body, "recipes", recipes);
 	r = api_post_once(c, "/api/v1/tokens", body, &o, &e);
+	json_decref(body);
+	return r < 0 ? ctl_fail(&e) : answer(c, o, "", "token");
+}
+
+static int token_rotate(struct ctl *c, int argc, char **argv)
+{
+	const char *overlap = "0";
+	const struct option_row rows[] = {{"overlap", &overlap, NULL}, {0}};
+	_cleanup_(freep) char *id = NULL;
+	_cleanup_(freep) char *path = NULL;
+	json_int_t seconds;
+	char *word;
+	json_t *body;
+	json_t *o = NULL;
+	struct err e;
+	int r;
+
+	if (ctl_options(argc, argv, rows, &word, 1) != 1)
+		return ctl_usage("token rotate ID [--overlap SECONDS]");
+	if (!whole_number(overlap, &seconds))
+		return ctl_usage("--overlap is '%s': a number of seconds expected", overlap);
+	id = url_segment(word);
+	path = xasprintf("/api/v1/tokens/%s/actions/rotate", id);
+	body = json_pack("{s:I}", "overlap", seconds);
+	r = api_post_once(c, path, body, &o, &e);
 	json_decref(body);
 	return r < 0 ? ctl_fail(&e) : answer(c, o, "", "token");
 }
@@ -166,7 +219,11 @@ const struct command commands_stores[] = {
 	{"recipe approve", "NAME@VERSION", "Release it: it never changes again", recipe_act},
 	{"recipe retire", "NAME@VERSION", "Take it out of use", recipe_act},
 	{"token list", "", "Tokens, without their secrets", token_list},
-	{"token create", "ROLE NAME", "Make one: its text is printed once", token_create},
+	{"token create",
+		"ROLE NAME [--expires TIME] [--stations A,B] [--pools ...] [--recipes ...]",
+		"Make one: its text is printed once", token_create},
+	{"token rotate", "ID [--overlap SECONDS]", "Give it a new secret, printed once",
+		token_rotate},
 	{"token revoke", "ID", "End it and its browser sessions", token_revoke},
 	{"audit list", "", "Who did what, from where, the newest first", audit_list},
 	{0},

@@ -33,12 +33,16 @@
 #define OWN_FDS	    64
 #define STATION_FDS 32
 #define PORT_FDS    2
+#define HOSTS_MAX   32
 
 struct options {
 	const char *config;
 	const char *port_file;
 	bool check;
 	bool make_token;
+	const char *make_certificate; /* NULL, or the folder */
+	const char *host[HOSTS_MAX];  /* of it */
+	size_t hosts;
 	const char *role, *name; /* of make_token; name NULL: made up */
 	enum log_format log_format;
 	enum log_level log_level;
@@ -59,7 +63,8 @@ static void usage(FILE *out)
 {
 	fputs("usage: provd [--config FILE] [--check] [--log-format auto|text|json|journal]\n"
 	      "             [--log-level error|warning|notice|info|debug] [--port-file FILE]\n"
-	      "             [--make-token [--role ROLE] [--name NAME]] [--version] [--help]\n"
+	      "             [--make-token [--role ROLE] [--name NAME]]\n"
+	      "             [--make-certificate DIR [--host NAME]...] [--version] [--help]\n"
 	      "\n"
 	      "Provisions devices on the stations of FILE (default " PROVD_SYSCONFDIR
 	      "/provd/provd.yaml).\n"
@@ -68,6 +73,8 @@ static void usage(FILE *out)
 	      "  --make-token   print a new token of the API (ROLE: admin) and exit; provd must "
 	      "not "
 	      "run\n"
+	      "  --make-certificate DIR  make a certificate and key for TLS, which is its own issuer, "
+	      "and exit\n"
 	      "  --port-file F  write the TCP port of the API to F once it serves (for listen: "
 	      "HOST:0)\n"
 	      "SIGTERM ends runs at a safe point, a second one at once; SIGHUP reads the stations "
@@ -91,6 +98,7 @@ static const char **text_option(struct options *o, int c)
 	       : c == 'p' ? &o->port_file
 	       : c == 'r' ? &o->role
 	       : c == 'n' ? &o->name
+	       : c == 'C' ? &o->make_certificate
 			  : NULL;
 }
 
@@ -100,7 +108,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {{"config", 1, NULL, 'c'}, {"check", 0, NULL, 'k'},
 		{"log-format", 1, NULL, 'f'}, {"log-level", 1, NULL, 'l'},
 		{"port-file", 1, NULL, 'p'}, {"make-token", 0, NULL, 'm'}, {"role", 1, NULL, 'r'},
-		{"name", 1, NULL, 'n'}, {"version", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
+		{"name", 1, NULL, 'n'}, {"make-certificate", 1, NULL, 'C'}, {"host", 1, NULL, 'H'},
+		{"version", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
 	static const char *const formats[] = {"auto", "text", "json", "journal"};
 	static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
 	int c;
@@ -134,6 +143,11 @@ static int parse_options(int argc, char **argv, struct options *o)
 			if (n < 0)
 				return usage(stderr), 3;
 			o->log_level = (enum log_level)n;
+			break;
+		case 'H':
+			if (o->hosts == HOSTS_MAX)
+				return usage(stderr), 3;
+			o->host[o->hosts++] = optarg;
 			break;
 		case 'v':
 			puts("provd " PROVD_VERSION);
@@ -205,6 +219,41 @@ static int make_token(struct provd *p)
 		return 0;
 	fprintf(stderr, "provd: %s\n", e.msg);
 	return 1;
+}
+
+/* The exit status: 2 for any mistake. */
+static int check(const struct options *o)
+{
+	struct config *c = NULL;
+	struct err e;
+	int status = check_configuration(o->config);
+
+	if (status != 0 || load_config(o->config, &c) < 0)
+		return status ? status : 2;
+	if (api_check_tls(c, &e) < 0) {
+		fprintf(stderr, "%s: %s\n", o->config, e.msg);
+		status = 2;
+	}
+	config_unref(c);
+	return status;
+}
+
+/* The exit status. Needs no configuration, which may not be there yet. */
+static int make_certificate(const struct options *o)
+{
+	const char *dir = o->make_certificate;
+	struct err e;
+
+	if (api_make_certificate(dir, o->host, o->hosts, &e) < 0) {
+		fprintf(stderr, "provd: %s\n", e.msg);
+		return 1;
+	}
+	printf("%s/provd.crt and %s/provd.key are made: for provd.yaml\n"
+	       "  tls: {certificate: %s/provd.crt, key: %s/provd.key}\n"
+	       "and for clients\n"
+	       "  provctl --cacert %s/provd.crt --url https://...\n",
+		dir, dir, dir, dir, dir);
+	return 0;
 }
 
 static int write_port_file(const struct provd *p, struct err *e)
@@ -284,6 +333,7 @@ static void reload(struct provd *p)
 	} else {
 		log_notice("stations read again from %s", p->opt.config);
 		fleet_reload(p->fleet, c);
+		api_reload(p->api);
 		config_unref(p->config);
 		p->config = c;
 	}
@@ -369,13 +419,6 @@ static void loop(struct provd *p)
 
 static int start(struct provd *p, struct err *e)
 {
-	const struct api_options ao = {
-		.host = p->config->listen_host,
-		.port = p->config->listen_port,
-		.listen_fd = notify_listen_fd(),
-		.rate_limit = p->config->rate_limit,
-		.insecure = p->config->insecure,
-	};
 	int r = raise_descriptors(p->config, e);
 
 	if (r == 0)
@@ -383,12 +426,23 @@ static int start(struct provd *p, struct err *e)
 	if (r == 0)
 		r = fleet_new(p->config, &p->fleet, e);
 	if (r == 0)
-		r = api_start(p->fleet, &ao, keep_token, p, &p->api, e);
+		r = api_start(p->fleet, notify_listen_fd(), keep_token, p, &p->api, e);
 	if (r == 0)
 		r = fleet_start(p->fleet, e);
 	if (r == 0)
 		r = write_port_file(p, e);
 	return r;
+}
+
+static void log_start(const struct provd *p, uint64_t begun_us)
+{
+	struct strbuf where = {0};
+
+	config_listens(p->config, &where);
+	log_notice("provd " PROVD_VERSION " serves %s (port %u), %zu stations, ready after %llu ms",
+		where.s, api_port(p->api), p->config->stations,
+		(unsigned long long)((now_us() - begun_us) / US_PER_MS));
+	sb_done(&where);
 }
 
 int main(int argc, char **argv)
@@ -404,8 +458,10 @@ int main(int argc, char **argv)
 
 	if (r != 0)
 		return r - 1;
+	if (p.opt.make_certificate)
+		return make_certificate(&p.opt);
 	if (p.opt.check)
-		return check_configuration(p.opt.config);
+		return check(&p.opt);
 	if (load_config(p.opt.config, &p.config) < 0)
 		return 2;
 	if (p.opt.make_token) {
@@ -423,10 +479,7 @@ int main(int argc, char **argv)
 	r = start(&p, &e);
 	if (r == 0) {
 		p.watchdog_us = notify_watchdog_us();
-		log_notice("provd " PROVD_VERSION
-			   " serves %s:%u, %zu stations, ready after %llu ms",
-			p.config->listen_host, api_port(p.api), p.config->stations,
-			(unsigned long long)((now_us() - begun) / US_PER_MS));
+		log_start(&p, begun);
 		notify_ready();
 		loop(&p);
 		records_tell_head(fleet_records(p.fleet));

@@ -92,8 +92,10 @@ int check_configuration(const char *path)
 		return 2;
 	if (check_recipes(c, &missing, &e) < 0)
 		fprintf(stderr, "the approved recipes could not be looked at: %s\n", e.msg);
-	printf("%s: %zu station%s, listens on %s:%u, keeps its records in %s\n", path, c->stations,
-		c->stations == 1 ? "" : "s", c->listen_host, c->listen_port, c->state_dir);
+	config_listens(c, &report);
+	printf("%s: %zu station%s, listens on %s, keeps its records in %s\n", path, c->stations,
+		c->stations == 1 ? "" : "s", report.s, c->state_dir);
+	sb_done(&report);
 	if (missing)
 		printf("%u step%s of approved recipes cannot run here: programs are missing\n",
 			missing, missing == 1 ? "" : "s");

@@ -47,52 +47,13 @@ struct config *config_unref(struct config *c)
 	free(c->printer);
 	free(c->secret);
 	free(c->station);
-	free(c->listen_host);
+	config_access_done(c);
 	form_done(config_rows, c);
 	free(c);
 	return NULL;
 }
 
 /* --- the main file --- */
-
-bool config_is_loopback(const char *host)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	if (inet_pton(AF_INET6, host, &v6) != 1)
-		return false;
-	return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
-}
-
-/* Tokens and firmware would pass in the clear: 'insecure' has to allow that. */
-static void check_listen(const struct config *c, struct mistakes *m)
-{
-	if (c->insecure || config_is_loopback(c->listen_host))
-		return;
-	mistakes_add(m, "/listen",
-		"'listen' is %s, not this machine alone: tokens and firmware would pass through the network in the clear. Listen on 127.0.0.1 after a proxy with TLS, or say 'insecure: true'",
-		c->listen_host);
-}
-
-static void read_listen(void *to, const json_t *v, const char *pointer, struct mistakes *m)
-{
-	struct config *c = to;
-	const char *s = json_string_value(v);
-	const char *colon = s ? strrchr(s, ':') : NULL;
-	unsigned long long port;
-
-	if (!colon || colon == s || !parse_size(colon + 1, &port) || port > 65535) {
-		mistakes_add(m, pointer, "'listen' must be HOST:PORT such as 127.0.0.1:8620");
-		return;
-	}
-	free(c->listen_host);
-	c->listen_host = *s == '[' && colon[-1] == ']' ? strndup(s + 1, (size_t)(colon - s - 2))
-						       : strndup(s, (size_t)(colon - s));
-	c->listen_port = (uint16_t)port;
-}
 
 static void read_hotplug(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
@@ -152,12 +113,18 @@ const struct form_row config_rows[] = {
 	{"state_dir", FORM_PATH,
 		.doc = "Where the records are; by default the StateDirectory of systemd, else /var/lib/provd.",
 		FORM_AT(struct config, state_dir)},
-	{"listen", FORM_OWN, .read = read_listen,
-		.schema = "{\"type\":\"string\",\"pattern\":\":[0-9]+$\"}",
-		.doc = "HOST:PORT of the API; default 127.0.0.1:8620. A socket handed over by systemd counts instead. An address that others than this machine reach needs insecure."},
+	{"listen", FORM_OWN, .read = config_read_listen,
+		.schema =
+			"{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":1,\"maxItems\":8,\"items\":{\"type\":\"string\"}}]}",
+		.doc = "HOST:PORT of the API, or a list of them; default 127.0.0.1:8620. With tls each is served over TLS; http://HOST:PORT is in the clear, unix:/PATH is a socket for users of this machine. A socket handed over by systemd counts instead. In the clear only this machine is served; without tls insecure can say otherwise."},
 	{"insecure", FORM_BOOL, .def = "false",
 		.doc = "true: the network is served without TLS, where whoever can read it can read tokens and firmware. It is logged at the start, and said at /version and on each page of the dashboard. false: then such an address is refused.",
 		FORM_AT(struct config, insecure)},
+	{"tls", FORM_OWN, .read = config_read_tls, .rows = tls_rows,
+		.doc = "The certificate and key of the API. New files are taken without a restart."},
+	{"principals", FORM_OWN, .read = config_read_clients,
+		.schema = "{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/principal\"}}",
+		.doc = "A list of those who are known by their client certificate (tls.client_ca): see below."},
 	{"hotplug", FORM_OWN, .read = read_hotplug,
 		.schema =
 			"{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^(udev|stream:/.+)$\"}}",
@@ -274,14 +241,12 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 		c->hotplug = xcalloc(2, sizeof *c->hotplug);
 		c->hotplug[c->hotplugs++] = xstrdup("udev");
 	}
-	if (!c->listen_host)
-		c->listen_host = xstrdup("127.0.0.1");
 	if (!c->records.every_runs)
 		config_records_defaults(c, m);
 	if (!c->interlocks.release_max_us)
 		config_interlocks_defaults(c, m);
 	config_events_defaults(c, m);
-	check_listen(c, m);
+	config_check_access(c, m);
 	config_check_services(c, m);
 	check_keyd(c, m);
 	config_check_records(c, m);
@@ -330,7 +295,6 @@ int config_load(const char *path, struct strbuf *report, struct config **ret, st
 
 	c->refs = 1;
 	c->file = xstrdup(path);
-	c->listen_port = 8620;
 	bad = load_file(c, path, load_main, report);
 	if (glob(pattern, 0, NULL, &g) == 0)
 		for (size_t i = 0; i < g.gl_pathc; i++)
@@ -361,7 +325,11 @@ static json_t *schema_of(const struct form_row *rows, const char *title)
 
 json_t *config_schema(void)
 {
-	return schema_of(config_rows, "provd.yaml");
+	json_t *o = schema_of(config_rows, "provd.yaml");
+	json_t *defs = json_object_get(o, "$defs");
+
+	json_object_set_new(defs, "principal", form_schema(client_rows));
+	return o;
 }
 
 json_t *config_stations_schema(void)

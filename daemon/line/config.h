@@ -163,13 +163,48 @@ enum clock_sync {
 	CLOCK_SYNC_IGNORED,
 };
 
+/* One listener of the API. */
+struct listen_config {
+	char *host; /* numeric; NULL: path */
+	uint16_t port;
+	char *path;						  /* of a socket of AF_UNIX */
+	enum { LISTEN_AS_TLS, LISTEN_HTTP, LISTEN_HTTPS } scheme; /* as it was written */
+	bool tls;
+};
+
+/* `tls`: what the API shows, and which certificates it takes from clients. */
+enum client_certificates {
+	CLIENT_CERTIFICATES_OPTIONAL, /* one that comes must be good */
+	CLIENT_CERTIFICATES_REQUIRED, /* nobody comes in without one, over TLS */
+};
+struct tls_config {
+	char *certificate, *key; /* NULL: there is no TLS */
+	char *client_ca, *client_crl;
+	int client_certificates; /* enum client_certificates */
+};
+
+/* A row of `principals`. */
+enum client_by { CLIENT_SUBJECT, CLIENT_SAN_DNS, CLIENT_SAN_URI, CLIENT_SAN_EMAIL };
+struct client_config {
+	enum client_by by;
+	char *value; /* of the subject or name */
+	char *name;
+	int role;	/* index in principal_roles */
+	json_t *scopes; /* NULL: everything */
+};
+/* "viewer" to "admin", as in api/auth.h; NULL-terminated. */
+extern const char *const principal_roles[];
+
 struct config {
 	int refs;   /* atomic */
 	char *file; /* it was read from */
 	char *state_dir;
-	char *listen_host;
-	uint16_t listen_port;
-	bool insecure;	/* it may serve others than this machine, without TLS */
+	struct listen_config *listen;
+	size_t listens;
+	bool insecure; /* it may serve others than this machine, without TLS */
+	struct tls_config tls;
+	struct client_config *client; /* `principals`: who is known by a certificate */
+	size_t clients;
 	char **hotplug; /* "udev", "stream:/path" */
 	size_t hotplugs;
 	char *machine_id;	     /* file that names the machine, machine-id(5) */
@@ -212,7 +247,12 @@ struct config {
 /* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of what is one mapping
  * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[], interlocks_rows[], webhooks_rows[], spool_rows[], outbox_rows[];
+	printer_rows[], records_rows[], interlocks_rows[], webhooks_rows[], spool_rows[], outbox_rows[],
+	tls_rows[], client_rows[];
+/* What a principal of the API may name: an object of the lists stations, pools, recipes. */
+extern const struct form_row scope_rows[];
+/* v as such an object; every mistake goes to m. */
+void config_check_scopes(const json_t *v, const char *pointer, struct mistakes *m);
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);
@@ -238,6 +278,8 @@ struct config_port {
 struct config_port config_port_of(struct config *c, const struct station_config *st, size_t port);
 void config_port_done(struct config_port *p);
 const struct port_config *config_port_row(const struct config_port *p);
+/* The addresses of the API for people, as they are written. */
+void config_listens(const struct config *c, struct strbuf *out);
 /* Whether a numeric address is this machine's own alone. */
 bool config_is_loopback(const char *host);
 const struct station_config *config_station(const struct config *c, const char *id);

@@ -18,7 +18,19 @@ void config_check_host_port(
 	const char *key, const char *s, const char *pointer, struct mistakes *m);
 void config_read_stations(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 
+/* --- config_access.c --- */
+
+void config_access_done(struct config *c);
+void config_read_listen(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_tls(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_clients(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+/* Once all is read: the default listener too. */
+void config_check_access(struct config *c, struct mistakes *m);
+
 /* --- config_outside.c --- */
+
+/* The file of a secret: {file: /PATH} or {credential: NAME}; NULL with a mistake. Owned by the caller. */
+char *config_place(const json_t *v, const char *pointer, struct mistakes *m);
 
 void config_read_secrets(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_services(void *to, const json_t *v, const char *pointer, struct mistakes *m);

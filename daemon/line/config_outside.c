@@ -28,23 +28,34 @@ static const struct form_row secret_rows[] = {
 	{0},
 };
 
+char *config_place(const json_t *v, const char *pointer, struct mistakes *m)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	struct secret_form f = {0};
+	char *place = NULL;
+
+	if (json_is_object(v))
+		form_read(secret_rows, v, pointer, "key", &f, m);
+	if (!f.file == !f.credential || (f.file && *f.file != '/') ||
+		(f.credential && strchr(f.credential, '/')))
+		mistakes_add(
+			m, pointer, "a secret is {file: /ABSOLUTE/PATH} or {credential: NAME}");
+	else
+		place = f.credential
+				? xasprintf("%s/%s", dir ? dir : "/run/credentials/provd.service",
+					  f.credential)
+				: steal_ptr(&f.file);
+	form_done(secret_rows, &f);
+	return place;
+}
+
 static void read_secret(
 	struct config *c, const char *name, const json_t *v, const char *p, struct mistakes *m)
 {
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	struct secret_config *s = &c->secret[c->secrets++];
-	struct secret_form f = {0};
 
-	if (json_is_object(v))
-		form_read(secret_rows, v, p, "key", &f, m);
-	if (!f.file == !f.credential || (f.file && *f.file != '/') ||
-		(f.credential && strchr(f.credential, '/')))
-		mistakes_add(m, p, "a secret is {file: /ABSOLUTE/PATH} or {credential: NAME}");
 	s->name = xstrdup(name);
-	s->file = f.credential ? xasprintf("%s/%s", dir ? dir : "/run/credentials/provd.service",
-					 f.credential)
-			       : steal_ptr(&f.file);
-	form_done(secret_rows, &f);
+	s->file = config_place(v, p, m);
 }
 
 void config_read_secrets(void *to, const json_t *v, const char *pointer, struct mistakes *m)

@@ -65,7 +65,7 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	struct lists *l = xcalloc(1, sizeof *l);
 	size_t n = 0;
 
-	l->hidden = xcalloc(c->secrets + c->services + 4 +
+	l->hidden = xcalloc(c->secrets + c->services + 5 +
 				    2 * (2 * c->keys.issuers + c->keys.masters + c->keys.signers +
 						c->keys.stores),
 		sizeof *l->hidden);
@@ -76,6 +76,8 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 		l->hidden[n++] = xstrdup(credentials);
 	for (size_t i = 0; i < c->secrets; i++)
 		l->hidden[n++] = xstrdup(c->secret[i].file);
+	if (c->tls.key)
+		l->hidden[n++] = xstrdup(c->tls.key);
 	for (size_t i = 0; i < c->services; i++)
 		if (c->service[i].key)
 			l->hidden[n++] = xstrdup(c->service[i].key);

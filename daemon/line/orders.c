@@ -181,6 +181,11 @@ struct job_order *job_order_free(struct job_order *o)
 	return NULL;
 }
 
+const struct recipe *job_order_recipe(const struct job_order *o)
+{
+	return o->recipe;
+}
+
 /* What was written: the rest of it is borrowed from the body. */
 struct order_form {
 	const json_t *recipe, *serials, *stations, *params;

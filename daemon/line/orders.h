@@ -59,4 +59,6 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
  * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */
 int job_order_apply(
 	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e);
+/* Borrowed. */
+const struct recipe *job_order_recipe(const struct job_order *o);
 struct job_order *job_order_free(struct job_order *o);

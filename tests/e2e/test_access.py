@@ -4,6 +4,7 @@
 
     test_access.py [BUILD]
 """
+import json
 import os
 import random
 import socket
@@ -157,6 +158,200 @@ class Access(unittest.TestCase):
                     with self.assertRaises(sqlite3.IntegrityError):
                         d.execute(sql)
             d.close()
+
+
+RECIPE = 'recipe: %s\nversion: 1\nunit: {model: t, serial: {pool: %s}}\nports: {console: {kind: tty}}\nsteps:\n' \
+         '  - {action: console.command, with: {port: console, send: ping, expect: pong}}\n'
+
+
+class Rights(unittest.TestCase):
+    """What a token may do, until when, and with which secret."""
+
+    def refused(self, answer, status, code, said, pointer=None):
+        self.assertEqual((answer.status, answer.json['code']), (status, code), answer.body)
+        self.assertIn(said, answer.json['detail'])
+        if pointer is not None:
+            self.assertEqual([e['pointer'] for e in answer.json['errors']], [pointer])
+
+    def test_a_limited_token_names_nothing_outside_and_is_shown_nothing_of_it(self):
+        with line.Line(2, boards=0) as l:
+            l.start()
+            for pool in ('sn', 'other'):
+                l.api.post('/pools', {'id': pool, 'pattern': pool + '{seq:06}', 'first': 1, 'last': 99})
+            for name, pool in (('thermo', 'sn'), ('lamp', 'sn'), ('clock', 'other')):
+                l.put_recipe(RECIPE % (name, pool))
+            scopes = {'stations': ['A1'], 'recipes': ['thermo', 'clock'], 'pools': ['sn']}
+            made = l.api.post('/tokens', {'name': 'cell', 'role': 'engineer', 'scopes': scopes})
+            self.assertEqual(made['scopes'], scopes)
+            job = {'recipe': 'thermo', 'quantity': 1, 'stations': ['A1']}
+            foreign = l.api.post('/jobs', {'recipe': 'lamp', 'quantity': 1, 'stations': ['A2']})['id']
+            for restart in (False, True):
+                if restart:
+                    l.provd.term()
+                    l.start()
+                cell = l.provd.api(made['token'])
+                self.assertEqual(cell.get('/session')['scopes'], scopes)
+                own = cell.post('/jobs', job)['id']
+                outside = 'outside of what this token may name'
+                for body, pointer in ((dict(job, recipe='lamp'), '/recipe'), (dict(job, recipe='clock'), '/recipe'),
+                                      (dict(job, stations=['A2']), '/stations/0'), (dict(job, stations=['A1', 'A2']), '/stations/1'),
+                                      (dict(job, stations=[]), '/stations')):
+                    self.refused(cell.request('POST', '/jobs', body), 403, 'out-of-scope', '', pointer)
+                self.refused(cell.request('PATCH', '/jobs/' + own, {'stations': ['A2']}, {'If-Match': '*'}), 403, 'out-of-scope',
+                             outside, '/stations/0')
+                self.refused(cell.request('POST', '/recipes', RECIPE % ('lamp', 'sn'), {'Content-Type': 'application/yaml'}), 403,
+                             'out-of-scope', outside, '/name')
+                self.refused(cell.request('POST', '/pools', {'id': 'new', 'pattern': '{seq}'}), 403, 'out-of-scope', outside, '/id')
+                for method, path in (('GET', '/stations/A2'), ('POST', '/stations/A2/actions/disable'), ('GET', '/pools/other'),
+                                     ('GET', '/recipes/lamp/versions/1'), ('GET', '/jobs/' + foreign),
+                                     ('POST', '/jobs/%s/actions/cancel' % foreign)):
+                    self.refused(cell.request(method, path), 403, 'out-of-scope', outside)
+                for path in ('/events', '/units', '/reports/yield', '/artifacts', '/serials'):
+                    self.refused(cell.request('GET', path), 403, 'out-of-scope', 'cannot be narrowed')
+                self.assertEqual([s['id'] for s in cell.get('/stations')['items']], ['A1'])
+                self.assertEqual([p['id'] for p in cell.get('/pools')['items']], ['sn'])
+                self.assertEqual({r['name'] for r in cell.get('/recipes')['items']}, {'thermo', 'clock'})
+                self.assertEqual({j['recipe'] for j in cell.all('/jobs')}, {'thermo'})
+                verb = 'enable' if restart else 'disable'
+                line.wait_for('it does so', lambda: cell.request('POST', '/stations/A1/actions/' + verb).status == 202)
+                self.assertEqual(cell.request('POST', '/jobs/%s/actions/cancel' % own).status, 200)
+                cell.close()
+            for scopes in ({}, {'stations': []}, {'station': ['A1']}, {'pools': [1]}, 'A1', None):
+                self.assertEqual(l.api.request('POST', '/tokens', {'name': 'x', 'role': 'viewer', 'scopes': scopes}).status, 422, scopes)
+
+    def test_runs_and_questions_are_those_of_their_station(self):
+        ask = '  - {action: operator.prompt, with: {text: ok, kind: confirm}}\n'
+        with line.Line(2) as l:
+            l.start()
+            l.api.post('/pools', {'id': 'sn', 'pattern': 'sn{seq:06}', 'first': 1, 'last': 99})
+            l.put_recipe((RECIPE % ('thermo', 'sn')).split('steps:')[0] + 'steps:\n' + ask)
+            tokens = {s: l.api.post('/tokens', {'name': s, 'role': 'operator', 'scopes': {'stations': [s]}})['token'] for s in ('A1', 'A2')}
+            recipes = l.api.post('/tokens', {'name': 'r', 'role': 'viewer', 'scopes': {'recipes': ['thermo']}})['token']
+            one, two, by_recipe = (l.provd.api(t) for t in (tokens['A1'], tokens['A2'], recipes))
+            for s in ('A1', 'A2'):
+                l.api.post('/jobs', {'recipe': 'thermo', 'quantity': 1, 'stations': [s]})
+            line.wait_for('both ask', lambda: len(l.api.all('/prompts?state=open')) == 2)
+            mine = {}
+            for s, api in (('A1', one), ('A2', two)):
+                prompt, = api.all('/prompts')
+                run, = api.all('/runs')
+                self.assertEqual((prompt['station'], run['station'], prompt['run']), (s, s, run['id']))
+                mine[s] = (prompt['id'], run['id'])
+                # As lines as well, of any length.
+                for path in ('/runs?format=ndjson', '/runs?format=ndjson&limit=9', '/events?format=ndjson'):
+                    rows = [json.loads(row) for row in api.request('GET', path).body.splitlines()]
+                    self.assertTrue(rows, path)
+                    self.assertEqual({row['station'] for row in rows}, {s}, path)
+                self.assertNotIn({'A1': b',A2,', 'A2': b',A1,'}[s], api.request('GET', '/runs?format=csv').body)
+                self.refused(api.request('GET', '/measurements?format=csv'), 403, 'out-of-scope', 'cannot be narrowed')
+            outside = 'outside of what this token may name'
+            for method, path in (('GET', '/prompts/%s' % mine['A2'][0]), ('POST', '/prompts/%s/answer' % mine['A2'][0]),
+                                 *(('GET', '/runs/%s%s' % (mine['A2'][1], x)) for x in ('', '/steps', '/measurements', '/log', '/files'))):
+                body = {'answer': 'yes'} if method == 'POST' else None
+                self.refused(one.request(method, path, body), 403, 'out-of-scope', outside)
+                self.assertEqual(two.request('GET', path.replace('/answer', '')).status, 200, path)
+            self.assertEqual(one.request('GET', '/runs/' + mine['A1'][1] + '/steps').status, 200)
+            self.assertEqual(one.request('GET', '/runs/nosuch').status, 404)
+            # A prompt does not say its recipe; a run does.
+            self.assertEqual(by_recipe.all('/prompts'), [])
+            self.assertEqual(len(by_recipe.all('/runs')), 2)
+            for s, api in (('A1', one), ('A2', two)):
+                self.assertEqual(api.request('POST', '/prompts/%s/answer' % mine[s][0], {'answer': 'yes'}).status, 200)
+            line.wait_for('both end', lambda: {r['outcome'] for r in l.api.all('/runs')} == {'passed'})
+            for api in (one, two, by_recipe):
+                api.close()
+
+    def test_a_stream_shows_the_stations_of_its_token_alone(self):
+        with line.Line(2, boards=0) as l:
+            l.start()
+            made = l.api.post('/tokens', {'name': 'press', 'role': 'operator', 'scopes': {'stations': ['A1']}})
+            before = l.provd.events(0)
+            narrow = line.Events(l.provd.port, made['token'], 0)
+            for station in ('A2', 'A1', 'A2', 'A1'):
+                for verb in ('disable', 'enable'):
+                    line.wait_for('it can be done', lambda: l.api.request(
+                        'POST', '/stations/%s/actions/%s' % (station, verb)).status == 202)
+            seen = lambda e, s: [d for _, _, d in list(e.events) if d.get('station', d.get('id')) == s]
+            line.wait_for('the events', lambda: len(seen(before, 'A2')) >= 4 and len(seen(narrow, 'A1')) >= 4)
+            self.assertEqual(seen(narrow, 'A2'), [])
+            press = l.provd.api(made['token'])
+            self.assertEqual({e['station'] for e in press.all('/events')} - {'A1'}, set())
+            press.close()
+            for e in (before, narrow):
+                e.stop()
+
+    def test_a_token_ends_at_its_time_with_what_it_has_opened(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            self.refused(l.api.request('POST', '/tokens', {'name': 'late', 'role': 'viewer', 'expires_at': '2020-01-01T00:00:00Z'}), 422,
+                         'unprocessable', 'in the future', '/expires_at')
+            ends = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(time.time() + 3))
+            made = l.api.post('/tokens', {'name': 'visitor', 'role': 'viewer', 'expires_at': ends})
+            stream = line.Events(l.provd.port, made['token'])
+            guest = l.provd.api(made['token'])
+            nobody = line.Api(l.provd.port, None)
+            wall = cookie_of(nobody, made['token'])
+            self.assertEqual(guest.request('GET', '/session').status, 200)
+            line.wait_for('its end', lambda: guest.request('GET', '/session').status == 401)
+            self.refused(guest.request('GET', '/session'), 401, 'token-expired', made['id'])
+            self.assertEqual(nobody.request('GET', '/session', headers=wall).status, 401)
+            line.wait_for('the end of its stream', lambda: stream.ended)
+            self.refused(l.api.request('POST', '/tokens/%s/actions/rotate' % made['id'], {}), 409, 'conflict', 'make another')
+            line.wait_for('the audit trail', lambda: any(a['action'] == 'auth.failed' and a['token'] == made['id'] and
+                                                         a['detail'].get('cause') == 'ended' for a in l.api.all('/audit')))
+            for a in (guest, nobody):
+                a.close()
+            stream.stop()
+
+    def test_a_rotation_lets_both_secrets_in_and_then_one_alone(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            made = l.api.post('/tokens', {'name': 'mes', 'role': 'mes'})
+            done = l.provctl('token', 'rotate', made['id'], '--overlap', '3600')
+            self.assertEqual(done.returncode, 0, done.stderr)
+            second = done.stdout.split()[-1]
+            self.assertNotEqual(second, made['token'])
+            for restart in (False, True):
+                if restart:
+                    l.provd.term()
+                    l.start()
+                for token in (made['token'], second):
+                    api = l.provd.api(token)
+                    self.assertEqual(api.get('/session')['id'], made['id'])
+                    api.close()
+            stream = line.Events(l.provd.port, made['token'])
+            third = l.api.post('/tokens/%s/actions/rotate' % made['id'], {'overlap': 0})['token']
+            line.wait_for('the end of the stream of the first secret', lambda: stream.ended)
+            stream.stop()
+            for token, status in ((made['token'], 401), (second, 401), (third, 200)):
+                api = l.provd.api(token)
+                self.assertEqual(api.request('GET', '/session').status, status)
+                api.close()
+            for body in ({'overlap': -1}, {'overlap': 10 ** 9}, {'overlap': 'long'}):
+                self.assertEqual(l.api.request('POST', '/tokens/%s/actions/rotate' % made['id'], body).status, 422)
+            rows = [a for a in l.api.all('/audit') if a['action'] == 'token.rotate']
+            self.assertEqual({(a['target'], a['address']) for a in rows}, {(made['id'], '127.0.0.1')})
+            text = str(l.api.get('/tokens')['items'])
+            for secret in (second, third):
+                self.assertNotIn(secret.split('_')[2], text)
+
+    def test_the_last_use_is_listed_also_after_a_restart(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            made = l.api.post('/tokens', {'name': 'mes', 'role': 'mes'})
+            row = lambda: next(t for t in l.api.get('/tokens')['items'] if t['id'] == made['id'])
+            self.assertIsNone(row()['last_used_at'])
+            api = l.provd.api(made['token'])
+            api.get('/session')
+            api.close()
+            self.assertEqual(row()['last_used_from'], '127.0.0.1')
+            with l.provd.db() as d:
+                line.wait_for('it is stored', lambda: d.execute('SELECT used_at FROM tokens WHERE id = ?', (made['id'],)).fetchone()[0])
+            used = row()['last_used_at']
+            l.provd.term()
+            l.start()
+            self.assertEqual(row()['last_used_at'], used)
+            self.assertIn('127.0.0.1', l.provctl('token', 'list').stdout)
 
 
 class Insecure(unittest.TestCase):

@@ -285,7 +285,7 @@ class Conventions(Live):
 
     def test_a_field_that_provd_does_not_know_is_422_with_its_pointer(self):
         for method, path, body, pointer in (
-                ('POST', '/tokens', {'name': 'till', 'role': 'viewer', 'expires_at': '2030-01-01T00:00:00Z'}, '/expires_at'),
+                ('POST', '/tokens', {'name': 'till', 'role': 'viewer', 'expires': '2030-01-01T00:00:00Z'}, '/expires'),
                 ('POST', '/pools', {'id': 'x', 'pattern': 'X{seq:03}', 'last': 9, 'low-water': 3}, '/low-water'),
                 ('POST', '/pools/production-sn/values', {'values': ['A'], 'a/b~c': 1}, '/a~1b~0c'),
                 ('POST', '/session', {'token': 'x', 'remember': True}, '/remember'),

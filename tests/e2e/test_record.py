@@ -31,6 +31,8 @@ steps:
   - {id: vdd, action: console.measure, with: {port: console, send: read temp, name: vdd, unit: degC, low: 20, high: 30}}
 """
 DATABASE = 'provd.db'
+# Of the migration after that of the records.
+TOKEN_RIGHTS = ('expires_at', 'scopes', 'rotated_at', 'old_sha256', 'old_until', 'used_at', 'used_from')
 SEED = int(os.environ.get('PROVD_TEST_SEED', '1'))
 # What a record is made of: the tables whose rows are changed, and how a row is named.
 TABLES = ('runs', 'steps', 'measurements', 'run_log', 'run_records', 'record_nodes', 'checkpoints')
@@ -641,7 +643,11 @@ class Life(unittest.TestCase):
         s.make(4)
         self.assertEqual(s.provd.term(), 0)
         with sqlite3.connect(s.database) as d:
-            d.executescript('DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints; PRAGMA user_version = 16;')
+            d.executescript('''DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;
+                            DROP TABLE fixtures; DROP TABLE interlock_releases; ALTER TABLE jobs DROP COLUMN kind;
+                            DROP TABLE deliveries; DROP TABLE webhooks; DROP TABLE spool;
+                            DROP TRIGGER tokens_stay; CREATE TRIGGER tokens_stay BEFORE UPDATE ON tokens BEGIN SELECT 1; END;'''
+                            + ''.join('ALTER TABLE tokens DROP COLUMN %s;' % c for c in TOKEN_RIGHTS) + 'PRAGMA user_version = 16;')
         s.forget_page_sums()
         s.start()
         line.wait_for('all runs have a record', lambda: s.api.request('GET', '/records/range?from=4').status == 200)

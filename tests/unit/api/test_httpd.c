@@ -59,8 +59,12 @@ static const struct httpd_ops ops = {on_begin, on_upload, on_handle, on_refuse, 
 
 static void setup(void)
 {
-	const struct httpd_options o = {
-		.host = "127.0.0.1", .listen_fd = -1, .upload_dir = "/tmp", .local_only = true};
+	const struct httpd_listen local = {.host = "127.0.0.1"};
+	const struct httpd_options o = {.listen = &local,
+		.listens = 1,
+		.listen_fd = -1,
+		.upload_dir = "/tmp",
+		.local_only = true};
 	struct err e;
 
 	sem_init(&begun, 0, 0);

@@ -100,6 +100,12 @@ static const char *const fixture_undo[] = {
 	[17] = "DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;",
 	[18] = "DROP TABLE fixtures; DROP TABLE interlock_releases; ALTER TABLE jobs DROP COLUMN kind;",
 	[19] = "DROP TABLE deliveries; DROP TABLE webhooks; DROP TABLE spool;",
+	[20] = "DROP TRIGGER tokens_stay; ALTER TABLE tokens DROP COLUMN expires_at;"
+	       " ALTER TABLE tokens DROP COLUMN scopes; ALTER TABLE tokens DROP COLUMN rotated_at;"
+	       " ALTER TABLE tokens DROP COLUMN old_sha256; ALTER TABLE tokens DROP COLUMN old_until;"
+	       " ALTER TABLE tokens DROP COLUMN used_at; ALTER TABLE tokens DROP COLUMN used_from;"
+	       " CREATE TRIGGER tokens_stay BEFORE UPDATE ON tokens WHEN OLD.revoked_at IS NOT NULL"
+	       " BEGIN SELECT RAISE (ABORT, 'a token can only be revoked, once'); END;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

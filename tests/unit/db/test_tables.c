@@ -278,7 +278,65 @@ START_TEST(the_name_of_a_token_is_never_taken_over)
 	SQL_FAILS("revoked, once", "UPDATE tokens SET name = 'free' WHERE id = 't1'");
 	SQL_FAILS("revoked, once", "UPDATE tokens SET revoked_at = NULL WHERE id = 't1'");
 	SQL_FAILS("used once", "INSERT OR REPLACE INTO tokens VALUES"
-			       " ('t1', 'other', 'admin', 'x', 0, NULL)");
+			       " ('t1', 'other', 'admin', 'x', 0, NULL, NULL, NULL, NULL, NULL,"
+			       " NULL, NULL, NULL)");
+}
+END_TEST
+
+#define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+START_TEST(a_token_of_before_the_limits_is_whole_and_does_not_end)
+{
+	struct token got;
+
+	fixture_before(20);
+	OK(db_script(fx.db,
+		"INSERT INTO tokens VALUES ('t1', 'mes', 'mes', '" SHA_A "', 1000, NULL)", &fx.e));
+	fixture_reopen();
+	OK(tokens_find(fx.db, "t1", &got, &fx.e));
+	ck_assert(!got.revoked && !got.scopes && !got.expires_ms && !got.used_ms);
+	ck_assert_str_eq(got.old_sha256, "");
+	TX(tokens_touch(fx.db, "t1", 5, "10.0.0.1", &fx.e));
+	TX(tokens_rotate(fx.db, "t1", SHA_B, 0, &fx.e));
+	OK(tokens_find(fx.db, "t1", &got, &fx.e));
+	ck_assert_str_eq(got.old_sha256, SHA_A);
+}
+END_TEST
+
+START_TEST(what_a_token_may_do_stays_and_its_secret_changes_by_rotation_alone)
+{
+	json_t *scopes = json_pack("{s:[s]}", "stations", "A1");
+	struct token t = {.id = "t1", .name = "press 4", .role = "operator", .expires_ms = 5000};
+	struct token got;
+	json_t *all = NULL;
+
+	t.scopes = scopes;
+	memcpy(t.secret_sha256, SHA_A, sizeof t.secret_sha256);
+	TX(tokens_create(fx.db, &t, &fx.e));
+	TX(tokens_rotate(fx.db, "t1", SHA_B, 4000, &fx.e));
+	TX(tokens_touch(fx.db, "t1", 300, "10.0.0.7", &fx.e));
+	TX(tokens_touch(fx.db, "t1", 200, "10.0.0.8", &fx.e)); /* came late */
+	OK(tokens_find(fx.db, "t1", &got, &fx.e));
+	ck_assert_str_eq(got.secret_sha256, SHA_B);
+	ck_assert_str_eq(got.old_sha256, SHA_A);
+	ck_assert_int_eq(got.old_until_ms, 4000);
+	ck_assert_int_eq(got.expires_ms, 5000);
+	ck_assert_int_eq(got.used_ms, 300);
+	ck_assert_str_eq(got.used_from, "10.0.0.7");
+	ck_assert(json_equal(got.scopes, scopes));
+	token_done(&got);
+	OK(tokens_list(fx.db, &all, &fx.e));
+	ck_assert_str_eq(str_at(all, "0.last_used_from"), "10.0.0.7");
+	ck_assert_str_eq(str_at(all, "0.expires_at"), "1970-01-01T00:00:05.000Z");
+	ck_assert_ptr_null(at(all, "0.old_sha256"));
+	SQL_FAILS("rotated", "UPDATE tokens SET secret_sha256 = 'x'");
+	SQL_FAILS("rotated", "UPDATE tokens SET expires_at = NULL");
+	SQL_FAILS("rotated", "UPDATE tokens SET scopes = NULL");
+	TX(tokens_revoke(fx.db, "t1", &fx.e));
+	TX_FAILS(ERR_NOT_FOUND, tokens_rotate(fx.db, "t1", SHA_A, 0, &fx.e));
+	TX(tokens_touch(fx.db, "t1", 900, "10.0.0.9", &fx.e));
+	json_decref(all);
+	json_decref(scopes);
 }
 END_TEST
 
@@ -552,6 +610,8 @@ static Suite *suite(void)
 	tcase_add_test(t, the_audit_trail_is_newest_first_by_principal);
 	tcase_add_test(t, no_sql_changes_the_audit_trail);
 	tcase_add_test(t, the_name_of_a_token_is_never_taken_over);
+	tcase_add_test(t, a_token_of_before_the_limits_is_whole_and_does_not_end);
+	tcase_add_test(t, what_a_token_may_do_stays_and_its_secret_changes_by_rotation_alone);
 	tcase_add_test(t, sessions_last_until_they_end_or_their_token_does);
 	tcase_add_test(t, a_reader_of_pruned_events_is_told_so);
 	tcase_add_test(t, a_station_gets_the_most_urgent_job_that_still_needs_units);

@@ -24,6 +24,12 @@ static void print_man(void)
 	     "or "
 	     "G; a duration has us, ms, s, m, h or d.");
 	form_man(config_rows, stdout);
+	puts(".SH TLS\nWhat the API shows, and which certificates it takes from clients.");
+	form_man(tls_rows, stdout);
+	puts(".SH PRINCIPALS\nA list. Who is known by a client certificate, without a token.");
+	form_man(client_rows, stdout);
+	puts(".SH SCOPES\nOf principals and tokens. A list limits what it is of.");
+	form_man(scope_rows, stdout);
 	puts(".SH STATIONS");
 	form_man(station_rows, stdout);
 	puts(".SH PORTS\nA mapping of roles. Each has one of path, tty, tcp and udp.");

@@ -181,6 +181,102 @@ START_TEST(the_network_is_served_without_tls_only_by_who_says_so)
 }
 END_TEST
 
+#define TLS "tls: {certificate: /c.crt, key: /c.key, client_ca: /ca}\n"
+
+/* Loaded; the caller ends it. */
+static struct config *taken(const char *lines)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+	_cleanup_(freep) char *text = xasprintf("state_dir: %s\n%sstations: []\n", dir, lines);
+	struct config *c = NULL;
+	struct err e;
+
+	put("provd.yaml", text);
+	sb_clear(&report);
+	ck_assert_msg(config_load(path, &report, &c, &e) == 0, "%s: %s", lines, report.s);
+	return c;
+}
+
+START_TEST(each_listener_is_in_the_clear_or_not_as_it_was_written)
+{
+	static const struct {
+		const char *lines, *said;
+	} good[] = {
+		{"", "127.0.0.1:8620"},
+		{"listen: [127.0.0.1:1, 'unix:/run/p.sock']\n", "127.0.0.1:1, unix:/run/p.sock"},
+		{"listen: 0.0.0.0:8620\n" TLS, "https://0.0.0.0:8620"},
+		{TLS "listen: ['https://[::]:2', 'http://127.0.0.1:3', 'unix:/s']\n",
+			"https://[::]:2, http://127.0.0.1:3, unix:/s"},
+	};
+	static const struct {
+		const char *lines, *said;
+	} bad[] = {
+		{TLS "listen: 'http://0.0.0.0:1'\n", "this machine alone"},
+		{"insecure: true\n" TLS "listen: 'http://0.0.0.0:1'\n", "this machine alone"},
+		{TLS "listen: [0.0.0.0:1, 'http://10.0.0.1:1']\n", "10.0.0.1"},
+		{"listen: 'https://127.0.0.1:1'\n", "has no certificate"},
+		{"listen: []\n", "1 to 8 expected"},
+		{"listen: 'unix:relative'\n", "unix:/PATH"},
+		{"listen: 8620\n", "HOST:PORT"},
+		{"tls: {certificate: /c}\n", "'key'"},
+		{"tls: {certificate: c, key: /k}\n", "absolute path"},
+		{"tls: {certificate: /c, key: /k, client_crl: /r}\n", "'client_ca' is missing"},
+		{"tls: {certificate: /c, key: /k, client_certificates: required}\n",
+			"'client_ca' is missing"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		struct config *c = taken(good[i].lines);
+		struct strbuf said = {0};
+
+		config_listens(c, &said);
+		ck_assert_str_eq(said.s, good[i].said);
+		sb_done(&said);
+		config_unref(c);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		ck_assert_msg(listens(bad[i].lines) == -ERR_INVALID, "%s", bad[i].lines);
+		ck_assert_msg(
+			strstr(report.s, bad[i].said) != NULL, "%s: %s", bad[i].lines, report.s);
+	}
+}
+END_TEST
+
+START_TEST(who_is_known_by_a_certificate_is_known_by_one_thing)
+{
+	static const struct {
+		const char *row, *said;
+	} bad[] = {
+		{"{name: a, role: mes}", "it has 0 of them"},
+		{"{name: a, role: mes, subject: CN=a, san_dns: a}", "it has 2 of them"},
+		{"{name: a, role: boss, subject: CN=a}", "viewer"},
+		{"{role: mes, subject: CN=a}", "'name'"},
+		{"{name: a, role: mes, subject: CN=a, scopes: {}}", "'scopes'"},
+		{"{name: a, role: mes, subject: CN=a, scopes: {station: [A]}}", "'stations'"},
+		{"{name: a, role: mes, san_uri: 'urn:b'}", "'b' is known by 'urn:b'"},
+	};
+	struct config *c = taken(TLS "principals: [{name: mes, role: mes, subject: 'CN=m,O=E',"
+				     " scopes: {pools: [sn]}}]\n");
+
+	ck_assert_uint_eq(c->clients, 1);
+	ck_assert_int_eq(c->client[0].by, CLIENT_SUBJECT);
+	ck_assert_str_eq(c->client[0].value, "CN=m,O=E");
+	ck_assert_str_eq(principal_roles[c->client[0].role], "mes");
+	ck_assert_ptr_nonnull(json_object_get(c->client[0].scopes, "pools"));
+	config_unref(c);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		_cleanup_(freep) char *lines =
+			xasprintf(TLS "principals: [{name: b, role: mes, san_uri: 'urn:b'}, %s]\n",
+				bad[i].row);
+
+		ck_assert_msg(listens(lines) == -ERR_INVALID, "%s", bad[i].row);
+		ck_assert_msg(
+			strstr(report.s, bad[i].said) != NULL, "%s: %s", bad[i].row, report.s);
+	}
+	ck_assert_int_eq(listens("principals: [{name: b, role: mes, san_uri: b}]\n"), -ERR_INVALID);
+}
+END_TEST
+
 START_TEST(a_state_dir_has_room_for_the_socket_of_its_keyd)
 {
 	static const char keys[] = "signers: {records: {key: /etc/records.key}}\n";
@@ -448,6 +544,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(
 		t, a_service_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(services_bad));
 	tcase_add_test(t, a_service_is_given_out_whole_with_the_text_of_its_token);
+	tcase_add_test(t, each_listener_is_in_the_clear_or_not_as_it_was_written);
+	tcase_add_test(t, who_is_known_by_a_certificate_is_known_by_one_thing);
 	tcase_add_test(t, a_state_dir_has_room_for_the_socket_of_its_keyd);
 	tcase_add_loop_test(
 		t, checkpoints_name_a_signer_of_theirs_and_a_service_that_is_there, 0, 10);

@@ -15,7 +15,7 @@ const KINDS = [
   'recipe-approved', 'recipe-retired', 'artifact-added', 'pool-created', 'pool-extended', 'pool-low',
   'serial-reserved', 'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided',
   'identity-leased', 'intent-recorded', 'intent-settled', 'run-completed',
-  'outbox-done', 'outbox-refused', 'outbox-retried', 'outbox-voided',
+  'outbox-done', 'outbox-refused', 'outbox-retried', 'outbox-voided', 'tls-certificate',
 ]; // prettier-ignore
 
 /** provd says something at least once a second; a silence of this long is an end. */
