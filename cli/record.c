@@ -3,77 +3,13 @@
  * The verifiable record: taken from the daemon, and verified without one. `records` is another family: the
  * state of the daemon's database.
  */
-#include <errno.h>
-
 #include "base/jcs.h"
 #include "base/util.h"
-#include "base/x509.h"
 #include "cli/provctl.h"
+#include "cli/public_keys.h"
 #include "db/verify.h"
 
-#define FILE_MAX_BYTES (256u * 1024 * 1024)
-#define KEYS_MAX       16
-
-/* --- files --- */
-
-static char *read_file(const char *path, size_t *ret_n, struct err *e)
-{
-	_cleanup_(fclosep) FILE *f = !strcmp(path, "-") ? fdopen(dup(0), "re") : fopen(path, "re");
-	struct strbuf b = {0};
-	char buf[65536];
-	size_t n;
-
-	if (!f) {
-		err_errno(e, ERR_IO, errno, "%s", path);
-		return NULL;
-	}
-	while ((n = fread(buf, 1, sizeof buf, f)) > 0 && b.len <= FILE_MAX_BYTES)
-		sb_add_n(&b, buf, n);
-	if (ferror(f) || b.len > FILE_MAX_BYTES) {
-		err_set(e, ERR_IO, "%s cannot be read, or has more than %u bytes", path,
-			FILE_MAX_BYTES);
-		sb_done(&b);
-		return NULL;
-	}
-	*ret_n = b.len;
-	return sb_take(&b);
-}
-
 /* --- verify --- */
-
-struct keys {
-	struct x509_key key[KEYS_MAX];
-	size_t n;
-};
-
-/* Every public key or certificate of the file. */
-static int read_keys(const char *path, struct keys *ret, struct err *e)
-{
-	static const char begin[] = "-----BEGIN ";
-	size_t n;
-	_cleanup_(freep) char *text = read_file(path, &n, e);
-	int r = text ? 0 : -(int)e->code;
-
-	for (char *p = text ? strstr(text, begin) : NULL; r == 0 && p;) {
-		char *next = strstr(p + 1, begin);
-		_cleanup_(freep) char *one = strndup(p, next ? (size_t)(next - p) : strlen(p));
-
-		if (ret->n == KEYS_MAX)
-			return err_set(e, ERR_INVALID, "%s has more than %d keys", path, KEYS_MAX);
-		r = x509_key_read(one, &ret->key[ret->n], e);
-		ret->n += r == 0;
-		p = next;
-	}
-	if (r == 0 && ret->n == 0)
-		r = err_set(e, ERR_INVALID, "%s holds no public key (PEM)", path);
-	return r < 0 ? err_prefix(e, "--key") : 0;
-}
-
-static void keys_done(struct keys *k)
-{
-	for (size_t i = 0; i < k->n; i++)
-		x509_key_done(&k->key[i]);
-}
 
 struct findings {
 	const struct ctl *c;
@@ -150,7 +86,7 @@ static int verify_it(const char *database, const char *path, const struct verify
 
 	if (database)
 		return verify_database(database, o, ret, e);
-	bytes = read_file(path, &n, e);
+	bytes = ctl_read_file(path, &n, e);
 	if (!bytes)
 		return -(int)e->code;
 	r = verify_file(bytes, n, o, ret, e);
@@ -173,14 +109,14 @@ static int verify_with(struct ctl *c, const char *database, const char *path, st
 {
 	struct findings f = {.c = c, .list = json_array()};
 	_cleanup_(freep) char *note = NULL;
-	struct keys k = {0};
+	struct public_keys k = {0};
 	struct verify_result result = {0};
 	struct err e = {0};
 	size_t n;
-	int r = keys ? read_keys(keys, &k, &e) : 0;
+	int r = keys ? public_keys_read(keys, &k, &e) : 0;
 
 	if (r == 0 && checkpoint) {
-		note = read_file(checkpoint, &n, &e);
+		note = ctl_read_file(checkpoint, &n, &e);
 		r = note ? 0 : -(int)e.code;
 	}
 	o->key = k.key;
@@ -192,7 +128,7 @@ static int verify_with(struct ctl *c, const char *database, const char *path, st
 		r = verify_it(database, path, o, &result, &e);
 	r = r < 0 ? ctl_fail(&e) : print_result(&f, o, &result);
 	json_decref(f.list);
-	keys_done(&k);
+	public_keys_done(&k);
 	return r;
 }
 

@@ -251,6 +251,7 @@ static int advance_all(struct db *tx, const struct lineage_accept *a, struct err
 {
 	_cleanup_(query_done) struct query q = {0};
 	struct pool_row row;
+	_cleanup_(freep) char *reason = xasprintf("restored backup: %s", a->reason);
 	int r = select_begin(&q, tx, e, &all_pools);
 
 	while (r == 0 && (r = select_next(&q, &row, e)) > 0) {
@@ -263,7 +264,7 @@ static int advance_all(struct db *tx, const struct lineage_accept *a, struct err
 				to = MAX(to, mark);
 		/* A pool that was extended after the backup: what it gave out is beyond its end. */
 		r = to > row.next
-			    ? pools_advance(tx, row.id, MIN(to, row.last + 1), a->reason, a->by, e)
+			    ? pools_advance(tx, row.id, MIN(to, row.last + 1), reason, a->by, e)
 			    : 0;
 	}
 	return r;

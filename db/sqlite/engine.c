@@ -435,6 +435,61 @@ static void watch(struct engine *g, int (*stop)(void *data), void *data)
 	page_sums_watch(of(g), stop, data);
 }
 
+/* --- a copy --- */
+
+static int copy_slices(sqlite3_backup *b, const struct engine_copy *how, struct err *e)
+{
+	int code;
+
+	do {
+		code = sqlite3_backup_step(b, how->pages ? how->pages : -1);
+		if (code == SQLITE_OK && how->between &&
+			how->between(how->data, sqlite3_backup_remaining(b),
+				sqlite3_backup_pagecount(b)))
+			return err_set(e, ERR_ABORTED, "the copy of the database was stopped");
+	} while (code == SQLITE_OK);
+	return 0;
+}
+
+static int copy_to(sqlite3 *from, sqlite3 *to, const struct engine_copy *how, struct err *e)
+{
+	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+	int r = b ? copy_slices(b, how, e) : error_of(to, "copy", e);
+	int code = b ? sqlite3_backup_finish(b) : SQLITE_OK;
+
+	if (r == 0 && code == SQLITE_IOERR_DATA)
+		r = err_set(e, ERR_RECORDS_DAMAGED,
+			"page %u of the database is not what was written to it (copy)",
+			page_sums_damaged(from));
+	else if (r == 0 && code != SQLITE_OK)
+		r = error_of(to, "copy", e);
+	return r;
+}
+
+/* A snapshot is held all the while: what is committed meanwhile does not begin the copy again
+ * (sqlite.org/backup.html). */
+static int copy(struct engine *g, const char *to, const struct engine_copy *how, struct err *e)
+{
+	sqlite3 *sql = NULL;
+	int64_t tables = 0;
+	int r = do_script(g, "BEGIN", e);
+
+	if (r < 0)
+		return r;
+	page_sums_follow(of(g));
+	r = one_int(g, "SELECT count(*) FROM sqlite_schema", &tables, e);
+	if (r == 0 && sqlite3_open_v2(to, &sql,
+			      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+				      SQLITE_OPEN_EXRESCODE,
+			      NULL) != SQLITE_OK)
+		r = error_of(sql, to, e);
+	if (r == 0)
+		r = copy_to(of(g), sql, how, e);
+	sqlite3_close(sql);
+	do_script(g, "ROLLBACK", NULL);
+	return r;
+}
+
 /* --- damage --- */
 
 /* 1 where it is not sound, with what sqlite says in ret. */
@@ -536,6 +591,7 @@ const struct engine_ops engine_sqlite = {
 	.size = size,
 	.set_quota = set_quota,
 	.tidy = tidy,
+	.copy = copy,
 	.watch = watch,
 	.check = check,
 	.tolerate = tolerate,
