@@ -76,6 +76,8 @@ enum err_class {
 		"Restore the last good backup: see 'The records are damaged' for the operator.")        \
 	X(RECORDS_HELD, "records-held", LINE,                                                           \
 		"A person decides how the line goes on: see `provctl records`.")                        \
+	X(ARCHIVED, "archived", LINE,                                                                   \
+		"The run is in an archive: `provctl record verify` and `recall --archive` read it.")    \
 	X(CLOCK, "clock", LINE,                                                                         \
 		"Set the clock or wait for the time service, then run the unit again.")                 \
 	X(UNIT_SUSPECT, "unit-suspect", LINE,                                                           \

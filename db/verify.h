@@ -25,6 +25,7 @@ struct verify_opts {
 struct verify_result {
 	char host[CHECKPOINT_HOST_SIZE]; /* "" not known */
 	int64_t records, findings;
+	int64_t archived; /* of the records of a database those that are in archives: their leaves alone are here */
 	int64_t checkpoints;
 	int64_t covered; /* records under the newest checkpoint whose signature is good; 0 none */
 	bool trusted;	 /* by a key that was given */
@@ -35,6 +36,10 @@ struct verify_result {
 /* -ERR_IO, -ERR_UNSUPPORTED (not provd's, of another version), -ERR_RECORDS_DAMAGED where nothing can be
  * read. */
 int verify_database(
+	const char *path, const struct verify_opts *o, struct verify_result *ret, struct err *e);
+/* An archive of a month, by its manifest or its file of records, which lie in one folder. Each record is looked
+ * at with its log, and all of them with the root of the checkpoint. -ERR_IO, -ERR_INVALID for what is none. */
+int verify_archive(
 	const char *path, const struct verify_opts *o, struct verify_result *ret, struct err *e);
 /* A checkpoint (*.txt), the record of a run, a range of records, or the records of a unit, as they were exported. -ERR_INVALID for
  * what is none of them, with the place where that is seen. */

@@ -7,6 +7,7 @@
  */
 #include "base/jcs.h"
 #include "base/util.h"
+#include "db/archives.h"
 #include "db/offline.h"
 #include "db/record_tree.h"
 #include "db/run_record.h"
@@ -30,8 +31,9 @@ struct check {
 	char *text, *next;	  /* of record n, and of the one after it; NULL: not there */
 	struct signed_size *list;
 	size_t count;
-	int64_t before; /* findings at the last checkpoint that was right */
-	int64_t right;	/* its size */
+	int64_t before;		/* findings at the last checkpoint that was right */
+	int64_t right;		/* its size */
+	struct archive archive; /* that which has, or had, the record that is looked at */
 };
 
 /* What is known of one record. */
@@ -65,7 +67,7 @@ static int load_text(struct check *c, int64_t n, char **ret, struct err *e)
 
 	if (r < 0)
 		*ret = NULL;
-	return r == -ERR_NOT_FOUND ? 0 : r;
+	return r == -ERR_NOT_FOUND || r == -ERR_ARCHIVED ? 0 : r;
 }
 
 static int find_run(struct check *c, struct one *r, struct err *e)
@@ -87,11 +89,26 @@ static int find_run(struct check *c, struct one *r, struct err *e)
 	return MIN(k, 0);
 }
 
+/* Whether the record is in an archive: its text and the rows of its steps are there. */
+static int find_archive(struct check *c, int64_t n, struct err *e)
+{
+	if (n <= c->archive.to || n > c->v.res->archived)
+		return 0;
+	return MIN(archives_find(c->d, n, &c->archive, e), 0);
+}
+
+static bool is_archived(const struct check *c, int64_t n)
+{
+	return n <= c->v.res->archived;
+}
+
 static int load_rows(struct check *c, struct one *r, struct err *e)
 {
 	struct record_place p = c->here;
 	int k;
 
+	if (is_archived(c, r->n))
+		return find_archive(c, r->n, e);
 	p.n = r->n;
 	if (r->recorded)
 		snprintf(p.epoch, sizeof p.epoch, "%s", verify_text(r->recorded, "epoch"));
@@ -286,12 +303,30 @@ static int judge_text(struct check *c, const struct one *r)
 	return 0;
 }
 
+/* Its leaf alone is here: its text is compared with that by verify_archive(). The record after the last one of
+ * an archive names its digest. */
+static void judge_archived(struct check *c, const struct one *r)
+{
+	if (!r->has_leaf)
+		verify_found(&c->v, "%s: its leaf in the tree (node %llu) is missing", r->who,
+			(unsigned long long)merkle_position(0, (uint64_t)r->n - 1));
+	if (!r->run[0])
+		verify_found(&c->v, "%s: the row of the run is missing; archive %s has its record",
+			r->who, c->archive.file);
+	if (r->n == c->archive.to)
+		snprintf(c->here.previous, sizeof c->here.previous, "%s", c->archive.last);
+}
+
 /* The leaf that the tree goes on with. */
 static int judge(struct check *c, struct one *r, struct merkle_hash *leaf, struct err *e)
 {
 	int k;
 
 	*leaf = r->leaf;
+	if (is_archived(c, r->n)) {
+		judge_archived(c, r);
+		return 0;
+	}
 	if (!c->text) {
 		verify_found(&c->v, "%s: the record is missing%s", r->who,
 			fits(r->rows, r) ? "; its rows are as they were recorded" : "");
@@ -630,9 +665,12 @@ static int check_records(struct check *c, int64_t records, struct err *e)
 
 static int check_all(struct check *c, struct err *e)
 {
+	struct archive newest;
 	int64_t records = 0;
 	int r = check_structure(c, e);
 
+	if (r == 0)
+		r = archives_newest(c->d, &newest, e);
 	if (r == 0)
 		r = record_here(c->d, &c->here, e);
 	if (r == 0)
@@ -644,6 +682,7 @@ static int check_all(struct check *c, struct err *e)
 	memcpy(c->here.previous, RECORD_FIRST_HASH, sizeof c->here.previous);
 	memcpy(c->v.res->host, c->here.host, sizeof c->v.res->host);
 	c->v.res->records = records;
+	c->v.res->archived = newest.to;
 	c->v.res->checkpoints = (int64_t)c->count;
 	if (c->v.o->host && strcmp(c->v.o->host, c->here.host) != 0)
 		verify_found(&c->v, "these records are of the host '%s', and '%s' was expected",
