@@ -61,10 +61,11 @@ static int print_result(
 	const struct findings *f, const struct verify_opts *o, const struct verify_result *r)
 {
 	if (f->c->json) {
-		json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:b, s:b, s:O}", "host", r->host,
-			"records", (json_int_t)r->records, "checkpoints",
-			(json_int_t)r->checkpoints, "covered", (json_int_t)r->covered, "trusted",
-			r->trusted, "enveloped", r->enveloped, "findings", f->list);
+		json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:O}", "host", r->host,
+			"records", (json_int_t)r->records, "archived", (json_int_t)r->archived,
+			"checkpoints", (json_int_t)r->checkpoints, "covered",
+			(json_int_t)r->covered, "trusted", r->trusted, "enveloped", r->enveloped,
+			"findings", f->list);
 
 		print_json(all);
 		json_decref(all);
@@ -72,6 +73,9 @@ static int print_result(
 	}
 	printf("host        %s\nrecords     %lld\ncheckpoints %lld\n", r->host,
 		(long long)r->records, (long long)r->checkpoints);
+	if (r->archived > 0)
+		printf("archived    %lld of them: verify their archives too\n",
+			(long long)r->archived);
 	print_signature(o, r);
 	printf("found       %lld\n", (long long)r->findings);
 	return r->findings ? EXIT_FAILED : EXIT_PASSED;
@@ -86,6 +90,8 @@ static int verify_it(const char *database, const char *path, const struct verify
 
 	if (database)
 		return verify_database(database, o, ret, e);
+	if (strcmp(path, "-") != 0 && verify_is_archive(path))
+		return verify_archive(path, o, ret, e);
 	bytes = ctl_read_file(path, &n, e);
 	if (!bytes)
 		return -(int)e->code;
@@ -145,7 +151,7 @@ static int record_verify(struct ctl *c, int argc, char **argv)
 
 	if (n < 0 || (n == 1) == (database != NULL))
 		return ctl_usage(
-			"record verify FILE|--database PATH [--key FILE] [--checkpoint FILE] [--host ID] [--from N] [--to N]");
+			"record verify FILE|ARCHIVE|--database PATH [--key FILE] [--checkpoint FILE] [--host ID] [--from N] [--to N]");
 	if (!number_of(from, &o.from) || !number_of(to, &o.to) || (!database && (from || to)))
 		return ctl_usage("--from and --to are numbers of records, from 1, of a --database");
 	o.host = host;
@@ -244,7 +250,7 @@ static int unit_conformance(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_record[] = {
-	{"record verify", "FILE|--database PATH [--key FILE] ...",
+	{"record verify", "FILE|ARCHIVE|--database PATH [--key FILE]",
 		"Whether records are what was recorded, without a daemon", record_verify},
 	{"record export", "SERIAL|--run ID|--from N --to N [--file F]",
 		"Records of a unit, of a run or a range, with their proofs", record_export},

@@ -121,14 +121,18 @@ static int write_line(
 	return r < 0 ? r : gzip_add(w, "\n", 1, e);
 }
 
-static int write_lines(struct db *d, struct gzip_writer *w, struct archive *a, struct err *e)
+static int write_lines(struct db *d, struct gzip_writer *w, const struct cancel *stop,
+	struct archive *a, struct err *e)
 {
+	const struct iotime it = {NO_DEADLINE, stop};
 	int r = 0;
 
 	for (int64_t n = a->from; r == 0 && n <= a->to; n++) {
 		_cleanup_(freep) char *record = NULL;
 
-		r = run_records_text(d, n, &record, e);
+		r = iotime_check(&it, e);
+		if (r == 0)
+			r = run_records_text(d, n, &record, e);
 		if (r == 0)
 			r = write_line(d, n, record, w, e);
 		if (r == 0)
@@ -137,7 +141,8 @@ static int write_lines(struct db *d, struct gzip_writer *w, struct archive *a, s
 	return r < 0 ? r : gzip_end(w, e);
 }
 
-static int write_records(struct db *d, const char *path, struct archive *a, struct err *e)
+static int write_records(
+	struct db *d, const char *path, const struct cancel *stop, struct archive *a, struct err *e)
 {
 	_cleanup_(gzip_writer_freep) struct gzip_writer *w = NULL;
 	struct outfile f = {.fd = -1};
@@ -146,7 +151,7 @@ static int write_records(struct db *d, const char *path, struct archive *a, stru
 	if (r == 0)
 		r = gzip_writer_new(outfile_add, &f, &w, e);
 	if (r == 0)
-		r = write_lines(d, w, a, e);
+		r = write_lines(d, w, stop, a, e);
 	if (r == 0)
 		r = outfile_end(&f, a->sha256, e);
 	if (r == 0)
@@ -225,8 +230,8 @@ static int write_manifest(struct db *d, const char *path, const struct seal *sea
 	return r < 0 ? r : write_text(path, text, e);
 }
 
-int archive_write(
-	struct db *d, const char *dir, const struct seal *seal, struct archive *a, struct err *e)
+int archive_write(struct db *d, const char *dir, const struct seal *seal, const struct cancel *stop,
+	struct archive *a, struct err *e)
 {
 	_cleanup_(freep) char *path = NULL;
 	_cleanup_(freep) char *manifest = NULL;
@@ -240,7 +245,7 @@ int archive_write(
 	path = xasprintf("%s/%s", dir, a->file);
 	manifest = xasprintf(
 		"%.*s" ARCHIVE_MANIFEST, (int)(strlen(path) - strlen(ARCHIVE_SUFFIX)), path);
-	r = write_records(d, path, a, e);
+	r = write_records(d, path, stop, a, e);
 	if (r == 0)
 		r = write_manifest(d, manifest, seal, a, e);
 	return r < 0 ? err_prefix(e, "archive of %s", a->month) : 0;

@@ -95,6 +95,12 @@ struct engine_ops {
 	/* While nothing waits: what is in the log goes into the database. Readers are never waited
 	 * for. */
 	void (*tidy)(struct engine *g);
+	/* Gives at most so many pages that are free back to the file system, in a transaction of the writer; 0
+	 * none. *ret_free: bytes of those that are left. Where the database was made by a provd before
+	 * archives none is given back, and all are used again. */
+	int (*shrink)(struct engine *g, int pages, int64_t *ret_free, struct err *e);
+	/* Writes the whole file again, without free pages. Nobody else has it open. */
+	int (*rebuild)(struct engine *g, struct err *e);
 	/* The whole database as one commit left it, into a file that is not there yet; on disk when it
 	 * returns. The line goes on meanwhile. Of one that is opened to read; damaged pages end it. */
 	int (*copy)(struct engine *g, const char *to, const struct engine_copy *how, struct err *e);

@@ -10,14 +10,16 @@
 
 #include "base/checkpoint.h"
 #include "base/err.h"
+#include "base/iotime.h"
 
 struct verify_opts {
 	/* Who may have signed; none: a database is compared with the keys that are in it. */
 	const struct x509_key *key;
 	size_t keys;
-	const char *host;	/* whose records they must be; NULL: anybody's */
-	const char *checkpoint; /* a note that was kept elsewhere; NULL: none */
-	int64_t from, to;	/* of a database: whose rows are compared; 0: all */
+	const char *host;	   /* whose records they must be; NULL: anybody's */
+	const char *checkpoint;	   /* a note that was kept elsewhere; NULL: none */
+	int64_t from, to;	   /* of a database: whose rows are compared; 0: all */
+	const struct cancel *stop; /* of an archive: ends it with the reason; NULL: nobody does */
 	void (*found)(void *data, const char *sentence);
 	void *data;
 };
@@ -37,6 +39,8 @@ struct verify_result {
  * read. */
 int verify_database(
 	const char *path, const struct verify_opts *o, struct verify_result *ret, struct err *e);
+/* Whether it is one of the two files of an archive. */
+bool verify_is_archive(const char *path);
 /* An archive of a month, by its manifest or its file of records, which lie in one folder. Each record is looked
  * at with its log, and all of them with the root of the checkpoint. -ERR_IO, -ERR_INVALID for what is none. */
 int verify_archive(

@@ -67,7 +67,6 @@ static void check_signature(struct check *c)
 {
 	struct err e = {0};
 
-	c->v.res->envelope = true;
 	if (c->v.o->keys == 0)
 		return;
 	c->v.res->enveloped = manifest_verify(&c->m, c->v.o->key, c->v.o->keys, &e) == 0;
@@ -213,9 +212,12 @@ static int next_leaf(void *data, struct merkle_hash *ret, struct err *e)
 {
 	struct check *c = data;
 	const char *text = NULL;
+	const struct iotime it = {NO_DEADLINE, c->v.o->stop};
 	size_t n;
-	int r = gzip_line(c->lines, &text, &n, e);
+	int r = iotime_check(&it, e);
 
+	if (r == 0)
+		r = gzip_line(c->lines, &text, &n, e);
 	if (r == 0)
 		r = err_set(e, ERR_INVALID,
 			"the archive ends before record %lld, and record %lld is its last",
@@ -284,6 +286,19 @@ static int check_all(struct check *c, const char *dir, struct err *e)
 	}
 	/* Without its file there is nothing to look at. */
 	return strstr(damage.msg, "is missing") ? 0 : check_records(c, dir, e);
+}
+
+bool verify_is_archive(const char *path)
+{
+	const size_t n = strlen(path), suffix = strlen(ARCHIVE_SUFFIX);
+	struct manifest m;
+	bool yes;
+
+	if (n > suffix && !strcmp(path + n - suffix, ARCHIVE_SUFFIX))
+		return true;
+	yes = manifest_load(path, ARCHIVE_TYPE, &m, NULL) == 0;
+	manifest_done(&m);
+	return yes;
 }
 
 /* Of either of its two files. */

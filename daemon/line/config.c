@@ -42,6 +42,7 @@ struct config *config_unref(struct config *c)
 	free(c->file);
 	keyd_config_done(&c->keys);
 	form_done(records_rows, &c->records);
+	form_done(archive_rows, &c->archive);
 	free(c->printer);
 	free(c->secret);
 	free(c->station);
@@ -231,6 +232,8 @@ const struct form_row config_rows[] = {
 		.doc = "NAME: a mapping of key and pin. Tokens in which keys of units are made (key.generate, in: token)."},
 	{"records", FORM_OWN, .read = config_read_records, .rows = records_rows,
 		.doc = "When the records of runs get a checkpoint, who signs it, and who is told."},
+	{"archive", FORM_OWN, .read = config_read_archive, .rows = archive_rows,
+		.doc = "Closed months of runs leave the database for files that anybody can verify (provctl record verify). Without it everything stays."},
 	{"services", FORM_OWN, .read = config_read_services, .each = service_rows,
 		.doc = "NAME: a mapping of url, ca, cert, key, token and timeout. What http.request and cloud.* may ask: a recipe names a service and a path below it, never an address."},
 	{"printers", FORM_OWN, .read = config_read_printers, .each = printer_rows,

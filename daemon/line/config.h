@@ -85,6 +85,13 @@ struct records_config {
 	char *service, *path; /* name in `services`, and the path below it; NULL: nobody is told */
 };
 
+/* Which months of runs leave the database (daemon/line/archiver.h). */
+struct archive_config {
+	char *dir;	     /* NULL: none */
+	int64_t keep_months; /* closed ones that stay */
+	uint64_t keep_bytes; /* the database may use; 0: any number */
+};
+
 /* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
@@ -141,6 +148,7 @@ struct config {
 	struct printer_config *printer;
 	size_t printers;
 	struct records_config records;
+	struct archive_config archive;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -148,10 +156,10 @@ struct config {
 	size_t stations;
 };
 
-/* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of `records` (base/form.h): the
+/* The rows of provd.yaml, of a station, of a port, of a service, of a printer, of `records` and `archive` (base/form.h): the
  * manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[];
+	printer_rows[], records_rows[], archive_rows[];
 /* The JSON Schema of provd.yaml, and of a file of stations.d; new references. */
 json_t *config_schema(void);
 json_t *config_stations_schema(void);

@@ -65,13 +65,15 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	struct lists *l = xcalloc(1, sizeof *l);
 	size_t n = 0;
 
-	l->hidden = xcalloc(c->secrets + c->services + 4 +
+	l->hidden = xcalloc(c->secrets + c->services + 5 +
 				    2 * (2 * c->keys.issuers + c->keys.masters + c->keys.signers +
 						c->keys.stores),
 		sizeof *l->hidden);
 	l->hidden[n++] = xstrdup(c->state_dir);
 	if (c->marks_file)
 		l->hidden[n++] = xstrdup(c->marks_file);
+	if (c->archive.dir)
+		l->hidden[n++] = xstrdup(c->archive.dir);
 	if (credentials)
 		l->hidden[n++] = xstrdup(credentials);
 	for (size_t i = 0; i < c->secrets; i++)

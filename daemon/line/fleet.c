@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/archiver.h"
 #include "daemon/line/fleet.h"
 
 #include "base/iotime.h"
@@ -39,9 +40,10 @@ struct fleet {
 	struct store *store;
 	struct confine *confine;
 	struct outputs_sweep *sweep;
-	struct outbox *outbox;	/* NULL: not started */
-	struct notary *notary;	/* the same */
-	uint64_t views_version; /* atomic */
+	struct outbox *outbox;	   /* NULL: not started */
+	struct notary *notary;	   /* the same */
+	struct archiver *archiver; /* the same */
+	uint64_t views_version;	   /* atomic */
 	bool stopping;
 };
 
@@ -306,6 +308,8 @@ int fleet_start(struct fleet *f, struct err *e)
 	r = outbox_start(&f->services, fleet_db_path(f), &f->outbox, e);
 	if (r == 0)
 		r = notary_start(&f->services, fleet_db_path(f), &f->notary, e);
+	if (r == 0)
+		r = archiver_start(&f->services, fleet_db_path(f), &f->archiver, e);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
 	return r;
@@ -397,6 +401,7 @@ struct fleet *fleet_free(struct fleet *f)
 		station_free(f->station[i]);
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
+	archiver_free(f->archiver);
 	outbox_free(f->outbox);
 	notary_free(f->notary);
 	readers_free(f->readers);

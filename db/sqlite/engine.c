@@ -33,7 +33,9 @@ struct connection {
 	sqlite3 *sql;
 };
 
-static const char WRITER_SETUP[] = "PRAGMA journal_mode = WAL;"
+/* auto_vacuum is for a file that is made now, and comes before anything is in it. */
+static const char WRITER_SETUP[] = "PRAGMA auto_vacuum = INCREMENTAL;"
+				   "PRAGMA journal_mode = WAL;"
 				   "PRAGMA synchronous = FULL;"
 				   "PRAGMA foreign_keys = ON;"
 				   "PRAGMA trusted_schema = OFF;"
@@ -404,6 +406,30 @@ static int size(struct engine *g, int64_t *ret_bytes, struct err *e)
 	return r;
 }
 
+static int shrink(struct engine *g, int pages, int64_t *ret_free, struct err *e)
+{
+	char sql[64];
+	int64_t page = 0;
+	int64_t count = 0;
+	int r = 0;
+
+	snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)", pages);
+	if (pages > 0)
+		r = do_script(g, sql, e);
+	if (r == 0)
+		r = one_int(g, "PRAGMA page_size", &page, e);
+	if (r == 0)
+		r = one_int(g, "PRAGMA freelist_count", &count, e);
+	if (r == 0)
+		*ret_free = page * count;
+	return r;
+}
+
+static int rebuild(struct engine *g, struct err *e)
+{
+	return do_script(g, "PRAGMA auto_vacuum = INCREMENTAL; VACUUM;", e);
+}
+
 static int set_quota(struct engine *g, int64_t bytes, struct err *e)
 {
 	char sql[64];
@@ -591,6 +617,8 @@ const struct engine_ops engine_sqlite = {
 	.size = size,
 	.set_quota = set_quota,
 	.tidy = tidy,
+	.shrink = shrink,
+	.rebuild = rebuild,
 	.copy = copy,
 	.watch = watch,
 	.check = check,

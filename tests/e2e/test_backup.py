@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backup of a line that works, and its way back: three units are made after it, and none of their serial numbers is given out
 again. A backup that is killed or finds no room is not there; one that is damaged restores nothing. The commands are those of
-docs/operator.md.
+docs/operator.md. And months that become archives: wherever provd is killed meanwhile, each run is in the database or in a file
+that is whole.
 
     test_backup.py [BUILD]
 """
+import datetime
 import json
 import os
 import resource
@@ -163,6 +165,93 @@ class Backup(unittest.TestCase):
         finally:
             self.line.start()
         self.assertEqual(self.line.api.request('GET', '/readyz', raw=True).status, 200)
+
+
+class Archive(unittest.TestCase):
+    def setUp(self):
+        self.line = line.Line(stations=0, boards=0)
+        self.addCleanup(self.line.close)
+        self.line.start()
+        self.assertEqual(self.line.provd.term(), 0)
+        self.database = os.path.join(self.line.home, 'state', 'provd.db')
+        subprocess.run([os.path.join(line.build_dir(), 'tests/bench/bench_units'), self.database, '300', '120', '7'], check=True)
+        self.folder = os.path.join(self.line.home, 'archive')
+        self.line.config('archive: {dir: %s, keep_months: 1}\n' % self.folder)
+
+    def files(self):
+        return sorted(os.path.join(self.folder, a['file']) for a in self.line.api.get('/records/archives')['items'])
+
+    def is_done(self):
+        """Nothing of before the month before this one is left, and all rows are gone that an archive has."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        before = (now.replace(day=1) - datetime.timedelta(days=1)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        with self.line.provd.db() as d:
+            left = d.execute('SELECT count(*) FROM runs WHERE ended_at < ? AND chain > coalesce((SELECT max(to_n) FROM archives), 0)',
+                             (before.timestamp() * 1000,)).fetchone()[0]
+            rows = d.execute('SELECT coalesce(sum(to_n - cleared), 0) FROM archives').fetchone()[0]
+        return left == 0 and rows == 0
+
+    def nothing_is_lost(self):
+        """Each run that no archive has is whole in the database, and each archive is."""
+        self.assertEqual(self.line.found_in_records(), [])
+        with self.line.provd.db() as d:
+            end = d.execute('SELECT coalesce(max(to_n), 0) FROM archives').fetchone()[0]
+            here = d.execute('SELECT count(*) FROM run_records r JOIN runs u ON u.chain = r.n WHERE n > ? AND EXISTS'
+                             ' (SELECT 1 FROM steps s WHERE s.run_id = u.id)', (end,)).fetchone()[0]
+            names = [r['file'] for r in d.execute('SELECT file FROM archives')]
+        self.assertEqual(end + here, 300)
+        for name in names:
+            p = self.line.provctl('record', 'verify', os.path.join(self.folder, name))
+            self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+
+    def test_a_kill_loses_nothing_and_the_next_start_goes_on(self):
+        wait_s = 1.02
+        for _ in range(4):
+            self.line.provd.start()
+            try:
+                self.line.provd.process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                pass
+            self.line.provd.kill()
+            self.nothing_is_lost()
+            wait_s += 0.03
+        self.line.start()
+        line.wait_for('the months are in archives', self.is_done)
+        self.nothing_is_lost()
+        key = os.path.join(self.line.home, 'records.pem')
+        line.write(key, self.line.api.get('/records')['public_key'])
+        for path in self.files():
+            p = self.line.provctl('record', 'verify', path, '--key', key)
+            self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        self.assertEqual(self.line.api.request('GET', '/readyz', raw=True).status, 200)
+        self.is_answered()
+        self.assertEqual(self.line.provd.term(), 0)
+        before = os.path.getsize(self.database)
+        p = self.line.provctl('records', 'compact', '--state-dir', os.path.dirname(self.database))
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertLessEqual(os.path.getsize(self.database), before)
+        self.assertEqual(self.line.found_in_records(), [])
+
+    def is_answered(self):
+        """A run that is in an archive is listed, named with its file, and found by a recall in either place."""
+        api = self.line.api
+        runs = api.all('/runs')
+        self.assertEqual(len(runs), 300)
+        first = min(runs, key=lambda r: r['ended_at'])
+        for what in ('', '/steps', '/log', '/report', '/measurements', '/files', '/record'):
+            a = api.request('GET', '/runs/%s%s' % (first['id'], what))
+            self.assertEqual((a.status, a.json['code']), (410, 'archived'), what)
+            self.assertIn(os.path.basename(self.files()[0]), a.json['detail'])
+        self.assertEqual(api.request('GET', '/runs/%s/steps' % max(runs, key=lambda r: r['ended_at'])['id']).status, 200)
+        tool = 'openocd 0.11.0'
+        here = {r['run'] for r in api.all('/recall?tool=' + tool.replace(' ', '%20'))}
+        p = self.line.provctl('--json', 'recall', '--archive', self.folder, '--tool', tool)
+        there = {json.loads(row)['run'] for row in p.stdout.splitlines()}
+        last = max(a['to'] for a in api.get('/records/archives')['items'])
+        with self.line.provd.db() as d:
+            archived = {r['id'] for r in d.execute('SELECT id FROM runs WHERE chain <= ?', (last,))}
+        self.assertEqual(there, here & archived)
+        self.assertGreater(len(there), 10)
 
 
 if __name__ == '__main__':
