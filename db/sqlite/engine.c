@@ -33,15 +33,15 @@ struct connection {
 	sqlite3 *sql;
 };
 
-/* auto_vacuum is for a file that is made now, and comes before anything is in it. */
-static const char WRITER_SETUP[] = "PRAGMA auto_vacuum = INCREMENTAL;"
-				   "PRAGMA journal_mode = WAL;"
+static const char WRITER_SETUP[] = "PRAGMA journal_mode = WAL;"
 				   "PRAGMA synchronous = FULL;"
 				   "PRAGMA foreign_keys = ON;"
 				   "PRAGMA trusted_schema = OFF;"
 				   "PRAGMA temp_store = MEMORY;"
 				   "PRAGMA journal_size_limit = 67108864;"
 				   "PRAGMA wal_autocheckpoint = 4000;";
+/* For a file that is made now, before anything is in it: free pages can be given back while the line runs. */
+static const char FIRST_SETUP[] = "PRAGMA auto_vacuum = INCREMENTAL;";
 static const char READER_SETUP[] = "PRAGMA query_only = ON;"
 				   "PRAGMA trusted_schema = OFF;"
 				   "PRAGMA temp_store = MEMORY;";
@@ -108,8 +108,9 @@ static int error_of(sqlite3 *sql, const char *what, struct err *e)
 
 /* Made before sqlite sees it, so that no moment shows it to others; -wal and -shm inherit the
  * mode. */
-static int make_file(const char *path, struct err *e)
+static int make_file(const char *path, bool *ret_empty, struct err *e)
 {
+	struct stat st;
 	_cleanup_(freep) char *copy = xstrdup(path);
 	const char *dir = dirname(copy);
 
@@ -118,8 +119,9 @@ static int make_file(const char *path, struct err *e)
 
 	_cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, ERR_IO, errno, "open %s", path);
+	*ret_empty = st.st_size == 0;
 	return 0;
 }
 
@@ -191,11 +193,14 @@ static int connect_in(const char *path, enum engine_mode mode, struct engine **r
 static int do_open(const char *path, enum engine_mode mode, struct engine **ret, struct err *e)
 {
 	bool write = mode == ENGINE_WRITE;
+	bool empty = false;
 	struct engine *g = NULL;
-	int r = write && strcmp(path, ":memory:") != 0 ? make_file(path, e) : 0;
+	int r = write && strcmp(path, ":memory:") != 0 ? make_file(path, &empty, e) : 0;
 
 	if (r == 0)
 		r = connect_in(path, mode, &g, e);
+	if (r == 0 && empty)
+		r = do_script(g, FIRST_SETUP, e);
 	if (r == 0)
 		r = do_script(g, write ? WRITER_SETUP : READER_SETUP, e);
 	if (r < 0) {

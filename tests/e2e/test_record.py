@@ -641,7 +641,8 @@ class Life(unittest.TestCase):
         s.make(4)
         self.assertEqual(s.provd.term(), 0)
         with sqlite3.connect(s.database) as d:
-            d.executescript('DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints; PRAGMA user_version = 16;')
+            d.executescript('DROP TRIGGER run_log_remains; DROP TABLE archives; DROP TABLE run_records; DROP TABLE record_nodes;'
+                            'DROP TABLE checkpoints; PRAGMA user_version = 16;')
         s.forget_page_sums()
         s.start()
         line.wait_for('all runs have a record', lambda: s.api.request('GET', '/records/range?from=4').status == 200)

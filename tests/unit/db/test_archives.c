@@ -14,6 +14,7 @@
 #include "base/tree.h"
 #include "db/archive_write.h"
 #include "db/checkpoints.h"
+#include "db/compact.h"
 #include "db/integrity.h"
 #include "db/run_record.h"
 #include "db/units.h"
@@ -317,6 +318,79 @@ START_TEST(nothing_else_can_be_deleted)
 }
 END_TEST
 
+static int64_t shrink_all(void)
+{
+	int64_t left = INT64_MAX, before;
+
+	do {
+		before = left;
+		TX(db_shrink(fx.db, 2, &left, &fx.e));
+	} while (left > 0 && left < before);
+	return left;
+}
+
+/* More than a page or two, so that some are free afterwards. */
+static void grow(void)
+{
+	_cleanup_(freep) char *text = xcalloc(1, 20001);
+
+	memset(text, 'x', 20000);
+	for (int i = 1; i <= 5; i++) {
+		char id[16];
+
+		snprintf(id, sizeof id, "r%d", i);
+		TX(runs_log(fx.db, id, 3, 1660, '<', text, &fx.e));
+	}
+}
+
+START_TEST(room_is_given_back_a_few_pages_at_a_time)
+{
+	struct archive a;
+	int64_t pages;
+
+	ck_assert_int_eq(count("PRAGMA auto_vacuum"), 2);
+	grow();
+	a = due(MARCH, 0);
+	TX(archives_add(fx.db,
+		&(struct archive){.from = a.from,
+			.to = a.to,
+			.month = "2026-01",
+			.file = "f",
+			.sha256 = RECORD_FIRST_HASH,
+			.last = RECORD_FIRST_HASH},
+		&fx.e));
+	pages = count("PRAGMA page_count");
+	clear_all();
+	ck_assert_int_gt(count("PRAGMA freelist_count"), 20);
+	ck_assert_int_eq(shrink_all(), 0);
+	ck_assert_int_lt(count("PRAGMA page_count"), pages - 20);
+	fixture_reopen();
+	ck_assert_int_eq((int)db_damaged_page(fx.db), 0);
+	ck_assert_int_eq(count("SELECT count(*) FROM steps"), 7);
+}
+END_TEST
+
+/* A file that was made by a provd before archives uses its room again, until it is compacted. */
+START_TEST(a_file_of_before_is_compacted_once)
+{
+	_cleanup_(freep) char *lock = xasprintf("%s/lock", fx.dir);
+	int64_t before, after;
+
+	OK(db_script(fx.db, "PRAGMA auto_vacuum = NONE; VACUUM;", &fx.e));
+	grow();
+	OK(db_script(fx.db, "DROP TRIGGER run_log_remains; DELETE FROM run_log", &fx.e));
+	ck_assert_int_gt(shrink_all(), 20 * 4096);
+	fx.db = db_free(fx.db);
+	OK(compact_database(fx.dir, &before, &after, &fx.e));
+	unlink(lock);
+	ck_assert_int_lt(after, before - 20 * 4096);
+	OK(db_open(fx.path, &fx.db, &fx.e));
+	ck_assert_int_eq(count("PRAGMA auto_vacuum"), 2);
+	ck_assert_int_eq(count("PRAGMA freelist_count"), 0);
+	ck_assert_int_eq((int)db_damaged_page(fx.db), 0);
+}
+END_TEST
+
 /* --- files that were changed --- */
 
 static size_t read_lines(const struct archive *a, char *ret[16])
@@ -443,6 +517,8 @@ static Suite *suite(void)
 	tcase_add_test(t, an_archive_is_read_back_and_placed_in_the_tree);
 	tcase_add_test(t, the_database_is_whole_at_every_step_of_it);
 	tcase_add_test(t, records_go_on_after_all_of_them_were_archived);
+	tcase_add_test(t, room_is_given_back_a_few_pages_at_a_time);
+	tcase_add_test(t, a_file_of_before_is_compacted_once);
 	tcase_add_loop_test(t, nothing_else_can_be_deleted, 0, (int)ARRAY_LEN(forbidden));
 	tcase_add_loop_test(t, a_changed_line_is_named, 0, (int)ARRAY_LEN(changes));
 	tcase_add_test(t, a_byte_that_changed_is_always_found);
