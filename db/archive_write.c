@@ -230,18 +230,33 @@ static int write_manifest(struct db *d, const char *path, const struct seal *sea
 	return r < 0 ? r : write_text(path, text, e);
 }
 
+/* The digest of the last record is part of the name: it is of all records before it too, so that a restored backup
+ * that goes on otherwise writes no file of another history again. */
+static int name_file(struct db *d, struct archive *a, struct err *e)
+{
+	_cleanup_(freep) char *text = NULL;
+	struct record_place here;
+	char hex[SHA256_HEX];
+	int r = record_here(d, &here, e);
+
+	if (r == 0)
+		r = run_records_text(d, a->to, &text, e);
+	if (r == 0)
+		snprintf(a->file, sizeof a->file, "%s-%s-%lld-%lld-%.8s" ARCHIVE_SUFFIX,
+			here.host[0] ? here.host : "host", a->month, (long long)a->from,
+			(long long)a->to, sha256_hex_of(text, strlen(text), hex));
+	return r;
+}
+
 int archive_write(struct db *d, const char *dir, const struct seal *seal, const struct cancel *stop,
 	struct archive *a, struct err *e)
 {
 	_cleanup_(freep) char *path = NULL;
 	_cleanup_(freep) char *manifest = NULL;
-	struct record_place here;
-	int r = record_here(d, &here, e);
+	int r = name_file(d, a, e);
 
 	if (r < 0)
 		return r;
-	snprintf(a->file, sizeof a->file, "%s-%s-%lld-%lld" ARCHIVE_SUFFIX,
-		here.host[0] ? here.host : "host", a->month, (long long)a->from, (long long)a->to);
 	path = xasprintf("%s/%s", dir, a->file);
 	manifest = xasprintf(
 		"%.*s" ARCHIVE_MANIFEST, (int)(strlen(path) - strlen(ARCHIVE_SUFFIX)), path);

@@ -28,7 +28,8 @@ struct archive_policy {
 /* What is to go next: the runs from the end of the newest archive to the end of their month. to: 0, nothing. A
  * run of which others are still to be told stays, with those after it. */
 int archive_due(struct db *d, const struct archive_policy *p, struct archive *ret, struct err *e);
-/* Between two runs it looks whether it is to end. Writes both files into the folder, in the place of those of an attempt before; file, bytes, sha256 and last of
+/* Between two runs it looks whether it is to end. Writes both files into the folder, in the place of those of an attempt before (none of another history
+ * has their names); file, bytes, sha256 and last of
  * `a` are filled in. seal: NULL leaves the manifest unsigned. */
 int archive_write(struct db *d, const char *dir, const struct seal *seal, const struct cancel *stop,
 	struct archive *a, struct err *e);

@@ -35,8 +35,25 @@ static int copy_bytes(int fd, struct outfile *f, struct err *e)
 	return r;
 }
 
+/* What root puts into the directory of provd's user is that user's. */
+static int give_to(int fd, const struct stat *owner, const char *path, struct err *e)
+{
+	return geteuid() == 0 && fchown(fd, owner->st_uid, owner->st_gid) < 0
+		       ? err_errno(e, ERR_IO, errno, "give %s to the owner of the state directory",
+				 path)
+		       : 0;
+}
+
+static int give_folder(const char *path, const struct stat *owner, struct err *e)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_errno(e, ERR_IO, errno, "%s", path) : give_to(fd, owner, path, e);
+}
+
 /* The bytes are compared once more while they are copied. */
-static int copy_one(const char *from, const char *to, const char *sha256, struct err *e)
+static int copy_one(const char *from, const char *to, const char *sha256, const struct stat *owner,
+	struct err *e)
 {
 	_cleanup_(closep) int fd = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct outfile f = {.fd = -1};
@@ -45,6 +62,8 @@ static int copy_one(const char *from, const char *to, const char *sha256, struct
 
 	if (r == 0 && fchmod(f.fd, 0600) < 0)
 		r = err_errno(e, ERR_IO, errno, "%s", to);
+	if (r == 0)
+		r = give_to(f.fd, owner, to, e);
 	if (r == 0)
 		r = copy_bytes(fd, &f, e);
 	if (r == 0)
@@ -66,16 +85,21 @@ static int copy_all(
 	const struct restore_opts *o, const char *part, const struct manifest *m, struct err *e)
 {
 	_cleanup_(freep) char *artifacts = below(part, "artifacts");
-	int r = 0;
+	struct stat owner;
+	int r = stat(o->state_dir, &owner) < 0 ? err_errno(e, ERR_IO, errno, "%s", o->state_dir)
+					       : 0;
 
 	tree_clear(part);
-	r = tree_make(artifacts, e);
+	if (r == 0)
+		r = tree_make(artifacts, e);
+	if (r == 0)
+		r = give_folder(artifacts, &owner, e);
 	for (size_t i = 0; r == 0 && i < m->files; i++) {
 		_cleanup_(freep) char *from = below(o->backup, m->file[i].name);
 		_cleanup_(freep) char *to = below(part, m->file[i].name);
 
 		if (is_restored(m->file[i].name))
-			r = copy_one(from, to, m->file[i].sha256, e);
+			r = copy_one(from, to, m->file[i].sha256, &owner, e);
 	}
 	return r;
 }
