@@ -74,8 +74,8 @@ static int print_result(
 	printf("host        %s\nrecords     %lld\ncheckpoints %lld\n", r->host,
 		(long long)r->records, (long long)r->checkpoints);
 	if (r->archived > 0)
-		printf("archived    %lld of them: verify their archives too\n",
-			(long long)r->archived);
+		printf("archived    %lld of them%s\n", (long long)r->archived,
+			o->archives ? "" : ": give --archives to have them compared too");
 	print_signature(o, r);
 	printf("found       %lld\n", (long long)r->findings);
 	return r->findings ? EXIT_FAILED : EXIT_PASSED;
@@ -140,20 +140,22 @@ static int verify_with(struct ctl *c, const char *database, const char *path, st
 
 static int record_verify(struct ctl *c, int argc, char **argv)
 {
+	struct verify_opts o = {0};
 	const char *database = NULL, *key = NULL, *checkpoint = NULL, *host = NULL, *from = NULL,
 		   *to = NULL;
 	const struct option_row rows[] = {{"database", &database, NULL}, {"key", &key, NULL},
 		{"checkpoint", &checkpoint, NULL}, {"host", &host, NULL}, {"from", &from, NULL},
-		{"to", &to, NULL}, {0}};
-	struct verify_opts o = {0};
+		{"to", &to, NULL}, {"archives", &o.archives, NULL}, {0}};
 	char *word = NULL;
 	int n = ctl_options(argc, argv, rows, &word, 1);
 
 	if (n < 0 || (n == 1) == (database != NULL))
 		return ctl_usage(
-			"record verify FILE|ARCHIVE|--database PATH [--key FILE] [--checkpoint FILE] [--host ID] [--from N] [--to N]");
-	if (!number_of(from, &o.from) || !number_of(to, &o.to) || (!database && (from || to)))
-		return ctl_usage("--from and --to are numbers of records, from 1, of a --database");
+			"record verify FILE|ARCHIVE|--database PATH [--key FILE] [--checkpoint FILE] [--host ID] [--from N] [--to N] [--archives DIR]");
+	if (!number_of(from, &o.from) || !number_of(to, &o.to) ||
+		(!database && (from || to || o.archives)))
+		return ctl_usage(
+			"--from and --to are numbers of records, from 1; they and --archives are of a --database");
 	o.host = host;
 	return verify_with(c, database, word, &o, key, checkpoint);
 }

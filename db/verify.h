@@ -16,9 +16,11 @@ struct verify_opts {
 	/* Who may have signed; none: a database is compared with the keys that are in it. */
 	const struct x509_key *key;
 	size_t keys;
-	const char *host;	   /* whose records they must be; NULL: anybody's */
-	const char *checkpoint;	   /* a note that was kept elsewhere; NULL: none */
-	int64_t from, to;	   /* of a database: whose rows are compared; 0: all */
+	const char *host;	/* whose records they must be; NULL: anybody's */
+	const char *checkpoint; /* a note that was kept elsewhere; NULL: none */
+	int64_t from, to;	/* of a database: whose rows are compared; 0: all */
+	const char *
+		archives; /* of a database: the folder of its archives, which are read too; NULL: not */
 	const struct cancel *stop; /* of an archive: ends it with the reason; NULL: nobody does */
 	void (*found)(void *data, const char *sentence);
 	void *data;
@@ -27,7 +29,7 @@ struct verify_opts {
 struct verify_result {
 	char host[CHECKPOINT_HOST_SIZE]; /* "" not known */
 	int64_t records, findings;
-	int64_t archived; /* of the records of a database those that are in archives: their leaves alone are here */
+	int64_t archived; /* of the records of a database those that are in archives: without these their leaves alone are looked at */
 	int64_t checkpoints;
 	int64_t covered; /* records under the newest checkpoint whose signature is good; 0 none */
 	bool trusted;	 /* by a key that was given */

@@ -5,6 +5,7 @@
  * node above the leaf and every checkpoint depends on it. Where one of them says something else than the
  * others, it is the one that was changed.
  */
+#include "base/gzip.h"
 #include "base/jcs.h"
 #include "base/util.h"
 #include "db/archives.h"
@@ -31,9 +32,11 @@ struct check {
 	char *text, *next;	  /* of record n, and of the one after it; NULL: not there */
 	struct signed_size *list;
 	size_t count;
-	int64_t before;		/* findings at the last checkpoint that was right */
-	int64_t right;		/* its size */
-	struct archive archive; /* that which has, or had, the record that is looked at */
+	int64_t before;		   /* findings at the last checkpoint that was right */
+	int64_t right;		   /* its size */
+	struct archive archive;	   /* that which has the record that is looked at */
+	struct archive reading;	   /* that whose lines are read, one ahead of it */
+	struct gzip_reader *lines; /* NULL: it is not there, or cannot be read on */
 };
 
 /* What is known of one record. */
@@ -60,6 +63,54 @@ static bool fits(const char *text, const struct one *r)
 
 /* --- one record --- */
 
+static void end_archive(struct check *c, const char *why)
+{
+	if (why)
+		verify_found(&c->v, "archive %s: %s", c->reading.file, why);
+	c->lines = gzip_close(c->lines);
+}
+
+/* The text out of the next line of the archive; NULL: it cannot be read, which is a finding. */
+static void read_archived(struct check *c, int64_t n, char **ret)
+{
+	struct err e = {0};
+	const char *line = NULL, *text;
+	size_t size;
+	int r = gzip_line(c->lines, &line, &size, &e);
+	json_t *o = r > 0 ? json_loads(line, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+	text = json_string_value(json_object_get(o, "record"));
+	if (text && json_integer_value(json_object_get(o, "n")) == n)
+		*ret = xstrdup(text);
+	else
+		end_archive(c,
+			r < 0 ? e.msg
+			      : "it ends early, or a line is not the record that was expected: verify it by itself");
+	json_decref(o);
+}
+
+/* Records are asked for one after another, from 1 on. */
+static int load_archived(struct check *c, int64_t n, char **ret, struct err *e)
+{
+	_cleanup_(freep) char *path = NULL;
+	struct err why = {0};
+	int r = 0;
+
+	*ret = NULL;
+	if (!c->v.o->archives)
+		return 0;
+	if (n > c->reading.to) {
+		end_archive(c, NULL);
+		r = archives_find(c->d, n, &c->reading, e);
+		path = xasprintf("%s/%s", c->v.o->archives, c->reading.file);
+		if (r > 0 && gzip_open(path, &c->lines, &why) < 0)
+			end_archive(c, why.msg);
+	}
+	if (r >= 0 && c->lines)
+		read_archived(c, n, ret);
+	return MIN(r, 0);
+}
+
 /* Damage within it is a finding, and not the end. */
 static int load_text(struct check *c, int64_t n, char **ret, struct err *e)
 {
@@ -67,7 +118,9 @@ static int load_text(struct check *c, int64_t n, char **ret, struct err *e)
 
 	if (r < 0)
 		*ret = NULL;
-	return r == -ERR_NOT_FOUND || r == -ERR_ARCHIVED ? 0 : r;
+	if (r == -ERR_ARCHIVED)
+		return load_archived(c, n, ret, e);
+	return r == -ERR_NOT_FOUND ? 0 : r;
 }
 
 static int find_run(struct check *c, struct one *r, struct err *e)
@@ -102,19 +155,33 @@ static bool is_archived(const struct check *c, int64_t n)
 	return n <= c->v.res->archived;
 }
 
+/* What an archive has of a run is taken from there: the rows are gone, or on their way. */
+static void take_archived(struct one *r)
+{
+	static const char *const gone[] = {"steps", "measurements", "log"};
+	json_t *report = json_object_get(r->row_object, "report");
+
+	for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+		json_object_set(r->row_object, gone[i], json_object_get(r->recorded, gone[i]));
+	json_object_set(
+		report, "steps", json_object_get(json_object_get(r->recorded, "report"), "steps"));
+}
+
 static int load_rows(struct check *c, struct one *r, struct err *e)
 {
 	struct record_place p = c->here;
-	int k;
+	int k = find_archive(c, r->n, e);
 
-	if (is_archived(c, r->n))
-		return find_archive(c, r->n, e);
+	if (k < 0 || (is_archived(c, r->n) && !c->text))
+		return k;
 	p.n = r->n;
 	if (r->recorded)
 		snprintf(p.epoch, sizeof p.epoch, "%s", verify_text(r->recorded, "epoch"));
 	if (!r->run[0])
 		return 0;
 	k = run_record_build(c->d, r->run, &p, NULL, &r->row_object, e);
+	if (k == 0 && is_archived(c, r->n))
+		take_archived(r);
 	if (k == 0)
 		k = jcs(r->row_object, &r->rows, e);
 	return k;
@@ -323,7 +390,7 @@ static int judge(struct check *c, struct one *r, struct merkle_hash *leaf, struc
 	int k;
 
 	*leaf = r->leaf;
-	if (is_archived(c, r->n)) {
+	if (is_archived(c, r->n) && !c->text) {
 		judge_archived(c, r);
 		return 0;
 	}
@@ -706,6 +773,7 @@ static void check_done(struct check *c)
 		free(c->list[i].public);
 	}
 	free(c->list);
+	gzip_close(c->lines);
 	free(c->text);
 	free(c->next);
 	if (c->d)

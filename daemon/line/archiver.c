@@ -17,7 +17,7 @@
 #include "db/verify.h"
 #include "db/writer.h"
 
-#define FIRST_LOOK_US US_PER_S
+#define FIRST_LOOK_US (500 * US_PER_MS)
 #define LOOK_EVERY_US (600 * US_PER_S)
 /* Of one transaction. */
 #define CLEAR_RUNS   10

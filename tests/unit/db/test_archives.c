@@ -12,6 +12,7 @@
 #include "base/outfile.h"
 #include "base/strbuf.h"
 #include "base/tree.h"
+#include "db/archive_recall.h"
 #include "db/archive_write.h"
 #include "db/checkpoints.h"
 #include "db/compact.h"
@@ -129,6 +130,16 @@ static const char *look(void)
 	return said.s ? said.s : "";
 }
 
+/* With the archives. */
+static const char *look_at_all(void)
+{
+	const struct verify_opts o = {.archives = dir, .found = found};
+
+	sb_clear(&said);
+	OK(verify_database(fx.path, &o, &result, &fx.e));
+	return said.s ? said.s : "";
+}
+
 static char *path_of(const struct archive *a)
 {
 	return xasprintf("%s/%s", dir, a->file);
@@ -183,6 +194,7 @@ static void assert_sound(void)
 	int64_t runs;
 
 	ck_assert_str_eq(look(), "");
+	ck_assert_str_eq(look_at_all(), "");
 	OK(integrity_chain(fx.db, NULL, &runs, text, &fx.e));
 	ck_assert_str_eq(text, "");
 	OK(integrity_tables(fx.db, NULL, text, &fx.e));
@@ -318,6 +330,78 @@ START_TEST(nothing_else_can_be_deleted)
 	if (strstr(forbidden[_i], "cleared = 0"))
 		TX(archives_clear(fx.db, 2, &left, &fx.e));
 	FAILS(ERR_CONFLICT, db_do(fx.db, &fx.e, forbidden[_i]));
+}
+END_TEST
+
+static const struct {
+	const char *sql, *says;
+} tampered[] = {
+	{"DROP TRIGGER runs_finished_stay; UPDATE runs SET outcome = 'passed' WHERE id = 'r3'",
+		"run r3 (record 3): report, outcome: \"failed\" was recorded, \"passed\" is there\n"},
+	{"DROP TRIGGER runs_finished_stay; UPDATE runs SET station = 'B1' WHERE id = 'r7'",
+		"run r7 (record 7): report, station: \"A1\" was recorded, \"B1\" is there\n"},
+	{"DROP TRIGGER record_nodes_stay; UPDATE record_nodes SET hash ="
+	 " (SELECT hash FROM record_nodes WHERE pos = 0) WHERE pos = 1",
+		"run r2 (record 2): its leaf in the tree (node 1) was changed or is missing\n"},
+};
+
+/* Where the archives are at hand, a row that stayed is compared as before. */
+START_TEST(a_changed_row_of_an_archived_run_is_named)
+{
+	struct archive a = write_month(MARCH);
+
+	TX(archives_add(fx.db, &a, &fx.e));
+	a = write_month(MARCH);
+	TX(archives_add(fx.db, &a, &fx.e));
+	clear_all();
+	assert_sound();
+	OK(db_script(fx.db, tampered[_i].sql, &fx.e));
+	ck_assert_msg(!strncmp(look_at_all(), tampered[_i].says, strlen(tampered[_i].says)), "%s",
+		said.s);
+}
+END_TEST
+
+START_TEST(an_archive_that_is_not_there_is_named)
+{
+	struct archive a = write_month(MARCH);
+	_cleanup_(freep) char *path = path_of(&a);
+
+	TX(archives_add(fx.db, &a, &fx.e));
+	clear_all();
+	unlink(path);
+	ck_assert_ptr_nonnull(strstr(look_at_all(), a.file));
+	ck_assert_int_eq(result.findings, 1);
+}
+END_TEST
+
+static void note_run(void *data, const json_t *run)
+{
+	sb_addf(&said, "%s ", json_string_value(json_object_get(run, "run")));
+}
+
+static const char *recalled(const struct archive_recall *f)
+{
+	sb_clear(&said);
+	OK(archive_recall(dir, f, note_run, NULL, &fx.e));
+	return said.s ? said.s : "";
+}
+
+START_TEST(a_recall_reads_every_archive_of_a_folder)
+{
+	struct archive a = write_month(MARCH);
+
+	FAILS(ERR_NOT_FOUND,
+		archive_recall(fx.dir, &(struct archive_recall){0}, note_run, NULL, &fx.e));
+	TX(archives_add(fx.db, &a, &fx.e));
+	a = write_month(MARCH);
+	ck_assert_str_eq(recalled(&(struct archive_recall){.recipe = "thermo", .version = 1}),
+		"r1 r2 r3 r4 r5 r6 r7 r8 r9 ");
+	ck_assert_str_eq(recalled(&(struct archive_recall){.outcome = "failed"}), "r3 r6 r9 ");
+	ck_assert_str_eq(recalled(&(struct archive_recall){
+				 .from_ms = JANUARY + 4 * DAY_MS, .to_ms = FEBRUARY + 7 * DAY_MS}),
+		"r4 r5 r6 ");
+	ck_assert_str_eq(recalled(&(struct archive_recall){.station = "B1"}), "");
+	ck_assert_str_eq(recalled(&(struct archive_recall){.tool = "VDD"}), "");
 }
 END_TEST
 
@@ -520,6 +604,10 @@ static Suite *suite(void)
 	tcase_add_test(t, an_archive_is_read_back_and_placed_in_the_tree);
 	tcase_add_test(t, the_database_is_whole_at_every_step_of_it);
 	tcase_add_test(t, records_go_on_after_all_of_them_were_archived);
+	tcase_add_loop_test(
+		t, a_changed_row_of_an_archived_run_is_named, 0, (int)ARRAY_LEN(tampered));
+	tcase_add_test(t, an_archive_that_is_not_there_is_named);
+	tcase_add_test(t, a_recall_reads_every_archive_of_a_folder);
 	tcase_add_test(t, room_is_given_back_a_few_pages_at_a_time);
 	tcase_add_test(t, a_file_of_before_is_compacted_once);
 	tcase_add_loop_test(t, nothing_else_can_be_deleted, 0, (int)ARRAY_LEN(forbidden));
