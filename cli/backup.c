@@ -361,7 +361,7 @@ static void print_restored(
 		o->backup);
 	puts(r->has_marks
 			? "start provd, look at 'provctl records show', then 'provctl records accept --reason TEXT'"
-			: "there are no high-water marks here: start provd, and name the next number of each pool in 'provctl records accept --pools'");
+			: "there is no provd.marks here: where provd.yaml names no other marks_file, name the next number of each pool in 'provctl records accept --pools'");
 }
 
 static int restore(struct ctl *c, int argc, char **argv)

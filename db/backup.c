@@ -507,6 +507,15 @@ static void check_facts(
 	json_decref(is);
 }
 
+/* Not every file system says it with the name. */
+static bool is_folder(const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static void check_strays(const char *dir, const char *below, const struct manifest *m,
 	const struct backup_ear *ear, struct backup_result *res)
 {
@@ -520,7 +529,7 @@ static void check_strays(const char *dir, const char *below, const struct manife
 		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, "..") ||
 			!strcmp(name, BACKUP_MANIFEST))
 			continue;
-		if (de->d_type == DT_DIR)
+		if (is_folder(dir, name))
 			check_strays(dir, name, m, ear, res);
 		else if (!manifest_find(m, name))
 			found(ear, res, "%s is not in the manifest: it was added", name);

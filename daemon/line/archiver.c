@@ -20,8 +20,8 @@
 #define FIRST_LOOK_US (500 * US_PER_MS)
 #define LOOK_EVERY_US (600 * US_PER_S)
 /* Of one transaction. */
-#define CLEAR_RUNS   10
-#define SHRINK_PAGES 64
+#define CLEAR_RUNS   4
+#define SHRINK_PAGES 32
 #define CHECK_WORDS  300
 
 struct archiver {
