@@ -17,6 +17,7 @@
 #include "db/checkpoints.h"
 #include "db/compact.h"
 #include "db/integrity.h"
+#include "db/record_export.h"
 #include "db/run_record.h"
 #include "db/units.h"
 #include "db/verify.h"
@@ -333,6 +334,31 @@ START_TEST(nothing_else_can_be_deleted)
 }
 END_TEST
 
+/* Of a unit of which a run is in an archive nothing is exported that leaves it out. */
+START_TEST(the_records_of_a_unit_say_where_they_are)
+{
+	struct archive a = write_month(MARCH);
+	char unit[DB_ID_SIZE];
+	json_t *o = NULL;
+
+	ck_assert_int_eq(db_text(fx.db, &fx.e, unit, sizeof unit,
+				 "SELECT unit_id FROM runs WHERE id = 'r1'"),
+		1);
+	OK(record_of_unit(fx.db, unit, &o, &fx.e));
+	json_decref(o);
+	TX(archives_add(fx.db, &a, &fx.e));
+	for (int i = 0; i < 2; i++) {
+		FAILS(ERR_ARCHIVED, record_of_unit(fx.db, unit, &o, &fx.e));
+		ck_assert_ptr_nonnull(strstr(fx.e.msg, a.file));
+		FAILS(ERR_ARCHIVED, record_of_run(fx.db, "r1", &o, &fx.e));
+		FAILS(ERR_ARCHIVED, record_range(fx.db, 4, 7, &o, &fx.e));
+		clear_all();
+	}
+	OK(record_of_run(fx.db, "r6", &o, &fx.e));
+	json_decref(o);
+}
+END_TEST
+
 static const struct {
 	const char *sql, *says;
 } tampered[] = {
@@ -604,6 +630,7 @@ static Suite *suite(void)
 	tcase_add_test(t, an_archive_is_read_back_and_placed_in_the_tree);
 	tcase_add_test(t, the_database_is_whole_at_every_step_of_it);
 	tcase_add_test(t, records_go_on_after_all_of_them_were_archived);
+	tcase_add_test(t, the_records_of_a_unit_say_where_they_are);
 	tcase_add_loop_test(
 		t, a_changed_row_of_an_archived_run_is_named, 0, (int)ARRAY_LEN(tampered));
 	tcase_add_test(t, an_archive_that_is_not_there_is_named);
