@@ -3,7 +3,7 @@
 
 #include "base/secret.h"
 #include "base/util.h"
-#include "daemon/line/state_lock.h"
+#include "base/state_lock.h"
 #include "db/audit.h"
 #include "db/tokens.h"
 

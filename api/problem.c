@@ -21,6 +21,7 @@ int problem_status(enum err_code c)
 		{ERR_SERIAL_CONFLICT, 409},
 		{ERR_BUSY, 409},
 		{ERR_GONE, 410},
+		{ERR_ARCHIVED, 410},
 		{ERR_PRECONDITION, 412},
 		{ERR_TOO_LARGE, 413},
 		{ERR_UNPROCESSABLE, 422},

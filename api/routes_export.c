@@ -7,6 +7,7 @@
 #include "api/route.h"
 #include "base/jcs.h"
 #include "base/util.h"
+#include "db/archives.h"
 #include "db/checkpoints.h"
 #include "db/record_export.h"
 
@@ -16,6 +17,17 @@ static int read_checkpoints(struct db *d, const struct call *c, const struct db_
 	struct db_list *ret, struct err *e)
 {
 	return checkpoints_list(d, page, ret, e);
+}
+
+static int read_archives(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	return archives_list(d, page, ret, e);
+}
+
+static int get_archives(struct call *c, struct err *e)
+{
+	return api_answer_page(c, read_archives, e);
 }
 
 static int get_checkpoints(struct call *c, struct err *e)
@@ -144,6 +156,8 @@ static const struct query_param query_range[] = {{"from", NULL}, {"to", NULL}, {
 
 const struct route routes_export[] = {
 	{HTTP_GET, "/api/v1/records/range", MAY_READ, ROUTE_NO_BODY, 0, get_range, query_range},
+	{HTTP_GET, "/api/v1/records/archives", MAY_READ, ROUTE_NO_BODY, 0, get_archives,
+		query_page},
 	{HTTP_GET, "/api/v1/records/checkpoints", MAY_READ, ROUTE_NO_BODY, 0, get_checkpoints,
 		query_page},
 	{HTTP_POST, "/api/v1/records/checkpoints", MAY_ORDER, 0, 0, post_checkpoint, NULL,

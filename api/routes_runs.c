@@ -5,6 +5,7 @@
 #include "api/route.h"
 #include "base/util.h"
 #include "daemon/line/outputs.h"
+#include "db/archives.h"
 #include "db/integrity.h"
 #include "db/journal.h"
 #include "db/measured.h"
@@ -52,6 +53,8 @@ static int check_run(struct db *d, const struct call *c, struct err *e)
 	int r = runs_get(d, id, &run, e);
 
 	json_decref(run);
+	if (r == 0)
+		r = archives_check_run(d, id, e);
 	return r < 0 ? r : integrity_run(d, id, e);
 }
 

@@ -78,6 +78,8 @@ enum err_class {
 		"A person decides how the line goes on: see `provctl records`.")                        \
 	X(INTERLOCK, "interlock", LINE,                                                                 \
 		"Do what the message asks for, or have a supervisor release the interlock.")            \
+	X(ARCHIVED, "archived", LINE,                                                                   \
+		"The run is in an archive: `provctl record verify` and `recall --archive` read it.")    \
 	X(CLOCK, "clock", LINE,                                                                         \
 		"Set the clock or wait for the time service, then run the unit again.")                 \
 	X(BACKLOG, "backlog", LINE,                                                                     \

@@ -245,3 +245,87 @@ bool merkle_consistent(uint64_t before, const struct merkle_hash *before_root, u
 		sn >>= 1;
 	return n > 0 && climb(fn, sn, path, n, before_root, root);
 }
+
+/* --- a range of leaves --- */
+
+struct range {
+	uint64_t from, to;
+};
+
+static bool is_outside(const struct range *g, uint64_t start, uint64_t n)
+{
+	return start >= g->to || start + n <= g->from;
+}
+
+static bool is_inside(const struct range *g, uint64_t start, uint64_t n)
+{
+	return start >= g->from && start + n <= g->to;
+}
+
+static int add_outside(const struct merkle_nodes *t, const struct range *g, uint64_t start,
+	uint64_t n, struct merkle_proof *p, struct err *e)
+{
+	uint64_t k;
+	int r;
+
+	if (is_inside(g, start, n))
+		return 0;
+	if (is_outside(g, start, n))
+		return root_of(t, start, n, &p->h[p->n++], e);
+	k = UINT64_C(1) << split_level(n);
+	r = add_outside(t, g, start, k, p, e);
+	return r < 0 ? r : add_outside(t, g, start + k, n - k, p, e);
+}
+
+int merkle_range(const struct merkle_nodes *t, uint64_t from, uint64_t to, uint64_t size,
+	struct merkle_proof *ret, struct err *e)
+{
+	const struct range g = {from, to};
+
+	ret->n = 0;
+	return add_outside(t, &g, 0, size, ret, e);
+}
+
+struct range_root {
+	struct range g;
+	const struct merkle_proof *outside;
+	size_t used;
+	merkle_next_fn *next;
+	void *data;
+};
+
+static int range_root(
+	struct range_root *x, uint64_t start, uint64_t n, struct merkle_hash *ret, struct err *e)
+{
+	struct merkle_hash left, right;
+	uint64_t k;
+	int r;
+
+	if (is_outside(&x->g, start, n)) {
+		if (x->used == x->outside->n)
+			return err_set(e, ERR_INVALID, "a hash of the rest of the tree is missing");
+		*ret = x->outside->h[x->used++];
+		return 0;
+	}
+	if (n == 1)
+		return x->next(x->data, ret, e);
+	k = UINT64_C(1) << split_level(n);
+	r = range_root(x, start, k, &left, e);
+	if (r == 0)
+		r = range_root(x, start + k, n - k, &right, e);
+	if (r == 0)
+		*ret = merkle_parent(&left, &right);
+	return r;
+}
+
+int merkle_range_root(uint64_t from, uint64_t to, uint64_t size, const struct merkle_proof *outside,
+	merkle_next_fn *next, void *data, struct merkle_hash *ret, struct err *e)
+{
+	struct range_root x = {{from, to}, outside, 0, next, data};
+	int r = range_root(&x, 0, size, ret, e);
+
+	return r == 0 && x.used != outside->n
+		       ? err_set(e, ERR_INVALID,
+				 "there are more hashes of the rest of the tree than it has")
+		       : r;
+}

@@ -73,9 +73,20 @@ int merkle_inclusion(const struct merkle_nodes *t, uint64_t index, uint64_t size
 int merkle_consistency(const struct merkle_nodes *t, uint64_t before, uint64_t size,
 	struct merkle_proof *ret, struct err *e);
 
+/* The subtrees of D[size] that have none of the leaves from `from` to before `to`, from left to right:
+ * with these leaves they make the root. from < to <= size. */
+int merkle_range(const struct merkle_nodes *t, uint64_t from, uint64_t to, uint64_t size,
+	struct merkle_proof *ret, struct err *e);
+
 /* --- by whoever has a proof and a root (RFC 9162, 2.1.3.2 and 2.1.4.2) --- */
 
 bool merkle_included(const struct merkle_hash *leaf, uint64_t index, uint64_t size,
 	const struct merkle_proof *p, const struct merkle_hash *root);
 bool merkle_consistent(uint64_t before, const struct merkle_hash *before_root, uint64_t size,
 	const struct merkle_hash *root, const struct merkle_proof *p);
+/* The next of the leaves of a range. */
+typedef int merkle_next_fn(void *data, struct merkle_hash *ret, struct err *e);
+/* The root that a range of leaves makes with the subtrees of merkle_range(). Each leaf is asked for once, in
+ * their order. -ERR_INVALID where there are too few or too many subtrees. */
+int merkle_range_root(uint64_t from, uint64_t to, uint64_t size, const struct merkle_proof *outside,
+	merkle_next_fn *next, void *data, struct merkle_hash *ret, struct err *e);

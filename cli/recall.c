@@ -3,11 +3,13 @@
  * provctl recall: which units had a part in something, and where they are.
  */
 #include "base/csv.h"
+#include "base/timefmt.h"
 #include "base/util.h"
 #include "cli/provctl.h"
+#include "db/archive_recall.h"
 
 static const char usage[] =
-	"recall [--artifact SHA256] [--tool T] [--operator O] [--issuer I] [--station S] [--job J] [--recipe R [--version N]] [--outcome O] [--from TIME] [--to TIME] [--csv], or recall --list";
+	"recall [--archive DIR] [--artifact SHA256] [--tool T] [--operator O] [--issuer I] [--station S] [--job J] [--recipe R [--version N]] [--outcome O] [--from TIME] [--to TIME] [--csv], or recall --list";
 
 static const char *const members[] = {"serial", "unit_state", "outcome", "ended_at", "station",
 	"recipe", "version", "external_ref", "unit", "run", NULL};
@@ -76,18 +78,52 @@ static void begin(struct recall *r)
 	sb_done(&line);
 }
 
+static void add_archived(void *data, const json_t *run)
+{
+	json_t *items = json_pack("[O]", run);
+
+	add_items(data, items);
+	json_decref(items);
+}
+
+/* "": not asked for. */
+static int read_time(const char *s, int64_t *ret)
+{
+	return s && rfc3339_parse(s, ret) < 0
+		       ? ctl_usage(
+				 "--from and --to are times such as 2026-11-30T08:00:00Z, not '%s'",
+				 s)
+		       : 0;
+}
+
+/* Without a daemon: what the records of the archives say. */
+static int recall_archives(const char *dir, struct archive_recall *f, const char *from,
+	const char *to, struct recall *r)
+{
+	struct err e;
+	int status = read_time(from, &f->from_ms);
+
+	if (status == 0)
+		status = read_time(to, &f->to_ms);
+	if (status == 0 && archive_recall(dir, f, add_archived, r, &e) < 0)
+		status = ctl_fail(&e);
+	return status;
+}
+
 static int recall(struct ctl *c, int argc, char **argv)
 {
 	const char *artifact = NULL, *tool = NULL, *person = NULL, *issuer = NULL, *station = NULL,
 		   *job = NULL, *recipe = NULL, *version = NULL, *outcome = NULL, *from = NULL,
 		   *to = NULL;
+	const char *archive = NULL;
+	json_int_t number = 0;
 	bool list = false;
 	struct recall r = {.json = c->json};
 	const struct option_row rows[] = {{"artifact", &artifact, NULL}, {"tool", &tool, NULL},
 		{"operator", &person, NULL}, {"issuer", &issuer, NULL}, {"station", &station, NULL},
 		{"job", &job, NULL}, {"recipe", &recipe, NULL}, {"version", &version, NULL},
 		{"outcome", &outcome, NULL}, {"from", &from, NULL}, {"to", &to, NULL},
-		{"csv", NULL, &r.csv}, {"list", NULL, &list}, {0}};
+		{"csv", NULL, &r.csv}, {"list", NULL, &list}, {"archive", &archive, NULL}, {0}};
 	int status;
 
 	if (ctl_options(argc, argv, rows, NULL, 0) != 0)
@@ -95,11 +131,17 @@ static int recall(struct ctl *c, int argc, char **argv)
 	if (list)
 		return list_traits(c);
 
-	static const char *const no_query[] = {NULL};
+	if (version && (!whole_number(version, &number) || number < 1))
+		return ctl_usage("--version is the number of a version, not '%s'", version);
+
+	struct archive_recall f = {
+		artifact, tool, person, issuer, station, job, recipe, outcome, number, 0, 0};
+	static const char *const no_query[] = {"archive", NULL};
 	_cleanup_(freep) char *query = ctl_query(rows, no_query);
 
 	begin(&r);
-	status = ctl_each_page(c, "/api/v1/recall", query, add_items, &r);
+	status = archive ? recall_archives(archive, &f, from, to, &r)
+			 : ctl_each_page(c, "/api/v1/recall", query, add_items, &r);
 	if (status == EXIT_PASSED && !r.json && !r.csv) {
 		table_print(&r.table, c->color);
 		printf("%zu run%s of %zu unit%s\n", r.runs, r.runs == 1 ? "" : "s",
@@ -112,7 +154,7 @@ static int recall(struct ctl *c, int argc, char **argv)
 
 const struct command commands_recall[] = {
 	{"recall",
-		"[--artifact SHA256] [--tool T] [--station S] [--operator O] [--issuer I] ... [--csv] | --list",
+		"[--artifact SHA256] [--tool T] [--station S] [--operator O] [--issuer I] ... [--csv] [--archive DIR] | --list",
 		"Which units had a part in something, and where they are", recall},
 	{0},
 };

@@ -3,77 +3,13 @@
  * The verifiable record: taken from the daemon, and verified without one. `records` is another family: the
  * state of the daemon's database.
  */
-#include <errno.h>
-
 #include "base/jcs.h"
 #include "base/util.h"
-#include "base/x509.h"
 #include "cli/provctl.h"
+#include "cli/public_keys.h"
 #include "db/verify.h"
 
-#define FILE_MAX_BYTES (256u * 1024 * 1024)
-#define KEYS_MAX       16
-
-/* --- files --- */
-
-static char *read_file(const char *path, size_t *ret_n, struct err *e)
-{
-	_cleanup_(fclosep) FILE *f = !strcmp(path, "-") ? fdopen(dup(0), "re") : fopen(path, "re");
-	struct strbuf b = {0};
-	char buf[65536];
-	size_t n;
-
-	if (!f) {
-		err_errno(e, ERR_IO, errno, "%s", path);
-		return NULL;
-	}
-	while ((n = fread(buf, 1, sizeof buf, f)) > 0 && b.len <= FILE_MAX_BYTES)
-		sb_add_n(&b, buf, n);
-	if (ferror(f) || b.len > FILE_MAX_BYTES) {
-		err_set(e, ERR_IO, "%s cannot be read, or has more than %u bytes", path,
-			FILE_MAX_BYTES);
-		sb_done(&b);
-		return NULL;
-	}
-	*ret_n = b.len;
-	return sb_take(&b);
-}
-
 /* --- verify --- */
-
-struct keys {
-	struct x509_key key[KEYS_MAX];
-	size_t n;
-};
-
-/* Every public key or certificate of the file. */
-static int read_keys(const char *path, struct keys *ret, struct err *e)
-{
-	static const char begin[] = "-----BEGIN ";
-	size_t n;
-	_cleanup_(freep) char *text = read_file(path, &n, e);
-	int r = text ? 0 : -(int)e->code;
-
-	for (char *p = text ? strstr(text, begin) : NULL; r == 0 && p;) {
-		char *next = strstr(p + 1, begin);
-		_cleanup_(freep) char *one = strndup(p, next ? (size_t)(next - p) : strlen(p));
-
-		if (ret->n == KEYS_MAX)
-			return err_set(e, ERR_INVALID, "%s has more than %d keys", path, KEYS_MAX);
-		r = x509_key_read(one, &ret->key[ret->n], e);
-		ret->n += r == 0;
-		p = next;
-	}
-	if (r == 0 && ret->n == 0)
-		r = err_set(e, ERR_INVALID, "%s holds no public key (PEM)", path);
-	return r < 0 ? err_prefix(e, "--key") : 0;
-}
-
-static void keys_done(struct keys *k)
-{
-	for (size_t i = 0; i < k->n; i++)
-		x509_key_done(&k->key[i]);
-}
 
 struct findings {
 	const struct ctl *c;
@@ -125,10 +61,11 @@ static int print_result(
 	const struct findings *f, const struct verify_opts *o, const struct verify_result *r)
 {
 	if (f->c->json) {
-		json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:b, s:b, s:O}", "host", r->host,
-			"records", (json_int_t)r->records, "checkpoints",
-			(json_int_t)r->checkpoints, "covered", (json_int_t)r->covered, "trusted",
-			r->trusted, "enveloped", r->enveloped, "findings", f->list);
+		json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:O}", "host", r->host,
+			"records", (json_int_t)r->records, "archived", (json_int_t)r->archived,
+			"checkpoints", (json_int_t)r->checkpoints, "covered",
+			(json_int_t)r->covered, "trusted", r->trusted, "enveloped", r->enveloped,
+			"findings", f->list);
 
 		print_json(all);
 		json_decref(all);
@@ -136,6 +73,9 @@ static int print_result(
 	}
 	printf("host        %s\nrecords     %lld\ncheckpoints %lld\n", r->host,
 		(long long)r->records, (long long)r->checkpoints);
+	if (r->archived > 0)
+		printf("archived    %lld of them%s\n", (long long)r->archived,
+			o->archives ? "" : ": give --archives to have them compared too");
 	print_signature(o, r);
 	printf("found       %lld\n", (long long)r->findings);
 	return r->findings ? EXIT_FAILED : EXIT_PASSED;
@@ -150,7 +90,9 @@ static int verify_it(const char *database, const char *path, const struct verify
 
 	if (database)
 		return verify_database(database, o, ret, e);
-	bytes = read_file(path, &n, e);
+	if (strcmp(path, "-") != 0 && verify_is_archive(path))
+		return verify_archive(path, o, ret, e);
+	bytes = ctl_read_file(path, &n, e);
 	if (!bytes)
 		return -(int)e->code;
 	r = verify_file(bytes, n, o, ret, e);
@@ -173,14 +115,14 @@ static int verify_with(struct ctl *c, const char *database, const char *path, st
 {
 	struct findings f = {.c = c, .list = json_array()};
 	_cleanup_(freep) char *note = NULL;
-	struct keys k = {0};
+	struct public_keys k = {0};
 	struct verify_result result = {0};
 	struct err e = {0};
 	size_t n;
-	int r = keys ? read_keys(keys, &k, &e) : 0;
+	int r = keys ? public_keys_read(keys, &k, &e) : 0;
 
 	if (r == 0 && checkpoint) {
-		note = read_file(checkpoint, &n, &e);
+		note = ctl_read_file(checkpoint, &n, &e);
 		r = note ? 0 : -(int)e.code;
 	}
 	o->key = k.key;
@@ -192,26 +134,28 @@ static int verify_with(struct ctl *c, const char *database, const char *path, st
 		r = verify_it(database, path, o, &result, &e);
 	r = r < 0 ? ctl_fail(&e) : print_result(&f, o, &result);
 	json_decref(f.list);
-	keys_done(&k);
+	public_keys_done(&k);
 	return r;
 }
 
 static int record_verify(struct ctl *c, int argc, char **argv)
 {
+	struct verify_opts o = {0};
 	const char *database = NULL, *key = NULL, *checkpoint = NULL, *host = NULL, *from = NULL,
 		   *to = NULL;
 	const struct option_row rows[] = {{"database", &database, NULL}, {"key", &key, NULL},
 		{"checkpoint", &checkpoint, NULL}, {"host", &host, NULL}, {"from", &from, NULL},
-		{"to", &to, NULL}, {0}};
-	struct verify_opts o = {0};
+		{"to", &to, NULL}, {"archives", &o.archives, NULL}, {0}};
 	char *word = NULL;
 	int n = ctl_options(argc, argv, rows, &word, 1);
 
 	if (n < 0 || (n == 1) == (database != NULL))
 		return ctl_usage(
-			"record verify FILE|--database PATH [--key FILE] [--checkpoint FILE] [--host ID] [--from N] [--to N]");
-	if (!number_of(from, &o.from) || !number_of(to, &o.to) || (!database && (from || to)))
-		return ctl_usage("--from and --to are numbers of records, from 1, of a --database");
+			"record verify FILE|ARCHIVE|--database PATH [--key FILE] [--checkpoint FILE] [--host ID] [--from N] [--to N] [--archives DIR]");
+	if (!number_of(from, &o.from) || !number_of(to, &o.to) ||
+		(!database && (from || to || o.archives)))
+		return ctl_usage(
+			"--from and --to are numbers of records, from 1; they and --archives are of a --database");
 	o.host = host;
 	return verify_with(c, database, word, &o, key, checkpoint);
 }
@@ -308,7 +252,7 @@ static int unit_conformance(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_record[] = {
-	{"record verify", "FILE|--database PATH [--key FILE] ...",
+	{"record verify", "FILE|ARCHIVE|--database PATH [--key FILE]",
 		"Whether records are what was recorded, without a daemon", record_verify},
 	{"record export", "SERIAL|--run ID|--from N --to N [--file F]",
 		"Records of a unit, of a run or a range, with their proofs", record_export},

@@ -5,6 +5,7 @@
  */
 #include "base/util.h"
 #include "cli/provctl.h"
+#include "db/compact.h"
 
 static void show_line(const json_t *o, const char *name, const char *path)
 {
@@ -95,6 +96,37 @@ static int records_accept_clock(struct ctl *c, int argc, char **argv)
 		return ctl_usage("records accept-clock --reason TEXT");
 	return api_say(c, "/api/v1/records/actions/accept-clock",
 		json_pack("{s:s}", "reason", reason), "accepted: the clock of the daemon is right");
+}
+
+static int records_archives(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {
+		"month", "from", "to", "bytes", "file", "at", "cleared", NULL};
+	json_t *o = NULL;
+	struct err e;
+
+	if (argc != 1)
+		return ctl_usage("records archives");
+	if (api_get(c, "/api/v1/records/archives", &o, &e) < 0)
+		return ctl_fail(&e);
+	print_items(c, o, members);
+	json_decref(o);
+	return 0;
+}
+
+static int records_compact(struct ctl *c, int argc, char **argv)
+{
+	const char *dir = NULL;
+	const struct option_row rows[] = {{"state-dir", &dir, NULL}, {0}};
+	int64_t before = 0, after = 0;
+	struct err e;
+
+	if (ctl_options(argc, argv, rows, NULL, 0) != 0 || !dir)
+		return ctl_usage("records compact --state-dir DIR");
+	if (compact_database(dir, &before, &after, &e) < 0)
+		return ctl_fail(&e);
+	printf("the database had %lld bytes, and has %lld\n", (long long)before, (long long)after);
+	return 0;
 }
 
 static int pool_advance(struct ctl *c, int argc, char **argv)
@@ -199,6 +231,10 @@ const struct command commands_recovery[] = {
 		"Take a restored database as the line's own", records_accept},
 	{"records accept-clock", "--reason TEXT", "The clock is right, though records are of later",
 		records_accept_clock},
+	{"records archives", "", "Months of runs that are in files", records_archives},
+	{"records compact", "--state-dir DIR",
+		"Writes the database of a provd that is stopped again, without what is free in it",
+		records_compact},
 	{"pool advance", "ID NEXT --reason TEXT", "Pass over numbers that are used elsewhere",
 		pool_advance},
 	{"unit release", "SERIAL --reason TEXT", "A person has looked at a suspect unit",

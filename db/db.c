@@ -155,6 +155,13 @@ int db_size(struct db *d, int64_t *ret_bytes, struct err *e)
 	return d->engine->ops->size(d->engine, ret_bytes, e);
 }
 
+int db_shrink(struct db *tx, int pages, int64_t *ret_free, struct err *e)
+{
+	*ret_free = 0;
+	return tx->engine->ops->shrink ? tx->engine->ops->shrink(tx->engine, pages, ret_free, e)
+				       : 0;
+}
+
 void db_tidy(struct db *d)
 {
 	if (d->engine->ops->tidy)

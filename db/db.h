@@ -55,6 +55,8 @@ int db_set_quota(struct db *d, int64_t bytes, struct err *e);
 /* Bytes of the database without its log. */
 int db_size(struct db *d, int64_t *ret_bytes, struct err *e);
 
+/* Gives at most so many free pages back, in the transaction of tx; 0 none. *ret_free: the bytes that are free then. */
+int db_shrink(struct db *tx, int pages, int64_t *ret_free, struct err *e);
 /* While nothing waits: what is in a log goes into the database. Readers are never waited for. */
 void db_tidy(struct db *d);
 

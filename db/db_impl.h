@@ -16,6 +16,8 @@ struct db {
 	/* Between db_begin() and its end. An engine gives a transaction up by itself on some errors
 	 * (full, I/O); what would follow must not run in one of its own. */
 	bool in_tx;
+	/* Of a provd that had no archives yet, as others may look at it (db/offline.h). */
+	bool before_archives;
 	struct {
 		uint64_t hash;
 		struct engine_stmt *st;

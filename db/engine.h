@@ -27,6 +27,15 @@ enum engine_mode {
 	ENGINE_STILL
 };
 
+/* How a copy is made: a few pages, then whoever makes it does something else. */
+struct engine_copy {
+	int pages; /* of one slice, 0: all at once */
+	/* After each slice, with the pages that are left and those that there are; other than 0 ends the
+	 * copy with -ERR_ABORTED. */
+	int (*between)(void *data, int64_t left, int64_t all);
+	void *data;
+};
+
 struct engine_ops {
 	const char *name;
 	/* What the names of the files next to the database end with: its log, and the sums by which
@@ -86,6 +95,15 @@ struct engine_ops {
 	/* While nothing waits: what is in the log goes into the database. Readers are never waited
 	 * for. */
 	void (*tidy)(struct engine *g);
+	/* Gives at most so many pages that are free back to the file system, in a transaction of the writer; 0
+	 * none. *ret_free: bytes of those that are left. Where the database was made by a provd before
+	 * archives none is given back, and all are used again. */
+	int (*shrink)(struct engine *g, int pages, int64_t *ret_free, struct err *e);
+	/* Writes the whole file again, without free pages. Nobody else has it open. */
+	int (*rebuild)(struct engine *g, struct err *e);
+	/* The whole database as one commit left it, into a file that is not there yet; on disk when it
+	 * returns. The line goes on meanwhile. Of one that is opened to read; damaged pages end it. */
+	int (*copy)(struct engine *g, const char *to, const struct engine_copy *how, struct err *e);
 	/* Called now and then within long statements: other than 0 ends them. NULL: no more. */
 	void (*watch)(struct engine *g, int (*stop)(void *data), void *data);
 	/* Looks at the structure of the whole file: what is wrong into ret, "" where nothing is. */

@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 #include "base/timefmt.h"
+#include "db/archives.h"
 #include "db/db_impl.h"
 #include "db/reports.h"
 #include "db/rollups.h"
@@ -129,15 +130,29 @@ static int check_unchained(struct db *d, char ret[ERR_TEXT_BYTES], struct err *e
 	return MIN(r, 0);
 }
 
+/* Of what is archived the last link is believed: its runs are compared in their archive. */
+static int begin_chain(struct db *d, struct link *ret, struct err *e)
+{
+	static const char sql[] = "SELECT hash FROM runs WHERE chain = ?";
+	struct archive newest;
+	int r = archives_newest(d, &newest, e);
+
+	*ret = (struct link){.chain = newest.to, .hash = REPORT_FIRST_HASH};
+	if (r == 0 && newest.to > 0)
+		r = db_text(d, e, ret->hash, sizeof ret->hash, sql, newest.to);
+	return MIN(r, 0);
+}
+
 int integrity_chain(struct db *d, const struct integrity_stop *stop, int64_t *ret_runs,
 	char ret[ERR_TEXT_BYTES], struct err *e)
 {
-	struct link good = {.hash = REPORT_FIRST_HASH};
+	struct link good;
 	struct link *page = xcalloc(CHAIN_PAGE, sizeof *page);
 	bool whole = true;
-	int r = 1;
+	int r = begin_chain(d, &good, e);
 
 	ret[0] = 0;
+	r = r < 0 ? r : 1;
 	while (r > 0 && whole) {
 		int n = r = read_links(d, good.chain, page, e);
 

@@ -247,24 +247,35 @@ static int check_named(struct db *tx, const struct lineage_accept *a, struct err
 	return r;
 }
 
+/* How far the marks know that the pool was, 0 not at all. */
+static int64_t marked_next(const struct lineage_accept *a, const char *pool)
+{
+	int64_t mark, found = 0;
+	const char *id;
+
+	for (size_t i = 0; (id = marks_pool(a->marks, i, &mark)); i++)
+		if (!strcmp(id, pool))
+			found = MAX(found, mark);
+	return found;
+}
+
+/* What the marks know was given out by records that are no longer there: the gaps of the pool say so. */
 static int advance_all(struct db *tx, const struct lineage_accept *a, struct err *e)
 {
+	_cleanup_(freep) char *restored = xasprintf("restored backup: %s", a->reason);
 	_cleanup_(query_done) struct query q = {0};
 	struct pool_row row;
 	int r = select_begin(&q, tx, e, &all_pools);
 
 	while (r == 0 && (r = select_next(&q, &row, e)) > 0) {
-		int64_t to = MAX(row.next, said_next(a, row.id));
-		const char *id;
-		int64_t mark;
+		const int64_t said = MAX(row.next, said_next(a, row.id));
+		const int64_t mark = marked_next(a, row.id);
+		const int64_t to = MAX(said, mark);
 
-		for (size_t i = 0; (id = marks_pool(a->marks, i, &mark)); i++)
-			if (!strcmp(id, row.id))
-				to = MAX(to, mark);
 		/* A pool that was extended after the backup: what it gave out is beyond its end. */
-		r = to > row.next
-			    ? pools_advance(tx, row.id, MIN(to, row.last + 1), a->reason, a->by, e)
-			    : 0;
+		r = to > row.next ? pools_advance(tx, row.id, MIN(to, row.last + 1),
+					    mark > row.next ? restored : a->reason, a->by, e)
+				  : 0;
 	}
 	return r;
 }

@@ -103,8 +103,7 @@ static int numbers_of(struct db *d, const char *unit, json_t **ret, struct err *
 {
 	static const struct column columns[] = {{"n", AS_INT}, {0}};
 	SELECT(all,
-		"SELECT k.n AS n FROM runs r JOIN run_records k ON k.n = r.chain"
-		" WHERE r.unit_id = ? ORDER BY k.n",
+		"SELECT chain AS n FROM runs WHERE unit_id = ? AND chain IS NOT NULL ORDER BY chain",
 		columns);
 
 	return db_all_json(d, e, &all, ret, unit);
@@ -147,9 +146,12 @@ static json_t *statement_of(const json_t *unit, const char *host, const char *no
 /* Nothing is exported as a unit's history while runs of it wait for their record. */
 static int all_recorded(struct db *d, const char *unit, struct err *e)
 {
-	static const char sql[] = "SELECT 1 FROM runs WHERE unit_id = ? AND chain >"
-				  " (SELECT coalesce(max(n), 0) FROM run_records) LIMIT 1";
-	int r = db_has(d, e, sql, unit);
+	static const char sql[] = "SELECT 1 FROM runs WHERE unit_id = ? AND chain > ? LIMIT 1";
+	int64_t records = 0, missing;
+	int r = run_records_count(d, &records, &missing, e);
+
+	if (r == 0)
+		r = db_has(d, e, sql, unit, records);
 
 	return r <= 0 ? r
 		      : err_set(e, ERR_CONFLICT,

@@ -7,7 +7,8 @@
  *   idempotency keys   IDEMPOTENCY_KEEP_MS after the answer
  *   browser sessions   at their end, or once nobody used them for SESSION_IDLE_MS
  *
- * Everything else is kept for ever: runs with their steps, measurements and logs, units, jobs, the
+ * Steps, measurements, logs and texts of records leave for an archive, where provd.yaml says so, and in no
+ * other way (db/archives.h). Everything else is kept for ever: runs, units, jobs, the
  * ledger, recipes, prompts, tokens, epochs and the audit trail; triggers of the schema hold most of
  * it. Artifacts are a person's to delete; the files of runs go by age (daemon/line/outputs.h).
  *

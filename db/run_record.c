@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/jcs.h"
+#include "db/archives.h"
 #include "db/record_tree.h"
 #include "db/reports.h"
 #include "db/stmt.h"
@@ -105,7 +106,19 @@ static int read_acts(struct db *d, const char *run, json_t **ret, struct err *e)
 	return db_all_json(d, e, &all, ret, run);
 }
 
-/* The digest is over "K AT DIR BYTES:TEXT\n" of each line, BYTES the length of its text. */
+void run_record_log_line(
+	struct sha256 *digest, int64_t k, int64_t at, const char *dir, const char *text)
+{
+	const size_t size = strlen(text);
+	char head[80];
+	int len = snprintf(
+		head, sizeof head, "%lld %lld %.8s %zu:", (long long)k, (long long)at, dir, size);
+
+	sha256_add(digest, head, (size_t)len);
+	sha256_add(digest, text, size);
+	sha256_add(digest, "\n", 1);
+}
+
 static int read_log(struct db *d, const char *run, json_t **ret, struct err *e)
 {
 	struct line {
@@ -118,19 +131,13 @@ static int read_log(struct db *d, const char *run, json_t **ret, struct err *e)
 	_cleanup_(query_done) struct query q = {0};
 	struct sha256 *digest = sha256_new();
 	uint8_t raw[SHA256_BYTES];
-	char head[80], hex[SHA256_HEX];
+	char hex[SHA256_HEX];
 	int64_t n = 0;
 	int r = select_begin(&q, d, e, &all, run);
 
 	while (r >= 0 && (r = select_next(&q, &line, e)) > 0) {
-		const char *text = line.text ? line.text : "";
-		size_t size = strlen(text);
-		int len = snprintf(head, sizeof head, "%lld %lld %.8s %zu:", (long long)line.k,
-			(long long)line.at, line.dir ? line.dir : "", size);
-
-		sha256_add(digest, head, (size_t)len);
-		sha256_add(digest, text, size);
-		sha256_add(digest, "\n", 1);
+		run_record_log_line(digest, line.k, line.at, line.dir ? line.dir : "",
+			line.text ? line.text : "");
 		n++;
 	}
 	sha256_end(digest, raw);
@@ -263,16 +270,21 @@ static int next_place(struct db *d, struct record_place *ret, struct err *e)
 		COL(struct newest, n), COL(struct newest, record), {0}};
 	SELECT(last, "SELECT n, record FROM run_records ORDER BY n DESC LIMIT 1", columns);
 	_cleanup_(query_done) struct query q = {0};
+	struct archive gone;
 	int r = record_here(d, ret, e);
 
+	if (r == 0)
+		r = archives_newest(d, &gone, e);
 	if (r == 0)
 		r = select_begin(&q, d, e, &last);
 	if (r == 0)
 		r = select_next(&q, &newest, e);
 	if (r < 0)
 		return r;
-	ret->n = r > 0 ? newest.n + 1 : 1;
-	if (r > 0)
+	ret->n = MAX(r > 0 ? newest.n : 0, gone.to) + 1;
+	if (gone.to > 0 && ret->n == gone.to + 1)
+		memcpy(ret->previous, gone.last, sizeof ret->previous);
+	else if (r > 0)
 		sha256_hex_of(newest.record, strlen(newest.record), ret->previous);
 	else
 		memcpy(ret->previous, RECORD_FIRST_HASH, sizeof ret->previous);
@@ -322,14 +334,19 @@ int run_records_count(struct db *d, int64_t *ret_records, int64_t *ret_missing, 
 {
 	static const char records[] = "SELECT coalesce(max(n), 0) FROM run_records";
 	static const char chain[] = "SELECT coalesce(max(chain), 0) FROM runs";
-	int64_t runs = 0;
-	int r = db_int(d, e, ret_records, records);
+	struct archive gone;
+	int64_t here = 0, runs = 0;
+	int r = archives_newest(d, &gone, e);
 
+	if (r == 0)
+		r = db_int(d, e, &here, records);
 	if (r >= 0)
 		r = db_int(d, e, &runs, chain);
-	if (r >= 0)
-		*ret_missing = MAX(runs - *ret_records, 0);
-	return MIN(r, 0);
+	if (r < 0)
+		return r;
+	*ret_records = MAX(here, gone.to);
+	*ret_missing = MAX(runs - *ret_records, 0);
+	return 0;
 }
 
 int run_records_text(struct db *d, int64_t n, char **ret, struct err *e)
@@ -340,8 +357,10 @@ int run_records_text(struct db *d, int64_t n, char **ret, struct err *e)
 	static const struct column columns[] = {COL(struct row, record), {0}};
 	SELECT(find, "SELECT record FROM run_records WHERE n = ?", columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = select_begin(&q, d, e, &find, n);
+	int r = archives_check_record(d, n, e);
 
+	if (r == 0)
+		r = select_begin(&q, d, e, &find, n);
 	if (r == 0)
 		r = select_next(&q, &row, e);
 	if (r < 0)
@@ -362,10 +381,10 @@ int run_records_number(struct db *d, const char *run, int64_t *ret, struct err *
 
 	if (r == 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no run '%.64s'", run);
-	if (r > 0 && n > 0)
+	if (r > 0)
+		r = n > 0 ? archives_check_record(d, n, e) : 0;
+	if (r == 0 && n > 0)
 		r = db_has(d, e, has, n);
-	else if (r > 0)
-		r = 0;
 	if (r < 0)
 		return r;
 	if (r == 0)

@@ -32,13 +32,18 @@ int record_here(struct db *d, struct record_place *ret, struct err *e);
 int run_record_build(struct db *d, const char *run, const struct record_place *p, json_t *report,
 	json_t **ret, struct err *e);
 
+/* A line of the log into the digest that a record has of it: "K AT DIR BYTES:TEXT" and a line end, BYTES the length
+ * of its text. */
+void run_record_log_line(
+	struct sha256 *digest, int64_t k, int64_t at, const char *dir, const char *text);
+
 /* The records of the next runs of the chain that have none, at most so many. report: that of the run
  * `run`, which is asked for only once (NULL: read it). */
 int run_records_append(struct db *tx, int64_t most, const char *run, json_t *report, struct err *e);
 /* How many records there are, and how many runs of the chain have none yet. */
 int run_records_count(struct db *d, int64_t *ret_records, int64_t *ret_missing, struct err *e);
-/* The text of a record, owned by the caller. -ERR_NOT_FOUND. */
+/* The text of a record, owned by the caller. -ERR_NOT_FOUND; -ERR_ARCHIVED with the name of the file. */
 int run_records_text(struct db *d, int64_t n, char **ret, struct err *e);
 /* The number of a run in the chain; -ERR_NOT_FOUND without such a run, -ERR_CONFLICT for one that has
- * not ended or has no record yet. */
+ * not ended or has no record yet, -ERR_ARCHIVED for one that is in an archive. */
 int run_records_number(struct db *d, const char *run, int64_t *ret, struct err *e);

@@ -10,6 +10,7 @@
 
 #include "base/checkpoint.h"
 #include "base/err.h"
+#include "base/iotime.h"
 
 struct verify_opts {
 	/* Who may have signed; none: a database is compared with the keys that are in it. */
@@ -18,6 +19,9 @@ struct verify_opts {
 	const char *host;	/* whose records they must be; NULL: anybody's */
 	const char *checkpoint; /* a note that was kept elsewhere; NULL: none */
 	int64_t from, to;	/* of a database: whose rows are compared; 0: all */
+	const char *
+		archives; /* of a database: the folder of its archives, which are read too; NULL: not */
+	const struct cancel *stop; /* of an archive: ends it with the reason; NULL: nobody does */
 	void (*found)(void *data, const char *sentence);
 	void *data;
 };
@@ -25,6 +29,7 @@ struct verify_opts {
 struct verify_result {
 	char host[CHECKPOINT_HOST_SIZE]; /* "" not known */
 	int64_t records, findings;
+	int64_t archived; /* of the records of a database those that are in archives: without these their leaves alone are looked at */
 	int64_t checkpoints;
 	int64_t covered; /* records under the newest checkpoint whose signature is good; 0 none */
 	bool trusted;	 /* by a key that was given */
@@ -35,6 +40,12 @@ struct verify_result {
 /* -ERR_IO, -ERR_UNSUPPORTED (not provd's, of another version), -ERR_RECORDS_DAMAGED where nothing can be
  * read. */
 int verify_database(
+	const char *path, const struct verify_opts *o, struct verify_result *ret, struct err *e);
+/* Whether it is one of the two files of an archive. */
+bool verify_is_archive(const char *path);
+/* An archive of a month, by its manifest or its file of records, which lie in one folder. Each record is looked
+ * at with its log, and all of them with the root of the checkpoint. -ERR_IO, -ERR_INVALID for what is none. */
+int verify_archive(
 	const char *path, const struct verify_opts *o, struct verify_result *ret, struct err *e);
 /* A checkpoint (*.txt), the record of a run, a range of records, or the records of a unit, as they were exported. -ERR_INVALID for
  * what is none of them, with the place where that is seen. */

@@ -5,8 +5,10 @@
  * node above the leaf and every checkpoint depends on it. Where one of them says something else than the
  * others, it is the one that was changed.
  */
+#include "base/gzip.h"
 #include "base/jcs.h"
 #include "base/util.h"
+#include "db/archives.h"
 #include "db/offline.h"
 #include "db/record_tree.h"
 #include "db/run_record.h"
@@ -30,8 +32,11 @@ struct check {
 	char *text, *next;	  /* of record n, and of the one after it; NULL: not there */
 	struct signed_size *list;
 	size_t count;
-	int64_t before; /* findings at the last checkpoint that was right */
-	int64_t right;	/* its size */
+	int64_t before;		   /* findings at the last checkpoint that was right */
+	int64_t right;		   /* its size */
+	struct archive archive;	   /* that which has the record that is looked at */
+	struct archive reading;	   /* that whose lines are read, one ahead of it */
+	struct gzip_reader *lines; /* NULL: it is not there, or cannot be read on */
 };
 
 /* What is known of one record. */
@@ -58,6 +63,54 @@ static bool fits(const char *text, const struct one *r)
 
 /* --- one record --- */
 
+static void end_archive(struct check *c, const char *why)
+{
+	if (why)
+		verify_found(&c->v, "archive %s: %s", c->reading.file, why);
+	c->lines = gzip_close(c->lines);
+}
+
+/* The text out of the next line of the archive; NULL: it cannot be read, which is a finding. */
+static void read_archived(struct check *c, int64_t n, char **ret)
+{
+	struct err e = {0};
+	const char *line = NULL, *text;
+	size_t size;
+	int r = gzip_line(c->lines, &line, &size, &e);
+	json_t *o = r > 0 ? json_loads(line, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+	text = json_string_value(json_object_get(o, "record"));
+	if (text && json_integer_value(json_object_get(o, "n")) == n)
+		*ret = xstrdup(text);
+	else
+		end_archive(c,
+			r < 0 ? e.msg
+			      : "it ends early, or a line is not the record that was expected: verify it by itself");
+	json_decref(o);
+}
+
+/* Records are asked for one after another, from 1 on. */
+static int load_archived(struct check *c, int64_t n, char **ret, struct err *e)
+{
+	_cleanup_(freep) char *path = NULL;
+	struct err why = {0};
+	int r = 0;
+
+	*ret = NULL;
+	if (!c->v.o->archives)
+		return 0;
+	if (n > c->reading.to) {
+		end_archive(c, NULL);
+		r = archives_find(c->d, n, &c->reading, e);
+		path = xasprintf("%s/%s", c->v.o->archives, c->reading.file);
+		if (r > 0 && gzip_open(path, &c->lines, &why) < 0)
+			end_archive(c, why.msg);
+	}
+	if (r >= 0 && c->lines)
+		read_archived(c, n, ret);
+	return MIN(r, 0);
+}
+
 /* Damage within it is a finding, and not the end. */
 static int load_text(struct check *c, int64_t n, char **ret, struct err *e)
 {
@@ -65,6 +118,8 @@ static int load_text(struct check *c, int64_t n, char **ret, struct err *e)
 
 	if (r < 0)
 		*ret = NULL;
+	if (r == -ERR_ARCHIVED)
+		return load_archived(c, n, ret, e);
 	return r == -ERR_NOT_FOUND ? 0 : r;
 }
 
@@ -87,17 +142,46 @@ static int find_run(struct check *c, struct one *r, struct err *e)
 	return MIN(k, 0);
 }
 
+/* Whether the record is in an archive: its text and the rows of its steps are there. */
+static int find_archive(struct check *c, int64_t n, struct err *e)
+{
+	if (n <= c->archive.to || n > c->v.res->archived)
+		return 0;
+	return MIN(archives_find(c->d, n, &c->archive, e), 0);
+}
+
+static bool is_archived(const struct check *c, int64_t n)
+{
+	return n <= c->v.res->archived;
+}
+
+/* What an archive has of a run is taken from there: the rows are gone, or on their way. */
+static void take_archived(struct one *r)
+{
+	static const char *const gone[] = {"steps", "measurements", "log"};
+	json_t *report = json_object_get(r->row_object, "report");
+
+	for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+		json_object_set(r->row_object, gone[i], json_object_get(r->recorded, gone[i]));
+	json_object_set(
+		report, "steps", json_object_get(json_object_get(r->recorded, "report"), "steps"));
+}
+
 static int load_rows(struct check *c, struct one *r, struct err *e)
 {
 	struct record_place p = c->here;
-	int k;
+	int k = find_archive(c, r->n, e);
 
+	if (k < 0 || (is_archived(c, r->n) && !c->text))
+		return k;
 	p.n = r->n;
 	if (r->recorded)
 		snprintf(p.epoch, sizeof p.epoch, "%s", verify_text(r->recorded, "epoch"));
 	if (!r->run[0])
 		return 0;
 	k = run_record_build(c->d, r->run, &p, NULL, &r->row_object, e);
+	if (k == 0 && is_archived(c, r->n))
+		take_archived(r);
 	if (k == 0)
 		k = jcs(r->row_object, &r->rows, e);
 	return k;
@@ -286,12 +370,30 @@ static int judge_text(struct check *c, const struct one *r)
 	return 0;
 }
 
+/* Its leaf alone is here: its text is compared with that by verify_archive(). The record after the last one of
+ * an archive names its digest. */
+static void judge_archived(struct check *c, const struct one *r)
+{
+	if (!r->has_leaf)
+		verify_found(&c->v, "%s: its leaf in the tree (node %llu) is missing", r->who,
+			(unsigned long long)merkle_position(0, (uint64_t)r->n - 1));
+	if (!r->run[0])
+		verify_found(&c->v, "%s: the row of the run is missing; archive %s has its record",
+			r->who, c->archive.file);
+	if (r->n == c->archive.to)
+		snprintf(c->here.previous, sizeof c->here.previous, "%s", c->archive.last);
+}
+
 /* The leaf that the tree goes on with. */
 static int judge(struct check *c, struct one *r, struct merkle_hash *leaf, struct err *e)
 {
 	int k;
 
 	*leaf = r->leaf;
+	if (is_archived(c, r->n) && !c->text) {
+		judge_archived(c, r);
+		return 0;
+	}
 	if (!c->text) {
 		verify_found(&c->v, "%s: the record is missing%s", r->who,
 			fits(r->rows, r) ? "; its rows are as they were recorded" : "");
@@ -630,9 +732,12 @@ static int check_records(struct check *c, int64_t records, struct err *e)
 
 static int check_all(struct check *c, struct err *e)
 {
+	struct archive newest;
 	int64_t records = 0;
 	int r = check_structure(c, e);
 
+	if (r == 0)
+		r = archives_newest(c->d, &newest, e);
 	if (r == 0)
 		r = record_here(c->d, &c->here, e);
 	if (r == 0)
@@ -644,6 +749,7 @@ static int check_all(struct check *c, struct err *e)
 	memcpy(c->here.previous, RECORD_FIRST_HASH, sizeof c->here.previous);
 	memcpy(c->v.res->host, c->here.host, sizeof c->v.res->host);
 	c->v.res->records = records;
+	c->v.res->archived = newest.to;
 	c->v.res->checkpoints = (int64_t)c->count;
 	if (c->v.o->host && strcmp(c->v.o->host, c->here.host) != 0)
 		verify_found(&c->v, "these records are of the host '%s', and '%s' was expected",
@@ -667,6 +773,7 @@ static void check_done(struct check *c)
 		free(c->list[i].public);
 	}
 	free(c->list);
+	gzip_close(c->lines);
 	free(c->text);
 	free(c->next);
 	if (c->d)

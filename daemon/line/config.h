@@ -142,6 +142,13 @@ struct outbox_config {
 	uint64_t stop_age_us, warn_age_us;
 };
 
+/* Which months of runs leave the database (daemon/line/archiver.h). */
+struct archive_config {
+	char *dir;	     /* NULL: none */
+	int64_t keep_months; /* closed ones that stay */
+	uint64_t keep_bytes; /* the database may use; 0: any number */
+};
+
 /* The persons who may approve a recipe. */
 enum approval {
 	APPROVAL_AUTO,		/* a second person on a real line */
@@ -237,6 +244,7 @@ struct config {
 	struct webhooks_config webhooks;
 	struct spool_config spool;
 	struct outbox_config outbox;
+	struct archive_config archive;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -247,8 +255,8 @@ struct config {
 /* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of what is one mapping
  * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[], interlocks_rows[], webhooks_rows[], spool_rows[], outbox_rows[],
-	tls_rows[], client_rows[];
+	printer_rows[], records_rows[], interlocks_rows[], webhooks_rows[], spool_rows[],
+	outbox_rows[], tls_rows[], client_rows[], archive_rows[];
 /* What a principal of the API may name: an object of the lists stations, pools, recipes. */
 extern const struct form_row scope_rows[];
 /* v as such an object; every mistake goes to m. */

@@ -36,6 +36,7 @@ void config_read_secrets(void *to, const json_t *v, const char *pointer, struct 
 void config_read_services(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_printers(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_records(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_archive(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 /* Where provd.yaml says nothing of them. */
 void config_records_defaults(struct config *c, struct mistakes *m);
 /* Once all is read. */

@@ -223,6 +223,30 @@ void config_read_records(void *to, const json_t *v, const char *pointer, struct 
 		mistakes_add(m, pointer, "'records' is a mapping such as {signer: NAME}");
 }
 
+const struct form_row archive_rows[] = {
+	{"dir", FORM_PATH, .required = true,
+		.doc = "The folder of the archives, best on another disk; provd's user writes to it.",
+		FORM_AT(struct archive_config, dir)},
+	{"keep_months", FORM_INT, .low = 0, .high = 1200, .def = "12",
+		.doc = "So many closed months stay in the database.",
+		FORM_AT(struct archive_config, keep_months)},
+	{"keep_bytes", FORM_SIZE,
+		.doc = "Where the database uses more than this, the oldest closed months go earlier.",
+		FORM_AT(struct archive_config, keep_bytes)},
+	{0},
+};
+
+void config_read_archive(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+
+	if (json_is_object(v))
+		form_read(archive_rows, v, pointer, "key", &c->archive, m);
+	else
+		mistakes_add(
+			m, pointer, "'archive' is a mapping such as {dir: /var/lib/provd/archive}");
+}
+
 /* Where provd.yaml says nothing of them. */
 void config_records_defaults(struct config *c, struct mistakes *m)
 {

@@ -72,6 +72,8 @@ static struct lists *lists_new(const struct config *c, const char *artifact_dir)
 	l->hidden[n++] = xstrdup(c->state_dir);
 	if (c->marks_file)
 		l->hidden[n++] = xstrdup(c->marks_file);
+	if (c->archive.dir)
+		l->hidden[n++] = xstrdup(c->archive.dir);
 	if (credentials)
 		l->hidden[n++] = xstrdup(credentials);
 	for (size_t i = 0; i < c->secrets; i++)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/archiver.h"
 #include "daemon/line/fleet.h"
 
 #include "base/iotime.h"
@@ -46,6 +47,7 @@ struct fleet {
 	struct backlog *backlog;   /* the same */
 	struct spool *spool;	   /* the same */
 	struct notary *notary;	   /* the same */
+	struct archiver *archiver; /* the same */
 	uint64_t views_version;	   /* atomic */
 	bool stopping;
 };
@@ -317,6 +319,8 @@ int fleet_start(struct fleet *f, struct err *e)
 		r = backlog_start(&f->services, fleet_db_path(f), &f->backlog, e);
 	if (r == 0)
 		r = notary_start(&f->services, fleet_db_path(f), &f->notary, e);
+	if (r == 0)
+		r = archiver_start(&f->services, fleet_db_path(f), &f->archiver, e);
 	for (size_t i = 0; i < f->config->hotplugs && r == 0; i++)
 		r = add_source(f, f->config->hotplug[i], e);
 	return r;
@@ -409,6 +413,7 @@ struct fleet *fleet_free(struct fleet *f)
 		station_free(f->station[i]);
 	for (size_t i = 0; i < f->sources; i++)
 		hotplug_free(f->source[i]);
+	archiver_free(f->archiver);
 	outbox_free(f->outbox);
 	webhooks_free(f->webhooks);
 	spool_free(f->spool);

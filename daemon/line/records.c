@@ -583,6 +583,11 @@ const char *records_path(const struct records *r)
 	return r->db_path;
 }
 
+const struct seal *records_seal(const struct records *r)
+{
+	return r->seal;
+}
+
 void records_epoch(struct records *r, char ret[MARKS_EPOCH_SIZE])
 {
 	mutex_lock(&r->lock);

@@ -40,6 +40,9 @@ struct writer *records_writer(const struct records *r);
 struct disk *records_disk(const struct records *r);
 struct wall *records_wall(const struct records *r);
 const char *records_path(const struct records *r);
+/* What signs what leaves this host; NULL where there is no key. */
+struct seal;
+const struct seal *records_seal(const struct records *r);
 /* Of the present epoch. Any thread. */
 void records_epoch(struct records *r, char ret[MARKS_EPOCH_SIZE]);
 

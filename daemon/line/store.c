@@ -9,7 +9,7 @@
 #include "base/timefmt.h"
 #include "base/tree.h"
 #include "base/util.h"
-#include "daemon/line/state_lock.h"
+#include "base/state_lock.h"
 #include "db/artifacts.h"
 
 #define ASIDE	     "deleted-"

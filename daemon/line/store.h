@@ -3,7 +3,7 @@
  * The state directory: its folders, its lock, and what a crash left in it. The only place that
  * knows where a file of it lies.
  *
- *   lock                    one provd works in it (state_lock.h)
+ *   lock                    one provd works in it (base/state_lock.h)
  *   artifacts/SHA256        firmware and other files, addressed by their content
  *   artifacts/deleted-...   set aside while its deletion is on the way to disk
  *   artifacts/upload-...    on the way in

@@ -40,6 +40,8 @@ static const char WRITER_SETUP[] = "PRAGMA journal_mode = WAL;"
 				   "PRAGMA temp_store = MEMORY;"
 				   "PRAGMA journal_size_limit = 67108864;"
 				   "PRAGMA wal_autocheckpoint = 4000;";
+/* For a file that is made now, before anything is in it: free pages can be given back while the line runs. */
+static const char FIRST_SETUP[] = "PRAGMA auto_vacuum = INCREMENTAL;";
 static const char READER_SETUP[] = "PRAGMA query_only = ON;"
 				   "PRAGMA trusted_schema = OFF;"
 				   "PRAGMA temp_store = MEMORY;";
@@ -106,8 +108,9 @@ static int error_of(sqlite3 *sql, const char *what, struct err *e)
 
 /* Made before sqlite sees it, so that no moment shows it to others; -wal and -shm inherit the
  * mode. */
-static int make_file(const char *path, struct err *e)
+static int make_file(const char *path, bool *ret_empty, struct err *e)
 {
+	struct stat st;
 	_cleanup_(freep) char *copy = xstrdup(path);
 	const char *dir = dirname(copy);
 
@@ -116,8 +119,9 @@ static int make_file(const char *path, struct err *e)
 
 	_cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, ERR_IO, errno, "open %s", path);
+	*ret_empty = st.st_size == 0;
 	return 0;
 }
 
@@ -189,11 +193,14 @@ static int connect_in(const char *path, enum engine_mode mode, struct engine **r
 static int do_open(const char *path, enum engine_mode mode, struct engine **ret, struct err *e)
 {
 	bool write = mode == ENGINE_WRITE;
+	bool empty = false;
 	struct engine *g = NULL;
-	int r = write && strcmp(path, ":memory:") != 0 ? make_file(path, e) : 0;
+	int r = write && strcmp(path, ":memory:") != 0 ? make_file(path, &empty, e) : 0;
 
 	if (r == 0)
 		r = connect_in(path, mode, &g, e);
+	if (r == 0 && empty)
+		r = do_script(g, FIRST_SETUP, e);
 	if (r == 0)
 		r = do_script(g, write ? WRITER_SETUP : READER_SETUP, e);
 	if (r < 0) {
@@ -404,6 +411,30 @@ static int size(struct engine *g, int64_t *ret_bytes, struct err *e)
 	return r;
 }
 
+static int shrink(struct engine *g, int pages, int64_t *ret_free, struct err *e)
+{
+	char sql[64];
+	int64_t page = 0;
+	int64_t count = 0;
+	int r = 0;
+
+	snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)", pages);
+	if (pages > 0)
+		r = do_script(g, sql, e);
+	if (r == 0)
+		r = one_int(g, "PRAGMA page_size", &page, e);
+	if (r == 0)
+		r = one_int(g, "PRAGMA freelist_count", &count, e);
+	if (r == 0)
+		*ret_free = page * count;
+	return r;
+}
+
+static int rebuild(struct engine *g, struct err *e)
+{
+	return do_script(g, "PRAGMA auto_vacuum = INCREMENTAL; VACUUM;", e);
+}
+
 static int set_quota(struct engine *g, int64_t bytes, struct err *e)
 {
 	char sql[64];
@@ -433,6 +464,61 @@ static void watch(struct engine *g, int (*stop)(void *data), void *data)
 {
 	sqlite3_progress_handler(of(g), stop ? WATCH_OPS : 0, stop, data);
 	page_sums_watch(of(g), stop, data);
+}
+
+/* --- a copy --- */
+
+static int copy_slices(sqlite3_backup *b, const struct engine_copy *how, struct err *e)
+{
+	int code;
+
+	do {
+		code = sqlite3_backup_step(b, how->pages ? how->pages : -1);
+		if (code == SQLITE_OK && how->between &&
+			how->between(how->data, sqlite3_backup_remaining(b),
+				sqlite3_backup_pagecount(b)))
+			return err_set(e, ERR_ABORTED, "the copy of the database was stopped");
+	} while (code == SQLITE_OK);
+	return 0;
+}
+
+static int copy_to(sqlite3 *from, sqlite3 *to, const struct engine_copy *how, struct err *e)
+{
+	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+	int r = b ? copy_slices(b, how, e) : error_of(to, "copy", e);
+	int code = b ? sqlite3_backup_finish(b) : SQLITE_OK;
+
+	if (r == 0 && code == SQLITE_IOERR_DATA)
+		r = err_set(e, ERR_RECORDS_DAMAGED,
+			"page %u of the database is not what was written to it (copy)",
+			page_sums_damaged(from));
+	else if (r == 0 && code != SQLITE_OK)
+		r = error_of(to, "copy", e);
+	return r;
+}
+
+/* A snapshot is held all the while: what is committed meanwhile does not begin the copy again
+ * (sqlite.org/backup.html). */
+static int copy(struct engine *g, const char *to, const struct engine_copy *how, struct err *e)
+{
+	sqlite3 *sql = NULL;
+	int64_t tables = 0;
+	int r = do_script(g, "BEGIN", e);
+
+	if (r < 0)
+		return r;
+	page_sums_follow(of(g));
+	r = one_int(g, "SELECT count(*) FROM sqlite_schema", &tables, e);
+	if (r == 0 && sqlite3_open_v2(to, &sql,
+			      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+				      SQLITE_OPEN_EXRESCODE,
+			      NULL) != SQLITE_OK)
+		r = error_of(sql, to, e);
+	if (r == 0)
+		r = copy_to(of(g), sql, how, e);
+	sqlite3_close(sql);
+	do_script(g, "ROLLBACK", NULL);
+	return r;
 }
 
 /* --- damage --- */
@@ -536,6 +622,9 @@ const struct engine_ops engine_sqlite = {
 	.size = size,
 	.set_quota = set_quota,
 	.tidy = tidy,
+	.shrink = shrink,
+	.rebuild = rebuild,
+	.copy = copy,
 	.watch = watch,
 	.check = check,
 	.tolerate = tolerate,

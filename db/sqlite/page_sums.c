@@ -6,15 +6,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/iotime.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/util.h"
 
-#define HEAD_BYTES     128
-#define DEFAULT_PAGE   4096
-#define WAL_HEAD_BYTES 32
-#define WAL_SALT_AT    16 /* sqlite.org/fileformat2.html, 4.1 */
-#define WATCH_PAGES    64
+#define HEAD_BYTES	128
+#define DEFAULT_PAGE	4096
+#define WAL_HEAD_BYTES	32
+#define WAL_FRAME_BYTES 24
+#define WAL_SALT_AT	16 /* sqlite.org/fileformat2.html, 4.1 */
+#define WATCH_PAGES	64
+#define FOLLOW_S	4
+#define FOLLOW_LOOK_US	(10 * US_PER_MS)
 
 /* Of one database, shared by all its connections in this program. */
 struct sums {
@@ -38,7 +42,7 @@ struct sums {
 struct page_file {
 	sqlite3_file base; /* first: sqlite sees this */
 	struct sums *sums;
-	bool wal, strict;
+	bool wal, strict, follow;
 	int (*stop)(void *data); /* asked each WATCH_PAGES reads; NULL: reads go on */
 	void *stop_data;
 	unsigned reads;
@@ -340,9 +344,69 @@ static bool is_good(struct sums *s, const void *page, unsigned bytes, size_t i)
 	mutex_lock(&s->lock);
 	if (s->on && bytes == s->page_bytes && i < s->pages && s->slot[i])
 		good = sum == s->slot[i];
-	if (!good && !s->damaged)
+	mutex_unlock(&s->lock);
+	return good;
+}
+
+static void note_damage(struct sums *s, size_t i)
+{
+	mutex_lock(&s->lock);
+	if (!s->damaged)
 		s->damaged = (unsigned)(i + 1);
 	mutex_unlock(&s->lock);
+}
+
+/* The sum as another program has written it since; of a file of sums that it gave up none is known. */
+static void take_from_file(struct sums *s, size_t i)
+{
+	uint64_t sum = 0;
+	struct stat st;
+
+	if (s->fd >= 0 && fstat(s->fd, &st) == 0 && st.st_nlink > 0 &&
+		pread(s->fd, &sum, sizeof sum, (off_t)(HEAD_BYTES + i * sizeof sum)) !=
+			(ssize_t)sizeof sum)
+		sum = 0;
+	mutex_lock(&s->lock);
+	if (i < s->pages)
+		s->slot[i] = sum;
+	mutex_unlock(&s->lock);
+}
+
+/* Whether the log has the page: then a checkpoint that has not been synced yet may have written it, and its sum
+ * is not in the file. Frames have a head of 24 bytes: the number of the page, and from byte 8 on the salt of
+ * their log (sqlite.org/fileformat2.html, 4.1). */
+static bool is_in_log(const struct sums *s, size_t i)
+{
+	_cleanup_(freep) char *path = xasprintf("%s-wal", s->db);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint8_t head[WAL_HEAD_BYTES], b[WAL_FRAME_BYTES];
+	off_t at = WAL_HEAD_BYTES;
+	uint32_t number;
+
+	if (fd < 0 || read(fd, head, sizeof head) != sizeof head)
+		return false;
+	for (; pread(fd, b, sizeof b, at) == sizeof b; at += WAL_FRAME_BYTES + s->page_bytes) {
+		memcpy(&number, b, sizeof number);
+		if (memcmp(b + 8, head + WAL_SALT_AT, 8) != 0)
+			return false;
+		if (be32toh(number) == i + 1)
+			return true;
+	}
+	return false;
+}
+
+/* The page again and again, with its sum. */
+static bool becomes_good(struct page_file *p, void *buf, int bytes, sqlite3_int64 at)
+{
+	const struct iotime it = {now_us() + FOLLOW_S * US_PER_S, NULL};
+	const size_t i = (size_t)(at / bytes);
+	bool good = false;
+
+	do {
+		take_from_file(p->sums, i);
+		good = REAL(p)->pMethods->xRead(REAL(p), buf, bytes, at) == SQLITE_OK &&
+		       (is_good(p->sums, buf, (unsigned)bytes, i) || is_in_log(p->sums, i));
+	} while (!good && iotime_sleep(FOLLOW_LOOK_US, &it, NULL) == 0);
 	return good;
 }
 
@@ -366,9 +430,11 @@ static int file_read(sqlite3_file *f, void *buf, int bytes, sqlite3_int64 at)
 	rc = REAL(f)->pMethods->xRead(REAL(f), buf, bytes, at);
 	if (rc != SQLITE_OK || p->wal || !is_page(bytes, at))
 		return rc;
-	return is_good(p->sums, buf, (unsigned)bytes, (size_t)(at / bytes)) || !p->strict
-		       ? SQLITE_OK
-		       : SQLITE_IOERR_DATA;
+	if (is_good(p->sums, buf, (unsigned)bytes, (size_t)(at / bytes)) ||
+		(p->follow && becomes_good(p, buf, bytes, at)))
+		return SQLITE_OK;
+	note_damage(p->sums, (size_t)(at / bytes));
+	return p->strict ? SQLITE_IOERR_DATA : SQLITE_OK;
 }
 
 /* The log begins again, or ends: a start that finds another one knows that it was not provd. */
@@ -591,6 +657,14 @@ void page_sums_strict(sqlite3 *sql, bool strict)
 
 	if (p)
 		p->strict = strict;
+}
+
+void page_sums_follow(sqlite3 *sql)
+{
+	struct page_file *p = file_of(sql);
+
+	if (p)
+		p->strict = p->follow = true;
 }
 
 void page_sums_watch(sqlite3 *sql, int (*stop)(void *data), void *data)

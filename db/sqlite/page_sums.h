@@ -30,6 +30,11 @@ const char *page_sums_vfs(void);
 /* From here on a damaged page fails the read (SQLITE_IOERR_DATA); until then it is noted. A schema
  * that was damaged can be read by people in this way. */
 void page_sums_strict(sqlite3 *sql, bool strict);
+/* This connection reads what another program writes: a page that does not have its sum is read again, with its
+ * sum out of the file, until it has, since a checkpoint writes pages before their sums. A page that is in the
+ * log as well is not judged: its sum comes with the sync of the checkpoint. Any other one that has not its sum
+ * within FOLLOW_S seconds is damaged, and fails the read. */
+void page_sums_follow(sqlite3 *sql);
 /* Asks `stop` every few pages that are read by this connection; where it says other than 0 the read
  * ends with SQLITE_INTERRUPT. For a check of all pages, which sqlite does in one step of its own.
  * NULL: no more. */

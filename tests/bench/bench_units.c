@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bench_units PATH COUNT [DAYS]: a database with COUNT units and their finished runs, as a line leaves
- * behind: all of now, or spread over so many days before it, at 64 stations, some failed.
+ * bench_units PATH COUNT [DAYS [SEED]]: a database with COUNT units and their finished runs, as a line leaves
+ * behind: all of now, or spread over so many days before it, at 64 stations, some failed. With a seed: that
+ * many runs of such a year as bench_year.h has, with steps, measurements, logs and units that come back.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/util.h"
 #include "db/ledger.h"
 #include "db/runs.h"
+#include "tests/bench/bench_year.h"
 
 /* The newest hundred had another firmware. */
 static json_t *firmware_of(bool newest)
@@ -58,20 +60,24 @@ static int one_unit(struct db *tx, long i, long count, int64_t ended_ms, struct 
 
 int main(int argc, char **argv)
 {
-	bool good = argc == 3 || argc == 4;
+	bool good = argc >= 3 && argc <= 5;
 	long count = good ? strtol(argv[2], NULL, 10) : 0;
-	int64_t days = argc == 4 ? strtol(argv[3], NULL, 10) : 0;
+	int64_t days = argc >= 4 ? strtol(argv[3], NULL, 10) : 0;
 	int64_t step_ms = days * 86400000 / MAX(count, 1);
 	int64_t now = wall_ms();
 	struct db *db = NULL;
 	struct err e = {0};
+	struct year year;
 	int r = good ? db_open(argv[1], &db, &e) : -ERR_INVALID;
 
+	if (argc == 5)
+		year_begin(&year, strtoull(argv[4], NULL, 10), count, days, now);
 	for (long i = 0; r == 0 && i < count; i++) {
 		if (i % 1000 == 0)
 			r = db_begin(db, &e);
 		if (r == 0)
-			r = one_unit(db, i, count, now - (count - 1 - i) * step_ms, &e);
+			r = argc == 5 ? year_run(db, &year, i, &e)
+				      : one_unit(db, i, count, now - (count - 1 - i) * step_ms, &e);
 		if (r == 0 && (i % 1000 == 999 || i == count - 1))
 			r = db_commit(db, &e);
 	}

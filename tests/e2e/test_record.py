@@ -643,11 +643,11 @@ class Life(unittest.TestCase):
         s.make(4)
         self.assertEqual(s.provd.term(), 0)
         with sqlite3.connect(s.database) as d:
-            d.executescript('''DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints;
-                            DROP TABLE fixtures; DROP TABLE interlock_releases; ALTER TABLE jobs DROP COLUMN kind;
-                            DROP TABLE deliveries; DROP TABLE webhooks; DROP TABLE spool;
-                            DROP TRIGGER tokens_stay; CREATE TRIGGER tokens_stay BEFORE UPDATE ON tokens BEGIN SELECT 1; END;'''
-                            + ''.join('ALTER TABLE tokens DROP COLUMN %s;' % c for c in TOKEN_RIGHTS) + 'PRAGMA user_version = 16;')
+            d.executescript('''DROP TRIGGER tokens_stay; CREATE TRIGGER tokens_stay BEFORE UPDATE ON tokens BEGIN SELECT 1; END;'''
+                            + ''.join('ALTER TABLE tokens DROP COLUMN %s;' % c for c in TOKEN_RIGHTS)
+                            + '''ALTER TABLE jobs DROP COLUMN kind; DROP TABLE fixtures; DROP TABLE interlock_releases;
+                            DROP TABLE deliveries; DROP TABLE webhooks; DROP TABLE spool; DROP TRIGGER run_log_remains; DROP TABLE archives;
+                            DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints; PRAGMA user_version = 16;''')
         s.forget_page_sums()
         s.start()
         line.wait_for('all runs have a record', lambda: s.api.request('GET', '/records/range?from=4').status == 200)

@@ -67,7 +67,7 @@ if [ -f "$build/build.ninja" ]; then
 	echo '# of the site' >> "$config"
 	expect 'meson install again' install_into "$tree"
 	expect 'the configuration of the site stays' grep -q '^# of the site' "$config"
-	for f in sbin/provd provd.service provd.socket 60-provd.rules sysusers.d/provd.conf tmpfiles.d/provd.conf modules-load.d/provd.conf; do
+	for f in sbin/provd provd.service provd.socket provd-backup.service provd-backup.timer 60-provd.rules sysusers.d/provd.conf tmpfiles.d/provd.conf modules-load.d/provd.conf; do
 		expect "installed: $f" test -n "$(find "$tree" -path "*/$f")"
 	done
 	expect 'the service starts what is installed' \

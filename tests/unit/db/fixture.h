@@ -79,6 +79,15 @@ static inline void fixture_teardown(void)
 	fixture_remove_files();
 }
 
+/* The triggers that the migration of archives replaces, as they were. */
+#define FIXTURE_REMAIN                                                                       \
+	"CREATE TRIGGER steps_remain BEFORE DELETE ON steps BEGIN SELECT RAISE (ABORT, '');" \
+	" END; CREATE TRIGGER measurements_remain BEFORE DELETE ON measurements BEGIN"       \
+	" SELECT RAISE (ABORT, ''); END; CREATE TRIGGER run_records_remain BEFORE DELETE ON" \
+	" run_records BEGIN SELECT RAISE (ABORT, ''); END; CREATE TRIGGER run_records_grow"  \
+	" BEFORE INSERT ON run_records WHEN false BEGIN SELECT 1; END; CREATE TRIGGER"       \
+	" checkpoints_grow BEFORE INSERT ON checkpoints WHEN false BEGIN SELECT 1; END;"
+
 /* What takes each migration away again, from that of the identity on. */
 static const char *const fixture_undo[] = {
 	[10] = "DROP TRIGGER serials_lease_stays; DROP INDEX serials_by_number;"
@@ -106,6 +115,9 @@ static const char *const fixture_undo[] = {
 	       " ALTER TABLE tokens DROP COLUMN used_at; ALTER TABLE tokens DROP COLUMN used_from;"
 	       " CREATE TRIGGER tokens_stay BEFORE UPDATE ON tokens WHEN OLD.revoked_at IS NOT NULL"
 	       " BEGIN SELECT RAISE (ABORT, 'a token can only be revoked, once'); END;",
+	[21] = "DROP TRIGGER run_log_remains; DROP TRIGGER steps_remain; DROP TRIGGER measurements_remain;"
+	       " DROP TRIGGER run_records_remain; DROP TRIGGER run_records_grow; DROP TRIGGER checkpoints_grow;"
+	       " DROP TABLE archives;" FIXTURE_REMAIN,
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

@@ -212,6 +212,20 @@ START_TEST(the_database_that_the_line_worked_with_is_the_same)
 }
 END_TEST
 
+/* The one gap of the pool says why. */
+static void assert_gap(const char *why)
+{
+	const struct db_page page = {0};
+	struct db_list l = {0};
+	const json_t *gap;
+
+	OK(pools_gaps(fx.db, "sn", &page, &l, &fx.e));
+	ck_assert_int_eq((int)json_array_size(l.items), 1);
+	gap = json_array_get(l.items, 0);
+	ck_assert_str_eq(json_string_value(json_object_get(gap, "why")), why);
+	json_decref(l.items);
+}
+
 START_TEST(a_restored_backup_is_older_and_goes_on_past_what_was_given_out)
 {
 	struct marks_head head;
@@ -227,6 +241,7 @@ START_TEST(a_restored_backup_is_older_and_goes_on_past_what_was_given_out)
 	ck_assert_int_eq(verdict(true), LINEAGE_OLDER);
 	head = begin("the disk died", NULL, false);
 	ck_assert_int_eq(head.generation, 2);
+	assert_gap("advanced by tester: restored backup: the disk died");
 	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
 	OK(events_bounds(fx.db, &first, &last, &fx.e));
 	ck_assert_int_gt(last, before);

@@ -113,9 +113,10 @@ static void change(const char *sql)
 {
 	static const char *const triggers[] = {"runs_finished_stay", "runs_remain", "steps_late",
 		"steps_finished_stay", "steps_remain", "measurements_late", "measurements_stay",
-		"measurements_remain", "run_records_grow", "run_records_stay", "run_records_remain",
-		"record_nodes_grow", "record_nodes_stay", "record_nodes_remain", "checkpoints_grow",
-		"checkpoints_stay", "checkpoints_remain"};
+		"measurements_remain", "run_log_remains", "run_records_grow", "run_records_stay",
+		"run_records_remain", "record_nodes_grow", "record_nodes_stay",
+		"record_nodes_remain", "checkpoints_grow", "checkpoints_stay",
+		"checkpoints_remain"};
 
 	OK(db_script(fx.db, "PRAGMA foreign_keys = OFF", &fx.e));
 	for (size_t i = 0; i < ARRAY_LEN(triggers); i++) {

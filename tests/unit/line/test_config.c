@@ -338,6 +338,41 @@ START_TEST(checkpoints_name_a_signer_of_theirs_and_a_service_that_is_there)
 }
 END_TEST
 
+START_TEST(an_archive_has_a_folder)
+{
+	static const struct {
+		const char *text, *says; /* NULL: it is right */
+	} cases[] = {
+		{"archive: {dir: /a}\n", NULL},
+		{"archive: {dir: /a, keep_months: 0, keep_bytes: 20G}\n", NULL},
+		{"archive: {}\n", "dir"},
+		{"archive: {dir: a}\n", "absolute"},
+		{"archive: {dir: /a, keep_months: -1}\n", "keep_months"},
+		{"archive: {dir: /a, keep: 1}\n", "keep"},
+		{"archive: /a\n", "a mapping"},
+	};
+	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_cleanup_(freep) char *text = xasprintf("state_dir: /s\n%s", cases[i].text);
+		struct config *c = NULL;
+		int r;
+
+		put("provd.yaml", text);
+		sb_clear(&report);
+		r = config_load(path, &report, &c, &e);
+		ck_assert_msg(r == (cases[i].says ? -ERR_INVALID : 0), "%s: %s", text, report.s);
+		if (cases[i].says)
+			ck_assert_msg(strstr(report.s, cases[i].says) != NULL, "%s", report.s);
+		else
+			ck_assert_int_eq(c->archive.keep_months, i == 0 ? 12 : 0);
+		config_unref(c);
+	}
+	put("provd.yaml", "");
+}
+END_TEST
+
 static int load_main(const char *more, struct config **ret)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
@@ -536,6 +571,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_good_one_is_read_whole);
 	tcase_add_test(t, the_network_is_served_without_tls_only_by_who_says_so);
 	tcase_add_test(t, what_runs_leave_has_limits);
+	tcase_add_test(t, an_archive_has_a_folder);
 	tcase_add_loop_test(t, a_service_has_an_address_and_a_token_that_is_a_secret, 0,
 		(int)ARRAY_LEN(services_good));
 	tcase_add_test(t, a_printer_has_a_name_and_an_address);

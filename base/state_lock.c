@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/line/state_lock.h"
+#include "base/state_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
