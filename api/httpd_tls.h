@@ -3,8 +3,8 @@
  * Between libmicrohttpd and api/tls.h: which certificate a handshake gets, and what the client of a
  * connection showed. Observed of libmicrohttpd 0.9.75 with GnuTLS 3.7.9: the session's pointer is the
  * connection, which has its socket context before the handshake begins; no session is resumed; a
- * client that renegotiates loses its connection; the loop with epoll spins while a handshake waits
- * (findings/libmicrohttpd-epoll-spins-in-a-tls-handshake.sh).
+ * client that renegotiates loses its connection; the loop with epoll of libmicrohttpd 0.9.75
+ * spins while a handshake waits, the one with poll does not.
  */
 #pragma once
 
