@@ -32,8 +32,8 @@ static int secret_bytes(const char *secret, uint8_t **ret, size_t *ret_n, struct
 
 int webhook_secret_check(const char *secret, struct err *e)
 {
-	uint8_t *bytes;
-	size_t n;
+	uint8_t *bytes = NULL;
+	size_t n = 0;
 	int r = secret_bytes(secret, &bytes, &n, e);
 
 	if (r == 0)
@@ -44,8 +44,8 @@ int webhook_secret_check(const char *secret, struct err *e)
 static int add_signature(struct strbuf *out, const char *secret, const char *text, struct err *e)
 {
 	uint8_t mac[SHA256_BYTES];
-	uint8_t *key;
-	size_t n;
+	uint8_t *key = NULL;
+	size_t n = 0;
 	int r = secret_bytes(secret, &key, &n, e);
 
 	if (r < 0)
