@@ -12,10 +12,14 @@ const API = '/api/v1';
 const KINDS = [
   'station', 'run-log', 'run-attached', 'run-started', 'run-finished', 'step-started', 'step-finished',
   'unit-identified', 'unit-changed', 'job-created', 'job-changed', 'prompt-opened', 'prompt-closed', 'recipe-drafted',
-  'recipe-approved', 'recipe-retired', 'artifact-added', 'pool-created', 'pool-extended', 'pool-low',
+  'recipe-approved', 'recipe-retired', 'artifact-added', 'artifact-deleted', 'pool-created', 'pool-extended', 'pool-advanced', 'pool-low',
   'serial-reserved', 'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided',
   'identity-leased', 'intent-recorded', 'intent-settled', 'run-completed',
-  'outbox-done', 'outbox-refused', 'outbox-retried', 'outbox-voided', 'tls-certificate',
+  'certificate-ordered', 'certificate-issued', 'certificate-delivered', 'certificate-void',
+  'outbox-done', 'outbox-refused', 'outbox-retried', 'outbox-voided', 'webhook-dead', 'webhook-disabled', 'webhook-test',
+  'interlock-due', 'interlock-released', 'fixture-serviced', 'fixture-calibrated', 'golden-unit-unknown',
+  'chain-head', 'records-checkpoint', 'records-archived', 'records-accepted', 'clock-jumped', 'clock-accepted',
+  'page-sums-begun', 'tls-certificate',
 ]; // prettier-ignore
 
 /** provd says something at least once a second; a silence of this long is an end. */
