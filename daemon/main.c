@@ -288,11 +288,13 @@ static int make_fds(struct provd *p, struct err *e)
 	return 0;
 }
 
-/* Descriptors that this configuration may need at one time: those of the API, of webhooks, of each station
- * (wake-ups, the pipes of a tool, files and images of a step) and of each of its ports. */
+/* Descriptors that this configuration may need at one time: those of the API, of each station
+ * (wake-ups, the pipes of a tool, files and images of a step) and of each of its ports, and of webhooks
+ * where they may go anywhere. */
 static rlim_t descriptors_needed(const struct config *c)
 {
-	rlim_t n = OWN_FDS + WEBHOOKS_DESCRIPTORS + api_descriptors();
+	const bool webhooks = c->webhooks.allow.names > 0 || c->webhooks.allow.nets > 0;
+	rlim_t n = OWN_FDS + api_descriptors() + (webhooks ? WEBHOOKS_DESCRIPTORS : 0);
 
 	for (size_t i = 0; i < c->stations; i++)
 		n += STATION_FDS + PORT_FDS * c->station[i].ports;
