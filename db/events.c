@@ -209,7 +209,7 @@ int events_check_type(const char *type, struct err *e)
 	if (n > 0 && strlen(type) <= TYPE_MAX && (!type[n] || !strcmp(type + n, "*")))
 		return 0;
 	return err_set(e, ERR_INVALID,
-		"'%.40s' is no type of events: one such as run-finished expected, or its beginning with a '*' at the end",
+		"'%.40s' is not a type of events: one such as run-finished expected, or its beginning with a '*' at the end",
 		type);
 }
 

@@ -226,3 +226,29 @@ void verify_differences(
 	compare(&p, recorded, there);
 	sb_done(&p.path);
 }
+
+int64_t verify_number(const json_t *o, const char *name)
+{
+	const json_int_t n = json_integer_value(json_object_get(o, name));
+
+	return n > 0 && n <= JCS_INTEGER_MAX ? n : 0;
+}
+
+bool verify_proof(const json_t *a, struct merkle_proof *ret)
+{
+	ret->n = 0;
+	if (!json_is_array(a) || json_array_size(a) > ARRAY_LEN(ret->h))
+		return false;
+	for (size_t i = 0; i < json_array_size(a); i++) {
+		const char *s = json_string_value(json_array_get(a, i));
+		size_t n = 0;
+		_cleanup_(freep) uint8_t *raw = s ? base64_parse(s, &n) : NULL;
+		_cleanup_(freep) char *again = raw ? base64_of(raw, n) : NULL;
+
+		/* Bits that are left over at the end of base64 are zero. */
+		if (!again || n != SHA256_BYTES || strcmp(again, s) != 0)
+			return false;
+		memcpy(ret->h[ret->n++].b, raw, n);
+	}
+	return true;
+}

@@ -25,38 +25,14 @@ struct check {
 
 /* --- the manifest --- */
 
-static int64_t number_of(const json_t *o, const char *name)
-{
-	const json_int_t n = json_integer_value(json_object_get(o, name));
-
-	return n > 0 && n <= JCS_INTEGER_MAX ? n : 0;
-}
-
-static bool read_outside(const json_t *a, struct merkle_proof *ret)
-{
-	ret->n = 0;
-	if (!json_is_array(a) || json_array_size(a) > ARRAY_LEN(ret->h))
-		return false;
-	for (size_t i = 0; i < json_array_size(a); i++) {
-		const char *s = json_string_value(json_array_get(a, i));
-		size_t n = 0;
-		_cleanup_(freep) uint8_t *raw = s ? base64_parse(s, &n) : NULL;
-
-		if (!raw || n != SHA256_BYTES)
-			return false;
-		memcpy(ret->h[ret->n++].b, raw, n);
-	}
-	return true;
-}
-
 static int read_about(struct check *c, struct err *e)
 {
 	const json_t *o = c->m.about;
 
-	c->from = c->next = number_of(o, "from");
-	c->to = number_of(o, "to");
+	c->from = c->next = verify_number(o, "from");
+	c->to = verify_number(o, "to");
 	if (c->from < 1 || c->to < c->from || c->m.files != 1 ||
-		!read_outside(json_object_get(o, "outside"), &c->outside))
+		!verify_proof(json_object_get(o, "outside"), &c->outside))
 		return err_set(e, ERR_INVALID,
 			"the manifest does not say which records the archive has: 'from', 'to', 'outside' and one file expected");
 	snprintf(c->v.res->host, sizeof c->v.res->host, "%s", verify_text(o, "host"));

@@ -86,39 +86,12 @@ static void check_note(struct file *f, const char *note)
 
 /* --- one entry --- */
 
-/* Of a record; 0 for what no record has. */
-static int64_t number_of(const json_t *o, const char *name)
-{
-	const json_int_t n = json_integer_value(json_object_get(o, name));
-
-	return n > 0 && n <= JCS_INTEGER_MAX ? n : 0;
-}
-
-static bool read_proof(const json_t *a, struct merkle_proof *ret)
-{
-	ret->n = 0;
-	if (!json_is_array(a) || json_array_size(a) > ARRAY_LEN(ret->h))
-		return false;
-	for (size_t i = 0; i < json_array_size(a); i++) {
-		const char *s = json_string_value(json_array_get(a, i));
-		size_t n = 0;
-		_cleanup_(freep) uint8_t *raw = s ? base64_parse(s, &n) : NULL;
-		_cleanup_(freep) char *again = raw ? base64_of(raw, n) : NULL;
-
-		/* Bits that are left over at the end of base64 are zero. */
-		if (!again || n != SHA256_BYTES || strcmp(again, s) != 0)
-			return false;
-		memcpy(ret->h[ret->n++].b, raw, n);
-	}
-	return true;
-}
-
 static bool is_included(const struct file *f, const char *text, int64_t n, const json_t *entry)
 {
 	struct merkle_hash leaf = merkle_leaf(text, strlen(text));
 	struct merkle_proof proof;
 
-	return n > 0 && n <= f->c.size && read_proof(json_object_get(entry, "proof"), &proof) &&
+	return n > 0 && n <= f->c.size && verify_proof(json_object_get(entry, "proof"), &proof) &&
 	       merkle_included(&leaf, (uint64_t)n - 1, (uint64_t)f->c.size, &proof, &f->c.root);
 }
 
@@ -157,7 +130,7 @@ static void check_says(struct file *f, const char *who, const json_t *record, in
 static void check_entry(struct file *f, size_t i, const json_t *entry)
 {
 	const char *text = json_string_value(json_object_get(entry, "record"));
-	const int64_t n = number_of(entry, "n");
+	const int64_t n = verify_number(entry, "n");
 	json_t *record = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	const char *run = verify_text(json_object_get(record, "report"), "id");
 	_cleanup_(freep) char *who = xasprintf(
@@ -227,7 +200,7 @@ static void check_range(struct file *f, const json_t *o)
 {
 	static const char *const names[] = {"_type", "checkpoint", "from", "to", "records", NULL};
 	const json_t *list = json_object_get(o, "records");
-	const int64_t from = number_of(o, "from"), to = number_of(o, "to");
+	const int64_t from = verify_number(o, "from"), to = verify_number(o, "to");
 	json_t *entry;
 	size_t i;
 
@@ -238,7 +211,7 @@ static void check_range(struct file *f, const json_t *o)
 			"the file says that it has the records %lld to %lld, and has %zu",
 			(long long)from, (long long)to, json_array_size(list));
 	json_array_foreach((json_t *)list, i, entry) {
-		const int64_t n = number_of(entry, "n");
+		const int64_t n = verify_number(entry, "n");
 
 		only_members(f, "an entry of the file", entry, of_entry);
 		if (n != from + (int64_t)i)

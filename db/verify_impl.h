@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "base/merkle.h"
 #include "db/verify.h"
 
 struct verify {
@@ -23,3 +24,7 @@ void verify_differences(
 const char *verify_text(const json_t *o, const char *name);
 /* Whether it is the canonical JSON of what it says. */
 bool verify_canonical(const json_t *o, const char *text);
+/* The number of a record; 0 for what no record has. */
+int64_t verify_number(const json_t *o, const char *name);
+/* An array of digests in base64; false for what is not exactly that. */
+bool verify_proof(const json_t *a, struct merkle_proof *ret);

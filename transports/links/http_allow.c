@@ -58,7 +58,7 @@ static bool in_net(const uint8_t addr[16], const struct http_net *n)
 	return rest == 0 || !((addr[whole] ^ n->addr[whole]) >> (8 - rest));
 }
 
-/* What is no address of the internet: IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890),
+/* Addresses that are not of the internet: IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890),
  * multicast, and the ranges of IPv6 that hold an address of IPv4 (RFC 6052, 3056, 4380). */
 static const char *const special[] = {"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8",
 	"169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24",
