@@ -332,9 +332,22 @@ class Matrix(Tally):
         finally:
             d.close()
 
+    def last_runs(self, l):
+        """How the units that are plugged ended."""
+        d = l.provd.db()
+        try:
+            return [(b['uid'],) + tuple(r) for b in l.sim.boards() for r in d.execute(
+                'SELECT u.state, r.state, r.outcome, r.code, r.step, r.message FROM units u JOIN runs r ON r.unit_id = u.id'
+                ' WHERE u.chip_id = ? ORDER BY r.seq DESC LIMIT 1', (b['uid'],))]
+        finally:
+            d.close()
+
     def finish(self, l):
         self.exchanging = False
-        line.wait_for('the last units pass', lambda: self.settled(l), every_s=0.2)
+        try:
+            line.wait_for('the last units pass', lambda: self.settled(l), every_s=0.2)
+        except AssertionError as e:
+            raise AssertionError('%s: %s' % (e, self.last_runs(l))) from e
         l.api.post('/jobs/%s/actions/abort' % self.job)
         line.wait_for('every station is at rest', lambda: all(s['run'] is None for s in l.api.get('/stations')['items']))
         self.gaps_of = {p: l.api.all('/pools/%s/gaps' % p) for p in ('matrix-sn', 'macs', 'keys')}
