@@ -284,7 +284,7 @@ int outbox_done(struct db *tx, const char *id, const json_t *result, struct err 
 static int trust_again(struct db *tx, const struct about *a, struct err *e)
 {
 	static const char sql[] =
-		"SELECT 1 FROM runs WHERE unit_id = ?1 AND completes IS NULL AND seq >"
+		"SELECT 1 FROM runs WHERE unit_id = ?1 AND completes IS NULL AND kind <> 'golden' AND seq >"
 		" (SELECT seq FROM runs WHERE id = ?2)"
 		" UNION ALL SELECT 1 FROM outbox WHERE order_key = ?1 AND state = 'refused' LIMIT 1";
 	int r = db_has(tx, e, sql, a->unit, a->run);

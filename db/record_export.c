@@ -204,7 +204,7 @@ static int newest_pass(struct db *d, const json_t *unit, int64_t *ret, struct er
 {
 	static const char sql[] =
 		"SELECT max(chain) FROM runs WHERE unit_id = ? AND state = 'finished'"
-		" AND outcome = 'passed' AND deferred = 0 AND completes IS NULL";
+		" AND outcome = 'passed' AND deferred = 0 AND completes IS NULL AND kind <> 'golden'";
 	const char *id = json_string_value(json_object_get(unit, "id"));
 	const char *state = json_string_value(json_object_get(unit, "state"));
 	int r = strcmp(state, "passed") != 0

@@ -16,6 +16,7 @@ struct run_facts {
 	char unit_serial[LEDGER_VALUE_SIZE];
 	char chip[128];
 	bool exposed;
+	bool golden; /* it judges the station, and says nothing of the unit */
 };
 
 /* A column of a run: how long it took, NULL where that is not known. */

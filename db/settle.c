@@ -32,11 +32,12 @@ int run_facts(struct db *d, const char *run, struct run_facts *ret, struct err *
 		COL_AS(struct facts_row, f.unit, "unit"),
 		COL_AS(struct facts_row, f.unit_serial, "unit_serial"),
 		COL_AS(struct facts_row, f.chip, "chip"),
-		COL_AS(struct facts_row, f.exposed, "exposed"), COL(struct facts_row, state), {0}};
+		COL_AS(struct facts_row, f.exposed, "exposed"),
+		COL_AS(struct facts_row, f.golden, "golden"), COL(struct facts_row, state), {0}};
 	SELECT(find,
 		"SELECT r.id AS id, r.station AS station, r.job_id AS job, r.model AS model,"
 		" r.unit_id AS unit, u.serial AS unit_serial, u.chip_id AS chip,"
-		" r.exposed AS exposed, r.state AS state FROM runs r"
+		" r.exposed AS exposed, r.kind = 'golden' AS golden, r.state AS state FROM runs r"
 		" LEFT JOIN units u ON u.id = r.unit_id WHERE r.id = ?",
 		columns);
 	int r = select_one(d, e, &find, &row, run);
@@ -178,8 +179,13 @@ static int settle_unit(struct settling *s)
 	static const char sql[] =
 		"UPDATE units SET state = ?1, updated_at = ?2 WHERE id = ?3 AND state <> ?1";
 	const char *state;
-	int r = is_pass(s) && !s->run.unit[0] ? new_unit(s) : 0;
+	int r;
 
+	/* What failed before does not pass by it, and what waits for the unit waits on. */
+	if (s->run.golden)
+		return outbox_run_ended(
+			s->tx, s->run.id, s->run.unit, false, s->reason, &s->waits, s->e);
+	r = is_pass(s) && !s->run.unit[0] ? new_unit(s) : 0;
 	if (r == 0)
 		r = outbox_run_ended(
 			s->tx, s->run.id, s->run.unit, is_pass(s), s->reason, &s->waits, s->e);

@@ -393,6 +393,10 @@ static void order_golden(const struct recipe *r, struct mistakes *m)
 			/* It gives the number that was scanned: the unit's own. */
 			const bool own = !strcmp(s->action->name, "unit.serial");
 
+			if (s->later)
+				mistakes_add(m, "/kind",
+					"step '%s' of recipe %s may be carried out later (offline: later): a run of a golden unit ends with its proof, order a recipe without it",
+					s->id, r->name);
 			if (s->action->flags & ACTION_IRREVERSIBLE ||
 				(s->action->flags & ACTION_GIVES_VALUES && !own))
 				mistakes_add(m, "/kind",

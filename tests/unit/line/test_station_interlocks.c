@@ -10,6 +10,7 @@
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "daemon/line/station_impl.h"
+#include "db/units.h"
 #include "db/writer.h"
 #include "tests/unit/line/line_rig.h"
 #include "tests/unit/unit.h"
@@ -209,6 +210,31 @@ START_TEST(another_unit_proves_nothing)
 }
 END_TEST
 
+static int apply_scrap(struct db *tx, void *data, struct err *e)
+{
+	return units_set_state(tx, data, "scrapped", "it fell", "boss", e);
+}
+
+/* A unit that did not pass is ordered as a golden one: it must not leave the line as passed. */
+START_TEST(a_golden_run_says_nothing_of_its_unit)
+{
+	_cleanup_(freep) char *unit = NULL;
+	struct err e;
+
+	begin(golden_lock);
+	order("golden", 2);
+	run_unit("G1", "yes");
+	recorded("SELECT state FROM units WHERE chip_id = 'G1'", "new");
+	unit = line_rig_ask(&rig, "SELECT id FROM units");
+	ck_assert_int_eq(writer_do(rig.services.writer, apply_scrap, unit, &e), 0);
+	run_unit("G1", "yes");
+	recorded("SELECT group_concat(kind || ' ' || outcome) FROM runs",
+		"golden passed,golden passed");
+	recorded("SELECT state FROM units WHERE chip_id = 'G1'", "scrapped");
+	end();
+}
+END_TEST
+
 START_TEST(worn_contacts_stop_the_station_until_it_is_serviced)
 {
 	struct err e;
@@ -273,6 +299,7 @@ static Suite *suite(void)
 
 	tcase_add_test(t, no_unit_is_taken_until_a_golden_unit_has_passed);
 	tcase_add_test(t, another_unit_proves_nothing);
+	tcase_add_test(t, a_golden_run_says_nothing_of_its_unit);
 	tcase_add_test(t, worn_contacts_stop_the_station_until_it_is_serviced);
 	tcase_add_test(t, a_release_lets_it_go_on_and_is_shown);
 	tcase_add_test(t, too_many_failures_stop_it_and_are_counted_again_after_a_release);
