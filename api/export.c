@@ -167,9 +167,11 @@ int api_export(struct call *c, read_page_fn *read, const char *const *members, c
 	if (r == 0)
 		r = read_lines(x, PAGE, &list, e);
 	if (r == 0) {
-		c->rs->stream = stream_new(c->api->httpd, &export_ops, x, c->who->id);
+		c->rs->stream =
+			stream_new(c->api->httpd, STREAM_EXPORT, &export_ops, x, c->who->id);
 		if (!c->rs->stream)
-			r = err_set(e, ERR_OVERLOADED, "too many live streams and exports");
+			r = err_set(e, ERR_OVERLOADED,
+				"as many exports run as this principal, or all together, may have: wait for one of them");
 	}
 	if (r < 0) {
 		free_export(x);

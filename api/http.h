@@ -87,7 +87,7 @@ struct response {
 	struct stream *stream;	    /* server-sent events: api/sse.h; owned by the response */
 	struct {
 		char name[32];
-		char value[1024];
+		char *value; /* owned */
 	} header[12];
 	int headers;
 	bool close;		/* drop the connection afterwards */
@@ -112,5 +112,7 @@ struct stream_ops {
 	void (*free)(void *data);
 };
 struct stream;
+/* Each kind has its own limits: an export works, a live stream waits for the most part. */
+enum stream_kind { STREAM_LIVE, STREAM_EXPORT, STREAM_KINDS };
 /* Any thread: there is something to read. */
 void stream_wake(struct stream *s);

@@ -42,12 +42,12 @@
 #define WORK_THREADS	  8
 #define WORK_HEAVY	  4
 #define IDLE_TIMEOUT_S	  30
-#define CONNECTION_MEMORY 32768
+#define CONNECTION_MEMORY 16384
 #define UPLOADS_MAX	  64
 #define BODIES_MAX_BYTES  (256ull << 20) /* held in memory, of all requests */
 /* What the library is given is more than is held: between a cut and its end both count. */
-#define CONNECTIONS	960
-#define CONNECTIONS_MHD 1024u
+#define CONNECTIONS	1408
+#define CONNECTIONS_MHD 1536u
 /* A handler that runs longer hangs: those in memory, those of the database, those of files. */
 #define STUCK_DIRECT_US (30 * US_PER_S)
 #define STUCK_LIGHT_US	(120 * US_PER_S)
@@ -57,7 +57,7 @@ static const struct conn_limits limits = {
 	.total = CONNECTIONS,
 	.anonymous = 256,
 	.anonymous_per_address = 192,
-	.owner = 480,
+	.owner = STREAMS_LIVE_OF_ONE + 128,
 	.header_us = 10 * US_PER_S,
 	.idle_us = 75 * US_PER_S,
 	.body_us = 30 * US_PER_S,
@@ -124,8 +124,12 @@ static enum MHD_Result refuse(struct httpd *h, struct exchange *x, struct MHD_Co
 {
 	struct response rs = {.fd = -1, .close = true};
 
+	enum MHD_Result r;
+
 	h->ops->refuse(h->data, &x->rq, &rs, status, detail);
-	return answer_send(&rs, x->rq.id, c);
+	r = answer_send(&rs, x->rq.id, c);
+	answer_drop(&rs);
+	return r;
 }
 
 /* --- bodies --- */
@@ -340,7 +344,8 @@ static void drop_body(struct exchange *x)
 
 static void carry_out(struct exchange *x)
 {
-	x->rs = (struct response){.fd = -1, .status = 500};
+	answer_drop(&x->rs);
+	x->rs.status = 500;
 	if (x->failed)
 		refuse_later(x, x->fail_status, x->fail_detail);
 	else if (x->intake.upload ? end_upload(x) : end_body(x))
@@ -722,10 +727,10 @@ int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void
 	return 0;
 }
 
-struct stream *stream_new(
-	struct httpd *h, const struct stream_ops *ops, void *data, const char *owner)
+struct stream *stream_new(struct httpd *h, enum stream_kind kind, const struct stream_ops *ops,
+	void *data, const char *owner)
 {
-	return streams_add(h->streams, ops, data, owner);
+	return streams_add(h->streams, kind, ops, data, owner);
 }
 
 uint16_t httpd_port(const struct httpd *h)

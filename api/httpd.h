@@ -13,9 +13,9 @@
 
 struct httpd;
 
-/* owner: the principal's id. NULL when there are too many, or too many of that principal. */
-struct stream *stream_new(
-	struct httpd *h, const struct stream_ops *ops, void *data, const char *owner);
+/* owner: the principal's id. NULL when there are too many of that kind, or too many of that principal. */
+struct stream *stream_new(struct httpd *h, enum stream_kind kind, const struct stream_ops *ops,
+	void *data, const char *owner);
 
 /* What may come after a header, and which thread carries the request out. */
 struct intake {
@@ -68,7 +68,7 @@ struct httpd_options {
 
 /* The most descriptors that the API holds at a time: connections, a file that goes in or out for
  * each, readers. */
-#define HTTPD_DESCRIPTORS 2208
+#define HTTPD_DESCRIPTORS 3232
 
 int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void *data,
 	struct httpd **ret, struct err *e);

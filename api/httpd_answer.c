@@ -21,7 +21,8 @@ void response_header(struct response *rs, const char *name, const char *fmt, ...
 		return;
 	snprintf(rs->header[rs->headers].name, sizeof rs->header[0].name, "%s", name);
 	va_start(ap, fmt);
-	vsnprintf(rs->header[rs->headers].value, sizeof rs->header[0].value, fmt, ap);
+	if (vasprintf(&rs->header[rs->headers].value, fmt, ap) < 0)
+		abort();
 	va_end(ap);
 	rs->headers++;
 }
@@ -123,6 +124,8 @@ enum MHD_Result answer_send(struct response *rs, const char *request_id, struct 
 void answer_drop(struct response *rs)
 {
 	free(rs->body);
+	for (int i = 0; i < rs->headers; i++)
+		free(rs->header[i].value);
 	if (rs->fd >= 0)
 		close(rs->fd);
 	shared_body_unref(rs->shared);

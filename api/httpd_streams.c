@@ -4,12 +4,19 @@
 #include "base/thread.h"
 #include "base/util.h"
 
-#define STREAMS_MAX    256
-#define STREAMS_OF_ONE 64
-#define STREAM_BLOCK   16384
+/* For an answer that is not chunked: to a client of HTTP/1.0. */
+#define STREAM_BLOCK 1024
+
+static const struct {
+	unsigned all, of_one;
+} stream_limits[STREAM_KINDS] = {
+	[STREAM_LIVE] = {STREAMS_LIVE_OF_ONE + 128, STREAMS_LIVE_OF_ONE},
+	[STREAM_EXPORT] = {64, 32},
+};
 
 struct stream {
 	struct streams *of;
+	enum stream_kind kind;
 	const struct stream_ops *ops;
 	void *data;
 	struct MHD_Connection *connection;
@@ -22,7 +29,7 @@ struct stream {
 struct streams {
 	struct mutex lock;
 	struct stream *first;
-	unsigned count;
+	unsigned count[STREAM_KINDS];
 	bool stopping;
 };
 
@@ -43,34 +50,35 @@ struct streams *streams_free(struct streams *ss)
 	return NULL;
 }
 
-static unsigned count_of_locked(const struct streams *ss, const char *owner) REQUIRES(ss->lock)
+static bool has_room_locked(const struct streams *ss, enum stream_kind kind, const char *owner)
+	REQUIRES(ss->lock)
 {
 	unsigned n = 0;
 
 	for (const struct stream *s = ss->first; s; s = s->next)
-		n += !strcmp(s->owner, owner);
-	return n;
+		n += s->kind == kind && !strcmp(s->owner, owner);
+	return n < stream_limits[kind].of_one && ss->count[kind] < stream_limits[kind].all;
 }
 
-struct stream *streams_add(
-	struct streams *ss, const struct stream_ops *ops, void *data, const char *owner)
+struct stream *streams_add(struct streams *ss, enum stream_kind kind, const struct stream_ops *ops,
+	void *data, const char *owner)
 {
 	struct stream *s = xcalloc(1, sizeof *s);
 
 	s->of = ss;
+	s->kind = kind;
 	s->ops = ops;
 	s->data = data;
 	snprintf(s->owner, sizeof s->owner, "%s", owner);
 	mutex_lock(&ss->lock);
-	if (ss->count >= STREAMS_MAX || count_of_locked(ss, owner) >= STREAMS_OF_ONE ||
-		ss->stopping) {
+	if (!has_room_locked(ss, kind, owner) || ss->stopping) {
 		mutex_unlock(&ss->lock);
 		free(s);
 		return NULL;
 	}
 	s->next = ss->first;
 	ss->first = s;
-	ss->count++;
+	ss->count[kind]++;
 	mutex_unlock(&ss->lock);
 	return s;
 }
@@ -135,7 +143,7 @@ static void stream_free(void *cls)
 	for (struct stream **p = &ss->first; *p; p = &(*p)->next) {
 		if (*p == s) {
 			*p = s->next;
-			ss->count--;
+			ss->count[s->kind]--;
 			break;
 		}
 	}

@@ -12,13 +12,16 @@
 
 struct streams;
 
+/* Live streams that one principal may have. */
+#define STREAMS_LIVE_OF_ONE 1024
+
 struct streams *streams_new(void);
 /* When no stream is left. */
 struct streams *streams_free(struct streams *ss);
 
 /* As stream_new(). */
-struct stream *streams_add(
-	struct streams *ss, const struct stream_ops *ops, void *data, const char *owner);
+struct stream *streams_add(struct streams *ss, enum stream_kind kind, const struct stream_ops *ops,
+	void *data, const char *owner);
 /* The answer to a connection, which owns the stream from now on; NULL: as before. */
 struct MHD_Response *stream_response(struct stream *s, struct MHD_Connection *c);
 /* Of a stream that was not answered with. Takes NULL. */

@@ -175,6 +175,77 @@ static int check_not_pruned(struct db *d, const char *after, struct err *e)
 	return r;
 }
 
+/* --- types of events, and lists of them --- */
+
+/* Its length, in a list with commas between. */
+static size_t type_span(const char *types)
+{
+	return strcspn(types, ",");
+}
+
+static const char *type_after(const char *types)
+{
+	const size_t n = type_span(types);
+
+	return types[n] ? types + n + 1 : NULL;
+}
+
+bool events_type_among(const char *types, const char *type)
+{
+	for (const char *t = types; t; t = type_after(t)) {
+		const size_t n = type_span(t);
+
+		if (n > 0 && t[n - 1] == '*' ? !strncmp(t, type, n - 1)
+					     : !strncmp(t, type, n) && !type[n])
+			return true;
+	}
+	return false;
+}
+
+int events_check_types(const char *types, struct err *e)
+{
+	int r = 0;
+
+	for (const char *t = types && *types ? types : NULL; t && r == 0; t = type_after(t)) {
+		_cleanup_(freep) char *one = strndup(t, type_span(t));
+
+		r = one ? events_check_type(one, e) : err_set(e, ERR_NO_MEMORY, "a type");
+	}
+	return r;
+}
+
+/* As EVENTS_OF_TYPES() takes it. */
+static char *types_array(const char *types)
+{
+	json_t *list = json_array();
+	char *text;
+
+	for (const char *t = types; t; t = type_after(t))
+		json_array_append_new(list, json_stringn(t, type_span(t)));
+	text = json_dumps(list, JSON_COMPACT);
+	json_decref(list);
+	return text;
+}
+
+/* A single type is found by itself; a list, or a beginning, is compared row by row. */
+static void of_types(struct sel *s, const char *types)
+{
+	static const char any[] =
+		"EXISTS (SELECT 1 FROM json_each(?) t WHERE events.type = t.value OR"
+		" (t.value LIKE '%*' AND"
+		" substr(events.type, 1, length(t.value) - 1) = rtrim(t.value, '*')))";
+	_cleanup_(freep) char *array = NULL;
+
+	if (!types || !*types)
+		return;
+	if (!strpbrk(types, ",*")) {
+		sel_str(s, "type = ?", types);
+		return;
+	}
+	array = types_array(types);
+	sel_str(s, any, array ? array : "[]");
+}
+
 int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
@@ -197,7 +268,7 @@ int events_list(struct db *d, const struct event_filter *f, const struct db_page
 		sel_str(&s, "job_id = ?", f->job);
 		sel_str(&s, "serial = ?", f->serial);
 		sel_str(&s, "station = ?", f->station);
-		sel_str(&s, "type = ?", f->type);
+		of_types(&s, f->type);
 	}
 	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -8,7 +8,7 @@
 #include "db/db.h"
 
 struct event_filter {
-	const char *type; /* each may be NULL */
+	const char *type; /* each may be NULL; this one as events_check_types() */
 	const char *station;
 	const char *job;
 	const char *run;
@@ -33,6 +33,10 @@ int events_list(struct db *d, const struct event_filter *f, const struct db_page
 	" substr(e.type, 1, length(t.value) - 1) = rtrim(t.value, '*'))))"
 /* Whether it may be in such an array. -ERR_INVALID. */
 int events_check_type(const char *type, struct err *e);
+/* A list of them with commas between, as a query has it; NULL and "" are all types. -ERR_INVALID. */
+int events_check_types(const char *types, struct err *e);
+/* Whether such a list has that type. */
+bool events_type_among(const char *types, const char *type);
 /* An event for those who get it pushed: {type, timestamp, seq, station, job, run, serial, data} as canonical
  * JSON, the same bytes each time; owned by the caller. NULL: it is no longer kept. */
 int events_message(struct db *d, int64_t seq, char **ret, struct err *e);

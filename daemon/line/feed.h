@@ -4,22 +4,34 @@
  * after their commit, in the order of their sequence numbers; transient ones (progress, station
  * views) have no number and are not kept. Any thread.
  *
- * A subscriber reads at its own pace out of one ring; one that is late by more than the ring
- * learns that from its read, and takes the durable ones from the database by cursor.
+ * A subscriber reads at its own pace out of one ring of items, which are rendered once and shared;
+ * one that is late by more than the ring learns that from its read. A thread of the feed wakes the
+ * subscribers, so that whoever publishes waits for none of them.
  */
 #pragma once
 
-#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "db/db.h"
+#include "base/err.h"
 
-struct feed_item {
-	int refs;    /* atomic */
+/* What a piece of news is about; NULL or "": nothing of that kind. */
+struct feed_news {
 	int64_t seq; /* 0: transient */
-	char type[40];
-	char station[DB_ID_SIZE];
-	char *json; /* one line, the whole event */
+	const char *type;
+	const char *station, *job, *run, *serial;
+};
+
+/* Immutable, shared by those who read it. */
+struct feed_item {
+	int refs; /* atomic */
+	struct feed_news news;
+	const char *json; /* the whole event, without a NUL at its end */
+	size_t json_len;
+	/* The same as a frame of text/event-stream (HTML standard, 9.2.6), which holds it. */
+	const char *frame;
+	size_t frame_len;
 };
 
 struct feed_item *feed_item_unref(struct feed_item *i);
@@ -27,20 +39,30 @@ struct feed_item *feed_item_unref(struct feed_item *i);
 struct feed;
 struct feed_sub;
 
-struct feed *feed_new(size_t ring);
-struct feed *feed_free(struct feed *f); /* after all subscribers */
+struct feed_opts {
+	/* Whether the subscriber wants to hear of it; NULL: of all. Under the lock of the feed: it must not
+	 * block, nor call the feed. */
+	bool (*wants)(const void *data, const struct feed_news *n);
+	/* There is something to read. By a thread of the feed that holds no lock that a publisher needs: it
+	 * must not block. */
+	void (*notify)(void *data);
+	void *data;
+};
 
-/* json is copied. */
-void feed_publish(
-	struct feed *f, int64_t seq, const char *type, const char *station, const char *json);
+int feed_new(size_t ring, struct feed **ret, struct err *e);
+struct feed *feed_free(struct feed *f); /* after all subscribers; takes NULL */
+
+/* json is one line, and copied. */
+void feed_publish(struct feed *f, const struct feed_news *n, const char *json);
 /* The sequence number of the last durable event seen; 0 if none yet. */
 int64_t feed_last_seq(struct feed *f);
 
-/* From now on. notify is called, without a lock held, by the publishing thread after each publish:
- * it must not block. */
-struct feed_sub *feed_subscribe(struct feed *f, void (*notify)(void *data), void *data);
-/* After return notify is not called any more. */
+/* From now on: a durable event that is not in the ring then is in the database already. */
+struct feed_sub *feed_subscribe(struct feed *f, const struct feed_opts *o);
+/* After return neither wants() nor notify() is called any more. Takes NULL. */
 struct feed_sub *feed_unsubscribe(struct feed_sub *s);
-/* 1 with *ret (a reference for the caller), 0 if there is nothing new, -1 once if items were
- * missed. */
+/* 1 with *ret (a reference for the caller), 0 if there is nothing new, -1 once if items were missed: the
+ * next call goes on with the oldest that there is. */
 int feed_next(struct feed_sub *s, struct feed_item **ret);
+/* As if it had subscribed only now. */
+void feed_rejoin(struct feed_sub *s);

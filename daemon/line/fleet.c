@@ -68,7 +68,10 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 		if (text)
-			feed_publish(f->services.feed, ev[i].seq, ev[i].type, ev[i].station, text);
+			feed_publish(f->services.feed,
+				&(struct feed_news){ev[i].seq, ev[i].type, ev[i].station, ev[i].job,
+					ev[i].run, ev[i].serial},
+				text);
 		free(text);
 		json_decref(o);
 	}
@@ -201,12 +204,11 @@ static void read_boot(char ret[UUID_SIZE])
 }
 
 /* What is known once the directory is open: the records and the store follow. */
-static void make_services(struct fleet *f)
+static int make_services(struct fleet *f, struct err *e)
 {
 	struct line_services *v = &f->services;
 
 	v->holds = holds_new(on_hold, f);
-	v->feed = feed_new(FEED_RING);
 	v->orders = orders_new();
 	v->images = image_cache_new();
 	v->binding = f->binding;
@@ -215,6 +217,7 @@ static void make_services(struct fleet *f)
 	v->wake = wake_stations;
 	v->views_changed = views_changed;
 	v->config = present_config;
+	return feed_new(FEED_RING, &v->feed, e);
 }
 
 static int open_records(struct fleet *f, struct err *e)
@@ -259,9 +262,10 @@ int fleet_new(struct config *c, struct fleet **ret, struct err *e)
 	f->config = config_ref(c);
 	f->confine = confine_new();
 	f->binding = binding_new(&sink);
-	make_services(f);
 	f->services.keys = keys_new(c);
-	r = store_open(c->state_dir, &f->store, e);
+	r = make_services(f, e);
+	if (r == 0)
+		r = store_open(c->state_dir, &f->store, e);
 	if (r == 0)
 		r = sweep_tools(f, e);
 	if (r == 0)

@@ -164,7 +164,8 @@ void station_publish(struct station *s)
 	char *text = view ? json_dumps(view, JSON_COMPACT) : NULL;
 
 	if (text)
-		feed_publish(s->line->feed, 0, "station", s->cfg->id, text);
+		feed_publish(s->line->feed,
+			&(struct feed_news){.type = "station", .station = s->cfg->id}, text);
 	free(text);
 	json_decref(view);
 }

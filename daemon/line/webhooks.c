@@ -590,7 +590,8 @@ int webhooks_start(
 		free(w);
 		return r;
 	}
-	w->feed = feed_subscribe(line->feed, on_published, w);
+	w->feed =
+		feed_subscribe(line->feed, &(struct feed_opts){.notify = on_published, .data = w});
 	*ret = w;
 	return 0;
 }

@@ -94,6 +94,63 @@ class Crowd(threading.Thread):
         self.selector.close()
 
 
+class Wall:
+    def __init__(self, number, port, token, query):
+        self.number, self.got = number, b''
+        self.socket = socket.create_connection(('127.0.0.1', port))
+        self.socket.sendall(('GET /api/v1/events%s HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n'
+                             'Authorization: Bearer %s\r\n\r\n' % (query, token)).encode())
+        self.socket.setblocking(False)
+
+    @property
+    def status(self):
+        return int(self.got.split(b' ', 2)[1]) if b'\r\n\r\n' in self.got else 0
+
+    def types(self):
+        return [line.split(b': ')[1].decode() for line in self.got.splitlines() if line.startswith(b'event: ') and line != b'event: heartbeat']
+
+
+class Walls:
+    """Live streams without a thread for each."""
+
+    def __init__(self, port, token, n, query):
+        self.port, self.all = port, []
+        self.selector = selectors.DefaultSelector()
+        for i in range(n):
+            self.add(token, query(i))
+
+    def add(self, token, query):
+        self.all.append(Wall(len(self.all), self.port, token, query))
+        self.selector.register(self.all[-1].socket, selectors.EVENT_READ, self.all[-1])
+        return True
+
+    def drop(self, wall):
+        self.selector.unregister(wall.socket)
+        wall.socket.close()
+
+    def read(self):
+        for key, _ in self.selector.select(0.1):
+            try:
+                got = key.fileobj.recv(65536)
+            except OSError:
+                got = b''
+            key.data.got += got
+            if not got:
+                self.selector.unregister(key.fileobj)
+        return True
+
+    def close(self):
+        for wall in self.all:
+            wall.socket.close()
+        self.selector.close()
+
+
+def resident(pid):
+    """Bytes of memory that it alone has."""
+    with open('/proc/%d/smaps_rollup' % pid) as f:
+        return sum(int(l.split()[1]) * 1024 for l in f if l.startswith('Private_'))
+
+
 def ask(l, n, fresh):
     """n answers, each on a connection of its own or all on one; the seconds that each took."""
     took, kept = [], l.provd.api()
@@ -165,19 +222,39 @@ class Shut(unittest.TestCase):
             silent.close()
             dripping.close()
 
-    def test_one_viewer_does_not_take_the_streams_of_others(self):
+    def test_a_thousand_walls_hear_it_and_take_no_stream_of_others(self):
+        descriptors()
         with line.Line(1, boards=0) as l:
             l.start()
             token = l.api.post('/tokens', {'name': 'wall', 'role': 'viewer'})['token']
-            streams = [line.Events(l.provd.port, token) for _ in range(100)]
+            before = resident(l.provd.process.pid)
+            walls = Walls(l.provd.port, token, 1100, lambda i: '?type=pool-*' if i % 2 else '?type=job-created&heartbeat=%s' % ('false' if i else 'true'))
+            other = None
             try:
-                self.assertEqual({s.status for s in streams}, {200, 429})
+                line.wait_for('an answer to each', lambda: walls.read() and all(w.status for w in walls.all))
+                open_ = [w for w in walls.all if w.status == 200]
+                self.assertEqual((len(open_), {w.status for w in walls.all}), (1024, {200, 429}))
+                each = (resident(l.provd.process.pid) - before) / len(open_)
                 other = l.provd.events()
-                streams.append(other)
                 self.assertEqual(other.status, 200)
+                begun = time.monotonic()
+                l.api.post('/pools', {'id': 'p1', 'pattern': 'P{seq:03}', 'last': 9})
+                wanted = [w for w in open_ if w.number % 2]
+                line.wait_for('the event at each', lambda: walls.read() and all('pool-created' in w.types() for w in wanted))
+                took = time.monotonic() - begun
+                line.wait_for('the event at another one', lambda: 'pool-created' in str(other.durable()))
+                self.assertEqual({t for w in open_ for t in w.types()}, {'pool-created'})
+                self.assertEqual({len(w.types()) for w in wanted}, {1})
+                print('%d live streams: %.1f KiB each, %.1f ms from the request to the last that hears of it'
+                      % (len(open_), each / 1024, took * 1e3))
+                # One that is gone leaves its place, once something is written to it.
+                walls.drop(walls.all[0])
+                line.wait_for('a place', lambda: walls.add(token, '') and walls.read() and walls.all[-1].status == 200, every_s=0.3)
             finally:
-                for s in streams:
-                    s.stop()
+                walls.close()
+                if other:
+                    other.stop()
+            self.assertEqual(l.provd.term(), 0)
 
     def test_too_low_a_limit_of_open_files_is_refused_at_the_start(self):
         with line.Line(4, boards=0) as l:

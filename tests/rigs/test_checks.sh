@@ -95,6 +95,7 @@ printf '/* SPDX-License-Identifier: Apache-2.0 */\n/* see %s */\n' '/ho''me/me/n
 printf '/* SPDX-License-Identifier: Apache-2.0 */\n#include "base/thread.h"\nstatic int f_locked(void)\n{\n\treturn 0;\n}\n' > "$tree/d.c"
 printf '/* SPDX-License-Identifier: Apache-2.0 */\n#include "base/thread.h"\nint f_locked(void) REQUIRES(m)\n{\n\treturn 0;\n}\n' > "$tree/e.c"
 printf '/* SPDX-License-Identifier: Apache-2.0 */\nint f(struct err *e)\n{\n\treturn err_set(e, 1,\n\t\t"a "\n\t\t"b");\n}\n' > "$tree/g.c"
+cp "$tree/e.c" "$tree/h.c.orig"
 git -C "$tree" add -A
 out=$("$root/scripts/check-style" --root "$tree")
 expect 'a bad style is refused' test $? = 1
@@ -104,5 +105,6 @@ expect 'note to oneself' grep -q '^b.c:2: ' <<< "$out"
 expect 'a lock that is not named' grep -q '^d.c:3: .*REQUIRES' <<< "$out"
 expect 'a lock that is named' refuse grep -q '^e.c' <<< "$out"
 expect 'a broken message' grep -q '^g.c:6: ' <<< "$out"
+expect 'a leftover' grep -q '^h.c.orig:1: left over' <<< "$out"
 expect 'machine path' grep -q '^c.c:2: ' <<< "$out"
 rig_end

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/call.h"
+#include "api/httpd_answer.h"
 #include "api/openapi.h"
 #include "api/router.h"
 #include "base/tree.h"
@@ -309,7 +310,7 @@ static void asked(const struct route *r, enum role role, enum shown s, char ret[
 	if (rq.route && rq.route != r)
 		snprintf(ret, 32, "another route");
 	router_ops.done(&api, &rq);
-	free(rs.body);
+	answer_drop(&rs);
 }
 
 START_TEST(every_route_lets_in_whom_it_should_and_nobody_else)
@@ -382,7 +383,7 @@ START_TEST(without_a_certificate_nobody_comes_in_where_one_is_needed)
 				ck_assert_msg(refused == (required && secure), "%s %d %d", paths[i],
 					required, secure);
 				router_ops.done(&api, &rq);
-				free(rs.body);
+				answer_drop(&rs);
 			}
 		}
 	}

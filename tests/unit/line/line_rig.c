@@ -78,7 +78,6 @@ void line_rig_open(struct line_rig *g, const char *yaml)
 	cond_init(&changed);
 	load(g, yaml);
 	*v = (struct line_services){.holds = holds_new(changed_now, g),
-		.feed = feed_new(64),
 		.orders = orders_new(),
 		.images = image_cache_new(),
 		.binding = binding_new(&sink),
@@ -87,6 +86,8 @@ void line_rig_open(struct line_rig *g, const char *yaml)
 		.wake = changed_now,
 		.views_changed = changed_now,
 		.config = present_config};
+
+	ck_assert_msg(feed_new(64, &v->feed, &e) == 0, "%s", e.msg);
 
 	const struct records_opts o = {
 		.config = g->config, .holds = v->holds, .committed = not_told, .data = g};

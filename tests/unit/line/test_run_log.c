@@ -27,8 +27,8 @@ static void setup(void)
 {
 	fixture_setup();
 	open_run("r1", "A1", NULL);
-	feed = feed_new(64);
-	sub = feed_subscribe(feed, nothing, NULL);
+	OK(feed_new(64, &feed, &fx.e));
+	sub = feed_subscribe(feed, &(struct feed_opts){.notify = nothing});
 	OK(writer_new(fx.db, NULL, &writer, &fx.e));
 	fx.db = NULL;
 	run_log = run_log_new(writer, feed, "r1", "A1", &limits);
@@ -99,9 +99,9 @@ static json_t *told(void)
 
 	while (feed_next(sub, &item) == 0)
 		OK(iotime_sleep(1000, &it, &fx.e));
-	ck_assert_str_eq(item->type, "run-log");
-	ck_assert_int_eq(item->seq, 0);
-	o = json_loads(item->json, 0, NULL);
+	ck_assert_str_eq(item->news.type, "run-log");
+	ck_assert_int_eq(item->news.seq, 0);
+	o = json_loadb(item->json, item->json_len, 0, NULL);
 	feed_item_unref(item);
 	return o;
 }

@@ -95,6 +95,8 @@ export class Hub {
       this.#heard(JSON.parse(ev.data).seq);
       this.#say({ kind: 'beat' });
     })); // prettier-ignore
+    // We were behind, and views were left out.
+    source.addEventListener('resync', mine(() => this.#say({ kind: 'open', fresh: false })));
     for (const type of KINDS)
       source.addEventListener(type, mine((ev) => {
         this.#heard(Number(ev.lastEventId) || 0);
