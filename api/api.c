@@ -3,6 +3,7 @@
 
 #include "api/api_tls.h"
 #include "api/first_token.h"
+#include "api/httpd_upload.h"
 #include "api/openapi.h"
 #include "api/router.h"
 #include "api/tls.h"
@@ -12,6 +13,8 @@
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "db/artifacts.h"
+
+#define SWEEP_US (3600 * US_PER_S)
 
 static int load_openapi(struct api *a, struct err *e)
 {
@@ -108,6 +111,13 @@ static int load_auth(struct api *a, struct err *e)
 	return r;
 }
 
+/* Uploads that nobody went on with. */
+static struct upload_parts sweep_parts(struct api *a)
+{
+	a->sweep_us = now_us() + SWEEP_US;
+	return upload_sweep_parts(store_artifacts(fleet_store(a->fleet)), wall_ms() / 1000);
+}
+
 int api_start(struct fleet *f, int listen_fd,
 	int (*keep)(void *data, const char *token, struct err *e), void *data, struct api **ret,
 	struct err *e)
@@ -123,6 +133,7 @@ int api_start(struct fleet *f, int listen_fd,
 	r = load_openapi(a, e);
 	if (r == 0)
 		r = load_auth(a, e);
+	artifact_quota_add(&a->quota, sweep_parts(a).left);
 	read_quota(a);
 	a->keep_token = keep;
 	a->keep_data = data;
@@ -218,6 +229,8 @@ void api_tick(struct api *a)
 	read_quota(a);
 	api_tls_tick(a);
 	store_uses(a);
+	if (now_us() >= a->sweep_us)
+		artifact_quota_give(&a->quota, sweep_parts(a).removed);
 	if (a->keep_token && holds_check(fleet_holds(a->fleet), HOLD_STOPS_ORDERS, &e) == 0 &&
 		make_first_token(a, &e) < 0)
 		log_error("%s", e.msg);

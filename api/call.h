@@ -22,6 +22,7 @@ struct api {
 	struct readers *readers;
 	unsigned rate_limit;
 	struct artifact_quota quota;
+	uint64_t sweep_us; /* when uploads that nobody finished are looked for; main */
 	/* No admin is left, and there was no room to make one: main, NULL once there is one. */
 	int (*keep_token)(void *data, const char *token, struct err *e);
 	void *keep_data;

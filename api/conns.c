@@ -20,6 +20,7 @@ struct conn {
 	enum conn_phase phase;
 	uint64_t since_us; /* of the phase */
 	uint64_t body_bytes;
+	uint64_t ended_at;	/* body_bytes + 1 when its end was seen, 0: it was not */
 	char owner[OWNER_SIZE]; /* "" anonymous */
 	uint8_t address[16];	/* what counts as one address */
 	char peer[INET6_ADDRSTRLEN];
@@ -249,6 +250,7 @@ void conn_phase(struct conn *n, enum conn_phase p, uint64_t now_us)
 	mutex_lock(&n->of->lock);
 	if (p == CONN_BODY)
 		n->body_bytes = 0;
+	n->ended_at = 0;
 	n->phase = p;
 	n->since_us = now_us;
 	mutex_unlock(&n->of->lock);
@@ -319,16 +321,30 @@ static bool late_locked(const struct conns *c, const struct conn *n, uint64_t no
 	return false;
 }
 
+/* Twice in a row: what came before the end may be on its way through the library. */
+static bool given_up_locked(const struct conns *c, struct conn *n) REQUIRES(c->lock)
+{
+	const uint64_t at = n->body_bytes + 1;
+	const bool before = n->ended_at == at;
+
+	if ((n->phase != CONN_HEADER && n->phase != CONN_BODY) || !c->ops->ended(c->data, n->fd))
+		return false;
+	n->ended_at = at;
+	return before;
+}
+
 unsigned conns_sweep(struct conns *c, uint64_t now_us)
 {
 	unsigned cut = 0;
 
 	mutex_lock(&c->lock);
 	for (struct conn *n = c->oldest; n; n = n->next) {
-		if (n->cut || !late_locked(c, n, now_us))
+		bool late = !n->cut && late_locked(c, n, now_us);
+
+		if (!late && (n->cut || !given_up_locked(c, n)))
 			continue;
 		cut_locked(c, n);
-		c->cut_late++;
+		c->cut_late += late;
 		cut++;
 	}
 	mutex_unlock(&c->lock);

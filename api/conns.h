@@ -46,6 +46,8 @@ struct conns_ops {
 	void (*cut)(void *data, int fd);
 	/* Whether bytes came that nobody has read; false at the end of the stream. */
 	bool (*unread)(void *data, int fd);
+	/* Whether its end came, and nothing before it that nobody has read. */
+	bool (*ended)(void *data, int fd);
 };
 
 struct conns *conns_new(const struct conn_limits *l, const struct conns_ops *ops, void *data);
@@ -66,7 +68,8 @@ const char *conn_peer(const struct conn *n);
 /* As conn_peer(), of what counts as one address: "2001:db8:1:2::" for all of its network. */
 const char *conn_network(const struct conn *n);
 
-/* Cuts what is over its deadline; how many. */
+/* Cuts what is over its deadline, and what its client has closed before a request was whole: with epoll, libmicrohttpd
+ * does not see an end that came together with the last bytes. How many. Once a second. */
 unsigned conns_sweep(struct conns *c, uint64_t now_us);
 
 struct conn_counts {

@@ -34,6 +34,13 @@ enum http_method http_method_from(const char *s);
 
 #define REQUEST_PARAMS 4
 
+/* A piece of a file (api/httpd_upload.h). */
+struct upload_piece {
+	uint64_t first, last;
+	uint64_t total; /* of the file; 0: it comes whole, in one request */
+	bool asks;	/* no bytes: how much is there? */
+};
+
 struct request {
 	enum http_method method;
 	bool head;	/* HEAD, which is GET without the body of its answer */
@@ -56,6 +63,8 @@ struct request {
 	char upload_sha256[SHA256_HEX];
 	uint64_t upload_bytes;
 	uint64_t upload_taken; /* the router's: of the store's quota */
+	struct upload_piece upload_piece;
+	bool upload_kept; /* the file stays, for more of it: upload_sha256 is "" where it is not whole */
 	/* Filled by the router: */
 	const void *route;
 	const void *principal;

@@ -31,6 +31,7 @@
 #include "api/httpd_header.h"
 #include "api/httpd_streams.h"
 #include "api/httpd_tls.h"
+#include "api/httpd_upload.h"
 #include "api/work.h"
 #include "base/iotime.h"
 #include "base/log.h"
@@ -110,8 +111,7 @@ struct exchange {
 	bool worked;	  /* rs is the answer */
 	bool encoded_nul; /* %00 in the URI */
 	bool counted;	  /* among httpd->uploads */
-	int upload_fd;
-	struct sha256 *sha;
+	struct upload upload;
 	uint8_t *body;
 	size_t body_cap;
 	bool failed; /* the body was too large or the disk full: refused at its end */
@@ -134,16 +134,14 @@ static enum MHD_Result refuse(struct httpd *h, struct exchange *x, struct MHD_Co
 
 /* --- bodies --- */
 
-static int open_upload(struct httpd *h, struct exchange *x)
+static int open_upload(struct httpd *h, struct exchange *x, const char **ret_why)
 {
 	x->counted = true;
-	if (__atomic_add_fetch(&h->uploads, 1, __ATOMIC_ACQ_REL) > UPLOADS_MAX)
+	if (__atomic_add_fetch(&h->uploads, 1, __ATOMIC_ACQ_REL) > UPLOADS_MAX) {
+		*ret_why = "too many uploads at a time";
 		return 503;
-	snprintf(x->rq.upload_path, sizeof x->rq.upload_path, "%s/upload-%s", h->upload_dir,
-		x->rq.id);
-	x->upload_fd = open(x->rq.upload_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	x->sha = sha256_new();
-	return x->upload_fd < 0 ? 507 : 0;
+	}
+	return upload_open(&x->upload, &x->rq, h->upload_dir, ret_why);
 }
 
 /* A body follows; what its header says of it must be acceptable. */
@@ -159,7 +157,8 @@ static int check_body(struct httpd *h, struct exchange *x, const char **ret)
 					: "the Content-Encoding of a body is gzip or none";
 		return status;
 	}
-	if (length && strtoull(length, NULL, 10) > x->intake.max_body) {
+	if ((length && strtoull(length, NULL, 10) > x->intake.max_body) ||
+		x->rq.upload_piece.total > x->intake.max_body) {
 		*ret = "the body is too large";
 		return 413;
 	}
@@ -168,10 +167,7 @@ static int check_body(struct httpd *h, struct exchange *x, const char **ret)
 			h->data, &x->rq, 0, length ? strtoull(length, NULL, 10) : 0, ret);
 	if (status != 0)
 		return status;
-	if (x->intake.upload)
-		status = open_upload(h, x);
-	*ret = status == 503 ? "too many uploads at a time" : "the upload cannot be stored";
-	return status;
+	return x->intake.upload ? open_upload(h, x, ret) : 0;
 }
 
 /* A server must take "GET http://host/path", which clients of a proxy send (RFC 9112, 3.2.2). */
@@ -235,6 +231,7 @@ static void fail(struct exchange *x, int status, const char *detail)
 
 static void take_upload(struct exchange *x, const char *data, size_t n)
 {
+	const struct upload_piece *p = &x->rq.upload_piece;
 	const char *why = NULL;
 	int status;
 
@@ -243,24 +240,15 @@ static void take_upload(struct exchange *x, const char *data, size_t n)
 		fail(x, 413, "the body is too large");
 		return;
 	}
-	status = x->httpd->ops->upload(x->httpd->data, &x->rq, n, 0, &why);
-	if (status != 0) {
-		fail(x, status, why);
+	if (p->total && (p->asks || x->rq.upload_bytes > p->last + 1)) {
+		fail(x, 400, "more bytes came than Content-Range says");
 		return;
 	}
-	sha256_add(x->sha, data, n);
-	while (n > 0) {
-		ssize_t k = write(x->upload_fd, data, n);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0) {
-			fail(x, 507, "the disk is full");
-			return;
-		}
-		data += k;
-		n -= (size_t)k;
-	}
+	status = x->httpd->ops->upload(x->httpd->data, &x->rq, n, 0, &why);
+	if (status != 0)
+		fail(x, status, why);
+	else if (upload_write(&x->upload, data, n) != 0)
+		fail(x, 507, "the disk is full");
 }
 
 static bool grow_body(struct exchange *x, size_t need)
@@ -309,11 +297,7 @@ static void refuse_later(struct exchange *x, int status, const char *detail)
 /* The digest and the disk of an upload; false when it is refused. */
 static bool end_upload(struct exchange *x)
 {
-	uint8_t raw[SHA256_BYTES];
-
-	sha256_end(x->sha, raw);
-	hex_of(raw, sizeof raw, x->rq.upload_sha256);
-	if (fdatasync(x->upload_fd) == 0)
+	if (upload_end(&x->upload, &x->rq) == 0)
 		return true;
 	refuse_later(x, 507, "the upload cannot be stored");
 	return false;
@@ -466,7 +450,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	struct door *door = door_of(c);
 	struct exchange *x = xcalloc(1, sizeof *x);
 
-	x->upload_fd = -1;
+	x->upload.fd = -1;
 	x->rs.fd = -1;
 	x->httpd = cls;
 	x->rq.connection = c;
@@ -492,14 +476,10 @@ static void on_completed(
 		return;
 	h->ops->done(h->data, &x->rq);
 	answer_drop(&x->rs);
-	if (x->upload_fd >= 0) {
-		close(x->upload_fd);
-		unlink(x->rq.upload_path);
-	}
+	upload_done(&x->upload, &x->rq);
 	if (x->counted)
 		__atomic_sub_fetch(&h->uploads, 1, __ATOMIC_ACQ_REL);
 	drop_body(x);
-	sha256_free(x->sha);
 	conn_phase(x->conn, CONN_WAITING, now_us());
 	free(x);
 	*state = NULL;
@@ -556,7 +536,14 @@ static bool has_unread(void *data, int fd)
 	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
-static const struct conns_ops on_conns = {cut_connection, has_unread};
+static bool has_ended(void *data, int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static const struct conns_ops on_conns = {cut_connection, has_unread, has_ended};
 
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
@@ -754,7 +741,8 @@ void httpd_tick(struct httpd *h)
 	unsigned cut = conns_sweep(h->conns, now_us());
 
 	if (cut)
-		log_debug("http: %u connection%s cut: over its deadline", cut, cut == 1 ? "" : "s");
+		log_debug("http: %u connection%s cut: over its deadline, or given up by its client",
+			cut, cut == 1 ? "" : "s");
 	streams_wake_all(h->streams);
 }
 

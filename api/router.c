@@ -2,9 +2,12 @@
 #include "api/router.h"
 
 #include <strings.h>
+#include <unistd.h>
 
+#include "api/httpd_upload.h"
 #include "api/problem.h"
 #include "api/request_check.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/util.h"
@@ -200,11 +203,32 @@ static bool is_cross_site(const struct request *rq)
 	return rq->method != HTTP_GET && site && !strcasecmp(site, "cross-site");
 }
 
+/* Which file it goes to, where it comes in pieces. */
+static int begin_upload(struct api *a, struct request *rq, struct intake *ret, const char **ret_why)
+{
+	const char *sha = request_param(rq, "sha256");
+	struct config *c = fleet_config(a->fleet);
+	int status = upload_read_range(rq, &rq->upload_piece, ret_why);
+
+	ret->max_body = c->artifact_max_bytes;
+	config_unref(c);
+	if (status != 0 || rq->upload_piece.total == 0)
+		return status;
+	if (!sha || !is_sha256_hex(sha)) {
+		*ret_why = "the path must end in the SHA-256 in lower-case hex";
+		return 400;
+	}
+	snprintf(rq->upload_path, sizeof rq->upload_path, "%s/" UPLOAD_PART "%s",
+		store_artifacts(fleet_store(a->fleet)), sha);
+	return 0;
+}
+
 static int begin(void *data, struct request *rq, struct response *rs, struct intake *ret)
 {
 	struct api *a = data;
 	unsigned others;
 	const struct route *r;
+	const char *why;
 	int status = check_certificate(a, rq, rs);
 
 	if (status != 0)
@@ -219,12 +243,10 @@ static int begin(void *data, struct request *rq, struct response *rs, struct int
 		.heavy = r->flags & ROUTE_UPLOAD,
 		.direct = r->flags & ROUTE_DIRECT,
 		.max_body = r->max_body ? r->max_body : DEFAULT_MAX_BODY};
-	if (ret->upload) {
-		struct config *c = fleet_config(a->fleet);
-
-		ret->max_body = c->artifact_max_bytes;
-		config_unref(c);
-	}
+	if (ret->upload)
+		status = begin_upload(a, rq, ret, &why);
+	if (status != 0)
+		return refuse_with(rq, rs, status, ERR_INVALID, why);
 	if (r->flags & ROUTE_PUBLIC && is_cross_site(rq))
 		return refuse_with(
 			rq, rs, 403, ERR_FORBIDDEN, "the request comes from another site");
@@ -238,6 +260,14 @@ static void add_hsts(const struct request *rq, struct response *rs)
 
 	if (rq->secure && host && strncasecmp(host, "localhost", 9) != 0)
 		response_header(rs, "Strict-Transport-Security", "max-age=31536000");
+}
+
+/* A file that came in pieces is whole: it is stored now, or it is not what it should be. Where provd itself could not
+ * take it, it is still there for another try. */
+static void settle_pieces(struct request *rq, const struct response *rs)
+{
+	if (rq->upload_kept && rq->upload_sha256[0])
+		rq->upload_kept = rs->status >= 500 && access(rq->upload_path, F_OK) == 0;
 }
 
 static void handle(void *data, struct request *rq, struct response *rs)
@@ -269,6 +299,7 @@ static void handle(void *data, struct request *rq, struct response *rs)
 			log_error("%s %s: %s", http_method_str(rq->method), rq->path, e.msg);
 		problem_answer(rs, rq, status, e.code, e.msg, c.problem_errors);
 	}
+	settle_pieces(rq, rs);
 	json_decref(c.body);
 	json_decref(c.list_extra);
 	json_decref(c.problem_errors);
@@ -283,6 +314,7 @@ static void refuse(
 {
 	problem_answer(rs, rq, status,
 		status == 413			 ? ERR_TOO_LARGE
+		: status == 409			 ? ERR_CONFLICT
 		: status == 429 || status == 503 ? ERR_OVERLOADED
 		: status == 415 || status == 501 ? ERR_UNSUPPORTED
 		: status == 507			 ? ERR_DISK_FULL
@@ -308,7 +340,9 @@ static int upload(
 
 static void done(void *data, struct request *rq)
 {
-	artifact_quota_give(&((struct api *)data)->quota, rq->upload_taken);
+	/* What is kept of a file that comes in pieces is still there. */
+	if (!rq->upload_kept)
+		artifact_quota_give(&((struct api *)data)->quota, rq->upload_taken);
 	free((void *)rq->principal);
 }
 

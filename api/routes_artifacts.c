@@ -193,6 +193,34 @@ static bool is_file_name(const char *name)
 	return true;
 }
 
+static int read_known(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return artifacts_get(d, request_param(c->rq, "sha256"), ret, e);
+}
+
+/* More of it is to come. One who only asks may learn that it is there already. */
+static int answer_piece(struct call *c, struct err *e)
+{
+	const char *sha = request_param(c->rq, "sha256");
+	json_t *known = NULL;
+	int r = c->rq->upload_piece.asks ? api_read(c, read_known, &known, e) : 0;
+
+	if (known) {
+		response_json(c->rs, 200, known);
+		return 0;
+	}
+	if (r < 0 && r != -ERR_NOT_FOUND)
+		return r;
+	if (c->rq->upload_bytes)
+		response_header(c->rs, "Range", "bytes=0-%llu",
+			(unsigned long long)c->rq->upload_bytes - 1);
+	response_json(c->rs, 202,
+		json_pack("{s:s, s:I, s:I}", "sha256", sha, "received",
+			(json_int_t)c->rq->upload_bytes, "size",
+			(json_int_t)c->rq->upload_piece.total));
+	return 0;
+}
+
 static int put_artifact(struct call *c, struct err *e)
 {
 	const char *sha = request_param(c->rq, "sha256");
@@ -215,6 +243,8 @@ static int put_artifact(struct call *c, struct err *e)
 			e, ERR_INVALID, "the path must end in the SHA-256 in lower-case hex");
 	if (name && !is_file_name(name))
 		return err_set(e, ERR_INVALID, "'name' is a file name of at most 200 bytes");
+	if (!c->rq->upload_sha256[0])
+		return answer_piece(c, e);
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
 		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",
 			c->rq->upload_sha256, sha);

@@ -15,6 +15,7 @@
 #include "cli/provctl.h"
 
 #define MAX_ANSWER (64u * 1024 * 1024)
+#define SEND_TRIES 10
 
 struct http {
 	CURL *curl;
@@ -277,10 +278,11 @@ struct exchange {
 	const char *body;
 	size_t body_len;
 	FILE *file;
-	curl_off_t file_size;
-	struct outfile *out; /* where the bytes of a good answer go; NULL: they are JSON */
-	FILE *to;	     /* the same, as they come */
-	bool once;	     /* its answer is not kept: a secret is in it */
+	curl_off_t file_size; /* what is sent of it, from where it stands */
+	const char *range;    /* Content-Range, NULL: none */
+	struct outfile *out;  /* where the bytes of a good answer go; NULL: they are JSON */
+	FILE *to;	      /* the same, as they come */
+	bool once;	      /* its answer is not kept: a secret is in it */
 };
 
 static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct err *e)
@@ -289,6 +291,7 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	_cleanup_(freep) char *url = NULL;
 	_cleanup_(freep) char *type = NULL;
 	_cleanup_(freep) char *key = NULL;
+	_cleanup_(freep) char *range = NULL;
 	struct strbuf answer = {0};
 	struct err write_err = {0};
 	struct download download = {
@@ -309,6 +312,10 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	if (x->content_type) {
 		type = xasprintf("Content-Type: %s", x->content_type);
 		headers = curl_slist_append(headers, type);
+	}
+	if (x->range) {
+		range = xasprintf("Content-Range: bytes %s", x->range);
+		headers = curl_slist_append(headers, range);
 	}
 	if (strcmp(x->method, "GET") != 0 && !x->once) {
 		/* A request that is sent again after a lost answer has its effect once. */
@@ -428,6 +435,83 @@ int api_send_file(struct ctl *c, const char *method, const char *path, const cha
 		return err_errno(e, ERR_IO, errno, "%s", file);
 	x.file_size = st.st_size;
 	return perform(c, &x, ret, e);
+}
+
+/* --- a file that goes on where it was cut --- */
+
+struct sending {
+	struct ctl *c;
+	const char *path, *file;
+	FILE *f;
+	long long size, received;
+};
+
+/* How much of it is there; all of it: *ret. */
+static int ask_received(struct sending *s, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *range = xasprintf("*/%lld", s->size);
+	const struct exchange x = {
+		.method = "PUT", .path = s->path, .range = range, .body = "", .once = true};
+	json_t *o = NULL;
+	int r = perform(s->c, &x, &o, e);
+
+	if (r < 0)
+		return r;
+	if (!json_object_get(o, "received")) {
+		*ret = o;
+		return 0;
+	}
+	s->received = json_integer_value(json_object_get(o, "received"));
+	json_decref(o);
+	return s->received >= 0 && s->received < s->size
+		       ? 0
+		       : err_set(e, ERR_PROTOCOL, "%s: provd has %lld bytes of it, and it has %lld",
+				 s->file, s->received, s->size);
+}
+
+static int send_rest(struct sending *s, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *range =
+		xasprintf("%lld-%lld/%lld", s->received, s->size - 1, s->size);
+	const struct exchange x = {.method = "PUT",
+		.path = s->path,
+		.content_type = "application/octet-stream",
+		.range = range,
+		.file = s->f,
+		.file_size = s->size - s->received,
+		.once = true};
+
+	if (fseeko(s->f, s->received, SEEK_SET) < 0)
+		return err_errno(e, ERR_IO, errno, "%s", s->file);
+	return perform(s->c, &x, ret, e);
+}
+
+int api_send_in_pieces(
+	struct ctl *c, const char *path, const char *file, json_t **ret, struct err *e)
+{
+	struct sending s = {.c = c, .path = path, .file = file};
+	_cleanup_(fclosep) FILE *f = fopen(file, "rbe");
+	struct stat st;
+	int r = -ERR_IO;
+
+	if (!f || fstat(fileno(f), &st) < 0)
+		return err_errno(e, ERR_IO, errno, "%s", file);
+	s.f = f;
+	s.size = st.st_size;
+	for (int tries = 0; tries < SEND_TRIES; tries++) {
+		/* What answered in the end is provd; a connection that broke is none of its answers. The request that
+		 * was cut may still hold the file for a moment. */
+		if (tries) {
+			fprintf(stderr, "%s: %s; trying again\n", file, e->msg);
+			sleep(1);
+		}
+		r = ask_received(&s, ret, e);
+		if (r == 0 && !*ret)
+			r = send_rest(&s, ret, e);
+		if (r == 0 || (r != -ERR_IO && r != -ERR_CONFLICT))
+			return r;
+	}
+	return r;
 }
 
 /* --- server-sent events --- */

@@ -84,6 +84,9 @@ int api_stream(struct ctl *c, const char *path, FILE *to, struct err *e);
 /* A file as the body. */
 int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,
 	const char *file, json_t **ret, struct err *e);
+/* A file as the body of a PUT that goes on where it was cut (docs/integrator.md), a few times by itself. */
+int api_send_in_pieces(
+	struct ctl *c, const char *path, const char *file, json_t **ret, struct err *e);
 /* All pages of a list, one by one; query: "" or "&name=value...". An exit status. */
 int ctl_each_page(struct ctl *c, const char *path, const char *query,
 	void (*fn)(void *data, const json_t *items), void *data);

@@ -57,7 +57,7 @@ class Probe:
         return step["duration_us"] / 1e6
 
     def overhead(self, stay):
-        """Seconds of a unit that are no flashing: the time of two sizes, drawn out to a size of nothing."""
+        """Seconds of a unit that are not flashing: the time of two sizes, drawn out to a size of nothing."""
         small, large = (statistics.median(self.seconds(stay, n) for _ in range(3)) for n in (SMALL, LARGE))
         return small - (large - small) * SMALL / (LARGE - SMALL)
 

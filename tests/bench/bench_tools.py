@@ -40,7 +40,7 @@ class Qemu:
 
 
 def build_image(folder):
-    """hello.c with a large constant table behind it."""
+    """hello.c with a large constant table after it."""
     elf, blob, obj = (os.path.join(folder, n) for n in ("hello.elf", "blob.bin", "blob.o"))
     with open(blob, "wb") as f:
         f.write(random.Random(1).randbytes(IMAGE_BYTES))

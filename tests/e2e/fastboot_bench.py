@@ -63,7 +63,7 @@ class Bench:
         return found[1].encode().decode('unicode_escape').split('\n')[:-1] if found else []
 
     def at(self, mode):
-        """Waits until it stands in that mode with its port open."""
+        """Waits until it is in that mode with its port open."""
         def there():
             b = self.ctl('list')['boards'][0]
             return b['plugged'] and b['state'] == mode

@@ -78,6 +78,16 @@ def alive(pid):
         return False
 
 
+def stop(pid):
+    """Ends with all threads stopped: one of them takes the signal, and the others go on until it has a processor."""
+    def states():
+        for task in os.listdir('/proc/%d/task' % pid):
+            with open('/proc/%d/task/%s/stat' % (pid, task)) as f:
+                yield f.read().rsplit(')', 1)[1].split()[0]
+    os.kill(pid, signal.SIGSTOP)
+    wait_for('all threads of %d stand' % pid, lambda: set(states()) == {'T'}, every_s=0.001)
+
+
 def sanitized(program='provd'):
     """Whether it was built with ASan, which keeps what was freed."""
     with open(binary(program), 'rb') as f:

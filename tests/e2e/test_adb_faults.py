@@ -116,7 +116,7 @@ class Matrix(unittest.TestCase):
         }.items():
             with self.subTest(fault=fault):
                 if fault == 'exit=3':
-                    # sha256sum that fails is no proof; then the file is pulled back.
+                    # sha256sum that fails is not a proof; then the file is pulled back.
                     self.phone.clear()
                     self.phone.fault(fault)
                     step = adb.passed(self, self.phone, *push)

@@ -116,7 +116,7 @@ class Transcripts(unittest.TestCase):
             theirs, mine = self.both(phone, [('pull', '/sdcard/a', files.path('g'))], 'adb.pull', 'path=/sdcard/a',
                                      'file=' + files.path('h'))
             self.assertEqual(adb.sync_requests(theirs[0].host), adb.sync_requests(mine[0].host))
-            # Behind the 72 bytes of STA2, which hold the time of the last access.
+            # After the 72 bytes of STA2, which hold the time of the last access.
             self.assertEqual(theirs[0].device[72:], mine[0].device[72:])
 
     def test_an_install_and_its_removal(self):

@@ -542,6 +542,54 @@ class Conventions(Live):
         left = [f for f in os.listdir(os.path.join(self.line.home, 'state', 'artifacts')) if f.startswith('upload')]
         self.assertEqual(left, [])
 
+    def piece(self, data, first, last, sha=None, total=None):
+        span = '%d-%d' % (first, last) if first is not None else '*'
+        return self.api.request('PUT', '/artifacts/%s?name=p.bin' % (sha or line.sha256(data)),
+                                data[first:last + 1] if first is not None else b'',
+                                {'Content-Range': 'bytes %s/%d' % (span, total or len(data))})
+
+    def test_an_artifact_comes_in_pieces_and_goes_on_after_a_cut(self):
+        data, store = line.firmware(90000, 19), os.path.join(self.line.home, 'state', 'artifacts')
+
+        def parts():
+            return [f for f in os.listdir(store) if f.startswith('part-')]
+
+        a = self.piece(data, None, None)
+        self.assertEqual((a.status, a.json, a.headers['Range'], parts()),
+                         (202, {'sha256': line.sha256(data), 'received': 0, 'size': 90000}, None, []))
+        a = self.piece(data, 0, 29999)
+        self.assertEqual((a.status, a.json['received'], a.headers['Range']), (202, 30000, 'bytes=0-29999'))
+        # Cut off in the middle of the second piece: what came of it stays.
+        s = socket.create_connection(('127.0.0.1', self.line.provd.port), timeout=line.DEADLINE_S)
+        s.sendall(('PUT /api/v1/artifacts/%s?name=p.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 30000\r\n'
+                   'Content-Range: bytes 30000-59999/90000\r\n\r\n' % (line.sha256(data), self.line.provd.token)).encode() + data[30000:41234])
+        line.wait_for('its bytes', lambda: os.path.getsize(os.path.join(store, parts()[0])) == 41234)
+        self.problem(self.piece(data, 41234, 89999), 409, 'conflict')  # the other request is still there
+        s.close()
+        line.wait_for('the end of the cut one', lambda: self.piece(data, None, None).status == 202)
+        a = self.piece(data, None, None)
+        self.assertEqual((a.json['received'], a.headers['Range']), (41234, 'bytes=0-41233'))
+        self.problem(self.piece(data, 30000, 89999), 409, 'conflict')
+        self.problem(self.piece(data, 50000, 89999), 409, 'conflict')
+        self.problem(self.api.request('GET', '/artifacts/' + line.sha256(data)), 404)
+        a = self.piece(data, 41234, 89999)
+        self.assertEqual((a.status, a.json['size'], a.json['name'], parts()), (201, 90000, 'p.bin', []), a.body)
+        self.assertEqual(self.api.request('GET', '/artifacts/%s/content' % line.sha256(data)).body, data)
+        self.assertEqual(self.piece(data, None, None).status, 200)
+
+    def test_pieces_that_make_another_file_are_refused_and_gone(self):
+        data, store = line.firmware(20000, 20), os.path.join(self.line.home, 'state', 'artifacts')
+        sha = line.sha256(line.firmware(20000, 21))
+        self.assertEqual(self.piece(data, 0, 9999, sha).status, 202)
+        self.problem(self.piece(data, 10000, 19999, sha), 422, 'verify-mismatch')
+        self.assertEqual(self.piece(data, None, None, sha).json['received'], 0)
+        for header, status in (('bytes 0-9/*', 400), ('bytes 0-9', 400), ('bytes 9-0/10', 400), ('bytes 0-8/10', 400),
+                               ('bytes 0-9/%d' % (513 * 1024), 413)):
+            a = self.api.request('PUT', '/artifacts/' + sha, data[:10], {'Content-Range': header})
+            self.problem(a, status)
+        self.problem(self.api.request('PUT', '/artifacts/abc', data[:10], {'Content-Range': 'bytes 0-9/10'}), 400)
+        self.assertEqual([f for f in os.listdir(store) if f.startswith('part-')], [])
+
     def test_firmware_is_read_at_upload_and_a_malformed_file_is_refused_with_its_line(self):
         def put(data, name):
             return self.api.request('PUT', '/artifacts/%s?name=%s' % (line.sha256(data), name), data)
@@ -696,6 +744,18 @@ class Policies(unittest.TestCase):
             self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 413)
             l.api.ok('DELETE', '/artifacts/' + line.sha256(data[2]))
             self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 201)
+            # So does what came in pieces: it waits for the rest of it, also over a restart.
+            l.api.ok('DELETE', '/artifacts/' + line.sha256(data[3]))
+            part = {'Content-Range': 'bytes 0-921599/921700'}
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + SHA, data[2], part).status, 202)
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 413)
+            self.assertEqual(l.provd.term(), 0)
+            l.start()
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 413)
+            # Once it is whole, and not what it should be, its room is free.
+            part = {'Content-Range': 'bytes 921600-921699/921700'}
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + SHA, data[2][:100], part).status, 422)
+            self.assertEqual(l.api.request('PUT', '/artifacts/' + line.sha256(data[3]), data[3]).status, 201)
             # A restart counts what is there.
             self.assertEqual(l.provd.term(), 0)
             l.start()
@@ -796,7 +856,7 @@ class Document(Live):
             for (method, path), o in self.ops.items():
                 if 'x-roles' not in o or path.endswith('/session'):
                     continue
-                # Nothing here is carried out: the body is no JSON, the things are not there.
+                # Nothing here is carried out: the body is not JSON, the things are not there.
                 filled = self.fill(path) if method == 'GET' else self.fill(path).replace(self.job, UUID)
                 body = None if method in ('GET', 'DELETE') else '{'
                 if method == 'DELETE':

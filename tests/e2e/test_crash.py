@@ -229,7 +229,7 @@ class Engineer(threading.Thread):
 
 
 class Follower:
-    """Every durable event that was told, over all restarts, each behind the one before."""
+    """Every durable event that was told, over all restarts, each after the one before."""
 
     def __init__(self):
         self.told = []
@@ -319,7 +319,7 @@ class Crash:
         follower.connect(l.provd)
 
     def operator(self, l):
-        """What a person does at a station that stands still: exchange the unit, clear the fault."""
+        """What a person does at a station that does nothing: exchange the unit, clear the fault."""
         for s in l.api.get('/stations')['items']:
             last = s['last']
             if s['state'] in ('fault', 'quarantined'):

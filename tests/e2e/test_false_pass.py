@@ -8,7 +8,7 @@ reported failure with a code that fits; never a pass on a wrong board, never a h
 Every pass is looked at outside provd: the board's flash file and state. Two kinds of pass prove
 less, and say so:
 - console.command and console.config without read-back pass on the unit's word; their evidence says
-  proof: acknowledged. Only such a pass may stand over a board that does not hold the value.
+  proof: acknowledged. Only such a pass may be given to a board that does not hold the value.
 - a board whose read-back lies (lying-read) passes a flash step, for a read-back is all that the
   bootloader offers. The self-check of the application tells: the production recipe asks for it, and
   must not pass.
@@ -262,7 +262,7 @@ class Bench:
             self.free.put(board)
 
     def recipe(self, fault):
-        """The production recipe as it stands, the fault in the bootloader's phase where it has one."""
+        """The production recipe as it is, the fault in the bootloader's phase where it has one."""
         board = self.free.get()
         try:
             unit = self.fresh(board)

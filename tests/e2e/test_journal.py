@@ -56,7 +56,7 @@ class Row(line.Line):
             db.close()
 
     def killed_after_the_act(self):
-        """The device has done it and says nothing; provd waits for its answer, and is no more."""
+        """The device has done it and says nothing; provd waits for its answer and is killed."""
         self.sim.ctl('fault', board='b1', fault='silence=%d' % COMMAND)
         job = self.api.post('/jobs', {'recipe': 'lock', 'quantity': 1})['id']
         line.wait_for('the device has heard it', lambda: self.heard() == 1)

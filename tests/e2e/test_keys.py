@@ -239,7 +239,7 @@ class Keys(unittest.TestCase):
         r = self.row()
         self.assertTrue(line.wait_for('it is ready', lambda: r.api.get('/issuers')['items'][0]['ready']))
         pid = r.keyd_pid()
-        os.kill(pid, signal.SIGSTOP)
+        line.stop(pid)
         try:
             with self.assertRaises(line.Problem) as caught:
                 r.api.get('/issuers')

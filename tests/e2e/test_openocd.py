@@ -388,7 +388,7 @@ steps:
                    'target=nosuch')
 
     def test_gdb_load_through_openocds_gdb_server(self):
-        """Its memory map and flash packets, which QEMU has not."""
+        """Its memory map and flash packets, which QEMU does not have."""
         argv = [OPENOCD, '-c', 'adapter driver remote_bitbang; remote_bitbang host 127.0.0.1',
                 '-c', 'remote_bitbang port ' + self.address().rsplit(':', 1)[1],
                 '-c', 'transport select jtag; set WORKAREASIZE 0', '-f', 'target/stm32f1x.cfg',

@@ -88,7 +88,7 @@ class Fuses(unittest.TestCase):
             db.close()
 
     def killed_after_the_burn(self, field):
-        """The board has burnt it and says nothing; provd waits for its answer, and is no more."""
+        """The board has burnt it and says nothing; provd waits for its answer and is killed."""
         line.wait_for('the board has burnt it', lambda: self.burns(field) == 1)
         self.line.provd.kill()
         rows = self.intents()

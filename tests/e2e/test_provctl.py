@@ -8,8 +8,10 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import keyd
@@ -31,7 +33,65 @@ steps:
 '''
 
 
+class Cutter(threading.Thread):
+    """In front of provd: each of the first connections ends after so many bytes of the client's."""
+
+    def __init__(self, port, cuts):
+        super().__init__(daemon=True)
+        self.target, self.cuts, self.taken = port, list(cuts), []
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.port = self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client, self.cuts.pop(0) if self.cuts else None), daemon=True).start()
+
+    def serve(self, client, left):
+        with client, socket.create_connection(('127.0.0.1', self.target)) as server:
+            back = threading.Thread(target=self.copy, args=(server, client), daemon=True)
+            back.start()
+            taken = 0
+            while data := client.recv(65536):
+                data = data if left is None else data[:left - taken]
+                server.sendall(data)
+                taken += len(data)
+                if taken == left:
+                    client.shutdown(socket.SHUT_RDWR)
+                    break
+            self.taken.append(taken)
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def copy(a, b):
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+
+
 class Provctl(unittest.TestCase):
+    def test_a_large_file_goes_on_where_its_connection_was_cut(self):
+        image = os.path.join(self.line.home, 'large.bin')
+        with open(image, 'wb') as f:
+            f.write(line.firmware(6 << 20, 77))
+        cutter = Cutter(self.line.provd.port, [2 << 20, 3 << 20])
+        r = self.line.provctl('--url', 'http://127.0.0.1:%d' % cutter.port, 'artifact', 'put', image)
+        self.assertEqual(r.returncode, 0, r)
+        self.assertEqual(r.stderr.count('trying again'), 2, r.stderr)
+        with open(image, 'rb') as f:
+            sha = line.sha256(f.read())
+        self.assertEqual(self.line.api.get('/artifacts/' + sha)['size'], 6 << 20)
+        # No byte of it was sent twice; what was under way at a cut may be lost.
+        line.wait_for('the last connection', lambda: len(cutter.taken) == 3)
+        self.assertLess(sum(cutter.taken), 6.6 * (1 << 20))
+        cutter.listener.close()
+
     @classmethod
     def setUpClass(cls):
         cls.line = line.Line(stations=2, boards=1)

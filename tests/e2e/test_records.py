@@ -393,7 +393,7 @@ class RecordsTest(unittest.TestCase):
             l.start()
             l.prepare(self.image)
             self.order(l, 5)
-            # On a slow machine the board may be replaced within a run, which then is no passed one.
+            # On a slow machine the board may be replaced within a run, which then is not a passed one.
             before, run = next((n, r['id']) for n, r in enumerate(reversed(l.api.all('/runs')))
                                if n >= 2 and r['outcome'] == 'passed')
             self.assertEqual(l.provd.term(), 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Foreign programs under a whole provd: every bad one has its outcome, and none is left behind.
+"""Foreign programs under a whole provd: every bad one has its outcome, and none is left running.
 
 A "programmer" of the test's own is a shell script. Its daemon leaves the process group and the
 session, ignores TERM, and writes its number into a file.

@@ -3,7 +3,7 @@
  * What is read from ADB streams: shell frames, sync replies, a recovery's words. The device's
  * packets are right; their data is the input, in pieces of a length byte and so many bytes, after
  * two bytes that choose what is asked and which features the device has. It closes the stream
- * behind the last piece.
+ * after the last piece.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -63,7 +63,7 @@ static void check_base64(const char *text)
 	_cleanup_(freep) uint8_t *raw = base64_parse(text, &n);
 	_cleanup_(freep) char *again = raw ? base64_of(raw, n) : NULL;
 
-	/* The last digit may have bits that are no part of a byte. */
+	/* The last digit may have bits that are not part of a byte. */
 	if (again && (strlen(again) != strlen(text) || strncmp(again, text, n / 3 * 4) != 0))
 		abort();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The reader of DFU suffixes and DfuSe containers: the bytes as they are, and with a right suffix
- * behind them, past which no mutation would get.
+ * after them, past which no mutation would get.
  */
 #include "tests/fuzz/fuzz_image.h"
 

@@ -3,7 +3,7 @@
 #
 # provd under a real systemd, in a container of Debian 12 (made once by mmdebstrap, kept below the
 # build directory): what `meson install` installs starts by Type=notify, is killed and restarted by
-# the watchdog, ends well at a stop, keeps its state to itself, is started by its socket, and stands in
+# the watchdog, ends well at a stop, keeps its state to itself, is started by its socket, and is in
 # its sandbox. No udevd in there: devices are the virtual machine's part.
 set -u
 source "$(dirname "$0")/rig.sh"

@@ -29,7 +29,7 @@ export function auditNames() {
   return found;
 }
 
-/** Text whose contrast with what is behind it is below WCAG 2.1 AA (1.4.3). */
+/** Text whose contrast with its background is below WCAG 2.1 AA (1.4.3). */
 export function auditContrast() {
   const found = new Map();
   const parse = (c) => {

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: CC-BY-SA-4.0
 """The SerialBootloader class of the device provisioning and flashing guide, kept as a reference.
 
-This class is the guide's, under the guide's licence (CC-BY-SA), and is no part of the product: it
+This class is the guide's, under the guide's licence (CC-BY-SA), and is not part of the product: it
 is the oracle that the simulator and the product's own driver are held against. Two places are
 repaired because the guide's code cannot run there:
 
-  1. `readline(timeout=30)` is no pyserial signature: the port's timeout is 30 s for that line.
+  1. `readline(timeout=30)` is not a pyserial signature: the port's timeout is 30 s for that line.
   2. the read-back of the whole image had one second: it gets the time that the bytes take.
 
 Everything else (one second for an ACK, substring tests, one read for the whole image) is as it

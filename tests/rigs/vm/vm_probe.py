@@ -141,7 +141,7 @@ def faults(t, vm):
 
 
 STATIONS = 4
-# How long something may stand still. No test of speed: a machine with other work takes minutes for what takes seconds.
+# How long something may do nothing. Not a test of speed: a machine with other work takes minutes for what takes seconds.
 STILL = 300
 RECIPE = '''recipe: {name}
 version: 1

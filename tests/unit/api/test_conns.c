@@ -27,7 +27,7 @@ static const struct conn_limits limits = {
 };
 static struct conns *conns;
 static struct conn *open_[MANY];
-static bool cut[MANY], unread[MANY];
+static bool cut[MANY], unread[MANY], ended[MANY];
 static uint64_t now;
 
 static void on_cut(void *data, int fd)
@@ -41,12 +41,18 @@ static bool on_unread(void *data, int fd)
 	return unread[fd];
 }
 
-static const struct conns_ops ops = {on_cut, on_unread};
+static bool on_ended(void *data, int fd)
+{
+	return ended[fd];
+}
+
+static const struct conns_ops ops = {on_cut, on_unread, on_ended};
 
 static void setup(void)
 {
 	memset(cut, 0, sizeof cut);
 	memset(unread, 0, sizeof unread);
+	memset(ended, 0, sizeof ended);
 	memset(open_, 0, sizeof open_);
 	now = 1000 * US_PER_S;
 	conns = conns_new(&limits, &ops, NULL);
@@ -246,6 +252,28 @@ START_TEST(a_body_has_time_by_what_came)
 }
 END_TEST
 
+/* Not at once: what came before the end may still be on its way to a handler. */
+START_TEST(what_its_client_gave_up_is_cut_at_the_second_look)
+{
+	static const enum conn_phase phases[] = {
+		CONN_HEADER, CONN_BODY, CONN_BODY, CONN_WORKING, CONN_ANSWERING, CONN_WAITING};
+
+	for (int i = 0; i < 6; i++) {
+		opens(i, "10.0.0.1");
+		conn_own(open_[i], "anna");
+		conn_phase(open_[i], phases[i], now);
+		ended[i] = true;
+	}
+	ck_assert_uint_eq(conns_sweep(conns, now), 0);
+	conn_body(open_[2], 10); /* goes on */
+	ck_assert_uint_eq(conns_sweep(conns, now), 2);
+	ck_assert(cut[0] && cut[1]);
+	conn_phase(open_[2], CONN_WORKING, now); /* it was whole */
+	ck_assert_uint_eq(conns_sweep(conns, now), 0);
+	ck_assert_int_eq(cuts(0, 6), 2);
+}
+END_TEST
+
 START_TEST(an_answer_is_taken_in_time_by_who_has_no_token)
 {
 	opens(0, "10.0.0.1");
@@ -275,6 +303,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_full_house_of_tokens_gives_up_what_rests);
 	tcase_add_test(t, a_header_has_its_time_however_it_drips);
 	tcase_add_test(t, a_body_has_time_by_what_came);
+	tcase_add_test(t, what_its_client_gave_up_is_cut_at_the_second_look);
 	tcase_add_test(t, an_answer_is_taken_in_time_by_who_has_no_token);
 	suite_add_tcase(s, t);
 	return s;

@@ -132,7 +132,7 @@ START_TEST(what_a_provd_before_left_is_swept)
 }
 END_TEST
 
-/* The test's own: below the root, which is no one's to give away but root's. */
+/* The test's own: below the root, which only root may give away. */
 static bool delegate(void)
 {
 	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};

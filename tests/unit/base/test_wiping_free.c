@@ -19,7 +19,7 @@
 
 static const size_t sizes[] = {24, 100, 1000, 5000, 100000};
 
-/* Each block has its number behind the text, so that its bytes are nowhere else. */
+/* Each block has its number after the text, so that its bytes are nowhere else. */
 static void mark(char *p, size_t n, unsigned k)
 {
 	memset(p, 'x', n);

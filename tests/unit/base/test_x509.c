@@ -94,7 +94,7 @@ START_TEST(what_an_authority_wants_is_in_the_request_or_is_named)
 }
 END_TEST
 
-/* Whatever bit is turned, it is no request any more, or one that nobody signed. */
+/* Whatever bit is turned, it is not a request any more, or it is one that nobody signed. */
 START_TEST(a_request_that_was_changed_is_refused)
 {
 	_cleanup_(x509_csr_done) struct x509_csr c;

@@ -76,7 +76,7 @@ class Harmless(unittest.TestCase):
         return subprocess.run([PROVCTL, *args], env=env, capture_output=True, timeout=60, **kw)
 
     def harmless(self, what, data):
-        text = data.decode('utf-8')  # strict: nothing that is no UTF-8
+        text = data.decode('utf-8')  # strict: nothing that is not UTF-8
         found = BAD_OUT.search(text)
         self.assertIsNone(found, '%s: %r in %r' % (what, found, text[:300]))
         return text
@@ -124,7 +124,7 @@ class Harmless(unittest.TestCase):
             self.harmless(args, r.stderr + r.stdout)
         bad = os.fsencode('/none/') + b'\xff\xc0\x80\xed\xa0\x80\x1b[2J'
         r = self.run_it('recipe', 'check', bad)
-        self.harmless('bytes that are no UTF-8', r.stderr + r.stdout)
+        self.harmless('bytes that are not UTF-8', r.stderr + r.stdout)
         self.assertIn(b'\\xff\\xc0\\x80\\xed\\xa0\\x80\\x1b[2J', r.stderr)
 
     def test_what_a_recipe_file_says_is_harmless(self):

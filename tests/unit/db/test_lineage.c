@@ -327,7 +327,7 @@ START_TEST(damaged_marks_hold_the_line_until_every_pool_is_named)
 	open_marks(true);
 	ck_assert_int_eq(verdict(true), LINEAGE_SAME);
 	ck_assert_str_eq(marks_head(marks)->epoch, head.epoch);
-	/* Damage where no database is, is no first start either. */
+	/* Damage where there is no database is not a first start either. */
 	marks = marks_free(marks);
 	ck_assert_int_eq(truncate(marks_path, 0), 0);
 	restore(NULL);

@@ -337,7 +337,7 @@ START_TEST(a_failing_commit_fails_its_whole_group_and_tells_nothing)
 }
 END_TEST
 
-/* Set by the writer's thread, read behind a ticket that was waited for. */
+/* Set by the writer's thread, read after a ticket that was waited for. */
 static bool later_told;
 
 static void note_later(void *data, int result, const struct err *err)

@@ -475,7 +475,7 @@ static const struct {
 	{"printers: {'a b': {address: 'p:9100'}}\n", "letters, digits"},
 };
 
-/* services stands before secrets: the order of keys is the author's. */
+/* services comes before secrets: the order of keys is the author's. */
 static int load_services(const char *lines, struct config **ret)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);

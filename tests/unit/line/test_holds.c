@@ -64,7 +64,7 @@ START_TEST(each_hold_stops_what_its_row_says)
 	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "code")),
 		err_code_str(cases[_i].code));
 	json_decref(list);
-	/* Another sentence is no other hold. */
+	/* Another sentence is not another hold. */
 	holds_set(holds, cases[_i].hold, "still");
 	ck_assert_int_eq(changes, 1);
 	holds_lift(holds, cases[_i].hold);
@@ -91,7 +91,7 @@ START_TEST(a_clock_before_the_newest_record_is_not_believed)
 	wall_accept(w, wall_ms());
 	wall_tick(w, &jump);
 	ck_assert(!holds_has(holds, HOLD_CLOCK));
-	/* A time service that sets it back by a little is no fall. */
+	/* A time service that sets it back by a little is not a fall. */
 	wall_recorded(w, wall_ms() + 30 * 1000);
 	ck_assert_int_eq(wall_check(w, &e), 0);
 	wall_free(w);

@@ -144,7 +144,7 @@ START_TEST(a_line_is_on_disk_and_told_while_nothing_else_happens)
 	json_decref(o);
 	OK(writer_do(writer, count_lines, &n, &fx.e));
 	ck_assert_uint_eq(n, 1);
-	/* And the next one, that came behind that batch. */
+	/* And the next one, which came after that batch. */
 	run_log_add(run_log, '#', "slow");
 	o = told();
 	ck_assert_int_eq(int_at(o, "lines.0.k"), 2);

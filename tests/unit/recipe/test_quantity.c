@@ -373,13 +373,13 @@ static const struct {
 	{"V: 3.31 passed", "([\\d.]+)", "V", 3.31},
 	{"V: 3.31 max", "([\\d.]+)", "V", 3.31},
 	{"V: 3.31 good", "([\\d.]+)", "V", 3.31},
-	/* a byte that was the point, and is no text now */
+	/* a byte that was the point, and is not text now */
 	{"V: 3\\xae3 V", "V: ([\\d.]+)", "V", NO},
 	{"V: 1\\xa0234", "(\\d+)", NULL, NO},
 	/* a range */
 	{"V: 3.3..9.5", "(\\d\\.\\d)", "V", NO},
 	{"V: 3.3... ok", "(\\d\\.\\d)", "V", 3.3},
-	/* the unit behind a separator, in capitals, in the label */
+	/* the unit after a separator, in capitals, in the label */
 	{"I=3.3,mA", "I=([\\d.]+)", "A", 0.0033},
 	{"I=3.3;mA", "I=([\\d.]+)", "A", 0.0033},
 	{"I=3.3|mA|ok", "I=([\\d.]+)", "A", 0.0033},

@@ -711,7 +711,7 @@ START_TEST(test_continue_goes_on_but_the_run_has_failed)
 	ck_assert_int_eq(r.outcome, OUTCOME_FAILED);
 	ck_assert_str_eq(r.step, "a");
 	STORY("+a -a:failed/limit-low +b -b:passed ");
-	/* A dead station is no judgement of the unit: it does not go on. */
+	/* A dead station says nothing about the unit: the run does not go on. */
 	fails_left = 9;
 	flaky_code = ERR_IO;
 	r = run("steps:\n  - {id: a, action: t.flaky, on_fail: continue}\n  - {id: b, action: "

@@ -43,9 +43,9 @@ struct boot_device {
 	const char *already; /* its answer to BOOT in the bootloader */
 	int nak_after;	     /* chunks until it refuses one; -1: never */
 	int silent_after;    /* chunks until one ACK is missing, once; -1: never */
-	int noisy_after;     /* chunks until an ACK has a second byte behind it, once; -1: never */
+	int noisy_after;     /* chunks until an ACK is followed by a second byte, once; -1: never */
 	int64_t worn;	     /* an offset that always holds 00; -1: none */
-	unsigned write_unit; /* lengths that are no multiple are refused */
+	unsigned write_unit; /* lengths that are not a multiple are refused */
 
 	unsigned chunks, erases, resets, starts, enters;
 	uint32_t last_chunk_bytes;

@@ -78,7 +78,7 @@ static inline int bench_reset(void *data, struct err *e)
 	return t->gone ? err_set(e, ERR_DEVICE_GONE, "it came back as another") : 0;
 }
 
-/* A wait of an hour in all is no wait any more. */
+/* A wait of an hour in all is not accepted as a wait. */
 static inline int bench_sleep(void *data, uint64_t us, const struct iotime *it, struct err *e)
 {
 	struct dfu_bench *t = data;

@@ -31,7 +31,7 @@ struct fake_pipe {
 	const char *const *next; /* reply to be read */
 	const char *data;
 	bool stale, gone;
-	size_t reply_bytes; /* of the next reply, where it is no string; 0 */
+	size_t reply_bytes; /* of the next reply, where it is not a string; 0 */
 	uint8_t *sent;
 	size_t sent_n;
 	bool closed;

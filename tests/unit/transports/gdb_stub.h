@@ -37,7 +37,7 @@ struct gdb_stub {
 	bool console_before;	/* text and an empty O before each reply */
 	unsigned bad_checksums; /* so many replies come with a wrong one first */
 	unsigned naks;		/* so many frames of the host are refused */
-	unsigned unit;	  /* writes of flash that are no multiple of it are refused; 0: none */
+	unsigned unit;	  /* writes of flash that are not a multiple of it are refused; 0: none */
 	bool zero_erased; /* erased flash is 00 */
 	long weak;	  /* a flash cell that does not take, or -1 */
 	bool silent;
@@ -172,7 +172,7 @@ static inline uint32_t stub_crc(const uint8_t *p, size_t n)
 	return c;
 }
 
-/* data: behind the colon, escapes resolved. */
+/* data: after the colon, escapes resolved. */
 static inline void stub_command(struct gdb_stub *s, char *text, const uint8_t *data, size_t n)
 {
 	unsigned long long a = 0, k = 0;
@@ -261,7 +261,7 @@ static inline void stub_take(struct gdb_stub *s, const char *p, size_t n)
 	const char *colon = NULL;
 	size_t k = 0;
 
-	/* Data are behind the colon of X, M and vFlashWrite. */
+	/* Data follow the colon of X, M and vFlashWrite. */
 	if (*p == 'X' || *p == 'M')
 		colon = memchr(p, ':', n);
 	else if (!strncmp(p, "vFlashWrite:", 12))

@@ -173,7 +173,7 @@ static inline void elf_phdr(struct strbuf *b, const struct elf_kind *k, const st
 	put_n(b, 4, w, k->big);
 }
 
-/* A segment without bytes (bss) stands behind the parts. */
+/* A segment without bytes (bss) comes after the parts. */
 static inline void write_elf(
 	struct strbuf *b, const struct elf_kind *k, const struct part *p, size_t parts)
 {

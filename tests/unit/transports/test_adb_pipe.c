@@ -347,7 +347,7 @@ START_TEST(the_phone_over_usb_takes_files_of_every_length)
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
 		ck_assert_msg(push_to(c, sizes[i]) == 0, "%zu: %s", sizes[i], e.msg);
 	adb_conn_free(c);
-	/* And a second session behind what the first has left. */
+	/* And a second session after what the first has left. */
 	ck_assert_msg(usb_connect(&u, &c) == 0, "%s", e.msg);
 	ck_assert_msg(push_to(c, 1000) == 0, "%s", e.msg);
 	adb_conn_free(c);

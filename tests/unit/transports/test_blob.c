@@ -21,7 +21,7 @@ static void set_up(void)
 static void tear_down(void)
 {
 	unlink(path);
-	/* Fails where a copy was left behind with a name. */
+	/* Fails where a copy was left with a name. */
 	ck_assert_int_eq(rmdir(dir), 0);
 }
 

@@ -258,7 +258,7 @@ static void say_datagram(struct fake_link *w, const uint8_t *bytes, size_t len)
 	struct fake_link one = {0};
 
 	udp_device(&one, bytes, len);
-	/* Each answer behind its length: with noise, two of 11 and 6 bytes come before it. */
+	/* Each answer follows its length: with noise, two of 11 and 6 bytes come before it. */
 	for (size_t at = 0; at < one.len;) {
 		size_t k = one.len - at;
 		uint8_t head;

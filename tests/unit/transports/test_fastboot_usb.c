@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The USB pipe over a fake of transports/links/usb.h: this file stands in its place.
+ * The USB pipe over a fake of transports/links/usb.h: this file takes its place.
  */
 #include "tests/unit/unit.h"
 
@@ -225,7 +225,7 @@ END_TEST
 START_TEST(full_speed_reads_one_packet_at_a_time_so_that_replies_stay_apart)
 {
 	ck_assert_int_eq(open_it(64), 0);
-	/* A reply of exactly one packet, and the next one right behind it. */
+	/* A reply of exactly one packet, and the next one directly after it. */
 	next(FULL, 64);
 	next("OKAYx", 5);
 	reply_is(FULL);

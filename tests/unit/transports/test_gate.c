@@ -376,7 +376,7 @@ START_TEST(a_bitstream_with_a_header_is_for_a_loader_that_takes_it_off)
 	ck_assert_msg(strstr(e.msg, "a bitstream of Xilinx with a header"), "%s", e.msg);
 	ck_assert_msg(strstr(e.msg, "flash the .bin"), "%s", e.msg);
 	ck_assert_int_eq(gate_partition("top.bin", (const uint8_t *)b.s, b.len, &e), 0);
-	/* What is behind the header is what an FPGA reads. */
+	/* What follows the header is what an FPGA reads. */
 	ck_assert_msg(image_parse("top.bin", b.s + 66, b.len - 66, &o, &i, &e) == 0, "%s", e.msg);
 	i = image_unref(i);
 	o.as_is = true;

@@ -33,7 +33,7 @@ static struct http_service service;
 static struct http_answer answer;
 static struct err e;
 
-/* All of the request is there; a greeting of TLS is no request, and gets its answer at once. */
+/* All of the request is there; a greeting of TLS is not a request, and gets its answer at once. */
 static bool heard(void)
 {
 	const char *body = strstr(server.got, "\r\n\r\n");

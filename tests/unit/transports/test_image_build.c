@@ -169,7 +169,7 @@ START_TEST(a_file_cut_at_any_byte_or_with_any_byte_changed_is_never_taken_for_an
 		for (size_t at = 0; at < n; at++) {
 			char was = b.s[at];
 
-			/* The digit that says what an S-record is stands outside of its checksum.
+			/* The digit that says what an S-record is lies outside of its checksum.
 			 */
 			for (int bit = 0; bit < 8 && !(at && b.s[at - 1] == 'S'); bit++) {
 				b.s[at] = (char)(was ^ 1 << bit);

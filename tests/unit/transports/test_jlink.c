@@ -123,7 +123,7 @@ START_TEST(what_is_not_said_did_not_happen)
 	/* It stopped half-way. */
 	ck_assert_int_eq(flash(BANNER LOADED VERIFIED_TWO, "0"), -ERR_NO_EVIDENCE);
 	ck_assert_int_eq(flash(BANNER LOADED VERIFIED_TWO END, "1"), -ERR_TOOL_FAILED);
-	/* "Connecting ... O.K." is no load. */
+	/* "Connecting ... O.K." is not a load. */
 	ck_assert_int_eq(
 		flash("Downloading file [flash.hex]...\n" VERIFIED_TWO END, "0"), -ERR_NO_EVIDENCE);
 }

@@ -240,7 +240,7 @@ static const struct {
 		ERR_VERIFY_MISMATCH, AT_VERIFY},
 };
 
-/* A line of it stands in the sentence, behind what it means. */
+/* A line of it is in the sentence, after what it means. */
 static void assert_quotes(const char *text)
 {
 	_cleanup_(freep) char *said = xstrdup(text);

@@ -221,7 +221,7 @@ START_TEST(longer_headers_checksums_and_a_tail_are_read_over)
 	wb_le32(&w, crc_of_words(5, 1024));
 	chunk(0xcac3, 2, 16);
 	wb_le32(&w, 0);
-	wb_le32(&w, 0); /* behind the last chunk */
+	wb_le32(&w, 0); /* after the last chunk */
 	ck_assert_msg(sparse_read("x.simg", file, w.len, &s, &e) == 0, "%s", e.msg);
 	ck_assert_uint_eq(s->count, 2);
 	ck_assert_uint_eq(s->chunk[0].fill, 5);

@@ -418,7 +418,7 @@ START_TEST(a_complaint_that_no_rule_knows_is_told_with_the_status)
 	s.complaint = "^! ";
 	ck_assert_int_eq(run_spec(&s, 20000), -ERR_TOOL_FAILED);
 	assert_says("status 3, expected 0; it said: '! the moon'");
-	/* It is no failure by itself. */
+	/* It is not a failure by itself. */
 	argv[2] = "echo '! first'; echo verified 1";
 	ck_assert_int_eq(run_spec(&s, 20000), 0);
 }
