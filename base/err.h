@@ -63,6 +63,8 @@ enum err_class {
 	X(TOOL_FAILED, "tool-failed", LINE, "The program failed; see the log.")                         \
 	X(IMAGE_INVALID, "image-invalid", LINE, "The firmware file is malformed.")                      \
 	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")                    \
+	X(ARTIFACT_DAMAGED, "artifact-damaged", LINE,                                                   \
+		"The disk changed a file of the store: upload it again, and check the disk.")           \
 	X(RECIPE_INVALID, "recipe-invalid", LINE, "Correct the recipe.")                                \
 	X(PORT_UNBOUND, "port-unbound", LINE,                                                           \
 		"The station has no device on a port that the recipe needs.")                           \

@@ -193,9 +193,8 @@ static int env_approve(void *env, const char *text, const struct iotime *it,
 	return 0;
 }
 
-static int env_image(void *env, const char *ref, char ret[FILE_PATH_BYTES], struct err *e)
+static int path_of(struct env *v, const char *ref, char ret[FILE_PATH_BYTES], struct err *e)
 {
-	struct env *v = env;
 	_cleanup_(freep) char *path = store_artifact(v->s->line->store, ref);
 
 	if (!is_sha256_hex(ref))
@@ -204,9 +203,58 @@ static int env_image(void *env, const char *ref, char ret[FILE_PATH_BYTES], stru
 	return 0;
 }
 
+/* What is on the disk may have changed since it was stored. */
+static int check_digest(struct env *v, const char *ref, const char *sha256, struct err *e)
+{
+	char name[STEP_NAME_BYTES];
+
+	if (!strcmp(ref, sha256))
+		return 0;
+	if (recorder_artifact_name(v->rec, ref, name, sizeof name, e) < 0)
+		snprintf(name, sizeof name, "%.12s", ref);
+	return err_set(e, ERR_ARTIFACT_DAMAGED,
+		"artifact '%s' was stored with SHA-256 %.16s..., the disk now gives %.16s...: nothing of it was sent; upload it again and check the disk",
+		name, ref, sha256);
+}
+
+static int load_blob(struct env *v, const char *ref, char path[FILE_PATH_BYTES], struct blob **ret,
+	struct err *e)
+{
+	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
+	int r = path_of(v, ref, path, e);
+
+	if (r == 0)
+		r = image_cache_blob(v->s->line->images, path, true, &it, ret, e);
+	if (r < 0)
+		return r;
+	r = check_digest(v, ref, (*ret)->sha256, e);
+	if (r < 0)
+		*ret = blob_unref(*ret);
+	return r;
+}
+
+/* For a program that reads it itself. */
+static int env_image(void *env, const char *ref, char ret[FILE_PATH_BYTES], struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *b = NULL;
+
+	return load_blob(env, ref, ret, &b, e);
+}
+
 static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
 {
 	return recorder_artifact_name(((struct env *)env)->rec, ref, ret, STEP_NAME_BYTES, e);
+}
+
+/* It was read well when it was stored, as a rule. */
+static int why_invalid(struct env *v, const char *ref, const char *path, struct err *e)
+{
+	char sha256[SHA256_HEX];
+	struct err why;
+
+	if (sha256_file(path, sha256, &why) < 0)
+		return -(int)e->code;
+	return check_digest(v, ref, sha256, e) < 0 ? -ERR_ARTIFACT_DAMAGED : -ERR_IMAGE_INVALID;
 }
 
 static int env_load_image(
@@ -216,22 +264,28 @@ static int env_load_image(
 	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
 	char path[FILE_PATH_BYTES], name[STEP_NAME_BYTES];
 	struct image_opts named = *o;
-	int r = env_image(env, ref, path, e);
+	int r = path_of(v, ref, path, e);
 
 	if (r == 0)
 		r = env_name(env, ref, name, e);
 	named.name = name;
-	return r < 0 ? r : image_cache_image(v->s->line->images, path, &named, &it, ret, e);
+	if (r == 0)
+		r = image_cache_image(v->s->line->images, path, &named, &it, ret, e);
+	if (r == -ERR_IMAGE_INVALID)
+		return why_invalid(v, ref, path, e);
+	if (r < 0)
+		return r;
+	r = check_digest(v, ref, (*ret)->sha256, e);
+	if (r < 0)
+		*ret = image_unref(*ret);
+	return r;
 }
 
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
 {
-	struct env *v = env;
-	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
 	char path[FILE_PATH_BYTES];
-	int r = env_image(env, ref, path, e);
 
-	return r < 0 ? r : image_cache_blob(v->s->line->images, path, true, &it, ret, e);
+	return load_blob(env, ref, path, ret, e);
 }
 
 static int env_output(

@@ -272,6 +272,30 @@ class LivingLine(unittest.TestCase):
             runs = l.api.all('/runs')
             self.assertEqual(sorted(r['station'] for r in runs), ['A1', 'A2'])
 
+    def test_a_file_that_the_disk_has_changed_is_not_flashed(self):
+        with line.Line(2) as l:
+            l.start()
+            image = line.firmware(4096)
+            l.prepare(image, SLOW)
+            stored = os.path.join(l.home, 'state', 'artifacts', line.sha256(image))
+            self.assertEqual(l.job_done(l.api.post('/jobs', {'recipe': 'slow', 'quantity': 1})['id'])['passed'], 1)
+            os.chmod(stored, 0o600)
+            with open(stored, 'r+b') as f:
+                f.seek(3000)
+                f.write(bytes([image[3000] ^ 0x10]))
+            # Not even the stamp of the file need tell of it.
+            os.utime(stored)
+            free = [s['id'] for s in l.api.get('/stations')['items'] if not s['run'] and s['state'] == 'ready'][0]
+            job = l.api.post('/jobs', {'recipe': 'slow', 'quantity': 1, 'stations': [free]})['id']
+            run = line.wait_for('its run', lambda: next((r for r in l.api.all('/runs') if r['job'] == job and r['state'] == 'finished'), None))
+            self.assertEqual((run['outcome'], run['code']), ('error', 'artifact-damaged'), run)
+            self.assertIn("artifact 'firmware.bin'", l.api.get('/runs/' + run['id'])['message'])
+            self.assertEqual({b['board']: b['flash_used'] for b in l.sim.boards()}['b' + free[1:]], 0)
+            # To send it again makes it whole.
+            self.assertEqual(l.put_firmware(image)['sha256'], line.sha256(image))
+            with open(stored, 'rb') as f:
+                self.assertEqual(line.sha256(f.read()), line.sha256(image))
+
     def test_sighup_with_a_mistake_changes_nothing(self):
         with line.Line(1) as l:
             l.start()
