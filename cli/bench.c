@@ -21,6 +21,8 @@
 #include "transports/links/http_auth.h"
 #include "transports/protocols/zpl/zpl.h"
 
+#define WATCHED_MAX 8
+
 /* One run; the cancel flag is global because a signal handler fires it. */
 struct session {
 	struct role_ports ports; /* first: its ops are in the table as they are */
@@ -33,6 +35,9 @@ struct session {
 	uint64_t drawn_us;
 	char identity[UNIT_NAME_BYTES];
 	char serial[UNIT_SERIAL_BYTES]; /* that the unit was given or carries */
+	struct blob *watched
+		[WATCHED_MAX]; /* files that the run has read; nobody may have written to them meanwhile */
+	size_t watches;
 };
 
 _Static_assert(offsetof(struct session, ports) == 0, "a session begins with its role_ports");
@@ -44,6 +49,15 @@ static void on_interrupt(int sig)
 	int saved = errno;
 
 	cancel_fire(&interrupt, ERR_ABORTED); /* an atomic and a write: allowed here */
+	errno = saved;
+}
+
+/* Somebody opened a file to write that is being sent (images/blob.h): he waits until this run has ended. */
+static void on_lease(int sig)
+{
+	int saved = errno;
+
+	cancel_fire(&interrupt, ERR_IMAGE_INVALID);
 	errno = saved;
 }
 
@@ -221,7 +235,13 @@ static int env_load_image(
 
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
 {
-	return blob_open(ref, false, ret, e);
+	struct session *s = env;
+	const bool room = s->watches < ARRAY_LEN(s->watched);
+	int r = blob_open(ref, room ? BLOB_WATCHED : BLOB_COPIED, ret, e);
+
+	if (r == 0 && room)
+		s->watched[s->watches++] = blob_ref(*ret);
+	return r;
 }
 
 static int make_dir(const char *path, mode_t mode, struct err *e)
@@ -509,6 +529,22 @@ static void print_result(const struct session *s, const struct run_result *res)
 	}
 }
 
+/* What a run says of a file that changed while it was read is of no use, also where it passed. */
+static void settle_watched(struct session *s, struct run_result *res)
+{
+	struct err e;
+
+	for (size_t i = 0; i < s->watches; i++) {
+		if (blob_unchanged(s->watched[i], &e) < 0) {
+			res->outcome = OUTCOME_ERROR;
+			res->code = e.code;
+			snprintf(res->message, sizeof res->message, "%s", e.msg);
+		}
+		blob_unref(s->watched[i]);
+	}
+	s->watches = 0;
+}
+
 static json_t *told_ports(const struct bench *b)
 {
 	json_t *ports = json_object();
@@ -535,6 +571,7 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	};
 	const struct runner_sink sink = {&s, step_begin, step_end, measured, NULL};
 	const struct sigaction sa = {.sa_handler = on_interrupt};
+	const struct sigaction lease = {.sa_handler = on_lease};
 	json_t *empty = json_object();
 	json_t *context = json_pack("{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}, s:o}", "job",
 		"id", "", "external_ref", "", "unit", "model", recipe->model ? recipe->model : "",
@@ -563,7 +600,9 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	} else {
 		sigaction(SIGINT, &sa, NULL);
 		sigaction(SIGTERM, &sa, NULL);
+		sigaction(SIGIO, &lease, NULL);
 		runner_run(&rn, &res);
+		settle_watched(&s, &res);
 		print_result(&s, &res);
 		status = status_of(res.outcome);
 		cancel_done(&interrupt);

@@ -26,7 +26,7 @@ static int blob_info(const char *path, const struct image_opts *o, json_t **ret,
 {
 	_cleanup_(blob_unrefp) struct blob *b = NULL;
 	const struct iotime forever = {UINT64_MAX, NULL};
-	int r = blob_open(path, false, &b, e);
+	int r = blob_open(path, BLOB_COPIED, &b, e);
 
 	if (r < 0)
 		return r;
@@ -38,7 +38,7 @@ static int blob_info(const char *path, const struct image_opts *o, json_t **ret,
 	if (r < 0)
 		return r;
 	json_object_set_new(*ret, "file", json_string(path));
-	json_object_set_new(*ret, "sha256", json_string(b->sha256));
+	json_object_set_new(*ret, "sha256", json_string(blob_sha256(b)));
 	return 1;
 }
 

@@ -47,7 +47,7 @@ static int check_label(
 	_cleanup_(label_freep) struct label *l = NULL;
 	_cleanup_(freep) struct label_value *v = NULL;
 	size_t n;
-	int r = blob_open(path, true, &b, e);
+	int r = blob_open(path, BLOB_STORED, &b, e);
 
 	if (r == 0)
 		r = label_read(name, (const char *)b->data, b->size, NULL, &l, e);

@@ -227,7 +227,7 @@ static int load_blob(struct env *v, const char *ref, char path[FILE_PATH_BYTES],
 		r = image_cache_blob(v->s->line->images, path, true, &it, ret, e);
 	if (r < 0)
 		return r;
-	r = check_digest(v, ref, (*ret)->sha256, e);
+	r = check_digest(v, ref, blob_sha256(*ret), e);
 	if (r < 0)
 		*ret = blob_unref(*ret);
 	return r;

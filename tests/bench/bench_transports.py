@@ -66,12 +66,19 @@ class Devices:
         return json.loads(out.stdout)
 
 
-def image_of(size, seed=1):
-    data = random.Random(seed).randbytes(size)
-    f = tempfile.NamedTemporaryFile(prefix="provd-bench-", suffix=".bin")
-    f.write(data)
-    f.flush()
-    return f
+class image_of:
+    """A file that nobody has open, as an image is as a rule."""
+
+    def __init__(self, size, seed=1):
+        fd, self.name = tempfile.mkstemp(prefix="provd-bench-", suffix=".bin")
+        with os.fdopen(fd, "wb") as f:
+            f.write(random.Random(seed).randbytes(size))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.unlink(self.name)
 
 
 class Pairs:
@@ -287,9 +294,9 @@ def many(bench):
 def once(bench):
     """Bytes that provd reads to flash one sparse image of 64 MiB into eight boards, over its size."""
     values = []
-    raw = image_of(64 * MIB)
     sparse = tempfile.NamedTemporaryFile(prefix="provd-bench-", suffix=".simg")
-    subprocess.run(["img2simg", raw.name, sparse.name], check=True)
+    with image_of(64 * MIB) as raw:
+        subprocess.run(["img2simg", raw.name, sparse.name], check=True)
     size = os.path.getsize(sparse.name)
     with Devices(bench.build, "fastboot", "tcp", 8, "--partitions", "userdata:96M", "--max-download", "0x1000000",
                  keep=False) as d:
@@ -302,7 +309,6 @@ def once(bench):
             row.close()
     bench.row("bytes read for a sparse image to 8 boards, over its size", values, 1.05, "low")
     sparse.close()
-    raw.close()
 
 
 def run(bench, only=()):

@@ -8,6 +8,8 @@ afterwards, and the same words on the wire where nothing is said against it.
 import os
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
 import fastboot_bench
@@ -236,6 +238,39 @@ class Provd(unittest.TestCase):
                 step = b.passes('fastboot.flash', 'partition=cache', 'image=' + b.file('raw', RAW))
                 self.assertEqual((said, step['outputs']['pieces'] > 1), (said, pieces > 1))
                 self.assertEqual(b.partition('cache', len(RAW)), RAW)
+
+
+class Watched(unittest.TestCase):
+    """A large file is sent as it is, and not copied before: who opens it to write meanwhile is seen."""
+
+    def flash(self, when):
+        wrote = []
+        with Bench('tcp', '--partitions', 'userdata:32M', '--max-download', '0x4000000') as b:
+            image = b.file('large', line.firmware(20 << 20, 5))
+
+            def write():
+                with open(image, 'r+b') as f:
+                    f.write(b'other')
+                wrote.append(True)
+
+            class Meddler(Proxy):
+                def note(self, way, body, state):
+                    super().note(way, body, state)
+                    if way == '>' and body.startswith(when):
+                        threading.Thread(target=write, daemon=True).start()
+                        time.sleep(0.3)
+            p = Meddler(b.port)
+            status, step, whole = b.exec('fastboot.flash', 'partition=userdata', 'image=' + image, 'verify=none', address=p.address)
+            line.wait_for('the writer goes on', lambda: wrote)
+            p.close()
+            return status, whole
+
+    def test_a_file_that_is_opened_to_write_while_it_is_sent_passes_nothing(self):
+        for when in (b'download:', b'flash:'):
+            with self.subTest(when):
+                status, whole = self.flash(when)
+                self.assertEqual((status != 0, whole['passed'], whole['code']), (True, False, 'image-invalid'), whole)
+                self.assertIn('was opened for writing', whole['message'])
 
 
 class Packages(unittest.TestCase):

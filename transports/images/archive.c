@@ -224,5 +224,5 @@ int archive_get(struct archive *a, const char *name, uint64_t max, const struct 
 		return err_set(e, ERR_TOO_LARGE, "%s has %llu bytes, more than %llu", label,
 			(unsigned long long)bytes, (unsigned long long)max);
 	return a->zip ? get_zipped(a, name, label, bytes, it, ret, e)
-		      : blob_open(label, false, ret, e);
+		      : blob_open(label, BLOB_COPIED, ret, e);
 }

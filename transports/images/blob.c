@@ -9,10 +9,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/thread.h"
+
 /* Up to here a copy is kept in memory; above, it would weigh on a station with little of it. */
 #define MEMORY_MAX_BYTES (8ull << 20)
 #define COPY_STEP_BYTES	 (1u << 30)
 #define COPY_BUF_BYTES	 (256u * 1024)
+/* Below, a thread costs more than the digest. */
+#define THREAD_FROM_BYTES (1u << 20)
 
 static int check_size(const char *path, int fd, uint64_t *ret, struct err *e)
 {
@@ -135,8 +139,7 @@ static int copy_file(const char *path, int from, int to, uint64_t n, struct err 
 
 static int map(struct blob *b, int fd, int prot, struct err *e)
 {
-	/* Every byte is read for the digest: pages that are there come at once, not by faults. */
-	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED | MAP_POPULATE;
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
 	void *p = mmap(NULL, (size_t)b->size, prot, flags, fd, 0);
 
 	if (p == MAP_FAILED)
@@ -145,10 +148,83 @@ static int map(struct blob *b, int fd, int prot, struct err *e)
 	return 0;
 }
 
-static int load(struct blob *b, int fd, bool immutable, struct err *e)
+/* --- the digest --- */
+
+struct blob_digest {
+	struct mutex lock;
+	pthread_t thread;
+	bool begun;		 /* thread is to be joined */
+	char sha256[SHA256_HEX]; /* "": not known yet */
+};
+
+static void *digest_main(void *arg)
 {
-	if (immutable)
-		return map(b, fd, PROT_READ, e);
+	const struct blob *b = arg;
+
+	sha256_hex_of(b->data, (size_t)b->size, b->digest->sha256);
+	return NULL;
+}
+
+/* While its bytes are on their way somewhere else. */
+static void digest_begin(struct blob *b)
+{
+	struct err e;
+
+	if (b->size >= THREAD_FROM_BYTES)
+		b->digest->begun =
+			thread_start(&b->digest->thread, "digest", digest_main, b, &e) == 0;
+}
+
+const char *blob_sha256(const struct blob *b)
+{
+	struct blob_digest *d = b->digest;
+
+	mutex_lock(&d->lock);
+	if (d->begun)
+		pthread_join(d->thread, NULL);
+	else if (!d->sha256[0])
+		digest_main((void *)(uintptr_t)b);
+	d->begun = false;
+	mutex_unlock(&d->lock);
+	return d->sha256;
+}
+
+static void digest_free(struct blob_digest *d)
+{
+	if (d->begun)
+		pthread_join(d->thread, NULL);
+	mutex_done(&d->lock);
+	free(d);
+}
+
+/* --- a file that is watched --- */
+
+/* A lease is had only while nobody has the file open to write, also by a mapping. */
+static bool watch(struct blob *b, int fd)
+{
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+		return false;
+	b->lease_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return b->lease_fd >= 0;
+}
+
+int blob_unchanged(const struct blob *b, struct err *e)
+{
+	struct stat st;
+
+	if (b->lease_fd < 0 ||
+		(fcntl(b->lease_fd, F_GETLEASE) == F_RDLCK && fstat(b->lease_fd, &st) == 0 &&
+			(uint64_t)st.st_size == b->size))
+		return 0;
+	return err_set(e, ERR_IMAGE_INVALID,
+		"file %s was opened for writing while it was used: what was sent may be neither the old nor the new one; wait until it is whole, then do it again",
+		b->path);
+}
+
+/* --- a file --- */
+
+static int load_copy(struct blob *b, int fd, struct err *e)
+{
 	if (b->size <= MEMORY_MAX_BYTES) {
 		int r = map(b, -1, PROT_READ | PROT_WRITE, e);
 
@@ -165,6 +241,15 @@ static int load(struct blob *b, int fd, bool immutable, struct err *e)
 	return r < 0 ? r : map(b, copy, PROT_READ, e);
 }
 
+static int load(struct blob *b, int fd, enum blob_source source, struct err *e)
+{
+	/* A copy of a small one costs less than the two calls. */
+	if (source == BLOB_STORED ||
+		(source == BLOB_WATCHED && b->size > MEMORY_MAX_BYTES && watch(b, fd)))
+		return map(b, fd, PROT_READ, e);
+	return load_copy(b, fd, e);
+}
+
 static struct blob *blob_of(const char *path, uint64_t size)
 {
 	struct blob *b = xcalloc(1, sizeof *b);
@@ -172,10 +257,13 @@ static struct blob *blob_of(const char *path, uint64_t size)
 	b->refs = 1;
 	b->path = xstrdup(path);
 	b->size = size;
+	b->lease_fd = -1;
+	b->digest = xcalloc(1, sizeof *b->digest);
+	mutex_init(&b->digest->lock);
 	return b;
 }
 
-int blob_open(const char *path, bool immutable, struct blob **ret, struct err *e)
+int blob_open(const char *path, enum blob_source source, struct blob **ret, struct err *e)
 {
 	uint64_t size = 0;
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -192,10 +280,12 @@ int blob_open(const char *path, bool immutable, struct blob **ret, struct err *e
 
 	_cleanup_(blob_unrefp) struct blob *b = blob_of(path, size);
 
-	r = load(b, fd, immutable, e);
+	r = load(b, fd, source, e);
 	if (r < 0)
 		return r;
-	blob_seal(b);
+	mprotect((void *)(uintptr_t)b->data, (size_t)b->size, PROT_READ);
+	madvise((void *)(uintptr_t)b->data, (size_t)b->size, MADV_WILLNEED);
+	digest_begin(b);
 	*ret = steal_ptr(&b);
 	return 0;
 }
@@ -233,8 +323,8 @@ int blob_new(const char *name, uint64_t size, uint8_t **ret_bytes, struct blob *
 
 void blob_seal(struct blob *b)
 {
-	mprotect((void *)b->data, (size_t)b->size, PROT_READ);
-	sha256_hex_of(b->data, (size_t)b->size, b->sha256);
+	mprotect((void *)(uintptr_t)b->data, (size_t)b->size, PROT_READ);
+	digest_begin(b);
 }
 
 struct blob *blob_ref(struct blob *b)
@@ -247,8 +337,11 @@ struct blob *blob_unref(struct blob *b)
 {
 	if (!b || __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return NULL;
+	digest_free(b->digest);
 	if (b->data)
-		munmap((void *)b->data, (size_t)b->size);
+		munmap((void *)(uintptr_t)b->data, (size_t)b->size);
+	if (b->lease_fd >= 0)
+		close(b->lease_fd);
 	free(b->path);
 	free(b);
 	return NULL;

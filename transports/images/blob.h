@@ -6,7 +6,9 @@
  * The bytes are mapped. An artifact of the store never changes, and is mapped as it is; any other
  * file is first copied (small ones into memory, large ones into an unnamed file of TMPDIR, by
  * reflink where the file system can), so that one that is rewritten or truncated later neither
- * changes what is flashed nor ends the program.
+ * changes what is flashed nor ends the program. Who uses a file once may have it watched instead,
+ * which saves the copy: a read lease (fcntl(2), F_SETLEASE) says whether anybody opens it to
+ * write, and lets him wait for a while.
  */
 #pragma once
 
@@ -20,17 +22,34 @@
 
 #define BLOB_MAX_BYTES (8ull << 30)
 
+struct blob_digest;
+
 struct blob {
 	int refs;   /* atomic; use blob_ref and blob_unref */
 	char *path; /* for messages */
-	char sha256[SHA256_HEX];
 	uint64_t size;
 	const uint8_t *data; /* size bytes, read only */
+	struct blob_digest *digest;
+	int lease_fd; /* of a watched one, else -1 */
 };
 
-/* immutable: the file is an artifact of the store. -ERR_NOT_FOUND without it, -ERR_IMAGE_INVALID
- * for an empty one or what is not a regular file, -ERR_TOO_LARGE. */
-int blob_open(const char *path, bool immutable, struct blob **ret, struct err *e);
+enum blob_source {
+	BLOB_COPIED,
+	BLOB_STORED, /* the file is an artifact of the store */
+	/* Copied where there can be no lease (another's file, one that is open for writing, a file system without).
+	 * The caller asks blob_unchanged() after its last use of the bytes. SIGIO comes when another one opens the file
+	 * to write, and must not be at its default; he waits for /proc/sys/fs/lease-break-time (45 s), then the
+	 * bytes may change, or be gone (SIGBUS). */
+	BLOB_WATCHED,
+};
+
+/* -ERR_NOT_FOUND without it, -ERR_IMAGE_INVALID for an empty one or what is not a regular file, -ERR_TOO_LARGE.
+ * The digest of a large one is computed by a thread from now on. */
+int blob_open(const char *path, enum blob_source source, struct blob **ret, struct err *e);
+/* SHA-256 in lower-case hex; waits for it. Any thread; lives as long as the blob. */
+const char *blob_sha256(const struct blob *b);
+/* 0, also for one that is not watched; -ERR_IMAGE_INVALID where somebody may have written to it since it was opened. */
+int blob_unchanged(const struct blob *b, struct err *e);
 /* A blob that the caller makes (a member of an archive): fill *ret_bytes, then blob_seal(), which
  * makes them read only and takes their digest; until then no one else may see it. name is for
  * messages. -ERR_IMAGE_INVALID for 0 bytes, -ERR_TOO_LARGE, -ERR_DISK_FULL. */

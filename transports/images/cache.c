@@ -136,7 +136,7 @@ static bool key_of(const struct request *q, struct key *ret)
 static int read_file(struct request *q, struct err *e)
 {
 	return q->opts ? image_open(q->path, q->opts, &q->image, e)
-		       : blob_open(q->path, q->immutable, &q->blob, e);
+		       : blob_open(q->path, q->immutable ? BLOB_STORED : BLOB_COPIED, &q->blob, e);
 }
 
 static void take(struct request *q, struct entry *n)

@@ -10,7 +10,7 @@
 static int check_file(const char *path, struct android_backup *ret, struct err *e)
 {
 	_cleanup_(blob_unrefp) struct blob *b = NULL;
-	int r = blob_open(path, false, &b, e);
+	int r = blob_open(path, BLOB_COPIED, &b, e);
 
 	if (r == -ERR_IMAGE_INVALID)
 		return err_set(e, ERR_DEVICE_REFUSED,

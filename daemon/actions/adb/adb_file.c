@@ -27,7 +27,7 @@ int adb_infile_open(struct adb_infile *f, struct step *s, const char *ref, struc
 	if (r < 0)
 		return r;
 	f->src = (struct adb_source){f->blob->data, f->blob->size};
-	memcpy(f->sha256, f->blob->sha256, sizeof f->sha256);
+	memcpy(f->sha256, blob_sha256(f->blob), sizeof f->sha256);
 	return 0;
 }
 

@@ -129,7 +129,7 @@ static int mp4_check(const uint8_t *p, uint64_t n, struct err *e)
 static int check_film(const char *path, struct err *e)
 {
 	_cleanup_(blob_unrefp) struct blob *film = NULL;
-	int r = blob_open(path, false, &film, e);
+	int r = blob_open(path, BLOB_COPIED, &film, e);
 
 	return r < 0 ? r : mp4_check(film->data, film->size, e);
 }

@@ -90,7 +90,7 @@ static int open_archive(struct step *s, const struct args *a, struct step_result
 	if (r == 0)
 		r = archive_open_zip(zip, ret, e);
 	if (r == 0)
-		snprintf(sha256, SHA256_HEX, "%s", zip->sha256);
+		snprintf(sha256, SHA256_HEX, "%s", blob_sha256(zip));
 	return r;
 }
 

@@ -148,7 +148,7 @@ static int boot_image(
 			x->f, "boot", fastboot_config(x->f)->command_us, &x->s->it, NULL, e);
 	if (r < 0)
 		return r;
-	result_evidence(out, "sha256_sent", json_string(image->sha256));
+	result_evidence(out, "sha256_sent", json_string(blob_sha256(image)));
 	result_evidence(out, "bytes", json_integer((json_int_t)image->size));
 	return wait_as_told(x, wait_of(x->a, "system"), out, e);
 }

@@ -83,7 +83,7 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	}
 	result_evidence(out, "written", written);
 	result_output(out, "partition", json_string(t.target));
-	result_output(out, "sha256", json_string(image->sha256));
+	result_output(out, "sha256", json_string(blob_sha256(image)));
 	result_output(out, "bytes", json_integer((json_int_t)t.bytes));
 	result_output(out, "pieces", json_integer(t.pieces));
 	result_output(out, "proof", json_string(t.fetched ? "fetched" : "acknowledged"));

@@ -18,7 +18,7 @@ static int make_image(
 	if (r == 0)
 		r = mke2fs_ext4(NULL, &t.dir, bytes, &tell, &t.seen, path, &s->it, e);
 	tool_step_evidence(&t.seen, out);
-	return r < 0 ? r : blob_open(path, true, ret, e);
+	return r < 0 ? r : blob_open(path, BLOB_STORED, ret, e);
 }
 
 static int check_type(struct fastboot_step *x, const char *target, struct err *e)

@@ -223,8 +223,8 @@ int fastboot_step_away(
 json_t *fastboot_flashed_json(const struct blob *image, const struct fastboot_flashed *t)
 {
 	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:i, s:s}", "partition", t->target,
-		"image_sha256", image->sha256, "image_bytes", (json_int_t)t->image_bytes, "bytes",
-		(json_int_t)t->bytes, "pieces", (int)t->pieces, "proof",
+		"image_sha256", blob_sha256(image), "image_bytes", (json_int_t)t->image_bytes,
+		"bytes", (json_int_t)t->bytes, "pieces", (int)t->pieces, "proof",
 		t->fetched ? "fetched" : "acknowledged");
 
 	if (t->skipped)

@@ -55,7 +55,7 @@ static int read_template(
 		r = s->ops->name(s->env, ref, name, e);
 	if (r < 0)
 		return r;
-	memcpy(sha256, b->sha256, SHA256_HEX);
+	memcpy(sha256, blob_sha256(b), SHA256_HEX);
 	r = label_read(name, (const char *)b->data, b->size, &report, ret, e);
 	if (report.s)
 		step_log(s, ' ', "%s", report.s);

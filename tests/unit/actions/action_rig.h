@@ -169,7 +169,7 @@ static inline int rig_load_image(
 
 static inline int rig_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
 {
-	return blob_open(ref, false, ret, e);
+	return blob_open(ref, BLOB_COPIED, ret, e);
 }
 
 static inline void rig_log(void *env, char dir, const char *text)

@@ -426,7 +426,7 @@ static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struc
 /* The map of otp.*, whatever is asked for. */
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
 {
-	return blob_open(map, false, ret, e);
+	return blob_open(map, BLOB_COPIED, ret, e);
 }
 
 static const struct step_env_ops env_ops = {

@@ -49,7 +49,7 @@ static struct blob *zip_blob(const char *name)
 	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
 	struct blob *b = NULL;
 
-	ck_assert_msg(blob_open(path, false, &b, &e) == 0, "%s", e.msg);
+	ck_assert_msg(blob_open(path, BLOB_COPIED, &b, &e) == 0, "%s", e.msg);
 	return b;
 }
 

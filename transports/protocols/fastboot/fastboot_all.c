@@ -106,7 +106,7 @@ static int check_file(struct fastboot_package *p, struct fastboot_task *t, const
 	if (r == 0)
 		r = fastboot_image_check(b, &t->image_bytes, e);
 	if (r == 0)
-		snprintf(t->sha256, sizeof t->sha256, "%s", b->sha256);
+		snprintf(t->sha256, sizeof t->sha256, "%s", blob_sha256(b));
 	return r;
 }
 
@@ -119,10 +119,10 @@ static int get_checked(struct archive *a, const struct fastboot_task *t, const c
 
 	if (r < 0)
 		return r;
-	if (strcmp(b->sha256, t->sha256) != 0)
+	if (strcmp(blob_sha256(b), t->sha256) != 0)
 		return err_set(e, ERR_IMAGE_INVALID,
 			"%s is another file than the one that was checked: sha256 %.16s..., %.16s... expected",
-			b->path, b->sha256, t->sha256);
+			b->path, blob_sha256(b), t->sha256);
 	*ret = steal_ptr(&b);
 	return 0;
 }

@@ -369,7 +369,7 @@ static void end_digest(struct sending *s, const struct blob *b)
 	uint8_t raw[SHA256_BYTES];
 
 	if (!s->sum) {
-		strcpy(s->t->sha256, b->sha256);
+		strcpy(s->t->sha256, blob_sha256(b));
 		return;
 	}
 	sha256_end(s->sum, raw);
