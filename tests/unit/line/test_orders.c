@@ -27,6 +27,13 @@ static void setup(void)
 	line_rig_recipe(&rig,
 		"recipe: burn\nversion: 1\nports: {console: {kind: tty}}\n"
 		"steps: [{id: lock, action: stm32.protect, with: {port: console, what: readout, level: '1'}}]\n");
+	line_rig_recipe(&rig,
+		"recipe: later\nversion: 1\nports: {console: {kind: tty}}\n"
+		"steps:\n"
+		"  - id: tell\n"
+		"    action: http.request\n"
+		"    offline: later\n"
+		"    with: {service: c, path: /x, method: POST, idempotency_key: '${run.id}-k'}\n");
 	line_rig_recipe(&rig, "recipe: listed\nversion: 2\n"
 			      "unit: {model: M, serial: {from: job, pattern: '^S[0-9]+$'}}\n"
 			      "ports: {usb: {kind: usb}}\n"
@@ -73,6 +80,9 @@ static const struct {
 		"/kind: recipe listed gives each unit a new serial number"},
 	{"{\"recipe\":\"burn\",\"quantity\":1,\"kind\":\"golden\"}",
 		"/kind: step 'lock' of recipe burn (stm32.protect) uses something up"},
+	{"{\"recipe\":\"later\",\"quantity\":1}", ""},
+	{"{\"recipe\":\"later\",\"quantity\":1,\"kind\":\"golden\"}",
+		"/kind: step 'tell' of recipe later may be carried out later (offline: later)"},
 	{"{\"quantity\":4}", "/recipe: 'recipe' must be NAME, NAME@VERSION or {name, version}"},
 	{"{\"recipe\":\"other\",\"quantity\":1}", "/recipe: there is no approved recipe 'other'"},
 	{"{\"recipe\":\"plain@2\",\"quantity\":1}",
