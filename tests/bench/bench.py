@@ -276,9 +276,11 @@ class Bench:
                 ratios.append(load(line.port, line.token) / theirs)
             bare.stdin.close()
             bare.wait()
+            self.row("GET of a station list over a bare libmicrohttpd", ratios, 0.7, "high")
+            import bench_api
+            bench_api.live(self, line)
         finally:
             line.close()
-        self.row("GET of a station list over a bare libmicrohttpd", ratios, 0.7, "high")
 
     def tools(self):
         import bench_tools
