@@ -89,17 +89,15 @@ struct feed_item *feed_item_unref(struct feed_item *i)
 
 /* --- what a subscriber has still to read --- */
 
-static bool missed_locked(const struct feed_sub *s) REQUIRES(s->feed->lock)
+static bool missed_locked(const struct feed *f, const struct feed_sub *s) REQUIRES(f->lock)
 {
-	return s->feed->head - s->next > s->feed->size;
+	return f->head - s->next > f->size;
 }
 
 /* Goes over what it does not want; whether something is left. */
-static bool has_news_locked(struct feed_sub *s) REQUIRES(s->feed->lock)
+static bool has_news_locked(const struct feed *f, struct feed_sub *s) REQUIRES(f->lock)
 {
-	struct feed *f = s->feed;
-
-	if (missed_locked(s))
+	if (missed_locked(f, s))
 		return true;
 	while (s->next < f->head && s->opts.wants &&
 		!s->opts.wants(s->opts.data, &f->ring[s->next % f->size]->news))
@@ -114,7 +112,7 @@ static void wake_all(struct feed *f)
 	mutex_lock(&f->notify_lock);
 	for (struct feed_sub *s = f->subs; s; s = s->link) {
 		mutex_lock(&f->lock);
-		bool news = has_news_locked(s);
+		bool news = has_news_locked(f, s);
 		mutex_unlock(&f->lock);
 		if (news)
 			s->opts.notify(s->opts.data);
@@ -246,10 +244,10 @@ int feed_next(struct feed_sub *s, struct feed_item **ret)
 	int r = 0;
 
 	mutex_lock(&f->lock);
-	if (missed_locked(s)) {
+	if (missed_locked(f, s)) {
 		s->next = f->head - f->size;
 		r = -1;
-	} else if (has_news_locked(s)) {
+	} else if (has_news_locked(f, s)) {
 		struct feed_item *i = f->ring[s->next++ % f->size];
 
 		__atomic_add_fetch(&i->refs, 1, __ATOMIC_RELAXED);
