@@ -70,6 +70,9 @@ char *ctl_query(const struct option_row *rows, const char *const *except);
  * errors printed. */
 int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e);
 int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
+/* With If-Match: an ETag in its quotes, or *. */
+int api_post_match(struct ctl *c, const char *path, const json_t *body, const char *match,
+	json_t **ret, struct err *e);
 /* Without an Idempotency-Key: for what answers with a secret, which is not kept. */
 int api_post_once(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
 /* A whole command: posts a body, whose reference it takes, and prints what came of it, or `done`. */

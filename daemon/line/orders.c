@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/line/orders.h"
 
+#include "base/log.h"
 #include "base/regex.h"
 #include "base/thread.h"
 #include "base/util.h"
 #include "db/jobs.h"
 #include "db/recipes.h"
+#include "db/writer.h"
 
 #define CACHE_SIZE     64
 #define MAX_SERIALS    100000
@@ -14,6 +16,8 @@
 struct orders {
 	struct mutex lock;
 	struct recipe *cache[CACHE_SIZE]; /* the newest first */
+	int64_t expiry_ms; /* atomic: when the next order's time is over; 0: it has to be looked up */
+	bool expiring;	   /* atomic: the writer has it in hand */
 };
 
 enum order_kind { ORDER_PRODUCTION, ORDER_GOLDEN };
@@ -24,8 +28,10 @@ struct job_order {
 	enum order_kind kind;
 	struct recipe *recipe;
 	int64_t quantity, priority, deadline_ms;
-	json_t *affinity, *params, *serials, *source;
-	char *external_ref;
+	int64_t expires_ms;
+	json_t *affinity, *requires, *params, *serials, *source;
+	char *external_ref, *number;
+	char content_sha256[SHA256_HEX];
 	char *by;
 };
 
@@ -141,12 +147,24 @@ int station_fits(const struct station_config *s, const struct recipe *r, struct 
 	return 0;
 }
 
+static json_t *capabilities_of(const struct station_config *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->capabilities; i++)
+		json_array_append_new(list, json_string(s->capability[i]));
+	return list;
+}
+
 int orders_take(struct orders *orders, struct db *tx, const struct station_config *station,
 	bool only_golden, struct job_claim *ret, struct err *e)
 {
+	json_t *can = capabilities_of(station);
+	const struct job_taker taker = {station->id, can, only_golden ? "golden" : NULL};
 	struct job job = {0};
-	int r = jobs_claim(tx, station->id, only_golden ? "golden" : NULL, &job, e);
+	int r = jobs_claim(tx, &taker, &job, e);
 
+	json_decref(can);
 	if (r < 0)
 		return r;
 	r = orders_recipe(orders, tx, job.recipe, job.version, &ret->recipe, NULL, e);
@@ -164,6 +182,45 @@ int orders_take(struct orders *orders, struct db *tx, const struct station_confi
 	return r;
 }
 
+/* --- time --- */
+
+void orders_times_changed(struct orders *orders)
+{
+	__atomic_store_n(&orders->expiry_ms, 0, __ATOMIC_SEQ_CST);
+}
+
+static int apply_expire(struct db *tx, void *data, struct err *e)
+{
+	struct orders *orders = data;
+	int64_t next = 0;
+	int r = jobs_expire(tx, wall_ms(), &next, e);
+
+	if (r == 0)
+		__atomic_store_n(&orders->expiry_ms, next, __ATOMIC_SEQ_CST);
+	return r;
+}
+
+static void expired(void *data, int result, const struct err *err)
+{
+	struct orders *orders = data;
+
+	if (result < 0)
+		log_warning(
+			"orders whose time may be over are looked at again later: %s", err->msg);
+	__atomic_store_n(&orders->expiring, false, __ATOMIC_RELEASE);
+}
+
+void orders_tick(struct orders *orders, struct writer *writer)
+{
+	struct err e;
+
+	if (wall_ms() < __atomic_load_n(&orders->expiry_ms, __ATOMIC_SEQ_CST) ||
+		__atomic_exchange_n(&orders->expiring, true, __ATOMIC_ACQUIRE))
+		return;
+	if (writer_submit(writer, apply_expire, orders, expired, &e) < 0)
+		__atomic_store_n(&orders->expiring, false, __ATOMIC_RELEASE);
+}
+
 /* --- orders --- */
 
 struct job_order *job_order_free(struct job_order *o)
@@ -171,10 +228,12 @@ struct job_order *job_order_free(struct job_order *o)
 	if (o) {
 		recipe_unref(o->recipe);
 		json_decref(o->affinity);
+		json_decref(o->requires);
 		json_decref(o->params);
 		json_decref(o->serials);
 		json_decref(o->source);
 		free(o->external_ref);
+		free(o->number);
 		free(o->by);
 		free(o);
 	}
@@ -188,9 +247,9 @@ const struct recipe *job_order_recipe(const struct job_order *o)
 
 /* What was written: the rest of it is borrowed from the body. */
 struct order_form {
-	const json_t *recipe, *serials, *stations, *params;
-	int64_t quantity, priority, deadline_ms;
-	char *external_ref;
+	const json_t *recipe, *serials, *stations, *requires, *params;
+	int64_t quantity, priority, deadline_ms, expires_ms;
+	char *external_ref, *number;
 	enum order_kind kind;
 };
 
@@ -230,6 +289,15 @@ const struct form_row order_rows[] = {
 		FORM_AT(struct order_form, params)},
 	{"deadline", FORM_TIME, .doc = "When it should be done.",
 		FORM_AT(struct order_form, deadline_ms)},
+	{"expires", FORM_TIME,
+		.doc = "When it ends by itself: an order that has not begun by then is cancelled, another one stops after the units under way.",
+		FORM_AT(struct order_form, expires_ms)},
+	{"requires", FORM_TEXTS, .high = 32,
+		.doc = "Names in 'capabilities' of stations.d: only stations that have them all take a unit of it.",
+		FORM_AT(struct order_form, requires)},
+	{"number", FORM_TEXT, .low = 1, .high = JOB_REF_SIZE - 1,
+		.doc = "The MES's own number, once for ever: the same request again answers with the order that there is.",
+		FORM_AT(struct order_form, number)},
 	{"external_ref", FORM_TEXT, .high = 127, .doc = "What it is called elsewhere.",
 		FORM_AT(struct order_form, external_ref)},
 	{0},
@@ -344,11 +412,34 @@ static void order_quantity(
 		mistakes_add(m, "/quantity", "'quantity' differs from the number of serials");
 }
 
+/* What an order requires and the station has not; NULL: it has all. */
+static const char *lacks(const struct station_config *s, const json_t *requires)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(requires, i, v)
+		if (!station_can(s, json_string_value(v)))
+			return json_string_value(v);
+	return NULL;
+}
+
+static int station_suits(const struct station_config *s, const struct job_order *o, struct err *e)
+{
+	const char *missing = lacks(s, o->requires);
+
+	if (missing)
+		return err_set(e, ERR_PORT_UNBOUND,
+			"the order requires '%.64s', station %s has no such capability", missing,
+			s->id);
+	return station_fits(s, o->recipe, e);
+}
+
 /* Named stations must fit; without names, those that fit are meant, and there must be one. */
 static void order_stations(
 	struct job_order *o, const struct config *config, const json_t *given, struct mistakes *m)
 {
-	size_t fitting = 0;
+	size_t fitting = 0, able = 0;
 	json_t *v;
 	size_t i;
 	struct err e = {0};
@@ -361,7 +452,7 @@ static void order_stations(
 
 		if (!s)
 			mistakes_add(m, p, "there is no station '%s'", id ? id : "?");
-		else if (o->recipe && station_fits(s, o->recipe, &e) < 0)
+		else if (o->recipe && station_suits(s, o, &e) < 0)
 			mistakes_add(m, p, "%s", e.msg);
 		else
 			json_array_append(o->affinity, v);
@@ -372,12 +463,16 @@ static void order_stations(
 		if (station_fits(&config->station[i], o->recipe, &e) == 0) {
 			fitting++;
 			json_array_append_new(o->affinity, json_string(config->station[i].id));
+			able += !lacks(&config->station[i], o->requires);
 		}
 	}
 	if (fitting == config->stations)
 		json_array_clear(o->affinity);
 	if (fitting == 0 && config->stations > 0)
 		mistakes_add(m, "/recipe", "no station fits: %s", e.msg);
+	else if (able == 0 && config->stations > 0)
+		mistakes_add(m, "/requires",
+			"no station that has the recipe's ports has all of these capabilities: add them to one in stations.d, or require less");
 }
 
 /* A golden unit comes again every shift: nothing may be used up by it, or done to it for good. */
@@ -414,6 +509,13 @@ static void order_params(struct job_order *o, const json_t *params, struct mista
 		mistakes_add(m, "/params", "%s", e.msg);
 }
 
+void job_order_digest(const json_t *body, char ret[SHA256_HEX])
+{
+	_cleanup_(freep) char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
+
+	sha256_hex_of(text ? text : "", text ? strlen(text) : 0, ret);
+}
+
 int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e)
@@ -423,7 +525,9 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
 
 	uuid7(o->id);
 	o->by = xstrdup(by);
+	job_order_digest(body, o->content_sha256);
 	form_read(order_rows, body, "", "member", &f, m);
+	o->requires = f.requires ? json_deep_copy(f.requires) : json_array();
 	order_recipe(o, orders, reader, f.recipe, m);
 	order_serials(o, f.serials, m);
 	order_quantity(o, &f, body, m);
@@ -434,12 +538,42 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
 	o->kind = f.kind;
 	o->priority = f.priority;
 	o->deadline_ms = f.deadline_ms;
+	o->expires_ms = f.expires_ms;
+	if (f.expires_ms && f.expires_ms <= wall_ms())
+		mistakes_add(
+			m, "/expires", "'expires' is over already: give a time that is to come");
 	o->external_ref = steal_ptr(&f.external_ref);
+	o->number = steal_ptr(&f.number);
 	form_done(order_rows, &f);
 	if (m->count > 0)
 		return err_set(e, ERR_INVALID, "%s", m->item[0].text);
 	*ret = steal_ptr(&o);
 	return 0;
+}
+
+/* 1: the same request was here before. */
+static int find_number(struct db *tx, const struct job_order *o, json_t **ret, struct err *e)
+{
+	int r = o->number ? job_order_find(tx, o->number, o->content_sha256, ret, e) : 0;
+
+	return r < 0 ? r : r > 0;
+}
+
+int job_order_find(
+	struct db *d, const char *number, const char *content_sha256, json_t **ret, struct err *e)
+{
+	char id[DB_ID_SIZE];
+	bool same;
+	int r = jobs_by_number(d, number, content_sha256, id, &same, e);
+
+	if (r <= 0)
+		return r;
+	if (!same)
+		return err_set(e, ERR_CONFLICT,
+			"number '%s' is that of job %s, which was ordered with other content: change that one with PATCH, or give this one its own number",
+			number, id);
+	r = jobs_get(d, id, ret, e);
+	return r < 0 ? r : 1;
 }
 
 int job_order_apply(
@@ -454,13 +588,20 @@ int job_order_apply(
 		.quantity = o->quantity,
 		.priority = o->priority,
 		.affinity = o->affinity,
+		.requires = o->requires,
 		.params = o->params,
 		.serials = o->serials,
 		.external_ref = o->external_ref,
+		.number = o->number,
+		.content_sha256 = o->number ? o->content_sha256 : NULL,
 		.deadline_ms = o->deadline_ms,
+		.expires_ms = o->expires_ms,
 		.created_by = o->by,
 	};
-	int r = jobs_create(tx, &n, ret_offending, e);
+	int r = find_number(tx, o, ret, e);
 
+	if (r != 0)
+		return r;
+	r = jobs_create(tx, &n, ret_offending, e);
 	return r < 0 ? r : jobs_get(tx, o->id, ret, e);
 }

@@ -17,6 +17,7 @@
 
 struct db;
 struct orders;
+struct writer;
 
 /* What a run needs to know of its job; owned by its holder. */
 struct job_claim {
@@ -31,6 +32,12 @@ void job_claim_done(struct job_claim *c);
 /* Recipes that were parsed once, by digest. */
 struct orders *orders_new(void);
 struct orders *orders_free(struct orders *orders);
+
+/* Every second, main: ends the orders whose time is over. Only by a clock that can be believed. The writer's thread must
+ * have ended before the orders are freed. */
+void orders_tick(struct orders *orders, struct writer *writer);
+/* After an order came, or another time was given to one. */
+void orders_times_changed(struct orders *orders);
 
 /* In the writer's transaction: the next job for the station, with its recipe; only_golden: of those for
  * golden units alone. -ERR_NOT_FOUND if
@@ -55,7 +62,14 @@ struct job_order;
 int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e);
-/* In the writer's transaction; *ret: the job as JSON, a new reference. Serials that are not free
+/* What an order's number stands for: the digest of the whole request, whatever the order of its members. */
+void job_order_digest(const json_t *body, char ret[SHA256_HEX]);
+/* The order with that number: 1 with it in *ret where the same request made it, -ERR_CONFLICT where another did, 0 there is
+ * none. */
+int job_order_find(
+	struct db *d, const char *number, const char *content_sha256, json_t **ret, struct err *e);
+/* In the writer's transaction; *ret: the job as JSON, a new reference. 1: its number was here before with the same content,
+ * and *ret is that order. Serials that are not free
  * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */
 int job_order_apply(
 	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e);

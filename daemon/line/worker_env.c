@@ -415,6 +415,7 @@ static int view_begin(void *data, const struct step_record *r, struct err *e)
 	s->run.progress_phase[0] = 0;
 	s->run.progress_done = s->run.progress_total = 0;
 	s->progress_next_us = 0;
+	s->uncut = r->step->action->flags & ACTION_IRREVERSIBLE;
 	s->revision++;
 	mutex_unlock(&s->lock);
 	/* Its deadline bounds every wait of the step, and retry_delay_us the one after it. */
@@ -427,7 +428,15 @@ static int view_begin(void *data, const struct step_record *r, struct err *e)
 static int view_end(void *data, const struct step_record *r, struct err *e)
 {
 	struct view_sink *vs = data;
+	struct station *s = vs->v->s;
+	bool abort;
 
+	mutex_lock(&s->lock);
+	abort = s->abort_after;
+	s->uncut = s->abort_after = false;
+	mutex_unlock(&s->lock);
+	if (abort)
+		cancel_fire(&s->cancel, ERR_ABORTED);
 	return vs->inner.step_end(vs->inner.data, r, e);
 }
 

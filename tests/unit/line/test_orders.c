@@ -19,7 +19,7 @@ static void setup(void)
 {
 	line_rig_open(&rig,
 		"stations:\n"
-		"  - {id: A1, ports: {console: {path: 1-1}}}\n"
+		"  - {id: A1, capabilities: [rf, heat], ports: {console: {path: 1-1}}}\n"
 		"  - {id: A2, ports: {console: {path: 1-2}, usb: {path: 2-1, kind: usb}}}\n");
 	line_rig_recipe(&rig, "recipe: plain\nversion: 1\nports: {console: {kind: tty}}\n"
 			      "params: {n: {type: integer, default: 3}}\n"
@@ -92,6 +92,14 @@ static const struct {
 	{"{\"recipe\":\"plain\",\"quantity\":1,\"params\":{\"x\":1}}", "/params: "},
 	{"{\"recipe\":\"plain\",\"quantity\":1,\"params\":{\"n\":\"five\"}}", "/params: "},
 	{"{\"recipe\":\"plain\",\"quantity\":1,\"deadline\":\"tomorrow\"}", "/deadline: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"requires\":[\"rf\",\"heat\"]}", ""},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"requires\":[\"rf\",\"camera\"]}",
+		"/requires: no station that has the recipe's ports has all"},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"requires\":[\"rf\"],\"stations\":[\"A1\",\"A2\"]}",
+		"/stations/1: the order requires 'rf', station A2"},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"expires\":\"2020-01-01T00:00:00Z\"}",
+		"/expires: 'expires' is over already"},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"number\":\"\"}", "/number: "},
 	{"{\"recipe\":\"plain\",\"serials\":[\"S1\"]}", "/serials: recipe plain does not take"},
 	{"{\"recipe\":\"listed\",\"quantity\":2}",
 		": recipe listed takes its serials from the job"},
