@@ -5,7 +5,11 @@
 #include "api/route.h"
 #include "base/util.h"
 #include "daemon/line/orders.h"
+#include "db/job_units.h"
 #include "db/jobs.h"
+
+/* 100,000 units with their parameters. */
+#define ORDER_BODY_MAX (32 * 1024 * 1024)
 
 static int read_jobs(struct db *d, const struct call *c, const struct db_page *page,
 	struct db_list *ret, struct err *e)
@@ -60,26 +64,24 @@ static void post_committed(void *data)
 	fleet_wake_stations(f);
 }
 
-/* [{value, reason}] -> [{pointer, detail}] of the request. */
+/* Of a long list all of it may be wrong. */
+#define OFFENDING_MAX 1000
+
+/* [{index, value, reason}] -> [{pointer, detail}] of the request. */
 static json_t *offending_errors(const json_t *body, const json_t *offending)
 {
-	const json_t *serials = json_object_get(body, "serials");
+	const bool units = json_object_get(body, "units");
 	json_t *errors = json_array();
 	json_t *o;
-	json_t *v;
 	size_t i;
-	size_t k;
 
 	json_array_foreach((json_t *)offending, i, o) {
-		_cleanup_(freep) char *p = xstrdup("/serials");
+		const long long at = json_integer_value(json_object_get(o, "index"));
+		_cleanup_(freep) char *p = units ? xasprintf("/units/%lld/serial", at)
+						 : xasprintf("/serials/%lld", at);
 
-		json_array_foreach((json_t *)serials, k, v) {
-			if (json_equal(v, json_object_get(o, "value"))) {
-				free(p);
-				p = xasprintf("/serials/%zu", k);
-				break;
-			}
-		}
+		if (i == OFFENDING_MAX)
+			break;
 		json_array_append_new(
 			errors, json_pack("{s:s, s:o}", "pointer", p, "detail",
 					json_sprintf("%s: %s",
@@ -379,6 +381,39 @@ static int patch_job(struct call *c, struct err *e)
 	return api_change(c, &ch, e);
 }
 
+/* --- its list --- */
+
+static int read_units(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	return job_units_list(
+		d, request_param(c->rq, "id"), request_query(c->rq, "state"), page, ret, e);
+}
+
+static int get_units(struct call *c, struct err *e)
+{
+	static const char *const members[] = {"n", "serial", "chip_id", "state", "run", "attempts",
+		"reason", "updated_at", "params", NULL};
+	json_t *job = NULL;
+	int r = api_read(c, read_job, &job, e);
+
+	json_decref(job);
+	return r < 0 ? r : api_answer_list(c, read_units, members, e);
+}
+
+static int read_unit(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return job_units_get(d, request_param(c->rq, "id"), request_param(c->rq, "serial"), ret, e);
+}
+
+static int get_unit(struct call *c, struct err *e)
+{
+	return api_answer_one(c, read_unit, e);
+}
+
+static const char *const unit_states[] = {
+	"waiting", "assigned", "running", "passed", "failed", "scrapped", "cancelled", NULL};
+static const struct query_param query_units[] = {{"state", unit_states}, QUERY_EXPORT, {0}};
 static const char *const states[] = {
 	"queued", "running", "paused", "stopping", "done", "aborted", "cancelled", NULL};
 static const struct query_param query_jobs[] = {
@@ -387,9 +422,13 @@ static const struct query_param query_jobs[] = {
 const struct route routes_jobs[] = {
 	{HTTP_GET, "/api/v1/jobs", MAY_READ, ROUTE_NO_BODY, 0, get_jobs, query_jobs,
 		.scope = SCOPE_JOB},
-	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, ROUTE_ORDERS, 8 * 1024 * 1024, post_job, NULL,
+	{HTTP_POST, "/api/v1/jobs", MAY_ORDER, ROUTE_ORDERS, ORDER_BODY_MAX, post_job, NULL,
 		FORM_OF_HANDLER(order_rows), .scope = SCOPE_JOB},
 	{HTTP_GET, "/api/v1/jobs/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_job, .scope = SCOPE_JOB},
+	{HTTP_GET, "/api/v1/jobs/{id}/units", MAY_READ, ROUTE_NO_BODY, 0, get_units, query_units,
+		.scope = SCOPE_JOB},
+	{HTTP_GET, "/api/v1/jobs/{id}/units/{serial}", MAY_READ, ROUTE_NO_BODY, 0, get_unit,
+		.scope = SCOPE_JOB},
 	{HTTP_PATCH, "/api/v1/jobs/{id}", MAY_ORDER, 0, 0, patch_job, NULL,
 		FORM(patch_rows, struct patch_form), .scope = SCOPE_JOB},
 	{HTTP_POST, "/api/v1/jobs/{id}/actions/{action}", MAY_ORDER, 0, 0, post_action, NULL,

@@ -282,13 +282,16 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 	const char *ref = NULL;
 	const char *deadline = NULL;
 	const char *expires = NULL, *number = NULL, *requires = NULL;
-	bool golden = false;
+	const char *units = NULL, *assign = NULL;
+	bool golden = false, rework = false;
+	json_t *list = NULL;
 	bool watch = false;
 	const struct option_row rows[] = {{"quantity", &quantity, NULL},
 		{"serials", &serials, NULL}, {"priority", &priority, NULL},
 		{"stations", &stations, NULL}, {"params", &params, NULL}, {"ref", &ref, NULL},
 		{"deadline", &deadline, NULL}, {"expires", &expires, NULL},
-		{"number", &number, NULL}, {"requires", &requires, NULL}, {"golden", NULL, &golden},
+		{"number", &number, NULL}, {"requires", &requires, NULL}, {"units", &units, NULL},
+		{"assign", &assign, NULL}, {"rework", NULL, &rework}, {"golden", NULL, &golden},
 		{"watch", NULL, &watch}, {0}};
 	char *word;
 	json_t *body;
@@ -298,7 +301,8 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 	int r = 0;
 
 	if (ctl_options(argc, argv, rows, &word, 1) != 1)
-		return ctl_usage("job submit RECIPE[@VERSION] --quantity N | --serials A,B,...");
+		return ctl_usage(
+			"job submit RECIPE[@VERSION] --quantity N | --serials A,B,... | --units FILE.csv");
 	body = json_pack("{s:s}", "recipe", word);
 	if (quantity && whole_number(quantity, &n))
 		json_object_set_new(body, "quantity", json_integer(n));
@@ -324,6 +328,14 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 		json_object_set_new(body, "number", json_string(number));
 	if (requires)
 		json_object_set_new(body, "requires", split(requires));
+	if (assign)
+		json_object_set_new(body, "assign", json_string(assign));
+	if (rework)
+		json_object_set_new(body, "kind", json_string("rework"));
+	if (units && job_units_file(units, &list, &e) < 0)
+		r = ctl_fail(&e);
+	else if (units)
+		json_object_set_new(body, "units", list);
 	if (params && add_params(body, params) < 0)
 		r = ctl_usage("--params NAME=VALUE,...");
 	if (r == 0 && api_post(c, "/api/v1/jobs", body, &o, &e) < 0) {
@@ -568,8 +580,8 @@ const struct command commands_line[] = {
 	{"station disable", "ID", "Take no unit after the one in hand", station_verb},
 	{"station clear", "ID", "Leave fault or quarantine", station_verb},
 	{"port list", "", "What is plugged; for unbound ports the YAML that binds them", port_list},
-	{"job submit", "RECIPE[@V] --quantity N | --serials A,B [...]",
-		"Order units (--stations --params K=V,.. --priority --ref --number --deadline --expires --requires --golden --watch)",
+	{"job submit", "RECIPE[@V] --quantity N | --serials A,B | --units FILE.csv [...]",
+		"Order units (--stations --params K=V,.. --priority --ref --number --deadline --expires --requires --assign --rework --golden --watch)",
 		job_submit},
 	{"job list", "", "Jobs, the newest first", job_list},
 	{"job show", "ID", "One job as JSON", job_show},

@@ -41,14 +41,18 @@ int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, 
 		return err_set(e, ERR_INVALID, "%zu serial numbers for %lld units",
 			json_array_size(j->serials), (long long)j->quantity);
 	r = insert(tx, j, e);
-	if (r == 0 && j->serials)
+	if (r == 0 && j->units)
+		r = job_units_add(tx, j->id, j->units, j->assign, j->rework, ret_offending, e);
+	else if (r == 0 && j->serials)
 		r = ledger_add_values(tx, "serial", NULL, j->id, j->serials, ret_offending, e);
 	if (r < 0)
 		return r;
 	data = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s*}", "kind",
-		j->kind ? j->kind : "production", "recipe", j->recipe, "version",
-		(json_int_t)j->version, "quantity", (json_int_t)j->quantity, "by", j->created_by,
-		"number", j->number);
+		j->rework ? "rework"
+		: j->kind ? j->kind
+			  : "production",
+		"recipe", j->recipe, "version", (json_int_t)j->version, "quantity",
+		(json_int_t)j->quantity, "by", j->created_by, "number", j->number);
 	return db_event(tx, "job-created", NULL, j->id, NULL, NULL, data, e);
 }
 
@@ -75,17 +79,17 @@ int jobs_by_number(struct db *d, const char *number, const char *content_sha256,
 #define STRUCT_COLUMNS                                                                          \
 	"id, kind, recipe, version, recipe_sha256, state, quantity, passed, revision, params, " \
 	"serial_source, external_ref, number, hold IS NOT NULL AS held,"                        \
-	" EXISTS (SELECT 1 FROM runs WHERE runs.job_id = jobs.id) AS begun"
+	" EXISTS (SELECT 1 FROM runs WHERE runs.job_id = jobs.id) AS begun, assign IS NOT NULL AS listed"
 
 static const struct column struct_columns[] = {COL(struct job, id), COL(struct job, kind),
 	COL(struct job, recipe), COL(struct job, version), COL(struct job, recipe_sha256),
 	COL(struct job, state), COL(struct job, quantity), COL(struct job, passed),
 	COL(struct job, revision), COL(struct job, params), COL(struct job, serial_source),
 	COL(struct job, external_ref), COL(struct job, number), COL(struct job, held),
-	COL(struct job, begun), {0}};
+	COL(struct job, begun), COL(struct job, listed), {0}};
 
 /* Why a sign ends an order; NULL: it does not. */
-static const char *how_of(enum job_sign s)
+static const char *how_of(const struct job *j, enum job_sign s)
 {
 	switch (s) {
 	case JOB_STOP:
@@ -97,7 +101,7 @@ static const char *how_of(enum job_sign s)
 	case JOB_CANCEL:
 		return "cancelled";
 	case JOB_ENOUGH:
-		return "complete";
+		return j->passed >= j->quantity ? "complete" : "short";
 	case JOB_EXPIRE:
 	case JOB_LAPSE:
 		return "expired";
@@ -114,9 +118,9 @@ static const char *how_of(enum job_sign s)
 	return NULL;
 }
 
-static json_t *ending_of(enum job_sign sign, const struct job_word *w)
+static json_t *ending_of(const struct job *j, enum job_sign sign, const struct job_word *w)
 {
-	const char *how = how_of(sign);
+	const char *how = how_of(j, sign);
 
 	return how ? json_pack("{s:s, s:s*, s:s*}", "how", how, "by", w->by, "reason", w->reason)
 		   : NULL;
@@ -133,26 +137,42 @@ static int go(
 		" ending = coalesce(?5, ending) WHERE id = ?4";
 	const struct job_rule rule = job_rule(job_state_from(j->state), sign);
 	const bool expired = sign == JOB_EXPIRE || sign == JOB_LAPSE;
-	json_t *ending = ending_of(sign, w);
+	json_t *ending = ending_of(j, sign, w);
 	json_t *data;
 	int r;
 
 	r = db_run_one(tx, e, "that job", sql, job_state_str(rule.next), wall_ms(),
 		(int64_t)job_state_is_end(rule.next), j->id, ending);
 	json_decref(ending);
+	if (r == 0 && j->listed && job_state_is_end(rule.next))
+		r = job_units_cancel(tx, j->id, "the order has ended", e);
 	if (r < 0)
 		return r;
 	j->revision++;
 	snprintf(j->state, sizeof j->state, "%s", job_state_str(rule.next));
 	data = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*}", "state", j->state, "by", w->by, "reason",
-		w->reason, "ending", how_of(sign), "number", or_null(j->number));
+		w->reason, "ending", how_of(j, sign), "number", or_null(j->number));
 	return db_event(
 		tx, expired ? "job-expired" : "job-changed", NULL, j->id, NULL, NULL, data, e);
 }
 
 static const struct job_word nobody = {0};
 
-int jobs_claim(struct db *tx, const struct job_taker *t, struct job *ret, struct err *e)
+/* A list has a row for the unit: one that waits, or, where the unit is known, one that failed before. With marks only orders
+ * whose list has one of them. */
+#define HAS_ROW(states) \
+	"EXISTS (SELECT 1 FROM job_units u WHERE u.job_id = jobs.id AND u.state IN (" states ")"
+#define LISTED                                                                                                                               \
+	" AND (assign IS NULL OR " HAS_ROW(                                                                                                  \
+		"'waiting'") ") OR ((assign = 'recognised' OR ?5 IS NOT"                                                                     \
+			     " NULL) AND " HAS_ROW(                                                                                          \
+				     "'failed'") ")))"                                                                                       \
+						 " AND (?5 IS NULL OR " HAS_ROW(                                                             \
+							 "'waiting', 'failed'") " AND (u.serial IN (SELECT m.value FROM json_each(?5) AS m)" \
+										" OR u.chip_id IN (SELECT m.value FROM json_each(?5) AS m))))"
+
+static int next_job(struct db *tx, const struct job_taker *t, const json_t *marks, struct job *ret,
+	struct err *e)
 {
 	SELECT(next,
 		"SELECT " STRUCT_COLUMNS " FROM jobs WHERE state IN ('queued', 'running')"
@@ -161,15 +181,26 @@ int jobs_claim(struct db *tx, const struct job_taker *t, struct job *ret, struct
 		" AND (affinity = '[]' OR EXISTS (SELECT 1 FROM json_each(affinity)"
 		" WHERE json_each.value = ?1))"
 		" AND (requires = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(requires) AS need"
-		" WHERE need.value NOT IN (SELECT has.value FROM json_each(coalesce(?3, '[]')) AS has)))"
+		" WHERE need.value NOT IN (SELECT has.value FROM json_each(coalesce(?3, '[]')) AS has)))" LISTED
 		" AND passed + (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "
 		"jobs.id"
 		" AND runs.state = 'open' AND runs.kind = jobs.kind) < quantity"
 		" ORDER BY priority DESC, deadline IS NULL, deadline, created_at, id LIMIT 1",
 		struct_columns);
-	struct job j = {0};
-	int r = select_one(tx, e, &next, &j, t->station, t->kind, t->capabilities, wall_ms());
 
+	return select_one(
+		tx, e, &next, ret, t->station, t->kind, t->capabilities, wall_ms(), marks);
+}
+
+int jobs_claim(struct db *tx, const struct job_taker *t, struct job *ret, struct err *e)
+{
+	struct job j = {0};
+	int r = job_units_known(tx, t->marks, e);
+
+	if (r > 0)
+		r = next_job(tx, t, t->marks, &j, e);
+	if (r == 0)
+		r = next_job(tx, t, NULL, &j, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -287,6 +318,9 @@ static int check_change(
 	if (r == 0 && job_rule(job_state_from(j->state), JOB_CHANGE).effect == JOB_REFUSED)
 		return err_set(e, ERR_CONFLICT, "job %s is %s: nothing of it changes any more",
 			j->id, j->state);
+	if (r == 0 && c->quantity && j->listed)
+		return err_set(e, ERR_INVALID,
+			"job %s has a list of units, and their number is its quantity", j->id);
 	if (r == 0 && c->quantity && *c->quantity < MAX(j->passed, 1))
 		return err_set(e, ERR_INVALID, "job %s has %lld units already", j->id,
 			(long long)j->passed);
@@ -324,7 +358,9 @@ int jobs_change(struct db *tx, const char *id, const struct job_change *c, int64
 		r = db_event(
 			tx, "job-changed", NULL, id, NULL, NULL, json_pack("{s:s}", "by", by), e);
 	/* All that is ordered now may have passed. */
-	if (r == 0 && c->quantity && *c->quantity <= j.passed)
+	if (c->quantity)
+		j.quantity = *c->quantity;
+	if (r == 0 && j.quantity <= j.passed)
 		r = go(tx, &j, JOB_ENOUGH, &(struct job_word){.by = by}, e);
 	job_done(&j);
 	return r;
@@ -341,6 +377,43 @@ static const struct {
 		"UPDATE jobs SET interrupted = interrupted + 1, updated_at = ? WHERE id = ?"},
 };
 
+/* Whether an order that is open has all it wants, or has nothing left that could pass. */
+static int has_enough(struct db *tx, const struct job *j, bool *ret, struct err *e)
+{
+	int r = 0;
+
+	*ret = j->passed >= j->quantity;
+	if (!*ret && j->listed) {
+		r = job_units_missing(tx, j->id, e);
+		*ret = r == 0;
+	}
+	return MIN(r, 0);
+}
+
+static int check_end(struct db *tx, struct job *j, struct err *e)
+{
+	bool enough = false;
+	int r = 0;
+
+	if (job_state_is_end(job_state_from(j->state)))
+		return 0;
+	r = has_enough(tx, j, &enough, e);
+	if (r == 0 && enough)
+		return go(tx, j, JOB_ENOUGH, &nobody, e);
+	return r == 0 && !strcmp(j->state, "stopping") ? end_if_stopped(tx, j, e) : r;
+}
+
+int jobs_check_list(struct db *tx, const char *id, struct err *e)
+{
+	struct job j = {0};
+	int r = jobs_find(tx, id, &j, e);
+
+	if (r == 0 && j.listed)
+		r = check_end(tx, &j, e);
+	job_done(&j);
+	return r;
+}
+
 int jobs_count_run(struct db *tx, const char *id, const char *outcome, struct err *e)
 {
 	struct job j = {0};
@@ -351,12 +424,8 @@ int jobs_count_run(struct db *tx, const char *id, const char *outcome, struct er
 			r = db_run_one(tx, e, "that job", counters[i].sql, wall_ms(), id);
 	if (r == 0)
 		r = jobs_find(tx, id, &j, e);
-	if (r < 0)
-		return r;
-	if (!job_state_is_end(job_state_from(j.state)) && j.passed >= j.quantity)
-		r = go(tx, &j, JOB_ENOUGH, &nobody, e);
-	else if (!strcmp(j.state, "stopping"))
-		r = end_if_stopped(tx, &j, e);
+	if (r == 0)
+		r = check_end(tx, &j, e);
 	job_done(&j);
 	return r;
 }
@@ -420,13 +489,13 @@ int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 	return MIN(r, 0);
 }
 
-#define COLUMNS                                                                                      \
-	"created_at, id, kind, recipe, version, recipe_sha256, quantity, priority, state, affinity," \
-	" params, serial_source, external_ref, deadline, passed, failed, errors, aborted,"           \
-	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "         \
-	"jobs.id AND runs.state ="                                                                   \
-	" 'open') AS open, created_by, updated_at, finished_at, revision, number, expires,"          \
-	" requires, hold, ending"
+#define COLUMNS                                                                                                                                      \
+	"created_at, id, CASE WHEN rework THEN 'rework' ELSE kind END AS kind, recipe, version, recipe_sha256, quantity, priority, state, affinity," \
+	" params, serial_source, external_ref, deadline, passed, failed, errors, aborted,"                                                           \
+	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "                                                         \
+	"jobs.id AND runs.state ="                                                                                                                   \
+	" 'open') AS open, created_by, updated_at, finished_at, revision, number, expires,"                                                          \
+	" requires, hold, ending, assign"
 
 static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}, {"kind", AS_TEXT},
 	{"recipe", AS_TEXT}, {"version", AS_INT}, {"recipe_sha256", AS_TEXT}, {"quantity", AS_INT},
@@ -435,7 +504,7 @@ static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}
 	{"passed", AS_INT}, {"failed", AS_INT}, {"errors", AS_INT}, {"aborted", AS_INT},
 	{"interrupted", AS_INT}, {"open", AS_INT}, {"created_by", AS_TEXT}, {"updated_at", AS_TIME},
 	{"finished_at", AS_TIME}, {"revision", AS_INT}, {"number", AS_TEXT}, {"expires", AS_TIME},
-	{"requires", AS_JSON}, {"hold", AS_JSON}, {"ending", AS_JSON}, {0}};
+	{"requires", AS_JSON}, {"hold", AS_JSON}, {"ending", AS_JSON}, {"assign", AS_TEXT}, {0}};
 
 int jobs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "db/db.h"
 #include "db/job_rules.h"
+#include "db/job_units.h"
 
 #define JOB_REF_SIZE	128 /* what a MES calls an order */
 #define JOB_REASON_SIZE 256 /* of a hold or an end */
@@ -27,11 +28,14 @@ struct job_new {
 	const json_t *params;	     /* object, NULL: {} */
 	const json_t *serial_source; /* object as in the request, NULL: {} */
 	const json_t *serials;	     /* array of serial numbers for the ledger, NULL: none */
-	const char *external_ref;    /* of the MES, NULL: none */
-	const char *number;	     /* of the MES, unique; NULL: none */
-	const char *content_sha256;  /* of the request, where there is a number */
-	int64_t deadline_ms;	     /* 0: none */
-	int64_t expires_ms;	     /* 0: never */
+	const json_t *units;	/* instead of them: a list of units (db/job_units.h), NULL: none */
+	enum job_assign assign; /* of units */
+	bool rework;		/* the units were made before */
+	const char *external_ref;   /* of the MES, NULL: none */
+	const char *number;	    /* of the MES, unique; NULL: none */
+	const char *content_sha256; /* of the request, where there is a number */
+	int64_t deadline_ms;	    /* 0: none */
+	int64_t expires_ms;	    /* 0: never */
 	const char *created_by;
 };
 
@@ -46,6 +50,7 @@ struct job {
 	char number[JOB_REF_SIZE];
 	int64_t quantity, passed, revision;
 	bool held, begun;      /* begun: a run was opened for it */
+	bool listed;	       /* it has a list of units */
 	json_t *params;	       /* owned */
 	json_t *serial_source; /* owned */
 };
@@ -62,10 +67,11 @@ struct job_taker {
 	const char *station;
 	const json_t *capabilities; /* array of texts; NULL: none */
 	const char *kind;	    /* of orders, that alone; NULL: any */
+	const json_t *marks; /* what the unit there says of itself, array of texts; NULL: nothing */
 };
 /* The job that the station works on next, by priority, deadline and age: open, not held, not expired, meant for this
- * station, and with units missing beyond those that other stations work on. -ERR_NOT_FOUND if
- * there is none. Makes it running. */
+ * station, and with units missing beyond those that other stations work on. One whose list has the unit that is
+ * there comes first. -ERR_NOT_FOUND if there is none. Makes it running. */
 int jobs_claim(struct db *tx, const struct job_taker *t, struct job *ret, struct err *e);
 
 /* What a person or the MES says with a verb. */
@@ -90,6 +96,8 @@ int jobs_change(struct db *tx, const char *id, const struct job_change *c, int64
 	const char *by, struct err *e);
 /* Counts a run that ended, and ends the job when it has all it wants. Used by runs_finish(). */
 int jobs_count_run(struct db *tx, const char *id, const char *outcome, struct err *e);
+/* The list of the order has changed: ends it where nothing of it can pass any more. */
+int jobs_check_list(struct db *tx, const char *id, struct err *e);
 /* Ends the orders whose time is over: one that has not begun at once, another with its last open run. *ret_next_ms: when
  * the next one expires; INT64_MAX none. */
 int jobs_expire(struct db *tx, int64_t now_ms, int64_t *ret_next_ms, struct err *e);

@@ -20,8 +20,12 @@ struct orders {
 	bool expiring;	   /* atomic: the writer has it in hand */
 };
 
-enum order_kind { ORDER_PRODUCTION, ORDER_GOLDEN };
-static const char *const order_kinds[] = {"production", "golden", NULL};
+/* Mistakes of a list of units; the rest of it is not looked at then. */
+#define MAX_UNIT_MISTAKES 100
+
+enum order_kind { ORDER_PRODUCTION, ORDER_GOLDEN, ORDER_REWORK };
+static const char *const order_kinds[] = {"production", "golden", "rework", NULL};
+static const char *const order_assigns[] = {"by-recipe", "in-order", "recognised", NULL};
 
 struct job_order {
 	char id[UUID_SIZE];
@@ -29,7 +33,8 @@ struct job_order {
 	struct recipe *recipe;
 	int64_t quantity, priority, deadline_ms;
 	int64_t expires_ms;
-	json_t *affinity, *requires, *params, *serials, *source;
+	json_t *affinity, *requires, *params, *serials, *units, *source;
+	enum job_assign assign;
 	char *external_ref, *number;
 	char content_sha256[SHA256_HEX];
 	char *by;
@@ -42,7 +47,14 @@ void job_claim_done(struct job_claim *c)
 	c->recipe = recipe_unref(c->recipe);
 	json_decref(c->params);
 	c->params = NULL;
-	c->job_id[0] = 0;
+	c->job_id[0] = c->serial[0] = 0;
+}
+
+void job_claim_row(struct job_claim *c, const struct job_row *row)
+{
+	/* In its place: the runner looks each parameter up where it is used. */
+	json_object_update(c->params, row->params);
+	memcpy(c->serial, row->serial, sizeof c->serial);
 }
 
 struct orders *orders_new(void)
@@ -157,10 +169,10 @@ static json_t *capabilities_of(const struct station_config *s)
 }
 
 int orders_take(struct orders *orders, struct db *tx, const struct station_config *station,
-	bool only_golden, struct job_claim *ret, struct err *e)
+	bool only_golden, const json_t *marks, struct job_claim *ret, struct err *e)
 {
 	json_t *can = capabilities_of(station);
-	const struct job_taker taker = {station->id, can, only_golden ? "golden" : NULL};
+	const struct job_taker taker = {station->id, can, only_golden ? "golden" : NULL, marks};
 	struct job job = {0};
 	int r = jobs_claim(tx, &taker, &job, e);
 
@@ -175,6 +187,8 @@ int orders_take(struct orders *orders, struct db *tx, const struct station_confi
 		ret->golden = !strcmp(job.kind, "golden");
 		ret->params = json_incref(job.params);
 		snprintf(ret->external_ref, sizeof ret->external_ref, "%s", job.external_ref);
+		snprintf(ret->number, sizeof ret->number, "%s", job.number);
+		ret->listed = job.listed;
 	} else {
 		ret->recipe = recipe_unref(ret->recipe);
 	}
@@ -231,6 +245,7 @@ struct job_order *job_order_free(struct job_order *o)
 		json_decref(o->requires);
 		json_decref(o->params);
 		json_decref(o->serials);
+		json_decref(o->units);
 		json_decref(o->source);
 		free(o->external_ref);
 		free(o->number);
@@ -247,7 +262,8 @@ const struct recipe *job_order_recipe(const struct job_order *o)
 
 /* What was written: the rest of it is borrowed from the body. */
 struct order_form {
-	const json_t *recipe, *serials, *stations, *requires, *params;
+	const json_t *recipe, *serials, *units, *stations, *requires, *params;
+	int assign;
 	int64_t quantity, priority, deadline_ms, expires_ms;
 	char *external_ref, *number;
 	enum order_kind kind;
@@ -267,12 +283,36 @@ static const struct form_row recipe_ref_rows[] = {
 	{0},
 };
 
+/* Of an item of units: what unit_rows say. */
+#define UNIT_SCHEMA                                                                                      \
+	"{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"serial\"],\"properties\":{" \
+	"\"serial\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":63},"                             \
+	"\"chip_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":127},"                           \
+	"\"params\":{\"type\":\"object\"}}}"
+
+struct unit_form {
+	char *serial, *chip_id;
+	const json_t *params;
+};
+
+static const struct form_row unit_rows[] = {
+	{"serial", FORM_TEXT, .required = true, .low = 1, .high = MAX_SERIAL_LEN,
+		.doc = "Its serial number.", FORM_AT(struct unit_form, serial)},
+	{"chip_id", FORM_TEXT, .low = 1, .high = 127,
+		.doc = "What its chip or its USB device says, where that is known before: the row is of that unit alone.",
+		FORM_AT(struct unit_form, chip_id)},
+	{"params", FORM_MAPPING,
+		.doc = "Parameters of the recipe for this unit, over those of the order.",
+		FORM_AT(struct unit_form, params)},
+	{0},
+};
+
 const struct form_row order_rows[] = {
 	{"recipe", FORM_ANY, .required = true, .schema = "{\"type\":\"string\"}",
 		.rows = recipe_ref_rows, .doc = "NAME, NAME@VERSION, or an object.",
 		FORM_AT(struct order_form, recipe)},
 	{"kind", FORM_CHOICE, .choices = order_kinds, .def = "production",
-		.doc = "golden: of units that are known to be good, to see whether the station is; their runs count in no yield.",
+		.doc = "golden: of units that are known to be good, to see whether the station is; their runs count in no yield. rework: of units that were made and did not pass, which keep their numbers.",
 		FORM_AT(struct order_form, kind)},
 	{"quantity", FORM_INT, .low = 1, .high = ORDER_QUANTITY_MAX,
 		.doc = "Units; needed where the serials do not come from the job.",
@@ -280,6 +320,12 @@ const struct form_row order_rows[] = {
 	{"serials", FORM_LIST, .low = 1, .high = MAX_SERIALS, .schema = "{\"type\":\"string\"}",
 		.doc = "A serial number for each unit; needed where the recipe takes them from the job.",
 		FORM_AT(struct order_form, serials)},
+	{"units", FORM_LIST, .low = 1, .high = JOB_UNITS_MAX, .schema = UNIT_SCHEMA,
+		.doc = "The units, instead of serials: {serial, chip_id, params} for each. A serial number that is in another list is 409.",
+		FORM_AT(struct order_form, units)},
+	{"assign", FORM_CHOICE, .choices = order_assigns, .def = "by-recipe",
+		.doc = "How a unit finds its row of units. in-order: the next one that comes is the next row. recognised: it says who it is, by the serial number of its USB device, its chip or what is scanned. by-recipe: in-order where the recipe takes its serials from the job, else recognised.",
+		FORM_AT(struct order_form, assign)},
 	{"priority", FORM_INT, .low = ORDER_PRIORITY_MIN, .high = ORDER_PRIORITY_MAX, .def = "0",
 		.doc = "The highest is taken first.", FORM_AT(struct order_form, priority)},
 	{"stations", FORM_LIST, .schema = "{\"type\":\"string\"}",
@@ -352,12 +398,9 @@ static void order_recipe(struct job_order *o, struct orders *orders, struct db *
 	form_done(recipe_ref_rows, &f);
 }
 
-static void check_serial(const struct recipe *recipe, const json_t *v, const struct regex *re,
-	size_t i, struct mistakes *m)
+static void check_serial(const struct recipe *recipe, const char *s, const struct regex *re,
+	const char *p, struct mistakes *m)
 {
-	const char *s = json_string_value(v);
-	_cleanup_(freep) char *p = pointer_index("/serials", i);
-
 	if (!s || !*s || strlen(s) > MAX_SERIAL_LEN) {
 		mistakes_add(
 			m, p, "a serial number is a text of 1 to %d characters", MAX_SERIAL_LEN);
@@ -374,7 +417,8 @@ static void check_serial(const struct recipe *recipe, const json_t *v, const str
 		mistakes_add(m, p, "'%s' does not match %s", s, recipe->serial_pattern);
 }
 
-static void order_serials(struct job_order *o, const json_t *serials, struct mistakes *m)
+static void order_serials(
+	struct job_order *o, const json_t *serials, bool units, struct mistakes *m)
 {
 	bool from_job = o->recipe && o->recipe->serial_source == SERIAL_JOB;
 	struct regex *re = NULL;
@@ -384,15 +428,18 @@ static void order_serials(struct job_order *o, const json_t *serials, struct mis
 	if (serials && o->recipe && !from_job)
 		mistakes_add(m, "/serials", "recipe %s does not take its serials from the job",
 			o->recipe->name);
-	if (!serials && from_job)
+	if (!serials && !units && from_job)
 		mistakes_add(m, "",
-			"recipe %s takes its serials from the job: 'serials' is missing",
+			"recipe %s takes its serials from the job: 'serials' or 'units' is missing",
 			o->recipe->name);
 	if (from_job && o->recipe->serial_pattern)
 		regex_new(o->recipe->serial_pattern, &re, NULL);
-	json_array_foreach((json_t *)serials, i, v)
+	json_array_foreach((json_t *)serials, i, v) {
+		_cleanup_(freep) char *p = pointer_index("/serials", i);
+
 		if (o->recipe)
-			check_serial(o->recipe, v, re, i, m);
+			check_serial(o->recipe, json_string_value(v), re, p, m);
+	}
 	regex_free(re);
 	o->serials = json_incref((json_t *)serials);
 }
@@ -404,12 +451,106 @@ static void order_quantity(
 	bool given = json_object_get(body, "quantity");
 	bool serials = json_object_get(body, "serials");
 
-	o->quantity = given ? f->quantity : (int64_t)json_array_size(f->serials);
-	if (!serials && !from_job && !given)
+	const json_t *list = f->units ? f->units : f->serials;
+
+	o->quantity = given ? f->quantity : (int64_t)json_array_size(list);
+	if (!serials && !f->units && !from_job && !given)
 		mistakes_add(m, "", "'quantity' is missing");
 	/* A mistake in either has been named already. */
-	else if (f->serials && o->quantity && o->quantity != (int64_t)json_array_size(f->serials))
-		mistakes_add(m, "/quantity", "'quantity' differs from the number of serials");
+	else if (list && o->quantity && o->quantity != (int64_t)json_array_size(list))
+		mistakes_add(m, "/quantity", "'quantity' differs from the number of %s",
+			f->units ? "units" : "serials");
+}
+
+/* --- a list of units --- */
+
+/* A copy: what the rows borrow from the body is gone before the order is applied. */
+static json_t *unit_row(const struct unit_form *u, json_t *params)
+{
+	return json_pack(
+		"{s:s, s:s*, s:o}", "serial", u->serial, "chip_id", u->chip_id, "params", params);
+}
+
+static void order_unit(struct job_order *o, const json_t *v, const char *p, const struct regex *re,
+	struct mistakes *m)
+{
+	_cleanup_(freep) char *at = pointer_key(p, "params");
+	_cleanup_(freep) char *serial = pointer_key(p, "serial");
+	struct unit_form u = {0};
+	json_t *merged = json_copy(o->params), *params = NULL;
+
+	if (!json_is_object(v)) {
+		mistakes_add(m, p, "a unit is an object such as {\"serial\": \"S1\"}");
+	} else {
+		form_read(unit_rows, v, p, "member", &u, m);
+		json_object_update(merged, (json_t *)u.params);
+		if (recipe_params_read(o->recipe, merged, false, at, m, &params) < 0)
+			params = NULL;
+		if (u.serial)
+			check_serial(o->recipe, u.serial, re, serial, m);
+		if (u.chip_id && o->assign == JOB_ASSIGN_IN_ORDER)
+			mistakes_add(m, p,
+				"'chip_id' says which unit it is: use \"assign\": \"recognised\" with it");
+	}
+	if (u.serial && params)
+		json_array_append_new(o->units, unit_row(&u, json_incref(params)));
+	json_decref(merged);
+	json_decref(params);
+	form_done(unit_rows, &u);
+}
+
+static void order_assign(struct job_order *o, const struct order_form *f, struct mistakes *m)
+{
+	const struct recipe *r = o->recipe;
+	const bool from_job = r->serial_source == SERIAL_JOB;
+	const bool rework = f->kind == ORDER_REWORK;
+
+	o->assign = f->assign		  ? (enum job_assign)f->assign
+		    : from_job && !rework ? JOB_ASSIGN_IN_ORDER
+					  : JOB_ASSIGN_RECOGNISED;
+	if (r->serial_source == SERIAL_POOL || r->serial_source == SERIAL_NONE)
+		mistakes_add(m, "/units",
+			"recipe %s %s: a list of units needs one that takes its serials from the job, or reads them",
+			r->name,
+			r->serial_source == SERIAL_POOL ? "gives numbers of a pool"
+							: "gives no serial numbers");
+	if (!from_job && o->assign == JOB_ASSIGN_IN_ORDER)
+		mistakes_add(m, "/assign",
+			"recipe %s reads the serial number: its units are recognised", r->name);
+	if (rework && o->assign == JOB_ASSIGN_IN_ORDER)
+		mistakes_add(m, "/assign",
+			"units that were made before are recognised, each has its own number");
+}
+
+static void order_units(struct job_order *o, const struct order_form *f, struct mistakes *m)
+{
+	const size_t most = m->count + MAX_UNIT_MISTAKES;
+	struct regex *re = NULL;
+	json_t *v;
+	size_t i;
+
+	if (!f->units && f->kind == ORDER_REWORK)
+		mistakes_add(m, "",
+			"a rework order lists the units that did not pass: 'units' is missing");
+	if (!f->units || !o->recipe || !o->params)
+		return;
+	if (f->serials)
+		mistakes_add(m, "/units", "an order has 'units' or 'serials', not both");
+	order_assign(o, f, m);
+	o->units = json_array();
+	if (o->recipe->serial_pattern)
+		regex_new(o->recipe->serial_pattern, &re, NULL);
+	json_array_foreach((json_t *)f->units, i, v) {
+		_cleanup_(freep) char *p = pointer_index("/units", i);
+
+		order_unit(o, v, p, re, m);
+		if (m->count < most)
+			continue;
+		mistakes_add(m, "/units",
+			"that are too many mistakes: what follows unit %zu was not looked at", i);
+		break;
+	}
+	regex_free(re);
 }
 
 /* What an order requires and the station has not; NULL: it has all. */
@@ -501,12 +642,13 @@ static void order_golden(const struct recipe *r, struct mistakes *m)
 	}
 }
 
-static void order_params(struct job_order *o, const json_t *params, struct mistakes *m)
+/* Where each unit has its own, the order needs not have all. */
+static void order_params(
+	struct job_order *o, const json_t *params, bool partial, struct mistakes *m)
 {
-	struct err e;
-
-	if (o->recipe && recipe_params(o->recipe, params, &o->params, &e) < 0)
-		mistakes_add(m, "/params", "%s", e.msg);
+	if (o->recipe &&
+		recipe_params_read(o->recipe, params, partial, "/params", m, &o->params) < 0)
+		o->params = NULL;
 }
 
 void job_order_digest(const json_t *body, char ret[SHA256_HEX])
@@ -529,10 +671,11 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
 	form_read(order_rows, body, "", "member", &f, m);
 	o->requires = f.requires ? json_deep_copy(f.requires) : json_array();
 	order_recipe(o, orders, reader, f.recipe, m);
-	order_serials(o, f.serials, m);
+	order_serials(o, f.serials, f.units, m);
 	order_quantity(o, &f, body, m);
 	order_stations(o, config, f.stations, m);
-	order_params(o, f.params, m);
+	order_params(o, f.params, f.units, m);
+	order_units(o, &f, m);
 	if (f.kind == ORDER_GOLDEN && o->recipe)
 		order_golden(o->recipe, m);
 	o->kind = f.kind;
@@ -581,7 +724,8 @@ int job_order_apply(
 {
 	const struct job_new n = {
 		.id = o->id,
-		.kind = order_kinds[o->kind],
+		.kind = o->kind == ORDER_GOLDEN ? "golden" : NULL,
+		.rework = o->kind == ORDER_REWORK,
 		.recipe = o->recipe->name,
 		.version = o->recipe->version,
 		.recipe_sha256 = o->recipe->sha256,
@@ -591,6 +735,8 @@ int job_order_apply(
 		.requires = o->requires,
 		.params = o->params,
 		.serials = o->serials,
+		.units = o->units,
+		.assign = o->assign,
 		.external_ref = o->external_ref,
 		.number = o->number,
 		.content_sha256 = o->number ? o->content_sha256 : NULL,

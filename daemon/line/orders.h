@@ -24,10 +24,15 @@ struct job_claim {
 	char job_id[UUID_SIZE];
 	bool golden;	       /* of golden units: it counts nowhere */
 	struct recipe *recipe; /* NULL: no claim */
-	json_t *params;
+	json_t *params;	       /* with those of the unit, once it has its row of the order's list */
 	char external_ref[JOB_REF_SIZE];
+	char number[JOB_REF_SIZE];
+	bool listed;			/* the order has a list of units */
+	char serial[LEDGER_VALUE_SIZE]; /* of the unit's row; "" none (yet) */
 };
 void job_claim_done(struct job_claim *c);
+/* The unit has this row: its serial number, and its parameters over those of the order. */
+void job_claim_row(struct job_claim *c, const struct job_row *row);
 
 /* Recipes that were parsed once, by digest. */
 struct orders *orders_new(void);
@@ -40,10 +45,10 @@ void orders_tick(struct orders *orders, struct writer *writer);
 void orders_times_changed(struct orders *orders);
 
 /* In the writer's transaction: the next job for the station, with its recipe; only_golden: of those for
- * golden units alone. -ERR_NOT_FOUND if
+ * golden units alone; marks: what the unit says of itself (struct job_taker). -ERR_NOT_FOUND if
  * there is none, -ERR_PORT_UNBOUND if the station cannot run it. */
 int orders_take(struct orders *orders, struct db *tx, const struct station_config *station,
-	bool only_golden, struct job_claim *ret, struct err *e);
+	bool only_golden, const json_t *marks, struct job_claim *ret, struct err *e);
 /* A stored version, parsed; version 0: the newest approved. *ret_state (may be NULL): draft,
  * approved, retired. */
 int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t version,

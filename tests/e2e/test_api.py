@@ -203,7 +203,7 @@ class Conventions(Live):
     def test_a_body_over_the_cap_of_its_route_is_413(self):
         self.problem(self.api.request('POST', '/tokens', 'x' * (256 * 1024 + 1)), 413, 'too-large')
         big = raw(self.line.provd.port, ('POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n'
-                                         'Content-Length: 8388609\r\n\r\n' % self.line.provd.token).encode())
+                                         'Content-Length: 33554433\r\n\r\n' % self.line.provd.token).encode())
         self.assertTrue(big.startswith(b'HTTP/1.1 413'), big[:100])
         chunks = iter([b'x' * 65536] * 5)
         self.problem(self.api.request('POST', '/tokens', chunks, {'Transfer-Encoding': 'chunked'}), 413, 'too-large')

@@ -163,6 +163,97 @@ class Orders(unittest.TestCase):
         self.assertIn('no station that has the recipe', self.line.provctl('job', 'submit', 'ask', '--quantity', '1', '--requires', 'x-ray').stderr)
 
 
+class Lists(unittest.TestCase):
+    """Units that the MES lists, each with what is its own."""
+
+    def states(self, l, job):
+        return {u['serial']: u['state'] for u in l.api.all('/jobs/%s/units' % job)}
+
+    def test_each_unit_gets_its_own_parameters_and_number(self):
+        units = [{'serial': 'U%03d' % i, 'params': {'variant': 'us' if i % 3 else 'eu', 'power': i}} for i in range(1, 13)]
+        with Row(2) as l:
+            job = l.api.post('/jobs', {'recipe': 'name', 'number': 'WO-7', 'params': {'variant': 'eu'}, 'units': units})
+            self.assertEqual((job['quantity'], job['assign']), (12, 'in-order'))
+            done = l.job_done(job['id'])
+            self.assertEqual((done['passed'], done['ending']), (12, {'how': 'complete'}))
+            runs = {r['serial']: r for r in l.api.all('/runs?job_id=' + job['id'])}
+            self.assertEqual({s: r['params'] for s, r in runs.items()}, {u['serial']: u['params'] for u in units})
+            self.assertEqual(set(self.states(l, job['id']).values()), {'passed'})
+            # In the device as well: what it holds is what its row says.
+            self.assertEqual({u['serial'] for _, u, _ in l.sim.units() if u.get('serial')} & set(runs), set(runs))
+            one = l.api.get('/jobs/%s/units/U003' % job['id'])
+            self.assertEqual([r['id'] for r in one['runs']], [runs['U003']['id']])
+            self.assertEqual((one['n'], one['attempts'], one['run']), (3, 1, runs['U003']['id']))
+            self.assertTrue(one['chip_id'])
+            self.assertEqual(l.api.request('GET', '/jobs/%s/units/nosuch' % job['id']).status, 404)
+            self.assertEqual(len(l.api.get('/jobs/%s/units?state=passed&limit=5' % job['id'])['items']), 5)
+            lines = l.api.request('GET', '/jobs/%s/units?format=ndjson' % job['id']).body.decode().splitlines()
+            self.assertEqual([json.loads(x)['serial'] for x in lines], [u['serial'] for u in units])
+            csv = l.api.request('GET', '/jobs/%s/units?format=csv' % job['id']).body.decode().splitlines()
+            self.assertEqual((len(csv), csv[0].split(',')[:4], csv[1].split(',')[1]), (13, ['n', 'serial', 'chip_id', 'state'], 'U001'))
+            told = l.events('job-unit')
+            self.assertEqual(sorted(e['serial'] for e in told), sorted(runs))
+            self.assertEqual({(e['data']['state'], e['data']['number']) for e in told}, {('passed', 'WO-7')})
+            # None of them is given out again.
+            again = l.api.request('POST', '/jobs', {'recipe': 'name', 'units': [{'serial': 'N1'}, {'serial': 'U005'}, {'serial': 'U006'}]})
+            self.assertEqual((again.status, [e['pointer'] for e in again.json['errors']]), (409, ['/units/1/serial', '/units/2/serial']))
+
+    def test_units_that_are_known_get_their_own_rows_in_whatever_order_they_come(self):
+        with Row(3, idle=None) as l:
+            boards = {b['board']: b['uid'] for b in l.sim.boards()}
+            rows = [{'serial': 'K' + b, 'chip_id': uid, 'params': {'power': int(b[1:])}} for b, uid in reversed(boards.items())]
+            job = l.api.post('/jobs', {'recipe': 'name', 'assign': 'recognised', 'units': rows + [{'serial': 'K-away', 'chip_id': '0' * 24}]})['id']
+            line.wait_for('three are made', lambda: list(self.states(l, job).values()).count('passed') == 3)
+            for r in l.api.all('/runs?job_id=' + job):
+                self.assertEqual((r['serial'], r['params']['power']), ('Kb' + r['station'][1:], int(r['station'][1:])))
+            self.assertEqual(self.states(l, job)['K-away'], 'waiting')
+            self.assertEqual(l.act(job, 'complete', 'that one is lost').json['ending']['how'], 'short')
+            self.assertEqual(self.states(l, job)['K-away'], 'cancelled')
+
+    def test_a_unit_that_failed_is_made_by_an_order_for_rework_and_keeps_its_number(self):
+        with Row(1, idle=None) as l:
+            l.sim.ctl('fault', board='b1', fault='refuse-serial')
+            job = l.api.post('/jobs', {'recipe': 'name', 'units': [{'serial': 'R1'}]})['id']
+            line.wait_for('it fails', lambda: self.states(l, job) == {'R1': 'failed'})
+            rework = {'recipe': 'name', 'kind': 'rework', 'units': [{'serial': 'R1'}]}
+            l.act(job, 'stop')
+            l.sim.ctl('clear-faults', board='b1')
+            back = l.api.post('/jobs', rework)
+            self.assertEqual((back['kind'], back['assign']), ('rework', 'recognised'))
+            l.sim.ctl('replug', board='b1', gap_ms=100)
+            self.assertEqual(l.job_done(back['id'])['ending']['how'], 'complete')
+            self.assertEqual({r['serial'] for r in l.api.all('/runs')}, {'R1'})
+            self.assertEqual(l.api.get('/units/R1')['state'], 'passed')
+            a = l.api.request('POST', '/jobs', rework)
+            self.assertEqual((a.status, a.json['errors'][0]['pointer']), (409, '/units/0/serial'))
+            self.assertIn('has passed', a.json['errors'][0]['detail'])
+
+    def test_provctl_orders_a_list_out_of_a_file(self):
+        with Row(1, boards=0) as l:
+            path = os.path.join(l.home, 'units.csv')
+            line.write(path, 'serial,variant,power\r\nC1,us,4\r\nC2,,\r\n')
+            job = json.loads(l.provctl('--json', 'job', 'submit', 'name', '--units', path).stdout)['id']
+            got = [(u['serial'], u['params']) for u in l.api.get('/jobs/%s/units' % job)['items']]
+            self.assertEqual(got, [('C1', {'variant': 'us', 'power': 4}), ('C2', {'variant': 'eu', 'power': 10})])
+            self.assertRegex(l.provctl('job', 'units', job).stdout, r'(?s)N +SERIAL +STATE.*\n1 +C1 +waiting.*\n2 +C2 +waiting')
+            self.assertEqual(json.loads(l.provctl('job', 'units', job, 'C2').stdout)['n'], 2)
+            self.assertEqual(len(l.provctl('job', 'units', job, '--format', 'ndjson').stdout.splitlines()), 2)
+            line.write(path, 'serial,variant\nC3,mars\n')
+            refused = l.provctl('job', 'submit', 'name', '--units', path)
+            self.assertIn('/units/0/params/variant: ', refused.stderr)
+
+    def test_a_list_of_100000_units_is_ordered_by_one_request(self):
+        units = [{'serial': 'L%06d' % i, 'params': {'power': i}} for i in range(100000)]
+        with Row(1, boards=0) as l:
+            body = json.dumps({'recipe': 'name', 'number': 'long', 'units': units})
+            job = l.api.request('POST', '/jobs', body, {'Content-Type': 'application/json'})
+            self.assertEqual(job.status, 201, job.body[:300])
+            self.assertEqual(l.api.request('POST', '/jobs', body, {'Content-Type': 'application/json'}).json['id'], job.json['id'])
+            page = l.api.get('/jobs/%s/units?limit=1000' % job.json['id'])
+            self.assertEqual((page['items'][999]['n'], page['items'][999]['params']['power']), (1000, 999))
+            self.assertEqual(l.api.get('/jobs/%s/units/L099999' % job.json['id'])['n'], 100000)
+
+
 class Stations(unittest.TestCase):
     def test_only_a_station_that_is_able_to_takes_a_unit(self):
         with Row(2, boards=0, station_extra='    capabilities: [rf]\n') as l:
