@@ -78,6 +78,24 @@ static int make_first_token(struct api *a, struct err *e)
 	return r;
 }
 
+/* Of the publishing thread: what is on disk is seen by who is carried out again. The counters of an order move without it. */
+static void on_change(void *data)
+{
+	struct api *a = data;
+	struct feed_sub *changes = __atomic_load_n(&a->changes, __ATOMIC_ACQUIRE);
+	struct feed_item *item;
+	int r = -1;
+
+	while (changes && (r = feed_next(changes, &item)) > 0) {
+		if (item->job[0] && !strncmp(item->type, "job-", 4) &&
+			strcmp(item->type, "job-unit") != 0)
+			httpd_wake(a->httpd, item->job);
+		feed_item_unref(item);
+	}
+	if (r < 0)
+		httpd_wake(a->httpd, NULL);
+}
+
 static int start_httpd(struct api *a, const struct config *c, int listen_fd, struct err *e)
 {
 	struct httpd_listen listen[HTTPD_LISTENS];
@@ -91,7 +109,11 @@ static int start_httpd(struct api *a, const struct config *c, int listen_fd, str
 	for (size_t i = 0; i < o.listens; i++)
 		listen[i] = (struct httpd_listen){
 			c->listen[i].host, c->listen[i].port, c->listen[i].path, c->listen[i].tls};
-	return httpd_start(&o, &router_ops, a, &a->httpd, e);
+	int r = httpd_start(&o, &router_ops, a, &a->httpd, e);
+	if (r == 0)
+		__atomic_store_n(&a->changes, feed_subscribe(fleet_feed(a->fleet), on_change, a),
+			__ATOMIC_RELEASE);
+	return r;
 }
 
 static int load_auth(struct api *a, struct err *e)
@@ -238,6 +260,7 @@ struct api *api_stop(struct api *a)
 {
 	if (!a)
 		return NULL;
+	feed_unsubscribe(a->changes);
 	httpd_stop(a->httpd);
 	tls_free(a->tls);
 	auth_free(a->auth);

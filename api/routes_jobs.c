@@ -33,7 +33,7 @@ static int read_job(struct db *d, const struct call *c, json_t **ret, struct err
 
 static int get_job(struct call *c, struct err *e)
 {
-	return api_answer_one(c, read_job, e);
+	return api_answer_later(c, read_job, request_param(c->rq, "id"), e);
 }
 
 struct post {

@@ -56,8 +56,8 @@ struct feed *feed_free(struct feed *f)
 	return NULL;
 }
 
-void feed_publish(
-	struct feed *f, int64_t seq, const char *type, const char *station, const char *json)
+void feed_publish(struct feed *f, int64_t seq, const char *type, const char *station,
+	const char *job, const char *json)
 {
 	struct feed_item *i = xcalloc(1, sizeof *i);
 	struct feed_item *old;
@@ -66,6 +66,7 @@ void feed_publish(
 	i->seq = seq;
 	snprintf(i->type, sizeof i->type, "%s", type);
 	snprintf(i->station, sizeof i->station, "%s", station ? station : "");
+	snprintf(i->job, sizeof i->job, "%s", job ? job : "");
 	i->json = xstrdup(json);
 	mutex_lock(&f->lock);
 	old = f->ring[f->head % f->size];

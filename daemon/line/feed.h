@@ -19,7 +19,8 @@ struct feed_item {
 	int64_t seq; /* 0: transient */
 	char type[40];
 	char station[DB_ID_SIZE];
-	char *json; /* one line, the whole event */
+	char job[DB_ID_SIZE]; /* "" of none */
+	char *json;	      /* one line, the whole event */
 };
 
 struct feed_item *feed_item_unref(struct feed_item *i);
@@ -30,9 +31,9 @@ struct feed_sub;
 struct feed *feed_new(size_t ring);
 struct feed *feed_free(struct feed *f); /* after all subscribers */
 
-/* json is copied. */
-void feed_publish(
-	struct feed *f, int64_t seq, const char *type, const char *station, const char *json);
+/* json is copied; station and job may be NULL. */
+void feed_publish(struct feed *f, int64_t seq, const char *type, const char *station,
+	const char *job, const char *json);
 /* The sequence number of the last durable event seen; 0 if none yet. */
 int64_t feed_last_seq(struct feed *f);
 

@@ -68,7 +68,8 @@ static void on_committed(void *data, const struct db_event *ev, size_t n)
 		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 		if (text)
-			feed_publish(f->services.feed, ev[i].seq, ev[i].type, ev[i].station, text);
+			feed_publish(f->services.feed, ev[i].seq, ev[i].type, ev[i].station,
+				ev[i].job, text);
 		free(text);
 		json_decref(o);
 	}

@@ -133,7 +133,7 @@ static void tell(struct run_log *l, const struct lines *s)
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
 	if (text)
-		feed_publish(l->feed, 0, "run-log", l->station, text);
+		feed_publish(l->feed, 0, "run-log", l->station, NULL, text);
 	free(text);
 	json_decref(o);
 }

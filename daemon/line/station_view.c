@@ -164,7 +164,7 @@ void station_publish(struct station *s)
 	char *text = view ? json_dumps(view, JSON_COMPACT) : NULL;
 
 	if (text)
-		feed_publish(s->line->feed, 0, "station", s->cfg->id, text);
+		feed_publish(s->line->feed, 0, "station", s->cfg->id, NULL, text);
 	free(text);
 	json_decref(view);
 }

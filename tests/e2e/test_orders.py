@@ -8,6 +8,8 @@ an order in which state.
 import datetime
 import json
 import os
+import threading
+import time
 import unittest
 
 import line
@@ -161,6 +163,85 @@ class Orders(unittest.TestCase):
         short = self.line.provctl('job', 'complete', job['id'], '--reason', 'enough')
         self.assertEqual(short.stdout, job['id'] + ': done\n')
         self.assertIn('no station that has the recipe', self.line.provctl('job', 'submit', 'ask', '--quantity', '1', '--requires', 'x-ray').stderr)
+
+
+class Waiting(unittest.TestCase):
+    """Prefer: wait=N."""
+
+    def setUp(self):
+        self.line = Row(boards=0)
+        self.addCleanup(self.line.close)
+        self.job = self.line.order()
+        self.path = '/jobs/' + self.job['id']
+
+    def wait(self, revision, seconds, answers, token=None):
+        """Asks in a thread of its own, which puts (answer, seconds that it took) into the list."""
+        def ask():
+            api = self.line.provd.api(token)
+            began = time.monotonic()
+            a = api.request('GET', self.path, headers={'If-None-Match': '"%d"' % revision, 'Prefer': 'wait=%d' % seconds})
+            answers.append((a, time.monotonic() - began))
+            api.close()
+        t = threading.Thread(target=ask)
+        t.start()
+        return t
+
+    def act(self, verb):
+        return self.line.act(self.job['id'], verb).json['revision']
+
+    def test_the_answer_comes_with_the_change(self):
+        answers = []
+        threads = [self.wait(self.job['revision'], 50, answers) for _ in range(20)]
+        # All of them wait, and all threads of provd are free.
+        self.assertEqual(self.line.api.get(self.path)['state'], 'queued')
+        revision = self.act('pause')
+        for t in threads:
+            t.join()
+        self.assertEqual({(a.status, a.json['state'], a.headers['ETag'], a.headers['Preference-Applied']) for a, _ in answers},
+                         {(200, 'paused', '"%d"' % revision, 'wait=50')})
+        self.assertLess(max(took for _, took in answers), 40)
+
+    def test_a_change_that_was_before_is_answered_at_once(self):
+        self.act('pause')
+        answers = []
+        self.wait(self.job['revision'], 50, answers).join()
+        self.assertEqual((answers[0][0].status, answers[0][0].json['state']), (200, 'paused'))
+        # Nothing is waited for without a revision to compare with, and what is not understood is no preference.
+        for headers in ({'Prefer': 'wait=50'}, {'Prefer': 'wait=x', 'If-None-Match': '"2"'}, {'Prefer': 'x=1', 'If-None-Match': '"2"'}):
+            a = self.line.api.request('GET', self.path, headers=headers)
+            self.assertIn(a.status, (200, 304))
+            self.assertNotIn('Preference-Applied', a.headers)
+
+    def test_without_a_change_it_is_304_at_the_end(self):
+        answers = []
+        self.wait(self.job['revision'], 1, answers).join()
+        a, took = answers[0]
+        self.assertEqual((a.status, a.body, a.headers['Preference-Applied']), (304, b'', 'wait=1'))
+        self.assertGreaterEqual(took, 1)
+
+    def test_one_token_does_not_hold_all_places_and_a_stop_does_not_wait(self):
+        answers = []
+        threads = [self.wait(self.job['revision'], 50, answers) for _ in range(40)]
+        line.wait_for('eight too many', lambda: len(answers) == 8)
+        self.assertEqual({(a.status, a.headers['Retry-After'] is not None) for a, _ in answers}, {(429, True)})
+        mes = self.line.api.post('/tokens', {'name': 'mes', 'role': 'mes'})['token']
+        other = []
+        t = self.wait(self.job['revision'], 1, other, mes)
+        t.join()
+        self.assertEqual(other[0][0].status, 304)
+        self.assertEqual(self.line.provd.term(20), 0)
+        for t in threads:
+            t.join()
+        self.assertEqual(sorted(a.status for a, _ in answers), [304] * 32 + [429] * 8)
+
+    def test_a_token_that_is_revoked_meanwhile_learns_nothing(self):
+        mes = self.line.api.post('/tokens', {'name': 'mes', 'role': 'mes'})
+        answers = []
+        t = self.wait(self.job['revision'], 50, answers, mes['token'])
+        self.line.api.ok('DELETE', '/tokens/' + mes['id'])
+        self.act('pause')
+        t.join()
+        self.assertEqual(answers[0][0].status, 401)
 
 
 class Lists(unittest.TestCase):
