@@ -10,6 +10,7 @@ void job_done(struct job *j)
 {
 	json_decref(j->params);
 	json_decref(j->serial_source);
+	json_decref(j->route_check);
 	*j = (struct job){0};
 }
 
@@ -21,15 +22,16 @@ static int insert(struct db *tx, const struct job_new *j, struct err *e)
 		" affinity, params, serial_source, external_ref, deadline, created_by, created_at,"
 		" updated_at) VALUES (?1, coalesce(?14, 'production'), ?2, ?3, ?4, ?5, ?6, 'queued', coalesce(?7, '[]'),"
 		" coalesce(?8, '{}'), coalesce(?9, '{}'), ?10, nullif(?11, 0), ?12, ?13, ?13)";
-	static const char more[] = "UPDATE jobs SET requires = coalesce(?2, '[]'), number = ?3,"
-				   " content_sha256 = ?4, expires = nullif(?5, 0) WHERE id = ?1";
+	static const char more[] =
+		"UPDATE jobs SET requires = coalesce(?2, '[]'), number = ?3,"
+		" content_sha256 = ?4, expires = nullif(?5, 0), route_check = ?6 WHERE id = ?1";
 	int r = db_do(tx, e, sql, j->id, j->recipe, j->version, j->recipe_sha256, j->quantity,
 		j->priority, j->affinity, j->params, j->serial_source, j->external_ref,
 		j->deadline_ms, j->created_by, wall_ms(), j->kind);
 
 	return r < 0 ? r
 		     : db_do(tx, e, more, j->id, j->requires, j->number, j->content_sha256,
-			       j->expires_ms);
+			       j->expires_ms, j->route_check);
 }
 
 int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, struct err *e)
@@ -79,14 +81,14 @@ int jobs_by_number(struct db *d, const char *number, const char *content_sha256,
 #define STRUCT_COLUMNS                                                                          \
 	"id, kind, recipe, version, recipe_sha256, state, quantity, passed, revision, params, " \
 	"serial_source, external_ref, number, hold IS NOT NULL AS held,"                        \
-	" EXISTS (SELECT 1 FROM runs WHERE runs.job_id = jobs.id) AS begun, assign IS NOT NULL AS listed"
+	" EXISTS (SELECT 1 FROM runs WHERE runs.job_id = jobs.id) AS begun, assign IS NOT NULL AS listed, route_check"
 
 static const struct column struct_columns[] = {COL(struct job, id), COL(struct job, kind),
 	COL(struct job, recipe), COL(struct job, version), COL(struct job, recipe_sha256),
 	COL(struct job, state), COL(struct job, quantity), COL(struct job, passed),
 	COL(struct job, revision), COL(struct job, params), COL(struct job, serial_source),
 	COL(struct job, external_ref), COL(struct job, number), COL(struct job, held),
-	COL(struct job, begun), COL(struct job, listed), {0}};
+	COL(struct job, begun), COL(struct job, listed), COL(struct job, route_check), {0}};
 
 /* Why a sign ends an order; NULL: it does not. */
 static const char *how_of(const struct job *j, enum job_sign s)
@@ -495,7 +497,7 @@ int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "                                                         \
 	"jobs.id AND runs.state ="                                                                                                                   \
 	" 'open') AS open, created_by, updated_at, finished_at, revision, number, expires,"                                                          \
-	" requires, hold, ending, assign"
+	" requires, hold, ending, assign, route_check"
 
 static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}, {"kind", AS_TEXT},
 	{"recipe", AS_TEXT}, {"version", AS_INT}, {"recipe_sha256", AS_TEXT}, {"quantity", AS_INT},
@@ -504,7 +506,8 @@ static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}
 	{"passed", AS_INT}, {"failed", AS_INT}, {"errors", AS_INT}, {"aborted", AS_INT},
 	{"interrupted", AS_INT}, {"open", AS_INT}, {"created_by", AS_TEXT}, {"updated_at", AS_TIME},
 	{"finished_at", AS_TIME}, {"revision", AS_INT}, {"number", AS_TEXT}, {"expires", AS_TIME},
-	{"requires", AS_JSON}, {"hold", AS_JSON}, {"ending", AS_JSON}, {"assign", AS_TEXT}, {0}};
+	{"requires", AS_JSON}, {"hold", AS_JSON}, {"ending", AS_JSON}, {"assign", AS_TEXT},
+	{"route_check", AS_JSON}, {0}};
 
 int jobs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

@@ -31,6 +31,7 @@ struct job_new {
 	const json_t *units;	/* instead of them: a list of units (db/job_units.h), NULL: none */
 	enum job_assign assign; /* of units */
 	bool rework;		/* the units were made before */
+	const json_t *route_check;  /* object: who is asked before a unit begins; NULL: nobody */
 	const char *external_ref;   /* of the MES, NULL: none */
 	const char *number;	    /* of the MES, unique; NULL: none */
 	const char *content_sha256; /* of the request, where there is a number */
@@ -53,6 +54,7 @@ struct job {
 	bool listed;	       /* it has a list of units */
 	json_t *params;	       /* owned */
 	json_t *serial_source; /* owned */
+	json_t *route_check;   /* owned; NULL: none */
 };
 void job_done(struct job *j);
 

@@ -8,6 +8,7 @@
 #include "db/jobs.h"
 #include "db/recipes.h"
 #include "db/writer.h"
+#include "transports/links/http_service.h"
 
 #define CACHE_SIZE     64
 #define MAX_SERIALS    100000
@@ -25,6 +26,7 @@ struct orders {
 
 enum order_kind { ORDER_PRODUCTION, ORDER_GOLDEN, ORDER_REWORK };
 static const char *const order_kinds[] = {"production", "golden", "rework", NULL};
+static const char *const route_verdicts[] = {"allow", "hold", "reject", NULL};
 static const char *const order_assigns[] = {"by-recipe", "in-order", "recognised", NULL};
 
 struct job_order {
@@ -33,7 +35,7 @@ struct job_order {
 	struct recipe *recipe;
 	int64_t quantity, priority, deadline_ms;
 	int64_t expires_ms;
-	json_t *affinity, *requires, *params, *serials, *units, *source;
+	json_t *affinity, *requires, *params, *serials, *units, *source, *route_check;
 	enum job_assign assign;
 	char *external_ref, *number;
 	char content_sha256[SHA256_HEX];
@@ -55,6 +57,33 @@ void job_claim_row(struct job_claim *c, const struct job_row *row)
 	/* In its place: the runner looks each parameter up where it is used. */
 	json_object_update(c->params, row->params);
 	memcpy(c->serial, row->serial, sizeof c->serial);
+}
+
+const char *route_verdict_str(enum route_verdict v)
+{
+	return route_verdicts[v];
+}
+
+int route_verdict_from(const char *s)
+{
+	for (int i = 0; route_verdicts[i]; i++)
+		if (!strcmp(route_verdicts[i], s))
+			return i;
+	return -1;
+}
+
+/* As order_route() wrote it. */
+static void read_policy(const json_t *o, struct route_policy *ret)
+{
+	const char *service = json_string_value(json_object_get(o, "service"));
+	const char *silence = json_string_value(json_object_get(o, "on_no_answer"));
+	const int verdict = silence ? route_verdict_from(silence) : -1;
+
+	*ret = (struct route_policy){
+		.on_no_answer = verdict < 0 ? ROUTE_HOLD : (enum route_verdict)verdict,
+		.timeout_us =
+			(uint64_t)json_integer_value(json_object_get(o, "timeout_ms")) * 1000};
+	snprintf(ret->service, sizeof ret->service, "%s", service ? service : "");
 }
 
 struct orders *orders_new(void)
@@ -189,6 +218,7 @@ int orders_take(struct orders *orders, struct db *tx, const struct station_confi
 		snprintf(ret->external_ref, sizeof ret->external_ref, "%s", job.external_ref);
 		snprintf(ret->number, sizeof ret->number, "%s", job.number);
 		ret->listed = job.listed;
+		read_policy(job.route_check, &ret->route);
 	} else {
 		ret->recipe = recipe_unref(ret->recipe);
 	}
@@ -246,6 +276,7 @@ struct job_order *job_order_free(struct job_order *o)
 		json_decref(o->params);
 		json_decref(o->serials);
 		json_decref(o->units);
+		json_decref(o->route_check);
 		json_decref(o->source);
 		free(o->external_ref);
 		free(o->number);
@@ -262,7 +293,7 @@ const struct recipe *job_order_recipe(const struct job_order *o)
 
 /* What was written: the rest of it is borrowed from the body. */
 struct order_form {
-	const json_t *recipe, *serials, *units, *stations, *requires, *params;
+	const json_t *recipe, *serials, *units, *stations, *requires, *params, *route_check;
 	int assign;
 	int64_t quantity, priority, deadline_ms, expires_ms;
 	char *external_ref, *number;
@@ -289,6 +320,24 @@ static const struct form_row recipe_ref_rows[] = {
 	"\"serial\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":63},"                             \
 	"\"chip_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":127},"                           \
 	"\"params\":{\"type\":\"object\"}}}"
+
+struct route_form {
+	char *service;
+	enum route_verdict on_no_answer;
+	uint64_t timeout_us;
+};
+
+static const struct form_row route_rows[] = {
+	{"service", FORM_TEXT, .required = true, .low = 1, .high = CONFIG_ID_MAX,
+		.doc = "A name in 'services' of provd.yaml.", FORM_AT(struct route_form, service)},
+	{"on_no_answer", FORM_CHOICE, .choices = route_verdicts, .def = "hold",
+		.doc = "What happens to a unit where the service does not answer.",
+		FORM_AT(struct route_form, on_no_answer)},
+	{"timeout", FORM_DURATION, .low = 100000, .def = "5s",
+		.doc = "How long the answer may take, at most 30s.",
+		FORM_AT(struct route_form, timeout_us)},
+	{0},
+};
 
 struct unit_form {
 	char *serial, *chip_id;
@@ -344,6 +393,9 @@ const struct form_row order_rows[] = {
 	{"number", FORM_TEXT, .low = 1, .high = JOB_REF_SIZE - 1,
 		.doc = "The MES's own number, once for ever: the same request again answers with the order that there is.",
 		FORM_AT(struct order_form, number)},
+	{"route_check", FORM_ANY, .rows = route_rows,
+		.doc = "Who is asked before a unit begins whether it may: {service, on_no_answer, timeout}.",
+		FORM_AT(struct order_form, route_check)},
 	{"external_ref", FORM_TEXT, .high = 127, .doc = "What it is called elsewhere.",
 		FORM_AT(struct order_form, external_ref)},
 	{0},
@@ -460,6 +512,32 @@ static void order_quantity(
 	else if (list && o->quantity && o->quantity != (int64_t)json_array_size(list))
 		mistakes_add(m, "/quantity", "'quantity' differs from the number of %s",
 			f->units ? "units" : "serials");
+}
+
+static void order_route(
+	struct job_order *o, const struct config *config, const json_t *v, struct mistakes *m)
+{
+	struct route_form f = {0};
+	struct http_service service;
+	struct err e;
+
+	if (!v)
+		return;
+	if (!json_is_object(v)) {
+		mistakes_add(m, "/route_check",
+			"'route_check' is an object such as {\"service\": \"mes\"}");
+		return;
+	}
+	form_read(route_rows, v, "/route_check", "member", &f, m);
+	if (f.timeout_us > ROUTE_TIMEOUT_MAX_US)
+		mistakes_add(m, "/route_check/timeout", "'timeout' is 30s at most");
+	if (f.service && config_service(config, f.service, &service, &e) < 0)
+		mistakes_add(m, "/route_check/service", "%s", e.msg);
+	else if (f.service)
+		http_service_done(&service);
+	o->route_check = json_pack("{s:s?, s:s, s:I}", "service", f.service, "on_no_answer",
+		route_verdict_str(f.on_no_answer), "timeout_ms", (json_int_t)(f.timeout_us / 1000));
+	form_done(route_rows, &f);
 }
 
 /* --- a list of units --- */
@@ -676,6 +754,7 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
 	order_stations(o, config, f.stations, m);
 	order_params(o, f.params, f.units, m);
 	order_units(o, &f, m);
+	order_route(o, config, f.route_check, m);
 	if (f.kind == ORDER_GOLDEN && o->recipe)
 		order_golden(o->recipe, m);
 	o->kind = f.kind;
@@ -737,6 +816,7 @@ int job_order_apply(
 		.serials = o->serials,
 		.units = o->units,
 		.assign = o->assign,
+		.route_check = o->route_check,
 		.external_ref = o->external_ref,
 		.number = o->number,
 		.content_sha256 = o->number ? o->content_sha256 : NULL,

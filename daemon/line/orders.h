@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/form.h"
+#include "base/iotime.h"
 #include "base/timefmt.h"
 #include "daemon/line/config.h"
 #include "base/mistake.h"
@@ -19,6 +20,19 @@ struct db;
 struct orders;
 struct writer;
 
+enum route_verdict { ROUTE_ALLOW, ROUTE_HOLD, ROUTE_REJECT };
+const char *route_verdict_str(enum route_verdict v);
+/* -1 for another word. */
+int route_verdict_from(const char *s);
+
+/* Who is asked before a unit begins (daemon/line/route_check.h). */
+struct route_policy {
+	char service[CONFIG_ID_MAX + 1]; /* of provd.yaml; "": nobody */
+	enum route_verdict on_no_answer;
+	uint64_t timeout_us;
+};
+#define ROUTE_TIMEOUT_MAX_US (30 * US_PER_S)
+
 /* What a run needs to know of its job; owned by its holder. */
 struct job_claim {
 	char job_id[UUID_SIZE];
@@ -27,6 +41,7 @@ struct job_claim {
 	json_t *params;	       /* with those of the unit, once it has its row of the order's list */
 	char external_ref[JOB_REF_SIZE];
 	char number[JOB_REF_SIZE];
+	struct route_policy route;
 	bool listed;			/* the order has a list of units */
 	char serial[LEDGER_VALUE_SIZE]; /* of the unit's row; "" none (yet) */
 };

@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "daemon/line/interlock.h"
 #include "daemon/line/records.h"
+#include "daemon/line/route_check.h"
 #include "daemon/line/run_log.h"
 #include "daemon/line/serial_policy.h"
 #include "daemon/line/services.h"
@@ -742,6 +743,39 @@ int recorder_identity(struct recorder *r, const char *value, struct err *e)
 
 	found_row(r, &n.found, err == 0);
 	return err;
+}
+
+struct route_note {
+	struct recorder *r;
+	const struct route_answer *answer;
+};
+
+static int apply_route(struct db *tx, void *data, struct err *e)
+{
+	const struct route_note *n = data;
+	const struct job_claim *c = &n->r->claim;
+	const struct route_answer *a = n->answer;
+	int r = db_event(tx, "route-checked", n->r->station->id, c->job_id, n->r->run_id,
+		c->serial[0]	  ? c->serial
+		: n->r->serial[0] ? n->r->serial
+				  : NULL,
+		json_pack("{s:s, s:b, s:s, s:s, s:s*}", "result", route_verdict_str(a->verdict),
+			"answered", a->answered, "service", c->route.service, "reason", a->reason,
+			"number", c->number[0] ? c->number : NULL),
+		e);
+
+	if (r == 0 && a->verdict == ROUTE_HOLD)
+		r = job_units_hold(tx, n->r->run_id, a->reason, e);
+	if (r == 0 && a->verdict == ROUTE_REJECT)
+		r = job_units_reject(tx, n->r->run_id, a->reason, e);
+	return r;
+}
+
+int recorder_route(struct recorder *r, const struct route_answer *a, struct err *e)
+{
+	struct route_note n = {r, a};
+
+	return do_write(r, apply_route, &n, e);
 }
 
 struct intend_note {

@@ -45,6 +45,10 @@ int recorder_values(
 	struct recorder *r, const char *serial, const json_t *wanted, json_t **ret, struct err *e);
 /* The chip id or the like of the unit. */
 int recorder_identity(struct recorder *r, const char *value, struct err *e);
+/* What was said of the run's unit before it begins (durable): an event, and its row of the order's list goes back (held) or is not
+ * made (rejected). */
+struct route_answer;
+int recorder_route(struct recorder *r, const struct route_answer *a, struct err *e);
 /* A line of the run's log (daemon/line/run_log.h). */
 void recorder_log(struct recorder *r, char dir, const char *text);
 /* As step_env_ops.intend and .intended, for the step that was begun last. */

@@ -6,6 +6,7 @@ an order in which state.
     test_orders.py [BUILD]
 """
 import datetime
+import http.server
 import json
 import os
 import threading
@@ -242,6 +243,151 @@ class Waiting(unittest.TestCase):
         self.act('pause')
         t.join()
         self.assertEqual(answers[0][0].status, 401)
+
+
+class Mes:
+    """Answers what may be made: says(question) gives (status, answer)."""
+
+    def __init__(self, says):
+        self.asked, self.says, self.release = [], says, threading.Event()
+        mes = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                question = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+                mes.asked.append(question)
+                status, answer = mes.says(question)
+                text = json.dumps(answer).encode()
+                try:
+                    self.send_response(status)
+                    self.send_header('Content-Length', str(len(text)))
+                    self.end_headers()
+                    self.wfile.write(text)
+                except OSError:
+                    pass    # provd does not wait any more
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server.daemon_threads = True
+        self.url = 'http://127.0.0.1:%d' % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self):
+        self.release.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Routes(unittest.TestCase):
+    """Who is asked before a unit begins."""
+
+    def row(self, says, stations=1, idle=None):
+        self.mes = Mes(says)
+        self.addCleanup(self.mes.close)
+        l = Row(stations, idle=idle, config='services: {mes: {url: "%s", timeout: 20s}, gone: {url: "http://127.0.0.1:1"}}\n' % self.mes.url)
+        self.addCleanup(l.close)
+        return l
+
+    def order(self, l, *serials, **check):
+        return l.api.post('/jobs', {'recipe': 'name', 'units': [{'serial': s} for s in serials],
+                                    'route_check': dict({'service': 'mes'}, **check)})['id']
+
+    def runs(self, l, job, n):
+        def ended():
+            runs = [r for r in l.api.get('/runs?job_id=' + job)['items'] if r['outcome']]
+            return runs if len(runs) >= n else None
+        return line.wait_for('%d runs' % n, ended)
+
+    def yes(self, q):
+        return 200, {'id': q['id'], 'result': 'allow'}
+
+    def test_a_unit_that_may_be_made_is(self):
+        l = self.row(self.yes, idle='100')
+        job = self.order(l, 'A1', 'A2')
+        self.assertEqual(l.job_done(job)['passed'], 2)
+        self.assertEqual([q['primary_identifier'] for q in self.mes.asked], ['A1', 'A2'])
+        q = self.mes.asked[0]
+        self.assertEqual((q['order']['id'], q['station'], q['recipe'], q['units']),
+                         (job, 'A1', {'name': 'name', 'version': 1}, [{'unit_identifier': 'A1', 'unit_position_number': 1}]))
+        self.assertEqual({(e['serial'], e['data']['result'], e['data']['answered']) for e in l.events('route-checked')},
+                         {('A1', 'allow', True), ('A2', 'allow', True)})
+
+    def test_a_unit_that_is_held_or_rejected_is_not_touched_and_says_why(self):
+        answers = {'H1': ('hold', 'wait for quality'), 'J1': ('reject', 'made in hall 3')}
+        l = self.row(lambda q: (200, dict(zip(('result', 'reason'), answers[q['primary_identifier']]), id=q['id'])))
+        job = self.order(l, 'H1', 'J1')
+        held, = self.runs(l, job, 1)
+        self.assertEqual((held['outcome'], held['code'], held['step']), ('aborted', 'route-held', 'route-check'))
+        self.assertIn("'mes' says hold: wait for quality", held['message'])
+        self.assertIn('wait for quality', l.api.get('/stations/A1')['last']['message'])
+        self.assertEqual(l.api.get('/runs/%s/steps' % held['id'])['items'], [])
+        l.sim.ctl('next', board='b1', gap_ms=100)
+        rejected = self.runs(l, job, 2)[0]
+        self.assertEqual((rejected['outcome'], rejected['code']), ('aborted', 'route-rejected'))
+        units = {u['serial']: (u['state'], u['reason']) for u in l.api.get('/jobs/%s/units' % job)['items']}
+        self.assertEqual(units, {'H1': ('waiting', 'wait for quality'), 'J1': ('cancelled', 'made in hall 3')})
+        self.assertEqual([e['data']['result'] for e in l.events('route-checked')], ['hold', 'reject'])
+        self.assertFalse([u for _, u, _ in l.sim.units() if u.get('serial')])
+
+    def test_what_silence_means_is_the_orders_to_say(self):
+        l = self.row(lambda q: (self.mes.release.wait(30), self.yes(q))[1])
+        for silence, outcome, code in (('allow', 'passed', None), ('hold', 'aborted', 'route-held'), ('reject', 'aborted', 'route-rejected')):
+            job = self.order(l, 'Q' + silence, on_no_answer=silence, timeout='300ms')
+            if silence != 'allow':
+                l.sim.ctl('next', board='b1', gap_ms=100)
+            run = self.runs(l, job, 1)[0]
+            self.assertEqual((run['outcome'], run['code']), (outcome, code), run)
+            l.act(job, 'stop')
+        self.assertEqual([e['data']['answered'] for e in l.events('route-checked')], [False] * 3)
+        job = self.order(l, 'gone1', service='gone', on_no_answer='reject')
+        l.sim.ctl('next', board='b1', gap_ms=100)
+        self.assertIn('the order says reject then', self.runs(l, job, 1)[0]['message'])
+
+    def test_the_answer_to_an_earlier_unit_is_none_for_the_next(self):
+        """A proxy that answers each question with the answer to the one before."""
+        before = ['none']
+
+        def late(q):
+            before.append(q['id'])
+            return 200, {'id': before[-2], 'result': 'allow'}
+        l = self.row(late)
+        job = self.order(l, 'L1', 'L2', on_no_answer='hold')
+        self.runs(l, job, 1)
+        l.sim.ctl('next', board='b1', gap_ms=100)
+        for run in self.runs(l, job, 2):
+            self.assertEqual(run['code'], 'route-held')
+            self.assertIn("does not carry the 'id' of the question", run['message'])
+
+    def test_a_provd_that_was_killed_while_it_asked_asks_again(self):
+        first = threading.Event()
+
+        def slow(q):
+            if not first.is_set():
+                first.set()
+                self.mes.release.wait(30)
+            return self.yes(q)
+        l = self.row(slow)
+        job = self.order(l, 'K1', timeout='20s')
+        line.wait_for('it asks', first.is_set)
+        self.assertEqual(l.api.get('/stations/A1')['run']['step']['id'], 'route-check')
+        l.provd.kill()
+        l.start()
+        self.assertEqual(l.job_done(job)['passed'], 1)
+        self.assertEqual([q['primary_identifier'] for q in self.mes.asked], ['K1', 'K1'])
+        self.assertEqual(len({q['id'] for q in self.mes.asked}), 2)
+
+    def test_a_unit_that_is_recognised_in_a_step_is_asked_about_then(self):
+        l = self.row(lambda q: (200, {'id': q['id'], 'result': 'reject', 'reason': 'not here'}))
+        uid = l.sim.boards()[0]['uid']
+        job = l.api.post('/jobs', {'recipe': 'name', 'assign': 'recognised', 'units': [{'serial': 'C1', 'chip_id': uid}],
+                                   'route_check': {'service': 'mes'}})['id']
+        run = self.runs(l, job, 1)[0]
+        self.assertEqual((run['outcome'], run['code']), ('aborted', 'route-rejected'), run)
+        self.assertEqual([(q['primary_identifier'], q['chip_id']) for q in self.mes.asked], [('C1', uid)])
+        self.assertEqual(l.job_done(job)['ending']['how'], 'short')
+        self.assertFalse([u for _, u, _ in l.sim.units() if u.get('serial')])
 
 
 class Lists(unittest.TestCase):

@@ -18,7 +18,7 @@ static struct line_rig rig;
 static void setup(void)
 {
 	line_rig_open(&rig,
-		"stations:\n"
+		"services: {mes: {url: 'http://127.0.0.1:9'}}\nstations:\n"
 		"  - {id: A1, capabilities: [rf, heat], ports: {console: {path: 1-1}}}\n"
 		"  - {id: A2, ports: {console: {path: 1-2}, usb: {path: 2-1, kind: usb}}}\n");
 	line_rig_recipe(&rig, "recipe: plain\nversion: 1\nports: {console: {kind: tty}}\n"
@@ -95,6 +95,17 @@ static const struct {
 		": a rework order lists"},
 	{"{'recipe':'listed','params':{'v':'a'},'quantity':2,'units':[{'serial':'S1'}]}",
 		"/quantity: 'quantity' differs from the number of units"},
+	{"{'recipe':'plain','quantity':1,'route_check':{'service':'mes','on_no_answer':'reject','timeout':'2s'}}",
+		""},
+	{"{'recipe':'plain','quantity':1,'route_check':{'service':'mess'}}",
+		"/route_check/service: "},
+	{"{'recipe':'plain','quantity':1,'route_check':{}}", "/route_check: "},
+	{"{'recipe':'plain','quantity':1,'route_check':'mes'}",
+		"/route_check: 'route_check' is an object"},
+	{"{'recipe':'plain','quantity':1,'route_check':{'service':'mes','timeout':'31s'}}",
+		"/route_check/timeout: "},
+	{"{'recipe':'plain','quantity':1,'route_check':{'service':'mes','on_no_answer':'go'}}",
+		"/route_check/on_no_answer: "},
 	{"{'recipe':'scanned','units':[{'serial':'S1'}]}", ""},
 	{"{'recipe':'scanned','assign':'in-order','units':[{'serial':'S1'}]}",
 		"/assign: recipe scanned reads"},
