@@ -81,6 +81,28 @@ static int make_first_token(struct api *a, struct err *e)
 	return r;
 }
 
+/* What an order's waiting requests ask for is another answer now; the counters of an order move without it. */
+static bool changes_an_order(const void *data, const struct feed_news *n)
+{
+	return n->job[0] && !strncmp(n->type, "job-", 4) && strcmp(n->type, "job-unit") != 0;
+}
+
+/* What is on disk is seen by who is carried out again. */
+static void on_change(void *data)
+{
+	struct api *a = data;
+	struct feed_sub *changes = __atomic_load_n(&a->changes, __ATOMIC_ACQUIRE);
+	struct feed_item *item;
+	int r = -1;
+
+	while (changes && (r = feed_next(changes, &item)) > 0) {
+		httpd_wake(a->httpd, item->news.job);
+		feed_item_unref(item);
+	}
+	if (r < 0)
+		httpd_wake(a->httpd, NULL);
+}
+
 static int start_httpd(struct api *a, const struct config *c, int listen_fd, struct err *e)
 {
 	struct httpd_listen listen[HTTPD_LISTENS];
@@ -94,7 +116,13 @@ static int start_httpd(struct api *a, const struct config *c, int listen_fd, str
 	for (size_t i = 0; i < o.listens; i++)
 		listen[i] = (struct httpd_listen){
 			c->listen[i].host, c->listen[i].port, c->listen[i].path, c->listen[i].tls};
-	return httpd_start(&o, &router_ops, a, &a->httpd, e);
+	int r = httpd_start(&o, &router_ops, a, &a->httpd, e);
+	if (r == 0)
+		__atomic_store_n(&a->changes,
+			feed_subscribe(fleet_feed(a->fleet),
+				&(struct feed_opts){changes_an_order, on_change, a}),
+			__ATOMIC_RELEASE);
+	return r;
 }
 
 static int load_auth(struct api *a, struct err *e)
@@ -251,6 +279,7 @@ struct api *api_stop(struct api *a)
 {
 	if (!a)
 		return NULL;
+	feed_unsubscribe(a->changes);
 	httpd_stop(a->httpd);
 	tls_free(a->tls);
 	auth_free(a->auth);

@@ -20,6 +20,7 @@ struct api {
 	struct auth *auth;
 	struct httpd *httpd;
 	struct readers *readers;
+	struct feed_sub *changes; /* wakes requests that wait for an order */
 	unsigned rate_limit;
 	struct artifact_quota quota;
 	uint64_t sweep_us; /* when uploads that nobody finished are looked for; main */
@@ -63,6 +64,9 @@ typedef int read_page_fn(struct db *d, const struct call *c, const struct db_pag
 int api_read(struct call *c, read_one_fn *read, json_t **ret, struct err *e);
 /* Answers with one thing and its ETag ("revision" member); honours If-None-Match. */
 int api_answer_one(struct call *c, read_one_fn *read, struct err *e);
+/* The same of a thing that changes with events of its topic: with "Prefer: wait=N" and an If-None-Match that names it as it is, the
+ * answer comes once it is another one, or after N seconds (RFC 7240; at most 60, and to the second). No thread waits for it. */
+int api_answer_later(struct call *c, read_one_fn *read, const char *topic, struct err *e);
 /* Answers with {items, next_cursor: null}, all that there is. */
 int api_answer_all(struct call *c, read_one_fn *read, struct err *e);
 /* The page that the query asks for ("limit", "cursor"), for a handler that goes on with it. */

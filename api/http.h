@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/waits.h"
 #include "base/digest.h"
 #include "base/timefmt.h"
 #include "base/util.h"
@@ -68,6 +69,8 @@ struct request {
 	/* Filled by the router: */
 	const void *route;
 	const void *principal;
+	/* httpd's: it has waited before, until then at the latest; 0: not yet. */
+	uint64_t wait_until_us;
 	/* httpd's own: */
 	struct MHD_Connection *connection;
 	struct httpd *httpd;
@@ -99,6 +102,9 @@ struct response {
 		char *value; /* owned */
 	} header[12];
 	int headers;
+	/* Instead of an answer: carry the request out again when the topic changes, or then (httpd_wait_ticket()); 0: do not. */
+	uint64_t wait_until_us, wait_ticket;
+	char wait_topic[WAIT_TOPIC_SIZE];
 	bool close;		/* drop the connection afterwards */
 	unsigned retry_after_s; /* with 429 and 503; 0: a second */
 };

@@ -45,6 +45,8 @@
 #define IDLE_TIMEOUT_S	  30
 #define CONNECTION_MEMORY 16384
 #define UPLOADS_MAX	  64
+#define WAITS_MAX	  256 /* requests that wait for a change */
+#define WAITS_OF_ONE	  32
 #define BODIES_MAX_BYTES  (256ull << 20) /* held in memory, of all requests */
 /* What the library is given is more than is held: between a cut and its end both count. */
 #define CONNECTIONS	1408
@@ -85,6 +87,7 @@ struct httpd {
 	struct streams *streams;
 	struct conns *conns;
 	struct work_pool *work;
+	struct waits *waits;
 	unsigned uploads; /* atomic: under way */
 	uint64_t bodies;  /* atomic: bytes */
 	/* Since when each HTTP thread is in code of ours; 0: it is not. Atomics. */
@@ -102,6 +105,7 @@ struct door {
 /* One request, from its header to its completion. */
 struct exchange {
 	struct work work;
+	struct wait wait;
 	struct httpd *httpd;
 	struct request rq;
 	struct response rs;
@@ -338,13 +342,53 @@ static void carry_out(struct exchange *x)
 	drop_body(x);
 }
 
-/* A thread of the pool: nothing of x is touched after the resume. */
+/* Nothing waits any more: the answer is what there is now. */
+static void carry_out_at_once(struct exchange *x)
+{
+	x->rq.wait_until_us = 1;
+	carry_out(x);
+}
+
+/* Whether it waits, and is not this thread's any more. */
+static bool wait_on(struct exchange *x)
+{
+	struct wait *w = &x->wait;
+
+	w->until_us = x->rq.wait_until_us = x->rs.wait_until_us;
+	w->ticket = x->rs.wait_ticket;
+	memcpy(w->topic, x->rs.wait_topic, sizeof w->topic);
+	snprintf(w->owner, sizeof w->owner, "%s", x->intake.owner ? x->intake.owner : "");
+	switch (waits_add(x->httpd->waits, w)) {
+	case WAIT_ADDED:
+		return true;
+	case WAIT_FULL:
+		answer_drop(&x->rs);
+		refuse_later(
+			x, 429, "too many requests of this principal wait: ask without Prefer");
+		break;
+	case WAIT_STOPPING:
+		carry_out_at_once(x);
+		break;
+	}
+	return false;
+}
+
+/* A thread of the pool: nothing of x is touched after the resume, or once it waits. */
 static void on_work(struct work *w)
 {
 	struct exchange *x = container_of(w, struct exchange, work);
 
 	carry_out(x);
+	if (x->rs.wait_until_us && wait_on(x))
+		return;
 	MHD_resume_connection(x->rq.connection);
+}
+
+static void on_ready(void *data, struct wait *w)
+{
+	struct exchange *x = container_of(w, struct exchange, wait);
+
+	work_submit(((struct httpd *)data)->work, &x->work);
 }
 
 static void submit(void *data)
@@ -374,6 +418,8 @@ static enum MHD_Result finish(struct httpd *h, struct exchange *x, struct MHD_Co
 	if (streams_suspend(h->streams, c, submit, x))
 		return MHD_YES;
 	carry_out(x);
+	if (x->rs.wait_until_us)
+		carry_out_at_once(x);
 	return answer(x, c);
 }
 
@@ -627,6 +673,7 @@ static struct httpd *httpd_new(
 	h->upload_dir = xstrdup(o->upload_dir);
 	h->conns = conns_new(&limits, &on_conns, h);
 	h->streams = streams_new();
+	h->waits = waits_new(WAITS_MAX, WAITS_OF_ONE, on_ready, h);
 	return h;
 }
 
@@ -744,6 +791,17 @@ void httpd_tick(struct httpd *h)
 		log_debug("http: %u connection%s cut: over its deadline, or given up by its client",
 			cut, cut == 1 ? "" : "s");
 	streams_wake_all(h->streams);
+	waits_tick(h->waits, now_us());
+}
+
+uint64_t httpd_wait_ticket(struct httpd *h)
+{
+	return waits_ticket(h->waits);
+}
+
+void httpd_wake(struct httpd *h, const char *topic)
+{
+	waits_wake(h->waits, topic);
 }
 
 int httpd_alive(struct httpd *h, uint64_t now, struct err *e)
@@ -782,12 +840,14 @@ struct httpd *httpd_stop(struct httpd *h)
 	if (!h)
 		return NULL;
 	streams_stop(h->streams);
+	waits_stop(h->waits);
 	/* All that is suspended for a handler is resumed by its end. */
 	work_pool_free(h->work);
 	for (size_t i = 0; i < h->listeners; i++)
 		stop_listener(&h->listener[i]);
 	conns_free(h->conns);
 	streams_free(h->streams);
+	waits_free(h->waits);
 	free(h->upload_dir);
 	free(h);
 	return NULL;

@@ -76,6 +76,10 @@ int httpd_start(const struct httpd_options *o, const struct httpd_ops *ops, void
 uint16_t httpd_port(const struct httpd *h);
 /* The first address that others than this machine reach in the clear; "" there is none. */
 const char *httpd_clear_address(const struct httpd *h);
+/* Before a handler looks at what it may wait for (response.wait_until_us). Any thread, as the next one. */
+uint64_t httpd_wait_ticket(struct httpd *h);
+/* What waits for that topic is carried out again; NULL: whatever waits. */
+void httpd_wake(struct httpd *h, const char *topic);
 /* Every second: wakes the streams, so that a dead peer is noticed by what is written to it, and
  * cuts the connections that are over their deadline. */
 void httpd_tick(struct httpd *h);

@@ -31,7 +31,8 @@ static int describe_body(json_t *doc, const struct route *r, struct err *e)
 		content = json_object();
 		json_object_set_new(body, "content", content);
 	}
-	json_object_set_new(body, "required", json_true());
+	if (!json_is_false(json_object_get(body, "required")))
+		json_object_set_new(body, "required", json_true());
 	json_object_set_new(
 		content, "application/json", json_pack("{s:o}", "schema", form_schema(r->form)));
 	return 0;

@@ -3,7 +3,10 @@
  * What handlers that read have in common: a reader, a page, an answer.
  */
 #include "api/route.h"
+#include <strings.h>
+
 #include "base/csv.h"
+#include "base/iotime.h"
 #include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "base/util.h"
@@ -47,6 +50,64 @@ int api_answer_one(struct call *c, read_one_fn *read, struct err *e)
 	if (r == 0)
 		api_resource(c, o);
 	return r;
+}
+
+/* --- Prefer: wait=N --- */
+
+#define WAIT_MOST_S 60
+
+/* Of the preferences of a request ("respond-async, wait=10"); 0: none that is understood, as RFC 7240, 2 wants it. */
+static unsigned wait_of(const struct request *rq)
+{
+	const char *p = request_header(rq, "Prefer");
+
+	while (p) {
+		p += strspn(p, " \t,;");
+		if (!strncasecmp(p, "wait=", 5)) {
+			const unsigned long n = strtoul(p + 5, NULL, 10);
+
+			return (unsigned)MIN(n, WAIT_MOST_S);
+		}
+		p = strpbrk(p, ",;");
+	}
+	return 0;
+}
+
+static bool is_as_named(const struct call *c, const json_t *o)
+{
+	const char *match = request_header(c->rq, "If-None-Match");
+	char tag[32];
+
+	snprintf(tag, sizeof tag, "\"%lld\"",
+		(long long)json_integer_value(json_object_get(o, "revision")));
+	return match && !strcmp(match, tag);
+}
+
+int api_answer_later(struct call *c, read_one_fn *read, const char *topic, struct err *e)
+{
+	const unsigned wait_s = request_header(c->rq, "If-None-Match") ? wait_of(c->rq) : 0;
+	const uint64_t ticket = httpd_wait_ticket(c->api->httpd);
+	const uint64_t until =
+		c->rq->wait_until_us ? c->rq->wait_until_us : now_us() + wait_s * US_PER_S;
+	json_t *o = NULL;
+	int r;
+
+	if (c->rq->wait_until_us && !auth_still(c->api->auth, c->who))
+		return err_set(e, ERR_UNAUTHORIZED, "this token is not valid any more");
+	r = api_read(c, read, &o, e);
+	if (r < 0)
+		return r;
+	if (wait_s && is_as_named(c, o) && now_us() < until) {
+		c->rs->wait_until_us = until;
+		c->rs->wait_ticket = ticket;
+		snprintf(c->rs->wait_topic, sizeof c->rs->wait_topic, "%s", topic);
+		json_decref(o);
+		return 0;
+	}
+	if (wait_s)
+		response_header(c->rs, "Preference-Applied", "wait=%u", wait_s);
+	api_resource(c, o);
+	return 0;
 }
 
 void api_narrow(const struct call *c, json_t *items)

@@ -119,6 +119,94 @@ static void end_line(struct reading *r)
 	r->line++;
 }
 
+static json_t *cell_text(struct reading *r)
+{
+	const char *text = r->cell.s ? r->cell.s : "";
+	json_t *v = strlen(text) == r->cell.len
+			    ? json_string(*text == '\'' && csv_is_formula(text) ? text + 1 : text)
+			    : NULL;
+
+	if (!v)
+		err_set(r->e, ERR_INVALID, "line %ld: not text", r->line);
+	return v;
+}
+
+/* The cells of a line; NULL after a mistake. */
+static json_t *read_cells(struct reading *r)
+{
+	json_t *cells = json_array(), *v;
+
+	for (;; r->p++) {
+		v = read_cell(r) < 0 ? NULL : cell_text(r);
+		if (!v) {
+			json_decref(cells);
+			return NULL;
+		}
+		json_array_append_new(cells, v);
+		if (at_line_end(r))
+			return cells;
+	}
+}
+
+static json_t *named_cells(const json_t *names, const json_t *cells, long line, struct err *e)
+{
+	json_t *row = json_object(), *v;
+	size_t i;
+
+	if (json_array_size(cells) > json_array_size(names)) {
+		err_set(e, ERR_INVALID, "line %ld has %zu cells, the first line names %zu columns",
+			line, json_array_size(cells), json_array_size(names));
+		json_decref(row);
+		return NULL;
+	}
+	json_array_foreach((json_t *)cells, i, v)
+		if (json_string_length(v) > 0)
+			json_object_set(row, json_string_value(json_array_get(names, i)), v);
+	return row;
+}
+
+/* The first line is kept in *names. */
+static int take_line(struct reading *r, json_t **names, json_t *rows)
+{
+	const long line = r->line;
+	json_t *cells = read_cells(r), *row;
+
+	if (!cells)
+		return -ERR_INVALID;
+	if (!*names) {
+		*names = cells;
+		return 0;
+	}
+	row = named_cells(*names, cells, line, r->e);
+	json_decref(cells);
+	if (!row)
+		return -ERR_INVALID;
+	json_array_append_new(rows, row);
+	return 0;
+}
+
+int csv_read_table(const char *text, size_t n, json_t **ret, struct err *e)
+{
+	struct reading r = {.p = text, .end = text + n, .line = 1, .e = e};
+	json_t *names = NULL, *rows = json_array();
+	int result = 0;
+
+	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		r.p += 3;
+	while (result == 0 && r.p < r.end) {
+		if (!at_line_end(&r))
+			result = take_line(&r, &names, rows);
+		end_line(&r);
+	}
+	sb_done(&r.cell);
+	json_decref(names);
+	if (result < 0)
+		json_decref(rows);
+	else
+		*ret = rows;
+	return result;
+}
+
 int csv_read_column(
 	const char *text, size_t n, const char *name, struct csv_column *ret, struct err *e)
 {

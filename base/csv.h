@@ -26,6 +26,9 @@ struct csv_column {
  * and nothing else. Empty lines are passed over. -ERR_INVALID names the line. */
 int csv_read_column(
 	const char *text, size_t n, const char *name, struct csv_column *ret, struct err *e);
+/* All of it: the first line names the columns, each further one is an object of them, all text; an empty cell is no member.
+ * *ret is an array, a new reference. -ERR_INVALID names the line. */
+int csv_read_table(const char *text, size_t n, json_t **ret, struct err *e);
 /* Whether a text gets a ' before it when it is written, and has lost one when it was read. */
 bool csv_is_formula(const char *text);
 /* A line of names, NULL-terminated. */

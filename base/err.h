@@ -130,6 +130,10 @@ enum err_class {
 	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")            \
 	/* people */                                                                                    \
 	X(ABORTED, "aborted", PERSON, "Someone stopped the run.")                                       \
+	X(ROUTE_HELD, "route-held", PERSON,                                                             \
+		"The MES holds this unit back: ask there, then run it again.")                          \
+	X(ROUTE_REJECTED, "route-rejected", PERSON,                                                     \
+		"The MES says that this unit does not belong here: set it aside.")                      \
 	X(SHUTDOWN, "shutdown", PERSON, "provd was stopped.")                                           \
 	/* requests, configuration */                                                                   \
 	X(INVALID, "invalid", LINE, "")                                                                 \

@@ -283,6 +283,7 @@ struct exchange {
 	struct outfile *out;  /* where the bytes of a good answer go; NULL: they are JSON */
 	FILE *to;	      /* the same, as they come */
 	bool once;	      /* its answer is not kept: a secret is in it */
+	const char *match;    /* If-Match; NULL: none */
 };
 
 static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct err *e)
@@ -292,6 +293,7 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	_cleanup_(freep) char *type = NULL;
 	_cleanup_(freep) char *key = NULL;
 	_cleanup_(freep) char *range = NULL;
+	_cleanup_(freep) char *match = NULL;
 	struct strbuf answer = {0};
 	struct err write_err = {0};
 	struct download download = {
@@ -316,6 +318,10 @@ static int perform(struct ctl *c, const struct exchange *x, json_t **ret, struct
 	if (x->range) {
 		range = xasprintf("Content-Range: bytes %s", x->range);
 		headers = curl_slist_append(headers, range);
+	}
+	if (x->match) {
+		match = xasprintf("If-Match: %s", x->match);
+		headers = curl_slist_append(headers, match);
 	}
 	if (strcmp(x->method, "GET") != 0 && !x->once) {
 		/* A request that is sent again after a lost answer has its effect once. */
@@ -374,6 +380,20 @@ int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, 
 		.content_type = "application/json",
 		.body = text,
 		.body_len = strlen(text)};
+
+	return perform(c, &x, ret, e);
+}
+
+int api_post_match(struct ctl *c, const char *path, const json_t *body, const char *match,
+	json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *text = json_dumps(body, JSON_COMPACT);
+	const struct exchange x = {.method = "POST",
+		.path = path,
+		.content_type = "application/json",
+		.body = text,
+		.body_len = strlen(text),
+		.match = match};
 
 	return perform(c, &x, ret, e);
 }

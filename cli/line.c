@@ -50,9 +50,9 @@ static int station_show(struct ctl *c, int argc, char **argv)
 	return 0;
 }
 
-/* POST .../ID/actions/VERB, the verb being the command's last word. later: the answer is the state
+/* POST /stations/ID/actions/VERB, the verb being the command's last word. The answer is the state
  * before, the command is taken up after it. */
-static int post_verb(struct ctl *c, const char *resource, int argc, char **argv, bool later)
+static int post_verb(struct ctl *c, int argc, char **argv)
 {
 	_cleanup_(freep) char *id = argc == 2 ? url_segment(argv[1]) : NULL;
 	_cleanup_(freep) char *path = NULL;
@@ -61,7 +61,7 @@ static int post_verb(struct ctl *c, const char *resource, int argc, char **argv,
 
 	if (!id)
 		return ctl_usage("%s ID", argv[0]);
-	path = xasprintf("/api/v1/%s/%s/actions/%s", resource, id, verb_of(argv[0]));
+	path = xasprintf("/api/v1/stations/%s/actions/%s", id, verb_of(argv[0]));
 	if (api_post(c, path, NULL, &o, &e) < 0)
 		return ctl_fail(&e);
 	if (c->json) {
@@ -69,10 +69,7 @@ static int post_verb(struct ctl *c, const char *resource, int argc, char **argv,
 	} else {
 		_cleanup_(freep) char *state = json_text(o, "state");
 
-		if (later)
-			printf("%s: %s is ordered (it was %s)\n", argv[1], verb_of(argv[0]), state);
-		else
-			printf("%s: %s\n", argv[1], state);
+		printf("%s: %s is ordered (it was %s)\n", argv[1], verb_of(argv[0]), state);
 	}
 	json_decref(o);
 	return 0;
@@ -80,7 +77,7 @@ static int post_verb(struct ctl *c, const char *resource, int argc, char **argv,
 
 static int station_verb(struct ctl *c, int argc, char **argv)
 {
-	return post_verb(c, "stations", argc, argv, true);
+	return post_verb(c, argc, argv);
 }
 
 /* The order is taken up by the station's own thread: whether a run began is seen on its view. */
@@ -122,7 +119,7 @@ static int station_start(struct ctl *c, int argc, char **argv)
 	int r;
 
 	json_decref(view);
-	r = post_verb(c, "stations", argc, argv, true);
+	r = post_verb(c, argc, argv);
 	for (int i = 0; r == 0 && !began && i < START_TRIES; i++) {
 		const struct timespec pause = {.tv_nsec = START_EVERY_NS};
 
@@ -143,9 +140,39 @@ static int station_start(struct ctl *c, int argc, char **argv)
 	return EXIT_FAILED;
 }
 
+/* POST /jobs/ID/actions/VERB, whatever the order's revision is, or that of --if-match alone. */
 static int job_verb(struct ctl *c, int argc, char **argv)
 {
-	return post_verb(c, "jobs", argc, argv, false);
+	const char *reason = NULL, *revision = NULL;
+	const struct option_row rows[] = {
+		{"reason", &reason, NULL}, {"if-match", &revision, NULL}, {0}};
+	char *word;
+	const int words = ctl_options(argc, argv, rows, &word, 1);
+	_cleanup_(freep) char *id = words == 1 ? url_segment(word) : NULL;
+	_cleanup_(freep) char *path = NULL;
+	_cleanup_(freep) char *match = NULL;
+	_cleanup_(freep) char *state = NULL;
+	json_t *body, *o = NULL;
+	struct err e;
+	int r;
+
+	if (!id)
+		return ctl_usage("%s ID [--reason TEXT] [--if-match REVISION]", argv[0]);
+	path = xasprintf("/api/v1/jobs/%s/actions/%s", id, verb_of(argv[0]));
+	match = revision ? xasprintf("\"%s\"", revision) : xstrdup("*");
+	body = json_pack("{s:s*}", "reason", reason);
+	r = api_post_match(c, path, body, match, &o, &e);
+	json_decref(body);
+	if (r < 0)
+		return ctl_fail(&e);
+	state = json_text(o, "state");
+	if (c->json)
+		print_json(o);
+	else
+		printf("%s: %s%s\n", word, state,
+			json_is_object(json_object_get(o, "hold")) ? ", held" : "");
+	json_decref(o);
+	return 0;
 }
 
 static int port_list(struct ctl *c, int argc, char **argv)
@@ -176,7 +203,7 @@ static int port_list(struct ctl *c, int argc, char **argv)
 static int job_list(struct ctl *c, int argc, char **argv)
 {
 	static const char *const members[] = {"id", "recipe", "version", "state", "quantity",
-		"passed", "failed", "errors", "external_ref", "created_at", NULL};
+		"passed", "failed", "errors", "number", "external_ref", "created_at", NULL};
 
 	if (ctl_options(argc, argv, NULL, NULL, 0) < 0)
 		return EXIT_USAGE;
@@ -254,13 +281,18 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 	const char *params = NULL;
 	const char *ref = NULL;
 	const char *deadline = NULL;
-	bool golden = false;
+	const char *expires = NULL, *number = NULL, *requires = NULL;
+	const char *units = NULL, *assign = NULL;
+	bool golden = false, rework = false;
+	json_t *list = NULL;
 	bool watch = false;
 	const struct option_row rows[] = {{"quantity", &quantity, NULL},
 		{"serials", &serials, NULL}, {"priority", &priority, NULL},
 		{"stations", &stations, NULL}, {"params", &params, NULL}, {"ref", &ref, NULL},
-		{"deadline", &deadline, NULL}, {"golden", NULL, &golden}, {"watch", NULL, &watch},
-		{0}};
+		{"deadline", &deadline, NULL}, {"expires", &expires, NULL},
+		{"number", &number, NULL}, {"requires", &requires, NULL}, {"units", &units, NULL},
+		{"assign", &assign, NULL}, {"rework", NULL, &rework}, {"golden", NULL, &golden},
+		{"watch", NULL, &watch}, {0}};
 	char *word;
 	json_t *body;
 	json_t *o = NULL;
@@ -269,7 +301,8 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 	int r = 0;
 
 	if (ctl_options(argc, argv, rows, &word, 1) != 1)
-		return ctl_usage("job submit RECIPE[@VERSION] --quantity N | --serials A,B,...");
+		return ctl_usage(
+			"job submit RECIPE[@VERSION] --quantity N | --serials A,B,... | --units FILE.csv");
 	body = json_pack("{s:s}", "recipe", word);
 	if (quantity && whole_number(quantity, &n))
 		json_object_set_new(body, "quantity", json_integer(n));
@@ -289,6 +322,20 @@ static int job_submit(struct ctl *c, int argc, char **argv)
 		json_object_set_new(body, "external_ref", json_string(ref));
 	if (deadline)
 		json_object_set_new(body, "deadline", json_string(deadline));
+	if (expires)
+		json_object_set_new(body, "expires", json_string(expires));
+	if (number)
+		json_object_set_new(body, "number", json_string(number));
+	if (requires)
+		json_object_set_new(body, "requires", split(requires));
+	if (assign)
+		json_object_set_new(body, "assign", json_string(assign));
+	if (rework)
+		json_object_set_new(body, "kind", json_string("rework"));
+	if (units && job_units_file(units, &list, &e) < 0)
+		r = ctl_fail(&e);
+	else if (units)
+		json_object_set_new(body, "units", list);
 	if (params && add_params(body, params) < 0)
 		r = ctl_usage("--params NAME=VALUE,...");
 	if (r == 0 && api_post(c, "/api/v1/jobs", body, &o, &e) < 0) {
@@ -533,16 +580,20 @@ const struct command commands_line[] = {
 	{"station disable", "ID", "Take no unit after the one in hand", station_verb},
 	{"station clear", "ID", "Leave fault or quarantine", station_verb},
 	{"port list", "", "What is plugged; for unbound ports the YAML that binds them", port_list},
-	{"job submit", "RECIPE[@V] --quantity N | --serials A,B [...]",
-		"Order units (--stations --params K=V,.. --priority --ref --deadline --golden --watch)",
+	{"job submit", "RECIPE[@V] --quantity N | --serials A,B | --units FILE.csv [...]",
+		"Order units (--stations --params K=V,.. --priority --ref --number --deadline --expires --requires --assign --rework --golden --watch)",
 		job_submit},
 	{"job list", "", "Jobs, the newest first", job_list},
 	{"job show", "ID", "One job as JSON", job_show},
 	{"job watch", "ID", "Follow it live until it ends", job_watch},
 	{"job pause", "ID", "Begin no new runs", job_verb},
 	{"job resume", "ID", "Go on", job_verb},
+	{"job hold", "ID --reason TEXT", "Take no unit for it until it is released", job_verb},
+	{"job release", "ID", "End the hold", job_verb},
 	{"job stop", "ID", "End it after the runs under way", job_verb},
-	{"job abort", "ID", "End it and its runs now", job_verb},
+	{"job complete", "ID --reason TEXT", "The same: fewer units are enough", job_verb},
+	{"job abort", "ID", "End it and its runs now, but for a step that cannot be undone",
+		job_verb},
 	{"job cancel", "ID", "Withdraw it before it began", job_verb},
 	{"prompt list", "", "Questions that wait for somebody", prompt_list},
 	{"prompt answer", "ID ANSWER", "Answer one", prompt_answer},

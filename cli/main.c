@@ -9,11 +9,11 @@
 #include "cli/provctl.h"
 #include "provd_config.h"
 
-const struct command *const command_tables[] = {commands_line, commands_records, commands_run_log,
-	commands_run_files, commands_run_report, commands_recipe, commands_rehearse, commands_pools,
-	commands_stores, commands_fixtures, commands_recovery, commands_backup, commands_reports,
-	commands_recall, commands_export, commands_webhooks, commands_record, commands_keys,
-	commands_bench, commands_image, commands_meta, NULL};
+const struct command *const command_tables[] = {commands_line, commands_job_units, commands_records,
+	commands_run_log, commands_run_files, commands_run_report, commands_recipe,
+	commands_rehearse, commands_pools, commands_stores, commands_fixtures, commands_recovery,
+	commands_backup, commands_reports, commands_recall, commands_export, commands_webhooks,
+	commands_record, commands_keys, commands_bench, commands_image, commands_meta, NULL};
 
 static void usage(FILE *out)
 {

@@ -45,7 +45,7 @@ extern const struct command commands_line[], commands_records[], commands_run_lo
 	commands_stores[], commands_bench[], commands_fixtures[], commands_image[], commands_meta[],
 	commands_recovery[], commands_keys[], commands_recall[], commands_record[],
 	commands_rehearse[], commands_backup[], commands_reports[], commands_export[],
-	commands_webhooks[];
+	commands_webhooks[], commands_job_units[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 
@@ -66,10 +66,16 @@ int ctl_options(int argc, char **argv, const struct option_row *rows, char **wor
  * (NULL-terminated). --job is job_id there. Owned by the caller. */
 char *ctl_query(const struct option_row *rows, const char *const *except);
 
+/* The units of an order out of a file of CSV: the columns serial and chip_id, and parameters of the recipe. A new reference. */
+int job_units_file(const char *path, json_t **ret, struct err *e);
+
 /* The API. Answers are JSON; an error of the API becomes the err, with its detail and list of
  * errors printed. */
 int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e);
 int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
+/* With If-Match: an ETag in its quotes, or *. */
+int api_post_match(struct ctl *c, const char *path, const json_t *body, const char *match,
+	json_t **ret, struct err *e);
 /* Without an Idempotency-Key: for what answers with a secret, which is not kept. */
 int api_post_once(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e);
 /* A whole command: posts a body, whose reference it takes, and prints what came of it, or `done`. */

@@ -29,7 +29,8 @@ struct reserving {
 
 static bool is_given(const struct ledger_source *s)
 {
-	return s->from == LEDGER_SCAN || s->from == LEDGER_DEVICE;
+	return s->from == LEDGER_SCAN || s->from == LEDGER_DEVICE ||
+	       (s->from == LEDGER_JOB && s->value);
 }
 
 static int conflict(struct reserving *v, const char *value, const char *why, const char *what)
@@ -357,7 +358,7 @@ static int take(struct reserving *v)
 	case LEDGER_POOL:
 		return take_from_pool(v);
 	case LEDGER_JOB:
-		return take_from_job(v);
+		return v->s->value ? take_given(v) : take_from_job(v);
 	case LEDGER_SCAN:
 	case LEDGER_DEVICE:
 		return take_given(v);

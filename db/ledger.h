@@ -22,8 +22,8 @@
 #include "db/pattern.h"
 
 enum ledger_from {
-	LEDGER_POOL,   /* the next of a pool */
-	LEDGER_JOB,    /* the next of the list that the run's job was given */
+	LEDGER_POOL, /* the next of a pool */
+	LEDGER_JOB, /* the next of the list that the run's job was given; with `value` that one of it */
 	LEDGER_SCAN,   /* `value`, read from a label */
 	LEDGER_DEVICE, /* `value`, which the device carries already: exposed at once */
 };
@@ -33,7 +33,7 @@ struct ledger_source {
 	const char *kind;    /* "serial", "mac", "license" */
 	const char *slot;    /* a unit may have several of a kind ("eth0", "wifi"); NULL: "" */
 	const char *pool;    /* LEDGER_POOL */
-	const char *value;   /* LEDGER_SCAN, LEDGER_DEVICE */
+	const char *value;   /* LEDGER_SCAN, LEDGER_DEVICE; LEDGER_JOB: NULL the next */
 	const char *model;   /* for patterns, may be NULL */
 	int utc_offset_s;    /* of the zone of {date}, 0: UTC */
 	const char *no_date; /* why the clock cannot be believed; NULL: it can */

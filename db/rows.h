@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COLUMNS_MAX 32
+#define COLUMNS_MAX 40
 
 enum column_type {
 	/* Of a struct; COL() picks it by the type of the field. */

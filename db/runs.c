@@ -2,6 +2,7 @@
 #include "db/runs.h"
 
 #include "base/timefmt.h"
+#include "db/job_units.h"
 #include "db/jobs.h"
 #include "db/ledger.h"
 #include "db/prompts.h"
@@ -52,6 +53,13 @@ int runs_set_firmware(struct db *tx, const char *run, const json_t *firmware, st
 	static const char sql[] = "UPDATE runs SET firmware = ? WHERE id = ?";
 
 	return db_run_one(tx, e, "that run", sql, firmware, run);
+}
+
+int runs_set_params(struct db *tx, const char *run, const json_t *params, struct err *e)
+{
+	static const char sql[] = "UPDATE runs SET params = ? WHERE id = ?";
+
+	return db_run_one(tx, e, "that run", sql, params, run);
 }
 
 int runs_step_begin(struct db *tx, const struct step_begin *s, struct err *e)
@@ -240,6 +248,8 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 		r = recall_note(tx, end->run, e);
 	if (r == 0)
 		r = tell_finished(tx, &f, end, hash, e);
+	if (r == 0 && f.job[0])
+		r = job_units_settle(tx, end->run, end->outcome, reason, e);
 	if (r == 0 && counts)
 		r = jobs_count_run(tx, f.job, end->outcome, e);
 	return r;

@@ -31,6 +31,9 @@ int runs_start(struct db *tx, const struct run_start *s, struct err *e);
 /* What the device said it carries, or what was flashed: replaces the object. */
 int runs_set_firmware(struct db *tx, const char *run, const json_t *firmware, struct err *e);
 
+/* Those of its unit, once it is recognised. */
+int runs_set_params(struct db *tx, const char *run, const json_t *params, struct err *e);
+
 struct step_begin {
 	const char *run;
 	int64_t n; /* from 1, in the order of execution */

@@ -2,6 +2,8 @@
 #include "db/units.h"
 
 #include "base/timefmt.h"
+#include "db/job_units.h"
+#include "db/jobs.h"
 #include "db/journal.h"
 #include "db/outbox.h"
 #include "db/run_facts.h"
@@ -90,6 +92,25 @@ int units_recognise(
 	return db_do(tx, e, link, id, serial, run);
 }
 
+int units_serial(struct db *d, const char *id, char ret[LEDGER_VALUE_SIZE], struct err *e)
+{
+	static const char sql[] = "SELECT coalesce(serial, '') FROM units WHERE id = ?";
+
+	ret[0] = 0;
+	return MIN(db_text(d, e, ret, LEDGER_VALUE_SIZE, sql, id), 0);
+}
+
+/* A unit that a person scraps is not waited for any more. */
+static int leave_list(struct db *tx, const char *id, const char *reason, struct err *e)
+{
+	char serial[LEDGER_VALUE_SIZE], job[DB_ID_SIZE] = "";
+	int r = units_serial(tx, id, serial, e);
+
+	if (r == 0 && serial[0])
+		r = job_units_scrap(tx, serial, reason, job, e);
+	return r < 0 ? r : job[0] ? jobs_check_list(tx, job, e) : 0;
+}
+
 int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
 	const char *by, struct err *e)
 {
@@ -109,6 +130,8 @@ int units_set_state(struct db *tx, const char *id, const char *state, const char
 		_cleanup_(freep) char *why = xasprintf("%s: %s", by, reason);
 
 		r = outbox_void_unit(tx, id, why, e);
+		if (r == 0 && !strcmp(state, "scrapped"))
+			r = leave_list(tx, id, why, e);
 	}
 	if (r < 0)
 		return r;

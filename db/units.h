@@ -6,6 +6,7 @@
 #pragma once
 
 #include "db/db.h"
+#include "db/pattern.h"
 
 /* Links an open run to the unit with that chip id, which is made if it is new. A run that knows
  * another chip already: -ERR_WRONG_DEVICE. */
@@ -22,6 +23,8 @@ int units_recognise(
  * blindly on a board that comes back. What waits for it in the outbox is void. */
 int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
 	const char *by, struct err *e);
+/* The serial number of a unit; "" without. */
+int units_serial(struct db *d, const char *id, char ret[LEDGER_VALUE_SIZE], struct err *e);
 /* By serial number, else by id. */
 int units_get(struct db *d, const char *serial_or_id, json_t **ret, struct err *e);
 /* Newest first; filters may be NULL. */

@@ -46,6 +46,8 @@ struct station_config {
 	unsigned quarantine_after; /* failures of one step in a row; 0: never */
 	int start;		   /* as written: 0 plug, 1 manual */
 	bool manual;		   /* a run begins on command, not when a unit is plugged */
+	char **capability;	   /* what it can do beside its ports, for `requires` of an order */
+	size_t capabilities;
 	struct port_config *port;
 	size_t ports;
 };
@@ -291,6 +293,8 @@ void config_listens(const struct config *c, struct strbuf *out);
 /* Whether a numeric address is this machine's own alone. */
 bool config_is_loopback(const char *host);
 const struct station_config *config_station(const struct config *c, const char *id);
+/* Whether the station says that it can do that. */
+bool station_can(const struct station_config *s, const char *capability);
 bool station_config_equal(const struct station_config *a, const struct station_config *b);
 const struct port_config *station_port(const struct station_config *s, const char *role);
 /* The clear text of a secret: owned by the caller, who wipes it. */

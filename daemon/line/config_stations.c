@@ -29,6 +29,7 @@ void config_station_done(struct station_config *s)
 	for (size_t i = 0; i < s->ports; i++)
 		port_done(&s->port[i]);
 	free(s->port);
+	config_free_texts(s->capability, s->capabilities);
 	form_done(station_rows, s);
 }
 
@@ -207,6 +208,23 @@ static void read_ports(void *to, const json_t *v, const char *pointer, struct mi
 	}
 }
 
+static void read_capabilities(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct station_config *s = to;
+	size_t n = json_array_size(v);
+
+	s->capability = xcalloc(n + 1, sizeof *s->capability);
+	for (size_t i = 0; i < n; i++) {
+		const char *name = json_string_value(json_array_get(v, i));
+
+		if (config_is_name(name))
+			s->capability[s->capabilities++] = xstrdup(name);
+	}
+	if (!json_is_array(v) || s->capabilities != n)
+		mistakes_add(m, pointer,
+			"'capabilities' must be a list of names such as [rf-chamber, camera]: letters, digits, - _ and .");
+}
+
 static const char *const starts[] = {"plug", "manual", NULL};
 
 const struct form_row station_rows[] = {
@@ -224,6 +242,10 @@ const struct form_row station_rows[] = {
 	{"start", FORM_CHOICE, .choices = starts, .def = "plug",
 		.doc = "A run begins when a unit is plugged, or on command.",
 		FORM_AT(struct station_config, start)},
+	{"capabilities", FORM_OWN, .read = read_capabilities,
+		.doc = "Names of what the station can do beside its ports, such as [rf-chamber]: an order that 'requires' them goes to such stations alone.",
+		.schema =
+			"{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_.-]{1,64}$\"}}"},
 	{"ports", FORM_OWN, .read = read_ports, .doc = "A mapping of roles (needed): see below.",
 		.schema = "{\"type\":\"object\",\"minProperties\":1}"},
 	{0},
@@ -427,11 +449,27 @@ const struct port_config *config_port_row(const struct config_port *p)
 	return &p->station->port[p->port];
 }
 
+bool station_can(const struct station_config *s, const char *capability)
+{
+	for (size_t i = 0; i < s->capabilities; i++)
+		if (!strcmp(s->capability[i], capability))
+			return true;
+	return false;
+}
+
+static bool can_the_same(const struct station_config *a, const struct station_config *b)
+{
+	for (size_t i = 0; i < a->capabilities; i++)
+		if (!station_can(b, a->capability[i]))
+			return false;
+	return a->capabilities == b->capabilities;
+}
+
 bool station_config_equal(const struct station_config *a, const struct station_config *b)
 {
 	if (!same(a->id, b->id) || !same(a->title, b->title) || !same(a->fixture, b->fixture) ||
 		a->settle_us != b->settle_us || a->quarantine_after != b->quarantine_after ||
-		a->manual != b->manual || a->ports != b->ports)
+		a->manual != b->manual || a->ports != b->ports || !can_the_same(a, b))
 		return false;
 	for (size_t i = 0; i < a->ports; i++)
 		if (!port_equal(&a->port[i], &b->port[i]))

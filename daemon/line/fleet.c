@@ -481,6 +481,14 @@ static void sweep_outputs(struct fleet *f)
 		outputs_sweep_step(f->sweep, wall_ms() - keep_ms, run_is_open, f);
 }
 
+/* Nor is the time of an order over. */
+static void end_expired(struct fleet *f)
+{
+	if (!holds_has(f->services.holds, HOLD_LINEAGE) &&
+		wall_check(records_wall(f->services.records), NULL) == 0)
+		orders_tick(f->services.orders, f->services.writer);
+}
+
 void fleet_tick(struct fleet *f)
 {
 	uint64_t now = now_us();
@@ -496,6 +504,7 @@ void fleet_tick(struct fleet *f)
 	}
 	keys_tick(f->services.keys);
 	records_tick(f->services.records, f->config);
+	end_expired(f);
 	sweep_outputs(f);
 	if (f->reload_pending && !f->stopping)
 		apply_config(f);

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/form.h"
+#include "base/iotime.h"
 #include "base/timefmt.h"
 #include "daemon/line/config.h"
 #include "base/mistake.h"
@@ -17,26 +18,52 @@
 
 struct db;
 struct orders;
+struct writer;
+
+enum route_verdict { ROUTE_ALLOW, ROUTE_HOLD, ROUTE_REJECT };
+const char *route_verdict_str(enum route_verdict v);
+/* -1 for another word. */
+int route_verdict_from(const char *s);
+
+/* Who is asked before a unit begins (daemon/line/route_check.h). */
+struct route_policy {
+	char service[CONFIG_ID_MAX + 1]; /* of provd.yaml; "": nobody */
+	enum route_verdict on_no_answer;
+	uint64_t timeout_us;
+};
+#define ROUTE_TIMEOUT_MAX_US (30 * US_PER_S)
 
 /* What a run needs to know of its job; owned by its holder. */
 struct job_claim {
 	char job_id[UUID_SIZE];
 	bool golden;	       /* of golden units: it counts nowhere */
 	struct recipe *recipe; /* NULL: no claim */
-	json_t *params;
+	json_t *params;	       /* with those of the unit, once it has its row of the order's list */
 	char external_ref[JOB_REF_SIZE];
+	char number[JOB_REF_SIZE];
+	struct route_policy route;
+	bool listed;			/* the order has a list of units */
+	char serial[LEDGER_VALUE_SIZE]; /* of the unit's row; "" none (yet) */
 };
 void job_claim_done(struct job_claim *c);
+/* The unit has this row: its serial number, and its parameters over those of the order. */
+void job_claim_row(struct job_claim *c, const struct job_row *row);
 
 /* Recipes that were parsed once, by digest. */
 struct orders *orders_new(void);
 struct orders *orders_free(struct orders *orders);
 
+/* Every second, main: ends the orders whose time is over. Only by a clock that can be believed. The writer's thread must
+ * have ended before the orders are freed. */
+void orders_tick(struct orders *orders, struct writer *writer);
+/* After an order came, or another time was given to one. */
+void orders_times_changed(struct orders *orders);
+
 /* In the writer's transaction: the next job for the station, with its recipe; only_golden: of those for
- * golden units alone. -ERR_NOT_FOUND if
+ * golden units alone; marks: what the unit says of itself (struct job_taker). -ERR_NOT_FOUND if
  * there is none, -ERR_PORT_UNBOUND if the station cannot run it. */
 int orders_take(struct orders *orders, struct db *tx, const struct station_config *station,
-	bool only_golden, struct job_claim *ret, struct err *e);
+	bool only_golden, const json_t *marks, struct job_claim *ret, struct err *e);
 /* A stored version, parsed; version 0: the newest approved. *ret_state (may be NULL): draft,
  * approved, retired. */
 int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t version,
@@ -55,7 +82,14 @@ struct job_order;
 int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e);
-/* In the writer's transaction; *ret: the job as JSON, a new reference. Serials that are not free
+/* What an order's number stands for: the digest of the whole request, whatever the order of its members. */
+void job_order_digest(const json_t *body, char ret[SHA256_HEX]);
+/* The order with that number: 1 with it in *ret where the same request made it, -ERR_CONFLICT where another did, 0 there is
+ * none. */
+int job_order_find(
+	struct db *d, const char *number, const char *content_sha256, json_t **ret, struct err *e);
+/* In the writer's transaction; *ret: the job as JSON, a new reference. 1: its number was here before with the same content,
+ * and *ret is that order. Serials that are not free
  * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */
 int job_order_apply(
 	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e);

@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "daemon/line/interlock.h"
 #include "daemon/line/records.h"
+#include "daemon/line/route_check.h"
 #include "daemon/line/run_log.h"
 #include "daemon/line/serial_policy.h"
 #include "daemon/line/services.h"
@@ -97,6 +98,8 @@ struct open_note {
 	struct recorder *r;
 	const struct config *config;
 	const struct station_row *row;
+	const json_t *marks;
+	struct job_row unit; /* of the order's list */
 };
 
 /* The next job for the station; where an interlock blocks it, one for golden units, or none. */
@@ -115,15 +118,29 @@ static int take_job(const struct open_note *n, struct db *tx, struct err *e)
 		return ret;
 	interlocks_judge(c, &facts, wall_ms(), &judged);
 	blocked = interlocks_check(&judged, &why) < 0;
-	ret = orders_take(r->line->orders, tx, r->station, blocked, &r->claim, e);
+	ret = orders_take(r->line->orders, tx, r->station, blocked, n->marks, &r->claim, e);
 	if (blocked && ret == -ERR_NOT_FOUND)
 		return err_set(e, why.code, "%s", why.msg);
 	return ret < 0 ? ret : fixtures_contact(tx, r->station->fixture, e);
 }
 
+/* The unit's row of the order's list, and what the run works with. */
+static int take_row(struct open_note *n, struct db *tx, struct err *e)
+{
+	struct recorder *r = n->r;
+	int ret = r->claim.listed
+			  ? job_units_take(tx, r->claim.job_id, r->run_id, n->marks, &n->unit, e)
+			  : 0;
+
+	if (ret > 0)
+		job_claim_row(&r->claim, &n->unit);
+	job_row_done(&n->unit);
+	return MIN(ret, 0);
+}
+
 static int apply_open(struct db *tx, void *data, struct err *e)
 {
-	const struct open_note *n = data;
+	struct open_note *n = data;
 	struct recorder *r = n->r;
 	int ret = take_job(n, tx, e);
 
@@ -138,6 +155,14 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 		.station = r->station->id,
 		.kind = r->claim.golden ? "golden" : NULL,
 		.attached_ms = wall_ms()};
+	ret = runs_open(tx, &run, e);
+	if (ret == 0)
+		ret = take_row(n, tx, e);
+	if (ret == 0)
+		ret = stations_put(tx, r->station->id, n->row, e);
+	if (ret < 0)
+		return ret;
+
 	const struct run_start s = {
 		.run = r->run_id,
 		.job = r->claim.job_id,
@@ -150,10 +175,7 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 		.started_ms = run.attached_ms,
 	};
 
-	ret = runs_open(tx, &run, e);
-	if (ret == 0)
-		ret = stations_put(tx, r->station->id, n->row, e);
-	return ret < 0 ? ret : runs_start(tx, &s, e);
+	return runs_start(tx, &s, e);
 }
 
 static void begin_log(struct recorder *r)
@@ -166,10 +188,10 @@ static void begin_log(struct recorder *r)
 }
 
 int recorder_open(const struct line_services *line, const struct station_config *station,
-	const struct station_row *row, struct recorder **ret, struct err *e)
+	const struct station_row *row, const json_t *marks, struct recorder **ret, struct err *e)
 {
 	struct recorder *r = xcalloc(1, sizeof *r);
-	struct open_note n = {.r = r, .row = row};
+	struct open_note n = {.r = r, .row = row, .marks = marks};
 	struct config *c;
 	int err;
 
@@ -316,6 +338,7 @@ struct begin_note {
 	char id[STEP_ID_BYTES], action[ACTION_NAME_BYTES], phase[12];
 	int64_t n, attempt, started_ms;
 	bool irreversible;
+	bool first; /* of a unit of a list */
 };
 
 /* Of what nobody waits for. A failed beginning of a step shows itself at its end, which then has no
@@ -331,7 +354,9 @@ static int apply_begin(struct db *tx, void *data, struct err *e)
 	const struct step_begin s = {b->run, b->n, b->id, b->action, b->phase, b->attempt,
 		b->irreversible, b->started_ms};
 
-	return runs_step_begin(tx, &s, e);
+	int r = b->first ? job_units_begun(tx, b->run, e) : 0;
+
+	return r < 0 ? r : runs_step_begin(tx, &s, e);
 }
 
 static int step_begin(void *data, const struct step_record *rec, struct err *e)
@@ -351,6 +376,7 @@ static int step_begin(void *data, const struct step_record *rec, struct err *e)
 	b->attempt = rec->attempt;
 	b->started_ms = wall_ms();
 	b->irreversible = irreversible;
+	b->first = r->claim.listed && rec->n == 1;
 	if (irreversible) {
 		/* The intent is on disk before the act. */
 		ret = do_write(r, apply_begin, b, e);
@@ -518,9 +544,55 @@ _Static_assert(
 	LEDGER_VALUE_SIZE == UNIT_SERIAL_BYTES, "a serial number of the ledger is one of a unit");
 _Static_assert(DB_ID_SIZE == RECORD_ID_BYTES, "an id of the database is one of the records");
 
+/* What is found out about the unit of an order's list, in a transaction that may still be undone. */
+struct found_note {
+	struct job_row row;
+	bool changed;
+};
+
+/* serial, chip: as job_units_match(). */
+static int match_row(struct recorder *r, struct db *tx, const char *serial, const char *chip,
+	struct found_note *ret, struct err *e)
+{
+	int k;
+
+	job_row_done(&ret->row);
+	ret->changed = false;
+	if (!r->claim.listed)
+		return 0;
+	k = job_units_match(tx, r->claim.job_id, r->run_id, serial, chip, &ret->row, e);
+	ret->changed = k > 0;
+	return k > 0 ? runs_set_params(tx, r->run_id, ret->row.params, e) : k;
+}
+
+/* After its commit. */
+static void found_row(struct recorder *r, struct found_note *n, bool committed)
+{
+	if (n->changed && committed)
+		job_claim_row(&r->claim, &n->row);
+	job_row_done(&n->row);
+}
+
+/* The number of a unit that is listed is that of its row, wherever the recipe takes numbers from. */
+static int list_source(const struct recorder *r, const struct found_note *n,
+	struct ledger_source *s, struct err *e)
+{
+	const char *serial = n->changed ? n->row.serial : r->claim.serial;
+
+	if (!r->claim.listed || s->from != LEDGER_JOB)
+		return 0;
+	if (!serial[0])
+		return err_set(e, ERR_SERIAL_CONFLICT,
+			"order %s has a list, and this unit is not recognised as one of it: its chip or serial number must be read before",
+			r->claim.job_id);
+	s->value = serial;
+	return 0;
+}
+
 struct serial_note {
 	struct recorder *r;
 	const char *kind, *value;
+	struct found_note found;
 	char out[LEDGER_VALUE_SIZE];
 };
 
@@ -539,6 +611,12 @@ static int apply_serial(struct db *tx, void *data, struct err *e)
 		snprintf(n->out, sizeof n->out, "%s", n->value);
 		return units_recognise(tx, n->r->run_id, n->value, n->r->claim.recipe->model, e);
 	}
+	if (n->value)
+		r = match_row(n->r, tx, n->value, NULL, &n->found, e);
+	if (r == 0)
+		r = list_source(n->r, &n->found, &s, e);
+	if (r < 0)
+		return r;
 	return ledger_reserve(tx, n->r->run_id, &s, n->out, e);
 }
 
@@ -550,6 +628,7 @@ int recorder_serial(struct recorder *r, const char *kind, const char *value,
 
 	if (kind || !r->serial[0]) {
 		err = do_write(r, apply_serial, &n, e);
+		found_row(r, &n.found, err == 0);
 		if (err == 0)
 			snprintf(r->serial, sizeof r->serial, "%s", n.out);
 	}
@@ -562,6 +641,7 @@ struct values_note {
 	struct recorder *r;
 	const char *serial; /* that was scanned; NULL */
 	const json_t *wanted;
+	struct found_note found;
 	char lease[UUID_SIZE];
 	json_t *out;
 };
@@ -597,8 +677,12 @@ static int apply_values(struct db *tx, void *data, struct err *e)
 	struct ledger_source *source = xcalloc(most, sizeof *source);
 	char(*value)[LEDGER_VALUE_SIZE] = xcalloc(most, sizeof *value);
 	struct err clock;
-	int r = value_sources(n, source, &count, &clock, e);
+	int r = n->serial ? match_row(n->r, tx, n->serial, NULL, &n->found, e) : 0;
 
+	if (r == 0)
+		r = value_sources(n, source, &count, &clock, e);
+	if (r == 0 && count > 0)
+		r = list_source(n->r, &n->found, &source[0], e);
 	if (r == 0)
 		r = ledger_reserve_set(tx, n->r->run_id, source, count, n->lease, value, e);
 	json_object_clear(n->out);
@@ -615,6 +699,9 @@ int recorder_values(
 {
 	struct values_note n = {.r = r, .serial = serial, .wanted = wanted, .out = json_object()};
 	int err = do_write(r, apply_values, &n, e);
+
+	found_row(r, &n.found, err == 0);
+
 	const char *given = json_string_value(json_object_get(n.out, "serial"));
 
 	if (err < 0) {
@@ -631,6 +718,7 @@ int recorder_values(
 struct identity_note {
 	struct recorder *r;
 	const char *value;
+	struct found_note found;
 };
 
 static int apply_identity(struct db *tx, void *data, struct err *e)
@@ -638,14 +726,56 @@ static int apply_identity(struct db *tx, void *data, struct err *e)
 	struct identity_note *n = data;
 	char unit[DB_ID_SIZE];
 
-	return units_identify(tx, n->r->run_id, n->value, n->r->claim.recipe->model, unit, e);
+	char serial[LEDGER_VALUE_SIZE] = "";
+	int r = units_identify(tx, n->r->run_id, n->value, n->r->claim.recipe->model, unit, e);
+
+	if (r == 0)
+		r = units_serial(tx, unit, serial, e);
+	if (r == 0)
+		r = match_row(n->r, tx, serial[0] ? serial : NULL, n->value, &n->found, e);
+	return r;
 }
 
 int recorder_identity(struct recorder *r, const char *value, struct err *e)
 {
-	struct identity_note n = {r, value};
+	struct identity_note n = {.r = r, .value = value};
+	int err = do_write(r, apply_identity, &n, e);
 
-	return do_write(r, apply_identity, &n, e);
+	found_row(r, &n.found, err == 0);
+	return err;
+}
+
+struct route_note {
+	struct recorder *r;
+	const struct route_answer *answer;
+};
+
+static int apply_route(struct db *tx, void *data, struct err *e)
+{
+	const struct route_note *n = data;
+	const struct job_claim *c = &n->r->claim;
+	const struct route_answer *a = n->answer;
+	int r = db_event(tx, "route-checked", n->r->station->id, c->job_id, n->r->run_id,
+		c->serial[0]	  ? c->serial
+		: n->r->serial[0] ? n->r->serial
+				  : NULL,
+		json_pack("{s:s, s:b, s:s, s:s, s:s*}", "result", route_verdict_str(a->verdict),
+			"answered", a->answered, "service", c->route.service, "reason", a->reason,
+			"number", c->number[0] ? c->number : NULL),
+		e);
+
+	if (r == 0 && a->verdict == ROUTE_HOLD)
+		r = job_units_hold(tx, n->r->run_id, a->reason, e);
+	if (r == 0 && a->verdict == ROUTE_REJECT)
+		r = job_units_reject(tx, n->r->run_id, a->reason, e);
+	return r;
+}
+
+int recorder_route(struct recorder *r, const struct route_answer *a, struct err *e)
+{
+	struct route_note n = {r, a};
+
+	return do_write(r, apply_route, &n, e);
 }
 
 struct intend_note {

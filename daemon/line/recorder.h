@@ -15,11 +15,11 @@ struct line_services;
 struct recorder;
 
 /* Takes the next job for the station and opens its run, in one durable transaction with the row of
- * the station. -ERR_NOT_FOUND: there is no job. -ERR_INTERLOCK: none that an interlock lets begin. -ERR_CLOCK, -ERR_DISK_FULL, -ERR_RECORDS_HELD,
+ * the station. marks: what is plugged says of itself, an array of texts (NULL: nothing), by which a unit of an order's list is known. -ERR_NOT_FOUND: there is no job. -ERR_INTERLOCK: none that an interlock lets begin. -ERR_CLOCK, -ERR_DISK_FULL, -ERR_RECORDS_HELD,
  * -ERR_RECORDS_DAMAGED: the line is held (daemon/line/holds.h), nothing was begun. The claim
  * belongs to the recorder. The services outlive it. */
 int recorder_open(const struct line_services *line, const struct station_config *station,
-	const struct station_row *row, struct recorder **ret, struct err *e);
+	const struct station_row *row, const json_t *marks, struct recorder **ret, struct err *e);
 const char *recorder_run_id(const struct recorder *r);
 /* Of the step that was begun last. */
 int64_t recorder_step_n(const struct recorder *r);
@@ -45,6 +45,10 @@ int recorder_values(
 	struct recorder *r, const char *serial, const json_t *wanted, json_t **ret, struct err *e);
 /* The chip id or the like of the unit. */
 int recorder_identity(struct recorder *r, const char *value, struct err *e);
+/* What was said of the run's unit before it begins (durable): an event, and its row of the order's list goes back (held) or is not
+ * made (rejected). */
+struct route_answer;
+int recorder_route(struct recorder *r, const struct route_answer *a, struct err *e);
 /* A line of the run's log (daemon/line/run_log.h). */
 void recorder_log(struct recorder *r, char dir, const char *text);
 /* As step_env_ops.intend and .intended, for the step that was begun last. */

@@ -284,6 +284,10 @@ void station_abort_job(struct station *s, const char *job_id)
 
 	mutex_lock(&s->lock);
 	mine = s->has_run && !strcmp(s->run.job_id, job_id);
+	if (mine && s->uncut) {
+		s->abort_after = true;
+		mine = false;
+	}
 	mutex_unlock(&s->lock);
 	if (mine)
 		cancel_fire(&s->cancel, ERR_ABORTED);

@@ -91,6 +91,8 @@ struct station {
 	json_t *interlocks_view; /* interlocks_json() */
 	uint64_t revision;
 	bool run_uses[STATION_PORTS_MAX]; /* ports whose absence ends the run */
+	bool uncut;			  /* a step that cannot be undone is under way */
+	bool abort_after; /* the order was aborted meanwhile: the run ends after the step */
 
 	/* Atomics: */
 	int stop; /* 1: at a step boundary, 2: at once */

@@ -107,9 +107,23 @@ static bool is_held(int r)
 	       r == -ERR_DISK_FULL || r == -ERR_CLOCK;
 }
 
+/* What the devices that are plugged say of themselves. */
+static json_t *marks_of(struct station *s)
+{
+	json_t *marks = json_array();
+
+	mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->cfg->ports; i++)
+		if (s->port[i].present && s->port[i].facts.serial[0])
+			json_array_append_new(marks, json_string(s->port[i].facts.serial));
+	mutex_unlock(&s->lock);
+	return marks;
+}
+
 static void open_run(struct station *s)
 {
 	const struct job_claim *claim;
+	json_t *marks;
 	struct err e;
 	int r;
 
@@ -118,7 +132,9 @@ static void open_run(struct station *s)
 	/* From here on an abort of its job reaches the run, also before its first step. */
 	cancel_reset(&s->cancel);
 	s->row.plugged[0] = 0;
-	r = recorder_open(s->line, s->cfg, &s->row, &s->rec, &e);
+	marks = marks_of(s);
+	r = recorder_open(s->line, s->cfg, &s->row, marks, &s->rec, &e);
+	json_decref(marks);
 	s->held = is_held(r);
 	if (r == -ERR_NOT_FOUND || s->held) {
 		/* No job waits, or the line is held: the unit waits, and why is shown. */
@@ -139,6 +155,7 @@ static void open_run(struct station *s)
 	snprintf(s->run.id, sizeof s->run.id, "%s", recorder_run_id(s->rec));
 	snprintf(s->run.job_id, sizeof s->run.job_id, "%s", claim->job_id);
 	snprintf(s->run.recipe, sizeof s->run.recipe, "%s", claim->recipe->name);
+	snprintf(s->run.serial, sizeof s->run.serial, "%s", claim->serial);
 	s->revision++;
 	mutex_unlock(&s->lock);
 }

@@ -12,6 +12,7 @@
 #include "daemon/line/outputs.h"
 #include "daemon/line/preflight.h"
 #include "daemon/line/records.h"
+#include "daemon/line/route_check.h"
 #include "daemon/line/services.h"
 #include "daemon/line/store.h"
 #include "daemon/line/worker_ports.h"
@@ -19,6 +20,7 @@
 
 /* Another station may be reading the same large file: hashing 8 GiB takes its time. */
 #define LOAD_US		  (120 * US_PER_S)
+#define ROUTE_STEP	  "route-check"
 #define PROGRESS_EVERY_US (250 * US_PER_MS)
 
 struct env {
@@ -28,6 +30,9 @@ struct env {
 	const struct recipe *recipe;
 	struct outputs *outputs;
 	char identity[UNIT_NAME_BYTES];
+	struct err refused;	       /* what the MES said of it; ERR_NONE while it may be made */
+	bool has_asked;		       /* it was asked about the unit... */
+	char asked[UNIT_SERIAL_BYTES]; /* ... with this number; "" where none was known */
 };
 
 _Static_assert(offsetof(struct env, ports) == 0, "an environment begins with its role_ports");
@@ -42,6 +47,80 @@ static struct kept **env_kept(void *env, const char *role)
 	return NULL;
 }
 
+/* --- may it be made here --- */
+
+/* The watchdog knows how long the answer may take. */
+static void show_asking(struct station *s, uint64_t timeout_us)
+{
+	mutex_lock(&s->lock);
+	if (!s->run.step[0])
+		snprintf(s->run.step, sizeof s->run.step, "%s", ROUTE_STEP);
+	s->revision++;
+	mutex_unlock(&s->lock);
+	if (station_tick_us(s) < now_us() + timeout_us)
+		__atomic_store_n(&s->tick_us, now_us() + timeout_us, __ATOMIC_RELAXED);
+	station_publish(s);
+}
+
+/* What a device that is plugged says of itself. */
+static const char *plugged_serial(struct station *s, char *buf, size_t size)
+{
+	mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->cfg->ports && !buf[0]; i++)
+		if (s->port[i].present)
+			snprintf(buf, size, "%s", s->port[i].facts.serial);
+	mutex_unlock(&s->lock);
+	return buf;
+}
+
+/* 0: it may. Else -ERR_ROUTE_HELD or -ERR_ROUTE_REJECTED with why, or the cancel's reason. */
+static int ask_route(struct env *v, const char *serial, struct err *e)
+{
+	const struct job_claim *claim = recorder_claim(v->rec);
+	struct route_ask ask = {.claim = claim,
+		.station = v->s->cfg->id,
+		.run = recorder_run_id(v->rec),
+		.serial = serial,
+		.chip_id = v->identity};
+	char plugged[sizeof((struct device_facts *)0)->serial] = "";
+	struct route_answer a;
+	int r;
+
+	if (!ask.chip_id[0])
+		ask.chip_id = plugged_serial(v->s, plugged, sizeof plugged);
+	show_asking(v->s, claim->route.timeout_us);
+	r = route_check(v->s->line, &ask, &v->s->cancel, &a, e);
+	if (r == 0)
+		r = recorder_route(v->rec, &a, e);
+	if (r < 0 || a.verdict == ROUTE_ALLOW)
+		return r;
+	return err_set(e, a.verdict == ROUTE_HOLD ? ERR_ROUTE_HELD : ERR_ROUTE_REJECTED,
+		"'%s' says %s: %.200s", claim->route.service, route_verdict_str(a.verdict),
+		a.reason[0] ? a.reason : "no reason given");
+}
+
+/* Once for each unit that the run turns out to have; of a list that has not shown its unit yet, later. A no is for the whole run,
+ * whatever the recipe makes of a step that fails. */
+static int check_route(struct env *v, struct err *e)
+{
+	const struct job_claim *claim = recorder_claim(v->rec);
+	const char *serial = claim->serial;
+
+	if (v->refused.code != ERR_NONE)
+		return err_set(e, v->refused.code, "%s", v->refused.msg);
+	if (!claim->route.service[0] || (claim->listed && !serial[0]))
+		return 0;
+	if (v->has_asked && !strcmp(v->asked, serial))
+		return 0;
+	v->has_asked = true;
+	snprintf(v->asked, sizeof v->asked, "%s", serial);
+	if (ask_route(v, serial, e) == 0)
+		return 0;
+	v->refused = *e;
+	cancel_fire(&v->s->cancel, e->code);
+	return -(int)e->code;
+}
+
 static int env_identity(void *env, const char *role, const char *value, struct err *e)
 {
 	struct env *v = env;
@@ -50,7 +129,9 @@ static int env_identity(void *env, const char *role, const char *value, struct e
 		return err_set(e, ERR_WRONG_DEVICE, "port %s: unit %s answers, %s expected", role,
 			value, v->identity);
 	snprintf(v->identity, sizeof v->identity, "%s", value);
-	return recorder_identity(v->rec, value, e);
+	if (recorder_identity(v->rec, value, e) < 0)
+		return -(int)e->code;
+	return check_route(v, e);
 }
 
 static void show_serial(struct station *s, const char *serial)
@@ -70,7 +151,7 @@ static int env_serial(
 
 	if (r == 0)
 		show_serial(v->s, ret);
-	return r;
+	return r < 0 ? r : check_route(v, e);
 }
 
 static int env_values(
@@ -82,6 +163,10 @@ static int env_values(
 
 	if (given)
 		show_serial(v->s, given);
+	if (r == 0 && check_route(v, e) < 0) {
+		json_decref(*ret);
+		return -(int)e->code;
+	}
 	return r;
 }
 
@@ -469,6 +554,7 @@ static int view_begin(void *data, const struct step_record *r, struct err *e)
 	s->run.progress_phase[0] = 0;
 	s->run.progress_done = s->run.progress_total = 0;
 	s->progress_next_us = 0;
+	s->uncut = r->step->action->flags & ACTION_IRREVERSIBLE;
 	s->revision++;
 	mutex_unlock(&s->lock);
 	/* Its deadline bounds every wait of the step, and retry_delay_us the one after it. */
@@ -481,7 +567,15 @@ static int view_begin(void *data, const struct step_record *r, struct err *e)
 static int view_end(void *data, const struct step_record *r, struct err *e)
 {
 	struct view_sink *vs = data;
+	struct station *s = vs->v->s;
+	bool abort;
 
+	mutex_lock(&s->lock);
+	abort = s->abort_after;
+	s->uncut = s->abort_after = false;
+	mutex_unlock(&s->lock);
+	if (abort)
+		cancel_fire(&s->cancel, ERR_ABORTED);
 	return vs->inner.step_end(vs->inner.data, r, e);
 }
 
@@ -523,6 +617,15 @@ static json_t *context_of(const struct env *v)
 		s->cfg->title, "run", "id", recorder_run_id(v->rec), "ports", ports);
 }
 
+/* Nothing was done to the unit. */
+static void end_before(
+	struct run_result *res, enum outcome outcome, const char *step, const struct err *e)
+{
+	*res = (struct run_result){.outcome = outcome, .code = e->code};
+	snprintf(res->step, sizeof res->step, "%s", step);
+	snprintf(res->message, sizeof res->message, "%s", e->msg);
+}
+
 void worker_execute(struct station *s, struct run_result *res)
 {
 	const struct job_claim *claim = recorder_claim(s->rec);
@@ -557,9 +660,9 @@ void worker_execute(struct station *s, struct run_result *res)
 		now->output_max_bytes, records_disk(s->line->records));
 	config_unref(now);
 	if (preflight_check(s->line, v.recipe, &e) < 0) {
-		*res = (struct run_result){
-			.outcome = OUTCOME_ERROR, .code = e.code, .step = "preflight"};
-		snprintf(res->message, sizeof res->message, "%s", e.msg);
+		end_before(res, OUTCOME_ERROR, "preflight", &e);
+	} else if (check_route(&v, &e) < 0) {
+		end_before(res, outcome_of_code(e.code), ROUTE_STEP, &e);
 	} else {
 		runner_run(&rn, res);
 	}

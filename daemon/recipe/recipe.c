@@ -209,3 +209,48 @@ int recipe_params(const struct recipe *r, const json_t *given, json_t **ret, str
 	*ret = out;
 	return 0;
 }
+
+static void add_params_mistake(
+	const char *pointer, const char *name, struct mistakes *m, const char *text)
+{
+	_cleanup_(freep) char *p = pointer_key(pointer, name);
+
+	mistakes_add(m, p, "%s", text);
+}
+
+int recipe_params_read(const struct recipe *r, const json_t *given, bool partial,
+	const char *pointer, struct mistakes *m, json_t **ret)
+{
+	const json_t *declared = json_object_get(r->json, "params");
+	const size_t before = m->count;
+	json_t *out = json_object();
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)given, name, v) {
+		_cleanup_(freep) char *text = NULL;
+
+		if (json_object_get(declared, name))
+			continue;
+		text = xasprintf("recipe %s has no parameter '%.64s'", r->name, name);
+		add_params_mistake(pointer, name, m, text);
+	}
+	json_object_foreach((json_t *)declared, name, v) {
+		const json_t *value = json_object_get(given, name);
+		json_t *copy =
+			json_deep_copy(value || partial ? value : json_object_get(v, "default"));
+		struct err e;
+
+		if (!copy && !partial)
+			mistakes_add(m, pointer, "parameter '%s' is missing", name);
+		else if (copy && one_param(name, v, copy, out, &e) < 0)
+			add_params_mistake(pointer, name, m, e.msg);
+		json_decref(copy);
+	}
+	if (m->count > before) {
+		json_decref(out);
+		return -ERR_INVALID;
+	}
+	*ret = out;
+	return 0;
+}

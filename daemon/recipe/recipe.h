@@ -93,4 +93,8 @@ size_t recipe_step_count(const struct recipe *r);
  * NULL. -ERR_INVALID for a parameter that is not declared, of the wrong type, or missing. */
 int recipe_params(const struct recipe *r, const json_t *given, json_t **ret, struct err *e);
 
+/* The same, with every mistake at its pointer below `pointer`. partial: what is missing is not one, and stays out. */
+int recipe_params_read(const struct recipe *r, const json_t *given, bool partial,
+	const char *pointer, struct mistakes *m, json_t **ret);
+
 const char *step_phase_str(enum step_phase p);

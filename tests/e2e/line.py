@@ -28,6 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DEADLINE_S = float(os.environ.get('PROVD_TEST_DEADLINE', '60'))
 PR_SET_PDEATHSIG = 1
+ANY = {'If-Match': '*'}  # whatever its revision is
 libc = ctypes.CDLL(None)
 
 

@@ -290,7 +290,7 @@ def main():
                 bad.append('it does not serve any more')
             for j in l.api.all('/jobs'):
                 if j['state'] in ('queued', 'running', 'paused'):
-                    l.api.request('POST', '/jobs/%s/actions/abort' % j['id'])
+                    l.api.request('POST', '/jobs/%s/actions/abort' % j['id'], headers=line.ANY)
             status = l.provd.term(120)
             if status != 0:
                 bad.append('exit status %d at SIGTERM\n%s' % (status, l.provd.log_tail()))

@@ -378,7 +378,7 @@ def on_line(table):
                 return by if len(by) == len(batch) else None
             runs = line.wait_for('every station had a run', all_tried, RECIPE_LIMIT_S)
             if l.api.get('/jobs/' + job)['state'] == 'running':
-                l.api.post('/jobs/%s/actions/abort' % job)
+                l.api.post('/jobs/%s/actions/abort' % job, headers=line.ANY)
             line.wait_for('the stations rest', lambda: all(
                 s['run'] is None for s in l.api.get('/stations')['items']), RECIPE_LIMIT_S)
             for i, fault in enumerate(batch, 1):

@@ -348,7 +348,7 @@ class Matrix(Tally):
             line.wait_for('the last units pass', lambda: self.settled(l), every_s=0.2)
         except AssertionError as e:
             raise AssertionError('%s: %s' % (e, self.last_runs(l))) from e
-        l.api.post('/jobs/%s/actions/abort' % self.job)
+        l.api.post('/jobs/%s/actions/abort' % self.job, headers=line.ANY)
         line.wait_for('every station is at rest', lambda: all(s['run'] is None for s in l.api.get('/stations')['items']))
         self.gaps_of = {p: l.api.all('/pools/%s/gaps' % p) for p in ('matrix-sn', 'macs', 'keys')}
         self.stream.stop()

@@ -327,7 +327,7 @@ class LivingLine(unittest.TestCase):
             self.assertEqual(outcome, {s: want[a] for s, a in answers.items()})
             again = l.api.request('POST', '/prompts/%s/answer' % open_[0]['id'], {'answer': 'yes'})
             self.assertEqual(again.status, 409)
-            stopped = l.api.post('/jobs/%s/actions/stop' % job)
+            stopped = l.api.post('/jobs/%s/actions/stop' % job, headers=line.ANY)
             self.assertIn(stopped['state'], ('stopping', 'aborted', 'cancelled', 'done'))
 
     def test_sigterm_ends_runs_between_two_steps_with_teardown(self):

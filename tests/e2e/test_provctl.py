@@ -126,7 +126,7 @@ steps:
         self.assertEqual(r.returncode, 0, r)
         self.assertEqual(json.loads(r.stdout)['params'], {'area': '0', 'code': '007', 'n': 12, 'hot': True})
         self.refused('job submit typed --quantity 1 --params area=0,code=x,n=many,hot=true', 2, "'n'", 'integer')
-        self.line.api.post('/jobs/%s/actions/abort' % json.loads(r.stdout)['id'])
+        self.line.api.post('/jobs/%s/actions/abort' % json.loads(r.stdout)['id'], headers=line.ANY)
 
     def test_where_nothing_was_started_the_status_says_so(self):
         self.refused('station start A1', 1, 'nothing was started', 'no job')

@@ -32,6 +32,7 @@ steps:
 """
 DATABASE = 'provd.db'
 # Of the migration after that of the records.
+ORDER_COLUMNS = ('number', 'content_sha256', 'expires', 'requires', 'hold', 'ending', 'rework', 'assign', 'route_check')
 TOKEN_RIGHTS = ('expires_at', 'scopes', 'rotated_at', 'old_sha256', 'old_until', 'used_at', 'used_from')
 SEED = int(os.environ.get('PROVD_TEST_SEED', '1'))
 # What a record is made of: the tables whose rows are changed, and how a row is named.
@@ -645,6 +646,8 @@ class Life(unittest.TestCase):
         with sqlite3.connect(s.database) as d:
             d.executescript('''DROP TRIGGER tokens_stay; CREATE TRIGGER tokens_stay BEFORE UPDATE ON tokens BEGIN SELECT 1; END;'''
                             + ''.join('ALTER TABLE tokens DROP COLUMN %s;' % c for c in TOKEN_RIGHTS)
+                            + 'DROP TABLE job_units; DROP TRIGGER jobs_number_stays; DROP INDEX jobs_by_number; DROP INDEX jobs_by_expiry;'
+                            + ''.join('ALTER TABLE jobs DROP COLUMN %s;' % c for c in ORDER_COLUMNS)
                             + '''ALTER TABLE jobs DROP COLUMN kind; DROP TABLE fixtures; DROP TABLE interlock_releases;
                             DROP TABLE deliveries; DROP TABLE webhooks; DROP TABLE spool; DROP TRIGGER run_log_remains; DROP TABLE archives;
                             DROP TABLE run_records; DROP TABLE record_nodes; DROP TABLE checkpoints; PRAGMA user_version = 16;''')

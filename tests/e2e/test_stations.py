@@ -156,7 +156,7 @@ class Stations(unittest.TestCase):
         operator = l.provd.api(l.api.post('/tokens', {'name': 'o', 'role': 'operator'})['token'])
         self.addCleanup(operator.close)
         self.assertEqual(operator.request('POST', '/stations/A1/actions/clear').status, 403)
-        l.api.post('/jobs/%s/actions/stop' % self.job)
+        l.api.post('/jobs/%s/actions/stop' % self.job, headers=line.ANY)
         l.api.post('/stations/A1/actions/clear')
         self.state(l, 'empty', 'settling', 'ready', 'done')
         self.restarted(l)

@@ -152,8 +152,9 @@ END_TEST
 /* A handler that reads its form itself is known here: another one could forget it. */
 START_TEST(every_body_has_a_form)
 {
-	static const char *const own[] = {"/api/v1/jobs", "/api/v1/recipes",
-		"/api/v1/recipes/check", "/api/v1/recipes/{name}/versions/{version}"};
+	static const char *const own[] = {"/api/v1/jobs", "/api/v1/jobs/{id}/actions/{action}",
+		"/api/v1/recipes", "/api/v1/recipes/check",
+		"/api/v1/recipes/{name}/versions/{version}"};
 
 	for (size_t t = 0; t < route_table_count; t++) {
 		for (const struct route *r = route_tables[t]; r->pattern; r++) {

@@ -117,6 +117,34 @@ START_TEST(what_a_spreadsheet_would_run_is_a_text_and_a_number_stays_one)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	const char *rows; /* as JSON; or what the refusal says */
+} tables[] = {
+	{"serial,power\nS1,4\nS2,\n", "[{\"power\":\"4\",\"serial\":\"S1\"},{\"serial\":\"S2\"}]"},
+	{"\xef\xbb\xbfserial\r\n\r\n\"S,1\"\r\n", "[{\"serial\":\"S,1\"}]"},
+	{"serial,power\nS1\n", "[{\"serial\":\"S1\"}]"},
+	{"a\n'=1\n", "[{\"a\":\"=1\"}]"},
+	{"serial\n", "[]"},
+	{"", "[]"},
+	{"serial\nS1,4\n", "line 2 has 2 cells, the first line names 1 columns"},
+	{"serial\n\"S1\n", "line 2: the quote has no end"},
+	{"serial\n\xff\n", "line 2: not text"},
+};
+
+START_TEST(a_table_is_read_by_the_names_of_its_first_line)
+{
+	json_t *rows = NULL;
+	struct err e = {0};
+	int r = csv_read_table(tables[_i].text, strlen(tables[_i].text), &rows, &e);
+	_cleanup_(freep) char *text =
+		r == 0 ? json_dumps(rows, JSON_COMPACT | JSON_SORT_KEYS) : xstrdup(e.msg);
+
+	ck_assert_str_eq(text, tables[_i].rows);
+	json_decref(rows);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("csv");
@@ -125,6 +153,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(
 		t, a_column_is_read_with_the_line_of_each_value, 0, (int)ARRAY_LEN(lists));
 	tcase_add_test(t, what_is_written_can_be_read_again);
+	tcase_add_loop_test(
+		t, a_table_is_read_by_the_names_of_its_first_line, 0, (int)ARRAY_LEN(tables));
 	tcase_add_loop_test(t, what_a_spreadsheet_would_run_is_a_text_and_a_number_stays_one, 0,
 		(int)ARRAY_LEN(cells));
 	suite_add_tcase(s, t);

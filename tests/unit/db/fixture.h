@@ -118,6 +118,12 @@ static const char *const fixture_undo[] = {
 	[21] = "DROP TRIGGER run_log_remains; DROP TRIGGER steps_remain; DROP TRIGGER measurements_remain;"
 	       " DROP TRIGGER run_records_remain; DROP TRIGGER run_records_grow; DROP TRIGGER checkpoints_grow;"
 	       " DROP TABLE archives;" FIXTURE_REMAIN,
+	[22] = "DROP TABLE job_units; DROP TRIGGER jobs_number_stays; DROP INDEX jobs_by_number;"
+	       " DROP INDEX jobs_by_expiry; ALTER TABLE jobs DROP COLUMN number;"
+	       " ALTER TABLE jobs DROP COLUMN content_sha256; ALTER TABLE jobs DROP COLUMN expires;"
+	       " ALTER TABLE jobs DROP COLUMN requires; ALTER TABLE jobs DROP COLUMN hold;"
+	       " ALTER TABLE jobs DROP COLUMN ending; ALTER TABLE jobs DROP COLUMN rework;"
+	       " ALTER TABLE jobs DROP COLUMN assign; ALTER TABLE jobs DROP COLUMN route_check;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

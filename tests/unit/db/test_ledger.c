@@ -223,7 +223,7 @@ START_TEST(a_list_with_bad_values_is_refused_whole_and_each_is_named)
 	FAILS(ERR_NOT_FOUND, jobs_get(fx.db, "j2", &row, &fx.e));
 
 	/* What a cancelled job never used may be ordered again. */
-	TX(jobs_set_state(fx.db, "j1", "cancelled", 0, "mes", &fx.e));
+	TX(jobs_act(fx.db, "j1", JOB_CANCEL, &(struct job_word){.by = "mes"}, &fx.e));
 	ck_assert_int_eq(make_job("j3", first, 2, NULL), 0);
 }
 END_TEST

@@ -434,16 +434,23 @@ static void make_job(const char *id, int64_t quantity, int64_t priority, const c
 
 static void assert_claim(const char *station, const char *want)
 {
+	const struct job_taker taker = {.station = station};
 	struct job j = {0};
 
 	if (want) {
-		TX(jobs_claim(fx.db, station, NULL, &j, &fx.e));
+		TX(jobs_claim(fx.db, &taker, &j, &fx.e));
 		ck_assert_str_eq(j.id, want);
 		ck_assert_str_eq(j.state, "running");
 	} else {
-		TX_FAILS(ERR_NOT_FOUND, jobs_claim(fx.db, station, NULL, &j, &fx.e));
+		TX_FAILS(ERR_NOT_FOUND, jobs_claim(fx.db, &taker, &j, &fx.e));
 	}
 	job_done(&j);
+}
+
+static int act(const char *id, enum job_sign verb, int64_t revision)
+{
+	return jobs_act(fx.db, id, verb,
+		&(struct job_word){.revision = revision, .by = "anna", .reason = "quality"}, &fx.e);
 }
 
 static void assert_job(const char *id, const char *state)
@@ -483,7 +490,7 @@ START_TEST(a_stopped_job_ends_with_its_last_run)
 	make_job("j", 5, 0, NULL);
 	assert_claim("A1", "j");
 	open_run("r1", "A1", "j");
-	TX(jobs_set_state(fx.db, "j", "stopping", 0, "anna", &fx.e));
+	TX(act("j", JOB_STOP, 0));
 	assert_claim("A2", NULL);
 	assert_job("j", "stopping");
 	finish_run("r1", "passed");
@@ -492,7 +499,7 @@ START_TEST(a_stopped_job_ends_with_its_last_run)
 	ck_assert_int_eq(int_at(j, "passed"), 1);
 	ck_assert(json_is_string(at(j, "finished_at")));
 	json_decref(j);
-	TX_FAILS(ERR_CONFLICT, jobs_set_state(fx.db, "j", "running", 0, "anna", &fx.e));
+	TX_FAILS(ERR_CONFLICT, act("j", JOB_RESUME, 0));
 }
 END_TEST
 
@@ -505,8 +512,8 @@ START_TEST(a_change_on_a_stale_view_is_refused)
 	make_job("j", 5, 0, NULL);
 	TX(jobs_change(fx.db, "j", &c, 1, "anna", &fx.e));
 	TX_FAILS(ERR_PRECONDITION, jobs_change(fx.db, "j", &c, 1, "bert", &fx.e));
-	TX_FAILS(ERR_PRECONDITION, jobs_set_state(fx.db, "j", "paused", 1, "bert", &fx.e));
-	TX(jobs_set_state(fx.db, "j", "paused", 2, "bert", &fx.e));
+	TX_FAILS(ERR_PRECONDITION, act("j", JOB_PAUSE, 1));
+	TX(act("j", JOB_PAUSE, 2));
 	assert_claim("A1", NULL);
 	OK(jobs_get(fx.db, "j", &j, &fx.e));
 	ck_assert_int_eq(int_at(j, "priority"), 7);
@@ -533,7 +540,7 @@ START_TEST(lists_by_time_and_id_page_through_equal_times)
 		json_t *row;
 
 		page.after = after;
-		OK(jobs_list(fx.db, NULL, NULL, &page, &l, &fx.e));
+		OK(jobs_list(fx.db, &(struct job_filter){0}, &page, &l, &fx.e));
 		json_array_foreach(l.items, i, row)
 			strcat(seen, str_at(row, "id"));
 		json_decref(l.items);

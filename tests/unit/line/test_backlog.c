@@ -113,11 +113,13 @@ START_TEST(no_new_run_begins_while_the_line_waits)
 
 	line_rig_open(&rig, "stations: [{id: A1, ports: {console: {path: 1-1}}}]\n");
 	holds_set(rig.services.holds, HOLD_BACKLOG, "5 messages wait");
-	ck_assert_int_eq(recorder_open(&rig.services, &rig.config->station[0], &row, &rec, &e),
+	ck_assert_int_eq(
+		recorder_open(&rig.services, &rig.config->station[0], &row, NULL, &rec, &e),
 		-ERR_BACKLOG);
 	ck_assert_str_eq(e.msg, "5 messages wait");
 	holds_lift(rig.services.holds, HOLD_BACKLOG);
-	ck_assert_int_ne(recorder_open(&rig.services, &rig.config->station[0], &row, &rec, &e),
+	ck_assert_int_ne(
+		recorder_open(&rig.services, &rig.config->station[0], &row, NULL, &rec, &e),
 		-ERR_BACKLOG);
 	recorder_free(rec);
 	line_rig_close(&rig);

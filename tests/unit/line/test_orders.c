@@ -18,8 +18,8 @@ static struct line_rig rig;
 static void setup(void)
 {
 	line_rig_open(&rig,
-		"stations:\n"
-		"  - {id: A1, ports: {console: {path: 1-1}}}\n"
+		"services: {mes: {url: 'http://127.0.0.1:9'}}\nstations:\n"
+		"  - {id: A1, capabilities: [rf, heat], ports: {console: {path: 1-1}}}\n"
 		"  - {id: A2, ports: {console: {path: 1-2}, usb: {path: 2-1, kind: usb}}}\n");
 	line_rig_recipe(&rig, "recipe: plain\nversion: 1\nports: {console: {kind: tty}}\n"
 			      "params: {n: {type: integer, default: 3}}\n"
@@ -34,10 +34,15 @@ static void setup(void)
 		"    action: http.request\n"
 		"    offline: later\n"
 		"    with: {service: c, path: /x, method: POST, idempotency_key: '${run.id}-k'}\n");
-	line_rig_recipe(&rig, "recipe: listed\nversion: 2\n"
-			      "unit: {model: M, serial: {from: job, pattern: '^S[0-9]+$'}}\n"
-			      "ports: {usb: {kind: usb}}\n"
-			      "steps: [{id: name, action: unit.serial}]\n");
+	line_rig_recipe(&rig,
+		"recipe: scanned\nversion: 1\nunit: {model: M, serial: {from: scan}}\n"
+		"steps: [{id: scan, action: operator.scan, with: {text: label?}},\n"
+		"  {id: name, action: unit.serial, with: {value: '${steps.scan.value}'}}]\n");
+	line_rig_recipe(&rig,
+		"recipe: listed\nversion: 2\nparams: {n: {type: integer, default: 3}, v: {type: string}}\n"
+		"unit: {model: M, serial: {from: job, pattern: '^S[0-9]+$'}}\n"
+		"ports: {usb: {kind: usb}}\n"
+		"steps: [{id: name, action: unit.serial}]\n");
 }
 
 static void teardown(void)
@@ -48,13 +53,17 @@ static void teardown(void)
 /* The mistakes as "pointer: text" lines, "" for an order without any. */
 static char *mistakes_of(const char *json)
 {
-	json_t *body = json_loads(json, 0, NULL);
+	json_t *body;
 	struct mistakes m = {0};
 	struct strbuf all = {0};
 	struct job_order *o = NULL;
 	struct err e = {0};
 	struct db *d = readers_take(rig.services.readers, &e);
+	_cleanup_(freep) char *text = xstrdup(json);
 
+	for (char *c = strchr(text, '\''); c; c = strchr(c, '\''))
+		*c = '"';
+	body = json_loads(text, 0, NULL);
 	ck_assert_msg(body && d, "%s", json);
 	job_order_new(rig.services.orders, d, rig.config, body, "mes", &m, &o, &e);
 	readers_give(rig.services.readers, d);
@@ -70,13 +79,52 @@ static char *mistakes_of(const char *json)
 static const struct {
 	const char *json, *mistake; /* the first line; "" none */
 } cases[] = {
+	{"{'recipe':'listed','units':[{'serial':'S1','params':{'v':'a'}},{'serial':'S2','params':{'v':'b','n':4}}]}",
+		""},
+	{"{'recipe':'listed','params':{'v':'a'},'units':[{'serial':'S1'}]}", ""},
+	{"{'recipe':'listed','units':[{'serial':'S1'}]}",
+		"/units/0/params: parameter 'v' is missing"},
+	{"{'recipe':'listed','params':{'v':'a'},'units':[{'serial':'S1'},{'serial':'S2','params':{'n':'x'}}]}",
+		"/units/1/params/n: "},
+	{"{'recipe':'listed','params':{'v':'a'},'units':[{'serial':'S1','params':{'w':1}}]}",
+		"/units/0/params/w: recipe listed has no parameter 'w'"},
+	{"{'recipe':'listed','params':{'v':'a'},'units':[{'serial':'X1'}]}",
+		"/units/0/serial: 'X1' does not match"},
+	{"{'recipe':'listed','params':{'v':'a'},'units':[{'serial':'S1','colour':1}]}",
+		"/units/0/colour: "},
+	{"{'recipe':'listed','params':{'v':'a'},'units':['S1']}", "/units/0: a unit is an object"},
+	{"{'recipe':'listed','params':{'v':'a'},'units':[{'serial':'S1','chip_id':'c'}]}",
+		"/units/0: 'chip_id' says which unit"},
+	{"{'recipe':'listed','params':{'v':'a'},'assign':'recognised','units':[{'serial':'S1','chip_id':'c'}]}",
+		""},
+	{"{'recipe':'listed','params':{'v':'a'},'kind':'rework','units':[{'serial':'S1'}]}", ""},
+	{"{'recipe':'listed','params':{'v':'a'},'kind':'rework','serials':['S1']}",
+		": a rework order lists"},
+	{"{'recipe':'listed','params':{'v':'a'},'quantity':2,'units':[{'serial':'S1'}]}",
+		"/quantity: 'quantity' differs from the number of units"},
+	{"{'recipe':'plain','quantity':1,'route_check':{'service':'mes','on_no_answer':'reject','timeout':'2s'}}",
+		""},
+	{"{'recipe':'plain','quantity':1,'route_check':{'service':'mess'}}",
+		"/route_check/service: "},
+	{"{'recipe':'plain','quantity':1,'route_check':{}}", "/route_check: "},
+	{"{'recipe':'plain','quantity':1,'route_check':'mes'}",
+		"/route_check: 'route_check' is an object"},
+	{"{'recipe':'plain','quantity':1,'route_check':{'service':'mes','timeout':'31s'}}",
+		"/route_check/timeout: "},
+	{"{'recipe':'plain','quantity':1,'route_check':{'service':'mes','on_no_answer':'go'}}",
+		"/route_check/on_no_answer: "},
+	{"{'recipe':'scanned','units':[{'serial':'S1'}]}", ""},
+	{"{'recipe':'scanned','assign':'in-order','units':[{'serial':'S1'}]}",
+		"/assign: recipe scanned reads"},
+	{"{'recipe':'plain','units':[{'serial':'S1'}]}",
+		"/units: recipe plain gives no serial numbers"},
 	{"{\"recipe\":\"plain\",\"quantity\":4}", ""},
 	{"{\"recipe\":\"plain@1\",\"quantity\":4,\"stations\":[\"A1\"],\"params\":{\"n\":5}}", ""},
 	{"{\"recipe\":{\"name\":\"plain\",\"version\":1},\"quantity\":1,\"priority\":-1000}", ""},
-	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"S2\"]}", ""},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"S2\"],\"params\":{\"v\":\"a\"}}", ""},
 	{"{\"recipe\":\"plain\",\"quantity\":1,\"kind\":\"golden\"}", ""},
 	{"{\"recipe\":\"plain\",\"quantity\":1,\"kind\":\"silver\"}", "/kind: "},
-	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"kind\":\"golden\"}",
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"params\":{\"v\":\"a\"},\"kind\":\"golden\"}",
 		"/kind: recipe listed gives each unit a new serial number"},
 	{"{\"recipe\":\"burn\",\"quantity\":1,\"kind\":\"golden\"}",
 		"/kind: step 'lock' of recipe burn (stm32.protect) uses something up"},
@@ -98,19 +146,29 @@ static const struct {
 	{"{\"recipe\":\"plain\",\"quantity\":1,\"priority\":1001}", "/priority: "},
 	{"{\"recipe\":\"plain\",\"quantity\":1,\"stations\":[\"A1\",\"B9\"]}",
 		"/stations/1: there is no station 'B9'"},
-	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"stations\":[\"A1\"]}", "/stations/0: "},
-	{"{\"recipe\":\"plain\",\"quantity\":1,\"params\":{\"x\":1}}", "/params: "},
-	{"{\"recipe\":\"plain\",\"quantity\":1,\"params\":{\"n\":\"five\"}}", "/params: "},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"params\":{\"v\":\"a\"},\"stations\":[\"A1\"]}",
+		"/stations/0: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"params\":{\"x\":1}}", "/params/x: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"params\":{\"n\":\"five\"}}", "/params/n: "},
 	{"{\"recipe\":\"plain\",\"quantity\":1,\"deadline\":\"tomorrow\"}", "/deadline: "},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"requires\":[\"rf\",\"heat\"]}", ""},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"requires\":[\"rf\",\"camera\"]}",
+		"/requires: no station that has the recipe's ports has all"},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"requires\":[\"rf\"],\"stations\":[\"A1\",\"A2\"]}",
+		"/stations/1: the order requires 'rf', station A2"},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"expires\":\"2020-01-01T00:00:00Z\"}",
+		"/expires: 'expires' is over already"},
+	{"{\"recipe\":\"plain\",\"quantity\":1,\"number\":\"\"}", "/number: "},
 	{"{\"recipe\":\"plain\",\"serials\":[\"S1\"]}", "/serials: recipe plain does not take"},
-	{"{\"recipe\":\"listed\",\"quantity\":2}",
+	{"{\"recipe\":\"listed\",\"quantity\":2,\"params\":{\"v\":\"a\"}}",
 		": recipe listed takes its serials from the job"},
-	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"X2\"]}",
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"X2\"],\"params\":{\"v\":\"a\"}}",
 		"/serials/1: 'X2' does not match ^S[0-9]+$"},
-	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"S 2\"]}",
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\",\"S 2\"],\"params\":{\"v\":\"a\"}}",
 		"/serials/1: a serial number holds"},
-	{"{\"recipe\":\"listed\",\"serials\":[]}", "/serials: 'serials' must be a list"},
-	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"quantity\":2}",
+	{"{\"recipe\":\"listed\",\"serials\":[],\"params\":{\"v\":\"a\"}}",
+		"/serials: 'serials' must be a list"},
+	{"{\"recipe\":\"listed\",\"serials\":[\"S1\"],\"params\":{\"v\":\"a\"},\"quantity\":2}",
 		"/quantity: 'quantity' differs"},
 };
 
@@ -123,6 +181,23 @@ START_TEST(each_mistake_is_at_its_pointer)
 	else
 		ck_assert_msg(!strncmp(found, cases[_i].mistake, strlen(cases[_i].mistake)),
 			"%s gives '%s', not '%s'", cases[_i].json, found, cases[_i].mistake);
+}
+END_TEST
+
+START_TEST(a_long_list_of_mistakes_ends_somewhere)
+{
+	struct strbuf body = {0};
+	_cleanup_(freep) char *found = NULL;
+
+	sb_add(&body, "{'recipe':'listed','params':{'v':'a'},'units':[");
+	for (int i = 0; i < 300; i++)
+		sb_addf(&body, "%s{'serial':'S %d'}", i ? "," : "", i);
+	sb_add(&body, "]}");
+	found = mistakes_of(body.s);
+	ck_assert_ptr_nonnull(strstr(found, "/units/99/serial: "));
+	ck_assert_ptr_null(strstr(found, "/units/100/serial: "));
+	ck_assert_ptr_nonnull(strstr(found, "what follows unit 99 was not looked at"));
+	sb_done(&body);
 }
 END_TEST
 
@@ -150,7 +225,7 @@ static int apply_take(struct db *tx, void *data, struct err *e)
 {
 	struct take *t = data;
 
-	return orders_take(rig.services.orders, tx, t->station, t->only_golden, &t->claim, e);
+	return orders_take(rig.services.orders, tx, t->station, t->only_golden, NULL, &t->claim, e);
 }
 
 static int take_of(const char *station, bool only_golden, char ret[UUID_SIZE])
@@ -225,6 +300,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, each_mistake_is_at_its_pointer, 0, ARRAY_LEN(cases));
+	tcase_add_test(t, a_long_list_of_mistakes_ends_somewhere);
 	tcase_add_test(t, all_mistakes_are_told_at_once);
 	tcase_add_test(t, the_oldest_order_comes_first_and_only_to_stations_that_fit);
 	tcase_add_test(t, a_station_that_is_blocked_gets_orders_for_golden_units_alone);

@@ -48,7 +48,8 @@ static void order(unsigned quantity)
 
 static void opens(void)
 {
-	ck_assert_msg(recorder_open(&rig.services, station, &row, &rec, &e) == 0, "%s", e.msg);
+	ck_assert_msg(
+		recorder_open(&rig.services, station, &row, NULL, &rec, &e) == 0, "%s", e.msg);
 }
 
 static void recorded(const char *sql, const char *expected)
@@ -72,7 +73,8 @@ static struct step_record step(unsigned n, enum outcome outcome)
 
 START_TEST(without_an_order_nothing_is_opened)
 {
-	ck_assert_int_eq(recorder_open(&rig.services, station, &row, &rec, &e), -ERR_NOT_FOUND);
+	ck_assert_int_eq(
+		recorder_open(&rig.services, station, &row, NULL, &rec, &e), -ERR_NOT_FOUND);
 	recorded("SELECT count(*) FROM runs", "0");
 }
 END_TEST
@@ -82,7 +84,7 @@ START_TEST(a_held_line_opens_nothing)
 	order(1);
 	holds_set(rig.services.holds, HOLD_DAMAGE, "something");
 	ck_assert_int_eq(
-		recorder_open(&rig.services, station, &row, &rec, &e), -ERR_RECORDS_DAMAGED);
+		recorder_open(&rig.services, station, &row, NULL, &rec, &e), -ERR_RECORDS_DAMAGED);
 	recorded("SELECT count(*) FROM runs", "0");
 	recorded("SELECT state FROM jobs", "queued");
 }

@@ -24,7 +24,7 @@ function Actions({ job, reload }) {
       what="${a.label} job"
       kind=${a.ask ? 'danger-text' : ''}
       act=${async () => {
-        await post(`/jobs/${enc(job.id)}/actions/${verb}`);
+        await post(`/jobs/${enc(job.id)}/actions/${verb}`, {}, { 'If-Match': '*' });
         reload();
       }}
     />`;
@@ -74,8 +74,13 @@ export function Job({ id }) {
               ['Recipe digest', html`<${Id} id=${j.recipe_sha256} />`],
               ['Priority', j.priority],
               ['Stations', j.affinity.length ? j.affinity.join(', ') : 'any that fits'],
+              ['Number', j.number],
               ['Reference', j.external_ref],
               ['Deadline', j.deadline && html`<${Time} at=${j.deadline} full />`],
+              ['Expires', j.expires && html`<${Time} at=${j.expires} full />`],
+              ['Requires', j.requires?.length > 0 && j.requires.join(', ')],
+              ['Held', j.hold && html`by ${j.hold.by}: ${j.hold.reason}`],
+              ['Ended', j.ending && `${j.ending.how}${j.ending.reason ? `: ${j.ending.reason}` : ''}`],
               ['Ordered', html`<${Time} at=${j.created_at} full /> by ${j.created_by}`],
               ['Finished', j.finished_at && html`<${Time} at=${j.finished_at} full />`],
             ]}
