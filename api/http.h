@@ -56,6 +56,10 @@ struct request {
 	char upload_sha256[SHA256_HEX];
 	uint64_t upload_bytes;
 	uint64_t upload_taken; /* the router's: of the store's quota */
+	uint64_t begun_us;     /* its first line was there (monotonic) */
+	/* Of the answer, once it is sent: */
+	int status;	      /* 0: there is none yet */
+	int64_t answer_bytes; /* of its body; -1: a stream */
 	/* Filled by the router: */
 	const void *route;
 	const void *principal;

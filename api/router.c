@@ -3,8 +3,11 @@
 
 #include <strings.h>
 
+#include "api/access_log.h"
+#include "api/metrics.h"
 #include "api/problem.h"
 #include "api/request_check.h"
+#include "base/iotime.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/util.h"
@@ -306,9 +309,35 @@ static int upload(
 	return 507;
 }
 
+static void note_access(struct api *a, const struct request *rq)
+{
+	const struct route *r = rq->route;
+	const struct principal *who = rq->principal;
+	const uint64_t took_us = now_us() - rq->begun_us;
+	struct access_entry n = {.at_ms = wall_ms() - (int64_t)(took_us / US_PER_MS),
+		.method = rq->head ? "HEAD" : http_method_str(rq->method),
+		.route = r ? r->pattern : "",
+		.status = rq->status,
+		.bytes = rq->answer_bytes,
+		.took_us = took_us};
+	struct trace_context trace;
+
+	memcpy(n.request_id, rq->id, sizeof n.request_id);
+	snprintf(n.principal, sizeof n.principal, "%s", who ? who->name : "");
+	snprintf(n.address, sizeof n.address, "%s", rq->peer ? rq->peer : "");
+	if (trace_parse(request_header(rq, "traceparent"), NULL, &trace))
+		memcpy(n.trace_id, trace.id, sizeof n.trace_id);
+	access_log_add(a->access_log, &n);
+}
+
 static void done(void *data, struct request *rq)
 {
-	artifact_quota_give(&((struct api *)data)->quota, rq->upload_taken);
+	struct api *a = data;
+
+	api_count_request(a, rq);
+	if (access_log_on(a->access_log))
+		note_access(a, rq);
+	artifact_quota_give(&a->quota, rq->upload_taken);
 	free((void *)rq->principal);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/util.h"
 #include "daemon/line/interlock.h"
+#include "daemon/line/meters.h"
 #include "daemon/line/records.h"
 #include "daemon/line/run_log.h"
 #include "daemon/line/serial_policy.h"
@@ -432,6 +433,8 @@ static int step_end(void *data, const struct step_record *rec, struct err *e)
 	int ret = do_write(r, apply_end, &n, e);
 
 	flushed(r, ret == 0);
+	meters_step(r->line->meters, r->station->id, rec->step->action->name,
+		outcome_str(rec->outcome), rec->code, rec->duration_us);
 	return ret;
 }
 
@@ -507,8 +510,10 @@ int recorder_close(struct recorder *r, const struct run_result *res, const struc
 	run_log_end(r->log);
 	ret = do_write(r, apply_close, &n, e);
 	config_unref(c);
-
 	flushed(r, ret == 0);
+	if (ret == 0)
+		meters_run(r->line->meters, r->station->id, r->claim.recipe->name,
+			outcome_str(res->outcome), res->code, now_us() - r->begun_us);
 	return ret;
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/line/config.h"
 #include "daemon/line/feed.h"
 #include "daemon/line/holds.h"
+#include "daemon/line/meters.h"
 #include "daemon/line/services.h"
 #include "daemon/line/webhook_rules.h"
 #include "db/webhooks.h"
@@ -409,6 +410,12 @@ static void end_sending(struct webhooks *w, struct sending *s, const struct http
 {
 	struct hook *h = s->hook;
 	const enum webhook_verdict verdict = why ? WEBHOOK_AGAIN : webhook_judge(answer->status);
+
+	meters_webhook(w->line->meters,
+		why			   ? "unreachable"
+		: verdict == WEBHOOK_TAKEN ? "taken"
+					   : "refused",
+		now_us() - s->begun_us);
 
 	*ret = (struct ended){
 		.end = {.webhook = h->row.id,

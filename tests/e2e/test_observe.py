@@ -1,0 +1,480 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What provd says of itself to those who watch it: /metrics, /livez, /readyz, the access log.
+
+    test_observe.py [BUILD]
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import line
+
+ASK = '''
+recipe: ask
+version: 1
+unit: {model: m}
+ports: {console: {kind: tty}}
+steps:
+  - id: look
+    action: operator.prompt
+    with: {text: 'Green?'}
+'''
+# STA_UNSYNC of adjtimex(2).
+ADJTIMEX = '''
+import ctypes
+t = (ctypes.c_char * 256)()
+state = ctypes.CDLL(None).adjtimex(t)
+status = ctypes.c_int.from_buffer(t, 40).value
+print('synchronised' if state != 5 and not status & 0x40 else 'not')
+'''
+PROMTOOL = shutil.which('promtool')
+
+
+def parse(text):
+    """{name: {labels as a tuple of pairs: value}} of the text format, with each line looked at."""
+    values, types = {}, {}
+    for l in text.splitlines():
+        if l.startswith('# TYPE '):
+            name, kind = l[7:].split()
+            assert name not in types, '%s has two heads' % name
+            types[name] = kind
+        elif not l.startswith('# HELP '):
+            m = re.fullmatch(r'([a-z_]+)(?:\{(.*)\})? (\S+)', l)
+            assert m, 'no line of the text format: %r' % l
+            labels = tuple(sorted(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', m.group(2) or '')))
+            assert labels not in values.setdefault(m.group(1), {}), 'twice: %s' % l
+            values[m.group(1)][labels] = float(m.group(3))
+    return values, types
+
+
+def labels(**kw):
+    return tuple(sorted(kw.items()))
+
+
+class Scrapes(unittest.TestCase):
+    """A line that has made units, and one that failed."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.line = line.Line(2, sim_args=('--replace-after-idle', '200', '--when-serial', '--units', '5'))
+        cls.addClassCleanup(cls.line.close)
+        l = cls.line.start()
+        l.prepare(line.firmware(8192))
+        l.job_done(l.api.post('/jobs', {'recipe': 'production', 'quantity': 4})['id'])
+
+    def scrape(self):
+        a = self.line.api.request('GET', '/metrics')
+        self.assertEqual(a.status, 200)
+        self.assertEqual(a.headers['Content-Type'], 'text/plain; version=0.0.4; charset=utf-8')
+        return a.body.decode()
+
+    @unittest.skipUnless(PROMTOOL, 'promtool is not installed (Debian: prometheus)')
+    def test_promtool_finds_nothing_to_complain_of(self):
+        p = subprocess.run([PROMTOOL, 'check', 'metrics'], input=self.scrape(), capture_output=True, text=True)
+        self.assertEqual((p.returncode, p.stdout, p.stderr), (0, '', ''))
+
+    def test_runs_and_steps_are_counted_by_what_they_were(self):
+        values, types = parse(self.scrape())
+        passed = {k: v for k, v in values['provd_runs_total'].items()
+                  if dict(k)['outcome'] == 'passed' and dict(k)['recipe'] == 'production'}
+        runs = self.line.api.all('/runs')
+        self.assertEqual(sum(passed.values()), sum(r['outcome'] == 'passed' for r in runs))
+        for station in ('A1', 'A2'):
+            self.assertEqual(passed.get(labels(station=station, recipe='production', outcome='passed', code='none'), 0),
+                             sum(r['station'] == station and r['outcome'] == 'passed' for r in runs))
+        steps = sum(len(self.line.api.get('/runs/%s/steps' % r['id'])['items']) for r in runs)
+        self.assertEqual(sum(values['provd_steps_total'].values()), steps)
+        self.assertEqual(sum(values['provd_step_duration_seconds_count'].values()), steps)
+        self.assertEqual(types['provd_step_duration_seconds'], 'histogram')
+        of = labels(recipe='production', outcome='passed')
+        took = sum(r['duration_ms'] for r in runs if r['outcome'] == 'passed') / 1000
+        self.assertAlmostEqual(values['provd_run_duration_seconds_sum'][of], took, delta=took / 2)
+
+    def test_buckets_rise_to_the_count(self):
+        values, types = parse(self.scrape())
+        for name in (n for n, kind in types.items() if kind == 'histogram'):
+            series = {}
+            for k, v in values.get(name + '_bucket', {}).items():
+                k = dict(k)
+                le = float(k.pop('le'))
+                series.setdefault(tuple(sorted(k.items())), []).append((le, v))
+            for k, found in series.items():
+                found.sort()
+                self.assertEqual([v for _, v in found], sorted(v for _, v in found), (name, k))
+                self.assertEqual(found[-1], (float('inf'), values[name + '_count'][k]), (name, k))
+
+    def test_no_label_names_a_unit_a_run_or_an_order(self):
+        text = self.scrape()
+        l = self.line
+        ids = [r['id'] for r in l.api.all('/runs')] + [j['id'] for j in l.api.all('/jobs')]
+        ids += [s['value'] for s in l.api.all('/serials')]
+        self.assertGreater(len(ids), 8)
+        for i in ids:
+            self.assertNotIn(i, text)
+        self.assertNotRegex(text, r'[{,](serial|run|job|unit|order)(_id)?="')
+
+    def test_what_the_machine_has_is_what_others_see(self):
+        values, _ = parse(self.scrape())
+        state = os.path.join(self.line.home, 'state')
+        v = os.statvfs(state)
+        self.assertEqual(values['provd_disk_size_bytes'][()], v.f_blocks * v.f_frsize)
+        self.assertAlmostEqual(values['provd_disk_free_bytes'][()], v.f_bavail * v.f_frsize, delta=1 << 30)
+        self.assertEqual(values['provd_database_wal_bytes'][()], os.stat(os.path.join(state, 'provd.db-wal')).st_size)
+        self.assertGreater(values['provd_writer_commit_duration_seconds_count'][()], 0)
+        self.assertEqual(values['provd_writer_commit_duration_seconds_count'][()], values['provd_writer_commits_total'][()])
+        self.assertEqual(values['provd_stations'][labels(state='running')], 0)
+        self.assertIn(values['provd_clock_synchronised'][()], (0, 1))
+        self.assertAlmostEqual(values['process_start_time_seconds'][()], time.time(), delta=600)
+        self.assertGreater(values['process_resident_memory_bytes'][()], 1 << 20)
+        self.assertGreaterEqual(values['process_open_fds'][()], 10)
+
+    def test_requests_are_counted_by_the_row_of_their_route(self):
+        row = lambda values, **kw: values['provd_http_requests_total'].get(labels(**kw), 0)
+        jobs = dict(method='GET', route='/api/v1/jobs/{id}', status='404')
+        none = dict(method='GET', route='none', status='404')
+        before, _ = parse(self.scrape())
+        for i in range(3):
+            self.line.api.request('GET', '/jobs/0190000%d-0000-7000-8000-000000000000' % i)
+        self.line.api.request('GET', '/no/such/%d' % time.time())
+        def counted():
+            after, _ = parse(self.scrape())
+            return after if row(after, **none) == row(before, **none) + 1 else None
+        after = line.wait_for('the last one is counted', counted)
+        self.assertEqual(row(after, **jobs), row(before, **jobs) + 3)
+        self.assertGreaterEqual(
+            after['provd_http_request_duration_seconds_count'][labels(route='/api/v1/jobs/{id}')], 3)
+
+    def test_a_device_that_leaves_is_counted_and_the_step_that_it_broke(self):
+        l = self.line
+        broke = lambda: sum(v for k, v in parse(self.scrape())[0].get('provd_device_errors_total', {}).items()
+                            if dict(k)['code'] == 'device-gone')
+        left = lambda: sum(v for k, v in parse(self.scrape())[0]['provd_usb_events_total'].items()
+                           if dict(k)['event'] == 'disconnect')
+        before, left_before = broke(), left()
+        l.put_recipe(ASK)
+        l.api.post('/jobs', {'recipe': 'ask', 'quantity': 1})
+        running = line.wait_for('a run that asks', lambda: [
+            s for s in l.api.get('/stations')['items'] if s['state'] == 'running'])[0]
+        l.sim.ctl('unplug', board='b%d' % int(running['id'][1:]))
+        line.wait_for('the step that broke is counted', lambda: broke() == before + 1)
+        self.assertGreater(left(), left_before)
+
+    def test_a_scrape_reads_no_table(self):
+        """What it asks the database, by the plans of its statements: each is by an index, or of what has few rows."""
+        found = 0
+        with self.line.provd.db() as d:
+            for name, function in (('outbox', 'outbox_count'), ('backlog', 'add_services'), ('webhooks', 'webhooks_behind'),
+                                   ('spool', 'spool_state')):
+                with open(os.path.join(line.ROOT, 'db', name + '.c')) as f:
+                    text = f.read()
+                text = text[re.search(r'^(static )?int %s\(' % function, text, re.M).start():]
+                sql = ''.join(re.findall(r'"([^"]*)"', re.search(r'SELECT\(\w+,\s*((?:\s*"[^"]*")+),', text).group(1)))
+                for row in d.execute('EXPLAIN QUERY PLAN ' + sql):
+                    found += 1
+                    if row['detail'].startswith('SCAN '):
+                        self.assertRegex(row['detail'], '^SCAN (w|webhooks|spool|sqlite_sequence|outbox USING INDEX .*)$', sql)
+        self.assertGreater(found, 5)
+
+
+class Monitoring(unittest.TestCase):
+    """What is shipped for Prometheus and Grafana, against a live scrape."""
+
+    FOLDER = os.path.join(line.ROOT, 'monitoring')
+
+    def dashboard(self):
+        with open(os.path.join(self.FOLDER, 'provd-grafana.json')) as f:
+            return json.load(f)
+
+    def expressions(self):
+        with open(os.path.join(self.FOLDER, 'provd-rules.yaml')) as f:
+            rules = f.read()
+        return [rules] + [t['expr'] for p in self.dashboard()['panels'] for t in p.get('targets', ())]
+
+    @unittest.skipUnless(PROMTOOL, 'promtool is not installed (Debian: prometheus)')
+    def test_the_rules_are_sound_and_fire_by_what_they_are_for(self):
+        for what, name in (('check', 'provd-rules.yaml'), ('test', 'provd-rules-test.yaml')):
+            p = subprocess.run([PROMTOOL, what, 'rules', name], cwd=self.FOLDER, capture_output=True, text=True)
+            self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+
+    @unittest.skipUnless(PROMTOOL, 'promtool is not installed (Debian: prometheus)')
+    def test_each_expression_of_the_dashboard_is_promql(self):
+        rules = {'groups': [{'name': 'x', 'rules': [
+            {'record': 'x:x', 'expr': e.replace('$instance', '.*')} for e in self.expressions()[1:]]}]}
+        with tempfile.NamedTemporaryFile('w', suffix='.yaml') as f:
+            json.dump(rules, f)
+            f.flush()
+            p = subprocess.run([PROMTOOL, 'check', 'rules', '--lint=none', f.name], capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+
+    def test_each_alert_has_a_test(self):
+        with open(os.path.join(self.FOLDER, 'provd-rules.yaml')) as f:
+            alerts = set(re.findall(r'- alert: (\w+)', f.read()))
+        with open(os.path.join(self.FOLDER, 'provd-rules-test.yaml')) as f:
+            fired = set(re.findall(r'alertname: (\w+)\n\s+exp_alerts:\n', f.read()))
+        self.assertEqual(alerts, fired)
+        self.assertGreater(len(alerts), 10)
+
+    def test_each_metric_that_they_name_is_one_that_provd_has(self):
+        """By the heads of a scrape: a head is there before its first series."""
+        with line.Line(1, boards=0) as l:
+            l.start()
+            _, types = parse(l.api.request('GET', '/metrics').body.decode())
+        known = set(types) | {'provd:run_yield:ratio_1h'}
+        for name, kind in types.items():
+            if kind == 'histogram':
+                known |= {name + '_bucket', name + '_sum', name + '_count'}
+        # Of a provd with TLS alone.
+        known |= {'provd_tls_certificate_end_seconds', 'provd_tls_files_refused'}
+        for e in self.expressions():
+            named = set(re.findall(r'\b((?:provd|process)[_:][a-z0-9_:]+)\b', re.sub(r'"[^"]*"', '', e)))
+            self.assertLessEqual(named, known, e)
+
+    def test_the_panels_of_the_dashboard_do_not_lie_over_each_other(self):
+        taken = set()
+        for p in self.dashboard()['panels']:
+            g = p['gridPos']
+            cells = {(x, y) for x in range(g['x'], g['x'] + g['w']) for y in range(g['y'], g['y'] + g['h'])}
+            self.assertFalse(cells & taken, p['title'])
+            self.assertLessEqual(g['x'] + g['w'], 24, p['title'])
+            taken |= cells
+        ids = [p['id'] for p in self.dashboard()['panels']]
+        self.assertEqual(len(ids), len(set(ids)))
+
+
+def delayed(pid, call, seconds, thread=None):
+    """strace, which lets each such call of a process (or of one of its threads alone) wait."""
+    args = ['-p', str(thread)] if thread else ['-f', '-p', str(pid)]
+    p = subprocess.Popen(['strace', '-qq', '-o', '/dev/null', '-e', 'trace=%s' % call,
+                          '-e', 'inject=%s:delay_enter=%ds' % (call, seconds), *args],
+                         stderr=subprocess.DEVNULL, preexec_fn=line._with_parent)
+
+    def traced():
+        with open('/proc/%d/status' % (thread or pid)) as f:
+            return f.read().split('TracerPid:')[1].split()[0] == str(p.pid)
+    line.wait_for('strace has it', lambda: p.poll() is not None or traced())
+    if p.poll() is not None:
+        raise unittest.SkipTest('strace may not trace here')
+    return p
+
+
+class Health(unittest.TestCase):
+    """Each cause, by a fault that the test makes; and its end."""
+
+    def ready(self, l):
+        a = l.api.request('GET', '/readyz', raw=True)
+        self.assertEqual(a.status, 200 if a.json['status'] == 'ok' else 503)
+        self.assertEqual(a.json['status'] == 'ok', not any(c['blocks'] for c in a.json['causes']))
+        for c in a.json['causes']:
+            self.assertTrue(c['message'] and c['hint'], c)
+        return {c['code']: c['message'] for c in a.json['causes']}
+
+    def until(self, l, code, there=True):
+        return line.wait_for('%s is %s' % (code, 'a cause' if there else 'no cause any more'),
+                             lambda: (code in self.ready(l)) == there and (self.ready(l).get(code) or True))
+
+    def test_a_line_that_works_lives_and_is_ready(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            self.assertEqual(self.ready(l), {})
+            a = l.api.request('GET', '/livez', raw=True)
+            self.assertEqual((a.status, a.json), (200, {'status': 'ok', 'causes': []}))
+
+    def test_a_writer_that_hangs_at_its_disk(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            l.put_firmware(line.firmware(256))
+            tracer = delayed(l.provd.process.pid, 'fdatasync', 14)
+            self.addCleanup(tracer.kill)
+            # It waits for the commit, in a thread of its own.
+            api = l.provd.api()
+            self.addCleanup(api.close)
+            waiting = threading.Thread(target=lambda: api.request('POST', '/tokens', {'name': 'slow', 'role': 'viewer'}),
+                                       daemon=True)
+            waiting.start()
+            self.assertIn('has not come round for 1', self.until(l, 'writer-stuck'))
+            self.assertEqual(l.api.request('GET', '/livez', raw=True).status, 200)
+            tracer.terminate()
+            tracer.wait()
+            self.until(l, 'writer-stuck', False)
+            waiting.join(line.DEADLINE_S)
+
+    def test_a_disk_that_takes_no_write(self):
+        """As a file system that the kernel has made read-only: each write of the database fails."""
+        with line.Line(1, boards=0) as l:
+            l.start()
+            tracer = subprocess.Popen(['strace', '-qq', '-f', '-o', '/dev/null', '-e', 'trace=pwrite64',
+                                       '-e', 'inject=pwrite64:error=EROFS', '-p', str(l.provd.process.pid)],
+                                      stderr=subprocess.DEVNULL, preexec_fn=line._with_parent)
+            self.addCleanup(tracer.kill)
+            def refused():
+                return l.api.request('POST', '/tokens', {'name': 't%d' % time.monotonic_ns(), 'role': 'viewer'}).status >= 500
+            line.wait_for('a write is refused', refused)
+            self.assertIn('could not be written', self.until(l, 'database'))
+            self.assertIn('provd_writer_commits_failed_total{code="database"}', l.api.request('GET', '/metrics').body.decode())
+            tracer.terminate()
+            tracer.wait()
+            line.wait_for('a write is taken', lambda: not refused())
+            self.until(l, 'database', False)
+
+    def test_a_database_that_may_not_be_written(self):
+        """As on a file system that the kernel has made read-only."""
+        with line.Line(1, boards=0) as l:
+            l.start()
+            path = os.path.join(l.home, 'state', 'provd.db')
+            if subprocess.run(['mount', '--bind', path, path], capture_output=True).returncode:
+                self.skipTest('to mount needs root')
+            try:
+                subprocess.run(['mount', '-o', 'remount,bind,ro', path], check=True)
+                self.assertIn('Read-only file system', self.until(l, 'database-read-only'))
+            finally:
+                subprocess.run(['umount', '-l', path], check=True)
+            self.until(l, 'database-read-only', False)
+
+    def test_a_disk_without_room(self):
+        m = tempfile.mkdtemp(prefix='provd-disk-')
+        if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', m], capture_output=True).returncode:
+            self.skipTest('a file system of its own needs root')
+        self.addCleanup(lambda: (subprocess.run(['umount', '-l', m]), os.rmdir(m)))
+        with line.Line(1, boards=0) as l:
+            os.symlink(m, os.path.join(l.home, 'state'))
+            l.start()
+            with open(os.path.join(m, 'fill'), 'wb') as f:
+                try:
+                    while True:
+                        f.write(bytes(1 << 16))
+                        f.flush()
+                except OSError:
+                    pass
+            self.assertIn('disk', self.until(l, 'disk-full'))
+            values, _ = parse(l.api.request('GET', '/metrics').body.decode())
+            self.assertEqual(values['provd_hold'], {labels(code='disk-full'): 1})
+            os.unlink(os.path.join(m, 'fill'))
+            self.until(l, 'disk-full', False)
+
+    def test_a_clock_that_nothing_keeps(self):
+        t = subprocess.run(['/usr/bin/python3', '-c', ADJTIMEX], capture_output=True, text=True)
+        if t.stdout.strip() == 'synchronised':
+            self.skipTest('the clock of this machine is synchronised')
+        with line.Line(1, boards=0, config='clock_sync: required\n') as l:
+            l.start()
+            self.assertIn('not synchronised', self.until(l, 'clock'))
+            self.assertEqual(l.api.request('GET', '/readyz', raw=True).status, 200, 'what carries no date goes on')
+            self.assertIn('provd_clock_synchronised 0', l.api.request('GET', '/metrics').body.decode())
+
+    def test_more_that_waits_than_is_allowed(self):
+        """A webhook that nobody takes anything of."""
+        with line.Line(1, boards=0, config='secrets: {s: {file: %s}}\noutbox: {stop_after: 2}\nwebhooks: '
+                       '{allow: [127.0.0.1], clear: [127.0.0.1]}\n' % self.secret()) as l:
+            l.start()
+            l.api.post('/webhooks', {'url': 'http://127.0.0.1:1/', 'types': ['job-*'], 'secret': 's'})
+            l.put_recipe(ASK)
+            for i in range(4):
+                l.api.post('/jobs', {'recipe': 'ask', 'quantity': 1})
+            self.assertIn('wait for the webhook', self.until(l, 'backlog'))
+
+    def secret(self):
+        d = tempfile.mkdtemp(prefix='provd-secret-')
+        self.addCleanup(shutil.rmtree, d)
+        with open(os.path.join(d, 's'), 'w') as f:
+            f.write('whsec_' + 'A' * 32)
+        return f.name
+
+    def certificate(self, d, *dates):
+        key, crt = os.path.join(d, 'k.pem'), os.path.join(d, 'c.pem')
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', crt,
+                        '-subj', '/CN=localhost', '-days', '1'], check=True, capture_output=True)
+        conf = os.path.join(d, 'ca.cnf')
+        with open(conf, 'w') as f:
+            f.write('[ca]\ndefault_ca=x\n[x]\ndatabase=%s/index\nserial=%s/serial\nnew_certs_dir=%s\n'
+                    'default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n' % (d, d, d))
+        open(os.path.join(d, 'index'), 'w').close()
+        with open(os.path.join(d, 'serial'), 'w') as f:
+            f.write('01\n')
+        csr = os.path.join(d, 'r.pem')
+        subprocess.run(['openssl', 'req', '-new', '-key', key, '-subj', '/CN=localhost', '-out', csr], check=True,
+                       capture_output=True)
+        subprocess.run(['openssl', 'ca', '-batch', '-config', conf, '-selfsign', '-keyfile', key, '-in', csr, '-out', crt,
+                        '-notext', '-startdate', dates[0], '-enddate', dates[1]], check=True, capture_output=True)
+        os.chmod(key, 0o600)
+        return 'tls: {certificate: %s, key: %s}\nlisten: [http://127.0.0.1:0]\n' % (crt, key)
+
+    def test_a_certificate_that_has_ended_or_not_begun(self):
+        for code, dates in (('tls-certificate-expired', ('200101000000Z', '200102000000Z')),
+                            ('tls-certificate-not-yet-valid', ('20480101000000Z', '20490102000000Z'))):
+            d = tempfile.mkdtemp(prefix='provd-crt-')
+            self.addCleanup(shutil.rmtree, d)
+            with line.Line(1, boards=0) as l:
+                tls = self.certificate(d, *dates)
+                with open(l.provd.config) as f:
+                    text = f.read().replace('listen: 127.0.0.1:0\n', '')
+                with open(l.provd.config, 'w') as f:
+                    f.write(text + tls)
+                l.start()
+                self.assertIn('certificate of the API', self.until(l, code))
+
+    def test_a_main_loop_that_hangs_ends_the_life(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            tracer = delayed(l.provd.process.pid, 'poll', 60, thread=l.provd.process.pid)
+            self.addCleanup(tracer.kill)
+            a = line.wait_for('it is seen', lambda: (lambda a: a if a.status == 503 else None)(
+                l.api.request('GET', '/livez', raw=True)))
+            self.assertEqual([c['code'] for c in a.json['causes']], ['main-loop-hangs'])
+            tracer.terminate()
+            tracer.wait()
+            line.wait_for('it lives again', lambda: l.api.request('GET', '/livez', raw=True).status == 200)
+
+
+class AccessLog(unittest.TestCase):
+    def lines(self, l):
+        path = os.path.join(l.home, 'access.log')
+        if not os.path.exists(path):
+            return []
+        with open(path) as f:
+            return [json.loads(x) for x in f]
+
+    def test_each_request_has_a_line_and_no_secret_is_in_it(self):
+        trace = '0af7651916cd43dd8448eb211c80319c'
+        with line.Line(1, boards=0) as l:
+            l.config('access_log: %s/access.log\n' % l.home)
+            l.start()
+            token = l.api.post('/tokens', {'name': 'the MES', 'role': 'mes'})
+            mes = l.provd.api(token['token'])
+            asked = mes.request('GET', '/jobs/01900000-0000-7000-8000-000000000000?x=topsecret', headers={
+                'traceparent': '00-%s-b7ad6b7169203331-01' % trace, 'X-Password': 'topsecret'})
+            mes.request('GET', '/jobs?limit=7')
+            mes.request('GET', '/no/such/path/topsecret')
+            mes.request('POST', '/session', {'token': 'topsecret'})
+            mes.close()
+            found = line.wait_for('the lines', lambda: (lambda x: x if len(x) >= 5 else None)(self.lines(l)))
+            by_id = {x['request_id']: x for x in found}
+            one = by_id[asked.headers['X-Request-Id']]
+            self.assertEqual(list(one), ['time', 'request_id', 'principal', 'address', 'method', 'route', 'status', 'bytes',
+                                         'duration_us', 'trace_id'])
+            self.assertEqual((one['principal'], one['address'], one['method'], one['route'], one['status'], one['bytes'],
+                              one['trace_id']), ('the MES', '127.0.0.1', 'GET', '/api/v1/jobs/{id}', asked.status,
+                                                 len(asked.body), trace))
+            self.assertTrue(any(x['route'] is None and x['status'] == 404 for x in found))
+            with open(os.path.join(l.home, 'access.log')) as f:
+                text = f.read()
+            for secret in ('topsecret', token['token'].rsplit('_', 1)[1], 'limit=7', l.provd.token.rsplit('_', 1)[1]):
+                self.assertNotIn(secret, text)
+            # SIGHUP opens it again, and may send it elsewhere.
+            os.rename(os.path.join(l.home, 'access.log'), os.path.join(l.home, 'access.log.1'))
+            l.provd.process.send_signal(signal.SIGHUP)
+            line.wait_for('a new file', lambda: os.path.exists(os.path.join(l.home, 'access.log')))
+            l.config('access_log: journal\n')
+            l.provd.process.send_signal(signal.SIGHUP)
+            line.wait_for('lines in the log', lambda: l.api.get('/summary') and '"route":"/api/v1/summary"' in l.provd.log_text())
+
+
+if __name__ == '__main__':
+    line.main()
