@@ -12,6 +12,7 @@
 
 #include "base/digest.h"
 #include "base/timefmt.h"
+#include "base/trace_context.h"
 #include "base/util.h"
 
 struct MHD_Connection;
@@ -70,6 +71,8 @@ struct request {
 
 /* NULL if absent. */
 const char *request_header(const struct request *rq, const char *name);
+/* The trace that it belongs to; false: none. */
+bool request_trace(const struct request *rq, struct trace_context *ret);
 const char *request_query(const struct request *rq, const char *name);
 const char *request_cookie(const struct request *rq, const char *name);
 /* Each parameter of the query in turn, until visit() returns false. value may be NULL ("?name"). */

@@ -325,7 +325,7 @@ static void note_access(struct api *a, const struct request *rq)
 	memcpy(n.request_id, rq->id, sizeof n.request_id);
 	snprintf(n.principal, sizeof n.principal, "%s", who ? who->name : "");
 	snprintf(n.address, sizeof n.address, "%s", rq->peer ? rq->peer : "");
-	if (trace_parse(request_header(rq, "traceparent"), NULL, &trace))
+	if (request_trace(rq, &trace))
 		memcpy(n.trace_id, trace.id, sizeof n.trace_id);
 	access_log_add(a->access_log, &n);
 }

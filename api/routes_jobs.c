@@ -125,6 +125,7 @@ static int post_job(struct call *c, struct err *e)
 		.audit = "job.create"};
 	struct config *config;
 	struct mistakes m = {0};
+	struct trace_context trace;
 	struct db *d;
 	int r = api_need_object(c, e);
 
@@ -141,6 +142,8 @@ static int post_job(struct call *c, struct err *e)
 		r = api_mistakes(c, &m, NULL, e);
 	if (r == 0)
 		r = check_scope(c, p.order, e);
+	if (r == 0 && request_trace(c->rq, &trace))
+		job_order_trace(p.order, &trace);
 	if (r == 0)
 		r = api_change(c, &ch, e);
 	if (p.offending && json_array_size(p.offending) > 0)

@@ -4,6 +4,7 @@
 #include "base/timefmt.h"
 #include "db/ledger.h"
 #include "db/stmt.h"
+#include "db/traces.h"
 
 /* The arrows of the diagram that people and the MES may take. */
 static const struct {
@@ -60,12 +61,15 @@ int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, 
 		return r;
 	if (j->serials)
 		r = ledger_add_values(tx, "serial", NULL, j->id, j->serials, ret_offending, e);
+	if (r >= 0 && j->trace)
+		r = traces_put(tx, j->id, j->trace, e);
 	if (r < 0)
 		return r;
 	return db_event(tx, "job-created", NULL, j->id, NULL, NULL,
-		json_pack("{s:s, s:s, s:I, s:I, s:s}", "kind", j->kind ? j->kind : "production",
-			"recipe", j->recipe, "version", (json_int_t)j->version, "quantity",
-			(json_int_t)j->quantity, "by", j->created_by),
+		json_pack("{s:s, s:s, s:I, s:I, s:s, s:s*}", "kind",
+			j->kind ? j->kind : "production", "recipe", j->recipe, "version",
+			(json_int_t)j->version, "quantity", (json_int_t)j->quantity, "by",
+			j->created_by, "trace_id", j->trace ? j->trace->id : NULL),
 		e);
 }
 
@@ -257,7 +261,7 @@ int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 	" params, serial_source, external_ref, deadline, passed, failed, errors, aborted,"           \
 	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "         \
 	"jobs.id AND runs.state ="                                                                   \
-	" 'open') AS open, created_by, updated_at, finished_at, revision"
+	" 'open') AS open, created_by, updated_at, finished_at, revision, " TRACE_OF_JOBS
 
 static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}, {"kind", AS_TEXT},
 	{"recipe", AS_TEXT}, {"version", AS_INT}, {"recipe_sha256", AS_TEXT}, {"quantity", AS_INT},
@@ -265,7 +269,7 @@ static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}
 	{"serial_source", AS_JSON}, {"external_ref", AS_TEXT}, {"deadline", AS_TIME},
 	{"passed", AS_INT}, {"failed", AS_INT}, {"errors", AS_INT}, {"aborted", AS_INT},
 	{"interrupted", AS_INT}, {"open", AS_INT}, {"created_by", AS_TEXT}, {"updated_at", AS_TIME},
-	{"finished_at", AS_TIME}, {"revision", AS_INT}, {0}};
+	{"finished_at", AS_TIME}, {"revision", AS_INT}, {"traceparent", AS_TEXT}, {0}};
 
 int jobs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "base/trace_context.h"
 #include "base/digest.h"
 #include "db/db.h"
 
@@ -32,6 +33,7 @@ struct job_new {
 	const char *external_ref;    /* of the MES, NULL: none */
 	int64_t deadline_ms;	     /* 0: none */
 	const char *created_by;
+	const struct trace_context *trace; /* NULL: none */
 };
 
 struct job {

@@ -27,6 +27,7 @@ struct job_order {
 	json_t *affinity, *params, *serials, *source;
 	char *external_ref;
 	char *by;
+	struct trace_context trace; /* id "": none */
 };
 
 DEFINE_CLEANUP(struct job_order, job_order_free)
@@ -442,6 +443,11 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
 	return 0;
 }
 
+void job_order_trace(struct job_order *o, const struct trace_context *t)
+{
+	o->trace = *t;
+}
+
 int job_order_apply(
 	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e)
 {
@@ -459,6 +465,7 @@ int job_order_apply(
 		.external_ref = o->external_ref,
 		.deadline_ms = o->deadline_ms,
 		.created_by = o->by,
+		.trace = o->trace.id[0] ? &o->trace : NULL,
 	};
 	int r = jobs_create(tx, &n, ret_offending, e);
 

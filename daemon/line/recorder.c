@@ -15,6 +15,7 @@
 #include "db/outbox.h"
 #include "db/prompts.h"
 #include "db/runs.h"
+#include "db/traces.h"
 #include "db/units.h"
 #include "db/writer.h"
 
@@ -33,6 +34,7 @@ struct recorder {
 	char run_id[UUID_SIZE];
 	uint64_t begun_us;
 	struct job_claim claim;
+	struct trace_context trace; /* id "": none */
 	json_t *firmware;
 	json_t *names;			/* of its artifacts, by their digests */
 	char serial[UNIT_SERIAL_BYTES]; /* that the run has; "" none yet */
@@ -130,6 +132,8 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 
 	if (ret == 0)
 		ret = serial_policy_check(r->claim.recipe, tx, records_wall(r->line->records), e);
+	if (ret == 0)
+		ret = MIN(traces_of_job(tx, r->claim.job_id, &r->trace, e), 0);
 	if (ret < 0)
 		return ret;
 	r->firmware = firmware_of(&r->claim);
@@ -198,6 +202,11 @@ int recorder_open(const struct line_services *line, const struct station_config 
 const char *recorder_run_id(const struct recorder *r)
 {
 	return r->run_id;
+}
+
+const struct trace_context *recorder_trace(const struct recorder *r)
+{
+	return r->trace.id[0] ? &r->trace : NULL;
 }
 
 int64_t recorder_step_n(const struct recorder *r)

@@ -4,6 +4,7 @@
 
     test_observe.py [BUILD]
 """
+import http.server
 import json
 import os
 import re
@@ -474,6 +475,105 @@ class AccessLog(unittest.TestCase):
             l.config('access_log: journal\n')
             l.provd.process.send_signal(signal.SIGHUP)
             line.wait_for('lines in the log', lambda: l.api.get('/summary') and '"route":"/api/v1/summary"' in l.provd.log_text())
+
+
+CALL = '''
+recipe: call
+version: 1
+unit: {model: m}
+ports: {console: {kind: tty}}
+steps:
+  - id: ask
+    action: http.request
+    with: {service: mes, path: /hello, method: GET}
+'''
+
+
+class Other(http.server.BaseHTTPRequestHandler):
+    """What a service and the receiver of a webhook see: (path, headers)."""
+
+    def do_GET(self):
+        self.server.seen.append((self.path, self.headers))
+        self.rfile.read(int(self.headers.get('Content-Length') or 0))
+        body = b'{"ok": true}'
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/json')
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+class Traces(unittest.TestCase):
+    TRACE, PARENT = '0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'
+
+    def test_the_trace_of_an_order_is_told_on_in_all_that_is_done_for_it(self):
+        other = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Other)
+        other.seen = []
+        threading.Thread(target=other.serve_forever, args=(0.02,), daemon=True).start()
+        self.addCleanup(other.server_close)
+        self.addCleanup(other.shutdown)
+        url = 'http://127.0.0.1:%d' % other.server_address[1]
+        with tempfile.NamedTemporaryFile('w', suffix='.key') as f:
+            f.write('whsec_' + 'A' * 32)
+            f.flush()
+            json_log = ['/bin/sh', '-c', 'exec "$0" "$@" --log-format json']
+            with line.Line(1, wrap=json_log, config='secrets: {s: {file: %s}}\nservices: {mes: {url: %s}}\nwebhooks: {allow: [127.0.0.1], '
+                           'clear: [127.0.0.1]}\n' % (f.name, url)) as l:
+                self.trace(l, other, url)
+
+    def order(self, l, headers):
+        return l.api.request('POST', '/jobs', {'recipe': 'call', 'quantity': 1}, headers).json
+
+    def trace(self, l, other, url):
+        l.start()
+        l.put_recipe(CALL)
+        l.api.post('/webhooks', {'url': url + '/hook', 'types': ['run-finished', 'job-created'], 'secret': 's'})
+        sent = '00-%s-%s-01' % (self.TRACE, self.PARENT)
+        job = self.order(l, {'traceparent': sent, 'tracestate': 'mes=1,x=2'})
+        self.assertEqual(job['traceparent'], sent)
+        run = line.wait_for('the run', lambda: [r for r in l.api.get('/runs?job_id=' + job['id'])['items'] if r['outcome']])[0]
+        self.assertEqual(run['outcome'], 'passed', run)
+        span = run['id'].replace('-', '')[16:]
+        self.assertEqual(run['traceparent'], '00-%s-%s-01' % (self.TRACE, span))
+        # The service is called by the run's span, each delivery has one of its own.
+        called = [h for path, h in other.seen if path == '/hello'][0]
+        self.assertEqual((called['traceparent'], called['tracestate']), (run['traceparent'], 'mes=1,x=2'))
+        told = line.wait_for('both events', lambda: (lambda x: x if len(x) >= 2 else None)(
+            [h for path, h in other.seen if path == '/hook']))
+        parents = {h['traceparent'] for h in told}
+        self.assertEqual(len(parents), len(told), 'each has a parent of its own')
+        for parent in parents:
+            self.assertRegex(parent, '^00-%s-[0-9a-f]{16}-01$' % self.TRACE)
+            self.assertNotIn(span, parent)
+            self.assertNotIn(self.PARENT, parent)
+        self.assertEqual({h['tracestate'] for h in told}, {'mes=1,x=2'})
+        # So do the lines of the log that were written for the run, and no others.
+        log = [json.loads(x) for x in l.provd.log_text().splitlines() if x.startswith('{')]
+        of_run = [x.get('trace_id') for x in log if x.get('run') == run['id']]
+        self.assertGreater(len(of_run), 1)
+        self.assertEqual(set(of_run), {self.TRACE})
+        self.assertEqual({x.get('trace_id') for x in log if not x.get('run')}, {None})
+        # The events say it, and it is the same after a restart.
+        events = [json.loads(x) for x in l.api.request('GET', '/events?format=ndjson').body.splitlines()]
+        of = {e['type']: e['data'].get('trace_id') for e in events if e.get('job') == job['id']}
+        self.assertEqual((of['job-created'], of['run-started']), (self.TRACE, self.TRACE))
+        l.provd.term()
+        l.start()
+        self.assertEqual(l.api.get('/jobs/' + job['id'])['traceparent'], sent)
+        # What is malformed counts as none, a future version is taken, and so is no tracestate that is none.
+        for header, state, kept in (('00-%s-%s-01x' % (self.TRACE, self.PARENT), None, None),
+                                    ('ff-%s-%s-01' % (self.TRACE, self.PARENT), None, None),
+                                    ('00-%s-%s-01' % ('0' * 32, self.PARENT), None, None),
+                                    ('cc-%s-%s-01-more' % (self.TRACE, self.PARENT), 'not=a=state', sent)):
+            headers = {'traceparent': header}
+            if state:
+                headers['tracestate'] = state
+            self.assertEqual(self.order(l, headers)['traceparent'], kept, header)
 
 
 if __name__ == '__main__':

@@ -118,6 +118,7 @@ static const char *const fixture_undo[] = {
 	[21] = "DROP TRIGGER run_log_remains; DROP TRIGGER steps_remain; DROP TRIGGER measurements_remain;"
 	       " DROP TRIGGER run_records_remain; DROP TRIGGER run_records_grow; DROP TRIGGER checkpoints_grow;"
 	       " DROP TABLE archives;" FIXTURE_REMAIN,
+	[22] = "DROP TABLE traces;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

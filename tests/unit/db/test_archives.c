@@ -609,8 +609,7 @@ END_TEST
 
 START_TEST(a_database_of_before_is_verified_too)
 {
-	OK(db_script(fx.db, fixture_undo[migration_count], &fx.e));
-	OK(db_script(fx.db, "PRAGMA user_version = 20", &fx.e));
+	fixture_before(21);
 	ck_assert_str_eq(look(), "");
 	ck_assert_int_eq(result.records, 12);
 	fixture_reopen();
