@@ -44,7 +44,7 @@ class Made(unittest.TestCase):
         cls.modules = modules()
         cls.dir = tempfile.mkdtemp(prefix='provd-openapi-')
         cls.addClassCleanup(shutil.rmtree, cls.dir)
-        cls.line = line.Line(2, sim_args=('--replace-after-idle', '200', '--when-serial', '--units', '4'))
+        cls.line = line.Line(2, boards=0)
         cls.addClassCleanup(cls.line.close)
         cls.line.start()
         cls.document = os.path.join(cls.dir, 'openapi.json')
@@ -83,18 +83,35 @@ class Made(unittest.TestCase):
             self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
         return os.path.join(self.dir, 'out', 'guide.js')
 
+    def make_units(self, argv, reference, **kw):
+        """A client at a line of its own; what it said."""
+        with line.Line(2, sim_args=('--replace-after-idle', '200', '--when-serial', '--units', '4')) as l:
+            l.start()
+            p = subprocess.run(argv('http://127.0.0.1:%d' % l.provd.port, l.provd.token), capture_output=True, text=True,
+                               timeout=line.DEADLINE_S, **kw)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            said = json.loads(p.stdout)
+            self.assertEqual((said['ready'], said['stations'], said['passed']), ('ok', ['A1', 'A2'], 2))
+            self.assertEqual(said['refused'], [422, 'unprocessable', '/recipe'])
+            job = l.api.get('/jobs/' + said['job'])
+            self.assertEqual((job['state'], job['passed'], job['external_ref']), ('done', 2, reference))
+            made = [r['serial'] for r in l.api.all('/runs') if r['outcome'] == 'passed']
+            self.assertEqual(sorted(said['serials']), sorted(made))
+        return said
+
     def test_a_typescript_client_makes_units(self):
-        l = self.line
-        p = subprocess.run(['node', self.program(), 'http://127.0.0.1:%d' % l.provd.port, l.provd.token],
-                           env=dict(os.environ, RECIPE=text_of(line.PRODUCTION)), capture_output=True, text=True,
-                           timeout=line.DEADLINE_S)
-        self.assertEqual(p.returncode, 0, p.stderr)
-        said = json.loads(p.stdout)
-        self.assertEqual((said['ready'], said['stations'], said['passed'], said['report']), ('ok', ['A1', 'A2'], 2, 'passed'))
-        self.assertEqual(said['refused'], [422, 'unprocessable', '/recipe'])
-        job = l.api.get('/jobs/' + said['job'])
-        self.assertEqual((job['state'], job['passed'], job['external_ref']), ('done', 2, 'PO-4711'))
-        self.assertEqual(sorted(said['serials']), sorted(r['serial'] for r in l.api.all('/runs') if r['outcome'] == 'passed'))
+        program = self.program()
+        said = self.make_units(lambda url, token: ['node', program, url, token], 'PO-4711',
+                               env=dict(os.environ, RECIPE=text_of(line.PRODUCTION)))
+        self.assertEqual(said['report'], 'passed')
+
+    def test_a_python_client_makes_units(self):
+        shutil.copy(os.path.join(HERE, 'openapi', 'guide.py'), self.dir)
+        subprocess.run(['node', os.path.join(HERE, 'openapi', 'models.mjs'), self.modules, self.document,
+                        os.path.join(self.dir, 'provd_models.py'), 'Job', 'Run', 'Recipe', 'Artifact', 'Pool', 'Health', 'Problem',
+                        'RunList', 'StationList'], check=True)
+        self.make_units(lambda url, token: ['/usr/bin/python3', os.path.join(self.dir, 'guide.py'), url, token, self.document],
+                        'PO-4712', input=text_of(line.PRODUCTION))
 
 
 class Examples(unittest.TestCase):
