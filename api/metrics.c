@@ -78,23 +78,22 @@ static void print_stations(struct strbuf *b, struct fleet *f)
 			station_state_str((enum station_state)i), NULL);
 }
 
-/* Each cause that holds is 1; one that is over is left out. */
+/* Each cause that holds is 1; one that is over is left out. Two causes may have one code. */
 static void print_holds(struct strbuf *b, struct fleet *f)
 {
-	json_t *list = holds_json(fleet_holds(f)), *hold;
-	const char *before = "";
+	json_t *list = holds_json(fleet_holds(f)), *codes = json_object(), *hold;
+	const char *code;
+	json_t *v;
 	size_t i;
 
 	metric_head(b, "provd_hold", "gauge",
 		"1 for each cause that keeps the line from its work; a cause that is over is absent.");
-	json_array_foreach(list, i, hold) {
-		const char *code = json_string_value(json_object_get(hold, "code"));
-
-		/* Two causes of one code come one after the other. */
-		if (strcmp(code, before) != 0)
-			metric_value(b, "provd_hold", 1, "code", code, NULL);
-		before = code;
-	}
+	json_array_foreach(list, i, hold)
+		json_object_set_new(
+			codes, json_string_value(json_object_get(hold, "code")), json_true());
+	json_object_foreach(codes, code, v)
+		metric_value(b, "provd_hold", 1, "code", code, NULL);
+	json_decref(codes);
 	json_decref(list);
 }
 

@@ -4,6 +4,7 @@
 
     test_health.py [BUILD]
 """
+import calendar
 import os
 import shutil
 import subprocess
@@ -25,11 +26,10 @@ print('synchronised' if state != 5 and not status & 0x40 else 'not')
 '''
 
 
-def delayed(pid, call, seconds, thread=None):
-    """strace, which lets each such call of a process (or of one of its threads alone) wait."""
-    args = ['-p', str(thread)] if thread else ['-f', '-p', str(pid)]
-    p = subprocess.Popen(['strace', '-qq', '-o', '/dev/null', '-e', 'trace=%s' % call,
-                          '-e', 'inject=%s:delay_enter=%ds' % (call, seconds), *args],
+def strace(pid, what, thread=None):
+    """It injects `what` into the calls of a process, or of one of its threads alone, until it is ended."""
+    who = ['-p', str(thread)] if thread else ['-f', '-p', str(pid)]
+    p = subprocess.Popen(['strace', '-qq', '-o', '/dev/null', '-e', 'trace=' + what.split(':')[0], '-e', 'inject=' + what, *who],
                          stderr=subprocess.DEVNULL, preexec_fn=line._with_parent)
 
     def traced():
@@ -67,7 +67,7 @@ class Health(unittest.TestCase):
         with line.Line(1, boards=0) as l:
             l.start()
             l.put_firmware(line.firmware(256))
-            tracer = delayed(l.provd.process.pid, 'fdatasync', 14)
+            tracer = strace(l.provd.process.pid, 'fdatasync:delay_enter=14s')
             self.addCleanup(tracer.kill)
             # It waits for the commit, in a thread of its own.
             api = l.provd.api()
@@ -86,9 +86,7 @@ class Health(unittest.TestCase):
         """As a file system that the kernel has made read-only: each write of the database fails."""
         with line.Line(1, boards=0) as l:
             l.start()
-            tracer = subprocess.Popen(['strace', '-qq', '-f', '-o', '/dev/null', '-e', 'trace=pwrite64',
-                                       '-e', 'inject=pwrite64:error=EROFS', '-p', str(l.provd.process.pid)],
-                                      stderr=subprocess.DEVNULL, preexec_fn=line._with_parent)
+            tracer = strace(l.provd.process.pid, 'pwrite64:error=EROFS')
             self.addCleanup(tracer.kill)
             def refused():
                 return l.api.request('POST', '/tokens', {'name': 't%d' % time.monotonic_ns(), 'role': 'viewer'}).status >= 500
@@ -195,11 +193,15 @@ class Health(unittest.TestCase):
                     f.write(text + tls)
                 l.start()
                 self.assertIn('certificate of the API', self.until(l, code))
+                values, _ = parse(l.api.request('GET', '/metrics').body.decode())
+                ends = calendar.timegm(time.strptime(dates[1][-13:], '%y%m%d%H%M%SZ'))
+                self.assertEqual(values['provd_tls_certificate_end_seconds'], {(): ends})
+                self.assertEqual(values['provd_tls_files_refused'], {(): 0})
 
     def test_a_main_loop_that_hangs_ends_the_life(self):
         with line.Line(1, boards=0) as l:
             l.start()
-            tracer = delayed(l.provd.process.pid, 'poll', 60, thread=l.provd.process.pid)
+            tracer = strace(l.provd.process.pid, 'poll:delay_enter=60s', thread=l.provd.process.pid)
             self.addCleanup(tracer.kill)
             a = line.wait_for('it is seen', lambda: (lambda a: a if a.status == 503 else None)(
                 l.api.request('GET', '/livez', raw=True)))
