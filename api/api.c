@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/api.h"
 
+#include "api/access_log.h"
 #include "api/api_tls.h"
 #include "api/first_token.h"
+#include "api/health.h"
 #include "api/httpd_upload.h"
+#include "api/metrics.h"
 #include "api/openapi.h"
 #include "api/router.h"
 #include "api/tls.h"
 #include "api/tls_make.h"
 #include "base/iotime.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "db/artifacts.h"
@@ -158,7 +162,12 @@ int api_start(struct fleet *f, int listen_fd,
 	a->rate_limit = c->rate_limit;
 	a->readers = fleet_readers(f);
 	mutex_init(&a->cache_lock);
+	mutex_init(&a->health_lock);
+	a->metrics = api_metrics_new();
+	a->started_ms = wall_ms();
 	r = load_openapi(a, e);
+	if (r == 0)
+		r = access_log_new(c->access_log, c->access_log_file, &a->access_log, e);
 	if (r == 0)
 		r = load_auth(a, e);
 	artifact_quota_add(&a->quota, sweep_parts(a).left);
@@ -185,7 +194,11 @@ void api_reload(struct api *a)
 {
 	struct config *c = fleet_config(a->fleet);
 
+	struct err e;
+
 	api_tls_reload(a, c);
+	if (access_log_reopen(a->access_log, c->access_log, c->access_log_file, &e) < 0)
+		log_error("%s: the access log stays where it was", e.msg);
 	config_unref(c);
 }
 
@@ -275,17 +288,26 @@ bool api_alive(struct api *a)
 	return false;
 }
 
+void api_beat(struct api *a, bool alive)
+{
+	health_beat(a, alive,
+		alive ? "" : "a thread of provd hangs: its journal says which, and since when");
+}
+
 struct api *api_stop(struct api *a)
 {
 	if (!a)
 		return NULL;
 	feed_unsubscribe(a->changes);
 	httpd_stop(a->httpd);
+	access_log_free(a->access_log);
+	metrics_free(a->metrics);
 	tls_free(a->tls);
 	auth_free(a->auth);
 	shared_body_unref(a->stations);
 	free(a->openapi_text);
 	mutex_done(&a->cache_lock);
+	mutex_done(&a->health_lock);
 	free(a);
 	return NULL;
 }

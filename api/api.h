@@ -35,5 +35,7 @@ uint16_t api_port(const struct api *a);
 void api_tick(struct api *a);
 /* Whether no thread of the API hangs in a request: for the watchdog. Main. */
 bool api_alive(struct api *a);
+/* The main loop came round, and whether all threads do: what /livez says. Main, every second. */
+void api_beat(struct api *a, bool alive);
 /* Streams end, requests under way finish. */
 struct api *api_stop(struct api *a);

@@ -15,6 +15,9 @@
 #include "db/readers.h"
 #include "db/writer.h"
 
+struct access_log;
+struct metrics;
+
 struct api {
 	struct fleet *fleet;
 	struct auth *auth;
@@ -31,6 +34,14 @@ struct api {
 	bool client_required; /* atomic: nobody without a certificate, over TLS */
 	bool insecure;	      /* others than this machine are served, without TLS */
 	char *openapi_text;
+	struct metrics *metrics; /* of the requests (api/metrics.h) */
+	struct access_log *access_log;
+	int64_t started_ms;
+	/* What the main loop says of itself (api/health.h); under the lock. */
+	struct mutex health_lock;
+	uint64_t beat_us; /* 0: not yet */
+	bool hangs;
+	char hangs_text[ERR_TEXT_BYTES];
 	/* GET /stations, rendered once per change. */
 	struct mutex cache_lock;
 	struct shared_body *stations;

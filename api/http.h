@@ -13,6 +13,7 @@
 #include "api/waits.h"
 #include "base/digest.h"
 #include "base/timefmt.h"
+#include "base/trace_context.h"
 #include "base/util.h"
 
 struct MHD_Connection;
@@ -66,6 +67,10 @@ struct request {
 	uint64_t upload_taken; /* the router's: of the store's quota */
 	struct upload_piece upload_piece;
 	bool upload_kept; /* the file stays, for more of it: upload_sha256 is "" where it is not whole */
+	uint64_t begun_us; /* its first line was there (monotonic) */
+	/* Of the answer, once it is sent: */
+	int status;	      /* 0: there is none yet */
+	int64_t answer_bytes; /* of its body; -1: a stream */
 	/* Filled by the router: */
 	const void *route;
 	const void *principal;
@@ -78,6 +83,8 @@ struct request {
 
 /* NULL if absent. */
 const char *request_header(const struct request *rq, const char *name);
+/* The trace that it belongs to; false: none. */
+bool request_trace(const struct request *rq, struct trace_context *ret);
 const char *request_query(const struct request *rq, const char *name);
 const char *request_cookie(const struct request *rq, const char *name);
 /* Each parameter of the query in turn, until visit() returns false. value may be NULL ("?name"). */

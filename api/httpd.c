@@ -131,7 +131,7 @@ static enum MHD_Result refuse(struct httpd *h, struct exchange *x, struct MHD_Co
 	enum MHD_Result r;
 
 	h->ops->refuse(h->data, &x->rq, &rs, status, detail);
-	r = answer_send(&rs, x->rq.id, c);
+	r = answer_send(&rs, &x->rq, c);
 	answer_drop(&rs);
 	return r;
 }
@@ -215,7 +215,7 @@ static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Con
 		return refuse(h, x, c, 429, "this principal holds too many connections");
 	if (status != 0) {
 		x->rs.close = body;
-		return answer_send(&x->rs, x->rq.id, c);
+		return answer_send(&x->rs, &x->rq, c);
 	}
 	status = check_body(h, x, &why);
 	if (status != 0)
@@ -401,7 +401,7 @@ static void submit(void *data)
 static enum MHD_Result answer(struct exchange *x, struct MHD_Connection *c)
 {
 	conn_phase(x->conn, CONN_ANSWERING, now_us());
-	return answer_send(&x->rs, x->rq.id, c);
+	return answer_send(&x->rs, &x->rq, c);
 }
 
 /* The request is whole. */
@@ -507,6 +507,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	x->rq.peer = conn_peer(x->conn);
 	x->rq.network = conn_network(x->conn);
 	x->encoded_nul = uri && has_encoded_nul(uri);
+	x->rq.begun_us = now_us();
 	uuid7(x->rq.id);
 	conn_phase(x->conn, CONN_HEADER, now_us());
 	return x;
@@ -555,6 +556,11 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **context,
 	door->tls = httpd_tls_open(h->tls, c);
 	/* A handshake is part of the wait for the first header: it has the same deadline. */
 	door->conn = conn_open(h->conns, fd->connect_fd, peer ? peer->client_addr : NULL, now_us());
+}
+
+void httpd_conns(struct httpd *h, struct conn_counts *ret)
+{
+	conns_counts(h->conns, ret);
 }
 
 /* gnutls_certificate_retrieve_function3: of each handshake. */

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "api/conns.h"
 #include "api/http.h"
 #include "base/err.h"
 
@@ -86,5 +87,7 @@ void httpd_tick(struct httpd *h);
 /* Whether no thread of the API hangs in a request; the sentence into e where one does. Time comes
  * from the caller (monotonic). */
 int httpd_alive(struct httpd *h, uint64_t now_us, struct err *e);
+/* The connections of now, and those that were cut. Any thread. */
+void httpd_conns(struct httpd *h, struct conn_counts *ret);
 /* Streams end, requests under way finish. */
 struct httpd *httpd_stop(struct httpd *h);

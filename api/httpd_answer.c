@@ -10,6 +10,7 @@
 
 struct shared_body {
 	int refs;
+	size_t n;
 	struct MHD_Response *response;
 };
 
@@ -51,6 +52,7 @@ struct shared_body *shared_body_new(char *text, size_t n, const char *content_ty
 	struct shared_body *b = xcalloc(1, sizeof *b);
 
 	b->refs = 1;
+	b->n = n;
 	b->response = MHD_create_response_from_buffer(n, text, MHD_RESPMEM_MUST_FREE);
 	if (!b->response)
 		abort();
@@ -95,11 +97,23 @@ static struct MHD_Response *mhd_response(struct response *rs, struct MHD_Connect
 	return r;
 }
 
-enum MHD_Result answer_send(struct response *rs, const char *request_id, struct MHD_Connection *c)
+/* HEAD, 304 and 204 have no body. */
+static void note_answer(const struct response *rs, struct request *rq)
+{
+	rq->status = rs->status;
+	rq->answer_bytes = rs->stream	? -1
+			   : rs->shared ? (int64_t)rs->shared->n
+					: (int64_t)rs->body_len;
+	if (rq->head || rs->status == 304 || rs->status == 204)
+		rq->answer_bytes = 0;
+}
+
+enum MHD_Result answer_send(struct response *rs, struct request *rq, struct MHD_Connection *c)
 {
 	struct MHD_Response *r;
 	enum MHD_Result ok;
 
+	note_answer(rs, rq);
 	if (rs->shared) {
 		ok = MHD_queue_response(c, (unsigned)rs->status, rs->shared->response);
 		rs->shared = shared_body_unref(rs->shared);
@@ -110,7 +124,7 @@ enum MHD_Result answer_send(struct response *rs, const char *request_id, struct 
 		return MHD_NO;
 	if (rs->content_type[0])
 		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, rs->content_type);
-	MHD_add_response_header(r, "X-Request-Id", request_id);
+	MHD_add_response_header(r, "X-Request-Id", rq->id);
 	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
 	for (int i = 0; i < rs->headers; i++)
 		MHD_add_response_header(r, rs->header[i].name, rs->header[i].value);

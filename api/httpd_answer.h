@@ -9,6 +9,6 @@
 #include "api/http.h"
 
 /* Queues the answer; what it holds is given away or stays in rs for answer_drop(). HTTP thread. */
-enum MHD_Result answer_send(struct response *rs, const char *request_id, struct MHD_Connection *c);
+enum MHD_Result answer_send(struct response *rs, struct request *rq, struct MHD_Connection *c);
 /* What a handler made and nobody sent: the client left. */
 void answer_drop(struct response *rs);

@@ -4,8 +4,10 @@
  */
 #include <microhttpd.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/http.h"
+#include "base/strbuf.h"
 
 static const char *const method_name[HTTP_METHODS] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
 
@@ -48,6 +50,40 @@ void request_each_query(const struct request *rq,
 	struct each_query q = {visit, data};
 
 	MHD_get_connection_values(rq->connection, MHD_GET_ARGUMENT_KIND, on_query, &q);
+}
+
+/* --- traces --- */
+
+struct trace_headers {
+	const char *parent;
+	unsigned parents;
+	struct strbuf state;
+};
+
+static enum MHD_Result on_trace_header(
+	void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct trace_headers *h = cls;
+
+	if (!strcasecmp(name, "traceparent")) {
+		h->parent = value;
+		h->parents++;
+	} else if (!strcasecmp(name, "tracestate") && value) {
+		sb_addf(&h->state, "%s%s", h->state.len ? "," : "", value);
+	}
+	return MHD_YES;
+}
+
+/* A tracestate may come in several headers (3.3.1), a traceparent may not. */
+bool request_trace(const struct request *rq, struct trace_context *ret)
+{
+	struct trace_headers h = {0};
+	bool found;
+
+	MHD_get_connection_values(rq->connection, MHD_HEADER_KIND, on_trace_header, &h);
+	found = trace_parse(h.parents == 1 ? h.parent : NULL, h.state.s, ret);
+	sb_done(&h.state);
+	return found;
 }
 
 enum http_method http_method_from(const char *s)

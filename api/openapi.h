@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The OpenAPI document. People write it as YAML (openapi.yaml), but for the bodies of requests: what
- * these may hold is what the rows of their route say (base/form.h).
+ * The OpenAPI document. People write it as YAML (openapi.yaml), but for what rows say: the schema of a
+ * request's body (base/form.h), what the router refuses, the codes of problems. Who may ask is written there by
+ * hand, so that a test compares it with the rows.
  */
 #pragma once
 

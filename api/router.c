@@ -4,10 +4,13 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "api/access_log.h"
 #include "api/httpd_upload.h"
+#include "api/metrics.h"
 #include "api/problem.h"
 #include "api/request_check.h"
 #include "base/digest.h"
+#include "base/iotime.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/util.h"
@@ -338,11 +341,37 @@ static int upload(
 	return 507;
 }
 
+static void note_access(struct api *a, const struct request *rq)
+{
+	const struct route *r = rq->route;
+	const struct principal *who = rq->principal;
+	const uint64_t took_us = now_us() - rq->begun_us;
+	struct access_entry n = {.at_ms = wall_ms() - (int64_t)(took_us / US_PER_MS),
+		.method = rq->head ? "HEAD" : http_method_str(rq->method),
+		.route = r ? r->pattern : "",
+		.status = rq->status,
+		.bytes = rq->answer_bytes,
+		.took_us = took_us};
+	struct trace_context trace;
+
+	memcpy(n.request_id, rq->id, sizeof n.request_id);
+	snprintf(n.principal, sizeof n.principal, "%s", who ? who->name : "");
+	snprintf(n.address, sizeof n.address, "%s", rq->peer ? rq->peer : "");
+	if (request_trace(rq, &trace))
+		memcpy(n.trace_id, trace.id, sizeof n.trace_id);
+	access_log_add(a->access_log, &n);
+}
+
 static void done(void *data, struct request *rq)
 {
+	struct api *a = data;
+
+	api_count_request(a, rq);
+	if (access_log_on(a->access_log))
+		note_access(a, rq);
 	/* What is kept of a file that comes in pieces is still there. */
 	if (!rq->upload_kept)
-		artifact_quota_give(&((struct api *)data)->quota, rq->upload_taken);
+		artifact_quota_give(&a->quota, rq->upload_taken);
 	free((void *)rq->principal);
 }
 

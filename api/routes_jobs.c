@@ -179,6 +179,7 @@ static int post_job(struct call *c, struct err *e)
 		.audit = "job.create"};
 	struct post p = {.fleet = c->api->fleet, .change = &ch};
 	struct mistakes m = {0};
+	struct trace_context trace;
 	int r = api_need_object(c, e);
 
 	ch.data = &p;
@@ -188,6 +189,8 @@ static int post_job(struct call *c, struct err *e)
 		r = api_mistakes(c, &m, NULL, e);
 	if (r == 0)
 		r = check_scope(c, p.order, e);
+	if (r == 0 && request_trace(c->rq, &trace))
+		job_order_trace(p.order, &trace);
 	if (r == 0)
 		r = api_change(c, &ch, e);
 	if (p.offending && json_array_size(p.offending) > 0)

@@ -174,7 +174,8 @@ static void describe(const struct pair *p, struct tls_state *ret)
 {
 	size_t n = sizeof ret->subject;
 
-	*ret = (struct tls_state){.ends_s = gnutls_x509_crt_get_expiration_time(p->crt[0])};
+	*ret = (struct tls_state){.starts_s = gnutls_x509_crt_get_activation_time(p->crt[0]),
+		.ends_s = gnutls_x509_crt_get_expiration_time(p->crt[0])};
 	if (gnutls_x509_crt_get_dn(p->crt[0], ret->subject, &n) < 0)
 		ret->subject[0] = 0;
 }

@@ -40,7 +40,7 @@ int tls_look(struct tls *t, struct err *e);
 int tls_reload(struct tls *t, const struct tls_files *f, struct err *e);
 
 struct tls_state {
-	int64_t ends_s; /* notAfter of what is shown, seconds since 1970 */
+	int64_t starts_s, ends_s; /* notBefore and notAfter of what is shown, seconds since 1970 */
 	char subject[TLS_SUBJECT_BYTES];
 	int64_t lists_end_s;	      /* tls_trust_lists_end() */
 	char problem[ERR_TEXT_BYTES]; /* why newer files are not taken; "" none */

@@ -18,6 +18,7 @@ static enum log_format out_format = LOG_FORMAT_TEXT;
 static enum log_level out_level = LOG_LEVEL_INFO;
 static _Thread_local char ctx_station[64];
 static _Thread_local char ctx_run[40];
+static _Thread_local char ctx_trace[40];
 
 static const char *const level_name[] = {"error", "warning", "notice", "info", "debug"};
 static const int level_prio[] = {3, 4, 5, 6, 7}; /* syslog(3) */
@@ -57,6 +58,11 @@ void log_thread_run(const char *id)
 	copy_ctx(ctx_run, sizeof ctx_run, id);
 }
 
+void log_thread_trace(const char *id)
+{
+	copy_ctx(ctx_trace, sizeof ctx_trace, id);
+}
+
 static void write_line(struct strbuf *line)
 {
 	sb_add(line, "\n");
@@ -88,7 +94,8 @@ void log_at(enum log_level level, const char *fmt, ...)
 	switch (out_format) {
 	case LOG_FORMAT_JOURNAL:
 		sd_journal_send("PRIORITY=%i", level_prio[level], "MESSAGE=%s",
-			text.s ? text.s : "", "STATION=%s", ctx_station, "RUN=%s", ctx_run, NULL);
+			text.s ? text.s : "", "STATION=%s", ctx_station, "RUN=%s", ctx_run,
+			"TRACE_ID=%s", ctx_trace, NULL);
 		break;
 	case LOG_FORMAT_JSON: {
 		char *s = NULL;
@@ -99,6 +106,8 @@ void log_at(enum log_level level, const char *fmt, ...)
 			json_object_set_new(o, "station", json_string(ctx_station));
 		if (o && ctx_run[0])
 			json_object_set_new(o, "run", json_string(ctx_run));
+		if (o && ctx_trace[0])
+			json_object_set_new(o, "trace_id", json_string(ctx_trace));
 		s = o ? json_dumps(o, JSON_COMPACT) : NULL;
 		if (s) {
 			sb_add(&line, s);

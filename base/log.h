@@ -21,9 +21,10 @@ enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_
 /* Once, from main, before other threads exist. AUTO: the journal if stderr is connected to it
  * (JOURNAL_STREAM), else text on stderr. */
 void log_init(enum log_format format, enum log_level max_level);
-/* Fields added to every message of the calling thread: STATION=, RUN=. NULL removes. Copied. */
+/* Fields added to every message of the calling thread: STATION=, RUN=, TRACE_ID=. NULL removes. Copied. */
 void log_thread_station(const char *id);
 void log_thread_run(const char *id);
+void log_thread_trace(const char *id);
 
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define log_error(...)	 log_at(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -28,6 +28,7 @@
 
 #define TICK_MS	    1000
 #define ALIVE_US    (30 * US_PER_S)
+#define LOOK_US	    (10 * US_PER_S)
 #define FIXED_FDS   2
 #define MAX_SOURCES 8
 #define OWN_FDS	    64
@@ -54,7 +55,8 @@ struct provd {
 	struct fleet *fleet;
 	struct api *api;
 	int signal_fd, timer_fd;
-	uint64_t watchdog_us, fed_us;
+	uint64_t watchdog_us, looked_us;
+	bool alive; /* when it was looked at */
 	bool stopping;
 	uint64_t stop_deadline_us;
 };
@@ -372,6 +374,20 @@ static void tell_status(struct provd *p)
 		s.in[STATION_READY], s.in[STATION_FAULT] + s.in[STATION_QUARANTINED]);
 }
 
+/* The watchdog is fed only while main, writer, every worker and the API come round; /livez says the same. */
+static void look_alive(struct provd *p, uint64_t now)
+{
+	uint64_t every = p->watchdog_us ? MIN(p->watchdog_us / 3, LOOK_US) : LOOK_US;
+
+	if (now - p->looked_us >= every) {
+		p->alive = fleet_alive(p->fleet, ALIVE_US) && api_alive(p->api);
+		p->looked_us = now;
+		if (p->alive && p->watchdog_us)
+			notify_watchdog();
+	}
+	api_beat(p->api, p->alive);
+}
+
 static void on_tick(struct provd *p)
 {
 	uint64_t ticks;
@@ -386,12 +402,7 @@ static void on_tick(struct provd *p)
 		fleet_stop(p->fleet, true);
 		p->stop_deadline_us = NO_DEADLINE;
 	}
-	/* The watchdog is fed only while main, writer, every worker and the API come round. */
-	if (p->watchdog_us && now - p->fed_us >= p->watchdog_us / 3 &&
-		fleet_alive(p->fleet, ALIVE_US) && api_alive(p->api)) {
-		notify_watchdog();
-		p->fed_us = now;
-	}
+	look_alive(p, now);
 }
 
 static void loop(struct provd *p)

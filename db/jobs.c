@@ -5,6 +5,7 @@
 #include "db/ledger.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
+#include "db/traces.h"
 
 void job_done(struct job *j)
 {
@@ -47,14 +48,17 @@ int jobs_create(struct db *tx, const struct job_new *j, json_t **ret_offending, 
 		r = job_units_add(tx, j->id, j->units, j->assign, j->rework, ret_offending, e);
 	else if (r == 0 && j->serials)
 		r = ledger_add_values(tx, "serial", NULL, j->id, j->serials, ret_offending, e);
+	if (r >= 0 && j->trace)
+		r = traces_put(tx, j->id, j->trace, e);
 	if (r < 0)
 		return r;
-	data = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s*}", "kind",
+	data = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s*, s:s*}", "kind",
 		j->rework ? "rework"
 		: j->kind ? j->kind
 			  : "production",
 		"recipe", j->recipe, "version", (json_int_t)j->version, "quantity",
-		(json_int_t)j->quantity, "by", j->created_by, "number", j->number);
+		(json_int_t)j->quantity, "by", j->created_by, "number", j->number, "trace_id",
+		j->trace ? j->trace->id : NULL);
 	return db_event(tx, "job-created", NULL, j->id, NULL, NULL, data, e);
 }
 
@@ -497,7 +501,7 @@ int jobs_find(struct db *d, const char *id, struct job *ret, struct err *e)
 	" interrupted, (SELECT count(*) FROM runs INDEXED BY runs_open WHERE runs.job_id = "                                                         \
 	"jobs.id AND runs.state ="                                                                                                                   \
 	" 'open') AS open, created_by, updated_at, finished_at, revision, number, expires,"                                                          \
-	" requires, hold, ending, assign, route_check"
+	" requires, hold, ending, assign, route_check, " TRACE_OF_JOBS
 
 static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}, {"kind", AS_TEXT},
 	{"recipe", AS_TEXT}, {"version", AS_INT}, {"recipe_sha256", AS_TEXT}, {"quantity", AS_INT},
@@ -507,7 +511,7 @@ static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}
 	{"interrupted", AS_INT}, {"open", AS_INT}, {"created_by", AS_TEXT}, {"updated_at", AS_TIME},
 	{"finished_at", AS_TIME}, {"revision", AS_INT}, {"number", AS_TEXT}, {"expires", AS_TIME},
 	{"requires", AS_JSON}, {"hold", AS_JSON}, {"ending", AS_JSON}, {"assign", AS_TEXT},
-	{"route_check", AS_JSON}, {0}};
+	{"route_check", AS_JSON}, {"traceparent", AS_TEXT}, {0}};
 
 int jobs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/trace_context.h"
 #include "base/digest.h"
 #include "db/db.h"
 #include "db/job_rules.h"
@@ -38,6 +39,7 @@ struct job_new {
 	int64_t deadline_ms;	    /* 0: none */
 	int64_t expires_ms;	    /* 0: never */
 	const char *created_by;
+	const struct trace_context *trace; /* NULL: none */
 };
 
 struct job {

@@ -12,6 +12,7 @@
 #include "db/run_facts.h"
 #include "db/run_record.h"
 #include "db/stmt.h"
+#include "db/traces.h"
 
 /* "none" is the code of what went well: a NULL in the table. */
 static const char *code_or_null(const char *code)
@@ -36,16 +37,21 @@ int runs_start(struct db *tx, const struct run_start *s, struct err *e)
 		"UPDATE runs SET job_id = ?, recipe = ?, version = ?, recipe_sha256 = ?, model = ?,"
 		" params = coalesce(?, '{}'), firmware = coalesce(?, '{}'), started_at = ?"
 		" WHERE id = ?";
+	struct trace_context trace;
 	struct run_facts f;
 	int r = run_facts(tx, s->run, &f, e);
 
 	if (r == 0)
 		r = db_run(tx, e, sql, s->job, s->recipe, s->version, s->recipe_sha256, s->model,
 			s->params, s->firmware, s->started_ms, s->run);
+	if (r >= 0)
+		r = traces_of_job(tx, s->job, &trace, e);
 	if (r < 0)
 		return r;
 	return db_event(tx, "run-started", f.station, s->job, s->run, NULL,
-		json_pack("{s:s, s:I}", "recipe", s->recipe, "version", (json_int_t)s->version), e);
+		json_pack("{s:s, s:I, s:s*}", "recipe", s->recipe, "version",
+			(json_int_t)s->version, "trace_id", r > 0 ? trace.id : NULL),
+		e);
 }
 
 int runs_set_firmware(struct db *tx, const char *run, const json_t *firmware, struct err *e)
@@ -340,7 +346,7 @@ int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 	", job_id AS job, station, recipe, version, recipe_sha256, model, unit_id" \
 	" AS unit, serial, state, completes, " RUN_OUTCOME                         \
 	", code, step, message, hint, params, firmware,"                           \
-	" attached_at, started_at, ended_at, hash, " RUN_DURATION
+	" attached_at, started_at, ended_at, hash, " RUN_DURATION ", " TRACE_OF_RUNS
 
 static const struct column columns[] = {{"seq", AS_INT}, {"id", AS_TEXT}, {"kind", AS_TEXT},
 	{"job", AS_TEXT}, {"station", AS_TEXT}, {"recipe", AS_TEXT}, {"version", AS_INT},
@@ -348,7 +354,7 @@ static const struct column columns[] = {{"seq", AS_INT}, {"id", AS_TEXT}, {"kind
 	{"state", AS_TEXT}, {"outcome", AS_TEXT}, {"code", AS_TEXT}, {"step", AS_TEXT},
 	{"message", AS_TEXT}, {"hint", AS_TEXT}, {"params", AS_JSON}, {"firmware", AS_JSON},
 	{"attached_at", AS_TIME}, {"started_at", AS_TIME}, {"ended_at", AS_TIME}, {"hash", AS_TEXT},
-	{"completes", AS_TEXT}, {"duration_ms", AS_INT}, {0}};
+	{"completes", AS_TEXT}, {"duration_ms", AS_INT}, {"traceparent", AS_TEXT}, {0}};
 
 int runs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

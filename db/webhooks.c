@@ -5,6 +5,7 @@
 #include "db/events.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
+#include "db/traces.h"
 
 /* --- what people say --- */
 
@@ -360,6 +361,8 @@ int webhooks_due(struct db *d, const char *id, const json_t *not_these, size_t m
 		*to = (struct delivery){.n = row.n, .attempts = row.attempts};
 		snprintf(to->id, sizeof to->id, "%s", row.id);
 		r = events_message(d, row.event, &to->body, e);
+		if (r == 0)
+			r = traces_of_event(d, row.event, &to->trace, e);
 	}
 	return MIN(r, 0);
 }

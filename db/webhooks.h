@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/trace_context.h"
 #include "db/db.h"
 
 #define WEBHOOKS_MAX	   64	/* receivers */
@@ -66,7 +67,8 @@ int webhooks_take(struct db *tx, const char *id, bool *ret_more, struct err *e);
 struct delivery {
 	int64_t n, attempts;
 	char id[WEBHOOK_ID_BYTES];
-	char *body; /* owned by the caller; NULL: its event is gone */
+	char *body;		    /* owned by the caller; NULL: its event is gone */
+	struct trace_context trace; /* of its order */
 };
 /* The oldest rows, at most max, that may go out: no earlier one of their run or unit waits, and they are not in `not_these`
  * (an array of n). */

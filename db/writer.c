@@ -4,12 +4,27 @@
 #include <semaphore.h>
 
 #include "base/iotime.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 #include "db/db_impl.h"
 #include "db/stmt.h"
 
 #define IDLE_US US_PER_S
 /* Beyond this the log file is cut back to nothing when the line is quiet. */
+
+enum { COMMIT_SECONDS, COMMITS_FAILED };
+
+static const uint64_t commit_bounds_us[] = {
+	1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000, 30000000, 0};
+static const struct metric_row metric_rows[] = {
+	[COMMIT_SECONDS] = {"provd_writer_commit_duration_seconds", METRIC_HISTOGRAM,
+		"How long a transaction takes, from its first record until it is durable.", {NULL},
+		commit_bounds_us, .most = 1},
+	[COMMITS_FAILED] = {"provd_writer_commits_failed_total", METRIC_COUNTER,
+		"Transactions that could not be made durable: nothing of them is recorded.",
+		{"code"}, .most = 32},
+	{0},
+};
 
 struct ticket {
 	struct ticket *next;
@@ -28,16 +43,19 @@ struct writer {
 	pthread_t thread;
 	struct mutex lock;
 	struct cond wake;
-	struct ticket *first; /* under lock, as the next six */
+	struct ticket *first; /* under lock, as all down to err */
 	struct ticket **last;
 	size_t waiting;
 	size_t urgent;	   /* of those that wait */
 	uint64_t later_us; /* when the first of the others is due */
 	bool stopping;
 	bool asleep;
+	int result; /* of the newest commit, with its error */
+	struct err err;
 	uint64_t tick_us; /* atomic */
 	uint64_t commits; /* atomic */
 	uint64_t tickets; /* atomic */
+	struct metrics *metrics;
 };
 
 /* One ticket in its savepoint. Returns an error only when the whole transaction is lost. */
@@ -105,8 +123,17 @@ static void report_damage(struct writer *w, const struct ticket *group)
 			w->o.damaged(w->o.data, &t->err);
 }
 
+static void note_result(struct writer *w, int r, const struct err *e)
+{
+	mutex_lock(&w->lock);
+	w->result = r;
+	w->err = *e;
+	mutex_unlock(&w->lock);
+}
+
 static void run_group(struct writer *w, struct ticket *group)
 {
+	const uint64_t begun_us = now_us();
 	struct err e = {0};
 	uint64_t n = 0;
 	int r;
@@ -121,6 +148,7 @@ static void run_group(struct writer *w, struct ticket *group)
 	if (r < 0) {
 		db_rollback(w->db);
 		fail_group(group, r, &e);
+		metrics_count(w->metrics, COMMITS_FAILED, &(const char *){err_code_str(e.code)}, 1);
 		if (r == -ERR_DISK_FULL && w->o.full)
 			w->o.full(w->o.data, &e);
 	} else {
@@ -128,6 +156,8 @@ static void run_group(struct writer *w, struct ticket *group)
 		note_marks(w, group);
 	}
 	report_damage(w, group);
+	note_result(w, MIN(r, 0), &e);
+	metrics_observe(w->metrics, COMMIT_SECONDS, NULL, now_us() - begun_us);
 	__atomic_add_fetch(&w->commits, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&w->tickets, n, __ATOMIC_RELAXED);
 }
@@ -230,6 +260,7 @@ int writer_new(struct db *db, const struct writer_opts *o, struct writer **ret, 
 	w->db = db;
 	w->last = &w->first;
 	w->tick_us = now_us();
+	w->metrics = metrics_new(metric_rows);
 	mutex_init(&w->lock);
 	cond_init(&w->wake);
 
@@ -238,6 +269,7 @@ int writer_new(struct db *db, const struct writer_opts *o, struct writer **ret, 
 	if (r < 0) {
 		mutex_done(&w->lock);
 		cond_done(&w->wake);
+		metrics_free(w->metrics);
 		free(w);
 		return r;
 	}
@@ -257,6 +289,7 @@ struct writer *writer_free(struct writer *w)
 	db_free(w->db);
 	mutex_done(&w->lock);
 	cond_done(&w->wake);
+	metrics_free(w->metrics);
 	free(w);
 	return NULL;
 }
@@ -356,4 +389,26 @@ void writer_stats(const struct writer *w, uint64_t *ret_commits, uint64_t *ret_t
 {
 	*ret_commits = __atomic_load_n(&w->commits, __ATOMIC_RELAXED);
 	*ret_tickets = __atomic_load_n(&w->tickets, __ATOMIC_RELAXED);
+}
+
+int writer_check(struct writer *w, struct err *e)
+{
+	mutex_lock(&w->lock);
+	int r = w->result;
+	*e = w->err;
+	mutex_unlock(&w->lock);
+	return r;
+}
+
+size_t writer_waiting(struct writer *w)
+{
+	mutex_lock(&w->lock);
+	size_t n = w->waiting;
+	mutex_unlock(&w->lock);
+	return n;
+}
+
+struct metrics *writer_metrics(const struct writer *w)
+{
+	return w->metrics;
 }

@@ -16,6 +16,7 @@
 
 #define WRITER_LATER_US 250000
 
+struct metrics;
 struct writer;
 
 struct writer_opts {
@@ -67,3 +68,9 @@ int writer_do(struct writer *w, WRITER_APPLY(apply), void *data, struct err *e);
 uint64_t writer_tick_us(const struct writer *w);
 /* Commits since the start, and tickets in them. */
 void writer_stats(const struct writer *w, uint64_t *ret_commits, uint64_t *ret_tickets);
+/* 0, or why the newest commit failed: nothing of it is recorded. Any thread. */
+int writer_check(struct writer *w, struct err *e);
+/* How many tickets wait, without those of the commit that is being made. Any thread. */
+size_t writer_waiting(struct writer *w);
+/* How long commits take, and how many failed; lives as long as the writer. */
+struct metrics *writer_metrics(const struct writer *w);

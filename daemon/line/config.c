@@ -40,6 +40,7 @@ struct config *config_unref(struct config *c)
 	config_free_texts(c->hotplug, c->hotplugs);
 	free(c->service);
 	free(c->file);
+	free(c->access_log_file);
 	keyd_config_done(&c->keys);
 	form_done(records_rows, &c->records);
 	config_interlocks_done(&c->interlocks);
@@ -126,6 +127,10 @@ const struct form_row
 					FORM_AT(struct config, insecure)},
 				{"tls", FORM_OWN, .read = config_read_tls, .rows = tls_rows,
 					.doc = "The certificate and key of the API. New files are taken without a restart."},
+				{"access_log", FORM_OWN, .read = config_read_access_log,
+					.schema =
+						"{\"type\":\"string\",\"pattern\":\"^(off|journal|/.+)$\"}",
+					.doc = "Where a line for each request of the API goes: off (the default), journal (the log of provd), or the path of a file, which SIGHUP opens again after it was moved away."},
 				{"principals", FORM_OWN, .read = config_read_clients,
 					.schema =
 						"{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/principal\"}}",
@@ -176,8 +181,8 @@ const struct form_row
 				{"approval", FORM_CHOICE, .choices = approvals, .def = "auto",
 					.doc = "The persons who may approve a recipe. second-person: anyone but its author. any: its author too. auto: second-person on a real line (hotplug has udev), else any.",
 					FORM_AT(struct config, approval)},
-				{"tool_sandbox", FORM_CHOICE, .choices = sandboxes, .def = "auto",
-					.doc = "Foreign programs read the system but not the records, secrets and credentials, and write their own directory and devices alone (Landlock). auto: always on a real line (hotplug has udev), else where the kernel can.",
+				{"tool_sandbox", FORM_CHOICE,
+					.choices = sandboxes, .def = "auto", .doc = "Foreign programs read the system but not the records, secrets and credentials, and write their own directory and devices alone (Landlock). auto: always on a real line (hotplug has udev), else where the kernel can.",
 					FORM_AT(struct config, tool_sandbox)},
 				{"tool_writable", FORM_PATHS,
 					.doc = "Further trees that foreign programs may write.",
@@ -188,8 +193,9 @@ const struct form_row
 				{"rate_limit", FORM_INT, .low = 0, .high = 1000000, .def = "1000",
 					.doc = "Requests per second and token; 0 none.",
 					FORM_AT(struct config, rate_limit)},
-				{"secrets", FORM_OWN,
-					.read = config_read_secrets, .schema = "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":1,\"properties\":{\"file\":{\"type\":\"string\"},\"credential\":{\"type\":\"string\"}},\"additionalProperties\":false}}",
+				{"secrets", FORM_OWN, .read = config_read_secrets,
+					.schema =
+						"{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":1,\"properties\":{\"file\":{\"type\":\"string\"},\"credential\":{\"type\":\"string\"}},\"additionalProperties\":false}}",
 					.doc = "NAME: {file: /PATH} or NAME: {credential: NAME}. Read when a recipe asks for ${secrets.NAME}; masked everywhere."},
 				{"keyd", FORM_PATH,
 					.doc = "The socket of provd-keyd, which holds the private keys of issuers, masters and signers. Without it provd starts one as its child, which has the same user: for benches and virtual boards.",

@@ -181,6 +181,9 @@ struct listen_config {
 	bool tls;
 };
 
+/* Where a line for each request goes (api/access_log.h). */
+enum access_log_to { ACCESS_LOG_OFF, ACCESS_LOG_JOURNAL, ACCESS_LOG_FILE };
+
 /* `tls`: what the API shows, and which certificates it takes from clients. */
 enum client_certificates {
 	CLIENT_CERTIFICATES_OPTIONAL, /* one that comes must be good */
@@ -212,6 +215,8 @@ struct config {
 	size_t listens;
 	bool insecure; /* it may serve others than this machine, without TLS */
 	struct tls_config tls;
+	enum access_log_to access_log;
+	char *access_log_file;	      /* of ACCESS_LOG_FILE, absolute */
 	struct client_config *client; /* `principals`: who is known by a certificate */
 	size_t clients;
 	char **hotplug; /* "udev", "stream:/path" */

@@ -45,6 +45,24 @@ void config_check_scopes(const json_t *v, const char *pointer, struct mistakes *
 		form_read(scope_rows, v, pointer, "key", &f, m);
 }
 
+/* --- the access log --- */
+
+void config_read_access_log(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+	const char *s = json_is_string(v) ? json_string_value(v) : "";
+
+	if (*s == '/') {
+		c->access_log = ACCESS_LOG_FILE;
+		c->access_log_file = xstrdup(s);
+	} else if (!strcmp(s, "journal")) {
+		c->access_log = ACCESS_LOG_JOURNAL;
+	} else if (strcmp(s, "off") != 0) {
+		mistakes_add(
+			m, pointer, "'access_log' is off, journal, or the absolute path of a file");
+	}
+}
+
 /* --- listeners --- */
 
 bool config_is_loopback(const char *host)

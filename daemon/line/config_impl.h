@@ -23,6 +23,7 @@ void config_read_stations(void *to, const json_t *v, const char *pointer, struct
 void config_access_done(struct config *c);
 void config_read_listen(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_tls(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_access_log(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_clients(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 /* Once all is read: the default listener too. */
 void config_check_access(struct config *c, struct mistakes *m);

@@ -143,6 +143,17 @@ bool disk_is_refused(const struct disk *d)
 	return __atomic_load_n(&d->refused, __ATOMIC_RELAXED);
 }
 
+void disk_room(const struct disk *d, uint64_t *ret_free_bytes, uint64_t *ret_size_bytes)
+{
+	struct statvfs v;
+
+	*ret_free_bytes = *ret_size_bytes = 0;
+	if (statvfs(d->dir, &v) < 0)
+		return;
+	*ret_free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+	*ret_size_bytes = (uint64_t)v.f_blocks * v.f_frsize;
+}
+
 void disk_tick(struct disk *d)
 {
 	struct room room;

@@ -38,6 +38,9 @@ void disk_took(struct disk *d);
 bool disk_is_refused(const struct disk *d);
 /* Gives a piece of the room for the start. false: there is none left. */
 bool disk_give_start(struct disk *d);
+/* What the file system of the records has free for provd, and its size; 0 and 0 where it cannot be seen. Any
+ * thread; one statvfs(2). */
+void disk_room(const struct disk *d, uint64_t *ret_free_bytes, uint64_t *ret_size_bytes);
 /* Looks again: sets or lifts HOLD_DISK, takes the reserve back when there is room. Every second. */
 void disk_tick(struct disk *d);
 /* Whether `bytes` more can be written and the records still have their low water. -ERR_DISK_FULL.

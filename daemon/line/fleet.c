@@ -12,6 +12,7 @@
 #include "daemon/line/backlog.h"
 #include "daemon/line/confine.h"
 #include "daemon/line/keys.h"
+#include "daemon/line/meters.h"
 #include "daemon/line/notary.h"
 #include "daemon/line/outbox.h"
 #include "daemon/line/outputs.h"
@@ -212,6 +213,7 @@ static int make_services(struct fleet *f, struct err *e)
 	v->orders = orders_new();
 	v->images = image_cache_new();
 	v->binding = f->binding;
+	v->meters = meters_new();
 	read_boot(v->boot);
 	v->line = f;
 	v->wake = wake_stations;
@@ -438,6 +440,7 @@ struct fleet *fleet_free(struct fleet *f)
 	outputs_sweep_free(f->sweep);
 	store_free(f->store);
 	image_cache_free(f->services.images);
+	meters_free(f->services.meters);
 	free(f);
 	return NULL;
 }
@@ -567,6 +570,11 @@ struct feed *fleet_feed(struct fleet *f)
 struct orders *fleet_orders(struct fleet *f)
 {
 	return f->services.orders;
+}
+
+struct meters *fleet_meters(struct fleet *f)
+{
+	return f->services.meters;
 }
 
 const char *fleet_db_path(struct fleet *f)

@@ -16,6 +16,7 @@
 #include "daemon/line/store.h"
 
 struct fleet;
+struct meters;
 
 /* Opens the database, recovers what a crash left open, loads the jobs. main. */
 int fleet_new(struct config *c, struct fleet **ret, struct err *e);
@@ -47,6 +48,7 @@ struct records *fleet_records(struct fleet *f);
 struct holds *fleet_holds(struct fleet *f);
 struct feed *fleet_feed(struct fleet *f);
 struct orders *fleet_orders(struct fleet *f);
+struct meters *fleet_meters(struct fleet *f);
 const char *fleet_db_path(struct fleet *f);
 const struct store *fleet_store(struct fleet *f);
 void fleet_wake_stations(struct fleet *f);

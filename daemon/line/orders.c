@@ -40,6 +40,7 @@ struct job_order {
 	char *external_ref, *number;
 	char content_sha256[SHA256_HEX];
 	char *by;
+	struct trace_context trace; /* id "": none */
 };
 
 DEFINE_CLEANUP(struct job_order, job_order_free)
@@ -798,6 +799,11 @@ int job_order_find(
 	return r < 0 ? r : 1;
 }
 
+void job_order_trace(struct job_order *o, const struct trace_context *t)
+{
+	o->trace = *t;
+}
+
 int job_order_apply(
 	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e)
 {
@@ -823,6 +829,7 @@ int job_order_apply(
 		.deadline_ms = o->deadline_ms,
 		.expires_ms = o->expires_ms,
 		.created_by = o->by,
+		.trace = o->trace.id[0] ? &o->trace : NULL,
 	};
 	int r = find_number(tx, o, ret, e);
 

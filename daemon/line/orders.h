@@ -79,6 +79,7 @@ int station_fits(const struct station_config *s, const struct recipe *r, struct 
 extern const struct form_row order_rows[];
 /* body: an object. Every mistake goes to m (then -ERR_INVALID). */
 struct job_order;
+struct trace_context;
 int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
 	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
 	struct err *e);
@@ -88,6 +89,8 @@ void job_order_digest(const json_t *body, char ret[SHA256_HEX]);
  * none. */
 int job_order_find(
 	struct db *d, const char *number, const char *content_sha256, json_t **ret, struct err *e);
+/* The trace that its request belongs to; copied. */
+void job_order_trace(struct job_order *o, const struct trace_context *t);
 /* In the writer's transaction; *ret: the job as JSON, a new reference. 1: its number was here before with the same content,
  * and *ret is that order. Serials that are not free
  * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */

@@ -11,6 +11,7 @@
 #include "daemon/line/services.h"
 #include "daemon/recipe/runner.h"
 #include "db/outbox.h"
+#include "db/traces.h"
 #include "db/writer.h"
 #include "transports/links/http.h"
 
@@ -31,7 +32,8 @@ struct outbox {
 	struct db *db; /* to read; NULL: not open */
 	pthread_t thread;
 	struct cancel stop;
-	bool poked; /* atomic */
+	bool poked;	 /* atomic */
+	const char *run; /* of the row that is carried out; NULL: of no run */
 	struct away *away;
 	size_t aways;
 	char trouble[ERR_TEXT_BYTES]; /* that was logged last */
@@ -208,10 +210,13 @@ static int end_attempt(struct outbox *o, const struct outbox_row *row,
 static int env_service(void *env, const char *name, struct http_service *ret, struct err *e)
 {
 	const struct outbox *o = env;
+	struct trace_context trace;
 	struct config *now = o->line->config(o->line->line);
 	int r = config_service(now, name, ret, e);
 
 	config_unref(now);
+	if (r == 0 && o->run && traces_of_run(o->db, o->run, &trace, NULL) > 0)
+		http_service_trace(ret, &trace, o->run);
 	return r;
 }
 
@@ -231,8 +236,10 @@ static int carry_step(
 	int r = outbox_outputs(o->db, row->run, &steps, e);
 
 	l.steps = steps;
+	o->run = row->run;
 	if (r == 0)
 		runner_later(&rn, &l, ret);
+	o->run = NULL;
 	json_decref(steps);
 	json_decref(none);
 	secret_set_free(rn.secrets);

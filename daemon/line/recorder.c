@@ -3,6 +3,7 @@
 
 #include "base/util.h"
 #include "daemon/line/interlock.h"
+#include "daemon/line/meters.h"
 #include "daemon/line/records.h"
 #include "daemon/line/route_check.h"
 #include "daemon/line/run_log.h"
@@ -15,6 +16,7 @@
 #include "db/outbox.h"
 #include "db/prompts.h"
 #include "db/runs.h"
+#include "db/traces.h"
 #include "db/units.h"
 #include "db/writer.h"
 
@@ -33,6 +35,7 @@ struct recorder {
 	char run_id[UUID_SIZE];
 	uint64_t begun_us;
 	struct job_claim claim;
+	struct trace_context trace; /* id "": none */
 	json_t *firmware;
 	json_t *names;			/* of its artifacts, by their digests */
 	char serial[UNIT_SERIAL_BYTES]; /* that the run has; "" none yet */
@@ -146,6 +149,8 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 
 	if (ret == 0)
 		ret = serial_policy_check(r->claim.recipe, tx, records_wall(r->line->records), e);
+	if (ret == 0)
+		ret = MIN(traces_of_job(tx, r->claim.job_id, &r->trace, e), 0);
 	if (ret < 0)
 		return ret;
 	r->firmware = firmware_of(&r->claim);
@@ -219,6 +224,11 @@ int recorder_open(const struct line_services *line, const struct station_config 
 const char *recorder_run_id(const struct recorder *r)
 {
 	return r->run_id;
+}
+
+const struct trace_context *recorder_trace(const struct recorder *r)
+{
+	return r->trace.id[0] ? &r->trace : NULL;
 }
 
 int64_t recorder_step_n(const struct recorder *r)
@@ -458,6 +468,8 @@ static int step_end(void *data, const struct step_record *rec, struct err *e)
 	int ret = do_write(r, apply_end, &n, e);
 
 	flushed(r, ret == 0);
+	meters_step(r->line->meters, r->station->id, rec->step->action->name,
+		outcome_str(rec->outcome), rec->code, rec->duration_us);
 	return ret;
 }
 
@@ -533,8 +545,10 @@ int recorder_close(struct recorder *r, const struct run_result *res, const struc
 	run_log_end(r->log);
 	ret = do_write(r, apply_close, &n, e);
 	config_unref(c);
-
 	flushed(r, ret == 0);
+	if (ret == 0)
+		meters_run(r->line->meters, r->station->id, r->claim.recipe->name,
+			outcome_str(res->outcome), res->code, now_us() - r->begun_us);
 	return ret;
 }
 

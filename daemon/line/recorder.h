@@ -13,6 +13,7 @@
 
 struct line_services;
 struct recorder;
+struct trace_context;
 
 /* Takes the next job for the station and opens its run, in one durable transaction with the row of
  * the station. marks: what is plugged says of itself, an array of texts (NULL: nothing), by which a unit of an order's list is known. -ERR_NOT_FOUND: there is no job. -ERR_INTERLOCK: none that an interlock lets begin. -ERR_CLOCK, -ERR_DISK_FULL, -ERR_RECORDS_HELD,
@@ -21,6 +22,8 @@ struct recorder;
 int recorder_open(const struct line_services *line, const struct station_config *station,
 	const struct station_row *row, const json_t *marks, struct recorder **ret, struct err *e);
 const char *recorder_run_id(const struct recorder *r);
+/* Of its order; NULL: none. */
+const struct trace_context *recorder_trace(const struct recorder *r);
 /* Of the step that was begun last. */
 int64_t recorder_step_n(const struct recorder *r);
 const struct job_claim *recorder_claim(const struct recorder *r);

@@ -16,6 +16,7 @@ struct feed;
 struct holds;
 struct image_cache;
 struct keys;
+struct meters;
 struct orders;
 struct readers;
 struct records;
@@ -32,8 +33,9 @@ struct line_services {
 	struct image_cache *images; /* opened once for all stations */
 	const struct store *store;
 	struct binding *binding;
-	struct keys *keys;    /* NULL: provd.yaml names none */
-	char boot[UUID_SIZE]; /* of this kernel; "" unknown */
+	struct keys *keys;     /* NULL: provd.yaml names none */
+	struct meters *meters; /* what is counted for /metrics; NULL: nobody counts */
+	char boot[UUID_SIZE];  /* of this kernel; "" unknown */
 
 	void *line; /* of the calls below */
 	/* Jobs or what holds the line has changed: every station looks again. */

@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/line/meters.h"
+#include "daemon/line/services.h"
 #include "daemon/line/station_impl.h"
 
 #define NOT_KNOWN_US UINT64_MAX /* longer than any settle time */
@@ -171,6 +173,7 @@ void station_present(struct station *s, size_t port, const struct device_facts *
 
 	struct presence *p = &s->port[port];
 	uint64_t now = now_us();
+	bool came = !p->present || (wrong && !p->wrong);
 
 	/* Measured here, where nothing waits for a disk: the worker may be late. What was there
 	 * before its leaving was seen was read in one go with it (this thread was late, or the
@@ -185,23 +188,28 @@ void station_present(struct station *s, size_t port, const struct device_facts *
 	p->facts = *f;
 	s->revision++;
 	mutex_unlock(&s->lock);
+	if (came)
+		meters_plug(s->line->meters, s->cfg->id, wrong ? PLUG_WRONG : PLUG_IN);
 	station_poke(s);
 }
 
 void station_absent(struct station *s, size_t port)
 {
-	bool ends_run;
+	bool ends_run, left;
 
 	mutex_lock(&s->lock);
 
 	struct presence *p = &s->port[port];
 
-	if (p->present)
+	left = p->present;
+	if (left)
 		p->gone_us = now_us();
 	p->present = false;
 	ends_run = s->run_uses[port] && !p->claimed;
 	s->revision++;
 	mutex_unlock(&s->lock);
+	if (left)
+		meters_plug(s->line->meters, s->cfg->id, PLUG_OUT);
 	if (ends_run)
 		cancel_fire(&s->cancel, ERR_DEVICE_GONE);
 	station_poke(s);

@@ -72,11 +72,13 @@ void wall_accept(struct wall *w, int64_t ms)
 	__atomic_store_n(&w->floor_ms, ms, __ATOMIC_RELAXED);
 }
 
-static bool synchronised(void)
+bool wall_is_synchronised(int64_t *ret_max_error_us)
 {
 	struct timex t = {0};
+	bool good = adjtimex(&t) != TIME_ERROR && !(t.status & STA_UNSYNC);
 
-	return adjtimex(&t) != TIME_ERROR && !(t.status & STA_UNSYNC);
+	*ret_max_error_us = t.maxerror;
+	return good;
 }
 
 int wall_check(const struct wall *w, struct err *e)
@@ -85,12 +87,13 @@ int wall_check(const struct wall *w, struct err *e)
 	int64_t floor = wall_floor_ms(w);
 	char shown[RFC3339_SIZE];
 	char newest[RFC3339_SIZE];
+	int64_t error_us;
 
 	if (now < floor - SLACK_MS)
 		return err_set(e, ERR_CLOCK,
 			"the clock of this machine shows %s, but the newest record is of %s",
 			rfc3339(now, shown), rfc3339(floor, newest));
-	if (!w->sync_needed || synchronised())
+	if (!w->sync_needed || wall_is_synchronised(&error_us))
 		return 0;
 	return err_set(e, ERR_CLOCK,
 		"the clock of this machine is not synchronised (it shows %s): wait for its time service, or set one up; where the machine keeps its time by itself, say 'clock_sync: ignored' in provd.yaml",

@@ -24,6 +24,9 @@ struct wall *wall_free(struct wall *w);
 
 /* Whether something on this machine sets the clock, that can be waited for. */
 bool wall_has_service(void);
+/* What the kernel says of the clock (adjtimex(2)): whether a time service keeps it, and by how much it may be
+ * wrong. Any thread. */
+bool wall_is_synchronised(int64_t *ret_max_error_us);
 /* Something was recorded at that moment. Any thread. */
 void wall_recorded(struct wall *w, int64_t ms);
 /* A person says that the present time is right: the floor begins again from it. Any thread. */

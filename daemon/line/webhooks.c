@@ -10,6 +10,7 @@
 #include "daemon/line/config.h"
 #include "daemon/line/feed.h"
 #include "daemon/line/holds.h"
+#include "daemon/line/meters.h"
 #include "daemon/line/services.h"
 #include "daemon/line/webhook_rules.h"
 #include "db/webhooks.h"
@@ -21,7 +22,7 @@
 #define IDLE_US	      (60 * US_PER_S)
 #define WINDOW	      8 /* requests of one webhook at a time */
 #define ANSWER_BYTES  1024
-#define HEADERS	      3
+#define HEADERS	      5
 #define LATERS_MAX    (2 * WEBHOOK_OPEN_MAX)
 #define ENDS	      64 /* attempts that are recorded in one transaction */
 
@@ -281,6 +282,19 @@ static int check_allowed(const struct sending *s, struct err *e)
 		s->hook->row.url);
 }
 
+/* The delivery is a span of its own, which nobody else knows. */
+static size_t add_trace(const struct trace_context *t, char *ret[2])
+{
+	char span[TRACE_SPAN_BYTES], text[TRACE_TEXT_BYTES];
+	size_t n = 0;
+
+	if (t->id[0])
+		ret[n++] = xasprintf("traceparent: %s", trace_text(t, trace_new_span(span), text));
+	if (t->id[0] && t->state[0])
+		ret[n++] = xasprintf("tracestate: %s", t->state);
+	return n;
+}
+
 static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 {
 	const struct webhooks_config *c = &s->config->webhooks;
@@ -298,7 +312,12 @@ static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 		return r;
 	signed_by = xasprintf("webhook-signature: %s", signature);
 
-	const char *const headers[HEADERS + 1] = {id, time, signed_by, NULL};
+	char *trace[2] = {NULL};
+	const char *headers[HEADERS + 1] = {id, time, signed_by};
+
+	for (size_t i = 0, n = add_trace(&s->row.trace, trace); i < n; i++)
+		headers[3 + i] = trace[i];
+
 	const struct http_post p = {.url = s->hook->row.url,
 		.headers = headers,
 		.body = s->row.body,
@@ -309,6 +328,8 @@ static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 		.clear = &c->clear};
 
 	http_many_add(w->http, &p, s);
+	free(trace[0]);
+	free(trace[1]);
 	return 0;
 }
 
@@ -409,6 +430,12 @@ static void end_sending(struct webhooks *w, struct sending *s, const struct http
 {
 	struct hook *h = s->hook;
 	const enum webhook_verdict verdict = why ? WEBHOOK_AGAIN : webhook_judge(answer->status);
+
+	meters_webhook(w->line->meters,
+		why			   ? "unreachable"
+		: verdict == WEBHOOK_TAKEN ? "taken"
+					   : "refused",
+		now_us() - s->begun_us);
 
 	*ret = (struct ended){
 		.end = {.webhook = h->row.id,

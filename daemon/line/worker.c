@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "base/log.h"
+#include "base/trace_context.h"
 #include "base/util.h"
 #include "daemon/line/services.h"
 #include "daemon/line/station_memory.h"
@@ -206,6 +207,7 @@ static bool close_run(struct station *s, const struct run_result *res)
 	if (res->outcome != OUTCOME_PASSED)
 		s->line->wake(s->line->line);
 	log_thread_run(NULL);
+	log_thread_trace(NULL);
 	return true;
 }
 
@@ -342,10 +344,13 @@ static void note_served(struct station *s, const struct run_result *res)
 
 static void execute(struct station *s)
 {
+	const struct trace_context *trace;
 	struct run_result res;
 
 	s->known.asked = false;
 	log_thread_run(recorder_run_id(s->rec));
+	trace = recorder_trace(s->rec);
+	log_thread_trace(trace ? trace->id : NULL);
 	guard_ports(s);
 	if (__atomic_load_n(&s->stop, __ATOMIC_SEQ_CST) == 2)
 		cancel_fire(&s->cancel, ERR_SHUTDOWN);

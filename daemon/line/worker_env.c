@@ -17,6 +17,7 @@
 #include "daemon/line/store.h"
 #include "daemon/line/worker_ports.h"
 #include "transports/images/cache.h"
+#include "transports/links/http_service.h"
 
 /* Another station may be reading the same large file: hashing 8 GiB takes its time. */
 #define LOAD_US		  (120 * US_PER_S)
@@ -397,11 +398,13 @@ static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 /* The station may have an older snapshot: what was taken out since then is not asked any more. */
 static int env_service(void *env, const char *name, struct http_service *ret, struct err *e)
 {
-	struct station *s = ((struct env *)env)->s;
-	struct config *now = s->line->config(s->line->line);
+	struct env *v = env;
+	struct config *now = v->s->line->config(v->s->line->line);
 	int r = config_service(now, name, ret, e);
 
 	config_unref(now);
+	if (r == 0)
+		http_service_trace(ret, recorder_trace(v->rec), recorder_run_id(v->rec));
 	return r;
 }
 

@@ -16,6 +16,7 @@ import threading
 import time
 import unittest
 
+import described
 import line
 
 ROLES = ('viewer', 'operator', 'supervisor', 'engineer', 'mes', 'admin')
@@ -120,6 +121,9 @@ class Live(unittest.TestCase):
                              config='artifact_quota: 1M\nartifact_max: 512K\n')
         cls.addClassCleanup(cls.line.close)
         l = cls.line.start()
+        if described.jsonschema:
+            cls.described = described.Document(l.api.get('/openapi.json'))
+            cls.addClassCleanup(described.watch(cls.described))
         cls.image = line.firmware(8192)
         l.prepare(cls.image)
         cls.job = l.api.post('/jobs', {'recipe': 'production', 'quantity': 4})['id']
@@ -842,6 +846,17 @@ class Document(Live):
                 self.assertEqual(self.schema.errors(a.json, content[kind]['schema']), [], path)
                 seen += 1
         self.assertGreater(seen, 35)
+
+    @unittest.skipUnless(described.jsonschema, 'no other validator is installed (Debian: python3-jsonschema)')
+    def test_another_validator_watches_and_sees_what_is_wrong(self):
+        a = self.api.request('GET', '/jobs/' + self.job)
+        self.assertIn(('/api/v1/jobs/{id}', 'GET', 200), self.described.seen)
+        whole = json.loads(a.body)
+        for wrong in (dict(whole, quantity='ten'), dict(whole, novel=1), {k: v for k, v in whole.items() if k != 'state'}):
+            a.body = json.dumps(wrong).encode()
+            self.assertEqual(len(self.described.check('GET', '/api/v1/jobs/' + self.job, a)), 1, wrong)
+        a.status = 418
+        self.assertTrue(self.described.check('GET', '/api/v1/jobs/' + self.job, a))
 
     def test_every_path_refuses_the_methods_that_it_has_not(self):
         for path in {p for _, p in self.ops}:

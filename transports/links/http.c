@@ -102,6 +102,10 @@ static int add_headers(struct exchange *x, struct err *e)
 	}
 	for (const char *const *h = x->q->headers; h && *h; h++)
 		add_header(x, *h);
+	if (s->traceparent)
+		add_named(x, "traceparent", s->traceparent);
+	if (s->tracestate)
+		add_named(x, "tracestate", s->tracestate);
 	r = http_auth_value(s, x->q->path, wall_ms() / 1000, &value, e);
 	if (r == 0 && value) {
 		char *auth = xasprintf("Authorization: %s", value);

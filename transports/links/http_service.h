@@ -17,12 +17,17 @@ struct http_service {
 	char *cert; /* what provd shows of itself, PEM; NULL: nothing */
 	char *key;  /* of cert, PEM */
 	enum http_auth auth;
-	char *token;	     /* by which provd says who it is; NULL: it does not */
-	char *user;	     /* of basic and sigv4; NULL */
-	char *scope;	     /* of sigv4: REGION/SERVICE; NULL */
+	char *token; /* by which provd says who it is; NULL: it does not */
+	char *user;  /* of basic and sigv4; NULL */
+	char *scope; /* of sigv4: REGION/SERVICE; NULL */
+	/* The trace that is told on in each request (base/trace_context.h); NULL: none. */
+	char *traceparent, *tracestate;
 	uint64_t timeout_us; /* of one exchange, name look-up and handshake included */
 };
 
+struct trace_context;
+/* Requests to it belong to the trace of that run; t NULL: to none. */
+void http_service_trace(struct http_service *s, const struct trace_context *t, const char *run_id);
 /* Wipes the token. */
 void http_service_done(struct http_service *s);
 

@@ -8,27 +8,15 @@ import net from 'node:net';
 import path from 'node:path';
 import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { install } from './install.mjs';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, '../../..');
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync']; // prettier-ignore
 
-/** The driver, installed into `work` so that the source tree stays as it is. */
 function loadDriver(work) {
-  const names = ['package.json', 'package-lock.json', '.npmrc'];
-  const stamp = path.join(work, 'installed');
-  const want = names.map((n) => fs.readFileSync(path.join(HERE, n), 'utf8')).join('\0');
-
-  if (!fs.existsSync(stamp) || fs.readFileSync(stamp, 'utf8') !== want) {
-    fs.mkdirSync(work, { recursive: true });
-    for (const n of names) fs.copyFileSync(path.join(HERE, n), path.join(work, n));
-    execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-      cwd: work,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    fs.writeFileSync(stamp, want);
-  }
+  install(work);
   return createRequire(path.join(work, 'package.json'))('playwright-core');
 }
 

@@ -8,10 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/access_log.h"
 #include "api/call.h"
 #include "api/httpd_answer.h"
+#include "api/metrics.h"
 #include "api/openapi.h"
 #include "api/router.h"
+#include "base/metrics.h"
 #include "base/tree.h"
 #include "tests/unit/unit.h"
 
@@ -140,6 +143,8 @@ static void setup(void)
 	ck_assert_msg(fleet_start(api.fleet, &e) == 0, "%s", e.msg);
 	config_unref(c);
 	api.readers = fleet_readers(api.fleet);
+	api.metrics = api_metrics_new();
+	ck_assert_int_eq(access_log_new(ACCESS_LOG_OFF, NULL, &api.access_log, &e), 0);
 	d = readers_take(api.readers, &e);
 	ck_assert_int_eq(auth_new(d, &api.auth, &e), 0);
 	readers_give(api.readers, d);
@@ -155,6 +160,8 @@ static void setup(void)
 static void teardown(void)
 {
 	json_decref(doc);
+	access_log_free(api.access_log);
+	metrics_free(api.metrics);
 	auth_free(api.auth);
 	fleet_free(api.fleet);
 	tree_clear(dir);

@@ -10,10 +10,12 @@
 #include "db/jobs.h"
 #include "db/prompts.h"
 #include "db/recipes.h"
+#include "db/runs.h"
 #include "db/stations.h"
 #include "db/sessions.h"
 #include "db/stmt.h"
 #include "db/tokens.h"
+#include "db/traces.h"
 #include "tests/unit/db/fixture.h"
 
 #define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -602,6 +604,50 @@ START_TEST(a_station_knows_again_its_last_run_and_what_holds_it)
 }
 END_TEST
 
+/* Of a job, and by it of its run and of the events of both. */
+START_TEST(the_trace_of_an_order_is_that_of_all_that_is_done_for_it)
+{
+	struct trace_context t, got;
+	const struct job_new traced = {.id = "j1",
+		.recipe = "r",
+		.version = 1,
+		.recipe_sha256 = "d",
+		.quantity = 1,
+		.created_by = "mes",
+		.trace = &t};
+	struct job_new plain = traced;
+	const struct run_new run = {.id = "01900000-0000-7000-8123-456789abcdef", .station = "A1"};
+	const struct run_start start = {.run = run.id, .job = "j1", .recipe = "r", .version = 1};
+	json_t *row;
+
+	ck_assert(
+		trace_parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=1", &t));
+	TX(jobs_create(fx.db, &traced, NULL, &fx.e));
+	plain.id = "j2";
+	plain.trace = NULL;
+	TX(jobs_create(fx.db, &plain, NULL, &fx.e));
+	TX(runs_open(fx.db, &run, &fx.e));
+	TX(runs_start(fx.db, &start, &fx.e));
+	ck_assert_int_eq(traces_of_job(fx.db, "j1", &got, &fx.e), 1);
+	ck_assert_mem_eq(&got, &t, sizeof t);
+	ck_assert_int_eq(traces_of_run(fx.db, run.id, &got, &fx.e), 1);
+	ck_assert_str_eq(got.state, "a=1");
+	ck_assert_int_eq(traces_of_event(fx.db, 1, &got, &fx.e), 1);
+	ck_assert_str_eq(got.id, t.id);
+	ck_assert_int_eq(traces_of_job(fx.db, "j2", &got, &fx.e), 0);
+	ck_assert_str_eq(got.id, "");
+	OK(runs_get(fx.db, run.id, &row, &fx.e));
+	ck_assert_str_eq(json_string_value(json_object_get(row, "traceparent")),
+		"00-0af7651916cd43dd8448eb211c80319c-8123456789abcdef-01");
+	json_decref(row);
+	OK(jobs_get(fx.db, "j2", &row, &fx.e));
+	ck_assert(json_is_null(json_object_get(row, "traceparent")));
+	json_decref(row);
+	/* It never changes. */
+	ck_assert_int_lt(db_script(fx.db, "UPDATE traces SET flags = 0", &fx.e), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("tables");
@@ -610,6 +656,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
 	tcase_add_test(t, a_revoked_token_is_known_as_revoked);
 	tcase_add_test(t, the_same_artifact_twice_is_one);
+	tcase_add_test(t, the_trace_of_an_order_is_that_of_all_that_is_done_for_it);
 	tcase_add_test(t, an_approved_recipe_never_changes);
 	tcase_add_test(t, a_prompt_is_answered_once);
 	tcase_add_test(t, what_is_for_ever_is_approved_by_a_second_person);

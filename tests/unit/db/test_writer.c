@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "base/iotime.h"
+#include "base/metrics.h"
 #include "base/thread.h"
 #include "db/idempotency.h"
 #include "db/events.h"
@@ -244,6 +245,7 @@ START_TEST(a_full_disk_is_told_and_is_over_once_there_is_room)
 {
 	static char big[4096];
 	struct seen seen = {0};
+	struct strbuf text = {0};
 	int64_t size;
 
 	memset(big, 'x', sizeof big - 1);
@@ -266,12 +268,19 @@ START_TEST(a_full_disk_is_told_and_is_over_once_there_is_room)
 	ck_assert_int_eq(fx.e.code, ERR_DISK_FULL);
 	FAILS(ERR_DISK_FULL, writer_do(w, add_event, big, &fx.e));
 	ck_assert_int_eq(__atomic_load_n(&fulls, __ATOMIC_ACQUIRE), 3);
+	FAILS(ERR_DISK_FULL, writer_check(w, &fx.e));
+	metrics_print(writer_metrics(w), &text);
+	ck_assert_ptr_nonnull(
+		strstr(text.s, "provd_writer_commits_failed_total{code=\"disk-full\"} "));
+	sb_done(&text);
 	stop(w); /* the quota is of the connection: now there is room */
 	ck_assert_int_eq(seen.events, told);
 	ck_assert_int_eq(count("SELECT count(*) FROM events"), told);
 	ck_assert_int_eq(count("SELECT count(*) FROM idempotency"), 0);
 	w = start((struct writer_opts){0});
 	OK(writer_do(w, add_event, big, &fx.e));
+	OK(writer_check(w, &fx.e));
+	ck_assert_uint_eq(writer_waiting(w), 0);
 	stop(w);
 	ck_assert_int_eq(count("SELECT count(*) FROM events"), told + 1);
 }
