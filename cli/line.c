@@ -272,90 +272,122 @@ static int add_params(json_t *body, const char *list)
 
 static int watch_job(struct ctl *c, const char *id);
 
-static int job_submit(struct ctl *c, int argc, char **argv)
+/* The options that are members of an order as they are. */
+static const struct {
+	const char *option, *member;
+	enum { TO_TEXT, TO_LIST, TO_NUMBER } how;
+} submit_members[] = {
+	{"quantity", "quantity", TO_NUMBER},
+	{"priority", "priority", TO_NUMBER},
+	{"serials", "serials", TO_LIST},
+	{"stations", "stations", TO_LIST},
+	{"requires", "requires", TO_LIST},
+	{"ref", "external_ref", TO_TEXT},
+	{"number", "number", TO_TEXT},
+	{"deadline", "deadline", TO_TEXT},
+	{"expires", "expires", TO_TEXT},
+	{"assign", "assign", TO_TEXT},
+};
+
+static int add_member(json_t *body, size_t k, const char *value)
 {
-	const char *quantity = NULL;
-	const char *serials = NULL;
-	const char *priority = NULL;
-	const char *stations = NULL;
-	const char *params = NULL;
-	const char *ref = NULL;
-	const char *deadline = NULL;
-	const char *expires = NULL, *number = NULL, *requires = NULL;
-	const char *units = NULL, *assign = NULL;
-	bool golden = false, rework = false;
-	json_t *list = NULL;
-	bool watch = false;
-	const struct option_row rows[] = {{"quantity", &quantity, NULL},
-		{"serials", &serials, NULL}, {"priority", &priority, NULL},
-		{"stations", &stations, NULL}, {"params", &params, NULL}, {"ref", &ref, NULL},
-		{"deadline", &deadline, NULL}, {"expires", &expires, NULL},
-		{"number", &number, NULL}, {"requires", &requires, NULL}, {"units", &units, NULL},
-		{"assign", &assign, NULL}, {"rework", NULL, &rework}, {"golden", NULL, &golden},
-		{"watch", NULL, &watch}, {0}};
-	char *word;
-	json_t *body;
-	json_t *o = NULL;
+	const char *member = submit_members[k].member;
 	json_int_t n;
+
+	switch (submit_members[k].how) {
+	case TO_TEXT:
+		json_object_set_new(body, member, json_string(value));
+		return 0;
+	case TO_LIST:
+		json_object_set_new(body, member, split(value));
+		return 0;
+	case TO_NUMBER:
+		break;
+	}
+	if (!whole_number(value, &n))
+		return ctl_usage("--%s '%s' is not a number", submit_members[k].option, value);
+	json_object_set_new(body, member, json_integer(n));
+	return 0;
+}
+
+static int add_members(json_t *body, const struct option_row *rows)
+{
+	int r = 0;
+
+	for (; rows->name && r == 0; rows++)
+		for (size_t k = 0; k < ARRAY_LEN(submit_members) && r == 0; k++)
+			if (rows->value && *rows->value &&
+				!strcmp(rows->name, submit_members[k].option))
+				r = add_member(body, k, *rows->value);
+	return r;
+}
+
+static int add_units(json_t *body, const char *file)
+{
+	json_t *list = NULL;
+	struct err e;
+
+	if (job_units_file(file, &list, &e) < 0)
+		return ctl_fail(&e);
+	json_object_set_new(body, "units", list);
+	return 0;
+}
+
+/* Takes the body's reference. */
+static int submit(struct ctl *c, json_t *body, bool watch)
+{
+	_cleanup_(freep) char *id = NULL;
+	json_t *o = NULL;
 	struct err e;
 	int r = 0;
 
+	if (api_post(c, "/api/v1/jobs", body, &o, &e) < 0) {
+		r = ctl_fail(&e);
+		fputs("provctl: no job was ordered, nothing was started\n", stderr);
+		json_decref(body);
+		return r;
+	}
+	json_decref(body);
+	id = json_text(o, "id");
+	if (c->json && !watch)
+		print_json(o);
+	else if (!c->json)
+		printf("job %s\n", id);
+	fflush(stdout);
+	json_decref(o);
+	return watch ? watch_job(c, id) : 0;
+}
+
+static int job_submit(struct ctl *c, int argc, char **argv)
+{
+	const char *text[ARRAY_LEN(submit_members)] = {0};
+	const char *params = NULL, *units = NULL;
+	bool golden = false, rework = false, watch = false;
+	struct option_row rows[ARRAY_LEN(submit_members) + 6] = {{"params", &params, NULL},
+		{"units", &units, NULL}, {"golden", NULL, &golden}, {"rework", NULL, &rework},
+		{"watch", NULL, &watch}};
+	char *word;
+	json_t *body;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(submit_members); i++)
+		rows[5 + i] = (struct option_row){submit_members[i].option, &text[i], NULL};
 	if (ctl_options(argc, argv, rows, &word, 1) != 1)
 		return ctl_usage(
 			"job submit RECIPE[@VERSION] --quantity N | --serials A,B,... | --units FILE.csv");
 	body = json_pack("{s:s}", "recipe", word);
-	if (quantity && whole_number(quantity, &n))
-		json_object_set_new(body, "quantity", json_integer(n));
-	else if (quantity)
-		r = ctl_usage("--quantity '%s' is not a number", quantity);
-	if (priority && whole_number(priority, &n))
-		json_object_set_new(body, "priority", json_integer(n));
-	else if (priority)
-		r = ctl_usage("--priority '%s' is not a number", priority);
-	if (serials)
-		json_object_set_new(body, "serials", split(serials));
-	if (stations)
-		json_object_set_new(body, "stations", split(stations));
-	if (golden)
-		json_object_set_new(body, "kind", json_string("golden"));
-	if (ref)
-		json_object_set_new(body, "external_ref", json_string(ref));
-	if (deadline)
-		json_object_set_new(body, "deadline", json_string(deadline));
-	if (expires)
-		json_object_set_new(body, "expires", json_string(expires));
-	if (number)
-		json_object_set_new(body, "number", json_string(number));
-	if (requires)
-		json_object_set_new(body, "requires", split(requires));
-	if (assign)
-		json_object_set_new(body, "assign", json_string(assign));
-	if (rework)
-		json_object_set_new(body, "kind", json_string("rework"));
-	if (units && job_units_file(units, &list, &e) < 0)
-		r = ctl_fail(&e);
-	else if (units)
-		json_object_set_new(body, "units", list);
-	if (params && add_params(body, params) < 0)
+	if (golden || rework)
+		json_object_set_new(body, "kind", json_string(rework ? "rework" : "golden"));
+	r = add_members(body, rows);
+	if (r == 0 && params && add_params(body, params) < 0)
 		r = ctl_usage("--params NAME=VALUE,...");
-	if (r == 0 && api_post(c, "/api/v1/jobs", body, &o, &e) < 0) {
-		r = ctl_fail(&e);
-		fputs("provctl: no job was ordered, nothing was started\n", stderr);
+	if (r == 0 && units)
+		r = add_units(body, units);
+	if (r != 0) {
+		json_decref(body);
+		return r;
 	}
-	json_decref(body);
-	if (r == 0) {
-		_cleanup_(freep) char *id = json_text(o, "id");
-
-		if (c->json && !watch)
-			print_json(o);
-		else if (!c->json)
-			printf("job %s\n", id);
-		fflush(stdout);
-		if (watch)
-			r = watch_job(c, id);
-	}
-	json_decref(o);
-	return r;
+	return submit(c, body, watch);
 }
 
 /* --- watch: a bar per station --- */

@@ -201,6 +201,21 @@ class Crash(Fuses):
         self.assertEqual(unit['counters']['locks'], 1)
 
 
+class Aborted(Fuses):
+    def test_an_abort_of_the_order_does_not_cut_what_cannot_be_undone(self):
+        self.fault('otp-lost')
+        self.line.put_recipe((ONE % ('otp.write', 'flags', ", value: '0000beef'")).replace('timeout: 30s', 'timeout: 3s'))
+        job = self.api.post('/jobs', {'recipe': 'one', 'quantity': 1})['id']
+        line.wait_for('the board has burnt it', lambda: self.burns('flags') == 1)
+        self.api.post('/jobs/%s/actions/abort' % job, headers=line.ANY)
+        run = self.next_run()
+        # The step has its own end, by its own time; one that is cut is 'aborted'.
+        self.assertEqual((run['outcome'], run['code']), ('failed', 'timeout'), run)
+        self.assertEqual(self.step(run, 'burn')['code'], 'timeout')
+        self.assertEqual(self.api.get('/jobs/' + job)['state'], 'aborted')
+        self.assertEqual(self.burns('flags'), 1)
+
+
 class Half(Fuses):
     def test_half_a_coded_field_is_never_completed_and_the_unit_is_suspect(self):
         self.fault('otp-half=3')

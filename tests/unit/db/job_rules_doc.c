@@ -43,7 +43,7 @@ int main(void)
 	     "- **stop** and **complete** end it after the units under way, at once where there are none. complete needs a\n"
 	     "  reason and says that fewer units are enough (`ending.how` is `short`).\n"
 	     "- **abort** stops the units under way as well. A step that cannot be undone is never cut: its run stops after\n"
-	     "  it. What was begun is recorded as `aborted`.\n"
+	     "  it. What was cut is recorded as `aborted`.\n"
 	     "- **cancel** is refused once a run was begun for it.\n"
 	     "- Each of them, and `change`, needs `If-Match`: the ETag of the order as it was seen (`412` where it is another\n"
 	     "  by now), or `*` for whatever it is. Without it the answer is `428`.");
