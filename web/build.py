@@ -26,6 +26,7 @@ NOT_IN_PAGE = ('theme.js', 'lib/hub_worker.js')
 TYPES = {
     '.html': 'text/html; charset=utf-8',
     '.css': 'text/css; charset=utf-8',
+    '.json': 'application/json',
     '.js': 'text/javascript; charset=utf-8',
     '.svg': 'image/svg+xml',
     '.txt': 'text/plain; charset=utf-8',
@@ -76,6 +77,8 @@ def collect(source):
     for name in below(os.path.join(source.top, 'src')):
         if name.endswith('.js'):
             files[name] = resolve_imports(source.text('src', name), name)
+        elif name.endswith('.json'):
+            files[name] = source.text('src', name)
     for file in VENDOR.values():
         name = 'vendor/' + file
         files[name] = resolve_imports(SOURCE_MAP.sub('\n', source.text('vendor', file)), name)

@@ -3,7 +3,7 @@
 // The dashboard in a real browser.
 //
 //   node run.mjs --url URL --token TOKEN [--recipe NAME@VERSION] [--gate FILE] [--shots DIR]   against a provd with boards
-//   node run.mjs --mock [--stations N] [--shots DIR]                             against mock.mjs
+//   node run.mjs --mock [--stations N] [--shots DIR] [--only REGEXP]             against mock.mjs
 //
 // Prints a line per check, exits 0 when all hold. Against a provd: its recipe should ask the operator something, and
 // a unit should be plugged at each station, so that a job that is ordered runs. With --gate its first step after that
@@ -24,6 +24,7 @@ const { values: o } = parseArgs({
     gate: { type: 'string' },
     restart: { type: 'string' },
     shots: { type: 'string' },
+    only: { type: 'string', default: '' },
     mock: { type: 'boolean', default: false },
     stations: { type: 'string', default: '16' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
@@ -38,6 +39,7 @@ const complaints = [];
 const expected = [];
 
 async function check(name, f) {
+  if (!new RegExp(o.only).test(name)) return;
   const begun = Date.now();
 
   try {
@@ -523,7 +525,7 @@ async function poolsPage(page, url) {
   must(pools.length > 0, 'the line has no pool');
   for (const p of pools) {
     const row = page.locator('tbody tr', { has: page.getByRole('link', { name: p.id, exact: true }) });
-    must((await row.innerText()).includes(String(p.remaining)), `${p.id}: what is left of it is not shown`);
+    must((await row.innerText()).includes(whole(p.remaining)), `${p.id}: what is left of it is not shown`);
   }
   const { id } = pools.at(-1);
   const { items: gaps } = (await api(page, 'GET', `/pools/${id}/gaps`)).body;
@@ -537,6 +539,9 @@ async function poolsPage(page, url) {
   must(csv === `/api/v1/pools/${id}/values.csv?limit=1000`, `the CSV is ${csv}`);
 }
 
+/** As the page writes them for this browser, whose language is English. */
+const whole = (n) => n.toLocaleString('en-US');
+const percent = (v) => v.toLocaleString('en-US', { style: 'percent', minimumFractionDigits: 1 });
 const pick = ({ recipe, step, name }) => ({ recipe, step, name });
 
 /** The numbers of the reports, a station that is worse than chance allows, and from a cause to its runs. */
@@ -546,8 +551,8 @@ async function qualityPage(page, url) {
   const y = (await api(page, 'GET', '/reports/yield?by=station')).body;
   const tiles = await page.locator('.tiles').innerText();
 
-  for (const v of [y.first_pass_yield, y.final_yield, y.run_yield]) must(tiles.includes(`${(100 * v).toFixed(1)} %`), `the yield ${v} is not shown`);
-  must(tiles.includes(String(y.units)), 'the units are not shown');
+  for (const v of [y.first_pass_yield, y.final_yield, y.run_yield]) must(tiles.includes(percent(v)), `the yield ${v} is not shown`);
+  must(tiles.includes(whole(y.units)), 'the units are not shown');
   const worse = y.groups.find((g) => g.verdict === 'worse');
   if (worse) {
     const row = page.locator('tbody tr', { has: page.getByRole('link', { name: worse.station, exact: true }) });
@@ -681,6 +686,56 @@ async function themeIsKept(page, url) {
   await page.keyboard.press('t');
 }
 
+const messagesOf = (language) => JSON.parse(fs.readFileSync(new URL(`../../../web/src/lang/${language}.json`, import.meta.url), 'utf8'));
+const LOCALES = { en: 'en-GB', de: 'de-AT', es: 'es-MX', vi: 'vi-VN', zh: 'zh-CN' };
+
+/** A page of a mock server with n stations, logged in; the server goes with it. */
+async function withMock(browser, n, f, options = {}, more = []) {
+  const served = await startMock(o.work, n, more);
+  const page = await openPage(browser, options);
+
+  try {
+    await page.goto(`${served.url}/#token=${served.token}`);
+    await isLive(page);
+    await f(page, served.url);
+  } finally {
+    await page.context().close();
+    served.stop();
+  }
+}
+
+/** Speaks the browser's language; another one is chosen and kept. Nothing is too long for its place. */
+async function speaks(page, url, language) {
+  const words = messagesOf(language);
+  const other = messagesOf(language === 'es' ? 'vi' : 'es');
+  const locale = LOCALES[language];
+  const heading = (name) => page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+
+  await page.locator('.wall.fits').waitFor();
+  must((await page.locator('html').getAttribute('lang')) === language, `${locale} is not answered in ${language}`);
+  await shot(page, `wall-${language}`);
+  await settles(page, auditClipped, `text of the wall in ${language}`);
+  for (const [name, path] of Object.entries(await pagesOf(page))) {
+    if (language !== 'de' && !['wall', 'quality', 'job-new', 'station'].includes(name)) continue; // German is the longest
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto(url + path);
+    await settled(page);
+    await settles(page, scrollsSideways, `${name} in ${language} at 390`);
+    await shot(page, `${name}-390-${language}`);
+  }
+  await page.setViewportSize({ width: 1024, height: 768 });
+  await page.goto(`${url}/runs`);
+  await heading(words.runs);
+  const at = new Date((await api(page, 'GET', '/runs?limit=1')).body.items[0].started_at);
+  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+  await page.locator('main table').getByText(time).first().waitFor();
+  await page.getByRole('button', { name: words.settings }).click();
+  await page.getByLabel(words.language).selectOption({ label: language === 'es' ? 'Tiếng Việt' : 'Español' });
+  await heading(other.runs);
+  await page.reload();
+  await heading(other.runs);
+}
+
 async function all(browser, at, wire) {
   const page = await openPage(browser);
   let run = null;
@@ -742,6 +797,9 @@ async function all(browser, at, wire) {
     served.stop();
   });
   await check('a recall finds the units of an artifact', () => recallPage(page, at.url));
+  for (const language of Object.keys(LOCALES))
+    await check(`pages in ${language}: words, times, no sideways scroll; another language is kept`, () =>
+      withMock(browser, 24, (one, url) => speaks(one, url, language), { locale: LOCALES[language], viewport: { width: 1920, height: 1080 } })); // prettier-ignore
   await check('the theme is changed by a key and kept', () => themeIsKept(page, at.url));
   expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);
   await check('a cut connection is told, and mends itself without losing a change', () => reconnects(page, at, wire));

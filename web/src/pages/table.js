@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which page an address shows. The server knows the same paths: api/routes_web.c.
 import { html } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { Empty, PageHead } from '../ui/parts.js';
 import { Events } from './events.js';
 import { Job } from './job.js';
@@ -45,9 +46,9 @@ export const PAGES = [
 
 export function NotFound() {
   return html`
-    <${PageHead} title="No such page" />
-    <${Empty} title="There is nothing at this address">
-      <p>Go to the <a href="/">station wall</a>, or press <kbd>/</kbd> and search.</p>
+    <${PageHead} title=${t('no_such_page')} />
+    <${Empty} title=${t('there_is_nothing_at_this_address')}>
+      <p>${tx('go_to_wall', { wall: html`<a href="/">${t('station_wall')}</a>`, key: html`<kbd>/</kbd>` })}</p>
     <//>
   `;
 }

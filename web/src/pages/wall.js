@@ -3,8 +3,9 @@
 import { ago } from '../lib/format.js';
 import { fitWall, GAP } from '../lib/fit.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { navigate } from '../lib/router.js';
-import { byUrgency, groupOf, GROUPS, isGood, stationLook } from '../lib/state.js';
+import { byUrgency, groupOf, GROUPS, isGood, lookUp, OUTCOME, stationLook } from '../lib/state.js';
 import { lineNow, useStation, useStations, useStationsKnown } from '../lib/store.js';
 import { Badge, Empty, Failure, Loading, runYield } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
@@ -15,13 +16,13 @@ function Last({ last }) {
   const when = ago(lineNow() - Date.parse(last.ended_at));
 
   if (isGood(last.outcome))
-    return html`<p class="last" title="Last passed: ${last.serial || 'a unit'}, ${when}">
-      Last passed: <a class="serial" href="/runs/${last.run_id}">${last.serial || 'a unit'}</a>, ${when}
+    return html`<p class="last" title=${t('last_title', { outcome: lookUp(OUTCOME, last.outcome).word, serial: last.serial || t('no_serial'), when })}>
+      ${t('last_outcome', { outcome: lookUp(OUTCOME, last.outcome).word })} <a class="serial" href="/runs/${last.run_id}">${last.serial || t('no_serial')}</a>, ${when}
     </p>`;
   return html`<div class="last">
-    <p title="Last ${last.outcome}: ${last.serial || 'no serial'}, ${when}">
-      Last <b class="text-${last.outcome}">${last.outcome}</b>:${' '}
-      <a class="serial" href="/runs/${last.run_id}">${last.serial || 'no serial'}</a>, ${when}
+    <p title=${t('last_title', { outcome: lookUp(OUTCOME, last.outcome).word, serial: last.serial || t('no_serial'), when })}>
+      <b class="text-${last.outcome}">${t('last_outcome', { outcome: lookUp(OUTCOME, last.outcome).word })}</b>${' '}
+      <a class="serial" href="/runs/${last.run_id}">${last.serial || t('no_serial')}</a>, ${when}
     </p>
     <${Failure} last=${last} compact />
   </div>`;
@@ -31,19 +32,19 @@ function DoneBody({ view }) {
   const { last } = view;
 
   return html`<div class="done-body">
-    <p class="run-head"><a class="serial" href="/runs/${last.run_id}" title=${last.serial}>${last.serial || 'no serial'}</a></p>
+    <p class="run-head"><a class="serial" href="/runs/${last.run_id}" title=${last.serial}>${last.serial || t('no_serial')}</a></p>
     ${isGood(last.outcome)
-      ? html`<p class="advice">Take the unit out.</p>`
+      ? html`<p class="advice">${t('take_the_unit_out')}</p>`
       : html`<${Failure} last=${last} compact />`}
   </div>`;
 }
 
 const ADVICE = {
-  empty: (v) => (v.manual ? 'Plug a unit in and press Run.' : 'Plug a unit in.'),
-  settling: () => 'Waiting until the unit has settled.',
+  empty: (v) => (v.manual ? t('plug_a_unit_in_and_press_run') : t('plug_a_unit_in')),
+  settling: () => t('waiting_until_the_unit_has_settled'),
   ready: (v) =>
-    v.code ? '' : v.manual ? 'A unit is here: press Run.' : 'A unit is here; no job waits for it.',
-  disabled: () => 'Switched off by a person.',
+    v.code ? '' : v.manual ? t('a_unit_is_here_press_run') : t('a_unit_is_here_no_job_waits'),
+  disabled: () => t('switched_off_by_a_person'),
 };
 
 function Body({ view }) {
@@ -72,7 +73,7 @@ function Card({ id, active, onActive }) {
     class="card tone-${look.tone} state-${view.state} ${look.calls ? 'calls' : ''}"
     data-station=${id}
     tabindex=${active ? 0 : -1}
-    aria-label="Station ${id}: ${look.word}"
+    aria-label="${t('station_name', { id })}: ${look.word}"
     onFocus=${() => onActive(id)}
     onClick=${(ev) => {
       if (!ev.target.closest('a, button, input, form, dialog') && !String(getSelection())) navigate(`/stations/${encodeURIComponent(id)}`);
@@ -99,8 +100,8 @@ function Totals({ views, filter, setFilter, urgent, setUrgent }) {
   const passed = sum('passed');
   const failed = sum('failed');
 
-  return html`<section class="totals" aria-label="Totals">
-    <div class="totals-states" role="group" aria-label="Show only">
+  return html`<section class="totals" aria-label=${t('totals')}>
+    <div class="totals-states" role="group" aria-label=${t('show_only')}>
       ${GROUPS.map((g) => {
         const n = views.filter((v) => GROUPS[groupOf(v)] === g).length;
 
@@ -118,17 +119,17 @@ function Totals({ views, filter, setFilter, urgent, setUrgent }) {
         type="button"
         class="order-by quiet"
         aria-pressed=${urgent ? 'true' : 'false'}
-        title="Problems first, or the order of the configuration"
+        title=${t('problems_first_or_the_order_of_the')}
         onClick=${() => setUrgent(!urgent)}
       >
-        ${urgent ? 'Problems first' : 'By place'}
+        ${urgent ? t('problems_first') : t('by_place')}
       </button>
     </div>
     <dl class="totals-today">
-      <div class="tone-pass"><dt>Passed today</dt><dd>${passed}</dd></div>
-      <div class=${failed ? 'tone-fail' : ''}><dt>Failed today</dt><dd>${failed}</dd></div>
-      <div><dt>Errors today</dt><dd>${sum('error')}</dd></div>
-      <div><dt title="Passed runs of all passed and failed runs; errors and aborted runs are counted apart">Run yield today</dt>
+      <div class="tone-pass"><dt>${t('passed_today')}</dt><dd>${passed}</dd></div>
+      <div class=${failed ? 'tone-fail' : ''}><dt>${t('failed_today')}</dt><dd>${failed}</dd></div>
+      <div><dt>${t('errors_today')}</dt><dd>${sum('error')}</dd></div>
+      <div><dt title=${t('passed_runs_of_all_passed_and_failed')}>${t('run_yield_today')}</dt>
         <dd>${runYield(passed, failed)}</dd></div>
     </dl>
   </section>`;
@@ -217,23 +218,22 @@ export function Wall() {
   };
 
   useEffect(() => {
-    document.title = 'Stations · provd';
+    document.title = `${t('stations')} · provd`;
   }, []);
   useEffect(() => localStorage.setItem(ORDER, urgent ? 'urgent' : 'place'), [urgent]);
   if (!known) return html`<${Loading} />`;
   if (!views.length)
-    return html`<${Empty} title="No station is configured">
-      <p>Plug a device in, look up its port under <a href="/ports">Ports</a>, put the lines of YAML that are there
-      into <code>/etc/provd/stations.d/</code>, and reload provd.</p>
+    return html`<${Empty} title=${t('no_station_is_configured')}>
+      <p>${tx('configure_station', { ports: html`<a href="/ports">${t('ports')}</a>`, folder: html`<code>/etc/provd/stations.d/</code>` })}</p>
     <//>`;
   return html`
-    <h1 class="hidden">Stations</h1>
+    <h1 class="hidden">${t('stations')}</h1>
     <${Totals} views=${views} filter=${filter} setFilter=${setFilter} urgent=${urgent} setUrgent=${setUrgent} />
     ${shown.length > 0 &&
     html`<${Cards} shown=${shown} onKeyDown=${onKeyDown} grid=${grid} current=${current} setActive=${setActive} />`}
     ${!shown.length &&
-    html`<${Empty} title="No station is like that now">
-      <p><button type="button" onClick=${() => setFilter(null)}>Show all stations</button></p>
+    html`<${Empty} title=${t('no_station_is_like_that_now')}>
+      <p><button type="button" onClick=${() => setFilter(null)}>${t('show_all_stations')}</button></p>
     <//>`}
   `;
 }

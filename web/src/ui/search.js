@@ -3,6 +3,7 @@
 import { enc, get } from '../lib/api.js';
 import { isUuid } from '../lib/format.js';
 import { html, useRef, useState } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { navigate } from '../lib/router.js';
 import { snapshot } from '../lib/store.js';
 import { Icon } from './icons.js';
@@ -41,11 +42,11 @@ export function Search() {
 
     ev.preventDefault();
     if (!wanted) return;
-    say('Searching…');
+    say(t('searching'));
     try {
       const page = await find(wanted);
 
-      say(page ? '' : `Nothing is known of “${wanted}”`);
+      say(page ? '' : t('nothing_known', { text: wanted }));
       if (page) {
         set('');
         input.current.blur();
@@ -62,9 +63,9 @@ export function Search() {
       ref=${input}
       id="search"
       type="search"
-      aria-label="Serial number, run or job"
-      placeholder="Serial or run"
-      title="Serial number, run, job or station ( / )"
+      aria-label=${t('serial_number_run_or_job')}
+      placeholder=${t('serial_or_run')}
+      title=${t('serial_number_run_job_or_station')}
       autocomplete="off"
       spellcheck=${false}
       value=${text}
