@@ -14,7 +14,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { auditClipped, auditContrast, auditNames, auditTones, auditWall, scrollsSideways } from './audit.mjs';
-import { launch, startMock, startWire } from './setup.mjs';
+import { axeSource, launch, startMock, startWire } from './setup.mjs';
 
 const { values: o } = parseArgs({
   options: {
@@ -47,7 +47,7 @@ async function check(name, f) {
     console.log(`ok      ${name} (${Date.now() - begun} ms)`);
   } catch (e) {
     failures.push(name);
-    console.log(`FAILED  ${name}\n        ${String(e.message).split('\n').slice(0, 12).join('\n        ')}`);
+    console.log(`FAILED  ${name}\n        ${String(e.message).split('\n').slice(0, 40).join('\n        ')}`);
   }
 }
 
@@ -637,40 +637,73 @@ async function interlocks(page, url) {
   must((await page.getByText('Units since its last service').count()) === 1, 'its fixture is not shown');
 }
 
-/** Every page, in both themes and at three widths. */
-async function lookAtAll(browser, state, url, only) {
-  for (const colorScheme of ['light', 'dark']) {
-    const page = await openPage(browser, { storageState: state, colorScheme });
-    await page.goto(url);
-    await page.locator('.link-live').waitFor();
-    const pages = await pagesOf(page);
+const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
-    for (const [name, at] of Object.entries(pages)) {
-      await page.setViewportSize({ width: 1280, height: 900 });
-      await page.goto(url + at);
-      await settled(page);
-      await only(page, `${name} (${colorScheme})`);
-      await shot(page, `${name}-${colorScheme}`);
-      if (colorScheme === 'light') {
-        await page.setViewportSize({ width: 390, height: 844 });
-        await only(page, `${name} (390 px)`);
-        await shot(page, `${name}-390`);
-      }
-    }
-    await page.goto(url);
-    await settled(page);
-    await page.setViewportSize({ width: 1920, height: 1080 });
-    await shot(page, `wall-1920-${colorScheme}`);
-    await page.evaluate(auditTones);
-    none(await page.evaluate(auditContrast), `contrast of the tones (${colorScheme})`);
-    await page.context().close();
-  }
+/** What axe-core finds against WCAG 2.2 AA: {selector: sentence}. Some rules only, where they are named. */
+async function axe(page, rules) {
+  if (!(await page.evaluate(() => Boolean(window.axe)))) await page.evaluate(axeSource(path.join(o.work, 'driver')));
+  return page.evaluate(
+    async ([values, only]) => {
+      const { violations } = await window.axe.run(document, {
+        runOnly: only ? { type: 'rule', values: only } : { type: 'tag', values },
+        resultTypes: ['violations'],
+      });
+
+      return violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(' ')}: ${n.failureSummary.split('\n').slice(1).join(' ').slice(0, 200)}`));
+    },
+    [WCAG, rules],
+  );
 }
 
-async function lookAt(page, name) {
-  none(await page.evaluate(scrollsSideways), `${name} scrolls sideways`);
-  none(await page.evaluate(auditNames), `${name}`);
-  none(await page.evaluate(auditContrast), `${name}: contrast`);
+const THEMES = ['light', 'dark', 'contrast'];
+const SIZES = [[1920, 1080], [1024, 768], [390, 844]]; // prettier-ignore
+
+/** Every page in every theme and at three sizes: nothing against WCAG 2.2 AA, nothing too wide. */
+async function lookAtAll(page, url) {
+  const found = [];
+  const note = (list, where) => found.push(...list.map((one) => `${where}: ${one}`));
+
+  for (const [name, at] of Object.entries(await pagesOf(page))) {
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.goto(url + at);
+    await settled(page);
+    note(await page.evaluate(auditNames), name);
+    note(await axe(page), name);
+    for (const theme of THEMES) {
+      await page.evaluate((to) => { document.documentElement.dataset.theme = to; }, theme);
+      note(await axe(page, ['color-contrast']), `${name} (${theme})`);
+      await shot(page, `${name}-${theme}`);
+    }
+    await page.evaluate(() => delete document.documentElement.dataset.theme);
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await settles(page, scrollsSideways, `${name} at ${width} scrolls sideways`);
+      await shot(page, `${name}-${width}`);
+    }
+    note(await axe(page, ['color-contrast', 'target-size', 'scrollable-region-focusable']), `${name} (390)`);
+  }
+  none(found, 'WCAG 2.2 AA');
+  await tonesContrast(page, url);
+}
+
+/** Also the tones that no page shows now, in what the browser asks for and in what was chosen. */
+async function tonesContrast(page, url) {
+  const backgrounds = new Set();
+
+  await page.goto(url);
+  await settled(page);
+  await page.evaluate(auditTones);
+  for (const media of [{ colorScheme: 'light' }, { colorScheme: 'dark' }, { contrast: 'more' }]) {
+    await page.emulateMedia({ colorScheme: 'light', contrast: 'no-preference', ...media });
+    none(await page.evaluate(auditContrast), `contrast of the tones ${JSON.stringify(media)}`);
+    backgrounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+  }
+  must(backgrounds.size === 3, `the browser's wishes make ${backgrounds.size} themes`);
+  await page.emulateMedia({ forcedColors: 'active', contrast: 'no-preference' });
+  await page.goto(url);
+  await settled(page);
+  await shot(page, 'wall-forced-colors');
+  none(await axe(page), 'the wall in forced colours');
 }
 
 async function themeIsKept(page, url) {
@@ -823,7 +856,15 @@ async function all(browser, at, wire) {
     await wall.context().close();
     served.stop();
   });
-  await check('every page, light, dark and at 390 px: names, contrast, no sideways scroll', () => lookAtAll(browser, state, at.url, lookAt));
+  await check('every page, in three themes and at three sizes, has nothing against WCAG 2.2 AA', async () => {
+    const other = await openPage(browser, { storageState: state });
+
+    await other.goto(at.url);
+    await other.locator('.link-live').waitFor();
+    await lookAtAll(other, at.url);
+    await other.context().close();
+  });
+  await check('the same of a line where much is wrong', () => withMock(browser, 16, lookAtAll));
   expected.push(/401 .*\/api\/v1\//);
   await check('a session that has ended leads to the login and back', () => sessionEnds(page, at.url));
   await check('no console error, exception or policy violation', () => none([...new Set(complaints)], 'the browser complains'));

@@ -32,6 +32,9 @@ function loadDriver(work) {
   return createRequire(path.join(work, 'package.json'))('playwright-core');
 }
 
+/** The source of axe-core, which a page is audited with. Call after launch(). */
+export const axeSource = (work) => fs.readFileSync(createRequire(path.join(work, 'package.json')).resolve('axe-core/axe.min.js'), 'utf8');
+
 export function launch(work, executablePath) {
   return loadDriver(work).chromium.launch({ executablePath, args: FLAGS });
 }

@@ -49,7 +49,7 @@ const ADVICE = {
 
 function Body({ view }) {
   if (view.run)
-    return html`<${RunHead} run=${view.run} />
+    return html`<${RunHead} run=${view.run} plain />
       ${view.prompt
         ? html`<${PromptForm} station=${view.id} prompt=${view.prompt} />`
         : html`<${RunNow} run=${view.run} />`}`;

@@ -43,9 +43,9 @@ export function Log({ run, open }) {
     ${hidden > 0 &&
     html`<button type="button" class="quiet" onClick=${() => setShown(shown + 4 * WINDOW)}>${t('earlier_lines', { n: hidden })}</button>`}
     ${lines.length > 0 &&
-    html`<ol class="log mono" role="region" aria-label=${t('log')} tabindex="0" ref=${box} onScroll=${scrolled}>
-      ${lines.slice(hidden).map((l) => html`<${Line} key=${l.k} line=${l} />`)}
-    </ol>`}
+    html`<div class="log mono" role="region" aria-label=${t('log')} tabindex="0" ref=${box} onScroll=${scrolled}>
+      <ol>${lines.slice(hidden).map((l) => html`<${Line} key=${l.k} line=${l} />`)}</ol>
+    </div>`}
   `;
 }
 

@@ -89,10 +89,11 @@ export function RunNow({ run }) {
   </div>`;
 }
 
-export function RunHead({ run }) {
+/** plain: the recipe is no link, where it would be too near to the unit's. */
+export function RunHead({ run, plain = false }) {
   return html`<p class="run-head">
     <a class="serial" href="/runs/${run.id}" title=${run.serial || t('no_serial_yet')}>${run.serial || t('no_serial_yet')}</a>
-    <${Recipe} name=${run.recipe.name} version=${run.recipe.version} />
+    ${plain ? html`<span class="recipe">${run.recipe.name}@${run.recipe.version}</span>` : html`<${Recipe} name=${run.recipe.name} version=${run.recipe.version} />`}
   </p>`;
 }
 
