@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The start: a token in the address, the session, then the page of the address.
 import { session as sessionApi } from './lib/api.js';
+import { kiosk, kioskStation } from './lib/choices.js';
 import { html, render, useEffect, useState } from './lib/html.js';
+import { openKiosk, reopenKiosk } from './lib/kiosk.js';
 import { match, navigate, useLocation } from './lib/router.js';
 import { setSession, useSession } from './lib/store.js';
 import { Login } from './pages/login.js';
+import { StationPage } from './pages/station.js';
 import { NotFound, PAGES } from './pages/table.js';
+import { Wall } from './pages/wall.js';
 import { Loading } from './ui/parts.js';
-import { Shell } from './ui/shell.js';
+import { KioskShell, Shell } from './ui/shell.js';
 
 /** `/#token=…`, as the first start prints it: taken out of the address before anything else happens. */
 function takeToken() {
@@ -26,10 +30,14 @@ function backPath(query) {
 
 async function begin(token) {
   try {
+    if (kiosk) {
+      setSession(await openKiosk(token));
+      return '';
+    }
     setSession(token ? await sessionApi.open(token) : await sessionApi.read());
     return '';
   } catch (p) {
-    return p.status === 401 && !token ? '' : p.message;
+    return p.status === 401 && !token && !kiosk ? '' : p.message;
   }
 }
 
@@ -40,6 +48,24 @@ function route(path) {
     if (params) return [page, params];
   }
   return [NotFound, {}];
+}
+
+/** No menu, no login: while there is no session it is tried again, and why is on the screen. */
+function Kiosk({ token }) {
+  const session = useSession();
+  const [asked, setAsked] = useState(false);
+  const [trouble, setTrouble] = useState('');
+
+  useEffect(() => {
+    begin(token).then((message) => {
+      setTrouble(message);
+      setAsked(true);
+    });
+  }, []);
+  useEffect(() => (asked && !session ? reopenKiosk((p) => setTrouble(p.message)) : undefined), [asked, session]);
+  if (!session)
+    return html`<main class="login"><h1 class="hidden">provd</h1>${asked ? html`<p class="kiosk-trouble" role="alert">${trouble}</p>` : html`<${Loading} />`}</main>`;
+  return html`<${KioskShell}>${kioskStation ? html`<${StationPage} id=${kioskStation} />` : html`<${Wall} />`}<//>`;
 }
 
 function App({ token }) {
@@ -72,4 +98,4 @@ function App({ token }) {
   return html`<${Shell} path=${path}><${page} key=${path} ...${params} query=${query} /><//>`;
 }
 
-render(html`<${App} token=${takeToken()} />`, document.getElementById('app'));
+render(html`<${kiosk ? Kiosk : App} token=${takeToken()} />`, document.getElementById('app'));

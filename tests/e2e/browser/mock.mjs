@@ -18,6 +18,7 @@ const { values: o } = parseArgs({
     port: { type: 'string', default: '0' },
     stations: { type: 'string', default: '16' },
     held: { type: 'boolean', default: false },
+    role: { type: 'string', default: 'admin' },
     token: { type: 'string', default: 'pvd_0011223344556677_0123456789abcdef' },
   },
 });
@@ -369,7 +370,7 @@ const GETS = [
     { node: '/dev/ttyACM7', path: 'pci-0000:00:14.0-usb-0:7:1.0', vid: '2341', pid: '0043', serial: 'A9001', subsystem: 'tty', wrong_device: false,
       yaml: "stations:\n  - id: NAME\n    ports:\n      console:\n        path: 'pci-0000:00:14.0-usb-0:7:1.0'\n        vid: '2341'\n        pid: '0043'\n" }])],
   ['/events', (x, q) => list(events.filter((e) => e.seq > Number(q.get('after') || 0)).slice(0, Number(q.get('limit') || 100)))],
-  ['/session', () => ({ id: '0011223344556677', name: 'admin', role: 'admin' })],
+  ['/session', () => ({ id: '0011223344556677', name: o.role, role: o.role })],
 ]; // prettier-ignore
 
 function matched(pattern, p) {

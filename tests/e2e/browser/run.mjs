@@ -14,7 +14,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { auditClipped, auditContrast, auditNames, auditTones, auditWall, scrollsSideways } from './audit.mjs';
-import { axeSource, launch, startMock, startWire } from './setup.mjs';
+import { axeSource, buildOther, launch, startMock, startWire } from './setup.mjs';
 
 const { values: o } = parseArgs({
   options: {
@@ -25,6 +25,7 @@ const { values: o } = parseArgs({
     restart: { type: 'string' },
     shots: { type: 'string' },
     only: { type: 'string', default: '' },
+    deadline: { type: 'string', default: '40000' },
     mock: { type: 'boolean', default: false },
     stations: { type: 'string', default: '16' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
@@ -32,7 +33,7 @@ const { values: o } = parseArgs({
   },
 });
 
-const DEADLINE = 40000;
+const DEADLINE = Number(o.deadline);
 const RUN_DEADLINE = 120000;
 const failures = [];
 const complaints = [];
@@ -723,9 +724,10 @@ const messagesOf = (language) => JSON.parse(fs.readFileSync(new URL(`../../../we
 const LOCALES = { en: 'en-GB', de: 'de-AT', es: 'es-MX', vi: 'vi-VN', zh: 'zh-CN' };
 
 /** A page of a mock server with n stations, logged in; the server goes with it. */
-async function withMock(browser, n, f, options = {}, more = []) {
+async function withMock(browser, n, f, options = {}, more = [], prepare = null) {
   const served = await startMock(o.work, n, more);
   const page = await openPage(browser, options);
+  if (prepare) await page.addInitScript(prepare);
 
   try {
     await page.goto(`${served.url}/#token=${served.token}`);
@@ -767,6 +769,108 @@ async function speaks(page, url, language) {
   await heading(other.runs);
   await page.reload();
   await heading(other.runs);
+}
+
+/** A kiosk takes a token that only reads; the wall is its whole screen, legible from afar, however many stations. */
+async function kioskWall(browser, n) {
+  const served = await startMock(o.work, n, ['--role', 'viewer']);
+  const page = await openPage(browser, { viewport: { width: 1920, height: 1080 } });
+
+  try {
+    await page.goto(`${served.url}/?kiosk#token=${served.token}`);
+    await page.locator('.wall.far.fits').waitFor();
+    await page.waitForFunction((all) => document.querySelectorAll('.tile').length === all, n);
+    must((await page.locator('nav, button, a, input').count()) === 0, 'a kiosk has something to press');
+    must(!page.url().includes('token'), 'the token stays in the address');
+    await page.waitForFunction(() => document.documentElement.scrollHeight <= innerHeight);
+    const px = await page.locator('.tile-id').first().evaluate((el) => parseFloat(getComputedStyle(el).fontSize));
+    must(px >= 26, `the names of ${n} stations are ${px} px high`);
+    none(await axe(page), `kiosk of ${n}`);
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await settles(page, scrollsSideways, `kiosk of ${n} at ${width}`);
+      await shot(page, `kiosk-${n}-${width}`);
+    }
+  } finally {
+    await page.context().close();
+    served.stop();
+  }
+}
+
+/** With nobody there: after a session that ended, and after an upgrade of provd, which gives another page. */
+async function kioskComesBack(browser) {
+  const first = await startMock(o.work, 8, ['--role', 'viewer']);
+  const page = await openPage(browser);
+  let second = null;
+
+  try {
+    await page.goto(`${first.url}/?kiosk#token=${first.token}`);
+    await page.locator('.tile').first().waitFor();
+    await page.evaluate(() => { window.notReloaded = true; });
+    first.stop();
+    await isStale(page);
+    second = await startMock(o.work, 8, ['--role', 'viewer', '--port', new URL(first.url).port, '--dist', buildOther(o.work)]);
+    await page.waitForFunction(() => !window.notReloaded && document.querySelectorAll('.tile').length === 8);
+    must((await page.locator('link[rel=stylesheet]').getAttribute('href')).startsWith('/assets/'), 'there is no style');
+    await page.context().clearCookies();
+    await page.reload();
+    await page.locator('.tile').first().waitFor();
+  } finally {
+    await page.context().close();
+    first.stop();
+    second?.stop();
+  }
+}
+
+async function kioskRefuses(browser) {
+  const served = await startMock(o.work, 8);
+  const page = await openPage(browser);
+
+  try {
+    await page.goto(`${served.url}/?kiosk`);
+    await page.getByText('This screen has no token yet').waitFor();
+    await page.goto('about:blank');
+    await page.goto(`${served.url}/?kiosk#token=${served.token}`);
+    await page.getByText('The token has the role admin').waitFor();
+    must(!(await page.evaluate(() => Object.values(localStorage).some((v) => v.startsWith('pvd_')))), 'such a token is kept');
+  } finally {
+    await page.context().close();
+    served.stop();
+  }
+}
+
+/** Tones and the verdict over the screen are off, then by choice. */
+async function soundAndVerdict(page, url) {
+  const answerNo = async () => {
+    const s = (await stationsOf(page)).find((v) => v.prompt?.kind === 'confirm');
+
+    must((await api(page, 'POST', `/prompts/${s.prompt.id}/answer`, { answer: 'no' })).status === 200, 'the answer is refused');
+    return s.id;
+  };
+  const tones = () => page.evaluate(() => window.tones);
+  const asking = (await stationsOf(page)).filter((v) => v.prompt?.kind === 'confirm');
+
+  must(asking.length >= 2, 'too few stations ask');
+  const silent = await answerNo();
+  await page.waitForFunction((id) => document.querySelector(`[data-station="${id}"]`).matches('.tone-fail'), silent);
+  must((await tones()) === 0, 'it sounds unasked');
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByLabel('Sound').check();
+  await page.getByLabel('Verdict over the whole screen').check();
+  must((await tones()) === 2, `turning it on makes ${await tones()} tones`);
+  none(await axe(page), 'the settings');
+  await shot(page, 'settings');
+  await page.getByRole('button', { name: 'Close' }).click();
+  const id = (await stationsOf(page)).find((v) => v.prompt?.kind === 'confirm').id;
+  await page.getByRole('link', { name: id, exact: true }).click();
+  await page.waitForURL(`**/stations/${id}`);
+  await answerNo();
+  await page.locator('.verdict').getByText('Failed').waitFor();
+  await page.waitForFunction(() => window.tones >= 4);
+  none(await axe(page), 'the verdict');
+  await shot(page, 'verdict');
+  await page.keyboard.press('Escape');
+  await page.locator('.verdict').waitFor({ state: 'detached' });
 }
 
 async function all(browser, at, wire) {
@@ -833,6 +937,20 @@ async function all(browser, at, wire) {
   for (const language of Object.keys(LOCALES))
     await check(`pages in ${language}: words, times, no sideways scroll; another language is kept`, () =>
       withMock(browser, 24, (one, url) => speaks(one, url, language), { locale: LOCALES[language], viewport: { width: 1920, height: 1080 } })); // prettier-ignore
+  for (const n of [8, 64, 128])
+    await check(`a kiosk of ${n} stations is one screen, legible from afar`, () => kioskWall(browser, n));
+  expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);
+  await check('a kiosk comes back by itself, also with a newer page', () => kioskComesBack(browser));
+  await check('a kiosk refuses a token that may write', () => kioskRefuses(browser));
+  await check('sound and the verdict over the screen are by choice', () =>
+    withMock(browser, 32, soundAndVerdict, {}, [], () => {
+      window.tones = 0;
+      const Oscillator = window.OscillatorNode;
+      window.OscillatorNode = function counted(...args) {
+        window.tones += 1;
+        return new Oscillator(...args);
+      };
+    })); // prettier-ignore
   await check('the theme is changed by a key and kept', () => themeIsKept(page, at.url));
   expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);
   await check('a cut connection is told, and mends itself without losing a change', () => reconnects(page, at, wire));

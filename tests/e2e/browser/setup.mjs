@@ -49,6 +49,18 @@ function buildDist(work) {
   return built;
 }
 
+/** The dashboard of another version, as after an upgrade of provd: a folder for --dist. */
+export function buildOther(work) {
+  const source = path.join(work, 'other-source');
+  const dist = path.join(work, 'other-dist');
+
+  for (const folder of [source, dist]) fs.rmSync(folder, { recursive: true, force: true });
+  fs.cpSync(path.join(ROOT, 'web'), source, { recursive: true });
+  fs.appendFileSync(path.join(source, 'style/wall.css'), '/* newer */\n');
+  execFileSync('/usr/bin/python3', [path.join(ROOT, 'web/build.py'), '--source', source, '--dir', dist]);
+  return dist;
+}
+
 /** Serves the dashboard by mock.mjs, built once into `work`; more: its further options. {url, token, stop}. */
 export async function startMock(work, stations, more = []) {
   const dist = buildDist(work);

@@ -11,6 +11,7 @@ import { Badge, Empty, Facts, Failure, Id, Loading, More, PageHead, Time, Troubl
 import { PromptForm } from '../ui/prompt_form.js';
 import { RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
 import { RunTable, Table } from '../ui/tables.js';
+import { Verdict } from '../ui/verdict.js';
 
 function Now({ view }) {
   return html`<section class="panel tone-${stationLook(view).tone} edge">
@@ -147,6 +148,7 @@ export function StationPage({ id }) {
           <//>`
       : html`<${Loading} />`;
   return html`
+    <${Verdict} view=${view} />
     <${PageHead} title=${t('station_name', { id })} aside=${html`<${Badge} look=${stationLook(view)} solid large />`}>
       <p class="muted">${view.title}</p>
     <//>

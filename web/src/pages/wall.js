@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The station wall: a card per station over the whole screen (lib/fit.js), what needs a person first.
-import { ago } from '../lib/format.js';
-import { fitWall, GAP } from '../lib/fit.js';
+import { choose, chosen, kiosk } from '../lib/choices.js';
+import { ago, number } from '../lib/format.js';
+import { CARD, fitWall, GAP, TILE } from '../lib/fit.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../lib/html.js';
 import { t, tx } from '../lib/lang.js';
 import { navigate } from '../lib/router.js';
@@ -10,6 +11,7 @@ import { lineNow, useStation, useStations, useStationsKnown } from '../lib/store
 import { Badge, Empty, Failure, Loading, runYield } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
 import { PromptForm } from '../ui/prompt_form.js';
+import { nameFits, Tile } from '../ui/tiles.js';
 import { InterlockLines, RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
 
 function Last({ last }) {
@@ -95,7 +97,7 @@ function Card({ id, active, onActive }) {
   </article>`;
 }
 
-function Totals({ views, filter, setFilter, urgent, setUrgent }) {
+function Totals({ views, filter, setFilter, urgent, setUrgent, tiles, setTiles }) {
   const sum = (key) => views.reduce((n, v) => n + v.today[key], 0);
   const passed = sum('passed');
   const failed = sum('failed');
@@ -124,6 +126,8 @@ function Totals({ views, filter, setFilter, urgent, setUrgent }) {
       >
         ${urgent ? t('problems_first') : t('by_place')}
       </button>
+      <button type="button" class="order-by quiet" aria-pressed=${tiles ? 'true' : 'false'} title=${t('tiles_title')}
+        onClick=${() => setTiles(!tiles)}>${t('tiles')}</button>
     </div>
     <dl class="totals-today">
       <div class="tone-pass"><dt>${t('passed_today')}</dt><dd>${passed}</dd></div>
@@ -133,6 +137,25 @@ function Totals({ views, filter, setFilter, urgent, setUrgent }) {
         <dd>${runYield(passed, failed)}</dd></div>
     </dl>
   </section>`;
+}
+
+/** What a hall reads from afar: how many stations call, and what the day has made. */
+function KioskHead({ views }) {
+  const calling = views.filter((v) => stationLook(v).calls).length;
+  const sum = (key) => views.reduce((n, v) => n + v.today[key], 0);
+  const figures = [
+    [calling ? 'line' : 'pass', calling ? 'hand' : 'check', number(calling), t('stations_call', { n: calling })],
+    ['pass', 'check', number(sum('passed')), t('passed_today')],
+    [sum('failed') ? 'fail' : 'idle', 'cross', number(sum('failed')), t('failed_today')],
+    ['idle', 'play', runYield(sum('passed'), sum('failed')), t('run_yield_today')],
+  ];
+
+  return html`<dl class="kiosk-head">
+    ${figures.map(
+      ([tone, icon, value, what]) =>
+        html`<div key=${what} class="tone-${tone}"><dt>${what}</dt><dd><${Icon} name=${icon} />${value}</dd></div>`,
+    )}
+  </dl>`;
 }
 
 /** The card that lies nearest in the direction of an arrow key, by what is on the screen. */
@@ -155,8 +178,8 @@ function neighbour(cards, from, key) {
 
 const MOVES = ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'];
 
-/** The layout of n cards for the room that is left on the screen below `room`. */
-function useFit(room, n) {
+/** The layout of n cards or tiles (of) for the room that is left on the screen below `room`. */
+function useFit(room, n, of) {
   const [fit, set] = useState(null);
 
   useLayoutEffect(() => {
@@ -167,7 +190,7 @@ function useFit(room, n) {
       if (!box) return;
       const below = parseFloat(getComputedStyle(room.current.parentElement).paddingBottom);
       const height = document.documentElement.clientHeight - (box.top + window.scrollY) - below;
-      const next = fitWall(n, box.width, Math.floor(height));
+      const next = fitWall(n, box.width, Math.floor(height), of);
       set((was) => (was && Object.keys(next).every((k) => was[k] === next[k]) ? was : next));
     };
     const watcher = new ResizeObserver(measure);
@@ -179,23 +202,25 @@ function useFit(room, n) {
       watcher.disconnect();
       window.removeEventListener('resize', measure);
     };
-  }, [n, Boolean(room.current)]);
+  }, [n, of, Boolean(room.current)]);
   return fit;
 }
 
 const ORDER = 'provd.order';
 
-function Cards({ shown, onKeyDown, grid, current, setActive }) {
-  const fit = useFit(grid, shown.length);
+function Cards({ shown, onKeyDown, grid, current, setActive, tiles }) {
+  const fit = useFit(grid, shown.length, tiles ? TILE : CARD);
+  const name = nameFits(Math.max(...shown.map((v) => v.id.length)));
   const style = fit && {
+    '--name': `${name.em}em`,
     gap: `${GAP}px`,
     gridTemplateColumns: `repeat(${fit.columns}, minmax(0, 1fr))`,
     gridAutoRows: `${fit.height}px`,
     fontSize: `${fit.font}px`,
   };
 
-  return html`<div class="wall ${fit?.fits ? 'fits' : ''}" style=${style || {}} ref=${grid} onKeyDown=${onKeyDown}>
-    ${shown.map((v) => html`<${Card} key=${v.id} id=${v.id} active=${v.id === current} onActive=${setActive} />`)}
+  return html`<div class="wall ${tiles ? 'far' : ''} ${name.long ? 'long-names' : ''} ${fit?.fits ? 'fits' : ''}" style=${style || {}} ref=${grid} onKeyDown=${onKeyDown}>
+    ${shown.map((v) => (tiles ? html`<${Tile} key=${v.id} id=${v.id} plain=${kiosk} />` : html`<${Card} key=${v.id} id=${v.id} active=${v.id === current} onActive=${setActive} />`))}
   </div>`;
 }
 
@@ -205,6 +230,7 @@ export function Wall() {
   const [active, setActive] = useState(null);
   const [filter, setFilter] = useState(null);
   const [urgent, setUrgent] = useState(localStorage.getItem(ORDER) !== 'place');
+  const [tiles, setTiles] = useState(kiosk || chosen('tiles'));
   const grid = useRef(null);
   const views = urgent ? byUrgency(stations.values()) : [...stations.values()];
   const shown = filter ? views.filter((v) => GROUPS[groupOf(v)].key === filter) : views;
@@ -221,6 +247,9 @@ export function Wall() {
     document.title = `${t('stations')} · provd`;
   }, []);
   useEffect(() => localStorage.setItem(ORDER, urgent ? 'urgent' : 'place'), [urgent]);
+  useEffect(() => {
+    if (!kiosk) choose('tiles', tiles);
+  }, [tiles]);
   if (!known) return html`<${Loading} />`;
   if (!views.length)
     return html`<${Empty} title=${t('no_station_is_configured')}>
@@ -228,9 +257,12 @@ export function Wall() {
     <//>`;
   return html`
     <h1 class="hidden">${t('stations')}</h1>
-    <${Totals} views=${views} filter=${filter} setFilter=${setFilter} urgent=${urgent} setUrgent=${setUrgent} />
+    ${kiosk
+      ? html`<${KioskHead} views=${views} />`
+      : html`<${Totals} views=${views} filter=${filter} setFilter=${setFilter} urgent=${urgent} setUrgent=${setUrgent} tiles=${tiles}
+          setTiles=${setTiles} />`}
     ${shown.length > 0 &&
-    html`<${Cards} shown=${shown} onKeyDown=${onKeyDown} grid=${grid} current=${current} setActive=${setActive} />`}
+    html`<${Cards} shown=${shown} onKeyDown=${onKeyDown} grid=${grid} current=${current} setActive=${setActive} tiles=${tiles} />`}
     ${!shown.length &&
     html`<${Empty} title=${t('no_station_is_like_that_now')}>
       <p><button type="button" onClick=${() => setFilter(null)}>${t('show_all_stations')}</button></p>

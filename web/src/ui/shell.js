@@ -2,9 +2,12 @@
 // What is around every page: the bar with navigation, search, connection, theme and session, and the live
 // regions that say failures aloud.
 import { get, session as sessionApi } from '../lib/api.js';
+import { kiosk } from '../lib/choices.js';
 import { localTime } from '../lib/format.js';
 import { html, useEffect, useLayoutEffect, useState } from '../lib/html.js';
+import { onNewerPage } from '../lib/kiosk.js';
 import { t, tx } from '../lib/lang.js';
+import { listenForCalls } from '../lib/sound.js';
 import { lineNow, onEvent, onNotice, setSession, useLink, useSession } from '../lib/store.js';
 import { Icon } from './icons.js';
 import { KeyHelp, listen } from './keys.js';
@@ -132,11 +135,36 @@ async function signOut() {
   }
 }
 
+/** provd was upgraded while this page was open. */
+function Newer() {
+  const [newer, setNewer] = useState(false);
+
+  useEffect(() => onNewerPage(() => (kiosk ? location.reload() : setNewer(true))), []);
+  if (!newer) return null;
+  return html`<section class="banner" role="status">
+    <p>${t('newer_page')}</p>
+    <button type="button" onClick=${() => location.reload()}>${t('load_it')}</button>
+  </section>`;
+}
+
+/** Around a page that nobody operates. */
+export function KioskShell({ children }) {
+  useEffect(listenForCalls, []);
+  return html`
+    <${Stale} />
+    <${Newer} />
+    <${Banners} />
+    <main id="main">${children}</main>
+    <${LiveRegions} />
+  `;
+}
+
 export function Shell({ path, children }) {
   const session = useSession();
   const [help, setHelp] = useState(false);
   const [settings, setSettings] = useState(false);
 
+  useEffect(listenForCalls, []);
   useEffect(() => listen({ help: () => setHelp(true), theme: flipTheme }), []);
   return html`
     <a class="skip" href="#main" onClick=${(ev) => {
@@ -159,6 +187,7 @@ export function Shell({ path, children }) {
       </div>
     </header>
     <${Stale} />
+    <${Newer} />
     <${Banners} />
     <main id="main" tabindex="-1">${children}</main>
     <${LiveRegions} />
