@@ -335,6 +335,17 @@ const capability = () => {
 
 const GETS = [
   ['/reports/yield', (x, q) => yieldReport(q)],
+  ['/search', (x, q) => {
+    const units = [...runs.values()].filter((r) => r.serial === q.get('q')).slice(0, 1).map((r) => unitOf(r.serial));
+    const found = [...jobs.values()].filter((j) => j.external_ref === q.get('q'));
+    const open = found.length ? [...runs.values()].slice(0, 1) : [];
+
+    return list([
+      ...units.map((u) => ({ kind: 'unit', id: u.id, name: u.serial, state: u.state, station: null, at: u.updated_at })),
+      ...found.map((j) => ({ kind: 'job', id: j.id, name: j.external_ref, state: j.state, station: null, at: j.created_at })),
+      ...open.map((r) => ({ kind: 'run', id: r.id, name: r.serial, state: 'open', station: r.station, at: r.attached_at })),
+    ]);
+  }],
   ['/reports/pareto', (x, q) => list(q.get('outcome') === 'failed' ? causes : [])],
   ['/recall/traits', () => list([{ kind: 'artifact', value: SHA, runs: runs.size }])],
   ['/recall', () => list([])],

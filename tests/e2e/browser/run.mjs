@@ -518,6 +518,25 @@ async function settled(page) {
   await page.waitForFunction(() => !document.querySelector('main .loading'));
 }
 
+/** Of several things with one name there is a list, for which the keyboard is enough. */
+async function searchSeveral(page, url) {
+  await page.keyboard.press('/');
+  await page.keyboard.type('WO-4711');
+  await page.keyboard.press('Enter');
+  await page.locator('.search-found li').nth(1).waitFor();
+  none(await axe(page, undefined, '.search-found'), 'what was found');
+  await shot(page, 'search');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/jobs\/[0-9a-f-]{36}$/);
+  must((await page.locator('.search-found').count()) === 0, 'the list stays');
+  const station = (await stationsOf(page))[0].id;
+  await page.locator('#search').fill(station.toLowerCase());
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`${url}/stations/${station}`);
+}
+
 /** Each pool is there with what is left of it, and a pool with its gaps and why. */
 async function poolsPage(page, url) {
   const { items: pools } = (await api(page, 'GET', '/pools')).body;
@@ -641,18 +660,18 @@ async function interlocks(page, url) {
 const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
 /** What axe-core finds against WCAG 2.2 AA: {selector: sentence}. Some rules only, where they are named. */
-async function axe(page, rules) {
+async function axe(page, rules, within = 'html') {
   if (!(await page.evaluate(() => Boolean(window.axe)))) await page.evaluate(axeSource(path.join(o.work, 'driver')));
   return page.evaluate(
-    async ([values, only]) => {
-      const { violations } = await window.axe.run(document, {
+    async ([values, only, where]) => {
+      const { violations } = await window.axe.run(where, {
         runOnly: only ? { type: 'rule', values: only } : { type: 'tag', values },
         resultTypes: ['violations'],
       });
 
       return violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(' ')}: ${n.failureSummary.split('\n').slice(1).join(' ').slice(0, 200)}`));
     },
-    [WCAG, rules],
+    [WCAG, rules, within],
   );
 }
 
@@ -900,6 +919,7 @@ async function all(browser, at, wire) {
     must(run, 'no run was seen');
     await runPage(page, at.url, run);
   });
+  await check('a search that finds several things lists them, for the keyboard', () => withMock(browser, 8, searchSeveral));
   await check('a pool says what is left of it, and why each gap is one', () => poolsPage(page, at.url));
   await check('a suspect unit says what is known of it, and a verdict needs a reason', async () => {
     const served = await startMock(o.work, 8);

@@ -85,5 +85,3 @@ export const percent = (part, of) => (of > 0 ? share(part / of) : '–');
 
 /** The first and last characters of an id or digest: enough to distinguish two; the whole is in the title. */
 export const shortId = (id) => (id && id.length > 14 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id || '–');
-
-export const isUuid = (s) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(s);
