@@ -335,6 +335,13 @@ const capability = () => {
 
 const GETS = [
   ['/reports/yield', (x, q) => yieldReport(q)],
+  ['/reports/shift', () => {
+    const from = new Date(Date.now() - (Date.now() % HOUR) - 4 * HOUR);
+    const orders = [...jobs.values()].map((j, i) => ({ id: j.id, recipe: j.recipe, version: j.version, external_ref: j.external_ref || null, state: i ? 'paused' : j.state,
+      quantity: j.quantity, deadline: null, passed: j.passed, made: i ? 0 : 213, failed: i ? 0 : 9, due: i ? 100 : 380 })); // prettier-ignore
+
+    return { name: 'early', from: from.toISOString(), to: new Date(from.getTime() + 8 * HOUR).toISOString(), plan: 480, made: 213, failed: 9, jobs: orders };
+  }],
   ['/search', (x, q) => {
     const units = [...runs.values()].filter((r) => r.serial === q.get('q')).slice(0, 1).map((r) => unitOf(r.serial));
     const found = [...jobs.values()].filter((j) => j.external_ref === q.get('q'));

@@ -499,7 +499,7 @@ async function pagesOf(page) {
   const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
   const { items: recipes } = (await api(page, 'GET', '/recipes')).body;
   const stations = await stationsOf(page);
-  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
+  const all = { wall: '/', shift: '/shift', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
 
   if (runs[0]) Object.assign(all, { run: `/runs/${runs[0].id}`, report: `/runs/${runs[0].id}/report` });
   if (runs[0]?.serial) all.unit = `/units/${runs[0].serial}`;
@@ -592,6 +592,24 @@ async function qualityPage(page, url) {
     await page.waitForURL('**/runs?**');
     must(page.url().includes(`code=${causes[0].code}`), `the cause leads to ${page.url()}`);
   }
+}
+
+/** What the shift has made and is to make, who is waited for, and from a bar to its runs. */
+async function shiftPage(page, url) {
+  await page.goto(`${url}/shift`);
+  await page.locator('.chart canvas').nth(1).waitFor();
+  const s = (await api(page, 'GET', '/reports/shift')).body;
+  const calling = await page.evaluate(async () => (await (await fetch('/api/v1/stations')).json()).items.filter((v) => v.prompt || ['fault', 'quarantined'].includes(v.state)).map((v) => v.id));
+  const tiles = await page.locator('.tiles').innerText();
+
+  must(tiles.includes(`${whole(s.made)} / ${whole(s.plan)}`), `the tiles say ${tiles}`);
+  for (const id of calling) await page.getByRole('region', { name: 'Who is waited for' }).getByRole('link', { name: id, exact: true }).waitFor();
+  for (const j of s.jobs) must((await page.getByRole('region', { name: 'Orders of the shift' }).innerText()).includes(`${whole(j.made)} / ${whole(j.due)}`), 'an order is missing');
+  const { items: causes } = (await api(page, 'GET', `/reports/pareto?outcome=failed&from=${s.from}&to=${s.to}`)).body;
+  if (!causes.length) return;
+  await page.locator('a.stack').first().click();
+  await page.waitForURL('**/runs?**');
+  must(page.url().includes(`code=${causes[0].code}`) && page.url().includes('from='), `the bar leads to ${page.url()}`);
 }
 
 /** From what units have in common to the units. */
@@ -952,6 +970,10 @@ async function all(browser, at, wire) {
     await qualityPage(other, served.url);
     await other.context().close();
     served.stop();
+  });
+  await check('the shift says what it has made, and who is waited for', async () => {
+    await shiftPage(page, at.url);
+    await withMock(browser, 16, shiftPage);
   });
   await check('a recall finds the units of an artifact', () => recallPage(page, at.url));
   for (const language of Object.keys(LOCALES))

@@ -138,7 +138,7 @@ export function Pool({ id }) {
             [t('block'), p.block && html`<span class="mono">${p.block}</span>`],
             [t('addresses_for_each_value'), p.span > 1 && p.span],
             [t('model'), p.model],
-            [t('made'), html`<${Time} at=${p.created_at} full />`],
+            [t('pool_made'), html`<${Time} at=${p.created_at} full />`],
           ]}
         />
         <p class="after"><a href="/api/v1/pools/${enc(p.id)}/values.csv?limit=1000" download="${p.id}.csv">${t('its_values_as_csv')}</a>

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the line made: yield over time and by station, what ended runs, what was measured.
 import { enc, serverNow } from '../lib/api.js';
-import { dayAndMonth, hourAndMinute, number, ratio, wholePercent } from '../lib/format.js';
-import { html, useCallback, useMemo, useState } from '../lib/html.js';
+import { number, ratio } from '../lib/format.js';
+import { html, useMemo, useState } from '../lib/html.js';
 import { t } from '../lib/lang.js';
 import { setQuery } from '../lib/router.js';
 import { lookUp, STATION_VERDICT } from '../lib/state.js';
 import { useResource } from '../lib/use.js';
-import { Chart } from '../ui/chart.js';
+import { Causes, concerns } from '../ui/causes.js';
 import { queryOf, TextFilter } from '../ui/filter.js';
 import { Badge, Empty, Loaded, PageHead } from '../ui/parts.js';
 import { Table } from '../ui/tables.js';
-import uPlot from 'uplot';
+import { Trend } from '../ui/trend.js';
 
-const bars = uPlot.paths.bars({ size: [0.8, 60] });
 const HOUR_MS = 36e5;
 const DAY_MS = 864e5;
 const SPANS = {
@@ -23,7 +22,6 @@ const SPANS = {
   '30d': { word: t('30_days'), by: 'day', ms: 30 * DAY_MS },
   '90d': { word: t('90_days'), by: 'day', ms: 90 * DAY_MS },
 };
-const concerns = (e) => e.type === 'run-finished' || e.type === 'run-completed';
 
 /** From a whole hour or a midnight, to the end of the present one, so that the address stays the same for a while. */
 function windowOf(name) {
@@ -68,82 +66,6 @@ function Tiles({ all }) {
   return html`<dl class="tiles">
     ${rows.map(([name, value, more]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd><dd class="muted">${more}</dd></div>`)}
   </dl>`;
-}
-
-/** First-pass yield of each hour or day with the limits of its p chart: mean +- 3 sigma of a share of that many units. */
-function trendData(all) {
-  const mean = all.first_pass_yield ?? 0;
-  const limit = (g, side) =>
-    g.units ? Math.min(1, Math.max(0, mean + side * 3 * Math.sqrt((mean * (1 - mean)) / g.units))) : null;
-  const of = (f) => all.groups.map(f);
-
-  return [
-    of((g) => Date.parse(g.from) / 1000),
-    of((g) => g.units),
-    of((g) => limit(g, -1)),
-    of((g) => limit(g, 1)),
-    of((g) => g.first_pass_yield),
-  ];
-}
-
-const STEP_S = { hour: 3600, day: 86400 };
-const timeLabel = (s, by) => (by === 'day' ? dayAndMonth : hourAndMinute)(new Date(s * 1000));
-
-function Trend({ all, by }) {
-  const make = useCallback(
-    ({ axis, colour }) => ({
-      data: trendData(all),
-      scales: {
-        x: { range: (u, low, high) => [low - STEP_S[by] / 2, high + STEP_S[by] / 2] },
-        y: { range: (u, low) => [Math.min(0.9, Math.floor(10 * low) / 10), 1] },
-        n: { range: (u, low, high) => [0, Math.max(1, high * 3)] },
-      },
-      axes: [
-        axis({ values: (u, ticks) => ticks.map((t) => timeLabel(t, by)) }),
-        axis({ values: (u, ticks) => ticks.map((v) => wholePercent(v)) }),
-      ],
-      series: [
-        { label: by === 'hour' ? t('hour') : t('day'), value: (u, t) => (t === null ? '–' : timeLabel(t, by)) },
-        { label: t('units'), scale: 'n', fill: colour('idle-solid'), stroke: colour('line-strong'), paths: bars, points: { show: false } },
-        { label: t('lower_limit'), stroke: colour('muted'), dash: [4, 4], value: (u, v) => ratio(v), points: { show: false } },
-        { label: t('upper_limit'), stroke: colour('muted'), dash: [4, 4], value: (u, v) => ratio(v), points: { show: false } },
-        { label: t('first_pass_yield'), stroke: colour('accent'), width: 2, value: (u, v) => ratio(v), points: { show: true } },
-      ],
-    }),
-    [all, by],
-  );
-
-  return html`<section class="panel">
-    <h2>${by === 'hour' ? t('fpy_by_hour') : t('fpy_by_day')}</h2>
-    <${Chart} make=${make} text=${t('fpy_of', { share: ratio(all.first_pass_yield), n: all.units })} />
-  </section>`;
-}
-
-function Causes({ query, outcome, title }) {
-  const causes = useResource(`/reports/pareto?${query}&outcome=${outcome}`, concerns);
-  const runs = (c) => `/runs?${queryOf({ outcome, step: c.step, code: c.code })}`;
-
-  return html`<section>
-    <h2>${title}</h2>
-    <${Loaded} resource=${causes}>
-      ${({ items }) =>
-        items.length === 0
-          ? html`<p class="muted">${t('none_of_it')}</p>`
-          : html`<${Table} label=${title} head=${[t('step'), t('code'), t('runs'), t('share'), t('all_so_far')]}>
-              ${items.map(
-                (c) =>
-                  html`<tr key="${c.step} ${c.code}">
-                    <td>${c.step || '–'}</td>
-                    <td><a href=${runs(c)}><code>${c.code || t('no_code')}</code></a></td>
-                    <td class="num">${c.count}</td>
-                    <td><div class="job-bar"><div class="stack" aria-hidden="true"><span class=${outcome} style=${{ width: `${100 * c.share}%` }}></span></div>
-                      <span class="num">${ratio(c.share)}</span></div></td>
-                    <td class="num">${ratio(c.cumulative)}</td>
-                  </tr>`,
-              )}
-            <//>`}
-    <//>
-  </section>`;
 }
 
 function Stations({ query }) {
@@ -219,7 +141,8 @@ export function Quality({ query }) {
   const span = useWindow(name);
   const { by } = SPANS[name];
   const f = { station: query.get('station'), recipe: query.get('recipe') };
-  const asked = queryOf({ from: new Date(span.from).toISOString(), to: new Date(span.to).toISOString(), ...f });
+  const filter = { from: new Date(span.from).toISOString(), to: new Date(span.to).toISOString(), ...f };
+  const asked = queryOf(filter);
   const all = useResource(`/reports/yield?${asked}&by=${by}`, concerns);
   const made = all.data && Object.values(all.data.runs).some(Boolean);
 
@@ -237,8 +160,8 @@ export function Quality({ query }) {
               <${Tiles} all=${y} />
               <${Trend} all=${y} by=${by} />
               <p class="after"><a href="/api/v1/reports/yield.csv?${asked}&by=${by}" download="yield.csv">${t('these_numbers_as_csv')}</a></p>
-              <${Causes} query=${asked} outcome="failed" title=${t('what_failed_units')} />
-              <${Causes} query=${asked} outcome="error" title=${t('what_spoiled_runs')} />
+              <${Causes} filter=${filter} outcome="failed" title=${t('what_failed_units')} />
+              <${Causes} filter=${filter} outcome="error" title=${t('what_spoiled_runs')} />
               <${Stations} query=${asked} />
             `
           : html`<${Empty} title=${t('nothing_was_made_in_this_time')}><p>${t('choose_a_longer_time_or_other_filters')}</p><//>`}

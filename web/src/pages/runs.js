@@ -11,7 +11,7 @@ const RUN_STATE = { open: { word: t('open') }, finished: { word: t('finished') }
 const OUTCOMES = ['passed', 'provisioned', 'failed', 'error', 'aborted', 'interrupted'];
 
 export function Runs({ query }) {
-  const f = Object.fromEntries(['outcome', 'state', 'station', 'serial', 'recipe', 'step', 'code'].map((k) => [k, query.get(k)]));
+  const f = Object.fromEntries(['outcome', 'state', 'station', 'serial', 'recipe', 'step', 'code', 'from', 'to'].map((k) => [k, query.get(k)]));
   const list = usePages(`/runs?${queryOf({ ...f, limit: 100 })}`, (e) => e.type.startsWith('run-'));
   const filtered = Object.values(f).some(Boolean);
 
@@ -25,6 +25,8 @@ export function Runs({ query }) {
       <${TextFilter} name="recipe" label=${t('recipe')} value=${f.recipe} />
       <${TextFilter} name="step" label=${t('step')} value=${f.step} />
       <${TextFilter} name="code" label=${t('code')} value=${f.code} />
+      <${TextFilter} name="from" label=${t('from_utc')} value=${f.from} />
+      <${TextFilter} name="to" label=${t('to_utc')} value=${f.to} />
     </div>
     <${Trouble} problem=${list.problem} retry=${list.reload} />
     ${list.loading && html`<${Loading} />`}

@@ -17,6 +17,7 @@ import { Recipes } from './recipes.js';
 import { Report } from './report.js';
 import { Run } from './run.js';
 import { Runs } from './runs.js';
+import { Shift } from './shift.js';
 import { StationPage } from './station.js';
 import { Unit } from './unit.js';
 import { Units } from './units.js';
@@ -37,6 +38,7 @@ export const PAGES = [
   ['/pools/{id}', Pool],
   ['/recipes', Recipes],
   ['/recipes/{name}/{version}', RecipePage],
+  ['/shift', Shift],
   ['/quality', Quality],
   ['/quality/measurement', Measurement],
   ['/recall', Recall],

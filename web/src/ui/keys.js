@@ -9,6 +9,7 @@ export const KEYS = [
   ['/', t('search_for_a_serial_number_run_job')],
   ['?', t('this_list')],
   ['g w', t('station_wall')],
+  ['g s', t('shift')],
   ['g j', 'jobs'],
   ['g r', 'runs'],
   ['g u', 'units'],
@@ -22,7 +23,7 @@ export const KEYS = [
   ['Tab', t('into_the_stations_buttons')],
 ];
 
-const GO = { w: '/', j: '/jobs', r: '/runs', u: '/units', e: '/events', p: '/ports' };
+const GO = { w: '/', s: '/shift', j: '/jobs', r: '/runs', u: '/units', e: '/events', p: '/ports' };
 
 const typing = (el) => el.closest?.('input, textarea, select, [contenteditable], dialog');
 

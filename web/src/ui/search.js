@@ -90,7 +90,7 @@ export function Search() {
       id="search"
       type="search"
       aria-label=${t('serial_number_run_or_job')}
-      placeholder=${t('serial_or_run')}
+      placeholder=${t('search')}
       title=${t('serial_number_run_job_or_station')}
       autocomplete="off"
       spellcheck=${false}

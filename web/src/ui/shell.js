@@ -17,6 +17,7 @@ import { flipTheme, Settings } from './settings.js';
 
 const NAV = [
   ['/', t('wall')],
+  ['/shift', t('shift')],
   ['/jobs', t('jobs')],
   ['/runs', t('runs')],
   ['/units', t('units')],
