@@ -178,7 +178,7 @@ function makeStations(n) {
       id, title: `Line ${id[0]}, place ${id[1]}`, state: running ? 'running' : ['passed', 'failed', 'error'].includes(kind) ? 'done' : kind,
       since: at(120000), run: running ? runView(kind === 'running' ? 1 + (i % 3) : 4, 20000 + i * 5000) : null, prompt: null, last: lastOf(last),
       today: { passed: 10 + (i * 7) % 23, failed: i % 3, error: i % 7 === 0 ? 1 : 0, aborted: 0 },
-      ports: [{ role: 'console', kind: 'tty', present: kind !== 'empty', wrong_device: kind === 'fault', node: `/dev/ttyUSB${i}`, path: `pci-0000:00:14.0-usb-0:1.${i}:1.0`, vid: '0403', pid: '6001' }],
+      ports: [{ role: 'console', kind: 'tty', present: kind !== 'empty', wrong_device: kind === 'fault', came: 20 + i, lost: i % 5 === 1 ? 2 : 0, speed_kbps: 12000, node: `/dev/ttyUSB${i}`, path: `pci-0000:00:14.0-usb-0:1.${i}:1.0`, vid: '0403', pid: '6001' }],
       fixture: id, interlocks: [], manual: false, revision: 1,
     }; // prettier-ignore
 

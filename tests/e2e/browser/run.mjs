@@ -70,6 +70,16 @@ async function settles(page, audit, what) {
   none(found, what);
 }
 
+/** As waitForFunction(), of a page that loads itself again in the middle. */
+async function untilTrue(page, f, what) {
+  for (const until = Date.now() + DEADLINE; ; await page.waitForTimeout(50)) {
+    const is = await page.evaluate(f).catch(() => false);
+
+    if (is) return;
+    must(Date.now() < until, what);
+  }
+}
+
 /** Whatever the browser has to say against the page is kept; what a check provokes on purpose is expected. */
 async function openPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
@@ -847,7 +857,7 @@ async function kioskComesBack(browser) {
     first.stop();
     await isStale(page);
     second = await startMock(o.work, 8, ['--role', 'viewer', '--port', new URL(first.url).port, '--dist', buildOther(o.work)]);
-    await page.waitForFunction(() => !window.notReloaded && document.querySelectorAll('.tile').length === 8);
+    await untilTrue(page, () => !window.notReloaded && document.querySelectorAll('.tile').length === 8, 'the page is the old one');
     must((await page.locator('link[rel=stylesheet]').getAttribute('href')).startsWith('/assets/'), 'there is no style');
     await page.context().clearCookies();
     await page.reload();

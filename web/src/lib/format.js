@@ -75,6 +75,9 @@ export function number(v) {
 
 export const fixed2 = numeric({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
+/** Of a link: "480 Mb/s"; Intl has no such unit. */
+export const megabits = (v) => `${number(v)} Mb/s`;
+
 const share = numeric({ style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 });
 export const wholePercent = numeric({ style: 'percent', maximumFractionDigits: 0 });
 

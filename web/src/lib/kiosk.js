@@ -70,10 +70,9 @@ export function reopenKiosk(told) {
   };
 }
 
-/** Calls found() when provd serves another page than this one: after an upgrade, say. Returns how to stop. */
-export const onNewerPage = (found) =>
-  onEvent(async (e) => {
-    if (e.type !== 'caught-up') return;
+/** Calls found() when provd serves another page than this one, after an upgrade say. Returns how to stop. */
+export function onNewerPage(found) {
+  const look = async () => {
     try {
       const answer = await fetch('/', { cache: 'no-store' });
 
@@ -81,7 +80,12 @@ export const onNewerPage = (found) =>
     } catch {
       // it went away again: the next time
     }
-  });
+  };
+
+  // Also now: the stream may have caught up before anyone listened here.
+  look();
+  return onEvent((e) => e.type === 'caught-up' && look());
+}
 
 async function keepLight() {
   try {

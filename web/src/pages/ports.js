@@ -14,7 +14,7 @@ function Unbound({ port }) {
       rows=${[
         [t('path'), html`<span class="mono">${port.path}</span>`],
         ['USB', port.vid && html`<span class="mono">${port.vid}:${port.pid}</span>`],
-        ['USB serial', port.serial && html`<span class="mono">${port.serial}</span>`],
+        [t('usb_serial'), port.serial && html`<span class="mono">${port.serial}</span>`],
         [t('kind'), port.subsystem],
       ]}
     />
@@ -26,7 +26,7 @@ function Unbound({ port }) {
 }
 
 function Bound({ ports }) {
-  return html`<${Table} label=${t('bound_ports')} head=${[t('station'), t('role'), t('node'), t('path'), 'USB', 'USB serial']}>
+  return html`<${Table} label=${t('bound_ports')} head=${[t('station'), t('role'), t('node'), t('path'), 'USB', t('usb_serial')]}>
     ${ports.map(
       (p) =>
         html`<tr key=${p.node + p.path}>

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc, post } from '../lib/api.js';
+import { megabits, number } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { t, tx } from '../lib/lang.js';
 import { INTERLOCK, INTERLOCK_NAME, isGood, lookUp, may, OUTCOME, stationLook } from '../lib/state.js';
 import { useSession, useStation, useStationsKnown } from '../lib/store.js';
 import { usePages, useResource } from '../lib/use.js';
 import { ActionButton } from '../ui/confirm.js';
+import { Icon } from '../ui/icons.js';
 import { LogTail } from '../ui/log.js';
 import { Badge, Empty, Facts, Failure, Id, Loading, More, PageHead, Time, Trouble } from '../ui/parts.js';
 import { PromptForm } from '../ui/prompt_form.js';
@@ -50,13 +52,16 @@ function presence(port) {
 
 function Ports({ ports }) {
   if (!ports.length) return html`<p class="muted">${t('this_station_has_no_ports_configured')}</p>`;
-  return html`<${Table} label=${t('ports')} head=${[t('role'), t('kind'), t('state'), t('node'), t('path'), 'USB', 'USB serial']}>
+  return html`<${Table} label=${t('ports')} head=${[t('role'), t('kind'), t('state'), t('speed'), t('came'), t('lost_in_runs'), t('node'), t('path'), 'USB', t('usb_serial')]}>
     ${ports.map(
       (p) =>
         html`<tr key=${p.role}>
           <td>${p.role}</td>
           <td>${p.kind}</td>
           <td><${Badge} look=${presence(p)} /></td>
+          <td class="num">${p.speed_kbps ? megabits(p.speed_kbps / 1000) : '–'}</td>
+          <td class="num">${number(p.came)}</td>
+          <td class="num ${p.lost ? 'text-error' : ''}">${p.lost ? html`<b><${Icon} name="triangle" />${number(p.lost)}</b>` : '0'}</td>
           <td class="mono">${p.node || '–'}</td>
           <td class="mono">${p.path || '–'}</td>
           <td class="mono">${p.vid ? `${p.vid}:${p.pid}` : '–'}</td>
@@ -161,6 +166,7 @@ export function StationPage({ id }) {
     <section>
       <h2>${t('ports')}</h2>
       <${Ports} ports=${view.ports} />
+      <p class="muted after">${t('counted_since_start')}</p>
     </section>
     <section>
       <h2>${t('runs')}</h2>

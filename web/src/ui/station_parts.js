@@ -93,7 +93,7 @@ export function RunNow({ run }) {
 export function RunHead({ run, plain = false }) {
   return html`<p class="run-head">
     <a class="serial" href="/runs/${run.id}" title=${run.serial || t('no_serial_yet')}>${run.serial || t('no_serial_yet')}</a>
-    ${plain ? html`<span class="recipe">${run.recipe.name}@${run.recipe.version}</span>` : html`<${Recipe} name=${run.recipe.name} version=${run.recipe.version} />`}
+    ${plain ? html`<span class="recipe" title="${run.recipe.name}@${run.recipe.version}">${run.recipe.name}@${run.recipe.version}</span>` : html`<${Recipe} name=${run.recipe.name} version=${run.recipe.version} />`}
   </p>`;
 }
 
