@@ -26,7 +26,7 @@
   };
   let waiting = false;
   window.addEventListener('error', () => {
-    if (waiting || document.querySelector('#app > *')) return;
+    if (waiting || document.querySelector('#app > :not(.boot)')) return;
     waiting = true;
     setTimeout(again, 3000);
   }, true);

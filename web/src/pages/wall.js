@@ -208,8 +208,19 @@ function useFit(room, n, of) {
 
 const ORDER = 'provd.order';
 
+/** The same element for the same key: what it shows is then not looked at again, since each card follows its own station. */
+function useKept() {
+  const kept = useRef(new Map());
+
+  return (key, make) => {
+    if (!kept.current.has(key)) kept.current.set(key, make());
+    return kept.current.get(key);
+  };
+}
+
 function Cards({ shown, onKeyDown, grid, current, setActive, tiles }) {
   const fit = useFit(grid, shown.length, tiles ? TILE : CARD);
+  const keep = useKept();
   const name = nameFits(Math.max(...shown.map((v) => v.id.length)));
   const style = fit && {
     '--name': `${name.em}em`,
@@ -220,7 +231,8 @@ function Cards({ shown, onKeyDown, grid, current, setActive, tiles }) {
   };
 
   return html`<div class="wall ${tiles ? 'far' : ''} ${name.long ? 'long-names' : ''} ${fit?.fits ? 'fits' : ''}" style=${style || {}} ref=${grid} onKeyDown=${onKeyDown}>
-    ${shown.map((v) => (tiles ? html`<${Tile} key=${v.id} id=${v.id} plain=${kiosk} />` : html`<${Card} key=${v.id} id=${v.id} active=${v.id === current} onActive=${setActive} />`))}
+    ${shown.map((v) => keep(`${tiles} ${v.id === current} ${v.id}`, () =>
+      tiles ? html`<${Tile} key=${v.id} id=${v.id} plain=${kiosk} />` : html`<${Card} key=${v.id} id=${v.id} active=${v.id === current} onActive=${setActive} />`))}
   </div>`;
 }
 
