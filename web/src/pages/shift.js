@@ -103,7 +103,7 @@ function Waiting() {
             <td><${Badge} look=${stationLook(v)} /></td>
             <td><${Time} at=${v.since} /> <span class="muted"><${Time} at=${v.since} relative /></span></td>
             <td class="mono">${v.run?.serial || (v.state === 'done' && v.last?.serial) || '–'}</td>
-            <td lang=${v.prompt ? undefined : 'en'}>${reasonOf(v)}</td>
+            <td class="why" lang=${v.prompt ? undefined : 'en'}>${reasonOf(v)}</td>
           </tr>`,
       )}
     <//>`}
@@ -122,8 +122,8 @@ function Held({ shift }) {
     <h2>${t('held_back')}</h2>
     <${Table} label=${t('held_back')} head=${[t('what'), t('state'), t('since'), t('why')]}>
       ${jobs.map((j) => html`<tr key=${j.id}><td class="num">${t('order')} <a href="/jobs/${j.id}">${j.external_ref || j.id}</a></td><td><${Badge} look=${lookUp(JOB, j.state)} /></td><td>–</td><td></td></tr>`)}
-      ${off.map((v) => html`<tr key=${v.id}><td class="num">${t('station')} <a href="/stations/${enc(v.id)}">${v.id}</a></td><td><${Badge} look=${stationLook(v)} /></td><td><${Time} at=${v.since} /></td><td lang="en">${v.message}</td></tr>`)}
-      ${locks.map((i) => html`<tr key="${i.station} ${i.interlock}"><td class="num">${t('station')} <a href="/stations/${enc(i.station)}">${i.station}</a></td><td>${INTERLOCK_NAME[i.interlock]}</td><td>${i.until ? t('until_time', { time: localTime(i.until) }) : '–'}</td><td lang="en">${i.message}${i.released_by && ` (${t('released_by', { name: i.released_by, reason: i.reason })})`}</td></tr>`)}
+      ${off.map((v) => html`<tr key=${v.id}><td class="num">${t('station')} <a href="/stations/${enc(v.id)}">${v.id}</a></td><td><${Badge} look=${stationLook(v)} /></td><td><${Time} at=${v.since} /></td><td class="why" lang="en">${v.message}</td></tr>`)}
+      ${locks.map((i) => html`<tr key="${i.station} ${i.interlock}"><td class="num">${t('station')} <a href="/stations/${enc(i.station)}">${i.station}</a></td><td>${INTERLOCK_NAME[i.interlock]}</td><td>${i.until ? t('until_time', { time: localTime(i.until) }) : '–'}</td><td class="why" lang="en">${i.message}${i.released_by && ` (${t('released_by', { name: i.released_by, reason: i.reason })})`}</td></tr>`)}
     <//>
   </section>`;
 }
