@@ -9,6 +9,9 @@
 #include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "daemon/line/config.h"
+#include "daemon/line/fleet.h"
+#include "daemon/line/shift.h"
 #include "db/measured.h"
 #include "db/reports.h"
 
@@ -204,6 +207,58 @@ static int get_gauge(struct call *c, struct err *e)
 	return api_answer_one(c, read_gauge, e);
 }
 
+/* --- the shift --- */
+
+static json_t *shift_json(const struct shift_span *s)
+{
+	char from[RFC3339_SIZE], to[RFC3339_SIZE];
+
+	return json_pack("{s:s?, s:s, s:s}", "name", s->name, "from", rfc3339(s->from_ms, from),
+		"to", rfc3339(s->to_ms, to));
+}
+
+static void add_sums(json_t *shift, json_t *jobs, int64_t units)
+{
+	json_int_t due = 0, made = 0, failed = 0;
+	const json_t *job;
+	size_t i;
+
+	json_array_foreach(jobs, i, job) {
+		due += json_integer_value(json_object_get(job, "due"));
+		made += json_integer_value(json_object_get(job, "made"));
+		failed += json_integer_value(json_object_get(job, "failed"));
+	}
+	json_object_set_new(shift, "plan", json_integer(units ? units : due));
+	json_object_set_new(shift, "made", json_integer(made));
+	json_object_set_new(shift, "failed", json_integer(failed));
+	json_object_set_new(shift, "jobs", jobs);
+}
+
+static int read_shift(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	struct config *config = fleet_config(c->api->fleet);
+	struct shift_span span;
+	int64_t at = 0;
+	json_t *jobs = NULL;
+	int r = api_time_query(c, "at", &at, e);
+
+	if (r == 0) {
+		shift_at(config->shift, config->shifts, at ? at : wall_ms(), &span);
+		r = reports_shift(d, span.from_ms, span.to_ms, &jobs, e);
+	}
+	if (r == 0) {
+		*ret = shift_json(&span);
+		add_sums(*ret, jobs, span.units);
+	}
+	config_unref(config);
+	return r;
+}
+
+static int get_shift(struct call *c, struct err *e)
+{
+	return api_answer_one(c, read_shift, e);
+}
+
 /* --- as lines, for spreadsheets --- */
 
 static void answer_csv(struct call *c, const json_t *rows, const char *const *members)
@@ -280,6 +335,7 @@ static const struct query_param query_yield[] = {QUERY_REPORT, {"by", yield_by},
 static const struct query_param query_measured[] = {{"recipe", NULL}, {"version", NULL},
 	{"step", NULL}, {"name", NULL}, {"station", NULL}, {"job_id", NULL}, {"from", NULL},
 	{"to", NULL}, {"limit", NULL}, {0}};
+static const struct query_param query_shift[] = {{"at", NULL}, {0}};
 static const struct query_param query_pareto[] = {QUERY_REPORT, {"outcome", causes_of}, {0}};
 
 const struct route routes_reports[] = {
@@ -289,6 +345,7 @@ const struct route routes_reports[] = {
 		query_yield},
 	{HTTP_GET, "/api/v1/reports/pareto.csv", MAY_READ, ROUTE_NO_BODY, 0, get_pareto_csv,
 		query_pareto},
+	{HTTP_GET, "/api/v1/reports/shift", MAY_READ, ROUTE_NO_BODY, 0, get_shift, query_shift},
 	{HTTP_GET, "/api/v1/reports/measurements", MAY_READ, ROUTE_NO_BODY, 0, get_measurements},
 	{HTTP_GET, "/api/v1/reports/capability", MAY_READ, ROUTE_NO_BODY, 0, get_capability,
 		query_measured},

@@ -98,6 +98,7 @@ const struct route routes_web[] = {
 	PAGE("/pools/{id}"),
 	PAGE("/recipes"),
 	PAGE("/recipes/{name}/{version}"),
+	PAGE("/shift"),
 	PAGE("/quality"),
 	PAGE("/quality/measurement"),
 	PAGE("/recall"),

@@ -43,6 +43,10 @@ int reports_yield(
 /* The same for each [at[i], at[i + 1]) of n times, as an array with `from` and `to`. */
 int reports_trend(struct db *d, const struct rollup_filter *of, const int64_t *at, size_t n,
 	json_t **ret, struct err *e);
+/* The orders of a shift: those that are to be made then, and those of which a production run ended in it. An array of
+ * {id, recipe, version, external_ref, state, quantity, deadline, passed, made, failed, due}: passed in all, made and failed
+ * in the shift, due: what was left of the order when the shift began; 0 of an order that was cancelled or aborted. */
+int reports_shift(struct db *d, int64_t from_ms, int64_t to_ms, json_t **ret, struct err *e);
 /* Step and code that ended runs with that outcome ("failed", "error", ...): array of {step, code,
  * count, share, cumulative}, most first. */
 int reports_pareto(struct db *d, const struct yield_filter *f, const char *outcome, json_t **ret,

@@ -21,15 +21,16 @@ VENDOR = {'preact': 'preact.js', 'preact/hooks': 'preact-hooks.js', 'htm': 'htm.
 VENDOR_STYLES = ('uplot.css',)
 LICENSES = ('preact', 'htm', 'uplot')
 STYLES = ('tokens', 'base', 'parts', 'wall', 'pages', 'print')
-# Not of the page's modules: a script before them, and the worker's own.
-NOT_IN_PAGE = ('theme.js', 'lib/hub_worker.js')
 TYPES = {
     '.html': 'text/html; charset=utf-8',
     '.css': 'text/css; charset=utf-8',
+    '.json': 'application/json',
     '.js': 'text/javascript; charset=utf-8',
     '.svg': 'image/svg+xml',
     '.txt': 'text/plain; charset=utf-8',
 }
+# A module that is needed before its importer runs: import() is not.
+STATIC = re.compile(r'''\b(?:from|import)\s*["'](\.{1,2}/[^"']+)["']''')
 IMPORT = re.compile(r'''(\bfrom\s*|\bimport\s*)(["'])([a-z][a-z/]*)\2''')
 SOURCE_MAP = re.compile(r'\n?//# sourceMappingURL=.*\s*\Z')
 
@@ -57,6 +58,17 @@ def resolve_imports(text, name):
     return IMPORT.sub(path, text)
 
 
+def needed(files, first):
+    """The module, and all that it needs before it runs."""
+    found, ahead = set(), [first]
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead += [os.path.normpath(os.path.join(os.path.dirname(name), p)) for p in STATIC.findall(files[name])]
+    return found
+
+
 class Source:
     """Reads files, and remembers which."""
 
@@ -76,6 +88,8 @@ def collect(source):
     for name in below(os.path.join(source.top, 'src')):
         if name.endswith('.js'):
             files[name] = resolve_imports(source.text('src', name), name)
+        elif name.endswith('.json'):
+            files[name] = source.text('src', name)
     for file in VENDOR.values():
         name = 'vendor/' + file
         files[name] = resolve_imports(SOURCE_MAP.sub('\n', source.text('vendor', file)), name)
@@ -91,7 +105,7 @@ def assemble(source):
     files = collect(source)
     root = '/assets/' + sha256(''.join('%s\0%s\0' % one for one in files.items()).encode())[:16]
     preload = '\n    '.join('<link rel="modulepreload" href="%s/%s">' % (root, n)
-                            for n in files if n.endswith('.js') and n not in NOT_IN_PAGE)
+                            for n in sorted(needed(files, 'main.js')))
     html = source.text('src', 'index.html').replace('{{root}}', root).replace('{{preload}}', preload)
     return [('/index.html', TYPES['.html'], html.encode(), False)] + [
         ('%s/%s' % (root, n), TYPES[os.path.splitext(n)[1]], c.encode(), True) for n, c in files.items()]

@@ -127,6 +127,7 @@ static struct device_facts facts_of(const struct device *d)
 	snprintf(f.serial, sizeof f.serial, "%s", d->ev.serial);
 	snprintf(f.path, sizeof f.path, "%s", d->ev.id_path);
 	snprintf(f.port, sizeof f.port, "%s", d->ev.sysname);
+	f.speed_kbps = d->ev.speed_kbps;
 	f.came_us = d->ev.initialized_us;
 	if (d->ev.initialized_us)
 		snprintf(f.enumeration, sizeof f.enumeration, "%u.%llu", d->ev.devnum,

@@ -38,6 +38,11 @@ struct config *config_unref(struct config *c)
 		form_done(printer_rows, &c->printer[i]);
 	}
 	config_free_texts(c->hotplug, c->hotplugs);
+	for (size_t i = 0; i < c->shifts; i++) {
+		free(c->shift[i].name);
+		form_done(shift_rows, &c->shift[i]);
+	}
+	free(c->shift);
 	free(c->service);
 	free(c->file);
 	free(c->access_log_file);
@@ -234,6 +239,8 @@ const struct form_row
 				{"printers", FORM_OWN, .read = config_read_printers,
 					.each = printer_rows,
 					.doc = "NAME: a mapping of address, kind and answer. Where unit.label may print: a recipe names a printer and never an address."},
+				{"shifts", FORM_OWN, .read = config_read_shifts, .each = shift_rows,
+					.doc = "NAME: a mapping of from, to and units, in the time zone of the host. What the page Shift of the dashboard and GET /reports/shift look at; without it: days."},
 				{"stations", FORM_OWN, .read = config_read_stations,
 					.schema = STATIONS_SCHEMA,
 					.doc = "A list, here or in stations.d/*.yaml: see below."},

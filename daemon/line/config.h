@@ -15,6 +15,7 @@
 #include "base/form.h"
 #include "base/strbuf.h"
 #include "daemon/keyd/keyd_config.h"
+#include "daemon/line/shift.h"
 #include "transports/links/http_allow.h"
 
 #define CONFIG_ID_MAX 63
@@ -244,6 +245,8 @@ struct config {
 	size_t services;
 	struct keyd_config keys; /* what provd-keyd opens; provd never does */
 	char *keyd_socket;	 /* NULL: provd starts one itself */
+	struct shift_config *shift;
+	size_t shifts;
 	struct printer_config *printer;
 	size_t printers;
 	struct records_config records;
@@ -259,11 +262,11 @@ struct config {
 	size_t stations;
 };
 
-/* The rows of provd.yaml, of a station, of a port, of a service, of a printer and of what is one mapping
+/* The rows of provd.yaml, of a station, of a port, of a service, of a printer, of a shift and of what is one mapping
  * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], records_rows[], interlocks_rows[], webhooks_rows[], spool_rows[],
-	outbox_rows[], tls_rows[], client_rows[], archive_rows[];
+	printer_rows[], shift_rows[], records_rows[], interlocks_rows[], webhooks_rows[],
+	spool_rows[], outbox_rows[], tls_rows[], client_rows[], archive_rows[];
 /* What a principal of the API may name: an object of the lists stations, pools, recipes. */
 extern const struct form_row scope_rows[];
 /* v as such an object; every mistake goes to m. */

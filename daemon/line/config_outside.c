@@ -338,6 +338,62 @@ void config_read_printers(void *to, const json_t *v, const char *pointer, struct
 	}
 }
 
+/* --- shifts --- */
+
+const struct form_row shift_rows[] = {
+	{"from", FORM_TEXT, .required = true, .low = 5, .high = 5,
+		.doc = "When it begins: '06:00'.", FORM_AT(struct shift_config, from)},
+	{"to", FORM_TEXT, .required = true, .low = 5, .high = 5,
+		.doc = "When it ends; no later than from: on the next day.",
+		FORM_AT(struct shift_config, to)},
+	{"units", FORM_INT, .low = 0, .high = 10000000, .def = "0",
+		.doc = "How many units it is to make. 0: what the orders need.",
+		FORM_AT(struct shift_config, units)},
+	{0},
+};
+
+static int read_time(const char *key, const char *text, const char *pointer, struct mistakes *m)
+{
+	int minutes = text ? shift_minutes(text) : 0;
+
+	if (minutes < 0)
+		mistakes_add(m, pointer, "'%s' is '%s': a time of the day such as '06:00' expected",
+			key, text);
+	return minutes;
+}
+
+static void read_shift(
+	struct config *c, const char *name, const json_t *o, const char *p, struct mistakes *m)
+{
+	struct shift_config *shift = &c->shift[c->shifts++];
+
+	shift->name = xstrdup(name);
+	if (!config_is_name(name))
+		mistakes_add(m, p, "a shift's name has letters, digits, - _ and .");
+	if (json_is_object(o))
+		form_read(shift_rows, o, p, "key", shift, m);
+	else
+		mistakes_add(m, p, "a shift is a mapping such as {from: '06:00', to: '14:00'}");
+	shift->from_min = read_time("from", shift->from, p, m);
+	shift->to_min = read_time("to", shift->to, p, m);
+}
+
+void config_read_shifts(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+	const char *name;
+	json_t *o;
+
+	if (!json_is_object(v))
+		mistakes_add(m, pointer, "'shifts' must be a mapping of names");
+	c->shift = xcalloc(json_object_size(v) + 1, sizeof *c->shift);
+	json_object_foreach((json_t *)v, name, o) {
+		_cleanup_(freep) char *p = pointer_key(pointer, name);
+
+		read_shift(c, name, o, p, m);
+	}
+}
+
 /* --- what is asked for by name --- */
 
 static int read_secret_file(const struct secret_config *s, char **ret, struct err *e)

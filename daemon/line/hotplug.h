@@ -29,6 +29,7 @@ struct hotplug_event {
 	char serial[USB_SERIAL_BYTES];
 	int interface;		 /* bInterfaceNumber, -1 if none */
 	uint32_t devnum;	 /* bus address, new at each enumeration; 0 if unknown */
+	uint32_t speed_kbps;	 /* of the USB link: 1500, 12000, 480000, ...; 0 if unknown */
 	uint64_t initialized_us; /* USEC_INITIALIZED, 0 if unknown */
 };
 

@@ -37,6 +37,16 @@ static uint64_t number(const char *s)
 	return s ? strtoull(s, NULL, 10) : 0;
 }
 
+/* sysfs says Mbit/s, of a low-speed device with a fraction: "1.5". It is read without the device's lock
+ * (drivers/usb/core/sysfs.c). */
+static uint32_t speed_of(struct udev_device *usb)
+{
+	const char *s = usb ? udev_device_get_sysattr_value(usb, "speed") : NULL;
+	double mbps = s ? strtod(s, NULL) : 0;
+
+	return mbps > 0 && mbps < 1e6 ? (uint32_t)(mbps * 1000 + 0.5) : 0;
+}
+
 /* The facts of a device. On `remove` sysfs is already gone: only properties answer. The parent of a
  * USB device is a hub, whose attributes cannot be read while it enumerates something (the kernel
  * holds its lock, for seconds): it is not asked. */
@@ -64,6 +74,7 @@ static void facts_of(struct udev_device *d, struct hotplug_event *ev)
 	if (!num && itf)
 		num = udev_device_get_sysattr_value(itf, "bInterfaceNumber");
 	ev->interface = num ? (int)strtol(num, NULL, 16) : -1;
+	ev->speed_kbps = speed_of(usb ? usb : d);
 	copy(ev->sysname, sizeof ev->sysname, udev_device_get_sysname(usb ? usb : d));
 	if (usb) {
 		/* Rules that add these to a tty may be absent (a mini system): the parent knows. */

@@ -184,6 +184,7 @@ void station_present(struct station *s, size_t port, const struct device_facts *
 				     ? NOT_KNOWN_US
 				     : MAX(p->away_us, now - p->gone_us);
 	p->present = true;
+	p->came++;
 	p->wrong = wrong;
 	p->facts = *f;
 	s->revision++;
@@ -206,6 +207,8 @@ void station_absent(struct station *s, size_t port)
 		p->gone_us = now_us();
 	p->present = false;
 	ends_run = s->run_uses[port] && !p->claimed;
+	if (ends_run && p->gone_us)
+		p->lost++;
 	s->revision++;
 	mutex_unlock(&s->lock);
 	if (left)

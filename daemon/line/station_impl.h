@@ -22,6 +22,8 @@ struct presence {
 	bool claimed;	  /* it may leave and come back: expect_replug */
 	uint64_t gone_us; /* when it left */
 	uint64_t away_us; /* the longest absence that the worker has not looked at yet */
+	/* Since provd began: how often something came, and how often it left a run that wanted it. */
+	int64_t came, lost;
 	struct device_facts facts;
 };
 

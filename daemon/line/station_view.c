@@ -117,9 +117,10 @@ static json_t *ports_json(const struct station *s)
 	for (size_t i = 0; i < s->cfg->ports; i++) {
 		const struct port_config *pc = &s->cfg->port[i];
 		const struct presence *p = &s->port[i];
-		json_t *o = json_pack("{s:s, s:s, s:b, s:b}", "role", pc->role, "kind", pc->kind,
-			"present", p->present || pc->address, "wrong_device",
-			p->present && p->wrong);
+		json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:I, s:I}", "role", pc->role, "kind",
+			pc->kind, "present", p->present || pc->address, "wrong_device",
+			p->present && p->wrong, "came", (json_int_t)p->came, "lost",
+			(json_int_t)p->lost);
 
 		if (pc->address)
 			json_object_set_new(o, "node", json_string(pc->address));
@@ -129,6 +130,8 @@ static json_t *ports_json(const struct station *s)
 					   "path", p->facts.path, "vid", p->facts.vid, "pid",
 					   p->facts.pid, "serial",
 					   p->facts.serial[0] ? p->facts.serial : NULL));
+		if (p->present && p->facts.speed_kbps)
+			json_object_set_new(o, "speed_kbps", json_integer(p->facts.speed_kbps));
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -38,6 +38,7 @@ struct device_facts {
 	char serial[USB_SERIAL_BYTES];
 	char path[DEVICE_PATH_BYTES]; /* physical port */
 	char port[USB_PORT_BYTES];    /* the same as sysfs names it, 1-1.4, "" if not USB */
+	uint32_t speed_kbps;	      /* of the USB link, 0 if unknown */
 	uint64_t generation;
 	uint64_t came_us;     /* when udev had prepared it, monotonic; 0: unknown */
 	char enumeration[40]; /* this plugging and no other, also after a restart of provd; ""

@@ -294,6 +294,10 @@ class Bench:
         import bench_records
         bench_records.records(self)
 
+    def wall(self):
+        import bench_wall
+        bench_wall.wall(self)
+
     def transports(self):
         import bench_transports
         bench_transports.run(self)
@@ -383,13 +387,13 @@ def main():
     p.add_argument("--json", metavar="FILE")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--against", metavar="BUILD", help="only compare with that build, such as one of an earlier commit")
-    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api tools transports identity records")
+    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api tools transports identity records wall")
     a = p.parse_args()
     b = Bench(os.path.abspath(a.build), a.rounds)
     if a.against:
         b = Against(os.path.abspath(a.build), os.path.abspath(a.against), a.rounds)
         b.run()
-    for name in () if a.against else a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "tools", "transports", "identity", "records", "paced"):
+    for name in () if a.against else a.only or ("group_commit", "flash", "attach", "start", "memory", "api", "tools", "transports", "identity", "records", "wall", "paced"):
         getattr(b, name)()
     if a.json:
         with open(a.json, "w") as f:

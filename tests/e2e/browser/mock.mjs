@@ -18,6 +18,7 @@ const { values: o } = parseArgs({
     port: { type: 'string', default: '0' },
     stations: { type: 'string', default: '16' },
     held: { type: 'boolean', default: false },
+    role: { type: 'string', default: 'admin' },
     token: { type: 'string', default: 'pvd_0011223344556677_0123456789abcdef' },
   },
 });
@@ -25,7 +26,7 @@ const { values: o } = parseArgs({
 const POLICY =
   "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'; " +
   "require-trusted-types-for 'script'";
-const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.txt': 'text/plain' }; // prettier-ignore
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.svg': 'image/svg+xml', '.txt': 'text/plain' }; // prettier-ignore
 const SHA = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
 
 let ids = 0;
@@ -177,7 +178,7 @@ function makeStations(n) {
       id, title: `Line ${id[0]}, place ${id[1]}`, state: running ? 'running' : ['passed', 'failed', 'error'].includes(kind) ? 'done' : kind,
       since: at(120000), run: running ? runView(kind === 'running' ? 1 + (i % 3) : 4, 20000 + i * 5000) : null, prompt: null, last: lastOf(last),
       today: { passed: 10 + (i * 7) % 23, failed: i % 3, error: i % 7 === 0 ? 1 : 0, aborted: 0 },
-      ports: [{ role: 'console', kind: 'tty', present: kind !== 'empty', wrong_device: kind === 'fault', node: `/dev/ttyUSB${i}`, path: `pci-0000:00:14.0-usb-0:1.${i}:1.0`, vid: '0403', pid: '6001' }],
+      ports: [{ role: 'console', kind: 'tty', present: kind !== 'empty', wrong_device: kind === 'fault', came: 20 + i, lost: i % 5 === 1 ? 2 : 0, speed_kbps: 12000, node: `/dev/ttyUSB${i}`, path: `pci-0000:00:14.0-usb-0:1.${i}:1.0`, vid: '0403', pid: '6001' }],
       fixture: id, interlocks: [], manual: false, revision: 1,
     }; // prettier-ignore
 
@@ -334,6 +335,24 @@ const capability = () => {
 
 const GETS = [
   ['/reports/yield', (x, q) => yieldReport(q)],
+  ['/reports/shift', () => {
+    const from = new Date(Date.now() - (Date.now() % HOUR) - 4 * HOUR);
+    const orders = [...jobs.values()].map((j, i) => ({ id: j.id, recipe: j.recipe, version: j.version, external_ref: j.external_ref || null, state: i ? 'paused' : j.state,
+      quantity: j.quantity, deadline: null, passed: j.passed, made: i ? 0 : 213, failed: i ? 0 : 9, due: i ? 100 : 380 })); // prettier-ignore
+
+    return { name: 'early', from: from.toISOString(), to: new Date(from.getTime() + 8 * HOUR).toISOString(), plan: 480, made: 213, failed: 9, jobs: orders };
+  }],
+  ['/search', (x, q) => {
+    const units = [...runs.values()].filter((r) => r.serial === q.get('q')).slice(0, 1).map((r) => unitOf(r.serial));
+    const found = [...jobs.values()].filter((j) => j.external_ref === q.get('q'));
+    const open = found.length ? [...runs.values()].slice(0, 1) : [];
+
+    return list([
+      ...units.map((u) => ({ kind: 'unit', id: u.id, name: u.serial, state: u.state, station: null, at: u.updated_at })),
+      ...found.map((j) => ({ kind: 'job', id: j.id, name: j.external_ref, state: j.state, station: null, at: j.created_at })),
+      ...open.map((r) => ({ kind: 'run', id: r.id, name: r.serial, state: 'open', station: r.station, at: r.attached_at })),
+    ]);
+  }],
   ['/reports/pareto', (x, q) => list(q.get('outcome') === 'failed' ? causes : [])],
   ['/recall/traits', () => list([{ kind: 'artifact', value: SHA, runs: runs.size }])],
   ['/recall', () => list([])],
@@ -369,7 +388,7 @@ const GETS = [
     { node: '/dev/ttyACM7', path: 'pci-0000:00:14.0-usb-0:7:1.0', vid: '2341', pid: '0043', serial: 'A9001', subsystem: 'tty', wrong_device: false,
       yaml: "stations:\n  - id: NAME\n    ports:\n      console:\n        path: 'pci-0000:00:14.0-usb-0:7:1.0'\n        vid: '2341'\n        pid: '0043'\n" }])],
   ['/events', (x, q) => list(events.filter((e) => e.seq > Number(q.get('after') || 0)).slice(0, Number(q.get('limit') || 100)))],
-  ['/session', () => ({ id: '0011223344556677', name: 'admin', role: 'admin' })],
+  ['/session', () => ({ id: '0011223344556677', name: o.role, role: o.role })],
 ]; // prettier-ignore
 
 function matched(pattern, p) {

@@ -3,7 +3,7 @@
 // The dashboard in a real browser.
 //
 //   node run.mjs --url URL --token TOKEN [--recipe NAME@VERSION] [--gate FILE] [--shots DIR]   against a provd with boards
-//   node run.mjs --mock [--stations N] [--shots DIR]                             against mock.mjs
+//   node run.mjs --mock [--stations N] [--shots DIR] [--only REGEXP]             against mock.mjs
 //
 // Prints a line per check, exits 0 when all hold. Against a provd: its recipe should ask the operator something, and
 // a unit should be plugged at each station, so that a job that is ordered runs. With --gate its first step after that
@@ -13,8 +13,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { auditClipped, auditContrast, auditNames, auditTones, auditWall, scrollsSideways } from './audit.mjs';
-import { launch, startMock, startWire } from './setup.mjs';
+import { axeSource, buildOther, launch, startMock, startWire } from './setup.mjs';
 
 const { values: o } = parseArgs({
   options: {
@@ -24,6 +25,8 @@ const { values: o } = parseArgs({
     gate: { type: 'string' },
     restart: { type: 'string' },
     shots: { type: 'string' },
+    only: { type: 'string', default: '' },
+    deadline: { type: 'string', default: '40000' },
     mock: { type: 'boolean', default: false },
     stations: { type: 'string', default: '16' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
@@ -31,13 +34,14 @@ const { values: o } = parseArgs({
   },
 });
 
-const DEADLINE = 40000;
+const DEADLINE = Number(o.deadline);
 const RUN_DEADLINE = 120000;
 const failures = [];
 const complaints = [];
 const expected = [];
 
 async function check(name, f) {
+  if (!new RegExp(o.only).test(name)) return;
   const begun = Date.now();
 
   try {
@@ -45,7 +49,7 @@ async function check(name, f) {
     console.log(`ok      ${name} (${Date.now() - begun} ms)`);
   } catch (e) {
     failures.push(name);
-    console.log(`FAILED  ${name}\n        ${String(e.message).split('\n').slice(0, 12).join('\n        ')}`);
+    console.log(`FAILED  ${name}\n        ${String(e.message).split('\n').slice(0, 40).join('\n        ')}`);
   }
 }
 
@@ -65,6 +69,16 @@ async function settles(page, audit, what) {
     found = await page.evaluate(audit);
   }
   none(found, what);
+}
+
+/** As waitForFunction(), of a page that loads itself again in the middle. */
+async function untilTrue(page, f, what) {
+  for (const until = Date.now() + DEADLINE; ; await page.waitForTimeout(50)) {
+    const is = await page.evaluate(f).catch(() => false);
+
+    if (is) return;
+    must(Date.now() < until, what);
+  }
 }
 
 /** Whatever the browser has to say against the page is kept; what a check provokes on purpose is expected. */
@@ -496,7 +510,7 @@ async function pagesOf(page) {
   const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
   const { items: recipes } = (await api(page, 'GET', '/recipes')).body;
   const stations = await stationsOf(page);
-  const all = { wall: '/', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
+  const all = { wall: '/', shift: '/shift', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
 
   if (runs[0]) Object.assign(all, { run: `/runs/${runs[0].id}`, report: `/runs/${runs[0].id}/report` });
   if (runs[0]?.serial) all.unit = `/units/${runs[0].serial}`;
@@ -515,6 +529,25 @@ async function settled(page) {
   await page.waitForFunction(() => !document.querySelector('main .loading'));
 }
 
+/** Of several things with one name there is a list, for which the keyboard is enough. */
+async function searchSeveral(page, url) {
+  await page.keyboard.press('/');
+  await page.keyboard.type('WO-4711');
+  await page.keyboard.press('Enter');
+  await page.locator('.search-found li').nth(1).waitFor();
+  none(await axe(page, undefined, '.search-found'), 'what was found');
+  await shot(page, 'search');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/jobs\/[0-9a-f-]{36}$/);
+  must((await page.locator('.search-found').count()) === 0, 'the list stays');
+  const station = (await stationsOf(page))[0].id;
+  await page.locator('#search').fill(station.toLowerCase());
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`${url}/stations/${station}`);
+}
+
 /** Each pool is there with what is left of it, and a pool with its gaps and why. */
 async function poolsPage(page, url) {
   const { items: pools } = (await api(page, 'GET', '/pools')).body;
@@ -523,7 +556,7 @@ async function poolsPage(page, url) {
   must(pools.length > 0, 'the line has no pool');
   for (const p of pools) {
     const row = page.locator('tbody tr', { has: page.getByRole('link', { name: p.id, exact: true }) });
-    must((await row.innerText()).includes(String(p.remaining)), `${p.id}: what is left of it is not shown`);
+    must((await row.innerText()).includes(whole(p.remaining)), `${p.id}: what is left of it is not shown`);
   }
   const { id } = pools.at(-1);
   const { items: gaps } = (await api(page, 'GET', `/pools/${id}/gaps`)).body;
@@ -537,6 +570,9 @@ async function poolsPage(page, url) {
   must(csv === `/api/v1/pools/${id}/values.csv?limit=1000`, `the CSV is ${csv}`);
 }
 
+/** As the page writes them for this browser, whose language is English. */
+const whole = (n) => n.toLocaleString('en-US');
+const percent = (v) => v.toLocaleString('en-US', { style: 'percent', minimumFractionDigits: 1 });
 const pick = ({ recipe, step, name }) => ({ recipe, step, name });
 
 /** The numbers of the reports, a station that is worse than chance allows, and from a cause to its runs. */
@@ -546,8 +582,8 @@ async function qualityPage(page, url) {
   const y = (await api(page, 'GET', '/reports/yield?by=station')).body;
   const tiles = await page.locator('.tiles').innerText();
 
-  for (const v of [y.first_pass_yield, y.final_yield, y.run_yield]) must(tiles.includes(`${(100 * v).toFixed(1)} %`), `the yield ${v} is not shown`);
-  must(tiles.includes(String(y.units)), 'the units are not shown');
+  for (const v of [y.first_pass_yield, y.final_yield, y.run_yield]) must(tiles.includes(percent(v)), `the yield ${v} is not shown`);
+  must(tiles.includes(whole(y.units)), 'the units are not shown');
   const worse = y.groups.find((g) => g.verdict === 'worse');
   if (worse) {
     const row = page.locator('tbody tr', { has: page.getByRole('link', { name: worse.station, exact: true }) });
@@ -567,6 +603,24 @@ async function qualityPage(page, url) {
     await page.waitForURL('**/runs?**');
     must(page.url().includes(`code=${causes[0].code}`), `the cause leads to ${page.url()}`);
   }
+}
+
+/** What the shift has made and is to make, who is waited for, and from a bar to its runs. */
+async function shiftPage(page, url) {
+  await page.goto(`${url}/shift`);
+  await page.locator('.chart canvas').nth(1).waitFor();
+  const s = (await api(page, 'GET', '/reports/shift')).body;
+  const calling = await page.evaluate(async () => (await (await fetch('/api/v1/stations')).json()).items.filter((v) => v.prompt || ['fault', 'quarantined'].includes(v.state)).map((v) => v.id));
+  const tiles = await page.locator('.tiles').innerText();
+
+  must(tiles.includes(`${whole(s.made)} / ${whole(s.plan)}`), `the tiles say ${tiles}`);
+  for (const id of calling) await page.getByRole('region', { name: 'Who is waited for' }).getByRole('link', { name: id, exact: true }).waitFor();
+  for (const j of s.jobs) must((await page.getByRole('region', { name: 'Orders of the shift' }).innerText()).includes(`${whole(j.made)} / ${whole(j.due)}`), 'an order is missing');
+  const { items: causes } = (await api(page, 'GET', `/reports/pareto?outcome=failed&from=${s.from}&to=${s.to}`)).body;
+  if (!causes.length) return;
+  await page.locator('a.stack').first().click();
+  await page.waitForURL('**/runs?**');
+  must(page.url().includes(`code=${causes[0].code}`) && page.url().includes('from='), `the bar leads to ${page.url()}`);
 }
 
 /** From what units have in common to the units. */
@@ -632,40 +686,97 @@ async function interlocks(page, url) {
   must((await page.getByText('Units since its last service').count()) === 1, 'its fixture is not shown');
 }
 
-/** Every page, in both themes and at three widths. */
-async function lookAtAll(browser, state, url, only) {
-  for (const colorScheme of ['light', 'dark']) {
-    const page = await openPage(browser, { storageState: state, colorScheme });
-    await page.goto(url);
-    await page.locator('.link-live').waitFor();
-    const pages = await pagesOf(page);
+const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
-    for (const [name, at] of Object.entries(pages)) {
-      await page.setViewportSize({ width: 1280, height: 900 });
-      await page.goto(url + at);
-      await settled(page);
-      await only(page, `${name} (${colorScheme})`);
-      await shot(page, `${name}-${colorScheme}`);
-      if (colorScheme === 'light') {
-        await page.setViewportSize({ width: 390, height: 844 });
-        await only(page, `${name} (390 px)`);
-        await shot(page, `${name}-390`);
-      }
-    }
-    await page.goto(url);
-    await settled(page);
-    await page.setViewportSize({ width: 1920, height: 1080 });
-    await shot(page, `wall-1920-${colorScheme}`);
-    await page.evaluate(auditTones);
-    none(await page.evaluate(auditContrast), `contrast of the tones (${colorScheme})`);
-    await page.context().close();
-  }
+/** What axe-core finds against WCAG 2.2 AA: {selector: sentence}. Some rules only, where they are named. */
+async function axe(page, rules, within = 'html') {
+  if (!(await page.evaluate(() => Boolean(window.axe)))) await page.evaluate(axeSource(path.join(o.work, 'driver')));
+  return page.evaluate(
+    async ([values, only, where]) => {
+      const { violations } = await window.axe.run(where, {
+        runOnly: only ? { type: 'rule', values: only } : { type: 'tag', values },
+        resultTypes: ['violations'],
+      });
+
+      return violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(' ')}: ${n.failureSummary.split('\n').slice(1).join(' ').slice(0, 200)}`));
+    },
+    [WCAG, rules, within],
+  );
 }
 
-async function lookAt(page, name) {
-  none(await page.evaluate(scrollsSideways), `${name} scrolls sideways`);
-  none(await page.evaluate(auditNames), `${name}`);
-  none(await page.evaluate(auditContrast), `${name}: contrast`);
+const THEMES = ['light', 'dark', 'contrast'];
+const SIZES = [[1920, 1080], [1024, 768], [390, 844]]; // prettier-ignore
+
+/** Every page in these themes and at three sizes: nothing against WCAG 2.2 AA, nothing too wide. */
+async function lookAtAll(page, url, themes = THEMES) {
+  const found = [];
+  const note = (list, where) => found.push(...list.map((one) => `${where}: ${one}`));
+
+  for (const [name, at] of Object.entries(await pagesOf(page))) {
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.goto(url + at);
+    await settled(page);
+    note(await page.evaluate(auditNames), name);
+    note(await axe(page), name);
+    for (const theme of themes) {
+      await page.evaluate((to) => { document.documentElement.dataset.theme = to; }, theme);
+      note(await axe(page, ['color-contrast']), `${name} (${theme})`);
+      await shot(page, `${name}-${theme}`);
+    }
+    await page.evaluate(() => delete document.documentElement.dataset.theme);
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await settles(page, scrollsSideways, `${name} at ${width} scrolls sideways`);
+      await shot(page, `${name}-${width}`);
+    }
+    note(await axe(page, ['color-contrast', 'target-size', 'scrollable-region-focusable']), `${name} (390)`);
+  }
+  none(found, 'WCAG 2.2 AA');
+  if (themes.length > 1) await tonesContrast(page, url);
+}
+
+/** Also the tones that no page shows now, in what the browser asks for and in what was chosen. */
+async function tonesContrast(page, url) {
+  const backgrounds = new Set();
+
+  await page.goto(url);
+  await settled(page);
+  await page.evaluate(auditTones);
+  for (const media of [{ colorScheme: 'light' }, { colorScheme: 'dark' }, { contrast: 'more' }]) {
+    await page.emulateMedia({ colorScheme: 'light', contrast: 'no-preference', ...media });
+    none(await page.evaluate(auditContrast), `contrast of the tones ${JSON.stringify(media)}`);
+    backgrounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+  }
+  must(backgrounds.size === 3, `the browser's wishes make ${backgrounds.size} themes`);
+  await page.emulateMedia({ forcedColors: 'active', contrast: 'no-preference' });
+  await page.goto(url);
+  await settled(page);
+  await shot(page, 'wall-forced-colors');
+  none(await axe(page), 'the wall in forced colours');
+}
+
+const WEIGHT_MAX = 120 * 1024;
+
+/** What a page with nothing in the cache takes, as provd sends it: gzipped. */
+async function weighPages(page, url) {
+  const sizes = new Map();
+  const weigh = async (name) => {
+    if (!sizes.has(name)) sizes.set(name, gzipSync(Buffer.from(await (await fetch(name)).arrayBuffer()), { level: 9 }).length);
+    return sizes.get(name);
+  };
+  let most = ['', 0];
+
+  for (const [name, at] of Object.entries(await pagesOf(page))) {
+    await page.goto(url + at);
+    await settled(page);
+    const assets = await page.evaluate(() => performance.getEntriesByType('resource').map((r) => r.name).filter((n) => n.includes('/assets/')));
+    let sum = await weigh(url + at);
+    for (const one of new Set(assets)) sum += await weigh(one);
+    must(assets.length > 10, `${name} has only ${assets.length} assets`);
+    must(sum <= WEIGHT_MAX, `${name} weighs ${sum} bytes, more than ${WEIGHT_MAX}`);
+    if (sum > most[1]) most = [name, sum];
+  }
+  console.log(`        the heaviest page is ${most[0]}: ${Math.round(most[1] / 1024)} KiB`);
 }
 
 async function themeIsKept(page, url) {
@@ -679,6 +790,159 @@ async function themeIsKept(page, url) {
   await page.locator('.link-live').waitFor();
   must((await page.evaluate(() => getComputedStyle(document.body).backgroundColor)) === after, 'the theme is forgotten');
   await page.keyboard.press('t');
+}
+
+const messagesOf = (language) => JSON.parse(fs.readFileSync(new URL(`../../../web/src/lang/${language}.json`, import.meta.url), 'utf8'));
+const LOCALES = { en: 'en-GB', de: 'de-AT', es: 'es-MX', vi: 'vi-VN', zh: 'zh-CN' };
+
+/** A page of a mock server with n stations, logged in; the server goes with it. */
+async function withMock(browser, n, f, options = {}, more = [], prepare = null) {
+  const served = await startMock(o.work, n, more);
+  const page = await openPage(browser, options);
+  if (prepare) await page.addInitScript(prepare);
+
+  try {
+    await page.goto(`${served.url}/#token=${served.token}`);
+    await isLive(page);
+    await f(page, served.url);
+  } finally {
+    await page.context().close();
+    served.stop();
+  }
+}
+
+/** Speaks the browser's language; another one is chosen and kept. Nothing is too long for its place. */
+async function speaks(page, url, language) {
+  const words = messagesOf(language);
+  const other = messagesOf(language === 'es' ? 'vi' : 'es');
+  const locale = LOCALES[language];
+  const heading = (name) => page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+
+  await page.locator('.wall.fits').waitFor();
+  must((await page.locator('html').getAttribute('lang')) === language, `${locale} is not answered in ${language}`);
+  await shot(page, `wall-${language}`);
+  await settles(page, auditClipped, `text of the wall in ${language}`);
+  for (const [name, path] of Object.entries(await pagesOf(page))) {
+    if (language !== 'de' && !['wall', 'shift'].includes(name)) continue; // German is the longest
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.goto(url + path);
+    await settled(page);
+    await settles(page, scrollsSideways, `${name} in ${language} at 390`);
+    await shot(page, `${name}-390-${language}`);
+  }
+  await page.setViewportSize({ width: 1024, height: 768 });
+  await page.goto(`${url}/runs`);
+  await heading(words.runs);
+  const at = new Date((await api(page, 'GET', '/runs?limit=1')).body.items[0].started_at);
+  const time = at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+  await page.locator('main table').getByText(time).first().waitFor();
+  await page.getByRole('button', { name: words.settings }).click();
+  await page.getByLabel(words.language).selectOption({ label: language === 'es' ? 'Tiếng Việt' : 'Español' });
+  await heading(other.runs);
+  await page.reload();
+  await heading(other.runs);
+}
+
+/** A kiosk takes a token that only reads; the wall is its whole screen, legible from afar, however many stations. */
+async function kioskWall(browser, n) {
+  const served = await startMock(o.work, n, ['--role', 'viewer']);
+  const page = await openPage(browser, { viewport: { width: 1920, height: 1080 } });
+
+  try {
+    await page.goto(`${served.url}/?kiosk#token=${served.token}`);
+    await page.locator('.wall.far.fits').waitFor();
+    await page.waitForFunction((all) => document.querySelectorAll('.tile').length === all, n);
+    must((await page.locator('nav, button, a, input').count()) === 0, 'a kiosk has something to press');
+    must(!page.url().includes('token'), 'the token stays in the address');
+    await page.waitForFunction(() => document.documentElement.scrollHeight <= innerHeight);
+    const px = await page.locator('.tile-id').first().evaluate((el) => parseFloat(getComputedStyle(el).fontSize));
+    must(px >= 26, `the names of ${n} stations are ${px} px high`);
+    none(await axe(page), `kiosk of ${n}`);
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await settles(page, scrollsSideways, `kiosk of ${n} at ${width}`);
+      await shot(page, `kiosk-${n}-${width}`);
+    }
+  } finally {
+    await page.context().close();
+    served.stop();
+  }
+}
+
+/** With nobody there: after a session that ended, and after an upgrade of provd, which gives another page. */
+async function kioskComesBack(browser) {
+  const first = await startMock(o.work, 8, ['--role', 'viewer']);
+  const page = await openPage(browser);
+  let second = null;
+
+  try {
+    await page.goto(`${first.url}/?kiosk#token=${first.token}`);
+    await page.locator('.tile').first().waitFor();
+    await page.evaluate(() => { window.notReloaded = true; });
+    first.stop();
+    await isStale(page);
+    second = await startMock(o.work, 8, ['--role', 'viewer', '--port', new URL(first.url).port, '--dist', buildOther(o.work)]);
+    await untilTrue(page, () => !window.notReloaded && document.querySelectorAll('.tile').length === 8, 'the page is the old one');
+    must((await page.locator('link[rel=stylesheet]').getAttribute('href')).startsWith('/assets/'), 'there is no style');
+    await page.context().clearCookies();
+    await page.reload();
+    await page.locator('.tile').first().waitFor();
+  } finally {
+    await page.context().close();
+    first.stop();
+    second?.stop();
+  }
+}
+
+async function kioskRefuses(browser) {
+  const served = await startMock(o.work, 8);
+  const page = await openPage(browser);
+
+  try {
+    await page.goto(`${served.url}/?kiosk`);
+    await page.getByText('This screen has no token yet').waitFor();
+    await page.goto('about:blank');
+    await page.goto(`${served.url}/?kiosk#token=${served.token}`);
+    await page.getByText('The token has the role admin').waitFor();
+    must(!(await page.evaluate(() => Object.values(localStorage).some((v) => v.startsWith('pvd_')))), 'such a token is kept');
+  } finally {
+    await page.context().close();
+    served.stop();
+  }
+}
+
+/** Tones and the verdict over the screen are off, then by choice. */
+async function soundAndVerdict(page, url) {
+  const answerNo = async () => {
+    const s = (await stationsOf(page)).find((v) => v.prompt?.kind === 'confirm');
+
+    must((await api(page, 'POST', `/prompts/${s.prompt.id}/answer`, { answer: 'no' })).status === 200, 'the answer is refused');
+    return s.id;
+  };
+  const tones = () => page.evaluate(() => window.tones);
+  const asking = (await stationsOf(page)).filter((v) => v.prompt?.kind === 'confirm');
+
+  must(asking.length >= 2, 'too few stations ask');
+  const silent = await answerNo();
+  await page.waitForFunction((id) => document.querySelector(`[data-station="${id}"]`).matches('.tone-fail'), silent);
+  must((await tones()) === 0, 'it sounds unasked');
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByLabel('Sound').check();
+  await page.getByLabel('Verdict over the whole screen').check();
+  must((await tones()) === 2, `turning it on makes ${await tones()} tones`);
+  none(await axe(page), 'the settings');
+  await shot(page, 'settings');
+  await page.getByRole('button', { name: 'Close' }).click();
+  const id = (await stationsOf(page)).find((v) => v.prompt?.kind === 'confirm').id;
+  await page.getByRole('link', { name: id, exact: true }).click();
+  await page.waitForURL(`**/stations/${id}`);
+  await answerNo();
+  await page.locator('.verdict').getByText('Failed').waitFor();
+  await page.waitForFunction(() => window.tones >= 4);
+  none(await axe(page), 'the verdict');
+  await shot(page, 'verdict');
+  await page.keyboard.press('Escape');
+  await page.locator('.verdict').waitFor({ state: 'detached' });
 }
 
 async function all(browser, at, wire) {
@@ -708,6 +972,7 @@ async function all(browser, at, wire) {
     must(run, 'no run was seen');
     await runPage(page, at.url, run);
   });
+  await check('a search that finds several things lists them, for the keyboard', () => withMock(browser, 8, searchSeveral));
   await check('a pool says what is left of it, and why each gap is one', () => poolsPage(page, at.url));
   await check('a suspect unit says what is known of it, and a verdict needs a reason', async () => {
     const served = await startMock(o.work, 8);
@@ -741,7 +1006,28 @@ async function all(browser, at, wire) {
     await other.context().close();
     served.stop();
   });
+  await check('the shift says what it has made, and who is waited for', async () => {
+    await shiftPage(page, at.url);
+    await withMock(browser, 16, shiftPage);
+  });
   await check('a recall finds the units of an artifact', () => recallPage(page, at.url));
+  for (const language of Object.keys(LOCALES))
+    await check(`pages in ${language}: words, times, no sideways scroll; another language is kept`, () =>
+      withMock(browser, 24, (one, url) => speaks(one, url, language), { locale: LOCALES[language], viewport: { width: 1920, height: 1080 } })); // prettier-ignore
+  for (const n of [8, 64, 128])
+    await check(`a kiosk of ${n} stations is one screen, legible from afar`, () => kioskWall(browser, n));
+  expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);
+  await check('a kiosk comes back by itself, also with a newer page', () => kioskComesBack(browser));
+  await check('a kiosk refuses a token that may write', () => kioskRefuses(browser));
+  await check('sound and the verdict over the screen are by choice', () =>
+    withMock(browser, 32, soundAndVerdict, {}, [], () => {
+      window.tones = 0;
+      const Oscillator = window.OscillatorNode;
+      window.OscillatorNode = function counted(...args) {
+        window.tones += 1;
+        return new Oscillator(...args);
+      };
+    })); // prettier-ignore
   await check('the theme is changed by a key and kept', () => themeIsKept(page, at.url));
   expected.push(/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)/);
   await check('a cut connection is told, and mends itself without losing a change', () => reconnects(page, at, wire));
@@ -756,16 +1042,17 @@ async function all(browser, at, wire) {
   for (const n of [8, 16, 24, 32, 48, 64])
     await check(`a wall of ${n} stations fits its screen and can be read`, () => wallFits(browser, n));
   await check('holds and missing TLS are on every page, and the wall still fits', () => wallFits(browser, 64, ['--held']));
-  await check('problems come first and are counted apart', async () => {
-    const served = await startMock(o.work, 32);
-    const wall = await openPage(browser);
+  await check('problems come first and are counted apart', () => withMock(browser, 32, problemsFirst));
+  await check('every page, at three sizes, has nothing against WCAG 2.2 AA', async () => {
+    const other = await openPage(browser, { storageState: state });
 
-    await wall.goto(`${served.url}/#token=${served.token}`);
-    await problemsFirst(wall, served.url);
-    await wall.context().close();
-    served.stop();
+    await other.goto(at.url);
+    await other.locator('.link-live').waitFor();
+    await lookAtAll(other, at.url, ['dark']);
+    await other.context().close();
   });
-  await check('every page, light, dark and at 390 px: names, contrast, no sideways scroll', () => lookAtAll(browser, state, at.url, lookAt));
+  await check('no page weighs more than 120 KiB', () => withMock(browser, 8, weighPages));
+  await check('the same in three themes, of a line where much is wrong', () => withMock(browser, 64, lookAtAll));
   expected.push(/401 .*\/api\/v1\//);
   await check('a session that has ended leads to the login and back', () => sessionEnds(page, at.url));
   await check('no console error, exception or policy violation', () => none([...new Set(complaints)], 'the browser complains'));

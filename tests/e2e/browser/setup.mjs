@@ -20,6 +20,9 @@ function loadDriver(work) {
   return createRequire(path.join(work, 'package.json'))('playwright-core');
 }
 
+/** The source of axe-core, which a page is audited with. Call after launch(). */
+export const axeSource = (work) => fs.readFileSync(createRequire(path.join(work, 'package.json')).resolve('axe-core/axe.min.js'), 'utf8');
+
 export function launch(work, executablePath) {
   return loadDriver(work).chromium.launch({ executablePath, args: FLAGS });
 }
@@ -32,6 +35,18 @@ function buildDist(work) {
   fs.rmSync(built, { recursive: true, force: true });
   execFileSync('/usr/bin/python3', [path.join(ROOT, 'web/build.py'), '--source', path.join(ROOT, 'web'), '--dir', built]);
   return built;
+}
+
+/** The dashboard of another version, as after an upgrade of provd: a folder for --dist. */
+export function buildOther(work) {
+  const source = path.join(work, 'other-source');
+  const dist = path.join(work, 'other-dist');
+
+  for (const folder of [source, dist]) fs.rmSync(folder, { recursive: true, force: true });
+  fs.cpSync(path.join(ROOT, 'web'), source, { recursive: true });
+  fs.appendFileSync(path.join(source, 'style/wall.css'), '/* newer */\n');
+  execFileSync('/usr/bin/python3', [path.join(ROOT, 'web/build.py'), '--source', source, '--dir', dist]);
+  return dist;
 }
 
 /** Serves the dashboard by mock.mjs, built once into `work`; more: its further options. {url, token, stop}. */

@@ -106,12 +106,84 @@ START_TEST(the_pareto_names_the_step_that_costs_most)
 }
 END_TEST
 
+#define SHIFT_FROM 10000
+#define SHIFT_TO   20000
+
+static void a_job(const char *id, const char *state, const char *kind, int quantity, int passed)
+{
+	TX(db_do(fx.db, &fx.e,
+		"INSERT INTO jobs (id, recipe, version, recipe_sha256, quantity, priority, state, affinity, params,"
+		" serial_source, created_by, created_at, updated_at, kind, passed) VALUES"
+		" (?1, 'p', 1, 'x', ?2, 0, ?3, '[]', '{}', '{}', 'mes', 1, 1, ?4, ?5)",
+		id, (int64_t)quantity, state, kind, (int64_t)passed));
+}
+
+/* A run of the job that ends at that time. */
+static void a_run_of(const char *job, const char *outcome, int64_t ended_ms)
+{
+	char id[16];
+	struct run_end end = {.run = id, .outcome = outcome, .ended_ms = ended_ms};
+
+	snprintf(id, sizeof id, "r%d", number++);
+	open_run(id, "A1", job);
+	TX(runs_finish(fx.db, &end, &fx.e));
+}
+
+static int64_t counted(const char *job, const char *outcome)
+{
+	struct err e;
+	int64_t n = -1;
+	int r = db_int(fx.db, &e, &n,
+		"SELECT count(*) FROM runs WHERE job_id = ?1 AND outcome = ?2 AND state = 'finished' AND"
+		" kind = 'production' AND ended_at >= ?3 AND ended_at < ?4",
+		job, outcome, (int64_t)SHIFT_FROM, (int64_t)SHIFT_TO);
+
+	ck_assert_int_ge(r, 0);
+	return n;
+}
+
+START_TEST(a_shift_has_the_orders_that_were_to_be_made_or_were_made_in_it)
+{
+	static const char *const outcomes[] = {"passed", "failed", "passed", "error", "aborted"};
+	static const char *const want[] = {"done", "half", "stopped", "waiting"};
+	json_t *jobs = NULL, *job;
+	int64_t passed;
+	size_t i;
+
+	a_job("half", "running", "production", 100, 0);
+	a_job("done", "done", "production", 5, 0);
+	a_job("stopped", "aborted", "production", 9, 0);
+	a_job("waiting", "queued", "production", 70, 0);
+	a_job("long-done", "done", "production", 5, 5);
+	a_job("golden", "running", "golden", 5, 0);
+	for (int n = 0; n < 60; n++)
+		a_run_of(want[n % 3], outcomes[n % 5], SHIFT_FROM - 2000 + n * 250);
+	a_run_of("long-done", "passed", SHIFT_TO);
+	OK(reports_shift(fx.db, SHIFT_FROM, SHIFT_TO, &jobs, &fx.e));
+	ck_assert_uint_eq(json_array_size(jobs), ARRAY_LEN(want));
+	json_array_foreach(jobs, i, job) {
+		ck_assert_str_eq(json_string_value(at(job, "id")), want[i]);
+		ck_assert_int_eq(int_at(job, "made"), counted(want[i], "passed"));
+		ck_assert_int_eq(int_at(job, "failed"), counted(want[i], "failed"));
+		passed = int_at(job, "passed");
+		if (!strcmp(want[i], "stopped"))
+			ck_assert_int_eq(int_at(job, "due"), 0);
+		else
+			ck_assert_int_eq(int_at(job, "due"),
+				MAX(0, int_at(job, "quantity") - passed + int_at(job, "made")));
+	}
+	ck_assert_int_gt(counted("half", "passed"), 0);
+	json_decref(jobs);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("reports");
 	TCase *t = tcase_create("reports");
 
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
+	tcase_add_test(t, a_shift_has_the_orders_that_were_to_be_made_or_were_made_in_it);
 	tcase_add_test(t, first_pass_yield_counts_units_by_their_first_run_and_run_yield_runs);
 	tcase_add_test(t, a_yield_of_nothing_is_no_number);
 	tcase_add_test(t, stations_have_their_own_counters);

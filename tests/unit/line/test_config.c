@@ -475,6 +475,18 @@ static const struct {
 	{"printers: {'a b': {address: 'p:9100'}}\n", "letters, digits"},
 };
 
+static const struct {
+	const char *lines, *said;
+} shifts_bad[] = {
+	{"shifts: [a]\n", "must be a mapping of names"},
+	{"shifts: {early: '06:00'}\n", "a shift is a mapping"},
+	{"shifts: {early: {from: '06:00'}}\n", "'to' is missing"},
+	{"shifts: {early: {from: '06:60', to: '14:00'}}\n", "'from' is '06:60': a time of the day"},
+	{"shifts: {early: {from: '06:00', to: '24:00'}}\n", "'to' is '24:00': a time of the day"},
+	{"shifts: {early: {from: '06:00', to: '14:00', unit: 1}}\n", "did you mean 'units'"},
+	{"shifts: {'a b': {from: '06:00', to: '14:00'}}\n", "letters, digits"},
+};
+
 /* services comes before secrets: the order of keys is the author's. */
 static int load_services(const char *lines, struct config **ret)
 {
@@ -524,6 +536,31 @@ START_TEST(a_printer_that_is_none_is_refused_at_its_place)
 
 	ck_assert_int_eq(load_services(printers_bad[_i].lines, &c), -ERR_INVALID);
 	ck_assert_msg(strstr(report.s, printers_bad[_i].said), "%s", report.s);
+}
+END_TEST
+
+START_TEST(a_shift_has_a_name_its_times_and_what_it_is_to_make)
+{
+	struct config *c = NULL;
+
+	ck_assert_msg(load_services("shifts: {night: {from: '22:00', to: '06:00', units: 300}}\n",
+			      &c) == 0,
+		"%s", report.s);
+	ck_assert_uint_eq(c->shifts, 1);
+	ck_assert_str_eq(c->shift[0].name, "night");
+	ck_assert_int_eq(c->shift[0].from_min, 22 * 60);
+	ck_assert_int_eq(c->shift[0].to_min, 6 * 60);
+	ck_assert_int_eq(c->shift[0].units, 300);
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(a_shift_that_is_none_is_refused_at_its_place)
+{
+	struct config *c = NULL;
+
+	ck_assert_int_eq(load_services(shifts_bad[_i].lines, &c), -ERR_INVALID);
+	ck_assert_msg(strstr(report.s, shifts_bad[_i].said), "%s", report.s);
 }
 END_TEST
 
@@ -577,6 +614,9 @@ static Suite *suite(void)
 	tcase_add_test(t, a_printer_has_a_name_and_an_address);
 	tcase_add_loop_test(
 		t, a_printer_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(printers_bad));
+	tcase_add_test(t, a_shift_has_a_name_its_times_and_what_it_is_to_make);
+	tcase_add_loop_test(
+		t, a_shift_that_is_none_is_refused_at_its_place, 0, ARRAY_LEN(shifts_bad));
 	tcase_add_loop_test(
 		t, a_service_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(services_bad));
 	tcase_add_test(t, a_service_is_given_out_whole_with_the_text_of_its_token);

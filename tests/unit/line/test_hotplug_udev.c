@@ -69,7 +69,7 @@ static void add_board(unsigned n, unsigned devnum, const char *pid, const char *
 		"E: SUBSYSTEM=usb\nE: DEVTYPE=usb_device\nE: DEVNAME=/dev/bus/usb/001/%2$03u\n"
 		"E: BUSNUM=001\nE: DEVNUM=%2$03u\nE: ID_VENDOR_ID=1209\nE: ID_MODEL_ID=%3$s\n"
 		"E: ID_SERIAL_SHORT=%4$s\nE: ID_PATH=platform-hcd-usb-0:%1$u\n"
-		"A: idVendor=1209\\n\nA: idProduct=%3$s\\n\nA: devnum=%2$u\\n\nA: serial=%4$s\\n\n",
+		"A: idVendor=1209\\n\nA: idProduct=%3$s\\n\nA: devnum=%2$u\\n\nA: serial=%4$s\\n\nA: speed=1.5\\n\n",
 		n, devnum, pid, serial);
 	_cleanup_(freep) char *itf = xasprintf("P: /devices/platform/hcd/usb1/1-%1$u/1-%1$u:1.0\n"
 					       "E: SUBSYSTEM=usb\nE: DEVTYPE=usb_interface\n"
@@ -152,6 +152,7 @@ START_TEST(a_tty_has_the_facts_of_its_usb_device)
 	ck_assert_str_eq(ev->id_path, "platform-hcd-usb-0:1:1.0");
 	ck_assert_int_eq(ev->interface, 0);
 	ck_assert_uint_eq(ev->devnum, 5);
+	ck_assert_uint_eq(ev->speed_kbps, 1500);
 }
 END_TEST
 

@@ -193,13 +193,26 @@ START_TEST(a_wrong_device_is_a_fault_until_it_leaves)
 }
 END_TEST
 
+/* What the view of the station has counted at its port. */
+static void port_says(int came, int lost)
+{
+	json_t *view = station_json(station);
+	const json_t *port = json_array_get(json_object_get(view, "ports"), 0);
+
+	ck_assert_int_eq(json_integer_value(json_object_get(port, "came")), came);
+	ck_assert_int_eq(json_integer_value(json_object_get(port, "lost")), lost);
+	json_decref(view);
+}
+
 START_TEST(a_unit_that_is_unplugged_in_its_run_ends_it)
 {
 	order(1);
 	plug(1, false);
 	line_rig_until(&rig, station, has_prompt, NULL);
+	port_says(1, 0);
 	station_absent(station, 0);
 	line_rig_until_state(&rig, station, STATION_EMPTY);
+	port_says(1, 1);
 	recorded("SELECT outcome || ' ' || code FROM runs", "error device-gone");
 	recorded("SELECT state FROM prompts", "cancelled");
 }

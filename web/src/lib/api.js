@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests to the API of the provd that served this page. The session travels as a cookie.
+import { t } from './lang.js';
 
 const BASE = '/api/v1';
 
 /** An answer that reports no success: RFC 9457's problem, with the mistakes at their fields. */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body.detail || body.title || `provd answered ${status}`);
+    super(body.detail || body.title || t('provd_answered', { status }));
     this.status = status;
     this.code = body.code || '';
     /** @type {{pointer: string, detail: string}[]} */
@@ -54,7 +55,7 @@ async function request(method, path, body, headers = {}, quiet = false) {
   try {
     response = await fetch(BASE + path, init);
   } catch {
-    throw new Problem(0, { detail: 'provd does not answer. Check that it runs and that this computer reaches it.' });
+    throw new Problem(0, { detail: t('provd_does_not_answer_check_that_it') });
   }
   noteDate(response);
   const answer = await readBody(response);
@@ -64,6 +65,8 @@ async function request(method, path, body, headers = {}, quiet = false) {
 }
 
 export const get = (path) => request('GET', path);
+/** Whatever the thing is by now. */
+export const WHATEVER = { 'If-Match': '*' };
 export const post = (path, body = {}, headers) => request('POST', path, body, headers);
 export const remove = (path) => request('DELETE', path);
 

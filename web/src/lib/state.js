@@ -1,94 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a station, run, job, unit or recipe can be: its word, its icon and its tone. Never the tone alone.
+import { t } from './lang.js';
 
 /** tone: a name of style/tokens.css; calls: a person has to come. */
 const STATION = {
-  empty: { word: 'Empty', icon: 'socket', tone: 'idle' },
-  settling: { word: 'Settling', icon: 'hourglass', tone: 'busy' },
-  ready: { word: 'Ready', icon: 'plug', tone: 'ready' },
-  running: { word: 'Running', icon: 'play', tone: 'run' },
-  done: { word: 'Done', icon: 'check', tone: 'idle' },
-  fault: { word: 'Fault', icon: 'triangle', tone: 'line', calls: true },
-  quarantined: { word: 'Quarantined', icon: 'shield', tone: 'hold', calls: true },
-  disabled: { word: 'Disabled', icon: 'power', tone: 'off' },
+  empty: { word: t('empty'), icon: 'socket', tone: 'idle' },
+  settling: { word: t('settling'), icon: 'hourglass', tone: 'busy' },
+  ready: { word: t('ready'), icon: 'plug', tone: 'ready' },
+  running: { word: t('running'), icon: 'play', tone: 'run' },
+  done: { word: t('done'), icon: 'check', tone: 'idle' },
+  fault: { word: t('fault'), icon: 'triangle', tone: 'line', calls: true },
+  quarantined: { word: t('quarantined'), icon: 'shield', tone: 'hold', calls: true },
+  disabled: { word: t('disabled'), icon: 'power', tone: 'off' },
 };
 
 export const OUTCOME = {
-  passed: { word: 'Passed', icon: 'check', tone: 'pass' },
-  provisioned: { word: 'Provisioned', icon: 'hourglass', tone: 'prompt' },
-  failed: { word: 'Failed', icon: 'cross', tone: 'fail' },
-  error: { word: 'Error', icon: 'triangle', tone: 'line' },
-  aborted: { word: 'Aborted', icon: 'hand', tone: 'off' },
-  interrupted: { word: 'Interrupted', icon: 'bolt', tone: 'line' },
-  skipped: { word: 'Skipped', icon: 'skip', tone: 'idle' },
-  deferred: { word: 'Deferred', icon: 'hourglass', tone: 'prompt' },
-  open: { word: 'Running', icon: 'play', tone: 'run' },
+  passed: { word: t('passed'), icon: 'check', tone: 'pass' },
+  provisioned: { word: t('provisioned'), icon: 'hourglass', tone: 'prompt' },
+  failed: { word: t('failed'), icon: 'cross', tone: 'fail' },
+  error: { word: t('error'), icon: 'triangle', tone: 'line' },
+  aborted: { word: t('aborted'), icon: 'hand', tone: 'off' },
+  interrupted: { word: t('interrupted'), icon: 'bolt', tone: 'line' },
+  skipped: { word: t('skipped'), icon: 'skip', tone: 'idle' },
+  deferred: { word: t('deferred'), icon: 'hourglass', tone: 'prompt' },
+  open: { word: t('running'), icon: 'play', tone: 'run' },
 };
 
 export const JOB = {
-  queued: { word: 'Queued', icon: 'hourglass', tone: 'idle' },
-  running: { word: 'Running', icon: 'play', tone: 'run' },
-  paused: { word: 'Paused', icon: 'pause', tone: 'prompt' },
-  stopping: { word: 'Stopping', icon: 'hourglass', tone: 'busy' },
-  done: { word: 'Done', icon: 'check', tone: 'pass' },
-  aborted: { word: 'Aborted', icon: 'hand', tone: 'off' },
-  cancelled: { word: 'Cancelled', icon: 'cross', tone: 'off' },
+  queued: { word: t('queued'), icon: 'hourglass', tone: 'idle' },
+  running: { word: t('running'), icon: 'play', tone: 'run' },
+  paused: { word: t('paused'), icon: 'pause', tone: 'prompt' },
+  stopping: { word: t('stopping'), icon: 'hourglass', tone: 'busy' },
+  done: { word: t('done'), icon: 'check', tone: 'pass' },
+  aborted: { word: t('aborted'), icon: 'hand', tone: 'off' },
+  cancelled: { word: t('cancelled'), icon: 'cross', tone: 'off' },
 };
 
 export const UNIT = {
-  new: { word: 'New', icon: 'socket', tone: 'idle' },
+  new: { word: t('new'), icon: 'socket', tone: 'idle' },
   provisioned: OUTCOME.provisioned,
   passed: OUTCOME.passed,
   failed: OUTCOME.failed,
-  suspect: { word: 'Suspect', icon: 'triangle', tone: 'hold' },
-  scrapped: { word: 'Scrapped', icon: 'cross', tone: 'off' },
+  suspect: { word: t('suspect'), icon: 'triangle', tone: 'hold' },
+  scrapped: { word: t('scrapped'), icon: 'cross', tone: 'off' },
 };
 
 /** A value of a pool, also as a gap of it. */
 export const VALUE = {
-  free: { word: 'Free', icon: 'socket', tone: 'idle' },
-  reserved: { word: 'In work', icon: 'play', tone: 'run' },
-  committed: { word: 'On a unit', icon: 'check', tone: 'pass' },
-  void: { word: 'Void', icon: 'cross', tone: 'off' },
-  skipped: { word: 'Passed over', icon: 'skip', tone: 'idle' },
+  free: { word: t('free'), icon: 'socket', tone: 'idle' },
+  reserved: { word: t('in_work'), icon: 'play', tone: 'run' },
+  committed: { word: t('on_a_unit'), icon: 'check', tone: 'pass' },
+  void: { word: t('void'), icon: 'cross', tone: 'off' },
+  skipped: { word: t('passed_over'), icon: 'skip', tone: 'idle' },
 };
 
 /** An act that cannot be undone, by its journal. */
 export const ACT = {
-  intent: { word: 'Open', icon: 'hourglass', tone: 'hold' },
-  committed: { word: 'Done', icon: 'check', tone: 'pass' },
-  void: { word: 'Not done', icon: 'skip', tone: 'off' },
-  suspect: { word: 'Not known', icon: 'triangle', tone: 'hold' },
+  intent: { word: t('act_open'), icon: 'hourglass', tone: 'hold' },
+  committed: { word: t('done'), icon: 'check', tone: 'pass' },
+  void: { word: t('not_done'), icon: 'skip', tone: 'off' },
+  suspect: { word: t('not_known'), icon: 'triangle', tone: 'hold' },
 };
 
 /** The first-pass yield of a station against that of all others. */
 export const STATION_VERDICT = {
-  'like-others': { word: 'Like the others', icon: 'check', tone: 'pass' },
-  better: { word: 'Better', icon: 'check', tone: 'busy' },
-  worse: { word: 'Worse', icon: 'triangle', tone: 'hold' },
+  'like-others': { word: t('like_the_others'), icon: 'check', tone: 'pass' },
+  better: { word: t('better'), icon: 'check', tone: 'busy' },
+  worse: { word: t('worse'), icon: 'triangle', tone: 'hold' },
 };
 
 /** A certificate: on record before it is signed, and what became of it. */
 export const CERTIFICATE = {
-  ordered: { word: 'Ordered', icon: 'hourglass', tone: 'hold' },
-  issued: { word: 'Issued', icon: 'check', tone: 'run' },
-  delivered: { word: 'On the unit', icon: 'check', tone: 'pass' },
-  void: { word: 'Void', icon: 'cross', tone: 'off' },
+  ordered: { word: t('ordered'), icon: 'hourglass', tone: 'hold' },
+  issued: { word: t('issued'), icon: 'check', tone: 'run' },
+  delivered: { word: t('on_the_unit'), icon: 'check', tone: 'pass' },
+  void: { word: t('void'), icon: 'cross', tone: 'off' },
 };
 
 export const RECIPE = {
-  draft: { word: 'Draft', icon: 'pencil', tone: 'prompt' },
-  approved: { word: 'Approved', icon: 'check', tone: 'pass' },
-  retired: { word: 'Retired', icon: 'power', tone: 'off' },
+  draft: { word: t('draft'), icon: 'pencil', tone: 'prompt' },
+  approved: { word: t('approved'), icon: 'check', tone: 'pass' },
+  retired: { word: t('retired'), icon: 'power', tone: 'off' },
 };
 
 export const VERDICT = {
-  pass: { word: 'Pass', icon: 'check', tone: 'pass' },
-  marginal: { word: 'Marginal', icon: 'triangle', tone: 'prompt' },
-  fail: { word: 'Fail', icon: 'cross', tone: 'fail' },
+  pass: { word: t('pass'), icon: 'check', tone: 'pass' },
+  marginal: { word: t('marginal'), icon: 'triangle', tone: 'prompt' },
+  fail: { word: t('fail'), icon: 'cross', tone: 'fail' },
 };
 
-const UNKNOWN = { word: 'Unknown', icon: 'triangle', tone: 'idle' };
+const UNKNOWN = { word: t('unknown'), icon: 'triangle', tone: 'idle' };
 
 export const lookUp = (table, key) => table[key] || { ...UNKNOWN, word: key || UNKNOWN.word };
 
@@ -100,16 +101,16 @@ const waitsForHand = (view) => view.state === 'done' && Boolean(view.last) && !i
 
 /** What keeps a station from taking one more unit, or will soon. */
 export const INTERLOCK = {
-  near: { word: 'Soon due', icon: 'hourglass', tone: 'prompt' },
-  due: { word: 'Due', icon: 'shield', tone: 'hold' },
-  released: { word: 'Released', icon: 'hand', tone: 'off' },
+  near: { word: t('soon_due'), icon: 'hourglass', tone: 'prompt' },
+  due: { word: t('due'), icon: 'shield', tone: 'hold' },
+  released: { word: t('released'), icon: 'hand', tone: 'off' },
 };
 
 export const INTERLOCK_NAME = {
-  golden: 'Golden unit',
-  contacts: 'Contacts',
-  calibration: 'Calibration',
-  yield: 'Yield',
+  golden: t('golden_unit'),
+  contacts: t('contacts'),
+  calibration: t('calibration'),
+  yield: t('yield'),
 };
 
 /** No unit is taken until a person comes. */
@@ -118,8 +119,8 @@ const isLocked = (view) =>
 
 /** A station as people see it: one that waits for an answer says so, one that is done says how it ended. */
 export function stationLook(view) {
-  if (view.prompt) return { word: 'Needs an answer', icon: 'hand', tone: 'prompt', calls: true };
-  if (isLocked(view)) return { word: 'Interlock', icon: 'shield', tone: 'hold', calls: true };
+  if (view.prompt) return { word: t('needs_an_answer'), icon: 'hand', tone: 'prompt', calls: true };
+  if (isLocked(view)) return { word: t('interlock'), icon: 'shield', tone: 'hold', calls: true };
   if (view.state === 'done' && view.last)
     return { ...lookUp(OUTCOME, view.last.outcome), calls: waitsForHand(view) };
   return lookUp(STATION, view.state);
@@ -127,15 +128,15 @@ export function stationLook(view) {
 
 /** What a station waits for, the most urgent first: each is of one group. The wall counts, filters and sorts by it. */
 export const GROUPS = [
-  { key: 'fault', word: 'Fault', icon: 'triangle', tone: 'line', of: (v) => v.state === 'fault' },
-  { key: 'held', word: 'Held', icon: 'shield', tone: 'hold', of: (v) => v.state === 'quarantined' || isLocked(v) },
-  { key: 'hand', word: 'Failed, take out', icon: 'cross', tone: 'fail', of: waitsForHand },
-  { key: 'ask', word: 'Questions', icon: 'hand', tone: 'prompt', of: (v) => Boolean(v.prompt) },
-  { key: 'run', word: 'Running', icon: 'play', tone: 'run', of: (v) => v.state === 'running' || v.state === 'settling' },
-  { key: 'passed', word: 'Passed', icon: 'check', tone: 'pass', of: (v) => v.state === 'done' },
-  { key: 'ready', word: 'Ready', icon: 'plug', tone: 'ready', of: (v) => v.state === 'ready' },
-  { key: 'empty', word: 'Free', icon: 'socket', tone: 'idle', of: (v) => v.state === 'empty' },
-  { key: 'off', word: 'Disabled', icon: 'power', tone: 'off', of: () => true },
+  { key: 'fault', word: t('fault'), icon: 'triangle', tone: 'line', of: (v) => v.state === 'fault' },
+  { key: 'held', word: t('held'), icon: 'shield', tone: 'hold', of: (v) => v.state === 'quarantined' || isLocked(v) },
+  { key: 'hand', word: t('failed_take_out'), icon: 'cross', tone: 'fail', of: waitsForHand },
+  { key: 'ask', word: t('questions'), icon: 'hand', tone: 'prompt', of: (v) => Boolean(v.prompt) },
+  { key: 'run', word: t('running'), icon: 'play', tone: 'run', of: (v) => v.state === 'running' || v.state === 'settling' },
+  { key: 'passed', word: t('passed'), icon: 'check', tone: 'pass', of: (v) => v.state === 'done' },
+  { key: 'ready', word: t('ready'), icon: 'plug', tone: 'ready', of: (v) => v.state === 'ready' },
+  { key: 'empty', word: t('free'), icon: 'socket', tone: 'idle', of: (v) => v.state === 'empty' },
+  { key: 'off', word: t('disabled'), icon: 'power', tone: 'off', of: () => true },
 ]; // prettier-ignore
 
 export const groupOf = (view) => GROUPS.findIndex((g) => g.of(view));
@@ -155,11 +156,11 @@ export const may = (session, what) => Boolean(session && MAY[what].includes(sess
 
 /** verb -> [label, icon, right, whether to ask first]. */
 export const STATION_ACTIONS = {
-  start: { label: 'Run', icon: 'play', right: 'operate' },
-  abort: { label: 'Abort', icon: 'stop', right: 'operate', ask: 'The run under way ends as aborted.' },
-  clear: { label: 'Clear', icon: 'check', right: 'release' },
-  enable: { label: 'Enable', icon: 'power', right: 'operate' },
-  disable: { label: 'Disable', icon: 'power', right: 'operate' },
+  start: { label: t('run_verb'), icon: 'play', right: 'operate' },
+  abort: { label: t('abort'), icon: 'stop', right: 'operate', ask: t('the_run_under_way_ends_as_aborted') },
+  clear: { label: t('clear'), icon: 'check', right: 'release' },
+  enable: { label: t('enable'), icon: 'power', right: 'operate' },
+  disable: { label: t('disable'), icon: 'power', right: 'operate' },
 };
 
 const FITS = {
@@ -181,21 +182,21 @@ export function stationActions(view, session) {
 }
 
 export const JOB_ACTIONS = {
-  pause: { label: 'Pause', icon: 'pause', from: ['queued', 'running'] },
-  resume: { label: 'Resume', icon: 'play', from: ['paused'] },
+  pause: { label: t('pause'), icon: 'pause', from: ['queued', 'running'] },
+  resume: { label: t('resume'), icon: 'play', from: ['paused'] },
   stop: {
-    label: 'Stop',
+    label: t('stop'),
     icon: 'stop',
     from: ['running', 'paused'],
-    ask: 'The units under way are finished, then the job is done. It cannot be resumed.',
+    ask: t('the_units_under_way_are_finished_then'),
   },
   abort: {
-    label: 'Abort',
+    label: t('abort'),
     icon: 'cross',
     from: ['running', 'stopping'],
-    ask: 'The runs of this job end at once, as aborted.',
+    ask: t('the_runs_of_this_job_end_at'),
   },
-  cancel: { label: 'Cancel', icon: 'cross', from: ['queued', 'paused'], ask: 'The job will not be carried out.' },
+  cancel: { label: t('cancel'), icon: 'cross', from: ['queued', 'paused'], ask: t('the_job_will_not_be_carried_out') },
 };
 
 export const jobActions = (job) => Object.keys(JOB_ACTIONS).filter((v) => JOB_ACTIONS[v].from.includes(job.state));

@@ -5,6 +5,7 @@
 import { get, hooks, serverNow } from './api.js';
 import { SILENCE_MS } from './hub.js';
 import { useEffect, useState } from './html.js';
+import { t } from './lang.js';
 import { isGood, stationLook } from './state.js';
 import { openStream } from './stream.js';
 
@@ -99,12 +100,12 @@ function say(text, urgent) {
 function sayChange(was, now) {
   const before = was && stationLook(was);
   const after = stationLook(now);
-  const name = `Station ${now.id}`;
+  const name = t('station_name', { id: now.id });
 
   if (!was || before.word === after.word) return;
-  if (now.prompt) say(`${name} asks: ${now.prompt.text}`, true);
+  if (now.prompt) say(t('station_asks', { station: name, text: now.prompt.text }), true);
   else if (now.state === 'done' && now.last && !isGood(now.last.outcome))
-    say(`${name}: ${after.word}. ${now.last.code} in step ${now.last.step}. ${now.last.message}`, true);
+    say(`${name}: ${after.word}. ${now.last.code} ${t('in_step', { step: now.last.step })}. ${now.last.message}`, true);
   else if (after.calls) say(`${name}: ${after.word}. ${now.message || ''}`, true);
 }
 

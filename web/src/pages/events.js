@@ -2,6 +2,7 @@
 // The events, newest first: what the stream brings, on top of the last ones of the record.
 import { get } from '../lib/api.js';
 import { html, useEffect, useState } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { useEvents } from '../lib/store.js';
 import { TextFilter } from '../ui/filter.js';
 import { Empty, Id, Loading, PageHead, Time, Trouble } from '../ui/parts.js';
@@ -28,7 +29,7 @@ function rowText(e) {
 }
 
 function EventTable({ events }) {
-  return html`<${Table} label="Events" head=${['Number', 'Time', 'Event', 'Station', 'Serial', 'Run', 'Job', 'What']}>
+  return html`<${Table} label=${t('events')} head=${[t('number'), t('time'), t('event'), t('station'), t('serial'), t('run'), t('job'), t('what')]}>
     ${events.map(
       (e) =>
         html`<tr key=${e.seq}>
@@ -61,15 +62,15 @@ export function Events({ query }) {
 
   useEffect(load, []);
   return html`
-    <${PageHead} title="Events"><p class="muted">The last ones, and what happens now. All of them: <code>GET /api/v1/events</code>.</p><//>
+    <${PageHead} title=${t('events')}><p class="muted">${t('the_last_ones_and_what_happens_now')} <code>GET /api/v1/events</code>.</p><//>
     <div class="filters">
-      <${TextFilter} name="type" label="Event" value=${f.type} />
-      <${TextFilter} name="station" label="Station" value=${f.station} />
-      <${TextFilter} name="serial" label="Serial" value=${f.serial} />
+      <${TextFilter} name="type" label=${t('event')} value=${f.type} />
+      <${TextFilter} name="station" label=${t('station')} value=${f.station} />
+      <${TextFilter} name="serial" label=${t('serial')} value=${f.serial} />
     </div>
     <${Trouble} problem=${problem} retry=${load} />
     ${!old && !problem && html`<${Loading} />`}
     ${shown.length > 0 && html`<${EventTable} events=${shown} />`}
-    ${old && !shown.length && html`<${Empty} title="No event"><p>Change the filters, or plug a unit in.</p><//>`}
+    ${old && !shown.length && html`<${Empty} title=${t('no_event')}><p>${t('change_the_filters_or_plug_a_unit')}</p><//>`}
   `;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { enc, post } from '../lib/api.js';
+import { WHATEVER, enc, post } from '../lib/api.js';
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { JOB, JOB_ACTIONS, jobActions, lookUp, may } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { usePages, useResource } from '../lib/use.js';
@@ -8,6 +9,16 @@ import { ActionButton } from '../ui/confirm.js';
 import { Badge, Facts, Id, Loaded, More, PageHead, Recipe, runYield, Time, Trouble } from '../ui/parts.js';
 import { Values } from '../ui/steps.js';
 import { JobBar, RunTable } from '../ui/tables.js';
+
+const endingOf = (how) =>
+  ({
+    complete: t('ending_complete'),
+    stopped: t('ending_stopped'),
+    short: t('ending_short'),
+    expired: t('ending_expired'),
+    aborted: t('ending_aborted'),
+    cancelled: t('ending_cancelled'),
+  })[how] ?? how;
 
 function Actions({ job, reload }) {
   const session = useSession();
@@ -21,10 +32,10 @@ function Actions({ job, reload }) {
       label=${a.label}
       icon=${a.icon}
       ask=${a.ask}
-      what="${a.label} job"
+      what=${t('what_job', { act: a.label })}
       kind=${a.ask ? 'danger-text' : ''}
       act=${async () => {
-        await post(`/jobs/${enc(job.id)}/actions/${verb}`, {}, { 'If-Match': '*' });
+        await post(`/jobs/${enc(job.id)}/actions/${verb}`, {}, WHATEVER);
         reload();
       }}
     />`;
@@ -33,17 +44,17 @@ function Actions({ job, reload }) {
 
 function Counters({ job }) {
   const cells = [
-    ['Passed', job.passed, 'tone-pass'],
-    ['Failed', job.failed, job.failed ? 'tone-fail' : ''],
-    ['Errors', job.errors, job.errors ? 'tone-line' : ''],
-    ['Aborted', job.aborted, ''],
-    ['Interrupted', job.interrupted, job.interrupted ? 'tone-line' : ''],
-    ['Under way', job.open, job.open ? 'tone-run' : ''],
-    ['Run yield', runYield(job.passed, job.failed), ''],
+    [t('passed'), job.passed, 'tone-pass'],
+    [t('failed'), job.failed, job.failed ? 'tone-fail' : ''],
+    [t('errors'), job.errors, job.errors ? 'tone-line' : ''],
+    [t('aborted'), job.aborted, ''],
+    [t('interrupted'), job.interrupted, job.interrupted ? 'tone-line' : ''],
+    [t('under_way'), job.open, job.open ? 'tone-run' : ''],
+    [t('run_yield'), runYield(job.passed, job.failed), ''],
   ];
 
   return html`<section class="panel">
-    <h2>Progress</h2>
+    <h2>${t('progress')}</h2>
     <${JobBar} job=${job} />
     <dl class="counters">
       ${cells.map(([name, n, tone]) => html`<div key=${name} class=${tone}><dt>${name}</dt><dd>${n}</dd></div>`)}
@@ -59,7 +70,7 @@ export function Job({ id }) {
   return html`<${Loaded} resource=${job}>
     ${(j) => html`
       <${PageHead}
-        above="Job ${j.id}"
+        above=${t('job_name', { id: j.id })}
         title="${j.quantity} × ${j.recipe}@${j.version}"
         aside=${html`<${Badge} look=${lookUp(JOB, j.state)} solid large />
           <div class="buttons"><${Actions} job=${j} reload=${job.reload} /></div>`}
@@ -67,32 +78,32 @@ export function Job({ id }) {
       <div class="columns">
         <${Counters} job=${j} />
         <section class="panel">
-          <h2>Order</h2>
+          <h2>${t('order')}</h2>
           <${Facts}
             rows=${[
-              ['Recipe', html`<${Recipe} name=${j.recipe} version=${j.version} />`],
-              ['Recipe digest', html`<${Id} id=${j.recipe_sha256} />`],
-              ['Priority', j.priority],
-              ['Stations', j.affinity.length ? j.affinity.join(', ') : 'any that fits'],
-              ['Number', j.number],
-              ['Reference', j.external_ref],
-              ['Deadline', j.deadline && html`<${Time} at=${j.deadline} full />`],
-              ['Expires', j.expires && html`<${Time} at=${j.expires} full />`],
-              ['Requires', j.requires?.length > 0 && j.requires.join(', ')],
-              ['Held', j.hold && html`by ${j.hold.by}: ${j.hold.reason}`],
-              ['Ended', j.ending && `${j.ending.how}${j.ending.reason ? `: ${j.ending.reason}` : ''}`],
-              ['Ordered', html`<${Time} at=${j.created_at} full /> by ${j.created_by}`],
-              ['Finished', j.finished_at && html`<${Time} at=${j.finished_at} full />`],
+              [t('recipe'), html`<${Recipe} name=${j.recipe} version=${j.version} />`],
+              [t('recipe_digest'), html`<${Id} id=${j.recipe_sha256} />`],
+              [t('priority'), j.priority],
+              [t('stations'), j.affinity.length ? j.affinity.join(', ') : t('any_that_fits')],
+              [t('number'), j.number],
+              [t('reference'), j.external_ref],
+              [t('deadline'), j.deadline && html`<${Time} at=${j.deadline} full />`],
+              [t('expires'), j.expires && html`<${Time} at=${j.expires} full />`],
+              [t('requires'), j.requires?.length > 0 && j.requires.join(', ')],
+              [t('held'), j.hold && html`${t('by', { name: j.hold.by })}: ${j.hold.reason}`],
+              [t('ended'), j.ending && endingOf(j.ending.how) + (j.ending.reason ? `: ${j.ending.reason}` : '')],
+              [t('ordered'), html`<${Time} at=${j.created_at} full /> ${t('by', { name: j.created_by })}`],
+              [t('finished'), j.finished_at && html`<${Time} at=${j.finished_at} full />`],
             ]}
           />
-          ${Object.keys(j.params).length > 0 && html`<h3>Parameters</h3><${Values} of=${j.params} />`}
+          ${Object.keys(j.params).length > 0 && html`<h3>${t('parameters')}</h3><${Values} of=${j.params} />`}
         </section>
       </div>
       <section>
-        <h2>Runs</h2>
+        <h2>${t('runs')}</h2>
         <${Trouble} problem=${runs.problem} retry=${runs.reload} />
-        ${runs.items?.length === 0 && html`<p class="muted">No run yet: plug a unit into a free station.</p>`}
-        ${runs.items?.length > 0 && html`<${RunTable} runs=${runs.items} without=${['Recipe']} />`}
+        ${runs.items?.length === 0 && html`<p class="muted">${t('no_run_yet_plug_a_unit_into')}</p>`}
+        ${runs.items?.length > 0 && html`<${RunTable} runs=${runs.items} without=${[t('recipe')]} />`}
         <${More} list=${runs} />
       </section>
     `}

@@ -2,6 +2,7 @@
 // The order form. What the recipe declares decides the fields; the server decides what is right.
 import { enc, post, randomKey } from '../lib/api.js';
 import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { navigate } from '../lib/router.js';
 import { may } from '../lib/state.js';
 import { useSession, useStations } from '../lib/store.js';
@@ -52,7 +53,7 @@ function ParamControl({ spec, value, set, tie }) {
 
   if (options.length)
     return html`<select ...${tie} value=${shown} onChange=${(ev) => set(ev.target.value)}>
-      ${shown === '' && html`<option value="">choose…</option>`}
+      ${shown === '' && html`<option value="">${t('choose')}</option>`}
       ${options.map((o) => html`<option key=${o} value=${o} selected=${o === shown}>${o}</option>`)}
     </select>`;
   return html`<input
@@ -68,14 +69,14 @@ function Params({ recipe, form, change, errors }) {
   const declared = Object.entries(recipe?.params || {});
 
   if (!declared.length) return null;
-  return html`<${FieldSet} pointer="/params" label="Parameters of the recipe" errors=${errors}>
+  return html`<${FieldSet} pointer="/params" label=${t('parameters_of_the_recipe')} errors=${errors}>
     ${declared.map(
       ([name, spec]) =>
         html`<${Field}
           key=${name}
           pointer="/params/${name}"
           label=${spec.title || name}
-          help=${[spec.type || 'string', spec.default === undefined && 'needed'].filter(Boolean).join(', ')}
+          help=${[spec.type || 'string', spec.default === undefined && t('needed')].filter(Boolean).join(', ')}
           errors=${errors}
         >
           ${(tie) =>
@@ -92,7 +93,7 @@ function Stations({ form, change, errors }) {
     change({ stations: form.stations.includes(id) ? form.stations.filter((s) => s !== id) : [...form.stations, id] });
 
   if (!stations.length) return null;
-  return html`<${FieldSet} pointer="/stations" label="Stations" help="None chosen: any station that fits the recipe." errors=${errors}>
+  return html`<${FieldSet} pointer="/stations" label=${t('stations')} help=${t('none_chosen_any_station_that_fits_the')} errors=${errors}>
     <div class="checks">
       ${stations.map(
         (s) =>
@@ -107,18 +108,18 @@ function Stations({ form, change, errors }) {
 function Units({ recipe, form, change, errors }) {
   const serial = recipe?.unit?.serial || {};
   const help = {
-    pool: `The serial numbers come from the pool ${serial.pool}.`,
-    scan: 'The serial numbers are scanned.',
+    pool: t('serials_from_pool', { pool: serial.pool }),
+    scan: t('the_serial_numbers_are_scanned'),
   }[serial.pool ? 'pool' : serial.from];
 
   if (fromJob(recipe))
-    return html`<${Field} pointer="/serials" label="Serial numbers" errors=${errors}
-      help="One per line; ${lines(form.serials).length} given.${serial.pattern ? ` Each must match ${serial.pattern}` : ''}">
+    return html`<${Field} pointer="/serials" label=${t('serial_numbers')} errors=${errors}
+      help="${t('one_per_line', { n: lines(form.serials).length })} ${serial.pattern ? t('each_must_match', { pattern: serial.pattern }) : ''}">
       ${(tie) =>
         html`<textarea ...${tie} class="mono" rows="8" spellcheck=${false} value=${form.serials}
           onInput=${(ev) => change({ serials: ev.target.value })}></textarea>`}
     <//>`;
-  return html`<${Field} pointer="/quantity" label="Quantity" help=${help} errors=${errors}>
+  return html`<${Field} pointer="/quantity" label=${t('quantity')} help=${help} errors=${errors}>
     ${(tie) =>
       html`<input ...${tie} inputmode="numeric" value=${form.quantity} onInput=${(ev) => change({ quantity: ev.target.value })} />`}
   <//>`;
@@ -129,11 +130,11 @@ function Rest({ form, change, errors }) {
     html`<input ...${tie} type=${type} value=${form[key]} onInput=${(ev) => change({ [key]: ev.target.value })} />`;
 
   return html`<div class="field-row">
-    <${Field} pointer="/priority" label="Priority" help="Higher goes first." errors=${errors}>${input('priority', 'text')}<//>
-    <${Field} pointer="/external_ref" label="Reference" help="Of the MES, optional." errors=${errors}>
+    <${Field} pointer="/priority" label=${t('priority')} help=${t('higher_goes_first')} errors=${errors}>${input('priority', 'text')}<//>
+    <${Field} pointer="/external_ref" label=${t('reference')} help=${t('of_the_mes_optional')} errors=${errors}>
       ${input('external_ref', 'text')}
     <//>
-    <${Field} pointer="/deadline" label="Deadline" help="Local time, optional." errors=${errors}>
+    <${Field} pointer="/deadline" label=${t('deadline')} help=${t('local_time_optional')} errors=${errors}>
       ${input('deadline', 'datetime-local')}
     <//>
   </div>`;
@@ -171,7 +172,7 @@ function Form({ recipes, first }) {
       <${Trouble} problem=${problem} />
       <${Mistakes} id="form-error" list=${errors.get('')} />
     </div>`}
-    <${Field} pointer="/recipe" label="Recipe" errors=${errors}>
+    <${Field} pointer="/recipe" label=${t('recipe')} errors=${errors}>
       ${(tie) =>
         html`<select ...${tie} value=${form.recipe} onChange=${(ev) => change({ recipe: ev.target.value, params: {} })}>
           ${recipes.map((r) => {
@@ -188,8 +189,8 @@ function Form({ recipes, first }) {
     <${Stations} form=${form} change=${change} errors=${errors} />
     <${Rest} form=${form} change=${change} errors=${errors} />
     <p class="buttons">
-      <a class="button" href="/jobs">Back</a>
-      <button type="submit" class="primary" disabled=${busy || !recipe}>${busy ? 'Ordering…' : 'Order'}</button>
+      <a class="button" href="/jobs">${t('back')}</a>
+      <button type="submit" class="primary" disabled=${busy || !recipe}>${busy ? t('ordering') : t('order_verb')}</button>
     </p>
   </form>`;
 }
@@ -201,17 +202,17 @@ export function JobNew({ query }) {
   const asked = query.get('recipe');
 
   if (!may(session, 'order'))
-    return html`<${PageHead} title="New job" /><${Empty} title="Your role may not order jobs">
-      <p>Sign in as supervisor, engineer or administrator.</p><//>`;
+    return html`<${PageHead} title=${t('new_job')} /><${Empty} title=${t('your_role_may_not_order_jobs')}>
+      <p>${t('sign_in_as_supervisor_engineer_or_administrator')}</p><//>`;
   return html`
-    <${PageHead} title="New job" />
+    <${PageHead} title=${t('new_job')} />
     <${Loaded} resource=${list}>
       ${() =>
         recipes.length
           ? html`<${Form} recipes=${recipes}
               first=${recipes.some((r) => `${r.name}@${r.version}` === asked) ? asked : `${recipes[0].name}@${recipes[0].version}`} />`
-          : html`<${Empty} title="No recipe is approved">
-              <p>Put one with <code>provctl recipe put FILE</code>, then approve it under <a href="/recipes">Recipes</a>.</p>
+          : html`<${Empty} title=${t('no_recipe_is_approved')}>
+              <p>${tx('put_one_then_approve', { command: html`<code>provctl recipe put FILE</code>`, recipes: html`<a href="/recipes">${t('recipes')}</a>` })}</p>
             <//>`}
     <//>
     ${list.loading && html`<${Loading} />`}

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { session as sessionApi } from '../lib/api.js';
 import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { setSession } from '../lib/store.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from '../ui/icons.js';
+import { LanguageChoice } from '../ui/settings.js';
 
 export function Login({ trouble }) {
   const [token, set] = useState('');
@@ -19,14 +21,14 @@ export function Login({ trouble }) {
   };
 
   useEffect(() => {
-    document.title = 'Sign in · provd';
+    document.title = `${t('sign_in')} · provd`;
     input.current?.focus();
   }, []);
   return html`<main class="login">
     <form onSubmit=${submit}>
       <h1><span class="mark" aria-hidden="true"></span>provd</h1>
       <label class="field">
-        <span>Access token</span>
+        <span>${t('access_token')}</span>
         <input
           ref=${input}
           class="mono"
@@ -42,11 +44,11 @@ export function Login({ trouble }) {
         />
       </label>
       ${message && html`<p class="field-error" role="alert"><${Icon} name="triangle" />${message}</p>`}
-      <button type="submit" class="primary wide" disabled=${busy}>Sign in</button>
+      <button type="submit" class="primary wide" disabled=${busy}>${t('sign_in')}</button>
       <p id="login-help" class="muted">
-        The first start of provd prints a token for the administrator, once. Ask the administrator for a token with the
-        role that you need.
+        ${t('the_first_start_of_provd_prints_a')}
       </p>
+      <${LanguageChoice} />
     </form>
   </main>`;
 }

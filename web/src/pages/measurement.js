@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One measurement over many units: its control chart, its limits, what the process can do.
-import { localTime, number } from '../lib/format.js';
+import { fixed2, localTime, number } from '../lib/format.js';
 import { html, useCallback } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { useResource } from '../lib/use.js';
 import { Chart } from '../ui/chart.js';
 import { queryOf, TextFilter } from '../ui/filter.js';
@@ -9,13 +10,13 @@ import { Facts, Id, Loaded, PageHead, Time } from '../ui/parts.js';
 import { Table } from '../ui/tables.js';
 
 const RULES = {
-  1: 'beyond 3 sigma',
-  2: 'two of three beyond 2 sigma',
-  3: 'four of five beyond 1 sigma',
-  4: 'eight in a row on one side',
+  1: t('beyond_3_sigma'),
+  2: t('two_of_three_beyond_2_sigma'),
+  3: t('four_of_five_beyond_1_sigma'),
+  4: t('eight_in_a_row_on_one_side'),
 };
 const SHOWN_MAX = 50;
-const two = (v) => (v === null ? '–' : v.toFixed(2));
+const two = (v) => (v === null ? '–' : fixed2(v));
 
 function lineOf(n, v) {
   return v === null ? new Array(n).fill(null) : new Array(n).fill(v);
@@ -48,14 +49,14 @@ function Control({ c }) {
         scales: { x: { time: false } },
         axes: [axis(), axis({ size: 70 })],
         series: [
-          { label: 'Value', value: when },
-          line('Lowest', 'fail-fg'),
-          line('Highest', 'fail-fg'),
-          line('Lower control limit', 'muted', [5, 5]),
-          line('Mean', 'muted'),
-          line('Upper control limit', 'muted', [5, 5]),
-          { label: c.unit || 'value', stroke: colour('accent'), width: 1, points: { show: true, size: 4 }, value: (u, v) => number(v) },
-          { label: 'Against a rule', stroke: colour('hold-fg'), width: 0, paths: () => null,
+          { label: t('value'), value: when },
+          line(t('lowest'), 'fail-fg'),
+          line(t('highest'), 'fail-fg'),
+          line(t('lower_control_limit'), 'muted', [5, 5]),
+          line(t('mean'), 'muted'),
+          line(t('upper_control_limit'), 'muted', [5, 5]),
+          { label: c.unit || t('value'), stroke: colour('accent'), width: 1, points: { show: true, size: 4 }, value: (u, v) => number(v) },
+          { label: t('against_a_rule'), stroke: colour('hold-fg'), width: 0, paths: () => null,
             points: { show: true, size: 9, fill: colour('hold-fg') }, value: (u, v) => number(v) },
         ],
       };
@@ -63,18 +64,18 @@ function Control({ c }) {
     [c],
   );
 
-  return html`<${Chart} make=${make} height=${320} text="Control chart of ${c.n} values: mean ${number(c.mean)}, Cpk ${two(c.cpk)}" />`;
+  return html`<${Chart} make=${make} height=${320} text=${t('control_chart_of', { n: c.n, mean: number(c.mean), cpk: two(c.cpk) })} />`;
 }
 
 function OutOfControl({ points }) {
   const marked = points.filter((p) => p.rules.length).reverse();
 
   return html`<section>
-    <h2>Against a rule</h2>
-    ${marked.length === 0 && html`<p class="muted">No value: nothing says that the process has changed.</p>`}
-    ${marked.length > SHOWN_MAX && html`<p class="muted">The newest ${SHOWN_MAX} of ${marked.length}.</p>`}
+    <h2>${t('against_a_rule')}</h2>
+    ${marked.length === 0 && html`<p class="muted">${t('no_value_nothing_says_that_the_process')}</p>`}
+    ${marked.length > SHOWN_MAX && html`<p class="muted">${t('newest_of', { shown: SHOWN_MAX, n: marked.length })}</p>`}
     ${marked.length > 0 &&
-    html`<${Table} label="Against a rule" head=${['Value', 'Rule', 'Unit', 'Station', 'Run', 'At']}>
+    html`<${Table} label=${t('against_a_rule')} head=${[t('value'), t('rule'), t('unit'), t('station'), t('run'), t('at')]}>
       ${marked.slice(0, SHOWN_MAX).map(
         (p) =>
           html`<tr key=${p.run}>
@@ -96,12 +97,12 @@ export function Measurement({ query }) {
   const c = useResource(`/reports/capability?${asked}`, (e) => e.type === 'run-finished');
 
   return html`
-    <${PageHead} above="Measurement" title=${f.name || 'No measurement'}>
-      <p class="muted">Step ${f.step} of recipe ${f.recipe}: the newest 500 values of production runs.</p>
+    <${PageHead} above=${t('measurement')} title=${f.name || t('no_measurement')}>
+      <p class="muted">${t('measurement_of', { step: f.step, recipe: f.recipe })}</p>
     <//>
     <div class="filters">
-      <${TextFilter} name="station" label="Station" value=${f.station} />
-      <${TextFilter} name="version" label="Version of the recipe" value=${f.version} />
+      <${TextFilter} name="station" label=${t('station')} value=${f.station} />
+      <${TextFilter} name="version" label=${t('version_of_the_recipe')} value=${f.version} />
     </div>
     <${Loaded} resource=${c}>
       ${(m) => html`
@@ -109,19 +110,19 @@ export function Measurement({ query }) {
           <${Control} c=${m} />
           <${Facts}
             rows=${[
-              ['Cpk', m.reason ? html`<span class="muted">none: ${m.reason}</span>` : two(m.cpk)],
+              ['Cpk', m.reason ? html`<span class="muted" lang="en">${m.reason}</span>` : two(m.cpk)],
               ['Cp', m.cp !== null && two(m.cp)],
               ['Ppk', m.ppk !== null && two(m.ppk)],
               ['Pp', m.pp !== null && two(m.pp)],
-              ['Values', m.n],
-              ['Mean', `${number(m.mean)} ${m.unit || ''}`],
-              ['From, to', `${number(m.min)}, ${number(m.max)}`],
-              ['Limits', `${number(m.low)} to ${number(m.high)}`],
-              ['Sigma within', number(m.sigma_within)],
-              ['Sigma of all', number(m.sigma_overall)],
+              [t('values'), m.n],
+              [t('mean'), `${number(m.mean)} ${m.unit || ''}`],
+              [t('smallest_largest'), `${number(m.min)}; ${number(m.max)}`],
+              [t('limits'), t('from_to', { from: number(m.low), to: number(m.high) })],
+              [t('sigma_within'), number(m.sigma_within)],
+              [t('sigma_of_all'), number(m.sigma_overall)],
             ]}
           />
-          <p class="after"><a href="/api/v1/reports/capability.csv?${asked}" download="${f.name}.csv">The values as CSV</a></p>
+          <p class="after"><a href="/api/v1/reports/capability.csv?${asked}" download="${f.name}.csv">${t('the_values_as_csv')}</a></p>
         </section>
         <${OutOfControl} points=${m.points} />
       `}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is plugged, and the lines of YAML that would give an unbound port to a station.
 import { html, useEffect } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { useStations } from '../lib/store.js';
 import { useResource } from '../lib/use.js';
 import { Copy, Empty, Facts, Loaded, PageHead } from '../ui/parts.js';
@@ -11,10 +12,10 @@ function Unbound({ port }) {
     <h3 class="mono">${port.node}</h3>
     <${Facts}
       rows=${[
-        ['Path', html`<span class="mono">${port.path}</span>`],
+        [t('path'), html`<span class="mono">${port.path}</span>`],
         ['USB', port.vid && html`<span class="mono">${port.vid}:${port.pid}</span>`],
-        ['USB serial', port.serial && html`<span class="mono">${port.serial}</span>`],
-        ['Kind', port.subsystem],
+        [t('usb_serial'), port.serial && html`<span class="mono">${port.serial}</span>`],
+        [t('kind'), port.subsystem],
       ]}
     />
     <div class="yaml">
@@ -25,7 +26,7 @@ function Unbound({ port }) {
 }
 
 function Bound({ ports }) {
-  return html`<${Table} label="Bound ports" head=${['Station', 'Role', 'Node', 'Path', 'USB', 'USB serial']}>
+  return html`<${Table} label=${t('bound_ports')} head=${[t('station'), t('role'), t('node'), t('path'), 'USB', t('usb_serial')]}>
     ${ports.map(
       (p) =>
         html`<tr key=${p.node + p.path}>
@@ -33,7 +34,7 @@ function Bound({ ports }) {
           <td>${p.port}</td>
           <td class="mono">${p.node}</td>
           <td class="mono">${p.path}</td>
-          <td class="mono">${p.vid ? `${p.vid}:${p.pid}` : '–'} ${p.wrong_device && html`<b class="text-error">wrong device</b>`}</td>
+          <td class="mono">${p.vid ? `${p.vid}:${p.pid}` : '–'} ${p.wrong_device && html`<b class="text-error">${t('wrong_device')}</b>`}</td>
           <td class="mono">${p.serial || '–'}</td>
         </tr>`,
     )}
@@ -51,7 +52,7 @@ export function Ports() {
     return () => clearInterval(timer);
   }, [plugged]);
   return html`
-    <${PageHead} title="Ports"><p class="muted">Looked up again every five seconds.</p><//>
+    <${PageHead} title=${t('ports')}><p class="muted">${t('looked_up_again_every_five_seconds')}</p><//>
     <${Loaded} resource=${list}>
       ${({ items }) => {
         const unbound = items.filter((p) => !p.station);
@@ -59,18 +60,17 @@ export function Ports() {
 
         return html`
           <section>
-            <h2>Unbound</h2>
+            <h2>${t('unbound')}</h2>
             ${unbound.length
-              ? html`<p>Put the lines into a file below <code>/etc/provd/stations.d/</code>, give the station a name, and reload
-                  provd.</p>
+              ? html`<p>${tx('put_the_lines', { folder: html`<code>/etc/provd/stations.d/</code>` })}</p>
                   <div class="columns">${unbound.map((p) => html`<${Unbound} key=${p.node + p.path} port=${p} />`)}</div>`
-              : html`<${Empty} title="Every plugged port belongs to a station">
-                  <p>Plug a device into the port that a new station is to own: it appears here.</p>
+              : html`<${Empty} title=${t('every_plugged_port_belongs_to_a_station')}>
+                  <p>${t('plug_a_device_into_the_port_that')}</p>
                 <//>`}
           </section>
           <section>
-            <h2>Bound</h2>
-            ${bound.length ? html`<${Bound} ports=${bound} />` : html`<p class="muted">No configured port has a device.</p>`}
+            <h2>${t('bound')}</h2>
+            ${bound.length ? html`<${Bound} ports=${bound} />` : html`<p class="muted">${t('no_configured_port_has_a_device')}</p>`}
           </section>
         `;
       }}

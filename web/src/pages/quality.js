@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the line made: yield over time and by station, what ended runs, what was measured.
 import { enc, serverNow } from '../lib/api.js';
-import { localTime, ratio } from '../lib/format.js';
-import { html, useCallback, useMemo, useState } from '../lib/html.js';
+import { number, ratio } from '../lib/format.js';
+import { html, useMemo, useState } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { setQuery } from '../lib/router.js';
 import { lookUp, STATION_VERDICT } from '../lib/state.js';
 import { useResource } from '../lib/use.js';
-import { Chart } from '../ui/chart.js';
+import { Causes, concerns } from '../ui/causes.js';
 import { queryOf, TextFilter } from '../ui/filter.js';
 import { Badge, Empty, Loaded, PageHead } from '../ui/parts.js';
 import { Table } from '../ui/tables.js';
-import uPlot from 'uplot';
+import { Trend } from '../ui/trend.js';
 
-const bars = uPlot.paths.bars({ size: [0.8, 60] });
 const HOUR_MS = 36e5;
 const DAY_MS = 864e5;
 const SPANS = {
-  today: { word: 'Today', by: 'hour' },
-  '24h': { word: '24 hours', by: 'hour', ms: DAY_MS },
-  '7d': { word: '7 days', by: 'day', ms: 7 * DAY_MS },
-  '30d': { word: '30 days', by: 'day', ms: 30 * DAY_MS },
-  '90d': { word: '90 days', by: 'day', ms: 90 * DAY_MS },
+  today: { word: t('today'), by: 'hour' },
+  '24h': { word: t('24_hours'), by: 'hour', ms: DAY_MS },
+  '7d': { word: t('7_days'), by: 'day', ms: 7 * DAY_MS },
+  '30d': { word: t('30_days'), by: 'day', ms: 30 * DAY_MS },
+  '90d': { word: t('90_days'), by: 'day', ms: 90 * DAY_MS },
 };
-const concerns = (e) => e.type === 'run-finished' || e.type === 'run-completed';
 
 /** From a whole hour or a midnight, to the end of the present one, so that the address stays the same for a while. */
 function windowOf(name) {
@@ -57,11 +56,11 @@ function useWindow(name) {
 function Tiles({ all }) {
   const range = all.first_pass_interval;
   const rows = [
-    ['First-pass yield', ratio(all.first_pass_yield), range && `${ratio(range[0])} to ${ratio(range[1])} by chance`],
-    ['Final yield', ratio(all.final_yield), 'last run of each unit so far'],
-    ['Units', all.units, `${ratio(all.retest_rate)} run more than once`],
-    ['Run yield', ratio(all.run_yield), `${all.runs.passed} of ${all.runs.passed + all.runs.failed} runs`],
-    ['Errors', all.runs.error + all.runs.interrupted, 'runs that the station spoiled'],
+    [t('first_pass_yield'), ratio(all.first_pass_yield), range && t('range_by_chance', { from: ratio(range[0]), to: ratio(range[1]) })],
+    [t('final_yield'), ratio(all.final_yield), t('last_run_of_each_unit_so_far')],
+    [t('units'), number(all.units), t('run_more_than_once', { share: ratio(all.retest_rate) })],
+    [t('run_yield'), ratio(all.run_yield), t('n_of_runs', { n: all.runs.passed, whole: all.runs.passed + all.runs.failed })],
+    [t('errors'), number(all.runs.error + all.runs.interrupted), t('runs_that_the_station_spoiled')],
   ];
 
   return html`<dl class="tiles">
@@ -69,101 +68,21 @@ function Tiles({ all }) {
   </dl>`;
 }
 
-/** First-pass yield of each hour or day with the limits of its p chart: mean +- 3 sigma of a share of that many units. */
-function trendData(all) {
-  const mean = all.first_pass_yield ?? 0;
-  const limit = (g, side) =>
-    g.units ? Math.min(1, Math.max(0, mean + side * 3 * Math.sqrt((mean * (1 - mean)) / g.units))) : null;
-  const of = (f) => all.groups.map(f);
-
-  return [
-    of((g) => Date.parse(g.from) / 1000),
-    of((g) => g.units),
-    of((g) => limit(g, -1)),
-    of((g) => limit(g, 1)),
-    of((g) => g.first_pass_yield),
-  ];
-}
-
-const STEP_S = { hour: 3600, day: 86400 };
-const timeLabel = (s, by) => {
-  const text = localTime(new Date(s * 1000).toISOString(), { seconds: false, dateIfToday: true });
-
-  return by === 'day' ? text.slice(5, 10) : text.slice(-5);
-};
-
-function Trend({ all, by }) {
-  const make = useCallback(
-    ({ axis, colour }) => ({
-      data: trendData(all),
-      scales: {
-        x: { range: (u, low, high) => [low - STEP_S[by] / 2, high + STEP_S[by] / 2] },
-        y: { range: (u, low) => [Math.min(0.9, Math.floor(10 * low) / 10), 1] },
-        n: { range: (u, low, high) => [0, Math.max(1, high * 3)] },
-      },
-      axes: [
-        axis({ values: (u, ticks) => ticks.map((t) => timeLabel(t, by)) }),
-        axis({ values: (u, ticks) => ticks.map((v) => `${Math.round(100 * v)} %`) }),
-      ],
-      series: [
-        { label: by === 'hour' ? 'Hour' : 'Day', value: (u, t) => (t === null ? '–' : timeLabel(t, by)) },
-        { label: 'Units', scale: 'n', fill: colour('idle-solid'), stroke: colour('line-strong'), paths: bars, points: { show: false } },
-        { label: 'Lower limit', stroke: colour('muted'), dash: [4, 4], value: (u, v) => ratio(v), points: { show: false } },
-        { label: 'Upper limit', stroke: colour('muted'), dash: [4, 4], value: (u, v) => ratio(v), points: { show: false } },
-        { label: 'First-pass yield', stroke: colour('accent'), width: 2, value: (u, v) => ratio(v), points: { show: true } },
-      ],
-    }),
-    [all, by],
-  );
-
-  return html`<section class="panel">
-    <h2>First-pass yield by ${by}</h2>
-    <${Chart} make=${make} text="First-pass yield by ${by}: ${ratio(all.first_pass_yield)} of ${all.units} units in all" />
-  </section>`;
-}
-
-function Causes({ query, outcome, title }) {
-  const causes = useResource(`/reports/pareto?${query}&outcome=${outcome}`, concerns);
-  const runs = (c) => `/runs?${queryOf({ outcome, step: c.step, code: c.code })}`;
-
-  return html`<section>
-    <h2>${title}</h2>
-    <${Loaded} resource=${causes}>
-      ${({ items }) =>
-        items.length === 0
-          ? html`<p class="muted">None.</p>`
-          : html`<${Table} label=${title} head=${['Step', 'Code', 'Runs', 'Share', 'All so far']}>
-              ${items.map(
-                (c) =>
-                  html`<tr key="${c.step} ${c.code}">
-                    <td>${c.step || '–'}</td>
-                    <td><a href=${runs(c)}><code>${c.code || 'no code'}</code></a></td>
-                    <td class="num">${c.count}</td>
-                    <td><div class="job-bar"><div class="stack" aria-hidden="true"><span class=${outcome} style=${{ width: `${100 * c.share}%` }}></span></div>
-                      <span class="num">${ratio(c.share)}</span></div></td>
-                    <td class="num">${ratio(c.cumulative)}</td>
-                  </tr>`,
-              )}
-            <//>`}
-    <//>
-  </section>`;
-}
-
 function Stations({ query }) {
   const all = useResource(`/reports/yield?${query}&by=station`, concerns);
-  const head = ['Station', 'Against the others', 'First-pass yield', 'By chance', 'Units', 'Final yield', 'Run again', 'Errors'];
-  const range = (g) => (g.first_pass_interval ? g.first_pass_interval.map(ratio).join(' to ') : '–');
+  const head = [t('station'), t('against_the_others'), t('first_pass_yield'), t('by_chance'), t('units'), t('final_yield'), t('run_again'), t('errors')];
+  const range = (g) => (g.first_pass_interval ? t('from_to', { from: ratio(g.first_pass_interval[0]), to: ratio(g.first_pass_interval[1]) }) : '–');
 
   return html`<section>
-    <h2>Stations</h2>
+    <h2>${t('stations')}</h2>
     <${Loaded} resource=${all}>
       ${({ groups }) =>
-        html`<${Table} label="Stations" head=${head}>
+        html`<${Table} label=${t('stations')} head=${head}>
           ${groups.map(
             (g) =>
               html`<tr key=${g.station}>
                 <td><a href="/stations/${enc(g.station)}">${g.station}</a></td>
-                <td title=${g.p_value === null ? '' : `Fisher's exact test: p = ${g.p_value.toPrecision(2)}`}>${
+                <td title=${g.p_value === null ? '' : t('fisher', { p: g.p_value.toPrecision(2) })}>${
                   g.verdict ? html`<${Badge} look=${lookUp(STATION_VERDICT, g.verdict)} />` : '–'
                 }</td>
                 <td class="num">${ratio(g.first_pass_yield)}</td>
@@ -185,12 +104,12 @@ function Measurements({ recipe }) {
   const address = (m) => `/quality/measurement?${queryOf({ recipe: m.recipe, step: m.step, name: m.name })}`;
 
   return html`<section>
-    <h2>Measurements</h2>
+    <h2>${t('measurements')}</h2>
     <${Loaded} resource=${list}>
       ${(all) =>
         mine(all).length === 0
-          ? html`<p class="muted">The newest runs measured nothing.</p>`
-          : html`<${Table} label="Measurements" head=${['Measurement', 'Step', 'Recipe', 'From', 'To', 'Unit']}>
+          ? html`<p class="muted">${t('the_newest_runs_measured_nothing')}</p>`
+          : html`<${Table} label=${t('measurements')} head=${[t('measurement'), t('step'), t('recipe'), t('from'), t('to'), t('unit')]}>
               ${mine(all).map(
                 (m) =>
                   html`<tr key=${address(m)}>
@@ -208,7 +127,7 @@ function Measurements({ recipe }) {
 }
 
 function Spans({ now }) {
-  return html`<div class="choices" role="group" aria-label="Time">
+  return html`<div class="choices" role="group" aria-label=${t('time')}>
     ${Object.entries(SPANS).map(
       ([name, s]) =>
         html`<button key=${name} type="button" aria-pressed=${name === now ? 'true' : 'false'}
@@ -222,16 +141,17 @@ export function Quality({ query }) {
   const span = useWindow(name);
   const { by } = SPANS[name];
   const f = { station: query.get('station'), recipe: query.get('recipe') };
-  const asked = queryOf({ from: new Date(span.from).toISOString(), to: new Date(span.to).toISOString(), ...f });
+  const filter = { from: new Date(span.from).toISOString(), to: new Date(span.to).toISOString(), ...f };
+  const asked = queryOf(filter);
   const all = useResource(`/reports/yield?${asked}&by=${by}`, concerns);
   const made = all.data && Object.values(all.data.runs).some(Boolean);
 
   return html`
-    <${PageHead} title="Quality"><p class="muted">Production runs alone; a unit counts where and when its first run ended.</p><//>
+    <${PageHead} title=${t('quality')}><p class="muted">${t('production_runs_alone_a_unit_counts_where')}</p><//>
     <div class="filters">
       <${Spans} now=${name} />
-      <${TextFilter} name="station" label="Station" value=${f.station} />
-      <${TextFilter} name="recipe" label="Recipe" value=${f.recipe} />
+      <${TextFilter} name="station" label=${t('station')} value=${f.station} />
+      <${TextFilter} name="recipe" label=${t('recipe')} value=${f.recipe} />
     </div>
     <${Loaded} resource=${all}>
       ${(y) =>
@@ -239,12 +159,12 @@ export function Quality({ query }) {
           ? html`
               <${Tiles} all=${y} />
               <${Trend} all=${y} by=${by} />
-              <p class="after"><a href="/api/v1/reports/yield.csv?${asked}&by=${by}" download="yield.csv">These numbers as CSV</a></p>
-              <${Causes} query=${asked} outcome="failed" title="What failed units" />
-              <${Causes} query=${asked} outcome="error" title="What spoiled runs" />
+              <p class="after"><a href="/api/v1/reports/yield.csv?${asked}&by=${by}" download="yield.csv">${t('these_numbers_as_csv')}</a></p>
+              <${Causes} filter=${filter} outcome="failed" title=${t('what_failed_units')} />
+              <${Causes} filter=${filter} outcome="error" title=${t('what_spoiled_runs')} />
               <${Stations} query=${asked} />
             `
-          : html`<${Empty} title="Nothing was made in this time"><p>Choose a longer time, or other filters.</p><//>`}
+          : html`<${Empty} title=${t('nothing_was_made_in_this_time')}><p>${t('choose_a_longer_time_or_other_filters')}</p><//>`}
     <//>
     <${Measurements} recipe=${f.recipe} />
   `;

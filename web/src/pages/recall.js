@@ -2,6 +2,7 @@
 // Which units had a part in something, and where they are.
 import { enc } from '../lib/api.js';
 import { html } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { setQuery } from '../lib/router.js';
 import { lookUp, OUTCOME, UNIT } from '../lib/state.js';
 import { usePages, useResource } from '../lib/use.js';
@@ -9,17 +10,17 @@ import { queryOf, SelectFilter, TextFilter } from '../ui/filter.js';
 import { Badge, Empty, Id, Loading, More, PageHead, Recipe, Time, Trouble } from '../ui/parts.js';
 import { Table } from '../ui/tables.js';
 
-const KINDS = ['artifact', 'tool', 'operator', 'issuer'];
+const KINDS = { artifact: t('artifact'), tool: t('tool'), operator: t('operator'), issuer: t('issuer') };
 const NAMES = ['station', 'recipe', 'version', 'job_id', 'outcome', 'from', 'to'];
 const OUTCOMES = ['passed', 'provisioned', 'failed', 'error', 'aborted', 'interrupted'];
-const HEAD = ['Serial', 'Unit now', 'Run', 'Outcome', 'Ended', 'Station', 'Recipe', 'Order'];
+const HEAD = [t('serial'), t('unit_now'), t('run'), t('outcome'), t('ended'), t('station'), t('recipe'), t('order')];
 
 /** What there is to choose, with how many runs have it. */
 function TraitFilter({ kind, traits, value }) {
   return html`<label class="filter">
-    <span>${kind[0].toUpperCase() + kind.slice(1)}</span>
+    <span>${KINDS[kind]}</span>
     <select value=${value || ''} onChange=${(ev) => setQuery({ [kind]: ev.target.value })}>
-      <option value="">any</option>
+      <option value="">${t('any')}</option>
       ${traits
         .filter((t) => t.kind === kind)
         .map((t) => html`<option key=${t.value} value=${t.value} selected=${t.value === value}>${t.value} (${t.runs})</option>`)}
@@ -28,30 +29,30 @@ function TraitFilter({ kind, traits, value }) {
 }
 
 export function Recall({ query }) {
-  const f = Object.fromEntries([...KINDS, ...NAMES].map((k) => [k, query.get(k)]));
+  const f = Object.fromEntries([...Object.keys(KINDS), ...NAMES].map((k) => [k, query.get(k)]));
   const traits = useResource('/recall/traits');
   const asked = Object.keys(f).some((k) => f[k] && k !== 'outcome');
   const list = usePages(asked ? `/recall?${queryOf({ ...f, limit: 100 })}` : null);
 
   return html`
-    <${PageHead} title="Recall"><p class="muted">Which units had a part in something, and where they are. All that is chosen has to hold.</p><//>
+    <${PageHead} title=${t('recall')}><p class="muted">${t('which_units_had_a_part_in_something')}</p><//>
     <div class="filters">
-      ${KINDS.map((k) => html`<${TraitFilter} key=${k} kind=${k} traits=${traits.data?.items || []} value=${f[k]} />`)}
-      <${TextFilter} name="station" label="Station" value=${f.station} />
-      <${TextFilter} name="recipe" label="Recipe" value=${f.recipe} />
-      <${TextFilter} name="job_id" label="Job" value=${f.job_id} />
-      <${SelectFilter} name="outcome" label="Outcome" value=${f.outcome} options=${OUTCOMES} />
-      <${TextFilter} name="from" label="From (UTC)" value=${f.from} />
-      <${TextFilter} name="to" label="To (UTC)" value=${f.to} />
+      ${Object.keys(KINDS).map((k) => html`<${TraitFilter} key=${k} kind=${k} traits=${traits.data?.items || []} value=${f[k]} />`)}
+      <${TextFilter} name="station" label=${t('station')} value=${f.station} />
+      <${TextFilter} name="recipe" label=${t('recipe')} value=${f.recipe} />
+      <${TextFilter} name="job_id" label=${t('job')} value=${f.job_id} />
+      <${SelectFilter} name="outcome" label=${t('outcome')} value=${f.outcome} options=${OUTCOMES} words=${OUTCOME} />
+      <${TextFilter} name="from" label=${t('from_utc')} value=${f.from} />
+      <${TextFilter} name="to" label=${t('to_utc')} value=${f.to} />
     </div>
     <${Trouble} problem=${traits.problem || list.problem} retry=${list.reload} />
-    ${!asked && html`<${Empty} title="Choose what the units have in common"><p>An artifact, a tool, a station, an operator, an issuer, an order or a time.</p><//>`}
+    ${!asked && html`<${Empty} title=${t('choose_what_the_units_have_in_common')}><p>${t('an_artifact_a_tool_a_station_an')}</p><//>`}
     ${list.loading && html`<${Loading} />`}
-    ${list.items?.length === 0 && html`<${Empty} title="No unit"><p>No run had a part in all of that.</p><//>`}
+    ${list.items?.length === 0 && html`<${Empty} title=${t('no_unit')}><p>${t('no_run_had_a_part_in_all')}</p><//>`}
     ${list.items?.length > 0 &&
-    html`<p class="after"><a href="/api/v1/recall.csv?${queryOf({ ...f, limit: 1000 })}" download="recall.csv">The newest 1000 as CSV</a>
-        <span class="muted">; <code>provctl recall</code> has all</span></p>
-      <${Table} label="Runs" head=${HEAD}>
+    html`<p class="after"><a href="/api/v1/recall.csv?${queryOf({ ...f, limit: 1000 })}" download="recall.csv">${t('the_newest_1000_as_csv')}</a>
+        <span class="muted"> ${tx('command_has_all', { command: html`<code>provctl recall</code>` })}</span></p>
+      <${Table} label=${t('runs')} head=${HEAD}>
         ${list.items.map(
           (r) =>
             html`<tr key=${r.run}>

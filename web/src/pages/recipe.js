@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc } from '../lib/api.js';
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { lookUp, RECIPE } from '../lib/state.js';
 import { useResource } from '../lib/use.js';
 import { RecipeActions } from '../ui/recipe_actions.js';
@@ -12,14 +13,15 @@ const PHASES = ['setup', 'steps', 'teardown'];
 
 function retryText(retry) {
   if (!retry) return '';
-  const on = retry.on?.length ? ` on ${retry.on.join(', ')}` : '';
-  return `${retry.attempts ?? 1} attempts${on}`;
+  const n = retry.attempts ?? 1;
+
+  return retry.on?.length ? t('attempts_on', { n, codes: retry.on.join(', ') }) : t('attempts', { n });
 }
 
 function Steps({ recipe }) {
   const rows = PHASES.flatMap((phase) => (recipe[phase] || []).map((s) => ({ ...s, phase })));
 
-  return html`<${Table} label="Actions" head=${['n', 'Phase', 'Step', 'Action', 'With', 'Timeout', 'Retry', 'On failure', 'When']} kind="top">
+  return html`<${Table} label=${t('actions')} head=${['n', t('phase'), t('step'), t('action'), t('with'), t('timeout'), t('retry'), t('on_failure'), t('when')]} kind="top">
     ${rows.map(
       (s, i) =>
         html`<tr key=${i}>
@@ -46,7 +48,7 @@ export function RecipePage({ name, version }) {
   return html`<${Loaded} resource=${one}>
     ${(r) => html`
       <${PageHead}
-        above="Recipe"
+        above=${t('recipe')}
         title="${r.name}@${r.version}"
         aside=${html`<${Badge} look=${lookUp(RECIPE, r.state)} solid large /><${RecipeActions} recipe=${r} done=${one.reload} />`}
       >
@@ -54,26 +56,26 @@ export function RecipePage({ name, version }) {
       <//>
       <div class="columns">
         <section class="panel">
-          <h2>Version</h2>
+          <h2>${t('version')}</h2>
           <${Facts}
             rows=${[
-              ['Digest', html`<${Id} id=${r.sha256} />`],
-              ['Model', r.recipe.unit?.model],
-              ['Written', html`<${Time} at=${r.created_at} full /> by ${r.created_by}`],
-              ['Approved', r.approved_at && html`<${Time} at=${r.approved_at} full /> by ${r.approved_by}`],
+              [t('digest'), html`<${Id} id=${r.sha256} />`],
+              [t('model'), r.recipe.unit?.model],
+              [t('written'), html`<${Time} at=${r.created_at} full /> ${t('by', { name: r.created_by })}`],
+              [t('approved'), r.approved_at && html`<${Time} at=${r.approved_at} full /> ${t('by', { name: r.approved_by })}`],
             ]}
           />
         </section>
-        ${section('Serial number', r.recipe.unit?.serial)} ${section('Ports', r.recipe.ports)}
-        ${section('Artifacts', r.recipe.artifacts)} ${section('Parameters', r.recipe.params)}
+        ${section(t('serial_number'), r.recipe.unit?.serial)} ${section(t('ports'), r.recipe.ports)}
+        ${section(t('artifacts'), r.recipe.artifacts)} ${section(t('parameters'), r.recipe.params)}
       </div>
       <section>
-        <h2>Actions</h2>
+        <h2>${t('actions')}</h2>
         <${Steps} recipe=${r.recipe} />
       </section>
       ${r.source &&
       html`<section>
-        <h2>Source</h2>
+        <h2>${t('source')}</h2>
         <pre class="source" tabindex="0">${r.source}</pre>
       </section>`}
     `}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { html } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { lookUp, RECIPE } from '../lib/state.js';
 import { useResource } from '../lib/use.js';
 import { RecipeActions } from '../ui/recipe_actions.js';
@@ -10,11 +11,11 @@ export function Recipes() {
   const list = useResource('/recipes', (e) => e.type.startsWith('recipe-'));
 
   return html`
-    <${PageHead} title="Recipes"><p class="muted">What a version approved once says never changes.</p><//>
+    <${PageHead} title=${t('recipes')}><p class="muted">${t('what_a_version_approved_once_says_never')}</p><//>
     <${Loaded} resource=${list}>
       ${({ items }) =>
         items.length
-          ? html`<${Table} label="Recipes" head=${['State', 'Recipe', 'Digest', 'Written', 'Approved', 'Actions']}>
+          ? html`<${Table} label=${t('recipes')} head=${[t('state'), t('recipe'), t('digest'), t('written'), t('approved'), t('actions')]}>
               ${items.map(
                 (r) =>
                   html`<tr key="${r.name}@${r.version}">
@@ -27,8 +28,8 @@ export function Recipes() {
                   </tr>`,
               )}
             <//>`
-          : html`<${Empty} title="No recipe yet">
-              <p>Write one, check it with <code>provctl recipe check FILE</code>, and put it with <code>provctl recipe put FILE</code>.</p>
+          : html`<${Empty} title=${t('no_recipe_yet')}>
+              <p>${tx('write_one', { check: html`<code>provctl recipe check FILE</code>`, put: html`<code>provctl recipe put FILE</code>` })}</p>
             <//>`}
     <//>
   `;

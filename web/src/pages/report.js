@@ -3,6 +3,7 @@
 import { enc } from '../lib/api.js';
 import { duration, localTime, utcTitle } from '../lib/format.js';
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { lookUp, OUTCOME, VERDICT } from '../lib/state.js';
 import { useResource } from '../lib/use.js';
 import { Icon } from '../ui/icons.js';
@@ -14,7 +15,7 @@ const both = (iso) => (iso ? html`${localTime(iso, { dateIfToday: true })} <smal
 function Steps({ steps }) {
   return html`<table>
     <thead>
-      <tr><th scope="col">n</th><th scope="col">Step</th><th scope="col">Action</th><th scope="col">Attempt</th><th scope="col">Took</th><th scope="col">Outcome</th></tr>
+      <tr><th scope="col">n</th><th scope="col">${t('step')}</th><th scope="col">${t('action')}</th><th scope="col">${t('attempt')}</th><th scope="col">${t('took')}</th><th scope="col">${t('outcome')}</th></tr>
     </thead>
     <tbody>
       ${steps.map(
@@ -35,10 +36,10 @@ function Steps({ steps }) {
 function Measured({ steps }) {
   const all = steps.flatMap((s) => s.measurements.map((m) => ({ ...m, step: s.id })));
 
-  if (!all.length) return html`<p class="muted">Nothing was measured.</p>`;
+  if (!all.length) return html`<p class="muted">${t('nothing_was_measured')}</p>`;
   return html`<table>
     <thead>
-      <tr><th scope="col">Step</th><th scope="col">Measured</th><th scope="col">Value</th><th scope="col">Limits</th><th scope="col">Verdict</th></tr>
+      <tr><th scope="col">${t('step')}</th><th scope="col">${t('measured')}</th><th scope="col">${t('value')}</th><th scope="col">${t('limits')}</th><th scope="col">${t('verdict')}</th></tr>
     </thead>
     <tbody>
       ${all.map(
@@ -61,10 +62,10 @@ function Digests({ report }) {
 
   return html`<${Facts}
     rows=${[
-      ['Recipe', code(report.recipe.sha256)],
-      ...artifacts.map(([name, ref]) => [`Artifact ${name}`, code(ref)]),
-      ['Record before', code(report.prev_hash)],
-      ['This record', code(report.hash)],
+      [t('recipe'), code(report.recipe.sha256)],
+      ...artifacts.map(([name, ref]) => [t('artifact_name', { name }), code(ref)]),
+      [t('record_before'), code(report.prev_hash)],
+      [t('this_record'), code(report.hash)],
     ]}
   />`;
 }
@@ -75,30 +76,30 @@ function Sheet({ report }) {
   return html`<article class="sheet">
     <header>
       <div>
-        <p class="sheet-kind">Provisioning report</p>
-        <p class="sheet-serial">${report.serial_number || 'no serial number'}</p>
+        <p class="sheet-kind">${t('provisioning_report')}</p>
+        <p class="sheet-serial">${report.serial_number || t('no_serial_number')}</p>
         <p>${report.model || ''}</p>
       </div>
       <p class="sheet-outcome tone-${look.tone}"><${Icon} name=${look.icon} />${look.word}</p>
     </header>
-    ${report.code && html`<p class="sheet-why"><code>${report.code}</code> in step ${report.step || '–'}: ${report.message}</p>`}
+    ${report.code && html`<p class="sheet-why"><code>${report.code}</code> ${t('in_step', { step: report.step || '–' })}: <span lang="en">${report.message}</span></p>`}
     <${Facts}
       rows=${[
-        ['Recipe', report.recipe.name && `${report.recipe.name} version ${report.recipe.version}`],
-        ['Firmware', report.firmware_version],
-        ['Station', report.station],
-        ['Started', both(report.started_at || report.attached_at)],
-        ['Ended', both(report.ended_at)],
-        ['Took', report.duration_ms !== null && duration(report.duration_ms)],
-        ['Job', report.job && html`<code class="whole">${report.job}</code>`],
-        ['Run', html`<code class="whole">${report.id}</code>`],
+        [t('recipe'), report.recipe.name && t('name_version', { name: report.recipe.name, version: String(report.recipe.version) })],
+        [t('firmware'), report.firmware_version],
+        [t('station'), report.station],
+        [t('started'), both(report.started_at || report.attached_at)],
+        [t('ended'), both(report.ended_at)],
+        [t('took'), report.duration_ms !== null && duration(report.duration_ms)],
+        [t('job'), report.job && html`<code class="whole">${report.job}</code>`],
+        [t('run'), html`<code class="whole">${report.id}</code>`],
       ]}
     />
-    <h2>Steps</h2>
+    <h2>${t('steps')}</h2>
     <${Steps} steps=${report.steps} />
-    <h2>Measurements</h2>
+    <h2>${t('measurements')}</h2>
     <${Measured} steps=${report.steps} />
-    <h2>Digests (SHA-256)</h2>
+    <h2>${t('digests_sha_256')}</h2>
     <${Digests} report=${report} />
   </article>`;
 }
@@ -110,11 +111,11 @@ export function Report({ id }) {
     ${(r) => html`
       <div class="no-print">
         <${PageHead}
-          title="Report ${r.serial_number || ''}"
+          title=${t('report_of', { serial: r.serial_number || '' })}
           aside=${html`
-            <a class="button" href="/runs/${id}">Run</a>
+            <a class="button" href="/runs/${id}">${t('run')}</a>
             <a class="button" href="/api/v1/runs/${id}/report" download="${r.serial_number || id}.json">JSON</a>
-            <button type="button" class="primary" onClick=${() => window.print()}><${Icon} name="print" />Print</button>
+            <button type="button" class="primary" onClick=${() => window.print()}><${Icon} name="print" />${t('print')}</button>
           `}
         />
       </div>

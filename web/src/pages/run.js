@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc } from '../lib/api.js';
 import { html, useEffect } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { isGood, lookUp, OUTCOME } from '../lib/state.js';
 import { useStation } from '../lib/store.js';
 import { useResource } from '../lib/use.js';
@@ -13,14 +14,14 @@ import { StepTable, Values } from '../ui/steps.js';
 
 function Head({ run }) {
   const look = lookUp(OUTCOME, run.state === 'open' ? 'open' : run.outcome);
-  const report = html`<a class="button" href="/runs/${run.id}/report"><${Icon} name="print" />Report</a>`;
+  const report = html`<a class="button" href="/runs/${run.id}/report"><${Icon} name="print" />${t('report')}</a>`;
 
   return html`<${PageHead}
-    above="Run ${run.id}"
-    title=${run.serial || 'Unit without a serial'}
+    above=${t('run_name', { id: run.id })}
+    title=${run.serial || t('unit_without_a_serial')}
     aside=${html`<${Badge} look=${look} solid large />${report}`}
   >
-    <p class="muted"><${Recipe} name=${run.recipe} version=${run.version} /> at station <a href="/stations/${enc(run.station)}">${run.station}</a></p>
+    <p class="muted">${tx('recipe_at_station', { recipe: html`<${Recipe} name=${run.recipe} version=${run.version} />`, station: html`<a href="/stations/${enc(run.station)}">${run.station}</a>` })}</p>
   <//>`;
 }
 
@@ -35,7 +36,7 @@ function Live({ run, refresh }) {
   }, [step]);
   if (!mine) return null;
   return html`<section class="panel tone-run edge">
-    <h2>Now</h2>
+    <h2>${t('now')}</h2>
     ${view.prompt && html`<${PromptForm} station=${view.id} prompt=${view.prompt} focus />`}
     <${RunNow} run=${mine} />
   </section>`;
@@ -43,20 +44,20 @@ function Live({ run, refresh }) {
 
 function Identity({ run }) {
   return html`<section class="panel">
-    <h2>Record</h2>
+    <h2>${t('record')}</h2>
     <${Facts}
       rows=${[
-        ['Serial', run.serial && html`<a class="mono" href="/units/${enc(run.serial)}">${run.serial}</a>`],
-        ['Unit', run.unit && html`<${Id} id=${run.unit} href="/units/${run.unit}" />`],
-        ['Model', run.model],
-        ['Job', run.job && html`<${Id} id=${run.job} href="/jobs/${run.job}" />`],
-        ['Kind', run.kind !== 'production' && run.kind],
-        ['Attached', html`<${Time} at=${run.attached_at} full />`],
-        ['Ended', run.ended_at && html`<${Time} at=${run.ended_at} full />`],
-        ['Took', run.ended_at && took(run.duration_ms)],
-        ['Firmware', run.firmware?.version],
-        ['Recipe digest', run.recipe_sha256 && html`<${Id} id=${run.recipe_sha256} />`],
-        ['Record hash', run.hash && html`<${Id} id=${run.hash} />`],
+        [t('serial'), run.serial && html`<a class="mono" href="/units/${enc(run.serial)}">${run.serial}</a>`],
+        [t('unit'), run.unit && html`<${Id} id=${run.unit} href="/units/${run.unit}" />`],
+        [t('model'), run.model],
+        [t('job'), run.job && html`<${Id} id=${run.job} href="/jobs/${run.job}" />`],
+        [t('kind'), run.kind !== 'production' && run.kind],
+        [t('attached'), html`<${Time} at=${run.attached_at} full />`],
+        [t('ended'), run.ended_at && html`<${Time} at=${run.ended_at} full />`],
+        [t('took'), run.ended_at && took(run.duration_ms)],
+        [t('firmware'), run.firmware?.version],
+        [t('recipe_digest'), run.recipe_sha256 && html`<${Id} id=${run.recipe_sha256} />`],
+        [t('record_hash'), run.hash && html`<${Id} id=${run.hash} />`],
       ]}
     />
   </section>`;
@@ -64,7 +65,7 @@ function Identity({ run }) {
 
 function Parameters({ run }) {
   if (!Object.keys(run.params || {}).length) return null;
-  return html`<section class="panel"><h2>Parameters</h2><${Values} of=${run.params} /></section>`;
+  return html`<section class="panel"><h2>${t('parameters')}</h2><${Values} of=${run.params} /></section>`;
 }
 
 export function Run({ id }) {
@@ -80,21 +81,21 @@ export function Run({ id }) {
       <div class="columns">
         ${r.state === 'open' && html`<${Live} run=${r} refresh=${refresh} />`}
         ${r.outcome && !isGood(r.outcome) &&
-        html`<section class="panel tone-${lookUp(OUTCOME, r.outcome).tone} edge"><h2>What happened</h2><${Failure} last=${r} /></section>`}
+        html`<section class="panel tone-${lookUp(OUTCOME, r.outcome).tone} edge"><h2>${t('what_happened')}</h2><${Failure} last=${r} /></section>`}
         <${Identity} run=${r} />
         <${Parameters} run=${r} />
       </div>
       <section>
-        <h2>Steps</h2>
+        <h2>${t('steps')}</h2>
         <${Loaded} resource=${steps}>
           ${(s) =>
             s.items.length
               ? html`<${StepTable} steps=${s.items} measurements=${measurements.data?.items || []} />`
-              : html`<p class="muted">No step has begun.</p>`}
+              : html`<p class="muted">${t('no_step_has_begun')}</p>`}
         <//>
       </section>
       <section>
-        <h2>Log</h2>
+        <h2>${t('log')}</h2>
         <${Log} run=${id} open=${r.state === 'open'} />
       </section>
     `}

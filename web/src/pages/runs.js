@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 import { html } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
+import { OUTCOME } from '../lib/state.js';
 import { usePages } from '../lib/use.js';
 import { queryOf, SelectFilter, TextFilter } from '../ui/filter.js';
 import { Empty, Loading, More, PageHead, Trouble } from '../ui/parts.js';
 import { RunTable } from '../ui/tables.js';
 
+const RUN_STATE = { open: { word: t('open') }, finished: { word: t('finished') } };
 const OUTCOMES = ['passed', 'provisioned', 'failed', 'error', 'aborted', 'interrupted'];
 
 export function Runs({ query }) {
-  const f = Object.fromEntries(['outcome', 'state', 'station', 'serial', 'recipe', 'step', 'code'].map((k) => [k, query.get(k)]));
+  const f = Object.fromEntries(['outcome', 'state', 'station', 'serial', 'recipe', 'step', 'code', 'from', 'to'].map((k) => [k, query.get(k)]));
   const list = usePages(`/runs?${queryOf({ ...f, limit: 100 })}`, (e) => e.type.startsWith('run-'));
   const filtered = Object.values(f).some(Boolean);
 
   return html`
-    <${PageHead} title="Runs"><p class="muted">Each attempt at a unit, newest first.</p><//>
+    <${PageHead} title=${t('runs')}><p class="muted">${t('each_attempt_at_a_unit_newest_first')}</p><//>
     <div class="filters">
-      <${SelectFilter} name="outcome" label="Outcome" value=${f.outcome} options=${OUTCOMES} />
-      <${SelectFilter} name="state" label="State" value=${f.state} options=${['open', 'finished']} />
-      <${TextFilter} name="station" label="Station" value=${f.station} />
-      <${TextFilter} name="serial" label="Serial" value=${f.serial} />
-      <${TextFilter} name="recipe" label="Recipe" value=${f.recipe} />
-      <${TextFilter} name="step" label="Step" value=${f.step} />
-      <${TextFilter} name="code" label="Code" value=${f.code} />
+      <${SelectFilter} name="outcome" label=${t('outcome')} value=${f.outcome} options=${OUTCOMES} words=${OUTCOME} />
+      <${SelectFilter} name="state" label=${t('state')} value=${f.state} options=${['open', 'finished']} words=${RUN_STATE} />
+      <${TextFilter} name="station" label=${t('station')} value=${f.station} />
+      <${TextFilter} name="serial" label=${t('serial')} value=${f.serial} />
+      <${TextFilter} name="recipe" label=${t('recipe')} value=${f.recipe} />
+      <${TextFilter} name="step" label=${t('step')} value=${f.step} />
+      <${TextFilter} name="code" label=${t('code')} value=${f.code} />
+      <${TextFilter} name="from" label=${t('from_utc')} value=${f.from} />
+      <${TextFilter} name="to" label=${t('to_utc')} value=${f.to} />
     </div>
     <${Trouble} problem=${list.problem} retry=${list.reload} />
     ${list.loading && html`<${Loading} />`}
     ${list.items?.length === 0 &&
-    html`<${Empty} title=${filtered ? 'No run is like that' : 'No run yet'}>
-      <p>${filtered ? html`Change the filters, or look at <a href="/runs">all runs</a>.` : html`Order a <a href="/jobs/new">job</a> and plug a unit in.`}</p>
+    html`<${Empty} title=${filtered ? t('no_run_is_like_that') : t('no_run_yet')}>
+      <p>${filtered ? tx('change_filters_or', { link: html`<a href="/runs">${t('all_runs')}</a>` }) : tx('order_a_job', { link: html`<a href="/jobs/new">${t('job_link')}</a>` })}</p>
     <//>`}
     ${list.items?.length > 0 && html`<${RunTable} runs=${list.items} />`}
     <${More} list=${list} />

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc, post } from '../lib/api.js';
+import { megabits, number } from '../lib/format.js';
 import { html } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { INTERLOCK, INTERLOCK_NAME, isGood, lookUp, may, OUTCOME, stationLook } from '../lib/state.js';
 import { useSession, useStation, useStationsKnown } from '../lib/store.js';
 import { usePages, useResource } from '../lib/use.js';
 import { ActionButton } from '../ui/confirm.js';
+import { Icon } from '../ui/icons.js';
 import { LogTail } from '../ui/log.js';
 import { Badge, Empty, Facts, Failure, Id, Loading, More, PageHead, Time, Trouble } from '../ui/parts.js';
 import { PromptForm } from '../ui/prompt_form.js';
 import { RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
 import { RunTable, Table } from '../ui/tables.js';
+import { Verdict } from '../ui/verdict.js';
 
 function Now({ view }) {
   return html`<section class="panel tone-${stationLook(view).tone} edge">
-    <h2>Now</h2>
+    <h2>${t('now')}</h2>
     ${view.message && html`<${Failure} last=${{ code: view.code, message: view.message }} />`}
     ${view.run
       ? html`<${RunHead} run=${view.run} />
           ${view.prompt && html`<${PromptForm} station=${view.id} prompt=${view.prompt} focus />`}
           <${RunNow} run=${view.run} />
           <${LogTail} run=${view.run.id} />`
-      : html`<p class="muted">No run since <${Time} at=${view.since} />.</p>`}
+      : html`<p class="muted">${tx('no_run_since', { time: html`<${Time} at=${view.since} />` })}</p>`}
     <${StationActions} view=${view} />
     <${Today} today=${view.today} words />
   </section>`;
@@ -28,33 +32,36 @@ function Now({ view }) {
 
 function Last({ last }) {
   return html`<section class="panel">
-    <h2>Last result</h2>
+    <h2>${t('last_result')}</h2>
     <${Badge} look=${lookUp(OUTCOME, last.outcome)} large />
     ${!isGood(last.outcome) && html`<${Failure} last=${last} />`}
     <${Facts}
       rows=${[
-        ['Serial', last.serial && html`<a class="mono" href="/units/${enc(last.serial)}">${last.serial}</a>`],
-        ['Run', html`<${Id} id=${last.run_id} href="/runs/${last.run_id}" />`],
-        ['Ended', html`<${Time} at=${last.ended_at} />`],
+        [t('serial'), last.serial && html`<a class="mono" href="/units/${enc(last.serial)}">${last.serial}</a>`],
+        [t('run'), html`<${Id} id=${last.run_id} href="/runs/${last.run_id}" />`],
+        [t('ended'), html`<${Time} at=${last.ended_at} />`],
       ]}
     />
   </section>`;
 }
 
 function presence(port) {
-  if (port.wrong_device) return { word: 'Wrong device', icon: 'triangle', tone: 'line' };
-  return port.present ? { word: 'Present', icon: 'plug', tone: 'ready' } : { word: 'Absent', icon: 'socket', tone: 'idle' };
+  if (port.wrong_device) return { word: t('wrong_device'), icon: 'triangle', tone: 'line' };
+  return port.present ? { word: t('present'), icon: 'plug', tone: 'ready' } : { word: t('absent'), icon: 'socket', tone: 'idle' };
 }
 
 function Ports({ ports }) {
-  if (!ports.length) return html`<p class="muted">This station has no ports configured.</p>`;
-  return html`<${Table} label="Ports" head=${['Role', 'Kind', 'State', 'Node', 'Path', 'USB', 'USB serial']}>
+  if (!ports.length) return html`<p class="muted">${t('this_station_has_no_ports_configured')}</p>`;
+  return html`<${Table} label=${t('ports')} head=${[t('role'), t('kind'), t('state'), t('speed'), t('came'), t('lost_in_runs'), t('node'), t('path'), 'USB', t('usb_serial')]}>
     ${ports.map(
       (p) =>
         html`<tr key=${p.role}>
           <td>${p.role}</td>
           <td>${p.kind}</td>
           <td><${Badge} look=${presence(p)} /></td>
+          <td class="num">${p.speed_kbps ? megabits(p.speed_kbps / 1000) : '–'}</td>
+          <td class="num">${number(p.came)}</td>
+          <td class="num ${p.lost ? 'text-error' : ''}">${p.lost ? html`<b><${Icon} name="triangle" />${number(p.lost)}</b>` : '0'}</td>
           <td class="mono">${p.node || '–'}</td>
           <td class="mono">${p.path || '–'}</td>
           <td class="mono">${p.vid ? `${p.vid}:${p.pid}` : '–'}</td>
@@ -73,15 +80,15 @@ function Interlocks({ view }) {
     post(`/stations/${enc(view.id)}/interlocks/${i.interlock}/release`, { for: length, reason });
 
   return html`<section>
-    <h2>Interlocks</h2>
-    <${Table} label="Interlocks" head=${['Interlock', 'State', 'Until', 'Why', '']}>
+    <h2>${t('interlocks')}</h2>
+    <${Table} label=${t('interlocks')} head=${[t('interlock'), t('state'), t('until'), t('why'), '']}>
       ${view.interlocks.map(
         (i) =>
           html`<tr key=${i.interlock}>
             <td>${INTERLOCK_NAME[i.interlock]}</td>
-            <td><${Badge} look=${lookUp(INTERLOCK, i.state)} /> ${!i.blocks && html`<span class="muted">warns only</span>`}</td>
+            <td><${Badge} look=${lookUp(INTERLOCK, i.state)} /> ${!i.blocks && html`<span class="muted">${t('warns_only')}</span>`}</td>
             <td>${i.until ? html`<${Time} at=${i.until} />` : '–'}</td>
-            <td>${i.message}${i.released_by && html`<br /><span class="muted">Released by ${i.released_by}: ${i.reason}</span>`}</td>
+            <td>${i.message}${i.released_by && html`<br /><span class="muted">${t('released_by', { name: i.released_by, reason: i.reason })}</span>`}</td>
             <td>
               ${i.state === 'due' &&
               i.blocks &&
@@ -90,9 +97,9 @@ function Interlocks({ view }) {
                 (length) =>
                   html`<${ActionButton}
                     key=${length}
-                    label="Release for ${length.replace('h', ' h')}"
-                    what="Release for ${length.replace('h', ' h')}: ${INTERLOCK_NAME[i.interlock]} of station ${view.id}"
-                    ask="The station takes units although this is due. Your name and the reason go on record."
+                    label=${t('release_for', { length: length.replace('h', ' h') })}
+                    what=${t('release_for_what', { length: length.replace('h', ' h'), interlock: INTERLOCK_NAME[i.interlock], station: view.id })}
+                    ask=${t('the_station_takes_units_although_this_is')}
                     reason
                     act=${release(i, length)}
                   />`,
@@ -112,21 +119,21 @@ function Fixture({ id }) {
 
   if (!f) return null;
   return html`<section class="panel">
-    <h2>Fixture ${id}</h2>
+    <h2>${t('fixture_name', { id })}</h2>
     <${Facts}
       rows=${[
-        ['Units in all', f.contacts],
-        ['Units since its last service', f.since_service],
-        ['Serviced', f.serviced_at && html`<${Time} at=${f.serviced_at} /> by ${f.serviced_by}: ${f.serviced_reason}`],
-        ['Calibration holds until', f.calibrated_until && html`<${Time} at=${f.calibrated_until} />`],
-        ['Golden unit', f.golden_at && html`<a href="/runs/${f.golden_run}">${f.golden_outcome}</a>, <${Time} at=${f.golden_at} />`],
+        [t('units_in_all'), f.contacts],
+        [t('units_since_its_last_service'), f.since_service],
+        [t('serviced'), f.serviced_at && html`<${Time} at=${f.serviced_at} /> ${t('by', { name: f.serviced_by })}: ${f.serviced_reason}`],
+        [t('calibration_holds_until'), f.calibrated_until && html`<${Time} at=${f.calibrated_until} />`],
+        [t('golden_unit'), f.golden_at && html`<a href="/runs/${f.golden_run}">${f.golden_outcome}</a>, <${Time} at=${f.golden_at} />`],
       ]}
     />
     ${may(session, 'release') &&
     html`<${ActionButton}
-      label="Serviced"
-      what="Serviced: fixture ${id}"
-      ask="Its contacts are new: units are counted from zero."
+      label=${t('serviced')}
+      what=${t('serviced_what', { id })}
+      ask=${t('its_contacts_are_new_units_are_counted')}
       reason
       act=${serviced}
     />`}
@@ -140,13 +147,14 @@ export function StationPage({ id }) {
 
   if (!view)
     return known
-      ? html`<${PageHead} title="Station ${id}" />
-          <${Empty} title="There is no station ${id}">
-            <p>It is not in the configuration. <a href="/">All stations</a></p>
+      ? html`<${PageHead} title=${t('station_name', { id })} />
+          <${Empty} title=${t('no_station', { id })}>
+            <p>${t('it_is_not_in_the_configuration')} <a href="/">${t('all_stations')}</a></p>
           <//>`
       : html`<${Loading} />`;
   return html`
-    <${PageHead} title="Station ${id}" aside=${html`<${Badge} look=${stationLook(view)} solid large />`}>
+    <${Verdict} view=${view} />
+    <${PageHead} title=${t('station_name', { id })} aside=${html`<${Badge} look=${stationLook(view)} solid large />`}>
       <p class="muted">${view.title}</p>
     <//>
     <div class="columns">
@@ -156,14 +164,15 @@ export function StationPage({ id }) {
     </div>
     ${view.interlocks.length > 0 && html`<${Interlocks} view=${view} />`}
     <section>
-      <h2>Ports</h2>
+      <h2>${t('ports')}</h2>
       <${Ports} ports=${view.ports} />
+      <p class="muted after">${t('counted_since_start')}</p>
     </section>
     <section>
-      <h2>Runs</h2>
+      <h2>${t('runs')}</h2>
       <${Trouble} problem=${runs.problem} retry=${runs.reload} />
-      ${runs.items?.length === 0 && html`<p class="muted">Nothing was run here yet.</p>`}
-      ${runs.items?.length > 0 && html`<${RunTable} runs=${runs.items} without=${['Station']} />`}
+      ${runs.items?.length === 0 && html`<p class="muted">${t('nothing_was_run_here_yet')}</p>`}
+      ${runs.items?.length > 0 && html`<${RunTable} runs=${runs.items} without=${[t('station')]} />`}
       <${More} list=${runs} />
     </section>
   `;

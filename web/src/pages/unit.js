@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc, post } from '../lib/api.js';
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { ACT, CERTIFICATE, lookUp, may, UNIT, VALUE } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { usePages, useResource } from '../lib/use.js';
@@ -18,10 +19,10 @@ function Verdicts({ unit, reload }) {
   if (!may(session, 'release') || unit.state === 'scrapped') return null;
   return html`<div class="buttons">
     ${unit.state === 'suspect' &&
-    html`<${ActionButton} label="Release" icon="check" what="Release unit ${unit.serial || unit.id}" reason
-      ask="The unit may be run again; it must pass." act=${act('release')} />`}
-    <${ActionButton} label="Scrap" icon="cross" kind="danger-text" what="Scrap unit ${unit.serial || unit.id}" reason
-      ask="The unit is taken out of production." act=${act('scrap')} />
+    html`<${ActionButton} label=${t('release')} icon="check" what=${t('release_unit', { unit: unit.serial || unit.id })} reason
+      ask=${t('the_unit_may_be_run_again_it')} act=${act('release')} />`}
+    <${ActionButton} label=${t('scrap')} icon="cross" kind="danger-text" what=${t('scrap_unit', { unit: unit.serial || unit.id })} reason
+      ask=${t('the_unit_is_taken_out_of_production')} act=${act('scrap')} />
   </div>`;
 }
 
@@ -32,10 +33,10 @@ function Suspicion({ acts, last }) {
   const open = (acts || []).filter(isOpen);
 
   return html`<div class="note tone-hold">
-    <p><strong>What this unit holds is not certain.</strong> ${
+    <p><strong>${t('what_this_unit_holds_is_not_certain')}</strong> ${
       open.length > 0
-        ? 'provd was about to do what cannot be undone, and has no record of how it ended:'
-        : 'A run of it ended after a value had left for it, or in the middle of a step that cannot be undone.'
+        ? t('provd_was_about_to_do_what_cannot')
+        : t('a_run_of_it_ended_after_a')
     }</p>
     ${open.length > 0 &&
     html`<ul>
@@ -45,8 +46,8 @@ function Suspicion({ acts, last }) {
         }</li>`,
       )}
     </ul>`}
-    ${last?.message && html`<p>Its last run: <a href="/runs/${last.id}"><code>${last.code}</code></a> ${last.message}</p>`}
-    <p>Look at the unit, then release it (it must pass a run) or scrap it.</p>
+    ${last?.message && html`<p>${t('its_last_run')} <a href="/runs/${last.id}"><code>${last.code}</code></a> ${last.message}</p>`}
+    <p>${t('look_at_the_unit_then_release_it')}</p>
   </div>`;
 }
 
@@ -55,11 +56,11 @@ function Values({ unit }) {
   const list = usePages(`/serials?unit_id=${enc(unit.id)}&limit=100`, concerns);
 
   return html`<section>
-    <h2>Values</h2>
+    <h2>${t('values')}</h2>
     <${Trouble} problem=${list.problem} retry=${list.reload} />
-    ${list.items?.length === 0 && html`<p class="muted">It has none of a pool.</p>`}
+    ${list.items?.length === 0 && html`<p class="muted">${t('it_has_none_of_a_pool')}</p>`}
     ${list.items?.length > 0 &&
-    html`<${Table} label="Values" head=${['State', 'Name', 'Value', 'Kind', 'Pool', 'Since', 'Why']}>
+    html`<${Table} label=${t('values')} head=${[t('state'), t('name'), t('value'), t('kind'), t('pool'), t('since'), t('why')]}>
       ${list.items.map(
         (v) =>
           html`<tr key=${v.value}>
@@ -86,11 +87,11 @@ function Certificates({ unit }) {
   const list = useResource(`/units/${enc(unit.id)}/certificates`, concerns);
 
   return html`<section>
-    <h2>Certificates</h2>
+    <h2>${t('certificates')}</h2>
     <${Trouble} problem=${list.problem} retry=${list.reload} />
-    ${list.data?.items.length === 0 && html`<p class="muted">None was made for this unit.</p>`}
+    ${list.data?.items.length === 0 && html`<p class="muted">${t('none_was_made_for_this_unit')}</p>`}
     ${list.data?.items.length > 0 &&
-    html`<${Table} label="Certificates" head=${['State', 'Key', 'Subject and serial number', 'Issuer', 'Profile', 'Valid until', 'Run', 'Since', 'File']} kind="top">
+    html`<${Table} label=${t('certificates')} head=${[t('state'), t('key'), t('subject_and_serial_number'), t('issuer'), t('profile'), t('valid_until'), t('run'), t('since'), t('file')]} kind="top">
       ${list.data.items.map(
         (c) =>
           html`<tr key=${c.id}>
@@ -99,7 +100,7 @@ function Certificates({ unit }) {
             <td class="mono">${c.subject || '–'}${c.serial && html`<br /><span class="muted">${c.serial}</span>`}</td>
             <td>${c.issuer}</td>
             <td title=${c.profile_digest}>${c.profile}</td>
-            <td>${c.not_after?.startsWith(NO_END) ? 'no end' : html`<${Time} at=${c.not_after} full />`}</td>
+            <td>${c.not_after?.startsWith(NO_END) ? t('no_end') : html`<${Time} at=${c.not_after} full />`}</td>
             <td><${Id} id=${c.run} href="/runs/${c.run}" /></td>
             <td><${Time} at=${c.settled_at || c.issued_at || c.ordered_at} /></td>
             <td>${c.pem ? html`<a href=${pemLink(c)} download="${unit.serial || unit.id}-${c.key}.pem">PEM</a>` : '–'}</td>
@@ -111,11 +112,11 @@ function Certificates({ unit }) {
 
 function Journal({ acts }) {
   return html`<section>
-    <h2>What cannot be undone</h2>
+    <h2>${t('what_cannot_be_undone')}</h2>
     <${Trouble} problem=${acts.problem} retry=${acts.reload} />
-    ${acts.data?.items.length === 0 && html`<p class="muted">Nothing of that kind was done to this unit.</p>`}
+    ${acts.data?.items.length === 0 && html`<p class="muted">${t('nothing_of_that_kind_was_done_to')}</p>`}
     ${acts.data?.items.length > 0 &&
-    html`<${Table} label="Journal" head=${['State', 'What', 'Action', 'Run', 'Station', 'Ordered by', 'Seen', 'Begun', 'Known since']} kind="top">
+    html`<${Table} label=${t('journal')} head=${[t('state'), t('what'), t('action'), t('run'), t('station'), t('ordered_by'), t('seen'), t('begun'), t('known_since')]} kind="top">
       ${acts.data.items.map(
         (a) =>
           html`<tr key="${a.run_id} ${a.step_n}">
@@ -125,7 +126,7 @@ function Journal({ acts }) {
             <td><${Id} id=${a.run_id} href="/runs/${a.run_id}" /></td>
             <td>${a.station}</td>
             <td>${a.who}</td>
-            <td>${a.observed || '–'}${a.settled_by && a.settled_by !== a.run_id && html` <span class="muted">(by ${a.settled_by})</span>`}</td>
+            <td>${a.observed || '–'}${a.settled_by && a.settled_by !== a.run_id && html` <span class="muted">(${t('by', { name: a.settled_by })})</span>`}</td>
             <td><${Time} at=${a.intended_at} /></td>
             <td><${Time} at=${a.settled_at} /></td>
           </tr>`,
@@ -143,25 +144,25 @@ export function Unit({ serial }) {
   return html`<${Loaded} resource=${unit}>
     ${(u) => html`
       <${PageHead}
-        above="Unit"
-        title=${u.serial || 'Unit without a serial'}
+        above=${t('unit')}
+        title=${u.serial || t('unit_without_a_serial')}
         aside=${html`<${Badge} look=${lookUp(UNIT, u.state)} solid large /><${Verdicts} unit=${u} reload=${unit.reload} />`}
       />
       ${u.state === 'suspect' && html`<${Suspicion} acts=${acts.data?.items} last=${runs.items?.[0]} />`}
       <section class="panel">
-        <h2>Identity</h2>
+        <h2>${t('identity')}</h2>
         <${Facts}
           rows=${[
-            ['Serial', u.serial && html`<span class="mono">${u.serial}</span>`],
-            ['Chip', u.chip_id && html`<span class="mono">${u.chip_id}</span>`],
-            ['Model', u.model],
-            ['Unit', html`<${Id} id=${u.id} />`],
-            ['First seen', html`<${Time} at=${u.created_at} full />`],
-            ['Changed', html`<${Time} at=${u.updated_at} full />`],
+            [t('serial'), u.serial && html`<span class="mono">${u.serial}</span>`],
+            [t('chip'), u.chip_id && html`<span class="mono">${u.chip_id}</span>`],
+            [t('model'), u.model],
+            [t('unit'), html`<${Id} id=${u.id} />`],
+            [t('first_seen'), html`<${Time} at=${u.created_at} full />`],
+            [t('changed'), html`<${Time} at=${u.updated_at} full />`],
             [
-              'To print',
+              t('to_print'),
               u.state === 'passed' &&
-                html`<a href="/api/v1/units/${enc(u.id)}/certificate-of-conformance" target="_blank" rel="noopener">Certificate of conformance</a>`,
+                html`<a href="/api/v1/units/${enc(u.id)}/certificate-of-conformance" target="_blank" rel="noopener">${t('certificate_of_conformance')}</a>`,
             ],
           ]}
         />
@@ -170,10 +171,10 @@ export function Unit({ serial }) {
       <${Certificates} unit=${u} />
       <${Journal} acts=${acts} />
       <section>
-        <h2>Runs</h2>
+        <h2>${t('runs')}</h2>
         <${Trouble} problem=${runs.problem} retry=${runs.reload} />
-        ${runs.items?.length === 0 && html`<p class="muted">No run belongs to this unit.</p>`}
-        ${runs.items?.length > 0 && html`<${RunTable} runs=${runs.items} without=${['Serial']} />`}
+        ${runs.items?.length === 0 && html`<p class="muted">${t('no_run_belongs_to_this_unit')}</p>`}
+        ${runs.items?.length > 0 && html`<${RunTable} runs=${runs.items} without=${[t('serial')]} />`}
         <${More} list=${runs} />
       </section>
     `}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { lookUp, UNIT } from '../lib/state.js';
 import { usePages } from '../lib/use.js';
 import { queryOf, SelectFilter, TextFilter } from '../ui/filter.js';
@@ -12,22 +13,22 @@ export function Units({ query }) {
   const list = usePages(`/units?${queryOf({ ...f, limit: 100 })}`, concerns);
 
   return html`
-    <${PageHead} title="Units"><p class="muted">The devices that were made here, newest first. <a href="/recall">Which of them had a part in something</a></p><//>
+    <${PageHead} title=${t('units')}><p class="muted">${t('the_devices_that_were_made_here_newest')} <a href="/recall">${t('which_of_them_had_a_part_in')}</a></p><//>
     <div class="filters">
-      <${SelectFilter} name="state" label="State" value=${f.state} options=${Object.keys(UNIT)} />
-      <${TextFilter} name="model" label="Model" value=${f.model} />
+      <${SelectFilter} name="state" label=${t('state')} value=${f.state} options=${Object.keys(UNIT)} words=${UNIT} />
+      <${TextFilter} name="model" label=${t('model')} value=${f.model} />
     </div>
     <${Trouble} problem=${list.problem} retry=${list.reload} />
     ${list.loading && html`<${Loading} />`}
     ${list.items?.length === 0 &&
-    html`<${Empty} title="No unit here"><p>A unit is known from the moment that its run identifies it.</p><//>`}
+    html`<${Empty} title=${t('no_unit_here')}><p>${t('a_unit_is_known_from_the_moment')}</p><//>`}
     ${list.items?.length > 0 &&
-    html`<${Table} label="Units" head=${['State', 'Serial', 'Model', 'Chip', 'First seen', 'Changed']}>
+    html`<${Table} label=${t('units')} head=${[t('state'), t('serial'), t('model'), t('chip'), t('first_seen'), t('changed')]}>
       ${list.items.map(
         (u) =>
           html`<tr key=${u.id}>
             <td><${Badge} look=${lookUp(UNIT, u.state)} /></td>
-            <td><a class="mono" href="/units/${encodeURIComponent(u.serial || u.id)}">${u.serial || 'no serial'}</a></td>
+            <td><a class="mono" href="/units/${encodeURIComponent(u.serial || u.id)}">${u.serial || t('no_serial')}</a></td>
             <td>${u.model || '–'}</td>
             <td class="mono">${u.chip_id || '–'}</td>
             <td><${Time} at=${u.created_at} /></td>

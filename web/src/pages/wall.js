@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // The station wall: a card per station over the whole screen (lib/fit.js), what needs a person first.
-import { ago } from '../lib/format.js';
-import { fitWall, GAP } from '../lib/fit.js';
+import { choose, chosen, kiosk } from '../lib/choices.js';
+import { ago, number } from '../lib/format.js';
+import { CARD, fitWall, GAP, TILE } from '../lib/fit.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { navigate } from '../lib/router.js';
-import { byUrgency, groupOf, GROUPS, isGood, stationLook } from '../lib/state.js';
+import { byUrgency, groupOf, GROUPS, isGood, lookUp, OUTCOME, stationLook } from '../lib/state.js';
 import { lineNow, useStation, useStations, useStationsKnown } from '../lib/store.js';
 import { Badge, Empty, Failure, Loading, runYield } from '../ui/parts.js';
 import { Icon } from '../ui/icons.js';
 import { PromptForm } from '../ui/prompt_form.js';
+import { nameFits, Tile } from '../ui/tiles.js';
 import { InterlockLines, RunHead, RunNow, StationActions, Today } from '../ui/station_parts.js';
 
 function Last({ last }) {
   const when = ago(lineNow() - Date.parse(last.ended_at));
 
   if (isGood(last.outcome))
-    return html`<p class="last" title="Last passed: ${last.serial || 'a unit'}, ${when}">
-      Last passed: <a class="serial" href="/runs/${last.run_id}">${last.serial || 'a unit'}</a>, ${when}
+    return html`<p class="last" title=${t('last_title', { outcome: lookUp(OUTCOME, last.outcome).word, serial: last.serial || t('no_serial'), when })}>
+      ${t('last_outcome', { outcome: lookUp(OUTCOME, last.outcome).word })} <a class="serial" href="/runs/${last.run_id}">${last.serial || t('no_serial')}</a>, ${when}
     </p>`;
   return html`<div class="last">
-    <p title="Last ${last.outcome}: ${last.serial || 'no serial'}, ${when}">
-      Last <b class="text-${last.outcome}">${last.outcome}</b>:${' '}
-      <a class="serial" href="/runs/${last.run_id}">${last.serial || 'no serial'}</a>, ${when}
+    <p title=${t('last_title', { outcome: lookUp(OUTCOME, last.outcome).word, serial: last.serial || t('no_serial'), when })}>
+      <b class="text-${last.outcome}">${t('last_outcome', { outcome: lookUp(OUTCOME, last.outcome).word })}</b>${' '}
+      <a class="serial" href="/runs/${last.run_id}">${last.serial || t('no_serial')}</a>, ${when}
     </p>
     <${Failure} last=${last} compact />
   </div>`;
@@ -31,24 +34,24 @@ function DoneBody({ view }) {
   const { last } = view;
 
   return html`<div class="done-body">
-    <p class="run-head"><a class="serial" href="/runs/${last.run_id}" title=${last.serial}>${last.serial || 'no serial'}</a></p>
+    <p class="run-head"><a class="serial" href="/runs/${last.run_id}" title=${last.serial}>${last.serial || t('no_serial')}</a></p>
     ${isGood(last.outcome)
-      ? html`<p class="advice">Take the unit out.</p>`
+      ? html`<p class="advice">${t('take_the_unit_out')}</p>`
       : html`<${Failure} last=${last} compact />`}
   </div>`;
 }
 
 const ADVICE = {
-  empty: (v) => (v.manual ? 'Plug a unit in and press Run.' : 'Plug a unit in.'),
-  settling: () => 'Waiting until the unit has settled.',
+  empty: (v) => (v.manual ? t('plug_a_unit_in_and_press_run') : t('plug_a_unit_in')),
+  settling: () => t('waiting_until_the_unit_has_settled'),
   ready: (v) =>
-    v.code ? '' : v.manual ? 'A unit is here: press Run.' : 'A unit is here; no job waits for it.',
-  disabled: () => 'Switched off by a person.',
+    v.code ? '' : v.manual ? t('a_unit_is_here_press_run') : t('a_unit_is_here_no_job_waits'),
+  disabled: () => t('switched_off_by_a_person'),
 };
 
 function Body({ view }) {
   if (view.run)
-    return html`<${RunHead} run=${view.run} />
+    return html`<${RunHead} run=${view.run} plain />
       ${view.prompt
         ? html`<${PromptForm} station=${view.id} prompt=${view.prompt} />`
         : html`<${RunNow} run=${view.run} />`}`;
@@ -72,7 +75,7 @@ function Card({ id, active, onActive }) {
     class="card tone-${look.tone} state-${view.state} ${look.calls ? 'calls' : ''}"
     data-station=${id}
     tabindex=${active ? 0 : -1}
-    aria-label="Station ${id}: ${look.word}"
+    aria-label="${t('station_name', { id })}: ${look.word}"
     onFocus=${() => onActive(id)}
     onClick=${(ev) => {
       if (!ev.target.closest('a, button, input, form, dialog') && !String(getSelection())) navigate(`/stations/${encodeURIComponent(id)}`);
@@ -94,13 +97,13 @@ function Card({ id, active, onActive }) {
   </article>`;
 }
 
-function Totals({ views, filter, setFilter, urgent, setUrgent }) {
+function Totals({ views, filter, setFilter, urgent, setUrgent, tiles, setTiles }) {
   const sum = (key) => views.reduce((n, v) => n + v.today[key], 0);
   const passed = sum('passed');
   const failed = sum('failed');
 
-  return html`<section class="totals" aria-label="Totals">
-    <div class="totals-states" role="group" aria-label="Show only">
+  return html`<section class="totals" aria-label=${t('totals')}>
+    <div class="totals-states" role="group" aria-label=${t('show_only')}>
       ${GROUPS.map((g) => {
         const n = views.filter((v) => GROUPS[groupOf(v)] === g).length;
 
@@ -118,20 +121,41 @@ function Totals({ views, filter, setFilter, urgent, setUrgent }) {
         type="button"
         class="order-by quiet"
         aria-pressed=${urgent ? 'true' : 'false'}
-        title="Problems first, or the order of the configuration"
+        title=${t('problems_first_or_the_order_of_the')}
         onClick=${() => setUrgent(!urgent)}
       >
-        ${urgent ? 'Problems first' : 'By place'}
+        ${urgent ? t('problems_first') : t('by_place')}
       </button>
+      <button type="button" class="order-by quiet" aria-pressed=${tiles ? 'true' : 'false'} title=${t('tiles_title')}
+        onClick=${() => setTiles(!tiles)}>${t('tiles')}</button>
     </div>
     <dl class="totals-today">
-      <div class="tone-pass"><dt>Passed today</dt><dd>${passed}</dd></div>
-      <div class=${failed ? 'tone-fail' : ''}><dt>Failed today</dt><dd>${failed}</dd></div>
-      <div><dt>Errors today</dt><dd>${sum('error')}</dd></div>
-      <div><dt title="Passed runs of all passed and failed runs; errors and aborted runs are counted apart">Run yield today</dt>
+      <div class="tone-pass"><dt>${t('passed_today')}</dt><dd>${passed}</dd></div>
+      <div class=${failed ? 'tone-fail' : ''}><dt>${t('failed_today')}</dt><dd>${failed}</dd></div>
+      <div><dt>${t('errors_today')}</dt><dd>${sum('error')}</dd></div>
+      <div><dt title=${t('passed_runs_of_all_passed_and_failed')}>${t('run_yield_today')}</dt>
         <dd>${runYield(passed, failed)}</dd></div>
     </dl>
   </section>`;
+}
+
+/** What a hall reads from afar: how many stations call, and what the day has made. */
+function KioskHead({ views }) {
+  const calling = views.filter((v) => stationLook(v).calls).length;
+  const sum = (key) => views.reduce((n, v) => n + v.today[key], 0);
+  const figures = [
+    [calling ? 'line' : 'pass', calling ? 'hand' : 'check', number(calling), t('stations_call', { n: calling })],
+    ['pass', 'check', number(sum('passed')), t('passed_today')],
+    [sum('failed') ? 'fail' : 'idle', 'cross', number(sum('failed')), t('failed_today')],
+    ['idle', 'play', runYield(sum('passed'), sum('failed')), t('run_yield_today')],
+  ];
+
+  return html`<dl class="kiosk-head">
+    ${figures.map(
+      ([tone, icon, value, what]) =>
+        html`<div key=${what} class="tone-${tone}"><dt>${what}</dt><dd><${Icon} name=${icon} />${value}</dd></div>`,
+    )}
+  </dl>`;
 }
 
 /** The card that lies nearest in the direction of an arrow key, by what is on the screen. */
@@ -154,8 +178,8 @@ function neighbour(cards, from, key) {
 
 const MOVES = ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'];
 
-/** The layout of n cards for the room that is left on the screen below `room`. */
-function useFit(room, n) {
+/** The layout of n cards or tiles (of) for the room that is left on the screen below `room`. */
+function useFit(room, n, of) {
   const [fit, set] = useState(null);
 
   useLayoutEffect(() => {
@@ -166,7 +190,7 @@ function useFit(room, n) {
       if (!box) return;
       const below = parseFloat(getComputedStyle(room.current.parentElement).paddingBottom);
       const height = document.documentElement.clientHeight - (box.top + window.scrollY) - below;
-      const next = fitWall(n, box.width, Math.floor(height));
+      const next = fitWall(n, box.width, Math.floor(height), of);
       set((was) => (was && Object.keys(next).every((k) => was[k] === next[k]) ? was : next));
     };
     const watcher = new ResizeObserver(measure);
@@ -178,23 +202,37 @@ function useFit(room, n) {
       watcher.disconnect();
       window.removeEventListener('resize', measure);
     };
-  }, [n, Boolean(room.current)]);
+  }, [n, of, Boolean(room.current)]);
   return fit;
 }
 
 const ORDER = 'provd.order';
 
-function Cards({ shown, onKeyDown, grid, current, setActive }) {
-  const fit = useFit(grid, shown.length);
+/** The same element for the same key: what it shows is then not looked at again, since each card follows its own station. */
+function useKept() {
+  const kept = useRef(new Map());
+
+  return (key, make) => {
+    if (!kept.current.has(key)) kept.current.set(key, make());
+    return kept.current.get(key);
+  };
+}
+
+function Cards({ shown, onKeyDown, grid, current, setActive, tiles }) {
+  const fit = useFit(grid, shown.length, tiles ? TILE : CARD);
+  const keep = useKept();
+  const name = nameFits(Math.max(...shown.map((v) => v.id.length)));
   const style = fit && {
+    '--name': `${name.em}em`,
     gap: `${GAP}px`,
     gridTemplateColumns: `repeat(${fit.columns}, minmax(0, 1fr))`,
     gridAutoRows: `${fit.height}px`,
     fontSize: `${fit.font}px`,
   };
 
-  return html`<div class="wall ${fit?.fits ? 'fits' : ''}" style=${style || {}} ref=${grid} onKeyDown=${onKeyDown}>
-    ${shown.map((v) => html`<${Card} key=${v.id} id=${v.id} active=${v.id === current} onActive=${setActive} />`)}
+  return html`<div class="wall ${tiles ? 'far' : ''} ${name.long ? 'long-names' : ''} ${fit?.fits ? 'fits' : ''}" style=${style || {}} ref=${grid} onKeyDown=${onKeyDown}>
+    ${shown.map((v) => keep(`${tiles} ${v.id === current} ${v.id}`, () =>
+      tiles ? html`<${Tile} key=${v.id} id=${v.id} plain=${kiosk} />` : html`<${Card} key=${v.id} id=${v.id} active=${v.id === current} onActive=${setActive} />`))}
   </div>`;
 }
 
@@ -204,6 +242,7 @@ export function Wall() {
   const [active, setActive] = useState(null);
   const [filter, setFilter] = useState(null);
   const [urgent, setUrgent] = useState(localStorage.getItem(ORDER) !== 'place');
+  const [tiles, setTiles] = useState(kiosk || chosen('tiles'));
   const grid = useRef(null);
   const views = urgent ? byUrgency(stations.values()) : [...stations.values()];
   const shown = filter ? views.filter((v) => GROUPS[groupOf(v)].key === filter) : views;
@@ -217,23 +256,28 @@ export function Wall() {
   };
 
   useEffect(() => {
-    document.title = 'Stations · provd';
+    document.title = `${t('stations')} · provd`;
   }, []);
   useEffect(() => localStorage.setItem(ORDER, urgent ? 'urgent' : 'place'), [urgent]);
+  useEffect(() => {
+    if (!kiosk) choose('tiles', tiles);
+  }, [tiles]);
   if (!known) return html`<${Loading} />`;
   if (!views.length)
-    return html`<${Empty} title="No station is configured">
-      <p>Plug a device in, look up its port under <a href="/ports">Ports</a>, put the lines of YAML that are there
-      into <code>/etc/provd/stations.d/</code>, and reload provd.</p>
+    return html`<${Empty} title=${t('no_station_is_configured')}>
+      <p>${tx('configure_station', { ports: html`<a href="/ports">${t('ports')}</a>`, folder: html`<code>/etc/provd/stations.d/</code>` })}</p>
     <//>`;
   return html`
-    <h1 class="hidden">Stations</h1>
-    <${Totals} views=${views} filter=${filter} setFilter=${setFilter} urgent=${urgent} setUrgent=${setUrgent} />
+    <h1 class="hidden">${t('stations')}</h1>
+    ${kiosk
+      ? html`<${KioskHead} views=${views} />`
+      : html`<${Totals} views=${views} filter=${filter} setFilter=${setFilter} urgent=${urgent} setUrgent=${setUrgent} tiles=${tiles}
+          setTiles=${setTiles} />`}
     ${shown.length > 0 &&
-    html`<${Cards} shown=${shown} onKeyDown=${onKeyDown} grid=${grid} current=${current} setActive=${setActive} />`}
+    html`<${Cards} shown=${shown} onKeyDown=${onKeyDown} grid=${grid} current=${current} setActive=${setActive} tiles=${tiles} />`}
     ${!shown.length &&
-    html`<${Empty} title="No station is like that now">
-      <p><button type="button" onClick=${() => setFilter(null)}>Show all stations</button></p>
+    html`<${Empty} title=${t('no_station_is_like_that_now')}>
+      <p><button type="button" onClick=${() => setFilter(null)}>${t('show_all_stations')}</button></p>
     <//>`}
   `;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A button that does one thing, asks first where that cannot be undone, and says why if it could not be done.
 import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from './icons.js';
 
@@ -49,7 +50,7 @@ export function ActionButton({ label, icon, what, act, ask, reason = false, kind
     ${problem && problem.status !== 401 &&
     html`<span class="action-problem" role="alert">
       ${problem.message}
-      <button type="button" class="quiet" aria-label="Dismiss" onClick=${clear}><${Icon} name="cross" /></button>
+      <button type="button" class="quiet" aria-label=${t('dismiss')} onClick=${clear}><${Icon} name="cross" /></button>
     </span>`}
     ${asking &&
     html`<${Dialog} title="${what || label}?" onClose=${() => setAsking(false)}>
@@ -57,11 +58,11 @@ export function ActionButton({ label, icon, what, act, ask, reason = false, kind
         ${ask && html`<p>${ask}</p>`}
         ${reason &&
         html`<label class="field">
-          <span>Reason</span>
+          <span>${t('reason')}</span>
           <input required maxlength="200" value=${text} onInput=${(ev) => setText(ev.target.value)} />
         </label>`}
         <p class="buttons">
-          <button type="button" onClick=${() => setAsking(false)}>Keep as it is</button>
+          <button type="button" onClick=${() => setAsking(false)}>${t('keep_as_it_is')}</button>
           <button type="submit" class="danger">${label}</button>
         </p>
       </form>

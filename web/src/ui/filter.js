@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Filters of a list; they live in the address, so that a list can be sent to someone.
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { setQuery } from '../lib/router.js';
 
-export function SelectFilter({ name, label, value, options }) {
+/** words: the table that has the word for each option. */
+export function SelectFilter({ name, label, value, options, words = {} }) {
   return html`<label class="filter">
     <span>${label}</span>
     <select value=${value || ''} onChange=${(ev) => setQuery({ [name]: ev.target.value })}>
-      <option value="">all</option>
-      ${options.map((o) => html`<option key=${o} value=${o} selected=${o === value}>${o}</option>`)}
+      <option value="">${t('all')}</option>
+      ${options.map((o) => html`<option key=${o} value=${o} selected=${o === value}>${words[o]?.word || o}</option>`)}
     </select>
   </label>`;
 }

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keys that work everywhere. Single letters do nothing while a person types into a field.
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { navigate } from '../lib/router.js';
 import { Dialog } from './confirm.js';
 
 export const KEYS = [
-  ['/', 'search for a serial number, run, job or station'],
-  ['?', 'this list'],
-  ['g w', 'station wall'],
+  ['/', t('search_for_a_serial_number_run_job')],
+  ['?', t('this_list')],
+  ['g w', t('station_wall')],
+  ['g s', t('shift')],
   ['g j', 'jobs'],
   ['g r', 'runs'],
   ['g u', 'units'],
-  ['n', 'new job'],
-  ['p', 'go to the first station that asks something'],
-  ['t', 'light or dark'],
-  ['f', 'full screen'],
-  ['← ↑ ↓ →', 'from station to station on the wall'],
-  ['Home End', 'first and last station'],
-  ['Enter', 'open the station'],
-  ['Tab', 'into the station’s buttons'],
+  ['n', t('new_job_key')],
+  ['p', t('go_to_the_first_station_that_asks')],
+  ['t', t('light_or_dark')],
+  ['f', t('full_screen')],
+  ['← ↑ ↓ →', t('from_station_to_station_on_the_wall')],
+  ['Home End', t('first_and_last_station')],
+  ['Enter', t('open_the_station')],
+  ['Tab', t('into_the_stations_buttons')],
 ];
 
-const GO = { w: '/', j: '/jobs', r: '/runs', u: '/units', e: '/events', p: '/ports' };
+const GO = { w: '/', s: '/shift', j: '/jobs', r: '/runs', u: '/units', e: '/events', p: '/ports' };
 
 const typing = (el) => el.closest?.('input, textarea, select, [contenteditable], dialog');
 
@@ -53,7 +55,7 @@ export function listen(acts) {
 }
 
 export function KeyHelp({ onClose }) {
-  return html`<${Dialog} title="Keyboard" onClose=${onClose}>
+  return html`<${Dialog} title=${t('keyboard')} onClose=${onClose}>
     <dl class="keys">
       ${KEYS.map(
         ([k, what]) =>
@@ -63,6 +65,6 @@ export function KeyHelp({ onClose }) {
           </div>`,
       )}
     </dl>
-    <form method="dialog"><p class="buttons"><button class="primary">Close</button></p></form>
+    <form method="dialog"><p class="buttons"><button class="primary">${t('close')}</button></p></form>
   <//>`;
 }

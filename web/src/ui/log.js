@@ -2,10 +2,11 @@
 // What was said to and by a unit or a tool: the whole of it, or its last lines.
 import { localTime, utcTitle } from '../lib/format.js';
 import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { useRunLog } from '../lib/run_log.js';
 import { Trouble } from './parts.js';
 
-const DIRECTIONS = { '<': ['in', 'received'], '>': ['out', 'sent'], '#': ['note', 'note'] };
+const DIRECTIONS = { '<': ['in', t('received')], '>': ['out', t('sent')], '#': ['note', t('note')] };
 const WINDOW = 500;
 /** So near to its end it is followed. */
 const NEAR_PX = 40;
@@ -38,13 +39,13 @@ export function Log({ run, open }) {
 
   return html`
     <${Trouble} problem=${problem} retry=${reload} />
-    ${!lines.length && html`<p class="muted">${open ? 'Nothing was logged yet.' : 'Nothing was logged.'}</p>`}
+    ${!lines.length && html`<p class="muted">${open ? t('nothing_was_logged_yet') : t('nothing_was_logged')}</p>`}
     ${hidden > 0 &&
-    html`<button type="button" class="quiet" onClick=${() => setShown(shown + 4 * WINDOW)}>Show earlier lines (${hidden})</button>`}
+    html`<button type="button" class="quiet" onClick=${() => setShown(shown + 4 * WINDOW)}>${t('earlier_lines', { n: hidden })}</button>`}
     ${lines.length > 0 &&
-    html`<ol class="log mono" role="region" aria-label="Log" tabindex="0" ref=${box} onScroll=${scrolled}>
-      ${lines.slice(hidden).map((l) => html`<${Line} key=${l.k} line=${l} />`)}
-    </ol>`}
+    html`<div class="log mono" role="region" aria-label=${t('log')} tabindex="0" ref=${box} onScroll=${scrolled}>
+      <ol>${lines.slice(hidden).map((l) => html`<${Line} key=${l.k} line=${l} />`)}</ol>
+    </div>`}
   `;
 }
 
@@ -53,7 +54,7 @@ export function LogTail({ run, count = 6 }) {
   const { lines } = useRunLog(run);
 
   if (!lines?.length) return null;
-  return html`<ol class="log log-tail mono" aria-label="Last lines of the log">
+  return html`<ol class="log log-tail mono" aria-label=${t('last_lines_of_the_log')}>
     ${lines.slice(-count).map((l) => html`<${Line} key=${l.k} line=${l} />`)}
   </ol>`;
 }

@@ -3,6 +3,7 @@
 import { serverNow } from '../lib/api.js';
 import { ago, duration, localTime, percent, shortId, utcTitle } from '../lib/format.js';
 import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { Icon } from './icons.js';
 
 /** A state: icon and word, in its tone. */
@@ -41,7 +42,7 @@ export function Loading() {
     const t = setTimeout(() => set(true), 300);
     return () => clearTimeout(t);
   }, []);
-  return html`<p class="loading" role="status">${show ? 'Loading…' : ''}</p>`;
+  return html`<p class="loading" role="status">${show ? t('loading') : ''}</p>`;
 }
 
 /** Nothing here, and what to do about it. */
@@ -53,25 +54,25 @@ export function Empty({ title, children }) {
 }
 
 const ADVICE = {
-  0: 'The page tries again when the connection is back.',
-  403: 'Sign in with a token whose role may do this.',
-  404: 'It may have been deleted, or the address is mistyped.',
-  409: 'Something changed meanwhile: look at the present state and try again.',
-  429: 'Wait a moment, then try again.',
+  0: t('the_page_tries_again_when_the_connection'),
+  403: t('sign_in_with_a_token_whose_role'),
+  404: t('it_may_have_been_deleted_or_the'),
+  409: t('something_changed_meanwhile_look_at_the_present'),
+  429: t('wait_a_moment_then_try_again'),
 };
 
 export function Trouble({ problem, retry }) {
   if (!problem || problem.status === 401) return null;
-  const advice = ADVICE[problem.status] || (problem.status >= 500 ? 'See the journal of provd.' : '');
+  const advice = ADVICE[problem.status] || (problem.status >= 500 ? t('see_the_journal_of_provd') : '');
 
   return html`<div class="trouble" role="alert">
     <${Icon} name="triangle" />
     <div>
-      <strong>${problem.message}</strong>
+      <strong lang=${problem.status ? 'en' : undefined}>${problem.message}</strong>
       ${advice && html`<p>${advice}</p>`}
-      ${problem.requestId && html`<p class="muted">request <code>${problem.requestId}</code></p>`}
+      ${problem.requestId && html`<p class="muted">${t('request')} <code>${problem.requestId}</code></p>`}
     </div>
-    ${retry && html`<button type="button" onClick=${retry}>Try again</button>`}
+    ${retry && html`<button type="button" onClick=${retry}>${t('try_again')}</button>`}
   </div>`;
 }
 
@@ -117,16 +118,16 @@ export function Facts({ rows }) {
 export function More({ list }) {
   if (!list.more) return null;
   return html`<p class="more">
-    <button type="button" disabled=${list.busy} onClick=${list.loadMore}>${list.busy ? 'Loading…' : 'Show more'}</button>
+    <button type="button" disabled=${list.busy} onClick=${list.loadMore}>${list.busy ? t('loading') : t('show_more')}</button>
   </p>`;
 }
 
 /** Why something did not pass: code, step, sentence, what to do. */
 export function Failure({ last, compact = false }) {
   return html`<div class="failure">
-    <p class="failure-code" title="${last.code}${last.step ? ` in step ${last.step}` : ''}"><code>${last.code}</code>${last.step && html` in step <code>${last.step}</code>`}</p>
-    <p class="failure-text" title=${compact ? last.message : undefined}>${last.message}</p>
-    ${last.hint && last.hint !== last.message && html`<p class="failure-hint" title=${compact ? last.hint : undefined}>${last.hint}</p>`}
+    <p class="failure-code" title="${last.code}${last.step ? ` ${t('in_step', { step: last.step })}` : ''}"><code>${last.code}</code>${last.step && html` ${tx('in_step', { step: html`<code>${last.step}</code>` })}`}</p>
+    <p class="failure-text" lang="en" title=${compact ? last.message : undefined}>${last.message}</p>
+    ${last.hint && last.hint !== last.message && html`<p class="failure-hint" lang="en" title=${compact ? last.hint : undefined}>${last.hint}</p>`}
   </div>`;
 }
 
@@ -144,7 +145,7 @@ export function Copy({ text }) {
 
   if (!navigator.clipboard) return null;
   return html`<button type="button" class="quiet" onClick=${copy}>
-    <${Icon} name="copy" /><span aria-live="polite">${done ? 'Copied' : 'Copy'}</span>
+    <${Icon} name="copy" /><span aria-live="polite">${done ? t('copied') : t('copy')}</span>
   </button>`;
 }
 

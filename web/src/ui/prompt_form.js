@@ -2,6 +2,7 @@
 // A question of a run, with the form that answers it. The answer is on disk before the form gets its reply.
 import { enc, post } from '../lib/api.js';
 import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { may } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { useAction } from '../lib/use.js';
@@ -34,7 +35,7 @@ function TextAnswer({ prompt, send, busy, focus }) {
     }}
   >
     <label>
-      <span class="hidden">${scan ? 'Scanned code' : 'Answer'}: ${prompt.text}</span>
+      <span class="hidden">${scan ? t('scanned_code') : t('answer')}: ${prompt.text}</span>
       <input
         ref=${input}
         class="prompt-input"
@@ -43,12 +44,12 @@ function TextAnswer({ prompt, send, busy, focus }) {
         maxlength="255"
         autocomplete="off"
         spellcheck=${false}
-        placeholder=${scan ? 'Scan or type the code' : 'Answer'}
+        placeholder=${scan ? t('scan_or_type_the_code') : t('answer')}
         onInput=${(ev) => set(ev.target.value)}
       />
     </label>
-    <button type="submit" class="primary" disabled=${busy}>Send</button>
-    ${prompt.pattern && html`<p class="prompt-hint" title="must match ${prompt.pattern}">must match <code>${prompt.pattern}</code></p>`}
+    <button type="submit" class="primary" disabled=${busy}>${t('send')}</button>
+    ${prompt.pattern && html`<p class="prompt-hint" title=${t('must_match', { pattern: prompt.pattern })}>${tx('must_match', { pattern: html`<code>${prompt.pattern}</code>` })}</p>`}
   </form>`;
 }
 
@@ -60,16 +61,16 @@ export function PromptForm({ station, prompt, focus = false }) {
   const common = { send, busy };
   let form;
 
-  if (!may(session, 'operate')) form = html`<p class="muted">An operator answers this.</p>`;
+  if (!may(session, 'operate')) form = html`<p class="muted">${t('an_operator_answers_this')}</p>`;
   else if (prompt.kind === 'confirm')
     form = html`<${Choices} ...${common} answers=${[
-      ['yes', 'Yes', 'primary'],
-      ['no', 'No', ''],
+      ['yes', t('yes'), 'primary'],
+      ['no', t('no'), ''],
     ]} />`;
   else if (prompt.kind === 'choice')
     form = html`<${Choices} ...${common} answers=${(prompt.choices || []).map((c) => [c, c, ''])} />`;
   else form = html`<${TextAnswer} key=${prompt.id} prompt=${prompt} focus=${focus} ...${common} />`;
-  return html`<section class="prompt" aria-label="Question at station ${station}">
+  return html`<section class="prompt" aria-label=${t('question_at', { station })}>
     <p class="prompt-text" title=${prompt.text}>${prompt.text}</p>
     ${form}
     <${Trouble} problem=${problem} />

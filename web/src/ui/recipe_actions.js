@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { enc, post, remove } from '../lib/api.js';
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { may } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { ActionButton } from './confirm.js';
@@ -16,16 +17,16 @@ export function RecipeActions({ recipe, done }) {
 
   return html`<div class="buttons">
     ${recipe.state === 'draft' && may(session, 'release') &&
-    html`<${ActionButton} label="Approve" icon="check" what="Approve ${name}"
-      ask="Its artifacts are resolved to digests. After that, this version never changes."
+    html`<${ActionButton} label=${t('approve')} icon="check" what="${t('approve')} ${name}"
+      ask=${t('its_artifacts_are_resolved_to_digests_after')}
       act=${act(() => post(`${path}/actions/approve`))} />`}
     ${recipe.state === 'draft' && may(session, 'write') &&
-    html`<${ActionButton} label="Delete" icon="cross" kind="danger-text" what="Delete draft ${name}" ask="The draft is gone for good."
+    html`<${ActionButton} label=${t('delete')} icon="cross" kind="danger-text" what="${t('delete')} ${name}" ask=${t('the_draft_is_gone_for_good')}
       act=${act(() => remove(path))} />`}
     ${recipe.state === 'approved' && may(session, 'order') &&
-    html`<a class="button" href="/jobs/new?recipe=${enc(name)}">Order</a>`}
+    html`<a class="button" href="/jobs/new?recipe=${enc(name)}">${t('order_verb')}</a>`}
     ${recipe.state === 'approved' && may(session, 'release') &&
-    html`<${ActionButton} label="Retire" icon="power" kind="danger-text" what="Retire ${name}"
-      ask="No new job may use it. Jobs that exist go on." act=${act(() => post(`${path}/actions/retire`))} />`}
+    html`<${ActionButton} label=${t('retire')} icon="power" kind="danger-text" what="${t('retire')} ${name}"
+      ask=${t('no_new_job_may_use_it_jobs')} act=${act(() => post(`${path}/actions/retire`))} />`}
   </div>`;
 }

@@ -2,45 +2,37 @@
 // What is around every page: the bar with navigation, search, connection, theme and session, and the live
 // regions that say failures aloud.
 import { get, session as sessionApi } from '../lib/api.js';
+import { kiosk } from '../lib/choices.js';
 import { localTime } from '../lib/format.js';
 import { html, useEffect, useLayoutEffect, useState } from '../lib/html.js';
+import { onNewerPage } from '../lib/kiosk.js';
+import { t, tx } from '../lib/lang.js';
+import { listenForCalls } from '../lib/sound.js';
 import { lineNow, onEvent, onNotice, setSession, useLink, useSession } from '../lib/store.js';
 import { Icon } from './icons.js';
 import { KeyHelp, listen } from './keys.js';
 import { Time } from './parts.js';
 import { Search } from './search.js';
+import { flipTheme, Settings } from './settings.js';
 
 const NAV = [
-  ['/', 'Wall'],
-  ['/jobs', 'Jobs'],
-  ['/runs', 'Runs'],
-  ['/units', 'Units'],
-  ['/quality', 'Quality'],
-  ['/pools', 'Pools'],
-  ['/recipes', 'Recipes'],
-  ['/ports', 'Ports'],
-  ['/events', 'Events'],
+  ['/', t('wall')],
+  ['/shift', t('shift')],
+  ['/jobs', t('jobs')],
+  ['/runs', t('runs')],
+  ['/units', t('units')],
+  ['/quality', t('quality')],
+  ['/pools', t('pools')],
+  ['/recipes', t('recipes')],
+  ['/ports', t('ports')],
+  ['/events', t('events')],
 ];
 
 const LINKS = {
-  live: ['live', 'The page follows the line as it happens'],
-  connecting: ['connecting', 'Connecting to provd'],
-  lost: ['no data', 'provd is not heard: what is shown is old. The page comes back by itself'],
+  live: [t('live'), t('the_page_follows_the_line_as_it')],
+  connecting: [t('connecting'), t('connecting_to_provd')],
+  lost: [t('no_data'), t('provd_is_not_heard_what_is_shown')],
 };
-
-function isDark() {
-  const chosen = document.documentElement.dataset.theme;
-
-  return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
-}
-
-function toggleTheme() {
-  const next = isDark() ? 'light' : 'dark';
-
-  document.documentElement.dataset.theme = next;
-  localStorage.setItem('provd.theme', next);
-  return next;
-}
 
 function LinkState() {
   const link = useLink();
@@ -53,7 +45,7 @@ function Nav({ path }) {
   const below = { '/': path === '/' || path.startsWith('/stations/'), '/units': path.startsWith('/units') || path === '/recall' };
   const current = (to) => below[to] ?? path.startsWith(to);
 
-  return html`<nav aria-label="Pages">
+  return html`<nav aria-label=${t('pages')}>
     ${NAV.map(
       ([to, name]) => html`<a key=${to} href=${to} aria-current=${current(to) ? 'page' : undefined}>${name}</a>`,
     )}
@@ -61,10 +53,10 @@ function Nav({ path }) {
 }
 
 const STOPS = {
-  runs: 'no new run begins',
-  orders: 'no order is taken',
-  changes: 'nothing is changed',
-  dates: 'no unit is given a date',
+  runs: t('no_new_run_begins'),
+  orders: t('no_order_is_taken'),
+  changes: t('nothing_is_changed'),
+  dates: t('no_unit_is_given_a_date'),
 };
 const HOLDS_MS = 5000;
 
@@ -93,10 +85,10 @@ function Banners() {
   return html`<div class="banners">
     ${holds.map(
       (h, i) =>
-        html`<section key=${i} class="banner hold" role="alert" aria-label="Held: ${h.code}">
+        html`<section key=${i} class="banner hold" role="alert" aria-label="${t('held')}: ${h.code}">
           <${Icon} name="triangle" />
-          <p><strong>${h.message}</strong> ${h.hint}</p>
-          <p class="banner-more"><code>${h.code}</code> since <${Time} at=${h.since} />${
+          <p lang="en"><strong>${h.message}</strong> ${h.hint}</p>
+          <p class="banner-more">${tx('code_since', { code: html`<code>${h.code}</code>`, time: html`<${Time} at=${h.since} />` })}${
             h.stops?.length > 0 && `: ${h.stops.map((k) => STOPS[k] || k).join(', ')}`
           }</p>
         </section>`,
@@ -104,8 +96,7 @@ function Banners() {
     ${insecure &&
     html`<section class="banner insecure" role="note">
       <${Icon} name="triangle" />
-      <p>This provd serves the network without TLS: tokens and firmware can be read on the way. Give it a certificate
-        (<code>tls</code> in <code>provd.yaml</code>), or let it listen on this machine alone.</p>
+      <p>${tx('without_tls', { key: html`<code>tls</code>`, file: html`<code>provd.yaml</code>` })}</p>
     </section>`}
   </div>`;
 }
@@ -121,8 +112,8 @@ function Stale() {
   }, [lost]);
   if (!lost) return null;
   return html`<p class="stale-banner" role="alert">
-    <${Icon} name="bolt" /><b>No data since ${localTime(new Date(lineNow()).toISOString())}</b>
-    <span>provd does not answer. The page comes back by itself.</span>
+    <${Icon} name="bolt" /><b>${t('no_data_since', { time: localTime(new Date(lineNow()).toISOString()) })}</b>
+    <span>${t('provd_does_not_answer_the_page_comes')}</span>
   </p>`;
 }
 
@@ -145,37 +136,63 @@ async function signOut() {
   }
 }
 
+/** provd was upgraded while this page was open. */
+function Newer() {
+  const [newer, setNewer] = useState(false);
+
+  useEffect(() => onNewerPage(() => (kiosk ? location.reload() : setNewer(true))), []);
+  if (!newer) return null;
+  return html`<section class="banner" role="status">
+    <p>${t('newer_page')}</p>
+    <button type="button" onClick=${() => location.reload()}>${t('load_it')}</button>
+  </section>`;
+}
+
+/** Around a page that nobody operates. */
+export function KioskShell({ children }) {
+  useEffect(listenForCalls, []);
+  return html`
+    <${Stale} />
+    <${Newer} />
+    <${Banners} />
+    <main id="main">${children}</main>
+    <${LiveRegions} />
+  `;
+}
+
 export function Shell({ path, children }) {
   const session = useSession();
   const [help, setHelp] = useState(false);
-  const [dark, setDark] = useState(isDark());
-  const flip = () => setDark(toggleTheme() === 'dark');
+  const [settings, setSettings] = useState(false);
 
-  useEffect(() => listen({ help: () => setHelp(true), theme: flip }), []);
+  useEffect(listenForCalls, []);
+  useEffect(() => listen({ help: () => setHelp(true), theme: flipTheme }), []);
   return html`
     <a class="skip" href="#main" onClick=${(ev) => {
       ev.preventDefault();
       document.getElementById('main').focus();
-    }}>Skip to the content</a>
+    }}>${t('skip_to_the_content')}</a>
     <header class="bar">
-      <a class="brand" href="/" aria-label="provd, station wall"><span class="mark" aria-hidden="true"></span>provd</a>
+      <a class="brand" href="/" aria-label=${t('provd_station_wall')}><span class="mark" aria-hidden="true"></span>provd</a>
       <${Nav} path=${path} />
       <${Search} />
       <${LinkState} />
       <div class="bar-tools">
-        <button type="button" class="quiet icon-only" aria-label="Keyboard help" title="Keyboard ( ? )"
+        <button type="button" class="quiet icon-only" aria-label=${t('keyboard_help')} title="${t('keyboard')} ( ? )"
           onClick=${() => setHelp(true)}><${Icon} name="help" /></button>
-        <button type="button" class="quiet icon-only" aria-label=${dark ? 'Light theme' : 'Dark theme'}
-          title="Light or dark ( t )" onClick=${flip}><${Icon} name=${dark ? 'sun' : 'moon'} /></button>
-        <span class="who" title="Signed in as ${session.name}">${session.name}<small>${session.role}</small></span>
-        <button type="button" class="quiet icon-only" aria-label="Sign out" title="Sign out"
+        <button type="button" class="quiet icon-only" aria-label=${t('settings')} title=${t('settings')}
+          onClick=${() => setSettings(true)}><${Icon} name="sliders" /></button>
+        <span class="who" title=${t('signed_in_as', { name: session.name })}>${session.name}<small>${session.role}</small></span>
+        <button type="button" class="quiet icon-only" aria-label=${t('sign_out')} title=${t('sign_out')}
           onClick=${signOut}><${Icon} name="exit" /></button>
       </div>
     </header>
     <${Stale} />
+    <${Newer} />
     <${Banners} />
     <main id="main" tabindex="-1">${children}</main>
     <${LiveRegions} />
+    ${settings && html`<${Settings} onClose=${() => setSettings(false)} />`}
     ${help && html`<${KeyHelp} onClose=${() => setHelp(false)} />`}
   `;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the card of the wall and the page of a station share.
 import { enc, post } from '../lib/api.js';
-import { clock } from '../lib/format.js';
+import { clock, wholePercent } from '../lib/format.js';
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { INTERLOCK, INTERLOCK_NAME, lookUp, STATION_ACTIONS, stationActions } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { useNow } from '../lib/use.js';
@@ -18,13 +19,13 @@ export function StationActions({ view, tabIndex, compact = false }) {
     ${stationActions(view, session).map((verb) => {
       const a = STATION_ACTIONS[verb];
       const again = verb === 'start' && view.state === 'done';
-      const label = again && !compact ? 'Run again' : a.label;
+      const label = again && !compact ? t('run_again') : a.label;
 
       return html`<${ActionButton}
         key=${verb}
         label=${label}
         icon=${a.icon}
-        what="${again ? 'Run again' : label}: station ${view.id}"
+        what=${t('what_station', { act: again ? t('run_again') : label, station: view.id })}
         ask=${a.ask}
         kind=${verb === 'disable' ? 'quiet' : verb === 'abort' ? 'quiet danger-text' : ''}
         iconOnly=${compact && verb === 'disable'}
@@ -38,7 +39,7 @@ export function StationActions({ view, tabIndex, compact = false }) {
 function Elapsed({ from }) {
   const now = useNow();
 
-  return html`<span class="elapsed" title="Elapsed">${clock(now - Date.parse(from))}</span>`;
+  return html`<span class="elapsed" title=${t('elapsed')}>${clock(now - Date.parse(from))}</span>`;
 }
 
 const MOST_SEGMENTS = 24;
@@ -54,11 +55,11 @@ function Segments({ step, progress }) {
   return html`<div
     class="segments"
     role="progressbar"
-    aria-label="Progress of the run"
+    aria-label=${t('progress_of_the_run')}
     aria-valuemin="0"
     aria-valuemax="100"
     aria-valuenow=${Math.round(100 * share)}
-    aria-valuetext="step ${step.n} of ${step.total}"
+    aria-valuetext=${t('step_of', { n: step.n, total: step.total })}
   >
     ${(many ? [step.n] : Array.from({ length: step.total }, (_, i) => i + 1)).map(
       (n) =>
@@ -72,13 +73,13 @@ function Segments({ step, progress }) {
 /** The run that goes on here: step n of m, its id, how far it is, how long it takes. */
 export function RunNow({ run }) {
   const { step, progress } = run;
-  const part = progress?.total > 0 ? `${Math.floor((100 * progress.done) / progress.total)} %` : '';
+  const part = progress?.total > 0 ? wholePercent(Math.floor((100 * progress.done) / progress.total) / 100) : '';
 
   return html`<div class="run-now">
     <p class="run-step">
-      <span class="step-n">Step ${step.n} of ${step.total}</span>
+      <span class="step-n">${t('step_of', { n: step.n, total: step.total })}</span>
       <span class="step-id" title="${step.id}: ${step.action} (${step.phase})">${step.id || '…'}</span>
-      ${step.attempt > 1 && html`<span class="attempt">attempt ${step.attempt}</span>`}
+      ${step.attempt > 1 && html`<span class="attempt">${t('attempt_n', { n: step.attempt })}</span>`}
     </p>
     <${Segments} step=${step} progress=${progress} />
     <p class="run-foot">
@@ -88,10 +89,11 @@ export function RunNow({ run }) {
   </div>`;
 }
 
-export function RunHead({ run }) {
+/** plain: the recipe is no link, where it would be too near to the unit's. */
+export function RunHead({ run, plain = false }) {
   return html`<p class="run-head">
-    <a class="serial" href="/runs/${run.id}" title=${run.serial || 'no serial yet'}>${run.serial || 'no serial yet'}</a>
-    <${Recipe} name=${run.recipe.name} version=${run.recipe.version} />
+    <a class="serial" href="/runs/${run.id}" title=${run.serial || t('no_serial_yet')}>${run.serial || t('no_serial_yet')}</a>
+    ${plain ? html`<span class="recipe" title="${run.recipe.name}@${run.recipe.version}">${run.recipe.name}@${run.recipe.version}</span>` : html`<${Recipe} name=${run.recipe.name} version=${run.recipe.version} />`}
   </p>`;
 }
 
@@ -111,20 +113,20 @@ export function InterlockLines({ interlocks }) {
 
 /** [what, icon, word], in the order of their weight. */
 const COUNTS = [
-  ['passed', 'check', 'passed', 'pass'],
-  ['failed', 'cross', 'failed', 'fail'],
-  ['error', 'triangle', 'errors', 'line'],
-  ['aborted', 'stop', 'aborted', 'off'],
+  ['passed', 'check', t('passed'), 'pass'],
+  ['failed', 'cross', t('failed'), 'fail'],
+  ['error', 'triangle', t('errors'), 'line'],
+  ['aborted', 'stop', t('aborted'), 'off'],
 ];
 
 /** Passed and failed always, the others where there are any; in words where there is room for them. */
 export function Today({ today, words = false }) {
-  const all = COUNTS.map(([key, , word]) => `${today[key]} ${word}`).join(', ');
+  const all = COUNTS.map(([key, , word]) => `${word}: ${today[key]}`).join(', ');
 
-  return html`<ul class="today" role="list" aria-label="Today" title="Today: ${all}">
+  return html`<ul class="today" role="list" aria-label=${t('today')} title="${t('today')}: ${all}">
     ${COUNTS.filter(([key]) => key === 'passed' || key === 'failed' || today[key] > 0).map(
       ([key, icon, word, tone]) =>
-        html`<li key=${key} class="count ${today[key] ? `tone-${tone}` : ''}" title="${today[key]} ${word} today">
+        html`<li key=${key} class="count ${today[key] ? `tone-${tone}` : ''}" title="${word}: ${today[key]}">
           <${Icon} name=${icon} /><b>${today[key]}</b><span class=${words ? '' : 'hidden'}>${word}</span>
         </li>`,
     )}

@@ -2,10 +2,11 @@
 // The steps of a run, with what each proved and measured.
 import { duration, number } from '../lib/format.js';
 import { html } from '../lib/html.js';
+import { t } from '../lib/lang.js';
 import { lookUp, OUTCOME, VERDICT } from '../lib/state.js';
 import { Badge } from './parts.js';
 
-const PHASES = { setup: 'Setup', steps: 'Steps', teardown: 'Teardown' };
+const PHASES = { setup: t('setup'), steps: t('steps'), teardown: t('teardown') };
 
 /** The number that came, or the text where none did. */
 export const valueText = (m) => (m.value === null || m.value === undefined ? m.text || '–' : number(m.value));
@@ -16,7 +17,7 @@ export function limitText(m) {
 
   if (low !== null && high !== null) return `${number(low)} … ${number(high)}`;
   if (low !== null) return `≥ ${number(low)}`;
-  return high !== null ? `≤ ${number(high)}` : 'none';
+  return high !== null ? `≤ ${number(high)}` : t('none');
 }
 
 /** Where the value lies between its limits, which are at a fifth and four fifths of the scale. */
@@ -34,7 +35,7 @@ function Scale({ m }) {
 export function Measurements({ list }) {
   return html`<table class="measurements">
     <thead>
-      <tr><th scope="col">Measured</th><th scope="col">Value</th><th scope="col">Limits</th><th scope="col"><span class="hidden">Scale</span></th><th scope="col">Verdict</th></tr>
+      <tr><th scope="col">${t('measured')}</th><th scope="col">${t('value')}</th><th scope="col">${t('limits')}</th><th scope="col"><span class="hidden">${t('scale')}</span></th><th scope="col">${t('verdict')}</th></tr>
     </thead>
     <tbody>
       ${list.map(
@@ -42,7 +43,7 @@ export function Measurements({ list }) {
           html`<tr key=${i}>
             <td>${m.name}</td>
             <td class="num"><b>${valueText(m)}</b> ${m.unit || ''}</td>
-            <td class="num">${limitText(m)} ${limitText(m) === 'none' ? '' : m.unit || ''}</td>
+            <td class="num">${limitText(m)} ${limitText(m) === t('none') ? '' : m.unit || ''}</td>
             <td><${Scale} m=${m} /></td>
             <td><${Badge} look=${lookUp(VERDICT, m.verdict)} /></td>
           </tr>`,
@@ -82,7 +83,7 @@ function Step({ step, measured, longest }) {
     <td>
       <b class="step-name">${step.id}</b>
       <span class="muted mono">${step.action}</span>
-      ${step.irreversible && html`<span class="flag" title="What this step does cannot be undone">irreversible</span>`}
+      ${step.irreversible && html`<span class="flag" title=${t('what_this_step_does_cannot_be_undone')}>${t('irreversible')}</span>`}
     </td>
     <td><${Badge} look=${look} /></td>
     <td class="num">${step.attempt > 1 ? html`<b>${step.attempt}</b>` : step.attempt}</td>
@@ -100,12 +101,12 @@ export function StepTable({ steps, measurements }) {
   const longest = Math.max(...steps.map((s) => (s.duration_us || 0) / 1000), 0);
   const phases = Object.keys(PHASES).filter((p) => steps.some((s) => s.phase === p));
 
-  return html`<div class="table-box" role="region" aria-label="Steps" tabindex="0">
+  return html`<div class="table-box" role="region" aria-label=${t('steps')} tabindex="0">
     <table class="steps">
       <thead>
         <tr>
-          <th scope="col">n</th><th scope="col">Step</th><th scope="col">Outcome</th><th scope="col">Attempt</th>
-          <th scope="col">Took</th><th scope="col">Evidence and measurements</th>
+          <th scope="col">n</th><th scope="col">${t('step')}</th><th scope="col">${t('outcome')}</th><th scope="col">${t('attempt')}</th>
+          <th scope="col">${t('took')}</th><th scope="col">${t('evidence_and_measurements')}</th>
         </tr>
       </thead>
       ${phases.map(

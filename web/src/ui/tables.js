@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists that several pages show.
+import { number } from '../lib/format.js';
 import { html } from '../lib/html.js';
+import { t, tx } from '../lib/lang.js';
 import { JOB, lookUp, OUTCOME } from '../lib/state.js';
 import { Badge, Id, Recipe, took, Time } from './parts.js';
 
@@ -18,16 +20,16 @@ export function Table({ label, head, children, kind = '' }) {
 
 const runLook = (run) => lookUp(OUTCOME, run.state === 'open' ? 'open' : run.outcome);
 
-export function RunTable({ runs, label = 'Runs', without = [] }) {
+export function RunTable({ runs, label = t('runs'), without = [] }) {
   const columns = [
-    ['Outcome', (r) => html`<a class="plain" href="/runs/${r.id}"><${Badge} look=${runLook(r)} /></a>`],
-    ['Serial', (r) => (r.serial ? html`<a class="mono" href="/units/${encodeURIComponent(r.serial)}">${r.serial}</a>` : '–')],
-    ['Run', (r) => html`<${Id} id=${r.id} href="/runs/${r.id}" />`],
-    ['Station', (r) => html`<a href="/stations/${encodeURIComponent(r.station)}">${r.station}</a>`],
-    ['Recipe', (r) => html`<${Recipe} name=${r.recipe} version=${r.version} />`],
-    ['Why', (r) => (r.code ? html`<span title=${r.message}><code>${r.code}</code> in ${r.step || '–'}</span>` : '')],
-    ['Started', (r) => html`<${Time} at=${r.started_at || r.attached_at} />`],
-    ['Took', (r) => html`<span class="num">${took(r.duration_ms)}</span>`],
+    [t('outcome'), (r) => html`<a class="plain" href="/runs/${r.id}"><${Badge} look=${runLook(r)} /></a>`],
+    [t('serial'), (r) => (r.serial ? html`<a class="mono" href="/units/${encodeURIComponent(r.serial)}">${r.serial}</a>` : '–')],
+    [t('run'), (r) => html`<${Id} id=${r.id} href="/runs/${r.id}" />`],
+    [t('station'), (r) => html`<a href="/stations/${encodeURIComponent(r.station)}">${r.station}</a>`],
+    [t('recipe'), (r) => html`<${Recipe} name=${r.recipe} version=${r.version} />`],
+    [t('why'), (r) => (r.code ? html`<span title=${r.message}>${tx('code_in_step', { code: html`<code>${r.code}</code>`, step: r.step || '–' })}</span>` : '')],
+    [t('started'), (r) => html`<${Time} at=${r.started_at || r.attached_at} />`],
+    [t('took'), (r) => html`<span class="num">${took(r.duration_ms)}</span>`],
   ].filter(([name]) => !without.includes(name)); // prettier-ignore
 
   return html`<${Table} label=${label} head=${columns.map(([name]) => name)}>
@@ -43,21 +45,21 @@ export function JobBar({ job }) {
     <div
       class="stack"
       role="progressbar"
-      aria-label="${job.passed} of ${job.quantity} passed"
+      aria-label=${t('n_of_passed', { n: job.passed, whole: job.quantity })}
       aria-valuemin="0"
       aria-valuemax=${job.quantity}
       aria-valuenow=${job.passed}
     >
       <span class="pass" style=${share(job.passed)}></span><span class="open" style=${share(job.open)}></span>
     </div>
-    <span class="num">${job.passed} / ${job.quantity}</span>
+    <span class="num">${number(job.passed)} / ${number(job.quantity)}</span>
   </div>`;
 }
 
 export function JobTable({ jobs }) {
-  const head = ['State', 'Job', 'Recipe', 'Passed', 'Failed', 'Other', 'Under way', 'Priority', 'Reference', 'Ordered'];
+  const head = [t('state'), t('job'), t('recipe'), t('passed'), t('failed'), t('other'), t('under_way'), t('priority'), t('reference'), t('ordered')];
 
-  return html`<${Table} label="Jobs" head=${head}>
+  return html`<${Table} label=${t('jobs')} head=${head}>
     ${jobs.map(
       (j) =>
         html`<tr key=${j.id}>

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/shift.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <time.h>
+
+int shift_minutes(const char *s)
+{
+	int h, m;
+
+	if (strlen(s) != 5 || s[2] != ':' || !isdigit((unsigned char)s[0]) ||
+		!isdigit((unsigned char)s[1]) || !isdigit((unsigned char)s[3]) ||
+		!isdigit((unsigned char)s[4]))
+		return -1;
+	h = (s[0] - '0') * 10 + s[1] - '0';
+	m = (s[3] - '0') * 10 + s[4] - '0';
+	return h < 24 && m < 60 ? h * 60 + m : -1;
+}
+
+/* So many minutes after the midnight before `at`, so many days later; mktime() knows when the clock is set. */
+static int64_t local_ms(int64_t at_ms, int days, int minutes)
+{
+	time_t t = (time_t)(at_ms / 1000);
+	struct tm tm;
+
+	localtime_r(&t, &tm);
+	tm.tm_mday += days;
+	tm.tm_hour = minutes / 60;
+	tm.tm_min = minutes % 60;
+	tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	return (int64_t)mktime(&tm) * 1000;
+}
+
+/* One occurrence of a shift: it is the moment's, or bounds the time without a shift. */
+static void look_at(const struct shift_config *s, int64_t from, int64_t to, int64_t at_ms,
+	struct shift_span *now, struct shift_span *gap)
+{
+	if (at_ms >= from && at_ms < to && from >= now->from_ms)
+		*now = (struct shift_span){
+			.name = s->name, .units = s->units, .from_ms = from, .to_ms = to};
+	if (to <= at_ms && to > gap->from_ms)
+		gap->from_ms = to;
+	if (from > at_ms && from < gap->to_ms)
+		gap->to_ms = from;
+}
+
+void shift_at(const struct shift_config *shifts, size_t n, int64_t at_ms, struct shift_span *ret)
+{
+	struct shift_span now = {.from_ms = INT64_MIN},
+			  gap = {.from_ms = INT64_MIN, .to_ms = INT64_MAX};
+
+	for (size_t i = 0; i < n; i++) {
+		const struct shift_config *s = &shifts[i];
+		const int next = s->to_min <= s->from_min ? 1 : 0;
+
+		for (int day = -2; day <= 1; day++)
+			look_at(s, local_ms(at_ms, day, s->from_min),
+				local_ms(at_ms, day + next, s->to_min), at_ms, &now, &gap);
+	}
+	if (!n)
+		gap = (struct shift_span){
+			.from_ms = local_ms(at_ms, 0, 0), .to_ms = local_ms(at_ms, 1, 0)};
+	*ret = now.name ? now : gap;
+}
