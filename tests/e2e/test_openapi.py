@@ -157,6 +157,9 @@ class Examples(unittest.TestCase):
         first = lambda p: l.api.get(p)['items'][0]['id']
         if path == '/api/v1/jobs/{id}' or path == '/api/v1/pools/{id}':
             return path.replace('{id}', first(path.replace('/api/v1', '').replace('/{id}', '')))
+        if path == '/api/v1/jobs/{id}/actions/{action}':
+            job = l.api.post('/jobs', {'recipe': 'production', 'quantity': 1, 'priority': -5})['id']
+            return path.replace('{id}', job).replace('{action}', 'hold')
         if path.startswith('/api/v1/recipes/{name}'):
             return path.replace('{name}', 'example').replace('{version}', '1')
         if path.startswith('/api/v1/units/'):
@@ -185,6 +188,8 @@ class Examples(unittest.TestCase):
         l, headers = self.line, {'Content-Type': kind}
         if method == 'PATCH':
             headers['If-Match'] = l.api.request('GET', path, raw=True).headers['ETag'] or '"1"'
+        if '/jobs/' in path and '/actions/' in path:
+            headers['If-Match'] = '*'
         if path.endswith('/session'):
             example = {'token': l.provd.token}
         body = example if isinstance(example, str) else json.dumps(example)
