@@ -210,19 +210,31 @@ class Matrix(Tally):
         seq, kind, body = event
         if seq <= 0:
             return
-        self.last_seq = seq
         if kind == 'step-started' and self.aimed and body['data']['step'] in AIMS[self.aimed]:
             self.reached.set()
         if kind == 'run-finished':
             self.run_ended(l, body)
+        # What was not done to its end comes again with the next stream.
+        self.last_seq = seq
+
+    @staticmethod
+    def order(l, cmd, **what):
+        """The simulator may answer late, or say no while the board is between two plugs: then once more."""
+        for left in range(9, -1, -1):
+            try:
+                return l.sim.ctl(cmd, **what)
+            except (OSError, ValueError, AssertionError):
+                if not left:
+                    raise
+                time.sleep(0.2)
 
     def run_ended(self, l, body):
         """What a person does: a unit that passed, or that must be looked at, makes way; any other one is tried again."""
         if body['data']['outcome'] == 'passed' or body['data'].get('code') in ('unit-suspect', 'otp-half-burnt'):
             if self.exchanging:
-                l.sim.ctl('next', board='b' + body['station'][1:], gap_ms=20)
+                self.order(l, 'next', board='b' + body['station'][1:], gap_ms=20)
         elif body['data']['outcome'] != 'interrupted':
-            l.sim.ctl('replug', board='b' + body['station'][1:], gap_ms=20)
+            self.order(l, 'replug', board='b' + body['station'][1:], gap_ms=20)
 
     def keyd_pid(self, l):
         pid = l.provd.process.pid
