@@ -10,6 +10,7 @@
 #define COMMENT_US    (10 * US_PER_S)
 #define HEARTBEAT_US  (900 * US_PER_MS) /* less than the second after which a stream is read */
 #define CATCH_UP_PAGE 200
+#define SLOW_US	      (60 * US_PER_S)
 
 enum live_state {
 	LIVE_BEHIND, /* reads the database before the feed */
@@ -22,8 +23,8 @@ struct live {
 	char *words[5]; /* what opts asks for */
 	struct feed_sub *sub;
 	enum live_state state;
-	bool fresh;  /* LIVE_LIVE, and the feed was not read since */
-	bool resync; /* transient frames were missed while it was behind */
+	bool resync;		/* transient frames were missed while it was behind */
+	uint64_t slow_since_us; /* it ran over then, and was never up to date since; 0: it is */
 	int64_t last_seq;
 	struct feed_item *item; /* under way */
 	struct strbuf out;	/* frames that are this client's alone; before the item */
@@ -170,7 +171,6 @@ static void catch_up(struct live *l)
 		add_stored(l, o);
 	if (!list.next[0]) {
 		l->state = LIVE_LIVE;
-		l->fresh = true;
 		if (l->resync)
 			sb_addf(&l->out, "event: resync\ndata: {\"seq\":%lld}\n\n",
 				(long long)l->last_seq);
@@ -184,27 +184,30 @@ static void catch_up(struct live *l)
 
 /* --- out of the feed --- */
 
-/* More came than the ring holds since it was last read. */
-static void run_over(struct live *l)
+/* More came than the ring holds since it was last read: it reads the database again. */
+static void run_over(struct live *l, uint64_t now_us)
 {
-	if (!l->fresh) {
+	if (!l->slow_since_us)
+		l->slow_since_us = now_us;
+	if (now_us - l->slow_since_us >= SLOW_US) {
 		end(l, "slow",
-			"this client reads more slowly than the line speaks: connect again and go on after this event");
+			"this client reads more slowly than the line speaks, for a minute: connect again and go on after this event");
 		return;
 	}
 	feed_rejoin(l->sub);
 	l->state = LIVE_BEHIND;
 	l->resync = true;
+	/* This read does not end without a byte: nobody would call for the next one. */
+	sb_add(&l->out, ": behind\n\n");
 }
 
 /* The next item that the database has not given already. */
-static void take_item(struct live *l)
+static void take_item(struct live *l, uint64_t now_us)
 {
 	const int64_t newest = feed_last_seq(l->opts.feed);
 	int r;
 
 	while ((r = feed_next(l->sub, &l->item)) > 0) {
-		l->fresh = false;
 		if (l->item->news.seq == 0)
 			return;
 		if (l->item->news.seq > l->last_seq) {
@@ -214,10 +217,10 @@ static void take_item(struct live *l)
 		l->item = feed_item_unref(l->item);
 	}
 	if (r < 0) {
-		run_over(l);
+		run_over(l, now_us);
 		return;
 	}
-	l->fresh = false;
+	l->slow_since_us = 0;
 	/* It wants none of those up to there. */
 	l->last_seq = MAX(l->last_seq, newest);
 }
@@ -249,14 +252,14 @@ static size_t put(struct live *l, char *buf, size_t size)
 }
 
 /* One page at most for each read. */
-static void find(struct live *l, bool *paged)
+static void find(struct live *l, bool *paged, uint64_t now_us)
 {
 	if (l->state == LIVE_BEHIND && !*paged) {
 		*paged = true;
 		catch_up(l);
 	}
 	if (l->state == LIVE_LIVE && !under_way(l))
-		take_item(l);
+		take_item(l, now_us);
 }
 
 long live_read(struct live *l, char *buf, size_t size, uint64_t now_us)
@@ -268,7 +271,7 @@ long live_read(struct live *l, char *buf, size_t size, uint64_t now_us)
 		return -1;
 	while (n < size) {
 		if (!under_way(l))
-			find(l, &paged);
+			find(l, &paged, now_us);
 		if (!under_way(l) && n == 0 && l->state != LIVE_ENDED && now_us >= l->heartbeat_us)
 			add_heartbeat(l);
 		if (!under_way(l))

@@ -3,13 +3,13 @@
  * One client of the live events, as the read side of a stream (struct stream_ops):
  *
  *   subscribed to the feed ─> BEHIND: pages of the database ─(no more)─> LIVE: the feed's items ─> ENDED
- *                               ^      (ring ran over: resync)│                │
- *                               └─────────────────────────────┘                └ late, or no longer allowed
+ *                               ^                                         │                       │
+ *                               └────────(more came than the ring has)────┘                       └ slow, or no longer allowed
  *
- * It holds no copy of what it sends: items are the feed's. A client that is late by more than the feed's ring
- * while it is live is too slow for the line: it gets an `end` event that says so and the place to go on from, and
- * its stream ends. One that was still reading what it had missed gets a `resync` event when it arrives: transient
- * frames were left out. Used by one thread at a time, but for what the feed calls.
+ * It holds no copy of what it sends: items are the feed's. A client that is late by more than the feed's ring reads the
+ * database again, and gets a `resync` event when it is there: transient frames were left out. One to which that happens
+ * while it was not up to date for a minute is too slow for the line: it gets an `end` event that says so and the place to go
+ * on from, and its stream ends. Used by one thread at a time, but for what the feed calls.
  */
 #pragma once
 
