@@ -931,6 +931,13 @@ class Streams(Live):
         self.addCleanup(events.stop)
         line.wait_for('a heartbeat within 12 s', lambda: events.comments, 12)
 
+    def test_a_list_of_types_chooses_in_the_list_as_it_does_live(self):
+        made = self.api.post('/pools', {'id': 'chosen', 'pattern': 'C{seq:04}', 'first': 1, 'last': 9})['id']
+        for types in ('pool-created,job-created', 'pool-*', 'pool-*,tick', 'job-created,pool-c*'):
+            for after in ('', '&after=0'):
+                found = self.api.get('/events?limit=1000&type=' + types + after)['items']
+                self.assertIn(made, [e['data'].get('pool') for e in found], types)
+
     def test_bad_positions_are_400(self):
         for bad in ('x', '-1', '1e3', '0x10', '99999999999999999999'):
             self.problem(self.api.request('GET', '/events?after=' + bad), 400)
