@@ -16,8 +16,8 @@ static const struct column columns[] = {{"kind", AS_TEXT}, {"id", AS_TEXT}, {"na
 #define UNIT                                                                                      \
 	"SELECT 'unit' AS kind, u.id AS id, u.serial AS name, u.state AS state, NULL AS station," \
 	" u.updated_at AS at FROM "
-#define JOB                                                                                        \
-	"SELECT 'job' AS kind, id, external_ref AS name, state, NULL AS station, created_at AS at" \
+#define JOB                                                                                                          \
+	"SELECT 'job' AS kind, id, coalesce(number, external_ref) AS name, state, NULL AS station, created_at AS at" \
 	" FROM jobs WHERE "
 #define RUN                                                                                             \
 	"SELECT 'run' AS kind, r.id AS id, r.serial AS name, CASE WHEN r.state = 'open' THEN 'open'"    \
@@ -31,6 +31,7 @@ SELECT(unit_by_chip, UNIT "units u WHERE u.chip_id = ?1 ORDER BY u.created_at DE
 	columns);
 SELECT(unit_by_value, UNIT "serials s JOIN units u ON u.id = s.unit_id WHERE " VALUE, columns);
 SELECT(job_by_id, JOB "id = ?1", columns);
+SELECT(job_by_number, JOB "number = ?1", columns);
 SELECT(job_by_ref, JOB "external_ref = ?1 ORDER BY created_at DESC LIMIT 20", columns);
 SELECT(run_by_id, RUN "runs r WHERE r.id = ?1", columns);
 SELECT(run_by_serial,
@@ -41,7 +42,8 @@ SELECT(run_by_value,
 	columns);
 
 const struct select *const search_selects[] = {&unit_by_id, &unit_by_serial, &unit_by_chip,
-	&unit_by_value, &job_by_id, &job_by_ref, &run_by_id, &run_by_serial, &run_by_value, NULL};
+	&unit_by_value, &job_by_id, &job_by_number, &job_by_ref, &run_by_id, &run_by_serial,
+	&run_by_value, NULL};
 
 struct forms {
 	char text[FORMS_MAX][SEARCH_MAX + 1];
