@@ -249,9 +249,12 @@ static void expired(void *data, int result, const struct err *err)
 {
 	struct orders *orders = data;
 
-	if (result < 0)
+	/* What was found out went with the transaction. */
+	if (result < 0) {
 		log_warning(
 			"orders whose time may be over are looked at again later: %s", err->msg);
+		orders_times_changed(orders);
+	}
 	__atomic_store_n(&orders->expiring, false, __ATOMIC_RELEASE);
 }
 
