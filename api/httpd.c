@@ -338,6 +338,8 @@ static void carry_out(struct exchange *x)
 		refuse_later(x, x->fail_status, x->fail_detail);
 	else if (x->intake.upload ? end_upload(x) : end_body(x))
 		x->httpd->ops->handle(x->httpd->data, &x->rq, &x->rs);
+	/* Before the answer: who has it may send the next piece at once, over another connection. */
+	upload_done(&x->upload, &x->rq);
 	x->worked = true;
 	drop_body(x);
 }
