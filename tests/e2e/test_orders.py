@@ -10,6 +10,8 @@ import http.client
 import http.server
 import json
 import os
+import select
+import socket
 import threading
 import time
 import unittest
@@ -151,6 +153,14 @@ class Orders(unittest.TestCase):
         self.refused(self.api.request('POST', '/jobs', {'recipe': 'ask', 'quantity': 1, 'expires': '2020-01-01T00:00:00Z'}), 422, '/expires')
         self.refused(self.api.request('PATCH', '/jobs/' + job, {'expires': None}, line.ANY), 409, said='nothing of it changes any more')
 
+    def test_a_time_that_is_over_is_no_expiry(self):
+        order = {'recipe': 'ask', 'quantity': 1}
+        self.refused(self.api.request('POST', '/jobs', dict(order, expires=soon(-1))), 422, '/expires', 'is over already')
+        # 0 is what says never in the records: nobody gets that by a time.
+        for over in ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59Z'):
+            self.refused(self.api.request('POST', '/jobs', dict(order, expires=over)), 422, '/expires', 'after 1970')
+            self.refused(self.api.request('POST', '/tokens', {'name': 'x', 'role': 'mes', 'expires_at': over}), 422, '/expires_at', 'after 1970')
+
     def test_provctl_orders_holds_and_ends(self):
         ask = self.line.provctl('--json', 'job', 'submit', 'ask', '--quantity', '2', '--number', 'WO-ctl', '--expires', soon(900))
         job = json.loads(ask.stdout)
@@ -240,6 +250,25 @@ class Waiting(unittest.TestCase):
         # Each is answered or, where provd was gone before its bytes were, cut; none waits on.
         statuses = [a.status for a, _ in answers]
         self.assertEqual((statuses.count(429), set(statuses)), (8, {304, 429}))
+
+    def test_clients_that_were_cut_keep_no_place(self):
+        asked = 'GET /api/v1%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nPrefer: wait=60\r\nIf-None-Match: "%d"\r\n\r\n' % (
+            self.path, self.line.provd.token, self.job['revision'])
+        socks = [socket.create_connection(('127.0.0.1', self.line.provd.port)) for _ in range(33)]
+        for s in socks:
+            s.sendall(asked.encode())
+        once = {'Prefer': 'wait=1', 'If-None-Match': '"%d"' % self.job['revision']}
+        line.wait_for('one of them is too many', lambda: select.select(socks, [], [], 0)[0])
+        self.assertEqual(self.line.api.request('GET', self.path, headers=once).status, 429)
+        for s in socks:
+            s.close()
+        line.wait_for('one waits again', lambda: self.line.api.request('GET', self.path, headers=once).status == 304, 30)
+
+    def test_what_is_no_number_of_seconds_is_no_preference(self):
+        for prefer, applied in (('wait=-1', None), ('wait=+1', None), ('wait=1x', None), ('handling=lenient;wait=50', None), ('x="a, wait=50"', None),
+                                ('wait = 1', 'wait=1'), ('wait="1"', 'wait=1'), ('respond-async, WAIT=1;x=y', 'wait=1'), ('x="\\",", wait=1', 'wait=1')):
+            a = self.line.api.request('GET', self.path, headers={'Prefer': prefer, 'If-None-Match': '"%d"' % self.job['revision']})
+            self.assertEqual((a.status, a.headers['Preference-Applied']), (304, applied), prefer)
 
     def test_a_token_that_is_revoked_meanwhile_learns_nothing(self):
         mes = self.line.api.post('/tokens', {'name': 'mes', 'role': 'mes'})
