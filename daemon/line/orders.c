@@ -647,15 +647,42 @@ static const char *lacks(const struct station_config *s, const json_t *requires)
 	return NULL;
 }
 
-static int station_suits(const struct station_config *s, const struct job_order *o, struct err *e)
+static int station_suits(const struct station_config *s, const struct recipe *recipe,
+	const json_t *requires, struct err *e)
 {
-	const char *missing = lacks(s, o->requires);
+	const char *missing = lacks(s, requires);
 
 	if (missing)
 		return err_set(e, ERR_PORT_UNBOUND,
 			"the order requires '%.64s', station %s has no such capability", missing,
 			s->id);
-	return station_fits(s, o->recipe, e);
+	return station_fits(s, recipe, e);
+}
+
+int orders_check_stations(struct orders *orders, struct db *d, const struct config *config,
+	const json_t *job, const json_t *ids, struct mistakes *m, struct err *e)
+{
+	const json_t *requires = json_object_get(job, "requires");
+	struct recipe *recipe = NULL;
+	struct err why;
+	const json_t *v;
+	size_t i;
+	int r = orders_recipe(orders, d, json_string_value(json_object_get(job, "recipe")),
+		json_integer_value(json_object_get(job, "version")), &recipe, NULL, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(ids, i, v) {
+		const struct station_config *s = config_station(config, json_string_value(v));
+		_cleanup_(freep) char *p = pointer_index("/stations", i);
+
+		if (!s)
+			mistakes_add(m, p, "there is no station '%s'", json_string_value(v));
+		else if (station_suits(s, recipe, requires, &why) < 0)
+			mistakes_add(m, p, "%s", why.msg);
+	}
+	recipe_unref(recipe);
+	return 0;
 }
 
 /* Named stations must fit; without names, those that fit are meant, and there must be one. */
@@ -675,7 +702,7 @@ static void order_stations(
 
 		if (!s)
 			mistakes_add(m, p, "there is no station '%s'", id ? id : "?");
-		else if (o->recipe && station_suits(s, o, &e) < 0)
+		else if (o->recipe && station_suits(s, o->recipe, o->requires, &e) < 0)
 			mistakes_add(m, p, "%s", e.msg);
 		else
 			json_array_append(o->affinity, v);

@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import select
+import signal
 import socket
 import threading
 import time
@@ -75,6 +76,13 @@ class Row(line.Line):
 
     def job(self, job):
         return self.api.get('/jobs/' + job)
+
+    def write_stations(self, more):
+        """Once provd has read them."""
+        path = os.path.join(self.home, 'stations.d', 'line.yaml')
+        line.write(path, line.read(path) + more)
+        self.provd.process.send_signal(signal.SIGHUP)
+        line.wait_for('they are read', lambda: 'stations read again' in self.provd.log_text())
 
     def events(self, type):
         return self.api.get('/events?type=' + type)['items']
@@ -160,6 +168,14 @@ class Orders(unittest.TestCase):
         for over in ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59Z'):
             self.refused(self.api.request('POST', '/jobs', dict(order, expires=over)), 422, '/expires', 'after 1970')
             self.refused(self.api.request('POST', '/tokens', {'name': 'x', 'role': 'mes', 'expires_at': over}), 422, '/expires_at', 'after 1970')
+
+    def test_a_station_that_could_not_make_it_is_refused_later_as_well(self):
+        job = self.line.order(stations=['A1'])
+        self.line.write_stations("  - id: B9\n    ports: {probe: {path: 'platform-provsim-usb-0:1.9', kind: usb}}\n")
+        patch = lambda ids: self.api.request('PATCH', '/jobs/' + job['id'], {'stations': ids}, line.ANY)
+        self.refused(patch(['A1', 'B9']), 422, '/stations/1', 'station B9 has none')
+        self.refused(patch(['nowhere']), 422, '/stations/0', "there is no station 'nowhere'")
+        self.assertEqual(patch(['A2']).json['affinity'], ['A2'])
 
     def test_provctl_orders_holds_and_ends(self):
         ask = self.line.provctl('--json', 'job', 'submit', 'ask', '--quantity', '2', '--number', 'WO-ctl', '--expires', soon(900))
