@@ -604,6 +604,28 @@ static void order_assign(struct job_order *o, const struct order_form *f, struct
 			"units that were made before are recognised, each has its own number");
 }
 
+/* By its chip a unit is recognised: two rows of one would each be its own. */
+static void order_chips(const json_t *units, size_t most, struct mistakes *m)
+{
+	json_t *seen = json_object();
+	json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)units, i, v) {
+		const char *chip = json_string_value(json_object_get(v, "chip_id"));
+		const json_t *first = chip ? json_object_get(seen, chip) : NULL;
+		_cleanup_(freep) char *p = xasprintf("/units/%zu/chip_id", i);
+
+		if (first && m->count < most)
+			mistakes_add(m, p,
+				"'%s' is in this list twice, first as number %lld: each unit has its own",
+				chip, (long long)json_integer_value(first));
+		else if (chip && !first)
+			json_object_set_new(seen, chip, json_integer((json_int_t)i + 1));
+	}
+	json_decref(seen);
+}
+
 static void order_units(struct job_order *o, const struct order_form *f, struct mistakes *m)
 {
 	const size_t most = m->count + MAX_UNIT_MISTAKES;
@@ -633,6 +655,7 @@ static void order_units(struct job_order *o, const struct order_form *f, struct 
 		break;
 	}
 	regex_free(re);
+	order_chips(f->units, most, m);
 }
 
 /* What an order requires and the station has not; NULL: it has all. */

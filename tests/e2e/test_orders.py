@@ -161,6 +161,13 @@ class Orders(unittest.TestCase):
         self.refused(self.api.request('POST', '/jobs', {'recipe': 'ask', 'quantity': 1, 'expires': '2020-01-01T00:00:00Z'}), 422, '/expires')
         self.refused(self.api.request('PATCH', '/jobs/' + job, {'expires': None}, line.ANY), 409, said='nothing of it changes any more')
 
+    def test_a_chip_is_that_of_one_unit_of_a_list(self):
+        units = [{'serial': 'C1', 'chip_id': 'x'}, {'serial': 'C2'}, {'serial': 'C3', 'chip_id': 'x'}]
+        order = {'recipe': 'name', 'assign': 'recognised', 'units': units}
+        self.refused(self.api.request('POST', '/jobs', order), 422, '/units/2/chip_id', 'first as number 1')
+        units[2]['chip_id'] = 'y'
+        self.assertEqual(self.api.request('POST', '/jobs', order).status, 201)
+
     def test_a_time_that_is_over_is_no_expiry(self):
         order = {'recipe': 'ask', 'quantity': 1}
         self.refused(self.api.request('POST', '/jobs', dict(order, expires=soon(-1))), 422, '/expires', 'is over already')
