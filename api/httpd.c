@@ -15,6 +15,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -338,6 +339,8 @@ static void carry_out(struct exchange *x)
 		refuse_later(x, x->fail_status, x->fail_detail);
 	else if (x->intake.upload ? end_upload(x) : end_body(x))
 		x->httpd->ops->handle(x->httpd->data, &x->rq, &x->rs);
+	/* Before the answer: who has it may send the next piece at once, over another connection. */
+	upload_done(&x->upload, &x->rq);
 	x->worked = true;
 	drop_body(x);
 }
@@ -388,7 +391,19 @@ static void on_ready(void *data, struct wait *w)
 {
 	struct exchange *x = container_of(w, struct exchange, wait);
 
+	x->rq.wait_until_us = w->until_us;
 	work_submit(((struct httpd *)data)->work, &x->work);
+}
+
+/* The library does not look at a connection that is suspended. Over TLS the end comes after bytes that nobody has read. */
+static bool has_gone(const struct wait *w)
+{
+	const struct exchange *x = container_of(w, const struct exchange, wait);
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(x->rq.connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct pollfd p = {.fd = fd ? fd->connect_fd : -1, .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0 && p.revents;
 }
 
 static void submit(void *data)
@@ -797,7 +812,7 @@ void httpd_tick(struct httpd *h)
 		log_debug("http: %u connection%s cut: over its deadline, or given up by its client",
 			cut, cut == 1 ? "" : "s");
 	streams_wake_all(h->streams);
-	waits_tick(h->waits, now_us());
+	waits_tick(h->waits, now_us(), has_gone);
 }
 
 uint64_t httpd_wait_ticket(struct httpd *h)

@@ -56,21 +56,53 @@ int api_answer_one(struct call *c, read_one_fn *read, struct err *e)
 
 #define WAIT_MOST_S 60
 
+/* The next preference after this one, whatever stands between; a comma within quotes is none. */
+static const char *next_preference(const char *p)
+{
+	bool quoted = false;
+
+	for (; *p && (quoted || *p != ','); p++) {
+		if (quoted && *p == '\\' && p[1])
+			p++;
+		else if (*p == '"')
+			quoted = !quoted;
+	}
+	return *p ? p + 1 : NULL;
+}
+
+/* "wait=10", with white space or quotes where RFC 7240, 2 allows them; 0: it is something else. */
+static unsigned read_wait(const char *p)
+{
+	unsigned long n;
+	bool quoted;
+	size_t digits;
+
+	p += strspn(p, " \t");
+	if (strncasecmp(p, "wait", 4) != 0)
+		return 0;
+	p += 4 + strspn(p + 4, " \t");
+	if (*p++ != '=')
+		return 0;
+	p += strspn(p, " \t");
+	quoted = *p == '"';
+	p += quoted;
+	digits = strspn(p, "0123456789");
+	n = strtoul(p, NULL, 10);
+	if (digits == 0 || (quoted && p[digits++] != '"'))
+		return 0;
+	p += digits;
+	p += strspn(p, " \t");
+	return *p && *p != ',' && *p != ';' ? 0 : (unsigned)MIN(n, WAIT_MOST_S);
+}
+
 /* Of the preferences of a request ("respond-async, wait=10"); 0: none that is understood, as RFC 7240, 2 wants it. */
 static unsigned wait_of(const struct request *rq)
 {
-	const char *p = request_header(rq, "Prefer");
+	unsigned n = 0;
 
-	while (p) {
-		p += strspn(p, " \t,;");
-		if (!strncasecmp(p, "wait=", 5)) {
-			const unsigned long n = strtoul(p + 5, NULL, 10);
-
-			return (unsigned)MIN(n, WAIT_MOST_S);
-		}
-		p = strpbrk(p, ",;");
-	}
-	return 0;
+	for (const char *p = request_header(rq, "Prefer"); p && n == 0; p = next_preference(p))
+		n = read_wait(p);
+	return n;
 }
 
 static bool is_as_named(const struct call *c, const json_t *o)

@@ -332,21 +332,29 @@ static const struct form_row patch_rows[] = {
 	{0},
 };
 
-static int check_stations(struct call *c, const json_t *ids, struct err *e)
+/* As they were looked at when it was ordered: a station that does not fit would take it, and then nothing else. */
+static int find_misfits(struct call *c, const json_t *ids, struct mistakes *m, struct err *e)
 {
 	struct config *config = fleet_config(c->api->fleet);
-	struct mistakes m = {0};
-	const json_t *v;
-	size_t i;
-	int r;
+	struct db *d = readers_take(c->api->readers, e);
+	json_t *job = NULL;
+	int r = d ? read_job(d, c, &job, e) : -(int)e->code;
 
-	json_array_foreach(ids, i, v)
-		if (!config_station(config, json_string_value(v))) {
-			_cleanup_(freep) char *p = pointer_index("/stations", i);
-
-			mistakes_add(&m, p, "there is no station '%s'", json_string_value(v));
-		}
+	if (r == 0)
+		r = orders_check_stations(fleet_orders(c->api->fleet), d, config, job, ids, m, e);
+	readers_give(c->api->readers, d);
+	json_decref(job);
 	config_unref(config);
+	return r;
+}
+
+static int check_stations(struct call *c, const json_t *ids, struct err *e)
+{
+	struct mistakes m = {0};
+	int r = json_array_size(ids) > 0 ? find_misfits(c, ids, &m, e) : 0;
+
+	if (r < 0)
+		return r;
 	r = api_mistakes(c, &m, NULL, e);
 	m = (struct mistakes){0};
 	if (r == 0 && api_given(c, "stations"))

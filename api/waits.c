@@ -75,6 +75,14 @@ enum wait_added waits_add(struct waits *ws, struct wait *w)
 	return r;
 }
 
+static void notice_gone_locked(struct waits *ws, bool (*gone)(const struct wait *w))
+	REQUIRES(ws->lock)
+{
+	for (struct wait *w = ws->first; w; w = w->next)
+		if (gone(w))
+			w->until_us = 1;
+}
+
 /* Takes out those of the topic (NULL: any) that are due. */
 static struct wait *take_locked(struct waits *ws, const char *topic, uint64_t now)
 	REQUIRES(ws->lock)
@@ -117,11 +125,13 @@ void waits_wake(struct waits *ws, const char *topic)
 	hand_over(ws, taken);
 }
 
-void waits_tick(struct waits *ws, uint64_t now_us)
+void waits_tick(struct waits *ws, uint64_t now_us, bool (*gone)(const struct wait *w))
 {
 	struct wait *taken;
 
 	mutex_lock(&ws->lock);
+	if (gone)
+		notice_gone_locked(ws, gone);
 	taken = take_locked(ws, NULL, now_us);
 	mutex_unlock(&ws->lock);
 	hand_over(ws, taken);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define WAIT_TOPIC_SIZE 65
@@ -18,8 +19,8 @@ struct waits;
 /* Embedded in what waits; ready() gets it back. */
 struct wait {
 	char topic[WAIT_TOPIC_SIZE];
-	char owner[40]; /* the principal's id */
-	uint64_t until_us;
+	char owner[40];	   /* the principal's id */
+	uint64_t until_us; /* 1 as it gets ready since its client has gone */
 	uint64_t ticket;
 	struct wait *next; /* the list's */
 };
@@ -39,6 +40,8 @@ uint64_t waits_ticket(struct waits *ws);
 enum wait_added waits_add(struct waits *ws, struct wait *w);
 /* topic NULL: all. */
 void waits_wake(struct waits *ws, const char *topic);
-void waits_tick(struct waits *ws, uint64_t now_us);
+/* Those whose time is over, and those whose client has gone, which keep no place from others. gone: under a lock, it must not
+ * wait; NULL: nobody goes. */
+void waits_tick(struct waits *ws, uint64_t now_us, bool (*gone)(const struct wait *w));
 /* All are ready, and none is added any more. */
 void waits_stop(struct waits *ws);

@@ -188,10 +188,14 @@ static void read_time(const struct form_row *r, const json_t *v, const char *p, 
 {
 	int64_t ms;
 
-	if (json_is_string(v) && rfc3339_parse(json_string_value(v), &ms) == 0)
-		*field = ms;
-	else
+	if (!json_is_string(v) || rfc3339_parse(json_string_value(v), &ms) < 0)
 		mistakes_add(m, p, "'%s' must be a time such as 2026-12-31T18:00:00Z", r->key);
+	else if (ms <= 0) /* 0 is none */
+		mistakes_add(m, p,
+			"'%s' must be a time after 1970-01-01T00:00:00Z: leave it out where there is none",
+			r->key);
+	else
+		*field = ms;
 }
 
 static void read_list(const struct form_row *r, const json_t *v, const char *p,

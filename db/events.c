@@ -227,23 +227,25 @@ static char *types_array(const char *types)
 	return text;
 }
 
-/* A single type is found by itself; a list, or a beginning, is compared row by row. */
-static void of_types(struct sel *s, const char *types)
+/* A single type is found by itself; a list, or a beginning, is compared row by row. The text that the statement borrows, NULL
+ * where it has none: it is the caller's until the list was read. */
+static char *of_types(struct sel *s, const char *types)
 {
 	static const char any[] =
 		"EXISTS (SELECT 1 FROM json_each(?) t WHERE events.type = t.value OR"
 		" (t.value LIKE '%*' AND"
 		" substr(events.type, 1, length(t.value) - 1) = rtrim(t.value, '*')))";
-	_cleanup_(freep) char *array = NULL;
+	char *array;
 
 	if (!types || !*types)
-		return;
+		return NULL;
 	if (!strpbrk(types, ",*")) {
 		sel_str(s, "type = ?", types);
-		return;
+		return NULL;
 	}
 	array = types_array(types);
 	sel_str(s, any, array ? array : "[]");
+	return array;
 }
 
 int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
@@ -257,6 +259,7 @@ int events_list(struct db *d, const struct event_filter *f, const struct db_page
 		" FROM events",
 		columns);
 	static const struct keyset order = {.major = "seq", .ascending = true};
+	_cleanup_(freep) char *types = NULL;
 	struct sel s;
 	int r = check_not_pruned(d, page ? page->after : NULL, e);
 
@@ -268,7 +271,7 @@ int events_list(struct db *d, const struct event_filter *f, const struct db_page
 		sel_str(&s, "job_id = ?", f->job);
 		sel_str(&s, "serial = ?", f->serial);
 		sel_str(&s, "station = ?", f->station);
-		of_types(&s, f->type);
+		types = of_types(&s, f->type);
 	}
 	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -457,25 +457,39 @@ int job_units_cancel(struct db *tx, const char *job, const char *reason, struct 
 	return db_do(tx, e, sql, reason, wall_ms(), job);
 }
 
-int job_units_scrap(struct db *tx, const char *serial, const char *reason, char ret_job[DB_ID_SIZE],
-	struct err *e)
+/* But for the list of one order (NULL: of none) one that is open gives the unit up. */
+static int give_up(struct db *tx, const char *serial, const char *but, const char *state,
+	const char *reason, char ret_job[DB_ID_SIZE], struct err *e)
 {
 	SELECT(find,
-		"SELECT " ROW " FROM job_units WHERE serial = ? AND state IN ('waiting', 'failed')"
+		"SELECT " ROW " FROM job_units WHERE serial = ?1 AND state IN ('waiting', 'failed')"
+		" AND job_id IS NOT ?2"
 		" AND (SELECT finished_at FROM jobs WHERE id = job_id) IS NULL LIMIT 1",
 		row_columns);
 	struct job_row row = {0};
-	int r = select_one(tx, e, &find, &row, serial);
+	int r = select_one(tx, e, &find, &row, serial, but);
 
 	ret_job[0] = 0;
 	if (r > 0) {
-		r = set_row(tx, &row, "scrapped", NULL, reason, e);
+		r = set_row(tx, &row, state, NULL, reason, e);
 		if (r == 0)
-			r = tell(tx, &row, NULL, "scrapped", NULL, reason, e);
+			r = tell(tx, &row, NULL, state, NULL, reason, e);
 		snprintf(ret_job, DB_ID_SIZE, "%s", row.job);
 	}
 	job_row_done(&row);
 	return r;
+}
+
+int job_units_scrap(struct db *tx, const char *serial, const char *reason, char ret_job[DB_ID_SIZE],
+	struct err *e)
+{
+	return give_up(tx, serial, NULL, "scrapped", reason, ret_job, e);
+}
+
+int job_units_made(
+	struct db *tx, const char *serial, const char *by, char ret_job[DB_ID_SIZE], struct err *e)
+{
+	return give_up(tx, serial, by, "cancelled", "it has passed in another order", ret_job, e);
 }
 
 /* --- what is read --- */

@@ -63,9 +63,12 @@ int job_units_settle(
 int job_units_missing(struct db *d, const char *job, struct err *e);
 /* The order has ended: nothing of its list is made any more. */
 int job_units_cancel(struct db *tx, const char *job, const char *reason, struct err *e);
-/* A person scrapped the unit. *ret_job: of the list that is open and had it, "" none. */
+/* A person scrapped the unit. *ret_job: of a list that is open and had it, to be called again; "" none has. */
 int job_units_scrap(struct db *tx, const char *serial, const char *reason, char ret_job[DB_ID_SIZE],
 	struct err *e);
+/* The unit has passed in an order: no other list makes it again. *ret_job as of job_units_scrap(). */
+int job_units_made(
+	struct db *tx, const char *serial, const char *by, char ret_job[DB_ID_SIZE], struct err *e);
 
 /* In the order of the list; state may be NULL. */
 int job_units_list(struct db *d, const char *job, const char *state, const struct db_page *page,

@@ -215,6 +215,24 @@ static int tell_finished(struct db *tx, const struct run_facts *f, const struct 
 	return run_event(tx, "run-finished", f, or_null(said.serial), data, e);
 }
 
+/* What has passed is not made again by another order: that of its first try, or of its rework. */
+static int leave_lists(struct db *tx, const char *run, const char *job, struct err *e)
+{
+	static const char of_run[] = "SELECT serial FROM runs WHERE id = ? AND serial IS NOT NULL"
+				     " AND kind = 'production' AND outcome = 'passed'";
+	char serial[LEDGER_VALUE_SIZE], other[DB_ID_SIZE] = "";
+	int r = db_text(tx, e, serial, sizeof serial, of_run, run);
+
+	if (r <= 0)
+		return r;
+	do {
+		r = job_units_made(tx, serial, job, other, e);
+		if (r == 0 && other[0])
+			r = jobs_check_list(tx, other, e);
+	} while (r == 0 && other[0]);
+	return r;
+}
+
 int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 {
 	static const char sql[] =
@@ -258,7 +276,7 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 		r = job_units_settle(tx, end->run, end->outcome, reason, e);
 	if (r == 0 && counts)
 		r = jobs_count_run(tx, f.job, end->outcome, e);
-	return r;
+	return r < 0 ? r : leave_lists(tx, end->run, f.job, e);
 }
 
 int runs_complete(struct db *tx, const char *run, struct err *e)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a text names: a unit by its serial number, chip id, address or id, a run or an order by its id, an
- * order by its number. Each is an exact look-up in an index, so that it costs the same however many there are.
+ * order by its number or by what it is called elsewhere (external_ref). Each is an exact look-up in an index, so that it costs the same however many there are.
  */
 #pragma once
 

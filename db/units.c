@@ -100,15 +100,20 @@ int units_serial(struct db *d, const char *id, char ret[LEDGER_VALUE_SIZE], stru
 	return MIN(db_text(d, e, ret, LEDGER_VALUE_SIZE, sql, id), 0);
 }
 
-/* A unit that a person scraps is not waited for any more. */
-static int leave_list(struct db *tx, const char *id, const char *reason, struct err *e)
+/* A unit that a person scraps is not waited for any more; lists of a first order and of its rework may have it. */
+static int leave_lists(struct db *tx, const char *id, const char *reason, struct err *e)
 {
 	char serial[LEDGER_VALUE_SIZE], job[DB_ID_SIZE] = "";
 	int r = units_serial(tx, id, serial, e);
 
-	if (r == 0 && serial[0])
+	if (r < 0 || !serial[0])
+		return r;
+	do {
 		r = job_units_scrap(tx, serial, reason, job, e);
-	return r < 0 ? r : job[0] ? jobs_check_list(tx, job, e) : 0;
+		if (r == 0 && job[0])
+			r = jobs_check_list(tx, job, e);
+	} while (r == 0 && job[0]);
+	return r;
 }
 
 int units_set_state(struct db *tx, const char *id, const char *state, const char *reason,
@@ -131,7 +136,7 @@ int units_set_state(struct db *tx, const char *id, const char *state, const char
 
 		r = outbox_void_unit(tx, id, why, e);
 		if (r == 0 && !strcmp(state, "scrapped"))
-			r = leave_list(tx, id, why, e);
+			r = leave_lists(tx, id, why, e);
 	}
 	if (r < 0)
 		return r;

@@ -249,9 +249,12 @@ static void expired(void *data, int result, const struct err *err)
 {
 	struct orders *orders = data;
 
-	if (result < 0)
+	/* What was found out went with the transaction. */
+	if (result < 0) {
 		log_warning(
 			"orders whose time may be over are looked at again later: %s", err->msg);
+		orders_times_changed(orders);
+	}
 	__atomic_store_n(&orders->expiring, false, __ATOMIC_RELEASE);
 }
 
@@ -601,6 +604,28 @@ static void order_assign(struct job_order *o, const struct order_form *f, struct
 			"units that were made before are recognised, each has its own number");
 }
 
+/* By its chip a unit is recognised: two rows of one would each be its own. */
+static void order_chips(const json_t *units, size_t most, struct mistakes *m)
+{
+	json_t *seen = json_object();
+	json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)units, i, v) {
+		const char *chip = json_string_value(json_object_get(v, "chip_id"));
+		const json_t *first = chip ? json_object_get(seen, chip) : NULL;
+		_cleanup_(freep) char *p = xasprintf("/units/%zu/chip_id", i);
+
+		if (first && m->count < most)
+			mistakes_add(m, p,
+				"'%s' is in this list twice, first as number %lld: each unit has its own",
+				chip, (long long)json_integer_value(first));
+		else if (chip && !first)
+			json_object_set_new(seen, chip, json_integer((json_int_t)i + 1));
+	}
+	json_decref(seen);
+}
+
 static void order_units(struct job_order *o, const struct order_form *f, struct mistakes *m)
 {
 	const size_t most = m->count + MAX_UNIT_MISTAKES;
@@ -630,6 +655,7 @@ static void order_units(struct job_order *o, const struct order_form *f, struct 
 		break;
 	}
 	regex_free(re);
+	order_chips(f->units, most, m);
 }
 
 /* What an order requires and the station has not; NULL: it has all. */
@@ -644,15 +670,42 @@ static const char *lacks(const struct station_config *s, const json_t *requires)
 	return NULL;
 }
 
-static int station_suits(const struct station_config *s, const struct job_order *o, struct err *e)
+static int station_suits(const struct station_config *s, const struct recipe *recipe,
+	const json_t *requires, struct err *e)
 {
-	const char *missing = lacks(s, o->requires);
+	const char *missing = lacks(s, requires);
 
 	if (missing)
 		return err_set(e, ERR_PORT_UNBOUND,
 			"the order requires '%.64s', station %s has no such capability", missing,
 			s->id);
-	return station_fits(s, o->recipe, e);
+	return station_fits(s, recipe, e);
+}
+
+int orders_check_stations(struct orders *orders, struct db *d, const struct config *config,
+	const json_t *job, const json_t *ids, struct mistakes *m, struct err *e)
+{
+	const json_t *requires = json_object_get(job, "requires");
+	struct recipe *recipe = NULL;
+	struct err why;
+	const json_t *v;
+	size_t i;
+	int r = orders_recipe(orders, d, json_string_value(json_object_get(job, "recipe")),
+		json_integer_value(json_object_get(job, "version")), &recipe, NULL, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(ids, i, v) {
+		const struct station_config *s = config_station(config, json_string_value(v));
+		_cleanup_(freep) char *p = pointer_index("/stations", i);
+
+		if (!s)
+			mistakes_add(m, p, "there is no station '%s'", json_string_value(v));
+		else if (station_suits(s, recipe, requires, &why) < 0)
+			mistakes_add(m, p, "%s", why.msg);
+	}
+	recipe_unref(recipe);
+	return 0;
 }
 
 /* Named stations must fit; without names, those that fit are meant, and there must be one. */
@@ -672,7 +725,7 @@ static void order_stations(
 
 		if (!s)
 			mistakes_add(m, p, "there is no station '%s'", id ? id : "?");
-		else if (o->recipe && station_suits(s, o, &e) < 0)
+		else if (o->recipe && station_suits(s, o->recipe, o->requires, &e) < 0)
 			mistakes_add(m, p, "%s", e.msg);
 		else
 			json_array_append(o->affinity, v);
@@ -793,8 +846,8 @@ int job_order_find(
 		return r;
 	if (!same)
 		return err_set(e, ERR_CONFLICT,
-			"number '%s' is that of job %s, which was ordered with other content: change that one with PATCH, or give this one its own number",
-			number, id);
+			"number '%s' is that of an order with other content: find it (GET /search?q=NUMBER) and change it with PATCH, or give this one its own number",
+			number);
 	r = jobs_get(d, id, ret, e);
 	return r < 0 ? r : 1;
 }

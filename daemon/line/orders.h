@@ -70,6 +70,10 @@ int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t
 	struct recipe **ret, char ret_state[16], struct err *e);
 /* Whether the station has every port of the recipe: 0, or -ERR_PORT_UNBOUND with the port. */
 int station_fits(const struct station_config *s, const struct recipe *r, struct err *e);
+/* Whether these stations are there, and have what an order (as jobs_get() gives it) needs; each that is not or has not is a mistake
+ * at its pointer. */
+int orders_check_stations(struct orders *orders, struct db *d, const struct config *config,
+	const json_t *job, const json_t *ids, struct mistakes *m, struct err *e);
 
 #define ORDER_QUANTITY_MAX 1000000
 #define ORDER_PRIORITY_MIN (-1000)

@@ -581,6 +581,14 @@ class Conventions(Live):
         self.assertEqual(self.api.request('GET', '/artifacts/%s/content' % line.sha256(data)).body, data)
         self.assertEqual(self.piece(data, None, None).status, 200)
 
+    def test_the_next_piece_may_come_over_another_connection_at_once(self):
+        data = line.firmware(200 * 512, seed=77)
+        for n in range(0, len(data), 512):
+            api = self.line.provd.api()
+            a = api.request('PUT', '/artifacts/' + line.sha256(data), data[n:n + 512], {'Content-Range': 'bytes %d-%d/%d' % (n, n + 511, len(data))})
+            api.close()
+            self.assertEqual(a.status, 202 if n + 512 < len(data) else 201, a.body)
+
     def test_pieces_that_make_another_file_are_refused_and_gone(self):
         data, store = line.firmware(20000, 20), os.path.join(self.line.home, 'state', 'artifacts')
         sha = line.sha256(line.firmware(20000, 21))
@@ -930,6 +938,13 @@ class Streams(Live):
         events = self.line.provd.events()
         self.addCleanup(events.stop)
         line.wait_for('a heartbeat within 12 s', lambda: events.comments, 12)
+
+    def test_a_list_of_types_chooses_in_the_list_as_it_does_live(self):
+        made = self.api.post('/pools', {'id': 'chosen', 'pattern': 'C{seq:04}', 'first': 1, 'last': 9})['id']
+        for types in ('pool-created,job-created', 'pool-*', 'pool-*,tick', 'job-created,pool-c*'):
+            for after in ('', '&after=0'):
+                found = self.api.get('/events?limit=1000&type=' + types + after)['items']
+                self.assertIn(made, [e['data'].get('pool') for e in found], types)
 
     def test_bad_positions_are_400(self):
         for bad in ('x', '-1', '1e3', '0x10', '99999999999999999999'):

@@ -10,6 +10,9 @@ import http.client
 import http.server
 import json
 import os
+import select
+import signal
+import socket
 import threading
 import time
 import unittest
@@ -74,6 +77,13 @@ class Row(line.Line):
     def job(self, job):
         return self.api.get('/jobs/' + job)
 
+    def write_stations(self, more):
+        """Once provd has read them."""
+        path = os.path.join(self.home, 'stations.d', 'line.yaml')
+        line.write(path, line.read(path) + more)
+        self.provd.process.send_signal(signal.SIGHUP)
+        line.wait_for('they are read', lambda: 'stations read again' in self.provd.log_text())
+
     def events(self, type):
         return self.api.get('/events?type=' + type)['items']
 
@@ -105,7 +115,7 @@ class Orders(unittest.TestCase):
         again = self.api.request('POST', '/jobs', dict(reversed(order.items())))
         self.assertEqual((again.status, again.json), (200, first.json))
         self.assertEqual(again.headers['Location'], first.headers['Location'])
-        self.refused(self.api.request('POST', '/jobs', dict(order, quantity=4)), 409, '/number', "number 'WO-1' is that of job " + first.json['id'])
+        self.refused(self.api.request('POST', '/jobs', dict(order, quantity=4)), 409, '/number', "number 'WO-1' is that of an order with other content")
         self.assertEqual([j['id'] for j in self.api.get('/jobs?number=WO-1')['items']], [first.json['id']])
         # Also when it has ended, and its recipe is not what it was.
         self.assertEqual(self.line.act(first.json['id'], 'cancel').status, 200)
@@ -150,6 +160,29 @@ class Orders(unittest.TestCase):
         self.assertEqual({e['job'] for e in self.line.events('job-expired')} & {job, later['id']}, {job, later['id']})
         self.refused(self.api.request('POST', '/jobs', {'recipe': 'ask', 'quantity': 1, 'expires': '2020-01-01T00:00:00Z'}), 422, '/expires')
         self.refused(self.api.request('PATCH', '/jobs/' + job, {'expires': None}, line.ANY), 409, said='nothing of it changes any more')
+
+    def test_a_chip_is_that_of_one_unit_of_a_list(self):
+        units = [{'serial': 'C1', 'chip_id': 'x'}, {'serial': 'C2'}, {'serial': 'C3', 'chip_id': 'x'}]
+        order = {'recipe': 'name', 'assign': 'recognised', 'units': units}
+        self.refused(self.api.request('POST', '/jobs', order), 422, '/units/2/chip_id', 'first as number 1')
+        units[2]['chip_id'] = 'y'
+        self.assertEqual(self.api.request('POST', '/jobs', order).status, 201)
+
+    def test_a_time_that_is_over_is_no_expiry(self):
+        order = {'recipe': 'ask', 'quantity': 1}
+        self.refused(self.api.request('POST', '/jobs', dict(order, expires=soon(-1))), 422, '/expires', 'is over already')
+        # 0 is what says never in the records: nobody gets that by a time.
+        for over in ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59Z'):
+            self.refused(self.api.request('POST', '/jobs', dict(order, expires=over)), 422, '/expires', 'after 1970')
+            self.refused(self.api.request('POST', '/tokens', {'name': 'x', 'role': 'mes', 'expires_at': over}), 422, '/expires_at', 'after 1970')
+
+    def test_a_station_that_could_not_make_it_is_refused_later_as_well(self):
+        job = self.line.order(stations=['A1'])
+        self.line.write_stations("  - id: B9\n    ports: {probe: {path: 'platform-provsim-usb-0:1.9', kind: usb}}\n")
+        patch = lambda ids: self.api.request('PATCH', '/jobs/' + job['id'], {'stations': ids}, line.ANY)
+        self.refused(patch(['A1', 'B9']), 422, '/stations/1', 'station B9 has none')
+        self.refused(patch(['nowhere']), 422, '/stations/0', "there is no station 'nowhere'")
+        self.assertEqual(patch(['A2']).json['affinity'], ['A2'])
 
     def test_provctl_orders_holds_and_ends(self):
         ask = self.line.provctl('--json', 'job', 'submit', 'ask', '--quantity', '2', '--number', 'WO-ctl', '--expires', soon(900))
@@ -240,6 +273,25 @@ class Waiting(unittest.TestCase):
         # Each is answered or, where provd was gone before its bytes were, cut; none waits on.
         statuses = [a.status for a, _ in answers]
         self.assertEqual((statuses.count(429), set(statuses)), (8, {304, 429}))
+
+    def test_clients_that_were_cut_keep_no_place(self):
+        asked = 'GET /api/v1%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nPrefer: wait=60\r\nIf-None-Match: "%d"\r\n\r\n' % (
+            self.path, self.line.provd.token, self.job['revision'])
+        socks = [socket.create_connection(('127.0.0.1', self.line.provd.port)) for _ in range(33)]
+        for s in socks:
+            s.sendall(asked.encode())
+        once = {'Prefer': 'wait=1', 'If-None-Match': '"%d"' % self.job['revision']}
+        line.wait_for('one of them is too many', lambda: select.select(socks, [], [], 0)[0])
+        self.assertEqual(self.line.api.request('GET', self.path, headers=once).status, 429)
+        for s in socks:
+            s.close()
+        line.wait_for('one waits again', lambda: self.line.api.request('GET', self.path, headers=once).status == 304, 30)
+
+    def test_what_is_no_number_of_seconds_is_no_preference(self):
+        for prefer, applied in (('wait=-1', None), ('wait=+1', None), ('wait=1x', None), ('handling=lenient;wait=50', None), ('x="a, wait=50"', None),
+                                ('wait = 1', 'wait=1'), ('wait="1"', 'wait=1'), ('respond-async, WAIT=1;x=y', 'wait=1'), ('x="\\",", wait=1', 'wait=1')):
+            a = self.line.api.request('GET', self.path, headers={'Prefer': prefer, 'If-None-Match': '"%d"' % self.job['revision']})
+            self.assertEqual((a.status, a.headers['Preference-Applied']), (304, applied), prefer)
 
     def test_a_token_that_is_revoked_meanwhile_learns_nothing(self):
         mes = self.line.api.post('/tokens', {'name': 'mes', 'role': 'mes'})

@@ -61,12 +61,30 @@ START_TEST(each_has_its_own_end)
 {
 	waits_add(waits, &one);
 	waits_add(waits, &two);
-	waits_tick(waits, 999);
+	waits_tick(waits, 999, NULL);
 	ck_assert_str_eq(ready, "");
-	waits_tick(waits, 1000);
+	waits_tick(waits, 1000, NULL);
 	ck_assert_str_eq(ready, "1");
-	waits_tick(waits, 5000);
+	waits_tick(waits, 5000, NULL);
 	ck_assert_str_eq(ready, "12");
+}
+END_TEST
+
+static bool two_is_gone(const struct wait *w)
+{
+	return w == &two;
+}
+
+START_TEST(who_has_gone_keeps_no_place)
+{
+	waits_add(waits, &one);
+	waits_add(waits, &two);
+	ck_assert_int_eq(waits_add(waits, &three), WAIT_FULL);
+	waits_tick(waits, 2, two_is_gone);
+	ck_assert_str_eq(ready, "2");
+	ck_assert_uint_eq(two.until_us, 1);
+	ck_assert_int_eq(waits_add(waits, &three), WAIT_ADDED);
+	waits_wake(waits, NULL);
 }
 END_TEST
 
@@ -108,6 +126,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_change_between_the_look_and_the_wait_is_not_lost);
 	tcase_add_test(t, each_has_its_own_end);
 	tcase_add_test(t, one_principal_does_not_take_what_others_need);
+	tcase_add_test(t, who_has_gone_keeps_no_place);
 	tcase_add_test(t, at_the_stop_all_are_ready_and_none_begins);
 	suite_add_tcase(s, t);
 	return s;

@@ -257,6 +257,8 @@ static const struct {
 	{"{\"note\":null}", "/note: 'note' must be a string (quote it)\n"},
 	{"{\"at\":\"tomorrow\"}", "/at: 'at' must be a time such as 2026-12-31T18:00:00Z\n"},
 	{"{\"at\":5}", "/at: 'at' must be a time such as 2026-12-31T18:00:00Z\n"},
+	{"{\"at\":\"1970-01-01T00:00:00Z\"}",
+		"/at: 'at' must be a time after 1970-01-01T00:00:00Z: leave it out where there is none\n"},
 	{"{\"us\":\"0s\"}", "/us: 'us' must be a duration such as 500ms or 5s\n"},
 	{"{\"list\":3}", "/list: 'list' must be a list\n"},
 	{"{\"texts\":\"a\"}", "/texts: 'texts' must be a list of 1 to 2 values\n"},

@@ -125,6 +125,29 @@ START_TEST(a_reader_sees_commits_and_cannot_write)
 }
 END_TEST
 
+START_TEST(events_are_listed_by_several_types_and_by_how_a_type_begins)
+{
+	static const struct {
+		const char *types;
+		size_t found;
+	} asked[] = {{"job-created", 1}, {"job-created,unit-changed", 2}, {"job-*", 2},
+		{"job-*,unit-changed", 3}, {"job,unit", 0}};
+	struct db_list l;
+
+	TX(db_event(fx.db, "job-created", NULL, NULL, NULL, NULL, NULL, &fx.e));
+	TX(db_event(fx.db, "job-changed", NULL, NULL, NULL, NULL, NULL, &fx.e));
+	TX(db_event(fx.db, "unit-changed", NULL, NULL, NULL, NULL, NULL, &fx.e));
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+		const struct event_filter f = {.type = asked[i].types};
+
+		OK(events_list(fx.db, &f, NULL, &l, &fx.e));
+		ck_assert_msg(json_array_size(l.items) == asked[i].found, "%s: %zu found",
+			asked[i].types, json_array_size(l.items));
+		json_decref(l.items);
+	}
+}
+END_TEST
+
 START_TEST(constraints_and_a_full_quota_have_their_codes)
 {
 	char big[4096];
@@ -219,6 +242,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_database_of_a_newer_provd_is_refused_and_untouched);
 	tcase_add_test(t, a_foreign_or_broken_file_is_refused);
 	tcase_add_test(t, a_reader_sees_commits_and_cannot_write);
+	tcase_add_test(t, events_are_listed_by_several_types_and_by_how_a_type_begins);
 	tcase_add_test(t, constraints_and_a_full_quota_have_their_codes);
 	tcase_add_test(t, a_statement_may_be_used_inside_itself);
 	tcase_add_test(t, opening_and_recovery_with_100000_units_stay_fast);

@@ -279,6 +279,64 @@ START_TEST(only_units_that_failed_are_reworked)
 }
 END_TEST
 
+/* S1 failed in j, which is open still, and is in a list for rework. */
+static void rework_of_an_open_order(void)
+{
+	in_order("j", "S1 S2");
+	take("j", "r1", NULL);
+	give("r1", "S1", true);
+	finish_run("r1", "failed");
+	take("j", "r2", NULL);
+	give("r2", "S2", true);
+	finish_run("r2", "passed");
+	OK(order("k", "S1", JOB_ASSIGN_RECOGNISED, true, NULL));
+}
+
+START_TEST(what_passed_as_rework_is_not_made_again_by_its_first_order)
+{
+	const struct ledger_source scan = {.from = LEDGER_SCAN, .kind = "serial", .value = "S1"};
+	char serial[LEDGER_VALUE_SIZE];
+
+	rework_of_an_open_order();
+	take("k", "r3", NULL);
+	ck_assert_int_eq(match("k", "r3", "S1", NULL), 1);
+	TX(ledger_reserve(fx.db, "r3", &scan, serial, &fx.e));
+	finish_run("r3", "passed");
+	assert_units("k", "S1:passed");
+	assert_units("j", "S1:cancelled S2:passed");
+	assert_job("j", "done", "short");
+	assert_job("k", "done", "complete");
+}
+END_TEST
+
+START_TEST(what_its_first_order_made_after_all_is_not_reworked)
+{
+	rework_of_an_open_order();
+	take("j", "r3", "S1");
+	give("r3", "S1", true);
+	finish_run("r3", "passed");
+	assert_units("j", "S1:passed S2:passed");
+	assert_units("k", "S1:cancelled");
+	assert_job("j", "done", "complete");
+	assert_job("k", "done", "short");
+}
+END_TEST
+
+START_TEST(a_scrapped_unit_leaves_each_list_that_has_it)
+{
+	json_t *u = NULL;
+
+	rework_of_an_open_order();
+	OK(units_get(fx.db, "S1", &u, &fx.e));
+	TX(units_set_state(fx.db, str_at(u, "id"), "scrapped", "broken", "anna", &fx.e));
+	json_decref(u);
+	assert_units("j", "S1:scrapped S2:passed");
+	assert_units("k", "S1:scrapped");
+	assert_job("j", "done", "short");
+	assert_job("k", "done", "short");
+}
+END_TEST
+
 START_TEST(a_unit_that_is_held_comes_last_and_one_that_is_rejected_not_at_all)
 {
 	in_order("j", "S1 S2 S3");
@@ -385,6 +443,9 @@ static Suite *suite(void)
 	tcase_add_test(t, a_recognised_unit_that_failed_is_that_of_its_row);
 	tcase_add_test(t, a_number_is_in_one_open_list);
 	tcase_add_test(t, only_units_that_failed_are_reworked);
+	tcase_add_test(t, what_passed_as_rework_is_not_made_again_by_its_first_order);
+	tcase_add_test(t, what_its_first_order_made_after_all_is_not_reworked);
+	tcase_add_test(t, a_scrapped_unit_leaves_each_list_that_has_it);
 	tcase_add_test(t, a_unit_that_is_held_comes_last_and_one_that_is_rejected_not_at_all);
 	tcase_add_test(t, a_scrapped_unit_is_not_waited_for);
 	tcase_add_test(t, a_crash_leaves_no_unit_in_work);

@@ -31,8 +31,12 @@ static void setup(void)
 		unit_id));
 	OK(db_do(fx.db, &fx.e,
 		"INSERT INTO jobs (id, recipe, version, recipe_sha256, quantity, state, affinity, params, serial_source,"
-		" external_ref, number, created_by, created_at, updated_at) VALUES ('j1', 'p', 1, 'x', 1, 'queued', '[]', '{}', '{}',"
-		" 'WO-4711', 'ORD-9', 'mes', 1, 1)"));
+		" external_ref, created_by, created_at, updated_at) VALUES ('j1', 'p', 1, 'x', 1, 'queued', '[]', '{}', '{}',"
+		" 'WO-4711', 'mes', 1, 1)"));
+	OK(db_do(fx.db, &fx.e,
+		"INSERT INTO jobs (id, recipe, version, recipe_sha256, quantity, state, affinity, params, serial_source,"
+		" number, created_by, created_at, updated_at) VALUES ('j2', 'p', 1, 'x', 1, 'queued', '[]', '{}', '{}',"
+		" 'PO-12', 'mes', 1, 1)"));
 	OK(db_commit(fx.db, &fx.e));
 }
 
@@ -64,8 +68,8 @@ END_TEST
 START_TEST(an_order_and_a_run_are_found)
 {
 	leads_to("wo-4711", "job", "j1");
-	leads_to("ord-9", "job", "j1");
 	leads_to("j1", "job", "j1");
+	leads_to("po-12", "job", "j2");
 	leads_to("r1", "run", "r1");
 	leads_to("SN-2", "run", "r2");
 	leads_to("acde48001240", "run", "r2");
