@@ -505,6 +505,46 @@ async function sessionEnds(page, url) {
   await page.waitForURL('**/login?next=%2Funits');
 }
 
+/** An order is held, released and completed on its page: where the API needs a reason it is asked, and stays to be read. */
+async function orderHeld(page, url) {
+  await page.goto(url);
+  await isLive(page);
+  const like = (await api(page, 'GET', '/jobs?limit=1')).body.items[0];
+  const { id } = (await stationsOf(page)).find((s) => LIVELY.includes(s.state));
+  const button = (verb) => page.getByRole('button', { name: `${verb} job`, exact: true });
+  const state = (word) => page.locator('.page-aside .badge', { hasText: word }).waitFor();
+  const withReason = async (verb, reason) => {
+    await button(verb).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').getByRole('button', { name: verb }).click();
+    must(await page.getByRole('dialog').isVisible(), `${verb} was done without a reason`);
+    await page.getByLabel('Reason').fill(reason);
+    await page.keyboard.press('Enter');
+  };
+
+  // The only station that may take a unit for it is disabled.
+  must((await api(page, 'POST', `/stations/${id}/actions/disable`)).status < 300, 'disable is refused');
+  const order = { recipe: `${like.recipe}@${like.version}`, params: like.params, quantity: 1, priority: 0, stations: [id] };
+  const { body: job } = await api(page, 'POST', '/jobs', order);
+  await page.goto(`${url}/jobs/${job.id}`);
+  await state('Queued');
+  must((await button('Abort').count()) + (await button('Stop').count()) === 0, 'what has not begun can be aborted or stopped');
+  await withReason('Hold', 'wrong housings came');
+  await state('Held');
+  await page.getByText('wrong housings came').waitFor();
+  await page.waitForFunction(() => document.activeElement?.matches('h1, .action button'));
+  await page.goto(`${url}/jobs`);
+  await page.locator('tr', { has: page.locator(`a[href="/jobs/${job.id}"]`) }).getByText('Held').waitFor();
+  await page.goto(`${url}/jobs/${job.id}`);
+  await button('Release').click();
+  await state('Queued');
+  await withReason('Complete', 'the customer takes less');
+  await state('Ended short');
+  await page.getByText('the customer takes less').waitFor();
+  must((await page.locator('.page-aside .action').count()) === 0, 'what has ended can be changed');
+  must((await api(page, 'POST', `/stations/${id}/actions/enable`)).status < 300, 'enable is refused');
+}
+
 async function pagesOf(page) {
   const { items: runs } = (await api(page, 'GET', '/runs?limit=1')).body;
   const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
@@ -1053,6 +1093,7 @@ async function all(browser, at, wire) {
   });
   await check('no page weighs more than 120 KiB', () => withMock(browser, 8, weighPages));
   await check('the same in three themes, of a line where much is wrong', () => withMock(browser, 64, lookAtAll));
+  await check('an order is held, released and completed by people, with a reason', () => orderHeld(page, at.url));
   expected.push(/401 .*\/api\/v1\//);
   await check('a session that has ended leads to the login and back', () => sessionEnds(page, at.url));
   await check('no console error, exception or policy violation', () => none([...new Set(complaints)], 'the browser complains'));

@@ -2,7 +2,7 @@
 import { WHATEVER, enc, post } from '../lib/api.js';
 import { html } from '../lib/html.js';
 import { t } from '../lib/lang.js';
-import { JOB, JOB_ACTIONS, jobActions, lookUp, may } from '../lib/state.js';
+import { JOB_ACTIONS, jobActions, jobLook, may } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { usePages, useResource } from '../lib/use.js';
 import { ActionButton } from '../ui/confirm.js';
@@ -33,9 +33,10 @@ function Actions({ job, reload }) {
       icon=${a.icon}
       ask=${a.ask}
       what=${t('what_job', { act: a.label })}
-      kind=${a.ask ? 'danger-text' : ''}
-      act=${async () => {
-        await post(`/jobs/${enc(job.id)}/actions/${verb}`, {}, WHATEVER);
+      reason=${a.reason}
+      kind=${a.final ? 'danger-text' : ''}
+      act=${async (reason) => {
+        await post(`/jobs/${enc(job.id)}/actions/${verb}`, a.reason ? { reason } : {}, WHATEVER);
         reload();
       }}
     />`;
@@ -72,7 +73,7 @@ export function Job({ id }) {
       <${PageHead}
         above=${t('job_name', { id: j.id })}
         title="${j.quantity} × ${j.recipe}@${j.version}"
-        aside=${html`<${Badge} look=${lookUp(JOB, j.state)} solid large />
+        aside=${html`<${Badge} look=${jobLook(j)} solid large />
           <div class="buttons"><${Actions} job=${j} reload=${job.reload} /></div>`}
       />
       <div class="columns">

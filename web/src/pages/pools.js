@@ -60,7 +60,7 @@ function Fill({ pool }) {
 
 export function Pools() {
   const list = useResource('/pools', concerns);
-  const head = [t('state'), t('pool'), t('kind'), t('left'), 'A day', t('days_left'), t('warns_at')];
+  const head = [t('state'), t('pool'), t('kind'), t('left'), t('a_day'), t('days_left'), t('warns_at')];
 
   return html`
     <${PageHead} title=${t('pools')}><p class="muted">${t('where_serial_numbers_addresses_and_keys_come')}</p><//>
