@@ -14,7 +14,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { auditClipped, auditContrast, auditNames, auditTones, auditWall, scrollsSideways } from './audit.mjs';
+import { auditClipped, auditContrast, auditNames, auditNarrow, auditTones, auditWall, scrollsSideways } from './audit.mjs';
 import { axeSource, buildOther, launch, startMock, startWire } from './setup.mjs';
 
 const { values: o } = parseArgs({
@@ -862,12 +862,16 @@ async function speaks(page, url, language) {
   must((await page.locator('html').getAttribute('lang')) === language, `${locale} is not answered in ${language}`);
   await shot(page, `wall-${language}`);
   await settles(page, auditClipped, `text of the wall in ${language}`);
+  await page.setViewportSize({ width: 1024, height: 768 });
+  await page.waitForFunction(() => document.querySelector('.wall').getBoundingClientRect().width <= 1024);
+  await settles(page, auditClipped, `text of the wall in ${language} at 1024`);
   for (const [name, path] of Object.entries(await pagesOf(page))) {
     if (language !== 'de' && !['wall', 'shift'].includes(name)) continue; // German is the longest
     await page.setViewportSize({ width: 390, height: 844 });
     await page.goto(url + path);
     await settled(page);
     await settles(page, scrollsSideways, `${name} in ${language} at 390`);
+    await settles(page, auditNarrow, `${name} in ${language} at 390`);
     await shot(page, `${name}-390-${language}`);
   }
   await page.setViewportSize({ width: 1024, height: 768 });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { WHATEVER, enc, post } from '../lib/api.js';
+import { number } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { t } from '../lib/lang.js';
 import { JOB_ACTIONS, jobActions, jobLook, may } from '../lib/state.js';
@@ -58,7 +59,7 @@ function Counters({ job }) {
     <h2>${t('progress')}</h2>
     <${JobBar} job=${job} />
     <dl class="counters">
-      ${cells.map(([name, n, tone]) => html`<div key=${name} class=${tone}><dt>${name}</dt><dd>${n}</dd></div>`)}
+      ${cells.map(([name, n, tone]) => html`<div key=${name} class=${tone}><dt>${name}</dt><dd>${typeof n === 'number' ? number(n) : n}</dd></div>`)}
     </dl>
   </section>`;
 }
@@ -72,7 +73,7 @@ export function Job({ id }) {
     ${(j) => html`
       <${PageHead}
         above=${t('job_name', { id: j.id })}
-        title="${j.quantity} × ${j.recipe}@${j.version}"
+        title="${number(j.quantity)} × ${j.recipe}@${j.version}"
         aside=${html`<${Badge} look=${jobLook(j)} solid large />
           <div class="buttons"><${Actions} job=${j} reload=${job.reload} /></div>`}
       />

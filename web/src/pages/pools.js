@@ -78,7 +78,7 @@ export function Pools() {
                     <td><${Fill} pool=${p} /></td>
                     <td class="num">${rate(p)}</td>
                     <td class="num">${daysLeft(p)}</td>
-                    <td class="num">${p.low_water || '–'}</td>
+                    <td class="num">${p.low_water ? number(p.low_water) : '–'}</td>
                   </tr>`,
               )}
             <//>`}
@@ -131,7 +131,7 @@ export function Pool({ id }) {
           rows=${[
             [t('given_out_a_day'), rate(p)],
             [t('days_left'), daysLeft(p)],
-            [t('warns_at'), p.low_water || t('never')],
+            [t('warns_at'), p.low_water ? number(p.low_water) : t('never')],
             [t('kind'), p.kind],
             [t('pattern'), p.pattern ? html`<code>${p.pattern}</code>` : t('a_list_of_values')],
             [t('numbers'), p.pattern && t('numbers_next', { first: p.first, last: p.last, next: p.next })],
