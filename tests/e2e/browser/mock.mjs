@@ -338,7 +338,7 @@ const GETS = [
   ['/reports/shift', () => {
     const from = new Date(Date.now() - (Date.now() % HOUR) - 4 * HOUR);
     const orders = [...jobs.values()].map((j, i) => ({ id: j.id, recipe: j.recipe, version: j.version, external_ref: j.external_ref || null, state: i ? 'paused' : j.state,
-      quantity: j.quantity, deadline: null, passed: j.passed, made: i ? 0 : 213, failed: i ? 0 : 9, due: i ? 100 : 380 })); // prettier-ignore
+      quantity: j.quantity, deadline: null, passed: j.passed, hold: j.hold, ending: j.ending, finished_at: j.finished_at, made: i ? 0 : 213, failed: i ? 0 : 9, due: i ? 100 : 380 })); // prettier-ignore
 
     return { name: 'early', from: from.toISOString(), to: new Date(from.getTime() + 8 * HOUR).toISOString(), plan: 480, made: 213, failed: 9, jobs: orders };
   }],
