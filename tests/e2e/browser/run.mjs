@@ -534,7 +534,7 @@ async function orderHeld(page, url) {
   await page.getByText('wrong housings came').waitFor();
   await page.waitForFunction(() => document.activeElement?.matches('h1, .action button'));
   await page.goto(`${url}/shift`);
-  await page.getByRole('region', { name: 'Held back' }).getByText('by admin: wrong housings came').waitFor();
+  await page.getByRole('region', { name: 'Held back' }).getByText(/^by .+: wrong housings came$/).waitFor();
   await page.goto(`${url}/jobs`);
   await page.locator('tr', { has: page.locator(`a[href="/jobs/${job.id}"]`) }).getByText('Held').waitFor();
   await page.goto(`${url}/jobs/${job.id}`);
