@@ -416,7 +416,8 @@ int reports_shift(struct db *d, int64_t from_ms, int64_t to_ms, json_t **ret, st
 	static const struct column columns[] = {{"id", AS_TEXT}, {"recipe", AS_TEXT},
 		{"version", AS_INT}, {"external_ref", AS_TEXT}, {"state", AS_TEXT},
 		{"quantity", AS_INT}, {"deadline", AS_TIME}, {"passed", AS_INT}, {"made", AS_INT},
-		{"failed", AS_INT}, {"due", AS_INT}, {0}};
+		{"failed", AS_INT}, {"due", AS_INT}, {"hold", AS_JSON}, {"ending", AS_JSON},
+		{"finished_at", AS_TIME}, {0}};
 	SELECT(list,
 		"WITH ended AS MATERIALIZED (SELECT job_id, sum(outcome = 'passed') AS made,"
 		" sum(outcome = 'failed') AS failed FROM runs WHERE state = 'finished'"
@@ -424,7 +425,7 @@ int reports_shift(struct db *d, int64_t from_ms, int64_t to_ms, json_t **ret, st
 		" SELECT j.id AS id, recipe, version, external_ref, state, quantity, deadline, j.passed AS passed,"
 		" coalesce(e.made, 0) AS made, coalesce(e.failed, 0) AS failed,"
 		" CASE WHEN state IN ('cancelled', 'aborted') THEN 0"
-		" ELSE max(0, quantity - j.passed + coalesce(e.made, 0)) END AS due"
+		" ELSE max(0, quantity - j.passed + coalesce(e.made, 0)) END AS due, hold, ending, finished_at"
 		" FROM (SELECT job_id AS id FROM ended UNION SELECT id FROM jobs"
 		" WHERE state IN ('queued', 'running', 'paused', 'stopping') AND created_at < ?2) n"
 		" JOIN jobs j ON j.id = n.id LEFT JOIN ended e ON e.job_id = j.id"

@@ -102,6 +102,25 @@ export function scrollsSideways() {
   return [`${wide} px too wide${worst[0] ? `: ${worst[0].outerHTML.slice(0, 120)}` : ''}`];
 }
 
+/** On a phone: the page one is on is to be seen in the menu, no name of a fact runs into its value, no row is a tower of words. */
+export function auditNarrow() {
+  const found = [];
+  const current = document.querySelector('nav [aria-current]');
+  const box = current?.getBoundingClientRect();
+  const menu = current?.closest('nav').getBoundingClientRect();
+
+  if (box && (box.left < menu.left - 1 || box.right > menu.right + 1)) found.push(`the menu hides "${current.textContent}"`);
+  for (const dt of document.querySelectorAll('.facts dt'))
+    if (dt.scrollWidth > dt.clientWidth + 1) found.push(`"${dt.textContent}" is too wide`);
+  for (const td of document.querySelectorAll('.table-box td')) {
+    const range = document.createRange();
+    range.selectNodeContents(td);
+    const text = range.getBoundingClientRect();
+    if (text.height > 120 && text.height > 2 * text.width) found.push(`a column of words: "${td.textContent.trim().slice(0, 60)}"`);
+  }
+  return found;
+}
+
 /**
  * Text of the wall that cannot be read whole: cut at its side or by the number of lines without a title that has all of
  * it, or cut through the middle of a line.

@@ -201,7 +201,7 @@ function makeJob(body) {
   const job = { created_at: at(), id: uuid(), recipe, version: Number(version), recipe_sha256: SHA, quantity: body.quantity || body.serials.length,
     priority: body.priority || 0, state: 'queued', affinity: body.stations || [], params: body.params || {}, serial_source: {},
     external_ref: body.external_ref || null, deadline: body.deadline || null, passed: 0, failed: 0, errors: 0, aborted: 0, interrupted: 0,
-    open: 0, created_by: 'admin', updated_at: at(), finished_at: null, revision: 1 }; // prettier-ignore
+    open: 0, hold: null, ending: null, created_by: 'admin', updated_at: at(), finished_at: null, revision: 1 }; // prettier-ignore
 
   jobs.set(job.id, job);
   return job;
@@ -338,7 +338,7 @@ const GETS = [
   ['/reports/shift', () => {
     const from = new Date(Date.now() - (Date.now() % HOUR) - 4 * HOUR);
     const orders = [...jobs.values()].map((j, i) => ({ id: j.id, recipe: j.recipe, version: j.version, external_ref: j.external_ref || null, state: i ? 'paused' : j.state,
-      quantity: j.quantity, deadline: null, passed: j.passed, made: i ? 0 : 213, failed: i ? 0 : 9, due: i ? 100 : 380 })); // prettier-ignore
+      quantity: j.quantity, deadline: null, passed: j.passed, hold: j.hold, ending: j.ending, finished_at: j.finished_at, made: i ? 0 : 213, failed: i ? 0 : 9, due: i ? 100 : 380 })); // prettier-ignore
 
     return { name: 'early', from: from.toISOString(), to: new Date(from.getTime() + 8 * HOUR).toISOString(), plan: 480, made: 213, failed: 9, jobs: orders };
   }],
@@ -413,7 +413,17 @@ function stationAction(s, verb) {
   return s;
 }
 
-function postTo(rs, p, body) {
+function jobAction(job, verb, reason = null) {
+  const how = { stop: 'stopped', complete: 'short', abort: 'aborted', cancel: 'cancelled' }[verb];
+
+  if (verb === 'hold' || verb === 'release') job.hold = verb === 'hold' ? { reason, by: 'admin', at: at() } : null;
+  else job.state = { pause: 'paused', resume: 'queued', stop: 'done', complete: 'done', abort: 'aborted', cancel: 'cancelled' }[verb];
+  if (how) Object.assign(job, { hold: null, finished_at: at(), ending: { how, reason, by: 'admin' } });
+  event('job-changed', { job: job.id }, { state: job.state });
+  return job;
+}
+
+function postTo(rq, rs, p, body) {
   let m;
 
   if (p === '/jobs') {
@@ -430,9 +440,9 @@ function postTo(rs, p, body) {
   }
   if ((m = matched('/jobs/{x}/actions/{y}', p))) {
     const job = jobs.get(m[0]);
-    job.state = { pause: 'paused', resume: 'running', stop: 'done', abort: 'aborted', cancel: 'cancelled' }[m[1]];
-    event('job-changed', { job: job.id }, { state: job.state });
-    return send(rs, 200, job);
+    if (!rq.headers['if-match']) return problem(rs, 428, 'If-Match is missing');
+    if (['hold', 'complete'].includes(m[1]) && !body.reason) return problem(rs, 422, "'reason' is missing");
+    return send(rs, 200, jobAction(job, m[1], body.reason));
   }
   if ((m = matched('/stations/{x}/interlocks/{y}/release', p))) {
     const s = stations.get(m[0]);
@@ -482,7 +492,7 @@ function serveApi(rq, rs, url, body) {
   if (p === '/session' && rq.method === 'POST') return serveSession(rq, rs, body);
   if (!sessions.has(cookieOf(rq)) && rq.headers.authorization !== `Bearer ${o.token}`) return problem(rs, 401, 'a token is needed');
   if (rq.method === 'DELETE') return serveSession(rq, rs, body);
-  if (rq.method === 'POST') return postTo(rs, p, body);
+  if (rq.method === 'POST') return postTo(rq, rs, p, body);
   if (p === '/events' && rq.headers.accept?.includes('text/event-stream')) return openStream(rs, Number(url.searchParams.get('after')));
   for (const [pattern, f] of GETS) {
     const m = matched(pattern, p);

@@ -146,6 +146,7 @@ START_TEST(a_shift_has_the_orders_that_were_to_be_made_or_were_made_in_it)
 {
 	static const char *const outcomes[] = {"passed", "failed", "passed", "error", "aborted"};
 	static const char *const want[] = {"done", "half", "stopped", "waiting"};
+	const struct job_word hold = {.reason = "wrong housings", .by = "anna"};
 	json_t *jobs = NULL, *job;
 	int64_t passed;
 	size_t i;
@@ -156,6 +157,7 @@ START_TEST(a_shift_has_the_orders_that_were_to_be_made_or_were_made_in_it)
 	a_job("waiting", "queued", "production", 70, 0);
 	a_job("long-done", "done", "production", 5, 5);
 	a_job("golden", "running", "golden", 5, 0);
+	TX(jobs_act(fx.db, "half", JOB_HOLD, &hold, &fx.e));
 	for (int n = 0; n < 60; n++)
 		a_run_of(want[n % 3], outcomes[n % 5], SHIFT_FROM - 2000 + n * 250);
 	a_run_of("long-done", "passed", SHIFT_TO);
@@ -165,6 +167,7 @@ START_TEST(a_shift_has_the_orders_that_were_to_be_made_or_were_made_in_it)
 		ck_assert_str_eq(json_string_value(at(job, "id")), want[i]);
 		ck_assert_int_eq(int_at(job, "made"), counted(want[i], "passed"));
 		ck_assert_int_eq(int_at(job, "failed"), counted(want[i], "failed"));
+		ck_assert_int_eq(json_is_object(at(job, "hold")), !strcmp(want[i], "half"));
 		passed = int_at(job, "passed");
 		if (!strcmp(want[i], "stopped"))
 			ck_assert_int_eq(int_at(job, "due"), 0);

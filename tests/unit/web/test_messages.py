@@ -45,7 +45,7 @@ def says_something(kind, text, mixed):
     if kind == 'text' or kind in READ:
         return bool(re.search(r'[A-Za-z]{3}', text)) and not re.fullmatch(r'(provctl [\w ]*)?', text)
     if kind == 'string':
-        return bool(re.match(r'[A-Z][a-z]', text) or re.search(r'[A-Za-z]{2} [a-z]{2}', text)) and not CODE.fullmatch(text)
+        return bool(re.match(r'[A-Z] ?[a-z]', text) or re.search(r'[A-Za-z]{2} [a-z]{2}', text)) and not CODE.fullmatch(text)
     return kind == 'template' and bool(re.search(r'[A-Za-z]{3} [a-z]{2}|^[A-Z][a-z]+ ', text)) and not CODE.fullmatch(text)
 
 

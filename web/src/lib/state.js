@@ -36,6 +36,14 @@ export const JOB = {
   cancelled: { word: t('cancelled'), icon: 'cross', tone: 'off' },
 };
 
+const HELD = { word: t('held'), icon: 'shield', tone: 'hold' };
+/** An order that ended otherwise than with all units. */
+const JOB_ENDING = {
+  short: { word: t('job_ended_short'), icon: 'check', tone: 'prompt' },
+  stopped: { word: t('job_stopped'), icon: 'stop', tone: 'off' },
+  expired: { word: t('job_expired'), icon: 'hourglass', tone: 'off' },
+};
+
 export const UNIT = {
   new: { word: t('new'), icon: 'socket', tone: 'idle' },
   provisioned: OUTCOME.provisioned,
@@ -181,22 +189,40 @@ export function stationActions(view, session) {
   return verbs.filter((v) => may(session, STATION_ACTIONS[v].right));
 }
 
+const OPEN = ['queued', 'running', 'paused'];
+const isBegun = (job) => job.passed + job.failed + job.errors + job.aborted + job.interrupted + job.open > 0;
+
+/** As STATION_ACTIONS; from: in these states, where fits(job) says no more. reason: the API wants one. */
 export const JOB_ACTIONS = {
   pause: { label: t('pause'), icon: 'pause', from: ['queued', 'running'] },
   resume: { label: t('resume'), icon: 'play', from: ['paused'] },
-  stop: {
-    label: t('stop'),
-    icon: 'stop',
-    from: ['running', 'paused'],
-    ask: t('the_units_under_way_are_finished_then'),
-  },
+  hold: { label: t('hold_verb'), icon: 'shield', from: OPEN, fits: (j) => !j.hold, reason: true, ask: t('hold_asks') },
+  release: { label: t('release_order'), icon: 'check', from: OPEN, fits: (j) => Boolean(j.hold) },
+  complete: { label: t('complete_verb'), icon: 'check', from: OPEN, reason: true, ask: t('complete_asks') },
+  stop: { label: t('stop'), icon: 'stop', from: OPEN, fits: isBegun, final: true, ask: t('the_units_under_way_are_finished_then') },
   abort: {
     label: t('abort'),
     icon: 'cross',
-    from: ['running', 'stopping'],
+    from: [...OPEN, 'stopping'],
+    fits: isBegun,
+    final: true,
     ask: t('the_runs_of_this_job_end_at'),
   },
-  cancel: { label: t('cancel'), icon: 'cross', from: ['queued', 'paused'], ask: t('the_job_will_not_be_carried_out') },
+  cancel: {
+    label: t('cancel'),
+    icon: 'cross',
+    from: ['queued', 'paused'],
+    fits: (j) => !isBegun(j),
+    final: true,
+    ask: t('the_job_will_not_be_carried_out'),
+  },
 };
 
-export const jobActions = (job) => Object.keys(JOB_ACTIONS).filter((v) => JOB_ACTIONS[v].from.includes(job.state));
+export const jobActions = (job) =>
+  Object.keys(JOB_ACTIONS).filter((v) => JOB_ACTIONS[v].from.includes(job.state) && JOB_ACTIONS[v].fits?.(job) !== false);
+
+/** An order as people see it: what holds it, and how it ended, says more than its state. */
+export function jobLook(job) {
+  if (job.hold && OPEN.includes(job.state)) return HELD;
+  return (job.finished_at && JOB_ENDING[job.ending?.how]) || lookUp(JOB, job.state);
+}

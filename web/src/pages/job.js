@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { WHATEVER, enc, post } from '../lib/api.js';
+import { number } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { t } from '../lib/lang.js';
-import { JOB, JOB_ACTIONS, jobActions, lookUp, may } from '../lib/state.js';
+import { JOB_ACTIONS, jobActions, jobLook, may } from '../lib/state.js';
 import { useSession } from '../lib/store.js';
 import { usePages, useResource } from '../lib/use.js';
 import { ActionButton } from '../ui/confirm.js';
@@ -33,9 +34,10 @@ function Actions({ job, reload }) {
       icon=${a.icon}
       ask=${a.ask}
       what=${t('what_job', { act: a.label })}
-      kind=${a.ask ? 'danger-text' : ''}
-      act=${async () => {
-        await post(`/jobs/${enc(job.id)}/actions/${verb}`, {}, WHATEVER);
+      reason=${a.reason}
+      kind=${a.final ? 'danger-text' : ''}
+      act=${async (reason) => {
+        await post(`/jobs/${enc(job.id)}/actions/${verb}`, a.reason ? { reason } : {}, WHATEVER);
         reload();
       }}
     />`;
@@ -57,7 +59,7 @@ function Counters({ job }) {
     <h2>${t('progress')}</h2>
     <${JobBar} job=${job} />
     <dl class="counters">
-      ${cells.map(([name, n, tone]) => html`<div key=${name} class=${tone}><dt>${name}</dt><dd>${n}</dd></div>`)}
+      ${cells.map(([name, n, tone]) => html`<div key=${name} class=${tone}><dt>${name}</dt><dd>${typeof n === 'number' ? number(n) : n}</dd></div>`)}
     </dl>
   </section>`;
 }
@@ -71,8 +73,8 @@ export function Job({ id }) {
     ${(j) => html`
       <${PageHead}
         above=${t('job_name', { id: j.id })}
-        title="${j.quantity} × ${j.recipe}@${j.version}"
-        aside=${html`<${Badge} look=${lookUp(JOB, j.state)} solid large />
+        title="${number(j.quantity)} × ${j.recipe}@${j.version}"
+        aside=${html`<${Badge} look=${jobLook(j)} solid large />
           <div class="buttons"><${Actions} job=${j} reload=${job.reload} /></div>`}
       />
       <div class="columns">

@@ -60,7 +60,7 @@ function Fill({ pool }) {
 
 export function Pools() {
   const list = useResource('/pools', concerns);
-  const head = [t('state'), t('pool'), t('kind'), t('left'), 'A day', t('days_left'), t('warns_at')];
+  const head = [t('state'), t('pool'), t('kind'), t('left'), t('a_day'), t('days_left'), t('warns_at')];
 
   return html`
     <${PageHead} title=${t('pools')}><p class="muted">${t('where_serial_numbers_addresses_and_keys_come')}</p><//>
@@ -78,7 +78,7 @@ export function Pools() {
                     <td><${Fill} pool=${p} /></td>
                     <td class="num">${rate(p)}</td>
                     <td class="num">${daysLeft(p)}</td>
-                    <td class="num">${p.low_water || '–'}</td>
+                    <td class="num">${p.low_water ? number(p.low_water) : '–'}</td>
                   </tr>`,
               )}
             <//>`}
@@ -131,7 +131,7 @@ export function Pool({ id }) {
           rows=${[
             [t('given_out_a_day'), rate(p)],
             [t('days_left'), daysLeft(p)],
-            [t('warns_at'), p.low_water || t('never')],
+            [t('warns_at'), p.low_water ? number(p.low_water) : t('never')],
             [t('kind'), p.kind],
             [t('pattern'), p.pattern ? html`<code>${p.pattern}</code>` : t('a_list_of_values')],
             [t('numbers'), p.pattern && t('numbers_next', { first: p.first, last: p.last, next: p.next })],

@@ -5,7 +5,7 @@ import { clock, hourAndMinute, localTime, number, ratio } from '../lib/format.js
 import { html, useCallback } from '../lib/html.js';
 import { t } from '../lib/lang.js';
 import { setQuery } from '../lib/router.js';
-import { byUrgency, INTERLOCK_NAME, JOB, lookUp, stationLook } from '../lib/state.js';
+import { byUrgency, INTERLOCK_NAME, jobLook, stationLook } from '../lib/state.js';
 import { useStations } from '../lib/store.js';
 import { useNow, useResource } from '../lib/use.js';
 import { Causes, concerns } from '../ui/causes.js';
@@ -113,7 +113,7 @@ function Waiting() {
 /** What takes no unit by a person's word, or soon will not: who said so is in the sentence. */
 function Held({ shift }) {
   const stations = [...useStations().values()];
-  const jobs = shift.jobs.filter((j) => j.state === 'paused');
+  const jobs = shift.jobs.filter((j) => j.state === 'paused' || (j.hold && !j.finished_at));
   const off = stations.filter((v) => v.state === 'disabled');
   const locks = stations.flatMap((v) => v.interlocks.map((i) => ({ ...i, station: v.id })));
 
@@ -121,7 +121,7 @@ function Held({ shift }) {
   return html`<section>
     <h2>${t('held_back')}</h2>
     <${Table} label=${t('held_back')} head=${[t('what'), t('state'), t('since'), t('why')]}>
-      ${jobs.map((j) => html`<tr key=${j.id}><td class="num">${t('order')} <a href="/jobs/${j.id}">${j.external_ref || j.id}</a></td><td><${Badge} look=${lookUp(JOB, j.state)} /></td><td>–</td><td></td></tr>`)}
+      ${jobs.map((j) => html`<tr key=${j.id}><td class="num">${t('order')} <a href="/jobs/${j.id}">${j.external_ref || j.id}</a></td><td><${Badge} look=${jobLook(j)} /></td><td><${Time} at=${j.hold?.at} /></td><td class="why">${j.hold && `${t('by', { name: j.hold.by })}: ${j.hold.reason}`}</td></tr>`)}
       ${off.map((v) => html`<tr key=${v.id}><td class="num">${t('station')} <a href="/stations/${enc(v.id)}">${v.id}</a></td><td><${Badge} look=${stationLook(v)} /></td><td><${Time} at=${v.since} /></td><td class="why" lang="en">${v.message}</td></tr>`)}
       ${locks.map((i) => html`<tr key="${i.station} ${i.interlock}"><td class="num">${t('station')} <a href="/stations/${enc(i.station)}">${i.station}</a></td><td>${INTERLOCK_NAME[i.interlock]}</td><td>${i.until ? t('until_time', { time: localTime(i.until) }) : '–'}</td><td class="why" lang="en">${i.message}${i.released_by && ` (${t('released_by', { name: i.released_by, reason: i.reason })})`}</td></tr>`)}
     <//>
@@ -139,7 +139,7 @@ function Orders({ jobs }) {
       ${jobs.map(
         (j) =>
           html`<tr key=${j.id}>
-            <td><a class="plain" href="/jobs/${j.id}"><${Badge} look=${lookUp(JOB, j.state)} /></a></td>
+            <td><a class="plain" href="/jobs/${j.id}"><${Badge} look=${jobLook(j)} /></a></td>
             <td>${j.external_ref ? html`<a href="/jobs/${j.id}">${j.external_ref}</a>` : html`<${Id} id=${j.id} href="/jobs/${j.id}" />`}</td>
             <td><${Recipe} name=${j.recipe} version=${j.version} /></td>
             <td class="num">${number(j.made)} / ${number(j.due)}</td>

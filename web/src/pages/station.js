@@ -122,8 +122,8 @@ function Fixture({ id }) {
     <h2>${t('fixture_name', { id })}</h2>
     <${Facts}
       rows=${[
-        [t('units_in_all'), f.contacts],
-        [t('units_since_its_last_service'), f.since_service],
+        [t('units_in_all'), number(f.contacts)],
+        [t('units_since_its_last_service'), number(f.since_service)],
         [t('serviced'), f.serviced_at && html`<${Time} at=${f.serviced_at} /> ${t('by', { name: f.serviced_by })}: ${f.serviced_reason}`],
         [t('calibration_holds_until'), f.calibrated_until && html`<${Time} at=${f.calibrated_until} />`],
         [t('golden_unit'), f.golden_at && html`<a href="/runs/${f.golden_run}">${f.golden_outcome}</a>, <${Time} at=${f.golden_at} />`],

@@ -130,9 +130,9 @@ function Totals({ views, filter, setFilter, urgent, setUrgent, tiles, setTiles }
         onClick=${() => setTiles(!tiles)}>${t('tiles')}</button>
     </div>
     <dl class="totals-today">
-      <div class="tone-pass"><dt>${t('passed_today')}</dt><dd>${passed}</dd></div>
-      <div class=${failed ? 'tone-fail' : ''}><dt>${t('failed_today')}</dt><dd>${failed}</dd></div>
-      <div><dt>${t('errors_today')}</dt><dd>${sum('error')}</dd></div>
+      <div class="tone-pass"><dt>${t('passed_today')}</dt><dd>${number(passed)}</dd></div>
+      <div class=${failed ? 'tone-fail' : ''}><dt>${t('failed_today')}</dt><dd>${number(failed)}</dd></div>
+      <div><dt>${t('errors_today')}</dt><dd>${number(sum('error'))}</dd></div>
       <div><dt title=${t('passed_runs_of_all_passed_and_failed')}>${t('run_yield_today')}</dt>
         <dd>${runYield(passed, failed)}</dd></div>
     </dl>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A button that does one thing, asks first where that cannot be undone, and says why if it could not be done.
-import { html, useEffect, useRef, useState } from '../lib/html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../lib/html.js';
 import { t } from '../lib/lang.js';
 import { useAction } from '../lib/use.js';
 import { Icon } from './icons.js';
@@ -22,6 +22,28 @@ export function Dialog({ title, onClose, children }) {
 }
 
 /**
+ * A button that goes with the state that it changed leaves the focus near by (its card, else the heading), not nowhere.
+ * Returns what the element around it is given.
+ */
+function usePassedFocus() {
+  const near = useRef(null);
+  const timer = useRef(0);
+
+  useLayoutEffect(() => () => near.current?.focus(), []);
+  return {
+    onFocusIn: (ev) => {
+      clearTimeout(timer.current);
+      near.current = ev.currentTarget.closest('[data-station]') || document.querySelector('h1');
+    },
+    // What is taken out of the page loses the focus first: until then it counts as having it.
+    onFocusOut: () => {
+      timer.current = setTimeout(() => { near.current = null; });
+    },
+  };
+}
+
+/**
+ * While it is under way it keeps the focus, which a disabled button would lose.
  * act: the request. ask: the sentence that is to be confirmed. reason: a text is wanted, act(reason) gets it.
  * what: the whole action in words, for those who hear the button and for the dialog.
  */
@@ -29,17 +51,19 @@ export function ActionButton({ label, icon, what, act, ask, reason = false, kind
   const [asking, setAsking] = useState(false);
   const [text, setText] = useState('');
   const { busy, problem, run, clear } = useAction();
+  const passed = usePassedFocus();
   const go = async (ev) => {
     ev?.preventDefault();
+    if (busy) return;
     setAsking(false);
     await run(() => act(text));
   };
 
-  return html`<span class="action">
+  return html`<span class="action" ...${passed}>
     <button
       type="button"
       class="${kind} ${iconOnly ? 'icon-only' : ''}"
-      disabled=${busy}
+      aria-disabled=${busy ? 'true' : undefined}
       tabindex=${tabIndex}
       title=${iconOnly ? what || label : undefined}
       aria-label=${what || undefined}

@@ -4,7 +4,7 @@
 import { get, session as sessionApi } from '../lib/api.js';
 import { kiosk } from '../lib/choices.js';
 import { localTime } from '../lib/format.js';
-import { html, useEffect, useLayoutEffect, useState } from '../lib/html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../lib/html.js';
 import { onNewerPage } from '../lib/kiosk.js';
 import { t, tx } from '../lib/lang.js';
 import { listenForCalls } from '../lib/sound.js';
@@ -44,8 +44,15 @@ function LinkState() {
 function Nav({ path }) {
   const below = { '/': path === '/' || path.startsWith('/stations/'), '/units': path.startsWith('/units') || path === '/recall' };
   const current = (to) => below[to] ?? path.startsWith(to);
+  const menu = useRef(null);
 
-  return html`<nav aria-label=${t('pages')}>
+  // On a phone the menu is wider than the screen.
+  useLayoutEffect(() => {
+    const link = menu.current.querySelector('[aria-current]');
+
+    if (link) menu.current.scrollLeft = link.offsetLeft - menu.current.offsetLeft - (menu.current.clientWidth - link.offsetWidth) / 2;
+  }, [path]);
+  return html`<nav aria-label=${t('pages')} ref=${menu}>
     ${NAV.map(
       ([to, name]) => html`<a key=${to} href=${to} aria-current=${current(to) ? 'page' : undefined}>${name}</a>`,
     )}

@@ -3,7 +3,7 @@
 import { number } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { t, tx } from '../lib/lang.js';
-import { JOB, lookUp, OUTCOME } from '../lib/state.js';
+import { jobLook, lookUp, OUTCOME } from '../lib/state.js';
 import { Badge, Id, Recipe, took, Time } from './parts.js';
 
 /** A table that scrolls by itself where the window is narrow. */
@@ -63,7 +63,7 @@ export function JobTable({ jobs }) {
     ${jobs.map(
       (j) =>
         html`<tr key=${j.id}>
-          <td><a class="plain" href="/jobs/${j.id}"><${Badge} look=${lookUp(JOB, j.state)} /></a></td>
+          <td><a class="plain" href="/jobs/${j.id}"><${Badge} look=${jobLook(j)} /></a></td>
           <td><${Id} id=${j.id} href="/jobs/${j.id}" /></td>
           <td><${Recipe} name=${j.recipe} version=${j.version} /></td>
           <td><${JobBar} job=${j} /></td>
