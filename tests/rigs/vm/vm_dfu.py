@@ -176,7 +176,7 @@ def line(t, vm):
     if any(r['outcome'] != 'passed' for r in runs):
         t.note(str([(r['station'], r['outcome'], r['code'], r.get('message')) for r in runs
                     if r['outcome'] != 'passed'][:4]))
-    vm.request('POST', f'/jobs/{job}/actions/abort')
+    vm.request('POST', f'/jobs/{job}/actions/abort', headers={'If-Match': '*'})  # it may have ended
     for n in range(1, BOARDS + 1):
         t.expect(f'b{n} holds the firmware', memory(vm, f'b{n}')[:len(FIRMWARE)] == FIRMWARE)
     wrong(t, vm, 'no-return', 'device-gone')
@@ -198,4 +198,4 @@ def wrong(t, vm, fault, code):
     run = wait(f'the run with {fault}', lambda: next((r for r in vm.runs(job) if r['state'] == 'finished'), None), 140)
     t.equal(f'line, {fault}', run['code'], code)
     vm.sim('clear-faults', 'b1')
-    vm.make('POST', f'/jobs/{job}/actions/abort', None)
+    vm.make('POST', f'/jobs/{job}/actions/abort', None, headers={'If-Match': '*'})
