@@ -581,7 +581,7 @@ class Conventions(Live):
         self.assertEqual(self.api.request('GET', '/artifacts/%s/content' % line.sha256(data)).body, data)
         self.assertEqual(self.piece(data, None, None).status, 200)
 
-    def test_the_next_piece_may_come_over_another_connection_at_once(self):
+    def test_an_artifact_may_come_over_a_connection_for_each_piece(self):
         data = line.firmware(200 * 512, seed=77)
         for n in range(0, len(data), 512):
             api = self.line.provd.api()
