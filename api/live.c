@@ -123,15 +123,16 @@ static void add_stored(struct live *l, json_t *o)
 	const struct feed_news n = {json_integer_value(json_object_get(o, "seq")),
 		member(o, "type"), member(o, "station"), member(o, "job"), member(o, "run"),
 		member(o, "serial")};
-	char *text;
+	_cleanup_(freep) char *text = NULL;
+	struct feed_item *item;
 
 	l->last_seq = n.seq;
 	if (!scope_has_item(l->opts.scopes, SCOPE_EVENT, o) || !asks_for(&l->opts, &n))
 		return;
 	text = json_dumps(o, JSON_COMPACT);
-	sb_addf(&l->out, "id: %lld\nevent: %s\ndata: %s\n\n", (long long)n.seq, n.type,
-		text ? text : "{}");
-	free(text);
+	item = feed_item_new(&n, text ? text : "{}");
+	sb_add_n(&l->out, item->frame, item->frame_len);
+	feed_item_unref(item);
 }
 
 /* Unfiltered: a page of rare events would read the whole table, on a thread that others wait for. */

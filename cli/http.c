@@ -372,43 +372,35 @@ int api_get(struct ctl *c, const char *path, json_t **ret, struct err *e)
 	return perform(c, &x, ret, e);
 }
 
-int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e)
+static int post(struct ctl *c, const char *path, const json_t *body, const char *match, bool once,
+	json_t **ret, struct err *e)
 {
 	_cleanup_(freep) char *text = body ? json_dumps(body, JSON_COMPACT) : xstrdup("{}");
 	const struct exchange x = {.method = "POST",
 		.path = path,
 		.content_type = "application/json",
 		.body = text,
-		.body_len = strlen(text)};
+		.body_len = strlen(text),
+		.match = match,
+		.once = once};
 
 	return perform(c, &x, ret, e);
+}
+
+int api_post(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e)
+{
+	return post(c, path, body, NULL, false, ret, e);
 }
 
 int api_post_match(struct ctl *c, const char *path, const json_t *body, const char *match,
 	json_t **ret, struct err *e)
 {
-	_cleanup_(freep) char *text = json_dumps(body, JSON_COMPACT);
-	const struct exchange x = {.method = "POST",
-		.path = path,
-		.content_type = "application/json",
-		.body = text,
-		.body_len = strlen(text),
-		.match = match};
-
-	return perform(c, &x, ret, e);
+	return post(c, path, body, match, false, ret, e);
 }
 
 int api_post_once(struct ctl *c, const char *path, const json_t *body, json_t **ret, struct err *e)
 {
-	_cleanup_(freep) char *text = json_dumps(body, JSON_COMPACT);
-	const struct exchange x = {.method = "POST",
-		.path = path,
-		.content_type = "application/json",
-		.body = text,
-		.body_len = strlen(text),
-		.once = true};
-
-	return perform(c, &x, ret, e);
+	return post(c, path, body, NULL, true, ret, e);
 }
 
 int api_delete(struct ctl *c, const char *path, json_t **ret, struct err *e)

@@ -9,7 +9,7 @@
 
 static const char units_usage[] = "job units ID [SERIAL] [--state S] [--format csv|ndjson]";
 
-/* What is no member of a unit is a parameter, as text: the recipe's types decide. */
+/* A column that is not a member of a unit is a parameter, as text: the recipe's types decide. */
 static json_t *unit_of(const json_t *row)
 {
 	json_t *unit = json_object(), *params = json_object(), *v;

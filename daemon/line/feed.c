@@ -48,7 +48,7 @@ static const char *put_text(char **at, const char *s)
 
 /* One piece of memory: the item, the frame, the words of the news. A frame has no raw line break inside: JSON
  * has none. */
-static struct feed_item *item_new(const struct feed_news *n, const char *json)
+struct feed_item *feed_item_new(const struct feed_news *n, const char *json)
 {
 	char head[128];
 	int head_len =
@@ -185,7 +185,7 @@ struct feed *feed_free(struct feed *f)
 
 void feed_publish(struct feed *f, const struct feed_news *n, const char *json)
 {
-	struct feed_item *i = item_new(n, json);
+	struct feed_item *i = feed_item_new(n, json);
 	struct feed_item *old;
 
 	mutex_lock(&f->lock);

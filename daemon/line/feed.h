@@ -34,6 +34,8 @@ struct feed_item {
 	size_t frame_len;
 };
 
+/* One that is not published: of an event that was read from the database. json is copied. */
+struct feed_item *feed_item_new(const struct feed_news *n, const char *json);
 struct feed_item *feed_item_unref(struct feed_item *i);
 
 struct feed;
