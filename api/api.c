@@ -3,6 +3,7 @@
 
 #include "api/access_log.h"
 #include "api/api_tls.h"
+#include "api/event_topics.h"
 #include "api/first_token.h"
 #include "api/health.h"
 #include "api/httpd_upload.h"
@@ -86,9 +87,25 @@ static int make_first_token(struct api *a, struct err *e)
 }
 
 /* What an order's waiting requests ask for is another answer now; the counters of an order move without it. */
-static bool changes_an_order(const void *data, const struct feed_news *n)
+static bool changes_an_order(const struct feed_news *n)
 {
 	return n->job[0] && !strncmp(n->type, "job-", 4) && strcmp(n->type, "job-unit") != 0;
+}
+
+static bool is_durable(const void *data, const struct feed_news *n)
+{
+	return n->seq > 0;
+}
+
+static void wake(struct api *a, const struct feed_news *n)
+{
+	char topic[EVENT_TOPICS][WAIT_TOPIC_SIZE];
+	const size_t topics = event_topics_of(n, topic);
+
+	if (changes_an_order(n))
+		httpd_wake(a->httpd, n->job);
+	for (size_t i = 0; i < topics; i++)
+		httpd_wake(a->httpd, topic[i]);
 }
 
 /* What is on disk is seen by who is carried out again. */
@@ -100,7 +117,7 @@ static void on_change(void *data)
 	int r = -1;
 
 	while (changes && (r = feed_next(changes, &item)) > 0) {
-		httpd_wake(a->httpd, item->news.job);
+		wake(a, &item->news);
 		feed_item_unref(item);
 	}
 	if (r < 0)
@@ -124,7 +141,7 @@ static int start_httpd(struct api *a, const struct config *c, int listen_fd, str
 	if (r == 0)
 		__atomic_store_n(&a->changes,
 			feed_subscribe(fleet_feed(a->fleet),
-				&(struct feed_opts){changes_an_order, on_change, a}),
+				&(struct feed_opts){is_durable, on_change, a}),
 			__ATOMIC_RELEASE);
 	return r;
 }

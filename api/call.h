@@ -63,6 +63,19 @@ struct call {
 	void *form;		 /* api_form(); owned by the router */
 };
 
+/* --- requests that wait for something new ("Prefer: wait=N", RFC 7240; at most 60 s, and to the second): no thread waits --- */
+
+struct api_wait {
+	unsigned s; /* 0: it does not wait */
+	uint64_t until_us, ticket;
+};
+
+/* Before the handler looks. can: whether the request is one that may wait. -ERR_UNAUTHORIZED: its token ended meanwhile. */
+int api_wait_begin(struct call *c, bool can, struct api_wait *ret, struct err *e);
+/* After a look at which nothing was new: true: there is no answer yet, the handler is called again when the topic changes, or at
+ * its end. false: it answers what there is. */
+bool api_wait_on(struct call *c, const struct api_wait *w, const char *topic);
+
 /* --- what is read: each takes a reader of the database for the time of the call --- */
 
 /* Something of the database, out of what the request says. */
@@ -76,7 +89,7 @@ int api_read(struct call *c, read_one_fn *read, json_t **ret, struct err *e);
 /* Answers with one thing and its ETag ("revision" member); honours If-None-Match. */
 int api_answer_one(struct call *c, read_one_fn *read, struct err *e);
 /* The same of a thing that changes with events of its topic: with "Prefer: wait=N" and an If-None-Match that names it as it is, the
- * answer comes once it is another one, or after N seconds (RFC 7240; at most 60, and to the second). No thread waits for it. */
+ * answer comes once it is another one, or after N seconds. */
 int api_answer_later(struct call *c, read_one_fn *read, const char *topic, struct err *e);
 /* Answers with {items, next_cursor: null}, all that there is. */
 int api_answer_all(struct call *c, read_one_fn *read, struct err *e);

@@ -115,30 +115,47 @@ static bool is_as_named(const struct call *c, const json_t *o)
 	return match && !strcmp(match, tag);
 }
 
+int api_wait_begin(struct call *c, bool can, struct api_wait *ret, struct err *e)
+{
+	const uint64_t until = c->rq->wait_until_us;
+
+	*ret = (struct api_wait){
+		.s = can ? wait_of(c->rq) : 0, .ticket = httpd_wait_ticket(c->api->httpd)};
+	ret->until_us = until ? until : now_us() + ret->s * US_PER_S;
+	if (until && !auth_still(c->api->auth, c->who))
+		return err_set(e, ERR_UNAUTHORIZED, "this token is not valid any more");
+	return 0;
+}
+
+/* What is answered in the end says so. */
+bool api_wait_on(struct call *c, const struct api_wait *w, const char *topic)
+{
+	const bool waits = w->s && topic && now_us() < w->until_us;
+
+	if (waits) {
+		c->rs->wait_until_us = w->until_us;
+		c->rs->wait_ticket = w->ticket;
+		snprintf(c->rs->wait_topic, sizeof c->rs->wait_topic, "%s", topic);
+	} else if (w->s) {
+		response_header(c->rs, "Preference-Applied", "wait=%u", w->s);
+	}
+	return waits;
+}
+
 int api_answer_later(struct call *c, read_one_fn *read, const char *topic, struct err *e)
 {
-	const unsigned wait_s = request_header(c->rq, "If-None-Match") ? wait_of(c->rq) : 0;
-	const uint64_t ticket = httpd_wait_ticket(c->api->httpd);
-	const uint64_t until =
-		c->rq->wait_until_us ? c->rq->wait_until_us : now_us() + wait_s * US_PER_S;
+	struct api_wait w;
 	json_t *o = NULL;
-	int r;
+	int r = api_wait_begin(c, request_header(c->rq, "If-None-Match"), &w, e);
 
-	if (c->rq->wait_until_us && !auth_still(c->api->auth, c->who))
-		return err_set(e, ERR_UNAUTHORIZED, "this token is not valid any more");
-	r = api_read(c, read, &o, e);
+	if (r == 0)
+		r = api_read(c, read, &o, e);
 	if (r < 0)
 		return r;
-	if (wait_s && is_as_named(c, o) && now_us() < until) {
-		c->rs->wait_until_us = until;
-		c->rs->wait_ticket = ticket;
-		snprintf(c->rs->wait_topic, sizeof c->rs->wait_topic, "%s", topic);
+	if (api_wait_on(c, &w, is_as_named(c, o) ? topic : NULL))
 		json_decref(o);
-		return 0;
-	}
-	if (wait_s)
-		response_header(c->rs, "Preference-Applied", "wait=%u", wait_s);
-	api_resource(c, o);
+	else
+		api_resource(c, o);
 	return 0;
 }
 

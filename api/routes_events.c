@@ -7,8 +7,11 @@
  * has a comment every 10 s; with ?heartbeat=true every second an event, which a browser's script
  * sees, which it does not see of a comment: a page that hears none for 3 s knows that what it shows
  * is old.
+ *
+ * A client without streams asks for the list with ?after= and "Prefer: wait=N": the answer comes with the next event.
  */
 #include "api/accept.h"
+#include "api/event_topics.h"
 #include "api/live.h"
 #include "api/route.h"
 #include "base/iotime.h"
@@ -119,16 +122,21 @@ static int parse_seq(const char *s, const char *epoch, int64_t *ret, struct err 
 	return 0;
 }
 
-static int read_events(struct db *d, const struct call *c, const struct db_page *page,
-	struct db_list *ret, struct err *e)
+static struct event_filter filter_of(const struct call *c)
 {
-	const struct event_filter filter = {
+	return (struct event_filter){
 		.type = request_query(c->rq, "type"),
 		.station = request_query(c->rq, "station"),
 		.job = request_query(c->rq, "job_id"),
 		.run = request_query(c->rq, "run_id"),
 		.serial = request_query(c->rq, "serial"),
 	};
+}
+
+static int read_events(struct db *d, const struct call *c, const struct db_page *page,
+	struct db_list *ret, struct err *e)
+{
+	const struct event_filter filter = filter_of(c);
 
 	return events_list(d, &filter, page, ret, e);
 }
@@ -164,60 +172,86 @@ static int events_place(
 	return r;
 }
 
+/* Whether there is nothing of what was asked for, and the client waits for it. */
+static bool waits(struct call *c, const struct api_wait *w, const struct db_list *list)
+{
+	const struct event_filter f = filter_of(c);
+	char topic[WAIT_TOPIC_SIZE];
+
+	api_narrow(c, list->items);
+	event_topic(&f, topic);
+	return api_wait_on(
+		c, w, json_array_size(list->items) == 0 && !list->next[0] ? topic : NULL);
+}
+
+static int answer_list(struct call *c, const struct db_page *page, const char *epoch, struct err *e)
+{
+	struct db_list list = {0};
+	struct api_wait w;
+	char seq[24];
+	struct db *d;
+	int r = api_wait_begin(c, !c->rq->head, &w, e);
+
+	if (r < 0)
+		return r;
+	d = readers_take(c->api->readers, e);
+	r = d ? read_events(d, c, page, &list, e) : -(int)e->code;
+	readers_give(c->api->readers, d);
+	if (r < 0)
+		return r;
+	if (waits(c, &w, &list)) {
+		json_decref(list.items);
+		return 0;
+	}
+	if (list.next[0]) {
+		snprintf(seq, sizeof seq, "%.23s", list.next);
+		snprintf(list.next, sizeof list.next, "%s-%s", epoch, seq);
+	}
+	c->list_extra = json_pack("{s:s}", "epoch", epoch);
+	api_list(c, &list);
+	return 0;
+}
+
+/* Whether it can go on after that event: it is of this epoch, and was not pruned. */
+static int check_place(struct call *c, int64_t after, int64_t *ret_last, struct err *e)
+{
+	int64_t first = 0;
+	struct db *d = readers_take(c->api->readers, e);
+	int r = d ? events_bounds(d, &first, ret_last, e) : -(int)e->code;
+
+	if (r == 0 && after >= 0 && first > 0 && after < first - 1)
+		r = err_set(e, ERR_GONE, "events up to %lld are pruned", (long long)first - 1);
+	if (r == 0 && after >= 0)
+		r = events_check_cursor(d, after, e);
+	readers_give(c->api->readers, d);
+	return r;
+}
+
 static int get_events(struct call *c, struct err *e)
 {
-	const char *accept = request_header(c->rq, "Accept");
-	struct db_list list = {0};
 	struct db_page page = {0};
-	int64_t after = -1;
-	int64_t first = 0;
-	int64_t last = 0;
-	char text[24];
-	struct db *d;
 	char epoch[MARKS_EPOCH_SIZE];
+	char text[24];
+	int64_t after = -1;
+	int64_t last = 0;
 	int r;
 
 	records_epoch(fleet_records(c->api->fleet), epoch);
 	r = events_check_types(request_query(c->rq, "type"), e);
 	if (r == 0)
 		r = events_place(c, epoch, &page, &after, e);
-	if (r < 0)
-		return r;
-	d = readers_take(c->api->readers, e);
-	if (!d)
-		return -(int)e->code;
-	r = events_bounds(d, &first, &last, e);
-	if (r == 0 && after >= 0 && first > 0 && after < first - 1)
-		r = err_set(e, ERR_GONE, "events up to %lld are pruned", (long long)first - 1);
-	if (r == 0 && after >= 0)
-		r = events_check_cursor(d, after, e);
 	response_header(c->rs, "Provd-Epoch", "%s", epoch);
-	if (r == 0 && wants_lines(c)) {
-		readers_give(c->api->readers, d);
-		snprintf(text, sizeof text, "%lld", (long long)after);
-		return export_events(c, after >= 0 ? text : NULL, e);
-	}
-	if (r == 0 && !c->rq->head && accept_names(accept, "text/event-stream")) {
-		readers_give(c->api->readers, d);
-		return open_stream(c, after, last, e);
-	}
-	if (r == 0) {
-		if (!page.after && after >= 0) {
-			snprintf(text, sizeof text, "%lld", (long long)after);
-			page.after = text;
-		}
-		r = read_events(d, c, &page, &list, e);
-	}
-	readers_give(c->api->readers, d);
+	if (r == 0)
+		r = check_place(c, after, &last, e);
 	if (r < 0)
 		return r;
-	if (list.next[0]) {
-		snprintf(text, sizeof text, "%.23s", list.next);
-		snprintf(list.next, sizeof list.next, "%s-%s", epoch, text);
-	}
-	c->list_extra = json_pack("{s:s}", "epoch", epoch);
-	api_list(c, &list);
-	return 0;
+	snprintf(text, sizeof text, "%lld", (long long)after);
+	page.after = after >= 0 ? text : NULL;
+	if (wants_lines(c))
+		return export_events(c, page.after, e);
+	if (!c->rq->head && accept_names(request_header(c->rq, "Accept"), "text/event-stream"))
+		return open_stream(c, after, last, e);
+	return answer_list(c, &page, epoch, e);
 }
 
 static const char *const yes_no[] = {"true", "false", NULL};

@@ -3,6 +3,7 @@
  * /jobs: orders of the MES and of supervisors.
  */
 #include "api/route.h"
+#include "base/timefmt.h"
 #include "base/util.h"
 #include "daemon/line/orders.h"
 #include "db/job_units.h"
@@ -315,7 +316,7 @@ static int post_action(struct call *c, struct err *e)
 
 struct patch_form {
 	int64_t priority, quantity, deadline_ms, expires_ms;
-	const json_t *stations;
+	const json_t *stations, *requires, *params;
 };
 
 static const struct form_row patch_rows[] = {
@@ -325,6 +326,12 @@ static const struct form_row patch_rows[] = {
 		.doc = "Units; not less than have passed.", FORM_AT(struct patch_form, quantity)},
 	{"stations", FORM_TEXTS, .doc = "Ids of stations; none of them: any.",
 		FORM_AT(struct patch_form, stations)},
+	{"requires", FORM_TEXTS, .high = 32,
+		.doc = "Capabilities that a station must have; none of them: none.",
+		FORM_AT(struct patch_form, requires)},
+	{"params", FORM_MAPPING,
+		.doc = "Parameters of the recipe, each that changes; null: as the recipe has it. Of an order that has begun: 409.",
+		FORM_AT(struct patch_form, params)},
 	{"deadline", FORM_TIME, .null = true, .doc = "When it should be done; null: no more.",
 		FORM_AT(struct patch_form, deadline_ms)},
 	{"expires", FORM_TIME, .null = true, .doc = "When it ends by itself; null: never.",
@@ -332,8 +339,9 @@ static const struct form_row patch_rows[] = {
 	{0},
 };
 
-/* As they were looked at when it was ordered: a station that does not fit would take it, and then nothing else. */
-static int find_misfits(struct call *c, const json_t *ids, struct mistakes *m, struct err *e)
+/* As it was looked at when it was ordered: a station that does not fit would take it, and then nothing else. */
+static int find_misfits(struct call *c, const struct order_patch *p, struct mistakes *m,
+	json_t **ret_params, struct err *e)
 {
 	struct config *config = fleet_config(c->api->fleet);
 	struct db *d = readers_take(c->api->readers, e);
@@ -341,24 +349,29 @@ static int find_misfits(struct call *c, const json_t *ids, struct mistakes *m, s
 	int r = d ? read_job(d, c, &job, e) : -(int)e->code;
 
 	if (r == 0)
-		r = orders_check_stations(fleet_orders(c->api->fleet), d, config, job, ids, m, e);
+		r = orders_check_patch(
+			fleet_orders(c->api->fleet), d, config, job, p, m, ret_params, e);
 	readers_give(c->api->readers, d);
 	json_decref(job);
 	config_unref(config);
 	return r;
 }
 
-static int check_stations(struct call *c, const json_t *ids, struct err *e)
+static int check_patch(
+	struct call *c, const struct patch_form *f, json_t **ret_params, struct err *e)
 {
+	const struct order_patch p = {f->stations, f->requires, f->params};
 	struct mistakes m = {0};
-	int r = json_array_size(ids) > 0 ? find_misfits(c, ids, &m, e) : 0;
+	int r = p.stations || p.requires || p.params ? find_misfits(c, &p, &m, ret_params, e) : 0;
 
 	if (r < 0)
 		return r;
+	if (f->expires_ms && f->expires_ms <= wall_ms())
+		mistakes_add(&m, "/expires", ORDER_EXPIRED);
 	r = api_mistakes(c, &m, NULL, e);
 	m = (struct mistakes){0};
 	if (r == 0 && api_given(c, "stations"))
-		check_scope_stations(c, ids, &m);
+		check_scope_stations(c, f->stations, &m);
 	return r < 0 ? r : api_outside(c, &m, e);
 }
 
@@ -376,20 +389,27 @@ static int patch_job(struct call *c, struct err *e)
 		.status = 200,
 		.audit = "job.change",
 		.target = a.id};
+	json_t *params = NULL;
 	int r = f ? api_match(c, &a.revision, e) : -(int)e->code;
 
 	if (r == 0)
-		r = check_stations(c, f->stations, e);
-	if (r < 0)
+		r = check_patch(c, f, &params, e);
+	if (r < 0) {
+		json_decref(params);
 		return r;
+	}
 	a.change = (struct job_change){
 		.priority = api_given(c, "priority") ? &f->priority : NULL,
 		.quantity = api_given(c, "quantity") ? &f->quantity : NULL,
 		.deadline_ms = api_given(c, "deadline") ? &f->deadline_ms : NULL,
 		.expires_ms = api_given(c, "expires") ? &f->expires_ms : NULL,
 		.affinity = f->stations,
+		.requires = f->requires,
+		.params = params,
 	};
-	return api_change(c, &ch, e);
+	r = api_change(c, &ch, e);
+	json_decref(params);
+	return r;
 }
 
 /* --- its list --- */

@@ -327,6 +327,13 @@ static int check_change(
 	if (r == 0 && c->quantity && j->listed)
 		return err_set(e, ERR_INVALID,
 			"job %s has a list of units, and their number is its quantity", j->id);
+	if (r == 0 && c->params && j->listed)
+		return err_set(e, ERR_INVALID,
+			"job %s has a list of units, and each has its own parameters", j->id);
+	if (r == 0 && c->params && j->begun)
+		return err_set(e, ERR_CONFLICT,
+			"job %s has begun, and its units are alike: complete it, and order the rest with other parameters",
+			j->id);
 	if (r == 0 && c->quantity && *c->quantity < MAX(j->passed, 1))
 		return err_set(e, ERR_INVALID, "job %s has %lld units already", j->id,
 			(long long)j->passed);
@@ -338,7 +345,8 @@ static int put_change(struct db *tx, const char *id, const struct job_change *c,
 	static const char sql[] =
 		"UPDATE jobs SET priority = CASE WHEN ?2 THEN ?3 ELSE priority END,"
 		" quantity = CASE WHEN ?4 THEN ?5 ELSE quantity END,"
-		" affinity = coalesce(?6, affinity),"
+		" affinity = coalesce(?6, affinity), requires = coalesce(?12, requires),"
+		" params = coalesce(?13, params),"
 		" deadline = CASE WHEN ?7 THEN nullif(?8, 0) ELSE deadline END,"
 		" expires = CASE WHEN ?9 THEN nullif(?10, 0) ELSE expires END,"
 		" updated_at = ?11, revision = revision + 1 WHERE id = ?1";
@@ -346,7 +354,8 @@ static int put_change(struct db *tx, const char *id, const struct job_change *c,
 	return db_do(tx, e, sql, id, (int64_t)(c->priority != NULL), c->priority ? *c->priority : 0,
 		(int64_t)(c->quantity != NULL), c->quantity ? *c->quantity : 0, c->affinity,
 		(int64_t)(c->deadline_ms != NULL), c->deadline_ms ? *c->deadline_ms : 0,
-		(int64_t)(c->expires_ms != NULL), c->expires_ms ? *c->expires_ms : 0, wall_ms());
+		(int64_t)(c->expires_ms != NULL), c->expires_ms ? *c->expires_ms : 0, wall_ms(),
+		c->requires, c->params);
 }
 
 int jobs_change(struct db *tx, const char *id, const struct job_change *c, int64_t revision,

@@ -88,11 +88,14 @@ struct job_word {
  * order that has begun. */
 int jobs_act(
 	struct db *tx, const char *id, enum job_sign verb, const struct job_word *w, struct err *e);
-/* Each NULL or 0 keeps. */
+/* Each NULL keeps. -ERR_CONFLICT for parameters of an order that has begun: its units were to be alike; -ERR_INVALID for those of
+ * an order whose units have their own. */
 struct job_change {
 	const int64_t *priority;
 	const int64_t *quantity;
 	const json_t *affinity;
+	const json_t *requires;
+	const json_t *params;	    /* all of them */
 	const int64_t *deadline_ms; /* 0 removes */
 	const int64_t *expires_ms;  /* 0 removes */
 };

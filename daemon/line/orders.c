@@ -658,6 +658,9 @@ static void order_units(struct job_order *o, const struct order_form *f, struct 
 	order_chips(f->units, most, m);
 }
 
+#define NO_STATION_ABLE \
+	"no station that has the recipe's ports has all of these capabilities: add them to one in stations.d, or require less"
+
 /* What an order requires and the station has not; NULL: it has all. */
 static const char *lacks(const struct station_config *s, const json_t *requires)
 {
@@ -682,19 +685,14 @@ static int station_suits(const struct station_config *s, const struct recipe *re
 	return station_fits(s, recipe, e);
 }
 
-int orders_check_stations(struct orders *orders, struct db *d, const struct config *config,
-	const json_t *job, const json_t *ids, struct mistakes *m, struct err *e)
+/* Each station by itself. */
+static void check_named(const struct config *config, const struct recipe *recipe, const json_t *ids,
+	const json_t *requires, struct mistakes *m)
 {
-	const json_t *requires = json_object_get(job, "requires");
-	struct recipe *recipe = NULL;
 	struct err why;
 	const json_t *v;
 	size_t i;
-	int r = orders_recipe(orders, d, json_string_value(json_object_get(job, "recipe")),
-		json_integer_value(json_object_get(job, "version")), &recipe, NULL, e);
 
-	if (r < 0)
-		return r;
 	json_array_foreach(ids, i, v) {
 		const struct station_config *s = config_station(config, json_string_value(v));
 		_cleanup_(freep) char *p = pointer_index("/stations", i);
@@ -703,6 +701,71 @@ int orders_check_stations(struct orders *orders, struct db *d, const struct conf
 			mistakes_add(m, p, "there is no station '%s'", json_string_value(v));
 		else if (station_suits(s, recipe, requires, &why) < 0)
 			mistakes_add(m, p, "%s", why.msg);
+	}
+}
+
+static bool may_take(const json_t *ids, const struct station_config *s)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(ids, i, v)
+		if (!strcmp(json_string_value(v), s->id))
+			return true;
+	return json_array_size(ids) == 0;
+}
+
+/* One at least of those that may take it. */
+static void check_able(const struct config *config, const struct recipe *recipe, const json_t *ids,
+	const json_t *requires, struct mistakes *m)
+{
+	struct err why;
+
+	for (size_t i = 0; i < config->stations; i++)
+		if (may_take(ids, &config->station[i]) &&
+			station_suits(&config->station[i], recipe, requires, &why) == 0)
+			return;
+	if (config->stations > 0)
+		mistakes_add(m, "/requires", NO_STATION_ABLE);
+}
+
+/* RFC 7396, of an object of plain values. */
+static json_t *params_with(const json_t *params, const json_t *patch)
+{
+	json_t *all = json_copy((json_t *)params);
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)patch, key, v) {
+		if (json_is_null(v))
+			json_object_del(all, key);
+		else
+			json_object_set(all, key, v);
+	}
+	return all;
+}
+
+int orders_check_patch(struct orders *orders, struct db *d, const struct config *config,
+	const json_t *job, const struct order_patch *p, struct mistakes *m, json_t **ret_params,
+	struct err *e)
+{
+	const json_t *requires = p->requires ? p->requires : json_object_get(job, "requires");
+	struct recipe *recipe = NULL;
+	json_t *all;
+	int r = orders_recipe(orders, d, json_string_value(json_object_get(job, "recipe")),
+		json_integer_value(json_object_get(job, "version")), &recipe, NULL, e);
+
+	if (r < 0)
+		return r;
+	if (p->stations)
+		check_named(config, recipe, p->stations, requires, m);
+	else if (p->requires)
+		check_able(config, recipe, json_object_get(job, "affinity"), requires, m);
+	if (p->params) {
+		all = params_with(json_object_get(job, "params"), p->params);
+		if (recipe_params_read(recipe, all, false, "/params", m, ret_params) < 0)
+			*ret_params = NULL;
+		json_decref(all);
 	}
 	recipe_unref(recipe);
 	return 0;
@@ -744,8 +807,7 @@ static void order_stations(
 	if (fitting == 0 && config->stations > 0)
 		mistakes_add(m, "/recipe", "no station fits: %s", e.msg);
 	else if (able == 0 && config->stations > 0)
-		mistakes_add(m, "/requires",
-			"no station that has the recipe's ports has all of these capabilities: add them to one in stations.d, or require less");
+		mistakes_add(m, "/requires", NO_STATION_ABLE);
 }
 
 /* A golden unit comes again every shift: nothing may be used up by it, or done to it for good. */
@@ -816,8 +878,7 @@ int job_order_new(struct orders *orders, struct db *reader, const struct config 
 	o->deadline_ms = f.deadline_ms;
 	o->expires_ms = f.expires_ms;
 	if (f.expires_ms && f.expires_ms <= wall_ms())
-		mistakes_add(
-			m, "/expires", "'expires' is over already: give a time that is to come");
+		mistakes_add(m, "/expires", ORDER_EXPIRED);
 	o->external_ref = steal_ptr(&f.external_ref);
 	o->number = steal_ptr(&f.number);
 	form_done(order_rows, &f);

@@ -70,10 +70,20 @@ int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t
 	struct recipe **ret, char ret_state[16], struct err *e);
 /* Whether the station has every port of the recipe: 0, or -ERR_PORT_UNBOUND with the port. */
 int station_fits(const struct station_config *s, const struct recipe *r, struct err *e);
-/* Whether these stations are there, and have what an order (as jobs_get() gives it) needs; each that is not or has not is a mistake
- * at its pointer. */
-int orders_check_stations(struct orders *orders, struct db *d, const struct config *config,
-	const json_t *job, const json_t *ids, struct mistakes *m, struct err *e);
+/* A change of an order that is open; NULL: it stays. */
+struct order_patch {
+	const json_t *stations; /* array of ids; empty: any */
+	const json_t *requires; /* array of capabilities */
+	const json_t *params;	/* object, RFC 7396: null takes what the recipe has by default */
+};
+/* Judges it as a new order is: whether the stations are there and have what the order needs then, and what its parameters may be.
+ * job: as jobs_get() gives it. Mistakes go to m, each at its pointer. *ret_params: all of them, where some were given; owned
+ * by the caller. */
+int orders_check_patch(struct orders *orders, struct db *d, const struct config *config,
+	const json_t *job, const struct order_patch *p, struct mistakes *m, json_t **ret_params,
+	struct err *e);
+
+#define ORDER_EXPIRED "'expires' is over already: give a time that is to come"
 
 #define ORDER_QUANTITY_MAX 1000000
 #define ORDER_PRIORITY_MIN (-1000)

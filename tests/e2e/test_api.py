@@ -946,6 +946,45 @@ class Streams(Live):
                 found = self.api.get('/events?limit=1000&type=' + types + after)['items']
                 self.assertIn(made, [e['data'].get('pool') for e in found], types)
 
+    def wait(self, query, answers, seconds=50):
+        """Asks in a thread of its own, which puts (answer, seconds that it took) into the list."""
+        def ask():
+            api = self.line.provd.api()
+            began = time.monotonic()
+            answers.append((api.request('GET', '/events?' + query, headers={'Prefer': 'wait=%d' % seconds}), time.monotonic() - began))
+            api.close()
+        t = threading.Thread(target=ask)
+        t.start()
+        return t
+
+    def newest(self, after):
+        while (page := self.api.get('/events?limit=1000&after=%d' % after)['items']):
+            after = page[-1]['seq']
+        return after
+
+    def test_a_client_without_streams_waits_for_the_next_event(self):
+        names = iter('abcdefghij')
+        pool = lambda: self.api.post('/pools', {'id': 'wait-' + (n := next(names)), 'pattern': 'W%s{seq:04}' % n, 'first': 1, 'last': 9})['id']
+        pool()
+        last = self.newest(0)
+        for query, hears in (('', True), ('&type=pool-created', True), ('&type=pool-*,tick', True), ('&type=tick', False),
+                             ('&station=A1&serial=x', False)):
+            answers = []
+            t = self.wait('after=%d%s' % (last, query), answers, 50 if hears else 1)
+            time.sleep(0.05)    # most of them wait by then; it holds for those that do not as well
+            made = pool()
+            t.join()
+            a, took = answers[0]
+            self.assertEqual((a.status, a.headers['Preference-Applied']), (200, 'wait=%d' % (50 if hears else 1)), query)
+            self.assertEqual([e['data'].get('pool') for e in a.json['items']], [made] if hears else [], query)
+            self.assertLess(took, 40)
+            if not hears:
+                self.assertGreaterEqual(took, 1)
+            last = self.newest(last)
+        # What is there is answered at once, and what is beyond this epoch's last is refused as ever.
+        self.assertEqual(len(self.api.request('GET', '/events?limit=1', headers={'Prefer': 'wait=50'}).json['items']), 1)
+        self.problem(self.api.request('GET', '/events?after=x', headers={'Prefer': 'wait=50'}), 400)
+
     def test_bad_positions_are_400(self):
         for bad in ('x', '-1', '1e3', '0x10', '99999999999999999999'):
             self.problem(self.api.request('GET', '/events?after=' + bad), 400)

@@ -108,6 +108,9 @@ class Orders(unittest.TestCase):
             self.assertEqual([e['pointer'] for e in answer.json['errors']], [pointer], answer.body)
         self.assertIn(said, answer.json['detail'])
 
+    def patch(self, job, **change):
+        return self.api.request('PATCH', '/jobs/' + job['id'], change, line.ANY)
+
     def test_a_number_is_of_one_order_whoever_sends_it_again(self):
         order = {'recipe': 'ask', 'quantity': 3, 'number': 'WO-1', 'external_ref': 'x'}
         first = self.api.request('POST', '/jobs', order)
@@ -153,7 +156,7 @@ class Orders(unittest.TestCase):
     def test_an_order_that_nobody_began_lapses_by_itself(self):
         job = self.line.order(expires=soon(1.2))['id']
         later = self.line.order()
-        self.api.ok('PATCH', '/jobs/' + later['id'], {'expires': soon(0.3)}, line.ANY)
+        self.api.ok('PATCH', '/jobs/' + later['id'], {'expires': soon(1.2)}, line.ANY)
         for one in (job, later['id']):
             ended = self.line.job_done(one)
             self.assertEqual((ended['state'], ended['ending']['how']), ('cancelled', 'expired'))
@@ -175,6 +178,9 @@ class Orders(unittest.TestCase):
         for over in ('1970-01-01T00:00:00Z', '1969-12-31T23:59:59Z'):
             self.refused(self.api.request('POST', '/jobs', dict(order, expires=over)), 422, '/expires', 'after 1970')
             self.refused(self.api.request('POST', '/tokens', {'name': 'x', 'role': 'mes', 'expires_at': over}), 422, '/expires_at', 'after 1970')
+        job = self.line.order()
+        self.refused(self.patch(job, expires=soon(-1)), 422, '/expires', 'is over already')
+        self.assertEqual(self.line.job(job['id'])['state'], 'queued')
 
     def test_a_station_that_could_not_make_it_is_refused_later_as_well(self):
         job = self.line.order(stations=['A1'])
@@ -183,6 +189,19 @@ class Orders(unittest.TestCase):
         self.refused(patch(['A1', 'B9']), 422, '/stations/1', 'station B9 has none')
         self.refused(patch(['nowhere']), 422, '/stations/0', "there is no station 'nowhere'")
         self.assertEqual(patch(['A2']).json['affinity'], ['A2'])
+        self.refused(self.patch(job, requires=['x-ray']), 422, '/requires', 'no station that has the recipe')
+        self.refused(self.patch(job, requires=['x-ray'], stations=['A1']), 422, '/stations/0', "requires 'x-ray'")
+        self.assertEqual(self.line.job(job['id'])['requires'], [])
+
+    def test_parameters_are_changed_until_it_begins(self):
+        job = self.line.order(recipe='name', serials=['P1'], stations=['A1'], params={'power': 5})
+        self.assertEqual(job['params'], {'variant': 'eu', 'power': 5})
+        self.refused(self.patch(job, params={'variant': 'jp'}), 422, '/params/variant')
+        self.refused(self.patch(job, params={'watts': 5}), 422, '/params/watts')
+        self.assertEqual(self.patch(job, params={'variant': 'us'}).json['params'], {'variant': 'us', 'power': 5})
+        self.assertEqual(self.patch(job, params={'power': None}).json['params'], {'variant': 'us', 'power': 10})
+        listed = self.line.order(recipe='name', units=[{'serial': 'P2'}])
+        self.refused(self.patch(listed, params={'variant': 'us'}), 400, said='each has its own parameters')
 
     def test_provctl_orders_holds_and_ends(self):
         ask = self.line.provctl('--json', 'job', 'submit', 'ask', '--quantity', '2', '--number', 'WO-ctl', '--expires', soon(900))
