@@ -7,6 +7,16 @@
 #include "db/pool_check.h"
 #include "db/stmt.h"
 
+static int check_id(struct db *tx, const char *id, struct err *e)
+{
+	int r = db_has(tx, e, "SELECT 1 FROM pools WHERE id = ?", id);
+
+	if (r > 0)
+		return err_set(e, ERR_CONFLICT,
+			"there is a pool %s already: choose another id, or add to that one", id);
+	return r;
+}
+
 int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
 {
 	static const char sql[] =
@@ -15,8 +25,10 @@ int pools_create(struct db *tx, const struct pool_new *p, struct err *e)
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 	int64_t first = p->pattern ? p->first : 0;
 	int64_t last = p->pattern ? p->last : -1;
-	int r = pool_check(tx, p, e);
+	int r = check_id(tx, p->id, e);
 
+	if (r == 0)
+		r = pool_check(tx, p, e);
 	if (r == 0)
 		r = db_run(tx, e, sql, p->id, p->kind, p->pattern, first, last, p->check, p->model,
 			p->low_water, p->block, p->local, p->span ? p->span : (int64_t)1,

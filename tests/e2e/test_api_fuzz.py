@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Requests that no one means: none is answered with a 5xx, and provd lives, and ends without a leak.
+"""Requests that no one means, made from the OpenAPI document: valid, nearly valid and hostile ones. None is answered with a 5xx, each
+that is refused says why, and a body that is refused says where; provd lives, and ends without a leak.
 
     test_api_fuzz.py [BUILD] [--requests N] [--seed S] [--threads N]
 
@@ -8,10 +9,12 @@ With a sanitizer build a leak or a race makes provd's exit status non-zero.
 """
 import argparse
 import collections
+import functools
 import http.client
 import json
 import os
 import random
+import re
 import socket
 import string
 import sys
@@ -43,9 +46,9 @@ HEADERS = ('If-Match', 'If-None-Match', 'Idempotency-Key', 'Last-Event-ID', 'Ori
 class Fuzz:
     """One thread's requests; the same seed makes the same ones."""
 
-    def __init__(self, seed, provd, things, ops):
+    def __init__(self, seed, provd, things, ops, doc):
         self.r = random.Random(seed)
-        self.provd, self.things, self.ops = provd, things, ops
+        self.provd, self.things, self.ops, self.doc = provd, things, ops, doc
         self.token = provd.token
         self.statuses = collections.Counter()
         self.bad = []
@@ -91,7 +94,7 @@ class Fuzz:
                 body[self.word()[:40]] = self.value()
         return body
 
-    def body(self, path):
+    def body(self, method, path):
         r = self.r
         k = r.random()
         if k < 0.1:
@@ -102,7 +105,8 @@ class Fuzz:
             return r.choice(('[', '{"a":')) * r.randint(1, 3000)
         if k < 0.4:
             return json.dumps(self.value()).encode('utf-8', 'surrogatepass')
-        text = json.dumps(self.mutated(r.choice([b for p, b in BODIES if p in path] or [b for _, b in BODIES])))
+        own = self.doc.body(method, path)
+        text = json.dumps(self.mutated(own if own and r.random() < .7 else r.choice([b for p, b in BODIES if p in path] or [b for _, b in BODIES])))
         if k < 0.5 and text:
             at = r.randrange(len(text))
             text = text[:at] + r.choice(string.printable) + text[at + r.randint(0, 2):]
@@ -121,10 +125,19 @@ class Fuzz:
         safe = string.ascii_letters + string.digits + "-._~:@!$'()*,;="
         return ''.join(c if c in safe else ''.join('%%%02X' % b for b in c.encode('utf-8', 'surrogatepass')) for c in s)
 
-    def path(self, template):
+    def query(self, method, template):
+        """The parameters that the document names, mostly; and values that it names, often."""
+        r = self.r
+        known = self.doc.query(method, template)
+        names = known if known and r.random() < .8 else [(n, ()) for n in QUERIES]
+        chosen = [r.choice(names) for _ in range(r.randint(1, 4))]
+        return '?' + '&'.join('%s=%s' % (n, self.quote(r.choice(some) if some and r.random() < .7 else str(
+            r.choice(NUMBERS)) if r.random() < .4 else self.word()[:200])) for n, some in chosen)
+
+    def path(self, method, template):
         r = self.r
         out = template
-        for name in ('{id}', '{name}', '{version}', '{sha256}', '{action}', '{interlock}'):
+        for name in re.findall('{[a-z0-9_]+}', template):
             verbs = ('pause', 'resume', 'stop', 'abort', 'cancel', 'approve', 'retire', 'release', 'scrap', 'start',
                      'abort', 'clear')
             while name in out:
@@ -133,9 +146,7 @@ class Fuzz:
                     v = '1'
                 out = out.replace(name, self.quote(v) or 'x', 1)
         if r.random() < 0.3:
-            names = ('limit', 'cursor', 'after', 'state', 'station', 'from', 'to', 'serial', 'name', 'job_id', 'kind', 'bound')
-            out += '?' + '&'.join('%s=%s' % (r.choice(names), self.quote(
-                str(r.choice(NUMBERS)) if r.random() < .4 else self.word()[:200])) for _ in range(r.randint(1, 4)))
+            out += self.query(method, template)
         if r.random() < 0.03:
             out = '/' + self.quote(self.word()[:300])
         return out
@@ -151,12 +162,12 @@ class Fuzz:
             headers[r.choice(HEADERS)] = value
         if r.random() < 0.3 and method in ('PATCH', 'PUT'):
             headers['If-Match'] = r.choice(('*', '"1"', '"%d"' % r.choice((2, 3, 2**63)), 'x'))
-        body = self.body(template) if method not in ('GET', 'DELETE') or r.random() < 0.05 else None
+        body = self.body(method, template) if method not in ('GET', 'DELETE') or r.random() < 0.05 else None
         if 'recipes' in template and method in ('POST', 'PUT') and r.random() < 0.5:
             headers['Content-Type'], body = 'application/yaml', self.recipe()
         if headers.get('Accept', '').startswith('text/event-stream'):
             headers.pop('Accept')
-        return method, self.path(template), body, headers
+        return method, self.path(method, template), body, headers
 
     def send(self, method, path, body, headers):
         if self.connection is None:
@@ -220,7 +231,9 @@ class Fuzz:
             self.note('%s %s %r %s' % (request[0], request[1][:300], (request[2] or b'')[:300], request[3]), status, data)
         elif status >= 400 and data and request[0] != 'HEAD':
             try:
-                json.loads(data)['code']
+                problem = json.loads(data)
+                if not problem['code'] or not problem['detail'] or (status == 422 and '/artifacts' not in request[1] and not problem['errors']) or 'sqlite' in problem['detail']:
+                    self.note('%s %s %r' % (request[0], request[1][:300], (request[2] or b'')[:300]), status, data)
             except (ValueError, KeyError, TypeError):
                 # What libmicrohttpd itself refuses comes as its own page; for a cookie that ends within its quotes
                 # it sends the header twice, and the second time is read as the page.
@@ -234,6 +247,30 @@ class Fuzz:
         self.close()
 
 
+class Document:
+    """What the OpenAPI document says of each operation."""
+
+    def __init__(self, doc):
+        self.doc = doc
+        self.of = {(m.upper(), path): op for path, item in doc['paths'].items() for m, op in item.items()}
+
+    def resolved(self, o):
+        while '$ref' in o:
+            o = functools.reduce(lambda d, k: d[k], o['$ref'][2:].split('/'), self.doc)
+        return o
+
+    def query(self, method, path):
+        """[(name, values that it names)]"""
+        params = map(self.resolved, self.of.get((method, path), {}).get('parameters', ()))
+        return [(p['name'], p['schema'].get('enum', ())) for p in params if p['in'] == 'query']
+
+    def body(self, method, path):
+        """Its example; None: it has none."""
+        content = self.resolved(self.of.get((method, path), {}).get('requestBody', {})).get('content', {}).get('application/json', {})
+        return content.get('example')
+
+
+QUERIES = ('limit', 'cursor', 'after', 'state', 'station', 'from', 'to', 'serial', 'name', 'job_id', 'kind', 'bound')
 BODIES = (
     ('/jobs', {'recipe': 'fuzz', 'serials': ['S1', 'S2'], 'priority': 3, 'stations': ['A1'], 'params': {'a': 'b', 'n': 4},
                'deadline': '2030-01-01T00:00:00Z', 'external_ref': 'r'}),
@@ -269,11 +306,11 @@ def main():
         prompts = line.wait_for('a question', lambda: l.api.get('/prompts?state=open')['items'])
         run = l.api.get('/runs')['items'][0]
         things = ['A1', 'A2', 'A3', job, run['id'], run['serial'] or 'S1', UUID, 'fuzz', 'p', 'q', '0' * 64, prompts[0]['id']]
-        doc = l.api.get('/openapi.json')['paths']
-        ops = [(m.upper(), path) for path, item in doc.items() for m in item] + [('POST', '/api/v1/jobs')] * 12 + \
+        doc = Document(l.api.get('/openapi.json'))
+        ops = list(doc.of) + [('POST', '/api/v1/jobs')] * 12 + \
             [('POST', '/api/v1/recipes/check')] * 8 + [('POST', '/api/v1/pools')] * 4
         # Our own key must live.
-        fuzzers = [Fuzz(o.seed + i, l.provd, things, ops) for i in range(o.threads)]
+        fuzzers = [Fuzz(o.seed + i, l.provd, things, ops, doc) for i in range(o.threads)]
         threads = [threading.Thread(target=f.run, args=(o.requests // o.threads,)) for f in fuzzers]
         begun = time.monotonic()
         for t in threads:

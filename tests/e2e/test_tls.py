@@ -18,7 +18,8 @@ import unittest
 
 import line
 
-HANDSHAKES = 300
+# PROVD_HANDSHAKES=10000 for a long one.
+HANDSHAKES = int(os.environ.get('PROVD_HANDSHAKES', '300'))
 
 
 def openssl(*args, text=None):

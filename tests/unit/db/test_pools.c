@@ -64,6 +64,17 @@ START_TEST(a_pool_that_cannot_give_its_kind_is_refused_with_the_reason)
 }
 END_TEST
 
+START_TEST(an_id_is_of_one_pool)
+{
+	const struct pool_new list = {.id = "keys", .kind = "license", .check = "none"};
+
+	TX(pools_create(fx.db, &list, &fx.e));
+	TX_FAILS(ERR_CONFLICT, pools_create(fx.db, &list, &fx.e));
+	ck_assert_str_eq(
+		fx.e.msg, "there is a pool keys already: choose another id, or add to that one");
+}
+END_TEST
+
 static void make(const struct pool_new *like, const char *id, int64_t first, int64_t last)
 {
 	struct pool_new p = *like;
@@ -290,6 +301,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("pools");
 
 	tcase_add_checked_fixture(t, fixture_setup, fixture_teardown);
+	tcase_add_test(t, an_id_is_of_one_pool);
 	tcase_add_loop_test(t, a_pool_that_cannot_give_its_kind_is_refused_with_the_reason, 0,
 		(int)ARRAY_LEN(refused));
 	tcase_add_test(t, addresses_of_two_pools_never_overlap_in_whatever_form);
