@@ -524,7 +524,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *c)
 	x->encoded_nul = uri && has_encoded_nul(uri);
 	x->rq.begun_us = now_us();
 	uuid7(x->rq.id);
-	conn_phase(x->conn, CONN_HEADER, now_us());
+	conn_phase(x->conn, CONN_HEADER, x->rq.begun_us);
 	return x;
 }
 

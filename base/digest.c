@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,9 +66,40 @@ void sha256_end(struct sha256 *d, uint8_t out[SHA256_BYTES])
 		abort();
 }
 
+static pthread_key_t kept_key;
+
+static void free_kept(void *d)
+{
+	sha256_free(d);
+}
+
+static void make_kept_key(void)
+{
+	if (pthread_key_create(&kept_key, free_kept) != 0)
+		abort();
+}
+
+/* One of each thread, freed with it: to make one costs more than a short digest does. */
+static struct sha256 *kept(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct sha256 *d;
+
+	pthread_once(&once, make_kept_key);
+	d = pthread_getspecific(kept_key);
+	if (!d) {
+		d = sha256_new();
+		if (pthread_setspecific(kept_key, d) != 0)
+			abort();
+	} else if (EVP_DigestInit_ex(d->ctx, algorithm(), NULL) != 1) {
+		abort();
+	}
+	return d;
+}
+
 void sha256_of(const void *p, size_t n, uint8_t out[SHA256_BYTES])
 {
-	_cleanup_(sha256_freep) struct sha256 *d = sha256_new();
+	struct sha256 *d = kept();
 
 	sha256_add(d, p, n);
 	sha256_end(d, out);

@@ -212,6 +212,11 @@ class Fuzz:
         if len(self.bad) < 10:
             self.bad.append('%s: %s %r' % (what, status, data[:300]))
 
+    @staticmethod
+    def says_where(status, problem, path):
+        """A body that is refused has the place; a file has none, and a key of the header is named."""
+        return status != 422 or problem.get('errors') or '/artifacts' in path or 'idempotency key' in problem['detail']
+
     def one(self):
         if self.r.random() < 0.01:
             return self.raw()
@@ -232,7 +237,7 @@ class Fuzz:
         elif status >= 400 and data and request[0] != 'HEAD':
             try:
                 problem = json.loads(data)
-                if not problem['code'] or not problem['detail'] or (status == 422 and '/artifacts' not in request[1] and not problem['errors']) or 'sqlite' in problem['detail']:
+                if not problem['code'] or not problem['detail'] or 'sqlite' in problem['detail'] or not self.says_where(status, problem, request[1]):
                     self.note('%s %s %r' % (request[0], request[1][:300], (request[2] or b'')[:300]), status, data)
             except (ValueError, KeyError, TypeError):
                 # What libmicrohttpd itself refuses comes as its own page; for a cookie that ends within its quotes
