@@ -38,16 +38,7 @@ static int read_filter(const struct call *c, struct yield_filter *ret, struct er
 /* The next hour, or the next midnight of this machine's time zone. */
 static int64_t next_border(int64_t ms, bool day)
 {
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (!day)
-		return ms - ms % HOUR_MS + HOUR_MS;
-	localtime_r(&t, &tm);
-	tm.tm_mday++;
-	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
-	tm.tm_isdst = -1;
-	return (int64_t)mktime(&tm) * 1000;
+	return day ? local_day_ms(ms, 1, 0) : ms - ms % HOUR_MS + HOUR_MS;
 }
 
 /* Where each hour or day of the window begins, and its end; n of them. */

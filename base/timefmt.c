@@ -2,6 +2,7 @@
 #include "base/timefmt.h"
 
 #include <stdbool.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,25 @@ int rfc3339_parse(const char *s, int64_t *ret_ms)
 		return -1;
 	*ret_ms = (int64_t)t * 1000 + ms;
 	return 0;
+}
+
+int64_t local_day_ms(int64_t ms, int days, int minutes)
+{
+	/* glibc has a lock for the name of the zone, which mktime() makes again at each call; ThreadSanitizer does not see that one. */
+	static pthread_mutex_t zone = PTHREAD_MUTEX_INITIALIZER;
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	localtime_r(&t, &tm);
+	tm.tm_mday += days;
+	tm.tm_hour = minutes / 60;
+	tm.tm_min = minutes % 60;
+	tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	pthread_mutex_lock(&zone);
+	t = mktime(&tm);
+	pthread_mutex_unlock(&zone);
+	return (int64_t)t * 1000;
 }
 
 /* 64 random bits out of a pool of the thread: one system call for 32 of them. */

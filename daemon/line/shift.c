@@ -3,7 +3,8 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/timefmt.h"
 
 int shift_minutes(const char *s)
 {
@@ -16,21 +17,6 @@ int shift_minutes(const char *s)
 	h = (s[0] - '0') * 10 + s[1] - '0';
 	m = (s[3] - '0') * 10 + s[4] - '0';
 	return h < 24 && m < 60 ? h * 60 + m : -1;
-}
-
-/* So many minutes after the midnight before `at`, so many days later; mktime() knows when the clock is set. */
-static int64_t local_ms(int64_t at_ms, int days, int minutes)
-{
-	time_t t = (time_t)(at_ms / 1000);
-	struct tm tm;
-
-	localtime_r(&t, &tm);
-	tm.tm_mday += days;
-	tm.tm_hour = minutes / 60;
-	tm.tm_min = minutes % 60;
-	tm.tm_sec = 0;
-	tm.tm_isdst = -1;
-	return (int64_t)mktime(&tm) * 1000;
 }
 
 /* One occurrence of a shift: it is the moment's, or bounds the time without a shift. */
@@ -56,11 +42,11 @@ void shift_at(const struct shift_config *shifts, size_t n, int64_t at_ms, struct
 		const int next = s->to_min <= s->from_min ? 1 : 0;
 
 		for (int day = -2; day <= 1; day++)
-			look_at(s, local_ms(at_ms, day, s->from_min),
-				local_ms(at_ms, day + next, s->to_min), at_ms, &now, &gap);
+			look_at(s, local_day_ms(at_ms, day, s->from_min),
+				local_day_ms(at_ms, day + next, s->to_min), at_ms, &now, &gap);
 	}
 	if (!n)
 		gap = (struct shift_span){
-			.from_ms = local_ms(at_ms, 0, 0), .to_ms = local_ms(at_ms, 1, 0)};
+			.from_ms = local_day_ms(at_ms, 0, 0), .to_ms = local_day_ms(at_ms, 1, 0)};
 	*ret = now.name ? now : gap;
 }
