@@ -297,7 +297,8 @@ static int forget_done(struct db *tx, const char *id, struct err *e)
 	return db_do(tx, e, sql, id, WEBHOOK_DONE_KEPT);
 }
 
-int webhooks_take(struct db *tx, const char *id, bool *ret_more, struct err *e)
+int webhooks_take(
+	struct db *tx, const char *id, bool *ret_more, int64_t *ret_waiting, struct err *e)
 {
 	static const char count[] =
 		"SELECT count(*) FROM deliveries WHERE webhook = ? AND state = 'waiting'";
@@ -317,9 +318,11 @@ int webhooks_take(struct db *tx, const char *id, bool *ret_more, struct err *e)
 	room = WEBHOOK_OPEN_MAX - open;
 	upto = MIN(seen + WEBHOOK_SCAN, last);
 	*ret_more = seen < last;
+	*ret_waiting = open;
 	if (room <= 0 || seen >= last)
 		return 0;
 	r = take(tx, id, seen, upto, room, e);
+	*ret_waiting += MAX(r, 0);
 	if (r >= room)
 		r = db_int(tx, e, &upto, newest, id);
 	if (r >= 0)

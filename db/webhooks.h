@@ -61,8 +61,9 @@ struct webhook {
 int webhooks_enabled(struct db *d, struct webhook ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e);
 /* The number of the newest event that there is. */
 int webhooks_newest(struct db *d, int64_t *ret, struct err *e);
-/* Rows for the next events, as many as there is room for. ret_more: there are further events. */
-int webhooks_take(struct db *tx, const char *id, bool *ret_more, struct err *e);
+/* Rows for the next events, as many as there is room for. ret_more: there are further events; ret_waiting: its rows that wait now. */
+int webhooks_take(
+	struct db *tx, const char *id, bool *ret_more, int64_t *ret_waiting, struct err *e);
 
 struct delivery {
 	int64_t n, attempts;

@@ -12,6 +12,7 @@
 #include "daemon/line/holds.h"
 #include "daemon/line/meters.h"
 #include "daemon/line/services.h"
+#include "daemon/line/webhook_ends.h"
 #include "daemon/line/webhook_rules.h"
 #include "db/webhooks.h"
 #include "db/writer.h"
@@ -24,9 +25,10 @@
 #define ANSWER_BYTES  1024
 #define HEADERS	      5
 #define LATERS_MAX    (2 * WEBHOOK_OPEN_MAX)
-#define ENDS	      64 /* attempts that are recorded in one transaction */
+#define FULL_WAIT_US  (10 * US_PER_MS)
+#define READY_MAX     64 /* rows of one webhook that are read at a time */
 
-_Static_assert(WEBHOOKS_DESCRIPTORS > WEBHOOKS_MAX * WINDOW * 3, "descriptors of the requests");
+_Static_assert(WEBHOOKS_DESCRIPTORS > WEBHOOKS_MAX * WINDOW * 4, "descriptors of the requests");
 
 /* A row that was not taken. */
 struct later {
@@ -37,8 +39,12 @@ struct later {
 /* What is known of one webhook besides its row. */
 struct hook {
 	struct webhook row;
-	bool there; /* it is enabled */
-	bool more;  /* there are events that it was not asked about */
+	bool there;	 /* it is enabled */
+	bool more;	 /* there are events that it was not asked about */
+	int64_t waiting; /* rows, about: they are made again when half of them are done */
+	struct delivery ready[READY_MAX]; /* that may go out now, the oldest first */
+	size_t ready_at, readies;
+	bool dry; /* none was found since something changed */
 	unsigned flying;
 	int64_t failures;	   /* in a row */
 	uint64_t tried_us, due_us; /* of a receiver that took nothing; 0 */
@@ -65,9 +71,14 @@ struct webhooks {
 	struct http_many *http;
 	struct feed_sub *feed;
 	struct cancel stop;
-	bool poked;    /* atomic */
-	bool idle;     /* atomic: there is no webhook */
-	int64_t heard; /* atomic: the newest event that woke the thread */
+	struct webhook_ends *ends;
+	struct config *config; /* of the last request; NULL before one */
+	unsigned lists;	       /* so many configurations there were */
+	bool poked;	       /* atomic */
+	bool idle;	       /* atomic: there is no webhook */
+	int64_t heard;	       /* atomic: the newest event that woke the thread */
+	int64_t looked;	       /* the newest that it had heard of when it looked at the records */
+	uint64_t look_us;      /* it looks again then */
 	struct hook *hook[WEBHOOKS_MAX];
 	size_t hooks;
 	struct sending *sending;
@@ -100,6 +111,13 @@ static struct hook *keep_hook(struct webhooks *w, const struct webhook *row)
 	return h;
 }
 
+static void forget_ready(struct hook *h)
+{
+	while (h->ready_at < h->readies)
+		free(h->ready[h->ready_at++].body);
+	h->ready_at = h->readies = 0;
+}
+
 /* Those that are gone, once nothing of theirs is under way. */
 static void drop_hooks(struct webhooks *w)
 {
@@ -108,6 +126,7 @@ static void drop_hooks(struct webhooks *w)
 
 		if (h->there || h->flying)
 			continue;
+		forget_ready(h);
 		free(h->later);
 		free(h);
 		w->hook[i] = w->hook[--w->hooks];
@@ -132,11 +151,32 @@ static int look(struct webhooks *w, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		struct hook *h = keep_hook(w, &row[i]);
 
-		if (h)
+		if (h) {
 			h->more |= row[i].seen < newest;
+			h->dry = false;
+		}
 	}
 	drop_hooks(w);
 	return 0;
+}
+
+/* When an event came, when somebody said so, and else from time to time: a request that has ended is no reason. */
+static int look_if_due(struct webhooks *w, bool poked, struct err *e)
+{
+	const int64_t heard = __atomic_load_n(&w->heard, __ATOMIC_ACQUIRE);
+	const uint64_t now = now_us();
+
+	if (!poked && heard == w->looked && now < w->look_us)
+		return 0;
+	w->looked = heard;
+	w->look_us = now + LOOK_EVERY_US;
+	return look(w, e);
+}
+
+static bool wants_rows(const struct hook *h)
+{
+	/* The number is a guess: rows also die, and are removed. */
+	return h->there && h->more && (h->waiting <= WEBHOOK_OPEN_MAX / 2 || h->dry);
 }
 
 static int apply_take(struct db *tx, void *data, struct err *e)
@@ -144,18 +184,22 @@ static int apply_take(struct db *tx, void *data, struct err *e)
 	struct webhooks *w = data;
 	int r = 0;
 
-	for (size_t i = 0; i < w->hooks && r == 0; i++)
-		if (w->hook[i]->there && w->hook[i]->more)
-			r = webhooks_take(tx, w->hook[i]->row.id, &w->hook[i]->more, e);
+	for (size_t i = 0; i < w->hooks && r == 0; i++) {
+		struct hook *h = w->hook[i];
+
+		if (wants_rows(h))
+			r = webhooks_take(tx, h->row.id, &h->more, &h->waiting, e);
+		h->dry = false;
+	}
 	return r;
 }
 
-static bool wants_rows(const struct webhooks *w)
+static int take(struct webhooks *w, struct err *e)
 {
 	for (size_t i = 0; i < w->hooks; i++)
-		if (w->hook[i]->there && w->hook[i]->more)
-			return true;
-	return false;
+		if (wants_rows(w->hook[i]))
+			return writer_do(w->line->writer, apply_take, w, e);
+	return 0;
 }
 
 /* --- rows that were not taken --- */
@@ -199,7 +243,7 @@ static int64_t note_later(struct hook *h, int64_t n, int64_t again_ms)
 	return waited_ms;
 }
 
-/* The rows of a webhook that do not go out now. */
+/* The rows of a webhook that do not go out now: it is not their time, or they are under way. */
 static json_t *not_now(struct webhooks *w, const struct hook *h)
 {
 	const uint64_t now = now_us();
@@ -211,6 +255,7 @@ static json_t *not_now(struct webhooks *w, const struct hook *h)
 	for (const struct sending *s = w->sending; s; s = s->next)
 		if (s->hook == h)
 			json_array_append_new(list, json_integer(s->row.n));
+	webhook_ends_list(w->ends, h->row.id, list);
 	return list;
 }
 
@@ -218,6 +263,7 @@ static json_t *not_now(struct webhooks *w, const struct hook *h)
 static void forget_times(struct webhooks *w)
 {
 	for (size_t i = 0; i < w->hooks; i++) {
+		w->hook[i]->dry = false;
 		w->hook[i]->due_us = 0;
 		for (size_t k = 0; k < w->hook[i]->laters; k++)
 			w->hook[i]->later[k].due_us = 0;
@@ -325,7 +371,8 @@ static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 		.timeout_us = c->timeout_us,
 		.answer_bytes = ANSWER_BYTES,
 		.allow = &c->allow,
-		.clear = &c->clear};
+		.clear = &c->clear,
+		.lists = w->lists};
 
 	http_many_add(w->http, &p, s);
 	free(trace[0]);
@@ -334,39 +381,6 @@ static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 }
 
 /* --- what came of it --- */
-
-/* One attempt that has ended. */
-struct ended {
-	struct delivery_end end;
-	char *message, *answer;
-};
-
-struct ended_list {
-	struct ended item[ENDS];
-	size_t n;
-};
-
-static int apply_ends(struct db *tx, void *data, struct err *e)
-{
-	const struct ended_list *list = data;
-	int r = 0;
-
-	for (size_t i = 0; i < list->n && r == 0; i++)
-		r = webhooks_end(tx, &list->item[i].end, e);
-	return r;
-}
-
-static int record(struct webhooks *w, struct ended_list *list, struct err *e)
-{
-	int r = list->n ? writer_do(w->line->writer, apply_ends, list, e) : 0;
-
-	for (size_t i = 0; i < list->n; i++) {
-		free(list->item[i].message);
-		free(list->item[i].answer);
-	}
-	list->n = 0;
-	return r;
-}
 
 /* The same sentence again and again says nothing. */
 static void log_once(char trouble[ERR_TEXT_BYTES], const char *text)
@@ -424,42 +438,61 @@ static char *shown(const struct sending *s, const struct strbuf *body)
 	return masked;
 }
 
+static void end_not_taken(struct webhooks *w, struct sending *s, struct delivery_end *end,
+	const struct http_answer *answer, const struct err *why)
+{
+	struct hook *h = s->hook;
+	_cleanup_(freep) char *message =
+		why ? xstrdup(why->msg)
+		    : xasprintf("%s answers HTTP %ld, 2xx expected", h->row.url, answer->status);
+	_cleanup_(freep) char *text = why ? NULL : shown(s, &answer->body);
+
+	note_not_taken(h, end, s, (int64_t)(answer->retry_after_us / US_PER_MS));
+	log_once(h->trouble, message);
+	end->message = message;
+	end->answer = text;
+	webhook_ends_add(w->ends, end);
+}
+
 /* why: no answer came, or NULL. The request is over. */
 static void end_sending(struct webhooks *w, struct sending *s, const struct http_answer *answer,
-	const struct err *why, struct ended *ret)
+	const struct err *why)
 {
 	struct hook *h = s->hook;
 	const enum webhook_verdict verdict = why ? WEBHOOK_AGAIN : webhook_judge(answer->status);
+	struct delivery_end end = {.webhook = h->row.id,
+		.n = s->row.n,
+		.status = (int)answer->status,
+		.done = verdict == WEBHOOK_TAKEN,
+		.gone = verdict == WEBHOOK_GONE,
+		.give_up_ms = (int64_t)(s->config->webhooks.give_up_us / US_PER_MS)};
 
 	meters_webhook(w->line->meters,
 		why			   ? "unreachable"
 		: verdict == WEBHOOK_TAKEN ? "taken"
 					   : "refused",
 		now_us() - s->begun_us);
-
-	*ret = (struct ended){
-		.end = {.webhook = h->row.id,
-			.n = s->row.n,
-			.status = (int)answer->status,
-			.done = verdict == WEBHOOK_TAKEN,
-			.gone = verdict == WEBHOOK_GONE,
-			.give_up_ms = (int64_t)(s->config->webhooks.give_up_us / US_PER_MS)}};
 	if (verdict == WEBHOOK_TAKEN) {
 		note_taken(h, s->row.n);
+		h->waiting -= h->waiting > 0;
+		webhook_ends_add(w->ends, &end);
 	} else {
-		note_not_taken(h, &ret->end, s, (int64_t)(answer->retry_after_us / US_PER_MS));
-		ret->message = why ? xstrdup(why->msg)
-				   : xasprintf("%s answers HTTP %ld, 2xx expected", h->row.url,
-					     answer->status);
-		ret->answer = why ? NULL : shown(s, &answer->body);
-		log_once(h->trouble, ret->message);
+		end_not_taken(w, s, &end, answer, why);
 	}
-	ret->end.message = ret->message;
-	ret->end.answer = ret->answer;
 	free_sending(w, s);
 }
 
 /* --- one round --- */
+
+/* One that is kept has its address for itself. */
+static void note_config(struct webhooks *w, struct config *c)
+{
+	if (c == w->config)
+		return;
+	config_unref(w->config);
+	w->config = config_ref(c);
+	w->lists++;
+}
 
 static struct sending *add_sending(struct webhooks *w, struct hook *h, struct delivery *row)
 {
@@ -470,6 +503,7 @@ static struct sending *add_sending(struct webhooks *w, struct hook *h, struct de
 	s->row = *row;
 	row->body = NULL;
 	s->config = w->line->config(w->line->line);
+	note_config(w, s->config);
 	s->secrets = secret_set_new();
 	s->next = w->sending;
 	w->sending = s;
@@ -477,17 +511,15 @@ static struct sending *add_sending(struct webhooks *w, struct hook *h, struct de
 	return s;
 }
 
-static void begin(struct webhooks *w, struct hook *h, struct delivery *row, struct ended_list *ends)
+static void begin(struct webhooks *w, struct hook *h, struct delivery *row)
 {
 	const struct http_answer none = {0};
 	struct sending *s;
 	struct err why;
 
-	if (!row->body)
-		return; /* retention takes its row */
 	s = add_sending(w, h, row);
 	if (send_row(w, s, &why) < 0)
-		end_sending(w, s, &none, &why, &ends->item[ends->n++]);
+		end_sending(w, s, &none, &why);
 }
 
 static size_t room(const struct hook *h)
@@ -498,57 +530,86 @@ static size_t room(const struct hook *h)
 	return h->failures ? h->flying == 0 : WINDOW - MIN(h->flying, WINDOW);
 }
 
-static int fill(struct webhooks *w, struct hook *h, struct err *e)
+/* Those whose event is gone: retention takes their rows. */
+static void drop_bodiless(struct hook *h)
 {
-	struct delivery row[WINDOW];
-	struct ended_list ends = {0};
-	const size_t max = room(h);
-	json_t *not_these;
 	size_t n = 0;
-	int r = 0;
 
-	if (max == 0)
-		return 0;
-	not_these = not_now(w, h);
-	r = webhooks_due(w->db, h->row.id, not_these, max, row, &n, e);
-	json_decref(not_these);
-	for (size_t i = 0; i < n; i++) {
-		if (r == 0)
-			begin(w, h, &row[i], &ends);
-		free(row[i].body);
-	}
-	return r < 0 ? r : record(w, &ends, e);
+	for (size_t i = 0; i < h->readies; i++)
+		if (h->ready[i].body)
+			h->ready[n++] = h->ready[i];
+	h->readies = n;
 }
 
-static int gather(struct webhooks *w, struct err *e)
+/* The next rows, once those of before are all sent. */
+static int load_ready(struct webhooks *w, struct hook *h, struct err *e)
 {
-	struct ended_list ends = {0};
-	struct http_end end;
-	int r = 0;
+	json_t *not_these;
+	int r;
 
-	while (r == 0 && http_many_next(w->http, &end)) {
-		end_sending(w, end.data, &end.answer, end.result < 0 ? &end.err : NULL,
-			&ends.item[ends.n++]);
-		http_answer_done(&end.answer);
-		if (ends.n == ENDS)
-			r = record(w, &ends, e);
+	if (h->ready_at < h->readies || h->dry)
+		return 0;
+	h->ready_at = h->readies = 0;
+	not_these = not_now(w, h);
+	r = webhooks_due(w->db, h->row.id, not_these, READY_MAX, h->ready, &h->readies, e);
+	drop_bodiless(h);
+	h->dry = r == 0 && h->readies == 0;
+	json_decref(not_these);
+	return r;
+}
+
+static int fill(struct webhooks *w, struct hook *h, struct err *e)
+{
+	if (!h->there)
+		forget_ready(h);
+	while (room(h) > 0 && !webhook_ends_full(w->ends)) {
+		struct delivery row;
+		int r = load_ready(w, h, e);
+
+		if (r < 0 || h->ready_at == h->readies)
+			return r;
+		row = h->ready[h->ready_at++];
+		begin(w, h, &row);
+		free(row.body);
 	}
-	return r < 0 ? r : record(w, &ends, e);
+	return 0;
+}
+
+static void gather(struct webhooks *w)
+{
+	struct http_end end;
+
+	while (!webhook_ends_full(w->ends) && http_many_next(w->http, &end)) {
+		end_sending(w, end.data, &end.answer, end.result < 0 ? &end.err : NULL);
+		http_answer_done(&end.answer);
+	}
+}
+
+/* What follows those that are on disk now may go out. */
+static int pull(struct webhooks *w, struct err *e)
+{
+	int r = webhook_ends_pull(w->ends, e);
+
+	for (size_t i = 0; r != 0 && i < w->hooks; i++)
+		w->hook[i]->dry = false;
+	return MIN(r, 0);
 }
 
 static int round_of(struct webhooks *w, struct err *e)
 {
-	int r = gather(w, e);
+	const bool poked = __atomic_exchange_n(&w->poked, false, __ATOMIC_ACQ_REL);
+	int r = pull(w, e);
 
-	if (__atomic_exchange_n(&w->poked, false, __ATOMIC_ACQ_REL))
+	gather(w);
+	if (poked)
 		forget_times(w);
 	if (r == 0)
-		r = look(w, e);
-	if (r == 0 && wants_rows(w))
-		r = writer_do(w->line->writer, apply_take, w, e);
+		r = look_if_due(w, poked, e);
+	if (r == 0)
+		r = take(w, e);
 	for (size_t i = 0; i < w->hooks && r == 0; i++)
 		r = fill(w, w->hook[i], e);
-	return r;
+	return r < 0 ? r : webhook_ends_push(w->ends, e);
 }
 
 /* --- the thread --- */
@@ -581,6 +642,8 @@ static void *webhooks_main(void *arg)
 			log_once(w->trouble, e.msg);
 			iotime_sleep(LOOK_EVERY_US, &it, NULL);
 		}
+		if (webhook_ends_full(w->ends))
+			iotime_sleep(FULL_WAIT_US, &it, NULL);
 		http_many_wait(w->http, rest(w) ? IDLE_US : LOOK_EVERY_US);
 	}
 	return NULL;
@@ -597,6 +660,11 @@ static void on_published(void *data)
 		http_many_wake(w->http);
 }
 
+static void on_recorded(void *data)
+{
+	http_many_wake(((struct webhooks *)data)->http);
+}
+
 int webhooks_start(
 	const struct line_services *line, const char *db_path, struct webhooks **ret, struct err *e)
 {
@@ -606,12 +674,14 @@ int webhooks_start(
 	w->line = line;
 	w->db_path = xstrdup(db_path);
 	w->http = http_many_new();
+	w->ends = webhook_ends_new(line->writer, on_recorded, w);
 	if (r == 0) {
 		r = thread_start(&w->thread, "webhooks", webhooks_main, w, e);
 		if (r < 0)
 			cancel_done(&w->stop);
 	}
 	if (r < 0) {
+		webhook_ends_free(w->ends);
 		http_many_free(w->http);
 		free(w->db_path);
 		free(w);
@@ -632,11 +702,13 @@ struct webhooks *webhooks_free(struct webhooks *w)
 	http_many_wake(w->http);
 	pthread_join(w->thread, NULL);
 	cancel_done(&w->stop);
+	webhook_ends_free(w->ends);
 	while (w->sending)
 		free_sending(w, w->sending);
 	for (size_t i = 0; i < w->hooks; i++)
 		w->hook[i]->there = false;
 	drop_hooks(w);
+	config_unref(w->config);
 	http_many_free(w->http);
 	db_free(w->db);
 	free(w->db_path);

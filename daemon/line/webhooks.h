@@ -3,7 +3,7 @@
  * The sender of events: one thread with several requests at a time (transports/links/http_many.h), for the
  * webhooks that are on record (db/webhooks.h).
  *
- *	take (rows of the next events) ──> send, up to 8 of a webhook ──> what came of it, one transaction
+ *	take (rows of the next events) ──> send, up to 8 of a webhook ──> what came of it, with the next commit
  *
  * A row's id is on disk before its first byte, so that a receiver knows what comes twice. Of one unit one
  * row at a time is under way. A webhook whose last attempt failed is tried with one row alone, later each
@@ -15,8 +15,8 @@
 #include "base/err.h"
 
 /* The most descriptors that it has open: 64 webhooks with 8 requests each, each with its socket and, while
- * its host is looked up, two of libcurl's. */
-#define WEBHOOKS_DESCRIPTORS (64 * 8 * 3 + 16)
+ * its host is looked up, two of libcurl's, and as many connections that are kept for a few seconds. */
+#define WEBHOOKS_DESCRIPTORS (64 * 8 * 4 + 16)
 
 struct line_services;
 struct webhooks;

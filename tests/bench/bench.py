@@ -41,11 +41,15 @@ steps:
 class Line:
     """provsim and provd with N stations in a directory of their own."""
 
-    def __init__(self, build, stations, sim=(), settle="100ms", plugged=True, state=None, image=16384):
+    def __init__(self, build, stations, sim=(), settle="100ms", plugged=True, state=None, image=16384, more="", files=()):
         self.dir = tempfile.mkdtemp(prefix="provd-bench-")
         self.build, self.stations, self.procs = build, stations, []
         self.state = state or os.path.join(self.dir, "state")
         path = lambda name: os.path.join(self.dir, name)
+        for name, text in files:
+            with open(path(name), "w") as f:
+                f.write(text)
+            os.chmod(path(name), 0o600)
         with open(path("provd.yaml"), "w") as f:
             f.write(f"state_dir: {self.state}\nlisten: 127.0.0.1:0\nrate_limit: 0\n"
                     f"hotplug: ['stream:{path('events')}']\nsettle: {settle}\nstations:\n" if stations else
@@ -53,20 +57,32 @@ class Line:
                     f"hotplug: ['stream:{path('events')}']\n")
             for i in range(1, stations + 1):
                 f.write(f"  - {{id: S{i}, ports: {{console: {{path: 'platform-provsim-usb-0:1.{i}'}}}}}}\n")
+            f.write(more.replace("DIR", self.dir))
         self.control = path("control")
         if plugged:
             self.sim = self.spawn([f"{build}/sim/provsim", "run", "--boards", str(stations), "--events", path("events"),
                                    "--control", self.control, "--state", path("boards"), *sim], path("sim.log"))
             self.wait(lambda: os.path.exists(self.control))
+        self.start()
+        with open(os.path.join(self.state, "admin-token")) as f:
+            self.token = f.read().strip()
+        self.image = os.urandom(image)
+
+    def start(self):
+        """provd, which has not run or was stopped."""
+        path = lambda name: os.path.join(self.dir, name)
         begun = time.monotonic()
-        self.provd = self.spawn([f"{build}/daemon/provd", "--config", path("provd.yaml"), "--port-file", path("port"),
+        self.provd = self.spawn([f"{self.build}/daemon/provd", "--config", path("provd.yaml"), "--port-file", path("port"),
                                  "--log-level", "warning"], path("provd.log"))
         self.wait(lambda: os.path.exists(path("port")) and os.path.getsize(path("port")) > 0, 0.0005)
         self.ready_s = time.monotonic() - begun
-        self.port = int(open(path("port")).read())
-        token = os.path.join(self.state, "admin-token")
-        self.token = open(token).read().strip()
-        self.image = os.urandom(image)
+        with open(path("port")) as f:
+            self.port = int(f.read())
+
+    def stop(self):
+        self.provd.terminate()
+        self.provd.wait()
+        os.unlink(os.path.join(self.dir, "port"))
 
     def spawn(self, argv, log):
         p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=open(log, "w"), stderr=subprocess.STDOUT)
@@ -261,6 +277,7 @@ class Bench:
         self.row("resident memory of each further station", each, 200, "low", "KiB")
 
     def api(self):
+        import bench_api
         ratios = []
         line = Line(self.build, 8)
         try:
@@ -276,11 +293,13 @@ class Bench:
                 ratios.append(load(line.port, line.token) / theirs)
             bare.stdin.close()
             bare.wait()
-            self.row("GET of a station list over a bare libmicrohttpd", ratios, 0.7, "high")
-            import bench_api
+            self.row("GET of a station list over a bare libmicrohttpd", ratios, 0.85, "high")
+            bench_api.orders(self, line)
             bench_api.live(self, line)
         finally:
             line.close()
+        bench_api.tls(self)
+        bench_api.webhooks(self)
 
     def tools(self):
         import bench_tools

@@ -10,6 +10,8 @@
 #include "transports/links/http_text.h"
 
 #define POLL_MAX_MS 60000ull
+#define KEPT_S	    5l /* a connection that nobody used for so long is not used again */
+#define KEPT_MAX    512l
 
 struct flight {
 	struct exchange x;
@@ -29,6 +31,9 @@ struct http_many {
 	struct flight *first;
 	size_t count;
 	bool woken; /* atomic */
+	bool began; /* there was a request, of `lists` */
+	unsigned lists;
+	uint64_t fresh_until_us; /* until then no connection is used again */
 };
 
 struct http_many *http_many_new(void)
@@ -39,6 +44,7 @@ struct http_many *http_many_new(void)
 	m->multi = curl_multi_init();
 	if (!m->multi)
 		abort();
+	curl_multi_setopt(m->multi, CURLMOPT_MAXCONNECTS, KEPT_MAX);
 	return m;
 }
 
@@ -122,6 +128,21 @@ static struct flight *make_flight(const struct http_post *p, void *data)
 	return f;
 }
 
+/* A connection was looked at as it was made, by the lists of then. */
+static void set_reuse(struct http_many *m, CURL *c, unsigned lists)
+{
+	bool fresh;
+
+	if (m->began && lists != m->lists)
+		m->fresh_until_us = now_us() + (KEPT_S + 1) * US_PER_S;
+	m->began = true;
+	m->lists = lists;
+	fresh = now_us() < m->fresh_until_us;
+	curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, (long)fresh);
+	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, (long)fresh);
+	curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, KEPT_S);
+}
+
 void http_many_add(struct http_many *m, const struct http_post *p, void *data)
 {
 	struct flight *f = make_flight(p, data);
@@ -133,6 +154,7 @@ void http_many_add(struct http_many *m, const struct http_post *p, void *data)
 	curl_easy_setopt(f->x.curl, CURLOPT_OPENSOCKETDATA, f);
 	curl_easy_setopt(f->x.curl, CURLOPT_TIMEOUT_MS, (long)(p->timeout_us / US_PER_MS));
 	curl_easy_setopt(f->x.curl, CURLOPT_PRIVATE, f);
+	set_reuse(m, f->x.curl, p->lists);
 	curl_multi_add_handle(m->multi, f->x.curl);
 	f->next = m->first;
 	m->first = f;

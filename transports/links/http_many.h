@@ -2,7 +2,7 @@
  *
  * Several requests at a time in one thread, each as http.h has it: a receiver that is slow delays nobody
  * else. Each goes to an address of a list alone (http_allow.h), which is looked at as the connection is
- * made, and keeps the start of its answer.
+ * made, and keeps the start of its answer. A connection is used again for a few seconds.
  */
 #pragma once
 
@@ -19,6 +19,8 @@ struct http_post {
 	size_t answer_bytes; /* so much of the answer is kept, not 0 */
 	/* Outlive the exchange. clear: where http:// may go besides this machine. */
 	const struct http_allow *allow, *clear;
+	/* Another number than that of the one before: they may say something else, and no connection of before is used again. */
+	unsigned lists;
 };
 
 struct http_many;

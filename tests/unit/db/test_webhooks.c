@@ -44,9 +44,10 @@ static void event(const char *type, const char *station, const char *run)
 /* Takes what there is; whether there is more. */
 static bool take(const char *id)
 {
+	int64_t waiting;
 	bool more;
 
-	TX(webhooks_take(fx.db, id, &more, &fx.e));
+	TX(webhooks_take(fx.db, id, &more, &waiting, &fx.e));
 	return more;
 }
 

@@ -6,6 +6,7 @@
 #include "transports/links/http_many.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@ struct server {
 	const char *say; /* NULL: nothing, until the client leaves */
 	size_t more;	 /* bytes after it */
 	bool met;	 /* somebody connected */
+	int connections; /* of serve_kept() */
 	char url[64];
 };
 
@@ -30,6 +32,7 @@ static struct server quick, slow;
 static struct http_allow allow, nobody;
 static struct http_many *many;
 static struct err e;
+static unsigned lists;
 
 static void send_all(int fd, const char *text, size_t n)
 {
@@ -64,7 +67,7 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-static void begin(struct server *s, const char *say, size_t more)
+static void begin_by(struct server *s, void *(*serve_one)(void *), const char *say, size_t more)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof a;
@@ -75,7 +78,12 @@ static void begin(struct server *s, const char *say, size_t more)
 	ck_assert_int_eq(listen(s->fd, 4), 0);
 	ck_assert_int_eq(getsockname(s->fd, (struct sockaddr *)&a, &n), 0);
 	snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d/x", ntohs(a.sin_port));
-	ck_assert_int_eq(pthread_create(&s->thread, NULL, serve, s), 0);
+	ck_assert_int_eq(pthread_create(&s->thread, NULL, serve_one, s), 0);
+}
+
+static void begin(struct server *s, const char *say, size_t more)
+{
+	begin_by(s, serve, say, more);
 }
 
 static void end(struct server *s)
@@ -83,6 +91,36 @@ static void end(struct server *s)
 	shutdown(s->fd, SHUT_RDWR);
 	pthread_join(s->thread, NULL);
 	close(s->fd);
+}
+
+/* Answers on any of its connections, and counts them. */
+static void *serve_kept(void *arg)
+{
+	struct server *s = arg;
+	struct pollfd p[8] = {{.fd = s->fd, .events = POLLIN}};
+	nfds_t n = 1;
+	char request[4096];
+
+	while (poll(p, n, -1) > 0 && !(p[0].revents & POLLHUP)) {
+		if (p[0].revents) {
+			p[n] = (struct pollfd){.fd = accept(s->fd, NULL, NULL), .events = POLLIN};
+			if (p[n].fd < 0 || n + 1 == ARRAY_LEN(p))
+				break;
+			s->connections++;
+			n++;
+		}
+		for (nfds_t i = 1; i < n; i++) {
+			if (!p[i].revents)
+				continue;
+			if (recv(p[i].fd, request, sizeof request, 0) > 0)
+				send_all(p[i].fd, s->say, strlen(s->say));
+			else
+				p[i].events = p[i].revents = 0;
+		}
+	}
+	for (nfds_t i = 1; i < n; i++)
+		close(p[i].fd);
+	return NULL;
 }
 
 static void setup(void)
@@ -108,7 +146,8 @@ static void add(const char *url, const struct http_allow *to, uint64_t timeout_u
 		.timeout_us = timeout_us,
 		.answer_bytes = 100,
 		.allow = to,
-		.clear = &nobody};
+		.clear = &nobody,
+		.lists = lists};
 
 	http_many_add(many, &p, tag);
 }
@@ -200,6 +239,24 @@ START_TEST(nothing_connects_where_the_list_does_not_allow_it)
 }
 END_TEST
 
+/* What the lists say is looked at as a connection is made: it is not used again under others. */
+START_TEST(a_connection_is_used_again_until_the_lists_are_others)
+{
+	struct http_end got;
+
+	begin_by(&quick, serve_kept, OK_HEAD, 0);
+	for (int i = 0; i < 6; i++) {
+		lists = i < 3 ? 1 : 2;
+		add(quick.url, i == 5 ? &nobody : &allow, FOREVER_US, NULL);
+		got = next();
+		ck_assert_int_eq(got.result, i == 5 ? -ERR_SERVICE_UNTRUSTED : 0);
+		http_answer_done(&got.answer);
+		ck_assert_int_eq(quick.connections, i < 3 ? 1 : MIN(i - 1, 3));
+	}
+	end(&quick);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("http_many");
@@ -210,6 +267,7 @@ static Suite *suite(void)
 	tcase_add_test(t, one_that_says_nothing_delays_no_other);
 	tcase_add_test(t, of_an_answer_without_an_end_the_start_is_enough);
 	tcase_add_test(t, one_that_takes_too_long_has_its_own_sentence);
+	tcase_add_test(t, a_connection_is_used_again_until_the_lists_are_others);
 	tcase_add_test(t, nothing_connects_where_the_list_does_not_allow_it);
 	suite_add_tcase(s, t);
 	return s;
