@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/api_tls.h"
 
+#include "api/account.h"
+
 #include "api/tls.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -23,7 +25,8 @@ static int set_clients(struct api *a, const struct config *c, struct err *e)
 	for (size_t i = 0; i < c->clients; i++) {
 		const struct client_config *k = &c->client[i];
 
-		list[i] = (struct auth_client){.by = (enum tls_name)k->by,
+		list[i] = (struct auth_client){.account = k->by == CLIENT_ACCOUNT,
+			.by = k->by == CLIENT_ACCOUNT ? TLS_SUBJECT : (enum tls_name)k->by,
 			.value = k->value,
 			.name = k->name,
 			.role = (enum role)k->role,
@@ -57,6 +60,9 @@ int api_tls_open(struct api *a, const struct config *c, struct err *e)
 	const struct tls_files f = files_of(c);
 	int r = f.certificate ? tls_new(&f, &a->tls, e) : 0;
 
+	if (r == 0 && c->pam && !account_possible())
+		return err_set(e, ERR_INVALID,
+			"'pam' of provd.yaml: this provd was built without PAM: install libpam0g-dev and build it again, or take it out");
 	if (r == 0)
 		r = set_clients(a, c, e);
 	if (r < 0)

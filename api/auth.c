@@ -31,8 +31,8 @@ struct known {
 	char used_from[ADDRESS_SIZE];
 	double bucket; /* requests that may come now */
 	uint64_t filled_us;
-	/* One without a secret, known by its certificate: */
-	bool client;
+	/* One without a secret, known by its certificate, or by an account: */
+	bool client, account;
 	enum tls_name by;
 	char *value; /* owned */
 };
@@ -368,7 +368,7 @@ static ssize_t find_session_locked(struct auth *a, const char *hash) REQUIRES(a-
 		if (!secret_equal(s->row.hash, hash, SHA256_HEX - 1))
 			continue;
 		if (s->row.ends_ms <= now || s->row.used_ms + SESSION_IDLE_MS < now ||
-			ran_out(&a->known[s->token]))
+			a->known[s->token].revoked || ran_out(&a->known[s->token]))
 			return -1;
 		s->row.used_ms = now;
 		return (ssize_t)i;
@@ -394,6 +394,11 @@ static bool take_from(struct known *k, unsigned rate)
 	return true;
 }
 
+static bool is_by_certificate(const struct known *k)
+{
+	return k->client && !k->account;
+}
+
 static void principal_of(
 	const struct known *k, unsigned secret, const char *session, struct principal *ret)
 {
@@ -401,7 +406,7 @@ static void principal_of(
 	memcpy(ret->name, k->name, sizeof ret->name);
 	ret->role = k->role;
 	ret->by_cookie = *session != 0;
-	ret->by_certificate = k->client;
+	ret->by_certificate = is_by_certificate(k);
 	ret->secret = secret;
 	ret->scopes = k->scopes;
 	snprintf(ret->session, sizeof ret->session, "%s", session);
@@ -431,7 +436,7 @@ static ssize_t find_certificate_locked(const struct auth *a, const struct tls_cl
 	if (!c || c->refused[0])
 		return -1;
 	for (size_t i = 0; i < a->count; i++)
-		if (a->known[i].client && !a->known[i].revoked &&
+		if (is_by_certificate(&a->known[i]) && !a->known[i].revoked &&
 			tls_client_has(c, a->known[i].by, a->known[i].value))
 			return (ssize_t)i;
 	return -1;
@@ -478,7 +483,8 @@ int auth_check(struct auth *a, const struct request *rq, unsigned rate, struct p
 	mutex_lock(&a->lock);
 	i = find_client_locked(a, rq, header, hash, &secret, why);
 	if (i >= 0) {
-		principal_of(&a->known[i], secret, a->known[i].client ? "" : hash, ret);
+		principal_of(
+			&a->known[i], secret, is_by_certificate(&a->known[i]) ? "" : hash, ret);
 		if (ret->by_certificate) {
 			ret->clients = a->clients;
 			ret->certificate_ends_s = rq->client->ends_s;
@@ -541,31 +547,105 @@ static void find_ended_locked(const struct auth *a, const char *token, char ret[
 		memcpy(ret, oldest->row.hash, SHA256_HEX);
 }
 
+/* What is made for a principal that has shown who it is. */
+struct opened {
+	char *cookie;
+	struct session_row *row;
+	char *ended;
+	struct principal *who;
+};
+
+static void open_session_locked(struct auth *a, struct known *k, unsigned secret, const char *peer,
+	const struct opened *ret) REQUIRES(a->lock)
+{
+	const int64_t now = wall_ms();
+	uint8_t raw[32];
+
+	random_bytes(raw, sizeof raw);
+	hex_of(raw, sizeof raw, ret->cookie);
+	*ret->row = (struct session_row){
+		.created_ms = now, .used_ms = now, .ends_ms = now + SESSION_LIFE_MS};
+	sha256_hex_of(ret->cookie, strlen(ret->cookie), ret->row->hash);
+	snprintf(ret->row->token, sizeof ret->row->token, "%s", k->id);
+	find_ended_locked(a, k->id, ret->ended);
+	note_use(k, peer);
+	principal_of(k, secret, ret->row->hash, ret->who);
+}
+
 int auth_login(struct auth *a, const struct request *rq, const char *token, char ret_cookie[65],
 	struct session_row *ret_row, char ret_ended[SHA256_HEX], struct principal *ret,
 	struct auth_refusal *why, struct err *e)
 {
-	uint8_t raw[32];
-	int64_t now = wall_ms();
 	unsigned secret = 0;
 	ssize_t i;
 
 	*why = (struct auth_refusal){0};
 	mutex_lock(&a->lock);
 	i = find_token_locked(a, rq->network, token, &secret, why);
-	if (i >= 0) {
-		random_bytes(raw, sizeof raw);
-		hex_of(raw, sizeof raw, ret_cookie);
-		*ret_row = (struct session_row){
-			.created_ms = now, .used_ms = now, .ends_ms = now + SESSION_LIFE_MS};
-		sha256_hex_of(ret_cookie, strlen(ret_cookie), ret_row->hash);
-		snprintf(ret_row->token, sizeof ret_row->token, "%s", a->known[i].id);
-		find_ended_locked(a, a->known[i].id, ret_ended);
-		note_use(&a->known[i], rq->peer);
-		principal_of(&a->known[i], secret, ret_row->hash, ret);
-	}
+	if (i >= 0)
+		open_session_locked(a, &a->known[i], secret, rq->peer,
+			&(struct opened){ret_cookie, ret_row, ret_ended, ret});
 	mutex_unlock(&a->lock);
 	return i < 0 ? refused(why, true, e) : 0;
+}
+
+/* --- accounts --- */
+
+static ssize_t find_account_locked(const struct auth *a, const char *account) REQUIRES(a->lock)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->known[i].account && !a->known[i].revoked &&
+			!strcmp(a->known[i].value, account))
+			return (ssize_t)i;
+	return -1;
+}
+
+/* What wrong passwords of an account are counted by, whether it is anybody's or not. */
+static void account_key(const char *account, char ret[TOKEN_ID_SIZE])
+{
+	_cleanup_(freep) char *text = xasprintf("account %s", account);
+	char hash[SHA256_HEX];
+
+	sha256_hex_of(text, strlen(text), hash);
+	snprintf(ret, TOKEN_ID_SIZE, "%.16s", hash);
+}
+
+int auth_account_wait(struct auth *a, const struct request *rq, const char *account,
+	struct auth_refusal *why, struct err *e)
+{
+	*why = (struct auth_refusal){0};
+	account_key(account, why->token);
+	mutex_lock(&a->lock);
+	why->retry_after_s = guard_wait_s(
+		a->guard, rq->network, why->token, find_account_locked(a, account) >= 0, now_us());
+	mutex_unlock(&a->lock);
+	if (why->retry_after_s)
+		return err_set(e, ERR_OVERLOADED,
+			"too many wrong passwords came from this address or for this user: wait %u s",
+			why->retry_after_s);
+	return 0;
+}
+
+int auth_account_login(struct auth *a, const struct request *rq, const char *account, bool right,
+	char ret_cookie[65], struct session_row *ret_row, char ret_ended[SHA256_HEX],
+	struct principal *ret, struct auth_refusal *why, struct err *e)
+{
+	ssize_t i;
+
+	*why = (struct auth_refusal){0};
+	account_key(account, why->token);
+	mutex_lock(&a->lock);
+	i = right ? find_account_locked(a, account) : -1;
+	if (i >= 0)
+		open_session_locked(a, &a->known[i], 0, rq->peer,
+			&(struct opened){ret_cookie, ret_row, ret_ended, ret});
+	else
+		why->note = guard_failed(
+			a->guard, rq->network, why->token, true, now_us(), &why->guard);
+	mutex_unlock(&a->lock);
+	if (i >= 0)
+		return 0;
+	return err_set(e, ERR_UNAUTHORIZED, "the user or the password is wrong");
 }
 
 static void logout_locked(struct auth *a, const char *session) REQUIRES(a->lock)
@@ -686,11 +766,14 @@ static void put_client_locked(struct auth *a, const struct auth_client *c) REQUI
 	k = &a->known[i];
 	if (k->scopes)
 		json_array_append_new(a->former, k->scopes);
+	if (k->value && (k->account != c->account || strcmp(k->value, c->value) != 0))
+		drop_sessions_locked(a, row.id); /* somebody else has the name */
 	free(k->value);
 	k->client = true;
 	k->revoked = false;
 	k->role = c->role;
 	k->scopes = json_deep_copy(c->scopes);
+	k->account = c->account;
 	k->by = c->by;
 	k->value = xstrdup(c->value);
 }

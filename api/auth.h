@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The client of a request: bearer tokens pvd_<id>_<secret> (only a hash is kept), browser sessions
- * opened with one, and else the certificate that the client showed. All tokens and sessions are held in memory; a change goes to the
+ * opened with one or with the password of an account, and else the certificate that the client showed. All tokens and sessions are held in memory; a change goes to the
  * database first. A sender of wrong tokens has to wait (api/guard.h). Any thread.
  */
 #pragma once
@@ -99,12 +99,13 @@ void auth_rotate(struct auth *a, const char *id, const char *hash, int64_t old_u
 /* A token that is not limited and does not end. */
 bool auth_has_admin(struct auth *a);
 
-/* One who is known by a certificate (`principals` of provd.yaml). */
+/* One who is known by a certificate, or by an account (`principals` of provd.yaml). */
 struct auth_client {
 	enum tls_name by;
 	const char *value, *name;
 	enum role role;
 	const json_t *scopes; /* NULL: everything */
+	bool account;	      /* value is the name of an account, and `by` nothing */
 };
 /* From now on these, of which copies are kept, and no others. -ERR_CONFLICT, and as before, for a name
  * that a token has or had. */
@@ -130,6 +131,14 @@ bool auth_still(struct auth *a, const struct principal *who);
 int auth_login(struct auth *a, const struct request *rq, const char *token, char ret_cookie[65],
 	struct session_row *ret_row, char ret_ended[SHA256_HEX], struct principal *ret,
 	struct auth_refusal *why, struct err *e);
+/* The same for the account of a principal, whose password the caller looks at between the two: first whether it may be looked at
+ * now, then what came of it (right). An account that is nobody's is refused as a wrong password is. The session lives in memory
+ * alone: *ret_row is not stored. */
+int auth_account_wait(struct auth *a, const struct request *rq, const char *account,
+	struct auth_refusal *why, struct err *e);
+int auth_account_login(struct auth *a, const struct request *rq, const char *account, bool right,
+	char ret_cookie[65], struct session_row *ret_row, char ret_ended[SHA256_HEX],
+	struct principal *ret, struct auth_refusal *why, struct err *e);
 void auth_session_add(struct auth *a, const struct session_row *row, const char *ended);
 void auth_logout(struct auth *a, const char *session);
 /* Ends old sessions. Those whose use should be stored, at most max of them, into ret. Main. */

@@ -38,6 +38,7 @@ int problem_status(enum err_code c)
 		{ERR_CLOCK, 503},
 		{ERR_BACKLOG, 503},
 		{ERR_KEYS_DOWN, 503},
+		{ERR_SERVICE_DOWN, 503},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(map); i++)

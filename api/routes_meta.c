@@ -12,9 +12,13 @@
 
 static int get_version(struct call *c, struct err *e)
 {
+	struct config *config = fleet_config(c->api->fleet);
+
 	response_json(c->rs, 200,
-		json_pack("{s:s, s:s, s:s, s:b}", "name", "provd", "version", PROVD_VERSION, "api",
-			"v1", "insecure", c->api->insecure));
+		json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", "provd", "version", PROVD_VERSION,
+			"api", "v1", "insecure", c->api->insecure, "passwords",
+			config->pam != NULL));
+	config_unref(config);
 	return 0;
 }
 

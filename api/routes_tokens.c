@@ -2,6 +2,7 @@
  *
  * /tokens, /session and /audit: what each token may do, and what it did.
  */
+#include "api/account.h"
 #include "api/problem.h"
 #include "api/route.h"
 #include "base/secret.h"
@@ -254,6 +255,7 @@ struct login {
 	struct session_row row;
 	char ended[SHA256_HEX];
 	struct audit_who who;
+	bool in_memory; /* the session of an account: its password is looked at again after a restart */
 };
 
 static int apply_login(struct db *tx, void *data, struct err *e)
@@ -261,34 +263,106 @@ static int apply_login(struct db *tx, void *data, struct err *e)
 	const struct login *l = data;
 	int r = l->ended[0] ? sessions_remove(tx, l->ended, e) : 0;
 
-	if (r == 0)
+	if (r == 0 && !l->in_memory)
 		r = sessions_add(tx, &l->row, e);
 	return r < 0 ? r : audit_add(tx, &l->who, "session.open", "", NULL, e);
 }
 
 struct session_form {
-	char *token;
+	char *token, *user, *password;
 };
 
 static const struct form_row session_rows[] = {
-	{"token", FORM_TEXT, .required = true, .doc = "The text of a token.",
+	{"token", FORM_TEXT, .low = 1, .doc = "The text of a token; or user and password.",
 		FORM_AT(struct session_form, token)},
+	{"user", FORM_TEXT, .low = 1, .high = 255,
+		.doc = "The user name of an account, where 'pam' of provd.yaml lets people log in so.",
+		FORM_AT(struct session_form, user)},
+	{"password", FORM_TEXT, .low = 1, .high = 1024, .doc = "Its password.",
+		FORM_AT(struct session_form, password)},
 	{0},
 };
+
+static void wipe_text(char *s)
+{
+	if (s)
+		secret_wipe(s, strlen(s));
+}
+
+static int check_session_form(struct call *c, const struct session_form *f, bool pam, struct err *e)
+{
+	struct mistakes m = {0};
+
+	if (f->token && (f->user || f->password))
+		mistakes_add(&m, "/token", "'token' or 'user' and 'password', not both");
+	else if (!f->token && !f->user && !f->password)
+		mistakes_add(&m, "/token", "'token' is missing: the text of a token%s",
+			pam ? ", or 'user' and 'password'" : "");
+	else if (!f->token && !f->user)
+		mistakes_add(&m, "/user", "'user' is missing: the name of the account");
+	else if (!f->token && !f->password)
+		mistakes_add(&m, "/password", "'password' is missing: that of the account");
+	else if (f->user && !pam)
+		mistakes_add(&m, "/user",
+			"this provd takes no passwords ('pam' of provd.yaml): log in by a token");
+	return api_mistakes(c, &m, NULL, e);
+}
+
+/* service: of PAM. */
+static int login_account(struct call *c, const char *service, const struct session_form *f,
+	struct login *l, char cookie[65], struct principal *who, struct auth_refusal *why,
+	struct err *e)
+{
+	const struct account_login p = {service, f->user, f->password, c->rq->peer};
+	struct auth *a = c->api->auth;
+	struct err judged = {0};
+	int checked;
+	int r = auth_account_wait(a, c->rq, f->user, why, e);
+
+	if (r < 0)
+		return r;
+	checked = account_check(&p, &judged);
+	if (checked == -ERR_SERVICE_DOWN) {
+		*e = judged;
+		return checked;
+	}
+	r = auth_account_login(
+		a, c->rq, f->user, checked == 0, cookie, &l->row, l->ended, who, why, e);
+	if (checked < 0)
+		*e = judged;
+	return r;
+}
+
+static int open_session(struct call *c, const struct session_form *f, struct login *l,
+	char cookie[65], struct principal *who, struct auth_refusal *why, struct err *e)
+{
+	struct config *config = fleet_config(c->api->fleet);
+	int r = check_session_form(c, f, config->pam != NULL, e);
+
+	if (r == 0 && f->token)
+		r = auth_login(
+			c->api->auth, c->rq, f->token, cookie, &l->row, l->ended, who, why, e);
+	else if (r == 0)
+		r = login_account(c, config->pam, f, l, cookie, who, why, e);
+	l->in_memory = f->user != NULL;
+	config_unref(config);
+	return r;
+}
 
 static int post_session(struct call *c, struct err *e)
 {
 	struct session_form *f = api_form(c, e);
 	struct login l = {0};
-	struct auth_refusal why;
+	struct auth_refusal why = {0};
 	struct principal who;
 	char cookie[65];
 	int r;
 
 	if (!f)
 		return -(int)e->code;
-	r = auth_login(c->api->auth, c->rq, f->token, cookie, &l.row, l.ended, &who, &why, e);
-	secret_wipe(f->token, strlen(f->token));
+	r = open_session(c, f, &l, cookie, &who, &why, e);
+	wipe_text(f->token);
+	wipe_text(f->password);
 	if (r < 0) {
 		c->rs->retry_after_s = why.retry_after_s;
 		if (why.note)

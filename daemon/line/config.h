@@ -197,10 +197,10 @@ struct tls_config {
 };
 
 /* A row of `principals`. */
-enum client_by { CLIENT_SUBJECT, CLIENT_SAN_DNS, CLIENT_SAN_URI, CLIENT_SAN_EMAIL };
+enum client_by { CLIENT_SUBJECT, CLIENT_SAN_DNS, CLIENT_SAN_URI, CLIENT_SAN_EMAIL, CLIENT_ACCOUNT };
 struct client_config {
 	enum client_by by;
-	char *value; /* of the subject or name */
+	char *value; /* of the subject or name; the account */
 	char *name;
 	int role;	/* index in principal_roles */
 	json_t *scopes; /* NULL: everything */
@@ -217,9 +217,11 @@ struct config {
 	bool insecure; /* it may serve others than this machine, without TLS */
 	struct tls_config tls;
 	enum access_log_to access_log;
-	char *access_log_file;	      /* of ACCESS_LOG_FILE, absolute */
-	struct client_config *client; /* `principals`: who is known by a certificate */
+	char *access_log_file; /* of ACCESS_LOG_FILE, absolute */
+	struct client_config
+		*client; /* `principals`: who is known by a certificate, or an account */
 	size_t clients;
+	char *pam;	/* PAM service that looks at passwords; NULL: none are taken */
 	char **hotplug; /* "udev", "stream:/path" */
 	size_t hotplugs;
 	char *machine_id;	     /* file that names the machine, machine-id(5) */

@@ -212,10 +212,10 @@ void config_read_tls(void *to, const json_t *v, const char *pointer, struct mist
 			"'client_ca' is missing: without it no certificate of a client can be verified");
 }
 
-/* --- who is known by a certificate --- */
+/* --- who is known by a certificate or an account --- */
 
 struct client_form {
-	char *name, *by[CLIENT_SAN_EMAIL + 1];
+	char *name, *by[CLIENT_ACCOUNT + 1];
 	int role;
 	const json_t *scopes;
 };
@@ -233,7 +233,7 @@ const struct form_row client_rows[] = {
 	{"role", FORM_CHOICE, .required = true, .choices = principal_roles,
 		.doc = "What it may do.", FORM_AT(struct client_form, role)},
 	{"subject", FORM_TEXT, .low = 1,
-		.doc = "The whole subject of the certificate, such as 'CN=mes,O=Example'. One of these four.",
+		.doc = "The whole subject of the certificate, such as 'CN=mes,O=Example'. One of these five.",
 		FORM_AT(struct client_form, by[CLIENT_SUBJECT])},
 	{"san_dns", FORM_TEXT, .low = 1, .high = 255, .doc = "A DNS name in its subjectAltName.",
 		FORM_AT(struct client_form, by[CLIENT_SAN_DNS])},
@@ -241,6 +241,9 @@ const struct form_row client_rows[] = {
 		FORM_AT(struct client_form, by[CLIENT_SAN_URI])},
 	{"san_email", FORM_TEXT, .low = 1, .high = 255, .doc = "A mail address there.",
 		FORM_AT(struct client_form, by[CLIENT_SAN_EMAIL])},
+	{"user", FORM_TEXT, .low = 1, .high = 255,
+		.doc = "A person who logs in to the dashboard with the user name and password of an account ('pam').",
+		FORM_AT(struct client_form, by[CLIENT_ACCOUNT])},
 	{"scopes", FORM_OWN, .read = read_scopes, .rows = scope_rows,
 		.doc = "What it may name, as of a token. By default everything."},
 	{0},
@@ -267,7 +270,7 @@ static void read_client(struct config *c, const json_t *v, const char *pointer, 
 
 	if (json_is_object(v))
 		form_read(client_rows, v, pointer, "key", &f, m);
-	for (int i = CLIENT_SUBJECT; i <= CLIENT_SAN_EMAIL; i++) {
+	for (int i = CLIENT_SUBJECT; i <= CLIENT_ACCOUNT; i++) {
 		if (!f.by[i])
 			continue;
 		n++;
@@ -281,11 +284,11 @@ static void read_client(struct config *c, const json_t *v, const char *pointer, 
 	form_done(client_rows, &f);
 	if (n != 1)
 		mistakes_add(m, pointer,
-			"a principal is known by one of subject, san_dns, san_uri and san_email: it has %u of them",
+			"a principal is known by one of subject, san_dns, san_uri, san_email and user: it has %u of them",
 			n);
 	else if (same_client(c, k))
 		mistakes_add(m, pointer,
-			"'%s' is known by '%s' already: one certificate is of one principal",
+			"'%s' is known by '%s' already: one certificate or account is of one principal",
 			same_client(c, k)->name, k->value);
 }
 
@@ -331,6 +334,23 @@ static void check_listener(const struct config *c, const struct listen_config *l
 		l->host);
 }
 
+/* What each of them is known by has to be looked at. */
+static void check_principals(const struct config *c, struct mistakes *m)
+{
+	for (size_t i = 0; i < c->clients; i++) {
+		_cleanup_(freep) char *p = pointer_index("/principals", i);
+
+		if (c->client[i].by == CLIENT_ACCOUNT && !c->pam)
+			mistakes_add(m, p,
+				"'%s' logs in with a password: 'pam' is needed, the PAM service that looks at it",
+				c->client[i].name);
+		else if (c->client[i].by != CLIENT_ACCOUNT && !c->tls.client_ca)
+			mistakes_add(m, p,
+				"'%s' is known by a certificate: 'tls' with 'client_ca' expected",
+				c->client[i].name);
+	}
+}
+
 void config_check_access(struct config *c, struct mistakes *m)
 {
 	if (!c->listen) {
@@ -347,9 +367,7 @@ void config_check_access(struct config *c, struct mistakes *m)
 		if (l->host || l->path)
 			check_listener(c, l, p, m);
 	}
-	if (c->clients && !c->tls.client_ca)
-		mistakes_add(m, "/principals",
-			"'principals' are known by their certificates: 'tls' with 'client_ca' expected");
+	check_principals(c, m);
 }
 
 void config_access_done(struct config *c)

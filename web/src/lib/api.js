@@ -44,7 +44,7 @@ async function readBody(response) {
   }
 }
 
-async function request(method, path, body, headers = {}, quiet = false) {
+export async function request(method, path, body, headers = {}, quiet = false) {
   const init = { method, headers: { Accept: 'application/json', ...headers }, credentials: 'same-origin' };
   let response;
 
@@ -73,6 +73,7 @@ export const remove = (path) => request('DELETE', path);
 /** These three report a missing session by their error alone. */
 export const session = {
   open: (token) => request('POST', '/session', { token }, {}, true),
+  openWith: (user, password) => request('POST', '/session', { user, password }, {}, true),
   read: () => request('GET', '/session', undefined, {}, true),
   close: () => request('DELETE', '/session', undefined, {}, true),
 };
