@@ -2,7 +2,6 @@
 #include "api/api_tls.h"
 
 #include "api/account.h"
-
 #include "api/tls.h"
 #include "base/log.h"
 #include "base/util.h"

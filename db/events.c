@@ -214,38 +214,20 @@ int events_check_types(const char *types, struct err *e)
 	return r;
 }
 
-/* As EVENTS_OF_TYPES() takes it. */
-static char *types_array(const char *types)
+/* What events_check_types() has let through is text of a statement. */
+static void of_types(struct sel *s, const char *types)
 {
-	json_t *list = json_array();
-	char *text;
+	struct strbuf cond = {0};
 
-	for (const char *t = types; t; t = type_after(t))
-		json_array_append_new(list, json_stringn(t, type_span(t)));
-	text = json_dumps(list, JSON_COMPACT);
-	json_decref(list);
-	return text;
-}
-
-/* A single type is found by itself; a list, or a beginning, is compared row by row. The text that the statement borrows, NULL
- * where it has none: it is the caller's until the list was read. */
-static char *of_types(struct sel *s, const char *types)
-{
-	static const char any[] =
-		"EXISTS (SELECT 1 FROM json_each(?) t WHERE events.type = t.value OR"
-		" (t.value LIKE '%*' AND"
-		" substr(events.type, 1, length(t.value) - 1) = rtrim(t.value, '*')))";
-	char *array;
-
-	if (!types || !*types)
-		return NULL;
-	if (!strpbrk(types, ",*")) {
-		sel_str(s, "type = ?", types);
-		return NULL;
+	for (const char *t = types && *types ? types : NULL; t; t = type_after(t))
+		sb_addf(&cond, "%stype %s '%.*s'", cond.len ? " OR " : "(",
+			memchr(t, '*', type_span(t)) ? "GLOB" : "=", (int)type_span(t), t);
+	if (cond.len) {
+		sb_add(&cond, ")");
+		sel_look(s);
+		sel_and(s, cond.s);
 	}
-	array = types_array(types);
-	sel_str(s, any, array ? array : "[]");
-	return array;
+	sb_done(&cond);
 }
 
 int events_list(struct db *d, const struct event_filter *f, const struct db_page *page,
@@ -258,20 +240,22 @@ int events_list(struct db *d, const struct event_filter *f, const struct db_page
 		"SELECT seq, at, type, station, job_id AS job, run_id AS run, serial, data"
 		" FROM events",
 		columns);
-	static const struct keyset order = {.major = "seq", .ascending = true};
-	_cleanup_(freep) char *types = NULL;
+	static const struct keyset order = {.major = "seq", .ascending = true, .table = "events"};
 	struct sel s;
 	int r = check_not_pruned(d, page ? page->after : NULL, e);
 
+	if (r == 0 && f)
+		r = events_check_types(f->type, e);
 	if (r < 0)
 		return r;
 	sel_init(&s, &list);
 	if (f) {
-		sel_str(&s, "run_id = ?", f->run);
-		sel_str(&s, "job_id = ?", f->job);
-		sel_str(&s, "serial = ?", f->serial);
-		sel_str(&s, "station = ?", f->station);
-		types = of_types(&s, f->type);
+		/* There are too many events for more indexes. */
+		sel_found(&s, "run_id = ?", f->run);
+		sel_looked(&s, "job_id = ?", f->job);
+		sel_looked(&s, "serial = ?", f->serial);
+		sel_looked(&s, "station = ?", f->station);
+		of_types(&s, f->type);
 	}
 	return sel_page(&s, d, &order, page, ret, e);
 }

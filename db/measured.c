@@ -45,19 +45,23 @@ int measured_rows(struct db *d, const struct measured_filter *f, const struct db
 		" CROSS JOIN measurements m ON m.run_id = r.id"
 		" JOIN steps s ON s.run_id = m.run_id AND s.n = m.step_n",
 		columns);
-	static const struct keyset order = {.major = "seq", .minor = "place", .ascending = true};
+	static const struct keyset order = {.major = "seq",
+		.minor = "place",
+		.ascending = true,
+		.table = "runs r",
+		.rows = 600};
 	struct sel s;
 
 	sel_init(&s, &list);
-	sel_str(&s, "r.station = ?", f->station);
-	sel_str(&s, "r.job_id = ?", f->job);
-	sel_str(&s, "r.recipe = ?", f->recipe);
-	sel_str(&s, "s.id = ?", f->step);
-	sel_str(&s, "m.name = ?", f->name);
+	sel_found(&s, "r.job_id = ?", f->job);
+	sel_found(&s, "r.station = ?", f->station);
+	sel_found(&s, "r.recipe = ?", f->recipe);
+	sel_looked(&s, "s.id = ?", f->step);
+	sel_looked(&s, "m.name = ?", f->name);
 	if (f->from_ms)
-		sel_int(&s, "r.ended_at >= ?", f->from_ms);
+		sel_looked_int(&s, "r.ended_at >= ?", f->from_ms);
 	if (f->to_ms)
-		sel_int(&s, "r.ended_at < ?", f->to_ms);
+		sel_looked_int(&s, "r.ended_at < ?", f->to_ms);
 	return sel_page(&s, d, &order, page, ret, e);
 }
 

@@ -385,26 +385,31 @@ int runs_list(struct db *d, const struct run_filter *f, const struct db_page *pa
 	struct db_list *ret, struct err *e)
 {
 	SELECT(list, "SELECT " COLUMNS " FROM runs", columns);
-	static const struct keyset order = {.major = "seq"};
+	static const struct keyset order = {.major = "seq", .table = "runs"};
+	const bool open = f->state && !strcmp(f->state, "open");
 	struct sel s;
 
 	sel_init(&s, &list);
-	sel_str(&s, "serial = ?", f->serial);
-	sel_str(&s, "unit_id = ?", f->unit);
-	sel_str(&s, "job_id = ?", f->job);
-	sel_str(&s, "station = ?", f->station);
+	sel_found(&s, "serial = ?", f->serial);
+	sel_found(&s, "unit_id = ?", f->unit);
+	/* There are few of them, and a constant finds the partial index. */
+	if (open)
+		sel_and(&s, "id IN (SELECT o.id FROM runs o WHERE o.state = 'open')");
+	sel_found(&s, "job_id = ?", f->job);
+	sel_found(&s, "station = ?", f->station);
+	if (f->outcome && *f->outcome && s.found)
+		sel_look(&s);
 	run_outcome_is(&s, f->outcome);
-	if (f->state && !strcmp(f->state, "open"))
-		sel_and(&s, "state = 'open'"); /* a constant finds the partial index */
-	else
-		sel_str(&s, "state = ?", f->state);
-	sel_str(&s, "recipe = ?", f->recipe);
-	sel_str(&s, "step = ?", f->step);
-	sel_str(&s, "code = ?", f->code);
+	s.found |= f->outcome && *f->outcome;
+	sel_found(&s, "recipe = ?", f->recipe);
+	if (!open)
+		sel_looked(&s, "state = ?", f->state);
+	sel_looked(&s, "step = ?", f->step);
+	sel_looked(&s, "code = ?", f->code);
 	if (f->from_ms)
-		sel_int(&s, "attached_at >= ?", f->from_ms);
+		sel_looked_int(&s, "attached_at >= ?", f->from_ms);
 	if (f->to_ms)
-		sel_int(&s, "attached_at < ?", f->to_ms);
+		sel_looked_int(&s, "attached_at < ?", f->to_ms);
 	return sel_page(&s, d, &order, page, ret, e);
 }
 

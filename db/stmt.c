@@ -369,11 +369,21 @@ void sel_init(struct sel *s, const struct select *head)
 {
 	*s = (struct sel){.columns = head->columns};
 	sb_add(&s->sql, head->sql);
+	s->head = s->sql.len;
+}
+
+void sel_look(struct sel *s)
+{
+	if (s->looked)
+		return;
+	s->looked = true;
+	s->found_end = s->sql.len;
+	s->found_n = s->n;
 }
 
 bool sel_and(struct sel *s, const char *cond)
 {
-	if (s->n >= (int)ARRAY_LEN(s->param) - 3) /* room for the keyset */
+	if (s->n >= (int)ARRAY_LEN(s->param) - 5) /* room for the keyset */
 		return false;
 	sb_add(&s->sql, s->where ? " AND " : " WHERE ");
 	sb_add(&s->sql, cond);
@@ -391,6 +401,30 @@ void sel_int(struct sel *s, const char *cond, int64_t v)
 {
 	if (sel_and(s, cond))
 		s->param[s->n++] = bind_int(v);
+}
+
+void sel_found(struct sel *s, const char *cond, const char *v)
+{
+	if (!v || !*v)
+		return;
+	if (s->found)
+		sel_look(s);
+	s->found = true;
+	sel_str(s, cond, v);
+}
+
+void sel_looked(struct sel *s, const char *cond, const char *v)
+{
+	if (!v || !*v)
+		return;
+	sel_look(s);
+	sel_str(s, cond, v);
+}
+
+void sel_looked_int(struct sel *s, const char *cond, int64_t v)
+{
+	sel_look(s);
+	sel_int(s, cond, v);
 }
 
 /* A cursor is "major" or "major.minor". */
@@ -437,6 +471,45 @@ static void set_next(
 		snprintf(l->next, sizeof l->next, "%lld", major);
 }
 
+/* The last row that a page looks at: so many from its beginning, of those that an index finds. 0: there
+ * are fewer. */
+static int find_stop(struct sel *s, struct db *d, const struct keyset *k, const char *after,
+	int64_t *ret, struct err *e)
+{
+	struct sel rows = {.where = s->found_end > s->head, .n = s->found_n};
+	int r;
+
+	memcpy(rows.param, s->param, sizeof rows.param);
+	sb_addf(&rows.sql, "SELECT %s FROM %s", k->major, k->table);
+	sb_add_n(&rows.sql, s->sql.s + s->head, s->found_end - s->head);
+	if (after && sel_and(&rows, k->major)) {
+		sb_add(&rows.sql, k->ascending ? " >= ?" : " <= ?");
+		rows.param[rows.n++] = bind_int(strtoll(after, NULL, 10));
+	}
+	sb_addf(&rows.sql, " ORDER BY %s%s LIMIT 1 OFFSET ?", k->major,
+		k->ascending ? "" : " DESC");
+	rows.param[rows.n++] = bind_int((k->rows ? k->rows : SEL_ROWS) - 1);
+	rows.param[rows.n] = (struct bind){.type = BIND_END};
+	*ret = 0;
+	r = db_int_with(d, e, ret, rows.sql.s, rows.param);
+	sb_done(&rows.sql);
+	return MIN(r, 0);
+}
+
+static int add_stop(struct sel *s, struct db *d, const struct keyset *k, const char *after,
+	int64_t *ret, struct err *e)
+{
+	int r = find_stop(s, d, k, after, ret, e);
+
+	if (r == 0 && *ret) {
+		sb_addf(&s->sql, "%s%s %s ?", s->where ? " AND " : " WHERE ", k->major,
+			k->ascending ? "<=" : ">=");
+		s->where = true;
+		s->param[s->n++] = bind_int(*ret);
+	}
+	return r;
+}
+
 static void order_by(struct sel *s, const struct keyset *k, unsigned limit)
 {
 	const char *way = k->ascending ? "" : " DESC";
@@ -455,11 +528,15 @@ int sel_page(struct sel *s, struct db *d, const struct keyset *k, const struct d
 	_cleanup_(query_done) struct query q = {0};
 	unsigned limit = page && page->limit ? MIN(page->limit, 1000u) : 100;
 	struct db_list l = {.items = json_array()};
+	const char *after = page && page->after && *page->after ? page->after : NULL;
+	int64_t stop = 0;
 	int place[2] = {0};
 	int r = 0;
 
-	if (page && page->after && *page->after)
-		r = sel_after(s, k, page->after, e);
+	if (after)
+		r = sel_after(s, k, after, e);
+	if (r == 0 && s->looked)
+		r = add_stop(s, d, k, after, &stop, e);
 	order_by(s, k, limit);
 	if (r == 0)
 		r = begin(&q, d, e, s->sql.s, s->columns, s->param);
@@ -476,7 +553,9 @@ int sel_page(struct sel *s, struct db *d, const struct keyset *k, const struct d
 	}
 	if (r == 0)
 		l.next[0] = 0; /* the last page */
-	query_done(&q);	       /* before its text goes */
+	if (r == 0 && stop)
+		snprintf(l.next, sizeof l.next, "%lld%s", (long long)stop, k->minor ? ".~" : "");
+	query_done(&q); /* before its text goes */
 	sb_done(&s->sql);
 	if (r < 0) {
 		json_decref(l.items);

@@ -77,13 +77,26 @@ int db_all_json_with(struct db *d, struct err *e, const struct select *s, json_t
 	const struct bind *parameters);
 
 /* A SELECT put together from constant pieces: only the filters that are set, so that each finds its
- * index. Parameters are positional. */
+ * index. Parameters are positional.
+ *
+ *	sel_init ─> sel_found, of which the first is found by its index ─> sel_looked ─> sel_page
+ *
+ * What is not found by that index is looked at row by row. A page then looks at SEL_ROWS rows and ends there: it may have fewer items
+ * than its limit, or none, and a next one. So no list holds up others, however large it is.
+ */
+#define SEL_ROWS 4000
+
 struct sel {
 	struct strbuf sql;
 	const struct column *columns;
 	bool where;
 	int n;
-	struct bind param[17]; /* with its end */
+	struct bind param[20]; /* with its end */
+	size_t head;	       /* bytes of the SELECT ... FROM */
+	bool found;	       /* there is a condition that an index finds */
+	bool looked;	       /* there are others */
+	size_t found_end;      /* bytes before those, and parameters */
+	int found_n;
 };
 
 /* Its text is "SELECT ... FROM ...". */
@@ -94,11 +107,22 @@ bool sel_and(struct sel *s, const char *cond);
 void sel_str(struct sel *s, const char *cond, const char *v);
 void sel_int(struct sel *s, const char *cond, int64_t v);
 
+/* As sel_str(), with an index for it; the order of the calls is that of how few rows they find. */
+void sel_found(struct sel *s, const char *cond, const char *v);
+/* Without an index. */
+void sel_looked(struct sel *s, const char *cond, const char *v);
+void sel_looked_int(struct sel *s, const char *cond, int64_t v);
+/* What comes from here on is looked at: for conditions of another kind. */
+void sel_look(struct sel *s);
+
 /* Keyset order of a list: by one integer column, or by an integer and a text column. */
 struct keyset {
 	const char *major; /* integer column, which the query has as well */
 	const char *minor; /* text column, the same; NULL: the major is unique */
 	bool ascending;	   /* else the newest first */
+	/* Of a list with conditions that are looked at: the table whose row number the major is, as the query names it. */
+	const char *table;
+	int rows; /* instead of SEL_ROWS, where each costs more; 0 */
 };
 
 /* Runs the selection as one page of objects. Ends the selection. */

@@ -207,15 +207,15 @@ int ledger_list(struct db *d, const struct ledger_filter *f, const struct db_pag
 	struct db_list *ret, struct err *e)
 {
 	SELECT(list, "SELECT " COLUMNS " FROM serials", columns);
-	static const struct keyset order = {.major = "seq", .ascending = true};
+	static const struct keyset order = {.major = "seq", .ascending = true, .table = "serials"};
 	struct sel s;
 
 	sel_init(&s, &list);
-	sel_str(&s, "pool_id = ?", f->pool);
-	sel_str(&s, "job_id = ?", f->job);
-	sel_str(&s, "run_id = ?", f->run);
-	sel_str(&s, "unit_id = ?", f->unit);
-	sel_str(&s, "+kind = ?", f->kind); /* not by (kind, value): that would sort all */
-	sel_str(&s, "state = ?", f->state);
+	sel_found(&s, "run_id = ?", f->run);
+	sel_found(&s, "unit_id = ?", f->unit);
+	sel_found(&s, "job_id = ?", f->job);
+	sel_found(&s, "pool_id = ?", f->pool);
+	sel_looked(&s, "+kind = ?", f->kind); /* not by (kind, value): that would sort all */
+	sel_looked(&s, "state = ?", f->state);
 	return sel_page(&s, d, &order, page, ret, e);
 }

@@ -646,7 +646,7 @@ class Life(unittest.TestCase):
         with sqlite3.connect(s.database) as d:
             d.executescript('''DROP TRIGGER tokens_stay; CREATE TRIGGER tokens_stay BEFORE UPDATE ON tokens BEGIN SELECT 1; END;'''
                             + ''.join('ALTER TABLE tokens DROP COLUMN %s;' % c for c in TOKEN_RIGHTS)
-                            + 'DROP TABLE traces; DROP TABLE job_units; DROP TRIGGER jobs_number_stays; DROP INDEX jobs_by_number; DROP INDEX jobs_by_expiry;'
+                            + 'DROP INDEX units_by_model; DROP TABLE traces; DROP TABLE job_units; DROP TRIGGER jobs_number_stays; DROP INDEX jobs_by_number; DROP INDEX jobs_by_expiry;'
                             + ''.join('ALTER TABLE jobs DROP COLUMN %s;' % c for c in ORDER_COLUMNS)
                             + '''ALTER TABLE jobs DROP COLUMN kind; DROP TABLE fixtures; DROP TABLE interlock_releases;
                             DROP TABLE deliveries; DROP TABLE webhooks; DROP TABLE spool; DROP TRIGGER run_log_remains; DROP TABLE archives;

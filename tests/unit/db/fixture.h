@@ -125,6 +125,7 @@ static const char *const fixture_undo[] = {
 	       " ALTER TABLE jobs DROP COLUMN ending; ALTER TABLE jobs DROP COLUMN rework;"
 	       " ALTER TABLE jobs DROP COLUMN assign; ALTER TABLE jobs DROP COLUMN route_check;",
 	[23] = "DROP TABLE traces;",
+	[24] = "DROP INDEX units_by_model;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

@@ -81,34 +81,50 @@ export function useResource(path, concerns = null) {
 /** What an item is known by, on whichever page it is. */
 const keyOf = (o) => o.id ?? o.k ?? o.seq ?? o.first ?? o.value ?? o.run;
 
-/** A list that is read page by page: {items, more, loadMore, problem, loading, busy}. */
+/** So many items are looked for before anybody asks for more. */
+const FEW = 20;
+
+/**
+ * A list that is read page by page: {items, more, loadMore, problem, loading, busy}. A page may have few items, or none, where a filter
+ * finds few in a long list: the next ones are read at once then.
+ */
 export function usePages(path, concerns = null) {
-  const [rest, setRest] = useState({ path: null, items: [], next: null });
-  // With further pages on the screen a new first page would leave a hole before them.
-  const first = useResource(path, rest.path === path ? null : concerns);
+  const [rest, setRest] = useState({ path: null, of: null, asked: false, items: [], next: null });
+  // With further pages on the screen that somebody asked for, a new first page would leave a hole before them.
+  const first = useResource(path, rest.path === path && rest.asked ? null : concerns);
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState(null);
-  const mine = rest.path === path && first.data;
+  const mine = rest.path === path && first.data && (rest.asked || rest.of === first.data);
   const next = mine ? rest.next : first.data?.next_cursor;
   const known = new Set((first.data?.items || []).map(keyOf));
-  const loadMore = async () => {
+  const count = (first.data?.items.length || 0) + (mine ? rest.items.length : 0);
+  const load = async (asked) => {
     setBusy(true);
     setFailed(null);
     try {
       const page = await get(`${path}${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(next)}`);
-      setRest({ path, items: [...(mine ? rest.items : []), ...page.items], next: page.next_cursor });
+      setRest({
+        path,
+        of: first.data,
+        asked: asked || Boolean(mine && rest.asked),
+        items: [...(mine ? rest.items : []), ...page.items],
+        next: page.next_cursor,
+      });
     } catch (problem) {
       setFailed(problem);
     }
     setBusy(false);
   };
 
+  useEffect(() => {
+    if (next && count < FEW && !busy && !failed) load(false);
+  }, [path, next, count, busy, failed]);
   return {
     items: first.data
       ? [...first.data.items, ...(mine ? rest.items.filter((o) => !known.has(keyOf(o))) : [])]
       : null,
     more: Boolean(next),
-    loadMore,
+    loadMore: () => load(true),
     busy,
     problem: first.problem || failed,
     loading: first.loading,
