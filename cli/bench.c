@@ -19,7 +19,7 @@
 #include "transports/images/image.h"
 #include "transports/links/http.h"
 #include "transports/links/http_auth.h"
-#include "transports/protocols/zpl/zpl.h"
+#include "transports/links/printer.h"
 
 #define WATCHED_MAX 8
 
@@ -338,12 +338,24 @@ static int env_printer(void *env, const char *name, struct printer *ret, struct 
 	_cleanup_(freep) char *var = xasprintf("PROVD_PRINTER_%s", name);
 	const char *address = getenv(var);
 	struct printer p = {.answer_us = PRINTER_ANSWER_US};
+	size_t n;
 
 	if (!address)
-		return err_set(e, ERR_NOT_FOUND, "set PROVD_PRINTER_%s to its HOST:PORT", name);
-	if (!strrchr(address, ':') || strlen(address) + strlen("tcp:") >= sizeof p.address)
-		return err_set(e, ERR_INVALID, "%s is '%.80s', HOST:PORT expected", var, address);
-	snprintf(p.address, sizeof p.address, "tcp:%s", address);
+		return err_set(e, ERR_NOT_FOUND,
+			"set PROVD_PRINTER_%s to its HOST:PORT, or to ipp://HOST:PORT/PATH", name);
+	p.kind = !strncmp(address, "ipp://", 6)	   ? PRINTER_IPP
+		 : !strncmp(address, "ipps://", 7) ? PRINTER_IPPS
+						   : PRINTER_ZPL;
+	if (p.kind != PRINTER_ZPL)
+		address = strstr(address, "://") + 3;
+	n = p.kind == PRINTER_ZPL ? strlen(address) : strcspn(address, "/");
+	if (!memchr(address, ':', n) || n + strlen("tcp:") >= sizeof p.address ||
+		strlen(address + n) >= sizeof p.path)
+		return err_set(e, ERR_INVALID,
+			"%s is '%.80s', HOST:PORT or ipp://HOST:PORT/PATH expected", var,
+			getenv(var));
+	snprintf(p.address, sizeof p.address, "tcp:%.*s", (int)n, address);
+	snprintf(p.path, sizeof p.path, "%s", address[n] ? address + n : "/ipp/print");
 	*ret = p;
 	return 0;
 }

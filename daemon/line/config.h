@@ -69,17 +69,13 @@ struct service_config {
 	uint64_t timeout_us;
 };
 
-/* What a label printer understands. */
-enum printer_kind {
-	PRINTER_ZPL, /* ZPL II over a raw TCP port (transports/protocols/zpl) */
-};
-
 /* A label printer, by the name that recipes have. */
 struct printer_config {
 	char *name;
 	char *address; /* HOST:PORT */
-	enum printer_kind kind;
+	int kind;      /* enum printer_kind */
 	uint64_t answer_us;
+	char *path, *ca; /* of IPP; ca NULL: the certificates of the system */
 };
 
 /* When the records get a checkpoint, who signs it, and who is told (daemon/line/notary.h). */

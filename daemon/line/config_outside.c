@@ -11,7 +11,7 @@
 #include "base/util.h"
 #include "transports/links/http.h"
 #include "transports/links/http_auth.h"
-#include "transports/protocols/zpl/zpl.h"
+#include "transports/links/printer.h"
 
 #define MAX_SECRET_BYTES 65536
 
@@ -293,14 +293,22 @@ void config_check_records(const struct config *c, struct mistakes *m)
 		mistakes_add(m, "/records/path", "%s", e.msg);
 }
 
-static const char *const printer_kinds[] = {[PRINTER_ZPL] = "zpl", NULL};
+static const char *const printer_kinds[] = {
+	[PRINTER_ZPL] = "zpl", [PRINTER_IPP] = "ipp", [PRINTER_IPPS] = "ipps", NULL};
 
 const struct form_row printer_rows[] = {
 	{"address", FORM_TEXT, .required = true, .low = 1, .high = LINK_ADDRESS_BYTES - 5,
-		.doc = "HOST:PORT; the raw port of most printers is 9100.",
+		.doc = "HOST:PORT; the raw port of most printers is 9100, that of IPP 631.",
 		FORM_AT(struct printer_config, address)},
 	{"kind", FORM_CHOICE, .choices = printer_kinds, .def = "zpl",
-		.doc = "What it understands: ZPL II.", FORM_AT(struct printer_config, kind)},
+		.doc = "What it understands: ZPL II, or PDF over IPP (a queue of CUPS, or the printer itself), in the clear or over TLS.",
+		FORM_AT(struct printer_config, kind)},
+	{"path", FORM_TEXT, .low = 1, .high = PRINTER_PATH_BYTES - 1, .def = "/ipp/print",
+		.doc = "Of IPP: where the printer is at its address; of a queue of CUPS /printers/NAME.",
+		FORM_AT(struct printer_config, path)},
+	{"ca", FORM_PATH,
+		.doc = "Of ipps: a file of certificates (PEM), of which one has signed the printer's. Without it: those of the system.",
+		FORM_AT(struct printer_config, ca)},
 	{"answer", FORM_DURATION, .def = "2s", .low = 100000,
 		.doc = "How long its answer to a question for its status may take; a printer that gives none gets the label after that.",
 		FORM_AT(struct printer_config, answer_us)},
@@ -311,6 +319,7 @@ static void read_printer(
 	struct config *c, const char *name, const json_t *o, const char *p, struct mistakes *m)
 {
 	struct printer_config *printer = &c->printer[c->printers++];
+	struct err e;
 
 	printer->name = xstrdup(name);
 	if (!config_is_name(name))
@@ -320,6 +329,10 @@ static void read_printer(
 	else
 		mistakes_add(m, p, "a printer is a mapping such as {address: 'HOST:9100'}");
 	config_check_host_port("address", printer->address, p, m);
+	if (printer->path && http_path_check(printer->path, &e) < 0)
+		mistakes_add(m, p, "'path': %s", e.msg);
+	if (printer->ca && strlen(printer->ca) >= PRINTER_PATH_BYTES)
+		mistakes_add(m, p, "'ca' is longer than %d bytes", PRINTER_PATH_BYTES - 1);
 }
 
 void config_read_printers(void *to, const json_t *v, const char *pointer, struct mistakes *m)
@@ -460,8 +473,10 @@ int config_printer(const struct config *c, const char *name, struct printer *ret
 
 	if (!p)
 		return -ERR_NOT_FOUND;
-	*ret = (struct printer){.answer_us = p->answer_us};
+	*ret = (struct printer){.answer_us = p->answer_us, .kind = (enum printer_kind)p->kind};
 	snprintf(ret->address, sizeof ret->address, "tcp:%s", p->address);
+	snprintf(ret->path, sizeof ret->path, "%s", p->path);
+	snprintf(ret->ca, sizeof ret->ca, "%s", p->ca ? p->ca : "");
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 #include "transports/images/blob.h"
 #include "transports/labels/label.h"
 #include "transports/links/http.h"
-#include "transports/protocols/zpl/zpl.h"
+#include "transports/links/printer.h"
 
 /* A service, with its token. */
 static int check_service(const struct config *c, const char *name, struct err *e)

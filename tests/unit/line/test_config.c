@@ -11,7 +11,7 @@
 #include "tests/unit/unit.h"
 #include "base/iotime.h"
 #include "transports/links/http.h"
-#include "transports/protocols/zpl/zpl.h"
+#include "transports/links/printer.h"
 
 static char dir[64];
 static struct strbuf report;
@@ -470,7 +470,8 @@ static const struct {
 	{"printers: {c: '10.0.0.1:9100'}\n", "a printer is a mapping"},
 	{"printers: {c: {kind: zpl}}\n", "'address' is missing"},
 	{"printers: {c: {address: '10.0.0.1'}}\n", "must be HOST:PORT"},
-	{"printers: {c: {address: 'p:9100', kind: epl}}\n", "one of zpl expected"},
+	{"printers: {c: {address: 'p:9100', kind: epl}}\n", "one of zpl, ipp, ipps expected"},
+	{"printers: {c: {address: 'p:631', kind: ipp, path: 'ipp/../x'}}\n", "'path': "},
 	{"printers: {c: {address: 'p:9100', answr: 1s}}\n", "did you mean 'answer'"},
 	{"printers: {'a b': {address: 'p:9100'}}\n", "letters, digits"},
 };
@@ -524,8 +525,27 @@ START_TEST(a_printer_has_a_name_and_an_address)
 	ck_assert_int_eq(config_printer(c, "plates", &p, &e), 0);
 	ck_assert_str_eq(p.address, "tcp:lp1:9100");
 	ck_assert_uint_eq(p.answer_us, US_PER_S);
+	ck_assert_int_eq(p.kind, PRINTER_ZPL);
 	ck_assert_int_eq(config_printer(c, "plate", &p, &e), -ERR_NOT_FOUND);
 	ck_assert_str_eq(e.msg, "provd.yaml names no printer 'plate', did you mean 'plates'?");
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(a_printer_of_ipp_has_a_path_and_perhaps_certificates)
+{
+	struct config *c = NULL;
+	struct printer p;
+
+	ck_assert_msg(
+		load_services(
+			"printers: {q: {address: 'lp1:631', kind: ipps, path: /printers/q, ca: /c.pem}}\n",
+			&c) == 0,
+		"%s", report.s);
+	ck_assert_int_eq(config_printer(c, "q", &p, NULL), 0);
+	ck_assert_int_eq(p.kind, PRINTER_IPPS);
+	ck_assert_str_eq(p.path, "/printers/q");
+	ck_assert_str_eq(p.ca, "/c.pem");
 	config_unref(c);
 }
 END_TEST
@@ -612,6 +632,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, a_service_has_an_address_and_a_token_that_is_a_secret, 0,
 		(int)ARRAY_LEN(services_good));
 	tcase_add_test(t, a_printer_has_a_name_and_an_address);
+	tcase_add_test(t, a_printer_of_ipp_has_a_path_and_perhaps_certificates);
 	tcase_add_loop_test(
 		t, a_printer_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(printers_bad));
 	tcase_add_test(t, a_shift_has_a_name_its_times_and_what_it_is_to_make);
