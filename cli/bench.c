@@ -19,6 +19,7 @@
 #include "transports/images/image.h"
 #include "transports/links/http.h"
 #include "transports/links/http_auth.h"
+#include "transports/links/instrument.h"
 #include "transports/links/printer.h"
 
 #define WATCHED_MAX 8
@@ -282,8 +283,9 @@ static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 	return 0;
 }
 
-#define SERVICE_TIMEOUT_US (15 * US_PER_S)
-#define PRINTER_ANSWER_US  (2 * US_PER_S)
+#define SERVICE_TIMEOUT_US   (15 * US_PER_S)
+#define PRINTER_ANSWER_US    (2 * US_PER_S)
+#define INSTRUMENT_ANSWER_US (5 * US_PER_S)
 
 static const char *service_variable(const char *name, const char *what)
 {
@@ -360,6 +362,23 @@ static int env_printer(void *env, const char *name, struct printer *ret, struct 
 	return 0;
 }
 
+static int env_instrument(void *env, const char *name, struct instrument *ret, struct err *e)
+{
+	_cleanup_(freep) char *var = xasprintf("PROVD_INSTRUMENT_%s", name);
+	const char *address = getenv(var);
+	struct instrument i = {.answer_us = INSTRUMENT_ANSWER_US};
+
+	if (!address)
+		return err_set(e, ERR_NOT_FOUND,
+			"set PROVD_INSTRUMENT_%s to its address, such as tcp:HOST:5025", name);
+	if (strlen(address) >= sizeof i.address)
+		return err_set(
+			e, ERR_INVALID, "%s is longer than %zu bytes", var, sizeof i.address - 1);
+	snprintf(i.address, sizeof i.address, "%s", address);
+	*ret = i;
+	return 0;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct session *s = env;
@@ -398,6 +417,7 @@ static const struct step_env_ops env_ops = {
 	.scratch = env_scratch,
 	.service = env_service,
 	.printer = env_printer,
+	.instrument = env_instrument,
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,

@@ -197,3 +197,40 @@ int save_file(struct step *s, const char *name, const void *bytes, size_t n, str
 		r = outfile_end(&f, sha256, e);
 	return r < 0 ? r : step_file_commit(s, &f, e);
 }
+
+/* --- measurements --- */
+
+int measure_limits(const struct args *a, struct err *e)
+{
+	bool both = args_has(a, "low") && args_has(a, "high");
+	double low = args_number(a, "low"), high = args_number(a, "high");
+	double marginal = args_number(a, "marginal");
+
+	if (both && low > high)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'low' is %g, above 'high', which is %g: no value can pass", low, high);
+	if (marginal < 0)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'marginal' is %g: a distance from the limits, 0 or more, expected",
+			marginal);
+	if (marginal > 0 && !args_given(a, "low") && !args_given(a, "high"))
+		return err_set(e, ERR_RECIPE_INVALID, "'marginal' needs 'low' or 'high'");
+	if (both && 2 * marginal > high - low)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'marginal' is %g, more than half of the range from %g to %g: every good value would be marginal",
+			marginal, low, high);
+	return 0;
+}
+
+struct measurement measurement_of(const struct step *s, const struct args *a)
+{
+	return (struct measurement){
+		.name = args_has(a, "name") ? args_str(a, "name") : s->id,
+		.unit = args_str(a, "unit"),
+		.has_low = args_has(a, "low"),
+		.has_high = args_has(a, "high"),
+		.low = args_number(a, "low"),
+		.high = args_number(a, "high"),
+		.marginal = args_number(a, "marginal"),
+	};
+}

@@ -98,29 +98,6 @@ const struct action action_console_command = {
 	.run = command_run,
 };
 
-/* Limits between which no value can be good are a mistake of the recipe. */
-static int measure_limits(const struct args *a, struct err *e)
-{
-	bool both = args_has(a, "low") && args_has(a, "high");
-	double low = args_number(a, "low"), high = args_number(a, "high");
-	double marginal = args_number(a, "marginal");
-
-	if (both && low > high)
-		return err_set(e, ERR_RECIPE_INVALID,
-			"'low' is %g, above 'high', which is %g: no value can pass", low, high);
-	if (marginal < 0)
-		return err_set(e, ERR_RECIPE_INVALID,
-			"'marginal' is %g: a distance from the limits, 0 or more, expected",
-			marginal);
-	if (marginal > 0 && !args_given(a, "low") && !args_given(a, "high"))
-		return err_set(e, ERR_RECIPE_INVALID, "'marginal' needs 'low' or 'high'");
-	if (both && 2 * marginal > high - low)
-		return err_set(e, ERR_RECIPE_INVALID,
-			"'marginal' is %g, more than half of the range from %g to %g: every good value would be marginal",
-			marginal, low, high);
-	return 0;
-}
-
 static int measure_check(const struct args *a, struct err *e)
 {
 	int r = measure_limits(a, e);
@@ -133,20 +110,12 @@ static int measure_check(const struct args *a, struct err *e)
 static int measured(struct step *s, const struct args *a, const char *text, const double *value,
 	const char *why, struct step_result *out, struct err *e)
 {
-	struct measurement m = {
-		.name = args_has(a, "name") ? args_str(a, "name") : s->id,
-		.text = text,
-		.why = why,
-		.is_number = value != NULL,
-		.value = value ? *value : 0,
-		.unit = args_str(a, "unit"),
-		.has_low = args_has(a, "low"),
-		.has_high = args_has(a, "high"),
-		.low = args_number(a, "low"),
-		.high = args_number(a, "high"),
-		.marginal = args_number(a, "marginal"),
-	};
+	struct measurement m = measurement_of(s, a);
 
+	m.text = text;
+	m.why = why;
+	m.is_number = value != NULL;
+	m.value = value ? *value : 0;
 	result_evidence(out, "reply", json_string(text));
 	if (m.is_number) {
 		result_evidence(out, "value", json_real(m.value));
@@ -263,17 +232,10 @@ static const struct action_arg measure_args[] = {
 	{.name = "pattern",
 		.type = ARG_REGEX,
 		.doc = "the reply, its first group the number, or the number and its unit; without it: the first line with a digit, which has to be a number and nothing else but a label before it and its unit"},
-	{.name = "name",
-		.type = ARG_STRING,
-		.doc = "of the measurement; without it: the step's id"},
 	{.name = "unit",
 		.type = ARG_STRING,
 		.doc = "of the value and its limits; what the unit answers in a multiple of it is converted, in another unit refused"},
-	{.name = "low", .type = ARG_NUMBER, .doc = "lowest good value"},
-	{.name = "high", .type = ARG_NUMBER, .doc = "highest good value"},
-	{.name = "marginal",
-		.type = ARG_NUMBER,
-		.doc = "a good value nearer than this to a limit is marginal"},
+	ARG_ROWS_LIMITS,
 	ARG_ROW_ERROR,
 	ARG_ROWS_DIALOGUE,
 	{0},
