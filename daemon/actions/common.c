@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "daemon/recipe/quantity.h"
 #include "base/outfile.h"
 #include "base/strbuf.h"
 #include "base/words.h"
@@ -233,4 +234,50 @@ struct measurement measurement_of(const struct step *s, const struct args *a)
 		.high = args_number(a, "high"),
 		.marginal = args_number(a, "marginal"),
 	};
+}
+
+/* The reply with its tabs as they came: it has them escaped. */
+static char *with_tabs(const char *line)
+{
+	char *copy = xstrdup(line);
+	char *to = copy;
+
+	for (const char *p = line; *p; p++) {
+		bool tab = !strncmp(p, "\\t", 2);
+
+		*to++ = tab ? '\t' : *p;
+		p += tab;
+	}
+	*to = '\0';
+	return copy;
+}
+
+int reply_value(const char *line, const char *pattern, const char *unit, double *ret, struct err *e)
+{
+	_cleanup_(freep) char *text = with_tabs(line);
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	struct regex_match m;
+	struct quantity q;
+	int r;
+
+	if (!pattern) {
+		r = quantity_parse_labelled(text, &q, e);
+		return r < 0 ? r : quantity_in(&q, unit, ret, e);
+	}
+	r = regex_new(pattern, &x, e);
+	if (r < 0)
+		return r;
+	/* The pattern matched the line's bytes; escaped, they may be other ones. */
+	if (!regex_match(x, text, strlen(text), &m))
+		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are not text", line);
+
+	int g = m.groups > 1 && m.group[1].start != (size_t)-1;
+	size_t after = m.group[0].end;
+
+	/* What the pattern itself holds is the author's. */
+	if (quantity_is_none(text, m.group[0].start) ||
+		quantity_is_none(text + after, strlen(text) - after))
+		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' says that there is no value", line);
+	r = quantity_parse_part(text, m.group[g].start, m.group[g].end, &q, e);
+	return r < 0 ? r : quantity_in(&q, unit, ret, e);
 }

@@ -122,6 +122,11 @@ int measure_limits(const struct args *a, struct err *e);
 /* By those rows and 'unit', without a value. */
 struct measurement measurement_of(const struct step *s, const struct args *a);
 
+/* The value in `unit` that a reply says: the whole line, or what the pattern picks out (NULL: none).
+ * -ERR_NOT_A_NUMBER. */
+int reply_value(
+	const char *line, const char *pattern, const char *unit, double *ret, struct err *e);
+
 struct filling {
 	const char *name, *text; /* {name}; NULL ends them */
 };

@@ -6,7 +6,7 @@
  *
  * An error ends its message, and waits in a queue that SYST:ERR? empties.
  */
-#include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@
 enum meter_fault { LATE, LOST, TWICE, OVERRANGE, PREFIX, REFUSE, GARBAGE, CUT, HANGUP, NOISE };
 
 static const struct own_fault fault_rows[] = {
-	[LATE] = {"late", "an answer comes MS later; what is asked meanwhile is answered after it",
+	[LATE] = {"late", "a reading comes MS later; what is asked meanwhile is answered after it",
 		3000},
 	[LOST] = {"lost", "an answer is lost", 0},
 	[TWICE] = {"twice", "an answer comes twice, the second time before the next one", 0},
@@ -51,6 +51,7 @@ struct meter {
 	struct device device;
 	struct own_faults *faults;
 	const struct board_settings *set;
+	char *source; /* file that says what the source is set to: a cable to other devices; NULL */
 	char line[LINE_BYTES];
 	size_t len;
 	struct strbuf reply; /* of the message that is being carried out */
@@ -62,7 +63,8 @@ struct meter {
 	unsigned ese;
 	double volt;
 	uint64_t readings, busy_us;
-	bool up; /* of NOISE */
+	bool reading; /* there is one in the reply */
+	bool up;      /* of NOISE */
 };
 
 static struct meter *of(struct device *d)
@@ -81,6 +83,7 @@ static int meter_new(const struct device_config *c, struct device **ret, struct 
 
 	m->faults = c->faults;
 	m->set = c->set;
+	m->source = c->dir ? xasprintf("%s/source.volt", c->dir) : NULL;
 	*ret = &m->device;
 	return 0;
 }
@@ -102,6 +105,7 @@ static void meter_free(struct device *d)
 
 	forget(m);
 	sb_done(&m->reply);
+	free(m->source);
 	free(m);
 }
 
@@ -139,7 +143,7 @@ static void send_reply(struct meter *m, uint64_t now_us)
 	text = sb_take(&m->reply);
 	if (own_fault_hit(m->faults, TWICE, NULL))
 		m->again = xstrdup(text);
-	if (own_fault_hit(m->faults, LATE, &ms))
+	if (m->reading && own_fault_hit(m->faults, LATE, &ms))
 		due += (uint64_t)ms * 1000;
 	if (own_fault_hit(m->faults, HANGUP, NULL))
 		m->device.wish = WISH_HANGUP;
@@ -215,6 +219,19 @@ static bool opc(struct meter *m, const char *arg)
 	return true;
 }
 
+/* As a whole: who reads it sees the old or the new one. */
+static void keep_source(struct meter *m)
+{
+	_cleanup_(freep) char *fresh = m->source ? xasprintf("%s.new", m->source) : NULL;
+	FILE *f = fresh ? fopen(fresh, "we") : NULL;
+	bool good = f && fprintf(f, "%.9g\n", m->volt) > 0;
+
+	if (f)
+		good = fclose(f) == 0 && good;
+	if (fresh && (!good || rename(fresh, m->source) < 0) && m->device.error.code == ERR_NONE)
+		err_errno(&m->device.error, ERR_IO, errno, "%s", m->source);
+}
+
 static bool set_volt(struct meter *m, const char *arg)
 {
 	double v;
@@ -224,6 +241,7 @@ static bool set_volt(struct meter *m, const char *arg)
 	if (fabs(v) > 1000 || own_fault_hit(m->faults, REFUSE, NULL))
 		return fails(m, -222);
 	m->volt = v;
+	keep_source(m);
 	return true;
 }
 
@@ -250,6 +268,7 @@ static bool measure(struct meter *m, const char *arg)
 	char text[48];
 
 	m->readings++;
+	m->reading = true;
 	if (own_fault_hit(m->faults, NOISE, &off)) {
 		v += (m->up ? off : -off) / 1000;
 		m->up = !m->up;
@@ -303,6 +322,7 @@ static void message(struct meter *m, uint64_t now_us)
 {
 	char *rest = m->line, *one;
 
+	m->reading = false;
 	m->line[m->len] = '\0';
 	m->len = 0;
 	while ((one = strsep(&rest, ";")))

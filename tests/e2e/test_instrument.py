@@ -113,6 +113,15 @@ class Bench(unittest.TestCase):
         status, run, _ = self.do('instrument.measure', 'query=MEAS:VOLT?', 'unit=mV', 'samples=4', 'spread=0.5', 'settle_within=100ms')
         self.assertEqual((status, run['code']), (1, 'not-settled'), run)
 
+    def test_a_meter_on_a_serial_line(self):
+        home = os.path.join(self.home, 'serial')
+        os.mkdir(home)
+        sim = line.Sim(home, 1, '--device', 'meter')
+        self.addCleanup(sim.stop)
+        self.address = 'tty:' + sim.boards()[0]['link']
+        self.passed('instrument.set', 'send=VOLT 1.25')
+        self.assertEqual(self.passed('instrument.measure', 'query=READ?', 'unit=mV')['outputs']['value'], 1250)
+
     def test_slips_of_a_recipe_are_found_before_anything_is_asked(self):
         for args, says in ((('spread=1',), "'samples' of 2 or more"), (('low=2', 'high=1'), 'no value can pass')):
             done = self.run_it('instrument.measure', 'query=MEAS:VOLT?', *args)
@@ -164,6 +173,26 @@ class Shared(unittest.TestCase):
         self.assertEqual(sorted(t['turn'] for t in turns), list(range(1, self.STATIONS * self.MEASUREMENTS + 1)))
         ahead = [t['turn'] - t['asked'] for t in turns]
         self.assertLessEqual(max(ahead), self.STATIONS)     # each other station once at most
+
+    def test_a_late_answer_is_its_own_code_and_never_the_next_ones(self):
+        # The first reading is none and comes late: a run that took it for its own would fail.
+        self.meter.ctl('fault', board='b1', fault='overrange')
+        self.meter.ctl('fault', board='b1', fault='late=900')
+        self.line.config("instruments: {meter: {address: '%s', answer: 300ms}}\n" % self.meter.boards()[0]['link'])
+        self.line.start()
+        self.line.put_recipe(RECIPE + "  - {id: m, action: instrument.measure, with: {instrument: meter, query: 'VOLT 2;:MEAS:VOLT?', unit: V}}\n")
+        self.line.api.post('/jobs', {'recipe': 'meter', 'quantity': 1})
+
+        def passed():
+            runs = self.line.api.get('/runs?state=finished')['items']
+            return runs if any(r['outcome'] == 'passed' for r in runs) else None
+        runs = line.wait_for('a run passes', passed)
+        late = [r for r in runs if r['outcome'] != 'passed']
+        self.assertIn('instrument-late', {r['code'] for r in late}, late)
+        self.assertNotIn('failed', {r['outcome'] for r in late})
+        self.assertIn("instrument 'meter': no answer to", next(r for r in late if r['code'] == 'instrument-late')['message'])
+        (good,) = [r for r in runs if r['outcome'] == 'passed']
+        self.assertEqual(self.steps_of(good)[0]['outputs']['value'], 2)
 
     def test_a_calibration_that_has_run_out_measures_nothing(self):
         run = self.begin("  - {id: m, action: instrument.measure, with: {instrument: meter, query: 'MEAS:VOLT?', unit: V}}\n",

@@ -126,54 +126,6 @@ static int measured(struct step *s, const struct args *a, const char *text, cons
 	return step_measure(s, &m, out, e);
 }
 
-/* The reply with its tabs as they came: it has them escaped. */
-static char *with_tabs(const char *line)
-{
-	char *copy = xstrdup(line);
-	char *to = copy;
-
-	for (const char *p = line; *p; p++) {
-		bool tab = !strncmp(p, "\\t", 2);
-
-		*to++ = tab ? '\t' : *p;
-		p += tab;
-	}
-	*to = '\0';
-	return copy;
-}
-
-/* The value in the unit of the step: the whole line, or what the recipe's pattern picks out. */
-static int value_of(
-	const char *line, const char *pattern, const char *unit, double *ret, struct err *e)
-{
-	_cleanup_(freep) char *text = with_tabs(line);
-	_cleanup_(regex_freep) struct regex *x = NULL;
-	struct regex_match m;
-	struct quantity q;
-	int r;
-
-	if (!pattern) {
-		r = quantity_parse_labelled(text, &q, e);
-		return r < 0 ? r : quantity_in(&q, unit, ret, e);
-	}
-	r = regex_new(pattern, &x, e);
-	if (r < 0)
-		return r;
-	/* The pattern matched the line's bytes; escaped, they may be other ones. */
-	if (!regex_match(x, text, strlen(text), &m))
-		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are not text", line);
-
-	int g = m.groups > 1 && m.group[1].start != (size_t)-1;
-	size_t after = m.group[0].end;
-
-	/* What the pattern itself holds is the author's. */
-	if (quantity_is_none(text, m.group[0].start) ||
-		quantity_is_none(text + after, strlen(text) - after))
-		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' says that there is no value", line);
-	r = quantity_parse_part(text, m.group[g].start, m.group[g].end, &q, e);
-	return r < 0 ? r : quantity_in(&q, unit, ret, e);
-}
-
 /* Whether a line after that of the value says another one, or that there is none. A prompt that the
  * recipe does not name (esp32>) has digits too. */
 static bool contradicts(const char *other, const char *pattern, const char *unit, double value)
@@ -182,7 +134,7 @@ static bool contradicts(const char *other, const char *pattern, const char *unit
 
 	if (!other)
 		return false;
-	if (value_of(other, pattern, unit, &another, NULL) == 0)
+	if (reply_value(other, pattern, unit, &another, NULL) == 0)
 		return another < value || another > value;
 	return !pattern &&
 	       (quantity_is_none(other, strlen(other)) || strchr("0123456789.+-", *other));
@@ -212,7 +164,7 @@ static int measure_run(struct step *s, const struct args *a, struct step_result 
 		return r;
 	}
 	output_reply(out, &got);
-	r = value_of(got.line, pattern, args_str(a, "unit"), &value, &why);
+	r = reply_value(got.line, pattern, args_str(a, "unit"), &value, &why);
 	if (r < 0 && r != -ERR_NOT_A_NUMBER)
 		return err_set(e, err_from_ret(r), "%s", why.msg);
 	if (r == 0 && contradicts(got.other, pattern, args_str(a, "unit"), value))
