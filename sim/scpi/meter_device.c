@@ -38,6 +38,7 @@ static const struct own_setting setting_rows[] = {
 	{"meter-idn", "Example,M1,42,1.0", "what *IDN? answers"},
 	{"meter-gain", "1", "a reading is the source times this"},
 	{"meter-offset", "0", "and this more"},
+	{"meter-lose-every", "0", "every Nth reading is lost; 0: none"},
 	{0},
 };
 
@@ -126,6 +127,13 @@ static void queue(struct meter *m, char *text, uint64_t due_us)
 	m->out[m->outs++] = (struct answer){text, m->busy_us};
 }
 
+static bool is_lossy(const struct meter *m)
+{
+	uint64_t every = settings_own_number(m->set, "meter-lose-every");
+
+	return m->reading && every && m->readings % every == 0;
+}
+
 /* What the faults leave of the line. */
 static void send_reply(struct meter *m, uint64_t now_us)
 {
@@ -147,7 +155,7 @@ static void send_reply(struct meter *m, uint64_t now_us)
 		due += (uint64_t)ms * 1000;
 	if (own_fault_hit(m->faults, HANGUP, NULL))
 		m->device.wish = WISH_HANGUP;
-	if (own_fault_hit(m->faults, LOST, NULL))
+	if (own_fault_hit(m->faults, LOST, NULL) || is_lossy(m))
 		free(text);
 	else
 		queue(m, text, due);

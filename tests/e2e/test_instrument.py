@@ -129,8 +129,8 @@ class Bench(unittest.TestCase):
             self.assertIn(says, done.stderr)
 
 
-class Shared(unittest.TestCase):
-    STATIONS, MEASUREMENTS = 8, 6
+class Row(unittest.TestCase):
+    STATIONS, MEASUREMENTS, METER = 8, 6, ()
 
     def setUp(self):
         self.line = line.Line(self.STATIONS, boards=0, station_extra='    quarantine_after: 0\n')
@@ -141,7 +141,7 @@ class Shared(unittest.TestCase):
         self.line.sim = line.Sim(self.line.home, self.STATIONS, '--preload', app)
         home = os.path.join(self.line.home, 'meter')
         os.mkdir(home)
-        self.meter = line.Sim(home, 1, '--device', 'meter', '--link', 'tcp')
+        self.meter = line.Sim(home, 1, '--device', 'meter', '--link', 'tcp', *self.METER)
         self.addCleanup(self.meter.stop)
 
     def begin(self, steps, more='', quantity=1):
@@ -158,6 +158,8 @@ class Shared(unittest.TestCase):
     def steps_of(self, run):
         return [s for s in self.line.api.get('/runs/%s/steps' % run['id'])['items'] if s['action'].startswith('instrument.')]
 
+
+class Shared(Row):
     def test_eight_stations_share_a_meter_fairly_and_get_their_own_values(self):
         steps = ''.join("  - {id: m%d, action: instrument.measure, with: {instrument: meter, query: 'VOLT %d;:MEAS:VOLT?', unit: V, low: %d, "
                         "high: %d}}\n" % (i, i, i, i) for i in range(1, self.MEASUREMENTS + 1))
@@ -212,6 +214,30 @@ class Shared(unittest.TestCase):
         run = self.begin("  - {id: m, action: instrument.measure, with: {instrument: metre, query: 'MEAS:VOLT?'}}\n")[0]
         self.assertEqual((run['outcome'], run['code']), ('error', 'preflight'), run)
         self.assertIn("provd.yaml names no instrument 'metre', did you mean 'meter'?", run['message'])
+
+
+class Sweep(Row):
+    """Every five hundredth reading is lost, and each answer comes twice."""
+    STATIONS, METER = 1, ('--meter-lose-every', '500')
+    POINTS = 10000
+
+    def test_a_sweep_of_ten_thousand_points_keeps_values_units_and_order(self):
+        self.meter.ctl('fault', board='b1', fault='twice,count=0')
+        (run,) = self.begin("""  - id: sweep
+    action: instrument.sweep
+    with: {instrument: meter, query: 'VOLT {point};:MEAS:VOLT?', unit: mV, from: -5, to: 5, points: %d, file: sweep.csv, low: -5000, high: 5000}
+""" % self.POINTS, 'answer: 100ms')
+        self.assertEqual(run['outcome'], 'passed', run)
+        (step,) = self.steps_of(run)
+        self.assertEqual((step['outputs']['min'], step['outputs']['max']), (-5000, 5000))
+        self.assertGreaterEqual(step['evidence']['asked_again'], self.POINTS // 500)
+        head, *rows = self.line.api.request('GET', '/runs/%s/files/sweep.csv' % run['id']).body.decode().splitlines()
+        self.assertEqual(head, 'point,value (mV)')
+        self.assertEqual(len(rows), self.POINTS)
+        for i, row in enumerate(rows):
+            point, value = (float(x) for x in row.split(','))
+            self.assertAlmostEqual(point, -5 + 10 * i / (self.POINTS - 1), places=8)
+            self.assertAlmostEqual(value, point * 1000, delta=1e-4)
 
 
 if __name__ == '__main__':

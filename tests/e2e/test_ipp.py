@@ -276,5 +276,47 @@ class Faults(Exec):
         self.refused('the answer to request 1 was expected', 0)
 
 
+class Station(unittest.TestCase):
+    """What a printer that cannot print, and one whose answer is lost, do to the records."""
+
+    def setUp(self):
+        self.queue = Queue()
+        self.addCleanup(self.queue.close)
+        self.line = line.Line(1, boards=0, station_extra='    quarantine_after: 0\n')
+        self.addCleanup(self.line.close)
+        app = os.path.join(self.line.home, 'app.bin')
+        with open(app, 'wb') as f:
+            f.write(line.firmware())
+        self.line.sim = line.Sim(self.line.home, 1, '--preload', app)
+        self.line.config("printers: {plates: {address: '%s', kind: ipp, path: /printers/plates}}\n" % self.queue.address)
+
+    def run_of(self, recipe):
+        self.line.start()
+        api = self.line.api
+        api.post('/pools', {'id': 'label-sn', 'pattern': 'LB-{seq:04}x', 'first': 1, 'last': 9999})
+        self.line.put_firmware(test_label.text_of(PLATE).encode(), 'plate.yaml')
+        self.line.put_recipe(recipe)
+        api.post('/jobs', {'recipe': 'label@1', 'quantity': 1})
+        run = line.wait_for('the run ends', lambda: (api.get('/runs?state=finished')['items'] or [None])[0])
+        value = {v['value']: v for v in api.get('/pools/label-sn/serials')['items']}['LB-0001x']
+        return run, [s for s in api.get('/runs/%s/steps' % run['id'])['items'] if s['id'] == 'label'], value
+
+    def test_a_stopped_printer_exposes_no_serial_number(self):
+        self.queue.state, self.queue.reasons = 5, [b'media-empty-error']
+        run, _, value = self.run_of(test_label.text_of(test_label.RECIPE))
+        self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'printer', 'label'), run)
+        self.assertIn("printer 'plates': it has no paper: load labels; nothing was sent to it", run['message'])
+        self.assertEqual((value['state'], value['exposed']), ('void', False), value)
+
+    def test_a_label_that_may_have_come_out_is_not_printed_again_by_a_retry(self):
+        self.queue.lost = True
+        recipe = test_label.text_of(test_label.RECIPE).replace('      file: label.png\n', '    retry: {attempts: 3, delay: 100ms}\n')
+        run, steps, value = self.run_of(recipe)
+        self.assertEqual((run['outcome'], run['code']), ('error', 'printer'), run)
+        self.assertEqual([s['evidence']['may_have_printed'] for s in steps], [True])
+        self.assertTrue(value['exposed'])
+        self.assertEqual(self.queue.requests.count(PRINT_JOB), 1)
+
+
 if __name__ == '__main__':
     line.main()

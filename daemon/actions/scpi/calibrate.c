@@ -382,7 +382,8 @@ static int points_of(const struct args *a, double *ret, unsigned *ret_n, struct 
 		if (!text || !parse_number(text, &ret[i]))
 			return err_set(e, ERR_RECIPE_INVALID, "'points': '%.40s' is not a number",
 				text ? text : "");
-		if (fabs(ret[i] - verify_at) <= 1e-9 * fmax(1, fabs(verify_at)))
+		if (args_has(a, "verify_at") &&
+			fabs(ret[i] - verify_at) <= 1e-9 * fmax(1, fabs(verify_at)))
 			return err_set(e, ERR_RECIPE_INVALID,
 				"'verify_at' is %.10g, one of 'points': a point that was used proves nothing",
 				verify_at);
@@ -394,8 +395,8 @@ static int points_of(const struct args *a, double *ret, unsigned *ret_n, struct 
 static int check_terms(const struct args *a, unsigned terms, struct err *e)
 {
 	double at[FIT_POINTS_MAX];
-	unsigned n;
-	int r = points_of(a, at, &n, e);
+	unsigned n = terms;
+	int r = args_has(a, "points") ? points_of(a, at, &n, e) : 0;
 
 	if (r == 0 && n < terms)
 		return err_set(

@@ -11,6 +11,7 @@
 #include "tests/unit/unit.h"
 #include "base/iotime.h"
 #include "transports/links/http.h"
+#include "transports/links/instrument.h"
 #include "transports/links/printer.h"
 
 static char dir[64];
@@ -478,6 +479,24 @@ static const struct {
 
 static const struct {
 	const char *lines, *said;
+} instruments_bad[] = {
+	{"instruments: [a]\n", "must be a mapping of names"},
+	{"instruments: {m: 'tcp:10.0.0.1:5025'}\n", "an instrument is a mapping"},
+	{"instruments: {m: {owner: lab}}\n", "'address' is missing"},
+	{"instruments: {m: {address: '10.0.0.1:5025'}}\n",
+		"tcp:HOST:PORT or tty:/dev/NAME expected"},
+	{"instruments: {m: {address: 'tcp:m:5025', proof: late}}\n", "belong together"},
+	{"instruments: {m: {address: 'tcp:m:5025', late: 1s}}\n", "belong together"},
+	{"instruments: {m: {address: 'tcp:m:5025', identity: '('}}\n", "'identity': "},
+	{"instruments: {m: {address: 'tcp:m:5025', calibrated_until: '2026-13-1'}}\n",
+		"'calibrated_until'"},
+	{"instruments: {m: {address: 'tcp:m:5025', calibrated_until: '2026-02-31'}}\n",
+		"a day such as"},
+	{"instruments: {m: {address: 'tcp:m:5025', adress: x}}\n", "unknown key 'adress'"},
+};
+
+static const struct {
+	const char *lines, *said;
 } shifts_bad[] = {
 	{"shifts: [a]\n", "must be a mapping of names"},
 	{"shifts: {early: '06:00'}\n", "a shift is a mapping"},
@@ -559,6 +578,38 @@ START_TEST(a_printer_that_is_none_is_refused_at_its_place)
 }
 END_TEST
 
+START_TEST(an_instrument_has_a_name_an_address_and_what_is_known_of_it)
+{
+	struct config *c = NULL;
+	struct instrument i;
+	struct err e;
+
+	ck_assert_msg(
+		load_services(
+			"instruments: {m: {address: 'tcp:m:5025', owner: lab, calibrated_until: '2027-03-31'}}\n",
+			&c) == 0,
+		"%s", report.s);
+	ck_assert_int_eq(config_instrument(c, "m", &i, &e), 0);
+	ck_assert_str_eq(i.address, "tcp:m:5025");
+	ck_assert_str_eq(i.owner, "lab");
+	ck_assert_str_eq(i.calibrated_until, "2027-03-31");
+	ck_assert_uint_eq(i.answer_us, 5 * US_PER_S);
+	ck_assert_uint_eq(i.late_us, 0);
+	ck_assert_int_eq(config_instrument(c, "mm", &i, &e), -ERR_NOT_FOUND);
+	ck_assert_str_eq(e.msg, "provd.yaml names no instrument 'mm', did you mean 'm'?");
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(an_instrument_that_is_none_is_refused_at_its_place)
+{
+	struct config *c = NULL;
+
+	ck_assert_int_eq(load_services(instruments_bad[_i].lines, &c), -ERR_INVALID);
+	ck_assert_msg(strstr(report.s, instruments_bad[_i].said), "%s", report.s);
+}
+END_TEST
+
 START_TEST(a_shift_has_a_name_its_times_and_what_it_is_to_make)
 {
 	struct config *c = NULL;
@@ -632,6 +683,9 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, a_service_has_an_address_and_a_token_that_is_a_secret, 0,
 		(int)ARRAY_LEN(services_good));
 	tcase_add_test(t, a_printer_has_a_name_and_an_address);
+	tcase_add_test(t, an_instrument_has_a_name_an_address_and_what_is_known_of_it);
+	tcase_add_loop_test(t, an_instrument_that_is_none_is_refused_at_its_place, 0,
+		ARRAY_LEN(instruments_bad));
 	tcase_add_test(t, a_printer_of_ipp_has_a_path_and_perhaps_certificates);
 	tcase_add_loop_test(
 		t, a_printer_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(printers_bad));

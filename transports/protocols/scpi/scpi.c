@@ -383,6 +383,11 @@ int scpi_new(struct link *l, const struct scpi_opts *o, const struct iotime *it,
 	return 0;
 }
 
+void scpi_mute(struct scpi *s)
+{
+	s->o.tell.log = NULL;
+}
+
 struct scpi *scpi_free(struct scpi *s)
 {
 	free(s);

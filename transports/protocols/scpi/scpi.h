@@ -56,6 +56,9 @@ int scpi_new(struct link *l, const struct scpi_opts *o, const struct iotime *it,
 	struct err *e);
 struct scpi *scpi_free(struct scpi *s); /* the link lives; takes NULL, returns NULL */
 
+/* From now on its lines go to no log: thousands of them tell nobody anything. */
+void scpi_mute(struct scpi *s);
+
 /* A command without an answer: 0 once the instrument is done with it (*OPC?) and has no error.
  *
  * Of both: -ERR_INSTRUMENT_LATE, -ERR_INSTRUMENT_ERROR (it says why), -ERR_INSTRUMENT (another answer than one of
