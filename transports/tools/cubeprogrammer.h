@@ -46,7 +46,8 @@ int cube_flash(const struct cube_target *t, const struct image *i, const struct 
 
 extern const struct tool_rule cube_rules[];
 
-/* What the program shows of a part (UM2237: -c, -ob displ, -r32). */
+/* What the program shows of a part (-c, -ob displ, -r32). The form of its lines is general knowledge, and was not seen
+ * of the program itself: what does not fit it is refused. */
 struct cube_part {
 	uint16_t device_id; /* as the boot ROM's product id */
 	uint8_t rdp;	    /* aa: level 0, anything but that and cc: level 1 */
