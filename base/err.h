@@ -42,6 +42,9 @@ enum err_class {
 	X(LIMIT_LOW, "limit-low", UNIT, "A measurement is below its limit.")                            \
 	X(LIMIT_HIGH, "limit-high", UNIT, "A measurement is above its limit.")                          \
 	X(NOT_A_NUMBER, "not-a-number", UNIT, "The unit did not answer with a number.")                 \
+	X(NOT_SETTLED, "not-settled", UNIT, "A measurement did not come to rest in time.")              \
+	X(CALIBRATION, "calibration", UNIT,                                                             \
+		"The unit cannot be calibrated within its bounds: set it aside.")                       \
 	X(CSR_MISMATCH, "csr-mismatch", UNIT,                                                           \
 		"The unit's certificate request is not the one that was expected: set it aside.")       \
 	X(KEY_NOT_PROVEN, "key-not-proven", UNIT,                                                       \
@@ -123,6 +126,13 @@ enum err_class {
 		"The issuer's certificate is not valid now: renew it, or set the clock.")               \
 	X(PROFILE_REFUSED, "profile-refused", LINE,                                                     \
 		"The certificate profile does not allow this: correct the recipe or the profile.")      \
+	X(INSTRUMENT, "instrument", LINE, "Look at the instrument as the message says.")                \
+	X(INSTRUMENT_LATE, "instrument-late", LINE,                                                     \
+		"The instrument did not answer in time: see what it does, or give it longer.")          \
+	X(INSTRUMENT_ERROR, "instrument-error", LINE,                                                   \
+		"The instrument reports an error of its own: see the message.")                         \
+	X(CALIBRATION_DUE, "calibration-due", LINE,                                                     \
+		"Have the instrument calibrated, and change its date in provd.yaml.")                   \
 	X(PRINTER, "printer", LINE,                                                                     \
 		"Look at the printer as the message says, then print the label again.")                 \
 	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                                \

@@ -19,7 +19,8 @@
 #include "transports/images/image.h"
 #include "transports/links/http.h"
 #include "transports/links/http_auth.h"
-#include "transports/protocols/zpl/zpl.h"
+#include "transports/links/instrument.h"
+#include "transports/links/printer.h"
 
 #define WATCHED_MAX 8
 
@@ -282,8 +283,9 @@ static int env_scratch(void *env, char ret[FILE_PATH_BYTES], struct err *e)
 	return 0;
 }
 
-#define SERVICE_TIMEOUT_US (15 * US_PER_S)
-#define PRINTER_ANSWER_US  (2 * US_PER_S)
+#define SERVICE_TIMEOUT_US   (15 * US_PER_S)
+#define PRINTER_ANSWER_US    (2 * US_PER_S)
+#define INSTRUMENT_ANSWER_US (5 * US_PER_S)
 
 static const char *service_variable(const char *name, const char *what)
 {
@@ -338,13 +340,42 @@ static int env_printer(void *env, const char *name, struct printer *ret, struct 
 	_cleanup_(freep) char *var = xasprintf("PROVD_PRINTER_%s", name);
 	const char *address = getenv(var);
 	struct printer p = {.answer_us = PRINTER_ANSWER_US};
+	size_t n;
 
 	if (!address)
-		return err_set(e, ERR_NOT_FOUND, "set PROVD_PRINTER_%s to its HOST:PORT", name);
-	if (!strrchr(address, ':') || strlen(address) + strlen("tcp:") >= sizeof p.address)
-		return err_set(e, ERR_INVALID, "%s is '%.80s', HOST:PORT expected", var, address);
-	snprintf(p.address, sizeof p.address, "tcp:%s", address);
+		return err_set(e, ERR_NOT_FOUND,
+			"set PROVD_PRINTER_%s to its HOST:PORT, or to ipp://HOST:PORT/PATH", name);
+	p.kind = !strncmp(address, "ipp://", 6)	   ? PRINTER_IPP
+		 : !strncmp(address, "ipps://", 7) ? PRINTER_IPPS
+						   : PRINTER_ZPL;
+	if (p.kind != PRINTER_ZPL)
+		address = strstr(address, "://") + 3;
+	n = p.kind == PRINTER_ZPL ? strlen(address) : strcspn(address, "/");
+	if (!memchr(address, ':', n) || n + strlen("tcp:") >= sizeof p.address ||
+		strlen(address + n) >= sizeof p.path)
+		return err_set(e, ERR_INVALID,
+			"%s is '%.80s', HOST:PORT or ipp://HOST:PORT/PATH expected", var,
+			getenv(var));
+	snprintf(p.address, sizeof p.address, "tcp:%.*s", (int)n, address);
+	snprintf(p.path, sizeof p.path, "%s", address[n] ? address + n : "/ipp/print");
 	*ret = p;
+	return 0;
+}
+
+static int env_instrument(void *env, const char *name, struct instrument *ret, struct err *e)
+{
+	_cleanup_(freep) char *var = xasprintf("PROVD_INSTRUMENT_%s", name);
+	const char *address = getenv(var);
+	struct instrument i = {.answer_us = INSTRUMENT_ANSWER_US};
+
+	if (!address)
+		return err_set(e, ERR_NOT_FOUND,
+			"set PROVD_INSTRUMENT_%s to its address, such as tcp:HOST:5025", name);
+	if (strlen(address) >= sizeof i.address)
+		return err_set(
+			e, ERR_INVALID, "%s is longer than %zu bytes", var, sizeof i.address - 1);
+	snprintf(i.address, sizeof i.address, "%s", address);
+	*ret = i;
 	return 0;
 }
 
@@ -386,6 +417,7 @@ static const struct step_env_ops env_ops = {
 	.scratch = env_scratch,
 	.service = env_service,
 	.printer = env_printer,
+	.instrument = env_instrument,
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,

@@ -13,4 +13,5 @@ extern const struct device_ops jtag_device;
 extern const struct device_ops serialboot_device;
 extern const struct device_ops stm32_uart_device;
 extern const struct device_ops adb_device;
+extern const struct device_ops meter_device;
 extern const struct device_ops printer_device;

@@ -12,6 +12,7 @@ const struct device_ops *const device_kinds[] = {
 	&dfu_device,
 	&fastboot_device,
 	&jtag_device,
+	&meter_device,
 	&printer_device,
 	&stm32_uart_device,
 	NULL,

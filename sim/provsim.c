@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "base/util.h"
 #include "provd_config.h"
 #include "sim/control.h"
 
@@ -70,6 +71,7 @@ static void print_help(void)
 	printf("provsim %s: virtual boards that speak a serial bootloader and a console\n\n"
 	       "  provsim run [OPTION...]            in the foreground, until SIGTERM or \"quit\"\n"
 	       "  provsim ctl --control PATH JSON    one command, prints the answer\n"
+	       "  provsim cloud --dir DIR [OPTION...]  a virtual cloud for recipes/commission.yaml; --help\n"
 	       "  provsim devices                    the kinds of devices, their settings and "
 	       "faults\n"
 	       "  provsim faults                     what can go wrong on the wire\n\n"
@@ -336,6 +338,22 @@ static int ctl(int argc, char **argv, struct err *e)
 	return ok ? 0 : err_set(e, ERR_INVALID, "refused");
 }
 
+/* The virtual cloud is a program in Python next to this one, and takes its place. */
+static int cloud(char **argv, struct err *e)
+{
+	static const char name[] = "provsim-cloud";
+	char path[FILE_PATH_BYTES];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof name);
+	char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+
+	if (!slash)
+		return err_errno(e, ERR_IO, errno, "/proc/self/exe");
+	memcpy(slash + 1, name, sizeof name);
+	argv[0] = path;
+	execv(path, argv);
+	return err_errno(e, ERR_IO, errno, "%s: 'provsim cloud' needs it, and Python", path);
+}
+
 int main(int argc, char **argv)
 {
 	struct err e = {0};
@@ -347,6 +365,8 @@ int main(int argc, char **argv)
 		r = run(argc - 2, argv + 2, &e);
 	else if (!strcmp(verb, "ctl"))
 		r = ctl(argc - 2, argv + 2, &e);
+	else if (!strcmp(verb, "cloud"))
+		r = cloud(argv + 1, &e);
 	else if (!strcmp(verb, "faults"))
 		faults_print(stdout);
 	else if (!strcmp(verb, "devices"))

@@ -39,6 +39,8 @@ static const struct setting {
 	{"usb-serial", KIND_TEXT, FIELD(usb_serial), "", "ID_SERIAL_SHORT, none by default"},
 	{"usb-id", KIND_USB_ID, FIELD(usb_id), "1209:0001", "vendor:product"},
 	{"temp", KIND_NUMBER, FIELD(temp), "24.6", "degrees Celsius of the sensor"},
+	{"adc-from", KIND_TEXT, FIELD(adc_from), "",
+		"a file with the volts at the analogue input, such as a meter's source.volt"},
 	{"temp-spread", KIND_NUMBER, FIELD(temp_spread), "0", "spread between units, at most +-"},
 #undef FIELD
 };

@@ -41,6 +41,7 @@ struct board_settings {
 	char usb_id[10]; /* vvvv:pppp */
 	double temp;	 /* degrees Celsius that the sensor reads */
 	double temp_spread;
+	char adc_from[128]; /* a file with the volts at the analogue input; "" 0 V */
 	struct setting_text own[SETTINGS_OWN_MAX];
 	size_t owns;
 };

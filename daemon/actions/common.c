@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "daemon/recipe/quantity.h"
 #include "base/outfile.h"
 #include "base/strbuf.h"
 #include "base/words.h"
@@ -196,4 +197,87 @@ int save_file(struct step *s, const char *name, const void *bytes, size_t n, str
 	if (r == 0)
 		r = outfile_end(&f, sha256, e);
 	return r < 0 ? r : step_file_commit(s, &f, e);
+}
+
+/* --- measurements --- */
+
+int measure_limits(const struct args *a, struct err *e)
+{
+	bool both = args_has(a, "low") && args_has(a, "high");
+	double low = args_number(a, "low"), high = args_number(a, "high");
+	double marginal = args_number(a, "marginal");
+
+	if (both && low > high)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'low' is %g, above 'high', which is %g: no value can pass", low, high);
+	if (marginal < 0)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'marginal' is %g: a distance from the limits, 0 or more, expected",
+			marginal);
+	if (marginal > 0 && !args_given(a, "low") && !args_given(a, "high"))
+		return err_set(e, ERR_RECIPE_INVALID, "'marginal' needs 'low' or 'high'");
+	if (both && 2 * marginal > high - low)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'marginal' is %g, more than half of the range from %g to %g: every good value would be marginal",
+			marginal, low, high);
+	return 0;
+}
+
+struct measurement measurement_of(const struct step *s, const struct args *a)
+{
+	return (struct measurement){
+		.name = args_has(a, "name") ? args_str(a, "name") : s->id,
+		.unit = args_str(a, "unit"),
+		.has_low = args_has(a, "low"),
+		.has_high = args_has(a, "high"),
+		.low = args_number(a, "low"),
+		.high = args_number(a, "high"),
+		.marginal = args_number(a, "marginal"),
+	};
+}
+
+/* The reply with its tabs as they came: it has them escaped. */
+static char *with_tabs(const char *line)
+{
+	char *copy = xstrdup(line);
+	char *to = copy;
+
+	for (const char *p = line; *p; p++) {
+		bool tab = !strncmp(p, "\\t", 2);
+
+		*to++ = tab ? '\t' : *p;
+		p += tab;
+	}
+	*to = '\0';
+	return copy;
+}
+
+int reply_value(const char *line, const char *pattern, const char *unit, double *ret, struct err *e)
+{
+	_cleanup_(freep) char *text = with_tabs(line);
+	_cleanup_(regex_freep) struct regex *x = NULL;
+	struct regex_match m;
+	struct quantity q;
+	int r;
+
+	if (!pattern) {
+		r = quantity_parse_labelled(text, &q, e);
+		return r < 0 ? r : quantity_in(&q, unit, ret, e);
+	}
+	r = regex_new(pattern, &x, e);
+	if (r < 0)
+		return r;
+	/* The pattern matched the line's bytes; escaped, they may be other ones. */
+	if (!regex_match(x, text, strlen(text), &m))
+		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are not text", line);
+
+	int g = m.groups > 1 && m.group[1].start != (size_t)-1;
+	size_t after = m.group[0].end;
+
+	/* What the pattern itself holds is the author's. */
+	if (quantity_is_none(text, m.group[0].start) ||
+		quantity_is_none(text + after, strlen(text) - after))
+		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' says that there is no value", line);
+	r = quantity_parse_part(text, m.group[g].start, m.group[g].end, &q, e);
+	return r < 0 ? r : quantity_in(&q, unit, ret, e);
 }

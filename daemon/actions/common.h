@@ -106,6 +106,27 @@ void output_reply(struct step_result *out, const struct console_reply *r);
 		"match9", "ninth group"                                                            \
 	}
 
+/* The rows of a measurement's name and limits. */
+#define ARG_ROWS_LIMITS                                                            \
+	{.name = "name",                                                           \
+		.type = ARG_STRING,                                                \
+		.doc = "of the measurement; without it: the step's id"},           \
+		{.name = "low", .type = ARG_NUMBER, .doc = "lowest good value"},   \
+		{.name = "high", .type = ARG_NUMBER, .doc = "highest good value"}, \
+	{                                                                          \
+		.name = "marginal", .type = ARG_NUMBER,                            \
+		.doc = "a good value nearer than this to a limit is marginal"      \
+	}
+/* Limits between which no value can be good are a mistake of the recipe. */
+int measure_limits(const struct args *a, struct err *e);
+/* By those rows and 'unit', without a value. */
+struct measurement measurement_of(const struct step *s, const struct args *a);
+
+/* The value in `unit` that a reply says: the whole line, or what the pattern picks out (NULL: none).
+ * -ERR_NOT_A_NUMBER. */
+int reply_value(
+	const char *line, const char *pattern, const char *unit, double *ret, struct err *e);
+
 struct filling {
 	const char *name, *text; /* {name}; NULL ends them */
 };

@@ -52,6 +52,11 @@ struct config *config_unref(struct config *c)
 	config_events_done(c);
 	form_done(archive_rows, &c->archive);
 	free(c->printer);
+	for (size_t i = 0; i < c->instruments; i++) {
+		free(c->instrument[i].name);
+		form_done(instrument_rows, &c->instrument[i]);
+	}
+	free(c->instrument);
 	free(c->secret);
 	free(c->station);
 	config_access_done(c);
@@ -228,6 +233,8 @@ const struct form_row config_rows[] =
 			.doc = "A folder that events are written to, one file each. Without it: none."},
 		{"printers", FORM_OWN, .read = config_read_printers, .each = printer_rows,
 			.doc = "NAME: a mapping of address, kind and answer. Where unit.label may print: a recipe names a printer and never an address."},
+		{"instruments", FORM_OWN, .read = config_read_instruments, .each = instrument_rows,
+			.doc = "NAME: a mapping of address, identity, calibrated_until and others. What instrument.* and calibrate.* may ask: a recipe names an instrument and never an address."},
 		{"shifts", FORM_OWN, .read = config_read_shifts, .each = shift_rows,
 			.doc = "NAME: a mapping of from, to and units, in the time zone of the host. What the page Shift of the dashboard and GET /reports/shift look at; without it: days."},
 		{"stations", FORM_OWN, .read = config_read_stations, .schema = STATIONS_SCHEMA,

@@ -21,6 +21,7 @@
 #define CONFIG_ID_MAX 63
 
 struct http_service;
+struct instrument;
 struct printer;
 
 struct port_config {
@@ -69,17 +70,23 @@ struct service_config {
 	uint64_t timeout_us;
 };
 
-/* What a label printer understands. */
-enum printer_kind {
-	PRINTER_ZPL, /* ZPL II over a raw TCP port (transports/protocols/zpl) */
-};
-
 /* A label printer, by the name that recipes have. */
 struct printer_config {
 	char *name;
 	char *address; /* HOST:PORT */
-	enum printer_kind kind;
+	int kind;      /* enum printer_kind */
 	uint64_t answer_us;
+	char *path, *ca; /* of IPP; ca NULL: the certificates of the system */
+};
+
+/* A measuring instrument, by the name that recipes have: see struct instrument. */
+struct instrument_config {
+	char *name;
+	char *address;
+	uint64_t answer_us;
+	int proof; /* 0: by number, 1: by the bound `late` */
+	uint64_t late_us;
+	char *identity, *owner, *calibrated_until; /* NULL */
 };
 
 /* When the records get a checkpoint, who signs it, and who is told (daemon/line/notary.h). */
@@ -251,6 +258,8 @@ struct config {
 	size_t shifts;
 	struct printer_config *printer;
 	size_t printers;
+	struct instrument_config *instrument;
+	size_t instruments;
 	struct records_config records;
 	struct interlocks_config interlocks;
 	struct webhooks_config webhooks;
@@ -267,8 +276,8 @@ struct config {
 /* The rows of provd.yaml, of a station, of a port, of a service, of a printer, of a shift and of what is one mapping
  * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
-	printer_rows[], shift_rows[], records_rows[], interlocks_rows[], webhooks_rows[],
-	spool_rows[], outbox_rows[], tls_rows[], client_rows[], archive_rows[];
+	printer_rows[], instrument_rows[], shift_rows[], records_rows[], interlocks_rows[],
+	webhooks_rows[], spool_rows[], outbox_rows[], tls_rows[], client_rows[], archive_rows[];
 /* What a principal of the API may name: an object of the lists stations, pools, recipes. */
 extern const struct form_row scope_rows[];
 /* v as such an object; every mistake goes to m. */
@@ -315,3 +324,6 @@ int config_service(
 	const struct config *c, const char *name, struct http_service *ret, struct err *e);
 /* A printer by its name. -ERR_NOT_FOUND with the nearest name. */
 int config_printer(const struct config *c, const char *name, struct printer *ret, struct err *e);
+/* An instrument by its name, without its queue. -ERR_NOT_FOUND with the nearest name. */
+int config_instrument(
+	const struct config *c, const char *name, struct instrument *ret, struct err *e);

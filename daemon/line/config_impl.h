@@ -36,6 +36,7 @@ char *config_place(const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_secrets(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_services(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_shifts(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_instruments(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_printers(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_records(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_archive(void *to, const json_t *v, const char *pointer, struct mistakes *m);

@@ -7,11 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/regex.h"
 #include "base/secret.h"
+#include "base/timefmt.h"
 #include "base/util.h"
 #include "transports/links/http.h"
 #include "transports/links/http_auth.h"
-#include "transports/protocols/zpl/zpl.h"
+#include "transports/links/instrument.h"
+#include "transports/links/printer.h"
 
 #define MAX_SECRET_BYTES 65536
 
@@ -293,14 +296,22 @@ void config_check_records(const struct config *c, struct mistakes *m)
 		mistakes_add(m, "/records/path", "%s", e.msg);
 }
 
-static const char *const printer_kinds[] = {[PRINTER_ZPL] = "zpl", NULL};
+static const char *const printer_kinds[] = {
+	[PRINTER_ZPL] = "zpl", [PRINTER_IPP] = "ipp", [PRINTER_IPPS] = "ipps", NULL};
 
 const struct form_row printer_rows[] = {
 	{"address", FORM_TEXT, .required = true, .low = 1, .high = LINK_ADDRESS_BYTES - 5,
-		.doc = "HOST:PORT; the raw port of most printers is 9100.",
+		.doc = "HOST:PORT; the raw port of most printers is 9100, that of IPP 631.",
 		FORM_AT(struct printer_config, address)},
 	{"kind", FORM_CHOICE, .choices = printer_kinds, .def = "zpl",
-		.doc = "What it understands: ZPL II.", FORM_AT(struct printer_config, kind)},
+		.doc = "What it understands: ZPL II, or PDF over IPP (a queue of CUPS, or the printer itself), in the clear or over TLS.",
+		FORM_AT(struct printer_config, kind)},
+	{"path", FORM_TEXT, .low = 1, .high = PRINTER_PATH_BYTES - 1, .def = "/ipp/print",
+		.doc = "Of IPP: where the printer is at its address; of a queue of CUPS /printers/NAME.",
+		FORM_AT(struct printer_config, path)},
+	{"ca", FORM_PATH,
+		.doc = "Of ipps: a file of certificates (PEM), of which one has signed the printer's. Without it: those of the system.",
+		FORM_AT(struct printer_config, ca)},
 	{"answer", FORM_DURATION, .def = "2s", .low = 100000,
 		.doc = "How long its answer to a question for its status may take; a printer that gives none gets the label after that.",
 		FORM_AT(struct printer_config, answer_us)},
@@ -311,6 +322,7 @@ static void read_printer(
 	struct config *c, const char *name, const json_t *o, const char *p, struct mistakes *m)
 {
 	struct printer_config *printer = &c->printer[c->printers++];
+	struct err e;
 
 	printer->name = xstrdup(name);
 	if (!config_is_name(name))
@@ -320,6 +332,10 @@ static void read_printer(
 	else
 		mistakes_add(m, p, "a printer is a mapping such as {address: 'HOST:9100'}");
 	config_check_host_port("address", printer->address, p, m);
+	if (printer->path && http_path_check(printer->path, &e) < 0)
+		mistakes_add(m, p, "'path': %s", e.msg);
+	if (printer->ca && strlen(printer->ca) >= PRINTER_PATH_BYTES)
+		mistakes_add(m, p, "'ca' is longer than %d bytes", PRINTER_PATH_BYTES - 1);
 }
 
 void config_read_printers(void *to, const json_t *v, const char *pointer, struct mistakes *m)
@@ -335,6 +351,91 @@ void config_read_printers(void *to, const json_t *v, const char *pointer, struct
 		_cleanup_(freep) char *p = pointer_key(pointer, name);
 
 		read_printer(c, name, o, p, m);
+	}
+}
+
+/* --- instruments --- */
+
+static const char *const proofs[] = {"number", "late", NULL};
+
+const struct form_row instrument_rows[] = {
+	{"address", FORM_TEXT, .required = true, .low = 1, .high = LINK_ADDRESS_BYTES - 1,
+		.doc = "tcp:HOST:PORT (a raw socket: 5025 of most), or tty:/dev/NAME@BAUD. One that several stations use is given to one at a time, in the order in which they ask.",
+		FORM_AT(struct instrument_config, address)},
+	{"answer", FORM_DURATION, .def = "5s", .low = 1000, .doc = "How long an answer may take.",
+		FORM_AT(struct instrument_config, answer_us)},
+	{"proof", FORM_CHOICE, .choices = proofs, .def = "number",
+		.doc = "How an answer that comes late is told from the next one's. number: each question sets *ESE and reads it back in the same message. late: for an instrument that takes one command in a message; after an answer that is missing nothing is asked until 'late'.",
+		FORM_AT(struct instrument_config, proof)},
+	{"late", FORM_DURATION, .low = 1000,
+		.doc = "Of proof late: no answer comes later than this after its question.",
+		FORM_AT(struct instrument_config, late_us)},
+	{"identity", FORM_TEXT, .low = 1, .high = INSTRUMENT_IDENTITY_BYTES - 1,
+		.doc = "A pattern that the answer to *IDN? has to fit: another instrument at this address is not used.",
+		FORM_AT(struct instrument_config, identity)},
+	{"owner", FORM_TEXT, .low = 1, .high = INSTRUMENT_OWNER_BYTES - 1,
+		.doc = "Who looks after it: named in messages and in the record.",
+		FORM_AT(struct instrument_config, owner)},
+	{"calibrated_until", FORM_TEXT, .low = 10, .high = 10,
+		.doc = "The last day on which its calibration holds: '2027-03-31'. After it nothing is measured with it.",
+		FORM_AT(struct instrument_config, calibrated_until)},
+	{0},
+};
+
+static bool is_day(const char *text)
+{
+	_cleanup_(freep) char *whole = xasprintf("%sT00:00:00Z", text);
+	int64_t ms;
+
+	return strlen(text) == 10 && rfc3339_parse(whole, &ms) == 0;
+}
+
+static bool is_instrument_address(const char *a)
+{
+	return (!strncmp(a, "tcp:", 4) && strrchr(a, ':') > a + 4) || !strncmp(a, "tty:/", 5);
+}
+
+static void check_instrument(const struct instrument_config *i, const char *p, struct mistakes *m)
+{
+	struct regex *x = NULL;
+	struct err e;
+
+	if (i->address && !is_instrument_address(i->address))
+		mistakes_add(m, p, "'address' is '%s': tcp:HOST:PORT or tty:/dev/NAME expected",
+			i->address);
+	if ((i->proof == 1) != (i->late_us > 0))
+		mistakes_add(m, p, "'proof: late' and 'late' belong together");
+	if (i->identity && regex_new(i->identity, &x, &e) < 0)
+		mistakes_add(m, p, "'identity': %s", e.msg);
+	regex_free(x);
+	if (i->calibrated_until && !is_day(i->calibrated_until))
+		mistakes_add(m, p,
+			"'calibrated_until' is '%s': a day such as '2027-03-31' expected",
+			i->calibrated_until);
+}
+
+void config_read_instruments(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+	const char *name;
+	json_t *o;
+
+	if (!json_is_object(v))
+		mistakes_add(m, pointer, "'instruments' must be a mapping of names");
+	c->instrument = xcalloc(json_object_size(v) + 1, sizeof *c->instrument);
+	json_object_foreach((json_t *)v, name, o) {
+		struct instrument_config *i = &c->instrument[c->instruments++];
+		_cleanup_(freep) char *p = pointer_key(pointer, name);
+
+		i->name = xstrdup(name);
+		if (!config_is_name(name))
+			mistakes_add(m, p, "an instrument's name has letters, digits, - _ and .");
+		if (json_is_object(o))
+			form_read(instrument_rows, o, p, "key", i, m);
+		else
+			mistakes_add(m, p,
+				"an instrument is a mapping such as {address: 'tcp:HOST:5025'}");
+		check_instrument(i, p, m);
 	}
 }
 
@@ -460,8 +561,43 @@ int config_printer(const struct config *c, const char *name, struct printer *ret
 
 	if (!p)
 		return -ERR_NOT_FOUND;
-	*ret = (struct printer){.answer_us = p->answer_us};
+	*ret = (struct printer){.answer_us = p->answer_us, .kind = (enum printer_kind)p->kind};
 	snprintf(ret->address, sizeof ret->address, "tcp:%s", p->address);
+	snprintf(ret->path, sizeof ret->path, "%s", p->path);
+	snprintf(ret->ca, sizeof ret->ca, "%s", p->ca ? p->ca : "");
+	return 0;
+}
+
+static const struct instrument_config *find_instrument(
+	const struct config *c, const char *name, struct err *e)
+{
+	_cleanup_(freep) const char **names = xcalloc(c->instruments + 1, sizeof *names);
+	const char *near;
+
+	for (size_t i = 0; i < c->instruments; i++) {
+		if (!strcmp(c->instrument[i].name, name))
+			return &c->instrument[i];
+		names[i] = c->instrument[i].name;
+	}
+	near = nearest_name(name, names);
+	err_set(e, ERR_NOT_FOUND, "provd.yaml names no instrument '%s'%s%s%s", name,
+		near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+	return NULL;
+}
+
+int config_instrument(
+	const struct config *c, const char *name, struct instrument *ret, struct err *e)
+{
+	const struct instrument_config *i = find_instrument(c, name, e);
+
+	if (!i)
+		return -ERR_NOT_FOUND;
+	*ret = (struct instrument){.answer_us = i->answer_us, .late_us = i->late_us};
+	snprintf(ret->address, sizeof ret->address, "%s", i->address);
+	snprintf(ret->identity, sizeof ret->identity, "%s", i->identity ? i->identity : "");
+	snprintf(ret->owner, sizeof ret->owner, "%s", i->owner ? i->owner : "");
+	snprintf(ret->calibrated_until, sizeof ret->calibrated_until, "%s",
+		i->calibrated_until ? i->calibrated_until : "");
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 #include "db/db.h"
 #include "db/readers.h"
 #include "db/writer.h"
+#include "transports/links/link_queue.h"
 #include "transports/images/cache.h"
 
 #define FEED_RING	4096
@@ -212,6 +213,7 @@ static int make_services(struct fleet *f, struct err *e)
 	v->holds = holds_new(on_hold, f);
 	v->orders = orders_new();
 	v->images = image_cache_new();
+	v->instruments = link_queue_new();
 	v->binding = f->binding;
 	v->meters = meters_new();
 	read_boot(v->boot);
@@ -440,6 +442,7 @@ struct fleet *fleet_free(struct fleet *f)
 	outputs_sweep_free(f->sweep);
 	store_free(f->store);
 	image_cache_free(f->services.images);
+	link_queue_free(f->services.instruments);
 	meters_free(f->services.meters);
 	free(f);
 	return NULL;

@@ -13,7 +13,8 @@
 #include "transports/images/blob.h"
 #include "transports/labels/label.h"
 #include "transports/links/http.h"
-#include "transports/protocols/zpl/zpl.h"
+#include "transports/links/instrument.h"
+#include "transports/links/printer.h"
 
 /* A service, with its token. */
 static int check_service(const struct config *c, const char *name, struct err *e)
@@ -83,6 +84,7 @@ static int check_step(const struct line_services *line, const struct config *c,
 		const char *name = json_string_value(json_object_get(step->with, row->name));
 		bool literal = name && !strstr(name, "${");
 		struct printer printer;
+		struct instrument instrument;
 		struct err why;
 		int ret = 0;
 
@@ -90,6 +92,8 @@ static int check_step(const struct line_services *line, const struct config *c,
 			ret = check_service(c, name, &why);
 		else if (row->printer && literal)
 			ret = config_printer(c, name, &printer, &why);
+		else if (row->instrument && literal)
+			ret = config_instrument(c, name, &instrument, &why);
 		else if (row->label && name)
 			ret = check_template(line, r, step, name, &why);
 		if (ret < 0)

@@ -15,6 +15,7 @@ struct config;
 struct feed;
 struct holds;
 struct image_cache;
+struct link_queue;
 struct keys;
 struct meters;
 struct orders;
@@ -30,7 +31,8 @@ struct line_services {
 	struct holds *holds;
 	struct feed *feed;
 	struct orders *orders;
-	struct image_cache *images; /* opened once for all stations */
+	struct image_cache *images;	/* opened once for all stations */
+	struct link_queue *instruments; /* one station at a time has one */
 	const struct store *store;
 	struct binding *binding;
 	struct keys *keys;     /* NULL: provd.yaml names none */

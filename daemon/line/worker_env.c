@@ -18,6 +18,7 @@
 #include "daemon/line/worker_ports.h"
 #include "transports/images/cache.h"
 #include "transports/links/http_service.h"
+#include "transports/links/instrument.h"
 
 /* Another station may be reading the same large file: hashing 8 GiB takes its time. */
 #define LOAD_US		  (120 * US_PER_S)
@@ -465,6 +466,18 @@ static int env_printer(void *env, const char *name, struct printer *ret, struct 
 	return r;
 }
 
+static int env_instrument(void *env, const char *name, struct instrument *ret, struct err *e)
+{
+	struct station *s = ((struct env *)env)->s;
+	struct config *now = s->line->config(s->line->line);
+	int r = config_instrument(now, name, ret, e);
+
+	config_unref(now);
+	if (r == 0)
+		ret->queue = s->line->instruments;
+	return r;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct env *v = env;
@@ -509,6 +522,7 @@ static const struct step_env_ops env_ops = {
 	.scratch = env_scratch,
 	.service = env_service,
 	.printer = env_printer,
+	.instrument = env_instrument,
 	.ask = env_ask,
 	.approve = env_approve,
 	.identity = env_identity,

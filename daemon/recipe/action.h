@@ -94,6 +94,7 @@ struct action_arg {
 	bool program; /* names a program that has to be installed; of a list the first item does */
 	bool service; /* names a service of provd.yaml: it has to be there before the first step */
 	bool printer; /* the same of a printer */
+	bool instrument; /* the same of an instrument */
 	bool label; /* a label template: it is read, with the names in `values`, before the first step */
 };
 
@@ -211,6 +212,8 @@ int step_secret(struct step *s, const char *value, struct err *e);
 int step_service(struct step *s, const char *name, struct http_service *ret, struct err *e);
 /* ops->printer. */
 int step_printer(struct step *s, const char *name, struct printer *ret, struct err *e);
+/* ops->instrument. */
+int step_instrument(struct step *s, const char *name, struct instrument *ret, struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {

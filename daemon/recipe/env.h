@@ -21,6 +21,7 @@
 
 struct blob;
 struct http_service;
+struct instrument;
 struct printer;
 struct outfile;
 struct image;
@@ -212,6 +213,10 @@ struct step_env_ops {
 	/* OPTIONAL. A label printer that this installation has, by its name. Call it by
 	 * step_printer(). -ERR_NOT_FOUND for another name. NULL: there are none. */
 	int (*printer)(void *env, const char *name, struct printer *ret, struct err *e);
+
+	/* OPTIONAL. A measuring instrument that this installation has, by its name. Call it by
+	 * step_instrument(). -ERR_NOT_FOUND for another name. NULL: there are none. */
+	int (*instrument)(void *env, const char *name, struct instrument *ret, struct err *e);
 
 	/* People. */
 

@@ -721,3 +721,18 @@ int quantity_in(const struct quantity *q, const char *unit, double *ret, struct 
 	*ret = scaled(q->value, from_factor, to_factor);
 	return 0;
 }
+
+int quantity_in_coherent(
+	const struct quantity *q, const char *in, const char *unit, double *ret, struct err *e)
+{
+	struct quantity whole = *q;
+	const char *kind;
+	double factor;
+
+	if (q->unit[0] || !unit || !*unit)
+		return quantity_in(q, unit, ret, e);
+	if (!in && find_unit(unit, &kind, &factor))
+		in = kind;
+	snprintf(whole.unit, sizeof whole.unit, "%s", in ? in : unit);
+	return quantity_in(&whole, unit, ret, e);
+}

@@ -49,6 +49,11 @@ int quantity_parse_part(
  * was named: nobody knows what the limits are in. A quantity without a unit is in `unit`; that of a
  * label never changes, and counts where the recipe names one. */
 int quantity_in(const struct quantity *q, const char *unit, double *ret, struct err *e);
+/* As quantity_in(), but a quantity without a unit is in the coherent unit of `unit`, V where it is mV: so do
+ * instruments answer (SCPI-99, volume 1, 7.2.2). in: the unit that it is in instead; NULL: the coherent
+ * one. */
+int quantity_in_coherent(
+	const struct quantity *q, const char *in, const char *unit, double *ret, struct err *e);
 /* Whether text says that there is no value: OL, overrange, stale and the like. */
 bool quantity_is_none(const char *text, size_t n);
 /* Whether a line claims to be a value: it has a digit, or a word for a missing one, and

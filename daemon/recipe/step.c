@@ -199,6 +199,14 @@ int step_printer(struct step *s, const char *name, struct printer *ret, struct e
 	return r < 0 ? err_prefix(e, "printer '%s'", name) : 0;
 }
 
+int step_instrument(struct step *s, const char *name, struct instrument *ret, struct err *e)
+{
+	int r = s->ops->instrument ? s->ops->instrument(s->env, name, ret, e)
+				   : err_set(e, ERR_UNSUPPORTED, "there are no instruments here");
+
+	return r < 0 ? err_prefix(e, "instrument '%s'", name) : 0;
+}
+
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
 	teller_progress(&s->tell, phase, done, total);

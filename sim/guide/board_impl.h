@@ -28,6 +28,14 @@ void cmd_get_license(struct board *b, const char *args, uint64_t t_us);
 void cmd_set_flag(struct board *b, const char *args, uint64_t t_us);
 void cmd_get_flags(struct board *b, const char *args, uint64_t t_us);
 
+/* Commands of its analogue input (adc.c). */
+void cmd_adc_raw(struct board *b, const char *args, uint64_t t_us);
+void cmd_read_adc(struct board *b, const char *args, uint64_t t_us);
+void cmd_set_adc_cal(struct board *b, const char *args, uint64_t t_us);
+void cmd_get_adc_cal(struct board *b, const char *args, uint64_t t_us);
+void cmd_set_adc_point(struct board *b, const char *args, uint64_t t_us);
+void cmd_get_adc_point(struct board *b, const char *args, uint64_t t_us);
+
 /* Commands of its fuses (otp.c). */
 void cmd_otp_write(struct board *b, const char *args, uint64_t t_us);
 void cmd_otp_read(struct board *b, const char *args, uint64_t t_us);

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/integrator.md, "One afternoon": each command in its order, in one shell, and what it says.
+"""Pages whose commands are run: docs/integrator.md, "One afternoon", and docs/recipes.md, "A cloud to try it with". Each command in its
+order, in one shell, and what it says.
 
     test_afternoon.py [BUILD]
 """
@@ -15,14 +16,13 @@ import unittest
 
 import line
 
-PAGE = os.path.join(line.ROOT, 'docs', 'integrator.md')
 END = '--- end of block %d'
 
 
-def blocks():
+def blocks(page, name):
     """[(commands, what they say or None)] of the section."""
-    with open(PAGE) as f:
-        section = re.search(r'^## One afternoon\n(.*?)^## ', f.read(), re.M | re.S).group(1)
+    with open(os.path.join(line.ROOT, 'docs', page), encoding='utf-8') as f:
+        section = re.search(r'^##+ %s\n(.*?)^## ' % name, f.read(), re.M | re.S).group(1)
     found = []
     for kind, text in re.findall(r'^```(\w+)\n(.*?)^```$', section, re.M | re.S):
         if kind == 'sh':
@@ -39,14 +39,17 @@ def free_port():
 
 
 class Afternoon(unittest.TestCase):
+    page, section, least = 'integrator.md', 'One afternoon', 11
+
     def setUp(self):
         for program in ('curl', 'jq', 'openssl'):
             if not shutil.which(program):
                 self.skipTest('%s is not installed' % program)
         self.home = tempfile.mkdtemp(prefix='provd-afternoon-')
         self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+        os.symlink(os.path.join(line.ROOT, 'recipes'), os.path.join(self.home, 'recipes'))
         # The ports of the page may be in use here.
-        self.ports = {'8620': str(free_port()), '9099': str(free_port())}
+        self.ports = {'8620': str(free_port()), '9099': str(free_port()), '8443': str(free_port())}
 
     def here(self, text):
         for port, other in self.ports.items():
@@ -90,8 +93,8 @@ class Afternoon(unittest.TestCase):
         return text
 
     def test_each_command_does_what_the_page_says(self):
-        found = blocks()
-        self.assertGreaterEqual(len(found), 11)
+        found = blocks(self.page, self.section)
+        self.assertGreaterEqual(len(found), self.least)
         status, said = self.run_all(found)
         for i, (commands, expected) in enumerate(found):
             text, end, said = said.partition('\n%s\n' % (END % i))
@@ -100,6 +103,10 @@ class Afternoon(unittest.TestCase):
             pattern = '.*'.join(re.escape(p) for p in expected.strip().split('...'))
             self.assertTrue(re.fullmatch(pattern, text.strip(), re.S), '%s\nsaid:\n%s\nexpected:\n%s' % (commands, text, expected))
         self.assertEqual(status, 0)
+
+
+class Cloud(Afternoon):
+    page, section, least = 'recipes.md', 'A cloud to try it with', 3
 
 
 if __name__ == '__main__':

@@ -362,7 +362,8 @@ int label_draw(const struct label *l, const struct label_value *v, size_t n,
 	struct label_print *ret, struct err *e)
 {
 	_cleanup_(canvas_freep) struct canvas *kept = NULL;
-	_cleanup_(label_print_done) struct label_print print = {.dpi = label_dpi(l)};
+	_cleanup_(label_print_done) struct label_print print = {
+		.dpi = label_dpi(l), .width_um = l->width_um, .height_um = l->height_um};
 	unsigned width = label_dots(l, l->width_um), height = label_dots(l, l->height_um);
 	struct drawing d = {.l = l, .v = v, .values = n, .print = &print};
 	int r = label_check_names(l, v, n, e);

@@ -46,6 +46,7 @@ int label_check_names(const struct label *l, const struct label_value *v, size_t
 struct label_print {
 	struct canvas *canvas; /* owned */
 	unsigned dpi;
+	uint32_t width_um, height_um; /* of the label, which the picture is of to the nearest dot */
 	char *barcode; /* the data of the first barcode, a GS1 one with its AIs in parentheses;
 			  "" there is none; owned */
 };
@@ -62,3 +63,7 @@ int label_draw(const struct label *l, const struct label_value *v, size_t n,
 void label_zpl(const struct label_print *p, unsigned copies, struct strbuf *out);
 /* A PNG (ISO/IEC 15948) of one bit a dot, with its dots per metre. Appends to out. -ERR_NO_MEMORY. */
 int label_png(const struct label_print *p, struct strbuf *out, struct err *e);
+/* A PDF (ISO 32000-1) of so many equal pages, from 1: each has the size of the label to a ten-thousandth of a point,
+ * and the picture's dots in their size. The same label gives the same bytes. Appends to out.
+ * -ERR_NO_MEMORY. */
+int label_pdf(const struct label_print *p, unsigned copies, struct strbuf *out, struct err *e);

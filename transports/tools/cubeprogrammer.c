@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/tools/cubeprogrammer.h"
+#include "transports/tools/cubeprogrammer_impl.h"
 
 #include <stdarg.h>
 #include <strings.h>
@@ -8,11 +8,9 @@
 #include "base/util.h"
 #include "transports/tools/tool_image.h"
 
-#define IMAGE	     "flash.hex"
-#define WORDS_MAX    (32 + CUBE_OPTIONS_MAX)
-#define SPEED_MAX    24000
-#define VERSION_LINE "STM32CubeProgrammer v(\\d\\S*)"
-#define RDP_LEVEL_2  0xcc
+#define IMAGE	    "flash.hex"
+#define SPEED_MAX   24000
+#define RDP_LEVEL_2 0xcc
 
 const char *const cube_modes[] = {"NORMAL", "UR", "HOTPLUG", "POWERDOWN", NULL};
 const char *const cube_resets[] = {"SWrst", "HWrst", "Crst", NULL};
@@ -65,7 +63,7 @@ const struct tool_rule cube_rules[] = {
 	{NULL, ERR_NONE, NULL},
 };
 
-static const struct tool_phase phases[] = {
+const struct tool_phase cube_phases[] = {
 	{"^ST-LINK SN|^Device name", "connect"},
 	{"(?i)^(mass )?eras(e|ing)", "erase"},
 	{"^Download in Progress|^Memory Programming", "write"},
@@ -107,7 +105,7 @@ static int check_option(const char *option, struct err *e)
 		return err_set(e, ERR_INVALID, "option byte '%.60s': a number expected", option);
 	if (is_level_2(name, n))
 		return err_set(e, ERR_INVALID,
-			"option byte '%.60s': read-out protection of level 2 can never be taken back, and is refused here (see stm32.protect)",
+			"option byte '%.60s': read-out protection of level 2 can never be taken back, and is refused here (see cubeprogrammer.protect and stm32.protect)",
 			option);
 	return 0;
 }
@@ -149,14 +147,7 @@ int cube_check(const struct cube_target *t, const struct cube_flash *f, struct e
 
 /* --- the command line --- */
 
-struct words {
-	char *word[WORDS_MAX + 1];
-	size_t n;
-};
-
-static void add(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct words *w, const char *fmt, ...)
+void cube_add(struct cube_words *w, const char *fmt, ...)
 {
 	char text[700];
 	va_list ap;
@@ -164,59 +155,59 @@ static void add(struct words *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	if (w->n < WORDS_MAX)
+	if (w->n < CUBE_WORDS_MAX)
 		w->word[w->n++] = xstrdup(text);
 }
 
-static void words_done(struct words *w)
+void cube_words_done(struct cube_words *w)
 {
 	for (size_t i = 0; i < w->n; i++)
 		free(w->word[i]);
 }
 
-static void add_connect(struct words *w, const struct cube_target *t)
+void cube_add_connect(struct cube_words *w, const struct cube_target *t)
 {
-	add(w, "-c");
+	cube_add(w, "-c");
 	switch (t->port) {
 	case CUBE_SWD:
 	case CUBE_JTAG:
-		add(w, "port=%s", t->port == CUBE_SWD ? "SWD" : "JTAG");
+		cube_add(w, "port=%s", t->port == CUBE_SWD ? "SWD" : "JTAG");
 		if (t->speed_khz)
-			add(w, "freq=%u", t->speed_khz);
-		add(w, "mode=%s", t->mode ? t->mode : "NORMAL");
-		add(w, "reset=%s", t->reset ? t->reset : "SWrst");
+			cube_add(w, "freq=%u", t->speed_khz);
+		cube_add(w, "mode=%s", t->mode ? t->mode : "NORMAL");
+		cube_add(w, "reset=%s", t->reset ? t->reset : "SWrst");
 		if (t->access_port >= 0)
-			add(w, "ap=%d", t->access_port);
+			cube_add(w, "ap=%d", t->access_port);
 		break;
 	case CUBE_USB:
-		add(w, "port=usb1");
+		cube_add(w, "port=usb1");
 		break;
 	case CUBE_UART:
-		add(w, "port=%s", t->node);
-		add(w, "br=%u", t->baud ? t->baud : 115200);
-		add(w, "P=EVEN");
+		cube_add(w, "port=%s", t->node);
+		cube_add(w, "br=%u", t->baud ? t->baud : 115200);
+		cube_add(w, "P=EVEN");
 		break;
 	}
 	if (t->serial)
-		add(w, "sn=%s", t->serial);
+		cube_add(w, "sn=%s", t->serial);
 }
 
-static void add_work(struct words *w, const struct cube_flash *f, bool probe)
+static void add_work(struct cube_words *w, const struct cube_flash *f, bool probe)
 {
 	if (f->erase_all) {
-		add(w, "-e");
-		add(w, "all");
+		cube_add(w, "-e");
+		cube_add(w, "all");
 	}
-	add(w, "-w");
-	add(w, IMAGE);
-	add(w, "-v");
+	cube_add(w, "-w");
+	cube_add(w, IMAGE);
+	cube_add(w, "-v");
 	if (f->option && f->option[0])
-		add(w, "-ob");
+		cube_add(w, "-ob");
 	for (const char *const *o = f->option; o && *o; o++)
-		add(w, "%s", *o);
+		cube_add(w, "%s", *o);
 	/* Without a probe there is no reset: the program is started. */
 	if (f->start)
-		add(w, probe ? "-rst" : "-s");
+		cube_add(w, probe ? "-rst" : "-s");
 }
 
 int cube_flash(const struct cube_target *t, const struct image *i, const struct cube_flash *f,
@@ -227,16 +218,16 @@ int cube_flash(const struct cube_target *t, const struct image *i, const struct 
 	struct tool_marker success[5] = {
 		{"File download complete", 1}, {"Download verified successfully", 1}, {NULL, 0}};
 	size_t n = 2;
-	_cleanup_(words_done) struct words w = {0};
+	_cleanup_(cube_words_done) struct cube_words w = {0};
 	struct tool_spec spec = {.name = "STM32_Programmer_CLI",
 		.argv = (const char *const *)w.word,
 		.dir = d->path,
 		.success = success,
 		.rules = cube_rules,
-		.phases = phases,
+		.phases = cube_phases,
 		.progress = "(\\d{1,3})%\\s*$",
 		.progress_phase = "write",
-		.version = VERSION_LINE,
+		.version = CUBE_VERSION_LINE,
 		.tell = *tell};
 	int r = cube_check(t, f, e);
 
@@ -252,8 +243,8 @@ int cube_flash(const struct cube_target *t, const struct image *i, const struct 
 			probe ? "MCU Reset|(?i)software reset is performed|hard reset is performed"
 			      : "(?i)application is running|start operation achieved "
 				"successfully|RUNNING Program";
-	add(&w, "%s", t->program);
-	add_connect(&w, t);
+	cube_add(&w, "%s", t->program);
+	cube_add_connect(&w, t);
 	add_work(&w, f, probe);
 	return tool_run(&spec, ret, it, e);
 }

@@ -10,6 +10,7 @@
 #include "transports/tools/tool.h"
 
 #define CUBE_OPTIONS_MAX 32
+#define CUBE_UID_BYTES	 12
 
 enum cube_port { CUBE_SWD, CUBE_JTAG, CUBE_USB, CUBE_UART };
 
@@ -36,7 +37,7 @@ struct cube_flash {
 };
 
 /* -ERR_INVALID for what does not go into a command line; also for RDP=0xCC, the read-out protection
- * of level 2, which nothing takes back: no recipe of provd's sets it. */
+ * of level 2, which nothing takes back: cube_level2() alone sets it. */
 int cube_check(const struct cube_target *t, const struct cube_flash *f, struct err *e);
 /* Writes the image into d, which is empty, and runs the program. Results as of tool_run(). */
 int cube_flash(const struct cube_target *t, const struct image *i, const struct cube_flash *f,
@@ -44,3 +45,21 @@ int cube_flash(const struct cube_target *t, const struct image *i, const struct 
 	const struct iotime *it, struct err *e);
 
 extern const struct tool_rule cube_rules[];
+
+/* What the program shows of a part (-c, -ob displ, -r32). The form of its lines is general knowledge, and was not seen
+ * of the program itself: what does not fit it is refused. */
+struct cube_part {
+	uint16_t device_id; /* as the boot ROM's product id */
+	uint8_t rdp;	    /* aa: level 0, anything but that and cc: level 1 */
+	char uid[2 * CUBE_UID_BYTES +
+		 1]; /* hex, as it lies in memory; "": where it is is not known */
+};
+
+/* Connects and reads, and changes nothing. -ERR_NO_EVIDENCE where it does not say all of that, or says it
+ * more than once; else as tool_run(), where -ERR_TIMEOUT is a part that does not answer. */
+int cube_look(const struct cube_target *t, const struct tool_dir *d, const struct teller *tell,
+	struct cube_part *ret, const struct iotime *it, struct err *e);
+/* Read-out protection of level 2, once and for ever. 0: the program says that the option bytes are
+ * programmed, which is no proof yet. */
+int cube_level2(const struct cube_target *t, const struct tool_dir *d, const struct teller *tell,
+	struct tool_outcome *ret, const struct iotime *it, struct err *e);

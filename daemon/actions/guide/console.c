@@ -98,29 +98,6 @@ const struct action action_console_command = {
 	.run = command_run,
 };
 
-/* Limits between which no value can be good are a mistake of the recipe. */
-static int measure_limits(const struct args *a, struct err *e)
-{
-	bool both = args_has(a, "low") && args_has(a, "high");
-	double low = args_number(a, "low"), high = args_number(a, "high");
-	double marginal = args_number(a, "marginal");
-
-	if (both && low > high)
-		return err_set(e, ERR_RECIPE_INVALID,
-			"'low' is %g, above 'high', which is %g: no value can pass", low, high);
-	if (marginal < 0)
-		return err_set(e, ERR_RECIPE_INVALID,
-			"'marginal' is %g: a distance from the limits, 0 or more, expected",
-			marginal);
-	if (marginal > 0 && !args_given(a, "low") && !args_given(a, "high"))
-		return err_set(e, ERR_RECIPE_INVALID, "'marginal' needs 'low' or 'high'");
-	if (both && 2 * marginal > high - low)
-		return err_set(e, ERR_RECIPE_INVALID,
-			"'marginal' is %g, more than half of the range from %g to %g: every good value would be marginal",
-			marginal, low, high);
-	return 0;
-}
-
 static int measure_check(const struct args *a, struct err *e)
 {
 	int r = measure_limits(a, e);
@@ -133,20 +110,12 @@ static int measure_check(const struct args *a, struct err *e)
 static int measured(struct step *s, const struct args *a, const char *text, const double *value,
 	const char *why, struct step_result *out, struct err *e)
 {
-	struct measurement m = {
-		.name = args_has(a, "name") ? args_str(a, "name") : s->id,
-		.text = text,
-		.why = why,
-		.is_number = value != NULL,
-		.value = value ? *value : 0,
-		.unit = args_str(a, "unit"),
-		.has_low = args_has(a, "low"),
-		.has_high = args_has(a, "high"),
-		.low = args_number(a, "low"),
-		.high = args_number(a, "high"),
-		.marginal = args_number(a, "marginal"),
-	};
+	struct measurement m = measurement_of(s, a);
 
+	m.text = text;
+	m.why = why;
+	m.is_number = value != NULL;
+	m.value = value ? *value : 0;
 	result_evidence(out, "reply", json_string(text));
 	if (m.is_number) {
 		result_evidence(out, "value", json_real(m.value));
@@ -157,54 +126,6 @@ static int measured(struct step *s, const struct args *a, const char *text, cons
 	return step_measure(s, &m, out, e);
 }
 
-/* The reply with its tabs as they came: it has them escaped. */
-static char *with_tabs(const char *line)
-{
-	char *copy = xstrdup(line);
-	char *to = copy;
-
-	for (const char *p = line; *p; p++) {
-		bool tab = !strncmp(p, "\\t", 2);
-
-		*to++ = tab ? '\t' : *p;
-		p += tab;
-	}
-	*to = '\0';
-	return copy;
-}
-
-/* The value in the unit of the step: the whole line, or what the recipe's pattern picks out. */
-static int value_of(
-	const char *line, const char *pattern, const char *unit, double *ret, struct err *e)
-{
-	_cleanup_(freep) char *text = with_tabs(line);
-	_cleanup_(regex_freep) struct regex *x = NULL;
-	struct regex_match m;
-	struct quantity q;
-	int r;
-
-	if (!pattern) {
-		r = quantity_parse_labelled(text, &q, e);
-		return r < 0 ? r : quantity_in(&q, unit, ret, e);
-	}
-	r = regex_new(pattern, &x, e);
-	if (r < 0)
-		return r;
-	/* The pattern matched the line's bytes; escaped, they may be other ones. */
-	if (!regex_match(x, text, strlen(text), &m))
-		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are not text", line);
-
-	int g = m.groups > 1 && m.group[1].start != (size_t)-1;
-	size_t after = m.group[0].end;
-
-	/* What the pattern itself holds is the author's. */
-	if (quantity_is_none(text, m.group[0].start) ||
-		quantity_is_none(text + after, strlen(text) - after))
-		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' says that there is no value", line);
-	r = quantity_parse_part(text, m.group[g].start, m.group[g].end, &q, e);
-	return r < 0 ? r : quantity_in(&q, unit, ret, e);
-}
-
 /* Whether a line after that of the value says another one, or that there is none. A prompt that the
  * recipe does not name (esp32>) has digits too. */
 static bool contradicts(const char *other, const char *pattern, const char *unit, double value)
@@ -213,7 +134,7 @@ static bool contradicts(const char *other, const char *pattern, const char *unit
 
 	if (!other)
 		return false;
-	if (value_of(other, pattern, unit, &another, NULL) == 0)
+	if (reply_value(other, pattern, unit, &another, NULL) == 0)
 		return another < value || another > value;
 	return !pattern &&
 	       (quantity_is_none(other, strlen(other)) || strchr("0123456789.+-", *other));
@@ -243,7 +164,7 @@ static int measure_run(struct step *s, const struct args *a, struct step_result 
 		return r;
 	}
 	output_reply(out, &got);
-	r = value_of(got.line, pattern, args_str(a, "unit"), &value, &why);
+	r = reply_value(got.line, pattern, args_str(a, "unit"), &value, &why);
 	if (r < 0 && r != -ERR_NOT_A_NUMBER)
 		return err_set(e, err_from_ret(r), "%s", why.msg);
 	if (r == 0 && contradicts(got.other, pattern, args_str(a, "unit"), value))
@@ -263,17 +184,10 @@ static const struct action_arg measure_args[] = {
 	{.name = "pattern",
 		.type = ARG_REGEX,
 		.doc = "the reply, its first group the number, or the number and its unit; without it: the first line with a digit, which has to be a number and nothing else but a label before it and its unit"},
-	{.name = "name",
-		.type = ARG_STRING,
-		.doc = "of the measurement; without it: the step's id"},
 	{.name = "unit",
 		.type = ARG_STRING,
 		.doc = "of the value and its limits; what the unit answers in a multiple of it is converted, in another unit refused"},
-	{.name = "low", .type = ARG_NUMBER, .doc = "lowest good value"},
-	{.name = "high", .type = ARG_NUMBER, .doc = "highest good value"},
-	{.name = "marginal",
-		.type = ARG_NUMBER,
-		.doc = "a good value nearer than this to a limit is marginal"},
+	ARG_ROWS_LIMITS,
 	ARG_ROW_ERROR,
 	ARG_ROWS_DIALOGUE,
 	{0},

@@ -2,11 +2,10 @@
  *
  * cubeprogrammer.flash: ST's STM32_Programmer_CLI.
  */
-#include "transports/tools/cubeprogrammer.h"
+#include "daemon/actions/tools/cubeprogrammer.h"
 
 #include "daemon/actions/image_args.h"
 #include "daemon/actions/image_json.h"
-#include "daemon/actions/tool_step.h"
 
 #define OPTION_SIZE 80
 
@@ -73,9 +72,14 @@ static int node_of(
 	return 0;
 }
 
-static struct cube_target target_of(const struct args *a, const char *node)
+int cube_target_of(struct step *s, const struct args *a, char node[LINK_ADDRESS_BYTES],
+	struct cube_target *ret, struct err *e)
 {
-	return (struct cube_target){
+	int r = node_of(s, a, node, e);
+
+	if (r < 0)
+		return r;
+	*ret = (struct cube_target){
 		.program = args_str(a, "program"),
 		.port = port_of(a),
 		.serial = args_str(a, "serial"),
@@ -86,6 +90,7 @@ static struct cube_target target_of(const struct args *a, const char *node)
 		.reset = args_str(a, "reset"),
 		.access_port = args_has(a, "access_port") ? (int)args_int(a, "access_port") : -1,
 	};
+	return 0;
 }
 
 static int flash_in(struct tool_step *t, const struct args *a, const struct image *image,
@@ -94,14 +99,14 @@ static int flash_in(struct tool_step *t, const struct args *a, const struct imag
 	struct options o = {0};
 	char node[LINK_ADDRESS_BYTES];
 	const struct teller tell = step_teller(t->s);
-	int r = node_of(t->s, a, node, e);
+	struct cube_target target;
+	int r = cube_target_of(t->s, a, node, &target, e);
 
 	if (r == 0)
 		r = fill_options(&o, a, e);
 	if (r < 0)
 		return r;
 
-	const struct cube_target target = target_of(a, node);
 	const struct cube_flash f = {.erase_all = !strcmp(args_str(a, "erase"), "all"),
 		.option = o.list,
 		.start = args_bool(a, "start")};
@@ -135,7 +140,7 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	return r < 0 ? r : flash_in(&t, a, image, out, e);
 }
 
-static const char *const interfaces[] = {"SWD", "JTAG", "USB", "UART", NULL};
+const char *const cube_interfaces[] = {"SWD", "JTAG", "USB", "UART", NULL};
 static const char *const erases[] = {"sectors", "all", NULL};
 
 static const struct action_arg flash_args[] = {
@@ -144,46 +149,7 @@ static const struct action_arg flash_args[] = {
 		.type = ARG_SIZE,
 		.doc = "where a raw binary begins; the other formats say it themselves"},
 	ARG_ROWS_FORMAT,
-	{.name = "interface",
-		.type = ARG_CHOICE,
-		.def = "SWD",
-		.choices = interfaces,
-		.doc = "an ST-LINK's SWD or JTAG, or the boot ROM over USB or a serial line"},
-	{.name = "serial",
-		.type = ARG_STRING,
-		.doc = "serial number of the probe or USB device, where several are plugged"},
-	{.name = "port",
-		.type = ARG_PORT,
-		.ports = PORT_KIND_TTY,
-		.doc = "role of the serial line, for UART"},
-	{.name = "baud",
-		.type = ARG_INT,
-		.def = "115200",
-		.low = 1200,
-		.high = 4000000,
-		.doc = "of the serial line"},
-	{.name = "speed",
-		.type = ARG_INT,
-		.def = "4000",
-		.low = 0,
-		.high = 24000,
-		.unit = "kHz",
-		.doc = "of SWD or JTAG; 0: what the program chooses"},
-	{.name = "mode",
-		.type = ARG_CHOICE,
-		.def = "UR",
-		.choices = cube_modes,
-		.doc = "how SWD or JTAG connects: UR is under reset"},
-	{.name = "reset",
-		.type = ARG_CHOICE,
-		.def = "HWrst",
-		.choices = cube_resets,
-		.doc = "of SWD or JTAG"},
-	{.name = "access_port",
-		.type = ARG_INT,
-		.low = 0,
-		.high = 255,
-		.doc = "of the debug port, for chips with several cores"},
+	CUBE_ROWS_TARGET,
 	{.name = "erase",
 		.type = ARG_CHOICE,
 		.def = "sectors",
@@ -191,7 +157,7 @@ static const struct action_arg flash_args[] = {
 		.doc = "what is erased before: the sectors that the image touches, or all"},
 	{.name = "option_bytes",
 		.type = ARG_MAP,
-		.doc = "NAME: NUMBER, written after the verify; RDP of level 2 (0xCC) is refused"},
+		.doc = "NAME: NUMBER, written after the verify; RDP of level 2 (0xCC) is refused: cubeprogrammer.protect sets it"},
 	{.name = "start",
 		.type = ARG_BOOL,
 		.def = "true",

@@ -7,12 +7,15 @@
 
 #include "transports/images/blob.h"
 #include "transports/labels/label.h"
+#include "transports/links/printer.h"
+#include "transports/protocols/ipp/ipp.h"
 #include "transports/protocols/zpl/zpl.h"
 
 #define COPIES_MAX 99
 
-enum label_format { LABEL_PNG, LABEL_ZPL };
-static const char *const formats[] = {[LABEL_PNG] = "png", [LABEL_ZPL] = "zpl", NULL};
+enum label_format { LABEL_PNG, LABEL_ZPL, LABEL_PDF };
+static const char *const formats[] = {
+	[LABEL_PNG] = "png", [LABEL_ZPL] = "zpl", [LABEL_PDF] = "pdf", NULL};
 
 /* The values of an argument, for label_draw(); the list is the caller's, its texts are the step's. */
 static struct label_value *values_of(const json_t *map, size_t *ret_n)
@@ -96,8 +99,9 @@ struct label_job {
 	struct label_print print;
 	char template_sha256[SHA256_HEX];
 	struct strbuf zpl;
+	struct strbuf pdf; /* of IPP: what the printer gets */
 	struct printer printer;
-	struct link *link; /* NULL: it goes into a file alone */
+	struct link *link; /* of ZPL; NULL: it goes into a file, or over IPP */
 	struct zpl_report report;
 };
 
@@ -107,26 +111,39 @@ static void job_free(void *job)
 
 	label_print_done(&j->print);
 	sb_done(&j->zpl);
+	sb_done(&j->pdf);
 	link_close(j->link);
 	free(j);
+}
+
+static int reach_zpl(struct step *s, struct label_job *j, struct err *e)
+{
+	const struct link_config cfg = LINK_CONFIG_DEFAULT;
+	int r = link_open(j->printer.address, &cfg, &s->it, &j->link, e);
+
+	if (r < 0 && (iotime_check(&s->it, NULL) == 0 || r == -ERR_TIMEOUT))
+		return err_set(e, ERR_PRINTER,
+			"it cannot be reached at %s (is it on, and in the network?)",
+			j->printer.address);
+	return r < 0 ? r : zpl_ready(j->link, j->printer.answer_us, &s->it, &j->report, e);
+}
+
+static int reach_ipp(struct step *s, const struct args *a, struct label_job *j, struct err *e)
+{
+	int r = label_pdf(&j->print, (unsigned)args_int(a, "copies"), &j->pdf, e);
+
+	return r < 0 ? r : ipp_ready(&j->printer, &s->it, e);
 }
 
 /* Asks the printer whether it can print. */
 static int reach(struct step *s, const struct args *a, struct label_job *j, struct err *e)
 {
 	const char *name = args_str(a, "printer");
-	const struct link_config cfg = LINK_CONFIG_DEFAULT;
 	int r = step_printer(s, name, &j->printer, e);
 
 	if (r < 0)
 		return r;
-	r = link_open(j->printer.address, &cfg, &s->it, &j->link, e);
-	if (r < 0 && (iotime_check(&s->it, NULL) == 0 || r == -ERR_TIMEOUT))
-		r = err_set(e, ERR_PRINTER,
-			"it cannot be reached at %s (is it on, and in the network?)",
-			j->printer.address);
-	if (r == 0)
-		r = zpl_ready(j->link, j->printer.answer_us, &s->it, &j->report, e);
+	r = j->printer.kind == PRINTER_ZPL ? reach_zpl(s, j, e) : reach_ipp(s, a, j, e);
 	return r < 0 ? err_prefix(e, "printer '%s'", name) : 0;
 }
 
@@ -144,14 +161,33 @@ static int label_prepare(struct step *s, const struct args *a, struct err *e)
 	return r == 0 && args_has(a, "printer") ? reach(s, a, j, e) : r;
 }
 
+static enum label_format format_of(const struct args *a)
+{
+	enum label_format f = LABEL_PNG;
+
+	while (strcmp(args_str(a, "format"), formats[f]) != 0)
+		f++;
+	return f;
+}
+
 static int write_file(
 	struct step *s, const struct args *a, const struct label_job *j, struct err *e)
 {
-	_cleanup_(sb_done) struct strbuf png = {0};
-	bool is_zpl = !strcmp(args_str(a, "format"), formats[LABEL_ZPL]);
-	const struct strbuf *out = is_zpl ? &j->zpl : &png;
-	int r = is_zpl ? 0 : label_png(&j->print, &png, e);
+	_cleanup_(sb_done) struct strbuf made = {0};
+	const struct strbuf *out = &made;
+	int r = 0;
 
+	switch (format_of(a)) {
+	case LABEL_PNG:
+		r = label_png(&j->print, &made, e);
+		break;
+	case LABEL_PDF:
+		r = label_pdf(&j->print, 1, &made, e);
+		break;
+	case LABEL_ZPL:
+		out = &j->zpl;
+		break;
+	}
 	return r < 0 ? r : save_file(s, args_str(a, "file"), out->s, out->len, e);
 }
 
@@ -177,25 +213,58 @@ static void say_printed(struct step_result *out, const struct zpl_report *got, b
 		result_evidence(out, "may_have_printed", json_true());
 }
 
+static int print_zpl(
+	struct step *s, struct label_job *j, struct step_result *out, bool *ret_sent, struct err *e)
+{
+	int r = zpl_print(
+		j->link, j->zpl.s, j->zpl.len, j->printer.answer_us, &s->it, &j->report, e);
+
+	say_printed(out, &j->report, r == 0);
+	*ret_sent = j->report.sent > 0;
+	return r;
+}
+
+static int print_ipp(
+	struct step *s, struct label_job *j, struct step_result *out, bool *ret_sent, struct err *e)
+{
+	struct ipp_report got;
+	int r = ipp_print(&j->printer, j->pdf.s, j->pdf.len, &s->it, &got, e);
+
+	result_evidence(out, "job_name", json_string(got.job_name));
+	if (got.job)
+		result_evidence(out, "job",
+			json_pack("{s:i, s:s, s:b}", "id", got.job, "state",
+				ipp_job_state_name(got.job_state), "looked_up", got.looked_up));
+	if (r == 0)
+		result_evidence(
+			out, "acknowledged", json_string("completed, by the queue's own state"));
+	else if (got.sent)
+		result_evidence(out, "may_have_printed", json_true());
+	*ret_sent = got.sent;
+	return r;
+}
+
 static int print(struct step *s, const struct args *a, struct label_job *j, struct step_result *out,
 	struct err *e)
 {
 	const char *name = args_str(a, "printer");
-	int r = zpl_print(
-		j->link, j->zpl.s, j->zpl.len, j->printer.answer_us, &s->it, &j->report, e);
+	bool sent = false;
+	int r;
 
 	result_evidence(out, "printer", json_string(name));
-	say_printed(out, &j->report, r == 0);
+	r = j->printer.kind == PRINTER_ZPL ? print_zpl(s, j, out, &sent, e)
+					   : print_ipp(s, j, out, &sent, e);
 	/* A second label of one unit ends up on another one: only a recipe that allows it retries. */
-	out->once = j->report.sent > 0 && !args_bool(a, "reprint");
+	out->once = sent && !args_bool(a, "reprint");
 	return r < 0 ? err_prefix(e, "printer '%s'", name) : 0;
 }
 
 static void say_label(const struct args *a, const struct label_job *j, struct step_result *out)
 {
+	const struct strbuf *sent = j->pdf.len ? &j->pdf : &j->zpl;
 	char sha256[SHA256_HEX];
 
-	sha256_hex_of(j->zpl.s, j->zpl.len, sha256);
+	sha256_hex_of(sent->s, sent->len, sha256);
 	result_evidence(out, "template_sha256", json_string(j->template_sha256));
 	if (args_has(a, "values"))
 		result_evidence(out, "values", json_deep_copy(args_json(a, "values")));
@@ -244,7 +313,7 @@ static const struct action_arg label_args[] = {
 		.type = ARG_CHOICE,
 		.def = "png",
 		.choices = formats,
-		.doc = "of the file: a picture, or what the printer gets"},
+		.doc = "of the file: a picture, a page of the label's size, or what a printer of ZPL gets"},
 	{0},
 };
 

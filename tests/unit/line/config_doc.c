@@ -39,6 +39,8 @@ static void print_man(void)
 	form_man(service_rows, stdout);
 	puts(".SH PRINTERS\nA mapping of names. Labels of unit.label go to one of them.");
 	form_man(printer_rows, stdout);
+	puts(".SH INSTRUMENTS\nA mapping of names. What instrument.* and calibrate.* measure with.");
+	form_man(instrument_rows, stdout);
 	puts(".SH SHIFTS\nA mapping of names. By which times of the day the line is looked at.");
 	form_man(shift_rows, stdout);
 	puts(".SH RECORDS\nWhat is signed of the records, and when.");

@@ -17,6 +17,7 @@
 #include "db/recipes.h"
 #include "db/stmt.h"
 #include "tests/unit/unit.h"
+#include "transports/links/link_queue.h"
 #include "transports/images/cache.h"
 
 #define PATIENCE_US (60 * US_PER_S)
@@ -80,6 +81,7 @@ void line_rig_open(struct line_rig *g, const char *yaml)
 	*v = (struct line_services){.holds = holds_new(changed_now, g),
 		.orders = orders_new(),
 		.images = image_cache_new(),
+		.instruments = link_queue_new(),
 		.binding = binding_new(&sink),
 		.boot = "boot",
 		.line = g,
@@ -109,6 +111,7 @@ void line_rig_close(struct line_rig *g)
 	feed_free(v->feed);
 	orders_free(v->orders);
 	image_cache_free(v->images);
+	link_queue_free(v->instruments);
 	binding_free(v->binding);
 	store_free(g->store);
 	config_unref(g->config);

@@ -11,7 +11,8 @@
 #include "tests/unit/unit.h"
 #include "base/iotime.h"
 #include "transports/links/http.h"
-#include "transports/protocols/zpl/zpl.h"
+#include "transports/links/instrument.h"
+#include "transports/links/printer.h"
 
 static char dir[64];
 static struct strbuf report;
@@ -470,9 +471,28 @@ static const struct {
 	{"printers: {c: '10.0.0.1:9100'}\n", "a printer is a mapping"},
 	{"printers: {c: {kind: zpl}}\n", "'address' is missing"},
 	{"printers: {c: {address: '10.0.0.1'}}\n", "must be HOST:PORT"},
-	{"printers: {c: {address: 'p:9100', kind: epl}}\n", "one of zpl expected"},
+	{"printers: {c: {address: 'p:9100', kind: epl}}\n", "one of zpl, ipp, ipps expected"},
+	{"printers: {c: {address: 'p:631', kind: ipp, path: 'ipp/../x'}}\n", "'path': "},
 	{"printers: {c: {address: 'p:9100', answr: 1s}}\n", "did you mean 'answer'"},
 	{"printers: {'a b': {address: 'p:9100'}}\n", "letters, digits"},
+};
+
+static const struct {
+	const char *lines, *said;
+} instruments_bad[] = {
+	{"instruments: [a]\n", "must be a mapping of names"},
+	{"instruments: {m: 'tcp:10.0.0.1:5025'}\n", "an instrument is a mapping"},
+	{"instruments: {m: {owner: lab}}\n", "'address' is missing"},
+	{"instruments: {m: {address: '10.0.0.1:5025'}}\n",
+		"tcp:HOST:PORT or tty:/dev/NAME expected"},
+	{"instruments: {m: {address: 'tcp:m:5025', proof: late}}\n", "belong together"},
+	{"instruments: {m: {address: 'tcp:m:5025', late: 1s}}\n", "belong together"},
+	{"instruments: {m: {address: 'tcp:m:5025', identity: '('}}\n", "'identity': "},
+	{"instruments: {m: {address: 'tcp:m:5025', calibrated_until: '2026-13-1'}}\n",
+		"'calibrated_until'"},
+	{"instruments: {m: {address: 'tcp:m:5025', calibrated_until: '2026-02-31'}}\n",
+		"a day such as"},
+	{"instruments: {m: {address: 'tcp:m:5025', adress: x}}\n", "unknown key 'adress'"},
 };
 
 static const struct {
@@ -524,8 +544,27 @@ START_TEST(a_printer_has_a_name_and_an_address)
 	ck_assert_int_eq(config_printer(c, "plates", &p, &e), 0);
 	ck_assert_str_eq(p.address, "tcp:lp1:9100");
 	ck_assert_uint_eq(p.answer_us, US_PER_S);
+	ck_assert_int_eq(p.kind, PRINTER_ZPL);
 	ck_assert_int_eq(config_printer(c, "plate", &p, &e), -ERR_NOT_FOUND);
 	ck_assert_str_eq(e.msg, "provd.yaml names no printer 'plate', did you mean 'plates'?");
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(a_printer_of_ipp_has_a_path_and_perhaps_certificates)
+{
+	struct config *c = NULL;
+	struct printer p;
+
+	ck_assert_msg(
+		load_services(
+			"printers: {q: {address: 'lp1:631', kind: ipps, path: /printers/q, ca: /c.pem}}\n",
+			&c) == 0,
+		"%s", report.s);
+	ck_assert_int_eq(config_printer(c, "q", &p, NULL), 0);
+	ck_assert_int_eq(p.kind, PRINTER_IPPS);
+	ck_assert_str_eq(p.path, "/printers/q");
+	ck_assert_str_eq(p.ca, "/c.pem");
 	config_unref(c);
 }
 END_TEST
@@ -536,6 +575,38 @@ START_TEST(a_printer_that_is_none_is_refused_at_its_place)
 
 	ck_assert_int_eq(load_services(printers_bad[_i].lines, &c), -ERR_INVALID);
 	ck_assert_msg(strstr(report.s, printers_bad[_i].said), "%s", report.s);
+}
+END_TEST
+
+START_TEST(an_instrument_has_a_name_an_address_and_what_is_known_of_it)
+{
+	struct config *c = NULL;
+	struct instrument i;
+	struct err e;
+
+	ck_assert_msg(
+		load_services(
+			"instruments: {m: {address: 'tcp:m:5025', owner: lab, calibrated_until: '2027-03-31'}}\n",
+			&c) == 0,
+		"%s", report.s);
+	ck_assert_int_eq(config_instrument(c, "m", &i, &e), 0);
+	ck_assert_str_eq(i.address, "tcp:m:5025");
+	ck_assert_str_eq(i.owner, "lab");
+	ck_assert_str_eq(i.calibrated_until, "2027-03-31");
+	ck_assert_uint_eq(i.answer_us, 5 * US_PER_S);
+	ck_assert_uint_eq(i.late_us, 0);
+	ck_assert_int_eq(config_instrument(c, "mm", &i, &e), -ERR_NOT_FOUND);
+	ck_assert_str_eq(e.msg, "provd.yaml names no instrument 'mm', did you mean 'm'?");
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(an_instrument_that_is_none_is_refused_at_its_place)
+{
+	struct config *c = NULL;
+
+	ck_assert_int_eq(load_services(instruments_bad[_i].lines, &c), -ERR_INVALID);
+	ck_assert_msg(strstr(report.s, instruments_bad[_i].said), "%s", report.s);
 }
 END_TEST
 
@@ -612,6 +683,10 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, a_service_has_an_address_and_a_token_that_is_a_secret, 0,
 		(int)ARRAY_LEN(services_good));
 	tcase_add_test(t, a_printer_has_a_name_and_an_address);
+	tcase_add_test(t, an_instrument_has_a_name_an_address_and_what_is_known_of_it);
+	tcase_add_loop_test(t, an_instrument_that_is_none_is_refused_at_its_place, 0,
+		ARRAY_LEN(instruments_bad));
+	tcase_add_test(t, a_printer_of_ipp_has_a_path_and_perhaps_certificates);
 	tcase_add_loop_test(
 		t, a_printer_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(printers_bad));
 	tcase_add_test(t, a_shift_has_a_name_its_times_and_what_it_is_to_make);

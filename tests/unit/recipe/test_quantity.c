@@ -471,12 +471,50 @@ START_TEST(words_that_there_is_no_value)
 }
 END_TEST
 
+/* What an instrument answers, the unit that it answers in, the unit of the recipe. */
+static const struct {
+	const char *text, *in, *unit;
+	double want;
+} answers[] = {
+	{"3.31", NULL, "V", 3.31},
+	{"3.31E-03", NULL, "mV", 3.31},
+	{"3.31 mV", NULL, "V", 0.00331},
+	{"3.31 mV", "V", "V", 0.00331}, /* what it says wins */
+	{"3310", "mV", "V", 3.31},
+	{"0.5", NULL, "kOhm", 0.0005},
+	{"21.5", NULL, "degC", 21.5},
+	{"12", NULL, "furlong", 12}, /* that of the recipe alone */
+	{"12", NULL, NULL, 12},
+	{"1.5 A", NULL, "V", NO},
+	{"1.5", "A", "V", NO},
+	{"9.9E37", NULL, "V", NO},
+};
+
+START_TEST(an_answer_without_a_unit_is_in_the_coherent_one)
+{
+	struct quantity q;
+	double v = NO;
+	struct err e;
+
+	if (quantity_parse(answers[_i].text, &q, &e) < 0 ||
+		quantity_in_coherent(&q, answers[_i].in, answers[_i].unit, &v, &e) < 0)
+		v = NO;
+	if (isnan(answers[_i].want))
+		ck_assert_msg(isnan(v), "%s is %g", answers[_i].text, v);
+	else
+		ck_assert_msg(fabs(v - answers[_i].want) < 1e-12, "%s is %g, %g expected",
+			answers[_i].text, v, answers[_i].want);
+}
+END_TEST
+
 static Suite *quantity_suite(void)
 {
 	Suite *s = suite_create("quantity");
 	TCase *t = tcase_create("quantity");
 
 	tcase_add_test(t, a_reply_is_one_number_with_its_unit_or_refused);
+	tcase_add_loop_test(
+		t, an_answer_without_a_unit_is_in_the_coherent_one, 0, ARRAY_LEN(answers));
 	tcase_add_test(t, a_converted_value_is_not_above_the_limit_that_it_equals);
 	tcase_add_test(t, what_a_pattern_picks_out_is_a_number_by_itself);
 	tcase_add_test(t, words_that_there_is_no_value);

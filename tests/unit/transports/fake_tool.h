@@ -51,7 +51,7 @@ static inline void fake_tool_says(const struct fake_tool *t, const char *text, c
 }
 
 /* A file under the fake's directory, NUL-terminated; owned by the caller. */
-static inline char *fake_read(const struct fake_tool *t, const char *name)
+static inline char *fake_tool_read(const struct fake_tool *t, const char *name)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/%s", t->dir, name);
 	char *text = xcalloc(1, 65536);

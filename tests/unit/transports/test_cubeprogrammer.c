@@ -98,7 +98,7 @@ static int flash(const char *says, const char *status)
 
 static void assert_args(const char *want)
 {
-	_cleanup_(freep) char *args = fake_read(&fake, "args");
+	_cleanup_(freep) char *args = fake_tool_read(&fake, "args");
 
 	ck_assert_str_eq(args, want);
 }

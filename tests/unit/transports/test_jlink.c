@@ -87,15 +87,15 @@ START_TEST(a_flash_passes_on_one_load_and_every_segment_verified)
 
 	ck_assert_msg(flash(BANNER LOADED VERIFIED_TWO END, "0") == 0, "%s", e.msg);
 	ck_assert_str_eq(seen.version, "7.94b");
-	args = fake_read(&fake, "args");
+	args = fake_tool_read(&fake, "args");
 	ck_assert_str_eq(args, "-NoGui\n1\n-ExitOnError\n1\n-AutoConnect\n1\n-Device\nSTM32F407VG\n"
 			       "-If\nSWD\n-Speed\n4000\n-SelectEmuBySN\n51001234\n-CommandFile\n"
 			       "commands.jlink\n");
-	script = fake_read(&fake, "kept/commands.jlink");
+	script = fake_tool_read(&fake, "kept/commands.jlink");
 	ck_assert_str_eq(script, "ExitOnError 1\nconnect\nr\nh\nloadfile \"flash.hex\"\n"
 				 "verifybin \"segment-0.bin\",0x8000000\n"
 				 "verifybin \"segment-1.bin\",0x8004000\nr\ng\nexit\n");
-	segment = fake_read(&fake, "kept/segment-1.bin");
+	segment = fake_tool_read(&fake, "kept/segment-1.bin");
 	ck_assert_str_eq(segment, "\xaa\xbb\xcc\xdd");
 }
 END_TEST
@@ -268,7 +268,7 @@ START_TEST(a_script_of_the_sites_own_is_judged_by_its_markers)
 			      BANNER "1FFF7A10 = 00350047\nValue = 0x47\n" END) == 0,
 		"%s", e.msg);
 	ck_assert_str_eq(seen.value, "0x47");
-	text = fake_read(&fake, "kept/commands.jlink");
+	text = fake_tool_read(&fake, "kept/commands.jlink");
 	ck_assert_str_eq(text, "ExitOnError 1\nmem32 0x1FFF7A10,1\nsleep 10\nexit\n");
 	ck_assert_int_eq(script(line, success, failure, BANNER "1FFF7A10 = DEADBEEF\n" END),
 		-ERR_TOOL_FAILED);

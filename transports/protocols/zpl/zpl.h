@@ -15,12 +15,6 @@
 
 #include "transports/links/link.h"
 
-/* A printer of the installation. */
-struct printer {
-	char address[LINK_ADDRESS_BYTES]; /* of a link: tcp:HOST:PORT */
-	uint64_t answer_us;		  /* how long an answer to ~HS may take */
-};
-
 struct zpl_status {
 	bool paper_out, paused, head_open, ribbon_out, buffer_full, partial, too_cold, too_hot;
 	unsigned formats; /* that wait in its receive buffer */

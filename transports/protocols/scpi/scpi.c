@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transports/protocols/scpi/scpi.h"
+
+#include <ctype.h>
+
+#include "base/secret.h"
+#include "base/util.h"
+
+#define ANSWER_US (5 * US_PER_S)
+#define QUEUE_MAX 32 /* errors; no instrument keeps more */
+#define SHOWN	  80
+
+struct scpi {
+	struct link *link;
+	struct scpi_opts o;
+	char in[4096];
+	size_t at, len;
+};
+
+/* --- lines --- */
+
+enum scpi_line scpi_line_read(const char *line, size_t n, uint8_t number, size_t *ret_at)
+{
+	unsigned v = 0;
+	size_t i = n > 0 && line[0] == '+', digits = i;
+
+	for (; i < n && isdigit((unsigned char)line[i]) && v < 1000; i++)
+		v = v * 10 + (unsigned)(line[i] - '0');
+	if (i == digits || v != number || (i < n && line[i] != ';'))
+		return SCPI_LINE_OTHER;
+	if (i == n)
+		return SCPI_LINE_REFUSED;
+	*ret_at = i + 1;
+	return SCPI_LINE_ANSWER;
+}
+
+int scpi_error_read(
+	const char *text, long *ret_code, char ret_text[SCPI_FIELD_BYTES], struct err *e)
+{
+	const char *end = text + (*text == '+' || *text == '-'), *first = end;
+	struct strbuf said = {0};
+
+	end += strspn(end, "0123456789");
+	if (end == first || end - first > 6 || (*end && *end != ',')) {
+		sb_add_escaped(&said, text, MIN(strlen(text), (size_t)SHOWN));
+		err_set(e, ERR_INSTRUMENT,
+			"it answered SYST:ERR? with '%s', a number and a text expected: does it speak SCPI?",
+			said.s ? said.s : "");
+		sb_done(&said);
+		return -ERR_INSTRUMENT;
+	}
+	*ret_code = strtol(text, NULL, 10);
+	sb_add_escaped(&said, *end ? end + 1 : "", *end ? strlen(end + 1) : 0);
+	snprintf(ret_text, SCPI_FIELD_BYTES, "%s", said.s ? said.s : "");
+	sb_done(&said);
+	return 0;
+}
+
+int scpi_identity_read(const char *text, struct scpi_identity *ret, struct err *e)
+{
+	struct scpi_identity id = {0};
+	char *const field[] = {id.maker, id.model, id.serial, id.firmware};
+	const char *p = text;
+	size_t i = 0;
+
+	for (; i < ARRAY_LEN(field); i++) {
+		/* The last one may hold commas. */
+		size_t n = i + 1 < ARRAY_LEN(field) ? strcspn(p, ",") : strlen(p);
+		struct strbuf b = {0};
+
+		sb_add_escaped(&b, p, n);
+		snprintf(field[i], SCPI_FIELD_BYTES, "%s", b.s ? b.s : "");
+		sb_done(&b);
+		p += n;
+		if (*p != ',')
+			break;
+		p++;
+	}
+	if (i + 1 < ARRAY_LEN(field) || !id.maker[0])
+		return err_set(e, ERR_INSTRUMENT,
+			"it answered *IDN? with '%.80s', maker, model, serial number and firmware expected",
+			text);
+	*ret = id;
+	return 0;
+}
+
+/* --- bytes --- */
+
+static void log_line(struct scpi *s, char dir, const char *text, size_t n)
+{
+	struct strbuf b = {0};
+
+	sb_add_escaped(&b, text, n);
+	teller_line(&s->o.tell, dir, b.s ? b.s : "");
+	sb_done(&b);
+}
+
+/* An error of the link is one of the instrument; a cancel, and the deadline of the step, stay what they are. */
+static int of_instrument(int r, const struct iotime *it, struct err *e)
+{
+	int why = iotime_check(it, NULL);
+
+	if (r == 0 || why < 0)
+		return r;
+	if (e)
+		e->code = ERR_INSTRUMENT;
+	return -ERR_INSTRUMENT;
+}
+
+static int send_line(struct scpi *s, const char *text, const struct iotime *it, struct err *e)
+{
+	_cleanup_(freep) char *line = xasprintf("%s\n", text);
+
+	log_line(s, '>', text, strlen(text));
+	return of_instrument(link_write(s->link, line, strlen(line), it, e), it, e);
+}
+
+/* One line without its end. -ERR_TIMEOUT: by the deadline of `within`. */
+static int read_line(struct scpi *s, const struct iotime *within, struct strbuf *ret, struct err *e)
+{
+	sb_clear(ret);
+	for (;;) {
+		char *from = s->in + s->at;
+		char *nl = memchr(from, '\n', s->len - s->at);
+		size_t n = nl ? (size_t)(nl - from) : s->len - s->at;
+		int r;
+
+		sb_add_n(ret, from, n);
+		s->at += n + (nl != NULL);
+		if (nl) {
+			while (ret->len > 0 && strchr("\r ", ret->s[ret->len - 1]))
+				ret->s[--ret->len] = '\0';
+			log_line(s, '<', ret->s, ret->len);
+			return 0;
+		}
+		if (ret->len > SCPI_ANSWER_MAX)
+			return err_set(e, ERR_PROTOCOL,
+				"it answered more than %u bytes in one line", SCPI_ANSWER_MAX);
+		r = link_read(s->link, s->in, sizeof s->in, &s->len, within, e);
+		s->at = 0;
+		if (r < 0) {
+			s->len = 0;
+			return r;
+		}
+	}
+}
+
+/* --- questions --- */
+
+static int check_text(const char *text, bool query, struct err *e)
+{
+	size_t n = strlen(text);
+
+	if (n == 0 || n > SCPI_MESSAGE_BYTES)
+		return err_set(e, ERR_INVALID, "a message of %zu characters, 1 to %d expected", n,
+			SCPI_MESSAGE_BYTES);
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			return err_set(e, ERR_INVALID,
+				"'%.60s' has a control character at position %zu: one message expected",
+				text, i + 1);
+	if ((strchr(text, '?') != NULL) != query)
+		return err_set(e, ERR_INVALID, "'%.60s' is %s: %s expected", text,
+			query ? "a command" : "a question",
+			query ? "a question with '?'" : "a command without '?'");
+	return 0;
+}
+
+static int late(const char *text, uint64_t answer_us, struct err *e)
+{
+	return err_set(e, ERR_INSTRUMENT_LATE, "no answer to '%.60s' in %llu ms", text,
+		(unsigned long long)(answer_us / US_PER_MS));
+}
+
+/* The deadline of one answer passed, or that of the step. */
+static int no_answer(struct scpi *s, const char *text, const struct iotime *it, struct err *e)
+{
+	return iotime_check(it, e) < 0 ? -ERR_TIMEOUT : late(text, s->o.answer_us, e);
+}
+
+/* 1: it was refused. The lines of other questions are dropped. */
+static int read_numbered(struct scpi *s, const char *text, const struct iotime *it,
+	struct strbuf *ret, struct err *e)
+{
+	struct iotime within = iotime_within(it, s->o.answer_us);
+	char other[SHOWN] = "";
+
+	for (;;) {
+		size_t at = 0;
+		int r = read_line(s, &within, ret, e);
+
+		if (r == -ERR_TIMEOUT && other[0] && iotime_check(it, NULL) == 0)
+			return err_set(e, ERR_INSTRUMENT_LATE,
+				"no answer to '%.60s' in %llu ms, but '%s', which does not begin with the number of the question (one that takes no two commands in a message needs proof: late)",
+				text, (unsigned long long)(s->o.answer_us / US_PER_MS), other);
+		if (r == -ERR_TIMEOUT)
+			return no_answer(s, text, it, e);
+		if (r < 0)
+			return of_instrument(r, it, e);
+		switch (scpi_line_read(ret->s ? ret->s : "", ret->len, s->o.turn->number, &at)) {
+		case SCPI_LINE_ANSWER:
+			memmove(ret->s, ret->s + at, ret->len - at + 1);
+			ret->len -= at;
+			return 0;
+		case SCPI_LINE_REFUSED:
+			return 1;
+		case SCPI_LINE_OTHER:
+			snprintf(other, sizeof other, "%s", ret->s ? ret->s : "");
+			teller_line(&s->o.tell, '#',
+				"that answers an earlier question, and is dropped");
+		}
+	}
+}
+
+/* By number: the message goes out with one. 1: refused. */
+static int ask_numbered(struct scpi *s, const char *text, const char *after,
+	const struct iotime *it, struct strbuf *ret, struct err *e)
+{
+	struct scpi_turn *t = s->o.turn;
+	_cleanup_(freep) char *message = NULL;
+	int r;
+
+	if (!t->begun)
+		random_bytes(&t->number, 1);
+	t->begun = true;
+	t->number++;
+	message = xasprintf(
+		"*ESE %u;*ESE?;%s%s%s", t->number, strchr("*:", *text) ? "" : ":", text, after);
+	r = send_line(s, message, it, e);
+	return r < 0 ? r : read_numbered(s, text, it, ret, e);
+}
+
+/* Nothing old can come any more. */
+static int wait_clear(struct scpi *s, const struct iotime *it, struct err *e)
+{
+	struct scpi_turn *t = s->o.turn;
+	uint64_t now = now_us();
+	int r;
+
+	if (!t->clear_us)
+		return 0;
+	teller_line(&s->o.tell, '#',
+		"an answer is missing and may still come: waiting until it cannot");
+	r = now < t->clear_us ? iotime_sleep(t->clear_us - now, it, e) : 0;
+	if (r == 0)
+		r = of_instrument(link_drain(s->link, 0, 0, NULL, it, e), it, e);
+	if (r < 0)
+		return r;
+	s->at = s->len = 0;
+	t->clear_us = 0;
+	return 0;
+}
+
+static int ask_bounded(struct scpi *s, const char *text, const struct iotime *it,
+	struct strbuf *ret, struct err *e)
+{
+	struct iotime within;
+	uint64_t asked;
+	int r = wait_clear(s, it, e);
+
+	if (r == 0)
+		r = send_line(s, text, it, e);
+	if (r < 0)
+		return r;
+	asked = now_us();
+	within = iotime_within(it, s->o.answer_us);
+	r = read_line(s, &within, ret, e);
+	if (r < 0)
+		s->o.turn->clear_us = asked + s->o.late_us;
+	if (r == -ERR_TIMEOUT)
+		return no_answer(s, text, it, e);
+	return of_instrument(r, it, e);
+}
+
+/* 1: the instrument refused it. */
+static int ask(struct scpi *s, const char *text, const struct iotime *it, struct strbuf *ret,
+	struct err *e)
+{
+	return s->o.proof == SCPI_PROOF_LATE ? ask_bounded(s, text, it, ret, e)
+					     : ask_numbered(s, text, "", it, ret, e);
+}
+
+/* Empties the error queue: what was first in it is the error. */
+static int read_errors(struct scpi *s, const char *text, const struct iotime *it, struct err *e)
+{
+	_cleanup_(sb_done) struct strbuf b = {0};
+	char first[SCPI_FIELD_BYTES] = "", next[SCPI_FIELD_BYTES];
+	long code = 0, n = 1;
+	int r = 0;
+
+	for (int i = 0; r == 0 && n != 0 && i < QUEUE_MAX; i++) {
+		r = ask(s, "SYST:ERR?", it, &b, e);
+		if (r == 0)
+			r = scpi_error_read(b.s ? b.s : "", &n, next, e);
+		if (r == 0 && n != 0 && code == 0) {
+			code = n;
+			memcpy(first, next, sizeof first);
+		}
+	}
+	if (r == 1)
+		return err_set(
+			e, ERR_INSTRUMENT, "it does not know SYST:ERR?: does it speak SCPI?");
+	if (r < 0 || code == 0)
+		return r;
+	return err_set(e, ERR_INSTRUMENT_ERROR, "'%.60s' was refused with error %ld, %s", text,
+		code, first);
+}
+
+/* What came of a message, and what the instrument says of it: an error of its own is the reason of an answer that
+ * is missing. */
+static int judge(struct scpi *s, const char *text, int r, const struct iotime *it, struct err *e)
+{
+	struct err why = {0};
+	int said;
+
+	if (r < 0 && r != -ERR_INSTRUMENT_LATE)
+		return r;
+	said = read_errors(s, text, it, &why);
+	if (said == 0 && r == 1)
+		return err_set(e, ERR_INSTRUMENT,
+			"it gave no answer to '%.60s', and has no error: is that a question?",
+			text);
+	/* Where the answer was late, so may be the errors. */
+	if (said == 0 || (r < 0 && said != -ERR_INSTRUMENT_ERROR))
+		return r;
+	if (e)
+		*e = why;
+	return said;
+}
+
+int scpi_query(struct scpi *s, const char *text, const struct iotime *it, struct strbuf *ret,
+	struct err *e)
+{
+	int r = check_text(text, true, e);
+
+	sb_clear(ret);
+	return r < 0 ? r : judge(s, text, ask(s, text, it, ret, e), it, e);
+}
+
+int scpi_command(struct scpi *s, const char *text, const struct iotime *it, struct err *e)
+{
+	_cleanup_(sb_done) struct strbuf done = {0};
+	int r = check_text(text, false, e);
+
+	if (r < 0)
+		return r;
+	if (s->o.proof == SCPI_PROOF_LATE) {
+		r = wait_clear(s, it, e);
+		if (r == 0)
+			r = send_line(s, text, it, e);
+	} else {
+		r = ask_numbered(s, text, ";*OPC?", it, &done, e);
+	}
+	return judge(s, text, r == 1 ? 0 : r, it, e);
+}
+
+/* What others left in the queue is not blamed on this one. *CLS goes by itself: in a message it may drop answers
+ * (488.2, 10.3). */
+static int clear(struct scpi *s, const struct iotime *it, struct err *e)
+{
+	int r = wait_clear(s, it, e);
+
+	if (r == 0)
+		r = send_line(s, "*CLS", it, e);
+	return r < 0 ? r : read_errors(s, "*CLS", it, e);
+}
+
+int scpi_new(struct link *l, const struct scpi_opts *o, const struct iotime *it, struct scpi **ret,
+	struct err *e)
+{
+	struct scpi *s = xcalloc(1, sizeof *s);
+	int r;
+
+	s->link = l;
+	s->o = *o;
+	s->o.answer_us = o->answer_us ? o->answer_us : ANSWER_US;
+	r = clear(s, it, e);
+	if (r < 0) {
+		scpi_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void scpi_mute(struct scpi *s)
+{
+	s->o.tell.log = NULL;
+}
+
+struct scpi *scpi_free(struct scpi *s)
+{
+	free(s);
+	return NULL;
+}
