@@ -42,9 +42,9 @@ static int show(struct ctl *c, const char *path, const char *const *members)
 }
 
 static const char *const hook_members[] = {
-	"id", "url", "enabled", "waiting", "dead", "done", "secret", "reason", NULL};
+	"id", "format", "url", "enabled", "waiting", "dead", "done", "secret", "reason", NULL};
 static const char *const delivery_members[] = {
-	"n", "event", "type", "state", "attempts", "status", "tried_at", "message", NULL};
+	"n", "event", "type", "state", "attempts", "status", "code", "tried_at", "message", NULL};
 
 static int webhook_list(struct ctl *c, int argc, char **argv)
 {

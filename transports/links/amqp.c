@@ -195,8 +195,10 @@ static enum err_code transport_code(pn_condition_t *c)
 		return ERR_SERVICE_REFUSED;
 	if (contains(c, "SSL"))
 		return ERR_SERVICE_UNTRUSTED;
-	return contains(c, "protocol header") || contains(c, "framing") ? ERR_SERVICE_ANSWER
-									: ERR_SERVICE_DOWN;
+	/* A connection that breaks off in the middle is a framing error of it as well. */
+	return !strcmp(name, "amqp:connection:framing-error") && !contains(c, "aborted")
+		       ? ERR_SERVICE_ANSWER
+		       : ERR_SERVICE_DOWN;
 }
 
 static void on_transport(struct amqp *a)
