@@ -9,6 +9,7 @@ import collections
 import concurrent.futures
 import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -56,7 +57,7 @@ def setUpModule():
     """Erlang takes its time: RabbitMQ starts while the other tests run."""
     global pool, starting
     pool = concurrent.futures.ThreadPoolExecutor(1)
-    starting = pool.submit(rabbit.Broker, ['cfx', 'first'])
+    starting = pool.submit(rabbit.Broker, ['cfx', 'first', 'manual'])
 
 
 def tearDownModule():
@@ -154,6 +155,11 @@ class Row(line.Line):
         self.config(self.cfx + 'secrets: {cfx: {file: %s/password}}\n'
                     'services: {nobody: {url: "http://127.0.0.1:1", timeout: 1s}}\n' % self.home)
 
+    def reload(self):
+        n = self.provd.log_text().count('read again')
+        self.provd.process.send_signal(signal.SIGHUP)
+        line.wait_for('it is read', lambda: self.provd.log_text().count('read again') > n)
+
     def order(self, recipe='good', quantity=1, **kw):
         job = self.api.post('/jobs', dict({'recipe': recipe, 'quantity': quantity}, **kw))['id']
         self.job_done(job)
@@ -236,7 +242,7 @@ class Rabbit(unittest.TestCase):
             l.order()
             line.wait_for('it departs', lambda: len(r.names('CFX.Production.UnitsDeparted')) == 3)
             run = l.api.get('/runs?job_id=' + job)['items'][0]
-            l.provd.term()
+            self.assertEqual(l.provd.term(), 0)
             line.wait_for('it says goodbye', lambda: r.names('CFX.EndpointShuttingDown'))
             for m in r.envelopes():
                 self.check(m)
@@ -246,6 +252,24 @@ class Rabbit(unittest.TestCase):
             self.passed_run([m['body'] for m in told[:len(RUN)]], run)
             self.broken_run([m['body'] for m in told[len(RUN):]])
             l.start()
+
+    def test_the_receiver_of_the_manual_gets_each_message_once(self):
+        page = line.read(os.path.join(line.ROOT, 'docs', 'integrator.md'))
+        script = page[page.index('```js\n// a receiver of CFX') + 6:]
+        script = script[:script.index('```')]
+        env = dict(os.environ, NODE_PATH=os.path.join(test_openapi.modules(), 'node_modules'), HOST='127.0.0.1',
+                   PORT=str(self.broker.port), NAME=rabbit.USER, PASSWORD=rabbit.PASSWORD, ADDRESS='/queue/manual')
+        with self.line(address='/queue/manual', more=', types: [CFX.Production.Work*]') as l:
+            l.order()
+            line.wait_for('all is told', l.all_told)
+            p = subprocess.Popen(['node', '-e', script], env=env, stdout=subprocess.PIPE, text=True, preexec_fn=line._with_parent)
+            try:
+                got = [p.stdout.readline().split() for _ in range(6)]
+            finally:
+                p.kill()
+                p.communicate()
+            self.assertEqual(got, [['CFX.Production.' + n, 'Acme.Provd-1.A1'] for n in (
+                'WorkStarted', 'WorkStageStarted', 'WorkStageCompleted', 'WorkStageStarted', 'WorkStageCompleted', 'WorkCompleted')])
 
     def passed_run(self, bodies, run):
         self.assertEqual([b['MessageName'] for b in bodies], ['CFX.' + n for n in RUN])
@@ -390,7 +414,7 @@ class Peers(unittest.TestCase):
             l.start()
             l.order()
             self.assertIn("'user' and 'password'", l.fails('refused')['message'])
-            l.provd.term()
+            self.assertEqual(l.provd.term(), 0)
             for path in (l.provd.log_path, os.path.join(l.home, 'state', 'provd.db')):
                 with open(path, 'rb') as f:
                     text = f.read()
@@ -438,50 +462,62 @@ class Peers(unittest.TestCase):
             l.start()
 
     def test_what_speaks_something_else_is_said_and_tried_again(self):
-        for answer in (b'HTTP/1.1 400 Bad Request\r\n\r\n', b'AMQP\0\0\x09\x01', b'AMQP\x03\1\0\0\0\0\0\7\2\1\0\0'):
-            with self.subTest(answer), socket.create_server(('127.0.0.1', 0)) as server:
-                def serve(server=server, answer=answer):
-                    while True:
-                        try:
-                            s, _ = server.accept()
-                        except OSError:
-                            return
-                        s.sendall(answer)
-                        kept.append(s)
-                kept = []
-                t = threading.Thread(target=serve, daemon=True)
-                t.start()
-                with Row('amqp://127.0.0.1:%d' % server.getsockname()[1], address='x') as l:
-                    l.order()
-                    self.assertIn('does not speak AMQP 1.0', l.fails('no-amqp')['message'])
-                server.shutdown(socket.SHUT_RDWR)
-                t.join()
-                for s in kept:
-                    s.close()
+        says, kept = [b''], []
+
+        def serve(server):
+            while True:
+                try:
+                    s, _ = server.accept()
+                except OSError:
+                    return
+                s.sendall(says[0])
+                kept.append(s)
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            t = threading.Thread(target=serve, args=(server,), daemon=True)
+            t.start()
+            with Row('amqp://127.0.0.1:%d' % server.getsockname()[1], address='x') as l:
+                l.order()
+                l.fails('unreachable')
+                # HTTP, AMQP 0-9-1, and a frame that is none.
+                for says[0] in (b'HTTP/1.1 400 Bad Request\r\n\r\n', b'AMQP\0\0\x09\x01', b'AMQP\x03\1\0\0\0\0\0\7\2\1\0\0'):
+                    with self.subTest(says[0]):
+                        tried = l.failed()['attempts']
+                        l.now()
+                        line.wait_for('it is tried', lambda tried=tried: l.failed()['attempts'] > tried)
+                        self.assertIn('does not speak AMQP 1.0', l.fails('no-amqp')['message'])
+            server.shutdown(socket.SHUT_RDWR)
+            t.join()
+        for s in kept:
+            s.close()
 
     def test_a_broker_is_who_its_certificate_says(self):
         with tempfile.TemporaryDirectory() as where:
-            ca, cert, key = certificate(where, 'right', 'localhost')
-            other = certificate(where, 'other', 'localhost')[0]
-            wrong = certificate(where, 'wrong', 'elsewhere.example')
-            for cert, key, ca, trusted in ((cert, key, ca, True), (cert, key, other, False), (wrong[1], wrong[2], wrong[0], False)):
-                p = self.peer(cert, key)
-                with self.line(p, 'amqps', more=', ca: %s' % ca) as l:
-                    l.order()
-                    if trusted:
-                        line.wait_for('all is told', l.all_told)
-                        self.assertEqual(len(p.messages('UnitsDeparted')), 1)
-                    else:
+            right, key = certificate(where, 'right', 'localhost')
+            other, _ = certificate(where, 'other', 'localhost')
+            wrong, wrong_key = certificate(where, 'wrong', 'elsewhere.example')
+            p, q = self.peer(right, key), self.peer(wrong, wrong_key)
+            with self.line(p, 'amqps', more=', ca: ' + other) as l:
+                l.order()
+                self.assertIn('(see \'ca\')', l.fails('untrusted')['message'])
+                for peer, ca in ((q, wrong), (p, right)):
+                    tried = l.failed()['attempts']
+                    l.cfx = 'cfx: {url: "amqps://localhost:%d", handle: "%s", address: line4, ca: %s}\n' % (peer.port, HANDLE, ca)
+                    l.configure()
+                    l.reload()
+                    if peer is q:
+                        line.wait_for('it is tried', lambda tried=tried: l.failed()['attempts'] > tried)
                         l.fails('untrusted')
-                        self.assertEqual(p.messages(), [])
+                # The broker has moved, and gets what waited.
+                line.wait_for('all is told', l.all_told)
+                self.assertEqual((len(p.messages('UnitsDeparted')), q.messages()), (1, []))
 
 
 def certificate(where, name, host):
-    """Its issuer, itself and its key."""
+    """One that is its own issuer, and its key."""
     cert, key = (os.path.join(where, name + x) for x in ('.pem', '.key'))
     cloud.openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert,
                   '-days', '2', '-subj', '/CN=' + name, '-addext', 'subjectAltName=DNS:' + host)
-    return cert, cert, key
+    return cert, key
 
 
 if __name__ == '__main__':
