@@ -32,6 +32,7 @@
 #define WINDOW	      8 /* rows of one address at a time */
 /* Twice of a broker's silence end the connection; it is asked for a sign of life in time. */
 #define SILENCE_US (30 * US_PER_S)
+#define ENDS	   64 /* rows that are recorded in one transaction */
 
 /* A row under way: its messages go out one after another. */
 struct told {
@@ -60,6 +61,13 @@ struct target {
 	char trouble[ERR_TEXT_BYTES]; /* that was logged last */
 };
 
+/* What came of a row, until it is recorded. */
+struct ended {
+	struct delivery_end end;
+	char webhook[DB_ID_SIZE];
+	char *message;
+};
+
 struct cfx {
 	const struct line_services *line;
 	char *db_path;
@@ -77,6 +85,8 @@ struct cfx {
 	uint64_t connect_us;   /* not before */
 	struct target *target[WEBHOOKS_OWN_MAX];
 	size_t targets;
+	struct ended ended[ENDS];
+	size_t ends;
 	char trouble[ERR_TEXT_BYTES]; /* of its own, that was logged last */
 };
 
@@ -309,17 +319,48 @@ static int take(struct cfx *c, struct err *e)
 
 /* --- what came of a row --- */
 
-static int apply_end(struct db *tx, void *data, struct err *e)
+static int apply_ends(struct db *tx, void *data, struct err *e)
 {
-	return webhooks_end(tx, data, e);
+	const struct cfx *c = data;
+	int r = 0;
+
+	for (size_t i = 0; i < c->ends && r == 0; i++)
+		r = webhooks_end(tx, &c->ended[i].end, e);
+	return r;
 }
 
-static struct delivery_end end_of(const struct cfx *c, const struct target *t, int64_t n)
+static void forget_ends(struct cfx *c)
 {
-	return (struct delivery_end){.webhook = t->row.id,
-		.n = n,
+	while (c->ends > 0)
+		free(c->ended[--c->ends].message);
+}
+
+/* Before rows are asked for again. */
+static int record(struct cfx *c, struct err *e)
+{
+	int r = c->ends ? writer_do(c->line->writer, apply_ends, c, e) : 0;
+
+	forget_ends(c);
+	return r;
+}
+
+static struct delivery_end end_of(const struct cfx *c, int64_t n)
+{
+	return (struct delivery_end){.n = n,
 		.key = "cfx",
 		.give_up_ms = (int64_t)(c->config->cfx.give_up_us / US_PER_MS)};
+}
+
+static int note_end(struct cfx *c, const struct target *t, const struct delivery_end *end,
+	const struct err *why, struct err *e)
+{
+	struct ended *to = &c->ended[c->ends++];
+
+	*to = (struct ended){.end = *end, .message = why ? xstrdup(why->msg) : NULL};
+	snprintf(to->webhook, sizeof to->webhook, "%s", t->row.id);
+	to->end.webhook = to->webhook;
+	to->end.message = to->message;
+	return c->ends == ENDS ? record(c, e) : 0;
 }
 
 /* Nobody is there to take the row: the address is tried later, and the row stays where it is. */
@@ -335,37 +376,35 @@ static int not_there(
 	json_decref(none);
 	free(row.body);
 	log_once(t->trouble, why->msg);
-	end = end_of(c, t, row.n);
+	end = end_of(c, row.n);
 	end.code = code;
-	end.message = why->msg;
 	retries_not_there(&t->retries, &end, now_us());
-	return r < 0 || n == 0 ? r : writer_do(c->line->writer, apply_end, &end, e);
+	return r < 0 || n == 0 ? r : note_end(c, t, &end, why, e);
 }
 
 static int not_taken(
 	struct cfx *c, struct told *t, const char *code, const struct err *why, struct err *e)
 {
 	struct target *target = t->target;
-	struct delivery_end end = end_of(c, target, t->row.n);
+	struct delivery_end end = end_of(c, t->row.n);
 
 	log_once(target->trouble, why->msg);
 	end.code = code;
-	end.message = why->msg;
 	retries_not_taken(&target->retries, &end, t->row.attempts, t->begun_us, 0);
 	free_told(t);
-	return writer_do(c->line->writer, apply_end, &end, e);
+	return note_end(c, target, &end, why, e);
 }
 
 static int taken(struct cfx *c, struct told *t, struct err *e)
 {
 	struct target *target = t->target;
-	struct delivery_end end = end_of(c, target, t->row.n);
+	struct delivery_end end = end_of(c, t->row.n);
 
 	end.done = true;
 	retries_taken(&target->retries, t->row.n);
 	target->trouble[0] = 0;
 	free_told(t);
-	return writer_do(c->line->writer, apply_end, &end, e);
+	return note_end(c, target, &end, NULL, e);
 }
 
 /* --- a message --- */
@@ -504,7 +543,7 @@ static int read_messages(struct cfx *c, struct told *t, struct err *e)
 
 	t->event = json_loads(t->row.body, 0, NULL);
 	run = json_string_value(json_object_get(t->event, "run"));
-	if (run)
+	if (run && cfx_needs_run(json_string_value(json_object_get(t->event, "type"))))
 		r = told_run(c->db, run, &told, e);
 	/* Moved to an archive meanwhile: there is nothing to say of it any more. */
 	if (r == -ERR_NOT_FOUND) {
@@ -626,7 +665,7 @@ static int gather(struct cfx *c, struct err *e)
 
 	while (r == 0 && c->amqp && amqp_next(c->amqp, &sent))
 		r = end_message(c, &sent, e);
-	return r;
+	return r < 0 ? r : record(c, e);
 }
 
 static bool has_rows(struct cfx *c, struct target *t)
@@ -730,7 +769,7 @@ static int lose(struct cfx *c, const char *code, const struct err *why, struct e
 		snprintf(c->target[i]->trouble, ERR_TEXT_BYTES, "%s", why->msg);
 		r = not_there(c, c->target[i], code, why, e);
 	}
-	return r;
+	return r < 0 ? r : record(c, e);
 }
 
 static const char *code_of(int r)
@@ -799,7 +838,11 @@ static int serve(struct cfx *c, struct target *t, struct err *e)
 		greet(c, t);
 	if (r == 0)
 		r = go_on(c, t, e);
-	return r < 0 ? r : fill(c, t, e);
+	if (r == 0)
+		r = record(c, e);
+	if (r == 0)
+		r = fill(c, t, e);
+	return r < 0 ? r : record(c, e);
 }
 
 static int round_of(struct cfx *c, struct err *e)
@@ -976,6 +1019,7 @@ struct cfx *cfx_free(struct cfx *c)
 	pthread_join(c->thread, NULL);
 	cancel_done(&c->stop);
 	disconnect(c);
+	forget_ends(c);
 	for (size_t i = 0; i < c->targets; i++)
 		c->target[i]->there = false;
 	drop_targets(c);

@@ -25,5 +25,6 @@ int cfx_start(
 	const struct line_services *line, const char *db_path, struct cfx **ret, struct err *e);
 /* Says goodbye where it can at once, and breaks off what goes on; NULL is fine. */
 struct cfx *cfx_free(struct cfx *c);
-/* Something was changed, or a person said so: what waits for a time is tried now. Any thread. */
+/* Something was changed (the configuration too), or a person said so: what waits for a time is tried now. Any
+ * thread. */
 void cfx_poke(struct cfx *c);

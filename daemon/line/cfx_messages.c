@@ -456,6 +456,11 @@ json_t *cfx_events(const json_t *only)
 	return list;
 }
 
+bool cfx_needs_run(const char *type)
+{
+	return !strcmp(type, "run-started") || !strcmp(type, "run-finished");
+}
+
 json_t *cfx_messages(const json_t *event, const json_t *told, const json_t *only)
 {
 	const struct story s = {.event = event,

@@ -30,6 +30,8 @@ bool cfx_wanted(const json_t *only, const char *name);
 
 /* The types of the events that have a message which is wanted: a new array. */
 json_t *cfx_events(const json_t *only);
+/* Whether the messages of that type of events are made of the run as well. */
+bool cfx_needs_run(const char *type);
 /* The messages of an event (events_message()), in their order: an array of {name, k, body}, where k is the place of the message in
  * the table whatever is wanted. told: told_run() of its run, NULL where there is none. A new reference. */
 json_t *cfx_messages(const json_t *event, const json_t *told, const json_t *only);

@@ -396,6 +396,7 @@ void fleet_reload(struct fleet *f, struct config *c)
 	fleet_interlocks_changed(f);
 	config_unref(old);
 	records_check(f->services.records);
+	cfx_poke(f->cfx);
 }
 
 void fleet_stop(struct fleet *f, bool now)

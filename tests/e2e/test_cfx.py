@@ -134,9 +134,9 @@ class Peer(Lines):
 class Row(line.Line):
     """A station whose boards have their application, and provd with `cfx`."""
 
-    def __init__(self, url, address='/queue/cfx', more='', timeout='700ms', stations=1):
-        self.cfx = 'cfx: {url: "%s", handle: "%s", address: %s, timeout: %s%s}\n' % (
-            url, HANDLE, address, timeout, more)
+    def __init__(self, url, address='/queue/cfx', more='', timeout='700ms', also='', stations=1):
+        self.cfx = 'cfx: {url: "%s", handle: "%s", address: %s, timeout: %s%s}\n%s' % (
+            url, HANDLE, address, timeout, more, also)
         super().__init__(stations=stations, boards=0)
         try:
             app = os.path.join(self.home, 'app.bin')
@@ -254,7 +254,6 @@ class Rabbit(unittest.TestCase):
             self.assertEqual(len({m['id'] for m in r.envelopes()}), len(r.envelopes()))
             self.passed_run([m['body'] for m in told[:len(RUN)]], run)
             self.broken_run([m['body'] for m in told[len(RUN):]])
-            l.start()
 
     def test_the_receiver_of_the_manual_gets_each_message_once(self):
         page = line.read(os.path.join(line.ROOT, 'docs', 'integrator.md'))
@@ -370,15 +369,25 @@ class Peers(unittest.TestCase):
 
     def test_without_credit_nothing_goes_and_all_of_it_once_there_is_some(self):
         p = self.peer(credit=0)
-        with self.line(p) as l:
+        with self.line(p, also='outbox: {stop_after: 3}\n') as l:
+            def ready():
+                a = l.api.request('GET', '/readyz')
+                return a.status, [h['message'] for h in a.json['holds']]
             l.order()
             self.assertIn('gives no credit', l.fails('no-credit')['message'])
             self.assertEqual(p.messages(), [])
-            self.assertEqual([b['kind'] for b in l.api.get('/backlog')['items']], ['cfx'])
+            self.assertEqual([(b['kind'], b['level']) for b in l.api.get('/backlog')['items']], [('cfx', 'stops')])
+            line.wait_for('the line waits', lambda: ready()[0] == 503)
+            self.assertIn('wait for the cfx amqp://localhost', ready()[1][0])
             p.be(credit=100)
             l.now()
             line.wait_for('all is told', l.all_told)
             self.assertEqual(len(p.messages('UnitsDeparted')), 1)
+            line.wait_for('the line goes on', lambda: ready() == (200, []))
+            metrics = l.api.request('GET', '/metrics').body.decode()
+            self.assertIn('provd_cfx_messages_total{end="accepted"} %d\n' % len(
+                [m for m in p.messages() if m['name'].count('.') > 1]), metrics)
+            self.assertIn('provd_backlog_messages{kind="cfx",target="localhost"} 0\n', metrics)
 
     def test_a_message_that_is_rejected_stops_its_unit_and_comes_again_under_its_id(self):
         p = self.peer(verdict={'CFX.Production.TestAndInspection.UnitsTested': 'reject'})
@@ -423,7 +432,22 @@ class Peers(unittest.TestCase):
                     text = f.read()
                 for password in ('a wrong one 0815', rabbit.PASSWORD):
                     self.assertNotIn(password.encode(), text, path)
-            l.start()
+
+    def test_a_broker_that_is_named_later_gets_what_happens_from_then_on_until_it_is_not(self):
+        p = self.peer()
+        with self.line(p) as l:
+            named, l.cfx = l.cfx, ''
+            l.configure()
+            l.reload()
+            line.wait_for('nobody is told', lambda: l.hooks() == [])
+            l.order()
+            l.cfx = named
+            l.configure()
+            l.reload()
+            line.wait_for('somebody is', l.hooks)
+            l.order()
+            line.wait_for('all is told', lambda: p.messages('UnitsDeparted') and l.all_told())
+            self.assertEqual(len(p.messages('UnitsDeparted')), 1)
 
     def test_a_message_that_is_too_large_is_not_sent(self):
         p = self.peer(max=900)
@@ -462,7 +486,6 @@ class Peers(unittest.TestCase):
             begun = time.monotonic()
             self.assertEqual(l.provd.term(), 0)
             self.assertLess(time.monotonic() - begun, 10)
-            l.start()
 
     def test_what_speaks_something_else_is_said_and_tried_again(self):
         says, kept = [b''], []
