@@ -785,8 +785,9 @@ static int open_connection(struct cfx *c, struct err *e)
 	const struct cfx_config *f = &c->config->cfx;
 	const struct iotime forever = {NO_DEADLINE, &c->stop};
 	const struct iotime it = iotime_within(&forever, f->timeout_us);
+	_cleanup_(freep) char *container = cfx_handle(f->handle, "provd");
 	struct amqp_peer p = {
-		.ca = f->ca, .user = f->user, .container = f->handle, .idle_us = SILENCE_US};
+		.ca = f->ca, .user = f->user, .container = container, .idle_us = SILENCE_US};
 	char *password = NULL;
 	int r = amqp_url_parse(f->url, &p.at, e);
 

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 
 import cfx_schemas
 import cloud
@@ -418,7 +419,9 @@ class Peers(unittest.TestCase):
 
     def test_a_wrong_password_is_said_and_is_nowhere(self):
         p = self.peer(password=rabbit.PASSWORD)
-        with self.line(p, more=', user: provd, password: cfx') as l:
+        # qpid-proton would print what it sends where the environment asks for it.
+        with unittest.mock.patch.dict(os.environ, {'PN_TRACE_FRM': '1', 'PN_TRACE_RAW': '1', 'PN_LOG': 'all'}), \
+                self.line(p, more=', user: provd, password: cfx') as l:
             l.order()
             line.wait_for('all is told', l.all_told)
             line.write(os.path.join(l.home, 'password'), 'a wrong one 0815\n')

@@ -377,6 +377,8 @@ static int begin(struct amqp *a, const struct amqp_peer *p, struct err *e)
 
 	if (pn_connection_driver_init(&a->driver, NULL, NULL) != 0)
 		return err_set(e, ERR_NO_MEMORY, "a connection to %s", a->name);
+	/* PN_TRACE_FRM of the environment would have the password in the log. */
+	pn_transport_trace(a->driver.transport, PN_TRACE_OFF);
 	pn_connection_set_container(a->driver.connection, p->container);
 	pn_connection_set_hostname(a->driver.connection, p->at.host);
 	pn_transport_set_idle_timeout(a->driver.transport, (pn_millis_t)(p->idle_us / US_PER_MS));
