@@ -592,18 +592,29 @@ int webhooks_behind(
 	return MIN(r, 0);
 }
 
-int webhooks_need(struct db *d, int64_t *ret, struct err *e)
+static int need(struct db *d, bool runs, int64_t *ret, struct err *e)
 {
 	static const char sql[] =
-		"SELECT min(seq) FROM (SELECT seen + 1 AS seq FROM webhooks WHERE enabled UNION ALL"
-		" SELECT min(event) FROM deliveries WHERE state = 'waiting'"
-		" AND webhook IN (SELECT id FROM webhooks WHERE enabled))";
+		"SELECT min(seq) FROM (SELECT seen + 1 AS seq FROM webhooks WHERE enabled"
+		" AND (format <> 'event' OR NOT ?1) UNION ALL SELECT min(event) FROM deliveries"
+		" WHERE state = 'waiting' AND webhook IN (SELECT id FROM webhooks WHERE enabled"
+		" AND (format <> 'event' OR NOT ?1)))";
 	int64_t seq = 0;
-	int r = db_int(d, e, &seq, sql);
+	int r = db_int(d, e, &seq, sql, (int64_t)runs);
 
 	if (r >= 0)
 		*ret = seq > 0 ? seq : INT64_MAX;
 	return MIN(r, 0);
+}
+
+int webhooks_need(struct db *d, int64_t *ret, struct err *e)
+{
+	return need(d, false, ret, e);
+}
+
+int webhooks_need_runs(struct db *d, int64_t *ret, struct err *e)
+{
+	return need(d, true, ret, e);
 }
 
 int webhooks_prune(struct db *tx, struct err *e)

@@ -128,5 +128,7 @@ int webhooks_behind(
 	struct db *d, struct webhook_behind ret[WEBHOOKS_ALL_MAX], size_t *ret_n, struct err *e);
 /* Of the events, those from here on are still to be sent; INT64_MAX: none. */
 int webhooks_need(struct db *d, int64_t *ret, struct err *e);
+/* The same of those who get what is made of the run as well (formats other than event). */
+int webhooks_need_runs(struct db *d, int64_t *ret, struct err *e);
 /* Rows whose event was removed. */
 int webhooks_prune(struct db *tx, struct err *e);
