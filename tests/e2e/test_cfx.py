@@ -61,7 +61,7 @@ def setUpModule():
         if b'libqpid-proton.so' not in f.read():
             raise unittest.SkipTest('this provd was built without IPC-CFX (-Dcfx)')
     pool = concurrent.futures.ThreadPoolExecutor(1)
-    starting = pool.submit(rabbit.Broker, ['cfx', 'first', 'manual'])
+    starting = pool.submit(rabbit.Broker, ['cfx', 'first', 'killed', 'manual'])
 
 
 def tearDownModule():
@@ -312,8 +312,8 @@ class Rabbit(unittest.TestCase):
         self.assertEqual(said['StationStateChanged'][1]['RelatedFault']['FaultOccurrenceId'], fault['FaultOccurrenceId'])
 
     def test_a_broker_that_is_killed_costs_no_message_and_no_order(self):
-        with self.line() as l:
-            r = self.receiver()
+        with self.line(address='/queue/killed') as l:
+            r = self.receiver('killed')
             l.order(quantity=2)
             self.broker.kill()
             l.order(quantity=2)

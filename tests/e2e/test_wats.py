@@ -114,7 +114,8 @@ class Wats(unittest.TestCase):
     def test_a_report_of_each_run_is_a_file_and_a_post(self):
         l = self.line
         api = l.api
-        hook = api.post('/webhooks', {'url': self.server.url, 'secret': 'sign', 'auth': 'token', 'format': 'wsjf'})
+        p = l.provctl('--json', 'webhook', 'add', self.server.url, '--secret', 'sign', '--auth', 'token', '--format', 'wsjf')
+        hook, = json.loads(p.stdout)['items']
         self.assertEqual((hook['types'], hook['format'], hook['auth']), (['run-finished'], 'wsjf', 'token'))
         line.wait_for('the spool has begun', lambda: l.provd.db().execute('SELECT 1 FROM spool').fetchone())
         l.order(external_ref='PO-4711')
