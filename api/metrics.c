@@ -161,10 +161,10 @@ static void print_outbox(struct strbuf *b, const struct outbox_counts *n)
 		age_s(n->oldest_ms, wall_ms()));
 }
 
-/* Of a webhook its host, since an id is no label: several of one host are one. */
+/* Of a webhook or an address of cfx its host, since an id is no label: several of one host are one. */
 static void backlog_target(const struct backlog_row *row, char ret[HTTP_HOST_BYTES])
 {
-	if (row->kind == BACKLOG_WEBHOOK)
+	if (row->kind == BACKLOG_WEBHOOK || row->kind == BACKLOG_CFX)
 		http_url_host(row->where, ret);
 	else
 		snprintf(ret, HTTP_HOST_BYTES, "%s", row->name);

@@ -49,10 +49,14 @@ static int get_deliveries(struct call *c, struct err *e)
 /* --- what may be said of one --- */
 
 struct webhook_form {
-	char *url, *secret, *station, *job;
+	char *url, *secret, *auth, *station, *job;
 	const json_t *types;
+	int format;
 	bool enabled;
 };
+
+/* Those that may be asked for; cfx is provd.yaml's. */
+static const char *const formats[] = {[WEBHOOK_EVENT] = "event", [WEBHOOK_WSJF] = "wsjf", NULL};
 
 /* clang-format off */
 #define TYPES_DOC "Types of events, such as run-finished, or their beginnings with a '*', such as unit-*. None: all."
@@ -65,6 +69,12 @@ static const struct form_row webhook_rows[] = {
 		FORM_AT(struct webhook_form, url)},
 	{"secret", FORM_TEXT, .required = true, .low = 1, .high = DB_ID_SIZE - 1, .doc = SECRET_DOC,
 		FORM_AT(struct webhook_form, secret)},
+	{"format", FORM_CHOICE, .choices = formats, .def = "event",
+		.doc = "event: each body is an event. wsjf: the report of a run that ended, as WATS takes it (POST /api/Report/WSJF); then types is [run-finished].",
+		FORM_AT(struct webhook_form, format)},
+	{"auth", FORM_TEXT, .low = 1, .high = DB_ID_SIZE - 1,
+		.doc = "The name of a secret of provd.yaml, whose text is the header Authorization of each request, such as Basic TOKEN.",
+		FORM_AT(struct webhook_form, auth)},
 	{"types", FORM_TEXTS, .high = TYPES_MAX, .doc = TYPES_DOC,
 		FORM_AT(struct webhook_form, types)},
 	{"station", FORM_TEXT, .low = 1, .high = DB_ID_SIZE - 1,
@@ -127,6 +137,38 @@ static int check_secret(const struct config *config, const char *name, struct er
 	return r;
 }
 
+/* Any text in one line, which is not seen by others on the way. */
+static int check_auth(const struct config *config, const char *name, const char *url, struct err *e)
+{
+	char host[HTTP_HOST_BYTES];
+	char *text = NULL;
+	int r = config_secret(config, name, &text, e);
+
+	http_url_host(url, host);
+	if (r == 0 && (!*text || strpbrk(text, "\r\n")))
+		r = err_set(e, ERR_INVALID,
+			"the secret '%s' is not one line: a header such as Basic TOKEN expected",
+			name);
+	if (r == 0 && http_url_clear(url) && !config_is_this_machine(host))
+		r = err_set(e, ERR_INVALID,
+			"http:// to %s would send the header Authorization in the clear: https:// expected",
+			host);
+	secret_free(text);
+	return r;
+}
+
+/* A report is that of a run. */
+static int check_format(const struct webhook_form *f, struct err *e)
+{
+	const char *only = json_string_value(json_array_get(f->types, 0));
+
+	if (f->format != WEBHOOK_WSJF || !f->types ||
+		(json_array_size(f->types) == 1 && only && !strcmp(only, "run-finished")))
+		return 0;
+	return err_set(e, ERR_INVALID,
+		"the format wsjf is the report of a run, which only run-finished has: leave 'types' out, or send [run-finished]");
+}
+
 static int check_types(struct call *c, const json_t *types, struct err *e)
 {
 	struct mistakes m = {0};
@@ -158,6 +200,10 @@ static int check_said(struct call *c, const struct webhook_said *w, struct err *
 	if (r == 0 && w->secret) {
 		r = unprocessable(check_secret(config, w->secret, e), e);
 		r = api_judged(c, "/secret", r, e);
+	}
+	if (r == 0 && w->auth) {
+		r = unprocessable(check_auth(config, w->auth, w->url, e), e);
+		r = api_judged(c, "/auth", r, e);
 	}
 	config_unref(config);
 	return r < 0 || !w->types ? r : check_types(c, w->types, e);
@@ -210,20 +256,30 @@ static int post_webhook(struct call *c, struct err *e)
 {
 	const struct webhook_form *f = api_form(c, e);
 	struct act a = act_of(c);
+	json_t *ends = json_pack("[s]", "run-finished");
 	char id[UUID_SIZE];
 	int r;
 
-	if (!f)
+	if (!f) {
+		json_decref(ends);
 		return -(int)e->code;
+	}
 	a.id = uuid7(id);
 	a.said = (struct webhook_said){.url = f->url,
 		.secret = f->secret,
-		.types = f->types,
+		.format = webhook_formats[f->format],
+		.auth = f->auth,
+		.types = f->format == WEBHOOK_WSJF ? ends : f->types,
 		.station = f->station,
 		.job = f->job,
 		.enabled = &f->enabled};
-	r = check_said(c, &a.said, e);
-	return r < 0 ? r : act(c, &a, "webhook.create", apply_add, 201, e);
+	r = api_judged(c, "/types", unprocessable(check_format(f, e), e), e);
+	if (r == 0)
+		r = check_said(c, &a.said, e);
+	if (r == 0)
+		r = act(c, &a, "webhook.create", apply_add, 201, e);
+	json_decref(ends);
+	return r;
 }
 
 static int apply_change(struct db *tx, void *data, json_t **ret, struct err *e)

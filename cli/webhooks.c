@@ -42,9 +42,9 @@ static int show(struct ctl *c, const char *path, const char *const *members)
 }
 
 static const char *const hook_members[] = {
-	"id", "url", "enabled", "waiting", "dead", "done", "secret", "reason", NULL};
+	"id", "format", "url", "enabled", "waiting", "dead", "done", "secret", "reason", NULL};
 static const char *const delivery_members[] = {
-	"n", "event", "type", "state", "attempts", "status", "tried_at", "message", NULL};
+	"n", "event", "type", "state", "attempts", "status", "code", "tried_at", "message", NULL};
 
 static int webhook_list(struct ctl *c, int argc, char **argv)
 {
@@ -67,17 +67,20 @@ static json_t *types_of(const char *text)
 
 static int webhook_add(struct ctl *c, int argc, char **argv)
 {
-	const char *secret = NULL, *types = NULL, *station = NULL, *job = NULL;
+	const char *secret = NULL, *types = NULL, *station = NULL, *job = NULL, *format = NULL,
+		   *auth = NULL;
 	const struct option_row rows[] = {{"secret", &secret, NULL}, {"types", &types, NULL},
-		{"station", &station, NULL}, {"job", &job, NULL}, {0}};
+		{"station", &station, NULL}, {"job", &job, NULL}, {"format", &format, NULL},
+		{"auth", &auth, NULL}, {0}};
 	char *url;
 
 	if (ctl_options(argc, argv, rows, &url, 1) != 1 || !secret)
 		return ctl_usage(
-			"webhook add URL --secret NAME [--types TYPE,...] [--station S] [--job J]");
+			"webhook add URL --secret NAME [--types TYPE,...] [--station S] [--job J] [--format event|wsjf] [--auth NAME]");
 	return post(c, "/api/v1/webhooks",
-		json_pack("{s:s, s:s, s:o*, s:s*, s:s*}", "url", url, "secret", secret, "types",
-			types_of(types), "station", station, "job", job),
+		json_pack("{s:s, s:s, s:o*, s:s*, s:s*, s:s*, s:s*}", "url", url, "secret", secret,
+			"types", types_of(types), "station", station, "job", job, "format", format,
+			"auth", auth),
 		hook_members);
 }
 
@@ -161,7 +164,8 @@ static int webhook_redeliver(struct ctl *c, int argc, char **argv)
 
 const struct command commands_webhooks[] = {
 	{"webhook list", "", "Who is sent events", webhook_list},
-	{"webhook add", "URL --secret NAME [--types TYPE,...] [--station S] [--job J]",
+	{"webhook add",
+		"URL --secret NAME [--types TYPE,...] [--station S] [--job J] [--format event|wsjf] [--auth NAME]",
 		"Somebody is sent events from now on", webhook_add},
 	{"webhook delete", "ID", "Nothing more is sent there", webhook_delete},
 	{"webhook rotate", "ID --secret NAME [--overlap 24h]",

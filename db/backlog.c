@@ -7,6 +7,7 @@
 
 const char *const backlog_kinds[] = {[BACKLOG_SERVICE] = "service",
 	[BACKLOG_WEBHOOK] = "webhook",
+	[BACKLOG_CFX] = "cfx",
 	[BACKLOG_SPOOL] = "spool",
 	NULL};
 
@@ -48,12 +49,13 @@ static int add_services(struct db *d, struct backlog_list *l, struct err *e)
 
 static int add_webhooks(struct db *d, struct backlog_list *l, struct err *e)
 {
-	struct webhook_behind *row = xcalloc(WEBHOOKS_MAX, sizeof *row);
+	struct webhook_behind *row = xcalloc(WEBHOOKS_ALL_MAX, sizeof *row);
 	size_t n;
 	int r = webhooks_behind(d, row, &n, e);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
-		add(l, BACKLOG_WEBHOOK, row[i].id, row[i].url, row[i].waiting, row[i].oldest_ms);
+		add(l, row[i].own ? BACKLOG_CFX : BACKLOG_WEBHOOK, row[i].id, row[i].url,
+			row[i].waiting, row[i].oldest_ms);
 	free(row);
 	return r;
 }

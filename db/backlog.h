@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What waits, and for whom: a service of the outbox, a webhook, the spool folder.
+ * What waits, and for whom: a service of the outbox, a webhook, an address of cfx, the spool folder.
  */
 #pragma once
 
 #include "db/db.h"
 
-enum backlog_kind { BACKLOG_SERVICE, BACKLOG_WEBHOOK, BACKLOG_SPOOL };
+enum backlog_kind { BACKLOG_SERVICE, BACKLOG_WEBHOOK, BACKLOG_CFX, BACKLOG_SPOOL };
 extern const char *const backlog_kinds[]; /* NULL-terminated */
 
 struct backlog_row {
 	enum backlog_kind kind;
-	char name[DB_ID_SIZE]; /* of the service, id of the webhook, "spool" */
-	char *where;	       /* address of the webhook, or the folder; "" of a service */
+	char name[DB_ID_SIZE]; /* of the service, id of the webhook or address, "spool" */
+	char *where;	       /* its url, or the folder; "" of a service */
 	int64_t waiting;       /* messages; an upper bound */
 	int64_t oldest_ms;     /* when the oldest of them was written, 0: none waits */
 };
@@ -22,6 +22,6 @@ struct backlog_list {
 	size_t n;
 };
 
-/* All for whom something waits, and each enabled webhook and the folder in any case. */
+/* All for whom something waits, and each enabled webhook, address and the folder in any case. */
 int backlog_read(struct db *d, struct backlog_list *ret, struct err *e);
 void backlog_list_done(struct backlog_list *l);

@@ -7,6 +7,9 @@
 #include "db/stmt.h"
 #include "db/traces.h"
 
+const char *const webhook_formats[] = {
+	[WEBHOOK_EVENT] = "event", [WEBHOOK_WSJF] = "wsjf", [WEBHOOK_CFX] = "cfx", NULL};
+
 /* --- what people say --- */
 
 int webhooks_newest(struct db *d, int64_t *ret, struct err *e)
@@ -18,11 +21,11 @@ int webhooks_newest(struct db *d, int64_t *ret, struct err *e)
 
 int webhooks_add(struct db *tx, const char *id, const struct webhook_said *w, struct err *e)
 {
-	static const char count[] = "SELECT count(*) FROM webhooks";
+	static const char count[] = "SELECT count(*) FROM webhooks WHERE format <> 'cfx'";
 	static const char sql[] =
 		"INSERT INTO webhooks (id, url, types, station, job, secret, enabled, seen,"
-		" created_at, updated_at) VALUES (?1, ?2, coalesce(?3, '[]'), ?4, ?5, ?6, ?7, ?8,"
-		" ?9, ?9)";
+		" created_at, updated_at, format, auth) VALUES (?1, ?2, coalesce(?3, '[]'), ?4, ?5,"
+		" ?6, ?7, ?8, ?9, ?9, coalesce(?10, 'event'), ?11)";
 	int64_t n = 0;
 	int64_t newest;
 	int r = db_int(tx, e, &n, count);
@@ -34,7 +37,8 @@ int webhooks_add(struct db *tx, const char *id, const struct webhook_said *w, st
 		r = webhooks_newest(tx, &newest, e);
 	return r < 0 ? r
 		     : db_do(tx, e, sql, id, w->url, w->types, w->station, w->job, w->secret,
-			       w->enabled ? *w->enabled : true, newest, wall_ms());
+			       w->enabled ? *w->enabled : true, newest, wall_ms(), w->format,
+			       w->auth);
 }
 
 /* 0 where it is there, of that revision (0: any). */
@@ -52,6 +56,42 @@ static int check_there(struct db *d, const char *id, int64_t revision, struct er
 	return MIN(r, 0);
 }
 
+/* As check_there(), of one that the API may change. */
+static int check_theirs(struct db *d, const char *id, int64_t revision, struct err *e)
+{
+	static const char own[] = "SELECT 1 FROM webhooks WHERE id = ? AND format = 'cfx'";
+	int r = check_there(d, id, revision, e);
+
+	if (r == 0)
+		r = db_has(d, e, own, id);
+	if (r > 0)
+		return err_set(e, ERR_CONFLICT,
+			"webhook %s is an address of 'cfx' in provd.yaml: change it there (here 'enabled' alone)",
+			id);
+	return r;
+}
+
+/* As check_theirs(), of one that has events as they are. */
+static int check_event(struct db *d, const char *id, int64_t revision, struct err *e)
+{
+	static const char report[] = "SELECT 1 FROM webhooks WHERE id = ? AND format <> 'event'";
+	int r = check_theirs(d, id, revision, e);
+
+	if (r == 0)
+		r = db_has(d, e, report, id);
+	if (r > 0)
+		return err_set(e, ERR_CONFLICT,
+			"webhook %s gets the reports of runs, and has types and a test of none",
+			id);
+	return r;
+}
+
+static bool only_enabled(const struct webhook_said *w)
+{
+	return w->enabled && !w->url && !w->types && !w->station && !w->job && !w->no_station &&
+	       !w->no_job;
+}
+
 int webhooks_change(struct db *tx, const char *id, const struct webhook_said *w, int64_t revision,
 	struct err *e)
 {
@@ -63,7 +103,9 @@ int webhooks_change(struct db *tx, const char *id, const struct webhook_said *w,
 		" WHERE id = ?1";
 	static const char fresh[] =
 		"UPDATE webhooks SET failures = 0, failing_ms = 0, reason = NULL WHERE id = ?";
-	int r = check_there(tx, id, revision, e);
+	int r = only_enabled(w) ? check_there(tx, id, revision, e)
+		: w->types	? check_event(tx, id, revision, e)
+				: check_theirs(tx, id, revision, e);
 
 	if (r == 0)
 		r = db_do(tx, e, sql, id, w->url, w->types, w->station || w->no_station, w->station,
@@ -78,34 +120,90 @@ int webhooks_rotate(
 	static const char sql[] =
 		"UPDATE webhooks SET old_secret = secret, old_until = ?3, secret = ?2,"
 		" revision = revision + 1, updated_at = ?4 WHERE id = ?1";
-	int r = check_there(tx, id, 0, e);
+	int r = check_theirs(tx, id, 0, e);
 
 	return r < 0 ? r : db_do(tx, e, sql, id, secret, old_until_ms, wall_ms());
 }
 
-int webhooks_remove(struct db *tx, const char *id, struct err *e)
+static int forget(struct db *tx, const char *id, struct err *e)
 {
-	int r = check_there(tx, id, 0, e);
+	int r = db_do(tx, e, "DELETE FROM deliveries WHERE webhook = ?", id);
 
-	if (r == 0)
-		r = db_do(tx, e, "DELETE FROM deliveries WHERE webhook = ?", id);
 	return r < 0 ? r : db_do(tx, e, "DELETE FROM webhooks WHERE id = ?", id);
 }
 
-#define COLUMNS                                                                                     \
-	"id, url, types, station, job, secret, old_secret,"                                         \
-	" CASE WHEN old_secret IS NOT NULL THEN old_until END AS old_until, enabled, reason, done," \
-	" failures, lost, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"            \
-	" d.state = 'waiting') AS waiting, (SELECT count(*) FROM deliveries d WHERE"                \
-	" d.webhook = w.id AND d.state = 'dead') AS dead, max(coalesce((SELECT seq FROM"            \
+int webhooks_remove(struct db *tx, const char *id, struct err *e)
+{
+	int r = check_theirs(tx, id, 0, e);
+
+	return r < 0 ? r : forget(tx, id, e);
+}
+
+/* --- those of provd.yaml --- */
+
+static int put_own(struct db *tx, const struct webhook_own *o, int64_t newest, struct err *e)
+{
+	static const char sql[] =
+		"INSERT INTO webhooks (id, url, types, stations, secret, enabled, seen, created_at,"
+		" updated_at, format) VALUES (?1, ?2, ?3, ?4, '', 1, ?5, ?6, ?6, 'cfx')"
+		" ON CONFLICT (id) DO UPDATE SET url = ?2, types = ?3, stations = ?4,"
+		" updated_at = ?6, revision = revision + 1 WHERE url <> ?2 OR types <> ?3"
+		" OR stations IS NOT ?4";
+
+	return db_do(tx, e, sql, o->id, o->url, o->types, o->stations, newest, wall_ms());
+}
+
+/* Those that are not among them any more. */
+static int forget_own(struct db *tx, const json_t *ids, struct err *e)
+{
+	static const char sql[] = "SELECT id FROM webhooks WHERE format = 'cfx' AND id NOT IN"
+				  " (SELECT value FROM json_each(?)) LIMIT 1";
+	char id[DB_ID_SIZE];
+	int r, gone = 0;
+
+	do {
+		r = db_text(tx, e, id, sizeof id, sql, ids);
+		if (r > 0)
+			gone = forget(tx, id, e);
+	} while (r > 0 && gone == 0);
+	return gone < 0 ? gone : r;
+}
+
+int webhooks_has_own(struct db *d, struct err *e)
+{
+	return db_has(d, e, "SELECT 1 FROM webhooks WHERE format = 'cfx'");
+}
+
+int webhooks_own(struct db *tx, const struct webhook_own *own, size_t n, struct err *e)
+{
+	json_t *ids = json_array();
+	int64_t newest;
+	int r = webhooks_newest(tx, &newest, e);
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		json_array_append_new(ids, json_string(own[i].id));
+		r = put_own(tx, &own[i], newest, e);
+	}
+	if (r == 0)
+		r = forget_own(tx, ids, e);
+	json_decref(ids);
+	return r;
+}
+
+#define COLUMNS                                                                                           \
+	"id, url, types, station, stations, job, format, auth, nullif(secret, '') AS secret, old_secret," \
+	" CASE WHEN old_secret IS NOT NULL THEN old_until END AS old_until, enabled, reason, done,"       \
+	" failures, lost, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"                  \
+	" d.state = 'waiting') AS waiting, (SELECT count(*) FROM deliveries d WHERE"                      \
+	" d.webhook = w.id AND d.state = 'dead') AS dead, max(coalesce((SELECT seq FROM"                  \
 	" sqlite_sequence WHERE name = 'events'), 0) - seen, 0) AS behind, created_at, updated_at, revision"
 
 static const struct column columns[] = {{"id", AS_TEXT}, {"url", AS_TEXT}, {"types", AS_JSON},
-	{"station", AS_TEXT}, {"job", AS_TEXT}, {"secret", AS_TEXT}, {"old_secret", AS_TEXT},
-	{"old_until", AS_TIME}, {"enabled", AS_BOOL}, {"reason", AS_TEXT}, {"done", AS_INT},
-	{"failures", AS_INT}, {"lost", AS_INT}, {"waiting", AS_INT}, {"dead", AS_INT},
-	{"behind", AS_INT}, {"created_at", AS_TIME}, {"updated_at", AS_TIME}, {"revision", AS_INT},
-	{0}};
+	{"station", AS_TEXT}, {"stations", AS_JSON}, {"job", AS_TEXT}, {"format", AS_TEXT},
+	{"auth", AS_TEXT}, {"secret", AS_TEXT}, {"old_secret", AS_TEXT}, {"old_until", AS_TIME},
+	{"enabled", AS_BOOL}, {"reason", AS_TEXT}, {"done", AS_INT}, {"failures", AS_INT},
+	{"lost", AS_INT}, {"waiting", AS_INT}, {"dead", AS_INT}, {"behind", AS_INT},
+	{"created_at", AS_TIME}, {"updated_at", AS_TIME}, {"revision", AS_INT}, {0}};
 
 int webhooks_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
@@ -125,12 +223,12 @@ int webhooks_list(struct db *d, json_t **ret, struct err *e)
 
 #define DELIVERY                                                                              \
 	"n, id, event, (SELECT type FROM events WHERE seq = event) AS type, state, attempts," \
-	" status, message, answer, created_at, tried_at, settled_at FROM deliveries"
+	" status, code, message, answer, created_at, tried_at, settled_at FROM deliveries"
 
 static const struct column delivery_columns[] = {{"n", AS_INT}, {"id", AS_TEXT}, {"event", AS_INT},
 	{"type", AS_TEXT}, {"state", AS_TEXT}, {"attempts", AS_INT}, {"status", AS_INT},
-	{"message", AS_TEXT}, {"answer", AS_TEXT}, {"created_at", AS_TIME}, {"tried_at", AS_TIME},
-	{"settled_at", AS_TIME}, {0}};
+	{"code", AS_TEXT}, {"message", AS_TEXT}, {"answer", AS_TEXT}, {"created_at", AS_TIME},
+	{"tried_at", AS_TIME}, {"settled_at", AS_TIME}, {0}};
 
 int webhooks_deliveries(struct db *d, const char *id, const char *state, const struct db_page *page,
 	struct db_list *ret, struct err *e)
@@ -212,7 +310,7 @@ int webhooks_test(struct db *tx, const char *id, const char *by, int64_t *ret_n,
 	static const char sql[] =
 		"INSERT INTO deliveries (webhook, id, event, unit, state, created_at)"
 		" SELECT ?1, " NEW_ID ", max(seq), 'test', 'waiting', ?2 FROM events";
-	int r = check_there(tx, id, 0, e);
+	int r = check_event(tx, id, 0, e);
 
 	if (r == 0)
 		r = db_has(tx, e, enabled, id);
@@ -231,18 +329,20 @@ int webhooks_test(struct db *tx, const char *id, const char *by, int64_t *ret_n,
 
 /* --- what is taken out of the events --- */
 
-int webhooks_enabled(struct db *d, struct webhook ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e)
+int webhooks_enabled(
+	struct db *d, bool own, struct webhook ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e)
 {
 	static const struct column list_columns[] = {COL(struct webhook, id),
 		COL(struct webhook, url), COL(struct webhook, secret),
-		COL(struct webhook, old_secret), COL_AS(struct webhook, old_until_ms, "old_until"),
+		COL(struct webhook, old_secret), COL(struct webhook, auth),
+		COL(struct webhook, format), COL_AS(struct webhook, old_until_ms, "old_until"),
 		COL(struct webhook, seen), COL(struct webhook, failures), {0}};
 	SELECT(list,
-		"SELECT id, url, secret, old_secret, old_until, seen, failures FROM webhooks"
-		" WHERE enabled ORDER BY id",
+		"SELECT id, url, secret, old_secret, auth, format, old_until, seen, failures"
+		" FROM webhooks WHERE enabled AND (format = 'cfx') = ? ORDER BY id",
 		list_columns);
 	_cleanup_(query_done) struct query q = {0};
-	int r = select_begin(&q, d, e, &list);
+	int r = select_begin(&q, d, e, &list, (int64_t)own);
 
 	*ret_n = 0;
 	while (r >= 0 && *ret_n < WEBHOOKS_MAX && (r = select_next(&q, &ret[*ret_n], e)) > 0)
@@ -281,6 +381,8 @@ static int take(
 		" FROM events e, webhooks w WHERE w.id = ?1 AND e.seq > ?2 AND e.seq <= ?3"
 		" AND " EVENTS_OF_TYPES(
 			"w.types") " AND (w.station IS NULL OR w.station = e.station)"
+				   " AND (w.stations IS NULL OR e.station IN"
+				   " (SELECT value FROM json_each(w.stations)))"
 				   " AND (w.job IS NULL OR w.job = e.job_id)"
 				   " AND coalesce(json_extract(e.data, '$.webhook'), '') <> ?1"
 				   " ORDER BY e.seq LIMIT ?4";
@@ -361,7 +463,7 @@ int webhooks_due(struct db *d, const char *id, const json_t *not_these, size_t m
 	while (r >= 0 && *ret_n < max && (r = select_next(&q, &row, e)) > 0) {
 		struct delivery *to = &ret[(*ret_n)++];
 
-		*to = (struct delivery){.n = row.n, .attempts = row.attempts};
+		*to = (struct delivery){.n = row.n, .attempts = row.attempts, .event = row.event};
 		snprintf(to->id, sizeof to->id, "%s", row.id);
 		r = events_message(d, row.event, &to->body, e);
 		if (r == 0)
@@ -409,7 +511,7 @@ static int note_failure(
 	static const char row[] =
 		"UPDATE deliveries SET attempts = attempts + 1, waited_ms = waited_ms + ?3,"
 		" done_before = coalesce(done_before, (SELECT done FROM webhooks WHERE id = ?2)),"
-		" status = nullif(?4, 0), message = ?5, answer = ?6, tried_at = ?7"
+		" status = nullif(?4, 0), message = ?5, answer = ?6, tried_at = ?7, code = ?8"
 		" WHERE n = ?1 AND state = 'waiting'";
 	static const char hook[] =
 		"UPDATE webhooks SET failures = failures + 1, failing_ms = failing_ms + ?"
@@ -424,7 +526,7 @@ static int note_failure(
 		" JOIN webhooks w ON w.id = d.webhook WHERE n = ?",
 		tried_columns);
 	int r = db_run(tx, e, row, end->n, end->webhook, end->waited_ms, end->status, end->message,
-		end->answer, wall_ms());
+		end->answer, wall_ms(), end->code);
 
 	if (r > 0)
 		r = db_run(tx, e, hook, end->failing_ms, end->webhook);
@@ -440,9 +542,13 @@ static int end_failed(struct db *tx, const struct delivery_end *end, struct err 
 		return r;
 	if (end->gone)
 		return disable(tx, end, "the receiver answers 410: it wants nothing any more", e);
-	if (t.failing_ms >= end->give_up_ms)
-		return disable(tx, end,
-			"the receiver took nothing for as long as 'give_up' of 'webhooks' says", e);
+	if (t.failing_ms >= end->give_up_ms) {
+		_cleanup_(freep) char *reason =
+			xasprintf("the receiver took nothing for as long as 'give_up' of '%s' says",
+				end->key ? end->key : "webhooks");
+
+		return disable(tx, end, reason, e);
+	}
 	return t.waited_ms >= end->give_up_ms && t.done > t.done_before ? bury(tx, end, &t, e) : 0;
 }
 
@@ -450,7 +556,7 @@ static int end_done(struct db *tx, const struct delivery_end *end, struct err *e
 {
 	static const char row[] =
 		"UPDATE deliveries SET state = 'done', attempts = attempts + 1, status = ?2,"
-		" message = NULL, answer = NULL, tried_at = ?3, settled_at = ?3"
+		" message = NULL, answer = NULL, code = NULL, tried_at = ?3, settled_at = ?3"
 		" WHERE n = ?1 AND state = 'waiting'";
 	static const char hook[] =
 		"UPDATE webhooks SET done = done + 1, failures = 0, failing_ms = 0 WHERE id = ?";
@@ -467,13 +573,13 @@ int webhooks_end(struct db *tx, const struct delivery_end *end, struct err *e)
 /* --- what waits --- */
 
 int webhooks_behind(
-	struct db *d, struct webhook_behind ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e)
+	struct db *d, struct webhook_behind ret[WEBHOOKS_ALL_MAX], size_t *ret_n, struct err *e)
 {
 	static const struct column behind_columns[] = {COL(struct webhook_behind, id),
-		COL(struct webhook_behind, url), COL(struct webhook_behind, waiting),
-		COL(struct webhook_behind, oldest_ms), {0}};
+		COL(struct webhook_behind, url), COL(struct webhook_behind, own),
+		COL(struct webhook_behind, waiting), COL(struct webhook_behind, oldest_ms), {0}};
 	SELECT(list,
-		"SELECT w.id AS id, w.url AS url, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"
+		"SELECT w.id AS id, w.url AS url, w.format = 'cfx' AS own, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"
 		" d.state = 'waiting') + max(coalesce((SELECT seq FROM sqlite_sequence WHERE"
 		" name = 'events'), 0) - w.seen, 0) AS waiting, coalesce((SELECT at FROM events"
 		" WHERE seq >= coalesce((SELECT min(event) FROM deliveries d WHERE d.webhook = w.id"
@@ -484,23 +590,34 @@ int webhooks_behind(
 	int r = select_begin(&q, d, e, &list);
 
 	*ret_n = 0;
-	while (r >= 0 && *ret_n < WEBHOOKS_MAX && (r = select_next(&q, &ret[*ret_n], e)) > 0)
+	while (r >= 0 && *ret_n < WEBHOOKS_ALL_MAX && (r = select_next(&q, &ret[*ret_n], e)) > 0)
 		++*ret_n;
+	return MIN(r, 0);
+}
+
+static int need(struct db *d, bool runs, int64_t *ret, struct err *e)
+{
+	static const char sql[] =
+		"SELECT min(seq) FROM (SELECT seen + 1 AS seq FROM webhooks WHERE enabled"
+		" AND (format <> 'event' OR NOT ?1) UNION ALL SELECT min(event) FROM deliveries"
+		" WHERE state = 'waiting' AND webhook IN (SELECT id FROM webhooks WHERE enabled"
+		" AND (format <> 'event' OR NOT ?1)))";
+	int64_t seq = 0;
+	int r = db_int(d, e, &seq, sql, (int64_t)runs);
+
+	if (r >= 0)
+		*ret = seq > 0 ? seq : INT64_MAX;
 	return MIN(r, 0);
 }
 
 int webhooks_need(struct db *d, int64_t *ret, struct err *e)
 {
-	static const char sql[] =
-		"SELECT min(seq) FROM (SELECT seen + 1 AS seq FROM webhooks WHERE enabled UNION ALL"
-		" SELECT min(event) FROM deliveries WHERE state = 'waiting'"
-		" AND webhook IN (SELECT id FROM webhooks WHERE enabled))";
-	int64_t seq = 0;
-	int r = db_int(d, e, &seq, sql);
+	return need(d, false, ret, e);
+}
 
-	if (r >= 0)
-		*ret = seq > 0 ? seq : INT64_MAX;
-	return MIN(r, 0);
+int webhooks_need_runs(struct db *d, int64_t *ret, struct err *e)
+{
+	return need(d, true, ret, e);
 }
 
 int webhooks_prune(struct db *tx, struct err *e)

@@ -9,7 +9,9 @@
 #include "base/trace_context.h"
 #include "db/db.h"
 
-#define WEBHOOKS_MAX	   64	/* receivers */
+#define WEBHOOKS_MAX	   64 /* receivers that somebody asked for */
+#define WEBHOOKS_OWN_MAX   16 /* addresses of provd.yaml (cfx) */
+#define WEBHOOKS_ALL_MAX   (WEBHOOKS_MAX + WEBHOOKS_OWN_MAX)
 #define WEBHOOK_OPEN_MAX   256	/* rows of one webhook that wait; all others are events */
 #define WEBHOOK_SCAN	   2000 /* events that one call looks at */
 #define WEBHOOK_DONE_KEPT  1000 /* rows that are done, of one webhook */
@@ -17,9 +19,19 @@
 #define WEBHOOK_ID_BYTES   64
 #define WEBHOOK_ANSWER_MAX 200 /* bytes of an answer that are kept */
 
+/* What is made of an event. */
+enum webhook_format {
+	WEBHOOK_EVENT, /* the event itself (events_message()) */
+	WEBHOOK_WSJF,  /* the report of the run that ended (daemon/line/wats_report.h) */
+	WEBHOOK_CFX, /* messages of IPC-CFX (daemon/line/cfx_messages.h): an address of provd.yaml */
+};
+extern const char *const webhook_formats[]; /* NULL-terminated */
+
 /* What a person says of one; each text may be NULL. */
 struct webhook_said {
 	const char *url, *secret;
+	const char *format,
+		*auth;	     /* of a new one: NULL is "event"; the name of a secret, NULL none */
 	const json_t *types; /* array of types, or of their beginnings with a '*'; empty: all */
 	const char *station, *job;
 	const bool *enabled;
@@ -52,13 +64,27 @@ int webhooks_test(struct db *tx, const char *id, const char *by, int64_t *ret_n,
 
 /* --- for the sender --- */
 
+/* An address of provd.yaml, which the API shows and does not change but for `enabled`. */
+struct webhook_own {
+	char id[DB_ID_SIZE];
+	const char *url;
+	const json_t *types, *stations; /* arrays; of stations NULL: all */
+};
+/* Those are the addresses of provd.yaml: a new one begins with the next event, one that is not there any more is
+ * forgotten with what waits for it. At most WEBHOOKS_OWN_MAX. */
+int webhooks_own(struct db *tx, const struct webhook_own *own, size_t n, struct err *e);
+/* 1 where there is any, 0, or an error. */
+int webhooks_has_own(struct db *d, struct err *e);
+
 struct webhook {
-	char id[DB_ID_SIZE], url[WEBHOOK_URL_BYTES], secret[DB_ID_SIZE],
-		old_secret[DB_ID_SIZE]; /* "" none */
+	char id[DB_ID_SIZE], url[WEBHOOK_URL_BYTES], secret[DB_ID_SIZE], old_secret[DB_ID_SIZE],
+		auth[DB_ID_SIZE]; /* "" none */
+	char format[8];
 	int64_t old_until_ms, seen, failures;
 };
-/* Those that are enabled, at most WEBHOOKS_MAX. */
-int webhooks_enabled(struct db *d, struct webhook ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e);
+/* Those that are enabled: the addresses of provd.yaml, or all others. */
+int webhooks_enabled(
+	struct db *d, bool own, struct webhook ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e);
 /* The number of the newest event that there is. */
 int webhooks_newest(struct db *d, int64_t *ret, struct err *e);
 /* Rows for the next events, as many as there is room for. ret_more: there are further events; ret_waiting: its rows that wait now. */
@@ -66,7 +92,7 @@ int webhooks_take(
 	struct db *tx, const char *id, bool *ret_more, int64_t *ret_waiting, struct err *e);
 
 struct delivery {
-	int64_t n, attempts;
+	int64_t n, attempts, event;
 	char id[WEBHOOK_ID_BYTES];
 	char *body;		    /* owned by the caller; NULL: its event is gone */
 	struct trace_context trace; /* of its order */
@@ -80,7 +106,9 @@ struct delivery_end {
 	const char *webhook;
 	int64_t n;
 	int status;		      /* of the answer, 0: none came */
+	const char *code;	      /* why not, of what has no status; NULL */
 	const char *message, *answer; /* why not; the start of what came; NULL */
+	const char *key;	      /* of provd.yaml that has give_up: "webhooks" */
 	bool done, gone;	      /* it has it; it wants nothing any more */
 	/* Since the attempt before this one: of this row, and of any of this webhook's. */
 	int64_t waited_ms, failing_ms;
@@ -94,11 +122,14 @@ int webhooks_end(struct db *tx, const struct delivery_end *end, struct err *e);
 /* How much waits for each that is enabled: an upper bound where events were not looked at. */
 struct webhook_behind {
 	char id[DB_ID_SIZE], url[WEBHOOK_URL_BYTES];
+	bool own;		    /* of provd.yaml */
 	int64_t waiting, oldest_ms; /* 0: nothing does */
 };
 int webhooks_behind(
-	struct db *d, struct webhook_behind ret[WEBHOOKS_MAX], size_t *ret_n, struct err *e);
+	struct db *d, struct webhook_behind ret[WEBHOOKS_ALL_MAX], size_t *ret_n, struct err *e);
 /* Of the events, those from here on are still to be sent; INT64_MAX: none. */
 int webhooks_need(struct db *d, int64_t *ret, struct err *e);
+/* The same of those who get what is made of the run as well (formats other than event). */
+int webhooks_need_runs(struct db *d, int64_t *ret, struct err *e);
 /* Rows whose event was removed. */
 int webhooks_prune(struct db *tx, struct err *e);

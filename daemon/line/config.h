@@ -144,6 +144,23 @@ struct webhooks_config {
 struct spool_config {
 	char *dir;     /* absolute; NULL: none */
 	json_t *types; /* array, see events_check_type(); owned */
+	int format;    /* enum webhook_format: event or wsjf */
+};
+
+/* Where messages of IPC-CFX go (daemon/line/cfx.h). */
+struct cfx_config {
+	char *url;		    /* amqps://HOST[:PORT]; NULL: nowhere */
+	char *handle;		    /* of the endpoints: "{station}" in it is a station's id */
+	char *user, *password, *ca; /* password: name of a secret; ca: absolute path; NULL */
+	/* Arrays, owned: target addresses; names of messages or their beginnings with a '*' (empty: all); stations
+	 * (empty: all). */
+	json_t *addresses, *types, *stations;
+	uint64_t heartbeat_us, timeout_us, give_up_us;
+};
+
+/* What reports of WATS have besides the run (daemon/line/wats_report.h); never NULL. */
+struct wats_config {
+	char *process_code, *process_name, *location;
 };
 
 /* How much may wait for one of those who are told (daemon/line/backlog.h); 0: any. */
@@ -264,6 +281,8 @@ struct config {
 	struct interlocks_config interlocks;
 	struct webhooks_config webhooks;
 	struct spool_config spool;
+	struct cfx_config cfx;
+	struct wats_config wats;
 	struct outbox_config outbox;
 	struct archive_config archive;
 	/* Of stations that do not say otherwise: */
@@ -277,7 +296,8 @@ struct config {
  * (base/form.h): the manual and the schema are made of them. */
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
 	printer_rows[], instrument_rows[], shift_rows[], records_rows[], interlocks_rows[],
-	webhooks_rows[], spool_rows[], outbox_rows[], tls_rows[], client_rows[], archive_rows[];
+	webhooks_rows[], spool_rows[], cfx_rows[], wats_rows[], outbox_rows[], tls_rows[],
+	client_rows[], archive_rows[];
 /* What a principal of the API may name: an object of the lists stations, pools, recipes. */
 extern const struct form_row scope_rows[];
 /* v as such an object; every mistake goes to m. */
@@ -311,6 +331,8 @@ const struct port_config *config_port_row(const struct config_port *p);
 void config_listens(const struct config *c, struct strbuf *out);
 /* Whether a numeric address is this machine's own alone. */
 bool config_is_loopback(const char *host);
+/* Whether that host is this machine alone: by number, or the one name that always is (RFC 6761, 6.3). */
+bool config_is_this_machine(const char *host);
 const struct station_config *config_station(const struct config *c, const char *id);
 /* Whether the station says that it can do that. */
 bool station_can(const struct station_config *s, const char *capability);

@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "db/events.h"
+#include "db/webhooks.h"
 
 /* --- webhooks --- */
 
@@ -93,14 +94,39 @@ static void read_types(void *to, const json_t *v, const char *pointer, struct mi
 	}
 }
 
+/* Of webhook_formats those that a file may have. */
+static const char *const spool_formats[] = {
+	[WEBHOOK_EVENT] = "event", [WEBHOOK_WSJF] = "wsjf", NULL};
+
 const struct form_row spool_rows[] = {
 	{"dir", FORM_PATH, .required = true,
 		.doc = "The folder, which is there and which provd may write. Each file is named by the number of its event and its type, such as 0000000000004711-run-finished.json, so that names sort in the order of events, and gets that name when it is whole. Who reads a file removes it.",
 		FORM_AT(struct spool_config, dir)},
 	{"types", FORM_OWN, .read = read_types, .schema = TEXTS_SCHEMA,
 		.doc = "Types of events, such as run-finished, or their beginnings with a '*', such as 'unit-*'; by default all."},
+	{"format", FORM_CHOICE, .choices = spool_formats, .def = "event",
+		.doc = "event: each file is an event. wsjf: each is the report of a run that ended, as WATS imports it; then types is [run-finished].",
+		FORM_AT(struct spool_config, format)},
 	{0},
 };
+
+static bool only_ends_of_runs(const json_t *types)
+{
+	return json_array_size(types) == 1 &&
+	       !strcmp(json_string_value(json_array_get(types, 0)), "run-finished");
+}
+
+/* The report is that of a run: other events have none. */
+static void check_format(struct spool_config *s, const char *pointer, struct mistakes *m)
+{
+	if (s->format != WEBHOOK_WSJF)
+		return;
+	if (!s->types)
+		s->types = json_pack("[s]", "run-finished");
+	if (m->count == 0 && !only_ends_of_runs(s->types))
+		mistakes_add(m, pointer,
+			"'spool' writes reports of runs (format: wsjf), which only run-finished has: leave 'types' out, or write [run-finished]");
+}
 
 void config_read_spool(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
@@ -110,6 +136,7 @@ void config_read_spool(void *to, const json_t *v, const char *pointer, struct mi
 		form_read(spool_rows, v, pointer, "key", &c->spool, m);
 	else
 		mistakes_add(m, pointer, "'spool' is a mapping such as {dir: /srv/provd/spool}");
+	check_format(&c->spool, pointer, m);
 }
 
 /* --- how much may wait --- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The inside of a configuration, shared by its parts: config.c (the file), config_stations.c,
- * config_outside.c, config_interlocks.c, config_events.c. Each read function is that of a row of form.h, with the configuration to fill.
+ * config_outside.c, config_interlocks.c, config_events.c, config_cfx.c. Each read function is that of a row of form.h, with the configuration to fill.
  */
 #pragma once
 
@@ -42,6 +42,7 @@ void config_read_records(void *to, const json_t *v, const char *pointer, struct 
 void config_read_archive(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 /* Where provd.yaml says nothing of them. */
 void config_records_defaults(struct config *c, struct mistakes *m);
+bool config_has_secret(const struct config *c, const char *name);
 /* Once all is read. */
 void config_check_services(const struct config *c, struct mistakes *m);
 void config_check_records(const struct config *c, struct mistakes *m);
@@ -61,3 +62,12 @@ void config_read_spool(void *to, const json_t *v, const char *pointer, struct mi
 /* Where provd.yaml says nothing of them; once all is read. */
 void config_events_defaults(struct config *c, struct mistakes *m);
 void config_events_done(struct config *c);
+
+/* --- config_cfx.c --- */
+
+void config_read_cfx(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_wats(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+/* Once all is read. */
+void config_check_cfx(const struct config *c, struct mistakes *m);
+void config_cfx_defaults(struct config *c, struct mistakes *m);
+void config_cfx_done(struct config *c);

@@ -109,7 +109,16 @@ static const struct secret_config *find_secret(const struct config *c, const cha
 	return NULL;
 }
 
-/* By number, or the one name that is always this machine (RFC 6761, 6.3). */
+bool config_has_secret(const struct config *c, const char *name)
+{
+	return find_secret(c, name) != NULL;
+}
+
+bool config_is_this_machine(const char *host)
+{
+	return !strcmp(host, "localhost") || config_is_loopback(host);
+}
+
 static bool is_this_machine(const char *url)
 {
 	const char *host = url + strlen("http://");
@@ -122,7 +131,7 @@ static bool is_this_machine(const char *url)
 	if (port > 0 && port < n && host[port - 1] == ':')
 		n = port - 1;
 	name = *host == '[' && n > 2 ? strndup(host + 1, n - 2) : strndup(host, n);
-	return !strcmp(name, "localhost") || config_is_loopback(name);
+	return config_is_this_machine(name);
 }
 
 static void check_auth(const struct service_config *s, const char *p, struct mistakes *m)

@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "daemon/line/authority.h"
 #include "daemon/line/backlog.h"
+#include "daemon/line/cfx.h"
 #include "daemon/line/confine.h"
 #include "daemon/line/keys.h"
 #include "daemon/line/meters.h"
@@ -46,6 +47,7 @@ struct fleet {
 	struct outputs_sweep *sweep;
 	struct outbox *outbox;	   /* NULL: not started */
 	struct webhooks *webhooks; /* the same */
+	struct cfx *cfx;	   /* the same */
 	struct backlog *backlog;   /* the same */
 	struct spool *spool;	   /* the same */
 	struct notary *notary;	   /* the same */
@@ -322,6 +324,8 @@ int fleet_start(struct fleet *f, struct err *e)
 	if (r == 0)
 		r = webhooks_start(&f->services, fleet_db_path(f), &f->webhooks, e);
 	if (r == 0)
+		r = cfx_start(&f->services, fleet_db_path(f), &f->cfx, e);
+	if (r == 0)
 		r = spool_start(&f->services, fleet_db_path(f), &f->spool, e);
 	if (r == 0)
 		r = backlog_start(&f->services, fleet_db_path(f), &f->backlog, e);
@@ -394,6 +398,7 @@ void fleet_reload(struct fleet *f, struct config *c)
 	fleet_interlocks_changed(f);
 	config_unref(old);
 	records_check(f->services.records);
+	cfx_poke(f->cfx);
 }
 
 void fleet_stop(struct fleet *f, bool now)
@@ -424,6 +429,7 @@ struct fleet *fleet_free(struct fleet *f)
 	archiver_free(f->archiver);
 	outbox_free(f->outbox);
 	webhooks_free(f->webhooks);
+	cfx_free(f->cfx);
 	spool_free(f->spool);
 	backlog_free(f->backlog);
 	notary_free(f->notary);
@@ -622,6 +628,7 @@ void fleet_poke_outbox(struct fleet *f)
 void fleet_poke_webhooks(struct fleet *f)
 {
 	webhooks_poke(f->webhooks);
+	cfx_poke(f->cfx);
 }
 
 uint64_t fleet_views_version(struct fleet *f)

@@ -57,7 +57,7 @@ void fleet_interlocks_changed(struct fleet *f);
 void fleet_abort_job(struct fleet *f, const char *job_id);
 /* Services that were away are asked again now (daemon/line/outbox.h). */
 void fleet_poke_outbox(struct fleet *f);
-/* Webhooks were changed, or a person wants one sent now (daemon/line/webhooks.h). */
+/* Webhooks were changed, or a person wants one sent now (daemon/line/webhooks.h, cfx.h). */
 void fleet_poke_webhooks(struct fleet *f);
 /* A checkpoint of the records now, where the newest does not cover them all (daemon/line/notary.h). It waits
  * for the signature. Any thread. */

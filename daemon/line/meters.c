@@ -4,7 +4,7 @@
 #include "base/metrics.h"
 #include "base/util.h"
 
-enum { RUNS, RUN_SECONDS, STEPS, STEP_SECONDS, DEVICE_ERRORS, PLUGS, WEBHOOK_SECONDS };
+enum { RUNS, RUN_SECONDS, STEPS, STEP_SECONDS, DEVICE_ERRORS, PLUGS, WEBHOOK_SECONDS, CFX };
 
 static const uint64_t run_bounds_us[] = {1000000, 2500000, 5000000, 10000000, 20000000, 30000000,
 	60000000, 120000000, 300000000, 600000000, 1800000000, 0};
@@ -33,6 +33,9 @@ static const struct metric_row rows[] = {
 		{"station", "event"}, .most = 1000},
 	[WEBHOOK_SECONDS] = {"provd_webhook_request_duration_seconds", METRIC_HISTOGRAM,
 		"How long requests to webhooks took.", {"result"}, webhook_bounds_us, .most = 8},
+	[CFX] = {"provd_cfx_messages_total", METRIC_COUNTER,
+		"Messages of IPC-CFX that have an end; only those accepted have left the records.",
+		{"end"}, .most = 16},
 	{0},
 };
 
@@ -102,4 +105,10 @@ void meters_webhook(struct meters *m, const char *result, uint64_t took_us)
 {
 	if (m)
 		metrics_observe(m->metrics, WEBHOOK_SECONDS, VALUES(result), took_us);
+}
+
+void meters_cfx(struct meters *m, const char *end)
+{
+	if (m)
+		metrics_count(m->metrics, CFX, VALUES(end), 1);
 }

@@ -27,3 +27,5 @@ enum plug_event { PLUG_IN, PLUG_OUT, PLUG_WRONG };
 void meters_plug(struct meters *m, const char *station, enum plug_event what);
 /* A request to a webhook has ended. result: "taken", "refused", "unreachable". */
 void meters_webhook(struct meters *m, const char *result, uint64_t took_us);
+/* A message of CFX has an end: one of amqp_ends, or "no-answer". */
+void meters_cfx(struct meters *m, const char *end);

@@ -14,8 +14,10 @@
 #include "daemon/line/config.h"
 #include "daemon/line/holds.h"
 #include "daemon/line/services.h"
+#include "daemon/line/wats_report.h"
 #include "db/events.h"
 #include "db/spool.h"
+#include "db/webhooks.h"
 #include "db/writer.h"
 
 #define LOOK_EVERY_US US_PER_S
@@ -70,6 +72,17 @@ static int write_file(int dir, const char *name, const char *text, struct err *e
 	return r;
 }
 
+static int make_text(struct spool *s, char **text, struct err *e)
+{
+	struct config *config = s->line->config(s->line->line);
+	int r = 0;
+
+	if (config->spool.format == WEBHOOK_WSJF)
+		r = wats_report_of(s->db, &config->wats, text, e);
+	config_unref(config);
+	return r;
+}
+
 static int write_event(struct spool *s, int dir, int64_t seq, struct err *e)
 {
 	_cleanup_(freep) char *text = NULL;
@@ -82,6 +95,8 @@ static int write_event(struct spool *s, int dir, int64_t seq, struct err *e)
 	message = json_loads(text, 0, NULL);
 	r = name_of(message, name, e);
 	json_decref(message);
+	if (r == 0)
+		r = make_text(s, &text, e);
 	return r < 0 ? r : write_file(dir, name, text, e);
 }
 

@@ -11,7 +11,9 @@
 #include "daemon/line/feed.h"
 #include "daemon/line/holds.h"
 #include "daemon/line/meters.h"
+#include "daemon/line/retries.h"
 #include "daemon/line/services.h"
+#include "daemon/line/wats_report.h"
 #include "daemon/line/webhook_ends.h"
 #include "daemon/line/webhook_rules.h"
 #include "db/webhooks.h"
@@ -23,18 +25,11 @@
 #define IDLE_US	      (60 * US_PER_S)
 #define WINDOW	      8 /* requests of one webhook at a time */
 #define ANSWER_BYTES  1024
-#define HEADERS	      5
-#define LATERS_MAX    (2 * WEBHOOK_OPEN_MAX)
+#define HEADERS	      6
 #define FULL_WAIT_US  (10 * US_PER_MS)
 #define READY_MAX     64 /* rows of one webhook that are read at a time */
 
 _Static_assert(WEBHOOKS_DESCRIPTORS > WEBHOOKS_MAX * WINDOW * 4, "descriptors of the requests");
-
-/* A row that was not taken. */
-struct later {
-	int64_t n;
-	uint64_t tried_us, due_us;
-};
 
 /* What is known of one webhook besides its row. */
 struct hook {
@@ -46,10 +41,7 @@ struct hook {
 	size_t ready_at, readies;
 	bool dry; /* none was found since something changed */
 	unsigned flying;
-	int64_t failures;	   /* in a row */
-	uint64_t tried_us, due_us; /* of a receiver that took nothing; 0 */
-	struct later *later;
-	size_t laters;
+	struct retries retries;
 	char trouble[ERR_TEXT_BYTES]; /* that was logged last */
 };
 
@@ -102,7 +94,7 @@ static struct hook *keep_hook(struct webhooks *w, const struct webhook *row)
 	if (!h && w->hooks < WEBHOOKS_MAX) {
 		h = w->hook[w->hooks++] = xcalloc(1, sizeof *h);
 		h->more = true;
-		h->failures = row->failures;
+		h->retries.failures = row->failures;
 	}
 	if (h) {
 		h->row = *row;
@@ -127,7 +119,7 @@ static void drop_hooks(struct webhooks *w)
 		if (h->there || h->flying)
 			continue;
 		forget_ready(h);
-		free(h->later);
+		retries_done(&h->retries);
 		free(h);
 		w->hook[i] = w->hook[--w->hooks];
 	}
@@ -143,7 +135,7 @@ static int look(struct webhooks *w, struct err *e)
 	if (r == 0)
 		r = webhooks_newest(w->db, &newest, e);
 	if (r == 0)
-		r = webhooks_enabled(w->db, row, &n, e);
+		r = webhooks_enabled(w->db, false, row, &n, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < w->hooks; i++)
@@ -202,56 +194,12 @@ static int take(struct webhooks *w, struct err *e)
 	return 0;
 }
 
-/* --- rows that were not taken --- */
-
-static struct later *find_later(struct hook *h, int64_t n)
-{
-	for (size_t i = 0; i < h->laters; i++)
-		if (h->later[i].n == n)
-			return &h->later[i];
-	return NULL;
-}
-
-static void forget_later(struct hook *h, int64_t n)
-{
-	struct later *l = find_later(h, n);
-
-	if (l)
-		*l = h->later[--h->laters];
-}
-
-/* How long ago it was tried before, 0 never. */
-static int64_t note_later(struct hook *h, int64_t n, int64_t again_ms)
-{
-	const uint64_t now = now_us();
-	struct later *l = find_later(h, n);
-	int64_t waited_ms;
-
-	/* Dead ones are in it as well: the oldest goes. */
-	if (!l && h->laters == LATERS_MAX)
-		h->later[0] = h->later[--h->laters];
-	if (!l) {
-		h->later = reallocarray(h->later, h->laters + 1, sizeof *h->later);
-		if (!h->later)
-			abort();
-		l = &h->later[h->laters++];
-		*l = (struct later){.n = n, .tried_us = now};
-	}
-	waited_ms = (int64_t)((now - l->tried_us) / US_PER_MS);
-	l->tried_us = now;
-	l->due_us = now + (uint64_t)again_ms * US_PER_MS;
-	return waited_ms;
-}
-
 /* The rows of a webhook that do not go out now: it is not their time, or they are under way. */
 static json_t *not_now(struct webhooks *w, const struct hook *h)
 {
-	const uint64_t now = now_us();
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < h->laters; i++)
-		if (h->later[i].due_us > now)
-			json_array_append_new(list, json_integer(h->later[i].n));
+	retries_not_now(&h->retries, list);
 	for (const struct sending *s = w->sending; s; s = s->next)
 		if (s->hook == h)
 			json_array_append_new(list, json_integer(s->row.n));
@@ -264,9 +212,7 @@ static void forget_times(struct webhooks *w)
 {
 	for (size_t i = 0; i < w->hooks; i++) {
 		w->hook[i]->dry = false;
-		w->hook[i]->due_us = 0;
-		for (size_t k = 0; k < w->hook[i]->laters; k++)
-			w->hook[i]->later[k].due_us = 0;
+		retries_now(&w->hook[i]->retries);
 	}
 }
 
@@ -328,6 +274,34 @@ static int check_allowed(const struct sending *s, struct err *e)
 		s->hook->row.url);
 }
 
+/* The header Authorization, where the webhook names a secret of it; NULL where it names none. */
+static int authorize(struct sending *s, char **ret, struct err *e)
+{
+	const struct webhook *row = &s->hook->row;
+	char host[HTTP_HOST_BYTES];
+	char *text = NULL;
+	int r = 0;
+
+	if (!row->auth[0])
+		return 0;
+	http_url_host(row->url, host);
+	if (http_url_clear(row->url) && !config_is_this_machine(host))
+		return err_set(e, ERR_SERVICE_UNTRUSTED,
+			"http:// to %s would send the header Authorization in the clear: https:// expected",
+			host);
+	r = config_secret(s->config, row->auth, &text, e);
+	if (r == 0 && strpbrk(text, "\r\n"))
+		r = err_set(e, ERR_INVALID,
+			"the secret '%s' has several lines: one expected, such as Basic TOKEN",
+			row->auth);
+	if (r == 0) {
+		secret_set_add(s->secrets, text, NULL);
+		*ret = xasprintf("Authorization: %s", text);
+	}
+	wipe(text);
+	return r;
+}
+
 /* The delivery is a span of its own, which nobody else knows. */
 static size_t add_trace(const struct trace_context *t, char *ret[2])
 {
@@ -350,19 +324,25 @@ static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 		xasprintf("webhook-timestamp: %lld", (long long)(now_ms / 1000));
 	_cleanup_(freep) char *signature = NULL;
 	_cleanup_(freep) char *signed_by = NULL;
+	char *auth = NULL;
 	int r = check_allowed(s, e);
 
 	if (r == 0)
 		r = sign(s, now_ms, &signature, e);
+	if (r == 0)
+		r = authorize(s, &auth, e);
 	if (r < 0)
 		return r;
 	signed_by = xasprintf("webhook-signature: %s", signature);
 
 	char *trace[2] = {NULL};
 	const char *headers[HEADERS + 1] = {id, time, signed_by};
+	size_t n = 3;
 
-	for (size_t i = 0, n = add_trace(&s->row.trace, trace); i < n; i++)
-		headers[3 + i] = trace[i];
+	for (size_t i = 0, of = add_trace(&s->row.trace, trace); i < of; i++)
+		headers[n++] = trace[i];
+	if (auth)
+		headers[n++] = auth;
 
 	const struct http_post p = {.url = s->hook->row.url,
 		.headers = headers,
@@ -377,6 +357,7 @@ static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 	http_many_add(w->http, &p, s);
 	free(trace[0]);
 	free(trace[1]);
+	wipe(auth);
 	return 0;
 }
 
@@ -392,28 +373,8 @@ static void log_once(char trouble[ERR_TEXT_BYTES], const char *text)
 
 static void note_taken(struct hook *h, int64_t n)
 {
-	forget_later(h, n);
-	h->failures = 0;
-	h->due_us = h->tried_us = 0;
+	retries_taken(&h->retries, n);
 	h->trouble[0] = 0;
-}
-
-/* Those that were under way together count once. */
-static void note_not_taken(
-	struct hook *h, struct delivery_end *end, const struct sending *s, int64_t asked_ms)
-{
-	const uint64_t now = now_us();
-	uint16_t part[2];
-
-	random_bytes(part, sizeof part);
-	end->waited_ms = note_later(h, end->n, webhook_again_ms(s->row.attempts + 1, part[0]));
-	if (s->begun_us < h->tried_us)
-		return;
-	if (h->tried_us)
-		end->failing_ms = (int64_t)((now - h->tried_us) / US_PER_MS);
-	h->tried_us = now;
-	h->failures++;
-	h->due_us = now + (uint64_t)webhook_probe_ms(h->failures, asked_ms, part[1]) * US_PER_MS;
 }
 
 /* The start of an answer, without the secrets that the request was signed by. */
@@ -447,7 +408,8 @@ static void end_not_taken(struct webhooks *w, struct sending *s, struct delivery
 		    : xasprintf("%s answers HTTP %ld, 2xx expected", h->row.url, answer->status);
 	_cleanup_(freep) char *text = why ? NULL : shown(s, &answer->body);
 
-	note_not_taken(h, end, s, (int64_t)(answer->retry_after_us / US_PER_MS));
+	retries_not_taken(&h->retries, end, s->row.attempts, s->begun_us,
+		(int64_t)(answer->retry_after_us / US_PER_MS));
 	log_once(h->trouble, message);
 	end->message = message;
 	end->answer = text;
@@ -465,6 +427,7 @@ static void end_sending(struct webhooks *w, struct sending *s, const struct http
 		.status = (int)answer->status,
 		.done = verdict == WEBHOOK_TAKEN,
 		.gone = verdict == WEBHOOK_GONE,
+		.key = "webhooks",
 		.give_up_ms = (int64_t)(s->config->webhooks.give_up_us / US_PER_MS)};
 
 	meters_webhook(w->line->meters,
@@ -522,12 +485,26 @@ static void begin(struct webhooks *w, struct hook *h, struct delivery *row)
 		end_sending(w, s, &none, &why);
 }
 
+/* Of an event its message, or what else the webhook is to have of it. */
+static int make_body(struct webhooks *w, const struct hook *h, struct delivery *row, struct err *e)
+{
+	struct config *config;
+	int r;
+
+	if (!row->body || strcmp(h->row.format, webhook_formats[WEBHOOK_WSJF]) != 0)
+		return 0;
+	config = w->line->config(w->line->line);
+	r = wats_report_of(w->db, &config->wats, &row->body, e);
+	config_unref(config);
+	return r;
+}
+
 static size_t room(const struct hook *h)
 {
-	if (!h->there || (h->failures && h->due_us > now_us()))
+	if (!h->there || retries_rest(&h->retries))
 		return 0;
 	/* Whether it takes anything again is found out with one. */
-	return h->failures ? h->flying == 0 : WINDOW - MIN(h->flying, WINDOW);
+	return h->retries.failures ? h->flying == 0 : WINDOW - MIN(h->flying, WINDOW);
 }
 
 /* Those whose event is gone: retention takes their rows. */
@@ -569,8 +546,12 @@ static int fill(struct webhooks *w, struct hook *h, struct err *e)
 		if (r < 0 || h->ready_at == h->readies)
 			return r;
 		row = h->ready[h->ready_at++];
-		begin(w, h, &row);
+		r = make_body(w, h, &row, e);
+		if (r == 0)
+			begin(w, h, &row);
 		free(row.body);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -15,6 +15,10 @@ int tty_link_open(const char *rest, const struct link_config *cfg, const struct 
 int tcp_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
 
+/* A connection to HOST:PORT, non-blocking, whose silent peer is noticed by the kernel; the caller closes it.
+ * -ERR_DEVICE_GONE, -ERR_TIMEOUT. */
+int tcp_connect(const char *rest, const struct iotime *it, int *ret_fd, struct err *e);
+
 int udp_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
 

@@ -149,19 +149,27 @@ static int connect_first(const char *rest, const struct iotime *it, int *ret_fd,
 	return r;
 }
 
+int tcp_connect(const char *rest, const struct iotime *it, int *ret_fd, struct err *e)
+{
+	int r = connect_first(rest, it, ret_fd, e);
+
+	if (r == -ERR_TIMEOUT)
+		return err_set(e, ERR_TIMEOUT, "no connection in time");
+	if (r == 0)
+		set_options(*ret_fd);
+	return r;
+}
+
 int tcp_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e)
 {
 	uint64_t budget = cfg->connect_timeout_us ? cfg->connect_timeout_us : DEFAULT_CONNECT_US;
 	struct iotime within = iotime_within(it, budget);
 	int fd = -1;
-	int r = connect_first(rest, &within, &fd, e);
+	int r = tcp_connect(rest, &within, &fd, e);
 
-	if (r == -ERR_TIMEOUT)
-		return err_set(e, ERR_TIMEOUT, "no connection in time");
 	if (r < 0)
 		return r;
-	set_options(fd);
 
 	struct tcp *t = xcalloc(1, sizeof *t);
 

@@ -126,6 +126,8 @@ static const char *const fixture_undo[] = {
 	       " ALTER TABLE jobs DROP COLUMN assign; ALTER TABLE jobs DROP COLUMN route_check;",
 	[23] = "DROP TABLE traces;",
 	[24] = "DROP INDEX units_by_model;",
+	[25] = "ALTER TABLE webhooks DROP COLUMN format; ALTER TABLE webhooks DROP COLUMN stations;"
+	       " ALTER TABLE webhooks DROP COLUMN auth; ALTER TABLE deliveries DROP COLUMN code;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

@@ -21,6 +21,7 @@
 #include "db/run_record.h"
 #include "db/units.h"
 #include "db/verify.h"
+#include "db/webhooks.h"
 #include "tests/unit/db/fixture.h"
 
 #define DAY_MS 86400000ll
@@ -230,6 +231,29 @@ START_TEST(a_run_of_which_others_are_still_to_be_told_stays)
 	ck_assert_int_eq(due(MARCH, 0).to, 2);
 	OK(db_script(fx.db, "UPDATE outbox SET run_id = 'r1'", &fx.e));
 	ck_assert_int_eq(due(MARCH, 0).to, 0);
+}
+END_TEST
+
+START_TEST(a_run_whose_messages_did_not_go_out_stays)
+{
+	json_t *types = json_array();
+	const struct webhook_own own = {.id = "cfx-1", .url = "amqps://b/q", .types = types};
+	const struct webhook_said plain = {.url = "https://mes.example/x", .secret = "s"};
+
+	TX(webhooks_own(fx.db, &own, 1, &fx.e));
+	TX(webhooks_add(fx.db, "w", &plain, &fx.e));
+	ck_assert_int_eq(due(MARCH, 0).to, 5);
+	/* One that has events alone needs no run. */
+	OK(db_script(fx.db, "UPDATE webhooks SET seen = 0 WHERE id = 'w'", &fx.e));
+	ck_assert_int_eq(due(MARCH, 0).to, 5);
+	OK(db_script(fx.db,
+		"UPDATE webhooks SET seen = (SELECT max(seq) FROM events WHERE run_id = 'r3') - 1"
+		" WHERE id = 'cfx-1'",
+		&fx.e));
+	ck_assert_int_eq(due(MARCH, 0).to, 2);
+	OK(db_script(fx.db, "UPDATE webhooks SET enabled = 0 WHERE id = 'cfx-1'", &fx.e));
+	ck_assert_int_eq(due(MARCH, 0).to, 5);
+	json_decref(types);
 }
 END_TEST
 
@@ -626,6 +650,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, only_whole_months_that_are_old_enough_are_due);
 	tcase_add_test(t, a_run_of_which_others_are_still_to_be_told_stays);
+	tcase_add_test(t, a_run_whose_messages_did_not_go_out_stays);
 	tcase_add_test(t, an_archive_is_read_back_and_placed_in_the_tree);
 	tcase_add_test(t, the_database_is_whole_at_every_step_of_it);
 	tcase_add_test(t, records_go_on_after_all_of_them_were_archived);

@@ -10,6 +10,7 @@
 #include "db/integrity.h"
 #include "db/reports.h"
 #include "db/stmt.h"
+#include "db/told.h"
 #include "db/units.h"
 #include "tests/unit/db/fixture.h"
 
@@ -394,6 +395,32 @@ START_TEST(events_tell_the_story_in_order)
 }
 END_TEST
 
+START_TEST(what_is_told_of_a_run_has_the_run_before_it_at_its_station)
+{
+	json_t *o = NULL;
+
+	whole_run("r1", "error");
+	open_run("other", "B7", NULL);
+	finish_run("other", "passed");
+	/* One that never began is none. */
+	TX(runs_open(
+		fx.db, &(struct run_new){.id = "r2", .station = "A1", .attached_ms = 3000}, &fx.e));
+	finish_run("r2", "aborted");
+	whole_run("r3", "passed");
+	OK(told_run(fx.db, "r3", &o, &fx.e));
+	ck_assert_str_eq(str_at(o, "report.id"), "r3");
+	ck_assert_str_eq(str_at(o, "before.id"), "r1");
+	ck_assert_str_eq(str_at(o, "before.outcome"), "error");
+	ck_assert(json_is_array(at(o, "values")));
+	ck_assert(json_is_null(at(o, "reference")));
+	json_decref(o);
+	OK(told_run(fx.db, "r1", &o, &fx.e));
+	ck_assert(json_is_null(at(o, "before")));
+	json_decref(o);
+	FAILS(ERR_NOT_FOUND, told_run(fx.db, "r9", &o, &fx.e));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("runs");
@@ -413,6 +440,7 @@ static Suite *suite(void)
 	tcase_add_test(t, an_irreversible_step_without_an_end_makes_the_unit_suspect);
 	tcase_add_test(t, lists_come_in_pages_that_neither_miss_nor_repeat);
 	tcase_add_test(t, events_tell_the_story_in_order);
+	tcase_add_test(t, what_is_told_of_a_run_has_the_run_before_it_at_its_station);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -339,7 +339,7 @@ END_TEST
 
 START_TEST(how_much_waits_is_said_of_each_that_is_enabled)
 {
-	struct webhook_behind row[WEBHOOKS_MAX];
+	struct webhook_behind row[WEBHOOKS_ALL_MAX];
 	struct webhook list[WEBHOOKS_MAX];
 	size_t n;
 
@@ -352,13 +352,79 @@ START_TEST(how_much_waits_is_said_of_each_that_is_enabled)
 	ck_assert_int_eq(row[0].waiting, 2);
 	ck_assert_int_eq(row[0].oldest_ms, number("SELECT at FROM events WHERE seq = 1"));
 	TX(webhooks_rotate(fx.db, "w", "second", 5000, &fx.e));
-	OK(webhooks_enabled(fx.db, list, &n, &fx.e));
+	OK(webhooks_enabled(fx.db, false, list, &n, &fx.e));
 	ck_assert_uint_eq(n, 1);
 	ck_assert_str_eq(list[0].secret, "second");
 	ck_assert_str_eq(list[0].old_secret, "hook");
 	TX(webhooks_remove(fx.db, "w", &fx.e));
 	ck_assert_int_eq(number("SELECT count(*) FROM deliveries"), 0);
 	TX_FAILS(ERR_NOT_FOUND, webhooks_remove(fx.db, "w", &fx.e));
+}
+END_TEST
+
+/* Those of provd.yaml: one address, of these stations; "" all. */
+static void own(const char *id, const char *station)
+{
+	json_t *types = json_pack("[s]", "run-*"), *stations = json_pack("[s]", station);
+	struct webhook_own o = {
+		.url = "amqp://b/q", .types = types, .stations = *station ? stations : NULL};
+
+	snprintf(o.id, sizeof o.id, "%s", id);
+	TX(webhooks_own(fx.db, &o, 1, &fx.e));
+	json_decref(types);
+	json_decref(stations);
+}
+
+START_TEST(an_address_of_the_configuration_is_a_place_that_only_it_may_change)
+{
+	const struct webhook_said url = {.url = "https://x"}, on = {.enabled = &(bool){true}};
+	struct webhook list[WEBHOOKS_MAX];
+	struct webhook_behind row[WEBHOOKS_ALL_MAX];
+	size_t n;
+	int64_t k;
+
+	ck_assert_int_eq(webhooks_has_own(fx.db, &fx.e), 0);
+	event("run-old", "A1", NULL);
+	own("cfx-1", "");
+	ck_assert_int_eq(webhooks_has_own(fx.db, &fx.e), 1);
+	hook("w", NULL, NULL);
+	event("run-one", "A1", NULL); /* 2 */
+	event("run-two", "A2", NULL); /* 3 */
+	event("pool", "A1", NULL);
+	OK(webhooks_enabled(fx.db, true, list, &n, &fx.e));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_str_eq(list[0].format, "cfx");
+	OK(webhooks_enabled(fx.db, false, list, &n, &fx.e));
+	ck_assert_str_eq(list[0].id, "w");
+	take("cfx-1");
+	ck_assert_str_eq(due("cfx-1", nothing), "2 3");
+	OK(webhooks_behind(fx.db, row, &n, &fx.e));
+	ck_assert_uint_eq(n, 2);
+	ck_assert(row[0].own && !row[1].own);
+	TX_FAILS(ERR_CONFLICT, webhooks_change(fx.db, "cfx-1", &url, 0, &fx.e));
+	TX_FAILS(ERR_CONFLICT, webhooks_rotate(fx.db, "cfx-1", "s", 0, &fx.e));
+	TX_FAILS(ERR_CONFLICT, webhooks_remove(fx.db, "cfx-1", &fx.e));
+	TX_FAILS(ERR_CONFLICT, webhooks_test(fx.db, "cfx-1", "me", &k, &fx.e));
+	TX(webhooks_change(fx.db, "cfx-1", &on, 0, &fx.e));
+}
+END_TEST
+
+START_TEST(an_address_keeps_its_place_and_another_begins_with_the_next_event)
+{
+	own("cfx-1", "");
+	event("run-one", "A1", NULL); /* 1 */
+	own("cfx-1", "A2");
+	event("run-two", "A2", NULL);	/* 2 */
+	event("run-three", "A1", NULL); /* 3 */
+	take("cfx-1");
+	ck_assert_str_eq(due("cfx-1", nothing), "2");
+	own("cfx-2", "");
+	ck_assert_int_eq(number("SELECT count(*) FROM deliveries"), 0);
+	event("run-four", "A1", NULL); /* 4 */
+	take("cfx-2");
+	ck_assert_str_eq(due("cfx-2", nothing), "4");
+	TX(webhooks_own(fx.db, NULL, 0, &fx.e));
+	ck_assert_int_eq(webhooks_has_own(fx.db, &fx.e), 0);
 }
 END_TEST
 
@@ -378,6 +444,8 @@ static Suite *suite(void)
 		tc, what_an_enabled_webhook_has_not_got_is_kept_and_of_a_disabled_one_is_counted);
 	tcase_add_test(tc, a_test_is_for_its_own_webhook_and_no_event_is_passed_over_for_it);
 	tcase_add_test(tc, how_much_waits_is_said_of_each_that_is_enabled);
+	tcase_add_test(tc, an_address_of_the_configuration_is_a_place_that_only_it_may_change);
+	tcase_add_test(tc, an_address_keeps_its_place_and_another_begins_with_the_next_event);
 	suite_add_tcase(s, tc);
 	return s;
 }

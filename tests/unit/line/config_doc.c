@@ -51,6 +51,10 @@ static void print_man(void)
 	form_man(outbox_rows, stdout);
 	puts(".SH SPOOL\nA folder that events are written to.");
 	form_man(spool_rows, stdout);
+	puts(".SH CFX\nA broker that messages of IPC\\-CFX go to.");
+	form_man(cfx_rows, stdout);
+	puts(".SH WATS\nWhat reports for WATS have besides the run.");
+	form_man(wats_rows, stdout);
 	puts(".SH EXAMPLE\n"
 	     ".nf\n"
 	     "stations:\n"

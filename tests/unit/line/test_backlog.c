@@ -68,8 +68,13 @@ static int apply_waits(struct db *tx, void *data, struct err *e)
 		.target = "cloud",
 		.order_key = "u",
 		.payload = payload};
+	json_t *types = json_array();
+	const struct webhook_own own = {
+		.id = "x1", .url = "amqps://broker.example/cfx", .types = types};
 	int r = webhooks_add(tx, "w1", &w, e);
 
+	if (r == 0)
+		r = webhooks_own(tx, &own, 1, e);
 	if (r == 0)
 		r = spool_begin(tx, "/srv/spool", e);
 	if (r == 0)
@@ -77,6 +82,7 @@ static int apply_waits(struct db *tx, void *data, struct err *e)
 	if (r == 0)
 		r = outbox_add(tx, &o, e);
 	json_decref(payload);
+	json_decref(types);
 	return r;
 }
 
@@ -90,10 +96,11 @@ START_TEST(each_of_those_who_are_told_is_one)
 	ck_assert_msg(writer_do(rig.services.writer, apply_waits, NULL, &e) == 0, "%s", e.msg);
 	ck_assert_int_eq(db_open_reader(records_path(rig.services.records), &d, &e), 0);
 	ck_assert_int_eq(backlog_read(d, &list, &e), 0);
-	ck_assert_uint_eq(list.n, 3);
+	ck_assert_uint_eq(list.n, 4);
 	ck_assert_str_eq(list.row[0].name, "cloud");
 	ck_assert_str_eq(list.row[1].where, "https://mes.example/x");
-	ck_assert_str_eq(list.row[2].where, "/srv/spool");
+	ck_assert_str_eq(list.row[2].where, "amqps://broker.example/cfx");
+	ck_assert_str_eq(list.row[3].where, "/srv/spool");
 	for (size_t i = 0; i < list.n; i++) {
 		ck_assert_int_eq(list.row[i].kind, (int)i);
 		ck_assert_int_eq(list.row[i].waiting, 1);

@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "tests/unit/unit.h"
 #include "base/iotime.h"
+#include "transports/links/amqp.h"
 #include "transports/links/http.h"
 #include "transports/links/instrument.h"
 #include "transports/links/printer.h"
@@ -507,6 +508,30 @@ static const struct {
 	{"shifts: {'a b': {from: '06:00', to: '14:00'}}\n", "letters, digits"},
 };
 
+#define CFX(more) "cfx: {url: 'amqps://b', handle: 'a.b.{station}'" more "}\n"
+static const struct {
+	const char *lines, *said;
+} told_bad[] = {
+	{"cfx: amqps://b\n", "'cfx' is a mapping"},
+	{CFX(""), "'address' is missing"},
+	{CFX(", address: ''"), "a target address of the broker"},
+	{CFX(", address: []"), "a target address of the broker"},
+	{CFX(", address: [x, 'a b']"), "'a b' is not what is expected"},
+	{CFX(", address: x, user: me"), "'user' and 'password' together"},
+	{CFX(", address: x, user: me, password: kay"), "'secrets' has no such name"},
+	{CFX(", address: x, types: [CFX.Production.WorkStart]"),
+		"a list of messages that provd sends"},
+	{CFX(", address: x, stations: A1"), "a list of stations"},
+	{CFX(", address: x, adress: y"), "did you mean 'address'"},
+	{"cfx: {url: 'amqp://broker', handle: a.b.c, address: x, user: me, password: key}\n",
+		"in the clear"},
+	{"cfx: {url: 'amqps://b/queue', handle: a.b.c, address: x}\n", "is not a url of AMQP"},
+	{"cfx: {url: 'amqps://b', handle: provd.A1, address: x}\n", "is no CFX handle"},
+	{"spool: {dir: /x, format: csv}\n", "one of event"},
+	{"spool: {dir: /x, format: wsjf, types: [job-created]}\n", "only run-finished has"},
+	{"wats: [10]\n", "'wats' is a mapping"},
+};
+
 /* services comes before secrets: the order of keys is the author's. */
 static int load_services(const char *lines, struct config **ret)
 {
@@ -635,6 +660,40 @@ START_TEST(a_shift_that_is_none_is_refused_at_its_place)
 }
 END_TEST
 
+START_TEST(a_broker_has_addresses_and_an_endpoint_for_each_station)
+{
+	struct config *c = NULL;
+
+	if (!amqp_built())
+		return;
+	ck_assert_msg(
+		load_services("cfx: {url: 'amqp://localhost', handle: 'a.b.{station}', address: x,"
+			      " user: me, password: key, stations: [A1], heartbeat: 5m}\n",
+			&c) == 0,
+		"%s", report.s);
+	ck_assert_str_eq(json_string_value(json_array_get(c->cfx.addresses, 0)), "x");
+	ck_assert_uint_eq(json_array_size(c->cfx.types), 0);
+	ck_assert_uint_eq(c->cfx.heartbeat_us, 300 * US_PER_S);
+	ck_assert_uint_eq(c->cfx.timeout_us, 15 * US_PER_S);
+	ck_assert_str_eq(c->wats.process_code, "10");
+	config_unref(c);
+	ck_assert_msg(load_services("spool: {dir: /x, format: wsjf}\n", &c) == 0, "%s", report.s);
+	ck_assert_str_eq(json_string_value(json_array_get(c->spool.types, 0)), "run-finished");
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(where_nothing_can_be_told_is_refused_at_its_place)
+{
+	struct config *c = NULL;
+
+	ck_assert_msg(load_services(told_bad[_i].lines, &c) == -ERR_INVALID, "taken: %s",
+		told_bad[_i].lines);
+	ck_assert_msg(strstr(report.s, told_bad[_i].said) && strstr(report.s, "provd.yaml:2:"),
+		"%s", report.s);
+}
+END_TEST
+
 START_TEST(a_service_that_is_none_is_refused_at_its_place)
 {
 	struct config *c = NULL;
@@ -692,6 +751,9 @@ static Suite *suite(void)
 	tcase_add_test(t, a_shift_has_a_name_its_times_and_what_it_is_to_make);
 	tcase_add_loop_test(
 		t, a_shift_that_is_none_is_refused_at_its_place, 0, ARRAY_LEN(shifts_bad));
+	tcase_add_test(t, a_broker_has_addresses_and_an_endpoint_for_each_station);
+	tcase_add_loop_test(
+		t, where_nothing_can_be_told_is_refused_at_its_place, 0, ARRAY_LEN(told_bad));
 	tcase_add_loop_test(
 		t, a_service_that_is_none_is_refused_at_its_place, 0, (int)ARRAY_LEN(services_bad));
 	tcase_add_test(t, a_service_is_given_out_whole_with_the_text_of_its_token);
