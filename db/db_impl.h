@@ -18,6 +18,7 @@ struct db {
 	bool in_tx;
 	/* Of a provd that had no archives yet, as others may look at it (db/offline.h). */
 	bool before_archives;
+	bool before_fixtures; /* the same, of runs without their fixture */
 	struct {
 		uint64_t hash;
 		struct engine_stmt *st;

@@ -8,6 +8,7 @@
 #include "db/prompts.h"
 #include "db/recall.h"
 #include "db/reports.h"
+#include "db/rollup_steps.h"
 #include "db/rollups.h"
 #include "db/run_facts.h"
 #include "db/run_record.h"
@@ -22,9 +23,10 @@ static const char *code_or_null(const char *code)
 
 int runs_open(struct db *tx, const struct run_new *r, struct err *e)
 {
-	static const char sql[] = "INSERT INTO runs (id, station, kind, state, attached_at)"
-				  " VALUES (?, ?, coalesce(?, 'production'), 'open', ?)";
-	int k = db_run(tx, e, sql, r->id, r->station, r->kind, r->attached_ms);
+	static const char sql[] =
+		"INSERT INTO runs (id, station, fixture, kind, state, attached_at)"
+		" VALUES (?, ?, ?, coalesce(?, 'production'), 'open', ?)";
+	int k = db_run(tx, e, sql, r->id, r->station, r->fixture, r->kind, r->attached_ms);
 
 	if (k < 0)
 		return k;
@@ -269,6 +271,8 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	if (r == 0)
 		r = rollups_add(tx, end->run, e);
 	if (r == 0)
+		r = rollup_steps_add(tx, end->run, e);
+	if (r == 0)
 		r = recall_note(tx, end->run, e);
 	if (r == 0)
 		r = tell_finished(tx, &f, end, hash, e);
@@ -359,20 +363,21 @@ int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 	return 0;
 }
 
-#define COLUMNS                                                                    \
-	"seq, id, " RUN_KIND                                                       \
-	", job_id AS job, station, recipe, version, recipe_sha256, model, unit_id" \
-	" AS unit, serial, state, completes, " RUN_OUTCOME                         \
-	", code, step, message, hint, params, firmware,"                           \
+#define COLUMNS                                                                     \
+	"seq, id, " RUN_KIND                                                        \
+	", job_id AS job, station, fixture, recipe, version, recipe_sha256, model," \
+	" unit_id AS unit, serial, state, completes, " RUN_OUTCOME                  \
+	", code, step, message, hint, params, firmware,"                            \
 	" attached_at, started_at, ended_at, hash, " RUN_DURATION ", " TRACE_OF_RUNS
 
 static const struct column columns[] = {{"seq", AS_INT}, {"id", AS_TEXT}, {"kind", AS_TEXT},
-	{"job", AS_TEXT}, {"station", AS_TEXT}, {"recipe", AS_TEXT}, {"version", AS_INT},
-	{"recipe_sha256", AS_TEXT}, {"model", AS_TEXT}, {"unit", AS_TEXT}, {"serial", AS_TEXT},
-	{"state", AS_TEXT}, {"outcome", AS_TEXT}, {"code", AS_TEXT}, {"step", AS_TEXT},
-	{"message", AS_TEXT}, {"hint", AS_TEXT}, {"params", AS_JSON}, {"firmware", AS_JSON},
-	{"attached_at", AS_TIME}, {"started_at", AS_TIME}, {"ended_at", AS_TIME}, {"hash", AS_TEXT},
-	{"completes", AS_TEXT}, {"duration_ms", AS_INT}, {"traceparent", AS_TEXT}, {0}};
+	{"job", AS_TEXT}, {"station", AS_TEXT}, {"fixture", AS_TEXT}, {"recipe", AS_TEXT},
+	{"version", AS_INT}, {"recipe_sha256", AS_TEXT}, {"model", AS_TEXT}, {"unit", AS_TEXT},
+	{"serial", AS_TEXT}, {"state", AS_TEXT}, {"outcome", AS_TEXT}, {"code", AS_TEXT},
+	{"step", AS_TEXT}, {"message", AS_TEXT}, {"hint", AS_TEXT}, {"params", AS_JSON},
+	{"firmware", AS_JSON}, {"attached_at", AS_TIME}, {"started_at", AS_TIME},
+	{"ended_at", AS_TIME}, {"hash", AS_TEXT}, {"completes", AS_TEXT}, {"duration_ms", AS_INT},
+	{"traceparent", AS_TEXT}, {0}};
 
 int runs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

@@ -11,6 +11,7 @@
 struct run_new {
 	const char *id; /* UUIDv7 */
 	const char *station;
+	const char *fixture; /* that it has now; NULL: not known */
 	const char *kind;    /* NULL: "production"; "golden", "debug" count nowhere */
 	int64_t attached_ms; /* when the device came */
 };

@@ -158,6 +158,7 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 
 	const struct run_new run = {.id = r->run_id,
 		.station = r->station->id,
+		.fixture = r->station->fixture,
 		.kind = r->claim.golden ? "golden" : NULL,
 		.attached_ms = wall_ms()};
 	ret = runs_open(tx, &run, e);

@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Reports of a line that made good units and bad ones, each against a calculation of its own over the raw rows.
+
+    test_quality.py [BUILD]
+"""
+import csv
+import datetime
+import math
+import os
+import unittest
+
+import line
+
+SHIFTS = '''shifts:
+  early: {from: '06:00', to: '14:00', units: 480}
+  late: {from: '14:00', to: '22:00', units: 240}
+'''
+
+
+def rfc3339(ms):
+    t = datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
+    return t.strftime('%Y-%m-%dT%H:%M:%S.') + '%03dZ' % (ms % 1000)
+
+
+class Reports(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.line = line.Line(4, sim_args=('--replace-after-idle', '200', '--when-serial', '--units', '12'), config=SHIFTS)
+        cls.addClassCleanup(cls.line.close)
+        l = cls.line.start()
+        l.prepare(line.firmware(4096))
+        l.job_done(l.api.post('/jobs', {'recipe': 'production', 'quantity': 12})['id'])
+        cls.db = l.provd.db()
+        cls.addClassCleanup(cls.db.close)
+        cls.window = '&from=%s&to=%s' % cls.one('SELECT min(ended_at) - 60000, max(ended_at) + 60000 FROM runs', rfc3339)
+
+    @classmethod
+    def one(cls, sql, fn=lambda x: x, args=()):
+        return tuple(fn(x) for x in cls.db.execute(sql, args).fetchone())
+
+    def lines(self, *report):
+        path = os.path.join(self.line.home, 'report.csv')
+        p = self.line.provctl('report', *report, '--csv', path)
+        self.assertEqual(p.returncode, 0, p)
+        with open(path, newline='', encoding='utf-8') as f:
+            return list(csv.DictReader(f))
+
+    def test_the_yield_of_fixtures_is_that_of_their_runs(self):
+        groups = self.line.api.get('/reports/yield?by=fixture')['groups']
+        want = {f: n for f, n in self.db.execute("SELECT fixture, count(*) FROM runs WHERE outcome = 'passed' GROUP BY 1")}
+        self.assertEqual({g['fixture']: g['runs']['passed'] for g in groups}, want)
+        self.assertEqual(sum(want.values()), 12)
+        self.assertEqual({r['fixture'] for r in self.line.api.all('/runs')}, set(want))
+        some = sorted(want)[0]
+        self.assertEqual(self.line.api.get('/reports/yield?fixture=' + some)['units'], want[some])
+        shown = self.line.provctl('report', 'yield', '--by', 'fixture')
+        self.assertRegex(shown.stdout, r'\n%s +%d +100\.0 %%' % (some, want[some]))
+        self.assertEqual({x['fixture'] for x in self.lines('yield', '--by', 'fixture')}, set(want))
+
+    def test_the_yield_of_steps_is_that_of_their_last_attempts(self):
+        whole = self.line.api.get('/reports/yield?by=step')
+        want = {}
+        for run, step, outcome in self.db.execute("SELECT run_id, id, outcome FROM steps WHERE outcome <> 'skipped' ORDER BY n"):
+            want.setdefault(step, {})[run] = outcome
+        got = {g['step']: (g['runs']['passed'], g['runs']['failed'], g['runs']['error']) for g in whole['groups']}
+        self.assertEqual(got, {s: tuple(sum(o == x for o in runs.values()) for x in ('passed', 'failed', 'error'))
+                               for s, runs in want.items()})
+        self.assertAlmostEqual(whole['rolled_throughput_yield'],
+                               math.prod(g['first_passed'] / g['units'] for g in whole['groups'] if g['units']))
+        self.assertIn('rolled throughput yield', self.line.provctl('report', 'yield', '--by', 'step').stdout)
+        self.assertEqual({x['step'] for x in self.lines('yield', '--by', 'step')}, set(want))
+
+    def test_the_yield_of_shifts_adds_up_and_names_them(self):
+        whole = self.line.api.get('/reports/yield?by=shift' + self.window)
+        self.assertEqual(sum(g['units'] for g in whole['groups']), 12)
+        self.assertEqual((whole['groups'][0]['from'], whole['groups'][-1]['to']),
+                         tuple(x.split('=')[1] for x in self.window[1:].split('&')))
+        self.assertLessEqual({g['shift'] for g in whole['groups']}, {'early', 'late', None})
+        week = self.line.api.get('/reports/yield?by=shift&from=2026-03-02T00:00:00Z&to=2026-03-09T00:00:00Z')['groups']
+        self.assertEqual(sorted({g['shift'] or '-' for g in week}), ['-', 'early', 'late'])
+        self.assertEqual(self.line.api.request('GET', '/reports/yield?by=shift').status, 400)
+        self.assertEqual(self.line.api.request('GET', '/reports/yield?by=weekday').status, 400)
+
+    def test_the_time_of_units_is_all_of_the_time_of_their_runs(self):
+        rows = self.line.api.get('/reports/time?by=station')['items']
+        for station in {r['station'] for r in rows}:
+            inside = sum(r['ms'] for r in rows if r['station'] == station and r['part'] not in ('idle', 'change', 'cycle'))
+            took, = self.one('SELECT sum(duration_ms) FROM runs WHERE station = ?', args=(station,))
+            # What is shorter than a ms in the time of a step is cut off there, and is in the rest.
+            self.assertEqual(inside, took, station)
+        for r in rows:
+            if r['part'] != 'work':
+                continue
+            took = sorted(us // 1000 for us, in self.db.execute(
+                "SELECT duration_us FROM steps s JOIN runs r ON r.id = s.run_id WHERE r.station = ? AND s.id = ? AND s.phase = 'steps'"
+                ' AND attempt = 1', (r['station'], r['step'])))
+            self.assertEqual((r['runs'], r['ms']), (len(took), sum(took)), r)
+            middle = took[math.ceil(len(took) / 2) - 1]
+            self.assertLessEqual(abs(r['p50_ms'] - middle), middle * 0.1 + 1, r)
+        self.assertEqual(len(self.lines('time', '--by', 'station')), len(rows))
+        self.assertRegex(self.line.provctl('report', 'time').stdout, r'\nall +work +')
+
+    def test_effectiveness_is_of_what_was_planned(self):
+        got = self.line.api.get('/reports/oee?by=station' + self.window)
+        run, good = self.one("SELECT sum(duration_ms), sum(outcome = 'passed') FROM runs")
+        self.assertEqual((got['run_ms'], got['good'], got['count'], got['stations']), (run, good, good, len(got['groups'])))
+        for o in [got] + got['groups']:
+            if o['planned_ms']:
+                self.assertAlmostEqual(o['availability'], o['run_ms'] / o['planned_ms'])
+                self.assertAlmostEqual(o['oee'], o['availability'] * o['performance'] * o['quality'])
+        day = self.line.api.get('/reports/oee?by=shift&from=2026-03-02T00:00:00Z&to=2026-03-09T00:00:00Z')
+        self.assertAlmostEqual(day['demand'], 7 * 720, delta=480)
+        self.assertEqual(day['oee'], None)
+        takt = {g['shift']: g['takt_ms'] for g in day['groups']}
+        self.assertAlmostEqual(takt['early'], 8 * 3600e3 / 480)
+        self.assertAlmostEqual(takt['late'], 8 * 3600e3 / 240)
+        self.assertEqual(takt.get(None), None)
+        self.assertEqual(self.line.api.request('GET', '/reports/oee').status, 400)
+        self.assertEqual(self.line.api.request('GET', '/reports/oee?from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z').status, 400)
+        times = self.window.replace('=', ' ').replace('&', ' --').split()
+        self.assertEqual(len(self.lines('oee', '--by', 'station', *times)), len(got['groups']))
+        self.assertRegex(self.line.provctl('report', 'oee', *times).stdout, r'\nall +')
+
+    def test_units_that_failed_at_one_station_alone_are_asked_for_at_another(self):
+        self.assertEqual(self.line.api.get('/reports/comparison')['items'], [])
+        self.assertEqual(self.lines('comparison'), [])
+        p = self.line.provctl('report', 'comparison')
+        self.assertEqual((p.returncode, p.stdout.split()[:4]), (0, ['STEP', 'FAILED', 'UNITS', 'VERDICT']))
+
+
+if __name__ == '__main__':
+    line.main()
