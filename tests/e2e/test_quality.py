@@ -128,6 +128,25 @@ class Reports(unittest.TestCase):
         p = self.line.provctl('report', 'comparison')
         self.assertEqual((p.returncode, p.stdout.split()[:4]), (0, ['STEP', 'FAILED', 'UNITS', 'VERDICT']))
 
+    def test_the_genealogy_of_a_unit_has_all_that_is_on_record_of_it(self):
+        run = self.line.api.all('/runs')[0]
+        o = self.line.api.get('/units/%s/genealogy' % run['serial'])
+        self.assertEqual(o, self.line.api.get('/units/%s/genealogy' % run['unit']))
+        self.assertEqual([v['value'] for v in o['values'] if v['kind'] == 'serial'], [run['serial']])
+        self.assertEqual([(a['sha256'], a['runs']) for a in o['artifacts']],
+                         [(sha, 1) for sha in sorted(run['firmware']['artifacts'].values())])
+        self.assertEqual([(r['name'], r['version'], r['sha256']) for r in o['recipes']],
+                         [(run['recipe'], run['version'], run['recipe_sha256'])])
+        self.assertEqual([(s['station'], s['fixture'], s['runs']) for s in o['stations']], [(run['station'], run['fixture'], 1)])
+        self.assertEqual([(r['id'], r['outcome']) for r in o['runs']], [(run['id'], 'passed')])
+        self.assertEqual([j['id'] for j in o['orders']], [run['job']])
+        self.assertEqual((o['unit']['serial'], o['truncated']), (run['serial'], False))
+        shown = self.line.provctl('unit', 'genealogy', run['serial'])
+        for text in (run['serial'], run['job'], run['id'], o['artifacts'][0]['sha256'][:12]):
+            self.assertIn(text, shown.stdout)
+        self.assertEqual(self.line.api.request('GET', '/units/nobody/genealogy').status, 404)
+        self.assertEqual(self.line.provctl('unit', 'genealogy').returncode, 2)
+
 
 if __name__ == '__main__':
     line.main()
