@@ -128,10 +128,10 @@ int runs_measure(struct db *tx, const struct measured *m, struct err *e)
 {
 	static const char sql[] =
 		"INSERT INTO measurements (run_id, step_n, k, name, text, unit, verdict, value,"
-		" low, high) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+		" low, high, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 	return db_do(tx, e, sql, m->run, m->step_n, m->k, m->name, m->text, m->unit, m->verdict,
-		real_or_null(m->value), real_or_null(m->low), real_or_null(m->high));
+		real_or_null(m->value), real_or_null(m->low), real_or_null(m->high), m->detail);
 }
 
 int runs_log(struct db *tx, const char *run, int64_t k, int64_t at_ms, char dir, const char *text,
@@ -434,11 +434,12 @@ int runs_measurements(struct db *d, const char *run, json_t **ret, struct err *e
 {
 	static const struct column measured[] = {{"step", AS_TEXT}, {"n", AS_INT}, {"k", AS_INT},
 		{"name", AS_TEXT}, {"value", AS_REAL}, {"text", AS_TEXT}, {"unit", AS_TEXT},
-		{"low", AS_REAL}, {"high", AS_REAL}, {"verdict", AS_TEXT}, {0}};
+		{"low", AS_REAL}, {"high", AS_REAL}, {"verdict", AS_TEXT}, {"detail", AS_JSON},
+		{0}};
 	SELECT(all,
 		"SELECT s.id AS step, m.step_n AS n, m.k AS k, m.name AS name, m.value AS value,"
 		" m.text AS text, m.unit AS unit, m.low AS low, m.high AS high,"
-		" m.verdict AS verdict FROM measurements m LEFT JOIN steps s"
+		" m.verdict AS verdict, m.detail AS detail FROM measurements m LEFT JOIN steps s"
 		" ON s.run_id = m.run_id AND s.n = m.step_n WHERE m.run_id = ?"
 		" ORDER BY m.step_n, m.k",
 		measured);

@@ -69,6 +69,7 @@ struct measured {
 	const char *text;    /* what the device said, NULL: nothing */
 	const char *unit;
 	const double *low, *high; /* NULL: no limit */
+	const json_t *detail;	  /* what else there is to it, NULL: nothing */
 	const char *verdict;	  /* pass fail marginal */
 };
 int runs_measure(struct db *tx, const struct measured *m, struct err *e);

@@ -26,6 +26,7 @@ struct taken {
 	bool is_number, has_low, has_high;
 	double value, low, high;
 	char *text, *unit;
+	json_t *detail;
 	char verdict[12];
 };
 
@@ -248,6 +249,7 @@ static void drop_pending(struct recorder *r)
 		free(r->taken[i].name);
 		free(r->taken[i].text);
 		free(r->taken[i].unit);
+		json_decref(r->taken[i].detail);
 	}
 	r->takens = 0;
 	free(r->intended);
@@ -298,6 +300,7 @@ static int measured(void *data, const struct step_record *rec, const struct meas
 		.high = m->high,
 		.text = m->text ? xstrdup(m->text) : NULL,
 		.unit = m->unit ? xstrdup(m->unit) : NULL,
+		.detail = json_deep_copy(m->detail),
 	};
 	snprintf(t->verdict, sizeof t->verdict, "%s", verdict);
 	return 0;
@@ -316,6 +319,7 @@ static int flush_pending(struct recorder *r, struct db *tx, struct err *e)
 			.value = t->is_number ? &t->value : NULL,
 			.text = t->text,
 			.unit = t->unit,
+			.detail = t->detail,
 			.low = t->has_low ? &t->low : NULL,
 			.high = t->has_high ? &t->high : NULL,
 			.verdict = t->verdict,

@@ -12,6 +12,12 @@ import unittest
 
 import line
 
+SWEEP = '''  - id: response
+    action: console.sweep
+    with: {port: console, send: read temp, pattern: '([-0-9.]+)', unit: degC, axis: {name: time, unit: s, values: '5'}, limits: ['0 10 20 30']}
+  - {id: answer, action: console.text, with: {port: console, send: ping, equals: pong}}
+teardown:
+'''
 SHIFTS = '''shifts:
   early: {from: '06:00', to: '14:00', units: 480}
   late: {from: '14:00', to: '22:00', units: 240}
@@ -29,7 +35,9 @@ class Reports(unittest.TestCase):
         cls.line = line.Line(4, sim_args=('--replace-after-idle', '200', '--when-serial', '--units', '12'), config=SHIFTS)
         cls.addClassCleanup(cls.line.close)
         l = cls.line.start()
-        l.prepare(line.firmware(4096))
+        with open(line.PRODUCTION, encoding='utf-8') as f:
+            cls.recipe = f.read().replace('teardown:\n', SWEEP)
+        l.prepare(line.firmware(4096), cls.recipe)
         l.job_done(l.api.post('/jobs', {'recipe': 'production', 'quantity': 12})['id'])
         cls.db = l.provd.db()
         cls.addClassCleanup(cls.db.close)
@@ -59,17 +67,18 @@ class Reports(unittest.TestCase):
         self.assertEqual({x['fixture'] for x in self.lines('yield', '--by', 'fixture')}, set(want))
 
     def test_the_yield_of_steps_is_that_of_their_last_attempts(self):
-        whole = self.line.api.get('/reports/yield?by=step')
+        whole = self.line.api.get('/reports/yield?by=step&recipe=production')
         want = {}
-        for run, step, outcome in self.db.execute("SELECT run_id, id, outcome FROM steps WHERE outcome <> 'skipped' ORDER BY n"):
+        for run, step, outcome in self.db.execute("SELECT s.run_id, s.id, s.outcome FROM steps s JOIN runs r ON r.id = s.run_id"
+                                                 " WHERE r.recipe = 'production' AND s.outcome <> 'skipped' ORDER BY s.n"):
             want.setdefault(step, {})[run] = outcome
         got = {g['step']: (g['runs']['passed'], g['runs']['failed'], g['runs']['error']) for g in whole['groups']}
         self.assertEqual(got, {s: tuple(sum(o == x for o in runs.values()) for x in ('passed', 'failed', 'error'))
                                for s, runs in want.items()})
         self.assertAlmostEqual(whole['rolled_throughput_yield'],
                                math.prod(g['first_passed'] / g['units'] for g in whole['groups'] if g['units']))
-        self.assertIn('rolled throughput yield', self.line.provctl('report', 'yield', '--by', 'step').stdout)
-        self.assertEqual({x['step'] for x in self.lines('yield', '--by', 'step')}, set(want))
+        self.assertIn('rolled throughput yield', self.line.provctl('report', 'yield', '--by', 'step', '--recipe', 'production').stdout)
+        self.assertEqual({x['step'] for x in self.lines('yield', '--by', 'step', '--recipe', 'production')}, set(want))
 
     def test_the_yield_of_shifts_adds_up_and_names_them(self):
         whole = self.line.api.get('/reports/yield?by=shift' + self.window)
@@ -129,7 +138,7 @@ class Reports(unittest.TestCase):
         self.assertEqual((p.returncode, p.stdout.split()[:4]), (0, ['STEP', 'FAILED', 'UNITS', 'VERDICT']))
 
     def test_the_genealogy_of_a_unit_has_all_that_is_on_record_of_it(self):
-        run = self.line.api.all('/runs')[0]
+        run = next(r for r in self.line.api.all('/runs') if r['recipe'] == 'production')
         o = self.line.api.get('/units/%s/genealogy' % run['serial'])
         self.assertEqual(o, self.line.api.get('/units/%s/genealogy' % run['unit']))
         self.assertEqual([v['value'] for v in o['values'] if v['kind'] == 'serial'], [run['serial']])
@@ -146,6 +155,23 @@ class Reports(unittest.TestCase):
             self.assertIn(text, shown.stdout)
         self.assertEqual(self.line.api.request('GET', '/units/nobody/genealogy').status, 404)
         self.assertEqual(self.line.provctl('unit', 'genealogy').returncode, 2)
+
+    def test_a_sweep_and_a_text_are_on_record_with_what_they_were_judged_by(self):
+        run = self.line.api.all('/runs')[0]
+        of = {m['step']: m for m in self.line.api.get('/runs/%s/measurements' % run['id'])['items']}
+        sweep, text = of['response'], of['answer']
+        self.assertEqual((sweep['verdict'], sweep['value'], sweep['unit']), ('pass', None, 'degC'))
+        self.assertEqual((sweep['detail']['axis'], sweep['detail']['limits'], sweep['detail']['outside']),
+                         ({'name': 'time', 'unit': 's', 'values': [5.0]}, [{'from': 0.0, 'to': 10.0, 'low': 20.0, 'high': 30.0}], []))
+        self.assertTrue(20 <= sweep['detail']['values'][0] <= 30)
+        self.assertEqual((text['text'], text['detail']), ('pong', {'kind': 'text', 'equals': 'pong'}))
+        report = self.line.api.get('/runs/%s/report' % run['id'])
+        self.assertEqual([m['detail'] for s in report['steps'] for m in s['measurements'] if 'detail' in m],
+                         [sweep['detail'], text['detail']])
+        gap = self.recipe.replace("['0 10 20 30']", "['0 4 20 30', '5 10 20 30']").replace('version: 1', 'version: 2')
+        refused = self.line.api.request('POST', '/recipes', gap, {'Content-Type': 'application/yaml'})
+        self.assertEqual(refused.status, 422)
+        self.assertIn("a gap from 4 to 5, between row 1 and row 2", refused.body.decode())
 
 
 if __name__ == '__main__':
