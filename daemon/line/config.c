@@ -280,6 +280,7 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 	config_check_services(c, m);
 	check_keyd(c, m);
 	config_check_records(c, m);
+	config_check_interlocks(c, m);
 }
 
 static const struct form_row file_rows[] = {

@@ -94,9 +94,12 @@ enum interlock_policy { INTERLOCK_WARNS, INTERLOCK_BLOCKS };
 
 /* What keeps a station from taking one more unit (daemon/line/interlock.h). */
 struct golden_config {
-	uint64_t every_us; /* 0: off */
-	uint64_t warn_us;  /* so long before it is due */
-	char **units;	   /* serial numbers and chip ids of golden units, NULL-terminated */
+	uint64_t every_us;		  /* 0: not by time */
+	bool each_shift;		  /* since the shift began that it is; off without both */
+	uint64_t warn_us;		  /* so long before it is due */
+	const struct shift_config *shift; /* of the configuration, `shifts` of them */
+	size_t shifts;
+	char **units; /* serial numbers and chip ids of golden units, NULL-terminated */
 	enum interlock_policy policy;
 };
 

@@ -38,9 +38,12 @@ static void read_units(void *to, const json_t *v, const char *pointer, struct mi
 }
 
 static const struct form_row golden_rows[] = {
-	{"every", FORM_DURATION, .required = true, .low = 60000000,
+	{"every", FORM_DURATION, .low = 60000000,
 		.doc = "A golden unit must have passed on the station within this time.",
 		FORM_AT(struct golden_config, every_us)},
+	{"each_shift", FORM_BOOL, .def = "false",
+		.doc = "A golden unit must have passed on the station since the shift began that it is ('shifts' says when); with 'every' both count.",
+		FORM_AT(struct golden_config, each_shift)},
 	{"warn", FORM_DURATION, .def = "30m", .doc = "Shown so long before it is due.",
 		FORM_AT(struct golden_config, warn_us)},
 	{"units", FORM_OWN, .required = true, .read = read_units,
@@ -89,7 +92,12 @@ static void read_part(const struct form_row *rows, const char *name, void *part,
 
 static void read_golden(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	read_part(golden_rows, "golden", &((struct interlocks_config *)to)->golden, v, pointer, m);
+	struct golden_config *g = &((struct interlocks_config *)to)->golden;
+
+	read_part(golden_rows, "golden", g, v, pointer, m);
+	if (json_is_object(v) && !g->every_us && !g->each_shift)
+		mistakes_add(m, pointer,
+			"'golden' needs 'every', or 'each_shift: true': when a golden unit is due");
 }
 
 static void read_contacts(void *to, const json_t *v, const char *pointer, struct mistakes *m)
@@ -139,6 +147,17 @@ void config_interlocks_defaults(struct config *c, struct mistakes *m)
 
 	form_read(interlocks_rows, none, "/interlocks", "key", &c->interlocks, m);
 	json_decref(none);
+}
+
+void config_check_interlocks(struct config *c, struct mistakes *m)
+{
+	struct golden_config *g = &c->interlocks.golden;
+
+	g->shift = c->shift;
+	g->shifts = c->shifts;
+	if (g->each_shift && !c->shifts)
+		mistakes_add(m, "/interlocks/golden/each_shift",
+			"'each_shift' is asked for, and there are no 'shifts': say when they begin and end");
 }
 
 void config_interlocks_done(struct interlocks_config *i)

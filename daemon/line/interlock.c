@@ -3,6 +3,7 @@
 
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "daemon/line/shift.h"
 
 #define MS(us) ((int64_t)((us) / 1000))
 
@@ -51,12 +52,47 @@ static enum interlock_state by_time(int64_t due_ms, int64_t warn_ms, int64_t now
 					    : INTERLOCK_OK;
 }
 
+bool interlocks_golden_on(const struct golden_config *c)
+{
+	return c->every_us || c->each_shift;
+}
+
+/* When the next shift begins. */
+static int64_t next_shift_ms(const struct golden_config *c, int64_t now_ms)
+{
+	int64_t at = now_ms;
+	struct shift_span s;
+
+	for (size_t i = 0; i <= 2 * c->shifts; i++) {
+		at = shift_next_ms(c->shift, c->shifts, at);
+		shift_at(c->shift, c->shifts, at, &s);
+		if (s.name && s.from_ms == at)
+			break;
+	}
+	return at;
+}
+
+/* After a golden unit passed. */
+static int64_t golden_due_ms(
+	const struct golden_config *c, const struct fixture_facts *f, int64_t now_ms)
+{
+	int64_t due = c->every_us ? f->golden_ms + MS(c->every_us) : INT64_MAX;
+	struct shift_span s;
+	int64_t by_shift;
+
+	if (!c->each_shift)
+		return due;
+	shift_at(c->shift, c->shifts, now_ms, &s);
+	by_shift = s.name && f->golden_ms < s.from_ms ? s.from_ms : next_shift_ms(c, now_ms);
+	return MIN(due, by_shift);
+}
+
 static void judge_golden(const struct golden_config *c, const struct fixture_facts *f,
 	int64_t now_ms, struct interlock_view *v)
 {
 	char at[RFC3339_SIZE];
 
-	if (!c->every_us)
+	if (!interlocks_golden_on(c))
 		return;
 	v->blocks = c->policy == INTERLOCK_BLOCKS;
 	if (!f->golden_ms) {
@@ -70,7 +106,7 @@ static void judge_golden(const struct golden_config *c, const struct fixture_fac
 			f->golden_outcome);
 		return;
 	}
-	v->until_ms = f->golden_ms + MS(c->every_us);
+	v->until_ms = golden_due_ms(c, f, now_ms);
 	say(v, by_time(v->until_ms, MS(c->warn_us), now_ms),
 		"a golden unit is due at %s: order one (kind: golden)", rfc3339(v->until_ms, at));
 }
@@ -168,10 +204,11 @@ static void sooner(int64_t *next, int64_t at, int64_t now_ms)
 int64_t interlocks_next_ms(
 	const struct interlocks_config *c, const struct fixture_facts *f, int64_t now_ms)
 {
-	const int64_t golden = f->golden_ms ? f->golden_ms + MS(c->golden.every_us) : 0;
+	const bool asked = interlocks_golden_on(&c->golden);
+	const int64_t golden = asked && f->golden_ms ? golden_due_ms(&c->golden, f, now_ms) : 0;
 	int64_t next = 0;
 
-	if (c->golden.every_us) {
+	if (asked) {
 		sooner(&next, golden, now_ms);
 		sooner(&next, golden - MS(c->golden.warn_us), now_ms);
 	}

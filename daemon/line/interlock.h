@@ -10,7 +10,8 @@
  *	OK ──> NEAR ──> DUE ──(a person, with a reason, for some time)──> RELEASED ──> DUE
  *
  * Each blocks or warns, as provd.yaml says. Golden orders run whatever is due: they are how it is found
- * out. Pure data and functions: nothing here waits, locks or remembers.
+ * out. Pure data and functions, in the time zone of the host where shifts are asked for: nothing here waits, locks or
+ * remembers.
  */
 #pragma once
 
@@ -38,6 +39,8 @@ struct interlocks {
 	struct interlock_view of[INTERLOCK_COUNT];
 };
 
+/* Whether golden units are asked for at all. */
+bool interlocks_golden_on(const struct golden_config *c);
 /* Runs that fixtures_facts() should count for these rules. */
 int64_t interlocks_recent(const struct interlocks_config *c);
 void interlocks_judge(const struct interlocks_config *c, const struct fixture_facts *f,

@@ -535,7 +535,7 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 		ret = stations_put(tx, n->r->station->id, n->row, e);
 	if (ret == 0)
 		ret = runs_finish(tx, &end, e);
-	if (ret == 0 && n->r->claim.golden && golden->every_us)
+	if (ret == 0 && n->r->claim.golden && interlocks_golden_on(golden))
 		ret = fixtures_golden(tx, n->r->station->fixture, n->r->run_id, golden->units, e);
 	return ret;
 }

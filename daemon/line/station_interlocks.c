@@ -56,7 +56,8 @@ static void tell_due(struct station *s, enum interlock which, const struct inter
 
 static bool is_on(const struct interlocks_config *c)
 {
-	return c->golden.every_us || c->contacts.limit || c->calibration.on || c->yield.below;
+	return interlocks_golden_on(&c->golden) || c->contacts.limit || c->calibration.on ||
+	       c->yield.below;
 }
 
 static void judge(struct station *s, const struct interlocks_config *c)

@@ -5,6 +5,7 @@
 #include "daemon/line/interlock.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/iotime.h"
 #include "base/util.h"
@@ -169,6 +170,80 @@ START_TEST(what_is_shown_says_who_released_it_and_why)
 }
 END_TEST
 
+/* Every day from 6 to 14 and from 14 to 22 o'clock, in the time zone of the host. */
+static const struct shift_config two[] = {
+	{.name = (char *)"early", .from_min = 360, .to_min = 840},
+	{.name = (char *)"late", .from_min = 840, .to_min = 1320},
+};
+
+static int64_t local(int day, int hour, int minute)
+{
+	struct tm tm = {.tm_year = 126,
+		.tm_mon = 6,
+		.tm_mday = day,
+		.tm_hour = hour,
+		.tm_min = minute,
+		.tm_isdst = -1};
+
+	return (int64_t)mktime(&tm) * 1000;
+}
+
+START_TEST(a_golden_unit_is_due_as_each_shift_begins)
+{
+	const struct interlocks_config c = {.golden = {.each_shift = true,
+						    .warn_us = HOURS(1),
+						    .policy = INTERLOCK_BLOCKS,
+						    .shift = two,
+						    .shifts = ARRAY_LEN(two)}};
+	static const struct {
+		int golden_hour, now_hour, now_minute;
+		enum interlock_state want;
+		int next_hour; /* of the next look; 29: 5 of the next day */
+	} at[] = {
+		{5, 6, 0, INTERLOCK_DUE, 0}, {5, 13, 0, INTERLOCK_DUE, 0},
+		{7, 8, 0, INTERLOCK_OK, 13}, {7, 13, 0, INTERLOCK_NEAR, 14},
+		{7, 14, 0, INTERLOCK_DUE, 0}, {15, 16, 0, INTERLOCK_OK, 29},
+		{15, 23, 0, INTERLOCK_OK, 29}, /* nobody works then */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		const int64_t now = local(14, at[i].now_hour, at[i].now_minute);
+		struct fixture_facts f = sound();
+		struct interlocks got;
+
+		f.golden_ms = local(14, at[i].golden_hour, 30);
+		interlocks_judge(&c, &f, now, &got);
+		ck_assert_msg(got.of[INTERLOCK_GOLDEN].state == at[i].want, "%zu: %s", i,
+			interlock_state_str(got.of[INTERLOCK_GOLDEN].state));
+		ck_assert(got.of[INTERLOCK_GOLDEN].blocks);
+		if (at[i].next_hour)
+			ck_assert_int_eq(interlocks_next_ms(&c, &f, now),
+				local(14 + at[i].next_hour / 24, at[i].next_hour % 24, 0));
+	}
+}
+END_TEST
+
+START_TEST(of_every_and_each_shift_the_sooner_counts)
+{
+	struct interlocks_config c = {.golden = {.every_us = HOURS(2),
+					      .each_shift = true,
+					      .shift = two,
+					      .shifts = ARRAY_LEN(two)}};
+	struct fixture_facts f = sound();
+	struct interlocks got;
+
+	f.golden_ms = local(14, 7, 0);
+	interlocks_judge(&c, &f, local(14, 8, 59), &got);
+	ck_assert_int_eq(got.of[INTERLOCK_GOLDEN].state, INTERLOCK_OK);
+	ck_assert_int_eq(got.of[INTERLOCK_GOLDEN].until_ms, local(14, 9, 0));
+	interlocks_judge(&c, &f, local(14, 9, 0), &got);
+	ck_assert_int_eq(got.of[INTERLOCK_GOLDEN].state, INTERLOCK_DUE);
+	f.golden_ms = local(14, 13, 30);
+	interlocks_judge(&c, &f, local(14, 14, 0), &got);
+	ck_assert_int_eq(got.of[INTERLOCK_GOLDEN].state, INTERLOCK_DUE);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("interlock");
@@ -180,6 +255,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_release_of_what_is_not_due_says_nothing);
 	tcase_add_test(t, the_next_look_is_at_the_next_moment_that_matters);
 	tcase_add_test(t, what_is_shown_says_who_released_it_and_why);
+	tcase_add_test(t, a_golden_unit_is_due_as_each_shift_begins);
+	tcase_add_test(t, of_every_and_each_shift_the_sooner_counts);
 	suite_add_tcase(s, t);
 	return s;
 }
