@@ -124,7 +124,7 @@ static int unit_certificate(struct ctl *c, int argc, char **argv)
 static int unit_genealogy(struct ctl *c, int argc, char **argv)
 {
 	static const char *const lists[] = {"values", "parts", "certificates", "artifacts",
-		"recipes", "tools", "orders", "stations", "acts", "runs", NULL};
+		"recipes", "tools", "orders", "stations", "acts", "wear", "runs", NULL};
 	static const char *const members[][9] = {{"kind", "slot", "value", "pool", NULL},
 		{"what", "value", "by", "station", "at", NULL},
 		{"serial", "issuer", "subject", "not_after", "state", NULL},
@@ -132,7 +132,7 @@ static int unit_genealogy(struct ctl *c, int argc, char **argv)
 		{"name", "runs", NULL},
 		{"id", "number", "external_ref", "recipe", "version", "kind", "rework", NULL},
 		{"station", "fixture", "runs", "first_at", "last_at", NULL},
-		{"at", "station", "action", "what", "state", NULL},
+		{"at", "station", "action", "what", "state", NULL}, {"region", "erases", NULL},
 		{"ended_at", "station", "recipe", "version", "outcome", "step", "code", "id",
 			NULL}};
 	char *word;

@@ -83,6 +83,10 @@ SELECT(acts_of,
 
 #define TEXT_OF(x)   #x
 #define NUMBER_OF(x) TEXT_OF(x)
+SELECT(wear_of,
+	"SELECT region, erases FROM unit_wear WHERE unit_id = ?1 ORDER BY erases DESC, region",
+	((const struct column[]){{"region", AS_TEXT}, {"erases", AS_INT}, {0}}));
+
 /* The newest, oldest first. */
 SELECT(runs_of,
 	"SELECT * FROM (SELECT seq, id, " RUN_KIND
@@ -98,7 +102,7 @@ SELECT(runs_of,
 static const struct part parts[] = {{"values", &values_of}, {"parts", &parts_of},
 	{"certificates", &certificates_of}, {"artifacts", &artifacts_of}, {"recipes", &recipes_of},
 	{"tools", &tools_of}, {"orders", &orders_of}, {"stations", &stations_of},
-	{"acts", &acts_of}, {"runs", &runs_of}};
+	{"acts", &acts_of}, {"wear", &wear_of}, {"runs", &runs_of}};
 
 static int count_runs(struct db *d, const char *unit, int64_t *ret, struct err *e)
 {

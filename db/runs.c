@@ -14,6 +14,7 @@
 #include "db/run_record.h"
 #include "db/stmt.h"
 #include "db/traces.h"
+#include "db/wear.h"
 
 /* "none" is the code of what went well: a NULL in the table. */
 static const char *code_or_null(const char *code)
@@ -274,6 +275,8 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 		r = rollup_steps_add(tx, end->run, e);
 	if (r == 0)
 		r = recall_note(tx, end->run, e);
+	if (r == 0)
+		r = wear_add(tx, end->run, e);
 	if (r == 0)
 		r = tell_finished(tx, &f, end, hash, e);
 	if (r == 0 && f.job[0])

@@ -221,7 +221,7 @@ const struct form_row
 					.doc = "When the records of runs get a checkpoint, who signs it, and who is told."},
 				{"interlocks", FORM_OWN, .read = config_read_interlocks,
 					.rows = interlocks_rows,
-					.doc = "What keeps a station from taking one more unit although nothing is broken yet: a mapping of golden, contacts, calibration and yield."},
+					.doc = "What keeps a station from taking one more unit although nothing is broken yet: a mapping of golden, contacts, calibration, yield and wear."},
 				{"archive", FORM_OWN, .read = config_read_archive,
 					.rows = archive_rows,
 					.doc = "Closed months of runs leave the database for files that anybody can verify (provctl record verify). Without it everything stays."},

@@ -49,6 +49,8 @@ struct station_config {
 	bool manual;		   /* a run begins on command, not when a unit is plugged */
 	char **capability;	   /* what it can do beside its ports, for `requires` of an order */
 	size_t capabilities;
+	char **instrument; /* what it measures with: their calibration has to hold as well */
+	size_t instruments;
 	struct port_config *port;
 	size_t ports;
 };
@@ -121,11 +123,18 @@ struct yield_config {
 	enum interlock_policy policy;
 };
 
+struct wear_config {
+	int64_t endurance; /* erases of a region; 0: off */
+	int64_t warn;	   /* so many before it is reached */
+	enum interlock_policy policy;
+};
+
 struct interlocks_config {
 	struct golden_config golden;
 	struct contacts_config contacts;
 	struct calibration_config calibration;
 	struct yield_config yield;
+	struct wear_config wear;
 	uint64_t release_max_us; /* the longest time that a person may release one for */
 };
 

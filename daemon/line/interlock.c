@@ -128,25 +128,54 @@ static void judge_contacts(
 static void judge_calibration(const struct calibration_config *c, const struct fixture_facts *f,
 	int64_t now_ms, struct interlock_view *v)
 {
-	char at[RFC3339_SIZE];
+	char at[RFC3339_SIZE], of[DB_ID_SIZE + 16];
 
 	if (!c->on)
 		return;
 	v->blocks = c->policy == INTERLOCK_BLOCKS;
+	snprintf(of, sizeof of, "%s%s", *f->calibration_of ? "instrument " : "the fixture",
+		f->calibration_of);
 	if (!f->calibrated_until_ms) {
 		say(v, INTERLOCK_DUE,
-			"no calibration of the fixture is on record: calibrate it, then say until when that holds");
+			"no calibration of %s is on record: calibrate it, then say until when that holds",
+			of);
 		return;
 	}
 	v->until_ms = f->calibrated_until_ms;
 	say(v, by_time(v->until_ms, MS(c->warn_us), now_ms),
-		"the calibration of the fixture holds until %s: calibrate it, then say until when that holds",
-		rfc3339(v->until_ms, at));
+		"the calibration of %s holds until %s: calibrate it, then say until when that holds",
+		of, rfc3339(v->until_ms, at));
 }
 
 static bool too_few(const struct yield_config *c, int64_t passed, int64_t counted)
 {
 	return passed * 100 < c->below * counted;
+}
+
+#define WORN_TEXT \
+	"the flash of unit %s was erased %lld times at %s, at most %lld expected: scrap the unit, or release the station from 'wear' for it"
+
+static void judge_wear(
+	const struct wear_config *c, const struct fixture_facts *f, struct interlock_view *v)
+{
+	if (!c->endurance)
+		return;
+	say(v,
+		f->worn_erases >= c->endurance		   ? INTERLOCK_DUE
+		: f->worn_erases >= c->endurance - c->warn ? INTERLOCK_NEAR
+							   : INTERLOCK_OK,
+		WORN_TEXT, f->worn_unit, (long long)f->worn_erases, f->worn_region,
+		(long long)c->endurance);
+}
+
+int interlocks_worn(const struct interlocks_config *c, const struct interlock_release *release,
+	const char *unit, const char *region, int64_t erases, int64_t now_ms, struct err *e)
+{
+	if (!c->wear.endurance || c->wear.policy != INTERLOCK_BLOCKS ||
+		erases < c->wear.endurance || release->until_ms > now_ms)
+		return 0;
+	return err_set(e, ERR_INTERLOCK, WORN_TEXT, unit, (long long)erases, region,
+		(long long)c->wear.endurance);
 }
 
 static void judge_yield(
@@ -183,6 +212,7 @@ void interlocks_judge(const struct interlocks_config *c, const struct fixture_fa
 	judge_contacts(&c->contacts, f, &ret->of[INTERLOCK_CONTACTS]);
 	judge_calibration(&c->calibration, f, now_ms, &ret->of[INTERLOCK_CALIBRATION]);
 	judge_yield(&c->yield, f, &ret->of[INTERLOCK_YIELD]);
+	judge_wear(&c->wear, f, &ret->of[INTERLOCK_WEAR]);
 	for (size_t i = 0; i < INTERLOCK_COUNT; i++)
 		release(&ret->of[i], &f->release[i], now_ms);
 }

@@ -6,6 +6,8 @@
  *   contacts      the fixture was closed too often since its last service
  *   calibration   the calibration of the fixture has run out, or none is on record
  *   yield         too few of the newest units passed
+ *   wear          the flash of the unit on the station was erased too often: it ends the run of that unit
+ *                 (interlocks_worn()), and keeps the station from no other
  *
  *	OK ──> NEAR ──> DUE ──(a person, with a reason, for some time)──> RELEASED ──> DUE
  *
@@ -47,6 +49,10 @@ void interlocks_judge(const struct interlocks_config *c, const struct fixture_fa
 	int64_t now_ms, struct interlocks *ret);
 /* 0, or -ERR_INTERLOCK with the sentence of the first one that blocks. */
 int interlocks_check(const struct interlocks *i, struct err *e);
+/* Of a unit that a run has recognised, with the region that was erased most: 0, or -ERR_INTERLOCK with a sentence where
+ * it is worn, that blocks, and the station is not released. */
+int interlocks_worn(const struct interlocks_config *c, const struct interlock_release *release,
+	const char *unit, const char *region, int64_t erases, int64_t now_ms, struct err *e);
 /* When the judgement may be another one without anything having happened; 0: never. */
 int64_t interlocks_next_ms(
 	const struct interlocks_config *c, const struct fixture_facts *f, int64_t now_ms);

@@ -18,6 +18,7 @@
 #include "db/runs.h"
 #include "db/traces.h"
 #include "db/units.h"
+#include "db/wear.h"
 #include "db/writer.h"
 
 struct taken {
@@ -117,6 +118,10 @@ static int take_job(const struct open_note *n, struct db *tx, struct err *e)
 	int ret = fixtures_facts(
 		tx, r->station->fixture, r->station->id, interlocks_recent(c), &facts, e);
 	bool blocked;
+
+	if (ret == 0)
+		ret = fixtures_instruments(
+			tx, r->station->instrument, r->station->instruments, &facts, e);
 
 	if (ret < 0)
 		return ret;
@@ -738,7 +743,30 @@ struct identity_note {
 	struct recorder *r;
 	const char *value;
 	struct found_note found;
+	struct err worn; /* code ERR_NONE: it is not */
 };
+
+/* What the run knows of its unit stays on record: the refusal comes after that. */
+static int check_wear(
+	struct identity_note *n, struct db *tx, const char *unit, const char *serial, struct err *e)
+{
+	struct recorder *r = n->r;
+	struct config *c = r->line->config(r->line->line);
+	const struct wear_config *w = &c->interlocks.wear;
+	struct fixture_facts facts;
+	struct wear worst;
+	int ret = w->endurance && !r->claim.golden ? wear_worst(tx, unit, &worst, e) : 0;
+
+	if (ret > 0) {
+		ret = fixtures_facts(tx, r->station->fixture, r->station->id, 0, &facts, e);
+		if (ret == 0)
+			interlocks_worn(&c->interlocks, &facts.release[INTERLOCK_WEAR],
+				*serial ? serial : n->value, worst.region, worst.erases, wall_ms(),
+				&n->worn);
+	}
+	config_unref(c);
+	return ret;
+}
 
 static int apply_identity(struct db *tx, void *data, struct err *e)
 {
@@ -752,7 +780,7 @@ static int apply_identity(struct db *tx, void *data, struct err *e)
 		r = units_serial(tx, unit, serial, e);
 	if (r == 0)
 		r = match_row(n->r, tx, serial[0] ? serial : NULL, n->value, &n->found, e);
-	return r;
+	return r < 0 ? r : check_wear(n, tx, unit, serial, e);
 }
 
 int recorder_identity(struct recorder *r, const char *value, struct err *e)
@@ -761,7 +789,8 @@ int recorder_identity(struct recorder *r, const char *value, struct err *e)
 	int err = do_write(r, apply_identity, &n, e);
 
 	found_row(r, &n.found, err == 0);
-	return err;
+	return err == 0 && n.worn.code != ERR_NONE ? err_set(e, n.worn.code, "%s", n.worn.msg)
+						   : err;
 }
 
 struct route_note {

@@ -231,7 +231,7 @@ static bool is_of_the_line(enum err_code c)
 {
 	return c == ERR_SERVICE_DOWN || c == ERR_SERVICE_BUSY || c == ERR_SERVICE_UNTRUSTED ||
 	       c == ERR_SERVICE_ANSWER || c == ERR_SERVICE_REFUSED || c == ERR_SERVICE_CONFLICT ||
-	       c == ERR_PRINTER;
+	       c == ERR_PRINTER || c == ERR_INTERLOCK;
 }
 
 static void count_failures(struct station *s, const struct run_result *res)

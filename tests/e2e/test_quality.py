@@ -10,6 +10,7 @@ import math
 import os
 import unittest
 
+import described
 import line
 
 SWEEP = '''  - id: response
@@ -39,6 +40,8 @@ class Reports(unittest.TestCase):
             cls.recipe = f.read().replace('teardown:\n', SWEEP)
         l.prepare(line.firmware(4096), cls.recipe)
         l.job_done(l.api.post('/jobs', {'recipe': 'production', 'quantity': 12})['id'])
+        if described.jsonschema:
+            cls.addClassCleanup(described.watch(described.Document(l.api.get('/openapi.json'))))
         cls.db = l.provd.db()
         cls.addClassCleanup(cls.db.close)
         cls.window = '&from=%s&to=%s' % cls.one('SELECT min(ended_at) - 60000, max(ended_at) + 60000 FROM runs', rfc3339)
@@ -172,6 +175,67 @@ class Reports(unittest.TestCase):
         refused = self.line.api.request('POST', '/recipes', gap, {'Content-Type': 'application/yaml'})
         self.assertEqual(refused.status, 422)
         self.assertIn("a gap from 4 to 5, between row 1 and row 2", refused.body.decode())
+
+
+WEAR = '''recipe: wear
+version: 1
+unit: {model: provsim-1}
+ports: {console: {kind: tty, baud: 115200}}
+artifacts: {application: firmware.bin}
+steps:
+  - {id: chip, action: device.identify, with: {port: console, send: GET_UID, pattern: '^([0-9a-f]{24})$'}, retry: {attempts: 20, delay: 100ms}}
+  - {id: flash, action: serialboot.flash, with: {port: console, image: '${artifacts.application}', address: 0x08010000, boot: true}}
+  - {id: alive, action: console.text, with: {port: console, send: ping, equals: pong}, retry: {attempts: 20, delay: 100ms}}
+'''
+
+
+class Wear(unittest.TestCase):
+    def test_a_unit_that_was_erased_too_often_is_refused_before_it_is_erased_again(self):
+        with line.Line(1, config='interlocks: {wear: {endurance: 2, warn: 1}}\n') as l:
+            l.start()
+            l.put_firmware(line.firmware(4096))
+            l.put_recipe(WEAR)
+
+            def run():
+                known = {r['id'] for r in l.api.all('/runs')}
+                l.api.post('/jobs', {'recipe': 'wear', 'quantity': 1})
+                if known:
+                    l.sim.ctl('unplug', board='b1')
+                    line.wait_for('it is gone', lambda: l.api.get('/stations/A1')['state'] == 'empty')
+                    l.sim.ctl('plug', board='b1')
+                return line.wait_for('a run ends', lambda: next(
+                    (r for r in l.api.all('/runs') if r['id'] not in known and r['state'] == 'finished'), None))
+
+            def shown():
+                return [(i['interlock'], i['state'], i['blocks']) for i in l.api.get('/stations/A1')['interlocks']]
+
+            first = run()
+            self.assertEqual(first['outcome'], 'passed', first)
+            line.wait_for('it is shown before it bites', lambda: shown() == [('wear', 'near', False)])
+            self.assertEqual(run()['outcome'], 'passed')
+            line.wait_for('it is due', lambda: shown() == [('wear', 'due', False)])
+            worn = run()
+            self.assertEqual((worn['outcome'], worn['code'], worn['step']), ('error', 'interlock', 'chip'), worn)
+            self.assertIn('was erased 2 times at 0x08010000, at most 2 expected', worn['message'])
+            wear = l.api.get('/units/%s/genealogy' % first['unit'])['wear']
+            self.assertEqual(wear, [{'region': '0x08010000', 'erases': 2}])
+            l.api.post('/stations/A1/interlocks/wear/release', {'for': '1h', 'reason': 'for analysis'})
+            self.assertEqual(run()['outcome'], 'passed')
+            self.assertEqual(l.api.get('/units/%s/genealogy' % first['unit'])['wear'][0]['erases'], 3)
+
+    def test_an_instrument_without_a_calibration_keeps_its_stations_from_units(self):
+        with line.Line(2, boards=0, config='interlocks: {calibration: {}}\n', station_extra='    instruments: [dmm-7]\n') as l:
+            l.start()
+            for name in ('A1', 'A2', 'dmm-7'):
+                shown = l.api.get('/stations/A2')['interlocks']
+                self.assertEqual([(i['interlock'], i['state'], i['blocks']) for i in shown], [('calibration', 'due', True)])
+                l.api.post('/fixtures/%s/calibrated' % name, {'until': '2099-01-01T00:00:00Z', 'reason': 'certificate 812'})
+                if name == 'A2':
+                    line.wait_for('the instrument is named', lambda: 'of instrument dmm-7 is on record'
+                                  in l.api.get('/stations/A2')['interlocks'][0]['message'])
+            line.wait_for('nothing is due', lambda: not l.api.get('/stations/A2')['interlocks'])
+            self.assertIn('dmm-7', l.provctl('fixture', 'list').stdout)
+            self.assertEqual(l.api.request('POST', '/fixtures/dmm-8/calibrated', {'until': '2099-01-01T00:00:00Z', 'reason': 'x'}).status, 404)
 
 
 if __name__ == '__main__':

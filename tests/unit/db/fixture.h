@@ -126,6 +126,7 @@ static const char *const fixture_undo[] = {
 	       " ALTER TABLE jobs DROP COLUMN assign; ALTER TABLE jobs DROP COLUMN route_check;",
 	[23] = "DROP TABLE traces;",
 	[24] = "SELECT 1;",
+	[27] = "DROP TABLE unit_wear;",
 	[26] = "ALTER TABLE measurements DROP COLUMN detail;",
 	[25] = "DROP TABLE rollup_steps; DROP TABLE rollup_times; DROP TABLE rollup_firsts; DROP TABLE time_bars;"
 	       " ALTER TABLE runs DROP COLUMN fixture;"
