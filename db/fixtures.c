@@ -180,7 +180,7 @@ int fixtures_golden(
 	if (r < 0)
 		return r;
 	if (is_listed(units, g.serial) || is_listed(units, g.chip))
-		return db_do(tx, e, sql, fixture, g.ended_ms, run, g.outcome);
+		return db_run(tx, e, sql, fixture, g.ended_ms, run, g.outcome);
 	return db_event(tx, "golden-unit-unknown", g.station, g.job, run, or_null(g.serial),
 		json_pack("{s:s, s:s*}", "fixture", fixture, "chip_id", or_null(g.chip)), e);
 }

@@ -52,8 +52,8 @@ int fixtures_instruments(
 
 /* In the transaction that opens a run: the fixture is closed on one more unit. */
 int fixtures_contact(struct db *tx, const char *fixture, struct err *e);
-/* In the transaction of its end: a run of a golden order. It is noted only where the unit is one of `units`
- * (serial numbers and chip ids, NULL-terminated): another unit proves nothing, which an event says. */
+/* In the transaction of its end: a run of a golden order. It is noted, 1, only where the unit is one of `units`
+ * (serial numbers and chip ids, NULL-terminated): another unit proves nothing, 0, which an event says. */
 int fixtures_golden(
 	struct db *tx, const char *fixture, const char *run, char *const *units, struct err *e);
 

@@ -50,6 +50,7 @@ struct recorder {
 	const struct action *action;
 	char *intended;	    /* an act happened: goes with the step's end; NULL */
 	int64_t intended_n; /* of that step, which may not be the last one any more */
+	bool proven;	    /* a golden unit passed, and ended the quarantine */
 };
 
 static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct err *), void *data,
@@ -127,6 +128,12 @@ static int take_job(const struct open_note *n, struct db *tx, struct err *e)
 		return ret;
 	interlocks_judge(c, &facts, wall_ms(), &judged);
 	blocked = interlocks_check(&judged, &why) < 0;
+	if (!strcmp(n->row->held, "quarantined")) {
+		blocked = true;
+		err_set(&why, ERR_INTERLOCK,
+			"%.180s. Until then a golden unit alone is run here: order one (kind: golden)",
+			n->row->message);
+	}
 	ret = orders_take(r->line->orders, tx, r->station, blocked, n->marks, &r->claim, e);
 	if (blocked && ret == -ERR_NOT_FOUND)
 		return err_set(e, why.code, "%s", why.msg);
@@ -514,11 +521,30 @@ struct close_note {
 	const struct config *config;
 	const struct run_result *res;
 	const struct station_row *row;
+	bool proven;
 };
+
+/* A golden unit that is listed, and passed, ends a quarantine. */
+static int put_row(struct close_note *n, struct db *tx, bool listed, struct err *e)
+{
+	struct station_row row = *n->row;
+	const char *id = n->r->station->id;
+
+	n->proven = listed && n->res->outcome == OUTCOME_PASSED && !strcmp(row.held, "quarantined");
+	if (!n->proven)
+		return stations_put(tx, id, &row, e);
+	station_row_let_go(&row);
+
+	int ret = stations_put(tx, id, &row, e);
+
+	return ret < 0 ? ret
+		       : db_event(tx, "quarantine-ended", id, n->r->claim.job_id, n->r->run_id,
+				 NULL, json_pack("{s:s}", "by", "golden unit"), e);
+}
 
 static int apply_close(struct db *tx, void *data, struct err *e)
 {
-	const struct close_note *n = data;
+	struct close_note *n = data;
 	const struct run_result *res = n->res;
 	const struct golden_config *golden = &n->config->interlocks.golden;
 	const int64_t took_ms = (int64_t)((now_us() - n->r->begun_us) / US_PER_MS);
@@ -537,25 +563,29 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 	int ret = flush_pending(n->r, tx, e);
 
 	if (ret == 0)
-		ret = stations_put(tx, n->r->station->id, n->row, e);
-	if (ret == 0)
 		ret = runs_finish(tx, &end, e);
 	if (ret == 0 && n->r->claim.golden && interlocks_golden_on(golden))
 		ret = fixtures_golden(tx, n->r->station->fixture, n->r->run_id, golden->units, e);
-	return ret;
+	return ret < 0 ? ret : put_row(n, tx, ret > 0, e);
+}
+
+bool recorder_has_proven(const struct recorder *r)
+{
+	return r->proven;
 }
 
 int recorder_close(struct recorder *r, const struct run_result *res, const struct station_row *row,
 	struct err *e)
 {
 	struct config *c = r->line->config(r->line->line);
-	struct close_note n = {r, c, res, row};
+	struct close_note n = {r, c, res, row, false};
 	int ret;
 
 	run_log_end(r->log);
 	ret = do_write(r, apply_close, &n, e);
 	config_unref(c);
 	flushed(r, ret == 0);
+	r->proven = ret == 0 && n.proven;
 	if (ret == 0)
 		meters_run(r->line->meters, r->station->id, r->claim.recipe->name,
 			outcome_str(res->outcome), res->code, now_us() - r->begun_us);

@@ -238,5 +238,63 @@ class Wear(unittest.TestCase):
             self.assertEqual(l.api.request('POST', '/fixtures/dmm-8/calibrated', {'until': '2099-01-01T00:00:00Z', 'reason': 'x'}).status, 404)
 
 
+SAYS = '''recipe: %s
+version: 1
+unit: {model: provsim-1}
+ports: {console: {kind: tty, baud: 115200}}
+steps:
+  - {id: chip, action: device.identify, with: {port: console, send: GET_UID, pattern: '^([0-9a-f]{24})$'}, retry: {attempts: 20, delay: 100ms}}
+  - {id: says, action: console.text, with: {port: console, send: GET_UID, matches: '%s'}}
+'''
+
+
+class Quarantine(unittest.TestCase):
+    def setUp(self):
+        self.line = l = line.Line(1, station_extra='    quarantine_after: 1\n')
+        self.addCleanup(l.close)
+
+    def quarantined(self, golden):
+        """A station whose unit has failed; golden: the units of provd.yaml."""
+        l = self.line
+        l.config('interlocks: {golden: {every: 8h, policy: warn, units: [%s]}}\n' % golden)
+        l.start()
+        for name, word in (('bad', 'none'), ('good', '[0-9a-f]{24}')):
+            l.put_recipe(SAYS % (name, word))
+        bad = l.api.post('/jobs', {'recipe': 'bad', 'quantity': 1})
+        line.wait_for('the station is quarantined', lambda: self.state() == 'quarantined')
+        l.api.post('/jobs/%s/actions/abort' % bad['id'], {'reason': 'test'}, {'If-Match': '*'})
+
+    def state(self):
+        return self.line.api.get('/stations/A1')['state']
+
+    def start(self):
+        self.line.api.post('/stations/A1/actions/start', {})
+
+    def runs(self):
+        return [(r['kind'], r['outcome']) for r in self.line.api.all('/runs') if r['state'] == 'finished']
+
+    def test_a_golden_unit_that_passes_ends_it_and_no_other_run_begins(self):
+        l = self.line
+        self.quarantined(l.sim.units()[0][0])
+        l.api.post('/jobs', {'recipe': 'good', 'quantity': 1})
+        self.start()
+        line.wait_for('it says what it waits for', lambda: 'a golden unit alone is run here' in l.api.get('/stations/A1')['message'])
+        self.assertEqual((self.state(), self.runs()), ('quarantined', [('production', 'failed')]))
+        l.api.post('/jobs', {'recipe': 'good', 'quantity': 1, 'kind': 'golden', 'stations': ['A1']})
+        self.start()
+        line.wait_for('the golden unit has passed', lambda: ('golden', 'passed') in self.runs())
+        line.wait_for('the quarantine is over', lambda: self.state() != 'quarantined')
+        self.assertEqual([e['station'] for e in l.api.all('/events') if e['type'] == 'quarantine-ended'], ['A1'])
+
+    def test_a_unit_that_nobody_listed_ends_nothing(self):
+        l = self.line
+        self.quarantined('another')
+        l.api.post('/jobs', {'recipe': 'good', 'quantity': 1, 'kind': 'golden', 'stations': ['A1']})
+        self.start()
+        line.wait_for('the unit has passed', lambda: ('golden', 'passed') in self.runs())
+        line.wait_for('the run is over', lambda: self.state() == 'quarantined')
+        self.assertFalse([e for e in l.api.all('/events') if e['type'] == 'quarantine-ended'])
+
+
 if __name__ == '__main__':
     line.main()

@@ -179,7 +179,7 @@ const FITS = {
   running: ['abort', 'disable'],
   done: ['start', 'disable'],
   fault: ['clear', 'disable'],
-  quarantined: ['clear', 'disable'],
+  quarantined: ['start', 'clear', 'disable'],
   disabled: ['enable'],
 };
 
