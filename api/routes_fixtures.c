@@ -11,14 +11,19 @@
 
 #define REASON_MAX 255
 
-/* The ids of the fixtures of the stations; a new reference. */
+/* The ids of the fixtures and instruments of the stations; a new reference. */
 static json_t *configured(struct fleet *f)
 {
 	struct config *config = fleet_config(f);
 	json_t *ids = json_array();
 
-	for (size_t i = 0; i < config->stations; i++)
-		json_array_append_new(ids, json_string(config->station[i].fixture));
+	for (size_t i = 0; i < config->stations; i++) {
+		const struct station_config *s = &config->station[i];
+
+		json_array_append_new(ids, json_string(s->fixture));
+		for (size_t k = 0; k < s->instruments; k++)
+			json_array_append_new(ids, json_string(s->instrument[k]));
+	}
 	config_unref(config);
 	return ids;
 }

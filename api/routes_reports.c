@@ -2,11 +2,8 @@
  *
  * /reports: the counts that people steer by, out of the rollups (db/rollups.h).
  */
-#include <time.h>
-
+#include "api/report_window.h"
 #include "api/route.h"
-#include "base/csv.h"
-#include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "base/util.h"
 #include "daemon/line/config.h"
@@ -15,87 +12,63 @@
 #include "db/measured.h"
 #include "db/reports.h"
 
-#define GROUPS_MAX 400
-#define HOUR_MS	   3600000
-
-static int read_filter(const struct call *c, struct yield_filter *ret, struct err *e)
+static int add_trend(struct db *d, const struct call *c, const struct yield_filter *f,
+	const char *by, json_t *out, struct err *e)
 {
-	int r;
-
-	*ret = (struct yield_filter){.of = {
-					     .job = request_query(c->rq, "job_id"),
-					     .station = request_query(c->rq, "station"),
-					     .recipe = request_query(c->rq, "recipe"),
-				     }};
-	r = api_time_query(c, "from", &ret->from_ms, e);
-	if (r == 0)
-		r = api_time_query(c, "to", &ret->to_ms, e);
-	return r < 0 ? r : api_version_query(c, &ret->of.version, e);
-}
-
-/* --- by time --- */
-
-/* The next hour, or the next midnight of this machine's time zone. */
-static int64_t next_border(int64_t ms, bool day)
-{
-	return day ? local_day_ms(ms, 1, 0) : ms - ms % HOUR_MS + HOUR_MS;
-}
-
-/* Where each hour or day of the window begins, and its end; n of them. */
-static int find_borders(const struct yield_filter *f, bool day, int64_t ret[GROUPS_MAX + 1],
-	size_t *ret_n, struct err *e)
-{
-	size_t n = 0;
-
-	if (!f->from_ms || !f->to_ms)
-		return err_set(e, ERR_INVALID, "'by' is '%s': 'from' and 'to' are needed with it",
-			day ? "day" : "hour");
-	for (int64_t at = f->from_ms; at < f->to_ms; at = next_border(at, day)) {
-		if (n == GROUPS_MAX)
-			return err_set(e, ERR_INVALID,
-				"more than %d %s: a shorter time between 'from' and 'to' expected",
-				GROUPS_MAX, day ? "days" : "hours");
-		ret[n++] = at;
-	}
-	ret[n++] = f->to_ms;
-	*ret_n = n;
-	return 0;
-}
-
-static int add_trend(
-	struct db *d, const struct yield_filter *f, bool day, json_t *out, struct err *e)
-{
-	int64_t *border = xcalloc(GROUPS_MAX + 1, sizeof *border);
+	struct report_borders b;
 	json_t *groups = NULL;
-	size_t n = 0;
-	int r = find_borders(f, day, border, &n, e);
+	int r = report_borders_find(c, f, by, &b, e);
 
 	if (r == 0)
-		r = reports_trend(d, &f->of, border, n, &groups, e);
-	if (r == 0)
+		r = reports_trend(d, &f->of, b.at, b.n, &groups, e);
+	if (r == 0) {
+		report_name_shifts(c, by, &b, groups);
 		json_object_set_new(out, "groups", groups);
-	free(border);
+	}
+	report_borders_done(&b);
 	return r;
+}
+
+static int add_steps(struct db *d, const struct yield_filter *f, json_t *out, struct err *e)
+{
+	json_t *groups = NULL, *rolled = NULL;
+	int r = reports_steps(d, f, &groups, &rolled, e);
+
+	if (r < 0)
+		return r;
+	json_object_set_new(out, "groups", groups);
+	json_object_set_new(out, "rolled_throughput_yield", rolled);
+	return 0;
 }
 
 /* --- the routes --- */
 
-static const char *const yield_by[] = {"station", "recipe", "version", "hour", "day", NULL};
+static const char *const yield_by[] = {
+	"station", "fixture", "recipe", "version", "step", "shift", "hour", "day", NULL};
+/* Of the first of them. */
+static const unsigned yield_groups[] = {
+	ROLLUP_STATION, ROLLUP_FIXTURE, ROLLUP_RECIPE, ROLLUP_VERSION};
+
+static unsigned group_of(const char *by)
+{
+	for (size_t i = 0; by && i < ARRAY_LEN(yield_groups); i++)
+		if (!strcmp(by, yield_by[i]))
+			return yield_groups[i];
+	return ROLLUP_ALL;
+}
 
 static int read_yield(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
 	const char *by = request_query(c->rq, "by");
-	enum rollup_by group = ROLLUP_ALL;
+	const unsigned group = group_of(by);
 	struct yield_filter f;
-	int r = read_filter(c, &f, e);
+	int r = report_filter(c, &f, e);
 
-	for (enum rollup_by i = ROLLUP_STATION; by && i <= ROLLUP_VERSION; i++)
-		if (!strcmp(by, yield_by[i - ROLLUP_STATION]))
-			group = i;
 	if (r == 0)
 		r = reports_yield(d, &f, group, ret, e);
 	if (r == 0 && by && group == ROLLUP_ALL)
-		r = add_trend(d, &f, !strcmp(by, "day"), *ret, e);
+		r = !strcmp(by, "step") ? add_steps(d, &f, *ret, e)
+					: add_trend(d, c, &f, by, *ret, e);
 	if (r < 0) {
 		json_decref(*ret);
 		*ret = NULL;
@@ -112,7 +85,7 @@ static int read_pareto(struct db *d, const struct call *c, json_t **ret, struct 
 {
 	const char *outcome = request_query(c->rq, "outcome");
 	struct yield_filter f;
-	int r = read_filter(c, &f, e);
+	int r = report_filter(c, &f, e);
 
 	return r < 0 ? r : reports_pareto(d, &f, outcome ? outcome : "failed", ret, e);
 }
@@ -252,26 +225,14 @@ static int get_shift(struct call *c, struct err *e)
 
 /* --- as lines, for spreadsheets --- */
 
-static void answer_csv(struct call *c, const json_t *rows, const char *const *members)
-{
-	struct strbuf text = {0};
-	const json_t *row;
-	size_t i, n;
-
-	csv_write_names(&text, members);
-	json_array_foreach(rows, i, row)
-		csv_write_row(&text, row, members);
-	n = text.len;
-	response_text(c->rs, 200, "text/csv; charset=utf-8", sb_take(&text), n);
-}
-
 /* The groups that were asked for; without them one line of all. */
 static int get_yield_csv(struct call *c, struct err *e)
 {
 	static const char *const members[] = {"station", "recipe", "version", "from", "to",
 		"passed", "failed", "error", "aborted", "interrupted", "run_yield", "busy_ms",
 		"units", "first_passed", "first_pass_yield", "last_passed", "final_yield",
-		"retested", "retest_rate", "p_value", "verdict", NULL};
+		"retested", "retest_rate", "p_value", "verdict", "fixture", "step", "shift",
+		"retried", "retry_rate", NULL};
 	json_t *o = NULL, *rows, *row;
 	size_t i;
 	int r = api_read(c, read_yield, &o, e);
@@ -283,7 +244,7 @@ static int get_yield_csv(struct call *c, struct err *e)
 		rows = json_pack("[O]", o);
 	json_array_foreach(rows, i, row)
 		json_object_update(row, json_object_get(row, "runs"));
-	answer_csv(c, rows, members);
+	report_csv(c, rows, members);
 	json_decref(rows);
 	json_decref(o);
 	return 0;
@@ -298,7 +259,7 @@ static int get_capability_csv(struct call *c, struct err *e)
 
 	if (r < 0)
 		return r;
-	answer_csv(c, json_object_get(o, "points"), members);
+	report_csv(c, json_object_get(o, "points"), members);
 	json_decref(o);
 	return 0;
 }
@@ -311,16 +272,11 @@ static int get_pareto_csv(struct call *c, struct err *e)
 
 	if (r < 0)
 		return r;
-	answer_csv(c, rows, members);
+	report_csv(c, rows, members);
 	json_decref(rows);
 	return 0;
 }
 
-#define QUERY_REPORT                                                                              \
-	{"job_id", NULL}, {"station", NULL}, {"recipe", NULL}, {"version", NULL}, {"from", NULL}, \
-	{                                                                                         \
-		"to", NULL                                                                        \
-	}
 static const char *const causes_of[] = {"failed", "error", "aborted", "interrupted", NULL};
 static const struct query_param query_yield[] = {QUERY_REPORT, {"by", yield_by}, {0}};
 static const struct query_param query_measured[] = {{"recipe", NULL}, {"version", NULL},

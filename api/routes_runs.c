@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "daemon/line/outputs.h"
 #include "db/archives.h"
+#include "db/genealogy.h"
 #include "db/integrity.h"
 #include "db/journal.h"
 #include "db/measured.h"
@@ -326,6 +327,16 @@ static int get_journal(struct call *c, struct err *e)
 	return api_answer_all(c, read_journal, e);
 }
 
+static int read_genealogy(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	return genealogy_get(d, request_param(c->rq, "id"), ret, e);
+}
+
+static int get_genealogy(struct call *c, struct err *e)
+{
+	return api_answer_one(c, read_genealogy, e);
+}
+
 struct verdict {
 	const char *unit, *state, *reason, *by;
 };
@@ -419,6 +430,7 @@ const struct route routes_units[] = {
 	{HTTP_GET, "/api/v1/units/{id}/history", MAY_READ, ROUTE_NO_BODY, 0, get_history,
 		query_page},
 	{HTTP_GET, "/api/v1/units/{id}/journal", MAY_READ, ROUTE_NO_BODY, 0, get_journal},
+	{HTTP_GET, "/api/v1/units/{id}/genealogy", MAY_READ, ROUTE_NO_BODY, 0, get_genealogy},
 	{HTTP_POST, "/api/v1/units/{id}/actions/{action}", MAY_RELEASE, 0, 0, post_unit_action,
 		NULL, FORM(verdict_rows, struct verdict_form)},
 	{0},

@@ -120,6 +120,48 @@ static int unit_certificate(struct ctl *c, int argc, char **argv)
 	return ctl_fail(&e);
 }
 
+/* Each list of the answer under its name. */
+static int unit_genealogy(struct ctl *c, int argc, char **argv)
+{
+	static const char *const lists[] = {"values", "parts", "certificates", "artifacts",
+		"recipes", "tools", "orders", "stations", "acts", "wear", "runs", NULL};
+	static const char *const members[][9] = {{"kind", "slot", "value", "pool", NULL},
+		{"what", "value", "by", "station", "at", NULL},
+		{"serial", "issuer", "subject", "not_after", "state", NULL},
+		{"as", "name", "sha256", NULL}, {"name", "version", "sha256", "runs", NULL},
+		{"name", "runs", NULL},
+		{"id", "number", "external_ref", "recipe", "version", "kind", "rework", NULL},
+		{"station", "fixture", "runs", "first_at", "last_at", NULL},
+		{"at", "station", "action", "what", "state", NULL}, {"region", "erases", NULL},
+		{"ended_at", "station", "recipe", "version", "outcome", "step", "code", "id",
+			NULL}};
+	char *word;
+	json_t *o = NULL;
+	struct err e;
+
+	if (ctl_options(argc, argv, NULL, &word, 1) != 1)
+		return ctl_usage("unit genealogy SERIAL");
+
+	_cleanup_(freep) char *id = url_segment(word);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/units/%s/genealogy", id);
+
+	if (api_get(c, path, &o, &e) < 0)
+		return ctl_fail(&e);
+	if (c->json)
+		print_json(o);
+	for (size_t i = 0; lists[i] && !c->json; i++) {
+		json_t *list = json_pack("{s:O}", "items", json_object_get(o, lists[i]));
+
+		if (json_array_size(json_object_get(list, "items")) > 0) {
+			printf("%s%s\n", i ? "\n" : "", lists[i]);
+			print_items(c, list, members[i]);
+		}
+		json_decref(list);
+	}
+	json_decref(o);
+	return EXIT_PASSED;
+}
+
 static int unit_birth_pack(struct ctl *c, int argc, char **argv)
 {
 	const char *signer = "records";
@@ -149,6 +191,9 @@ const struct command commands_keys[] = {
 	{"unit certificates", "SERIAL", "What was issued for a unit", unit_certificates},
 	{"unit certificate", "SERIAL", "Its newest certificate and the chain, as PEM",
 		unit_certificate},
+	{"unit genealogy", "SERIAL",
+		"All that it is made of: values, parts, firmware, orders, stations, runs",
+		unit_genealogy},
 	{"unit birth-pack", "SERIAL [--signer NAME]", "What is on record of it, signed",
 		unit_birth_pack},
 	{0},

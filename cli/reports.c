@@ -6,7 +6,9 @@
 #include "cli/provctl.h"
 
 #define FILTERS \
-	"[--from TIME] [--to TIME] [--station S] [--recipe R [--version N]] [--job J] [--csv FILE]"
+	"[--from TIME] [--to TIME] [--station S] [--fixture F] [--recipe R [--version N]] [--job J] [--csv FILE]"
+
+#define OEE_FILTERS "[--station S] [--fixture F] [--recipe R [--version N]] [--job J] [--csv FILE]"
 
 struct report_options {
 	char *query; /* owned */
@@ -24,11 +26,12 @@ static void options_done(struct report_options *o)
 static int read_options(int argc, char **argv, const char *more, struct report_options *o)
 {
 	static const char *const no_query[] = {"csv", NULL};
-	const char *from = NULL, *to = NULL, *station = NULL, *recipe = NULL, *version = NULL,
-		   *job = NULL, *other = NULL;
+	const char *from = NULL, *to = NULL, *station = NULL, *fixture = NULL, *recipe = NULL,
+		   *version = NULL, *job = NULL, *other = NULL;
 	const struct option_row rows[] = {{"from", &from, NULL}, {"to", &to, NULL},
-		{"station", &station, NULL}, {"recipe", &recipe, NULL}, {"version", &version, NULL},
-		{"job", &job, NULL}, {"csv", &o->csv, NULL}, {more, &other, NULL}, {0}};
+		{"station", &station, NULL}, {"fixture", &fixture, NULL}, {"recipe", &recipe, NULL},
+		{"version", &version, NULL}, {"job", &job, NULL}, {"csv", &o->csv, NULL},
+		{more, &other, NULL}, {0}};
 	int n = ctl_options(argc, argv, rows, NULL, 0);
 
 	o->query = ctl_query(rows, no_query);
@@ -80,7 +83,33 @@ static void add_yield(struct table *t, const json_t *o, const char *name)
 	add_share(t, o, "run_yield");
 }
 
-/* A station, a recipe with or without its version, or when a time begins; owned by the caller. */
+static char *named_or(const json_t *o, const char *member, const char *absent)
+{
+	char *text = json_text(o, member);
+
+	if (*text)
+		return text;
+	free(text);
+	return xstrdup(absent);
+}
+
+static char *shift_name(const json_t *o)
+{
+	_cleanup_(freep) char *from = json_text(o, "from");
+	_cleanup_(freep) char *shift = json_text(o, "shift");
+
+	return *shift ? xasprintf("%s %s", from, shift) : steal_ptr(&from);
+}
+
+static char *step_name(const json_t *o, const char *recipe)
+{
+	_cleanup_(freep) char *step = json_text(o, "step");
+
+	return xasprintf("%s %s", *recipe ? recipe : "(no recipe)", step);
+}
+
+/* A station, a fixture, a recipe with or without its version, a step of one, a shift, or when a time begins; owned by
+ * the caller. */
 static char *group_name(const json_t *o)
 {
 	_cleanup_(freep) char *version = json_text(o, "version");
@@ -88,8 +117,12 @@ static char *group_name(const json_t *o)
 
 	if (json_object_get(o, "station"))
 		return json_text(o, "station");
+	if (json_object_get(o, "fixture"))
+		return named_or(o, "fixture", "(not known)");
 	if (json_object_get(o, "from"))
-		return json_text(o, "from");
+		return shift_name(o);
+	if (json_object_get(o, "step"))
+		return step_name(o, recipe);
 	if (!*recipe)
 		return xstrdup("(no recipe)");
 	return *version ? xasprintf("%s@%s", recipe, version) : steal_ptr(&recipe);
@@ -114,6 +147,9 @@ static void print_yield(struct ctl *c, const json_t *o)
 	add_yield(&t, o, "all");
 	table_print(&t, c->color);
 	table_done(&t);
+	if (json_is_real(json_object_get(o, "rolled_throughput_yield")))
+		printf("rolled throughput yield: %.1f %%\n",
+			100 * json_real_value(json_object_get(o, "rolled_throughput_yield")));
 }
 
 static void print_causes(struct ctl *c, const json_t *o)
@@ -135,6 +171,144 @@ static void print_causes(struct ctl *c, const json_t *o)
 	}
 	table_print(&t, c->color);
 	table_done(&t);
+}
+
+/* "12.3 s", or "-" of nothing. */
+static void add_seconds(struct table *t, const json_t *o, const char *member)
+{
+	const json_t *v = json_object_get(o, member);
+	char text[32];
+
+	snprintf(text, sizeof text, "%.1f s", json_number_value(v) / 1000);
+	table_add(t, json_is_number(v) ? text : NULL);
+}
+
+static void print_time(struct ctl *c, const json_t *o)
+{
+	static const char *const heads[] = {
+		"", "PART", "STEP", "RUNS", "SHARE", "A UNIT", "P50", "P95"};
+	const json_t *row;
+	struct table t;
+	size_t i;
+
+	table_init(&t, ARRAY_LEN(heads));
+	for (i = 0; i < ARRAY_LEN(heads); i++)
+		table_add(&t, heads[i]);
+	json_array_foreach(json_object_get(o, "items"), i, row) {
+		const char *const by[] = {"station", "fixture", "recipe"};
+		const char *place = "all";
+
+		for (size_t k = 0; k < ARRAY_LEN(by); k++)
+			if (json_is_string(json_object_get(row, by[k])))
+				place = json_string_value(json_object_get(row, by[k]));
+		table_add(&t, place);
+		add_text(&t, row, "part");
+		add_text(&t, row, "step");
+		add_text(&t, row, "runs");
+		add_share(&t, row, "share");
+		add_seconds(&t, row, "per_unit_ms");
+		add_seconds(&t, row, "p50_ms");
+		add_seconds(&t, row, "p95_ms");
+	}
+	table_print(&t, c->color);
+	table_done(&t);
+}
+
+static void add_effect(struct table *t, const json_t *o, const char *name)
+{
+	const json_t *rate = json_object_get(o, "per_hour");
+	char text[32];
+
+	snprintf(text, sizeof text, "%.1f", json_number_value(rate));
+	table_add(t, name);
+	add_share(t, o, "availability");
+	add_share(t, o, "performance");
+	add_share(t, o, "quality");
+	add_share(t, o, "oee");
+	add_text(t, o, "good");
+	table_add(t, json_is_number(rate) ? text : NULL);
+	add_seconds(t, o, "takt_ms");
+}
+
+static void print_oee(struct ctl *c, const json_t *o)
+{
+	static const char *const heads[] = {
+		"", "AVAILABILITY", "PERFORMANCE", "QUALITY", "OEE", "GOOD", "AN HOUR", "TAKT"};
+	const json_t *group;
+	struct table t;
+	size_t i;
+
+	table_init(&t, ARRAY_LEN(heads));
+	for (i = 0; i < ARRAY_LEN(heads); i++)
+		table_add(&t, heads[i]);
+	json_array_foreach(json_object_get(o, "groups"), i, group) {
+		_cleanup_(freep) char *name = group_name(group);
+
+		add_effect(&t, group, name);
+	}
+	add_effect(&t, o, "all");
+	table_print(&t, c->color);
+	table_done(&t);
+}
+
+/* "S1: 20 of 50, others 9 of 100". */
+static char *cause_text(const json_t *row)
+{
+	const char *verdict = json_string_value(json_object_get(row, "verdict"));
+	const json_t *o = json_object_get(row, verdict ? verdict : "");
+	_cleanup_(freep) char *name = json_text(o, !json_object_get(o, "job") ? verdict : "job");
+
+	if (!json_is_object(o))
+		return xstrdup("");
+	return xasprintf("%s: %lld of %lld, others %lld of %lld", name,
+		(long long)json_integer_value(json_object_get(o, "failed")),
+		(long long)json_integer_value(json_object_get(o, "units")),
+		(long long)json_integer_value(json_object_get(o, "other_failed")),
+		(long long)json_integer_value(json_object_get(o, "other_units")));
+}
+
+static void print_asks(const json_t *rows)
+{
+	const json_t *row, *unit;
+	size_t i, k;
+
+	json_array_foreach(rows, i, row) {
+		const char *ask = json_string_value(json_object_get(row, "ask"));
+
+		if (!ask)
+			continue;
+		printf("\n%s: %s:", json_string_value(json_object_get(row, "step")), ask);
+		json_array_foreach(json_object_get(row, "ask_units"), k, unit)
+			printf(" %s", json_string_value(unit));
+		printf("\n");
+	}
+}
+
+static void print_comparison(struct ctl *c, const json_t *o)
+{
+	static const char *const heads[] = {
+		"STEP", "FAILED", "UNITS", "VERDICT", "", "PASSED ELSEWHERE", "FAILED ELSEWHERE"};
+	const json_t *row;
+	struct table t;
+	size_t i;
+
+	table_init(&t, ARRAY_LEN(heads));
+	for (i = 0; i < ARRAY_LEN(heads); i++)
+		table_add(&t, heads[i]);
+	json_array_foreach(json_object_get(o, "items"), i, row) {
+		_cleanup_(freep) char *cause = cause_text(row);
+
+		add_text(&t, row, "step");
+		add_text(&t, row, "failed");
+		add_text(&t, row, "units");
+		add_text(&t, row, "verdict");
+		table_add(&t, cause);
+		add_text(&t, row, "retests.other_passed");
+		add_text(&t, row, "retests.other_failed");
+	}
+	table_print(&t, c->color);
+	table_done(&t);
+	print_asks(json_object_get(o, "items"));
 }
 
 /* One member a line. */
@@ -205,7 +379,12 @@ static int report(struct ctl *c, const char *what, const struct report_options *
 	return EXIT_PASSED;
 }
 
-static const char yield_usage[] = "report yield [--by station|recipe|version|hour|day] " FILTERS;
+static const char yield_usage[] =
+	"report yield [--by station|fixture|recipe|version|step|shift|hour|day] " FILTERS;
+static const char comparison_usage[] = "report comparison " FILTERS;
+static const char time_usage[] = "report time [--by station|fixture|recipe] " FILTERS;
+static const char oee_usage[] =
+	"report oee --from TIME --to TIME [--by station|shift|hour|day] " OEE_FILTERS;
 static const char pareto_usage[] =
 	"report pareto [--outcome failed|error|aborted|interrupted] " FILTERS;
 
@@ -225,6 +404,33 @@ static int report_pareto(struct ctl *c, int argc, char **argv)
 	if (read_options(argc, argv, "outcome", &o) != 0)
 		return ctl_usage("%s", pareto_usage);
 	return report(c, "pareto", &o, print_causes);
+}
+
+static int report_time(struct ctl *c, int argc, char **argv)
+{
+	_options_ o = {0};
+
+	if (read_options(argc, argv, "by", &o) != 0)
+		return ctl_usage("%s", time_usage);
+	return report(c, "time", &o, print_time);
+}
+
+static int report_oee(struct ctl *c, int argc, char **argv)
+{
+	_options_ o = {0};
+
+	if (read_options(argc, argv, "by", &o) != 0)
+		return ctl_usage("%s", oee_usage);
+	return report(c, "oee", &o, print_oee);
+}
+
+static int report_comparison(struct ctl *c, int argc, char **argv)
+{
+	_options_ o = {0};
+
+	if (read_options(argc, argv, "by", &o) != 0 || strstr(o.query, "by="))
+		return ctl_usage("%s", comparison_usage);
+	return report(c, "comparison", &o, print_comparison);
 }
 
 static int report_measurements(struct ctl *c, int argc, char **argv)
@@ -261,10 +467,16 @@ static int report_gauge(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_reports[] = {
-	{"report yield", "[--by station|recipe|version|hour|day] " FILTERS,
+	{"report yield", "[--by station|fixture|recipe|version|step|shift|hour|day] " FILTERS,
 		"First-pass, final and run yield, of all and of each group", report_yield},
 	{"report pareto", "[--outcome failed|error|aborted|interrupted] " FILTERS,
 		"What ended runs, the most frequent cause first", report_pareto},
+	{"report time", "[--by station|fixture|recipe] " FILTERS,
+		"Where the time of units goes: steps, people, the change of units", report_time},
+	{"report oee", "--from TIME --to TIME [--by station|shift|hour|day] " OEE_FILTERS,
+		"Availability, performance, quality, throughput and takt", report_oee},
+	{"report comparison", FILTERS,
+		"What makes units fail: they, a station, a fixture or an order", report_comparison},
 	{"report measurements", "", "What recipes measure, with step, unit and limits",
 		report_measurements},
 	{"report capability", MEASURED " [--csv FILE]",

@@ -12,6 +12,7 @@ const char *const interlock_names[] = {[INTERLOCK_GOLDEN] = "golden",
 	[INTERLOCK_CONTACTS] = "contacts",
 	[INTERLOCK_CALIBRATION] = "calibration",
 	[INTERLOCK_YIELD] = "yield",
+	[INTERLOCK_WEAR] = "wear",
 	NULL};
 
 static int read_fixture(struct db *d, const char *fixture, struct fixture_facts *ret, struct err *e)
@@ -74,6 +75,21 @@ static int read_recent(
 		0);
 }
 
+static int read_worn(struct db *d, const char *station, struct fixture_facts *ret, struct err *e)
+{
+	static const struct column columns[] = {COL(struct fixture_facts, worn_unit),
+		COL(struct fixture_facts, worn_region), COL(struct fixture_facts, worn_erases),
+		{0}};
+	SELECT(find,
+		"SELECT coalesce(u.serial, u.chip_id, u.id) AS worn_unit, w.region AS worn_region,"
+		" w.erases AS worn_erases FROM (SELECT unit_id FROM runs WHERE station = ?"
+		" ORDER BY seq DESC LIMIT 1) r JOIN units u ON u.id = r.unit_id"
+		" JOIN unit_wear w ON w.unit_id = u.id ORDER BY w.erases DESC, w.region LIMIT 1",
+		columns);
+
+	return MIN(select_one(d, e, &find, ret, station), 0);
+}
+
 int fixtures_facts(struct db *d, const char *fixture, const char *station, int64_t recent,
 	struct fixture_facts *ret, struct err *e)
 {
@@ -83,9 +99,29 @@ int fixtures_facts(struct db *d, const char *fixture, const char *station, int64
 	r = read_fixture(d, fixture, ret, e);
 	if (r == 0)
 		r = read_releases(d, station, ret, e);
+	if (r == 0)
+		r = read_worn(d, station, ret, e);
 	if (r == 0 && recent > 0)
 		r = read_recent(d, station, recent, ret, e);
 	return r;
+}
+
+int fixtures_instruments(
+	struct db *d, char *const *names, size_t n, struct fixture_facts *ret, struct err *e)
+{
+	static const char sql[] = "SELECT calibrated_until FROM fixtures WHERE id = ?";
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		int64_t until = 0;
+
+		r = db_int(d, e, &until, sql, names[i]);
+		if (r < 0 || until >= ret->calibrated_until_ms)
+			continue;
+		ret->calibrated_until_ms = until;
+		snprintf(ret->calibration_of, sizeof ret->calibration_of, "%s", names[i]);
+	}
+	return MIN(r, 0);
 }
 
 int fixtures_contact(struct db *tx, const char *fixture, struct err *e)
@@ -144,7 +180,7 @@ int fixtures_golden(
 	if (r < 0)
 		return r;
 	if (is_listed(units, g.serial) || is_listed(units, g.chip))
-		return db_do(tx, e, sql, fixture, g.ended_ms, run, g.outcome);
+		return db_run(tx, e, sql, fixture, g.ended_ms, run, g.outcome);
 	return db_event(tx, "golden-unit-unknown", g.station, g.job, run, or_null(g.serial),
 		json_pack("{s:s, s:s*}", "fixture", fixture, "chip_id", or_null(g.chip)), e);
 }

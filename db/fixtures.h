@@ -14,6 +14,7 @@ enum interlock {
 	INTERLOCK_CONTACTS,
 	INTERLOCK_CALIBRATION,
 	INTERLOCK_YIELD,
+	INTERLOCK_WEAR,
 	INTERLOCK_COUNT
 };
 extern const char *const interlock_names[]; /* by enum interlock, NULL-terminated */
@@ -29,10 +30,14 @@ struct fixture_facts {
 	int64_t contacts, since_service; /* runs: ever, and since the last service */
 	int64_t serviced_ms;
 	int64_t calibrated_until_ms;
-	int64_t golden_ms; /* of the newest run of a golden unit */
+	char calibration_of[DB_ID_SIZE]; /* the instrument whose it is; "": of the fixture */
+	int64_t golden_ms;		 /* of the newest run of a golden unit */
 	char golden_outcome[16];
 	int64_t recent,
 		recent_passed; /* of the newest runs that count in the yield of the station */
+	/* Of the unit that was on the station last: the region of its flash that was erased most. */
+	char worn_unit[64], worn_region[72];
+	int64_t worn_erases; /* 0: none */
 	struct interlock_release release[INTERLOCK_COUNT];
 };
 
@@ -40,10 +45,15 @@ struct fixture_facts {
 int fixtures_facts(struct db *d, const char *fixture, const char *station, int64_t recent,
 	struct fixture_facts *ret, struct err *e);
 
+/* After fixtures_facts(): of the fixture and these instruments (which have rows as fixtures have) the calibration that
+ * ends first counts, one that is not on record before all. */
+int fixtures_instruments(
+	struct db *d, char *const *names, size_t n, struct fixture_facts *ret, struct err *e);
+
 /* In the transaction that opens a run: the fixture is closed on one more unit. */
 int fixtures_contact(struct db *tx, const char *fixture, struct err *e);
-/* In the transaction of its end: a run of a golden order. It is noted only where the unit is one of `units`
- * (serial numbers and chip ids, NULL-terminated): another unit proves nothing, which an event says. */
+/* In the transaction of its end: a run of a golden order. It is noted, 1, only where the unit is one of `units`
+ * (serial numbers and chip ids, NULL-terminated): another unit proves nothing, 0, which an event says. */
 int fixtures_golden(
 	struct db *tx, const char *fixture, const char *run, char *const *units, struct err *e);
 

@@ -6,6 +6,7 @@
 #include "db/archives.h"
 #include "db/db_impl.h"
 #include "db/reports.h"
+#include "db/rollup_steps.h"
 #include "db/rollups.h"
 #include "db/stmt.h"
 
@@ -282,6 +283,8 @@ int integrity_tables(
 		r = check_rule(d, i, ret, e);
 	if (r == 0 && !ret[0])
 		r = rollups_check(d, ret, e);
+	if (r == 0 && !ret[0])
+		r = rollup_steps_check(d, ret, e);
 	watch(d, NULL);
 	return asked(stop) ? stopped(e) : r;
 }

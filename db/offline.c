@@ -106,6 +106,15 @@ int db_open_offline(const char *path, struct db **ret, struct err *e)
 		r = db_has(d, e, "SELECT 1 FROM sqlite_schema WHERE name = 'archives'");
 		d->before_archives = r == 0;
 	}
+	if (r >= 0) {
+		r = db_has(d, e, "SELECT 1 FROM pragma_table_info('runs') WHERE name = 'fixture'");
+		d->before_fixtures = r == 0;
+	}
+	if (r >= 0) {
+		r = db_has(d, e,
+			"SELECT 1 FROM pragma_table_info('measurements') WHERE name = 'detail'");
+		d->before_details = r == 0;
+	}
 	if (r < 0) {
 		db_free(d);
 		return err_prefix(e, "database %s", path);

@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 #include "base/timefmt.h"
+#include "db/db_impl.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
@@ -36,23 +37,29 @@ static bool passed(const json_t *row)
 	return outcome && !strcmp(outcome, "passed");
 }
 
+#define MEASUREMENTS_OF(detail)                                                       \
+	"SELECT step_n, name, value, text, unit, low, high, verdict, " detail " FROM" \
+	" measurements WHERE run_id = ? ORDER BY step_n, k"
 /* The measurements of all steps of a run, as arrays by the step's number. */
 static int read_measurements(struct db *d, const char *run, json_t **ret, struct err *e)
 {
 	static const struct column columns[] = {{"step_n", AS_INT}, {"name", AS_TEXT},
 		{"value", AS_REAL}, {"text", AS_TEXT}, {"unit", AS_TEXT}, {"low", AS_REAL},
-		{"high", AS_REAL}, {"verdict", AS_TEXT}, {0}};
-	SELECT(all,
-		"SELECT step_n, name, value, text, unit, low, high, verdict FROM measurements"
-		" WHERE run_id = ? ORDER BY step_n, k",
-		columns);
+		{"high", AS_REAL}, {"verdict", AS_TEXT}, {"detail", AS_JSON}, {0}};
+	/* The second is of a database that an older provd made, which is read as it is. */
+	SELECT(all, MEASUREMENTS_OF("detail"), columns);
+	SELECT(all_older, MEASUREMENTS_OF("NULL AS detail"), columns);
 	_cleanup_(query_done) struct query q = {0};
 	json_t *by_step = json_object();
-	int r = select_begin(&q, d, e, &all, run);
+	int r = select_begin(&q, d, e, d->before_details ? &all_older : &all, run);
 
 	while (r >= 0 && (r = select_next(&q, NULL, e)) > 0) {
 		json_t *m = row_json(&q);
 		char n[24];
+
+		/* The reports of before had no such member: their hashes stay. */
+		if (json_is_null(json_object_get(m, "detail")))
+			json_object_del(m, "detail");
 
 		snprintf(n, sizeof n, "%lld", (long long)take_int(m, "step_n", 0));
 		if (!json_object_get(by_step, n))

@@ -3,6 +3,7 @@
 
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "db/rollups_impl.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
@@ -63,7 +64,7 @@ size_t rollup_ranges(int64_t from_ms, int64_t to_ms, struct rollup_range ret[ROL
 
 struct ended {
 	char id[DB_ID_SIZE], kind[16], unit[DB_ID_SIZE];
-	char station[DB_ID_SIZE], recipe[DB_ID_SIZE];
+	char station[DB_ID_SIZE], fixture[DB_ID_SIZE], recipe[DB_ID_SIZE];
 	char outcome[16], step[DB_ID_SIZE], code[64];
 	int64_t version, ended_ms, busy_ms;
 	bool passed;
@@ -77,20 +78,18 @@ struct before {
 	struct ended first;
 };
 
-/* A run that is known to have taken no time, or not known, adds none. */
-#define BUSY_MS \
-	"max(0, coalesce(duration_ms, ended_at - coalesce(started_at, attached_at))) AS busy_ms"
-#define ENDED_COLUMNS                                                                \
-	"id, kind, coalesce(unit_id, '') AS unit, station, coalesce(recipe, '') AS"  \
-	" recipe, coalesce(version, 0) AS version, outcome, coalesce(step, '') AS"   \
-	" step, coalesce(code, '') AS code, ended_at, outcome = 'passed' AS passed," \
+#define ENDED_COLUMNS                                                                                                 \
+	"id, kind, coalesce(unit_id, '') AS unit, station, coalesce(fixture, '') AS fixture, coalesce(recipe, '') AS" \
+	" recipe, coalesce(version, 0) AS version, outcome, coalesce(step, '') AS"                                    \
+	" step, coalesce(code, '') AS code, ended_at, outcome = 'passed' AS passed,"                                  \
 	" " BUSY_MS
 
 static const struct column ended_columns[] = {COL(struct ended, id), COL(struct ended, kind),
-	COL(struct ended, unit), COL(struct ended, station), COL(struct ended, recipe),
-	COL(struct ended, version), COL(struct ended, outcome), COL(struct ended, step),
-	COL(struct ended, code), COL_AS(struct ended, ended_ms, "ended_at"),
-	COL(struct ended, busy_ms), COL(struct ended, passed), {0}};
+	COL(struct ended, unit), COL(struct ended, station), COL(struct ended, fixture),
+	COL(struct ended, recipe), COL(struct ended, version), COL(struct ended, outcome),
+	COL(struct ended, step), COL(struct ended, code),
+	COL_AS(struct ended, ended_ms, "ended_at"), COL(struct ended, busy_ms),
+	COL(struct ended, passed), {0}};
 
 static bool counts(const struct ended *r)
 {
@@ -124,15 +123,13 @@ static int find_before(struct db *tx, const struct ended *run, struct before *an
 	return MIN(r, 0);
 }
 
-/* The same for each span. */
-#define SPANS "(VALUES (3600), (86400), (2764800)) s"
-#define AT    "?1 - ?1 % (s.column1 * 1000)"
+#define AT "?1 - ?1 % (s.column1 * 1000)"
 
 static int add_run(struct db *tx, const struct ended *r, const struct before *any,
 	const struct before *process, struct err *e)
 {
 	static const char sql[] =
-		"INSERT INTO rollups SELECT s.column1, " AT ", ?2, ?3, ?4, ?5 = 'passed',"
+		"INSERT INTO rollups SELECT s.column1, " AT ", ?2, ?9, ?3, ?4, ?5 = 'passed',"
 		" ?5 = 'failed', ?5 = 'error', ?5 = 'aborted', ?5 = 'interrupted', ?6,"
 		" ?7, ?7 AND ?5 = 'passed', ?7 AND ?5 = 'passed', 0,"
 		" ?8, ?8 AND ?5 = 'passed', ?8 AND ?5 = 'passed', 0"
@@ -148,7 +145,7 @@ static int add_run(struct db *tx, const struct ended *r, const struct before *an
 		" process_last_passed = process_last_passed + excluded.process_last_passed";
 
 	return db_do(tx, e, sql, r->ended_ms, r->station, r->recipe, r->version, r->outcome,
-		r->busy_ms, counts(r) && any->n == 0, counts(r) && process->n == 0);
+		r->busy_ms, counts(r) && any->n == 0, counts(r) && process->n == 0, r->fixture);
 }
 
 /* The unit's last run is this one now, and counts where its first one is. */
@@ -159,28 +156,29 @@ static int change_first(struct db *tx, const struct ended *r, const struct befor
 		"UPDATE rollups SET last_passed = last_passed + ?5, retested = retested + ?6,"
 		" process_last_passed = process_last_passed + ?7,"
 		" process_retested = process_retested + ?8"
-		" WHERE (span, at, station, recipe, version) IN"
-		" (SELECT s.column1, " AT ", ?2, ?3, ?4 FROM " SPANS ")";
+		" WHERE (span, at, station, fixture, recipe, version) IN"
+		" (SELECT s.column1, " AT ", ?2, ?9, ?3, ?4 FROM " SPANS ")";
 	const struct ended *a = &any->first, *p = &process->first;
 	int r_any = any->n == 0 ? 0
 				: db_do(tx, e, sql, a->ended_ms, a->station, a->recipe, a->version,
-					  (int64_t)r->passed - any->last_passed, any->n == 1, 0, 0);
+					  (int64_t)r->passed - any->last_passed, any->n == 1, 0, 0,
+					  a->fixture);
 
 	if (r_any < 0 || process->n == 0)
 		return r_any;
 	return db_do(tx, e, sql, p->ended_ms, p->station, p->recipe, p->version, 0, 0,
-		(int64_t)r->passed - process->last_passed, process->n == 1);
+		(int64_t)r->passed - process->last_passed, process->n == 1, p->fixture);
 }
 
 static int add_cause(struct db *tx, const struct ended *r, struct err *e)
 {
 	static const char sql[] =
-		"INSERT INTO rollup_causes SELECT s.column1, " AT ", ?2, ?3, ?4, ?5, ?6, ?7, 1"
+		"INSERT INTO rollup_causes SELECT s.column1, " AT ", ?2, ?8, ?3, ?4, ?5, ?6, ?7, 1"
 		" FROM " SPANS " WHERE true ON CONFLICT DO UPDATE SET n = n + 1";
 
 	return r->passed ? 0
 			 : db_do(tx, e, sql, r->ended_ms, r->station, r->recipe, r->version,
-				   r->outcome, r->step, r->code);
+				   r->outcome, r->step, r->code, r->fixture);
 }
 
 int rollups_add(struct db *tx, const char *run, struct err *e)
@@ -203,60 +201,49 @@ int rollups_add(struct db *tx, const char *run, struct err *e)
 
 /* --- reading --- */
 
-/* Runs that count, among those of the unit of r. */
-#define OF_ITS_UNIT                                                            \
-	"FROM runs p WHERE p.unit_id = r.unit_id AND p.state = 'finished' AND" \
-	" p.kind = 'production' AND p.outcome IN ('passed', 'failed')"
-/* Where r is the first of them (in all recipes, or in its own): its last one, and how many. */
-#define IS_FIRST(scope)                                     \
-	"r.outcome IN ('passed', 'failed') AND NOT EXISTS " \
-	"(SELECT 1 " OF_ITS_UNIT scope " AND p.chain < r.chain)"
+/* Of the unit whose first run r is: its last one, and whether there were more. */
 #define LAST(scope)                                     \
 	"coalesce((SELECT p.outcome " OF_ITS_UNIT scope \
 	" ORDER BY p.chain DESC LIMIT 1), r.outcome)"
-#define AGAIN(scope)   "EXISTS (SELECT 1 " OF_ITS_UNIT scope " AND p.chain > r.chain)"
-#define IN_ALL	       ""
-#define IN_ITS_PROCESS " AND p.recipe IS r.recipe"
+#define AGAIN(scope) "EXISTS (SELECT 1 " OF_ITS_UNIT scope " AND p.chain > r.chain)"
 /* Each finished production run that `where` lets through, as a row of the rollups. */
-#define RUNS_AS_ROWS(where)                                                                                                          \
-	"WITH seen AS (SELECT r.*, " IS_FIRST(IN_ALL) " AS first, " IS_FIRST(                                                        \
-		IN_ITS_PROCESS) " AS process_first FROM runs r WHERE r.state = 'finished' AND r.kind = 'production'"                 \
-				" AND r.ended_at >= ?1 AND r.ended_at < ?2" where "),"                                               \
-				" counted AS (SELECT r.ended_at, r.station, coalesce(r.recipe, '') AS recipe,"                       \
-				" coalesce(r.version, 0) AS version, r.outcome = 'passed' AS passed,"                                \
-				" r.outcome = 'failed' AS failed, r.outcome = 'error' AS error,"                                     \
-				" r.outcome = 'aborted' AS aborted, r.outcome = 'interrupted' AS interrupted,"                       \
-				" " BUSY_MS                                                                                          \
-				", r.first AS units, r.first AND r.outcome = 'passed' AS first_passed,"                              \
-				" r.first AND " LAST(                                                                                \
-					IN_ALL) " = 'passed' AS last_passed,"                                                        \
-						" r.first AND " AGAIN(                                                               \
-							IN_ALL) " AS retested, r.process_first AS process_units,"                    \
-								" r.process_first AND r.outcome = 'passed' AS process_first_passed," \
-								" r.process_first AND " LAST(                                        \
-									IN_ITS_PROCESS) " = 'passed' AS process_last_passed,"        \
-											" r.process_first AND " AGAIN(               \
+#define RUNS_AS_ROWS(where)                                                                                                                        \
+	"WITH seen AS (SELECT r.*, " IS_FIRST(IN_ALL) " AS first, " IS_FIRST(                                                                      \
+		IN_ITS_PROCESS) " AS process_first FROM runs r WHERE r.state = 'finished' AND r.kind = 'production'"                               \
+				" AND r.ended_at >= ?1 AND r.ended_at < ?2" where "),"                                                             \
+				" counted AS (SELECT r.ended_at, r.station, coalesce(r.fixture, '') AS fixture, coalesce(r.recipe, '') AS recipe," \
+				" coalesce(r.version, 0) AS version, r.outcome = 'passed' AS passed,"                                              \
+				" r.outcome = 'failed' AS failed, r.outcome = 'error' AS error,"                                                   \
+				" r.outcome = 'aborted' AS aborted, r.outcome = 'interrupted' AS interrupted,"                                     \
+				" " BUSY_MS                                                                                                        \
+				", r.first AS units, r.first AND r.outcome = 'passed' AS first_passed,"                                            \
+				" r.first AND " LAST(                                                                                              \
+					IN_ALL) " = 'passed' AS last_passed,"                                                                      \
+						" r.first AND " AGAIN(                                                                             \
+							IN_ALL) " AS retested, r.process_first AS process_units,"                                  \
+								" r.process_first AND r.outcome = 'passed' AS process_first_passed,"               \
+								" r.process_first AND " LAST(                                                      \
+									IN_ITS_PROCESS) " = 'passed' AS process_last_passed,"                      \
+											" r.process_first AND " AGAIN(                             \
 												IN_ITS_PROCESS) " AS process_retested FROM seen r) "
 
-/* ?3 job or span, ?4 station, ?5 recipe, ?6 version, ?7 grouped by. */
-#define OF_FILTER                                                                \
-	" AND (?4 IS NULL OR station = ?4) AND (?5 IS NULL OR recipe = ?5) AND " \
-	"(?6 = 0 OR version = ?6)"
-#define UNITS_OF(name) "sum(iif(?5 IS NULL AND ?7 < 2, " name ", process_" name ")) AS " name
-#define GROUPED                                                                                        \
-	"SELECT iif(?7 = 1, station, '') AS of_station, iif(?7 >= 2, recipe, '') AS"                   \
-	" of_recipe, iif(?7 = 3, version, 0) AS of_version, sum(passed) AS passed,"                    \
-	" sum(failed) AS failed, sum(error) AS error, sum(aborted) AS aborted,"                        \
-	" sum(interrupted) AS interrupted, sum(busy_ms) AS busy_ms, " UNITS_OF("units") ", " UNITS_OF( \
+/* ?7: grouped by. */
+#define UNITS_OF(name) "sum(iif(?5 IS NULL AND ?7 < 4, " name ", process_" name ")) AS " name
+#define GROUPED                                                                                                             \
+	"SELECT iif(?7 & 1, station, '') AS of_station, iif(?7 & 2, fixture, '') AS of_fixture, iif(?7 & 4, recipe, '') AS" \
+	" of_recipe, iif(?7 & 8, version, 0) AS of_version, sum(passed) AS passed,"                                         \
+	" sum(failed) AS failed, sum(error) AS error, sum(aborted) AS aborted,"                                             \
+	" sum(interrupted) AS interrupted, sum(busy_ms) AS busy_ms, " UNITS_OF("units") ", " UNITS_OF(                      \
 		"first_passed") ", " UNITS_OF("last_passed") ", " UNITS_OF("retested")
-#define GROUPS " GROUP BY of_station, of_recipe, of_version"
+#define GROUPS " GROUP BY of_station, of_fixture, of_recipe, of_version"
 
 static const struct column rollup_columns[] = {COL_AS(struct rollup, station, "of_station"),
-	COL_AS(struct rollup, recipe, "of_recipe"), COL_AS(struct rollup, version, "of_version"),
-	COL(struct rollup, passed), COL(struct rollup, failed), COL(struct rollup, error),
-	COL(struct rollup, aborted), COL(struct rollup, interrupted), COL(struct rollup, busy_ms),
-	COL(struct rollup, units), COL(struct rollup, first_passed),
-	COL(struct rollup, last_passed), COL(struct rollup, retested), {0}};
+	COL_AS(struct rollup, fixture, "of_fixture"), COL_AS(struct rollup, recipe, "of_recipe"),
+	COL_AS(struct rollup, version, "of_version"), COL(struct rollup, passed),
+	COL(struct rollup, failed), COL(struct rollup, error), COL(struct rollup, aborted),
+	COL(struct rollup, interrupted), COL(struct rollup, busy_ms), COL(struct rollup, units),
+	COL(struct rollup, first_passed), COL(struct rollup, last_passed),
+	COL(struct rollup, retested), {0}};
 
 /* Where ?3 is: each has the index that it needs. */
 SELECT(rows_of_rollups,
@@ -268,20 +255,8 @@ SELECT(rows_of_job,
 	RUNS_AS_ROWS(" AND r.job_id = ?3") GROUPED " FROM counted WHERE true" OF_FILTER GROUPS,
 	rollup_columns);
 
-/* Of a job, of the rollups, of the runs: which statement, and its third parameter. */
-enum source { OF_JOB, OF_ROLLUPS, OF_RUNS };
-
-static enum source source_of(
-	const struct rollup_range *range, const struct rollup_filter *f, struct bind *ret_third)
-{
-	*ret_third = f->job	     ? bind_text(f->job)
-		     : range->span_s ? bind_int(range->span_s)
-				     : BIND_NULL;
-	return f->job ? OF_JOB : range->span_s ? OF_ROLLUPS : OF_RUNS;
-}
-
 int rollups_read(struct db *d, const struct rollup_range *range, const struct rollup_filter *f,
-	enum rollup_by by, rollup_fn *fn, void *data, struct err *e)
+	unsigned by, rollup_fn *fn, void *data, struct err *e)
 {
 	static const struct select *const from[] = {[OF_JOB] = &rows_of_job,
 		[OF_ROLLUPS] = &rows_of_rollups,
@@ -291,7 +266,7 @@ int rollups_read(struct db *d, const struct rollup_range *range, const struct ro
 	_cleanup_(query_done) struct query q = {0};
 	struct rollup row;
 	int r = select_begin(&q, d, e, s, range->from_ms, range->to_ms, third, f->station,
-		f->recipe, f->version, (int64_t)by);
+		f->recipe, f->version, (int64_t)by, f->fixture);
 
 	while (r >= 0 && (r = select_next(&q, &row, e)) > 0)
 		fn(data, &row);
@@ -323,7 +298,7 @@ int rollups_causes(struct db *d, const struct rollup_range *range, const struct 
 	_cleanup_(query_done) struct query q = {0};
 	struct rollup_cause row;
 	int r = select_begin(&q, d, e, s, range->from_ms, range->to_ms, third, f->station,
-		f->recipe, f->version, outcome);
+		f->recipe, f->version, outcome, f->fixture);
 
 	while (r >= 0 && (r = select_next(&q, &row, e)) > 0)
 		fn(data, &row);
@@ -348,38 +323,38 @@ int rollups_bounds(struct db *d, int64_t *ret_from_ms, int64_t *ret_to_ms, struc
 
 /* --- against the runs --- */
 
-#define SAME_COLUMNS                                                                             \
-	"station, recipe, version, passed, failed, error, aborted, interrupted, busy_ms, units," \
-	" first_passed, last_passed, retested, process_units, process_first_passed,"             \
+#define SAME_COLUMNS                                                                                      \
+	"station, fixture, recipe, version, passed, failed, error, aborted, interrupted, busy_ms, units," \
+	" first_passed, last_passed, retested, process_units, process_first_passed,"                      \
 	" process_last_passed, process_retested"
-#define SUMMED                                                                              \
-	"station, recipe, version, sum(passed), sum(failed), sum(error), sum(aborted),"     \
-	" sum(interrupted), sum(busy_ms), sum(units), sum(first_passed), sum(last_passed)," \
-	" sum(retested), sum(process_units), sum(process_first_passed),"                    \
+#define SUMMED                                                                                   \
+	"station, fixture, recipe, version, sum(passed), sum(failed), sum(error), sum(aborted)," \
+	" sum(interrupted), sum(busy_ms), sum(units), sum(first_passed), sum(last_passed),"      \
+	" sum(retested), sum(process_units), sum(process_first_passed),"                         \
 	" sum(process_last_passed), sum(process_retested)"
 
 /* Each gives the hour, in ms, where the first difference of a block [?1, ?2) is. */
 static const char *const differences[] = {
 	RUNS_AS_ROWS(
 		"") ", fresh AS (SELECT ended_at - ended_at % 3600000 AS at, " SUMMED
-		    " FROM counted GROUP BY 1, 2, 3, 4), kept AS (SELECT at, " SAME_COLUMNS
+		    " FROM counted GROUP BY 1, 2, 3, 4, 5), kept AS (SELECT at, " SAME_COLUMNS
 		    " FROM rollups WHERE span = 3600 AND at >= ?1 AND at < ?2)"
 		    " SELECT at FROM (SELECT * FROM (SELECT * FROM fresh EXCEPT SELECT * FROM kept)"
 		    " UNION ALL SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM fresh)) LIMIT 1",
-#define OF_SPAN(span)                                                                    \
-	"WITH fresh AS (SELECT at - at % (" span " * 1000) AS at, " SUMMED               \
-	" FROM rollups WHERE span = 3600 AND at >= ?1 AND at < ?2 GROUP BY 1, 2, 3, 4)," \
-	" kept AS (SELECT at, " SAME_COLUMNS " FROM rollups WHERE span = " span          \
-	" AND at >= ?1 AND at < ?2)"                                                     \
-	" SELECT at FROM (SELECT * FROM (SELECT * FROM fresh EXCEPT SELECT * FROM kept)" \
+#define OF_SPAN(span)                                                                       \
+	"WITH fresh AS (SELECT at - at % (" span " * 1000) AS at, " SUMMED                  \
+	" FROM rollups WHERE span = 3600 AND at >= ?1 AND at < ?2 GROUP BY 1, 2, 3, 4, 5)," \
+	" kept AS (SELECT at, " SAME_COLUMNS " FROM rollups WHERE span = " span             \
+	" AND at >= ?1 AND at < ?2)"                                                        \
+	" SELECT at FROM (SELECT * FROM (SELECT * FROM fresh EXCEPT SELECT * FROM kept)"    \
 	" UNION ALL SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM fresh)) LIMIT 1"
 	OF_SPAN("86400"),
 	OF_SPAN("2764800"),
 	"WITH fresh AS (SELECT s.column1 AS span, r.ended_at - r.ended_at % (s.column1 * 1000)"
-	" AS at, r.station, coalesce(r.recipe, ''), coalesce(r.version, 0), r.outcome,"
+	" AS at, r.station, coalesce(r.fixture, ''), coalesce(r.recipe, ''), coalesce(r.version, 0), r.outcome,"
 	" coalesce(r.step, ''), coalesce(r.code, ''), count(*) FROM " SPANS ", runs r"
 	" WHERE r.state = 'finished' AND r.kind = 'production' AND r.outcome <> 'passed'"
-	" AND r.ended_at >= ?1 AND r.ended_at < ?2 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8),"
+	" AND r.ended_at >= ?1 AND r.ended_at < ?2 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9),"
 	" kept AS (SELECT * FROM rollup_causes WHERE span IN (3600, 86400, 2764800)"
 	" AND at >= ?1 AND at < ?2)"
 	" SELECT at FROM (SELECT * FROM (SELECT * FROM fresh EXCEPT SELECT * FROM kept)"
@@ -403,30 +378,30 @@ static int check_block(struct db *d, int64_t at, char ret[ERR_TEXT_BYTES], struc
 	return MIN(r, 0);
 }
 
-/* The next block, from `at` on, that has runs or counts: 1, or 0 where there is none. */
-static int next_block(struct db *d, int64_t at, int64_t *ret, struct err *e)
+int rollups_next_block(
+	struct db *d, int64_t at, int64_t *ret_from_ms, int64_t *ret_to_ms, struct err *e)
 {
 	static const char sql[] =
 		"SELECT at FROM (SELECT min(ended_at) AS at FROM runs WHERE state = 'finished'"
 		" AND ended_at >= ?1 UNION ALL SELECT min(at) FROM rollups WHERE span = 3600"
 		" AND at >= ?1) WHERE at IS NOT NULL ORDER BY at LIMIT 1";
-	int r = db_int(d, e, ret, sql, at);
+	int64_t found = 0;
+	int r = db_int(d, e, &found, sql, at);
 
-	*ret = floor_to(*ret, MS(BLOCK_S));
+	*ret_from_ms = floor_to(found, MS(BLOCK_S));
+	*ret_to_ms = *ret_from_ms + MS(BLOCK_S);
 	return r;
 }
 
 int rollups_check(struct db *d, char ret[ERR_TEXT_BYTES], struct err *e)
 {
-	int64_t at = 0;
-	int r;
+	int64_t from, to, at = 0;
+	int r = 0;
 
 	ret[0] = 0;
-	while (!ret[0] && (r = next_block(d, at, &at, e)) > 0) {
-		r = check_block(d, at, ret, e);
-		if (r < 0)
-			return r;
-		at += MS(BLOCK_S);
+	while (r >= 0 && !ret[0] && (r = rollups_next_block(d, at, &from, &to, e)) > 0) {
+		r = check_block(d, from, ret, e);
+		at = to;
 	}
-	return ret[0] ? 0 : r;
+	return MIN(r, 0);
 }

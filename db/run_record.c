@@ -5,23 +5,32 @@
 
 #include "base/jcs.h"
 #include "db/archives.h"
+#include "db/db_impl.h"
 #include "db/record_tree.h"
 #include "db/reports.h"
 #include "db/stmt.h"
 
 /* --- the parts of a record --- */
 
+#define ROW_OF(fixture)                                                                            \
+	"SELECT seq, chain, kind, exposed, exposed_step, outcome, deferred, duration_ms, " fixture \
+	" FROM runs WHERE id = ?"
+
 static int read_row(struct db *d, const char *run, json_t **ret, struct err *e)
 {
 	static const struct column columns[] = {{"seq", AS_INT}, {"chain", AS_INT},
 		{"kind", AS_TEXT}, {"exposed", AS_INT}, {"exposed_step", AS_INT},
-		{"outcome", AS_TEXT}, {"deferred", AS_INT}, {"duration_ms", AS_INT}, {0}};
-	SELECT(find,
-		"SELECT seq, chain, kind, exposed, exposed_step, outcome, deferred, duration_ms FROM runs"
-		" WHERE id = ?",
-		columns);
+		{"outcome", AS_TEXT}, {"deferred", AS_INT}, {"duration_ms", AS_INT},
+		{"fixture", AS_TEXT}, {0}};
+	/* The second is of a database that an older provd made, which is read as it is. */
+	SELECT(find, ROW_OF("fixture"), columns);
+	SELECT(find_older, ROW_OF("NULL AS fixture"), columns);
+	int r = db_one_json(d, e, "run", d->before_fixtures ? &find_older : &find, ret, run);
 
-	return db_one_json(d, e, "run", &find, ret, run);
+	/* The records of before had no such member: they stay as they are. */
+	if (r == 0 && json_is_null(json_object_get(*ret, "fixture")))
+		json_object_del(*ret, "fixture");
+	return r;
 }
 
 static int read_steps(struct db *d, const char *run, json_t **ret, struct err *e)

@@ -8,11 +8,13 @@
 #include "db/prompts.h"
 #include "db/recall.h"
 #include "db/reports.h"
+#include "db/rollup_steps.h"
 #include "db/rollups.h"
 #include "db/run_facts.h"
 #include "db/run_record.h"
 #include "db/stmt.h"
 #include "db/traces.h"
+#include "db/wear.h"
 
 /* "none" is the code of what went well: a NULL in the table. */
 static const char *code_or_null(const char *code)
@@ -22,9 +24,10 @@ static const char *code_or_null(const char *code)
 
 int runs_open(struct db *tx, const struct run_new *r, struct err *e)
 {
-	static const char sql[] = "INSERT INTO runs (id, station, kind, state, attached_at)"
-				  " VALUES (?, ?, coalesce(?, 'production'), 'open', ?)";
-	int k = db_run(tx, e, sql, r->id, r->station, r->kind, r->attached_ms);
+	static const char sql[] =
+		"INSERT INTO runs (id, station, fixture, kind, state, attached_at)"
+		" VALUES (?, ?, ?, coalesce(?, 'production'), 'open', ?)";
+	int k = db_run(tx, e, sql, r->id, r->station, r->fixture, r->kind, r->attached_ms);
 
 	if (k < 0)
 		return k;
@@ -126,10 +129,10 @@ int runs_measure(struct db *tx, const struct measured *m, struct err *e)
 {
 	static const char sql[] =
 		"INSERT INTO measurements (run_id, step_n, k, name, text, unit, verdict, value,"
-		" low, high) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+		" low, high, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 	return db_do(tx, e, sql, m->run, m->step_n, m->k, m->name, m->text, m->unit, m->verdict,
-		real_or_null(m->value), real_or_null(m->low), real_or_null(m->high));
+		real_or_null(m->value), real_or_null(m->low), real_or_null(m->high), m->detail);
 }
 
 int runs_log(struct db *tx, const char *run, int64_t k, int64_t at_ms, char dir, const char *text,
@@ -269,7 +272,11 @@ int runs_finish(struct db *tx, const struct run_end *end, struct err *e)
 	if (r == 0)
 		r = rollups_add(tx, end->run, e);
 	if (r == 0)
+		r = rollup_steps_add(tx, end->run, e);
+	if (r == 0)
 		r = recall_note(tx, end->run, e);
+	if (r == 0)
+		r = wear_add(tx, end->run, e);
 	if (r == 0)
 		r = tell_finished(tx, &f, end, hash, e);
 	if (r == 0 && f.job[0])
@@ -359,20 +366,21 @@ int runs_recover(struct db *tx, int64_t *ret, struct err *e)
 	return 0;
 }
 
-#define COLUMNS                                                                    \
-	"seq, id, " RUN_KIND                                                       \
-	", job_id AS job, station, recipe, version, recipe_sha256, model, unit_id" \
-	" AS unit, serial, state, completes, " RUN_OUTCOME                         \
-	", code, step, message, hint, params, firmware,"                           \
+#define COLUMNS                                                                     \
+	"seq, id, " RUN_KIND                                                        \
+	", job_id AS job, station, fixture, recipe, version, recipe_sha256, model," \
+	" unit_id AS unit, serial, state, completes, " RUN_OUTCOME                  \
+	", code, step, message, hint, params, firmware,"                            \
 	" attached_at, started_at, ended_at, hash, " RUN_DURATION ", " TRACE_OF_RUNS
 
 static const struct column columns[] = {{"seq", AS_INT}, {"id", AS_TEXT}, {"kind", AS_TEXT},
-	{"job", AS_TEXT}, {"station", AS_TEXT}, {"recipe", AS_TEXT}, {"version", AS_INT},
-	{"recipe_sha256", AS_TEXT}, {"model", AS_TEXT}, {"unit", AS_TEXT}, {"serial", AS_TEXT},
-	{"state", AS_TEXT}, {"outcome", AS_TEXT}, {"code", AS_TEXT}, {"step", AS_TEXT},
-	{"message", AS_TEXT}, {"hint", AS_TEXT}, {"params", AS_JSON}, {"firmware", AS_JSON},
-	{"attached_at", AS_TIME}, {"started_at", AS_TIME}, {"ended_at", AS_TIME}, {"hash", AS_TEXT},
-	{"completes", AS_TEXT}, {"duration_ms", AS_INT}, {"traceparent", AS_TEXT}, {0}};
+	{"job", AS_TEXT}, {"station", AS_TEXT}, {"fixture", AS_TEXT}, {"recipe", AS_TEXT},
+	{"version", AS_INT}, {"recipe_sha256", AS_TEXT}, {"model", AS_TEXT}, {"unit", AS_TEXT},
+	{"serial", AS_TEXT}, {"state", AS_TEXT}, {"outcome", AS_TEXT}, {"code", AS_TEXT},
+	{"step", AS_TEXT}, {"message", AS_TEXT}, {"hint", AS_TEXT}, {"params", AS_JSON},
+	{"firmware", AS_JSON}, {"attached_at", AS_TIME}, {"started_at", AS_TIME},
+	{"ended_at", AS_TIME}, {"hash", AS_TEXT}, {"completes", AS_TEXT}, {"duration_ms", AS_INT},
+	{"traceparent", AS_TEXT}, {0}};
 
 int runs_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
@@ -434,11 +442,12 @@ int runs_measurements(struct db *d, const char *run, json_t **ret, struct err *e
 {
 	static const struct column measured[] = {{"step", AS_TEXT}, {"n", AS_INT}, {"k", AS_INT},
 		{"name", AS_TEXT}, {"value", AS_REAL}, {"text", AS_TEXT}, {"unit", AS_TEXT},
-		{"low", AS_REAL}, {"high", AS_REAL}, {"verdict", AS_TEXT}, {0}};
+		{"low", AS_REAL}, {"high", AS_REAL}, {"verdict", AS_TEXT}, {"detail", AS_JSON},
+		{0}};
 	SELECT(all,
 		"SELECT s.id AS step, m.step_n AS n, m.k AS k, m.name AS name, m.value AS value,"
 		" m.text AS text, m.unit AS unit, m.low AS low, m.high AS high,"
-		" m.verdict AS verdict FROM measurements m LEFT JOIN steps s"
+		" m.verdict AS verdict, m.detail AS detail FROM measurements m LEFT JOIN steps s"
 		" ON s.run_id = m.run_id AND s.n = m.step_n WHERE m.run_id = ?"
 		" ORDER BY m.step_n, m.k",
 		measured);

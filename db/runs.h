@@ -11,6 +11,7 @@
 struct run_new {
 	const char *id; /* UUIDv7 */
 	const char *station;
+	const char *fixture; /* that it has now; NULL: not known */
 	const char *kind;    /* NULL: "production"; "golden", "debug" count nowhere */
 	int64_t attached_ms; /* when the device came */
 };
@@ -68,6 +69,7 @@ struct measured {
 	const char *text;    /* what the device said, NULL: nothing */
 	const char *unit;
 	const double *low, *high; /* NULL: no limit */
+	const json_t *detail;	  /* what else there is to it, NULL: nothing */
 	const char *verdict;	  /* pass fail marginal */
 };
 int runs_measure(struct db *tx, const struct measured *m, struct err *e);

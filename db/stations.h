@@ -17,6 +17,12 @@ struct station_row {
 	int64_t fail_count;
 };
 
+/* Nothing holds it any more. */
+static inline void station_row_let_go(struct station_row *row)
+{
+	row->held[0] = row->code[0] = row->message[0] = row->fail_step[0] = 0;
+	row->fail_count = 0;
+}
 /* In the transaction of what it belongs to: the end of a run, a command. */
 int stations_put(struct db *tx, const char *station, const struct station_row *row, struct err *e);
 /* A station that never was: a zeroed row. */

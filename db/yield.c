@@ -7,6 +7,7 @@
 #include "base/spc.h"
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "db/reports_impl.h"
 #include "db/stmt.h"
 
 static json_t *no_counts(void)
@@ -48,55 +49,17 @@ int reports_stations(struct db *d, int64_t since_ms, json_t **ret, struct err *e
 	return 0;
 }
 
-static json_t *ratio(int64_t part, int64_t whole)
-{
-	return whole > 0 ? json_real((double)part / (double)whole) : json_null();
-}
-
-/* --- the parts of a window, added up --- */
-
-/* What is open, or goes further than the runs, ends with the block that they are in. */
-static int close_window(
-	struct db *d, const struct yield_filter *f, int64_t *from, int64_t *to, struct err *e)
-{
-	int r = rollups_bounds(d, from, to, e);
-
-	*from = MAX(*from, f->from_ms);
-	*to = f->to_ms ? MIN(*to, f->to_ms) : *to;
-	return r;
-}
-
-typedef int range_fn(struct db *d, const struct rollup_range *range, void *data, struct err *e);
-
-static int each_range(
-	struct db *d, const struct yield_filter *f, range_fn *fn, void *data, struct err *e)
-{
-	struct rollup_range parts[ROLLUP_RANGES];
-	int64_t from, to;
-	size_t n = 1;
-	int r = close_window(d, f, &from, &to, e);
-
-	if (r < 0 || from >= to)
-		return r;
-	parts[0] = (struct rollup_range){0, from, to};
-	/* A job's runs are few, and found by an index of their own. */
-	if (!f->of.job)
-		n = rollup_ranges(from, to, parts);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = fn(d, &parts[i], data, e);
-	return r;
-}
-
 /* --- yield --- */
 
 struct group {
-	char *name, *recipe; /* the first by which they are found: "station", or "recipe@version" */
-	struct rollup sum;   /* without its texts */
+	char *name,
+		*recipe; /* the first by which they are found: a station, a fixture, or "recipe@version" */
+	struct rollup sum; /* without its texts */
 };
 
 struct groups {
 	const struct rollup_filter *of;
-	enum rollup_by by;
+	unsigned by;
 	json_t *place; /* name -> index */
 	struct group *at;
 	size_t n, cap;
@@ -112,11 +75,16 @@ static void groups_done(struct groups *g)
 	json_decref(g->place);
 }
 
+static char *group_name(unsigned by, const struct rollup *row)
+{
+	if (by == ROLLUP_STATION || by == ROLLUP_FIXTURE)
+		return xstrdup(by == ROLLUP_STATION ? row->station : row->fixture);
+	return xasprintf("%s@%lld", row->recipe, (long long)row->version);
+}
+
 static struct group *find_group(struct groups *g, const struct rollup *row)
 {
-	_cleanup_(freep) char *name = g->by == ROLLUP_STATION ? xstrdup(row->station)
-							      : xasprintf("%s@%lld", row->recipe,
-									(long long)row->version);
+	_cleanup_(freep) char *name = group_name(g->by, row);
 	json_t *place = json_object_get(g->place, name);
 
 	if (place)
@@ -163,33 +131,22 @@ static int add_range(struct db *d, const struct rollup_range *range, void *data,
 	return rollups_read(d, range, g->of, g->by, add_to_group, g, e);
 }
 
-/* What the share may be, where few units were made. */
-static json_t *interval(int64_t part, int64_t whole)
-{
-	double low, high;
-
-	if (whole <= 0)
-		return json_null();
-	spc_wilson(part, whole, &low, &high);
-	return json_pack("[f, f]", low, high);
-}
-
 static void set_counts(json_t *o, const struct rollup *s)
 {
 	json_object_set_new(o, "runs",
 		json_pack("{s:I, s:I, s:I, s:I, s:I}", "passed", (json_int_t)s->passed, "failed",
 			(json_int_t)s->failed, "error", (json_int_t)s->error, "aborted",
 			(json_int_t)s->aborted, "interrupted", (json_int_t)s->interrupted));
-	json_object_set_new(o, "run_yield", ratio(s->passed, s->passed + s->failed));
+	json_object_set_new(o, "run_yield", reports_ratio(s->passed, s->passed + s->failed));
 	json_object_set_new(o, "busy_ms", json_integer(s->busy_ms));
 	json_object_set_new(o, "units", json_integer(s->units));
 	json_object_set_new(o, "first_passed", json_integer(s->first_passed));
-	json_object_set_new(o, "first_pass_yield", ratio(s->first_passed, s->units));
-	json_object_set_new(o, "first_pass_interval", interval(s->first_passed, s->units));
+	json_object_set_new(o, "first_pass_yield", reports_ratio(s->first_passed, s->units));
+	json_object_set_new(o, "first_pass_interval", reports_interval(s->first_passed, s->units));
 	json_object_set_new(o, "last_passed", json_integer(s->last_passed));
-	json_object_set_new(o, "final_yield", ratio(s->last_passed, s->units));
+	json_object_set_new(o, "final_yield", reports_ratio(s->last_passed, s->units));
 	json_object_set_new(o, "retested", json_integer(s->retested));
-	json_object_set_new(o, "retest_rate", ratio(s->retested, s->units));
+	json_object_set_new(o, "retest_rate", reports_ratio(s->retested, s->units));
 }
 
 static int by_name(const void *a, const void *b)
@@ -202,12 +159,14 @@ static int by_name(const void *a, const void *b)
 	return r ? r : strcmp(x->name, y->name);
 }
 
-static json_t *group_json(const struct group *g, enum rollup_by by)
+static json_t *group_json(const struct group *g, unsigned by)
 {
 	json_t *o = json_object();
 
 	if (by == ROLLUP_STATION)
 		json_object_set_new(o, "station", json_string(g->name));
+	else if (by == ROLLUP_FIXTURE)
+		json_object_set_new(o, "fixture", reports_text(g->name));
 	else
 		json_object_set_new(
 			o, "recipe", g->recipe[0] ? json_string(g->recipe) : json_null());
@@ -218,18 +177,16 @@ static json_t *group_json(const struct group *g, enum rollup_by by)
 	return o;
 }
 
-static int count_groups(struct db *d, const struct yield_filter *f, enum rollup_by by,
-	struct groups *ret, struct err *e)
+static int count_groups(
+	struct db *d, const struct yield_filter *f, unsigned by, struct groups *ret, struct err *e)
 {
 	*ret = (struct groups){.of = &f->of, .by = by, .place = json_object()};
-	return each_range(d, f, add_range, ret, e);
+	return reports_each_range(d, f, add_range, ret, e);
 }
 
-/* A station against all others: by chance one in twenty lines would have one that is marked. */
-#define CHANCE 0.05
-
-static void compare_station(
-	json_t *o, const struct rollup *here, const struct rollup *all, size_t stations)
+/* A station, or a fixture, against all others. */
+static void compare_place(
+	json_t *o, const struct rollup *here, const struct rollup *all, size_t places)
 {
 	int64_t good = all->first_passed - here->first_passed;
 	int64_t bad = all->units - here->units - good;
@@ -239,9 +196,9 @@ static void compare_station(
 
 	json_object_set_new(o, "p_value", alone ? json_null() : json_real(p));
 	json_object_set_new(o, "verdict",
-		alone				 ? json_null()
-		: p >= CHANCE / (double)stations ? json_string("like-others")
-						 : json_string(better ? "better" : "worse"));
+		alone				       ? json_null()
+		: p >= REPORTS_CHANCE / (double)places ? json_string("like-others")
+						       : json_string(better ? "better" : "worse"));
 }
 
 static json_t *groups_json(struct groups *g, const struct rollup *all)
@@ -253,15 +210,15 @@ static json_t *groups_json(struct groups *g, const struct rollup *all)
 	for (size_t i = 0; i < g->n; i++) {
 		json_t *o = group_json(&g->at[i], g->by);
 
-		if (g->by == ROLLUP_STATION)
-			compare_station(o, &g->at[i].sum, all, g->n);
+		if (g->by == ROLLUP_STATION || g->by == ROLLUP_FIXTURE)
+			compare_place(o, &g->at[i].sum, all, g->n);
 		json_array_append_new(list, o);
 	}
 	return list;
 }
 
 int reports_yield(
-	struct db *d, const struct yield_filter *f, enum rollup_by by, json_t **ret, struct err *e)
+	struct db *d, const struct yield_filter *f, unsigned by, json_t **ret, struct err *e)
 {
 	_cleanup_(groups_done) struct groups all = {0}, some = {0};
 	struct rollup total = {0};
@@ -318,8 +275,8 @@ static void set_shares(json_t *rows, int64_t total)
 		int64_t n = json_integer_value(json_object_get(row, "count"));
 
 		sum += n;
-		json_object_set_new(row, "share", ratio(n, total));
-		json_object_set_new(row, "cumulative", ratio(sum, total));
+		json_object_set_new(row, "share", reports_ratio(n, total));
+		json_object_set_new(row, "cumulative", reports_ratio(sum, total));
 	}
 }
 
@@ -352,11 +309,6 @@ static int add_causes(struct db *d, const struct rollup_range *range, void *data
 	return rollups_causes(d, range, &c->f->of, c->outcome, add_cause, c, e);
 }
 
-static json_t *text_or_null(const char *s)
-{
-	return *s ? json_string(s) : json_null();
-}
-
 static int most_first(const void *a, const void *b)
 {
 	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
@@ -386,8 +338,8 @@ static json_t *causes_json(const struct causes *c)
 	count = 0;
 	json_object_foreach(c->by_step, step, codes)
 		json_object_foreach(codes, code, n)
-			at[count++] = json_pack("{s:o, s:o, s:O}", "step", text_or_null(step),
-				"code", text_or_null(code), "count", n);
+			at[count++] = json_pack("{s:o, s:o, s:O}", "step", reports_text(step),
+				"code", reports_text(code), "count", n);
 	qsort(at, count, sizeof(json_t *), most_first);
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(rows, at[i]);
@@ -399,7 +351,7 @@ int reports_pareto(struct db *d, const struct yield_filter *f, const char *outco
 	struct err *e)
 {
 	struct causes c = {.f = f, .outcome = outcome, .by_step = json_object()};
-	int r = each_range(d, f, add_causes, &c, e);
+	int r = reports_each_range(d, f, add_causes, &c, e);
 
 	if (r == 0) {
 		*ret = causes_json(&c);

@@ -222,7 +222,7 @@ const struct form_row config_rows[] = {
 	{"records", FORM_OWN, .read = config_read_records, .rows = records_rows,
 		.doc = "When the records of runs get a checkpoint, who signs it, and who is told."},
 	{"interlocks", FORM_OWN, .read = config_read_interlocks, .rows = interlocks_rows,
-		.doc = "What keeps a station from taking one more unit although nothing is broken yet: a mapping of golden, contacts, calibration and yield."},
+		.doc = "What keeps a station from taking one more unit although nothing is broken yet: a mapping of golden, contacts, calibration, yield and wear."},
 	{"archive", FORM_OWN, .read = config_read_archive, .rows = archive_rows,
 		.doc = "Closed months of runs leave the database for files that anybody can verify (provctl record verify). Without it everything stays."},
 	{"services", FORM_OWN, .read = config_read_services, .each = service_rows,
@@ -284,6 +284,7 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 	config_check_services(c, m);
 	check_keyd(c, m);
 	config_check_records(c, m);
+	config_check_interlocks(c, m);
 }
 
 static const struct form_row file_rows[] = {

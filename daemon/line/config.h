@@ -50,6 +50,8 @@ struct station_config {
 	bool manual;		   /* a run begins on command, not when a unit is plugged */
 	char **capability;	   /* what it can do beside its ports, for `requires` of an order */
 	size_t capabilities;
+	char **instrument; /* what it measures with: their calibration has to hold as well */
+	size_t instruments;
 	struct port_config *port;
 	size_t ports;
 };
@@ -101,9 +103,12 @@ enum interlock_policy { INTERLOCK_WARNS, INTERLOCK_BLOCKS };
 
 /* What keeps a station from taking one more unit (daemon/line/interlock.h). */
 struct golden_config {
-	uint64_t every_us; /* 0: off */
-	uint64_t warn_us;  /* so long before it is due */
-	char **units;	   /* serial numbers and chip ids of golden units, NULL-terminated */
+	uint64_t every_us;		  /* 0: not by time */
+	bool each_shift;		  /* since the shift began that it is; off without both */
+	uint64_t warn_us;		  /* so long before it is due */
+	const struct shift_config *shift; /* of the configuration, `shifts` of them */
+	size_t shifts;
+	char **units; /* serial numbers and chip ids of golden units, NULL-terminated */
 	enum interlock_policy policy;
 };
 
@@ -125,11 +130,18 @@ struct yield_config {
 	enum interlock_policy policy;
 };
 
+struct wear_config {
+	int64_t endurance; /* erases of a region; 0: off */
+	int64_t warn;	   /* so many before it is reached */
+	enum interlock_policy policy;
+};
+
 struct interlocks_config {
 	struct golden_config golden;
 	struct contacts_config contacts;
 	struct calibration_config calibration;
 	struct yield_config yield;
+	struct wear_config wear;
 	uint64_t release_max_us; /* the longest time that a person may release one for */
 };
 

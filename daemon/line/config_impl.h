@@ -52,6 +52,8 @@ void config_check_records(const struct config *c, struct mistakes *m);
 void config_read_interlocks(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 /* Where provd.yaml says nothing of them. */
 void config_interlocks_defaults(struct config *c, struct mistakes *m);
+/* After all of it was read: what an interlock needs of the rest. */
+void config_check_interlocks(struct config *c, struct mistakes *m);
 void config_interlocks_done(struct interlocks_config *i);
 
 /* --- config_events.c --- */

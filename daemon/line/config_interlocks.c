@@ -38,9 +38,12 @@ static void read_units(void *to, const json_t *v, const char *pointer, struct mi
 }
 
 static const struct form_row golden_rows[] = {
-	{"every", FORM_DURATION, .required = true, .low = 60000000,
+	{"every", FORM_DURATION, .low = 60000000,
 		.doc = "A golden unit must have passed on the station within this time.",
 		FORM_AT(struct golden_config, every_us)},
+	{"each_shift", FORM_BOOL, .def = "false",
+		.doc = "A golden unit must have passed on the station since the shift began that it is ('shifts' says when); with 'every' both count.",
+		FORM_AT(struct golden_config, each_shift)},
 	{"warn", FORM_DURATION, .def = "30m", .doc = "Shown so long before it is due.",
 		FORM_AT(struct golden_config, warn_us)},
 	{"units", FORM_OWN, .required = true, .read = read_units,
@@ -78,6 +81,18 @@ static const struct form_row yield_rows[] = {
 	{0},
 };
 
+static const struct form_row wear_rows[] = {
+	{"endurance", FORM_INT, .required = true, .low = 1, .high = 1000000000,
+		.doc = "Erases of one region of a unit's flash that may be spent on the line: what its data sheet promises, less what the device needs in the field.",
+		FORM_AT(struct wear_config, endurance)},
+	{"warn", FORM_INT, .low = 0, .high = 1000000000, .def = "10",
+		.doc = "Shown so many erases before.", FORM_AT(struct wear_config, warn)},
+	{"policy", FORM_CHOICE, .choices = policies, .def = "block",
+		.doc = "block: a run ends as soon as it knows that its unit is worn, before anything is erased; a person may release the station. warn: it is only said.",
+		FORM_AT(struct wear_config, policy)},
+	{0},
+};
+
 static void read_part(const struct form_row *rows, const char *name, void *part, const json_t *v,
 	const char *pointer, struct mistakes *m)
 {
@@ -89,7 +104,12 @@ static void read_part(const struct form_row *rows, const char *name, void *part,
 
 static void read_golden(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	read_part(golden_rows, "golden", &((struct interlocks_config *)to)->golden, v, pointer, m);
+	struct golden_config *g = &((struct interlocks_config *)to)->golden;
+
+	read_part(golden_rows, "golden", g, v, pointer, m);
+	if (json_is_object(v) && !g->every_us && !g->each_shift)
+		mistakes_add(m, pointer,
+			"'golden' needs 'every', or 'each_shift: true': when a golden unit is due");
 }
 
 static void read_contacts(void *to, const json_t *v, const char *pointer, struct mistakes *m)
@@ -111,6 +131,11 @@ static void read_yield(void *to, const json_t *v, const char *pointer, struct mi
 	read_part(yield_rows, "yield", &((struct interlocks_config *)to)->yield, v, pointer, m);
 }
 
+static void read_wear(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	read_part(wear_rows, "wear", &((struct interlocks_config *)to)->wear, v, pointer, m);
+}
+
 const struct form_row interlocks_rows[] = {
 	{"golden", FORM_OWN, .read = read_golden, .rows = golden_rows,
 		.doc = "A mapping of every, warn, units and policy: a golden unit (an order of the kind golden) is due from time to time, and must pass."},
@@ -120,6 +145,8 @@ const struct form_row interlocks_rows[] = {
 		.doc = "A mapping of warn and policy, {} will do: the calibration of each fixture is on record, and has not run out."},
 	{"yield", FORM_OWN, .read = read_yield, .rows = yield_rows,
 		.doc = "A mapping of below, runs and policy: where most units fail, the station is the cause more often than the units."},
+	{"wear", FORM_OWN, .read = read_wear, .rows = wear_rows,
+		.doc = "A mapping of endurance, warn and policy: the flash of a unit that comes again and again wears."},
 	{"release_max", FORM_DURATION, .def = "12h", .low = 60000000,
 		.doc = "The longest time for which a person may release one.",
 		FORM_AT(struct interlocks_config, release_max_us)},
@@ -139,6 +166,17 @@ void config_interlocks_defaults(struct config *c, struct mistakes *m)
 
 	form_read(interlocks_rows, none, "/interlocks", "key", &c->interlocks, m);
 	json_decref(none);
+}
+
+void config_check_interlocks(struct config *c, struct mistakes *m)
+{
+	struct golden_config *g = &c->interlocks.golden;
+
+	g->shift = c->shift;
+	g->shifts = c->shifts;
+	if (g->each_shift && !c->shifts)
+		mistakes_add(m, "/interlocks/golden/each_shift",
+			"'each_shift' is asked for, and there are no 'shifts': say when they begin and end");
 }
 
 void config_interlocks_done(struct interlocks_config *i)

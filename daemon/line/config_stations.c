@@ -30,6 +30,7 @@ void config_station_done(struct station_config *s)
 		port_done(&s->port[i]);
 	free(s->port);
 	config_free_texts(s->capability, s->capabilities);
+	config_free_texts(s->instrument, s->instruments);
 	form_done(station_rows, s);
 }
 
@@ -208,19 +209,35 @@ static void read_ports(void *to, const json_t *v, const char *pointer, struct mi
 	}
 }
 
-static void read_capabilities(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+/* Whether v is a list of names alone; those that are go into *ret. */
+static bool read_names(const json_t *v, char ***ret, size_t *ret_n)
 {
-	struct station_config *s = to;
 	size_t n = json_array_size(v);
 
-	s->capability = xcalloc(n + 1, sizeof *s->capability);
+	*ret = xcalloc(n + 1, sizeof **ret);
 	for (size_t i = 0; i < n; i++) {
 		const char *name = json_string_value(json_array_get(v, i));
 
 		if (config_is_name(name))
-			s->capability[s->capabilities++] = xstrdup(name);
+			(*ret)[(*ret_n)++] = xstrdup(name);
 	}
-	if (!json_is_array(v) || s->capabilities != n)
+	return json_is_array(v) && *ret_n == n;
+}
+
+static void read_instruments(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct station_config *s = to;
+
+	if (!read_names(v, &s->instrument, &s->instruments))
+		mistakes_add(m, pointer,
+			"'instruments' must be a list of names such as [dmm-7, scope-2]: letters, digits, - _ and .");
+}
+
+static void read_capabilities(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct station_config *s = to;
+
+	if (!read_names(v, &s->capability, &s->capabilities))
 		mistakes_add(m, pointer,
 			"'capabilities' must be a list of names such as [rf-chamber, camera]: letters, digits, - _ and .");
 }
@@ -244,6 +261,10 @@ const struct form_row station_rows[] = {
 		FORM_AT(struct station_config, start)},
 	{"capabilities", FORM_OWN, .read = read_capabilities,
 		.doc = "Names of what the station can do beside its ports, such as [rf-chamber]: an order that 'requires' them goes to such stations alone.",
+		.schema =
+			"{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_.-]{1,64}$\"}}"},
+	{"instruments", FORM_OWN, .read = read_instruments,
+		.doc = "What the station measures with, such as [dmm-7]: the interlock 'calibration' looks at the calibration of each, as at that of the fixture. Several stations may share one.",
 		.schema =
 			"{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_.-]{1,64}$\"}}"},
 	{"ports", FORM_OWN, .read = read_ports, .doc = "A mapping of roles (needed): see below.",
@@ -465,11 +486,20 @@ static bool can_the_same(const struct station_config *a, const struct station_co
 	return a->capabilities == b->capabilities;
 }
 
+static bool measure_the_same(const struct station_config *a, const struct station_config *b)
+{
+	for (size_t i = 0; i < a->instruments && i < b->instruments; i++)
+		if (strcmp(a->instrument[i], b->instrument[i]) != 0)
+			return false;
+	return a->instruments == b->instruments;
+}
+
 bool station_config_equal(const struct station_config *a, const struct station_config *b)
 {
 	if (!same(a->id, b->id) || !same(a->title, b->title) || !same(a->fixture, b->fixture) ||
 		a->settle_us != b->settle_us || a->quarantine_after != b->quarantine_after ||
-		a->manual != b->manual || a->ports != b->ports || !can_the_same(a, b))
+		a->manual != b->manual || a->ports != b->ports || !can_the_same(a, b) ||
+		!measure_the_same(a, b))
 		return false;
 	for (size_t i = 0; i < a->ports; i++)
 		if (!port_equal(&a->port[i], &b->port[i]))

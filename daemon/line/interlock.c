@@ -3,6 +3,7 @@
 
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "daemon/line/shift.h"
 
 #define MS(us) ((int64_t)((us) / 1000))
 
@@ -51,12 +52,47 @@ static enum interlock_state by_time(int64_t due_ms, int64_t warn_ms, int64_t now
 					    : INTERLOCK_OK;
 }
 
+bool interlocks_golden_on(const struct golden_config *c)
+{
+	return c->every_us || c->each_shift;
+}
+
+/* When the next shift begins. */
+static int64_t next_shift_ms(const struct golden_config *c, int64_t now_ms)
+{
+	int64_t at = now_ms;
+	struct shift_span s;
+
+	for (size_t i = 0; i <= 2 * c->shifts; i++) {
+		at = shift_next_ms(c->shift, c->shifts, at);
+		shift_at(c->shift, c->shifts, at, &s);
+		if (s.name && s.from_ms == at)
+			break;
+	}
+	return at;
+}
+
+/* After a golden unit passed. */
+static int64_t golden_due_ms(
+	const struct golden_config *c, const struct fixture_facts *f, int64_t now_ms)
+{
+	int64_t due = c->every_us ? f->golden_ms + MS(c->every_us) : INT64_MAX;
+	struct shift_span s;
+	int64_t by_shift;
+
+	if (!c->each_shift)
+		return due;
+	shift_at(c->shift, c->shifts, now_ms, &s);
+	by_shift = s.name && f->golden_ms < s.from_ms ? s.from_ms : next_shift_ms(c, now_ms);
+	return MIN(due, by_shift);
+}
+
 static void judge_golden(const struct golden_config *c, const struct fixture_facts *f,
 	int64_t now_ms, struct interlock_view *v)
 {
 	char at[RFC3339_SIZE];
 
-	if (!c->every_us)
+	if (!interlocks_golden_on(c))
 		return;
 	v->blocks = c->policy == INTERLOCK_BLOCKS;
 	if (!f->golden_ms) {
@@ -70,7 +106,7 @@ static void judge_golden(const struct golden_config *c, const struct fixture_fac
 			f->golden_outcome);
 		return;
 	}
-	v->until_ms = f->golden_ms + MS(c->every_us);
+	v->until_ms = golden_due_ms(c, f, now_ms);
 	say(v, by_time(v->until_ms, MS(c->warn_us), now_ms),
 		"a golden unit is due at %s: order one (kind: golden)", rfc3339(v->until_ms, at));
 }
@@ -92,25 +128,54 @@ static void judge_contacts(
 static void judge_calibration(const struct calibration_config *c, const struct fixture_facts *f,
 	int64_t now_ms, struct interlock_view *v)
 {
-	char at[RFC3339_SIZE];
+	char at[RFC3339_SIZE], of[DB_ID_SIZE + 16];
 
 	if (!c->on)
 		return;
 	v->blocks = c->policy == INTERLOCK_BLOCKS;
+	snprintf(of, sizeof of, "%s%s", *f->calibration_of ? "instrument " : "the fixture",
+		f->calibration_of);
 	if (!f->calibrated_until_ms) {
 		say(v, INTERLOCK_DUE,
-			"no calibration of the fixture is on record: calibrate it, then say until when that holds");
+			"no calibration of %s is on record: calibrate it, then say until when that holds",
+			of);
 		return;
 	}
 	v->until_ms = f->calibrated_until_ms;
 	say(v, by_time(v->until_ms, MS(c->warn_us), now_ms),
-		"the calibration of the fixture holds until %s: calibrate it, then say until when that holds",
-		rfc3339(v->until_ms, at));
+		"the calibration of %s holds until %s: calibrate it, then say until when that holds",
+		of, rfc3339(v->until_ms, at));
 }
 
 static bool too_few(const struct yield_config *c, int64_t passed, int64_t counted)
 {
 	return passed * 100 < c->below * counted;
+}
+
+#define WORN_TEXT \
+	"the flash of unit %s was erased %lld times at %s, at most %lld expected: scrap the unit, or release the station from 'wear' for it"
+
+static void judge_wear(
+	const struct wear_config *c, const struct fixture_facts *f, struct interlock_view *v)
+{
+	if (!c->endurance)
+		return;
+	say(v,
+		f->worn_erases >= c->endurance		   ? INTERLOCK_DUE
+		: f->worn_erases >= c->endurance - c->warn ? INTERLOCK_NEAR
+							   : INTERLOCK_OK,
+		WORN_TEXT, f->worn_unit, (long long)f->worn_erases, f->worn_region,
+		(long long)c->endurance);
+}
+
+int interlocks_worn(const struct interlocks_config *c, const struct interlock_release *release,
+	const char *unit, const char *region, int64_t erases, int64_t now_ms, struct err *e)
+{
+	if (!c->wear.endurance || c->wear.policy != INTERLOCK_BLOCKS ||
+		erases < c->wear.endurance || release->until_ms > now_ms)
+		return 0;
+	return err_set(e, ERR_INTERLOCK, WORN_TEXT, unit, (long long)erases, region,
+		(long long)c->wear.endurance);
 }
 
 static void judge_yield(
@@ -147,6 +212,7 @@ void interlocks_judge(const struct interlocks_config *c, const struct fixture_fa
 	judge_contacts(&c->contacts, f, &ret->of[INTERLOCK_CONTACTS]);
 	judge_calibration(&c->calibration, f, now_ms, &ret->of[INTERLOCK_CALIBRATION]);
 	judge_yield(&c->yield, f, &ret->of[INTERLOCK_YIELD]);
+	judge_wear(&c->wear, f, &ret->of[INTERLOCK_WEAR]);
 	for (size_t i = 0; i < INTERLOCK_COUNT; i++)
 		release(&ret->of[i], &f->release[i], now_ms);
 }
@@ -168,10 +234,11 @@ static void sooner(int64_t *next, int64_t at, int64_t now_ms)
 int64_t interlocks_next_ms(
 	const struct interlocks_config *c, const struct fixture_facts *f, int64_t now_ms)
 {
-	const int64_t golden = f->golden_ms ? f->golden_ms + MS(c->golden.every_us) : 0;
+	const bool asked = interlocks_golden_on(&c->golden);
+	const int64_t golden = asked && f->golden_ms ? golden_due_ms(&c->golden, f, now_ms) : 0;
 	int64_t next = 0;
 
-	if (c->golden.every_us) {
+	if (asked) {
 		sooner(&next, golden, now_ms);
 		sooner(&next, golden - MS(c->golden.warn_us), now_ms);
 	}

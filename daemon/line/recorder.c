@@ -18,6 +18,7 @@
 #include "db/runs.h"
 #include "db/traces.h"
 #include "db/units.h"
+#include "db/wear.h"
 #include "db/writer.h"
 
 struct taken {
@@ -26,6 +27,7 @@ struct taken {
 	bool is_number, has_low, has_high;
 	double value, low, high;
 	char *text, *unit;
+	json_t *detail;
 	char verdict[12];
 };
 
@@ -48,6 +50,7 @@ struct recorder {
 	const struct action *action;
 	char *intended;	    /* an act happened: goes with the step's end; NULL */
 	int64_t intended_n; /* of that step, which may not be the last one any more */
+	bool proven;	    /* a golden unit passed, and ended the quarantine */
 };
 
 static int do_write(struct recorder *r, int (*apply)(struct db *, void *, struct err *), void *data,
@@ -117,10 +120,20 @@ static int take_job(const struct open_note *n, struct db *tx, struct err *e)
 		tx, r->station->fixture, r->station->id, interlocks_recent(c), &facts, e);
 	bool blocked;
 
+	if (ret == 0)
+		ret = fixtures_instruments(
+			tx, r->station->instrument, r->station->instruments, &facts, e);
+
 	if (ret < 0)
 		return ret;
 	interlocks_judge(c, &facts, wall_ms(), &judged);
 	blocked = interlocks_check(&judged, &why) < 0;
+	if (!strcmp(n->row->held, "quarantined")) {
+		blocked = true;
+		err_set(&why, ERR_INTERLOCK,
+			"%.180s. Until then a golden unit alone is run here: order one (kind: golden)",
+			n->row->message);
+	}
 	ret = orders_take(r->line->orders, tx, r->station, blocked, n->marks, &r->claim, e);
 	if (blocked && ret == -ERR_NOT_FOUND)
 		return err_set(e, why.code, "%s", why.msg);
@@ -158,6 +171,7 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 
 	const struct run_new run = {.id = r->run_id,
 		.station = r->station->id,
+		.fixture = r->station->fixture,
 		.kind = r->claim.golden ? "golden" : NULL,
 		.attached_ms = wall_ms()};
 	ret = runs_open(tx, &run, e);
@@ -247,6 +261,7 @@ static void drop_pending(struct recorder *r)
 		free(r->taken[i].name);
 		free(r->taken[i].text);
 		free(r->taken[i].unit);
+		json_decref(r->taken[i].detail);
 	}
 	r->takens = 0;
 	free(r->intended);
@@ -297,6 +312,7 @@ static int measured(void *data, const struct step_record *rec, const struct meas
 		.high = m->high,
 		.text = m->text ? xstrdup(m->text) : NULL,
 		.unit = m->unit ? xstrdup(m->unit) : NULL,
+		.detail = json_deep_copy(m->detail),
 	};
 	snprintf(t->verdict, sizeof t->verdict, "%s", verdict);
 	return 0;
@@ -315,6 +331,7 @@ static int flush_pending(struct recorder *r, struct db *tx, struct err *e)
 			.value = t->is_number ? &t->value : NULL,
 			.text = t->text,
 			.unit = t->unit,
+			.detail = t->detail,
 			.low = t->has_low ? &t->low : NULL,
 			.high = t->has_high ? &t->high : NULL,
 			.verdict = t->verdict,
@@ -504,11 +521,30 @@ struct close_note {
 	const struct config *config;
 	const struct run_result *res;
 	const struct station_row *row;
+	bool proven;
 };
+
+/* A golden unit that is listed, and passed, ends a quarantine. */
+static int put_row(struct close_note *n, struct db *tx, bool listed, struct err *e)
+{
+	struct station_row row = *n->row;
+	const char *id = n->r->station->id;
+
+	n->proven = listed && n->res->outcome == OUTCOME_PASSED && !strcmp(row.held, "quarantined");
+	if (!n->proven)
+		return stations_put(tx, id, &row, e);
+	station_row_let_go(&row);
+
+	int ret = stations_put(tx, id, &row, e);
+
+	return ret < 0 ? ret
+		       : db_event(tx, "quarantine-ended", id, n->r->claim.job_id, n->r->run_id,
+				 NULL, json_pack("{s:s}", "by", "golden unit"), e);
+}
 
 static int apply_close(struct db *tx, void *data, struct err *e)
 {
-	const struct close_note *n = data;
+	struct close_note *n = data;
 	const struct run_result *res = n->res;
 	const struct golden_config *golden = &n->config->interlocks.golden;
 	const int64_t took_ms = (int64_t)((now_us() - n->r->begun_us) / US_PER_MS);
@@ -527,25 +563,29 @@ static int apply_close(struct db *tx, void *data, struct err *e)
 	int ret = flush_pending(n->r, tx, e);
 
 	if (ret == 0)
-		ret = stations_put(tx, n->r->station->id, n->row, e);
-	if (ret == 0)
 		ret = runs_finish(tx, &end, e);
-	if (ret == 0 && n->r->claim.golden && golden->every_us)
+	if (ret == 0 && n->r->claim.golden && interlocks_golden_on(golden))
 		ret = fixtures_golden(tx, n->r->station->fixture, n->r->run_id, golden->units, e);
-	return ret;
+	return ret < 0 ? ret : put_row(n, tx, ret > 0, e);
+}
+
+bool recorder_has_proven(const struct recorder *r)
+{
+	return r->proven;
 }
 
 int recorder_close(struct recorder *r, const struct run_result *res, const struct station_row *row,
 	struct err *e)
 {
 	struct config *c = r->line->config(r->line->line);
-	struct close_note n = {r, c, res, row};
+	struct close_note n = {r, c, res, row, false};
 	int ret;
 
 	run_log_end(r->log);
 	ret = do_write(r, apply_close, &n, e);
 	config_unref(c);
 	flushed(r, ret == 0);
+	r->proven = ret == 0 && n.proven;
 	if (ret == 0)
 		meters_run(r->line->meters, r->station->id, r->claim.recipe->name,
 			outcome_str(res->outcome), res->code, now_us() - r->begun_us);
@@ -733,7 +773,30 @@ struct identity_note {
 	struct recorder *r;
 	const char *value;
 	struct found_note found;
+	struct err worn; /* code ERR_NONE: it is not */
 };
+
+/* What the run knows of its unit stays on record: the refusal comes after that. */
+static int check_wear(
+	struct identity_note *n, struct db *tx, const char *unit, const char *serial, struct err *e)
+{
+	struct recorder *r = n->r;
+	struct config *c = r->line->config(r->line->line);
+	const struct wear_config *w = &c->interlocks.wear;
+	struct fixture_facts facts;
+	struct wear worst;
+	int ret = w->endurance && !r->claim.golden ? wear_worst(tx, unit, &worst, e) : 0;
+
+	if (ret > 0) {
+		ret = fixtures_facts(tx, r->station->fixture, r->station->id, 0, &facts, e);
+		if (ret == 0)
+			interlocks_worn(&c->interlocks, &facts.release[INTERLOCK_WEAR],
+				*serial ? serial : n->value, worst.region, worst.erases, wall_ms(),
+				&n->worn);
+	}
+	config_unref(c);
+	return ret;
+}
 
 static int apply_identity(struct db *tx, void *data, struct err *e)
 {
@@ -747,7 +810,7 @@ static int apply_identity(struct db *tx, void *data, struct err *e)
 		r = units_serial(tx, unit, serial, e);
 	if (r == 0)
 		r = match_row(n->r, tx, serial[0] ? serial : NULL, n->value, &n->found, e);
-	return r;
+	return r < 0 ? r : check_wear(n, tx, unit, serial, e);
 }
 
 int recorder_identity(struct recorder *r, const char *value, struct err *e)
@@ -756,7 +819,8 @@ int recorder_identity(struct recorder *r, const char *value, struct err *e)
 	int err = do_write(r, apply_identity, &n, e);
 
 	found_row(r, &n.found, err == 0);
-	return err;
+	return err == 0 && n.worn.code != ERR_NONE ? err_set(e, n.worn.code, "%s", n.worn.msg)
+						   : err;
 }
 
 struct route_note {

@@ -31,6 +31,8 @@ const struct job_claim *recorder_claim(const struct recorder *r);
  * the station in one transaction. On failure nothing has changed, and it may be called again. */
 int recorder_close(struct recorder *r, const struct run_result *res, const struct station_row *row,
 	struct err *e);
+/* After recorder_close(): a golden unit passed, and the row of the station on disk is not held any more. */
+bool recorder_has_proven(const struct recorder *r);
 struct recorder *recorder_free(struct recorder *r);
 
 /* The name that an artifact of its recipe was uploaded under. -ERR_NOT_FOUND for another. */

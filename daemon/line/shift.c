@@ -50,3 +50,43 @@ void shift_at(const struct shift_config *shifts, size_t n, int64_t at_ms, struct
 			.from_ms = local_day_ms(at_ms, 0, 0), .to_ms = local_day_ms(at_ms, 1, 0)};
 	*ret = now.name ? now : gap;
 }
+
+static void sooner(int64_t *next, int64_t border, int64_t at_ms)
+{
+	if (border > at_ms && border < *next)
+		*next = border;
+}
+
+int64_t shift_next_ms(const struct shift_config *shifts, size_t n, int64_t at_ms)
+{
+	int64_t next = n ? INT64_MAX : local_day_ms(at_ms, 1, 0);
+
+	for (size_t i = 0; i < n; i++)
+		for (int day = 0; day <= 1; day++) {
+			sooner(&next, local_day_ms(at_ms, day, shifts[i].from_min), at_ms);
+			sooner(&next, local_day_ms(at_ms, day, shifts[i].to_min), at_ms);
+		}
+	return next;
+}
+
+void shift_plan(const struct shift_config *shifts, size_t n, int64_t from_ms, int64_t to_ms,
+	struct shift_plan *ret)
+{
+	*ret = (struct shift_plan){.planned_ms = n || to_ms < from_ms ? 0 : to_ms - from_ms};
+	for (int64_t at = from_ms, next; n && at < to_ms; at = next) {
+		struct shift_span s;
+
+		next = shift_next_ms(shifts, n, at);
+		if (next > to_ms)
+			next = to_ms;
+		shift_at(shifts, n, at, &s);
+		if (!s.name)
+			continue;
+		ret->planned_ms += next - at;
+		if (!s.units)
+			continue;
+		ret->demand +=
+			(double)s.units * (double)(next - at) / (double)(s.to_ms - s.from_ms);
+		ret->demand_ms += next - at;
+	}
+}

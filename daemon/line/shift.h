@@ -28,3 +28,14 @@ int shift_minutes(const char *text);
 /* The shift that a moment is in; of several the one that began last. Without a shift then: from the end of one to
  * the beginning of the next. Without shifts: the day. A day on which the clock is set is as long as it is. */
 void shift_at(const struct shift_config *shifts, size_t n, int64_t at_ms, struct shift_span *ret);
+/* The first moment after at_ms at which a shift begins or ends; without shifts the next midnight. */
+int64_t shift_next_ms(const struct shift_config *shifts, size_t n, int64_t at_ms);
+
+struct shift_plan {
+	int64_t planned_ms; /* in which there is a shift */
+	double demand; /* units that these shifts are to make; of a part of one a part of them */
+	int64_t demand_ms; /* of the shifts that say so */
+};
+/* What is planned for [from_ms, to_ms); without shifts all of it. */
+void shift_plan(const struct shift_config *shifts, size_t n, int64_t from_ms, int64_t to_ms,
+	struct shift_plan *ret);

@@ -56,7 +56,8 @@ static void tell_due(struct station *s, enum interlock which, const struct inter
 
 static bool is_on(const struct interlocks_config *c)
 {
-	return c->golden.every_us || c->contacts.limit || c->calibration.on || c->yield.below;
+	return interlocks_golden_on(&c->golden) || c->contacts.limit || c->calibration.on ||
+	       c->yield.below || c->wear.endurance;
 }
 
 static void judge(struct station *s, const struct interlocks_config *c)
@@ -91,6 +92,8 @@ static int read_facts(struct station *s, const struct interlocks_config *c, stru
 			    d, s->cfg->fixture, s->cfg->id, interlocks_recent(c), &s->facts, e)
 		  : -(int)e->code;
 
+	if (r == 0)
+		r = fixtures_instruments(d, s->cfg->instrument, s->cfg->instruments, &s->facts, e);
 	readers_give(s->line->readers, d);
 	return r;
 }

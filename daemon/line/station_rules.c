@@ -10,7 +10,7 @@ static const char *const sign_name[SIGN_COUNT] = {"nothing", "wrong device", "un
 	"quarantined", "not recorded", "try again", "start", "abort", "disable", "enable", "clear"};
 
 static const char *const effect_name[EFFECT_COUNT] = {"-", "", "", "settle", "drop", "drop",
-	"recognise", "run", "note", "abort", "disable", "disable later", "close", "free"};
+	"recognise", "run", "note", "abort", "disable", "disable later", "close", "prove", "free"};
 
 const char *station_sign_str(enum station_sign s)
 {
@@ -58,6 +58,7 @@ static const struct station_rule rules[STATION_STATE_COUNT][SIGN_COUNT] =
 	[STATION_QUARANTINED] = {
 		R(FREED, GO, EMPTY),          R(FREED_UNIT, SETTLE, SETTLING),
 		R(CLEAR, FREE, QUARANTINED),  R(DISABLE, DISABLE, DISABLED),
+		R(START, PROVE, QUARANTINED), R(BEGUN, GO, RUNNING),       R(UNRECORDED, GO, FAULT), /* with a golden unit alone */
 	},
 	[STATION_DISABLED] = {
 		R(FREED, GO, EMPTY),          R(FREED_UNIT, SETTLE, SETTLING),

@@ -61,7 +61,8 @@ enum station_effect {
 	EFFECT_DISABLE,	      /* an attempt ends as aborted; the station takes no unit */
 	EFFECT_DISABLE_LATER, /* the same after the run */
 	EFFECT_CLOSE,	      /* try again; what follows is the end of the run, or SIGN_FREED... */
-	EFFECT_FREE,	      /* what held it is forgotten; the next sign is SIGN_FREED... */
+	EFFECT_PROVE, /* a golden unit alone is run: where it passes, what held the station is over */
+	EFFECT_FREE, /* what held it is forgotten; the next sign is SIGN_FREED... */
 	EFFECT_COUNT
 };
 

@@ -199,6 +199,8 @@ static bool close_run(struct station *s, const struct run_result *res)
 	if (s->known.unrecorded)
 		log_notice("the end of run %s is recorded now", recorder_run_id(s->rec));
 	s->known.unrecorded = false;
+	if (recorder_has_proven(s->rec))
+		station_row_let_go(&s->row);
 	note_last(s, res);
 	station_count(s, res->outcome);
 	s->rec = recorder_free(s->rec);
@@ -231,7 +233,7 @@ static bool is_of_the_line(enum err_code c)
 {
 	return c == ERR_SERVICE_DOWN || c == ERR_SERVICE_BUSY || c == ERR_SERVICE_UNTRUSTED ||
 	       c == ERR_SERVICE_ANSWER || c == ERR_SERVICE_REFUSED || c == ERR_SERVICE_CONFLICT ||
-	       c == ERR_PRINTER;
+	       c == ERR_PRINTER || c == ERR_INTERLOCK;
 }
 
 static void count_failures(struct station *s, const struct run_result *res)
@@ -289,8 +291,7 @@ static void disable(struct station *s, const char *by)
 
 static void let_go(struct station *s)
 {
-	s->row.held[0] = s->row.code[0] = s->row.message[0] = s->row.fail_step[0] = 0;
-	s->row.fail_count = 0;
+	station_row_let_go(&s->row);
 	note_row(s);
 }
 
@@ -401,6 +402,16 @@ static void run(struct station *s)
 		execute(s);
 }
 
+/* The station stays as it is where there is no unit, or no order of golden units. */
+static void prove(struct station *s, const struct plugged *p)
+{
+	if (!p->sight.complete)
+		return;
+	forget_absences(s);
+	station_take(&s->known, &p->sight, now_us());
+	run(s);
+}
+
 static void free_station(struct station *s)
 {
 	struct run_result res = s->closing;
@@ -469,6 +480,9 @@ static void carry_out(
 		break;
 	case EFFECT_CLOSE:
 		close_again(s, p);
+		break;
+	case EFFECT_PROVE:
+		prove(s, p);
 		break;
 	case EFFECT_FREE:
 		free_station(s);

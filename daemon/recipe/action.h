@@ -152,10 +152,14 @@ struct measurement {
 	bool has_low, has_high;
 	double low, high; /* inclusive */
 	double marginal;  /* within this of a limit: marginal; 0: never */
+	const json_t
+		*detail; /* of more than one number, or of none (db/sql/0026_details.sql); NULL */
 };
 /* Judges and records it. Outside the limits, or not a number: fills r as FAILED. Returns 0, or the
  * error of the record. */
 int step_measure(struct step *s, const struct measurement *m, struct step_result *r, struct err *e);
+/* Records what the action has judged itself: "pass", "fail" or "marginal". */
+int step_record(struct step *s, const struct measurement *m, const char *verdict, struct err *e);
 
 struct action;
 

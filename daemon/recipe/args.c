@@ -463,7 +463,8 @@ struct args *args_literal(const struct action_arg *rows, const json_t *with)
 		if (!given || json_is_null(given))
 			continue;
 		a->value[i].given = true;
-		if (rows[i].type == ARG_OBJECT)
+		/* One that is not known whole is not there. */
+		if (rows[i].type == ARG_OBJECT && has_reference(given))
 			continue;
 		if (fill(&rows[i], given, &none, &a->value[i], NULL) < 0)
 			forget(&rows[i], &a->value[i]);

@@ -140,25 +140,6 @@ static bool is_secret_number(const struct secret_set *s, double v)
 	return !strcmp(masked, SECRET_MASK);
 }
 
-static int measured(void *data, const struct measurement *m, const char *verdict, struct err *e)
-{
-	struct run *run = data;
-	const struct runner_sink *sink = run->rn->sink;
-	const struct secret_set *secrets = run->rn->secrets;
-	struct measurement copy = *m;
-	_cleanup_(freep) char *masked = m->text ? secret_mask(secrets, m->text) : NULL;
-	_cleanup_(freep) char *why = m->why ? secret_mask_cut(secrets, m->why) : NULL;
-
-	copy.text = masked;
-	copy.why = why;
-	if (m->is_number &&
-		(is_secret_number(secrets, m->value) || (masked && !strcmp(masked, SECRET_MASK))))
-		return err_set(e, ERR_RECIPE_INVALID,
-			"%s: the unit answered with a secret of the recipe, and records show what is measured",
-			m->name);
-	return sink->measured ? sink->measured(sink->data, run->record, &copy, verdict, e) : 0;
-}
-
 /* A deep copy in which no secret is left. */
 static json_t *masked_copy(const struct secret_set *s, const json_t *j)
 {
@@ -190,6 +171,32 @@ static json_t *masked_copy(const struct secret_set *s, const json_t *j)
 		return out;
 	}
 	return json_incref((json_t *)j);
+}
+
+static int measured(void *data, const struct measurement *m, const char *verdict, struct err *e)
+{
+	struct run *run = data;
+	const struct runner_sink *sink = run->rn->sink;
+	const struct secret_set *secrets = run->rn->secrets;
+	struct measurement copy = *m;
+	_cleanup_(freep) char *masked = m->text ? secret_mask(secrets, m->text) : NULL;
+	_cleanup_(freep) char *why = m->why ? secret_mask_cut(secrets, m->why) : NULL;
+
+	json_t *detail;
+	int r;
+
+	copy.text = masked;
+	copy.why = why;
+	if (m->is_number &&
+		(is_secret_number(secrets, m->value) || (masked && !strcmp(masked, SECRET_MASK))))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"%s: the unit answered with a secret of the recipe, and records show what is measured",
+			m->name);
+	detail = m->detail ? masked_copy(secrets, m->detail) : NULL;
+	copy.detail = detail;
+	r = sink->measured ? sink->measured(sink->data, run->record, &copy, verdict, e) : 0;
+	json_decref(detail);
+	return r;
 }
 
 /* The act is on record as done by what the step shows of it. */

@@ -95,6 +95,11 @@ int step_measure(struct step *s, const struct measurement *m, struct step_result
 		   (m->has_high && m->high - m->value < m->marginal)) {
 		verdict = "marginal";
 	}
+	return step_record(s, m, verdict, e);
+}
+
+int step_record(struct step *s, const struct measurement *m, const char *verdict, struct err *e)
+{
 	return s->measured ? s->measured(s->measured_data, m, verdict, e) : 0;
 }
 

@@ -335,6 +335,19 @@ const capability = () => {
 
 const GETS = [
   ['/reports/yield', (x, q) => yieldReport(q)],
+  ['/reports/time', () => list([
+    { part: 'work', step: 'flash-application', runs: 412, ms: 12360000, share: 0.62, per_unit_ms: 30900, mean_ms: 30000, p50_ms: 29400, p95_ms: 41200 },
+    { part: 'person', step: 'look', runs: 400, ms: 4100000, share: 0.21, per_unit_ms: 10250, mean_ms: 10250, p50_ms: 8100, p95_ms: 33000 },
+    { part: 'change', step: null, runs: 405, ms: 3390000, share: 0.17, per_unit_ms: 8475, mean_ms: 8370, p50_ms: 7900, p95_ms: 15100 },
+    { part: 'cycle', step: null, runs: 400, ms: 18100000, share: null, per_unit_ms: 45250, mean_ms: 45250, p50_ms: 44000, p95_ms: 61000 },
+  ])],
+  ['/reports/comparison', () => list([
+    { recipe: 'thermostat', step: 'read-temp', failed: 29, units: 150, verdict: 'station',
+      reason: 'units fail more often at this station; it and its fixture cannot be told apart until they change',
+      station: { station: 'A3', failed: 20, units: 50, other_failed: 9, other_units: 100, p_value: 1.5e-5, p_adjusted: 4.4e-5, marked: true },
+      fixture: null, lot: null, retests: { same_passed: 1, same_failed: 2, other_passed: 3, other_failed: 0 },
+      ask: 'run these units at another station', ask_units: ['A-0042', 'A-0043', 'A-0051'] },
+  ])],
   ['/reports/shift', () => {
     const from = new Date(Date.now() - (Date.now() % HOUR) - 4 * HOUR);
     const orders = [...jobs.values()].map((j, i) => ({ id: j.id, recipe: j.recipe, version: j.version, external_ref: j.external_ref || null, state: i ? 'paused' : j.state,

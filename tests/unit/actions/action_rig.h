@@ -29,8 +29,9 @@ struct rig {
 	char serial_value[64];
 	char identity[128];
 	unsigned replugs, waits, links_opened, links_closed;
-	char verdict[16]; /* of the last measurement */
-	struct measurement measured;
+	char verdict[16];	     /* of the last measurement */
+	struct measurement measured; /* without its detail: */
+	char detail[2048];	     /* as JSON, "" none */
 	unsigned measurements;
 	struct device_facts facts;
 	/* The journal: what was asked last, and what it says. */
@@ -181,9 +182,13 @@ static inline int rig_measured(
 	void *data, const struct measurement *m, const char *verdict, struct err *e)
 {
 	struct rig *g = data;
+	char *detail = m->detail ? json_dumps(m->detail, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 
 	g->measurements++;
 	g->measured = *m;
+	g->measured.detail = NULL;
+	snprintf(g->detail, sizeof g->detail, "%s", detail ? detail : "");
+	free(detail);
 	snprintf(g->verdict, sizeof g->verdict, "%s", verdict);
 	return 0;
 }

@@ -255,6 +255,153 @@ START_TEST(limits_that_come_in_at_the_run_are_checked_there)
 }
 END_TEST
 
+/* --- more than one number, and none --- */
+
+#define SWEEP_AXIS "\"axis\":{\"unit\":\"Hz\",\"start\":100,\"step\":100,\"points\":4}"
+#define SWEEP_MASK ",\"limits\":[\"100 300 1 -\",\"300 400 1 3\"]"
+
+static int sweep(const char *says, const char *with)
+{
+	struct answer a[] = {{"sweep", says}, {0}};
+	_cleanup_(freep) char *all =
+		xasprintf("{\"port\":\"c\",\"send\":\"sweep\",\"unit\":\"V\",%s}", with);
+	int r;
+
+	answers = a;
+	rig.measurements = 0;
+	link_turn_clear(&wire.link.turn);
+	r = run("console.sweep", all);
+	answers = NULL;
+	return r;
+}
+
+START_TEST(each_value_of_a_sweep_is_judged_by_the_limits_at_its_place)
+{
+	ck_assert_msg(sweep("1.5, 9, 2.5, 3", SWEEP_AXIS SWEEP_MASK) == 0, "%s", rig.e.msg);
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+	ck_assert_str_eq(rig.verdict, "pass");
+	ck_assert_uint_eq(rig.measurements, 1);
+	ck_assert_str_eq(rig.detail,
+		"{\"axis\":{\"name\":null,\"unit\":\"Hz\",\"values\":[100.0,200.0,300.0,400.0]},"
+		"\"kind\":\"sweep\",\"limits\":[{\"from\":100.0,\"high\":null,\"low\":1.0,\"to\":300.0},"
+		"{\"from\":300.0,\"high\":3.0,\"low\":1.0,\"to\":400.0}],\"outside\":[],"
+		"\"values\":[1.5,9.0,2.5,3.0]}");
+	/* At 300 Hz the later row counts. */
+	ck_assert_int_eq(sweep("0.5;9;3500 mV;3", SWEEP_AXIS SWEEP_MASK), 0);
+	ck_assert_int_eq(rig.out.verdict, STEP_FAILED);
+	ck_assert_int_eq(rig.out.code, ERR_LIMIT_LOW);
+	ck_assert_str_eq(rig.out.message,
+		"the-step: 0.5 V at 100 Hz is below the limit 1; 2 of 4 points are outside");
+	ck_assert_str_eq(rig.verdict, "fail");
+	ck_assert_ptr_nonnull(strstr(rig.detail, "\"outside\":[1,3]"));
+	ck_assert_int_eq(sweep("1.5 9 2.95 2", SWEEP_AXIS SWEEP_MASK ",\"marginal\":0.1"), 0);
+	ck_assert_str_eq(rig.verdict, "marginal");
+	ck_assert_int_eq(
+		sweep("-5 1e3 0 7", SWEEP_AXIS), 0); /* without limits it is kept as it is */
+	ck_assert_int_eq(rig.out.verdict, STEP_PASSED);
+}
+END_TEST
+
+START_TEST(what_is_no_sweep_fails_and_says_where)
+{
+	static const struct {
+		const char *says, *why;
+	} bad[] = {
+		{"1, 2, 3", "the-step: 3 values came, and the axis has 4 points"},
+		{"1, 2, x, 4", "value 3"},
+		{"1, 2, , 4", "value 3"},
+		{"1, 2, 3 A, 4", "value 3"},
+		{"hello", "hello"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		ck_assert_msg(sweep(bad[i].says, SWEEP_AXIS) == 0, "%s", rig.e.msg);
+		ck_assert_int_eq(rig.out.verdict, STEP_FAILED);
+		ck_assert_int_eq(rig.out.code, ERR_NOT_A_NUMBER);
+		ck_assert_msg(strstr(rig.out.message, bad[i].why) != NULL, "%s", rig.out.message);
+		ck_assert_str_eq(rig.verdict, "fail");
+	}
+}
+END_TEST
+
+START_TEST(limits_with_a_gap_are_named_with_their_place)
+{
+	static const struct {
+		const char *with, *why;
+	} bad[] = {
+		{SWEEP_AXIS ",\"limits\":[\"100 200 1 -\",\"250 400 1 -\"]",
+			"'limits' has a gap from 200 to 250, between row 1 and row 2"},
+		{SWEEP_AXIS ",\"limits\":[\"100 300 1 -\",\"250 400 1 -\"]",
+			"row 2 of 'limits' begins at 250, before row 1 ends, at 300"},
+		{SWEEP_AXIS ",\"limits\":[\"150 400 1 -\"]",
+			"'limits' has a gap before row 1: it begins at 150, and the axis at 100"},
+		{SWEEP_AXIS ",\"limits\":[\"100 350 1 -\"]",
+			"'limits' has a gap after row 1: it ends at 350, and the axis at 400"},
+		{SWEEP_AXIS ",\"limits\":[\"100 400 - -\"]", "neither a low nor a high limit"},
+		{SWEEP_AXIS ",\"limits\":[\"100 400 2 1\"]", "no value can pass"},
+		{SWEEP_AXIS ",\"limits\":[\"100 400 1\"]", "row 1 of 'limits' is '100 400 1'"},
+		{SWEEP_AXIS ",\"limits\":[\"100 400 1 2V\"]", "four numbers"},
+		{SWEEP_AXIS ",\"limits\":[\"100 400 1 2 3\"]", "four numbers"},
+		{SWEEP_AXIS ",\"limits\":[\"400 100 1 2\"]", "FROM and TO expected"},
+		{SWEEP_AXIS ",\"limits\":[]", "'limits' is empty"},
+		{"\"axis\":{\"values\":\"1 3 2\"}", "value 3 of 'axis' is 2, after 3"},
+		{"\"axis\":{\"values\":\"1 a\"}", "no list of numbers"},
+		{"\"axis\":{\"start\":1}",
+			"'axis' needs 'values', or 'start', 'step' and 'points'"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		ck_assert_int_eq(sweep("1,2,3,4", bad[i].with), -ERR_RECIPE_INVALID);
+		ck_assert_msg(strstr(rig.e.msg, bad[i].why) != NULL, "%s", rig.e.msg);
+		ck_assert_uint_eq(rig.measurements, 0);
+	}
+}
+END_TEST
+
+static int text(const char *says, const char *with)
+{
+	struct answer a[] = {{"colour", says}, {0}};
+	_cleanup_(freep) char *all = xasprintf("{\"port\":\"c\",\"send\":\"colour\",%s}", with);
+	int r;
+
+	answers = a;
+	rig.measurements = 0;
+	link_turn_clear(&wire.link.turn);
+	r = run("console.text", all);
+	answers = NULL;
+	return r;
+}
+
+START_TEST(a_text_is_measured_whole_by_what_it_has_to_be)
+{
+	static const struct {
+		const char *says, *with;
+		bool good;
+	} all[] = {
+		{"red", "\"equals\":\"red\"", true},
+		{"dark red", "\"equals\":\"red\"", false},
+		{"colour: red", "\"equals\":\"red\",\"pattern\":\"^colour: (.*)$\"", true},
+		{"blue", "\"one_of\":[\"red\",\"blue\"]", true},
+		{"bluish", "\"one_of\":[\"red\",\"blue\"]", false},
+		{"v2.10", "\"matches\":\"v2\\\\.[0-9]+\"", true},
+		{"v2.10-dirty", "\"matches\":\"v2\\\\.[0-9]+\"", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		ck_assert_msg(text(all[i].says, all[i].with) == 0, "%zu: %s", i, rig.e.msg);
+		ck_assert_msg((rig.out.verdict == STEP_PASSED) == all[i].good, "%zu", i);
+		ck_assert_str_eq(rig.verdict, all[i].good ? "pass" : "fail");
+		ck_assert_uint_eq(rig.measurements, 1);
+		ck_assert_ptr_nonnull(strstr(rig.detail, "\"kind\":\"text\""));
+	}
+	ck_assert_str_eq(rig.out.message,
+		"the-step: 'v2.10-dirty' was read, a text that matches \"v2\\\\.[0-9]+\" expected");
+	ck_assert_int_eq(
+		text("red", "\"equals\":\"red\",\"one_of\":[\"red\"]"), -ERR_RECIPE_INVALID);
+	ck_assert_int_eq(text("red", "\"eol\":\"lf\""), -ERR_RECIPE_INVALID);
+}
+END_TEST
+
 static void image_file(const void *bytes, size_t n)
 {
 	int fd = open(path, O_WRONLY | O_TRUNC);
@@ -836,6 +983,10 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, a_reply_in_another_multiple_is_converted_and_in_another_unit_refused);
 	tcase_add_test(t, a_reply_without_a_value_is_not_passed_by_the_line_after_it);
 	tcase_add_test(t, limits_that_come_in_at_the_run_are_checked_there);
+	tcase_add_test(t, each_value_of_a_sweep_is_judged_by_the_limits_at_its_place);
+	tcase_add_test(t, what_is_no_sweep_fails_and_says_where);
+	tcase_add_test(t, limits_with_a_gap_are_named_with_their_place);
+	tcase_add_test(t, a_text_is_measured_whole_by_what_it_has_to_be);
 	tcase_add_test(t, an_answer_is_looked_for_line_by_line);
 	tcase_add_test(t, a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else);
 	tcase_add_test(t, a_log_line_with_a_time_is_no_measurement);

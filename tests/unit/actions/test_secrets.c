@@ -619,6 +619,9 @@ static const struct {
 	{"console.measure", "send",
 		"{port: c, sync: false, send: '${secrets.key}', pattern: 'OK (.*)', low: 1}"},
 	{"console.measure", "send", "{port: c, sync: false, send: '${secrets.key}', low: 1}"},
+	{"console.sweep", "send",
+		"{port: c, sync: false, send: '${secrets.key}', axis: {start: 1, step: 1, points: 2}}"},
+	{"console.text", "send", "{port: c, sync: false, send: '${secrets.key}', equals: OK}"},
 	{"fastboot.oem", "command", "{port: f, command: 'unlock ${secrets.key}'}"},
 	{"http.request", "secret_body",
 		"{service: s, path: /x, method: POST, secret_body: {k: '${secrets.key}'}, "

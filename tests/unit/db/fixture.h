@@ -128,6 +128,22 @@ static const char *const fixture_undo[] = {
 	[24] = "DROP INDEX units_by_model;",
 	[25] = "ALTER TABLE webhooks DROP COLUMN format; ALTER TABLE webhooks DROP COLUMN stations;"
 	       " ALTER TABLE webhooks DROP COLUMN auth; ALTER TABLE deliveries DROP COLUMN code;",
+	[28] = "DROP TABLE unit_wear;",
+	[27] = "ALTER TABLE measurements DROP COLUMN detail;",
+	[26] = "DROP TABLE rollup_steps; DROP TABLE rollup_times; DROP TABLE rollup_firsts; DROP TABLE time_bars;"
+	       " ALTER TABLE runs DROP COLUMN fixture;"
+	       " CREATE TABLE kept AS SELECT span, at, station, recipe, version, sum(passed) AS passed,"
+	       " sum(failed) AS failed, sum(error) AS error, sum(aborted) AS aborted,"
+	       " sum(interrupted) AS interrupted, sum(busy_ms) AS busy_ms, sum(units) AS units,"
+	       " sum(first_passed) AS first_passed, sum(last_passed) AS last_passed,"
+	       " sum(retested) AS retested, sum(process_units) AS process_units,"
+	       " sum(process_first_passed) AS process_first_passed,"
+	       " sum(process_last_passed) AS process_last_passed,"
+	       " sum(process_retested) AS process_retested FROM rollups GROUP BY 1, 2, 3, 4, 5;"
+	       " DROP TABLE rollups; ALTER TABLE kept RENAME TO rollups;"
+	       " CREATE TABLE kept AS SELECT span, at, station, recipe, version, outcome, step, code,"
+	       " sum(n) AS n FROM rollup_causes GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;"
+	       " DROP TABLE rollup_causes; ALTER TABLE kept RENAME TO rollup_causes;",
 };
 
 /* The database as it was before that migration: the next opening upgrades it. */

@@ -51,11 +51,12 @@ END_TEST
 #define UNITS	 90
 #define STATIONS 3
 #define RECIPES	 2
+#define FIXTURES 2
 
 static const char *const outcomes[] = {"passed", "failed", "error", "aborted", "interrupted"};
 
 struct done {
-	int unit, station, recipe, version; /* unit -1: never learnt */
+	int unit, station, fixture, recipe, version; /* unit -1: never learnt */
 	int outcome, step;
 	bool golden;
 	int64_t ended;
@@ -81,10 +82,11 @@ static bool is_counted(const struct done *r)
 static void one_run(int i)
 {
 	struct done *r = &done[i];
-	char id[16], unit[DB_ID_SIZE], chip[16], station[8], recipe[8], step[8];
+	char id[16], unit[DB_ID_SIZE], chip[16], station[8], fixture[8], recipe[8], step[8];
 	const struct run_start start = {.run = id, .recipe = recipe, .version = r->version};
 	const struct run_new begin = {.id = id,
 		.station = station,
+		.fixture = fixture,
 		.kind = r->golden ? "golden" : NULL,
 		.attached_ms = MAX(0, r->ended - 20000)};
 	const int64_t took = 5000 + i;
@@ -97,6 +99,7 @@ static void one_run(int i)
 
 	snprintf(id, sizeof id, "r%d", i);
 	snprintf(station, sizeof station, "S%d", r->station);
+	snprintf(fixture, sizeof fixture, "F%d", r->fixture);
 	snprintf(recipe, sizeof recipe, "p%d", r->recipe);
 	snprintf(step, sizeof step, "s%d", r->step);
 	snprintf(chip, sizeof chip, "chip%d", r->unit);
@@ -120,6 +123,7 @@ static void make_runs(int n)
 			now -= below(3 * HOUR);
 		done[i] = (struct done){.unit = below(12) ? (int)below(UNITS) : -1,
 			.station = (int)below(STATIONS),
+			.fixture = (int)below(FIXTURES),
 			.recipe = (int)below(RECIPES),
 			.version = 1 + (int)below(2),
 			.outcome = below(3) ? (int)below(2) : (int)below(5),
@@ -168,6 +172,14 @@ static void count_unit(struct wanted *w, int i, bool process)
 	w->retested += last != i;
 }
 
+static void add_run_of(struct wanted *w, int i, bool process)
+{
+	w->runs[done[i].outcome]++;
+	w->busy += 5000 + i;
+	if (is_counted(&done[i]))
+		count_unit(w, i, process);
+}
+
 static struct wanted count(int64_t from, int64_t to, int station, int recipe, int version)
 {
 	struct wanted w = {0};
@@ -179,10 +191,7 @@ static struct wanted count(int64_t from, int64_t to, int station, int recipe, in
 			(station >= 0 && r->station != station) ||
 			(recipe >= 0 && r->recipe != recipe) || (version && r->version != version))
 			continue;
-		w.runs[r->outcome]++;
-		w.busy += 5000 + i;
-		if (is_counted(r))
-			count_unit(&w, i, recipe >= 0);
+		add_run_of(&w, i, recipe >= 0);
 	}
 	return w;
 }
@@ -258,6 +267,25 @@ START_TEST(groups_and_trends_say_what_their_windows_say)
 		struct wanted w = count(0, INT64_MAX, str_at(group, "station")[1] - '0', -1, 0);
 
 		assert_counts(&w, group);
+	}
+	json_decref(got);
+	OK(reports_yield(fx.db, &all, ROLLUP_FIXTURE, &got, &fx.e));
+	ck_assert_uint_eq(json_array_size(at(got, "groups")), FIXTURES);
+	json_array_foreach(at(got, "groups"), i, group) {
+		const int fixture = str_at(group, "fixture")[1] - '0';
+		char name[8];
+		const struct yield_filter of = {.of = {.fixture = name}};
+		struct wanted w = {0};
+		json_t *one = NULL;
+
+		snprintf(name, sizeof name, "F%d", fixture);
+		for (int k = 0; k < made; k++)
+			if (!done[k].golden && done[k].fixture == fixture)
+				add_run_of(&w, k, false);
+		assert_counts(&w, group);
+		OK(reports_yield(fx.db, &of, ROLLUP_ALL, &one, &fx.e));
+		assert_counts(&w, one);
+		json_decref(one);
 	}
 	json_decref(got);
 	OK(reports_yield(fx.db, &all, ROLLUP_VERSION, &got, &fx.e));
@@ -364,7 +392,7 @@ START_TEST(a_count_that_does_not_fit_the_runs_is_found)
 		"UPDATE rollups SET process_retested = process_retested + 1 WHERE span = 86400",
 		"DELETE FROM rollups WHERE span = 2764800 AND station = 'S1'",
 		"UPDATE rollup_causes SET n = n + 1 WHERE span = 86400",
-		"INSERT INTO rollups SELECT span, at + 999 * 86400000, station, recipe, version, passed,"
+		"INSERT INTO rollups SELECT span, at + 999 * 86400000, station, fixture, recipe, version, passed,"
 		" failed, error, aborted, interrupted, busy_ms, units, first_passed, last_passed, retested,"
 		" process_units, process_first_passed, process_last_passed, process_retested"
 		" FROM rollups WHERE span = 3600 LIMIT 1",

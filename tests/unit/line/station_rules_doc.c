@@ -80,6 +80,7 @@ int main(void)
 	     "- **recognise**: the unit has had its run before provd was started again.\n"
 	     "- **run**: the run is opened, if that is not done, and carried out.\n"
 	     "- **note**: the next look knows that a run is wanted, also of a unit that had one.\n"
+	     "- **prove**: where a unit is plugged and an order of golden units waits, that run alone begins; a golden unit that is listed and passes ends the quarantine, anything else leaves it as it was.\n"
 	     "- **close**: the end of the run is put on record, or tried again; *over*, *quarantined* or *freed* follows.\n"
 	     "- **free**: what held the station is forgotten; *freed* follows, with or without a "
 	     "unit.\n"

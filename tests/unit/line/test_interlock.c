@@ -5,6 +5,7 @@
 #include "daemon/line/interlock.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/iotime.h"
 #include "base/util.h"
@@ -169,6 +170,129 @@ START_TEST(what_is_shown_says_who_released_it_and_why)
 }
 END_TEST
 
+START_TEST(an_instrument_whose_calibration_has_run_out_is_named)
+{
+	struct fixture_facts f = sound();
+	struct interlocks got;
+
+	f.calibrated_until_ms = NOW;
+	snprintf(f.calibration_of, sizeof f.calibration_of, "dmm-7");
+	interlocks_judge(&all, &f, NOW, &got);
+	ck_assert_int_eq(got.of[INTERLOCK_CALIBRATION].state, INTERLOCK_DUE);
+	ck_assert_ptr_nonnull(strstr(got.of[INTERLOCK_CALIBRATION].message,
+		"the calibration of instrument dmm-7 holds until"));
+	f.calibrated_until_ms = 0;
+	interlocks_judge(&all, &f, NOW, &got);
+	ck_assert_ptr_nonnull(strstr(got.of[INTERLOCK_CALIBRATION].message,
+		"no calibration of instrument dmm-7 is on record"));
+}
+END_TEST
+
+START_TEST(flash_that_was_erased_too_often_ends_the_run_of_its_unit_alone)
+{
+	struct interlocks_config c = {
+		.wear = {.endurance = 100, .warn = 10, .policy = INTERLOCK_BLOCKS}};
+	struct interlock_release none = {0}, given = {.until_ms = NOW + 1};
+	struct fixture_facts f = sound();
+	struct interlocks got;
+	struct err e = {0};
+
+	f.worn_erases = 89;
+	ck_assert_int_eq(state_of(&c, &f, INTERLOCK_WEAR), INTERLOCK_OK);
+	f.worn_erases = 90;
+	ck_assert_int_eq(state_of(&c, &f, INTERLOCK_WEAR), INTERLOCK_NEAR);
+	f.worn_erases = 100;
+	snprintf(f.worn_unit, sizeof f.worn_unit, "SN1");
+	snprintf(f.worn_region, sizeof f.worn_region, "0x08000000");
+	interlocks_judge(&c, &f, NOW, &got);
+	ck_assert_int_eq(got.of[INTERLOCK_WEAR].state, INTERLOCK_DUE);
+	ck_assert_ptr_nonnull(strstr(got.of[INTERLOCK_WEAR].message,
+		"the flash of unit SN1 was erased 100 times at 0x08000000, at most 100 expected"));
+	ck_assert_int_eq(interlocks_check(&got, &e), 0); /* another unit is not worn */
+	ck_assert_int_eq(interlocks_worn(&c, &none, "SN1", "0x08000000", 99, NOW, &e), 0);
+	ck_assert_int_eq(
+		interlocks_worn(&c, &none, "SN1", "0x08000000", 100, NOW, &e), -ERR_INTERLOCK);
+	ck_assert_ptr_nonnull(strstr(e.msg, "unit SN1"));
+	ck_assert_int_eq(interlocks_worn(&c, &given, "SN1", "0x08000000", 100, NOW, &e), 0);
+	c.wear.policy = INTERLOCK_WARNS;
+	ck_assert_int_eq(interlocks_worn(&c, &none, "SN1", "0x08000000", 100, NOW, &e), 0);
+}
+END_TEST
+
+/* Every day from 6 to 14 and from 14 to 22 o'clock, in the time zone of the host. */
+static const struct shift_config two[] = {
+	{.name = (char *)"early", .from_min = 360, .to_min = 840},
+	{.name = (char *)"late", .from_min = 840, .to_min = 1320},
+};
+
+static int64_t local(int day, int hour, int minute)
+{
+	struct tm tm = {.tm_year = 126,
+		.tm_mon = 6,
+		.tm_mday = day,
+		.tm_hour = hour,
+		.tm_min = minute,
+		.tm_isdst = -1};
+
+	return (int64_t)mktime(&tm) * 1000;
+}
+
+START_TEST(a_golden_unit_is_due_as_each_shift_begins)
+{
+	const struct interlocks_config c = {.golden = {.each_shift = true,
+						    .warn_us = HOURS(1),
+						    .policy = INTERLOCK_BLOCKS,
+						    .shift = two,
+						    .shifts = ARRAY_LEN(two)}};
+	static const struct {
+		int golden_hour, now_hour, now_minute;
+		enum interlock_state want;
+		int next_hour; /* of the next look; 29: 5 of the next day */
+	} at[] = {
+		{5, 6, 0, INTERLOCK_DUE, 0}, {5, 13, 0, INTERLOCK_DUE, 0},
+		{7, 8, 0, INTERLOCK_OK, 13}, {7, 13, 0, INTERLOCK_NEAR, 14},
+		{7, 14, 0, INTERLOCK_DUE, 0}, {15, 16, 0, INTERLOCK_OK, 29},
+		{15, 23, 0, INTERLOCK_OK, 29}, /* nobody works then */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		const int64_t now = local(14, at[i].now_hour, at[i].now_minute);
+		struct fixture_facts f = sound();
+		struct interlocks got;
+
+		f.golden_ms = local(14, at[i].golden_hour, 30);
+		interlocks_judge(&c, &f, now, &got);
+		ck_assert_msg(got.of[INTERLOCK_GOLDEN].state == at[i].want, "%zu: %s", i,
+			interlock_state_str(got.of[INTERLOCK_GOLDEN].state));
+		ck_assert(got.of[INTERLOCK_GOLDEN].blocks);
+		if (at[i].next_hour)
+			ck_assert_int_eq(interlocks_next_ms(&c, &f, now),
+				local(14 + at[i].next_hour / 24, at[i].next_hour % 24, 0));
+	}
+}
+END_TEST
+
+START_TEST(of_every_and_each_shift_the_sooner_counts)
+{
+	struct interlocks_config c = {.golden = {.every_us = HOURS(2),
+					      .each_shift = true,
+					      .shift = two,
+					      .shifts = ARRAY_LEN(two)}};
+	struct fixture_facts f = sound();
+	struct interlocks got;
+
+	f.golden_ms = local(14, 7, 0);
+	interlocks_judge(&c, &f, local(14, 8, 59), &got);
+	ck_assert_int_eq(got.of[INTERLOCK_GOLDEN].state, INTERLOCK_OK);
+	ck_assert_int_eq(got.of[INTERLOCK_GOLDEN].until_ms, local(14, 9, 0));
+	interlocks_judge(&c, &f, local(14, 9, 0), &got);
+	ck_assert_int_eq(got.of[INTERLOCK_GOLDEN].state, INTERLOCK_DUE);
+	f.golden_ms = local(14, 13, 30);
+	interlocks_judge(&c, &f, local(14, 14, 0), &got);
+	ck_assert_int_eq(got.of[INTERLOCK_GOLDEN].state, INTERLOCK_DUE);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("interlock");
@@ -180,6 +304,10 @@ static Suite *suite(void)
 	tcase_add_test(t, a_release_of_what_is_not_due_says_nothing);
 	tcase_add_test(t, the_next_look_is_at_the_next_moment_that_matters);
 	tcase_add_test(t, what_is_shown_says_who_released_it_and_why);
+	tcase_add_test(t, an_instrument_whose_calibration_has_run_out_is_named);
+	tcase_add_test(t, flash_that_was_erased_too_often_ends_the_run_of_its_unit_alone);
+	tcase_add_test(t, a_golden_unit_is_due_as_each_shift_begins);
+	tcase_add_test(t, of_every_and_each_shift_the_sooner_counts);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -99,6 +99,32 @@ START_TEST(of_two_shifts_at_once_the_later_one_counts)
 }
 END_TEST
 
+START_TEST(what_is_planned_is_what_of_the_time_is_in_a_shift)
+{
+	const int64_t five = local(7, 14, 5, 0), seven = local(7, 14, 7, 0);
+	struct shift_plan p;
+
+	ck_assert_int_eq(shift_next_ms(three, 1, five), local(7, 14, 6, 0));
+	ck_assert_int_eq(shift_next_ms(three, 1, seven), local(7, 14, 14, 0));
+	ck_assert_int_eq(shift_next_ms(three, 1, local(7, 14, 14, 0)), local(7, 15, 6, 0));
+	ck_assert_int_eq(shift_next_ms(NULL, 0, five), local(7, 15, 0, 0));
+	shift_plan(three, 1, five, local(7, 16, 8, 0), &p); /* two whole, and two of eight hours */
+	ck_assert_int_eq(p.planned_ms, 18 * HOUR_MS);
+	ck_assert_int_eq(p.demand_ms, 18 * HOUR_MS);
+	ck_assert_double_eq_tol(p.demand, 2.25 * 480, 1e-9);
+	shift_plan(three, 3, five, five + 24 * HOUR_MS,
+		&p); /* the clock round, the early shift says how many */
+	ck_assert_int_eq(p.planned_ms, 24 * HOUR_MS);
+	ck_assert_int_eq(p.demand_ms, 8 * HOUR_MS);
+	ck_assert_double_eq_tol(p.demand, 480, 1e-9);
+	shift_plan(NULL, 0, five, seven, &p);
+	ck_assert_int_eq(p.planned_ms, 2 * HOUR_MS);
+	ck_assert_double_eq(p.demand, 0);
+	shift_plan(three, 3, seven, five, &p);
+	ck_assert_int_eq(p.planned_ms, 0);
+}
+END_TEST
+
 START_TEST(a_time_of_the_day_has_hours_and_minutes)
 {
 	static const char *const bad[] = {
@@ -121,6 +147,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_night_on_which_the_clock_is_set_is_as_long_as_it_is);
 	tcase_add_test(t, between_shifts_and_without_any);
 	tcase_add_test(t, of_two_shifts_at_once_the_later_one_counts);
+	tcase_add_test(t, what_is_planned_is_what_of_the_time_is_in_a_shift);
 	tcase_add_test(t, a_time_of_the_day_has_hours_and_minutes);
 	suite_add_tcase(s, t);
 	return s;

@@ -28,12 +28,12 @@ static const char *const cells[SIGN_COUNT] = {
 	[SIGN_ASKED]       = ".          .        .        .           ready    .        .        .",
 	[SIGN_FREED]       = ".          .        .        .           .        empty    empty    empty",
 	[SIGN_FREED_UNIT]  = ".          .        .        .           .        settling settling settling",
-	[SIGN_BEGUN]       = ".          .        running  .           .        .        .        .",
+	[SIGN_BEGUN]       = ".          .        running  .           .        .        running  .",
 	[SIGN_OVER]        = ".          .        .        done        .        done     .        .",
 	[SIGN_QUARANTINED] = "quarantined .       .        quarantined .        quarantined .     .",
-	[SIGN_UNRECORDED]  = "fault      fault    fault    fault       .        !go      .        .",
+	[SIGN_UNRECORDED]  = "fault      fault    fault    fault       .        !go      fault    .",
 	[SIGN_CLOSE_AGAIN] = ".          .        .        .           .        !close   .        .",
-	[SIGN_START]       = "!ask       .        !ask     .           !ask     .        .        .",
+	[SIGN_START]       = "!ask       .        !ask     .           !ask     .        !prove   .",
 	[SIGN_ABORT]       = ".          .        .        !abort      .        .        .        .",
 	[SIGN_DISABLE]     = "disabled   disabled disabled !later      disabled disabled disabled .",
 	[SIGN_ENABLE]      = ".          .        .        .           .        .        .        !free",
@@ -48,8 +48,8 @@ static enum station_effect named(const char *word)
 		enum station_effect effect;
 	} names[] = {{"!drop", EFFECT_DROP_WRONG}, {"!run", EFFECT_RUN}, {"!go", EFFECT_GO},
 		{"!ask", EFFECT_ASK}, {"!abort", EFFECT_ABORT}, {"!later", EFFECT_DISABLE_LATER},
-		{"!free", EFFECT_FREE}, {"!close", EFFECT_CLOSE}, {".", EFFECT_NEVER},
-		{"=", EFFECT_WAIT}};
+		{"!free", EFFECT_FREE}, {"!prove", EFFECT_PROVE}, {"!close", EFFECT_CLOSE},
+		{".", EFFECT_NEVER}, {"=", EFFECT_WAIT}};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(names[i].word, word))
@@ -91,8 +91,8 @@ START_TEST(no_order_of_signs_starts_a_run_where_none_may_begin)
 {
 	unsigned seed = 7;
 
-	/* A run begins in READY alone, ends on record or in FAULT, and what is held stays held
-	 * until a person frees it. */
+	/* A run begins in READY, or by a person's word in quarantine with a golden unit, ends on record or
+	 * in FAULT, and what is held stays held until a person frees it. */
 	for (int walk = 0; walk < 20000; walk++) {
 		enum station_state s = STATION_EMPTY;
 
@@ -103,13 +103,15 @@ START_TEST(no_order_of_signs_starts_a_run_where_none_may_begin)
 			if (r.effect == EFFECT_NEVER)
 				continue;
 			if (r.next == STATION_RUNNING && s != STATION_RUNNING)
-				ck_assert(s == STATION_READY && sign == SIGN_BEGUN);
+				ck_assert((s == STATION_READY || s == STATION_QUARANTINED) &&
+					  sign == SIGN_BEGUN);
 			if (r.effect == EFFECT_RUN)
 				ck_assert(s == STATION_READY);
 			if (s == STATION_DISABLED && r.next != s)
 				ck_assert(sign == SIGN_FREED || sign == SIGN_FREED_UNIT);
 			if (s == STATION_QUARANTINED && r.next != s && r.next != STATION_DISABLED)
-				ck_assert(sign == SIGN_FREED || sign == SIGN_FREED_UNIT);
+				ck_assert(sign == SIGN_FREED || sign == SIGN_FREED_UNIT ||
+					  sign == SIGN_BEGUN || sign == SIGN_UNRECORDED);
 			if (s == STATION_RUNNING && r.next != s)
 				ck_assert(sign >= SIGN_BEGUN && sign <= SIGN_UNRECORDED);
 			ck_assert(station_may_go(s, r.next));

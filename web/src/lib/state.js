@@ -119,6 +119,7 @@ export const INTERLOCK_NAME = {
   contacts: t('contacts'),
   calibration: t('calibration'),
   yield: t('yield'),
+  wear: t('flash_wear'),
 };
 
 /** No unit is taken until a person comes. */
@@ -178,7 +179,7 @@ const FITS = {
   running: ['abort', 'disable'],
   done: ['start', 'disable'],
   fault: ['clear', 'disable'],
-  quarantined: ['clear', 'disable'],
+  quarantined: ['start', 'clear', 'disable'],
   disabled: ['enable'],
 };
 

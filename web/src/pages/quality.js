@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the line made: yield over time and by station, what ended runs, what was measured.
 import { enc, serverNow } from '../lib/api.js';
-import { number, ratio } from '../lib/format.js';
+import { duration, number, ratio } from '../lib/format.js';
 import { html, useMemo, useState } from '../lib/html.js';
 import { t } from '../lib/lang.js';
 import { setQuery } from '../lib/router.js';
@@ -98,6 +98,85 @@ function Stations({ query }) {
   </section>`;
 }
 
+const PART = {
+  setup: t('part_setup'),
+  work: t('part_work'),
+  teardown: t('part_teardown'),
+  again: t('part_again'),
+  person: t('part_person'),
+  rest: t('part_rest'),
+  change: t('part_change'),
+};
+
+/** What takes most of a unit's time, by part of its run and step. */
+function Time({ query }) {
+  const all = useResource(`/reports/time?${query}`);
+  const most = ({ items }) => items.filter((p) => PART[p.part]).sort((a, b) => b.ms - a.ms).slice(0, 12);
+
+  return html`<section>
+    <h2>${t('where_the_time_goes')}</h2>
+    <${Loaded} resource=${all}>
+      ${(list) =>
+        html`<${Table} label=${t('where_the_time_goes')} head=${[t('part'), t('step'), t('share'), t('for_a_unit'), t('median'), t('slowest_in_20'), t('runs')]}>
+          ${most(list).map(
+            (p) =>
+              html`<tr key=${`${p.part} ${p.step}`}>
+                <td>${PART[p.part]}</td>
+                <td>${p.step || '–'}</td>
+                <td class="num">${ratio(p.share)}</td>
+                <td class="num">${duration(p.per_unit_ms)}</td>
+                <td class="num">${duration(p.p50_ms)}</td>
+                <td class="num">${duration(p.p95_ms)}</td>
+                <td class="num">${number(p.runs)}</td>
+              </tr>`,
+          )}
+        <//>`}
+    <//>
+  </section>`;
+}
+
+const CAUSE = {
+  unit: { word: t('cause_is_unit'), icon: 'check', tone: 'off' },
+  station: { word: t('cause_is_station'), icon: 'triangle', tone: 'hold' },
+  fixture: { word: t('cause_is_fixture'), icon: 'triangle', tone: 'hold' },
+  lot: { word: t('cause_is_lot'), icon: 'triangle', tone: 'hold' },
+};
+
+/** Whether it is the units, or what they were made with; and which of them should be run elsewhere. */
+function Comparison({ query }) {
+  const all = useResource(`/reports/comparison?${query}`, concerns);
+  const head = [t('step'), t('failed'), t('verdict'), t('passed_elsewhere'), t('failed_elsewhere'), t('run_these_at_another_station')];
+  const named = (c) => c[c.verdict] && { ...c[c.verdict], name: c[c.verdict].station || c[c.verdict].fixture || c[c.verdict].job };
+
+  return html`<section>
+    <h2>${t('what_makes_units_fail')}</h2>
+    <${Loaded} resource=${all}>
+      ${({ items }) =>
+        items.length === 0
+          ? html`<p class="muted">${t('none_of_it')}</p>`
+          : html`<${Table} label=${t('what_makes_units_fail')} head=${head}>
+              ${items.map((c) => {
+                const cause = named(c);
+                return html`<tr key=${`${c.recipe} ${c.step}`}>
+                  <td>${c.step}</td>
+                  <td class="num">${number(c.failed)}</td>
+                  <td title=${c.reason}>
+                    <${Badge} look=${lookUp(CAUSE, c.verdict)} />
+                    ${
+                      cause &&
+                      html`<div class="muted" title=${t('fisher', { p: cause.p_adjusted.toPrecision(2) })}>${cause.name}: ${t('n_of_n_others', cause)}</div>`
+                    }
+                  </td>
+                  <td class="num">${c.retests.other_passed}</td>
+                  <td class="num">${c.retests.other_failed}</td>
+                  <td>${c.ask_units.map((u, i) => html`${i ? ', ' : ''}<a href="/units/${enc(u)}">${u}</a>`)}</td>
+                </tr>`;
+              })}
+            <//>`}
+    <//>
+  </section>`;
+}
+
 function Measurements({ recipe }) {
   const list = useResource('/reports/measurements');
   const mine = ({ items }) => items.filter((m) => !recipe || m.recipe === recipe);
@@ -163,6 +242,8 @@ export function Quality({ query }) {
               <${Causes} filter=${filter} outcome="failed" title=${t('what_failed_units')} />
               <${Causes} filter=${filter} outcome="error" title=${t('what_spoiled_runs')} />
               <${Stations} query=${asked} />
+              <${Comparison} query=${asked} />
+              <${Time} query=${asked} />
             `
           : html`<${Empty} title=${t('nothing_was_made_in_this_time')}><p>${t('choose_a_longer_time_or_other_filters')}</p><//>`}
     <//>
