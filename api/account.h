@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Passwords of accounts, as PAM judges them (pam(3), Linux-PAM 1.5): those of this machine, or of a directory that one of its
- * modules asks. Modules run in provd, as its user.
+ * modules asks. Modules run in provd, as its user, on a thread of their own: what takes longer than 10 s is not waited for.
  */
 #pragma once
 
@@ -16,5 +16,5 @@ struct account_login {
 /* Whether this build has PAM. */
 bool account_possible(void);
 /* 0: the password is right, and the account may log in now. -ERR_UNAUTHORIZED: not so, and who tries is not told which of it;
- * -ERR_SERVICE_DOWN: nobody could be asked. May wait as long as its modules do; one at a time. Any thread. */
+ * -ERR_SERVICE_DOWN: nobody could be asked; -ERR_OVERLOADED: too many do so just now. Waits 10 s at most; one at a time. Any thread. */
 int account_check(const struct account_login *l, struct err *e);

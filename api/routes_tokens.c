@@ -322,7 +322,7 @@ static int login_account(struct call *c, const char *service, const struct sessi
 	if (r < 0)
 		return r;
 	checked = account_check(&p, &judged);
-	if (checked == -ERR_SERVICE_DOWN) {
+	if (checked < 0 && checked != -ERR_UNAUTHORIZED) {
 		*e = judged;
 		return checked;
 	}
