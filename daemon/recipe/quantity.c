@@ -657,6 +657,12 @@ int quantity_parse_part(
 	return judged(text, why, e);
 }
 
+bool quantity_is_cut(const char *text, size_t start, size_t end, char ret_unit[QUANTITY_UNIT_MAX])
+{
+	unit_after(text + end, ret_unit);
+	return joins_before(text, start) || (!ret_unit[0] && joins_after(text + end));
+}
+
 /* --- units --- */
 
 static int other_unit(const struct quantity *q, const char *unit, struct err *e)

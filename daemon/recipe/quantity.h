@@ -44,6 +44,9 @@ int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *
  * not known is refused. */
 int quantity_parse_part(
 	const char *text, size_t start, size_t end, struct quantity *ret, struct err *e);
+/* Text in which [start, end) was picked out as a list: whether its first or last number is a part of one. The known
+ * unit that comes right after it goes into ret_unit, or "". */
+bool quantity_is_cut(const char *text, size_t start, size_t end, char ret_unit[QUANTITY_UNIT_MAX]);
 /* The value in `unit` (NULL or "": the recipe names none). -ERR_NOT_A_NUMBER for another kind of
  * quantity, and for a multiple (mV, kOhm), what may be one (m, K, T) or an unknown unit where none
  * was named: nobody knows what the limits are in. A quantity without a unit is in `unit`; that of a
