@@ -107,6 +107,8 @@ int instrument_settle(struct instrument_step *x, const struct reading *q,
 		.doc = "how long it may take to settle"                                           \
 	}
 struct reading reading_of(const struct args *a);
+/* 'answers_in' has to be in what 'unit' is. */
+int reading_check(const struct args *a, struct err *e);
 struct settling settling_of(const struct args *a);
 /* A spread without samples to have one is a mistake of the recipe. */
 int settling_check(const struct args *a, struct err *e);
