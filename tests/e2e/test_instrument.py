@@ -182,6 +182,18 @@ class Liar(unittest.TestCase):
             self.assertEqual((status, run['code']), (3, 'instrument'), (answer, run))
             self.assertIn('has a NUL at position', run['message'])
 
+    def test_a_unit_that_instruments_answer_in_two_ways_is_said_by_the_recipe(self):
+        for unit in ('bar', 'mbar', 'Wh', 'mAh', 'min'):
+            done = subprocess.run([line.binary('provctl'), 'exec', 'instrument.measure', 'instrument=meter', 'query=X?', 'unit=' + unit,
+                                   'high=0.5'], env=dict(os.environ, PROVD_INSTRUMENT_meter='tcp:127.0.0.1:1'), capture_output=True,
+                                  text=True, timeout=line.DEADLINE_S)
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn("'answers_in' is needed with it", done.stderr)
+            self.assertEqual(self.do(b'0.9', 'instrument.measure', 'query=X?', 'unit=' + unit, 'answers_in=' + unit, 'high=0.5')[1]['code'],
+                             'limit-high')
+        for unit, answer in (('hPa', b'90'), ('mV', b'9E-4'), ('kOhm', b'900')):
+            self.assertEqual(self.do(answer, 'instrument.measure', 'query=X?', 'unit=' + unit, 'low=0.89', 'high=0.91')[0], 0)
+
     def test_an_answer_that_is_too_long_for_a_record_is_not_kept(self):
         self.assertEqual(self.do(b'A' * 65536, 'instrument.query', 'send=X?')[0], 0)
         for n in (65537, 1000000):

@@ -165,6 +165,11 @@ int reading_check(const struct args *a, struct err *e)
 	struct quantity one = {.value = 1};
 	double v;
 
+	if (!args_given(a, "answers_in") && args_has(a, "unit") &&
+		!quantity_is_coherent(args_str(a, "unit")))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'unit' is %.40s: 'answers_in' is needed with it, since an answer without a unit may be in that or in the unit of the SI",
+			args_str(a, "unit"));
 	if (!args_has(a, "answers_in"))
 		return 0;
 	if (!args_given(a, "unit"))
