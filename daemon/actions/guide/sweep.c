@@ -157,9 +157,10 @@ const struct sweep_band *sweep_band_at(const struct sweep *s, size_t i)
 
 /* --- values --- */
 
-/* Where some were converted, all have their unit: "1,2,3 mV" may be three of mV, or one. */
+/* "1,2,3 mV" may be three of mV, or one. */
 struct units {
-	bool bare, converted;
+	size_t named;
+	bool last; /* the last one has another unit than the recipe's */
 };
 
 static int read_value(const char *text, size_t n, size_t place, const char *unit,
@@ -173,8 +174,8 @@ static int read_value(const char *text, size_t n, size_t place, const char *unit
 		r = quantity_in(&q, unit, ret, e);
 	if (r < 0)
 		return err_prefix(e, "value %zu", place);
-	seen->bare |= !q.unit[0];
-	seen->converted |= q.unit[0] && *ret != q.value;
+	seen->named += q.unit[0] != '\0';
+	seen->last = q.unit[0] && *ret != q.value;
 	return 0;
 }
 
@@ -202,9 +203,9 @@ int sweep_read(const char *text, const char *unit, double **ret, size_t *ret_n, 
 			break;
 		text += len + 1;
 	}
-	if (r == 0 && seen.bare && seen.converted)
+	if (r == 0 && n > 1 && seen.named == 1 && seen.last)
 		r = err_set(e, ERR_NOT_A_NUMBER,
-			"some of the values have a unit that is not the recipe's, and others have none");
+			"the last value alone has a unit, which is not the recipe's: it may be that of all");
 	if (r < 0) {
 		free(x);
 		return r;

@@ -75,6 +75,8 @@ START_TEST(a_unit_at_the_end_is_not_that_of_the_last_value_alone)
 	ck_assert_str_eq(read_of("1 mV,2 mV,3 mV", WHOLE, "V"), "0.001 0.002 0.003");
 	ck_assert_str_eq(read_of("1,2,3 mV", WHOLE, "V"), "-");
 	ck_assert_str_eq(read_of("S 1,2,3 mV", GROUP, "V"), "-");
+	ck_assert_str_eq(read_of("1;2000 mV;3", WHOLE, "V"), "1 2 3");
+	ck_assert_str_eq(read_of("3mV", WHOLE, "V"), "0.003");
 	ck_assert_str_eq(read_of("S 1,2,3 V", GROUP, "V"), "1 2 3");
 }
 END_TEST
