@@ -2,7 +2,6 @@
 #include "base/timefmt.h"
 
 #include <stdbool.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,11 +116,22 @@ int rfc3339_parse(const char *s, int64_t *ret_ms)
 	return 0;
 }
 
+#define DAY_S 86400
+
+/* Of local time from UTC, in seconds. */
+static int64_t offset_at(int64_t s)
+{
+	time_t t = (time_t)s;
+	struct tm tm;
+
+	localtime_r(&t, &tm);
+	return tm.tm_gmtoff;
+}
+
 int64_t local_day_ms(int64_t ms, int days, int minutes)
 {
-	/* glibc has a lock for the name of the zone, which mktime() makes again at each call; ThreadSanitizer does not see that one. */
-	static pthread_mutex_t zone = PTHREAD_MUTEX_INITIALIZER;
 	time_t t = (time_t)(ms / 1000);
+	int64_t wall, before, after;
 	struct tm tm;
 
 	localtime_r(&t, &tm);
@@ -129,11 +139,13 @@ int64_t local_day_ms(int64_t ms, int days, int minutes)
 	tm.tm_hour = minutes / 60;
 	tm.tm_min = minutes % 60;
 	tm.tm_sec = 0;
-	tm.tm_isdst = -1;
-	pthread_mutex_lock(&zone);
-	t = mktime(&tm);
-	pthread_mutex_unlock(&zone);
-	return (int64_t)t * 1000;
+	/* Not mktime(): which of two instants of one wall time it gives depends on the calls before. */
+	wall = timegm(&tm);
+	before = wall - offset_at(wall - DAY_S);
+	after = wall - offset_at(wall + DAY_S);
+	return (wall - before != offset_at(before) && wall - after == offset_at(after) ? after
+										       : before) *
+	       1000;
 }
 
 /* 64 random bits out of a pool of the thread: one system call for 32 of them. */

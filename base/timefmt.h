@@ -18,7 +18,8 @@ char *rfc3339_now(char buf[RFC3339_SIZE]);
 /* Parses RFC 3339 with Z or an offset, 0..9 fraction digits; -1 if malformed. */
 int rfc3339_parse(const char *s, int64_t *ret_ms);
 /* So many minutes after the midnight before a moment, so many days later, in this machine's time zone; the day on which its
- * clocks are changed is as long as it is. Any thread. */
+ * clocks are changed is as long as it is. Of a time that there is twice then the first one; one that there is not is as long
+ * after the change as it would be. Any thread. */
 int64_t local_day_ms(int64_t ms, int days, int minutes);
 /* A new UUIDv7 in text form; returns buf. */
 char *uuid7(char buf[UUID_SIZE]);

@@ -252,32 +252,70 @@ static char *with_tabs(const char *line)
 	return copy;
 }
 
-int reply_value(const char *line, const char *pattern, const char *unit, double *ret, struct err *e)
+/* A reply, and the place in it that a pattern picks out. */
+struct pick {
+	char *text;
+	size_t start, end;
+};
+
+static void pick_done(struct pick *p)
 {
-	_cleanup_(freep) char *text = with_tabs(line);
+	free(p->text);
+}
+
+static int pick_of(const char *line, const char *pattern, struct pick *ret, struct err *e)
+{
 	_cleanup_(regex_freep) struct regex *x = NULL;
 	struct regex_match m;
-	struct quantity q;
-	int r;
+	int r = regex_new(pattern, &x, e);
 
-	if (!pattern) {
-		r = quantity_parse_labelled(text, &q, e);
-		return r < 0 ? r : quantity_in(&q, unit, ret, e);
-	}
-	r = regex_new(pattern, &x, e);
 	if (r < 0)
 		return r;
+	ret->text = with_tabs(line);
 	/* The pattern matched the line's bytes; escaped, they may be other ones. */
-	if (!regex_match(x, text, strlen(text), &m))
+	if (!regex_match(x, ret->text, strlen(ret->text), &m))
 		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' has bytes that are not text", line);
 
 	int g = m.groups > 1 && m.group[1].start != (size_t)-1;
 	size_t after = m.group[0].end;
 
 	/* What the pattern itself holds is the author's. */
-	if (quantity_is_none(text, m.group[0].start) ||
-		quantity_is_none(text + after, strlen(text) - after))
+	if (quantity_is_none(ret->text, m.group[0].start) ||
+		quantity_is_none(ret->text + after, strlen(ret->text) - after))
 		return err_set(e, ERR_NOT_A_NUMBER, "'%.100s' says that there is no value", line);
-	r = quantity_parse_part(text, m.group[g].start, m.group[g].end, &q, e);
+	ret->start = m.group[g].start;
+	ret->end = m.group[g].end;
+	return 0;
+}
+
+int reply_value(const char *line, const char *pattern, const char *unit, double *ret, struct err *e)
+{
+	_cleanup_(pick_done) struct pick p = {0};
+	struct quantity q;
+	int r;
+
+	if (pattern) {
+		r = pick_of(line, pattern, &p, e);
+		if (r == 0)
+			r = quantity_parse_part(p.text, p.start, p.end, &q, e);
+	} else {
+		p.text = with_tabs(line);
+		r = quantity_parse_labelled(p.text, &q, e);
+	}
 	return r < 0 ? r : quantity_in(&q, unit, ret, e);
+}
+
+int reply_list(const char *line, const char *pattern, char **ret, struct err *e)
+{
+	_cleanup_(pick_done) struct pick p = {0};
+	char unit[QUANTITY_UNIT_MAX];
+	int r = pick_of(line, pattern, &p, e);
+
+	if (r < 0)
+		return r;
+	if (quantity_is_cut(p.text, p.start, p.end, unit))
+		return err_set(e, ERR_NOT_A_NUMBER,
+			"'%.100s' holds more of the numbers than the pattern took", line);
+	*ret = xasprintf("%.*s%s", (int)(p.end - p.start), p.text + p.start, unit);
+	return 0;
 }

@@ -126,6 +126,9 @@ struct measurement measurement_of(const struct step *s, const struct args *a);
  * -ERR_NOT_A_NUMBER. */
 int reply_value(
 	const char *line, const char *pattern, const char *unit, double *ret, struct err *e);
+/* The list of numbers that the pattern picks out of a reply, and the unit that comes right after it; the caller's.
+ * -ERR_NOT_A_NUMBER where the reply has more of its first or last number, or says that there is no value. */
+int reply_list(const char *line, const char *pattern, char **ret, struct err *e);
 
 struct filling {
 	const char *name, *text; /* {name}; NULL ends them */

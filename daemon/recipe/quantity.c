@@ -657,6 +657,12 @@ int quantity_parse_part(
 	return judged(text, why, e);
 }
 
+bool quantity_is_cut(const char *text, size_t start, size_t end, char ret_unit[QUANTITY_UNIT_MAX])
+{
+	unit_after(text + end, ret_unit);
+	return joins_before(text, start) || (!ret_unit[0] && joins_after(text + end));
+}
+
 /* --- units --- */
 
 static int other_unit(const struct quantity *q, const char *unit, struct err *e)
@@ -722,6 +728,25 @@ int quantity_in(const struct quantity *q, const char *unit, double *ret, struct 
 	return 0;
 }
 
+bool quantity_is_coherent(const char *unit)
+{
+	static const char *const multiples[] = {"mK", "cm", "hPa", "mL"};
+	const struct unit *u;
+
+	for (size_t i = 0; i < ARRAY_LEN(multiples); i++)
+		if (!strcmp(unit, multiples[i]))
+			return true;
+	if (find_name(unit, false, &u))
+		return u->factor == 1;
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		size_t n = strlen(prefixes[i].text);
+
+		if (!strncmp(unit, prefixes[i].text, n) && find_name(unit + n, true, &u))
+			return u->factor == 1;
+	}
+	return true;
+}
+
 int quantity_in_coherent(
 	const struct quantity *q, const char *in, const char *unit, double *ret, struct err *e)
 {
@@ -731,6 +756,10 @@ int quantity_in_coherent(
 
 	if (q->unit[0] || !unit || !*unit)
 		return quantity_in(q, unit, ret, e);
+	if (!in && !quantity_is_coherent(unit))
+		return err_set(e, ERR_NOT_A_NUMBER,
+			"%.10g has no unit, and the recipe does not say what it is in (answers_in)",
+			q->value);
 	if (!in && find_unit(unit, &kind, &factor))
 		in = kind;
 	snprintf(whole.unit, sizeof whole.unit, "%s", in ? in : unit);

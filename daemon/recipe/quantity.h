@@ -44,14 +44,20 @@ int quantity_parse_labelled(const char *text, struct quantity *ret, struct err *
  * not known is refused. */
 int quantity_parse_part(
 	const char *text, size_t start, size_t end, struct quantity *ret, struct err *e);
+/* Text in which [start, end) was picked out as a list: whether its first or last number is a part of one. The known
+ * unit that comes right after it goes into ret_unit, or "". */
+bool quantity_is_cut(const char *text, size_t start, size_t end, char ret_unit[QUANTITY_UNIT_MAX]);
 /* The value in `unit` (NULL or "": the recipe names none). -ERR_NOT_A_NUMBER for another kind of
  * quantity, and for a multiple (mV, kOhm), what may be one (m, K, T) or an unknown unit where none
  * was named: nobody knows what the limits are in. A quantity without a unit is in `unit`; that of a
  * label never changes, and counts where the recipe names one. */
 int quantity_in(const struct quantity *q, const char *unit, double *ret, struct err *e);
+/* Whether a unit is a decimal multiple of the coherent one of its kind, or unknown: V, mV; not bar, Wh, min, which
+ * instruments answer by themselves or in Pa, J, s. */
+bool quantity_is_coherent(const char *unit);
 /* As quantity_in(), but a quantity without a unit is in the coherent unit of `unit`, V where it is mV: so do
  * instruments answer (SCPI-99, volume 1, 7.2.2). in: the unit that it is in instead; NULL: the coherent
- * one. */
+ * one, and -ERR_NOT_A_NUMBER where `unit` is not quantity_is_coherent(). */
 int quantity_in_coherent(
 	const struct quantity *q, const char *in, const char *unit, double *ret, struct err *e);
 /* Whether text says that there is no value: OL, overrange, stale and the like. */

@@ -7,8 +7,10 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import line
@@ -127,6 +129,79 @@ class Bench(unittest.TestCase):
             done = self.run_it('instrument.measure', 'query=MEAS:VOLT?', *args)
             self.assertEqual(done.returncode, 2, done)
             self.assertIn(says, done.stderr)
+
+    def test_units_that_do_not_fit_are_a_slip_of_the_recipe_and_no_verdict(self):
+        for action, *args in (('measure', 'query=MEAS:VOLT?'), ('sweep', 'query=VOLT {point};:MEAS:VOLT?', 'from=0', 'to=1', 'points=2')):
+            done = self.run_it('instrument.' + action, *args, 'unit=V', 'answers_in=A')
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn("'answers_in' is A, and 'unit' is V: one cannot be converted into the other", done.stderr)
+            done = self.run_it('instrument.' + action, *args, 'answers_in=mV', 'low=1')
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn("'answers_in' needs 'unit'", done.stderr)
+
+
+class Liar(unittest.TestCase):
+    """An instrument that takes part in the dialogue and answers one question as it likes."""
+
+    def setUp(self):
+        self.server = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(self.server.close)
+        self.answer = b''
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        known = {'SYST:ERR?': b'0,"No error"', '*IDN?': b'Example,M1,42,1.0'}
+        try:
+            while True:
+                peer, _ = self.server.accept()
+                with peer, peer.makefile('rb') as lines:
+                    for message in lines:
+                        parts = message.decode().strip().split(';', 2)
+                        if len(parts) == 3:
+                            peer.sendall(b'%s;%s\n' % (parts[0].split()[1].encode(), known.get(parts[2].lstrip(':'), self.answer)))
+        except OSError:
+            pass
+
+    def do(self, answer, action, *args):
+        self.answer = answer
+        done = subprocess.run([line.binary('provctl'), '--json', 'exec', action, 'instrument=meter', *args],
+                              env=dict(os.environ, PROVD_INSTRUMENT_meter='tcp:127.0.0.1:%d' % self.server.getsockname()[1]),
+                              capture_output=True, text=True, timeout=line.DEADLINE_S)
+        return done.returncode, json.loads(done.stdout)
+
+    def test_what_is_no_plain_number_passes_nowhere(self):
+        args = ('instrument.measure', 'query=MEAS:VOLT?', 'unit=V', 'low=-1e40', 'high=1e40')
+        self.assertEqual(self.do(b'1.5', *args)[0], 0)
+        for answer in (b'', b'NaN', b'INF', b'OL', b'9.9E37', b'-9.9E+37', b'9.91E37', b'1,5', b'1.5,1.6', b'1.5;1.6', b'1.5 A', b'0x15',
+                       b'1.5 k', b'--1.5', b'1.5\xff', b'1.5E+0\t3'):
+            status, run = self.do(answer, *args)
+            self.assertEqual((status, run['code']), (1, 'not-a-number'), (answer, run))
+        for answer in (b'1.5\0', b'1.5E+0\0', b'\0', b'1\0.5'):
+            status, run = self.do(answer, *args)
+            self.assertEqual((status, run['code']), (3, 'instrument'), (answer, run))
+            self.assertIn('has a NUL at position', run['message'])
+
+    def test_a_unit_that_instruments_answer_in_two_ways_is_said_by_the_recipe(self):
+        for unit in ('bar', 'mbar', 'Wh', 'mAh', 'min'):
+            done = subprocess.run([line.binary('provctl'), 'exec', 'instrument.measure', 'instrument=meter', 'query=X?', 'unit=' + unit,
+                                   'high=0.5'], env=dict(os.environ, PROVD_INSTRUMENT_meter='tcp:127.0.0.1:1'), capture_output=True,
+                                  text=True, timeout=line.DEADLINE_S)
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn("'answers_in' is needed with it", done.stderr)
+            self.assertEqual(self.do(b'0.9', 'instrument.measure', 'query=X?', 'unit=' + unit, 'answers_in=' + unit, 'high=0.5')[1]['code'],
+                             'limit-high')
+        for unit, answer in (('hPa', b'90'), ('mV', b'9E-4'), ('kOhm', b'900')):
+            self.assertEqual(self.do(answer, 'instrument.measure', 'query=X?', 'unit=' + unit, 'low=0.89', 'high=0.91')[0], 0)
+
+    def test_an_answer_that_is_too_long_for_a_record_is_not_kept(self):
+        self.assertEqual(self.do(b'A' * 65536, 'instrument.query', 'send=X?')[0], 0)
+        for n in (65537, 1000000):
+            for action in (('instrument.query', 'send=X?'), ('instrument.measure', 'query=X?')):
+                status, run = self.do(b'\xff' * n, *action)
+                self.assertEqual((status, run['code']), (3, 'instrument'))
+                self.assertIn('has %d bytes, no more than 65536 expected' % n, run['message'])
+                self.assertLess(len(json.dumps(run)), 5000)
 
 
 class Row(unittest.TestCase):

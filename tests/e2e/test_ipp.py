@@ -53,7 +53,7 @@ class Queue:
     def __init__(self):
         self.state, self.reasons, self.accepts = 3, [b'none'], True
         self.end, self.why = 9, b'job-completed-successfully'
-        self.lost = self.carried = self.other_number = False
+        self.lost = self.carried = self.other_number = self.other_job = False
         self.formats = [b'application/pdf']
         self.refuses = 0
         self.jobs, self.requests = [], []
@@ -113,7 +113,7 @@ class Queue:
             if self.lost:
                 return None
         elif operation == GET_JOB:
-            groups = self.job(struct.unpack('>I', got['job-id'][0])[0] - 1)
+            groups = self.job(struct.unpack('>I', got['job-id'][0])[0] - 1 - self.other_job)
         else:
             assert operation == GET_JOBS
             groups = b''.join(self.job(i) for i in range(len(self.jobs)))
@@ -254,6 +254,24 @@ class Faults(Exec):
             self.queue.end, self.queue.why = end, why
             n = len(self.queue.jobs) + 1
             self.assertEqual(self.refused(says, n)['may_have_printed'], True)
+
+    def test_a_job_that_completed_with_errors_is_one(self):
+        for why in (b'job-completed-with-errors', b'aborted-by-system', b'job-canceled-by-operator', b'document-format-error'):
+            self.queue.why = why
+            says = 'job %d is completed, and its reason is %s' % (len(self.queue.jobs) + 1, why.decode())
+            self.assertEqual(self.refused(says, len(self.queue.jobs) + 1)['may_have_printed'], True)
+        self.queue.why = b'job-completed-with-warnings'
+        self.assertEqual(self.label(self.printer)[0], 0)
+
+    def test_the_state_of_another_job_is_not_believed(self):
+        self.queue.jobs.append((b'of somebody else', b''))
+        self.queue.other_job = True
+        self.assertEqual(self.refused('gives the state of job 1, that of job 2 was expected', 2)['may_have_printed'], True)
+
+    def test_a_printer_with_many_warnings_says_its_error_too(self):
+        self.queue.reasons = [b'marker-supply-low-warning', b'media-low-warning', b'toner-low-warning', b'marker-waste-almost-full-warning',
+                              b'fuser-over-temp-warning', b'spool-area-full-report', b'developer-low-warning', b'media-empty-error']
+        self.refused('it has no paper: load labels', 0)
 
     def test_a_refusal_prints_nothing_and_says_so(self):
         self.queue.refuses = 0x040b

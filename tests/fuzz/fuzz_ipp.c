@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 			abort();
 		return 0;
 	}
-	if (strlen(a.printer_reasons) >= IPP_TEXT_BYTES ||
-		strlen(a.job_reasons) >= IPP_TEXT_BYTES || (a.found && n % 2 == 0))
+	if (strlen(a.printer_reasons) >= IPP_REASONS_BYTES ||
+		strlen(a.job_reasons) >= IPP_REASONS_BYTES || (a.found && n % 2 == 0))
 		abort();
 	ipp_trouble(&a);
 	return 0;

@@ -29,7 +29,7 @@ const struct tool_rule cube_rules[] = {
 		ERR_BUSY, "another program holds the probe"},
 	{"DEV_TARGET_NOT_POWERED|(?i)target (is )?not powered|Target voltage *: *0\\.[0-4]|Voltage "
 	 "*: *0\\.[0-4]\\d*V",
-		ERR_TIMEOUT, "the unit has no power"},
+		ERR_TIMEOUT, CUBE_NO_POWER},
 	{"No STM32 target found", ERR_TIMEOUT,
 		"the unit does not answer: is it powered and seated?"},
 	{"Unable to get core ID", ERR_TIMEOUT,

@@ -9,6 +9,9 @@
 #include "transports/images/image.h"
 #include "transports/tools/tool.h"
 
+/* What is said of a part without power, which also lets nobody in. */
+#define CUBE_NO_POWER "the unit has no power"
+
 #define CUBE_OPTIONS_MAX 32
 #define CUBE_UID_BYTES	 12
 

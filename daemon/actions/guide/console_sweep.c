@@ -185,6 +185,7 @@ static int sweep_run(struct step *s, const struct args *a, struct step_result *o
 	_reply_ got = {0};
 	_sweep_ w = {0};
 	_cleanup_(freep) double *y = NULL;
+	_cleanup_(freep) char *list = NULL;
 	struct err why = {0};
 	size_t n = 0;
 	int r = read_sweep(a, &w, e);
@@ -198,7 +199,8 @@ static int sweep_run(struct step *s, const struct args *a, struct step_result *o
 	if (r < 0)
 		return why.code ? err_set(e, why.code, "%s", why.msg) : r;
 	output_reply(out, &got);
-	if (sweep_read(picked(&got), args_str(a, "unit"), &y, &n, &why) < 0)
+	if (reply_list(got.line, args_str(a, "pattern"), &list, &why) < 0 ||
+		sweep_read(list, args_str(a, "unit"), &y, &n, &why) < 0)
 		return record_nothing(s, a, got.line, why.msg, out, e);
 	if (n != w.n) {
 		err_set(&why, ERR_NOT_A_NUMBER, "%zu values came, and the axis has %zu points", n,
@@ -239,7 +241,7 @@ static const struct action_arg sweep_args[] = {
 	{.name = "pattern",
 		.type = ARG_REGEX,
 		.def = "^[-+.0-9].*$",
-		.doc = "the reply, its first group the values; by default a line that begins with a number. Values are set apart by commas or semicolons, or where there are none by blanks"},
+		.doc = "the reply, its first group the values; by default a line that begins with a number. Values are set apart by semicolons, where there are none by commas, and else by blanks"},
 	ARG_ROW_NAME,
 	{.name = "unit", .type = ARG_STRING, .doc = "of the values and their limits"},
 	{.name = "axis",

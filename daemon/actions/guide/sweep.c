@@ -157,8 +157,14 @@ const struct sweep_band *sweep_band_at(const struct sweep *s, size_t i)
 
 /* --- values --- */
 
-static int read_value(
-	const char *text, size_t n, size_t place, const char *unit, double *ret, struct err *e)
+/* "1,2,3 mV" may be three of mV, or one. */
+struct units {
+	size_t named;
+	bool last; /* the last one has another unit than the recipe's */
+};
+
+static int read_value(const char *text, size_t n, size_t place, const char *unit,
+	struct units *seen, double *ret, struct err *e)
 {
 	_cleanup_(freep) char *one = xasprintf("%.*s", (int)n, text);
 	struct quantity q;
@@ -166,13 +172,18 @@ static int read_value(
 
 	if (r == 0)
 		r = quantity_in(&q, unit, ret, e);
-	return r < 0 ? err_prefix(e, "value %zu", place) : 0;
+	if (r < 0)
+		return err_prefix(e, "value %zu", place);
+	seen->named += q.unit[0] != '\0';
+	seen->last = q.unit[0] && *ret != q.value;
+	return 0;
 }
 
 int sweep_read(const char *text, const char *unit, double **ret, size_t *ret_n, struct err *e)
 {
-	const char *between = strpbrk(text, ",;") ? ",;" : " \t";
+	const char *between = strchr(text, ';') ? ";" : strchr(text, ',') ? "," : " \t";
 	double *x = xcalloc(SWEEP_POINTS_MAX, sizeof *x);
+	struct units seen = {0};
 	size_t n = 0;
 	int r = 0;
 
@@ -186,12 +197,15 @@ int sweep_read(const char *text, const char *unit, double **ret, size_t *ret_n, 
 			break;
 		r = n == SWEEP_POINTS_MAX
 			    ? err_set(e, ERR_NOT_A_NUMBER, "more than %d values", SWEEP_POINTS_MAX)
-			    : read_value(text, len, n + 1, unit, &x[n], e);
+			    : read_value(text, len, n + 1, unit, &seen, &x[n], e);
 		n += r == 0;
 		if (!text[len])
 			break;
 		text += len + 1;
 	}
+	if (r == 0 && n > 1 && seen.named == 1 && seen.last)
+		r = err_set(e, ERR_NOT_A_NUMBER,
+			"the last value alone has a unit, which is not the recipe's: it may be that of all");
 	if (r < 0) {
 		free(x);
 		return r;

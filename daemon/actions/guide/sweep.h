@@ -40,6 +40,6 @@ void sweep_done(struct sweep *s);
 
 /* The limits at point i; NULL where nothing is judged. */
 const struct sweep_band *sweep_band_at(const struct sweep *s, size_t i);
-/* Numbers in a text, by commas or semicolons, or where there are none by blanks, each in `unit` (NULL: none
+/* Numbers in a text, by semicolons, where there are none by commas, and else by blanks, each in `unit` (NULL: none
  * is named). *ret is owned, n of them. -ERR_NOT_A_NUMBER names the value. */
 int sweep_read(const char *text, const char *unit, double **ret, size_t *ret_n, struct err *e);

@@ -14,7 +14,7 @@
 #include "daemon/actions/scpi/instrument.h"
 
 #define DECIMALS_MAX 12
-#define NUMBER_BYTES 32
+#define NUMBER_BYTES 336 /* any double with its decimals: one that is cut is another number */
 #define READS_MAX    100
 
 /* How a kind fits, and which numbers of it are written: all at once, or the two of each point. */
@@ -146,7 +146,7 @@ static double rounded(const struct calibration *c, double v)
 {
 	double unit = pow(10, -(double)args_int(c->a, "decimals"));
 
-	return rint(v / unit) * unit;
+	return rint(v / unit) * unit + 0.0; /* no "-0.0" is written */
 }
 
 /* As it will be in the unit, which holds so many decimals. */
@@ -164,15 +164,6 @@ static int make_fit(struct calibration *c, struct err *e)
 	return r;
 }
 
-static double correction(const struct calibration *c)
-{
-	double most = 0;
-
-	for (unsigned i = 0; i < c->points; i++)
-		most = fmax(most, fabs(fit_apply(&c->fit, c->point[i].raw) - c->point[i].raw));
-	return most;
-}
-
 /* A bound that the recipe gives: what lies outside is written to no unit. */
 static int within(
 	struct step_result *out, const char *what, double v, double most, const char *unit)
@@ -187,7 +178,8 @@ static int within(
 static void judge_fit(struct calibration *c, struct step_result *out)
 {
 	const char *unit = args_has(c->a, "unit") ? args_str(c->a, "unit") : "";
-	double residual = fit_residual(&c->fit, c->point, c->points), change = correction(c);
+	double residual = fit_residual(&c->fit, c->point, c->points),
+	       change = fit_correction(&c->fit, c->point, c->points);
 
 	result_evidence(out, "residual", json_real(residual));
 	result_evidence(out, "correction", json_real(change));
@@ -401,6 +393,8 @@ static int check_terms(const struct args *a, unsigned terms, struct err *e)
 	if (r == 0 && n < terms)
 		return err_set(
 			e, ERR_RECIPE_INVALID, "'points' has %u: %u or more expected", n, terms);
+	if (r == 0)
+		r = reading_check(a, e);
 	return r < 0 ? r : settling_check(a, e);
 }
 

@@ -168,11 +168,26 @@ double fit_apply(const struct fit *f, double raw)
 	return sum;
 }
 
+/* fmax() passes over what is not a number. */
+static double farther(double most, double off)
+{
+	return isnan(off) ? INFINITY : fmax(most, fabs(off));
+}
+
 double fit_residual(const struct fit *f, const struct fit_point *p, unsigned n)
 {
 	double most = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		most = fmax(most, fabs(fit_apply(f, p[i].raw) - p[i].reference));
+		most = farther(most, fit_apply(f, p[i].raw) - p[i].reference);
+	return most;
+}
+
+double fit_correction(const struct fit *f, const struct fit_point *p, unsigned n)
+{
+	double most = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		most = farther(most, fit_apply(f, p[i].raw) - p[i].raw);
 	return most;
 }

@@ -30,5 +30,7 @@ int fit_polynomial(
 int fit_table(const struct fit_point *p, unsigned n, struct fit *ret, struct err *e);
 /* What a reading is, corrected. Outside of the points of a table its nearest line goes on. */
 double fit_apply(const struct fit *f, double raw);
-/* The largest distance of a corrected reading from its reference. */
+/* The largest distance of a corrected reading from its reference; INFINITY where the fit gives no number. */
 double fit_residual(const struct fit *f, const struct fit_point *p, unsigned n);
+/* The largest distance of a corrected reading from the reading, likewise. */
+double fit_correction(const struct fit *f, const struct fit_point *p, unsigned n);

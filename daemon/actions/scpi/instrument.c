@@ -128,6 +128,11 @@ static int read_back(
 		got, q.unit ? " " : "", q.unit ? q.unit : "", want, off);
 }
 
+static int set_check(const struct args *a, struct err *e)
+{
+	return args_has(a, "read_back") ? reading_check(args_object(a, "read_back"), e) : 0;
+}
+
 static int set_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_instrument_ x = {0};
@@ -176,6 +181,7 @@ const struct action action_instrument_set = {
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY,
 	.args = set_args,
 	.default_timeout_us = 60 * US_PER_S,
+	.check = set_check,
 	.run = set_run,
 };
 
@@ -185,6 +191,8 @@ static int measure_check(const struct args *a, struct err *e)
 {
 	int r = measure_limits(a, e);
 
+	if (r == 0)
+		r = reading_check(a, e);
 	return r < 0 ? r : settling_check(a, e);
 }
 

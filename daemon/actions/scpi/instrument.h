@@ -73,19 +73,19 @@ int instrument_settle(struct instrument_step *x, const struct reading *q,
 	const struct settling *how, struct settled *ret, struct err *e);
 
 /* The rows of both, and what they say. */
-#define ARG_ROWS_READING                                                                        \
-	{.name = "query",                                                                       \
-		.type = ARG_STRING,                                                             \
-		.required = true,                                                               \
-		.doc = "the question: MEAS:VOLT:DC?"},                                          \
-		{.name = "unit",                                                                \
-			.type = ARG_STRING,                                                     \
-			.doc = "of the value and its limits; an answer in a multiple of it is " \
-			       "converted, in another unit refused"},                           \
-	{                                                                                       \
-		.name = "answers_in", .type = ARG_STRING,                                       \
-		.doc = "the unit of an answer that has none; without it: the unit without a "   \
-		       "prefix, V where 'unit' is mV"                                           \
+#define ARG_ROWS_READING                                                                              \
+	{.name = "query",                                                                             \
+		.type = ARG_STRING,                                                                   \
+		.required = true,                                                                     \
+		.doc = "the question: MEAS:VOLT:DC?"},                                                \
+		{.name = "unit",                                                                      \
+			.type = ARG_STRING,                                                           \
+			.doc = "of the value and its limits; an answer in a multiple of it is "       \
+			       "converted, in another unit refused"},                                 \
+	{                                                                                             \
+		.name = "answers_in", .type = ARG_STRING,                                             \
+		.doc = "the unit of an answer that has none; without it: the unit without a "         \
+		       "prefix, V where 'unit' is mV; needed where that is bar, Wh, min and the like" \
 	}
 #define ARG_ROWS_SETTLING                                                                         \
 	{.name = "samples",                                                                       \
@@ -107,6 +107,8 @@ int instrument_settle(struct instrument_step *x, const struct reading *q,
 		.doc = "how long it may take to settle"                                           \
 	}
 struct reading reading_of(const struct args *a);
+/* 'answers_in' has to be in what 'unit' is, and to be there where 'unit' does not say it. */
+int reading_check(const struct args *a, struct err *e);
 struct settling settling_of(const struct args *a);
 /* A spread without samples to have one is a mistake of the recipe. */
 int settling_check(const struct args *a, struct err *e);

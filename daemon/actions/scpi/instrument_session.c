@@ -6,6 +6,8 @@
 #include "base/timefmt.h"
 #include "daemon/recipe/quantity.h"
 
+#define ANSWER_KEPT_MAX 65536 /* bytes, of which each may take four in a record */
+
 _Static_assert(
 	sizeof(struct scpi_turn) <= LINK_MEMO_BYTES, "the turn of an instrument outlives a step");
 
@@ -138,6 +140,10 @@ int instrument_query(struct instrument_step *x, const char *text, char **ret, st
 	int r = scpi_query(x->scpi, text, &x->s->it, &b, e);
 	struct strbuf shown = {0};
 
+	if (r == 0 && b.len > ANSWER_KEPT_MAX)
+		r = err_set(e, ERR_INSTRUMENT,
+			"its answer to '%.60s' has %zu bytes, no more than %d expected: it is part of the record",
+			text, b.len, ANSWER_KEPT_MAX);
 	if (r == 0)
 		sb_add_escaped(&shown, b.s ? b.s : "", b.len);
 	sb_done(&b);
@@ -152,6 +158,28 @@ struct reading reading_of(const struct args *a)
 {
 	return (struct reading){
 		args_str(a, "query"), args_str(a, "unit"), args_str(a, "answers_in")};
+}
+
+int reading_check(const struct args *a, struct err *e)
+{
+	struct quantity one = {.value = 1};
+	double v;
+
+	if (!args_given(a, "answers_in") && args_has(a, "unit") &&
+		!quantity_is_coherent(args_str(a, "unit")))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'unit' is %.40s: 'answers_in' is needed with it, since an answer without a unit may be in that or in the unit of the SI",
+			args_str(a, "unit"));
+	if (!args_has(a, "answers_in"))
+		return 0;
+	if (!args_given(a, "unit"))
+		return err_set(e, ERR_RECIPE_INVALID, "'answers_in' needs 'unit'");
+	if (args_has(a, "unit") && quantity_in_coherent(&one, args_str(a, "answers_in"),
+					   args_str(a, "unit"), &v, NULL) < 0)
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'answers_in' is %.40s, and 'unit' is %.40s: one cannot be converted into the other",
+			args_str(a, "answers_in"), args_str(a, "unit"));
+	return 0;
 }
 
 int instrument_read(struct instrument_step *x, const struct reading *q, double *ret,

@@ -110,10 +110,13 @@ static int sweep_with(struct sweep *w, struct step_result *out, struct err *e)
 
 static int sweep_check(const struct args *a, struct err *e)
 {
+	int r;
+
 	if (args_has(a, "query") && !strstr(args_str(a, "query"), "{point}"))
 		return err_set(e, ERR_RECIPE_INVALID,
 			"'query' has no {point}: 'VOLT {point};:MEAS:VOLT?' expected");
-	return measure_limits(a, e);
+	r = measure_limits(a, e);
+	return r < 0 ? r : reading_check(a, e);
 }
 
 static int sweep_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)

@@ -65,6 +65,10 @@ static int is_closed(struct session *x, struct step_result *out, struct err *e)
 	struct err why = {0};
 	int r = look(x, &why);
 
+	if (r == -ERR_TIMEOUT && strstr(why.msg, CUBE_NO_POWER))
+		return err_set(e, ERR_NO_EVIDENCE,
+			"level 2 was programmed, and %s now: that it lets nobody in is not proved (power it, and see that no debugger connects)",
+			CUBE_NO_POWER);
 	if (r == -ERR_TIMEOUT && iotime_check(&x->t.s->it, e) == 0) {
 		result_evidence(out, "proof",
 			json_string(

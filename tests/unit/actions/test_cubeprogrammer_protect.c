@@ -14,7 +14,7 @@ static const char program[] =
 	"d=$(dirname $0)\n"
 	"echo \"$@\" >> $d/calls\n"
 	"echo '      STM32CubeProgrammer v2.15.0'\n"
-	"[ \"$(cat $d/rdp)\" != CC ] || { echo 'Error: No STM32 target found!'; exit 1; }\n"
+	"[ \"$(cat $d/rdp)\" != CC ] || { cat $d/voltage; echo 'Error: No STM32 target found!'; exit 1; }\n"
 	"echo \"Device ID   : 0x$(cat $d/id)\"\n"
 	"case \"$*\" in\n"
 	"*'-ob displ') cat $d/more; echo \"     RDP          : 0x$(cat $d/rdp) (Level 0, no protection)\" ;;\n"
@@ -28,6 +28,7 @@ static void set_up(void)
 	fake_put(&fake, "program", program, 0755);
 	fake_put(&fake, "rdp", "AA", 0600);
 	fake_put(&fake, "takes", "CC", 0600);
+	fake_put(&fake, "voltage", "Voltage     : 3.27V\n", 0600);
 	fake_put(&fake, "id", "413", 0600);
 	fake_put(&fake, "more", "", 0600);
 	fake_put(&fake, "uid", "0x1FFF7A10 : 003B0028 3433510C 31353336\n", 0600);
@@ -137,6 +138,15 @@ START_TEST(programmed_is_no_proof)
 }
 END_TEST
 
+START_TEST(a_part_that_lost_its_power_proves_nothing)
+{
+	fake_put(&fake, "voltage", "Voltage     : 0.02V\n", 0600);
+	ck_assert_int_eq(protect(), -ERR_NO_EVIDENCE);
+	ck_assert_msg(strstr(rig.e.msg, "that it lets nobody in is not proved"), "%s", rig.e.msg);
+	ck_assert(was_set());
+}
+END_TEST
+
 START_TEST(the_words_have_to_be_there)
 {
 	_cleanup_(freep) char *with = xasprintf("{\"program\":\"%s\"}", fake.program);
@@ -158,6 +168,7 @@ static Suite *suite(void)
 	tcase_add_test(t, the_part_is_looked_at_again_after_the_answer);
 	tcase_add_test(t, an_output_that_is_not_understood_is_not_acted_on);
 	tcase_add_test(t, programmed_is_no_proof);
+	tcase_add_test(t, a_part_that_lost_its_power_proves_nothing);
 	tcase_add_test(t, the_words_have_to_be_there);
 	suite_add_tcase(s, t);
 	return s;

@@ -86,6 +86,28 @@ START_TEST(a_table_that_turns_back_is_refused)
 }
 END_TEST
 
+/* As decimals that are too few make of three points. */
+START_TEST(points_that_fell_together_are_no_good_fit)
+{
+	const struct fit_point p[] = {{0, 0}, {0.2, 0.2}, {0.4, 0.4}};
+	const struct fit flat = {.points = 3};
+	const struct fit_point zero[] = {{0, 0}, {0, 0}, {0, 0}};
+
+	ck_assert(!(fit_residual(&flat, p, 3) < 1e300));
+	ck_assert(!(fit_correction(&flat, p, 3) < 1e300));
+	ck_assert(!(fit_residual(&flat, zero, 3) < 1e300));
+}
+END_TEST
+
+START_TEST(the_correction_is_the_largest_change_of_a_reading)
+{
+	const struct fit_point p[] = {{1, 1.5}, {2, 2.25}, {3, 3}};
+
+	ck_assert_int_eq(fit_polynomial(p, 3, 2, &fit, &e), 0);
+	near(fit_correction(&fit, p, 3), 0.5);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("fit");
@@ -96,6 +118,8 @@ static Suite *suite(void)
 	tcase_add_test(t, readings_that_do_not_tell_the_terms_apart_are_refused);
 	tcase_add_test(t, a_table_goes_through_its_points_and_on);
 	tcase_add_test(t, a_table_that_turns_back_is_refused);
+	tcase_add_test(t, points_that_fell_together_are_no_good_fit);
+	tcase_add_test(t, the_correction_is_the_largest_change_of_a_reading);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/timefmt.h"
 #include "base/util.h"
 #include "tests/unit/unit.h"
 
@@ -68,6 +69,34 @@ START_TEST(a_night_on_which_the_clock_is_set_is_as_long_as_it_is)
 	ck_assert_int_eq(s.to_ms - s.from_ms, 9 * HOUR_MS);
 	shift_at(three, ARRAY_LEN(three), local(3, 29, 4, 0), &s);
 	ck_assert_int_eq(s.to_ms - s.from_ms, 7 * HOUR_MS);
+}
+END_TEST
+
+/* On 2026-10-25 there is 02:30 twice, on 2026-03-29 not at all; in Havana there is a midnight twice. */
+START_TEST(a_border_that_there_is_twice_or_never_is_one)
+{
+	static const struct shift_config two[] = {
+		{.name = (char *)"night", .from_min = 1320, .to_min = 150},
+		{.name = (char *)"day", .from_min = 150, .to_min = 1320},
+	};
+	const int64_t night[] = {local(10, 24, 22, 0), local(3, 28, 22, 0)};
+
+	for (size_t i = 0; i < ARRAY_LEN(night); i++)
+		for (int64_t at = night[i]; at < night[i] + 26 * HOUR_MS; at += HOUR_MS / 4) {
+			struct shift_span s;
+
+			/* Whatever was asked before. */
+			local_day_ms(at + (at % 7 - 3) * 24 * 60 * HOUR_MS, 0, 150);
+			shift_at(two, ARRAY_LEN(two), at, &s);
+			ck_assert_ptr_nonnull(s.name);
+			ck_assert_int_gt(s.to_ms, s.from_ms);
+		}
+	ck_assert_int_eq(local_day_ms(night[0], 1, 150), night[0] + 9 * HOUR_MS / 2);
+	ck_assert_int_eq(local_day_ms(night[1], 1, 150), night[1] + 9 * HOUR_MS / 2);
+	setenv("TZ", "America/Havana", 1);
+	tzset();
+	/* 2026-11-01T04:30:00Z, a half past the first midnight. */
+	ck_assert_int_eq(local_day_ms(1793507400000, 0, 0), 1793505600000);
 }
 END_TEST
 
@@ -145,6 +174,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, a_moment_is_in_the_shift_that_it_falls_into);
 	tcase_add_test(t, a_night_on_which_the_clock_is_set_is_as_long_as_it_is);
+	tcase_add_test(t, a_border_that_there_is_twice_or_never_is_one);
 	tcase_add_test(t, between_shifts_and_without_any);
 	tcase_add_test(t, of_two_shifts_at_once_the_later_one_counts);
 	tcase_add_test(t, what_is_planned_is_what_of_the_time_is_in_a_shift);

@@ -485,6 +485,14 @@ static const struct {
 	{"21.5", NULL, "degC", 21.5},
 	{"12", NULL, "furlong", 12}, /* that of the recipe alone */
 	{"12", NULL, NULL, 12},
+	{"900", NULL, "hPa", 9},
+	{"900 mbar", NULL, "bar", 0.9},
+	/* Some answer bar, some Pa. */
+	{"0.9", NULL, "bar", NO},
+	{"0.9", NULL, "mAh", NO},
+	{"0.9", NULL, "min", NO},
+	{"0.9", "bar", "bar", 0.9},
+	{"90000", "Pa", "bar", 0.9},
 	{"1.5 A", NULL, "V", NO},
 	{"1.5", "A", "V", NO},
 	{"9.9E37", NULL, "V", NO},

@@ -5,6 +5,7 @@
  */
 #include "transports/protocols/scpi/scpi.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -223,6 +224,59 @@ START_TEST(identities_have_four_fields)
 }
 END_TEST
 
+static bool disturbed;
+
+/* The last character of each answer arrives as NUL. */
+static int read_disturbed(struct link *l, void *buf, size_t size, size_t *ret_n,
+	const struct iotime *when, struct err *why)
+{
+	int r = sim_link_read(l, buf, size, ret_n, when, why);
+	char *b = buf;
+
+	for (size_t i = 1; disturbed && r == 0 && i < *ret_n; i++)
+		if (b[i] == '\n')
+			b[i - 1] = '\0';
+	return r;
+}
+
+START_TEST(a_nul_does_not_end_a_number)
+{
+	connect_by(_i ? SCPI_PROOF_LATE : SCPI_PROOF_ESE);
+	set(100);
+	ops.read = read_disturbed;
+	disturbed = true;
+	/* "1.000000000E+02" without its last digit is 1. */
+	ck_assert_int_eq(query("MEAS:VOLT?"), -ERR_INSTRUMENT);
+	ck_assert_msg(strstr(e.msg, "has a NUL at position"), "%s", e.msg);
+	disturbed = false;
+}
+END_TEST
+
+START_TEST(what_is_cut_or_is_no_text_is_text_all_the_same)
+{
+	struct scpi_identity id;
+	char idn[200] = "";
+	char said[SCPI_FIELD_BYTES];
+	long code = 0;
+	json_t *j;
+
+	/* The e with its accent lies across the end of the field. */
+	memset(idn, 'a', SCPI_FIELD_BYTES - 2);
+	strcat(idn, "\u00e9,M1,S1,1.0");
+	ck_assert_int_eq(scpi_identity_read(idn, &id, &e), 0);
+	ck_assert_uint_eq(strlen(id.maker), SCPI_FIELD_BYTES - 2);
+	j = json_string(id.maker);
+	ck_assert_ptr_nonnull(j);
+	json_decref(j);
+	ck_assert_int_eq(scpi_identity_read("\xff\x01", &id, &e), -ERR_INSTRUMENT);
+	ck_assert_msg(strstr(e.msg, "'\\xff\\x01'"), "%s", e.msg);
+	ck_assert_int_eq(scpi_error_read(idn, &code, said, &e), -ERR_INSTRUMENT);
+	j = json_string(e.msg);
+	ck_assert_ptr_nonnull(j);
+	json_decref(j);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("scpi");
@@ -242,6 +296,8 @@ static Suite *suite(void)
 	tcase_add_test(t, without_numbers_a_missing_answer_is_waited_out);
 	tcase_add_test(t, a_sweep_with_faults_keeps_its_values_and_order);
 	tcase_add_test(t, identities_have_four_fields);
+	tcase_add_loop_test(t, a_nul_does_not_end_a_number, 0, 2);
+	tcase_add_test(t, what_is_cut_or_is_no_text_is_text_all_the_same);
 	suite_add_tcase(s, t);
 	return s;
 }

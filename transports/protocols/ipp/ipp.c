@@ -270,6 +270,10 @@ static int get_job(
 	r = ask(x, &b, NULL, ret, NULL, e);
 	if (r == 0 && ret->status > LAST_GOOD_STATUS)
 		r = refused(x, "a question for the label's job", ret, e);
+	if (r == 0 && ret->job != report->job)
+		r = err_set(e, ERR_PROTOCOL,
+			"%s gives the state of job %d, that of job %d was expected", x->uri,
+			ret->job, report->job);
 	if (r == 0 && ret->job_state == IPP_JOB_UNKNOWN)
 		r = err_set(e, ERR_PROTOCOL, "%s does not give the state of job %d", x->uri,
 			report->job);
@@ -283,13 +287,37 @@ static int get_job(
 	return 0;
 }
 
+/* Completed, by its state, and not by its reasons (RFC 8011, 5.3.8); NULL: nothing of that kind. */
+static const char *bad_end(const struct ipp_answer *a)
+{
+	static const char *const reasons[] = {"job-completed-with-errors", "aborted-by-system",
+		"job-canceled-by-user", "job-canceled-by-operator", "job-canceled-at-device",
+		"unsupported-document-format", "document-format-error", "submission-interrupted"};
+
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+		if (has_reason(a->job_reasons, reasons[i]))
+			return reasons[i];
+	return NULL;
+}
+
+static int judge_completed(
+	const struct ipp_answer *a, const struct ipp_report *report, struct err *e)
+{
+	const char *why = bad_end(a);
+
+	return why ? err_set(e, ERR_PRINTER,
+			     "job %d is completed, and its reason is %s: look at the printer, whether a label came out",
+			     report->job, why)
+		   : 0;
+}
+
 /* 1: it goes on. */
 static int judge_job(const struct session *x, const struct ipp_answer *a,
 	const struct ipp_report *report, struct err *e)
 {
 	switch ((enum ipp_job_state)report->job_state) {
 	case IPP_JOB_COMPLETED:
-		return 0;
+		return judge_completed(a, report, e);
 	case IPP_JOB_HELD:
 	case IPP_JOB_STOPPED:
 		return err_set(e, ERR_PRINTER,

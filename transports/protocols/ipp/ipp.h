@@ -6,7 +6,8 @@
  *	Get-Printer-Attributes     stopped, without paper, not accepting: nothing is sent
  *	Print-Job                  sent once. No answer: the job is looked up by its name, which is of
  *	                           this call alone; found: it goes on; else it may have come out
- *	Get-Job-Attributes         until completed; canceled, aborted, held and stopped are errors
+ *	Get-Job-Attributes         until completed; canceled, aborted, held and stopped are errors, and so is
+ *	                           completed with a reason that says otherwise
  *
  * Each answer has the number of its question (RFC 8011, 4.1.1), and a connection of its own. "completed" is
  * what the queue says: of CUPS that the printer took it. On the worker's thread.
@@ -20,7 +21,8 @@
 #include "base/strbuf.h"
 #include "transports/links/printer.h"
 
-#define IPP_TEXT_BYTES 160
+#define IPP_TEXT_BYTES	  160
+#define IPP_REASONS_BYTES 2048 /* a printer may have dozens of warnings before its error */
 
 enum ipp_printer_state {
 	IPP_PRINTER_IDLE = 3,
@@ -49,10 +51,10 @@ struct ipp_answer {
 	int printer_state;
 	bool accepts, refuses_jobs; /* printer-is-accepting-jobs, where it says so */
 	bool takes_pdf, names_formats;
-	char printer_reasons[IPP_TEXT_BYTES]; /* keywords, a blank between */
-	int job;			      /* its id */
+	char printer_reasons[IPP_REASONS_BYTES]; /* whole keywords, a blank between */
+	int job;				 /* its id */
 	int job_state;
-	char job_reasons[IPP_TEXT_BYTES];
+	char job_reasons[IPP_REASONS_BYTES];
 	char message[IPP_TEXT_BYTES]; /* status-message */
 	bool found; /* a job of the name that was looked for: `job` and `job_state` are its */
 };

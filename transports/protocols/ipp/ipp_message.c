@@ -98,13 +98,16 @@ static void copy_text(char *to, size_t size, const struct value *v)
 	to[n] = '\0';
 }
 
-static void add_word(char list[IPP_TEXT_BYTES], const struct value *v)
+/* A word that does not fit is left out: cut, it would be another one. */
+static void add_word(char list[IPP_REASONS_BYTES], const struct value *v)
 {
 	size_t n = strlen(list);
 
-	if (n + 2 < IPP_TEXT_BYTES && n > 0)
+	if (n + 1 + v->n >= IPP_REASONS_BYTES)
+		return;
+	if (n > 0)
 		list[n++] = ' ';
-	copy_text(list + n, IPP_TEXT_BYTES - n, v);
+	copy_text(list + n, IPP_REASONS_BYTES - n, v);
 }
 
 static int number(const struct value *v)

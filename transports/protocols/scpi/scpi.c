@@ -8,7 +8,6 @@
 
 #define ANSWER_US (5 * US_PER_S)
 #define QUEUE_MAX 32 /* errors; no instrument keeps more */
-#define SHOWN	  80
 
 struct scpi {
 	struct link *link;
@@ -34,25 +33,36 @@ enum scpi_line scpi_line_read(const char *line, size_t n, uint8_t number, size_t
 	return SCPI_LINE_ANSWER;
 }
 
+/* Cut between characters: half of one is no text. */
+static void put_field(char to[SCPI_FIELD_BYTES], const void *bytes, size_t n)
+{
+	struct strbuf b = {0};
+	size_t k;
+
+	sb_add_escaped(&b, bytes, n);
+	k = MIN(b.len, SCPI_FIELD_BYTES - 1u);
+	while (k > 0 && k < b.len && ((unsigned char)b.s[k] & 0xc0) == 0x80)
+		k--;
+	memcpy(to, b.s ? b.s : "", k);
+	to[k] = '\0';
+	sb_done(&b);
+}
+
 int scpi_error_read(
 	const char *text, long *ret_code, char ret_text[SCPI_FIELD_BYTES], struct err *e)
 {
 	const char *end = text + (*text == '+' || *text == '-'), *first = end;
-	struct strbuf said = {0};
+	char said[SCPI_FIELD_BYTES];
 
 	end += strspn(end, "0123456789");
 	if (end == first || end - first > 6 || (*end && *end != ',')) {
-		sb_add_escaped(&said, text, MIN(strlen(text), (size_t)SHOWN));
-		err_set(e, ERR_INSTRUMENT,
+		put_field(said, text, strlen(text));
+		return err_set(e, ERR_INSTRUMENT,
 			"it answered SYST:ERR? with '%s', a number and a text expected: does it speak SCPI?",
-			said.s ? said.s : "");
-		sb_done(&said);
-		return -ERR_INSTRUMENT;
+			said);
 	}
 	*ret_code = strtol(text, NULL, 10);
-	sb_add_escaped(&said, *end ? end + 1 : "", *end ? strlen(end + 1) : 0);
-	snprintf(ret_text, SCPI_FIELD_BYTES, "%s", said.s ? said.s : "");
-	sb_done(&said);
+	put_field(ret_text, *end ? end + 1 : "", *end ? strlen(end + 1) : 0);
 	return 0;
 }
 
@@ -66,20 +76,21 @@ int scpi_identity_read(const char *text, struct scpi_identity *ret, struct err *
 	for (; i < ARRAY_LEN(field); i++) {
 		/* The last one may hold commas. */
 		size_t n = i + 1 < ARRAY_LEN(field) ? strcspn(p, ",") : strlen(p);
-		struct strbuf b = {0};
 
-		sb_add_escaped(&b, p, n);
-		snprintf(field[i], SCPI_FIELD_BYTES, "%s", b.s ? b.s : "");
-		sb_done(&b);
+		put_field(field[i], p, n);
 		p += n;
 		if (*p != ',')
 			break;
 		p++;
 	}
-	if (i + 1 < ARRAY_LEN(field) || !id.maker[0])
+	if (i + 1 < ARRAY_LEN(field) || !id.maker[0]) {
+		char said[SCPI_FIELD_BYTES];
+
+		put_field(said, text, strlen(text));
 		return err_set(e, ERR_INSTRUMENT,
-			"it answered *IDN? with '%.80s', maker, model, serial number and firmware expected",
-			text);
+			"it answered *IDN? with '%s', maker, model, serial number and firmware expected",
+			said);
+	}
 	*ret = id;
 	return 0;
 }
@@ -128,7 +139,8 @@ static int read_line(struct scpi *s, const struct iotime *within, struct strbuf 
 		sb_add_n(ret, from, n);
 		s->at += n + (nl != NULL);
 		if (nl) {
-			while (ret->len > 0 && strchr("\r ", ret->s[ret->len - 1]))
+			while (ret->len > 0 &&
+				(ret->s[ret->len - 1] == '\r' || ret->s[ret->len - 1] == ' '))
 				ret->s[--ret->len] = '\0';
 			log_line(s, '<', ret->s, ret->len);
 			return 0;
@@ -178,12 +190,24 @@ static int no_answer(struct scpi *s, const char *text, const struct iotime *it, 
 	return iotime_check(it, e) < 0 ? -ERR_TIMEOUT : late(text, s->o.answer_us, e);
 }
 
+/* In text a NUL is the end: "1.5E+0" of what was "1.5E+03". */
+static int check_answer(const char *text, const struct strbuf *answer, struct err *e)
+{
+	const char *nul = answer->len ? memchr(answer->s, '\0', answer->len) : NULL;
+
+	if (!nul)
+		return 0;
+	return err_set(e, ERR_INSTRUMENT,
+		"its answer to '%.60s' has a NUL at position %zu of %zu: text expected (is the line disturbed?)",
+		text, (size_t)(nul - answer->s) + 1, answer->len);
+}
+
 /* 1: it was refused. The lines of other questions are dropped. */
 static int read_numbered(struct scpi *s, const char *text, const struct iotime *it,
 	struct strbuf *ret, struct err *e)
 {
 	struct iotime within = iotime_within(it, s->o.answer_us);
-	char other[SHOWN] = "";
+	char other[SCPI_FIELD_BYTES] = "";
 
 	for (;;) {
 		size_t at = 0;
@@ -201,11 +225,11 @@ static int read_numbered(struct scpi *s, const char *text, const struct iotime *
 		case SCPI_LINE_ANSWER:
 			memmove(ret->s, ret->s + at, ret->len - at + 1);
 			ret->len -= at;
-			return 0;
+			return check_answer(text, ret, e);
 		case SCPI_LINE_REFUSED:
 			return 1;
 		case SCPI_LINE_OTHER:
-			snprintf(other, sizeof other, "%s", ret->s ? ret->s : "");
+			put_field(other, ret->s ? ret->s : "", ret->len);
 			teller_line(&s->o.tell, '#',
 				"that answers an earlier question, and is dropped");
 		}
@@ -269,7 +293,7 @@ static int ask_bounded(struct scpi *s, const char *text, const struct iotime *it
 		s->o.turn->clear_us = asked + s->o.late_us;
 	if (r == -ERR_TIMEOUT)
 		return no_answer(s, text, it, e);
-	return of_instrument(r, it, e);
+	return r < 0 ? of_instrument(r, it, e) : check_answer(text, ret, e);
 }
 
 /* 1: the instrument refused it. */
