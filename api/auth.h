@@ -139,6 +139,8 @@ int auth_account_wait(struct auth *a, const struct request *rq, const char *acco
 int auth_account_login(struct auth *a, const struct request *rq, const char *account, bool right,
 	char ret_cookie[65], struct session_row *ret_row, char ret_ended[SHA256_HEX],
 	struct principal *ret, struct auth_refusal *why, struct err *e);
+/* Whether it is a principal's now. */
+bool auth_is_account(struct auth *a, const char *account);
 void auth_session_add(struct auth *a, const struct session_row *row, const char *ended);
 void auth_logout(struct auth *a, const char *session);
 /* Ends old sessions. Those whose use should be stored, at most max of them, into ret. Main. */
