@@ -13,6 +13,10 @@
 #include "base/log.h"
 #include "base/secret.h"
 
+/* A module may wait for long, and each who waits for it holds a thread of the API (api/work.h): the others are needed. */
+#define ASKED_MAX 3
+static unsigned asked; /* atomic */
+
 /* Modules are not made for several threads. */
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
@@ -78,6 +82,8 @@ static int judge(int status, const struct account_login *l, const char *why, str
 	case PAM_USER_UNKNOWN:
 	case PAM_MAXTRIES:
 	case PAM_ACCT_EXPIRED:
+	case PAM_AUTHTOK_EXPIRED:
+	case PAM_CRED_EXPIRED:
 	case PAM_PERM_DENIED:
 	case PAM_CRED_INSUFFICIENT:
 		return err_set(e, ERR_UNAUTHORIZED, "the user or the password is wrong");
@@ -103,7 +109,7 @@ static int ask(pam_handle_t *h, const struct account_login *l)
 	return status;
 }
 
-int account_check(const struct account_login *l, struct err *e)
+static int check_one(const struct account_login *l, struct err *e)
 {
 	const struct pam_conv conversation = {converse, (void *)l};
 	pam_handle_t *h = NULL;
@@ -118,6 +124,20 @@ int account_check(const struct account_login *l, struct err *e)
 	if (h)
 		pam_end(h, status);
 	pthread_mutex_unlock(&one_at_a_time);
+	return r;
+}
+
+int account_check(const struct account_login *l, struct err *e)
+{
+	int r;
+
+	if (__atomic_add_fetch(&asked, 1, __ATOMIC_RELAXED) > ASKED_MAX)
+		r = err_set(e, ERR_OVERLOADED,
+			"%d passwords are looked at already (PAM service '%s'): try again in a second",
+			ASKED_MAX, l->service);
+	else
+		r = check_one(l, e);
+	__atomic_sub_fetch(&asked, 1, __ATOMIC_RELAXED);
 	return r;
 }
 

@@ -16,5 +16,5 @@ struct account_login {
 /* Whether this build has PAM. */
 bool account_possible(void);
 /* 0: the password is right, and the account may log in now. -ERR_UNAUTHORIZED: not so, and who tries is not told which of it;
- * -ERR_SERVICE_DOWN: nobody could be asked. May wait as long as its modules do; one at a time. Any thread. */
+ * -ERR_SERVICE_DOWN: nobody could be asked; -ERR_OVERLOADED: too many are asked for already. May wait as long as its modules do; one at a time. Any thread. */
 int account_check(const struct account_login *l, struct err *e);

@@ -322,13 +322,15 @@ static int login_account(struct call *c, const char *service, const struct sessi
 	if (r < 0)
 		return r;
 	checked = account_check(&p, &judged);
-	if (checked == -ERR_SERVICE_DOWN) {
+	if (checked == -ERR_SERVICE_DOWN || checked == -ERR_OVERLOADED) {
+		why->retry_after_s = checked == -ERR_OVERLOADED;
 		*e = judged;
 		return checked;
 	}
 	r = auth_account_login(
 		a, c->rq, f->user, checked == 0, cookie, &l->row, l->ended, who, why, e);
-	if (checked < 0)
+	/* Of an account that is nobody's nothing is said. */
+	if (checked < 0 && auth_is_account(a, f->user))
 		*e = judged;
 	return r;
 }
