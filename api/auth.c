@@ -618,14 +618,18 @@ static void account_key(const char *account, char ret[TOKEN_ID_SIZE])
 	snprintf(ret, TOKEN_ID_SIZE, "%.16s", hash);
 }
 
-int auth_account_wait(struct auth *a, const struct request *rq, const char *account,
+int auth_account_wait(struct auth *a, const struct request *rq, const char *account, bool *ret_ask,
 	struct auth_refusal *why, struct err *e)
 {
+	bool known;
+
 	*why = (struct auth_refusal){0};
 	account_key(account, why->token);
 	mutex_lock(&a->lock);
-	why->retry_after_s = guard_wait_s(
-		a->guard, rq->network, why->token, find_account_locked(a, account) >= 0, now_us());
+	known = find_account_locked(a, account) >= 0;
+	/* An account that is nobody's waits as one does that is somebody's: the answers are the same. */
+	why->retry_after_s = guard_wait_s(a->guard, rq->network, why->token, true, now_us());
+	*ret_ask = known || !guard_wait_s(a->guard, rq->network, why->token, false, now_us());
 	mutex_unlock(&a->lock);
 	if (why->retry_after_s)
 		return err_set(e, ERR_OVERLOADED,

@@ -316,12 +316,14 @@ static int login_account(struct call *c, const char *service, const struct sessi
 	const struct account_login p = {service, f->user, f->password, c->rq->peer};
 	struct auth *a = c->api->auth;
 	struct err judged = {0};
-	int checked;
-	int r = auth_account_wait(a, c->rq, f->user, why, e);
+	int checked = -ERR_UNAUTHORIZED;
+	bool ask;
+	int r = auth_account_wait(a, c->rq, f->user, &ask, why, e);
 
 	if (r < 0)
 		return r;
-	checked = account_check(&p, &judged);
+	if (ask)
+		checked = account_check(&p, &judged);
 	if (checked == -ERR_SERVICE_DOWN || checked == -ERR_OVERLOADED) {
 		why->retry_after_s = checked == -ERR_OVERLOADED;
 		*e = judged;
@@ -330,7 +332,7 @@ static int login_account(struct call *c, const char *service, const struct sessi
 	r = auth_account_login(
 		a, c->rq, f->user, checked == 0, cookie, &l->row, l->ended, who, why, e);
 	/* Of an account that is nobody's nothing is said. */
-	if (checked < 0 && auth_is_account(a, f->user))
+	if (ask && checked < 0 && auth_is_account(a, f->user))
 		*e = judged;
 	return r;
 }

@@ -98,6 +98,9 @@ class Accounts(unittest.TestCase):
             self.assertEqual(self.login('aberg', 'guess').status, 401)
         waits = self.login('aberg', 'Ab3rg pässword')
         self.assertEqual((waits.status, waits.headers['Retry-After'] is not None), (429, True))
+        # Others of that address are looked at, and who guesses does not learn by it who they are.
+        answers = [self.login(*p) for p in (('old', 'wrong'), ('stranger', 'wrong'))]
+        self.assertEqual([(a.status, a.json['detail']) for a in answers], [(401, 'the user or the password is wrong')] * 2)
         self.assertIn('auth.failed', {a['action'] for a in self.api.get('/audit?limit=1000')['items']})
         for body, pointer in (({}, '/token'), ({'user': 'x'}, '/password'), ({'password': 'x'}, '/user'), ({'token': 'x', 'user': 'x'}, '/token'),
                               ({'user': 'x', 'password': ''}, '/password')):
