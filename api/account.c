@@ -81,6 +81,8 @@ static int judge(int status, const struct account_login *l, const char *why, str
 	case PAM_USER_UNKNOWN:
 	case PAM_MAXTRIES:
 	case PAM_ACCT_EXPIRED:
+	case PAM_AUTHTOK_EXPIRED:
+	case PAM_CRED_EXPIRED:
 	case PAM_PERM_DENIED:
 	case PAM_CRED_INSUFFICIENT:
 		return err_set(e, ERR_UNAUTHORIZED, "the user or the password is wrong");

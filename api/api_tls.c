@@ -112,14 +112,15 @@ void api_tls_reload(struct api *a, const struct config *c)
 	struct err e;
 	int r;
 
+	/* Who is taken away is out, whatever becomes of the rest. */
+	if (set_clients(a, c, &e) < 0)
+		log_error("%s: the principals before stay", e.msg);
 	if (!a->tls != !f.certificate) {
 		log_error(
 			"'tls' of provd.yaml was %s: that needs a restart, until then it is as before",
 			a->tls ? "taken away" : "added");
 		return;
 	}
-	if (set_clients(a, c, &e) < 0)
-		log_error("%s: the principals before stay", e.msg);
 	if (!a->tls)
 		return;
 	set_required(a, c);

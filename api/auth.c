@@ -507,6 +507,14 @@ static bool certificate_still_locked(const struct auth *a, const struct principa
 	return who->clients == a->clients && wall_ms() / 1000 <= who->certificate_ends_s;
 }
 
+/* One that may name other things now is opened again. */
+static bool session_still_locked(struct auth *a, const struct principal *who) REQUIRES(a->lock)
+{
+	ssize_t i = find_session_locked(a, who->session);
+
+	return i >= 0 && a->known[a->session[i].token].scopes == who->scopes;
+}
+
 bool auth_still(struct auth *a, const struct principal *who)
 {
 	bool still;
@@ -515,7 +523,7 @@ bool auth_still(struct auth *a, const struct principal *who)
 	if (who->by_certificate) {
 		still = certificate_still_locked(a, who);
 	} else if (who->session[0]) {
-		still = find_session_locked(a, who->session) >= 0;
+		still = session_still_locked(a, who);
 	} else {
 		ssize_t i = index_of_locked(a, who->id);
 		const struct known *k = i >= 0 ? &a->known[i] : NULL;
@@ -610,14 +618,18 @@ static void account_key(const char *account, char ret[TOKEN_ID_SIZE])
 	snprintf(ret, TOKEN_ID_SIZE, "%.16s", hash);
 }
 
-int auth_account_wait(struct auth *a, const struct request *rq, const char *account,
+int auth_account_wait(struct auth *a, const struct request *rq, const char *account, bool *ret_ask,
 	struct auth_refusal *why, struct err *e)
 {
+	bool known;
+
 	*why = (struct auth_refusal){0};
 	account_key(account, why->token);
 	mutex_lock(&a->lock);
-	why->retry_after_s = guard_wait_s(
-		a->guard, rq->network, why->token, find_account_locked(a, account) >= 0, now_us());
+	known = find_account_locked(a, account) >= 0;
+	/* An account that is nobody's waits as one does that is somebody's: the answers are the same. */
+	why->retry_after_s = guard_wait_s(a->guard, rq->network, why->token, true, now_us());
+	*ret_ask = known || !guard_wait_s(a->guard, rq->network, why->token, false, now_us());
 	mutex_unlock(&a->lock);
 	if (why->retry_after_s)
 		return err_set(e, ERR_OVERLOADED,
@@ -646,6 +658,16 @@ int auth_account_login(struct auth *a, const struct request *rq, const char *acc
 	if (i >= 0)
 		return 0;
 	return err_set(e, ERR_UNAUTHORIZED, "the user or the password is wrong");
+}
+
+bool auth_is_account(struct auth *a, const char *account)
+{
+	bool is;
+
+	mutex_lock(&a->lock);
+	is = find_account_locked(a, account) >= 0;
+	mutex_unlock(&a->lock);
+	return is;
 }
 
 static void logout_locked(struct auth *a, const char *session) REQUIRES(a->lock)
@@ -750,6 +772,21 @@ static int check_client_locked(struct auth *a, const char *name, struct err *e) 
 	return 0;
 }
 
+static bool same_scopes(const json_t *a, const json_t *b)
+{
+	return a && b ? json_equal(a, b) : !a && !b;
+}
+
+static void put_scopes_locked(struct auth *a, struct known *k, const json_t *scopes)
+	REQUIRES(a->lock)
+{
+	if (same_scopes(k->scopes, scopes))
+		return;
+	if (k->scopes)
+		json_array_append_new(a->former, k->scopes);
+	k->scopes = json_deep_copy(scopes);
+}
+
 static void put_client_locked(struct auth *a, const struct auth_client *c) REQUIRES(a->lock)
 {
 	struct token row = {0};
@@ -764,15 +801,13 @@ static void put_client_locked(struct auth *a, const struct auth_client *c) REQUI
 		i = (ssize_t)a->count - 1;
 	}
 	k = &a->known[i];
-	if (k->scopes)
-		json_array_append_new(a->former, k->scopes);
+	put_scopes_locked(a, k, c->scopes);
 	if (k->value && (k->account != c->account || strcmp(k->value, c->value) != 0))
 		drop_sessions_locked(a, row.id); /* somebody else has the name */
 	free(k->value);
 	k->client = true;
 	k->revoked = false;
 	k->role = c->role;
-	k->scopes = json_deep_copy(c->scopes);
 	k->account = c->account;
 	k->by = c->by;
 	k->value = xstrdup(c->value);
@@ -791,6 +826,10 @@ int auth_set_clients(struct auth *a, const struct auth_client *list, size_t n, s
 		a->known[i].revoked |= a->known[i].client;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		put_client_locked(a, &list[i]);
+	/* One who comes back logs in again. */
+	for (size_t i = 0; r == 0 && i < a->count; i++)
+		if (a->known[i].client && a->known[i].revoked)
+			drop_sessions_locked(a, a->known[i].id);
 	a->clients += r == 0;
 	mutex_unlock(&a->lock);
 	return r;

@@ -132,13 +132,16 @@ int auth_login(struct auth *a, const struct request *rq, const char *token, char
 	struct session_row *ret_row, char ret_ended[SHA256_HEX], struct principal *ret,
 	struct auth_refusal *why, struct err *e);
 /* The same for the account of a principal, whose password the caller looks at between the two: first whether it may be looked at
- * now, then what came of it (right). An account that is nobody's is refused as a wrong password is. The session lives in memory
+ * now, then what came of it (right). An account that is nobody's is refused as a wrong password is, also where nothing is looked at any
+ * more for its sender (not *ret_ask). The session lives in memory
  * alone: *ret_row is not stored. */
-int auth_account_wait(struct auth *a, const struct request *rq, const char *account,
+int auth_account_wait(struct auth *a, const struct request *rq, const char *account, bool *ret_ask,
 	struct auth_refusal *why, struct err *e);
 int auth_account_login(struct auth *a, const struct request *rq, const char *account, bool right,
 	char ret_cookie[65], struct session_row *ret_row, char ret_ended[SHA256_HEX],
 	struct principal *ret, struct auth_refusal *why, struct err *e);
+/* Whether it is a principal's now. */
+bool auth_is_account(struct auth *a, const char *account);
 void auth_session_add(struct auth *a, const struct session_row *row, const char *ended);
 void auth_logout(struct auth *a, const char *session);
 /* Ends old sessions. Those whose use should be stored, at most max of them, into ret. Main. */

@@ -341,7 +341,7 @@ static const struct form_row patch_rows[] = {
 
 /* As it was looked at when it was ordered: a station that does not fit would take it, and then nothing else. */
 static int find_misfits(struct call *c, const struct order_patch *p, struct mistakes *m,
-	json_t **ret_params, struct err *e)
+	json_t **ret_params, int64_t *ret_revision, struct err *e)
 {
 	struct config *config = fleet_config(c->api->fleet);
 	struct db *d = readers_take(c->api->readers, e);
@@ -351,18 +351,23 @@ static int find_misfits(struct call *c, const struct order_patch *p, struct mist
 	if (r == 0)
 		r = orders_check_patch(
 			fleet_orders(c->api->fleet), d, config, job, p, m, ret_params, e);
+	if (r == 0)
+		*ret_revision = json_integer_value(json_object_get(job, "revision"));
 	readers_give(c->api->readers, d);
 	json_decref(job);
 	config_unref(config);
 	return r;
 }
 
-static int check_patch(
-	struct call *c, const struct patch_form *f, json_t **ret_params, struct err *e)
+/* ret_revision: of the order that was looked at, where it was. */
+static int check_patch(struct call *c, const struct patch_form *f, json_t **ret_params,
+	int64_t *ret_revision, struct err *e)
 {
 	const struct order_patch p = {f->stations, f->requires, f->params};
 	struct mistakes m = {0};
-	int r = p.stations || p.requires || p.params ? find_misfits(c, &p, &m, ret_params, e) : 0;
+	int r = p.stations || p.requires || p.params
+			? find_misfits(c, &p, &m, ret_params, ret_revision, e)
+			: 0;
 
 	if (r < 0)
 		return r;
@@ -375,10 +380,12 @@ static int check_patch(
 	return r < 0 ? r : api_outside(c, &m, e);
 }
 
-/* RFC 7396 on what may change. */
-static int patch_job(struct call *c, struct err *e)
+/* An order that others change meanwhile is looked at so many times. */
+#define PATCH_TRIES 16
+
+/* revision: 0 for any, which is then the one that is looked at: what is made of it is put into no other. */
+static int patch_at(struct call *c, const struct patch_form *f, int64_t revision, struct err *e)
 {
-	const struct patch_form *f = api_form(c, e);
 	struct act a = {.id = request_param(c->rq, "id"),
 		.by = c->who->name,
 		.fleet = c->api->fleet,
@@ -390,14 +397,10 @@ static int patch_job(struct call *c, struct err *e)
 		.audit = "job.change",
 		.target = a.id};
 	json_t *params = NULL;
-	int r = f ? api_match(c, &a.revision, e) : -(int)e->code;
+	int r = check_patch(c, f, &params, &a.revision, e);
 
-	if (r == 0)
-		r = check_patch(c, f, &params, e);
-	if (r < 0) {
-		json_decref(params);
-		return r;
-	}
+	if (revision)
+		a.revision = revision;
 	a.change = (struct job_change){
 		.priority = api_given(c, "priority") ? &f->priority : NULL,
 		.quantity = api_given(c, "quantity") ? &f->quantity : NULL,
@@ -407,8 +410,25 @@ static int patch_job(struct call *c, struct err *e)
 		.requires = f->requires,
 		.params = params,
 	};
-	r = api_change(c, &ch, e);
+	if (r == 0)
+		r = api_change(c, &ch, e);
 	json_decref(params);
+	return r;
+}
+
+/* RFC 7396 on what may change. */
+static int patch_job(struct call *c, struct err *e)
+{
+	const struct patch_form *f = api_form(c, e);
+	int64_t revision = 0;
+	unsigned tries = PATCH_TRIES;
+	int r = f ? api_match(c, &revision, e) : -(int)e->code;
+
+	if (r < 0)
+		return r;
+	do
+		r = patch_at(c, f, revision, e);
+	while (r == -ERR_PRECONDITION && !revision && --tries > 0);
 	return r;
 }
 

@@ -316,19 +316,23 @@ static int login_account(struct call *c, const char *service, const struct sessi
 	const struct account_login p = {service, f->user, f->password, c->rq->peer};
 	struct auth *a = c->api->auth;
 	struct err judged = {0};
-	int checked;
-	int r = auth_account_wait(a, c->rq, f->user, why, e);
+	int checked = -ERR_UNAUTHORIZED;
+	bool ask;
+	int r = auth_account_wait(a, c->rq, f->user, &ask, why, e);
 
 	if (r < 0)
 		return r;
-	checked = account_check(&p, &judged);
+	if (ask)
+		checked = account_check(&p, &judged);
 	if (checked < 0 && checked != -ERR_UNAUTHORIZED) {
+		why->retry_after_s = checked == -ERR_OVERLOADED;
 		*e = judged;
 		return checked;
 	}
 	r = auth_account_login(
 		a, c->rq, f->user, checked == 0, cookie, &l->row, l->ended, who, why, e);
-	if (checked < 0)
+	/* Of an account that is nobody's nothing is said. */
+	if (ask && checked < 0 && auth_is_account(a, f->user))
 		*e = judged;
 	return r;
 }

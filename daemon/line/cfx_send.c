@@ -140,7 +140,7 @@ int cfx_send_next(struct cfx *c, struct told *t, struct err *e)
 		return cfx_not_taken(c, t, amqp_ends[AMQP_TOO_LARGE], &why, e);
 	}
 	t->flying = true;
-	t->sent_us = now_us();
+	t->sent_us = t->target->linked_us = now_us();
 	return 0;
 }
 

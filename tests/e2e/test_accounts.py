@@ -4,7 +4,9 @@
 
     test_accounts.py [BUILD]
 """
+import concurrent.futures
 import ctypes.util
+import itertools
 import os
 import pathlib
 import signal
@@ -32,14 +34,17 @@ class Accounts(unittest.TestCase):
     def setUp(self):
         self.line = line.Line(1, boards=0)
         self.addCleanup(self.line.close)
-        services, self.passwords = (os.path.join(self.line.home, n) for n in ('pam.d', 'passwords'))
-        os.mkdir(services)
-        line.write(os.path.join(services, 'provd-test'), ''.join('%s required %s passdb=%s verbose\n' % (kind, module(), self.passwords)
-                                                                 for kind in ('auth', 'account')))
+        self.services, self.passwords = (os.path.join(self.line.home, n) for n in ('pam.d', 'passwords'))
+        os.mkdir(self.services)
+        self.matrix = 'required %s passdb=%s verbose' % (module(), self.passwords)
+        self.service(self.matrix, self.matrix)
         line.write(self.passwords, 'aberg:Ab3rg pässword:provd-test\nold:hand:provd-test\nnobody:right:provd-test\nelsewhere:right:sshd\n')
         self.line.config('pam: provd-test\n' + PEOPLE)
         self.line.provd.wrap = ['env', 'LD_PRELOAD=' + ctypes.util.find_library('pam_wrapper'), 'PAM_WRAPPER=1',
-                                'PAM_WRAPPER_SERVICE_DIR=' + services]
+                                'PAM_WRAPPER_SERVICE_DIR=' + self.services]
+
+    def service(self, auth, account):
+        line.write(os.path.join(self.services, 'provd-test'), 'auth %s\naccount %s\n' % (auth, account))
 
     def start(self):
         self.line.provd.start()
@@ -93,6 +98,9 @@ class Accounts(unittest.TestCase):
             self.assertEqual(self.login('aberg', 'guess').status, 401)
         waits = self.login('aberg', 'Ab3rg pässword')
         self.assertEqual((waits.status, waits.headers['Retry-After'] is not None), (429, True))
+        # Others of that address are looked at, and who guesses does not learn by it who they are.
+        answers = [self.login(*p) for p in (('old', 'wrong'), ('stranger', 'wrong'))]
+        self.assertEqual([(a.status, a.json['detail']) for a in answers], [(401, 'the user or the password is wrong')] * 2)
         self.assertIn('auth.failed', {a['action'] for a in self.api.get('/audit?limit=1000')['items']})
         for body, pointer in (({}, '/token'), ({'user': 'x'}, '/password'), ({'password': 'x'}, '/user'), ({'token': 'x', 'user': 'x'}, '/token'),
                               ({'user': 'x', 'password': ''}, '/password')):
@@ -111,6 +119,51 @@ class Accounts(unittest.TestCase):
         self.assertEqual(self.line.provd.term(20), 0)
         self.line.provd.start()
         self.assertEqual(self.browser(self.login('aberg', 'Ab3rg pässword'))('GET', '/session').status, 200)
+
+    def test_who_is_taken_away_with_a_change_that_needs_a_restart_is_out(self):
+        self.start()
+        old = self.browser(self.login('old', 'hand'))
+        text = line.read(self.line.provd.config)
+        made = subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x',
+                               '-keyout', self.passwords + '.key', '-out', self.passwords + '.pem'], capture_output=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        line.write(self.line.provd.config, text.replace('user: old', 'user: other') +
+                   'tls: {certificate: %s, key: %s}\n' % (self.passwords + '.pem', self.passwords + '.key'))
+        self.line.provd.process.send_signal(signal.SIGHUP)
+        line.wait_for('that needs a restart', lambda: 'that needs a restart' in self.line.provd.log_text())
+        self.assertEqual(old('GET', '/session').status, 401)
+
+    def test_an_account_that_has_expired_is_refused_and_nobody_else_learns_of_a_right_password(self):
+        self.service(self.matrix, 'required pam_debug.so acct=authtok_expired')
+        self.start()
+        a = self.login('aberg', 'Ab3rg pässword')
+        self.assertEqual((a.status, a.json['detail']), (401, 'the user or the password is wrong'))
+        self.assertEqual(self.line.provd.term(20), 0)
+        self.service(self.matrix, 'required pam_debug.so acct=new_authtok_reqd')
+        self.start()
+        a, other = self.login('aberg', 'Ab3rg pässword'), self.login('nobody', 'right')
+        self.assertEqual(a.status, 401)
+        self.assertIn('has to be changed first', a.json['detail'])
+        self.assertEqual((other.status, other.json['detail']), (401, 'the user or the password is wrong'))
+
+    def test_a_directory_that_does_not_answer_holds_up_logins_alone(self):
+        gate, program = self.passwords + '.gate', self.passwords + '.sh'
+        os.mkfifo(gate)
+        line.write(program, '#!/bin/sh\nread x < %s\n' % gate)
+        os.chmod(program, 0o700)
+        self.service('required pam_exec.so quiet %s' % program, self.matrix)
+        self.start()
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            logins = [pool.submit(self.login, 'user%d' % i, 'x') for i in range(12)]
+            try:
+                refused = [a.result() for a in itertools.islice(concurrent.futures.as_completed(logins), 9)]
+                self.assertEqual({(a.status, a.headers['Retry-After']) for a in refused}, {(429, '1')})
+                self.assertEqual(self.api.get('/runs')['items'], [])
+            finally:
+                opened = os.open(gate, os.O_RDWR)
+                os.write(opened, b'\n' * 12)
+            self.assertEqual({a.result().status for a in logins}, {401, 429})
+            os.close(opened)
 
     def test_without_pam_and_without_its_service(self):
         line.write(self.line.provd.config, line.read(self.line.provd.config).replace('pam: provd-test', 'pam: not-there'))

@@ -395,6 +395,16 @@ class Peers(unittest.TestCase):
             self.assertRegex(metrics, '(?m)^provd_cfx_messages_total{end="no-credit"} [1-9]')
             self.assertIn('provd_backlog_messages{kind="cfx",target="localhost"} 0\n', metrics)
 
+    def test_credit_for_one_message_at_a_time_is_enough_however_slow_it_comes(self):
+        # The five messages of a run's end take longer than `timeout`, each of them less.
+        p = self.peer(credit=1, slow=700)
+        with self.line(p, timeout='2s') as l:
+            l.order()
+            line.wait_for('all is told', l.all_told)
+            self.assertEqual(len(p.ids('UnitsDeparted')), 1)
+            metrics = l.api.request('GET', '/metrics').body.decode()
+            self.assertNotIn('end="no-credit"} ', metrics.replace('end="no-credit"} 0\n', ''))
+
     def test_a_message_that_is_rejected_stops_its_unit_and_comes_again_under_its_id(self):
         p = self.peer(verdict={'CFX.Production.TestAndInspection.UnitsTested': 'reject'})
         with self.line(p) as l:

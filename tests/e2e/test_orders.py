@@ -5,6 +5,7 @@ an order in which state.
 
     test_orders.py [BUILD]
 """
+import concurrent.futures
 import datetime
 import http.client
 import http.server
@@ -202,6 +203,25 @@ class Orders(unittest.TestCase):
         self.assertEqual(self.patch(job, params={'power': None}).json['params'], {'variant': 'us', 'power': 10})
         listed = self.line.order(recipe='name', units=[{'serial': 'P2'}])
         self.refused(self.patch(listed, params={'variant': 'us'}), 400, said='each has its own parameters')
+
+    def test_two_who_change_parameters_at_a_time_both_have_theirs(self):
+        job = self.line.order(recipe='name', serials=['P3'], stations=['A1'])
+
+        # Nobody else changes that one: what was answered is what it stays.
+        def change(name, values):
+            api = self.line.provd.api()
+            try:
+                for v in values:
+                    self.assertEqual(api.request('PATCH', '/jobs/' + job['id'], {'params': {name: v}}, line.ANY).status, 200)
+                    for _ in range(2):
+                        self.assertEqual(api.get('/jobs/' + job['id'])['params'][name], v)
+            finally:
+                api.close()
+
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for one in (pool.submit(change, 'power', range(1, 61)), pool.submit(change, 'variant', ['us', 'eu'] * 30)):
+                one.result()
+        self.assertEqual(self.line.job(job['id'])['params'], {'power': 60, 'variant': 'eu'})
 
     def test_provctl_orders_holds_and_ends(self):
         ask = self.line.provctl('--json', 'job', 'submit', 'ask', '--quantity', '2', '--number', 'WO-ctl', '--expires', soon(900))

@@ -30,10 +30,11 @@ SECRETS = {'one': base64.b64encode(bytes(range(32))).decode(), 'two': base64.b64
 
 class Receiver:
     """Takes messages on a port of this machine: [(id, message, signatures)]. says(message, n) gives (status, headers, body)
-    for the n-th message that comes; None: 204."""
+    for the n-th message that comes; None: 204. kept: it keeps connections, and bytes that says() gives are sent as they are before
+    it closes one."""
 
-    def __init__(self, says=None, tls=None):
-        self.got, self.says, self.lock, self.server, self.tls = [], says, threading.Lock(), None, None
+    def __init__(self, says=None, tls=None, kept=False):
+        self.got, self.says, self.lock, self.server, self.tls, self.kept = [], says, threading.Lock(), None, None, kept
         if tls:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(*tls)
@@ -44,6 +45,8 @@ class Receiver:
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = 'HTTP/1.1' if self.kept else 'HTTP/1.0'
+
             def do_POST(self):
                 receiver.take(self)
 
@@ -64,6 +67,10 @@ class Receiver:
             n = len(self.got)
             self.got.append((rq.headers['webhook-id'], json.loads(body), rq.headers['webhook-signature'].split(), signed))
         answer = self.says(self.got[n][1], n) if self.says else None
+        if isinstance(answer, bytes):
+            rq.wfile.write(answer)
+            rq.close_connection = True
+            return
         status, headers, text = answer or (204, {}, b'')
         try:
             rq.send_response(status)
@@ -232,6 +239,21 @@ class Sending(unittest.TestCase):
             self.assertEqual(len({x[0] for x in r.messages()}), 4)
             self.assertEqual(l.found_in_records(), [])
 
+    def test_a_kept_connection_that_breaks_at_any_byte_costs_no_message(self):
+        answer = b'HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n'
+        cut = [answer[:n] for n in (0, 5, 20, 30, len(answer) - 2)]
+        with Row() as l:
+            # Each message comes until its answer is whole; each second answer is cut, the next one of them later.
+            r = Receiver(lambda m, n: cut[n // 2 % len(cut)] if n % 2 else None, kept=True)
+            hook = l.hook(r, types=['pool-created'])
+            pools = [l.event() for _ in range(2 * len(cut))]
+            line.wait_for('all of them', lambda: l.now(hook, types=['pool-created']) or
+                          not l.deliveries(hook, state='waiting') and len(l.deliveries(hook, state='done')) == len(pools))
+            whole = [m['data']['pool'] for n, (_, m, _, _) in enumerate(r.messages()) if n % 2 == 0]
+            self.assertEqual(list(dict.fromkeys(whole)), pools)
+            ids = {(m['data']['pool'], id_) for id_, m, _, _ in r.messages()}
+            self.assertEqual(len(ids), len(pools))
+
     def test_a_slow_receiver_delays_nobody_else(self):
         with Row() as l:
             hold = threading.Event()
@@ -331,7 +353,8 @@ class Limits(unittest.TestCase):
             l.now(hook, enabled=True)
             line.wait_for('it goes on', lambda: l.about(r)[-1:] == ['p2'])
             self.assertEqual(l.about(r)[before:], ['p1', 'p2'])
-            sent = l.deliveries(hook, state='done')[0]
+            # The end of the second one is on record after it came.
+            sent = line.wait_for('both are done', lambda: (lambda d: d if len(d) == 2 else None)(l.deliveries(hook, state='done')))[0]
             schema = test_api.Schema(l.api.get('/openapi.json'))
             self.assertEqual(schema.errors(l.api.get('/webhooks'), {'$ref': '#/components/schemas/WebhookList'}), [])
             self.assertEqual(schema.errors(l.api.get('/webhooks/%s/deliveries' % hook), {'$ref': '#/components/schemas/DeliveryList'}), [])

@@ -64,6 +64,7 @@ static size_t take_head(char *p, size_t size, size_t n, void *data)
 	struct exchange *x = data;
 
 	x->head_bytes += size * n;
+	x->head_ended = n > 0 && (*p == '\r' || *p == '\n');
 	x->too_large |= x->head_bytes > HTTP_HEAD_MAX;
 	return x->too_large ? 0 : size * n;
 }
@@ -244,6 +245,14 @@ static int trouble(const struct exchange *x, CURLcode rc, struct err *e)
 		e, ERR_SERVICE_DOWN, "%s: %s", url, *x->why ? x->why : curl_easy_strerror(rc));
 }
 
+/* libcurl takes a head that breaks off for one that has ended: what is in it means nothing (RFC 9112, 8). */
+static int result_of(const struct exchange *x, CURLcode rc, struct err *e)
+{
+	if (rc == CURLE_OK && !x->head_ended)
+		rc = CURLE_PARTIAL_FILE;
+	return rc == CURLE_OK ? 0 : trouble(x, rc, e);
+}
+
 /* The result of the transfer, once it is there. */
 static bool is_over(CURLM *multi, CURLcode *ret)
 {
@@ -284,7 +293,7 @@ static int transfer(struct exchange *x, CURLM *multi, const struct iotime *all, 
 		if (curl_multi_perform(multi, &running) != CURLM_OK)
 			return err_set(e, ERR_INTERNAL, "libcurl failed at %s", x->s->url);
 		if (is_over(multi, &rc))
-			return rc == CURLE_OK ? 0 : trouble(x, rc, e);
+			return result_of(x, rc, e);
 		r = out_of_time(x, &it, all, e);
 		if (r < 0)
 			return r;
@@ -362,7 +371,7 @@ int exchange_begin(struct exchange *x, const char *url, struct err *e)
 int exchange_end(struct exchange *x, CURLcode rc, struct err *e)
 {
 	read_head(x);
-	return rc == CURLE_OK || x->cut ? 0 : trouble(x, rc, e);
+	return x->cut ? 0 : result_of(x, rc, e);
 }
 
 void exchange_done(struct exchange *x)

@@ -17,6 +17,7 @@ struct exchange {
 	CURL *curl;
 	struct curl_slist *headers;
 	size_t head_bytes;
+	bool head_ended; /* its empty line came */
 	bool too_large;
 	bool cut;			/* there was more than the start */
 	char refused[INET6_ADDRSTRLEN]; /* an address that the connection may not go to; "" none */

@@ -23,6 +23,7 @@ struct flight {
 	char host[HTTP_HOST_BYTES];
 	const struct http_allow *allow, *clear;
 	void *data;
+	unsigned lists;
 	struct flight *next;
 };
 
@@ -112,6 +113,7 @@ static struct flight *make_flight(const struct http_post *p, void *data)
 	f->body = xstrdup(p->body);
 	f->allow = p->allow;
 	f->clear = p->clear;
+	f->lists = p->lists;
 	f->data = data;
 	f->service = (struct http_service){.url = xstrdup(p->url),
 		.ca = p->ca ? xstrdup(p->ca) : NULL,
@@ -128,16 +130,30 @@ static struct flight *make_flight(const struct http_post *p, void *data)
 	return f;
 }
 
+/* What began by other lists may leave a connection for a few seconds after its end. */
+static void rest_reuse(struct http_many *m)
+{
+	m->fresh_until_us = now_us() + (KEPT_S + 1) * US_PER_S;
+}
+
+static bool has_older(const struct http_many *m)
+{
+	for (const struct flight *f = m->first; f; f = f->next)
+		if (f->lists != m->lists)
+			return true;
+	return false;
+}
+
 /* A connection was looked at as it was made, by the lists of then. */
 static void set_reuse(struct http_many *m, CURL *c, unsigned lists)
 {
 	bool fresh;
 
 	if (m->began && lists != m->lists)
-		m->fresh_until_us = now_us() + (KEPT_S + 1) * US_PER_S;
+		rest_reuse(m);
 	m->began = true;
 	m->lists = lists;
-	fresh = now_us() < m->fresh_until_us;
+	fresh = now_us() < m->fresh_until_us || has_older(m);
 	curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, (long)fresh);
 	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, (long)fresh);
 	curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, KEPT_S);
@@ -169,6 +185,8 @@ static void take_out(struct http_many *m, struct flight *f)
 		p = &(*p)->next;
 	*p = f->next;
 	m->count--;
+	if (f->lists != m->lists)
+		rest_reuse(m);
 	curl_multi_remove_handle(m->multi, f->x.curl);
 }
 

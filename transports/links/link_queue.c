@@ -133,7 +133,10 @@ static int wait_turn(struct link_queue *q, struct thing *t, struct link_turns *r
 		r = iotime_wait(w.fd, POLLIN, it, e);
 	if (r < 0)
 		give_up(q, t, &w);
+	/* Whoever gave it is done with it, and with what its turn left in the memo. */
+	mutex_lock(&q->lock);
 	ret->turn = w.turn;
+	mutex_unlock(&q->lock);
 	close(w.fd);
 	return MIN(r, 0);
 }

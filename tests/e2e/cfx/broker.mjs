@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // node broker.mjs MODULES PORT [CERTIFICATE KEY]: a peer that does what real brokers do rarely (rhea). Each line of stdin changes how it is: {credit:
-// 0, verdict: {MESSAGE: 'reject' | 'release' | 'modify' | 'none'}, max: BYTES, refuse: ADDRESS, password: TEXT, mute: true}. Prints {listening: PORT},
-// and {address, name, id, verdict} for each message that comes.
+// 0, verdict: {MESSAGE: 'reject' | 'release' | 'modify' | 'none'}, slow: MS, max: BYTES, refuse: ADDRESS, password: TEXT, mute: true}. Prints
+// {listening: PORT}, and {address, name, id, verdict} for each message that comes.
 
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
@@ -14,7 +14,7 @@ const [modules, port, cert, key] = process.argv.slice(2);
 const rhea = createRequire(path.join(modules, 'x.js'))('rhea');
 const print = (o) => process.stdout.write(JSON.stringify(o) + '\n');
 const container = rhea.create_container();
-const how = { credit: 100, verdict: {}, max: 0, refuse: '' };
+const how = { credit: 100, verdict: {}, slow: 0, max: 0, refuse: '' };
 const receivers = new Set();
 
 container.sasl_server_mechanisms.enable_anonymous();
@@ -39,12 +39,16 @@ container.on('message', ({ message, delivery, receiver }) => {
   const verdict = how.verdict[name] || 'accept';
 
   print({ address: receiver.target.address, name, id: message.message_id, verdict });
+  setTimeout(() => end(verdict, delivery, receiver), how.slow);
+});
+
+function end(verdict, delivery, receiver) {
   receiver.add_credit(1);
   if (verdict === 'accept') delivery.accept();
   else if (verdict === 'reject') delivery.reject({ condition: 'amqp:not-allowed', description: 'not this one' });
   else if (verdict === 'release') delivery.release();
   else if (verdict === 'modify') delivery.modified({ delivery_failed: true, undeliverable_here: false });
-});
+}
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const change = JSON.parse(line);
 

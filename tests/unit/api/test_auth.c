@@ -466,6 +466,65 @@ START_TEST(test_what_a_certificate_opened_ends_with_it_and_with_what_is_trusted)
 }
 END_TEST
 
+/* A session of the account, and a stream that is open by it. */
+static struct principal log_in_by_account(const char *account)
+{
+	struct principal p;
+	struct session_row row;
+	struct auth_refusal why;
+	char given[65], ended[SHA256_HEX];
+	struct err e;
+
+	ck_assert_int_eq(
+		auth_account_login(auth, &rq, account, true, given, &row, ended, &p, &why, &e), 0);
+	auth_session_add(auth, &row, ended);
+	return p;
+}
+
+START_TEST(test_a_stream_of_an_account_ends_when_it_may_see_other_things)
+{
+	json_t *a1 = json_pack("{s:[s]}", "stations", "A1");
+	json_t *a2 = json_pack("{s:[s]}", "stations", "A2");
+	struct auth_client anna = {
+		.name = "Anna", .value = "anna", .role = ROLE_OPERATOR, .account = true};
+	struct principal p;
+	struct err e;
+
+	const json_t *const scopes[] = {NULL, a1, a2, NULL};
+
+	for (size_t i = 0; i + 1 < ARRAY_LEN(scopes); i++) {
+		anna.scopes = scopes[i];
+		ck_assert_int_eq(auth_set_clients(auth, &anna, 1, &e), 0);
+		p = log_in_by_account("anna");
+		/* The same once more changes nothing. */
+		ck_assert_int_eq(auth_set_clients(auth, &anna, 1, &e), 0);
+		ck_assert(auth_still(auth, &p));
+		anna.scopes = scopes[i + 1];
+		ck_assert_int_eq(auth_set_clients(auth, &anna, 1, &e), 0);
+		ck_assert(!auth_still(auth, &p));
+	}
+	json_decref(a1);
+	json_decref(a2);
+}
+END_TEST
+
+START_TEST(test_an_account_that_was_taken_away_and_comes_back_has_no_session)
+{
+	const struct auth_client anna = {
+		.name = "Anna", .value = "anna", .role = ROLE_OPERATOR, .account = true};
+	struct principal p;
+	struct err e;
+
+	ck_assert_int_eq(auth_set_clients(auth, &anna, 1, &e), 0);
+	p = log_in_by_account("anna");
+	ck_assert(auth_still(auth, &p));
+	ck_assert_int_eq(auth_set_clients(auth, NULL, 0, &e), 0);
+	ck_assert(!auth_still(auth, &p));
+	ck_assert_int_eq(auth_set_clients(auth, &anna, 1, &e), 0);
+	ck_assert(!auth_still(auth, &p));
+}
+END_TEST
+
 START_TEST(test_a_name_is_of_a_token_or_of_a_certificate)
 {
 	const struct auth_client rows[] = {{TLS_SUBJECT, "CN=a", "SomeOne", ROLE_MES, NULL},
@@ -518,6 +577,8 @@ static Suite *suite(void)
 	tcase_add_test(t, test_an_admin_of_no_use_to_others_is_no_admin);
 	tcase_add_test(t, test_a_certificate_is_its_principal_and_no_other);
 	tcase_add_test(t, test_what_a_certificate_opened_ends_with_it_and_with_what_is_trusted);
+	tcase_add_test(t, test_a_stream_of_an_account_ends_when_it_may_see_other_things);
+	tcase_add_test(t, test_an_account_that_was_taken_away_and_comes_back_has_no_session);
 	tcase_add_test(t, test_a_name_is_of_a_token_or_of_a_certificate);
 	tcase_add_test(t, test_the_rate_is_a_bucket_that_fills_again);
 	suite_add_tcase(s, t);

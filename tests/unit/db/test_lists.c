@@ -138,6 +138,110 @@ START_TEST(runs_of_a_time_long_ago_are_found_after_many_pages)
 }
 END_TEST
 
+/* Run n of many, so that each pair of filters finds some and leaves others out. */
+#define PAIR_RUNS  20000
+#define LITERAL(n) #n
+#define TEXT_OF(n) LITERAL(n)
+
+static void make_different_runs(void)
+{
+	static const char sql[] =
+		"WITH RECURSIVE n (n, x) AS (VALUES (1, 7) UNION ALL SELECT n + 1,"
+		" (x * 1103515245 + 12345) % 2147483648 FROM n WHERE n < " TEXT_OF(
+			PAIR_RUNS) ")"
+				   " INSERT INTO runs (id, station, kind, state, attached_at, serial, recipe, outcome, step,"
+				   " code, ended_at, deferred) SELECT 'r' || n, 'A' || (x / 65536 % 3), 'production',"
+				   " CASE WHEN n % 500 = 3 THEN 'open' ELSE 'finished' END, n, 'S' || (x / 131072 % 3),"
+				   " 'rec' || (x / 262144 % 3), CASE WHEN n % 500 <> 3 THEN CASE WHEN x / 524288 % 3 > 0"
+				   " THEN 'passed' ELSE 'failed' END END, 'step' || (x / 1048576 % 3),"
+				   " 'code' || (x / 2097152 % 3), n, x / 4194304 % 2 FROM n";
+
+	OK(db_script(fx.db, sql, &fx.e));
+}
+
+static const struct pair_filter {
+	struct run_filter f;
+	const char *sql;
+} pair_filters[] = {
+	{{.station = "A1"}, "station = 'A1'"},
+	{{.serial = "S1"}, "serial = 'S1'"},
+	{{.outcome = "passed"}, "(outcome = 'passed' AND deferred = 0)"},
+	{{.outcome = "provisioned"}, "(outcome = 'passed' AND deferred > 0)"},
+	{{.outcome = "failed"}, "outcome = 'failed'"},
+	{{.state = "open"}, "state = 'open'"},
+	{{.state = "finished"}, "state = 'finished'"},
+	{{.recipe = "rec1"}, "recipe = 'rec1'"},
+	{{.step = "step1"}, "step = 'step1'"},
+	{{.code = "code1"}, "code = 'code1'"},
+	{{.from_ms = 9000}, "attached_at >= 9000"},
+	{{.to_ms = 3000}, "attached_at < 3000"},
+	{{.to_ms = 12000}, "attached_at < 12000"},
+};
+
+/* What b says besides a; false where both say the same thing. */
+static bool both(const struct run_filter *a, const struct run_filter *b, struct run_filter *ret)
+{
+	*ret = *a;
+	if ((a->outcome && b->outcome) || (a->state && b->state) || (a->to_ms && b->to_ms))
+		return false;
+	ret->station = b->station ? b->station : ret->station;
+	ret->serial = b->serial ? b->serial : ret->serial;
+	ret->outcome = b->outcome ? b->outcome : ret->outcome;
+	ret->state = b->state ? b->state : ret->state;
+	ret->recipe = b->recipe ? b->recipe : ret->recipe;
+	ret->step = b->step ? b->step : ret->step;
+	ret->code = b->code ? b->code : ret->code;
+	ret->from_ms = b->from_ms ? b->from_ms : ret->from_ms;
+	ret->to_ms = b->to_ms ? b->to_ms : ret->to_ms;
+	return true;
+}
+
+/* The numbers in order as one text. */
+static void assert_same_runs(const struct run_filter *f, const char *a, const char *b)
+{
+	_cleanup_(freep) char *sql = xasprintf(
+		"SELECT coalesce(group_concat(seq), '') FROM (SELECT seq FROM runs WHERE %s AND %s"
+		" ORDER BY seq DESC)",
+		a, b);
+	static char expected[PAIR_RUNS * 6];
+	struct strbuf got = {0};
+	char after[128] = "";
+	json_t *o;
+	size_t i;
+
+	ck_assert_int_eq(db_text(fx.db, &fx.e, expected, sizeof expected, sql), 1);
+	for (bool more = true; more;) {
+		const struct db_page page = {.limit = 1000, .after = *after ? after : NULL};
+		struct db_list l = {0};
+
+		OK(runs_list(fx.db, f, &page, &l, &fx.e));
+		json_array_foreach(l.items, i, o)
+			sb_addf(&got, "%s%lld", got.len ? "," : "",
+				(long long)json_integer_value(json_object_get(o, "seq")));
+		more = l.next[0] != 0;
+		snprintf(after, sizeof after, "%s", l.next);
+		json_decref(l.items);
+	}
+	ck_assert_msg(!strcmp(expected, got.len ? got.s : ""), "%s AND %s", a, b);
+	sb_done(&got);
+}
+
+START_TEST(runs_by_each_pair_of_filters_are_those_that_all_rows_give)
+{
+	const size_t n = ARRAY_LEN(pair_filters);
+
+	make_different_runs();
+	for (size_t a = 0; a < n; a++) {
+		for (size_t b = 0; b <= a; b++) {
+			struct run_filter f = pair_filters[a].f;
+
+			if (a == b || both(&pair_filters[a].f, &pair_filters[b].f, &f))
+				assert_same_runs(&f, pair_filters[a].sql, pair_filters[b].sql);
+		}
+	}
+}
+END_TEST
+
 static struct ledger_filter numbers;
 
 static int read_numbers(const struct db_page *page, struct db_list *ret)
@@ -171,6 +275,7 @@ static Suite *suite(void)
 	tcase_add_test(t, events_of_a_rare_kind_are_all_found_in_order);
 	tcase_add_test(t, what_is_no_type_is_no_text_of_a_statement);
 	tcase_add_test(t, runs_of_a_time_long_ago_are_found_after_many_pages);
+	tcase_add_test(t, runs_by_each_pair_of_filters_are_those_that_all_rows_give);
 	tcase_add_test(t, numbers_of_a_rare_state);
 	suite_add_tcase(s, t);
 	return s;

@@ -25,6 +25,7 @@ struct server {
 	size_t more;	 /* bytes after it */
 	bool met;	 /* somebody connected */
 	int connections; /* of serve_kept() */
+	int gate;	 /* its first answer waits for a byte of this; 0: it does not */
 	char url[64];
 };
 
@@ -56,7 +57,7 @@ static void *serve(void *arg)
 		return NULL;
 	s->met = true;
 	memset(filler, 'x', sizeof filler);
-	(void)!recv(fd, filler, 1, MSG_PEEK);
+	(void)!recv(fd, filler, sizeof filler, 0);
 	if (s->say)
 		send_all(fd, s->say, strlen(s->say));
 	for (size_t sent = 0; sent < s->more; sent += sizeof filler)
@@ -72,8 +73,10 @@ static void begin_by(struct server *s, void *(*serve_one)(void *), const char *s
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof a;
 
-	*s = (struct server){
-		.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .say = say, .more = more};
+	*s = (struct server){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+		.say = say,
+		.more = more,
+		.gate = s->gate};
 	ck_assert_int_eq(bind(s->fd, (struct sockaddr *)&a, sizeof a), 0);
 	ck_assert_int_eq(listen(s->fd, 4), 0);
 	ck_assert_int_eq(getsockname(s->fd, (struct sockaddr *)&a, &n), 0);
@@ -91,6 +94,15 @@ static void end(struct server *s)
 	shutdown(s->fd, SHUT_RDWR);
 	pthread_join(s->thread, NULL);
 	close(s->fd);
+}
+
+static void wait_at_gate(struct server *s)
+{
+	char byte;
+
+	if (s->gate)
+		ck_assert_int_eq(read(s->gate, &byte, 1), 1);
+	s->gate = 0;
 }
 
 /* Answers on any of its connections, and counts them. */
@@ -112,10 +124,12 @@ static void *serve_kept(void *arg)
 		for (nfds_t i = 1; i < n; i++) {
 			if (!p[i].revents)
 				continue;
-			if (recv(p[i].fd, request, sizeof request, 0) > 0)
+			if (recv(p[i].fd, request, sizeof request, 0) > 0) {
+				wait_at_gate(s);
 				send_all(p[i].fd, s->say, strlen(s->say));
-			else
+			} else {
 				p[i].events = p[i].revents = 0;
+			}
 		}
 	}
 	for (nfds_t i = 1; i < n; i++)
@@ -205,6 +219,26 @@ START_TEST(of_an_answer_without_an_end_the_start_is_enough)
 }
 END_TEST
 
+/* What the receiver says of an event is the whole head, not how it begins. */
+START_TEST(an_answer_that_breaks_off_in_its_head_is_none)
+{
+	static const char *const heads[] = {"HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Len",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"};
+	struct http_end got;
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+		begin(&quick, heads[i], 0);
+		add(quick.url, &allow, FOREVER_US, NULL);
+		got = next();
+		ck_assert_msg(got.result == -ERR_SERVICE_DOWN, "%s: %d", heads[i], got.result);
+		ck_assert_msg(
+			strstr(got.err.msg, "broke the connection off") != NULL, "%s", got.err.msg);
+		http_answer_done(&got.answer);
+		end(&quick);
+	}
+}
+END_TEST
+
 START_TEST(one_that_takes_too_long_has_its_own_sentence)
 {
 	struct http_end got;
@@ -257,6 +291,41 @@ START_TEST(a_connection_is_used_again_until_the_lists_are_others)
 }
 END_TEST
 
+/* A receiver that is slow to answer has its connection from before the lists changed, however long ago that is. */
+START_TEST(a_connection_of_a_late_answer_is_not_used_again_under_other_lists)
+{
+	struct http_end got;
+	int gate[2], late = 1;
+
+	ck_assert_int_eq(pipe(gate), 0);
+	slow.gate = gate[0];
+	begin_by(&slow, serve_kept, OK_HEAD, 0);
+	begin_by(&quick, serve_kept, OK_HEAD, 0);
+	lists = 1;
+	add(slow.url, &allow, FOREVER_US, &late);
+	lists = 2;
+	add(quick.url, &allow, FOREVER_US, NULL);
+	got = next();
+	ck_assert_ptr_null(got.data);
+	http_answer_done(&got.answer);
+	/* Longer than any connection that was idle as the lists changed is kept. */
+	http_many_wait(many, 7 * US_PER_S);
+	ck_assert_int_eq(write(gate[1], "x", 1), 1);
+	got = next();
+	ck_assert_ptr_eq(got.data, &late);
+	ck_assert_int_eq(got.result, 0);
+	http_answer_done(&got.answer);
+	add(slow.url, &nobody, FOREVER_US, NULL);
+	got = next();
+	ck_assert_int_eq(got.result, -ERR_SERVICE_UNTRUSTED);
+	http_answer_done(&got.answer);
+	end(&slow);
+	end(&quick);
+	close(gate[0]);
+	close(gate[1]);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("http_many");
@@ -266,8 +335,10 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, one_that_says_nothing_delays_no_other);
 	tcase_add_test(t, of_an_answer_without_an_end_the_start_is_enough);
+	tcase_add_test(t, an_answer_that_breaks_off_in_its_head_is_none);
 	tcase_add_test(t, one_that_takes_too_long_has_its_own_sentence);
 	tcase_add_test(t, a_connection_is_used_again_until_the_lists_are_others);
+	tcase_add_test(t, a_connection_of_a_late_answer_is_not_used_again_under_other_lists);
 	tcase_add_test(t, nothing_connects_where_the_list_does_not_allow_it);
 	suite_add_tcase(s, t);
 	return s;
