@@ -76,7 +76,8 @@ version: 1
 steps:
   - id: long
     action: tool.run
-    with: {argv: [sh, -c, 'sleep 2; echo slept'], success: ['^slept$']}
+    timeout: 120s
+    with: {argv: [sh, -c, 'until [ -e /stopping ]; do sleep 0.1; done; echo slept'], success: ['^slept$']}
   - id: after
     action: tool.run
     with: {argv: [echo, done], success: ['^done$']}
@@ -131,6 +132,8 @@ provctl job submit sleepy --quantity 2
 until_true 'provctl station start A1'
 until_true '[ "$(provctl station list | grep -c running)" = 1 ]'
 pid=$(show MainPID)
+# Its step comes to its end once provd was asked to stop.
+{ until [ "$(show ActiveState)" = deactivating ]; do sleep 0.05; done; touch /stopping; } &
 apt-get -q install -y /9.0/*.deb && echo "upgraded=$(dpkg-query -W -f '${Version}' provd)"
 until_true '[ "$(show ActiveState)" = active ]'
 [ "$(show MainPID)" != "$pid" ] && echo newpid=yes
