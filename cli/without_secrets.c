@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/without_secrets.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/regex.h"
 #include "base/strbuf.h"
@@ -53,11 +55,18 @@ static void add_secret(struct secret_set *s, const char *value)
 
 void secret_of_file(struct secret_set *s, const char *path)
 {
-	FILE *f = path ? fopen(path, "re") : NULL;
+	/* Nothing that has to be waited for. */
+	const int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
 	char line[4096];
+	struct stat st;
 
 	if (!f)
 		return;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		fclose(f);
+		return;
+	}
 	if (fgets(line, sizeof line, f)) {
 		line[strcspn(line, "\r\n")] = '\0';
 		add_secret(s, line);
