@@ -8,6 +8,7 @@ start. Records come from tests/unit/db/schemas.
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ import line
 SCHEMAS = os.path.join(line.ROOT, 'tests/unit/db/schemas')
 MIGRATIONS = sorted(os.listdir(os.path.join(line.ROOT, 'db/sql')))
 NOW = len(MIGRATIONS)
+KEPT = sum(name.endswith('.sql') for name in os.listdir(SCHEMAS))  # those that were released
 
 
 class CheckUpgrade(unittest.TestCase):
@@ -75,12 +77,32 @@ class CheckUpgrade(unittest.TestCase):
         self.assertEqual(db.execute('SELECT serial FROM units ORDER BY id').fetchall(), [('SN000001',), ('SN000002',)])
         db.close()
 
+    def test_a_socket_that_was_handed_over_outlives_provd(self):
+        """As systemd has it over a restart: a request that comes meanwhile waits in the socket for the next provd."""
+        with socket.create_server(('127.0.0.1', 0)) as listening:
+            fd = listening.fileno()
+            command = ['sh', '-c', 'exec 3<&$0; export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"', str(fd),
+                       line.binary('provd'), '--config', self.config, '--port-file', self.home + '/port']
+            for turn in range(2):
+                with subprocess.Popen(command, stderr=subprocess.DEVNULL, pass_fds=(fd,)) as provd:
+                    if turn:
+                        answer = waits.recv(100)
+                        waits.close()
+                        self.assertTrue(answer.startswith(b'HTTP/1.1 200'), answer)
+                    line.wait_for('the start', lambda: os.path.exists(self.home + '/port'))
+                    provd.terminate()
+                    self.assertEqual(provd.wait(30), 0)
+                os.unlink(self.home + '/port')
+                if not turn:
+                    waits = socket.create_connection(listening.getsockname(), timeout=30)
+                    waits.sendall(b'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
+
     def test_without_records_nothing_is_made(self):
         self.assertIn('has no records yet', self.check(0).stdout)
         self.assertEqual(os.listdir(self.state), [])
 
     def test_records_of_a_newer_provd_are_refused(self):
-        self.records_of(NOW)
+        self.records_of(KEPT)
         db = sqlite3.connect(os.path.join(self.state, 'provd.db'))
         db.execute('PRAGMA user_version = 9999')
         db.close()
