@@ -48,17 +48,7 @@ repack() { # VERSION
 	done
 }
 
-packages=systemd,systemd-sysv,dbus,udev,debconf,gpgv,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0,libpcre2-8-0,libgnutls30
-packages=$packages,libpam0g,libzint2.11,libp11-kit0,libcurl4,libssl3,libusb-1.0-0,zlib1g,libelf1,libmagic1,libzip4,libexpat1,curl
-cache=$build/tests/rigs/packages-$(cksum <<< "$packages" | cut -d' ' -f1).tar
-if [ ! -s "$cache" ]; then
-	mmdebstrap --variant=minbase --include=$packages bookworm "${cache%.tar}.part.tar" > "$work/mmdebstrap.log" 2>&1 ||
-		rig_skip "mmdebstrap: $(tail -n 1 "$work/mmdebstrap.log")"
-	mv "${cache%.tar}.part.tar" "$cache"
-	echo "tree made in $(rig_seconds) s"
-fi
-mkdir "$tree"
-tar -C "$tree" -xf "$cache" --exclude './dev/*' || rig_skip 'the tree cannot be unpacked'
+rig_tree "$tree"
 rm -f "$tree"/etc/apt/sources.list "$tree"/etc/apt/sources.list.d/*
 cp -r "$repo" "$tree/repo"
 cp -r "$repo" "$tree/changed"
@@ -121,6 +111,10 @@ export PROVD_TOKEN=$(cat /var/lib/provd/admin-token)
 echo "stations=$(provctl --json station list | grep -c '"id"')"
 echo "owner=$(stat -c '%U %a' /var/lib/provd) $(stat -c '%U' /etc/provd/provd.yaml)"
 echo "conffiles=$(dpkg-query -W -f '${Conffiles}\n' provd | grep -c /etc/provd/)"
+echo "files=$(ls /usr/lib/udev/rules.d/60-provd.rules /usr/lib/sysusers.d/provd.conf /usr/libexec/provd-keyd \
+	/usr/share/bash-completion/completions/provctl /usr/share/man/man8/provd.8.gz /usr/share/man/man1/provctl.1.gz 2> /dev/null | wc -l)"
+echo "keyd=$(id -un provd-keyd)"
+provctl support --out /support.tar.gz
 echo "sim=$(provsim devices | grep -c .) $(test -x /usr/bin/provsim-cloud && echo cloud)"
 
 # A run is open while the next version comes.
@@ -132,11 +126,17 @@ provctl job submit sleepy --quantity 2
 until_true 'provctl station start A1'
 until_true '[ "$(provctl station list | grep -c running)" = 1 ]'
 pid=$(show MainPID)
+systemctl enable --now provd-keyd.socket && systemctl start provd-keyd.service
+keyd=$(systemctl show -P MainPID provd-keyd.service)
+socket=$(systemctl show -P ActiveEnterTimestampMonotonic provd.socket)
 # Its step comes to its end once provd was asked to stop.
 { until [ "$(show ActiveState)" = deactivating ]; do sleep 0.05; done; touch /stopping; } &
 apt-get -q install -y /9.0/*.deb && echo "upgraded=$(dpkg-query -W -f '${Version}' provd)"
 until_true '[ "$(show ActiveState)" = active ]'
 [ "$(show MainPID)" != "$pid" ] && echo newpid=yes
+[ "$(systemctl show -P ActiveEnterTimestampMonotonic provd.socket)" = "$socket" ] && echo socket=kept
+until_true '[ "$(systemctl is-active provd-keyd.service)" = active ]'
+[ "$(systemctl show -P MainPID provd-keyd.service)" != "$keyd" ] && echo "newkeyd=$(systemctl is-enabled provd-keyd.socket)"
 echo "drained=$(runs state) $(runs outcome)"
 run=$(runs id | head -n 1)
 curl -s -m 10 -H "Authorization: Bearer $PROVD_TOKEN" "http://127.0.0.1:8620/api/v1/runs/$run/steps" |
@@ -163,6 +163,7 @@ grep '^provd: /newer' /refused.log
 sed -i 1d /etc/provd/provd.yaml
 
 apt-get -q remove -y provd > /dev/null
+echo "stopped=$(systemctl is-active provd-keyd.service provd-keyd.socket provd.socket | sort -u | tr '\n' ' ')"
 echo "removed=$(systemctl is-active provd.service) $(test -s /var/lib/provd/provd.db && echo records) $(test -e /etc/provd/provd.yaml && echo configuration)"
 # Records of the schema before, as an older version left them.
 mkdir /kept && mv /var/lib/provd/* /kept/
@@ -209,9 +210,17 @@ expect 'it answers' is http=401
 expect 'without a configuration there is no station' is stations=0
 expect 'the records are its own, the configuration is root'\''s' is 'owner=provd 700 root'
 expect 'the configuration is conffiles' grep -q '^conffiles=[1-9]' "$out"
+expect 'users, udev rules, completion and manuals are there' is files=6
+expect 'the keys have a user of their own' is keyd=provd-keyd
+support() { tar -xzOf "$tree/support.tar.gz" --wildcards "*/$1"; }
+journal_has() { support journal.txt | grep -q "$1"; }
+expect 'what is collected for a vendor has the journal' journal_has 'provd .* serves '
+expect 'and what systemd says of the units' eval "support units.txt | grep -q 'Active: active'"
 expect 'provsim and its cloud are there' grep -q '^sim=[1-9][0-9]* cloud$' "$out"
 expect 'the upgrade is through' is upgraded=9.0
 expect 'as a new process' is newpid=yes
+expect 'at the same socket, in which requests wait meanwhile' is socket=kept
+expect 'the service of keys, which the site has switched on, too' is newkeyd=enabled
 expect 'the step that was under way came to its end' is 'step=long passed'
 expect 'the one after it did not begin' refuse grep -q '^step=after passed' "$out"
 expect 'the run ended on record' is 'drained=finished aborted'
@@ -221,6 +230,7 @@ expect 'an older version that can read the records goes on' is "back=$version"
 expect 'one that cannot is refused' is refused=yes
 expect 'with a sentence' grep -qF "/newer/provd.db has schema 1000 of a newer provd, and the version to be installed knows up to $schema:" "$out"
 expect 'and the line was not touched' is 'stayed=active 9.0 installed'
+expect 'remove stops what is switched on' is 'stopped=inactive '
 expect 'remove keeps records and configuration' is 'removed=inactive records configuration'
 expect 'records of the schema before are migrated' is "migrated=$((schema - 1)) $schema active"
 expect 'a purge that asks nobody keeps the records' is 'purged=records no configuration'
