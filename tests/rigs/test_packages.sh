@@ -18,6 +18,8 @@ tree=$work/tree
 # The key of a repository that nobody else trusts.
 export GNUPGHOME=$work/gpg
 mkdir -m 0700 "$GNUPGHOME"
+# Its agent does not outlive the rig.
+trap 'gpgconf --kill all' EXIT
 gpg --batch --quiet --passphrase '' --quick-generate-key 'rig <rig@provd.example>' ed25519 sign never ||
 	rig_skip 'gpg makes no key here'
 release() {
