@@ -847,8 +847,12 @@ int httpd_alive(struct httpd *h, uint64_t now, struct err *e)
 
 static void stop_listener(struct listener *l)
 {
-	if (l->daemon)
+	/* A socket that systemd handed over stays for the next provd, with what waits in it: taken away from the library, which
+	 * would shut it down for both. */
+	if (l->daemon) {
+		l->fd = MHD_quiesce_daemon(l->daemon);
 		MHD_stop_daemon(l->daemon);
+	}
 	if (l->fd >= 0)
 		close(l->fd);
 	if (l->path)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "base/util.h"
 
@@ -18,4 +19,17 @@ int state_lock(const char *dir, int *ret_fd, struct err *e)
 		return err_set(e, ERR_BUSY, "another provd works in %s", dir);
 	*ret_fd = steal_fd(&fd);
 	return 0;
+}
+
+int state_check_user(const char *dir, struct err *e)
+{
+	struct stat st;
+
+	if (stat(dir, &st) < 0)
+		return err_errno(e, ERR_IO, errno, "%s", dir);
+	return geteuid() == 0 && st.st_uid != 0
+		       ? err_set(e, ERR_ACCESS,
+				 "%s belongs to user %u: run this as that user (runuser -u provd)",
+				 dir, (unsigned)st.st_uid)
+		       : 0;
 }

@@ -11,7 +11,6 @@
 
 #include "base/tree.h"
 #include "base/util.h"
-#include "base/yaml.h"
 #include "cli/provctl.h"
 #include "cli/public_keys.h"
 #include "daemon/keyd/keyd_config.h"
@@ -20,7 +19,6 @@
 #include "provd_config.h"
 
 #define CONFIG_FILE PROVD_SYSCONFDIR "/provd/provd.yaml"
-#define STATE_DIR   PROVD_LOCALSTATEDIR "/lib/provd"
 /* Of a backup in a folder of them: its time, UTC. */
 #define NAME_FORMAT "provd-%Y%m%dT%H%M%SZ"
 #define NAME_BYTES  sizeof "provd-20260101T000000Z"
@@ -224,22 +222,6 @@ static void print_result(const struct ctl *c, const char *path, const struct bac
 	json_decref(o);
 }
 
-/* The state directory that the configuration names, as provd finds it; owned by the caller. */
-static char *state_dir_of(const char *config, struct err *e)
-{
-	const char *given = getenv("STATE_DIRECTORY");
-	struct yaml_doc *doc = NULL;
-	const char *said;
-	char *dir;
-
-	if (yaml_load(config, &doc, e) < 0)
-		return NULL;
-	said = json_string_value(json_object_get(doc->root, "state_dir"));
-	dir = xstrdup(said ? said : given ? given : STATE_DIR);
-	yaml_doc_free(doc);
-	return dir;
-}
-
 struct words {
 	const char *config, *state_dir, *into, *keep, *wrapped;
 	char *to;
@@ -288,7 +270,7 @@ static int make_with(struct ctl *c, const struct words *w, json_int_t keep)
 	struct err e = {0};
 	int r = 0;
 
-	state_dir = w->state_dir ? xstrdup(w->state_dir) : state_dir_of(w->config, &e);
+	state_dir = w->state_dir ? xstrdup(w->state_dir) : config_state_dir(w->config, &e);
 	r = state_dir ? 0 : -(int)e.code;
 	if (r == 0 && w->config && keyd_config_load(w->config, &report, &k, &e) < 0)
 		r = err_set(

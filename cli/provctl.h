@@ -29,6 +29,7 @@ struct ctl {
 	bool json;  /* programs read the output */
 	bool color; /* the output is a terminal that shows colours */
 	struct ctl_daemon daemon;
+	bool anonymous;	   /* without a token it asks as nobody */
 	struct http *http; /* opened on first use */
 };
 
@@ -45,7 +46,7 @@ extern const struct command commands_line[], commands_records[], commands_run_lo
 	commands_stores[], commands_bench[], commands_fixtures[], commands_image[], commands_meta[],
 	commands_recovery[], commands_keys[], commands_recall[], commands_record[],
 	commands_rehearse[], commands_backup[], commands_reports[], commands_export[],
-	commands_webhooks[], commands_job_units[];
+	commands_webhooks[], commands_job_units[], commands_support[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 
@@ -87,6 +88,8 @@ int api_download(
 	struct ctl *c, const char *path, const char *file, const char *sha256, struct err *e);
 /* The bytes of the answer to `to`, as they come. */
 int api_stream(struct ctl *c, const char *path, FILE *to, struct err *e);
+/* The same, also of an answer that is a refusal: /readyz says in it why. */
+int api_stream_any(struct ctl *c, const char *path, FILE *to, struct err *e);
 /* A file as the body. */
 int api_send_file(struct ctl *c, const char *method, const char *path, const char *content_type,
 	const char *file, json_t **ret, struct err *e);
@@ -104,6 +107,8 @@ void api_close(struct ctl *c);
 /* Percent-encodes one segment; owned by the caller. */
 char *url_segment(const char *s);
 
+/* The state directory that the configuration names, as provd finds it; owned by the caller, NULL with an err. */
+char *config_state_dir(const char *config, struct err *e);
 /* Into a file, which is there only when it is whole; NULL: to the output. */
 int ctl_write_text(const char *path, const char *text, struct err *e);
 /* Rows of text in columns as wide as they need; the first is the head. cells are copied. */

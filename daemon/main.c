@@ -41,6 +41,7 @@ struct options {
 	const char *port_file;
 	bool check;
 	bool make_token;
+	bool check_upgrade;
 	const char *make_certificate; /* NULL, or the folder */
 	const char *host[HOSTS_MAX];  /* of it */
 	size_t hosts;
@@ -63,8 +64,9 @@ struct provd {
 
 static void usage(FILE *out)
 {
-	fputs("usage: provd [--config FILE] [--check] [--log-format auto|text|json|journal]\n"
-	      "             [--log-level error|warning|notice|info|debug] [--port-file FILE]\n"
+	fputs("usage: provd [--config FILE] [--check] [--check-upgrade]\n"
+	      "             [--log-format auto|text|json|journal] [--port-file FILE]\n"
+	      "             [--log-level error|warning|notice|info|debug]\n"
 	      "             [--make-token [--role ROLE] [--name NAME]]\n"
 	      "             [--make-certificate DIR [--host NAME]...] [--version] [--help]\n"
 	      "\n"
@@ -72,6 +74,9 @@ static void usage(FILE *out)
 	      "/provd/provd.yaml).\n"
 	      "  --check        print every mistake of the configuration with line and column, and "
 	      "exit\n"
+	      "  --check-upgrade  say what this version would do to the records, for how long and "
+	      "with how\n"
+	      "                 much disk, and exit; provd may run\n"
 	      "  --make-token   print a new token of the API (ROLE: admin) and exit; provd must "
 	      "not "
 	      "run\n"
@@ -108,9 +113,10 @@ static const char **text_option(struct options *o, int c)
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {{"config", 1, NULL, 'c'}, {"check", 0, NULL, 'k'},
-		{"log-format", 1, NULL, 'f'}, {"log-level", 1, NULL, 'l'},
-		{"port-file", 1, NULL, 'p'}, {"make-token", 0, NULL, 'm'}, {"role", 1, NULL, 'r'},
-		{"name", 1, NULL, 'n'}, {"make-certificate", 1, NULL, 'C'}, {"host", 1, NULL, 'H'},
+		{"check-upgrade", 0, NULL, 'u'}, {"log-format", 1, NULL, 'f'},
+		{"log-level", 1, NULL, 'l'}, {"port-file", 1, NULL, 'p'},
+		{"make-token", 0, NULL, 'm'}, {"role", 1, NULL, 'r'}, {"name", 1, NULL, 'n'},
+		{"make-certificate", 1, NULL, 'C'}, {"host", 1, NULL, 'H'},
 		{"version", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
 	static const char *const formats[] = {"auto", "text", "json", "journal"};
 	static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
@@ -130,6 +136,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		switch (c) {
 		case 'k':
 			o->check = true;
+			break;
+		case 'u':
+			o->check_upgrade = true;
 			break;
 		case 'm':
 			o->make_token = true;
@@ -238,6 +247,13 @@ static int check(const struct options *o)
 	}
 	config_unref(c);
 	return status;
+}
+
+/* What goes on in the copy is not said: it would read as if it went on in the database. */
+static int say_upgrade(const struct provd *p)
+{
+	log_init(p->opt.log_format, LOG_LEVEL_ERROR);
+	return check_upgrade(p->config->state_dir);
 }
 
 /* The exit status. Needs no configuration, which may not be there yet. */
@@ -477,8 +493,8 @@ int main(int argc, char **argv)
 		return check(&p.opt);
 	if (load_config(p.opt.config, &p.config) < 0)
 		return 2;
-	if (p.opt.make_token) {
-		r = make_token(&p);
+	if (p.opt.make_token || p.opt.check_upgrade) {
+		r = p.opt.check_upgrade ? say_upgrade(&p) : make_token(&p);
 		config_unref(p.config);
 		return r;
 	}

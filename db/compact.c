@@ -2,7 +2,6 @@
 #include "db/compact.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
 #include "base/state_lock.h"
 #include "base/util.h"
@@ -20,26 +19,12 @@ static int rebuild(struct db *d, int64_t *ret_before, int64_t *ret_after, struct
 	return r < 0 ? r : db_size(d, ret_after, e);
 }
 
-/* What sqlite makes next to the file belongs to who makes it, and provd could not write to it. */
-static int check_user(const char *dir, struct err *e)
-{
-	struct stat st;
-
-	if (stat(dir, &st) < 0)
-		return err_errno(e, ERR_IO, errno, "%s", dir);
-	return geteuid() == 0 && st.st_uid != 0
-		       ? err_set(e, ERR_ACCESS,
-				 "%s belongs to user %u: run this as that user (runuser -u provd)",
-				 dir, (unsigned)st.st_uid)
-		       : 0;
-}
-
 int compact_database(const char *state_dir, int64_t *ret_before, int64_t *ret_after, struct err *e)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/provd.db", state_dir);
 	_cleanup_(closep) int lock = -1;
 	_cleanup_(db_freep) struct db *d = NULL;
-	int r = check_user(state_dir, e);
+	int r = state_check_user(state_dir, e);
 
 	if (r == 0 && access(path, F_OK) < 0)
 		r = err_errno(e, ERR_IO, errno, "database %s", path);

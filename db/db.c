@@ -22,8 +22,7 @@ struct db *db_free(struct db *d)
 	return NULL;
 }
 
-/* Not from the future. */
-static int check_schema(struct db *d, int64_t *ret_version, struct err *e)
+int db_schema(struct db *d, int64_t *ret_version, struct err *e)
 {
 	int r = d->engine->ops->get_schema(d->engine, ret_version, e);
 
@@ -36,7 +35,7 @@ static int check_schema(struct db *d, int64_t *ret_version, struct err *e)
 		       : 0;
 }
 
-static int migrate_one(struct db *d, int64_t version, struct err *e)
+int db_migrate_one(struct db *d, int64_t version, struct err *e)
 {
 	int r = db_begin(d, e);
 
@@ -55,13 +54,17 @@ static int migrate_one(struct db *d, int64_t version, struct err *e)
 static int migrate(struct db *d, struct err *e)
 {
 	int64_t version = 0;
-	int r = check_schema(d, &version, e);
+	int r = db_schema(d, &version, e);
+	const bool older = version < migration_count;
 
 	for (; r == 0 && version < migration_count; version++) {
-		r = migrate_one(d, version, e);
+		r = db_migrate_one(d, version, e);
 		if (r < 0)
 			err_prefix(e, "migration %s", migrations[version].name);
 	}
+	/* The header of the file says it too: an older package looks there (packaging/debian/provd.preinst). */
+	if (r == 0 && older)
+		db_tidy(d);
 	return r;
 }
 
@@ -119,7 +122,7 @@ int db_open_reader(const char *path, struct db **ret, struct err *e)
 	int r = db_connect(path, ENGINE_READ, &d, e);
 
 	if (r == 0)
-		r = check_schema(d, &version, e);
+		r = db_schema(d, &version, e);
 	if (r < 0)
 		return err_prefix(e, "database %s", path);
 	db_tolerate(d, false);

@@ -43,3 +43,7 @@ void db_pending_cut(struct db *d, size_t events, size_t marks);
 
 /* A connection as it is, whatever its schema. */
 int db_connect(const char *path, enum engine_mode mode, struct db **ret, struct err *e);
+/* Its schema; -ERR_UNSUPPORTED for one that a newer provd made. */
+int db_schema(struct db *d, int64_t *ret_version, struct err *e);
+/* From that schema to the next, in one transaction. */
+int db_migrate_one(struct db *d, int64_t version, struct err *e);

@@ -7,6 +7,7 @@
 #include "daemon/recipe/programs.h"
 #include "db/db.h"
 #include "db/recipes.h"
+#include "db/upgrade.h"
 
 struct missing {
 	const struct recipe *recipe;
@@ -101,4 +102,53 @@ int check_configuration(const char *path)
 			missing, missing == 1 ? "" : "s");
 	config_unref(c);
 	return 0;
+}
+
+#define BYTES_PER_MB	 1e6
+#define US_PER_SECOND	 1e6
+#define STATUS_FAILS	 1
+#define STATUS_ESTIMATED 3
+
+static void print_steps(const struct upgrade *u)
+{
+	for (int schema = u->from + 1; schema <= u->to; schema++)
+		printf("  %s\n", upgrade_step(schema));
+}
+
+static int print_cost(const struct upgrade *u)
+{
+	printf("%s: %.1f s, at most %.1f MB of disk more meanwhile and %.1f MB afterwards; %.1f MB are free\n",
+		u->measured ? "measured on a copy"
+			    : "estimated, since the disk has no room for a copy to measure on",
+		(double)u->took_us / US_PER_SECOND, (double)u->peak_bytes / BYTES_PER_MB,
+		(double)u->grown_bytes / BYTES_PER_MB, (double)u->free_bytes / BYTES_PER_MB);
+	if (u->free_bytes < u->peak_bytes) {
+		fprintf(stderr, "the disk has no room for the upgrade: free %.1f MB of it first\n",
+			(double)(u->peak_bytes - u->free_bytes) / BYTES_PER_MB);
+		return STATUS_FAILS;
+	}
+	return u->measured ? 0 : STATUS_ESTIMATED;
+}
+
+int check_upgrade(const char *state_dir)
+{
+	struct upgrade u;
+	struct err e;
+
+	if (upgrade_rehearse(state_dir, &u, &e) < 0) {
+		fprintf(stderr, "provd: %s\n", e.msg);
+		return STATUS_FAILS;
+	}
+	if (u.from == 0)
+		printf("%s has no records yet: a start makes them, with schema %d\n", state_dir,
+			u.to);
+	else if (u.from == u.to)
+		printf("the records in %s have schema %d, as this provd writes it: nothing to do\n",
+			state_dir, u.to);
+	if (u.from == 0 || u.from == u.to)
+		return 0;
+	printf("the records in %s have schema %d (%.1f MB), this provd writes schema %d: %d migrations\n",
+		state_dir, u.from, (double)u.size_bytes / BYTES_PER_MB, u.to, u.to - u.from);
+	print_steps(&u);
+	return print_cost(&u);
 }

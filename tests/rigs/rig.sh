@@ -68,3 +68,20 @@ until_true()
 		sleep 0.05
 	done
 }
+
+# rig_tree DIR: Debian 12 with what provd and its tests there need. Made once in a build directory.
+rig_tree()
+{
+	local cache packages=systemd,systemd-sysv,dbus,udev,debconf,gpgv,curl,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0
+	packages=$packages,libudev1,libpcre2-8-0,libgnutls30,libpam0g,libzint2.11,libp11-kit0,libcurl4,libssl3,libusb-1.0-0,zlib1g
+	packages=$packages,libelf1,libmagic1,libzip4,libexpat1
+	cache=$build/tests/rigs/tree-$(cksum <<< "$packages" | cut -d' ' -f1).tar
+	if [ ! -s "$cache" ]; then
+		mmdebstrap --variant=minbase --include=$packages bookworm "${cache%.tar}.part.tar" > "$work/mmdebstrap.log" 2>&1 ||
+			rig_skip "mmdebstrap: $(tail -n 1 "$work/mmdebstrap.log")"
+		mv "${cache%.tar}.part.tar" "$cache"
+		echo "tree made in $(rig_seconds) s"
+	fi
+	mkdir "$1"
+	tar -C "$1" -xf "$cache" --exclude './dev/*' || rig_skip 'the tree cannot be unpacked'
+}

@@ -13,18 +13,7 @@ for tool in systemd-nspawn mmdebstrap meson node; do
 done
 rig_begin nspawn
 tree=$work/tree
-packages=systemd,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0,libudev1,libpcre2-8-0
-packages=$packages,libzint2.11,libp11-kit0,libcurl4,libssl3,libusb-1.0-0,zlib1g,libelf1,libmagic1,libzip4,libexpat1,curl
-cache=$build/tests/rigs/nspawn-$(cksum <<< "$packages" | cut -d' ' -f1).tar
-
-if [ ! -s "$cache" ]; then
-	mmdebstrap --variant=minbase --include=$packages bookworm "${cache%.tar}.part.tar" > "$work/mmdebstrap.log" 2>&1 ||
-		rig_skip "mmdebstrap: $(tail -n 1 "$work/mmdebstrap.log")"
-	mv "${cache%.tar}.part.tar" "$cache"
-	echo "tree made in $(rig_seconds) s"
-fi
-mkdir "$tree"
-tar -C "$tree" -xf "$cache" --exclude './dev/*' || rig_skip 'the tree cannot be unpacked'
+rig_tree "$tree"
 DESTDIR=$tree meson install -C "$build" --no-rebuild --quiet || exit 1
 systemd-sysusers --root="$tree" "$(find "$tree" -path '*/sysusers.d/provd.conf')"
 
