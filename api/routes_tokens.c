@@ -296,12 +296,12 @@ static int check_session_form(struct call *c, const struct session_form *f, bool
 	if (f->token && (f->user || f->password))
 		mistakes_add(&m, "/token", "'token' or 'user' and 'password', not both");
 	else if (!f->token && !f->user && !f->password)
-		mistakes_add(&m, "/token", "'token' is missing: the text of a token%s",
+		mistakes_add(&m, "", "'token' is missing: the text of a token%s",
 			pam ? ", or 'user' and 'password'" : "");
 	else if (!f->token && !f->user)
-		mistakes_add(&m, "/user", "'user' is missing: the name of the account");
+		mistakes_add(&m, "", "'user' is missing: the name of the account");
 	else if (!f->token && !f->password)
-		mistakes_add(&m, "/password", "'password' is missing: that of the account");
+		mistakes_add(&m, "", "'password' is missing: that of the account");
 	else if (f->user && !pam)
 		mistakes_add(&m, "/user",
 			"this provd takes no passwords ('pam' of provd.yaml): log in by a token");

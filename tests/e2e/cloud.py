@@ -5,4 +5,4 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'sim', 'cloud'))
 
-from virtual_cloud import TOKEN, Cloud, Server, certificates, openssl  # noqa: E402,F401
+from virtual_cloud import HTML, TOKEN, Cloud, Server, certificates, openssl  # noqa: E402,F401

@@ -102,7 +102,7 @@ class Accounts(unittest.TestCase):
         answers = [self.login(*p) for p in (('old', 'wrong'), ('stranger', 'wrong'))]
         self.assertEqual([(a.status, a.json['detail']) for a in answers], [(401, 'the user or the password is wrong')] * 2)
         self.assertIn('auth.failed', {a['action'] for a in self.api.get('/audit?limit=1000')['items']})
-        for body, pointer in (({}, '/token'), ({'user': 'x'}, '/password'), ({'password': 'x'}, '/user'), ({'token': 'x', 'user': 'x'}, '/token'),
+        for body, pointer in (({}, ''), ({'user': 'x'}, ''), ({'password': 'x'}, ''), ({'token': 'x', 'user': 'x'}, '/token'),
                               ({'user': 'x', 'password': ''}, '/password')):
             a = self.open(body)
             self.assertEqual((a.status, [e['pointer'] for e in a.json['errors']]), (422, [pointer]), body)

@@ -227,7 +227,7 @@ class Wear(unittest.TestCase):
         with line.Line(2, boards=0, config='interlocks: {calibration: {}}\n', station_extra='    instruments: [dmm-7]\n') as l:
             l.start()
             for name in ('A1', 'A2', 'dmm-7'):
-                shown = l.api.get('/stations/A2')['interlocks']
+                shown = line.wait_for('it is looked at', lambda: l.api.get('/stations/A2')['interlocks'])
                 self.assertEqual([(i['interlock'], i['state'], i['blocks']) for i in shown], [('calibration', 'due', True)])
                 l.api.post('/fixtures/%s/calibrated' % name, {'until': '2099-01-01T00:00:00Z', 'reason': 'certificate 812'})
                 if name == 'A2':

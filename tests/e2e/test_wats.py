@@ -134,9 +134,10 @@ class Wats(unittest.TestCase):
         line.wait_for('it was tried', lambda: self.server.got)
         api.ok('PATCH', '/webhooks/' + hook['id'], {'enabled': True}, {'If-Match': '*'})
         line.wait_for('all of them came', lambda: len(self.server.got) >= 3)
-        first, again, other = self.server.got[:3]
-        self.assertEqual((first[2], again[2], other[2]), (good, good, bad))
-        self.assertEqual(first[1]['webhook-id'], again[1]['webhook-id'])
+        # The first one was refused, and came once more; the other unit's goes its own way.
+        first, *later = self.server.got[:3]
+        self.assertEqual([g[1]['webhook-id'] for g in later].count(first[1]['webhook-id']), 1)
+        self.assertEqual({g[2]['id']: g[2] for g in self.server.got}, {good['id']: good, bad['id']: bad})
         self.assertEqual((first[0], first[1]['Authorization']), ('/api/Report/WSJF', 'Basic d2F0czpzZXNhbWU='))
         self.assertNotIn('d2F0czpzZXNhbWU=', l.provd.log_text())
         schema = test_api.Schema(api.get('/openapi.json'))
