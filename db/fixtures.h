@@ -30,7 +30,7 @@ struct fixture_facts {
 	int64_t contacts, since_service; /* runs: ever, and since the last service */
 	int64_t serviced_ms;
 	int64_t calibrated_until_ms;
-	char calibration_of[DB_ID_SIZE]; /* the instrument whose it is; "": of the fixture */
+	char calibration_of[DB_ID_SIZE]; /* the instrument; "": the fixture */
 	int64_t golden_ms;		 /* of the newest run of a golden unit */
 	char golden_outcome[16];
 	int64_t recent,

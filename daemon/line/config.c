@@ -122,7 +122,7 @@ static const char *const sandboxes[] = {[TOOL_SANDBOX_AUTO] = "auto",
 /* The rows of a station come into it by config_schema(). */
 #define STATIONS_SCHEMA "{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/station\"}}"
 
-/* The formatter would indent it anew with each row. */
+/* The formatter would change the indentation of all rows with each new one. */
 /* clang-format off */
 const struct form_row config_rows[] = {
 	{"state_dir", FORM_PATH,
