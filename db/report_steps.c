@@ -245,7 +245,7 @@ static double percentile(const struct bar *at, size_t n, double share)
 	return n ? (double)at[n - 1].upper : 0;
 }
 
-/* What is between units or of all of one is no part of a unit's time. */
+/* The time between units, and the whole of one, are not parts of a unit's time. */
 static bool is_of_unit(const struct bar *b)
 {
 	return strcmp(b->part, "cycle") != 0 && strcmp(b->part, "idle") != 0;
