@@ -110,6 +110,8 @@ int api_export(struct call *c, read_page_fn *read, const char *const *members, c
 int api_version_query(const struct call *c, int64_t *ret, struct err *e);
 /* A time of the query, left alone where it has none. */
 int api_time_query(const struct call *c, const char *name, int64_t *ret, struct err *e);
+/* "from" and "to" of the query, each left alone where it has none; an error where they are in the wrong order. */
+int api_times_query(const struct call *c, int64_t *from_ms, int64_t *to_ms, struct err *e);
 /* The Link to the page after it, if there is one. */
 void api_link_next(struct call *c, const struct db_list *l);
 /* Answers with a page ("limit", "cursor"): {items, next_cursor}, and the Link to the next. */

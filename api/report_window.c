@@ -23,9 +23,7 @@ int report_filter(const struct call *c, struct yield_filter *ret, struct err *e)
 					     .fixture = request_query(c->rq, "fixture"),
 					     .recipe = request_query(c->rq, "recipe"),
 				     }};
-	r = api_time_query(c, "from", &ret->from_ms, e);
-	if (r == 0)
-		r = api_time_query(c, "to", &ret->to_ms, e);
+	r = api_times_query(c, &ret->from_ms, &ret->to_ms, e);
 	return r < 0 ? r : api_version_query(c, &ret->of.version, e);
 }
 

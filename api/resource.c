@@ -351,6 +351,19 @@ int api_time_query(const struct call *c, const char *name, int64_t *ret, struct 
 	return 0;
 }
 
+int api_times_query(const struct call *c, int64_t *from_ms, int64_t *to_ms, struct err *e)
+{
+	int r = api_time_query(c, "from", from_ms, e);
+
+	if (r == 0)
+		r = api_time_query(c, "to", to_ms, e);
+	if (r == 0 && request_query(c->rq, "from") && request_query(c->rq, "to") &&
+		*from_ms > *to_ms)
+		r = err_set(e, ERR_INVALID,
+			"'from' is later than 'to': nothing lies between them; exchange the two times");
+	return r;
+}
+
 int api_version_query(const struct call *c, int64_t *ret, struct err *e)
 {
 	const char *s = request_query(c->rq, "version");

@@ -20,10 +20,8 @@ static int read_recall(struct db *d, const struct call *c, const struct db_page 
 		.recipe = request_query(c->rq, "recipe"),
 		.outcome = request_query(c->rq, "outcome"),
 	};
-	int r = api_time_query(c, "from", &f.from_ms, e);
+	int r = api_times_query(c, &f.from_ms, &f.to_ms, e);
 
-	if (r == 0)
-		r = api_time_query(c, "to", &f.to_ms, e);
 	if (r == 0)
 		r = api_version_query(c, &f.version, e);
 	return r < 0 ? r : recall_list(d, &f, page, ret, e);

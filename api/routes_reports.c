@@ -137,9 +137,7 @@ static int read_measured_filter(const struct call *c, struct measured_filter *re
 			"'recipe', 'step' and 'name' are needed: /reports/measurements lists them");
 	r = api_version_query(c, &ret->version, e);
 	if (r == 0)
-		r = api_time_query(c, "from", &ret->from_ms, e);
-	if (r == 0)
-		r = api_time_query(c, "to", &ret->to_ms, e);
+		r = api_times_query(c, &ret->from_ms, &ret->to_ms, e);
 	return r < 0 ? r : limit_query(c, &ret->limit, e);
 }
 

@@ -28,10 +28,8 @@ static int read_runs(struct db *d, const struct call *c, const struct db_page *p
 		.step = request_query(c->rq, "step"),
 		.code = request_query(c->rq, "code"),
 	};
-	int r = api_time_query(c, "from", &f.from_ms, e);
+	int r = api_times_query(c, &f.from_ms, &f.to_ms, e);
 
-	if (r == 0)
-		r = api_time_query(c, "to", &f.to_ms, e);
 	return r < 0 ? r : runs_list(d, &f, page, ret, e);
 }
 
@@ -265,10 +263,8 @@ static int read_all_measurements(struct db *d, const struct call *c, const struc
 		.station = request_query(c->rq, "station"),
 		.job = request_query(c->rq, "job_id"),
 	};
-	int r = api_time_query(c, "from", &f.from_ms, e);
+	int r = api_times_query(c, &f.from_ms, &f.to_ms, e);
 
-	if (r == 0)
-		r = api_time_query(c, "to", &f.to_ms, e);
 	return r < 0 ? r : measured_rows(d, &f, page, ret, e);
 }
 

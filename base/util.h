@@ -16,9 +16,21 @@
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-/* Arguments are evaluated twice: variables and constants only, never a call that does something. */
-#define MIN(a, b)			((a) < (b) ? (a) : (b))
-#define MAX(a, b)			((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once: MIN(db_int(...), 0) asks the database once, also where it fails. What is never run
+ * has the compiler compare their signs. */
+#define PICK_(a, b, op, x, y)                      \
+	({                                         \
+		__typeof__(1 ? (a) : (b)) x = (a); \
+		__typeof__(x) y = (b);             \
+		if (0)                             \
+			(void)((a)op(b));          \
+		x op y ? x : y;                    \
+	})
+#define PICK_NAMED_(a, b, op, n)	PICK_(a, b, op, JOIN_(pick_a_, n), JOIN_(pick_b_, n))
+#define JOIN_(a, b)			JOIN_AGAIN_(a, b)
+#define JOIN_AGAIN_(a, b)		a##b
+#define MIN(a, b)			PICK_NAMED_(a, b, <, __COUNTER__)
+#define MAX(a, b)			PICK_NAMED_(a, b, >, __COUNTER__)
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Declares foo_freep() for _cleanup_ out of foo_free(), which takes NULL and returns NULL. */

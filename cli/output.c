@@ -123,6 +123,13 @@ void table_init(struct table *t, size_t columns)
 	*t = (struct table){.columns = columns};
 }
 
+void table_begin(struct table *t, const char *const *heads, size_t columns)
+{
+	table_init(t, columns);
+	for (size_t i = 0; i < columns; i++)
+		table_add(t, heads[i]);
+}
+
 void table_add(struct table *t, const char *cell)
 {
 	char **grown = reallocarray(t->cell, t->rows + 1, sizeof *grown);

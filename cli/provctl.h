@@ -118,6 +118,8 @@ struct table {
 	char **cell;
 };
 void table_init(struct table *t, size_t columns);
+/* The same, with the words of its first line. */
+void table_begin(struct table *t, const char *const *heads, size_t columns);
 void table_add(struct table *t, const char *cell); /* NULL: "-" */
 void table_print(const struct table *t, bool color);
 void table_done(struct table *t);

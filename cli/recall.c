@@ -68,9 +68,7 @@ static void begin(struct recall *r)
 	struct strbuf line = {0};
 
 	r->units = json_object();
-	table_init(&r->table, ARRAY_LEN(heads));
-	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
-		table_add(&r->table, heads[i]);
+	table_begin(&r->table, heads, ARRAY_LEN(heads));
 	if (!r->csv)
 		return;
 	csv_write_names(&line, members);

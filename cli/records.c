@@ -69,16 +69,12 @@ static int get_of(struct ctl *c, const char *fmt, const char *id, json_t **ret)
 
 static void print_steps(struct ctl *c, const json_t *report)
 {
+	static const char *const heads[] = {"STEP", "ACTION", "OUTCOME", "MS", "RESULT"};
 	struct table t;
 	json_t *step;
 	size_t i;
 
-	table_init(&t, 5);
-	table_add(&t, "STEP");
-	table_add(&t, "ACTION");
-	table_add(&t, "OUTCOME");
-	table_add(&t, "MS");
-	table_add(&t, "RESULT");
+	table_begin(&t, heads, ARRAY_LEN(heads));
 	json_array_foreach(json_object_get(report, "steps"), i, step) {
 		_cleanup_(freep) char *id = json_text(step, "id");
 		_cleanup_(freep) char *action = json_text(step, "action");

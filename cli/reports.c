@@ -22,7 +22,7 @@ static void options_done(struct report_options *o)
 
 #define _options_ _cleanup_(options_done) struct report_options
 
-/* more: "by" or "outcome". -1 after a message where something is wrong. */
+/* more: "by", "outcome" or NULL. -1 after a message where something is wrong. */
 static int read_options(int argc, char **argv, const char *more, struct report_options *o)
 {
 	static const char *const no_query[] = {"csv", NULL};
@@ -136,9 +136,7 @@ static void print_yield(struct ctl *c, const json_t *o)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_LEN(heads));
-	for (i = 0; i < ARRAY_LEN(heads); i++)
-		table_add(&t, heads[i]);
+	table_begin(&t, heads, ARRAY_LEN(heads));
 	json_array_foreach(json_object_get(o, "groups"), i, group) {
 		_cleanup_(freep) char *name = group_name(group);
 
@@ -159,9 +157,7 @@ static void print_causes(struct ctl *c, const json_t *o)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_LEN(heads));
-	for (i = 0; i < ARRAY_LEN(heads); i++)
-		table_add(&t, heads[i]);
+	table_begin(&t, heads, ARRAY_LEN(heads));
 	json_array_foreach(json_object_get(o, "items"), i, row) {
 		add_text(&t, row, "step");
 		add_text(&t, row, "code");
@@ -191,9 +187,7 @@ static void print_time(struct ctl *c, const json_t *o)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_LEN(heads));
-	for (i = 0; i < ARRAY_LEN(heads); i++)
-		table_add(&t, heads[i]);
+	table_begin(&t, heads, ARRAY_LEN(heads));
 	json_array_foreach(json_object_get(o, "items"), i, row) {
 		const char *const by[] = {"station", "fixture", "recipe"};
 		const char *place = "all";
@@ -238,9 +232,7 @@ static void print_oee(struct ctl *c, const json_t *o)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_LEN(heads));
-	for (i = 0; i < ARRAY_LEN(heads); i++)
-		table_add(&t, heads[i]);
+	table_begin(&t, heads, ARRAY_LEN(heads));
 	json_array_foreach(json_object_get(o, "groups"), i, group) {
 		_cleanup_(freep) char *name = group_name(group);
 
@@ -292,9 +284,7 @@ static void print_comparison(struct ctl *c, const json_t *o)
 	struct table t;
 	size_t i;
 
-	table_init(&t, ARRAY_LEN(heads));
-	for (i = 0; i < ARRAY_LEN(heads); i++)
-		table_add(&t, heads[i]);
+	table_begin(&t, heads, ARRAY_LEN(heads));
 	json_array_foreach(json_object_get(o, "items"), i, row) {
 		_cleanup_(freep) char *cause = cause_text(row);
 
@@ -388,49 +378,46 @@ static const char oee_usage[] =
 static const char pareto_usage[] =
 	"report pareto [--outcome failed|error|aborted|interrupted] " FILTERS;
 
-static int report_yield(struct ctl *c, int argc, char **argv)
+/* What is filtered by time, station, fixture, recipe and order. */
+struct kind {
+	const char *what, *more, *usage;
+	void (*print)(struct ctl *c, const json_t *o);
+};
+
+static int filtered(struct ctl *c, int argc, char **argv, const struct kind *k)
 {
 	_options_ o = {0};
 
-	if (read_options(argc, argv, "by", &o) != 0)
-		return ctl_usage("%s", yield_usage);
-	return report(c, "yield", &o, print_yield);
+	if (read_options(argc, argv, k->more, &o) != 0)
+		return ctl_usage("%s", k->usage);
+	return report(c, k->what, &o, k->print);
+}
+
+static int report_yield(struct ctl *c, int argc, char **argv)
+{
+	return filtered(c, argc, argv, &(struct kind){"yield", "by", yield_usage, print_yield});
 }
 
 static int report_pareto(struct ctl *c, int argc, char **argv)
 {
-	_options_ o = {0};
-
-	if (read_options(argc, argv, "outcome", &o) != 0)
-		return ctl_usage("%s", pareto_usage);
-	return report(c, "pareto", &o, print_causes);
+	return filtered(
+		c, argc, argv, &(struct kind){"pareto", "outcome", pareto_usage, print_causes});
 }
 
 static int report_time(struct ctl *c, int argc, char **argv)
 {
-	_options_ o = {0};
-
-	if (read_options(argc, argv, "by", &o) != 0)
-		return ctl_usage("%s", time_usage);
-	return report(c, "time", &o, print_time);
+	return filtered(c, argc, argv, &(struct kind){"time", "by", time_usage, print_time});
 }
 
 static int report_oee(struct ctl *c, int argc, char **argv)
 {
-	_options_ o = {0};
-
-	if (read_options(argc, argv, "by", &o) != 0)
-		return ctl_usage("%s", oee_usage);
-	return report(c, "oee", &o, print_oee);
+	return filtered(c, argc, argv, &(struct kind){"oee", "by", oee_usage, print_oee});
 }
 
 static int report_comparison(struct ctl *c, int argc, char **argv)
 {
-	_options_ o = {0};
-
-	if (read_options(argc, argv, "by", &o) != 0 || strstr(o.query, "by="))
-		return ctl_usage("%s", comparison_usage);
-	return report(c, "comparison", &o, print_comparison);
+	return filtered(c, argc, argv,
+		&(struct kind){"comparison", NULL, comparison_usage, print_comparison});
 }
 
 static int report_measurements(struct ctl *c, int argc, char **argv)

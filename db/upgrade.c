@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/upgrade.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -67,19 +69,43 @@ static int migrate_copy(struct db *d, const char *path, struct upgrade *u, struc
 	return 0;
 }
 
+#define COPY_FOLDER "upgrade-check-"
+
+/* Of checks that were killed; one that still works has its lock. */
+static void remove_left_copies(const char *dir)
+{
+	DIR *d = opendir(dir);
+
+	for (struct dirent *de; d && (de = readdir(d));) {
+		_cleanup_(freep) char *folder = xasprintf("%s/%s", dir, de->d_name);
+		_cleanup_(closep) int lock = -1;
+		struct err e;
+
+		if (!strncmp(de->d_name, COPY_FOLDER, strlen(COPY_FOLDER)) &&
+			state_lock(folder, &lock, &e) == 0)
+			tree_remove(folder);
+	}
+	if (d)
+		closedir(d);
+}
+
 static int rehearse_on_copy(struct db *d, const char *dir, struct upgrade *u, struct err *e)
 {
 	const struct engine_copy how = {0};
-	_cleanup_(freep) char *folder = xasprintf("%s/upgrade-check-XXXXXX", dir);
+	_cleanup_(freep) char *folder = xasprintf("%s/" COPY_FOLDER "XXXXXX", dir);
 	_cleanup_(freep) char *path = NULL;
+	_cleanup_(closep) int lock = -1;
 	struct db *copy = NULL;
 	int r;
 
+	remove_left_copies(dir);
 	if (!mkdtemp(folder))
 		return err_errno(
 			e, ERR_IO, errno, "make a folder for a copy of the database in %s", dir);
 	path = xasprintf("%s/provd.db", folder);
-	r = d->engine->ops->copy(d->engine, path, &how, e);
+	r = state_lock(folder, &lock, e);
+	if (r == 0)
+		r = d->engine->ops->copy(d->engine, path, &how, e);
 	if (r == 0)
 		r = db_connect(path, ENGINE_WRITE, &copy, e);
 	if (r == 0)

@@ -22,7 +22,7 @@ struct webhook_ends {
 	void (*recorded)(void *data);
 	void *data;
 	struct batch *adding, *going;
-	bool pushed; /* `going` is the writer's, or was */
+	bool pushed; /* `going` is the writer's, or was; else it waits for a place on the disk */
 	struct mutex lock;
 	struct cond ended;
 	bool done; /* under the lock, as the next two */
@@ -102,16 +102,18 @@ int webhook_ends_push(struct webhook_ends *w, struct err *e)
 	struct batch *spare = w->going;
 	int r;
 
-	if (w->pushed || w->adding->n == 0)
+	if (w->pushed)
 		return 0;
-	w->going = w->adding;
-	w->adding = spare;
+	if (spare->n == 0) {
+		w->going = w->adding;
+		w->adding = spare;
+	}
+	if (w->going->n == 0)
+		return 0;
 	w->pushed = true;
 	r = writer_submit(w->writer, apply, w, on_done, e);
-	if (r < 0) {
+	if (r < 0)
 		w->pushed = false;
-		empty(w->going);
-	}
 	return r;
 }
 
@@ -130,7 +132,9 @@ int webhook_ends_pull(struct webhook_ends *w, struct err *e)
 		*e = w->err;
 	mutex_unlock(&w->lock);
 	w->pushed = false;
-	empty(w->going);
+	/* The receiver has them: the next push tries again, and nothing is sent twice. */
+	if (r != -ERR_DISK_FULL)
+		empty(w->going);
 	return r < 0 ? r : 1;
 }
 
@@ -161,10 +165,13 @@ struct webhook_ends *webhook_ends_free(struct webhook_ends *w)
 
 	if (!w)
 		return NULL;
-	wait_recorded(w);
-	webhook_ends_pull(w, &e);
-	if (webhook_ends_push(w, &e) == 0)
+	/* Those that are going, and those that were added since. */
+	for (int i = 0; i < 2; i++) {
 		wait_recorded(w);
+		webhook_ends_pull(w, &e);
+		webhook_ends_push(w, &e);
+	}
+	wait_recorded(w);
 	empty(w->adding);
 	empty(w->going);
 	free(w->adding);

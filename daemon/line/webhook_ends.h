@@ -25,9 +25,10 @@ struct webhook_ends *webhook_ends_free(struct webhook_ends *w);
 bool webhook_ends_full(const struct webhook_ends *w);
 /* One more, where it is not full. The texts of `end` are copied. */
 void webhook_ends_add(struct webhook_ends *w, const struct delivery_end *end);
-/* Records what was added, unless something is being recorded. */
+/* Records what was added, unless something is being recorded; what found no place on the disk goes first, by itself. */
 int webhook_ends_push(struct webhook_ends *w, struct err *e);
-/* 1: what was pushed is on disk; 0: it is not yet, or there is none; < 0: nothing of it is, and its rows still wait. */
+/* 1: what was pushed is on disk; 0: it is not yet, or there is none; < 0: nothing of it is. Where the disk
+ * is full (-ERR_DISK_FULL) it is kept for the next push, else its rows are sent again. */
 int webhook_ends_pull(struct webhook_ends *w, struct err *e);
 /* Appends the numbers of a webhook's rows that have ended, and are not pulled yet. */
 void webhook_ends_list(const struct webhook_ends *w, const char *webhook, json_t *list);

@@ -140,8 +140,27 @@ class SixteenUnits(unittest.TestCase):
         self.assertEqual((len(lines), lines[0][:15], lines[1][:7]), (9, 'station,recipe,', 'A1,,,,,'))
         self.assertEqual(l.provctl('report', 'pareto').stdout.split(), ['STEP', 'CODE', 'COUNT', 'SHARE', 'CUMULATIVE'])
         for wrong in ('by=weekday', 'by=hour', 'version=2', 'recipe=x&version=0', 'from=yesterday',
+                      'from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z',
                       'by=hour&from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z'):
             self.assertEqual(l.api.request('GET', '/reports/yield?' + wrong).status, 400, wrong)
+
+    def test_a_time_that_ends_before_it_begins_is_refused_by_every_list(self):
+        l = self.line
+        of = {k: str(v) for k, v in l.api.get('/reports/measurements')['items'][0].items()}
+        paths = json.loads(l.api.request('GET', '/openapi.json', raw=True).body)['paths']
+        early, late = '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'
+        asked = 0
+        for path, methods in paths.items():
+            query = {p['name']: p for p in methods.get('get', {}).get('parameters', []) if p.get('in') == 'query'}
+            if not {'from', 'to'} <= query.keys() or query['from']['schema']['type'] != 'string':
+                continue
+            more = ''.join('&%s=%s' % (n, of[n]) for n in ('recipe', 'step', 'name') if n in query and n in of)
+            # 404: a report of values that none of then has.
+            for first, last, want in ((early, late, (200, 404)), (late, early, (400,))):
+                answer = l.api.request('GET', '%s?from=%s&to=%s%s' % (path.replace('/api/v1', ''), first, last, more))
+                self.assertIn(answer.status, want, (path, answer.body))
+            asked += 1
+        self.assertGreaterEqual(asked, 12)
 
     def test_new_limits_are_rehearsed_before_they_go_live(self):
         m = self.line.api.get('/reports/measurements')['items'][0]

@@ -4,11 +4,15 @@
  * takes is known before, on a copy, without a byte of the database changed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/digest.h"
+#include "base/state_lock.h"
 #include "base/strbuf.h"
+#include "base/tree.h"
 #include "base/util.h"
 #include "db/upgrade.h"
 #include "tests/unit/db/fixture.h"
@@ -202,6 +206,26 @@ START_TEST(an_upgrade_is_measured_on_a_copy_and_changes_nothing)
 }
 END_TEST
 
+START_TEST(what_a_killed_check_left_is_removed_and_a_working_one_is_not)
+{
+	_cleanup_(freep) char *killed = xasprintf("%s/upgrade-check-killed", fx.dir);
+	_cleanup_(freep) char *copy = xasprintf("%s/provd.db", killed);
+	_cleanup_(freep) char *working = xasprintf("%s/upgrade-check-works", fx.dir);
+	_cleanup_(closep) int lock = -1;
+	struct upgrade u;
+
+	load(12);
+	ck_assert_int_eq(mkdir(killed, 0700), 0);
+	ck_assert_int_eq(mkdir(working, 0700), 0);
+	close(creat(copy, 0600));
+	OK(state_lock(working, &lock, &fx.e));
+	OK(upgrade_rehearse(fx.dir, &u, &fx.e));
+	ck_assert_int_eq(access(killed, F_OK), -1);
+	ck_assert_int_eq(access(working, F_OK), 0);
+	tree_remove(working);
+}
+END_TEST
+
 START_TEST(what_the_start_takes_is_within_what_was_measured)
 {
 	_cleanup_(freep) char *log = db_log_path(fx.path);
@@ -298,6 +322,7 @@ static Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, every_schema_that_was_released_goes_forward_with_its_rows);
 	tcase_add_test(tc, an_upgrade_is_measured_on_a_copy_and_changes_nothing);
+	tcase_add_test(tc, what_a_killed_check_left_is_removed_and_a_working_one_is_not);
 	tcase_add_test(tc, what_the_start_takes_is_within_what_was_measured);
 	tcase_add_test(tc, a_database_of_this_version_has_nothing_to_do);
 	tcase_add_test(tc, where_there_is_no_database_a_start_makes_it);
