@@ -92,6 +92,8 @@ struct station {
 	int64_t today_day;
 	json_t *interlocks_view; /* interlocks_json() */
 	uint64_t revision;
+	uint64_t published; /* the revision that the feed has */
+	bool untold; /* progress that it does not have; no revision: If-Match does not see it */
 	bool run_uses[STATION_PORTS_MAX]; /* ports whose absence ends the run */
 	bool uncut;			  /* a step that cannot be undone is under way */
 	bool abort_after; /* the order was aborted meanwhile: the run ends after the step */
@@ -124,7 +126,7 @@ struct station {
 /* The only place where the state changes: checks the rules, logs, publishes. Worker only. */
 void station_set_state(struct station *s, enum station_state to, enum err_code code,
 	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Publishes the view to the feed. */
+/* Publishes the view to the feed, where there is news in it. */
 void station_publish(struct station *s);
 void station_poke(struct station *s);
 enum station_sign station_command_sign(enum station_command c);

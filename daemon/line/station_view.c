@@ -41,6 +41,7 @@ static void roll_day(struct station *s)
 		return;
 	s->today_day = day;
 	memset(s->today, 0, sizeof s->today);
+	s->revision++;
 }
 
 void station_recall_counts(struct station *s, const struct station_counts *c)
@@ -51,6 +52,7 @@ void station_recall_counts(struct station *s, const struct station_counts *c)
 	s->today[OUTCOME_FAILED] = c->failed;
 	s->today[OUTCOME_ERROR] = c->error;
 	s->today[OUTCOME_ABORTED] = c->aborted;
+	s->revision++;
 	mutex_unlock(&s->lock);
 }
 
@@ -60,6 +62,7 @@ void station_count(struct station *s, enum outcome o)
 	roll_day(s);
 	if (o < OUTCOME_SKIPPED)
 		s->today[o]++;
+	s->revision++;
 	mutex_unlock(&s->lock);
 }
 
@@ -159,8 +162,22 @@ json_t *station_json(struct station *s)
 	return o;
 }
 
+static bool is_news(struct station *s)
+{
+	bool news;
+
+	mutex_lock(&s->lock);
+	news = s->untold || s->published != s->revision;
+	s->untold = false;
+	s->published = s->revision;
+	mutex_unlock(&s->lock);
+	return news;
+}
+
 void station_publish(struct station *s)
 {
+	if (!is_news(s))
+		return;
 	s->line->views_changed(s->line->line);
 
 	json_t *view = station_json(s);

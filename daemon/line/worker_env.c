@@ -493,8 +493,10 @@ static void env_progress(void *env, const char *phase, uint64_t done, uint64_t t
 		snprintf(s->run.progress_phase, sizeof s->run.progress_phase, "%s", phase);
 		tell = true;
 	}
-	if (tell)
+	if (tell) {
 		s->progress_next_us = now + PROGRESS_EVERY_US;
+		s->untold = true;
+	}
 	mutex_unlock(&s->lock);
 	if (tell)
 		station_publish(s);
