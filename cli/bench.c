@@ -539,13 +539,18 @@ static int status_of(enum outcome o)
 	return EXIT_ERROR;
 }
 
+static json_t *result_json(const struct session *s, const struct run_result *res)
+{
+	return json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:O}", "outcome",
+		outcome_str(res->outcome), "passed", res->outcome == OUTCOME_PASSED, "code",
+		err_code_str(res->code), "step", res->step, "message", res->message, "hint",
+		err_code_hint(res->code), "steps", s->steps);
+}
+
 static void print_result(const struct session *s, const struct run_result *res)
 {
 	if (s->b->ctl->json) {
-		json_t *o = json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:O}", "outcome",
-			outcome_str(res->outcome), "passed", res->outcome == OUTCOME_PASSED, "code",
-			err_code_str(res->code), "step", res->step, "message", res->message, "hint",
-			err_code_hint(res->code), "steps", s->steps);
+		json_t *o = result_json(s, res);
 
 		print_json(o);
 		json_decref(o);
@@ -636,6 +641,8 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 		runner_run(&rn, &res);
 		settle_watched(&s, &res);
 		print_result(&s, &res);
+		if (b->ret_result)
+			*b->ret_result = result_json(&s, &res);
 		status = status_of(res.outcome);
 		cancel_done(&interrupt);
 	}

@@ -12,15 +12,25 @@ struct recipe *recipe_of_file(const struct ctl *c, const char *file);
 
 struct bench {
 	const struct ctl *ctl;
-	json_t *ports;	    /* role -> address */
-	json_t *params;	    /* complete; may be NULL */
-	json_t *artifacts;  /* name -> path; may be NULL */
-	const char *serial; /* the unit's serial number, NULL: none */
+	json_t *ports;	     /* role -> address */
+	json_t *params;	     /* complete; may be NULL */
+	json_t *artifacts;   /* name -> path; may be NULL */
+	const char *serial;  /* the unit's serial number, NULL: none */
+	json_t **ret_result; /* what --json prints, a new reference; NULL: not wanted */
 };
 
 /* Carries it out with a progress bar on a terminal, or one JSON object at the end. SIGINT aborts:
  * the teardown still runs. Returns the exit status. */
 int bench_run(const struct bench *b, const struct recipe *r);
+
+/* --- recipes made of the command line --- */
+
+/* A recipe without ports and steps; a new reference. */
+json_t *bench_empty_recipe(void);
+/* Nothing of argv is a template: a literal stays one. Owned by the caller. */
+char *bench_literal(const char *s);
+/* Checks the recipe and runs it; its mistakes are printed. The exit status. */
+int bench_run_json(const struct bench *b, json_t *root);
 /* sim:NAME becomes the link of that virtual board ($PROVSIM_CONTROL names its simulator's socket);
  * others stay. Owned by the caller. */
 int bench_address(const char *text, char **ret, struct err *e);

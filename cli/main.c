@@ -13,8 +13,8 @@ const struct command *const command_tables[] = {commands_line, commands_job_unit
 	commands_run_log, commands_run_files, commands_run_report, commands_recipe,
 	commands_rehearse, commands_pools, commands_stores, commands_fixtures, commands_recovery,
 	commands_backup, commands_reports, commands_recall, commands_export, commands_webhooks,
-	commands_record, commands_keys, commands_bench, commands_image, commands_support,
-	commands_meta, NULL};
+	commands_record, commands_keys, commands_scan, commands_bench, commands_guide,
+	commands_image, commands_support, commands_meta, NULL};
 
 static void usage(FILE *out)
 {
@@ -100,7 +100,7 @@ static bool print_group(FILE *out, const char *group)
 
 static const char *nearest_command(const char *text)
 {
-	const char *names[128] = {0};
+	const char *names[256] = {0};
 	size_t n = 0;
 
 	for (size_t t = 0; command_tables[t]; t++)
@@ -113,7 +113,7 @@ static const char *nearest_command(const char *text)
 /* The first words of the tables. */
 static const char *nearest_group(const char *word)
 {
-	static char groups[128][32];
+	static char groups[256][32];
 	const char *names[ARRAY_LEN(groups) + 1] = {0};
 	size_t n = 0;
 

@@ -46,7 +46,8 @@ extern const struct command commands_line[], commands_records[], commands_run_lo
 	commands_stores[], commands_bench[], commands_fixtures[], commands_image[], commands_meta[],
 	commands_recovery[], commands_keys[], commands_recall[], commands_record[],
 	commands_rehearse[], commands_backup[], commands_reports[], commands_export[],
-	commands_webhooks[], commands_job_units[], commands_support[];
+	commands_webhooks[], commands_job_units[], commands_support[], commands_guide[],
+	commands_scan[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 
@@ -69,6 +70,10 @@ char *ctl_query(const struct option_row *rows, const char *const *except);
 
 /* The units of an order out of a file of CSV: the columns serial and chip_id, and parameters of the recipe. A new reference. */
 int job_units_file(const char *path, json_t **ret, struct err *e);
+
+/* DIR/provision_SERIAL_TIME.json, of a report's "serial_number" and "timestamp" (RFC 3339), as the guide names it; more is put
+ * after the time, "" nothing. Owned by the caller. */
+char *report_path(const char *dir, const json_t *report, const char *more);
 
 /* The API. Answers are JSON; an error of the API becomes the err, with its detail and list of
  * errors printed. */

@@ -25,7 +25,7 @@ static void compact_time(const char *at, char ret[16])
 }
 
 /* A serial number may have any character; a name has no folder and no option in it. */
-static char *report_path(const char *dir, const json_t *report, const char *more)
+char *report_path(const char *dir, const json_t *report, const char *more)
 {
 	const char *serial = json_string_value(json_object_get(report, "serial_number"));
 	const char *at = json_string_value(json_object_get(report, "timestamp"));

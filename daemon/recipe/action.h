@@ -90,7 +90,7 @@ struct action_arg {
 	bool secret;
 	/* ARG_STRING that holds digits: a number is refused, for YAML reads 0x10 as 16 and 010 as 10. */
 	bool quoted;
-	bool bench;   /* a path of this machine, which a station does not take */
+	bool bench; /* a station does not take it: a path of this machine, or to go without proof */
 	bool program; /* names a program that has to be installed; of a list the first item does */
 	bool service; /* names a service of provd.yaml: it has to be there before the first step */
 	bool printer; /* the same of a printer */

@@ -358,7 +358,9 @@ static void check_paths(struct check *c, const struct recipe_step *s, const char
 			mistakes_add(c->m, p, "'%s': %s", row->name, e.msg);
 		else if (row->bench && json_object_get(s->with, row->name))
 			mistakes_add(c->m, p,
-				"'%s' is a path of the machine: only a bench takes it, on a station files are artifacts",
+				row->type == ARG_BOOL
+					? "'%s' is for a bench, where a person looks: no unit of the line passes unproved"
+					: "'%s' is a path of the machine: only a bench takes it, on a station files are artifacts",
 				row->name);
 	}
 }

@@ -65,6 +65,7 @@ struct serial_boot_profile {
 	bool probe; /* a device that refuses BOOT may already be in the bootloader: read to see */
 	bool skip_erase; /* the flash was erased by other means */
 	bool skip_blank; /* do not write chunks that are all FF: the erase made them so */
+	bool unproved; /* do not read back: every frame is acknowledged, and nothing more is known */
 	uint64_t enter_us, erase_us, start_us, banner_us; /* of each answer */
 	uint64_t ack_us;     /* of one chunk, in addition to its time on the wire */
 	uint64_t read_us;    /* of one block, in addition to twice its time on the wire */
@@ -91,7 +92,7 @@ struct serial_boot_result {
 	uint64_t chunks; /* frames acknowledged in the attempt that succeeded */
 	unsigned attempts;
 	char sha256_written[SHA256_HEX]; /* of the bytes that were sent, in order of address */
-	char sha256_read[SHA256_HEX];	 /* of the bytes that were read back */
+	char sha256_read[SHA256_HEX];	 /* of the bytes that were read back; "": none were */
 };
 
 struct serial_boot;
@@ -108,7 +109,8 @@ int serial_boot_enter(
 /* Has no range in this protocol: it takes what the bootloader calls the application's flash.
  * -ERR_OUT_OF_STEP after one that was not answered, until the bootloader was entered again. */
 int serial_boot_erase(struct serial_boot *b, const struct iotime *it, struct err *e);
-/* Enters, erases, writes and reads back. 0 only when every byte of the image was read back equal.
+/* Enters, erases, writes and reads back. 0 only when every byte of the image was read back equal, unless the profile
+ * says that nothing is read back.
  * -ERR_VERIFY_MISMATCH names the first address with what was expected and what came;
  * -ERR_DEVICE_REFUSED a NAK; -ERR_IMAGE_RANGE an image that does not fit the profile's flash or
  * alignment. */

@@ -174,10 +174,12 @@ static int attempt(struct serial_boot *b, const struct image *image, const struc
 	if (r == 0)
 		r = write_image(b, image, written, res, it, e);
 	if (r == 0)
-		r = verify_image(b, image, read, it, e);
+		end_digest(written, res->sha256_written);
+	if (r < 0 || b->p.unproved)
+		return r;
+	r = verify_image(b, image, read, it, e);
 	if (r < 0)
 		return r;
-	end_digest(written, res->sha256_written);
 	end_digest(read, res->sha256_read);
 	if (strcmp(res->sha256_written, res->sha256_read))
 		return err_set(e, ERR_VERIFY_MISMATCH, "verify: the digests differ");
