@@ -95,7 +95,8 @@ static void add_uarts(json_t *items)
 
 static void print_items_of(struct ctl *c, const json_t *items)
 {
-	static const char *const heads[] = {"KIND", "PORT", "IDS", "WHAT", "SERIAL", "ACTIONS", "ACCESS"};
+	static const char *const heads[] = {
+		"KIND", "PORT", "IDS", "WHAT", "SERIAL", "ACTIONS", "ACCESS"};
 	const json_t *o;
 	struct table t;
 	size_t i;
