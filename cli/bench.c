@@ -17,6 +17,7 @@
 #include "daemon/recipe/runner.h"
 #include "transports/images/blob.h"
 #include "transports/images/image.h"
+#include "transports/images/packed.h"
 #include "transports/links/http.h"
 #include "transports/links/http_auth.h"
 #include "transports/links/instrument.h"
@@ -245,6 +246,22 @@ static int env_load_blob(void *env, const char *ref, struct blob **ret, struct e
 	return r;
 }
 
+static int env_load_unpacked(
+	void *env, const char *ref, const char *member, struct blob **ret, struct err *e)
+{
+	const struct packed_opts how = {.name = ref,
+		.member = member,
+		.max = BLOB_MAX_BYTES,
+		.it = {NO_DEADLINE, &interrupt}};
+	int r = env_load_blob(env, ref, ret, e);
+
+	if (r == 0)
+		r = packed_open_blob(ret, &how, e);
+	if (r < 0)
+		*ret = blob_unref(*ret);
+	return r;
+}
+
 static int make_dir(const char *path, mode_t mode, struct err *e)
 {
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
@@ -413,6 +430,7 @@ static const struct step_env_ops env_ops = {
 	.name = env_name,
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
+	.load_unpacked = env_load_unpacked,
 	.keep = env_keep,
 	.scratch = env_scratch,
 	.service = env_service,

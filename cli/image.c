@@ -46,7 +46,7 @@ static json_t *info_of(const char *path, const struct image_opts *o, struct err 
 {
 	_cleanup_(image_unrefp) struct image *i = NULL;
 	json_t *info = NULL;
-	int r = blob_info(path, o, &info, e);
+	int r = o->member ? 0 : blob_info(path, o, &info, e);
 
 	if (r != 0)
 		return r < 0 ? NULL : info;
@@ -114,10 +114,13 @@ static void print_blob(const json_t *info)
 static void print_info(const json_t *info)
 {
 	const json_t *dfu = json_object_get(info, "dfu");
+	const json_t *packed = json_object_get(info, "packed");
 
 	printf("file     %s\nformat   %s", text(info, "file"), text(info, "format"));
 	if (strcmp(text(info, "format"), text(info, "inner")))
 		printf(" (%s)", text(info, "inner"));
+	if (packed)
+		printf("\npacked   %s: %s", text(packed, "how"), text(packed, "name"));
 	printf("\nsha256   %s\npayload  %s\nbytes    %lld\n", text(info, "sha256"),
 		text(info, "payload_sha256"),
 		(long long)json_integer_value(json_object_get(info, "bytes")));
@@ -143,9 +146,10 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	const char *family = NULL;
 	const char *board = NULL;
 	const char *overlap = NULL;
+	const char *member = NULL;
 	const struct option_row rows[] = {{"address", &address, NULL}, {"format", &format, NULL},
 		{"uf2-family", &family, NULL}, {"board", &board, NULL}, {"overlap", &overlap, NULL},
-		{0}};
+		{"member", &member, NULL}, {0}};
 	struct image_opts o = IMAGE_OPTS_INSPECT;
 	unsigned long long v;
 	json_t *info;
@@ -155,7 +159,7 @@ static int image_info(struct ctl *c, int argc, char **argv)
 
 	if (ctl_options(argc, argv, rows, &path, 1) != 1)
 		return ctl_usage(
-			"image info FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last]");
+			"image info FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last] [--member NAME]");
 	if (format && (f = image_format_from_str(format)) < 0)
 		return ctl_usage("there is no format '%s'", format);
 	o.format = (enum image_format)f;
@@ -177,6 +181,7 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	if (overlap && strcmp(overlap, "last") != 0 && strcmp(overlap, "refuse") != 0)
 		return ctl_usage("--overlap is 'refuse' or 'last', not '%s'", overlap);
 	o.last_wins = overlap && !strcmp(overlap, "last");
+	o.member = member;
 	info = info_of(path, &o, &e);
 	if (!info)
 		return ctl_fail(&e);
@@ -192,7 +197,7 @@ static int image_info(struct ctl *c, int argc, char **argv)
 
 const struct command commands_image[] = {
 	{"image info",
-		"FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last]",
+		"FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last] [--member NAME]",
 		"What is in a firmware file", image_info},
 	{0},
 };

@@ -19,6 +19,7 @@ void image_args_take(const struct args *a, struct image_opts *o)
 	o->uf2_family = (uint32_t)args_int(a, "family");
 	o->hex_board = (uint16_t)args_int(a, "board");
 	o->last_wins = !strcmp(args_str(a, "overlap"), "last");
+	o->member = args_str(a, "member");
 }
 
 bool image_args_declared(const struct args *a, const char *name, const struct blob *b,
@@ -34,12 +35,29 @@ bool image_args_declared(const struct args *a, const char *name, const struct bl
 	return true;
 }
 
+int blob_args_load(
+	struct step *s, const struct args *a, const char *ref, struct blob **ret, struct err *e)
+{
+	if (!args_bool(a, "unpack"))
+		return args_has(a, "member")
+			       ? err_set(e, ERR_RECIPE_INVALID, "'member' needs 'unpack: true'")
+			       : s->ops->load_blob(s->env, ref, ret, e);
+	return s->ops->load_unpacked(s->env, ref, args_str(a, "member"), ret, e);
+}
+
 int blob_args_check(struct step *s, const struct args *a, const char *ref, const struct blob *b,
 	struct step_result *out, struct err *e)
 {
 	char name[STEP_NAME_BYTES];
 	int r = s->ops->name(s->env, ref, name, e);
 
+	if (r == 0 && b->packed.how[0]) {
+		snprintf(name, sizeof name, "%s", b->packed.name);
+		result_evidence(out, "packed",
+			json_pack("{s:s, s:s, s:s, s:b}", "how", b->packed.how, "name", name,
+				"file_sha256", b->packed.file_sha256, "unproved",
+				b->packed.unproved));
+	}
 	if (r < 0 || image_args_declared(a, name, b, FOREIGN_PARTITION, out))
 		return r;
 	return gate_partition(name, b->data, b->size, e);

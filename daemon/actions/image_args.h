@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The arguments by which a recipe says more of a firmware file than its content does: what it is
- * declared to be, and which part of a file for several targets is meant. One set for all actions
+ * declared to be, and which part of a file for several targets, or member of an archive, is meant. One set for all actions
  * that write an image; all of them pass the same gate (transports/images/gate.h).
  */
 #pragma once
@@ -35,6 +35,10 @@ extern const char *const blob_formats[];
 			.low = 0,                                                                  \
 			.high = UINT16_MAX,                                                        \
 			.doc = "of a universal HEX file for several: 0x9903"},                     \
+		{.name = "member",                                                                 \
+			.type = ARG_STRING,                                                        \
+			.doc = "of a tar or zip archive with several files; gzip, xz, zstd and "   \
+			       "bzip2 are unpacked by themselves, unless 'format' is bin"},        \
 	{                                                                                          \
 		.name = "overlap", .type = ARG_CHOICE, .def = "refuse", .choices = image_overlaps, \
 		.doc = "a file with different bytes for one address: last keeps the later ones"    \
@@ -61,6 +65,21 @@ bool image_args_declared(const struct args *a, const char *name, const struct bl
 		.doc = "auto: a zip archive whose members are all whole; bin: the bytes as "  \
 		       "they are, on record"                                                  \
 	}
+
+/* A partition may hold compressed bytes as they are: what is packed is unpacked where the recipe says so. */
+#define ARG_ROWS_UNPACK                                                            \
+	{.name = "unpack",                                                         \
+		.type = ARG_BOOL,                                                  \
+		.def = "false",                                                    \
+		.doc = "write what is in it: gzip, xz, zstd, bzip2, tar or zip"},  \
+	{                                                                          \
+		.name = "member", .type = ARG_STRING,                              \
+		.doc = "with 'unpack': of a tar or zip archive with several files" \
+	}
+
+/* The bytes that are meant, with those rows. Unref it. */
+int blob_args_load(
+	struct step *s, const struct args *a, const char *ref, struct blob **ret, struct err *e);
 
 /* The gate for those, before the unit is touched; ref: what the recipe gives, whose name counts.
  * What the gate had to say where the recipe overrides it is evidence ("declared", "overruled"). */

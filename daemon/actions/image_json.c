@@ -40,6 +40,10 @@ json_t *image_json(const struct image *i)
 		i->has_entry ? hex(i->entry, 8) : NULL, "notes", notes);
 	if (i->declared != IMAGE_ANY)
 		json_object_set_new(o, "declared", json_string(image_format_str(i->declared)));
+	if (i->packed.how[0])
+		json_object_set_new(o, "packed",
+			json_pack("{s:s, s:s, s:s}", "how", i->packed.how, "name", i->packed.name,
+				"sha256", i->unpacked_sha256));
 	if (i->has_dfu_ids)
 		json_object_set_new(o, "dfu",
 			json_pack("{s:o, s:o, s:o}", "vid", hex(i->dfu_vid, 4), "pid",

@@ -22,6 +22,7 @@
 
 /* Another station may be reading the same large file: hashing 8 GiB takes its time. */
 #define LOAD_US		  (120 * US_PER_S)
+#define UNPACK_US	  (600 * US_PER_S) /* a system image takes a minute */
 #define ROUTE_STEP	  "route-check"
 #define PROGRESS_EVERY_US (250 * US_PER_MS)
 
@@ -375,6 +376,29 @@ static int env_load_blob(void *env, const char *ref, struct blob **ret, struct e
 	return load_blob(env, ref, path, ret, e);
 }
 
+static int env_load_unpacked(
+	void *env, const char *ref, const char *member, struct blob **ret, struct err *e)
+{
+	struct env *v = env;
+	const struct iotime it = {now_us() + UNPACK_US, &v->s->cancel};
+	char path[FILE_PATH_BYTES], name[STEP_NAME_BYTES];
+	int r = path_of(v, ref, path, e);
+
+	if (r == 0)
+		r = env_name(env, ref, name, e);
+	if (r == 0)
+		r = image_cache_unpacked(v->s->line->images, path, name, member, &it, ret, e);
+	if (r == -ERR_IMAGE_INVALID)
+		return why_invalid(v, ref, path, e);
+	if (r < 0)
+		return r;
+	r = check_digest(
+		v, ref, (*ret)->packed.how[0] ? (*ret)->packed.file_sha256 : blob_sha256(*ret), e);
+	if (r < 0)
+		*ret = blob_unref(*ret);
+	return r;
+}
+
 static int env_output(
 	void *env, const char *step, const char *name, struct outfile *ret, struct err *e)
 {
@@ -519,6 +543,7 @@ static const struct step_env_ops env_ops = {
 	.name = env_name,
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
+	.load_unpacked = env_load_unpacked,
 	.output = env_output,
 	.keep = env_keep,
 	.scratch = env_scratch,

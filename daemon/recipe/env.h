@@ -191,6 +191,10 @@ struct step_env_ops {
 	/* REQUIRED. The bytes of that file as they are, however large: shared in the same way.
 	 * Unref it. */
 	int (*load_blob)(void *env, const char *ref, struct blob **ret, struct err *e);
+	/* REQUIRED. What is in that file, where it is packed (images/packed.h), or in its member (NULL: the only one); unpacked
+	 * once for all stations. Unref it. */
+	int (*load_unpacked)(
+		void *env, const char *ref, const char *member, struct blob **ret, struct err *e);
 	/* OPTIONAL. A file of that name among those that the run keeps, for the step of that id.
 	 * NULL: the name is a path of this machine. */
 	int (*output)(

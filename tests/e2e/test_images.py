@@ -94,6 +94,54 @@ class Files(unittest.TestCase):
         return self.write(name, header + phdrs + body + names + sections)
 
 
+class Packed(Files):
+    """Firmware as people have it: on a bench, and on a line of eight boards from one upload."""
+
+    def test_a_row_of_boards_has_what_is_in_the_archive(self):
+        fw = bytes(random.Random(7).randbytes(40000))
+        recipe = ("recipe: packed\nversion: 1\nunit: {serial: {pool: production-sn}}\nports: {console: {kind: tty}}\n"
+                  "artifacts: {application: firmware.tar.xz}\nsteps:\n"
+                  "  - id: flash\n    action: serialboot.flash\n"
+                  "    with: {port: console, image: '${artifacts.application}', member: build/app.bin, boot: true}\n")
+        with tempfile.TemporaryDirectory() as d, line.Line(8) as l:
+            os.mkdir(d + '/build')
+            for name, data in (('app.bin', fw), ('notes.txt', b'not firmware')):
+                with open(d + '/build/' + name, 'wb') as f:
+                    f.write(data)
+            subprocess.run(['tar', 'cJf', 'fw.tar.xz', 'build'], cwd=d, check=True)
+            with open(d + '/fw.tar.xz', 'rb') as f:
+                packed = f.read()
+            l.start()
+            l.api.post('/pools', {'id': 'production-sn', 'pattern': 'P{seq:04}', 'first': 1, 'last': 99})
+            l.put_firmware(packed, 'firmware.tar.xz')
+            l.put_recipe(recipe)
+            job = l.api.post('/jobs', {'recipe': 'packed', 'quantity': 8})
+            self.assertEqual(l.job_done(job['id'])['passed'], 8)
+            runs = l.api.get('/runs?job_id=' + job['id'])['items']
+            evidence = l.api.get('/runs/%s/report' % runs[0]['id'])['steps'][0]['evidence']
+            self.assertEqual(evidence['sha256_read'], line.sha256(fw))
+            self.assertEqual(evidence['image']['packed'],
+                             {'how': 'xz, tar', 'name': 'build/app.bin', 'sha256': line.sha256(fw)})
+            self.assertEqual({flash[:len(fw)] == fw for _, _, flash in l.sim.units()}, {True})
+
+    @need('xz', 'zstd')
+    def test_packed_files_hold_what_went_in(self):
+        plain = self.write('fw.hex', b':020000040800F2\n:10000000000102030405060708090A0B0C0D0E0F78\n:00000001FF\n')
+        want = self.info(plain)
+        for tool, ending in (('gzip', 'gz'), ('xz', 'xz'), ('zstd', 'zst'), ('bzip2', 'bz2')):
+            self.run_tool(tool, '-k', '-q', plain)
+            o = self.info(plain + '.' + ending)
+            self.assertEqual((o['payload_sha256'], o['format'], o['packed']['name']), (want['payload_sha256'], 'ihex', 'fw.hex'))
+            with open(plain + '.' + ending, 'rb') as f:
+                data = f.read()
+            self.refused(self.write('cut.hex.' + ending, data[:-3]), 'not whole')
+        with zipfile.ZipFile(self.path('all.zip'), 'w') as z:
+            z.write(plain, 'release/fw.hex')
+            z.writestr('README.txt', 'read me')
+        self.assertEqual(self.info(self.path('all.zip'), '--member', 'release/fw.hex')['payload_sha256'], want['payload_sha256'])
+        self.refused(self.path('all.zip'), 'TI-TXT', '--member', 'README.txt')
+
+
 class CrossTools(Files):
     @need('objcopy')
     def test_objcopy_makes_the_same_content_in_every_format(self):

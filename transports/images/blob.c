@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/strbuf.h"
 #include "base/thread.h"
 
 /* Up to here a copy is kept in memory; above, it would weigh on a station with little of it. */
@@ -325,6 +326,104 @@ void blob_seal(struct blob *b)
 {
 	mprotect((void *)(uintptr_t)b->data, (size_t)b->size, PROT_READ);
 	digest_begin(b);
+}
+
+/* --- one that grows --- */
+
+struct blob_growing {
+	char *name;
+	uint64_t bytes;
+	struct strbuf small; /* up to MEMORY_MAX_BYTES, then all is in the file */
+	int fd;
+};
+
+int blob_growing_begin(const char *name, struct blob_growing **ret, struct err *e)
+{
+	struct blob_growing *g = xcalloc(1, sizeof *g);
+
+	(void)e;
+	g->name = xstrdup(name);
+	g->fd = -1;
+	*ret = g;
+	return 0;
+}
+
+uint64_t blob_growing_bytes(const struct blob_growing *g)
+{
+	return g->bytes;
+}
+
+static int move_to_file(struct blob_growing *g, struct err *e)
+{
+	int r;
+
+	g->fd = scratch_file(g->name, e);
+	if (g->fd < 0)
+		return g->fd;
+	r = write_all(g->name, g->fd, (const uint8_t *)g->small.s, g->small.len, e);
+	sb_done(&g->small);
+	g->small = (struct strbuf){0};
+	return r;
+}
+
+int blob_growing_add(struct blob_growing *g, const void *bytes, size_t n, struct err *e)
+{
+	int r = 0;
+
+	if (g->bytes + n > BLOB_MAX_BYTES)
+		return err_set(e, ERR_TOO_LARGE, "%s has more than %llu GiB", g->name,
+			BLOB_MAX_BYTES >> 30);
+	if (g->fd < 0 && g->bytes + n > MEMORY_MAX_BYTES)
+		r = move_to_file(g, e);
+	if (r == 0 && g->fd < 0)
+		sb_add_n(&g->small, bytes, n);
+	else if (r == 0)
+		r = write_all(g->name, g->fd, bytes, n, e);
+	g->bytes += n;
+	return r;
+}
+
+static int seal_file(struct blob_growing *g, struct blob **ret, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *b = blob_of(g->name, g->bytes);
+	int r = map(b, g->fd, PROT_READ, e);
+
+	if (r == 0) {
+		digest_begin(b);
+		*ret = steal_ptr(&b);
+	}
+	return r;
+}
+
+static int seal_memory(struct blob_growing *g, struct blob **ret, struct err *e)
+{
+	uint8_t *bytes;
+	int r = blob_new(g->name, g->bytes, &bytes, ret, e);
+
+	if (r < 0)
+		return r;
+	memcpy(bytes, g->small.s, g->small.len);
+	blob_seal(*ret);
+	return 0;
+}
+
+int blob_growing_end(struct blob_growing **g, struct blob **ret, struct err *e)
+{
+	struct blob_growing *own = steal_ptr(g);
+	int r = own->fd >= 0 ? seal_file(own, ret, e) : seal_memory(own, ret, e);
+
+	blob_growing_free(own);
+	return r;
+}
+
+void blob_growing_free(struct blob_growing *g)
+{
+	if (!g)
+		return;
+	sb_done(&g->small);
+	closep(&g->fd);
+	free(g->name);
+	free(g);
 }
 
 struct blob *blob_ref(struct blob *b)

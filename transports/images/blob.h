@@ -24,6 +24,18 @@
 
 struct blob_digest;
 
+#define PACKED_NAME_BYTES 256 /* of a member of an archive, with its end */
+#define PACKED_HOW_BYTES  32  /* "xz, tar" */
+
+/* Of one that was unpacked (images/packed.h). */
+struct packed_facts {
+	char how[PACKED_HOW_BYTES]; /* from the outside in; "": it is as the file is */
+	char name
+		[PACKED_NAME_BYTES]; /* the member's, or the file's without ".xz": what a name says counts */
+	bool unproved;		     /* zstd without its optional checksum: damage may go unseen */
+	char file_sha256[SHA256_HEX]; /* of the file as it came */
+};
+
 struct blob {
 	int refs;   /* atomic; use blob_ref and blob_unref */
 	char *path; /* for messages */
@@ -31,6 +43,7 @@ struct blob {
 	const uint8_t *data; /* size bytes, read only */
 	struct blob_digest *digest;
 	int lease_fd; /* of a watched one, else -1 */
+	struct packed_facts packed;
 };
 
 enum blob_source {
@@ -56,6 +69,15 @@ int blob_unchanged(const struct blob *b, struct err *e);
 int blob_new(
 	const char *name, uint64_t size, uint8_t **ret_bytes, struct blob **ret, struct err *e);
 void blob_seal(struct blob *b);
+/* One whose size is not known before it is whole (what a compressed file holds): begin, add, end. name is for messages.
+ * -ERR_DISK_FULL, -ERR_TOO_LARGE above BLOB_MAX_BYTES, -ERR_IMAGE_INVALID where nothing was added. */
+struct blob_growing;
+int blob_growing_begin(const char *name, struct blob_growing **ret, struct err *e);
+int blob_growing_add(struct blob_growing *g, const void *bytes, size_t n, struct err *e);
+uint64_t blob_growing_bytes(const struct blob_growing *g);
+/* Sealed. *g is freed, and NULL, also on an error. */
+int blob_growing_end(struct blob_growing **g, struct blob **ret, struct err *e);
+void blob_growing_free(struct blob_growing *g); /* takes NULL */
 struct blob *blob_ref(struct blob *b);
 struct blob *blob_unref(struct blob *b); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct blob, blob_unref)

@@ -24,9 +24,10 @@ struct key {
 	ino_t ino;
 	off_t size;
 	struct timespec mtime, ctime;
-	bool blob;
-	struct image_opts opts;	      /* of an image */
-	const struct name_kind *name; /* of an image: what its name says that it is */
+	bool blob, unpacked;
+	struct image_opts opts;		/* of an image */
+	char member[PACKED_NAME_BYTES]; /* of an archive, "" */
+	const struct name_kind *name;	/* of an image: what its name says that it is */
 };
 
 enum entry_state { LOADING, READY, GONE };
@@ -54,6 +55,9 @@ struct request {
 	const char *path;
 	const struct image_opts *opts; /* NULL: a blob */
 	bool immutable;
+	const char *unpack_name; /* of a blob: what is in the file of that name; NULL: its bytes */
+	const char *member;
+	const struct iotime *it;
 	struct image *image;
 	struct blob *blob;
 };
@@ -109,7 +113,7 @@ static bool same_key(const struct key *a, const struct key *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime) &&
-	       a->blob == b->blob &&
+	       a->blob == b->blob && a->unpacked == b->unpacked && !strcmp(a->member, b->member) &&
 	       (a->blob || (a->name == b->name && same_opts(&a->opts, &b->opts)));
 }
 
@@ -124,10 +128,12 @@ static bool key_of(const struct request *q, struct key *ret)
 		.size = st.st_size,
 		.mtime = st.st_mtim,
 		.ctime = st.st_ctim,
-		.blob = !q->opts};
+		.blob = !q->opts,
+		.unpacked = q->unpack_name};
+	snprintf(ret->member, sizeof ret->member, "%s", q->member ? q->member : "");
 	if (q->opts) {
 		ret->opts = *q->opts;
-		ret->opts.name = NULL;
+		ret->opts.name = ret->opts.member = NULL;
 		ret->name = name_kind_of(q->opts->name ? q->opts->name : q->path);
 	}
 	return true;
@@ -135,8 +141,18 @@ static bool key_of(const struct request *q, struct key *ret)
 
 static int read_file(struct request *q, struct err *e)
 {
-	return q->opts ? image_open(q->path, q->opts, &q->image, e)
-		       : blob_open(q->path, q->immutable ? BLOB_STORED : BLOB_COPIED, &q->blob, e);
+	const struct packed_opts how = {
+		.name = q->unpack_name, .member = q->member, .max = BLOB_MAX_BYTES, .it = *q->it};
+	int r;
+
+	if (q->opts)
+		return image_open(q->path, q->opts, &q->image, e);
+	r = blob_open(q->path, q->immutable ? BLOB_STORED : BLOB_COPIED, &q->blob, e);
+	if (r == 0 && q->unpack_name)
+		r = packed_open_blob(&q->blob, &how, e);
+	if (r < 0)
+		q->blob = blob_unref(q->blob);
+	return r;
 }
 
 static void take(struct request *q, struct entry *n)
@@ -279,7 +295,7 @@ static int get(struct image_cache *c, struct request *q, const struct iotime *it
 int image_cache_image(struct image_cache *c, const char *path, const struct image_opts *o,
 	const struct iotime *it, struct image **ret, struct err *e)
 {
-	struct request q = {.path = path, .opts = o};
+	struct request q = {.path = path, .opts = o, .member = o->member, .it = it};
 	int r = get(c, &q, it, e);
 
 	if (r == 0)
@@ -290,7 +306,19 @@ int image_cache_image(struct image_cache *c, const char *path, const struct imag
 int image_cache_blob(struct image_cache *c, const char *path, bool immutable,
 	const struct iotime *it, struct blob **ret, struct err *e)
 {
-	struct request q = {.path = path, .immutable = immutable};
+	struct request q = {.path = path, .immutable = immutable, .it = it};
+	int r = get(c, &q, it, e);
+
+	if (r == 0)
+		*ret = q.blob;
+	return r;
+}
+
+int image_cache_unpacked(struct image_cache *c, const char *path, const char *name,
+	const char *member, const struct iotime *it, struct blob **ret, struct err *e)
+{
+	struct request q = {
+		.path = path, .immutable = true, .unpack_name = name, .member = member, .it = it};
 	int r = get(c, &q, it, e);
 
 	if (r == 0)

@@ -19,5 +19,8 @@ DEFINE_CLEANUP(struct image_cache, image_cache_free)
 /* As image_open() and blob_open(); it bounds the wait for another reader. */
 int image_cache_image(struct image_cache *c, const char *path, const struct image_opts *o,
 	const struct iotime *it, struct image **ret, struct err *e);
+/* What is in the file (images/packed.h): unpacked once for all. As packed_open_blob(). */
+int image_cache_unpacked(struct image_cache *c, const char *path, const char *name,
+	const char *member, const struct iotime *it, struct blob **ret, struct err *e);
 int image_cache_blob(struct image_cache *c, const char *path, bool immutable,
 	const struct iotime *it, struct blob **ret, struct err *e);

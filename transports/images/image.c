@@ -159,6 +159,40 @@ static int recognise(struct image *i, struct image_source *s, struct err *e)
 	return gate_image(i, s->opts, s->bytes, s->n, e);
 }
 
+static bool is_unpacked(const struct image *i, const struct image_opts *o)
+{
+	return o->member || (!o->as_is && !o->for_store && o->format != IMAGE_BIN &&
+				    packing_of(i->map, i->map_len) != PACKING_NONE);
+}
+
+/* The content takes the place of the file, also in what its name says. At most IMAGE_MAX_BYTES come out, which bounds the time. */
+static int unpack(struct image *i, const struct image_opts *o, struct err *e)
+{
+	const struct packed_opts how = {.name = i->path,
+		.member = o->member,
+		.max = IMAGE_MAX_BYTES,
+		.it = {NO_DEADLINE, NULL}};
+	_cleanup_(blob_unrefp) struct blob *b = NULL;
+	_cleanup_(freep) char *file = NULL;
+	int r = packed_open(i->map, i->map_len, &how, &b, e);
+
+	if (r < 0)
+		return r;
+	i->packed = b->packed;
+	munmap(i->map, i->map_len);
+	r = map_bytes(i, b->size, e);
+	if (r < 0)
+		return r;
+	memcpy(i->map, b->data, b->size);
+	file = i->path;
+	i->path = xasprintf("%s: %s", file, i->packed.name);
+	snprintf(i->unpacked_sha256, sizeof i->unpacked_sha256, "%s", blob_sha256(b));
+	if (i->packed.unproved)
+		image_note(i,
+			"zstd without a checksum: nothing in the file shows whether it is damaged");
+	return 0;
+}
+
 static void source_done(struct image_source *s)
 {
 	free(s->pieces);
@@ -167,12 +201,17 @@ static void source_done(struct image_source *s)
 
 static int parse(struct image *i, const struct image_opts *o, struct err *e)
 {
-	_cleanup_(source_done) struct image_source s = {
-		.image = i, .opts = o, .bytes = i->map, .n = i->map_len};
-	int r;
+	_cleanup_(source_done) struct image_source s = {.image = i, .opts = o};
+	int r = 0;
 
-	mprotect(i->map, i->map_len, PROT_READ);
 	sha256_hex_of(i->map, i->map_len, i->sha256);
+	if (is_unpacked(i, o))
+		r = unpack(i, o, e);
+	if (r < 0)
+		return r;
+	mprotect(i->map, i->map_len, PROT_READ);
+	s.bytes = i->map;
+	s.n = i->map_len;
 	r = recognise(i, &s, e);
 	if (r == 0)
 		r = check_wanted(i, o, e);

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/util.h"
 #include "transports/images/format.h"
+#include "transports/images/packed.h"
 
 #define IMAGE_MAX_BYTES	   (64ull * 1024 * 1024)
 #define IMAGE_MAX_SEGMENTS 65536
@@ -54,7 +55,8 @@ struct image_opts {
 	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files,
 	 * not addresses. */
 	bool as_is;
-	const char *name; /* the file's name in messages; NULL: its path */
+	const char *name;   /* the file's name in messages; NULL: its path */
+	const char *member; /* of an archive: which file of it; NULL: the only one */
 };
 #define IMAGE_OPTS(addr) ((struct image_opts){.address = (addr), .format = IMAGE_ANY})
 #define IMAGE_OPTS_INSPECT \
@@ -70,7 +72,9 @@ struct image {
 	enum image_format declared; /* what the recipe said that it is; IMAGE_ANY: nothing */
 	bool placed;		    /* the file itself says where it goes */
 	char *path;		    /* for messages */
-	char sha256[SHA256_HEX];    /* of the file */
+	char sha256[SHA256_HEX];    /* of the file, packed as it came */
+	struct packed_facts packed; /* what was unpacked (images/packed.h), but for file_sha256 */
+	char unpacked_sha256[SHA256_HEX];
 	/* Of address (u64 LE), length (u64 LE) and bytes of each segment: equal for the same
 	 * content in any format. Before segments of another target than 0 comes its number (u8).
 	 */
@@ -96,7 +100,8 @@ struct image {
  * before the record is refused and never flashed. IMAGE_BIN where it looks like nothing known. */
 enum image_format image_detect(const void *bytes, size_t n);
 
-/* Reads and checks a file, at the gate first (images/gate.h). -ERR_IMAGE_INVALID for an empty,
+/* Reads and checks a file, at the gate first (images/gate.h); one that is packed is unpacked before (images/packed.h, whose errors
+ * come as well), unless its bytes are wanted as they are or the store alone asks. -ERR_IMAGE_INVALID for an empty,
  * malformed or over-long file, another format than asked for, or what is surely not firmware;
  * -ERR_IMAGE_RANGE where it does not fit the address space; -ERR_INVALID for a missing or
  * superfluous address; -ERR_NOT_FOUND without the file. Formats that are not firmware of addresses

@@ -67,7 +67,7 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	_cleanup_(blob_unrefp) struct blob *image = NULL;
 	struct fastboot_flashed t = {0};
 	json_t *written = json_array();
-	int r = s->ops->load_blob(s->env, args_str(a, "image"), &image, e);
+	int r = blob_args_load(s, a, args_str(a, "image"), &image, e);
 
 	if (r == 0)
 		r = blob_args_check(s, a, args_str(a, "image"), image, out, e);
@@ -101,6 +101,7 @@ static const struct action_arg flash_args[] = {
 		.required = true,
 		.doc = "the bytes of the partition, raw or an Android sparse image"},
 	ARG_ROW_BLOB_FORMAT,
+	ARG_ROWS_UNPACK,
 	ARG_ROW_SLOT("a, b, other or all; where not given: the current one"),
 	{.name = "unlisted",
 		.type = ARG_BOOL,

@@ -173,6 +173,16 @@ static inline int rig_load_blob(void *env, const char *ref, struct blob **ret, s
 	return blob_open(ref, BLOB_COPIED, ret, e);
 }
 
+static inline int rig_load_unpacked(
+	void *env, const char *ref, const char *member, struct blob **ret, struct err *e)
+{
+	const struct packed_opts how = {
+		.name = ref, .member = member, .max = BLOB_MAX_BYTES, .it = {NO_DEADLINE, NULL}};
+	int r = rig_load_blob(env, ref, ret, e);
+
+	return r < 0 ? r : packed_open_blob(ret, &how, e);
+}
+
 static inline void rig_log(void *env, char dir, const char *text)
 {
 	sb_addf(&((struct rig *)env)->log, "%c%s|", dir, text);
@@ -209,6 +219,7 @@ static const struct step_env_ops rig_ops = {
 	.name = rig_name,
 	.load_image = rig_load_image,
 	.load_blob = rig_load_blob,
+	.load_unpacked = rig_load_unpacked,
 };
 
 static inline void rig_clear(struct rig *g)
