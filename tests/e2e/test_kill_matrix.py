@@ -554,7 +554,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument('build', nargs='?')
     p.add_argument('--kills', type=int, default=int(os.environ.get('PROVD_MATRIX_KILLS', '760')), help='within a phase')
-    p.add_argument('--rows', type=int, default=8, help='provds at once')
+    p.add_argument('--rows', type=int, default=5, help='provds at once')
     p.add_argument('--seconds', type=float, default=300)
     p.add_argument('--seed', type=int, default=int(os.environ.get('PROVD_SEED', time.time_ns() % 1000000)))
     o = p.parse_args()
