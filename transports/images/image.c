@@ -159,10 +159,11 @@ static int recognise(struct image *i, struct image_source *s, struct err *e)
 	return gate_image(i, s->opts, s->bytes, s->n, e);
 }
 
+/* By its content and its name, as everything at the gate: gzip data that calls itself firmware.bin is refused there. */
 static bool is_unpacked(const struct image *i, const struct image_opts *o)
 {
 	return o->member || (!o->as_is && !o->for_store && o->format != IMAGE_BIN &&
-				    packing_of(i->map, i->map_len) != PACKING_NONE);
+				    packing_is_named(packing_of(i->map, i->map_len), i->path));
 }
 
 /* The content takes the place of the file, also in what its name says. At most IMAGE_MAX_BYTES come out, which bounds the time. */

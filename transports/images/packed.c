@@ -61,6 +61,28 @@ enum packing packing_of(const void *bytes, uint64_t n)
 	return PACKING_NONE;
 }
 
+static const char *const endings[][5] = {[PACKING_GZIP] = {".gz", ".tgz"},
+	[PACKING_XZ] = {".xz", ".txz"},
+	[PACKING_ZSTD] = {".zst", ".zstd", ".tzst"},
+	[PACKING_BZIP2] = {".bz2", ".tbz", ".tbz2"},
+	[PACKING_TAR] = {".tar"},
+	[PACKING_ZIP] = {".zip"}};
+
+static bool ends_with(const char *name, const char *ending)
+{
+	const size_t n = strlen(name), k = strlen(ending);
+
+	return n > k && !strcasecmp(name + n - k, ending);
+}
+
+bool packing_is_named(enum packing p, const char *name)
+{
+	for (size_t i = 0; p != PACKING_NONE && endings[p][i]; i++)
+		if (ends_with(name, endings[p][i]))
+			return true;
+	return false;
+}
+
 static bool is_archive(enum packing p)
 {
 	return p == PACKING_TAR || p == PACKING_ZIP;
@@ -371,21 +393,17 @@ static int find_member(
 
 /* --- all layers --- */
 
-/* firmware.hex.xz is firmware.hex; firmware.tgz holds firmware.tar. */
-static void strip_ending(const char *name, char ret[PACKED_NAME_BYTES])
+/* firmware.hex.xz is firmware.hex. */
+static void strip_ending(const char *name, enum packing p, char ret[PACKED_NAME_BYTES])
 {
-	static const char *const endings[] = {".gz", ".xz", ".zst", ".zstd", ".bz2", NULL};
 	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
 	size_t n = strlen(base);
 
-	for (const char *const *end = endings; *end; end++) {
-		size_t k = strlen(*end);
-
-		if (n > k && !strcasecmp(base + n - k, *end)) {
-			n -= k;
+	for (size_t i = 0; p != PACKING_NONE && endings[p][i]; i++)
+		if (ends_with(base, endings[p][i])) {
+			n -= strlen(endings[p][i]);
 			break;
 		}
-	}
 	snprintf(ret, PACKED_NAME_BYTES, "%.*s", (int)MIN(n, (size_t)PACKED_NAME_BYTES - 1), base);
 }
 
@@ -433,7 +451,7 @@ int packed_open(const void *bytes, uint64_t n, const struct packed_opts *o, stru
 	struct packed_facts f = {0};
 	int r = 0;
 
-	strip_ending(o->name, f.name);
+	strip_ending(o->name, p, f.name);
 	if (p != PACKING_NONE && !is_archive(p)) {
 		r = unpack_layer(&l, p, &held, &f, e);
 		p = r == 0 ? packing_of(l.bytes, l.n) : PACKING_NONE;

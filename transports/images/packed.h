@@ -26,6 +26,9 @@ enum packing {
 /* By the content: the first bytes, of a tar archive its mark at 257. */
 enum packing packing_of(const void *bytes, uint64_t n);
 
+/* Whether the name says so too: "fw.hex.xz", "fw.tgz". */
+bool packing_is_named(enum packing p, const char *name);
+
 struct packed_opts {
 	const char *name;   /* of the file, in messages, and for the name of what comes out */
 	const char *member; /* of an archive, as its list has it; NULL: the only file in it */
