@@ -121,6 +121,35 @@ static json_t *marks_of(struct station *s)
 	return marks;
 }
 
+static void release_ports(struct station *s)
+{
+	mutex_lock(&s->lock);
+	memset(s->run_uses, 0, sizeof s->run_uses);
+	for (size_t i = 0; i < s->cfg->ports; i++)
+		s->port[i].claimed = false;
+	mutex_unlock(&s->lock);
+}
+
+/* A run that broke off may have left the power otherwise than its recipe says. */
+static bool power_is_right(struct station *s)
+{
+	struct err e;
+	int r;
+
+	if (s->owed == POWER_UNKNOWN)
+		return true;
+	if (now_us() < s->owed_next_us)
+		return false;
+	r = worker_put_power_right(s, &e);
+	release_ports(s);
+	if (r == 0)
+		return true;
+	s->owed_next_us = now_us() + HELD_RETRY_US;
+	log_error("%s", e.msg);
+	station_set_state(s, station_state(s), e.code, "%s", e.msg);
+	return false;
+}
+
 static void open_run(struct station *s)
 {
 	const struct job_claim *claim;
@@ -130,6 +159,10 @@ static void open_run(struct station *s)
 
 	if (s->rec)
 		return;
+	if (!power_is_right(s)) {
+		s->held = true;
+		return;
+	}
 	/* From here on an abort of its job reaches the run, also before its first step. */
 	cancel_reset(&s->cancel);
 	s->row.plugged[0] = 0;
@@ -320,15 +353,6 @@ static void guard_ports(struct station *s)
 	mutex_unlock(&s->lock);
 	if (gone)
 		cancel_fire(&s->cancel, ERR_DEVICE_GONE);
-}
-
-static void release_ports(struct station *s)
-{
-	mutex_lock(&s->lock);
-	memset(s->run_uses, 0, sizeof s->run_uses);
-	for (size_t i = 0; i < s->cfg->ports; i++)
-		s->port[i].claimed = false;
-	mutex_unlock(&s->lock);
 }
 
 /* What is plugged has had its run: it is not run again by itself, also not by a provd that starts
@@ -620,6 +644,9 @@ static void recall(struct station *s)
 	station_recall_counts(s, &m.today);
 	if (m.last.run[0])
 		show_last(s, &m.last);
+	s->owed = !strcmp(m.power.want, "on")	 ? POWER_ON
+		  : !strcmp(m.power.want, "off") ? POWER_OFF
+						 : POWER_UNKNOWN;
 	stay_held(s);
 }
 
@@ -632,6 +659,7 @@ void *worker_main(void *arg)
 	s->known.manual = s->cfg->manual;
 	recall(s);
 	while (!stopping(s)) {
+		power_is_right(s);
 		read_letters(s);
 		while (!stopping(s) && advance(s))
 			;
