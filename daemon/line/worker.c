@@ -130,6 +130,13 @@ static void release_ports(struct station *s)
 	mutex_unlock(&s->lock);
 }
 
+/* Where nothing else holds the station, whose sentence is the one to read. */
+static void show_power(struct station *s, enum err_code code, const char *text)
+{
+	if (!s->row.held[0] && !s->known.unrecorded)
+		station_set_state(s, station_state(s), code, "%s", text);
+}
+
 /* A run that broke off may have left the power otherwise than its recipe says. */
 static bool power_is_right(struct station *s)
 {
@@ -142,11 +149,16 @@ static bool power_is_right(struct station *s)
 		return false;
 	r = worker_put_power_right(s, &e);
 	release_ports(s);
-	if (r == 0)
+	if (r == 0) {
+		if (s->owed_next_us)
+			show_power(s, ERR_NONE, "");
+		s->owed_next_us = 0;
 		return true;
+	}
+	if (!s->owed_next_us)
+		log_error("%s", e.msg);
 	s->owed_next_us = now_us() + HELD_RETRY_US;
-	log_error("%s", e.msg);
-	station_set_state(s, station_state(s), e.code, "%s", e.msg);
+	show_power(s, e.code, e.msg);
 	return false;
 }
 
@@ -582,8 +594,9 @@ static uint64_t next_look_us(struct station *s)
 static void sleep_until_needed(struct station *s)
 {
 	const bool retry = station_state(s) == STATION_READY && s->held;
-	const uint64_t until =
-		MIN(retry ? now_us() + HELD_RETRY_US : next_look_us(s), s->interlocks_look_us);
+	const uint64_t owed = s->owed != POWER_UNKNOWN ? s->owed_next_us : NO_DEADLINE;
+	const uint64_t look = retry ? now_us() + HELD_RETRY_US : next_look_us(s);
+	const uint64_t until = MIN(MIN(look, owed), s->interlocks_look_us);
 	eventfd_t v;
 	struct err e;
 

@@ -230,9 +230,8 @@ def stations():
 
 
 def start_run(vm, station):
-    status, told = vm.request('POST', f'/stations/{station}/actions/start')
-    if status != 202:
-        raise RuntimeError(f'start {station}: {status} {told}')
+    """Once it has seen its unit: a station that settles takes no command."""
+    wait(f'{station} to take the start', lambda: vm.request('POST', f'/stations/{station}/actions/start')[0] == 202, 20)
 
 
 def line(t, vm):
