@@ -186,8 +186,12 @@ static int reset_with(struct reset *x, enum by by, struct step_result *out, stru
 static int reset_check(const struct args *a, struct err *e)
 {
 	struct line_steps steps;
-	enum by by = by_of(a);
+	enum by by;
 
+	/* A reference, before the run. */
+	if (!args_has(a, "by"))
+		return 0;
+	by = by_of(a);
 	if (by == BY_LINES && (!args_given(a, "lines") || !args_given(a, "lines_port")))
 		return err_set(e, ERR_RECIPE_INVALID, "'by: lines' needs 'lines' and 'lines_port'");
 	if (by != BY_LINES && (args_given(a, "lines") || args_given(a, "lines_port")))
