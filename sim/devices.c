@@ -11,6 +11,7 @@ const struct device_ops *const device_kinds[] = {
 	&cmsisdap_device,
 	&dfu_device,
 	&fastboot_device,
+	&cp2112_device,
 	&hid_relay_device,
 	&hub_device,
 	&jtag_device,

@@ -12,11 +12,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'vm'
 import vm_power  # noqa: E402
 from vm import Checks, Vm, build, skip  # noqa: E402
 
-PARTS = (('reference', vm_power.reference), ('relay', vm_power.relay), ('line', vm_power.line))
+PARTS = (('reference', vm_power.reference), ('relay', vm_power.relay), ('gpio', vm_power.gpio), ('line', vm_power.line))
 
 
 def main():
-    for tool in ('uhubctl', 'usbrelay'):
+    for tool in ('uhubctl', 'usbrelay', 'gpioset'):
         if not shutil.which(tool):
             skip(f'no {tool} (scripts/install-deps test)')
     build()

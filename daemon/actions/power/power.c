@@ -124,7 +124,6 @@ struct work {
 static void work_done(struct work *w)
 {
 	power_roles_done(&w->roles);
-	power_session_done(&w->p);
 }
 
 static int go_off(struct work *w, struct err *e)
@@ -140,8 +139,6 @@ static int go_on(struct work *w, struct err *e)
 {
 	int r = power_session_set(&w->p, true, e);
 
-	/* Others may switch while this unit starts. */
-	w->p.pass = link_pass_leave(w->p.pass);
 	return r < 0 ? r : power_roles_back(&w->roles, e);
 }
 
@@ -167,7 +164,6 @@ static int leave(struct work *w, struct err *e)
 		r = power_session_set(&w->p, want == POWER_ON, e);
 	if (r == 0)
 		r = s->ops->power_settled(s->env, e);
-	w->p.pass = link_pass_leave(w->p.pass);
 	return r == 0 && want == POWER_ON && w->p.found == POWER_OFF
 		       ? power_roles_back(&w->roles, e)
 		       : r;
@@ -217,7 +213,7 @@ static int power_run(struct step *s, const struct args *a, struct step_result *o
 		r = power_roles_of(&w.roles, s, &w.p.way, args_str(a, "port"), e);
 	if (r == 0)
 		r = act(&w, want, e);
-	if (w.p.sw)
+	if (w.p.known)
 		power_session_say(&w.p, out);
 	power_roles_say(&w.roles, out);
 	if (r == 0)
@@ -227,6 +223,11 @@ static int power_run(struct step *s, const struct args *a, struct step_result *o
 	if (r == 0)
 		result_output(out, "state", json_string(power_state_str(w.p.now)));
 	return r;
+}
+
+static int power_look(struct step *s, const struct args *a, struct err *e)
+{
+	return power_preflight(s, e);
 }
 
 static const struct action_arg power_args[] = {
@@ -251,5 +252,6 @@ const struct action action_device_power = {
 	.args = power_args,
 	.outputs = power_outputs,
 	.default_timeout_us = 60 * US_PER_S,
+	.preflight = power_look,
 	.run = power_run,
 };

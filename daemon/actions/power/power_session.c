@@ -19,43 +19,20 @@ static int take_turn(struct power_session *p, struct err *e)
 		       : r;
 }
 
-static int open_switch(struct power_session *p, struct err *e)
+static int open_switch(struct power_session *p, struct power_switch **ret, struct err *e)
 {
 	switch (p->way.kind) {
 	case POWER_SCPI:
-		return power_open_scpi(&p->way, p->s, &p->sw, e);
+		return power_open_scpi(&p->way, p->s, ret, e);
 	case POWER_PROGRAM:
-		return power_open_program(&p->way, p->s, &p->sw, e);
+		return power_open_program(&p->way, p->s, ret, e);
 	case POWER_HUB:
 	case POWER_HID_RELAY:
 	case POWER_GPIO:
 	case POWER_SERIAL_RELAY:
 		break;
 	}
-	return power_switch_open(&p->way, &p->s->it, &p->sw, e);
-}
-
-int power_session_open(struct power_session *p, struct step *s, struct err *e)
-{
-	int r;
-
-	*p = (struct power_session){.s = s};
-	r = step_power(s, &p->way, e);
-	if (r == 0)
-		r = take_turn(p, e);
-	if (r == 0)
-		r = open_switch(p, e);
-	if (r == 0)
-		r = power_switch_read(p->sw, &p->found, &s->it, e);
-	p->now = p->found;
-	return r;
-}
-
-void power_session_done(struct power_session *p)
-{
-	power_switch_close(p->sw);
-	link_pass_leave(p->pass);
-	*p = (struct power_session){0};
+	return power_switch_open(&p->way, &p->s->it, ret, e);
 }
 
 /* The capacitors of the unit before have to be full first. */
@@ -71,6 +48,59 @@ static int wait_gap(struct power_session *p, struct err *e)
 	return iotime_sleep(m->on_us + p->way.gap_us - now, &p->s->it, e);
 }
 
+/* Others wait for the time of one request alone, not while a unit is off or starts. */
+static int read_in_turn(struct power_session *p, struct err *e)
+{
+	_cleanup_(power_switch_closep) struct power_switch *sw = NULL;
+	int r = open_switch(p, &sw, e);
+
+	return r < 0 ? r : power_switch_read(sw, &p->found, &p->s->it, e);
+}
+
+static int set_in_turn(struct power_session *p, bool on, struct err *e)
+{
+	_cleanup_(power_switch_closep) struct power_switch *sw = NULL;
+	int r = on ? wait_gap(p, e) : 0;
+
+	if (r == 0)
+		r = open_switch(p, &sw, e);
+	if (r < 0)
+		return r;
+	step_log(p->s, '#', "power %s at %s", on ? "on" : "off", p->way.place);
+	r = power_switch_set(sw, on, &p->now, &p->s->it, e);
+	/* Also of one that failed: it may have moved. */
+	if (on && p->pass)
+		((struct memo *)link_pass_memo(p->pass))->on_us = now_us();
+	return r;
+}
+
+int power_session_open(struct power_session *p, struct step *s, struct err *e)
+{
+	int r;
+
+	*p = (struct power_session){.s = s};
+	r = step_power(s, &p->way, e);
+	if (r == 0)
+		r = take_turn(p, e);
+	if (r == 0)
+		r = read_in_turn(p, e);
+	p->pass = link_pass_leave(p->pass);
+	p->now = p->found;
+	p->known = r == 0;
+	return r;
+}
+
+int power_preflight(struct step *s, struct err *e)
+{
+	struct power_way way;
+	struct err why = {0};
+	int r = step_power(s, &way, &why);
+
+	/* A hub that is away may be plugged by then: the step looks, and has its own code. */
+	return r == -ERR_NOT_FOUND || r == -ERR_UNSUPPORTED ? err_set(e, why.code, "%s", why.msg)
+							    : 0;
+}
+
 int power_session_set(struct power_session *p, bool on, struct err *e)
 {
 	int r = 0;
@@ -78,15 +108,11 @@ int power_session_set(struct power_session *p, bool on, struct err *e)
 	if (!p->touched)
 		r = p->s->ops->power_owe(p->s->env, p->found, e);
 	p->touched = true;
-	if (r == 0 && on)
-		r = wait_gap(p, e);
-	if (r < 0)
-		return r;
-	step_log(p->s, '#', "power %s at %s", on ? "on" : "off", p->way.place);
-	r = power_switch_set(p->sw, on, &p->now, &p->s->it, e);
-	/* Also of one that failed: it may have moved. */
-	if (on && p->pass)
-		((struct memo *)link_pass_memo(p->pass))->on_us = now_us();
+	if (r == 0)
+		r = take_turn(p, e);
+	if (r == 0)
+		r = set_in_turn(p, on, e);
+	p->pass = link_pass_leave(p->pass);
 	return r;
 }
 

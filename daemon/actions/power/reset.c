@@ -23,7 +23,6 @@ struct reset {
 static void reset_done(struct reset *x)
 {
 	power_roles_done(&x->roles);
-	power_session_done(&x->p);
 	regex_free(x->expect);
 }
 
@@ -47,7 +46,6 @@ static int by_power(struct reset *x, struct step_result *out, struct err *e)
 	if (r == 0)
 		r = power_session_set(&x->p, true, e);
 	power_session_say(&x->p, out);
-	x->p.pass = link_pass_leave(x->p.pass);
 	return r;
 }
 
@@ -223,6 +221,11 @@ static int reset_run(struct step *s, const struct args *a, struct step_result *o
 	return r < 0 ? r : reset_with(&x, by, out, e);
 }
 
+static int reset_look(struct step *s, const struct args *a, struct err *e)
+{
+	return args_has(a, "by") && by_of(a) == BY_POWER ? power_preflight(s, e) : 0;
+}
+
 static const struct action_arg reset_args[] = {
 	{.name = "by",
 		.type = ARG_CHOICE,
@@ -256,5 +259,6 @@ const struct action action_device_reset = {
 	.args = reset_args,
 	.default_timeout_us = 60 * US_PER_S,
 	.check = reset_check,
+	.preflight = reset_look,
 	.run = reset_run,
 };

@@ -110,7 +110,25 @@ def reference(t, vm):
     t.expect('is proved by the unit that left and came back', '"left"' in told and '"back"' in told, told)
     after = [(p['ons'], p['offs']) for p in ports(vm)]
     t.equal('no other port was touched', [after[0], after[3]], [before[0], before[3]])
+    both_halves(t, vm)
     wrong(t, vm)
+
+
+def root(vm, location):
+    said = vm.sh(f'uhubctl -e -l {location}')
+    return {int(n): 'power' in rest for n, rest in re.findall(r'Port (\d+): \w{4} ?(.*)', said)}
+
+
+def both_halves(t, vm):
+    """A socket of two root hubs, of USB 2 and of USB 3: without power both have to be off."""
+    status, told = execute(vm, 'device.power', 'state=off', power='{kind: hub, hub: usb1, port: 13}')
+    t.equal('both halves of a socket are off', (status, root(vm, 1)[13], root(vm, 2)[13]), (0, False, False))
+    if status:
+        t.note(told)
+    t.equal('and no other port of either', (all(v for n, v in root(vm, 1).items() if n != 13),
+                                            all(v for n, v in root(vm, 2).items() if n != 13)), (True, True))
+    status, told = execute(vm, 'device.power', 'state=on', power='{kind: hub, hub: usb2, port: 13}')
+    t.equal('and on, by the other name', (status, root(vm, 1)[13], root(vm, 2)[13]), (0, True, True))
 
 
 def fault(vm, spec, board='b8', name='hub'):
@@ -183,6 +201,49 @@ def relay(t, vm):
     wait('the relays to be gone', lambda: '1-10' not in devices(vm), 10)
 
 
+def gpio(t, vm):
+    """gpioset and gpioget, then provctl, on a line of a GPIO chip: a virtual CP2112, since Debian's kernel has no gpio-sim."""
+    said = vm.sh('modprobe hid-cp2112')
+    if said.strip():
+        t.note(f'GPIO is skipped: {said}')
+        return
+    start(vm, 'cp2112', 1, '--first-socket 12', 'gpio')
+    wait('the chip', lambda: 'cp2112_gpio' in vm.sh('gpiodetect'), 10)
+
+    def lines():
+        return hub(vm, 'gpio')['levels']
+
+    vm.sh('gpioset cp2112_gpio 3=1')
+    t.equal('gpioset sets line 3', lines(), 8)
+    way = '{kind: gpio, chip: cp2112_gpio, line: 3}'
+    status, told = execute(vm, 'device.power', 'state=off', power=way)
+    t.expect('provctl finds on what gpioset set, and switches it off',
+             status == 0 and '"found": "on"' in told and '"state": "off"' in told, told)
+    t.equal('the line is low, and the others are as they were', lines(), 0)
+    status, told = execute(vm, 'device.power', 'state=on', power=way)
+    t.equal('and on', (status, lines()), (0, 8))
+    low = '{kind: gpio, chip: cp2112_gpio, line: 5, active_low: true}'
+    status, told = execute(vm, 'device.power', 'state=on', power=low)
+    t.equal('a line that is active low', (status, lines()), (0, 8))
+    status, told = execute(vm, 'device.power', 'state=off', power=low)
+    t.equal('is high when off', (status, lines()), (0, 40))
+    fault(vm, 'sticks=3', 'b12', 'gpio')
+    status, told = execute(vm, 'device.power', 'state=off', power=way)
+    t.expect('a line that keeps its level: power-state', status == 3 and '"power-state"' in told, told)
+    status, told = execute(vm, 'device.power', 'state=off', power='{kind: gpio, chip: cp2112_gpio, line: 8}')
+    t.expect('a line that is not there', status == 3 and 'lines 0 to 7' in told, told)
+    vm.sh('setsid gpioset --mode=signal cp2112_gpio 4=1 > /dev/null 2>&1 < /dev/null & echo $! > /run/holder')
+    wait('the holder', lambda: '"gpioset"' in vm.sh('gpioinfo cp2112_gpio'), 10)
+    status, told = execute(vm, 'device.power', 'state=off', power='{kind: gpio, chip: cp2112_gpio, line: 4}')
+    t.expect('a line that another program holds: busy, with its name', status == 3 and '"busy"' in told and 'gpioset' in told,
+             told)
+    vm.sh('kill $(pidof gpioset)')
+    quit_sim(vm, 'gpio')
+    wait('the chip to be gone', lambda: '1-12' not in devices(vm), 10)
+
+
+# One by its name in sysfs, the others as udev names them.
+PATHS = {1: f'{HUB}.1', 2: 'platform-vhci_hcd.0-usb-0:8.2', 3: 'platform-vhci_hcd.0-usb-0:8.3'}
 CYCLES = 67
 STATIONS = (1, 2, 3)
 
@@ -226,7 +287,9 @@ OFF_AND_FAIL = '''  - id: off
 def stations():
     return '\n'.join(
         f"  - {{id: A{n}, start: manual, power: {{kind: hub, role: dut}}, ports: {{dut: {{kind: usb, optional: true, "
-        f"path: '{HUB}.{n}', vid: '0483', pid: 'df11'}}}}}}" for n in STATIONS) + '\npower_policy: {gap: 50ms}'
+        f"path: '{PATHS[n]}', vid: '0483', pid: 'df11'}}}}}}" for n in STATIONS) + (
+            f"\n  - {{id: X, start: manual, power: {{kind: hub, hub: '{HUB}', port: 2}}, ports: {{dut: {{kind: usb, optional: true, "
+            f"path: '{HUB}.4'}}}}}}\npower_policy: {{gap: 50ms}}")
 
 
 def start_run(vm, station):
@@ -299,6 +362,12 @@ def broken_off(t, vm):
     start_run(vm, 'A2')
     run = vm.ended(job, 1, 60)[0]
     t.equal('a run that ends with the power off passes', (run['outcome'], ports(vm)[1]['power']), ('passed', False))
+    before = ports(vm)[1]
+    job = vm.job('ends-off', 1, ['X'])
+    start_run(vm, 'X')
+    run = vm.ended(job, 1, 60)[0]
+    t.equal('a port that is another station\'s is not switched', (run['code'], ports(vm)[1]), ('power-conflict', before))
+    vm.request('POST', f'/jobs/{job}/actions/abort', headers={'If-Match': '*'})
     t.equal('how it is powered is shown', vm.get('/stations/A1')['power'],
             {'kind': 'hub', 'place': 'port 1 of hub 1-8'})
     t.equal('provd has no word of an internal failure', vm.sh('grep -ciE "internal|bug" /run/provd.log').strip(), '0')

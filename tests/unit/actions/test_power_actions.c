@@ -332,6 +332,29 @@ START_TEST(test_a_gpio_that_is_not_there)
 }
 END_TEST
 
+static int env_no_power(void *env, struct power_way *ret, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "the station does not say how its unit is powered");
+}
+
+/* Before the first step: nothing has been flashed by then. */
+START_TEST(test_a_station_without_power_is_found_before_the_run)
+{
+	const struct action *a = action_find("device.power");
+	struct step s = {
+		.id = "x", .action = a, .ops = &ops, .env = &rig, .it = {NO_DEADLINE, NULL}};
+	json_t *with = json_pack("{s:s}", "state", "on");
+	struct args *args = args_literal(a->args, with);
+
+	ck_assert_int_eq(a->preflight(&s, args, &rig.e), 0);
+	ops.power = env_no_power;
+	ck_assert_int_eq(a->preflight(&s, args, &rig.e), -ERR_NOT_FOUND);
+	ck_assert_ptr_nonnull(strstr(rig.e.msg, "does not say"));
+	args_free(args);
+	json_decref(with);
+}
+END_TEST
+
 /* --- power_after --- */
 
 static struct recipe *recipe_of(const char *text, struct err *e)
@@ -393,6 +416,7 @@ static Suite *power_actions_suite(void)
 	tcase_add_test(t, test_a_reset_by_lines_is_heard);
 	tcase_add_loop_test(t, test_arguments_that_do_not_go_together, 0, (int)ARRAY_LEN(bad));
 	tcase_add_test(t, test_a_gpio_that_is_not_there);
+	tcase_add_test(t, test_a_station_without_power_is_found_before_the_run);
 	tcase_add_test(t, test_power_after_ends_the_teardown);
 	suite_add_tcase(s, t);
 	return s;
