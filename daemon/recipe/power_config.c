@@ -184,8 +184,8 @@ static void check_keys(const struct power_config *p, const char *pointer, struct
 		bool there = *(void *const *)((const char *)p + keys[i].at) != NULL;
 
 		if (there && keys[i].need[p->kind] == NO)
-			mistakes_add(m, pointer, "'%s' is no key of power of kind %s", keys[i].key,
-				kind);
+			mistakes_add(m, pointer, "'%s' is not a key of power of kind %s",
+				keys[i].key, kind);
 		if (!there && keys[i].need[p->kind] == MUST)
 			mistakes_add(m, pointer, "power of kind %s needs '%s'", kind, keys[i].key);
 	}

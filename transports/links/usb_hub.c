@@ -154,7 +154,7 @@ int usb_hub_port_of(const char *path, struct usb_hub_port *ret, struct err *e)
 		return find_by_path(path, usb, ret, e);
 	if (!usb_hub_port_parse(path, &at))
 		return err_set(e, ERR_INVALID,
-			"'%.80s' is no port of a USB hub: 1-1.2 or pci-0000:00:14.0-usb-0:1.2 expected",
+			"'%.80s' is not a port of a USB hub: 1-1.2 or pci-0000:00:14.0-usb-0:1.2 expected",
 			path);
 	if (!is_there(at.hub))
 		return err_set(e, ERR_DEVICE_GONE, "hub %s is not plugged", at.hub);
@@ -203,7 +203,7 @@ int usb_hub_open(
 		return err_prefix(e, "hub %s", hub);
 	if (usb_interfaces(u, &i) < 1 || i[0].cls != CLASS_HUB)
 		return err_set(e, ERR_POWER_NOT_SWITCHABLE,
-			"%s is no hub: %04x:%04x is plugged there", hub, usb_facts(u)->vid,
+			"%s is not a hub: %04x:%04x is plugged there", hub, usb_facts(u)->vid,
 			usb_facts(u)->pid);
 	*ret_super = number(hub, "speed") >= 5000;
 	*ret = steal_ptr(&u);

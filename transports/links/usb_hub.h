@@ -24,11 +24,11 @@ void usb_hub_port_name(const struct usb_hub_port *p, char ret[USB_PORT_BYTES]);
 bool usb_hub_port_taken(const struct usb_hub_port *p);
 /* Whether `port` is that place, or behind a hub that hangs there. */
 bool usb_hub_port_holds(const struct usb_hub_port *p, const char *port);
-/* The same socket on the hub of the other speed (USB 3 beside USB 2), as the kernel has paired them: from ACPI, or by
+/* The same socket on the hub of the other speed (of USB 3 for USB 2), as the kernel has paired them: from ACPI, or by
  * the numbers of the ports from paired root hubs down. false: there is none. */
 bool usb_hub_port_peer(const struct usb_hub_port *p, struct usb_hub_port *ret);
 
-/* The hub, and whether it is of USB 3. As usb_open(); -ERR_POWER_NOT_SWITCHABLE where that is no hub. Nothing of it
+/* The hub, and whether it is of USB 3. As usb_open(); -ERR_POWER_NOT_SWITCHABLE where that is another device. Nothing of it
  * is claimed: the kernel's driver stays. */
 int usb_hub_open(
 	const char *hub, const struct iotime *it, struct usb **ret, bool *ret_super, struct err *e);

@@ -35,7 +35,7 @@ int power_roles_of(struct power_roles *r, struct step *s, const struct power_way
 	struct device_facts f = {0};
 
 	*r = (struct power_roles){.s = s, .left = json_array(), .back = json_array()};
-	if (named && s->ops->facts(s->env, named, &f, NULL) == 0 && !f.port[0])
+	if (named && s->ops->facts(s->env, named, &f, NULL) == 0 && !f.port[0] && !f.path[0])
 		return err_set(e, ERR_UNSUPPORTED,
 			"port %s is at the fixed address %s: nobody sees its device leave; name a role that is bound by its USB port",
 			named, f.node);
@@ -169,7 +169,7 @@ static int leave(struct work *w, struct err *e)
 		       : r;
 }
 
-/* What nothing proves is no pass; a teardown makes safe what it can. */
+/* What nothing proves does not pass; a teardown makes safe what it can. */
 static int check_proof(
 	const struct work *w, enum wanted want, struct step_result *out, struct err *e)
 {

@@ -553,7 +553,7 @@ static const struct {
 	{POWERED("{kind: hub, role: dut, roles: [dut, console]}"),
 		"has 'console', and its ports do not"},
 	{POWERED("{kind: hub, role: dut, serial: AB1CD}"),
-		"'serial' is no key of power of kind hub"},
+		"'serial' is not a key of power of kind hub"},
 	{POWERED("{kind: hid_relay}"), "needs 'channel', from 1 to 8"},
 	{POWERED("{kind: hid_relay, channel: 9}"), "needs 'channel', from 1 to 8"},
 	{POWERED("{kind: hid_relay, channel: 1, serial: AB}"), "'serial'"},

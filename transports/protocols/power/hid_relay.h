@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The common USB HID relay, 16c0:05df, which calls itself USBRelay1 to USBRelay8. HID 1.11, 7.2: its feature report of
- * eight bytes is read for what it is, and set to switch. What the bytes mean is no specification's: as usbrelay (the
+ * eight bytes is read for what it is, and set to switch. No specification says what the bytes mean: they are as usbrelay (the
  * reference client, in Debian) and the maker's own program have it.
  *
  *	read   S S S S S 0 x M     five characters of its serial number; bit n of M: channel n + 1 is on
