@@ -133,6 +133,18 @@ enum err_class {
 		"The instrument reports an error of its own: see the message.")                         \
 	X(CALIBRATION_DUE, "calibration-due", LINE,                                                     \
 		"Have the instrument calibrated, and change its date in provd.yaml.")                   \
+	X(POWER_SWITCH, "power-switch", LINE,                                                           \
+		"Look at what switches the power, as the message says.")                                \
+	X(POWER_NOT_SWITCHABLE, "power-not-switchable", LINE,                                           \
+		"Use a hub that switches each port, or another switch: see `power` of the station.")    \
+	X(POWER_GANGED, "power-ganged", LINE,                                                           \
+		"This hub switches its ports together: use one that switches each port.")               \
+	X(POWER_STATE, "power-state", LINE,                                                             \
+		"The switch says another state than it was set to: look at it.")                        \
+	X(POWER_NO_EFFECT, "power-no-effect", LINE,                                                     \
+		"The switch moved and the unit did not: check that it is this unit's, and the wiring.") \
+	X(POWER_CONFLICT, "power-conflict", LINE,                                                       \
+		"What would be switched is another station's: correct `power`.")                        \
 	X(PRINTER, "printer", LINE,                                                                     \
 		"Look at the printer as the message says, then print the label again.")                 \
 	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                                \

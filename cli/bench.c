@@ -14,6 +14,7 @@
 #include "cli/bench_keys.h"
 #include "cli/bench_ports.h"
 #include "cli/printable.h"
+#include "daemon/recipe/power_config.h"
 #include "daemon/recipe/runner.h"
 #include "transports/images/blob.h"
 #include "transports/images/image.h"
@@ -22,6 +23,7 @@
 #include "transports/links/http_auth.h"
 #include "transports/links/instrument.h"
 #include "transports/links/printer.h"
+#include "transports/links/usb_hub.h"
 
 #define WATCHED_MAX 8
 
@@ -40,6 +42,9 @@ struct session {
 	struct blob *watched
 		[WATCHED_MAX]; /* files that the run has read; nobody may have written to them meanwhile */
 	size_t watches;
+	struct power_config power;    /* of PROVD_POWER, once it was read */
+	bool power_touched;	      /* it was switched in this run, and was found */
+	enum power_state power_found; /* like this */
 };
 
 _Static_assert(offsetof(struct session, ports) == 0, "a session begins with its role_ports");
@@ -396,6 +401,82 @@ static int env_instrument(void *env, const char *name, struct instrument *ret, s
 	return 0;
 }
 
+/* The port of the hub on which the only USB device of this run hangs. */
+static int power_of_address(struct session *s, struct power_way *ret, struct err *e)
+{
+	const char *role;
+	const char *usb = NULL;
+	struct usb_hub_port at;
+	json_t *v;
+
+	json_object_foreach(s->b->ports, role, v)
+		if (!strncmp(json_string_value(v), "usb:", 4))
+			usb = usb ? "" : json_string_value(v) + 4;
+	if (!usb || !usb_hub_port_parse(usb, &at))
+		return err_set(e, ERR_NOT_FOUND,
+			"set PROVD_POWER to how the unit is powered, such as '{kind: hub, hub: 1-8, port: 2}', or name its USB port: port=usb:1-8.2");
+	*ret = (struct power_way){.kind = POWER_HUB, .port = at.port};
+	snprintf(ret->hub, sizeof ret->hub, "%s", at.hub);
+	snprintf(ret->place, sizeof ret->place, "port %u of hub %s", at.port, at.hub);
+	snprintf(ret->group, sizeof ret->group, "hub %s", at.hub);
+	return 0;
+}
+
+static int env_power(void *env, struct power_way *ret, struct err *e)
+{
+	struct session *s = env;
+	const char *text = getenv("PROVD_POWER");
+	int r = 0;
+
+	if (!text)
+		return power_of_address(s, ret, e);
+	if (!s->power.has)
+		r = power_config_parse(text, &s->power, e);
+	if (r == 0 && s->power.role)
+		r = err_set(e, ERR_INVALID,
+			"a bench has no stations: 'hub' and 'port' expected, not 'role'");
+	if (r == 0)
+		r = power_config_way(&s->power, ret, e);
+	return r < 0 ? err_prefix(e, "PROVD_POWER"), r : 0;
+}
+
+static int env_power_owe(void *env, enum power_state found, struct err *e)
+{
+	struct session *s = env;
+
+	if (!s->power_touched && s->ports.recipe->power_after == POWER_AFTER_AS_FOUND &&
+		found == POWER_UNKNOWN)
+		return err_set(e, ERR_POWER_NOT_SWITCHABLE,
+			"'power_after: as_found' needs a switch that can say how it is: 'on' or 'off' expected");
+	if (!s->power_touched)
+		s->power_found = found;
+	s->power_touched = true;
+	return 0;
+}
+
+static enum power_state env_power_after(void *env)
+{
+	const struct session *s = env;
+
+	switch (s->ports.recipe->power_after) {
+	case POWER_AFTER_ON:
+		return POWER_ON;
+	case POWER_AFTER_OFF:
+		return POWER_OFF;
+	case POWER_AFTER_AS_FOUND:
+		return s->power_touched ? s->power_found : POWER_UNKNOWN;
+	case POWER_AFTER_NOTHING:
+		break;
+	}
+	return POWER_UNKNOWN;
+}
+
+/* A bench that is killed is a person's. */
+static int env_power_settled(void *env, struct err *e)
+{
+	return 0;
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct session *s = env;
@@ -436,6 +517,10 @@ static const struct step_env_ops env_ops = {
 	.service = env_service,
 	.printer = env_printer,
 	.instrument = env_instrument,
+	.power = env_power,
+	.power_owe = env_power_owe,
+	.power_after = env_power_after,
+	.power_settled = env_power_settled,
 	.ask = env_ask,
 	.identity = env_identity,
 	.serial = env_serial,
@@ -666,6 +751,7 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	}
 	role_ports_done(&s.ports);
 	bench_ports_done(&s.bench_ports);
+	power_config_done(&s.power);
 	secret_set_free(rn.secrets);
 	json_decref(context);
 	json_decref(empty);

@@ -102,6 +102,9 @@ static void trace_setup(struct usb_port *p, const uint8_t setup[8], const uint8_
 		return;
 	snprintf(what, sizeof what, "control %02x %02x value=%02x%02x", setup[0], setup[1],
 		setup[3], setup[2]);
+	/* Of a hub: to which port. */
+	if ((setup[0] & 0x1f) == 3)
+		snprintf(what + strlen(what), sizeof what - strlen(what), " port=%u", setup[4]);
 	trace(p, what, data, setup[0] & 0x80 ? 0 : n);
 }
 

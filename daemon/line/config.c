@@ -241,6 +241,8 @@ const struct form_row config_rows[] = {
 		.doc = "NAME: a mapping of address, kind and answer. Where unit.label may print: a recipe names a printer and never an address."},
 	{"instruments", FORM_OWN, .read = config_read_instruments, .each = instrument_rows,
 		.doc = "NAME: a mapping of address, identity, calibrated_until and others. What instrument.* and calibrate.* may ask: a recipe names an instrument and never an address."},
+	{"power_policy", FORM_OWN, .read = config_read_power_policy, .rows = power_policy_rows,
+		.doc = "How units are switched on that have their power from one hub, relay board or supply: a mapping of gap."},
 	{"shifts", FORM_OWN, .read = config_read_shifts, .each = shift_rows,
 		.doc = "NAME: a mapping of from, to and units, in the time zone of the host. What the page Shift of the dashboard and GET /reports/shift look at; without it: days."},
 	{"stations", FORM_OWN, .read = config_read_stations, .schema = STATIONS_SCHEMA,
@@ -277,6 +279,8 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 		config_records_defaults(c, m);
 	if (!c->interlocks.release_max_us)
 		config_interlocks_defaults(c, m);
+	if (!json_object_get(root, "power_policy"))
+		config_power_policy_defaults(c, m);
 	config_events_defaults(c, m);
 	config_cfx_defaults(c, m);
 	config_check_cfx(c, m);

@@ -16,13 +16,16 @@
 #include "base/strbuf.h"
 #include "daemon/keyd/keyd_config.h"
 #include "daemon/line/shift.h"
+#include "daemon/recipe/power_config.h"
 #include "transports/links/http_allow.h"
 
 #define CONFIG_ID_MAX 63
 
 struct http_service;
 struct instrument;
+struct power_way;
 struct printer;
+struct reset_line;
 
 struct port_config {
 	char *role;
@@ -40,6 +43,19 @@ struct port_config {
 	bool optional; /* the station is complete without it */
 };
 
+/* The line of a GPIO chip that resets it. */
+struct reset_config {
+	bool has;
+	char *chip;
+	unsigned line;
+	bool active_low;
+};
+
+/* How stations are switched on together. */
+struct power_policy_config {
+	uint64_t gap_us;
+};
+
 struct station_config {
 	char *id;
 	char *title;
@@ -52,6 +68,8 @@ struct station_config {
 	size_t capabilities;
 	char **instrument; /* what it measures with: their calibration has to hold as well */
 	size_t instruments;
+	struct power_config power;
+	struct reset_config reset;
 	struct port_config *port;
 	size_t ports;
 };
@@ -297,6 +315,7 @@ struct config {
 	struct wats_config wats;
 	struct outbox_config outbox;
 	struct archive_config archive;
+	struct power_policy_config power_policy;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
 	unsigned quarantine_after;
@@ -309,7 +328,7 @@ struct config {
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
 	printer_rows[], instrument_rows[], shift_rows[], records_rows[], interlocks_rows[],
 	webhooks_rows[], spool_rows[], cfx_rows[], wats_rows[], outbox_rows[], tls_rows[],
-	client_rows[], archive_rows[];
+	client_rows[], archive_rows[], reset_rows[], power_policy_rows[];
 /* What a principal of the API may name: an object of the lists stations, pools, recipes. */
 extern const struct form_row scope_rows[];
 /* v as such an object; every mistake goes to m. */
@@ -361,3 +380,12 @@ int config_printer(const struct config *c, const char *name, struct printer *ret
 /* An instrument by its name, without its queue. -ERR_NOT_FOUND with the nearest name. */
 int config_instrument(
 	const struct config *c, const char *name, struct instrument *ret, struct err *e);
+/* How the unit of that station is switched, of the stations as they are now; what it borrows lives as long as s.
+ * -ERR_NOT_FOUND where it does not say, -ERR_POWER_SWITCH where its hub is not plugged, -ERR_POWER_CONFLICT where the
+ * place is another station's. Without the queue. */
+int config_power(const struct config *c, const struct station_config *s, struct power_way *ret,
+	struct err *e);
+/* The line that resets the unit. -ERR_NOT_FOUND where there is none. */
+int config_reset_line(const struct station_config *s, struct reset_line *ret, struct err *e);
+/* {kind, place} for people, null without one; a new reference. */
+json_t *config_power_json(const struct station_config *s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The inside of a configuration, shared by its parts: config.c (the file), config_stations.c,
- * config_outside.c, config_interlocks.c, config_events.c, config_cfx.c. Each read function is that of a row of form.h, with the configuration to fill.
+ * config_outside.c, config_interlocks.c, config_power.c, config_events.c, config_cfx.c. Each read function is that of a row of form.h, with the configuration to fill.
  */
 #pragma once
 
@@ -73,3 +73,15 @@ void config_read_wats(void *to, const json_t *v, const char *pointer, struct mis
 void config_check_cfx(const struct config *c, struct mistakes *m);
 void config_cfx_defaults(struct config *c, struct mistakes *m);
 void config_cfx_done(struct config *c);
+
+/* --- config_power.c --- */
+
+void config_read_power(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_reset(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_power_policy(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+/* Where provd.yaml says nothing of it. */
+void config_power_policy_defaults(struct config *c, struct mistakes *m);
+/* The stations from `first` on, with each other and with those before. */
+void config_check_power(const struct config *c, size_t first, struct mistakes *m);
+bool config_power_equal(const struct station_config *a, const struct station_config *b);
+void config_reset_done(struct reset_config *r);

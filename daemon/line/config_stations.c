@@ -31,6 +31,8 @@ void config_station_done(struct station_config *s)
 	free(s->port);
 	config_free_texts(s->capability, s->capabilities);
 	config_free_texts(s->instrument, s->instruments);
+	power_config_done(&s->power);
+	config_reset_done(&s->reset);
 	form_done(station_rows, s);
 }
 
@@ -267,6 +269,10 @@ const struct form_row station_rows[] = {
 		.doc = "What the station measures with, such as [dmm-7]: the interlock 'calibration' looks at the calibration of each, as at that of the fixture. Several stations may share one.",
 		.schema =
 			"{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_.-]{1,64}$\"}}"},
+	{"power", FORM_OWN, .read = config_read_power, .rows = power_rows,
+		.doc = "How the power of the unit is switched, for device.power and device.reset: see below."},
+	{"reset", FORM_OWN, .read = config_read_reset, .rows = reset_rows,
+		.doc = "The GPIO line that resets the unit, for device.reset: a mapping of chip, line and active_low."},
 	{"ports", FORM_OWN, .read = read_ports, .doc = "A mapping of roles (needed): see below.",
 		.schema = "{\"type\":\"object\",\"minProperties\":1}"},
 	{0},
@@ -412,6 +418,7 @@ void config_read_stations(void *to, const json_t *v, const char *pointer, struct
 		load_station(c, o, p, m);
 	}
 	check_overlaps(c, first, m);
+	config_check_power(c, first, m);
 }
 
 /* --- one of them --- */
@@ -499,7 +506,7 @@ bool station_config_equal(const struct station_config *a, const struct station_c
 	if (!same(a->id, b->id) || !same(a->title, b->title) || !same(a->fixture, b->fixture) ||
 		a->settle_us != b->settle_us || a->quarantine_after != b->quarantine_after ||
 		a->manual != b->manual || a->ports != b->ports || !can_the_same(a, b) ||
-		!measure_the_same(a, b))
+		!measure_the_same(a, b) || !config_power_equal(a, b))
 		return false;
 	for (size_t i = 0; i < a->ports; i++)
 		if (!port_equal(&a->port[i], &b->port[i]))

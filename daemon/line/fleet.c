@@ -216,6 +216,7 @@ static int make_services(struct fleet *f, struct err *e)
 	v->orders = orders_new();
 	v->images = image_cache_new();
 	v->instruments = link_queue_new();
+	v->powers = link_queue_new();
 	v->binding = f->binding;
 	v->meters = meters_new();
 	read_boot(v->boot);
@@ -449,6 +450,7 @@ struct fleet *fleet_free(struct fleet *f)
 	store_free(f->store);
 	image_cache_free(f->services.images);
 	link_queue_free(f->services.instruments);
+	link_queue_free(f->services.powers);
 	meters_free(f->services.meters);
 	free(f);
 	return NULL;

@@ -33,6 +33,7 @@ struct line_services {
 	struct orders *orders;
 	struct image_cache *images;	/* opened once for all stations */
 	struct link_queue *instruments; /* one station at a time has one */
+	struct link_queue *powers;	/* the same of what switches power */
 	const struct store *store;
 	struct binding *binding;
 	struct keys *keys;     /* NULL: provd.yaml names none */

@@ -118,6 +118,8 @@ struct station {
 	bool interlocks_known;		  /* judged once since the start */
 	uint64_t interlocks_look_us;	  /* when they are judged again at the latest */
 	char disable_asked_by[WHO_BYTES]; /* during the run; "": nobody */
+	enum power_state owed; /* how the power is to be left; POWER_UNKNOWN: nothing is owed */
+	uint64_t owed_next_us; /* when that is tried again */
 	struct run_result closing;
 	struct recorder *rec;	   /* of the open run; NULL: none */
 	uint64_t progress_next_us; /* when the next progress may be published */
@@ -143,3 +145,5 @@ void station_interlocks_look(struct station *s);
 void *worker_main(void *arg);
 /* Carries out the open run; fills res. */
 void worker_execute(struct station *s, struct run_result *res);
+/* What a run of before owed to the power of its unit: -code, and it is owed still. */
+int worker_put_power_right(struct station *s, struct err *e);

@@ -19,6 +19,8 @@ static int apply_recall(struct db *tx, void *data, struct err *e)
 		r = stations_last(tx, n->station, &n->ret->last, e);
 	if (r == 0)
 		r = stations_count(tx, n->station, n->since_ms, &n->ret->today, e);
+	if (r == 0)
+		r = power_owed_get(tx, n->station, &n->ret->power, e);
 	return r;
 }
 
@@ -48,4 +50,25 @@ int station_memory_note(
 	struct note n = {station, row};
 
 	return writer_do(w, apply_note, &n, e);
+}
+
+struct owe {
+	const char *station;
+	const struct power_owed *power;
+};
+
+static int apply_owe(struct db *tx, void *data, struct err *e)
+{
+	const struct owe *n = data;
+
+	return n->power ? power_owed_put(tx, n->station, n->power, e)
+			: power_owed_settle(tx, n->station, e);
+}
+
+int station_memory_owe(
+	struct writer *w, const char *station, const struct power_owed *p, struct err *e)
+{
+	struct owe n = {station, p};
+
+	return writer_do(w, apply_owe, &n, e);
 }

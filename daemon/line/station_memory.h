@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "db/power.h"
 #include "db/stations.h"
 
 struct writer;
@@ -14,11 +15,15 @@ struct station_memory {
 	struct station_row row;
 	struct station_last last;
 	struct station_counts today;
+	struct power_owed power;
 };
 
 /* today began at since_ms. */
 int station_memory_recall(struct writer *w, const char *station, int64_t since_ms,
 	struct station_memory *ret, struct err *e);
+/* What the power is owed, durably; NULL: nothing any more. */
+int station_memory_owe(
+	struct writer *w, const char *station, const struct power_owed *p, struct err *e);
 /* Something of it changed outside a run (durable). */
 int station_memory_note(
 	struct writer *w, const char *station, const struct station_row *row, struct err *e);

@@ -148,7 +148,7 @@ json_t *station_json(struct station *s)
 	roll_day(s);
 	o = json_pack(
 		"{s:s, s:s, s:s, s:s, s:o, s:s*, s:s*, s:o, s:o, s:o, s:{s:i, s:i, s:i, s:i}, "
-		"s:o, s:o, s:b, s:I}",
+		"s:o, s:o, s:b, s:o, s:I}",
 		"id", s->cfg->id, "title", s->cfg->title, "fixture", s->cfg->fixture, "state",
 		station_state_str(s->state), "since", time_json(s->since_ms), "code",
 		s->message_code != ERR_NONE ? err_code_str(s->message_code) : NULL, "message",
@@ -157,7 +157,8 @@ json_t *station_json(struct station *s)
 		(int)s->today[OUTCOME_FAILED], "error", (int)s->today[OUTCOME_ERROR], "aborted",
 		(int)s->today[OUTCOME_ABORTED], "ports", ports_json(s), "interlocks",
 		s->interlocks_view ? json_deep_copy(s->interlocks_view) : json_array(), "manual",
-		s->cfg->manual, "revision", (json_int_t)s->revision);
+		s->cfg->manual, "power", config_power_json(s->cfg), "revision",
+		(json_int_t)s->revision);
 	mutex_unlock(&s->lock);
 	return o;
 }

@@ -121,6 +121,47 @@ static json_t *marks_of(struct station *s)
 	return marks;
 }
 
+static void release_ports(struct station *s)
+{
+	mutex_lock(&s->lock);
+	memset(s->run_uses, 0, sizeof s->run_uses);
+	for (size_t i = 0; i < s->cfg->ports; i++)
+		s->port[i].claimed = false;
+	mutex_unlock(&s->lock);
+}
+
+/* Where nothing else holds the station, whose sentence is the one to read. */
+static void show_power(struct station *s, enum err_code code, const char *text)
+{
+	if (!s->row.held[0] && !s->known.unrecorded)
+		station_set_state(s, station_state(s), code, "%s", text);
+}
+
+/* A run that broke off may have left the power otherwise than its recipe says. */
+static bool power_is_right(struct station *s)
+{
+	struct err e;
+	int r;
+
+	if (s->owed == POWER_UNKNOWN)
+		return true;
+	if (now_us() < s->owed_next_us)
+		return false;
+	r = worker_put_power_right(s, &e);
+	release_ports(s);
+	if (r == 0) {
+		if (s->owed_next_us)
+			show_power(s, ERR_NONE, "");
+		s->owed_next_us = 0;
+		return true;
+	}
+	if (!s->owed_next_us)
+		log_error("%s", e.msg);
+	s->owed_next_us = now_us() + HELD_RETRY_US;
+	show_power(s, e.code, e.msg);
+	return false;
+}
+
 static void open_run(struct station *s)
 {
 	const struct job_claim *claim;
@@ -130,6 +171,10 @@ static void open_run(struct station *s)
 
 	if (s->rec)
 		return;
+	if (!power_is_right(s)) {
+		s->held = true;
+		return;
+	}
 	/* From here on an abort of its job reaches the run, also before its first step. */
 	cancel_reset(&s->cancel);
 	s->row.plugged[0] = 0;
@@ -320,15 +365,6 @@ static void guard_ports(struct station *s)
 	mutex_unlock(&s->lock);
 	if (gone)
 		cancel_fire(&s->cancel, ERR_DEVICE_GONE);
-}
-
-static void release_ports(struct station *s)
-{
-	mutex_lock(&s->lock);
-	memset(s->run_uses, 0, sizeof s->run_uses);
-	for (size_t i = 0; i < s->cfg->ports; i++)
-		s->port[i].claimed = false;
-	mutex_unlock(&s->lock);
 }
 
 /* What is plugged has had its run: it is not run again by itself, also not by a provd that starts
@@ -558,8 +594,9 @@ static uint64_t next_look_us(struct station *s)
 static void sleep_until_needed(struct station *s)
 {
 	const bool retry = station_state(s) == STATION_READY && s->held;
-	const uint64_t until =
-		MIN(retry ? now_us() + HELD_RETRY_US : next_look_us(s), s->interlocks_look_us);
+	const uint64_t owed = s->owed != POWER_UNKNOWN ? s->owed_next_us : NO_DEADLINE;
+	const uint64_t look = retry ? now_us() + HELD_RETRY_US : next_look_us(s);
+	const uint64_t until = MIN(MIN(look, owed), s->interlocks_look_us);
 	eventfd_t v;
 	struct err e;
 
@@ -620,6 +657,9 @@ static void recall(struct station *s)
 	station_recall_counts(s, &m.today);
 	if (m.last.run[0])
 		show_last(s, &m.last);
+	s->owed = !strcmp(m.power.want, "on")	 ? POWER_ON
+		  : !strcmp(m.power.want, "off") ? POWER_OFF
+						 : POWER_UNKNOWN;
 	stay_held(s);
 }
 
@@ -632,6 +672,7 @@ void *worker_main(void *arg)
 	s->known.manual = s->cfg->manual;
 	recall(s);
 	while (!stopping(s)) {
+		power_is_right(s);
 		read_letters(s);
 		while (!stopping(s) && advance(s))
 			;

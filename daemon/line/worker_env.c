@@ -14,8 +14,10 @@
 #include "daemon/line/records.h"
 #include "daemon/line/route_check.h"
 #include "daemon/line/services.h"
+#include "daemon/line/station_memory.h"
 #include "daemon/line/store.h"
 #include "daemon/line/worker_ports.h"
+#include "daemon/recipe/args.h"
 #include "transports/images/cache.h"
 #include "transports/links/http_service.h"
 #include "transports/links/instrument.h"
@@ -502,6 +504,95 @@ static int env_instrument(void *env, const char *name, struct instrument *ret, s
 	return r;
 }
 
+/* --- power --- */
+
+/* By the station's own snapshot, whose texts live as long as the run; what others have by the newest. */
+static int env_power(void *env, struct power_way *ret, struct err *e)
+{
+	struct station *s = ((struct env *)env)->s;
+	struct config *now = s->line->config(s->line->line);
+	int r = config_power(now, s->cfg, ret, e);
+
+	config_unref(now);
+	if (r == 0)
+		ret->queue = s->line->powers;
+	return r;
+}
+
+static int wanted_after(
+	const struct env *v, enum power_state found, enum power_state *ret, struct err *e)
+{
+	switch (v->recipe->power_after) {
+	case POWER_AFTER_NOTHING:
+		*ret = POWER_UNKNOWN;
+		break;
+	case POWER_AFTER_ON:
+		*ret = POWER_ON;
+		break;
+	case POWER_AFTER_OFF:
+		*ret = POWER_OFF;
+		break;
+	case POWER_AFTER_AS_FOUND:
+		if (found == POWER_UNKNOWN)
+			return err_set(e, ERR_POWER_NOT_SWITCHABLE,
+				"'power_after: as_found' needs a switch that can say how it is: 'on' or 'off' expected");
+		*ret = found;
+		break;
+	}
+	return 0;
+}
+
+/* Once for a run: what was found first is what there was. */
+static int env_power_owe(void *env, enum power_state found, struct err *e)
+{
+	struct env *v = env;
+	struct station *s = v->s;
+	enum power_state want = POWER_UNKNOWN;
+	struct power_owed owed = {.run = ""};
+	int r = 0;
+
+	if (s->owed != POWER_UNKNOWN || !v->recipe)
+		return 0;
+	r = wanted_after(v, found, &want, e);
+	if (r < 0 || want == POWER_UNKNOWN)
+		return r;
+	snprintf(owed.run, sizeof owed.run, "%s", recorder_run_id(v->rec));
+	snprintf(owed.want, sizeof owed.want, "%s", power_state_str(want));
+	r = station_memory_owe(s->line->writer, s->cfg->id, &owed, e);
+	if (r == 0)
+		s->owed = want;
+	return r;
+}
+
+static enum power_state env_power_after(void *env)
+{
+	const struct env *v = env;
+	enum power_state want = POWER_UNKNOWN;
+
+	if (v->s->owed != POWER_UNKNOWN || !v->recipe)
+		return v->s->owed;
+	/* Nothing was switched: as it was found is as it is. */
+	if (v->recipe->power_after != POWER_AFTER_AS_FOUND)
+		wanted_after(v, POWER_UNKNOWN, &want, NULL);
+	return want;
+}
+
+static int env_power_settled(void *env, struct err *e)
+{
+	struct station *s = ((struct env *)env)->s;
+	int r = s->owed == POWER_UNKNOWN ? 0
+					 : station_memory_owe(s->line->writer, s->cfg->id, NULL, e);
+
+	if (r == 0)
+		s->owed = POWER_UNKNOWN;
+	return r;
+}
+
+static int env_reset_line(void *env, struct reset_line *ret, struct err *e)
+{
+	return config_reset_line(((struct env *)env)->s->cfg, ret, e);
+}
+
 static void env_progress(void *env, const char *phase, uint64_t done, uint64_t total)
 {
 	struct env *v = env;
@@ -550,6 +641,11 @@ static const struct step_env_ops env_ops = {
 	.service = env_service,
 	.printer = env_printer,
 	.instrument = env_instrument,
+	.power = env_power,
+	.power_owe = env_power_owe,
+	.power_after = env_power_after,
+	.power_settled = env_power_settled,
+	.reset_line = env_reset_line,
 	.ask = env_ask,
 	.approve = env_approve,
 	.identity = env_identity,
@@ -714,4 +810,69 @@ void worker_execute(struct station *s, struct run_result *res)
 	outputs_free(v.outputs);
 	secret_set_free(rn.secrets);
 	json_decref(context);
+}
+
+/* --- after a provd that was killed --- */
+
+#define PUT_RIGHT_US (20 * US_PER_S)
+
+static void tell_nothing(void *data, const char *phase, uint64_t done, uint64_t total)
+{
+}
+
+static void tell_journal(void *data, char dir, const char *text)
+{
+	log_info("%s", text);
+}
+
+static int leave_power(struct env *v, struct err *e)
+{
+	const struct action *action = action_find("device.power");
+	json_t *with = json_pack("{s:s}", "state", "leave");
+	struct args *args = args_literal(action->args, with);
+	const struct iotime none = {NO_DEADLINE, NULL};
+	struct step_result out = {0};
+	struct step st = {.id = POWER_AFTER_STEP,
+		.action = action,
+		.teardown = true,
+		.it = iotime_within(&none, PUT_RIGHT_US),
+		.secrets = secret_set_new(),
+		.ops = &env_ops,
+		.env = v,
+		.tell = {NULL, tell_nothing, tell_journal}};
+	int r = action->run(&st, args, &out, e);
+
+	json_decref(out.evidence);
+	json_decref(out.outputs);
+	secret_set_free(st.secrets);
+	args_free(args);
+	json_decref(with);
+	return r;
+}
+
+int worker_put_power_right(struct station *s, struct err *e)
+{
+	struct env v = {.ports = {.ops = &worker_ports_source, .source = s}, .s = s};
+	const char *want = power_state_str(s->owed);
+	int r = 0;
+
+	if (s->owed == POWER_UNKNOWN)
+		return 0;
+	if (!s->cfg->power.has) {
+		log_notice(
+			"the power of the unit was to be left %s, and the station has no 'power' any more",
+			want);
+		return env_power_settled(&v, e);
+	}
+	r = leave_power(&v, e);
+	role_ports_done(&v.ports);
+	/* It is left as it has to be; what the unit makes of it, its next run shows. */
+	if (s->owed == POWER_UNKNOWN) {
+		log_notice(
+			"the power of the unit is %s now: a run that broke off had left it otherwise",
+			want);
+		return 0;
+	}
+	return r < 0 ? err_prefix(e, "the power of the unit is to be %s before its next run", want),
+	       r     : 0;
 }

@@ -218,6 +218,8 @@ int step_service(struct step *s, const char *name, struct http_service *ret, str
 int step_printer(struct step *s, const char *name, struct printer *ret, struct err *e);
 /* ops->instrument. */
 int step_instrument(struct step *s, const char *name, struct instrument *ret, struct err *e);
+/* ops->power. */
+int step_power(struct step *s, struct power_way *ret, struct err *e);
 
 static inline int step_link(struct step *s, const char *role, struct link **ret, struct err *e)
 {

@@ -9,7 +9,8 @@
 #include "daemon/recipe/later.h"
 #include "daemon/recipe/recipe.h"
 
-#define MAX_STEPS 500
+#define MAX_STEPS      500
+#define POWER_AFTER_US (20 * US_PER_S)
 
 struct check {
 	struct mistakes *m;
@@ -593,6 +594,36 @@ static void check_phase(struct check *c, enum step_phase phase, const char *key)
 	}
 }
 
+/* Whatever happened before, the power is left as the recipe says: the last step of its teardown. */
+static void add_power_after(struct check *c)
+{
+	struct recipe *r = c->r;
+	size_t n = r->steps[PHASE_TEARDOWN];
+	const struct action *action = action_find("device.power");
+	struct recipe_step *grown;
+
+	if (r->power_after == POWER_AFTER_NOTHING || !action)
+		return;
+	c->phase = PHASE_TEARDOWN;
+	c->index = n;
+	if (earlier_step(c, POWER_AFTER_STEP))
+		mistakes_add(c->m, "/power_after",
+			"a step has the id '" POWER_AFTER_STEP
+			"', which is that of the step that power_after adds");
+	grown = reallocarray(r->step[PHASE_TEARDOWN], n + 1, sizeof *grown);
+	if (!grown)
+		abort();
+	r->leave = json_pack("{s:s}", "state", "leave");
+	grown[n] = (struct recipe_step){.id = xstrdup(POWER_AFTER_STEP),
+		.action = action,
+		.with = r->leave,
+		.timeout_us = POWER_AFTER_US,
+		.attempts = 2,
+		.retry_delay_us = US_PER_S};
+	r->step[PHASE_TEARDOWN] = grown;
+	r->steps[PHASE_TEARDOWN] = n + 1;
+}
+
 /* What a report calls the firmware's version is what a step read from the unit: one reference to an
  * output. A parameter would say what was ordered. */
 static void check_firmware(struct check *c)
@@ -660,6 +691,7 @@ static int check_root(
 		check_phase(&c, PHASE_SETUP, "setup");
 		check_phase(&c, PHASE_STEPS, "steps");
 		check_phase(&c, PHASE_TEARDOWN, "teardown");
+		add_power_after(&c);
 		check_scan(&c);
 		check_firmware(&c);
 	}

@@ -17,6 +17,7 @@
 #include "base/util.h"
 #include "base/x509.h"
 #include "transports/links/link.h"
+#include "transports/links/power.h"
 #include "transports/links/usb.h"
 
 struct blob;
@@ -221,6 +222,25 @@ struct step_env_ops {
 	/* OPTIONAL. A measuring instrument that this installation has, by its name. Call it by
 	 * step_instrument(). -ERR_NOT_FOUND for another name. NULL: there are none. */
 	int (*instrument)(void *env, const char *name, struct instrument *ret, struct err *e);
+
+	/* Power. */
+
+	/* OPTIONAL. How the power of the unit is switched; what it borrows lives as long as the
+	 * environment. -ERR_NOT_FOUND where this station says nothing of it, -ERR_POWER_CONFLICT where it
+	 * is another station's as well, else as usb_hub_port_of(). Call it by step_power(). NULL: there is
+	 * no such thing. */
+	int (*power)(void *env, struct power_way *ret, struct err *e);
+	/* REQUIRED with power. Before the first switch of a step: how the recipe wants the power to be left
+	 * (`power_after`) is on record, durably, so that a provd that is killed puts it right at its next
+	 * start. found: how it was. */
+	int (*power_owe)(void *env, enum power_state found, struct err *e);
+	/* REQUIRED with power. How it is to be left: POWER_UNKNOWN as it is. */
+	enum power_state (*power_after)(void *env);
+	/* REQUIRED with power. It is left as it is to be. */
+	int (*power_settled)(void *env, struct err *e);
+	/* OPTIONAL. The line that resets the unit. -ERR_NOT_FOUND where this station has none. NULL: there are
+	 * none. */
+	int (*reset_line)(void *env, struct reset_line *ret, struct err *e);
 
 	/* People. */
 

@@ -24,6 +24,7 @@ struct head {
 	char *name, *title, *description;
 	uint32_t version;
 	uint64_t timeout_us;
+	int power_after; /* enum power_after */
 	const json_t *phase[3];
 };
 
@@ -317,6 +318,12 @@ static void read_params(void *to, const json_t *v, const char *pointer, struct m
 
 /* --- the whole --- */
 
+static const char *const power_afters[] = {[POWER_AFTER_NOTHING] = "nothing",
+	[POWER_AFTER_ON] = "on",
+	[POWER_AFTER_OFF] = "off",
+	[POWER_AFTER_AS_FOUND] = "as_found",
+	NULL};
+
 #define STEPS_SCHEMA "{\"type\":\"array\",\"items\":{\"type\":\"object\"}}"
 
 const struct form_row recipe_rows[] = {
@@ -340,6 +347,9 @@ const struct form_row recipe_rows[] = {
 	{"timeout", FORM_DURATION, .low = 1,
 		.doc = "Of the whole run without its teardown; by default none.",
 		FORM_AT(struct head, timeout_us)},
+	{"power_after", FORM_CHOICE, .choices = power_afters, .def = "nothing",
+		.doc = "How the power of the unit is left, whatever happened: on, off, or as_found before its first switch in this run. The teardown ends with a step power-after that does it; where provd was killed, its next start does. nothing: as the steps left it.",
+		FORM_AT(struct head, power_after)},
 	{"setup", FORM_ANY, .schema = STEPS_SCHEMA, .doc = "Steps before the others.",
 		FORM_AT(struct head, phase[PHASE_SETUP])},
 	{"steps", FORM_ANY, .required = true, .schema = STEPS_SCHEMA, .doc = "Its steps.",
@@ -362,5 +372,6 @@ void recipe_head_read(const json_t *root, struct recipe *r, struct mistakes *m)
 	r->version = h.version;
 	r->title = steal_ptr(&h.title);
 	r->timeout_us = h.timeout_us;
+	r->power_after = (enum power_after)h.power_after;
 	form_done(recipe_rows, &h);
 }

@@ -49,6 +49,7 @@ struct recipe *recipe_unref(struct recipe *r)
 	free(r->serial_pattern);
 	free(r->firmware_step);
 	free(r->firmware_output);
+	json_decref(r->leave);
 	json_decref(r->json);
 	free(r);
 	return NULL;

@@ -14,6 +14,8 @@
 #define RECIPE_NAME_BYTES 65
 #define STEP_ID_BYTES	  65
 #define ACTION_NAME_BYTES 40
+/* The last step of a teardown, where the recipe says `power_after`. */
+#define POWER_AFTER_STEP "power-after"
 
 enum step_phase { PHASE_SETUP, PHASE_STEPS, PHASE_TEARDOWN };
 
@@ -45,6 +47,9 @@ struct recipe_port {
 	int dtr, rts; /* -1: as the driver does */
 };
 
+/* `power_after`: how a teardown leaves the power of the unit, whatever happened. */
+enum power_after { POWER_AFTER_NOTHING, POWER_AFTER_ON, POWER_AFTER_OFF, POWER_AFTER_AS_FOUND };
+
 struct recipe {
 	int refs; /* atomic */
 	json_t *json;
@@ -64,7 +69,9 @@ struct recipe {
 	size_t ports;
 	char **secret; /* the names that its steps refer to, each once */
 	size_t secrets;
-	struct recipe_step *step[3]; /* by phase */
+	enum power_after power_after; /* its teardown ends with a step of its own then */
+	json_t *leave;		      /* the arguments of that step; owned, NULL without it */
+	struct recipe_step *step[3];  /* by phase */
 	size_t steps[3];
 };
 

@@ -212,6 +212,12 @@ int step_instrument(struct step *s, const char *name, struct instrument *ret, st
 	return r < 0 ? err_prefix(e, "instrument '%s'", name) : 0;
 }
 
+int step_power(struct step *s, struct power_way *ret, struct err *e)
+{
+	return s->ops->power ? s->ops->power(s->env, ret, e)
+			     : err_set(e, ERR_UNSUPPORTED, "no power is switched here");
+}
+
 void step_progress(struct step *s, const char *phase, uint64_t done, uint64_t total)
 {
 	teller_progress(&s->tell, phase, done, total);

@@ -66,6 +66,7 @@ struct meter {
 	uint64_t readings, busy_us;
 	bool reading; /* there is one in the reply */
 	bool up;      /* of NOISE */
+	bool output;  /* OUTP: what lies there is switched on */
 };
 
 static struct meter *of(struct device *d)
@@ -292,6 +293,25 @@ static bool measure(struct meter *m, const char *arg)
 	return true;
 }
 
+/* SCPI-99, volume 2, 15.1. */
+static bool set_output(struct meter *m, const char *arg)
+{
+	bool on = !strcasecmp(arg, "ON") || !strcmp(arg, "1");
+
+	if (!on && strcasecmp(arg, "OFF") && strcmp(arg, "0"))
+		return fails(m, -104);
+	if (own_fault_hit(m->faults, REFUSE, NULL))
+		return fails(m, -222);
+	m->output = on;
+	return true;
+}
+
+static bool get_output(struct meter *m, const char *arg)
+{
+	say(m, m->output ? "1" : "0");
+	return true;
+}
+
 static const struct {
 	const char *name;
 	bool (*fn)(struct meter *m, const char *arg);
@@ -309,6 +329,8 @@ static const struct {
 	{"MEAS:VOLT?", measure},
 	{"MEAS:VOLT:DC?", measure},
 	{"READ?", measure},
+	{"OUTP", set_output},
+	{"OUTP?", get_output},
 	{"SYST:ERR?", next_error},
 };
 
@@ -414,6 +436,7 @@ static void meter_json(struct device *d, bool whole, json_t *o)
 
 	json_object_set_new(o, "readings", json_integer((json_int_t)m->readings));
 	json_object_set_new(o, "volt", json_real(m->volt));
+	json_object_set_new(o, "output", json_boolean(m->output));
 	json_object_set_new(o, "errors", json_integer((json_int_t)m->errors));
 }
 

@@ -73,7 +73,7 @@ until_true()
 rig_tree()
 {
 	local cache packages=systemd,systemd-sysv,dbus,udev,debconf,gpgv,curl,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0
-	packages=$packages,libudev1,libpcre2-8-0,libgnutls30,libpam0g,libzint2.11,libp11-kit0,libcurl4,libssl3,libusb-1.0-0,zlib1g
+	packages=$packages,libudev1,libpcre2-8-0,libgnutls30,libpam0g,libzint2.11,libp11-kit0,libcurl4,libssl3,libusb-1.0-0,libgpiod2,zlib1g
 	packages=$packages,libelf1,libmagic1,libzip4,libexpat1,libqpid-proton11
 	cache=$build/tests/rigs/tree-$(cksum <<< "$packages" | cut -d' ' -f1).tar
 	if [ ! -s "$cache" ]; then

@@ -26,6 +26,8 @@
 #define USB_PORT_BYTES	 64  /* as sysfs names it: 1-1.4.2 */
 #define USB_NODE_BYTES	 64  /* /dev/bus/usb/BBB/DDD */
 
+#define USB_LISTED_BYTES (USB_PORT_BYTES + 8) /* usb:1-1.4 */
+
 #define USB_ENDPOINTS_MAX 16
 
 enum usb_endpoint_type { USB_EP_CONTROL, USB_EP_ISO, USB_EP_BULK, USB_EP_INTERRUPT };
@@ -69,6 +71,8 @@ static inline void usb_closep(struct usb **u)
 /* What sysfs says of an address without opening it: how `wait for the device` looks. Same errors.
  */
 int usb_look(const char *address, struct usb_facts *ret, struct err *e);
+/* The addresses (usb:1-1.4) of all devices of that id that are plugged, `room` at most; how many. */
+size_t usb_list(uint16_t vid, uint16_t pid, char ret[][USB_LISTED_BYTES], size_t room);
 const struct usb_facts *usb_facts(const struct usb *u);
 /* All alternate settings, in the order of the descriptors. */
 size_t usb_interfaces(const struct usb *u, const struct usb_interface **ret);

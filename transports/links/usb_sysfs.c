@@ -165,6 +165,21 @@ int usb_sysfs_find(const char *address, struct usb_facts *ret, struct err *e)
 	return 0;
 }
 
+size_t usb_list(uint16_t vid, uint16_t pid, char ret[][USB_LISTED_BYTES], size_t room)
+{
+	DIR *d = opendir(DEVICES);
+	struct usb_facts f;
+	size_t n = 0;
+
+	for (const struct dirent *x; n < room && d && (x = readdir(d));)
+		if (x->d_name[0] != '.' && !strchr(x->d_name, ':') && facts_of(x->d_name, &f) &&
+			f.vid == vid && f.pid == pid)
+			snprintf(ret[n++], USB_LISTED_BYTES, "usb:%s", f.port);
+	if (d)
+		closedir(d);
+	return n;
+}
+
 int usb_look(const char *address, struct usb_facts *ret, struct err *e)
 {
 	return usb_sysfs_find(address, ret, e);

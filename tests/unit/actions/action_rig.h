@@ -44,6 +44,8 @@ struct rig {
 	char approval[256]; /* what was asked */
 	unsigned approvals;
 	void (*approved)(struct rig *g); /* meanwhile; may be NULL */
+	const struct step_env_ops *ops;	 /* NULL: rig_ops */
+	bool teardown;
 };
 
 static inline int rig_link(
@@ -254,7 +256,8 @@ static inline int rig_run(struct rig *g, const char *action, const char *with)
 		.action = a,
 		.it = {now_us() + 20 * US_PER_S, NULL},
 		.secrets = g->secrets,
-		.ops = &rig_ops,
+		.teardown = g->teardown,
+		.ops = g->ops ? g->ops : &rig_ops,
 		.env = g,
 		.tell = {.data = g, .log = rig_log},
 		.measured = rig_measured,

@@ -34,6 +34,12 @@ static void print_man(void)
 	form_man(station_rows, stdout);
 	puts(".SH PORTS\nA mapping of roles. Each has one of path, tty, tcp and udp.");
 	form_man(port_rows, stdout);
+	puts(".SH POWER\nHow the power of a station's unit is switched. Which of the keys are needed, its kind says.");
+	form_man(power_rows, stdout);
+	puts(".SH RESET\nOf a station: the GPIO line that resets its unit.");
+	form_man(reset_rows, stdout);
+	puts(".SH POWER POLICY\nHow units are switched on that share a hub, a relay board or a supply.");
+	form_man(power_policy_rows, stdout);
 	puts(".SH SERVICES\nA mapping of names. What recipes ask of a cloud or a MES over HTTP goes to "
 	     "one of them.");
 	form_man(service_rows, stdout);

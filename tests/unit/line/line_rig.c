@@ -82,6 +82,7 @@ void line_rig_open(struct line_rig *g, const char *yaml)
 		.orders = orders_new(),
 		.images = image_cache_new(),
 		.instruments = link_queue_new(),
+		.powers = link_queue_new(),
 		.binding = binding_new(&sink),
 		.boot = "boot",
 		.line = g,
@@ -112,6 +113,7 @@ void line_rig_close(struct line_rig *g)
 	orders_free(v->orders);
 	image_cache_free(v->images);
 	link_queue_free(v->instruments);
+	link_queue_free(v->powers);
 	binding_free(v->binding);
 	store_free(g->store);
 	config_unref(g->config);

@@ -13,6 +13,7 @@
 #include "transports/links/amqp.h"
 #include "transports/links/http.h"
 #include "transports/links/instrument.h"
+#include "transports/links/power.h"
 #include "transports/links/printer.h"
 
 static char dir[64];
@@ -535,6 +536,95 @@ static const struct {
 	{"wats: [10]\n", "'wats' is a mapping"},
 };
 
+#define POWERED(power) "stations:\n  - {id: A1, ports: {dut: {path: 1-8.2}}, power: " power "}\n"
+#define TWO(a, b)                                                              \
+	"stations:\n  - {id: A1, ports: {dut: {path: 1-8.2}}, power: " a "}\n" \
+	"  - {id: A2, ports: {dut: {path: 1-8.3}}, power: " b "}\n"
+
+static const struct {
+	const char *stations, *said;
+} power_bad[] = {
+	{POWERED("hub"), "'power' is a mapping"},
+	{POWERED("{role: dut}"), "'kind' is missing"},
+	{POWERED("{kind: hub}"), "needs 'role', or 'hub' and 'port'"},
+	{POWERED("{kind: hub, hub: 1-8}"), "needs 'role', or 'hub' and 'port'"},
+	{POWERED("{kind: hub, hub: 1-8, port: 2, role: dut}"), "needs 'role', or 'hub' and 'port'"},
+	{POWERED("{kind: hub, role: dust}"), "the role 'dust', which is bound to no USB port"},
+	{POWERED("{kind: hub, role: dut, roles: [dut, console]}"),
+		"has 'console', and its ports do not"},
+	{POWERED("{kind: hub, role: dut, serial: AB1CD}"),
+		"'serial' is not a key of power of kind hub"},
+	{POWERED("{kind: hid_relay}"), "needs 'channel', from 1 to 8"},
+	{POWERED("{kind: hid_relay, channel: 9}"), "needs 'channel', from 1 to 8"},
+	{POWERED("{kind: hid_relay, channel: 1, serial: AB}"), "'serial'"},
+	{POWERED("{kind: gpio, line: 3}"), "needs 'chip'"},
+	{POWERED("{kind: serial_relay, address: 'tty:/dev/x', on: '01'}"), "needs 'off'"},
+	{POWERED("{kind: serial_relay, address: 'tcp:x:1', on: '01', off: '00'}"),
+		"tty:/dev/NAME@BAUD expected"},
+	{POWERED("{kind: serial_relay, address: 'tty:/dev/x', on: '0', off: '00'}"), "'on': '0'"},
+	{POWERED("{kind: serial_relay, address: 'tty:/dev/x', on: '01', off: '00', query: 'ff'}"),
+		"belong together"},
+	{POWERED("{kind: scpi, channel: 1}"), "needs 'instrument'"},
+	{POWERED("{kind: program, run_on: [a]}"), "needs 'run_off'"},
+	{POWERED("{kind: program, run_on: a, run_off: [b]}"), "a list of 1 to 32 texts"},
+	{POWERED("{kind: hubs}"), "one of hub"},
+	{TWO("{kind: hub, role: dut}", "{kind: hub, hub: 1-8, port: 2}"),
+		"stations 'A1' and 'A2' both have their power from port 2 of hub 1-8"},
+	{TWO("{kind: hid_relay, serial: AB1CD, channel: 1}",
+		 "{kind: hid_relay, serial: AB1CD, channel: 1}"),
+		"both have their power from channel 1 of USB relay AB1CD"},
+	{"stations:\n  - {id: A1, ports: {dut: {path: 1-8.2}}, reset: {line: 3}}\n",
+		"'chip' is missing"},
+};
+
+START_TEST(test_power_that_cannot_be_switched)
+{
+	refuses(power_bad[_i].stations, power_bad[_i].said);
+}
+END_TEST
+
+START_TEST(test_power_of_a_station)
+{
+	struct config *c = NULL;
+	struct power_way w;
+	struct err e;
+
+	ck_assert_msg(load(TWO("{kind: hid_relay, serial: AB1CD, channel: 1, roles: [dut]}",
+				   "{kind: scpi, instrument: psu, channel: 3}"),
+			      &c) == 0,
+		"%s", report.s);
+	ck_assert_int_eq(config_power(c, config_station(c, "A1"), &w, &e), 0);
+	ck_assert_int_eq(w.kind, POWER_HID_RELAY);
+	ck_assert_str_eq(w.serial, "AB1CD");
+	ck_assert_str_eq(w.role[0], "dut");
+	ck_assert_ptr_null(w.role[1]);
+	ck_assert_uint_eq(w.gap_us, 200000); /* where provd.yaml says nothing */
+	ck_assert_int_eq(config_power(c, config_station(c, "A2"), &w, &e), 0);
+	ck_assert_str_eq(w.say_on, "OUTP ON,(@3)");
+	ck_assert_str_eq(w.say_query, "OUTP? (@3)");
+	ck_assert(!station_config_equal(config_station(c, "A1"), config_station(c, "A2")));
+	config_unref(c);
+	ck_assert_int_eq(load("stations:\n  - {id: A1, ports: {dut: {path: 1-8.2}}}\n", &c), 0);
+	ck_assert_int_eq(config_power(c, config_station(c, "A1"), &w, &e), -ERR_NOT_FOUND);
+	config_unref(c);
+}
+END_TEST
+
+START_TEST(test_a_change_of_power_is_seen_at_a_reload)
+{
+	struct config *a = NULL, *b = NULL;
+
+	ck_assert_int_eq(
+		load(POWERED("{kind: program, run_on: [x, '1'], run_off: [x, '0']}"), &a), 0);
+	ck_assert_int_eq(
+		load(POWERED("{kind: program, run_on: [x, '1'], run_off: [x, '2']}"), &b), 0);
+	ck_assert(station_config_equal(&a->station[0], &a->station[0]));
+	ck_assert(!station_config_equal(&a->station[0], &b->station[0]));
+	config_unref(a);
+	config_unref(b);
+}
+END_TEST
+
 /* services comes before secrets: the order of keys is the author's. */
 static int load_services(const char *lines, struct config **ret)
 {
@@ -766,6 +856,9 @@ static Suite *suite(void)
 	tcase_add_loop_test(
 		t, checkpoints_name_a_signer_of_theirs_and_a_service_that_is_there, 0, 10);
 	tcase_add_test(t, what_carries_a_date_waits_for_the_clock_on_a_real_line);
+	tcase_add_loop_test(t, test_power_that_cannot_be_switched, 0, (int)ARRAY_LEN(power_bad));
+	tcase_add_test(t, test_power_of_a_station);
+	tcase_add_test(t, test_a_change_of_power_is_seen_at_a_reload);
 	suite_add_tcase(s, t);
 	return s;
 }

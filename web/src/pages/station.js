@@ -166,6 +166,7 @@ export function StationPage({ id }) {
     <section>
       <h2>${t('ports')}</h2>
       <${Ports} ports=${view.ports} />
+      ${view.power && html`<p class="muted">${t('power_from', { place: view.power.place, kind: view.power.kind })}</p>`}
       <p class="muted after">${t('counted_since_start')}</p>
     </section>
     <section>
