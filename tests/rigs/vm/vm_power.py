@@ -5,6 +5,7 @@ The kernel of vhci_hcd sends what goes to port N of any hub to the device in soc
 1 to 4 and were taken off the root hub are those of the ports 1 to 4 of the virtual hub in socket 8.
 """
 import json
+import os
 import re
 
 from gadgets import devices
@@ -244,7 +245,8 @@ def gpio(t, vm):
 
 # One by its name in sysfs, the others as udev names them.
 PATHS = {1: f'{HUB}.1', 2: 'platform-vhci_hcd.0-usb-0:8.2', 3: 'platform-vhci_hcd.0-usb-0:8.3'}
-CYCLES = 67
+# Of each station. A cycle takes a second of an emulated machine: PROVD_RIG_CYCLES=67 makes it 201 of all three.
+CYCLES = int(os.environ.get('PROVD_RIG_CYCLES', '7'))
 STATIONS = (1, 2, 3)
 
 
@@ -298,7 +300,7 @@ def start_run(vm, station):
 
 
 def line(t, vm):
-    """Three stations behind one hub: 201 cycles, none lost, no other port touched; then what breaks off."""
+    """Three stations behind one hub: cycles, none lost, no other port touched; then what breaks off."""
     vm.start_provd(stations(), 'udev')
     vm.prepare([recipe('cycles', cycles()), recipe('waits', WAITS, 'power_after: "on"\n'),
                 recipe('fails', OFF_AND_FAIL, 'power_after: as_found\n'), recipe('ends-off', WAITS.split('  - id: long')[0],
@@ -309,7 +311,7 @@ def line(t, vm):
     for n in STATIONS:
         start_run(vm, f'A{n}')
     runs = vm.ended(job, len(STATIONS), 400)
-    t.equal('201 cycles: all runs passed', [r['outcome'] for r in runs], ['passed'] * len(STATIONS))
+    t.equal(f'{CYCLES * len(STATIONS)} cycles: all runs passed', [r['outcome'] for r in runs], ['passed'] * len(STATIONS))
     if any(r['outcome'] != 'passed' for r in runs):
         t.note(str([(r['station'], r['code'], r.get('step'), r.get('message')) for r in runs]))
     now = ports(vm)
@@ -318,7 +320,7 @@ def line(t, vm):
             [(CYCLES, CYCLES)] * len(STATIONS) + [(0, 0)])
     gap = hub(vm)['min_gap_us']
     t.expect('switched on in turn, with the gap of the policy', gap >= 50000, f'{gap} us')
-    t.note(f'201 cycles; at least {gap / 1000:.0f} ms between two units')
+    t.note(f'{CYCLES * len(STATIONS)} cycles; at least {gap / 1000:.0f} ms between two units')
     agree(t, vm, 'after the cycles')
     broken_off(t, vm)
 
