@@ -9,6 +9,7 @@
 extern const struct device_ops cmsisdap_device;
 extern const struct device_ops dfu_device;
 extern const struct device_ops fastboot_device;
+extern const struct device_ops fpga_device;
 extern const struct device_ops jtag_device;
 extern const struct device_ops serialboot_device;
 extern const struct device_ops stm32_uart_device;

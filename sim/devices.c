@@ -11,6 +11,7 @@ const struct device_ops *const device_kinds[] = {
 	&cmsisdap_device,
 	&dfu_device,
 	&fastboot_device,
+	&fpga_device,
 	&jtag_device,
 	&meter_device,
 	&printer_device,
