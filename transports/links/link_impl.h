@@ -19,6 +19,12 @@ int tcp_link_open(const char *rest, const struct link_config *cfg, const struct 
  * -ERR_DEVICE_GONE, -ERR_TIMEOUT. */
 int tcp_connect(const char *rest, const struct iotime *it, int *ret_fd, struct err *e);
 
+/* "HOST[:PORT][/DEVICE]": transports/links/vxi11.h (with a port the portmapper is not asked), hislip.h. */
+int vxi11_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
+	struct link **ret, struct err *e);
+int hislip_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
+	struct link **ret, struct err *e);
+
 int udp_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
 
