@@ -16,3 +16,6 @@ extern const struct device_ops stm32_uart_device;
 extern const struct device_ops adb_device;
 extern const struct device_ops meter_device;
 extern const struct device_ops printer_device;
+extern const struct device_ops usbtmc_device;
+/* Of the meter, however it is reached. */
+extern const struct own_fault meter_faults[];

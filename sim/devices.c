@@ -16,5 +16,6 @@ const struct device_ops *const device_kinds[] = {
 	&meter_device,
 	&printer_device,
 	&stm32_uart_device,
+	&usbtmc_device,
 	NULL,
 };

@@ -12,6 +12,7 @@
 
 #include "base/strbuf.h"
 #include "sim/device_rows.h"
+#include "sim/scpi/meter.h"
 
 #define LINE_BYTES 4096
 #define ERRORS_MAX 16
@@ -31,7 +32,7 @@ enum meter_fault {
 	RELAY
 };
 
-static const struct own_fault fault_rows[] = {
+const struct own_fault meter_faults[] = {
 	[LATE] = {"late", "a reading comes MS later; what is asked meanwhile is answered after it",
 		3000},
 	[LOST] = {"lost", "an answer is lost", 0},
@@ -114,6 +115,12 @@ static void forget(struct meter *m)
 	m->again = NULL;
 	sb_clear(&m->reply);
 	m->len = 0;
+}
+
+void meter_clear(struct device *d)
+{
+	forget(of(d));
+	of(d)->busy_us = 0;
 }
 
 static void meter_free(struct device *d)
@@ -476,7 +483,7 @@ static void meter_json(struct device *d, bool whole, json_t *o)
 const struct device_ops meter_device = {
 	.name = "meter",
 	.help = "a multimeter with a source, by SCPI (--link tcp): VOLT 1.5, MEAS:VOLT?",
-	.faults = fault_rows,
+	.faults = meter_faults,
 	.settings = setting_rows,
 	.new = meter_new,
 	.free = meter_free,

@@ -23,6 +23,7 @@ static const struct {
 	{"udp:", udp_link_open},
 	{"vxi11:", vxi11_link_open},
 	{"hislip:", hislip_link_open},
+	{"usbtmc:", usbtmc_link_open},
 };
 
 int link_open(const char *address, const struct link_config *cfg, const struct iotime *it,

@@ -5,7 +5,8 @@
  * unplugged gives -ERR_DEVICE_GONE within the call, never a hang.
  *
  * A link address is text: tty:PATH[@BAUD], tcp:HOST:PORT (tcp:[v6]:PORT), udp:HOST:PORT; of instruments that exchange
- * messages (IEEE 488.2) vxi11:HOST[:PORT][/DEVICE], hislip:HOST[:PORT][/DEVICE].
+ * messages (IEEE 488.2) vxi11:HOST[:PORT][/DEVICE], hislip:HOST[:PORT][/DEVICE],
+ * usbtmc:VVVV:PPPP[/SERIAL], usbtmc:PORT (1-1.4) or usbtmc:/dev/usbtmcN.
  */
 #pragma once
 

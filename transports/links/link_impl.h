@@ -25,6 +25,10 @@ int vxi11_link_open(const char *rest, const struct link_config *cfg, const struc
 int hislip_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
 
+/* A node (/dev/usbtmc0), VVVV:PPPP[/SERIAL], or a port (1-1.4). -ERR_CONFLICT where several are meant. */
+int usbtmc_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
+	struct link **ret, struct err *e);
+
 int udp_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
 
