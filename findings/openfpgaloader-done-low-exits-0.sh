@@ -3,7 +3,7 @@
 # openFPGALoader 0.10 (Debian 12) loads the SRAM of an FPGA that does not come up: DONE stays low (a supply, a mode pin, a strap).
 # Xilinx 7 series: DONE is never looked at. Lattice ECP5: the status register is read, and its bit DONE is not compared.
 # Both say "Done" and "DONE", with exit status 0. Expected: an error, as for an error in the status register.
-# Control: a bitstream for another IDCODE ends with exit status 1. The devices are JTAG chains by IEEE 1149.1 behind Xilinx Virtual
+# Control: a bitstream for another IDCODE ends with exit status 1. The devices are JTAG chains by IEEE 1149.1, reached by Xilinx Virtual
 # Cable, which take the bits and answer with their IDCODE, their status, and DONE low.
 set -u
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
@@ -18,7 +18,7 @@ for d in deb/*.deb; do dpkg -x "$d" x; done
 export PATH=$tmp/x/usr/bin:$PATH LD_LIBRARY_PATH=$tmp/x/usr/lib/x86_64-linux-gnu:$tmp/x/usr/lib
 cat > chain.py << 'PY'
 import socket, struct, sys
-# A JTAG chain of one device behind Xilinx Virtual Cable 1.0 (XAPP1251), by IEEE 1149.1.
+# A JTAG chain of one device, reached by Xilinx Virtual Cable 1.0 (XAPP1251), by IEEE 1149.1.
 # The state after a clock with TMS 0 or 1, from Test-Logic-Reset on, in the order of the figure: DR, then IR.
 NEXT = ((1, 0), (1, 2), (3, 9), (4, 5), (4, 5), (6, 8), (6, 7), (4, 8), (1, 2), (10, 0), (11, 12), (11, 12), (13, 15), (13, 14),
         (11, 15), (1, 2))

@@ -7,5 +7,5 @@
 
 #include "sim/device.h"
 
-/* Device clear: what it has to say, and what it was told in part, is dropped. */
+/* Device clear: what it has to say, and a message that came in part, is dropped. */
 void meter_clear(struct device *d);

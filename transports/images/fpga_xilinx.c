@@ -10,7 +10,7 @@
 #define HEAD_BYTES 13u
 #define WORDS_MAX  (64u * 1024 * 1024 / 4)
 #define CRC_POLY   0x82f63b78u /* CRC-32C, bit 0 first */
-#define CRC_OFF	   0x0000defcu /* what stands there where the sums are off */
+#define CRC_OFF	   0x0000defcu /* what is there where the sums are off */
 #define OP_WRITE   2u
 #define REG_CRC	   0u
 #define REG_CMD	   4u
@@ -128,7 +128,7 @@ static void take_data(struct packets *p, uint32_t word, struct fpga_file *ret)
 	}
 }
 
-/* false: it is no header of the 7 series. */
+/* false: another header than those of the 7 series. */
 static bool take_header(struct packets *p, uint32_t word)
 {
 	uint32_t type = word >> 29;
@@ -168,7 +168,8 @@ int fpga_read_packets(
 			/* Another family has packets of 16 bits: only the header speaks for it. */
 			return ret->has_idcode
 				       ? fpga_malformed(name, sync + p.b.pos, e,
-						 "0x%08x is no packet of the 7 series", word)
+						 "a packet of the 7 series expected, 0x%08x is there",
+						 word)
 				       : 0;
 		}
 	}

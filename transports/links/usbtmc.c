@@ -236,7 +236,7 @@ static int prepare(int fd, struct err *e)
 	if (ioctl(fd, USBTMC_IOCTL_SET_TIMEOUT, &ms) < 0 ||
 		ioctl(fd, USBTMC_IOCTL_AUTO_ABORT, &yes) < 0)
 		return err_errno(e, ERR_UNSUPPORTED, errno,
-			"it is no instrument of the kernel's usbtmc driver");
+			"an instrument of the kernel's usbtmc driver expected");
 	if (ioctl(fd, USBTMC488_IOCTL_READ_STB, &status) < 0)
 		return err_errno(e, errno == ENODEV ? ERR_DEVICE_GONE : ERR_UNSUPPORTED, errno,
 			"it gives no status byte: an instrument of subclass USB488 expected");

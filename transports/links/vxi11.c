@@ -178,7 +178,8 @@ int vxi11_getport(struct link *portmapper, const struct iotime *it, uint16_t *re
 		return r;
 	port = rb_be32(&b);
 	if (b.bad || port > UINT16_MAX)
-		return err_set(e, ERR_PROTOCOL, "the portmapper's answer is no port");
+		return err_set(e, ERR_PROTOCOL,
+			"the portmapper's answer is a port that cannot be: %u", port);
 	if (port == 0)
 		return err_set(e, ERR_UNSUPPORTED, "its portmapper has no VXI-11");
 	*ret = (uint16_t)port;

@@ -36,7 +36,7 @@ const struct tool_rule fpga_openocd_rules[] = {
 	{NULL, ERR_NONE, NULL},
 };
 
-/* Those of a look: what OpenOCD makes of a chain that nobody declared is no failure. */
+/* Those of a look: what OpenOCD makes of a chain that nobody declared does not count as a failure. */
 static const struct tool_rule look_rules[] = {
 	{"LIBUSB_ERROR_ACCESS|insufficient permissions", ERR_ACCESS,
 		"provd may not open the probe: check the udev rules"},

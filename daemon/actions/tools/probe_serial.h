@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whether a foreign program that is told a serial number finds the station's probe and no other.
+ * Whether a foreign program that looks for a serial number finds the station's probe and no other.
  */
 #pragma once
 
@@ -8,5 +8,5 @@
 #include "daemon/recipe/env.h"
 
 /* -ERR_WRONG_DEVICE where two probes of that kind have the serial number of the one on the port, so that `program` cannot
- * distinguish them. What is no USB device, or has no number, passes. */
+ * distinguish them. What does not come by USB, or has no number, passes. */
 int probe_serial_check(const struct device_facts *f, const char *program, struct err *e);

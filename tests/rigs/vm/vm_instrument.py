@@ -13,9 +13,9 @@ def run(vm, address, action, *args):
     line = ' '.join(f"'{a}'" for a in args)
     text = vm.sh(f"PROVD_INSTRUMENT_meter='{address}' provctl --json exec {action} instrument=meter {line}; echo exit=$?", seconds=60)
     status = int(re.search(r'exit=(\d+)', text)[1])
-    told = json.loads(text[:text.rindex('exit=')])
-    step = told['steps'][-1] if told['steps'] else {}
-    return status, told.get('code'), step.get('outputs') or {}, told.get('message', '')
+    record = json.loads(text[:text.rindex('exit=')])
+    step = record['steps'][-1] if record['steps'] else {}
+    return status, record.get('code'), step.get('outputs') or {}, record.get('message', '')
 
 
 def bench(t, vm):

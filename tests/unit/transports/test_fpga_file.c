@@ -347,7 +347,7 @@ START_TEST(a_jed_is_whole_by_its_sums)
 }
 END_TEST
 
-/* --- told apart --- */
+/* --- other formats, and parts --- */
 
 START_TEST(a_raw_binary_of_altera_is_told_by_what_it_begins_with)
 {
