@@ -103,8 +103,7 @@ static int take_file(struct fpga_step *x, struct err *e)
 	return fpga_file_read(x->name, x->blob->data, (size_t)x->blob->size, &x->file, e);
 }
 
-/* In a chain the bits of the other devices come before those of the flash: openFPGALoader 0.10 does not take them
- * off (findings/). */
+/* In a longer chain openFPGALoader 0.10 sends the bits of the other devices to the flash, before its own. */
 static int check_way(const struct fpga_step *x, struct err *e)
 {
 	if (x->job.way == FPGA_WAY_SPI && x->chain.n > 1)
