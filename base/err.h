@@ -53,6 +53,14 @@ enum err_class {
 	X(OTP_CONFLICT, "otp-conflict", UNIT,                                                           \
 		"A fuse holds something else for good: set the unit aside.")                            \
 	X(OTP_LOCKED, "otp-locked", UNIT, "A fuse is locked and takes no value any more.")              \
+	X(JTAG_CHAIN, "jtag-chain", UNIT,                                                               \
+		"The JTAG chain has other devices than it should: see the message, look at the board.") \
+	X(JTAG_STUCK, "jtag-stuck", UNIT,                                                               \
+		"Nothing answers on JTAG: check that the unit is powered and seated.")                  \
+	X(TDO_MISMATCH, "tdo-mismatch", UNIT,                                                           \
+		"The device answered something else than its file expects: set the unit aside.")        \
+	X(NOT_CONFIGURED, "not-configured", UNIT,                                                       \
+		"The FPGA does not come up with its configuration (DONE): set the unit aside.")         \
 	/* the line */                                                                                  \
 	X(DEVICE_GONE, "device-gone", LINE,                                                             \
 		"The unit was unplugged or lost power during the run.")                                 \
@@ -65,6 +73,8 @@ enum err_class {
 	X(TOOL_MISSING, "tool-missing", LINE, "Install what the message names.")                        \
 	X(TOOL_FAILED, "tool-failed", LINE, "The program failed; see the log.")                         \
 	X(IMAGE_INVALID, "image-invalid", LINE, "The firmware file is malformed.")                      \
+	X(IMAGE_PART, "image-part", LINE,                                                               \
+		"The configuration is for another part: give the file that was made for this one.")     \
 	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")                    \
 	X(ARTIFACT_DAMAGED, "artifact-damaged", LINE,                                                   \
 		"The disk changed a file of the store: upload it again, and check the disk.")           \

@@ -12,9 +12,13 @@ extern const struct device_ops fastboot_device;
 extern const struct device_ops cp2112_device;
 extern const struct device_ops hid_relay_device;
 extern const struct device_ops hub_device;
+extern const struct device_ops fpga_device;
 extern const struct device_ops jtag_device;
 extern const struct device_ops serialboot_device;
 extern const struct device_ops stm32_uart_device;
 extern const struct device_ops adb_device;
 extern const struct device_ops meter_device;
 extern const struct device_ops printer_device;
+extern const struct device_ops usbtmc_device;
+/* Of the meter, however it is reached. */
+extern const struct own_fault meter_faults[];

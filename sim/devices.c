@@ -14,9 +14,11 @@ const struct device_ops *const device_kinds[] = {
 	&cp2112_device,
 	&hid_relay_device,
 	&hub_device,
+	&fpga_device,
 	&jtag_device,
 	&meter_device,
 	&printer_device,
 	&stm32_uart_device,
+	&usbtmc_device,
 	NULL,
 };

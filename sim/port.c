@@ -170,7 +170,12 @@ static bool take_input(struct port *p)
 	}
 
 	ssize_t n = read(p->fd, buf, room);
+	int one = 1;
 
+	/* A host that writes a message in two pieces, as openFPGALoader does, would wait 40 ms for the first to be
+	 * acknowledged. */
+	if (n > 0 && p->kind == PORT_TCP)
+		setsockopt(p->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
 	if (n > 0)
 		p->ops->input(p->data, buf, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))

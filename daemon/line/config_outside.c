@@ -369,7 +369,7 @@ static const char *const proofs[] = {"number", "late", NULL};
 
 const struct form_row instrument_rows[] = {
 	{"address", FORM_TEXT, .required = true, .low = 1, .high = LINK_ADDRESS_BYTES - 1,
-		.doc = "tcp:HOST:PORT (a raw socket: 5025 of most), or tty:/dev/NAME@BAUD. One that several stations use is given to one at a time, in the order in which they ask.",
+		.doc = "tcp:HOST:PORT (a raw socket: 5025 of most), vxi11:HOST (or HOST:PORT, which asks no portmapper; /inst0), hislip:HOST (port 4880; /hislip0), usbtmc:VVVV:PPPP/SERIAL, usbtmc:PORT (1-1.4), or tty:/dev/NAME@BAUD. One that several stations use is given to one at a time, in the order in which they ask.",
 		FORM_AT(struct instrument_config, address)},
 	{"answer", FORM_DURATION, .def = "5s", .low = 1000, .doc = "How long an answer may take.",
 		FORM_AT(struct instrument_config, answer_us)},
@@ -401,7 +401,9 @@ static bool is_day(const char *text)
 
 static bool is_instrument_address(const char *a)
 {
-	return (!strncmp(a, "tcp:", 4) && strrchr(a, ':') > a + 4) || !strncmp(a, "tty:/", 5);
+	return (!strncmp(a, "tcp:", 4) && strrchr(a, ':') > a + 4) || !strncmp(a, "tty:/", 5) ||
+	       (!strncmp(a, "vxi11:", 6) && a[6]) || (!strncmp(a, "hislip:", 7) && a[7]) ||
+	       (!strncmp(a, "usbtmc:", 7) && a[7]);
 }
 
 static void check_instrument(const struct instrument_config *i, const char *p, struct mistakes *m)
@@ -410,7 +412,8 @@ static void check_instrument(const struct instrument_config *i, const char *p, s
 	struct err e;
 
 	if (i->address && !is_instrument_address(i->address))
-		mistakes_add(m, p, "'address' is '%s': tcp:HOST:PORT or tty:/dev/NAME expected",
+		mistakes_add(m, p,
+			"'address' is '%s': tcp:HOST:PORT, vxi11:HOST, hislip:HOST or tty:/dev/NAME expected",
 			i->address);
 	if ((i->proof == 1) != (i->late_us > 0))
 		mistakes_add(m, p, "'proof: late' and 'late' belong together");

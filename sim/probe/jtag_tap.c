@@ -21,25 +21,6 @@
 #define STICKYERR 0x20u /* written as 1 clears it (B2.2.3) */
 #define STKERRCLR 0x4u	/* the same of ABORT, for dap_abort() */
 
-static const uint8_t next_state[16][2] = {
-	[TAP_RESET] = {TAP_IDLE, TAP_RESET},
-	[TAP_IDLE] = {TAP_IDLE, TAP_SELECT_DR},
-	[TAP_SELECT_DR] = {TAP_CAPTURE_DR, TAP_SELECT_IR},
-	[TAP_CAPTURE_DR] = {TAP_SHIFT_DR, TAP_EXIT1_DR},
-	[TAP_SHIFT_DR] = {TAP_SHIFT_DR, TAP_EXIT1_DR},
-	[TAP_EXIT1_DR] = {TAP_PAUSE_DR, TAP_UPDATE_DR},
-	[TAP_PAUSE_DR] = {TAP_PAUSE_DR, TAP_EXIT2_DR},
-	[TAP_EXIT2_DR] = {TAP_SHIFT_DR, TAP_UPDATE_DR},
-	[TAP_UPDATE_DR] = {TAP_IDLE, TAP_SELECT_DR},
-	[TAP_SELECT_IR] = {TAP_CAPTURE_IR, TAP_RESET},
-	[TAP_CAPTURE_IR] = {TAP_SHIFT_IR, TAP_EXIT1_IR},
-	[TAP_SHIFT_IR] = {TAP_SHIFT_IR, TAP_EXIT1_IR},
-	[TAP_EXIT1_IR] = {TAP_PAUSE_IR, TAP_UPDATE_IR},
-	[TAP_PAUSE_IR] = {TAP_PAUSE_IR, TAP_EXIT2_IR},
-	[TAP_EXIT2_IR] = {TAP_SHIFT_IR, TAP_UPDATE_IR},
-	[TAP_UPDATE_IR] = {TAP_IDLE, TAP_SELECT_DR},
-};
-
 void jtag_tap_reset(struct jtag_tap *t)
 {
 	t->state = TAP_RESET;
@@ -154,7 +135,7 @@ void jtag_tap_clock(struct jtag_tap *t, bool tms, bool tdi)
 		capture_ir(t);
 	else if (t->state == TAP_SHIFT_DR || t->state == TAP_SHIFT_IR)
 		shift(t, tdi);
-	t->state = (enum tap_state)next_state[t->state][tms];
+	t->state = tap_next(t->state, tms);
 	if (t->state == TAP_RESET)
 		jtag_tap_reset(t);
 	else if (t->state == TAP_UPDATE_IR)

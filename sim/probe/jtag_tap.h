@@ -12,25 +12,7 @@
 #pragma once
 
 #include "sim/probe/dap.h"
-
-enum tap_state {
-	TAP_RESET,
-	TAP_IDLE,
-	TAP_SELECT_DR,
-	TAP_CAPTURE_DR,
-	TAP_SHIFT_DR,
-	TAP_EXIT1_DR,
-	TAP_PAUSE_DR,
-	TAP_EXIT2_DR,
-	TAP_UPDATE_DR,
-	TAP_SELECT_IR,
-	TAP_CAPTURE_IR,
-	TAP_SHIFT_IR,
-	TAP_EXIT1_IR,
-	TAP_PAUSE_IR,
-	TAP_EXIT2_IR,
-	TAP_UPDATE_IR
-};
+#include "sim/tap_state.h"
 
 struct jtag_tap {
 	struct dap *dap;

@@ -12,14 +12,27 @@
 
 #include "base/strbuf.h"
 #include "sim/device_rows.h"
+#include "sim/scpi/meter.h"
 
 #define LINE_BYTES 4096
 #define ERRORS_MAX 16
 #define OUT_MAX	   8
 
-enum meter_fault { LATE, LOST, TWICE, OVERRANGE, PREFIX, REFUSE, GARBAGE, CUT, HANGUP, NOISE };
+enum meter_fault {
+	LATE,
+	LOST,
+	TWICE,
+	OVERRANGE,
+	PREFIX,
+	REFUSE,
+	GARBAGE,
+	CUT,
+	HANGUP,
+	NOISE,
+	RELAY
+};
 
-static const struct own_fault fault_rows[] = {
+const struct own_fault meter_faults[] = {
 	[LATE] = {"late", "a reading comes MS later; what is asked meanwhile is answered after it",
 		3000},
 	[LOST] = {"lost", "an answer is lost", 0},
@@ -31,6 +44,7 @@ static const struct own_fault fault_rows[] = {
 	[CUT] = {"cut", "an answer ends before its last character, and its line does not end", 0},
 	[HANGUP] = {"hangup", "the connection ends with a question", 0},
 	[NOISE] = {"noise", "a reading is off by N thousandths, up and down in turn", 5},
+	[RELAY] = {"relay", "a relay of the multiplexer does not close", 0},
 	{0},
 };
 
@@ -39,6 +53,8 @@ static const struct own_setting setting_rows[] = {
 	{"meter-gain", "1", "a reading is the source times this"},
 	{"meter-offset", "0", "and this more"},
 	{"meter-lose-every", "0", "every Nth reading is lost; 0: none"},
+	{"meter-channels", "0",
+		"of a multiplexer before it, from 101 on: channel N reads N times the source; 0: it has none"},
 	{0},
 };
 
@@ -62,6 +78,7 @@ struct meter {
 	int error[ERRORS_MAX];
 	size_t errors;
 	unsigned ese;
+	unsigned closed; /* channel of the multiplexer, from 1; 0: none */
 	double volt;
 	uint64_t readings, busy_us;
 	bool reading; /* there is one in the reply */
@@ -99,6 +116,12 @@ static void forget(struct meter *m)
 	m->again = NULL;
 	sb_clear(&m->reply);
 	m->len = 0;
+}
+
+void meter_clear(struct device *d)
+{
+	forget(of(d));
+	of(d)->busy_us = 0;
 }
 
 static void meter_free(struct device *d)
@@ -271,9 +294,46 @@ static double setting(const struct meter *m, const char *name)
 	return v;
 }
 
+/* "(@101)": 1; 0: another list. */
+static unsigned channel(const struct meter *m, const char *arg)
+{
+	unsigned first = 0, end = 0;
+
+	sscanf(arg, "(@%u)%n", &first, &end);
+	return end == strlen(arg) && first > 100 &&
+			       first - 100 <= settings_own_number(m->set, "meter-channels")
+		       ? first - 100
+		       : 0;
+}
+
+static bool close_channel(struct meter *m, const char *arg)
+{
+	if (!channel(m, arg))
+		return fails(m, -222);
+	m->closed = own_fault_hit(m->faults, RELAY, NULL) ? 0 : channel(m, arg);
+	return true;
+}
+
+static bool open_channel(struct meter *m, const char *arg)
+{
+	m->closed = 0;
+	return channel(m, arg) ? true : fails(m, -222);
+}
+
+static bool is_closed(struct meter *m, const char *arg)
+{
+	unsigned c = channel(m, arg);
+
+	if (!c)
+		return fails(m, -222);
+	say(m, c == m->closed ? "1" : "0");
+	return true;
+}
+
 static bool measure(struct meter *m, const char *arg)
 {
-	double v = m->volt * setting(m, "meter-gain") + setting(m, "meter-offset"), off;
+	double at = settings_own_number(m->set, "meter-channels") ? m->closed : 1;
+	double v = at * m->volt * setting(m, "meter-gain") + setting(m, "meter-offset"), off;
 	char text[48];
 
 	m->readings++;
@@ -331,6 +391,9 @@ static const struct {
 	{"READ?", measure},
 	{"OUTP", set_output},
 	{"OUTP?", get_output},
+	{"ROUT:CLOS", close_channel},
+	{"ROUT:CLOS?", is_closed},
+	{"ROUT:OPEN", open_channel},
 	{"SYST:ERR?", next_error},
 };
 
@@ -443,7 +506,7 @@ static void meter_json(struct device *d, bool whole, json_t *o)
 const struct device_ops meter_device = {
 	.name = "meter",
 	.help = "a multimeter with a source, by SCPI (--link tcp): VOLT 1.5, MEAS:VOLT?",
-	.faults = fault_rows,
+	.faults = meter_faults,
 	.settings = setting_rows,
 	.new = meter_new,
 	.free = meter_free,

@@ -12,7 +12,7 @@
 #include "base/util.h"
 
 #define ADVICE_MODEL	 "where the unit's memory is to hold the model itself, declare it"
-#define ADVICE_BITSTREAM "flash the .bin that the same tool writes, or use the FPGA's own loader"
+#define ADVICE_BITSTREAM "flash the .bin that the same tool writes, or load it by fpga.load"
 #define FIELD_MAX	 30 /* numbers of fields of a model of ONNX */
 #define MMDB_TAIL	 (128u * 1024)
 #define JEDEC_HEADING	 4096u

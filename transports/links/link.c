@@ -21,6 +21,9 @@ static const struct {
 	{"tty:", tty_link_open},
 	{"tcp:", tcp_link_open},
 	{"udp:", udp_link_open},
+	{"vxi11:", vxi11_link_open},
+	{"hislip:", hislip_link_open},
+	{"usbtmc:", usbtmc_link_open},
 };
 
 int link_open(const char *address, const struct link_config *cfg, const struct iotime *it,
@@ -188,6 +191,18 @@ int link_acknowledged(struct link *l, const struct iotime *it, struct err *e)
 			r = iotime_sleep(ACKNOWLEDGED_EVERY_US, it, e);
 	}
 	return r < 0 ? err_prefix(e, "%s", l->address) : 0;
+}
+
+int link_clear(struct link *l, const struct iotime *it, struct err *e)
+{
+	int r = l->ops->clear ? l->ops->clear(l, it, e)
+			      : err_set(e, ERR_UNSUPPORTED, "a %s link has no device clear",
+					l->ops->name);
+
+	l->dead |= r == -ERR_DEVICE_GONE;
+	if (r < 0)
+		err_prefix(e, "%s", l->address);
+	return r;
 }
 
 int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *e)

@@ -4,7 +4,9 @@
  * used and closed by one worker. Every call that can wait takes an iotime; a device that is
  * unplugged gives -ERR_DEVICE_GONE within the call, never a hang.
  *
- * A link address is text: tty:PATH[@BAUD], tcp:HOST:PORT (tcp:[v6]:PORT), udp:HOST:PORT.
+ * A link address is text: tty:PATH[@BAUD], tcp:HOST:PORT (tcp:[v6]:PORT), udp:HOST:PORT; of instruments that exchange
+ * messages (IEEE 488.2) vxi11:HOST[:PORT][/DEVICE], hislip:HOST[:PORT][/DEVICE],
+ * usbtmc:VVVV:PPPP[/SERIAL], usbtmc:PORT (1-1.4) or usbtmc:/dev/usbtmcN.
  */
 #pragma once
 
@@ -67,6 +69,9 @@ struct link_ops {
 	void (*stats)(struct link *l, struct link_stats *ret);
 	/* How many bytes the peer's TCP has not acknowledged; NULL: the medium has no such thing. */
 	int (*unacknowledged)(struct link *l, size_t *ret, struct err *e);
+	/* IEEE 488.1, 2.9 (device clear): what is on its way is dropped, on both sides. NULL: the medium has no such
+	 * thing. */
+	int (*clear)(struct link *l, const struct iotime *it, struct err *e);
 	void (*close)(struct link *l);
 };
 
@@ -147,6 +152,9 @@ int link_write(struct link *l, const void *buf, size_t n, const struct iotime *i
 /* Waits until the peer has acknowledged all that was written; returns at once where the medium has no
  * such thing. It says nothing of what the peer makes of it. */
 int link_acknowledged(struct link *l, const struct iotime *it, struct err *e);
+/* Device clear, of a link that exchanges messages: an answer to what was asked before does not come any more.
+ * -ERR_UNSUPPORTED where the medium has no such thing. */
+int link_clear(struct link *l, const struct iotime *it, struct err *e);
 int link_control(struct link *l, enum link_control c, uint32_t arg, struct err *e);
 /* Other settings for a time: what a boot ROM wants and the application that it starts does not. The
  * link keeps what was there at the first push until link_settings_pop(), which gives it back, and

@@ -19,6 +19,16 @@ int tcp_link_open(const char *rest, const struct link_config *cfg, const struct 
  * -ERR_DEVICE_GONE, -ERR_TIMEOUT. */
 int tcp_connect(const char *rest, const struct iotime *it, int *ret_fd, struct err *e);
 
+/* "HOST[:PORT][/DEVICE]": transports/links/vxi11.h (with a port the portmapper is not asked), hislip.h. */
+int vxi11_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
+	struct link **ret, struct err *e);
+int hislip_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
+	struct link **ret, struct err *e);
+
+/* A node (/dev/usbtmc0), VVVV:PPPP[/SERIAL], or a port (1-1.4). -ERR_CONFLICT where several are meant. */
+int usbtmc_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
+	struct link **ret, struct err *e);
+
 int udp_link_open(const char *rest, const struct link_config *cfg, const struct iotime *it,
 	struct link **ret, struct err *e);
 

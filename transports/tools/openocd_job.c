@@ -89,8 +89,6 @@ static int check_probe(const struct openocd_probe *p, struct err *e)
 	if (r == 0 && setup > OPENOCD_SETUP_MAX)
 		r = err_set(
 			e, ERR_RECIPE_INVALID, "setup: more than %d commands", OPENOCD_SETUP_MAX);
-	if (r == 0 && !p->target)
-		r = err_set(e, ERR_RECIPE_INVALID, "no target file is named");
 	if (r == 0 && !p->interface == !p->bitbang_host)
 		r = err_set(e, ERR_RECIPE_INVALID,
 			p->interface ? "an interface file, and a probe at a TCP address: one of them"
@@ -127,7 +125,8 @@ static void add_probe(struct openocd_argv *v, const struct openocd_probe *p, con
 		add_command(v, "transport select %s", p->transport);
 	if (p->has_work_area)
 		add_command(v, "set WORKAREASIZE %llu", (unsigned long long)p->work_area_bytes);
-	add_file(v, "target", p->target);
+	if (p->target)
+		add_file(v, "target", p->target);
 	if (p->speed_khz)
 		add_command(v, "adapter speed %u", p->speed_khz);
 	/* Two stations would meet at the default ports. */
@@ -247,6 +246,11 @@ static size_t segments_of(const struct openocd_job *j)
 	return n;
 }
 
+static int check_target(const struct openocd_probe *p, struct err *e)
+{
+	return p->target ? 0 : err_set(e, ERR_RECIPE_INVALID, "no target file is named");
+}
+
 static int check_job(const struct openocd_job *j, struct err *e)
 {
 	bool with_images =
@@ -282,6 +286,8 @@ int openocd_argv_make(const struct openocd_probe *p, const struct openocd_job *j
 	int r = check_probe(p, e);
 
 	if (r == 0)
+		r = check_target(p, e);
+	if (r == 0)
 		r = check_job(j, e);
 	if (r < 0)
 		return r;
@@ -297,6 +303,8 @@ int openocd_argv_server(const struct openocd_probe *p, struct openocd_argv *ret,
 	struct openocd_argv v = {0};
 	int r = check_probe(p, e);
 
+	if (r == 0)
+		r = check_target(p, e);
 	if (r < 0)
 		return r;
 	add(&v, "%s", p->program ? p->program : "openocd");
@@ -305,6 +313,31 @@ int openocd_argv_server(const struct openocd_probe *p, struct openocd_argv *ret,
 	add_probe(&v, p, "0");
 	*ret = v;
 	return 0;
+}
+
+int openocd_argv_probe(const struct openocd_probe *p, struct openocd_argv *ret, struct err *e)
+{
+	struct openocd_argv v = {0};
+	int r = check_probe(p, e);
+
+	if (r < 0)
+		return r;
+	add(&v, "%s", p->program ? p->program : "openocd");
+	add_probe(&v, p, "disabled");
+	*ret = v;
+	return 0;
+}
+
+void openocd_argv_command(struct openocd_argv *v, const char *fmt, ...)
+{
+	_cleanup_(freep) char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	add_command(v, "%s", text);
 }
 
 int openocd_argv_commands(const struct openocd_job *j, struct openocd_argv *ret, struct err *e)

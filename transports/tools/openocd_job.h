@@ -23,4 +23,8 @@ int openocd_argv_make(const struct openocd_probe *p, const struct openocd_job *j
  * after a "-c". */
 int openocd_argv_server(const struct openocd_probe *p, struct openocd_argv *ret, struct err *e);
 int openocd_argv_commands(const struct openocd_job *j, struct openocd_argv *ret, struct err *e);
+/* The program and its probe alone, and a command after that: for chains that have no target file. */
+int openocd_argv_probe(const struct openocd_probe *p, struct openocd_argv *ret, struct err *e);
+void openocd_argv_command(struct openocd_argv *v, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 void openocd_argv_done(struct openocd_argv *v);

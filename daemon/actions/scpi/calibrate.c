@@ -407,6 +407,8 @@ static int calibrate(struct step *s, const struct args *a, const struct kind *ki
 	if (r == 0)
 		r = instrument_open(&c.meter, s, args_str(a, "instrument"), e);
 	if (r == 0)
+		r = instrument_route(&c.meter, a, out, e);
+	if (r == 0)
 		r = dialogue_open(s, a, &c.unit, e);
 	return r < 0 ? r : calibrate_with(&c, out, e);
 }
@@ -453,6 +455,7 @@ static const struct action_arg read_back_fields[] = {
 		ARG_ROW_INSTRUMENT_OF("instrument",                                                \
 			"the reference, and what sets the points: its name in 'instruments' of "   \
 			"provd.yaml"),                                                             \
+		ARG_ROW_ROUTE,                                                                     \
 		{.name = "set",                                                                    \
 			.type = ARG_STRING,                                                        \
 			.doc = "the instrument's command that sets a point: VOLT {point}"},        \

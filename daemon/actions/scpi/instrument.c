@@ -69,6 +69,8 @@ static int query_run(struct step *s, const struct args *a, struct step_result *o
 	if (r == 0)
 		r = open_of(&x, s, a, out, e);
 	if (r == 0)
+		r = instrument_route(&x, a, out, e);
+	if (r == 0)
 		r = instrument_query(&x, args_str(a, "send"), &answer, e);
 	if (r < 0)
 		return r;
@@ -88,6 +90,7 @@ static const struct action_arg query_args[] = {
 		.required = true,
 		.doc = "the question, with its '?': SYST:VERS?"},
 	{.name = "expect", .type = ARG_REGEX, .doc = "what the answer has to fit"},
+	ARG_ROW_ROUTE,
 	{0},
 };
 
@@ -248,6 +251,8 @@ static int measure_run(struct step *s, const struct args *a, struct step_result 
 	if (r == 0)
 		r = open_of(&x, s, a, out, e);
 	if (r == 0)
+		r = instrument_route(&x, a, out, e);
+	if (r == 0)
 		r = measure_with(&x, a, &got, out, e);
 	free(got.text);
 	return r;
@@ -255,6 +260,7 @@ static int measure_run(struct step *s, const struct args *a, struct step_result 
 
 static const struct action_arg measure_args[] = {
 	ARG_ROW_INSTRUMENT,
+	ARG_ROW_ROUTE,
 	ARG_ROWS_READING,
 	ARG_ROWS_LIMITS,
 	ARG_ROWS_SETTLING,

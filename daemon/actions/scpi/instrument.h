@@ -43,6 +43,17 @@ json_t *instrument_json(const struct instrument_step *x);
 int instrument_command(struct instrument_step *x, const char *text, struct err *e);
 int instrument_query(struct instrument_step *x, const char *text, char **ret, struct err *e);
 
+/* Through a multiplexer: the way to this unit is closed, and the instrument says that it is, before anything is read. */
+#define ARG_ROW_ROUTE                                                                    \
+	{                                                                                \
+		.name = "route", .type = ARG_OBJECT, .fields = instrument_route_fields,  \
+		.doc = "of a multiplexer: the way that is closed before, with its proof" \
+	}
+extern const struct action_arg instrument_route_fields[];
+/* Of 'route', where it is given, with the evidence. -ERR_INSTRUMENT where the way is not closed. */
+int instrument_route(
+	struct instrument_step *x, const struct args *a, struct step_result *out, struct err *e);
+
 /* How a reading is asked for, and what it is in. */
 struct reading {
 	const char *query;

@@ -56,11 +56,15 @@ static int connect(struct instrument_step *x, struct err *e)
 		.late_us = x->i.late_us,
 		.turn = x->pass ? link_pass_memo(x->pass) : &x->own,
 		.tell = step_teller(x->s)};
-	int r = link_open(x->i.address, &cfg, &x->s->it, &x->link, e);
+	struct err why = {0};
+	int r = link_open(x->i.address, &cfg, &x->s->it, &x->link, &why);
 
 	if (r < 0 && iotime_check(&x->s->it, NULL) == 0)
 		return err_set(e, ERR_INSTRUMENT,
-			"it cannot be reached at %s (is it on, and in the network?)", x->i.address);
+			"it cannot be reached at %s (is it on, and in the network?): %s",
+			x->i.address, why.msg);
+	if (r < 0 && e)
+		*e = why;
 	return r < 0 ? r : scpi_new(x->link, &o, &x->s->it, &x->scpi, e);
 }
 
@@ -150,6 +154,49 @@ int instrument_query(struct instrument_step *x, const char *text, char **ret, st
 	if (r == 0)
 		*ret = sb_take(&shown);
 	return of_line(x, r, e);
+}
+
+/* --- a multiplexer --- */
+
+const struct action_arg instrument_route_fields[] = {
+	{.name = "send",
+		.type = ARG_STRING,
+		.required = true,
+		.doc = "the command that closes it: ROUT:CLOS (@101)"},
+	{.name = "query",
+		.type = ARG_STRING,
+		.required = true,
+		.doc = "the question that proves it: ROUT:CLOS? (@101)"},
+	{.name = "expect",
+		.type = ARG_REGEX,
+		.def = "^\\+?1$",
+		.doc = "what its answer has to fit"},
+	{0},
+};
+
+int instrument_route(
+	struct instrument_step *x, const struct args *a, struct step_result *out, struct err *e)
+{
+	const struct args *route = args_has(a, "route") ? args_object(a, "route") : NULL;
+	_cleanup_(regex_freep) struct regex *expect = NULL;
+	_cleanup_(freep) char *answer = NULL;
+	int r = route ? arg_regex(route, "expect", NULL, &expect, e) : 0;
+
+	if (!route || r < 0)
+		return r;
+	r = instrument_command(x, args_str(route, "send"), e);
+	if (r == 0)
+		r = instrument_query(x, args_str(route, "query"), &answer, e);
+	if (r < 0)
+		return r;
+	result_evidence(out, "route",
+		json_pack("{s:s, s:s}", "sent", args_str(route, "send"), "answer", answer));
+	if (regex_match(expect, answer, strlen(answer), NULL))
+		return 0;
+	return err_set(e, ERR_INSTRUMENT,
+		"instrument '%s' answered '%.60s' with '%.60s' after '%.60s', what fits '%s' expected: nothing was measured (does the relay close?)",
+		x->name, args_str(route, "query"), answer, args_str(route, "send"),
+		regex_pattern(expect));
 }
 
 /* --- readings --- */

@@ -129,12 +129,16 @@ static int sweep_run(struct step *s, const struct args *a, struct step_result *o
 	if (r < 0)
 		return r;
 	result_evidence(out, "instrument", instrument_json(&w.x));
+	r = instrument_route(&w.x, a, out, e);
+	if (r < 0)
+		return r;
 	scpi_mute(w.x.scpi);
 	return sweep_with(&w, out, e);
 }
 
 static const struct action_arg sweep_args[] = {
 	ARG_ROW_INSTRUMENT,
+	ARG_ROW_ROUTE,
 	ARG_ROWS_READING,
 	{.name = "from",
 		.type = ARG_NUMBER,

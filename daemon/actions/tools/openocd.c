@@ -5,7 +5,7 @@
 
 #include "base/strbuf.h"
 #include "daemon/actions/tool_step.h"
-#include "transports/links/usb.h"
+#include "daemon/actions/tools/probe_serial.h"
 
 const char *const openocd_selects[] = {"auto", "serial", "location", "none", NULL};
 const char *const openocd_enters[] = {
@@ -63,8 +63,6 @@ static bool is_cmsis_dap(const char *interface)
 static int check_serial(const struct openocd_step *x, const char *serial, struct err *e)
 {
 	const struct device_facts *f = &x->facts;
-	struct usb_facts unused;
-	struct err why = {0};
 
 	if (!f->serial[0] || !f->vid[0])
 		return 0;
@@ -72,14 +70,7 @@ static int check_serial(const struct openocd_step *x, const char *serial, struct
 		return err_set(e, ERR_WRONG_DEVICE,
 			"the probe at %s has serial number %s, expected %s", f->node, f->serial,
 			serial);
-
-	_cleanup_(freep) char *address = xasprintf("usb:%s:%s/%s", f->vid, f->pid, f->serial);
-
-	if (usb_look(address, &unused, &why) != -ERR_CONFLICT)
-		return 0;
-	return err_set(e, ERR_WRONG_DEVICE,
-		"two probes have serial number %s, and OpenOCD cannot distinguish them (%s)",
-		f->serial, why.msg);
+	return probe_serial_check(f, "OpenOCD", e);
 }
 
 static int check_location(const struct openocd_step *x, struct err *e)
@@ -132,6 +123,13 @@ static int take_setup(struct openocd_step *x, struct err *e)
 		x->setup[i] = json_string_value(json_array_get(list, i));
 	x->probe.setup = x->setup;
 	return 0;
+}
+
+int openocd_step_facts(struct openocd_step *x, struct step *s, const struct args *a, struct err *e)
+{
+	int r = s->ops->facts(s->env, args_str(a, "port"), &x->facts, e);
+
+	return r < 0 || strncmp(x->facts.node, "tcp:", 4) != 0 ? r : take_address(x, e);
 }
 
 int openocd_step_init(struct openocd_step *x, struct step *s, const struct args *a, struct err *e)

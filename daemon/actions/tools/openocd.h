@@ -91,8 +91,10 @@ struct openocd_step {
 	struct image *image[OPENOCD_IMAGES_MAX];
 };
 
-/* Fills probe, enter and leave. Strings of the arguments and facts are borrowed. */
+/* Fills probe, enter and leave; of arguments that an action does not have the defaults. Strings of the arguments and facts are borrowed. */
 int openocd_step_init(struct openocd_step *x, struct step *s, const struct args *a, struct err *e);
+/* The facts of the port and, of a TCP address, host and port in the probe: for another program on the same probe. */
+int openocd_step_facts(struct openocd_step *x, struct step *s, const struct args *a, struct err *e);
 /* Loads one more image; address: IMAGE_NO_ADDRESS, or where a raw binary begins. */
 int openocd_step_image(struct openocd_step *x, const char *ref, uint64_t address, struct err *e);
 /* Runs x->job, and puts into the evidence what every run reports. */

@@ -46,7 +46,8 @@ static void write_file(const struct foreign_file *f)
 	sb_done(&b);
 }
 
-enum takes { ADDRESSES, PARTITION, PACKAGE };
+/* A configuration is none of the formats with addresses: what is wrong with those is not its to say. */
+enum takes { ADDRESSES, PARTITION, PACKAGE, CONFIGURATION };
 
 /* %s: the file. */
 static const struct row {
@@ -70,6 +71,8 @@ static const struct row {
 	{"gdb.compare", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
 	{"jlink.flash", "{\"device\":\"STM32F407VG\",\"image\":\"%s\"}", ADDRESSES},
 	{"cubeprogrammer.flash", "{\"image\":\"%s\"}", ADDRESSES},
+	{"fpga.load", "{\"port\":\"c\",\"part\":\"xc7a35t\",\"image\":\"%s\"}", CONFIGURATION},
+	{"fpga.flash", "{\"port\":\"c\",\"part\":\"xc7a35t\",\"image\":\"%s\"}", CONFIGURATION},
 	{"fastboot.flash", "{\"port\":\"c\",\"partition\":\"boot\",\"image\":\"%s\"}", PARTITION},
 	{"fastboot.boot", "{\"port\":\"c\",\"image\":\"%s\"}", PARTITION},
 	{"adb.sideload", "{\"port\":\"c\",\"file\":\"%s\"}", PACKAGE},
@@ -132,6 +135,8 @@ START_TEST(no_action_takes_a_file_whose_name_says_another_kind)
 		{"fw.map", "its name says a list of the compiler", .make = make_raw},
 		{"fw.py", "its name says source code", .make = make_raw},
 		{"fw.br", "its name says compressed data", .make = make_raw, .for_partition = true},
+		{"fw.svf", "its name says a", .make = make_raw, .for_partition = true},
+		{"fw.rbf", "its name says a", .make = make_raw, .for_partition = true},
 		{"fw.ttf", "its name says a font", .make = make_raw, .for_partition = true},
 	};
 

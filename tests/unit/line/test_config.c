@@ -486,7 +486,7 @@ static const struct {
 	{"instruments: {m: 'tcp:10.0.0.1:5025'}\n", "an instrument is a mapping"},
 	{"instruments: {m: {owner: lab}}\n", "'address' is missing"},
 	{"instruments: {m: {address: '10.0.0.1:5025'}}\n",
-		"tcp:HOST:PORT or tty:/dev/NAME expected"},
+		"tcp:HOST:PORT, vxi11:HOST, hislip:HOST or tty:/dev/NAME expected"},
 	{"instruments: {m: {address: 'tcp:m:5025', proof: late}}\n", "belong together"},
 	{"instruments: {m: {address: 'tcp:m:5025', late: 1s}}\n", "belong together"},
 	{"instruments: {m: {address: 'tcp:m:5025', identity: '('}}\n", "'identity': "},

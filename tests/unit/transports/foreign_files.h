@@ -821,6 +821,8 @@ static const struct foreign_file wrong_files[] = {
 	{"fw.s28", "cut off", .bytes = "s1040010AA41\n", .n = 13},
 	{"fw.elf", "PT_INTERP", .make = make_program},
 	{"fw.o", "not linked yet", .make = make_object},
+	{"top.bit", "its name says a configuration of an FPGA", .make = make_raw},
+	{"top.jed", "its name says a configuration of an FPGA", .make = make_raw},
 };
 
 /* The bytes of a row; sb_done() them. */

@@ -14,6 +14,7 @@ struct scpi {
 	struct scpi_opts o;
 	char in[4096];
 	size_t at, len;
+	bool missing; /* an answer is: before the next message the link is cleared, where it can be */
 };
 
 /* --- lines --- */
@@ -121,9 +122,10 @@ static int of_instrument(int r, const struct iotime *it, struct err *e)
 static int send_line(struct scpi *s, const char *text, const struct iotime *it, struct err *e)
 {
 	_cleanup_(freep) char *line = xasprintf("%s\n", text);
+	struct iotime within = iotime_within(it, s->o.answer_us);
 
 	log_line(s, '>', text, strlen(text));
-	return of_instrument(link_write(s->link, line, strlen(line), it, e), it, e);
+	return of_instrument(link_write(s->link, line, strlen(line), &within, e), it, e);
 }
 
 /* One line without its end. -ERR_TIMEOUT: by the deadline of `within`. */
@@ -178,6 +180,31 @@ static int check_text(const char *text, bool query, struct err *e)
 	return 0;
 }
 
+/* After an answer that is missing, of a link that exchanges messages: it does not come any more, and the next question does not
+ * interrupt it (488.2, 6.3.2.3: Query INTERRUPTED). */
+static int clear_link(struct scpi *s, const struct iotime *it, struct err *e)
+{
+	int r = link_clear(s->link, it, e);
+
+	if (r == -ERR_UNSUPPORTED)
+		return 0;
+	if (r < 0)
+		return of_instrument(r, it, e);
+	teller_line(&s->o.tell, '#',
+		"device clear: nothing that was asked before is answered any more");
+	s->at = s->len = 0;
+	s->o.turn->clear_us = 0;
+	return 0;
+}
+
+static int clear_missing(struct scpi *s, const struct iotime *it, struct err *e)
+{
+	int r = s->missing ? clear_link(s, it, e) : 0;
+
+	s->missing = r < 0;
+	return r;
+}
+
 static int late(const char *text, uint64_t answer_us, struct err *e)
 {
 	return err_set(e, ERR_INSTRUMENT_LATE, "no answer to '%.60s' in %llu ms", text,
@@ -187,6 +214,7 @@ static int late(const char *text, uint64_t answer_us, struct err *e)
 /* The deadline of one answer passed, or that of the step. */
 static int no_answer(struct scpi *s, const char *text, const struct iotime *it, struct err *e)
 {
+	s->missing = true;
 	return iotime_check(it, e) < 0 ? -ERR_TIMEOUT : late(text, s->o.answer_us, e);
 }
 
@@ -213,6 +241,7 @@ static int read_numbered(struct scpi *s, const char *text, const struct iotime *
 		size_t at = 0;
 		int r = read_line(s, &within, ret, e);
 
+		s->missing |= r < 0;
 		if (r == -ERR_TIMEOUT && other[0] && iotime_check(it, NULL) == 0)
 			return err_set(e, ERR_INSTRUMENT_LATE,
 				"no answer to '%.60s' in %llu ms, but '%s', which does not begin with the number of the question (one that takes no two commands in a message needs proof: late)",
@@ -242,8 +271,10 @@ static int ask_numbered(struct scpi *s, const char *text, const char *after,
 {
 	struct scpi_turn *t = s->o.turn;
 	_cleanup_(freep) char *message = NULL;
-	int r;
+	int r = clear_missing(s, it, e);
 
+	if (r < 0)
+		return r;
 	if (!t->begun)
 		random_bytes(&t->number, 1);
 	t->begun = true;
@@ -259,10 +290,10 @@ static int wait_clear(struct scpi *s, const struct iotime *it, struct err *e)
 {
 	struct scpi_turn *t = s->o.turn;
 	uint64_t now = now_us();
-	int r;
+	int r = clear_missing(s, it, e);
 
-	if (!t->clear_us)
-		return 0;
+	if (r < 0 || !t->clear_us)
+		return r;
 	teller_line(&s->o.tell, '#',
 		"an answer is missing and may still come: waiting until it cannot");
 	r = now < t->clear_us ? iotime_sleep(t->clear_us - now, it, e) : 0;
@@ -382,8 +413,10 @@ int scpi_command(struct scpi *s, const char *text, const struct iotime *it, stru
  * (488.2, 10.3). */
 static int clear(struct scpi *s, const struct iotime *it, struct err *e)
 {
-	int r = wait_clear(s, it, e);
+	int r = clear_link(s, it, e);
 
+	if (r == 0)
+		r = wait_clear(s, it, e);
 	if (r == 0)
 		r = send_line(s, "*CLS", it, e);
 	return r < 0 ? r : read_errors(s, "*CLS", it, e);

@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# openFPGALoader 0.10 (Debian 12) loads the SRAM of an FPGA that does not come up: DONE stays low (a supply, a mode pin, a strap).
+# Xilinx 7 series: DONE is never looked at. Lattice ECP5: the status register is read, and its bit DONE is not compared.
+# Both say "Done" and "DONE", with exit status 0. Expected: an error, as for an error in the status register.
+# Control: a bitstream for another IDCODE ends with exit status 1. The devices are JTAG chains by IEEE 1149.1, reached by Xilinx Virtual
+# Cable, which take the bits and answer with their IDCODE, their status, and DONE low.
+set -u
+tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
+mkdir -p "$tmp/deb/partial" && cd "$tmp" || exit 77
+want=(openfpgaloader=0.10.0+git20230202-edea24f-1)
+if ! { (cd deb && apt-get download -qq "${want[@]}") && apt-get -qq -y --no-install-recommends --allow-downgrades \
+	--download-only -o Debug::NoLocking=1 -o Dir::Cache::archives="$tmp/deb" install "${want[@]}"; } > apt 2>&1; then
+	cat apt
+	exit 77
+fi
+for d in deb/*.deb; do dpkg -x "$d" x; done
+export PATH=$tmp/x/usr/bin:$PATH LD_LIBRARY_PATH=$tmp/x/usr/lib/x86_64-linux-gnu:$tmp/x/usr/lib
+cat > chain.py << 'PY'
+import socket, struct, sys
+# A JTAG chain of one device, reached by Xilinx Virtual Cable 1.0 (XAPP1251), by IEEE 1149.1.
+# The state after a clock with TMS 0 or 1, from Test-Logic-Reset on, in the order of the figure: DR, then IR.
+NEXT = ((1, 0), (1, 2), (3, 9), (4, 5), (4, 5), (6, 8), (6, 7), (4, 8), (1, 2), (10, 0), (11, 12), (11, 12), (13, 15), (13, 14),
+        (11, 15), (1, 2))
+idcode, bits, name = int(sys.argv[1], 16), int(sys.argv[2]), sys.argv[3]
+state, ir, reg, length, isc = 0, 0, 0, 1, 0
+def capture(dr):
+    global reg, length
+    reg, length = 0, 8
+    if not dr:
+        reg, length = 0x11 if name == 'xilinx' else 1, bits      # INIT is high, DONE is low
+    elif ir in (0, 0x09 if name == 'xilinx' else 0xe0):
+        reg, length = idcode, 32
+    elif name == 'lattice' and ir == 0x3c:
+        reg, length = isc << 9, 32       # the status register: DONE (bit 8) is low, no error
+    elif ir == (1 << bits) - 1:
+        length = 1
+def clock(tms, tdi):
+    global state, ir, reg, isc
+    out = reg & 1 if state in (4, 11) else 1
+    if state in (3, 10):
+        capture(state == 3)
+    elif state in (4, 11):
+        reg = reg >> 1 | tdi << (length - 1)
+    state = NEXT[state][tms]
+    if state == 0:
+        ir = 0
+    elif state == 15:
+        ir = reg
+        isc = {0xc6: 1, 0x26: 0}.get(ir, isc) if name == 'lattice' else 0
+    return out
+def take(c, n):
+    said = b''
+    while len(said) < n:
+        more = c.recv(n - len(said))
+        if not more:
+            raise EOFError
+        said += more
+    return said
+server = socket.create_server(('127.0.0.1', 0))
+print(server.getsockname()[1], flush=True)
+while True:
+    c, _ = server.accept()
+    c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        while True:
+            word = b''
+            while not word.endswith(b':'):
+                word += take(c, 1)
+            if word == b'getinfo:':
+                c.sendall(b'xvcServer_v1.0:2048\n')
+            elif word == b'settck:':
+                c.sendall(take(c, 4))
+            else:
+                n = struct.unpack('<I', take(c, 4))[0]
+                size = (n + 7) // 8
+                tms, tdi, tdo = take(c, size), take(c, size), bytearray(size)
+                for i in range(n):
+                    tdo[i // 8] |= clock(tms[i // 8] >> i % 8 & 1, tdi[i // 8] >> i % 8 & 1) << i % 8
+                c.sendall(tdo)
+    except (EOFError, OSError):
+        c.close()
+PY
+chain() {
+	exec 3< <(exec python3 chain.py "$@")
+	server=$!
+	trap 'kill $server; rm -rf "$tmp"' EXIT
+	read -r port <&3
+}
+loader() { timeout 60 openFPGALoader -c xvc-client --ip 127.0.0.1 --port "$port" "$@" > said 2>&1; }
+python3 - << 'PY'
+import struct
+def lattice(idcode):
+    return (b'\xff\x00Part: LFE5U-25F\0\xff\xff\xff\xbd\xb3' + b'\xff' * 4 + b'\x3b\0\0\0\xe2\0\0\0' + struct.pack('>I', idcode) +
+            bytes(64) + b'\x5e\0\0\0' + b'\xff' * 4)
+def text(key, s):
+    return key + struct.pack('>H', len(s) + 1) + s + b'\0'
+open('ecp5.bit', 'wb').write(lattice(0x41111043))
+open('other.bit', 'wb').write(lattice(0x41112043))
+data = b'\xff' * 16 + b'\xaa\x99\x55\x66' + bytes(400)
+open('xilinx.bit', 'wb').write(bytes.fromhex('00090ff00ff00ff00ff0000001') + text(b'a', b'top;UserID=0;Version=1') +
+                               text(b'b', b'7a35tcpg236') + text(b'c', b'2026/11/30') + text(b'd', b'12:00:00') + b'e' +
+                               struct.pack('>I', len(data)) + data)
+PY
+chain 41111043 8 lattice
+loader -m ecp5.bit
+ecp5=$?
+ecp5_says=$(grep -c '^Disable configuration: DONE' said)
+loader -m other.bit
+control=$?
+kill "$server"
+chain 0362d093 6 xilinx
+loader -m xilinx.bit
+xilinx=$?
+xilinx_says=$(grep -c '^Done' said)
+echo "DONE low: openFPGALoader 0.10; expected: an error; seen: ECP5 exit $ecp5 ($ecp5_says x DONE), 7 series exit $xilinx ($xilinx_says x Done); control: another IDCODE exit $control"
+if [ "$ecp5 $ecp5_says $xilinx $xilinx_says $control" = '0 1 0 1 1' ]; then
+	echo 'as recorded: a device that does not come up is a success'
+else
+	echo 'CHANGED: not what was recorded'
+	exit 1
+fi
