@@ -8,6 +8,7 @@
 
 extern const struct device_ops cmsisdap_device;
 extern const struct device_ops dfu_device;
+extern const struct device_ops esp_device;
 extern const struct device_ops fastboot_device;
 extern const struct device_ops cp2112_device;
 extern const struct device_ops hid_relay_device;

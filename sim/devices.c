@@ -10,6 +10,7 @@ const struct device_ops *const device_kinds[] = {
 	&adb_device,
 	&cmsisdap_device,
 	&dfu_device,
+	&esp_device,
 	&fastboot_device,
 	&cp2112_device,
 	&hid_relay_device,
