@@ -14,6 +14,7 @@ extern const struct device_ops cp2112_device;
 extern const struct device_ops hid_relay_device;
 extern const struct device_ops hub_device;
 extern const struct device_ops jtag_device;
+extern const struct device_ops mcumgr_device;
 extern const struct device_ops serialboot_device;
 extern const struct device_ops stm32_uart_device;
 extern const struct device_ops adb_device;

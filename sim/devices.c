@@ -16,6 +16,7 @@ const struct device_ops *const device_kinds[] = {
 	&hid_relay_device,
 	&hub_device,
 	&jtag_device,
+	&mcumgr_device,
 	&meter_device,
 	&printer_device,
 	&stm32_uart_device,
