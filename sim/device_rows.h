@@ -6,6 +6,7 @@
 
 #include "sim/device.h"
 
+extern const struct device_ops avr_device;
 extern const struct device_ops cmsisdap_device;
 extern const struct device_ops dfu_device;
 extern const struct device_ops esp_device;

@@ -8,6 +8,7 @@
 const struct device_ops *const device_kinds[] = {
 	&serialboot_device,
 	&adb_device,
+	&avr_device,
 	&cmsisdap_device,
 	&dfu_device,
 	&esp_device,

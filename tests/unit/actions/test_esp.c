@@ -8,7 +8,7 @@
 #include <fcntl.h>
 
 static struct rig rig;
-static struct esp_bench bench;
+static struct boot_bench bench;
 static char boot[64], app[64];
 
 static const char *const wired[] = {"esp-chip=esp32c3", "esp-wiring=dtr-rts", NULL};
@@ -29,7 +29,7 @@ static void write_file(char path[64], const void *p, size_t n)
 
 static void plug(const char *const *settings)
 {
-	esp_bench_init(&bench, settings, "00112233445566778899aabb");
+	boot_bench_init(&bench, &esp_device, settings, "00112233445566778899aabb");
 	rig.wire = &bench.wire;
 }
 
@@ -37,8 +37,8 @@ static void set_up(void)
 {
 	static uint8_t image[8192];
 
-	write_file(boot, image, esp_bench_image(image, sizeof image, 5, 3000));
-	write_file(app, image, esp_bench_image(image, sizeof image, 5, 6000));
+	write_file(boot, image, esp_image_file(image, sizeof image, 5, 3000));
+	write_file(app, image, esp_image_file(image, sizeof image, 5, 6000));
 	rig.secrets = secret_set_new();
 }
 
@@ -47,7 +47,7 @@ static void tear_down(void)
 	rig_clear(&rig);
 	secret_set_free(rig.secrets);
 	sb_done(&rig.log);
-	esp_bench_done(&bench);
+	boot_bench_done(&bench);
 	unlink(boot);
 	unlink(app);
 }
@@ -90,7 +90,7 @@ END_TEST
 START_TEST(a_step_that_fails_leaves_by_its_exit_too)
 {
 	plug(wired);
-	esp_bench_fault(&bench, "bit-rot=100,count=0");
+	boot_bench_fault(&bench, "bit-rot=100,count=0");
 	rig_refused(&rig, "esp.flash", flash_with(",\"reset\":\"classic\""), ERR_VERIFY_MISMATCH,
 		"MD5");
 	ck_assert_str_eq(bench.device->ops->state(bench.device), "application");
@@ -134,14 +134,14 @@ START_TEST(a_file_that_is_no_image_of_the_chip_is_refused_before_the_erase)
 	ck_assert_msg(flash(",\"format\":\"bin\"") == 0, "%s", rig.e.msg);
 	ck_assert_str_eq(rig_text(rig.out.evidence, "declared"), "bin");
 	unlink(boot);
-	n = esp_bench_image(other, sizeof other, 9, 1000);
+	n = esp_image_file(other, sizeof other, 9, 1000);
 	write_file(boot, other, n);
 	rig_refused(&rig, "esp.flash", flash_with(""), ERR_WRONG_DEVICE, "ESP32-S3");
 	unlink(boot);
 	other[600] ^= 1;
 	write_file(boot, other, n);
 	rig_refused(&rig, "esp.flash", flash_with(""), ERR_IMAGE_INVALID, "damaged");
-	ck_assert_int_eq(esp_bench_count(&bench, "erases"), 1 + 2);
+	ck_assert_int_eq(boot_bench_count(&bench, "erases"), 1 + 2);
 }
 END_TEST
 
@@ -152,7 +152,7 @@ START_TEST(another_chip_than_the_recipe_wants_is_not_touched)
 		"wants an ESP32-S3");
 	rig_refused(&rig, "esp.info", "{\"port\":\"c\",\"chip\":\"ESP32\"}", ERR_WRONG_DEVICE,
 		"wants an ESP32");
-	ck_assert_int_eq(esp_bench_count(&bench, "erases"), 0);
+	ck_assert_int_eq(boot_bench_count(&bench, "erases"), 0);
 }
 END_TEST
 

@@ -13,7 +13,7 @@ static struct err e;
 
 static void set_up(void)
 {
-	n = esp_bench_image(image, sizeof image, 5, 1000);
+	n = esp_image_file(image, sizeof image, 5, 1000);
 }
 
 static int check(void)

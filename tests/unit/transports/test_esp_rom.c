@@ -11,7 +11,7 @@
 #define OTHER  "ffeeddccbbaa998877665544"
 #define OFFSET 0x10000u
 
-static struct esp_bench bench;
+static struct boot_bench bench;
 static struct esp_rom *rom;
 static struct esp_opts opts;
 static struct esp_hooks hooks;
@@ -41,13 +41,13 @@ static void set_up(void)
 static void tear_down(void)
 {
 	rom = esp_rom_free(rom);
-	esp_bench_done(&bench);
+	boot_bench_done(&bench);
 	sb_done(&said);
 }
 
 static void plug(const char *const *settings)
 {
-	esp_bench_init(&bench, settings, UID);
+	boot_bench_init(&bench, &esp_device, settings, UID);
 	rom = esp_rom_new(&bench.wire.link, &opts, &hooks);
 }
 
@@ -138,7 +138,7 @@ START_TEST(each_chip_says_what_it_is_and_is_flashed)
 	ck_assert(!i->secure_download);
 	snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", i->mac[0], i->mac[1], i->mac[2],
 		i->mac[3], i->mac[4], i->mac[5]);
-	unit = esp_bench_state(&bench);
+	unit = boot_bench_state(&bench);
 	ck_assert_str_eq(mac, json_string_value(json_object_get(unit, "mac")));
 	json_decref(unit);
 	ck_assert_msg(flash_with(OFFSET, 5001, packed) == 0, "%s", e.msg);
@@ -158,7 +158,7 @@ START_TEST(the_size_of_the_flash_bounds_what_is_written_before_the_erase)
 	ck_assert_int_eq(flash_with(0x1800, 10, packed), -ERR_IMAGE_RANGE);
 	says("sector");
 	ck_assert_int_eq(flash_with(0x1000, 0, packed), -ERR_IMAGE_INVALID);
-	ck_assert_int_eq(esp_bench_count(&bench, "erases"), 0);
+	ck_assert_int_eq(boot_bench_count(&bench, "erases"), 0);
 	ck_assert_msg(flash_with((1 << 20) - 0x1000, 0x1000, packed) == 0, "%s", e.msg);
 }
 END_TEST
@@ -184,7 +184,7 @@ START_TEST(several_regions_touch_their_own_sectors_alone)
 	ck_assert_msg(flash_regions(both, 2, packed) == 0, "%s", e.msg);
 	ck_assert(holds(0x3000, bytes + 9, 0x1000));
 	ck_assert(holds(0x4000, bytes + 3, 33));
-	ck_assert_int_eq(esp_bench_count(&bench, "erases"), 1 + 3);
+	ck_assert_int_eq(boot_bench_count(&bench, "erases"), 1 + 3);
 }
 END_TEST
 
@@ -198,7 +198,7 @@ START_TEST(an_equal_region_is_left_alone_when_asked)
 	ck_assert_msg(flash_with(OFFSET, 9000, skip) == 0, "%s", e.msg);
 	ck_assert(res[0].equal);
 	ck_assert_uint_eq(strlen(res[0].md5), MD5_HEX - 1);
-	ck_assert_int_eq(esp_bench_count(&bench, "erases"), 3);
+	ck_assert_int_eq(boot_bench_count(&bench, "erases"), 3);
 	bytes[8000] ^= 1;
 	ck_assert_msg(flash_with(OFFSET, 9000, skip) == 0, "%s", e.msg);
 	ck_assert(!res[0].equal);
@@ -246,7 +246,7 @@ START_TEST(what_goes_wrong_once_is_made_good)
 	bool compressed = strstr(made_good[_i], "0x10") || strstr(made_good[_i], "0x11");
 
 	plug_and_connect(c3);
-	esp_bench_fault(&bench, made_good[_i]);
+	boot_bench_fault(&bench, made_good[_i]);
 	ck_assert_msg(flash_with(OFFSET, 9000, compressed ? packed : plain) == 0, "%s: %s",
 		made_good[_i], e.msg);
 	ck_assert_msg(
@@ -280,7 +280,7 @@ START_TEST(what_lasts_never_passes)
 	ck_assert_msg(flash_with(OFFSET, 9000, packed) == 0, "%s", e.msg);
 	bytes[0x123] ^= 1;
 	bytes[7000] ^= 1;
-	esp_bench_fault(&bench, lasting[_i].fault);
+	boot_bench_fault(&bench, lasting[_i].fault);
 	ck_assert_msg(flash_with(OFFSET, 9000, packed) == -lasting[_i].code, "%s: %d %s",
 		lasting[_i].fault, e.code, e.msg);
 	ck_assert(*e.msg);
@@ -292,7 +292,7 @@ START_TEST(an_erase_that_does_nothing_never_passes)
 	plug_and_connect(c3);
 	ck_assert_msg(flash_with(OFFSET, 9000, packed) == 0, "%s", e.msg);
 	bytes[5000] ^= 0xff;
-	esp_bench_fault(&bench, "no-erase,count=0");
+	boot_bench_fault(&bench, "no-erase,count=0");
 	ck_assert_int_eq(flash_with(OFFSET, 9000, packed), -ERR_VERIFY_MISMATCH);
 	says("does not hold what was written");
 }
@@ -321,7 +321,7 @@ START_TEST(a_late_answer_at_any_place_makes_no_pass_of_a_wrong_flash)
 		if (ended)
 			break;
 		rom = esp_rom_free(rom);
-		esp_bench_done(&bench);
+		boot_bench_done(&bench);
 	}
 }
 END_TEST
@@ -335,14 +335,14 @@ START_TEST(a_late_answer_at_any_place_hides_no_rotten_cell)
 		plug(c3);
 		ck_assert_msg(connect() == 0, "%s", e.msg);
 		ck_assert_msg(flash_with(OFFSET, 2500, plain) == 0, "%s", e.msg);
-		esp_bench_fault(&bench, "bit-rot=0x10100,count=0");
+		boot_bench_fault(&bench, "bit-rot=0x10100,count=0");
 		bench.hold = k;
 		ck_assert_msg(flash_with(OFFSET, 2500, plain) != 0, "late answer %u", k);
 		ended = bench.hold > 0;
 		if (ended)
 			break;
 		rom = esp_rom_free(rom);
-		esp_bench_done(&bench);
+		boot_bench_done(&bench);
 	}
 }
 END_TEST
@@ -350,7 +350,7 @@ END_TEST
 START_TEST(a_missing_answer_is_owed_to_the_dialogue_that_follows)
 {
 	plug_and_connect(c3);
-	esp_bench_fault(&bench, "silent=0x13,count=0");
+	boot_bench_fault(&bench, "silent=0x13,count=0");
 	ck_assert_int_eq(flash_with(OFFSET, 100, packed), -ERR_TIMEOUT);
 	rom = esp_rom_free(rom);
 	ck_assert_uint_gt(bench.wire.link.turn.owed, 0);
@@ -358,7 +358,7 @@ START_TEST(a_missing_answer_is_owed_to_the_dialogue_that_follows)
 END_TEST
 
 /* In the middle of the flash another unit comes to the line, without a word. */
-static void swap_at_data(struct esp_bench *t, const uint8_t *p, size_t n)
+static void swap_at_data(struct boot_bench *t, const uint8_t *p, size_t n)
 {
 	struct device_config c = {.set = &t->set,
 		.wire_faults = &t->wire_faults,
@@ -382,14 +382,14 @@ START_TEST(another_chip_on_the_line_is_not_gone_on_with)
 	bench.watch = swap_at_data;
 	ck_assert_int_eq(flash_with(OFFSET, 9000, plain), -ERR_WRONG_DEVICE);
 	says("another chip");
-	ck_assert_int_eq(esp_bench_count(&bench, "writes"), 0);
+	ck_assert_int_eq(boot_bench_count(&bench, "writes"), 0);
 }
 END_TEST
 
 START_TEST(a_device_that_goes_is_gone_at_once)
 {
 	plug_and_connect(c3);
-	esp_bench_fault(&bench, "disappear=400");
+	boot_bench_fault(&bench, "disappear=400");
 	ck_assert_int_eq(flash_with(OFFSET, 9000, plain), -ERR_DEVICE_GONE);
 }
 END_TEST
@@ -398,13 +398,13 @@ START_TEST(the_rate_is_changed_and_proved)
 {
 	opts.baud = 921600;
 	plug_and_connect(c3);
-	ck_assert_int_eq(esp_bench_count(&bench, "baud"), 921600);
+	ck_assert_int_eq(boot_bench_count(&bench, "baud"), 921600);
 	ck_assert_uint_eq(bench.wire.link.baud, 921600);
 	ck_assert_msg(flash_with(OFFSET, 100, packed) == 0, "%s", e.msg);
 	/* A chip that fell back to its first rate is found there, and brought back. */
-	esp_bench_fault(&bench, "resets=0x11");
+	boot_bench_fault(&bench, "resets=0x11");
 	ck_assert_msg(flash_with(OFFSET, 3000, packed) == 0, "%s", e.msg);
-	ck_assert_int_eq(esp_bench_count(&bench, "baud"), 921600);
+	ck_assert_int_eq(boot_bench_count(&bench, "baud"), 921600);
 }
 END_TEST
 
@@ -429,14 +429,14 @@ START_TEST(secure_download_mode_is_told_and_takes_nothing_for_proof)
 	ck_assert(esp_rom_info(rom)->secure_download);
 	ck_assert_int_eq(flash_with(OFFSET, 3000, packed), -ERR_UNSUPPORTED);
 	says("verify: acknowledged");
-	ck_assert_int_eq(esp_bench_count(&bench, "erases"), 0);
+	ck_assert_int_eq(boot_bench_count(&bench, "erases"), 0);
 	ck_assert_int_eq(esp_rom_md5(rom, 0, 16, md5, &it, &e), -ERR_UNSUPPORTED);
 	ck_assert_int_eq(esp_rom_fuses(rom, word, &it, &e), -ERR_UNSUPPORTED);
 	ck_assert_int_eq(esp_rom_erase(rom, 0, 4096, &it, &e), -ERR_UNSUPPORTED);
 	ck_assert_msg(flash_with(OFFSET, 3000, (struct esp_flash_opts){.unproved = true}) == 0,
 		"%s", e.msg);
 	ck_assert_str_eq(res[0].md5, "");
-	ck_assert_int_eq(esp_bench_count(&bench, "writes"), 3);
+	ck_assert_int_eq(boot_bench_count(&bench, "writes"), 3);
 }
 END_TEST
 
@@ -457,7 +457,7 @@ START_TEST(a_chip_that_proves_is_asked_for_its_proof)
 	plug_and_connect(c3);
 	ck_assert_int_eq(
 		flash_with(OFFSET, 3000, (struct esp_flash_opts){.unproved = true}), -ERR_INVALID);
-	ck_assert_int_eq(esp_bench_count(&bench, "erases"), 0);
+	ck_assert_int_eq(boot_bench_count(&bench, "erases"), 0);
 }
 END_TEST
 
@@ -470,7 +470,7 @@ START_TEST(erased_flash_is_proved_blank)
 	ck_assert_msg(esp_rom_erase(rom, OFFSET, 0x3000, &it, &e) == 0, "%s", e.msg);
 	ck_assert(holds(OFFSET, (const uint8_t *)"\xff\xff\xff\xff", 4));
 	ck_assert_msg(flash_with(OFFSET, 9000, packed) == 0, "%s", e.msg);
-	esp_bench_fault(&bench, "no-erase,count=0");
+	boot_bench_fault(&bench, "no-erase,count=0");
 	ck_assert_int_eq(esp_rom_erase(rom, OFFSET, 0x3000, &it, &e), -ERR_VERIFY_MISMATCH);
 	says("not blank");
 }
@@ -484,10 +484,10 @@ START_TEST(a_read_that_the_chip_does_not_confirm_is_none)
 	plug_and_connect(c3);
 	ck_assert_msg(flash_with(OFFSET, 9000, packed) == 0, "%s", e.msg);
 	/* One bit of an answer, which has no checksum: read again. */
-	esp_bench_fault(&bench, "flip-reply=20,phase=read");
+	boot_bench_fault(&bench, "flip-reply=20,phase=read");
 	ck_assert_msg(esp_rom_read(rom, OFFSET, got, sizeof got, &it, &e) == 0, "%s", e.msg);
 	ck_assert_mem_eq(got, bytes, sizeof got);
-	esp_bench_fault(&bench, "wrong-md5,count=0");
+	boot_bench_fault(&bench, "wrong-md5,count=0");
 	ck_assert_int_eq(
 		esp_rom_read(rom, OFFSET, got, sizeof got, &it, &e), -ERR_READ_BACK_MISMATCH);
 }
@@ -509,7 +509,7 @@ static int release(void *data, const struct iotime *it, struct err *err)
 
 	for (size_t i = 0; i < ARRAY_LEN(run); i++)
 		bench.device->ops->line(bench.device, &run[i], bench.now_us += 1000);
-	esp_bench_pump(&bench);
+	boot_bench_pump(&bench);
 	return 0;
 }
 
@@ -551,22 +551,22 @@ END_TEST
 
 START_TEST(two_chips_at_the_same_time_do_not_meet)
 {
-	static struct esp_bench other;
+	static struct boot_bench other;
 	struct esp_rom *second;
 	struct iotime it = soon();
 	uint8_t got[100];
 
 	plug_and_connect(c3);
-	esp_bench_init(&other, c3, OTHER);
+	boot_bench_init(&other, &esp_device, c3, OTHER);
 	second = esp_rom_new(&other.wire.link, &opts, NULL);
 	ck_assert_msg(esp_rom_connect(second, &it, &e) == 0, "%s", e.msg);
 	ck_assert_mem_ne(esp_rom_info(rom)->mac, esp_rom_info(second)->mac, ESP_MAC_BYTES);
 	ck_assert_msg(flash_with(OFFSET, 9000, packed) == 0, "%s", e.msg);
-	ck_assert_int_eq(esp_bench_count(&other, "erases"), 0);
+	ck_assert_int_eq(boot_bench_count(&other, "erases"), 0);
 	ck_assert_msg(esp_rom_read(second, OFFSET, got, sizeof got, &it, &e) == 0, "%s", e.msg);
 	ck_assert_uint_eq(got[0], 0xff);
 	esp_rom_free(second);
-	esp_bench_done(&other);
+	boot_bench_done(&other);
 }
 END_TEST
 
@@ -579,7 +579,7 @@ START_TEST(a_cancel_ends_it)
 	plug_and_connect(c3);
 	ck_assert_int_eq(cancel_init(&c, &e), 0);
 	cancel_fire(&c, ERR_ABORTED);
-	esp_bench_fault(&bench, "silent=0x02,count=0");
+	boot_bench_fault(&bench, "silent=0x02,count=0");
 	ck_assert_int_eq(esp_rom_flash(rom, &g, 1, &packed, &it, res, &e), -ERR_ABORTED);
 	cancel_done(&c);
 }
