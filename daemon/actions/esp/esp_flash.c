@@ -135,6 +135,12 @@ static int check_fit(const struct esp_job *j, struct esp_session *x, struct err 
 /* --- flash --- */
 
 static const char *const verifies[] = {"md5", "acknowledged", NULL};
+static const char *const erases[] = {"touched", "all", NULL};
+
+static bool erases_all(const struct args *a)
+{
+	return args_has(a, "erase") && !strcmp(args_str(a, "erase"), "all");
+}
 
 /* Before the run an argument may be missing that has a default. */
 static bool is_unproved(const struct args *a)
@@ -178,6 +184,8 @@ static void tell_result(const struct esp_job *j, const struct esp_region_result 
 	result_evidence(out, "address", json_sprintf("0x%08x", j->region[0].offset));
 	result_evidence(out, "pages_erased", json_integer(sectors));
 	result_evidence(out, "attempts", json_integer(attempts));
+	if (erases_all(a))
+		result_evidence(out, "erased_before", json_string("all"));
 	if (is_declared(a))
 		result_evidence(out, "declared", json_string("bin"));
 	result_output(out, "bytes", json_integer((json_int_t)bytes));
@@ -212,6 +220,9 @@ static int flash_check(const struct args *a, struct err *e)
 	if (r == 0 && is_unproved(a) && args_bool(a, "skip_equal"))
 		r = err_set(e, ERR_RECIPE_INVALID,
 			"'skip_equal' asks for digests, which secure download mode ('verify: acknowledged') does not tell");
+	if (r == 0 && erases_all(a) && args_has(a, "skip_equal") && args_bool(a, "skip_equal"))
+		r = err_set(e, ERR_RECIPE_INVALID,
+			"'erase: all' leaves nothing that could be equal: leave 'skip_equal' out");
 	return r;
 }
 
@@ -232,7 +243,10 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	if (r < 0)
 		return r;
 	o = flash_opts(a, esp_rom_info(x.rom));
-	r = esp_rom_flash(x.rom, j.region, j.n, &o, &s->it, res, e);
+	if (erases_all(a))
+		r = esp_rom_erase(x.rom, 0, esp_rom_info(x.rom)->flash_bytes, &s->it, e);
+	if (r == 0)
+		r = esp_rom_flash(x.rom, j.region, j.n, &o, &s->it, res, e);
 	if (r < 0)
 		return r;
 	esp_session_tell(&x, out);
@@ -260,6 +274,11 @@ static const struct action_arg flash_args[] = {
 		.def = "md5",
 		.choices = verifies,
 		.doc = "md5: of the flash, after the last write; acknowledged: in secure download mode, which tells no digest"},
+	{.name = "erase",
+		.type = ARG_CHOICE,
+		.def = "touched",
+		.choices = erases,
+		.doc = "the sectors that the images touch; or all of the flash first, proved blank, which secure download mode cannot"},
 	{.name = "skip_equal",
 		.type = ARG_BOOL,
 		.def = "false",

@@ -192,6 +192,20 @@ START_TEST(the_wear_of_the_flash_is_in_the_evidence)
 }
 END_TEST
 
+START_TEST(all_of_the_flash_is_erased_first_where_the_recipe_says_so)
+{
+	static const char *const small[] = {"esp-chip=esp32c3", "esp-flash=4M", NULL};
+
+	plug(small);
+	ck_assert_msg(rig_run(&rig, "esp.flash", flash_with("")) == 0, "%s", rig.e.msg);
+	ck_assert_msg(flash(",\"erase\":\"all\"") == 0, "%s", rig.e.msg);
+	ck_assert_str_eq(rig_text(rig.out.evidence, "erased_before"), "all");
+	ck_assert_int_eq(boot_bench_count(&bench, "erases"), 2 * 3 + 1024);
+	rig_refused(&rig, "esp.flash", flash_with(",\"erase\":\"all\",\"skip_equal\":true"),
+		ERR_RECIPE_INVALID, "skip_equal");
+}
+END_TEST
+
 START_TEST(it_is_left_by_the_roms_own_command)
 {
 	plug(ready);
@@ -225,6 +239,7 @@ static Suite *esp_suite(void)
 	tcase_add_test(t, another_chip_than_the_recipe_wants_is_not_touched);
 	tcase_add_test(t, secure_download_mode_passes_by_what_was_acknowledged_and_says_so);
 	tcase_add_test(t, the_wear_of_the_flash_is_in_the_evidence);
+	tcase_add_test(t, all_of_the_flash_is_erased_first_where_the_recipe_says_so);
 	tcase_add_test(t, it_is_left_by_the_roms_own_command);
 	tcase_add_test(t, fuses_are_read_as_they_are);
 	suite_add_tcase(s, t);

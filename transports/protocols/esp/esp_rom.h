@@ -15,7 +15,7 @@
  * address. An answer has no checksum: a register is read until it says the same twice, and what was written counts by the MD5
  * that the ROM makes of the flash after the last write.
  *
- *	for each region: [equal by its MD5: skip]  BEGIN (erases) -> DATA.. 
+ *	for each region: [equal by its MD5: skip]  BEGIN (erases) -> DATA..
  *				^			   | no answer, a wrong one
  *				+---------- SYNC ----------+ (at most `attempts` times)
  *	then the MD5 of each region
