@@ -260,6 +260,38 @@ START_TEST(a_late_answer_at_any_place_hides_no_rotten_cell)
 }
 END_TEST
 
+/* The answer to the first READ_PAGE comes a second time, right before that to the second. */
+static void read_comes_twice(struct fake_link *f, const uint8_t *p, size_t n)
+{
+	static uint8_t first[200];
+	static size_t first_n;
+	size_t from;
+
+	if (p[0] != 0x74) {
+		boot_bench_heard(f, p, n);
+		return;
+	}
+	fake_say(f, first, first_n);
+	from = f->len - f->at;
+	boot_bench_heard(f, p, n);
+	if (first_n == 0) {
+		first_n = MIN(f->len - f->at - from, sizeof first);
+		memcpy(first, f->out + f->at + from, first_n);
+	}
+}
+
+START_TEST(an_answer_that_comes_twice_hides_no_rotten_cell_of_an_equal_page)
+{
+	memset(bytes, 0x5a, 256);
+	opts.attempts = 1;
+	plug_and_connect(m328p);
+	boot_bench_fault(&bench, "bit-rot=200,count=0");
+	bench.wire.device = read_comes_twice;
+	ck_assert_int_eq(flash_at(0, 256), -ERR_PROTOCOL);
+	says("no one asked for");
+}
+END_TEST
+
 START_TEST(a_missing_answer_is_owed_to_the_dialogue_that_follows)
 {
 	plug_and_connect(m328p);
@@ -323,6 +355,7 @@ static Suite *avr_suite(void)
 	tcase_add_loop_test(t, what_lasts_never_passes, 0, 2 * ARRAY_LEN(lasting));
 	tcase_add_loop_test(t, a_late_answer_at_any_place_makes_no_pass_of_a_wrong_flash, 0, 2);
 	tcase_add_loop_test(t, a_late_answer_at_any_place_hides_no_rotten_cell, 0, 2);
+	tcase_add_test(t, an_answer_that_comes_twice_hides_no_rotten_cell_of_an_equal_page);
 	tcase_add_test(t, a_missing_answer_is_owed_to_the_dialogue_that_follows);
 	tcase_add_test(t, where_no_bootloader_answers_the_reason_is_guessed);
 	tcase_add_test(t, the_other_protocol_is_not_taken_for_its_own);

@@ -347,6 +347,36 @@ START_TEST(a_late_answer_at_any_place_hides_no_rotten_cell)
 }
 END_TEST
 
+/* An answer has no checksum: what it says counts once it was said twice. */
+START_TEST(a_flipped_bit_at_any_place_of_a_connection_leaves_it_right)
+{
+	static const char *const small[] = {"esp-flash=256K", NULL};
+	static struct esp_info right;
+
+	plug_and_connect(small);
+	right = *esp_rom_info(rom);
+	for (unsigned k = 0; k < 900; k++) {
+		char spec[32];
+		const struct esp_info *i;
+
+		rom = esp_rom_free(rom);
+		boot_bench_done(&bench);
+		plug(small);
+		snprintf(spec, sizeof spec, "flip-reply=%u", k);
+		boot_bench_fault(&bench, spec);
+		if (connect() != 0)
+			continue;
+		i = esp_rom_info(rom);
+		ck_assert_msg(i->chip == right.chip && i->security_flags == right.security_flags &&
+				      i->crypt_count == right.crypt_count &&
+				      i->flash_bytes == right.flash_bytes &&
+				      i->major == right.major && i->minor == right.minor &&
+				      !memcmp(i->mac, right.mac, sizeof right.mac),
+			"byte %u", k);
+	}
+}
+END_TEST
+
 START_TEST(a_missing_answer_is_owed_to_the_dialogue_that_follows)
 {
 	plug_and_connect(c3);
@@ -604,6 +634,7 @@ static Suite *esp_suite(void)
 	tcase_add_test(t, an_erase_that_does_nothing_never_passes);
 	tcase_add_test(t, a_late_answer_at_any_place_makes_no_pass_of_a_wrong_flash);
 	tcase_add_test(t, a_late_answer_at_any_place_hides_no_rotten_cell);
+	tcase_add_test(t, a_flipped_bit_at_any_place_of_a_connection_leaves_it_right);
 	tcase_add_test(t, a_missing_answer_is_owed_to_the_dialogue_that_follows);
 	tcase_add_test(t, another_chip_on_the_line_is_not_gone_on_with);
 	tcase_add_test(t, a_device_that_goes_is_gone_at_once);

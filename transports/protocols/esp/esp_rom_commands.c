@@ -117,28 +117,69 @@ static int field(struct esp_rom *s, struct esp_field f, uint32_t *ret, const str
 
 /* --- which chip --- */
 
-/* 0 also where the ROM has no such command. */
-static int ask_security(struct esp_rom *s, struct esp_info *i, uint32_t *ret_id, bool *ret_has_id,
-	const struct iotime *it, struct err *e)
+struct security {
+	uint8_t bytes[SECURITY_BYTES];
+	size_t n; /* 0: the ROM has no such command */
+};
+
+static int read_security(
+	struct esp_rom *s, struct security *ret, const struct iotime *it, struct err *e)
 {
 	const struct esp_ask a = {ESP_GET_SECURITY_INFO, .want = SECURITY_BYTES,
 		.or_want = SECURITY_NO_ID, .what = "GET_SECURITY_INFO"};
 	struct esp_answer answer = {0};
-	struct rbytes b;
 	int r = esp_command(s, &a, &answer, it, e);
 
+	*ret = (struct security){0};
 	/* The ESP32 has no such command, and some ROMs refuse what they do not have. */
 	if (r == -ERR_UNSUPPORTED || r == -ERR_DEVICE_REFUSED)
 		return 0;
 	if (r < 0)
 		return r;
-	b = rbytes_of(answer.data, answer.n);
+	ret->n = answer.n;
+	memcpy(ret->bytes, answer.data, answer.n);
+	return 0;
+}
+
+/* The same twice in a row, as of a register. */
+static int security_surely(
+	struct esp_rom *s, struct security *ret, const struct iotime *it, struct err *e)
+{
+	struct security before = {.n = SIZE_MAX};
+
+	for (unsigned i = 0; i <= TRIES; i++) {
+		int r = read_security(s, ret, it, e);
+
+		if (r < 0 && (!esp_wire_trouble(r) || i == TRIES))
+			return r;
+		if (r == 0 && ret->n == before.n &&
+			!memcmp(ret->bytes, before.bytes, sizeof before.bytes))
+			return 0;
+		before = *ret;
+		if (r < 0)
+			before.n = SIZE_MAX;
+	}
+	return err_set(e, ERR_PROTOCOL,
+		"%s: GET_SECURITY_INFO says something else each time: the line is bad",
+		s->link->address);
+}
+
+static int ask_security(struct esp_rom *s, struct esp_info *i, uint32_t *ret_id, bool *ret_has_id,
+	const struct iotime *it, struct err *e)
+{
+	struct security x = {0};
+	struct rbytes b;
+	int r = security_surely(s, &x, it, e);
+
+	if (r < 0 || x.n == 0)
+		return r;
+	b = rbytes_of(x.bytes, x.n);
 	i->has_security = true;
 	i->security_flags = rb_le32(&b);
 	i->crypt_count = rb_u8(&b);
 	rb_take(&b, 7);
 	i->secure_download = i->security_flags & ESP_SECURE_DOWNLOAD;
-	*ret_has_id = answer.n == SECURITY_BYTES;
+	*ret_has_id = x.n == SECURITY_BYTES;
 	*ret_id = *ret_has_id ? rb_le32(&b) : 0;
 	return 0;
 }
