@@ -113,6 +113,17 @@ char *sha256_hex_of(const void *p, size_t n, char out[SHA256_HEX])
 	return hex_of(raw, sizeof raw, out);
 }
 
+bool md5_hex_of(const void *p, size_t n, char out[MD5_HEX])
+{
+	uint8_t sum[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (EVP_Digest(p, n, sum, &len, EVP_md5(), NULL) != 1 || len != (MD5_HEX - 1) / 2)
+		return false;
+	hex_of(sum, len, out);
+	return true;
+}
+
 int sha256_file(const char *path, char out[SHA256_HEX], struct err *e)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);

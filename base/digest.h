@@ -25,6 +25,10 @@ char *sha256_hex_of(const void *p, size_t n, char out[SHA256_HEX]);
 /* Of a whole file. */
 int sha256_file(const char *path, char out[SHA256_HEX], struct err *e);
 
+/* MD5 (RFC 1321): no proof against a person, and what boot ROMs answer. false where this OpenSSL has none (FIPS). */
+#define MD5_HEX 33 /* with the NUL */
+bool md5_hex_of(const void *p, size_t n, char out[MD5_HEX]);
+
 /* RFC 2104. */
 void hmac_sha256(const void *key, size_t key_n, const void *p, size_t n, uint8_t out[SHA256_BYTES]);
 

@@ -321,6 +321,11 @@ class Bench:
         import bench_transports
         bench_transports.run(self)
 
+    def fixture(self):
+        """The part of transports that looks at boards alone."""
+        import bench_transports
+        bench_transports.run(self, ("fixture",))
+
 
 class Against:
     """This build over another one, such as that of an earlier commit: the two take turns."""
@@ -406,7 +411,7 @@ def main():
     p.add_argument("--json", metavar="FILE")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--against", metavar="BUILD", help="only compare with that build, such as one of an earlier commit")
-    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api tools transports identity records wall")
+    p.add_argument("only", nargs="*", help="paced group_commit flash attach start memory api tools transports fixture identity records wall")
     a = p.parse_args()
     b = Bench(os.path.abspath(a.build), a.rounds)
     if a.against:

@@ -11,6 +11,7 @@ import tempfile
 import time
 
 MIB = 2**20
+E2E = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e")
 
 
 def timed(argv, env=None, cwd=None):
@@ -98,9 +99,9 @@ class Pairs:
         self.wall.append(b[0] / a[0])
         self.cpu.append(b[1] / a[1] if a[1] > 0 else float("inf"))
 
-    def rows(self):
-        self.bench.row(f"{self.what}, wall time", self.wall, 0.95, "low")
-        self.bench.row(f"{self.what}, CPU per MiB", self.cpu, 0.8, "low")
+    def rows(self, wall=0.95, cpu=0.8):
+        self.bench.row(f"{self.what}, wall time", self.wall, wall, "low")
+        self.bench.row(f"{self.what}, CPU per MiB", self.cpu, cpu, "low")
 
 
 def stm32(bench):
@@ -117,6 +118,21 @@ def stm32(bench):
                               f"image={image.name}", "address=0x08000000"])
             pairs.round(i, theirs, ours)
         pairs.rows()
+
+
+def fixture(bench):
+    """What a programming fixture does without provd: Espressif's program, on the same virtual ROM, digests included."""
+    ctl = f"{bench.build}/cli/provctl"
+    modules = os.path.join(bench.build, "tests", "browser")
+    subprocess.run(["node", os.path.join(E2E, "browser", "install.mjs"), modules], check=True)
+    with image_of(512 * 1024) as image, Devices(bench.build, "esp", "tcp", 1, keep=False) as d:
+        pairs = Pairs(bench, "esp.flash over esptool-js, 512 KiB", 0.5)
+        want = json.dumps({"images": {"65536": image.name}, "compress": True})
+        for i in range(bench.rounds):
+            pairs.round(i, lambda: timed(["node", os.path.join(E2E, "reference", "esptool.mjs"), modules,
+                                          next_unit(d).removeprefix("tcp:"), "flash", want]),
+                        lambda: timed([ctl, "exec", "esp.flash", f"port={next_unit(d)}", f"images.0x10000={image.name}"]))
+        pairs.rows(0.7, 0.2)
 
 
 def next_unit(d):
@@ -312,6 +328,6 @@ def once(bench):
 
 
 def run(bench, only=()):
-    for part in (stm32, dfu, fastboot, adb, many, once):
+    for part in (stm32, fixture, dfu, fastboot, adb, many, once):
         if not only or part.__name__ in only:
             part(bench)

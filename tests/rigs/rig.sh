@@ -74,7 +74,7 @@ rig_tree()
 {
 	local cache packages=systemd,systemd-sysv,dbus,udev,debconf,gpgv,curl,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0
 	packages=$packages,libudev1,libpcre2-8-0,libgnutls30,libpam0g,libzint2.11,libp11-kit0,libcurl4,libssl3,libusb-1.0-0,libgpiod2,zlib1g
-	packages=$packages,libelf1,libmagic1,libzip4,libexpat1,libqpid-proton11
+	packages=$packages,libelf1,libmagic1,libzip4,libcbor0.8,libexpat1,libqpid-proton11
 	cache=$build/tests/rigs/tree-$(cksum <<< "$packages" | cut -d' ' -f1).tar
 	if [ ! -s "$cache" ]; then
 		mmdebstrap --variant=minbase --include=$packages bookworm "${cache%.tar}.part.tar" > "$work/mmdebstrap.log" 2>&1 ||
