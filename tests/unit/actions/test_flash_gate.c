@@ -47,7 +47,8 @@ static void write_file(const struct foreign_file *f)
 }
 
 /* A configuration is none of the formats with addresses: what is wrong with those is not its to say. */
-enum takes { ADDRESSES, PARTITION, PACKAGE, CONFIGURATION };
+/* OWN_WORDS: takes less than the others with addresses, and says so first. */
+enum takes { ADDRESSES, OWN_WORDS, PARTITION, PACKAGE, CONFIGURATION };
 
 /* %s: the file. */
 static const struct row {
@@ -71,6 +72,9 @@ static const struct row {
 	{"gdb.compare", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
 	{"jlink.flash", "{\"device\":\"STM32F407VG\",\"image\":\"%s\"}", ADDRESSES},
 	{"cubeprogrammer.flash", "{\"image\":\"%s\"}", ADDRESSES},
+	{"esp.flash", "{\"port\":\"c\",\"images\":{\"0x10000\":\"%s\"}}", OWN_WORDS},
+	{"avr.flash", "{\"port\":\"c\",\"image\":\"%s\"}", OWN_WORDS},
+	{"mcumgr.upload", "{\"port\":\"c\",\"image\":\"%s\"}", OWN_WORDS},
 	{"fpga.load", "{\"port\":\"c\",\"part\":\"xc7a35t\",\"image\":\"%s\"}", CONFIGURATION},
 	{"fpga.flash", "{\"port\":\"c\",\"part\":\"xc7a35t\",\"image\":\"%s\"}", CONFIGURATION},
 	{"fastboot.flash", "{\"port\":\"c\",\"partition\":\"boot\",\"image\":\"%s\"}", PARTITION},
@@ -96,12 +100,20 @@ static void refused(const struct row *row, const struct foreign_file *f)
 
 START_TEST(no_action_lets_a_foreign_file_reach_a_unit)
 {
+	size_t n[ARRAY_LEN(rows)] = {0};
+
 	for (size_t k = 0; k < ARRAY_LEN(foreign_files); k++) {
 		write_file(&foreign_files[k]);
 		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-			if (rows[i].takes != PARTITION || !foreign_files[k].for_partition)
+			if (rows[i].takes != PARTITION || !foreign_files[k].for_partition) {
 				refused(&rows[i], &foreign_files[k]);
+				n[i]++;
+			}
 	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		printf("%-22s refuses %zu of %zu kinds of file%s\n", rows[i].action, n[i],
+			ARRAY_LEN(foreign_files),
+			rows[i].takes == PARTITION ? "; a partition may hold the others" : "");
 }
 END_TEST
 
