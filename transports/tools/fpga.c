@@ -196,6 +196,40 @@ static int look(struct fpga_run *x, struct err *e)
 	return fpga_chain_judge(x->job->chain, x->result->idcode, x->result->idcodes, e);
 }
 
+/* The same chain once more: OpenOCD prints what its memory holds as a status where the probe was lost meanwhile, and such
+ * bits may be any. */
+static int look_again(struct fpga_run *x, struct err *e)
+{
+	struct tool_outcome first = x->result->look;
+	int r;
+
+	x->result->look = (struct tool_outcome){0};
+	x->result->idcodes = 0;
+	x->zeroes = x->ones = x->after = false;
+	r = look(x, e);
+	tool_outcome_done(&x->result->look);
+	x->result->look = first;
+	if (r == -ERR_PORT_UNBOUND || r == -ERR_TOOL_FAILED || r == -ERR_NO_EVIDENCE)
+		return err_set(e, ERR_DEVICE_GONE,
+			"after the work nothing answers where the chain was: the probe was lost, and nothing is known of the device; plug it in and load again");
+	return r < 0 ? (err_prefix(e, "after the work"), r) : 0;
+}
+
+/* What the work says of the device counts where the device is still there. */
+static int work(struct fpga_run *x, struct err *e)
+{
+	struct err gone;
+	int again, r = fpga_way_is_openocd(x->job->way) ? fpga_openocd_work(x, e)
+							: fpga_loader_work(x, e);
+
+	if (r < 0 && r != -ERR_NOT_CONFIGURED && r != -ERR_TDO_MISMATCH)
+		return r;
+	again = look_again(x, &gone);
+	if (again < 0)
+		*e = gone;
+	return again < 0 ? again : r;
+}
+
 static int compare(struct fpga_run *x, struct err *e)
 {
 	const struct fpga_file *f = x->job->file;
@@ -228,7 +262,7 @@ int fpga_run(const struct fpga_probe *p, const struct fpga_job *j, const struct 
 	if (r < 0)
 		return r;
 	teller_progress(j->tell, "load", 1, 3);
-	r = fpga_way_is_openocd(j->way) ? fpga_openocd_work(&x, e) : fpga_loader_work(&x, e);
+	r = work(&x, e);
 	if (r < 0 || j->way != FPGA_WAY_SPI)
 		return r;
 	teller_progress(j->tell, "read", 2, 3);

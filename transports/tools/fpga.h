@@ -10,6 +10,7 @@
  *
  *	look    the IDCODEs of the whole chain, before a byte moves
  *	work    with the same chain expected, and the status of the device afterwards
+ *	look    once more: a program says a status also where the probe was lost meanwhile
  *	read    of SPI flash: what it holds, into our hands
  *
  * On the worker's thread; all state is in the objects.

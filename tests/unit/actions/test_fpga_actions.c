@@ -21,8 +21,9 @@ static const char loader[] =
 	"printf '%s\\n' \"$@\" >> $d/args\n"
 	"case \"$*\" in\n"
 	"-V) echo 'openFPGALoader v0.10.0' ;;\n"
-	"*--detect*) for i in 0 1 2 3 4; do id=$(sed -n $((i + 1))p $d/ids); echo \"- $i -> 0x${id:-ffffffff}\"; done ;;\n"
-	"*) cat $d/says; exit $(cat $d/status) ;;\n"
+	"*--detect*) [ ! -e $d/lost ] || { echo 'Connection error'; exit 1; }\n"
+	"\tfor i in 0 1 2 3 4; do id=$(sed -n $((i + 1))p $d/ids); echo \"- $i -> 0x${id:-ffffffff}\"; done ;;\n"
+	"*) cat $d/says; [ ! -e $d/loses ] || mv $d/loses $d/lost; exit $(cat $d/status) ;;\n"
 	"esac\n";
 
 static const char openocd[] =
@@ -108,6 +109,19 @@ START_TEST(a_probe_that_could_be_another_stations_is_not_used)
 	snprintf(rig.facts.serial, sizeof rig.facts.serial, "A B; reboot");
 	ck_assert_int_eq(run("fpga.load", ",\"cable\":\"ft2232\""), -ERR_INVALID);
 	ck_assert(!called_with("--detect"));
+}
+END_TEST
+
+/* What a program says of a device that it has lost may be anything: also that all is well. */
+START_TEST(a_probe_that_is_lost_in_the_work_proves_nothing)
+{
+	static const char *const says[] = {
+		GOOD_END "\tDone Flag\n\tNo err\n", "SRAM erase: DONE\n\tCRC ERR\nFail\n"};
+
+	fake_tool_says(&fake, says[_i], _i ? "1" : "0");
+	fake_put(&fake, "loses", "", 0600);
+	ck_assert_int_eq(run("fpga.load", ",\"cable\":\"ft2232\""), -ERR_DEVICE_GONE);
+	ck_assert_msg(strstr(rig.e.msg, "nothing is known of the device") != NULL, "%s", rig.e.msg);
 }
 END_TEST
 
@@ -233,6 +247,7 @@ static Suite *fpga_actions_suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, the_probe_is_the_stations_by_its_serial_number);
 	tcase_add_test(t, a_probe_that_could_be_another_stations_is_not_used);
+	tcase_add_loop_test(t, a_probe_that_is_lost_in_the_work_proves_nothing, 0, 2);
 	tcase_add_test(t, done_counts_after_the_end_of_the_configuration);
 	tcase_add_test(t, nothing_is_loaded_into_a_chain_that_is_another_one);
 	tcase_add_test(t, a_flash_that_is_not_read_back_is_not_written);
