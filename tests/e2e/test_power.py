@@ -149,6 +149,14 @@ steps:
 '''
 
 
+CYCLES = '''recipe: cycles
+version: 1
+ports: {console: {kind: tty, baud: 115200}}
+steps:
+  - {id: cycle, action: device.power, with: {state: cycle, off_for: 120s}, timeout: 300s}
+'''
+
+
 class Station(unittest.TestCase):
     def setUp(self):
         self.l = line.Line(stations=0, boards=1)
@@ -161,6 +169,7 @@ class Station(unittest.TestCase):
         self.l.start()
         self.l.put_recipe(RECIPE % ('fails', 'as_found', '500ms'))
         self.l.put_recipe(RECIPE % ('waits', 'on', '120s'))
+        self.l.put_recipe(CYCLES)
 
     def begin(self, recipe):
         job = self.l.api.post('/jobs', {'recipe': recipe, 'quantity': 1})['id']
@@ -200,6 +209,22 @@ class Station(unittest.TestCase):
         db = self.l.provd.db()
         self.addCleanup(db.close)
         line.wait_for('nothing is owed', lambda: not db.execute('SELECT count(*) FROM power_owed').fetchone()[0])
+
+    def test_a_cycle_that_is_aborted_in_its_pause(self):
+        job = self.begin('cycles')
+        line.wait_for('the pause', lambda: self.switch.now() == 'off')
+        self.l.api.post('/stations/P1/actions/abort')
+        self.assertEqual(self.ended(job)['outcome'], 'aborted')
+        self.assertEqual(self.switch.now(), 'on')
+
+    def test_a_provd_that_was_killed_in_the_pause_of_a_cycle(self):
+        job = self.begin('cycles')
+        line.wait_for('the pause', lambda: self.switch.now() == 'off')
+        self.l.provd.kill()
+        self.assertEqual(self.switch.now(), 'off')
+        self.l.start()
+        line.wait_for('the power is put right', lambda: self.switch.now() == 'on')
+        self.assertEqual(self.ended(job)['outcome'], 'interrupted')
 
     def test_a_switch_that_is_away_holds_the_station(self):
         self.begin('waits')

@@ -144,11 +144,15 @@ static int go_on(struct work *w, struct err *e)
 
 static int cycle(struct work *w, struct err *e)
 {
-	int r = go_off(w, e);
+	int r;
 
+	w->p.ends_on = true;
+	r = go_off(w, e);
 	if (r == 0)
 		r = iotime_sleep(args_duration_us(w->a, "off_for"), &w->p.s->it, e);
-	return r < 0 ? r : go_on(w, e);
+	if (r == 0)
+		r = go_on(w, e);
+	return power_session_restore(&w->p, r);
 }
 
 /* A unit that gets its power back is not a new one to the station: its devices are waited for. */
