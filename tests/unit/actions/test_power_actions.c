@@ -249,6 +249,15 @@ START_TEST(test_a_switch_that_lies)
 	free(script("off", "echo relay is stuck; exit 3"));
 	rig_refused(
 		&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH, "relay is stuck");
+	free(script("status", "echo the first is; echo OFF; echo the second is; echo on"));
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH,
+		"says 'on' and 'off'");
+	free(script("status", "echo off; exit 3"));
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH,
+		"status 3, expected 0");
+	free(script("status", "exit 0"));
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH,
+		"neither 'on' nor 'off'");
 	free(script("status", "echo maybe"));
 	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH, "maybe");
 }
