@@ -226,6 +226,20 @@ class Station(unittest.TestCase):
         line.wait_for('the power is put right', lambda: self.switch.now() == 'on')
         self.assertEqual(self.ended(job)['outcome'], 'interrupted')
 
+    def test_a_switch_that_hangs_is_shown_while_it_does(self):
+        self.begin('waits')
+        self.until_silence()
+        self.l.provd.kill()
+        on, gate = os.path.join(self.switch.dir, 'on'), os.path.join(self.switch.dir, 'gate')
+        os.mkfifo(gate)
+        line.write(on, '#!/bin/sh\nread x < %s\necho on > %s\n' % (gate, self.switch.state))
+        self.l.start()
+        line.wait_for('the station says what it does', lambda: 'is switched on: a run broke off' in (
+            self.l.api.get('/stations/P1').get('message') or ''))
+        line.write(gate, 'go\n')
+        line.wait_for('the power is put right', lambda: self.switch.now() == 'on')
+        line.wait_for('the message goes', lambda: not self.l.api.get('/stations/P1').get('message'))
+
     def test_a_switch_that_is_away_holds_the_station(self):
         self.begin('waits')
         self.until_silence()
