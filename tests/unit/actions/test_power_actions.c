@@ -302,6 +302,25 @@ START_TEST(test_a_teardown_leaves_it_as_the_recipe_says)
 }
 END_TEST
 
+/* The program that says how it is fails, those that switch do not. */
+START_TEST(test_a_teardown_switches_what_it_cannot_read)
+{
+	free(script("status", "echo no answer; exit 1"));
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH, "no answer");
+	ck_assert(has_power());
+	rig.teardown = true;
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH, "no answer");
+	ck_assert(!has_power());
+	after = POWER_ON;
+	rig_refused(&rig, "device.power", "{\"state\": \"leave\"}", ERR_POWER_SWITCH, "no answer");
+	ck_assert(has_power());
+	ck_assert_uint_eq(settled, 0); /* nobody knows */
+	after = POWER_UNKNOWN;
+	rig_refused(&rig, "device.power", "{\"state\": \"leave\"}", ERR_POWER_SWITCH, "no answer");
+	ck_assert(has_power());
+}
+END_TEST
+
 START_TEST(test_two_are_switched_on_with_a_gap)
 {
 	uint64_t since;
@@ -470,6 +489,7 @@ static Suite *power_actions_suite(void)
 	tcase_add_test(t, test_what_nothing_proves_is_no_pass);
 	tcase_add_test(t, test_a_fixed_address_proves_nothing);
 	tcase_add_test(t, test_a_teardown_leaves_it_as_the_recipe_says);
+	tcase_add_test(t, test_a_teardown_switches_what_it_cannot_read);
 	tcase_add_test(t, test_two_are_switched_on_with_a_gap);
 	tcase_add_test(t, test_a_reset_by_power);
 	tcase_add_test(t, test_a_reset_by_power_is_not_heard_before_it);
