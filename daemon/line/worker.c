@@ -695,6 +695,10 @@ void *worker_main(void *arg)
 		drop_run(s, ERR_SHUTDOWN, "provd was stopped before the first step");
 	}
 	s->rec = recorder_free(s->rec);
+	if (s->owed != POWER_UNKNOWN)
+		log_warning(
+			"the power of the unit is still to be switched %s: provd does it when it runs with this station again",
+			power_state_str(s->owed));
 	for (size_t i = 0; i < STATION_PORTS_MAX; i++)
 		if (s->kept[i])
 			s->kept[i]->free(steal_ptr(&s->kept[i]));

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -239,6 +240,24 @@ class Station(unittest.TestCase):
         line.write(gate, 'go\n')
         line.wait_for('the power is put right', lambda: self.switch.now() == 'on')
         line.wait_for('the message goes', lambda: not self.l.api.get('/stations/P1').get('message'))
+
+    def test_a_station_that_is_removed_says_what_it_owes(self):
+        self.begin('waits')
+        self.until_silence()
+        self.l.provd.kill()
+        on, stations = os.path.join(self.switch.dir, 'on'), os.path.join(self.l.home, 'stations.d', 'line.yaml')
+        os.rename(on, on + '.away')
+        self.l.start()
+        line.wait_for('the station is held', lambda: 'before its next run' in (self.l.api.get('/stations/P1').get('message') or ''))
+        before = line.read(stations)
+        line.write(stations, before.replace('P1', 'P2'))
+        os.kill(self.l.provd.process.pid, signal.SIGHUP)
+        line.wait_for('what it owes is in the log', lambda: 'is still to be switched on: provd does it' in self.l.provd.log_text())
+        os.rename(on + '.away', on)
+        self.assertEqual(self.switch.now(), 'off')
+        line.write(stations, before)
+        os.kill(self.l.provd.process.pid, signal.SIGHUP)
+        line.wait_for('the power is put right', lambda: self.switch.now() == 'on')
 
     def test_a_switch_that_is_away_holds_the_station(self):
         self.begin('waits')
