@@ -440,7 +440,7 @@ static int env_power(void *env, struct power_way *ret, struct err *e)
 	return r < 0 ? err_prefix(e, "PROVD_POWER"), r : 0;
 }
 
-static int env_power_owe(void *env, enum power_state found, struct err *e)
+static int env_power_owe(void *env, enum power_state found, bool ends_on, struct err *e)
 {
 	struct session *s = env;
 
@@ -519,6 +519,7 @@ static const struct step_env_ops env_ops = {
 	.instrument = env_instrument,
 	.power = env_power,
 	.power_owe = env_power_owe,
+	.power_back = env_power_settled,
 	.power_after = env_power_after,
 	.power_settled = env_power_settled,
 	.ask = env_ask,

@@ -29,6 +29,8 @@ int bench_run(const struct bench *b, const struct recipe *r);
 json_t *bench_empty_recipe(void);
 /* Nothing of argv is a template: a literal stays one. Owned by the caller. */
 char *bench_literal(const char *s);
+/* 0, or EXIT_USAGE and printed: a word that is not UTF-8 has no place in a recipe, and its step would be left out. */
+int bench_check_words(int argc, char **argv);
 /* Checks the recipe and runs it; its mistakes are printed. The exit status. */
 int bench_run_json(const struct bench *b, json_t *root);
 /* sim:NAME becomes the link of that virtual board ($PROVSIM_CONTROL names its simulator's socket);

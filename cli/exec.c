@@ -17,6 +17,20 @@ char *bench_literal(const char *s)
 	return sb_take(&b);
 }
 
+int bench_check_words(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		json_t *word = json_string(argv[i]);
+
+		if (!word)
+			return ctl_usage(
+				"word %d of the command is not UTF-8: rename the file, or correct it",
+				i + 1);
+		json_decref(word);
+	}
+	return 0;
+}
+
 json_t *bench_empty_recipe(void)
 {
 	return json_pack(
@@ -155,6 +169,8 @@ static int cmd_exec(struct ctl *c, int argc, char **argv)
 		return ctl_usage("exec ACTION NAME=VALUE ...");
 	if (!action)
 		return unknown_action(argv[1]);
+	if (bench_check_words(argc, argv) != 0)
+		return EXIT_USAGE;
 	root = bench_empty_recipe();
 	ports = json_object();
 	with = json_object();

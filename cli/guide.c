@@ -135,7 +135,7 @@ static int guide_begin(struct guide *g, int argc, char **argv, char **words, int
 
 	g->root = bench_empty_recipe();
 	g->ports = json_object();
-	return ctl_options(argc, argv, rows, words, max);
+	return bench_check_words(argc, argv) != 0 ? -1 : ctl_options(argc, argv, rows, words, max);
 }
 
 static void add_step(struct guide *g, const char *id, const char *action, json_t *with)
@@ -354,7 +354,8 @@ static int cmd_jtag_flash(struct ctl *c, int argc, char **argv)
 	_guide_ g = {.root = bench_empty_recipe(), .ports = json_object()};
 	_cleanup_(freep) char *region = NULL;
 	char *word[WORDS_MAX];
-	int n = ctl_options(argc, argv, rows, word, WORDS_MAX);
+	int n = bench_check_words(argc, argv) != 0 ? -1
+						   : ctl_options(argc, argv, rows, word, WORDS_MAX);
 
 	if (n < 1)
 		return n < 0 ? EXIT_USAGE : ctl_usage("%s", jtag_usage);

@@ -289,6 +289,7 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 	check_keyd(c, m);
 	config_check_records(c, m);
 	config_check_interlocks(c, m);
+	config_check_supplies(c, 0, m);
 }
 
 static const struct form_row file_rows[] = {
@@ -299,9 +300,12 @@ static const struct form_row file_rows[] = {
 
 static void load_station_file(struct config *c, const json_t *root, struct mistakes *m)
 {
+	const size_t first = c->stations;
+
 	if (!json_object_get(root, "stations"))
 		mistakes_add(m, "", "a file of stations.d must have 'stations: [...]'");
 	form_read(file_rows, root, "", "key", c, m);
+	config_check_supplies(c, first, m);
 }
 
 /* One file; returns whether it had mistakes. */

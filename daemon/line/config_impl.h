@@ -83,5 +83,7 @@ void config_read_power_policy(void *to, const json_t *v, const char *pointer, st
 void config_power_policy_defaults(struct config *c, struct mistakes *m);
 /* The stations from `first` on, with each other and with those before. */
 void config_check_power(const struct config *c, size_t first, struct mistakes *m);
+/* The same, once 'instruments' is read: whether each supply is one of them. */
+void config_check_supplies(const struct config *c, size_t first, struct mistakes *m);
 bool config_power_equal(const struct station_config *a, const struct station_config *b);
 void config_reset_done(struct reset_config *r);

@@ -95,7 +95,7 @@ static void place_of(const struct station_config *s, char ret[POWER_PLACE_BYTES]
 		break;
 	case POWER_HID_RELAY:
 		snprintf(ret, POWER_PLACE_BYTES, "channel %u of USB relay %s", p->channel,
-			p->serial ? p->serial : "");
+			p->serial ? p->serial : "(the only one)");
 		break;
 	case POWER_GPIO:
 		snprintf(ret, POWER_PLACE_BYTES, "line %u of %s", p->line, p->chip);
@@ -104,8 +104,8 @@ static void place_of(const struct station_config *s, char ret[POWER_PLACE_BYTES]
 		snprintf(ret, POWER_PLACE_BYTES, "relay %s (%s)", p->address, p->on);
 		break;
 	case POWER_SCPI:
-		snprintf(ret, POWER_PLACE_BYTES, "output %u of supply %s", p->channel,
-			p->instrument);
+		snprintf(ret, POWER_PLACE_BYTES, "output %u of supply %s",
+			p->channel ? p->channel : 1, p->instrument);
 		break;
 	case POWER_PROGRAM:
 		snprintf(ret, POWER_PLACE_BYTES, "program %s %s", p->run_on[0],
@@ -114,47 +114,147 @@ static void place_of(const struct station_config *s, char ret[POWER_PLACE_BYTES]
 	}
 }
 
-static void check_roles(const struct station_config *s, struct mistakes *m)
+static void check_roles(const struct station_config *s, const char *pointer, struct mistakes *m)
 {
 	if (s->power.role && !path_of(s, s->power.role))
-		mistakes_add(m, "/stations",
+		mistakes_add(m, pointer,
 			"station '%s': 'power' names the role '%s', which is bound to no USB port",
 			s->id, s->power.role);
-	for (char **role = s->power.roles; role && *role; role++)
-		if (!station_port(s, *role))
-			mistakes_add(m, "/stations",
+	for (char **role = s->power.roles; role && *role; role++) {
+		const struct port_config *p = station_port(s, *role);
+
+		if (!p)
+			mistakes_add(m, pointer,
 				"station '%s': 'roles' of its power has '%s', and its ports do not",
 				s->id, *role);
+		else if (p->address)
+			mistakes_add(m, pointer,
+				"station '%s': 'roles' of its power has '%s', which is at the fixed address %s: nobody sees its device leave",
+				s->id, *role, p->address);
+	}
 }
 
-/* A program is asked for what it is given: two stations may well have the same one. */
-static bool is_same_switch(const struct station_config *a, const struct station_config *b,
-	char place[POWER_PLACE_BYTES])
+/* As they are written two commands may differ, and be the same bytes. */
+static bool same_bytes(const char *a, const char *b)
 {
-	char other[POWER_PLACE_BYTES];
+	struct power_bytes x, y;
 
-	if (a->power.kind != b->power.kind || a->power.kind == POWER_PROGRAM)
+	return power_bytes_parse(a, &x, NULL) == 0 && power_bytes_parse(b, &y, NULL) == 0 &&
+	       x.n == y.n && !memcmp(x.byte, y.byte, x.n);
+}
+
+static bool same_node(const char *a, const char *b)
+{
+	const size_t n = strcspn(a, "@");
+
+	return n == strcspn(b, "@") && !strncmp(a, b, n);
+}
+
+/* A program is asked for what it is given: two stations may well have the same one with other arguments. */
+static bool is_same_switch(const struct station_config *a, const struct station_config *b)
+{
+	const struct power_config *p = &a->power, *q = &b->power;
+	char place[POWER_PLACE_BYTES], other[POWER_PLACE_BYTES];
+	size_t i = 0;
+
+	if (p->kind != q->kind)
 		return false;
+	switch ((enum power_kind)p->kind) {
+	case POWER_HID_RELAY:
+		return p->channel == q->channel &&
+		       (!p->serial || !q->serial || !strcmp(p->serial, q->serial));
+	case POWER_SERIAL_RELAY:
+		return same_node(p->address, q->address) &&
+		       (same_bytes(p->on, q->on) || same_bytes(p->off, q->off));
+	case POWER_PROGRAM:
+		while (p->run_on[i] && q->run_on[i] && !strcmp(p->run_on[i], q->run_on[i]))
+			i++;
+		return !p->run_on[i] && !q->run_on[i];
+	case POWER_HUB:
+	case POWER_GPIO:
+	case POWER_SCPI:
+		break;
+	}
 	place_of(a, place);
 	place_of(b, other);
 	return !strcmp(place, other);
 }
 
-void config_check_power(const struct config *c, size_t first, struct mistakes *m)
+static bool is_same_line(const char *chip, unsigned line, const char *other, unsigned other_line)
+{
+	return line == other_line && !strcmp(chip, other);
+}
+
+static void check_reset_is_not_power(const struct station_config *s, const struct station_config *o,
+	const char *pointer, struct mistakes *m)
+{
+	const struct power_config *p = &o->power;
+
+	if (s->reset.has && s->reset.chip && p->has && p->kind == POWER_GPIO &&
+		is_same_line(s->reset.chip, s->reset.line, p->chip, p->line))
+		mistakes_add(m, pointer,
+			"station '%s' is reset by line %u of %s, which is the power of station '%s'",
+			s->id, s->reset.line, s->reset.chip, o->id);
+}
+
+/* A line that resets one unit resets no other one, and is nothing's power. o: an earlier one, or s itself. */
+static void check_reset(const struct station_config *s, const struct station_config *o,
+	const char *pointer, struct mistakes *m)
+{
+	check_reset_is_not_power(s, o, pointer, m);
+	if (s == o)
+		return;
+	check_reset_is_not_power(o, s, pointer, m);
+	if (s->reset.has && s->reset.chip && o->reset.has && o->reset.chip &&
+		is_same_line(s->reset.chip, s->reset.line, o->reset.chip, o->reset.line))
+		mistakes_add(m, pointer, "stations '%s' and '%s' are both reset by line %u of %s",
+			o->id, s->id, s->reset.line, s->reset.chip);
+}
+
+static void check_switch(const struct station_config *s, const struct station_config *o,
+	const char *pointer, struct mistakes *m)
 {
 	char place[POWER_PLACE_BYTES];
 
+	if (!o->power.has || !is_same_switch(o, s))
+		return;
+	place_of(s, place);
+	mistakes_add(m, pointer, "stations '%s' and '%s' both have their power from %s", o->id,
+		s->id, place);
+}
+
+void config_check_power(const struct config *c, size_t first, struct mistakes *m)
+{
 	for (size_t i = first; i < c->stations; i++) {
 		const struct station_config *s = &c->station[i];
+		_cleanup_(freep) char *power = xasprintf("/stations/%zu/power", i - first);
+		_cleanup_(freep) char *reset = xasprintf("/stations/%zu/reset", i - first);
 
-		if (!s->power.has)
+		if (s->power.has)
+			check_roles(s, power, m);
+		for (size_t k = 0; s->power.has && k < i; k++)
+			check_switch(s, &c->station[k], power, m);
+		for (size_t k = 0; k <= i; k++)
+			check_reset(s, &c->station[k], s->reset.has ? reset : power, m);
+	}
+}
+
+void config_check_supplies(const struct config *c, size_t first, struct mistakes *m)
+{
+	for (size_t i = first; i < c->stations; i++) {
+		const struct station_config *s = &c->station[i];
+		_cleanup_(freep) char *pointer = xasprintf("/stations/%zu/power", i - first);
+		size_t k = 0;
+
+		if (!s->power.has || s->power.kind != POWER_SCPI)
 			continue;
-		check_roles(s, m);
-		for (size_t k = 0; k < i; k++)
-			if (c->station[k].power.has && is_same_switch(&c->station[k], s, place))
-				mistakes_add(m, "/stations",
-					"stations '%s' and '%s' both have their power from %s",
-					c->station[k].id, s->id, place);
+		while (k < c->instruments &&
+			strcmp(c->instrument[k].name, s->power.instrument) != 0)
+			k++;
+		if (k == c->instruments)
+			mistakes_add(m, pointer,
+				"station '%s': 'power' names the instrument '%s', which 'instruments' of provd.yaml does not have",
+				s->id, s->power.instrument);
 	}
 }
 

@@ -147,11 +147,17 @@ static bool power_is_right(struct station *s)
 		return true;
 	if (now_us() < s->owed_next_us)
 		return false;
+	/* Meanwhile the station answers nobody, and a switch that hangs takes its time. */
+	if (!s->owed_next_us)
+		show_power(s, ERR_NONE,
+			s->owed == POWER_ON
+				? "the power of the unit is switched on: a run broke off"
+				: "the power of the unit is switched off: a run broke off");
+	station_publish(s);
 	r = worker_put_power_right(s, &e);
 	release_ports(s);
 	if (r == 0) {
-		if (s->owed_next_us)
-			show_power(s, ERR_NONE, "");
+		show_power(s, ERR_NONE, "");
 		s->owed_next_us = 0;
 		return true;
 	}
@@ -689,6 +695,10 @@ void *worker_main(void *arg)
 		drop_run(s, ERR_SHUTDOWN, "provd was stopped before the first step");
 	}
 	s->rec = recorder_free(s->rec);
+	if (s->owed != POWER_UNKNOWN)
+		log_warning(
+			"the power of the unit is still to be switched %s: provd does it when it runs with this station again",
+			power_state_str(s->owed));
 	for (size_t i = 0; i < STATION_PORTS_MAX; i++)
 		if (s->kept[i])
 			s->kept[i]->free(steal_ptr(&s->kept[i]));

@@ -542,26 +542,55 @@ static int wanted_after(
 	return 0;
 }
 
-/* Once for a run: what was found first is what there was. */
-static int env_power_owe(void *env, enum power_state found, struct err *e)
+static int owe(struct env *v, enum power_state want, struct err *e)
 {
-	struct env *v = env;
 	struct station *s = v->s;
-	enum power_state want = POWER_UNKNOWN;
 	struct power_owed owed = {.run = ""};
-	int r = 0;
+	int r;
 
-	if (s->owed != POWER_UNKNOWN || !v->recipe)
-		return 0;
-	r = wanted_after(v, found, &want, e);
-	if (r < 0 || want == POWER_UNKNOWN)
-		return r;
 	snprintf(owed.run, sizeof owed.run, "%s", recorder_run_id(v->rec));
 	snprintf(owed.want, sizeof owed.want, "%s", power_state_str(want));
 	r = station_memory_owe(s->line->writer, s->cfg->id, &owed, e);
 	if (r == 0)
 		s->owed = want;
 	return r;
+}
+
+static int env_power_settled(void *env, struct err *e)
+{
+	struct station *s = ((struct env *)env)->s;
+	int r = s->owed == POWER_UNKNOWN ? 0
+					 : station_memory_owe(s->line->writer, s->cfg->id, NULL, e);
+
+	if (r == 0)
+		s->owed = POWER_UNKNOWN;
+	return r;
+}
+
+static bool leaves_it_to_the_steps(const struct env *v)
+{
+	return v->recipe && v->recipe->power_after == POWER_AFTER_NOTHING;
+}
+
+static int env_power_back(void *env, struct err *e)
+{
+	return leaves_it_to_the_steps(env) ? env_power_settled(env, e) : 0;
+}
+
+/* Once for a run: what was found first is what there was. Where the steps leave it, a later one says how. */
+static int env_power_owe(void *env, enum power_state found, bool ends_on, struct err *e)
+{
+	struct env *v = env;
+	struct station *s = v->s;
+	enum power_state want = POWER_UNKNOWN;
+	int r;
+
+	if (leaves_it_to_the_steps(v))
+		return ends_on ? owe(v, POWER_ON, e) : env_power_settled(v, e);
+	if (s->owed != POWER_UNKNOWN || !v->recipe)
+		return 0;
+	r = wanted_after(v, found, &want, e);
+	return r < 0 || want == POWER_UNKNOWN ? r : owe(v, want, e);
 }
 
 static enum power_state env_power_after(void *env)
@@ -575,17 +604,6 @@ static enum power_state env_power_after(void *env)
 	if (v->recipe->power_after != POWER_AFTER_AS_FOUND)
 		wanted_after(v, POWER_UNKNOWN, &want, NULL);
 	return want;
-}
-
-static int env_power_settled(void *env, struct err *e)
-{
-	struct station *s = ((struct env *)env)->s;
-	int r = s->owed == POWER_UNKNOWN ? 0
-					 : station_memory_owe(s->line->writer, s->cfg->id, NULL, e);
-
-	if (r == 0)
-		s->owed = POWER_UNKNOWN;
-	return r;
 }
 
 static int env_reset_line(void *env, struct reset_line *ret, struct err *e)
@@ -643,6 +661,7 @@ static const struct step_env_ops env_ops = {
 	.instrument = env_instrument,
 	.power = env_power,
 	.power_owe = env_power_owe,
+	.power_back = env_power_back,
 	.power_after = env_power_after,
 	.power_settled = env_power_settled,
 	.reset_line = env_reset_line,

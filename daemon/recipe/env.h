@@ -232,10 +232,13 @@ struct step_env_ops {
 	int (*power)(void *env, struct power_way *ret, struct err *e);
 	/* REQUIRED with power. Before the first switch of a step: how the recipe wants the power to be left
 	 * (`power_after`) is on record, durably, so that a provd that is killed puts it right at its next
-	 * start. found: how it was. */
-	int (*power_owe)(void *env, enum power_state found, struct err *e);
+	 * start. found: how it was. ends_on: the step itself ends with the power on, which is on record where
+	 * the recipe says nothing of it. */
+	int (*power_owe)(void *env, enum power_state found, bool ends_on, struct err *e);
 	/* REQUIRED with power. How it is to be left: POWER_UNKNOWN as it is. */
 	enum power_state (*power_after)(void *env);
+	/* REQUIRED with power. A step that ends on has switched it on: what was on record for that alone is settled. */
+	int (*power_back)(void *env, struct err *e);
 	/* REQUIRED with power. It is left as it is to be. */
 	int (*power_settled)(void *env, struct err *e);
 	/* OPTIONAL. The line that resets the unit. -ERR_NOT_FOUND where this station has none. NULL: there are

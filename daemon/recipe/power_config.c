@@ -176,20 +176,38 @@ static const struct {
 	{"run_status", OF(run_status), {[POWER_PROGRAM] = MAY}},
 };
 
-static void check_keys(const struct power_config *p, const char *pointer, struct mistakes *m)
+/* Those that are not texts. */
+static const struct {
+	const char *key;
+	enum need need[POWER_KINDS];
+} numbers[] = {
+	{"port", {[POWER_HUB] = MAY}},
+	{"channel", {[POWER_HID_RELAY] = MAY, [POWER_SCPI] = MAY}},
+	{"line", {[POWER_GPIO] = MUST}},
+	{"active_low", {[POWER_GPIO] = MAY}},
+	{"answer", {[POWER_SERIAL_RELAY] = MAY}},
+};
+
+static void check_need(
+	const char *key, bool there, enum need need, int kind, const char *p, struct mistakes *m)
 {
-	const char *kind = power_kind_names[p->kind];
+	if (there && need == NO)
+		mistakes_add(
+			m, p, "'%s' is not a key of power of kind %s", key, power_kind_names[kind]);
+	if (!there && need == MUST)
+		mistakes_add(m, p, "power of kind %s needs '%s'", power_kind_names[kind], key);
+}
 
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		bool there = *(void *const *)((const char *)p + keys[i].at) != NULL;
-
-		if (there && keys[i].need[p->kind] == NO)
-			mistakes_add(m, pointer, "'%s' is not a key of power of kind %s",
-				keys[i].key, kind);
-		if (!there && keys[i].need[p->kind] == MUST)
-			mistakes_add(m, pointer, "power of kind %s needs '%s'", kind, keys[i].key);
-	}
-	if (p->kind == POWER_HUB && !p->role == !(p->hub && p->port))
+static void check_keys(
+	const struct power_config *p, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		check_need(keys[i].key, *(void *const *)((const char *)p + keys[i].at) != NULL,
+			keys[i].need[p->kind], p->kind, pointer, m);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		check_need(numbers[i].key, json_object_get(v, numbers[i].key) != NULL,
+			numbers[i].need[p->kind], p->kind, pointer, m);
+	if (p->kind == POWER_HUB && (p->role ? p->hub || p->port : !p->hub || !p->port))
 		mistakes_add(m, pointer, "power of kind hub needs 'role', or 'hub' and 'port'");
 	if (p->kind == POWER_HID_RELAY && (p->channel < 1 || p->channel > 8))
 		mistakes_add(m, pointer, "power of kind hid_relay needs 'channel', from 1 to 8");
@@ -201,6 +219,20 @@ static void check_keys(const struct power_config *p, const char *pointer, struct
 			m, pointer, "'address' is '%s': tty:/dev/NAME@BAUD expected", p->address);
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+static bool same_list(char **a, char **b)
+{
+	size_t i = 0;
+
+	while (a && b && a[i] && b[i] && !strcmp(a[i], b[i]))
+		i++;
+	return (!a || !a[i]) && (!b || !b[i]);
+}
+
 static void check_bytes(const char *key, const char *hex, const char *pointer, struct mistakes *m)
 {
 	struct power_bytes b;
@@ -208,6 +240,25 @@ static void check_bytes(const char *key, const char *hex, const char *pointer, s
 
 	if (hex && power_bytes_parse(hex, &b, &e) < 0)
 		mistakes_add(m, pointer, "'%s': %s", key, e.msg);
+}
+
+/* One answer that begins another is taken for it, and one command for both switches nothing. */
+static void check_serial(const struct power_config *p, const char *pointer, struct mistakes *m)
+{
+	const char *const hex[] = {p->on, p->off, p->query, p->answers_on, p->answers_off};
+	static const char *const names[] = {"on", "off", "query", "answers_on", "answers_off"};
+	struct power_bytes b[ARRAY_LEN(hex)] = {{.n = 0}};
+
+	for (size_t i = 0; i < ARRAY_LEN(hex); i++) {
+		check_bytes(names[i], hex[i], pointer, m);
+		if (hex[i])
+			power_bytes_parse(hex[i], &b[i], NULL);
+	}
+	if (b[0].n && b[0].n == b[1].n && !memcmp(b[0].byte, b[1].byte, b[0].n))
+		mistakes_add(m, pointer, "'on' and 'off' are the same bytes");
+	if (b[3].n && b[4].n && !memcmp(b[3].byte, b[4].byte, MIN(b[3].n, b[4].n)))
+		mistakes_add(m, pointer,
+			"one of 'answers_on' and 'answers_off' begins with the other: no answer would say which it is");
 }
 
 void power_config_read(
@@ -222,15 +273,14 @@ void power_config_read(
 	form_read(power_rows, v, pointer, "key", p, m);
 	if (m->count > before)
 		return;
-	check_keys(p, pointer, m);
-	if (p->kind == POWER_SERIAL_RELAY) {
-		check_bytes("on", p->on, pointer, m);
-		check_bytes("off", p->off, pointer, m);
-		check_bytes("query", p->query, pointer, m);
-		check_bytes("answers_on", p->answers_on, pointer, m);
-		check_bytes("answers_off", p->answers_off, pointer, m);
-	}
-	p->has = true;
+	check_keys(p, v, pointer, m);
+	if (p->kind == POWER_SERIAL_RELAY)
+		check_serial(p, pointer, m);
+	if (p->kind == POWER_SCPI && p->on && same(p->on, p->off))
+		mistakes_add(m, pointer, "'on' and 'off' are the same command");
+	if (p->kind == POWER_PROGRAM && p->run_on && p->run_off && same_list(p->run_on, p->run_off))
+		mistakes_add(m, pointer, "'run_on' and 'run_off' are the same program");
+	p->has = m->count == before;
 }
 
 int power_config_parse(const char *text, struct power_config *ret, struct err *e)
@@ -252,20 +302,6 @@ int power_config_parse(const char *text, struct power_config *ret, struct err *e
 }
 
 /* --- compared --- */
-
-static bool same(const char *a, const char *b)
-{
-	return a == b || (a && b && !strcmp(a, b));
-}
-
-static bool same_list(char **a, char **b)
-{
-	size_t i = 0;
-
-	while (a && b && a[i] && b[i] && !strcmp(a[i], b[i]))
-		i++;
-	return (!a || !a[i]) && (!b || !b[i]);
-}
 
 bool power_config_equal(const struct power_config *a, const struct power_config *b)
 {
@@ -350,8 +386,8 @@ int power_config_way(const struct power_config *p, struct power_way *ret, struct
 	case POWER_HID_RELAY:
 		snprintf(w.serial, sizeof w.serial, "%s", p->serial ? p->serial : "");
 		w.channel = p->channel;
-		snprintf(
-			w.place, sizeof w.place, "channel %u of USB relay %s", w.channel, w.serial);
+		snprintf(w.place, sizeof w.place, "channel %u of USB relay %s", w.channel,
+			*w.serial ? w.serial : "(the only one)");
 		snprintf(w.group, sizeof w.group, "USB relay %s", w.serial);
 		break;
 	case POWER_GPIO:

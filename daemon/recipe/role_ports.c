@@ -36,7 +36,7 @@ void role_ports_done(struct role_ports *p)
 static int open_link(struct role_ports *p, int i, const char *role, const char *address,
 	const struct iotime *it, struct err *e)
 {
-	const struct recipe_port *rp = recipe_port(p->recipe, role);
+	const struct recipe_port *rp = p->recipe ? recipe_port(p->recipe, role) : NULL;
 	struct link_config c = LINK_CONFIG_DEFAULT;
 	struct role_port *at = &p->port[i];
 	int r;

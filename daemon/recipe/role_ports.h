@@ -84,7 +84,8 @@ struct role_port {
 struct role_ports {
 	const struct role_source_ops *ops;
 	void *source;
-	const struct recipe *recipe;
+	const struct recipe
+		*recipe; /* NULL: no run is open, and a link has the settings of the source */
 	struct role_port port[ROLE_PORTS_MAX];
 };
 

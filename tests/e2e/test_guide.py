@@ -198,6 +198,16 @@ class Run(unittest.TestCase):
         for command in commands:
             self.assertIn('passed', self.provctl(command).stdout, command)
 
+    def test_a_word_that_no_recipe_can_hold_leaves_no_step_out(self):
+        firmware = os.path.join(tempfile.gettempdir(), 'f').encode() + b'\xff.bin'
+        for words in ([b'provision', firmware, b'--port', b'/dev/null'], [b'flash', firmware, b'--with', b'dfu'],
+                      [b'set-serial', b'S\xff', b'--port', b'/dev/null'],
+                      [b'jtag-flash', b'fw.bin', b'speed=\xff', b'--port', b'tcp:127.0.0.1:1'],
+                      [b'exec', b'device.wait', b'port=usb:9-9', b'timeout=\xff']):
+            done = subprocess.run([line.binary('provctl').encode(), *words], capture_output=True, timeout=line.DEADLINE_S)
+            self.assertEqual((done.returncode, done.stdout), (2, b''), words)
+            self.assertIn(b'is not UTF-8', done.stderr)
+
     def test_scan_says_what_is_plugged(self):
         r = self.provctl('provctl --json scan')
         for item in json.loads(r.stdout)['items']:

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -149,6 +150,14 @@ steps:
 '''
 
 
+CYCLES = '''recipe: cycles
+version: 1
+ports: {console: {kind: tty, baud: 115200}}
+steps:
+  - {id: cycle, action: device.power, with: {state: cycle, off_for: 120s}, timeout: 300s}
+'''
+
+
 class Station(unittest.TestCase):
     def setUp(self):
         self.l = line.Line(stations=0, boards=1)
@@ -161,6 +170,7 @@ class Station(unittest.TestCase):
         self.l.start()
         self.l.put_recipe(RECIPE % ('fails', 'as_found', '500ms'))
         self.l.put_recipe(RECIPE % ('waits', 'on', '120s'))
+        self.l.put_recipe(CYCLES)
 
     def begin(self, recipe):
         job = self.l.api.post('/jobs', {'recipe': recipe, 'quantity': 1})['id']
@@ -200,6 +210,54 @@ class Station(unittest.TestCase):
         db = self.l.provd.db()
         self.addCleanup(db.close)
         line.wait_for('nothing is owed', lambda: not db.execute('SELECT count(*) FROM power_owed').fetchone()[0])
+
+    def test_a_cycle_that_is_aborted_in_its_pause(self):
+        job = self.begin('cycles')
+        line.wait_for('the pause', lambda: self.switch.now() == 'off')
+        self.l.api.post('/stations/P1/actions/abort')
+        self.assertEqual(self.ended(job)['outcome'], 'aborted')
+        self.assertEqual(self.switch.now(), 'on')
+
+    def test_a_provd_that_was_killed_in_the_pause_of_a_cycle(self):
+        job = self.begin('cycles')
+        line.wait_for('the pause', lambda: self.switch.now() == 'off')
+        self.l.provd.kill()
+        self.assertEqual(self.switch.now(), 'off')
+        self.l.start()
+        line.wait_for('the power is put right', lambda: self.switch.now() == 'on')
+        self.assertEqual(self.ended(job)['outcome'], 'interrupted')
+
+    def test_a_switch_that_hangs_is_shown_while_it_does(self):
+        self.begin('waits')
+        self.until_silence()
+        self.l.provd.kill()
+        on, gate = os.path.join(self.switch.dir, 'on'), os.path.join(self.switch.dir, 'gate')
+        os.mkfifo(gate)
+        line.write(on, '#!/bin/sh\nread x < %s\necho on > %s\n' % (gate, self.switch.state))
+        self.l.start()
+        line.wait_for('the station says what it does', lambda: 'is switched on: a run broke off' in (
+            self.l.api.get('/stations/P1').get('message') or ''))
+        line.write(gate, 'go\n')
+        line.wait_for('the power is put right', lambda: self.switch.now() == 'on')
+        line.wait_for('the message goes', lambda: not self.l.api.get('/stations/P1').get('message'))
+
+    def test_a_station_that_is_removed_says_what_it_owes(self):
+        self.begin('waits')
+        self.until_silence()
+        self.l.provd.kill()
+        on, stations = os.path.join(self.switch.dir, 'on'), os.path.join(self.l.home, 'stations.d', 'line.yaml')
+        os.rename(on, on + '.away')
+        self.l.start()
+        line.wait_for('the station is held', lambda: 'before its next run' in (self.l.api.get('/stations/P1').get('message') or ''))
+        before = line.read(stations)
+        line.write(stations, before.replace('P1', 'P2'))
+        os.kill(self.l.provd.process.pid, signal.SIGHUP)
+        line.wait_for('what it owes is in the log', lambda: 'is still to be switched on: provd does it' in self.l.provd.log_text())
+        os.rename(on + '.away', on)
+        self.assertEqual(self.switch.now(), 'off')
+        line.write(stations, before)
+        os.kill(self.l.provd.process.pid, signal.SIGHUP)
+        line.wait_for('the power is put right', lambda: self.switch.now() == 'on')
 
     def test_a_switch_that_is_away_holds_the_station(self):
         self.begin('waits')

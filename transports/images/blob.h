@@ -32,7 +32,7 @@ struct packed_facts {
 	char how[PACKED_HOW_BYTES]; /* from the outside in; "": it is as the file is */
 	char name
 		[PACKED_NAME_BYTES]; /* the member's, or the file's without ".xz": what a name says counts */
-	bool unproved;		     /* zstd without its optional checksum: damage may go unseen */
+	bool unproved; /* zstd or xz without its optional checksum: damage may go unseen */
 	char file_sha256[SHA256_HEX]; /* of the file as it came */
 };
 

@@ -190,7 +190,7 @@ static int unpack(struct image *i, const struct image_opts *o, struct err *e)
 	snprintf(i->unpacked_sha256, sizeof i->unpacked_sha256, "%s", blob_sha256(b));
 	if (i->packed.unproved)
 		image_note(i,
-			"zstd without a checksum: nothing in the file shows whether it is damaged");
+			"packed without a checksum: nothing in the file shows whether it is damaged");
 	return 0;
 }
 

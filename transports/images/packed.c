@@ -24,6 +24,7 @@
 #define INFLATE_GZIP  (16 + MAX_WBITS) /* zlib.h: gzip alone, its checksum compared */
 #define LAYERS_MAX    2		       /* a compressed archive */
 #define ZSTD_CHECKSUM 0x04	       /* of the frame header descriptor */
+#define XZ_CHECK_AT   7		       /* The .xz File Format 1.0.4, 2.1.1.2: the kind of check */
 
 /* --- what it is --- */
 
@@ -107,6 +108,7 @@ static bool is_archive(enum packing p)
 	F(archive_entry_is_encrypted)               \
 	F(archive_entry_hardlink)                   \
 	F(archive_filter_code)                      \
+	F(archive_filter_bytes)                     \
 	F(archive_error_string)
 
 struct library {
@@ -216,6 +218,16 @@ static int gunzip(struct layer *l, struct err *e)
 	return r;
 }
 
+/* Of what follows a stream and does not begin as one libarchive says nothing: of bzip2 it may be most of the firmware. */
+static int check_whole(struct layer *l, struct archive *a, struct err *e)
+{
+	int64_t read = lib.archive_filter_bytes(a, -1);
+
+	if (read >= 0 && (uint64_t)read == l->n)
+		return 0;
+	return damaged(l, "what follows its first part is not packed data", e);
+}
+
 static int copy_data(struct layer *l, struct archive *a, struct err *e)
 {
 	_cleanup_(freep) uint8_t *piece = xcalloc(1, PIECE_BYTES);
@@ -289,6 +301,8 @@ static int decompress(struct layer *l, enum packing p, struct err *e)
 		r = damaged(l, NULL, e);
 	else
 		r = copy_data(l, a, e);
+	if (r == 0)
+		r = check_whole(l, a, e);
 	lib.archive_read_free(a);
 	return r;
 }
@@ -303,10 +317,25 @@ struct search {
 	struct strbuf list;
 };
 
+/* As records show it: a name need not be UTF-8. */
+static int note_name(const struct layer *l, struct search *s, const char *name, struct err *e)
+{
+	_cleanup_(sb_done) struct strbuf shown = {0};
+
+	sb_add_escaped(&shown, name, strlen(name));
+	if (shown.len >= sizeof s->name)
+		return err_set(e, ERR_IMAGE_INVALID,
+			"file %s: the name of its member has more than %zu characters", l->o->name,
+			sizeof s->name - 1);
+	snprintf(s->name, sizeof s->name, "%s", shown.len ? shown.s : "");
+	return 0;
+}
+
 static int take_member(struct layer *l, struct archive *a, struct archive_entry *entry,
 	struct search *s, struct err *e)
 {
 	const char *name = lib.archive_entry_pathname(entry);
+	int r;
 
 	if (!name || lib.archive_entry_filetype(entry) != S_IFREG)
 		return 0;
@@ -326,12 +355,8 @@ static int take_member(struct layer *l, struct archive *a, struct archive_entry 
 	if (lib.archive_entry_hardlink(entry))
 		return err_set(e, ERR_IMAGE_INVALID,
 			"file %s: its member is a link to another one: name that one", l->o->name);
-	if (strlen(name) >= sizeof s->name)
-		return err_set(e, ERR_IMAGE_INVALID,
-			"file %s: the name of its member has more than %zu characters", l->o->name,
-			sizeof s->name - 1);
-	snprintf(s->name, sizeof s->name, "%s", name);
-	return copy_data(l, a, e);
+	r = note_name(l, s, name, e);
+	return r < 0 ? r : copy_data(l, a, e);
 }
 
 static int judge_search(const struct layer *l, const struct search *s, struct err *e)
@@ -407,9 +432,15 @@ static void strip_ending(const char *name, enum packing p, char ret[PACKED_NAME_
 	snprintf(ret, PACKED_NAME_BYTES, "%.*s", (int)MIN(n, (size_t)PACKED_NAME_BYTES - 1), base);
 }
 
+/* Of xz: none, or one of a kind that liblzma passes over (2.1.1.2: CRC32, CRC64 and SHA-256 are what there is). */
 static bool has_no_checksum(enum packing p, const struct layer *l)
 {
-	return p == PACKING_ZSTD && l->n > 4 && !(l->bytes[4] & ZSTD_CHECKSUM);
+	if (p == PACKING_ZSTD)
+		return l->n > 4 && !(l->bytes[4] & ZSTD_CHECKSUM);
+	if (p == PACKING_XZ)
+		return l->n > XZ_CHECK_AT && l->bytes[XZ_CHECK_AT] != 0x01 &&
+		       l->bytes[XZ_CHECK_AT] != 0x04 && l->bytes[XZ_CHECK_AT] != 0x0a;
+	return false;
 }
 
 static void note_layer(struct packed_facts *f, enum packing p)

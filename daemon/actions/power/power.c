@@ -144,11 +144,15 @@ static int go_on(struct work *w, struct err *e)
 
 static int cycle(struct work *w, struct err *e)
 {
-	int r = go_off(w, e);
+	int r;
 
+	w->p.ends_on = true;
+	r = go_off(w, e);
 	if (r == 0)
 		r = iotime_sleep(args_duration_us(w->a, "off_for"), &w->p.s->it, e);
-	return r < 0 ? r : go_on(w, e);
+	if (r == 0)
+		r = go_on(w, e);
+	return power_session_restore(&w->p, r);
 }
 
 /* A unit that gets its power back is not a new one to the station: its devices are waited for. */
@@ -201,6 +205,20 @@ static int act(struct work *w, enum wanted want, struct err *e)
 	return 0;
 }
 
+/* A teardown makes safe what it can: a switch that does not say how it is may switch all the same. The step fails. */
+static void switch_unread(struct work *w, enum wanted want)
+{
+	const struct step *s = w->p.s;
+	enum power_state to = want == WANT_LEAVE ? s->ops->power_after(s->env)
+			      : want == WANT_OFF ? POWER_OFF
+						 : POWER_ON;
+	struct err e;
+
+	if (s->teardown && w->p.way.place[0] && to != POWER_UNKNOWN &&
+		power_session_set(&w->p, to == POWER_ON, &e) < 0)
+		step_log(w->p.s, '#', "%s", e.msg);
+}
+
 static int power_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_cleanup_(work_done) struct work w = {.a = a};
@@ -209,6 +227,8 @@ static int power_run(struct step *s, const struct args *a, struct step_result *o
 
 	while (strcmp(wanted_names[want], args_str(a, "state")) != 0)
 		want++;
+	if (r == -ERR_POWER_SWITCH)
+		switch_unread(&w, want);
 	if (r == 0)
 		r = power_roles_of(&w.roles, s, &w.p.way, args_str(a, "port"), e);
 	if (r == 0)

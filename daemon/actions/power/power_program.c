@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any program that switches: one for on, one for off, and one whose first line says "on" or "off". An exit status
- * other than 0 is a failure; what it said last is the sentence.
+ * Any program that switches: one for on, one for off, and one that says "on" or "off" in a line of its own, and not both.
+ * An exit status other than 0 is a failure.
  */
 #include "daemon/actions/power/power_session.h"
 #include "daemon/actions/tool_step.h"
@@ -16,51 +16,63 @@ static struct program_switch *of(struct power_switch *p)
 	return container_of(p, struct program_switch, base);
 }
 
-/* Its words are evidence of nothing: how it is says the program for that. Any line will do as success. */
-static const struct tool_marker any[] = {{.pattern = "^", .count = TOOL_MAY}, {0}};
-static const struct tool_marker words[] = {{.pattern = "(?i)^(on|off)$"}, {0}};
+/* Of a program that switches the words are evidence of nothing: how it is says the program for that. */
+enum word { WORD_ON, WORD_OFF };
+static const struct tool_marker words[] = {
+	[WORD_ON] = {.pattern = "(?i)^on$", .count = TOOL_MAY},
+	[WORD_OFF] = {.pattern = "(?i)^off$", .count = TOOL_MAY},
+	{0},
+};
 
+/* Of several outlets nobody knows which one is meant. */
+static int state_said(
+	const char *program, const struct tool_outcome *seen, enum power_state *ret, struct err *e)
+{
+	bool on = seen->count[WORD_ON], off = seen->count[WORD_OFF];
+
+	if (on && off)
+		return err_set(e, ERR_POWER_SWITCH, "%s says 'on' and 'off': one of them expected",
+			program);
+	if (!on && !off)
+		return err_set(e, ERR_POWER_SWITCH,
+			"%s says neither 'on' nor 'off' in a line; its last line: '%.120s'",
+			program, seen->last ? seen->last : "");
+	*ret = on ? POWER_ON : POWER_OFF;
+	return 0;
+}
+
+/* ret: NULL, or what it says of the state. */
 static int run(
-	struct program_switch *x, const char *const *argv, bool asks, char ret[8], struct err *e)
+	struct program_switch *x, const char *const *argv, enum power_state *ret, struct err *e)
 {
 	_cleanup_(tool_step_done) struct tool_step t = {0};
 	int r = tool_step_open(&t, x->s, e);
 	const struct tool_spec spec = {.argv = argv,
 		.dir = t.dir.path,
-		.success = asks ? words : any,
+		.success = words,
 		.secrets = x->s->secrets,
 		.tell = step_teller(x->s)};
 
 	if (r == 0)
 		r = tool_run(&spec, &t.seen, &x->s->it, e);
-	if (r < 0)
-		return r == -ERR_TOOL_FAILED || r == -ERR_NO_EVIDENCE
-			       ? err_set(e, ERR_POWER_SWITCH, "%s: %s", argv[0],
-					 t.seen.last ? t.seen.last : "it failed")
-			       : r;
-	if (asks)
-		snprintf(ret, 8, "%.7s", t.seen.marker[0]);
-	return 0;
+	if (r == -ERR_TOOL_FAILED) {
+		if (e)
+			e->code = ERR_POWER_SWITCH;
+		return -ERR_POWER_SWITCH;
+	}
+	return r < 0 || !ret ? r : state_said(argv[0], &t.seen, ret, e);
 }
 
 static int state(
 	struct power_switch *p, enum power_state *ret, const struct iotime *it, struct err *e)
 {
-	char word[8] = "";
-	int r;
-
 	*ret = POWER_UNKNOWN;
-	if (!p->way->run_status)
-		return 0;
-	r = run(of(p), p->way->run_status, true, word, e);
-	if (r == 0)
-		*ret = strcasecmp(word, "on") ? POWER_OFF : POWER_ON;
-	return r;
+	return p->way->run_status ? run(of(p), p->way->run_status, ret, e) : 0;
 }
 
 static int set(struct power_switch *p, bool on, const struct iotime *it, struct err *e)
 {
-	return run(of(p), on ? p->way->run_on : p->way->run_off, false, NULL, e);
+	return run(of(p), on ? p->way->run_on : p->way->run_off, NULL, e);
 }
 
 static void program_close(struct power_switch *p)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/actions/power/power_session.h"
 
+#define RESTORE_US (5 * US_PER_S)
+
 /* What a group remembers of its last switch-on; zeroed at first. */
 struct memo {
 	uint64_t on_us;
@@ -106,13 +108,34 @@ int power_session_set(struct power_session *p, bool on, struct err *e)
 	int r = 0;
 
 	if (!p->touched)
-		r = p->s->ops->power_owe(p->s->env, p->found, e);
+		r = p->s->ops->power_owe(p->s->env, p->found, p->ends_on, e);
+	if (r < 0)
+		return r;
 	p->touched = true;
-	if (r == 0)
-		r = take_turn(p, e);
-	if (r == 0)
+	r = take_turn(p, e);
+	if (r == 0) {
+		p->is_off |= !on;
 		r = set_in_turn(p, on, e);
+	}
 	p->pass = link_pass_leave(p->pass);
+	if (r < 0 || !on)
+		return r;
+	p->is_off = false;
+	return p->ends_on ? p->s->ops->power_back(p->s->env, e) : 0;
+}
+
+int power_session_restore(struct power_session *p, int r)
+{
+	const struct iotime none = {NO_DEADLINE, NULL}, before = p->s->it;
+	struct err e;
+
+	if (r == 0 || !p->is_off || p->s->ops->power_after(p->s->env) == POWER_OFF)
+		return r;
+	step_log(p->s, '#', "the step broke off while the power was off: on again");
+	p->s->it = iotime_within(&none, RESTORE_US + p->way.gap_us);
+	if (power_session_set(p, true, &e) < 0)
+		step_log(p->s, '#', "%s", e.msg);
+	p->s->it = before;
 	return r;
 }
 

@@ -35,16 +35,32 @@ static enum by by_of(const struct args *a)
 	return by;
 }
 
+/* What the unit said before it was reset is dropped. A console whose device leaves is closed, and has nothing of before. */
+static int forget(struct reset *x, struct err *e)
+{
+	bool quiet;
+
+	for (size_t i = 0; i < x->roles.n; i++)
+		if (!strcmp(x->roles.role[i], args_str(x->a, "console")))
+			return 0;
+	return link_drain(x->console, 0, 0, &quiet, &x->s->it, e);
+}
+
 static int by_power(struct reset *x, struct step_result *out, struct err *e)
 {
-	int r = power_session_set(&x->p, false, e);
+	int r;
 
+	x->p.ends_on = true;
+	r = power_session_set(&x->p, false, e);
 	if (r == 0)
 		r = power_roles_left(&x->roles, args_duration_us(x->a, "within"), e);
 	if (r == 0)
 		r = iotime_sleep(args_duration_us(x->a, "off_for"), &x->s->it, e);
 	if (r == 0)
+		r = x->expect ? forget(x, e) : 0;
+	if (r == 0)
 		r = power_session_set(&x->p, true, e);
+	r = power_session_restore(&x->p, r);
 	power_session_say(&x->p, out);
 	return r;
 }
@@ -64,9 +80,9 @@ static int by_lines(struct reset *x, struct step_result *out, struct err *e)
 }
 
 /* The line is let go whatever came in between: a unit is not left in reset. */
-static int pulse(
-	const struct reset_line *w, uint64_t for_us, const struct iotime *it, struct err *e)
+static int pulse(struct reset *x, const struct reset_line *w, struct err *e)
 {
+	const struct iotime *it = &x->s->it;
 	struct gpio *g = NULL;
 	bool active = false, driven = false;
 	int r = gpio_open(w->chip, w->line, w->active_low, &g, e);
@@ -81,7 +97,9 @@ static int pulse(
 		r = err_set(e, ERR_POWER_STATE,
 			"line %u of %s was set active, and reads as inactive", w->line, w->chip);
 	if (r == 0)
-		r = iotime_sleep(for_us, it, e);
+		r = iotime_sleep(args_duration_us(x->a, "pulse"), it, e);
+	if (r == 0 && x->expect)
+		r = forget(x, e);
 	released = gpio_write(g, false, r < 0 ? NULL : e);
 	gpio_close(g);
 	return r < 0 ? r : released;
@@ -94,7 +112,7 @@ static int by_gpio(struct reset *x, struct step_result *out, struct err *e)
 				      : err_set(e, ERR_UNSUPPORTED, "there is no reset line here");
 
 	if (r == 0)
-		r = pulse(&w, args_duration_us(x->a, "pulse"), &x->s->it, e);
+		r = pulse(x, &w, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "line", json_pack("{s:s, s:i}", "chip", w.chip, "line", (int)w.line));

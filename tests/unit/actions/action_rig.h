@@ -46,6 +46,7 @@ struct rig {
 	void (*approved)(struct rig *g); /* meanwhile; may be NULL */
 	const struct step_env_ops *ops;	 /* NULL: rig_ops */
 	bool teardown;
+	const struct cancel *cancel; /* of the run; NULL: nobody aborts it */
 };
 
 static inline int rig_link(
@@ -254,7 +255,7 @@ static inline int rig_run(struct rig *g, const char *action, const char *with)
 	struct step s = {
 		.id = "the-step",
 		.action = a,
-		.it = {now_us() + 20 * US_PER_S, NULL},
+		.it = {now_us() + 20 * US_PER_S, g->cancel},
 		.secrets = g->secrets,
 		.teardown = g->teardown,
 		.ops = g->ops ? g->ops : &rig_ops,

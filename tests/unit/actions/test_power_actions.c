@@ -19,9 +19,12 @@ static char *on, *off, *status;
 static const char *run_on[2], *run_off[2], *run_status[2];
 static struct power_way way;
 static enum power_state after; /* what the recipe wants at the end */
-static unsigned owes, settled, expected;
+static unsigned owes, settled, expected, backs;
+static bool owed_on; /* the step ends with the power on */
 static enum power_state owed_found;
-static bool deaf; /* the unit has power from elsewhere */
+static bool deaf;	     /* the unit has power from elsewhere */
+static struct cancel aborts; /* of a person who sees that it is off */
+static bool chatters;	     /* until it is switched off */
 static struct link_queue *queue;
 
 static char *script(const char *name, const char *body)
@@ -51,9 +54,12 @@ static int env_power(void *env, struct power_way *ret, struct err *e)
 	return 0;
 }
 
-static int env_owe(void *env, enum power_state found, struct err *e)
+static int env_owe(void *env, enum power_state found, bool ends_on, struct err *e)
 {
 	owes++;
+	owed_on = ends_on;
+	if (chatters)
+		fake_says(&wire, "Boot 6\r\n");
 	owed_found = found;
 	return 0;
 }
@@ -61,6 +67,12 @@ static int env_owe(void *env, enum power_state found, struct err *e)
 static enum power_state env_after(void *env)
 {
 	return after;
+}
+
+static int env_back(void *env, struct err *e)
+{
+	backs++;
+	return 0;
 }
 
 static int env_settled(void *env, struct err *e)
@@ -71,6 +83,8 @@ static int env_settled(void *env, struct err *e)
 
 static int env_facts(void *env, const char *role, struct device_facts *ret, struct err *e)
 {
+	if (!has_power() && rig.cancel)
+		cancel_fire(&aborts, ERR_ABORTED);
 	if (!has_power())
 		return err_set(e, ERR_DEVICE_GONE, "nothing is plugged");
 	*ret = (struct device_facts){.node = "usb:1-8.2", .port = "1-8.2", .serial = "U1"};
@@ -122,14 +136,15 @@ static void set_up(void)
 	ops = rig_ops;
 	ops.power = env_power;
 	ops.power_owe = env_owe;
+	ops.power_back = env_back;
 	ops.power_after = env_after;
 	ops.power_settled = env_settled;
 	ops.facts = env_facts;
 	ops.expect_replug = env_expect;
 	ops.wait_device = env_wait;
 	after = POWER_UNKNOWN;
-	owes = settled = expected = 0;
-	deaf = false;
+	owes = settled = expected = backs = 0;
+	deaf = chatters = false;
 }
 
 static void tear_down(void)
@@ -203,6 +218,29 @@ START_TEST(test_a_device_that_does_not_come_back)
 }
 END_TEST
 
+/* In the pause: the unit of the next run would not be seen. */
+START_TEST(test_a_cycle_that_breaks_off_leaves_the_power_on)
+{
+	static const char *const with[] = {
+		"{\"state\": \"cycle\", \"port\": \"dut\", \"off_for\": \"30s\"}",
+		"{\"by\": \"power\", \"port\": \"dut\", \"off_for\": \"30s\"}"};
+	static const char *const action[] = {"device.power", "device.reset"};
+
+	ck_assert_int_eq(cancel_init(&aborts, &rig.e), 0);
+	rig.cancel = &aborts;
+	ck_assert_int_eq(rig_run(&rig, action[_i], with[_i]), -ERR_ABORTED);
+	ck_assert(has_power());
+	ck_assert(owed_on);
+	ck_assert_uint_eq(backs, 1);
+	ck_assert_ptr_nonnull(strstr(rig.log.s, "on again"));
+	cancel_reset(&aborts);
+	after = POWER_OFF; /* the teardown switches it off */
+	ck_assert_int_eq(rig_run(&rig, action[_i], with[_i]), -ERR_ABORTED);
+	ck_assert(!has_power());
+	cancel_done(&aborts);
+}
+END_TEST
+
 START_TEST(test_a_switch_that_lies)
 {
 	free(script("off", "exit 0"));
@@ -211,6 +249,15 @@ START_TEST(test_a_switch_that_lies)
 	free(script("off", "echo relay is stuck; exit 3"));
 	rig_refused(
 		&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH, "relay is stuck");
+	free(script("status", "echo the first is; echo OFF; echo the second is; echo on"));
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH,
+		"says 'on' and 'off'");
+	free(script("status", "echo off; exit 3"));
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH,
+		"status 3, expected 0");
+	free(script("status", "exit 0"));
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH,
+		"neither 'on' nor 'off'");
 	free(script("status", "echo maybe"));
 	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH, "maybe");
 }
@@ -255,6 +302,25 @@ START_TEST(test_a_teardown_leaves_it_as_the_recipe_says)
 }
 END_TEST
 
+/* The program that says how it is fails, those that switch do not. */
+START_TEST(test_a_teardown_switches_what_it_cannot_read)
+{
+	free(script("status", "echo no answer; exit 1"));
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH, "no answer");
+	ck_assert(has_power());
+	rig.teardown = true;
+	rig_refused(&rig, "device.power", "{\"state\": \"off\"}", ERR_POWER_SWITCH, "no answer");
+	ck_assert(!has_power());
+	after = POWER_ON;
+	rig_refused(&rig, "device.power", "{\"state\": \"leave\"}", ERR_POWER_SWITCH, "no answer");
+	ck_assert(has_power());
+	ck_assert_uint_eq(settled, 0); /* nobody knows */
+	after = POWER_UNKNOWN;
+	rig_refused(&rig, "device.power", "{\"state\": \"leave\"}", ERR_POWER_SWITCH, "no answer");
+	ck_assert(has_power());
+}
+END_TEST
+
 START_TEST(test_two_are_switched_on_with_a_gap)
 {
 	uint64_t since;
@@ -278,6 +344,17 @@ START_TEST(test_a_reset_by_power)
 	ck_assert(has_power());
 	rig_refused(&rig, "device.reset", "{\"off_for\": \"1ms\"}", ERR_NO_EVIDENCE,
 		"nothing shows the reset");
+}
+END_TEST
+
+/* It speaks until it has no power: that is not what it says after the reset. */
+START_TEST(test_a_reset_by_power_is_not_heard_before_it)
+{
+	static const char with[] =
+		"{\"off_for\": \"1ms\", \"console\": \"console\", \"expect\": \"Boot \\\\d+\"}";
+
+	chatters = true;
+	rig_refused(&rig, "device.reset", with, ERR_TIMEOUT, "nothing came that fits");
 }
 END_TEST
 
@@ -407,12 +484,15 @@ static Suite *power_actions_suite(void)
 	tcase_add_test(t, test_a_cycle_is_proved_by_the_device);
 	tcase_add_test(t, test_a_device_that_stays_is_no_pass);
 	tcase_add_test(t, test_a_device_that_does_not_come_back);
+	tcase_add_loop_test(t, test_a_cycle_that_breaks_off_leaves_the_power_on, 0, 2);
 	tcase_add_test(t, test_a_switch_that_lies);
 	tcase_add_test(t, test_what_nothing_proves_is_no_pass);
 	tcase_add_test(t, test_a_fixed_address_proves_nothing);
 	tcase_add_test(t, test_a_teardown_leaves_it_as_the_recipe_says);
+	tcase_add_test(t, test_a_teardown_switches_what_it_cannot_read);
 	tcase_add_test(t, test_two_are_switched_on_with_a_gap);
 	tcase_add_test(t, test_a_reset_by_power);
+	tcase_add_test(t, test_a_reset_by_power_is_not_heard_before_it);
 	tcase_add_test(t, test_a_reset_by_lines_is_heard);
 	tcase_add_loop_test(t, test_arguments_that_do_not_go_together, 0, (int)ARRAY_LEN(bad));
 	tcase_add_test(t, test_a_gpio_that_is_not_there);

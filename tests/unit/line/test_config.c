@@ -55,7 +55,9 @@ static int load(const char *stations, struct config **ret)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/provd.yaml", dir);
 	_cleanup_(freep) char *sub = xasprintf("%s/stations.d", dir);
-	_cleanup_(freep) char *main = xasprintf("state_dir: %s\nlisten: 127.0.0.1:0\n", dir);
+	_cleanup_(freep) char *main = xasprintf(
+		"state_dir: %s\nlisten: 127.0.0.1:0\ninstruments: {psu: {address: 'tcp:127.0.0.1:5025'}}\n",
+		dir);
 	struct err e;
 
 	mkdir(sub, 0755);
@@ -573,6 +575,43 @@ static const struct {
 	{TWO("{kind: hid_relay, serial: AB1CD, channel: 1}",
 		 "{kind: hid_relay, serial: AB1CD, channel: 1}"),
 		"both have their power from channel 1 of USB relay AB1CD"},
+	/* What is silently passed over switches something else, or says what is not so. */
+	{POWERED("{kind: gpio, chip: gpiochip0}"), "needs 'line'"},
+	{POWERED("{kind: hub, role: dut, port: 3}"), "needs 'role', or 'hub' and 'port'"},
+	{POWERED("{kind: hub, role: dut, hub: 1-9}"), "needs 'role', or 'hub' and 'port'"},
+	{POWERED("{kind: hub, role: dut, channel: 3}"), "'channel' is not a key"},
+	{POWERED("{kind: hid_relay, channel: 1, active_low: true}"), "'active_low' is not a key"},
+	{POWERED("{kind: program, run_on: [a], run_off: [b], answer: 2s}"),
+		"'answer' is not a key"},
+	{POWERED("{kind: program, run_on: [a, x], run_off: [a, x]}"), "are the same program"},
+	{POWERED("{kind: scpi, instrument: psu, on: 'OUTP ON', off: 'OUTP ON'}"),
+		"are the same command"},
+	{POWERED("{kind: serial_relay, address: 'tty:/dev/x', on: 'a0 01', off: 'A001'}"),
+		"'on' and 'off' are the same bytes"},
+	{POWERED("{kind: serial_relay, address: 'tty:/dev/x', on: '01', off: '00', query: 'ff', answers_on: '31', answers_off: '3130'}"),
+		"begins with the other"},
+	{POWERED("{kind: serial_relay, address: 'tty:/dev/x', on: '01', off: '00', query: 'ff', answers_on: '31', answers_off: '31'}"),
+		"begins with the other"},
+	{POWERED("{kind: scpi, instrument: nothing}"),
+		"a.yaml:2:50: station 'A1': 'power' names the instrument 'nothing', which 'instruments' of provd.yaml does not have"},
+	{"stations:\n  - {id: A1, ports: {dut: {path: 1-8.2}, uart: {tty: /dev/ttyS0}}, power: {kind: hub, role: dut, roles: [uart]}}\n",
+		"which is at the fixed address tty:/dev/ttyS0"},
+	{TWO("{kind: hid_relay, serial: AB1CD, channel: 1}", "{kind: hid_relay, channel: 1}"),
+		"a.yaml:3:50: stations 'A1' and 'A2' both have their power from channel 1 of USB relay"},
+	{TWO("{kind: serial_relay, address: 'tty:/dev/x', on: 'a0 01', off: '00'}",
+		 "{kind: serial_relay, address: 'tty:/dev/x@9600', on: 'A001', off: '00'}"),
+		"both have their power from relay"},
+	{TWO("{kind: scpi, instrument: psu}", "{kind: scpi, instrument: psu, channel: 1}"),
+		"both have their power from output 1 of supply psu"},
+	{TWO("{kind: program, run_on: [a, x], run_off: [b]}",
+		 "{kind: program, run_on: [a, x], run_off: [c]}"),
+		"both have their power from program a x"},
+	{"stations:\n  - {id: A1, ports: {dut: {path: 1-8.2}}, reset: {chip: c, line: 3}}\n"
+	 "  - {id: A2, ports: {dut: {path: 1-8.3}}, reset: {chip: c, line: 3}}\n",
+		"stations 'A1' and 'A2' are both reset by line 3 of c"},
+	{"stations:\n  - {id: A1, ports: {dut: {path: 1-8.2}}, reset: {chip: c, line: 3}}\n"
+	 "  - {id: A2, ports: {dut: {path: 1-8.3}}, power: {kind: gpio, chip: c, line: 3}}\n",
+		"station 'A1' is reset by line 3 of c, which is the power of station 'A2'"},
 	{"stations:\n  - {id: A1, ports: {dut: {path: 1-8.2}}, reset: {line: 3}}\n",
 		"'chip' is missing"},
 };

@@ -294,6 +294,15 @@ START_TEST(the_recipe_says_the_rate_and_the_source_has_the_last_word)
 }
 END_TEST
 
+/* After a provd that was killed the power is put right, and no recipe is at hand. */
+START_TEST(a_fixed_address_is_waited_for_without_a_recipe)
+{
+	ports.recipe = NULL;
+	world.fixed = address;
+	ck_assert_int_eq(waits(FIXED, ""), 0);
+}
+END_TEST
+
 START_TEST(a_node_of_the_wrong_kind_is_refused_in_the_words_of_the_source)
 {
 	struct iotime it = soon();
@@ -535,6 +544,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_link_is_opened_once_and_used_again);
 	tcase_add_test(t, an_open_link_is_used_without_asking_what_is_plugged);
 	tcase_add_test(t, the_recipe_says_the_rate_and_the_source_has_the_last_word);
+	tcase_add_test(t, a_fixed_address_is_waited_for_without_a_recipe);
 	tcase_add_test(t, a_node_of_the_wrong_kind_is_refused_in_the_words_of_the_source);
 	tcase_add_test(t, what_opening_says_is_prefixed_by_the_role);
 	tcase_add_test(t, a_role_that_the_source_does_not_have_is_refused_everywhere);

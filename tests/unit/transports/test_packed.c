@@ -27,12 +27,12 @@ static const char maker[] =
 	"printf ':020000040800F2\\n:10000000000102030405060708090A0B0C0D0E0F78\\n:00000001FF\\n' > fw.hex\n"
 	"head -c 5000 /dev/urandom > noise\n"
 	"for f in fw.hex noise; do gzip -k $f; xz -k $f; bzip2 -k $f; zstd -q -k $f; done\n"
-	"zstd -q --no-check noise -o bare.zst\n"
-	"cat noise.gz fw.hex.gz > two.gz\n"
+	"zstd -q --no-check noise -o bare.zst; xz --check=none -c noise > bare.xz\n"
+	"cat noise.gz fw.hex.gz > two.gz; cat noise fw.hex > two; for p in xz bz2 zst; do cat noise.$p fw.hex.$p > two.$p; done\n"
 	"mkdir -p sub; cp noise sub/noise\n"
 	"tar cf many.tar fw.hex noise sub; tar cJf many.tar.xz fw.hex noise; tar czf one.tgz fw.hex\n"
 	"tar cf twice.tar fw.hex noise; tar rf twice.tar fw.hex\n"
-	"mkdir none; tar cf none.tar none\n"
+	"mkdir none; tar cf none.tar none; cp noise \"$(printf 'f\\374r.bin')\"; tar cf latin.tar f*r.bin\n"
 	"/usr/bin/python3 -W ignore -c \"import zipfile; z = zipfile.ZipFile('many.zip', 'w', zipfile.ZIP_DEFLATED);"
 	" z.write('fw.hex', 'out/fw.hex'); z.write('noise', 'f\\u00fcr/noise'); z.close();"
 	" z = zipfile.ZipFile('one.zip', 'w'); z.write('noise'); z.close()\"\n"
@@ -137,6 +137,9 @@ START_TEST(each_packing_gives_what_went_in)
 	/* In the locale of a service. */
 	holds("many.zip", "f\xc3\xbcr/noise", "noise", "zip");
 	ck_assert_str_eq(facts.name, "f\xc3\xbcr/noise");
+	/* A name that JSON cannot hold: as people read it. */
+	holds("latin.tar", NULL, "noise", "tar");
+	ck_assert_str_eq(facts.name, "f\\xfcr.bin");
 }
 END_TEST
 
@@ -223,16 +226,44 @@ START_TEST(what_is_not_clear_is_a_sentence)
 }
 END_TEST
 
+/* A packer that uses all cores writes many streams: what cannot be read of the second is not left out. */
+START_TEST(a_second_stream_is_read_or_the_file_is_refused)
+{
+	static const char *const endings[] = {"gz", "xz", "bz2", "zst"};
+	static const char *const hows[] = {"gzip", "xz", "bzip2", "zstd"};
+	_cleanup_(freep) char *two = xasprintf("two.%s", endings[_i]);
+	_cleanup_(freep) char *first = xasprintf("noise.%s", endings[_i]);
+	struct strbuf file, one;
+	struct blob *b = NULL;
+
+	read_file(two, &file);
+	read_file(first, &one);
+	holds(two, NULL, "two", hows[_i]);
+	file.s[one.len] = (char)(file.s[one.len] ^ 1); /* where the second begins */
+	ck_assert_int_eq(unpack_bytes(file.s, file.len, two, NULL, &b), -ERR_IMAGE_INVALID);
+	ck_assert_ptr_nonnull(strstr(e.msg, "is damaged or not whole"));
+	file.s[one.len] = (char)(file.s[one.len] ^ 1);
+	for (size_t n = one.len + 1; n < file.len; n++)
+		ck_assert_int_eq(unpack_bytes(file.s, n, two, NULL, &b), -ERR_IMAGE_INVALID);
+	sb_done(&file);
+	sb_done(&one);
+}
+END_TEST
+
 START_TEST(one_layer_is_taken_off)
 {
 	holds("twice.gz", NULL, "noise.gz", "gzip");
 }
 END_TEST
 
-START_TEST(zstd_without_a_checksum_is_said)
+START_TEST(a_file_without_a_checksum_is_said)
 {
 	holds("bare.zst", NULL, "noise", "zstd");
 	ck_assert(facts.unproved);
+	holds("bare.xz", NULL, "noise", "xz");
+	ck_assert(facts.unproved);
+	holds("noise.xz", NULL, "noise", "xz");
+	ck_assert(!facts.unproved);
 }
 END_TEST
 
@@ -295,8 +326,9 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, a_file_that_is_not_whole_is_refused, 0, 9);
 	tcase_add_loop_test(t, a_bit_that_is_another_one_is_seen, 0, 5);
 	tcase_add_test(t, what_is_not_clear_is_a_sentence);
+	tcase_add_loop_test(t, a_second_stream_is_read_or_the_file_is_refused, 0, 4);
 	tcase_add_test(t, one_layer_is_taken_off);
-	tcase_add_test(t, zstd_without_a_checksum_is_said);
+	tcase_add_test(t, a_file_without_a_checksum_is_said);
 	tcase_add_loop_test(t, a_firmware_file_is_what_is_in_it, 0, 5);
 	tcase_add_test(t, two_members_of_one_archive_are_two_images);
 	suite_add_tcase(s, t);

@@ -298,13 +298,21 @@ END_TEST
 
 static bool closed_contact;
 static const char *instead; /* what it answers; NULL: how it is */
+static const char *late;    /* its answer to the command, which comes with that to the question */
+static const char *end;	    /* of each answer */
 
 static void contact(struct fake_link *f, const uint8_t *p, size_t n)
 {
 	if (n == 4 && p[0] == 0xa0)
 		closed_contact = p[2] == 1;
-	else if (n == 1 && p[0] == 0xff)
+	else if (n == 1 && p[0] == 0xff) {
+		if (late)
+			fake_says(f, late);
+		late = NULL;
 		fake_says(f, instead ? instead : closed_contact ? "CH1: ON" : "CH1: OFF");
+		if (end)
+			fake_says(f, end);
+	}
 }
 
 static struct power_way serial_way(void)
@@ -341,6 +349,29 @@ START_TEST(test_a_relay_on_a_serial_line)
 	w.query.n = 0;
 	ck_assert_int_eq(serial_relay_read(&f.link, &w, &now, &it, &e), 0);
 	ck_assert_int_eq(now, POWER_UNKNOWN);
+	fake_done(&f);
+}
+END_TEST
+
+START_TEST(test_an_answer_to_something_else)
+{
+	struct fake_link f;
+	struct power_way w = serial_way();
+	enum power_state now = POWER_UNKNOWN;
+
+	closed_contact = false;
+	instead = NULL;
+	fake_init(&f, contact, NULL);
+	late = "CH1: ON";
+	ck_assert_int_eq(serial_relay_read(&f.link, &w, &now, &it, &e), -ERR_PROTOCOL);
+	ck_assert_ptr_nonnull(strstr(e.msg, "answers that it is on, and asked once more"));
+	late = "CH1: OFF"; /* twice the same */
+	ck_assert_int_eq(serial_relay_read(&f.link, &w, &now, &it, &e), 0);
+	ck_assert_int_eq(now, POWER_OFF);
+	end = "\r\n> ";
+	ck_assert_msg(serial_relay_read(&f.link, &w, &now, &it, &e) == 0, "%s", e.msg);
+	ck_assert_int_eq(now, POWER_OFF);
+	end = NULL;
 	fake_done(&f);
 }
 END_TEST
@@ -418,6 +449,7 @@ static Suite *power_suite(void)
 	tcase_add_test(t, test_what_hangs_on_a_port);
 	tcase_add_test(t, test_bytes_in_hex);
 	tcase_add_test(t, test_a_relay_on_a_serial_line);
+	tcase_add_test(t, test_an_answer_to_something_else);
 	tcase_add_test(t, test_no_fault_of_a_switch_is_the_units);
 	suite_add_tcase(s, t);
 	return s;

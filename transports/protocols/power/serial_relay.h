@@ -11,6 +11,6 @@
 int serial_relay_switch(
 	struct link *l, const struct power_way *w, bool on, const struct iotime *it, struct err *e);
 /* *ret POWER_UNKNOWN where there is no question. -ERR_TIMEOUT without an answer, -ERR_PROTOCOL for one that is neither
- * of the two. */
+ * of the two, for two that differ, and for a relay that does not stop talking. */
 int serial_relay_read(struct link *l, const struct power_way *w, enum power_state *ret,
 	const struct iotime *it, struct err *e);
