@@ -262,7 +262,8 @@ struct action {
 	const char *program; /* that it always needs; NULL: none, or one of its arguments */
 	uint64_t default_timeout_us;
 	/* Arguments that are good each by itself and not together: -ERR_RECIPE_INVALID. Called by
-	 * the recipe check where all of them are literals, and by run(); NULL: none. */
+	 * the recipe check with what is written as a literal alone (args_literal(): no default is filled in, so that
+	 * args_has() comes before args_str()), and by run(); NULL: none. */
 	int (*check)(const struct args *a, struct err *e);
 	/* OPTIONAL, of ACTION_MAY_WAIT: whether it may with these arguments as they are written (NULL:
 	 * none). -ERR_INVALID with the sentence. */
