@@ -118,6 +118,7 @@ class Lxi:
         self.rest = b''
         self.link = 0
         self.sessions = {}
+        self.numbers = {}  # of each session: that of the next message
         self.vxi11 = serve(0, self.rpc)
         self.portmapper = serve(args.portmapper, self.rpc)
         self.hislip = serve(0, self.session)
@@ -221,6 +222,7 @@ class Lxi:
             if payload != b'hislip0':
                 return self.message(c, 2, 3, 0, b'no such device')
             self.sessions[len(self.sessions) + 1] = c
+            self.numbers[c] = 0xffffff00
             self.message(c, 1, 0, 0x0100 << 16 | len(self.sessions))
             threading.Thread(target=self.send_answers, args=(c,), daemon=True).start()
         elif kind == 17:
@@ -228,6 +230,11 @@ class Lxi:
         elif kind == 15:
             self.message(c, 16, 0, 0, struct.pack('>Q', 80 if 'pieces' in self.faults else 4096))
         elif kind in (6, 7):
+            # IVI-6.1, 3.1.2: from 0xffffff00 after the beginning and after a clear, by two for each piece.
+            if parameter != self.numbers[c]:
+                self.calls['hislip', 'wrong number'] += 1
+                return self.message(c, 2, 1, 0, b'message number')
+            self.numbers[c] = parameter + 2 & 0xffffffff
             self.rest += payload
             if kind == 7:
                 message, self.rest = self.rest, b''
@@ -239,6 +246,7 @@ class Lxi:
             self.meter.clear()
             self.message(c, 23)
         elif kind == 8:
+            self.numbers[c] = 0xffffff00
             self.message(c, 9)
         return None
 

@@ -37,6 +37,7 @@ enum hislip_type {
 #define UNKNOWN_NUMBER	0xffffffffu /* of an instrument that numbers nothing (IVI-6.1, 3.1.2) */
 #define PAYLOAD_MAX	(16u * 1024 * 1024)
 #define MESSAGE_DEFAULT 4096u
+#define MESSAGE_MIN	64u
 #define IN_BYTES	4096u
 #define STRAY_MAX	1000 /* messages that are not the one that is waited for */
 #define CLEAR_US	(5 * US_PER_S)
@@ -234,7 +235,7 @@ static int ask_size(struct hislip *h, const struct iotime *it, struct err *e)
 	if (r < 0)
 		return r;
 	h->message_max = rb_be32(&b) ? PAYLOAD_MAX : rb_be32(&b);
-	h->message_max = MIN(MAX(h->message_max, (uint64_t)256), (uint64_t)PAYLOAD_MAX);
+	h->message_max = MIN(MAX(h->message_max, (uint64_t)MESSAGE_MIN), (uint64_t)PAYLOAD_MAX);
 	return 0;
 }
 
@@ -274,13 +275,13 @@ static int hislip_write(
 			.length = k};
 
 		r = send(h->sync, &head, p, it, e);
+		/* By two for each piece, and the answer has the number of the last: IVI-6.1, 3.1.2. */
 		h->sent = h->number;
+		h->number += 2;
+		h->delivered = false;
 		p += k;
 		n -= k;
 	}
-	/* By two: IVI-6.1, 3.1.2. */
-	h->number += 2;
-	h->delivered = false;
 	return r;
 }
 

@@ -17,7 +17,7 @@
  *	DeviceClearComplete ->
  *	  <- DeviceClearAcknowledge
  *
- * An answer has the number of the message that it answers: one with another number is dropped, so that a late answer is
+ * Each piece of a message has the next even number (IVI-6.1, 3.1.2), and an answer that of the last piece: one with another number is dropped, so that a late answer is
  * never the next one's. One write of the link is one message; what is read ends with NL where the instrument ended it by
  * DataEnd alone.
  */

@@ -247,11 +247,11 @@ END_TEST
 /* --- HiSLIP --- */
 
 static struct {
-	uint32_t last;
+	uint32_t last, piece;
 	unsigned clears, answers;
 	bool old_first, pieces, fatal;
-	bool rmt;	 /* of the last message */
-	uint64_t length; /* a claimed one of an answer; 0: the right one */
+	bool rmt, piece_rmt; /* of the last message, and of a piece before */
+	uint64_t length;     /* a claimed one of an answer; 0: the right one */
 	struct fake_link *sync;
 } his;
 
@@ -301,6 +301,10 @@ static void his_device(struct fake_link *f, const uint8_t *p, size_t n)
 	case 15:
 		his_say(f, 16, 0, "\0\0\0\0\0\1\0\0", 8);
 		break;
+	case 6:
+		his.piece = be32(p + 4);
+		his.piece_rmt = p[3] & 1;
+		break;
 	case 7:
 		his.last = be32(p + 4);
 		his.rmt = p[3] & 1;
@@ -347,6 +351,29 @@ START_TEST(an_answer_has_the_number_of_its_message)
 	ck_assert_uint_eq(his.last, first + 2);
 	/* The answer before was taken to its end. */
 	ck_assert(his.rmt);
+	text_is(l, "+1.5\n");
+	link_close(l);
+	fake_core_done(&sync);
+	fake_core_done(&async);
+}
+END_TEST
+
+/* Of more than the instrument takes at once. */
+START_TEST(each_piece_of_a_message_has_a_number_of_its_own)
+{
+	static char question[70000];
+	struct fake_link sync, async;
+	struct link *l = his_open(&sync, &async);
+
+	memset(question, ' ', sizeof question);
+	memcpy(question + sizeof question - 3, "X?\n", 3);
+	ck_assert_int_eq(link_write(l, question, sizeof question, &it, &e), 0);
+	ck_assert_uint_eq(his.piece, 0xffffff00u);
+	ck_assert_uint_eq(his.last, 0xffffff02u);
+	ck_assert(his.piece_rmt && !his.rmt);
+	text_is(l, "+1.5\n");
+	ck_assert_int_eq(link_write(l, "X?\n", 3, &it, &e), 0);
+	ck_assert_uint_eq(his.last, 0xffffff04u);
 	text_is(l, "+1.5\n");
 	link_close(l);
 	fake_core_done(&sync);
@@ -451,6 +478,7 @@ static Suite *lxi_links_suite(void)
 	tcase_add_test(t, every_error_of_vxi11_is_one);
 	tcase_add_test(t, a_reply_that_is_cut_or_too_long_ends_the_link);
 	tcase_add_test(t, an_answer_has_the_number_of_its_message);
+	tcase_add_test(t, each_piece_of_a_message_has_a_number_of_its_own);
 	tcase_add_test(t, a_device_clear_drops_what_is_on_its_way);
 	tcase_add_test(t, what_the_instrument_says_of_itself_is_said);
 	tcase_add_test(t, a_head_that_is_cut_or_claims_too_much_ends_the_link);
