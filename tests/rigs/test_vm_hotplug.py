@@ -76,7 +76,7 @@ def rules_hold(t, vm):
     t.equal('both know their port path', info.count('E: ID_PATH=platform-vhci_hcd.0-usb-0:1'), 2)
     t.equal('no autosuspend', vm.sh('cat /sys/bus/usb/devices/1-1/power/control').strip(), 'on')
     hub = vm.sh('stat -c %G /dev/bus/usb/001/001').strip()
-    t.equal('hubs stay with the system', hub, 'root')
+    t.equal('hubs are for provd to switch the power of their ports', hub, 'provd')
 
 
 def many_at_once(t, vm):
