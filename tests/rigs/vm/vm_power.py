@@ -246,7 +246,7 @@ def gpio(t, vm):
 # One by its name in sysfs, the others as udev names them.
 PATHS = {1: f'{HUB}.1', 2: 'platform-vhci_hcd.0-usb-0:8.2', 3: 'platform-vhci_hcd.0-usb-0:8.3'}
 # Of each station. A cycle takes a second of an emulated machine: PROVD_RIG_CYCLES=67 makes it 201 of all three.
-CYCLES = int(os.environ.get('PROVD_RIG_CYCLES', '3'))
+CYCLES = int(os.environ.get('PROVD_RIG_CYCLES', '2'))
 STATIONS = (1, 2, 3)
 
 

@@ -50,12 +50,76 @@ static struct fixture fx;
 		ck_assert_msg(tx_r == -(code), #call ": %d %s", tx_r, fx.e.msg); \
 	} while (0)
 
+/* FNV-1a over all migrations: what a template was made by. */
+static inline uint64_t fixture_migrations_sum(void)
+{
+	uint64_t sum = 0xcbf29ce484222325;
+
+	for (int i = 0; i < migration_count; i++)
+		for (const char *p = migrations[i].sql; *p; p++)
+			sum = (sum ^ (uint8_t)*p) * 0x100000001b3;
+	return sum;
+}
+
+static inline bool fixture_copy(const char *from, const char *to)
+{
+	char buf[64 * 1024];
+	FILE *in = fopen(from, "re");
+	FILE *out = in ? fopen(to, "we") : NULL;
+	bool ok = out != NULL;
+	size_t n;
+
+	while (ok && (n = fread(buf, 1, sizeof buf, in)) > 0)
+		ok = fwrite(buf, 1, n, out) == n;
+	if (in)
+		fclose(in);
+	return out && fclose(out) == 0 && ok;
+}
+
+/* Another test may make it at the same time: each under a name of its own, and the last one stays. */
+static inline void fixture_keep(const char *template, const char *ending)
+{
+	char from[sizeof fx.path + 16], part[160], to[160];
+
+	snprintf(from, sizeof from, "%s%s", fx.path, ending);
+	snprintf(to, sizeof to, "%s%s", template, ending);
+	snprintf(part, sizeof part, "%s%s.%d", template, ending, (int)getpid());
+	if (!fixture_copy(from, part) || rename(part, to) < 0)
+		unlink(part);
+}
+
+/* The migrations take a tenth of a second, and each test has a database of its own: one that was migrated is copied. It
+ * lies in the build's folder, under a name that says which migrations made it. */
+static inline int fixture_open(void)
+{
+	static const char *const endings[] = {"-sums", ""};
+	const char *build = getenv("MESON_BUILD_ROOT");
+	char template[128], from[160], to[sizeof fx.path + 16];
+	bool there = build != NULL;
+	int r;
+
+	snprintf(template, sizeof template, "%s/tests/unit/template-%016llx.db", build ? build : "",
+		(unsigned long long)fixture_migrations_sum());
+	for (size_t i = 0; there && i < 2; i++) {
+		snprintf(from, sizeof from, "%s%s", template, endings[i]);
+		snprintf(to, sizeof to, "%s%s", fx.path, endings[i]);
+		there = fixture_copy(from, to);
+	}
+	r = db_open(fx.path, &fx.db, &fx.e);
+	if (r < 0 || there || !build)
+		return r;
+	fx.db = db_free(fx.db);
+	for (size_t i = 0; i < 2; i++)
+		fixture_keep(template, endings[i]);
+	return db_open(fx.path, &fx.db, &fx.e);
+}
+
 static inline void fixture_setup(void)
 {
 	snprintf(fx.dir, sizeof fx.dir, "/tmp/test_db_XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(fx.dir));
 	snprintf(fx.path, sizeof fx.path, "%s/provd.db", fx.dir);
-	OK(db_open(fx.path, &fx.db, &fx.e));
+	OK(fixture_open());
 }
 
 static inline void fixture_remove_files(void)
