@@ -553,7 +553,7 @@ def all_rows(options):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('build', nargs='?')
-    p.add_argument('--kills', type=int, default=int(os.environ.get('PROVD_MATRIX_KILLS', '250')), help='within a phase')
+    p.add_argument('--kills', type=int, default=int(os.environ.get('PROVD_MATRIX_KILLS', '180')), help='within a phase')
     p.add_argument('--rows', type=int, default=5, help='provds at once')
     p.add_argument('--seconds', type=float, default=300)
     p.add_argument('--seed', type=int, default=int(os.environ.get('PROVD_SEED', time.time_ns() % 1000000)))
