@@ -337,15 +337,13 @@ struct blob_growing {
 	int fd;
 };
 
-int blob_growing_begin(const char *name, struct blob_growing **ret, struct err *e)
+struct blob_growing *blob_growing_new(const char *name)
 {
 	struct blob_growing *g = xcalloc(1, sizeof *g);
 
-	(void)e;
 	g->name = xstrdup(name);
 	g->fd = -1;
-	*ret = g;
-	return 0;
+	return g;
 }
 
 uint64_t blob_growing_bytes(const struct blob_growing *g)

@@ -69,10 +69,10 @@ int blob_unchanged(const struct blob *b, struct err *e);
 int blob_new(
 	const char *name, uint64_t size, uint8_t **ret_bytes, struct blob **ret, struct err *e);
 void blob_seal(struct blob *b);
-/* One whose size is not known before it is whole (what a compressed file holds): begin, add, end. name is for messages.
+/* One whose size is not known before it is whole (what a compressed file holds): new, add, end. name is for messages.
  * -ERR_DISK_FULL, -ERR_TOO_LARGE above BLOB_MAX_BYTES, -ERR_IMAGE_INVALID where nothing was added. */
 struct blob_growing;
-int blob_growing_begin(const char *name, struct blob_growing **ret, struct err *e);
+struct blob_growing *blob_growing_new(const char *name);
 int blob_growing_add(struct blob_growing *g, const void *bytes, size_t n, struct err *e);
 uint64_t blob_growing_bytes(const struct blob_growing *g);
 /* Sealed. *g is freed, and NULL, also on an error. */

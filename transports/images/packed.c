@@ -22,7 +22,6 @@
 #define LISTED_MAX    8 /* names in a sentence */
 #define TAR_MARK_AT   257
 #define INFLATE_GZIP  (16 + MAX_WBITS) /* zlib.h: gzip alone, its checksum compared */
-#define LAYERS_MAX    2		       /* a compressed archive */
 #define ZSTD_CHECKSUM 0x04	       /* of the frame header descriptor */
 #define XZ_CHECK_AT   7		       /* The .xz File Format 1.0.4, 2.1.1.2: the kind of check */
 
@@ -455,12 +454,12 @@ static int unpack_layer(
 	struct layer *l, enum packing p, struct blob **held, struct packed_facts *f, struct err *e)
 {
 	struct blob *out = NULL;
-	int r = blob_growing_begin(l->o->name, &l->out, e);
+	int r;
 
+	l->out = blob_growing_new(l->o->name);
 	f->unproved |= has_no_checksum(p, l);
 	note_layer(f, p);
-	if (r == 0)
-		r = is_archive(p) ? find_member(l, p, f->name, e) : decompress(l, p, e);
+	r = is_archive(p) ? find_member(l, p, f->name, e) : decompress(l, p, e);
 	if (r == 0)
 		r = blob_growing_end(&l->out, &out, e);
 	blob_growing_free(l->out);
@@ -491,7 +490,7 @@ int packed_open(const void *bytes, uint64_t n, const struct packed_opts *o, stru
 		r = unpack_layer(&l, p, &held, &f, e);
 	else if (r == 0 && o->member)
 		r = err_set(e, ERR_IMAGE_INVALID,
-			"file %s is no archive of tar or zip: 'member' %s has no meaning", o->name,
+			"file %s is not a tar or zip archive: leave 'member' %s out", o->name,
 			o->member);
 	if (r < 0)
 		return r;

@@ -220,8 +220,8 @@ START_TEST(what_is_not_clear_is_a_sentence)
 	refused("many.tar", "other", ERR_NOT_FOUND, "has no member other: it has fw.hex, noise");
 	refused("twice.tar", "fw.hex", ERR_IMAGE_INVALID, "2 times");
 	refused("none.tar", NULL, ERR_IMAGE_INVALID, "without a file");
-	refused("noise.gz", "fw.hex", ERR_IMAGE_INVALID, "no archive of tar or zip");
-	refused("noise", "fw.hex", ERR_IMAGE_INVALID, "no archive of tar or zip");
+	refused("noise.gz", "fw.hex", ERR_IMAGE_INVALID, "not a tar or zip archive");
+	refused("noise", "fw.hex", ERR_IMAGE_INVALID, "not a tar or zip archive");
 	refused("bomb.gz", NULL, ERR_TOO_LARGE, "more than the 1 MiB");
 }
 END_TEST
