@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/timefmt.h"
@@ -76,41 +77,49 @@ static inline bool fixture_copy(const char *from, const char *to)
 	return out && fclose(out) == 0 && ok;
 }
 
-/* Another test may make it at the same time: each under a name of its own, and the last one stays. */
-static inline void fixture_keep(const char *template, const char *ending)
+/* Both files are there together, or none is: another test may make the folder at the same time, and the first one stays. */
+static inline void fixture_keep(const char *template)
 {
-	char from[sizeof fx.path + 16], part[160], to[160];
+	char from[sizeof fx.path + 16], part[160], to[200];
+	bool ok;
 
-	snprintf(from, sizeof from, "%s%s", fx.path, ending);
-	snprintf(to, sizeof to, "%s%s", template, ending);
-	snprintf(part, sizeof part, "%s%s.%d", template, ending, (int)getpid());
-	if (!fixture_copy(from, part) || rename(part, to) < 0)
-		unlink(part);
+	snprintf(part, sizeof part, "%s.%d", template, (int)getpid());
+	ok = mkdir(part, 0700) == 0;
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(from, sizeof from, "%s%s", fx.path, i ? "-sums" : "");
+		snprintf(to, sizeof to, "%s/provd.db%s", part, i ? "-sums" : "");
+		ok = ok && fixture_copy(from, to);
+	}
+	if (ok && rename(part, template) == 0)
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(to, sizeof to, "%s/provd.db%s", part, i ? "-sums" : "");
+		unlink(to);
+	}
+	rmdir(part);
 }
 
 /* The migrations take a tenth of a second, and each test has a database of its own: one that was migrated is copied. It
  * lies in the build's folder, under a name that says which migrations made it. */
 static inline int fixture_open(void)
 {
-	static const char *const endings[] = {"-sums", ""};
 	const char *build = getenv("MESON_BUILD_ROOT");
 	char template[128], from[160], to[sizeof fx.path + 16];
 	bool there = build != NULL;
 	int r;
 
-	snprintf(template, sizeof template, "%s/tests/unit/template-%016llx.db", build ? build : "",
+	snprintf(template, sizeof template, "%s/tests/unit/template-%016llx", build ? build : "",
 		(unsigned long long)fixture_migrations_sum());
 	for (size_t i = 0; there && i < 2; i++) {
-		snprintf(from, sizeof from, "%s%s", template, endings[i]);
-		snprintf(to, sizeof to, "%s%s", fx.path, endings[i]);
+		snprintf(from, sizeof from, "%s/provd.db%s", template, i ? "-sums" : "");
+		snprintf(to, sizeof to, "%s%s", fx.path, i ? "-sums" : "");
 		there = fixture_copy(from, to);
 	}
 	r = db_open(fx.path, &fx.db, &fx.e);
 	if (r < 0 || there || !build)
 		return r;
 	fx.db = db_free(fx.db);
-	for (size_t i = 0; i < 2; i++)
-		fixture_keep(template, endings[i]);
+	fixture_keep(template);
 	return db_open(fx.path, &fx.db, &fx.e);
 }
 
