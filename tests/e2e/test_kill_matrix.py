@@ -232,9 +232,9 @@ class Matrix(Tally):
         """What a person does: a unit that passed, or that must be looked at, makes way; any other one is tried again."""
         if body['data']['outcome'] == 'passed' or body['data'].get('code') in ('unit-suspect', 'otp-half-burnt'):
             if self.exchanging:
-                self.order(l, 'next', board='b' + body['station'][1:], gap_ms=20)
+                self.order(l, 'next', board='b' + body['station'][1:], gap_ms=100)
         elif body['data']['outcome'] != 'interrupted':
-            self.order(l, 'replug', board='b' + body['station'][1:], gap_ms=20)
+            self.order(l, 'replug', board='b' + body['station'][1:], gap_ms=100)
 
     def keyd_pid(self, l):
         pid = l.provd.process.pid

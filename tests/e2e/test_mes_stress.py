@@ -156,7 +156,7 @@ class Operator(threading.Thread):
             last = s['last'] or {}
             if s['state'] == 'done' and last.get('outcome') != 'passed' and last['run_id'] not in self.seen:
                 self.seen.add(last['run_id'])
-                self.test.line.sim.ctl('next', board='b' + s['id'][1:], gap_ms=20)
+                self.test.line.sim.ctl('next', board='b' + s['id'][1:], gap_ms=100)
                 self.out += 1
 
     def run(self):
