@@ -16,10 +16,10 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'vm'))
-from vm import BUILD, DIR, ROOT, Checks, Follower, Vm, build, skip, wait  # noqa: E402
+from vm import BUILD, DIR, ROOT, Checks, Follower, Vm, amount, build, skip, wait  # noqa: E402
 import vm as vm_module  # noqa: E402
 
-ROUNDS = 5
+ROUNDS = amount(3, 5)
 BOARDS = 4
 DISK_MIB = 192
 

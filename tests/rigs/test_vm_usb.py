@@ -3,7 +3,7 @@
 #
 # Real kernel USB: virtual gadgets in vhci_hcd of a virtual machine with Debian's kernel and udevd. The
 # reference client first, then provctl on the same kind of device: the contents must be the same. Then
-# a line of stations: 15 devices at once, detach and return, a surprise unplug, another unit. One boot.
+# a line of stations: many devices at once, detach and return, a surprise unplug, another unit. One boot.
 import os
 import sys
 

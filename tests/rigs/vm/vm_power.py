@@ -5,11 +5,10 @@ The kernel of vhci_hcd sends what goes to port N of any hub to the device in soc
 1 to 4 and were taken off the root hub are those of the ports 1 to 4 of the virtual hub in socket 8.
 """
 import json
-import os
 import re
 
 from gadgets import devices
-from vm import wait
+from vm import amount, wait
 
 HUB = '1-8'
 PORTS = 4
@@ -245,8 +244,8 @@ def gpio(t, vm):
 
 # One by its name in sysfs, the others as udev names them.
 PATHS = {1: f'{HUB}.1', 2: 'platform-vhci_hcd.0-usb-0:8.2', 3: 'platform-vhci_hcd.0-usb-0:8.3'}
-# Of each station. A cycle takes a second of an emulated machine: PROVD_RIG_CYCLES=67 makes it 201 of all three.
-CYCLES = int(os.environ.get('PROVD_RIG_CYCLES', '2'))
+# Of each station: a cycle takes a second of an emulated machine.
+CYCLES = amount(2, 67)
 STATIONS = (1, 2, 3)
 
 

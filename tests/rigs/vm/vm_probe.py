@@ -6,11 +6,11 @@ import re
 import time
 
 from gadgets import content, devices, execute, put, start_sim, stop_sim
-from vm import wait
+from vm import amount, wait
 
 # No CPU runs in the virtual chip: every half-word is a command of its own.
-FIRMWARE = random.Random(10).randbytes(600)
-SMALL = FIRMWARE[:200]
+FIRMWARE = random.Random(10).randbytes(360)
+SMALL = FIRMWARE[:120]
 CONFIG = ('-f interface/cmsis-dap.cfg {choice} -c "transport select {transport}; set WORKAREASIZE 0" -f target/stm32f1x.cfg '
           '-c "gdb_port disabled; tcl_port disabled; telnet_port disabled"')
 COMMON = ('interface=cmsis-dap', 'transport=swd', 'target=stm32f1x', 'work_area=0')
@@ -140,7 +140,7 @@ def faults(t, vm):
     t.expect('back again, it passes', status == 0 and flash(vm, 'b1') == FIRMWARE, said)
 
 
-STATIONS = 4
+STATIONS = amount(2, 4)
 # How long something may do nothing. Not a test of speed: a machine with other work takes minutes for what takes seconds.
 STILL = 300
 RECIPE = '''recipe: {name}
