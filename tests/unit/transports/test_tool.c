@@ -307,8 +307,8 @@ START_TEST(hostile_forks_a_daemon)
 	pid_t pid;
 
 	ck_assert_int_eq(
-		sh("setsid sh -c 'trap \"\" TERM HUP; echo $$; while :; do sleep 60; done' & "
-		   "sleep 0.1; echo verified 1"),
+		sh("f=$(mktemp); setsid sh -c 'trap \"\" TERM HUP; echo $$; echo > $0; while :; do sleep 60; done' $f & "
+		   "until [ -s $f ]; do sleep 0.01; done; rm $f; echo verified 1"),
 		0);
 	pid = atoi(logged.s + 1);
 	ck_assert_int_gt(pid, 1);
