@@ -198,13 +198,30 @@ static int read_known(struct db *d, const struct call *c, json_t **ret, struct e
 	return artifacts_get(d, request_param(c->rq, "sha256"), ret, e);
 }
 
-/* More of it is to come. One who only asks may learn that it is there already. */
-static int answer_piece(struct call *c, struct err *e)
+static int apply_name(struct db *tx, void *data, json_t **ret, struct err *e)
 {
-	const char *sha = request_param(c->rq, "sha256");
+	const struct artifact *a = data;
+	int r = artifacts_give_name(tx, a->sha256, a->name, e);
+
+	return r < 0 ? r : artifacts_get(tx, a->sha256, ret, e);
+}
+
+/* More of it is to come. One who only asks may learn that it is there already: the name leads to it then, as if it had been
+ * sent. */
+static int answer_piece(struct call *c, struct artifact *a, struct err *e)
+{
+	struct change ch = {.apply = apply_name,
+		.data = a,
+		.status = 200,
+		.audit = "artifact.put",
+		.target = a->sha256};
 	json_t *known = NULL;
 	int r = c->rq->upload_piece.asks ? api_read(c, read_known, &known, e) : 0;
 
+	if (known && request_query(c->rq, "name")) {
+		json_decref(known);
+		return api_change(c, &ch, e);
+	}
 	if (known) {
 		response_json(c->rs, 200, known);
 		return 0;
@@ -215,7 +232,7 @@ static int answer_piece(struct call *c, struct err *e)
 		response_header(c->rs, "Range", "bytes=0-%llu",
 			(unsigned long long)c->rq->upload_bytes - 1);
 	response_json(c->rs, 202,
-		json_pack("{s:s, s:I, s:I}", "sha256", sha, "received",
+		json_pack("{s:s, s:I, s:I}", "sha256", a->sha256, "received",
 			(json_int_t)c->rq->upload_bytes, "size",
 			(json_int_t)c->rq->upload_piece.total));
 	return 0;
@@ -244,7 +261,7 @@ static int put_artifact(struct call *c, struct err *e)
 	if (name && !is_file_name(name))
 		return err_set(e, ERR_INVALID, "'name' is a file name of at most 200 bytes");
 	if (!c->rq->upload_sha256[0])
-		return answer_piece(c, e);
+		return answer_piece(c, &p.a, e);
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
 		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",
 			c->rq->upload_sha256, sha);

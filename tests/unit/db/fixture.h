@@ -201,6 +201,7 @@ static const char *const fixture_undo[] = {
 	[24] = "DROP INDEX units_by_model;",
 	[25] = "ALTER TABLE webhooks DROP COLUMN format; ALTER TABLE webhooks DROP COLUMN stations;"
 	       " ALTER TABLE webhooks DROP COLUMN auth; ALTER TABLE deliveries DROP COLUMN code;",
+	[30] = "DROP TABLE artifact_names; CREATE INDEX artifacts_by_name ON artifacts (name, created_at);",
 	[29] = "DROP TABLE power_owed;",
 	[28] = "DROP TABLE unit_wear;",
 	[27] = "ALTER TABLE measurements DROP COLUMN detail;",

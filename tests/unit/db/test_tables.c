@@ -19,6 +19,7 @@
 #include "tests/unit/db/fixture.h"
 
 #define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 START_TEST(a_revoked_token_is_known_as_revoked)
 {
@@ -74,6 +75,62 @@ START_TEST(the_same_artifact_twice_is_one)
 	ck_assert_str_eq(sha, SHA_A);
 	OK(artifacts_total(fx.db, &total, &fx.e));
 	ck_assert_int_eq(total, 77);
+}
+END_TEST
+
+static void put_artifact(const char *sha256, const char *name)
+{
+	const struct artifact a = {.sha256 = sha256,
+		.name = name,
+		.size_bytes = 1,
+		.format = "bin",
+		.created_by = "x"};
+	bool created;
+
+	TX(artifacts_add(fx.db, &a, &created, &fx.e));
+}
+
+static void assert_leads_to(const char *name, const char *sha256)
+{
+	char got[SHA256_HEX];
+
+	OK(artifacts_by_name(fx.db, name, got, &fx.e));
+	ck_assert_str_eq(got, sha256);
+}
+
+/* Who takes a change back uploads the old file again, and means that one. */
+START_TEST(a_name_leads_to_what_was_uploaded_last)
+{
+	const struct db_page page = {.limit = 10};
+	struct db_list found = {0};
+	json_t *got = NULL;
+	int64_t events = 0;
+
+	put_artifact(SHA_A, "app.bin");
+	put_artifact(SHA_B, "app.bin");
+	assert_leads_to("app.bin", SHA_B);
+	put_artifact(SHA_A, "app.bin");
+	assert_leads_to("app.bin", SHA_A);
+	put_artifact(SHA_A, "app.bin");
+	put_artifact(SHA_A, "boot.bin");
+	assert_leads_to("boot.bin", SHA_A);
+	assert_leads_to("app.bin", SHA_A);
+	OK(artifacts_get(fx.db, SHA_A, &got, &fx.e));
+	ck_assert_str_eq(str_at(got, "name"), "app.bin");
+	ck_assert_uint_eq(json_array_size(at(got, "names")), 2);
+	json_decref(got);
+	OK(artifacts_list(fx.db, "app.bin", &page, &found, &fx.e));
+	ck_assert_uint_eq(json_array_size(found.items), 2);
+	json_decref(found.items);
+	ck_assert_int_ge(db_int(fx.db, &fx.e, &events,
+				 "SELECT count(*) FROM events WHERE type = 'artifact-named'"),
+		0);
+	ck_assert_int_eq(events, 3);
+	ck_assert_int_eq(artifacts_give_name(fx.db, "none", "app.bin", &fx.e), -ERR_NOT_FOUND);
+	TX(artifacts_delete(fx.db, SHA_A, "x", &fx.e));
+	assert_leads_to("app.bin", SHA_B);
+	ck_assert_int_eq(
+		artifacts_by_name(fx.db, "boot.bin", (char[SHA256_HEX]){0}, &fx.e), -ERR_NOT_FOUND);
 }
 END_TEST
 
@@ -657,6 +714,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_revoked_token_is_known_as_revoked);
 	tcase_add_test(t, the_same_artifact_twice_is_one);
 	tcase_add_test(t, the_trace_of_an_order_is_that_of_all_that_is_done_for_it);
+	tcase_add_test(t, a_name_leads_to_what_was_uploaded_last);
 	tcase_add_test(t, an_approved_recipe_never_changes);
 	tcase_add_test(t, a_prompt_is_answered_once);
 	tcase_add_test(t, what_is_for_ever_is_approved_by_a_second_person);

@@ -12,7 +12,7 @@ const API = '/api/v1';
 const KINDS = [
   'station', 'run-log', 'run-attached', 'run-started', 'run-finished', 'step-started', 'step-finished',
   'unit-identified', 'unit-changed', 'job-created', 'job-changed', 'job-held', 'job-released', 'job-expired', 'job-unit', 'route-checked', 'prompt-opened', 'prompt-closed', 'recipe-drafted',
-  'recipe-approved', 'recipe-retired', 'artifact-added', 'artifact-deleted', 'pool-created', 'pool-extended', 'pool-advanced', 'pool-low',
+  'recipe-approved', 'recipe-retired', 'artifact-added', 'artifact-named', 'artifact-deleted', 'pool-created', 'pool-extended', 'pool-advanced', 'pool-low',
   'serial-reserved', 'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided',
   'identity-leased', 'intent-recorded', 'intent-settled', 'run-completed',
   'certificate-ordered', 'certificate-issued', 'certificate-delivered', 'certificate-void',
