@@ -9,6 +9,8 @@
 
 /* The recipe of a file, NULL with its mistakes printed. */
 struct recipe *recipe_of_file(const struct ctl *c, const char *file);
+/* The same by the rules of a line: artifacts are names, never paths. */
+struct recipe *recipe_of_line(const struct ctl *c, const char *file);
 
 struct bench {
 	const struct ctl *ctl;

@@ -47,7 +47,7 @@ extern const struct command commands_line[], commands_records[], commands_run_lo
 	commands_recovery[], commands_keys[], commands_recall[], commands_record[],
 	commands_rehearse[], commands_backup[], commands_reports[], commands_export[],
 	commands_webhooks[], commands_job_units[], commands_support[], commands_guide[],
-	commands_scan[];
+	commands_scan[], commands_apply[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 
@@ -114,6 +114,11 @@ char *url_segment(const char *s);
 
 /* The state directory that the configuration names, as provd finds it; owned by the caller, NULL with an err. */
 char *config_state_dir(const char *config, struct err *e);
+/* Another program of the house: next to provctl, in an installation or in that folder of a build tree, else its name alone,
+ * for PATH. Owned by the caller. */
+char *ctl_program(const char *name, const char *folder);
+/* A file becomes an artifact of that name. A new reference to what the daemon says of it. */
+int artifact_send(struct ctl *c, const char *file, const char *name, json_t **ret, struct err *e);
 /* Into a file, which is there only when it is whole; NULL: to the output. */
 int ctl_write_text(const char *path, const char *text, struct err *e);
 /* Rows of text in columns as wide as they need; the first is the head. cells are copied. */

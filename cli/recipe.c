@@ -59,6 +59,13 @@ static void warn_missing(
 			(const char *)data, step->id, program);
 }
 
+struct recipe *recipe_of_line(const struct ctl *c, const char *file)
+{
+	const struct ctl quiet = {.color = c->color};
+
+	return load(&quiet, file, true);
+}
+
 struct recipe *recipe_of_file(const struct ctl *c, const char *file)
 {
 	return load(c, file, false);
@@ -93,31 +100,9 @@ struct sim {
 	char link[128];
 };
 
-/* provsim next to provctl, in a build tree or an installation, else in PATH. */
-static char *find_provsim(void)
-{
-	static const char *const places[] = {"%s/provsim", "%s/../sim/provsim"};
-	char self[512];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-	if (n > 0) {
-		self[n] = 0;
-		for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-			_cleanup_(freep) char *copy = xstrdup(self);
-			struct strbuf b = {0};
-
-			sb_addf(&b, places[i], dirname(copy));
-			if (access(b.s, X_OK) == 0)
-				return sb_take(&b);
-			sb_done(&b);
-		}
-	}
-	return xstrdup("provsim");
-}
-
 static int start_sim(struct sim *s, struct err *e)
 {
-	_cleanup_(freep) char *program = find_provsim();
+	_cleanup_(freep) char *program = ctl_program("provsim", "sim");
 	int out[2];
 	char line[4096];
 	FILE *f;

@@ -50,32 +50,36 @@ static int artifact_list(struct ctl *c, int argc, char **argv)
 	return list(c, argc, argv, "/api/v1/artifacts", members);
 }
 
+int artifact_send(struct ctl *c, const char *file, const char *name, json_t **ret, struct err *e)
+{
+	_cleanup_(freep) char *segment = url_segment(name);
+	_cleanup_(freep) char *path = NULL;
+	char sha[SHA256_HEX];
+	struct stat st;
+
+	if (sha256_file(file, sha, e) < 0)
+		return -(int)e->code;
+	path = xasprintf("/api/v1/artifacts/%s?name=%s", sha, segment);
+	/* To ask how much of a small one is there takes as long as to send it. */
+	return stat(file, &st) == 0 && st.st_size >= PIECES_FROM_BYTES
+		       ? api_send_in_pieces(c, path, file, ret, e)
+		       : api_send_file(c, "PUT", path, "application/octet-stream", file, ret, e);
+}
+
 static int artifact_put(struct ctl *c, int argc, char **argv)
 {
 	const char *name = NULL;
 	const struct option_row rows[] = {{"name", &name, NULL}, {0}};
-	char sha[SHA256_HEX];
-	struct stat st;
 	char *file;
 	json_t *o = NULL;
 	struct err e;
-	int r;
 
 	if (ctl_options(argc, argv, rows, &file, 1) != 1)
 		return ctl_usage("artifact put FILE [--name NAME]");
 
 	_cleanup_(freep) char *copy = xstrdup(file);
-	_cleanup_(freep) char *segment = url_segment(name ? name : basename(copy));
-	_cleanup_(freep) char *path = NULL;
 
-	if (sha256_file(file, sha, &e) < 0)
-		return ctl_fail(&e);
-	path = xasprintf("/api/v1/artifacts/%s?name=%s", sha, segment);
-	/* To ask how much of a small one is there takes as long as to send it. */
-	r = stat(file, &st) == 0 && st.st_size >= PIECES_FROM_BYTES
-		    ? api_send_in_pieces(c, path, file, &o, &e)
-		    : api_send_file(c, "PUT", path, "application/octet-stream", file, &o, &e);
-	if (r < 0)
+	if (artifact_send(c, file, name ? name : basename(copy), &o, &e) < 0)
 		return ctl_fail(&e);
 	return answer(c, o, "artifact", "sha256");
 }

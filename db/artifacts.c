@@ -5,8 +5,9 @@
 #include "db/stmt.h"
 
 #define COLUMNS "sha256, name, size, format, created_at, created_by, image"
-#define NAMES                                                                                       \
-	", (SELECT json_group_array(name) FROM artifact_names n WHERE n.sha256 = artifacts.sha256)" \
+#define NAMES                                                                                      \
+	", (SELECT json_group_array(name) FROM artifact_names n WHERE n.sha256 = artifacts.sha256" \
+	" AND NOT EXISTS (SELECT 1 FROM artifact_names m WHERE m.name = n.name AND m.n > n.n))"    \
 	" AS names"
 
 static const struct column columns[] = {{"sha256", AS_TEXT}, {"name", AS_TEXT}, {"size", AS_INT},

@@ -22,7 +22,7 @@ int artifacts_add(struct db *tx, const struct artifact *a, bool *ret_created, st
 int artifacts_delete(struct db *tx, const char *sha256, const char *by, struct err *e);
 /* The name leads to content that is known: -ERR_NOT_FOUND. */
 int artifacts_give_name(struct db *tx, const char *sha256, const char *name, struct err *e);
-/* With `names`, all that it has. */
+/* With `names`: those that lead to it. */
 int artifacts_get(struct db *d, const char *sha256, json_t **ret, struct err *e);
 /* The name that it was uploaded under first; -ERR_NOT_FOUND. */
 int artifacts_name(struct db *d, const char *sha256, char *ret, size_t size, struct err *e);

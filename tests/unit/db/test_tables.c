@@ -127,6 +127,9 @@ START_TEST(a_name_leads_to_what_was_uploaded_last)
 		0);
 	ck_assert_int_eq(events, 3);
 	ck_assert_int_eq(artifacts_give_name(fx.db, "none", "app.bin", &fx.e), -ERR_NOT_FOUND);
+	OK(artifacts_get(fx.db, SHA_B, &got, &fx.e));
+	ck_assert_uint_eq(json_array_size(at(got, "names")), 0);
+	json_decref(got);
 	TX(artifacts_delete(fx.db, SHA_A, "x", &fx.e));
 	assert_leads_to("app.bin", SHA_B);
 	ck_assert_int_eq(

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/apply.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <libgen.h>
+#include <sys/stat.h>
+
+#include "base/proc.h"
+#include "base/util.h"
+
+#define DIFF_US (10 * US_PER_S)
+
+static const char *const signs[] = {[APPLY_SAME] = "=",
+	[APPLY_ADD] = "+",
+	[APPLY_CHANGE] = "~",
+	[APPLY_REMOVE] = "-",
+	[APPLY_DRIFT] = "?",
+	[APPLY_REFUSED] = "!"};
+static const char *const words[] = {[APPLY_SAME] = "same",
+	[APPLY_ADD] = "add",
+	[APPLY_CHANGE] = "change",
+	[APPLY_REMOVE] = "remove",
+	[APPLY_DRIFT] = "drift",
+	[APPLY_REFUSED] = "refused"};
+
+void apply_plan_add(struct apply_plan *p, struct apply_row row)
+{
+	struct apply_row *grown = reallocarray(p->row, p->rows + 1, sizeof *grown);
+
+	if (!grown)
+		abort();
+	p->row = grown;
+	grown[p->rows++] = row;
+}
+
+static void plan_done(struct apply_plan *p)
+{
+	for (size_t i = 0; i < p->rows; i++) {
+		free(p->row[i].what);
+		free(p->row[i].why);
+		free(p->row[i].file);
+		free(p->row[i].to);
+		free(p->row[i].before);
+	}
+	free(p->row);
+}
+
+/* --- the files of the folder --- */
+
+static bool ends_so(const char *name, const char *const *ends)
+{
+	for (; *ends; ends++)
+		if (strlen(name) > strlen(*ends) &&
+			!strcmp(name + strlen(name) - strlen(*ends), *ends))
+			return true;
+	return false;
+}
+
+static int take_file(const char *dir, const char *name, const char *const *ends, char ***list,
+	size_t *n, struct err *e)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+	struct stat st;
+
+	if (name[0] == '.')
+		return 0;
+	if (stat(path, &st) < 0)
+		return err_errno(e, ERR_IO, errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(
+			e, ERR_INVALID, "%s is not a file: only files are looked at here", path);
+	if (!ends_so(name, ends))
+		return 0;
+
+	char **grown = reallocarray(*list, *n + 1, sizeof *grown);
+
+	if (!grown)
+		abort();
+	*list = grown;
+	grown[(*n)++] = steal_ptr(&path);
+	return 0;
+}
+
+int apply_files(const struct apply_plan *p, const char *name, const char *const *ends, char ***ret,
+	size_t *ret_n, struct err *e)
+{
+	_cleanup_(freep) char *dir = xasprintf("%s/%s", p->dir, name);
+	struct dirent **found = NULL;
+	int n = scandir(dir, &found, NULL, alphasort);
+	int r = 0;
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (n < 0)
+		return errno == ENOENT ? 0 : err_errno(e, ERR_IO, errno, "%s", dir);
+	for (int i = 0; i < n; i++) {
+		if (r == 0)
+			r = take_file(dir, found[i]->d_name, ends, ret, ret_n, e);
+		free(found[i]);
+	}
+	free(found);
+	return r;
+}
+
+/* --- what is shown --- */
+
+static void print_line(void *data, enum proc_stream stream, const char *bytes, size_t n)
+{
+	printf("    %.*s\n", (int)n, bytes);
+}
+
+/* diff(1) shows it; where that is missing the row alone does. */
+static void print_diff(const struct apply_row *row)
+{
+	char before[] = "/tmp/provctl-apply-XXXXXX";
+	const char *const argv[] = {"diff", "-u", "--label", "on the line", "--label", row->file,
+		before, row->file, NULL};
+	const struct proc_opts o = {.argv = argv, .line = print_line};
+	const struct iotime it = {now_us() + DIFF_US, NULL};
+	struct proc_result result;
+	FILE *f = NULL;
+	int fd = mkstemp(before);
+	struct err e;
+
+	if (fd >= 0)
+		f = fdopen(fd, "w");
+	if (f) {
+		fputs(row->before, f);
+		if (fclose(f) == 0)
+			proc_run(&o, &it, &result, &e);
+	}
+	if (fd >= 0)
+		unlink(before);
+}
+
+static void print_row(const struct apply_row *row)
+{
+	printf("%s %s%s%s\n", signs[row->verdict], row->what, row->why ? ": " : "",
+		row->why ? row->why : "");
+	fflush(stdout);
+	if (row->before && row->file)
+		print_diff(row);
+}
+
+static void print_plan(const struct apply_plan *p)
+{
+	json_t *list = json_array();
+	size_t same = 0;
+
+	for (size_t i = 0; i < p->rows; i++) {
+		const struct apply_row *row = &p->row[i];
+
+		same += row->verdict == APPLY_SAME;
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s?, s:s?}", "verdict", words[row->verdict],
+				      "what", row->what, "why", row->why, "file", row->file));
+		if (!p->c->json && row->verdict != APPLY_SAME)
+			print_row(row);
+	}
+	if (p->c->json)
+		print_json(list);
+	else
+		printf("%zu as in %s, %zu not\n", same, p->dir, p->rows - same);
+	json_decref(list);
+	fflush(stdout);
+}
+
+static size_t count(const struct apply_plan *p, enum apply_verdict v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->rows; i++)
+		n += p->row[i].verdict == v;
+	return n;
+}
+
+/* --- what is done --- */
+
+static int carry_out(struct apply_plan *p)
+{
+	struct err e;
+	int r = 0;
+	size_t done = 0;
+
+	for (size_t i = 0; r == 0 && i < p->rows; i++) {
+		if (!p->row[i].act)
+			continue;
+		r = p->row[i].act(p, &p->row[i], &e);
+		if (r < 0)
+			fprintf(stderr, "%s:\n", p->row[i].what);
+		else
+			done++;
+	}
+	if (r == 0 && p->host_changes)
+		r = apply_reload(&e);
+	if (r == 0)
+		return EXIT_PASSED;
+	r = ctl_fail(&e);
+	fprintf(stderr, "%zu changes were made before that: apply again when the cause is gone\n",
+		done);
+	return r;
+}
+
+static int apply(struct apply_plan *p, bool dry)
+{
+	struct err e;
+	int r = apply_look_line(p, &e);
+	size_t same;
+
+	if (r == 0 && p->config)
+		r = apply_look_host(p, &e);
+	if (r < 0)
+		return ctl_fail(&e);
+	print_plan(p);
+	if (count(p, APPLY_REFUSED))
+		return ctl_usage(
+			"nothing was changed: %zu of it cannot be (!)", count(p, APPLY_REFUSED));
+	same = count(p, APPLY_SAME);
+	if (dry)
+		return same == p->rows ? EXIT_PASSED : EXIT_FAILED;
+	return carry_out(p);
+}
+
+static bool has_any(const char *dir)
+{
+	static const char *const names[] = {"recipes", "artifacts", "stations.d", "provd.yaml"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_(freep) char *path = xasprintf("%s/%s", dir, names[i]);
+
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int cmd_apply(struct ctl *c, int argc, char **argv)
+{
+	struct apply_plan p = {.c = c};
+	bool dry = false;
+	const struct option_row rows[] = {{"config", &p.config, NULL},
+		{"approve", NULL, &p.approve}, {"prune", NULL, &p.prune}, {"dry-run", NULL, &dry},
+		{0}};
+	char *dir;
+	int r;
+
+	if (ctl_options(argc, argv, rows, &dir, 1) != 1)
+		return ctl_usage("apply DIR [--dry-run] [--approve] [--prune] [--config FILE]");
+	p.dir = dir;
+	if (!has_any(dir))
+		return ctl_usage(
+			"%s has none of recipes/, artifacts/, stations.d/ and provd.yaml: see provctl(1)",
+			dir);
+	r = apply(&p, dry);
+	plan_done(&p);
+	return r;
+}
+
+const struct command commands_apply[] = {
+	{"apply", "DIR [--dry-run] [--approve] [--prune] [--config FILE]",
+		"Artifacts, recipes and stations as the files of a folder say, the difference first",
+		cmd_apply},
+	{0},
+};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * provctl apply: a folder, under version control as a rule, is what the line has. The plan is the difference, row by row; it
+ * is whole, and every file was checked, before the first row is carried out. A row is one change, so that an apply that
+ * broke off goes on where it ended when it is given again.
+ *
+ *	DIR/artifacts/FILE	an artifact of that name
+ *	DIR/recipes/NAME.yaml	a version of a recipe
+ *	DIR/provd.yaml, DIR/stations.d/NAME.yaml	the configuration of this machine, with --config alone
+ */
+#pragma once
+
+#include "cli/provctl.h"
+
+enum apply_verdict {
+	APPLY_SAME,
+	APPLY_ADD,
+	APPLY_CHANGE,
+	APPLY_REMOVE,
+	APPLY_DRIFT,  /* on the line alone, and left as it is */
+	APPLY_REFUSED /* cannot be: nothing is carried out */
+};
+
+struct apply_plan;
+struct apply_row;
+typedef int apply_act_fn(struct apply_plan *p, const struct apply_row *row, struct err *e);
+
+struct apply_row {
+	enum apply_verdict verdict;
+	char *what;	   /* "recipe bulb@2" */
+	char *why;	   /* NULL: nothing to say */
+	char *file;	   /* its content from now on; NULL: none */
+	char *to;	   /* a path of the API, or of this machine */
+	bool host;	   /* to is of this machine */
+	char *before;	   /* its text until now, for the diff; NULL: not shown */
+	apply_act_fn *act; /* of APPLY_ADD, _CHANGE and _REMOVE */
+};
+
+struct apply_plan {
+	struct ctl *c;
+	const char *dir;
+	const char *config; /* NULL: this machine is not looked at */
+	bool approve, prune;
+	bool host_changes; /* some row changes the configuration of this machine */
+	struct apply_row *row;
+	size_t rows;
+};
+
+/* All texts of the row are taken over. */
+void apply_plan_add(struct apply_plan *p, struct apply_row row);
+/* The regular files of DIR/NAME that end so ("" all), sorted, as paths; those that begin with a dot are left out, and a
+ * folder is refused. Without that directory none. *ret and each path are owned by the caller. */
+int apply_files(const struct apply_plan *p, const char *name, const char *const *ends, char ***ret,
+	size_t *ret_n, struct err *e);
+/* What the daemon has and should have: artifacts and recipes. */
+int apply_look_line(struct apply_plan *p, struct err *e);
+/* The configuration of this machine, checked as it would be by `provd --check`. */
+int apply_look_host(struct apply_plan *p, struct err *e);
+/* The daemon reads its configuration again. */
+int apply_reload(struct err *e);

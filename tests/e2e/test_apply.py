@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""provctl apply: a folder under version control is what the line has, the difference first; twice is once.
+
+    test_apply.py [BUILD]
+"""
+import json
+import os
+import stat
+import unittest
+
+import line
+
+RECIPE = '''recipe: %s
+version: %d
+title: %s
+artifacts: {app: app.bin}
+steps:
+  - {id: look, action: operator.prompt, with: {text: 'Is the lamp green?'}}
+'''
+STATION = "stations:\n  - {id: %s, ports: {console: {path: 'platform-provsim-usb-0:1.%d'}}}\n"
+
+
+class Folder:
+    """What a clone of the line's repository is."""
+
+    def __init__(self, path):
+        self.path = path
+        os.makedirs(path)
+
+    def write(self, name, content):
+        path = os.path.join(self.path, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
+
+    def remove(self, name):
+        os.unlink(os.path.join(self.path, name))
+
+
+class Apply(unittest.TestCase):
+    def setUp(self):
+        self.line = line.Line(stations=1, boards=0)
+        self.addCleanup(self.line.close)
+        self.line.start()
+        self.folder = Folder(os.path.join(self.line.home, 'clone'))
+        self.api = self.line.api
+
+    def apply(self, *options, status=0):
+        p = self.line.provctl('apply', self.folder.path, *options)
+        self.assertEqual(p.returncode, status, p.stdout + p.stderr)
+        return p
+
+    def versions(self):
+        return {(r['name'], r['version']): r['state'] for r in self.api.get('/recipes')['items']}
+
+    def audited(self, action):
+        return [a for a in self.api.get('/audit')['items'] if a['action'] == action]
+
+    def test_what_the_folder_says_is_there_once_however_often_it_is_applied(self):
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Lamp'))
+        self.folder.write('recipes/README.md', 'What is here.')
+        first = self.apply('--dry-run', status=1)
+        self.assertEqual(first.stdout.count('\n+ '), 1, first.stdout)
+        self.assertEqual((self.versions(), self.api.get('/artifacts')['items']), ({}, []))
+        self.assertIn('+ recipe lamp@1: a draft', self.apply().stdout)
+        self.assertEqual(self.versions(), {('lamp', 1): 'draft'})
+        done = len(self.api.get('/audit')['items'])
+        self.assertEqual(self.apply().stdout, '2 as in %s, 0 not\n' % self.folder.path)
+        self.apply('--dry-run')
+        self.assertEqual(len(self.api.get('/audit')['items']), done)
+        self.assertEqual((len(self.audited('artifact.put')), len(self.audited('recipe.put'))), (1, 1))
+        # A change of a draft is shown before it is made.
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Green lamp'))
+        said = self.apply('--approve').stdout
+        self.assertIn('    -title: Lamp\n    +title: Green lamp\n', said)
+        self.assertEqual(self.versions(), {('lamp', 1): 'approved'})
+        self.assertEqual(self.api.get('/recipes/lamp/versions/1')['recipe']['artifacts']['app'], line.sha256(b'first' * 100))
+        self.apply('--approve', '--dry-run')
+
+    def test_what_is_approved_never_changes(self):
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Lamp'))
+        self.apply('--approve')
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Other'))
+        self.folder.write('recipes/new.yaml', RECIPE % ('new', 1, 'New'))
+        said = self.apply(status=2)
+        self.assertIn('! recipe lamp@1: it is approved and differs: a change is version 2', said.stdout)
+        self.assertEqual(self.versions(), {('lamp', 1): 'approved'})
+        # The same recipe, and another firmware under the name that it was approved with.
+        self.folder.remove('recipes/new.yaml')
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Lamp'))
+        self.folder.write('artifacts/app.bin', b'second' * 100)
+        said = self.apply(status=2)
+        self.assertIn('approved with another app.bin', said.stdout)
+        self.assertEqual(len(self.api.get('/artifacts')['items']), 1)
+        self.folder.write('recipes/lamp-2.yaml', RECIPE % ('lamp', 2, 'Lamp'))
+        self.folder.remove('recipes/lamp.yaml')
+        self.assertIn('? recipe lamp@1: approved on the line, not in the folder', self.apply('--approve').stdout)
+        # The change is taken back: the name leads to the first file again.
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/lamp-2.yaml', RECIPE % ('lamp', 3, 'Lamp'))
+        self.apply('--approve', '--prune')
+        self.assertEqual(self.versions(), {('lamp', 1): 'retired', ('lamp', 2): 'retired', ('lamp', 3): 'approved'})
+        self.assertEqual(self.api.get('/recipes/lamp/versions/3')['recipe']['artifacts']['app'], line.sha256(b'first' * 100))
+        self.folder.write('recipes/lamp-1.yaml', RECIPE % ('lamp', 1, 'Lamp'))
+        self.assertIn('it is retired on the line', self.apply(status=2).stdout)
+
+    def test_a_mistake_anywhere_changes_nothing(self):
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/a.yaml', RECIPE % ('a', 1, 'A'))
+        for name, content, word in (('recipes/b.yaml', 'recipe: b\nversion: 1\nstepps: []\n', 'stepps'),
+                                    ('recipes/b.yaml', RECIPE % ('a', 1, 'B'), 'both recipe a@1'),
+                                    ('recipes/old/b.yaml', 'x', 'is not a file')):
+            self.folder.write(name, content)
+            self.assertIn(word, self.apply(status=2).stderr)
+            self.folder.remove(name)
+        os.rmdir(os.path.join(self.folder.path, 'recipes', 'old'))
+        self.folder.write('artifacts/big.bin', 'version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 9\n' % ('0' * 64))
+        self.assertIn('! artifact big.bin', self.apply(status=2).stdout)
+        self.assertEqual((self.versions(), self.api.get('/artifacts')['items']), ({}, []))
+        self.folder.remove('artifacts/big.bin')
+        self.apply()
+
+    def test_an_approval_that_is_refused_ends_it_and_the_next_goes_on(self):
+        self.folder.write('recipes/a.yaml', RECIPE % ('a', 1, 'A'))
+        said = self.apply('--approve', status=3)
+        self.assertIn('app.bin', said.stderr)
+        self.assertIn('1 changes were made before that', said.stderr)
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.apply('--approve')
+        self.assertEqual(self.versions(), {('a', 1): 'approved'})
+
+    def test_the_stations_of_this_machine(self):
+        tools = os.path.join(self.line.home, 'bin')
+        os.mkdir(tools)
+        script = os.path.join(tools, 'systemctl')
+        with open(script, 'w') as f:
+            f.write('#!/bin/sh\n[ "$*" = "reload provd.service" ] && kill -HUP %d\n' % self.line.provd.process.pid)
+        os.chmod(script, 0o755)
+        self.addCleanup(os.environ.__setitem__, 'PATH', os.environ['PATH'])
+        os.environ['PATH'] = tools + ':' + os.environ['PATH']
+        config = self.line.provd.config
+        target = os.path.join(os.path.dirname(config), 'stations.d', 'line.yaml')
+        os.chmod(target, 0o640)
+        before = line.read(target)
+        self.folder.write('stations.d/line.yaml', before)
+        self.folder.write('stations.d/more.yaml', STATION % ('B1', 7))
+        self.assertIn('+ ', self.apply('--config', config, '--dry-run', status=1).stdout)
+        self.assertEqual([s['id'] for s in self.api.get('/stations')['items']], ['A1'])
+        self.apply('--config', config)
+        line.wait_for('the new station', lambda: [s['id'] for s in self.api.get('/stations')['items']] == ['A1', 'B1'])
+        self.apply('--config', config, '--dry-run')
+        # What provd would refuse reaches no file.
+        self.folder.write('stations.d/more.yaml', STATION % ('A1', 8))
+        said = self.apply('--config', config, status=2)
+        self.assertIn('A1', said.stderr)
+        self.assertIn('nothing was changed', said.stderr)
+        self.assertNotIn('A1', line.read(os.path.join(os.path.dirname(target), 'more.yaml')))
+        self.folder.remove('stations.d/more.yaml')
+        self.assertIn('? %s: not in the folder' % os.path.join(os.path.dirname(target), 'more.yaml'),
+                      self.apply('--config', config).stdout)
+        self.folder.write('stations.d/line.yaml', before.replace('A1', 'C1'))
+        self.apply('--config', config, '--prune')
+        line.wait_for('the stations of the folder', lambda: [s['id'] for s in self.api.get('/stations')['items']] == ['C1'])
+        self.assertEqual(stat.S_IMODE(os.stat(target).st_mode), 0o640)
+        self.assertEqual(json.loads(self.apply('--config', config, '--dry-run', '--json').stdout)[0]['verdict'], 'same')
+
+
+if __name__ == '__main__':
+    line.main()
