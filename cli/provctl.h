@@ -47,7 +47,7 @@ extern const struct command commands_line[], commands_records[], commands_run_lo
 	commands_recovery[], commands_keys[], commands_recall[], commands_record[],
 	commands_rehearse[], commands_backup[], commands_reports[], commands_export[],
 	commands_webhooks[], commands_job_units[], commands_support[], commands_guide[],
-	commands_scan[], commands_apply[];
+	commands_scan[], commands_apply[], commands_adopt[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 

@@ -385,6 +385,8 @@ json_t *binding_ports(struct binding *b)
 			json_decref(o); /* a root hub is not a fixture */
 			continue;
 		}
+		if (d->ev.hub)
+			json_object_set_new(o, "hub", json_true());
 		if (is_bound(d)) {
 			json_object_set_new(o, "station", json_string(d->at.station->id));
 			json_object_set_new(o, "port", json_string(config_port_row(&d->at)->role));

@@ -27,6 +27,7 @@ struct hotplug_event {
 	char id_path[DEVICE_PATH_BYTES];	   /* physical port, without /dev; "" if unknown */
 	char vid[USB_ID_BYTES], pid[USB_ID_BYTES]; /* lower-case hex */
 	char serial[USB_SERIAL_BYTES];
+	bool hub;		 /* a usb_device whose interface is of class 09 */
 	int interface;		 /* bInterfaceNumber, -1 if none */
 	uint32_t devnum;	 /* bus address, new at each enumeration; 0 if unknown */
 	uint32_t speed_kbps;	 /* of the USB link: 1500, 12000, 480000, ...; 0 if unknown */
@@ -66,6 +67,8 @@ int hotplug_stream_new(
 	const char *path, const struct hotplug_sink *sink, struct hotplug **ret, struct err *e);
 struct hotplug *hotplug_free(struct hotplug *h);
 
+/* Of udev's property ID_USB_INTERFACES; takes NULL. */
+bool hotplug_is_hub(const char *interfaces);
 /* A parser of that text, for streams and recordings: feeds lines, calls the sink at each block's
  * end. */
 struct uevent_text {

@@ -24,6 +24,12 @@ struct stream_source {
 	size_t len;
 };
 
+/* ":090000:": class, subclass and protocol of each interface, as udev's usb_id lists them. */
+bool hotplug_is_hub(const char *interfaces)
+{
+	return interfaces && !strncmp(interfaces, ":09", 3);
+}
+
 static void mark(struct hotplug *h, enum hotplug_kind kind)
 {
 	const struct hotplug_event ev = {.kind = kind};
@@ -111,6 +117,8 @@ void uevent_text_line(struct uevent_text *t, struct hotplug *h, const char *line
 			copy(text[i].dst, text[i].size, v);
 	if (!strncmp(line, "ID_USB_INTERFACE_NUM=", 21))
 		ev->interface = (int)strtol(v, NULL, 16);
+	else if (!strncmp(line, "ID_USB_INTERFACES=", 18))
+		ev->hub = hotplug_is_hub(v);
 	else if (!strncmp(line, "DEVNUM=", 7))
 		ev->devnum = (uint32_t)strtoul(v, NULL, 10);
 	else if (!strncmp(line, "USEC_INITIALIZED=", 17))

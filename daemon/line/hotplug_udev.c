@@ -69,6 +69,7 @@ static void facts_of(struct udev_device *d, struct hotplug_event *ev)
 	copy(ev->vid, sizeof ev->vid, prop(d, "ID_VENDOR_ID"));
 	copy(ev->pid, sizeof ev->pid, prop(d, "ID_MODEL_ID"));
 	copy(ev->serial, sizeof ev->serial, prop(d, "ID_SERIAL_SHORT"));
+	ev->hub = !tty && hotplug_is_hub(prop(d, "ID_USB_INTERFACES"));
 	ev->devnum = (uint32_t)number(prop(d, "DEVNUM"));
 	ev->initialized_us = number(prop(d, "USEC_INITIALIZED"));
 	if (!num && itf)
