@@ -245,6 +245,7 @@ static void fb_power_on(struct device *d, uint64_t now_us)
 
 	f->mode = f->next_mode = FB_BOOTLOADER;
 	f->now_us = now_us;
+	fb_disk_versions(f);
 	fb_drop_all(f);
 	fb_net_reset(f);
 	fb_usb_describe(f);

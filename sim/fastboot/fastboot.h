@@ -110,6 +110,7 @@ struct fb {
 	struct fb_partition part[FB_PARTITIONS];
 	size_t parts;
 	char serial[64];
+	char bootloader[32], radio[32]; /* versions of what runs */
 
 	struct fb_msg *first, *last;
 	uint8_t *buffer; /* what was downloaded */
@@ -132,6 +133,9 @@ struct fb {
 };
 
 extern const struct own_fault fb_faults[];
+/* The versions of a bootloader and a radio that were flashed, where they begin with "VERSION=TEXT" and a NUL: they run from the
+ * next start on. */
+void fb_disk_versions(struct fb *f);
 
 static inline struct fb *fb_of(struct device *d)
 {

@@ -14,6 +14,7 @@ static void leave(struct fb *f, enum fb_mode mode)
 {
 	f->next_mode = mode;
 	f->reboots++;
+	fb_disk_versions(f);
 	fb_okay(f, "%s", "");
 	if (own_fault_hit(f->faults, FB_LOST, NULL))
 		f->wish_at_end = WISH_UNPLUG;

@@ -119,6 +119,25 @@ struct fb_partition *fb_find(struct fb *f, const char *name)
 	return p && p->logical && f->mode != FB_FASTBOOTD ? NULL : p;
 }
 
+static void read_version(struct fb *f, const char *partition, char *ret, size_t size)
+{
+	static const char mark[] = "VERSION=";
+	struct fb_partition *p = fb_find_any(f, partition);
+	char head[64] = "";
+
+	if (p && pread(p->fd, head, sizeof head - 1, 0) > 0 &&
+		!strncmp(head, mark, sizeof mark - 1))
+		snprintf(ret, size, "%.31s", head + sizeof mark - 1);
+}
+
+void fb_disk_versions(struct fb *f)
+{
+	snprintf(f->bootloader, sizeof f->bootloader, "sim-1.2");
+	snprintf(f->radio, sizeof f->radio, "radio-7");
+	read_version(f, "bootloader", f->bootloader, sizeof f->bootloader);
+	read_version(f, "radio", f->radio, sizeof f->radio);
+}
+
 bool fb_has_slot(const struct fb *f, const char *base)
 {
 	size_t n = strlen(base);

@@ -28,12 +28,12 @@ static bool v_version(struct fb *f, const char *arg, char *ret, size_t size)
 
 static bool v_version_bootloader(struct fb *f, const char *arg, char *ret, size_t size)
 {
-	return say(ret, size, "sim-1.2");
+	return say(ret, size, f->bootloader);
 }
 
 static bool v_version_baseband(struct fb *f, const char *arg, char *ret, size_t size)
 {
-	return say(ret, size, "radio-7");
+	return say(ret, size, f->radio);
 }
 
 static bool v_product(struct fb *f, const char *arg, char *ret, size_t size)

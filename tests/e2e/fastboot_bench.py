@@ -227,6 +227,37 @@ def package(info='require product=provsim\n', **extra):
     return {k: v for k, v in files.items() if v is not None}
 
 
+FLASH_ALL = """#!/bin/sh
+# As factory images have it.
+if ! fastboot --version; then
+  echo "install fastboot first"
+  exit 1
+fi
+fastboot flash bootloader bootloader-sim-2.0.img
+fastboot reboot-bootloader
+sleep 1
+fastboot flash radio radio-sim-8.img
+fastboot reboot-bootloader
+sleep 1
+fastboot -w update image-sim.zip
+"""
+
+
+def firmware_of(version):
+    """What the virtual bootloader and radio say of themselves once they run."""
+    return b'VERSION=' + version.encode() + bytes(8) + line.firmware(100000, 21)
+
+
+def factory(home, files, script=FLASH_ALL, **extra):
+    """The files of a factory image: {name in the zip: bytes}."""
+    inner = write_zip(os.path.join(home, 'inner.zip'), files)
+    with open(inner, 'rb') as f:
+        found = {'flash-all.sh': script.encode(), 'image-sim.zip': f.read(), 'bootloader-sim-2.0.img': firmware_of('sim-2.0'),
+                 'radio-sim-8.img': firmware_of('radio-8')}
+    found.update(extra)
+    return {'sim-2026/' + k: v for k, v in found.items() if v is not None}
+
+
 def write_zip(path, files):
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as z:
         for name, data in files.items():

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
+import zipfile
 
 import fastboot_bench
 import line
@@ -331,6 +332,62 @@ class Packages(unittest.TestCase):
             zip_path = fastboot_bench.write_zip(os.path.join(b.home, 'p.zip'), files)
             b.passes('fastboot.flashall', 'package=' + zip_path, 'reboot=false')
             self.check_partitions(b, files)
+
+    FACTORY = ('--partitions', 'bootloader:4M,radio:4M,boot:8M:s,vbmeta:64K:s,system:16M:s,vendor:8M:s,userdata:64M,cache:32M,metadata:32M')
+    NEEDS = 'require product=provsim\nrequire version-bootloader=sim-2.0\nrequire version-baseband=radio-8\n'
+
+    def factory(self, b, files, **kw):
+        return fastboot_bench.write_zip(os.path.join(b.home, 'factory.zip'), fastboot_bench.factory(b.home, files, **kw))
+
+    def test_a_factory_image_is_flashed_as_its_script_does(self):
+        files = fastboot_bench.package(self.NEEDS)
+        changes = []
+        # The script itself, with Debian's fastboot; without -w, for which that needs a mke2fs with Android's own configuration.
+        with Bench('tcp', *self.FACTORY) as b:
+            with zipfile.ZipFile(self.factory(b, files, script=fastboot_bench.FLASH_ALL.replace(' -w', ''))) as z:
+                z.extractall(b.home)
+            tools = os.path.join(b.home, 'bin')
+            os.mkdir(tools)
+            with open(os.path.join(tools, 'fastboot'), 'w') as f:
+                f.write('#!/bin/sh\n[ "$1" = --version ] && exec %s --version\nexec %s -s %s "$@"\n' % (fastboot_bench.FASTBOOT, fastboot_bench.FASTBOOT, b.link))
+            os.chmod(os.path.join(tools, 'fastboot'), 0o755)
+            r = subprocess.run(['sh', 'flash-all.sh'], cwd=os.path.join(b.home, 'sim-2026'), capture_output=True, text=True, timeout=60,
+                               env=dict(os.environ, PATH=tools + ':' + os.environ['PATH']))
+            self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
+            self.check_partitions(b, files)
+            changes.append([c for c in b.commands() if not c.startswith(('getvar:', 'download:'))])
+        with Bench('tcp', *self.FACTORY) as b:
+            step = b.passes('fastboot.flashall', 'package=' + self.factory(b, files))
+            self.check_partitions(b, files)
+            self.assertEqual(step['evidence']['order'][:5],
+                             ['flash bootloader', 'reboot bootloader', 'flash radio', 'reboot bootloader', 'flash boot_a'])
+            self.assertEqual((step['evidence']['order'][-3:], step['evidence']['requirements'], step['evidence']['factory']),
+                             (['erase userdata', 'erase cache', 'erase metadata'], 3, 'image-sim.zip'))
+            changes.append([c for c in b.commands() if not c.startswith(('getvar:', 'download:'))])
+        theirs, ours = [[c for c in x if c.startswith(('flash:', 'reboot'))] for x in changes]
+        self.assertEqual(ours, theirs)
+
+    def test_of_a_factory_image_all_is_checked_before_the_first_write(self):
+        good = fastboot_bench.package(self.NEEDS)
+        cases = (('image-invalid', 'no image-sim.zip', {'image-sim.zip': None}, good),
+                 ('image-invalid', 'no radio-sim-8.img', {'radio-sim-8.img': None}, good),
+                 ('image-invalid', 'web page', {'bootloader-sim-2.0.img': b'<!DOCTYPE html><html><body>Not found</body></html>'}, good),
+                 ('image-invalid', 'no system.img', {}, fastboot_bench.package(self.NEEDS, system_img=None)),
+                 ('image-invalid', 'line 1', {'flash-all.sh': b'fastboot oem unlock\n'}, good),
+                 ('image-invalid', 'line 2', {'flash-all.sh': b'fastboot -w update image-sim.zip\nfastboot flash radio radio-sim-8.img\n'}, good),
+                 ('image-invalid', 'line 1', {'flash-all.sh': b'fastboot flash bootloader $(ls bootloader*)\n'}, good),
+                 ('image-invalid', 'no \'fastboot update FILE\'', {'flash-all.sh': b'echo\n'}, good),
+                 ('image-range', 'nothing was written', {'radio-sim-8.img': bytes(5 << 20) + b'x'}, good),
+                 ('preflight', "'provsim'", {}, fastboot_bench.package('require product=other\n')))
+        with Bench('tcp', *self.FACTORY) as b:
+            for code, says, extra, files in cases:
+                with self.subTest(says):
+                    b.fails(code, says, 'fastboot.flashall', 'package=' + self.factory(b, files, **extra))
+            self.assertEqual(b.ctl('list')['boards'][0]['counters']['downloads'], 0)
+            # The bootloader that came is another one than the package asks for: its images are not flashed.
+            b.fails('preflight', 'sim-3', 'fastboot.flashall', 'package=' + self.factory(
+                b, good, **{'bootloader-sim-2.0.img': fastboot_bench.firmware_of('sim-3')}))
+            self.assertNotIn('flash:boot_a', b.commands())
 
     def test_a_bad_package_is_refused_before_the_device_is_asked(self):
         with Bench('tcp') as b:

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	struct fastboot_rules rules;
 	struct fastboot_tasks tasks;
+	struct fastboot_factory factory;
 	struct bootimg boot;
 	struct err e = {0};
 
@@ -30,6 +31,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		fastboot_tasks_done(&tasks);
 	} else if (!e.msg[0]) {
 		abort();
+	}
+	if (fastboot_factory_parse((const char *)bytes, n, &factory, &e) == 0) {
+		if (!factory.package)
+			abort();
+		fastboot_factory_done(&factory);
 	}
 	content_detect(bytes, n);
 	if (bootimg_check("fuzz", bytes, n, &boot, &e) == 0 && boot.need_bytes > n)

@@ -15,6 +15,7 @@ struct archive {
 	char *path;
 	struct blob *blob; /* of a zip */
 	zip_t *zip;	   /* NULL: a directory */
+	char *folder;	   /* "NAME/" before each member; NULL: none */
 	bool *whole;	   /* of each member: its checksum was compared */
 };
 
@@ -69,6 +70,7 @@ struct archive *archive_close(struct archive *a)
 			zip_discard(a->zip);
 		blob_unref(a->blob);
 		free(a->whole);
+		free(a->folder);
 		free(a->path);
 		free(a);
 	}
@@ -85,6 +87,30 @@ static bool plain_name(const char *name)
 	return *name && *name != '.' && !strpbrk(name, "/\\") && strlen(name) < 200;
 }
 
+void archive_enter(struct archive *a)
+{
+	const char *first = archive_members(a) > 0 ? zip_get_name(a->zip, 0, 0) : NULL;
+	const char *slash = first ? strchr(first, '/') : NULL;
+
+	if (!slash || a->folder)
+		return;
+	a->folder = xasprintf("%.*s", (int)(slash - first) + 1, first);
+	for (unsigned i = 0; a->folder && i < archive_members(a); i++) {
+		const char *name = zip_get_name(a->zip, i, 0);
+
+		if (name && !strncmp(name, a->folder, strlen(a->folder)))
+			continue;
+		free(a->folder);
+		a->folder = NULL;
+	}
+}
+
+/* In the archive; owned by the caller. */
+static char *member_of(const struct archive *a, const char *name)
+{
+	return xasprintf("%s%s", a->folder ? a->folder : "", name);
+}
+
 bool archive_has(struct archive *a, const char *name, uint64_t *ret_bytes)
 {
 	uint64_t bytes;
@@ -92,9 +118,10 @@ bool archive_has(struct archive *a, const char *name, uint64_t *ret_bytes)
 	if (!plain_name(name))
 		return false;
 	if (a->zip) {
+		_cleanup_(freep) char *member = member_of(a, name);
 		zip_stat_t st;
 
-		if (zip_stat(a->zip, name, 0, &st) < 0 || !(st.valid & ZIP_STAT_SIZE))
+		if (zip_stat(a->zip, member, 0, &st) < 0 || !(st.valid & ZIP_STAT_SIZE))
 			return false;
 		bytes = st.size;
 	} else {
@@ -223,6 +250,10 @@ int archive_get(struct archive *a, const char *name, uint64_t max, const struct 
 	if (bytes > max)
 		return err_set(e, ERR_TOO_LARGE, "%s has %llu bytes, more than %llu", label,
 			(unsigned long long)bytes, (unsigned long long)max);
-	return a->zip ? get_zipped(a, name, label, bytes, it, ret, e)
-		      : blob_open(label, BLOB_COPIED, ret, e);
+	if (!a->zip)
+		return blob_open(label, BLOB_COPIED, ret, e);
+
+	_cleanup_(freep) char *member = member_of(a, name);
+
+	return get_zipped(a, member, label, bytes, it, ret, e);
 }

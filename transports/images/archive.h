@@ -31,6 +31,9 @@ unsigned archive_members(const struct archive *a);
 int archive_check(struct archive *a, const struct iotime *it, struct err *e);
 
 const char *archive_path(const struct archive *a);
+/* From now on names are looked for in the only folder of a zip archive that has nothing else, as people make one of a folder;
+ * else nothing changes. */
+void archive_enter(struct archive *a);
 /* Whether the member is there, with its size (may be NULL). */
 bool archive_has(struct archive *a, const char *name, uint64_t *ret_bytes);
 /* Its bytes, at most max: unpacked into memory or an unnamed file, its checksum compared.

@@ -8,6 +8,9 @@
 #include "transports/images/gate.h"
 #include "transports/protocols/fastboot/fastboot_all.h"
 
+#define FLASH_ALL	 "flash-all.sh"
+#define SCRIPT_MAX_BYTES (256u * 1024)
+
 static const char *const verifies[] = {"auto", "fetch", "none", NULL};
 
 struct all {
@@ -117,31 +120,119 @@ static int finish(struct all *all, struct err *e)
 	return 0;
 }
 
-static int run_package(struct all *all, struct archive *archive, struct err *e)
+/* What flash-all.sh of a factory image does before the package, checked as a whole with it, and then done: the rules that
+ * ask for the new bootloader or radio are met only after that. */
+static int run_before(struct all *all, struct fastboot_package *before,
+	const struct fastboot_package *p, const struct fastboot_all_opts *o, struct err *e)
 {
-	struct fastboot_all_opts o = opts_of(all->x.a);
+	static const char *const later[] = {"version-bootloader", "version-baseband", NULL};
+	const struct fastboot_all_hooks h = {all, restart, told};
+	const struct iotime *it = &all->x.s->it;
+	struct fastboot_all_opts now = *o;
+	int r;
+
+	now.later = later;
+	r = fastboot_package_check(all->x.f, p, &now, it, e);
+	now.slot = NULL;
+	if (r == 0)
+		r = fastboot_package_check(all->x.f, before, &now, it, e);
+	if (r == 0)
+		r = fastboot_package_run(all->x.f, before, &now, &h, it, e);
+	if (r < 0)
+		err_prefix(e, "before the package");
+	return r;
+}
+
+/* before: NULL for a package that is no factory image. */
+static int flash_package(struct all *all, struct fastboot_package *before,
+	const struct fastboot_package *p, const struct fastboot_all_opts *o, struct err *e)
+{
 	const struct fastboot_all_hooks h = {all, restart, told};
 	struct step *s = all->x.s;
+	int r = fastboot_step_open(&all->x, s, all->x.a, e);
+
+	if (r == 0)
+		r = fastboot_step_unlocked(&all->x, all->out, e);
+	if (r == 0 && before)
+		r = run_before(all, before, p, o, e);
+	if (r == 0)
+		r = fastboot_package_check(all->x.f, p, o, &s->it, e);
+	if (r == 0)
+		r = fastboot_package_run(all->x.f, p, o, &h, &s->it, e);
+	if (r == 0)
+		result_evidence(all->out, "requirements", json_integer((json_int_t)p->rules.count));
+	return r < 0 ? r : finish(all, e);
+}
+
+static int run_package(struct all *all, struct archive *archive, struct fastboot_package *before,
+	const struct fastboot_all_opts *o, struct err *e)
+{
 	struct fastboot_package p;
+	int r = fastboot_package_open(archive, o, &all->x.s->it, &p, e);
+
+	if (r < 0)
+		return r;
+	r = flash_package(all, before, &p, o, e);
+	fastboot_package_done(&p);
+	return r;
+}
+
+/* The package in it, which `update` of its script names. */
+static int open_inner(struct archive *outer, const char *name, const struct iotime *it,
+	struct archive **ret, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *zip = NULL;
+	int r;
+
+	if (!archive_has(outer, name, NULL))
+		return err_set(e, ERR_IMAGE_INVALID,
+			"package %s holds no %s, which " FLASH_ALL " names", archive_path(outer),
+			name);
+	r = archive_get(outer, name, BLOB_MAX_BYTES, it, &zip, e);
+
+	return r < 0 ? r : archive_open_zip(zip, ret, e);
+}
+
+static int run_factory(struct all *all, struct archive *outer, struct fastboot_all_opts *o,
+	const struct fastboot_factory *script, struct fastboot_tasks *tasks, struct err *e)
+{
+	_cleanup_(archive_closep) struct archive *inner = NULL;
+	const struct iotime *it = &all->x.s->it;
+	struct fastboot_package before;
+	int r = fastboot_package_before(outer, tasks, o, it, &before, e);
+
+	if (r < 0)
+		return r;
+	o->wipe |= script->wipe;
+	r = open_inner(outer, script->package, it, &inner, e);
+	if (r == 0)
+		r = archive_check(outer, it, e);
+	if (r == 0)
+		r = run_package(all, inner, &before, o, e);
+	if (r == 0)
+		result_evidence(all->out, "factory", json_string(script->package));
+	fastboot_package_done(&before);
+	return r;
+}
+
+/* A factory image is what has flash-all.sh and, for android-info.txt, a package in it. */
+static int run_archive(struct all *all, struct archive *archive, struct err *e)
+{
+	struct fastboot_all_opts o = opts_of(all->x.a);
+	_cleanup_(blob_unrefp) struct blob *text = NULL;
+	_cleanup_(fastboot_factory_done) struct fastboot_factory script = {0};
 	int r;
 
 	if (o.declared)
 		result_evidence(all->out, "declared", json_string("bin"));
-	r = fastboot_package_open(archive, &o, &s->it, &p, e);
-
-	if (r < 0)
-		return r;
-	r = fastboot_step_open(&all->x, s, all->x.a, e);
+	archive_enter(archive);
+	if (archive_has(archive, "android-info.txt", NULL) ||
+		!archive_has(archive, FLASH_ALL, NULL))
+		return run_package(all, archive, NULL, &o, e);
+	r = archive_get(archive, FLASH_ALL, SCRIPT_MAX_BYTES, &all->x.s->it, &text, e);
 	if (r == 0)
-		r = fastboot_step_unlocked(&all->x, all->out, e);
-	if (r == 0)
-		r = fastboot_package_check(all->x.f, &p, &o, &s->it, e);
-	if (r == 0)
-		r = fastboot_package_run(all->x.f, &p, &o, &h, &s->it, e);
-	if (r == 0)
-		result_evidence(all->out, "requirements", json_integer((json_int_t)p.rules.count));
-	fastboot_package_done(&p);
-	return r < 0 ? r : finish(all, e);
+		r = fastboot_factory_parse((const char *)text->data, text->size, &script, e);
+	return r < 0 ? r : run_factory(all, archive, &o, &script, &script.before, e);
 }
 
 static int flashall_run(
@@ -156,7 +247,7 @@ static int flashall_run(
 	int r = open_archive(s, a, out, &archive, sha256, e);
 
 	if (r == 0)
-		r = run_package(&all, archive, e);
+		r = run_archive(&all, archive, e);
 	fastboot_step_done(&all.x);
 	if (r == 0) {
 		result_evidence(out, "written", json_incref(all.written));
@@ -174,7 +265,7 @@ static const struct action_arg flashall_args[] = {
 	ARG_ROWS_FASTBOOT,
 	{.name = "package",
 		.type = ARG_IMAGE,
-		.doc = "a zip that holds android-info.txt and the images"},
+		.doc = "a zip that holds android-info.txt and the images; or a factory image: a zip of flash-all.sh, bootloader, radio and that zip"},
 	ARG_ROW_BLOB_FORMAT,
 	{.name = "dir",
 		.type = ARG_STRING,
@@ -184,7 +275,7 @@ static const struct action_arg flashall_args[] = {
 	{.name = "wipe",
 		.type = ARG_BOOL,
 		.def = "false",
-		.doc = "erase userdata, cache and metadata, where the device has them"},
+		.doc = "erase userdata, cache and metadata, where the device has them; where flash-all.sh says -w they always are"},
 	{.name = "partial",
 		.type = ARG_BOOL,
 		.def = "false",
@@ -224,7 +315,7 @@ static const struct action_output flashall_outputs[] = {{"images", "how many wer
 
 const struct action action_fastboot_flashall = {
 	.name = "fastboot.flashall",
-	.doc = "Checks a factory package's requirements and flashes all of it, in its order.",
+	.doc = "Checks a factory package's requirements and flashes all of it, in its order; of a factory image as flash-all.sh does.",
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_WRITES_FLASH | ACTION_REENUMERATES |
 		 ACTION_SAFE_TO_RETRY,
 	.args = flashall_args,

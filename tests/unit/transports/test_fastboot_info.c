@@ -134,6 +134,48 @@ START_TEST(a_line_that_is_not_understood_ends_the_list_with_its_number)
 }
 END_TEST
 
+START_TEST(the_script_of_a_factory_image_is_read)
+{
+	static const char text[] =
+		"#!/bin/sh\r\nif ! [ $(fastboot --version) ]; then\n  exit 1 # too old\nfi\n"
+		"fastboot flash bootloader bootloader-a-1.0.img\nfastboot reboot-bootloader\nsleep 5\n"
+		"\tfastboot -w update image-a.zip\n";
+	struct fastboot_factory f;
+
+	ck_assert_int_eq(fastboot_factory_parse(text, strlen(text), &f, &e), 0);
+	ck_assert_uint_eq(f.before.count, 2);
+	ck_assert_str_eq(f.before.list[0].partition, "bootloader");
+	ck_assert_str_eq(f.before.list[0].file, "bootloader-a-1.0.img");
+	ck_assert_str_eq(f.before.list[1].target, "bootloader");
+	ck_assert_str_eq(f.package, "image-a.zip");
+	ck_assert(f.wipe);
+	fastboot_factory_done(&f);
+}
+END_TEST
+
+/* What would be left out is refused: the script is what its vendor means. */
+START_TEST(a_command_of_the_script_that_is_not_known_ends_it_with_its_line)
+{
+	static const char *const bad[] = {"fastboot", "fastboot oem unlock", "fastboot flash boot",
+		"fastboot flash --slot all boot b.img", "fastboot -w flash boot b.img",
+		"fastboot update --skip-reboot x.zip", "fastboot update",
+		"fastboot update \"x y.zip\"", "fastboot update $1",
+		"fastboot reboot-bootloader now", "fastboot reboot",
+		"fastboot flash boot b.img && fastboot reboot", "adb reboot bootloader",
+		"fastboot update x.zip\nfastboot reboot"};
+	struct fastboot_factory f;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		ck_assert_msg(fastboot_factory_parse(bad[i], strlen(bad[i]), &f, &e) ==
+				      -ERR_IMAGE_INVALID,
+			"%s", bad[i]);
+		ck_assert_msg(strstr(e.msg, ", line ") != NULL, "%s: %s", bad[i], e.msg);
+		ck_assert_ptr_null(f.package);
+	}
+	ck_assert_int_eq(fastboot_factory_parse("echo\n", 5, &f, &e), -ERR_IMAGE_INVALID);
+}
+END_TEST
+
 static Suite *fastboot_info_suite(void)
 {
 	Suite *s = suite_create("fastboot_info");
@@ -145,6 +187,8 @@ static Suite *fastboot_info_suite(void)
 	tcase_add_test(t, what_is_no_text_is_refused);
 	tcase_add_test(t, tasks_are_read_in_their_order);
 	tcase_add_test(t, a_line_that_is_not_understood_ends_the_list_with_its_number);
+	tcase_add_test(t, the_script_of_a_factory_image_is_read);
+	tcase_add_test(t, a_command_of_the_script_that_is_not_known_ends_it_with_its_line);
 	suite_add_tcase(s, t);
 	return s;
 }

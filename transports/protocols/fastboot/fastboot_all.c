@@ -186,7 +186,31 @@ int fastboot_package_open(struct archive *a, const struct fastboot_all_opts *o,
 	return 0;
 }
 
+int fastboot_package_before(struct archive *a, struct fastboot_tasks *tasks,
+	const struct fastboot_all_opts *o, const struct iotime *it, struct fastboot_package *ret,
+	struct err *e)
+{
+	struct fastboot_package p = {.archive = a, .tasks = *tasks};
+	int r;
+
+	*tasks = (struct fastboot_tasks){0};
+	r = check_files(&p, o, it, e);
+	if (r < 0)
+		fastboot_package_done(&p);
+	else
+		*ret = p;
+	return r;
+}
+
 /* -- requirements -- */
+
+static bool is_later(const struct fastboot_all_opts *o, const char *name)
+{
+	for (const char *const *l = o->later; l && *l; l++)
+		if (!strcmp(*l, name))
+			return true;
+	return false;
+}
 
 static int not_met(const struct fastboot_rule *rule, const char *value, struct err *e)
 {
@@ -264,6 +288,8 @@ static int check_partitions(struct fastboot *f, const struct fastboot_package *p
 		const struct fastboot_task *t = &p->tasks.list[i];
 		int r = 0;
 
+		if (t->kind == FASTBOOT_TASK_REBOOT && !strcmp(t->target, "bootloader"))
+			continue; /* into what it is in */
 		if (t->kind == FASTBOOT_TASK_REBOOT || t->kind == FASTBOOT_TASK_UPDATE_SUPER)
 			break;
 		if (t->kind == FASTBOOT_TASK_FLASH && !t->slot_other)
@@ -287,6 +313,8 @@ int fastboot_package_check(struct fastboot *f, const struct fastboot_package *p,
 	for (size_t i = 0; r == 0 && i < p->rules.count; i++) {
 		struct err why = {0};
 
+		if (is_later(o, p->rules.list[i].name))
+			continue;
 		r = check_rule(f, &p->rules.list[i], product, it, &why);
 		if (r == -ERR_PREFLIGHT && o->force) {
 			teller_log(&f->tell, '#', "%s (forced)", why.msg);

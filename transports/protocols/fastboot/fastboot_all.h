@@ -23,6 +23,8 @@ struct fastboot_all_opts {
 	bool disable_verity, disable_verification;
 	bool declared; /* members are taken whatever they look like (images/gate.h) */
 	enum fastboot_verify verify;
+	/* Rules of these names are not looked at: what is flashed before the package changes them. NULL, or NULL-terminated. */
+	const char *const *later;
 };
 
 struct fastboot_package {
@@ -36,6 +38,10 @@ struct fastboot_package {
  * gate, structure and sums of its format): nothing is sent yet. */
 int fastboot_package_open(struct archive *a, const struct fastboot_all_opts *o,
 	const struct iotime *it, struct fastboot_package *ret, struct err *e);
+/* The same of what flash-all.sh does before the package: its tasks are taken over, and it has no rules. */
+int fastboot_package_before(struct archive *a, struct fastboot_tasks *tasks,
+	const struct fastboot_all_opts *o, const struct iotime *it, struct fastboot_package *ret,
+	struct err *e);
 void fastboot_package_done(struct fastboot_package *p);
 
 struct fastboot_all_hooks {

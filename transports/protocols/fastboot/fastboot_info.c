@@ -287,3 +287,105 @@ int fastboot_tasks_parse(const char *text, size_t n, struct fastboot_tasks *ret,
 	}
 	return 0;
 }
+
+/* -- flash-all.sh -- */
+
+void fastboot_factory_done(struct fastboot_factory *f)
+{
+	fastboot_tasks_done(&f->before);
+	free(f->package);
+}
+
+/* What the shell would make something else of. */
+static bool is_plain(const char *s)
+{
+	return !strpbrk(s, "\"'`$\\;&|<>()*?");
+}
+
+static bool factory_flash(struct fastboot_factory *f, char *rest)
+{
+	char *partition = word(&rest);
+	char *file = word(&rest);
+
+	if (!partition || !file || word(&rest) || partition[0] == '-')
+		return false;
+	fastboot_tasks_add(&f->before, FASTBOOT_TASK_FLASH, partition, file);
+	return true;
+}
+
+static bool factory_update(struct fastboot_factory *f, char *rest)
+{
+	char *file = word(&rest);
+
+	if (!file || word(&rest) || file[0] == '-')
+		return false;
+	f->package = xstrdup(file);
+	return true;
+}
+
+/* Of one command, without `fastboot`. */
+static bool factory_command(struct fastboot_factory *f, char *rest)
+{
+	bool wipe = false;
+	char *verb = word(&rest);
+
+	if (verb && !strcmp(verb, "-w")) {
+		wipe = true;
+		verb = word(&rest);
+	}
+	if (!verb || f->package)
+		return false;
+	if (!strcmp(verb, "update")) {
+		f->wipe = wipe;
+		return factory_update(f, rest);
+	}
+	if (wipe)
+		return false;
+	if (!strcmp(verb, "flash"))
+		return factory_flash(f, rest);
+	if (strcmp(verb, "reboot-bootloader") != 0 || word(&rest))
+		return false;
+	fastboot_tasks_add(&f->before, FASTBOOT_TASK_REBOOT, NULL, NULL)->target =
+		xstrdup("bootloader");
+	return true;
+}
+
+static bool factory_line(struct fastboot_factory *f, char *line)
+{
+	bool plain = is_plain(line);
+	char *program = word(&line);
+
+	if (!program || !strcmp(program, "adb"))
+		return !program;
+	return strcmp(program, "fastboot") != 0 || (plain && factory_command(f, line));
+}
+
+int fastboot_factory_parse(const char *text, size_t n, struct fastboot_factory *ret, struct err *e)
+{
+	_cleanup_(freep) char *copy = NULL;
+	int r = copy_text("flash-all.sh", text, n, &copy, e);
+	char *rest = copy;
+	unsigned number = 0;
+	char *line;
+
+	*ret = (struct fastboot_factory){0};
+	while (r == 0 && (line = strsep(&rest, "\n"))) {
+		_cleanup_(freep) char *whole = NULL;
+
+		number++;
+		line[strcspn(line, "#")] = 0;
+		line = trim(line);
+		whole = xstrdup(line);
+		if (number > LINES_MAX || !factory_line(ret, line))
+			r = err_set(e, ERR_IMAGE_INVALID,
+				"flash-all.sh, line %u: '%.80s' is not understood: flash its parts by steps of fastboot.flash",
+				number, whole);
+	}
+	if (r == 0 && !ret->package)
+		r = err_set(e, ERR_IMAGE_INVALID, "flash-all.sh has no 'fastboot update FILE'");
+	if (r < 0) {
+		fastboot_factory_done(ret);
+		*ret = (struct fastboot_factory){0};
+	}
+	return r;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The two texts of a factory package: what a device has to be (android-info.txt), and what is done
- * to it in which order (fastboot-info.txt). AOSP fastboot.cpp: check_requirement,
+ * The texts of a factory package: what a device has to be (android-info.txt), and what is done to it in which order
+ * (fastboot-info.txt; flash-all.sh of the image around it). AOSP fastboot.cpp: check_requirement,
  * ParseFastbootInfo; task.cpp.
  */
 #pragma once
@@ -57,6 +57,20 @@ struct fastboot_tasks {
 	struct fastboot_task *list;
 	size_t count;
 };
+
+/* flash-all.sh of a factory image, which holds the package as a zip of its own: what is flashed before it, and the package.
+ *
+ *	fastboot flash PARTITION FILE	fastboot reboot-bootloader	fastboot [-w] update FILE
+ *
+ * Lines that begin with another word (if, echo, sleep) are passed over: provd waits for the device itself. */
+struct fastboot_factory {
+	struct fastboot_tasks before;
+	char *package; /* the zip that `update` names */
+	bool wipe;     /* -w */
+};
+/* A command of fastboot's or adb's that is not one of these, or after the update, ends it: -ERR_IMAGE_INVALID with its line. */
+int fastboot_factory_parse(const char *text, size_t n, struct fastboot_factory *ret, struct err *e);
+void fastboot_factory_done(struct fastboot_factory *f);
 
 /* A line that is not understood ends it: -ERR_IMAGE_INVALID with its number. */
 int fastboot_tasks_parse(const char *text, size_t n, struct fastboot_tasks *ret, struct err *e);
