@@ -17,6 +17,7 @@
 
 struct access_log;
 struct metrics;
+struct station_texts;
 
 struct api {
 	struct fleet *fleet;
@@ -42,10 +43,7 @@ struct api {
 	uint64_t beat_us; /* 0: not yet */
 	bool hangs;
 	char hangs_text[ERR_TEXT_BYTES];
-	/* GET /stations, rendered once per change. */
-	struct mutex cache_lock;
-	struct shared_body *stations;
-	uint64_t stations_version;
+	struct station_texts *station_texts;
 };
 
 struct request_key; /* api/change.c */
