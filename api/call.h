@@ -159,6 +159,9 @@ int api_match(struct call *c, int64_t *ret_revision, struct err *e);
  * (or the key named). */
 struct change {
 	int (*apply)(struct db *tx, void *data, json_t **ret_answer, struct err *e);
+	/* Of an apply() that left the answer NULL: made of what is on record, in the transaction where it is to be stored, else after
+	 * the commit and not in the writer's time. NULL: there is none. */
+	int (*read)(struct db *d, void *data, json_t **ret_answer, struct err *e);
 	void (*committed)(void *data);
 	void *data;
 	int status;

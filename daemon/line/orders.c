@@ -949,6 +949,10 @@ int job_order_apply(
 
 	if (r != 0)
 		return r;
-	r = jobs_create(tx, &n, ret_offending, e);
-	return r < 0 ? r : jobs_get(tx, o->id, ret, e);
+	return jobs_create(tx, &n, ret_offending, e);
+}
+
+int job_order_read(struct db *d, const struct job_order *o, json_t **ret, struct err *e)
+{
+	return jobs_get(d, o->id, ret, e);
 }
