@@ -189,20 +189,25 @@ int webhooks_own(struct db *tx, const struct webhook_own *own, size_t n, struct 
 	return r;
 }
 
-#define COLUMNS                                                                                           \
-	"id, url, types, station, stations, job, format, auth, nullif(secret, '') AS secret, old_secret," \
-	" CASE WHEN old_secret IS NOT NULL THEN old_until END AS old_until, enabled, reason, done,"       \
-	" failures, lost, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"                  \
-	" d.state = 'waiting') AS waiting, (SELECT count(*) FROM deliveries d WHERE"                      \
-	" d.webhook = w.id AND d.state = 'dead') AS dead, max(coalesce((SELECT seq FROM"                  \
-	" sqlite_sequence WHERE name = 'events'), 0) - seen, 0) AS behind, created_at, updated_at, revision"
+#define COLUMNS                                                                                                 \
+	"id, url, types, station, stations, job, format, auth, nullif(secret, '') AS secret, old_secret,"       \
+	" CASE WHEN old_secret IS NOT NULL THEN old_until END AS old_until, enabled, reason, done,"             \
+	" failures, lost, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"                        \
+	" d.state = 'waiting') AS waiting, (SELECT count(*) FROM deliveries d WHERE"                            \
+	" d.webhook = w.id AND d.state = 'dead') AS dead, max(coalesce((SELECT seq FROM"                        \
+	" sqlite_sequence WHERE name = 'events'), 0) - seen, 0) AS behind, (SELECT at FROM events WHERE seq >=" \
+	" coalesce((SELECT min(event) FROM deliveries d WHERE d.webhook = w.id AND d.state = 'waiting'),"       \
+	" w.seen + 1) ORDER BY seq LIMIT 1) AS oldest_at, (SELECT message FROM deliveries d WHERE d.webhook ="  \
+	" w.id AND d.state IN ('waiting', 'dead') AND message IS NOT NULL ORDER BY tried_at DESC LIMIT 1)"      \
+	" AS last_error, created_at, updated_at, revision"
 
 static const struct column columns[] = {{"id", AS_TEXT}, {"url", AS_TEXT}, {"types", AS_JSON},
 	{"station", AS_TEXT}, {"stations", AS_JSON}, {"job", AS_TEXT}, {"format", AS_TEXT},
 	{"auth", AS_TEXT}, {"secret", AS_TEXT}, {"old_secret", AS_TEXT}, {"old_until", AS_TIME},
 	{"enabled", AS_BOOL}, {"reason", AS_TEXT}, {"done", AS_INT}, {"failures", AS_INT},
 	{"lost", AS_INT}, {"waiting", AS_INT}, {"dead", AS_INT}, {"behind", AS_INT},
-	{"created_at", AS_TIME}, {"updated_at", AS_TIME}, {"revision", AS_INT}, {0}};
+	{"oldest_at", AS_TIME}, {"last_error", AS_TEXT}, {"created_at", AS_TIME},
+	{"updated_at", AS_TIME}, {"revision", AS_INT}, {0}};
 
 int webhooks_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
