@@ -631,7 +631,7 @@ async function webhooksPage(page, url) {
   await page.getByText('Does not take').waitFor();
   const aside = page.getByRole('region', { name: 'What was put aside' });
   must((await aside.innerText()).includes('unit-changed'), 'what was put aside is not shown');
-  await aside.getByRole('button', { name: /^Send \d+ again$/ }).click();
+  await aside.getByRole('button', { name: /^Send again: \d+$/ }).click();
   await page.getByText('Nothing was put aside.').waitFor();
   must((await page.getByRole('region', { name: 'What waits' }).innerText()).includes('unit-changed'), 'it does not wait again');
 }
@@ -640,7 +640,7 @@ async function webhooksPage(page, url) {
 async function webhooksOfMes(page, url) {
   await page.goto(`${url}/webhooks/hook-mes`);
   await page.getByRole('region', { name: 'What was put aside' }).waitFor();
-  must((await page.getByRole('button', { name: /^Send \d+ again$/ }).count()) === 0, 'a token of a MES may redeliver');
+  must((await page.getByRole('button', { name: /^Send again: \d+$/ }).count()) === 0, 'a token of a MES may redeliver');
 }
 
 /** As the page writes them for this browser, whose language is English. */
