@@ -10,6 +10,8 @@
 #include "daemon/line/config.h"
 #include "transports/links/amqp.h"
 
+#define CLOSE_US (500 * US_PER_MS) /* for a peer to answer the end of a link */
+
 struct question {
 	const struct cfx_config *cfx;
 	const struct route_ask *ask;
@@ -128,7 +130,7 @@ static int look_at(struct question *q, const struct amqp_received *m, struct rou
 }
 
 /* One that was sent twice says one thing, or nothing is believed. */
-static void look_for_double(struct question *q, struct route_answer *ret)
+static void compare_more(struct question *q, struct route_answer *ret)
 {
 	struct amqp_received m;
 
@@ -143,7 +145,22 @@ static void look_for_double(struct question *q, struct route_answer *ret)
 	}
 }
 
-static bool take_answer(struct question *q, struct route_answer *ret)
+/* The link is closed, and what the peer had sent until it heard of that is looked at as well. */
+static void look_for_double(struct question *q, const struct iotime *it, struct route_answer *ret)
+{
+	const struct iotime soon = iotime_within(it, CLOSE_US);
+	struct err e;
+	int r = 0;
+
+	amqp_stop(q->from);
+	compare_more(q, ret);
+	while (r == 0 && !amqp_detached(q->from, &e) && iotime_left_us(&soon) > 0) {
+		r = amqp_wait(q->amqp, -1, &soon, &e);
+		compare_more(q, ret);
+	}
+}
+
+static bool take_answer(struct question *q, const struct iotime *it, struct route_answer *ret)
 {
 	struct amqp_received m;
 	bool found = false;
@@ -153,7 +170,7 @@ static bool take_answer(struct question *q, struct route_answer *ret)
 		amqp_received_done(&m);
 	}
 	if (found)
-		look_for_double(q, ret);
+		look_for_double(q, it, ret);
 	return found;
 }
 
@@ -175,7 +192,7 @@ static int wait_answer(
 	int r = 0;
 
 	for (;;) {
-		if (take_answer(q, ret) || is_refused(q, ret))
+		if (take_answer(q, it, ret) || is_refused(q, ret))
 			return 0;
 		if (r < 0 || is_detached(q, e))
 			return r < 0 ? r : -(int)e->code;

@@ -156,7 +156,7 @@ class Endpoint(Lines):
 class Row(line.Line):
     """A station whose boards have their application, and provd with `cfx`."""
 
-    def __init__(self, url, address='/queue/cfx', more='', timeout='700ms', also='', stations=1):
+    def __init__(self, url, address='/queue/cfx', more='', timeout='700ms', also='', stations=1, replace=True):
         self.cfx = 'cfx: {url: "%s", handle: "%s", address: %s, timeout: %s%s}\n%s' % (
             url, HANDLE, address, timeout, more, also)
         super().__init__(stations=stations, boards=0)
@@ -164,8 +164,8 @@ class Row(line.Line):
             app = os.path.join(self.home, 'app.bin')
             with open(app, 'wb') as f:
                 f.write(line.firmware(2048))
-            self.sim = line.Sim(self.home, stations, '--preload', app, '--boot-ms', '1', '--replace-after-idle', '100',
-                                '--when-serial')
+            self.sim = line.Sim(self.home, stations, '--preload', app, '--boot-ms', '1',
+                                *(('--replace-after-idle', '100', '--when-serial') if replace else ()))
             line.write(os.path.join(self.home, 'password'), rabbit.PASSWORD + '\n')
             self.configure()
             self.start()
@@ -587,21 +587,28 @@ class Validation(unittest.TestCase):
     """An endpoint that says whether a unit may begin: one that listens as endpoints of CFX do, and one at a broker."""
 
     def line(self, url, more, **kw):
-        l = Row(url, more=', types: [CFX.EndpointConnected]' + more, **kw)
+        self.used = False
+        l = Row(url, more=', types: [CFX.EndpointConnected]' + more, replace=False, **kw)
         self.addCleanup(l.close)
         l.put_recipe(ASKED)
         return l
 
     def run_of(self, l, serial, **check):
+        """Of a unit that was put in for it, and what came of the question."""
+        def ready(since=None):
+            now = l.api.get('/stations/A1')
+            return now['state'] == 'ready' and now['since'] != since
+        since = l.api.get('/stations/A1')['since']
+        if self.used:
+            l.sim.ctl('next', board='b1', gap_ms=100)
+        line.wait_for('a unit is there', lambda: ready(since if self.used else None))
+        self.used = True
         job = l.api.post('/jobs', {'recipe': 'asked', 'units': [{'serial': serial}],
                                    'route_check': dict({'service': 'cfx', 'timeout': '5s'}, **check)})['id']
-        l.sim.ctl('next', board='b1', gap_ms=100)
         run = line.wait_for('its run', lambda: [r for r in l.api.get('/runs?job_id=' + job)['items'] if r['outcome']])[0]
-        state = l.api.get('/jobs/' + job)['state']
-        if state not in ('done', 'cancelled', 'aborted'):
+        if l.api.get('/jobs/' + job)['state'] not in ('done', 'cancelled', 'aborted'):
             l.api.post('/jobs/%s/actions/stop' % job, None, line.ANY)
-        said = [e for e in l.api.get('/events?type=route-checked&limit=1000')['items'] if e['run'] == run['id']][-1]['data']
-        return run, said
+        return run, l.api.get('/events?run_id=%s&type=route-checked' % run['id'])['items'][0]['data']
 
     def test_what_an_endpoint_says_is_done_and_what_says_nothing_is_the_orders_to_say(self):
         end = Endpoint()

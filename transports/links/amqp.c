@@ -258,6 +258,7 @@ bool amqp_take(struct amqp *a, struct amqp_received *ret)
 	/* Credit is given back by who takes: a queue that is full of others' answers is no memory of ours. */
 	for (struct amqp_link *l = a->link; l; l = l->next)
 		if (!l->detached && pn_link_is_receiver(l->link) &&
+			pn_link_state(l->link) & PN_LOCAL_ACTIVE &&
 			pn_link_credit(l->link) + (int)a->arrivals < AMQP_RECEIVED_QUEUE)
 			pn_link_flow(l->link, 1);
 	return true;
@@ -643,6 +644,11 @@ struct amqp_link *amqp_receiver(struct amqp *a, const char *source, const char *
 	l->next = a->link;
 	a->link = l;
 	return l;
+}
+
+void amqp_stop(struct amqp_link *l)
+{
+	pn_link_close(l->link);
 }
 
 bool amqp_attached(const struct amqp_link *l)

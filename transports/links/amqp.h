@@ -101,6 +101,8 @@ bool amqp_next(struct amqp *a, struct amqp_sent *ret);
 
 /* Asks for a link from an address of the peer; target: what the peer calls our end (the reply-to of a question). */
 struct amqp_link *amqp_receiver(struct amqp *a, const char *source, const char *target);
+/* Nothing more is wanted: what the peer had sent before it heard that comes still, and amqp_detached() is true after it. */
+void amqp_stop(struct amqp_link *l);
 /* Whether the peer has attached it, and not detached it since. */
 bool amqp_attached(const struct amqp_link *l);
 

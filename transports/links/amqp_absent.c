@@ -60,6 +60,10 @@ struct amqp_link *amqp_receiver(struct amqp *a, const char *source, const char *
 	return NULL;
 }
 
+void amqp_stop(struct amqp_link *l)
+{
+}
+
 bool amqp_attached(const struct amqp_link *l)
 {
 	return false;
