@@ -19,7 +19,7 @@ struct access_log {
 	struct access_entry *ring; /* of ACCESS_LOG_WAITING; under lock, as all that follows */
 	size_t first, waiting;
 	bool stopping;
-	enum access_log_to to; /* of new lines */
+	enum access_log_to to; /* of new lines; atomic as well, for those who only ask */
 	int fd; /* -1: none yet; another file takes its number (dup2), so that the thread waits for none */
 	uint64_t written, dropped;
 	bool troubled; /* the thread's: that the file takes nothing was said */
@@ -196,7 +196,7 @@ int access_log_reopen(struct access_log *l, enum access_log_to to, const char *p
 	else if (fd >= 0 && dup3(fd, l->fd, O_CLOEXEC) < 0)
 		r = err_errno(e, ERR_IO, errno, "the access log %s", path);
 	if (r == 0)
-		l->to = to;
+		__atomic_store_n(&l->to, to, __ATOMIC_RELAXED);
 	mutex_unlock(&l->lock);
 	return r;
 }
@@ -205,10 +205,7 @@ int access_log_reopen(struct access_log *l, enum access_log_to to, const char *p
 
 bool access_log_on(struct access_log *l)
 {
-	mutex_lock(&l->lock);
-	bool on = l->to != ACCESS_LOG_OFF;
-	mutex_unlock(&l->lock);
-	return on;
+	return __atomic_load_n(&l->to, __ATOMIC_RELAXED) != ACCESS_LOG_OFF;
 }
 
 void access_log_add(struct access_log *l, const struct access_entry *entry)

@@ -10,6 +10,7 @@
 #include "api/metrics.h"
 #include "api/openapi.h"
 #include "api/router.h"
+#include "api/station_texts.h"
 #include "api/tls.h"
 #include "api/tls_make.h"
 #include "base/iotime.h"
@@ -178,7 +179,7 @@ int api_start(struct fleet *f, int listen_fd,
 	a->fleet = f;
 	a->rate_limit = c->rate_limit;
 	a->readers = fleet_readers(f);
-	mutex_init(&a->cache_lock);
+	a->station_texts = station_texts_new(f);
 	mutex_init(&a->health_lock);
 	a->metrics = api_metrics_new();
 	a->started_ms = wall_ms();
@@ -321,9 +322,8 @@ struct api *api_stop(struct api *a)
 	metrics_free(a->metrics);
 	tls_free(a->tls);
 	auth_free(a->auth);
-	shared_body_unref(a->stations);
+	station_texts_free(a->station_texts);
 	free(a->openapi_text);
-	mutex_done(&a->cache_lock);
 	mutex_done(&a->health_lock);
 	free(a);
 	return NULL;

@@ -17,6 +17,7 @@
 
 struct access_log;
 struct metrics;
+struct station_texts;
 
 struct api {
 	struct fleet *fleet;
@@ -42,10 +43,7 @@ struct api {
 	uint64_t beat_us; /* 0: not yet */
 	bool hangs;
 	char hangs_text[ERR_TEXT_BYTES];
-	/* GET /stations, rendered once per change. */
-	struct mutex cache_lock;
-	struct shared_body *stations;
-	uint64_t stations_version;
+	struct station_texts *station_texts;
 };
 
 struct request_key; /* api/change.c */
@@ -161,6 +159,9 @@ int api_match(struct call *c, int64_t *ret_revision, struct err *e);
  * (or the key named). */
 struct change {
 	int (*apply)(struct db *tx, void *data, json_t **ret_answer, struct err *e);
+	/* Of an apply() that left the answer NULL: made of what is on record, in the transaction where it is to be stored, else after
+	 * the commit and not in the writer's time. NULL: there is none. */
+	int (*read)(struct db *d, void *data, json_t **ret_answer, struct err *e);
 	void (*committed)(void *data);
 	void *data;
 	int status;

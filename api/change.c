@@ -125,6 +125,8 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 	r = ch->apply(tx, ch->data, &x->answer, e);
 	if (r == 0 && ch->audit)
 		r = audit_add(tx, &who, ch->audit, ch->target ? ch->target : "", NULL, e);
+	if (r == 0 && x->c->key && !x->answer && ch->read)
+		r = ch->read(tx, ch->data, &x->answer, e);
 	if (r == 0 && x->c->key) {
 		char *text = json_dumps(x->answer, JSON_COMPACT | JSON_ENCODE_ANY);
 		json_t *headers = json_object();
@@ -140,6 +142,23 @@ static int apply_change(struct db *tx, void *data, struct err *e)
 	return r;
 }
 
+static int read_in_writer(struct db *tx, void *data, struct err *e)
+{
+	struct change_run *x = data;
+
+	return x->ch->read(tx, x->ch->data, &x->answer, e);
+}
+
+/* It is done: that must not be answered as a failure because no reader is to be had. */
+static int read_answer(struct change_run *x, struct err *e)
+{
+	struct db *d = readers_take(x->c->api->readers, e);
+	int r = d ? x->ch->read(d, x->ch->data, &x->answer, e) : -(int)e->code;
+
+	readers_give(x->c->api->readers, d);
+	return r < 0 ? writer_do(fleet_writer(x->c->api->fleet), read_in_writer, x, e) : 0;
+}
+
 int api_change(struct call *c, const struct change *ch, struct err *e)
 {
 	struct change_run x = {.ch = ch, .c = c};
@@ -147,6 +166,8 @@ int api_change(struct call *c, const struct change *ch, struct err *e)
 
 	if (r == 0)
 		r = writer_do(fleet_writer(c->api->fleet), apply_change, &x, e);
+	if (r == 0 && !x.repeated && !x.answer && ch->read)
+		r = read_answer(&x, e);
 	if (r < 0) {
 		json_decref(x.answer);
 		idempotent_answer_done(&x.stored);

@@ -122,7 +122,9 @@ void response_header(struct response *rs, const char *name, const char *fmt, ...
 void response_json(struct response *rs, int status, json_t *body);
 void response_text(struct response *rs, int status, const char *content_type, char *body, size_t n);
 
-struct shared_body *shared_body_new(char *text, size_t n, const char *content_type);
+/* tag: its ETag, "" none. */
+struct shared_body *shared_body_new(
+	char *text, size_t n, const char *content_type, const char *tag);
 struct shared_body *shared_body_ref(struct shared_body *b);
 struct shared_body *shared_body_unref(struct shared_body *b);
 

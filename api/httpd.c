@@ -113,6 +113,7 @@ struct exchange {
 	struct intake intake;
 	struct conn *conn;
 	bool begun;	  /* its header was looked at */
+	bool bodiless;	  /* with its header it is whole */
 	bool worked;	  /* rs is the answer */
 	bool encoded_nul; /* %00 in the URI */
 	bool counted;	  /* among httpd->uploads */
@@ -221,7 +222,8 @@ static enum MHD_Result begin(struct httpd *h, struct exchange *x, struct MHD_Con
 	status = check_body(h, x, &why);
 	if (status != 0)
 		return refuse(h, x, c, status, why);
-	conn_phase(x->conn, CONN_BODY, now_us());
+	x->bodiless = !body;
+	conn_phase(x->conn, body ? CONN_BODY : CONN_WORKING, now_us());
 	return MHD_YES;
 }
 
@@ -424,7 +426,8 @@ static enum MHD_Result finish(struct httpd *h, struct exchange *x, struct MHD_Co
 {
 	if (x->worked)
 		return answer(x, c);
-	conn_phase(x->conn, CONN_WORKING, now_us());
+	if (!x->bodiless)
+		conn_phase(x->conn, CONN_WORKING, now_us());
 	if (x->intake.direct || x->failed) {
 		carry_out(x);
 		return answer(x, c);

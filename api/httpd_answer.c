@@ -47,7 +47,7 @@ void response_json(struct response *rs, int status, json_t *body)
 	json_decref(body);
 }
 
-struct shared_body *shared_body_new(char *text, size_t n, const char *content_type)
+struct shared_body *shared_body_new(char *text, size_t n, const char *content_type, const char *tag)
 {
 	struct shared_body *b = xcalloc(1, sizeof *b);
 
@@ -58,6 +58,8 @@ struct shared_body *shared_body_new(char *text, size_t n, const char *content_ty
 		abort();
 	MHD_add_response_header(b->response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
 	MHD_add_response_header(b->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (*tag)
+		MHD_add_response_header(b->response, MHD_HTTP_HEADER_ETAG, tag);
 	return b;
 }
 

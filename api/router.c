@@ -36,7 +36,7 @@ static bool path_matches(const char *pattern, struct request *rq)
 	const char *p = rq->path;
 	size_t n = 0;
 
-	memset(rq->param, 0, sizeof rq->param);
+	rq->param[0].name = NULL;
 	while (*pattern) {
 		if (*pattern != '{') {
 			if (*pattern++ != *p++)
@@ -54,6 +54,8 @@ static bool path_matches(const char *pattern, struct request *rq)
 		memcpy(rq->param[n].value, p, len);
 		rq->param[n].value[len] = 0;
 		n++;
+		if (n < REQUEST_PARAMS)
+			rq->param[n].name = NULL;
 		p += len;
 		pattern = end + 1;
 	}

@@ -57,6 +57,11 @@ static int apply_post(struct db *tx, void *data, json_t **ret, struct err *e)
 	return MIN(r, 0);
 }
 
+static int read_posted(struct db *d, void *data, json_t **ret, struct err *e)
+{
+	return job_order_read(d, ((struct post *)data)->order, ret, e);
+}
+
 static void post_committed(void *data)
 {
 	struct fleet *f = ((struct post *)data)->fleet;
@@ -174,6 +179,7 @@ static int read_order(struct call *c, struct post *p, struct mistakes *m, struct
 static int post_job(struct call *c, struct err *e)
 {
 	struct change ch = {.apply = apply_post,
+		.read = read_posted,
 		.committed = post_committed,
 		.status = 201,
 		.location = "/api/v1/jobs/%s",

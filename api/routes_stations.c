@@ -3,52 +3,41 @@
  * /stations and /ports: what the line looks like now, and commands to it.
  */
 #include "api/route.h"
+#include "api/station_texts.h"
 #include "base/util.h"
 
-/* The list is asked for far more often than it changes: it is rendered once per change. */
-static int get_stations(struct call *c, struct err *e)
+/* Shared by all who ask (api/station_texts.h). */
+static int answer_shared(struct call *c, const char *id, struct err *e)
 {
-	struct api *a = c->api;
-	uint64_t version = fleet_views_version(a->fleet);
+	const char *match = request_header(c->rq, "If-None-Match");
+	char tag[STATION_TAG_BYTES];
+	struct shared_body *body =
+		station_texts_get(c->api->station_texts, id, c->rq->begun_us, tag);
 
-	if (c->who->scopes) {
-		api_items(c, fleet_stations_json(a->fleet));
+	if (!body)
+		return err_set(e, ERR_NOT_FOUND, "there is no station '%s'", id ? id : "");
+	if (*tag && match && !strcmp(match, tag)) {
+		shared_body_unref(body);
+		response_header(c->rs, "ETag", "%s", tag);
+		response_text(c->rs, 304, "application/json", xstrdup(""), 0);
 		return 0;
 	}
-	mutex_lock(&a->cache_lock);
-	if (a->stations && a->stations_version == version)
-		c->rs->shared = shared_body_ref(a->stations);
-	mutex_unlock(&a->cache_lock);
-	if (!c->rs->shared) {
-		json_t *o = json_pack(
-			"{s:o, s:n}", "items", fleet_stations_json(a->fleet), "next_cursor");
-		char *text = json_dumps(o, JSON_COMPACT);
-		struct shared_body *old;
-
-		json_decref(o);
-		if (!text)
-			return err_set(e, ERR_NO_MEMORY, "out of memory");
-		c->rs->shared = shared_body_new(text, strlen(text), "application/json");
-		mutex_lock(&a->cache_lock);
-		old = a->stations;
-		a->stations = shared_body_ref(c->rs->shared);
-		a->stations_version = version;
-		mutex_unlock(&a->cache_lock);
-		shared_body_unref(old);
-	}
+	c->rs->shared = body;
 	c->rs->status = 200;
+	return 0;
+}
+
+static int get_stations(struct call *c, struct err *e)
+{
+	if (!c->who->scopes)
+		return answer_shared(c, NULL, e);
+	api_items(c, fleet_stations_json(c->api->fleet));
 	return 0;
 }
 
 static int get_station(struct call *c, struct err *e)
 {
-	const char *id = request_param(c->rq, "id");
-	json_t *o = fleet_station_json(c->api->fleet, id);
-
-	if (!o)
-		return err_set(e, ERR_NOT_FOUND, "there is no station '%s'", id);
-	api_resource(c, o);
-	return 0;
+	return answer_shared(c, request_param(c->rq, "id"), e);
 }
 
 static int post_action(struct call *c, struct err *e)

@@ -96,6 +96,8 @@ const struct route routes_web[] = {
 	PAGE("/units/{serial}"),
 	PAGE("/pools"),
 	PAGE("/pools/{id}"),
+	PAGE("/webhooks"),
+	PAGE("/webhooks/{id}"),
 	PAGE("/recipes"),
 	PAGE("/recipes/{name}/{version}"),
 	PAGE("/shift"),

@@ -271,22 +271,83 @@ int events_check_type(const char *type, struct err *e)
 		type);
 }
 
+static void add_escape(struct strbuf *b, char c)
+{
+	static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+	const char *at = strchr(from, c);
+
+	if (at)
+		sb_addf(b, "\\%c", to[at - from]);
+	else
+		sb_addf(b, "\\u%04X", (unsigned char)c);
+}
+
+/* As canonical() writes it; the text of a column is UTF-8. */
+static void add_string(struct strbuf *b, const char *s)
+{
+	if (!s) {
+		sb_add(b, "null");
+		return;
+	}
+	sb_add(b, "\"");
+	for (const char *from = s;; from = ++s) {
+		while (*s && *s != '"' && *s != '\\' && (unsigned char)*s >= ' ')
+			s++;
+		sb_add_n(b, from, (size_t)(s - from));
+		if (!*s)
+			break;
+		add_escape(b, *s);
+	}
+	sb_add(b, "\"");
+}
+
+static void add_member(struct strbuf *b, const char *name, const char *value)
+{
+	sb_add(b, name);
+	add_string(b, value);
+}
+
+char *events_text(const struct event_row *row)
+{
+	struct strbuf b = {0};
+	char when[RFC3339_SIZE], seq[24];
+
+	/* In the order of the names. */
+	sb_add(&b, "{\"data\":");
+	sb_add(&b, row->data ? row->data : "null");
+	add_member(&b, ",\"job\":", row->job);
+	add_member(&b, ",\"run\":", row->run);
+	snprintf(seq, sizeof seq, "%lld", (long long)row->seq);
+	sb_add(&b, ",\"seq\":");
+	sb_add(&b, seq);
+	add_member(&b, ",\"serial\":", row->serial);
+	add_member(&b, ",\"station\":", row->station);
+	add_member(&b, ",\"timestamp\":", rfc3339(row->at, when));
+	add_member(&b, ",\"type\":", row->type);
+	sb_add(&b, "}");
+	return sb_take(&b);
+}
+
 int events_message(struct db *d, int64_t seq, char **ret, struct err *e)
 {
-	static const struct column columns[] = {{"type", AS_TEXT}, {"timestamp", AS_TIME},
-		{"seq", AS_INT}, {"station", AS_TEXT}, {"job", AS_TEXT}, {"run", AS_TEXT},
-		{"serial", AS_TEXT}, {"data", AS_JSON}, {0}};
+	static const struct column columns[] = {COL(struct event_row, seq),
+		COL(struct event_row, at), COL(struct event_row, type),
+		COL(struct event_row, station), COL(struct event_row, job),
+		COL(struct event_row, run), COL(struct event_row, serial),
+		COL(struct event_row, data), {0}};
 	SELECT(find,
-		"SELECT type, at AS timestamp, seq, station, job_id AS job, run_id AS run, serial,"
-		" data FROM events WHERE seq = ?",
+		"SELECT seq, at, type, station, job_id AS job, run_id AS run, serial,"
+		" CASE WHEN json_valid(data) THEN data END AS data FROM events WHERE seq = ?",
 		columns);
-	json_t *rows = NULL;
-	int r = db_all_json(d, e, &find, &rows, seq);
+	_cleanup_(query_done) struct query q = {0};
+	struct event_row row;
+	int r = select_begin(&q, d, e, &find, seq);
 
+	if (r == 0)
+		r = select_next(&q, &row, e);
 	if (r < 0)
 		return r;
-	*ret = json_array_size(rows) ? canonical(json_array_get(rows, 0)) : NULL;
-	json_decref(rows);
+	*ret = r > 0 ? events_text(&row) : NULL;
 	return 0;
 }
 

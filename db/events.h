@@ -40,6 +40,12 @@ bool events_type_among(const char *types, const char *type);
 /* An event for those who get it pushed: {type, timestamp, seq, station, job, run, serial, data} as canonical
  * JSON, the same bytes each time; owned by the caller. NULL: it is no longer kept. */
 int events_message(struct db *d, int64_t seq, char **ret, struct err *e);
+/* The same of a row that was read: data is what db_event() wrote, canonical JSON; each text may be NULL but the type. */
+struct event_row {
+	int64_t seq, at;
+	const char *type, *station, *job, *run, *serial, *data;
+};
+char *events_text(const struct event_row *row);
 /* Deletes at most `max` events older than before_ms and before the event `keep`; gives how many. */
 int events_prune(
 	struct db *tx, int64_t before_ms, int64_t keep, int64_t max, int64_t *ret, struct err *e);

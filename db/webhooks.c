@@ -5,7 +5,6 @@
 #include "db/events.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
-#include "db/traces.h"
 
 const char *const webhook_formats[] = {
 	[WEBHOOK_EVENT] = "event", [WEBHOOK_WSJF] = "wsjf", [WEBHOOK_CFX] = "cfx", NULL};
@@ -190,20 +189,25 @@ int webhooks_own(struct db *tx, const struct webhook_own *own, size_t n, struct 
 	return r;
 }
 
-#define COLUMNS                                                                                           \
-	"id, url, types, station, stations, job, format, auth, nullif(secret, '') AS secret, old_secret," \
-	" CASE WHEN old_secret IS NOT NULL THEN old_until END AS old_until, enabled, reason, done,"       \
-	" failures, lost, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"                  \
-	" d.state = 'waiting') AS waiting, (SELECT count(*) FROM deliveries d WHERE"                      \
-	" d.webhook = w.id AND d.state = 'dead') AS dead, max(coalesce((SELECT seq FROM"                  \
-	" sqlite_sequence WHERE name = 'events'), 0) - seen, 0) AS behind, created_at, updated_at, revision"
+#define COLUMNS                                                                                                 \
+	"id, url, types, station, stations, job, format, auth, nullif(secret, '') AS secret, old_secret,"       \
+	" CASE WHEN old_secret IS NOT NULL THEN old_until END AS old_until, enabled, reason, done,"             \
+	" failures, lost, (SELECT count(*) FROM deliveries d WHERE d.webhook = w.id AND"                        \
+	" d.state = 'waiting') AS waiting, (SELECT count(*) FROM deliveries d WHERE"                            \
+	" d.webhook = w.id AND d.state = 'dead') AS dead, max(coalesce((SELECT seq FROM"                        \
+	" sqlite_sequence WHERE name = 'events'), 0) - seen, 0) AS behind, (SELECT at FROM events WHERE seq >=" \
+	" coalesce((SELECT min(event) FROM deliveries d WHERE d.webhook = w.id AND d.state = 'waiting'),"       \
+	" w.seen + 1) ORDER BY seq LIMIT 1) AS oldest_at, (SELECT message FROM deliveries d WHERE d.webhook ="  \
+	" w.id AND d.state IN ('waiting', 'dead') AND message IS NOT NULL ORDER BY tried_at DESC LIMIT 1)"      \
+	" AS last_error, created_at, updated_at, revision"
 
 static const struct column columns[] = {{"id", AS_TEXT}, {"url", AS_TEXT}, {"types", AS_JSON},
 	{"station", AS_TEXT}, {"stations", AS_JSON}, {"job", AS_TEXT}, {"format", AS_TEXT},
 	{"auth", AS_TEXT}, {"secret", AS_TEXT}, {"old_secret", AS_TEXT}, {"old_until", AS_TIME},
 	{"enabled", AS_BOOL}, {"reason", AS_TEXT}, {"done", AS_INT}, {"failures", AS_INT},
 	{"lost", AS_INT}, {"waiting", AS_INT}, {"dead", AS_INT}, {"behind", AS_INT},
-	{"created_at", AS_TIME}, {"updated_at", AS_TIME}, {"revision", AS_INT}, {0}};
+	{"oldest_at", AS_TIME}, {"last_error", AS_TEXT}, {"created_at", AS_TIME},
+	{"updated_at", AS_TIME}, {"revision", AS_INT}, {0}};
 
 int webhooks_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {
@@ -435,6 +439,101 @@ int webhooks_take(
 
 /* --- on the way --- */
 
+/* FNV-1a. Two that share one by chance go out one after another as well. */
+static uint64_t key_of(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (; s && *s; s++)
+		h = (h ^ (uint8_t)*s) * 0x100000001b3u;
+	return s ? MAX(h, 1u) : 0;
+}
+
+struct waiting {
+	int64_t n, attempts, event;
+	const char *id, *run_id, *unit;
+	bool held;
+};
+
+int webhooks_waiting(struct db *d, const char *id, const json_t *held, const json_t *taken,
+	size_t max, struct waiting_row *ret, size_t *ret_n, struct err *e)
+{
+	static const struct column waiting_columns[] = {COL(struct waiting, n),
+		COL(struct waiting, attempts), COL(struct waiting, event), COL(struct waiting, id),
+		COL(struct waiting, run_id), COL(struct waiting, unit), COL(struct waiting, held),
+		{0}};
+	SELECT(list,
+		"SELECT n, attempts, event, id, run_id, unit,"
+		" n IN (SELECT value FROM json_each(?2)) AS held FROM deliveries WHERE webhook = ?1"
+		" AND state = 'waiting' AND n NOT IN (SELECT value FROM json_each(?3))"
+		" ORDER BY n LIMIT ?4",
+		waiting_columns);
+	_cleanup_(query_done) struct query q = {0};
+	struct waiting row;
+	int r = select_begin(&q, d, e, &list, id, held, taken, (int64_t)max);
+
+	*ret_n = 0;
+	while (r >= 0 && *ret_n < max && (r = select_next(&q, &row, e)) > 0) {
+		struct waiting_row *to = &ret[(*ret_n)++];
+
+		*to = (struct waiting_row){.n = row.n,
+			.attempts = row.attempts,
+			.event = row.event,
+			.run = key_of(row.run_id),
+			.unit = key_of(row.unit),
+			.held = row.held};
+		snprintf(to->id, sizeof to->id, "%s", row.id);
+	}
+	return MIN(r, 0);
+}
+
+struct message_row {
+	struct event_row event;
+	const char *trace_id, *parent_id, *tracestate;
+	int64_t flags;
+};
+
+#define COL_EVENT(field) COL_AS(struct message_row, event.field, #field)
+
+static void take_message(const struct message_row *row, struct delivery *ret)
+{
+	ret->body = events_text(&row->event);
+	if (!row->trace_id)
+		return;
+	snprintf(ret->trace.id, sizeof ret->trace.id, "%s", row->trace_id);
+	snprintf(ret->trace.parent, sizeof ret->trace.parent, "%s", row->parent_id);
+	snprintf(ret->trace.state, sizeof ret->trace.state, "%s", row->tracestate);
+	ret->trace.flags = (uint8_t)row->flags;
+}
+
+int webhooks_message(
+	struct db *d, const struct waiting_row *row, struct delivery *ret, struct err *e)
+{
+	static const struct column message_columns[] = {COL_EVENT(seq), COL_EVENT(at),
+		COL_EVENT(type), COL_EVENT(station), COL_EVENT(job), COL_EVENT(run),
+		COL_EVENT(serial), COL_EVENT(data), COL(struct message_row, trace_id),
+		COL(struct message_row, parent_id), COL(struct message_row, tracestate),
+		COL(struct message_row, flags), {0}};
+	SELECT(find,
+		"SELECT e.seq AS seq, e.at AS at, e.type AS type, e.station AS station,"
+		" e.job_id AS job, e.run_id AS run, e.serial AS serial,"
+		" CASE WHEN json_valid(e.data) THEN e.data END AS data, t.trace_id AS trace_id,"
+		" t.parent_id AS parent_id, t.tracestate AS tracestate, t.flags AS flags"
+		" FROM events e LEFT JOIN traces t ON t.job_id = e.job_id WHERE e.seq = ?",
+		message_columns);
+	_cleanup_(query_done) struct query q = {0};
+	struct message_row message;
+	int r = select_begin(&q, d, e, &find, row->event);
+
+	*ret = (struct delivery){.n = row->n, .attempts = row->attempts, .event = row->event};
+	memcpy(ret->id, row->id, sizeof ret->id);
+	if (r == 0)
+		r = select_next(&q, &message, e);
+	if (r > 0)
+		take_message(&message, ret);
+	return MIN(r, 0);
+}
+
 struct due_row {
 	int64_t n, attempts, event;
 	char id[WEBHOOK_ID_BYTES];
@@ -461,13 +560,11 @@ int webhooks_due(struct db *d, const char *id, const json_t *not_these, size_t m
 
 	*ret_n = 0;
 	while (r >= 0 && *ret_n < max && (r = select_next(&q, &row, e)) > 0) {
-		struct delivery *to = &ret[(*ret_n)++];
+		struct waiting_row found = {
+			.n = row.n, .attempts = row.attempts, .event = row.event};
 
-		*to = (struct delivery){.n = row.n, .attempts = row.attempts, .event = row.event};
-		snprintf(to->id, sizeof to->id, "%s", row.id);
-		r = events_message(d, row.event, &to->body, e);
-		if (r == 0)
-			r = traces_of_event(d, row.event, &to->trace, e);
+		memcpy(found.id, row.id, sizeof found.id);
+		r = webhooks_message(d, &found, &ret[(*ret_n)++], e);
 	}
 	return MIN(r, 0);
 }
@@ -552,22 +649,45 @@ static int end_failed(struct db *tx, const struct delivery_end *end, struct err 
 	return t.waited_ms >= end->give_up_ms && t.done > t.done_before ? bury(tx, end, &t, e) : 0;
 }
 
-static int end_done(struct db *tx, const struct delivery_end *end, struct err *e)
+static bool is_same_end(const struct delivery_end *a, const struct delivery_end *b)
 {
-	static const char row[] =
-		"UPDATE deliveries SET state = 'done', attempts = attempts + 1, status = ?2,"
-		" message = NULL, answer = NULL, code = NULL, tried_at = ?3, settled_at = ?3"
-		" WHERE n = ?1 AND state = 'waiting'";
-	static const char hook[] =
-		"UPDATE webhooks SET done = done + 1, failures = 0, failing_ms = 0 WHERE id = ?";
-	int r = db_run(tx, e, row, end->n, end->status, wall_ms());
-
-	return r <= 0 ? r : db_do(tx, e, hook, end->webhook);
+	return b->done && b->status == a->status && !strcmp(b->webhook, a->webhook);
 }
 
-int webhooks_end(struct db *tx, const struct delivery_end *end, struct err *e)
+/* Of the first, and of those after it that ended in the same way: one statement for all of them, which are most of what ends.
+ * *ret_n: how many. */
+static int end_done(struct db *tx, const struct delivery_end *const *end, size_t n, size_t *ret_n,
+	struct err *e)
 {
-	return MIN(end->done ? end_done(tx, end, e) : end_failed(tx, end, e), 0);
+	static const char rows[] =
+		"UPDATE deliveries SET state = 'done', attempts = attempts + 1, status = ?2,"
+		" message = NULL, answer = NULL, code = NULL, tried_at = ?3, settled_at = ?3"
+		" WHERE n IN (SELECT value FROM json_each(?1)) AND state = 'waiting'";
+	static const char hook[] = "UPDATE webhooks SET done = done + ?, failures = 0,"
+				   " failing_ms = 0 WHERE id = ?";
+	json_t *list = json_array();
+	size_t same = 0;
+	int r;
+
+	for (; same < n && is_same_end(end[0], end[same]); same++)
+		json_array_append_new(list, json_integer(end[same]->n));
+	r = db_run(tx, e, rows, list, end[0]->status, wall_ms());
+	json_decref(list);
+	*ret_n = same;
+	return r <= 0 ? r : db_do(tx, e, hook, (int64_t)r, end[0]->webhook);
+}
+
+int webhooks_end(struct db *tx, const struct delivery_end *const *end, size_t n, struct err *e)
+{
+	size_t taken = 1;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i += taken) {
+		taken = 1;
+		r = end[i]->done ? end_done(tx, &end[i], n - i, &taken, e)
+				 : end_failed(tx, end[i], e);
+	}
+	return MIN(r, 0);
 }
 
 /* --- what waits --- */

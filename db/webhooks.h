@@ -97,6 +97,20 @@ struct delivery {
 	char *body;		    /* owned by the caller; NULL: its event is gone */
 	struct trace_context trace; /* of its order */
 };
+/* A row that waits, without its message. The keys are hashes of its run and unit, 0 none: rows that share one go out one after
+ * another. */
+struct waiting_row {
+	int64_t n, attempts, event;
+	char id[WEBHOOK_ID_BYTES];
+	uint64_t run, unit;
+	bool held; /* it was in `held` */
+};
+/* The oldest rows that wait, at most max, in their order, but those in `taken`; both are arrays of n. */
+int webhooks_waiting(struct db *d, const char *id, const json_t *held, const json_t *taken,
+	size_t max, struct waiting_row *ret, size_t *ret_n, struct err *e);
+/* The message and the trace of a row that waits. */
+int webhooks_message(
+	struct db *d, const struct waiting_row *row, struct delivery *ret, struct err *e);
 /* The oldest rows, at most max, that may go out: no earlier one of their run or unit waits, and they are not in `not_these`
  * (an array of n). */
 int webhooks_due(struct db *d, const char *id, const json_t *not_these, size_t max,
@@ -114,10 +128,10 @@ struct delivery_end {
 	int64_t waited_ms, failing_ms;
 	int64_t give_up_ms;
 };
-/* What came of an attempt. A row that nobody takes is dead after give_up, while others got through; a
- * webhook that takes nothing for so long, or is gone, is disabled. A row that does not wait any more
+/* What came of attempts, in the order in which they ended. A row that nobody takes is dead after give_up, while others got
+ * through; a webhook that takes nothing for so long, or is gone, is disabled. A row that does not wait any more
  * stays as it is. */
-int webhooks_end(struct db *tx, const struct delivery_end *end, struct err *e);
+int webhooks_end(struct db *tx, const struct delivery_end *const *end, size_t n, struct err *e);
 
 /* How much waits for each that is enabled: an upper bound where events were not looked at. */
 struct webhook_behind {

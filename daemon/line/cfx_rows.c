@@ -53,11 +53,11 @@ void cfx_disconnect(struct cfx *c)
 static int apply_ends(struct db *tx, void *data, struct err *e)
 {
 	const struct cfx *c = data;
-	int r = 0;
+	const struct delivery_end *end[CFX_ENDS];
 
-	for (size_t i = 0; i < c->ends && r == 0; i++)
-		r = webhooks_end(tx, &c->ended[i].end, e);
-	return r;
+	for (size_t i = 0; i < c->ends; i++)
+		end[i] = &c->ended[i].end;
+	return webhooks_end(tx, end, c->ends, e);
 }
 
 void cfx_forget_ends(struct cfx *c)

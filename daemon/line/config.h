@@ -185,6 +185,9 @@ struct cfx_config {
 	/* Arrays, owned: target addresses; names of messages or their beginnings with a '*' (empty: all); stations
 	 * (empty: all). */
 	json_t *addresses, *types, *stations;
+	/* Who answers ValidateUnitsRequest (daemon/line/route_cfx.h); address NULL: nobody, url NULL: as above, target
+	 * NULL: as the address, reply NULL: over the same connection. */
+	char *validate_url, *validate_address, *validate_target, *validate_reply;
 	uint64_t heartbeat_us, timeout_us, give_up_us;
 };
 
@@ -371,6 +374,8 @@ bool station_config_equal(const struct station_config *a, const struct station_c
 const struct port_config *station_port(const struct station_config *s, const char *role);
 /* The clear text of a secret: owned by the caller, who wipes it. */
 int config_secret(const struct config *c, const char *name, char **ret, struct err *e);
+/* Whether that name of a route_check is the endpoint of 'cfx': no service has it. */
+bool config_asks_cfx(const struct config *c, const char *service);
 /* A service with the text of its token, by its name; the caller ends it. -ERR_NOT_FOUND with the
  * nearest name. */
 int config_service(

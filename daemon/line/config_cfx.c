@@ -99,6 +99,18 @@ const struct form_row cfx_rows[] = {
 	{"timeout", FORM_DURATION, .def = "15s", .low = 100000,
 		.doc = "How long the broker may take to open a connection, to take a message, and to give credit.",
 		FORM_AT(struct cfx_config, timeout_us)},
+	{"validate_address", FORM_TEXT, .low = 1, .high = AMQP_ADDRESS_BYTES - 1,
+		.doc = "The address that ValidateUnitsRequest goes to, before a unit of an order with {service: cfx} in 'route_check' begins: the handle of an endpoint, or a queue of a broker.",
+		FORM_AT(struct cfx_config, validate_address)},
+	{"validate_url", FORM_TEXT, .low = 1, .high = 300,
+		.doc = "amqps://HOST[:PORT] of the endpoint that answers it; by default 'url'. 'user', 'password' and 'ca' are those of the broker.",
+		FORM_AT(struct cfx_config, validate_url)},
+	{"validate_target", FORM_TEXT, .low = 5, .high = 128,
+		.doc = "The handle of who answers (Target of the envelope); by default validate_address.",
+		FORM_AT(struct cfx_config, validate_target)},
+	{"validate_reply", FORM_TEXT, .low = 1, .high = AMQP_ADDRESS_BYTES - 1,
+		.doc = "Where the answers come, of a broker: a queue of this provd alone. By default they come over the connection of the question, as endpoints of CFX answer each other.",
+		FORM_AT(struct cfx_config, validate_reply)},
 	{"give_up", FORM_DURATION, .def = "5d", .low = 1000000,
 		.doc = "How long an address is tried that takes nothing, until it is disabled; and one message that it does not take, until that is put aside.",
 		FORM_AT(struct cfx_config, give_up_us)},
@@ -139,17 +151,49 @@ void config_read_wats(void *to, const json_t *v, const char *pointer, struct mis
 
 /* --- once all is read --- */
 
-static void check_url(const struct config *c, struct mistakes *m)
+static void check_one_url(
+	const struct config *c, const char *text, const char *pointer, struct mistakes *m)
 {
 	struct amqp_url url;
 	struct err e;
 
-	if (amqp_url_parse(c->cfx.url, &url, &e) < 0)
-		mistakes_add(m, "/cfx/url", "%s", e.msg);
+	if (amqp_url_parse(text, &url, &e) < 0)
+		mistakes_add(m, pointer, "%s", e.msg);
 	else if (c->cfx.password && !url.tls && !config_is_this_machine(url.host))
-		mistakes_add(m, "/cfx/url",
+		mistakes_add(m, pointer,
 			"'cfx' would send its password in the clear to %s: amqps:// expected",
 			url.host);
+}
+
+static void check_validate(const struct config *c, struct mistakes *m)
+{
+	const struct cfx_config *f = &c->cfx;
+
+	if (f->validate_url)
+		check_one_url(c, f->validate_url, "/cfx/validate_url", m);
+	if (!f->validate_address && (f->validate_url || f->validate_target || f->validate_reply))
+		mistakes_add(m, "/cfx/validate_address",
+			"'validate_address' is missing: who is asked is not known without it");
+	if (f->validate_address && !is_address(f->validate_address))
+		mistakes_add(m, "/cfx/validate_address", "an address without spaces expected");
+	if (f->validate_reply && !is_address(f->validate_reply))
+		mistakes_add(m, "/cfx/validate_reply", "an address without spaces expected");
+}
+
+bool config_asks_cfx(const struct config *c, const char *service)
+{
+	if (strcmp(service, "cfx") != 0 || !c->cfx.url || !c->cfx.validate_address)
+		return false;
+	for (size_t i = 0; i < c->services; i++)
+		if (!strcmp(c->service[i].name, service))
+			return false;
+	return true;
+}
+
+static void check_url(const struct config *c, struct mistakes *m)
+{
+	check_one_url(c, c->cfx.url, "/cfx/url", m);
+	check_validate(c, m);
 	if (!c->cfx.user != !c->cfx.password)
 		mistakes_add(m, "/cfx", "'cfx' needs 'user' and 'password' together, or neither");
 	if (c->cfx.password && !config_has_secret(c, c->cfx.password))

@@ -333,7 +333,8 @@ struct route_form {
 
 static const struct form_row route_rows[] = {
 	{"service", FORM_TEXT, .required = true, .low = 1, .high = CONFIG_ID_MAX,
-		.doc = "A name in 'services' of provd.yaml.", FORM_AT(struct route_form, service)},
+		.doc = "A name in 'services' of provd.yaml; cfx: the endpoint of 'validate_address' in 'cfx'.",
+		FORM_AT(struct route_form, service)},
 	{"on_no_answer", FORM_CHOICE, .choices = route_verdicts, .def = "hold",
 		.doc = "What happens to a unit where the service does not answer.",
 		FORM_AT(struct route_form, on_no_answer)},
@@ -535,9 +536,10 @@ static void order_route(
 	form_read(route_rows, v, "/route_check", "member", &f, m);
 	if (f.timeout_us > ROUTE_TIMEOUT_MAX_US)
 		mistakes_add(m, "/route_check/timeout", "'timeout' is 30s at most");
-	if (f.service && config_service(config, f.service, &service, &e) < 0)
+	if (f.service && !config_asks_cfx(config, f.service) &&
+		config_service(config, f.service, &service, &e) < 0)
 		mistakes_add(m, "/route_check/service", "%s", e.msg);
-	else if (f.service)
+	else if (f.service && !config_asks_cfx(config, f.service))
 		http_service_done(&service);
 	o->route_check = json_pack("{s:s?, s:s, s:I}", "service", f.service, "on_no_answer",
 		route_verdict_str(f.on_no_answer), "timeout_ms", (json_int_t)(f.timeout_us / 1000));
@@ -949,6 +951,10 @@ int job_order_apply(
 
 	if (r != 0)
 		return r;
-	r = jobs_create(tx, &n, ret_offending, e);
-	return r < 0 ? r : jobs_get(tx, o->id, ret, e);
+	return jobs_create(tx, &n, ret_offending, e);
+}
+
+int job_order_read(struct db *d, const struct job_order *o, json_t **ret, struct err *e)
+{
+	return jobs_get(d, o->id, ret, e);
 }

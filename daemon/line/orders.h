@@ -105,8 +105,10 @@ int job_order_find(
 	struct db *d, const char *number, const char *content_sha256, json_t **ret, struct err *e);
 /* The trace that its request belongs to; copied. */
 void job_order_trace(struct job_order *o, const struct trace_context *t);
-/* In the writer's transaction; *ret: the job as JSON, a new reference. 1: its number was here before with the same content,
- * and *ret is that order. Serials that are not free
+/* The order as JSON, a new reference, once it is on record. */
+int job_order_read(struct db *d, const struct job_order *o, json_t **ret, struct err *e);
+/* In the writer's transaction. 1: its number was here before with the same content, and *ret is that order as JSON, a new
+ * reference. Serials that are not free
  * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */
 int job_order_apply(
 	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e);

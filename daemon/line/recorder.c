@@ -837,9 +837,10 @@ static int apply_route(struct db *tx, void *data, struct err *e)
 		c->serial[0]	  ? c->serial
 		: n->r->serial[0] ? n->r->serial
 				  : NULL,
-		json_pack("{s:s, s:b, s:s, s:s, s:s*}", "result", route_verdict_str(a->verdict),
-			"answered", a->answered, "service", c->route.service, "reason", a->reason,
-			"number", c->number[0] ? c->number : NULL),
+		json_pack("{s:s, s:b, s:s*, s:s, s:s, s:s*}", "result",
+			route_verdict_str(a->verdict), "answered", a->answered, "code",
+			a->answered ? NULL : route_code_str(a->code), "service", c->route.service,
+			"reason", a->reason, "number", c->number[0] ? c->number : NULL),
 		e);
 
 	if (r == 0 && a->verdict == ROUTE_HOLD)

@@ -3,6 +3,8 @@
 
 #include "base/timefmt.h"
 #include "base/util.h"
+#include "daemon/line/config.h"
+#include "daemon/line/route_cfx.h"
 #include "daemon/line/services.h"
 #include "transports/links/http.h"
 
@@ -31,9 +33,10 @@ static char *question(const struct route_ask *a, const char *id)
 	return text;
 }
 
-static void no_answer(struct route_answer *ret, const char *why)
+static void no_answer(struct route_answer *ret, enum route_code code, const char *why)
 {
 	ret->answered = false;
+	ret->code = code;
 	snprintf(ret->reason, sizeof ret->reason, "%s", why);
 }
 
@@ -49,11 +52,12 @@ void route_read(const char *body, long status, const char *id, struct route_answ
 	*ret = (struct route_answer){.answered = true};
 	snprintf(text, sizeof text, "it answers HTTP %ld, 200 expected", status);
 	if (status != 200)
-		no_answer(ret, text);
+		no_answer(ret, ROUTE_REFUSED, text);
 	else if (!of || strcmp(of, id) != 0)
-		no_answer(ret, "its answer does not carry the 'id' of the question");
+		no_answer(ret, ROUTE_FOREIGN, "its answer does not carry the 'id' of the question");
 	else if (verdict < 0)
-		no_answer(ret, "its answer has no 'result' that is allow, hold or reject");
+		no_answer(ret, ROUTE_MALFORMED,
+			"its answer has no 'result' that is allow, hold or reject");
 	else
 		ret->verdict = (enum route_verdict)verdict;
 	if (ret->answered)
@@ -61,23 +65,32 @@ void route_read(const char *body, long status, const char *id, struct route_answ
 	json_decref(o);
 }
 
-static int exchange(const struct line_services *line, const struct route_policy *p,
-	const char *text, const char *id, const struct iotime *it, struct route_answer *ret,
-	struct err *e)
+static int exchange_http(const struct config *c, const struct route_policy *p, const char *text,
+	const char *id, const struct iotime *it, struct route_answer *ret, struct err *e)
 {
 	const struct http_request q = {.method = "POST", .body = text};
-	struct config *now = line->config(line->line);
 	struct http_service service = {0};
 	struct http_answer answer = {0};
-	int r = config_service(now, p->service, &service, e);
+	int r = config_service(c, p->service, &service, e);
 
-	config_unref(now);
 	if (r == 0)
 		r = http_exchange(&service, &q, it, &answer, e);
 	if (r == 0)
 		route_read(answer.body.s, answer.status, id, ret);
 	http_answer_done(&answer);
 	http_service_done(&service);
+	return r;
+}
+
+static int exchange(const struct line_services *line, const struct route_ask *ask, const char *text,
+	const char *id, const struct iotime *it, struct route_answer *ret, struct err *e)
+{
+	struct config *now = line->config(line->line);
+	int r = config_asks_cfx(now, ask->claim->route.service)
+			? route_cfx_ask(now, ask, id, it, ret, e)
+			: exchange_http(now, &ask->claim->route, text, id, it, ret, e);
+
+	config_unref(now);
 	return r;
 }
 
@@ -89,12 +102,12 @@ int route_check(const struct line_services *line, const struct route_ask *ask,
 	char id[UUID_SIZE], silence[ERR_TEXT_BYTES];
 	_cleanup_(freep) char *text = question(ask, uuid7(id));
 	struct route_answer a = {0};
-	int r = exchange(line, p, text, id, &it, &a, e);
+	int r = exchange(line, ask, text, id, &it, &a, e);
 
 	if (r < 0 && cancel_reason(cancel) != ERR_NONE)
 		return r;
 	if (r < 0)
-		no_answer(&a, e->msg);
+		no_answer(&a, ROUTE_UNREACHABLE, e->msg);
 	if (!a.answered) {
 		a.verdict = p->on_no_answer;
 		snprintf(silence, sizeof silence, "%.200s; the order says %s then", a.reason,

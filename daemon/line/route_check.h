@@ -7,6 +7,9 @@
  *	 unit_position_number}], chip_id, order: {id, number, external_ref}, recipe: {name, version}, station, run, params}
  *	200 {id, result: "allow" | "hold" | "reject", reason}
  *
+ * Where `service` of the order is "cfx" and no service has that name, the endpoint of `cfx.validate_address` is asked
+ * (route_cfx.h).
+ *
  * The id is of that question alone and comes back with the answer, so that the answer to another one (late, or of a proxy)
  * is none. Whatever is no such answer is none, and then the order says what happens.
  *
@@ -15,21 +18,9 @@
 #pragma once
 
 #include "base/iotime.h"
-#include "daemon/line/orders.h"
+#include "daemon/line/route_answer.h"
 
 struct line_services;
-
-struct route_ask {
-	const struct job_claim *claim;
-	const char *station, *run;
-	const char *serial, *chip_id; /* "" not known */
-};
-
-struct route_answer {
-	enum route_verdict verdict;
-	bool answered; /* false: it is what the order says of silence */
-	char reason[ERR_TEXT_BYTES];
-};
 
 /* 0 with the verdict; an error is the cancel's reason alone. */
 int route_check(const struct line_services *line, const struct route_ask *ask,

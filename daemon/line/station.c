@@ -191,6 +191,7 @@ void station_present(struct station *s, size_t port, const struct device_facts *
 	mutex_unlock(&s->lock);
 	if (came)
 		meters_plug(s->line->meters, s->cfg->id, wrong ? PLUG_WRONG : PLUG_IN);
+	s->line->views_changed(s->line->line);
 	station_poke(s);
 }
 
@@ -215,6 +216,7 @@ void station_absent(struct station *s, size_t port)
 		meters_plug(s->line->meters, s->cfg->id, PLUG_OUT);
 	if (ends_run)
 		cancel_fire(&s->cancel, ERR_DEVICE_GONE);
+	s->line->views_changed(s->line->line);
 	station_poke(s);
 }
 

@@ -75,11 +75,11 @@ void webhook_ends_add(struct webhook_ends *w, const struct delivery_end *end)
 static int apply(struct db *tx, void *data, struct err *e)
 {
 	const struct batch *b = ((const struct webhook_ends *)data)->going;
-	int r = 0;
+	const struct delivery_end *end[ENDS_MAX];
 
-	for (size_t i = 0; i < b->n && r == 0; i++)
-		r = webhooks_end(tx, &b->item[i].end, e);
-	return r;
+	for (size_t i = 0; i < b->n; i++)
+		end[i] = &b->item[i].end;
+	return webhooks_end(tx, end, b->n, e);
 }
 
 static void on_done(void *data, int result, const struct err *err)
@@ -138,17 +138,19 @@ int webhook_ends_pull(struct webhook_ends *w, struct err *e)
 	return r < 0 ? r : 1;
 }
 
-static void list_batch(const struct batch *b, const char *webhook, json_t *list)
+static void list_batch(const struct batch *b, const char *webhook, json_t *taken, json_t *others)
 {
 	for (size_t i = 0; i < b->n; i++)
 		if (!strcmp(b->item[i].webhook, webhook))
-			json_array_append_new(list, json_integer(b->item[i].end.n));
+			json_array_append_new(b->item[i].end.done ? taken : others,
+				json_integer(b->item[i].end.n));
 }
 
-void webhook_ends_list(const struct webhook_ends *w, const char *webhook, json_t *list)
+void webhook_ends_list(
+	const struct webhook_ends *w, const char *webhook, json_t *taken, json_t *others)
 {
-	list_batch(w->adding, webhook, list);
-	list_batch(w->going, webhook, list);
+	list_batch(w->adding, webhook, taken, others);
+	list_batch(w->going, webhook, taken, others);
 }
 
 static void wait_recorded(struct webhook_ends *w)

@@ -30,5 +30,6 @@ int webhook_ends_push(struct webhook_ends *w, struct err *e);
 /* 1: what was pushed is on disk; 0: it is not yet, or there is none; < 0: nothing of it is. Where the disk
  * is full (-ERR_DISK_FULL) it is kept for the next push, else its rows are sent again. */
 int webhook_ends_pull(struct webhook_ends *w, struct err *e);
-/* Appends the numbers of a webhook's rows that have ended, and are not pulled yet. */
-void webhook_ends_list(const struct webhook_ends *w, const char *webhook, json_t *list);
+/* Appends the numbers of a webhook's rows that have ended, and are not pulled yet: those that were taken, and the others. */
+void webhook_ends_list(
+	const struct webhook_ends *w, const char *webhook, json_t *taken, json_t *others);

@@ -15,7 +15,9 @@
 #include "daemon/line/services.h"
 #include "daemon/line/wats_report.h"
 #include "daemon/line/webhook_ends.h"
+#include "daemon/line/webhook_queue.h"
 #include "daemon/line/webhook_rules.h"
+#include "daemon/line/webhook_takes.h"
 #include "db/webhooks.h"
 #include "db/writer.h"
 #include "transports/links/http_many.h"
@@ -27,9 +29,20 @@
 #define ANSWER_BYTES  1024
 #define HEADERS	      6
 #define FULL_WAIT_US  (10 * US_PER_MS)
-#define READY_MAX     64 /* rows of one webhook that are read at a time */
 
 _Static_assert(WEBHOOKS_DESCRIPTORS > WEBHOOKS_MAX * WINDOW * 4, "descriptors of the requests");
+
+/* What the requests of one webhook have in common, for as long as its row, its secrets and the configuration are those: made at
+ * each look, so that another text in the file of a secret is used within a second. */
+struct signer {
+	unsigned refs;
+	struct config *config; /* whose lists are looked at */
+	char *secret, *old;    /* old: NULL none */
+	char *auth;	       /* the header Authorization; NULL none */
+	struct secret_set *secrets;
+	int result; /* < 0: nothing may be sent, with the reason */
+	struct err err;
+};
 
 /* What is known of one webhook besides its row. */
 struct hook {
@@ -37,10 +50,11 @@ struct hook {
 	bool there;	 /* it is enabled */
 	bool more;	 /* there are events that it was not asked about */
 	int64_t waiting; /* rows, about: they are made again when half of them are done */
-	struct delivery ready[READY_MAX]; /* that may go out now, the oldest first */
-	size_t ready_at, readies;
-	bool dry; /* none was found since something changed */
+	struct webhook_queue *queue; /* rows, as they were read */
+	bool stale;		     /* others may wait since */
+	bool dry;		     /* none of them may go out */
 	unsigned flying;
+	struct signer *signer; /* NULL: none was needed since the look */
 	struct retries retries;
 	char trouble[ERR_TEXT_BYTES]; /* that was logged last */
 };
@@ -50,8 +64,7 @@ struct sending {
 	struct hook *hook;
 	struct delivery row;
 	uint64_t begun_us;
-	struct config *config; /* whose lists are looked at */
-	struct secret_set *secrets;
+	struct signer *signer;
 	struct sending *next;
 };
 
@@ -64,7 +77,8 @@ struct webhooks {
 	struct feed_sub *feed;
 	struct cancel stop;
 	struct webhook_ends *ends;
-	struct config *config; /* of the last request; NULL before one */
+	struct webhook_takes *takes;
+	struct config *config; /* of now; NULL: not looked at */
 	unsigned lists;	       /* so many configurations there were */
 	bool poked;	       /* atomic */
 	bool idle;	       /* atomic: there is no webhook */
@@ -93,7 +107,8 @@ static struct hook *keep_hook(struct webhooks *w, const struct webhook *row)
 
 	if (!h && w->hooks < WEBHOOKS_MAX) {
 		h = w->hook[w->hooks++] = xcalloc(1, sizeof *h);
-		h->more = true;
+		h->queue = webhook_queue_new();
+		h->more = h->stale = true;
 		h->retries.failures = row->failures;
 	}
 	if (h) {
@@ -103,11 +118,30 @@ static struct hook *keep_hook(struct webhooks *w, const struct webhook *row)
 	return h;
 }
 
-static void forget_ready(struct hook *h)
+static void wipe(char *secret)
 {
-	while (h->ready_at < h->readies)
-		free(h->ready[h->ready_at++].body);
-	h->ready_at = h->readies = 0;
+	if (secret)
+		secret_wipe(secret, strlen(secret));
+	free(secret);
+}
+
+static void signer_unref(struct signer *s)
+{
+	if (!s || --s->refs > 0)
+		return;
+	wipe(s->secret);
+	wipe(s->old);
+	wipe(s->auth);
+	secret_set_free(s->secrets);
+	config_unref(s->config);
+	free(s);
+}
+
+/* Requests under way keep theirs. */
+static void forget_signer(struct hook *h)
+{
+	signer_unref(h->signer);
+	h->signer = NULL;
 }
 
 /* Those that are gone, once nothing of theirs is under way. */
@@ -118,7 +152,8 @@ static void drop_hooks(struct webhooks *w)
 
 		if (h->there || h->flying)
 			continue;
-		forget_ready(h);
+		webhook_queue_free(h->queue);
+		forget_signer(h);
 		retries_done(&h->retries);
 		free(h);
 		w->hook[i] = w->hook[--w->hooks];
@@ -138,14 +173,16 @@ static int look(struct webhooks *w, struct err *e)
 		r = webhooks_enabled(w->db, false, row, &n, e);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < w->hooks; i++)
+	for (size_t i = 0; i < w->hooks; i++) {
 		w->hook[i]->there = false;
+		forget_signer(w->hook[i]);
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct hook *h = keep_hook(w, &row[i]);
 
 		if (h) {
 			h->more |= row[i].seen < newest;
-			h->dry = false;
+			h->stale = true;
 		}
 	}
 	drop_hooks(w);
@@ -171,47 +208,54 @@ static bool wants_rows(const struct hook *h)
 	return h->there && h->more && (h->waiting <= WEBHOOK_OPEN_MAX / 2 || h->dry);
 }
 
-static int apply_take(struct db *tx, void *data, struct err *e)
+/* Rows that were made since are there. */
+static int note_takes(struct webhooks *w, struct err *e)
 {
-	struct webhooks *w = data;
-	int r = 0;
+	const struct webhook_taken *taken;
+	size_t n = 0;
+	int r = webhook_takes_end(w->takes, &taken, &n, e);
 
-	for (size_t i = 0; i < w->hooks && r == 0; i++) {
-		struct hook *h = w->hook[i];
+	for (size_t i = 0; r > 0 && i < n; i++) {
+		struct hook *h = find_hook(w, taken[i].id);
 
-		if (wants_rows(h))
-			r = webhooks_take(tx, h->row.id, &h->more, &h->waiting, e);
-		h->dry = false;
+		if (!h)
+			continue;
+		h->more = taken[i].more;
+		h->waiting = taken[i].waiting;
+		h->stale = true;
 	}
-	return r;
+	return MIN(r, 0);
 }
 
 static int take(struct webhooks *w, struct err *e)
 {
+	const struct webhook *wants[WEBHOOKS_MAX];
+	size_t n = 0;
+	int r = note_takes(w, e);
+
+	if (r < 0 || webhook_takes_is_busy(w->takes))
+		return r;
 	for (size_t i = 0; i < w->hooks; i++)
 		if (wants_rows(w->hook[i]))
-			return writer_do(w->line->writer, apply_take, w, e);
-	return 0;
+			wants[n++] = &w->hook[i]->row;
+	return n ? webhook_takes_begin(w->takes, wants, n, e) : 0;
 }
 
 /* The rows of a webhook that do not go out now: it is not their time, or they are under way. */
-static json_t *not_now(struct webhooks *w, const struct hook *h)
+static void list_held(struct webhooks *w, const struct hook *h, json_t *taken, json_t *held)
 {
-	json_t *list = json_array();
-
-	retries_not_now(&h->retries, list);
+	retries_not_now(&h->retries, held);
 	for (const struct sending *s = w->sending; s; s = s->next)
 		if (s->hook == h)
-			json_array_append_new(list, json_integer(s->row.n));
-	webhook_ends_list(w->ends, h->row.id, list);
-	return list;
+			json_array_append_new(held, json_integer(s->row.n));
+	webhook_ends_list(w->ends, h->row.id, taken, held);
 }
 
 /* A person wants it now, or it was changed. */
 static void forget_times(struct webhooks *w)
 {
 	for (size_t i = 0; i < w->hooks; i++) {
-		w->hook[i]->dry = false;
+		w->hook[i]->stale = true;
 		retries_now(&w->hook[i]->retries);
 	}
 }
@@ -226,58 +270,40 @@ static void free_sending(struct webhooks *w, struct sending *s)
 		p = &(*p)->next;
 	*p = s->next;
 	s->hook->flying--;
-	config_unref(s->config);
-	secret_set_free(s->secrets);
+	signer_unref(s->signer);
 	free(s->row.body);
 	free(s);
 }
 
-static void wipe(char *secret)
-{
-	if (secret)
-		secret_wipe(secret, strlen(secret));
-	free(secret);
-}
-
-/* By the secret of now, and by that of before for as long as it is used as well. */
-static int sign(struct sending *s, int64_t now_ms, char **ret, struct err *e)
-{
-	const struct webhook *row = &s->hook->row;
-	const bool both = row->old_secret[0] && now_ms < row->old_until_ms;
-	char *now = NULL, *old = NULL;
-	int r = config_secret(s->config, row->secret, &now, e);
-
-	if (r == 0 && both)
-		r = config_secret(s->config, row->old_secret, &old, e);
-	if (r == 0) {
-		const char *const secrets[] = {now, old, NULL};
-
-		for (int i = 0; secrets[i]; i++)
-			secret_set_add(s->secrets, secrets[i], NULL);
-		r = webhook_sign(secrets, s->row.id, now_ms / 1000, s->row.body, ret, e);
-	}
-	wipe(now);
-	wipe(old);
-	return r;
-}
-
 /* Also for one that was allowed when it was made. */
-static int check_allowed(const struct sending *s, struct err *e)
+static int check_allowed(const struct config *c, const struct webhook *row, struct err *e)
 {
 	char host[HTTP_HOST_BYTES];
 
-	http_url_host(s->hook->row.url, host);
-	if (http_allow_host(&s->config->webhooks.allow, host))
+	http_url_host(row->url, host);
+	if (http_allow_host(&c->webhooks.allow, host))
 		return 0;
 	return err_set(e, ERR_SERVICE_UNTRUSTED,
 		"'webhooks' of provd.yaml does not allow the receiver %s: add its host or network to 'allow'",
-		s->hook->row.url);
+		row->url);
 }
 
-/* The header Authorization, where the webhook names a secret of it; NULL where it names none. */
-static int authorize(struct sending *s, char **ret, struct err *e)
+static int read_secrets(struct signer *s, const struct webhook *row, struct err *e)
 {
-	const struct webhook *row = &s->hook->row;
+	int r = config_secret(s->config, row->secret, &s->secret, e);
+
+	if (r == 0 && row->old_secret[0] && wall_ms() < row->old_until_ms)
+		r = config_secret(s->config, row->old_secret, &s->old, e);
+	if (r == 0)
+		secret_set_add(s->secrets, s->secret, NULL);
+	if (r == 0 && s->old)
+		secret_set_add(s->secrets, s->old, NULL);
+	return r;
+}
+
+/* The header Authorization, where the webhook names a secret of it. */
+static int authorize(struct signer *s, const struct webhook *row, struct err *e)
+{
 	char host[HTTP_HOST_BYTES];
 	char *text = NULL;
 	int r = 0;
@@ -296,10 +322,38 @@ static int authorize(struct sending *s, char **ret, struct err *e)
 			row->auth);
 	if (r == 0) {
 		secret_set_add(s->secrets, text, NULL);
-		*ret = xasprintf("Authorization: %s", text);
+		s->auth = xasprintf("Authorization: %s", text);
 	}
 	wipe(text);
 	return r;
+}
+
+static struct signer *signer_of(struct webhooks *w, struct hook *h)
+{
+	struct signer *s = h->signer;
+
+	if (!s) {
+		s = h->signer = xcalloc(1, sizeof *s);
+		s->refs = 1;
+		s->config = config_ref(w->config);
+		s->secrets = secret_set_new();
+		s->result = check_allowed(s->config, &h->row, &s->err);
+		if (s->result == 0)
+			s->result = read_secrets(s, &h->row, &s->err);
+		if (s->result == 0)
+			s->result = authorize(s, &h->row, &s->err);
+	}
+	s->refs++;
+	return s;
+}
+
+/* By the secret of now, and by that of before for as long as it is used as well. */
+static int sign(const struct sending *s, int64_t now_ms, char **ret, struct err *e)
+{
+	const bool both = s->signer->old && now_ms < s->hook->row.old_until_ms;
+	const char *const secrets[] = {s->signer->secret, both ? s->signer->old : NULL, NULL};
+
+	return webhook_sign(secrets, s->row.id, now_ms / 1000, s->row.body, ret, e);
 }
 
 /* The delivery is a span of its own, which nobody else knows. */
@@ -317,22 +371,22 @@ static size_t add_trace(const struct trace_context *t, char *ret[2])
 
 static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 {
-	const struct webhooks_config *c = &s->config->webhooks;
+	const struct signer *by = s->signer;
+	const struct webhooks_config *c = &by->config->webhooks;
 	const int64_t now_ms = wall_ms();
-	_cleanup_(freep) char *id = xasprintf("webhook-id: %s", s->row.id);
-	_cleanup_(freep) char *time =
-		xasprintf("webhook-timestamp: %lld", (long long)(now_ms / 1000));
+	char id[WEBHOOK_ID_BYTES + 16], time[48];
 	_cleanup_(freep) char *signature = NULL;
 	_cleanup_(freep) char *signed_by = NULL;
-	char *auth = NULL;
-	int r = check_allowed(s, e);
+	int r = by->result;
 
+	if (r < 0)
+		*e = by->err;
 	if (r == 0)
 		r = sign(s, now_ms, &signature, e);
-	if (r == 0)
-		r = authorize(s, &auth, e);
 	if (r < 0)
 		return r;
+	snprintf(id, sizeof id, "webhook-id: %s", s->row.id);
+	snprintf(time, sizeof time, "webhook-timestamp: %lld", (long long)(now_ms / 1000));
 	signed_by = xasprintf("webhook-signature: %s", signature);
 
 	char *trace[2] = {NULL};
@@ -341,8 +395,8 @@ static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 
 	for (size_t i = 0, of = add_trace(&s->row.trace, trace); i < of; i++)
 		headers[n++] = trace[i];
-	if (auth)
-		headers[n++] = auth;
+	if (by->auth)
+		headers[n++] = by->auth;
 
 	const struct http_post p = {.url = s->hook->row.url,
 		.headers = headers,
@@ -357,7 +411,6 @@ static int send_row(struct webhooks *w, struct sending *s, struct err *e)
 	http_many_add(w->http, &p, s);
 	free(trace[0]);
 	free(trace[1]);
-	wipe(auth);
 	return 0;
 }
 
@@ -388,7 +441,7 @@ static char *shown(const struct sending *s, const struct strbuf *body)
 		return NULL;
 	sb_add_escaped(&b, body->s, body->len);
 	text = sb_take(&b);
-	masked = secret_mask_cut(s->secrets, text);
+	masked = secret_mask_cut(s->signer->secrets, text);
 	if (strlen(masked) > WEBHOOK_ANSWER_MAX) {
 		size_t n = WEBHOOK_ANSWER_MAX;
 
@@ -428,7 +481,7 @@ static void end_sending(struct webhooks *w, struct sending *s, const struct http
 		.done = verdict == WEBHOOK_TAKEN,
 		.gone = verdict == WEBHOOK_GONE,
 		.key = "webhooks",
-		.give_up_ms = (int64_t)(s->config->webhooks.give_up_us / US_PER_MS)};
+		.give_up_ms = (int64_t)(s->signer->config->webhooks.give_up_us / US_PER_MS)};
 
 	meters_webhook(w->line->meters,
 		why			   ? "unreachable"
@@ -437,6 +490,8 @@ static void end_sending(struct webhooks *w, struct sending *s, const struct http
 		now_us() - s->begun_us);
 	if (verdict == WEBHOOK_TAKEN) {
 		note_taken(h, s->row.n);
+		webhook_queue_taken(h->queue, s->row.n);
+		h->dry = false;
 		h->waiting -= h->waiting > 0;
 		webhook_ends_add(w->ends, &end);
 	} else {
@@ -448,13 +503,19 @@ static void end_sending(struct webhooks *w, struct sending *s, const struct http
 /* --- one round --- */
 
 /* One that is kept has its address for itself. */
-static void note_config(struct webhooks *w, struct config *c)
+static void look_at_config(struct webhooks *w)
 {
-	if (c == w->config)
+	struct config *now = w->line->config(w->line->line);
+
+	if (now == w->config) {
+		config_unref(now);
 		return;
+	}
 	config_unref(w->config);
-	w->config = config_ref(c);
+	w->config = now;
 	w->lists++;
+	for (size_t i = 0; i < w->hooks; i++)
+		forget_signer(w->hook[i]);
 }
 
 static struct sending *add_sending(struct webhooks *w, struct hook *h, struct delivery *row)
@@ -465,9 +526,7 @@ static struct sending *add_sending(struct webhooks *w, struct hook *h, struct de
 	s->begun_us = now_us();
 	s->row = *row;
 	row->body = NULL;
-	s->config = w->line->config(w->line->line);
-	note_config(w, s->config);
-	s->secrets = secret_set_new();
+	s->signer = signer_of(w, h);
 	s->next = w->sending;
 	w->sending = s;
 	h->flying++;
@@ -488,15 +547,9 @@ static void begin(struct webhooks *w, struct hook *h, struct delivery *row)
 /* Of an event its message, or what else the webhook is to have of it. */
 static int make_body(struct webhooks *w, const struct hook *h, struct delivery *row, struct err *e)
 {
-	struct config *config;
-	int r;
-
 	if (!row->body || strcmp(h->row.format, webhook_formats[WEBHOOK_WSJF]) != 0)
 		return 0;
-	config = w->line->config(w->line->line);
-	r = wats_report_of(w->db, &config->wats, &row->body, e);
-	config_unref(config);
-	return r;
+	return wats_report_of(w->db, &w->config->wats, &row->body, e);
 }
 
 static size_t room(const struct hook *h)
@@ -507,51 +560,50 @@ static size_t room(const struct hook *h)
 	return h->retries.failures ? h->flying == 0 : WINDOW - MIN(h->flying, WINDOW);
 }
 
-/* Those whose event is gone: retention takes their rows. */
-static void drop_bodiless(struct hook *h)
+static int load(struct webhooks *w, struct hook *h, struct err *e)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < h->readies; i++)
-		if (h->ready[i].body)
-			h->ready[n++] = h->ready[i];
-	h->readies = n;
-}
-
-/* The next rows, once those of before are all sent. */
-static int load_ready(struct webhooks *w, struct hook *h, struct err *e)
-{
-	json_t *not_these;
+	json_t *taken = json_array(), *held = json_array();
 	int r;
 
-	if (h->ready_at < h->readies || h->dry)
-		return 0;
-	h->ready_at = h->readies = 0;
-	not_these = not_now(w, h);
-	r = webhooks_due(w->db, h->row.id, not_these, READY_MAX, h->ready, &h->readies, e);
-	drop_bodiless(h);
-	h->dry = r == 0 && h->readies == 0;
-	json_decref(not_these);
+	list_held(w, h, taken, held);
+	r = webhook_queue_load(h->queue, w->db, h->row.id, held, taken, e);
+	json_decref(taken);
+	json_decref(held);
+	h->stale = r < 0;
+	h->dry = false;
 	return r;
+}
+
+/* The oldest that may go out; without a body: its event is gone, and retention takes its row. 1, 0: none, or an error. */
+static int next_row(struct webhooks *w, struct hook *h, struct delivery *ret, struct err *e)
+{
+	const struct waiting_row *row;
+	int r = h->stale ? load(w, h, e) : 0;
+
+	row = r == 0 && !h->dry ? webhook_queue_next(h->queue) : NULL;
+	h->dry = !row;
+	if (row)
+		r = webhooks_message(w->db, row, ret, e);
+	if (row && r == 0)
+		r = make_body(w, h, ret, e);
+	if (row && r < 0) {
+		free(ret->body);
+		h->stale = true;
+	}
+	return r < 0 ? r : row != NULL;
 }
 
 static int fill(struct webhooks *w, struct hook *h, struct err *e)
 {
-	if (!h->there)
-		forget_ready(h);
 	while (room(h) > 0 && !webhook_ends_full(w->ends)) {
 		struct delivery row;
-		int r = load_ready(w, h, e);
+		int r = next_row(w, h, &row, e);
 
-		if (r < 0 || h->ready_at == h->readies)
+		if (r <= 0)
 			return r;
-		row = h->ready[h->ready_at++];
-		r = make_body(w, h, &row, e);
-		if (r == 0)
+		if (row.body)
 			begin(w, h, &row);
 		free(row.body);
-		if (r < 0)
-			return r;
 	}
 	return 0;
 }
@@ -566,22 +618,16 @@ static void gather(struct webhooks *w)
 	}
 }
 
-/* What follows those that are on disk now may go out. */
-static int pull(struct webhooks *w, struct err *e)
-{
-	int r = webhook_ends_pull(w->ends, e);
-
-	for (size_t i = 0; r != 0 && i < w->hooks; i++)
-		w->hook[i]->dry = false;
-	return MIN(r, 0);
-}
-
 static int round_of(struct webhooks *w, struct err *e)
 {
 	const bool poked = __atomic_exchange_n(&w->poked, false, __ATOMIC_ACQ_REL);
-	int r = pull(w, e);
+	int r = MIN(webhook_ends_pull(w->ends, e), 0);
 
+	/* What is not on record is sent again. */
+	for (size_t i = 0; r < 0 && i < w->hooks; i++)
+		w->hook[i]->stale = true;
 	gather(w);
+	look_at_config(w);
 	if (poked)
 		forget_times(w);
 	if (r == 0)
@@ -656,6 +702,7 @@ int webhooks_start(
 	w->db_path = xstrdup(db_path);
 	w->http = http_many_new();
 	w->ends = webhook_ends_new(line->writer, on_recorded, w);
+	w->takes = webhook_takes_new(line->writer, on_recorded, w);
 	if (r == 0) {
 		r = thread_start(&w->thread, "webhooks", webhooks_main, w, e);
 		if (r < 0)
@@ -663,6 +710,7 @@ int webhooks_start(
 	}
 	if (r < 0) {
 		webhook_ends_free(w->ends);
+		webhook_takes_free(w->takes);
 		http_many_free(w->http);
 		free(w->db_path);
 		free(w);
@@ -684,6 +732,7 @@ struct webhooks *webhooks_free(struct webhooks *w)
 	pthread_join(w->thread, NULL);
 	cancel_done(&w->stop);
 	webhook_ends_free(w->ends);
+	webhook_takes_free(w->takes);
 	while (w->sending)
 		free_sending(w, w->sending);
 	for (size_t i = 0; i < w->hooks; i++)

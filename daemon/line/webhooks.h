@@ -6,7 +6,7 @@
  *	take (rows of the next events) ──> send, up to 8 of a webhook ──> what came of it, with the next commit
  *
  * A row's id is on disk before its first byte, so that a receiver knows what comes twice. Of one unit one
- * row at a time is under way. A webhook whose last attempt failed is tried with one row alone, later each
+ * row at a time is under way, and the next one follows once the receiver has taken it (webhook_queue.h). A webhook whose last attempt failed is tried with one row alone, later each
  * time; a row that others overtake has times of its own. Times are monotonic. Nothing goes out while the
  * records are held.
  */

@@ -276,24 +276,29 @@ class Bench:
         self.row("resident memory, idle with one station", idle, 24, "low", "MiB")
         self.row("resident memory of each further station", each, 200, "low", "KiB")
 
+    def reads(self, line, path):
+        """Over an answer of the same size."""
+        size = len(json.dumps(line.call("GET", path), separators=(",", ":")))
+        bare = subprocess.Popen([f"{self.build}/tests/bench/bench_http", "serve", str(size)], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True)
+        port = bare.stdout.readline().strip()
+        load = lambda p, *more: float(subprocess.run([f"{self.build}/tests/bench/bench_http", "load", str(p), "/api/v1" + path, "2", "16", *more],
+                                                     capture_output=True, text=True, check=True).stdout)
+        ratios = []
+        for _ in range(self.rounds):
+            theirs = load(port)
+            ratios.append(load(line.port, line.token) / theirs)
+        bare.stdin.close()
+        bare.wait()
+        return ratios
+
     def api(self):
         import bench_api
-        ratios = []
         line = Line(self.build, 8)
         try:
             line.all_ready()
-            size = len(json.dumps(line.call("GET", "/stations"), separators=(",", ":")))
-            bare = subprocess.Popen([f"{self.build}/tests/bench/bench_http", "serve", str(size)], stdin=subprocess.PIPE,
-                                    stdout=subprocess.PIPE, text=True)
-            port = bare.stdout.readline().strip()
-            load = lambda p, *more: float(subprocess.run([f"{self.build}/tests/bench/bench_http", "load", str(p), "/api/v1/stations", "2", "16", *more],
-                                                         capture_output=True, text=True, check=True).stdout)
-            for _ in range(self.rounds):
-                theirs = load(port)
-                ratios.append(load(line.port, line.token) / theirs)
-            bare.stdin.close()
-            bare.wait()
-            self.row("GET of a station list over a bare libmicrohttpd", ratios, 0.85, "high")
+            for what, path in (("a station list", "/stations"), ("a station", "/stations/S1")):
+                self.row(f"GET of {what} over a bare libmicrohttpd", self.reads(line, path), 0.85, "high")
             bench_api.orders(self, line)
             bench_api.live(self, line)
         finally:

@@ -61,7 +61,7 @@ def setUpModule():
         if b'libqpid-proton.so' not in f.read():
             raise unittest.SkipTest('this provd was built without IPC-CFX (-Dcfx)')
     pool = concurrent.futures.ThreadPoolExecutor(1)
-    starting = pool.submit(rabbit.Broker, ['cfx', 'first', 'killed', 'manual'])
+    starting = pool.submit(rabbit.Broker, ['cfx', 'first', 'killed', 'manual', 'questions', 'answers'])
 
 
 def tearDownModule():
@@ -136,10 +136,27 @@ class Peer(Lines):
         return {m['id'] for m in self.messages(name)}
 
 
+class Endpoint(Lines):
+    """Who answers ValidateUnitsRequest."""
+
+    def __init__(self, *broker):
+        super().__init__('endpoint.mjs', test_openapi.modules(), *(broker or ('0',)))
+        if broker:
+            line.wait_for('it is there', lambda: self.all('open'))
+        else:
+            self.port = line.wait_for('it listens', lambda: self.all('listening'))[0]['listening']
+
+    def be(self, how):
+        n = len(self.all('how'))
+        self.process.stdin.write(json.dumps({'how': how}) + '\n')
+        self.process.stdin.flush()
+        line.wait_for('it is so', lambda: len(self.all('how')) > n)
+
+
 class Row(line.Line):
     """A station whose boards have their application, and provd with `cfx`."""
 
-    def __init__(self, url, address='/queue/cfx', more='', timeout='700ms', also='', stations=1):
+    def __init__(self, url, address='/queue/cfx', more='', timeout='700ms', also='', stations=1, replace=True):
         self.cfx = 'cfx: {url: "%s", handle: "%s", address: %s, timeout: %s%s}\n%s' % (
             url, HANDLE, address, timeout, more, also)
         super().__init__(stations=stations, boards=0)
@@ -147,8 +164,8 @@ class Row(line.Line):
             app = os.path.join(self.home, 'app.bin')
             with open(app, 'wb') as f:
                 f.write(line.firmware(2048))
-            self.sim = line.Sim(self.home, stations, '--preload', app, '--boot-ms', '1', '--replace-after-idle', '100',
-                                '--when-serial')
+            self.sim = line.Sim(self.home, stations, '--preload', app, '--boot-ms', '1',
+                                *(('--replace-after-idle', '100', '--when-serial') if replace else ()))
             line.write(os.path.join(self.home, 'password'), rabbit.PASSWORD + '\n')
             self.configure()
             self.start()
@@ -552,6 +569,106 @@ class Peers(unittest.TestCase):
                 # The broker has moved, and gets what waited.
                 line.wait_for('all is told', l.all_told)
                 self.assertEqual((len(p.ids('UnitsDeparted')), q.messages()), (1, []))
+
+
+ASKED = '''
+recipe: asked
+version: 1
+unit: {model: thing, serial: {from: job}}
+ports: {console: {kind: tty, baud: 115200}}
+steps:
+  - id: name
+    action: console.command
+    with: {port: console, send: 'SET_SERIAL ${unit.serial}', expect: '^OK$'}
+'''
+
+
+class Validation(unittest.TestCase):
+    """An endpoint that says whether a unit may begin: one that listens as endpoints of CFX do, and one at a broker."""
+
+    def line(self, url, more, **kw):
+        self.used = False
+        l = Row(url, more=', types: [CFX.EndpointConnected]' + more, replace=False, **kw)
+        self.addCleanup(l.close)
+        l.put_recipe(ASKED)
+        return l
+
+    def run_of(self, l, serial, **check):
+        """Of a unit that was put in for it, and what came of the question."""
+        def ready(since=None):
+            now = l.api.get('/stations/A1')
+            return now['state'] == 'ready' and now['since'] != since
+        since = l.api.get('/stations/A1')['since']
+        if self.used:
+            l.sim.ctl('next', board='b1', gap_ms=100)
+        line.wait_for('a unit is there', lambda: ready(since if self.used else None))
+        self.used = True
+        job = l.api.post('/jobs', {'recipe': 'asked', 'units': [{'serial': serial}],
+                                   'route_check': dict({'service': 'cfx', 'timeout': '5s'}, **check)})['id']
+        run = line.wait_for('its run', lambda: [r for r in l.api.get('/runs?job_id=' + job)['items'] if r['outcome']])[0]
+        if l.api.get('/jobs/' + job)['state'] not in ('done', 'cancelled', 'aborted'):
+            l.api.post('/jobs/%s/actions/stop' % job, None, line.ANY)
+        return run, l.api.get('/events?run_id=%s&type=route-checked' % run['id'])['items'][0]['data']
+
+    def test_what_an_endpoint_says_is_done_and_what_says_nothing_is_the_orders_to_say(self):
+        end = Endpoint()
+        self.addCleanup(end.close)
+        l = self.line('amqp://127.0.0.1:1', ', validate_url: "amqp://127.0.0.1:%d", validate_address: MES.Router.1' % end.port)
+        run, said = self.run_of(l, 'P1')
+        self.assertEqual((run['outcome'], said['result'], said['answered'], said.get('code')), ('passed', 'allow', True, None), run)
+        asked, = end.all('request')
+        q = asked['request']
+        self.assertEqual((q['MessageName'], q['Target'], q['Source'], q['MessageBody']['PrimaryIdentifier']),
+                         ('CFX.InformationSystem.UnitValidation.ValidateUnitsRequest', 'MES.Router.1', 'Acme.Provd-1.A1', 'P1'))
+        self.assertEqual((asked['id'], asked['correlation'], asked['reply']), (q['RequestID'], q['RequestID'], 'Acme.Provd-1.A1'))
+        self.assertEqual([(u['UnitIdentifier'], u['PositionNumber']) for u in q['MessageBody']['Units']], [('P1', 1)])
+        self.assertEqual(q['MessageBody']['Validations'], ['UnitRouteValidation', 'UnitStatusValidation'])
+        for i, (how, outcome, code, said_code, text) in enumerate((
+                ('fail', 'aborted', 'route-rejected', None, 'made in hall 3'),
+                ('early', 'passed', None, None, ''),  # the late answer to the one before says no, and is left out
+                ('double', 'passed', None, None, ''),
+                ('silent', 'aborted', 'route-held', 'late', 'no answer came in time'),
+                ('foreign', 'aborted', 'route-held', 'foreign', 'answers to other questions'),
+                ('differ', 'aborted', 'route-held', 'doubled', 'they differ'),
+                ('other', 'aborted', 'route-held', 'malformed', "is of the unit 'X"),
+                ('text', 'aborted', 'route-held', 'malformed', 'no JSON object'),
+                ('list', 'aborted', 'route-held', 'malformed', 'no JSON object'),
+                ('large', 'aborted', 'route-held', 'malformed', '64 KiB'),
+                ('unsupported', 'aborted', 'route-held', 'malformed', 'NotSupportedResponse'),
+                ('busy', 'aborted', 'route-held', 'malformed', 'could not look'),
+                ('reject', 'aborted', 'route-held', 'refused', 'not now'),
+                ('drop', 'aborted', 'route-held', 'unreachable', 'is gone'))):
+            with self.subTest(how):
+                end.be(how)
+                run, said = self.run_of(l, 'U%d' % i, timeout='600ms' if said_code in ('late', 'foreign') else '5s')
+                self.assertEqual((run['outcome'], run['code'], said.get('code')), (outcome, code, said_code), (run, said))
+                self.assertIn(text, said['reason'])
+        self.assertEqual(len({a['request']['RequestID'] for a in end.all('request')}), len(end.all('request')))
+        end.close()
+        run, said = self.run_of(l, 'G1', on_no_answer='allow')
+        self.assertEqual((run['outcome'], said['answered'], said['code']), ('passed', False, 'unreachable'), said)
+
+    def test_an_order_that_asks_an_endpoint_which_nobody_named_is_refused(self):
+        l = self.line('amqp://127.0.0.1:1', '')
+        a = l.api.request('POST', '/jobs', {'recipe': 'asked', 'units': [{'serial': 'N1'}], 'route_check': {'service': 'cfx'}})
+        self.assertEqual((a.status, a.json['errors'][0]['pointer']), (422, '/route_check/service'), a.body)
+
+    def test_over_a_broker_the_answer_comes_from_a_queue_and_a_late_one_is_left_out(self):
+        broker = starting.result()
+        end = Endpoint(str(broker.port), rabbit.USER, rabbit.PASSWORD, '/queue/questions')
+        self.addCleanup(end.close)
+        l = self.line('amqp://127.0.0.1:%d' % broker.port, ', user: %s, password: cfx, validate_address: /queue/questions,'
+                      ' validate_target: MES.Router.1, validate_reply: /queue/answers' % rabbit.USER, timeout='5s')
+        end.be('silent')
+        run, said = self.run_of(l, 'B1', timeout='700ms')
+        self.assertEqual((run['code'], said['code']), ('route-held', 'late'), said)
+        end.be('early')
+        run, said = self.run_of(l, 'B2')
+        self.assertEqual((run['outcome'], said['answered']), ('passed', True), (run, said))
+        end.be('fail')
+        run, said = self.run_of(l, 'B3')
+        self.assertEqual((run['code'], said['reason']), ('route-rejected', 'made in hall 3'), said)
+        self.assertEqual({a['reply'] for a in end.all('request')}, {'/queue/answers'})
 
 
 def certificate(where, name, host):

@@ -45,6 +45,12 @@ struct amqp_link {
 	struct amqp_link *next;
 };
 
+/* A message that came. */
+struct arrival {
+	struct amqp_received message;
+	struct arrival *next;
+};
+
 struct amqp {
 	char *name; /* amqp://HOST:PORT, for messages */
 	int fd;
@@ -55,6 +61,8 @@ struct amqp {
 	struct err why; /* of lost */
 	struct amqp_link *link;
 	struct flight *flight, **last;
+	struct arrival *arrival, **newest;
+	size_t arrivals;
 };
 
 bool amqp_built(void)
@@ -138,6 +146,124 @@ static enum amqp_end end_of(uint64_t state)
 				      : AMQP_RELEASED;
 }
 
+/* --- what comes --- */
+
+void amqp_received_done(struct amqp_received *m)
+{
+	free(m->correlation_id);
+	free(m->body);
+	*m = (struct amqp_received){0};
+}
+
+static char *text_of(pn_bytes_t b)
+{
+	char *s = xcalloc(1, b.size + 1);
+
+	if (b.size)
+		memcpy(s, b.start, b.size);
+	return s;
+}
+
+/* One data section, or a value that is binary or a text (AMQP 1.0, 3.2.6 and 3.2.8). */
+static bool read_body(pn_data_t *d, struct amqp_received *ret)
+{
+	pn_bytes_t b;
+
+	pn_data_rewind(d);
+	if (!pn_data_next(d))
+		return false;
+	if (pn_data_type(d) == PN_BINARY)
+		b = pn_data_get_binary(d);
+	else if (pn_data_type(d) == PN_STRING)
+		b = pn_data_get_string(d);
+	else
+		return false;
+	ret->body = text_of(b);
+	ret->body_bytes = b.size;
+	return true;
+}
+
+static void read_message(const char *bytes, size_t n, struct amqp_received *ret)
+{
+	pn_message_t *m = pn_message();
+	pn_data_t *id;
+
+	if (!m)
+		abort();
+	ret->unreadable =
+		pn_message_decode(m, bytes, n) != 0 || !read_body(pn_message_body(m), ret);
+	id = pn_message_correlation_id(m);
+	pn_data_rewind(id);
+	ret->correlation_id =
+		text_of(!ret->unreadable && pn_data_next(id) && pn_data_type(id) == PN_STRING
+				? pn_data_get_string(id)
+				: pn_bytes(0, NULL));
+	pn_message_free(m);
+}
+
+static void keep_arrival(struct amqp *a, const struct amqp_received *m)
+{
+	struct arrival *one = xcalloc(1, sizeof *one);
+
+	one->message = *m;
+	*a->newest = one;
+	a->newest = &one->next;
+	a->arrivals++;
+	a->news = true;
+}
+
+/* A peer that sends more than it has credit for is cut by the library. */
+static void on_arrival(struct amqp *a, pn_delivery_t *d)
+{
+	pn_link_t *link = pn_delivery_link(d);
+	const size_t n = pn_delivery_pending(d);
+	struct amqp_received m = {0};
+	char *bytes;
+
+	if (n > AMQP_RECEIVED_MAX) {
+		m.too_large = true;
+		m.correlation_id = xstrdup("");
+		keep_arrival(a, &m);
+		pn_delivery_update(d, PN_REJECTED);
+		pn_delivery_settle(d);
+		return;
+	}
+	if (pn_delivery_partial(d))
+		return;
+	bytes = xcalloc(1, n + 1);
+	if (pn_link_recv(link, bytes, n) != (ssize_t)n)
+		m.unreadable = true;
+	if (m.unreadable)
+		m.correlation_id = xstrdup("");
+	else
+		read_message(bytes, n, &m);
+	free(bytes);
+	keep_arrival(a, &m);
+	pn_delivery_update(d, PN_ACCEPTED);
+	pn_delivery_settle(d);
+}
+
+bool amqp_take(struct amqp *a, struct amqp_received *ret)
+{
+	struct arrival *one = a->arrival;
+
+	if (!one)
+		return false;
+	*ret = one->message;
+	a->arrival = one->next;
+	a->arrivals--;
+	if (!a->arrival)
+		a->newest = &a->arrival;
+	free(one);
+	/* Credit is given back by who takes: a queue that is full of others' answers is no memory of ours. */
+	for (struct amqp_link *l = a->link; l; l = l->next)
+		if (!l->detached && pn_link_is_receiver(l->link) &&
+			pn_link_state(l->link) & PN_LOCAL_ACTIVE &&
+			pn_link_credit(l->link) + (int)a->arrivals < AMQP_RECEIVED_QUEUE)
+			pn_link_flow(l->link, 1);
+	return true;
+}
+
 static void on_delivery(struct amqp *a, pn_delivery_t *d)
 {
 	struct flight *f = pn_delivery_get_context(d);
@@ -146,6 +272,11 @@ static void on_delivery(struct amqp *a, pn_delivery_t *d)
 	enum amqp_end end;
 	struct err why;
 
+	if (pn_link_is_receiver(pn_delivery_link(d))) {
+		if (pn_link_get_context(pn_delivery_link(d)) && pn_delivery_readable(d))
+			on_arrival(a, d);
+		return;
+	}
 	/* Received is no end (AMQP 1.0, 3.4.1). */
 	if (!f || !pn_delivery_updated(d) || (!pn_delivery_settled(d) && state <= PN_RECEIVED))
 		return;
@@ -411,6 +542,7 @@ int amqp_open(const struct amqp_peer *p, const struct iotime *it, struct amqp **
 
 	a->name = xasprintf("amqp%s://%s", p->at.tls ? "s" : "", where);
 	a->last = &a->flight;
+	a->newest = &a->arrival;
 	a->tls = p->at.tls;
 	a->fd = -1;
 	r = tcp_connect(where, it, &a->fd, e);
@@ -448,6 +580,13 @@ struct amqp *amqp_free(struct amqp *a)
 		a->flight = f->next;
 		free(f);
 	}
+	while (a->arrival) {
+		struct arrival *one = a->arrival;
+
+		a->arrival = one->next;
+		amqp_received_done(&one->message);
+		free(one);
+	}
 	pn_connection_driver_destroy(&a->driver);
 	if (a->fd >= 0)
 		close(a->fd);
@@ -481,6 +620,40 @@ struct amqp_link *amqp_link(struct amqp *a, const char *address)
 	l->next = a->link;
 	a->link = l;
 	return l;
+}
+
+struct amqp_link *amqp_receiver(struct amqp *a, const char *source, const char *target)
+{
+	struct amqp_link *l = xcalloc(1, sizeof *l);
+
+	l->amqp = a;
+	l->address = xstrdup(source);
+	l->session = pn_session(a->driver.connection);
+	l->link = pn_receiver(l->session, target);
+	if (!l->session || !l->link)
+		abort();
+	pn_session_set_context(l->session, l);
+	pn_link_set_context(l->link, l);
+	pn_terminus_set_address(pn_link_source(l->link), source);
+	pn_terminus_set_durability(pn_link_source(l->link), PN_DELIVERIES);
+	pn_terminus_set_address(pn_link_target(l->link), target);
+	pn_link_set_max_message_size(l->link, AMQP_RECEIVED_MAX);
+	pn_session_open(l->session);
+	pn_link_open(l->link);
+	pn_link_flow(l->link, AMQP_RECEIVED_QUEUE);
+	l->next = a->link;
+	a->link = l;
+	return l;
+}
+
+void amqp_stop(struct amqp_link *l)
+{
+	pn_link_close(l->link);
+}
+
+bool amqp_attached(const struct amqp_link *l)
+{
+	return !l->detached && !l->amqp->lost && pn_link_state(l->link) & PN_REMOTE_ACTIVE;
 }
 
 void amqp_unlink(struct amqp *a, struct amqp_link *l)
@@ -556,6 +729,8 @@ static ssize_t encode(const struct amqp_message *m, pn_rwbytes_t *ret)
 	pn_data_put_string(pn_message_id(msg), bytes_of(m->id));
 	pn_message_set_subject(msg, m->subject);
 	pn_message_set_reply_to(msg, m->reply_to);
+	if (m->correlation_id)
+		pn_data_put_string(pn_message_correlation_id(msg), bytes_of(m->correlation_id));
 	pn_message_set_content_type(msg, m->content_type);
 	pn_message_set_creation_time(msg, m->created_ms);
 	put_properties(pn_message_properties(msg), m->properties);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A sender of AMQP 1.0 (OASIS 2012): one connection, for each target address a session and a link of its own,
+ * A client of AMQP 1.0 (OASIS 2012): one connection, for each target address a session and a link of its own,
  * so that an address that the peer refuses with its session stops no other one. At least once: a message is
  * unsettled until the peer has said what became of it. Of one thread, which never waits without an iotime.
  *
@@ -76,6 +76,7 @@ void amqp_unlink(struct amqp *a, struct amqp_link *l);
 
 struct amqp_message {
 	const char *id, *subject, *reply_to, *content_type;
+	const char *correlation_id;    /* NULL: none */
 	int64_t created_ms;	       /* UTC */
 	const char *const *properties; /* of the application: name, value, ..., NULL */
 	const char *body;	       /* one data section */
@@ -93,7 +94,29 @@ struct amqp_sent {
 /* One that has an end; false: none has. */
 bool amqp_next(struct amqp *a, struct amqp_sent *ret);
 
-/* Moves bytes until something is to be looked at (an end, a link, credit), wake_fd is readable, or the
+/* --- what comes --- */
+
+#define AMQP_RECEIVED_MAX   (64 * 1024) /* bytes of a message; of a larger one no byte is kept */
+#define AMQP_RECEIVED_QUEUE 16		/* messages that may wait for amqp_take() */
+
+/* Asks for a link from an address of the peer; target: what the peer calls our end (the reply-to of a question). */
+struct amqp_link *amqp_receiver(struct amqp *a, const char *source, const char *target);
+/* Nothing more is wanted: what the peer had sent before it heard that comes still, and amqp_detached() is true after it. */
+void amqp_stop(struct amqp_link *l);
+/* Whether the peer has attached it, and not detached it since. */
+bool amqp_attached(const struct amqp_link *l);
+
+struct amqp_received {
+	char *correlation_id; /* "" there is none, or it is no text */
+	char *body;	      /* with a NUL after it */
+	size_t body_bytes;
+	bool too_large, unreadable; /* and then without a body */
+};
+void amqp_received_done(struct amqp_received *m);
+/* The oldest one that came over any of the links, which the peer knows to be taken; false: none. Freed by the caller. */
+bool amqp_take(struct amqp *a, struct amqp_received *ret);
+
+/* Moves bytes until something is to be looked at (an end, a link, credit, a message), wake_fd is readable, or the
  * deadline: 0. -ERR_SERVICE_DOWN once the connection is lost, after which amqp_next() has the ends of all that
  * was unsettled; the cancel's reason. */
 int amqp_wait(struct amqp *a, int wake_fd, const struct iotime *it, struct err *e);

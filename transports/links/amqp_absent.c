@@ -54,3 +54,26 @@ int amqp_wait(struct amqp *a, int wake_fd, const struct iotime *it, struct err *
 {
 	return err_set(e, ERR_UNSUPPORTED, "this provd was built without AMQP");
 }
+
+struct amqp_link *amqp_receiver(struct amqp *a, const char *source, const char *target)
+{
+	return NULL;
+}
+
+void amqp_stop(struct amqp_link *l)
+{
+}
+
+bool amqp_attached(const struct amqp_link *l)
+{
+	return false;
+}
+
+void amqp_received_done(struct amqp_received *m)
+{
+}
+
+bool amqp_take(struct amqp *a, struct amqp_received *ret)
+{
+	return false;
+}

@@ -164,18 +164,12 @@ static void set_rules(struct exchange *x)
 	}
 }
 
-static void set_request(struct exchange *x, const char *url)
+/* What each request over a handle has of its own. */
+static void set_content(struct exchange *x)
 {
 	CURL *c = x->curl;
 
-	curl_easy_setopt(c, CURLOPT_URL, url);
-	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, x->q->method);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers);
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->why);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
-	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_head);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
 	if (x->q->body || strcmp(x->q->method, "GET") != 0) {
 		const char *body = x->q->body ? x->q->body : "";
 
@@ -183,6 +177,20 @@ static void set_request(struct exchange *x, const char *url)
 		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE,
 			(curl_off_t)(x->q->body_bytes ? x->q->body_bytes : strlen(body)));
 	}
+}
+
+static void set_request(struct exchange *x, const char *url)
+{
+	CURL *c = x->curl;
+
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, x->q->method);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->why);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_head);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
+	set_content(x);
 }
 
 /* What libcurl found, as what is to be done about it. */
@@ -327,6 +335,7 @@ static void wipe_headers(struct exchange *x)
 	for (struct curl_slist *h = x->headers; h; h = h->next)
 		secret_wipe(h->data, strlen(h->data));
 	curl_slist_free_all(x->headers);
+	x->headers = NULL;
 }
 
 struct http_line {
@@ -366,6 +375,25 @@ int exchange_begin(struct exchange *x, const char *url, struct err *e)
 	set_signature(x);
 	set_request(x, url);
 	return 0;
+}
+
+void exchange_rest(struct exchange *x)
+{
+	curl_easy_setopt(x->curl, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(x->curl, CURLOPT_POSTFIELDS, NULL);
+	wipe_headers(x);
+	x->head_bytes = 0;
+	x->head_ended = x->too_large = x->cut = false;
+	*x->refused = *x->why = 0;
+}
+
+int exchange_again(struct exchange *x, struct err *e)
+{
+	int r = add_headers(x, e);
+
+	if (r == 0)
+		set_content(x);
+	return r;
 }
 
 int exchange_end(struct exchange *x, CURLcode rc, struct err *e)

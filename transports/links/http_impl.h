@@ -28,6 +28,10 @@ struct exchange {
 void exchange_init(void);
 /* Makes the handle. exchange_done() in any case. */
 int exchange_begin(struct exchange *x, const char *url, struct err *e);
+/* Between two requests over one handle: what was of the one goes, its secrets wiped; the next one has the same service, another
+ * body and other headers. */
+void exchange_rest(struct exchange *x);
+int exchange_again(struct exchange *x, struct err *e);
 /* What came of it: as http_exchange(). */
 int exchange_end(struct exchange *x, CURLcode rc, struct err *e);
 void exchange_done(struct exchange *x);

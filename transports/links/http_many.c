@@ -12,14 +12,13 @@
 #define POLL_MAX_MS 60000ull
 #define KEPT_S	    5l /* a connection that nobody used for so long is not used again */
 #define KEPT_MAX    512l
+#define SPARE_MAX   64 /* handles that wait for their next request */
 
 struct flight {
 	struct exchange x;
 	struct http_service service;
 	struct http_request request;
 	struct http_answer answer;
-	char **header;
-	char *body;
 	char host[HTTP_HOST_BYTES];
 	const struct http_allow *allow, *clear;
 	void *data;
@@ -31,6 +30,8 @@ struct http_many {
 	CURLM *multi;
 	struct flight *first;
 	size_t count;
+	struct flight *spare; /* the newest first */
+	size_t spares;
 	bool woken; /* atomic */
 	bool began; /* there was a request, of `lists` */
 	unsigned lists;
@@ -93,41 +94,69 @@ static void free_flight(struct flight *f)
 	exchange_done(&f->x);
 	http_answer_done(&f->answer);
 	http_service_done(&f->service);
-	for (char **h = f->header; h && *h; h++)
-		free(*h);
-	free(f->header);
-	free(f->body);
 	free(f);
 }
 
-static struct flight *make_flight(const struct http_post *p, void *data)
+static struct flight *make_flight(const struct http_post *p)
 {
 	struct flight *f = xcalloc(1, sizeof *f);
-	size_t n = 0;
 
-	while (p->headers && p->headers[n])
-		n++;
-	f->header = xcalloc(n + 1, sizeof *f->header);
-	for (size_t i = 0; i < n; i++)
-		f->header[i] = xstrdup(p->headers[i]);
-	f->body = xstrdup(p->body);
-	f->allow = p->allow;
-	f->clear = p->clear;
-	f->lists = p->lists;
-	f->data = data;
 	f->service = (struct http_service){.url = xstrdup(p->url),
 		.ca = p->ca ? xstrdup(p->ca) : NULL,
 		.timeout_us = p->timeout_us};
-	f->request = (struct http_request){.method = "POST",
-		.headers = (const char *const *)f->header,
-		.body = f->body,
-		.accept = "*/*"};
-	f->x = (struct exchange){.s = &f->service,
-		.q = &f->request,
-		.answer = &f->answer,
-		.start_of_body = p->answer_bytes};
+	f->x.s = &f->service;
+	f->x.q = &f->request;
+	f->x.answer = &f->answer;
 	http_url_host(p->url, f->host);
 	return f;
+}
+
+/* What a request sets on a handle stays there for the next one to the same receiver: to make a handle takes as long as all
+ * else that is done for a request. */
+static bool fits(const struct flight *f, const struct http_post *p)
+{
+	return !strcmp(f->service.url, p->url) && f->service.timeout_us == p->timeout_us &&
+	       !f->service.ca == !p->ca && (!p->ca || !strcmp(f->service.ca, p->ca));
+}
+
+static struct flight *take_spare(struct http_many *m, const struct http_post *p)
+{
+	for (struct flight **at = &m->spare; *at; at = &(*at)->next) {
+		struct flight *f = *at;
+
+		if (!fits(f, p))
+			continue;
+		*at = f->next;
+		m->spares--;
+		return f;
+	}
+	return NULL;
+}
+
+static void drop_spares(struct http_many *m, size_t kept)
+{
+	struct flight **at = &m->spare;
+
+	for (size_t i = 0; i < kept && *at; i++)
+		at = &(*at)->next;
+	while (*at) {
+		struct flight *f = *at;
+
+		*at = f->next;
+		m->spares--;
+		free_flight(f);
+	}
+}
+
+/* Its answer has been taken. */
+static void keep_spare(struct http_many *m, struct flight *f)
+{
+	exchange_rest(&f->x);
+	f->next = m->spare;
+	m->spare = f;
+	m->spares++;
+	if (m->spares > SPARE_MAX)
+		drop_spares(m, SPARE_MAX / 2);
 }
 
 /* What began by other lists may leave a connection for a few seconds after its end. */
@@ -159,17 +188,45 @@ static void set_reuse(struct http_many *m, CURL *c, unsigned lists)
 	curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, KEPT_S);
 }
 
+static void set_handle(struct flight *f)
+{
+	CURL *c = f->x.curl;
+
+	curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, f);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(f->service.timeout_us / US_PER_MS));
+	curl_easy_setopt(c, CURLOPT_PRIVATE, f);
+}
+
+static struct flight *begin(struct http_many *m, const struct http_post *p)
+{
+	struct flight *f = take_spare(m, p);
+	const bool spare = f;
+
+	if (!spare)
+		f = make_flight(p);
+	f->allow = p->allow;
+	f->clear = p->clear;
+	f->lists = p->lists;
+	f->request = (struct http_request){
+		.method = "POST", .headers = p->headers, .body = p->body, .accept = "*/*"};
+	f->x.start_of_body = p->answer_bytes;
+	/* Without auth nothing of it can be refused. */
+	if (spare ? exchange_again(&f->x, NULL) < 0
+		  : exchange_begin(&f->x, f->service.url, NULL) < 0)
+		abort();
+	if (!spare)
+		set_handle(f);
+	/* They are in the handle, and the caller's are gone. */
+	f->request.headers = NULL;
+	return f;
+}
+
 void http_many_add(struct http_many *m, const struct http_post *p, void *data)
 {
-	struct flight *f = make_flight(p, data);
+	struct flight *f = begin(m, p);
 
-	/* Without auth nothing of it can be refused. */
-	if (exchange_begin(&f->x, f->service.url, NULL) < 0)
-		abort();
-	curl_easy_setopt(f->x.curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	curl_easy_setopt(f->x.curl, CURLOPT_OPENSOCKETDATA, f);
-	curl_easy_setopt(f->x.curl, CURLOPT_TIMEOUT_MS, (long)(p->timeout_us / US_PER_MS));
-	curl_easy_setopt(f->x.curl, CURLOPT_PRIVATE, f);
+	f->data = data;
 	set_reuse(m, f->x.curl, p->lists);
 	curl_multi_add_handle(m->multi, f->x.curl);
 	f->next = m->first;
@@ -200,6 +257,7 @@ struct http_many *http_many_free(struct http_many *m)
 		take_out(m, f);
 		free_flight(f);
 	}
+	drop_spares(m, 0);
 	curl_multi_cleanup(m->multi);
 	free(m);
 	return NULL;
@@ -263,6 +321,6 @@ bool http_many_next(struct http_many *m, struct http_end *ret)
 	ret->answer = f->answer;
 	f->answer = (struct http_answer){0};
 	take_out(m, f);
-	free_flight(f);
+	keep_spare(m, f);
 	return true;
 }

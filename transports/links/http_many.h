@@ -13,7 +13,7 @@
 struct http_post {
 	const char *url;
 	const char *const *headers; /* "Name: value", NULL-terminated */
-	const char *body;	    /* application/json */
+	const char *body;	    /* application/json; outlives the exchange */
 	const char *ca;		    /* as of a service; NULL */
 	uint64_t timeout_us;
 	size_t answer_bytes; /* so much of the answer is kept, not 0 */
@@ -28,7 +28,7 @@ struct http_many;
 struct http_many *http_many_new(void);
 struct http_many *http_many_free(
 	struct http_many *m); /* breaks off what goes on; takes NULL, returns NULL */
-/* The texts are copied. data comes back with the end. */
+/* The texts but the body are copied. data comes back with the end. */
 void http_many_add(struct http_many *m, const struct http_post *p, void *data);
 size_t http_many_count(const struct http_many *m);
 /* Moves bytes until one of them ends, somebody wakes it, or the time is over. */

@@ -276,6 +276,17 @@ const unitOf = (key) => {
 const pool = (id, fields) => ({ id, kind: 'serial', pattern: 'SN{seq:06}', first: 1, last: 999999, next: 4712, check: 'none', model: 'T200',
   low_water: 1000, block: null, local: false, span: 1, created_at: at(864e6), revision: 3, remaining: 995288, spent_week: 1860,
   spent_since: at(6048e5), ...fields }); // prettier-ignore
+const hookOf = (id, url, more) => ({ id, url, types: ['run-*'], station: null, stations: null, job: null, format: 'event', auth: null, secret: 'mes', old_secret: null,
+  old_until: null, enabled: true, reason: null, done: 1200, failures: 0, lost: 0, waiting: 0, dead: 0, behind: 0, oldest_at: null, last_error: null, created_at: at(864e5),
+  updated_at: at(864e5), revision: 1, ...more }); // prettier-ignore
+const hooks = [
+  hookOf('hook-erp', 'https://erp.example.com/provd', {}),
+  hookOf('hook-mes', 'https://mes.example.com/hooks/a-rather-long-path/of-the-line', {
+    failures: 3, waiting: 2, behind: 40, dead: 1, oldest_at: at(36e5), last_error: 'https://mes.example.com answers HTTP 503, 2xx expected' }), // prettier-ignore
+];
+const delivery = (n, state, more) => ({ n, id: `msg_${n}`, event: 100 + n, type: 'run-finished', state, attempts: 9, status: 503, code: null,
+  message: 'https://mes.example.com answers HTTP 503, 2xx expected', answer: 'no database', created_at: at(5e6), tried_at: at(6e4), settled_at: state === 'dead' ? at(5e4) : null, ...more }); // prettier-ignore
+const deliveries = [delivery(4, 'dead', { type: 'unit-changed' }), delivery(5, 'waiting'), delivery(6, 'waiting', { attempts: 0, message: null, answer: null, tried_at: null })];
 const pools = [
   pool('keys', { kind: 'license', pattern: null, model: null, low_water: 50, remaining: 31, spent_week: null, spent_since: null }),
   pool('macs', { kind: 'mac', pattern: '{mac}', block: 'AC:DE:48', first: 0, last: 65535, next: 65536, span: 2, remaining: 0 }),
@@ -392,6 +403,9 @@ const GETS = [
   ['/pools', () => list(pools)],
   ['/pools/{x}', (x) => pools.find((p) => p.id === x)],
   ['/pools/{x}/gaps', (x) => list(x === 't200-sn' ? gaps : [])],
+  ['/webhooks', () => list(hooks)],
+  ['/webhooks/{x}', (x) => hooks.find((w) => w.id === x)],
+  ['/webhooks/{x}/deliveries', (x, q) => list(x === 'hook-mes' ? deliveries.filter((d) => d.state === q.get('state')) : [])],
   ['/jobs', () => list([...jobs.values()].reverse())],
   ['/jobs/{x}', (x) => jobs.get(x)],
   ['/recipes', (x, q) => list(recipes.filter((r) => !q.get('state') || r.state === q.get('state')).map(({ recipe, source, ...r }) => r))], // prettier-ignore
@@ -464,6 +478,11 @@ function postTo(rq, rs, p, body) {
     Object.assign(i, { state: 'released', released_by: 'admin', reason: body.reason, until: at(-3600000) });
     show(s);
     return send(rs, 200, {});
+  }
+  if ((m = matched('/webhooks/{x}/deliveries/{y}/actions/redeliver', p))) {
+    const d = deliveries.find((one) => String(one.n) === m[1]);
+
+    return send(rs, 202, Object.assign(d, { state: 'waiting', settled_at: null }));
   }
   if ((m = matched('/stations/{x}/actions/{y}', p))) return send(rs, 202, stationAction(stations.get(m[0]), m[1]));
   if ((m = matched('/prompts/{x}/answer', p))) {

@@ -552,12 +552,14 @@ async function pagesOf(page) {
   const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
   const { items: recipes } = (await api(page, 'GET', '/recipes')).body;
   const stations = await stationsOf(page);
-  const all = { wall: '/', shift: '/shift', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', recipes: '/recipes', ports: '/ports', events: '/events', station: `/stations/${stations[0].id}` }; // prettier-ignore
+  const all = { wall: '/', shift: '/shift', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', recipes: '/recipes', ports: '/ports', events: '/events', webhooks: '/webhooks', station: `/stations/${stations[0].id}` }; // prettier-ignore
 
   if (runs[0]) Object.assign(all, { run: `/runs/${runs[0].id}`, report: `/runs/${runs[0].id}/report` });
   if (runs[0]?.serial) all.unit = `/units/${runs[0].serial}`;
   const { items: pools } = (await api(page, 'GET', '/pools')).body;
   if (pools.length) all.pool = `/pools/${pools.at(-1).id}`;
+  const { items: hooks } = (await api(page, 'GET', '/webhooks')).body;
+  if (hooks.length) all.webhook = `/webhooks/${hooks.at(-1).id}`;
   const { items: measured } = (await api(page, 'GET', '/reports/measurements')).body;
   if (measured.length) all.measurement = `/quality/measurement?${new URLSearchParams(pick(measured[0]))}`;
   if (jobs[0]) all.job = `/jobs/${jobs[0].id}`;
@@ -610,6 +612,35 @@ async function poolsPage(page, url) {
   for (const g of gaps) must((await page.locator('main table').innerText()).includes(g.why), `the gap ${g.first} has no reason`);
   const csv = await page.getByRole('link', { name: 'Its values as CSV' }).getAttribute('href');
   must(csv === `/api/v1/pools/${id}/values.csv?limit=1000`, `the CSV is ${csv}`);
+}
+
+/** A receiver that takes nothing says why, and what was put aside is sent again by a supervisor. */
+async function webhooksPage(page, url) {
+  const { items: hooks } = (await api(page, 'GET', '/webhooks')).body;
+
+  await page.goto(`${url}/events`);
+  await page.locator('main').getByRole('link', { name: 'Webhooks', exact: true }).click();
+  await page.waitForURL('**/webhooks');
+  for (const w of hooks) {
+    const row = page.locator('tbody tr', { has: page.getByRole('link', { name: w.url, exact: true }) });
+    const text = await row.innerText();
+    must(text.includes(whole(w.done)) && text.includes(w.last_error || '–'), `${w.url}: ${text}`);
+  }
+  const bad = hooks.find((w) => w.dead);
+  await page.getByRole('link', { name: bad.url, exact: true }).click();
+  await page.getByText('Does not take').waitFor();
+  const aside = page.getByRole('region', { name: 'What was put aside' });
+  must((await aside.innerText()).includes('unit-changed'), 'what was put aside is not shown');
+  await aside.getByRole('button', { name: /^Send again: \d+$/ }).click();
+  await page.getByText('Nothing was put aside.').waitFor();
+  must((await page.getByRole('region', { name: 'What waits' }).innerText()).includes('unit-changed'), 'it does not wait again');
+}
+
+/** Who may not release has no button for it. */
+async function webhooksOfMes(page, url) {
+  await page.goto(`${url}/webhooks/hook-mes`);
+  await page.getByRole('region', { name: 'What was put aside' }).waitFor();
+  must((await page.getByRole('button', { name: /^Send again: \d+$/ }).count()) === 0, 'a token of a MES may redeliver');
 }
 
 /** As the page writes them for this browser, whose language is English. */
@@ -1027,6 +1058,10 @@ async function all(browser, at, wire) {
   });
   await check('a search that finds several things lists them, for the keyboard', () => withMock(browser, 8, searchSeveral));
   await check('a pool says what is left of it, and why each gap is one', () => poolsPage(page, at.url));
+  await check('a webhook says whether it takes events, and what was put aside is sent again', async () => {
+    await withMock(browser, 2, webhooksPage);
+    await withMock(browser, 2, webhooksOfMes, {}, ['--role', 'mes']);
+  });
   await check('a suspect unit says what is known of it, and a verdict needs a reason', async () => {
     const served = await startMock(o.work, 8);
     const other = await openPage(browser);

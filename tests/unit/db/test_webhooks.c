@@ -5,6 +5,8 @@
 #include "db/webhooks.h"
 
 #include "base/util.h"
+#include "db/canonical.h"
+#include "db/events.h"
 #include "db/retention.h"
 #include "db/stmt.h"
 #include "db/units.h"
@@ -101,7 +103,9 @@ static void ends(const char *id, int64_t seq, int status, int64_t waited_ms, int
 		.failing_ms = failing_ms,
 		.give_up_ms = 5 * DAY_MS};
 
-	TX(webhooks_end(fx.db, &end, &fx.e));
+	const struct delivery_end *const ends[] = {&end};
+
+	TX(webhooks_end(fx.db, ends, 1, &fx.e));
 }
 
 static char *state_of(int64_t seq)
@@ -428,6 +432,72 @@ START_TEST(an_address_keeps_its_place_and_another_begins_with_the_next_event)
 }
 END_TEST
 
+/* Most of what ends is taken, and is one statement; what is not taken in between counts at its place. */
+START_TEST(many_ends_are_on_record_as_one_by_one)
+{
+	struct delivery_end end[6] = {0};
+	const struct delivery_end *list[6];
+
+	hook("w", NULL, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(end); i++)
+		event("unit-changed", (const char[]){'A', (char)('1' + i), 0}, NULL);
+	take("w");
+	ends("w", 6, 200, 0, 0); /* it does not wait any more, and is not counted again */
+	for (size_t i = 0; i < ARRAY_LEN(end); i++) {
+		list[i] = &end[i];
+		end[i] = (struct delivery_end){.webhook = "w",
+			.n = row_of((int64_t)i + 1),
+			.status = i == 3  ? 500
+				  : i < 2 ? 200
+					  : 204,
+			.done = i != 3,
+			.message = i == 3 ? "it answers 500" : NULL,
+			.failing_ms = 7,
+			.give_up_ms = 5 * DAY_MS};
+	}
+	TX(webhooks_end(fx.db, list, 4, &fx.e));
+	ck_assert_int_eq(number("SELECT done FROM webhooks"), 4);
+	ck_assert_int_eq(number("SELECT failures FROM webhooks"), 1);
+	ck_assert_int_eq(number("SELECT failing_ms FROM webhooks"), 7);
+	ck_assert_str_eq(due("w", nothing), "4 5");
+	TX(webhooks_end(fx.db, list + 4, 2, &fx.e));
+	ck_assert_int_eq(number("SELECT done FROM webhooks"), 5);
+	ck_assert_int_eq(number("SELECT failures FROM webhooks"), 0);
+	ck_assert_int_eq(number("SELECT count(*) FROM deliveries WHERE state = 'done'"), 5);
+	ck_assert_int_eq(number("SELECT sum(attempts) FROM deliveries"), 6);
+	ck_assert_int_eq(number("SELECT count(*) FROM deliveries WHERE status = 204"), 2);
+}
+END_TEST
+
+/* Others verify what is made of a row: the same bytes whoever asks, and JSON whatever a text holds. */
+START_TEST(the_message_of_an_event_is_canonical_whatever_its_texts_hold)
+{
+	static const char serial[] = "S\"\\\n\x01 \xc3\xa4\x7f/";
+	struct delivery row = {0};
+	char *message = NULL, *again;
+	json_t *o;
+	size_t n;
+
+	hook("w", NULL, NULL);
+	TX(db_event(fx.db, "unit-changed", "A1", NULL, NULL, serial,
+		json_pack("{s:f, s:s, s:n}", "x", 0.1, "b", serial, "a"), &fx.e));
+	take("w");
+	OK(events_message(fx.db, 1, &message, &fx.e));
+	o = json_loads(message, 0, NULL);
+	ck_assert_str_eq(json_string_value(json_object_get(o, "serial")), serial);
+	ck_assert(json_is_null(json_object_get(o, "run")));
+	ck_assert_uint_eq(json_object_size(o), 8);
+	again = canonical(o);
+	ck_assert_str_eq(message, again);
+	OK(webhooks_due(fx.db, "w", nothing, 1, &row, &n, &fx.e));
+	ck_assert_str_eq(row.body, message);
+	free(row.body);
+	free(again);
+	free(message);
+	json_decref(o);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("webhooks");
@@ -446,6 +516,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, how_much_waits_is_said_of_each_that_is_enabled);
 	tcase_add_test(tc, an_address_of_the_configuration_is_a_place_that_only_it_may_change);
 	tcase_add_test(tc, an_address_keeps_its_place_and_another_begins_with_the_next_event);
+	tcase_add_test(tc, many_ends_are_on_record_as_one_by_one);
+	tcase_add_test(tc, the_message_of_an_event_is_canonical_whatever_its_texts_hold);
 	suite_add_tcase(s, tc);
 	return s;
 }

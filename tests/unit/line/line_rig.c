@@ -183,7 +183,9 @@ static int apply_order(struct db *tx, void *data, struct err *e)
 {
 	struct order *o = data;
 
-	return job_order_apply(tx, o->order, &o->job, NULL, e);
+	int r = job_order_apply(tx, o->order, &o->job, NULL, e);
+
+	return r != 0 ? r : job_order_read(tx, o->order, &o->job, e);
 }
 
 void line_rig_order(struct line_rig *g, const char *recipe, unsigned quantity, char ret[UUID_SIZE])

@@ -93,7 +93,7 @@ static size_t held(void)
 	json_t *list = json_array();
 	size_t n;
 
-	webhook_ends_list(ends, "mes", list);
+	webhook_ends_list(ends, "mes", list, list);
 	n = json_array_size(list);
 	json_decref(list);
 	return n;

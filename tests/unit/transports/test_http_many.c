@@ -21,11 +21,12 @@
 struct server {
 	int fd;
 	pthread_t thread;
-	const char *say; /* NULL: nothing, until the client leaves */
-	size_t more;	 /* bytes after it */
-	bool met;	 /* somebody connected */
-	int connections; /* of serve_kept() */
-	int gate;	 /* its first answer waits for a byte of this; 0: it does not */
+	const char *say;  /* NULL: nothing, until the client leaves */
+	size_t more;	  /* bytes after it */
+	bool met;	  /* somebody connected */
+	int connections;  /* of serve_kept() */
+	int gate;	  /* its first answer waits for a byte of this; 0: it does not */
+	char asked[4096]; /* of serve_kept(): the last request */
 	char url[64];
 };
 
@@ -111,7 +112,7 @@ static void *serve_kept(void *arg)
 	struct server *s = arg;
 	struct pollfd p[8] = {{.fd = s->fd, .events = POLLIN}};
 	nfds_t n = 1;
-	char request[4096];
+	ssize_t k;
 
 	while (poll(p, n, -1) > 0 && !(p[0].revents & POLLHUP)) {
 		if (p[0].revents) {
@@ -124,7 +125,9 @@ static void *serve_kept(void *arg)
 		for (nfds_t i = 1; i < n; i++) {
 			if (!p[i].revents)
 				continue;
-			if (recv(p[i].fd, request, sizeof request, 0) > 0) {
+			k = recv(p[i].fd, s->asked, sizeof s->asked - 1, 0);
+			if (k > 0) {
+				s->asked[k] = 0;
 				wait_at_gate(s);
 				send_all(p[i].fd, s->say, strlen(s->say));
 			} else {
@@ -326,6 +329,44 @@ START_TEST(a_connection_of_a_late_answer_is_not_used_again_under_other_lists)
 }
 END_TEST
 
+static void ask(const char *const *headers, const char *body, size_t answer_bytes)
+{
+	const struct http_post p = {.url = quick.url,
+		.headers = headers,
+		.body = body,
+		.timeout_us = FOREVER_US,
+		.answer_bytes = answer_bytes,
+		.allow = &allow,
+		.clear = &nobody,
+		.lists = lists};
+	struct http_end got;
+
+	http_many_add(many, &p, NULL);
+	got = next();
+	ck_assert_int_eq(got.result, 0);
+	ck_assert_uint_eq(got.answer.body.len, MIN(answer_bytes, (size_t)2));
+	http_answer_done(&got.answer);
+}
+
+/* A handle is used again: what one request said is not in the next one. */
+START_TEST(a_request_has_nothing_of_the_one_before_it)
+{
+	begin_by(&quick, serve_kept, OK_HEAD, 0);
+	ask((const char *const[]){"webhook-id: 1", "Authorization: first", NULL}, "{\"long\": 1}",
+		1);
+	ck_assert_ptr_nonnull(strstr(quick.asked, "Authorization: first"));
+	ck_assert_ptr_nonnull(strstr(quick.asked, "{\"long\": 1}"));
+	ask((const char *const[]){"webhook-id: 2", NULL}, "{}", 100);
+	ck_assert_ptr_nonnull(strstr(quick.asked, "webhook-id: 2"));
+	ck_assert_ptr_nonnull(strstr(quick.asked, "Content-Length: 2\r\n"));
+	ck_assert_ptr_nonnull(strstr(quick.asked, "\r\n\r\n{}"));
+	ck_assert_ptr_null(strstr(quick.asked, "Authorization"));
+	ck_assert_ptr_null(strstr(quick.asked, "webhook-id: 1"));
+	ck_assert_ptr_null(strstr(quick.asked, "long"));
+	end(&quick);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("http_many");
@@ -339,6 +380,7 @@ static Suite *suite(void)
 	tcase_add_test(t, one_that_takes_too_long_has_its_own_sentence);
 	tcase_add_test(t, a_connection_is_used_again_until_the_lists_are_others);
 	tcase_add_test(t, a_connection_of_a_late_answer_is_not_used_again_under_other_lists);
+	tcase_add_test(t, a_request_has_nothing_of_the_one_before_it);
 	tcase_add_test(t, nothing_connects_where_the_list_does_not_allow_it);
 	suite_add_tcase(s, t);
 	return s;

@@ -62,7 +62,8 @@ export function Events({ query }) {
 
   useEffect(load, []);
   return html`
-    <${PageHead} title=${t('events')}><p class="muted">${t('the_last_ones_and_what_happens_now')} <code>GET /api/v1/events</code>.</p><//>
+    <${PageHead} title=${t('events')}><p class="muted">${t('the_last_ones_and_what_happens_now')} <code>GET /api/v1/events</code>.</p>
+      <p><a href="/webhooks">${t('webhooks')}</a></p><//>
     <div class="filters">
       <${TextFilter} name="type" label=${t('event')} value=${f.type} />
       <${TextFilter} name="station" label=${t('station')} value=${f.station} />

@@ -35,6 +35,8 @@ export const PAGES = [
   ['/units/{serial}', lazy(() => import('./unit.js').then((m) => m.Unit))],
   ['/pools', lazy(() => import('./pools.js').then((m) => m.Pools))],
   ['/pools/{id}', lazy(() => import('./pools.js').then((m) => m.Pool))],
+  ['/webhooks', lazy(() => import('./webhooks.js').then((m) => m.Webhooks))],
+  ['/webhooks/{id}', lazy(() => import('./webhooks.js').then((m) => m.Webhook))],
   ['/recipes', lazy(() => import('./recipes.js').then((m) => m.Recipes))],
   ['/recipes/{name}/{version}', lazy(() => import('./recipe.js').then((m) => m.RecipePage))],
   ['/quality', lazy(() => import('./quality.js').then((m) => m.Quality))],
