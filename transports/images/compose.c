@@ -44,9 +44,9 @@ static size_t find_run(const struct compose *c, uint64_t at)
 uint8_t *compose_at(const struct compose *c, uint64_t at, uint64_t n)
 {
 	size_t k = find_run(c, at);
-	const struct compose_run *g = &c->run[k];
+	const struct compose_run *g = k < c->runs ? &c->run[k] : NULL;
 
-	if (k == c->runs || at < g->address || n > g->bytes - (at - g->address))
+	if (!g || at < g->address || n > g->bytes - (at - g->address))
 		return NULL;
 	return g->data + (at - g->address);
 }
@@ -239,10 +239,10 @@ static int make_crc(struct compose *c, struct compose_sum *x, struct err *e)
 
 	for (uint64_t at = x->s.from; at < x->s.from + x->s.bytes;) {
 		size_t k = find_run(c, at);
-		const struct compose_run *g = &c->run[k];
+		const struct compose_run *g = k < c->runs ? &c->run[k] : NULL;
 		uint64_t n;
 
-		if (k == c->runs || at < g->address)
+		if (!g || at < g->address)
 			return err_set(e, ERR_PART_OUTSIDE,
 				"'%s' is made of 0x%llx to 0x%llx, and the image has nothing at 0x%llx: correct its range",
 				part->name, (unsigned long long)x->s.from,
