@@ -158,18 +158,24 @@ static bool is_digits_text(const char *type)
 	return field_type_bytes(type) == 0 || !strcmp(type, "mac");
 }
 
-/* The value as text. One of digits that is a number by now may have lost its zeros. */
+/* A number for a place of digits may have lost its zeros by now, and has more of them after its point. */
+static int check_digits(const char *what, const char *type, bool is_number, struct err *e)
+{
+	return is_number && is_digits_text(type)
+		       ? err_set(e, ERR_VALUE_MALFORMED,
+				 "'%s' is a number, and of type %s: put quotes around it (0012 would be 12), or give it a type of numbers",
+				 what, type)
+		       : 0;
+}
+
+/* The value as text. */
 static int take_value(const json_t *o, const char *what, const char *type, char buf[NUMBER_BYTES],
 	const char **ret, struct err *e)
 {
 	const char *s = text_of(o, "value", buf);
 
 	*ret = s ? s : "";
-	if (s == buf && is_digits_text(type))
-		return err_set(e, ERR_VALUE_MALFORMED,
-			"'%s' is a number, and of type %s: put quotes around it (0012 would be 12), or give it a type of numbers",
-			what, type);
-	return 0;
+	return check_digits(what, type, s == buf, e);
 }
 
 static bool holds_secret(const struct compose_job *j, const char *value)
@@ -316,6 +322,8 @@ static int put_row(struct compose_job *j, const json_t *row, size_t k, struct er
 		r = need_cell("layout", k, row, needed[i], e);
 	if (r == 0)
 		r = resolve(j, f.name, cell(row, "value"), buf, &f.value, e);
+	if (r == 0)
+		r = check_digits(f.name, f.type, f.value == buf, e);
 	return r < 0 ? r : put_field(j, row, &f, "offset", base, e);
 }
 
@@ -503,7 +511,8 @@ static int take_nvs_row(struct compose_job *j, struct nvs *n, const json_t *row,
 		return r;
 	v.type = x->type;
 	f.type = x->field;
-	return put_nvs(j, n, &v, &f, secret, e);
+	r = check_digits(f.name, f.type, f.value == buf, e);
+	return r < 0 ? r : put_nvs(j, n, &v, &f, secret, e);
 }
 
 static int take_nvs_csv(struct compose_job *j, struct nvs *n, bool *secret, struct err *e)

@@ -310,6 +310,10 @@ START_TEST(what_is_wrong_has_its_code)
 		{"{'layout':'a.csv','values':{'a':''}}", ERR_VALUE_EMPTY, "'f' has an empty value"},
 		{"{'layout':'wide.csv'}", ERR_INVALID, "give it a width"},
 		{"{'layout':'cut.csv'}", ERR_INVALID, "the column 'value' is empty"},
+		{"{'layout':'text.csv','values':{'a':12}}", ERR_VALUE_MALFORMED,
+			"put quotes around it"},
+		{"{'nvs_csv':'nvs.csv','nvs_size':'0x3000','values':{'a':1.5}}",
+			ERR_VALUE_MALFORMED, "put quotes around it"},
 		{"{'base':'none.bin','patch':{'a':{'at':0,'type':'u8','value':1}}}", ERR_NOT_FOUND,
 			"none.bin"},
 		{"{'base':'a.csv','patch':{'a':{'at':0,'type':'u8','value':1}}}", ERR_IMAGE_INVALID,
@@ -317,6 +321,8 @@ START_TEST(what_is_wrong_has_its_code)
 	};
 
 	write_text("a.csv", "name,offset,type,value\nf,0,u8,{a}\n");
+	write_text("text.csv", "name,offset,width,type,value\nf,0,4,text,{a}\n");
+	write_text("nvs.csv", "key,type,encoding,value\nn,namespace,,\nk,data,string,{a}\n");
 	write_text("wide.csv", "name,offset,type,value\nf,0,text,abc\n");
 	write_text("cut.csv", "name,offset,type,value\nf,0,u8\n");
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
