@@ -76,6 +76,22 @@ enum err_class {
 	X(IMAGE_PART, "image-part", LINE,                                                               \
 		"The configuration is for another part: give the file that was made for this one.")     \
 	X(IMAGE_RANGE, "image-range", LINE, "The firmware does not fit the target.")                    \
+	X(IMAGE_SIGNED, "image-signed", LINE,                                                           \
+		"The signature of an image would not hold any more: change it before it is signed.")    \
+	X(NVS_FULL, "nvs-full", LINE,                                                                   \
+		"The values do not fit the NVS partition: make it larger, or the values fewer.")        \
+	X(PART_OVERLAP, "part-overlap", LINE,                                                           \
+		"Two parts of an image claim the same bytes: correct the recipe.")                      \
+	X(PART_OUTSIDE, "part-outside", LINE,                                                           \
+		"A part lies outside of the image: correct its address in the recipe.")                 \
+	X(VALUE_EMPTY, "value-empty", LINE,                                                             \
+		"A value for the unit is empty: see the message for where it comes from.")              \
+	X(VALUE_MALFORMED, "value-malformed", LINE,                                                     \
+		"A value for the unit is not what its type says: see the message.")                     \
+	X(VALUE_RANGE, "value-range", LINE,                                                             \
+		"A number for the unit does not fit its field: see the message.")                       \
+	X(VALUE_TOO_LONG, "value-too-long", LINE,                                                       \
+		"A value for the unit does not have the length of its field: see the message.")         \
 	X(ARTIFACT_DAMAGED, "artifact-damaged", LINE,                                                   \
 		"The disk changed a file of the store: upload it again, and check the disk.")           \
 	X(RECIPE_INVALID, "recipe-invalid", LINE, "Correct the recipe.")                                \

@@ -14,6 +14,7 @@
 #include "cli/bench_keys.h"
 #include "cli/bench_ports.h"
 #include "cli/printable.h"
+#include "daemon/recipe/made.h"
 #include "daemon/recipe/power_config.h"
 #include "daemon/recipe/runner.h"
 #include "transports/images/blob.h"
@@ -42,6 +43,7 @@ struct session {
 	struct blob *watched
 		[WATCHED_MAX]; /* files that the run has read; nobody may have written to them meanwhile */
 	size_t watches;
+	struct made *made;	      /* images of this run's own */
 	struct power_config power;    /* of PROVD_POWER, once it was read */
 	bool power_touched;	      /* it was switched in this run, and was found */
 	enum power_state power_found; /* like this */
@@ -222,6 +224,8 @@ static int env_ask(void *env, const struct prompt *p, const struct iotime *it,
 
 static int env_image(void *env, const char *ref, char ret[FILE_PATH_BYTES], struct err *e)
 {
+	if (made_is(ref))
+		return made_path(((struct session *)env)->made, ref, e);
 	if (strlen(ref) >= FILE_PATH_BYTES)
 		return err_set(e, ERR_INVALID, "the path of the image is too long");
 	snprintf(ret, FILE_PATH_BYTES, "%s", ref);
@@ -230,6 +234,8 @@ static int env_image(void *env, const char *ref, char ret[FILE_PATH_BYTES], stru
 
 static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
 {
+	if (made_is(ref))
+		return made_name(((struct session *)env)->made, ref, ret, e);
 	snprintf(ret, STEP_NAME_BYTES, "%s", ref);
 	return 0;
 }
@@ -237,15 +243,19 @@ static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struc
 static int env_load_image(
 	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
 {
-	return image_open(ref, o, ret, e);
+	return made_is(ref) ? made_load_image(((struct session *)env)->made, ref, o, ret, e)
+			    : image_open(ref, o, ret, e);
 }
 
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
 {
 	struct session *s = env;
 	const bool room = s->watches < ARRAY_LEN(s->watched);
-	int r = blob_open(ref, room ? BLOB_WATCHED : BLOB_COPIED, ret, e);
+	int r;
 
+	if (made_is(ref))
+		return made_load_blob(s->made, ref, ret, e);
+	r = blob_open(ref, room ? BLOB_WATCHED : BLOB_COPIED, ret, e);
 	if (r == 0 && room)
 		s->watched[s->watches++] = blob_ref(*ret);
 	return r;
@@ -258,13 +268,23 @@ static int env_load_unpacked(
 		.member = member,
 		.max = BLOB_MAX_BYTES,
 		.it = {NO_DEADLINE, &interrupt}};
-	int r = env_load_blob(env, ref, ret, e);
+	int r;
 
+	if (made_is(ref))
+		return made_load_unpacked(
+			((struct session *)env)->made, ref, member, &how.it, ret, e);
+	r = env_load_blob(env, ref, ret, e);
 	if (r == 0)
 		r = packed_open_blob(ret, &how, e);
 	if (r < 0)
 		*ret = blob_unref(*ret);
 	return r;
+}
+
+static int env_made(void *env, const char *step, const char *name, struct blob *b, bool secret,
+	char ret[STEP_NAME_BYTES], struct err *e)
+{
+	return made_put(((struct session *)env)->made, step, name, b, secret, ret, e);
 }
 
 static int make_dir(const char *path, mode_t mode, struct err *e)
@@ -512,6 +532,7 @@ static const struct step_env_ops env_ops = {
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
 	.load_unpacked = env_load_unpacked,
+	.made = env_made,
 	.keep = env_keep,
 	.scratch = env_scratch,
 	.service = env_service,
@@ -736,6 +757,7 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 
 	int status;
 
+	s.made = made_new(rn.secrets);
 	if (cancel_init(&interrupt, &e) < 0) {
 		status = ctl_fail(&e);
 	} else {
@@ -753,6 +775,7 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	role_ports_done(&s.ports);
 	bench_ports_done(&s.bench_ports);
 	power_config_done(&s.power);
+	made_free(s.made);
 	secret_set_free(rn.secrets);
 	json_decref(context);
 	json_decref(empty);

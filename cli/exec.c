@@ -141,6 +141,18 @@ static int add_arg(const struct action *action, json_t *root, json_t *with, json
 	return 0;
 }
 
+/* --out FILE: the same as file=FILE, for who is used to it. */
+static int set_out(const struct action *action, json_t *with, const char *file, struct err *e)
+{
+	const struct action_arg *row = find_row(action->args, "file", 4);
+
+	if (!row || row->type != ARG_OUTPUT)
+		return err_set(e, ERR_INVALID, "%s writes no file: leave --out away", action->name);
+	if (!file || !*file)
+		return err_set(e, ERR_INVALID, "--out needs the name of a file");
+	return set_value(with, row, "file", file);
+}
+
 static int unknown_action(const char *name)
 {
 	const char *names[128] = {0};
@@ -183,6 +195,10 @@ static int cmd_exec(struct ctl *c, int argc, char **argv)
 			json_object_set_new(step, "timeout", json_string(argv[i] + 10));
 		else if (!strncmp(argv[i], "--serial=", 9))
 			serial = argv[i] + 9;
+		else if (!strcmp(argv[i], "--out"))
+			r = set_out(action, with, i + 1 < argc ? argv[i + 1] : NULL, &e), i++;
+		else if (!strncmp(argv[i], "--out=", 6))
+			r = set_out(action, with, argv[i] + 6, &e);
 		else
 			r = add_arg(action, root, with, ports, argv[i], &e);
 	}
@@ -197,6 +213,7 @@ static int cmd_exec(struct ctl *c, int argc, char **argv)
 }
 
 const struct command commands_bench[] = {
-	{"exec", "ACTION NAME=VALUE ...", "Run one action on a bench, without a daemon", cmd_exec},
+	{"exec", "ACTION NAME=VALUE ... [--out FILE]",
+		"Run one action on a bench, without a daemon", cmd_exec},
 	{0},
 };

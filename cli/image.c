@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "cli/provctl.h"
 #include "daemon/actions/image_json.h"
+#include "transports/images/bmap.h"
 #include "transports/images/bootimg.h"
 #include "transports/images/gate.h"
 
@@ -16,9 +17,11 @@ static bool is_blob(const struct blob *b, const struct image_opts *o)
 
 	if (o->format != IMAGE_ANY)
 		return false;
-	return !image_format_is_firmware(f) ||
-	       (f == IMAGE_BIN && b->size > IMAGE_MAX_BYTES &&
-		       content_detect(b->data, b->size) != CONTENT_UNKNOWN);
+	if (!image_format_is_firmware(f))
+		return true;
+	return f == IMAGE_BIN &&
+	       (blob_has_kind(b) || (b->size > IMAGE_MAX_BYTES &&
+					    content_detect(b->data, b->size) != CONTENT_UNKNOWN));
 }
 
 /* 1 with *ret, 0 where it is firmware. */
@@ -56,6 +59,29 @@ static json_t *info_of(const char *path, const struct image_opts *o, struct err 
 	json_object_set_new(info, "file", json_string(path));
 	json_object_set_new(info, "sha256", json_string(i->sha256));
 	return info;
+}
+
+/* A disk's image by the block map that it comes with. */
+static int compare_bmap(const char *path, const char *map_path, json_t *info, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *image = NULL;
+	_cleanup_(blob_unrefp) struct blob *text = NULL;
+	_cleanup_(bmap_freep) struct bmap *m = NULL;
+	int r = blob_open(map_path, BLOB_COPIED, &text, e);
+
+	if (r == 0)
+		r = bmap_read(map_path, text->data, text->size, &m, e);
+	if (r == 0)
+		r = blob_open(path, BLOB_COPIED, &image, e);
+	if (r == 0)
+		r = bmap_compare(m, path, image->data, image->size, e);
+	if (r < 0)
+		return r;
+	json_object_set_new(info, "bmap_ranges", json_integer((json_int_t)m->ranges));
+	json_array_append_new(json_object_get(info, "notes"),
+		json_sprintf("its block map fits: %zu ranges with %s", m->ranges,
+			m->own_compared ? "the right SHA-256" : "no SHA-256 to compare"));
+	return 0;
 }
 
 static const char *text(const json_t *o, const char *name)
@@ -147,9 +173,10 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	const char *board = NULL;
 	const char *overlap = NULL;
 	const char *member = NULL;
+	const char *bmap = NULL;
 	const struct option_row rows[] = {{"address", &address, NULL}, {"format", &format, NULL},
 		{"uf2-family", &family, NULL}, {"board", &board, NULL}, {"overlap", &overlap, NULL},
-		{"member", &member, NULL}, {0}};
+		{"member", &member, NULL}, {"bmap", &bmap, NULL}, {0}};
 	struct image_opts o = IMAGE_OPTS_INSPECT;
 	unsigned long long v;
 	json_t *info;
@@ -159,7 +186,7 @@ static int image_info(struct ctl *c, int argc, char **argv)
 
 	if (ctl_options(argc, argv, rows, &path, 1) != 1)
 		return ctl_usage(
-			"image info FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last] [--member NAME]");
+			"image info FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last] [--member NAME] [--bmap FILE]");
 	if (format && (f = image_format_from_str(format)) < 0)
 		return ctl_usage("there is no format '%s'", format);
 	o.format = (enum image_format)f;
@@ -183,6 +210,10 @@ static int image_info(struct ctl *c, int argc, char **argv)
 	o.last_wins = overlap && !strcmp(overlap, "last");
 	o.member = member;
 	info = info_of(path, &o, &e);
+	if (info && bmap && compare_bmap(path, bmap, info, &e) < 0) {
+		json_decref(info);
+		info = NULL;
+	}
 	if (!info)
 		return ctl_fail(&e);
 	if (c->json)
@@ -197,7 +228,7 @@ static int image_info(struct ctl *c, int argc, char **argv)
 
 const struct command commands_image[] = {
 	{"image info",
-		"FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last] [--member NAME]",
+		"FILE [--format F] [--address A] [--uf2-family ID] [--board ID] [--overlap last] [--member NAME] [--bmap FILE]",
 		"What is in a firmware file", image_info},
 	{0},
 };

@@ -69,6 +69,7 @@ static int check_members(struct archive *zip, const char *name, struct err *e)
 	static const char *const others[][2] = {
 		{"[Content_Types].xml", "a document of Microsoft Office"},
 		{"mimetype", "a document (OpenDocument, EPUB)"},
+		{"manifest.json", "a DFU package (manifest.json), for a microcontroller"},
 		{"AndroidManifest.xml", "an app of Android (adb.install)"}};
 
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/actions/image_json.h"
 
+#include "daemon/actions/image_kinds.h"
 #include "transports/images/archive.h"
+#include "transports/images/avb.h"
+#include "transports/images/bmap.h"
 #include "transports/images/bootimg.h"
 #include "transports/images/sparse.h"
+#include "transports/images/verity.h"
 
 static json_t *hex(uint64_t v, int digits)
 {
@@ -81,8 +85,6 @@ static int look_at_boot(const struct blob *b, json_t *to, struct err *e)
 	if (r < 0)
 		return r;
 	json_object_set_new(to, "version", json_integer(boot.version));
-	if (avb_footer_present(b->data, b->size))
-		add_note(to, "it ends with an AVB footer");
 	return 0;
 }
 
@@ -92,9 +94,34 @@ static int look_at_zip(struct blob *b, const struct iotime *it, json_t *to, stru
 	int r = archive_open_zip(b, &a, e);
 
 	if (r == 0)
+		r = image_kinds_package(a, it, to, e);
+	if (r == 0)
 		r = archive_check(a, it, e);
 	if (r == 0)
 		json_object_set_new(to, "members", json_integer(archive_members(a)));
+	return r;
+}
+
+bool blob_has_kind(const struct blob *b)
+{
+	uint64_t at;
+
+	return avb_is(b->data, b->size) || verity_find(b->data, b->size, &at) ||
+	       bmap_is(b->data, b->size);
+}
+
+/* What may be there besides what the file is. */
+static int look_for_more(const struct blob *b, json_t *to, struct err *e)
+{
+	uint64_t at;
+	int r = 0;
+
+	if (avb_is(b->data, b->size))
+		r = image_kinds_avb(b, to, e);
+	if (r == 0 && verity_find(b->data, b->size, &at))
+		r = image_kinds_verity(b, at, to, e);
+	if (r == 0 && bmap_is(b->data, b->size))
+		r = image_kinds_bmap(b, to, e);
 	return r;
 }
 
@@ -113,6 +140,8 @@ int blob_json(struct blob *b, const struct iotime *it, json_t **ret, struct err 
 		r = look_at_boot(b, o, e);
 	else if (content == CONTENT_ZIP)
 		r = look_at_zip(b, it, o, e);
+	if (r == 0)
+		r = look_for_more(b, o, e);
 	if (r < 0) {
 		json_decref(o);
 		return r;

@@ -19,7 +19,11 @@
  * Addresses are text in hexadecimal: they may need 64 bits. */
 json_t *image_json(const struct image *i);
 
+/* Whether the file has more to say than bytes, though it may be a raw one: vbmeta, a hash tree of dm-verity, a block map. */
+bool blob_has_kind(const struct blob *b);
+
 /* Of what has no addresses: a sparse image, a boot image, a zip archive, a raw file for a
- * partition. {format, content, size_bytes[, partition_bytes, chunks, version, members], notes}. Its
+ * partition. {format, content, size_bytes[, partition_bytes, chunks, version, members, package, avb, verity, bmap], notes} (the
+ * last ones: image_kinds.h). Its
  * structure and all its checksums are looked at first: -ERR_IMAGE_INVALID with what is wrong. */
 int blob_json(struct blob *b, const struct iotime *it, json_t **ret, struct err *e);

@@ -18,6 +18,7 @@
 #include "daemon/line/store.h"
 #include "daemon/line/worker_ports.h"
 #include "daemon/recipe/args.h"
+#include "daemon/recipe/made.h"
 #include "transports/images/cache.h"
 #include "transports/links/http_service.h"
 #include "transports/links/instrument.h"
@@ -34,6 +35,7 @@ struct env {
 	struct recorder *rec;
 	const struct recipe *recipe;
 	struct outputs *outputs;
+	struct made *made; /* images of this run's own */
 	char identity[UNIT_NAME_BYTES];
 	struct err refused;	       /* what the MES said of it; ERR_NONE while it may be made */
 	bool has_asked;		       /* it was asked about the unit... */
@@ -326,14 +328,18 @@ static int load_blob(struct env *v, const char *ref, char path[FILE_PATH_BYTES],
 /* For a program that reads it itself. */
 static int env_image(void *env, const char *ref, char ret[FILE_PATH_BYTES], struct err *e)
 {
+	struct env *v = env;
 	_cleanup_(blob_unrefp) struct blob *b = NULL;
 
-	return load_blob(env, ref, ret, &b, e);
+	return made_is(ref) ? made_path(v->made, ref, e) : load_blob(v, ref, ret, &b, e);
 }
 
 static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struct err *e)
 {
-	return recorder_artifact_name(((struct env *)env)->rec, ref, ret, STEP_NAME_BYTES, e);
+	struct env *v = env;
+
+	return made_is(ref) ? made_name(v->made, ref, ret, e)
+			    : recorder_artifact_name(v->rec, ref, ret, STEP_NAME_BYTES, e);
 }
 
 /* It was read well when it was stored, as a rule. */
@@ -354,8 +360,11 @@ static int env_load_image(
 	const struct iotime it = {now_us() + LOAD_US, &v->s->cancel};
 	char path[FILE_PATH_BYTES], name[STEP_NAME_BYTES];
 	struct image_opts named = *o;
-	int r = path_of(v, ref, path, e);
+	int r;
 
+	if (made_is(ref))
+		return made_load_image(v->made, ref, o, ret, e);
+	r = path_of(v, ref, path, e);
 	if (r == 0)
 		r = env_name(env, ref, name, e);
 	named.name = name;
@@ -373,9 +382,11 @@ static int env_load_image(
 
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
 {
+	struct env *v = env;
 	char path[FILE_PATH_BYTES];
 
-	return load_blob(env, ref, path, ret, e);
+	return made_is(ref) ? made_load_blob(v->made, ref, ret, e)
+			    : load_blob(v, ref, path, ret, e);
 }
 
 static int env_load_unpacked(
@@ -384,8 +395,11 @@ static int env_load_unpacked(
 	struct env *v = env;
 	const struct iotime it = {now_us() + UNPACK_US, &v->s->cancel};
 	char path[FILE_PATH_BYTES], name[STEP_NAME_BYTES];
-	int r = path_of(v, ref, path, e);
+	int r;
 
+	if (made_is(ref))
+		return made_load_unpacked(v->made, ref, member, &it, ret, e);
+	r = path_of(v, ref, path, e);
 	if (r == 0)
 		r = env_name(env, ref, name, e);
 	if (r == 0)
@@ -399,6 +413,12 @@ static int env_load_unpacked(
 	if (r < 0)
 		*ret = blob_unref(*ret);
 	return r;
+}
+
+static int env_made(void *env, const char *step, const char *name, struct blob *b, bool secret,
+	char ret[STEP_NAME_BYTES], struct err *e)
+{
+	return made_put(((struct env *)env)->made, step, name, b, secret, ret, e);
 }
 
 static int env_output(
@@ -653,6 +673,7 @@ static const struct step_env_ops env_ops = {
 	.load_image = env_load_image,
 	.load_blob = env_load_blob,
 	.load_unpacked = env_load_unpacked,
+	.made = env_made,
 	.output = env_output,
 	.keep = env_keep,
 	.scratch = env_scratch,
@@ -815,6 +836,7 @@ void worker_execute(struct station *s, struct run_result *res)
 	};
 	struct err e = {0};
 
+	v.made = made_new(rn.secrets);
 	v.outputs = outputs_new(store_output(s->line->store), recorder_run_id(s->rec),
 		now->output_max_bytes, records_disk(s->line->records));
 	config_unref(now);
@@ -827,6 +849,7 @@ void worker_execute(struct station *s, struct run_result *res)
 	}
 	role_ports_done(&v.ports);
 	outputs_free(v.outputs);
+	made_free(v.made);
 	secret_set_free(rn.secrets);
 	json_decref(context);
 }

@@ -196,6 +196,10 @@ struct step_env_ops {
 	 * once for all stations. Unref it. */
 	int (*load_unpacked)(
 		void *env, const char *ref, const char *member, struct blob **ret, struct err *e);
+	/* OPTIONAL. Keeps an image that the step of that id made for the unit, until the run ends (recipe/made.h): ret is what
+	 * the ops above take for it. secret: it holds a secret. NULL: no later step could use it. */
+	int (*made)(void *env, const char *step, const char *name, struct blob *b, bool secret,
+		char ret[STEP_NAME_BYTES], struct err *e);
 	/* OPTIONAL. A file of that name among those that the run keeps, for the step of that id.
 	 * NULL: the name is a path of this machine. */
 	int (*output)(

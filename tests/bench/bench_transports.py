@@ -133,6 +133,61 @@ def fixture(bench):
                                           next_unit(d).removeprefix("tcp:"), "flash", want]),
                         lambda: timed([ctl, "exec", "esp.flash", f"port={next_unit(d)}", f"images.0x10000={image.name}"]))
         pairs.rows(0.7, 0.2)
+    compose(bench)
+    unpacked_once(bench)
+
+
+def compose(bench):
+    """The step alone that makes an NVS partition for one unit: 24 values, a certificate among them."""
+    entries = {f"k{i}": {"namespace": "cal", "type": "i32", "value": str(i * 1.25), "scale": 1000} for i in range(20)}
+    entries |= {"serial": {"namespace": "unit", "type": "string", "value": "SN0001"},
+                "mac": {"namespace": "unit", "type": "string", "value": "AC:DE:48:00:12:34"},
+                "psk": {"namespace": "wifi", "type": "string", "value": "correct horse battery"},
+                "cert": {"namespace": "tls", "type": "blob", "value": "30" * 1500}}
+    def recipe(steps):
+        step = {"action": "image.compose", "with": {"nvs_size": "0x6000", "nvs": entries}}
+        return json.dumps({"recipe": "own", "version": 1, "ports": {}, "steps": [{"id": f"s{i}", **step} for i in range(steps)]})
+
+    values = []
+    with tempfile.TemporaryDirectory(prefix="provd-bench-") as d:
+        for steps in (1, 201):
+            with open(f"{d}/{steps}.yaml", "w") as f:
+                f.write(recipe(steps))
+        for _ in range(bench.rounds):
+            one, many_of_it = (timed([f"{bench.build}/cli/provctl", "recipe", "run", f"{d}/{n}.yaml"])[0] for n in (1, 201))
+            values.append((many_of_it - one) / 200 * 1000)
+    bench.row("image.compose of a unit's NVS partition, ms", values, 5, "low")
+
+
+def unpacked_once(bench):
+    """CPU of provd that a .xz image costs above the same one as it is, to 8 boards over to one."""
+    values = []
+    rnd = random.Random(5)
+    words = [rnd.randbytes(rnd.randrange(3, 12)) for _ in range(20000)]
+    with tempfile.TemporaryDirectory(prefix="provd-bench-") as d:
+        plain = os.path.join(d, "image.bin")
+        with open(plain, "wb") as f:
+            f.write(b"".join(rnd.choices(words, k=4_500_000))[:32 * MIB])
+        subprocess.run(["xz", "-k", "-T1", "-1", plain], check=True)
+
+        def cpu(n, name, more):
+            class File:
+                pass
+            File.name = name
+            with Devices(bench.build, "fastboot", "tcp", n, "--partitions", "userdata:64M", "--max-download", "0x8000000",
+                         keep=False) as devices:
+                row = Row(bench, devices, n, "fastboot.flash", "partition: userdata, verify: none" + more, File)
+                try:
+                    before = cpu_of(row.line.provd.pid)
+                    row.job(n)
+                    return cpu_of(row.line.provd.pid) - before
+                finally:
+                    row.close()
+        for _ in range(bench.rounds):
+            one = cpu(1, plain + ".xz", ", unpack: true") - cpu(1, plain, "")
+            eight = cpu(8, plain + ".xz", ", unpack: true") - cpu(8, plain, "")
+            values.append(eight / one)
+    bench.row("CPU that a .xz image costs above the same one unpacked, 8 boards over one", values, 1.1, "low")
 
 
 def next_unit(d):
@@ -195,7 +250,7 @@ def adb(bench):
 RECIPE = """recipe: many
 version: 1
 ports: {dut: {kind: any}}
-artifacts: {image: image.bin}
+artifacts: {image: %s}
 steps:
   - id: flash
     action: %s
@@ -225,8 +280,8 @@ class Row:
         line.token = open(f"{line.state}/admin-token").read().strip()
         import hashlib
         data = open(image.name, "rb").read()
-        line.call("PUT", f"/artifacts/{hashlib.sha256(data).hexdigest()}?name=image.bin", data, "application/octet-stream")
-        line.call("POST", "/recipes", (RECIPE % (action, more)).encode(), "application/yaml")
+        line.call("PUT", f"/artifacts/{hashlib.sha256(data).hexdigest()}?name={os.path.basename(image.name)}", data, "application/octet-stream")
+        line.call("POST", "/recipes", (RECIPE % (os.path.basename(image.name), action, more)).encode(), "application/yaml")
         line.call("POST", "/recipes/many/versions/1/actions/approve", {})
         line.all_ready()
 

@@ -463,5 +463,113 @@ class Words(Files):
         self.assertEqual(info(self.write('x', b'x'), '--format', 'hex')[0], 2)
 
 
+def varint(v):
+    out = b''
+    while v > 127:
+        out, v = out + bytes([v & 127 | 128]), v >> 7
+    return out + bytes([v])
+
+
+def item(field, value):
+    """A field of Protocol Buffers: a number, or bytes."""
+    if isinstance(value, int):
+        return varint(field << 3) + varint(value)
+    return varint(field << 3 | 2) + varint(len(value)) + value
+
+
+class Kinds(Files):
+    """Files that are more than bytes, made by the tools that others use."""
+
+    def package(self, image, digest=None, size=None, files=None):
+        """A DFU package as nrfutil makes it (nRF5 SDK, dfu-cc.proto)."""
+        digest = digest or hashlib.sha256(image).digest()
+        init = item(1, 3) + item(2, 52) + item(3, varint(0x100)) + item(4, 0) + item(7, size or len(image)) + \
+            item(8, item(1, 3) + item(2, digest[::-1]))
+        packet = item(2, item(1, item(1, 1) + item(2, init)) + item(2, 0) + item(3, bytes(64)))
+        with zipfile.ZipFile(self.path('dfu.zip'), 'w', zipfile.ZIP_DEFLATED) as z:
+            z.writestr('app.bin', image)
+            z.writestr('app.dat', packet)
+            z.writestr('manifest.json', json.dumps(
+                files or {'manifest': {'application': {'bin_file': 'app.bin', 'dat_file': 'app.dat'}}}))
+        return info(self.path('dfu.zip'))
+
+    def test_a_dfu_package_names_its_images(self):
+        status, said = self.package(bytes(range(256)) * 20)
+        self.assertEqual((status, said['content']), (0, 'a DFU package (zip)'), said)
+        image = said['package']['images'][0]
+        self.assertEqual((said['package']['kind'], image['type'], image['file'], image['bytes']),
+                         ('nordic', 'application', 'app.bin', 5120))
+        self.assertEqual({k: image['packet'][k] for k in ('version', 'hardware', 'sd_req', 'signed')},
+                         {'version': 3, 'hardware': 52, 'sd_req': ['0x100'], 'signed': True})
+
+    def test_a_dfu_package_of_two_is_refused(self):
+        image = bytes(range(256)) * 20
+        status, said = self.package(image, digest=hashlib.sha256(b'another').digest())
+        self.assertIn('app.bin has another SHA-256 than its init packet app.dat says', said)
+        status, said = self.package(image, size=5000)
+        self.assertIn('app.bin has 5120 bytes, and its init packet app.dat says 5000', said)
+        status, said = self.package(image, files={'manifest': {'application': {'bin_file': 'no.bin', 'dat_file': 'app.dat'}}})
+        self.assertEqual(status, 3)
+        self.assertIn('no.bin', said)
+        status, said = self.package(image, files={'manifest': {'application': {'bin_file': 'app.bin'}}})
+        self.assertIn("'application' has no bin_file or no dat_file", said)
+
+    def test_a_package_of_the_connect_sdk_is_compared_with_its_manifest(self):
+        of = lambda size: {'format-version': 0, 'files': [{'type': 'application', 'file': 'app.bin', 'size': size}]}
+        status, said = self.package(b'x' * 100, files=of(100))
+        self.assertEqual((status, said['package']), (0, {'kind': 'nrf-connect-sdk', 'images': [
+            {'type': 'application', 'file': 'app.bin', 'bytes': 100}]}), said)
+        status, said = self.package(b'x' * 100, files=of(101))
+        self.assertIn('app.bin has 100 bytes, and manifest.json says 101', said)
+
+    @need('bmaptool')
+    def test_a_disk_is_held_against_its_block_map(self):
+        disk = random.Random(1).randbytes(100000) + bytes(3 << 20)
+        with open(self.path('disk.img'), 'wb') as f:
+            f.write(disk[:100000])
+            f.truncate(len(disk))
+        subprocess.run(['bmaptool', '-q', 'create', self.path('disk.img'), '-o', self.path('disk.bmap')], check=True)
+        status, said = info(self.path('disk.bmap'))
+        self.assertEqual((status, said['bmap']['image_bytes'], said['bmap']['checksum_compared']), (0, len(disk), True), said)
+        status, said = info(self.path('disk.img'), '--bmap', self.path('disk.bmap'))
+        self.assertEqual((status, said['bmap_ranges']), (0, 1), said)
+        with open(self.path('disk.img'), 'r+b') as f:
+            f.seek(5000)
+            f.write(b'!')
+        status, said = info(self.path('disk.img'), '--bmap', self.path('disk.bmap'))
+        self.assertEqual(status, 3)
+        self.assertIn('its block map says', said)
+
+    @need('/usr/sbin/veritysetup')
+    def test_a_hash_tree_after_a_file_system_is_found(self):
+        with open(self.path('fs.img'), 'wb') as f:
+            f.truncate(1 << 20)
+        subprocess.run(['/usr/sbin/mkfs.ext4', '-q', '-F', self.path('fs.img')], check=True)
+        subprocess.run(['/usr/sbin/veritysetup', 'format', self.path('fs.img'), self.path('fs.img'), '--hash-offset=1048576',
+                        '--data-blocks=256'], check=True, capture_output=True)
+        status, said = info(self.path('fs.img'))
+        self.assertEqual((status, said['verity']['at'], said['verity']['data_bytes']), (0, 1 << 20, 1 << 20), said)
+        with open(self.path('fs.img'), 'r+b') as f:
+            f.truncate((1 << 20) + 4096)
+        status, said = info(self.path('fs.img'))
+        self.assertIn('its dm-verity tree has', said)
+
+    @need(MICROBIT)
+    def test_a_universal_hex_file_names_its_boards(self):
+        with open(MICROBIT) as f:
+            plain = f.read()
+
+        def record(kind, data, address=0):
+            b = bytes([len(data), address >> 8, address & 255, kind]) + data
+            return ':%s%02X\n' % (b.hex().upper(), -sum(b) & 255)
+        body = '\n'.join(x for x in plain.splitlines()[:20] if x[7:9] in ('00', '04')) + '\n'
+        text = ''.join(body.split('\n')[0] + '\n' + record(0x0a, bytes.fromhex(board + 'c0de')) +
+                       '\n'.join(body.split('\n')[1:]) + record(0x0b, b'') for board in ('9900', '9903')) + ':00000001FF\n'
+        self.write('both.hex', text.encode())
+        status, said = info(self.path('both.hex'))
+        self.assertEqual(status, 0, said)
+        self.assertIn('0x9900 (micro:bit V1), 0x9903 (micro:bit V2)', ' '.join(said['notes']))
+
+
 if __name__ == '__main__':
     unittest.main()

@@ -7,7 +7,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/transports/fake_link.h"
-#include "transports/protocols/esp/esp_image.h"
+#include "transports/images/esp_image.h"
+#include "transports/protocols/esp/esp_chips.h"
 #include "transports/protocols/esp/esp_rom.h"
 
 #define IMAGE_BYTES 20

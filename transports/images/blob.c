@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/secret.h"
 #include "base/strbuf.h"
 #include "base/thread.h"
 
@@ -291,16 +292,41 @@ int blob_open(const char *path, enum blob_source source, struct blob **ret, stru
 	return 0;
 }
 
-int blob_new(const char *name, uint64_t size, uint8_t **ret_bytes, struct blob **ret, struct err *e)
+static int check_new(const char *name, uint64_t size, struct err *e)
 {
-	_cleanup_(blob_unrefp) struct blob *b = blob_of(name, size);
-	_cleanup_(closep) int fd = -1;
-
 	if (size == 0)
 		return err_set(e, ERR_IMAGE_INVALID, "%s is empty", name);
 	if (size > BLOB_MAX_BYTES)
 		return err_set(e, ERR_TOO_LARGE, "%s has %llu bytes, more than %llu GiB", name,
 			(unsigned long long)size, BLOB_MAX_BYTES >> 30);
+	return 0;
+}
+
+int blob_new_private(
+	const char *name, uint64_t size, uint8_t **ret_bytes, struct blob **ret, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *b = blob_of(name, size);
+	int r = check_new(name, size, e);
+
+	if (r == 0)
+		r = map(b, -1, PROT_READ | PROT_WRITE, e);
+	if (r < 0)
+		return r;
+	madvise((void *)(uintptr_t)b->data, (size_t)b->size, MADV_DONTDUMP);
+	b->wiped = true;
+	*ret_bytes = (uint8_t *)(uintptr_t)b->data;
+	*ret = steal_ptr(&b);
+	return 0;
+}
+
+int blob_new(const char *name, uint64_t size, uint8_t **ret_bytes, struct blob **ret, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *b = blob_of(name, size);
+	_cleanup_(closep) int fd = -1;
+	int r = check_new(name, size, e);
+
+	if (r < 0)
+		return r;
 	if (size > MEMORY_MAX_BYTES) {
 		fd = scratch_file(name, e);
 		if (fd < 0)
@@ -312,9 +338,7 @@ int blob_new(const char *name, uint64_t size, uint8_t **ret_bytes, struct blob *
 		if (why)
 			return err_errno(e, ERR_IO, why, "a copy of %s", name);
 	}
-
-	int r = map(b, fd, PROT_READ | PROT_WRITE, e);
-
+	r = map(b, fd, PROT_READ | PROT_WRITE, e);
 	if (r < 0)
 		return r;
 	*ret_bytes = (uint8_t *)b->data;
@@ -430,11 +454,21 @@ struct blob *blob_ref(struct blob *b)
 	return b;
 }
 
+static void wipe(struct blob *b)
+{
+	void *p = (void *)(uintptr_t)b->data;
+
+	if (mprotect(p, (size_t)b->size, PROT_READ | PROT_WRITE) == 0)
+		secret_wipe(p, (size_t)b->size);
+}
+
 struct blob *blob_unref(struct blob *b)
 {
 	if (!b || __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return NULL;
 	digest_free(b->digest);
+	if (b->data && b->wiped)
+		wipe(b);
 	if (b->data)
 		munmap((void *)(uintptr_t)b->data, (size_t)b->size);
 	if (b->lease_fd >= 0)

@@ -44,6 +44,7 @@ struct blob {
 	struct blob_digest *digest;
 	int lease_fd; /* of a watched one, else -1 */
 	struct packed_facts packed;
+	bool wiped; /* with its last reference */
 };
 
 enum blob_source {
@@ -69,6 +70,10 @@ int blob_unchanged(const struct blob *b, struct err *e);
 int blob_new(
 	const char *name, uint64_t size, uint8_t **ret_bytes, struct blob **ret, struct err *e);
 void blob_seal(struct blob *b);
+/* The same for bytes that may be secret: in memory alone, whatever their number, in no core dump, and overwritten with the last
+ * reference. */
+int blob_new_private(
+	const char *name, uint64_t size, uint8_t **ret_bytes, struct blob **ret, struct err *e);
 /* One whose size is not known before it is whole (what a compressed file holds): new, add, end. name is for messages.
  * -ERR_DISK_FULL, -ERR_TOO_LARGE above BLOB_MAX_BYTES, -ERR_IMAGE_INVALID where nothing was added. */
 struct blob_growing;

@@ -303,7 +303,7 @@ static int join_all(struct image_source *s, struct err *e)
 	if (r < 0)
 		return r;
 	mprotect(i->owned, i->owned_len, PROT_READ);
-	munmap(i->map, i->map_len);
+	image_unmap(i, i->map, i->map_len);
 	i->map = NULL;
 	return 0;
 }

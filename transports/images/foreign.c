@@ -138,6 +138,10 @@ static const struct magic magics[] = {
 		"give the file without '._' before its name", 0),
 	MAGIC(0, "\0\x05\x16\0\0\x02\0\0", "a file with a wrapping of macOS (AppleSingle)",
 		ADVICE_UNPACK, 0),
+	MAGIC(0, "verity\0\0\1\0\0\0", "a hash tree of dm-verity", ADVICE_PROGRAM,
+		MAY_BE_A_PARTITION | MAY_BE_A_DISK),
+	MAGIC(0, "AVB0\0\0\0\1", "a vbmeta image (Android Verified Boot)", ADVICE_PROGRAM,
+		MAY_BE_A_PARTITION | MAY_BE_A_DISK),
 	MAGIC(0, "age-encryption.org/v1\n", "an encrypted file (age)", "decrypt it first", 0),
 	MAGIC(0, "KSLPHHRH", "a database of udev", ADVICE_DOCUMENT, 0),
 	MAGIC(0, "RHHHKSLP", "a catalogue of systemd", ADVICE_DOCUMENT, 0),
@@ -400,8 +404,10 @@ int foreign_look(
 	const uint8_t *bytes, uint64_t n, enum foreign_use use, struct foreign *ret, struct err *e)
 {
 	const struct foreign_kind *page = by_beginning(bytes, n);
-	const struct foreign_kind *k = page ? page : by_magic(bytes, n);
+	const struct foreign_kind *k = foreign_by_package(bytes, n);
 
+	if (!k)
+		k = page ? page : by_magic(bytes, n);
 	if (!k)
 		k = text_of(bytes, n);
 	if (!k)

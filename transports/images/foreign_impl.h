@@ -42,6 +42,9 @@ const struct foreign_kind *foreign_by_media(const uint8_t *bytes, uint64_t n);
 const struct foreign_kind *foreign_by_data(const uint8_t *bytes, uint64_t n);
 /* All of these, and those of foreign_looks.c. NULL where it is none of them. */
 const struct foreign_kind *foreign_by_structure(const uint8_t *bytes, uint64_t n);
+/* Packages, block maps, partitions of Android: what the first bytes alone would call an archive, text or nothing
+ * (foreign_package.c). NULL: none. */
+const struct foreign_kind *foreign_by_package(const uint8_t *bytes, uint64_t n);
 /* How many bytes the UTF-8 character at s has (RFC 3629); 0: it is not one, or a control character
  * that no text has. */
 size_t foreign_text_char(const uint8_t *s, uint64_t n);

@@ -224,6 +224,36 @@ static int say_which(const struct ihex *x, struct err *e)
 	return r;
 }
 
+/* Of those that a universal HEX file is for (micro:bit, "Universal Hex Format Specification", Board IDs; DAPLink). */
+static const char *board_name(uint16_t id)
+{
+	switch (id) {
+	case 0x9900:
+	case 0x9901:
+		return " (micro:bit V1)";
+	case 0x9903:
+	case 0x9904:
+	case 0x9905:
+	case 0x9906:
+		return " (micro:bit V2)";
+	default:
+		return "";
+	}
+}
+
+/* All of them, and which one is shown. */
+static void note_boards(const struct ihex *x, uint16_t chosen)
+{
+	struct strbuf all = {0};
+
+	for (size_t k = 0; k < x->boards; k++)
+		sb_addf(&all, "%s0x%04x%s", k ? ", " : "", x->board[k], board_name(x->board[k]));
+	image_note(x->s->image,
+		"a universal HEX file for %zu board%s: %s; this is what board 0x%04x gets",
+		x->boards, x->boards == 1 ? "" : "s", all.s, chosen);
+	sb_done(&all);
+}
+
 /* Which board's data is the image: the place of it in `board` from 1, 0 for no universal file. */
 static int choose(struct ihex *x, uint8_t *ret, struct err *e)
 {
@@ -235,9 +265,7 @@ static int choose(struct ihex *x, uint8_t *ret, struct err *e)
 	for (size_t k = 0; k < x->boards; k++)
 		if (want ? x->board[k] == want : x->boards == 1 || x->s->opts->inspect) {
 			*ret = (uint8_t)(k + 1);
-			image_note(x->s->image,
-				"a universal HEX file for %zu boards: of board 0x%04x", x->boards,
-				x->board[k]);
+			note_boards(x, x->board[k]);
 			return 0;
 		}
 	return say_which(x, e);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/secret.h"
 #include "transports/images/gate.h"
 #include "transports/images/image_impl.h"
 
@@ -180,7 +181,7 @@ static int unpack(struct image *i, const struct image_opts *o, struct err *e)
 	if (r < 0)
 		return r;
 	i->packed = b->packed;
-	munmap(i->map, i->map_len);
+	image_unmap(i, i->map, i->map_len);
 	r = map_bytes(i, b->size, e);
 	if (r < 0)
 		return r;
@@ -196,6 +197,8 @@ static int unpack(struct image *i, const struct image_opts *o, struct err *e)
 
 static void source_done(struct image_source *s)
 {
+	if (s->decoded && s->image->secret)
+		secret_wipe(s->decoded, s->decoded_len);
 	free(s->pieces);
 	free(s->decoded);
 }
@@ -227,6 +230,7 @@ static struct image *image_of(const char *path, const struct image_opts *o)
 
 	i->refs = 1;
 	i->path = xstrdup(o->name ? o->name : path);
+	i->secret = o->secret;
 	return i;
 }
 
@@ -263,6 +267,15 @@ int image_parse(const char *name, const void *bytes, size_t n, const struct imag
 	return r;
 }
 
+void image_unmap(const struct image *i, void *p, size_t n)
+{
+	if (!p)
+		return;
+	if (i->secret && mprotect(p, n, PROT_READ | PROT_WRITE) == 0)
+		secret_wipe(p, n);
+	munmap(p, n);
+}
+
 struct image *image_ref(struct image *i)
 {
 	__atomic_add_fetch(&i->refs, 1, __ATOMIC_RELAXED);
@@ -273,10 +286,8 @@ struct image *image_unref(struct image *i)
 {
 	if (!i || __atomic_sub_fetch(&i->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return NULL;
-	if (i->map)
-		munmap(i->map, i->map_len);
-	if (i->owned)
-		munmap(i->owned, i->owned_len);
+	image_unmap(i, i->map, i->map_len);
+	image_unmap(i, i->owned, i->owned_len);
 	for (size_t k = 0; k < i->notes; k++)
 		free(i->note[k]);
 	free(i->segments);

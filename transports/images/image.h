@@ -55,6 +55,8 @@ struct image_opts {
 	/* The file's bytes whatever they are, without a DFU suffix: for a device that takes files,
 	 * not addresses. */
 	bool as_is;
+	/* It holds a secret: its bytes are overwritten at its end, and no foreign program gets them as a file. */
+	bool secret;
 	const char *name;   /* the file's name in messages; NULL: its path */
 	const char *member; /* of an archive: which file of it; NULL: the only one */
 };
@@ -71,6 +73,7 @@ struct image {
 				    a DfuSe container; else as format */
 	enum image_format declared; /* what the recipe said that it is; IMAGE_ANY: nothing */
 	bool placed;		    /* the file itself says where it goes */
+	bool secret;		    /* of the options */
 	char *path;		    /* for messages */
 	char sha256[SHA256_HEX];    /* of the file, packed as it came */
 	struct packed_facts packed; /* what was unpacked (images/packed.h), but for file_sha256 */

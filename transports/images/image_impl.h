@@ -46,6 +46,9 @@ int image_dfu_suffix(
 /* Whether the file ends with the signature of one. */
 bool image_has_dfu_suffix(const uint8_t *bytes, size_t n);
 
+/* Gives a mapping of the image's back, overwritten where it holds a secret; takes NULL. */
+void image_unmap(const struct image *i, void *p, size_t n);
+
 /* "firmware file NAME, line 3: ..." (or "offset 0x1f") as -ERR_IMAGE_INVALID. */
 int image_malformed(const struct image_source *s, uint64_t where, struct err *e, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));

@@ -100,17 +100,10 @@ static int check(const struct image *i, struct err *e)
 	return 0;
 }
 
-int image_write_ihex(const struct image *i, const char *path, struct err *e)
+static void put_all(FILE *f, const struct image *i)
 {
-	_cleanup_(fclosep) FILE *f = NULL;
 	uint64_t bank = 0;
-	int r = check(i, e);
 
-	if (r < 0)
-		return r;
-	f = create(path, e);
-	if (!f)
-		return e ? -(int)e->code : -ERR_IO;
 	for (size_t k = 0; k < i->count; k++)
 		put_segment(f, &i->segments[k], &bank);
 	if (i->has_entry && i->entry <= UINT32_MAX) {
@@ -121,13 +114,62 @@ int image_write_ihex(const struct image *i, const char *path, struct err *e)
 		put_record(f, RECORD_ENTRY, 0, entry, sizeof entry);
 	}
 	put_record(f, RECORD_END, 0, NULL, 0);
+}
+
+static int refuse_secret(const struct image *i, struct err *e)
+{
+	return i->secret
+		       ? err_set(e, ERR_UNSUPPORTED,
+				 "%s holds a secret, and a foreign program would get it as a file on the disk: flash it by an action of provd's own",
+				 i->path)
+		       : 0;
+}
+
+int image_write_ihex(const struct image *i, const char *path, struct err *e)
+{
+	_cleanup_(fclosep) FILE *f = NULL;
+	int r = refuse_secret(i, e);
+
+	if (r == 0)
+		r = check(i, e);
+	if (r < 0)
+		return r;
+	f = create(path, e);
+	if (!f)
+		return e ? -(int)e->code : -ERR_IO;
+	put_all(f, i);
 	return finish(&f, path, e);
 }
 
-int image_write_bin(const struct image_segment *s, const char *path, struct err *e)
+int image_text_ihex(const struct image *i, char **ret, size_t *ret_n, struct err *e)
 {
-	_cleanup_(fclosep) FILE *f = create(path, e);
+	char *text = NULL;
+	FILE *f;
+	int r = check(i, e);
 
+	if (r < 0)
+		return r;
+	f = open_memstream(&text, ret_n);
+	if (!f)
+		return err_errno(e, ERR_NO_MEMORY, ENOMEM, "%s as Intel HEX", i->path);
+	put_all(f, i);
+	if (fclose(f) != 0) {
+		free(text);
+		return err_errno(e, ERR_NO_MEMORY, ENOMEM, "%s as Intel HEX", i->path);
+	}
+	*ret = text;
+	return 0;
+}
+
+int image_write_bin(
+	const struct image *i, const struct image_segment *s, const char *path, struct err *e)
+{
+	_cleanup_(fclosep) FILE *f = NULL;
+	int r = refuse_secret(i, e);
+
+	if (r < 0)
+		return r;
+	f = create(path, e);
 	if (!f)
 		return e ? -(int)e->code : -ERR_IO;
 	fwrite(s->data, 1, s->len, f);

@@ -15,5 +15,5 @@ int tool_dir_segment(
 {
 	_cleanup_(freep) char *path = xasprintf("%s/%s", d->path, name);
 
-	return image_write_bin(&i->segments[k], path, e);
+	return image_write_bin(i, &i->segments[k], path, e);
 }

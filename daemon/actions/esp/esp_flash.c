@@ -5,7 +5,8 @@
 #include "base/strbuf.h"
 #include "daemon/actions/esp/esp.h"
 #include "daemon/actions/image_args.h"
-#include "transports/protocols/esp/esp_image.h"
+#include "transports/images/esp_image.h"
+#include "transports/protocols/esp/esp_chips.h"
 
 /* --- what is written --- */
 

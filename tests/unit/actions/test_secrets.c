@@ -426,7 +426,18 @@ static int env_name(void *env, const char *ref, char ret[STEP_NAME_BYTES], struc
 /* The map of otp.*, whatever is asked for. */
 static int env_load_blob(void *env, const char *ref, struct blob **ret, struct err *e)
 {
-	return blob_open(map, BLOB_COPIED, ret, e);
+	static const char layout[] = "name,offset,width,type,value\nk,0,64,text,{k}\n";
+	uint8_t *bytes;
+	int r;
+
+	if (strcmp(ref, "layout") != 0)
+		return blob_open(map, BLOB_COPIED, ret, e);
+	r = blob_new(ref, sizeof layout - 1, &bytes, ret, e);
+	if (r == 0)
+		memcpy(bytes, layout, sizeof layout - 1);
+	if (r == 0)
+		blob_seal(*ret);
+	return r;
 }
 
 static const struct step_env_ops env_ops = {
@@ -631,6 +642,16 @@ static const struct {
 		"expect_json: {/got/k: another}}"},
 	{"http.request", "secret_body",
 		"{service: s, path: /refuses, method: POST, secret_body: {k: '${secrets.key}'}}"},
+	{"image.compose", "patch/a/value",
+		"{size: 64, patch: {a: {at: 0, type: text, value: '${secrets.key}'}}}"},
+	{"image.compose", "patch/a/value",
+		"{size: 64, patch: {a: {at: 0, type: u8, value: '${secrets.key}'}}}"},
+	{"image.compose", "nvs/a/value",
+		"{nvs_size: 0x3000, nvs: {a: {namespace: n, type: string, value: '${secrets.key}'}}}"},
+	{"image.compose", "nvs/a/value",
+		"{nvs_size: 0x3000, nvs: {a: {namespace: n, type: i32, value: '${secrets.key}'}}}"},
+	{"image.compose", "values", "{layout: layout, values: {k: '${secrets.key}'}}"},
+	{"image.compose", "values", "{layout: layout, values: {q: '${secrets.key}'}}"},
 	{"dfu.otp_lock", "value", "{port: u, map: m, field: m, value: '${secrets.key}', " MEANT "}",
 		HEX},
 	{"dfu.otp_write", "value",
@@ -696,8 +717,9 @@ START_TEST(what_a_marked_argument_holds_is_masked_in_all_that_leaves)
 		return;
 	}
 	ck_assert_msg(!strstr(left.s, PART), "%s", left.s);
-	/* It came as far as the unit or the program, which said it back. */
-	if (strcmp(drives[_i].arg, "expect") != 0 &&
+	/* It came as far as the unit or the program, which said it back; an image says nothing of it. */
+	if (strcmp(drives[_i].action, "image.compose") != 0 &&
+		strcmp(drives[_i].arg, "expect") != 0 &&
 		strcmp(drives[_i].arg, "read_back.expect") != 0)
 		ck_assert_msg(strstr(left.s, SECRET_MASK) != NULL, "%s", left.s);
 }

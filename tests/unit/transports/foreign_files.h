@@ -18,6 +18,7 @@ struct foreign_file {
 	size_t n;
 	void (*make)(struct strbuf *b); /* instead of bytes */
 	bool for_partition;		/* a partition may hold it */
+	bool for_device;		/* and a device that takes whole files */
 };
 
 static inline void make_tar(struct strbuf *b)
@@ -53,6 +54,46 @@ static inline void make_old_tar(struct strbuf *b)
 		sum += (uint8_t)b->s[i];
 	snprintf(digits, sizeof digits, "%06o", sum);
 	memcpy(b->s + 148, digits, 7);
+}
+
+/* A zip archive of two empty members. */
+static inline void make_dfu_package(struct strbuf *b)
+{
+	static const char *const names[] = {"app.dat", "manifest.json"};
+	size_t at[2];
+	size_t directory;
+
+	for (size_t i = 0; i < 2; i++) {
+		at[i] = b->len;
+		sb_add_n(b, "PK\3\4\x0a\0\0\0\0\0\0\0\x21\0", 14);
+		put_fill(b, 0, 12);
+		put_le(b, strlen(names[i]), 4);
+		sb_add(b, names[i]);
+	}
+	directory = b->len;
+	for (size_t i = 0; i < 2; i++) {
+		sb_add_n(b, "PK\1\2\x0a\0\x0a\0\0\0\0\0\0\0\x21\0", 16);
+		put_fill(b, 0, 12);
+		put_le(b, strlen(names[i]), 4);
+		put_fill(b, 0, 10);
+		put_le(b, at[i], 4);
+		sb_add(b, names[i]);
+	}
+	put_le(b, 0x06054b50, 4);
+	put_fill(b, 0, 4);
+	put_le(b, 2, 2);
+	put_le(b, 2, 2);
+	put_le(b, b->len - 12 - directory, 4);
+	put_le(b, directory, 4);
+	put_le(b, 0, 2);
+}
+
+static inline void make_verity(struct strbuf *b)
+{
+	sb_add_n(b, "verity\0\0\1\0\0\0\1\0\0\0", 16);
+	put_fill(b, 0x5a, 16);
+	sb_add(b, "sha256");
+	put_fill(b, 0, 512 - 38);
 }
 
 static inline void make_iso(struct strbuf *b)
@@ -144,6 +185,13 @@ static inline void make_raw(struct strbuf *b)
 {
 	for (unsigned i = 0; i < 300; i++)
 		put_le(b, i * 2654435761u, 4);
+}
+
+static inline void make_avb(struct strbuf *b)
+{
+	make_raw(b);
+	sb_add_n(b, "AVBf\0\0\0\1", 8);
+	put_fill(b, 0, 56);
 }
 
 /* Four tables in the order of their names. */
@@ -672,6 +720,14 @@ static const struct foreign_file foreign_files[] = {
 	{"fw.bin", "bzip2", BYTES("BZh91AY&SY\1\2\3\4"), .for_partition = true},
 	{"fw.bin", "lz4", BYTES("\x04\x22\x4d\x18\1\2\3\4"), .for_partition = true},
 	{"fw.bin", "lzip", BYTES("LZIP\x01\x0c\1\2\3\4")},
+	{"fw.bin", "a DFU package", .make = make_dfu_package},
+	{"fw.bin", "a block map (bmap)",
+		BYTES("<?xml version=\"1.0\" ?>\n<!-- x -->\n<bmap version=\"2.0\">\n</bmap>\n")},
+	{"fw.bin", "an AVB footer", .make = make_avb, .for_partition = true, .for_device = true},
+	{"fw.bin", "a vbmeta image", BYTES("AVB0\0\0\0\1\0\0\0\0\0\0\1\x40"), .for_partition = true,
+		.for_device = true},
+	{"fw.bin", "a hash tree of dm-verity", .make = make_verity, .for_partition = true,
+		.for_device = true},
 	{"fw.bin", "a zip archive", BYTES("PK\3\4\x14\0\0\0\1\2\3\4")},
 	{"fw.bin", "an empty zip archive", BYTES("PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")},
 	{"fw.bin", "7z archive", BYTES("7z\xbc\xaf\x27\x1c\0\4\1\2")},

@@ -4,7 +4,8 @@
  */
 #include "tests/unit/transports/esp_bench.h"
 #include "tests/unit/unit.h"
-#include "transports/protocols/esp/esp_image.h"
+#include "transports/images/esp_image.h"
+#include "transports/protocols/esp/esp_chips.h"
 
 static uint8_t image[4096];
 static size_t n;

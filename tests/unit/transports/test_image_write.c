@@ -78,15 +78,29 @@ START_TEST(what_is_written_reads_back_as_the_same_image)
 }
 END_TEST
 
+static const struct image plain = {.path = (char *)"plain"};
+
 START_TEST(a_raw_file_is_the_segment_alone_and_private)
 {
 	struct image_segment s = {.address = 5, .len = 3, .data = (const uint8_t *)"a\0b"};
 	struct stat st;
 
-	ck_assert_int_eq(image_write_bin(&s, path, &e), 0);
+	ck_assert_int_eq(image_write_bin(&plain, &s, path, &e), 0);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_size, 3);
 	ck_assert_int_eq(st.st_mode & 0777, 0600);
+}
+END_TEST
+
+START_TEST(an_image_with_a_secret_is_never_a_file)
+{
+	struct image_segment s = {.address = 5, .len = 3, .data = (const uint8_t *)"abc"};
+	struct image i = {.path = (char *)"own.bin", .segments = &s, .count = 1, .secret = true};
+
+	ck_assert_int_eq(image_write_bin(&i, &s, path, &e), -ERR_UNSUPPORTED);
+	ck_assert_int_eq(image_write_ihex(&i, path, &e), -ERR_UNSUPPORTED);
+	ck_assert_msg(strstr(e.msg, "an action of provd's own"), "%s", e.msg);
+	ck_assert_int_ne(access(path, F_OK), 0);
 }
 END_TEST
 
@@ -95,7 +109,7 @@ START_TEST(a_file_that_is_there_or_a_link_is_never_written_over)
 	struct image_segment s = {.address = 5, .len = 3, .data = (const uint8_t *)"abc"};
 
 	ck_assert_int_eq(symlink("/tmp/provd-nowhere", path), 0);
-	ck_assert_int_eq(image_write_bin(&s, path, &e), -ERR_CONFLICT);
+	ck_assert_int_eq(image_write_bin(&plain, &s, path, &e), -ERR_CONFLICT);
 	ck_assert_int_ne(access("/tmp/provd-nowhere", F_OK), 0);
 }
 END_TEST
@@ -124,6 +138,7 @@ static Suite *suite(void)
 	tcase_add_test(c, records_carry_banks_checksums_and_the_entry);
 	tcase_add_test(c, what_is_written_reads_back_as_the_same_image);
 	tcase_add_test(c, a_raw_file_is_the_segment_alone_and_private);
+	tcase_add_test(c, an_image_with_a_secret_is_never_a_file);
 	tcase_add_test(c, a_file_that_is_there_or_a_link_is_never_written_over);
 	tcase_add_test(c, what_has_no_32_bit_address_is_refused);
 	suite_add_tcase(s, c);

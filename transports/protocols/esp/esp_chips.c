@@ -120,3 +120,26 @@ const struct esp_chip *esp_chip_without_id(void)
 {
 	return esp_chip_of_name("ESP32-S2");
 }
+
+int esp_image_fits(const char *name, const struct esp_image *i, const struct esp_chip *chip,
+	int revision, uint32_t flash_bytes, struct err *e)
+{
+	const struct esp_chip *its = esp_chip_of_id(i->chip_id);
+
+	if (i->chip_id != chip->image_id)
+		return err_set(e, ERR_WRONG_DEVICE,
+			"%s is for chip id %u (%s), and this is an %s, whose id is %u: plug the right unit or name the right image",
+			name, i->chip_id, its ? its->name : "not known", chip->name,
+			chip->image_id);
+	if (revision >= 0 &&
+		(revision < i->min_revision || (i->max_revision && revision > i->max_revision)))
+		return err_set(e, ERR_WRONG_DEVICE,
+			"%s is for revisions from v%u.%u to v%u.%u of the %s (0.0: no limit), and this one is v%d.%d",
+			name, i->min_revision / 100, i->min_revision % 100, i->max_revision / 100,
+			i->max_revision % 100, chip->name, revision / 100, revision % 100);
+	if (flash_bytes && i->flash_bytes > flash_bytes)
+		return err_set(e, ERR_IMAGE_RANGE,
+			"%s: its header says %u KiB of flash, and the unit has %u KiB: build it for this flash",
+			name, i->flash_bytes / 1024, flash_bytes / 1024);
+	return 0;
+}

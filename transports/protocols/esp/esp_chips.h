@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+#include "transports/images/esp_image.h"
+
 #define ESP_MAGIC_REGISTER 0x40001000u /* its value differs between the older chips */
 #define ESP_MAGICS_MAX	   4
 
@@ -41,3 +44,8 @@ const struct esp_chip *esp_chip_of_name(const char *name);
 const struct esp_chip *esp_chip_without_id(void);
 /* All of them: "ESP32", ..., NULL-terminated. */
 extern const char *const esp_chip_names[];
+
+/* Whether that chip can start the image. revision: major * 100 + minor, or -1: not known; flash_bytes 0: not known.
+ * -ERR_WRONG_DEVICE where it is for another chip or revision, -ERR_IMAGE_RANGE where it wants more flash than there is. */
+int esp_image_fits(const char *name, const struct esp_image *i, const struct esp_chip *chip,
+	int revision, uint32_t flash_bytes, struct err *e);

@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "transports/protocols/esp/esp_chips.h"
 
 #define ESP_IMAGE_MAGIC 0xe9
 
@@ -29,7 +28,6 @@ bool esp_image_is(const uint8_t *p, size_t n);
 /* Reads and checks it: -ERR_IMAGE_INVALID with what is wrong and where. name is for the sentence. */
 int esp_image_check(
 	const char *name, const uint8_t *p, size_t n, struct esp_image *ret, struct err *e);
-/* Whether that chip can start it. revision: major * 100 + minor, or -1: not known; flash_bytes 0: not known.
- * -ERR_WRONG_DEVICE where it is for another chip or revision, -ERR_IMAGE_RANGE where it wants more flash than there is. */
-int esp_image_fits(const char *name, const struct esp_image *i, const struct esp_chip *chip,
-	int revision, uint32_t flash_bytes, struct err *e);
+/* Writes the checksum, and the SHA-256 where the header says that there is one, of what the segments hold now. Everything
+ * else has to be as esp_image_check() wants it: -ERR_IMAGE_INVALID. */
+int esp_image_seal(const char *name, uint8_t *p, size_t n, struct err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transports/protocols/esp/esp_image.h"
+#include "transports/images/esp_image.h"
 
 #include <string.h>
 
@@ -134,25 +134,23 @@ int esp_image_check(
 	return 0;
 }
 
-int esp_image_fits(const char *name, const struct esp_image *i, const struct esp_chip *chip,
-	int revision, uint32_t flash_bytes, struct err *e)
+int esp_image_seal(const char *name, uint8_t *p, size_t n, struct err *e)
 {
-	const struct esp_chip *its = esp_chip_of_id(i->chip_id);
+	struct rbytes b = rbytes_of(p, n);
+	struct esp_image i = {0};
+	uint8_t sum = 0;
+	int r = read_head(name, &b, &i, e);
 
-	if (i->chip_id != chip->image_id)
-		return err_set(e, ERR_WRONG_DEVICE,
-			"%s is for chip id %u (%s), and this is an %s, whose id is %u: plug the right unit or name the right image",
-			name, i->chip_id, its ? its->name : "not known", chip->name,
-			chip->image_id);
-	if (revision >= 0 &&
-		(revision < i->min_revision || (i->max_revision && revision > i->max_revision)))
-		return err_set(e, ERR_WRONG_DEVICE,
-			"%s is for revisions from v%u.%u to v%u.%u of the %s (0.0: no limit), and this one is v%d.%d",
-			name, i->min_revision / 100, i->min_revision % 100, i->max_revision / 100,
-			i->max_revision % 100, chip->name, revision / 100, revision % 100);
-	if (flash_bytes && i->flash_bytes > flash_bytes)
-		return err_set(e, ERR_IMAGE_RANGE,
-			"%s: its header says %u KiB of flash, and the unit has %u KiB: build it for this flash",
-			name, i->flash_bytes / 1024, flash_bytes / 1024);
+	if (r == 0)
+		r = read_segments(name, &b, i.segments, &sum, e);
+	if (r < 0)
+		return r;
+	rb_take(&b, 15 - b.pos % 16);
+	if (b.bad || n - b.pos < 1 + (i.has_digest ? SHA256_BYTES : 0u))
+		return err_set(e, ERR_IMAGE_INVALID,
+			"%s is cut off before its checksum, at %zu bytes", name, n);
+	p[b.pos++] = sum;
+	if (i.has_digest)
+		sha256_of(p, b.pos, p + b.pos);
 	return 0;
 }
