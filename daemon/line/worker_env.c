@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/line/certify.h"
+#include "daemon/line/attachments.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/preflight.h"
 #include "daemon/line/records.h"
@@ -407,6 +408,17 @@ static int env_output(
 	return outputs_create(((struct env *)env)->outputs, step, name, ret, e);
 }
 
+static int env_attach(void *env, const struct attach_file *f, struct err *e)
+{
+	struct env *v = env;
+	const struct line_services *line = v->s->line;
+	const char *media = NULL;
+	int r = attachments_take(line->attachments, store_output(line->store),
+		recorder_run_id(v->rec), f, &media, e);
+
+	return r < 0 ? r : recorder_attach(v->rec, f, media, e);
+}
+
 static int env_keep(void *env, const char *name, char ret[FILE_PATH_BYTES], struct err *e)
 {
 	struct env *v = env;
@@ -654,6 +666,7 @@ static const struct step_env_ops env_ops = {
 	.load_blob = env_load_blob,
 	.load_unpacked = env_load_unpacked,
 	.output = env_output,
+	.attach = env_attach,
 	.keep = env_keep,
 	.scratch = env_scratch,
 	.service = env_service,
