@@ -358,6 +358,43 @@ START_TEST(limits_with_a_gap_are_named_with_their_place)
 }
 END_TEST
 
+START_TEST(a_margin_of_a_sweep_is_as_checked_as_that_of_one_value)
+{
+	static const struct {
+		const char *margin, *why;
+	} bad[] = {
+		{"-0.1", "a distance from the limits, 0 or more, expected"},
+		{"1.1", "more than half of the range from 1 to 3 in row 2 of 'limits'"},
+	};
+	/* A margin of a row with one limit has no end; at the margin itself a value is good. */
+	static const struct {
+		const char *says, *margin, *verdict;
+	} good[] = {
+		{"1.5 9 2 2", "0.5", "pass"},
+		{"1.25 9 2 2", "0.5", "marginal"},
+		{"1.5 9 2 2.75", "0.5", "marginal"},
+		{"1 9 2 3", "0", "pass"},
+		{"3 9 2 2", "1", "pass"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		_cleanup_(freep) char *with =
+			xasprintf(SWEEP_AXIS SWEEP_MASK ",\"marginal\":%s", bad[i].margin);
+
+		ck_assert_int_eq(sweep("1,2,3,4", with), -ERR_RECIPE_INVALID);
+		ck_assert_msg(strstr(rig.e.msg, bad[i].why) != NULL, "%s", rig.e.msg);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		_cleanup_(freep) char *with =
+			xasprintf(SWEEP_AXIS SWEEP_MASK ",\"marginal\":%s", good[i].margin);
+
+		ck_assert_msg(sweep(good[i].says, with) == 0, "%s", rig.e.msg);
+		ck_assert_msg(!strcmp(rig.verdict, good[i].verdict), "%s at %s: %s", good[i].says,
+			good[i].margin, rig.verdict);
+	}
+}
+END_TEST
+
 static int text(const char *says, const char *with)
 {
 	struct answer a[] = {{"colour", says}, {0}};
@@ -986,6 +1023,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, each_value_of_a_sweep_is_judged_by_the_limits_at_its_place);
 	tcase_add_test(t, what_is_no_sweep_fails_and_says_where);
 	tcase_add_test(t, limits_with_a_gap_are_named_with_their_place);
+	tcase_add_test(t, a_margin_of_a_sweep_is_as_checked_as_that_of_one_value);
 	tcase_add_test(t, a_text_is_measured_whole_by_what_it_has_to_be);
 	tcase_add_test(t, an_answer_is_looked_for_line_by_line);
 	tcase_add_test(t, a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else);
