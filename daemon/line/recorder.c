@@ -974,6 +974,8 @@ static int apply_prompt_open(struct db *tx, void *data, struct err *e)
 		.choices = n->choices,
 		.pattern = n->p->pattern,
 		.approval = n->p->approval,
+		.picture = n->p->picture,
+		.picture_text = n->p->picture_text,
 	};
 
 	return prompts_ask(tx, &p, e);

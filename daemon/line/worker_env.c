@@ -195,12 +195,14 @@ static void show_prompt(struct station *s, const char *id, const struct prompt *
 	mutex_lock(&s->lock);
 	json_decref(s->prompt.choices);
 	free(s->prompt.pattern);
+	free(s->prompt.picture_text);
 	s->prompt = (struct prompt_view){0};
 	if (p) {
 		snprintf(s->prompt.id, sizeof s->prompt.id, "%s", id);
 		snprintf(s->prompt.kind, sizeof s->prompt.kind, "%s", p->kind);
 		snprintf(s->prompt.text, sizeof s->prompt.text, "%s", p->text);
 		s->prompt.pattern = p->pattern ? xstrdup(p->pattern) : NULL;
+		s->prompt.picture_text = p->picture ? xstrdup(p->picture_text) : NULL;
 		s->prompt.choices = p->choices ? json_array() : NULL;
 		for (const char *const *c = p->choices; c && *c; c++)
 			json_array_append_new(s->prompt.choices, json_string(*c));

@@ -58,6 +58,8 @@ struct prompt {
 	const char *const *choices; /* for choice, NULL-terminated */
 	const char *pattern;	    /* for text and scan: what an answer must match, or NULL */
 	bool approval;		    /* of approve(): a second person's, of kind confirm */
+	/* A picture that is shown with it, as image() takes it, and what is read where it cannot be seen; NULL: none. */
+	const char *picture, *picture_text;
 };
 
 #define ANSWER_BYTES 256

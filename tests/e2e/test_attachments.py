@@ -222,5 +222,63 @@ class Attachments(unittest.TestCase):
         self.assertEqual(self.fetch(run, 'wave.csv').body, WAVE.encode())
 
 
+PROMPT = '''recipe: look
+version: %d
+unit: {model: provsim-1}
+ports: {console: {kind: tty, baud: 115200}}
+artifacts: {drawing: %s}
+steps:
+  - id: led
+    action: operator.prompt
+    with: {text: Is the LED green?, picture: '${artifacts.drawing}', picture_text: The LED at the upper left}
+    timeout: 1m
+'''
+SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+
+
+class Pictures(unittest.TestCase):
+    def test_a_prompt_shows_its_picture_and_a_bad_one_is_said_before_the_first_step(self):
+        with line.Line(1, config='quarantine_after: 0\n') as l:
+            l.start()
+            for version, name, data in ((1, 'drawing.svg', SVG), (2, 'notes.txt', b'the LED is green')):
+                l.put_firmware(data, name)
+                l.put_recipe(PROMPT % (version, name))
+            l.api.post('/jobs', {'recipe': 'look@1', 'quantity': 1})
+            view = line.wait_for('the station asks', lambda: l.api.get('/stations/A1')['prompt'])
+            self.assertEqual(view['picture_text'], 'The LED at the upper left')
+            prompt = l.api.get('/prompts/' + view['id'])
+            self.assertEqual(prompt['picture'], line.sha256(SVG))
+            a = l.api.request('GET', '/prompts/%s/picture' % view['id'])
+            self.assertEqual((a.status, a.body), (200, SVG))
+            self.assertEqual((a.headers['Content-Type'], a.headers['X-Content-Type-Options'], a.headers['ETag']),
+                             ('image/svg+xml', 'nosniff', '"%s"' % line.sha256(SVG)))
+            self.assertIn("default-src 'none'", a.headers['Content-Security-Policy'])
+            self.assertIn('sandbox', a.headers['Content-Security-Policy'])
+            self.assertEqual(l.api.request('GET', '/prompts/%s/picture' % view['id'], headers={'If-None-Match': a.headers['ETag']}).status, 304)
+            l.api.post('/prompts/%s/answer' % view['id'], {'answer': 'yes'})
+            run = line.wait_for('the run ends', lambda: l.api.get('/runs?state=finished')['items'])[0]
+            self.assertEqual(run['outcome'], 'passed', run)
+            record = json.loads(l.api.get('/runs/%s/record' % run['id'])['record'])
+            self.assertEqual(record['answers'][0]['picture'], line.sha256(SVG))
+            self.assertEqual(l.found_in_records(), [])
+            # What is no picture, and what the disk changed: nobody is asked.
+            store = os.path.join(l.home, 'state', 'artifacts', line.sha256(SVG))
+            os.chmod(store, 0o600)
+            line.write(store, '<svg>x</svg>')
+            self.assertEqual(l.api.request('GET', '/prompts/%s/picture' % view['id']).status, 410)
+            for version, words in ((2, 'none that a browser shows'), (1, '')):
+                seen = {r['id'] for r in l.api.get('/runs?state=finished')['items']}
+                l.sim.ctl('next', board='b1', gap_ms=200)
+                l.api.post('/jobs', {'recipe': 'look@%d' % version, 'quantity': 1})
+                run = line.wait_for('the run ends', lambda: next(
+                    (r for r in l.api.get('/runs?state=finished')['items'] if r['id'] not in seen), None))
+                self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'preflight', 'preflight'), run)
+                self.assertIn(words, run['message'])
+                for j in l.api.get('/jobs')['items']:
+                    if j['state'] in ('queued', 'running'):
+                        l.api.post('/jobs/%s/actions/abort' % j['id'], headers=line.ANY)
+            self.assertEqual(len(l.api.get('/prompts')['items']), 1)
+
+
 if __name__ == '__main__':
     line.main()

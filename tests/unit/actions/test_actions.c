@@ -974,6 +974,50 @@ START_TEST(a_scan_has_to_say_what_the_label_says)
 }
 END_TEST
 
+static int look_ahead(const char *action, const char *with)
+{
+	const struct action *a = action_find(action);
+	json_t *o = json_loads(with, 0, NULL);
+	struct args *args = args_literal(a->args, o);
+	struct step s = {.id = "look", .action = a, .ops = &rig_ops, .env = &rig};
+	int r = a->preflight(&s, args, &rig.e);
+
+	args_free(args);
+	json_decref(o);
+	return r;
+}
+
+START_TEST(a_picture_of_a_prompt_is_looked_at_before_anybody_is_asked)
+{
+	char picture[] = "/tmp/test_picture.XXXXXX";
+	int fd = mkstemp(picture);
+	_cleanup_(freep) char *with = xasprintf(
+		"{\"text\":\"Green?\",\"picture\":\"%s\",\"picture_text\":\"the LED\"}", picture);
+
+	ck_assert_int_ge(fd, 0);
+	rig.answer = "yes";
+	ck_assert_int_eq(write(fd, "<svg xmlns='x'/>", 16), 16);
+	ck_assert_msg(look_ahead("operator.prompt", with) == 0, "%s", rig.e.msg);
+	ck_assert_msg(look_ahead("operator.scan", with) == 0, "%s", rig.e.msg);
+	ck_assert_msg(run("operator.prompt", with) == 0, "%s", rig.e.msg);
+	ck_assert_str_eq(json_string_value(json_object_get(rig.out.evidence, "picture")), picture);
+	ck_assert_int_eq(ftruncate(fd, 0), 0);
+	ck_assert_int_eq(pwrite(fd, "<html><script>", 14, 0), 14);
+	ck_assert_int_eq(look_ahead("operator.prompt", with), -ERR_IMAGE_INVALID);
+	ck_assert_msg(
+		strstr(rig.e.msg, "PNG, JPEG, WebP or SVG expected") != NULL, "%s", rig.e.msg);
+	ck_assert_int_eq(run("operator.prompt", with), -ERR_IMAGE_INVALID);
+	ck_assert_int_eq(pwrite(fd, "\x89PNG\r\n\x1a\n", 8, 0), 8);
+	ck_assert_int_eq(ftruncate(fd, (8 << 20) + 1), 0);
+	ck_assert_int_eq(look_ahead("operator.prompt", with), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(rig.e.msg, "no more than 8388608 expected") != NULL, "%s", rig.e.msg);
+	unlink(picture);
+	ck_assert_int_lt(look_ahead("operator.prompt", with), 0);
+	ck_assert_int_eq(look_ahead("operator.prompt", "{\"text\":\"Green?\"}"), 0);
+	close(fd);
+}
+END_TEST
+
 START_TEST(the_operator_may_judge_a_unit_bad)
 {
 	rig.answer = "yes";
@@ -1047,6 +1091,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, what_a_unit_without_an_id_says_is_no_identity);
 	tcase_add_test(t, a_scan_has_to_say_what_the_label_says);
 	tcase_add_test(t, what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused);
+	tcase_add_test(t, a_picture_of_a_prompt_is_looked_at_before_anybody_is_asked);
 	tcase_add_test(t, the_operator_may_judge_a_unit_bad);
 	tcase_add_test(t, a_line_that_the_unit_says_by_itself_is_waited_for);
 	suite_add_tcase(s, t);
