@@ -154,6 +154,24 @@ class Attachments(unittest.TestCase):
                          [(3, 'shot.png'), (3, 'wave.csv'), (4, 'shot.png'), (4, 'wave.csv')])
         self.assertEqual(self.verify()['findings'], [])
 
+    def test_2_without_room_on_the_disk_nothing_is_attached_and_nothing_passes(self):
+        if not can_trace():
+            self.skipTest('strace may not trace here')
+        l = self.line
+        before = self.named()
+        tracer = subprocess.Popen(['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=linkat', '-e', 'inject=linkat:error=ENOSPC',
+                                   '-p', str(l.provd.process.pid)])
+        self.addCleanup(tracer.wait)
+        self.addCleanup(tracer.terminate)
+        line.wait_for('strace has it', lambda: 'TracerPid:\t0' not in line.read('/proc/%d/status' % l.provd.process.pid))
+        run = self.one()
+        self.assertEqual((run['outcome'], run['code'], run['step']), ('error', 'disk-full', 'ask'), run)
+        self.assertEqual((self.named(), self.attached(run)), (before, []))
+        # The file is there for as long as files of runs are, and the record says that it is not attached.
+        saved = next(s for s in l.api.get('/runs/%s/steps' % run['id'])['items'] if s['id'] == 'ask')['evidence']['saved']
+        self.assertEqual([(f['name'], f['attached']) for f in saved], [('said.log', False)])
+        self.assertEqual([f['kept'] for f in l.api.get('/runs/%s/files' % run['id'])['items']], [True, True])
+
     def test_3_killed_between_file_and_row(self):
         if not can_trace():
             self.skipTest('strace may not trace here')

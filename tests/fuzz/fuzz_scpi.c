@@ -67,8 +67,9 @@ static void ask_for_block(const uint8_t *bytes, size_t n)
 {
 	struct peer p = {.link = {.ops = &peer_ops}};
 	struct scpi_turn turn = {0};
-	const struct scpi_opts o = {.answer_us = 1000, .proof = SCPI_PROOF_LATE, .turn = &turn};
-	const struct iotime it = {now_us() + 60 * US_PER_S, NULL};
+	const struct scpi_opts o = {
+		.answer_us = 60 * US_PER_S, .proof = SCPI_PROOF_LATE, .turn = &turn};
+	const struct iotime it = {NO_DEADLINE, NULL};
 	struct strbuf b = {0};
 	struct scpi *s = NULL;
 	struct err e = {0};
