@@ -24,8 +24,10 @@ static void look(const char *name, const uint8_t *bytes, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-	static const char *const names[] = {"a.png", "a.jpg", "a.webp", "a.csv", "a.json", "a.svg", "a", ""};
-	_cleanup_(freep) uint8_t *copy = malloc(n + 1); /* the end of the memory is the end of the file */
+	static const char *const names[] = {
+		"a.png", "a.jpg", "a.webp", "a.csv", "a.json", "a.svg", "a", ""};
+	_cleanup_(freep) uint8_t *copy =
+		malloc(n + 1); /* the end of the memory is the end of the file */
 	const char *picture;
 
 	memcpy(copy, bytes, n);
