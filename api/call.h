@@ -82,6 +82,9 @@ typedef int read_one_fn(struct db *d, const struct call *c, json_t **ret, struct
 typedef int read_page_fn(struct db *d, const struct call *c, const struct db_page *page,
 	struct db_list *ret, struct err *e);
 
+/* Of a run, the "id" of the path: one that is not there gets an error, not an empty list, and of a finished one only what was
+ * recorded is served. */
+int api_check_run(struct db *d, const struct call *c, struct err *e);
 /* For a handler that goes on with it. All that is read is of one moment. */
 int api_read(struct call *c, read_one_fn *read, json_t **ret, struct err *e);
 /* Answers with one thing and its ETag ("revision" member); honours If-None-Match. */

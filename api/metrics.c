@@ -11,7 +11,9 @@
 #include "base/iotime.h"
 #include "base/metrics.h"
 #include "base/util.h"
+#include "daemon/line/config.h"
 #include "daemon/line/meters.h"
+#include "db/attachments.h"
 #include "db/backlog.h"
 #include "db/outbox.h"
 #include "provd_config.h"
@@ -161,6 +163,19 @@ static void print_outbox(struct strbuf *b, const struct outbox_counts *n)
 		age_s(n->oldest_ms, wall_ms()));
 }
 
+/* Who is near the quota sees it before a step fails of it. */
+static void print_attachments(struct strbuf *b, struct fleet *f, int64_t files, int64_t bytes)
+{
+	struct config *c = fleet_config(f);
+
+	print_gauge(b, "provd_attachments_files",
+		"Files that runs have attached, each content once.", (double)files);
+	print_gauge(b, "provd_attachments_bytes", "Bytes of these files.", (double)bytes);
+	print_gauge(b, "provd_attachments_quota_bytes", "How many there may be.",
+		(double)c->attachments.quota);
+	config_unref(c);
+}
+
 /* Of a webhook or an address of cfx its host, since an id is no label: several of one host are one. */
 static void backlog_target(const struct backlog_row *row, char ret[HTTP_HOST_BYTES])
 {
@@ -301,16 +316,19 @@ static void print_waiting(struct strbuf *b, struct api *a, int64_t *ret_database
 {
 	struct outbox_counts waits = {0};
 	struct backlog_list backlog = {0};
+	int64_t files = 0, bytes = 0;
 	struct err e;
 	struct db *d = readers_take(a->readers, &e);
 	bool good = d && db_size(d, ret_database_bytes, &e) == 0 &&
-		    outbox_count(d, &waits, &e) == 0 && backlog_read(d, &backlog, &e) == 0;
+		    outbox_count(d, &waits, &e) == 0 && backlog_read(d, &backlog, &e) == 0 &&
+		    attachments_room(d, &files, &bytes, &e) == 0;
 
 	readers_give(a->readers, d);
 	/* What is not known is absent, not 0. */
 	if (good) {
 		print_outbox(b, &waits);
 		print_backlog(b, &backlog);
+		print_attachments(b, a->fleet, files, bytes);
 	}
 	backlog_list_done(&backlog);
 }

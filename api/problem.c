@@ -22,6 +22,7 @@ int problem_status(enum err_code c)
 		{ERR_BUSY, 409},
 		{ERR_GONE, 410},
 		{ERR_ARCHIVED, 410},
+		{ERR_ATTACHMENT_DAMAGED, 410},
 		{ERR_PRECONDITION, 412},
 		{ERR_TOO_LARGE, 413},
 		{ERR_UNPROCESSABLE, 422},

@@ -71,8 +71,8 @@ struct route {
 /* NULL-terminated tables, one per resource. */
 extern const struct route *const route_tables[];
 extern const size_t route_table_count;
-extern const struct route routes_stations[], routes_jobs[], routes_recipes[], routes_artifacts[],
-	routes_runs[], routes_units[], routes_pools[], routes_prompts[], routes_events[],
-	routes_export[], routes_fixtures[], routes_keys[], routes_meta[], routes_outbox[],
-	routes_quality[], routes_records[], routes_recall[], routes_reports[], routes_search[],
-	routes_tokens[], routes_web[], routes_webhooks[];
+extern const struct route routes_attachments[], routes_stations[], routes_jobs[], routes_recipes[],
+	routes_artifacts[], routes_runs[], routes_units[], routes_pools[], routes_prompts[],
+	routes_events[], routes_export[], routes_fixtures[], routes_keys[], routes_meta[],
+	routes_outbox[], routes_quality[], routes_records[], routes_recall[], routes_reports[],
+	routes_search[], routes_tokens[], routes_web[], routes_webhooks[];

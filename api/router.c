@@ -21,10 +21,10 @@ const struct query_param query_any[] = {{0}};
 const struct form_row form_none[] = {{0}};
 
 const struct route *const route_tables[] = {routes_stations, routes_jobs, routes_recipes,
-	routes_artifacts, routes_runs, routes_units, routes_pools, routes_prompts, routes_events,
-	routes_export, routes_fixtures, routes_keys, routes_meta, routes_outbox, routes_quality,
-	routes_records, routes_recall, routes_reports, routes_search, routes_tokens, routes_web,
-	routes_webhooks};
+	routes_artifacts, routes_runs, routes_attachments, routes_units, routes_pools,
+	routes_prompts, routes_events, routes_export, routes_fixtures, routes_keys, routes_meta,
+	routes_outbox, routes_quality, routes_records, routes_recall, routes_reports, routes_search,
+	routes_tokens, routes_web, routes_webhooks};
 const size_t route_table_count = ARRAY_LEN(route_tables);
 
 /* --- matching --- */

@@ -2,8 +2,13 @@
  *
  * /prompts: questions of a run to a person. An answer is on disk before the station hears of it.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "api/route.h"
 #include "base/log.h"
+#include "base/media.h"
 #include "base/regex.h"
 #include "base/util.h"
 #include "db/prompts.h"
@@ -28,6 +33,68 @@ static int read_prompt(struct db *d, const struct call *c, json_t **ret, struct 
 static int get_prompt(struct call *c, struct err *e)
 {
 	return api_answer_one(c, read_prompt, e);
+}
+
+/* --- its picture --- */
+
+/* The artifact as it was hashed, and only where it is a picture: a name of a prompt opens no other file. */
+static int open_picture(struct call *c, const char *sha256, const char **ret_media, struct err *e)
+{
+	_cleanup_(freep) char *path = store_artifact(fleet_store(c->api->fleet), sha256);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char head[MEDIA_HEAD], got[SHA256_HEX];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_GONE, "the picture is not in the store any more");
+	n = fd < 0 || fstat(fd, &st) < 0 ? -1 : pread(fd, head, sizeof head, 0);
+	if (n < 0)
+		return err_errno(e, ERR_IO, errno, "the picture %s", sha256);
+	*ret_media = media_picture(head, (size_t)n);
+	if (sha256_file(path, got, e) < 0)
+		return -(int)e->code;
+	if (!*ret_media || strcmp(got, sha256) != 0)
+		return err_set(e, ERR_GONE, "the file of the picture is not what it was");
+	c->rs->fd = steal_fd(&fd);
+	c->rs->body_len = (size_t)st.st_size;
+	return 0;
+}
+
+/* A page shows it as <img>, where an SVG runs nothing; by itself it may do nothing either. */
+static int answer_picture(struct call *c, const char *sha256, struct err *e)
+{
+	const char *match = request_header(c->rq, "If-None-Match");
+	const char *media = NULL;
+	const bool has = match && strstr(match, sha256);
+	int r = has ? 0 : open_picture(c, sha256, &media, e);
+
+	if (r < 0)
+		return r;
+	response_header(c->rs, "ETag", "\"%s\"", sha256);
+	response_header(c->rs, "Cache-Control", "private, no-cache");
+	response_header(c->rs, "Content-Security-Policy",
+		"default-src 'none'; style-src 'unsafe-inline'; sandbox");
+	if (has) {
+		response_text(c->rs, 304, "", xstrdup(""), 0);
+		return 0;
+	}
+	c->rs->status = 200;
+	snprintf(c->rs->content_type, sizeof c->rs->content_type, "%s", media);
+	return 0;
+}
+
+static int get_picture(struct call *c, struct err *e)
+{
+	json_t *prompt = NULL;
+	int r = api_read(c, read_prompt, &prompt, e);
+	const char *sha256 = json_string_value(json_object_get(prompt, "picture"));
+
+	if (r == 0)
+		r = sha256 ? answer_picture(c, sha256, e)
+			   : err_set(e, ERR_NOT_FOUND, "the prompt has no picture");
+	json_decref(prompt);
+	return r;
 }
 
 struct answer {
@@ -134,6 +201,8 @@ const struct route routes_prompts[] = {
 	{HTTP_GET, "/api/v1/prompts", MAY_READ, ROUTE_NO_BODY, 0, get_prompts, query_prompts,
 		.scope = SCOPE_PROMPT},
 	{HTTP_GET, "/api/v1/prompts/{id}", MAY_READ, ROUTE_NO_BODY, 0, get_prompt,
+		.scope = SCOPE_PROMPT},
+	{HTTP_GET, "/api/v1/prompts/{id}/picture", MAY_READ, ROUTE_NO_BODY, 0, get_picture,
 		.scope = SCOPE_PROMPT},
 	{HTTP_POST, "/api/v1/prompts/{id}/answer", MAY_OPERATE, ROUTE_WHEN_HELD, 4096, post_answer,
 		NULL, FORM(answer_rows, struct answer_form), .scope = SCOPE_PROMPT},

@@ -43,9 +43,7 @@ static int get_runs(struct call *c, struct err *e)
 	return api_answer_list(c, read_runs, members, e);
 }
 
-/* A run that is not there gets an error, not an empty list, and of a finished one only what was
- * recorded is served. */
-static int check_run(struct db *d, const struct call *c, struct err *e)
+int api_check_run(struct db *d, const struct call *c, struct err *e)
 {
 	const char *id = request_param(c->rq, "id");
 	json_t *run = NULL;
@@ -59,7 +57,7 @@ static int check_run(struct db *d, const struct call *c, struct err *e)
 
 static int read_run(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
-	int r = check_run(d, c, e);
+	int r = api_check_run(d, c, e);
 
 	return r < 0 ? r : runs_get(d, request_param(c->rq, "id"), ret, e);
 }
@@ -71,7 +69,7 @@ static int get_run(struct call *c, struct err *e)
 
 static int read_steps(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
-	int r = check_run(d, c, e);
+	int r = api_check_run(d, c, e);
 
 	return r < 0 ? r : runs_steps(d, request_param(c->rq, "id"), ret, e);
 }
@@ -83,7 +81,7 @@ static int get_steps(struct call *c, struct err *e)
 
 static int read_measurements(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
-	int r = check_run(d, c, e);
+	int r = api_check_run(d, c, e);
 
 	return r < 0 ? r : runs_measurements(d, request_param(c->rq, "id"), ret, e);
 }
@@ -95,7 +93,7 @@ static int get_measurements(struct call *c, struct err *e)
 
 static int read_report(struct db *d, const struct call *c, json_t **ret, struct err *e)
 {
-	int r = check_run(d, c, e);
+	int r = api_check_run(d, c, e);
 
 	return r < 0 ? r : reports_run(d, request_param(c->rq, "id"), ret, e);
 }
@@ -108,7 +106,7 @@ static int get_report(struct call *c, struct err *e)
 static int read_log(struct db *d, const struct call *c, const struct db_page *page,
 	struct db_list *ret, struct err *e)
 {
-	int r = check_run(d, c, e);
+	int r = api_check_run(d, c, e);
 
 	return r < 0 ? r : runs_log_list(d, request_param(c->rq, "id"), page, ret, e);
 }

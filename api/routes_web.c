@@ -94,6 +94,8 @@ const struct route routes_web[] = {
 	PAGE("/runs/{id}/report"),
 	PAGE("/units"),
 	PAGE("/units/{serial}"),
+	PAGE("/units/{serial}/genealogy"),
+	PAGE("/archives"),
 	PAGE("/pools"),
 	PAGE("/pools/{id}"),
 	PAGE("/webhooks"),

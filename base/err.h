@@ -94,6 +94,10 @@ enum err_class {
 		"A value for the unit does not have the length of its field: see the message.")         \
 	X(ARTIFACT_DAMAGED, "artifact-damaged", LINE,                                                   \
 		"The disk changed a file of the store: upload it again, and check the disk.")           \
+	X(ATTACHMENT_QUOTA, "attachment-quota", LINE,                                                   \
+		"What steps attach to runs has no more room: see 'attachments' of provd.yaml.")         \
+	X(ATTACHMENT_DAMAGED, "attachment-damaged", LINE,                                               \
+		"An attached file is not what was recorded: take it from a backup, check the disk.")    \
 	X(RECIPE_INVALID, "recipe-invalid", LINE, "Correct the recipe.")                                \
 	X(PORT_UNBOUND, "port-unbound", LINE,                                                           \
 		"The station has no device on a port that the recipe needs.")                           \

@@ -60,6 +60,20 @@ int outfile_add(void *outfile, const void *p, size_t n, struct err *e)
 	return 0;
 }
 
+int outfile_add_fd(struct outfile *f, int fd, struct err *e)
+{
+	static const size_t size = 1 << 18;
+	_cleanup_(freep) char *buf = malloc(size);
+	ssize_t n = buf ? 1 : 0;
+	int r = buf ? 0 : err_set(e, ERR_NO_MEMORY, "no memory to copy a file");
+
+	while (r == 0 && n > 0) {
+		n = read(fd, buf, size);
+		r = n < 0 ? err_errno(e, ERR_IO, errno, "read") : outfile_add(f, buf, (size_t)n, e);
+	}
+	return r;
+}
+
 int outfile_end(struct outfile *f, char sha256[SHA256_HEX], struct err *e)
 {
 	uint8_t raw[SHA256_BYTES];

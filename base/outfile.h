@@ -37,6 +37,8 @@ int outfile_open(struct outfile *f, const char *path, struct err *e);
 int outfile_open_at(struct outfile *f, int dir, const char *name, struct err *e);
 /* A sink: its first argument is a struct outfile. */
 int outfile_add(void *outfile, const void *p, size_t n, struct err *e);
+/* All that is left in a file. */
+int outfile_add_fd(struct outfile *f, int fd, struct err *e);
 /* Syncs the bytes and ends the digest. Until outfile_commit() the caller may still
  * give it up. */
 int outfile_end(struct outfile *f, char sha256[SHA256_HEX], struct err *e);

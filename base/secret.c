@@ -142,6 +142,19 @@ bool secret_found(const struct secret_set *s, const char *text)
 	return false;
 }
 
+bool secret_found_in(const struct secret_set *s, const void *p, size_t n)
+{
+	for (size_t i = 0; s && i < s->count; i++)
+		if (memmem(p, n, s->value[i], strlen(s->value[i])))
+			return true;
+	return false;
+}
+
+size_t secret_longest(const struct secret_set *s)
+{
+	return s && s->count ? strlen(s->value[0]) : 0;
+}
+
 static char *mask(const struct secret_set *s, const char *text, bool cut)
 {
 	struct strbuf out = {0};

@@ -28,6 +28,10 @@ char *secret_mask(const struct secret_set *s, const char *text);
 char *secret_mask_cut(const struct secret_set *s, const char *text);
 /* Whether any secret is in the text. s may be NULL. */
 bool secret_found(const struct secret_set *s, const char *text);
+/* The same of bytes, NULs among them. */
+bool secret_found_in(const struct secret_set *s, const void *p, size_t n);
+/* Bytes of the longest form; 0 of an empty set. */
+size_t secret_longest(const struct secret_set *s);
 bool secret_set_empty(const struct secret_set *s);
 
 /* Overwrites in a way that the compiler keeps. */

@@ -61,8 +61,9 @@ static int print_result(
 	const struct findings *f, const struct verify_opts *o, const struct verify_result *r)
 {
 	if (f->c->json) {
-		json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:b, s:O}", "host", r->host,
-			"records", (json_int_t)r->records, "archived", (json_int_t)r->archived,
+		json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:O}", "host",
+			r->host, "records", (json_int_t)r->records, "attachments",
+			(json_int_t)r->attachments, "archived", (json_int_t)r->archived,
 			"checkpoints", (json_int_t)r->checkpoints, "covered",
 			(json_int_t)r->covered, "trusted", r->trusted, "enveloped", r->enveloped,
 			"findings", f->list);
@@ -76,6 +77,8 @@ static int print_result(
 	if (r->archived > 0)
 		printf("archived    %lld of them%s\n", (long long)r->archived,
 			o->archives ? "" : ": give --archives to have them compared too");
+	if (r->attachments > 0)
+		printf("attachments %lld\n", (long long)r->attachments);
 	print_signature(o, r);
 	printf("found       %lld\n", (long long)r->findings);
 	return r->findings ? EXIT_FAILED : EXIT_PASSED;
@@ -138,6 +141,15 @@ static int verify_with(struct ctl *c, const char *database, const char *path, st
 	return r;
 }
 
+/* Of a state directory and of a backup they are next to the database. */
+static char *attachments_of(const char *database)
+{
+	const char *slash = strrchr(database, '/');
+
+	return slash ? xasprintf("%.*s/attachments", (int)(slash - database), database)
+		     : xstrdup("attachments");
+}
+
 static int record_verify(struct ctl *c, int argc, char **argv)
 {
 	struct verify_opts o = {0};
@@ -145,18 +157,22 @@ static int record_verify(struct ctl *c, int argc, char **argv)
 		   *to = NULL;
 	const struct option_row rows[] = {{"database", &database, NULL}, {"key", &key, NULL},
 		{"checkpoint", &checkpoint, NULL}, {"host", &host, NULL}, {"from", &from, NULL},
-		{"to", &to, NULL}, {"archives", &o.archives, NULL}, {0}};
+		{"to", &to, NULL}, {"archives", &o.archives, NULL},
+		{"attachments", &o.attachments, NULL}, {0}};
+	_cleanup_(freep) char *next_to_it = NULL;
 	char *word = NULL;
 	int n = ctl_options(argc, argv, rows, &word, 1);
 
 	if (n < 0 || (n == 1) == (database != NULL))
 		return ctl_usage(
-			"record verify FILE|ARCHIVE|--database PATH [--key FILE] [--checkpoint FILE] [--host ID] [--from N] [--to N] [--archives DIR]");
+			"record verify FILE|ARCHIVE|--database PATH [--key FILE] [--checkpoint FILE] [--host ID] [--from N] [--to N] [--archives DIR] [--attachments DIR]");
 	if (!number_of(from, &o.from) || !number_of(to, &o.to) ||
 		(!database && (from || to || o.archives)))
 		return ctl_usage(
 			"--from and --to are numbers of records, from 1; they and --archives are of a --database");
 	o.host = host;
+	if (database && !o.attachments)
+		o.attachments = next_to_it = attachments_of(database);
 	return verify_with(c, database, word, &o, key, checkpoint);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The files that the steps of a run wrote.
+ * The files that the steps of a run wrote, and those of them that it keeps for good.
  */
+#include "base/tree.h"
 #include "base/util.h"
 #include "cli/provctl.h"
 
@@ -80,8 +81,78 @@ static int run_file(struct ctl *c, int argc, char **argv)
 	return EXIT_PASSED;
 }
 
+/* --- attachments --- */
+
+/* Its name, or with its step where an earlier one has a file of that name too: the newest has the plain name. */
+static char *file_name(const json_t *items, size_t i)
+{
+	const json_t *a = json_array_get(items, i);
+	_cleanup_(freep) char *name = json_text(a, "name");
+	json_int_t n = json_integer_value(json_object_get(a, "n"));
+
+	for (size_t k = i + 1; k < json_array_size(items); k++) {
+		_cleanup_(freep) char *other = json_text(json_array_get(items, k), "name");
+
+		if (!strcmp(name, other))
+			return xasprintf("%lld-%s", (long long)n, name);
+	}
+	return xstrdup(name);
+}
+
+/* What came is what was recorded, or it does not get its name. */
+static int fetch_one(struct ctl *c, const char *run, const json_t *items, size_t i,
+	const char *folder, struct err *e)
+{
+	const json_t *a = json_array_get(items, i);
+	_cleanup_(freep) char *name = json_text(a, "name");
+	_cleanup_(freep) char *sha256 = json_text(a, "sha256");
+	_cleanup_(freep) char *part = url_segment(name);
+	_cleanup_(freep) char *its_run = url_segment(run);
+	_cleanup_(freep) char *file = file_name(items, i);
+	_cleanup_(freep) char *to = xasprintf("%s/%s", folder, file);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/runs/%s/attachments/%s?n=%lld", its_run,
+		part, (long long)json_integer_value(json_object_get(a, "n")));
+
+	/* A name out of an answer leads nowhere else. */
+	if (strchr(name, '/') || *name == '.')
+		return err_set(e, ERR_INVALID, "'%s' cannot name a file here", name);
+	return api_download(c, path, to, sha256, e);
+}
+
+static int run_attachments(struct ctl *c, int argc, char **argv)
+{
+	static const char *const members[] = {"name", "n", "step", "media", "size", "sha256", NULL};
+	const char *out = NULL;
+	const struct option_row rows[] = {{"out", &out, NULL}, {0}};
+	char *run;
+	json_t *o = NULL;
+	struct err e;
+	int r;
+
+	if (ctl_options(argc, argv, rows, &run, 1) != 1)
+		return ctl_usage("run attachments RUN [--out DIR]");
+
+	_cleanup_(freep) char *segment = url_segment(run);
+	_cleanup_(freep) char *path = xasprintf("/api/v1/runs/%s/attachments", segment);
+	const json_t *items;
+
+	r = api_get(c, path, &o, &e);
+	items = json_object_get(o, "items");
+	if (r == 0 && out)
+		r = tree_make(out, &e);
+	for (size_t i = 0; r == 0 && out && i < json_array_size(items); i++)
+		r = fetch_one(c, run, items, i, out, &e);
+	if (r == 0)
+		print_items(c, o, members);
+	json_decref(o);
+	return r < 0 ? ctl_fail(&e) : EXIT_PASSED;
+}
+
 const struct command commands_run_files[] = {
 	{"run files", "RUN", "Files that its steps wrote", run_files},
 	{"run file", "RUN NAME [-o FILE]", "Fetch one of them", run_file},
+	{"run attachments", "RUN [--out DIR]",
+		"Files that it keeps for good, and fetch all of them into a folder",
+		run_attachments},
 	{0},
 };

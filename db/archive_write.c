@@ -7,6 +7,8 @@
 #include "base/jcs.h"
 #include "base/manifest.h"
 #include "base/outfile.h"
+#include "base/tree.h"
+#include "db/attachments.h"
 #include "db/checkpoints.h"
 #include "db/record_tree.h"
 #include "db/run_record.h"
@@ -204,6 +206,58 @@ static int about_in(struct db *d, const struct archive *a, json_t **ret, struct 
 	return r;
 }
 
+/* --- attached files --- */
+
+/* One that is there already and right is of an earlier month. */
+static int copy_attachment(
+	const char *from, const char *to, const char *sha256, int64_t bytes, struct err *e)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", to, sha256);
+	_cleanup_(closep) int fd = -1;
+	struct outfile f = {.fd = -1};
+	char got[SHA256_HEX];
+	int r = attachment_check(to, sha256, bytes, NULL, NULL);
+
+	if (r == 0)
+		return 0;
+	r = attachment_check(from, sha256, bytes, &fd, e);
+	if (r < 0)
+		return err_prefix(e, "nothing is archived before it is put back from a backup");
+	r = outfile_open(&f, path, e);
+	if (r == 0)
+		r = outfile_add_fd(&f, fd, e);
+	if (r == 0)
+		r = outfile_end(&f, got, e);
+	if (r == 0)
+		r = outfile_commit(&f, e);
+	outfile_done(&f);
+	return r;
+}
+
+static int write_attachments(struct db *d, const char *from, const char *dir,
+	const struct cancel *stop, const struct archive *a, struct err *e)
+{
+	static const char size[] = "SELECT bytes FROM attachments WHERE sha256 = ?";
+	_cleanup_(freep) char *to = xasprintf("%s/" ATTACHMENTS_DIR, dir);
+	const struct iotime it = {NO_DEADLINE, stop};
+	char sha256[SHA256_HEX] = "";
+	int64_t bytes = 0;
+	int r = attachments_next(d, a->from, a->to, sha256, e);
+
+	if (r > 0 && tree_make(to, e) < 0)
+		return -(int)e->code;
+	while (r > 0) {
+		r = iotime_check(&it, e);
+		if (r == 0)
+			r = MIN(db_int(d, e, &bytes, size, sha256), 0);
+		if (r == 0)
+			r = copy_attachment(from, to, sha256, bytes, e);
+		if (r == 0)
+			r = attachments_next(d, a->from, a->to, sha256, e);
+	}
+	return r;
+}
+
 static int write_text(const char *path, const char *text, struct err *e)
 {
 	struct outfile f = {.fd = -1};
@@ -256,7 +310,7 @@ static int name_file(struct db *d, struct archive *a, struct err *e)
 }
 
 int archive_write(struct db *d, const char *dir, const struct seal *seal, const struct cancel *stop,
-	struct archive *a, struct err *e)
+	const char *attachments, struct archive *a, struct err *e)
 {
 	_cleanup_(freep) char *path = NULL;
 	_cleanup_(freep) char *manifest = NULL;
@@ -267,7 +321,9 @@ int archive_write(struct db *d, const char *dir, const struct seal *seal, const 
 	path = xasprintf("%s/%s", dir, a->file);
 	manifest = xasprintf(
 		"%.*s" ARCHIVE_MANIFEST, (int)(strlen(path) - strlen(ARCHIVE_SUFFIX)), path);
-	r = write_records(d, path, stop, a, e);
+	r = write_attachments(d, attachments, dir, stop, a, e);
+	if (r == 0)
+		r = write_records(d, path, stop, a, e);
 	if (r == 0)
 		r = write_manifest(d, manifest, seal, a, e);
 	return r < 0 ? err_prefix(e, "archive of %s", a->month) : 0;

@@ -30,6 +30,8 @@ struct archive_policy {
 int archive_due(struct db *d, const struct archive_policy *p, struct archive *ret, struct err *e);
 /* Between two runs it looks whether it is to end. Writes both files into the folder, in the place of those of an attempt before (none of another history
  * has their names); file, bytes, sha256 and last of
- * `a` are filled in. seal: NULL leaves the manifest unsigned. */
+ * `a` are filled in. seal: NULL leaves the manifest unsigned. attachments: the folder of the
+ * attached files, which are copied to dir/attachments first. -ERR_GONE, -ERR_ATTACHMENT_DAMAGED for one that is not
+ * there as it was recorded: then no file of the archive is written. */
 int archive_write(struct db *d, const char *dir, const struct seal *seal, const struct cancel *stop,
-	struct archive *a, struct err *e);
+	const char *attachments, struct archive *a, struct err *e);

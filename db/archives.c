@@ -101,7 +101,8 @@ static int clear_run(struct db *tx, int64_t n, struct err *e)
 {
 	static const char find[] = "SELECT id FROM runs WHERE chain = ?";
 	static const char *const of_run[] = {"DELETE FROM measurements WHERE run_id = ?",
-		"DELETE FROM steps WHERE run_id = ?", "DELETE FROM run_log WHERE run_id = ?"};
+		"DELETE FROM attachments WHERE run_id = ?", "DELETE FROM steps WHERE run_id = ?",
+		"DELETE FROM run_log WHERE run_id = ?"};
 	static const char record[] = "DELETE FROM run_records WHERE n = ?";
 	char run[DB_ID_SIZE];
 	int r = db_text(tx, e, run, sizeof run, find, n);

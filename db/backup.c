@@ -13,6 +13,7 @@
 #include "base/strbuf.h"
 #include "base/tree.h"
 #include "base/util.h"
+#include "db/attachments.h"
 #include "db/checkpoints.h"
 #include "db/db_impl.h"
 #include "db/integrity.h"
@@ -187,20 +188,6 @@ static int write_file(
 	return r;
 }
 
-static int copy_into(struct outfile *f, int fd, struct err *e)
-{
-	static const size_t size = 1 << 18;
-	_cleanup_(freep) char *buf = malloc(size);
-	ssize_t n = buf ? 1 : 0;
-	int r = buf ? 0 : err_set(e, ERR_NO_MEMORY, "no memory to copy a file");
-
-	while (r == 0 && n > 0) {
-		n = read(fd, buf, size);
-		r = n < 0 ? err_errno(e, ERR_IO, errno, "read") : outfile_add(f, buf, (size_t)n, e);
-	}
-	return r;
-}
-
 static int copy_file(const char *from, const char *to, char sha256[SHA256_HEX], struct err *e)
 {
 	_cleanup_(closep) int fd = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -208,7 +195,7 @@ static int copy_file(const char *from, const char *to, char sha256[SHA256_HEX], 
 	int r = fd < 0 ? err_errno(e, ERR_IO, errno, "%s", from) : outfile_open(&f, to, e);
 
 	if (r == 0)
-		r = copy_into(&f, fd, e);
+		r = outfile_add_fd(&f, fd, e);
 	if (r == 0)
 		r = outfile_end(&f, sha256, e);
 	if (r == 0)
@@ -219,8 +206,8 @@ static int copy_file(const char *from, const char *to, char sha256[SHA256_HEX], 
 
 /* --- artifacts --- */
 
-/* Nobody ever writes to the file of an artifact, so that a link to it is as good as a copy. */
-static bool link_artifact(const char *from, const char *to, const char *sha256)
+/* Nobody ever writes to a file of the stores, so that a link to it is as good as a copy. */
+static bool link_stored(const char *from, const char *to, const char *sha256)
 {
 	char got[SHA256_HEX];
 
@@ -239,9 +226,10 @@ static int leave_out(struct making *b, const char *name, const char *why)
 	return 0;
 }
 
-static int add_artifact(struct making *b, const char *sha256, struct err *e)
+static int add_stored(
+	struct making *b, const char *folder, const char *sha256, const char *help, struct err *e)
 {
-	_cleanup_(freep) char *name = xasprintf("artifacts/%s", sha256);
+	_cleanup_(freep) char *name = xasprintf("%s/%s", folder, sha256);
 	_cleanup_(freep) char *from = xasprintf("%s/%s", b->o->state_dir, name);
 	_cleanup_(freep) char *to = xasprintf("%s/%s", b->part, name);
 	_cleanup_(freep) char *old = xasprintf("%s/%s", b->o->earlier ? b->o->earlier : "", name);
@@ -249,7 +237,7 @@ static int add_artifact(struct making *b, const char *sha256, struct err *e)
 	struct err why;
 	int r;
 
-	if (link_artifact(from, to, sha256) || (b->o->earlier && link_artifact(old, to, sha256)))
+	if (link_stored(from, to, sha256) || (b->o->earlier && link_stored(old, to, sha256)))
 		return note_file(b, name, sha256, e);
 	r = copy_file(from, to, got, &why);
 	if (r == -ERR_DISK_FULL) {
@@ -261,7 +249,7 @@ static int add_artifact(struct making *b, const char *sha256, struct err *e)
 	if (!strcmp(got, sha256))
 		return note_file(b, name, sha256, e);
 	unlink(to);
-	return leave_out(b, name, "the file does not have its digest any more: upload it again");
+	return leave_out(b, name, help);
 }
 
 static int add_artifacts(struct making *b, const char *database, struct err *e)
@@ -281,7 +269,28 @@ static int add_artifacts(struct making *b, const char *database, struct err *e)
 		r = db_text(d, e, sha256, sizeof sha256, next, last);
 		if (r <= 0)
 			break;
-		r = add_artifact(b, sha256, e);
+		r = add_stored(b, "artifacts", sha256,
+			"the file does not have its digest any more: upload it again", e);
+	}
+	return r;
+}
+
+static int add_attachments(struct making *b, const char *database, struct err *e)
+{
+	char sha256[SHA256_HEX] = "";
+	_cleanup_(freep) char *dir = xasprintf("%s/" ATTACHMENTS_DIR, b->part);
+	_cleanup_(db_freep) struct db *d = NULL;
+	int r = tree_make(dir, e);
+
+	if (r == 0)
+		r = db_open_offline(database, &d, e);
+	while (r == 0 && !d->before_attachments) {
+		r = attachments_next(d, 0, 0, sha256, e);
+		if (r <= 0)
+			break;
+		r = add_stored(b, ATTACHMENTS_DIR, sha256,
+			"the file does not have its digest any more: put it back from an earlier backup",
+			e);
 	}
 	return r;
 }
@@ -430,7 +439,11 @@ static int give_name(struct making *b, struct err *e)
 {
 	_cleanup_(freep) char *folder = folder_of(b->o->to);
 	_cleanup_(freep) char *artifacts = xasprintf("%s/artifacts", b->part);
+	_cleanup_(freep) char *attachments = xasprintf("%s/" ATTACHMENTS_DIR, b->part);
 	int r = sync_folder(artifacts, e);
+
+	if (r == 0)
+		r = sync_folder(attachments, e);
 
 	if (r == 0)
 		r = sync_folder(b->part, e);
@@ -462,6 +475,8 @@ static int make_all(struct making *b, struct err *e)
 		r = note_file(b, BACKUP_DATABASE, NULL, e);
 	if (r == 0)
 		r = add_artifacts(b, database, e);
+	if (r == 0)
+		r = add_attachments(b, database, e);
 	for (size_t i = 0; r == 0 && i < b->o->extras; i++)
 		r = add_extra(b, &b->o->extra[i], e);
 	if (r == 0)

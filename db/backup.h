@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A backup: a folder with a copy of the database, the artifacts that it names, files of the configuration, and
+ * A backup: a folder with a copy of the database, the artifacts and attachments that it names, files of the configuration, and
  * a signed manifest (base/manifest.h) that has the size and digest of each. It is made while provd works or
  * not, and gets its name once all of it is on disk and was verified:
  *
  *	provd.db            as one commit left it
  *	artifacts/SHA256    those that the database names
+ *	attachments/SHA256  the same of what is attached to runs
  *	config/..., keys/...   what the caller adds: never a private key in the clear
  *	manifest.json
  *
@@ -55,7 +56,7 @@ struct backup_result {
 };
 
 /* -ERR_CONFLICT where its name is taken, -ERR_BUSY while another one is made in the same folder. What is found
- * in the copy is told, and then there is no backup: -ERR_RECORDS_DAMAGED. An artifact that is missing or
+ * in the copy is told, and then there is no backup: -ERR_RECORDS_DAMAGED. An artifact or attachment that is missing or
  * damaged, and an extra file that holds a private key in the clear, are told and left out: findings, and the
  * backup is made. */
 int backup_make(const struct backup_opts *o, struct backup_result *ret, struct err *e);

@@ -18,8 +18,9 @@ struct db {
 	bool in_tx;
 	/* Of a provd that had no archives yet, as others may look at it (db/offline.h). */
 	bool before_archives;
-	bool before_fixtures; /* the same, of runs without their fixture */
-	bool before_details;  /* and of measurements of one number alone */
+	bool before_fixtures;	 /* the same, of runs without their fixture */
+	bool before_details;	 /* and of measurements of one number alone */
+	bool before_attachments; /* and of runs without attached files, and prompts without pictures */
 	struct {
 		uint64_t hash;
 		struct engine_stmt *st;

@@ -115,6 +115,10 @@ int db_open_offline(const char *path, struct db **ret, struct err *e)
 			"SELECT 1 FROM pragma_table_info('measurements') WHERE name = 'detail'");
 		d->before_details = r == 0;
 	}
+	if (r >= 0) {
+		r = db_has(d, e, "SELECT 1 FROM sqlite_schema WHERE name = 'attachments'");
+		d->before_attachments = r == 0;
+	}
 	if (r < 0) {
 		db_free(d);
 		return err_prefix(e, "database %s", path);

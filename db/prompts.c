@@ -8,9 +8,10 @@ int prompts_ask(struct db *tx, const struct prompt_new *p, struct err *e)
 {
 	static const char sql[] =
 		"INSERT INTO prompts (id, run_id, station, kind, text, choices, pattern, state,"
-		" approval, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)";
+		" approval, created_at, picture, picture_text)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?)";
 	int r = db_run(tx, e, sql, p->id, p->run, p->station, p->kind, p->text, p->choices,
-		p->pattern, (int64_t)p->approval, wall_ms());
+		p->pattern, (int64_t)p->approval, wall_ms(), p->picture, p->picture_text);
 
 	if (r < 0)
 		return r;
@@ -110,12 +111,13 @@ int prompts_cancel_run(struct db *tx, const char *run, struct err *e)
 
 #define COLUMNS                                                                                           \
 	"created_at, id, run_id AS run, station, kind, text, choices, pattern, approval, state, answer, " \
-	"answered_by, settled_at"
+	"answered_by, settled_at, picture, picture_text"
 
 static const struct column columns[] = {{"created_at", AS_TIME}, {"id", AS_TEXT}, {"run", AS_TEXT},
 	{"station", AS_TEXT}, {"kind", AS_TEXT}, {"text", AS_TEXT}, {"choices", AS_JSON},
 	{"pattern", AS_TEXT}, {"approval", AS_BOOL}, {"state", AS_TEXT}, {"answer", AS_TEXT},
-	{"answered_by", AS_TEXT}, {"settled_at", AS_TIME}, {0}};
+	{"answered_by", AS_TEXT}, {"settled_at", AS_TIME}, {"picture", AS_TEXT},
+	{"picture_text", AS_TEXT}, {0}};
 
 int prompts_get(struct db *d, const char *id, json_t **ret, struct err *e)
 {

@@ -15,6 +15,8 @@ struct prompt_new {
 	const json_t *choices; /* NULL: none */
 	const char *pattern;   /* NULL: any */
 	bool approval;	       /* a second person's: of kind confirm */
+	/* The digest of an artifact that is shown with it, and what is read in its place; NULL: none. */
+	const char *picture, *picture_text;
 };
 
 int prompts_ask(struct db *tx, const struct prompt_new *p, struct err *e);

@@ -11,28 +11,18 @@
 #include "base/state_lock.h"
 #include "base/tree.h"
 #include "base/util.h"
+#include "db/attachments.h"
 
 #define PART "restore.part"
 
 /* What belongs to the database, in the order in which it leaves: a log never stays with a database that is
  * not its own. */
 static const char *const old_files[] = {
-	"provd.db-wal", "provd.db-shm", "provd.db-sums", "provd.db", "artifacts"};
+	"provd.db-wal", "provd.db-shm", "provd.db-sums", "provd.db", "artifacts", ATTACHMENTS_DIR};
 
 static char *below(const char *dir, const char *name)
 {
 	return xasprintf("%s/%s", dir, name);
-}
-
-static int copy_bytes(int fd, struct outfile *f, struct err *e)
-{
-	char buf[65536];
-	ssize_t n;
-	int r = 0;
-
-	while (r == 0 && (n = read(fd, buf, sizeof buf)) != 0)
-		r = n < 0 ? err_errno(e, ERR_IO, errno, "read") : outfile_add(f, buf, (size_t)n, e);
-	return r;
 }
 
 /* What root puts into the directory of provd's user is that user's. */
@@ -65,7 +55,7 @@ static int copy_one(const char *from, const char *to, const char *sha256, const 
 	if (r == 0)
 		r = give_to(f.fd, owner, to, e);
 	if (r == 0)
-		r = copy_bytes(fd, &f, e);
+		r = outfile_add_fd(&f, fd, e);
 	if (r == 0)
 		r = outfile_end(&f, got, e);
 	if (r == 0 && strcmp(got, sha256) != 0)
@@ -78,13 +68,15 @@ static int copy_one(const char *from, const char *to, const char *sha256, const 
 
 static bool is_restored(const char *name)
 {
-	return !strcmp(name, BACKUP_DATABASE) || !strncmp(name, "artifacts/", 10);
+	return !strcmp(name, BACKUP_DATABASE) || !strncmp(name, "artifacts/", 10) ||
+	       !strncmp(name, ATTACHMENTS_DIR "/", strlen(ATTACHMENTS_DIR "/"));
 }
 
 static int copy_all(
 	const struct restore_opts *o, const char *part, const struct manifest *m, struct err *e)
 {
 	_cleanup_(freep) char *artifacts = below(part, "artifacts");
+	_cleanup_(freep) char *attachments = below(part, ATTACHMENTS_DIR);
 	struct stat owner;
 	int r = stat(o->state_dir, &owner) < 0 ? err_errno(e, ERR_IO, errno, "%s", o->state_dir)
 					       : 0;
@@ -94,6 +86,10 @@ static int copy_all(
 		r = tree_make(artifacts, e);
 	if (r == 0)
 		r = give_folder(artifacts, &owner, e);
+	if (r == 0)
+		r = tree_make(attachments, e);
+	if (r == 0)
+		r = give_folder(attachments, &owner, e);
 	for (size_t i = 0; r == 0 && i < m->files; i++) {
 		_cleanup_(freep) char *from = below(o->backup, m->file[i].name);
 		_cleanup_(freep) char *to = below(part, m->file[i].name);
@@ -178,6 +174,8 @@ static int put_in_place(const struct restore_opts *o, const struct manifest *m,
 	r = move_aside(o->state_dir, ret->aside, e);
 	if (r == 0)
 		r = move(part, o->state_dir, "artifacts", e);
+	if (r == 0)
+		r = move(part, o->state_dir, ATTACHMENTS_DIR, e);
 	if (r == 0)
 		r = move(part, o->state_dir, BACKUP_DATABASE, e);
 	if (r == 0)

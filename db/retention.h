@@ -10,7 +10,8 @@
  * Steps, measurements, logs and texts of records leave for an archive, where provd.yaml says so, and in no
  * other way (db/archives.h). Everything else is kept for ever: runs, units, jobs, the
  * ledger, recipes, prompts, tokens, epochs and the audit trail; triggers of the schema hold most of
- * it. Artifacts are a person's to delete; the files of runs go by age (daemon/line/outputs.h).
+ * it. Artifacts are a person's to delete; the files of runs go by age (daemon/line/outputs.h), and what is attached to
+ * runs goes with their archive (daemon/line/attachments.h).
  *
  * By a clock that cannot be believed nothing is too old.
  */

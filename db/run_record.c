@@ -84,19 +84,29 @@ static int read_certificates(struct db *d, const char *run, json_t **ret, struct
 	return db_all_json(d, e, &all, ret, run);
 }
 
+#define ANSWERS_WITH(picture)                                                                  \
+	"SELECT id, kind, text, choices, pattern, state, answer, answered_by AS by, approval," \
+	" created_at AS asked_at, settled_at, " picture                                        \
+	" AS picture FROM prompts WHERE run_id = ? ORDER BY created_at, id"
+
 static int read_answers(struct db *d, const char *run, json_t **ret, struct err *e)
 {
 	static const struct column columns[] = {{"id", AS_TEXT}, {"kind", AS_TEXT},
 		{"text", AS_TEXT}, {"choices", AS_JSON}, {"pattern", AS_TEXT}, {"state", AS_TEXT},
 		{"answer", AS_TEXT}, {"by", AS_TEXT}, {"approval", AS_INT}, {"asked_at", AS_TIME},
-		{"settled_at", AS_TIME}, {0}};
-	SELECT(all,
-		"SELECT id, kind, text, choices, pattern, state, answer, answered_by AS by, approval,"
-		" created_at AS asked_at, settled_at FROM prompts WHERE run_id = ?"
-		" ORDER BY created_at, id",
-		columns);
+		{"settled_at", AS_TIME}, {"picture", AS_TEXT}, {0}};
+	SELECT(all, ANSWERS_WITH("picture"), columns);
+	SELECT(all_older, ANSWERS_WITH("NULL"), columns);
+	int r = db_all_json(d, e, d->before_attachments ? &all_older : &all, ret, run);
+	json_t *v;
+	size_t i;
 
-	return db_all_json(d, e, &all, ret, run);
+	/* As with the fixture: the records of before had no such member. */
+	if (r == 0)
+		json_array_foreach(*ret, i, v)
+			if (json_is_null(json_object_get(v, "picture")))
+				json_object_del(v, "picture");
+	return r;
 }
 
 /* One that is open is settled later, by another run or a person: nothing is said of its end. */
@@ -186,6 +196,24 @@ static int read_report(struct db *d, const char *run, json_t **ret, struct err *
 	return reports_run(d, run, ret, e);
 }
 
+/* NULL where nothing is attached: the records of before had no such member. */
+static int read_attachments(struct db *d, const char *run, json_t **ret, struct err *e)
+{
+	static const struct column columns[] = {{"n", AS_INT}, {"name", AS_TEXT},
+		{"sha256", AS_TEXT}, {"bytes", AS_INT}, {"media", AS_TEXT}, {0}};
+	SELECT(all,
+		"SELECT step_n AS n, name, sha256, bytes, media FROM attachments WHERE run_id = ?"
+		" ORDER BY step_n, name",
+		columns);
+	int r = d->before_attachments ? 0 : db_all_json(d, e, &all, ret, run);
+
+	if (r == 0 && json_array_size(*ret) == 0) {
+		json_decref(*ret);
+		*ret = NULL;
+	}
+	return r;
+}
+
 static const struct {
 	const char *name;
 	int (*read)(struct db *d, const char *run, json_t **ret, struct err *e);
@@ -201,6 +229,7 @@ static const struct {
 	{"log", read_log},
 	{"job", read_job},
 	{"unit_before", read_before},
+	{"attachments", read_attachments},
 };
 
 /* From here on a real number is written with an exponent, below it as digits alone (ECMA-262, 6.1.6.1.20). */
@@ -244,7 +273,7 @@ int run_record_build(struct db *d, const char *run, const struct record_place *p
 		json_t *part = i == 0 && report ? json_incref(report) : NULL;
 
 		r = part ? 0 : parts[i].read(d, run, &part, e);
-		if (r == 0)
+		if (r == 0 && part)
 			json_object_set_new(o, parts[i].name, part);
 	}
 	if (r == 0)

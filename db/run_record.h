@@ -4,7 +4,9 @@
  * (RFC 8785), written in the transaction of the run's end and never again:
  *
  *	{_type, host, epoch, n, previous, report, row, steps, measurements, values, certificates, answers,
- *	 acts, log, job, unit_before}
+ *	 acts, log, job, unit_before, attachments}
+ *
+ * attachments is there where something is attached to the run.
  *
  * The records are the leaves of a tree (db/record_tree.h), in the order of the chain of runs.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "db/attachments.h"
 #include "db/verify_impl.h"
 
 #include <stdarg.h>
@@ -251,4 +252,31 @@ bool verify_proof(const json_t *a, struct merkle_proof *ret)
 		memcpy(ret->h[ret->n++].b, raw, n);
 	}
 	return true;
+}
+
+/* --- attached files --- */
+
+static void check_attachment(
+	struct verify *v, const char *who, const json_t *a, const char *dir, struct err *e)
+{
+	const char *sha256 = verify_text(a, "sha256");
+	int64_t bytes = json_integer_value(json_object_get(a, "bytes"));
+	int r = is_sha256_hex(sha256) ? attachment_check(dir, sha256, bytes, NULL, e)
+				      : err_set(e, ERR_INVALID, "its digest is none");
+
+	v->res->attachments++;
+	if (r < 0)
+		verify_found(v, "%s: attachments %lld '%.128s': %s", who,
+			(long long)verify_number(a, "n"), verify_text(a, "name"), e->msg);
+}
+
+void verify_attachments(struct verify *v, const char *who, const json_t *recorded, const char *dir)
+{
+	const json_t *list = json_object_get(recorded, "attachments");
+	struct err e = {0};
+	json_t *a;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, a)
+		check_attachment(v, who, a, dir, &e);
 }

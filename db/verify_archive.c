@@ -8,6 +8,7 @@
 #include "base/manifest.h"
 #include "base/util.h"
 #include "db/archive_write.h"
+#include "db/attachments.h"
 #include "db/run_record.h"
 #include "db/verify_impl.h"
 
@@ -19,6 +20,7 @@ struct check {
 	int64_t from, to;
 	int64_t next; /* the record whose line comes */
 	struct gzip_reader *lines;
+	char *attachments;	   /* the folder of attached files */
 	char previous[SHA256_HEX]; /* of the text of the record before; "" of the first */
 	char who[160];
 };
@@ -153,6 +155,7 @@ static void check_record(struct check *c, const json_t *line, const char *text)
 	if (record) {
 		check_place(c, record);
 		check_log(c, json_object_get(line, "log"), record);
+		verify_attachments(&c->v, c->who, record, c->attachments);
 	} else {
 		verify_found(&c->v, "%s: its text is not JSON", c->who);
 	}
@@ -298,10 +301,13 @@ int verify_archive(
 	int r;
 
 	*ret = (struct verify_result){0};
+	c.attachments = o->attachments ? xstrdup(o->attachments)
+				       : xasprintf("%s/" ATTACHMENTS_DIR, *dir ? dir : "/");
 	r = manifest_load(manifest, ARCHIVE_TYPE, &c.m, e);
 	if (r == 0)
 		r = check_all(&c, *dir ? dir : "/", e);
 	gzip_close(c.lines);
+	free(c.attachments);
 	manifest_done(&c.m);
 	return r < 0 ? err_prefix(e, "archive %s", path) : 0;
 }

@@ -9,6 +9,7 @@
 #include "base/jcs.h"
 #include "base/util.h"
 #include "db/archives.h"
+#include "db/attachments.h"
 #include "db/offline.h"
 #include "db/record_tree.h"
 #include "db/run_record.h"
@@ -158,7 +159,7 @@ static bool is_archived(const struct check *c, int64_t n)
 /* What an archive has of a run is taken from there: the rows are gone, or on their way. */
 static void take_archived(struct one *r)
 {
-	static const char *const gone[] = {"steps", "measurements", "log"};
+	static const char *const gone[] = {"steps", "measurements", "log", "attachments"};
 	json_t *report = json_object_get(r->row_object, "report");
 
 	for (size_t i = 0; i < ARRAY_LEN(gone); i++)
@@ -272,10 +273,22 @@ static int check_columns(struct check *c, const struct one *r, struct err *e)
 	return k;
 }
 
+/* What is attached to an archived run went to the folder of archives with it. */
+static void check_attached(struct check *c, const struct one *r)
+{
+	_cleanup_(freep) char *archived =
+		c->v.o->archives ? xasprintf("%s/" ATTACHMENTS_DIR, c->v.o->archives) : NULL;
+	const char *dir = is_archived(c, r->n) ? archived : c->v.o->attachments;
+
+	if (dir)
+		verify_attachments(&c->v, r->who, r->recorded, dir);
+}
+
 static int check_rows(struct check *c, const struct one *r, struct err *e)
 {
 	if (!is_compared(c, r->n))
 		return 0;
+	check_attached(c, r);
 	if (!r->row_object) {
 		verify_found(&c->v, "%s: the row of the run is missing", r->who);
 		return 0;

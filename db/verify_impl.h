@@ -20,6 +20,8 @@ int verify_note(const struct verify *v, const char *note, const char *own, struc
 /* Each member that is not what was recorded, `who` ("run R (record 7)") before it. */
 void verify_differences(
 	struct verify *v, const char *who, const json_t *recorded, const json_t *there);
+/* Each attached file that the record names, in dir. */
+void verify_attachments(struct verify *v, const char *who, const json_t *recorded, const char *dir);
 /* The text of a member, "" where it is none. */
 const char *verify_text(const json_t *o, const char *name);
 /* Whether it is the canonical JSON of what it says. */

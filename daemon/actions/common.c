@@ -41,6 +41,68 @@ int dialogue_check(const struct args *a, struct err *e)
 	return 0;
 }
 
+/* As much as a run's log has; what comes after it is counted. */
+#define HEARD_MAX (4u << 20)
+
+struct heard {
+	struct teller to; /* the step's own */
+	struct strbuf text;
+	size_t more; /* lines that had no room */
+};
+
+static void hear_progress(void *data, const char *phase, uint64_t done, uint64_t total)
+{
+	teller_progress(&((struct heard *)data)->to, phase, done, total);
+}
+
+static void hear_line(void *data, char dir, const char *text)
+{
+	struct heard *h = data;
+
+	teller_line(&h->to, dir, text);
+	if (dir != '<')
+		return;
+	if (h->text.len + strlen(text) >= HEARD_MAX) {
+		h->more++;
+		return;
+	}
+	sb_add(&h->text, text);
+	sb_add(&h->text, "\n");
+}
+
+/* Lines come masked and escaped, as they go to the log. */
+static struct teller listen(struct dialogue_env *d, struct step *s, const struct args *a)
+{
+	if (!args_has(a, "file"))
+		return step_teller(s);
+	d->heard = xcalloc(1, sizeof *d->heard);
+	d->heard->to = step_teller(s);
+	return (struct teller){d->heard, hear_progress, hear_line};
+}
+
+static void heard_done(struct dialogue_env *d)
+{
+	if (d->heard)
+		sb_done(&d->heard->text);
+	free(d->heard);
+	d->heard = NULL;
+}
+
+int dialogue_save(
+	struct dialogue_env *d, struct step *s, const struct args *a, int r, struct err *e)
+{
+	struct heard *h = d->heard;
+	int k;
+
+	if (!h)
+		return r;
+	if (h->more)
+		sb_addf(&h->text, "(%zu lines more)\n", h->more);
+	k = save_file(
+		s, args_str(a, "file"), h->text.s ? h->text.s : "", h->text.len, r < 0 ? NULL : e);
+	return r < 0 ? r : k;
+}
+
 int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret, struct err *e)
 {
 	struct dialogue_env d = {.timeout_us = args_duration_us(a, "timeout")};
@@ -65,7 +127,7 @@ int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret
 			.asker = s->id,
 			.send_anyway = s->teardown,
 			.secrets = s->secrets,
-			.tell = step_teller(s),
+			.tell = listen(&d, s, a),
 		};
 
 		r = console_new(l, &o, &d.console, e);
@@ -91,6 +153,7 @@ void dialogue_done(struct dialogue_env *d)
 	d->console = console_leave(d->console);
 	d->prompt = regex_free(d->prompt);
 	d->error = regex_free(d->error);
+	heard_done(d);
 }
 
 int dialogue_ask(struct dialogue_env *d, struct step *s, const char *send, const char *expect,

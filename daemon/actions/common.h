@@ -73,7 +73,15 @@ struct dialogue_env {
 	struct console *console;
 	struct regex *prompt, *error;
 	uint64_t timeout_us;
+	struct heard *heard; /* what the unit says, where 'file' asks for it; NULL: it does not */
 };
+
+/* The row of a file with what the unit said, which dialogue_save() writes. */
+#define ARG_ROW_HEARD                                                                       \
+	{                                                                                   \
+		.name = "file", .type = ARG_OUTPUT,                                         \
+		.doc = "the lines that the unit said in this step go there, secrets masked" \
+	}
 
 /* Arguments that are good each by itself and not together, and a ping that proves nothing: for a
  * row's check(). */
@@ -81,6 +89,10 @@ int dialogue_check(const struct args *a, struct err *e);
 /* Opens the role's link and synchronises, unless 'sync' is false. */
 int dialogue_open(struct step *s, const struct args *a, struct dialogue_env *ret, struct err *e);
 void dialogue_done(struct dialogue_env *d);
+/* Saves what was heard where the recipe asks for it, also after an error: r is how the dialogue went, and comes back
+ * where it is one. */
+int dialogue_save(
+	struct dialogue_env *d, struct step *s, const struct args *a, int r, struct err *e);
 /* One command with a pattern in text; the budget is `timeout`. */
 int dialogue_ask(struct dialogue_env *d, struct step *s, const char *send, const char *expect,
 	struct console_reply *ret, struct err *e);

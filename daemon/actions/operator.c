@@ -6,6 +6,8 @@
 
 #include <strings.h>
 
+#include "base/media.h"
+#include "transports/images/blob.h"
 #include "transports/labels/gs1.h"
 
 static bool is_no(const char *answer)
@@ -24,6 +26,60 @@ static int ask(struct step *s, const struct prompt *p, char ret[ANSWER_BYTES], s
 	int r = s->ops->ask(s->env, p, &s->it, answer, e);
 
 	return r < 0 ? r : prompt_answer_clean(answer, ret, e);
+}
+
+/* --- a picture --- */
+
+#define PICTURE_MAX (8u << 20)
+
+#define ARG_ROWS_PICTURE                                                                    \
+	{.name = "picture",                                                                 \
+		.type = ARG_IMAGE,                                                          \
+		.doc = "a PNG, JPEG, WebP or SVG file that is shown with the text: "        \
+		       "'${artifacts.NAME}'"},                                              \
+	{                                                                                   \
+		.name = "picture_text", .type = ARG_STRING,                                 \
+		.doc = "what the picture shows, for who cannot see it; needed with picture" \
+	}
+
+static int picture_check(const struct args *a, struct err *e)
+{
+	if (args_given(a, "picture") == args_given(a, "picture_text"))
+		return 0;
+	return err_set(e, ERR_RECIPE_INVALID,
+		"'picture' and 'picture_text' go together: a file, and what it shows for who cannot see it");
+}
+
+/* Before anything is asked of anybody: the file is there, is what its digest says, and a browser can show it. */
+static int picture_look(struct step *s, const struct args *a, struct err *e)
+{
+	_cleanup_(blob_unrefp) struct blob *b = NULL;
+	char name[STEP_NAME_BYTES] = "";
+	const char *ref = args_has(a, "picture") ? args_str(a, "picture") : NULL;
+	int r = ref ? s->ops->load_blob(s->env, ref, &b, e) : 0;
+
+	if (!ref || r < 0)
+		return r;
+	if (s->ops->name(s->env, ref, name, e) < 0)
+		return -(int)e->code;
+	if (b->size > PICTURE_MAX)
+		return err_set(e, ERR_IMAGE_INVALID,
+			"'picture': '%.100s' has %llu bytes, no more than %u expected", name,
+			(unsigned long long)b->size, PICTURE_MAX);
+	return media_picture(b->data, (size_t)MIN(b->size, MEDIA_HEAD))
+		       ? 0
+		       : err_set(e, ERR_IMAGE_INVALID,
+				 "'picture': '%.100s' is none that a browser shows: PNG, JPEG, WebP or SVG expected",
+				 name);
+}
+
+static void add_picture(const struct args *a, struct prompt *p, struct step_result *out)
+{
+	if (!args_has(a, "picture"))
+		return;
+	p->picture = args_str(a, "picture");
+	p->picture_text = args_str(a, "picture_text");
+	result_evidence(out, "picture", json_string(p->picture));
 }
 
 static int refuse_gs(const char *answer, struct err *e)
@@ -61,8 +117,11 @@ static int prompt_run(struct step *s, const struct args *a, struct step_result *
 	if (!strcmp(p.kind, "choice") && !choices[0])
 		return err_set(e, ERR_RECIPE_INVALID, "a prompt of kind choice needs 'choices'");
 
-	int r = ask(s, &p, answer, e);
+	int r = picture_look(s, a, e);
 
+	add_picture(a, &p, out);
+	if (r == 0)
+		r = ask(s, &p, answer, e);
 	if (r == 0)
 		r = refuse_gs(answer, e);
 	if (r < 0)
@@ -86,6 +145,7 @@ static const struct action_arg prompt_args[] = {
 		.doc = "how it is answered"},
 	{.name = "choices", .type = ARG_LIST, .doc = "the answers of kind choice"},
 	{.name = "pattern", .type = ARG_REGEX, .doc = "what an answer of kind text must match"},
+	ARG_ROWS_PICTURE,
 	{0},
 };
 
@@ -98,6 +158,8 @@ const struct action action_operator_prompt = {
 	.args = prompt_args,
 	.outputs = prompt_outputs,
 	.default_timeout_us = 600 * US_PER_S,
+	.check = picture_check,
+	.preflight = picture_look,
 	.run = prompt_run,
 };
 
@@ -124,7 +186,7 @@ static int scan_check(const struct args *a, struct err *e)
 	if (args_given(a, "pattern") && args_given(a, "equals"))
 		return err_set(e, ERR_RECIPE_INVALID,
 			"'pattern' and 'equals' are one too many: a code has to match the one or be the other");
-	return 0;
+	return picture_check(a, e);
 }
 
 static int scan_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
@@ -140,6 +202,9 @@ static int scan_run(struct step *s, const struct args *a, struct step_result *ou
 
 	if (r == 0)
 		r = arg_regex(a, "pattern", NULL, &x, e);
+	if (r == 0)
+		r = picture_look(s, a, e);
+	add_picture(a, &p, out);
 	if (r == 0)
 		r = ask(s, &p, answer, e);
 	if (r == 0 && args_has(a, "equals"))
@@ -165,6 +230,7 @@ static const struct action_arg scan_args[] = {
 	{.name = "separator",
 		.type = ARG_STRING,
 		.doc = "with 'equals': what the scanner sends in the place of GS (FNC1), such as |"},
+	ARG_ROWS_PICTURE,
 	{0},
 };
 
@@ -178,5 +244,6 @@ const struct action action_operator_scan = {
 	.outputs = scan_outputs,
 	.default_timeout_us = 600 * US_PER_S,
 	.check = scan_check,
+	.preflight = picture_look,
 	.run = scan_run,
 };

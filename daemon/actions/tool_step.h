@@ -21,6 +21,10 @@ void tool_step_done(struct tool_step *t);
  * record says then what it was run with. */
 void tool_step_evidence(const struct tool_outcome *o, struct step_result *out);
 
+/* Files that the program left in the step's directory are saved under their names. must: one that is missing, empty of a
+ * name, or something else than a file that is its own, is -ERR_TOOL_FAILED; else what is there is saved. */
+int tool_step_keep(struct tool_step *t, const json_t *names, bool must, struct err *e);
+
 #define ARG_ROW_PROGRAM(name_)                                                          \
 	{                                                                               \
 		.name = "program", .type = ARG_STRING, .def = (name_), .program = true, \

@@ -13,6 +13,7 @@
 #include "daemon/line/holds.h"
 #include "daemon/line/records.h"
 #include "daemon/line/services.h"
+#include "daemon/line/store.h"
 #include "db/archive_write.h"
 #include "db/verify.h"
 #include "db/writer.h"
@@ -152,7 +153,8 @@ static int move_month(
 		return r;
 	r = tree_make(c->dir, e);
 	if (r == 0)
-		r = archive_write(d, c->dir, records_seal(a->line->records), &a->stop, &due, e);
+		r = archive_write(d, c->dir, records_seal(a->line->records), &a->stop,
+			store_attachments(a->line->store), &due, e);
 	if (r == 0)
 		r = read_back(a, c->dir, &due, e);
 	if (r < 0 || !may_work(a))

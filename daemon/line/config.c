@@ -167,6 +167,8 @@ const struct form_row config_rows[] = {
 	{"output_keep", FORM_DURATION, .def = "30d",
 		.doc = "How long they are kept, from the beginning of the run; 0s for ever. Their digests stay on record.",
 		FORM_AT(struct config, output_keep_us)},
+	{"attachments", FORM_OWN, .read = config_read_attachments, .rows = attachments_rows,
+		.doc = "How much steps may attach to runs (attach: true), which is kept for as long as the records are: a mapping of quota, run_max and file_max."},
 	{"run_log_max", FORM_SIZE, .def = "1M",
 		.doc = "Size of the log of one run. What a unit or a tool says beyond is counted, the last line says how many lines more there were, and the run is judged all the same.",
 		FORM_AT(struct config, run_log_max_bytes)},
@@ -279,6 +281,8 @@ static void load_main(struct config *c, const json_t *root, struct mistakes *m)
 		config_records_defaults(c, m);
 	if (!c->interlocks.release_max_us)
 		config_interlocks_defaults(c, m);
+	if (!json_object_get(root, "attachments"))
+		config_attachments_defaults(c, m);
 	if (!json_object_get(root, "power_policy"))
 		config_power_policy_defaults(c, m);
 	config_events_defaults(c, m);

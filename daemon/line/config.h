@@ -203,6 +203,13 @@ struct outbox_config {
 };
 
 /* Which months of runs leave the database (daemon/line/archiver.h). */
+/* What steps may attach to runs; bytes. */
+struct attachments_config {
+	uint64_t quota;	  /* all together, each content once */
+	uint64_t run_max; /* of one run */
+	uint64_t file_max;
+};
+
 struct archive_config {
 	char *dir;	     /* NULL: none */
 	int64_t keep_months; /* closed ones that stay */
@@ -318,6 +325,7 @@ struct config {
 	struct wats_config wats;
 	struct outbox_config outbox;
 	struct archive_config archive;
+	struct attachments_config attachments;
 	struct power_policy_config power_policy;
 	/* Of stations that do not say otherwise: */
 	uint64_t settle_us;
@@ -331,7 +339,7 @@ struct config {
 extern const struct form_row config_rows[], station_rows[], port_rows[], service_rows[],
 	printer_rows[], instrument_rows[], shift_rows[], records_rows[], interlocks_rows[],
 	webhooks_rows[], spool_rows[], cfx_rows[], wats_rows[], outbox_rows[], tls_rows[],
-	client_rows[], archive_rows[], reset_rows[], power_policy_rows[];
+	client_rows[], archive_rows[], attachments_rows[], reset_rows[], power_policy_rows[];
 /* What a principal of the API may name: an object of the lists stations, pools, recipes. */
 extern const struct form_row scope_rows[];
 /* v as such an object; every mistake goes to m. */

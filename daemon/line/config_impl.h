@@ -39,6 +39,9 @@ void config_read_shifts(void *to, const json_t *v, const char *pointer, struct m
 void config_read_instruments(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_printers(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 void config_read_records(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+void config_read_attachments(void *to, const json_t *v, const char *pointer, struct mistakes *m);
+/* Where provd.yaml says nothing of them. */
+void config_attachments_defaults(struct config *c, struct mistakes *m);
 void config_read_archive(void *to, const json_t *v, const char *pointer, struct mistakes *m);
 /* Where provd.yaml says nothing of them. */
 void config_records_defaults(struct config *c, struct mistakes *m);

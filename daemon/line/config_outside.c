@@ -235,6 +235,35 @@ void config_read_records(void *to, const json_t *v, const char *pointer, struct 
 		mistakes_add(m, pointer, "'records' is a mapping such as {signer: NAME}");
 }
 
+const struct form_row attachments_rows[] = {
+	{"quota", FORM_SIZE, .def = "20G",
+		.doc = "All attachments together, the same bytes counted once.",
+		FORM_AT(struct attachments_config, quota)},
+	{"run_max", FORM_SIZE, .def = "256M", .doc = "All attachments of one run.",
+		FORM_AT(struct attachments_config, run_max)},
+	{"file_max", FORM_SIZE, .def = "64M", .doc = "One attachment.",
+		FORM_AT(struct attachments_config, file_max)},
+	{0},
+};
+
+void config_read_attachments(void *to, const json_t *v, const char *pointer, struct mistakes *m)
+{
+	struct config *c = to;
+
+	if (json_is_object(v))
+		form_read(attachments_rows, v, pointer, "key", &c->attachments, m);
+	else
+		mistakes_add(m, pointer, "'attachments' is a mapping such as {quota: 20G}");
+}
+
+void config_attachments_defaults(struct config *c, struct mistakes *m)
+{
+	json_t *none = json_object();
+
+	form_read(attachments_rows, none, "/attachments", "key", &c->attachments, m);
+	json_decref(none);
+}
+
 const struct form_row archive_rows[] = {
 	{"dir", FORM_PATH, .required = true,
 		.doc = "The folder of the archives, best on another disk; provd's user writes to it.",

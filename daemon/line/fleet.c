@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/line/attachments.h"
 #include "daemon/line/archiver.h"
 #include "daemon/line/fleet.h"
 
@@ -21,6 +22,7 @@
 #include "daemon/line/spool.h"
 #include "daemon/line/webhooks.h"
 #include "db/db.h"
+#include "db/attachments.h"
 #include "db/readers.h"
 #include "db/writer.h"
 #include "transports/links/link_queue.h"
@@ -244,7 +246,12 @@ static int open_records(struct fleet *f, struct err *e)
 	f->services.writer = records_writer(f->services.records);
 	f->services.readers = readers_new(records_path(f->services.records));
 	f->sweep = outputs_sweep_new(store_output(f->store));
-	return 0;
+	return attachments_new(store_attachments(f->store), &f->services.attachments, e);
+}
+
+static int is_attached(void *data, const char *sha256)
+{
+	return attachments_named(data, sha256, NULL);
 }
 
 /* Not while the database may be an older one. */
@@ -256,6 +263,7 @@ static void sweep_artifacts(struct fleet *f)
 		db_open_reader(fleet_db_path(f), &d, NULL) < 0)
 		return;
 	store_sweep_artifacts(f->store, d);
+	attachments_sweep(f->services.attachments, 0, is_attached, d);
 	db_free(d);
 }
 
@@ -447,6 +455,7 @@ struct fleet *fleet_free(struct fleet *f)
 	free(f->station);
 	free(f->source);
 	outputs_sweep_free(f->sweep);
+	attachments_free(f->services.attachments);
 	store_free(f->store);
 	image_cache_free(f->services.images);
 	link_queue_free(f->services.instruments);
@@ -495,6 +504,18 @@ static void sweep_outputs(struct fleet *f)
 		outputs_sweep_step(f->sweep, wall_ms() - keep_ms, run_is_open, f);
 }
 
+/* What an archive took, and what a full store refused. */
+static void sweep_attachments(struct fleet *f)
+{
+	struct db *d = holds_has(f->services.holds, HOLD_LINEAGE)
+			       ? NULL
+			       : readers_take(f->services.readers, NULL);
+
+	if (d)
+		attachments_sweep(f->services.attachments, ATTACHMENTS_STRAY_S, is_attached, d);
+	readers_give(f->services.readers, d);
+}
+
 /* Nor is the time of an order over. */
 static void end_expired(struct fleet *f)
 {
@@ -520,6 +541,7 @@ void fleet_tick(struct fleet *f)
 	records_tick(f->services.records, f->config);
 	end_expired(f);
 	sweep_outputs(f);
+	sweep_attachments(f);
 	if (f->reload_pending && !f->stopping)
 		apply_config(f);
 }

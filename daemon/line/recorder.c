@@ -11,6 +11,7 @@
 #include "daemon/line/services.h"
 #include "daemon/recipe/later.h"
 #include "db/artifacts.h"
+#include "db/attachments.h"
 #include "db/journal.h"
 #include "db/ledger.h"
 #include "db/outbox.h"
@@ -857,6 +858,38 @@ int recorder_route(struct recorder *r, const struct route_answer *a, struct err 
 	return do_write(r, apply_route, &n, e);
 }
 
+struct attach_note {
+	const struct recorder *r;
+	const struct attach_file *file;
+	const char *media;
+	struct attachment_limits max;
+};
+
+static int apply_attach(struct db *tx, void *data, struct err *e)
+{
+	const struct attach_note *n = data;
+	const struct attachment a = {.run = n->r->run_id,
+		.step_n = n->r->step_n,
+		.name = n->file->name,
+		.sha256 = n->file->sha256,
+		.bytes = (int64_t)n->file->bytes,
+		.media = n->media};
+
+	return attachments_add(tx, &a, &n->max, e);
+}
+
+int recorder_attach(
+	struct recorder *r, const struct attach_file *f, const char *media, struct err *e)
+{
+	struct config *c = r->line->config(r->line->line);
+	struct attach_note n = {r, f, media,
+		{(int64_t)c->attachments.file_max, (int64_t)c->attachments.run_max,
+			(int64_t)c->attachments.quota}};
+
+	config_unref(c);
+	return do_write(r, apply_attach, &n, e);
+}
+
 struct intend_note {
 	struct recorder *r;
 	const struct intent *intent;
@@ -941,6 +974,8 @@ static int apply_prompt_open(struct db *tx, void *data, struct err *e)
 		.choices = n->choices,
 		.pattern = n->p->pattern,
 		.approval = n->p->approval,
+		.picture = n->p->picture,
+		.picture_text = n->p->picture_text,
 	};
 
 	return prompts_ask(tx, &p, e);

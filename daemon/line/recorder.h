@@ -60,6 +60,9 @@ void recorder_log(struct recorder *r, char dir, const char *text);
 int recorder_intend(struct recorder *r, const struct intent *i, const struct observation *seen,
 	struct earlier_intent *ret, struct err *e);
 void recorder_intended(struct recorder *r, const char *evidence);
+/* A file of the step that was begun last, which is on disk: its row, durable. -ERR_ATTACHMENT_QUOTA. */
+int recorder_attach(
+	struct recorder *r, const struct attach_file *f, const char *media, struct err *e);
 int recorder_prompt_open(
 	struct recorder *r, const struct prompt *p, char ret_id[UUID_SIZE], struct err *e);
 /* Nobody answered. */

@@ -10,6 +10,7 @@
 
 #include "base/timefmt.h"
 
+struct attachments;
 struct binding;
 struct config;
 struct feed;
@@ -35,6 +36,7 @@ struct line_services {
 	struct link_queue *instruments; /* one station at a time has one */
 	struct link_queue *powers;	/* the same of what switches power */
 	const struct store *store;
+	struct attachments *attachments; /* the files that runs keep for good */
 	struct binding *binding;
 	struct keys *keys;     /* NULL: provd.yaml names none */
 	struct meters *meters; /* what is counted for /metrics; NULL: nobody counts */

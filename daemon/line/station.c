@@ -128,6 +128,7 @@ struct station *station_free(struct station *s)
 		close(s->wake_fd);
 	json_decref(s->prompt.choices);
 	free(s->prompt.pattern);
+	free(s->prompt.picture_text);
 	json_decref(s->interlocks_view);
 	mutex_done(&s->lock);
 	config_unref(s->config);

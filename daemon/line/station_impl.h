@@ -60,6 +60,7 @@ struct prompt_view {
 	char text[512];
 	json_t *choices;
 	char *pattern;
+	char *picture_text; /* NULL: there is no picture */
 };
 
 struct letter {

@@ -109,8 +109,9 @@ static json_t *prompt_json(const struct station *s)
 	if (!p->id[0])
 		return json_null();
 	/* A copy: the view outlives the question, in other threads. */
-	return json_pack("{s:s, s:s, s:s, s:o*, s:s*}", "id", p->id, "kind", p->kind, "text",
-		p->text, "choices", json_deep_copy(p->choices), "pattern", p->pattern);
+	return json_pack("{s:s, s:s, s:s, s:o*, s:s*, s:s*}", "id", p->id, "kind", p->kind, "text",
+		p->text, "choices", json_deep_copy(p->choices), "pattern", p->pattern,
+		"picture_text", p->picture_text);
 }
 
 static json_t *ports_json(const struct station *s)

@@ -11,19 +11,21 @@
 #include "base/util.h"
 #include "base/state_lock.h"
 #include "db/artifacts.h"
+#include "db/attachments.h"
 
 #define ASIDE	     "deleted-"
 #define UPLOAD	     "upload-"
 #define ORPHAN_AGE_S (24 * 3600)
 
 struct store {
-	char *artifacts, *keep, *output, *scratch;
+	char *artifacts, *attachments, *keep, *output, *scratch;
 	int lock_fd;
 };
 
 static int make_dirs(const struct store *s, const char *state_dir, struct err *e)
 {
-	const char *const dirs[] = {state_dir, s->artifacts, s->keep, s->scratch, s->output};
+	const char *const dirs[] = {
+		state_dir, s->artifacts, s->keep, s->scratch, s->output, s->attachments};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && r == 0; i++)
@@ -38,6 +40,7 @@ int store_open(const char *state_dir, struct store **ret, struct err *e)
 
 	s->lock_fd = -1;
 	s->artifacts = xasprintf("%s/artifacts", state_dir);
+	s->attachments = xasprintf("%s/" ATTACHMENTS_DIR, state_dir);
 	s->keep = xasprintf("%s/keep", state_dir);
 	s->output = xasprintf("%s/output", state_dir);
 	s->scratch = xasprintf("%s/scratch", state_dir);
@@ -59,6 +62,7 @@ struct store *store_free(struct store *s)
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	free(s->artifacts);
+	free(s->attachments);
 	free(s->keep);
 	free(s->output);
 	free(s->scratch);
@@ -69,6 +73,11 @@ struct store *store_free(struct store *s)
 const char *store_artifacts(const struct store *s)
 {
 	return s->artifacts;
+}
+
+const char *store_attachments(const struct store *s)
+{
+	return s->attachments;
 }
 
 const char *store_keep(const struct store *s)

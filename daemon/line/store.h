@@ -7,6 +7,7 @@
  *   artifacts/SHA256        firmware and other files, addressed by their content
  *   artifacts/deleted-...   set aside while its deletion is on the way to disk
  *   artifacts/upload-...    on the way in
+ *   attachments/SHA256      what steps attached to runs (attachments.h)
  *   keep/NAME               what this installation keeps for itself, such as an ADB key
  *   output/RUN/NAME         what steps wrote (outputs.h)
  *   scratch/                what foreign programs work in; emptied at each start
@@ -25,6 +26,7 @@ int store_open(const char *state_dir, struct store **ret, struct err *e);
 struct store *store_free(struct store *s);
 
 const char *store_artifacts(const struct store *s);
+const char *store_attachments(const struct store *s);
 const char *store_keep(const struct store *s);
 const char *store_output(const struct store *s);
 const char *store_scratch(const struct store *s);

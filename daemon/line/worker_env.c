@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/line/certify.h"
+#include "daemon/line/attachments.h"
 #include "daemon/line/outputs.h"
 #include "daemon/line/preflight.h"
 #include "daemon/line/records.h"
@@ -196,12 +197,14 @@ static void show_prompt(struct station *s, const char *id, const struct prompt *
 	mutex_lock(&s->lock);
 	json_decref(s->prompt.choices);
 	free(s->prompt.pattern);
+	free(s->prompt.picture_text);
 	s->prompt = (struct prompt_view){0};
 	if (p) {
 		snprintf(s->prompt.id, sizeof s->prompt.id, "%s", id);
 		snprintf(s->prompt.kind, sizeof s->prompt.kind, "%s", p->kind);
 		snprintf(s->prompt.text, sizeof s->prompt.text, "%s", p->text);
 		s->prompt.pattern = p->pattern ? xstrdup(p->pattern) : NULL;
+		s->prompt.picture_text = p->picture ? xstrdup(p->picture_text) : NULL;
 		s->prompt.choices = p->choices ? json_array() : NULL;
 		for (const char *const *c = p->choices; c && *c; c++)
 			json_array_append_new(s->prompt.choices, json_string(*c));
@@ -425,6 +428,17 @@ static int env_output(
 	void *env, const char *step, const char *name, struct outfile *ret, struct err *e)
 {
 	return outputs_create(((struct env *)env)->outputs, step, name, ret, e);
+}
+
+static int env_attach(void *env, const struct attach_file *f, struct err *e)
+{
+	struct env *v = env;
+	const struct line_services *line = v->s->line;
+	const char *media = NULL;
+	int r = attachments_take(line->attachments, store_output(line->store),
+		recorder_run_id(v->rec), f, &media, e);
+
+	return r < 0 ? r : recorder_attach(v->rec, f, media, e);
 }
 
 static int env_keep(void *env, const char *name, char ret[FILE_PATH_BYTES], struct err *e)
@@ -675,6 +689,7 @@ static const struct step_env_ops env_ops = {
 	.load_unpacked = env_load_unpacked,
 	.made = env_made,
 	.output = env_output,
+	.attach = env_attach,
 	.keep = env_keep,
 	.scratch = env_scratch,
 	.service = env_service,

@@ -90,6 +90,7 @@ struct action_arg {
 	bool secret;
 	/* ARG_STRING that holds digits: a number is refused, for YAML reads 0x10 as 16 and 010 as 10. */
 	bool quoted;
+	bool keeps; /* ARG_LIST: names of files that the step saves, as ARG_OUTPUT is one */
 	bool bench; /* a station does not take it: a path of this machine, or to go without proof */
 	bool program; /* names a program that has to be installed; of a list the first item does */
 	bool service; /* names a service of provd.yaml: it has to be there before the first step */
@@ -179,6 +180,7 @@ struct step {
 	void *env;
 	struct teller tell; /* called by step_progress() and step_log(), which masks secrets */
 	json_t *saved;	    /* array of {name, bytes, sha256}: made by step_file_commit() */
+	bool attach;	    /* the recipe wants them attached to the run: step_attach() */
 	bool intended;	    /* step_intend() let it act */
 	struct service_said said;
 	/* Of a step that is carried out later: by this key the service knows a repetition (NULL of any
@@ -196,6 +198,10 @@ struct step {
 int step_file(struct step *s, const char *name, struct outfile *ret, struct err *e);
 /* Gives it its name. The runner puts what was saved into the step's evidence ("saved"). */
 int step_file_commit(struct step *s, struct outfile *f, struct err *e);
+/* The runner's: all that the step saved is attached to the run, where its recipe says so (`attach: true`), also by a step that did not
+ * pass; each file's "attached" in `saved` says whether it is. passed: nothing else is wrong, so that a file that
+ * cannot be attached, and none at all (-ERR_NO_EVIDENCE), is the step's error. */
+int step_attach(struct step *s, bool passed, struct err *e);
 /* Whether a station can keep a file of that name: one name without a folder, letters of a file
  * system that everyone reads, no dot first. -ERR_INVALID. */
 int output_name_check(const char *name, struct err *e);

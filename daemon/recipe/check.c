@@ -346,6 +346,22 @@ static char *without_refs(const char *text)
 	return sb_take(&b);
 }
 
+static void check_kept_names(struct check *c, const json_t *list, const char *pointer)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, v) {
+		_cleanup_(freep) char *p = pointer_index(pointer, i);
+		_cleanup_(freep) char *name =
+			json_is_string(v) ? without_refs(json_string_value(v)) : NULL;
+		struct err e;
+
+		if (name && output_name_check(name, &e) < 0)
+			mistakes_add(c->m, p, "%s", e.msg);
+	}
+}
+
 /* A station writes into a folder of the run alone, and reads artifacts alone. */
 static void check_paths(struct check *c, const struct recipe_step *s, const char *pointer)
 {
@@ -357,6 +373,8 @@ static void check_paths(struct check *c, const struct recipe_step *s, const char
 
 		if (row->type == ARG_OUTPUT && name && output_name_check(name, &e) < 0)
 			mistakes_add(c->m, p, "'%s': %s", row->name, e.msg);
+		else if (row->keeps)
+			check_kept_names(c, json_object_get(s->with, row->name), p);
 		else if (row->bench && json_object_get(s->with, row->name))
 			mistakes_add(c->m, p,
 				row->type == ARG_BOOL
@@ -514,10 +532,33 @@ static void check_later(struct check *c, const struct recipe_step *s, const char
 		mistakes_add(c->m, op, "%s", e.msg);
 }
 
+/* Whether the step is given the name of a file that it saves. */
+static bool saves_file(const struct recipe_step *s)
+{
+	for (const struct action_arg *row = s->action->args; row->name; row++)
+		if ((row->type == ARG_OUTPUT || row->keeps) && json_object_get(s->with, row->name))
+			return true;
+	return false;
+}
+
+static void check_attach(struct check *c, struct recipe_step *s, const json_t *o, const char *p)
+{
+	const json_t *attach = json_object_get(o, "attach");
+	_cleanup_(freep) char *ap = pointer_key(p, "attach");
+
+	if (attach && !json_is_boolean(attach))
+		mistakes_add(c->m, ap, "'attach' is true or false");
+	s->attach = json_is_true(attach);
+	if (s->attach && s->action && !saves_file(s))
+		mistakes_add(c->m, ap,
+			"'attach' is for a step that saves a file: %s is given no name for one (such as 'file')",
+			s->action->name);
+}
+
 static void check_step(struct check *c, const json_t *o, const char *p, struct recipe_step *s)
 {
 	static const char *const keys[] = {"id", "action", "with", "timeout", "retry", "on_fail",
-		"offline", "when", "title", NULL};
+		"offline", "attach", "when", "title", NULL};
 	_cleanup_(freep) char *when_p = pointer_key(p, "when");
 	_cleanup_(freep) char *id_p = pointer_key(p, "id");
 	const char *id;
@@ -545,6 +586,7 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 	get_string(c, o, p, "title", false);
 	s->later = says_later(c, o, p);
 	check_action(c, s, o, p);
+	check_attach(c, s, o, p);
 	if (s->later && s->action)
 		check_later(c, s, p);
 	s->timeout_us =

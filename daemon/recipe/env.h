@@ -21,6 +21,7 @@
 #include "transports/links/usb.h"
 
 struct blob;
+struct secret_set;
 struct http_service;
 struct instrument;
 struct printer;
@@ -57,6 +58,8 @@ struct prompt {
 	const char *const *choices; /* for choice, NULL-terminated */
 	const char *pattern;	    /* for text and scan: what an answer must match, or NULL */
 	bool approval;		    /* of approve(): a second person's, of kind confirm */
+	/* A picture that is shown with it, as image() takes it, and what is read where it cannot be seen; NULL: none. */
+	const char *picture, *picture_text;
 };
 
 #define ANSWER_BYTES 256
@@ -147,6 +150,14 @@ struct derive_ask {
 };
 #define DERIVED_KEY_MAX 64
 
+/* A file that a step saved, and that the run keeps for good. */
+struct attach_file {
+	const char *name;
+	uint64_t bytes;
+	const char *sha256;
+	const struct secret_set *secrets; /* of the run: none of them may be in it; may be NULL */
+};
+
 /* A REQUIRED op may be called by any action without a look at it: surroundings that have no such
  * thing say so with an error. (A test may leave out what its actions never ask for.) An OPTIONAL op
  * may be NULL, and its comment says what an action does then. */
@@ -204,6 +215,10 @@ struct step_env_ops {
 	 * NULL: the name is a path of this machine. */
 	int (*output)(
 		void *env, const char *step, const char *name, struct outfile *ret, struct err *e);
+	/* OPTIONAL. A file that output() gave, once it has its name: it is attached to the run, for the step that was
+	 * begun last, and durable when this returns 0. -ERR_ATTACHMENT_QUOTA; -ERR_RECIPE_INVALID for one that
+	 * holds a secret; -ERR_DISK_FULL. NULL: the file stays where it is, and no run has it. */
+	int (*attach)(void *env, const struct attach_file *f, struct err *e);
 	/* OPTIONAL. A file of this installation's own that outlives runs (an ADB key): its path,
 	 * under a directory that only provd reads. The directory exists, the file may not. NULL:
 	 * nothing outlives a run, and the recipe has to name such a file. */

@@ -31,6 +31,7 @@ struct recipe_step {
 	bool retry_on[ERR_CODE_COUNT]; /* all false with attempts > 1: any cause but person and
 					  wrong unit */
 	bool continue_on_fail;
+	bool attach; /* what it saves is attached to the run */
 	bool later;  /* where its service is away: by the outbox, when the run is over */
 	char *when;  /* condition or NULL */
 	char **slot; /* of the ledger's values that it refers to; "" is the serial number */

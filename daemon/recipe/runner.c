@@ -266,9 +266,11 @@ static int act(
 		.tell = rn->tell,
 		.measured = measured,
 		.measured_data = run,
+		.attach = st->attach,
 		.key = run->later ? run->later->key : NULL,
 		.again = run->later && run->later->again,
 	};
+	bool passed;
 	int kept;
 	int r = iotime_check(&s.it, e);
 
@@ -297,13 +299,18 @@ static int act(
 	if (s.prepared)
 		s.prepared_free(s.prepared);
 	args_free(args);
-	saved = s.saved;
 	if (r == 0 && out->verdict == STEP_PASSED && st->action->flags & ACTION_NEEDS_EVIDENCE &&
 		json_object_size(out->evidence) == 0)
 		r = err_set(
 			e, ERR_NO_EVIDENCE, "%s gave no proof that it worked", st->action->name);
 	if (r == 0 && out->verdict == STEP_PASSED && s.intended && rn->ops->intend)
 		r = commit(&s, out, e);
+	/* What a unit that did not pass has shown is wanted most. */
+	passed = r == 0 && out->verdict == STEP_PASSED;
+	kept = step_attach(&s, passed, passed ? e : NULL);
+	if (passed)
+		r = kept;
+	saved = s.saved;
 	/* That a file was written proves nothing of the unit. */
 	if (saved)
 		result_evidence(out, "saved", saved);

@@ -142,6 +142,53 @@ int step_file_commit(struct step *s, struct outfile *f, struct err *e)
 	return 0;
 }
 
+/* Of a name that was written twice the last one is there. */
+static bool is_last_of_name(const json_t *saved, size_t i)
+{
+	const char *name = json_string_value(json_object_get(json_array_get(saved, i), "name"));
+
+	for (size_t k = i + 1; k < json_array_size(saved); k++)
+		if (!strcmp(name,
+			    json_string_value(json_object_get(json_array_get(saved, k), "name"))))
+			return false;
+	return true;
+}
+
+static int attach_one(struct step *s, json_t *file, struct err *e)
+{
+	const struct attach_file f = {.name = json_string_value(json_object_get(file, "name")),
+		.bytes = (uint64_t)json_integer_value(json_object_get(file, "bytes")),
+		.sha256 = json_string_value(json_object_get(file, "sha256")),
+		.secrets = s->secrets};
+	struct err why = {0};
+	int r = s->ops->attach(s->env, &f, &why);
+
+	json_object_set_new(file, "attached", json_boolean(r == 0));
+	if (r < 0)
+		step_log(s, '#', "%s", why.msg);
+	if (r < 0 && e)
+		*e = why;
+	return r;
+}
+
+int step_attach(struct step *s, bool passed, struct err *e)
+{
+	int r = 0;
+
+	if (!s->attach || !s->ops->attach)
+		return 0;
+	for (size_t i = 0; i < json_array_size(s->saved); i++) {
+		int k = is_last_of_name(s->saved, i)
+				? attach_one(s, json_array_get(s->saved, i), r == 0 ? e : NULL)
+				: 0;
+
+		r = r < 0 ? r : k;
+	}
+	if (r == 0 && passed && json_array_size(s->saved) == 0)
+		return err_set(e, ERR_NO_EVIDENCE, "'attach': the step wrote no file");
+	return r;
+}
+
 static int without_secret(const struct step *s, const char *what, const char *value, struct err *e)
 {
 	return value && secret_found(s->secrets, value)

@@ -61,6 +61,7 @@ static const struct own_setting setting_rows[] = {
 /* An answer on its way. */
 struct answer {
 	char *text;
+	size_t n;
 	uint64_t due_us;
 };
 
@@ -75,6 +76,7 @@ struct meter {
 	struct answer out[OUT_MAX];
 	size_t outs;
 	char *again; /* an answer that comes once more */
+	size_t again_n;
 	int error[ERRORS_MAX];
 	size_t errors;
 	unsigned ese;
@@ -141,14 +143,14 @@ static void say(struct meter *m, const char *text)
 	sb_addf(&m->reply, "%s%s", m->reply.len ? ";" : "", text);
 }
 
-static void queue(struct meter *m, char *text, uint64_t due_us)
+static void queue(struct meter *m, char *text, size_t n, uint64_t due_us)
 {
 	if (m->outs == OUT_MAX) {
 		free(text);
 		return;
 	}
 	m->busy_us = MAX(m->busy_us, due_us);
-	m->out[m->outs++] = (struct answer){text, m->busy_us};
+	m->out[m->outs++] = (struct answer){text, n, m->busy_us};
 }
 
 static bool is_lossy(const struct meter *m)
@@ -163,18 +165,21 @@ static void send_reply(struct meter *m, uint64_t now_us)
 {
 	double ms = 0;
 	uint64_t due = now_us;
+	size_t n;
 	char *text;
 
 	if (m->again)
-		queue(m, steal_ptr(&m->again), now_us);
+		queue(m, steal_ptr(&m->again), m->again_n, now_us);
 	if (!m->reply.len)
 		return;
 	sb_add(&m->reply, "\n");
-	if (own_fault_hit(m->faults, CUT, NULL))
-		m->reply.s[m->reply.len - 2] = '\0';
+	n = m->reply.len - (own_fault_hit(m->faults, CUT, NULL) ? 2 : 0);
 	text = sb_take(&m->reply);
-	if (own_fault_hit(m->faults, TWICE, NULL))
-		m->again = xstrdup(text);
+	if (own_fault_hit(m->faults, TWICE, NULL)) {
+		m->again = xcalloc(1, n);
+		m->again_n = n;
+		memcpy(m->again, text, n);
+	}
 	if (m->reading && own_fault_hit(m->faults, LATE, &ms))
 		due += (uint64_t)ms * 1000;
 	if (own_fault_hit(m->faults, HANGUP, NULL))
@@ -182,7 +187,7 @@ static void send_reply(struct meter *m, uint64_t now_us)
 	if (own_fault_hit(m->faults, LOST, NULL) || is_lossy(m))
 		free(text);
 	else
-		queue(m, text, due);
+		queue(m, text, n, due);
 }
 
 /* --- commands: false ends the message, with an error in the queue --- */
@@ -353,6 +358,21 @@ static bool measure(struct meter *m, const char *arg)
 	return true;
 }
 
+/* What it has stored: a period of a sine, then every value of a byte, as a definite length block (IEEE 488.2, 8.7.9.2).
+ * GARBAGE makes an indefinite one of it. */
+static bool wave(struct meter *m, const char *arg)
+{
+	char bytes[512];
+
+	for (int i = 0; i < 256; i++) {
+		bytes[i] = (char)(int)lround(100 * sin(i * 3.14159265358979 / 128));
+		bytes[256 + i] = (char)i;
+	}
+	say(m, own_fault_hit(m->faults, GARBAGE, NULL) ? "#0" : "#3512");
+	sb_add_n(&m->reply, bytes, sizeof bytes);
+	return true;
+}
+
 /* SCPI-99, volume 2, 15.1. */
 static bool set_output(struct meter *m, const char *arg)
 {
@@ -389,6 +409,7 @@ static const struct {
 	{"MEAS:VOLT?", measure},
 	{"MEAS:VOLT:DC?", measure},
 	{"READ?", measure},
+	{"WAV:DATA?", wave},
 	{"OUTP", set_output},
 	{"OUTP?", get_output},
 	{"ROUT:CLOS", close_channel},
@@ -452,7 +473,7 @@ static size_t meter_output(struct device *d, void *buf, size_t size, uint64_t no
 
 	if (m->outs == 0 || m->out[0].due_us > now_us)
 		return 0;
-	n = strlen(m->out[0].text);
+	n = m->out[0].n;
 	if (n > size)
 		return 0;
 	memcpy(buf, m->out[0].text, n);

@@ -73,6 +73,21 @@ class Bench(unittest.TestCase):
         self.assertEqual(self.passed('instrument.identify')['outputs'],
                          {'maker': 'Example', 'model': 'M1', 'serial': '42', 'firmware': '1.0'})
 
+    def test_lxi_and_provd_read_the_same_block(self):
+        if not shutil.which('lxi'):
+            self.skipTest('lxi (lxi-tools) is not installed')
+        host, port = self.address.split(':')[1:3]
+        said = subprocess.run(['lxi', 'scpi', '--address', host, '--port', port, '--raw', 'WAV:DATA?'], capture_output=True, timeout=line.DEADLINE_S)
+        to = os.path.join(self.home, 'wave.bin')
+        step = self.passed('instrument.query', 'send=WAV:DATA?', 'file=' + to)
+        with open(to, 'rb') as f:
+            wave = f.read()
+        self.assertEqual(wave[256:], bytes(range(256)))
+        self.assertIn(b'#3512' + wave, said.stdout)
+        self.assertEqual(step['evidence']['answer'], {'kind': 'block', 'bytes': 512, 'sha256': line.sha256(wave)})
+        self.passed('instrument.query', 'send=*IDN?', 'file=' + to)
+        self.assertEqual(line.read(to), 'Example,M1,42,1.0')
+
     def test_a_value_is_set_read_back_and_measured_in_the_unit_of_the_recipe(self):
         step = self.passed('instrument.set', 'send=VOLT 3.3', 'read_back.query=VOLT?', 'read_back.unit=mV', 'read_back.value=3300',
                            'read_back.tolerance=0.1')

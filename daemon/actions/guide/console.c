@@ -31,6 +31,18 @@ static int read_back(struct dialogue_env *d, struct step *s, const struct args *
 	return 0;
 }
 
+static int command_proof(struct dialogue_env *d, struct step *s, const struct args *a,
+	const struct console_reply *got, struct step_result *out, struct err *e)
+{
+	result_evidence(out, "reply", json_string(got->line));
+	/* The unit said so, no more: what it holds only a read-back shows. */
+	result_evidence(out, "proof", json_string("acknowledged"));
+	output_reply(out, got);
+	if (args_has(a, "read_back"))
+		return read_back(d, s, args_object(a, "read_back"), out, e);
+	return 0;
+}
+
 static int command_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_dialogue_ d = {0};
@@ -39,15 +51,9 @@ static int command_run(struct step *s, const struct args *a, struct step_result 
 
 	if (r == 0)
 		r = dialogue_ask(&d, s, args_str(a, "send"), args_str(a, "expect"), &got, e);
-	if (r < 0)
-		return r;
-	result_evidence(out, "reply", json_string(got.line));
-	/* The unit said so, no more: what it holds only a read-back shows. */
-	result_evidence(out, "proof", json_string("acknowledged"));
-	output_reply(out, &got);
-	if (args_has(a, "read_back"))
-		return read_back(&d, s, args_object(a, "read_back"), out, e);
-	return 0;
+	if (r == 0)
+		r = command_proof(&d, s, a, &got, out, e);
+	return dialogue_save(&d, s, a, r, e);
 }
 
 static const struct action_arg read_back_fields[] = {
@@ -81,6 +87,7 @@ static const struct action_arg command_args[] = {
 		.type = ARG_OBJECT,
 		.fields = read_back_fields,
 		.doc = "a second command that proves that the unit holds the value"},
+	ARG_ROW_HEARD,
 	ARG_ROWS_DIALOGUE,
 	{0},
 };
@@ -392,6 +399,7 @@ static int expect_run(struct step *s, const struct args *a, struct step_result *
 	struct iotime it = iotime_within(&s->it, d.timeout_us);
 
 	r = console_expect(d.console, x, args_has(a, "error") ? d.error : NULL, &it, &got, e);
+	r = dialogue_save(&d, s, a, r, e);
 	if (r < 0)
 		return r;
 	result_evidence(out, "line", json_string(got.line));
@@ -407,6 +415,7 @@ static const struct action_arg expect_args[] = {
 		.secret = true,
 		.doc = "the line to wait for"},
 	{.name = "error", .type = ARG_REGEX, .doc = "a line that ends the wait as refused"},
+	ARG_ROW_HEARD,
 	{.name = "timeout", .type = ARG_DURATION, .def = "10s", .doc = "for the line"},
 	{0},
 };

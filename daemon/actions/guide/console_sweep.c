@@ -57,6 +57,10 @@ static int sweep_check(const struct args *a, struct err *e)
 	_sweep_ s = {0};
 	int r = read_sweep(a, &s, e);
 
+	if (r == 0)
+		r = sweep_margin(&s, args_number(a, "marginal"), e);
+	if (r == 0 && args_number(a, "marginal") > 0 && !args_given(a, "limits"))
+		r = err_set(e, ERR_RECIPE_INVALID, "'marginal' needs 'limits'");
 	return r < 0 ? r : dialogue_check(a, e);
 }
 
@@ -112,20 +116,16 @@ struct judged {
 static void judge_point(
 	const struct sweep *s, const double *y, size_t i, double margin, struct judged *j)
 {
-	const struct sweep_band *b = sweep_band_at(s, i);
-	const bool low = b && b->has_low && y[i] < b->low;
-	const bool high = b && b->has_high && y[i] > b->high;
+	const enum sweep_point p = sweep_judge(s, i, y[i], margin);
+	const bool out = p == SWEEP_LOW || p == SWEEP_HIGH;
 
-	if (!b)
-		return;
-	if ((low || high) && json_array_size(j->outside) == 0) {
+	if (out && json_array_size(j->outside) == 0) {
 		j->first = i;
-		j->low = low;
+		j->low = p == SWEEP_LOW;
 	}
-	if (low || high)
+	if (out)
 		json_array_append_new(j->outside, json_integer((json_int_t)i + 1));
-	j->marginal = j->marginal || (b->has_low && y[i] - b->low < margin) ||
-		      (b->has_high && b->high - y[i] < margin);
+	j->marginal = j->marginal || p == SWEEP_MARGINAL;
 }
 
 static void fail_sweep(const struct step *s, const struct args *a, const struct sweep *w,
@@ -190,6 +190,9 @@ static int sweep_run(struct step *s, const struct args *a, struct step_result *o
 	size_t n = 0;
 	int r = read_sweep(a, &w, e);
 
+	/* A margin may have come in at the run. */
+	if (r == 0)
+		r = sweep_margin(&w, args_number(a, "marginal"), e);
 	if (r == 0)
 		r = dialogue_open(s, a, &d, e);
 	if (r == 0)

@@ -155,6 +155,36 @@ const struct sweep_band *sweep_band_at(const struct sweep *s, size_t i)
 	return NULL;
 }
 
+enum sweep_point sweep_judge(const struct sweep *s, size_t i, double y, double margin)
+{
+	const struct sweep_band *b = sweep_band_at(s, i);
+
+	if (b && b->has_low && y < b->low)
+		return SWEEP_LOW;
+	if (b && b->has_high && y > b->high)
+		return SWEEP_HIGH;
+	return b && ((b->has_low && y - b->low < margin) || (b->has_high && b->high - y < margin))
+		       ? SWEEP_MARGINAL
+		       : SWEEP_GOOD;
+}
+
+int sweep_margin(const struct sweep *s, double margin, struct err *e)
+{
+	if (!(margin >= 0))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'marginal' is %g: a distance from the limits, 0 or more, expected",
+			margin);
+	for (size_t i = 0; i < s->bands; i++) {
+		const struct sweep_band *b = &s->band[i];
+
+		if (b->has_low && b->has_high && 2 * margin > b->high - b->low)
+			return err_set(e, ERR_RECIPE_INVALID,
+				"'marginal' is %g, more than half of the range from %g to %g in row %zu of 'limits': every good value there would be marginal",
+				margin, b->low, b->high, i + 1);
+	}
+	return 0;
+}
+
 /* --- values --- */
 
 /* "1,2,3 mV" may be three of mV, or one. */

@@ -40,6 +40,12 @@ void sweep_done(struct sweep *s);
 
 /* The limits at point i; NULL where nothing is judged. */
 const struct sweep_band *sweep_band_at(const struct sweep *s, size_t i);
+/* How a value at point i is judged; nearer than `margin` to a limit it is marginal, and without limits good. */
+enum sweep_point { SWEEP_GOOD, SWEEP_MARGINAL, SWEEP_LOW, SWEEP_HIGH };
+enum sweep_point sweep_judge(const struct sweep *s, size_t i, double y, double margin);
+/* Whether a margin leaves any value good: -ERR_RECIPE_INVALID for one below 0, without limits, or that takes the whole range
+ * between both limits of a row, which is named. */
+int sweep_margin(const struct sweep *s, double margin, struct err *e);
 /* Numbers in a text, by semicolons, where there are none by commas, and else by blanks, each in `unit` (NULL: none
  * is named). *ret is owned, n of them. -ERR_NOT_A_NUMBER names the value. */
 int sweep_read(const char *text, const char *unit, double **ret, size_t *ret_n, struct err *e);

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "base/strbuf.h"
 #include "daemon/recipe/quantity.h"
 
 #define _instrument_ _cleanup_(instrument_done) struct instrument_step
@@ -59,12 +60,50 @@ const struct action action_instrument_identify = {
 
 /* --- instrument.query --- */
 
+static json_t *block_json(const struct strbuf *b, bool block)
+{
+	char sha256[SHA256_HEX];
+
+	return json_pack("{s:s, s:I, s:s}", "kind", block ? "block" : "text", "bytes",
+		(json_int_t)b->len, "sha256", sha256_hex_of(b->s ? b->s : "", b->len, sha256));
+}
+
+/* The bytes of a block, or the line as it came. */
+static int query_to_file(
+	struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_instrument_ x = {0};
+	_cleanup_(sb_done) struct strbuf b = {0};
+	bool block = false;
+	int r = open_of(&x, s, a, out, e);
+
+	if (r == 0)
+		r = instrument_route(&x, a, out, e);
+	if (r == 0)
+		r = instrument_query_block(&x, args_str(a, "send"), &b, &block, e);
+	if (r < 0)
+		return r;
+	result_evidence(out, "answer", block_json(&b, block));
+	return save_file(s, args_str(a, "file"), b.s ? b.s : "", b.len, e);
+}
+
+static int query_check(const struct args *a, struct err *e)
+{
+	return args_given(a, "file") && args_given(a, "expect")
+		       ? err_set(e, ERR_RECIPE_INVALID,
+				 "'file' and 'expect' are one too many: an answer goes into a file, or is looked at")
+		       : 0;
+}
+
 static int query_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_instrument_ x = {0};
 	_cleanup_(regex_freep) struct regex *expect = NULL;
 	_cleanup_(freep) char *answer = NULL;
 	int r = arg_regex(a, "expect", NULL, &expect, e);
+
+	if (args_has(a, "file"))
+		return query_to_file(s, a, out, e);
 
 	if (r == 0)
 		r = open_of(&x, s, a, out, e);
@@ -90,6 +129,9 @@ static const struct action_arg query_args[] = {
 		.required = true,
 		.doc = "the question, with its '?': SYST:VERS?"},
 	{.name = "expect", .type = ARG_REGEX, .doc = "what the answer has to fit"},
+	{.name = "file",
+		.type = ARG_OUTPUT,
+		.doc = "the answer goes there, and is no output: the bytes of a definite length block (a waveform, a picture of the screen), or the line"},
 	ARG_ROW_ROUTE,
 	{0},
 };
@@ -103,6 +145,7 @@ const struct action action_instrument_query = {
 	.args = query_args,
 	.outputs = query_outputs,
 	.default_timeout_us = 60 * US_PER_S,
+	.check = query_check,
 	.run = query_run,
 };
 

@@ -43,6 +43,10 @@ json_t *instrument_json(const struct instrument_step *x);
 int instrument_command(struct instrument_step *x, const char *text, struct err *e);
 int instrument_query(struct instrument_step *x, const char *text, char **ret, struct err *e);
 
+/* As scpi_query_block(), the same way. */
+int instrument_query_block(struct instrument_step *x, const char *text, struct strbuf *ret,
+	bool *ret_block, struct err *e);
+
 /* Through a multiplexer: the way to this unit is closed, and the instrument says that it is, before anything is read. */
 #define ARG_ROW_ROUTE                                                                    \
 	{                                                                                \

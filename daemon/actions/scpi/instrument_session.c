@@ -156,6 +156,12 @@ int instrument_query(struct instrument_step *x, const char *text, char **ret, st
 	return of_line(x, r, e);
 }
 
+int instrument_query_block(struct instrument_step *x, const char *text, struct strbuf *ret,
+	bool *ret_block, struct err *e)
+{
+	return of_line(x, scpi_query_block(x->scpi, text, &x->s->it, ret, ret_block, e), e);
+}
+
 /* --- a multiplexer --- */
 
 const struct action_arg instrument_route_fields[] = {

@@ -182,6 +182,7 @@ static int run_in(struct tool_step *t, const struct args *a, struct step_result 
 		.tell = step_teller(t->s),
 	};
 	struct tool_watch *probe;
+	int kept;
 	int r = argv[0] ? fill_success(&tables, a, e)
 			: err_set(e, ERR_RECIPE_INVALID, "'argv' is empty");
 
@@ -203,6 +204,10 @@ static int run_in(struct tool_step *t, const struct args *a, struct step_result 
 	if (version[0] && !t->seen.version)
 		t->seen.version = xstrdup(version);
 	tool_step_evidence(&t->seen, out);
+	/* What it left tells why it failed. */
+	kept = tool_step_keep(t, args_json(a, "keep"), r == 0, e);
+	if (r == 0)
+		r = kept;
 	if (r < 0)
 		return r;
 	result_output(out, "status", json_integer(t->seen.proc.exit_status));
@@ -215,12 +220,23 @@ static int run_in(struct tool_step *t, const struct args *a, struct step_result 
 	return 0;
 }
 
+/* In another directory a file may be of an earlier run, and of another unit. */
+static int tool_check(const struct args *a, struct err *e)
+{
+	return args_given(a, "keep") && args_given(a, "cwd")
+		       ? err_set(e, ERR_RECIPE_INVALID,
+				 "'keep' is for files of the step's own directory: leave 'cwd' out, and have the program write there")
+		       : 0;
+}
+
 static int tool_step_run(
 	struct step *s, const struct args *a, struct step_result *out, struct err *e)
 {
 	_cleanup_(tool_step_done) struct tool_step t;
 	int r = tool_step_open(&t, s, e);
 
+	if (r == 0)
+		r = tool_check(a, e);
 	return r < 0 ? r : run_in(&t, a, out, e);
 }
 
@@ -233,6 +249,10 @@ static const struct action_arg tool_args[] = {
 	{.name = "files",
 		.type = ARG_MAP,
 		.doc = "name: '${artifacts.NAME}': copied under that name to where it runs"},
+	{.name = "keep",
+		.type = ARG_LIST,
+		.keeps = true,
+		.doc = "names of files that it makes where it runs; they are kept with the run, and have to be there when it passes"},
 	{.name = "success",
 		.type = ARG_LIST,
 		.required = true,
@@ -284,5 +304,6 @@ const struct action action_tool_run = {
 	.args = tool_args,
 	.outputs = tool_outputs,
 	.default_timeout_us = 120 * US_PER_S,
+	.check = tool_check,
 	.run = tool_step_run,
 };

@@ -122,6 +122,21 @@ function makeSteps(run, last) {
   return bad ? all.slice(0, bad.n) : all;
 }
 
+const SWEEP_X = Array.from({ length: 12 }, (x, i) => 100 * (i + 1));
+const sweepOf = (bad) => ({
+  step: 'response', n: 3, k: 2, name: 'response', value: null, text: '...', unit: 'V', low: null, high: null, verdict: bad ? 'fail' : 'pass',
+  detail: { kind: 'sweep', axis: { name: 'frequency', unit: 'Hz', values: SWEEP_X }, values: SWEEP_X.map((x, i) => 3 - 0.02 * (i - 5) ** 2 - (bad && i === 8 ? 0.9 : 0)),
+    limits: [{ from: 100, to: 400, low: 2, high: 3.4 }, { from: 400, to: 900, low: 2.6, high: null }, { from: 900, to: 1200, low: 1.5, high: 3.4 }], outside: bad ? [9] : [] },
+}); // prettier-ignore
+const WAVE = 't,v\n' + Array.from({ length: 200 }, (x, i) => `${i / 10},${(3.3 + 0.05 * Math.sin(i / 7)).toFixed(4)}`).join('\n') + '\n';
+const DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 200" width="320" height="200"><rect width="320" height="200" fill="#e8edf3"/><rect x="40" y="30" width="240" height="140" rx="14" fill="#30475e"/><circle cx="90" cy="70" r="14" fill="#2bb673"/><rect x="130" y="110" width="120" height="34" fill="#fff"/></svg>'; // prettier-ignore
+const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
+const FILES = {
+  'wave.csv': ['text/csv', WAVE], 'screen.png': ['image/png', PIXEL], 'said.log': ['text/plain', 'boot 2.4.1\ntemp=24.6\nOK\n'],
+  'dump.bin': ['application/octet-stream', 'x'.repeat(4096)],
+}; // prettier-ignore
+const attachmentsOf = () => Object.entries(FILES).map(([name, [media, body]], i) => ({ name, n: i < 2 ? 3 : 1, step: i < 2 ? 'read-temp' : 'flash', sha256: SHA, size: body.length, media })); // prettier-ignore
+
 function makeRun(station, last, agoMs) {
   const id = uuid();
   const serial = last.step === 'flash' ? null : `SN20261122${String(++serials).padStart(6, '0')}`;
@@ -135,7 +150,7 @@ function makeRun(station, last, agoMs) {
 
   run.steps = makeSteps(run, last);
   run.measurements = run.steps.some((s) => s.n === 3)
-    ? [{ step: 'read-temp', n: 3, k: 1, name: 'temperature', value, text: null, unit: 'degC', low: 20, high: 30, verdict: value > 30 ? 'fail' : 'pass' }]
+    ? [{ step: 'read-temp', n: 3, k: 1, name: 'temperature', value, text: null, unit: 'degC', low: 20, high: 30, verdict: value > 30 ? 'fail' : 'pass' }, sweepOf(value > 30)]
     : []; // prettier-ignore
   run.log = [['#', 'step flash, attempt 1'], ['>', 'SET_SERIAL ' + serial], ['<', 'OK'], ['>', 'read temp'], ['<', `temp=${value}`]].map(
     ([dir, text], i) => ({ k: i + 1, at: at(15000 - i * 500), dir, text })); // prettier-ignore
@@ -189,7 +204,7 @@ function makeStations(n) {
         { interlock: 'calibration', state: 'near', blocks: true, message: `the calibration of the fixture holds until ${at(-86400000)}: calibrate it, then say until when that holds`, until: at(-86400000) },
       ]; // prettier-ignore
     if (kind === 'quarantined') Object.assign(s, { code: 'verify-mismatch', message: 'step flash failed on 3 units in a row: check the fixture, then clear' }); // prettier-ignore
-    if (kind === 'prompt') s.prompt = { id: uuid(), kind: 'confirm', text: 'Is the green LED lit?' };
+    if (kind === 'prompt') s.prompt = { id: uuid(), kind: 'confirm', text: 'Is the green LED lit?', picture_text: 'The LED at the upper left of the housing' };
     if (kind === 'scan') s.prompt = { id: uuid(), kind: 'scan', text: 'Scan the code on the housing', pattern: '^T2\\d{8}$' };
     stations.set(id, s);
     if (running) openRun(s);
@@ -245,6 +260,11 @@ function live() {
 function send(rs, status, body, headers = {}) {
   rs.writeHead(status, { 'Content-Type': status < 400 ? 'application/json' : 'application/problem+json', ...headers });
   rs.end(JSON.stringify(body));
+}
+
+function sendBytes(rs, type, body) {
+  rs.writeHead(200, { 'Content-Type': type, 'X-Content-Type-Options': 'nosniff', 'Content-Disposition': 'attachment' });
+  rs.end(body);
 }
 
 const problem = (rs, status, detail, errors) => send(rs, status, { type: 'about:blank', status, detail, code: 'invalid', request_id: uuid(), errors }); // prettier-ignore
@@ -316,6 +336,22 @@ const certificatesOf = (u) => [
     sha256: SHA, pem: '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n', chain: '', issued_at: at(9e5), settled_at: at(8e5) }),
   certificate(u, 'void', { id: SHA.slice(0, 31) + '1', key: 'tls', profile: 'tls-client', reason: 'provd ended before it was signed', settled_at: at(8e5) }),
 ]; // prettier-ignore
+
+const genealogyOf = (u) => {
+  const mine = [...runs.values()].filter((r) => r.unit === u.id);
+  const { id, station } = mine[0];
+
+  return { unit: u, values: [{ kind: 'serial', slot: '', value: u.serial, pool: 't200-sn', run: id }],
+    parts: [{ run: id, at: at(9e5), station, step: 'board', kind: 'scan', what: 'Scan the code of the board', value: 'PCB-77-001234', by: 'mia' }],
+    certificates: certificatesOf(u), artifacts: [{ sha256: SHA, name: 'application.bin', as: 'application', runs: 1 }],
+    recipes: [{ name: 'guide-production', version: 3, sha256: SHA, runs: 1 }], tools: [{ name: 'openocd 0.12.0', runs: 1 }],
+    orders: [{ id: [...jobs.keys()][0], number: null, external_ref: 'WO-4711', recipe: 'guide-production', version: 3, kind: 'production', rework: null, runs: 1 }],
+    stations: [{ station, fixture: station, runs: 1, first_at: at(9e5), last_at: at(8e5) }],
+    acts: [{ run: id, station, action: 'fastboot.flashing', what: 'bootloader lock', digest: SHA, state: 'committed', at: at(8e5) }],
+    wear: [{ region: '0x08010000', erases: 3 }],
+    runs: mine.map((r) => ({ id: r.id, kind: r.kind, station: r.station, fixture: r.station, job: r.job, recipe: r.recipe, version: r.version, outcome: r.outcome, step: r.step, code: r.code, ended_at: r.ended_at, archived: false })),
+    truncated: false }; // prettier-ignore
+};
 
 /** A yield of n units, bad of them at first, half of those later. */
 const yieldOf = (n, bad, more = {}) => ({ runs: { passed: n - Math.ceil(bad / 2), failed: bad, error: n % 3, aborted: 0, interrupted: 0 }, run_yield: n / (n + bad),
@@ -392,6 +428,9 @@ const GETS = [
   ['/version', () => ({ name: 'provd', version: '0', api: 'v1', insecure: o.held })],
   ['/runs/{x}/steps', (x) => runs.has(x) && list(runs.get(x).steps)],
   ['/runs/{x}/measurements', (x) => runs.has(x) && list(runs.get(x).measurements)],
+  ['/runs/{x}/attachments', (x) => runs.has(x) && list(runs.get(x).state === 'open' ? [] : attachmentsOf())],
+  ['/records/archives', () => list(['2026-02', '2026-01'].map((month, i) => ({ seq: 2 - i, from: i ? 1 : 4101, to: i ? 4100 : 9300, month, file: `5f0c6a-${month}-${i ? '1-4100' : '4101-9300'}-9f86d081.ndjson.gz`, bytes: 8123456 - i * 2000000, sha256: SHA, at: at(864e5 * (i + 1)), cleared: i ? 4100 : 6000 })))], // prettier-ignore
+  ['/units/{x}/genealogy', (x) => unitOf(x) && genealogyOf(unitOf(x))],
   ['/runs/{x}/log', (x) => runs.has(x) && list(runs.get(x).log)],
   ['/runs/{x}/report', (x) => runs.has(x) && report(runs.get(x))],
   ['/units', () => list([...runs.values()].filter((r) => r.serial).map((r) => unitOf(r.serial)))],
@@ -526,6 +565,9 @@ function serveApi(rq, rs, url, body) {
   if (rq.method === 'DELETE') return serveSession(rq, rs, body);
   if (rq.method === 'POST') return postTo(rq, rs, p, body);
   if (p === '/events' && rq.headers.accept?.includes('text/event-stream')) return openStream(rs, Number(url.searchParams.get('after')));
+  const file = matched('/runs/{x}/attachments/{y}', p);
+  if (file && FILES[file[1]]) return sendBytes(rs, ...FILES[file[1]]);
+  if (matched('/prompts/{x}/picture', p)) return sendBytes(rs, 'image/svg+xml', DRAWING);
   for (const [pattern, f] of GETS) {
     const m = matched(pattern, p);
     const found = m && f(m[0], url.searchParams, m[1]);

@@ -552,7 +552,7 @@ async function pagesOf(page) {
   const { items: jobs } = (await api(page, 'GET', '/jobs?limit=1')).body;
   const { items: recipes } = (await api(page, 'GET', '/recipes')).body;
   const stations = await stationsOf(page);
-  const all = { wall: '/', shift: '/shift', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', recipes: '/recipes', ports: '/ports', events: '/events', webhooks: '/webhooks', station: `/stations/${stations[0].id}` }; // prettier-ignore
+  const all = { wall: '/', shift: '/shift', jobs: '/jobs', 'job-new': '/jobs/new', runs: '/runs', units: '/units', pools: '/pools', quality: '/quality', recall: '/recall', archives: '/archives', recipes: '/recipes', ports: '/ports', events: '/events', webhooks: '/webhooks', station: `/stations/${stations[0].id}` }; // prettier-ignore
 
   if (runs[0]) Object.assign(all, { run: `/runs/${runs[0].id}`, report: `/runs/${runs[0].id}/report` });
   if (runs[0]?.serial) all.unit = `/units/${runs[0].serial}`;
@@ -1029,6 +1029,61 @@ async function soundAndVerdict(page, url) {
   await page.locator('.verdict').waitFor({ state: 'detached' });
 }
 
+/** What a run keeps and what it swept; what a prompt shows; what a unit is made of, on paper; where old months are. */
+async function whatIsKept(page, url) {
+  const { body } = await api(page, 'GET', '/runs?outcome=failed');
+  const run = body.items.find((r) => r.code === 'limit-high');
+
+  await page.goto(`${url}/runs/${run.id}`);
+  await page.locator('.proof .chart canvas').waitFor();
+  must(/12 points, 1 outside/.test(await page.locator('.proof .chart').getAttribute('aria-label')), 'the sweep does not say what is outside');
+  const shown = page.locator('.attachments');
+  await shown.locator('img').scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => document.querySelector('.attachments img').naturalWidth > 0);
+  await shown.locator('.thumb').click();
+  must((await shown.locator('.thumb').getAttribute('aria-pressed')) === 'true', 'the picture does not grow');
+  await shown.locator('tr', { hasText: 'wave.csv' }).locator('summary').click();
+  await shown.locator('.chart canvas').waitFor();
+  await shown.locator('tr', { hasText: 'said.log' }).locator('summary').click();
+  await shown.locator('pre', { hasText: 'temp=24.6' }).waitFor();
+  must((await shown.locator('a[download="dump.bin"]').count()) === 1, 'a file without a view cannot be fetched');
+  none(await axe(page), 'the run with what it keeps');
+  for (const theme of ['light', 'dark']) {
+    await page.evaluate((to) => { document.documentElement.dataset.theme = to; }, theme);
+    none(await axe(page, ['color-contrast']), `the run (${theme})`);
+    await shot(page, `kept-${theme}`, true);
+  }
+  await page.setViewportSize({ width: 390, height: 844 });
+  await settles(page, scrollsSideways, 'the run at 390');
+  await shot(page, 'kept-390', true);
+  await page.setViewportSize({ width: 1280, height: 900 });
+  const asking = (await stationsOf(page)).find((s) => s.prompt?.picture_text);
+  await page.goto(`${url}/stations/${asking.id}`);
+  await page.waitForFunction(() => document.querySelector('.prompt-picture')?.naturalWidth > 0);
+  must((await page.locator('.prompt-picture').getAttribute('alt')) === asking.prompt.picture_text, 'the picture has no text');
+  await shot(page, 'picture');
+  await page.goto(`${url}/units/${run.serial}`);
+  await page.getByRole('link', { name: 'Genealogy' }).click();
+  await page.locator('.sheet-serial', { hasText: run.serial }).waitFor();
+  await page.getByText('PCB-77-001234').waitFor();
+  none(await axe(page), 'the genealogy');
+  await shot(page, 'genealogy', true);
+  await page.evaluate(() => { document.documentElement.dataset.theme = 'dark'; });
+  none(await axe(page, ['color-contrast']), 'the genealogy (dark)');
+  await shot(page, 'genealogy-dark', true);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await settles(page, scrollsSideways, 'the genealogy at 390');
+  await shot(page, 'genealogy-390', true);
+  await page.emulateMedia({ media: 'print' });
+  must(!(await page.locator('.bar').isVisible()) && (await page.locator('.sheet').isVisible()), 'paper has more than the sheet, or less');
+  await shot(page, 'genealogy-print', true);
+  await page.emulateMedia({ media: 'screen' });
+  await page.goto(`${url}/runs`);
+  await page.getByRole('link', { name: 'Archives' }).click();
+  await page.getByText('2026-01').first().waitFor();
+  await page.getByText('In the file alone').waitFor();
+}
+
 async function all(browser, at, wire) {
   const page = await openPage(browser);
   let run = null;
@@ -1098,6 +1153,7 @@ async function all(browser, at, wire) {
     await shiftPage(page, at.url);
     await withMock(browser, 16, shiftPage);
   });
+  await check('a run shows what is attached and its sweep, a prompt its picture, a unit its genealogy', () => withMock(browser, 16, whatIsKept));
   await check('a recall finds the units of an artifact', () => recallPage(page, at.url));
   for (const language of Object.keys(LOCALES))
     await check(`pages in ${language}: words, times, no sideways scroll; another language is kept`, () =>

@@ -358,6 +358,43 @@ START_TEST(limits_with_a_gap_are_named_with_their_place)
 }
 END_TEST
 
+START_TEST(a_margin_of_a_sweep_is_as_checked_as_that_of_one_value)
+{
+	static const struct {
+		const char *margin, *why;
+	} bad[] = {
+		{"-0.1", "a distance from the limits, 0 or more, expected"},
+		{"1.1", "more than half of the range from 1 to 3 in row 2 of 'limits'"},
+	};
+	/* A margin of a row with one limit has no end; at the margin itself a value is good. */
+	static const struct {
+		const char *says, *margin, *verdict;
+	} good[] = {
+		{"1.5 9 2 2", "0.5", "pass"},
+		{"1.25 9 2 2", "0.5", "marginal"},
+		{"1.5 9 2 2.75", "0.5", "marginal"},
+		{"1 9 2 3", "0", "pass"},
+		{"3 9 2 2", "1", "pass"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		_cleanup_(freep) char *with =
+			xasprintf(SWEEP_AXIS SWEEP_MASK ",\"marginal\":%s", bad[i].margin);
+
+		ck_assert_int_eq(sweep("1,2,3,4", with), -ERR_RECIPE_INVALID);
+		ck_assert_msg(strstr(rig.e.msg, bad[i].why) != NULL, "%s", rig.e.msg);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		_cleanup_(freep) char *with =
+			xasprintf(SWEEP_AXIS SWEEP_MASK ",\"marginal\":%s", good[i].margin);
+
+		ck_assert_msg(sweep(good[i].says, with) == 0, "%s", rig.e.msg);
+		ck_assert_msg(!strcmp(rig.verdict, good[i].verdict), "%s at %s: %s", good[i].says,
+			good[i].margin, rig.verdict);
+	}
+}
+END_TEST
+
 static int text(const char *says, const char *with)
 {
 	struct answer a[] = {{"colour", says}, {0}};
@@ -937,6 +974,50 @@ START_TEST(a_scan_has_to_say_what_the_label_says)
 }
 END_TEST
 
+static int look_ahead(const char *action, const char *with)
+{
+	const struct action *a = action_find(action);
+	json_t *o = json_loads(with, 0, NULL);
+	struct args *args = args_literal(a->args, o);
+	struct step s = {.id = "look", .action = a, .ops = &rig_ops, .env = &rig};
+	int r = a->preflight(&s, args, &rig.e);
+
+	args_free(args);
+	json_decref(o);
+	return r;
+}
+
+START_TEST(a_picture_of_a_prompt_is_looked_at_before_anybody_is_asked)
+{
+	char picture[] = "/tmp/test_picture.XXXXXX";
+	int fd = mkstemp(picture);
+	_cleanup_(freep) char *with = xasprintf(
+		"{\"text\":\"Green?\",\"picture\":\"%s\",\"picture_text\":\"the LED\"}", picture);
+
+	ck_assert_int_ge(fd, 0);
+	rig.answer = "yes";
+	ck_assert_int_eq(write(fd, "<svg xmlns='x'/>", 16), 16);
+	ck_assert_msg(look_ahead("operator.prompt", with) == 0, "%s", rig.e.msg);
+	ck_assert_msg(look_ahead("operator.scan", with) == 0, "%s", rig.e.msg);
+	ck_assert_msg(run("operator.prompt", with) == 0, "%s", rig.e.msg);
+	ck_assert_str_eq(json_string_value(json_object_get(rig.out.evidence, "picture")), picture);
+	ck_assert_int_eq(ftruncate(fd, 0), 0);
+	ck_assert_int_eq(pwrite(fd, "<html><script>", 14, 0), 14);
+	ck_assert_int_eq(look_ahead("operator.prompt", with), -ERR_IMAGE_INVALID);
+	ck_assert_msg(
+		strstr(rig.e.msg, "PNG, JPEG, WebP or SVG expected") != NULL, "%s", rig.e.msg);
+	ck_assert_int_eq(run("operator.prompt", with), -ERR_IMAGE_INVALID);
+	ck_assert_int_eq(pwrite(fd, "\x89PNG\r\n\x1a\n", 8, 0), 8);
+	ck_assert_int_eq(ftruncate(fd, (8 << 20) + 1), 0);
+	ck_assert_int_eq(look_ahead("operator.prompt", with), -ERR_IMAGE_INVALID);
+	ck_assert_msg(strstr(rig.e.msg, "no more than 8388608 expected") != NULL, "%s", rig.e.msg);
+	unlink(picture);
+	ck_assert_int_lt(look_ahead("operator.prompt", with), 0);
+	ck_assert_int_eq(look_ahead("operator.prompt", "{\"text\":\"Green?\"}"), 0);
+	close(fd);
+}
+END_TEST
+
 START_TEST(the_operator_may_judge_a_unit_bad)
 {
 	rig.answer = "yes";
@@ -986,6 +1067,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, each_value_of_a_sweep_is_judged_by_the_limits_at_its_place);
 	tcase_add_test(t, what_is_no_sweep_fails_and_says_where);
 	tcase_add_test(t, limits_with_a_gap_are_named_with_their_place);
+	tcase_add_test(t, a_margin_of_a_sweep_is_as_checked_as_that_of_one_value);
 	tcase_add_test(t, a_text_is_measured_whole_by_what_it_has_to_be);
 	tcase_add_test(t, an_answer_is_looked_for_line_by_line);
 	tcase_add_test(t, a_monitor_command_passes_on_what_the_server_printed_and_on_nothing_else);
@@ -1009,6 +1091,7 @@ static Suite *actions_suite(void)
 	tcase_add_test(t, what_a_unit_without_an_id_says_is_no_identity);
 	tcase_add_test(t, a_scan_has_to_say_what_the_label_says);
 	tcase_add_test(t, what_a_scanner_ends_a_code_with_is_cut_and_what_is_inside_refused);
+	tcase_add_test(t, a_picture_of_a_prompt_is_looked_at_before_anybody_is_asked);
 	tcase_add_test(t, the_operator_may_judge_a_unit_bad);
 	tcase_add_test(t, a_line_that_the_unit_says_by_itself_is_waited_for);
 	suite_add_tcase(s, t);

@@ -170,7 +170,7 @@ static struct archive write_month(int64_t now_ms)
 	struct archive a = due(now_ms, 0);
 
 	ck_assert_int_gt(a.to, 0);
-	OK(archive_write(fx.db, dir, NULL, NULL, &a, &fx.e));
+	OK(archive_write(fx.db, dir, NULL, NULL, dir, &a, &fx.e));
 	return a;
 }
 

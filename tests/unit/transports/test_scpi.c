@@ -239,6 +239,65 @@ static int read_disturbed(struct link *l, void *buf, size_t size, size_t *ret_n,
 	return r;
 }
 
+static int query_block(const char *text, bool *ret_block)
+{
+	return scpi_query_block(scpi, text, &it, &answer, ret_block, &e);
+}
+
+static void assert_wave(void)
+{
+	ck_assert_uint_eq(answer.len, 512);
+	for (int i = 0; i < 256; i++)
+		ck_assert_int_eq((unsigned char)answer.s[256 + i], i);
+}
+
+/* By number and without: every value of a byte is in it, NL and NUL among them. */
+START_TEST(a_block_holds_any_byte)
+{
+	bool block = false;
+
+	connect_by(_i ? SCPI_PROOF_LATE : SCPI_PROOF_ESE);
+	ck_assert_msg(query_block("WAV:DATA?", &block) == 0, "%s", e.msg);
+	ck_assert(block);
+	assert_wave();
+	/* In the time of a line it is none, and the next question has its own answer. */
+	ck_assert_msg(query_block("*IDN?", &block) == 0, "%s", e.msg);
+	ck_assert(!block);
+	ck_assert_str_eq(answer.s, "Example,M1,42,1.0");
+	set(2);
+	ck_assert(fabs(reading() - 2) < 1e-9);
+}
+END_TEST
+
+START_TEST(a_block_that_is_cut_or_has_no_length_is_none)
+{
+	bool block = false;
+
+	sim_link_fault(&meter, "cut");
+	ck_assert_int_eq(query_block("WAV:DATA?", &block), -ERR_INSTRUMENT);
+	ck_assert_msg(strstr(e.msg, "its block of 512 bytes is cut: 511 of them came") != NULL,
+		"%s", e.msg);
+	connect_by(SCPI_PROOF_ESE);
+	sim_link_fault(&meter, "garbage");
+	ck_assert_int_lt(query_block("WAV:DATA?", &block), 0);
+	ck_assert_msg(strstr(e.msg, "does not say its length ('#0')") != NULL, "%s", e.msg);
+}
+END_TEST
+
+START_TEST(a_block_that_comes_twice_is_one)
+{
+	bool block = false;
+
+	sim_link_fault(&meter, "twice,count=0");
+	for (int i = 0; i < 3; i++) {
+		ck_assert_msg(query_block("WAV:DATA?", &block) == 0, "%s", e.msg);
+		assert_wave();
+		ck_assert_int_eq(query("*IDN?"), 0);
+		ck_assert_str_eq(answer.s, "Example,M1,42,1.0");
+	}
+}
+END_TEST
+
 START_TEST(a_nul_does_not_end_a_number)
 {
 	connect_by(_i ? SCPI_PROOF_LATE : SCPI_PROOF_ESE);
@@ -296,6 +355,9 @@ static Suite *suite(void)
 	tcase_add_test(t, without_numbers_a_missing_answer_is_waited_out);
 	tcase_add_test(t, a_sweep_with_faults_keeps_its_values_and_order);
 	tcase_add_test(t, identities_have_four_fields);
+	tcase_add_loop_test(t, a_block_holds_any_byte, 0, 2);
+	tcase_add_test(t, a_block_that_is_cut_or_has_no_length_is_none);
+	tcase_add_test(t, a_block_that_comes_twice_is_one);
 	tcase_add_loop_test(t, a_nul_does_not_end_a_number, 0, 2);
 	tcase_add_test(t, what_is_cut_or_is_no_text_is_text_all_the_same);
 	suite_add_tcase(s, t);

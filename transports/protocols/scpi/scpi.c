@@ -14,6 +14,7 @@ struct scpi {
 	struct scpi_opts o;
 	char in[4096];
 	size_t at, len;
+	bool blocks; /* the answer that is waited for may be a block */
 	bool missing; /* an answer is: before the next message the link is cleared, where it can be */
 };
 
@@ -128,35 +129,128 @@ static int send_line(struct scpi *s, const char *text, const struct iotime *it, 
 	return of_instrument(link_write(s->link, line, strlen(line), &within, e), it, e);
 }
 
-/* One line without its end. -ERR_TIMEOUT: by the deadline of `within`. */
-static int read_line(struct scpi *s, const struct iotime *within, struct strbuf *ret, struct err *e)
-{
-	sb_clear(ret);
-	for (;;) {
-		char *from = s->in + s->at;
-		char *nl = memchr(from, '\n', s->len - s->at);
-		size_t n = nl ? (size_t)(nl - from) : s->len - s->at;
-		int r;
+/* Where a block is in what has come of a line. */
+struct block {
+	bool known; /* whether there is one: more bytes decide it otherwise */
+	size_t at;  /* of its '#' */
+	size_t end; /* after its last byte; 0: there is none */
+	size_t bytes;
+};
 
+/* The number of the question and its semicolon, which a block comes after. */
+static bool skip_number(const char *p, size_t n, size_t *ret)
+{
+	size_t i = n > 0 && p[0] == '+';
+
+	while (i < n && isdigit((unsigned char)p[i]) && i < 5)
+		i++;
+	*ret = i + (i < n && p[i] == ';');
+	return i == n || p[i] == ';';
+}
+
+/* 488.2, 8.7.9.2. */
+static struct block find_block(const struct scpi *s, const char *p, size_t n)
+{
+	struct block b = {0};
+	size_t digits, i;
+
+	if (s->o.proof == SCPI_PROOF_ESE && !skip_number(p, n, &b.at))
+		return (struct block){.known = true};
+	if (n < b.at + 2)
+		return (struct block){.known = n > b.at && p[b.at] != '#'};
+	if (p[b.at] != '#' || p[b.at + 1] < '1' || p[b.at + 1] > '9')
+		return (struct block){.known = true};
+	digits = (size_t)(p[b.at + 1] - '0');
+	for (i = b.at + 2; i < n && i < b.at + 2 + digits; i++) {
+		if (!isdigit((unsigned char)p[i]))
+			return (struct block){.known = true};
+		b.bytes = b.bytes * 10 + (size_t)(p[i] - '0');
+	}
+	b.known = i == b.at + 2 + digits;
+	b.end = b.known ? i + b.bytes : 0;
+	return b;
+}
+
+/* An NL within a block ends no line. How many bytes of what is there come before it may be looked for. */
+static size_t within_block(const struct scpi *s, const struct strbuf *got, struct block *ret)
+{
+	*ret = s->blocks ? find_block(s, got->s ? got->s : "", got->len)
+			 : (struct block){.known = true};
+	if (!ret->known)
+		return s->in[s->at] != '\n';
+	return ret->end > got->len ? ret->end - got->len : 0;
+}
+
+/* What is there goes to ret. true: the line has ended. */
+static bool take_bytes(struct scpi *s, struct strbuf *ret, struct block *b)
+{
+	while (s->at < s->len) {
+		const char *from = s->in + s->at;
+		size_t n = MIN(within_block(s, ret, b), s->len - s->at);
+		const char *nl = n ? NULL : memchr(from, '\n', s->len - s->at);
+
+		if (b->known && b->bytes > SCPI_BLOCK_MAX)
+			return false;
+		if (!n)
+			n = nl ? (size_t)(nl - from) : s->len - s->at;
 		sb_add_n(ret, from, n);
 		s->at += n + (nl != NULL);
-		if (nl) {
-			while (ret->len > 0 &&
-				(ret->s[ret->len - 1] == '\r' || ret->s[ret->len - 1] == ' '))
-				ret->s[--ret->len] = '\0';
-			log_line(s, '<', ret->s, ret->len);
-			return 0;
-		}
-		if (ret->len > SCPI_ANSWER_MAX)
-			return err_set(e, ERR_PROTOCOL,
-				"it answered more than %u bytes in one line", SCPI_ANSWER_MAX);
-		r = link_read(s->link, s->in, sizeof s->in, &s->len, within, e);
-		s->at = 0;
-		if (r < 0) {
-			s->len = 0;
-			return r;
-		}
+		if (nl)
+			return true;
 	}
+	return false;
+}
+
+static void end_line(struct scpi *s, struct strbuf *ret, const struct block *b)
+{
+	while (ret->len > b->end && (ret->s[ret->len - 1] == '\r' || ret->s[ret->len - 1] == ' '))
+		ret->s[--ret->len] = '\0';
+	if (b->end)
+		teller_log(&s->o.tell, '<', "(a block of %zu bytes)", b->bytes);
+	else
+		log_line(s, '<', ret->s, ret->len);
+}
+
+static int check_length(const struct strbuf *got, const struct block *b, struct err *e)
+{
+	if (b->bytes > SCPI_BLOCK_MAX)
+		return err_set(e, ERR_PROTOCOL,
+			"it announces a block of %zu bytes, no more than %u expected", b->bytes,
+			SCPI_BLOCK_MAX);
+	if (!b->end && got->len > SCPI_ANSWER_MAX)
+		return err_set(e, ERR_PROTOCOL, "it answered more than %u bytes in one line",
+			SCPI_ANSWER_MAX);
+	return 0;
+}
+
+/* One line without its end. -ERR_TIMEOUT: by the deadline of `within`; each piece of a block has a time of its own. */
+static int read_line(struct scpi *s, const struct iotime *within, const struct iotime *it,
+	struct strbuf *ret, struct err *e)
+{
+	struct block b = {0};
+	int r = 0;
+
+	sb_clear(ret);
+	while (!take_bytes(s, ret, &b)) {
+		struct iotime piece = iotime_within(it, s->o.answer_us);
+
+		r = check_length(ret, &b, e);
+		if (r < 0)
+			return r;
+		r = link_read(s->link, s->in, sizeof s->in, &s->len, b.end ? &piece : within, e);
+		s->at = 0;
+		if (r == 0)
+			continue;
+		s->len = 0;
+		if (r == -ERR_TIMEOUT && b.end && iotime_check(it, NULL) == 0)
+			return err_set(e, ERR_PROTOCOL,
+				"its block of %zu bytes is cut: %zu of them came, and none in %llu ms",
+				b.bytes, MIN(ret->len, b.end) - (b.end - b.bytes),
+				(unsigned long long)(s->o.answer_us / US_PER_MS));
+		return r;
+	}
+	end_line(s, ret, &b);
+	return 0;
 }
 
 /* --- questions --- */
@@ -219,11 +313,12 @@ static int no_answer(struct scpi *s, const char *text, const struct iotime *it, 
 }
 
 /* In text a NUL is the end: "1.5E+0" of what was "1.5E+03". */
-static int check_answer(const char *text, const struct strbuf *answer, struct err *e)
+static int check_answer(
+	const struct scpi *s, const char *text, const struct strbuf *answer, struct err *e)
 {
 	const char *nul = answer->len ? memchr(answer->s, '\0', answer->len) : NULL;
 
-	if (!nul)
+	if (!nul || s->blocks)
 		return 0;
 	return err_set(e, ERR_INSTRUMENT,
 		"its answer to '%.60s' has a NUL at position %zu of %zu: text expected (is the line disturbed?)",
@@ -239,7 +334,7 @@ static int read_numbered(struct scpi *s, const char *text, const struct iotime *
 
 	for (;;) {
 		size_t at = 0;
-		int r = read_line(s, &within, ret, e);
+		int r = read_line(s, &within, it, ret, e);
 
 		s->missing |= r < 0;
 		if (r == -ERR_TIMEOUT && other[0] && iotime_check(it, NULL) == 0)
@@ -254,7 +349,7 @@ static int read_numbered(struct scpi *s, const char *text, const struct iotime *
 		case SCPI_LINE_ANSWER:
 			memmove(ret->s, ret->s + at, ret->len - at + 1);
 			ret->len -= at;
-			return check_answer(text, ret, e);
+			return check_answer(s, text, ret, e);
 		case SCPI_LINE_REFUSED:
 			return 1;
 		case SCPI_LINE_OTHER:
@@ -319,12 +414,12 @@ static int ask_bounded(struct scpi *s, const char *text, const struct iotime *it
 		return r;
 	asked = now_us();
 	within = iotime_within(it, s->o.answer_us);
-	r = read_line(s, &within, ret, e);
+	r = read_line(s, &within, it, ret, e);
 	if (r < 0)
 		s->o.turn->clear_us = asked + s->o.late_us;
 	if (r == -ERR_TIMEOUT)
 		return no_answer(s, text, it, e);
-	return r < 0 ? of_instrument(r, it, e) : check_answer(text, ret, e);
+	return r < 0 ? of_instrument(r, it, e) : check_answer(s, text, ret, e);
 }
 
 /* 1: the instrument refused it. */
@@ -390,6 +485,47 @@ int scpi_query(struct scpi *s, const char *text, const struct iotime *it, struct
 
 	sb_clear(ret);
 	return r < 0 ? r : judge(s, text, ask(s, text, it, ret, e), it, e);
+}
+
+/* The bytes alone. */
+static int unpack(
+	struct scpi *s, const char *text, struct strbuf *b, bool *ret_block, struct err *e)
+{
+	const bool is = b->len > 1 && b->s[0] == '#';
+	size_t head = is && b->s[1] >= '1' && b->s[1] <= '9' ? 2 + (size_t)(b->s[1] - '0') : 0;
+	_cleanup_(freep) char *digits = NULL;
+	unsigned long long n = 0;
+
+	*ret_block = is;
+	if (!is)
+		return check_answer(s, text, b, e);
+	if (!head)
+		return err_set(e, ERR_INSTRUMENT,
+			"it answered '%.60s' with a block that does not say its length ('#%c'): have it send a definite length block",
+			text, b->s[1]);
+	digits = xasprintf("%.*s", (int)MIN(head - 2, b->len - 2), b->s + 2);
+	if (digits[strspn(digits, "0123456789")] || !parse_size(digits, &n) || b->len != head + n)
+		return err_set(e, ERR_INSTRUMENT,
+			"its answer to '%.60s' is not one block: '#', a digit, the length and %llu bytes expected, %zu came in all",
+			text, n, b->len);
+	memmove(b->s, b->s + head, (size_t)n + 1);
+	b->len = (size_t)n;
+	return 0;
+}
+
+int scpi_query_block(struct scpi *s, const char *text, const struct iotime *it, struct strbuf *ret,
+	bool *ret_block, struct err *e)
+{
+	int r = check_text(text, true, e);
+
+	sb_clear(ret);
+	if (r < 0)
+		return r;
+	s->blocks = true;
+	r = ask(s, text, it, ret, e);
+	s->blocks = false;
+	r = judge(s, text, r, it, e);
+	return r < 0 ? r : unpack(s, text, ret, ret_block, e);
 }
 
 int scpi_command(struct scpi *s, const char *text, const struct iotime *it, struct err *e)

@@ -27,6 +27,7 @@
 #include "transports/links/link.h"
 
 #define SCPI_ANSWER_MAX	   (1024u * 1024)
+#define SCPI_BLOCK_MAX	   (64u * 1024 * 1024)
 #define SCPI_MESSAGE_BYTES 1024
 #define SCPI_FIELD_BYTES   80
 
@@ -68,6 +69,13 @@ int scpi_command(struct scpi *s, const char *text, const struct iotime *it, stru
 /* One question, its answer into ret, which is cleared first. */
 int scpi_query(struct scpi *s, const char *text, const struct iotime *it, struct strbuf *ret,
 	struct err *e);
+
+/* As scpi_query(), for an answer that may be a definite length block (488.2, 8.7.9: '#', a digit, so many digits of the
+ * length, the bytes, which hold any value), of which ret gets the bytes alone, at most SCPI_BLOCK_MAX. *ret_block says whether it
+ * was one. The time for an answer begins again with each piece of the block. -ERR_INSTRUMENT for one that is cut, too long, or
+ * does not say its length ("#0"). */
+int scpi_query_block(struct scpi *s, const char *text, const struct iotime *it, struct strbuf *ret,
+	bool *ret_block, struct err *e);
 
 /* 488.2, 10.14. */
 struct scpi_identity {

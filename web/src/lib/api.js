@@ -64,6 +64,20 @@ export async function request(method, path, body, headers = {}, quiet = false) {
   throw new Problem(response.status, answer);
 }
 
+/** The body of an answer that is no JSON; a problem is one. */
+export async function text(path) {
+  let response;
+
+  try {
+    response = await fetch(BASE + path, { credentials: 'same-origin' });
+  } catch {
+    throw new Problem(0, { detail: t('provd_does_not_answer_check_that_it') });
+  }
+  if (response.ok) return response.text();
+  if (response.status === 401) hooks.unauthorized();
+  throw new Problem(response.status, await readBody(response));
+}
+
 export const get = (path) => request('GET', path);
 /** Whatever the thing is by now. */
 export const WHATEVER = { 'If-Match': '*' };

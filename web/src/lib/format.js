@@ -75,6 +75,17 @@ export function number(v) {
 
 export const fixed2 = numeric({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
+const sizes = ['byte', 'kilobyte', 'megabyte', 'gigabyte'].map((unit) => numeric({ style: 'unit', unit, maximumSignificantDigits: 3 }));
+
+/** A size: "340 byte", "12.4 kB". */
+export function bytes(n) {
+  let v = n;
+  let i = 0;
+
+  for (; v >= 1000 && i < sizes.length - 1; i++) v /= 1000;
+  return sizes[i](v);
+}
+
 /** Of a link: "480 Mb/s"; Intl has no such unit. */
 export const megabits = (v) => `${number(v)} Mb/s`;
 

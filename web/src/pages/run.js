@@ -5,6 +5,7 @@ import { t, tx } from '../lib/lang.js';
 import { isGood, lookUp, OUTCOME } from '../lib/state.js';
 import { useStation } from '../lib/store.js';
 import { useResource } from '../lib/use.js';
+import { Attachments } from '../ui/attachments.js';
 import { Icon } from '../ui/icons.js';
 import { Log } from '../ui/log.js';
 import { Badge, Facts, Failure, Id, Loaded, PageHead, Recipe, took, Time } from '../ui/parts.js';
@@ -94,6 +95,7 @@ export function Run({ id }) {
               : html`<p class="muted">${t('no_step_has_begun')}</p>`}
         <//>
       </section>
+      <${Attachments} run=${id} />
       <section>
         <h2>${t('log')}</h2>
         <${Log} run=${id} open=${r.state === 'open'} />

@@ -16,7 +16,7 @@ export function Runs({ query }) {
   const filtered = Object.values(f).some(Boolean);
 
   return html`
-    <${PageHead} title=${t('runs')}><p class="muted">${t('each_attempt_at_a_unit_newest_first')}</p><//>
+    <${PageHead} title=${t('runs')} aside=${html`<a class="button" href="/archives">${t('archives')}</a>`}><p class="muted">${t('each_attempt_at_a_unit_newest_first')}</p><//>
     <div class="filters">
       <${SelectFilter} name="outcome" label=${t('outcome')} value=${f.outcome} options=${OUTCOMES} words=${OUTCOME} />
       <${SelectFilter} name="state" label=${t('state')} value=${f.state} options=${['open', 'finished']} words=${RUN_STATE} />

@@ -32,6 +32,8 @@ export const PAGES = [
   ['/runs/{id}', lazy(() => import('./run.js').then((m) => m.Run))],
   ['/runs/{id}/report', lazy(() => import('./report.js').then((m) => m.Report))],
   ['/units', lazy(() => import('./units.js').then((m) => m.Units))],
+  ['/units/{serial}/genealogy', lazy(() => import('./genealogy.js').then((m) => m.Genealogy))],
+  ['/archives', lazy(() => import('./archives.js').then((m) => m.Archives))],
   ['/units/{serial}', lazy(() => import('./unit.js').then((m) => m.Unit))],
   ['/pools', lazy(() => import('./pools.js').then((m) => m.Pools))],
   ['/pools/{id}', lazy(() => import('./pools.js').then((m) => m.Pool))],

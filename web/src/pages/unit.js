@@ -161,8 +161,10 @@ export function Unit({ serial }) {
             [t('changed'), html`<${Time} at=${u.updated_at} full />`],
             [
               t('to_print'),
-              u.state === 'passed' &&
-                html`<a href="/api/v1/units/${enc(u.id)}/certificate-of-conformance" target="_blank" rel="noopener">${t('certificate_of_conformance')}</a>`,
+              html`<a href="/units/${enc(serial)}/genealogy">${t('genealogy')}</a>${
+                u.state === 'passed' &&
+                html`, <a href="/api/v1/units/${enc(u.id)}/certificate-of-conformance" target="_blank" rel="noopener">${t('certificate_of_conformance')}</a>`
+              }`,
             ],
           ]}
         />

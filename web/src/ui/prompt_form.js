@@ -53,7 +53,16 @@ function TextAnswer({ prompt, send, busy, focus }) {
   </form>`;
 }
 
-/** focus: the input takes the keyboard, for a scanner that types (not on the wall: which of many?). */
+/** What the person is to look at. Where it cannot be shown, what it shows is said. */
+function Picture({ prompt }) {
+  const [missing, set] = useState(false);
+
+  if (missing) return html`<p class="prompt-hint">${t('picture_not_shown', { text: prompt.picture_text })}</p>`;
+  return html`<img class="prompt-picture" src="/api/v1/prompts/${enc(prompt.id)}/picture" alt=${prompt.picture_text} onError=${() => set(true)} />`;
+}
+
+/** focus: the input takes the keyboard, for a scanner that types (not on the wall: which of many? There a picture has no room
+ * either, and the question leads to it). */
 export function PromptForm({ station, prompt, focus = false }) {
   const session = useSession();
   const { busy, problem, run } = useAction();
@@ -71,7 +80,12 @@ export function PromptForm({ station, prompt, focus = false }) {
     form = html`<${Choices} ...${common} answers=${(prompt.choices || []).map((c) => [c, c, ''])} />`;
   else form = html`<${TextAnswer} key=${prompt.id} prompt=${prompt} focus=${focus} ...${common} />`;
   return html`<section class="prompt" aria-label=${t('question_at', { station })}>
-    <p class="prompt-text" title=${prompt.text}>${prompt.text}</p>
+    <p class="prompt-text" title=${prompt.text}>${
+      prompt.picture_text && !focus
+        ? html`<a href="/stations/${enc(station)}" title=${t('with_a_picture', { text: prompt.picture_text })}>${prompt.text}</a>`
+        : prompt.text
+    }</p>
+    ${prompt.picture_text && focus && html`<${Picture} key=${prompt.id} prompt=${prompt} />`}
     ${form}
     <${Trouble} problem=${problem} />
   </section>`;

@@ -42,7 +42,7 @@ function LinkState() {
 }
 
 function Nav({ path }) {
-  const below = { '/': path === '/' || path.startsWith('/stations/'), '/units': path.startsWith('/units') || path === '/recall', '/events': path === '/events' || path.startsWith('/webhooks') };
+  const below = { '/': path === '/' || path.startsWith('/stations/'), '/runs': path.startsWith('/runs') || path === '/archives', '/units': path.startsWith('/units') || path === '/recall', '/events': path === '/events' || path.startsWith('/webhooks') };
   const current = (to) => below[to] ?? path.startsWith(to);
   const menu = useRef(null);
 

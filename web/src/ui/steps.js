@@ -4,7 +4,10 @@ import { duration, number } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { t } from '../lib/lang.js';
 import { lookUp, OUTCOME, VERDICT } from '../lib/state.js';
+import { lazily } from './lazily.js';
 import { Badge } from './parts.js';
+
+const Sweep = lazily(() => import('./curves.js').then((m) => m.Sweep));
 
 const PHASES = { setup: t('setup'), steps: t('steps'), teardown: t('teardown') };
 
@@ -32,6 +35,16 @@ function Scale({ m }) {
   </span>`;
 }
 
+const isSweep = (m) => m.detail?.kind === 'sweep';
+
+/** What a sweep has in the place of a value. */
+const sweepText = (m) => t('n_of_outside', { n: m.detail.outside.length, whole: m.detail.values.length });
+
+const limitsOf = (m) => {
+  if (isSweep(m) && m.detail.limits.length) return t('along_the_axis');
+  return limitText(m) === t('none') ? t('none') : `${limitText(m)} ${m.unit || ''}`;
+};
+
 export function Measurements({ list }) {
   return html`<table class="measurements">
     <thead>
@@ -42,8 +55,8 @@ export function Measurements({ list }) {
         (m, i) =>
           html`<tr key=${i}>
             <td>${m.name}</td>
-            <td class="num"><b>${valueText(m)}</b> ${m.unit || ''}</td>
-            <td class="num">${limitText(m)} ${limitText(m) === t('none') ? '' : m.unit || ''}</td>
+            <td class="num">${isSweep(m) ? sweepText(m) : html`<b>${valueText(m)}</b> ${m.unit || ''}`}</td>
+            <td class="num">${limitsOf(m)}</td>
             <td><${Scale} m=${m} /></td>
             <td><${Badge} look=${lookUp(VERDICT, m.verdict)} /></td>
           </tr>`,
@@ -92,6 +105,7 @@ function Step({ step, measured, longest }) {
       ${step.message && html`<p>${step.code && html`<code>${step.code}</code> `}${step.message}</p>`}
       <${Values} of=${step.evidence} />
       ${measured.length > 0 && html`<${Measurements} list=${measured} />`}
+      ${measured.filter(isSweep).map((m) => html`<${Sweep} key=${m.k} name=${m.name} unit=${m.unit} detail=${m.detail} />`)}
     </td>
   </tr>`;
 }
