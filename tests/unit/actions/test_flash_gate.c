@@ -276,6 +276,8 @@ START_TEST(every_action_that_writes_a_file_is_in_this_table)
 		"gdb.otp_write", "openocd.otp_lock", "openocd.otp_read", "openocd.otp_write",
 		"otp.lock", "otp.read", "otp.write", "stm32.otp_lock", "stm32.otp_read",
 		"stm32.otp_write",
+		/* A picture for a person. */
+		"operator.prompt", "operator.scan",
 		/* A template, which it reads itself. */
 		"unit.label",
 		/* Needs its device to know what it takes; the gate's own test holds it. */

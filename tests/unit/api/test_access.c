@@ -184,9 +184,10 @@ static bool open_to_limited(const struct route *r)
 		"GET /api/v1/runs/{id}", "GET /api/v1/runs/{id}/steps",
 		"GET /api/v1/runs/{id}/measurements", "GET /api/v1/runs/{id}/log",
 		"GET /api/v1/runs/{id}/report", "GET /api/v1/runs/{id}/files",
-		"GET /api/v1/runs/{id}/files/{name}", "GET /api/v1/runs/{id}/record",
-		"GET /api/v1/session", "DELETE /api/v1/session", "GET /api/v1/summary",
-		"GET /api/v1/actions", "GET /metrics", "GET /api/v1/metrics",
+		"GET /api/v1/runs/{id}/files/{name}", "GET /api/v1/runs/{id}/attachments",
+		"GET /api/v1/runs/{id}/attachments/{name}", "GET /api/v1/runs/{id}/record",
+		"GET /api/v1/prompts/{id}/picture", "GET /api/v1/session", "DELETE /api/v1/session",
+		"GET /api/v1/summary", "GET /api/v1/actions", "GET /metrics", "GET /api/v1/metrics",
 		"PUT /api/v1/artifacts/{sha256}"};
 	_cleanup_(freep) char *name = xasprintf("%s %s", http_method_str(r->method), r->pattern);
 
