@@ -86,7 +86,7 @@ class Board(unittest.TestCase):
         return p.returncode, p.stdout + p.stderr
 
     def command(self, action, *args):
-        return [line.binary('provctl'), '--json', 'exec', 'openocd.' + action, 'port=' + self.address(),
+        return [line.binary('provctl'), '--json', 'exec', action if '.' in action else 'openocd.' + action, 'port=' + self.address(),
                 'target=stm32f1x', 'work_area=0', *args]
 
     def env(self):
@@ -172,6 +172,30 @@ class Provd(Board):
         self.assertIn('** Verified OK **', e['lines'])
         self.assertEqual(self.board()['state'], 'running')
         self.assertTrue(any('Adding extra erase range' in w for w in e['warnings']))
+
+    def served(self):
+        return [p for p in subprocess.run(['pgrep', '-a', 'openocd'], capture_output=True, text=True).stdout.splitlines()
+                if self.address().rsplit(':', 1)[1] in p]
+
+    def test_gdb_load_starts_its_server_and_ends_it(self):
+        data = line.firmware(3001)
+        load = ('gdb.load', 'serve=openocd', 'transport=jtag', 'image=' + self.file(data), 'address=0x08000000', 'before=reset halt')
+        e = self.passes(*load, 'after=reset run')
+        self.assertEqual(self.flash(len(data)), data)
+        self.assertEqual((e['proof'], e['sha256_read'], self.board()['state']), ('read-back', line.sha256(data), 'running'))
+        self.passes('gdb.compare', *load[1:])
+        self.assertEqual(self.served(), [])
+        for fault, code in (('idcode,count=0', 'wrong-device'), ('no-write,count=0', 'verify-mismatch'), ('no-target,count=0', 'timeout')):
+            with self.subTest(fault):
+                self.sim.ctl('next', board='b1', gap_ms=100)
+                line.wait_for('another unit', lambda: self.board()['plugged'] and self.board()['flash_used'] == 0)
+                self.fault(fault)
+                self.fails(code, *load)
+                self.sim.ctl('clear-faults', board='b1')
+                self.assertEqual(self.served(), [])
+        p = subprocess.run([line.binary('provctl'), 'exec', 'gdb.load', 'port=' + self.address(), 'target=stm32f1x', 'image=' + self.file(data)],
+                           capture_output=True, text=True, timeout=60)
+        self.assertIn("add 'serve: openocd'", p.stdout + p.stderr)
 
     def test_a_raw_binary_needs_its_address(self):
         data = line.firmware(1000)

@@ -50,6 +50,7 @@ struct openocd_probe {
 	bool has_work_area;
 	uint64_t work_area_bytes; /* WORKAREASIZE of the target file */
 	const char *const *setup; /* Tcl of the recipe, before init; NULL-terminated or NULL */
+	bool gdb;		  /* it serves GDB's protocol as well (openocd_server_gdb()) */
 };
 
 enum openocd_kind {

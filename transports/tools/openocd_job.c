@@ -130,7 +130,8 @@ static void add_probe(struct openocd_argv *v, const struct openocd_probe *p, con
 	if (p->speed_khz)
 		add_command(v, "adapter speed %u", p->speed_khz);
 	/* Two stations would meet at the default ports. */
-	add_command(v, "gdb_port disabled; tcl_port %s; telnet_port disabled", tcl_port);
+	add_command(v, "gdb_port %s; tcl_port %s; telnet_port disabled", p->gdb ? "0" : "disabled",
+		tcl_port);
 	for (size_t i = 0; p->setup && p->setup[i]; i++)
 		add_command(v, "%s", p->setup[i]);
 }

@@ -19,21 +19,30 @@
 #define END_US	   (200 * US_PER_MS) /* for one that closed its connection */
 #define PIECE_MAX  4096u	     /* of a result that is judged as a line */
 
+/* A connection to a port of its, whose lines are taken while it waits. */
+struct port {
+	struct link link;
+	struct openocd_server *s;
+	int fd;
+	unsigned number; /* 0: it has not said it */
+};
+
 struct openocd_server {
 	char *key; /* its command line */
 	struct tool_dir dir;
 	struct proc *proc; /* NULL: it has ended, as `end` says */
 	struct proc_result end;
-	struct link link; /* to its Tcl server, on fd */
-	int fd;
-	struct openocd_rpc *rpc;
+	struct port tcl, gdb;
+	struct openocd_rpc *rpc; /* over tcl */
+	/* Of the session over gdb. */
+	struct openocd_run run;
+	struct openocd_result result;
 	bool in_doubt;
 	unsigned jobs;
 	char *program, *version;
 	/* What its lines say. */
 	struct tool_watch *watch; /* which judges them */
 	int wake_fd;		  /* readable: a line came that was waited for */
-	unsigned port;
 	unsigned marks;
 	char mark[32]; /* "": none is waited for */
 	/* Of the work that is waited for; slow_us 0: slow was reported. */
@@ -42,18 +51,29 @@ struct openocd_server {
 
 /* --- what it says --- */
 
-static void on_line(void *data, enum proc_stream stream, const char *bytes, size_t n)
+/* "Info : Listening on port 45033 for tcl connections" */
+static void note_port(struct port *p, const char *line, const char *kind)
 {
 	static const char listens[] = "Info : Listening on port ";
+
+	if (p->number || strncmp(line, listens, sizeof listens - 1) != 0 || !strstr(line, kind))
+		return;
+	p->number = (unsigned)strtoul(line + sizeof listens - 1, NULL, 10);
+	if (p->number)
+		eventfd_write(p->s->wake_fd, 1);
+}
+
+static void on_line(void *data, enum proc_stream stream, const char *bytes, size_t n)
+{
 	struct openocd_server *s = data;
 
-	if (n > sizeof listens && !s->port && !memcmp(bytes, listens, sizeof listens - 1)) {
+	if (!s->tcl.number || !s->gdb.number) {
 		_cleanup_(freep) char *text = strndup(bytes, n);
 
-		if (text && strstr(text, " for tcl connections"))
-			s->port = (unsigned)strtoul(text + sizeof listens - 1, NULL, 10);
-		if (s->port)
-			eventfd_write(s->wake_fd, 1);
+		if (!text)
+			abort();
+		note_port(&s->tcl, text, " for tcl connections");
+		note_port(&s->gdb, text, " for gdb connections");
 	}
 	if (s->mark[0] && n == strlen(s->mark) && !memcmp(bytes, s->mark, n)) {
 		s->mark[0] = 0;
@@ -107,11 +127,11 @@ static int wait_wake(struct openocd_server *s, const struct iotime *it, struct e
 	return r < 0 ? r : 0;
 }
 
-/* --- its Tcl server, as a link --- */
+/* --- its ports, as links --- */
 
-static struct openocd_server *server_of(struct link *l)
+static struct port *port_of(struct link *l)
 {
-	return container_of(l, struct openocd_server, link);
+	return container_of(l, struct port, link);
 }
 
 /* Its exit status or signal may follow, and say why. */
@@ -132,15 +152,16 @@ static bool again(void)
 static int port_read(struct link *l, void *buf, size_t size, size_t *ret_n, const struct iotime *it,
 	struct err *e)
 {
-	struct openocd_server *s = server_of(l);
+	struct port *p = port_of(l);
+	struct openocd_server *s = p->s;
 	ssize_t n = -1;
 
 	while (n < 0) {
-		int r = wait_fd(s, s->fd, POLLIN, it, e);
+		int r = wait_fd(s, p->fd, POLLIN, it, e);
 
 		if (r < 0)
 			return r;
-		n = recv(s->fd, buf, size, 0);
+		n = recv(p->fd, buf, size, 0);
 		if (n == 0 || (n < 0 && !again()))
 			return closed(s, it, e);
 	}
@@ -151,15 +172,16 @@ static int port_read(struct link *l, void *buf, size_t size, size_t *ret_n, cons
 static int port_write(
 	struct link *l, const void *buf, size_t n, const struct iotime *it, struct err *e)
 {
-	struct openocd_server *s = server_of(l);
+	struct port *p = port_of(l);
+	struct openocd_server *s = p->s;
 
 	for (size_t done = 0; done < n;) {
-		int r = wait_fd(s, s->fd, POLLOUT, it, e);
+		int r = wait_fd(s, p->fd, POLLOUT, it, e);
 		ssize_t k;
 
 		if (r < 0)
 			return r;
-		k = send(s->fd, (const char *)buf + done, n - done, MSG_NOSIGNAL);
+		k = send(p->fd, (const char *)buf + done, n - done, MSG_NOSIGNAL);
 		if (k < 0 && !again())
 			return closed(s, it, e);
 		done += k > 0 ? (size_t)k : 0;
@@ -169,34 +191,39 @@ static int port_write(
 
 static const struct link_ops port_ops = {.name = "openocd", .read = port_read, .write = port_write};
 
-static int open_port(struct openocd_server *s, const struct iotime *it, struct err *e)
+static int open_port(struct port *p, const struct iotime *it, struct err *e)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)s->port),
+		.sin_port = htons((uint16_t)p->number),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int why = 0;
 	socklen_t len = sizeof why;
 	int r;
 
-	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->fd < 0)
+	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (p->fd < 0)
 		return err_errno(e, ERR_IO, errno, "socket");
-	if (connect(s->fd, (const struct sockaddr *)&to, sizeof to) < 0)
+	if (connect(p->fd, (const struct sockaddr *)&to, sizeof to) < 0)
 		why = errno;
 	if (why == EINPROGRESS) {
-		r = wait_fd(s, s->fd, POLLOUT, it, e);
+		r = wait_fd(p->s, p->fd, POLLOUT, it, e);
 		if (r < 0)
 			return r;
-		if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
+		if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
 			why = errno;
 	}
 	if (why)
 		return err_set(e, ERR_TOOL_FAILED,
-			"OpenOCD takes no connection on the port %u that it named: %s", s->port,
+			"OpenOCD takes no connection on the port %u that it named: %s", p->number,
 			strerrordesc_np(why));
-	s->link = (struct link){.ops = &port_ops, .address = xasprintf("127.0.0.1:%u", s->port)};
-	s->rpc = openocd_rpc_new(&s->link);
+	p->link = (struct link){.ops = &port_ops, .address = xasprintf("127.0.0.1:%u", p->number)};
 	return 0;
+}
+
+static void close_port(struct port *p)
+{
+	closep(&p->fd);
+	free(p->link.address);
 }
 
 /* What is not an answer is the program's fault, not the unit's. */
@@ -274,18 +301,19 @@ static int barrier(struct openocd_server *s, const struct iotime *it, struct err
 
 /* --- start and end --- */
 
-static int wait_port(struct openocd_server *s, const struct iotime *it, struct err *e)
+static int wait_port(struct port *p, const char *what, const struct iotime *it, struct err *e)
 {
 	struct iotime within = iotime_within(it, START_US);
 	int r = 0;
 
-	while (r == 0 && !s->port)
-		r = wait_wake(s, &within, e);
+	while (r == 0 && !p->number)
+		r = wait_wake(p->s, &within, e);
 	if (r == -ERR_TIMEOUT)
-		return err_set(e, ERR_TOOL_FAILED, "OpenOCD listened on no port in time");
-	if (r == 0 && s->port > UINT16_MAX)
-		return err_set(e, ERR_TOOL_FAILED, "OpenOCD listens on port %u", s->port);
-	return r;
+		return err_set(
+			e, ERR_TOOL_FAILED, "OpenOCD listened on no port for %s in time", what);
+	if (r == 0 && p->number > UINT16_MAX)
+		return err_set(e, ERR_TOOL_FAILED, "OpenOCD listens on port %u", p->number);
+	return r < 0 ? r : open_port(p, it, e);
 }
 
 static int connect_to(struct openocd_server *s, const struct openocd_probe *p,
@@ -300,9 +328,9 @@ static int connect_to(struct openocd_server *s, const struct openocd_probe *p,
 		r = watch_begin(s, &x.spec, it, e);
 	if (r < 0)
 		return r;
-	r = wait_port(s, it, e);
+	r = wait_port(&s->tcl, "Tcl", it, e);
 	if (r == 0)
-		r = open_port(s, it, e);
+		s->rpc = openocd_rpc_new(&s->tcl.link);
 	/* It ends by itself where its init failed: what it said is the cause. */
 	if (r == 0)
 		r = call(s, "set provd 1", START_US, NULL, it, e);
@@ -363,7 +391,8 @@ int openocd_server_start(const struct openocd_probe *p, const struct teller *tel
 	_cleanup_(openocd_server_freep) struct openocd_server *s = xcalloc(1, sizeof *s);
 	int r;
 
-	s->wake_fd = s->fd = s->end.exit_status = -1;
+	s->wake_fd = s->tcl.fd = s->gdb.fd = s->end.exit_status = -1;
+	s->tcl.s = s->gdb.s = s;
 	r = launch(s, p, it, e);
 	if (r == 0)
 		r = connect_to(s, p, tell, it, e);
@@ -377,11 +406,13 @@ struct openocd_server *openocd_server_free(struct openocd_server *s)
 	if (!s)
 		return NULL;
 	openocd_rpc_free(s->rpc);
-	closep(&s->fd);
+	close_port(&s->tcl);
+	close_port(&s->gdb);
 	proc_end(s->proc, NULL);
 	closep(&s->wake_fd);
 	tool_dir_done(&s->dir);
-	free(s->link.address);
+	s->watch = tool_watch_free(s->watch);
+	openocd_result_done(&s->result);
 	free(s->program);
 	free(s->version);
 	free(s->key);
@@ -515,4 +546,33 @@ int openocd_server_ask(struct openocd_server *s, const char *script, const struc
 	if (r == 0)
 		*ret = steal_ptr(&text);
 	return r;
+}
+
+/* --- GDB's protocol --- */
+
+int openocd_server_gdb(struct openocd_server *s, const struct teller *tell, const struct iotime *it,
+	struct link **ret, struct err *e)
+{
+	static const struct openocd_job none = {.kind = OPENOCD_COMMAND};
+	int r = openocd_run_init(&s->run, &none, tell, &s->result, e);
+
+	if (r == 0)
+		r = watch_begin(s, &s->run.spec, it, e);
+	if (r == 0)
+		r = wait_port(&s->gdb, "GDB", it, e);
+	if (r == 0)
+		*ret = &s->gdb.link;
+	return r;
+}
+
+int openocd_server_gdb_end(struct openocd_server *s, int ran, struct err *e)
+{
+	struct err later = {0};
+
+	if (!s->watch)
+		return ran;
+	/* All that it printed until now. */
+	if (s->proc && !openocd_rpc_over(s->rpc))
+		barrier(s, &(struct iotime){now_us() + BARRIER_US, NULL}, &later);
+	return watch_end(s, ran, &s->result.tool, e);
 }

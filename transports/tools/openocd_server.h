@@ -24,11 +24,20 @@
 #include "transports/tools/openocd.h"
 
 struct openocd_server;
+struct link;
 
 /* Starts it and waits until it answers. Errors as openocd_run(); -ERR_TOOL_FAILED also where it
  * listens on no port in time, or its answer cannot be read. */
 int openocd_server_start(const struct openocd_probe *p, const struct teller *tell,
 	const struct iotime *it, struct openocd_server **ret, struct err *e);
+/* The port on which it serves GDB's protocol for its target, the first where there are several, as a link: it is the server's, and
+ * lives as long. What OpenOCD prints is read while the link waits, goes into the log, and is judged by openocd_server_gdb_end().
+ * Of a probe with `gdb`, once. -ERR_TOOL_FAILED where it serves none. */
+int openocd_server_gdb(struct openocd_server *s, const struct teller *tell, const struct iotime *it,
+	struct link **ret, struct err *e);
+/* After the last byte over that link. ran: what came of it, with its err in e; the result, with what OpenOCD printed as the reason
+ * where that says more. */
+int openocd_server_gdb_end(struct openocd_server *s, int ran, struct err *e);
 /* Ends it: nothing of it is left. Takes NULL, returns NULL. */
 struct openocd_server *openocd_server_free(struct openocd_server *s);
 DEFINE_CLEANUP(struct openocd_server, openocd_server_free)

@@ -70,22 +70,28 @@ static int start(struct gdb_session *x, struct step_result *out, struct err *e)
 	return r;
 }
 
-static int load_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+static int load(struct gdb_session *x, struct step_result *out, struct err *e)
 {
-	_cleanup_(gdb_session_done) struct gdb_session x = {.s = s, .a = a};
 	_cleanup_(image_unrefp) struct image *image = NULL;
-	enum gdb_verify verify = verify_of(a);
+	enum gdb_verify verify = verify_of(x->a);
 	struct gdb_load_result res = {0};
-	int r = prepare(&x, &image, out, e);
+	int r = prepare(x, &image, out, e);
 
 	if (r == 0)
-		r = gdb_load(x.gdb, image, verify, &res, &s->it, e);
+		r = gdb_load(x->gdb, image, verify, &res, &x->s->it, e);
 	if (r < 0)
 		return r;
 	tell_result(out, &res, true, verify);
 	result_evidence(out, "image", image_json(image));
-	r = gdb_session_monitor(&x, "after", e);
-	return r < 0 ? r : start(&x, out, e);
+	r = gdb_session_monitor(x, "after", e);
+	return r < 0 ? r : start(x, out, e);
+}
+
+static int load_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(gdb_session_done) struct gdb_session x = {.s = s, .a = a, .out = out};
+
+	return gdb_session_end(&x, load(&x, out, e), e);
 }
 
 static const char *const verifies[] = {"auto", "read-back", "checksum", "none", NULL};
@@ -103,7 +109,7 @@ static const char *const starts[] = {"none", "continue", "detach", NULL};
 	}
 
 static const struct action_arg load_args[] = {
-	ARG_ROW_GDB_SERVER,
+	ARG_ROWS_GDB_SERVER,
 	ROWS_IMAGE,
 	{.name = "verify",
 		.type = ARG_CHOICE,
@@ -131,28 +137,35 @@ const struct action action_gdb_load = {
 	.args = load_args,
 	.outputs = load_outputs,
 	.default_timeout_us = 300 * US_PER_S,
+	.check = gdb_session_check,
 	.run = load_run,
 };
 
-static int compare_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+static int compare(struct gdb_session *x, struct step_result *out, struct err *e)
 {
-	_cleanup_(gdb_session_done) struct gdb_session x = {.s = s, .a = a};
 	_cleanup_(image_unrefp) struct image *image = NULL;
-	enum gdb_verify verify = verify_of(a);
+	enum gdb_verify verify = verify_of(x->a);
 	struct gdb_load_result res = {0};
-	int r = prepare(&x, &image, out, e);
+	int r = prepare(x, &image, out, e);
 
 	if (r == 0)
-		r = gdb_compare(x.gdb, image, verify, &res, &s->it, e);
+		r = gdb_compare(x->gdb, image, verify, &res, &x->s->it, e);
 	if (r == 0)
 		tell_result(out, &res, false, verify);
 	return r;
 }
 
+static int compare_run(struct step *s, const struct args *a, struct step_result *out, struct err *e)
+{
+	_cleanup_(gdb_session_done) struct gdb_session x = {.s = s, .a = a, .out = out};
+
+	return gdb_session_end(&x, compare(&x, out, e), e);
+}
+
 static const char *const compare_verifies[] = {"auto", "read-back", "checksum", NULL};
 
 static const struct action_arg compare_args[] = {
-	ARG_ROW_GDB_SERVER,
+	ARG_ROWS_GDB_SERVER,
 	ROWS_IMAGE,
 	{.name = "verify",
 		.type = ARG_CHOICE,
@@ -169,6 +182,7 @@ const struct action action_gdb_compare = {
 	.args = compare_args,
 	.outputs = load_outputs,
 	.default_timeout_us = 120 * US_PER_S,
+	.check = gdb_session_check,
 	.run = compare_run,
 };
 
