@@ -176,7 +176,7 @@ class Bench(unittest.TestCase):
         self.assertEqual(os.listdir(self.dir), [])
 
     def test_out_is_for_actions_that_write_a_file(self):
-        p = subprocess.run([line.binary('provctl'), 'exec', 'console.command', '--out', 'x'], capture_output=True, text=True, timeout=60)
+        p = subprocess.run([line.binary('provctl'), 'exec', 'serialboot.boot', '--out', 'x'], capture_output=True, text=True, timeout=60)
         self.assertIn('writes no file', p.stderr)
 
 
