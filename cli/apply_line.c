@@ -86,14 +86,11 @@ static bool is_pointer(const char *file)
 /* As the daemon would refuse it; NULL: it may be. Owned by the caller. */
 static char *refusal_of(const char *file, const char *name)
 {
-	json_t *text = json_string(name);
-	bool utf8 = text != NULL;
 	struct stat st;
 
-	json_decref(text);
 	if (stat(file, &st) == 0 && st.st_size == 0)
 		return xasprintf("%s is empty", file);
-	if (!utf8)
+	if (!is_utf8(name, strlen(name)))
 		return xstrdup("its name is not UTF-8: rename it");
 	if (strlen(name) > ARTIFACT_NAME_MAX)
 		return xasprintf("its name has %zu bytes, at most %d bytes expected: rename it",
