@@ -11,7 +11,9 @@
 struct request_key {
 	struct idempotent id;
 	char body_hash[SHA256_HEX];
-	char method_path[600];
+	char method_path[1024]; /* with the query: it says what is meant as the path does */
+	size_t used;
+	bool too_long;
 };
 
 /* What the body means: a client may send its order again with other spaces, or its members in
@@ -26,6 +28,19 @@ static const char *hash_body(const struct call *c, char ret[SHA256_HEX])
 		    : sha256_hex_of(c->rq->body, c->rq->body_len, ret);
 }
 
+static bool add_query(void *data, const char *name, const char *value)
+{
+	struct request_key *k = data;
+	size_t room = sizeof k->method_path - k->used;
+	int n = snprintf(k->method_path + k->used, room, "%c%s%s%s",
+		strchr(k->method_path, '?') ? '&' : '?', name, value ? "=" : "",
+		value ? value : "");
+
+	k->too_long = (size_t)n >= room;
+	k->used += k->too_long ? 0 : (size_t)n;
+	return !k->too_long;
+}
+
 /* Once for a request: its body may be megabytes. */
 static int read_key(struct call *c, struct err *e)
 {
@@ -37,8 +52,12 @@ static int read_key(struct call *c, struct err *e)
 	if (strlen(key) > 200 || !*key)
 		return err_set(e, ERR_INVALID, "Idempotency-Key: 1 to 200 characters");
 	k = c->key = xcalloc(1, sizeof *k);
-	snprintf(k->method_path, sizeof k->method_path, "%s %s", http_method_str(c->rq->method),
-		c->rq->path);
+	k->used = (size_t)snprintf(k->method_path, sizeof k->method_path, "%s %s",
+		http_method_str(c->rq->method), c->rq->path);
+	request_each_query(c->rq, add_query, k);
+	if (k->too_long)
+		return err_set(e, ERR_INVALID,
+			"Idempotency-Key: the query is longer than a key is kept for");
 	k->id = (struct idempotent){.key = key,
 		.principal = c->who->id,
 		.method_path = k->method_path,

@@ -11,6 +11,7 @@
 
 #include "api/route.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "base/util.h"
 #include "daemon/actions/image_json.h"
 #include "db/artifacts.h"
@@ -190,7 +191,7 @@ static bool is_file_name(const char *name)
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '/')
 			return false;
-	return true;
+	return is_utf8(name, strlen(name));
 }
 
 static int read_known(struct db *d, const struct call *c, json_t **ret, struct err *e)
@@ -259,7 +260,8 @@ static int put_artifact(struct call *c, struct err *e)
 		return err_set(
 			e, ERR_INVALID, "the path must end in the SHA-256 in lower-case hex");
 	if (name && !is_file_name(name))
-		return err_set(e, ERR_INVALID, "'name' is a file name of at most 200 bytes");
+		return err_set(
+			e, ERR_INVALID, "'name' is a file name in UTF-8 of at most 200 bytes");
 	if (!c->rq->upload_sha256[0])
 		return answer_piece(c, &p.a, e);
 	if (strcmp(sha, c->rq->upload_sha256) != 0)

@@ -90,6 +90,16 @@ static size_t utf8_len(const uint8_t *p, size_t n)
 	return 0;
 }
 
+bool is_utf8(const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+	size_t k = 1;
+
+	for (size_t i = 0; i < n && k > 0; i += k)
+		k = utf8_len(p + i, n - i);
+	return k > 0;
+}
+
 void sb_add_escaped(struct strbuf *b, const void *bytes, size_t n)
 {
 	const uint8_t *p = bytes;

@@ -17,6 +17,8 @@ struct strbuf {
 void sb_add(struct strbuf *b, const char *s);
 void sb_add_n(struct strbuf *b, const void *s, size_t n);
 void sb_addf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Whether all of it is UTF-8 (RFC 3629). */
+bool is_utf8(const void *bytes, size_t n);
 /* Bytes of a peer made readable: UTF-8 stays, control bytes and invalid sequences become \xNN
  * (tab, CR and LF become \t \r \n). */
 void sb_add_escaped(struct strbuf *b, const void *bytes, size_t n);

@@ -8,6 +8,7 @@
 
 #include "base/proc.h"
 #include "base/util.h"
+#include "cli/printable.h"
 
 #define DIFF_US (10 * US_PER_S)
 
@@ -42,8 +43,10 @@ static void plan_done(struct apply_plan *p)
 		free(p->row[i].file);
 		free(p->row[i].to);
 		free(p->row[i].before);
+		free(p->row[i].after);
 	}
 	free(p->row);
+	closep(&p->etc);
 }
 
 /* --- the files of the folder --- */
@@ -143,6 +146,20 @@ static void print_row(const struct apply_row *row)
 		print_diff(row);
 }
 
+/* A name on a disk may have any bytes. */
+static json_t *text_json(const char *text)
+{
+	_cleanup_(freep) char *shown = text ? printable(text) : NULL;
+
+	return shown ? json_string(shown) : json_null();
+}
+
+static json_t *row_json(const struct apply_row *row)
+{
+	return json_pack("{s:s, s:o, s:o, s:o}", "verdict", words[row->verdict], "what",
+		text_json(row->what), "why", text_json(row->why), "file", text_json(row->file));
+}
+
 static void print_plan(const struct apply_plan *p)
 {
 	json_t *list = json_array();
@@ -152,9 +169,7 @@ static void print_plan(const struct apply_plan *p)
 		const struct apply_row *row = &p->row[i];
 
 		same += row->verdict == APPLY_SAME;
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s?, s:s?}", "verdict", words[row->verdict],
-				      "what", row->what, "why", row->why, "file", row->file));
+		json_array_append_new(list, row_json(row));
 		if (!p->c->json && row->verdict != APPLY_SAME)
 			print_row(row);
 	}
@@ -164,6 +179,13 @@ static void print_plan(const struct apply_plan *p)
 		printf("%zu as in %s, %zu not\n", same, p->dir, p->rows - same);
 	json_decref(list);
 	fflush(stdout);
+}
+
+static bool has(const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+
+	return access(path, F_OK) == 0;
 }
 
 static size_t count(const struct apply_plan *p, enum apply_verdict v)
@@ -193,7 +215,7 @@ static int carry_out(struct apply_plan *p)
 			done++;
 	}
 	if (r == 0 && p->host_changes)
-		r = apply_reload(&e);
+		r = apply_reload(p, &e);
 	if (r == 0)
 		return EXIT_PASSED;
 	r = ctl_fail(&e);
@@ -202,7 +224,15 @@ static int carry_out(struct apply_plan *p)
 	return r;
 }
 
-static int apply(struct apply_plan *p, bool dry)
+static void say_what_is_left_out(const struct apply_plan *p)
+{
+	if (!p->config && (has(p->dir, "provd.yaml") || has(p->dir, "stations.d")))
+		fprintf(stderr,
+			"provd.yaml and stations.d of %s are not looked at: --config FILE does that, on the machine of the stations\n",
+			p->dir);
+}
+
+static int apply(struct apply_plan *p)
 {
 	struct err e;
 	int r = apply_look_line(p, &e);
@@ -212,12 +242,13 @@ static int apply(struct apply_plan *p, bool dry)
 		r = apply_look_host(p, &e);
 	if (r < 0)
 		return ctl_fail(&e);
+	say_what_is_left_out(p);
 	print_plan(p);
 	if (count(p, APPLY_REFUSED))
 		return ctl_usage(
 			"nothing was changed: %zu of it cannot be (!)", count(p, APPLY_REFUSED));
 	same = count(p, APPLY_SAME);
-	if (dry)
+	if (p->dry)
 		return same == p->rows ? EXIT_PASSED : EXIT_FAILED;
 	return carry_out(p);
 }
@@ -226,21 +257,17 @@ static bool has_any(const char *dir)
 {
 	static const char *const names[] = {"recipes", "artifacts", "stations.d", "provd.yaml"};
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		_cleanup_(freep) char *path = xasprintf("%s/%s", dir, names[i]);
-
-		if (access(path, F_OK) == 0)
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (has(dir, names[i]))
 			return true;
-	}
 	return false;
 }
 
 static int cmd_apply(struct ctl *c, int argc, char **argv)
 {
-	struct apply_plan p = {.c = c};
-	bool dry = false;
+	struct apply_plan p = {.c = c, .etc = -1};
 	const struct option_row rows[] = {{"config", &p.config, NULL},
-		{"approve", NULL, &p.approve}, {"prune", NULL, &p.prune}, {"dry-run", NULL, &dry},
+		{"approve", NULL, &p.approve}, {"prune", NULL, &p.prune}, {"dry-run", NULL, &p.dry},
 		{0}};
 	char *dir;
 	int r;
@@ -252,7 +279,7 @@ static int cmd_apply(struct ctl *c, int argc, char **argv)
 		return ctl_usage(
 			"%s has none of recipes/, artifacts/, stations.d/ and provd.yaml: see provctl(1)",
 			dir);
-	r = apply(&p, dry);
+	r = apply(&p);
 	plan_done(&p);
 	return r;
 }

@@ -27,13 +27,15 @@ typedef int apply_act_fn(struct apply_plan *p, const struct apply_row *row, stru
 
 struct apply_row {
 	enum apply_verdict verdict;
-	char *what;	   /* "recipe bulb@2" */
-	char *why;	   /* NULL: nothing to say */
-	char *file;	   /* its content from now on; NULL: none */
-	char *to;	   /* a path of the API, or of this machine */
-	bool host;	   /* to is of this machine */
-	char *before;	   /* its text until now, for the diff; NULL: not shown */
-	apply_act_fn *act; /* of APPLY_ADD, _CHANGE and _REMOVE */
+	char *what;		 /* "recipe bulb@2" */
+	char *why;		 /* NULL: nothing to say */
+	char *file;		 /* its content from now on; NULL: none */
+	char *to;		 /* a path of the API, or of this machine */
+	bool host;		 /* to is of this machine */
+	char *before;		 /* its text until now, for the diff; NULL: not shown */
+	char *after;		 /* with host: its text from now on, as it was checked */
+	char sha256[SHA256_HEX]; /* of the content that was checked; "": none */
+	apply_act_fn *act;	 /* of APPLY_ADD, _CHANGE and _REMOVE */
 };
 
 struct apply_plan {
@@ -41,7 +43,9 @@ struct apply_plan {
 	const char *dir;
 	const char *config; /* NULL: this machine is not looked at */
 	bool approve, prune;
+	bool dry;
 	bool host_changes; /* some row changes the configuration of this machine */
+	int etc;	   /* its directory, locked against another apply; -1: not */
 	struct apply_row *row;
 	size_t rows;
 };
@@ -56,5 +60,5 @@ int apply_files(const struct apply_plan *p, const char *name, const char *const 
 int apply_look_line(struct apply_plan *p, struct err *e);
 /* The configuration of this machine, checked as it would be by `provd --check`. */
 int apply_look_host(struct apply_plan *p, struct err *e);
-/* The daemon reads its configuration again. */
-int apply_reload(struct err *e);
+/* The daemon reads its configuration again. Until that went well the next apply has it to do, also one that changes no file. */
+int apply_reload(const struct apply_plan *p, struct err *e);

@@ -3,7 +3,9 @@
  * provctl apply --config: provd.yaml and stations.d of this machine.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/outfile.h"
@@ -14,6 +16,8 @@
 
 #define PROGRAM_US (60 * US_PER_S)
 #define TEXT_MAX   (4u << 20)
+#define TO_RELOAD \
+	".provctl-apply" /* next to provd.yaml, from the first file that was changed until provd read them */
 
 static char *join(const char *dir, const char *name)
 {
@@ -51,6 +55,22 @@ static char *text_of(const char *path, bool *ret_there, struct err *e)
 
 /* --- what is done --- */
 
+static char *mark_of(const struct apply_plan *p)
+{
+	_cleanup_(freep) char *etc = dir_of(p->config);
+
+	return join(etc, TO_RELOAD);
+}
+
+static int mark(const struct apply_plan *p, struct err *e)
+{
+	_cleanup_(freep) char *path = mark_of(p);
+
+	return ctl_write_text(path,
+		"provctl apply changed files here: 'systemctl reload provd' is still to be given\n",
+		e);
+}
+
 /* As the file that was there is read, so is the new one; a new file as the configuration itself. */
 static int keep_owner(struct outfile *f, const char *to, const char *config, struct err *e)
 {
@@ -67,20 +87,17 @@ static int keep_owner(struct outfile *f, const char *to, const char *config, str
 static int write_file(struct apply_plan *p, const struct apply_row *row, struct err *e)
 {
 	_cleanup_(outfile_done) struct outfile out = {.fd = -1};
-	_cleanup_(freep) char *text = NULL;
 	_cleanup_(freep) char *dir = dir_of(row->to);
 	char sha[SHA256_HEX];
-	bool there;
-	int r;
+	int r = mark(p, e);
 
-	text = text_of(row->file, &there, e);
-	if (!text)
-		return -(int)e->code;
+	if (r < 0)
+		return r;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return err_errno(e, ERR_IO, errno, "%s", dir);
 	r = outfile_open(&out, row->to, e);
 	if (r == 0)
-		r = outfile_add(&out, text, strlen(text), e);
+		r = outfile_add(&out, row->after, strlen(row->after), e);
 	if (r == 0)
 		r = keep_owner(&out, row->to, p->config, e);
 	if (r == 0)
@@ -90,11 +107,16 @@ static int write_file(struct apply_plan *p, const struct apply_row *row, struct 
 
 static int remove_file(struct apply_plan *p, const struct apply_row *row, struct err *e)
 {
+	int r = mark(p, e);
+
+	if (r < 0)
+		return r;
 	return unlink(row->to) == 0 ? 0 : err_errno(e, ERR_IO, errno, "%s", row->to);
 }
 
-int apply_reload(struct err *e)
+int apply_reload(const struct apply_plan *p, struct err *e)
 {
+	_cleanup_(freep) char *path = mark_of(p);
 	static const char *const argv[] = {"systemctl", "reload", "provd.service", NULL};
 	const struct proc_opts o = {.argv = argv};
 	const struct iotime it = {now_us() + PROGRAM_US, NULL};
@@ -105,6 +127,8 @@ int apply_reload(struct err *e)
 		r = err_set(e, ERR_TOOL_FAILED,
 			"the files are in place, but 'systemctl reload provd' failed (exit status %d): provd works with the old ones until it is given",
 			result.exit_status);
+	if (r == 0 && unlink(path) < 0 && errno != ENOENT)
+		r = err_errno(e, ERR_IO, errno, "%s", path);
 	return r;
 }
 
@@ -116,19 +140,19 @@ static int look_file(
 {
 	struct apply_row row = {
 		.what = xstrdup(what), .file = xstrdup(file), .to = xstrdup(to), .host = true};
-	_cleanup_(freep) char *after = NULL;
 	struct stat st;
-	bool there;
+	bool there, whole;
 
 	row.before = text_of(to, &there, e);
 	if (row.before || !there)
-		after = text_of(file, &(bool){false}, e);
+		row.after = text_of(file, &(bool){false}, e);
+	whole = row.after != NULL;
 	if (lstat(to, &st) == 0 && S_ISLNK(st.st_mode)) {
 		row.verdict = APPLY_REFUSED;
 		row.why = xasprintf("%s is a symbolic link: replace it by a file first", to);
 	} else if (!there) {
 		row.verdict = APPLY_ADD;
-	} else if (row.before && after && strcmp(row.before, after) != 0) {
+	} else if (row.before && row.after && strcmp(row.before, row.after) != 0) {
 		row.verdict = APPLY_CHANGE;
 	}
 	if (row.verdict == APPLY_ADD || row.verdict == APPLY_CHANGE) {
@@ -136,7 +160,7 @@ static int look_file(
 		p->host_changes = true;
 	}
 	apply_plan_add(p, row);
-	return after && (row.before || !there) ? 0 : -(int)e->code;
+	return whole ? 0 : -(int)e->code;
 }
 
 static bool is_in_folder(const struct apply_plan *p, const char *to)
@@ -170,6 +194,23 @@ static int look_rest(struct apply_plan *p, const char *stations, struct err *e)
 		}
 		free(files[i]);
 	}
+	free(files);
+	return r;
+}
+
+/* What provd would never read is not taken for a station. */
+static int refuse_yml(const struct apply_plan *p, struct err *e)
+{
+	static const char *const yml[] = {".yml", NULL};
+	char **files;
+	size_t n;
+	int r = apply_files(p, "stations.d", yml, &files, &n, e);
+
+	if (r == 0 && n > 0)
+		r = err_set(e, ERR_INVALID,
+			"%s: of stations.d provd reads what ends in .yaml: rename it", files[0]);
+	for (size_t i = 0; i < n; i++)
+		free(files[i]);
 	free(files);
 	return r;
 }
@@ -262,8 +303,8 @@ static int copy_rows(const struct apply_plan *p, const char *etc, const char *tr
 						 : xasprintf("%s%s", trial, row->to + strlen(etc));
 		if (row->verdict == APPLY_REMOVE)
 			unlink(to);
-		else if (row->file)
-			r = copy_text(row->file, to, e);
+		else if (row->after)
+			r = ctl_write_text(to, row->after, e);
 	}
 	return r;
 }
@@ -288,6 +329,33 @@ static int check_trial(const struct apply_plan *p, const char *etc, struct err *
 	return r;
 }
 
+/* Two at once would write one file together, or undo what the other checked. */
+static int lock_etc(struct apply_plan *p, const char *etc, struct err *e)
+{
+	p->etc = open(etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->etc < 0)
+		return err_errno(e, ERR_IO, errno, "%s", etc);
+	if (flock(p->etc, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return errno == EWOULDBLOCK
+		       ? err_set(e, ERR_CONFLICT,
+				 "another provctl apply works on %s: nothing was changed; apply again when it has ended",
+				 etc)
+		       : err_errno(e, ERR_IO, errno, "lock %s", etc);
+}
+
+static void look_reload(struct apply_plan *p)
+{
+	_cleanup_(freep) char *path = mark_of(p);
+
+	if (access(path, F_OK) < 0)
+		return;
+	p->host_changes = true;
+	apply_plan_add(p, (struct apply_row){.verdict = APPLY_CHANGE,
+				  .what = xstrdup("provd.service"),
+				  .why = xstrdup("a reload, which an apply before did not reach")});
+}
+
 int apply_look_host(struct apply_plan *p, struct err *e)
 {
 	_cleanup_(freep) char *etc = dir_of(p->config);
@@ -298,9 +366,15 @@ int apply_look_host(struct apply_plan *p, struct err *e)
 		return err_set(e, ERR_INVALID,
 			"--config is '%s': an absolute path expected, as /etc/provd/provd.yaml",
 			p->config);
-	if (access(file, F_OK) == 0)
+	if (!p->dry)
+		r = lock_etc(p, etc, e);
+	if (r == 0)
+		r = refuse_yml(p, e);
+	if (r == 0 && access(file, F_OK) == 0)
 		r = look_file(p, file, p->config, p->config, e);
 	if (r == 0)
 		r = look_stations(p, etc, e);
+	if (r == 0)
+		look_reload(p);
 	return r == 0 && p->host_changes ? check_trial(p, etc, e) : r;
 }

@@ -3,16 +3,19 @@
  * provctl apply: artifacts and recipes, over the API of the daemon.
  */
 #include <libgen.h>
+#include <sys/stat.h>
 
 #include "base/util.h"
 #include "base/yaml.h"
 #include "cli/apply.h"
 #include "cli/bench.h"
+#include "cli/printable.h"
 
 DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
 DEFINE_CLEANUP(struct recipe, recipe_unref)
 
-#define LFS_POINTER "version https://git-lfs"
+#define LFS_POINTER	  "version https://git-lfs"
+#define ARTIFACT_NAME_MAX 200 /* bytes: openapi.yaml, PUT /artifacts/{sha256} */
 
 /* What is in the folder, and what the line has. */
 struct sight {
@@ -60,10 +63,14 @@ static int send_artifact(struct apply_plan *p, const struct apply_row *row, stru
 {
 	_cleanup_(freep) char *name = name_of(row->file);
 	json_t *o = NULL;
-	int r = artifact_send(p->c, row->file, name, &o, e);
+	int r = artifact_send(p->c, row->file, name, row->sha256, &o, e);
 
 	json_decref(o);
-	return r;
+	return r != -ERR_VERIFY_MISMATCH
+		       ? r
+		       : err_set(e, ERR_VERIFY_MISMATCH,
+				 "%s changed while it was applied: nothing of it was kept",
+				 row->file);
 }
 
 /* A clone without git-lfs has these in the place of the files. */
@@ -76,24 +83,44 @@ static bool is_pointer(const char *file)
 	       !strcmp(head, LFS_POINTER);
 }
 
+/* As the daemon would refuse it; NULL: it may be. Owned by the caller. */
+static char *refusal_of(const char *file, const char *name)
+{
+	struct stat st;
+
+	if (stat(file, &st) == 0 && st.st_size == 0)
+		return xasprintf("%s is empty", file);
+	if (!is_utf8(name, strlen(name)))
+		return xstrdup("its name is not UTF-8: rename it");
+	if (strlen(name) > ARTIFACT_NAME_MAX)
+		return xasprintf("its name has %zu bytes, at most %d bytes expected: rename it",
+			strlen(name), ARTIFACT_NAME_MAX);
+	for (const char *c = name; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return xstrdup("its name holds a control character: rename it");
+	return is_pointer(file)
+		       ? xasprintf("%s is a pointer of git-lfs: git lfs pull brings the file", file)
+		       : NULL;
+}
+
 static int look_artifact(struct apply_plan *p, struct sight *s, const char *file, struct err *e)
 {
 	_cleanup_(freep) char *name = name_of(file);
 	const char *before = json_string_value(json_object_get(s->line_artifacts, name));
-	struct apply_row row = {.what = xasprintf("artifact %s", name), .file = xstrdup(file)};
-	char sha[SHA256_HEX];
+	struct apply_row row = {.why = refusal_of(file, name)};
+	_cleanup_(freep) char *shown = printable(name);
+	char *sha = row.sha256;
 	int r = sha256_file(file, sha, e);
 
 	if (r < 0) {
-		free(row.what);
-		free(row.file);
+		free(row.why);
 		return r;
 	}
+	row.what = xasprintf("artifact %s", shown);
+	row.file = xstrdup(file);
 	json_object_set_new(s->artifacts, name, json_string(sha));
-	if (is_pointer(file)) {
+	if (row.why) {
 		row.verdict = APPLY_REFUSED;
-		row.why =
-			xasprintf("%s is a pointer of git-lfs: git lfs pull brings the file", file);
 	} else if (!before) {
 		row.verdict = APPLY_ADD;
 		row.why = xasprintf("SHA-256 %.16s", sha);
@@ -137,11 +164,41 @@ static void digest_of_source(const char *source, char ret[SHA256_HEX])
 	mistakes_done(&m);
 }
 
+static bool is_of_plan(const struct apply_row *row, const json_t *line)
+{
+	char sha[SHA256_HEX];
+
+	digest_of_source(json_string_value(json_object_get(line, "source")), sha);
+	return !strcmp(sha, row->sha256);
+}
+
 static int put_recipe(struct apply_plan *p, const struct apply_row *row, struct err *e)
 {
 	json_t *o = NULL;
 	int r = api_send_file(p->c, "PUT", row->to, "application/yaml", row->file, &o, e);
 
+	if (r == 0 && !is_of_plan(row, o))
+		r = err_set(e, ERR_CONFLICT,
+			"%s changed while it was applied, and the draft has what it held then: apply again",
+			row->file);
+	json_decref(o);
+	return r;
+}
+
+/* What is approved is what was in the plan, whoever put a draft since. */
+static int approve(struct apply_plan *p, const struct apply_row *row, struct err *e)
+{
+	_cleanup_(freep) char *action = xasprintf("%s/actions/approve", row->to);
+	json_t *o = NULL;
+	int r = api_get(p->c, row->to, &o, e);
+
+	if (r == 0 && !is_of_plan(row, o))
+		r = err_set(e, ERR_CONFLICT,
+			"the draft was changed since the plan was made, and is not approved: apply again");
+	json_decref(o);
+	o = NULL;
+	if (r == 0)
+		r = api_post(p->c, action, NULL, &o, e);
 	json_decref(o);
 	return r;
 }
@@ -264,22 +321,26 @@ static int add_recipe(struct apply_plan *p, const struct sight *s, const char *f
 		.file = xstrdup(file),
 		.to = path_of(recipe->name, recipe->version, "")};
 	json_t *line = NULL;
-	bool approve = false;
+	bool draft = false;
 	int r = on_the_line(p, row.to, &line, e);
 
 	if (r == 0)
-		compare(s, &row, recipe, line, &approve);
+		compare(s, &row, recipe, line, &draft);
 	if (r == 0 && row.act)
 		r = check_there(p, file, e);
 	json_decref(line);
+	snprintf(row.sha256, sizeof row.sha256, "%s", recipe->sha256);
 	apply_plan_add(p, row);
-	if (r == 0 && approve && p->approve)
-		apply_plan_add(
-			p, (struct apply_row){.verdict = APPLY_CHANGE,
-				   .what = xstrdup(row.what),
-				   .why = xstrdup("approved"),
-				   .to = path_of(recipe->name, recipe->version, "/actions/approve"),
-				   .act = post});
+	if (r == 0 && draft && p->approve) {
+		struct apply_row then = {.verdict = APPLY_CHANGE,
+			.what = xstrdup(row.what),
+			.why = xstrdup("approved"),
+			.to = xstrdup(row.to),
+			.act = approve};
+
+		snprintf(then.sha256, sizeof then.sha256, "%s", recipe->sha256);
+		apply_plan_add(p, then);
+	}
 	return r;
 }
 

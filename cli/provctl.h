@@ -117,8 +117,10 @@ char *config_state_dir(const char *config, struct err *e);
 /* Another program of the house: next to provctl, in an installation or in that folder of a build tree, else its name alone,
  * for PATH. Owned by the caller. */
 char *ctl_program(const char *name, const char *folder);
-/* A file becomes an artifact of that name. A new reference to what the daemon says of it. */
-int artifact_send(struct ctl *c, const char *file, const char *name, json_t **ret, struct err *e);
+/* A file becomes an artifact of that name. sha256: that the file has to have, else -ERR_VERIFY_MISMATCH; NULL: any. A new
+ * reference to what the daemon says of it. */
+int artifact_send(struct ctl *c, const char *file, const char *name, const char *sha256,
+	json_t **ret, struct err *e);
 /* Into a file, which is there only when it is whole; NULL: to the output. */
 int ctl_write_text(const char *path, const char *text, struct err *e);
 /* Rows of text in columns as wide as they need; the first is the head. cells are copied. */

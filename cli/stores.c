@@ -50,16 +50,17 @@ static int artifact_list(struct ctl *c, int argc, char **argv)
 	return list(c, argc, argv, "/api/v1/artifacts", members);
 }
 
-int artifact_send(struct ctl *c, const char *file, const char *name, json_t **ret, struct err *e)
+int artifact_send(struct ctl *c, const char *file, const char *name, const char *sha256,
+	json_t **ret, struct err *e)
 {
 	_cleanup_(freep) char *segment = url_segment(name);
 	_cleanup_(freep) char *path = NULL;
 	char sha[SHA256_HEX];
 	struct stat st;
 
-	if (sha256_file(file, sha, e) < 0)
+	if (!sha256 && sha256_file(file, sha, e) < 0)
 		return -(int)e->code;
-	path = xasprintf("/api/v1/artifacts/%s?name=%s", sha, segment);
+	path = xasprintf("/api/v1/artifacts/%s?name=%s", sha256 ? sha256 : sha, segment);
 	/* To ask how much of a small one is there takes as long as to send it. */
 	return stat(file, &st) == 0 && st.st_size >= PIECES_FROM_BYTES
 		       ? api_send_in_pieces(c, path, file, ret, e)
@@ -79,7 +80,7 @@ static int artifact_put(struct ctl *c, int argc, char **argv)
 
 	_cleanup_(freep) char *copy = xstrdup(file);
 
-	if (artifact_send(c, file, name ? name : basename(copy), &o, &e) < 0)
+	if (artifact_send(c, file, name ? name : basename(copy), NULL, &o, &e) < 0)
 		return ctl_fail(&e);
 	return answer(c, o, "artifact", "sha256");
 }

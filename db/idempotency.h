@@ -11,7 +11,7 @@
 struct idempotent {
 	const char *principal;
 	const char *key;
-	const char *method_path; /* "POST /api/v1/jobs" */
+	const char *method_path; /* "POST /api/v1/jobs", with its query */
 	const char *body_sha256; /* of what the body means: the canonical JSON */
 	/* Older keys were stored with the digest of these bytes; they are hashed only where the other
 	 * digest does not fit. NULL: there are none. */

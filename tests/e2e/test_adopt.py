@@ -46,17 +46,22 @@ class Events:
                         'DEVPATH=/devices\nSUBSYSTEM=provd\n\n').encode())
 
     @staticmethod
-    def text(action, port, tty=None, interfaces=':ff0000:'):
+    def text(action, port, tty=None, interfaces=':ff0000:', placed=True):
         path = '%s/%s' % (ROOT, port) + ('/%s:1.%d/tty/ttyX%s.%d' % (port, tty, port, tty) if tty is not None else '')
         chain = 'pci-0000:00:14.0-usb-0:%s' % port.split('-')[1]
+        if not placed:
+            return 'UDEV  [1.000000] %s %s (usb)\nACTION=%s\nDEVPATH=%s\nSUBSYSTEM=tty\nDEVNAME=/dev/ttyY0\n\n' % (action, path, action, path)
         return ('UDEV  [1.000000] %s %s (usb)\nACTION=%s\nDEVPATH=%s\nSUBSYSTEM=%s\n' % (action, path, action, path, 'usb' if tty is None else 'tty')
                 + ('DEVTYPE=usb_device\nDEVNAME=/dev/bus/usb/001/%03d\nID_USB_INTERFACES=%s\nID_PATH=%s\n' % (len(path), interfaces, chain)
                    if tty is None else 'DEVNAME=/dev/ttyX%s.%d\nID_USB_INTERFACE_NUM=%02d\nID_PATH=%s:1.%d\n' % (port, tty, tty, chain, tty))
                 + 'ID_VENDOR_ID=0403\nID_MODEL_ID=6001\n\n')
 
     def say(self, text):
-        for c in self.clients:
-            c.sendall(text.encode())
+        for c in list(self.clients):
+            try:
+                c.sendall(text.encode())
+            except OSError:  # of a provd that has ended
+                self.clients.remove(c)
 
     def plug(self, port, ttys=(), **kw):
         with self.lock:
@@ -149,9 +154,50 @@ class Adopt(unittest.TestCase):
                       == {('A2', 'console'), ('A2', 'console2'), ('A3', 'console'), ('A3', 'dut'), ('A4', 'console')})
         self.assertTrue(bound)
 
+    def test_a_device_without_a_place_is_named_and_a_hub_that_carries_nothing_is_left_out(self):
+        p = self.begin('--stations', '1', '--prefix', '7-', '--out', self.out)
+        self.events.plug('1-1.2', (0,), placed=False)
+        self.says('ttyY0: no ID_PATH')
+        # A hub of USB 3 is two devices, of which a board of USB 2 uses one; on it is one more hub.
+        self.events.plug('1-4', interfaces=':090000:')
+        self.events.plug('1-14', interfaces=':090000:')
+        self.events.plug('1-4.2', interfaces=':090000:')
+        self.events.plug('1-4.2.1', (0,))
+        self.assertEqual(p.wait(line.DEADLINE_S), 0, line.read(self.said.name))
+        self.assertIn('7-1: pci-0000:00:14.0-usb-0:4', line.read(self.said.name))
+        self.assertIn("  - id: '7-1'\n    ports:\n      console: {path: 'pci-0000:00:14.0-usb-0:4.2.1'", line.read(self.out))
+
+    def test_what_was_there_before_provd_restarted_is_not_taken_for_new(self):
+        self.events.plug('1-1.9', (0,))
+        line.wait_for('provd sees it', lambda: len(self.line.api.get('/ports')['items']) == 2)
+        p = self.begin('--stations', '1', '--out', self.out)
+        port = self.line.provd.port
+        self.line.provd.stop()
+        self.says('waits for it')
+        config = line.read(self.line.provd.config)
+        with open(self.line.provd.config, 'w') as f:
+            f.write(config.replace('127.0.0.1:0', '127.0.0.1:%d' % port))
+        self.line.start()
+        self.says('answers again')
+        self.events.plug('1-1.3', (0,))
+        self.assertEqual(p.wait(line.DEADLINE_S), 0, line.read(self.said.name))
+        self.assertIn('A1: pci-0000:00:14.0-usb-0:1.3 (1 of 1)', line.read(self.said.name))
+        self.assertNotIn('1.9', line.read(self.out))
+
+    def test_what_was_done_is_printed_where_its_file_cannot_be_written(self):
+        os.mkdir(os.path.join(self.line.home, 'gone'))
+        p = self.begin('--stations', '2', '--out', os.path.join(self.line.home, 'gone', 'x.yaml'))
+        os.rmdir(os.path.join(self.line.home, 'gone'))
+        self.events.plug('1-1.3', (0,))
+        out, _ = p.communicate(timeout=line.DEADLINE_S)
+        self.assertEqual(p.returncode, 3)
+        self.assertIn("stations:\n  - id: A1\n    ports:\n      console: {path: 'pci-0000:00:14.0-usb-0:1.3'", out)
+
     def test_what_is_asked_wrongly_is_said(self):
         for options, word in (((), '--stations is missing'), (('--stations', '0'), '1 to 512'), (('--stations', '2', '--first', 'x'), '--first'),
-                              (('--stations', '2', '--out', self.line.provd.config), 'is there already')):
+                              (('--stations', '2', '--prefix', 'A: b'), '--prefix'), (('--stations', '2', '--prefix', 'x' * 64), '--prefix'),
+                              (('--stations', '2', '--out', self.line.provd.config), 'is there already'),
+                              (('--stations', '2', '--out', self.line.home + '/none/x.yaml'), 'none/x.yaml')):
             p = self.line.provctl('adopt', *options)
             self.assertEqual(p.returncode, 2, p)
             self.assertIn(word, p.stderr)

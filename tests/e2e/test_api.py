@@ -540,11 +540,20 @@ class Conventions(Live):
         self.problem(self.api.request('PUT', '/artifacts/' + line.sha256(b''), b''), 422)
         self.problem(self.api.request('PUT', '/artifacts/abc', b'x'), 400)
         self.problem(self.api.request('PUT', path + '?name=../x', data), 400)
-        for name in ('..', '.', 'a%0Ab.bin', '%1B[2Ja.bin', ''):
+        for name in ('..', '.', 'a%0Ab.bin', '%1B[2Ja.bin', '', '%FF.bin', '%C3.bin', '%ED%A0%80.bin'):
             self.problem(self.api.request('PUT', path + '?name=' + name, data), 400)
         self.problem(self.api.request('PUT', '/artifacts/' + SHA, b'x' * (512 * 1024 + 1)), 413, 'too-large')
         left = [f for f in os.listdir(os.path.join(self.line.home, 'state', 'artifacts')) if f.startswith('upload')]
         self.assertEqual(left, [])
+
+    def test_an_idempotency_key_of_one_name_gives_no_other_name(self):
+        data, key = line.firmware(20000, 77), {'Idempotency-Key': 'k-name'}
+        path = '/artifacts/' + line.sha256(data)
+        self.assertEqual(self.api.request('PUT', path + '?name=one.bin', data, key).status, 201)
+        self.assertEqual(self.api.request('PUT', path + '?name=one.bin', data, key).headers['Idempotent-Replayed'], 'true')
+        self.problem(self.api.request('PUT', path + '?name=two.bin', data, key), 422, 'unprocessable')
+        self.problem(self.api.request('PUT', path, data, key), 422, 'unprocessable')
+        self.assertEqual(self.api.get(path)['names'], ['one.bin'])
 
     def piece(self, data, first, last, sha=None, total=None):
         span = '%d-%d' % (first, last) if first is not None else '*'

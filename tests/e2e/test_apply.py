@@ -4,6 +4,7 @@
 
     test_apply.py [BUILD]
 """
+import fcntl
 import json
 import os
 import stat
@@ -132,15 +133,97 @@ class Apply(unittest.TestCase):
         self.apply('--approve')
         self.assertEqual(self.versions(), {('a', 1): 'approved'})
 
-    def test_the_stations_of_this_machine(self):
+    def program(self, name, script):
+        """A program that provctl finds before that of the system."""
         tools = os.path.join(self.line.home, 'bin')
-        os.mkdir(tools)
-        script = os.path.join(tools, 'systemctl')
-        with open(script, 'w') as f:
-            f.write('#!/bin/sh\n[ "$*" = "reload provd.service" ] && kill -HUP %d\n' % self.line.provd.process.pid)
-        os.chmod(script, 0o755)
-        self.addCleanup(os.environ.__setitem__, 'PATH', os.environ['PATH'])
-        os.environ['PATH'] = tools + ':' + os.environ['PATH']
+        os.makedirs(tools, exist_ok=True)
+        path = os.path.join(tools, name)
+        with open(path, 'w') as f:
+            f.write('#!/bin/sh\n' + script)
+        os.chmod(path, 0o755)
+        if not os.environ['PATH'].startswith(tools + ':'):
+            self.addCleanup(os.environ.__setitem__, 'PATH', os.environ['PATH'])
+            os.environ['PATH'] = tools + ':' + os.environ['PATH']
+
+    def test_what_no_artifact_can_be_is_in_the_plan_and_nothing_is_sent(self):
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        for name, content, word in ((b'empty.bin', b'', 'is empty'), (b'new\nline.bin', b'x', 'control character'),
+                                    (b'x' * 201, b'x', '200 bytes'), (b'\xff.bin', b'x', 'UTF-8')):
+            with self.subTest(name):
+                path = os.path.join(os.fsencode(self.folder.path), b'artifacts', name)
+                with open(path, 'wb') as f:
+                    f.write(content)
+                said = self.apply(status=2)
+                self.assertIn('! artifact ', said.stdout)
+                self.assertIn(word, said.stdout)
+                self.assertEqual(len(json.loads(self.apply('--json', status=2).stdout)), 2)
+                os.unlink(path)
+        self.assertEqual(self.api.get('/artifacts')['items'], [])
+        self.apply()
+
+    def test_a_folder_that_changes_meanwhile_is_given_as_it_was_checked_or_not_at_all(self):
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/a.yaml', RECIPE % ('a', 1, 'A'))
+        self.apply()
+        # diff runs after the plan is made, and before the first change.
+        recipe = os.path.join(self.folder.path, 'recipes', 'a.yaml')
+        app = os.path.join(self.folder.path, 'artifacts', 'app.bin')
+        self.program('diff', "sed -i 's/Other/Third/' %s\n" % recipe)
+        self.folder.write('recipes/a.yaml', RECIPE % ('a', 1, 'Other'))
+        said = self.apply('--approve', status=3)
+        self.assertIn('apply again', said.stderr)
+        self.assertEqual(self.versions(), {('a', 1): 'draft'})
+        self.program('diff', 'echo more >>%s\n' % app)
+        self.folder.write('artifacts/app.bin', b'second' * 100)
+        self.folder.write('recipes/a.yaml', RECIPE % ('a', 1, 'Fourth'))
+        self.assertIn('%s changed' % app, self.apply('--approve', status=3).stderr)
+        self.assertEqual([a['sha256'] for a in self.api.get('/artifacts')['items']], [line.sha256(b'first' * 100)])
+
+    def test_a_draft_that_another_changes_meanwhile_is_not_approved(self):
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/a.yaml', RECIPE % ('a', 1, 'A'))
+        self.folder.write('recipes/b.yaml', RECIPE % ('b', 1, 'B'))
+        self.apply()
+        other = os.path.join(self.line.home, 'other.yaml')
+        with open(other, 'w') as f:
+            f.write(RECIPE % ('b', 1, 'Of another'))
+        self.program('diff', 'PROVD_URL=http://127.0.0.1:%d PROVD_TOKEN=%s %s recipe put %s\n'
+                     % (self.line.provd.port, self.line.provd.token, line.binary('provctl'), other))
+        self.folder.write('recipes/a.yaml', RECIPE % ('a', 1, 'A2'))
+        said = self.apply('--approve', status=3)
+        self.assertIn('recipe b@1', said.stderr)
+        self.assertEqual(self.versions()[('b', 1)], 'draft')
+
+    def test_a_reload_that_failed_is_given_by_the_next_apply(self):
+        config = self.line.provd.config
+        calls = os.path.join(self.line.home, 'calls')
+        self.program('systemctl', 'echo "$*" >>%s\nexit 1\n' % calls)
+        self.folder.write('stations.d/more.yaml', STATION % ('B1', 7))
+        self.assertIn('systemctl reload provd', self.apply('--config', config, status=3).stderr)
+        self.assertIn('reload', self.apply('--config', config, '--dry-run', status=1).stdout)
+        self.program('systemctl', 'echo "$*" >>%s\nkill -HUP %d\n' % (calls, self.line.provd.process.pid))
+        self.apply('--config', config)
+        line.wait_for('the new station', lambda: [s['id'] for s in self.api.get('/stations')['items']] == ['A1', 'B1'])
+        self.apply('--config', config)
+        self.assertEqual(line.read(calls), 'reload provd.service\n' * 2)
+
+    def test_what_is_not_looked_at_is_said(self):
+        self.folder.write('stations.d/more.yml', STATION % ('B1', 7))
+        self.assertIn('--config', self.apply().stderr)
+        said = self.apply('--config', self.line.provd.config, status=2)
+        self.assertIn('more.yml', said.stderr)
+        self.assertIn('.yaml', said.stderr)
+
+    def test_two_at_once_do_not_write_one_configuration(self):
+        etc = os.open(os.path.dirname(self.line.provd.config), os.O_RDONLY | os.O_DIRECTORY)
+        self.addCleanup(os.close, etc)
+        fcntl.flock(etc, fcntl.LOCK_EX)
+        self.folder.write('stations.d/more.yaml', STATION % ('B1', 7))
+        self.assertIn('another provctl apply', self.apply('--config', self.line.provd.config, status=3).stderr)
+        self.apply('--config', self.line.provd.config, '--dry-run', status=1)
+
+    def test_the_stations_of_this_machine(self):
+        self.program('systemctl', '[ "$*" = "reload provd.service" ] && kill -HUP %d\n' % self.line.provd.process.pid)
         config = self.line.provd.config
         target = os.path.join(os.path.dirname(config), 'stations.d', 'line.yaml')
         os.chmod(target, 0o640)

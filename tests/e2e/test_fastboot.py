@@ -389,6 +389,17 @@ class Packages(unittest.TestCase):
                 b, good, **{'bootloader-sim-2.0.img': fastboot_bench.firmware_of('sim-3')}))
             self.assertNotIn('flash:boot_a', b.commands())
 
+    def test_a_factory_image_goes_in_again_where_an_attempt_ended_in_fastbootd(self):
+        files = fastboot_bench.package(self.NEEDS)
+        with Bench('tcp', *self.FACTORY) as b:
+            path = self.factory(b, files)
+            b.passes('fastboot.reboot', 'to=fastboot')
+            step = b.passes('fastboot.flashall', 'package=' + path)
+            self.check_partitions(b, files)
+            self.assertEqual(step['evidence']['order'][:3], ['reboot bootloader', 'flash bootloader', 'reboot bootloader'])
+            heard = b.commands()
+            self.assertLess(heard.index('reboot-bootloader'), heard.index('flash:bootloader'))
+
     def test_a_bad_package_is_refused_before_the_device_is_asked(self):
         with Bench('tcp') as b:
             def package_of(files):

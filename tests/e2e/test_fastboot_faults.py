@@ -165,6 +165,15 @@ class Restarts(unittest.TestCase):
                 if fault != 'swap-reboot':
                     self.assertEqual(b.partition('system_a'), bytes(24 << 20))
 
+    def test_a_factory_image_whose_device_is_lost_or_another_after_its_bootloader(self):
+        package = fastboot_bench.package('require product=provsim\nrequire version-bootloader=sim-2.0\n')
+        for fault, code in (('lost', 'device-gone'), ('swap-reboot', 'wrong-device')):
+            with Bench('tcp') as b:
+                image = fastboot_bench.write_zip(os.path.join(b.home, 'f.zip'), fastboot_bench.factory(b.home, package))
+                b.fault(fault)
+                b.fails(code, 'before the package: task 2 of 4 (reboot bootloader)', 'fastboot.flashall', 'package=' + image, 'wait=3s')
+                self.assertNotIn('flash:radio', b.commands())
+
 
 class Quick(unittest.TestCase):
     def test_a_cancel_ends_it_within_a_second(self):

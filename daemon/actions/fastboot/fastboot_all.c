@@ -120,6 +120,22 @@ static int finish(struct all *all, struct err *e)
 	return 0;
 }
 
+/* A bootloader is flashed by the bootloader: an attempt that broke off may have left the device in fastbootd. */
+static int to_bootloader(struct all *all, struct err *e)
+{
+	const struct iotime *it = &all->x.s->it;
+	struct fastboot *f = NULL;
+	bool userspace = false;
+	int r = fastboot_getvar_yes(all->x.f, "is-userspace", &userspace, it, e);
+
+	if (r < 0 || !userspace)
+		return r;
+	r = restart(all, "reboot-bootloader", &f, it, e);
+	if (r == 0)
+		json_array_append_new(all->order, json_string("reboot bootloader"));
+	return r;
+}
+
 /* What flash-all.sh of a factory image does before the package, checked as a whole with it, and then done: the rules that
  * ask for the new bootloader or radio are met only after that. */
 static int run_before(struct all *all, struct fastboot_package *before,
@@ -132,7 +148,9 @@ static int run_before(struct all *all, struct fastboot_package *before,
 	int r;
 
 	now.later = later;
-	r = fastboot_package_check(all->x.f, p, &now, it, e);
+	r = to_bootloader(all, e);
+	if (r == 0)
+		r = fastboot_package_check(all->x.f, p, &now, it, e);
 	now.slot = NULL;
 	if (r == 0)
 		r = fastboot_package_check(all->x.f, before, &now, it, e);

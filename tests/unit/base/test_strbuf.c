@@ -115,6 +115,18 @@ START_TEST(a_slip_finds_its_name_and_nonsense_finds_none)
 }
 END_TEST
 
+START_TEST(what_is_utf_8_is_known_by_its_bytes)
+{
+	static const char *const bad[] = {
+		"\xff", "a\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80"};
+
+	ck_assert(is_utf8("", 0));
+	ck_assert(is_utf8("a\xc3\xbc\xf0\x9f\x94\xa7", 7));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_assert_msg(!is_utf8(bad[i], strlen(bad[i])), "%zu", i);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("strbuf");
@@ -127,6 +139,7 @@ static Suite *suite(void)
 	tcase_add_test(t, sizes_take_hex_and_suffixes);
 	tcase_add_test(t, numbers_do_not_depend_on_the_locale);
 	tcase_add_test(t, a_slip_finds_its_name_and_nonsense_finds_none);
+	tcase_add_test(t, what_is_utf_8_is_known_by_its_bytes);
 	suite_add_tcase(s, t);
 	return s;
 }

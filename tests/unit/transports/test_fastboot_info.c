@@ -176,6 +176,62 @@ START_TEST(a_command_of_the_script_that_is_not_known_ends_it_with_its_line)
 }
 END_TEST
 
+/* As vendors begin theirs: what they ask of the machine is not for provd. */
+START_TEST(what_changes_no_device_is_passed_over)
+{
+	static const char *const heads[] = {
+		"if ! grep -q partition-exists $(which fastboot); then\n  echo \"fastboot too old; see https://example.com/#tools\"\n  exit 1\nfi\n",
+		"if ! [ $($(which fastboot) --version | grep \"version\" | sed 's/\\.//g' ) -ge 3301 ]; then\n  exit 1\nfi\n",
+		"set -e\ncd \"$(dirname \"$0\")\"\nPATH=$PATH:.\necho 'Do not unplug: fastboot flash is running'\n",
+		"# don't\nif [ -z \"$A\" ]; then sleep 1; fi\necho \"it's # 1\"\n", "echo a#b\n"};
+	struct fastboot_factory f;
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+		_cleanup_(freep) char *text = xasprintf(
+			"%sfastboot flash radio r#1.img # now\nfastboot update x.zip\nexit 0\n",
+			heads[i]);
+
+		ck_assert_msg(fastboot_factory_parse(text, strlen(text), &f, &e) == 0, "%s: %s",
+			heads[i], e.msg);
+		ck_assert_uint_eq(f.before.count, 1);
+		ck_assert_str_eq(f.before.list[0].file, "r#1.img");
+		fastboot_factory_done(&f);
+	}
+}
+END_TEST
+
+/* A part that is left out in silence would be a pass without a radio; one that the shell does not reach, a wrong one. */
+START_TEST(a_command_that_hides_in_another_line_ends_it)
+{
+	static const char *const bad[] = {"$FASTBOOT flash radio r.img",
+		"./fastboot flash radio r.img", "sudo fastboot flash radio r.img",
+		"ANDROID_SERIAL=1 fastboot flash radio r.img",
+		"sleep 5; fastboot flash radio r.img", "echo Radio && fastboot flash radio r.img",
+		"echo \"step #1\"; fastboot flash radio r.img",
+		"if ! fastboot flash radio r.img; then\nexit 1\nfi",
+		"if [ $($FB flash radio r.img) ]; then\nexit 1\nfi",
+		"echo \"$(fastboot flash radio r.img)\"", "for p in radio; do", "flash_radio",
+		". ./more.sh", "fastboot() {",
+		"if [ -f r.img ]; then\nfastboot flash radio r.img\nfi",
+		"if true\nthen\nfastboot flash radio r.img\nelse\nfastboot flash radio s.img\nfi",
+		"echo \\\nfastboot flash radio r.img", "echo 'two\nfastboot flash radio r.img\n'",
+		"exit 0", "cd images", "fi"};
+	struct fastboot_factory f;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		_cleanup_(freep) char *text = xasprintf("%s\nfastboot update x.zip\n", bad[i]);
+
+		ck_assert_msg(
+			fastboot_factory_parse(text, strlen(text), &f, &e) == -ERR_IMAGE_INVALID,
+			"%s", bad[i]);
+		ck_assert_msg(strstr(e.msg, ", line ") != NULL, "%s: %s", bad[i], e.msg);
+	}
+	ck_assert_int_eq(
+		fastboot_factory_parse("if true; then\nfastboot update x.zip\nfi\n", 39, &f, &e),
+		-ERR_IMAGE_INVALID);
+}
+END_TEST
+
 static Suite *fastboot_info_suite(void)
 {
 	Suite *s = suite_create("fastboot_info");
@@ -189,6 +245,8 @@ static Suite *fastboot_info_suite(void)
 	tcase_add_test(t, a_line_that_is_not_understood_ends_the_list_with_its_number);
 	tcase_add_test(t, the_script_of_a_factory_image_is_read);
 	tcase_add_test(t, a_command_of_the_script_that_is_not_known_ends_it_with_its_line);
+	tcase_add_test(t, what_changes_no_device_is_passed_over);
+	tcase_add_test(t, a_command_that_hides_in_another_line_ends_it);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -554,7 +554,10 @@ int fastboot_package_run(struct fastboot *f, const struct fastboot_package *p,
 		r = do_task(&x, t, e);
 		if (r < 0)
 			err_prefix(e, "task %zu of %zu (%s %s)", i + 1, p->tasks.count,
-				task_name(t), t->partition ? t->partition : "");
+				task_name(t),
+				t->partition ? t->partition
+				: t->target  ? t->target
+					     : "");
 	}
 	return r;
 }

@@ -296,6 +296,11 @@ void fastboot_factory_done(struct fastboot_factory *f)
 	free(f->package);
 }
 
+struct factory_script {
+	struct fastboot_factory *f;
+	unsigned depth; /* of if ... fi */
+};
+
 /* What the shell would make something else of. */
 static bool is_plain(const char *s)
 {
@@ -350,20 +355,127 @@ static bool factory_command(struct fastboot_factory *f, char *rest)
 	return true;
 }
 
-static bool factory_line(struct fastboot_factory *f, char *line)
+/* Where a comment of the shell begins, else the end. *ret_open: a quotation, or the line itself, goes on in the next one. */
+static size_t code_bytes(const char *line, bool *ret_open)
+{
+	char quote = 0;
+	size_t i;
+
+	for (i = 0; line[i]; i++) {
+		char c = line[i];
+
+		if (c == '\\' && quote != '\'') {
+			if (!line[++i])
+				break;
+		} else if (quote) {
+			quote = c == quote ? 0 : quote;
+		} else if (c == '"' || c == '\'') {
+			quote = c;
+		} else if (c == '#' && (i == 0 || strchr(" \t;&|(", line[i - 1]))) {
+			break;
+		}
+	}
+	*ret_open = quote || (i > 0 && line[i - 1] == '\\' && !line[i]);
+	return i;
+}
+
+static bool is_in(const char *w, const char *const *list)
+{
+	while (*list && strcmp(w, *list) != 0)
+		list++;
+	return *list;
+}
+
+/* Whether one of its words is what a command that changes a device would have, whatever the program is called. */
+static bool may_change_device(const char *text)
+{
+	static const char *const verbs[] = {"flash", "flash:raw", "flashall", "flashing", "erase",
+		"format", "update", "reboot", "reboot-bootloader", "reboot-fastboot",
+		"reboot-recovery", "oem", "set_active", "--set-active", "-w", "-a",
+		"snapshot-update", "wipe-super", "continue", NULL};
+	_cleanup_(freep) char *copy = xstrdup(text);
+	char *save, *w;
+
+	for (w = strtok_r(copy, " \t;&|()`\"'$<>{}=", &save); w;
+		w = strtok_r(NULL, " \t;&|()`\"'$<>{}=", &save))
+		if (is_in(w, verbs))
+			return true;
+	return false;
+}
+
+/* What echo says may be anything; what it does is only that. */
+static bool says_only(const char *rest)
+{
+	char quote = 0;
+
+	for (const char *s = rest; *s; s++) {
+		if (quote != '\'' && (*s == '`' || (*s == '$' && s[1] == '(')))
+			return false;
+		if (*s == '\\' && quote != '\'' && s[1])
+			s++;
+		else if (quote)
+			quote = *s == quote ? 0 : quote;
+		else if (*s == '"' || *s == '\'')
+			quote = *s;
+		else if (strchr(";&|<>", *s))
+			return false;
+	}
+	return true;
+}
+
+/* NAME=value alone. */
+static bool is_assignment(const char *program)
+{
+	size_t n =
+		strspn(program, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+
+	return n > 0 && !isdigit((unsigned char)program[0]) && program[n] == '=';
+}
+
+/* A line that changes no device and leads past none that does. */
+static bool is_passed_over(struct factory_script *s, const char *program, const char *rest)
+{
+	static const char *const harmless[] = {"if", "then", "else", "elif", "fi", "sleep", "exit",
+		"set", "export", "[", "test", "which", "command", "true", NULL};
+	bool ends = !strcmp(program, "fi");
+	size_t n = strlen(rest);
+
+	if ((!strcmp(program, "echo") || !strcmp(program, "printf")) && says_only(rest))
+		return true;
+	if (may_change_device(rest))
+		return false;
+	if (!strcmp(program, "cd"))
+		return strstr(rest, "dirname") != NULL;
+	if (!is_in(program, harmless) && !is_assignment(program))
+		return !strcmp(program, "echo") || !strcmp(program, "printf");
+	/* After it nothing would be done. */
+	if (!strcmp(program, "exit") && s->depth == 0 && !s->f->package)
+		return false;
+	if (ends && s->depth == 0)
+		return false;
+	if (!strcmp(program, "if") && !(n > 4 && !strcmp(rest + n - 4, "; fi")))
+		s->depth++;
+	s->depth -= ends;
+	return true;
+}
+
+static bool factory_line(struct factory_script *s, char *line)
 {
 	bool plain = is_plain(line);
 	char *program = word(&line);
 
-	if (!program || !strcmp(program, "adb"))
-		return !program;
-	return strcmp(program, "fastboot") != 0 || (plain && factory_command(f, line));
+	if (!program)
+		return true;
+	if (!strcmp(program, "fastboot"))
+		return plain && s->depth == 0 && factory_command(s->f, line);
+	return is_passed_over(s, program, line);
 }
 
 int fastboot_factory_parse(const char *text, size_t n, struct fastboot_factory *ret, struct err *e)
 {
 	_cleanup_(freep) char *copy = NULL;
 	int r = copy_text("flash-all.sh", text, n, &copy, e);
+	struct factory_script script = {.f = ret};
 	char *rest = copy;
 	unsigned number = 0;
 	char *line;
@@ -371,12 +483,14 @@ int fastboot_factory_parse(const char *text, size_t n, struct fastboot_factory *
 	*ret = (struct fastboot_factory){0};
 	while (r == 0 && (line = strsep(&rest, "\n"))) {
 		_cleanup_(freep) char *whole = NULL;
+		bool open;
 
 		number++;
-		line[strcspn(line, "#")] = 0;
+		line = trim(line);
+		line[code_bytes(line, &open)] = 0;
 		line = trim(line);
 		whole = xstrdup(line);
-		if (number > LINES_MAX || !factory_line(ret, line))
+		if (number > LINES_MAX || open || !factory_line(&script, line))
 			r = err_set(e, ERR_IMAGE_INVALID,
 				"flash-all.sh, line %u: '%.80s' is not understood: flash its parts by steps of fastboot.flash",
 				number, whole);

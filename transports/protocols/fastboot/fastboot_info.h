@@ -62,13 +62,14 @@ struct fastboot_tasks {
  *
  *	fastboot flash PARTITION FILE	fastboot reboot-bootloader	fastboot [-w] update FILE
  *
- * Lines that begin with another word (if, echo, sleep) are passed over: provd waits for the device itself. */
+ * Lines that change no device (if, echo, sleep, exit in an if) are passed over: provd waits for the device itself. Any other
+ * line is refused, as is a command within an if: provd does not know which way the shell would go. */
 struct fastboot_factory {
 	struct fastboot_tasks before;
 	char *package; /* the zip that `update` names */
 	bool wipe;     /* -w */
 };
-/* A command of fastboot's or adb's that is not one of these, or after the update, ends it: -ERR_IMAGE_INVALID with its line. */
+/* What is not one of these, or a command after the update, ends it: -ERR_IMAGE_INVALID with its line. */
 int fastboot_factory_parse(const char *text, size_t n, struct fastboot_factory *ret, struct err *e);
 void fastboot_factory_done(struct fastboot_factory *f);
 
