@@ -113,7 +113,7 @@ int compose_base(struct compose *c, const struct image *i, struct err *e)
 				      "%s is for several memories (target %u): a base for one expected",
 				      i->path, i->segments[k].target);
 	if (r == 0)
-		compose_find_seals(c);
+		compose_find_seals(c, i);
 	return r;
 }
 

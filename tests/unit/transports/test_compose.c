@@ -405,8 +405,31 @@ START_TEST(a_signed_esp_image_is_refused)
 	}
 	have_base(file, all, 0);
 	refused(put("sn", 100, "SN0001"), ERR_IMAGE_SIGNED, "secure boot");
+	/* The signature itself, and what it covers after the image. */
+	refused(put("end", n, "S"), ERR_IMAGE_SIGNED, "secure boot");
+	refused(put("signature", _i < 2 ? 4096 + 1215 : n + 67, "S"), ERR_IMAGE_SIGNED,
+		"secure boot");
 	if (_i < 2)
 		ok(put("sn", 6000, "SN0001"));
+}
+END_TEST
+
+/* _i: an ESP image of secure boot v1, a footer of Android Verified Boot. */
+START_TEST(a_blank_after_a_signed_base_hides_nothing)
+{
+	size_t n = _i ? 8192 : esp_image_file(file, sizeof file, 5, 1000) + 68;
+
+	if (_i)
+		memset(file, 0, n);
+	else
+		memset(file + n - 68, 0, 68);
+	if (_i)
+		memcpy(file + n - 64, "AVBf", 4);
+	ok(compose_blank(c, 0, 16384, 0xff, &e));
+	have_base(file, n, 0);
+	refused(put("sn", 100, "SN0001"), ERR_IMAGE_SIGNED,
+		_i ? "Android Verified Boot" : "secure boot");
+	ok(put("after", n, "SN0001"));
 }
 END_TEST
 
@@ -443,6 +466,7 @@ static void add_parts(TCase *t)
 	tcase_add_test(t, the_sums_of_an_esp_image_are_made_right);
 	tcase_add_test(t, an_esp_image_that_no_part_touches_is_left_alone);
 	tcase_add_test(t, the_structure_of_an_esp_image_is_not_broken);
+	tcase_add_loop_test(t, a_blank_after_a_signed_base_hides_nothing, 0, 2);
 	tcase_add_loop_test(t, a_signed_esp_image_is_refused, 0, 3);
 	tcase_add_loop_test(t, an_image_for_mcuboot_is_refused_wherever_it_lies, 0, 2);
 	tcase_add_loop_test(t, what_verified_boot_vouches_for_is_refused, 0, 2);
