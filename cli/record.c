@@ -61,12 +61,12 @@ static int print_result(
 	const struct findings *f, const struct verify_opts *o, const struct verify_result *r)
 {
 	if (f->c->json) {
-		json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:O}", "host",
-			r->host, "records", (json_int_t)r->records, "attachments",
-			(json_int_t)r->attachments, "archived", (json_int_t)r->archived,
-			"checkpoints", (json_int_t)r->checkpoints, "covered",
-			(json_int_t)r->covered, "trusted", r->trusted, "enveloped", r->enveloped,
-			"findings", f->list);
+		json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:O}",
+			"host", r->host, "records", (json_int_t)r->records, "attachments",
+			(json_int_t)r->attachments, "attachments_not_looked_at",
+			(json_int_t)r->unseen, "archived", (json_int_t)r->archived, "checkpoints",
+			(json_int_t)r->checkpoints, "covered", (json_int_t)r->covered, "trusted",
+			r->trusted, "enveloped", r->enveloped, "findings", f->list);
 
 		print_json(all);
 		json_decref(all);
@@ -79,6 +79,9 @@ static int print_result(
 			o->archives ? "" : ": give --archives to have them compared too");
 	if (r->attachments > 0)
 		printf("attachments %lld\n", (long long)r->attachments);
+	if (r->unseen > 0)
+		printf("attachments %lld not looked at: give --attachments\n",
+			(long long)r->unseen);
 	print_signature(o, r);
 	printf("found       %lld\n", (long long)r->findings);
 	return r->findings ? EXIT_FAILED : EXIT_PASSED;

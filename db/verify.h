@@ -21,7 +21,7 @@ struct verify_opts {
 	int64_t from, to;	/* of a database: whose rows are compared; 0: all */
 	const char *
 		archives; /* of a database: the folder of its archives, which are read too; NULL: not */
-	/* Where attached files are; of a database NULL: they are not looked at, of an archive NULL: in the folder
+	/* Where attached files are; of a database or a file NULL: they are not looked at, of an archive NULL: in the folder
 	 * "attachments" next to it. What is attached to an archived run of a database is looked for in that of archives. */
 	const char *attachments;
 	const struct cancel *stop; /* of an archive: ends it with the reason; NULL: nobody does */
@@ -34,6 +34,7 @@ struct verify_result {
 	int64_t records, findings;
 	int64_t archived; /* of the records of a database those that are in archives: without these their leaves alone are looked at */
 	int64_t attachments; /* that were looked at */
+	int64_t unseen; /* attachments of the records of a file that were not, since nobody said where they are */
 	int64_t checkpoints;
 	int64_t covered; /* records under the newest checkpoint whose signature is good; 0 none */
 	bool trusted;	 /* by a key that was given */

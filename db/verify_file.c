@@ -127,6 +127,18 @@ static void check_says(struct file *f, const char *who, const json_t *record, in
 			verify_text(report, "unit"), f->unit);
 }
 
+/* Whoever has the file alone has none of what is attached. */
+static void check_attached(struct file *f, const char *who, const json_t *record)
+{
+	const char *dir = f->v.o->attachments;
+
+	if (dir)
+		verify_attachments(&f->v, who, record, dir);
+	else
+		f->v.res->unseen +=
+			(int64_t)json_array_size(json_object_get(record, "attachments"));
+}
+
 static void check_entry(struct file *f, size_t i, const json_t *entry)
 {
 	const char *text = json_string_value(json_object_get(entry, "record"));
@@ -148,6 +160,7 @@ static void check_entry(struct file *f, size_t i, const json_t *entry)
 	if (record) {
 		check_follows(f, who, record, n);
 		check_says(f, who, record, n);
+		check_attached(f, who, record);
 	}
 	f->before = n;
 	if (text)

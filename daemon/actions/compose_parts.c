@@ -2,12 +2,13 @@
 #include "daemon/actions/compose_parts.h"
 
 #include "base/csv.h"
+#include "base/jcs.h"
 #include "base/util.h"
 #include "transports/images/field.h"
 #include "transports/images/nvs.h"
 
 #define CSV_MAX_BYTES (1u << 20)
-#define NUMBER_BYTES  40
+#define NUMBER_BYTES  JCS_NUMBER_SIZE
 
 static const char *const orders[] = {"little", "big", NULL};
 
@@ -103,7 +104,7 @@ static const char *text_of(const json_t *o, const char *key, char buf[NUMBER_BYT
 	if (json_is_integer(v))
 		snprintf(buf, NUMBER_BYTES, "%lld", (long long)json_integer_value(v));
 	else if (json_is_real(v))
-		snprintf(buf, NUMBER_BYTES, "%.17g", json_real_value(v));
+		jcs_number(json_real_value(v), buf);
 	else if (json_is_boolean(v))
 		snprintf(buf, NUMBER_BYTES, "%s", json_is_true(v) ? "true" : "false");
 	else
@@ -324,7 +325,10 @@ static int put_row(struct compose_job *j, const json_t *row, size_t k, struct er
 		r = resolve(j, f.name, cell(row, "value"), buf, &f.value, e);
 	if (r == 0)
 		r = check_digits(f.name, f.type, f.value == buf, e);
-	return r < 0 ? r : put_field(j, row, &f, "offset", base, e);
+	if (r == 0)
+		r = put_field(j, row, &f, "offset", base, e);
+	secret_wipe(buf, sizeof buf);
+	return r;
 }
 
 int compose_take_layout(struct compose_job *j, struct err *e)

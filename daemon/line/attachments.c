@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -17,6 +18,7 @@
 #define SWEEP_NAMES    64 /* of one step */
 #define SWEEP_EVERY_US (600 * US_PER_S)
 #define READ_BYTES     (256u * 1024)
+#define JUMP_S	       60
 
 struct attachments {
 	char *root;
@@ -27,13 +29,21 @@ struct attachments {
 	DIR *walk; /* NULL: between two walks */
 	uint64_t next_us;
 	unsigned gone;
+	int64_t apart_s; /* the wall clock from the monotonic one, and when it was set last */
+	uint64_t set_us;
 };
+
+static int64_t apart_s(void)
+{
+	return (int64_t)time(NULL) - (int64_t)(now_us() / US_PER_S);
+}
 
 int attachments_new(const char *root, struct attachments **ret, struct err *e)
 {
 	struct attachments *a = xcalloc(1, sizeof *a);
 
 	a->root = xstrdup(root);
+	a->apart_s = apart_s();
 	mutex_init(&a->lock);
 	a->dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (a->dir < 0) {
@@ -171,14 +181,26 @@ int attachments_take(struct attachments *a, const char *output, const char *run,
 
 /* --- sweeping --- */
 
-static bool is_old(const struct attachments *a, const char *name, int64_t older_s)
+/* The time of a file is of the wall clock: where that was set, it tells no age until all files of before are old. */
+static bool are_ages_known(struct attachments *a, int64_t older_s)
+{
+	const int64_t apart = apart_s();
+
+	if (llabs(apart - a->apart_s) > JUMP_S) {
+		a->apart_s = apart;
+		a->set_us = now_us();
+	}
+	return a->set_us == 0 || now_us() - a->set_us > (uint64_t)older_s * US_PER_S;
+}
+
+static bool is_old(struct attachments *a, const char *name, int64_t older_s)
 {
 	struct stat st;
 
 	if (fstatat(a->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 		return false;
 	/* A link that is made counts as a change of the file (link(2)). */
-	return older_s == 0 || time(NULL) - st.st_ctime > older_s;
+	return older_s == 0 || (are_ages_known(a, older_s) && time(NULL) - st.st_ctime > older_s);
 }
 
 static void sweep_one(struct attachments *a, const char *name, int64_t older_s,

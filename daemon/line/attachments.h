@@ -34,7 +34,8 @@ DEFINE_CLEANUP(struct attachments, attachments_free)
 int attachments_take(struct attachments *a, const char *output, const char *run,
 	const struct attach_file *f, const char **ret_media, struct err *e);
 
-/* Removes files that no row names, and that are older than so many seconds, a little at each call; all of them,
+/* Removes files that no row names, and that are older than so many seconds, a little at each call, and none for that long after
+ * the wall clock was set; all of them,
  * without a look at the time, where it is the first walk of a start (older_s 0). named: 0 where no row does. One thread. */
 void attachments_sweep(struct attachments *a, int64_t older_s,
 	int (*named)(void *data, const char *sha256), void *data);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/jcs.h"
 #include "base/regex.h"
 #include "base/util.h"
 
@@ -152,10 +153,9 @@ static char *scalar_text(const json_t *j)
 	if (json_is_string(j))
 		return xstrdup(json_string_value(j));
 	if (json_is_real(j)) {
-		char buf[40];
+		char buf[JCS_NUMBER_SIZE];
 
-		snprintf(buf, sizeof buf, "%.17g", json_real_value(j));
-		return xstrdup(buf);
+		return xstrdup(jcs_number(json_real_value(j), buf));
 	}
 
 	char *s = json_dumps(j, JSON_ENCODE_ANY);

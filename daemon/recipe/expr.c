@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/jcs.h"
 #include "base/strbuf.h"
 #include "base/util.h"
 
@@ -67,11 +68,22 @@ static int walk(const char *text, int (*ref)(void *, const char *, struct err *)
 	return 0;
 }
 
+/* With the fewest digits that mean it: a measured 24.6 is not 24.600000000000001. */
+static char *real_text(double v)
+{
+	char text[JCS_NUMBER_SIZE];
+
+	jcs_number(v, text);
+	return xasprintf("%s%s", text, strpbrk(text, ".e") ? "" : ".0");
+}
+
 /* A scalar as it is in text. */
 static char *text_of(const json_t *v)
 {
 	if (json_is_string(v))
 		return xstrdup(json_string_value(v));
+	if (json_is_real(v))
+		return real_text(json_real_value(v));
 
 	char *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
 	char *copy = xstrdup(s);

@@ -113,7 +113,7 @@ int compose_base(struct compose *c, const struct image *i, struct err *e)
 				      "%s is for several memories (target %u): a base for one expected",
 				      i->path, i->segments[k].target);
 	if (r == 0)
-		compose_find_seals(c);
+		compose_find_seals(c, i);
 	return r;
 }
 
@@ -230,10 +230,20 @@ int compose_crc(struct compose *c, const char *name, const struct compose_crc *s
 
 /* --- sums --- */
 
+/* All sums that it covers are made, and know it of themselves. */
+static bool covers_secret(const struct compose *c, const struct compose_crc *s)
+{
+	for (size_t k = 0; k < c->parts; k++)
+		if (c->part[k].secret &&
+			compose_meets(s->from, s->bytes, c->part[k].at, c->part[k].bytes))
+			return true;
+	return false;
+}
+
 static int make_crc(struct compose *c, struct compose_sum *x, struct err *e)
 {
 	const struct crc_kind *kind = x->s.kind;
-	const struct compose_part *part = &c->part[x->part];
+	struct compose_part *part = &c->part[x->part];
 	uint32_t sum = crc_begin(kind);
 	uint8_t *to = compose_at(c, part->at, part->bytes);
 
@@ -255,6 +265,7 @@ static int make_crc(struct compose *c, struct compose_sum *x, struct err *e)
 	sum = crc_end(kind, sum);
 	for (size_t i = 0; i < part->bytes; i++)
 		to[x->s.big ? part->bytes - 1 - i : i] = (uint8_t)(sum >> 8 * i);
+	part->secret = covers_secret(c, &x->s);
 	x->done = true;
 	return 0;
 }

@@ -45,7 +45,8 @@ void compose_allow_gaps(struct compose *c);
 int compose_put(struct compose *c, const char *name, uint64_t at, const uint8_t *p, size_t n,
 	bool secret, struct err *e);
 
-/* A CRC over [from, from + bytes), stored at an address: a part as well. -ERR_INVALID where the range holds its own place. */
+/* A CRC over [from, from + bytes), stored at an address: a part as well, and secret where it covers a secret, which can be found
+ * out from it. -ERR_INVALID where the range holds its own place. */
 struct compose_crc {
 	const struct crc_kind *kind;
 	uint64_t from, bytes, at;

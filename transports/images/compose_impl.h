@@ -17,7 +17,7 @@ enum seal_kind { SEAL_ESP, SEAL_ESP_SIGNED, SEAL_MCUBOOT, SEAL_AVB };
 /* What vouches for bytes of the base. */
 struct compose_seal {
 	enum seal_kind kind;
-	uint64_t at, bytes; /* all of it, with its sums */
+	uint64_t at, bytes; /* all of it, with its sums and its signature */
 	uint64_t sums_at;   /* SEAL_ESP: where its sums begin, up to the end */
 	bool touched;
 };
@@ -46,8 +46,8 @@ struct compose {
 /* n bytes at an address in one run; NULL where no run has all of them. */
 uint8_t *compose_at(const struct compose *c, uint64_t at, uint64_t n);
 
-/* Looks through the base; once, before the first part. */
-void compose_find_seals(struct compose *c);
+/* Looks through the base, which is laid; once, before the first part. */
+void compose_find_seals(struct compose *c, const struct image *base);
 /* Whether [at, at + n) may be changed: what may be is marked. -ERR_IMAGE_SIGNED. */
 int compose_touch(struct compose *c, const char *name, uint64_t at, uint64_t n, struct err *e);
 /* Makes the sums of a touched ESP image right. */

@@ -4,7 +4,8 @@
  *
  *	MCUboot   its magic at any multiple of 4, and a header and trailer that fit (MCUboot, "Design", Image Format)
  *	ESP       a whole image at a multiple of 4096 or at a beginning (esp_image.h); signed where a signature block of
- *	          secure boot v2 follows at the next multiple of 4096 (0xe7, version 2 or 3), or the 68 bytes of v1
+ *	          secure boot v2 follows at the next multiple of 4096 (0xe7, version 2 or 3; 1216 bytes, up to 3 of them), or
+ *	          the 68 bytes of v1 at the end
  *	AVB       a footer at the end, or "AVB0" at the beginning (libavb, avb_footer.h, avb_vbmeta_image.h)
  */
 #include "base/bytes.h"
@@ -18,6 +19,8 @@
 #define MCUBOOT_TRAILER	    0x6907
 #define ESP_SIGNATURE_MAGIC 0xe7
 #define ESP_V1_BYTES	    68u
+#define ESP_V2_BYTES	    1216u
+#define ESP_V2_BLOCKS	    3
 
 static void add(struct compose *c, const struct compose_seal *s)
 {
@@ -67,14 +70,32 @@ static void find_mcuboot(struct compose *c, const struct compose_run *g)
 	}
 }
 
-static bool is_signed(const struct compose_run *g, uint64_t end)
+/* Where the signature of an image that ends there ends; 0: it has none. Between both there is what it covers as well. */
+static uint64_t signature_end(const struct compose_run *g, uint64_t end)
 {
 	uint64_t block = (end + SECTOR - 1) / SECTOR * SECTOR;
+	unsigned blocks = 0;
 
-	if (block + 2 <= g->bytes && g->data[block] == ESP_SIGNATURE_MAGIC &&
-		(g->data[block + 1] == 2 || g->data[block + 1] == 3))
-		return true;
-	return g->bytes - end == ESP_V1_BYTES && !memcmp(g->data + end, "\0\0\0\0", 4);
+	while (blocks < ESP_V2_BLOCKS && block + 2 <= g->bytes &&
+		g->data[block] == ESP_SIGNATURE_MAGIC &&
+		(g->data[block + 1] == 2 || g->data[block + 1] == 3)) {
+		block += ESP_V2_BYTES;
+		blocks++;
+	}
+	if (blocks)
+		return MIN(block, g->bytes);
+	return g->bytes - end == ESP_V1_BYTES && !memcmp(g->data + end, "\0\0\0\0", 4) ? g->bytes
+										       : 0;
+}
+
+static void add_esp(
+	struct compose *c, const struct compose_run *g, uint64_t at, const struct esp_image *i)
+{
+	const uint64_t sums = i->bytes - 1 - (i->has_digest ? SHA256_BYTES : 0u);
+	const uint64_t end = signature_end(g, at + i->bytes);
+
+	add(c, &(struct compose_seal){end ? SEAL_ESP_SIGNED : SEAL_ESP, g->address + at,
+		       end ? end - at : i->bytes, g->address + at + sums, false});
 }
 
 static void find_esp(struct compose *c, const struct compose_run *g)
@@ -87,27 +108,26 @@ static void find_esp(struct compose *c, const struct compose_run *g)
 
 		if (esp_image_is(g->data + at, g->bytes - at) &&
 			esp_image_check("", g->data + at, g->bytes - at, &i, NULL) == 0) {
-			uint64_t sums = i.bytes - 1 - (i.has_digest ? SHA256_BYTES : 0u);
-
-			add(c, &(struct compose_seal){
-				       is_signed(g, at + i.bytes) ? SEAL_ESP_SIGNED : SEAL_ESP,
-				       g->address + at, i.bytes, g->address + at + sums, false});
+			add_esp(c, g, at, &i);
 			next += (i.bytes - 1) / SECTOR * SECTOR;
 		}
 		at = next;
 	}
 }
 
-void compose_find_seals(struct compose *c)
+void compose_find_seals(struct compose *c, const struct image *base)
 {
-	for (size_t k = 0; k < c->runs; k++) {
-		const struct compose_run *g = &c->run[k];
+	for (size_t k = 0; k < base->count; k++) {
+		const struct image_segment *s = &base->segments[k];
+		/* Of the base's bytes alone: where they end a footer or a signature is, whatever blank follows. */
+		const struct compose_run g = {
+			s->address, s->len, compose_at(c, s->address, s->len)};
 
-		if (avb_footer_present(g->data, g->bytes) ||
-			content_detect(g->data, g->bytes) == CONTENT_VBMETA)
-			add(c, &(struct compose_seal){SEAL_AVB, g->address, g->bytes, 0, false});
-		find_mcuboot(c, g);
-		find_esp(c, g);
+		if (avb_footer_present(g.data, g.bytes) ||
+			content_detect(g.data, g.bytes) == CONTENT_VBMETA)
+			add(c, &(struct compose_seal){SEAL_AVB, g.address, g.bytes, 0, false});
+		find_mcuboot(c, &g);
+		find_esp(c, &g);
 	}
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/eui.h"
+#include "base/jcs.h"
 #include "base/secret.h"
 #include "base/util.h"
 
@@ -98,21 +99,97 @@ static bool parse_integer(const char *s, bool *negative, uint64_t *ret)
 	return *end == '\0';
 }
 
-/* A decimal times `scale`, rounded half away from zero. */
+/* --- decimals --- */
+
+#define EXPONENT_MOST 999 /* far beyond all that fits */
+
+/* Digits of a value, 21 of them: with the 17 of a scale they fit into 128 bits. */
+static const unsigned __int128 digits_end = (unsigned __int128)1000000000000 * 1000000000;
+
+/* Digits times 10 to the power of an exponent: what a binary number is not. */
+struct decimal {
+	bool negative;
+	unsigned __int128 digits;
+	int exponent;
+};
+
+static const char *take_digits(const char *s, bool fraction, int *count, struct decimal *d)
+{
+	for (; isdigit((unsigned char)*s); s++, *count += 1) {
+		const unsigned v = (unsigned)(*s - '0');
+
+		/* Digits beyond those that count are cut. */
+		if (d->digits * 10 + v >= digits_end) {
+			d->exponent += !fraction;
+			continue;
+		}
+		d->digits = d->digits * 10 + v;
+		d->exponent -= fraction;
+	}
+	return s;
+}
+
+static int take_exponent(const char **s)
+{
+	const char *p = *s + 1;
+	char *end;
+	long v;
+
+	if (!isdigit((unsigned char)p[*p == '-' || *p == '+']))
+		return 0;
+	v = strtol(p, &end, 10);
+	*s = end;
+	return (int)MAX(-EXPONENT_MOST, MIN(v, EXPONENT_MOST));
+}
+
+static bool parse_decimal(const char *s, struct decimal *ret)
+{
+	struct decimal d = {.negative = *s == '-'};
+	int count = 0;
+
+	s += *s == '-' || *s == '+';
+	s = take_digits(s, false, &count, &d);
+	if (*s == '.')
+		s = take_digits(s + 1, true, &count, &d);
+	if (count && (*s == 'e' || *s == 'E'))
+		d.exponent += take_exponent(&s);
+	*ret = d;
+	return count && !*s;
+}
+
+/* digits times 10 to the power of an exponent, rounded half away from zero. false: it is above 64 bits. */
+static bool round_decimal(unsigned __int128 digits, int exponent, uint64_t *ret)
+{
+	unsigned __int128 ten = 1;
+
+	for (; exponent > 0 && digits && digits <= UINT64_MAX; exponent--)
+		digits *= 10;
+	for (; exponent < 0 && ten <= digits; exponent++)
+		ten *= 10;
+	/* Below a tenth of it nothing is left. */
+	if (exponent < 0)
+		digits = 0;
+	digits = digits / ten + (digits % ten * 2 >= ten);
+	*ret = (uint64_t)digits;
+	return digits <= UINT64_MAX;
+}
+
+/* A decimal times `scale`, rounded half away from zero; in decimals, since 1.005 times 100 is below 100.5 as binary numbers, and
+ * those have not all integers above 2 to the power of 53. */
 static int scaled(const struct field *f, bool *negative, uint64_t *ret, struct err *e)
 {
-	char *end;
-	double v = strtod(f->value, &end);
+	char text[JCS_NUMBER_SIZE];
+	struct decimal v;
+	struct decimal scale;
 
-	if (end == f->value || *end || isspace((unsigned char)*f->value) || !isfinite(v))
+	if (!parse_decimal(f->value, &v))
 		return malformed(f, "a decimal number", e);
-	v = round(v * f->scale);
-	*negative = v < 0;
-	v = fabs(v);
-	if (!(v < 18446744073709551616.0))
-		return out_of_range(f, e);
-	*ret = (uint64_t)v;
-	return 0;
+	if (!isfinite(f->scale) || !parse_decimal(jcs_number(f->scale, text), &scale))
+		return err_set(e, ERR_INVALID, "'%s': its scale is not a number", f->name);
+	*negative = v.negative != scale.negative;
+	return round_decimal(v.digits * scale.digits, v.exponent + scale.exponent, ret)
+		       ? 0
+		       : out_of_range(f, e);
 }
 
 static int put_integer(const struct field *f, const struct type *t, uint8_t *ret, struct err *e)
@@ -138,27 +215,31 @@ static int put_integer(const struct field *f, const struct type *t, uint8_t *ret
 	return 0;
 }
 
+/* No digit but 0 before an exponent: what is too small for a float is not zero. */
+static bool is_zero(const char *s)
+{
+	return strcspn(s, "123456789") >= strcspn(s, "eE");
+}
+
 static int put_float(const struct field *f, const struct type *t, uint8_t *ret, struct err *e)
 {
 	char *end;
 	double v = strtod(f->value, &end);
+	/* By itself: a double in between would round twice. */
+	const float narrow = strtof(f->value, NULL);
+	const bool is_narrow = t->bytes == 4;
 	uint64_t bits = 0;
-	float narrow;
+	uint32_t half;
 
 	if (end == f->value || *end || isspace((unsigned char)*f->value) || isnan(v))
 		return malformed(f, "a number", e);
-	narrow = (float)v;
-	if (isinf(v) || (t->bytes == 4 && isinf(narrow)))
+	if (isinf(v) || (is_narrow && isinf(narrow)))
 		return out_of_range(f, e);
-	if (t->bytes == 8) {
-		memcpy(&bits, &v, sizeof v);
-	} else {
-		uint32_t half;
-
-		memcpy(&half, &narrow, sizeof half);
-		bits = half;
-	}
-	put_number(f, bits, t->bytes, ret);
+	if ((is_narrow ? narrow == 0 : v == 0) && !is_zero(f->value))
+		return out_of_range(f, e);
+	memcpy(&half, &narrow, sizeof half);
+	memcpy(&bits, &v, sizeof v);
+	put_number(f, is_narrow ? half : bits, t->bytes, ret);
 	return 0;
 }
 

@@ -233,6 +233,9 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 		r = session_open(&x, s, a, e);
 	if (r == 0)
 		r = avr_boot_flash(x.boot, image, &s->it, &res, e);
+	/* Of whole pages, and not the digest of the image that its maker hid. */
+	if (r == 0 && image->secret)
+		r = step_secret(s, res.sha256_written, e);
 	if (r < 0)
 		return r;
 	tell(&x, out);

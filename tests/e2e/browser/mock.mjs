@@ -133,7 +133,7 @@ const DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 200" w
 const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
 const FILES = {
   'wave.csv': ['text/csv', WAVE], 'screen.png': ['image/png', PIXEL], 'said.log': ['text/plain', 'boot 2.4.1\ntemp=24.6\nOK\n'],
-  'dump.bin': ['application/octet-stream', 'x'.repeat(4096)],
+  'dump.bin': ['application/octet-stream', 'x'.repeat(4096)], 'wide.csv': ['text/csv', `${Array.from({ length: 5000 }, (x, i) => i).join(',')}\n`.repeat(3)],
 }; // prettier-ignore
 const attachmentsOf = () => Object.entries(FILES).map(([name, [media, body]], i) => ({ name, n: i < 2 ? 3 : 1, step: i < 2 ? 'read-temp' : 'flash', sha256: SHA, size: body.length, media })); // prettier-ignore
 

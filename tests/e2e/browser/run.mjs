@@ -1044,6 +1044,10 @@ async function whatIsKept(page, url) {
   must((await shown.locator('.thumb').getAttribute('aria-pressed')) === 'true', 'the picture does not grow');
   await shown.locator('tr', { hasText: 'wave.csv' }).locator('summary').click();
   await shown.locator('.chart canvas').waitFor();
+  // Thousands of columns are shown as text: nobody tells that many curves apart, and none waits for them to be drawn.
+  await shown.locator('tr', { hasText: 'wide.csv' }).locator('summary').click();
+  await shown.locator('pre', { hasText: '4999' }).waitFor();
+  await shown.locator('tr', { hasText: 'wide.csv' }).locator('summary').click();
   await shown.locator('tr', { hasText: 'said.log' }).locator('summary').click();
   await shown.locator('pre', { hasText: 'temp=24.6' }).waitFor();
   must((await shown.locator('a[download="dump.bin"]').count()) === 1, 'a file without a view cannot be fetched');

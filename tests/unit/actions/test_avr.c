@@ -57,6 +57,30 @@ START_TEST(a_board_is_reset_into_its_bootloader_and_started)
 }
 END_TEST
 
+/* As an image of image.compose that holds a secret. */
+static int load_secret(
+	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
+{
+	struct image_opts own = *o;
+
+	own.secret = true;
+	return image_open(ref, &own, ret, e);
+}
+
+START_TEST(a_digest_of_an_image_with_a_secret_is_a_secret)
+{
+	struct step_env_ops ops = rig_ops;
+
+	ops.load_image = load_secret;
+	rig.ops = &ops;
+	ck_assert_msg(
+		rig_run(&rig, "avr.flash", flash_with(",\"reset\":\"dtr\"")) == 0, "%s", rig.e.msg);
+	ck_assert(secret_found(rig.secrets, rig_text(rig.out.evidence, "sha256_written")));
+	ck_assert(secret_found(rig.secrets, rig_text(rig.out.evidence, "sha256_read")));
+	rig.ops = NULL;
+}
+END_TEST
+
 START_TEST(slips_are_told_before_anything_is_sent)
 {
 	rig_refused(&rig, "avr.flash", flash_with(",\"reset\":\"dtr\",\"enter\":\"dtr=1\""),
@@ -85,6 +109,7 @@ static Suite *avr_suite(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_board_is_reset_into_its_bootloader_and_started);
+	tcase_add_test(t, a_digest_of_an_image_with_a_secret_is_a_secret);
 	tcase_add_test(t, slips_are_told_before_anything_is_sent);
 	tcase_add_test(t, another_part_than_the_recipe_wants_is_not_written);
 	suite_add_tcase(s, t);

@@ -147,6 +147,27 @@ START_TEST(no_digest_of_an_image_with_a_secret_is_on_record)
 }
 END_TEST
 
+/* Who knows the sum and the firmware tries all passcodes in a second. */
+START_TEST(no_digest_of_a_sum_over_a_secret_is_on_record)
+{
+	struct blob *b;
+
+	ck_assert_int_eq(secret_set_add(rig.secrets, "482913", &rig.e), 0);
+	b = composed(
+		json("{'size':64,'patch':{'pin':{'at':0,'type':'text','value':'482913','width':8}},"
+		     "'crc':{'outer':{'kind':'crc-16/arc','from':16,'to':31,'at':48},"
+		     "'inner':{'kind':'crc-32/iso-hdlc','from':0,'to':15,'at':16},"
+		     "'other':{'kind':'crc-32/iso-hdlc','from':32,'to':47,'at':56}}}"));
+	ck_assert_str_eq(rig_text(part("inner"), "sha256"), "");
+	ck_assert_str_ne(rig_text(part("inner"), "sha256_salted"), "");
+	/* A sum over that sum as well. */
+	ck_assert_str_eq(rig_text(part("outer"), "sha256"), "");
+	ck_assert_str_ne(rig_text(part("outer"), "sha256_salted"), "");
+	ck_assert_str_ne(rig_text(part("other"), "sha256"), "");
+	blob_unref(b);
+}
+END_TEST
+
 START_TEST(a_layout_is_filled_with_values)
 {
 	struct blob *b;
@@ -164,6 +185,17 @@ START_TEST(a_layout_is_filled_with_values)
 	ck_assert_mem_eq(b->data, want, b->size);
 	ck_assert_int_eq(json_integer_value(json_object_get(rig.out.evidence, "part_count")), 4);
 	ck_assert_str_eq(rig_text(part("gain"), "at"), "0x00000010");
+	blob_unref(b);
+}
+END_TEST
+
+/* A number of the recipe, or of a measurement, is what its text says. */
+START_TEST(a_number_is_scaled_as_it_is_written)
+{
+	struct blob *b = composed(json(
+		"{'size':2,'patch':{'offset':{'at':0,'type':'i16','value':-0.285,'scale':100}}}"));
+
+	ck_assert_mem_eq(b->data, "\xe3\xff", 2);
 	blob_unref(b);
 }
 END_TEST
@@ -342,7 +374,9 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, values_of_the_unit_become_an_nvs_partition);
 	tcase_add_test(t, no_digest_of_an_image_with_a_secret_is_on_record);
+	tcase_add_test(t, no_digest_of_a_sum_over_a_secret_is_on_record);
 	tcase_add_test(t, a_layout_is_filled_with_values);
+	tcase_add_test(t, a_number_is_scaled_as_it_is_written);
 	tcase_add_test(t, a_base_gets_patches_and_sums);
 	tcase_add_test(t, espressifs_own_list_of_values_is_taken);
 	tcase_add_test(t, a_step_that_is_tried_again_replaces_its_image);

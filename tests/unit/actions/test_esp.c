@@ -67,6 +67,32 @@ static int flash(const char *more)
 	return rig_run(&rig, "esp.flash", flash_with(more));
 }
 
+/* As an image of image.compose that holds a secret. */
+static int load_secret(
+	void *env, const char *ref, const struct image_opts *o, struct image **ret, struct err *e)
+{
+	struct image_opts own = *o;
+
+	own.secret = true;
+	return image_open(ref, &own, ret, e);
+}
+
+START_TEST(a_digest_of_an_image_with_a_secret_is_a_secret)
+{
+	struct step_env_ops ops = rig_ops;
+	const json_t *images;
+
+	ops.load_image = load_secret;
+	rig.ops = &ops;
+	plug(ready);
+	ck_assert_msg(flash("") == 0, "%s", rig.e.msg);
+	images = json_object_get(rig.out.evidence, "images");
+	for (size_t i = 0; i < 2; i++)
+		ck_assert(secret_found(rig.secrets, rig_text(json_array_get(images, i), "md5")));
+	rig.ops = NULL;
+}
+END_TEST
+
 static const char *const resets[] = {"classic", "usb-jtag"};
 
 START_TEST(a_board_is_brought_into_its_rom_and_out_of_it)
@@ -232,6 +258,7 @@ static Suite *esp_suite(void)
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, a_digest_of_an_image_with_a_secret_is_a_secret);
 	tcase_add_loop_test(t, a_board_is_brought_into_its_rom_and_out_of_it, 0, ARRAY_LEN(resets));
 	tcase_add_test(t, a_step_that_fails_leaves_by_its_exit_too);
 	tcase_add_test(t, slips_are_told_before_anything_is_sent);

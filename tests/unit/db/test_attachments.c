@@ -9,11 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/jcs.h"
 #include "base/strbuf.h"
 #include "base/tree.h"
 #include "db/archive_write.h"
 #include "db/archives.h"
 #include "db/checkpoints.h"
+#include "db/record_export.h"
 #include "db/run_record.h"
 #include "db/verify.h"
 #include "tests/unit/db/fixture.h"
@@ -229,6 +231,61 @@ START_TEST(a_changed_cut_or_missing_file_is_found_in_its_place)
 }
 END_TEST
 
+/* Records have a host. */
+static void begin_epoch(void)
+{
+	OK(db_script(fx.db,
+		"INSERT INTO epochs (generation, epoch, begun_at, begun_by, reason, from_seq,"
+		" after_seq) VALUES (1, '00112233445566ff', 1, 'test', 'test', 0, 0)",
+		&fx.e));
+}
+
+static void do_checkpoint(void)
+{
+	char text[CHECKPOINT_TEXT_BYTES];
+	_cleanup_(freep) char *note = NULL;
+	struct checkpoint c;
+
+	OK(checkpoints_look(fx.db, &c, &fx.e));
+	checkpoint_text(&c, text);
+	note = checkpoint_note(text, NULL, NULL);
+	TX(checkpoints_add(fx.db, &c, note, NULL, &fx.e));
+}
+
+static const char *look_at_file(const char *dir)
+{
+	const struct verify_opts o = {.found = found, .attachments = dir};
+	_cleanup_(freep) char *text = NULL;
+	json_t *exported = NULL;
+
+	sb_clear(&said);
+	OK(record_of_run(fx.db, RUN, &exported, &fx.e));
+	OK(jcs(exported, &text, &fx.e));
+	json_decref(exported);
+	OK(verify_file(text, strlen(text), &o, &result, &fx.e));
+	return said.s ? said.s : "";
+}
+
+START_TEST(what_is_attached_to_an_exported_record_is_looked_at_or_said_not_to_be)
+{
+	_cleanup_(freep) char *path = file_of(store, "0,1\n1,2\n");
+
+	begin_epoch();
+	one_run(RUN, "0,1\n1,2\n", 3000);
+	do_checkpoint();
+	ck_assert_str_eq(look_at_file(store), "");
+	ck_assert_int_eq(result.attachments, 1);
+	ck_assert_int_eq(result.unseen, 0);
+	ck_assert_int_eq(truncate(path, 4), 0);
+	ck_assert_msg(
+		strstr(look_at_file(store), "attachments 1 'wave.csv'") != NULL, "%s", said.s);
+	ck_assert_int_eq(result.findings, 1);
+	ck_assert_str_eq(look_at_file(NULL), "");
+	ck_assert_int_eq(result.attachments, 0);
+	ck_assert_int_eq(result.unseen, 1);
+}
+END_TEST
+
 /* Somebody who writes to the database itself. */
 static void forge(const char *sql)
 {
@@ -260,18 +317,6 @@ START_TEST(a_run_without_any_has_the_record_of_before)
 }
 END_TEST
 
-static void do_checkpoint(void)
-{
-	char text[CHECKPOINT_TEXT_BYTES];
-	_cleanup_(freep) char *note = NULL;
-	struct checkpoint c;
-
-	OK(checkpoints_look(fx.db, &c, &fx.e));
-	checkpoint_text(&c, text);
-	note = checkpoint_note(text, NULL, NULL);
-	TX(checkpoints_add(fx.db, &c, note, NULL, &fx.e));
-}
-
 #define JANUARY	 1767225600000ll
 #define FEBRUARY 1769904000000ll
 #define MARCH	 1772323200000ll
@@ -282,10 +327,7 @@ static struct archive due(void)
 	const struct archive_policy p = {.now_ms = MARCH, .keep_months = 0};
 	struct archive a;
 
-	OK(db_script(fx.db,
-		"INSERT INTO epochs (generation, epoch, begun_at, begun_by, reason, from_seq,"
-		" after_seq) VALUES (1, '00112233445566ff', 1, 'test', 'test', 0, 0)",
-		&fx.e));
+	begin_epoch();
 	one_run("run-1", "of January", JANUARY + 1000);
 	one_run("run-2", "of both", JANUARY + 2000);
 	one_run("run-3", "of both", FEBRUARY + 1000);
@@ -363,6 +405,7 @@ static Suite *suite(void)
 	tcase_add_test(t, each_limit_has_its_sentence_and_harms_nothing_that_is_there);
 	tcase_add_test(t, a_row_is_of_an_open_step_and_never_changes);
 	tcase_add_test(t, a_changed_cut_or_missing_file_is_found_in_its_place);
+	tcase_add_test(t, what_is_attached_to_an_exported_record_is_looked_at_or_said_not_to_be);
 	tcase_add_test(t, a_row_that_was_taken_away_or_changed_is_found);
 	tcase_add_test(t, a_run_without_any_has_the_record_of_before);
 	tcase_add_test(t, a_month_takes_its_files_with_it_and_leaves_those_that_others_name);

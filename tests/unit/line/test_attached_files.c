@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <time.h>
 
 #include "base/secret.h"
 #include "base/tree.h"
@@ -23,6 +24,21 @@ static char root[64], output[96], store[96];
 static struct attachments *a;
 static struct secret_set *secrets;
 static const char *media;
+
+/* Somebody sets the clock. */
+static time_t ahead_s;
+
+/* In the place of the C library's. */
+time_t time(time_t *ret)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec += ahead_s;
+	if (ret)
+		*ret = t.tv_sec;
+	return t.tv_sec;
+}
 
 static void set_up(void)
 {
@@ -238,6 +254,22 @@ START_TEST(the_sweep_takes_what_no_row_names)
 }
 END_TEST
 
+START_TEST(a_clock_that_is_set_makes_no_file_old)
+{
+	char stray[SHA256_HEX];
+
+	ck_assert_int_eq(take("b", "stray", 5, stray), 0);
+	ahead_s = 2 * ATTACHMENTS_STRAY_S;
+	attachments_sweep(a, ATTACHMENTS_STRAY_S, is_named, (void *)(uintptr_t) "");
+	ck_assert_int_eq(stored(), 1);
+	/* Where it was set before the line began, its age is true. */
+	a = attachments_free(a);
+	ck_assert_int_eq(attachments_new(store, &a, &e), 0);
+	attachments_sweep(a, ATTACHMENTS_STRAY_S, is_named, (void *)(uintptr_t) "");
+	ck_assert_int_eq(stored(), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("attached_files");
@@ -251,6 +283,7 @@ static Suite *suite(void)
 	tcase_add_test(t, the_type_is_what_name_and_bytes_agree_on);
 	tcase_add_test(t, a_picture_is_known_by_its_bytes_alone);
 	tcase_add_test(t, the_sweep_takes_what_no_row_names);
+	tcase_add_test(t, a_clock_that_is_set_makes_no_file_old);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -21,8 +21,9 @@ static int lookup(void *data, const char *path, json_t **ret, struct err *e)
 
 static json_t *names(void)
 {
-	return json_pack("{s:s, s:i, s:s, s:b, s:s, s:s}", "p.text", "a.b*c", "p.n", 10, "p.lure",
-		"${p.n} && (", "p.no", 0, "p.ten", "10", "p.empty", "");
+	return json_pack("{s:s, s:i, s:s, s:b, s:s, s:s, s:f, s:f, s:f}", "p.text", "a.b*c", "p.n",
+		10, "p.lure", "${p.n} && (", "p.no", 0, "p.ten", "10", "p.empty", "", "p.real",
+		24.6, "p.whole", 5.0, "p.small", -1e-7);
 }
 
 START_TEST(test_values_are_put_in_as_they_are)
@@ -35,6 +36,8 @@ START_TEST(test_values_are_put_in_as_they_are)
 		{"SET ${p.text}", QUOTE_NONE, "SET a.b*c"},
 		{"^${p.text}$", QUOTE_REGEX, "^a\\.b\\*c$"},
 		{"x${p.n}y${p.n}", QUOTE_NONE, "x10y10"},
+		{"CAL ${p.real}", QUOTE_NONE, "CAL 24.6"},
+		{"CAL ${p.whole}, ${p.small}", QUOTE_NONE, "CAL 5.0, -1e-7"},
 		{"a ${p.lure} b", QUOTE_NONE, "a ${p.n} && ( b"},
 		{"$${p.n}", QUOTE_NONE, "${p.n}"},
 		{"100$", QUOTE_NONE, "100$"},

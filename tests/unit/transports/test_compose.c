@@ -79,6 +79,25 @@ START_TEST(a_value_has_the_bytes_of_its_type)
 		{{.type = "mac", .value = "ACDE480012345678", .width = 8}, "acde480012345678"},
 		{{.type = "i16", .value = "-1.2345", .scale = 1000}, "2dfb"},
 		{{.type = "u8", .value = "0.0049", .scale = 100}, "00"},
+		/* Halves that no binary number is. */
+		{{.type = "u16", .value = "1.005", .scale = 100}, "6500"},
+		{{.type = "i16", .value = "-0.285", .scale = 100}, "e3ff"},
+		{{.type = "u8", .value = "5", .scale = 0.1}, "01"},
+		{{.type = "u8", .value = "4.999", .scale = 0.1}, "00"},
+		{{.type = "u8", .value = "3", .scale = 0.1}, "00"},
+		{{.type = "i8", .value = "-.5", .scale = -1}, "01"},
+		/* An integer that no double is. */
+		{{.type = "u64", .value = "9007199254740993", .scale = 1}, "0100000000002000"},
+		{{.type = "u64", .value = "18446744073709551615", .scale = 1}, "ffffffffffffffff"},
+		{{.type = "i64", .value = "-9.223372036854775808e18", .scale = 1},
+			"0000000000000080"},
+		{{.type = "u32", .value = "1.00000000000000000000000000001", .scale = 1000},
+			"e8030000"},
+		{{.type = "u8", .value = "1e-400", .scale = 1}, "00"},
+		{{.type = "u8", .value = "0e999999999999", .scale = 1}, "00"},
+		/* Rounded once: between two floats, and above their half as a decimal only. */
+		{{.type = "f32", .value = "1.00000005960464477540", .big = true}, "3f800001"},
+		{{.type = "f32", .value = "0.000e7"}, "00000000"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -107,6 +126,15 @@ START_TEST(a_value_that_does_not_fit_has_its_code)
 		{{.type = "f64", .value = "1e999"}, ERR_VALUE_RANGE},
 		{{.type = "u8", .value = "2.56", .scale = 100}, ERR_VALUE_RANGE},
 		{{.type = "u64", .value = "1e30", .scale = 1}, ERR_VALUE_RANGE},
+		{{.type = "u64", .value = "18446744073709551615.5", .scale = 1}, ERR_VALUE_RANGE},
+		{{.type = "u64", .value = "18446744073709551616", .scale = 1}, ERR_VALUE_RANGE},
+		{{.type = "u64", .value = "1e999999999999", .scale = 1}, ERR_VALUE_RANGE},
+		{{.type = "f32", .value = "1e-50"}, ERR_VALUE_RANGE},
+		{{.type = "f64", .value = "-1e-400"}, ERR_VALUE_RANGE},
+		{{.type = "u8", .value = "1e", .scale = 1}, ERR_VALUE_MALFORMED},
+		{{.type = "u8", .value = ".", .scale = 1}, ERR_VALUE_MALFORMED},
+		{{.type = "u8", .value = "1 ", .scale = 1}, ERR_VALUE_MALFORMED},
+		{{.type = "u8", .value = "inf", .scale = 1}, ERR_VALUE_MALFORMED},
 		{{.type = "u8", .value = "twelve"}, ERR_VALUE_MALFORMED},
 		{{.type = "u8", .value = "12 "}, ERR_VALUE_MALFORMED},
 		{{.type = "u8", .value = "1.5"}, ERR_VALUE_MALFORMED},
@@ -377,8 +405,31 @@ START_TEST(a_signed_esp_image_is_refused)
 	}
 	have_base(file, all, 0);
 	refused(put("sn", 100, "SN0001"), ERR_IMAGE_SIGNED, "secure boot");
+	/* The signature itself, and what it covers after the image. */
+	refused(put("end", n, "S"), ERR_IMAGE_SIGNED, "secure boot");
+	refused(put("signature", _i < 2 ? 4096 + 1215 : n + 67, "S"), ERR_IMAGE_SIGNED,
+		"secure boot");
 	if (_i < 2)
 		ok(put("sn", 6000, "SN0001"));
+}
+END_TEST
+
+/* _i: an ESP image of secure boot v1, a footer of Android Verified Boot. */
+START_TEST(a_blank_after_a_signed_base_hides_nothing)
+{
+	size_t n = _i ? 8192 : esp_image_file(file, sizeof file, 5, 1000) + 68;
+
+	if (_i)
+		memset(file, 0, n);
+	else
+		memset(file + n - 68, 0, 68);
+	if (_i)
+		memcpy(file + n - 64, "AVBf", 4);
+	ok(compose_blank(c, 0, 16384, 0xff, &e));
+	have_base(file, n, 0);
+	refused(put("sn", 100, "SN0001"), ERR_IMAGE_SIGNED,
+		_i ? "Android Verified Boot" : "secure boot");
+	ok(put("after", n, "SN0001"));
 }
 END_TEST
 
@@ -415,6 +466,7 @@ static void add_parts(TCase *t)
 	tcase_add_test(t, the_sums_of_an_esp_image_are_made_right);
 	tcase_add_test(t, an_esp_image_that_no_part_touches_is_left_alone);
 	tcase_add_test(t, the_structure_of_an_esp_image_is_not_broken);
+	tcase_add_loop_test(t, a_blank_after_a_signed_base_hides_nothing, 0, 2);
 	tcase_add_loop_test(t, a_signed_esp_image_is_refused, 0, 3);
 	tcase_add_loop_test(t, an_image_for_mcuboot_is_refused_wherever_it_lies, 0, 2);
 	tcase_add_loop_test(t, what_verified_boot_vouches_for_is_refused, 0, 2);

@@ -430,6 +430,8 @@ static Suite *suite(void)
 	tcase_add_test(t, every_type_is_read_back_as_it_was_given);
 	tcase_add_test(t, the_bytes_are_those_of_espressifs_generator);
 	tcase_add_test(t, a_blob_goes_on_in_the_next_pages);
+	/* A busy machine takes longer than the usual 4 s. */
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, no_length_at_the_end_of_a_page_breaks_the_format);
 	tcase_add_test(t, a_string_lies_in_one_page);
 	tcase_add_test(t, what_does_not_fit_is_refused);

@@ -129,6 +129,9 @@ struct esp_region {
 	const uint8_t *data;
 };
 
+/* The MD5 that esp_rom_flash() proves of a region: padded with FF to a multiple of 4. -ERR_NO_MEMORY, -ERR_UNSUPPORTED. */
+int esp_region_md5(const struct esp_region *g, char ret[MD5_HEX], struct err *e);
+
 struct esp_flash_opts {
 	bool compress;
 	bool skip_equal; /* a region whose MD5 is right already is left alone */

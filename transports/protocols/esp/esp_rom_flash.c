@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "transports/protocols/esp/esp_rom_impl.h"
 
 #define SUM_SEED 0xef
@@ -22,6 +23,11 @@ struct load {
 
 static void load_done(struct load *l)
 {
+	/* They may be of a secret. */
+	if (l->plain)
+		secret_wipe(l->plain, l->bytes);
+	if (l->packed)
+		secret_wipe(l->packed, l->packed_bytes);
 	free(l->plain);
 	free(l->packed);
 }
@@ -40,18 +46,48 @@ static int pack(struct load *l, struct err *e)
 	return 0;
 }
 
+static int pad(const struct esp_region *g, uint8_t **ret, uint32_t *ret_n, struct err *e)
+{
+	const uint32_t n = (g->bytes + 3) & ~3u;
+	uint8_t *p = malloc(n);
+
+	if (!p)
+		return err_set(e, ERR_NO_MEMORY, "%s: %u bytes", g->name, n);
+	memset(p + n - 4, 0xff, 4);
+	memcpy(p, g->data, g->bytes);
+	*ret = p;
+	*ret_n = n;
+	return 0;
+}
+
+static int md5_of(const uint8_t *p, uint32_t n, char ret[MD5_HEX], struct err *e)
+{
+	return md5_hex_of(p, n, ret) ? 0 : err_set(e, ERR_UNSUPPORTED, "this OpenSSL has no MD5");
+}
+
+int esp_region_md5(const struct esp_region *g, char ret[MD5_HEX], struct err *e)
+{
+	uint8_t *p = NULL;
+	uint32_t n = 0;
+	int r = pad(g, &p, &n, e);
+
+	if (r < 0)
+		return r;
+	r = md5_of(p, n, ret, e);
+	secret_wipe(p, n);
+	free(p);
+	return r;
+}
+
 static int load_of(const struct esp_region *g, bool compress, struct load *ret, struct err *e)
 {
-	_cleanup_(load_done) struct load l = {.region = g, .bytes = (g->bytes + 3) & ~3u};
-	int r = 0;
+	_cleanup_(load_done) struct load l = {.region = g};
+	int r = pad(g, &l.plain, &l.bytes, e);
 
-	l.plain = malloc(l.bytes);
-	if (!l.plain)
-		return err_set(e, ERR_NO_MEMORY, "%s: %u bytes", g->name, l.bytes);
-	memset(l.plain + l.bytes - 4, 0xff, 4);
-	memcpy(l.plain, g->data, g->bytes);
-	if (!md5_hex_of(l.plain, l.bytes, l.md5))
-		return err_set(e, ERR_UNSUPPORTED, "this OpenSSL has no MD5");
+	if (r == 0)
+		r = md5_of(l.plain, l.bytes, l.md5, e);
+	if (r < 0)
+		return r;
 	if (compress)
 		r = pack(&l, e);
 	if (r == 0) {

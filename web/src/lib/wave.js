@@ -5,17 +5,21 @@ const number = (cell) => (cell.trim() === '' ? NaN : Number(cell));
 const allNumbers = (list) => Array.isArray(list) && list.length > 0 && list.every((v) => typeof v === 'number' && Number.isFinite(v));
 const between = (line) => [';', '\t', ','].find((c) => line.includes(c)) || ',';
 
+/** More columns are no curves that somebody tells apart, and a browser draws for minutes. */
+const COLUMNS_MAX = 32;
+
 function ofRows(names, rows) {
   const width = rows[0]?.length || 0;
 
-  if (rows.length < 2 || width === 0 || rows.some((r) => r.length !== width || r.some((v) => !Number.isFinite(v)))) return null;
+  if (rows.length < 2 || width === 0 || width > COLUMNS_MAX || rows.some((r) => r.length !== width || r.some((v) => !Number.isFinite(v)))) return null;
   return { names, columns: Array.from({ length: width }, (x, i) => rows.map((r) => r[i])) };
 }
 
 /** RFC 4180 without quotes, which numbers do not need; lines that begin with # are remarks. */
 function ofCsv(text) {
   const lines = text.split(/\r?\n/).filter((l) => l.trim() && !l.startsWith('#'));
-  const cells = lines.map((l) => l.split(between(lines[0])));
+  const separator = between(lines[0] || '');
+  const cells = lines.map((l) => l.split(separator, COLUMNS_MAX + 1));
   const head = cells[0]?.some((c) => !Number.isFinite(number(c)));
 
   return ofRows(head ? cells[0].map((c) => c.trim()) : [], (head ? cells.slice(1) : cells).map((r) => r.map(number)));
@@ -28,7 +32,7 @@ function ofJson(text) {
   if (Array.isArray(v)) return v.every(allNumbers) ? ofRows([], v) : null;
   const columns = Object.entries(v || {}).filter(([, list]) => allNumbers(list));
 
-  if (!columns.length || columns.some(([, list]) => list.length !== columns[0][1].length)) return null;
+  if (!columns.length || columns.length > COLUMNS_MAX || columns.some(([, list]) => list.length !== columns[0][1].length)) return null;
   return { names: columns.map(([name]) => name), columns: columns.map(([, list]) => list) };
 }
 
