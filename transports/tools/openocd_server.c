@@ -310,7 +310,7 @@ static int wait_port(struct port *p, const char *what, const struct iotime *it, 
 		r = wait_wake(p->s, &within, e);
 	if (r == -ERR_TIMEOUT)
 		return err_set(
-			e, ERR_TOOL_FAILED, "OpenOCD listened on no port for %s in time", what);
+			e, ERR_TOOL_FAILED, "OpenOCD listened on no port in time for %s", what);
 	if (r == 0 && p->number > UINT16_MAX)
 		return err_set(e, ERR_TOOL_FAILED, "OpenOCD listens on port %u", p->number);
 	return r < 0 ? r : open_port(p, it, e);
