@@ -255,7 +255,7 @@ bool amqp_take(struct amqp *a, struct amqp_received *ret)
 	if (!a->arrival)
 		a->newest = &a->arrival;
 	free(one);
-	/* Credit is given back by who takes: a queue that is full of others' answers is no memory of ours. */
+	/* The peer may send one more only after one was taken, so that answers to others do not fill our memory. */
 	for (struct amqp_link *l = a->link; l; l = l->next)
 		if (!l->detached && pn_link_is_receiver(l->link) &&
 			pn_link_state(l->link) & PN_LOCAL_ACTIVE &&

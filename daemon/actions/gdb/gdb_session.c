@@ -14,8 +14,8 @@ static bool serves(const struct args *a)
 
 int gdb_session_check(const struct args *a, struct err *e)
 {
-	static const char *const of_openocd[] = {
-		"interface", "target", "serial", "transport", "speed", "work_area", "setup"};
+	static const char *const of_openocd[] = {"interface", "target", "select", "serial",
+		"transport", "speed", "work_area", "setup"};
 	bool starts = args_given(a, "serve") && serves(a);
 
 	if (starts && !args_given(a, "target"))

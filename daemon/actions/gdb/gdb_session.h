@@ -12,43 +12,16 @@
 	ARG_ROW_PORT_OF(PORT_KIND_TTY | PORT_KIND_TCP, "role of the GDB server: tcp:HOST:PORT")
 
 /* Of actions that may start the server themselves: the port is that of the probe then. */
-#define ARG_ROWS_GDB_SERVER                                                                                                                    \
-	ARG_ROW_PORT_OF(PORT_KIND_TTY | PORT_KIND_TCP | PORT_KIND_PROBE | PORT_KIND_USB,                                                       \
-		"role of the GDB server: tcp:HOST:PORT; with 'serve' that of the probe, as openocd.* "                                         \
-		"take it"),                                                                                                                    \
-		{.name = "serve",                                                                                                              \
-			.type = ARG_CHOICE,                                                                                                    \
-			.def = "none",                                                                                                         \
-			.choices = gdb_serves,                                                                                                 \
-			.doc = "openocd: starts OpenOCD as the server, for this step alone"},                                                  \
-		{.name = "interface",                                                                                                          \
-			.type = ARG_STRING,                                                                                                    \
-			.doc = "of that OpenOCD: stlink, jlink, cmsis-dap, ftdi/NAME; or a .cfg file. Not used for a probe at a TCP address"}, \
-		{.name = "target",                                                                                                             \
-			.type = ARG_STRING,                                                                                                    \
-			.doc = "of that OpenOCD: stm32f4x, nrf52; or a .cfg file"},                                                            \
-		{.name = "select",                                                                                                             \
-			.type = ARG_CHOICE,                                                                                                    \
-			.def = "auto",                                                                                                         \
-			.choices = openocd_selects,                                                                                            \
-			.doc = "how that OpenOCD finds the station's probe, as openocd.program does"},                                         \
-		{.name = "serial",                                                                                                             \
-			.type = ARG_STRING,                                                                                                    \
-			.doc = "the probe's serial number, where OpenOCD has another than USB"},                                               \
-		{.name = "transport", .type = ARG_STRING, .doc = "swd, jtag, hla_swd, ..."},                                                   \
-		{.name = "speed",                                                                                                              \
-			.type = ARG_INT,                                                                                                       \
-			.unit = "kHz",                                                                                                         \
-			.low = 1,                                                                                                              \
-			.high = 100000,                                                                                                        \
-			.doc = "by default as the target file says"},                                                                          \
-		{.name = "work_area",                                                                                                          \
-			.type = ARG_SIZE,                                                                                                      \
-			.unit = "bytes",                                                                                                       \
-			.doc = "RAM that OpenOCD may use for its helpers; 0: none"},                                                           \
-	{                                                                                                                                      \
-		.name = "setup", .type = ARG_LIST, .doc = "more commands of OpenOCD's before init"                                             \
-	}
+#define ARG_ROWS_GDB_SERVER                                                                            \
+	ARG_ROW_PORT_OF(PORT_KIND_TTY | PORT_KIND_TCP | PORT_KIND_PROBE | PORT_KIND_USB,               \
+		"role of the GDB server: tcp:HOST:PORT; with 'serve' that of the probe, as openocd.* " \
+		"take it"),                                                                            \
+		{.name = "serve",                                                                      \
+			.type = ARG_CHOICE,                                                            \
+			.def = "none",                                                                 \
+			.choices = gdb_serves,                                                         \
+			.doc = "openocd: starts OpenOCD as the server, for this step alone"},          \
+		OPENOCD_ROWS_ADAPTER(false)
 
 extern const char *const gdb_serves[];
 

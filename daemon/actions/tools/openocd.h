@@ -14,21 +14,15 @@ extern const char *const openocd_selects[];
 extern const char *const openocd_enters[];
 extern const char *const openocd_leaves[];
 
-/* All but `stay`. */
-#define OPENOCD_ROWS_TARGET                                                                      \
-	{.name = "port",                                                                         \
-		.type = ARG_PORT,                                                                \
-		.ports = PORT_KIND_PROBE | PORT_KIND_USB | PORT_KIND_TCP,                        \
-		.required = true,                                                                \
-		.doc = "role of the probe: a USB device, or the TCP address of one that speaks " \
-		       "remote_bitbang"},                                                        \
-		{.name = "interface",                                                            \
-			.type = ARG_STRING,                                                      \
-			.doc = "of OpenOCD's own: stlink, jlink, cmsis-dap, ftdi/NAME; or a "    \
-			       ".cfg file. Not used for a probe at a TCP address"},              \
+/* Which adapter and which target; needed: whether the target has to be named. */
+#define OPENOCD_ROWS_ADAPTER(needed)                                                             \
+	{.name = "interface",                                                                    \
+		.type = ARG_STRING,                                                              \
+		.doc = "of OpenOCD's own: stlink, jlink, cmsis-dap, ftdi/NAME; or a "            \
+		       ".cfg file. Not used for a probe at a TCP address"},                      \
 		{.name = "target",                                                               \
 			.type = ARG_STRING,                                                      \
-			.required = true,                                                        \
+			.required = (needed),                                                    \
 			.doc = "of OpenOCD's own: stm32f4x, nrf52; or a .cfg file, as "          \
 			       "board/NAME.cfg"},                                                \
 		{.name = "select",                                                               \
@@ -56,6 +50,16 @@ extern const char *const openocd_leaves[];
 		.name = "setup", .type = ARG_LIST,                                               \
 		.doc = "more commands of OpenOCD's before init: 'reset_config srst_only'"        \
 	}
+
+/* All but `stay`. */
+#define OPENOCD_ROWS_TARGET                                                                      \
+	{.name = "port",                                                                         \
+		.type = ARG_PORT,                                                                \
+		.ports = PORT_KIND_PROBE | PORT_KIND_USB | PORT_KIND_TCP,                        \
+		.required = true,                                                                \
+		.doc = "role of the probe: a USB device, or the TCP address of one that speaks " \
+		       "remote_bitbang"},                                                        \
+		OPENOCD_ROWS_ADAPTER(true)
 
 #define OPENOCD_ROWS_PROBE                                                                   \
 	OPENOCD_ROWS_TARGET,                                                                 \

@@ -38,7 +38,7 @@ function ofJson(text) {
 
 const rises = (list) => list.every((v, i) => i === 0 || v >= list[i - 1]);
 
-/** {x, xName, series: [{name, values}]}: the first column is the axis, where it rises; null for what is no table of numbers. */
+/** {x, xName, series: [{name, values}]}: the first column is the axis if its numbers rise. null: the text is not a table of numbers. */
 export function readWave(text, media) {
   let table = null;
 
