@@ -70,8 +70,16 @@ static int get_content(struct call *c, struct err *e)
 	return 0;
 }
 
+/* Recipes find files by their names when they are approved: who is limited to some recipes takes no name away from others. */
+static int check_name(
+	struct db *tx, const struct artifact *a, const struct principal *who, struct err *e)
+{
+	return who->scopes ? artifacts_check_name(tx, a->sha256, a->name, who->name, e) : 0;
+}
+
 struct put {
 	struct artifact a;
+	const struct principal *who;
 	char *path; /* in the store */
 	json_t *image;
 	bool created;
@@ -178,8 +186,9 @@ static int apply_put(struct db *tx, void *data, json_t **ret, struct err *e)
 	if (access(p->path, R_OK) < 0)
 		return err_set(e, ERR_CONFLICT,
 			"the artifact was deleted while it was sent: send it again");
-	r = artifacts_add(tx, &p->a, &p->created, e);
-
+	r = check_name(tx, &p->a, p->who, e);
+	if (r == 0)
+		r = artifacts_add(tx, &p->a, &p->created, e);
 	return r < 0 ? r : artifacts_get(tx, p->a.sha256, ret, e);
 }
 
@@ -201,26 +210,39 @@ static int read_known(struct db *d, const struct call *c, json_t **ret, struct e
 
 static int apply_name(struct db *tx, void *data, json_t **ret, struct err *e)
 {
-	const struct artifact *a = data;
-	int r = artifacts_give_name(tx, a->sha256, a->name, e);
+	const struct put *p = data;
+	json_int_t size;
+	int r = artifacts_get(tx, p->a.sha256, ret, e);
 
-	return r < 0 ? r : artifacts_get(tx, a->sha256, ret, e);
+	if (r < 0)
+		return r;
+	size = json_integer_value(json_object_get(*ret, "size"));
+	*ret = (json_decref(*ret), NULL);
+	if (size != p->a.size_bytes)
+		return err_set(e, ERR_CONFLICT,
+			"the file with this SHA-256 has %lld bytes, and Content-Range says %lld",
+			(long long)size, (long long)p->a.size_bytes);
+	r = check_name(tx, &p->a, p->who, e);
+	if (r == 0)
+		r = artifacts_give_name(tx, p->a.sha256, p->a.name, e);
+	return r < 0 ? r : artifacts_get(tx, p->a.sha256, ret, e);
 }
 
 /* More of it is to come. One who only asks may learn that it is there already: the name leads to it then, as if it had been
  * sent. */
-static int answer_piece(struct call *c, struct artifact *a, struct err *e)
+static int answer_piece(struct call *c, struct put *p, struct err *e)
 {
 	struct change ch = {.apply = apply_name,
-		.data = a,
+		.data = p,
 		.status = 200,
 		.audit = "artifact.put",
-		.target = a->sha256};
+		.target = p->a.sha256};
 	json_t *known = NULL;
 	int r = c->rq->upload_piece.asks ? api_read(c, read_known, &known, e) : 0;
 
 	if (known && request_query(c->rq, "name")) {
 		json_decref(known);
+		p->a.size_bytes = (int64_t)c->rq->upload_piece.total;
 		return api_change(c, &ch, e);
 	}
 	if (known) {
@@ -233,20 +255,32 @@ static int answer_piece(struct call *c, struct artifact *a, struct err *e)
 		response_header(c->rs, "Range", "bytes=0-%llu",
 			(unsigned long long)c->rq->upload_bytes - 1);
 	response_json(c->rs, 202,
-		json_pack("{s:s, s:I, s:I}", "sha256", a->sha256, "received",
+		json_pack("{s:s, s:I, s:I}", "sha256", p->a.sha256, "received",
 			(json_int_t)c->rq->upload_bytes, "size",
 			(json_int_t)c->rq->upload_piece.total));
 	return 0;
 }
 
+/* Before its file is kept: again in the transaction. */
+static int read_name_is_free(struct db *d, const struct call *c, json_t **ret, struct err *e)
+{
+	const char *name = request_query(c->rq, "name");
+	const struct artifact a = {.sha256 = c->rq->upload_sha256, .name = name ? name : ""};
+
+	*ret = NULL;
+	return check_name(d, &a, c->who, e);
+}
+
 static int put_artifact(struct call *c, struct err *e)
 {
+	json_t *nothing;
 	const char *sha = request_param(c->rq, "sha256");
 	const char *name = request_query(c->rq, "name");
 	_cleanup_(put_done) struct put p = {.a = {.sha256 = sha,
 						    .name = name ? name : sha,
 						    .size_bytes = (int64_t)c->rq->upload_bytes,
-						    .created_by = c->who->name}};
+						    .created_by = c->who->name},
+		.who = c->who};
 	struct change ch = {.apply = apply_put,
 		.data = &p,
 		.status = 200,
@@ -263,12 +297,14 @@ static int put_artifact(struct call *c, struct err *e)
 		return err_set(
 			e, ERR_INVALID, "'name' is a file name in UTF-8 of at most 200 bytes");
 	if (!c->rq->upload_sha256[0])
-		return answer_piece(c, &p.a, e);
+		return answer_piece(c, &p, e);
 	if (strcmp(sha, c->rq->upload_sha256) != 0)
 		return err_set(e, ERR_VERIFY_MISMATCH, "the body's SHA-256 is %s, the path says %s",
 			c->rq->upload_sha256, sha);
 	p.path = store_artifact(fleet_store(c->api->fleet), sha);
-	r = check_image(c, &p, e);
+	r = api_read(c, read_name_is_free, &nothing, e);
+	if (r == 0)
+		r = check_image(c, &p, e);
 	if (r == 0)
 		r = keep_file(c, p.path, e);
 	if (r == 0)

@@ -83,32 +83,31 @@ static int run_file(struct ctl *c, int argc, char **argv)
 
 /* --- attachments --- */
 
-/* Its name, or with its step where an earlier one has a file of that name too: the newest has the plain name. */
-static char *file_name(const json_t *items, size_t i)
+/* Its name, or with numbers in front where a newer file has that name; used: names that are taken. */
+static char *file_name(const json_t *a, json_t *used)
 {
-	const json_t *a = json_array_get(items, i);
-	_cleanup_(freep) char *name = json_text(a, "name");
-	json_int_t n = json_integer_value(json_object_get(a, "n"));
+	char *name = json_text(a, "name");
+	const json_int_t n = json_integer_value(json_object_get(a, "n"));
 
-	for (size_t k = i + 1; k < json_array_size(items); k++) {
-		_cleanup_(freep) char *other = json_text(json_array_get(items, k), "name");
+	while (json_object_get(used, name)) {
+		char *longer = xasprintf("%lld-%s", (long long)n, name);
 
-		if (!strcmp(name, other))
-			return xasprintf("%lld-%s", (long long)n, name);
+		free(name);
+		name = longer;
 	}
-	return xstrdup(name);
+	json_object_set_new(used, name, json_true());
+	return name;
 }
 
 /* What came is what was recorded, or it does not get its name. */
-static int fetch_one(struct ctl *c, const char *run, const json_t *items, size_t i,
+static int fetch_one(struct ctl *c, const char *run, const json_t *a, json_t *used,
 	const char *folder, struct err *e)
 {
-	const json_t *a = json_array_get(items, i);
 	_cleanup_(freep) char *name = json_text(a, "name");
 	_cleanup_(freep) char *sha256 = json_text(a, "sha256");
 	_cleanup_(freep) char *part = url_segment(name);
 	_cleanup_(freep) char *its_run = url_segment(run);
-	_cleanup_(freep) char *file = file_name(items, i);
+	_cleanup_(freep) char *file = file_name(a, used);
 	_cleanup_(freep) char *to = xasprintf("%s/%s", folder, file);
 	_cleanup_(freep) char *path = xasprintf("/api/v1/runs/%s/attachments/%s?n=%lld", its_run,
 		part, (long long)json_integer_value(json_object_get(a, "n")));
@@ -117,6 +116,19 @@ static int fetch_one(struct ctl *c, const char *run, const json_t *items, size_t
 	if (strchr(name, '/') || *name == '.')
 		return err_set(e, ERR_INVALID, "'%s' cannot name a file here", name);
 	return api_download(c, path, to, sha256, e);
+}
+
+/* The newest first: it has the plain name. */
+static int fetch_all(
+	struct ctl *c, const char *run, const json_t *items, const char *folder, struct err *e)
+{
+	json_t *used = json_object();
+	int r = tree_make(folder, e);
+
+	for (size_t i = json_array_size(items); r == 0 && i-- > 0;)
+		r = fetch_one(c, run, json_array_get(items, i), used, folder, e);
+	json_decref(used);
+	return r;
 }
 
 static int run_attachments(struct ctl *c, int argc, char **argv)
@@ -139,9 +151,7 @@ static int run_attachments(struct ctl *c, int argc, char **argv)
 	r = api_get(c, path, &o, &e);
 	items = json_object_get(o, "items");
 	if (r == 0 && out)
-		r = tree_make(out, &e);
-	for (size_t i = 0; r == 0 && out && i < json_array_size(items); i++)
-		r = fetch_one(c, run, items, i, out, &e);
+		r = fetch_all(c, run, items, out, &e);
 	if (r == 0)
 		print_items(c, o, members);
 	json_decref(o);

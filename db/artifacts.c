@@ -49,6 +49,23 @@ int artifacts_give_name(struct db *tx, const char *sha256, const char *name, str
 	return r < 0 ? r : give_name(tx, sha256, name, true, e);
 }
 
+int artifacts_check_name(
+	struct db *d, const char *sha256, const char *name, const char *who, struct err *e)
+{
+	static const char sql[] =
+		"SELECT count(*) FROM artifact_names n JOIN artifacts a ON a.sha256 = n.sha256"
+		" WHERE n.name = ?1 AND n.n = (SELECT max(n) FROM artifact_names WHERE name = ?1)"
+		" AND n.sha256 <> ?2 AND NOT (a.name = ?1 AND a.created_by = ?3)";
+	int64_t foreign = 0;
+	int r = db_int(d, e, &foreign, sql, name, sha256, who);
+
+	if (r < 0 || !foreign)
+		return MIN(r, 0);
+	return err_set(e, ERR_OUT_OF_SCOPE,
+		"the name '%s' leads to a file of somebody else, and this token is limited: use another name",
+		name);
+}
+
 int artifacts_add(struct db *tx, const struct artifact *a, bool *ret_created, struct err *e)
 {
 	static const char sql[] = "INSERT INTO artifacts (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)"

@@ -26,6 +26,10 @@ int artifacts_give_name(struct db *tx, const char *sha256, const char *name, str
 int artifacts_get(struct db *d, const char *sha256, json_t **ret, struct err *e);
 /* The name that it was uploaded under first; -ERR_NOT_FOUND. */
 int artifacts_name(struct db *d, const char *sha256, char *ret, size_t size, struct err *e);
+/* Whether who may lead that name to sha256 without taking it from another: nobody uses it, it leads there already, or
+ * who has uploaded under it what it leads to. Else -ERR_OUT_OF_SCOPE. */
+int artifacts_check_name(
+	struct db *d, const char *sha256, const char *name, const char *who, struct err *e);
 /* The digest of what was uploaded under that name last. */
 int artifacts_by_name(struct db *d, const char *name, char ret_sha256[SHA256_HEX], struct err *e);
 /* Newest first; name may be NULL. */

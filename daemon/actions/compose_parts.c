@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/actions/compose_parts.h"
 
+#include <ctype.h>
+
 #include "base/csv.h"
 #include "base/jcs.h"
 #include "base/util.h"
@@ -289,6 +291,30 @@ static int need_cell(
 					  row + 1, column);
 }
 
+/* The end of "{NAME}" at text, which begins so; NULL where it is other text in braces. */
+static const char *end_of_name(const char *text)
+{
+	const char *p = text + 1;
+
+	while (isalnum((unsigned char)*p) || *p == '_' || *p == '-')
+		p++;
+	return *p == '}' && p > text + 1 ? p + 1 : NULL;
+}
+
+/* A text with {NAME} and something else in it: a unit would get the braces. */
+static int check_whole(const char *what, const char *text, struct err *e)
+{
+	for (const char *p = strchr(text, '{'); p; p = strchr(p + 1, '{')) {
+		const char *end = end_of_name(p);
+
+		if (end)
+			return err_set(e, ERR_INVALID,
+				"'%s' is '%.60s': a cell is {NAME} alone or has none; put the whole text into 'values'",
+				what, text);
+	}
+	return 0;
+}
+
 /* A cell, or what `values` has for {NAME}. */
 static int resolve(struct compose_job *j, const char *what, const char *text,
 	char buf[NUMBER_BYTES], const char **ret, struct err *e)
@@ -297,8 +323,8 @@ static int resolve(struct compose_job *j, const char *what, const char *text,
 	_cleanup_(freep) char *name = NULL;
 
 	*ret = text;
-	if (n < 3 || text[0] != '{' || text[n - 1] != '}')
-		return 0;
+	if (text[0] != '{' || end_of_name(text) != text + n)
+		return check_whole(what, text, e);
 	name = strndup(text + 1, n - 2);
 	*ret = text_of(args_json(j->a, "values"), name, buf);
 	if (!*ret)
@@ -309,9 +335,10 @@ static int resolve(struct compose_job *j, const char *what, const char *text,
 	return 0;
 }
 
+static const char *const layout_columns[] = {"name", "offset", "type", "value"};
+
 static int put_row(struct compose_job *j, const json_t *row, size_t k, struct err *e)
 {
-	static const char *const needed[] = {"name", "offset", "type", "value"};
 	uint64_t base = args_size(j->a, "layout_at");
 	struct field f = {.name = cell(row, "name"), .type = cell(row, "type")};
 	char buf[NUMBER_BYTES];
@@ -319,8 +346,8 @@ static int put_row(struct compose_job *j, const json_t *row, size_t k, struct er
 
 	if (!args_has(j->a, "layout_at"))
 		base = args_size(j->a, "address");
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(needed); i++)
-		r = need_cell("layout", k, row, needed[i], e);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(layout_columns); i++)
+		r = need_cell("layout", k, row, layout_columns[i], e);
 	if (r == 0)
 		r = resolve(j, f.name, cell(row, "value"), buf, &f.value, e);
 	if (r == 0)
@@ -393,6 +420,29 @@ int compose_layout_bytes(struct compose_job *j, uint64_t *ret, struct err *e)
 	}
 	json_decref(rows);
 	return r;
+}
+
+static int look_table(
+	struct compose_job *j, const char *arg, const char *const *columns, size_t n, struct err *e)
+{
+	json_t *rows = NULL;
+	json_t *row;
+	size_t k;
+	int r = args_has(j->a, arg) ? load_csv(j, arg, &rows, e) : 0;
+
+	if (r == 0)
+		json_array_foreach(rows, k, row)
+			for (size_t i = 0; r == 0 && i < n; i++)
+				r = need_cell(arg, k, row, columns[i], e);
+	json_decref(rows);
+	return r;
+}
+
+int compose_look_tables(struct compose_job *j, struct err *e)
+{
+	int r = look_table(j, "layout", layout_columns, ARRAY_LEN(layout_columns), e);
+
+	return r < 0 ? r : look_table(j, "nvs_csv", (const char *const[]){"key"}, 1, e);
 }
 
 int compose_check_values(struct compose_job *j, struct err *e)

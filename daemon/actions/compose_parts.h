@@ -5,7 +5,7 @@
  *
  * A layout is CSV with the columns name, offset, type, value and, where they are needed, width, order, scale, pad: a packed
  * struct. A list of NVS values is CSV as ESP-IDF's NVS partition generator takes it: key, type, encoding, value. In both a
- * value is itself, or {NAME}: a member of the argument `values`.
+ * value is itself, or {NAME}: a member of the argument `values`. A text with {NAME} in it is refused.
  */
 #pragma once
 
@@ -33,5 +33,7 @@ int compose_take_nvs(struct compose_job *j, struct err *e);
 int compose_take_sums(struct compose_job *j, struct err *e);
 /* After the others: a value that nothing used is a mistake. */
 int compose_check_values(struct compose_job *j, struct err *e);
+/* Before the first step: the CSV files are there, can be read, and each row has what it needs. j: s and a alone. */
+int compose_look_tables(struct compose_job *j, struct err *e);
 /* The bytes of the layout, by its rows: the image has that many where nothing else says how many. */
 int compose_layout_bytes(struct compose_job *j, uint64_t *ret, struct err *e);

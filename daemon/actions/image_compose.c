@@ -161,7 +161,10 @@ static int preflight(struct step *s, const struct args *a, struct err *e)
 {
 	_cleanup_(image_unrefp) struct image *base = NULL;
 
-	return args_has(a, "base") ? load_base(s, a, &base, e) : 0;
+	struct compose_job j = {.s = s, .a = a};
+	int r = args_has(a, "base") ? load_base(s, a, &base, e) : 0;
+
+	return r < 0 ? r : compose_look_tables(&j, e);
 }
 
 /* --- the record --- */

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/media.h"
+#include "daemon/recipe/made.h"
 #include "transports/images/blob.h"
 #include "transports/labels/gs1.h"
 
@@ -56,9 +57,15 @@ static int picture_look(struct step *s, const struct args *a, struct err *e)
 	_cleanup_(blob_unrefp) struct blob *b = NULL;
 	char name[STEP_NAME_BYTES] = "";
 	const char *ref = args_has(a, "picture") ? args_str(a, "picture") : NULL;
-	int r = ref ? s->ops->load_blob(s->env, ref, &b, e) : 0;
+	int r;
 
-	if (!ref || r < 0)
+	if (!ref)
+		return 0;
+	if (made_is(ref))
+		return err_set(e, ERR_RECIPE_INVALID,
+			"'picture' is an image that a step of this run makes: an artifact expected, since the page of the run shows it later too");
+	r = s->ops->load_blob(s->env, ref, &b, e);
+	if (r < 0)
 		return r;
 	if (s->ops->name(s->env, ref, name, e) < 0)
 		return -(int)e->code;

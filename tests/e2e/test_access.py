@@ -219,6 +219,42 @@ class Rights(unittest.TestCase):
             for scopes in ({}, {'stations': []}, {'station': ['A1']}, {'pools': [1]}, 'A1', None):
                 self.assertEqual(l.api.request('POST', '/tokens', {'name': 'x', 'role': 'viewer', 'scopes': scopes}).status, 422, scopes)
 
+    def test_a_limited_token_takes_no_name_of_a_file_away(self):
+        with line.Line(1, boards=0) as l:
+            l.start()
+            made = l.api.post('/tokens', {'name': 'cell', 'role': 'engineer', 'scopes': {'recipes': ['thermo']}})
+            cell = l.provd.api(made['token'])
+            theirs, own, newer = line.firmware(4096), line.firmware(8192), line.firmware(12288)
+
+            def put(api, image, name, **headers):
+                return api.request('PUT', '/artifacts/%s?name=%s' % (line.sha256(image), name),
+                                   b'' if headers else image, dict({'Content-Type': 'application/octet-stream'}, **headers))
+
+            def leads_to(name):
+                return [a['sha256'] for a in l.api.get('/artifacts')['items'] if name in a['names']]
+
+            self.assertEqual(put(l.api, theirs, 'app.bin').status, 201)
+            self.refused(put(cell, own, 'app.bin'), 403, 'out-of-scope', "the name 'app.bin'")
+            # Nothing of it is kept.
+            self.assertEqual(l.api.request('GET', '/artifacts/' + line.sha256(own)).status, 404)
+            self.assertEqual(len(os.listdir(os.path.join(l.home, 'state', 'artifacts'))), 1)
+            # A name that nobody uses, a newer file under it, and back.
+            self.assertEqual(put(cell, own, 'cell.bin').status, 201)
+            self.assertEqual(put(cell, newer, 'cell.bin').status, 201)
+            self.assertEqual(put(cell, own, 'cell.bin').status, 200)
+            self.assertEqual(leads_to('cell.bin'), [line.sha256(own)])
+            asks = {'Content-Range': 'bytes */%d' % len(own), 'Content-Length': '0'}
+            self.refused(put(cell, own, 'app.bin', **asks), 403, 'out-of-scope', "the name 'app.bin'")
+            self.assertEqual(leads_to('app.bin'), [line.sha256(theirs)])
+            # Who is not limited may; who says another size than it has names nothing.
+            wrong_size = dict(asks, **{'Content-Range': 'bytes */%d' % (len(own) + 1)})
+            self.refused(put(l.api, own, 'app.bin', **wrong_size), 409, 'conflict', 'Content-Range says')
+            self.assertEqual(leads_to('app.bin'), [line.sha256(theirs)])
+            self.assertEqual(put(l.api, own, 'app.bin', **asks).status, 200)
+            self.assertEqual(leads_to('app.bin'), [line.sha256(own)])
+            self.refused(put(cell, newer, 'app.bin'), 403, 'out-of-scope', "the name 'app.bin'")
+            cell.close()
+
     def test_runs_and_questions_are_those_of_their_station(self):
         ask = '  - {action: operator.prompt, with: {text: ok, kind: confirm}}\n'
         with line.Line(2) as l:

@@ -87,22 +87,41 @@ static bool plain_name(const char *name)
 	return *name && *name != '.' && !strpbrk(name, "/\\") && strlen(name) < 200;
 }
 
+bool archive_is_companion(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return !strncmp(name, "__MACOSX/", 9) || !strncmp(slash ? slash + 1 : name, "._", 2);
+}
+
+/* The first folder of a member that people put in; NULL: that member is in none. */
+static char *first_folder(const struct archive *a)
+{
+	for (unsigned i = 0; i < archive_members(a); i++) {
+		const char *name = zip_get_name(a->zip, i, 0);
+		const char *slash = name ? strchr(name, '/') : NULL;
+
+		if (name && archive_is_companion(name))
+			continue;
+		return slash ? xasprintf("%.*s", (int)(slash - name) + 1, name) : NULL;
+	}
+	return NULL;
+}
+
 void archive_enter(struct archive *a)
 {
-	const char *first = archive_members(a) > 0 ? zip_get_name(a->zip, 0, 0) : NULL;
-	const char *slash = first ? strchr(first, '/') : NULL;
+	char *folder = a->folder ? NULL : first_folder(a);
 
-	if (!slash || a->folder)
-		return;
-	a->folder = xasprintf("%.*s", (int)(slash - first) + 1, first);
-	for (unsigned i = 0; a->folder && i < archive_members(a); i++) {
+	for (unsigned i = 0; folder && i < archive_members(a); i++) {
 		const char *name = zip_get_name(a->zip, i, 0);
 
-		if (name && !strncmp(name, a->folder, strlen(a->folder)))
+		if (name && (archive_is_companion(name) || !strncmp(name, folder, strlen(folder))))
 			continue;
-		free(a->folder);
-		a->folder = NULL;
+		free(folder);
+		folder = NULL;
 	}
+	if (folder)
+		a->folder = folder;
 }
 
 /* In the archive; owned by the caller. */

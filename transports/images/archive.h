@@ -24,6 +24,10 @@ int archive_open_dir(const char *path, struct archive **ret, struct err *e);
 struct archive *archive_close(struct archive *a); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct archive, archive_close)
 
+/* What macOS puts into the archives that people make there: "__MACOSX/..." of zip, and "._NAME" with the attributes of NAME
+ * of both (AppleDouble, RFC 1740, appendix A). It is no file of theirs. */
+bool archive_is_companion(const char *name);
+
 /* How many members a zip archive has, in all folders; 0 of a directory. */
 unsigned archive_members(const struct archive *a);
 /* Unpacks every member, in whatever folder, that archive_get() did not give yet, and compares its
@@ -31,8 +35,8 @@ unsigned archive_members(const struct archive *a);
 int archive_check(struct archive *a, const struct iotime *it, struct err *e);
 
 const char *archive_path(const struct archive *a);
-/* From now on names are looked for in the only folder of a zip archive that has nothing else, as people make one of a folder;
- * else nothing changes. */
+/* From now on names are looked for in the only folder of a zip archive that has nothing else (but companions), as people make
+ * one of a folder; else nothing changes. */
 void archive_enter(struct archive *a);
 /* Whether the member is there, with its size (may be NULL). */
 bool archive_has(struct archive *a, const char *name, uint64_t *ret_bytes);

@@ -16,6 +16,7 @@
 
 #include "base/strbuf.h"
 #include "base/util.h"
+#include "transports/images/archive.h"
 
 #define LIBRARY	      "libarchive.so.13"
 #define PIECE_BYTES   (256u * 1024)
@@ -336,7 +337,8 @@ static int take_member(struct layer *l, struct archive *a, struct archive_entry 
 	const char *name = lib.archive_entry_pathname(entry);
 	int r;
 
-	if (!name || lib.archive_entry_filetype(entry) != S_IFREG)
+	if (!name || lib.archive_entry_filetype(entry) != S_IFREG ||
+		(!s->wanted && archive_is_companion(name)))
 		return 0;
 	s->files++;
 	if (s->files <= LISTED_MAX) {

@@ -30,9 +30,10 @@ enum packing packing_of(const void *bytes, uint64_t n);
 bool packing_is_named(enum packing p, const char *name);
 
 struct packed_opts {
-	const char *name;   /* of the file, in messages, and for the name of what comes out */
-	const char *member; /* of an archive, as its list has it; NULL: the only file in it */
-	uint64_t max;	    /* bytes of what comes out, at most BLOB_MAX_BYTES */
+	const char *name; /* of the file, in messages, and for the name of what comes out */
+	const char *
+		member; /* of an archive, as its list has it; NULL: the only file in it, but for archive_is_companion() */
+	uint64_t max; /* bytes of what comes out, at most BLOB_MAX_BYTES */
 	struct iotime it;
 };
 

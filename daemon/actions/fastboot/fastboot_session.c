@@ -220,6 +220,14 @@ int fastboot_step_away(
 	return r;
 }
 
+/* The digest of an image with a secret is a secret of the run (recipe/made.h); another one, of its pieces or with padding,
+ * would give the secret away as well and nothing would hide it. */
+static void add_digest(json_t *o, const char *key, const struct blob *image, const char *sha256)
+{
+	if (!image->wiped || !strcmp(sha256, blob_sha256(image)))
+		json_object_set_new(o, key, json_string(sha256));
+}
+
 json_t *fastboot_flashed_json(const struct blob *image, const struct fastboot_flashed *t)
 {
 	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:i, s:s}", "partition", t->target,
@@ -230,9 +238,9 @@ json_t *fastboot_flashed_json(const struct blob *image, const struct fastboot_fl
 	if (t->skipped)
 		json_object_set_new(o, "skipped", json_true());
 	else
-		json_object_set_new(o, "sha256_sent", json_string(t->sha256));
+		add_digest(o, "sha256_sent", image, t->sha256);
 	if (t->fetched) {
-		json_object_set_new(o, "sha256_read", json_string(t->sha256_read));
+		add_digest(o, "sha256_read", image, t->sha256_read);
 		json_object_set_new(o, "bytes_read", json_integer((json_int_t)t->fetched_bytes));
 	} else {
 		json_object_set_new(o, "not_fetched", json_string(t->not_fetched));

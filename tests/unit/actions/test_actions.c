@@ -1014,6 +1014,11 @@ START_TEST(a_picture_of_a_prompt_is_looked_at_before_anybody_is_asked)
 	unlink(picture);
 	ck_assert_int_lt(look_ahead("operator.prompt", with), 0);
 	ck_assert_int_eq(look_ahead("operator.prompt", "{\"text\":\"Green?\"}"), 0);
+	/* The image of one unit is in memory alone: the page of the run could not show it. */
+	ck_assert_int_eq(
+		run("operator.prompt",
+			"{\"text\":\"Green?\",\"picture\":\"made:label\",\"picture_text\":\"x\"}"),
+		-ERR_RECIPE_INVALID);
 	close(fd);
 }
 END_TEST

@@ -290,6 +290,32 @@ START_TEST(a_file_is_written_where_it_is_asked_for)
 }
 END_TEST
 
+/* A table that cannot be read is seen before the first step of the run. */
+START_TEST(tables_are_looked_at_before_the_first_step)
+{
+	static const struct {
+		const char *with;
+		enum err_code code;
+	} all[] = {{"{'layout':'no.csv'}", ERR_NOT_FOUND}, {"{'layout':'cut.csv'}", ERR_INVALID},
+		{"{'nvs_csv':'cut.csv','nvs_size':'0x3000'}", ERR_INVALID},
+		{"{'layout':'whole.csv'}", 0}};
+	const struct action *a = action_find("image.compose");
+
+	write_text("cut.csv", "name,offset,type,value\nf,0,u8\n");
+	write_text("whole.csv", "name,offset,type,value\nf,0,u8,{later}\n");
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		json_t *o = json_loads(json(all[i].with), 0, NULL);
+		struct args *args = args_literal(a->args, o);
+		struct step s = {.id = "look", .action = a, .ops = &ops, .env = &rig};
+
+		ck_assert_msg(a->preflight(&s, args, &rig.e) == -(int)all[i].code, "%s: %s",
+			all[i].with, rig.e.msg);
+		args_free(args);
+		json_decref(o);
+	}
+}
+END_TEST
+
 /* Each with its code, and nothing is made. */
 START_TEST(what_is_wrong_has_its_code)
 {
@@ -340,6 +366,8 @@ START_TEST(what_is_wrong_has_its_code)
 		{"{'layout':'a.csv','values':{'a':'1','b':'2'}}", ERR_INVALID, "'values' has 'b'"},
 		{"{'layout':'a.csv'}", ERR_INVALID, "wants the value {a}"},
 		{"{'layout':'a.csv','values':{'a':''}}", ERR_VALUE_EMPTY, "'f' has an empty value"},
+		{"{'layout':'inside.csv','values':{'a':'1'}}", ERR_INVALID,
+			"'f' is 'SN-{a}': a cell is {NAME} alone"},
 		{"{'layout':'wide.csv'}", ERR_INVALID, "give it a width"},
 		{"{'layout':'cut.csv'}", ERR_INVALID, "the column 'value' is empty"},
 		{"{'layout':'text.csv','values':{'a':12}}", ERR_VALUE_MALFORMED,
@@ -355,6 +383,7 @@ START_TEST(what_is_wrong_has_its_code)
 	write_text("a.csv", "name,offset,type,value\nf,0,u8,{a}\n");
 	write_text("text.csv", "name,offset,width,type,value\nf,0,4,text,{a}\n");
 	write_text("nvs.csv", "key,type,encoding,value\nn,namespace,,\nk,data,string,{a}\n");
+	write_text("inside.csv", "name,offset,width,type,value\nf,0,8,text,SN-{a}\n");
 	write_text("wide.csv", "name,offset,type,value\nf,0,text,abc\n");
 	write_text("cut.csv", "name,offset,type,value\nf,0,u8\n");
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -382,6 +411,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_step_that_is_tried_again_replaces_its_image);
 	tcase_add_test(t, another_run_does_not_have_it);
 	tcase_add_test(t, a_file_is_written_where_it_is_asked_for);
+	tcase_add_test(t, tables_are_looked_at_before_the_first_step);
 	tcase_add_test(t, what_is_wrong_has_its_code);
 	suite_add_tcase(s, t);
 	return s;

@@ -2,6 +2,7 @@
  *
  * fastboot.* on provsim's device, in this thread: what proves a step, and what fails it.
  */
+#include "daemon/actions/fastboot/fastboot_session.h"
 #include "tests/unit/actions/action_rig.h"
 #include "tests/unit/transports/sim_link.h"
 
@@ -107,6 +108,32 @@ START_TEST(what_was_flashed_is_in_the_partition_and_on_record)
 }
 END_TEST
 
+/* The digest of pieces that hold a secret would let everybody try all short secrets. */
+START_TEST(the_pieces_of_a_secret_image_have_no_digest_on_record)
+{
+	struct fastboot_flashed t = {.pieces = 2, .fetched = true};
+	struct blob *b = NULL;
+	uint8_t *bytes;
+	json_t *o;
+
+	ck_assert_int_eq(blob_new_private("unit.bin", 4, &bytes, &b, &rig.e), 0);
+	memcpy(bytes, "1234", 4);
+	blob_seal(b);
+	memset(t.sha256, 'a', SHA256_HEX - 1);
+	memcpy(t.sha256_read, t.sha256, SHA256_HEX);
+	o = fastboot_flashed_json(b, &t);
+	ck_assert_ptr_null(json_object_get(o, "sha256_sent"));
+	ck_assert_ptr_null(json_object_get(o, "sha256_read"));
+	json_decref(o);
+	/* Of the whole image it is one of the run's secrets, and shows that it was sent. */
+	memcpy(t.sha256, blob_sha256(b), SHA256_HEX);
+	o = fastboot_flashed_json(b, &t);
+	ck_assert_str_eq(rig_text(o, "sha256_sent"), blob_sha256(b));
+	json_decref(o);
+	blob_unref(b);
+}
+END_TEST
+
 START_TEST(a_refusal_has_the_words_of_the_device)
 {
 	_cleanup_(freep) char *with = xasprintf(
@@ -158,6 +185,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_variable_is_judged_by_its_value);
 	tcase_add_test(t, what_was_flashed_is_in_the_partition_and_on_record);
+	tcase_add_test(t, the_pieces_of_a_secret_image_have_no_digest_on_record);
 	tcase_add_test(t, a_refusal_has_the_words_of_the_device);
 	tcase_add_test(t, a_locked_device_is_written_only_where_the_recipe_says_so);
 	tcase_add_test(t, a_dead_peer_is_an_error_and_not_a_pass);

@@ -103,6 +103,38 @@ START_TEST(two_members_of_one_name_are_refused)
 }
 END_TEST
 
+/* As Finder makes it of a folder. */
+START_TEST(what_macos_adds_is_no_other_folder)
+{
+	struct archive *a = NULL;
+	struct blob *zip;
+
+	make_zip("mac.zip", "import sys, zipfile\n"
+			    "z = zipfile.ZipFile(sys.argv[1], 'w')\n"
+			    "z.writestr('__MACOSX/._fw', b'attributes')\n"
+			    "z.writestr('fw/boot.img', b'boot')\n"
+			    "z.writestr('__MACOSX/fw/._boot.img', b'attributes')\n"
+			    "z.close()\n");
+	zip = zip_blob("mac.zip");
+	ck_assert_msg(archive_open_zip(zip, &a, &e) == 0, "%s", e.msg);
+	archive_enter(a);
+	ck_assert(archive_has(a, "boot.img", NULL));
+	archive_close(a);
+	blob_unref(zip);
+	make_zip("two.zip", "import sys, zipfile\n"
+			    "z = zipfile.ZipFile(sys.argv[1], 'w')\n"
+			    "z.writestr('fw/boot.img', b'boot')\n"
+			    "z.writestr('other/boot.img', b'boot')\n"
+			    "z.close()\n");
+	zip = zip_blob("two.zip");
+	ck_assert_msg(archive_open_zip(zip, &a, &e) == 0, "%s", e.msg);
+	archive_enter(a);
+	ck_assert(!archive_has(a, "boot.img", NULL));
+	archive_close(a);
+	blob_unref(zip);
+}
+END_TEST
+
 START_TEST(members_of_a_zip_come_whole_and_outlive_it)
 {
 	struct blob *zip = zip_blob("a.zip"), *b = NULL;
@@ -212,6 +244,7 @@ static Suite *archive_suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_package_is_whole_only_with_the_members_that_nobody_asked_for);
 	tcase_add_test(t, two_members_of_one_name_are_refused);
+	tcase_add_test(t, what_macos_adds_is_no_other_folder);
 	tcase_add_test(t, members_of_a_zip_come_whole_and_outlive_it);
 	tcase_add_test(t, no_name_leads_out_of_a_package);
 	tcase_add_test(t, limits_and_missing_members_are_told);

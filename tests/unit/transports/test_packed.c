@@ -35,7 +35,9 @@ static const char maker[] =
 	"mkdir none; tar cf none.tar none; cp noise \"$(printf 'f\\374r.bin')\"; tar cf latin.tar f*r.bin\n"
 	"/usr/bin/python3 -W ignore -c \"import zipfile; z = zipfile.ZipFile('many.zip', 'w', zipfile.ZIP_DEFLATED);"
 	" z.write('fw.hex', 'out/fw.hex'); z.write('noise', 'f\\u00fcr/noise'); z.close();"
-	" z = zipfile.ZipFile('one.zip', 'w'); z.write('noise'); z.close()\"\n"
+	" z = zipfile.ZipFile('one.zip', 'w'); z.write('noise'); z.close();"
+	" z = zipfile.ZipFile('mac.zip', 'w'); z.write('noise'); z.writestr('__MACOSX/._noise', b'x'); z.close()\"\n"
+	"mkdir mac; cp noise mac; echo x > mac/._noise; tar cf mac.tar -C mac ._noise noise\n"
 	"head -c 2000000 /dev/zero | gzip > bomb.gz; gzip -c noise.gz > twice.gz\n";
 
 static void set_up(void)
@@ -213,6 +215,14 @@ START_TEST(a_bit_that_is_another_one_is_seen)
 }
 END_TEST
 
+START_TEST(what_macos_adds_is_no_second_file)
+{
+	holds("mac.zip", NULL, "noise", "zip");
+	holds("mac.tar", NULL, "noise", "tar");
+	holds("mac.tar", "._noise", "mac/._noise", "tar");
+}
+END_TEST
+
 START_TEST(what_is_not_clear_is_a_sentence)
 {
 	refused("many.tar", NULL, ERR_IMAGE_INVALID,
@@ -325,6 +335,7 @@ static Suite *suite(void)
 	tcase_add_test(t, members_of_a_gzip_file_are_read_one_after_another);
 	tcase_add_loop_test(t, a_file_that_is_not_whole_is_refused, 0, 9);
 	tcase_add_loop_test(t, a_bit_that_is_another_one_is_seen, 0, 5);
+	tcase_add_test(t, what_macos_adds_is_no_second_file);
 	tcase_add_test(t, what_is_not_clear_is_a_sentence);
 	tcase_add_loop_test(t, a_second_stream_is_read_or_the_file_is_refused, 0, 4);
 	tcase_add_test(t, one_layer_is_taken_off);
