@@ -15,7 +15,7 @@
 #include "db/db_impl.h"
 #include "db/migrations.h"
 
-/* Of a migration that writes every page again: once into the log, and once beside the old ones. */
+/* Of a migration that writes every page again: once into the log, and once next to the old ones. */
 #define ESTIMATE_SIZES 2
 /* A disk that is slow. */
 #define ESTIMATE_BYTES_PER_S (20 * 1000 * 1000)

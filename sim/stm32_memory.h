@@ -26,7 +26,7 @@ struct stm32_memory {
 	int fd;			      /* -1: not kept */
 	int options;		      /* the file of the option bytes, -1: not kept */
 	uint8_t read_protected;	      /* the level; 2 stays for ever */
-	uint8_t user_option;	      /* the option byte beside RDP */
+	uint8_t user_option;	      /* the option byte next to RDP */
 	uint8_t write_protected[256]; /* by page */
 };
 

@@ -76,7 +76,7 @@ int otp_memory_check(const struct otp_field *f, struct err *e);
  * burnt with it. -ERR_RECIPE_INVALID, -ERR_UNSUPPORTED; part is for messages. */
 #define OTP_WORD 4
 int otp_flash_units(const struct otp_field *f, uint32_t unit, const char *part, struct err *e);
-/* The word that holds the byte which locks the field: ff beside it changes nothing. Returns its address. */
+/* The word that holds the byte which locks the field: ff in the other bytes changes nothing. Returns its address. */
 uint32_t otp_lock_word(const struct otp_field *f, uint8_t word[OTP_WORD]);
 static inline size_t otp_bytes(const struct otp_field *f)
 {

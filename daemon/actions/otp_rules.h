@@ -6,7 +6,7 @@
 
 #include "daemon/actions/otp_map.h"
 
-/* What the field holds, beside what it is to hold. */
+/* What the field holds, and what it is to hold. */
 enum otp_seen {
 	OTP_UNREADABLE,
 	OTP_EQUAL,

@@ -104,7 +104,7 @@ extern const char *const otp_irreversible[];
 #define OTP_ROWS_LOCK OTP_ROWS_FIELD, OTP_ROW_VALUE(false, OTP_HOLDS_DOC), OTP_ROW_IRREVERSIBLE
 extern const struct action_output otp_read_outputs[];
 
-/* What each row has beside name, doc, args, check and preflight; more: further flags of the way. */
+/* What each row has in addition to name, doc, args, check and preflight; more: further flags of the way. */
 #define OTP_READ_ROW(more)                                              \
 	.flags = ACTION_NEEDS_EVIDENCE | ACTION_SAFE_TO_RETRY | (more), \
 	.outputs = otp_read_outputs, .default_timeout_us = 60 * US_PER_S, .run = otp_read_run

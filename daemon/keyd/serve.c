@@ -39,7 +39,7 @@ struct look {
 	struct draft *draft;
 };
 
-/* What a handler is given beside its fields. */
+/* What a handler is given in addition to its fields. */
 struct request {
 	struct keyring *k;
 	struct look *look; /* NULL: nothing is kept */

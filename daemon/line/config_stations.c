@@ -262,7 +262,7 @@ const struct form_row station_rows[] = {
 		.doc = "A run begins when a unit is plugged, or on command.",
 		FORM_AT(struct station_config, start)},
 	{"capabilities", FORM_OWN, .read = read_capabilities,
-		.doc = "Names of what the station can do beside its ports, such as [rf-chamber]: an order that 'requires' them goes to such stations alone.",
+		.doc = "Names of what the station can do besides using its ports, such as [rf-chamber]: an order that 'requires' them goes to such stations alone.",
 		.schema =
 			"{\"type\":\"array\",\"items\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_.-]{1,64}$\"}}"},
 	{"instruments", FORM_OWN, .read = read_instruments,

@@ -83,7 +83,7 @@ class Page(unittest.TestCase):
                 spoken = action in text or re.search(r"\b%s\b" % verb, text) and family in text
                 self.assertTrue(spoken or action in recipes and 'recipes' in text, (action, row))
 
-    @unittest.skipUnless(os.path.isfile(os.path.join(ROOT, '..', 'shared', 'guide.rst')), 'the guide is not beside this checkout')
+    @unittest.skipUnless(os.path.isfile(os.path.join(ROOT, '..', 'shared', 'guide.rst')), 'the guide is not next to this checkout')
     def test_no_command_of_the_guide_is_missing(self):
         with open(os.path.join(ROOT, '..', 'shared', 'guide.rst'), encoding='utf-8') as f:
             guide = f.read()

@@ -38,7 +38,7 @@ int main(void)
 	printf("\n");
 	for (int i = 0; i < JOB_SIGN_COUNT; i++)
 		print_row((enum job_sign)i);
-	puts("\n- **hold** needs a reason, and is beside the state: an order that is held keeps its own, and no station takes a\n"
+	puts("\n- **hold** needs a reason, and is apart from the state: an order that is held keeps its own, and no station takes a\n"
 	     "  unit for it until **release**. A second hold, and a release of what is not held, are refused.\n"
 	     "- **stop** and **complete** end it after the units under way, at once where there are none. complete needs a\n"
 	     "  reason and says that fewer units are enough (`ending.how` is `short`).\n"
