@@ -4,14 +4,33 @@
 #include "db/run_facts.h"
 #include "db/stmt.h"
 
-int stations_put(struct db *tx, const char *station, const struct station_row *row, struct err *e)
+/* was: `held` of before. */
+static int tell_hold(struct db *tx, const char *station, const struct station_row *row,
+	const char *was, const char *by, const char *run, struct err *e)
+{
+	json_t *data = row->held[0] ? json_pack("{s:s, s:s*, s:s*, s:s*, s:s*}", "held", row->held,
+					      "was", or_null(was), "code", or_null(row->code),
+					      "message", or_null(row->message), "by", by)
+				    : json_pack("{s:s, s:s*}", "was", was, "by", by);
+
+	return db_event(tx, row->held[0] ? "station-held" : "station-freed", station, NULL, run,
+		NULL, data, e);
+}
+
+int stations_put(struct db *tx, const char *station, const struct station_row *row, const char *by,
+	const char *run, struct err *e)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO stations"
 				  " (id, plugged, held, code, message, fail_step, fail_count)"
 				  " VALUES (?, ?, ?, ?, ?, ?, ?)";
+	char was[sizeof row->held] = "";
+	int r = db_text(tx, e, was, sizeof was, "SELECT held FROM stations WHERE id = ?", station);
 
-	return db_do(tx, e, sql, station, row->plugged, row->held, row->code, row->message,
-		row->fail_step, row->fail_count);
+	if (r >= 0)
+		r = db_do(tx, e, sql, station, row->plugged, row->held, row->code, row->message,
+			row->fail_step, row->fail_count);
+	return r < 0 || !strcmp(was, row->held) ? MIN(r, 0)
+						: tell_hold(tx, station, row, was, by, run, e);
 }
 
 int stations_get(struct db *d, const char *station, struct station_row *ret, struct err *e)

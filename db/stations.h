@@ -23,8 +23,10 @@ static inline void station_row_let_go(struct station_row *row)
 	row->held[0] = row->code[0] = row->message[0] = row->fail_step[0] = 0;
 	row->fail_count = 0;
 }
-/* In the transaction of what it belongs to: the end of a run, a command. */
-int stations_put(struct db *tx, const char *station, const struct station_row *row, struct err *e);
+/* In the transaction of what it belongs to: the end of a run, a command. Where `held` is another than before it is an event:
+ * station-held or station-freed. by: who did it, NULL for the line itself; run: at whose end, or NULL. */
+int stations_put(struct db *tx, const char *station, const struct station_row *row, const char *by,
+	const char *run, struct err *e);
 /* A station that never was: a zeroed row. */
 int stations_get(struct db *d, const char *station, struct station_row *ret, struct err *e);
 

@@ -11,7 +11,7 @@
 #define STATION "{station}"
 
 /* ResourceState (SEMI E10): which group of times. */
-enum resource_state { PRD = 1000, SBY = 2000, ENG = 3000, USD = 5000 };
+enum resource_state { PRD = 1000, SBY = 2000, ENG = 3000, SDT = 4000, USD = 5000 };
 
 /* What a body is made of. */
 struct story {
@@ -161,23 +161,57 @@ static enum resource_state working_state(const struct story *s)
 	return is(s->report, "kind", "production") ? PRD : ENG;
 }
 
-static json_t *state_at_start(const struct story *s)
+/* A station that was freed after its last run has no fault of that run any more. */
+static bool fault_is_open(const struct story *s)
 {
 	const json_t *before = json_object_get(s->told, "before");
-	const int64_t ended = ms_of(before, "ended_at"), begun = ms_of(s->report, "started_at");
+	const json_t *hold = json_object_get(s->told, "hold");
 
-	return state_change(is_fault(before) ? USD : SBY, ended ? MAX(begun - ended, 0) : 0,
-		working_state(s), json_null());
+	return is_fault(before) &&
+	       !(is(hold, "held", "") && ms_of(hold, "at") >= ms_of(before, "ended_at"));
 }
 
+static enum resource_state held_state(const char *held)
+{
+	return !strcmp(held, "disabled") ? SDT : USD;
+}
+
+/* Of a station at which no run is under way. */
+static enum resource_state resting_state(const struct story *s)
+{
+	const char *held = text_of(json_object_get(s->told, "hold"), "held");
+
+	if (*held)
+		return held_state(held);
+	return fault_is_open(s) ? USD : SBY;
+}
+
+/* How long it had rested at that time. */
+static int64_t rested_ms(const struct story *s, int64_t at_ms)
+{
+	const int64_t since = MAX(ms_of(json_object_get(s->told, "before"), "ended_at"),
+		ms_of(json_object_get(s->told, "hold"), "at"));
+
+	return since ? MAX(at_ms - since, 0) : 0;
+}
+
+static json_t *state_at_start(const struct story *s)
+{
+	const int64_t begun = ms_of(s->report, "started_at");
+
+	return state_change(resting_state(s), rested_ms(s, begun), working_state(s), json_null());
+}
+
+/* A quarantine in which a golden unit was run goes on, until it is freed. */
 static json_t *state_at_end(const struct story *s)
 {
 	const int64_t took = ms_of(s->report, "ended_at") - ms_of(s->report, "started_at");
+	const char *held = text_of(json_object_get(s->told, "hold"), "held");
 	const bool fault = is_fault(s->report);
 
 	if (!has_begun(s))
 		return NULL;
-	return state_change(working_state(s), MAX(took, 0), fault ? USD : SBY,
+	return state_change(working_state(s), MAX(took, 0), fault || *held ? USD : SBY,
 		fault ? fault_of(s->report, text_of(s->event, "run")) : json_null());
 }
 
@@ -188,14 +222,79 @@ static json_t *fault_occurred(const struct story *s)
 	return json_pack("{s:o}", "Fault", fault_of(s->report, text_of(s->event, "run")));
 }
 
+static json_t *cleared(const char *id)
+{
+	return json_pack("{s:s, s:n}", "FaultOccurrenceId", id, "Operator");
+}
+
 /* The station works again. */
 static json_t *fault_cleared(const struct story *s)
 {
-	const json_t *before = json_object_get(s->told, "before");
+	return fault_is_open(s) ? cleared(text_of(json_object_get(s->told, "before"), "id")) : NULL;
+}
 
-	if (!is_fault(before))
+/* --- a station that is held --- */
+
+/* A quarantine is a fault of its own, which the event that began it names. */
+static char *quarantine_id(const struct story *s, json_int_t seq, char buf[UUID_SIZE])
+{
+	_cleanup_(freep) char *text = xasprintf("quarantine of %s", text_of(s->event, "station"));
+
+	return cfx_unique_id(text, seq, buf);
+}
+
+static json_t *quarantine(const struct story *s)
+{
+	const json_int_t seq = json_integer_value(json_object_get(s->event, "seq"));
+	char id[UUID_SIZE];
+
+	quarantine_id(s, seq, id);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:n, s:n, s:s, s:s, s:o, s:{}, s:o}",
+		"TransactionID", id, "Cause", cause_of(text_of(s->data, "code")), "Severity",
+		"Error", "FaultCode", "quarantined", "FaultOccurrenceId", id, "Lane", "Stage",
+		"SideLocation", "Unknown", "AccessType", "Unknown", "Description",
+		member(s->data, "message"), "DescriptionTranslations", "OccurredAt",
+		member(s->event, "timestamp"));
+}
+
+static bool is_quarantine(const struct story *s)
+{
+	return is(s->data, "held", "quarantined");
+}
+
+static json_t *quarantine_occurred(const struct story *s)
+{
+	return is_quarantine(s) ? json_pack("{s:o}", "Fault", quarantine(s)) : NULL;
+}
+
+static json_t *quarantine_cleared(const struct story *s)
+{
+	const json_t *hold = json_object_get(s->told, "hold");
+	char id[UUID_SIZE];
+
+	if (!is(s->data, "was", "quarantined") || !is(hold, "held", "quarantined"))
 		return NULL;
-	return json_pack("{s:s, s:n}", "FaultOccurrenceId", text_of(before, "id"), "Operator");
+	return cleared(quarantine_id(s, json_integer_value(json_object_get(hold, "seq")), id));
+}
+
+static json_t *state_of_hold(const struct story *s)
+{
+	const enum resource_state old = resting_state(s);
+	const enum resource_state now = held_state(text_of(s->data, "held"));
+
+	if (old == now)
+		return NULL;
+	return state_change(old, rested_ms(s, ms_of(s->event, "timestamp")), now,
+		is_quarantine(s) ? quarantine(s) : json_null());
+}
+
+static json_t *state_when_freed(const struct story *s)
+{
+	const enum resource_state old = resting_state(s);
+
+	if (old == SBY)
+		return NULL;
+	return state_change(old, rested_ms(s, ms_of(s->event, "timestamp")), SBY, json_null());
 }
 
 /* --- work --- */
@@ -403,6 +502,12 @@ static const struct {
 	{"run-finished", "CFX.ResourcePerformance.FaultOccurred", fault_occurred},
 	{"run-finished", "CFX.ResourcePerformance.StationStateChanged", state_at_end},
 	{"run-finished", "CFX.Production.UnitsDeparted", arrival},
+	{"station-held", "CFX.ResourcePerformance.FaultCleared", quarantine_cleared},
+	{"station-held", "CFX.ResourcePerformance.FaultOccurred", quarantine_occurred},
+	{"station-held", "CFX.ResourcePerformance.StationStateChanged", state_of_hold},
+	{"station-freed", "CFX.ResourcePerformance.FaultCleared", quarantine_cleared},
+	{"station-freed", "CFX.ResourcePerformance.FaultCleared", fault_cleared},
+	{"station-freed", "CFX.ResourcePerformance.StationStateChanged", state_when_freed},
 };
 
 /* Not on record. */
@@ -454,6 +559,11 @@ json_t *cfx_events(const json_t *only)
 	if (json_array_size(list) == 0)
 		json_array_append_new(list, json_string("none"));
 	return list;
+}
+
+bool cfx_needs_station(const char *type)
+{
+	return !strcmp(type, "station-held") || !strcmp(type, "station-freed");
 }
 
 bool cfx_needs_run(const char *type)

@@ -8,6 +8,8 @@
  *	step-started   WorkStageStarted
  *	step-finished  WorkStageCompleted
  *	run-finished   UnitsPersonalized, UnitsTested, WorkCompleted, FaultOccurred, StationStateChanged, UnitsDeparted
+ *	station-held   FaultCleared (of a quarantine before), FaultOccurred (quarantined), StationStateChanged
+ *	station-freed  FaultCleared, StationStateChanged
  *
  * A run is a transaction of CFX and has its id; its steps are stages. EndpointConnected, Heartbeat and
  * EndpointShuttingDown are not on record: cfx.h sends them.
@@ -32,8 +34,11 @@ bool cfx_wanted(const json_t *only, const char *name);
 json_t *cfx_events(const json_t *only);
 /* Whether the messages of that type of events are made of the run as well. */
 bool cfx_needs_run(const char *type);
+/* ... or of its station. */
+bool cfx_needs_station(const char *type);
 /* The messages of an event (events_message()), in their order: an array of {name, k, body}, where k is the place of the message in
- * the table whatever is wanted. told: told_run() of its run, NULL where there is none. A new reference. */
+ * the table whatever is wanted. told: told_run() of its run, told_station() of its station, NULL
+ * where there is none. A new reference. */
 json_t *cfx_messages(const json_t *event, const json_t *told, const json_t *only);
 
 /* The handle of a station, owned by the caller. */

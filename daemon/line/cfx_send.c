@@ -146,15 +146,30 @@ int cfx_send_next(struct cfx *c, struct told *t, struct err *e)
 
 /* --- rows that begin --- */
 
+static int read_station(struct cfx *c, const json_t *event, json_t **ret, struct err *e)
+{
+	const char *at = json_string_value(json_object_get(event, "timestamp"));
+	int64_t at_ms = 0;
+
+	if (at)
+		rfc3339_parse(at, &at_ms);
+	return told_station(c->db, json_string_value(json_object_get(event, "station")),
+		json_integer_value(json_object_get(event, "seq")), at_ms, ret, e);
+}
+
 static int read_messages(struct cfx *c, struct told *t, struct err *e)
 {
 	const char *run;
+	const char *type;
 	json_t *told = NULL;
 	int r = 0;
 
 	t->event = json_loads(t->row.body, 0, NULL);
 	run = json_string_value(json_object_get(t->event, "run"));
-	if (run && cfx_needs_run(json_string_value(json_object_get(t->event, "type"))))
+	type = json_string_value(json_object_get(t->event, "type"));
+	if (cfx_needs_station(type))
+		r = read_station(c, t->event, &told, e);
+	else if (run && cfx_needs_run(type))
 		r = told_run(c->db, run, &told, e);
 	/* Moved to an archive meanwhile: there is nothing to say of it any more. */
 	if (r == -ERR_NOT_FOUND) {

@@ -64,7 +64,7 @@ struct station_config {
 	unsigned quarantine_after; /* failures of one step in a row; 0: never */
 	int start;		   /* as written: 0 plug, 1 manual */
 	bool manual;		   /* a run begins on command, not when a unit is plugged */
-	char **capability;	   /* what it can do besides using its ports, for `requires` of an order */
+	char **capability; /* what it can do besides using its ports, for `requires` of an order */
 	size_t capabilities;
 	char **instrument; /* what it measures with: their calibration has to hold as well */
 	size_t instruments;

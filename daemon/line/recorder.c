@@ -179,7 +179,7 @@ static int apply_open(struct db *tx, void *data, struct err *e)
 	if (ret == 0)
 		ret = take_row(n, tx, e);
 	if (ret == 0)
-		ret = stations_put(tx, r->station->id, n->row, e);
+		ret = stations_put(tx, r->station->id, n->row, NULL, NULL, e);
 	if (ret < 0)
 		return ret;
 
@@ -533,14 +533,9 @@ static int put_row(struct close_note *n, struct db *tx, bool listed, struct err 
 
 	n->proven = listed && n->res->outcome == OUTCOME_PASSED && !strcmp(row.held, "quarantined");
 	if (!n->proven)
-		return stations_put(tx, id, &row, e);
+		return stations_put(tx, id, &row, NULL, n->r->run_id, e);
 	station_row_let_go(&row);
-
-	int ret = stations_put(tx, id, &row, e);
-
-	return ret < 0 ? ret
-		       : db_event(tx, "quarantine-ended", id, n->r->claim.job_id, n->r->run_id,
-				 NULL, json_pack("{s:s}", "by", "golden unit"), e);
+	return stations_put(tx, id, &row, "golden unit", n->r->run_id, e);
 }
 
 static int apply_close(struct db *tx, void *data, struct err *e)

@@ -35,19 +35,20 @@ int station_memory_recall(struct writer *w, const char *station, int64_t since_m
 struct note {
 	const char *station;
 	const struct station_row *row;
+	const char *by;
 };
 
 static int apply_note(struct db *tx, void *data, struct err *e)
 {
 	const struct note *n = data;
 
-	return stations_put(tx, n->station, n->row, e);
+	return stations_put(tx, n->station, n->row, n->by, NULL, e);
 }
 
-int station_memory_note(
-	struct writer *w, const char *station, const struct station_row *row, struct err *e)
+int station_memory_note(struct writer *w, const char *station, const struct station_row *row,
+	const char *by, struct err *e)
 {
-	struct note n = {station, row};
+	struct note n = {station, row, by};
 
 	return writer_do(w, apply_note, &n, e);
 }

@@ -24,6 +24,6 @@ int station_memory_recall(struct writer *w, const char *station, int64_t since_m
 /* What the power is owed, durably; NULL: nothing any more. */
 int station_memory_owe(
 	struct writer *w, const char *station, const struct power_owed *p, struct err *e);
-/* Something of it changed outside a run (durable). */
-int station_memory_note(
-	struct writer *w, const char *station, const struct station_row *row, struct err *e);
+/* Something of it changed outside a run (durable). by: as stations_put(). */
+int station_memory_note(struct writer *w, const char *station, const struct station_row *row,
+	const char *by, struct err *e);

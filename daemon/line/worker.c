@@ -323,11 +323,12 @@ static bool stay_held(struct station *s)
 	return true;
 }
 
-static void note_row(struct station *s)
+/* by: as stations_put(). */
+static void note_row(struct station *s, const char *by)
 {
 	struct err e;
 
-	if (station_memory_note(s->line->writer, s->cfg->id, &s->row, &e) < 0)
+	if (station_memory_note(s->line->writer, s->cfg->id, &s->row, by, &e) < 0)
 		log_error("the state of the station is not on disk: %s", e.msg);
 }
 
@@ -336,14 +337,14 @@ static void disable(struct station *s, const char *by)
 	snprintf(s->row.held, sizeof s->row.held, "disabled");
 	snprintf(s->row.code, sizeof s->row.code, "%s", err_code_str(ERR_NONE));
 	snprintf(s->row.message, sizeof s->row.message, "disabled by %s", by);
-	note_row(s);
+	note_row(s, by);
 	stay_held(s);
 }
 
-static void let_go(struct station *s)
+static void let_go(struct station *s, const char *by)
 {
 	station_row_let_go(&s->row);
-	note_row(s);
+	note_row(s, by);
 }
 
 static void after_run(struct station *s)
@@ -454,14 +455,14 @@ static void prove(struct station *s, const struct plugged *p)
 	run(s);
 }
 
-static void free_station(struct station *s)
+static void free_station(struct station *s, const char *by)
 {
 	struct run_result res = s->closing;
 	struct plugged p;
 
 	if (s->known.unrecorded && !close_run(s, &res))
 		return;
-	let_go(s);
+	let_go(s, by);
 	p = look(s);
 	carry_out(s, p.sight.complete ? SIGN_FREED_UNIT : SIGN_FREED, &p, NULL);
 }
@@ -527,7 +528,7 @@ static void carry_out(
 		prove(s, p);
 		break;
 	case EFFECT_FREE:
-		free_station(s);
+		free_station(s, by);
 		break;
 	}
 }
@@ -547,7 +548,7 @@ static void follow_served(struct station *s, const struct plugged *p)
 		!strcmp(p->plugged, s->row.plugged))
 		return;
 	memcpy(s->row.plugged, p->plugged, sizeof s->row.plugged);
-	note_row(s);
+	note_row(s, NULL);
 }
 
 /* One look; true if there may be another at once. */

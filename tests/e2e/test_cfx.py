@@ -61,7 +61,7 @@ def setUpModule():
         if b'libqpid-proton.so' not in f.read():
             raise unittest.SkipTest('this provd was built without IPC-CFX (-Dcfx)')
     pool = concurrent.futures.ThreadPoolExecutor(1)
-    starting = pool.submit(rabbit.Broker, ['cfx', 'first', 'killed', 'manual', 'questions', 'answers'])
+    starting = pool.submit(rabbit.Broker, ['cfx', 'first', 'held', 'killed', 'manual', 'questions', 'answers'])
 
 
 def tearDownModule():
@@ -331,6 +331,38 @@ class Rabbit(unittest.TestCase):
         self.assertEqual([(s['OldState'], s['NewState']) for s in said['StationStateChanged']],
                          [(2000, 1000), (1000, 5000), (5000, 1000), (1000, 2000)])
         self.assertEqual(said['StationStateChanged'][1]['RelatedFault']['FaultOccurrenceId'], fault['FaultOccurrenceId'])
+
+    def test_a_station_that_is_held_is_down_as_planned_or_by_a_fault(self):
+        types = ', types: [CFX.ResourcePerformance.StationStateChanged, CFX.ResourcePerformance.FaultOccurred, CFX.ResourcePerformance.FaultCleared]'
+        r = self.receiver('held')
+        with self.line(address='/queue/held', more=types, also='quarantine_after: 2\n') as l:
+            def states():
+                return [(m['body']['MessageBody']['OldState'], m['body']['MessageBody']['NewState']) for m in r.envelopes()
+                        if m['body']['MessageName'].endswith('StationStateChanged')]
+
+            def do(verb, after, **body):
+                self.assertEqual(l.api.request('POST', '/stations/A1/actions/' + verb, body or None).status, 202)
+                line.wait_for(verb, lambda: states()[-1:] == [after])
+
+            l.order()
+            line.wait_for('the run is told', lambda: states() == [(2000, 1000), (1000, 2000)])
+            do('disable', (2000, 4000))
+            do('enable', (4000, 2000))
+            l.put_recipe(RECIPE.replace('NAME', 'bad').replace('LOW', '98').replace('MORE', ''))
+            job = l.api.post('/jobs', {'recipe': 'bad', 'quantity': 1})['id']
+            line.wait_for('it is quarantined', lambda: l.api.get('/stations/A1')['state'] == 'quarantined')
+            line.wait_for('that is told', lambda: states()[-1] == (2000, 5000))
+            l.api.post('/jobs/%s/actions/abort' % job, None, line.ANY)
+            do('clear', (5000, 2000))
+            for m in r.envelopes():
+                self.check(m)
+            faults = [m['body']['MessageBody'] for m in r.envelopes() if '.Fault' in m['body']['MessageName']]
+            self.assertEqual([f.get('Fault', {}).get('FaultCode') for f in faults], ['quarantined', None])
+            self.assertEqual(faults[0]['Fault']['FaultOccurrenceId'], faults[1]['FaultOccurrenceId'])
+            held = [(e['type'], e['data'].get('held'), e['data'].get('was'), e['data'].get('by'), e['run'] is not None)
+                    for e in l.api.all('/events') if e['type'] in ('station-held', 'station-freed')]
+            self.assertEqual(held, [('station-held', 'disabled', None, 'first admin', False), ('station-freed', None, 'disabled', 'first admin', False),
+                                    ('station-held', 'quarantined', None, None, True), ('station-freed', None, 'quarantined', 'first admin', False)])
 
     def test_a_broker_that_is_killed_costs_no_message_and_no_order(self):
         with self.line(address='/queue/killed') as l:

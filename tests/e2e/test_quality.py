@@ -284,7 +284,7 @@ class Quarantine(unittest.TestCase):
         self.start()
         line.wait_for('the golden unit has passed', lambda: ('golden', 'passed') in self.runs())
         line.wait_for('the quarantine is over', lambda: self.state() != 'quarantined')
-        self.assertEqual([e['station'] for e in l.api.all('/events') if e['type'] == 'quarantine-ended'], ['A1'])
+        self.assertEqual([e['station'] for e in l.api.all('/events') if e['type'] == 'station-freed'], ['A1'])
 
     def test_a_unit_that_nobody_listed_ends_nothing(self):
         l = self.line
@@ -293,7 +293,7 @@ class Quarantine(unittest.TestCase):
         self.start()
         line.wait_for('the unit has passed', lambda: ('golden', 'passed') in self.runs())
         line.wait_for('the run is over', lambda: self.state() == 'quarantined')
-        self.assertFalse([e for e in l.api.all('/events') if e['type'] == 'quarantine-ended'])
+        self.assertFalse([e for e in l.api.all('/events') if e['type'] == 'station-freed'])
 
 
 if __name__ == '__main__':

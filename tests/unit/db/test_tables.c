@@ -14,6 +14,7 @@
 #include "db/stations.h"
 #include "db/sessions.h"
 #include "db/stmt.h"
+#include "db/told.h"
 #include "db/tokens.h"
 #include "db/traces.h"
 #include "tests/unit/db/fixture.h"
@@ -612,6 +613,56 @@ START_TEST(lists_by_time_and_id_page_through_equal_times)
 }
 END_TEST
 
+/* One for each change of what holds it, and none where it stays as it is. */
+START_TEST(what_holds_a_station_is_an_event)
+{
+	struct station_row row = {.plugged = "x"};
+	json_t *told = NULL;
+	int64_t n = 0;
+
+	open_run("r1", "A1", NULL);
+	finish_run("r1", "failed");
+	TX(stations_put(fx.db, "A1", &row, NULL, NULL, &fx.e));
+	snprintf(row.held, sizeof row.held, "quarantined");
+	snprintf(row.code, sizeof row.code, "timeout");
+	TX(stations_put(fx.db, "A1", &row, NULL, "r1", &fx.e));
+	TX(stations_put(fx.db, "A1", &row, NULL, NULL, &fx.e));
+	TX(stations_put(fx.db, "A2", &row, NULL, NULL, &fx.e));
+	OK(told_station(fx.db, "A1", INT64_MAX, INT64_MAX, &told, &fx.e));
+	ck_assert_str_eq(str_at(told, "hold.held"), "quarantined");
+	ck_assert_str_eq(str_at(told, "before.id"), "r1");
+	json_decref(told);
+	station_row_let_go(&row);
+	TX(stations_put(fx.db, "A1", &row, "ann", NULL, &fx.e));
+	TX(stations_put(fx.db, "A1", &row, "ann", NULL, &fx.e));
+	ck_assert_int_ge(
+		db_int(fx.db, &fx.e, &n,
+			"SELECT count(*) FROM events WHERE station = 'A1' AND type = 'station-held'"
+			" AND run_id = 'r1' AND json_extract(data, '$.code') = 'timeout'"),
+		0);
+	ck_assert_int_eq(n, 1);
+	ck_assert_int_ge(
+		db_int(fx.db, &fx.e, &n,
+			"SELECT count(*) FROM events WHERE station = 'A1' AND type = 'station-freed'"
+			" AND json_extract(data, '$.by') = 'ann' AND json_extract(data, '$.was') = 'quarantined'"),
+		0);
+	ck_assert_int_eq(n, 1);
+	OK(told_station(fx.db, "A1", INT64_MAX, INT64_MAX, &told, &fx.e));
+	ck_assert_str_eq(str_at(told, "hold.held"), "");
+	json_decref(told);
+	/* Of a run: what was so when it began. */
+	open_run("r2", "A1", NULL);
+	finish_run("r2", "passed");
+	OK(told_run(fx.db, "r2", &told, &fx.e));
+	ck_assert_str_eq(str_at(told, "hold.held"), "");
+	ck_assert_str_eq(str_at(told, "before.id"), "r1");
+	json_decref(told);
+	OK(told_run(fx.db, "r1", &told, &fx.e));
+	ck_assert(json_is_null(at(told, "hold")));
+	json_decref(told);
+}
+END_TEST
+
 START_TEST(a_station_knows_again_its_last_run_and_what_holds_it)
 {
 	struct station_row row = {.plugged = "boot console=7.123",
@@ -632,8 +683,9 @@ START_TEST(a_station_knows_again_its_last_run_and_what_holds_it)
 	finish_run("r1", "failed");
 	open_run("r2", "A2", NULL);
 	finish_run("r2", "passed");
-	TX(stations_put(fx.db, "A1", &(struct station_row){.plugged = "before"}, &fx.e));
-	TX(stations_put(fx.db, "A1", &row, &fx.e));
+	TX(stations_put(
+		fx.db, "A1", &(struct station_row){.plugged = "before"}, NULL, NULL, &fx.e));
+	TX(stations_put(fx.db, "A1", &row, NULL, "r1", &fx.e));
 	fixture_reopen();
 	OK(stations_get(fx.db, "A1", &got, &fx.e));
 	ck_assert_str_eq(got.plugged, "boot console=7.123");
@@ -660,7 +712,7 @@ START_TEST(a_station_knows_again_its_last_run_and_what_holds_it)
 	OK(stations_last(fx.db, "A1", &last, &fx.e));
 	ck_assert_str_eq(last.run, "r1");
 	snprintf(row.held, sizeof row.held, "asleep");
-	TX_FAILS(ERR_CONFLICT, stations_put(fx.db, "A1", &row, &fx.e));
+	TX_FAILS(ERR_CONFLICT, stations_put(fx.db, "A1", &row, NULL, NULL, &fx.e));
 }
 END_TEST
 
@@ -733,6 +785,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_stopped_job_ends_with_its_last_run);
 	tcase_add_test(t, a_change_on_a_stale_view_is_refused);
 	tcase_add_test(t, lists_by_time_and_id_page_through_equal_times);
+	tcase_add_test(t, what_holds_a_station_is_an_event);
 	tcase_add_test(t, a_station_knows_again_its_last_run_and_what_holds_it);
 	suite_add_tcase(s, t);
 	return s;

@@ -171,6 +171,85 @@ START_TEST(a_fault_of_the_line_is_one_until_the_next_run_begins)
 }
 END_TEST
 
+static void hold(const char *text)
+{
+	json_object_set_new(told, "hold", parsed(text));
+}
+
+/* A quarantine is a fault from the event on that began it to the one that ended it. */
+START_TEST(a_station_that_is_held_has_its_state_and_its_fault)
+{
+	static const char held[] =
+		"{\"held\": \"quarantined\", \"code\": \"limit-low\", \"message\": \"3 in a row\"}";
+	json_t *o, *c;
+
+	json_object_set_new(told, "hold", json_null());
+	ck_assert_str_eq(names("station-held", held, all), "FaultOccurred StationStateChanged");
+	o = body("station-held", held, "CFX.ResourcePerformance.StationStateChanged");
+	expect(o, "OldState", "2000");
+	expect(o, "OldStateDuration", "\"00:01:15\"");
+	expect(o, "NewState", "5000");
+	expect(o, "RelatedFault/Description", "\"3 in a row\"");
+	hold("{\"held\": \"quarantined\", \"at\": \"2026-11-30T09:59:00.000Z\", \"seq\": 7}");
+	ck_assert_str_eq(names("station-freed", "{\"was\": \"quarantined\"}", all),
+		"FaultCleared StationStateChanged");
+	c = body("station-freed", "{\"was\": \"quarantined\"}",
+		"CFX.ResourcePerformance.FaultCleared");
+	ck_assert_str_eq(json_string_value(json_object_get(c, "FaultOccurrenceId")),
+		json_string_value(
+			json_object_get(json_object_get(o, "RelatedFault"), "FaultOccurrenceId")));
+	json_decref(c);
+	json_decref(o);
+	o = body("station-freed", "{\"was\": \"quarantined\"}",
+		"CFX.ResourcePerformance.StationStateChanged");
+	expect(o, "OldState", "5000");
+	expect(o, "OldStateDuration", "\"00:01:00\"");
+	expect(o, "NewState", "2000");
+	json_decref(o);
+	/* A golden unit is run in a quarantine, which goes on. */
+	json_object_set_new(report(), "kind", json_string("golden"));
+	o = body("run-started", "{}", "CFX.ResourcePerformance.StationStateChanged");
+	expect(o, "OldState", "5000");
+	expect(o, "NewState", "3000");
+	json_decref(o);
+	o = body("run-finished", "{}", "CFX.ResourcePerformance.StationStateChanged");
+	expect(o, "OldState", "3000");
+	expect(o, "NewState", "5000");
+	json_decref(o);
+}
+END_TEST
+
+START_TEST(a_station_that_a_person_disabled_is_down_as_planned)
+{
+	json_t *o;
+
+	/* Of the last run's fault it is free from then on. */
+	json_object_set_new(json_object_get(told, "before"), "outcome", json_string("error"));
+	json_object_set_new(told, "hold", json_null());
+	ck_assert_str_eq(
+		names("station-held", "{\"held\": \"disabled\"}", all), "StationStateChanged");
+	o = body("station-held", "{\"held\": \"disabled\"}",
+		"CFX.ResourcePerformance.StationStateChanged");
+	expect(o, "OldState", "5000");
+	expect(o, "NewState", "4000");
+	json_decref(o);
+	hold("{\"held\": \"disabled\", \"at\": \"2026-11-30T09:59:00.000Z\", \"seq\": 7}");
+	ck_assert_str_eq(names("station-freed", "{\"was\": \"disabled\"}", all),
+		"FaultCleared StationStateChanged");
+	hold("{\"held\": \"\", \"at\": \"2026-11-30T10:00:05.000Z\", \"seq\": 9}");
+	ck_assert_str_eq(names("run-started", "{}", all), "StationStateChanged WorkStarted");
+	o = body("run-started", "{}", "CFX.ResourcePerformance.StationStateChanged");
+	expect(o, "OldState", "2000");
+	expect(o, "OldStateDuration", "\"00:00:05\"");
+	json_decref(o);
+	/* From one to the other. */
+	hold("{\"held\": \"quarantined\", \"at\": \"2026-11-30T09:59:00.000Z\", \"seq\": 7}");
+	ck_assert_str_eq(
+		names("station-held", "{\"held\": \"disabled\", \"was\": \"quarantined\"}", all),
+		"FaultCleared StationStateChanged");
+}
+END_TEST
+
 START_TEST(a_failed_unit_is_not_personalized_and_its_station_is_well)
 {
 	json_t *o;
@@ -321,6 +400,8 @@ static Suite *suite(void)
 	tcase_add_test(t, each_event_has_its_messages_in_their_order);
 	tcase_add_test(t, a_run_that_never_began_only_came_and_went);
 	tcase_add_test(t, a_fault_of_the_line_is_one_until_the_next_run_begins);
+	tcase_add_test(t, a_station_that_is_held_has_its_state_and_its_fault);
+	tcase_add_test(t, a_station_that_a_person_disabled_is_down_as_planned);
 	tcase_add_test(t, a_failed_unit_is_not_personalized_and_its_station_is_well);
 	tcase_add_test(t, a_station_works_from_the_start_and_waited_since_the_run_before);
 	tcase_add_test(t, what_was_measured_and_given_is_in_the_bodies);
