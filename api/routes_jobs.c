@@ -5,7 +5,7 @@
 #include "api/route.h"
 #include "base/timefmt.h"
 #include "base/util.h"
-#include "daemon/line/orders.h"
+#include "daemon/line/job_order.h"
 #include "db/job_units.h"
 #include "db/jobs.h"
 

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Orders, seen from the line: what a new one must satisfy, and which recipe a station gets with its
- * next run. The queue itself is the database's (db/jobs.h): a claim is part of the transaction that
+ * Orders, seen from the line: which recipe a station gets with its next run, and what may be changed of one that is open (a
+ * new one: job_order.h). The queue itself is the database's (db/jobs.h): a claim is part of the transaction that
  * opens the run. Any thread.
  */
 #pragma once
 
 #include <jansson.h>
 
-#include "base/form.h"
 #include "base/iotime.h"
+#include "base/mistake.h"
 #include "base/timefmt.h"
 #include "daemon/line/config.h"
-#include "base/mistake.h"
 #include "daemon/recipe/recipe.h"
 #include "db/jobs.h"
 
@@ -21,6 +20,7 @@ struct orders;
 struct writer;
 
 enum route_verdict { ROUTE_ALLOW, ROUTE_HOLD, ROUTE_REJECT };
+extern const char *const route_verdicts[]; /* their words, NULL at the end */
 const char *route_verdict_str(enum route_verdict v);
 /* -1 for another word. */
 int route_verdict_from(const char *s);
@@ -68,8 +68,6 @@ int orders_take(struct orders *orders, struct db *tx, const struct station_confi
  * approved, retired. */
 int orders_recipe(struct orders *orders, struct db *d, const char *name, int64_t version,
 	struct recipe **ret, char ret_state[16], struct err *e);
-/* Whether the station has every port of the recipe: 0, or -ERR_PORT_UNBOUND with the port. */
-int station_fits(const struct station_config *s, const struct recipe *r, struct err *e);
 /* A change of an order that is open; NULL: it stays. */
 struct order_patch {
 	const json_t *stations; /* array of ids; empty: any */
@@ -82,36 +80,3 @@ struct order_patch {
 int orders_check_patch(struct orders *orders, struct db *d, const struct config *config,
 	const json_t *job, const struct order_patch *p, struct mistakes *m, json_t **ret_params,
 	struct err *e);
-
-#define ORDER_EXPIRED "'expires' is over already: give a time that is to come"
-
-#define ORDER_QUANTITY_MAX 1000000
-#define ORDER_PRIORITY_MIN (-1000)
-#define ORDER_PRIORITY_MAX 1000
-
-/* POST /jobs: what its body may hold (base/form.h). */
-extern const struct form_row order_rows[];
-/* body: an object. Every mistake goes to m (then -ERR_INVALID). */
-struct job_order;
-struct trace_context;
-int job_order_new(struct orders *orders, struct db *reader, const struct config *config,
-	const json_t *body, const char *by, struct mistakes *m, struct job_order **ret,
-	struct err *e);
-/* What an order's number stands for: the digest of the whole request, whatever the order of its members. */
-void job_order_digest(const json_t *body, char ret[SHA256_HEX]);
-/* The order with that number: 1 with it in *ret where the same request made it, -ERR_CONFLICT where another did, 0 there is
- * none. */
-int job_order_find(
-	struct db *d, const char *number, const char *content_sha256, json_t **ret, struct err *e);
-/* The trace that its request belongs to; copied. */
-void job_order_trace(struct job_order *o, const struct trace_context *t);
-/* The order as JSON, a new reference, once it is on record. */
-int job_order_read(struct db *d, const struct job_order *o, json_t **ret, struct err *e);
-/* In the writer's transaction. 1: its number was here before with the same content, and *ret is that order as JSON, a new
- * reference. Serials that are not free
- * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */
-int job_order_apply(
-	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e);
-/* Borrowed. */
-const struct recipe *job_order_recipe(const struct job_order *o);
-struct job_order *job_order_free(struct job_order *o);

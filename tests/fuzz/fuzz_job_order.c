@@ -10,7 +10,7 @@
 
 #include "base/util.h"
 #include "daemon/line/config.h"
-#include "daemon/line/orders.h"
+#include "daemon/line/job_order.h"
 #include "daemon/recipe/recipe.h"
 #include "db/db.h"
 #include "db/recipes.h"

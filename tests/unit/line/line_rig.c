@@ -9,7 +9,7 @@
 #include "base/util.h"
 #include "daemon/line/binding.h"
 #include "daemon/line/feed.h"
-#include "daemon/line/orders.h"
+#include "daemon/line/job_order.h"
 #include "daemon/line/records.h"
 #include "daemon/line/store.h"
 #include "db/pools.h"

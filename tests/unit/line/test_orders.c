@@ -2,7 +2,7 @@
  *
  * Orders: every mistake of one at its pointer, and which order a station gets next.
  */
-#include "daemon/line/orders.h"
+#include "daemon/line/job_order.h"
 
 #include <string.h>
 
