@@ -518,7 +518,7 @@ class Crash:
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('build', nargs='?')
-    p.add_argument('--kills', type=int, default=int(os.environ.get('PROVD_CRASH_KILLS', '120')))
+    p.add_argument('--kills', type=int, default=int(os.environ.get('PROVD_CRASH_KILLS', '80')))
     p.add_argument('--seconds', type=float, default=240)
     p.add_argument('--seed', type=int, default=int(os.environ.get('PROVD_SEED', time.time_ns() % 1000000)))
     o = p.parse_args()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One recipe of everything that cannot be undone, and provd is killed in every phase of it.
 
-    test_kill_matrix.py [BUILD] [--kills N] [--rows N] [--seed S] [--seconds S]
+    test_kill_matrix.py [BUILD] [--cuts N] [--rows N] [--seed S] [--seconds S]
 
 A set of identity, a label, fuses, a key with its certificate, a registration and its activation, on several rows: each a
 provd of its own with a few stations, boards, printers and a cloud. Each kill ends the runs of all stations of a row, each in
@@ -117,7 +117,7 @@ BEGUN = {'burn': "SELECT max(seq) FROM intents WHERE action LIKE 'otp.%'", 'sign
 NAMED = {'interrupted': 'provd was killed', 'keys-unavailable': 'provd-keyd was killed'}
 SETTLED = '''SELECT 1 FROM units u WHERE chip_id = ? AND (state = 'passed' OR
     (SELECT code FROM runs r WHERE r.unit_id = u.id AND r.state = 'finished' ORDER BY seq DESC LIMIT 1) = 'unit-suspect')'''
-STATIONS = 2     # of a row
+STATIONS = 6     # of a row
 # keyd alone: in those phases that ask it, so that something comes of it.
 VICTIMS = ('provd', 'provd', 'provd', 'provd', 'provd', 'both')
 VICTIMS_AT_KEYS = ('provd', 'provd', 'both', 'keyd')
@@ -148,8 +148,9 @@ class Tally:
 
     def tell(self):
         in_phase = sum(self.kills.values()) - self.kills['between']
-        print('kills in %.0f s: %d within a phase (%.1f a second), %d between two; of %s; open runs that they ended: %d' % (
-            self.took, in_phase, in_phase / self.took, self.kills['between'], self.listed(self.victims), sum(self.hits.values())))
+        print('kills in %.0f s: %d within a phase (%.1f a second), %d between two; of %s; open runs that they ended: %d, within a phase %d' % (
+            self.took, in_phase, in_phase / self.took, self.kills['between'], self.listed(self.victims), sum(self.hits.values()),
+            sum(self.hits.values()) - self.hits['between']))
         print('%-10s %6s %6s   the unit afterwards' % ('phase', 'kills', 'runs'))
         for phase in list(AIMS) + ['key', 'between']:
             after = {state: n for (p, state), n in self.outcomes.items() if p == phase}
@@ -162,7 +163,7 @@ class Tally:
 
 
 class Matrix(Tally):
-    """One row. done: the kills of all rows within a phase."""
+    """One row. done: the runs of all rows that were cut within a phase."""
 
     def __init__(self, options, number, done):
         super().__init__()
@@ -268,9 +269,6 @@ class Matrix(Tally):
         phases = set(runs.values())
         phase = aim if aim in phases else min(phases - {'between'}, default='between')
         self.kills[phase] += 1
-        if phase != 'between':
-            with self.done.get_lock():
-                self.done.value += 1
 
     def next_of(self, all_):
         """Each of them comes once, in an order that chance makes, and then again."""
@@ -323,11 +321,13 @@ class Matrix(Tally):
         if victim != 'keyd':
             self.hit_runs.update(runs)
             self.hits.update(runs.values())
+            with self.done.get_lock():
+                self.done.value += sum(phase != 'between' for phase in runs.values())
             self.start(l)
 
     def kill_all(self, l):
         begun = time.monotonic()
-        while self.done.value < self.o.kills and time.monotonic() - begun < self.o.seconds:
+        while self.done.value < self.o.cuts and time.monotonic() - begun < self.o.seconds:
             self.kill(l, self.next_of(tuple(AIMS)))
         self.took = time.monotonic() - begun
 
@@ -541,7 +541,7 @@ def all_rows(options):
         except EOFError:
             whole.failures.append('a row ended without a word')
         process.join()
-    whole.check(done.value >= options.kills, 'only %d kills within a phase in %.0f s' % (done.value, whole.took))
+    whole.check(done.value >= options.cuts, 'only %d runs were cut within a phase in %.0f s' % (done.value, whole.took))
     for aim in AIMS:
         whole.check(whole.kills[aim] > 0 and whole.hits[aim] > 0, 'no run was hit in phase %s' % aim)
     for victim in VICTIMS_AT_KEYS:
@@ -553,7 +553,7 @@ def all_rows(options):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('build', nargs='?')
-    p.add_argument('--kills', type=int, default=int(os.environ.get('PROVD_MATRIX_KILLS', '180')), help='within a phase')
+    p.add_argument('--cuts', type=int, default=int(os.environ.get('PROVD_MATRIX_CUTS', '1000')), help='runs that a kill ends within a phase')
     p.add_argument('--rows', type=int, default=5, help='provds at once')
     p.add_argument('--seconds', type=float, default=300)
     p.add_argument('--seed', type=int, default=int(os.environ.get('PROVD_SEED', time.time_ns() % 1000000)))
