@@ -8,12 +8,11 @@ provisioned. provd must neither fall nor leave a station out.
 import os
 import signal
 import threading
-import time
 import unittest
 
 import line
 
-SECONDS = float(os.environ.get('PROVD_SOAK_S', '8'))
+RELOADS = int(os.environ.get('PROVD_RELOADS', '40'))
 STATIONS = 4
 PATHS = ('/ports', '/stations', '/stations/A1', '/stations/A4', '/metrics', '/summary', '/ports?bound=true')
 
@@ -65,14 +64,14 @@ class Reload(unittest.TestCase):
             l.prepare(line.firmware(16 * 1024))
             l.api.post('/jobs', {'recipe': 'production', 'quantity': 100000})
             viewers = [Viewer(l, i) for i in range(4)]
-            end, n = time.monotonic() + SECONDS, 0
-            while time.monotonic() < end and l.provd.process.poll() is None:
-                n += 1
+            for n in range(1, RELOADS + 1):
                 self.configure(l, n)
                 l.provd.process.send_signal(signal.SIGHUP)
                 # The next one as soon as this one has been answered to.
                 line.wait_for('the reload', lambda: l.provd.log_text().count('stations read again') >= n or
                               l.provd.process.poll() is not None, every_s=0.005)
+                if l.provd.process.poll() is not None:
+                    break
             for v in viewers:
                 v.stop.set()
             for v in viewers:
@@ -87,7 +86,6 @@ class Reload(unittest.TestCase):
             for path, statuses in seen.items():
                 # A station that is being replaced, or is left out for a moment, is not there.
                 self.assertLessEqual(statuses, {200, 404} if path.startswith('/stations/') else {200}, path)
-            self.assertGreater(n, 5)
             # What is configured in the end works.
             l.stations(STATIONS)
             l.provd.process.send_signal(signal.SIGHUP)
