@@ -56,9 +56,12 @@ static int find_committed(struct db *d, const struct journal_intent *i, const st
 		COL(struct journal_open, committed), COL(struct journal_open, other), {0}};
 	SELECT(find,
 		"SELECT i.run_id, r.unit_id, i.intended_at, 1 AS committed, i.digest <> ?5 AS other"
-		" FROM intents i JOIN runs r ON r.id = i.run_id"
-		" WHERE i.state = 'committed' AND i.action = ?3 AND i.what = ?4 AND " ALIKE
-		" ORDER BY i.seq DESC LIMIT 1",
+		" FROM (SELECT seq FROM intents WHERE state = 'committed' AND unit <> ''"
+		" AND unit = ?1 COLLATE NOCASE AND action = ?3 AND what = ?4"
+		" UNION SELECT o.seq FROM runs u CROSS JOIN intents o ON o.run_id = u.id"
+		" WHERE u.unit_id = ?2 AND o.state = 'committed' AND o.action = ?3 AND o.what = ?4"
+		" ORDER BY seq DESC LIMIT 1) AS newest CROSS JOIN intents i ON i.seq = newest.seq"
+		" CROSS JOIN runs r ON r.id = i.run_id",
 		columns);
 
 	return select_one(

@@ -202,7 +202,7 @@ static int check_listed(struct db *tx, const struct pool_new *p, struct err *e)
 		COL(struct listed, pool), COL(struct listed, value), {0}};
 	SELECT(listed,
 		"SELECT s.pool_id AS pool, s.value AS value FROM pools p"
-		" JOIN serials s ON s.pool_id = p.id WHERE p.kind = ? AND p.pattern IS NULL",
+		" CROSS JOIN serials s ON s.pool_id = p.id WHERE p.kind = ? AND p.pattern IS NULL",
 		columns);
 	_cleanup_(query_done) struct query q = {0};
 	int r = select_begin(&q, tx, e, &listed, p->kind);

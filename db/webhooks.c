@@ -744,12 +744,19 @@ int webhooks_prune(struct db *tx, struct err *e)
 {
 	static const char lost[] =
 		"UPDATE webhooks SET lost = lost + (SELECT count(*) FROM deliveries d WHERE"
-		" d.webhook = webhooks.id AND d.state = 'waiting' AND d.event < ?)";
-	static const char sql[] = "DELETE FROM deliveries WHERE event < ?";
+		" +d.webhook = webhooks.id AND d.state = 'waiting' AND d.event < ?)";
+	static const char waiting[] =
+		"DELETE FROM deliveries WHERE state = 'waiting' AND event < ?";
+	/* Few of each receiver are kept. */
+	static const char others[] =
+		"DELETE FROM deliveries WHERE n IN (SELECT d.n FROM webhooks w CROSS JOIN deliveries d"
+		" ON d.webhook = w.id AND d.state IN ('done', 'dead') WHERE d.event < ?)";
 	int64_t first, last;
 	int r = events_bounds(tx, &first, &last, e);
 
 	if (r == 0)
 		r = db_do(tx, e, lost, first);
-	return r < 0 ? r : db_do(tx, e, sql, first);
+	if (r == 0)
+		r = db_do(tx, e, waiting, first);
+	return r < 0 ? r : db_do(tx, e, others, first);
 }
