@@ -7,11 +7,12 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'vm'))
+import vm_disk  # noqa: E402
 import vm_pico  # noqa: E402
 from vm import Checks, Vm, build  # noqa: E402
 
 
-PARTS = (('pico', vm_pico.reference), ('pico-line', vm_pico.line))
+PARTS = (('pico', vm_pico.reference), ('pico-line', vm_pico.line), ('disk', vm_disk.reference))
 
 
 def main():
