@@ -13,18 +13,19 @@ import tempfile
 from gadgets import devices, execute, put, start_sim, stop_sim
 from vm import wait
 
-SIZE = 8 << 20
+SIZE = 4 << 20
+IMAGE = 3 << 20
 FILE = random.Random(11).randbytes(300_000)
 
 
 def made(folder):
-    """A card of 6 MiB with a FAT and a file, by mtools, and its block map, by bmaptool."""
+    """A card of 3 MiB with a FAT and a file, by mtools, and its block map, by bmaptool."""
     image = os.path.join(folder, 'disk.img')
     with open(image, 'wb') as f:
-        f.truncate(6 << 20)
+        f.truncate(IMAGE)
     with open(os.path.join(folder, 'app.bin'), 'wb') as f:
         f.write(FILE)
-    subprocess.run(['mformat', '-i', image, '-T', str((6 << 20) // 512), '-h', '16', '-s', '32', '::'], check=True)
+    subprocess.run(['mformat', '-i', image, '-T', str(IMAGE // 512), '-h', '16', '-s', '32', '::'], check=True)
     subprocess.run(['mcopy', '-i', image, os.path.join(folder, 'app.bin'), '::APP.BIN'], check=True)
     subprocess.run(['cp', '--sparse=always', image, image + '.sparse'], check=True)
     os.rename(image + '.sparse', image)
@@ -68,7 +69,7 @@ def reference(t, vm):
         put(vm, '/tmp/disk.img.gz', gzip.compress(data, 1))
         put(vm, '/tmp/disk.bmap', read(image + '.bmap'))
     vm.sh('modprobe usb-storage; echo 0 > /sys/module/usb_storage/parameters/delay_use')
-    start_sim(vm, 'disk', 2, '--disk-size 8M --usb-id 1209:0d15')
+    start_sim(vm, 'disk', 2, '--disk-size 4M --usb-id 1209:0d15')
     second = disk_at(vm, '1-2')
     status, told = execute(vm, 'disk.write', 'port=usb:1-1', 'image=/tmp/disk.img.gz', 'unpack=true', 'bmap=/tmp/disk.bmap')
     if not t.equal('provctl writes by the block map', status, 0):
@@ -94,9 +95,9 @@ def refused(t, vm, second):
     status, told = execute(vm, 'disk.write', 'port=usb:1-2', 'image=/tmp/disk.img.gz', 'unpack=true')
     t.expect('mounted: refused', status == 3 and 'busy' in json.dumps(told) and '/mnt' in json.dumps(told), told)
     vm.sh('umount /mnt')
-    status, told = execute(vm, 'disk.write', 'port=usb:1-2', 'image=/tmp/disk.img.gz', 'unpack=true', 'min_size=9M')
+    status, told = execute(vm, 'disk.write', 'port=usb:1-2', 'image=/tmp/disk.img.gz', 'unpack=true', 'min_size=5M')
     t.expect('too small for the recipe: refused', status == 3 and 'wrong-device' in json.dumps(told), told)
-    status, told = execute(vm, 'disk.write', 'port=usb:1-2', 'image=/tmp/disk.img.gz', 'unpack=true', 'max_size=7M')
+    status, told = execute(vm, 'disk.write', 'port=usb:1-2', 'image=/tmp/disk.img.gz', 'unpack=true', 'max_size=3M')
     t.expect('too large for the recipe: refused', status == 3 and 'wrong-device' in json.dumps(told), told)
     vm.sh("sed 's/<MappedBlocksCount> */&1/' /tmp/disk.bmap > /tmp/other.bmap")
     status, told = execute(vm, 'disk.write', 'port=usb:1-2', 'image=/tmp/disk.img.gz', 'unpack=true', 'bmap=/tmp/other.bmap')
@@ -105,6 +106,17 @@ def refused(t, vm, second):
                  'file=/tmp/no.img; echo exit=$?')
     t.expect('without a udev rule: it says so', 'access-denied' in text and 'udev rule' in text, text)
     t.equal('nothing was written', cells(vm, 'b2'), before)
+    # The rule that the end of 60-provd.rules shows, for this socket.
+    vm.sh('mkdir -p /etc/udev/rules.d; cat > /etc/udev/rules.d/61-site.rules <<"END"\n'
+          'SUBSYSTEM=="block", IMPORT{builtin}="path_id"\n'
+          'SUBSYSTEM=="block", ENV{ID_PATH}=="platform-vhci_hcd.0-usb-0:2:*", GROUP="provd", MODE="0660"\nEND\n'
+          'udevadm control --reload; udevadm trigger --settle --subsystem-match=block')
+    text = vm.sh('/usr/bin/setpriv --reuid=870 --regid=870 --clear-groups provctl --json exec disk.verify port=usb:1-2 '
+                 'image=/tmp/disk.img.gz unpack=true; echo exit=$?')
+    t.expect('with it provd may', 'exit=0' in text, text)
+    text = vm.sh('/usr/bin/setpriv --reuid=870 --regid=870 --clear-groups provctl --json exec disk.read port=usb:1-1 size=512 '
+                 'file=/tmp/no.img; echo exit=$?')
+    t.expect('and not the other socket', 'access-denied' in text, text)
 
 
 def wrong(t, vm):
