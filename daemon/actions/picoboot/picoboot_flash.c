@@ -7,26 +7,47 @@
 
 /* -- flash -- */
 
-/* Of a file for several chips, what is for this one; Arm of a RP2350, where the recipe does not name the family. */
-static int load(const struct picoboot_step *x, struct image **ret, struct err *e)
+static struct image_opts image_opts_of(const struct args *a)
 {
-	const char *ref = args_str(x->a, "image");
 	struct image_opts o = IMAGE_OPTS(PICOBOOT_FLASH_BASE);
-	struct err other;
-	int r;
 
-	image_args_take(x->a, &o);
-	o.address_is_default = !args_has(x->a, "address");
-	if (args_has(x->a, "address"))
-		o.address = args_size(x->a, "address");
-	r = x->s->ops->load_image(x->s->env, ref, &o, ret, e);
+	image_args_take(a, &o);
+	o.address_is_default = !args_has(a, "address");
+	if (args_has(a, "address"))
+		o.address = args_size(a, "address");
+	return o;
+}
+
+/* Before the unit is touched. *ret stays NULL for a file that is for several chips, of which the unit says one. */
+static int load(struct step *s, const struct args *a, struct image **ret, struct err *e)
+{
+	const struct image_opts o = image_opts_of(a);
+	struct image_opts any = o;
+	struct err other;
+	int r = s->ops->load_image(s->env, args_str(a, "image"), &o, ret, e);
+
 	if (r != -ERR_INVALID || o.uf2_family)
 		return r;
+	for (int k = 0; k < 2; k++) {
+		_cleanup_(image_unrefp) struct image *one = NULL;
+
+		any.uf2_family = k ? PICOBOOT_FAMILY_RP2350_ARM : PICOBOOT_FAMILY_RP2040;
+		if (s->ops->load_image(s->env, args_str(a, "image"), &any, &one, &other) == 0)
+			return 0;
+	}
+	return r;
+}
+
+/* Of a file for several chips, what is for this one; Arm of a RP2350, where the recipe does not name the family. */
+static int load_for(const struct picoboot_step *x, struct image **ret, struct err *e)
+{
+	struct image_opts o = image_opts_of(x->a);
+
+	if (*ret)
+		return 0;
 	o.uf2_family = x->port.chip == PICOBOOT_RP2040 ? PICOBOOT_FAMILY_RP2040
 						       : PICOBOOT_FAMILY_RP2350_ARM;
-	if (x->s->ops->load_image(x->s->env, ref, &o, ret, &other) == 0)
-		return 0;
-	return r;
+	return x->s->ops->load_image(x->s->env, args_str(x->a, "image"), &o, ret, e);
 }
 
 static struct picoboot_flash_options options_of(const struct args *a)
@@ -68,10 +89,12 @@ static int flash_run(struct step *s, const struct args *a, struct step_result *o
 	_cleanup_(image_unrefp) struct image *image = NULL;
 	const struct picoboot_flash_options o = options_of(a);
 	struct picoboot_flash_result res;
-	int r = picoboot_step_open(&x, s, a, e);
+	int r = load(s, a, &image, e);
 
 	if (r == 0)
-		r = load(&x, &image, e);
+		r = picoboot_step_open(&x, s, a, e);
+	if (r == 0)
+		r = load_for(&x, &image, e);
 	if (r < 0)
 		return r;
 	picoboot_step_evidence(&x, out);
