@@ -268,7 +268,8 @@ static void check_ports(struct look *l, const struct place *p)
 		}
 		at = strchr(at, '.');
 		snprintf(hub, sizeof hub, "%.*s", at ? (int)(at - p->chain) : 0, p->chain);
-		at += at != NULL;
+		if (at)
+			at++;
 	}
 }
 

@@ -172,7 +172,8 @@ static int check_mounts(dev_t dev, const char *name, const char *mountinfo, stru
 				"/dev/%s is mounted on %s: a disk of a unit is not mounted by the machine (switch its automounter off)",
 				name, where);
 		line = strchr(line, '\n');
-		line += line != NULL;
+		if (line)
+			line++;
 	}
 	return 0;
 }

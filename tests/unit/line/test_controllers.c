@@ -138,6 +138,7 @@ START_TEST(a_row_that_needs_more_slots_than_the_controller_has_is_refused)
 	says("6 of stations, 2 hubs on the way to them and 1 that are plugged");
 	says("move station A6 and those after it to another controller");
 	/* A station whose unit is plugged is counted once; one on another controller is not. */
+	free(path[5]);
 	config.stations = 5;
 	add_station("3-1");
 	device("0000:00:14.0", "1-2.2", "0");
