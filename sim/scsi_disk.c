@@ -366,6 +366,12 @@ int scsi_disk_read(struct scsi_disk *d, uint64_t offset, void *buf, size_t n)
 	return pread(d->fd, buf, n, (off_t)offset) == (ssize_t)n ? 0 : -1;
 }
 
+void scsi_disk_put(struct scsi_disk *d, uint64_t offset, const void *bytes, size_t n)
+{
+	if (pwrite(d->fd, bytes, n, (off_t)offset) != (ssize_t)n)
+		d->bytes = 0;
+}
+
 uint64_t scsi_disk_writes(const struct scsi_disk *d)
 {
 	return d->writes;

@@ -45,5 +45,7 @@ uint64_t scsi_disk_bytes(const struct scsi_disk *d);
 /* Another capacity from now on, as of a card that was exchanged: the file keeps what it has. */
 void scsi_disk_resize(struct scsi_disk *d, uint64_t bytes);
 int scsi_disk_read(struct scsi_disk *d, uint64_t offset, void *buf, size_t n);
+/* Content that it comes with. */
+void scsi_disk_put(struct scsi_disk *d, uint64_t offset, const void *bytes, size_t n);
 uint64_t scsi_disk_writes(const struct scsi_disk *d); /* commands */
 uint64_t scsi_disk_syncs(const struct scsi_disk *d);

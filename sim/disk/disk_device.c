@@ -12,7 +12,16 @@
 #define EP_IN  1
 #define EP_OUT 2
 
-enum fault_row { WEAK_CELL, LOST_WRITE, READ_ERROR, FLIP_READ, DISAPPEAR, SHRINK, SWAP };
+enum fault_row {
+	WEAK_CELL,
+	LOST_WRITE,
+	READ_ERROR,
+	FLIP_READ,
+	DISAPPEAR,
+	SHRINK,
+	SWAP,
+	NOT_STARTED
+};
 
 static const struct own_fault fault_rows[] = {
 	{"weak-cell", "the byte at OFFSET does not take what is written", 0},
@@ -22,11 +31,17 @@ static const struct own_fault fault_rows[] = {
 	{"disappear", "unplugged at write K", 0},
 	{"shrink", "leaves at write K, and comes back with half of its bytes", 0},
 	{"swap", "another unit comes in its place at write K", 0},
+	{"not-started", "after a whole UF2 file it comes back as its bootloader", 0},
 	{0},
 };
 
 static const struct own_setting setting_rows[] = {
 	{"disk-size", "16M", "bytes; 0: no medium"},
+	{"disk-uf2", "",
+		"Board-ID of a UF2 bootloader whose drive it is: a file for it restarts it as its application"},
+	{"disk-ids", "239a:0015",
+		"its USB ids as such a bootloader; usb-id is that of the application"},
+	{"disk-family", "0xada52840", "the UF2 family that it takes"},
 	{0},
 };
 
@@ -36,6 +51,8 @@ struct disk_sim {
 	struct own_faults *faults;
 	struct scsi_disk *disk;
 	char serial[32];
+	bool uf2, app;	/* it has a UF2 bootloader; its application runs */
+	uint32_t taken; /* blocks of UF2 that it programmed */
 	uint8_t descriptor[18], config[32];
 	size_t config_len;
 };
@@ -60,6 +77,43 @@ static bool fault_at_write(struct disk_sim *s, unsigned row)
 	return true;
 }
 
+static void describe(struct disk_sim *s)
+{
+	const char *ids = s->uf2 && !s->app ? settings_own(s->set, "disk-ids") : s->set->usb_id;
+	struct wbytes d = wbytes_of(s->descriptor, sizeof s->descriptor);
+	struct wbytes c = wbytes_of(s->config, sizeof s->config);
+
+	wb_put(&d, (const uint8_t[]){18, 1, 0, 2, 0, 0, 0, 64}, 8);
+	wb_le16(&d, (uint16_t)strtoul(ids, NULL, 16));
+	wb_le16(&d, (uint16_t)strtoul(ids + 5, NULL, 16));
+	wb_le16(&d, 0x0100);
+	wb_put(&d, (const uint8_t[]){1, 2, 3, 1}, 4);
+	wb_put(&c, (const uint8_t[]){9, 2, s->app ? 18 : 32, 0, 1, 1, 0, 0xc0, 50}, 9);
+	if (s->app)
+		wb_put(&c, (const uint8_t[]){9, 4, 0, 0, 0, 0xff, 0, 0, 0}, 9);
+	else
+		scsi_disk_describe(&c, 0, 0x80 | EP_IN, EP_OUT, PACKET);
+	s->config_len = c.len;
+}
+
+/* By its magic, wherever it is written; the last of as many as each says restarts the board. */
+static void take_blocks(struct disk_sim *s, const uint8_t *bytes, size_t n)
+{
+	for (size_t at = 0; at + SCSI_BLOCK <= n; at += SCSI_BLOCK) {
+		struct rbytes b = rbytes_of(bytes + at, SCSI_BLOCK);
+		uint32_t first = rb_le32(&b), second = rb_le32(&b);
+		uint32_t blocks = (rb_take(&b, 16), rb_le32(&b)), family = rb_le32(&b);
+
+		if (first != 0x0a324655 || second != 0x9e5d5157 ||
+			family != settings_own_number(s->set, "disk-family") || ++s->taken < blocks)
+			continue;
+		s->taken = 0;
+		s->app = !own_fault_hit(s->faults, NOT_STARTED, NULL);
+		describe(s);
+		s->device.wish = WISH_REENUMERATE;
+	}
+}
+
 static bool before_write(void *data, uint64_t offset, uint8_t *bytes, size_t n)
 {
 	struct disk_sim *s = data;
@@ -72,6 +126,10 @@ static bool before_write(void *data, uint64_t offset, uint8_t *bytes, size_t n)
 	if (fault_at_write(s, SHRINK)) {
 		scsi_disk_resize(s->disk, scsi_disk_bytes(s->disk) / 2);
 		s->device.wish = WISH_REENUMERATE;
+	}
+	if (s->uf2 && s->device.wish == WISH_NONE) {
+		take_blocks(s, bytes, n);
+		return false; /* nothing of the drive is kept */
 	}
 	if (s->device.wish != WISH_NONE || own_fault_hit(s->faults, LOST_WRITE, NULL))
 		return false;
@@ -93,21 +151,6 @@ static bool after_read(void *data, uint64_t offset, uint8_t *bytes, size_t n)
 static const struct scsi_disk_ops disk_ops = {before_write, after_read};
 
 /* -- a gadget -- */
-
-static void describe(struct disk_sim *s)
-{
-	struct wbytes d = wbytes_of(s->descriptor, sizeof s->descriptor);
-	struct wbytes c = wbytes_of(s->config, sizeof s->config);
-
-	wb_put(&d, (const uint8_t[]){18, 1, 0, 2, 0, 0, 0, 64}, 8);
-	wb_le16(&d, (uint16_t)strtoul(s->set->usb_id, NULL, 16));
-	wb_le16(&d, (uint16_t)strtoul(s->set->usb_id + 5, NULL, 16));
-	wb_le16(&d, 0x0100);
-	wb_put(&d, (const uint8_t[]){1, 2, 3, 1}, 4);
-	wb_put(&c, (const uint8_t[]){9, 2, 32, 0, 1, 1, 0, 0xc0, 50}, 9);
-	scsi_disk_describe(&c, 0, 0x80 | EP_IN, EP_OUT, PACKET);
-	s->config_len = c.len;
-}
 
 static void disk_identity(const struct device *d, struct gadget_identity *ret)
 {
@@ -152,6 +195,30 @@ static void disk_free(struct device *d)
 	free(disk_of(d));
 }
 
+/* A FAT16 that is made up, with the one file that says which board it is. */
+static void put_drive(struct disk_sim *s)
+{
+	static const uint8_t boot[] = {0xeb, 0x3c, 0x90, 'U', 'F', '2', ' ', 'U', 'F', '2', ' ', 0,
+		2, 1, 1, 0, 2, 64, 0, 0, 0x40, 0xf8, 64, 0};
+	uint8_t sector[SCSI_BLOCK] = {0};
+	struct wbytes entry = wbytes_of(sector, 32);
+	char info[SCSI_BLOCK] = "";
+	int n = snprintf(info, sizeof info, "UF2 Bootloader v1.0\r\nModel: %s\r\nBoard-ID: %s\r\n",
+		s->set->model, settings_own(s->set, "disk-uf2"));
+
+	memcpy(sector, boot, sizeof boot);
+	sector[510] = 0x55;
+	sector[511] = 0xaa;
+	scsi_disk_put(s->disk, 0, sector, sizeof sector);
+	memset(sector, 0, sizeof sector);
+	wb_put(&entry, "INFO_UF2TXT ", 12);
+	wb_fill(&entry, 0, 14);
+	wb_le16(&entry, 2);
+	wb_le32(&entry, (uint32_t)n);
+	scsi_disk_put(s->disk, 129 * SCSI_BLOCK, sector, sizeof sector);
+	scsi_disk_put(s->disk, 133 * SCSI_BLOCK, info, sizeof info);
+}
+
 static int disk_new(const struct device_config *c, struct device **ret, struct err *e)
 {
 	struct disk_sim *s = xcalloc(1, sizeof *s);
@@ -169,6 +236,9 @@ static int disk_new(const struct device_config *c, struct device **ret, struct e
 		disk_free(&s->device);
 		return r;
 	}
+	s->uf2 = *settings_own(c->set, "disk-uf2") != '\0';
+	if (s->uf2)
+		put_drive(s);
 	describe(s);
 	*ret = &s->device;
 	return 0;
@@ -176,7 +246,12 @@ static int disk_new(const struct device_config *c, struct device **ret, struct e
 
 static void disk_power_on(struct device *d, uint64_t now_us)
 {
-	scsi_disk_reset(disk_of(d)->disk);
+	struct disk_sim *s = disk_of(d);
+
+	scsi_disk_reset(s->disk);
+	s->app = false;
+	s->taken = 0;
+	describe(s);
 	d->wish = WISH_NONE;
 }
 
@@ -196,7 +271,9 @@ static uint64_t disk_due(const struct device *d)
 
 static const char *disk_state(const struct device *d)
 {
-	return "disk";
+	return ((const struct disk_sim *)((const char *)d - offsetof(struct disk_sim, device)))->app
+		       ? "application"
+		       : "disk";
 }
 
 static void disk_json(struct device *d, bool whole, json_t *o)

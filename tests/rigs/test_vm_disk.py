@@ -12,7 +12,7 @@ import vm_pico  # noqa: E402
 from vm import Checks, Vm, build  # noqa: E402
 
 
-PARTS = (('pico', vm_pico.reference), ('pico-line', vm_pico.line), ('disk', vm_disk.reference))
+PARTS = (('pico', vm_pico.reference), ('pico-line', vm_pico.line), ('disk', vm_disk.reference), ('uf2', vm_disk.uf2))
 
 
 def main():

@@ -3,41 +3,10 @@
  * The disk that a unit shows on its USB port: an image is written and read back, compared, or read. Which disk that is, the role's port
  * says, and nothing else.
  */
+#include "daemon/actions/disk/disk.h"
+
 #include "base/outfile.h"
-#include "daemon/actions/common.h"
 #include "daemon/actions/image_args.h"
-#include "transports/links/disk.h"
-#include "transports/protocols/disk/disk_image.h"
-
-#define ARG_ROWS_DISK                                                                             \
-	ARG_ROW_PORT_OF(PORT_KIND_USB, "role of the USB device that shows the disk"),             \
-		{.name = "lun",                                                                   \
-			.type = ARG_INT,                                                          \
-			.low = 0,                                                                 \
-			.high = 255,                                                              \
-			.doc = "which disk of a device that shows several; default the only one " \
-			       "with a medium"},                                                  \
-		{.name = "min_size",                                                              \
-			.type = ARG_SIZE,                                                         \
-			.unit = "bytes",                                                          \
-			.doc = "a smaller disk is another one, and is not touched"},              \
-		{.name = "max_size",                                                              \
-			.type = ARG_SIZE,                                                         \
-			.unit = "bytes",                                                          \
-			.doc = "a larger disk is another one, and is not touched"},               \
-	{                                                                                         \
-		.name = "appears", .type = ARG_DURATION, .def = "15s",                            \
-		.doc = "how long the machine may take to see the disk of the device"              \
-	}
-
-struct disk_step {
-	struct step *s;
-	const struct args *a;
-	struct disk_facts f;
-	struct disk *disk;
-	struct disk_port port;
-	struct teller tell;
-};
 
 /* -- the port of a write -- */
 
@@ -99,7 +68,7 @@ static int check_size(const struct disk_step *x, struct err *e)
 	return 0;
 }
 
-static int disk_step_open(
+int disk_step_open(
 	struct disk_step *x, struct step *s, const struct args *a, bool write, struct err *e)
 {
 	struct iotime it = iotime_within(&s->it, args_duration_us(a, "appears"));
@@ -129,12 +98,12 @@ static int disk_step_open(
 	return 0;
 }
 
-static void disk_step_done(struct disk_step *x)
+void disk_step_done(struct disk_step *x)
 {
 	disk_close(x->disk);
 }
 
-static void tell_disk(const struct disk_step *x, struct step_result *out)
+void disk_step_evidence(const struct disk_step *x, struct step_result *out)
 {
 	result_evidence(out, "disk",
 		json_pack("{s:s, s:s, s:s, s:s, s:I, s:i}", "port", x->f.port, "node", x->f.node,
@@ -208,7 +177,7 @@ static int image_run(
 		r = disk_step_open(&x, s, a, write, e);
 	if (r < 0)
 		return r;
-	tell_disk(&x, out);
+	disk_step_evidence(&x, out);
 	r = write ? disk_image_write(&x.port, image, &x.tell, &res, &s->it, e)
 		  : disk_image_verify(&x.port, image, &x.tell, &res, &s->it, e);
 	if (r < 0)
@@ -282,7 +251,7 @@ static int read_run(struct step *s, const struct args *a, struct step_result *ou
 
 	if (r < 0)
 		return r;
-	tell_disk(&x, out);
+	disk_step_evidence(&x, out);
 	n = args_has(a, "size") ? args_size(a, "size") : x.f.bytes - MIN(from, x.f.bytes);
 	if (!n)
 		return err_set(e, ERR_INVALID, "nothing to read: the disk has %llu bytes",

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 
 from gadgets import devices, execute, put, start_sim, stop_sim
+import vm_pico
 from vm import wait
 
 SIZE = 4 << 20
@@ -130,3 +131,29 @@ def wrong(t, vm):
         vm.sim('fault', 'b2', fault=fault)
         status, told = execute(vm, 'disk.write', 'port=usb:1-2', 'image=/tmp/disk.img.gz', 'unpack=true')
         t.expect(f'{fault}: {code}', status in (1, 3) and told['code'] == code, told)
+
+
+def uf2(t, vm):
+    """A board whose only way in is the drive of its bootloader: a file that the machine itself copies, then uf2.copy."""
+    start_sim(vm, 'disk', 2, '--disk-uf2 TEST-Board-v1 --disk-size 8M --usb-id 1209:0a99')
+    put(vm, '/tmp/board.uf2', vm_pico.uf2(FILE[:20_000], 0xada52840))
+    first = disk_at(vm, '1-1')
+    disk_at(vm, '1-2')
+    vm.sh(f'mkdir -p /mnt; mount -t vfat /dev/{first} /mnt && cp /tmp/board.uf2 /mnt && sync', seconds=60)
+    wait('the board that the machine copied to', lambda: state(vm, 'b1')['state'] == 'application', 15)
+    vm.sh('umount -l /mnt')
+    copied = ('uf2.copy', 'port=usb:1-2', 'image=/tmp/board.uf2', 'family=0xada52840')
+    status, told = execute(vm, *copied, 'board_id=OTHER-Board')
+    t.expect('uf2: another board is not written', status == 3 and told['code'] == 'wrong-device', told)
+    status, told = execute(vm, *copied, 'board_id=TEST-Board-v1')
+    t.expect('uf2: provd copies, and sees it come back', status == 0 and '0a99' in json.dumps(told) and 'TEST-Board' in json.dumps(told), told)
+    vm.sim('replug', 'b2')
+    disk_at(vm, '1-2')
+    vm.sim('fault', 'b2', fault='not-started')
+    status, told = execute(vm, *copied)
+    t.expect('uf2: one that comes back as its bootloader', status == 1 and told['code'] == 'not-started', told)
+    put(vm, '/tmp/other.uf2', vm_pico.uf2(FILE[:20_000], 0xe48bff56))
+    disk_at(vm, '1-2')
+    status, told = execute(vm, 'uf2.copy', 'port=usb:1-2', 'image=/tmp/other.uf2')
+    t.expect('uf2: a file that the board ignores', status == 1 and told['code'] == 'device-refused', told)
+    stop_sim(vm)

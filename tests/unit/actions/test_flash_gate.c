@@ -84,6 +84,7 @@ static const struct row {
 	{"fastboot.boot", "{\"port\":\"c\",\"image\":\"%s\"}", PARTITION},
 	{"disk.write", "{\"port\":\"c\",\"image\":\"%s\"}", PARTITION},
 	{"disk.verify", "{\"port\":\"c\",\"image\":\"%s\"}", PARTITION},
+	{"uf2.copy", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
 	{"picoboot.flash", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
 	{"adb.sideload", "{\"port\":\"c\",\"file\":\"%s\"}", PACKAGE},
 	{"fastboot.flashall", "{\"port\":\"c\",\"package\":\"%s\"}", PACKAGE},

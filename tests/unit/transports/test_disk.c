@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "tests/unit/unit.h"
 #include "transports/protocols/disk/disk_image.h"
+#include "transports/protocols/disk/uf2_drive.h"
 
 #define MIB (1u << 20)
 
@@ -469,6 +470,74 @@ START_TEST(any_bytes_of_a_disk_are_read)
 }
 END_TEST
 
+/* -- the drive of a UF2 bootloader -- */
+
+/* A FAT16 of 512 sectors: the root directory in sector 5, data from 6 on. */
+static void drive_of(const char *info)
+{
+	static const uint8_t boot[24] = {0xeb, 0x3c, 0x90, 'U', 'F', '2', ' ', 'U', 'F', '2', ' ',
+		0, 2, 1, 1, 0, 2, 16, 0, 0, 2, 0xf8, 2, 0};
+
+	disk_of(256 * 1024, 512);
+	memset(m.cell, 0, m.bytes);
+	memcpy(m.cell, boot, sizeof boot);
+	m.cell[510] = 0x55;
+	m.cell[511] = 0xaa;
+	memcpy(m.cell + 5 * 512, "INFO_UF2TXT", 11);
+	m.cell[5 * 512 + 26] = 2;
+	m.cell[5 * 512 + 28] = (uint8_t)strlen(info);
+	memcpy(m.cell + 6 * 512, info, strlen(info));
+}
+
+START_TEST(a_uf2_drive_says_its_board_and_takes_blocks_as_a_copied_file_does)
+{
+	struct blob *b = blob_of(130 * 1024);
+	struct uf2_drive d;
+	bool left = true;
+	uint8_t before[6 * 512];
+
+	drive_of("UF2 Bootloader v3\r\nModel: Feather\r\nBoard-ID: SAMD51-v0\r\n");
+	memcpy(before, m.cell, sizeof before);
+	ck_assert_msg(uf2_drive_look(&port, &d, &e) == 0, "%s", e.msg);
+	ck_assert_str_eq(d.board_id, "SAMD51-v0");
+	ck_assert_str_eq(d.model, "Feather");
+	ck_assert_uint_eq(d.data_at, 6 * 512);
+	ck_assert_int_eq(uf2_drive_write(&port, &d, b->data, b->size, &left, NULL, &soon, &e), 0);
+	ck_assert(!left);
+	ck_assert_mem_eq(m.cell, before, sizeof before);
+	ck_assert_mem_eq(m.cell + 6 * 512, b->data, b->size);
+	/* With its last block it may leave, and with no other. */
+	m.writes = 0;
+	m.gone_at = 3;
+	ck_assert_int_eq(uf2_drive_write(&port, &d, b->data, b->size, &left, NULL, &soon, &e), 0);
+	ck_assert(left);
+	m.gone = false;
+	m.writes = 0;
+	m.gone_at = 2;
+	ck_assert_int_eq(uf2_drive_write(&port, &d, b->data, b->size, &left, NULL, &soon, &e),
+		-ERR_DEVICE_GONE);
+	blob_unref(b);
+}
+END_TEST
+
+START_TEST(another_disk_is_no_uf2_drive)
+{
+	struct uf2_drive d;
+
+	drive_of("");
+	m.cell[5 * 512] = 'X';
+	ck_assert_int_eq(uf2_drive_look(&port, &d, &e), -ERR_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(e.msg, "INFO_UF2.TXT"));
+	drive_of("");
+	m.cell[510] = 0;
+	ck_assert_int_eq(uf2_drive_look(&port, &d, &e), -ERR_UNSUPPORTED);
+	drive_of("");
+	m.cell[5 * 512 + 27] = 0xff; /* a cluster beyond the end */
+	ck_assert_int_eq(uf2_drive_look(&port, &d, &e), -ERR_UNSUPPORTED);
+	ck_assert_uint_eq(m.writes, 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("disk");
@@ -489,6 +558,8 @@ static Suite *suite(void)
 	tcase_add_test(c, a_map_that_is_not_of_the_image_is_refused);
 	tcase_add_test(c, a_sparse_image_is_spread_on_the_way);
 	tcase_add_test(c, any_bytes_of_a_disk_are_read);
+	tcase_add_test(c, a_uf2_drive_says_its_board_and_takes_blocks_as_a_copied_file_does);
+	tcase_add_test(c, another_disk_is_no_uf2_drive);
 	suite_add_tcase(s, c);
 	return s;
 }
