@@ -61,6 +61,8 @@ enum err_class {
 		"The device answered something else than its file expects: set the unit aside.")        \
 	X(NOT_CONFIGURED, "not-configured", UNIT,                                                       \
 		"The FPGA does not come up with its configuration (DONE): set the unit aside.")         \
+	X(NOT_STARTED, "not-started", UNIT,                                                             \
+		"The boot ROM of the unit starts nothing of what was written: set it aside.")           \
 	/* the line */                                                                                  \
 	X(DEVICE_GONE, "device-gone", LINE,                                                             \
 		"The unit was unplugged or lost power during the run.")                                 \

@@ -72,8 +72,9 @@ static void usage(FILE *out)
 	      "\n"
 	      "Provisions devices on the stations of FILE (default " PROVD_SYSCONFDIR
 	      "/provd/provd.yaml).\n"
-	      "  --check        print every mistake of the configuration with line and column, and "
-	      "exit\n"
+	      "  --check        print every mistake of the configuration with line and column, what "
+	      "no USB\n"
+	      "                 controller of this machine carries, and exit\n"
 	      "  --check-upgrade  say what this version would do to the records, for how long and "
 	      "with how\n"
 	      "                 much disk, and exit; provd may run\n"

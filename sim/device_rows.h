@@ -9,6 +9,7 @@
 extern const struct device_ops avr_device;
 extern const struct device_ops cmsisdap_device;
 extern const struct device_ops dfu_device;
+extern const struct device_ops disk_device;
 extern const struct device_ops esp_device;
 extern const struct device_ops fastboot_device;
 extern const struct device_ops cp2112_device;
@@ -17,6 +18,7 @@ extern const struct device_ops hub_device;
 extern const struct device_ops fpga_device;
 extern const struct device_ops jtag_device;
 extern const struct device_ops mcumgr_device;
+extern const struct device_ops picoboot_device;
 extern const struct device_ops serialboot_device;
 extern const struct device_ops stm32_uart_device;
 extern const struct device_ops adb_device;

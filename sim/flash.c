@@ -158,6 +158,22 @@ void flash_erase(struct flash *f)
 		f->io_error = errno;
 }
 
+void flash_erase_page(struct flash *f, uint32_t addr)
+{
+	if (!in_range(f, addr, 1))
+		return;
+
+	size_t off = (addr - f->g.base) / f->g.page * f->g.page;
+
+	if (off >= f->used)
+		return;
+
+	size_t n = MIN((size_t)f->g.page, f->used - off);
+
+	memset(f->cells + off, ERASED, n);
+	keep(f, off, n);
+}
+
 void flash_damage(struct flash *f, uint32_t offset)
 {
 	if (offset >= f->used)

@@ -36,6 +36,8 @@ enum flash_verdict flash_write(
 /* FLASH_OK or FLASH_RANGE. */
 enum flash_verdict flash_read(const struct flash *f, uint32_t addr, void *buf, size_t n);
 void flash_erase(struct flash *f);
+/* The page that holds the address. What was written beyond it stays. */
+void flash_erase_page(struct flash *f, uint32_t addr);
 /* Inverts the lowest bit of a cell that was written: a cell that did not take. */
 void flash_damage(struct flash *f, uint32_t offset);
 

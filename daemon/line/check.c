@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "daemon/line/config.h"
+#include "daemon/line/controllers.h"
 #include "daemon/recipe/programs.h"
 #include "db/db.h"
 #include "db/recipes.h"
@@ -78,6 +79,21 @@ static int check_recipes(const struct config *c, unsigned *ret_missing, struct e
 	return r;
 }
 
+/* Whether the controllers of this machine carry the stations. */
+static bool check_controllers(const struct config *c)
+{
+	struct strbuf mistakes = {0}, notes = {0};
+	unsigned n = controllers_check("/sys", c, &mistakes, &notes);
+
+	if (mistakes.s)
+		fputs(mistakes.s, stderr);
+	if (notes.s)
+		fputs(notes.s, stdout);
+	sb_done(&mistakes);
+	sb_done(&notes);
+	return n == 0;
+}
+
 int check_configuration(const char *path)
 {
 	struct strbuf report = {0};
@@ -100,8 +116,11 @@ int check_configuration(const char *path)
 	if (missing)
 		printf("%u step%s of approved recipes cannot run here: programs are missing\n",
 			missing, missing == 1 ? "" : "s");
+
+	bool carried = check_controllers(c);
+
 	config_unref(c);
-	return 0;
+	return carried ? 0 : 2;
 }
 
 #define BYTES_PER_MB	 1e6

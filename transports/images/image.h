@@ -88,7 +88,8 @@ struct image {
 	size_t count;
 	bool has_entry;
 	uint64_t entry;
-	bool has_dfu_ids;		       /* a DFU suffix: 0xffff fits any */
+	uint32_t uf2_family; /* of UF2: the one that was read; 0: its blocks say none */
+	bool has_dfu_ids;    /* a DFU suffix: 0xffff fits any */
 	uint16_t dfu_vid, dfu_pid, dfu_device; /* bcdDevice */
 	char *note[IMAGE_NOTES_MAX];	       /* odd, but allowed: to be said in the record */
 	size_t notes;

@@ -317,6 +317,7 @@ int image_read_uf2(struct image_source *s, struct err *e)
 	r = survey(&x, e);
 	if (r == 0)
 		r = choose(&x, &family, e);
+	s->image->uf2_family = family;
 	if (r == 0)
 		r = add(&x, family, e);
 	if (x.skipped)

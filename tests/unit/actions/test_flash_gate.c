@@ -82,6 +82,10 @@ static const struct row {
 	{"fpga.flash", "{\"port\":\"c\",\"part\":\"xc7a35t\",\"image\":\"%s\"}", CONFIGURATION},
 	{"fastboot.flash", "{\"port\":\"c\",\"partition\":\"boot\",\"image\":\"%s\"}", PARTITION},
 	{"fastboot.boot", "{\"port\":\"c\",\"image\":\"%s\"}", PARTITION},
+	{"disk.write", "{\"port\":\"c\",\"image\":\"%s\"}", PARTITION},
+	{"disk.verify", "{\"port\":\"c\",\"image\":\"%s\"}", PARTITION},
+	{"uf2.copy", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
+	{"picoboot.flash", "{\"port\":\"c\",\"image\":\"%s\"}", ADDRESSES},
 	{"adb.sideload", "{\"port\":\"c\",\"file\":\"%s\"}", PACKAGE},
 	{"fastboot.flashall", "{\"port\":\"c\",\"package\":\"%s\"}", PACKAGE},
 };
