@@ -17,7 +17,12 @@ GROW = ('runs', 'steps', 'measurements', 'run_log', 'events', 'units', 'serials'
         'run_records', 'record_nodes', 'run_traits', 'attachments', 'prompts', 'job_units', 'audit', 'unit_wear')
 # What ends after a known number of rows, or is not for a line at work: part of the statement, why.
 ALLOWED = (
-    (r'ORDER BY \w+( DESC)?(, \w+( DESC)?)? LIMIT (\?|1)( OFFSET \?)?\)*(,| |$)', 'a walk along the order of the rows that ends by itself'),
+    (r'^(DELETE FROM events WHERE seq IN \()?SELECT [^?]* FROM \w+( \w)? ORDER BY \w+( DESC)?(, \w+( DESC)?)? LIMIT (\?|1)( OFFSET \?)?(\)|$)',
+     'a walk along the order of the rows that ends by itself'),
+    (r'FROM (events|runs|serials) WHERE .* ORDER BY seq( DESC)? LIMIT \?$', 'a page ends after 4,000 rows (db/stmt.h), once there are as many'),
+    (r' WHERE false AND ', 'it reads nothing'),
+    (r'ORDER BY seq, place LIMIT \?$', 'an export, in the order of the runs'),
+    (r'WHERE seq > c.after_seq ORDER BY seq DESC LIMIT \?', 'a known number of rows'),
     (r'ORDER BY seq DESC LIMIT \d+', 'the same'),
     (r'SELECT \(SELECT min\(seq\) FROM events\)', 'one row; the other table has few'),
     (r"WHERE state = 'open'|o.state = 'open'", 'a partial index: runs under way'),

@@ -37,7 +37,7 @@ TOKEN_RIGHTS = ('expires_at', 'scopes', 'rotated_at', 'old_sha256', 'old_until',
 SEED = int(os.environ.get('PROVD_TEST_SEED', '1'))
 # What a record is made of: the tables whose rows are changed, and how a row is named.
 # What takes db/sql/0026_quality.sql away again.
-WITHOUT_QUALITY = '''DROP INDEX events_of_holds; DROP INDEX intents_committed; DROP TABLE attachments; DROP TABLE attachment_room;
+WITHOUT_QUALITY = '''DROP INDEX events_of_holds; DROP INDEX intents_committed; DROP INDEX prompts_by_state; DROP INDEX prompts_by_station; DROP TABLE attachments; DROP TABLE attachment_room;
 ALTER TABLE prompts DROP COLUMN picture; ALTER TABLE prompts DROP COLUMN picture_text;
 DROP TABLE artifact_names; CREATE INDEX artifacts_by_name ON artifacts (name, created_at); DROP TABLE power_owed; DROP TABLE unit_wear;
 ALTER TABLE measurements DROP COLUMN detail;
