@@ -34,6 +34,8 @@ struct place {
 	char chain[CHAIN_BYTES];
 	const char *station; /* NULL: a hub, or what is plugged and no station's */
 	bool hub;
+	/* That are plugged there: a hub of USB 3 is two, one on each bus of the controller, and takes two slots. */
+	unsigned devices;
 };
 
 struct look {
@@ -184,12 +186,17 @@ static void add_plugged(struct look *l, const char *name)
 {
 	const char *dash = strchr(name, '-');
 	const struct controller *c;
+	struct place *p;
 
 	if (!isdigit((unsigned char)*name) || !dash || strchr(name, ':'))
 		return;
 	c = of_bus(l, (unsigned)strtoul(name, NULL, 10));
-	if (c && strlen(dash + 1) < CHAIN_BYTES)
-		add(l, c, dash + 1, NULL, false);
+	if (!c || strlen(dash + 1) >= CHAIN_BYTES)
+		return;
+	add(l, c, dash + 1, NULL, false);
+	p = find(l, c, dash + 1);
+	if (p)
+		p->devices++;
 }
 
 static void each_device(struct look *l, bool root_hubs)
@@ -305,9 +312,7 @@ static void check_room(struct look *l, const struct controller *c)
 
 		if (p->controller != c)
 			continue;
-		stations += p->station != NULL;
-		hubs += !p->station && p->hub;
-		others += !p->station && !p->hub;
+		*(p->station ? &stations : p->hub ? &hubs : &others) += MAX(p->devices, 1u);
 	}
 	if (!stations || stations + hubs + others <= room)
 		return;

@@ -116,6 +116,20 @@ START_TEST(a_row_that_fits_says_nothing)
 }
 END_TEST
 
+/* 3 slots: both halves of a hub of USB 3, and two stations. */
+START_TEST(a_hub_of_usb_3_takes_two_slots)
+{
+	slots("0000:00:14.0", 3);
+	device("0000:00:14.0", "1-1", "4");
+	add_station("pci-0000:00:14.0-usb-0:1.1");
+	add_station("pci-0000:00:14.0-usb-0:1.2");
+	ck_assert_msg(look() == 0, "%s", mistakes.s);
+	device("0000:00:14.0", "2-1", "4");
+	ck_assert_uint_eq(look(), 1);
+	says("has 3 device slots, and 4 devices need one: 2 of stations, 2 hubs on the way");
+}
+END_TEST
+
 /* 8 slots: two hubs, a keyboard, six stations. */
 START_TEST(a_row_that_needs_more_slots_than_the_controller_has_is_refused)
 {
@@ -210,6 +224,7 @@ static Suite *suite(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, a_row_that_fits_says_nothing);
+	tcase_add_test(c, a_hub_of_usb_3_takes_two_slots);
 	tcase_add_test(c, a_row_that_needs_more_slots_than_the_controller_has_is_refused);
 	tcase_add_test(c, one_port_of_two_roles_is_one_device);
 	tcase_add_test(c, slots_that_nobody_says_are_not_guessed);
