@@ -224,6 +224,32 @@ static int carry_out(struct apply_plan *p)
 	return r;
 }
 
+static bool is_one_of(const char *const *list, const char *word)
+{
+	while (*list && strcmp(*list, word) != 0)
+		list++;
+	return *list;
+}
+
+/* Before the first change: an apply that ends in the middle for want of a right is half an apply. */
+static int check_role(const struct apply_plan *p, struct err *e)
+{
+	json_t *o = NULL;
+	int r = api_get(p->c, "/api/v1/session", &o, e);
+	const char *role = json_string_value(json_object_get(o, "role"));
+
+	for (size_t i = 0; r == 0 && role && i < p->rows; i++) {
+		const struct apply_row *row = &p->row[i];
+
+		if (row->act && row->roles && !is_one_of(row->roles, role))
+			r = err_set(e, ERR_FORBIDDEN,
+				"%s: the role '%s' of this token may not change that (%s may): nothing was changed",
+				row->what, role, row->roles[0]);
+	}
+	json_decref(o);
+	return r;
+}
+
 static void say_what_is_left_out(const struct apply_plan *p)
 {
 	if (!p->config && (has(p->dir, "provd.yaml") || has(p->dir, "stations.d")))
@@ -250,7 +276,7 @@ static int apply(struct apply_plan *p)
 	same = count(p, APPLY_SAME);
 	if (p->dry)
 		return same == p->rows ? EXIT_PASSED : EXIT_FAILED;
-	return carry_out(p);
+	return check_role(p, &e) < 0 ? ctl_fail(&e) : carry_out(p);
 }
 
 static bool has_any(const char *dir)

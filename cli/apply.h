@@ -27,15 +27,16 @@ typedef int apply_act_fn(struct apply_plan *p, const struct apply_row *row, stru
 
 struct apply_row {
 	enum apply_verdict verdict;
-	char *what;		 /* "recipe bulb@2" */
-	char *why;		 /* NULL: nothing to say */
-	char *file;		 /* its content from now on; NULL: none */
-	char *to;		 /* a path of the API, or of this machine */
-	bool host;		 /* to is of this machine */
-	char *before;		 /* its text until now, for the diff; NULL: not shown */
-	char *after;		 /* with host: its text from now on, as it was checked */
-	char sha256[SHA256_HEX]; /* of the content that was checked; "": none */
-	apply_act_fn *act;	 /* of APPLY_ADD, _CHANGE and _REMOVE */
+	char *what;		  /* "recipe bulb@2" */
+	char *why;		  /* NULL: nothing to say */
+	char *file;		  /* its content from now on; NULL: none */
+	char *to;		  /* a path of the API, or of this machine */
+	bool host;		  /* to is of this machine */
+	char *before;		  /* its text until now, for the diff; NULL: not shown */
+	char *after;		  /* with host: its text from now on, as it was checked */
+	char sha256[SHA256_HEX];  /* of the content that was checked; "": none */
+	apply_act_fn *act;	  /* of APPLY_ADD, _CHANGE and _REMOVE */
+	const char *const *roles; /* one of them is needed, NULL at the end; NULL: none */
 };
 
 struct apply_plan {

@@ -103,6 +103,11 @@ static char *refusal_of(const char *file, const char *name)
 		       : NULL;
 }
 
+/* As the routes of artifacts and recipes have them (docs/integrator.md). */
+static const char *const who_order[] = {"supervisor", "engineer", "mes", "admin", NULL};
+static const char *const who_release[] = {"supervisor", "engineer", "admin", NULL};
+static const char *const who_write[] = {"engineer", "admin", NULL};
+
 static int look_artifact(struct apply_plan *p, struct sight *s, const char *file, struct err *e)
 {
 	_cleanup_(freep) char *name = name_of(file);
@@ -130,6 +135,7 @@ static int look_artifact(struct apply_plan *p, struct sight *s, const char *file
 	}
 	if (row.verdict == APPLY_ADD || row.verdict == APPLY_CHANGE)
 		row.act = send_artifact;
+	row.roles = who_order;
 	apply_plan_add(p, row);
 	return 0;
 }
@@ -319,7 +325,8 @@ static int add_recipe(struct apply_plan *p, const struct sight *s, const char *f
 {
 	struct apply_row row = {.what = xasprintf("recipe %s@%u", recipe->name, recipe->version),
 		.file = xstrdup(file),
-		.to = path_of(recipe->name, recipe->version, "")};
+		.to = path_of(recipe->name, recipe->version, ""),
+		.roles = who_write};
 	json_t *line = NULL;
 	bool draft = false;
 	int r = on_the_line(p, row.to, &line, e);
@@ -336,7 +343,8 @@ static int add_recipe(struct apply_plan *p, const struct sight *s, const char *f
 			.what = xstrdup(row.what),
 			.why = xstrdup("approved"),
 			.to = xstrdup(row.to),
-			.act = approve};
+			.act = approve,
+			.roles = who_release};
 
 		snprintf(then.sha256, sizeof then.sha256, "%s", recipe->sha256);
 		apply_plan_add(p, then);
@@ -379,7 +387,8 @@ static void add_drift(struct apply_plan *p, const json_t *o)
 				  .to = path_of(name, version, draft ? "" : "/actions/retire"),
 				  .act = !p->prune ? NULL
 					 : draft   ? delete
-						   : post});
+						   : post,
+				  .roles = draft ? who_write : who_release});
 }
 
 static int look_drift(struct apply_plan *p, const struct sight *s, struct err *e)

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import stat
+import subprocess
 import unittest
 
 import line
@@ -79,6 +80,20 @@ class Apply(unittest.TestCase):
         self.assertEqual(self.versions(), {('lamp', 1): 'approved'})
         self.assertEqual(self.api.get('/recipes/lamp/versions/1')['recipe']['artifacts']['app'], line.sha256(b'first' * 100))
         self.apply('--approve', '--dry-run')
+
+    def test_a_role_that_may_not_do_all_of_it_does_nothing(self):
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Lamp'))
+        made = self.api.post('/tokens', {'name': 'mes', 'role': 'mes'})
+        env = dict(os.environ, PROVD_URL='http://127.0.0.1:%d' % self.line.provd.port, PROVD_TOKEN=made['token'])
+        p = subprocess.run([line.binary('provctl'), 'apply', self.folder.path], env=env, capture_output=True, text=True)
+        self.assertNotEqual(p.returncode, 0)
+        self.assertIn("recipe lamp@1: the role 'mes' of this token may not change that (engineer may): nothing was changed", p.stderr)
+        self.assertEqual((self.versions(), self.api.get('/artifacts')['items']), ({}, []))
+        # Artifacts alone it may.
+        self.folder.remove('recipes/lamp.yaml')
+        p = subprocess.run([line.binary('provctl'), 'apply', self.folder.path], env=env, capture_output=True, text=True)
+        self.assertEqual((p.returncode, len(self.api.get('/artifacts')['items'])), (0, 1), p.stderr)
 
     def test_what_is_approved_never_changes(self):
         self.folder.write('artifacts/app.bin', b'first' * 100)
