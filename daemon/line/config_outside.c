@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/loopback.h"
 #include "base/regex.h"
 #include "base/secret.h"
 #include "base/timefmt.h"
@@ -116,7 +117,7 @@ bool config_has_secret(const struct config *c, const char *name)
 
 bool config_is_this_machine(const char *host)
 {
-	return !strcmp(host, "localhost") || config_is_loopback(host);
+	return !strcmp(host, "localhost") || is_loopback(host);
 }
 
 static bool is_this_machine(const char *url)
