@@ -39,6 +39,7 @@ int problem_status(enum err_code c)
 		{ERR_DISK_FULL, 507},
 		{ERR_SHUTDOWN, 503},
 		{ERR_RECORDS_HELD, 503},
+		{ERR_PLANT_HELD, 503},
 		{ERR_RECORDS_DAMAGED, 503},
 		{ERR_CLOCK, 503},
 		{ERR_BACKLOG, 503},

@@ -188,6 +188,8 @@ enum err_class {
 	X(LEASE_EXPIRED, "lease-expired", LINE,                                                         \
 		"The numbers of the plant are no longer this host's: connect it to the plant.")         \
 	X(PLANT_GAP, "plant-gap", LINE, "The plant expects an earlier record: see the message.")        \
+	X(PLANT_HELD, "plant-held", LINE,                                                               \
+		"The plant refuses this host: the message says why, and who decides.")                  \
 	X(PLANT_OLDER, "plant-older", LINE,                                                             \
 		"The plant has lost what it had taken: restore its newest database.")                   \
 	X(PLANT_VERSION, "plant-version", LINE,                                                         \

@@ -47,15 +47,16 @@ int hosts_add(struct pool *p, const char *id, const char *by, json_t **ret, cons
 
 struct known {
 	int64_t fence, generation, seen;
-	char epoch[64], nonce[80], place[80];
+	char epoch[64], nonce[80], home[80], place[80];
 	bool readmit;
 };
 
 static int find_host(
 	struct pg *tx, const char *host, struct known *ret, const struct iotime *it, struct err *e)
 {
-	static const char sql[] = "SELECT fence, generation, seen, readmit, epoch, nonce, place"
-				  " FROM hosts WHERE id = $1 FOR UPDATE";
+	static const char sql[] =
+		"SELECT fence, generation, seen, readmit, epoch, nonce, home, place"
+		" FROM hosts WHERE id = $1 FOR UPDATE";
 	struct pg_rows *rows = NULL;
 	int r = pg_run(tx, &PG(sql, host), 1, &rows, it, e);
 
@@ -68,7 +69,8 @@ static int find_host(
 			.readmit = pg_true(rows, 0, 3)};
 		snprintf(ret->epoch, sizeof ret->epoch, "%s", pg_text(rows, 0, 4));
 		snprintf(ret->nonce, sizeof ret->nonce, "%s", pg_text(rows, 0, 5));
-		snprintf(ret->place, sizeof ret->place, "%s", pg_text(rows, 0, 6));
+		snprintf(ret->home, sizeof ret->home, "%s", pg_text(rows, 0, 6));
+		snprintf(ret->place, sizeof ret->place, "%s", pg_text(rows, 0, 7));
 	}
 	pg_rows_free(rows);
 	return r;
@@ -103,6 +105,10 @@ static int judge(
 		return err_set(e, ERR_HOST_COPIED,
 			"host %s has the epoch %.16s and the plant knows its epoch %.16s of the same generation: these are the records of another host, or of a copy",
 			host, a->epoch, k->epoch);
+	if (k->fence > 0 && !k->readmit && strcmp(a->home, k->home) != 0)
+		return err_set(e, ERR_HOST_COPIED,
+			"host %s speaks from another machine, or from another file of its database, than before: that is what a copy does. Where it was moved or restored on purpose, and the one before is off: POST /hosts/%s/readmit",
+			host, host);
 	if (a->seq < k->seen)
 		return err_set(e, ERR_HOST_OLDER,
 			"host %s has %lld records and the plant has taken %lld from it: its database is an older copy. Restore the newest one, or begin a new epoch there (provctl records)",
@@ -115,8 +121,8 @@ static int begin_session(
 {
 	static const char take[] =
 		"UPDATE hosts SET fence = fence + 1, generation = $2, epoch = $3, nonce = $4,"
-		" place = $5, version = $6, readmit = false, refused_at = NULL, refused_code = NULL,"
-		" refused_why = NULL, last_at = $7 WHERE id = $1";
+		" place = $5, home = $7, readmit = false, refused_at = NULL, refused_code = NULL,"
+		" refused_why = NULL, last_at = $6 WHERE id = $1";
 	/* Whoever has them may be a copy that is not heard: nobody else gets their numbers. */
 	static const char end[] =
 		"UPDATE leases SET state = 'ended', why = 'a new session of its host'"
@@ -125,7 +131,7 @@ static int begin_session(
 
 	return pg_run(tx,
 		(struct pg_query[]){PG(take, s->host, PG_INT(a->generation), a->epoch, a->nonce,
-					    a->place, a->version, PG_INT(wall_ms())),
+					    a->place, PG_INT(wall_ms()), a->home),
 			PG(end, s->host)},
 		2, NULL, it, e);
 }
@@ -196,8 +202,8 @@ int hosts_session(struct pool *p, const char *host, const struct session_ask *as
 
 	if (ask->protocol != PLANT_PROTOCOL)
 		return err_set(e, ERR_PLANT_VERSION,
-			"host %s (provd %.32s) speaks protocol %lld of the plant, and this plant speaks %d: upgrade the older of the two",
-			host, ask->version, (long long)ask->protocol, PLANT_PROTOCOL);
+			"host %s speaks protocol %lld of the plant, and this plant speaks %d: upgrade the older of the two",
+			host, (long long)ask->protocol, PLANT_PROTOCOL);
 	r = pool_do(p, apply_session, &s, it, e);
 	if (r < 0)
 		json_decref(s.answer);
@@ -272,7 +278,7 @@ void hosts_note_refusal(
 int hosts_list(struct pool *p, json_t **ret, const struct iotime *it, struct err *e)
 {
 	static const char sql[] =
-		"SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'version', version, 'fence',"
+		"SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'fence',"
 		" fence, 'seen', seen, 'last_at', last_at, 'readmit', readmit, 'refused', CASE WHEN"
 		" refused_at IS NULL THEN NULL ELSE jsonb_build_object('code', refused_code, 'message',"
 		" refused_why, 'at', refused_at) END) ORDER BY id), '[]') FROM hosts";

@@ -9,7 +9,8 @@
  *	records, leases(fence 5) ──────────────────> taken
  *
  * The same request (fence, nonce and place) again is answered in the same way, so that an answer that is lost costs
- * nothing. Whoever shows an older fence was copied from the host before this session, or is the one that a copy has
+ * nothing. A host that was started again has a new session by itself; one that
+ * speaks from another home needs a person's word, since that is what a copy does. Whoever shows an older fence was copied from the host before this session, or is the one that a copy has
  * overtaken: it is refused (-ERR_HOST_COPIED), and a person says which of the two goes on (hosts_readmit()).
  */
 #pragma once
@@ -21,10 +22,11 @@
 /* The dialogue between a host and a plant: either side refuses another one. */
 #define PLANT_PROTOCOL 1
 
-/* place: a digest of the machine, its start and the file of the database; seq: the host's newest record. */
+/* home: a digest of the machine and the file of its database; place: of the home and the start of the machine. seq: the
+ * host's newest record. */
 struct session_ask {
 	int64_t protocol, generation, fence, seq;
-	char *version, *epoch, *nonce, *place;
+	char *epoch, *nonce, *home, *place;
 };
 
 /* {id} of a new host: {id, token}. -ERR_CONFLICT where there is one of that name. */
@@ -41,7 +43,7 @@ int hosts_status(
 /* A person says that the next session of that host is the right one. */
 int hosts_readmit(struct pool *p, const char *id, const char *reason, const char *by,
 	const struct iotime *it, struct err *e);
-/* Array of {id, version, fence, seen, last_at, refused: {code, message, at} or null}. */
+/* Array of {id, fence, seen, last_at, refused: {code, message, at} or null}. */
 int hosts_list(struct pool *p, json_t **ret, const struct iotime *it, struct err *e);
 
 /* Within a transaction: the host's row is locked until its end, and its present fence is this one. Notes that it was

@@ -59,8 +59,6 @@ static int readyz(struct ask *a, json_t **ret, struct err *e)
 static const struct form_row session_rows[] = {
 	{"protocol", FORM_INT, .required = true, .low = 0, .high = INT32_MAX,
 		FORM_AT(struct session_ask, protocol)},
-	{"version", FORM_TEXT, .required = true, .low = 1, .high = 63,
-		FORM_AT(struct session_ask, version)},
 	{"epoch", FORM_TEXT, .required = true, .low = 1, .high = 63,
 		FORM_AT(struct session_ask, epoch)},
 	{"generation", FORM_INT, .required = true, .low = 0, .high = INT64_MAX,
@@ -69,6 +67,8 @@ static const struct form_row session_rows[] = {
 		FORM_AT(struct session_ask, fence)},
 	{"nonce", FORM_TEXT, .required = true, .low = 16, .high = 64,
 		FORM_AT(struct session_ask, nonce)},
+	{"home", FORM_TEXT, .required = true, .low = 16, .high = 64,
+		FORM_AT(struct session_ask, home)},
 	{"place", FORM_TEXT, .required = true, .low = 16, .high = 64,
 		FORM_AT(struct session_ask, place)},
 	{"seq", FORM_INT, .required = true, .low = 0, .high = INT64_MAX,

@@ -321,6 +321,7 @@ struct config {
 	struct interlocks_config interlocks;
 	struct webhooks_config webhooks;
 	struct spool_config spool;
+	char *plant; /* the service that is the plant; NULL: none */
 	struct cfx_config cfx;
 	struct wats_config wats;
 	struct outbox_config outbox;

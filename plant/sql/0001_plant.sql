@@ -14,11 +14,11 @@ END $$;
 CREATE TABLE hosts (
 	id text PRIMARY KEY CHECK (id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'),
 	created_at bigint NOT NULL,
-	version text NOT NULL DEFAULT '',
 	epoch text NOT NULL DEFAULT '',
 	generation bigint NOT NULL DEFAULT 0,
 	fence bigint NOT NULL DEFAULT 0,
 	nonce text NOT NULL DEFAULT '',
+	home text NOT NULL DEFAULT '',
 	place text NOT NULL DEFAULT '',
 	seen bigint NOT NULL DEFAULT 0,
 	readmit boolean NOT NULL DEFAULT false,

@@ -152,6 +152,8 @@ class Plant:
 
     def start(self, ready=True):
         """Again at the same port, where it was up before."""
+        for api in self.apis:
+            api.close()
         port_file = os.path.join(self.home, 'port')
         if os.path.exists(port_file):
             os.unlink(port_file)
@@ -200,12 +202,12 @@ class Host:
         self.token = token or plant.add_host(name)
         self.api = plant.client(self.token)
         self.epoch, self.generation, self.fence, self.seq = 'e' * 16, 1, 0, 0
-        self.place = 'place-of-' + name.ljust(16, '-')
+        self.home, self.place = 'home-of-' + name.ljust(16, '-'), 'place-of-' + name.ljust(16, '-')
         self.asked = 0
 
     def ask_session(self, **other):
-        ask = {'protocol': 1, 'version': '0.1.0', 'epoch': self.epoch, 'generation': self.generation, 'fence': self.fence,
-               'nonce': os.urandom(16).hex(), 'place': self.place, 'seq': self.seq}
+        ask = {'protocol': 1, 'epoch': self.epoch, 'generation': self.generation, 'fence': self.fence,
+               'nonce': os.urandom(16).hex(), 'home': self.home, 'place': self.place, 'seq': self.seq}
         ask.update(other)
         return self.api.request('POST', '/host/session', ask)
 

@@ -178,18 +178,22 @@ class Sessions(unittest.TestCase):
         copy = plant.Host(self.plant, 'H1', h.token)
         copy.fence = h.fence
         lease = h.lease('sn').json
-        # The copy begins first: the one that it was made of is refused from then on, also with what it had leased.
-        copy.session(place='another-machine-')
-        self.refused(h.send(0, [h.record(1)]), 'host-copied')
+        # From another machine, or another file, it needs a person's word.
+        self.refused(copy.ask_session(home='another-machine-'), 'host-copied')
+        self.assertEqual(h.send(0, [h.record(1)]).status, 200)
+        # A whole machine that was rolled back looks the same: it begins first, and the one that it was made of is refused
+        # from then on, also with what it had leased.
+        copy.session(place='another-start-of-it', seq=1)
+        self.refused(h.send(1, [h.record(2)]), 'host-copied')
         self.refused(h.lease('sn'), 'host-copied')
         self.refused(h.give_back(lease['lease'], lease['first']), 'host-copied')
         self.refused(h.ask_session(), 'host-copied')
         # Nobody gets the numbers that both had.
         self.assertEqual(copy.lease('sn').json['first'], lease['last'] + 1)
         self.plant.admin.post('/hosts/H1/readmit', {'reason': 'the copy is switched off'})
-        h.session()
-        self.assertEqual(h.send(0, [h.record(1)]).status, 200)
-        self.refused(copy.send(0, [h.record(1)]), 'host-copied')
+        h.session(seq=1)
+        self.assertEqual(h.send(1, [h.record(2)]).status, 200)
+        self.refused(copy.send(1, [h.record(2)]), 'host-copied')
 
     def test_a_lost_answer_costs_nothing(self):
         h = self.host
