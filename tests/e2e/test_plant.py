@@ -161,6 +161,40 @@ class Killed(unittest.TestCase):
             self.assertEqual(h.send(0, [h.record(1)]).status, 200)
 
 
+class Failover(unittest.TestCase):
+    def test_what_was_told_and_leased_is_on_the_replica_that_is_promoted(self):
+        """A synchronous replica of the same server; the primary is killed while a host sends, and the replica promoted."""
+        primary = plant.Postgres(plant.new_home(), config='wal_level=replica max_wal_senders=4')
+        self.addCleanup(primary.close)
+        replica = plant.Postgres(plant.new_home(), standby_of=primary)
+        self.addCleanup(replica.close)
+        primary.sql('postgres', "ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.sql('postgres', 'SELECT pg_reload_conf()')
+        line.wait_for('the replica is synchronous', lambda: primary.sql('postgres', 'SELECT sync_state FROM pg_stat_replication') == 'sync')
+        dsn = 'host=%s,%s user=plant dbname=plant1 connect_timeout=2 target_session_attrs=read-write' % (primary.dir, replica.dir)
+        with plant.Plant(primary, dsn) as p:
+            p.admin.post('/pools', POOL)
+            h = plant.Host(p, 'H1')
+            h.session()
+            self.assertTrue(p.client(None).request('GET', '/readyz', raw=True).json['replicated'])
+            told, leased = 0, [h.lease('sn').json]
+            timer = threading.Timer(0.3, primary.process.send_signal, (signal.SIGQUIT,))
+            timer.start()
+            while (a := h.send(told, [h.run(told + 1, 'r-%d' % told, 'P-%d' % told)])).status == 200:
+                told = a.json['seen']
+            self.assertEqual((a.status, a.json['code']), (503, 'service-unreachable'), a.body)
+            timer.join()
+            primary.process.wait()
+            self.assertEqual(h.send(told, []).status, 503)
+            replica.sql('postgres', 'SELECT pg_promote()')
+            seen = line.wait_for('the plant goes on', lambda: (a := h.api.request('GET', '/host')).status == 200 and a.json)['seen']
+            self.assertIn(seen, (told, told + 1))
+            self.assertEqual(h.send(told, [h.run(told + 1, 'r-%d' % told, 'P-%d' % told), h.record(told + 2)]).json, {'seen': told + 2})
+            leased.append(h.lease('sn').json)
+            self.assertGreater(leased[1]['first'], leased[0]['last'])
+            self.assertEqual(replica.sql('plant1', 'SELECT count(*) FROM records'), str(told + 2))
+
+
 class Sessions(unittest.TestCase):
     def setUp(self):
         self.plant = plant.Plant(postgres)

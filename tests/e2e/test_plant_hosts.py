@@ -7,46 +7,12 @@ hosts, plant and database are killed, and where a host is copied or restored.
 """
 import os
 import shutil
-import signal
 import unittest
 
 import line
 import plant
+import plant_line
 
-RECIPE = '''
-recipe: number
-version: 1
-unit:
-  model: provsim-1
-  serial: {pool: plant-sn}
-ports:
-  console: {kind: tty, baud: 115200}
-artifacts: {application: firmware.bin}
-steps:
-  - id: flash
-    action: serialboot.flash
-    with: {port: console, image: '${artifacts.application}', address: 0x08010000, boot: true}
-    timeout: 20s
-  - id: serial
-    action: unit.serial
-    with: {port: console, read: GET_SERIAL, pattern: '^(SN\\d{14})$', blank: '(?i)^(NONE|unset|empty)?$'}
-  - id: set-serial
-    action: console.command
-    with:
-      port: console
-      send: 'SET_SERIAL ${unit.serial}'
-      expect: '^OK$'
-      read_back: {send: GET_SERIAL, expect: '^${unit.serial}$'}
-  - id: temp
-    action: console.measure
-    with: {port: console, send: read temp, unit: degC, low: 20, high: 30}
-'''
-POOL = {'id': 'plant-sn', 'kind': 'serial', 'pattern': 'SN20261201{seq:06}', 'first': 1, 'last': 999999, 'lease_values': 8}
-CONFIG = '''
-secrets: {plant-token: {file: %s}}
-services: {plant: {url: '%s', token: plant-token, timeout: 3s}}
-plant: plant
-'''
 postgres = None
 
 
@@ -61,98 +27,19 @@ def tearDownModule():
         postgres.close()
 
 
-class Host(line.Line):
-    """A line of two stations that belongs to a plant."""
-
-    def __init__(self, p, name, units=0, **kw):
-        super().__init__(stations=2, sim_args=('--replace-after-idle', '300', '--when-serial') + (('--units', str(units)) if units else ()), **kw)
-        self.plant, self.name = p, name
-        self.token_file = os.path.join(self.home, 'plant-token')
-        line.write(self.token_file, p.add_host(name))
-        os.chmod(self.token_file, 0o600)
-        self.config(CONFIG % (self.token_file, p.url()))
-        self.start()
-
-    def prepare_recipe(self):
-        self.put_firmware(line.firmware(4096))
-        self.put_recipe(RECIPE)
-
-    def order(self, quantity):
-        return self.api.post('/jobs', {'recipe': 'number', 'quantity': quantity})['id']
-
-    def pool(self):
-        return next((x for x in self.api.get('/pools')['items'] if x['id'] == 'plant-sn'), None)
-
-    def leased(self, at_least=1):
-        return line.wait_for('numbers of the plant', lambda: (x := self.pool()) and x['remaining'] >= at_least and x)
-
-    def holds(self):
-        return {h['code']: h for h in self.api.get('/records')['holds']}
-
-    def rows(self, sql, *args):
-        with self.provd.db() as d:
-            return [tuple(r) for r in d.execute(sql, args)]
-
-    def serials(self):
-        return [r[0] for r in self.rows("SELECT value FROM serials WHERE pool_id = 'plant-sn' AND exposed = 1")]
-
-    def sent_all(self):
-        """The plant has every event of this host; what it has of it."""
-        newest = self.rows('SELECT max(seq) FROM events')[0][0]
-        line.wait_for('the plant has all of ' + self.name, lambda: self.plant.host(self.name)['seen'] >= newest)
-
-
 class Hosts(unittest.TestCase):
     def setUp(self):
         self.plant = plant.Plant(postgres)
         self.addCleanup(self.plant.close)
-        self.plant.admin.post('/pools', POOL)
+        self.plant.admin.post('/pools', plant_line.POOL)
 
     def host(self, name, **kw):
-        h = Host(self.plant, name, **kw)
+        h = plant_line.Host(self.plant, name, **kw)
         self.addCleanup(h.close)
         return h
 
-    def agree(self, h):
-        """What a host recorded is what the plant has of it."""
-        h.sent_all()
-        self.assertEqual(self.plant.sql("SELECT count(*) FROM records WHERE host = '%s'" % h.name),
-                         str(h.rows('SELECT count(*) FROM events WHERE seq <= ?', self.plant.host(h.name)['seen'])[0][0]))
-        ours = h.rows("SELECT id, outcome, coalesce(serial, '') FROM runs WHERE state = 'finished' ORDER BY id")
-        theirs = self.plant.sql("SELECT id, outcome, coalesce(serial, '') FROM runs WHERE host = '%s' ORDER BY id" % h.name)
-        self.assertEqual([tuple(r.split('|')) for r in theirs.splitlines()], ours)
-        self.assertEqual(int(self.plant.sql("SELECT count(*) FROM measurements m JOIN runs r ON r.id = m.run WHERE r.host = '%s'" % h.name)),
-                         h.rows('SELECT count(*) FROM measurements')[0][0])
-
     def test_numbers_of_one_pool_and_every_record_once_while_all_are_killed(self):
-        hosts = [self.host('H1'), self.host('H2')]
-        for h in hosts:
-            h.prepare_recipe()
-            h.leased()
-        jobs = [h.order(8) for h in hosts]
-        made = lambda: sum(len(h.serials()) for h in hosts)
-        line.wait_for('the first units', lambda: made() >= 3)
-        self.plant.kill()
-        line.wait_for('units without a plant', lambda: made() >= 6)
-        hosts[0].provd.kill()
-        self.plant.start()
-        postgres.stop(signal.SIGQUIT)
-        hosts[0].start()
-        postgres.start()
-        for h, job in zip(hosts, jobs):
-            self.assertEqual(h.job_done(job)['passed'], 8)
-        for h in hosts:
-            self.agree(h)
-        all_of_them = sum((h.serials() for h in hosts), [])
-        self.assertEqual(len(all_of_them), len(set(all_of_them)))
-        self.assertGreaterEqual(len(all_of_them), 16)
-        self.assertEqual(self.plant.admin.get('/conflicts')['items'], [])
-        said = self.plant.admin.get('/reports/yield')
-        self.assertEqual(said['all']['runs']['passed'], 16)
-        self.assertEqual({g['host'] for g in said['groups']}, {'H1', 'H2'})
-        # A host says how much waits for the plant, and how many numbers it has.
-        row = next(b for b in hosts[0].api.get('/backlog')['items'] if b['kind'] == 'plant')
-        self.assertEqual(row['waiting'], 0)
+        plant_line.story(self, self.plant, hosts=2, stations=2, units=16)
 
     def test_a_copy_is_stopped_before_it_gives_out_a_number_and_the_host_goes_on(self):
         h = self.host('H1')
@@ -163,7 +50,7 @@ class Hosts(unittest.TestCase):
         copy = line.Line(stations=2, sim_args=('--replace-after-idle', '300', '--when-serial'))
         self.addCleanup(copy.close)
         shutil.copytree(os.path.join(h.home, 'state'), os.path.join(copy.home, 'state'))
-        copy.config(CONFIG % (h.token_file, self.plant.url()))
+        copy.config(plant_line.CONFIG % (h.token_file, self.plant.url()))
         h.start()
         copy.start()
         hold = line.wait_for('the copy is held', lambda: {x['code']: x for x in copy.api.get('/records')['holds']}.get('plant-held'))
