@@ -5,6 +5,7 @@
 #include "base/timefmt.h"
 #include "plant/ingest.h"
 #include "plant/leases.h"
+#include "plant/orders.h"
 #include "plant/reports.h"
 #include "plant/router.h"
 
@@ -167,6 +168,58 @@ static int host_return(struct ask *a, json_t **ret, struct err *e)
 	return r;
 }
 
+static const struct form_row claim_rows[] = {
+	{"fence", FORM_INT, .required = true, .low = 0, .high = INT64_MAX,
+		FORM_AT(struct claim_ask, fence)},
+	{"request", FORM_TEXT, .required = true, .low = 16, .high = 64,
+		FORM_AT(struct claim_ask, request)},
+	{"most", FORM_INT, .required = true, .low = 1, .high = 100000,
+		FORM_AT(struct claim_ask, most)},
+	{"recipes", FORM_TEXTS, .required = true, FORM_AT(struct claim_ask, recipes)},
+	{0},
+};
+
+struct claim_end {
+	int64_t fence, claim;
+	char *refused;
+};
+static const struct form_row claim_end_rows[] = {
+	{"fence", FORM_INT, .required = true, .low = 0, .high = INT64_MAX,
+		FORM_AT(struct claim_end, fence)},
+	{"claim", FORM_INT, .required = true, .low = 1, .high = INT64_MAX,
+		FORM_AT(struct claim_end, claim)},
+	{"refused", FORM_TEXT, .low = 1, .high = 500, .doc = "Why the host could not take it.",
+		FORM_AT(struct claim_end, refused)},
+	{0},
+};
+
+static int host_claim(struct ask *a, json_t **ret, struct err *e)
+{
+	struct claim_ask f = {0};
+	int r = read_form(a, claim_rows, &f, e);
+
+	if (r == 0)
+		r = note(a, orders_claim(a->plant->pool, a->who.host, &f, ret, &a->it, e), e);
+	form_done(claim_rows, &f);
+	return r;
+}
+
+static int host_claim_end(struct ask *a, json_t **ret, struct err *e)
+{
+	struct claim_end f = {0};
+	int r = read_form(a, claim_end_rows, &f, e);
+
+	if (r == 0)
+		r = note(a,
+			orders_claim_ended(a->plant->pool, a->who.host, f.fence, f.claim, f.refused,
+				&a->it, e),
+			e);
+	if (r == 0)
+		*ret = json_pack("{s:I}", "claim", (json_int_t)f.claim);
+	form_done(claim_end_rows, &f);
+	return r;
+}
+
 /* --- people --- */
 
 struct named {
@@ -225,6 +278,30 @@ static int pools_post(struct ask *a, json_t **ret, struct err *e)
 	return leases_add_pool(a->plant->pool, a->body, a->who.name, ret, &a->it, e);
 }
 
+static int orders_get_all(struct ask *a, json_t **ret, struct err *e)
+{
+	return listed(orders_list(a->plant->pool, ret, &a->it, e), ret);
+}
+
+static int orders_post(struct ask *a, json_t **ret, struct err *e)
+{
+	return orders_add(a->plant->pool, a->body, a->who.name, ret, &a->it, e);
+}
+
+static int order_cancel(struct ask *a, json_t **ret, struct err *e)
+{
+	const char *id = request_param(a->rq, "id");
+	struct named n = {0};
+	int r = read_form(a, reason_rows, &n, e);
+
+	if (r == 0)
+		r = orders_cancel(a->plant->pool, id, n.reason, a->who.name, &a->it, e);
+	if (r == 0)
+		*ret = json_pack("{s:s}", "id", id);
+	form_done(reason_rows, &n);
+	return r;
+}
+
 static int leases_get(struct ask *a, json_t **ret, struct err *e)
 {
 	return listed(leases_list(a->plant->pool, request_query(a->rq, "host"),
@@ -273,6 +350,11 @@ const struct plant_route plant_routes[] = {
 	{HTTP_POST, V1 "/host/records", MAY(PLANT_HOST), PLANT_RAW, BATCH_BYTES_MAX, host_records},
 	{HTTP_POST, V1 "/host/leases", MAY(PLANT_HOST), 0, 0, host_lease},
 	{HTTP_POST, V1 "/host/returns", MAY(PLANT_HOST), 0, 0, host_return},
+	{HTTP_POST, V1 "/host/claims", MAY(PLANT_HOST), 0, 0, host_claim},
+	{HTTP_POST, V1 "/host/claims/end", MAY(PLANT_HOST), 0, 0, host_claim_end},
+	{HTTP_GET, V1 "/orders", MAY_READ, 0, 0, orders_get_all},
+	{HTTP_POST, V1 "/orders", MAY(PLANT_ADMIN), 0, 0, orders_post, 201},
+	{HTTP_POST, V1 "/orders/{id}/cancel", MAY(PLANT_ADMIN), 0, 0, order_cancel},
 	{HTTP_GET, V1 "/hosts", MAY_READ, 0, 0, hosts_get},
 	{HTTP_POST, V1 "/hosts", MAY(PLANT_ADMIN), 0, 0, hosts_post, 201},
 	{HTTP_POST, V1 "/hosts/{id}/readmit", MAY(PLANT_ADMIN), 0, 0, host_readmit},

@@ -236,7 +236,7 @@ const struct form_row config_rows[] = {
 	{"spool", FORM_OWN, .read = config_read_spool, .rows = spool_rows,
 		.doc = "A folder that events are written to, one file each. Without it: none."},
 	{"plant", FORM_TEXT, .low = 1, .high = 64,
-		.doc = "A name in 'services': the plant (provd-plant) that takes the records of this host and leases numbers to it. The token of the service is the one that the plant made for this host. Without it: none.",
+		.doc = "A name in 'services': the plant (provd-plant) that takes the records of this host, leases numbers to it, and gives it parts of orders. The token of the service is the one that the plant made for this host. Without it: none.",
 		FORM_AT(struct config, plant)},
 	{"cfx", FORM_OWN, .read = config_read_cfx, .rows = cfx_rows,
 		.doc = "A broker that messages of IPC-CFX go to, over AMQP 1.0. Without it: none."},

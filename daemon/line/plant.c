@@ -14,12 +14,14 @@
 #include "base/util.h"
 #include "daemon/line/config.h"
 #include "daemon/line/holds.h"
+#include "daemon/line/job_order.h"
 #include "daemon/line/machine.h"
+#include "daemon/line/orders.h"
 #include "daemon/line/records.h"
 #include "daemon/line/services.h"
 #include "daemon/line/wall.h"
 #include "db/events.h"
-#include "db/plant.h"
+#include "db/plant_claims.h"
 #include "db/told.h"
 #include "db/writer.h"
 #include "transports/links/http.h"
@@ -31,6 +33,7 @@
 #define DELAY_MS       1000
 #define DELAY_MAX_MS   30000
 #define POOL_AGAIN_US  (30 * US_PER_S)
+#define CLAIM_AGAIN_US (2 * US_PER_S)
 #define ANSWER_WAIT_US (60 * US_PER_S)
 
 struct plant {
@@ -44,6 +47,7 @@ struct plant {
 	unsigned failures;	      /* in a row */
 	json_t *empty;		      /* names of pools that the plant has no numbers of */
 	uint64_t empty_until_us;      /* then they are asked again */
+	uint64_t claim_at_us;	      /* nothing to be made is asked for before */
 	char trouble[ERR_TEXT_BYTES]; /* that was logged last */
 };
 
@@ -514,12 +518,169 @@ static int give_back(struct plant *p, const struct plant_state *s, struct err *e
 	return r < 0 ? r : 1;
 }
 
-/* --- the thread --- */
+/* --- parts of orders --- */
 
 static bool clock_is_right(const struct plant *p)
 {
 	return wall_check(records_wall(p->line->records), NULL) == 0;
 }
+
+static int note_told(struct db *tx, const struct note *n, struct err *e)
+{
+	return plant_claim_told(tx, n->number, e);
+}
+
+static int note_claim_request(struct db *tx, const struct note *n, struct err *e)
+{
+	return plant_claim_request(tx, e);
+}
+
+static int note_no_claim(struct db *tx, const struct note *n, struct err *e)
+{
+	return plant_claim_none(tx, e);
+}
+
+/* The plant has all that was recorded before: it counts what passed. */
+static int end_claim(
+	struct plant *p, const struct plant_state *s, const struct plant_claim *c, struct err *e)
+{
+	json_t *o = NULL;
+	json_t *body =
+		json_pack("{s:I, s:I}", "fence", (json_int_t)s->fence, "claim", (json_int_t)c->id);
+	int r;
+
+	if (*c->why)
+		json_object_set_new(body, "refused", json_string(c->why));
+	r = ask(p, "/api/v1/host/claims/end", body, &o, e);
+	json_decref(o);
+	if (r == 0)
+		r = record(p, &(struct note){note_told, .number = c->id}, e);
+	return r < 0 ? r : 1;
+}
+
+struct taking {
+	int64_t claim;
+	const char *order, *why;
+	struct job_order *job; /* NULL: why */
+};
+
+static int apply_taken(struct db *tx, void *data, struct err *e)
+{
+	const struct taking *t = data;
+	json_t *o = NULL, *offending = NULL;
+	int r = t->job ? job_order_apply(tx, t->job, &o, &offending, e) : 0;
+
+	json_decref(o);
+	json_decref(offending);
+	if (r >= 0)
+		r = plant_claim_taken(
+			tx, t->claim, t->order, t->job ? job_order_id(t->job) : NULL, t->why, e);
+	return MIN(r, 0);
+}
+
+/* An order of this host: its reference is what the plant counts by, and it ends when the claim does. */
+static json_t *order_of(const json_t *o, int64_t asked_ms)
+{
+	_cleanup_(freep) char *reference =
+		xasprintf("plant-claim-%lld", (long long)number_in(o, "claim"));
+	_cleanup_(freep) char *number =
+		xasprintf("%s/%lld", text_in(o, "order"), (long long)number_in(o, "claim"));
+	char until[RFC3339_SIZE];
+	json_t *params = json_object_get(o, "params");
+	json_t *body = json_pack("{s:s, s:I, s:s, s:s, s:s}", "recipe", text_in(o, "recipe"),
+		"quantity", (json_int_t)number_in(o, "quantity"), "external_ref", reference,
+		"number", number, "expires",
+		rfc3339(asked_ms + number_in(o, "expires_in_s") * 1000, until));
+
+	if (json_object_size(params) > 0)
+		json_object_set(body, "params", params);
+	return body;
+}
+
+static int take_claim(struct plant *p, const json_t *o, int64_t asked_ms, struct err *e)
+{
+	struct config *c = p->line->config(p->line->line);
+	struct taking t = {.claim = number_in(o, "claim"), .order = text_in(o, "order")};
+	json_t *body = order_of(o, asked_ms);
+	struct mistakes m = {0};
+	struct err why = {0};
+	int r = job_order_new(p->line->orders, p->db, c, body, "plant", &m, &t.job, &why);
+
+	/* What keeps the order from being made here is for a person; the rest goes away. */
+	if (r < 0 && m.count == 0)
+		*e = why;
+	else
+		r = 0;
+	if (m.count > 0)
+		t.why = m.item[0].text;
+	if (r == 0)
+		r = writer_do(p->line->writer, apply_taken, &t, e);
+	if (r == -ERR_CONFLICT && t.job) {
+		t.job = job_order_free(t.job);
+		why = *e;
+		t.why = why.msg;
+		r = writer_do(p->line->writer, apply_taken, &t, e);
+	}
+	if (r == 0 && t.job) {
+		orders_times_changed(p->line->orders);
+		p->line->wake(p->line->line);
+	}
+	job_order_free(t.job);
+	mistakes_done(&m);
+	json_decref(body);
+	config_unref(c);
+	return r;
+}
+
+static int ask_claim(struct plant *p, const struct plant_state *s, const char *request,
+	json_t *recipes, int64_t stations, struct err *e)
+{
+	const int64_t asked_ms = wall_ms();
+	json_t *o = NULL;
+	int r = ask(p, "/api/v1/host/claims",
+		json_pack("{s:I, s:s, s:I, s:O}", "fence", (json_int_t)s->fence, "request", request,
+			"most", (json_int_t)stations * 2, "recipes", recipes),
+		&o, e);
+
+	if (r == 0 && number_in(o, "claim") <= 0) {
+		p->claim_at_us = now_us() + CLAIM_AGAIN_US;
+		r = record(p, &(struct note){note_no_claim}, e);
+	} else if (r == 0 && (!text_in(o, "order") || !text_in(o, "recipe") ||
+				     number_in(o, "quantity") <= 0)) {
+		r = err_set(
+			e, ERR_SERVICE_ANSWER, "the plant gives a part of an order that is none");
+	} else if (r == 0) {
+		r = take_claim(p, o, asked_ms, e);
+	}
+	json_decref(o);
+	return r;
+}
+
+/* 1: a part was asked for; 0: not now. */
+static int claim(struct plant *p, const struct plant_state *s, struct err *e)
+{
+	struct config *c = p->line->config(p->line->line);
+	const int64_t stations = (int64_t)c->stations;
+	char request[PLANT_NONCE_SIZE];
+	json_t *recipes = NULL;
+	int r;
+
+	config_unref(c);
+	if (stations == 0 || now_us() < p->claim_at_us || !clock_is_right(p) ||
+		holds_check(p->line->holds, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS, NULL) < 0)
+		return 0;
+	r = plant_claim_room(p->db, stations, &recipes, request, e);
+	if (r > 0 && json_array_size(recipes) == 0 && !*request)
+		r = 0;
+	else if (r > 0 && !*request)
+		r = record(p, &(struct note){note_claim_request}, e) < 0 ? -(int)e->code : 1;
+	else if (r > 0)
+		r = ask_claim(p, s, request, recipes, stations, e) < 0 ? -(int)e->code : 1;
+	json_decref(recipes);
+	return r;
+}
+
+/* --- the thread --- */
 
 /* A refusal is over where a new session is let in; that of a plant which is older, where it is the newest again. */
 static bool needs_session(const struct plant *p, const struct plant_state *s)
@@ -532,11 +693,18 @@ static bool needs_session(const struct plant *p, const struct plant_state *s)
 /* 1: there is more to do; 0: not now. */
 static int work(struct plant *p, struct err *e)
 {
+	struct plant_claim over;
 	struct plant_state s;
+	bool has_over = false;
 	int r = p->db ? 0 : db_open_reader(p->db_path, &p->db, e);
 
+	/* Before what is sent is looked at: its records are among that. */
 	if (r == 0)
+		r = plant_claim_ended(p->db, &over, e);
+	if (r >= 0) {
+		has_over = r > 0;
 		r = plant_state(p->db, &s, e);
+	}
 	if (r == 0)
 		r = record(p, &(struct note){note_begin}, e);
 	if (r <= 0)
@@ -551,7 +719,11 @@ static int work(struct plant *p, struct err *e)
 	r = clock_is_right(p) ? fill_pool(p, &s, e) : 0;
 	if (r == 0)
 		r = give_back(p, &s, e);
-	return r != 0 ? r : send_batch(p, &s, e);
+	if (r == 0)
+		r = send_batch(p, &s, e);
+	if (r != 0)
+		return r;
+	return has_over ? end_claim(p, &s, &over, e) : claim(p, &s, e);
 }
 
 /* Later each time, and never all hosts at the same time: from 75 to 125 % of it. */

@@ -7,6 +7,7 @@
  *	                          └─ another: a new session, and until then no number of the plant
  *	every second: what became of events ─> batch ─> taken ─> how far, on disk
  *	              pools that run low    ─> lease  ─> on disk, then given out
+ *	              too little to do      ─> a part of an order ─> an order of this host, which ends with it
  *
  * The home is a digest of the machine and the file of the database, the place one of the home and the machine's start. A
  * copy has another home wherever it runs, and a machine that was rolled back as a whole has another place. A plant that

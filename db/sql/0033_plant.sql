@@ -4,7 +4,8 @@
 -- state: unproven   the plant has not answered yet since this database was opened
 --        good       the numbers of `fence` may be given out
 --        stopped    the plant takes this host for a copy, or for an older one: code and why
--- nonce is that of the question that is under way, and asked_place where it was asked.
+-- nonce is that of the question that is under way, and asked_place where it was asked; claim_request names the question for
+-- a part of an order that is under way.
 
 CREATE TABLE plant (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -16,6 +17,7 @@ CREATE TABLE plant (
 	code TEXT,
 	why TEXT,
 	seen INTEGER NOT NULL DEFAULT 0,
+	claim_request TEXT NOT NULL DEFAULT '',
 	heard_at INTEGER,
 	message TEXT,
 	failing_since INTEGER
@@ -52,4 +54,21 @@ WHEN NEW.first <> OLD.first OR NEW.last <> OLD.last OR NEW.fence <> OLD.fence OR
 	OR (OLD.state = 'over' AND NEW.state <> 'over') OR (OLD.state = 'back' AND NEW.state NOT IN ('back', 'over'))
 BEGIN
 	SELECT RAISE (ABORT, 'a lease that has ended is not used again');
+END;
+
+-- A part of an order of the plant, and the order that was made of it here; why: it could not be made. The plant is told of its
+-- end once it has all that was recorded before.
+CREATE TABLE plant_claims (
+	id INTEGER PRIMARY KEY,
+	order_id TEXT NOT NULL,
+	job_id TEXT REFERENCES jobs (id),
+	why TEXT,
+	told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
+	CHECK ((job_id IS NULL) = (why IS NOT NULL))
+) STRICT;
+CREATE INDEX plant_claims_open ON plant_claims (id) WHERE told = 0;
+CREATE TRIGGER plant_claims_end BEFORE UPDATE ON plant_claims
+WHEN NEW.told < OLD.told OR NEW.job_id IS NOT OLD.job_id OR NEW.order_id <> OLD.order_id
+BEGIN
+	SELECT RAISE (ABORT, 'a part of an order stays as it is');
 END;

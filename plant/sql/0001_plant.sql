@@ -203,3 +203,46 @@ CREATE TABLE audit (
 );
 CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE ON audit FOR EACH ROW
 EXECUTE FUNCTION refuse('the audit trail is immutable');
+
+-- What is to be made, by whichever host has the recipe. body: what an order of a host has besides recipe and quantity.
+CREATE TABLE orders (
+	id text PRIMARY KEY CHECK (id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'),
+	recipe text NOT NULL,
+	quantity bigint NOT NULL CHECK (quantity > 0),
+	priority bigint NOT NULL,
+	body text NOT NULL,
+	claim_ms bigint NOT NULL CHECK (claim_ms >= 1000),
+	state text NOT NULL CHECK (state IN ('open', 'held', 'done', 'cancelled')),
+	why text NOT NULL DEFAULT '',
+	created_at bigint NOT NULL,
+	finished_at bigint
+);
+CREATE INDEX orders_open ON orders (priority DESC, created_at, id) WHERE state = 'open';
+CREATE TRIGGER orders_stay BEFORE UPDATE ON orders FOR EACH ROW
+WHEN (NEW.id <> OLD.id OR NEW.recipe <> OLD.recipe OR NEW.quantity <> OLD.quantity OR NEW.body <> OLD.body
+	OR (OLD.state IN ('done', 'cancelled') AND NEW.state <> OLD.state))
+EXECUTE FUNCTION refuse('an order that has ended stays so');
+
+-- A part of an order that is a host's: an order of its own there. It counts whole while it is out, and with what passed
+-- once it has ended. lapsed: it ended because its time was over, and its host was not heard.
+CREATE TABLE claims (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	order_id text NOT NULL REFERENCES orders (id),
+	host text NOT NULL REFERENCES hosts (id),
+	fence bigint NOT NULL,
+	request text NOT NULL,
+	quantity bigint NOT NULL CHECK (quantity > 0),
+	granted_at bigint NOT NULL,
+	expires_at bigint NOT NULL,
+	state text NOT NULL CHECK (state IN ('out', 'ended')),
+	lapsed boolean NOT NULL DEFAULT false,
+	passed bigint NOT NULL DEFAULT 0,
+	UNIQUE (host, request)
+);
+CREATE INDEX claims_of_order ON claims (order_id, state);
+CREATE INDEX claims_out ON claims (expires_at) WHERE state = 'out';
+CREATE INDEX runs_by_reference ON runs (reference) WHERE reference IS NOT NULL;
+CREATE TRIGGER claims_end BEFORE UPDATE ON claims FOR EACH ROW
+WHEN (NEW.quantity <> OLD.quantity OR NEW.order_id <> OLD.order_id OR NEW.host <> OLD.host OR NEW.passed < OLD.passed
+	OR (OLD.state = 'ended' AND NEW.state <> 'ended'))
+EXECUTE FUNCTION refuse('a claim that has ended stays so');

@@ -244,3 +244,10 @@ class Host:
 
     def give_back(self, lease, after):
         return self.api.request('POST', '/host/returns', {'fence': self.fence, 'lease': lease, 'next': after})
+
+    def claim(self, most, recipes=('r',), request=None):
+        return self.api.request('POST', '/host/claims', {'fence': self.fence, 'most': most, 'recipes': list(recipes),
+                                                         'request': request or os.urandom(16).hex()})
+
+    def end_claim(self, claim, **more):
+        return self.api.request('POST', '/host/claims/end', {'fence': self.fence, 'claim': claim, **more})

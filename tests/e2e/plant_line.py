@@ -68,20 +68,11 @@ class Host(line.Line):
     def order(self, quantity):
         return self.api.post('/jobs', {'recipe': 'number', 'quantity': quantity})['id']
 
-    def finish(self, job):
-        """As job_done(); a unit that a kill left without a number is exchanged, as under an operator's hands."""
-        def done():
-            j = self.api.get('/jobs/' + job)
-            if j['state'] in ('done', 'aborted', 'cancelled'):
-                return j
-            for i, s in enumerate(self.api.get('/stations')['items'], 1):
-                if s['state'] not in ('running', 'settling', 'empty'):
-                    self.sim.ctl('next', board='b%d' % i, gap_ms=200)
-            return None
-        try:
-            return line.wait_for('job %s ends' % job, done, every_s=1)
-        except AssertionError as e:
-            raise AssertionError('%s: %s %s' % (e, self.api.get('/jobs/' + job), self.api.get('/stations')['items']))
+    def exchange(self):
+        """A unit that a kill left without a number makes way for the next, as under an operator's hands."""
+        for i, s in enumerate(self.api.get('/stations')['items'], 1):
+            if s['state'] in ('done', 'fault'):
+                self.sim.ctl('next', board='b%d' % i, gap_ms=200)
 
     def pool(self):
         return next((x for x in self.api.get('/pools')['items'] if x['id'] == 'plant-sn'), None)
@@ -118,7 +109,7 @@ def agree(test, p, h):
 
 
 def story(test, p, hosts, stations, units, say=lambda text: None):
-    """p: a plant with the pool. Each host has its part of the units as an order of its own."""
+    """p: a plant with the pool. One order, of which the hosts take parts as they have time."""
     lines = []
     try:
         for i in range(hosts):
@@ -127,7 +118,8 @@ def story(test, p, hosts, stations, units, say=lambda text: None):
         for h in lines:
             h.leased()
         say('%d hosts with %d stations each have numbers of the plant' % (hosts, stations))
-        jobs = [h.order(units // hosts) for h in lines]
+        p.admin.post('/orders', {'id': 'story', 'recipe': 'number', 'quantity': units})
+        order = lambda: p.admin.get('/orders')['items'][0]
         made = lambda: sum(len(h.serials()) for h in lines)
         line.wait_for('the first units', lambda: made() >= units // 5)
         p.kill()
@@ -140,8 +132,12 @@ def story(test, p, hosts, stations, units, say=lambda text: None):
         p.pg.start()
         p.start()
         say('all of them are started again')
-        for h, job in zip(lines, jobs):
-            test.assertEqual(h.finish(job)['passed'], units // hosts)
+
+        def done():
+            for h in lines:
+                h.exchange()
+            return order()['state'] == 'done'
+        line.wait_for('the order is done', done, every_s=1)
         for h in lines:
             agree(test, p, h)
         numbers = sum((h.serials() for h in lines), [])
@@ -150,11 +146,13 @@ def story(test, p, hosts, stations, units, say=lambda text: None):
         test.assertEqual(p.admin.get('/conflicts')['items'], [])
         said = p.admin.get('/reports/yield')
         test.assertEqual(said['all']['runs']['passed'], units)
+        test.assertEqual((order()['passed'], order()['remaining']), (units, 0))
+        test.assertEqual(sum(len(h.rows("SELECT 1 FROM plant_claims")) for h in lines), len(order()['claims']))
         test.assertEqual({g['host'] for g in said['groups']}, {h.name for h in lines})
         for h in lines:
             row = next(b for b in h.api.get('/backlog')['items'] if b['kind'] == 'plant')
             test.assertEqual(row['waiting'], 0)
-        say('%d units passed, %d numbers were given out, none of them twice' % (units, len(numbers)))
+        say('%d units passed in %d parts, %d numbers were given out, none of them twice' % (units, len(order()['claims']), len(numbers)))
         for g in said['groups']:
             say('%s: %s' % (g['host'], ', '.join('%d %s' % (n, k) for k, n in g['runs'].items() if n)))
     finally:

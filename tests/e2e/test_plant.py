@@ -321,6 +321,99 @@ class Leases(unittest.TestCase):
             self.assertIn('leases_never_share_a_number', caught.exception.stderr)
 
 
+class Orders(unittest.TestCase):
+    def setUp(self):
+        self.plant = plant.Plant(postgres)
+        self.addCleanup(self.plant.close)
+
+    def order(self, name='o-1'):
+        return next(o for o in self.plant.admin.get('/orders')['items'] if o['id'] == name)
+
+    def host(self, name):
+        h = plant.Host(self.plant, name)
+        h.session()
+        return h
+
+    def test_an_order_is_shared_out_once_and_counted_from_records(self):
+        self.plant.admin.post('/orders', {'id': 'o-1', 'recipe': 'r', 'quantity': 10, 'params': {'a': 1}})
+        a, b = self.host('H1'), self.host('H2')
+        request = os.urandom(16).hex()
+        first = a.claim(6, request=request).json
+        self.assertEqual((first['order'], first['quantity'], first['params']), ('o-1', 6, {'a': 1}))
+        self.assertEqual(a.claim(6, request=request).json['claim'], first['claim'])
+        second = b.claim(6).json
+        self.assertEqual(second['quantity'], 4)
+        self.assertIsNone(a.claim(6).json['claim'])
+        self.assertIsNone(self.host('H3').claim(6, recipes=['other']).json['claim'])
+        # Two of six passed: the other four are open again, for whoever asks.
+        items = [a.run(i, 'a-%d' % i, 'P-%d' % i, 'passed' if i < 3 else 'failed') for i in range(1, 5)]
+        for item in items:
+            item['told']['reference'] = 'plant-claim-%d' % first['claim']
+        self.assertEqual(a.send(0, items).status, 200)
+        for _ in range(2):
+            self.assertEqual(a.end_claim(first['claim']).status, 200)
+        self.assertEqual((self.order()['passed'], self.order()['remaining'], self.order()['state']), (2, 4, 'open'))
+        self.assertEqual(b.end_claim(first['claim']).json['code'], 'not-found')
+        third = b.claim(6).json
+        self.assertEqual(third['quantity'], 4)
+        after = 0
+        for c in (second, third):
+            items = [b.run(i, 'b-%d' % i, 'Q-%d' % i) for i in range(after + 1, after + 5)]
+            for item in items:
+                item['told']['reference'] = 'plant-claim-%d' % c['claim']
+            self.assertEqual(b.send(after, items).status, 200)
+            self.assertEqual(b.end_claim(c['claim']).status, 200)
+            after += 4
+        self.assertEqual((self.order()['passed'], self.order()['state']), (10, 'done'))
+        self.assertEqual(self.plant.admin.request('POST', '/orders/o-1/cancel', {'reason': 'late'}).status, 409)
+
+    def test_a_host_that_is_gone_loses_what_is_not_known_to_have_passed(self):
+        self.plant.admin.post('/orders', {'id': 'o-1', 'recipe': 'r', 'quantity': 3, 'claim_s': 1})
+        a, b = self.host('H1'), self.host('H2')
+        c = a.claim(3).json
+        run = a.run(1, 'a-1', 'P-1')
+        run['told']['reference'] = 'plant-claim-%d' % c['claim']
+        self.assertEqual(a.send(0, [run]).status, 200)
+        self.assertIsNone(b.claim(3).json['claim'])
+        again = line.wait_for('its time is over', lambda: (x := b.claim(3).json)['claim'] and x)
+        self.assertEqual(again['quantity'], 2)
+        self.assertTrue(self.order()['claims'][0]['lapsed'])
+        # It comes back with one more, which it had made in time: nothing is hidden.
+        run = a.run(2, 'a-2', 'P-2')
+        run['told']['reference'] = 'plant-claim-%d' % c['claim']
+        self.assertEqual((a.send(1, [run]).status, a.end_claim(c['claim']).status), (200, 200))
+        self.assertEqual((self.order()['passed'], self.order()['remaining']), (2, -1))
+
+    def test_no_unit_is_given_to_two_hosts_however_many_ask(self):
+        self.plant.admin.post('/orders', {'id': 'o-1', 'recipe': 'r', 'quantity': 40})
+        hosts = [self.host('H%d' % i) for i in range(4)]
+        got, rounds = [], 40
+
+        def work(h):
+            for _ in range(rounds):
+                a = h.claim(3)
+                if a.status == 200 and a.json['claim']:
+                    got.append(a.json['quantity'])
+        threads = [threading.Thread(target=work, args=(h,)) for h in hosts]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(sum(got), 40)
+        self.assertEqual(self.order()['remaining'], 0)
+
+    def test_an_order_that_a_host_cannot_take_is_held_for_a_person(self):
+        self.plant.admin.post('/orders', {'id': 'o-1', 'recipe': 'r', 'quantity': 3})
+        a = self.host('H1')
+        c = a.claim(3).json
+        self.assertEqual(a.end_claim(c['claim'], refused="/params/x: unknown parameter 'x'").status, 200)
+        self.assertEqual((self.order()['state'], self.order()['why']), ('held', "/params/x: unknown parameter 'x'"))
+        self.assertIsNone(a.claim(3).json['claim'])
+        self.plant.admin.post('/orders/o-1/cancel', {'reason': 'wrong'})
+        self.assertEqual(self.order()['state'], 'cancelled')
+        self.assertEqual(self.plant.admin.request('POST', '/orders', {'id': 'o-1', 'recipe': 'r', 'quantity': 3}).status, 409)
+
+
 class Schema(unittest.TestCase):
     def start(self, p):
         r = subprocess.run([line.binary('provd-plant'), '--database', p.dsn, '--listen', '127.0.0.1:0'], text=True,

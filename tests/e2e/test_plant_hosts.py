@@ -106,6 +106,32 @@ class Hosts(unittest.TestCase):
         self.assertIn('host-older', hold['message'])
         self.assertEqual(h.pool()['next'], 1)
 
+    def order(self, name):
+        return next(o for o in self.plant.admin.get('/orders')['items'] if o['id'] == name)
+
+    def test_a_part_goes_to_another_host_when_its_time_is_over(self):
+        gone = self.host('H1', boards=0)
+        gone.prepare_recipe()
+        gone.leased()
+        self.plant.admin.post('/orders', {'id': 'wrong', 'recipe': 'number', 'quantity': 2, 'params': {'colour': 'red'}})
+        held = line.wait_for('the order is held', lambda: (o := self.order('wrong'))['state'] == 'held' and o)
+        self.assertIn('colour', held['why'])
+        self.plant.admin.post('/orders', {'id': 'right', 'recipe': 'number', 'quantity': 3, 'claim_s': 4})
+        line.wait_for('H1 has it', lambda: self.order('right')['claims'])
+        job = gone.api.get('/jobs')['items'][0]
+        self.assertEqual((job['quantity'], job['number']), (3, 'right/%d' % self.order('right')['claims'][0]['claim']))
+        self.assertIsNotNone(job['expires'])
+        gone.provd.kill()
+        h = self.host('H2')
+        h.prepare_recipe()
+        done = line.wait_for('H2 has made it', lambda: h.exchange() or (o := self.order('right'))['state'] == 'done' and o, every_s=0.5)
+        self.assertEqual([(c['host'], c['lapsed'], c['passed']) for c in done['claims']], [('H1', True, 0), ('H2', False, 3)])
+        # The first one comes back: it begins nothing of it, and says so.
+        gone.start()
+        line.wait_for('its order has ended', lambda: gone.api.get('/jobs/' + job['id'])['state'] == 'cancelled')
+        line.wait_for('the plant is told', lambda: gone.rows('SELECT count(*) FROM plant_claims WHERE told = 1')[0][0] == 2)
+        self.assertEqual(self.order('right')['passed'], 3)
+
     def test_a_started_machine_proves_itself_first_and_a_plant_of_before_is_refused(self):
         h = self.host('H1')
         h.prepare_recipe()

@@ -6,6 +6,8 @@
 
 #include "db/backlog.h"
 #include "db/events.h"
+#include "db/jobs.h"
+#include "db/plant_claims.h"
 #include "db/pools.h"
 #include "db/retention.h"
 #include "tests/unit/db/fixture.h"
@@ -261,6 +263,62 @@ START_TEST(a_question_keeps_its_name_until_it_is_answered)
 }
 END_TEST
 
+static int add_job(const char *id, int64_t quantity)
+{
+	const struct job_new n = {.id = id,
+		.recipe = "r",
+		.version = 1,
+		.recipe_sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		.quantity = quantity,
+		.created_by = "plant"};
+
+	return jobs_create(fx.db, &n, NULL, &fx.e);
+}
+
+static bool has_room(int64_t stations, char request[PLANT_NONCE_SIZE])
+{
+	json_t *recipes = NULL;
+	int r = plant_claim_room(fx.db, stations, &recipes, request, &fx.e);
+
+	json_decref(recipes);
+	ck_assert_int_ge(r, 0);
+	return r > 0;
+}
+
+START_TEST(a_part_of_an_order_is_told_of_once_it_has_ended)
+{
+	char request[PLANT_NONCE_SIZE], again[PLANT_NONCE_SIZE];
+	struct plant_claim c;
+
+	ck_assert_msg(!has_room(2, request), "a host without a plant asks for nothing");
+	begin();
+	ck_assert(has_room(2, request));
+	ck_assert_str_eq(request, "");
+	TX(plant_claim_request(fx.db, &fx.e));
+	ck_assert(has_room(2, request));
+	TX(plant_claim_request(fx.db, &fx.e));
+	ck_assert(has_room(2, again));
+	ck_assert_str_eq(request, again);
+	TX(add_job("job-1", 2));
+	TX(plant_claim_taken(fx.db, 5, "o-1", "job-1", NULL, &fx.e));
+	ck_assert_msg(!has_room(2, request), "it has a unit for each station");
+	ck_assert(has_room(3, request));
+	ck_assert_str_eq(request, "");
+	ck_assert_int_eq(plant_claim_ended(fx.db, &c, &fx.e), 0);
+	TX(jobs_act(fx.db, "job-1", JOB_CANCEL, &(struct job_word){.by = "x"}, &fx.e));
+	ck_assert_int_eq(plant_claim_ended(fx.db, &c, &fx.e), 1);
+	ck_assert_int_eq(c.id, 5);
+	ck_assert_str_eq(c.why, "");
+	TX(plant_claim_told(fx.db, 5, &fx.e));
+	ck_assert_int_eq(plant_claim_ended(fx.db, &c, &fx.e), 0);
+	/* One that could not be made is told of at once, with why. */
+	TX(plant_claim_taken(fx.db, 6, "o-1", NULL, "no such parameter", &fx.e));
+	ck_assert_int_eq(plant_claim_ended(fx.db, &c, &fx.e), 1);
+	ck_assert_str_eq(c.why, "no such parameter");
+	TX_FAILS(ERR_CONFLICT, plant_claim_taken(fx.db, 6, "o-1", "job-1", NULL, &fx.e));
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("plant");
@@ -274,6 +332,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_pool_of_this_host_by_that_name_is_a_conflict);
 	tcase_add_test(t, what_the_plant_has_not_got_is_kept_and_counted);
 	tcase_add_test(t, a_question_keeps_its_name_until_it_is_answered);
+	tcase_add_test(t, a_part_of_an_order_is_told_of_once_it_has_ended);
 	suite_add_tcase(s, t);
 	return s;
 }
