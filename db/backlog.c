@@ -68,8 +68,8 @@ static int add_plant(struct db *d, struct backlog_list *l, struct err *e)
 	int64_t oldest = 0;
 	int r = plant_state(d, &s, e);
 
-	if (r <= 0)
-		return r;
+	if (r <= 0 || !s.named)
+		return MIN(r, 0);
 	r = db_int(
 		d, e, &oldest, "SELECT at FROM events WHERE seq > ? ORDER BY seq LIMIT 1", s.seen);
 	if (r >= 0)

@@ -16,9 +16,10 @@ int plant_state(struct db *d, struct plant_state *ret, struct err *e)
 		COL(struct plant_state, asked_place), COL(struct plant_state, code),
 		COL(struct plant_state, why), COL(struct plant_state, message),
 		COL(struct plant_state, fence), COL(struct plant_state, seen),
-		COL(struct plant_state, newest), COL(struct plant_state, failing_since), {0}};
+		COL(struct plant_state, newest), COL(struct plant_state, failing_since),
+		COL(struct plant_state, named), {0}};
 	SELECT(find,
-		"SELECT state, place, nonce, asked_place, code, why, message, fence, seen,"
+		"SELECT state, place, nonce, asked_place, code, why, message, fence, seen, named,"
 		" failing_since, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
 		" AS newest FROM plant",
 		columns);
@@ -101,10 +102,15 @@ int plant_seen(struct db *tx, int64_t seen, const char *message, struct err *e)
 	return db_do(tx, e, sql, seen, message, wall_ms());
 }
 
+int plant_named(struct db *tx, bool named, struct err *e)
+{
+	return db_do(tx, e, "UPDATE plant SET named = ?1 WHERE named <> ?1", named);
+}
+
 int plant_need(struct db *d, int64_t *ret, struct err *e)
 {
 	int64_t seen = 0;
-	int r = db_int(d, e, &seen, "SELECT seen FROM plant");
+	int r = db_int(d, e, &seen, "SELECT seen FROM plant WHERE named = 1");
 
 	if (r >= 0)
 		*ret = r > 0 ? seen + 1 : INT64_MAX;
@@ -194,20 +200,18 @@ int plant_leased(struct db *tx, const struct plant_lease *l, struct err *e)
 	static const char over[] =
 		"UPDATE plant_leases AS l SET state = 'over' WHERE pool_id = ? AND state IN ('waiting',"
 		" 'begun') AND last < (SELECT next FROM pools WHERE id = l.pool_id)";
+	/* Numbers that this host has passed are of no use to it, and go back whole. */
 	static const char add[] =
 		"INSERT INTO plant_leases (id, pool_id, fence, first, last, granted_at, expires_at,"
-		" state) SELECT ?1, ?2, fence, ?3, ?4, ?5, ?6, 'waiting' FROM plant WHERE true"
+		" state, next) SELECT ?1, ?2, fence, ?3, ?4, ?5, ?6, CASE WHEN ?4 < ?7 THEN 'back' ELSE"
+		" 'waiting' END, ?3 FROM plant WHERE true"
 		" ON CONFLICT (id) DO NOTHING";
 	int64_t next = 0;
 	int r = db_int(tx, e, &next, "SELECT next FROM pools WHERE id = ?", l->pool);
 
-	if (r >= 0 && l->first < next)
-		return err_set(e, ERR_SERVICE_ANSWER,
-			"the plant leases %lld to %lld of pool %s, which this host has passed (%lld)",
-			(long long)l->first, (long long)l->last, l->pool, (long long)next);
 	if (r >= 0)
 		r = db_do(tx, e, add, l->id, l->pool, l->first, l->last, l->granted_at,
-			l->expires_at);
+			l->expires_at, next);
 	if (r == 0)
 		r = db_do(tx, e, over, l->pool);
 	if (r == 0)

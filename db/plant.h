@@ -21,6 +21,7 @@ struct plant_state {
 		asked_place[PLANT_PLACE_SIZE], code[32], why[ERR_TEXT_BYTES],
 		message[ERR_TEXT_BYTES];
 	int64_t fence, seen, newest, failing_since;
+	bool named;
 };
 /* 1 with it, 0 where this host has no plant, or an error. newest: of the events. */
 int plant_state(struct db *d, struct plant_state *ret, struct err *e);
@@ -39,6 +40,8 @@ int plant_session(struct db *tx, int64_t fence, const char *place, struct err *e
 int plant_stop(struct db *tx, enum err_code code, const char *why, struct err *e);
 /* The plant has the events up to that one; message: why it does not take the next one, NULL. */
 int plant_seen(struct db *tx, int64_t seen, const char *message, struct err *e);
+/* Whether provd.yaml names a plant now: events are kept for it only then. */
+int plant_named(struct db *tx, bool named, struct err *e);
 /* Of the events, those from here on are still to be sent; INT64_MAX: none. */
 int plant_need(struct db *d, int64_t *ret, struct err *e);
 /* The next events, at most max. */

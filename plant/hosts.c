@@ -31,16 +31,47 @@ static int apply_add(struct pg *tx, void *data, const struct iotime *it, struct 
 	return r < 0 ? r : audit(tx, a->by, "host-add", a->id, "", it, e);
 }
 
-int hosts_add(struct pool *p, const char *id, const char *by, json_t **ret, const struct iotime *it,
-	struct err *e)
+static int apply_token(struct pg *tx, void *data, const struct iotime *it, struct err *e)
+{
+	static const char revoke[] = "UPDATE tokens SET revoked_at = $2 WHERE host = $1 AND"
+				     " revoked_at IS NULL";
+	struct adding *a = data;
+	struct pg_rows *rows = NULL;
+	int r = pg_run(tx,
+		(struct pg_query[]){PG(revoke, a->id, PG_INT(wall_ms())),
+			PG("SELECT 1 FROM hosts WHERE id = $1", a->id)},
+		2, &rows, it, e);
+
+	if (r == 0 && pg_count(rows) == 0)
+		r = err_set(e, ERR_NOT_FOUND, "the plant knows no host '%s'", a->id);
+	pg_rows_free(rows);
+	if (r == 0)
+		r = tokens_make(tx, PLANT_HOST, a->id, a->id, a->token, it, e);
+	return r < 0 ? r : audit(tx, a->by, "host-token", a->id, "", it, e);
+}
+
+static int give_token(struct pool *p, POOL_APPLY(apply), const char *id, const char *by,
+	json_t **ret, const struct iotime *it, struct err *e)
 {
 	struct adding a = {.id = id, .by = by};
-	int r = pool_do(p, apply_add, &a, it, e);
+	int r = pool_do(p, apply, &a, it, e);
 
 	if (r == 0)
 		*ret = json_pack("{s:s, s:s}", "id", id, "token", a.token);
 	secret_wipe(a.token, sizeof a.token);
 	return r;
+}
+
+int hosts_add(struct pool *p, const char *id, const char *by, json_t **ret, const struct iotime *it,
+	struct err *e)
+{
+	return give_token(p, apply_add, id, by, ret, it, e);
+}
+
+int hosts_token(struct pool *p, const char *id, const char *by, json_t **ret,
+	const struct iotime *it, struct err *e)
+{
+	return give_token(p, apply_token, id, by, ret, it, e);
 }
 
 /* --- sessions --- */

@@ -32,6 +32,9 @@ struct session_ask {
 /* {id} of a new host: {id, token}. -ERR_CONFLICT where there is one of that name. */
 int hosts_add(struct pool *p, const char *id, const char *by, json_t **ret, const struct iotime *it,
 	struct err *e);
+/* Another token for a host, in the place of those before: {id, token}. */
+int hosts_token(struct pool *p, const char *id, const char *by, json_t **ret,
+	const struct iotime *it, struct err *e);
 /* A new session: {protocol, fence, seen, pools: [definitions]}. -ERR_PLANT_VERSION for a host of another protocol,
  * -ERR_HOST_COPIED, and -ERR_HOST_OLDER for one whose database is older than what the plant has seen of it: its records
  * or its generation. What is refused is on record (hosts_list()). */

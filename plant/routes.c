@@ -242,6 +242,11 @@ static int hosts_post(struct ask *a, json_t **ret, struct err *e)
 	return r;
 }
 
+static int host_token(struct ask *a, json_t **ret, struct err *e)
+{
+	return hosts_token(a->plant->pool, request_param(a->rq, "id"), a->who.name, ret, &a->it, e);
+}
+
 static int host_readmit(struct ask *a, json_t **ret, struct err *e)
 {
 	const char *id = request_param(a->rq, "id");
@@ -357,6 +362,7 @@ const struct plant_route plant_routes[] = {
 	{HTTP_POST, V1 "/orders/{id}/cancel", MAY(PLANT_ADMIN), 0, 0, order_cancel},
 	{HTTP_GET, V1 "/hosts", MAY_READ, 0, 0, hosts_get},
 	{HTTP_POST, V1 "/hosts", MAY(PLANT_ADMIN), 0, 0, hosts_post, 201},
+	{HTTP_POST, V1 "/hosts/{id}/token", MAY(PLANT_ADMIN), 0, 0, host_token},
 	{HTTP_POST, V1 "/hosts/{id}/readmit", MAY(PLANT_ADMIN), 0, 0, host_readmit},
 	{HTTP_GET, V1 "/pools", MAY_READ, 0, 0, pools_get_all},
 	{HTTP_POST, V1 "/pools", MAY(PLANT_ADMIN), 0, 0, pools_post, 201},

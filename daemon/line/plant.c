@@ -29,6 +29,7 @@
 #define PROTOCOL       1
 #define LOOK_EVERY_US  US_PER_S
 #define BATCH	       100
+#define PATTERN_BYTES  160 /* of a pool's */
 #define BATCH_BYTES    (2 * 1024 * 1024)
 #define DELAY_MS       1000
 #define DELAY_MAX_MS   30000
@@ -44,6 +45,7 @@ struct plant {
 	struct cancel stop;
 	char home[SHA256_HEX], place[PLANT_PLACE_SIZE];
 	bool greeted;		      /* the plant said since this start that the session is ours */
+	int named;		      /* on record: 0, 1, -1 not known */
 	unsigned failures;	      /* in a row */
 	json_t *empty;		      /* names of pools that the plant has no numbers of */
 	uint64_t empty_until_us;      /* then they are asked again */
@@ -91,6 +93,11 @@ static void hold(const struct line_services *line, const struct plant_state *s)
 static int apply_opened(struct db *tx, void *data, struct err *e)
 {
 	return plant_opened(tx, e);
+}
+
+static int apply_named(struct db *tx, void *data, struct err *e)
+{
+	return plant_named(tx, *(const bool *)data, e);
 }
 
 int plant_prepare(const struct line_services *line, const char *db_path, struct err *e)
@@ -205,7 +212,8 @@ static int note_pools(struct db *tx, const struct note *n, struct err *e)
 			.first = number_in(o, "first"),
 			.last = number_in(o, "last")};
 
-		if (!p.id || strlen(p.id) >= DB_ID_SIZE || !p.kind || !p.pattern || !p.check)
+		if (!p.id || strlen(p.id) >= DB_ID_SIZE || !p.kind || !p.pattern ||
+			strlen(p.pattern) >= PATTERN_BYTES || !p.check)
 			r = err_set(e, ERR_SERVICE_ANSWER,
 				"the plant defines a pool without id, kind, pattern or check");
 		else
@@ -774,6 +782,16 @@ static bool is_named(struct plant *p)
 	return named;
 }
 
+/* A reload may name another one, or none. */
+static int note_named(struct plant *p, bool named, struct err *e)
+{
+	int r = p->named == (int)named ? 0 : writer_do(p->line->writer, apply_named, &named, e);
+
+	if (r == 0)
+		p->named = named;
+	return r;
+}
+
 static void *plant_main(void *arg)
 {
 	struct plant *p = arg;
@@ -781,7 +799,8 @@ static void *plant_main(void *arg)
 
 	while (cancel_reason(&p->stop) == ERR_NONE) {
 		struct err e = {0};
-		int r = 1;
+		const bool named = is_named(p);
+		int r = note_named(p, named, &e) < 0 ? -(int)e.code : named;
 
 		while (r > 0 && cancel_reason(&p->stop) == ERR_NONE && is_named(p) &&
 			holds_check(p->line->holds, HOLD_STOPS_SENDING, NULL) == 0) {
@@ -805,6 +824,7 @@ int plant_start(
 	p->line = line;
 	p->db_path = xstrdup(db_path);
 	p->empty = json_array();
+	p->named = -1;
 	if (r == 0) {
 		r = find_home(db_path, p->home, e);
 		find_place(p->home, line->boot, p->place);

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- A host of a plant (db/plant.h): its session, how far the plant has its events, and the numbers that it leased.
+-- named: provd.yaml names a plant; without one nothing is kept for it.
 --
 -- state: unproven   the plant has not answered yet since this database was opened
 --        good       the numbers of `fence` may be given out
@@ -18,6 +19,7 @@ CREATE TABLE plant (
 	why TEXT,
 	seen INTEGER NOT NULL DEFAULT 0,
 	claim_request TEXT NOT NULL DEFAULT '',
+	named INTEGER NOT NULL DEFAULT 1 CHECK (named IN (0, 1)),
 	heard_at INTEGER,
 	message TEXT,
 	failing_since INTEGER

@@ -108,6 +108,10 @@ class Records(unittest.TestCase):
         self.assertEqual(self.plant.client(None).request('GET', '/hosts').status, 401)
         self.assertEqual(self.plant.client('pvp_x').request('GET', '/hosts').json['code'], 'unauthorized')
         self.assertNotIn(self.host.token, self.plant.sql('SELECT * FROM tokens'))
+        token = self.plant.admin.post('/hosts/H1/token', {})['token']
+        self.assertEqual(self.host.api.request('GET', '/host').status, 401)
+        self.assertEqual(self.plant.client(token).request('GET', '/host').status, 200)
+        self.assertEqual(self.plant.admin.request('POST', '/hosts/H9/token', {}).status, 404)
 
 
 class Killed(unittest.TestCase):

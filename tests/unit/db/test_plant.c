@@ -94,6 +94,8 @@ static bool wants(int64_t now_ms, struct plant_want *ret)
 
 START_TEST(only_what_is_leased_is_given_out_and_leases_follow_one_another)
 {
+	struct plant_back b;
+
 	begin();
 	refuses(ERR_POOL_EMPTY);
 	TX(lease(7, 101, 102, wall_ms(), wall_ms() + DAY));
@@ -112,8 +114,12 @@ START_TEST(only_what_is_leased_is_given_out_and_leases_follow_one_another)
 		db_has(fx.db, &fx.e,
 			"SELECT 1 FROM pool_skips WHERE pool_id = 'sn' AND first = 103 AND last = 200"),
 		1);
-	/* A lease that comes late is never gone back to. */
-	TX_FAILS(ERR_SERVICE_ANSWER, lease(10, 150, 160, wall_ms(), wall_ms() + DAY));
+	/* Numbers that the sequence has passed are never gone back to: they go back to the plant. */
+	TX(lease(10, 150, 160, wall_ms(), wall_ms() + DAY));
+	refuses(ERR_POOL_EMPTY);
+	ck_assert_int_eq(plant_back(fx.db, &b, &fx.e), 1);
+	ck_assert_int_eq(b.id, 10);
+	ck_assert_int_eq(b.next, 150);
 }
 END_TEST
 
@@ -239,6 +245,13 @@ START_TEST(what_the_plant_has_not_got_is_kept_and_counted)
 	ck_assert_int_eq(list.row[0].waiting, last - seq[1]);
 	ck_assert_int_gt(list.row[0].oldest_ms, 0);
 	backlog_list_done(&list);
+	/* Without a plant nothing is kept for it. */
+	TX(plant_named(fx.db, false, &fx.e));
+	TX(retention_apply(fx.db, &old, &fx.e));
+	OK(events_bounds(fx.db, &first, &last, &fx.e));
+	ck_assert_int_eq(first, last + 1);
+	OK(backlog_read(fx.db, &list, &fx.e));
+	ck_assert_uint_eq(list.n, 0);
 	/* It never goes back. */
 	TX(plant_seen(fx.db, 1, NULL, &fx.e));
 	ck_assert_int_eq(plant_state(fx.db, &s, &fx.e), 1);
