@@ -36,9 +36,9 @@
 #include "api/work.h"
 #include "base/iotime.h"
 #include "base/log.h"
+#include "base/loopback.h"
 #include "base/thread.h"
 #include "base/util.h"
-#include "daemon/line/config.h"
 
 #define HTTP_THREADS	  2
 #define WORK_THREADS	  8
@@ -703,7 +703,7 @@ static struct httpd *httpd_new(
 
 static bool is_clear(const struct listener *l)
 {
-	return !l->tls && *l->address && !config_is_loopback(l->address);
+	return !l->tls && *l->address && !is_loopback(l->address);
 }
 
 static int check_clear(const struct listener *l, struct err *e)

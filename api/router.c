@@ -9,6 +9,7 @@
 #include "api/metrics.h"
 #include "api/problem.h"
 #include "api/request_check.h"
+#include "api/route_match.h"
 #include "base/digest.h"
 #include "base/iotime.h"
 #include "base/log.h"
@@ -29,57 +30,13 @@ const size_t route_table_count = ARRAY_LEN(route_tables);
 
 /* --- matching --- */
 
-/* "/stations/{id}/x" against a path; fills the parameters. A pattern that ends in {rest...} takes
- * what is left. */
-static bool path_matches(const char *pattern, struct request *rq)
-{
-	const char *p = rq->path;
-	size_t n = 0;
-
-	rq->param[0].name = NULL;
-	while (*pattern) {
-		if (*pattern != '{') {
-			if (*pattern++ != *p++)
-				return false;
-			continue;
-		}
-
-		const char *name = pattern + 1;
-		const char *end = strchr(pattern, '}');
-		size_t len = strcspn(p, "/");
-
-		if (len == 0 || len >= sizeof rq->param[0].value || n == REQUEST_PARAMS)
-			return false;
-		rq->param[n].name = name;
-		memcpy(rq->param[n].value, p, len);
-		rq->param[n].value[len] = 0;
-		n++;
-		if (n < REQUEST_PARAMS)
-			rq->param[n].name = NULL;
-		p += len;
-		pattern = end + 1;
-	}
-	return !*p;
-}
-
-const char *request_param(const struct request *rq, const char *name)
-{
-	size_t len = strlen(name);
-
-	/* The name is in the pattern, up to its brace. */
-	for (size_t i = 0; i < REQUEST_PARAMS && rq->param[i].name; i++)
-		if (!strncmp(rq->param[i].name, name, len) && rq->param[i].name[len] == '}')
-			return rq->param[i].value;
-	return NULL;
-}
-
 /* Where the path has other methods only, they are bits of *ret_others. */
 static const struct route *find_route(struct request *rq, unsigned *ret_others)
 {
 	*ret_others = 0;
 	for (size_t t = 0; t < route_table_count; t++) {
 		for (const struct route *r = route_tables[t]; r->pattern; r++) {
-			if (!path_matches(r->pattern, rq))
+			if (!route_matches(r->pattern, rq))
 				continue;
 			if (r->method == rq->method)
 				return r;

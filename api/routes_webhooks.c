@@ -3,6 +3,7 @@
  * /webhooks: who is sent events, and what became of each.
  */
 #include "api/route.h"
+#include "base/loopback.h"
 #include "base/secret.h"
 #include "base/util.h"
 #include "db/events.h"
@@ -119,7 +120,7 @@ static int check_url(const struct config *config, const char *url, struct err *e
 			"'webhooks' of provd.yaml does not allow the receiver %s: add it, or its network, to 'allow'",
 			host);
 	if (http_url_clear(url) && !http_allow_host(&c->clear, host) &&
-		strcmp(host, "localhost") != 0 && !config_is_loopback(host))
+		strcmp(host, "localhost") != 0 && !is_loopback(host))
 		return err_set(e, ERR_INVALID,
 			"http:// to %s could be read on the way: use https://, or add it to 'clear' of 'webhooks' in provd.yaml",
 			host);

@@ -179,6 +179,21 @@ enum err_class {
 		"What would be switched is another station's: correct `power`.")                        \
 	X(PRINTER, "printer", LINE,                                                                     \
 		"Look at the printer as the message says, then print the label again.")                 \
+	X(HOST_COPIED, "host-copied", LINE,                                                             \
+		"Two hosts say that they are this one: end the copy, then readmit the right one.")      \
+	X(HOST_OLDER, "host-older", LINE,                                                               \
+		"This host's records are older than the plant's of it: restore the newest ones.")       \
+	X(HOST_UNPROVEN, "host-unproven", LINE,                                                         \
+		"The plant must answer once before its numbers are given out: see the network.")        \
+	X(LEASE_EXPIRED, "lease-expired", LINE,                                                         \
+		"The numbers of the plant are no longer this host's: connect it to the plant.")         \
+	X(PLANT_GAP, "plant-gap", LINE, "The plant expects an earlier record: see the message.")        \
+	X(PLANT_HELD, "plant-held", LINE,                                                               \
+		"The plant refuses this host: the message says why, and who decides.")                  \
+	X(PLANT_OLDER, "plant-older", LINE,                                                             \
+		"The plant has lost what it had taken: restore its newest database.")                   \
+	X(PLANT_VERSION, "plant-version", LINE,                                                         \
+		"Host and plant are of versions that do not fit: upgrade the older of the two.")        \
 	X(NO_MEMORY, "no-memory", LINE, "The machine is out of memory.")                                \
 	X(UNSUPPORTED, "unsupported", LINE, "This provd or device cannot do that.")                     \
 	X(INTERNAL, "internal", LINE, "This is a bug in provd: report it with the journal.")            \

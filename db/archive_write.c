@@ -12,6 +12,7 @@
 #include "db/checkpoints.h"
 #include "db/record_tree.h"
 #include "db/run_record.h"
+#include "db/plant.h"
 #include "db/spool.h"
 #include "db/stmt.h"
 #include "db/webhooks.h"
@@ -45,7 +46,8 @@ static int first_to_stay(struct db *d, int64_t from, int64_t end_ms, int64_t *re
 		" FROM outbox o WHERE o.run_id = r.id AND o.state IN ('held', 'waiting', 'refused'))"
 		" OR EXISTS (SELECT 1 FROM events v WHERE v.run_id = r.id AND v.seq >= ?3))"
 		" ORDER BY chain LIMIT 1";
-	int64_t records, missing, found = 0, report = INT64_MAX, file = INT64_MAX;
+	int64_t records, missing, found = 0, report = INT64_MAX, file = INT64_MAX,
+				  plant = INT64_MAX;
 	int r = run_records_count(d, &records, &missing, e);
 
 	if (r == 0)
@@ -53,7 +55,9 @@ static int first_to_stay(struct db *d, int64_t from, int64_t end_ms, int64_t *re
 	if (r == 0)
 		r = spool_need(d, &file, e);
 	if (r == 0)
-		r = db_int(d, e, &found, sql, from, end_ms, MIN(report, file));
+		r = plant_need(d, &plant, e);
+	if (r == 0)
+		r = db_int(d, e, &found, sql, from, end_ms, MIN(MIN(report, file), plant));
 	if (r >= 0)
 		*ret = r > 0 ? MIN(found, records + 1) : records + 1;
 	return MIN(r, 0);

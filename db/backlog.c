@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/backlog.h"
 
+#include "db/plant.h"
 #include "db/spool.h"
 #include "db/stmt.h"
 #include "db/webhooks.h"
@@ -9,6 +10,7 @@ const char *const backlog_kinds[] = {[BACKLOG_SERVICE] = "service",
 	[BACKLOG_WEBHOOK] = "webhook",
 	[BACKLOG_CFX] = "cfx",
 	[BACKLOG_SPOOL] = "spool",
+	[BACKLOG_PLANT] = "plant",
 	NULL};
 
 static void add(struct backlog_list *l, enum backlog_kind kind, const char *name, const char *where,
@@ -60,6 +62,21 @@ static int add_webhooks(struct db *d, struct backlog_list *l, struct err *e)
 	return r;
 }
 
+static int add_plant(struct db *d, struct backlog_list *l, struct err *e)
+{
+	struct plant_state s;
+	int64_t oldest = 0;
+	int r = plant_state(d, &s, e);
+
+	if (r <= 0 || !s.named)
+		return MIN(r, 0);
+	r = db_int(
+		d, e, &oldest, "SELECT at FROM events WHERE seq > ? ORDER BY seq LIMIT 1", s.seen);
+	if (r >= 0)
+		add(l, BACKLOG_PLANT, "plant", "", MAX(s.newest - s.seen, 0), oldest);
+	return MIN(r, 0);
+}
+
 int backlog_read(struct db *d, struct backlog_list *ret, struct err *e)
 {
 	struct spool_state spool;
@@ -73,6 +90,8 @@ int backlog_read(struct db *d, struct backlog_list *ret, struct err *e)
 		r = spool_state(d, &spool, e);
 	if (r > 0)
 		add(ret, BACKLOG_SPOOL, "spool", spool.dir, spool.waiting, spool.oldest_ms);
+	if (r >= 0)
+		r = add_plant(d, ret, e);
 	if (r < 0)
 		backlog_list_done(ret);
 	return MIN(r, 0);

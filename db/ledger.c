@@ -2,6 +2,7 @@
 #include "db/ledger.h"
 
 #include "base/timefmt.h"
+#include "db/plant_range.h"
 #include "db/pool_check.h"
 #include "db/run_facts.h"
 #include "db/stmt.h"
@@ -108,6 +109,7 @@ struct pool_facts {
 	char model[DB_ID_SIZE];
 	char block[24];
 	int64_t next, last, span, low_water;
+	bool leased; /* of a plant: next and last are those of the lease */
 };
 
 static int pool_facts(struct reserving *v, struct pool_facts *ret)
@@ -128,10 +130,19 @@ static int pool_facts(struct reserving *v, struct pool_facts *ret)
 	return MIN(r, 0);
 }
 
+/* Of a pool of the plant only what is leased to this host is there. */
+static int find_lease(struct reserving *v, struct pool_facts *p)
+{
+	int r = plant_range(v->tx, v->s->pool, &p->next, &p->last, v->e);
+
+	p->leased = r > 0;
+	return MIN(r, 0);
+}
+
 /* Moves the sequence on; what was taken from it never comes again. */
 static int take_next(struct reserving *v, struct pool_facts *p)
 {
-	static const char sql[] = "UPDATE pools SET next = next + span WHERE id = ?";
+	static const char sql[] = "UPDATE pools SET next = ? WHERE id = ?";
 	struct eui_block room;
 	struct pattern_vars vars = {
 		.seq = p->next,
@@ -141,8 +152,12 @@ static int take_next(struct reserving *v, struct pool_facts *p)
 		.model = v->s->model ? v->s->model : or_null(v->run.model),
 		.block = pool_block(p->block, &room),
 	};
-	int64_t number = p->next;
+	int64_t number;
+	int r = find_lease(v, p);
 
+	if (r < 0)
+		return r;
+	number = vars.seq = p->next;
 	if (v->s->no_date && pattern_dated(p->pattern))
 		return err_set(v->e, ERR_CLOCK, "pool %s makes values with a date: %s", v->s->pool,
 			v->s->no_date);
@@ -150,10 +165,9 @@ static int take_next(struct reserving *v, struct pool_facts *p)
 		return err_set(v->e, ERR_POOL_EMPTY, "pool %s has given out its last value (%lld)",
 			v->s->pool, (long long)p->last);
 
-	int r = pattern_render(p->pattern, p->check, &vars, v->value, v->e);
-
+	r = pattern_render(p->pattern, p->check, &vars, v->value, v->e);
 	if (r == 0)
-		r = db_run_one(v->tx, v->e, "the pool", sql, v->s->pool);
+		r = db_run_one(v->tx, v->e, "the pool", sql, p->next + p->span, v->s->pool);
 	if (r == 0)
 		db_mark_pool(v->tx, v->s->pool, p->next += p->span);
 	return r == 0 ? insert_reserved(v, v->s->pool, number) : r;
@@ -237,7 +251,7 @@ static int take_from_pool(struct reserving *v)
 	int64_t before = (p.last - p.next + 1) / p.span;
 
 	r = take_pattern(v, &p);
-	return r < 0 ? r : warn_if_low(v, &p, before, (p.last - p.next + 1) / p.span);
+	return r < 0 || p.leased ? r : warn_if_low(v, &p, before, (p.last - p.next + 1) / p.span);
 }
 
 static int take_from_job(struct reserving *v)

@@ -182,10 +182,17 @@ int pools_dated(struct db *d, const char *id, bool *ret, struct err *e)
 	" CASE WHEN pattern IS NULL THEN NULL ELSE max(created_at, " WEEK_AGO ","      \
 	" coalesce((SELECT reserved_at FROM serials WHERE pool_id = pools.id"          \
 	" ORDER BY seq DESC LIMIT 1 OFFSET 1999), 0)) END AS spent_since"
-#define SELECT_POOLS                                                                                                \
-	"SELECT id, kind, pattern, first, last, next, checked AS \"check\", model, low_water,"                      \
-	" block, local, span, created_at, revision, CASE WHEN pattern IS NULL THEN (SELECT count(*) FROM serials"   \
-	" WHERE pool_id = pools.id AND state = 'free') ELSE (last - next + 1) / span END AS remaining, " SPENT_WEEK \
+/* Of a pool of the plant: what this host may give out (db/plant.h). */
+#define LEASED                                                                               \
+	"coalesce((SELECT sum((l.last - max(l.first, pools.next) + 1) / pools.span) FROM"    \
+	" plant_leases l, plant p WHERE l.pool_id = pools.id AND l.fence = p.fence AND"      \
+	" p.state = 'good' AND l.state IN ('waiting', 'begun') AND l.last >= pools.next AND" \
+	" l.expires_at > unixepoch() * 1000), 0)"
+#define SELECT_POOLS                                                                                              \
+	"SELECT id, kind, pattern, first, last, next, checked AS \"check\", model, low_water,"                    \
+	" block, local, span, created_at, revision, CASE WHEN pattern IS NULL THEN (SELECT count(*) FROM serials" \
+	" WHERE pool_id = pools.id AND state = 'free') WHEN id IN (SELECT pool_id FROM plant_pools)"              \
+	" THEN " LEASED " ELSE (last - next + 1) / span END AS remaining, " SPENT_WEEK                            \
 	" FROM pools"
 
 static const struct column columns[] = {{"id", AS_TEXT}, {"kind", AS_TEXT}, {"pattern", AS_TEXT},

@@ -3,20 +3,24 @@
 
 #include "db/events.h"
 #include "db/idempotency.h"
+#include "db/plant.h"
 #include "db/sessions.h"
 #include "db/spool.h"
 #include "db/webhooks.h"
 
-/* What an enabled webhook or the spool folder has not got stays. */
+/* What an enabled webhook, the spool folder or the plant has not got stays. */
 static int prune_events(struct db *tx, int64_t before_ms, struct err *e)
 {
-	int64_t gone = 0, keep = 0, kept = 0;
+	int64_t gone = 0, keep = 0, kept = 0, owed = 0;
 	int r = webhooks_need(tx, &keep, e);
 
 	if (r == 0)
 		r = spool_need(tx, &kept, e);
 	if (r == 0)
-		r = events_prune(tx, before_ms, MIN(keep, kept), RETENTION_EVENTS, &gone, e);
+		r = plant_need(tx, &owed, e);
+	if (r == 0)
+		r = events_prune(
+			tx, before_ms, MIN(MIN(keep, kept), owed), RETENTION_EVENTS, &gone, e);
 	return r < 0 || gone == 0 ? r : webhooks_prune(tx, e);
 }
 

@@ -3,7 +3,7 @@
  * What of the records is removed, and when:
  *
  *   events             by age (`events_keep` of provd.yaml), the oldest first, a little at a time; not
- *                      those that an enabled webhook (db/webhooks.h) or the spool folder has not got
+ *                      those that an enabled webhook (db/webhooks.h) the spool folder or the plant has not got
  *   idempotency keys   IDEMPOTENCY_KEEP_MS after the answer
  *   browser sessions   at their end, or once nobody used them for SESSION_IDLE_MS
  *

@@ -321,6 +321,7 @@ struct config {
 	struct interlocks_config interlocks;
 	struct webhooks_config webhooks;
 	struct spool_config spool;
+	char *plant; /* the service that is the plant; NULL: none */
 	struct cfx_config cfx;
 	struct wats_config wats;
 	struct outbox_config outbox;
@@ -371,8 +372,6 @@ void config_port_done(struct config_port *p);
 const struct port_config *config_port_row(const struct config_port *p);
 /* The addresses of the API for people, as they are written. */
 void config_listens(const struct config *c, struct strbuf *out);
-/* Whether a numeric address is this machine's own alone. */
-bool config_is_loopback(const char *host);
 /* Whether that host is this machine alone: by number, or the one name that always is (RFC 6761, 6.3). */
 bool config_is_this_machine(const char *host);
 const struct station_config *config_station(const struct config *c, const char *id);

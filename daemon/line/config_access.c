@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <sys/un.h>
 
+#include "base/loopback.h"
 #include "base/strbuf.h"
 #include "base/util.h"
 
@@ -64,18 +65,6 @@ void config_read_access_log(void *to, const json_t *v, const char *pointer, stru
 }
 
 /* --- listeners --- */
-
-bool config_is_loopback(const char *host)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	if (inet_pton(AF_INET6, host, &v6) != 1)
-		return false;
-	return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
-}
 
 static bool read_host_port(const char *s, struct listen_config *ret)
 {
@@ -321,7 +310,7 @@ static void check_listener(const struct config *c, const struct listen_config *l
 		mistakes_add(m, pointer,
 			"https://%s has no certificate: 'tls' with certificate and key expected",
 			l->host);
-	if (l->path || l->tls || config_is_loopback(l->host))
+	if (l->path || l->tls || is_loopback(l->host))
 		return;
 	if (c->tls.certificate)
 		mistakes_add(m, pointer,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/loopback.h"
 #include "base/regex.h"
 #include "base/secret.h"
 #include "base/timefmt.h"
@@ -116,7 +117,7 @@ bool config_has_secret(const struct config *c, const char *name)
 
 bool config_is_this_machine(const char *host)
 {
-	return !strcmp(host, "localhost") || config_is_loopback(host);
+	return !strcmp(host, "localhost") || is_loopback(host);
 }
 
 static bool is_this_machine(const char *url)
@@ -194,6 +195,22 @@ void config_read_services(void *to, const json_t *v, const char *pointer, struct
 	}
 }
 
+static void check_plant(const struct config *c, struct mistakes *m)
+{
+	const struct service_config *s = NULL;
+
+	for (size_t i = 0; c->plant && i < c->services; i++)
+		if (!strcmp(c->service[i].name, c->plant))
+			s = &c->service[i];
+	if (c->plant && !s)
+		mistakes_add(
+			m, "/plant", "'plant' is '%s', and 'services' has no such name", c->plant);
+	else if (s && !s->token)
+		mistakes_add(m, "/plant",
+			"the service '%s' is the plant and has no 'token': the one that the plant made for this host",
+			c->plant);
+}
+
 /* Once all keys are read: a token is the name of a secret, wherever that is written. */
 void config_check_services(const struct config *c, struct mistakes *m)
 {
@@ -202,6 +219,7 @@ void config_check_services(const struct config *c, struct mistakes *m)
 
 		check_service(c, &c->service[i], p, m);
 	}
+	check_plant(c, m);
 }
 
 /* --- records, printers --- */

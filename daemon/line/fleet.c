@@ -18,6 +18,7 @@
 #include "daemon/line/notary.h"
 #include "daemon/line/outbox.h"
 #include "daemon/line/outputs.h"
+#include "daemon/line/plant.h"
 #include "daemon/line/services.h"
 #include "daemon/line/spool.h"
 #include "daemon/line/webhooks.h"
@@ -52,6 +53,7 @@ struct fleet {
 	struct cfx *cfx;	   /* the same */
 	struct backlog *backlog;   /* the same */
 	struct spool *spool;	   /* the same */
+	struct plant *plant;	   /* the same */
 	struct notary *notary;	   /* the same */
 	struct archiver *archiver; /* the same */
 	uint64_t views_version;	   /* atomic */
@@ -321,6 +323,9 @@ int fleet_start(struct fleet *f, struct err *e)
 	int r = 0;
 
 	keys_tick(f->services.keys);
+	r = plant_prepare(&f->services, fleet_db_path(f), e);
+	if (r < 0)
+		return err_prefix(e, "the plant");
 	for (size_t i = 0; i < f->config->stations; i++)
 		add_station(f, f->config, &f->config->station[i]);
 	if (f->stations != f->config->stations)
@@ -336,6 +341,8 @@ int fleet_start(struct fleet *f, struct err *e)
 		r = cfx_start(&f->services, fleet_db_path(f), &f->cfx, e);
 	if (r == 0)
 		r = spool_start(&f->services, fleet_db_path(f), &f->spool, e);
+	if (r == 0)
+		r = plant_start(&f->services, fleet_db_path(f), &f->plant, e);
 	if (r == 0)
 		r = backlog_start(&f->services, fleet_db_path(f), &f->backlog, e);
 	if (r == 0)
@@ -440,6 +447,7 @@ struct fleet *fleet_free(struct fleet *f)
 	webhooks_free(f->webhooks);
 	cfx_free(f->cfx);
 	spool_free(f->spool);
+	plant_free(f->plant);
 	backlog_free(f->backlog);
 	notary_free(f->notary);
 	readers_free(f->services.readers);

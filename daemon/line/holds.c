@@ -22,6 +22,7 @@ static const struct {
 	[HOLD_DISK] = {ERR_DISK_FULL, WORK},
 	[HOLD_CLOCK] = {ERR_CLOCK, HOLD_STOPS_DATES},
 	[HOLD_BACKLOG] = {ERR_BACKLOG, HOLD_STOPS_RUNS},
+	[HOLD_PLANT] = {ERR_PLANT_HELD, HOLD_STOPS_RUNS | HOLD_STOPS_ORDERS},
 };
 
 static const char *const stops_name[] = {"runs", "orders", "changes", "dates"};

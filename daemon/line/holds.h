@@ -18,6 +18,7 @@ enum hold {
 	HOLD_DISK,    /* no room for the records but the reserve */
 	HOLD_CLOCK,   /* the wall clock cannot be believed */
 	HOLD_BACKLOG, /* too much waits for others to take it (daemon/line/backlog.h) */
+	HOLD_PLANT,   /* the plant refuses this host (daemon/line/plant.h) */
 	HOLD_COUNT
 };
 

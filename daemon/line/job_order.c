@@ -52,6 +52,11 @@ struct job_order *job_order_free(struct job_order *o)
 	return NULL;
 }
 
+const char *job_order_id(const struct job_order *o)
+{
+	return o->id;
+}
+
 const struct recipe *job_order_recipe(const struct job_order *o)
 {
 	return o->recipe;

@@ -39,6 +39,7 @@ int job_order_read(struct db *d, const struct job_order *o, json_t **ret, struct
  * go to *ret_offending (an array of {value, reason}) with -ERR_CONFLICT. */
 int job_order_apply(
 	struct db *tx, struct job_order *o, json_t **ret, json_t **ret_offending, struct err *e);
-/* Borrowed. */
+/* Borrowed, as the next one. */
+const char *job_order_id(const struct job_order *o);
 const struct recipe *job_order_recipe(const struct job_order *o);
 struct job_order *job_order_free(struct job_order *o);

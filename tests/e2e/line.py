@@ -39,7 +39,7 @@ def build_dir():
 
 
 def binary(name):
-    where = {'provd': 'daemon', 'provd-keyd': 'daemon/keyd', 'provsim': 'sim', 'provctl': 'cli'}[name]
+    where = {'provd': 'daemon', 'provd-keyd': 'daemon/keyd', 'provsim': 'sim', 'provctl': 'cli', 'provd-plant': 'plant'}[name]
     return os.path.join(build_dir(), where, name)
 
 

@@ -201,6 +201,7 @@ static const char *const fixture_undo[] = {
 	[24] = "DROP INDEX units_by_model;",
 	[25] = "ALTER TABLE webhooks DROP COLUMN format; ALTER TABLE webhooks DROP COLUMN stations;"
 	       " ALTER TABLE webhooks DROP COLUMN auth; ALTER TABLE deliveries DROP COLUMN code;",
+	[33] = "DROP TABLE plant_claims; DROP TABLE plant_leases; DROP TABLE plant_pools; DROP TABLE plant;",
 	[32] = "DROP INDEX events_of_holds; DROP INDEX intents_committed; DROP INDEX prompts_by_state; DROP INDEX prompts_by_station;",
 	[31] = "DROP TABLE attachments; DROP TABLE attachment_room; ALTER TABLE prompts DROP COLUMN picture;"
 	       " ALTER TABLE prompts DROP COLUMN picture_text;",

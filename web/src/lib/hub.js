@@ -16,7 +16,7 @@ const KINDS = [
   'serial-reserved', 'serial-exposed', 'serial-committed', 'serial-released', 'serial-skipped', 'serial-voided',
   'identity-leased', 'intent-recorded', 'intent-settled', 'run-completed',
   'certificate-ordered', 'certificate-issued', 'certificate-delivered', 'certificate-void',
-  'outbox-done', 'outbox-refused', 'outbox-retried', 'outbox-voided', 'webhook-dead', 'webhook-disabled', 'webhook-test',
+  'outbox-done', 'outbox-refused', 'outbox-retried', 'outbox-voided', 'plant-session', 'plant-refused', 'webhook-dead', 'webhook-disabled', 'webhook-test',
   'interlock-due', 'interlock-released', 'fixture-serviced', 'fixture-calibrated', 'golden-unit-unknown', 'station-held', 'station-freed',
   'chain-head', 'records-checkpoint', 'records-archived', 'records-accepted', 'clock-jumped', 'clock-accepted',
   'page-sums-begun', 'tls-certificate',
