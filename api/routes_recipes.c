@@ -9,6 +9,7 @@
 #include "api/route.h"
 #include "base/util.h"
 #include "daemon/recipe/head.h"
+#include "daemon/recipe/parts.h"
 #include "daemon/recipe/recipe.h"
 #include "db/artifacts.h"
 #include "db/recipes.h"
@@ -53,12 +54,103 @@ static int get_recipe(struct call *c, struct err *e)
 	return api_answer_one(c, read_version, e);
 }
 
+/* --- parts --- */
+
+struct part_reader {
+	struct call *c;
+	struct db *d;
+	bool approved; /* what is approved is made of what is */
+};
+
+static int not_there(const char *name, int64_t version, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "there is no recipe '%s@%lld': put it first", name,
+		(long long)version);
+}
+
+static int find_part(void *data, const char *name, int64_t version, json_t **ret, struct err *e)
+{
+	struct part_reader *p = data;
+	struct recipe_row row = {0};
+	int r;
+
+	/* A token that may not read it does not learn that it is there. */
+	if (!scope_has(p->c->who->scopes, "recipes", name))
+		return not_there(name, version, e);
+	r = recipes_find(p->d, name, version, &row, e);
+	if (r == -ERR_NOT_FOUND)
+		return not_there(name, version, e);
+	if (r < 0)
+		return r;
+	*ret = json_loads(row.json, 0, NULL);
+	if (!*ret)
+		r = err_set(e, ERR_DATABASE, "recipe %s is not stored as JSON", name);
+	else if (!strcmp(row.state, "retired") || (p->approved && strcmp(row.state, "approved")))
+		r = err_set(e, ERR_CONFLICT, "the part '%s@%lld' is %s: an approved one expected",
+			name, (long long)version,
+			!strcmp(row.state, "draft") ? "a draft" : row.state);
+	recipe_row_done(&row);
+	if (r < 0) {
+		json_decref(*ret);
+		*ret = NULL;
+	}
+	return r;
+}
+
+/* Where in the text of the part it is; its upload has no line of it. */
+static void place_in_part(struct db *d, json_t *error)
+{
+	const char *pointer = json_string_value(json_object_get(error, "pointer"));
+	const char *detail = json_string_value(json_object_get(error, "detail"));
+	const char *rest;
+	_cleanup_(freep) char *part = part_of_pointer(pointer, &rest);
+	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
+	const struct yaml_place *at;
+	char name[RECIPE_NAME_BYTES];
+	int64_t version;
+	json_t *row = NULL;
+	const char *source;
+
+	if (!part)
+		return;
+	json_object_del(error, "line");
+	json_object_del(error, "column");
+	if (!part_name(part, name, &version) || recipes_get(d, name, version, &row, NULL) < 0)
+		return;
+	source = json_string_value(json_object_get(row, "source"));
+	if (source && yaml_parse(part, source, strlen(source), &doc, NULL) == 0) {
+		at = yaml_where(doc, rest);
+		json_object_set_new(error, "detail",
+			json_sprintf("%s:%u:%u: %s", part, at->line, at->column, detail));
+	}
+	json_decref(row);
+}
+
+/* root with its parts, checked. */
+static int check_linked(struct call *c, struct db *d, const struct yaml_doc *doc, json_t *root,
+	struct recipe **ret, struct err *e)
+{
+	struct part_reader reader = {.c = c, .d = d};
+	const struct part_source source = {find_part, &reader};
+	struct mistakes m = {0};
+	json_t *error;
+	size_t i;
+	int r = parts_check(root, &source, false, &m, ret, e);
+
+	if (r < 0)
+		c->problem_errors = mistakes_json(&m, doc);
+	json_array_foreach(c->problem_errors, i, error)
+		place_in_part(d, error);
+	mistakes_done(&m);
+	return r;
+}
+
 /* The body as a recipe, YAML or JSON; mistakes become the problem's errors. */
 static int read_recipe(struct call *c, struct recipe **ret, struct err *e)
 {
 	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
-	struct mistakes m = {0};
 	json_t *root = c->body;
+	struct db *d;
 	int r;
 
 	if (!root) {
@@ -67,10 +159,11 @@ static int read_recipe(struct call *c, struct recipe **ret, struct err *e)
 			return r;
 		root = doc->root;
 	}
-	r = recipe_check(root, &m, ret, e);
-	if (r < 0)
-		c->problem_errors = mistakes_json(&m, doc);
-	mistakes_done(&m);
+	d = readers_take(c->api->readers, e);
+	if (!d)
+		return -(int)e->code;
+	r = check_linked(c, d, doc, root, ret, e);
+	readers_give(c->api->readers, d);
 	return r;
 }
 
@@ -243,6 +336,26 @@ static int resolve_artifacts(struct call *c, struct db *d, json_t *root, struct 
 		json_array_size(errors), json_array_size(errors) == 1 ? "" : "s");
 }
 
+/* The draft has its parts as they were when it was put; what is approved has them as they were approved. */
+static int check_parts(struct call *c, struct db *d, json_t *root, struct err *e)
+{
+	struct part_reader reader = {c, d, true};
+	const struct part_source source = {find_part, &reader};
+	struct mistakes m = {0};
+	json_t *linked = NULL;
+	int r = parts_used(root) ? parts_link(root, &source, &m, &linked) : 0;
+
+	if (r < 0) {
+		c->problem_errors = mistakes_json(&m, NULL);
+		r = err_set(e, ERR_CONFLICT,
+			"the parts of the draft are not those that are approved (put the draft again once they are): %s",
+			m.item[0].text);
+	}
+	mistakes_done(&m);
+	json_decref(linked);
+	return r;
+}
+
 static int approve(struct call *c, struct db *d, struct state_change *s, struct err *e)
 {
 	struct recipe_row row = {0};
@@ -264,6 +377,8 @@ static int approve(struct call *c, struct db *d, struct state_change *s, struct 
 	recipe_row_done(&row);
 	r = root ? resolve_artifacts(c, d, root, e)
 		 : err_set(e, ERR_DATABASE, "the stored recipe is not JSON");
+	if (r == 0)
+		r = check_parts(c, d, root, e);
 	if (r == 0)
 		r = recipe_check(root, &m, &recipe, e);
 	mistakes_done(&m);

@@ -752,10 +752,20 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 		.artifacts = b->artifacts ? b->artifacts : empty,
 		.context = context,
 	};
+	struct recipe *bound = NULL;
 	struct run_result res;
 	struct err e;
 
-	int status;
+	int status = recipe_bind(recipe, rn.params, &bound, &e) < 0 ? ctl_fail(&e) : EXIT_PASSED;
+
+	if (status != EXIT_PASSED) {
+		secret_set_free(rn.secrets);
+		json_decref(s.steps);
+		json_decref(empty);
+		json_decref(context);
+		return status;
+	}
+	rn.recipe = bound;
 
 	s.made = made_new(rn.secrets);
 	if (cancel_init(&interrupt, &e) < 0) {

@@ -245,6 +245,19 @@ static json_t *split(const char *list)
 	return out;
 }
 
+/* A name that comes again makes a list. */
+static void add_param(json_t *params, const char *name, json_t *value)
+{
+	json_t *before = json_object_get(params, name);
+
+	if (before && !json_is_array(before))
+		json_object_set_new(params, name, json_pack("[O]", before));
+	if (before)
+		json_array_append_new(json_object_get(params, name), value);
+	else
+		json_object_set_new(params, name, value);
+}
+
 static int add_params(json_t *body, const char *list)
 {
 	_cleanup_(freep) char *copy = xstrdup(list);
@@ -265,7 +278,7 @@ static int add_params(json_t *body, const char *list)
 			json_decref(v);
 			v = NULL;
 		}
-		json_object_set_new(params, p, v ? v : json_string(eq + 1));
+		add_param(params, p, v ? v : json_string(eq + 1));
 	}
 	return 0;
 }

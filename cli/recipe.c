@@ -11,17 +11,183 @@
 #include "base/util.h"
 #include "base/yaml.h"
 #include "cli/bench.h"
+#include "daemon/recipe/head.h"
+#include "daemon/recipe/parts.h"
 #include "daemon/recipe/programs.h"
 
 DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
+
+/* --- parts: files next to the recipe --- */
+
+struct part_file {
+	char use[RECIPE_NAME_BYTES + 12]; /* NAME@VERSION */
+	char *path;
+	struct yaml_doc *doc;
+	json_t *linked; /* NULL while it is looked at */
+};
+
+struct part_files {
+	const char *dir;
+	struct part_file *file;
+	size_t files;
+	bool bench;
+	struct strbuf *report;
+};
+
+static struct part_file *part_file(const struct part_files *p, const char *use)
+{
+	for (size_t i = 0; i < p->files; i++)
+		if (!strcmp(p->file[i].use, use))
+			return &p->file[i];
+	return NULL;
+}
+
+/* Those of a part with the place in its own file. */
+static void print_mistakes(const struct part_files *p, const struct mistakes *m, const char *name,
+	const struct yaml_doc *doc)
+{
+	struct mistakes own = {xcalloc(m->count + 1, sizeof *own.item), 0};
+
+	for (size_t i = 0; i < m->count; i++) {
+		const char *rest;
+		_cleanup_(freep) char *use = part_of_pointer(m->item[i].pointer, &rest);
+		const struct part_file *f = use ? part_file(p, use) : NULL;
+		struct mistake there = {
+			(char *)(uintptr_t)rest, m->item[i].text, m->item[i].at_key};
+		const struct mistakes one = {&there, 1};
+
+		if (f)
+			mistakes_print(&one, f->path, f->doc, p->report);
+		else
+			own.item[own.count++] = m->item[i];
+	}
+	mistakes_print(&own, name, doc, p->report);
+	free(own.item);
+}
+
+/* As mistakes_json(), with the file of a part in `part`, and line and column there. */
+static json_t *errors_json(
+	const struct part_files *p, const struct mistakes *m, const struct yaml_doc *doc)
+{
+	json_t *all = mistakes_json(m, doc), *error;
+	size_t i;
+
+	json_array_foreach(all, i, error) {
+		const char *rest;
+		_cleanup_(freep) char *use = part_of_pointer(
+			json_string_value(json_object_get(error, "pointer")), &rest);
+		const struct part_file *f = use ? part_file(p, use) : NULL;
+		const struct yaml_place *at = f ? yaml_where(f->doc, rest) : NULL;
+
+		if (!at)
+			continue;
+		json_object_set_new(error, "part", json_string(f->path));
+		json_object_set_new(error, "line", json_integer(at->line));
+		json_object_set_new(error, "column", json_integer(at->column));
+	}
+	return all;
+}
+
+static int find_part(void *data, const char *name, int64_t version, json_t **ret, struct err *e);
+
+/* With the parts that it uses. */
+static int check_file(struct part_files *p, const struct yaml_doc *doc, struct mistakes *m,
+	struct recipe **ret, struct err *e)
+{
+	const struct part_source source = {find_part, p};
+
+	return parts_check(doc->root, &source, p->bench, m, ret, e);
+}
+
+static int read_part(
+	struct part_files *p, const char *use, const char *path, json_t **ret, struct err *e)
+{
+	struct mistakes m = {0};
+	struct recipe *recipe = NULL;
+	struct yaml_doc *doc = NULL;
+	size_t n = p->files;
+	int r = yaml_load(path, &doc, e);
+
+	if (r < 0)
+		return r;
+	p->file = reallocarray(p->file, n + 1, sizeof *p->file);
+	if (!p->file)
+		abort();
+	p->file[n] = (struct part_file){.path = xstrdup(path), .doc = doc};
+	snprintf(p->file[n].use, sizeof p->file[n].use, "%s", use);
+	p->files = n + 1;
+	r = check_file(p, doc, &m, &recipe, e);
+	if (r == 0)
+		*ret = json_incref(recipe->json);
+	else
+		r = err_set(e, ERR_RECIPE_INVALID, "the part '%s' has mistakes: see %s", use, path);
+	print_mistakes(p, &m, path, doc);
+	p->file[n].linked = r == 0 ? json_incref(recipe->json) : NULL;
+	recipe_unref(recipe);
+	mistakes_done(&m);
+	return r;
+}
+
+/* Whether the file says that it is this recipe. */
+static bool is_recipe(const char *path, const char *name, int64_t version, struct err *e)
+{
+	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
+	const char *is;
+	int64_t has;
+
+	if (yaml_load(path, &doc, e) < 0)
+		return false;
+	is = json_string_value(json_object_get(doc->root, "recipe"));
+	has = json_integer_value(json_object_get(doc->root, "version"));
+	if (is && !strcmp(is, name) && has == version)
+		return true;
+	err_set(e, ERR_NOT_FOUND, "%s is %.64s@%lld: %s@%lld expected", path, is ? is : "?",
+		(long long)has, name, (long long)version);
+	return false;
+}
+
+static int find_part(void *data, const char *name, int64_t version, json_t **ret, struct err *e)
+{
+	struct part_files *p = data;
+	_cleanup_(freep) char *use = xasprintf("%s@%lld", name, (long long)version);
+	_cleanup_(freep) char *own = xasprintf("%s/%s.yaml", p->dir, use);
+	_cleanup_(freep) char *any = xasprintf("%s/%s.yaml", p->dir, name);
+	const char *path = access(own, R_OK) == 0 ? own : any;
+	const struct part_file *f = part_file(p, use);
+
+	if (f && !f->linked)
+		return err_set(e, ERR_INVALID,
+			"'%s' uses itself, or has mistakes that are named with it", use);
+	if (f) {
+		*ret = json_incref(f->linked);
+		return 0;
+	}
+	if (access(path, R_OK) < 0)
+		return err_set(e, ERR_NOT_FOUND,
+			"there is no part '%s': %s or %s expected next to the recipe", use, own,
+			any);
+	return is_recipe(path, name, version, e) ? read_part(p, use, path, ret, e) : -(int)e->code;
+}
+
+static void part_files_done(struct part_files *p)
+{
+	for (size_t i = 0; i < p->files; i++) {
+		free(p->file[i].path);
+		yaml_doc_free(p->file[i].doc);
+		json_decref(p->file[i].linked);
+	}
+	free(p->file);
+}
 
 /* Prints the mistakes; NULL if there are any. */
 static struct recipe *load(const struct ctl *c, const char *file, bool say)
 {
 	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
+	_cleanup_(freep) char *copy = xstrdup(file);
 	struct mistakes m = {0};
 	struct strbuf text = {0};
 	struct recipe *recipe = NULL;
+	struct part_files parts = {.dir = dirname(copy), .bench = !say, .report = &text};
 	struct err e;
 
 	if (yaml_load(file, &doc, &e) < 0) {
@@ -32,18 +198,19 @@ static struct recipe *load(const struct ctl *c, const char *file, bool say)
 			fprintf(stderr, "%s\n", e.msg);
 		return NULL;
 	}
-	if ((say ? recipe_check : recipe_check_bench)(doc->root, &m, &recipe, &e) < 0)
+	if (check_file(&parts, doc, &m, &recipe, &e) < 0)
 		recipe = NULL;
-	mistakes_print(&m, file, doc, &text);
+	print_mistakes(&parts, &m, file, doc);
 	if (c->json && say) {
 		json_t *o = json_pack(
-			"{s:b, s:o}", "ok", recipe != NULL, "errors", mistakes_json(&m, doc));
+			"{s:b, s:o}", "ok", recipe != NULL, "errors", errors_json(&parts, &m, doc));
 
 		print_json(o);
 		json_decref(o);
 	} else if (text.s) {
 		fputs(text.s, stderr);
 	}
+	part_files_done(&parts);
 	sb_done(&text);
 	mistakes_done(&m);
 	return recipe;
@@ -161,6 +328,32 @@ static int read_pairs(const char *list, json_t *into, bool address, struct err *
 	return 0;
 }
 
+/* "NAME=VALUE,...": a list has its name once for each item. */
+static int read_params(const struct recipe *r, const char *list, json_t *into, struct err *e)
+{
+	const json_t *declared = json_object_get(r->json, "params");
+	_cleanup_(freep) char *copy = xstrdup(list ? list : "");
+	char *save;
+
+	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
+		char *eq = strchr(p, '=');
+		const char *type;
+
+		if (!eq)
+			return err_set(e, ERR_INVALID, "'%s': NAME=VALUE expected", p);
+		*eq = 0;
+		type = json_string_value(json_object_get(json_object_get(declared, p), "type"));
+		if (!type || strcmp(type, "list") != 0) {
+			json_object_set_new(into, p, json_string(eq + 1));
+			continue;
+		}
+		if (!json_object_get(into, p))
+			json_object_set_new(into, p, json_array());
+		json_array_append_new(json_object_get(into, p), json_string(eq + 1));
+	}
+	return 0;
+}
+
 /* Artifacts that were not given are looked for next to the recipe. */
 static void default_artifacts(const struct recipe *r, const char *file, json_t *artifacts)
 {
@@ -207,7 +400,7 @@ static int cmd_run(struct ctl *c, int argc, char **argv)
 	if (r == 0)
 		r = read_pairs(artifacts, b.artifacts, false, &e);
 	if (r == 0)
-		r = read_pairs(params, given, false, &e);
+		r = read_params(recipe, params, given, &e);
 	if (r == 0)
 		r = recipe_params(recipe, given, &b.params, &e);
 	default_artifacts(recipe, file, b.artifacts);

@@ -75,12 +75,12 @@ static int rehearse_step(struct ctl *c, const struct recipe *recipe, const struc
 	const char *from, struct judged *ret)
 {
 	bool fixed = true;
-	double low = limit_of(step->with, "low", &fixed),
-	       high = limit_of(step->with, "high", &fixed);
+	double low = limit_of(step->known, "low", &fixed),
+	       high = limit_of(step->known, "high", &fixed);
 	_cleanup_(freep) char *r = url_segment(recipe->name);
 	_cleanup_(freep) char *s = url_segment(step->id);
 	_cleanup_(freep) char *n =
-		url_segment(json_string_value(json_object_get(step->with, "name")));
+		url_segment(json_string_value(json_object_get(step->known, "name")));
 	_cleanup_(freep) char *path = xasprintf(
 		"/api/v1/reports/capability?recipe=%s&step=%s&name=%s&from=%s&limit=" VALUES_MAX, r,
 		s, n, from);
@@ -109,7 +109,7 @@ static int rehearse_step(struct ctl *c, const struct recipe *recipe, const struc
 static json_t *judged_json(const struct recipe_step *step, const struct judged *j)
 {
 	return json_pack("{s:s, s:O?, s:I, s:I, s:I, s:I, s:I, s:o, s:s?}", "step", step->id,
-		"name", json_object_get(step->with, "name"), "values", (json_int_t)j->n, "failed",
+		"name", json_object_get(step->known, "name"), "values", (json_int_t)j->n, "failed",
 		(json_int_t)j->failed, "fails", (json_int_t)j->fails, "newly_fails",
 		(json_int_t)j->newly, "no_longer_fails", (json_int_t)j->no_more, "cpk",
 		isfinite(j->cpk) ? json_real(j->cpk) : json_null(), "note", j->note);
@@ -117,8 +117,8 @@ static json_t *judged_json(const struct recipe_step *step, const struct judged *
 
 static bool is_measured(const struct recipe_step *s)
 {
-	return json_is_string(json_object_get(s->with, "name")) &&
-	       (json_object_get(s->with, "low") || json_object_get(s->with, "high"));
+	return json_is_string(json_object_get(s->known, "name")) &&
+	       (json_object_get(s->known, "low") || json_object_get(s->known, "high"));
 }
 
 static int rehearse_all(struct ctl *c, const struct recipe *recipe, const char *from, json_t *ret)

@@ -322,6 +322,25 @@ static json_t *unit_row(const struct unit_form *u, json_t *params)
 		"{s:s, s:s*, s:o}", "serial", u->serial, "chip_id", u->chip_id, "params", params);
 }
 
+/* The steps are made when the run begins: a list that only the unit's own row has would come too late. */
+static void check_lists(const struct job_order *o, const struct unit_form *u, const char *pointer,
+	struct mistakes *m)
+{
+	const json_t *declared = json_object_get(o->recipe->json, "params");
+	const char *name;
+	json_t *v;
+
+	if (!o->recipe->open || o->assign != JOB_ASSIGN_RECOGNISED)
+		return;
+	json_object_foreach((json_t *)u->params, name, v) {
+		_cleanup_(freep) char *p = pointer_key(pointer, name);
+
+		if (json_is_array(v) && json_object_get(declared, name))
+			mistakes_add(m, p,
+				"a unit of this order is recognised during its run, when the steps of its loops are made already: give the list in the order's 'params'");
+	}
+}
+
 static void order_unit(struct job_order *o, const json_t *v, const char *p, const struct regex *re,
 	struct mistakes *m)
 {
@@ -337,6 +356,7 @@ static void order_unit(struct job_order *o, const json_t *v, const char *p, cons
 		json_object_update(merged, (json_t *)u.params);
 		if (recipe_params_read(o->recipe, merged, false, at, m, &params) < 0)
 			params = NULL;
+		check_lists(o, &u, at, m);
 		if (u.serial)
 			check_serial(o->recipe, u.serial, re, serial, m);
 		if (u.chip_id && o->assign == JOB_ASSIGN_IN_ORDER)

@@ -54,7 +54,7 @@ static int check_label(
 		r = label_read(name, (const char *)b->data, b->size, NULL, &l, e);
 	if (r < 0)
 		return r;
-	v = label_values(json_object_get(step->with, "values"), &n);
+	v = label_values(json_object_get(step->known, "values"), &n);
 	return label_check_names(l, v, n, e);
 }
 
@@ -81,7 +81,7 @@ static int check_step(const struct line_services *line, const struct config *c,
 	const struct recipe *r, const struct recipe_step *step, struct err *e)
 {
 	for (const struct action_arg *row = step->action->args; row->name; row++) {
-		const char *name = json_string_value(json_object_get(step->with, row->name));
+		const char *name = json_string_value(json_object_get(step->known, row->name));
 		bool literal = name && !strstr(name, "${");
 		struct printer printer;
 		struct instrument instrument;

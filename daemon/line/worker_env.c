@@ -812,6 +812,14 @@ static json_t *context_of(const struct env *v)
 		s->cfg->title, "run", "id", recorder_run_id(v->rec), "ports", ports);
 }
 
+/* As many as the lists make. */
+static void view_steps(struct station *s, const struct recipe *recipe)
+{
+	mutex_lock(&s->lock);
+	s->run.step_total = (unsigned)recipe_step_count(recipe);
+	mutex_unlock(&s->lock);
+}
+
 /* Nothing was done to the unit. */
 static void end_before(
 	struct run_result *res, enum outcome outcome, const char *step, const struct err *e)
@@ -824,11 +832,19 @@ static void end_before(
 void worker_execute(struct station *s, struct run_result *res)
 {
 	const struct job_claim *claim = recorder_claim(s->rec);
+	struct recipe *recipe = NULL; /* with the lists of the order and of the unit */
+	struct err e = {0};
+
+	if (recipe_bind(claim->recipe, claim->params, &recipe, &e) < 0) {
+		end_before(res, OUTCOME_ERROR, "preflight", &e);
+		return;
+	}
+
 	struct env v = {
-		.ports = {.ops = &worker_ports_source, .source = s, .recipe = claim->recipe},
+		.ports = {.ops = &worker_ports_source, .source = s, .recipe = recipe},
 		.s = s,
 		.rec = s->rec,
-		.recipe = claim->recipe,
+		.recipe = recipe,
 	};
 	struct view_sink vs = {.v = &v, .inner = recorder_sink(s->rec)};
 	const struct runner_sink sink = {&vs, view_begin, view_end, view_measured, view_expose};
@@ -849,8 +865,8 @@ void worker_execute(struct station *s, struct run_result *res)
 		.artifacts = json_object_get(v.recipe->json, "artifacts"),
 		.context = context,
 	};
-	struct err e = {0};
 
+	view_steps(s, recipe);
 	v.made = made_new(rn.secrets);
 	v.outputs = outputs_new(store_output(s->line->store), recorder_run_id(s->rec),
 		now->output_max_bytes, records_disk(s->line->records));
@@ -867,6 +883,7 @@ void worker_execute(struct station *s, struct run_result *res)
 	made_free(v.made);
 	secret_set_free(rn.secrets);
 	json_decref(context);
+	recipe_unref(recipe);
 }
 
 /* --- after a provd that was killed --- */

@@ -8,8 +8,8 @@
 #include "daemon/recipe/head.h"
 #include "daemon/recipe/later.h"
 #include "daemon/recipe/recipe.h"
+#include "daemon/recipe/unfold.h"
 
-#define MAX_STEPS      500
 #define POWER_AFTER_US (20 * US_PER_S)
 
 struct check {
@@ -18,8 +18,9 @@ struct check {
 	bool bench; /* it is for a bench: paths of this machine are taken */
 	/* While a step is looked at: */
 	struct recipe_step *step;
-	bool secret_ok;	  /* what is looked at may hold a secret */
-	const char *what; /* and what that is, in a sentence */
+	const struct frame *frame; /* of its names */
+	bool secret_ok;		   /* what is looked at may hold a secret */
+	const char *what;	   /* and what that is, in a sentence */
 	enum step_phase phase;
 	size_t index;
 };
@@ -82,7 +83,8 @@ static bool one_of(const char *s, const char *const *names)
 
 /* --- references --- */
 
-static const struct recipe_step *earlier_step(const struct check *c, const char *id)
+/* id: as the run calls it. */
+static const struct recipe_step *step_of_run(const struct check *c, const char *id)
 {
 	for (int phase = 0; phase <= (int)c->phase; phase++) {
 		size_t n = phase == (int)c->phase ? c->index : c->r->steps[phase];
@@ -94,6 +96,20 @@ static const struct recipe_step *earlier_step(const struct check *c, const char 
 	return NULL;
 }
 
+/* id: as the step that is looked at calls it. */
+static const struct recipe_step *earlier_step(const struct check *c, const char *id)
+{
+	const struct recipe_step *s = NULL;
+	char *ids[2];
+
+	frame_ids(c->frame, id, ids);
+	for (int i = 0; i < 2 && !s; i++)
+		s = ids[i] ? step_of_run(c, ids[i]) : NULL;
+	free(ids[0]);
+	free(ids[1]);
+	return s;
+}
+
 static int bad_name(struct err *e, const char *path, const char *word, const char *const *names)
 {
 	const char *near = nearest_name(word, names);
@@ -103,10 +119,37 @@ static int bad_name(struct err *e, const char *path, const char *word, const cha
 		    : err_set(e, ERR_NOT_FOUND, "'${%s}': unknown '%s'", path, word);
 }
 
-static int declared(const struct check *c, const char *section, const char *path, const char *name,
-	struct err *e)
+static int check_ref(void *data, const char *path, struct err *e);
+
+/* What who uses the part has bound to the name. */
+static int bound(struct check *c, const struct frame *part, const char *section, const char *path,
+	const char *name, struct err *e)
 {
-	const json_t *o = json_object_get(c->r->json, section);
+	const struct frame *frame = c->frame;
+	const char *text;
+	int r;
+
+	if (strcmp(section, "params") != 0) {
+		text = !strcmp(section, "ports") ? frame_port(frame, name)
+						 : frame_artifact(frame, name);
+		return text ? 0
+			    : err_set(e, ERR_NOT_FOUND, "'${%s}' is bound to nothing by '%s'", path,
+				      part->name);
+	}
+	text = json_string_value(json_object_get(part->with, name));
+	if (!text)
+		return 0;
+	c->frame = part->parent;
+	r = template_refs(text, check_ref, c, e);
+	c->frame = frame;
+	return r;
+}
+
+static int declared(
+	struct check *c, const char *section, const char *path, const char *name, struct err *e)
+{
+	const struct frame *part = frame_part(c->frame);
+	const json_t *o = json_object_get(part ? part->part : c->r->json, section);
 	const char *names[65] = {0};
 	const char *key;
 	json_t *v;
@@ -114,7 +157,7 @@ static int declared(const struct check *c, const char *section, const char *path
 
 	json_object_foreach((json_t *)o, key, v) {
 		if (!strcmp(key, name))
-			return 0;
+			return part ? bound(c, part, section, path, name, e) : 0;
 		if (n < 64)
 			names[n++] = key;
 	}
@@ -189,11 +232,16 @@ static bool has_output(
 
 static int step_output(const struct check *c, const char *path, const char *rest, struct err *e)
 {
-	const char *dot = strchr(rest, '.');
+	const char *dot = strrchr(rest, '.');
 	_cleanup_(freep) char *id = dot ? strndup(rest, (size_t)(dot - rest)) : xstrdup(rest);
+	_cleanup_(freep) char *first = xasprintf("%s[1]", id);
 	const struct recipe_step *s = earlier_step(c, id);
 	const char *names[32] = {0};
 
+	if (!s && earlier_step(c, first))
+		return err_set(e, ERR_NOT_FOUND,
+			"'${%s}': step '%s' is in a loop: name its turn, such as '${steps.%s.OUTPUT}'",
+			path, id, first);
 	if (!s)
 		return err_set(
 			e, ERR_NOT_FOUND, "'${%s}': no earlier step has the id '%s'", path, id);
@@ -231,10 +279,24 @@ static int secret_ref(struct check *c, const char *path, const char *name, struc
 	return 0; /* whether it is there is known at the run: a bench may lack what the line has */
 }
 
+static int item_ref(const struct check *c, const char *path, struct err *e)
+{
+	const struct frame *turn = frame_turn(c->frame);
+	json_t *v = NULL;
+	int r;
+
+	/* It is an order that has the list. */
+	if (turn && !turn->item)
+		return 0;
+	r = frame_item(c->frame, path, &v, e);
+	json_decref(v);
+	return r;
+}
+
 static int check_ref(void *data, const char *path, struct err *e)
 {
 	static const char *const roots[] = {"unit", "job", "params", "artifacts", "ports",
-		"station", "secrets", "steps", "run", NULL};
+		"station", "secrets", "steps", "run", "item", "turn", NULL};
 	static const char *const unit_names[] = {"serial", "model", "id", NULL};
 	static const char *const job_names[] = {"id", "external_ref", NULL};
 	static const char *const station_names[] = {"id", "title", NULL};
@@ -244,6 +306,8 @@ static int check_ref(void *data, const char *path, struct err *e)
 	_cleanup_(freep) char *root = dot ? strndup(path, (size_t)(dot - path)) : xstrdup(path);
 	const char *rest = dot ? dot + 1 : "";
 
+	if (frame_is_item(path))
+		return item_ref(c, path, e);
 	if (!one_of(root, roots))
 		return bad_name(e, path, root, roots);
 	if (!*rest)
@@ -310,25 +374,63 @@ static void check_port_kind(struct check *c, const struct recipe_step *s,
 		s->action->name, takes);
 }
 
-static void check_port_args(struct check *c, const struct recipe_step *s, const char *pointer)
+/* A part names its own ports; the run knows those of the recipe. */
+static void rename_port(struct recipe_step *s, const char *arg, const char *role)
+{
+	if (!frame_part(s->frame))
+		return;
+	json_object_set_new(s->own, arg, json_string(role));
+	json_object_set_new(s->own_known, arg, json_string(role));
+}
+
+static void unknown_port(struct check *c, const char *role, const char *pointer)
+{
+	const struct frame *part = frame_part(c->frame);
+	const char *names[65] = {0};
+	const char *key;
+	json_t *v;
+	size_t n = 0;
+
+	json_object_foreach(json_object_get(part ? part->part : c->r->json, "ports"), key, v)
+		if (n < 64)
+			names[n++] = key;
+	mistakes_add_unknown(c->m, pointer, "port", role, names);
+	c->m->item[c->m->count - 1].at_key = false;
+}
+
+static void check_port_arg(
+	struct check *c, struct recipe_step *s, const struct action_arg *row, const char *p)
+{
+	const char *role = json_string_value(json_object_get(s->known, row->name));
+	const char *outer;
+	const struct recipe_port *port;
+
+	if (!role)
+		return;
+	if (strstr(role, "${")) {
+		if (frame_part(c->frame))
+			mistakes_add(c->m, p,
+				"'%s' of a part must be the name of one of its ports, known before the run",
+				row->name);
+		return;
+	}
+	outer = frame_port(c->frame, role);
+	port = outer ? recipe_port(c->r, outer) : NULL;
+	if (!port) {
+		unknown_port(c, role, p);
+		return;
+	}
+	check_port_kind(c, s, row, port, p);
+	rename_port(s, row->name, outer);
+}
+
+static void check_port_args(struct check *c, struct recipe_step *s, const char *pointer)
 {
 	for (const struct action_arg *row = s->action->args; row->name; row++) {
-		const char *role = json_string_value(json_object_get(s->with, row->name));
 		_cleanup_(freep) char *p = pointer_key(pointer, row->name);
-		const char *names[65] = {0};
-		const struct recipe_port *port;
 
-		if (row->type != ARG_PORT || !role || strstr(role, "${"))
-			continue;
-		port = recipe_port(c->r, role);
-		if (port) {
-			check_port_kind(c, s, row, port, p);
-			continue;
-		}
-		for (size_t i = 0; i < c->r->ports && i < 64; i++)
-			names[i] = c->r->port[i].role;
-		mistakes_add_unknown(c->m, p, "port", role, names);
-		c->m->item[c->m->count - 1].at_key = false;
+		if (row->type == ARG_PORT)
+			check_port_arg(c, s, row, p);
 	}
 }
 
@@ -366,7 +468,7 @@ static void check_kept_names(struct check *c, const json_t *list, const char *po
 static void check_paths(struct check *c, const struct recipe_step *s, const char *pointer)
 {
 	for (const struct action_arg *row = s->action->args; row->name && !c->bench; row++) {
-		const char *text = json_string_value(json_object_get(s->with, row->name));
+		const char *text = json_string_value(json_object_get(s->known, row->name));
 		_cleanup_(freep) char *p = pointer_key(pointer, row->name);
 		_cleanup_(freep) char *name = text ? without_refs(text) : NULL;
 		struct err e;
@@ -374,7 +476,7 @@ static void check_paths(struct check *c, const struct recipe_step *s, const char
 		if (row->type == ARG_OUTPUT && name && output_name_check(name, &e) < 0)
 			mistakes_add(c->m, p, "'%s': %s", row->name, e.msg);
 		else if (row->keeps)
-			check_kept_names(c, json_object_get(s->with, row->name), p);
+			check_kept_names(c, json_object_get(s->known, row->name), p);
 		else if (row->bench && json_object_get(s->with, row->name))
 			mistakes_add(c->m, p,
 				row->type == ARG_BOOL
@@ -392,7 +494,7 @@ static void check_together(struct check *c, const struct recipe_step *s, const c
 
 	if (!s->action->check)
 		return;
-	literals = args_literal(s->action->args, s->with);
+	literals = args_literal(s->action->args, s->known);
 	if (s->action->check(literals, &e) < 0)
 		mistakes_add(c->m, pointer, "%s", e.msg);
 	args_free(literals);
@@ -470,6 +572,85 @@ static bool brings_serial(const struct recipe_step *s)
 	       (!strcmp(s->action->name, "unit.identity") && json_object_get(s->with, "serial"));
 }
 
+/* Without a '$' in any text: as a template it means itself. */
+static bool is_plain(const json_t *j)
+{
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	if (json_is_string(j))
+		return !strchr(json_string_value(j), '$');
+	json_array_foreach((json_t *)j, i, v)
+		if (!is_plain(v))
+			return false;
+	json_object_foreach((json_t *)j, key, v)
+		if (!is_plain(v))
+			return false;
+	return true;
+}
+
+static const struct action_arg *row_of(const struct action_arg *rows, const char *name)
+{
+	for (; rows && rows->name; rows++)
+		if (!strcmp(rows->name, name))
+			return rows;
+	return NULL;
+}
+
+/* A copy with what is known before the run in its place. In a pattern a value is quoted, which only
+ * a run does. */
+static json_t *known_of(const json_t *j, const struct action_arg *row, const struct scope *scope)
+{
+	const struct action_arg *fields = row && row->type == ARG_OBJECT ? row->fields : NULL;
+	const char *text = json_string_value(j);
+	const char *key;
+	json_t *v = NULL, *out;
+	size_t i;
+
+	if (text && strstr(text, "${") && !(row && row->type == ARG_REGEX) &&
+		template_eval(text, QUOTE_NONE, scope, &v, NULL) == 0) {
+		if (is_plain(v))
+			return v;
+		json_decref(v);
+	}
+	if (!json_is_array(j) && !json_is_object(j))
+		return json_deep_copy(j);
+	out = json_is_array(j) ? json_array() : json_object();
+	json_array_foreach((json_t *)j, i, v)
+		json_array_append_new(out, known_of(v, row, scope));
+	json_object_foreach((json_t *)j, key, v) {
+		const struct action_arg *of = fields ? row_of(fields, key) : row;
+
+		/* A member of one of several mappings. */
+		if (row && row->type == ARG_OBJECTS && row_of(row->fields, key))
+			of = row_of(row->fields, key);
+		json_object_set_new(out, key, known_of(v, of, scope));
+	}
+	return out;
+}
+
+static void set_known(struct recipe_step *s)
+{
+	struct frame_known known = {s->frame, NULL};
+	const struct scope scope = {.lookup = frame_lookup, .data = &known};
+	const char *key;
+	json_t *v;
+
+	s->known = s->with;
+	if (!s->frame || !s->with)
+		return;
+	s->own_known = json_object();
+	json_object_foreach((json_t *)s->with, key, v)
+		json_object_set_new(
+			s->own_known, key, known_of(v, row_of(s->action->args, key), &scope));
+	s->known = s->own_known;
+	if (!frame_part(s->frame))
+		return;
+	s->own = json_deep_copy(s->with);
+	s->with = s->own;
+}
+
 static void check_action(struct check *c, struct recipe_step *s, const json_t *o, const char *p)
 {
 	_cleanup_(freep) char *action_p = pointer_key(p, "action");
@@ -497,7 +678,8 @@ static void check_action(struct check *c, struct recipe_step *s, const json_t *o
 		return;
 	}
 	s->timeout_us = s->action->default_timeout_us;
-	args_check(s->action->args, s->with, json_object_get(o, "with") ? with_p : p, c->m,
+	set_known(s);
+	args_check(s->action->args, s->known, json_object_get(o, "with") ? with_p : p, c->m,
 		check_arg_refs, c);
 	check_port_args(c, s, with_p);
 	check_paths(c, s, with_p);
@@ -525,7 +707,10 @@ static void check_later(struct check *c, const struct recipe_step *s, const char
 	_cleanup_(freep) char *op = pointer_key(p, "offline");
 	struct err e;
 
-	if (c->phase != PHASE_STEPS)
+	if (c->frame)
+		mistakes_add(c->m, op,
+			"'offline: later' is for a step of the recipe itself, not of a loop or a part");
+	else if (c->phase != PHASE_STEPS)
 		mistakes_add(c->m, op,
 			"'offline: later' is for 'steps': setup and teardown end with the run");
 	else if (later_check(s->action, s->with, &e) < 0)
@@ -555,19 +740,79 @@ static void check_attach(struct check *c, struct recipe_step *s, const json_t *o
 			s->action->name);
 }
 
-static void check_step(struct check *c, const json_t *o, const char *p, struct recipe_step *s)
+static void set_id(struct check *c, struct recipe_step *s, const char *id, const char *pointer)
 {
-	static const char *const keys[] = {"id", "action", "with", "timeout", "retry", "on_fail",
-		"offline", "attach", "when", "title", NULL};
+	char *ids[2];
+
+	frame_ids(c->frame, id, ids);
+	if (step_of_run(c, ids[0] ? ids[0] : ids[1]))
+		mistakes_add(c->m, pointer, "the id '%s' is used twice", id);
+	str_replace(&s->id, ids[0] ? ids[0] : ids[1]);
+	if (strlen(s->id) >= STEP_ID_BYTES)
+		mistakes_add(c->m, pointer,
+			"the id '%s' is too long with those of its parts: at most %d characters",
+			id, STEP_ID_BYTES - 1);
+	free(ids[0]);
+	free(ids[1]);
+}
+
+static void check_condition(struct check *c, const char *when, const char *pointer)
+{
+	bool ignored;
+	struct err e;
+
+	c->secret_ok = false;
+	c->what = "'when'";
+	if (condition_eval(when, &(struct scope){when_lookup, c}, &ignored, &e) < 0)
+		mistakes_add(c->m, pointer, "%s", e.msg);
+}
+
+static bool is_inside(const struct frame *f, const struct frame *outer)
+{
+	while (f && f != outer)
+		f = f->parent;
+	return f != NULL;
+}
+
+/* What a turn or a part says of all of its steps, at the first of them. */
+static void check_frames(struct check *c, const struct frame *f, const struct frame *before)
+{
+	for (; f && !is_inside(before, f); f = f->parent) {
+		_cleanup_(freep) char *when_p = pointer_key(f->pointer, "when");
+		_cleanup_(freep) char *with_p = pointer_key(f->pointer, "with");
+		const char *key;
+		json_t *v;
+		struct err e;
+
+		c->frame = f->turn ? f : f->parent;
+		if (f->when && (f->turn || c->phase != PHASE_TEARDOWN))
+			check_condition(c, f->when, when_p);
+		/* Which argument it goes to, and whether that may hold a secret, its steps say. */
+		c->secret_ok = true;
+		json_object_foreach((json_t *)f->with, key, v) {
+			_cleanup_(freep) char *p = pointer_key(with_p, key);
+
+			if (json_is_string(v) &&
+				template_refs(json_string_value(v), check_ref, c, &e) < 0)
+				mistakes_add(c->m, p, "%s", e.msg);
+		}
+	}
+}
+
+static void check_step(struct check *c, const struct unfolded_step *from, struct recipe_step *s)
+{
+	static const char *const keys[] = {"id", "action", "use", "with", "timeout", "retry",
+		"on_fail", "offline", "attach", "when", "for_each", "steps", "title", NULL};
+	const json_t *o = from->step;
+	const char *p = from->pointer;
 	_cleanup_(freep) char *when_p = pointer_key(p, "when");
 	_cleanup_(freep) char *id_p = pointer_key(p, "id");
 	const char *id;
 	const char *on_fail;
-	bool ignored;
-	struct err e;
 
 	s->attempts = 1;
-	s->id = xasprintf("%s-%zu", step_phase_str(c->phase), c->index + 1);
+	s->frame = c->frame = from->frame;
+	s->id = xasprintf("%s-%zu", step_phase_str(c->phase), from->position);
 	if (!json_is_object(o)) {
 		mistakes_add(c->m, p, "a step must be a mapping with an 'action'");
 		return;
@@ -579,9 +824,9 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 		if (!recipe_is_identifier(id, ""))
 			mistakes_add(c->m, id_p,
 				"'%s' is not an id: letters, digits, - and _, at most 64", id);
-		if (earlier_step(c, id))
-			mistakes_add(c->m, id_p, "the id '%s' is used twice", id);
-		str_replace(&s->id, id);
+		set_id(c, s, id, id_p);
+	} else if (from->needs_id) {
+		mistakes_add(c->m, p, "a step of a loop or a part needs an 'id'");
 	}
 	get_string(c, o, p, "title", false);
 	s->later = says_later(c, o, p);
@@ -601,39 +846,68 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 	}
 	s->continue_on_fail = on_fail && !strcmp(on_fail, "continue");
 	str_replace(&s->when, get_string(c, o, p, "when", false));
-	c->secret_ok = false;
-	c->what = "'when'";
-	if (s->when && condition_eval(s->when, &(struct scope){when_lookup, c}, &ignored, &e) < 0)
-		mistakes_add(c->m, when_p, "%s", e.msg);
+	if (s->when)
+		check_condition(c, s->when, when_p);
 	c->step = NULL;
 }
 
-static void check_phase(struct check *c, enum step_phase phase, const char *key)
+/* The same mistake in each turn of a loop is one; what only a later turn has says which. */
+static void once_for_all_turns(struct mistakes *m, size_t before, unsigned turn)
 {
-	const json_t *list = json_object_get(c->r->json, key);
-	_cleanup_(freep) char *list_p = pointer_key("", key);
-	size_t n = json_array_size(list);
+	size_t kept = before;
 
-	if (list && !json_is_array(list)) {
-		mistakes_add(c->m, list_p, "'%s' must be a list of steps", key);
-		return;
+	for (size_t i = before; i < m->count; i++) {
+		struct mistake *one = &m->item[i];
+		size_t k = 0;
+
+		while (k < before && (strcmp(m->item[k].pointer, one->pointer) != 0 ||
+					     strcmp(m->item[k].text, one->text) != 0))
+			k++;
+		if (k < before) {
+			free(one->pointer);
+			free(one->text);
+			continue;
+		}
+		_cleanup_(freep) char *text = steal_ptr(&one->text);
+
+		one->text = xasprintf("turn %u: %s", turn, text);
+		m->item[kept++] = *one;
 	}
-	if (phase == PHASE_STEPS && n == 0)
-		mistakes_add(c->m, list ? list_p : "",
+	m->count = kept;
+}
+
+static unsigned turn_of(const struct frame *f)
+{
+	unsigned turn = 0;
+
+	for (; f; f = f->parent)
+		turn = MAX(turn, f->turn);
+	return turn;
+}
+
+static void check_phase(struct check *c, const struct unfolded *u, enum step_phase phase)
+{
+	const json_t *list = json_object_get(c->r->json, step_phase_str(phase));
+	const struct frame *before = NULL;
+
+	if (phase == PHASE_STEPS && json_array_size(list) == 0)
+		mistakes_add(c->m, list ? "/steps" : "",
 			"'steps' is missing or empty: a run without steps proves nothing");
-	if (n > MAX_STEPS) {
-		mistakes_add(c->m, list_p, "more than %d steps", MAX_STEPS);
-		n = MAX_STEPS;
-	}
 	c->phase = phase;
-	c->r->step[phase] = xcalloc(n, sizeof *c->r->step[phase]);
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_(freep) char *p = pointer_index(list_p, i);
+	c->r->step[phase] = xcalloc(u->steps[phase], sizeof *c->r->step[phase]);
+	for (size_t i = 0; i < u->steps[phase]; i++) {
+		const struct unfolded_step *from = &u->step[phase][i];
+		const size_t mistakes = c->m->count;
 
 		c->index = i;
 		c->r->steps[phase] = i + 1;
-		check_step(c, json_array_get(list, i), p, &c->r->step[phase][i]);
+		check_frames(c, from->frame, before);
+		check_step(c, from, &c->r->step[phase][i]);
+		if (turn_of(from->frame) > 1)
+			once_for_all_turns(c->m, mistakes, turn_of(from->frame));
+		before = from->frame;
 	}
+	c->frame = NULL;
 }
 
 /* Whatever happened before, the power is left as the recipe says: the last step of its teardown. */
@@ -648,7 +922,7 @@ static void add_power_after(struct check *c)
 		return;
 	c->phase = PHASE_TEARDOWN;
 	c->index = n;
-	if (earlier_step(c, POWER_AFTER_STEP))
+	if (step_of_run(c, POWER_AFTER_STEP))
 		mistakes_add(c->m, "/power_after",
 			"a step has the id '" POWER_AFTER_STEP
 			"', which is that of the step that power_after adds");
@@ -659,6 +933,7 @@ static void add_power_after(struct check *c)
 	grown[n] = (struct recipe_step){.id = xstrdup(POWER_AFTER_STEP),
 		.action = action,
 		.with = r->leave,
+		.known = r->leave,
 		.timeout_us = POWER_AFTER_US,
 		.attempts = 2,
 		.retry_delay_us = US_PER_S};
@@ -693,7 +968,7 @@ static void check_firmware(struct check *c)
 		mistakes_add(c->m, pointer, "%s", e.msg);
 		return;
 	}
-	dot = strchr(path + strlen("steps."), '.');
+	dot = strrchr(path + strlen("steps."), '.');
 	c->r->firmware_output = xstrdup(dot + 1);
 	*dot = '\0';
 	c->r->firmware_step = xstrdup(path + strlen("steps."));
@@ -716,8 +991,20 @@ static void check_scan(struct check *c)
 		"the serial is scanned, but no unit.serial step has a 'value' (such as '${steps.ID.value}' of an operator.scan step)");
 }
 
-static int check_root(
-	json_t *root, bool bench, struct mistakes *m, struct recipe **ret, struct err *e)
+static void check_steps(struct check *c, const json_t *params)
+{
+	struct unfolded u;
+
+	unfold(c->r->json, params, &u, c->m);
+	for (int phase = 0; phase < 3; phase++)
+		check_phase(c, &u, (enum step_phase)phase);
+	c->r->open = u.open;
+	c->r->frames = steal_ptr(&u.frames);
+	unfolded_done(&u);
+}
+
+static int check_root(json_t *root, bool bench, const json_t *params, struct mistakes *m,
+	struct recipe **ret, struct err *e)
 {
 	size_t before = m->count;
 	struct recipe *r = xcalloc(1, sizeof *r);
@@ -725,14 +1012,13 @@ static int check_root(
 	_cleanup_(freep) char *canonical = NULL;
 
 	r->refs = 1;
+	r->bench = bench;
 	r->json = json_incref(root);
 	if (!json_is_object(root)) {
 		mistakes_add(m, "", "a recipe must be a mapping");
 	} else {
 		recipe_head_read(root, r, m);
-		check_phase(&c, PHASE_SETUP, "setup");
-		check_phase(&c, PHASE_STEPS, "steps");
-		check_phase(&c, PHASE_TEARDOWN, "teardown");
+		check_steps(&c, params);
 		add_power_after(&c);
 		check_scan(&c);
 		check_firmware(&c);
@@ -750,10 +1036,34 @@ static int check_root(
 
 int recipe_check(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
 {
-	return check_root(root, false, m, ret, e);
+	return check_root(root, false, NULL, m, ret, e);
 }
 
 int recipe_check_bench(json_t *root, struct mistakes *m, struct recipe **ret, struct err *e)
 {
-	return check_root(root, true, m, ret, e);
+	return check_root(root, true, NULL, m, ret, e);
+}
+
+int recipe_bind(const struct recipe *r, const json_t *params, struct recipe **ret, struct err *e)
+{
+	struct mistakes m = {0};
+	json_t *root;
+	int err;
+
+	if (!r->open) {
+		*ret = recipe_ref((struct recipe *)(uintptr_t)r);
+		return 0;
+	}
+	/* A copy: the recipe may be shared with other threads. */
+	root = json_deep_copy(r->json);
+	err = check_root(root, r->bench, params, &m, ret, e);
+	if (err < 0)
+		err = err_set(e, ERR_INVALID,
+			"the lists of the order make steps with %zu mistake%s: %s: %s", m.count,
+			m.count == 1 ? "" : "s", m.item[0].pointer, m.item[0].text);
+	else
+		(*ret)->open = false;
+	mistakes_done(&m);
+	json_decref(root);
+	return err;
 }

@@ -16,6 +16,14 @@ static bool is_name_char(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '-';
 }
 
+/* "[12]", the turn of a loop: the characters that it takes, 0 for anything else. */
+static size_t turn_at(const char *s)
+{
+	size_t n = strspn(s + 1, "0123456789");
+
+	return *s == '[' && n > 0 && n < 5 && s[n + 1] == ']' ? n + 2 : 0;
+}
+
 /* *p is after "${"; on success it is after the "}". */
 static int take_path(const char **p, char path[PATH_MAX_LEN], struct err *e)
 {
@@ -28,9 +36,12 @@ static int take_path(const char **p, char path[PATH_MAX_LEN], struct err *e)
 		return err_set(e, ERR_INVALID, "'${%.*s}' is not a reference", (int)MIN(n, 60), *p);
 	for (size_t i = 0; i < n; i++) {
 		char c = (*p)[i];
+		size_t turn = i > 0 && is_name_char((*p)[i - 1]) ? turn_at(*p + i) : 0;
 		bool dot = c == '.' && i > 0 && i + 1 < n && (*p)[i - 1] != '.';
 
-		if (!is_name_char(c) && !dot)
+		if (turn)
+			i += turn - 1;
+		else if (!is_name_char(c) && !dot)
 			return err_set(e, ERR_INVALID,
 				"'${%.*s}' is not a reference: names and dots only", (int)n, *p);
 	}

@@ -4,20 +4,6 @@
 #include "base/regex.h"
 #include "base/util.h"
 
-bool recipe_is_identifier(const char *s, const char *extra)
-{
-	size_t n = strlen(s);
-
-	if (n == 0 || n > 64)
-		return false;
-	for (const char *p = s; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
-			    *p) &&
-			!strchr(extra, *p))
-			return false;
-	return true;
-}
-
 /* What the rows fill; the rest goes into the recipe. */
 struct head {
 	struct recipe *r;
@@ -25,7 +11,7 @@ struct head {
 	uint32_t version;
 	uint64_t timeout_us;
 	int power_after; /* enum power_after */
-	const json_t *phase[3];
+	const json_t *phase[3], *parts;
 };
 
 /* --- the unit --- */
@@ -244,7 +230,7 @@ struct param_form {
 
 static void read_type(void *to, const json_t *v, const char *pointer, struct mistakes *m)
 {
-	static const char *const types[] = {"string", "number", "integer", "bool", NULL};
+	static const char *const types[] = {"string", "number", "integer", "bool", "list", NULL};
 	const char *type = json_string_value(v);
 	size_t i = 0;
 
@@ -259,8 +245,8 @@ static void read_type(void *to, const json_t *v, const char *pointer, struct mis
 
 static const struct form_row param_rows[] = {
 	{"type", FORM_OWN, .read = read_type,
-		.schema = "{\"enum\":[\"string\",\"number\",\"integer\",\"bool\"]}",
-		.doc = "By default string."},
+		.schema = "{\"enum\":[\"string\",\"number\",\"integer\",\"bool\",\"list\"]}",
+		.doc = "By default string. list: of texts, numbers, true or false, or mappings of those, for 'for_each'."},
 	{"default", FORM_ANY, .doc = "Without it an order must give a value.",
 		FORM_AT(struct param_form, def)},
 	{"title", FORM_TEXT, .doc = "What people call it.", FORM_AT(struct param_form, title)},
@@ -350,6 +336,9 @@ const struct form_row recipe_rows[] = {
 	{"power_after", FORM_CHOICE, .choices = power_afters, .def = "nothing",
 		.doc = "How the power of the unit is left, whatever happened: on, off, or as_found before its first switch in this run. The teardown ends with a step power-after that does it; where provd was killed, its next start does. nothing: as the steps left it.",
 		FORM_AT(struct head, power_after)},
+	{"parts", FORM_MAPPING,
+		.doc = "The recipes that its steps use, by NAME@VERSION, as they were: provd adds them.",
+		FORM_AT(struct head, parts)},
 	{"setup", FORM_ANY, .schema = STEPS_SCHEMA, .doc = "Steps before the others.",
 		FORM_AT(struct head, phase[PHASE_SETUP])},
 	{"steps", FORM_ANY, .required = true, .schema = STEPS_SCHEMA, .doc = "Its steps.",

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/form.h"
+#include "daemon/recipe/items.h"
 #include "daemon/recipe/recipe.h"
 
 extern const struct form_row recipe_rows[];
@@ -13,5 +14,3 @@ extern const struct form_row recipe_rows[];
 /* root: an object. Every mistake goes to m, at its pointer; unknown keys of the recipe too. The
  * steps are in the rows, but not looked at. r is for the check alone while m has something. */
 void recipe_head_read(const json_t *root, struct recipe *r, struct mistakes *m);
-/* Letters, digits, - and _ and what `extra` holds, at most 64. */
-bool recipe_is_identifier(const char *s, const char *extra);

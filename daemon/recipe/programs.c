@@ -35,7 +35,7 @@ static void tell_step(const struct programs_of *t, const struct recipe_step *ste
 {
 	tell(t, step, step->action->program);
 	for (const struct action_arg *row = step->action->args; row->name; row++) {
-		const json_t *v = json_object_get(step->with, row->name);
+		const json_t *v = json_object_get(step->known, row->name);
 
 		if (!row->program)
 			continue;

@@ -3,6 +3,7 @@
 
 #include "base/util.h"
 #include "daemon/recipe/args.h"
+#include "daemon/recipe/items.h"
 
 DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
 
@@ -31,6 +32,8 @@ struct recipe *recipe_unref(struct recipe *r)
 			for (size_t k = 0; k < r->step[phase][i].slots; k++)
 				free(r->step[phase][i].slot[k]);
 			free(r->step[phase][i].slot);
+			json_decref(r->step[phase][i].own);
+			json_decref(r->step[phase][i].own_known);
 		}
 		free(r->step[phase]);
 	}
@@ -49,6 +52,7 @@ struct recipe *recipe_unref(struct recipe *r)
 	free(r->serial_pattern);
 	free(r->firmware_step);
 	free(r->firmware_output);
+	frames_free(r->frames);
 	json_decref(r->leave);
 	json_decref(r->json);
 	free(r);
@@ -151,7 +155,31 @@ static json_t *typed(enum arg_type type, const struct args *a, const char *name)
 	return type == ARG_INT ? json_integer(args_int(a, name)) : json_real(args_number(a, name));
 }
 
-static int one_param(
+/* Values as they are: what an item may be is for a step to say. */
+static int list_param(
+	const char *name, const json_t *choices, const json_t *given, json_t *out, struct err *e)
+{
+	json_t *v;
+	size_t i;
+	int r = 0;
+
+	if (!json_is_array(given))
+		return err_set(e, ERR_INVALID, "parameter '%s' must be a list", name);
+	if (json_array_size(given) == 0 || json_array_size(given) > ITEMS_MAX)
+		return err_set(e, ERR_INVALID, "parameter '%s' has %zu items: 1 to %d expected",
+			name, json_array_size(given), ITEMS_MAX);
+	json_array_foreach((json_t *)given, i, v) {
+		r = item_check(v, e);
+		if (r == 0)
+			r = check_choice(name, choices, v, e);
+		if (r < 0)
+			return err_prefix(e, "parameter '%s', item %zu", name, i + 1);
+	}
+	json_object_set(out, name, (json_t *)given);
+	return 0;
+}
+
+int recipe_param(
 	const char *name, const json_t *decl, const json_t *given, json_t *out, struct err *e)
 {
 	const char *type = json_string_value(json_object_get(decl, "type"));
@@ -163,6 +191,8 @@ static int one_param(
 
 	if (!given)
 		return err_set(e, ERR_INVALID, "parameter '%s' is missing", name);
+	if (type && !strcmp(type, "list"))
+		return list_param(name, choices, given, out, e);
 	param_row(type ? type : "string", row);
 	/* A value from outside is data, not a template. */
 	if (!json_is_string(given) && row->type == ARG_STRING)
@@ -199,7 +229,7 @@ int recipe_params(const struct recipe *r, const json_t *given, json_t **ret, str
 		const json_t *value = json_object_get(given, name);
 		/* A copy: the recipe may be shared with other threads. */
 		json_t *copy = json_deep_copy(value ? value : json_object_get(v, "default"));
-		int err = one_param(name, v, copy, out, e);
+		int err = recipe_param(name, v, copy, out, e);
 
 		json_decref(copy);
 		if (err < 0) {
@@ -217,6 +247,18 @@ static void add_params_mistake(
 	_cleanup_(freep) char *p = pointer_key(pointer, name);
 
 	mistakes_add(m, p, "%s", text);
+}
+
+/* The steps that the lists make, before any unit is there. */
+static void check_loops(
+	const struct recipe *r, const json_t *params, const char *pointer, struct mistakes *m)
+{
+	struct recipe *bound = NULL;
+	struct err e;
+
+	if (recipe_bind(r, params, &bound, &e) < 0)
+		mistakes_add(m, pointer, "%s", e.msg);
+	recipe_unref(bound);
 }
 
 int recipe_params_read(const struct recipe *r, const json_t *given, bool partial,
@@ -244,10 +286,12 @@ int recipe_params_read(const struct recipe *r, const json_t *given, bool partial
 
 		if (!copy && !partial)
 			mistakes_add(m, pointer, "parameter '%s' is missing", name);
-		else if (copy && one_param(name, v, copy, out, &e) < 0)
+		else if (copy && recipe_param(name, v, copy, out, &e) < 0)
 			add_params_mistake(pointer, name, m, e.msg);
 		json_decref(copy);
 	}
+	if (m->count == before && !partial)
+		check_loops(r, out, pointer, m);
 	if (m->count > before) {
 		json_decref(out);
 		return -ERR_INVALID;

@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "daemon/recipe/action.h"
+#include "daemon/recipe/frame.h"
 #include "base/mistake.h"
 
 /* Names in a recipe, each with its end: recipe_check() lets 64 characters through. */
@@ -24,7 +25,12 @@ enum serial_source { SERIAL_NONE, SERIAL_POOL, SERIAL_JOB, SERIAL_SCAN };
 struct recipe_step {
 	char *id;
 	const struct action *action;
-	const json_t *with; /* borrowed from the recipe's JSON; may be NULL */
+	/* What the run replaces the references of: borrowed from the recipe's JSON, or `own`; may be NULL. */
+	const json_t *with;
+	/* The same with all that is known before the run: what a check or a report looks at. */
+	const json_t *known;
+	const struct frame *frame; /* NULL: of the recipe itself */
+	json_t *own, *own_known;
 	uint64_t timeout_us;
 	unsigned attempts; /* 1: no retry */
 	uint64_t retry_delay_us;
@@ -74,6 +80,10 @@ struct recipe {
 	json_t *leave;		      /* the arguments of that step; owned, NULL without it */
 	struct recipe_step *step[3];  /* by phase */
 	size_t steps[3];
+	struct frame *frames; /* of its steps; owned */
+	/* It has a loop over a list that an order gives: recipe_bind() makes its steps. */
+	bool open;
+	bool bench; /* it was checked for one */
 };
 
 /* Looks at everything; adds to m what is wrong. 0 and *ret only without any mistake, else
@@ -95,12 +105,18 @@ char *recipe_canonical(const json_t *root);
 const char *recipe_artifact(const struct recipe *r, const char *name);
 /* NULL if there is none of that role. */
 const struct recipe_port *recipe_port(const struct recipe *r, const char *role);
+/* The recipe with the steps that these parameters (complete, from recipe_params()) make of its loops. A new reference to r
+ * itself where no loop depends on them. -ERR_INVALID: the list makes no good steps. Any thread. */
+int recipe_bind(const struct recipe *r, const json_t *params, struct recipe **ret, struct err *e);
 /* Steps of all phases. */
 size_t recipe_step_count(const struct recipe *r);
 /* The parameters given over the declared defaults, typed and checked; a new reference. given may be
  * NULL. -ERR_INVALID for a parameter that is not declared, of the wrong type, or missing. */
 int recipe_params(const struct recipe *r, const json_t *given, json_t **ret, struct err *e);
 
+/* One parameter by what is declared of it, typed, into `out`. */
+int recipe_param(
+	const char *name, const json_t *decl, const json_t *given, json_t *out, struct err *e);
 /* The same, with every mistake at its pointer below `pointer`. partial: what is missing is not one, and stays out. */
 int recipe_params_read(const struct recipe *r, const json_t *given, bool partial,
 	const char *pointer, struct mistakes *m, json_t **ret);

@@ -7,10 +7,12 @@
 
 struct run {
 	const struct runner *rn;
-	struct iotime it;	/* of the current phase */
-	json_t *outputs;	/* step id -> outputs */
-	struct run_result *res; /* the first failure stays */
+	struct iotime it;	   /* of the current phase */
+	json_t *outputs;	   /* step id -> outputs */
+	const struct frame *frame; /* where the names of the current step are looked up */
+	struct run_result *res;	   /* the first failure stays */
 	unsigned n;
+	bool early; /* before the first step: what needs one, or a draw from a pool, has no value */
 	json_t *exposed;		/* the slots whose values have left */
 	bool once;			/* what the last attempt did is not done again */
 	json_t *deferred;		/* ids of the steps that wait */
@@ -108,12 +110,83 @@ static int lookup_in(
 	return 0;
 }
 
+static int lookup(void *data, const char *path, json_t **ret, struct err *e);
+
+/* Of a part: as who uses it has written it, in the type that the part declares. */
+static int lookup_param(struct run *run, const char *name, json_t **ret, struct err *e)
+{
+	const struct frame *here = run->frame, *part = frame_part(here);
+	const struct scope scope = {.lookup = lookup, .data = run, .secrets = run->rn->secrets};
+	const json_t *decl = json_object_get(json_object_get(part->part, "params"), name);
+	const json_t *given = json_object_get(part->with, name);
+	const char *text = json_string_value(given);
+	json_t *v = NULL, *out;
+	int r = 0;
+
+	if (text) {
+		run->frame = part->parent;
+		r = template_eval(text, QUOTE_NONE, &scope, &v, e);
+		run->frame = here;
+	} else if (frame_param(part, name)) {
+		v = json_deep_copy(frame_param(part, name));
+	}
+	if (r < 0)
+		return r;
+	out = json_object();
+	r = recipe_param(name, decl, v, out, e);
+	if (r == 0)
+		*ret = json_deep_copy(json_object_get(out, name));
+	json_decref(v);
+	json_decref(out);
+	return r < 0 ? err_prefix(e, "part '%s'", part->name) : 0;
+}
+
+/* What a part calls so is another name of the recipe. */
+static int lookup_bound(struct run *run, const json_t *in, const char *path, const char *name,
+	json_t **ret, struct err *e)
+{
+	const char *outer = !strncmp(path, "ports.", 6) ? frame_port(run->frame, name)
+							: frame_artifact(run->frame, name);
+	const json_t *v = outer ? json_object_get(in, outer) : NULL;
+
+	if (!v)
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' has no value here", path);
+	*ret = json_deep_copy(v);
+	return 0;
+}
+
+/* ID.OUTPUT; the step of this turn and part comes before others of that name. */
+static int lookup_output(
+	struct run *run, const char *path, const char *rest, json_t **ret, struct err *e)
+{
+	const char *dot = strrchr(rest, '.');
+	_cleanup_(freep) char *id = dot ? strndup(rest, (size_t)(dot - rest)) : xstrdup(rest);
+	const json_t *seen = NULL, *v;
+	char *ids[2];
+
+	frame_ids(run->frame, id, ids);
+	for (int i = 0; i < 2 && !seen; i++)
+		seen = ids[i] ? json_object_get(run->outputs, ids[i]) : NULL;
+	free(ids[0]);
+	free(ids[1]);
+	v = dot ? json_object_get(seen, dot + 1) : NULL;
+	if (!v)
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' has no value here", path);
+	*ret = json_deep_copy(v);
+	return 0;
+}
+
 static int lookup(void *data, const char *path, json_t **ret, struct err *e)
 {
 	struct run *run = data;
 	const struct runner *rn = run->rn;
 	const char *dot = strchr(path, '.');
+	const bool part = frame_part(run->frame) != NULL;
 
+	if (frame_is_item(path))
+		return frame_item(run->frame, path, ret, e);
+	if (run->early && (!strncmp(path, "steps.", 6) || !strcmp(path, "unit.serial")))
+		return err_set(e, ERR_NOT_FOUND, "'${%s}' has no value yet", path);
 	if (!dot)
 		return err_set(e, ERR_NOT_FOUND, "'${%s}' needs a name after it", path);
 	if (!strcmp(path, "unit.serial"))
@@ -121,11 +194,15 @@ static int lookup(void *data, const char *path, json_t **ret, struct err *e)
 	if (!strncmp(path, "secrets.", 8))
 		return lookup_secret(run, dot + 1, ret, e);
 	if (!strncmp(path, "params.", 7))
-		return lookup_in(rn->params, path, dot + 1, ret, e);
+		return part ? lookup_param(run, dot + 1, ret, e)
+			    : lookup_in(rn->params, path, dot + 1, ret, e);
 	if (!strncmp(path, "artifacts.", 10))
-		return lookup_in(rn->artifacts, path, dot + 1, ret, e);
+		return lookup_bound(run, rn->artifacts, path, dot + 1, ret, e);
+	if (!strncmp(path, "ports.", 6) && part)
+		return lookup_bound(
+			run, json_object_get(rn->context, "ports"), path, dot + 1, ret, e);
 	if (!strncmp(path, "steps.", 6))
-		return lookup_in(run->outputs, path, dot + 1, ret, e);
+		return lookup_output(run, path, dot + 1, ret, e);
 	return lookup_in(rn->context, path, path, ret, e);
 }
 
@@ -503,6 +580,26 @@ static int record_skip(struct run *run, const struct recipe_step *st, enum step_
 	return 0;
 }
 
+/* Whether the condition of the step is met, and those of the turns and parts that it is in. What
+ * makes the fixture safe does not depend on whether its part was wanted. */
+static int is_wanted(struct run *run, const struct recipe_step *st, enum step_phase phase,
+	const struct scope *scope, bool *ret, struct err *e)
+{
+	int r = 0;
+
+	*ret = true;
+	for (const struct frame *f = st->frame; f && *ret && r == 0; f = f->parent) {
+		if (!f->when || (!f->turn && phase == PHASE_TEARDOWN))
+			continue;
+		run->frame = f->turn ? f : f->parent;
+		r = condition_eval(f->when, scope, ret, e);
+	}
+	run->frame = st->frame;
+	if (r == 0 && *ret && st->when)
+		r = condition_eval(st->when, scope, ret, e);
+	return r;
+}
+
 /* true: the phase goes on. */
 static bool run_step(struct run *run, const struct recipe_step *st, enum step_phase phase)
 {
@@ -511,7 +608,7 @@ static bool run_step(struct run *run, const struct recipe_step *st, enum step_ph
 	bool wanted = true;
 	struct err e = {0};
 
-	if (st->when && condition_eval(st->when, &scope, &wanted, &e) < 0) {
+	if (is_wanted(run, st, phase, &scope, &wanted, &e) < 0) {
 		rec = (struct step_record){
 			.outcome = OUTCOME_ERROR, .code = ERR_RECIPE_INVALID, .message = e.msg};
 		note_failure(run, st, &rec);
@@ -589,19 +686,11 @@ static void run_done(struct run *run)
 
 /* --- before the first step --- */
 
-/* What no step and no draw from a pool has to come before. */
-static int lookup_early(void *data, const char *path, json_t **ret, struct err *e)
-{
-	if (!strncmp(path, "steps.", 6) || !strcmp(path, "unit.serial"))
-		return err_set(e, ERR_NOT_FOUND, "'${%s}' has no value yet", path);
-	return lookup(data, path, ret, e);
-}
-
-static int look_ahead(
-	struct run *run, const struct recipe_step *st, const struct iotime *it, struct err *e)
+static int look_ahead(struct run *run, const struct recipe_step *st, enum step_phase phase,
+	const struct iotime *it, struct err *e)
 {
 	const struct runner *rn = run->rn;
-	const struct scope scope = {.lookup = lookup_early, .data = run, .secrets = rn->secrets};
+	const struct scope scope = {.lookup = lookup, .data = run, .secrets = rn->secrets};
 	struct step s = {.id = st->id,
 		.action = st->action,
 		.it = *it,
@@ -615,7 +704,7 @@ static int look_ahead(
 	if (!st->action->preflight)
 		return 0;
 	/* Whether it comes to that is not known, or known as no. */
-	if (st->when && (condition_eval(st->when, &scope, &wanted, NULL) < 0 || !wanted))
+	if (is_wanted(run, st, phase, &scope, &wanted, NULL) < 0 || !wanted)
 		return 0;
 	r = args_known(st->action->args, st->with, &scope, &args, e);
 	if (r == 0)
@@ -632,9 +721,11 @@ static int look_at_steps(struct run *run, struct err *e)
 	const struct iotime it = iotime_within(&all, recipe->timeout_us);
 	int r = 0;
 
+	run->early = true;
 	for (size_t p = 0; p < ARRAY_LEN(recipe->step); p++)
 		for (size_t i = 0; r == 0 && i < recipe->steps[p]; i++)
-			r = look_ahead(run, &recipe->step[p][i], &it, e);
+			r = look_ahead(run, &recipe->step[p][i], (enum step_phase)p, &it, e);
+	run->early = false;
 	return r;
 }
 
@@ -651,7 +742,9 @@ void runner_run(const struct runner *rn, struct run_result *ret)
 	struct err e = {0};
 
 	*ret = (struct run_result){.outcome = OUTCOME_PASSED};
-	if (take_secrets(&run, &e) < 0 || look_at_steps(&run, &e) < 0) {
+	if (rn->recipe->open)
+		err_set(&e, ERR_INTERNAL, "the recipe's loops have not got their lists");
+	if (rn->recipe->open || take_secrets(&run, &e) < 0 || look_at_steps(&run, &e) < 0) {
 		*ret = (struct run_result){
 			.outcome = OUTCOME_ERROR, .code = ERR_PREFLIGHT, .step = "preflight"};
 		_cleanup_(freep) char *message = secret_mask_cut(rn->secrets, e.msg);

@@ -479,6 +479,167 @@ START_TEST(test_what_the_unit_needs_cannot_wait)
 }
 END_TEST
 
+#define LOOP HEAD "steps:\n  - {id: a, action: operator.prompt, with: {text: x}}\n"
+#define PART(head, steps)                                                                                    \
+	"parts: {p@1: {recipe: p, version: 1, params: {v: {type: number}}, ports: {bus: {kind: tty}}, " head \
+	"steps: [" steps "]}}\n"
+#define TEXT(id, text) "{id: " id ", action: operator.prompt, with: {text: '" text "'}}"
+
+START_TEST(test_mistakes_of_loops_and_parts_are_said_where_they_are)
+{
+	static const struct {
+		const char *text, *said; /* NULL: good */
+	} row[] = {
+		{LOOP "  - {id: l, for_each: [1, b, true, {k: v}], action: operator.prompt, with: {text: '${turn}'}}\n",
+			NULL},
+		{LOOP "  - {id: l, for_each: [], action: operator.prompt, with: {text: x}}\n",
+			"r.yaml:7:23: the list of 'for_each' is empty"},
+		{LOOP "  - {id: l, for_each: [null], action: operator.prompt, with: {text: x}}\n",
+			"r.yaml:7:24: an item is"},
+		{LOOP "  - {id: l, for_each: [{k: [1]}], action: operator.prompt, with: {text: x}}\n",
+			"'k' of an item"},
+		{LOOP "  - {id: l, for_each: ['${params.p}'], action: operator.prompt, with: {text: x}}\n",
+			"is not replaced in it"},
+		{LOOP "  - {id: l, for_each: '${params.p}', action: operator.prompt, with: {text: x}}\n",
+			"'type: list'"},
+		{LOOP "  - {for_each: [1], action: operator.prompt, with: {text: x}}\n",
+			"needs an 'id'"},
+		{LOOP "  - {id: l, for_each: [1], steps: [{id: m, for_each: [2], action: operator.prompt, with: {text: x}}]}\n",
+			"a loop within a loop"},
+		{LOOP "  - {id: l, steps: [" TEXT("m", "x") "]}\n", "needs 'for_each'"},
+		{LOOP "  - {id: l, for_each: [1], steps: [" TEXT("m", "x") "], action: y}\n",
+			"unknown key of a loop"},
+		{LOOP "  - {id: l, for_each: [1], action: operator.prompt, with: {text: '${item.k}'}}\n",
+			"no such member"},
+		{LOOP "  - {id: l, for_each: [1], action: operator.scan, with: {text: x}}\n"
+		      "  - " TEXT("m", "${steps.l.value}") "\n",
+			"is in a loop: name its turn"},
+		{LOOP "  - {id: l, for_each: [1, 2], action: operator.scan, with: {text: x}}\n"
+		      "  - " TEXT("m", "${steps.l[2].value}") "\n",
+			NULL},
+		{LOOP "  - {id: l, for_each: [1, 2], action: operator.scan, with: {text: x}}\n"
+		      "  - " TEXT("m", "${steps.l[3].value}") "\n",
+			"no earlier step has the id 'l[3]'"},
+		{LOOP "  - " TEXT("m", "${item}") "\n", "is for a step with 'for_each'"},
+		{LOOP "  - {id: l, for_each: [1], action: http.request, offline: later, with: {service: c, path: /x}}\n",
+			"not of a loop or a part"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n" PART(
+			 "", TEXT("s", "${params.v}")),
+			NULL},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: x}}\n" PART(
+			 "", TEXT("s", "x")),
+			"r.yaml:7:50: 'v'"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}}\n" PART("", TEXT("s", "x")),
+			"'v' of params of 'p@1' is not given"},
+		{LOOP "  - {id: u, use: p@1, with: {v: 1}}\n" PART("", TEXT("s", "x")),
+			"'bus' of ports of 'p@1' is not given"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: d}, with: {v: 1}}\n" PART(
+			 "", TEXT("s", "x")),
+			"unknown ports 'd'"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: '${params.q}'}}\n" PART(
+			 "", TEXT("s", "x")),
+			"unknown 'q'"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: '${secrets.k}'}}\n" PART(
+			 "", TEXT("s", "${params.v}")),
+			"may hold no secret"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n" PART(
+			 "timeout: 5s, ", TEXT("s", "x")),
+			"has 'timeout'"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n" PART(
+			 "", "{action: operator.prompt, with: {text: x}}"),
+			"needs an 'id'"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n" PART(
+			 "", TEXT("s", "${params.p}")),
+			"unknown 'p'"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n" PART(
+			 "", TEXT("s", "${steps.a.answer}")),
+			"no earlier step has the id 'a'"},
+		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n"
+		      "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n" PART(
+			      "", TEXT("s", "x")),
+			"'s' is used twice"},
+		{LOOP "  - {id: u, use: q@1}\n", "the part 'q@1' is not there"},
+		{LOOP "  - {id: u, use: p@1}\nparts: {p@1: {recipe: p}}\n",
+			"is not a recipe: 'version' is missing"},
+		{LOOP "  - {id: u, use: p@1}\nparts: {p@1: {recipe: p, version: 1, steps: [{id: v, use: p@1}]}}\n",
+			"'p@1' uses itself"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		const int r = load(row[i].text);
+
+		ck_assert_msg((r == 0) == !row[i].said, "%s%s", row[i].text, report.s);
+		ck_assert_msg(!row[i].said || strstr(report.s, row[i].said), "no '%s' in\n%s\n%s",
+			row[i].said, report.s, row[i].text);
+	}
+}
+END_TEST
+
+/* Each part uses the next one twice: what is used is bounded, however it is written. */
+START_TEST(test_parts_within_parts_and_turns_are_bounded)
+{
+	struct strbuf text = {0};
+
+	sb_add(&text,
+		"recipe: x\nversion: 1\nsteps:\n  - {id: s, for_each: [1, 2, 3, 4, 5, 6], use: p@1}\n");
+	for (int i = 1; i <= 5; i++) {
+		sb_addf(&text, "%*sparts:\n%*sp@%d:\n%*srecipe: p\n%*sversion: %d\n", 4 * i - 4, "",
+			4 * i - 2, "", i, 4 * i, "", 4 * i, "", i);
+		sb_addf(&text,
+			"%*ssteps: [{id: t, for_each: [1, 2, 3, 4, 5, 6, 7, 8, 9], use: p@%d}]\n",
+			4 * i, "", i + 1);
+	}
+	ck_assert_int_lt(load(text.s), 0);
+	ck_assert_msg(
+		strstr(report.s, "at most 4 expected") || strstr(report.s, "more than 500 steps"),
+		"%s", report.s);
+	sb_done(&text);
+}
+END_TEST
+
+START_TEST(test_lists_of_an_order_make_the_steps)
+{
+	static const char text[] =
+		"recipe: x\nversion: 1\nports: {c: {kind: tty}}\nparams: {rails: {type: list}}\nsteps:\n"
+		"  - {id: m, for_each: '${params.rails}', action: console.measure, with: {port: c, send: x, name: v, low: '${item}', high: 5}}\n";
+	static const struct {
+		const char *given;
+		size_t steps; /* 0: refused */
+		const char *said;
+	} row[] = {{"{\"rails\":[1,2,3]}", 3, NULL}, {"{\"rails\":[1,9]}", 0, "turn 2: 'low' is 9"},
+		{"{\"rails\":[]}", 0, "1 to 100"}, {"{\"rails\":[\"${x}\"]}", 1, NULL},
+		{"{}", 0, "missing"}};
+	struct recipe *recipe = NULL;
+	struct err e;
+
+	ck_assert_msg(
+		recipe_load("x", text, strlen(text), &report, &recipe, &e) == 0, "%s", report.s);
+	ck_assert(recipe->open);
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		json_t *given = json_loads(row[i].given, 0, NULL), *all = NULL;
+		struct recipe *bound = NULL;
+		struct mistakes m = {0};
+		int r = recipe_params_read(recipe, given, false, "/params", &m, &all);
+
+		ck_assert_msg((r == 0) == (row[i].steps > 0), "%s", row[i].given);
+		if (r < 0)
+			ck_assert_msg(
+				strstr(m.item[0].text, row[i].said) != NULL, "%s", m.item[0].text);
+		else
+			ck_assert_int_eq(recipe_bind(recipe, all, &bound, &e), 0);
+		if (bound) {
+			ck_assert_uint_eq(recipe_step_count(bound), row[i].steps);
+			ck_assert_str_eq(bound->sha256, recipe->sha256);
+		}
+		recipe_unref(bound);
+		mistakes_done(&m);
+		json_decref(all);
+		json_decref(given);
+	}
+	recipe_unref(recipe);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("check");
@@ -499,6 +660,9 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_model_that_no_record_holds_is_a_mistake);
 	tcase_add_test(t, test_the_rest_of_a_step_is_checked_where_its_action_is_unknown);
 	tcase_add_test(t, test_what_the_unit_needs_cannot_wait);
+	tcase_add_test(t, test_mistakes_of_loops_and_parts_are_said_where_they_are);
+	tcase_add_test(t, test_parts_within_parts_and_turns_are_bounded);
+	tcase_add_test(t, test_lists_of_an_order_make_the_steps);
 	suite_add_tcase(s, t);
 	return s;
 }

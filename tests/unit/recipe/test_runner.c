@@ -314,8 +314,12 @@ static bool stop_after_two(void *env)
 	return calls >= 2;
 }
 
+static json_t *given;	/* parameters of the order; run() takes them */
+static json_t *context; /* NULL: an empty one */
+
 static struct run_result run(const char *steps, bool stop)
 {
+	json_t *params = NULL;
 	_cleanup_(freep) char *text =
 		xasprintf("recipe: t\nversion: 1\nunit: {model: m, serial: {pool: p}}\n%s", steps);
 	const struct runner_sink sink = {NULL, on_begin, on_end, on_measured, on_expose};
@@ -335,6 +339,13 @@ static struct run_result run(const char *steps, bool stop)
 		report.s ? report.s : "", e.msg);
 
 	json_t *none = json_object();
+	struct recipe *bound = NULL;
+
+	given = given ? given : json_object();
+	ck_assert_msg(recipe_params(recipe, given, &params, &e) == 0, "%s", e.msg);
+	ck_assert_msg(recipe_bind(recipe, params, &bound, &e) == 0, "%s", e.msg);
+	recipe_unref(recipe);
+	recipe = bound;
 	struct runner rn = {.recipe = recipe,
 		.sink = &sink,
 		.ops = &ops,
@@ -343,12 +354,15 @@ static struct run_result run(const char *steps, bool stop)
 		.stop_requested = stop ? stop_after_two : NULL,
 		.secrets = secret_set_new(),
 		.secret = env_secret,
-		.params = none,
-		.artifacts = none,
-		.context = none,
+		.params = params,
+		.artifacts = json_object_get(recipe->json, "artifacts"),
+		.context = context ? context : none,
 		.teardown_us = 2 * US_PER_S};
 
 	runner_run(&rn, &res);
+	json_decref(params);
+	json_decref(given);
+	given = NULL;
 	secret_set_free(rn.secrets);
 	json_decref(none);
 	recipe_unref(recipe);
@@ -904,6 +918,142 @@ START_TEST(test_a_measurement_outside_its_limits_fails_with_its_code)
 }
 END_TEST
 
+/* --- loops --- */
+
+START_TEST(test_a_loop_is_a_step_for_each_item_with_an_id_and_a_verdict_of_its_own)
+{
+	struct run_result r =
+		run("steps:\n  - id: rail\n    for_each: [3V3, 5V]\n"
+		    "    action: t.proof\n    with: {say: 'get ${item} ${turn}'}\n"
+		    "  - {id: b, action: t.proof, with: {say: '${steps.rail[2].value}'}}\n",
+			false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
+	STORY("+rail[1] -rail[1]:passed +rail[2] -rail[2]:passed +b -b:passed ");
+	ck_assert_str_eq(evidence.s,
+		"{\"said\":\"get 3V3 1\"} |{\"said\":\"get 5V 2\"} |{\"said\":\"2\"} |");
+}
+END_TEST
+
+START_TEST(test_the_steps_of_a_turn_know_each_other)
+{
+	run("steps:\n  - for_each: [{n: a, low: 1}, {n: b, low: 2}]\n    when: '${item.n} != c'\n"
+	    "    steps:\n      - {id: set, action: t.pass}\n"
+	    "      - {id: get, action: t.proof, with: {say: '${item.n}=${steps.set.value}'}, when: '${item.low} > 1'}\n",
+		false);
+	STORY("+set[1] -set[1]:passed +get[1] -get[1]:skipped +set[2] -set[2]:passed "
+	      "+get[2] -get[2]:passed ");
+	ck_assert_ptr_nonnull(strstr(evidence.s, "b=2"));
+}
+END_TEST
+
+START_TEST(test_an_order_gives_the_list_and_an_item_is_never_parsed)
+{
+	given = json_pack("{s:[s,s]}", "list", "${secrets.key}", "$");
+	run("params: {list: {type: list}}\nsteps:\n"
+	    "  - {id: a, for_each: '${params.list}', action: t.proof, with: {say: '${item}{secrets.key}'}}\n",
+		false);
+	STORY("+a[1] -a[1]:passed +a[2] -a[2]:passed ");
+	ck_assert_str_eq(evidence.s,
+		"{\"said\":\"${secrets.key}{secrets.key}\"} |{\"said\":\"${secrets.key}\"} |");
+}
+END_TEST
+
+START_TEST(test_a_turn_that_fails_ends_the_loop_and_each_is_tried_by_itself)
+{
+	fails_left = 1;
+	run("steps:\n  - {id: a, for_each: [1, 2], action: t.flaky, retry: {attempts: 2}}\n",
+		false);
+	STORY("+a[1] -a[1]:failed/timeout +a[1]' -a[1]:passed +a[2] -a[2]:passed ");
+
+	struct run_result r = run(
+		"steps:\n  - {id: a, for_each: [x, y], action: t.fail, with: {say: '${item}'}}\n" SAFE,
+		false);
+
+	ck_assert_str_eq(r.step, "a[1]");
+	STORY("+a[1] -a[1]:failed/limit-low +safe -safe:passed ");
+	run("steps:\n  - {id: a, for_each: [x, y], action: t.fail, on_fail: continue}\n", false);
+	STORY("+a[1] -a[1]:failed/limit-low +a[2] -a[2]:failed/limit-low ");
+}
+END_TEST
+
+/* --- parts --- */
+
+#define PART_RAILS                                                                                                                     \
+	"parts:\n  rails@2:\n    recipe: rails\n    version: 2\n"                                                                      \
+	"    params: {low: {type: number}, name: {type: string, default: V}}\n"                                                        \
+	"    artifacts: {fw: x}\n    unit: {serial: {from: job}}\n"                                                                    \
+	"    setup:\n      - {id: on, action: t.pass}\n"                                                                               \
+	"    steps:\n"                                                                                                                 \
+	"      - {id: read, for_each: [a, b], action: t.proof, with: {say: '${item} ${params.name} ${params.low} ${artifacts.fw}'}}\n" \
+	"      - {id: last, action: t.proof, with: {say: '${steps.read[2].value}'}}\n"                                                 \
+	"    teardown:\n      - {id: 'off', action: t.proof, with: {say: '${params.low}'}}\n"
+#define USE_RAILS "{id: r, use: rails@2, artifacts: {fw: main}, with: {low: "
+
+START_TEST(test_a_part_has_names_of_its_own_and_its_teardown_comes_first)
+{
+	struct run_result r = run(PART_RAILS
+		"params: {l: {type: string, default: '3.5'}}\n"
+		"artifacts: {main: firmware.bin}\nsteps:\n"
+		"  - {id: a, action: t.pass}\n"
+		"  - " USE_RAILS "'${params.l}'}}\n"
+		"  - {id: read, action: t.proof, with: {say: '${steps.r.last.value}'}}\n" SAFE,
+		false);
+
+	ck_assert_int_eq(r.outcome, OUTCOME_PASSED);
+	STORY("+a -a:passed +r.on -r.on:passed +r.read[1] -r.read[1]:passed "
+	      "+r.read[2] -r.read[2]:passed +r.last -r.last:passed +read -read:passed "
+	      "+r.off -r.off:passed +safe -safe:passed ");
+	ck_assert_ptr_nonnull(strstr(evidence.s, "a V 3.5 firmware.bin"));
+	ck_assert_ptr_nonnull(strstr(evidence.s, "{\"said\":\"4\"}"));
+}
+END_TEST
+
+START_TEST(test_a_value_of_the_ledger_is_exposed_by_the_step_of_the_part_that_sends_it)
+{
+	static const char part[] =
+		"parts:\n  p@1:\n    recipe: p\n    version: 1\n    params: {v: {type: string}}\n"
+		"    steps:\n      - {id: none, action: t.pass}\n"
+		"      - {id: send, action: t.proof, with: {say: '${params.v}'}}\n";
+	_cleanup_(freep) char *serial =
+		xasprintf("%ssteps:\n  - {id: u, use: p@1, with: {v: '${unit.serial}'}}\n", part);
+	_cleanup_(freep) char *slot = xasprintf(
+		"%ssteps:\n  - {id: g, action: t.give, with: {values: {eth0: {pool: p}}}}\n"
+		"  - {id: u, use: p@1, with: {v: '${steps.g.eth0}'}}\n",
+		part);
+	_cleanup_(freep) char *secret =
+		xasprintf("%ssteps:\n  - {id: u, use: p@1, with: {v: '${secrets.key}'}}\n", part);
+
+	run(serial, false);
+	STORY("+u.none -u.none:passed +u.send reserved exposed -u.send:passed ");
+	run(slot, false);
+	STORY("+g -g:passed +u.none -u.none:passed +u.send exposed:eth0 -u.send:passed ");
+	run(secret, false);
+	STORY("+u.none -u.none:passed +u.send -u.send:passed ");
+	ck_assert_msg(!strstr(evidence.s, "hunter22"), "%s", evidence.s);
+}
+END_TEST
+
+START_TEST(test_what_is_irreversible_in_a_part_has_its_journal)
+{
+	run("parts: {p@1: {recipe: p, version: 1, steps: [{id: blow, action: t.fuse}]}}\n"
+	    "steps:\n  - {id: u, use: p@1}\n",
+		false);
+	STORY("+u.blow intend:SN1:fuse:1 intended:{\"blown\":true} -u.blow:passed ");
+}
+END_TEST
+
+START_TEST(test_a_part_that_is_not_wanted_is_skipped_but_for_its_teardown)
+{
+	run(PART_RAILS
+		"artifacts: {main: f}\nsteps:\n  - {id: a, action: t.pass}\n"
+		"  - {id: r, use: rails@2, artifacts: {fw: main}, with: {low: 1}, when: 'no == yes'}\n",
+		false);
+	STORY("+a -a:passed +r.on -r.on:skipped +r.read[1] -r.read[1]:skipped "
+	      "+r.read[2] -r.read[2]:skipped +r.last -r.last:skipped +r.off -r.off:passed ");
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("runner");
@@ -943,6 +1093,15 @@ static Suite *suite(void)
 	tcase_add_test(t, test_each_value_is_exposed_by_the_first_step_that_sends_it);
 	tcase_add_test(t, test_a_value_that_the_ledger_does_not_let_go_is_not_sent);
 	tcase_add_test(t, test_a_measurement_outside_its_limits_fails_with_its_code);
+	tcase_add_test(t, test_a_loop_is_a_step_for_each_item_with_an_id_and_a_verdict_of_its_own);
+	tcase_add_test(t, test_the_steps_of_a_turn_know_each_other);
+	tcase_add_test(t, test_an_order_gives_the_list_and_an_item_is_never_parsed);
+	tcase_add_test(t, test_a_turn_that_fails_ends_the_loop_and_each_is_tried_by_itself);
+	tcase_add_test(t, test_a_part_has_names_of_its_own_and_its_teardown_comes_first);
+	tcase_add_test(
+		t, test_a_value_of_the_ledger_is_exposed_by_the_step_of_the_part_that_sends_it);
+	tcase_add_test(t, test_what_is_irreversible_in_a_part_has_its_journal);
+	tcase_add_test(t, test_a_part_that_is_not_wanted_is_skipped_but_for_its_teardown);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -21,8 +21,23 @@ function numberOr(text) {
   return text.trim() !== '' && Number.isFinite(n) ? n : text;
 }
 
+/** Items with commas between them, or a JSON array: what is wrong with one, the server says. */
+function listValue(text) {
+  try {
+    if (text.trim().startsWith('[')) return JSON.parse(text);
+  } catch {
+    return text;
+  }
+  return text.split(',').map((item) => item.trim()).filter(Boolean);
+}
+
+function listShown(list) {
+  return list.some((item) => typeof item === 'object') ? JSON.stringify(list) : list.join(', ');
+}
+
 function paramValue(spec, v) {
   if (spec.type === 'bool') return v === true || v === 'true';
+  if (spec.type === 'list') return listValue(v);
   if (spec.type === 'integer' || spec.type === 'number') return numberOr(v);
   const choice = (spec.choices || []).find((c) => String(c) === v);
   return choice ?? v;
@@ -48,8 +63,9 @@ function orderOf(form, recipe) {
 const fromJob = (recipe) => recipe?.unit?.serial?.from === 'job';
 
 function ParamControl({ spec, value, set, tie }) {
-  const shown = value ?? (spec.default === undefined ? '' : String(spec.default));
-  const options = spec.type === 'bool' ? ['true', 'false'] : (spec.choices || []).map(String);
+  const shown = value ?? (spec.default === undefined ? '' : Array.isArray(spec.default) ? listShown(spec.default) : String(spec.default));
+  const choices = spec.type === 'list' ? [] : spec.choices || [];
+  const options = spec.type === 'bool' ? ['true', 'false'] : choices.map(String);
 
   if (options.length)
     return html`<select ...${tie} value=${shown} onChange=${(ev) => set(ev.target.value)}>

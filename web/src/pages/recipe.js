@@ -18,8 +18,21 @@ function retryText(retry) {
   return retry.on?.length ? t('attempts_on', { n, codes: retry.on.join(', ') }) : t('attempts', { n });
 }
 
+const itemText = (item) => (typeof item === 'object' ? Object.entries(item).map(([k, v]) => `${k}=${v}`).join(' ') : String(item));
+
+/** What a loop goes over: a list, or the parameter that has it. */
+const listText = (list) => (Array.isArray(list) ? list.map(itemText).join(', ') : String(list));
+
+/** The steps as they are written; those of a loop have its list. */
+const rowsOf = (list, phase, each) =>
+  (list || []).flatMap((s) =>
+    s.steps ? rowsOf(s.steps, phase, s.for_each) : [{ ...s, phase, for_each: s.for_each ?? each }],
+  );
+
+const withOf = (s) => (s.use ? { ...s.ports, ...s.artifacts, ...s.with } : s.with);
+
 function Steps({ recipe }) {
-  const rows = PHASES.flatMap((phase) => (recipe[phase] || []).map((s) => ({ ...s, phase })));
+  const rows = PHASES.flatMap((phase) => rowsOf(recipe[phase], phase));
 
   return html`<${Table} label=${t('actions')} head=${['n', t('phase'), t('step'), t('action'), t('with'), t('timeout'), t('retry'), t('on_failure'), t('when')]} kind="top">
     ${rows.map(
@@ -28,8 +41,11 @@ function Steps({ recipe }) {
           <td class="num">${i + 1}</td>
           <td class="muted">${s.phase}</td>
           <td><b>${s.id || ''}</b></td>
-          <td class="mono">${s.action}</td>
-          <td><${Values} of=${s.with} /></td>
+          <td class="mono">${s.use ? t('uses_recipe', { name: s.use }) : s.action}</td>
+          <td>
+            ${s.for_each && html`<p class="muted">${t('for_each_of', { list: listText(s.for_each) })}</p>`}
+            <${Values} of=${withOf(s)} />
+          </td>
           <td>${s.timeout || ''}</td>
           <td>${retryText(s.retry)}</td>
           <td>${s.on_fail || 'stop'}</td>
