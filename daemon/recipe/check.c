@@ -8,6 +8,7 @@
 #include "daemon/recipe/head.h"
 #include "daemon/recipe/later.h"
 #include "daemon/recipe/recipe.h"
+#include "daemon/recipe/schema.h"
 
 #define MAX_STEPS      500
 #define POWER_AFTER_US (20 * US_PER_S)
@@ -24,12 +25,16 @@ struct check {
 	size_t index;
 };
 
-static void check_keys(struct check *c, const json_t *o, const char *pointer, const char *what,
-	const char *const *names)
+/* Of a step, or of its retry: the schema has the same keys. */
+static void check_keys(
+	struct check *c, const json_t *o, const char *pointer, const struct form_row *rows)
 {
+	const char *names[32] = {0};
 	const char *key;
 	json_t *v;
 
+	for (size_t i = 0; rows[i].key && i + 1 < ARRAY_LEN(names); i++)
+		names[i] = rows[i].key;
 	json_object_foreach((json_t *)o, key, v) {
 		_cleanup_(freep) char *p = pointer_key(pointer, key);
 		const char *const *n = names;
@@ -37,7 +42,7 @@ static void check_keys(struct check *c, const json_t *o, const char *pointer, co
 		while (*n && strcmp(*n, key) != 0)
 			n++;
 		if (!*n)
-			mistakes_add_unknown(c->m, p, what, key, names);
+			mistakes_add_unknown(c->m, p, "key", key, names);
 	}
 }
 
@@ -421,7 +426,6 @@ static void check_refs_within(struct check *c, const json_t *j, const char *poin
 
 static void check_retry(struct check *c, struct recipe_step *s, const json_t *retry, const char *sp)
 {
-	static const char *const keys[] = {"attempts", "delay", "on", NULL};
 	_cleanup_(freep) char *p = pointer_key(sp, "retry");
 	_cleanup_(freep) char *on_p = pointer_key(p, "on");
 	const json_t *attempts = json_object_get(retry, "attempts");
@@ -433,7 +437,7 @@ static void check_retry(struct check *c, struct recipe_step *s, const json_t *re
 		mistakes_add(c->m, p, "'retry' must be a mapping such as {attempts: 2, delay: 1s}");
 		return;
 	}
-	check_keys(c, retry, p, "key", keys);
+	check_keys(c, retry, p, retry_rows);
 	if (!json_is_integer(attempts) || json_integer_value(attempts) < 1 ||
 		json_integer_value(attempts) > 20) {
 		mistakes_add(c->m, p, "'attempts' must be an integer from 1 to 20");
@@ -557,8 +561,6 @@ static void check_attach(struct check *c, struct recipe_step *s, const json_t *o
 
 static void check_step(struct check *c, const json_t *o, const char *p, struct recipe_step *s)
 {
-	static const char *const keys[] = {"id", "action", "with", "timeout", "retry", "on_fail",
-		"offline", "attach", "when", "title", NULL};
 	_cleanup_(freep) char *when_p = pointer_key(p, "when");
 	_cleanup_(freep) char *id_p = pointer_key(p, "id");
 	const char *id;
@@ -573,7 +575,7 @@ static void check_step(struct check *c, const json_t *o, const char *p, struct r
 		return;
 	}
 	c->step = s;
-	check_keys(c, o, p, "key", keys);
+	check_keys(c, o, p, step_rows);
 	id = get_string(c, o, p, "id", false);
 	if (id) {
 		if (!recipe_is_identifier(id, ""))
