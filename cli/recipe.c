@@ -14,6 +14,7 @@
 #include "daemon/recipe/head.h"
 #include "daemon/recipe/parts.h"
 #include "daemon/recipe/programs.h"
+#include "daemon/recipe/schema.h"
 
 DEFINE_CLEANUP(struct yaml_doc, yaml_doc_free)
 
@@ -259,6 +260,19 @@ static int cmd_check(struct ctl *c, int argc, char **argv)
 	return status;
 }
 
+static int cmd_schema(struct ctl *c, int argc, char **argv)
+{
+	json_t *o;
+
+	(void)c; /* it is JSON in any case */
+	if (ctl_options(argc, argv, NULL, NULL, 0) != 0)
+		return ctl_usage("recipe schema");
+	o = recipe_schema();
+	print_json(o);
+	json_decref(o);
+	return EXIT_PASSED;
+}
+
 /* --- run --- */
 
 struct sim {
@@ -416,6 +430,7 @@ static int cmd_run(struct ctl *c, int argc, char **argv)
 
 const struct command commands_recipe[] = {
 	{"recipe check", "FILE ...", "Find every mistake, with line and column", cmd_check},
+	{"recipe schema", "", "The JSON Schema of recipes, for editors", cmd_schema},
 	{"recipe run", "FILE [--sim | --port ROLE=ADDR,..]",
 		"Run it here (--artifact NAME=FILE,.. --param NAME=VALUE,.. --serial S)", cmd_run},
 	{0},

@@ -8,6 +8,7 @@
 #include "daemon/recipe/head.h"
 #include "daemon/recipe/later.h"
 #include "daemon/recipe/recipe.h"
+#include "daemon/recipe/schema.h"
 #include "daemon/recipe/unfold.h"
 
 #define POWER_AFTER_US (20 * US_PER_S)
@@ -25,12 +26,16 @@ struct check {
 	size_t index;
 };
 
-static void check_keys(struct check *c, const json_t *o, const char *pointer, const char *what,
-	const char *const *names)
+/* Of a step, or of its retry: the schema has the same keys. */
+static void check_keys(
+	struct check *c, const json_t *o, const char *pointer, const struct form_row *rows)
 {
+	const char *names[32] = {0};
 	const char *key;
 	json_t *v;
 
+	for (size_t i = 0; rows[i].key && i + 1 < ARRAY_LEN(names); i++)
+		names[i] = rows[i].key;
 	json_object_foreach((json_t *)o, key, v) {
 		_cleanup_(freep) char *p = pointer_key(pointer, key);
 		const char *const *n = names;
@@ -38,7 +43,7 @@ static void check_keys(struct check *c, const json_t *o, const char *pointer, co
 		while (*n && strcmp(*n, key) != 0)
 			n++;
 		if (!*n)
-			mistakes_add_unknown(c->m, p, what, key, names);
+			mistakes_add_unknown(c->m, p, "key", key, names);
 	}
 }
 
@@ -523,7 +528,6 @@ static void check_refs_within(struct check *c, const json_t *j, const char *poin
 
 static void check_retry(struct check *c, struct recipe_step *s, const json_t *retry, const char *sp)
 {
-	static const char *const keys[] = {"attempts", "delay", "on", NULL};
 	_cleanup_(freep) char *p = pointer_key(sp, "retry");
 	_cleanup_(freep) char *on_p = pointer_key(p, "on");
 	const json_t *attempts = json_object_get(retry, "attempts");
@@ -535,7 +539,7 @@ static void check_retry(struct check *c, struct recipe_step *s, const json_t *re
 		mistakes_add(c->m, p, "'retry' must be a mapping such as {attempts: 2, delay: 1s}");
 		return;
 	}
-	check_keys(c, retry, p, "key", keys);
+	check_keys(c, retry, p, retry_rows);
 	if (!json_is_integer(attempts) || json_integer_value(attempts) < 1 ||
 		json_integer_value(attempts) > 20) {
 		mistakes_add(c->m, p, "'attempts' must be an integer from 1 to 20");
@@ -801,8 +805,6 @@ static void check_frames(struct check *c, const struct frame *f, const struct fr
 
 static void check_step(struct check *c, const struct unfolded_step *from, struct recipe_step *s)
 {
-	static const char *const keys[] = {"id", "action", "use", "with", "timeout", "retry",
-		"on_fail", "offline", "attach", "when", "for_each", "steps", "title", NULL};
 	const json_t *o = from->step;
 	const char *p = from->pointer;
 	_cleanup_(freep) char *when_p = pointer_key(p, "when");
@@ -818,7 +820,7 @@ static void check_step(struct check *c, const struct unfolded_step *from, struct
 		return;
 	}
 	c->step = s;
-	check_keys(c, o, p, "key", keys);
+	check_keys(c, o, p, step_rows);
 	id = get_string(c, o, p, "id", false);
 	if (id) {
 		if (!recipe_is_identifier(id, ""))
