@@ -278,13 +278,23 @@ static bool drop_run(struct station *s, enum err_code code, const char *message)
 
 /* --- running --- */
 
-/* It says nothing of the fixture: a cloud that is away, or a printer without paper, would
- * quarantine every station of the line. */
+/* It says nothing of the fixture: a cloud that is away, a pool that is empty, a token that was pulled or a printer without
+ * paper would quarantine every station of the line. */
 static bool is_of_the_line(enum err_code c)
 {
-	return c == ERR_SERVICE_DOWN || c == ERR_SERVICE_BUSY || c == ERR_SERVICE_UNTRUSTED ||
-	       c == ERR_SERVICE_ANSWER || c == ERR_SERVICE_REFUSED || c == ERR_SERVICE_CONFLICT ||
-	       c == ERR_PRINTER || c == ERR_INTERLOCK;
+	static const enum err_code codes[] = {ERR_SERVICE_DOWN, ERR_SERVICE_BUSY,
+		ERR_SERVICE_UNTRUSTED, ERR_SERVICE_ANSWER, ERR_SERVICE_REFUSED,
+		ERR_SERVICE_CONFLICT, ERR_PRINTER, ERR_INTERLOCK, ERR_POOL_EMPTY, ERR_QUOTA,
+		ERR_DISK_FULL, ERR_ATTACHMENT_QUOTA, ERR_RECORDS_HELD, ERR_RECORDS_DAMAGED,
+		ERR_CLOCK, ERR_BACKLOG, ERR_KEYS_DOWN, ERR_TOKEN_GONE, ERR_TOKEN_PIN,
+		ERR_PIN_REFUSED, ERR_PIN_LOCKED, ERR_TOKEN_FULL, ERR_ISSUER_INVALID,
+		ERR_HOST_COPIED, ERR_HOST_OLDER, ERR_HOST_UNPROVEN, ERR_LEASE_EXPIRED,
+		ERR_PLANT_HELD};
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		if (codes[i] == c)
+			return true;
+	return false;
 }
 
 static void count_failures(struct station *s, const struct run_result *res)

@@ -10,6 +10,8 @@
 #include "base/iotime.h"
 #include "base/util.h"
 #include "daemon/line/station_impl.h"
+#include "db/stmt.h"
+#include "db/writer.h"
 #include "tests/unit/line/line_rig.h"
 #include "tests/unit/unit.h"
 
@@ -240,6 +242,29 @@ START_TEST(units_that_fail_at_one_step_in_a_row_hold_the_station)
 }
 END_TEST
 
+static int use_pool_up(struct db *tx, void *data, struct err *e)
+{
+	return db_do(tx, e, "UPDATE pools SET next = 1000");
+}
+
+/* At night all stations of a line would have to be cleared, one by one, because a pool was empty. */
+START_TEST(what_is_the_lines_own_holds_no_station)
+{
+	struct err e;
+
+	order(9);
+	ck_assert_int_eq(writer_do(rig.services.writer, use_pool_up, NULL, &e), 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		plug(i, false);
+		line_rig_until_state(&rig, station, STATION_DONE);
+		station_absent(station, 0);
+		line_rig_until_state(&rig, station, STATION_EMPTY);
+	}
+	recorded("SELECT group_concat(outcome || ' ' || code, ', ') FROM runs",
+		"error pool-empty, error pool-empty, error pool-empty");
+}
+END_TEST
+
 START_TEST(who_disables_during_a_run_is_on_record_after_it)
 {
 	order(2);
@@ -312,6 +337,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_wrong_device_is_a_fault_until_it_leaves);
 	tcase_add_test(t, a_unit_that_is_unplugged_in_its_run_ends_it);
 	tcase_add_test(t, units_that_fail_at_one_step_in_a_row_hold_the_station);
+	tcase_add_test(t, what_is_the_lines_own_holds_no_station);
 	tcase_add_test(t, who_disables_during_a_run_is_on_record_after_it);
 	tcase_add_test(t, an_abort_ends_the_run_as_aborted);
 	tcase_add_test(t, a_command_that_the_state_does_not_allow_is_refused);
