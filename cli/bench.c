@@ -756,24 +756,16 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	struct run_result res;
 	struct err e;
 
-	int status = recipe_bind(recipe, rn.params, &bound, &e) < 0 ? ctl_fail(&e) : EXIT_PASSED;
-
-	if (status != EXIT_PASSED) {
-		secret_set_free(rn.secrets);
-		json_decref(s.steps);
-		json_decref(empty);
-		json_decref(context);
-		return status;
-	}
-	rn.recipe = bound;
+	int status;
 
 	s.made = made_new(rn.secrets);
-	if (cancel_init(&interrupt, &e) < 0) {
+	if (recipe_bind(recipe, rn.params, &bound, &e) < 0 || cancel_init(&interrupt, &e) < 0) {
 		status = ctl_fail(&e);
 	} else {
 		sigaction(SIGINT, &sa, NULL);
 		sigaction(SIGTERM, &sa, NULL);
 		sigaction(SIGIO, &lease, NULL);
+		rn.recipe = bound;
 		runner_run(&rn, &res);
 		settle_watched(&s, &res);
 		print_result(&s, &res);
@@ -791,5 +783,6 @@ int bench_run(const struct bench *b, const struct recipe *recipe)
 	json_decref(empty);
 	json_decref(s.steps);
 	json_decref(s.measured);
+	recipe_unref(bound);
 	return status;
 }

@@ -383,6 +383,8 @@ static void setup(void)
 	shows = OBSERVED_BLANK;
 	fuse_fails = false;
 	cancel_at_end = false;
+	expose_fails = false;
+	prepare_fails = false;
 	fails_left = 0;
 	flaky_code = ERR_TIMEOUT;
 }
