@@ -26,6 +26,16 @@ static const struct plant_route *find_route(struct request *rq, bool *ret_path)
 	return NULL;
 }
 
+/* RFC 6750, 2.1; NULL where there is none. */
+static const char *token_of(const struct request *rq)
+{
+	static const char scheme[] = "Bearer ";
+	const char *said = request_header(rq, "Authorization");
+
+	return said && strncasecmp(said, scheme, strlen(scheme)) == 0 ? said + strlen(scheme)
+								      : NULL;
+}
+
 static int begin(void *data, struct request *rq, struct response *rs, struct intake *ret)
 {
 	bool path;
@@ -37,6 +47,12 @@ static int begin(void *data, struct request *rq, struct response *rs, struct int
 			NULL);
 		return path ? 405 : 404;
 	}
+	/* Nobody sends 8 MB who has not even the form of a token. */
+	if (!(r->flags & PLANT_PUBLIC) && !tokens_is_text(token_of(rq))) {
+		problem_answer(rs, rq, 401, ERR_UNAUTHORIZED,
+			"a token is needed: Authorization: Bearer TOKEN", NULL);
+		return 401;
+	}
 	rq->route = r;
 	*ret = (struct intake){.max_body = r->max_body ? r->max_body : DEFAULT_BODY,
 		.heavy = r->max_body > DEFAULT_BODY};
@@ -45,19 +61,13 @@ static int begin(void *data, struct request *rq, struct response *rs, struct int
 
 /* --- who asks --- */
 
-/* RFC 6750, 2.1 */
 static int find_who(struct ask *a, const struct plant_route *r, struct err *e)
 {
-	static const char scheme[] = "Bearer ";
-	const char *said = request_header(a->rq, "Authorization");
 	int ret;
 
 	if (r->flags & PLANT_PUBLIC)
 		return 0;
-	if (!said || strncasecmp(said, scheme, strlen(scheme)) != 0)
-		return err_set(
-			e, ERR_UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN");
-	ret = tokens_find(a->plant->pool, said + strlen(scheme), &a->who, &a->it, e);
+	ret = tokens_find(a->plant->pool, token_of(a->rq), &a->who, &a->it, e);
 	if (ret < 0)
 		return ret;
 	return r->roles & MAY(a->who.role)

@@ -10,6 +10,12 @@
 
 const char *const plant_role_names[] = {"viewer", "admin", "host", NULL};
 
+bool tokens_is_text(const char *text)
+{
+	return text && !strncmp(text, BEGINS, strlen(BEGINS)) &&
+	       is_sha256_hex(text + strlen(BEGINS));
+}
+
 static void digest_of(const char *text, char ret[SHA256_HEX])
 {
 	sha256_hex_of(text, strlen(text), ret);

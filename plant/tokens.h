@@ -22,6 +22,8 @@ struct who {
 /* A new one, by its text, which is nowhere else. host: of PLANT_HOST, else NULL. */
 int tokens_make(struct pg *tx, enum plant_role role, const char *name, const char *host,
 	char ret[TOKEN_TEXT_BYTES], const struct iotime *it, struct err *e);
+/* Whether it has the form of one; text may be NULL. Any thread, without a wait. */
+bool tokens_is_text(const char *text);
 /* -ERR_UNAUTHORIZED for a text that is none, or was revoked. */
 int tokens_find(
 	struct pool *p, const char *text, struct who *ret, const struct iotime *it, struct err *e);

@@ -8,6 +8,7 @@ anybody else's, whatever is killed, copied or stopped in between.
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import unittest
@@ -106,6 +107,11 @@ class Records(unittest.TestCase):
         self.assertEqual(viewer.request('POST', '/host/session', {}).status, 403)
         self.assertEqual(self.host.api.request('GET', '/hosts').status, 403)
         self.assertEqual(self.plant.client(None).request('GET', '/hosts').status, 401)
+        # Without the form of a token no body is waited for.
+        with socket.create_connection(('127.0.0.1', self.plant.port), timeout=line.DEADLINE_S) as c:
+            c.sendall(b'POST /api/v1/host/records HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pvp_short\r\n'
+                      b'Content-Length: 8000000\r\nExpect: 100-continue\r\n\r\n')
+            self.assertTrue(c.recv(4096).startswith(b'HTTP/1.1 401 '))
         self.assertEqual(self.plant.client('pvp_x').request('GET', '/hosts').json['code'], 'unauthorized')
         self.assertNotIn(self.host.token, self.plant.sql('SELECT * FROM tokens'))
         token = self.plant.admin.post('/hosts/H1/token', {})['token']
