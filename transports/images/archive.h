@@ -25,7 +25,7 @@ struct archive *archive_close(struct archive *a); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct archive, archive_close)
 
 /* What macOS puts into the archives that people make there: "__MACOSX/..." of zip, and "._NAME" with the attributes of NAME
- * of both (AppleDouble, RFC 1740, appendix A). It is no file of theirs. */
+ * of both (AppleDouble, RFC 1740, appendix A). It is not a file of theirs. */
 bool archive_is_companion(const char *name);
 
 /* How many members a zip archive has, in all folders; 0 of a directory. */

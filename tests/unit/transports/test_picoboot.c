@@ -207,7 +207,7 @@ START_TEST(a_flash_that_wraps_is_found)
 }
 END_TEST
 
-/* The same firmware in two places of one flash is no sign of a smaller one. */
+/* The same firmware in two places of one flash does not show a smaller one. */
 START_TEST(two_equal_slots_are_not_a_small_flash)
 {
 	struct picoboot_flash_result res;

@@ -20,7 +20,7 @@ struct volume {
 
 static int no_drive(const char *why, struct err *e)
 {
-	return err_set(e, ERR_UNSUPPORTED, "the disk is no drive of a UF2 bootloader: %s", why);
+	return err_set(e, ERR_UNSUPPORTED, "the disk is not a drive of a UF2 bootloader: %s", why);
 }
 
 static int read_volume(
