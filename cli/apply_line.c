@@ -366,6 +366,16 @@ static int look_recipe(struct apply_plan *p, struct sight *s, const char *file, 
 		return err_set(e, ERR_INVALID, "%s and %s are both recipe %s: nothing was changed",
 			other, file, key);
 	json_object_set_new(s->recipes, key, json_string(file));
+	/* Its digest covers its parts, which the line has to have first: the order of files is not theirs. */
+	if (json_object_get(recipe->json, "parts")) {
+		apply_plan_add(p,
+			(struct apply_row){.verdict = APPLY_REFUSED,
+				.what = xasprintf("recipe %s", key),
+				.why = xstrdup(
+					"it uses other recipes: take it out of the folder, and give it by provctl recipe put and approve, after its parts"),
+				.file = xstrdup(file)});
+		return 0;
+	}
 	return add_recipe(p, s, file, recipe, e);
 }
 

@@ -95,6 +95,13 @@ class Apply(unittest.TestCase):
         p = subprocess.run([line.binary('provctl'), 'apply', self.folder.path], env=env, capture_output=True, text=True)
         self.assertEqual((p.returncode, len(self.api.get('/artifacts')['items'])), (0, 1), p.stderr)
 
+    def test_a_recipe_with_parts_is_in_the_plan_and_nothing_is_done(self):
+        for name in ('sensor', 'sensors'):
+            self.folder.write('recipes/%s.yaml' % name, line.read(os.path.join(line.ROOT, 'recipes', name + '.yaml')))
+        p = self.apply(status=2)
+        self.assertIn('it uses other recipes', p.stdout + p.stderr)
+        self.assertEqual(self.versions(), {})
+
     def test_what_is_approved_never_changes(self):
         self.folder.write('artifacts/app.bin', b'first' * 100)
         self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Lamp'))
