@@ -1201,7 +1201,7 @@ async function all(browser, at, wire) {
   });
   const { weigh, judge } = scales();
   await check('the same in three themes, of a line where much is wrong', () =>
-    withMock(browser, 64, (one, url) => lookAtAll(one, url, THEMES, (name, path) => weigh(one, url, name, path))));
+    withMock(browser, 24, (one, url) => lookAtAll(one, url, THEMES, (name, path) => weigh(one, url, name, path))));
   await check('no page weighs more than 120 KiB', judge);
   await check('an order is held, released and completed by people, with a reason', () => orderHeld(page, at.url));
   expected.push(/401 .*\/api\/v1\//);
