@@ -106,6 +106,13 @@ int apply_files(const struct apply_plan *p, const char *name, const char *const 
 	return r;
 }
 
+void apply_files_free(char **files, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(files[i]);
+	free(files);
+}
+
 /* --- what is shown --- */
 
 static void print_line(void *data, enum proc_stream stream, const char *bytes, size_t n)
@@ -260,10 +267,14 @@ static void say_what_is_left_out(const struct apply_plan *p)
 
 static int apply(struct apply_plan *p)
 {
+	json_t *artifacts = json_object();
 	struct err e;
-	int r = apply_look_line(p, &e);
+	int r = apply_look_artifacts(p, artifacts, &e);
 	size_t same;
 
+	if (r == 0)
+		r = apply_look_recipes(p, artifacts, &e);
+	json_decref(artifacts);
 	if (r == 0 && p->config)
 		r = apply_look_host(p, &e);
 	if (r < 0)

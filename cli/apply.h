@@ -57,8 +57,11 @@ void apply_plan_add(struct apply_plan *p, struct apply_row row);
  * folder is refused. Without that directory none. *ret and each path are owned by the caller. */
 int apply_files(const struct apply_plan *p, const char *name, const char *const *ends, char ***ret,
 	size_t *ret_n, struct err *e);
-/* What the daemon has and should have: artifacts and recipes. */
-int apply_look_line(struct apply_plan *p, struct err *e);
+void apply_files_free(char **files, size_t n);
+/* What the daemon has and should have. here: an object, to which each artifact of the folder is added, name -> SHA-256. */
+int apply_look_artifacts(struct apply_plan *p, json_t *here, struct err *e);
+/* artifacts: as it was filled above. */
+int apply_look_recipes(struct apply_plan *p, const json_t *artifacts, struct err *e);
 /* The configuration of this machine, checked as it would be by `provd --check`. */
 int apply_look_host(struct apply_plan *p, struct err *e);
 /* The daemon reads its configuration again. Until that went well the next apply has it to do, also one that changes no file. */

@@ -209,9 +209,7 @@ static int refuse_yml(const struct apply_plan *p, struct err *e)
 	if (r == 0 && n > 0)
 		r = err_set(e, ERR_INVALID,
 			"%s: of stations.d provd reads what ends in .yaml: rename it", files[0]);
-	for (size_t i = 0; i < n; i++)
-		free(files[i]);
-	free(files);
+	apply_files_free(files, n);
 	return r;
 }
 

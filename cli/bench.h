@@ -5,12 +5,14 @@
 #pragma once
 
 #include "cli/provctl.h"
+#include "daemon/recipe/parts.h"
 #include "daemon/recipe/recipe.h"
 
 /* The recipe of a file, NULL with its mistakes printed. */
 struct recipe *recipe_of_file(const struct ctl *c, const char *file);
-/* The same by the rules of a line: artifacts are names, never paths. */
-struct recipe *recipe_of_line(const struct ctl *c, const char *file);
+/* The same by the rules of a line: artifacts are names, never paths. Its parts are from there. */
+struct recipe *recipe_of_line(
+	const struct ctl *c, const char *file, const struct part_source *parts);
 
 struct bench {
 	const struct ctl *ctl;

@@ -28,6 +28,7 @@ struct part_file {
 };
 
 struct part_files {
+	const struct part_source *elsewhere; /* NULL: files next to the recipe */
 	const char *dir;
 	struct part_file *file;
 	size_t files;
@@ -97,7 +98,7 @@ static int check_file(struct part_files *p, const struct yaml_doc *doc, struct m
 {
 	const struct part_source source = {find_part, p};
 
-	return parts_check(doc->root, &source, p->bench, m, ret, e);
+	return parts_check(doc->root, p->elsewhere ? p->elsewhere : &source, p->bench, m, ret, e);
 }
 
 static int read_part(
@@ -181,14 +182,16 @@ static void part_files_done(struct part_files *p)
 }
 
 /* Prints the mistakes; NULL if there are any. */
-static struct recipe *load(const struct ctl *c, const char *file, bool say)
+static struct recipe *load(
+	const struct ctl *c, const char *file, bool say, const struct part_source *elsewhere)
 {
 	_cleanup_(yaml_doc_freep) struct yaml_doc *doc = NULL;
 	_cleanup_(freep) char *copy = xstrdup(file);
 	struct mistakes m = {0};
 	struct strbuf text = {0};
 	struct recipe *recipe = NULL;
-	struct part_files parts = {.dir = dirname(copy), .bench = !say, .report = &text};
+	struct part_files parts = {
+		.elsewhere = elsewhere, .dir = dirname(copy), .bench = !say, .report = &text};
 	struct err e;
 
 	if (yaml_load(file, &doc, &e) < 0) {
@@ -227,16 +230,17 @@ static void warn_missing(
 			(const char *)data, step->id, program);
 }
 
-struct recipe *recipe_of_line(const struct ctl *c, const char *file)
+struct recipe *recipe_of_line(
+	const struct ctl *c, const char *file, const struct part_source *parts)
 {
 	const struct ctl quiet = {.color = c->color};
 
-	return load(&quiet, file, true);
+	return load(&quiet, file, true, parts);
 }
 
 struct recipe *recipe_of_file(const struct ctl *c, const char *file)
 {
-	return load(c, file, false);
+	return load(c, file, false, NULL);
 }
 
 static int cmd_check(struct ctl *c, int argc, char **argv)
@@ -246,7 +250,7 @@ static int cmd_check(struct ctl *c, int argc, char **argv)
 	if (argc < 2)
 		return ctl_usage("recipe check FILE ...");
 	for (int i = 1; i < argc; i++) {
-		struct recipe *r = load(c, argv[i], true);
+		struct recipe *r = load(c, argv[i], true, NULL);
 
 		if (!r)
 			status = EXIT_USAGE;
@@ -401,7 +405,7 @@ static int cmd_run(struct ctl *c, int argc, char **argv)
 
 	if (ctl_options(argc, argv, rows, &file, 1) != 1)
 		return ctl_usage("recipe run FILE [--sim | --port ROLE=ADDRESS,...]");
-	recipe = load(c, file, false);
+	recipe = load(c, file, false, NULL);
 	if (!recipe)
 		return EXIT_USAGE;
 	b.serial = serial ? serial : sim ? "SIM000001" : NULL;

@@ -57,14 +57,29 @@ static void each_use(const json_t *root, use_fn *fn, void *data)
 
 static void note_use(void *data, const char *name, const char *pointer)
 {
-	*(bool *)data = true;
+	json_t *all = data, *o;
+	size_t i;
+
+	json_array_foreach(all, i, o)
+		if (!strcmp(json_string_value(o), name))
+			return;
+	json_array_append_new(all, json_string(name));
+}
+
+json_t *parts_list(const json_t *root)
+{
+	json_t *all = json_array();
+
+	each_use(root, note_use, all);
+	return all;
 }
 
 bool parts_used(const json_t *root)
 {
-	bool used = false;
+	json_t *all = parts_list(root);
+	bool used = json_array_size(all) > 0;
 
-	each_use(root, note_use, &used);
+	json_decref(all);
 	return used;
 }
 

@@ -24,12 +24,14 @@ struct part_source {
 bool part_name(const char *text, char *name, int64_t *ret_version);
 /* Whether a step uses a part. */
 bool parts_used(const json_t *root);
+/* What it uses, as it is written, each once: a new reference. */
+json_t *parts_list(const json_t *root);
 /* *ret: root with its parts, a new reference, also where the source lacks some (with a mistake for each). What root has in
  * `parts` already must be what the source has. -ERR_RECIPE_INVALID with any mistake. */
+int parts_link(json_t *root, const struct part_source *source, struct mistakes *m, json_t **ret);
 /* Links and checks; all mistakes of both. As recipe_check(). */
 int parts_check(json_t *root, const struct part_source *source, bool bench, struct mistakes *m,
 	struct recipe **ret, struct err *e);
-int parts_link(json_t *root, const struct part_source *source, struct mistakes *m, json_t **ret);
 
 /* Of a pointer into a part: its NAME@VERSION (owned by the caller) and the pointer there; NULL for one of the recipe itself. */
 char *part_of_pointer(const char *pointer, const char **ret_rest);

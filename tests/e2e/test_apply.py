@@ -20,7 +20,16 @@ artifacts: {app: app.bin}
 steps:
   - {id: look, action: operator.prompt, with: {text: 'Is the lamp green?'}}
 '''
+USED = '''recipe: %s
+version: %d
+steps:
+  - {id: ask, action: operator.prompt, with: {text: '%s'}}
+'''
 STATION = "stations:\n  - {id: %s, ports: {console: {path: 'platform-provsim-usb-0:1.%d'}}}\n"
+
+
+def use(name, more=''):
+    return '  - {id: of_%s, use: %s@1%s}\n' % (name, name, more)
 
 
 class Folder:
@@ -95,12 +104,60 @@ class Apply(unittest.TestCase):
         p = subprocess.run([line.binary('provctl'), 'apply', self.folder.path], env=env, capture_output=True, text=True)
         self.assertEqual((p.returncode, len(self.api.get('/artifacts')['items'])), (0, 1), p.stderr)
 
-    def test_a_recipe_with_parts_is_in_the_plan_and_nothing_is_done(self):
-        for name in ('sensor', 'sensors'):
-            self.folder.write('recipes/%s.yaml' % name, line.read(os.path.join(line.ROOT, 'recipes', name + '.yaml')))
+    def test_a_recipe_comes_after_those_that_it_uses(self):
+        """The order of names is not theirs: bay uses lamp, and both a part that only the line has."""
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/rail.yaml', USED % ('rail', 1, 'Is the rail live?'))
+        self.apply('--approve')
+        self.folder.remove('recipes/rail.yaml')
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Lamp') + use('rail'))
+        self.folder.write('recipes/bay.yaml', USED % ('bay', 1, 'Is the bay shut?') + use('rail') + use('lamp', ', artifacts: {app: app}')
+                          + 'artifacts: {app: app.bin}\n')
+        said = self.apply('--approve', '--prune').stdout
+        rows = [r for r in said.splitlines() if 'recipe ' in r]
+        self.assertEqual([r.split(':')[0] for r in rows[:4]], ['+ recipe lamp@1', '~ recipe lamp@1', '+ recipe bay@1', '~ recipe bay@1'], said)
+        self.assertIn('? recipe rail@1: approved on the line, not in the folder, and used by bay@1', said)
+        self.assertEqual(set(self.versions().values()), {'approved'})
+        stored = self.api.get('/recipes/bay/versions/1')['recipe']
+        self.assertEqual(stored['parts']['lamp@1'], self.api.get('/recipes/lamp/versions/1')['recipe'])
+        done = len(self.api.get('/audit')['items'])
+        self.apply('--approve')
+        self.assertEqual(len(self.api.get('/audit')['items']), done)
+
+    def test_a_draft_is_put_again_when_its_part_became_another(self):
+        self.folder.write('artifacts/app.bin', b'first' * 100)
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Lamp'))
+        self.folder.write('recipes/bay.yaml', USED % ('bay', 1, 'Is the bay shut?') + use('lamp', ', artifacts: {app: app}') + 'artifacts: {app: app.bin}\n')
+        self.assertEqual(self.apply().stdout.count('\n+ recipe'), 2)
+        self.apply('--dry-run')
+        # Another text of the part: both move, and only one was written.
+        self.folder.write('recipes/lamp.yaml', RECIPE % ('lamp', 1, 'Green lamp'))
+        said = self.apply().stdout
+        self.assertIn('~ recipe lamp@1: the draft\n', said)
+        self.assertIn('~ recipe bay@1: the draft: its part lamp@1 changes\n', said)
+        self.apply('--dry-run')
+        # Its approval, by somebody: the part has the digests of its artifacts now.
+        self.api.post('/recipes/lamp/versions/1/actions/approve')
+        self.assertIn('~ recipe bay@1: the draft: its part lamp@1 is another since\n', self.apply('--approve').stdout)
+        self.assertEqual(set(self.versions().values()), {'approved'})
+        self.apply('--approve', '--dry-run')
+
+    def test_parts_that_cannot_be_change_nothing(self):
+        self.folder.write('recipes/a.yaml', USED % ('a', 1, 'A?') + use('b'))
         p = self.apply(status=2)
-        self.assertIn('it uses other recipes', p.stdout + p.stderr)
+        self.assertIn("there is no part 'b@1' in the folder or on the line", p.stderr)
+        self.folder.write('recipes/b.yaml', USED % ('b', 1, 'B?') + use('a'))
+        p = self.apply(status=2)
+        self.assertIn('b.yaml uses a@1, which uses it or itself', p.stderr)
         self.assertEqual(self.versions(), {})
+        # A draft of somebody else cannot become a part of what is approved.
+        self.folder.remove('recipes/b.yaml')
+        self.line.api.request('PUT', '/recipes/b/versions/1', (USED % ('b', 1, 'B?')).encode(), {'Content-Type': 'application/yaml'})
+        p = self.apply('--approve', status=2)
+        self.assertIn('! recipe a@1: its part b@1 is not approved on the line, and not in the folder: approve it first', p.stdout)
+        self.assertEqual(self.versions(), {('b', 1): 'draft'})
+        self.apply()
+        self.assertEqual(self.versions(), {('a', 1): 'draft', ('b', 1): 'draft'})
 
     def test_what_is_approved_never_changes(self):
         self.folder.write('artifacts/app.bin', b'first' * 100)
