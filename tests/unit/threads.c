@@ -19,7 +19,8 @@ static void note(void)
 	char path[4096];
 	int fd;
 
-	if (!dir || snprintf(path, sizeof path, "%s/%s", dir, program_invocation_short_name) >= (int)sizeof path)
+	if (!dir || snprintf(path, sizeof path, "%s/%s", dir, program_invocation_short_name) >=
+			    (int)sizeof path)
 		return;
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
