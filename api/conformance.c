@@ -30,20 +30,7 @@ char *conformance_policy(void)
 
 static void add_text(struct strbuf *b, const char *s)
 {
-	for (const char *p = s; *p; p++) {
-		if (*p == '&')
-			sb_add(b, "&amp;");
-		else if (*p == '<')
-			sb_add(b, "&lt;");
-		else if (*p == '>')
-			sb_add(b, "&gt;");
-		else if (*p == '"')
-			sb_add(b, "&quot;");
-		else if (*p == '\'')
-			sb_add(b, "&#39;");
-		else
-			sb_add_n(b, p, 1);
-	}
+	sb_add_xml(b, s, strlen(s));
 }
 
 /* A member by its path of two names at most ("recipe", "name"). */

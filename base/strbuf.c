@@ -121,6 +121,24 @@ void sb_add_escaped(struct strbuf *b, const void *bytes, size_t n)
 	}
 }
 
+void sb_add_xml(struct strbuf *b, const char *s, size_t n)
+{
+	static const char *const names[] = {['&'] = "&amp;",
+		['<'] = "&lt;",
+		['>'] = "&gt;",
+		['"'] = "&quot;",
+		['\''] = "&#39;"};
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c < sizeof names / sizeof *names && names[c])
+			sb_add(b, names[c]);
+		else
+			sb_add_n(b, s + i, 1);
+	}
+}
+
 void sb_clear(struct strbuf *b)
 {
 	b->len = 0;

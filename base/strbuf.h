@@ -22,6 +22,8 @@ bool is_utf8(const void *bytes, size_t n);
 /* Bytes of a peer made readable: UTF-8 stays, control bytes and invalid sequences become \xNN
  * (tab, CR and LF become \t \r \n). */
 void sb_add_escaped(struct strbuf *b, const void *bytes, size_t n);
+/* As the text of XML or HTML, and of their attributes. */
+void sb_add_xml(struct strbuf *b, const char *s, size_t n);
 void sb_clear(struct strbuf *b);
 /* The string ("" if empty), owned by the caller; the buffer is empty afterwards. */
 char *sb_take(struct strbuf *b);

@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "base/yaml.h"
 #include "cli/bench.h"
+#include "cli/graph.h"
 #include "daemon/recipe/head.h"
 #include "daemon/recipe/parts.h"
 #include "daemon/recipe/programs.h"
@@ -264,6 +265,33 @@ static int cmd_check(struct ctl *c, int argc, char **argv)
 	return status;
 }
 
+static int cmd_graph(struct ctl *c, int argc, char **argv)
+{
+	bool svg = false;
+	const struct option_row rows[] = {{"svg", NULL, &svg}, {0}};
+	struct strbuf text = {0};
+	struct recipe *r;
+	char *file;
+
+	if (ctl_options(argc, argv, rows, &file, 1) != 1)
+		return ctl_usage("recipe graph FILE [--svg]");
+	r = load(c, file, false, NULL);
+	if (!r)
+		return EXIT_USAGE;
+	(svg ? graph_svg : graph_text)(r, &text);
+	if (c->json) {
+		json_t *o = json_pack("{s:s}", svg ? "svg" : "outline", text.s);
+
+		print_json(o);
+		json_decref(o);
+	} else {
+		fputs(text.s, stdout);
+	}
+	sb_done(&text);
+	recipe_unref(r);
+	return EXIT_PASSED;
+}
+
 static int cmd_schema(struct ctl *c, int argc, char **argv)
 {
 	json_t *o;
@@ -434,6 +462,8 @@ static int cmd_run(struct ctl *c, int argc, char **argv)
 
 const struct command commands_recipe[] = {
 	{"recipe check", "FILE ...", "Find every mistake, with line and column", cmd_check},
+	{"recipe graph", "FILE [--svg]",
+		"Its phases, steps, loops and parts, as an outline or a picture", cmd_graph},
 	{"recipe schema", "", "The JSON Schema of recipes, for editors", cmd_schema},
 	{"recipe run", "FILE [--sim | --port ROLE=ADDR,..]",
 		"Run it here (--artifact NAME=FILE,.. --param NAME=VALUE,.. --serial S)", cmd_run},

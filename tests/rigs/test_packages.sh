@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The Debian packages in a booted container of Debian 12: made by scripts/release (without optimisation, once, on this
-# machine; PROVD_PACKAGES names a folder that has them), installed by apt from the signed repository, upgraded while a run
+# The Debian packages in a booted container of Debian 12: made by scripts/release, once, on this machine, of the programs
+# that were built here where they have the options of packages (PROVD_PACKAGES names a folder that has packages), installed by apt from the signed repository, upgraded while a run
 # is open, a downgrade refused, removed with the records kept, installed over records of the schema before, purged.
 # scripts/release --check does it with the packages as they are released.
 set -u
@@ -22,8 +22,18 @@ mkdir -m 0700 "$GNUPGHOME"
 trap 'gpgconf --kill all' EXIT
 gpg --batch --quiet --passphrase '' --quick-generate-key 'rig <rig@provd.example>' ed25519 sign never ||
 	rig_skip 'gpg makes no key here'
+# A build with other options (scripts/run, a developer's) would put its files elsewhere: then all of it is built.
+if meson introspect --buildoptions "$build" 2> /dev/null | python3 -c '
+import json, sys
+has = {o["name"]: o["value"] for o in json.load(sys.stdin)}
+for line in open(sys.argv[1]):
+    name, value = line.strip().lstrip("-").removeprefix("D").split("=")
+    if has.get(name) != value:
+        sys.exit(f"{name} is {has.get(name)}")' "$root/packaging/build-options"; then
+	export PROVD_BUILT=$build
+fi
 release() {
-	DEB_BUILD_OPTIONS=noopt "$root/scripts/release" --here --once --key rig@provd.example --out "$work/release" \
+	DEB_BUILD_OPTIONS='noopt noautodbgsym' "$root/scripts/release" --here --once --key rig@provd.example --out "$work/release" \
 		> "$work/release.log" 2>&1
 }
 if [ -n "${PROVD_PACKAGES:-}" ]; then
