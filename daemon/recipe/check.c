@@ -779,9 +779,12 @@ static bool is_inside(const struct frame *f, const struct frame *outer)
 }
 
 /* What a turn or a part says of all of its steps, at the first of them. */
-static void check_frames(struct check *c, const struct frame *f, const struct frame *before)
+static void check_frames(
+	struct check *c, const struct unfolded_step *from, const struct frame *before)
 {
-	for (; f && !is_inside(before, f); f = f->parent) {
+	bool asked = true;
+
+	for (const struct frame *f = from->frame; f && !is_inside(before, f); f = f->parent) {
 		_cleanup_(freep) char *when_p = pointer_key(f->pointer, "when");
 		_cleanup_(freep) char *with_p = pointer_key(f->pointer, "with");
 		const char *key;
@@ -789,7 +792,8 @@ static void check_frames(struct check *c, const struct frame *f, const struct fr
 		struct err e;
 
 		c->frame = f->turn ? f : f->parent;
-		if (f->when && (f->turn || c->phase != PHASE_TEARDOWN))
+		asked = asked && f != from->unasked;
+		if (f->when && asked)
 			check_condition(c, f->when, when_p);
 		/* Which argument it goes to, and whether that may hold a secret, its steps say. */
 		c->secret_ok = true;
@@ -814,6 +818,7 @@ static void check_step(struct check *c, const struct unfolded_step *from, struct
 
 	s->attempts = 1;
 	s->frame = c->frame = from->frame;
+	s->unasked = from->unasked;
 	s->id = xasprintf("%s-%zu", step_phase_str(c->phase), from->position);
 	if (!json_is_object(o)) {
 		mistakes_add(c->m, p, "a step must be a mapping with an 'action'");
@@ -903,7 +908,7 @@ static void check_phase(struct check *c, const struct unfolded *u, enum step_pha
 
 		c->index = i;
 		c->r->steps[phase] = i + 1;
-		check_frames(c, from->frame, before);
+		check_frames(c, from, before);
 		check_step(c, from, &c->r->step[phase][i]);
 		if (turn_of(from->frame) > 1)
 			once_for_all_turns(c->m, mistakes, turn_of(from->frame));

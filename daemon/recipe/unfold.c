@@ -28,6 +28,7 @@ struct place {
 	const struct frame *frame;
 	enum step_phase phase;
 	bool in_group;
+	const struct frame *unasked; /* as recipe_step.unasked */
 };
 
 static void entries(
@@ -171,6 +172,7 @@ static void add_step(struct unfolding *u, const json_t *o, const char *pointer,
 	out->step[at->phase][n] = (struct unfolded_step){.step = o,
 		.pointer = xstrdup(pointer),
 		.frame = at->frame,
+		.unasked = at->unasked,
 		.position = position,
 		.needs_id = at->in_group || frame_part(at->frame)};
 	out->steps[at->phase] = n + 1;
@@ -467,12 +469,13 @@ static void steps_of_part(struct unfolding *u, const struct frame *f, const stru
 
 	for (int phase = 0; phase < 3 && !u->full; phase++) {
 		_cleanup_(freep) char *p = pointer_key(f->base, key[phase]);
+		const bool last = phase == PHASE_TEARDOWN;
 		const struct place inner = {
-			f, phase == PHASE_TEARDOWN ? PHASE_TEARDOWN : at->phase, false};
+			f, last ? PHASE_TEARDOWN : at->phase, false, last ? f : at->unasked};
 		const size_t before = u->u->steps[PHASE_TEARDOWN];
 
 		entries(u, json_object_get(f->part, key[phase]), p, &inner);
-		if (phase == PHASE_TEARDOWN && at->phase != PHASE_TEARDOWN)
+		if (last && at->phase != PHASE_TEARDOWN)
 			keep_for_later(u, before);
 	}
 }
@@ -561,7 +564,7 @@ static void add_loop(struct unfolding *u, const json_t *o, const char *pointer,
 	n = bad || !list ? 1 : n;
 	for (size_t i = 0; i < n && !u->full; i++) {
 		struct frame *f = add_frame(u, at->frame, o, pointer);
-		const struct place turn = {f, at->phase, true};
+		const struct place turn = {f, at->phase, true, at->unasked};
 
 		f->turn = (unsigned)i + 1;
 		f->item = bad || !list ? NULL : json_deep_copy(json_array_get(list, i));
@@ -640,7 +643,7 @@ void unfold(const json_t *root, const json_t *params, struct unfolded *ret, stru
 	for (int phase = 0; phase < 3; phase++) {
 		const json_t *list = json_object_get(root, key[phase]);
 		_cleanup_(freep) char *p = pointer_key("", key[phase]);
-		const struct place at = {NULL, (enum step_phase)phase, false};
+		const struct place at = {NULL, (enum step_phase)phase, false, NULL};
 
 		if (list && !json_is_array(list))
 			mistakes_add(m, p, "'%s' must be a list of steps", key[phase]);

@@ -18,8 +18,9 @@ struct unfolded_step {
 	const json_t *step; /* borrowed from the recipe */
 	char *pointer;
 	const struct frame *frame;
-	size_t position; /* in the list that it is written in, from 1 */
-	bool needs_id;	 /* it is in a loop or a part */
+	const struct frame *unasked; /* as recipe_step.unasked */
+	size_t position;	     /* in the list that it is written in, from 1 */
+	bool needs_id;		     /* it is in a loop or a part */
 };
 
 struct unfolded {
