@@ -391,12 +391,20 @@ static void rename_port(struct recipe_step *s, const char *arg, const char *role
 static void unknown_port(struct check *c, const char *role, const char *pointer)
 {
 	const struct frame *part = frame_part(c->frame);
+	const json_t *ports = json_object_get(part ? part->part : c->r->json, "ports");
 	const char *names[65] = {0};
 	const char *key;
 	json_t *v;
 	size_t n = 0;
 
-	json_object_foreach(json_object_get(part ? part->part : c->r->json, "ports"), key, v)
+	/* A recipe's own that is none has a mistake already. */
+	if (json_object_get(ports, role)) {
+		if (part)
+			mistakes_add(c->m, pointer, "port '%s' of '%s' is bound to nothing", role,
+				part->name);
+		return;
+	}
+	json_object_foreach((json_t *)ports, key, v)
 		if (n < 64)
 			names[n++] = key;
 	mistakes_add_unknown(c->m, pointer, "port", role, names);
@@ -858,31 +866,6 @@ static void check_step(struct check *c, const struct unfolded_step *from, struct
 	c->step = NULL;
 }
 
-/* The same mistake in each turn of a loop is one; what only a later turn has says which. */
-static void once_for_all_turns(struct mistakes *m, size_t before, unsigned turn)
-{
-	size_t kept = before;
-
-	for (size_t i = before; i < m->count; i++) {
-		struct mistake *one = &m->item[i];
-		size_t k = 0;
-
-		while (k < before && (strcmp(m->item[k].pointer, one->pointer) != 0 ||
-					     strcmp(m->item[k].text, one->text) != 0))
-			k++;
-		if (k < before) {
-			free(one->pointer);
-			free(one->text);
-			continue;
-		}
-		_cleanup_(freep) char *text = steal_ptr(&one->text);
-
-		one->text = xasprintf("turn %u: %s", turn, text);
-		m->item[kept++] = *one;
-	}
-	m->count = kept;
-}
-
 static unsigned turn_of(const struct frame *f)
 {
 	unsigned turn = 0;
@@ -890,6 +873,24 @@ static unsigned turn_of(const struct frame *f)
 	for (; f; f = f->parent)
 		turn = MAX(turn, f->turn);
 	return turn;
+}
+
+/* The same mistake in each turn of a loop, and in each use of a part, is one. What only a later turn has says which; what is in the text
+ * of a part says where that is used. */
+static void once_for_all(struct mistakes *m, size_t before, const struct frame *f)
+{
+	const struct frame *part = frame_part(f);
+	_cleanup_(freep) char *use =
+		part ? strndup(part->id, strlen(part->id) - strlen(".")) : NULL;
+
+	mistakes_merge(m, before, PARTS_POINTER, use);
+	for (size_t i = before; i < m->count && f; i++) {
+		const unsigned turn = m->item[i].uses ? f->turn : turn_of(f);
+		_cleanup_(freep) char *text = m->item[i].text;
+
+		m->item[i].text = turn > 1 ? xasprintf("turn %u: %s", turn, text) : xstrdup(text);
+	}
+	mistakes_merge(m, before, PARTS_POINTER, use);
 }
 
 static void check_phase(struct check *c, const struct unfolded *u, enum step_phase phase)
@@ -910,8 +911,7 @@ static void check_phase(struct check *c, const struct unfolded *u, enum step_pha
 		c->r->steps[phase] = i + 1;
 		check_frames(c, from, before);
 		check_step(c, from, &c->r->step[phase][i]);
-		if (turn_of(from->frame) > 1)
-			once_for_all_turns(c->m, mistakes, turn_of(from->frame));
+		once_for_all(c->m, mistakes, from->frame);
 		before = from->frame;
 	}
 	c->frame = NULL;

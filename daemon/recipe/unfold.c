@@ -60,6 +60,9 @@ static bool check_items(struct unfolding *u, const json_t *list, const char *poi
 	json_t *v;
 	size_t i;
 
+	/* What a part was given instead of a list is a mistake there. */
+	if (!json_is_array(list))
+		return false;
 	if (json_array_size(list) == 0)
 		mistakes_add(u->m, pointer,
 			"the list of 'for_each' is empty: nothing would be done or tested");
@@ -391,6 +394,17 @@ static void check_bound(struct unfolding *u, const struct frame *f, const json_t
 	}
 }
 
+/* false: the parameter is a list, and what is given has none before the run begins, when its turns are made. */
+static bool is_list(
+	const struct unfolding *u, const struct frame *f, const char *name, const json_t *given)
+{
+	_cleanup_(freep) char *outer =
+		json_is_string(given) ? name_of_param(json_string_value(given)) : NULL;
+
+	return !json_is_string(given) || !is_list_param(u, f, name) ||
+	       (outer && is_list_param(u, f->parent, outer));
+}
+
 /* What is written as a value has the type of the parameter now; the rest has it in the run. */
 static void check_part_params(struct unfolding *u, const struct frame *f, const char *pointer)
 {
@@ -406,7 +420,11 @@ static void check_part_params(struct unfolding *u, const struct frame *f, const 
 		json_t *value = NULL, *out = json_object();
 		struct err e;
 
-		if (!json_is_string(v) && has_reference(v))
+		if (decl && !is_list(u, f, key, v))
+			mistakes_add(u->m, p,
+				"'%s' is a list: write it here, or '${params.NAME}' of a parameter with 'type: list'",
+				key);
+		else if (!json_is_string(v) && has_reference(v))
 			mistakes_add(u->m, p,
 				"'%s': '${...}' is replaced in a text, not within a list or a mapping",
 				key);
@@ -466,6 +484,8 @@ static void keep_for_later(struct unfolding *u, size_t before)
 static void steps_of_part(struct unfolding *u, const struct frame *f, const struct place *at)
 {
 	static const char *const key[] = {"setup", "steps", "teardown"};
+	const size_t mistakes = u->m->count;
+	_cleanup_(freep) char *use = strndup(f->id, strlen(f->id) - strlen("."));
 
 	for (int phase = 0; phase < 3 && !u->full; phase++) {
 		_cleanup_(freep) char *p = pointer_key(f->base, key[phase]);
@@ -478,6 +498,16 @@ static void steps_of_part(struct unfolding *u, const struct frame *f, const stru
 		if (last && at->phase != PHASE_TEARDOWN)
 			keep_for_later(u, before);
 	}
+	mistakes_merge(u->m, mistakes, PARTS_POINTER, use);
+}
+
+/* Whether another part has these ids. */
+static bool is_used(const struct unfolding *u, const char *prefix)
+{
+	for (const struct frame *f = u->u->frames; f; f = f->next)
+		if (f->id && !strcmp(f->id, prefix))
+			return true;
+	return false;
 }
 
 static void add_part(
@@ -490,6 +520,7 @@ static void add_part(
 	_cleanup_(freep) char *use_p = pointer_key(pointer, "use");
 	_cleanup_(freep) char *id_p = pointer_key(pointer, "id");
 	_cleanup_(freep) char *parts_p = pointer_key(pointer_of(at->frame), "parts");
+	_cleanup_(freep) char *prefix = NULL;
 	char *ids[2];
 	const json_t *part;
 	struct frame *f;
@@ -505,12 +536,17 @@ static void add_part(
 	part = find_part(u, name, use_p, at->frame);
 	if (!part || !id || u->full)
 		return;
-	f = add_frame(u, at->frame, o, pointer);
-	set_when(f, o);
 	frame_ids(at->frame, id, ids);
-	f->id = xasprintf("%s.", ids[0] ? ids[0] : ids[1]);
+	prefix = xasprintf("%s.", ids[0] ? ids[0] : ids[1]);
 	free(ids[0]);
 	free(ids[1]);
+	if (is_used(u, prefix)) {
+		mistakes_add(u->m, id_p, "the id '%s' is used twice", id);
+		return;
+	}
+	f = add_frame(u, at->frame, o, pointer);
+	set_when(f, o);
+	f->id = steal_ptr(&prefix);
 	f->name = xstrdup(name);
 	f->part = part;
 	check_part_head(u, f, use_p);
@@ -565,6 +601,7 @@ static void add_loop(struct unfolding *u, const json_t *o, const char *pointer,
 	for (size_t i = 0; i < n && !u->full; i++) {
 		struct frame *f = add_frame(u, at->frame, o, pointer);
 		const struct place turn = {f, at->phase, true, at->unasked};
+		const size_t mistakes = u->m->count;
 
 		f->turn = (unsigned)i + 1;
 		f->item = bad || !list ? NULL : json_deep_copy(json_array_get(list, i));
@@ -572,6 +609,7 @@ static void add_loop(struct unfolding *u, const json_t *o, const char *pointer,
 		if (json_object_get(o, "steps"))
 			set_when(f, o);
 		add_body(u, o, pointer, &turn, position);
+		mistakes_merge(u->m, mistakes, PARTS_POINTER, NULL);
 	}
 	json_decref(list);
 }

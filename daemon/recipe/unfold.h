@@ -12,6 +12,8 @@
 #include "daemon/recipe/frame.h"
 
 #define UNFOLD_STEPS_MAX 500
+/* In front of what is in the text of a part. */
+#define PARTS_POINTER "/parts/"
 
 /* A step as it is written, and where its names are looked up. */
 struct unfolded_step {
