@@ -411,15 +411,30 @@ static void unknown_port(struct check *c, const char *role, const char *pointer)
 	c->m->item[c->m->count - 1].at_key = false;
 }
 
+/* Of a name the digits are no way to write it: 5 is not what '5' is, and a list or mapping has been named already. */
+static void check_is_text(
+	struct check *c, const struct action_arg *row, const json_t *v, const char *p)
+{
+	_cleanup_(freep) char *shown = NULL;
+
+	if (!json_is_number(v) && !json_is_boolean(v))
+		return;
+	shown = json_dumps(v, JSON_ENCODE_ANY);
+	mistakes_add(c->m, p, "'%s' is %.40s: a name as a text expected", row->name, shown);
+}
+
 static void check_port_arg(
 	struct check *c, struct recipe_step *s, const struct action_arg *row, const char *p)
 {
-	const char *role = json_string_value(json_object_get(s->known, row->name));
+	const json_t *v = json_object_get(s->known, row->name);
+	const char *role = json_string_value(v);
 	const char *outer;
 	const struct recipe_port *port;
 
-	if (!role)
+	if (!role) {
+		check_is_text(c, row, v, p);
 		return;
+	}
 	if (strstr(role, "${")) {
 		if (frame_part(c->frame))
 			mistakes_add(c->m, p,
@@ -486,7 +501,13 @@ static void check_paths(struct check *c, const struct recipe_step *s, const char
 		_cleanup_(freep) char *name = text ? without_refs(text) : NULL;
 		struct err e;
 
-		if (row->type == ARG_OUTPUT && name && output_name_check(name, &e) < 0)
+		if (row->type == ARG_IMAGE || row->type == ARG_OUTPUT)
+			check_is_text(c, row, json_object_get(s->known, row->name), p);
+		if (row->type == ARG_IMAGE && text && !strstr(text, "${") && !is_sha256_hex(text))
+			mistakes_add(c->m, p,
+				"'%s' is '%.80s': a declared artifact expected, such as '${artifacts.NAME}'",
+				row->name, text);
+		else if (row->type == ARG_OUTPUT && name && output_name_check(name, &e) < 0)
 			mistakes_add(c->m, p, "'%s': %s", row->name, e.msg);
 		else if (row->keeps)
 			check_kept_names(c, json_object_get(s->known, row->name), p);

@@ -238,7 +238,7 @@ START_TEST(test_what_a_reference_will_give_counts_as_given)
 		const char *step, *said; /* said NULL: good */
 	} row[] = {
 		{"unit.label, with: {template: '${params.p}', printer: '${params.p}'}", NULL},
-		{"unit.label, with: {template: t, file: '${params.p}'}", NULL},
+		{"unit.label, with: {template: '${params.p}', file: '${params.p}'}", NULL},
 		{"unit.label, with: {template: '${params.p}'}", "a label that goes nowhere"},
 		{"operator.scan, with: {text: t, equals: '${params.p}'}", NULL},
 		{"operator.scan, with: {text: t, equals: '${params.p}', pattern: a}",
@@ -298,6 +298,32 @@ START_TEST(test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake)
 
 		ck_assert_msg(r < 0 ? said : !row[i].said, "%s %s: %s", row[i].kind, row[i].step,
 			report.s ? report.s : "taken");
+	}
+}
+END_TEST
+
+START_TEST(test_a_name_that_is_no_text_is_a_mistake)
+{
+	static const struct {
+		const char *with, *said;
+	} row[] = {{"port: 5, image: '${artifacts.a}'",
+			   "5:56: 'port' is 5: a name as a text expected"},
+		{"port: true, image: '${artifacts.a}'", "'port' is true"},
+		{"port: c, image: 7", "'image' is 7: a name as a text expected"},
+		{"port: c, image: a", "'image' is 'a': a declared artifact expected"},
+		{"port: c, image: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+			NULL},
+		{"port: c, image: '${artifacts.a}'", NULL}};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		_cleanup_(freep) char *text = xasprintf(
+			"recipe: x\nversion: 1\nports: {c: {kind: tty}}\nartifacts: {a: f}\n"
+			"steps: [{id: a, action: serialboot.flash, with: {%s}}]\n",
+			row[i].with);
+		int r = load(text);
+
+		ck_assert_msg((r == 0) == !row[i].said, "%s: %s", row[i].with, report.s);
+		ck_assert_msg(!row[i].said || strstr(report.s, row[i].said), "%s", report.s);
 	}
 }
 END_TEST
@@ -702,6 +728,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_parameter_in_quotes_is_of_the_type_that_the_recipe_declares);
 	tcase_add_test(t, test_limits_between_which_nothing_can_pass_are_a_mistake);
 	tcase_add_test(t, test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake);
+	tcase_add_test(t, test_a_name_that_is_no_text_is_a_mistake);
 	tcase_add_test(t, test_every_port_argument_says_which_kinds_it_takes);
 	tcase_add_test(t, test_a_firmware_version_comes_from_a_step);
 	tcase_add_test(t, test_what_a_reference_will_give_counts_as_given);
