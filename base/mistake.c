@@ -47,12 +47,76 @@ void mistakes_add_unknown(struct mistakes *m, const char *pointer, const char *w
 			 : xasprintf("unknown %s '%s'", what, word);
 }
 
+/* --- the same mistake at several uses --- */
+
+/* Some of them say where to look; a hundred turns would hide the sentence. */
+#define USES_NAMED 4
+
+static void add_use(struct mistake *m, const char *use)
+{
+	_cleanup_(freep) char *before = NULL;
+
+	if (m->last_use && !strcmp(m->last_use, use))
+		return;
+	free(m->last_use);
+	m->last_use = xstrdup(use);
+	before = m->uses;
+	m->used++;
+	if (m->used > USES_NAMED)
+		m->uses = steal_ptr(&before);
+	else
+		m->uses = before ? xasprintf("%s, '%s'", before, use) : xasprintf("'%s'", use);
+}
+
+static struct mistake *same_as(struct mistakes *m, size_t before, const struct mistake *one)
+{
+	for (size_t i = 0; i < before; i++)
+		if (!strcmp(m->item[i].pointer, one->pointer) &&
+			!strcmp(m->item[i].text, one->text))
+			return &m->item[i];
+	return NULL;
+}
+
+static void mistake_done(struct mistake *m)
+{
+	free(m->pointer);
+	free(m->text);
+	free(m->uses);
+	free(m->last_use);
+}
+
+void mistakes_merge(struct mistakes *m, size_t before, const char *within, const char *use)
+{
+	size_t kept = before;
+
+	for (size_t i = before; i < m->count; i++) {
+		struct mistake *one = &m->item[i];
+		struct mistake *same = same_as(m, kept, one);
+
+		if (use && !one->uses && !strncmp(one->pointer, within, strlen(within)))
+			add_use(same ? same : one, use);
+		if (same)
+			mistake_done(one);
+		else
+			m->item[kept++] = *one;
+	}
+	m->count = kept;
+}
+
+/* With where it is one; owned by the caller. */
+static char *whole_text(const struct mistake *m)
+{
+	if (!m->uses)
+		return xstrdup(m->text);
+	return m->used > USES_NAMED ? xasprintf("%s (used as %s and %u more)", m->text, m->uses,
+					      m->used - USES_NAMED)
+				    : xasprintf("%s (used as %s)", m->text, m->uses);
+}
+
 void mistakes_done(struct mistakes *m)
 {
-	for (size_t i = 0; i < m->count; i++) {
-		free(m->item[i].pointer);
-		free(m->item[i].text);
-	}
+	for (size_t i = 0; i < m->count; i++)
+		mistake_done(&m->item[i]);
 	free(m->item);
 	*m = (struct mistakes){0};
 }
@@ -88,8 +152,11 @@ void mistakes_print(
 	for (size_t i = 0; i < m->count; i++)
 		p[i] = place_of(&m->item[i], doc);
 	qsort(p, m->count, sizeof *p, by_place);
-	for (size_t i = 0; i < m->count; i++)
-		sb_addf(out, "%s:%u:%u: %s\n", name, p[i].line, p[i].column, p[i].mistake->text);
+	for (size_t i = 0; i < m->count; i++) {
+		_cleanup_(freep) char *text = whole_text(p[i].mistake);
+
+		sb_addf(out, "%s:%u:%u: %s\n", name, p[i].line, p[i].column, text);
+	}
 }
 
 json_t *mistakes_json(const struct mistakes *m, const struct yaml_doc *doc)
@@ -97,8 +164,8 @@ json_t *mistakes_json(const struct mistakes *m, const struct yaml_doc *doc)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < m->count; i++) {
-		json_t *o = json_pack(
-			"{s:s, s:s}", "pointer", m->item[i].pointer, "detail", m->item[i].text);
+		_cleanup_(freep) char *text = whole_text(&m->item[i]);
+		json_t *o = json_pack("{s:s, s:s}", "pointer", m->item[i].pointer, "detail", text);
 
 		if (o && doc) {
 			struct placed p = place_of(&m->item[i], doc);

@@ -16,6 +16,9 @@ struct mistake {
 	char *pointer; /* RFC 6901 */
 	char *text;
 	bool at_key; /* about the key, not its value */
+	char *uses; /* of a text that is used several times: where this is one, "'a', 'b'"; or NULL */
+	char *last_use;
+	unsigned used;
 };
 
 struct mistakes {
@@ -29,6 +32,9 @@ void mistakes_add(struct mistakes *m, const char *pointer, const char *fmt, ...)
 /* An unknown key: says so, with the nearest valid name (names is NULL-terminated). */
 void mistakes_add_unknown(struct mistakes *m, const char *pointer, const char *what,
 	const char *word, const char *const *names);
+/* Of those from `before` on: what an earlier one says as well, at the same place, is one mistake. use (may be NULL): where the texts that
+ * are below the pointer `within` are used, which is kept with their mistakes and said after their text. */
+void mistakes_merge(struct mistakes *m, size_t before, const char *within, const char *use);
 void mistakes_done(struct mistakes *m);
 /* "file:line:column: text" a line each, in the order of the file. */
 void mistakes_print(

@@ -55,10 +55,10 @@ static void print_mistakes(const struct part_files *p, const struct mistakes *m,
 		const char *rest;
 		_cleanup_(freep) char *use = part_of_pointer(m->item[i].pointer, &rest);
 		const struct part_file *f = use ? part_file(p, use) : NULL;
-		struct mistake there = {
-			(char *)(uintptr_t)rest, m->item[i].text, m->item[i].at_key};
+		struct mistake there = m->item[i];
 		const struct mistakes one = {&there, 1};
 
+		there.pointer = (char *)(uintptr_t)rest;
 		if (f)
 			mistakes_print(&one, f->path, f->doc, p->report);
 		else

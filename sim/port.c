@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -221,6 +222,19 @@ static int open_pty(struct port *p, struct err *e)
 	return watch_add(p->hub->loop, &p->watch, p->fd, EPOLLIN, on_ready, p, e);
 }
 
+/* A host that closed and connects again is heard to its end first: its last bytes and its next connection may come in one round. */
+static void end_of_closed(struct port *p)
+{
+	struct pollfd has = {.fd = p->fd, .events = POLLRDHUP};
+
+	if (p->fd < 0 || poll(&has, 1, 0) <= 0 || !(has.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+		return;
+	while (p->fd >= 0 && p->want_input && take_input(p))
+		;
+	if (p->fd >= 0)
+		drop_connection(p);
+}
+
 static void on_accept(void *data, uint32_t events)
 {
 	struct port *p = data;
@@ -228,6 +242,7 @@ static void on_accept(void *data, uint32_t events)
 	_cleanup_(closep) int fd = accept4(p->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	/* One connection at a time: a second one is refused. */
+	end_of_closed(p);
 	if (fd < 0 || p->fd >= 0)
 		return;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

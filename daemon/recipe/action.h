@@ -210,6 +210,10 @@ int output_name_check(const char *name, struct err *e);
 /* ops->identity and ops->serial for what a unit or a person said: records keep both as they are, so
  * that a value with a secret in it is refused. */
 int step_identity(struct step *s, const char *role, const char *value, struct err *e);
+/* ops->unwatched and ops->said. */
+bool step_unwatched(struct step *s, const char *role);
+int step_said(
+	struct step *s, const char *role, const char *protocol, const char *who, struct err *e);
 int step_serial(struct step *s, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
 	struct err *e);
 /* ops->values, for a serial number that somebody scanned (NULL: none). */

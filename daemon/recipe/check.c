@@ -391,27 +391,50 @@ static void rename_port(struct recipe_step *s, const char *arg, const char *role
 static void unknown_port(struct check *c, const char *role, const char *pointer)
 {
 	const struct frame *part = frame_part(c->frame);
+	const json_t *ports = json_object_get(part ? part->part : c->r->json, "ports");
 	const char *names[65] = {0};
 	const char *key;
 	json_t *v;
 	size_t n = 0;
 
-	json_object_foreach(json_object_get(part ? part->part : c->r->json, "ports"), key, v)
+	/* A recipe's own that is none has a mistake already. */
+	if (json_object_get(ports, role)) {
+		if (part)
+			mistakes_add(c->m, pointer, "port '%s' of '%s' is bound to nothing", role,
+				part->name);
+		return;
+	}
+	json_object_foreach((json_t *)ports, key, v)
 		if (n < 64)
 			names[n++] = key;
 	mistakes_add_unknown(c->m, pointer, "port", role, names);
 	c->m->item[c->m->count - 1].at_key = false;
 }
 
+/* Of a name the digits are no way to write it: 5 is not what '5' is, and a list or mapping has been named already. */
+static void check_is_text(
+	struct check *c, const struct action_arg *row, const json_t *v, const char *p)
+{
+	_cleanup_(freep) char *shown = NULL;
+
+	if (!json_is_number(v) && !json_is_boolean(v))
+		return;
+	shown = json_dumps(v, JSON_ENCODE_ANY);
+	mistakes_add(c->m, p, "'%s' is %.40s: a name as a text expected", row->name, shown);
+}
+
 static void check_port_arg(
 	struct check *c, struct recipe_step *s, const struct action_arg *row, const char *p)
 {
-	const char *role = json_string_value(json_object_get(s->known, row->name));
+	const json_t *v = json_object_get(s->known, row->name);
+	const char *role = json_string_value(v);
 	const char *outer;
 	const struct recipe_port *port;
 
-	if (!role)
+	if (!role) {
+		check_is_text(c, row, v, p);
 		return;
+	}
 	if (strstr(role, "${")) {
 		if (frame_part(c->frame))
 			mistakes_add(c->m, p,
@@ -478,7 +501,13 @@ static void check_paths(struct check *c, const struct recipe_step *s, const char
 		_cleanup_(freep) char *name = text ? without_refs(text) : NULL;
 		struct err e;
 
-		if (row->type == ARG_OUTPUT && name && output_name_check(name, &e) < 0)
+		if (row->type == ARG_IMAGE || row->type == ARG_OUTPUT)
+			check_is_text(c, row, json_object_get(s->known, row->name), p);
+		if (row->type == ARG_IMAGE && text && !strstr(text, "${") && !is_sha256_hex(text))
+			mistakes_add(c->m, p,
+				"'%s' is '%.80s': a declared artifact expected, such as '${artifacts.NAME}'",
+				row->name, text);
+		else if (row->type == ARG_OUTPUT && name && output_name_check(name, &e) < 0)
 			mistakes_add(c->m, p, "'%s': %s", row->name, e.msg);
 		else if (row->keeps)
 			check_kept_names(c, json_object_get(s->known, row->name), p);
@@ -779,9 +808,12 @@ static bool is_inside(const struct frame *f, const struct frame *outer)
 }
 
 /* What a turn or a part says of all of its steps, at the first of them. */
-static void check_frames(struct check *c, const struct frame *f, const struct frame *before)
+static void check_frames(
+	struct check *c, const struct unfolded_step *from, const struct frame *before)
 {
-	for (; f && !is_inside(before, f); f = f->parent) {
+	bool asked = true;
+
+	for (const struct frame *f = from->frame; f && !is_inside(before, f); f = f->parent) {
 		_cleanup_(freep) char *when_p = pointer_key(f->pointer, "when");
 		_cleanup_(freep) char *with_p = pointer_key(f->pointer, "with");
 		const char *key;
@@ -789,7 +821,8 @@ static void check_frames(struct check *c, const struct frame *f, const struct fr
 		struct err e;
 
 		c->frame = f->turn ? f : f->parent;
-		if (f->when && (f->turn || c->phase != PHASE_TEARDOWN))
+		asked = asked && f != from->unasked;
+		if (f->when && asked)
 			check_condition(c, f->when, when_p);
 		/* Which argument it goes to, and whether that may hold a secret, its steps say. */
 		c->secret_ok = true;
@@ -814,6 +847,7 @@ static void check_step(struct check *c, const struct unfolded_step *from, struct
 
 	s->attempts = 1;
 	s->frame = c->frame = from->frame;
+	s->unasked = from->unasked;
 	s->id = xasprintf("%s-%zu", step_phase_str(c->phase), from->position);
 	if (!json_is_object(o)) {
 		mistakes_add(c->m, p, "a step must be a mapping with an 'action'");
@@ -853,31 +887,6 @@ static void check_step(struct check *c, const struct unfolded_step *from, struct
 	c->step = NULL;
 }
 
-/* The same mistake in each turn of a loop is one; what only a later turn has says which. */
-static void once_for_all_turns(struct mistakes *m, size_t before, unsigned turn)
-{
-	size_t kept = before;
-
-	for (size_t i = before; i < m->count; i++) {
-		struct mistake *one = &m->item[i];
-		size_t k = 0;
-
-		while (k < before && (strcmp(m->item[k].pointer, one->pointer) != 0 ||
-					     strcmp(m->item[k].text, one->text) != 0))
-			k++;
-		if (k < before) {
-			free(one->pointer);
-			free(one->text);
-			continue;
-		}
-		_cleanup_(freep) char *text = steal_ptr(&one->text);
-
-		one->text = xasprintf("turn %u: %s", turn, text);
-		m->item[kept++] = *one;
-	}
-	m->count = kept;
-}
-
 static unsigned turn_of(const struct frame *f)
 {
 	unsigned turn = 0;
@@ -885,6 +894,24 @@ static unsigned turn_of(const struct frame *f)
 	for (; f; f = f->parent)
 		turn = MAX(turn, f->turn);
 	return turn;
+}
+
+/* The same mistake in each turn of a loop, and in each use of a part, is one. What only a later turn has says which; what is in the text
+ * of a part says where that is used. */
+static void once_for_all(struct mistakes *m, size_t before, const struct frame *f)
+{
+	const struct frame *part = frame_part(f);
+	_cleanup_(freep) char *use =
+		part ? strndup(part->id, strlen(part->id) - strlen(".")) : NULL;
+
+	mistakes_merge(m, before, PARTS_POINTER, use);
+	for (size_t i = before; i < m->count && f; i++) {
+		const unsigned turn = m->item[i].uses ? f->turn : turn_of(f);
+		_cleanup_(freep) char *text = m->item[i].text;
+
+		m->item[i].text = turn > 1 ? xasprintf("turn %u: %s", turn, text) : xstrdup(text);
+	}
+	mistakes_merge(m, before, PARTS_POINTER, use);
 }
 
 static void check_phase(struct check *c, const struct unfolded *u, enum step_phase phase)
@@ -903,10 +930,9 @@ static void check_phase(struct check *c, const struct unfolded *u, enum step_pha
 
 		c->index = i;
 		c->r->steps[phase] = i + 1;
-		check_frames(c, from->frame, before);
+		check_frames(c, from, before);
 		check_step(c, from, &c->r->step[phase][i]);
-		if (turn_of(from->frame) > 1)
-			once_for_all_turns(c->m, mistakes, turn_of(from->frame));
+		once_for_all(c->m, mistakes, from->frame);
 		before = from->frame;
 	}
 	c->frame = NULL;

@@ -184,6 +184,13 @@ struct step_env_ops {
 	 * proves that it is the same unit: -ERR_WRONG_DEVICE otherwise. ret may be NULL. */
 	int (*wait_device)(void *env, const char *role, const struct iotime *it,
 		struct device_facts *ret, struct err *e);
+	/* OPTIONAL. Whether a session with the unit on a role asks it who it is: nobody sees it leave (TCP, UDP), and it may not be the
+	 * only session of the run. Between two attempts or steps another unit may have taken the address. NULL: none asks. */
+	bool (*unwatched)(void *env, const char *role);
+	/* REQUIRED with unwatched. By that protocol (a constant) the unit says that it is `who`: the first time in a run that is kept,
+	 * later it is compared: -ERR_WRONG_DEVICE. */
+	int (*said)(
+		void *env, const char *role, const char *protocol, const char *who, struct err *e);
 	/* REQUIRED. What is known of the device on a role, open or not; of a fixed address perhaps
 	 * its node alone. -ERR_DEVICE_GONE where there is none. */
 	int (*facts)(void *env, const char *role, struct device_facts *ret, struct err *e);

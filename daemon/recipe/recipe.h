@@ -30,6 +30,8 @@ struct recipe_step {
 	/* The same with all that is known before the run: what a check or a report looks at. */
 	const json_t *known;
 	const struct frame *frame; /* NULL: of the recipe itself */
+	/* The part whose teardown it is of: neither its condition nor those further out are asked. NULL: all are. */
+	const struct frame *unasked;
 	json_t *own, *own_known;
 	uint64_t timeout_us;
 	unsigned attempts; /* 1: no retry */

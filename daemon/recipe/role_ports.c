@@ -147,6 +147,52 @@ int role_ports_facts(void *env, const char *role, struct device_facts *ret, stru
 	return i < 0 ? i : p->ops->facts(p->source, i, ret, e);
 }
 
+static bool has_one_session(const struct recipe *r)
+{
+	for (int phase = 0; phase < 3; phase++)
+		for (size_t i = 0; i < r->steps[phase]; i++)
+			if (r->step[phase][i].attempts > 1)
+				return false;
+	return recipe_step_count(r) <= 1;
+}
+
+bool role_ports_unwatched(void *env, const char *role)
+{
+	struct role_ports *p = env;
+	int i = p->ops->index(p->source, role, NULL);
+	const char *fixed = i < 0 ? NULL : p->ops->fixed(p->source, i);
+
+	return fixed && !is_usb(fixed) && p->recipe && !has_one_session(p->recipe);
+}
+
+int role_ports_said(
+	void *env, const char *role, const char *protocol, const char *who, struct err *e)
+{
+	struct role_ports *p = env;
+	int i = p->ops->index(p->source, role, e);
+	size_t k = 0;
+
+	/* One that says nothing may be any. */
+	if (i < 0 || !who[0])
+		return MIN(i, 0);
+
+	struct role_said *said = p->port[i].said;
+
+	while (k < ROLE_PROTOCOLS_MAX && said[k].protocol &&
+		strcmp(said[k].protocol, protocol) != 0)
+		k++;
+	if (k == ROLE_PROTOCOLS_MAX)
+		return err_set(e, ERR_INTERNAL, "port %s: more than %d protocols", role,
+			ROLE_PROTOCOLS_MAX);
+	if (said[k].protocol && strcmp(said[k].who, who) != 0)
+		return err_set(e, ERR_WRONG_DEVICE,
+			"port %s: unit '%s' answers, '%s' expected, with which the run began: was another unit put in its place?",
+			role, who, said[k].who);
+	said[k].protocol = protocol;
+	snprintf(said[k].who, sizeof said[k].who, "%s", who);
+	return 0;
+}
+
 /* --- away and back --- */
 
 int role_ports_expect_replug(void *env, const char *role, struct err *e)

@@ -72,6 +72,14 @@ struct role_source_ops {
 	void (*prefix_device)(void *src, int i, struct err *e);
 };
 
+/* What the unit on a role says of itself, by one protocol. */
+struct role_said {
+	const char *protocol; /* NULL: nothing yet */
+	char who[UNIT_NAME_BYTES];
+};
+
+#define ROLE_PROTOCOLS_MAX 4
+
 struct role_port {
 	struct link *link; /* at most one of the two is open */
 	struct usb *usb;
@@ -79,6 +87,7 @@ struct role_port {
 	bool dead;	       /* the link broke: only a wait for the device may reopen it */
 	bool claimed;
 	struct role_claim claim;
+	struct role_said said[ROLE_PROTOCOLS_MAX];
 };
 
 struct role_ports {
@@ -103,4 +112,7 @@ int role_ports_expect_replug(void *env, const char *role, struct err *e);
 int role_ports_expect_other_serial(void *env, const char *role, struct err *e);
 int role_ports_wait(void *env, const char *role, const struct iotime *it, struct device_facts *ret,
 	struct err *e);
+bool role_ports_unwatched(void *env, const char *role);
+int role_ports_said(
+	void *env, const char *role, const char *protocol, const char *who, struct err *e);
 int role_ports_facts(void *env, const char *role, struct device_facts *ret, struct err *e);

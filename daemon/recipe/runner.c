@@ -555,18 +555,21 @@ static int run_attempt(struct run *run, const struct recipe_step *st, enum step_
 	return r < 0 ? -1 : 0;
 }
 
-/* Skipped by its condition: recorded, so that the report shows it. */
-static int record_skip(struct run *run, const struct recipe_step *st, enum step_phase phase)
+/* A step that was not carried out: recorded, so that the report shows it. */
+static int record_unused(struct run *run, const struct recipe_step *st, enum step_phase phase,
+	enum err_code code, const char *why)
 {
 	struct step_record rec = {.n = ++run->n,
 		.step = st,
 		.phase = phase,
 		.attempt = 1,
-		.outcome = OUTCOME_SKIPPED,
-		.message = "its condition is not met"};
+		.outcome = code == ERR_NONE ? OUTCOME_SKIPPED : OUTCOME_ERROR,
+		.code = code,
+		.message = why};
 	const struct runner_sink *sink = run->rn->sink;
 	struct err e = {0};
-	json_t *seen = json_pack("{s:s, s:s}", "outcome", "skipped", "code", "none");
+	json_t *seen = json_pack(
+		"{s:s, s:s}", "outcome", outcome_str(rec.outcome), "code", err_code_str(code));
 
 	json_object_set_new(run->outputs, st->id, seen);
 	if (sink->step_begin(sink->data, &rec, &e) < 0 ||
@@ -582,14 +585,15 @@ static int record_skip(struct run *run, const struct recipe_step *st, enum step_
 
 /* Whether the condition of the step is met, and those of the turns and parts that it is in. What
  * makes the fixture safe does not depend on whether its part was wanted. */
-static int is_wanted(struct run *run, const struct recipe_step *st, enum step_phase phase,
-	const struct scope *scope, bool *ret, struct err *e)
+static int is_wanted(struct run *run, const struct recipe_step *st, const struct scope *scope,
+	bool *ret, struct err *e)
 {
 	int r = 0;
 
 	*ret = true;
-	for (const struct frame *f = st->frame; f && *ret && r == 0; f = f->parent) {
-		if (!f->when || (!f->turn && phase == PHASE_TEARDOWN))
+	for (const struct frame *f = st->frame; f && f != st->unasked && *ret && r == 0;
+		f = f->parent) {
+		if (!f->when)
 			continue;
 		run->frame = f->turn ? f : f->parent;
 		r = condition_eval(f->when, scope, ret, e);
@@ -608,14 +612,17 @@ static bool run_step(struct run *run, const struct recipe_step *st, enum step_ph
 	bool wanted = true;
 	struct err e = {0};
 
-	if (is_wanted(run, st, phase, &scope, &wanted, &e) < 0) {
+	if (is_wanted(run, st, &scope, &wanted, &e) < 0) {
+		_cleanup_(freep) char *why = secret_mask_cut(run->rn->secrets, e.msg);
+
 		rec = (struct step_record){
-			.outcome = OUTCOME_ERROR, .code = ERR_RECIPE_INVALID, .message = e.msg};
+			.outcome = OUTCOME_ERROR, .code = ERR_RECIPE_INVALID, .message = why};
 		note_failure(run, st, &rec);
+		record_unused(run, st, phase, ERR_RECIPE_INVALID, why);
 		return false;
 	}
 	if (!wanted)
-		return record_skip(run, st, phase) == 0;
+		return record_unused(run, st, phase, ERR_NONE, "its condition is not met") == 0;
 	for (unsigned attempt = 1;; attempt++) {
 		if (run_attempt(run, st, phase, attempt, &rec) < 0)
 			return false;
@@ -686,8 +693,8 @@ static void run_done(struct run *run)
 
 /* --- before the first step --- */
 
-static int look_ahead(struct run *run, const struct recipe_step *st, enum step_phase phase,
-	const struct iotime *it, struct err *e)
+static int look_ahead(
+	struct run *run, const struct recipe_step *st, const struct iotime *it, struct err *e)
 {
 	const struct runner *rn = run->rn;
 	const struct scope scope = {.lookup = lookup, .data = run, .secrets = rn->secrets};
@@ -704,7 +711,7 @@ static int look_ahead(struct run *run, const struct recipe_step *st, enum step_p
 	if (!st->action->preflight)
 		return 0;
 	/* Whether it comes to that is not known, or known as no. */
-	if (is_wanted(run, st, phase, &scope, &wanted, NULL) < 0 || !wanted)
+	if (is_wanted(run, st, &scope, &wanted, NULL) < 0 || !wanted)
 		return 0;
 	r = args_known(st->action->args, st->with, &scope, &args, e);
 	if (r == 0)
@@ -724,7 +731,7 @@ static int look_at_steps(struct run *run, struct err *e)
 	run->early = true;
 	for (size_t p = 0; p < ARRAY_LEN(recipe->step); p++)
 		for (size_t i = 0; r == 0 && i < recipe->steps[p]; i++)
-			r = look_ahead(run, &recipe->step[p][i], (enum step_phase)p, &it, e);
+			r = look_ahead(run, &recipe->step[p][i], &it, e);
 	run->early = false;
 	return r;
 }

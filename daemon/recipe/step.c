@@ -205,6 +205,17 @@ int step_identity(struct step *s, const char *role, const char *value, struct er
 	return r < 0 ? r : s->ops->identity(s->env, role, value, e);
 }
 
+bool step_unwatched(struct step *s, const char *role)
+{
+	return s->ops->unwatched && s->ops->unwatched(s->env, role);
+}
+
+int step_said(
+	struct step *s, const char *role, const char *protocol, const char *who, struct err *e)
+{
+	return s->ops->said(s->env, role, protocol, who, e);
+}
+
 int step_serial(struct step *s, const char *kind, const char *value, char ret[UNIT_SERIAL_BYTES],
 	struct err *e)
 {

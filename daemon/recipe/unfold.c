@@ -28,6 +28,7 @@ struct place {
 	const struct frame *frame;
 	enum step_phase phase;
 	bool in_group;
+	const struct frame *unasked; /* as recipe_step.unasked */
 };
 
 static void entries(
@@ -59,6 +60,9 @@ static bool check_items(struct unfolding *u, const json_t *list, const char *poi
 	json_t *v;
 	size_t i;
 
+	/* What a part was given instead of a list is a mistake there. */
+	if (!json_is_array(list))
+		return false;
 	if (json_array_size(list) == 0)
 		mistakes_add(u->m, pointer,
 			"the list of 'for_each' is empty: nothing would be done or tested");
@@ -171,6 +175,7 @@ static void add_step(struct unfolding *u, const json_t *o, const char *pointer,
 	out->step[at->phase][n] = (struct unfolded_step){.step = o,
 		.pointer = xstrdup(pointer),
 		.frame = at->frame,
+		.unasked = at->unasked,
 		.position = position,
 		.needs_id = at->in_group || frame_part(at->frame)};
 	out->steps[at->phase] = n + 1;
@@ -389,6 +394,17 @@ static void check_bound(struct unfolding *u, const struct frame *f, const json_t
 	}
 }
 
+/* false: the parameter is a list, and what is given has none before the run begins, when its turns are made. */
+static bool is_list(
+	const struct unfolding *u, const struct frame *f, const char *name, const json_t *given)
+{
+	_cleanup_(freep) char *outer =
+		json_is_string(given) ? name_of_param(json_string_value(given)) : NULL;
+
+	return !json_is_string(given) || !is_list_param(u, f, name) ||
+	       (outer && is_list_param(u, f->parent, outer));
+}
+
 /* What is written as a value has the type of the parameter now; the rest has it in the run. */
 static void check_part_params(struct unfolding *u, const struct frame *f, const char *pointer)
 {
@@ -404,7 +420,11 @@ static void check_part_params(struct unfolding *u, const struct frame *f, const 
 		json_t *value = NULL, *out = json_object();
 		struct err e;
 
-		if (!json_is_string(v) && has_reference(v))
+		if (decl && !is_list(u, f, key, v))
+			mistakes_add(u->m, p,
+				"'%s' is a list: write it here, or '${params.NAME}' of a parameter with 'type: list'",
+				key);
+		else if (!json_is_string(v) && has_reference(v))
 			mistakes_add(u->m, p,
 				"'%s': '${...}' is replaced in a text, not within a list or a mapping",
 				key);
@@ -464,17 +484,30 @@ static void keep_for_later(struct unfolding *u, size_t before)
 static void steps_of_part(struct unfolding *u, const struct frame *f, const struct place *at)
 {
 	static const char *const key[] = {"setup", "steps", "teardown"};
+	const size_t mistakes = u->m->count;
+	_cleanup_(freep) char *use = strndup(f->id, strlen(f->id) - strlen("."));
 
 	for (int phase = 0; phase < 3 && !u->full; phase++) {
 		_cleanup_(freep) char *p = pointer_key(f->base, key[phase]);
+		const bool last = phase == PHASE_TEARDOWN;
 		const struct place inner = {
-			f, phase == PHASE_TEARDOWN ? PHASE_TEARDOWN : at->phase, false};
+			f, last ? PHASE_TEARDOWN : at->phase, false, last ? f : at->unasked};
 		const size_t before = u->u->steps[PHASE_TEARDOWN];
 
 		entries(u, json_object_get(f->part, key[phase]), p, &inner);
-		if (phase == PHASE_TEARDOWN && at->phase != PHASE_TEARDOWN)
+		if (last && at->phase != PHASE_TEARDOWN)
 			keep_for_later(u, before);
 	}
+	mistakes_merge(u->m, mistakes, PARTS_POINTER, use);
+}
+
+/* Whether another part has these ids. */
+static bool is_used(const struct unfolding *u, const char *prefix)
+{
+	for (const struct frame *f = u->u->frames; f; f = f->next)
+		if (f->id && !strcmp(f->id, prefix))
+			return true;
+	return false;
 }
 
 static void add_part(
@@ -487,6 +520,7 @@ static void add_part(
 	_cleanup_(freep) char *use_p = pointer_key(pointer, "use");
 	_cleanup_(freep) char *id_p = pointer_key(pointer, "id");
 	_cleanup_(freep) char *parts_p = pointer_key(pointer_of(at->frame), "parts");
+	_cleanup_(freep) char *prefix = NULL;
 	char *ids[2];
 	const json_t *part;
 	struct frame *f;
@@ -502,12 +536,17 @@ static void add_part(
 	part = find_part(u, name, use_p, at->frame);
 	if (!part || !id || u->full)
 		return;
-	f = add_frame(u, at->frame, o, pointer);
-	set_when(f, o);
 	frame_ids(at->frame, id, ids);
-	f->id = xasprintf("%s.", ids[0] ? ids[0] : ids[1]);
+	prefix = xasprintf("%s.", ids[0] ? ids[0] : ids[1]);
 	free(ids[0]);
 	free(ids[1]);
+	if (is_used(u, prefix)) {
+		mistakes_add(u->m, id_p, "the id '%s' is used twice", id);
+		return;
+	}
+	f = add_frame(u, at->frame, o, pointer);
+	set_when(f, o);
+	f->id = steal_ptr(&prefix);
 	f->name = xstrdup(name);
 	f->part = part;
 	check_part_head(u, f, use_p);
@@ -561,7 +600,8 @@ static void add_loop(struct unfolding *u, const json_t *o, const char *pointer,
 	n = bad || !list ? 1 : n;
 	for (size_t i = 0; i < n && !u->full; i++) {
 		struct frame *f = add_frame(u, at->frame, o, pointer);
-		const struct place turn = {f, at->phase, true};
+		const struct place turn = {f, at->phase, true, at->unasked};
+		const size_t mistakes = u->m->count;
 
 		f->turn = (unsigned)i + 1;
 		f->item = bad || !list ? NULL : json_deep_copy(json_array_get(list, i));
@@ -569,6 +609,7 @@ static void add_loop(struct unfolding *u, const json_t *o, const char *pointer,
 		if (json_object_get(o, "steps"))
 			set_when(f, o);
 		add_body(u, o, pointer, &turn, position);
+		mistakes_merge(u->m, mistakes, PARTS_POINTER, NULL);
 	}
 	json_decref(list);
 }
@@ -640,7 +681,7 @@ void unfold(const json_t *root, const json_t *params, struct unfolded *ret, stru
 	for (int phase = 0; phase < 3; phase++) {
 		const json_t *list = json_object_get(root, key[phase]);
 		_cleanup_(freep) char *p = pointer_key("", key[phase]);
-		const struct place at = {NULL, (enum step_phase)phase, false};
+		const struct place at = {NULL, (enum step_phase)phase, false, NULL};
 
 		if (list && !json_is_array(list))
 			mistakes_add(m, p, "'%s' must be a list of steps", key[phase]);

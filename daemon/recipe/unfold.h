@@ -12,14 +12,17 @@
 #include "daemon/recipe/frame.h"
 
 #define UNFOLD_STEPS_MAX 500
+/* In front of what is in the text of a part. */
+#define PARTS_POINTER "/parts/"
 
 /* A step as it is written, and where its names are looked up. */
 struct unfolded_step {
 	const json_t *step; /* borrowed from the recipe */
 	char *pointer;
 	const struct frame *frame;
-	size_t position; /* in the list that it is written in, from 1 */
-	bool needs_id;	 /* it is in a loop or a part */
+	const struct frame *unasked; /* as recipe_step.unasked */
+	size_t position;	     /* in the list that it is written in, from 1 */
+	bool needs_id;		     /* it is in a loop or a part */
 };
 
 struct unfolded {

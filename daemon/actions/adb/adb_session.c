@@ -66,16 +66,6 @@ static int connect_within(struct adb_session *x, uint64_t reply_us, struct err *
 	return r < 0 ? r : adb_connect(pipe, &cfg, &x->s->it, &x->conn, e);
 }
 
-int adb_session_open(struct adb_session *x, struct err *e)
-{
-	int r = load_keys(x, e);
-
-	x->role = args_str(x->a, "port");
-	if (r == 0)
-		r = connect_within(x, args_duration_us(x->a, "connect_timeout"), e);
-	return r;
-}
-
 static void disconnect(struct adb_session *x)
 {
 	x->conn = adb_conn_free(x->conn);
@@ -106,6 +96,28 @@ static int ask_serial(struct adb_session *x, char ret[SERIAL_MAX], struct err *e
 	r = adb_getprop(x->conn, "ro.serialno", ret, SERIAL_MAX, &x->s->it, e);
 	/* The recovery of a production build has no shell. */
 	return r == -ERR_DEVICE_REFUSED && !strcmp(state, "recovery") ? 0 : r;
+}
+
+/* Between two sessions over TCP another unit may have come. */
+static int check_unit(struct adb_session *x, struct err *e)
+{
+	char who[SERIAL_MAX];
+	int r;
+
+	if (!step_unwatched(x->s, x->role))
+		return 0;
+	r = ask_serial(x, who, e);
+	return r < 0 ? r : step_said(x->s, x->role, "adb", who, e);
+}
+
+int adb_session_open(struct adb_session *x, struct err *e)
+{
+	int r = load_keys(x, e);
+
+	x->role = args_str(x->a, "port");
+	if (r == 0)
+		r = connect_within(x, args_duration_us(x->a, "connect_timeout"), e);
+	return r < 0 ? r : check_unit(x, e);
 }
 
 static int ask_boot_id(struct adb_session *x, char ret[BOOT_ID_MAX], struct err *e)

@@ -85,10 +85,25 @@ int fastboot_step_serial(
 	return 0;
 }
 
+/* Between two sessions over TCP or UDP another unit may have come. */
+static int check_unit(struct fastboot_step *x, struct err *e)
+{
+	char who[UNIT_NAME_BYTES] = "";
+	int r;
+
+	if (!step_unwatched(x->s, x->port))
+		return 0;
+	r = fastboot_step_serial(x, &x->s->it, who, e);
+	return r < 0 ? r : step_said(x->s, x->port, "fastboot", who, e);
+}
+
 int fastboot_step_open(struct fastboot_step *x, struct step *s, const struct args *a, struct err *e)
 {
+	int r;
+
 	*x = (struct fastboot_step){.s = s, .a = a, .port = args_str(a, "port")};
-	return begin(x, &s->it, e);
+	r = begin(x, &s->it, e);
+	return r < 0 ? r : check_unit(x, e);
 }
 
 static void close_session(struct fastboot_step *x)

@@ -37,6 +37,7 @@ int picoboot_step_open(struct picoboot_step *x, struct step *s, const struct arg
 		return r;
 	/* An answer of an earlier session has another number. */
 	picoboot_init(&x->pico, &port, x->port.chip, (uint32_t)now_us(), &tell);
+	x->session = true;
 	r = picoboot_reset(&x->pico, &s->it, e);
 	return r == 0 && x->port.chip == PICOBOOT_RP2350 ? take_identity(x, e) : r;
 }
@@ -44,7 +45,7 @@ int picoboot_step_open(struct picoboot_step *x, struct step *s, const struct arg
 void picoboot_step_done(struct picoboot_step *x)
 {
 	/* The drive may write again, and the next step may find another device there. */
-	if (x->port.ep_out && x->usb)
+	if (x->session && x->usb)
 		picoboot_reset(&x->pico, &x->s->it, NULL);
 	if (x->s)
 		x->s->ops->link_close(x->s->env, args_str(x->a, "port"));
@@ -125,7 +126,7 @@ int picoboot_step_reboot(struct picoboot_step *x, struct step_result *out, struc
 	if (r < 0)
 		return r;
 	result_evidence(out, "left", json_true());
-	x->port.ep_out = 0; /* there is no session any more */
+	x->session = false;
 	return args_bool(x->a, "returns") ? await_return(x, out, e) : 0;
 }
 

@@ -24,6 +24,7 @@ struct picoboot_step {
 	struct usb *usb; /* the environment's */
 	struct picoboot_usb port;
 	struct picoboot pico;
+	bool session; /* pico is one: the interface is claimed */
 	bool has_info;
 	struct picoboot_info info; /* of a RP2350 */
 };

@@ -18,6 +18,10 @@
 #include "tests/unit/unit.h"
 #include "transports/images/blob.h"
 
+/* Digests of artifacts. */
+#define LAYOUT "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define MAP    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 /* Of characters that patterns, JSON and shells quote, each in its own way. */
 #define SECRET "Hu.nt$er'2\"2+x"
 /* What it begins with, and no text of provd's or of the devices does. */
@@ -430,7 +434,7 @@ static int env_load_blob(void *env, const char *ref, struct blob **ret, struct e
 	uint8_t *bytes;
 	int r;
 
-	if (strcmp(ref, "layout") != 0)
+	if (strcmp(ref, LAYOUT) != 0)
 		return blob_open(map, BLOB_COPIED, ret, e);
 	r = blob_new(ref, sizeof layout - 1, &bytes, ret, e);
 	if (r == 0)
@@ -650,42 +654,46 @@ static const struct {
 		"{nvs_size: 0x3000, nvs: {a: {namespace: n, type: string, value: '${secrets.key}'}}}"},
 	{"image.compose", "nvs/a/value",
 		"{nvs_size: 0x3000, nvs: {a: {namespace: n, type: i32, value: '${secrets.key}'}}}"},
-	{"image.compose", "values", "{layout: layout, values: {k: '${secrets.key}'}}"},
-	{"image.compose", "values", "{layout: layout, values: {q: '${secrets.key}'}}"},
-	{"dfu.otp_lock", "value", "{port: u, map: m, field: m, value: '${secrets.key}', " MEANT "}",
-		HEX},
+	{"image.compose", "values", "{layout: " LAYOUT ", values: {k: '${secrets.key}'}}"},
+	{"image.compose", "values", "{layout: " LAYOUT ", values: {q: '${secrets.key}'}}"},
+	{"dfu.otp_lock", "value",
+		"{port: u, map: " MAP ", field: m, value: '${secrets.key}', " MEANT "}", HEX},
 	{"dfu.otp_write", "value",
-		"{port: u, map: m, field: m, value: '${secrets.key}', " MEANT "}", HEX},
+		"{port: u, map: " MAP ", field: m, value: '${secrets.key}', " MEANT "}", HEX},
 	{"gdb.otp_lock", "value",
-		"{port: c, map: m, field: m, value: '${secrets.key}', uid: 0, " MEANT "}", HEX},
+		"{port: c, map: " MAP ", field: m, value: '${secrets.key}', uid: 0, " MEANT "}",
+		HEX},
 	{"gdb.otp_write", "value",
-		"{port: c, map: m, field: m, value: '${secrets.key}', uid: 0, " MEANT "}", HEX},
+		"{port: c, map: " MAP ", field: m, value: '${secrets.key}', uid: 0, " MEANT "}",
+		HEX},
 	{"openocd.otp_lock", "value",
-		"{port: u, target: t, map: m, field: m, value: '${secrets.key}', uid: 0, " MEANT
-		"}",
+		"{port: u, target: t, map: " MAP
+		", field: m, value: '${secrets.key}', uid: 0, " MEANT "}",
 		HEX},
 	{"openocd.otp_write", "value",
-		"{port: u, target: t, map: m, field: m, value: '${secrets.key}', uid: 0, " MEANT
-		"}",
+		"{port: u, target: t, map: " MAP
+		", field: m, value: '${secrets.key}', uid: 0, " MEANT "}",
 		HEX},
 	{"otp.lock", "value",
-		"{port: c, sync: false, map: m, field: f, value: '${secrets.key}', " MEANT
+		"{port: c, sync: false, map: " MAP ", field: f, value: '${secrets.key}', " MEANT
 		", state: '', read: 'OTP 00c0ff00', value_is: '^OK OTP (.*)$'}",
 		HEX},
 	{"otp.write", "value",
-		"{port: c, sync: false, map: m, field: blind, value: '${secrets.key}', " MEANT
+		"{port: c, sync: false, map: " MAP ", field: blind, value: '${secrets.key}', " MEANT
 		", state: '', identify: AABBCCDD, identity: '^OK ([A-D]+)$'}",
 		HEX},
 	{"otp.write", "value",
-		"{port: c, sync: false, map: m, field: f, value: '${secrets.key}', " MEANT
+		"{port: c, sync: false, map: " MAP ", field: f, value: '${secrets.key}', " MEANT
 		", state: '', identify: AABBCCDD, identity: '^OK ([A-D]+)$', "
 		"read: 'OTP 00c0ff00', value_is: '^OK OTP (.*)$'}",
 		HEX},
 	{"stm32.otp_lock", "value",
-		"{port: c, parity: none, map: m, field: m, value: '${secrets.key}', " MEANT "}",
+		"{port: c, parity: none, map: " MAP ", field: m, value: '${secrets.key}', " MEANT
+		"}",
 		HEX},
 	{"stm32.otp_write", "value",
-		"{port: c, parity: none, map: m, field: m, value: '${secrets.key}', " MEANT "}",
+		"{port: c, parity: none, map: " MAP ", field: m, value: '${secrets.key}', " MEANT
+		"}",
 		HEX},
 	{"unit.license", "key",
 		"{port: c, sync: false, key: '${secrets.key}', pattern: 'OK (.*)'}"},

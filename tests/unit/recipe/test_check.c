@@ -238,7 +238,7 @@ START_TEST(test_what_a_reference_will_give_counts_as_given)
 		const char *step, *said; /* said NULL: good */
 	} row[] = {
 		{"unit.label, with: {template: '${params.p}', printer: '${params.p}'}", NULL},
-		{"unit.label, with: {template: t, file: '${params.p}'}", NULL},
+		{"unit.label, with: {template: '${params.p}', file: '${params.p}'}", NULL},
 		{"unit.label, with: {template: '${params.p}'}", "a label that goes nowhere"},
 		{"operator.scan, with: {text: t, equals: '${params.p}'}", NULL},
 		{"operator.scan, with: {text: t, equals: '${params.p}', pattern: a}",
@@ -298,6 +298,32 @@ START_TEST(test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake)
 
 		ck_assert_msg(r < 0 ? said : !row[i].said, "%s %s: %s", row[i].kind, row[i].step,
 			report.s ? report.s : "taken");
+	}
+}
+END_TEST
+
+START_TEST(test_a_name_that_is_no_text_is_a_mistake)
+{
+	static const struct {
+		const char *with, *said;
+	} row[] = {{"port: 5, image: '${artifacts.a}'",
+			   "5:56: 'port' is 5: a name as a text expected"},
+		{"port: true, image: '${artifacts.a}'", "'port' is true"},
+		{"port: c, image: 7", "'image' is 7: a name as a text expected"},
+		{"port: c, image: a", "'image' is 'a': a declared artifact expected"},
+		{"port: c, image: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+			NULL},
+		{"port: c, image: '${artifacts.a}'", NULL}};
+
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		_cleanup_(freep) char *text = xasprintf(
+			"recipe: x\nversion: 1\nports: {c: {kind: tty}}\nartifacts: {a: f}\n"
+			"steps: [{id: a, action: serialboot.flash, with: {%s}}]\n",
+			row[i].with);
+		int r = load(text);
+
+		ck_assert_msg((r == 0) == !row[i].said, "%s: %s", row[i].with, report.s);
+		ck_assert_msg(!row[i].said || strstr(report.s, row[i].said), "%s", report.s);
 	}
 }
 END_TEST
@@ -485,6 +511,12 @@ END_TEST
 	"steps: [" steps "]}}\n"
 #define TEXT(id, text) "{id: " id ", action: operator.prompt, with: {text: '" text "'}}"
 
+/* Its turns are made before the run: what only the run brings makes none. */
+#define LIST_PART                                                              \
+	"parts: {l@1: {recipe: l, version: 1, params: {all: {type: list}}, "   \
+	"steps: [{id: s, for_each: '${params.all}', action: operator.prompt, " \
+	"with: {text: '${turn}'}}]}}\n"
+
 START_TEST(test_mistakes_of_loops_and_parts_are_said_where_they_are)
 {
 	static const struct {
@@ -557,7 +589,15 @@ START_TEST(test_mistakes_of_loops_and_parts_are_said_where_they_are)
 		{LOOP "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n"
 		      "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 1}}\n" PART(
 			      "", TEXT("s", "x")),
-			"'s' is used twice"},
+			"the id 'u' is used twice"},
+		{LOOP "  - {id: u, use: p@1, with: {v: 1}}\n" PART(
+			 "", "{id: s, action: console.command, with: {port: bus, send: x}}"),
+			"port 'bus' of 'p@1' is bound to nothing"},
+		{LOOP "  - {id: u, use: l@1, with: {all: '${params.p}'}}\n" LIST_PART,
+			"r.yaml:7:35: 'all' is a list: write it here"},
+		{LOOP "  - {id: u, use: l@1, with: {all: '${steps.a.answer}'}}\n" LIST_PART,
+			"'all' is a list: write it here"},
+		{LOOP "  - {id: u, use: l@1, with: {all: [1]}}\n" LIST_PART, NULL},
 		{LOOP "  - {id: u, use: q@1}\n", "the part 'q@1' is not there"},
 		{LOOP "  - {id: u, use: p@1}\nparts: {p@1: {recipe: p}}\n",
 			"is not a recipe: 'version' is missing"},
@@ -572,6 +612,40 @@ START_TEST(test_mistakes_of_loops_and_parts_are_said_where_they_are)
 		ck_assert_msg(!row[i].said || strstr(report.s, row[i].said), "no '%s' in\n%s\n%s",
 			row[i].said, report.s, row[i].text);
 	}
+}
+END_TEST
+
+static unsigned times(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (const char *at = strstr(text, what); at; at = strstr(at + 1, what))
+		n++;
+	return n;
+}
+
+START_TEST(test_a_mistake_of_a_part_is_said_once_with_its_uses)
+{
+	/* Each of its turns, in each use, but the first use, which is good. */
+	static const char good[] = LOOP "  - {id: w, use: p@1, ports: {bus: c}, with: {v: 1}}\n";
+	static const char part[] =
+		PART("", "{id: s, for_each: [1, 2], action: console.measure, with: {port: bus, "
+			 "name: n, send: x, low: '${params.v}', high: 5}}");
+	_cleanup_(freep) char *two =
+		xasprintf("%s  - {id: t, use: p@1, ports: {bus: c}, with: {v: 9}}\n"
+			  "  - {id: u, use: p@1, ports: {bus: c}, with: {v: 9}}\n%s",
+			good, part);
+	_cleanup_(freep) char *many = xasprintf(
+		"%s  - {id: t, for_each: [1, 2, 3, 4, 5, 6, 7], use: p@1, ports: {bus: c}, with: {v: 9}}\n%s",
+		good, part);
+
+	ck_assert_int_lt(load(two), 0);
+	ck_assert_uint_eq(times(report.s, "above 'high'"), 1);
+	ck_assert_msg(strstr(report.s, "(used as 't', 'u')\n"), "%s", report.s);
+	ck_assert_int_lt(load(many), 0);
+	ck_assert_uint_eq(times(report.s, "above 'high'"), 1);
+	ck_assert_msg(strstr(report.s, "(used as 't[1]', 't[2]', 't[3]', 't[4]' and 3 more)\n"),
+		"%s", report.s);
 }
 END_TEST
 
@@ -654,6 +728,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_a_parameter_in_quotes_is_of_the_type_that_the_recipe_declares);
 	tcase_add_test(t, test_limits_between_which_nothing_can_pass_are_a_mistake);
 	tcase_add_test(t, test_a_port_of_a_kind_that_the_action_cannot_use_is_a_mistake);
+	tcase_add_test(t, test_a_name_that_is_no_text_is_a_mistake);
 	tcase_add_test(t, test_every_port_argument_says_which_kinds_it_takes);
 	tcase_add_test(t, test_a_firmware_version_comes_from_a_step);
 	tcase_add_test(t, test_what_a_reference_will_give_counts_as_given);
@@ -661,6 +736,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_the_rest_of_a_step_is_checked_where_its_action_is_unknown);
 	tcase_add_test(t, test_what_the_unit_needs_cannot_wait);
 	tcase_add_test(t, test_mistakes_of_loops_and_parts_are_said_where_they_are);
+	tcase_add_test(t, test_a_mistake_of_a_part_is_said_once_with_its_uses);
 	tcase_add_test(t, test_parts_within_parts_and_turns_are_bounded);
 	tcase_add_test(t, test_lists_of_an_order_make_the_steps);
 	suite_add_tcase(s, t);

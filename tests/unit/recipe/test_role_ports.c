@@ -386,6 +386,35 @@ START_TEST(a_dead_link_at_a_fixed_address_is_opened_by_the_wait)
 }
 END_TEST
 
+START_TEST(who_answers_at_a_fixed_address_is_compared_by_each_protocol)
+{
+	struct recipe_step steps[] = {{.attempts = 1}, {.attempts = 1}};
+	struct recipe r = recipe;
+
+	/* Of a run of one session nothing is to be compared; a port that is watched says it when a unit leaves. */
+	r.step[PHASE_STEPS] = steps;
+	r.steps[PHASE_STEPS] = 1;
+	ports.recipe = &r;
+	ck_assert(!role_ports_unwatched(&ports, "fixed"));
+	steps[0].attempts = 2;
+	ck_assert(role_ports_unwatched(&ports, "fixed"));
+	steps[0].attempts = 1;
+	r.steps[PHASE_STEPS] = 2;
+	ck_assert(role_ports_unwatched(&ports, "fixed"));
+	ck_assert(!role_ports_unwatched(&ports, "watched"));
+	ck_assert(!role_ports_unwatched(&ports, "no"));
+
+	ck_assert_int_eq(role_ports_said(&ports, "fixed", "fastboot", "A", &e), 0);
+	ck_assert_int_eq(role_ports_said(&ports, "fixed", "fastboot", "A", &e), 0);
+	ck_assert_int_eq(role_ports_said(&ports, "fixed", "fastboot", "", &e), 0);
+	ck_assert_int_eq(role_ports_said(&ports, "fixed", "adb", "B", &e), 0);
+	ck_assert_int_eq(role_ports_said(&ports, "watched", "adb", "C", &e), 0);
+	ck_assert_int_eq(role_ports_said(&ports, "fixed", "fastboot", "B", &e), -ERR_WRONG_DEVICE);
+	ck_assert_ptr_nonnull(strstr(e.msg, "unit 'B' answers, 'A' expected"));
+	ck_assert_int_eq(role_ports_said(&ports, "no", "adb", "B", &e), -ERR_PORT_UNBOUND);
+}
+END_TEST
+
 /* --- whose turn it is --- */
 
 START_TEST(what_is_owed_outlives_the_close)
@@ -551,6 +580,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_dead_link_is_refused_until_the_device_is_back);
 	tcase_add_test(t, a_dead_link_stays_refused_where_nothing_came_back);
 	tcase_add_test(t, a_dead_link_at_a_fixed_address_is_opened_by_the_wait);
+	tcase_add_test(t, who_answers_at_a_fixed_address_is_compared_by_each_protocol);
 	tcase_add_test(t, what_is_owed_outlives_the_close);
 	tcase_add_test(t, what_is_owed_at_a_fixed_address_outlives_the_wait);
 	tcase_add_test(t, a_device_that_was_away_owes_nothing);

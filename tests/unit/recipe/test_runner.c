@@ -1056,6 +1056,57 @@ START_TEST(test_a_part_that_is_not_wanted_is_skipped_but_for_its_teardown)
 }
 END_TEST
 
+/* The condition is of the steps; the fixture is made safe whatever it says, also where it has no value. */
+START_TEST(test_the_teardown_of_a_part_does_not_ask_the_group_that_it_is_in)
+{
+	static const char *const when[] = {"no == yes", "${steps.a.value} == x"};
+	static const char *const stories[] = {
+		"+a -a:passed +r[1].on -r[1].on:skipped +r[1].off -r[1].off:passed ",
+		"+a -a:failed/limit-low +r[1].off -r[1].off:passed "};
+
+	for (int k = 0; k < 2; k++) {
+		_cleanup_(freep) char *text = xasprintf(
+			"parts: {p@1: {recipe: p, version: 1, steps: [{id: 'on', action: t.pass}], "
+			"teardown: [{id: 'off', action: t.pass}]}}\nsteps:\n  - {id: a, action: %s}\n"
+			"  - for_each: [x]\n    when: '%s'\n    steps:\n      - {id: r, use: p@1}\n",
+			k ? "t.fail" : "t.pass", when[k]);
+
+		run(text, false);
+		STORY(stories[k]);
+	}
+}
+END_TEST
+
+START_TEST(test_a_part_that_a_teardown_uses_asks_its_condition)
+{
+	run("parts: {p@1: {recipe: p, version: 1, steps: [{id: go, action: t.pass}], "
+	    "teardown: [{id: 'off', action: t.pass}]}}\nsteps:\n  - {id: a, action: t.pass}\n"
+	    "teardown:\n  - {id: r, use: p@1, when: 'no == yes'}\n"
+	    "  - for_each: [x]\n    when: 'no == yes'\n    steps:\n      - {id: z, action: t.pass}\n",
+		false);
+	STORY("+a -a:passed +r.go -r.go:skipped +r.off -r.off:passed +z[1] -z[1]:skipped ");
+}
+END_TEST
+
+/* That the fixture was not made safe is on record. */
+START_TEST(test_a_step_whose_condition_has_no_value_is_on_record_as_an_error)
+{
+	struct run_result r =
+		run("steps:\n  - {id: a, action: t.fail}\n  - {id: b, action: t.proof, with: "
+		    "{say: x}}\nteardown:\n  - {id: x, action: t.pass, when: "
+		    "'${steps.b.value} == x'}\n  - {id: y, action: t.pass}\n",
+			false);
+
+	ck_assert_str_eq(r.step, "a");
+	STORY("+a -a:failed/limit-low +x -x:error/recipe-invalid +y -y:passed ");
+	r = run("steps:\n  - {id: a, action: t.pass, when: 'no == yes'}\n"
+		"  - {id: b, action: t.pass, when: '${steps.a.value} == x'}\n",
+		false);
+	ck_assert_int_eq(r.code, ERR_RECIPE_INVALID);
+	ck_assert_str_eq(r.step, "b");
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("runner");
@@ -1104,6 +1155,9 @@ static Suite *suite(void)
 		t, test_a_value_of_the_ledger_is_exposed_by_the_step_of_the_part_that_sends_it);
 	tcase_add_test(t, test_what_is_irreversible_in_a_part_has_its_journal);
 	tcase_add_test(t, test_a_part_that_is_not_wanted_is_skipped_but_for_its_teardown);
+	tcase_add_test(t, test_the_teardown_of_a_part_does_not_ask_the_group_that_it_is_in);
+	tcase_add_test(t, test_a_part_that_a_teardown_uses_asks_its_condition);
+	tcase_add_test(t, test_a_step_whose_condition_has_no_value_is_on_record_as_an_error);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -506,16 +506,20 @@ START_TEST(a_uf2_drive_says_its_board_and_takes_blocks_as_a_copied_file_does)
 	ck_assert(!left);
 	ck_assert_mem_eq(m.cell, before, sizeof before);
 	ck_assert_mem_eq(m.cell + 6 * 512, b->data, b->size);
-	/* With its last block it may leave, and with no other. */
+	/* With its last block, which comes alone, it may leave, and with no other. */
 	m.writes = 0;
-	m.gone_at = 3;
+	m.gone_at = 4;
 	ck_assert_int_eq(uf2_drive_write(&port, &d, b->data, b->size, &left, NULL, &soon, &e), 0);
 	ck_assert(left);
-	m.gone = false;
-	m.writes = 0;
-	m.gone_at = 2;
-	ck_assert_int_eq(uf2_drive_write(&port, &d, b->data, b->size, &left, NULL, &soon, &e),
-		-ERR_DEVICE_GONE);
+	for (unsigned at = 1; at < 4; at++) {
+		m.gone = false;
+		m.writes = 0;
+		m.gone_at = at;
+		ck_assert_int_eq(
+			uf2_drive_write(&port, &d, b->data, b->size, &left, NULL, &soon, &e),
+			-ERR_DEVICE_GONE);
+		ck_assert(!left);
+	}
 	blob_unref(b);
 }
 END_TEST
@@ -533,6 +537,12 @@ START_TEST(another_disk_is_no_uf2_drive)
 	ck_assert_int_eq(uf2_drive_look(&port, &d, &e), -ERR_UNSUPPORTED);
 	drive_of("");
 	m.cell[5 * 512 + 27] = 0xff; /* a cluster beyond the end */
+	ck_assert_int_eq(uf2_drive_look(&port, &d, &e), -ERR_UNSUPPORTED);
+	drive_of("");
+	/* 1 + 129 * 65028 sectors are 4 GiB and 5 sectors: in 32 bits the root is in sector 5 as before. */
+	m.cell[16] = 129;
+	m.cell[22] = (uint8_t)65028;
+	m.cell[23] = 65028 >> 8;
 	ck_assert_int_eq(uf2_drive_look(&port, &d, &e), -ERR_UNSUPPORTED);
 	ck_assert_uint_eq(m.writes, 0);
 }

@@ -14,8 +14,8 @@
 
 /* Microsoft FAT specification, section 3: the fields of a FAT12 or FAT16 volume that lead to its files. */
 struct volume {
-	uint32_t cluster_bytes, root_at, root_bytes, data_at;
-	uint64_t bytes;
+	uint32_t cluster_bytes, root_bytes;
+	uint64_t root_at, data_at, bytes;
 };
 
 static int no_drive(const char *why, struct err *e)
@@ -40,7 +40,7 @@ static int read_volume(
 		!fats)
 		return no_drive("it has no FAT12 or FAT16 file system", e);
 	ret->cluster_bytes = cluster * SECTOR;
-	ret->root_at = (reserved + (uint32_t)fats * fat) * SECTOR;
+	ret->root_at = (reserved + (uint64_t)fats * fat) * SECTOR;
 	ret->root_bytes = (entries * ENTRY_BYTES + SECTOR - 1) / SECTOR * SECTOR;
 	ret->data_at = ret->root_at + ret->root_bytes;
 	ret->bytes = MIN((uint64_t)sectors * SECTOR, disk);
@@ -143,7 +143,9 @@ int uf2_drive_write(const struct disk_port *p, const struct uf2_drive *d, const 
 			"%llu bytes of blocks: the drive holds %llu, in blocks of %u",
 			(unsigned long long)n, (unsigned long long)d->data_bytes, SECTOR);
 	for (uint64_t at = 0; r == 0 && at < n;) {
-		size_t k = (size_t)MIN(n - at, (uint64_t)STEP_BYTES);
+		/* The last block by itself: a board that leaves in the middle of others has not got all. */
+		uint64_t left = n - at > SECTOR ? n - at - SECTOR : SECTOR;
+		size_t k = (size_t)MIN(left, (uint64_t)STEP_BYTES);
 
 		r = iotime_check(it, e);
 		if (r < 0)
