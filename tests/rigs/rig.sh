@@ -74,14 +74,18 @@ rig_tree()
 {
 	local cache packages=systemd,systemd-sysv,dbus,udev,debconf,gpgv,curl,libmicrohttpd12,libjansson4,libyaml-0-2,libsqlite3-0
 	packages=$packages,libudev1,libpcre2-8-0,libgnutls30,libpam0g,libzint2.11,libp11-kit0,libcurl4,libssl3,libusb-1.0-0,libgpiod2,zlib1g
-	packages=$packages,libelf1,libmagic1,libzip4,libcbor0.8,libexpat1,libqpid-proton11
+	packages=$packages,libelf1,libmagic1,libzip4,libcbor0.8,libexpat1,libqpid-proton11,libarchive13,libpq5
 	cache=$build/tests/rigs/tree-$(cksum <<< "$packages" | cut -d' ' -f1).tar
+	# Rigs run at the same time.
+	exec 9> "${cache%.tar}.lock"
+	flock 9
 	if [ ! -s "$cache" ]; then
 		mmdebstrap --variant=minbase --include=$packages bookworm "${cache%.tar}.part.tar" > "$work/mmdebstrap.log" 2>&1 ||
 			rig_skip "mmdebstrap: $(tail -n 1 "$work/mmdebstrap.log")"
 		mv "${cache%.tar}.part.tar" "$cache"
 		echo "tree made in $(rig_seconds) s"
 	fi
+	exec 9>&-
 	mkdir "$1"
 	tar -C "$1" -xf "$cache" --exclude './dev/*' || rig_skip 'the tree cannot be unpacked'
 }

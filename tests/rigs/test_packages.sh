@@ -114,7 +114,7 @@ until_true()
 schema_of() { od -An -v -tu1 -j63 -N1 "$1" | tr -d ' '; }
 runs() { provctl --json run list | sed -n "s/.*\"$1\": \"\(.*\)\".*/\1/p"; }
 apt-get -q update -o Dir::Etc::sourcelist=/changed.list -o Dir::Etc::sourceparts=- > /changed.log 2>&1 && echo changed=taken
-apt-get -q update && apt-get -q install -y --no-install-recommends provd provd-sim && echo installed=yes
+apt-get -q update && apt-get -q install -y --no-install-recommends provd provd-sim provd-plant && echo installed=yes
 until_true '[ "$(show ActiveState)" = active ]'
 echo "active=$(show ActiveState) $(systemctl is-enabled provd.service provd.socket | tr '\n' ' ')"
 echo "off=$(systemctl is-enabled provd-keyd.socket provd-backup.timer | tr '\n' ' ')$(systemctl is-active provd-keyd.socket)"
@@ -127,6 +127,7 @@ echo "files=$(ls /usr/lib/udev/rules.d/60-provd.rules /usr/lib/sysusers.d/provd.
 	/usr/share/bash-completion/completions/provctl /usr/share/man/man8/provd.8.gz /usr/share/man/man1/provctl.1.gz 2> /dev/null | wc -l)"
 echo "keyd=$(id -un provd-keyd)"
 provctl support --out /support.tar.gz
+echo "plant=$(provd-plant --help | grep -c '^usage: provd-plant')"
 echo "sim=$(provsim devices | grep -c .) $(test -x /usr/bin/provsim-cloud && echo cloud)"
 
 # A run is open while the next version comes.
@@ -228,6 +229,7 @@ support() { tar -xzOf "$tree/support.tar.gz" --wildcards "*/$1"; }
 journal_has() { support journal.txt | grep -q "$1"; }
 expect 'what is collected for a vendor has the journal' journal_has 'provd .* serves '
 expect 'and what systemd says of the units' eval "support units.txt | grep -q 'Active: active'"
+expect 'the program of a plant starts' is plant=1
 expect 'provsim and its cloud are there' grep -q '^sim=[1-9][0-9]* cloud$' "$out"
 expect 'the upgrade is through' is upgraded=9.0
 expect 'as a new process' is newpid=yes
