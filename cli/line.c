@@ -271,10 +271,10 @@ static int add_params(json_t *body, const char *list)
 		if (!eq)
 			return -1;
 		*eq = 0;
-		/* As text: the recipe's types decide, which provd knows. With quotes it is text, too. */
+		/* As text: the recipe's types decide, which provd knows. With quotes it is text, too, and ["x"] is a list of one. */
 		json_t *v = json_loads(eq + 1, JSON_DECODE_ANY, NULL);
 
-		if (!json_is_string(v)) {
+		if (!json_is_string(v) && !json_is_array(v)) {
 			json_decref(v);
 			v = NULL;
 		}

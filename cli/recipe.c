@@ -374,7 +374,7 @@ static int read_pairs(const char *list, json_t *into, bool address, struct err *
 	return 0;
 }
 
-/* "NAME=VALUE,...": a list has its name once for each item. */
+/* "NAME=VALUE,...": a list has its name once for each item; ["x"] is one of one item, as for an order. */
 static int read_params(const struct recipe *r, const char *list, json_t *into, struct err *e)
 {
 	const json_t *declared = json_object_get(r->json, "params");
@@ -393,9 +393,15 @@ static int read_params(const struct recipe *r, const char *list, json_t *into, s
 			json_object_set_new(into, p, json_string(eq + 1));
 			continue;
 		}
+		json_t *whole = json_loads(eq + 1, 0, NULL);
+
 		if (!json_object_get(into, p))
 			json_object_set_new(into, p, json_array());
-		json_array_append_new(json_object_get(into, p), json_string(eq + 1));
+		if (json_is_array(whole))
+			json_array_extend(json_object_get(into, p), whole);
+		else
+			json_array_append_new(json_object_get(into, p), json_string(eq + 1));
+		json_decref(whole);
 	}
 	return 0;
 }

@@ -47,7 +47,8 @@ static int settle(struct db *tx, const char *id, const char *state, const char *
 	return db_event(tx, "prompt-closed", of.station, NULL, of.run, NULL, data, e);
 }
 
-/* Whoever asked for the act does not approve it as well. */
+/* Whoever asked for the act does not approve it as well. A recipe holds its parts, and theirs (daemon/recipe/parts.h), each in a member
+ * NAME@VERSION of `parts`: the act may be written there. */
 static int check_second(struct db *tx, const struct prompt_answer *a, struct err *e)
 {
 	static const char asked_for_it[] =
@@ -55,6 +56,13 @@ static int check_second(struct db *tx, const struct prompt_answer *a, struct err
 		" LEFT JOIN jobs j ON j.id = u.job_id"
 		" LEFT JOIN recipes c ON c.name = u.recipe AND c.version = u.version"
 		" WHERE p.id = ? AND ? IN (j.created_by, c.created_by, c.approved_by)";
+	static const char made_a_part[] =
+		"SELECT count(*) FROM prompts p JOIN runs u ON u.id = p.run_id"
+		" JOIN recipes c ON c.name = u.recipe AND c.version = u.version"
+		" JOIN json_tree(c.json) t ON t.type = 'object' AND t.path LIKE '%.parts'"
+		" JOIN recipes q ON q.name = substr(t.key, 1, instr(t.key, '@') - 1)"
+		" AND q.version = CAST(substr(t.key, instr(t.key, '@') + 1) AS INTEGER)"
+		" WHERE p.id = ? AND ? IN (q.created_by, q.approved_by)";
 	int64_t n = 0;
 	int r;
 
@@ -63,9 +71,11 @@ static int check_second(struct db *tx, const struct prompt_answer *a, struct err
 			"'%s' may not approve what nothing takes back: a supervisor is asked",
 			a->by);
 	r = db_int(tx, e, &n, asked_for_it, a->id, a->by);
+	if (r >= 0 && n == 0)
+		r = db_int(tx, e, &n, made_a_part, a->id, a->by);
 	if (r >= 0 && n > 0)
 		return err_set(e, ERR_FORBIDDEN,
-			"'%s' made the order, or wrote or approved the recipe: a second person approves what nothing takes back",
+			"'%s' made the order, or wrote or approved the recipe or a part of it: a second person approves what nothing takes back",
 			a->by);
 	return r < 0 ? r : 0;
 }

@@ -27,7 +27,7 @@ struct prompt_answer {
 };
 
 /* -ERR_CONFLICT if it is no longer open. The rule of two persons is here: yes to an approval is said by one who
- * supervises, and who neither made the order of the run nor wrote or approved its recipe, else
+ * supervises, and who neither made the order of the run nor wrote or approved its recipe or a part of that, else
  * -ERR_FORBIDDEN. No is said by anybody. */
 int prompts_answer(struct db *tx, const struct prompt_answer *a, struct err *e);
 /* -ERR_NOT_FOUND if it is not open. */

@@ -109,12 +109,20 @@ static const struct controller *of_bus(const struct look *l, unsigned bus)
 	return NULL;
 }
 
-static const struct controller *of_name(const struct look *l, const char *name, size_t n)
+/* The n characters before "-usb-0:" end with the controller; of a Raspberry Pi 4 they are platform-fd500000.pcie-pci-0000:01:00.0. */
+static const struct controller *of_path(const struct look *l, const char *path, size_t n)
 {
-	for (size_t i = 0; i < l->controllers; i++)
-		if (strlen(l->controller[i].name) == n && !memcmp(l->controller[i].name, name, n))
-			return &l->controller[i];
-	return NULL;
+	const struct controller *best = NULL;
+
+	for (size_t i = 0; i < l->controllers; i++) {
+		const struct controller *c = &l->controller[i];
+		size_t len = strlen(c->name);
+
+		if (len < n && path[n - len - 1] == '-' && !memcmp(path + n - len, c->name, len) &&
+			(!best || len > strlen(best->name)))
+			best = c;
+	}
+	return best;
 }
 
 /* -- places -- */
@@ -168,13 +176,8 @@ static bool parse(const struct look *l, const char *path, const struct controlle
 	if (!n || n >= CHAIN_BYTES || (from[n] && from[n] != ':'))
 		return false;
 	snprintf(chain, CHAIN_BYTES, "%.*s", (int)n, from);
-	if (usb) {
-		const char *dash = strchr(path, '-');
-
-		*ret = dash && dash < usb ? of_name(l, dash + 1, (size_t)(usb - dash - 1)) : NULL;
-	} else {
-		*ret = of_bus(l, (unsigned)strtoul(path, NULL, 10));
-	}
+	*ret = usb ? of_path(l, path, (size_t)(usb - path))
+		   : of_bus(l, (unsigned)strtoul(path, NULL, 10));
 	*ret_known = *ret != NULL;
 	return true;
 }

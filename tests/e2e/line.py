@@ -120,12 +120,17 @@ class Answer:
         return json.loads(self.body)
 
 
+# provd closes a connection that is idle for 30 s (IDLE_TIMEOUT_S of api/httpd.c): a client that kept it would meet its end.
+IDLE_S = 20
+
+
 class Api:
     """One keep-alive connection; not for two threads at once."""
 
     def __init__(self, port, token, timeout=DEADLINE_S):
         self.port, self.token, self.timeout = port, token, timeout
         self.connection = None
+        self.used = 0
 
     def request(self, method, path, body=None, headers=None, raw=False):
         """Never raises for a status; path without /api/v1 is put under it, unless raw."""
@@ -137,6 +142,8 @@ class Api:
             send.setdefault('Content-Type', 'application/json')
         if not raw:
             path = '/api/v1' + path
+        if time.monotonic() - self.used > IDLE_S:
+            self.close()
         if self.connection is None:
             self.connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=self.timeout)
         try:
@@ -147,7 +154,9 @@ class Api:
                 if self.connection.sock is None:
                     raise
             r = self.connection.getresponse()
-            return Answer(r.status, r.headers, r.read())
+            answer = Answer(r.status, r.headers, r.read())
+            self.used = time.monotonic()
+            return answer
         except BaseException:
             self.close()
             raise

@@ -88,6 +88,27 @@ class Approval(unittest.TestCase):
         self.line.sim.ctl('reset', board='b1')
         self.assertEqual((self.level(), self.line.sim.boards()[0]['state']), (2, 'application'))
 
+    def test_who_wrote_or_approved_a_part_is_no_second_person(self):
+        token = self.line.api.post('/tokens', {'role': 'admin', 'name': 'rita'})['token']
+        self.who['rita'] = self.line.provd.api(token)
+        self.addCleanup(self.who['rita'].close)
+        yaml = {'Content-Type': 'application/yaml'}
+        self.who['eva'].post('/recipes', RECIPE.replace('recipe: closed', 'recipe: inner') % '60s', yaml)
+        self.who['rita'].post('/recipes/inner/versions/1/actions/approve')
+        for name, use in (('outer', 'inner'), ('closed', 'outer')):
+            self.who['eva'].post('/recipes', 'recipe: %s\nversion: 1\nunit: {model: f405}\nports: {rom: {kind: tty, baud: 115200}}\n'
+                                 'steps: [{id: u, use: %s@1, ports: {rom: rom}}]\n' % (name, use), yaml)
+            self.who['root'].post('/recipes/%s/versions/1/actions/approve' % name)
+        self.who['boss'].post('/jobs', {'recipe': 'closed', 'quantity': 1})
+        self.asked = self.prompt()
+        for who in ('rita', 'root', 'boss'):
+            a = self.answer(who)
+            self.assertEqual((a.status, a.json['code']), (403, 'forbidden'), a.body)
+        self.assertEqual((self.level(), self.intents()), (0, []))
+        self.assertEqual(self.answer('anna').status, 200)
+        run, step = self.ended()
+        self.assertEqual((run['outcome'], step['id'], step['evidence']['approved_by']), ('passed', 'u.u.close', 'anna'), run)
+
     def test_no_stops_it_whoever_says_it(self):
         self.order()
         self.asked = self.prompt()

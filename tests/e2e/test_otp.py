@@ -28,6 +28,27 @@ steps:
     timeout: 60s
 '''
 
+# Each burn is a turn; the list is the order's.
+TURNS = '''
+recipe: turns
+version: 1
+unit: {model: provsim-1}
+ports:
+  console: {kind: tty, baud: 115200}
+artifacts:
+  fields: otp-fields.yml
+params: {fuses: {type: list}}
+steps:
+  - {id: chip, action: device.identify, with: {port: console, send: GET_UID, pattern: '^([0-9a-f]{24})$'}}
+  - for_each: '${params.fuses}'
+    steps:
+      - {id: ask, action: operator.prompt, when: '${turn} == 3', with: {text: go on}}
+      - id: burn
+        action: otp.write
+        with: {port: console, map: '${artifacts.fields}', field: '${item.field}', value: '${item.value}', irreversible: yes-i-mean-it, timeout: 30s}
+        timeout: 60s
+'''
+
 
 class Fuses(unittest.TestCase):
     def setUp(self):
@@ -174,6 +195,37 @@ class Crash(Fuses):
         self.assertEqual((evidence['earlier_intent']['decided'], evidence['proof']), ('done before', 'observed'))
         self.assertEqual(self.burns('flags'), 1)
         self.assertEqual([r[3] for r in self.intents()], ['committed'])
+
+    def test_a_crash_in_the_third_turn_of_a_loop_does_no_turn_again(self):
+        fuses = [{'field': 'boot', 'value': '0x5'}, {'field': 'serial', 'value': '00000000000000000000000000000001'},
+                 {'field': 'flags', 'value': '0000beef'}]
+        self.line.put_recipe(TURNS)
+        job = self.api.post('/jobs', {'recipe': 'turns', 'quantity': 1, 'params': {'fuses': fuses}})['id']
+
+        def go_on(answered):
+            asked = line.wait_for('the third turn', lambda: next(
+                (p for p in self.api.get('/prompts?state=open')['items'] if p['id'] not in answered), None))
+            self.assertEqual([self.burns(f['field']) for f in fuses[:2]], [1, 1])
+            return asked['id']
+
+        first_prompt = go_on(())
+        self.fault('otp-lost')
+        self.api.post('/prompts/%s/answer' % first_prompt, {'answer': 'yes'})
+        line.wait_for('the board has burnt it', lambda: self.burns('flags') == 1)
+        self.line.provd.kill()
+        self.assertEqual([r[3] for r in self.intents()], ['committed', 'committed', 'intent'])
+        first = self.intents()[0][0]
+        self.seen.add(first)
+        self.line.start()
+        second_prompt = go_on((first_prompt,))
+        self.api.post('/prompts/%s/answer' % second_prompt, {'answer': 'yes'})
+        self.assertEqual(self.line.job_done(job)['passed'], 1)
+        run = self.next_run()
+        for turn in (1, 2, 3):
+            evidence = self.step(run, 'burn[%d]' % turn)['evidence']
+            self.assertEqual(evidence['earlier_intent']['run'] if turn == 3 else evidence['proof'], first if turn == 3 else 'observed', evidence)
+        self.assertEqual([self.burns(f['field']) for f in fuses], [1, 1, 1])
+        self.assertEqual([r[3] for r in self.intents()], ['committed'] * 3)
 
     def test_where_the_field_does_not_read_a_person_decides(self):
         self.fault('otp-lost')

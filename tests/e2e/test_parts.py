@@ -4,6 +4,7 @@
 
     test_parts.py [BUILD]
 """
+import json
 import os
 import re
 import subprocess
@@ -88,6 +89,11 @@ class Parts(unittest.TestCase):
                                                     'check[2].read[1]', 'check[2].read[2]'])
         self.assertEqual([s['outcome'] for s in steps], ['passed'] * 7)
         self.assertEqual(run['params']['commands'], ['read temp', 'read temp'])
+
+        # From the command line: the name once for each item, and a list of one.
+        for given, items in (('commands=read temp,commands=read temp', ['read temp'] * 2), ('commands=["read temp"]', ['read temp'])):
+            job = self.line.provctl('--json', 'job', 'submit', 'sensors', '--serials', 'S%d' % len(items), '--params', given)
+            self.assertEqual(json.loads(job.stdout)['params']['commands'], items, job.stderr)
 
         # The approved recipe is the same whatever becomes of its part.
         self.api.post('/recipes/sensor/versions/1/actions/retire')

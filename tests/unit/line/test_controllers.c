@@ -196,6 +196,24 @@ START_TEST(a_port_that_the_hub_does_not_have_is_named)
 }
 END_TEST
 
+/* As udev names the ports of a Raspberry Pi 4: what leads to the controller comes before it. */
+START_TEST(what_leads_to_a_controller_does_not_hide_it)
+{
+	device("xhci-hcd.0", "usb4", "2");
+	add_station("platform-fd500000.pcie-pci-0000:00:14.0-usb-0:13");
+	ck_assert_uint_eq(look(), 1);
+	says("USB controller 0000:00:14.0: the root hub has 12 ports");
+	add_station("platform-xhci-hcd.0-usb-0:3:1.0");
+	ck_assert_uint_eq(look(), 2);
+	says("USB controller xhci-hcd.0: the root hub has 2 ports");
+	ck_assert_ptr_null(notes.s);
+	/* Another device whose name only ends alike. */
+	add_station("pci-10000:00:14.0-usb-0:1");
+	ck_assert_uint_eq(look(), 2);
+	ck_assert_ptr_nonnull(strstr(notes.s, "does not have"));
+}
+END_TEST
+
 START_TEST(more_hubs_than_usb_allows_are_named)
 {
 	add_station("1-1.1.1.1.1.1");
@@ -229,6 +247,7 @@ static Suite *suite(void)
 	tcase_add_test(c, one_port_of_two_roles_is_one_device);
 	tcase_add_test(c, slots_that_nobody_says_are_not_guessed);
 	tcase_add_test(c, a_port_that_the_hub_does_not_have_is_named);
+	tcase_add_test(c, what_leads_to_a_controller_does_not_hide_it);
 	tcase_add_test(c, more_hubs_than_usb_allows_are_named);
 	tcase_add_test(c, a_configuration_for_another_machine_is_not_refused);
 	suite_add_tcase(s, c);

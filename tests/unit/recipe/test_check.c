@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/thread.h"
 #include "base/util.h"
 #include "daemon/recipe/action.h"
 #include "tests/unit/unit.h"
@@ -615,6 +616,48 @@ START_TEST(test_mistakes_of_loops_and_parts_are_said_where_they_are)
 }
 END_TEST
 
+/* Two stations begin a run of it at once, each on a stack as they have. Returns NULL where all is well. */
+static void *bind_it(void *recipe)
+{
+	bool good = true;
+
+	for (int i = 0; i < 50; i++) {
+		json_t *params = json_pack("{s:[s, s]}", "all", "a", "b");
+		struct recipe *bound = NULL;
+
+		good &= recipe_bind(recipe, params, &bound, NULL) == 0 &&
+			recipe_step_count(bound) == 3;
+		recipe_unref(bound);
+		json_decref(params);
+	}
+	return good ? NULL : recipe;
+}
+
+START_TEST(test_two_stations_bind_one_recipe_at_once)
+{
+	static const char text[] =
+		"recipe: x\nversion: 1\nparams: {all: {type: list}, b: {type: bool, default: true}}\nsteps:\n"
+		"  - {id: u, use: l@1, with: {all: '${params.all}'}}\n"
+		"  - {id: z, for_each: [true], action: operator.prompt, with: {text: '${item}'}}\n" LIST_PART;
+	struct recipe *recipe = NULL;
+	pthread_t thread[2];
+	struct err e;
+
+	ck_assert_msg(
+		recipe_load("x", text, strlen(text), &report, &recipe, &e) == 0, "%s", report.s);
+	ck_assert(recipe->open);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(thread_start(&thread[i], "bind", bind_it, recipe, &e), 0);
+	for (int i = 0; i < 2; i++) {
+		void *bad = recipe;
+
+		ck_assert_int_eq(pthread_join(thread[i], &bad), 0);
+		ck_assert_ptr_null(bad);
+	}
+	recipe_unref(recipe);
+}
+END_TEST
+
 static unsigned times(const char *text, const char *what)
 {
 	unsigned n = 0;
@@ -737,6 +780,7 @@ static Suite *suite(void)
 	tcase_add_test(t, test_what_the_unit_needs_cannot_wait);
 	tcase_add_test(t, test_mistakes_of_loops_and_parts_are_said_where_they_are);
 	tcase_add_test(t, test_a_mistake_of_a_part_is_said_once_with_its_uses);
+	tcase_add_test(t, test_two_stations_bind_one_recipe_at_once);
 	tcase_add_test(t, test_parts_within_parts_and_turns_are_bounded);
 	tcase_add_test(t, test_lists_of_an_order_make_the_steps);
 	suite_add_tcase(s, t);

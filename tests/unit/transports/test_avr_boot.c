@@ -213,6 +213,11 @@ START_TEST(what_lasts_never_passes)
 	fault(lasting[_i / 2].fault, second, ",count=0");
 	ck_assert_msg(
 		flash_at(0, 5001) == -(int)want, "%s: %d %s", lasting[_i / 2].fault, e.code, e.msg);
+	/* A weak cell, or a page that was not written, shows in what came. */
+	if (want == ERR_VERIFY_MISMATCH && !strncmp(lasting[_i / 2].fault, "weak", 4))
+		ck_assert_msg(strstr(e.msg, second ? "; 1 of the 256 bytes of that page differ"
+						   : "; 1 of the 128 bytes of that page differ"),
+			"%s", e.msg);
 }
 END_TEST
 

@@ -216,15 +216,28 @@ static int write_pages(struct avr_boot *s, const struct image *image, struct avr
 	return 0;
 }
 
+/* From the first byte that differs on. Next to how many do, they say a weak cell from a page that was not written. */
+#define SHOWN_BYTES 8
+
 static int compare(const struct avr_boot *s, uint64_t at, const uint8_t *want, const uint8_t *got,
 	struct err *e)
 {
-	for (uint32_t i = 0; i < s->info.page_bytes; i++)
-		if (want[i] != got[i])
-			return err_set(e, ERR_VERIFY_MISMATCH,
-				"verify: at 0x%llx expected %02x, read %02x",
-				(unsigned long long)(at + i), want[i], got[i]);
-	return 0;
+	const uint32_t page = s->info.page_bytes;
+	char expected[2 * SHOWN_BYTES + 1], read[2 * SHOWN_BYTES + 1];
+	uint32_t first = page, differ = 0, n;
+
+	for (uint32_t i = page; i-- > 0;) {
+		differ += want[i] != got[i];
+		first = want[i] != got[i] ? i : first;
+	}
+	if (!differ)
+		return 0;
+	n = MIN(page - first, (uint32_t)SHOWN_BYTES);
+	hex_of(want + first, n, expected);
+	hex_of(got + first, n, read);
+	return err_set(e, ERR_VERIFY_MISMATCH,
+		"verify: at 0x%llx expected %s, read %s; %u of the %u bytes of that page differ",
+		(unsigned long long)(at + first), expected, read, differ, page);
 }
 
 /* A read of v1 has no checksum: one that differs is read once more, and counts when it is right. */
