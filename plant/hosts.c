@@ -8,6 +8,7 @@
 #include "base/timefmt.h"
 #include "plant/audit.h"
 #include "plant/leases.h"
+#include "plant/schema.h"
 
 /* --- a new host --- */
 
@@ -86,8 +87,8 @@ static int find_host(
 	struct pg *tx, const char *host, struct known *ret, const struct iotime *it, struct err *e)
 {
 	static const char sql[] =
-		"SELECT fence, generation, seen, readmit, epoch, nonce, home, place"
-		" FROM hosts WHERE id = $1 FOR UPDATE";
+		"SELECT fence, generation, seen, readmit, epoch, nonce, home, place,"
+		" (SELECT max(version) FROM plant_schema) FROM hosts WHERE id = $1 FOR UPDATE";
 	struct pg_rows *rows = NULL;
 	int r = pg_run(tx, &PG(sql, host), 1, &rows, it, e);
 
@@ -102,6 +103,7 @@ static int find_host(
 		snprintf(ret->nonce, sizeof ret->nonce, "%s", pg_text(rows, 0, 5));
 		snprintf(ret->home, sizeof ret->home, "%s", pg_text(rows, 0, 6));
 		snprintf(ret->place, sizeof ret->place, "%s", pg_text(rows, 0, 7));
+		r = schema_check(pg_int(rows, 0, 8), e);
 	}
 	pg_rows_free(rows);
 	return r;

@@ -8,14 +8,23 @@
 
 struct taking {
 	const char *host;
-	struct batch *b;
-	int64_t seen;
-	json_t *had; /* what came and is on record, over all attempts of this transaction */
+	const struct batch *b;
+	int64_t seen; /* once it is taken */
+	size_t known; /* so many of its records are there already */
 };
 
-static char *text_of(const json_t *rows)
+static char *known_text(const struct taking *t)
 {
-	return json_dumps(rows, JSON_COMPACT);
+	json_t *list = json_array();
+	char *text;
+
+	for (size_t i = 0; i < t->known; i++)
+		json_array_append_new(
+			list, json_pack("{s:I, s:s}", "seq", (json_int_t)t->b->record[i].seq,
+				      "digest", t->b->record[i].digest));
+	text = json_dumps(list, JSON_COMPACT);
+	json_decref(list);
+	return text;
 }
 
 /* A host that a backup was restored on, or a copy of it, goes on with the same numbers and other records. */
@@ -25,11 +34,11 @@ static int compare(struct pg *tx, const struct taking *t, const struct iotime *i
 		"SELECT x.seq FROM jsonb_to_recordset($2::jsonb) AS x (seq bigint, digest text)"
 		" LEFT JOIN records r ON r.host = $1 AND r.seq = x.seq"
 		" WHERE r.digest IS DISTINCT FROM x.digest ORDER BY x.seq LIMIT 1";
-	_cleanup_(freep) char *rows_text = text_of(t->had);
+	_cleanup_(freep) char *rows_text = t->known > 0 ? known_text(t) : NULL;
 	struct pg_rows *rows = NULL;
 	int r;
 
-	if (json_array_size(t->had) == 0)
+	if (!rows_text)
 		return 0;
 	r = pg_run(tx, &PG(sql, t->host, rows_text), 1, &rows, it, e);
 	if (r == 0 && pg_count(rows) > 0)
@@ -49,26 +58,17 @@ static int check_place(struct taking *t, struct err *e)
 	return 0;
 }
 
+/* In the order of enum batch_table, and of what plant/batch.c writes. */
+static const char *const copies[BATCH_TABLES] = {
+	"COPY records (host, seq, at, type, station, job, run, serial, text, digest, taken_at)"
+	" FROM STDIN",
+	"COPY runs (id, host, seq, station, kind, job, reference, recipe, version, model, unit, serial,"
+	" outcome, code, step, ended_at, report) FROM STDIN",
+	"COPY measurements (run, n, step, name, value, text, unit, low, high, verdict) FROM STDIN",
+};
+
 #define OF(columns) " FROM jsonb_to_recordset($2::jsonb) AS x (" columns ")"
 
-static const char insert_records[] =
-	"INSERT INTO records (host, seq, at, type, station, job, run, serial, text, digest, taken_at)"
-	" SELECT $1, seq, at, type, station, job, run, serial, text, digest, $3" OF(
-		"seq bigint, at bigint, type text, station text, job text, run text, serial text,"
-		" text text, digest text");
-static const char insert_runs[] =
-	"INSERT INTO runs (id, host, seq, station, kind, job, reference, recipe, version, model, unit,"
-	" serial, outcome, code, step, ended_at, report) SELECT id, $1, seq, station, kind, job,"
-	" reference, recipe, version, model, unit, serial, outcome, code, step, ended_at, report" OF(
-		"id text, seq bigint, station text, kind text, job text, reference text, recipe text,"
-		" version bigint, model text, unit text, serial text, outcome text, code text,"
-		" step text, ended_at bigint, report text");
-static const char insert_measurements[] =
-	"INSERT INTO measurements (run, n, step, name, value, text, unit, low, high, verdict)"
-	" SELECT run, n, step, name, value, text, unit, low, high, verdict"
-	" FROM jsonb_to_recordset($1::jsonb) AS x (run text, n bigint, step bigint, name text,"
-	" value double precision, text text, unit text, low double precision,"
-	" high double precision, verdict text)";
 static const char insert_values[] =
 	"INSERT INTO ledger (kind, value, host, unit, run, slot, at)"
 	" SELECT kind, value, $1, unit, run, slot, at" OF(
@@ -81,19 +81,40 @@ static const char insert_conflicts[] =
 										    " AND (l.unit IS DISTINCT FROM x.unit OR l.host <> $1) ON CONFLICT DO NOTHING";
 static const char set_seen[] = "UPDATE hosts SET seen = $2, last_at = $3 WHERE id = $1";
 
+static int copy_rows(struct pg *tx, const struct taking *t, const struct iotime *it, struct err *e)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < BATCH_TABLES; i++) {
+		size_t bytes;
+		const char *rows = batch_rows(t->b, (enum batch_table)i, t->known, &bytes);
+
+		if (bytes > 0)
+			r = pg_copy(tx, copies[i], rows, bytes, it, e);
+	}
+	return r;
+}
+
+/* What the ledger has of it, and how far the host is. */
+static int note(struct pg *tx, const struct taking *t, const struct iotime *it, struct err *e)
+{
+	json_t *list = batch_values(t->b, t->known);
+	_cleanup_(freep) char *values = json_dumps(list, JSON_COMPACT);
+	const char *now = PG_INT(wall_ms());
+	const bool some = json_array_size(list) > 0;
+	const struct pg_query q[] = {PG(set_seen, t->host, PG_INT(t->seen), now),
+		PG(insert_values, t->host, values), PG(insert_conflicts, t->host, values, now)};
+
+	json_decref(list);
+	return pg_run(tx, q, some ? ARRAY_LEN(q) : 1, NULL, it, e);
+}
+
 static int store(struct pg *tx, const struct taking *t, const struct iotime *it, struct err *e)
 {
-	_cleanup_(freep) char *records = text_of(t->b->records);
-	_cleanup_(freep) char *runs = text_of(t->b->runs);
-	_cleanup_(freep) char *measurements = text_of(t->b->measurements);
-	_cleanup_(freep) char *values = text_of(t->b->values);
-	const char *now = PG_INT(wall_ms());
-	const struct pg_query q[] = {PG(insert_records, t->host, records, now),
-		PG(insert_runs, t->host, runs), PG(insert_measurements, measurements),
-		PG(insert_values, t->host, values), PG(insert_conflicts, t->host, values, now),
-		PG(set_seen, t->host, PG_INT(t->seen), now)};
-	int r = pg_run(tx, q, ARRAY_LEN(q), NULL, it, e);
+	int r = copy_rows(tx, t, it, e);
 
+	if (r == 0)
+		r = note(tx, t, it, e);
 	return r == -ERR_CONFLICT
 		       ? err_set(e, ERR_HOST_COPIED,
 				 "host %s sends a run that the plant has under another record: these are records of another host, or of a copy",
@@ -110,19 +131,18 @@ static int apply(struct pg *tx, void *data, const struct iotime *it, struct err 
 		r = check_place(t, e);
 	if (r < 0)
 		return r;
-	batch_skip(t->b, t->seen, t->had);
+	t->known = batch_known(t->b, t->seen);
 	r = compare(tx, t, it, e);
 	t->seen = MAX(t->seen, t->b->last);
 	return r < 0 ? r : store(tx, t, it, e);
 }
 
-int ingest(struct pool *p, const char *host, struct batch *b, json_t **ret, const struct iotime *it,
-	struct err *e)
+int ingest(struct pool *p, const char *host, const struct batch *b, json_t **ret,
+	const struct iotime *it, struct err *e)
 {
-	struct taking t = {.host = host, .b = b, .had = json_array()};
+	struct taking t = {.host = host, .b = b};
 	int r = pool_do(p, apply, &t, it, e);
 
-	json_decref(t.had);
 	if (r == 0)
 		*ret = json_pack("{s:I}", "seen", (json_int_t)t.seen);
 	return r;

@@ -13,5 +13,5 @@
 
 /* {seen}: the newest record of the host that the plant has. -ERR_HOST_COPIED for another fence than the host's, or
  * where a record that the plant has comes with another content. */
-int ingest(struct pool *p, const char *host, struct batch *b, json_t **ret, const struct iotime *it,
-	struct err *e);
+int ingest(struct pool *p, const char *host, const struct batch *b, json_t **ret,
+	const struct iotime *it, struct err *e);

@@ -9,6 +9,7 @@
 #include "base/util.h"
 
 #define OLDEST_SERVER 130000
+#define COPY_PART     65536
 
 struct pg {
 	PGconn *c;
@@ -145,6 +146,30 @@ static void note_result(struct round *o, PGresult *r)
 	o->last = r;
 }
 
+/* Until the end of a statement's results, or that of the connection. */
+static int read_until_end(struct round *o, PGresult *r)
+{
+	int n = 0;
+
+	while (n == 0 && r) {
+		note_result(o, r);
+		if (PQstatus(o->p->c) == CONNECTION_BAD) {
+			o->p->broken = true;
+			return o->verdict < 0 ? o->verdict : broken(o->p, o->e, "connection lost");
+		}
+		n = next_result(o->p, &r, o->it, o->e);
+	}
+	return n;
+}
+
+static int read_rest(struct round *o)
+{
+	PGresult *r = NULL;
+	int n = next_result(o->p, &r, o->it, o->e);
+
+	return n < 0 ? n : read_until_end(o, r);
+}
+
 /* The results of one statement, or with `sync` the end of the round. */
 static int read_one(struct round *o, bool sync)
 {
@@ -159,15 +184,7 @@ static int read_one(struct round *o, bool sync)
 	}
 	if (n == 0 && !r)
 		return broken(o->p, o->e, "connection lost");
-	while (n == 0 && r) {
-		note_result(o, r);
-		if (PQstatus(o->p->c) == CONNECTION_BAD) {
-			o->p->broken = true;
-			return o->verdict < 0 ? o->verdict : broken(o->p, o->e, "connection lost");
-		}
-		n = next_result(o->p, &r, o->it, o->e);
-	}
-	return n;
+	return n < 0 ? n : read_until_end(o, r);
 }
 
 static bool send_one(struct pg *p, const struct pg_query *q)
@@ -254,6 +271,76 @@ int pg_script(struct pg *p, const char *sql, const struct iotime *it, struct err
 	r = flush(p, it, e);
 	if (r == 0)
 		r = read_one(&o, false);
+	PQclear(o.last);
+	if (r == 0 && !PQenterPipelineMode(p->c))
+		r = broken(p, e, "cannot be asked");
+	return r < 0 ? r : o.verdict;
+}
+
+/* --- COPY --- */
+
+/* libpq has no COPY in its pipeline mode (34.5.1.1). */
+static int leave_pipeline(struct pg *p, const char *sql, struct err *e)
+{
+	return PQexitPipelineMode(p->c) && PQsendQuery(p->c, sql) ? 0
+								  : broken(p, e, "cannot be asked");
+}
+
+/* Its bytes go out as the server takes them: 0 of PQputCopyData() is "not now". */
+static int put_rows(
+	struct pg *p, const char *rows, size_t bytes, const struct iotime *it, struct err *e)
+{
+	while (bytes > 0) {
+		const int part = (int)MIN(bytes, (size_t)COPY_PART);
+		const int put = PQputCopyData(p->c, rows, part);
+		int r = put < 0 ? broken(p, e, "connection lost") : flush(p, it, e);
+
+		if (r < 0)
+			return r;
+		if (put > 0) {
+			rows += part;
+			bytes -= (size_t)part;
+		}
+	}
+	return 0;
+}
+
+static int end_rows(struct pg *p, const struct iotime *it, struct err *e)
+{
+	int put;
+
+	while ((put = PQputCopyEnd(p->c, NULL)) == 0) {
+		int r = flush(p, it, e);
+
+		if (r < 0)
+			return r;
+	}
+	return put < 0 ? broken(p, e, "connection lost") : flush(p, it, e);
+}
+
+int pg_copy(struct pg *p, const char *sql, const char *rows, size_t bytes, const struct iotime *it,
+	struct err *e)
+{
+	struct round o = {.p = p, .it = it, .e = e};
+	PGresult *begun = NULL;
+	int r = p->broken || p->begin ? say(e, ERR_SERVICE_DOWN, "", "the connection was lost")
+				      : leave_pipeline(p, sql, e);
+
+	if (r == 0)
+		r = flush(p, it, e);
+	if (r == 0)
+		r = next_result(p, &begun, it, e);
+	if (r == 0 && PQresultStatus(begun) == PGRES_COPY_IN) {
+		r = put_rows(p, rows, bytes, it, e);
+		if (r == 0)
+			r = end_rows(p, it, e);
+	} else if (r == 0) {
+		note_result(&o, begun);
+		begun = NULL;
+	}
+	PQclear(begun);
+	if (r == 0)
+		r = read_rest(&o);
 	PQclear(o.last);
 	if (r == 0 && !PQenterPipelineMode(p->c))
 		r = broken(p, e, "cannot be asked");

@@ -63,6 +63,9 @@ void pg_rollback(struct pg *p, const struct iotime *it);
  * that failed, and none after it ran. */
 int pg_run(struct pg *p, const struct pg_query *q, size_t n, struct pg_rows **ret,
 	const struct iotime *it, struct err *e);
+/* COPY ... FROM STDIN of rows in its text format (plant/copy.h). Within pg_begin(), after a pg_run() of it; two round trips. */
+int pg_copy(struct pg *p, const char *sql, const char *rows, size_t bytes, const struct iotime *it,
+	struct err *e);
 /* One statement, whose text may hold several, without parameters: a migration. Within pg_begin(). */
 int pg_script(struct pg *p, const char *sql, const struct iotime *it, struct err *e);
 

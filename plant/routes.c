@@ -8,6 +8,7 @@
 #include "plant/orders.h"
 #include "plant/reports.h"
 #include "plant/router.h"
+#include "plant/schema.h"
 
 /* --- bodies --- */
 
@@ -42,12 +43,15 @@ static int readyz(struct ask *a, json_t **ret, struct err *e)
 {
 	struct pg_rows *rows = NULL;
 	int r = pool_read(a->plant->pool,
-		&PG("SELECT pg_is_in_recovery(), current_setting('synchronous_standby_names')"),
+		&PG("SELECT pg_is_in_recovery(), current_setting('synchronous_standby_names'),"
+		    " (SELECT max(version) FROM plant_schema)"),
 		&rows, &a->it, e);
 
 	if (r == 0 && pg_true(rows, 0, 0))
 		r = err_set(e, ERR_SERVICE_DOWN,
 			"the plant's database is a standby, which takes no records: promote it, or name the primary");
+	if (r == 0)
+		r = schema_check(pg_int(rows, 0, 2), e);
 	if (r == 0)
 		*ret = json_pack(
 			"{s:s, s:b}", "status", "ready", "replicated", *pg_text(rows, 0, 1) != 0);
@@ -104,7 +108,8 @@ static int host_status(struct ask *a, json_t **ret, struct err *e)
 static int host_records(struct ask *a, json_t **ret, struct err *e)
 {
 	struct batch b;
-	int r = batch_read(a->rq->body ? (const char *)a->rq->body : "", a->rq->body_len, &b, e);
+	int r = batch_read(a->who.host, wall_ms(), a->rq->body ? (const char *)a->rq->body : "",
+		a->rq->body_len, &b, e);
 
 	if (r < 0)
 		return r;

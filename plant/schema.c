@@ -83,3 +83,12 @@ int schema_migrate(struct pool *p, const struct iotime *it, struct err *e)
 		r = pool_do(p, step, &before, it, e);
 	return r;
 }
+
+int schema_check(int64_t version, struct err *e)
+{
+	if (version <= plant_migration_count)
+		return 0;
+	return err_set(e, ERR_SERVICE_DOWN,
+		"the plant's database has the schema %lld of a newer provd-plant, and this one knows %d: end this one, the newer one serves the database now",
+		(long long)version, plant_migration_count);
+}

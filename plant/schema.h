@@ -16,3 +16,5 @@ extern const int plant_migration_count;
 /* Brings the database to this program's schema. -ERR_UNSUPPORTED where it has a newer one, or tables of another program:
  * nothing is changed then. */
 int schema_migrate(struct pool *p, const struct iotime *it, struct err *e);
+/* Another program may have migrated the database while this one runs: -ERR_SERVICE_DOWN for the version of a newer one. */
+int schema_check(int64_t version, struct err *e);

@@ -28,7 +28,7 @@
 
 #define PROTOCOL       1
 #define LOOK_EVERY_US  US_PER_S
-#define BATCH	       100
+#define BATCH	       500
 #define PATTERN_BYTES  160 /* of a pool's */
 #define BATCH_BYTES    (2 * 1024 * 1024)
 #define DELAY_MS       1000

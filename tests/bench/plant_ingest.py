@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""How many records a second a plant takes, next to a bare COPY of the same rows on the same PostgreSQL (docs/plant.md).
+"""How many records a second a plant takes, next to a bare COPY and to single INSERTs of the same rows on the same PostgreSQL
+(docs/plant.md). `scripts/bench plant` runs it on an optimised build.
 
-    plant_ingest.py [BUILD] [HOSTS]
+    plant_ingest.py [BUILD] [HOSTS...]
 """
 import json
 import os
@@ -15,13 +16,18 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import line
 import plant
 
-BATCHES, SIZE = 100, 100
+ROWS, SIZE = 20000, 500  # of a host; of a batch, as provd sends them when it has many
+INSERTS = 400
+TABLE = 'CREATE TABLE %s (LIKE records INCLUDING ALL)'
+
+
+def bodies_of(h, make):
+    return [json.dumps({'fence': h.fence, 'after': b, 'records': [make(h, i) for i in range(b + 1, b + SIZE + 1)]}) for b in range(0, ROWS, SIZE)]
 
 
 def measure(hosts, make):
     """Records a second, all hosts at once."""
-    bodies = {h: [json.dumps({'fence': h.fence, 'after': b * SIZE, 'records': [make(h, i) for i in range(b * SIZE + 1, (b + 1) * SIZE + 1)]})
-                  for b in range(BATCHES)] for h in hosts}
+    bodies = {h: bodies_of(h, make) for h in hosts}
 
     def send(h):
         for body in bodies[h]:
@@ -33,33 +39,51 @@ def measure(hosts, make):
         t.start()
     for t in threads:
         t.join()
-    return BATCHES * SIZE * len(hosts) / (time.monotonic() - begun)
+    return ROWS * len(hosts) / (time.monotonic() - begun)
+
+
+def psql_ms(pg, database, script):
+    """What psql says that the statements took, all together; without its own start."""
+    r = subprocess.run([os.path.join(pg.bin, 'psql'), '-h', pg.dir, '-U', 'plant', '-d', database, '-Xq', '-v', 'ON_ERROR_STOP=1'],
+                       input='\\timing on\n' + script, text=True, check=True, stdout=subprocess.PIPE)
+    return sum(float(l.split()[1]) for l in r.stdout.splitlines() if l.startswith('Time:'))
+
+
+def hosts_of(p, kind, n):
+    hosts = [plant.Host(p, '%s%d' % (kind, i)) for i in range(n)]
+    for h in hosts:
+        h.session()
+    return hosts
+
+
+def round_of(pg, p, n):
+    p.admin.close()  # what rests for long is closed by the plant
+    tag = '%d_' % n
+    events = measure(hosts_of(p, 'E' + tag, n), lambda h, i: h.record(i))
+    p.sql(TABLE % ('bare' + tag))
+    p.sql(TABLE % ('single' + tag))
+    where = "(SELECT * FROM records WHERE host LIKE 'E%s%%')" % tag
+    rows = p.sql('COPY %s TO STDOUT' % where)
+    copied = ROWS * n / psql_ms(pg, p.database, 'COPY bare%s FROM STDIN;\n%s\n\\.\n' % (tag, rows)) * 1000
+    insert = p.sql("SELECT string_agg(format('INSERT INTO single%s VALUES (%%L,%%L,%%L,%%L,%%L,%%L,%%L,%%L,%%L,%%L,%%L);',"
+                   " host, seq, at, type, station, job, run, serial, text, digest, taken_at), E'\\n') FROM"
+                   " (SELECT * FROM %s AS a LIMIT %d) AS b" % (tag, where, INSERTS))
+    single = INSERTS / psql_ms(pg, p.database, insert) * 1000
+    runs = measure(hosts_of(p, 'R' + tag, n), lambda h, i: h.run(i, '%s-%d' % (h.name, i), '%s-%d' % (h.name, i), measured=10))
+    size = p.sql("SELECT pg_total_relation_size('runs') + pg_total_relation_size('measurements') + pg_total_relation_size('ledger')")
+    count = int(p.sql('SELECT count(*) FROM runs'))
+    print('hosts %d: events/s %.0f; bare COPY rows/s %.0f, ratio %.2f; single INSERTs/s %.0f, ratio %.0f; runs/s with 10 measurements %.0f,'
+          ' bytes of a run %d' % (n, events, copied, events / copied, single, events / single, runs, int(size) / count), flush=True)
 
 
 def main():
     if len(sys.argv) > 1 and os.path.isdir(sys.argv[1]):
         os.environ['PROVD_BUILD'] = os.path.abspath(sys.argv.pop(1))
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     pg = plant.Postgres(plant.new_home())
     try:
         with plant.Plant(pg) as p:
-            hosts = [plant.Host(p, 'E%d' % i) for i in range(n)]
-            for h in hosts:
-                h.session()
-            events = measure(hosts, lambda h, i: h.record(i))
-            p.sql('CREATE TABLE bare (LIKE records INCLUDING ALL)')
-            rows = p.sql("COPY records TO STDOUT")
-            argv = [os.path.join(pg.bin, 'psql'), '-h', pg.dir, '-U', 'plant', '-d', p.database, '-Xq', '-c', 'COPY bare FROM STDIN']
-            begun = time.monotonic()
-            subprocess.run(argv, input=rows + '\n', text=True, check=True)
-            copied = BATCHES * SIZE * n / (time.monotonic() - begun)
-            hosts = [plant.Host(p, 'R%d' % i) for i in range(n)]
-            for h in hosts:
-                h.session()
-            runs = measure(hosts, lambda h, i: h.run(i, '%s-%d' % (h.name, i), '%s-%d' % (h.name, i), measured=10))
-            size = p.sql("SELECT pg_total_relation_size('runs') + pg_total_relation_size('measurements') + pg_total_relation_size('ledger')")
-            print('hosts %d: events/s %.0f, bare COPY rows/s %.0f (ratio %.2f), runs/s with 10 measurements %.0f, bytes of a run %d'
-                  % (n, events, copied, events / copied, runs, int(size) / (BATCHES * SIZE * n)))
+            for n in [int(x) for x in sys.argv[1:]] or [1, 4]:
+                round_of(pg, p, n)
     finally:
         pg.close()
 

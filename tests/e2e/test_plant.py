@@ -5,6 +5,7 @@ anybody else's, whatever is killed, copied or stopped in between.
 
     test_plant.py [BUILD]
 """
+import json
 import os
 import random
 import signal
@@ -75,7 +76,22 @@ class Records(unittest.TestCase):
         self.assertEqual(h.send(0, [h.record(2), h.record(1)]).status, 422)
         self.assertEqual(h.api.request('POST', '/host/records', b'{"fence": 1').status, 400)
         self.assertEqual(h.api.request('POST', '/host/records', b'{"fence": 1, "after": 0, "records": [{"record": {"a": "\xff"}}]}').status, 400)
+        run = h.run(1, 'r-1', 'P-1')
+        run['told']['report']['steps'] = 7
+        self.assertEqual(h.send(0, [run]).status, 422)
+        run['told'] = None
+        self.assertIn("'told'", h.send(0, [run]).json['detail'])
         self.assertEqual(self.count(), 0)
+
+    def test_what_copy_knows_is_text(self):
+        text = 'a\tb\nc\rd\\N \\. "quoted" \u00e4'
+        item = self.host.run(1, 'r-1', text)
+        item['record']['data'] = {'text': text}
+        item['told']['report']['steps'][0]['measurements'][0].update(value=0.1 + 0.2, text=text, low=None, high=7)
+        self.assertEqual(self.host.send(0, [item]).status, 200)
+        said = json.loads(self.plant.sql("SELECT jsonb_build_array(r.serial, e.text::jsonb #>> '{data,text}', m.text, m.value, m.low, m.high,"
+                                         " l.value) FROM runs r, records e, measurements m, ledger l WHERE m.n = 1"))
+        self.assertEqual(said, [text, text, text, 0.1 + 0.2, None, 7, text])
 
     def test_a_value_of_two_units_is_on_record_and_keeps_nothing_back(self):
         other = plant.Host(self.plant, 'H2')
@@ -425,6 +441,18 @@ class Orders(unittest.TestCase):
 
 
 class Schema(unittest.TestCase):
+    def test_a_newer_program_migrates_and_the_older_one_takes_nothing_more(self):
+        with plant.Plant(postgres) as p:
+            h = plant.Host(p, 'H1')
+            h.session()
+            self.assertEqual(h.send(0, [h.record(1)]).status, 200)
+            p.sql("INSERT INTO plant_schema (version, name, at) VALUES (99, '0099_new.sql', 0)")
+            for a in (h.send(1, [h.record(2)]), h.ask_session(), p.client(None).request('GET', '/readyz', raw=True)):
+                self.assertEqual((a.status, a.json['code']), (503, 'service-unreachable'), a.body)
+                self.assertIn('the schema 99 of a newer provd-plant', a.json['detail'])
+            p.sql('DELETE FROM plant_schema WHERE version = 99')
+            self.assertEqual(h.send(1, [h.record(2)]).json, {'seen': 2})
+
     def start(self, p):
         r = subprocess.run([line.binary('provd-plant'), '--database', p.dsn, '--listen', '127.0.0.1:0'], text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=line.DEADLINE_S)
