@@ -8,7 +8,6 @@
 #include "api/health.h"
 #include "api/httpd_upload.h"
 #include "api/metrics.h"
-#include "api/openapi.h"
 #include "api/router.h"
 #include "api/station_texts.h"
 #include "api/tls.h"
@@ -21,18 +20,6 @@
 #include "db/artifacts.h"
 
 #define SWEEP_US (3600 * US_PER_S)
-
-static int load_openapi(struct api *a, struct err *e)
-{
-	json_t *doc;
-	int r = openapi_document(&doc, e);
-
-	if (r < 0)
-		return r;
-	a->openapi_text = json_dumps(doc, JSON_COMPACT);
-	json_decref(doc);
-	return a->openapi_text ? 0 : err_set(e, ERR_NO_MEMORY, "openapi.yaml");
-}
 
 unsigned api_descriptors(void)
 {
@@ -181,11 +168,10 @@ int api_start(struct fleet *f, int listen_fd,
 	a->readers = fleet_readers(f);
 	a->station_texts = station_texts_new(f);
 	mutex_init(&a->health_lock);
+	mutex_init(&a->openapi_lock);
 	a->metrics = api_metrics_new();
 	a->started_ms = wall_ms();
-	r = load_openapi(a, e);
-	if (r == 0)
-		r = access_log_new(c->access_log, c->access_log_file, &a->access_log, e);
+	r = access_log_new(c->access_log, c->access_log_file, &a->access_log, e);
 	if (r == 0)
 		r = load_auth(a, e);
 	artifact_quota_add(&a->quota, sweep_parts(a).left);
@@ -324,6 +310,7 @@ struct api *api_stop(struct api *a)
 	auth_free(a->auth);
 	station_texts_free(a->station_texts);
 	free(a->openapi_text);
+	mutex_done(&a->openapi_lock);
 	mutex_done(&a->health_lock);
 	free(a);
 	return NULL;

@@ -34,7 +34,9 @@ struct api {
 	struct tls *tls;      /* NULL: there is none */
 	bool client_required; /* atomic: nobody without a certificate, over TLS */
 	bool insecure;	      /* others than this machine are served, without TLS */
-	char *openapi_text;
+	/* Made when it is first asked for: it takes some 10 ms of a start. */
+	struct mutex openapi_lock;
+	char *openapi_text;	 /* under the lock */
 	struct metrics *metrics; /* of the requests (api/metrics.h) */
 	struct access_log *access_log;
 	int64_t started_ms;

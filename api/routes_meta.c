@@ -5,6 +5,7 @@
  */
 #include "api/health.h"
 #include "api/metrics.h"
+#include "api/openapi.h"
 #include "api/route.h"
 #include "base/util.h"
 #include "daemon/recipe/action_doc.h"
@@ -43,11 +44,30 @@ static int get_actions(struct call *c, struct err *e)
 	return 0;
 }
 
+static int make_openapi(struct api *a, struct err *e) REQUIRES(a->openapi_lock)
+{
+	json_t *doc;
+	int r = openapi_document(&doc, e);
+
+	if (r < 0)
+		return r;
+	a->openapi_text = json_dumps(doc, JSON_COMPACT);
+	json_decref(doc);
+	return a->openapi_text ? 0 : err_set(e, ERR_NO_MEMORY, "openapi.yaml");
+}
+
 static int get_openapi(struct call *c, struct err *e)
 {
-	response_text(c->rs, 200, "application/json", xstrdup(c->api->openapi_text),
-		strlen(c->api->openapi_text));
-	return 0;
+	struct api *a = c->api;
+	int r;
+
+	mutex_lock(&a->openapi_lock);
+	r = a->openapi_text ? 0 : make_openapi(a, e);
+	if (r == 0)
+		response_text(c->rs, 200, "application/json", xstrdup(a->openapi_text),
+			strlen(a->openapi_text));
+	mutex_unlock(&a->openapi_lock);
+	return r;
 }
 
 const struct route routes_meta[] = {
