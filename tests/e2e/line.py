@@ -130,7 +130,7 @@ class Api:
     def __init__(self, port, token, timeout=DEADLINE_S):
         self.port, self.token, self.timeout = port, token, timeout
         self.connection = None
-        self.used = 0
+        self.used = time.monotonic()
 
     def request(self, method, path, body=None, headers=None, raw=False):
         """Never raises for a status; path without /api/v1 is put under it, unless raw."""
@@ -145,7 +145,7 @@ class Api:
         if time.monotonic() - self.used > IDLE_S:
             self.close()
         if self.connection is None:
-            self.connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=self.timeout)
+            self.connection = self.connect()
         try:
             try:
                 self.connection.request(method, path, body, send, encode_chunked='Transfer-Encoding' in send)
@@ -160,6 +160,9 @@ class Api:
         except BaseException:
             self.close()
             raise
+
+    def connect(self):
+        return http.client.HTTPConnection('127.0.0.1', self.port, timeout=self.timeout)
 
     def close(self):
         if self.connection is not None:

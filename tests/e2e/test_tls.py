@@ -114,10 +114,8 @@ class Secure(line.Api):
         if cert:
             self.context.load_cert_chain(*cert)
 
-    def request(self, *args, **kw):
-        if self.connection is None:
-            self.connection = http.client.HTTPSConnection('127.0.0.1', self.port, timeout=self.timeout, context=self.context)
-        return super().request(*args, **kw)
+    def connect(self):
+        return http.client.HTTPSConnection('127.0.0.1', self.port, timeout=self.timeout, context=self.context)
 
 
 class Tls(unittest.TestCase):
