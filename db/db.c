@@ -35,20 +35,25 @@ int db_schema(struct db *d, int64_t *ret_version, struct err *e)
 		       : 0;
 }
 
-int db_migrate_one(struct db *d, int64_t version, struct err *e)
+static int reach(struct db *d, const char *sql, int64_t version, struct err *e)
 {
 	int r = db_begin(d, e);
 
 	if (r < 0)
 		return r;
-	r = db_script(d, migrations[version].sql, e);
+	r = db_script(d, sql, e);
 	if (r == 0)
-		r = d->engine->ops->set_schema(d->engine, version + 1, e);
+		r = d->engine->ops->set_schema(d->engine, version, e);
 	if (r == 0)
 		r = db_commit(d, e);
 	if (r < 0)
 		db_rollback(d);
 	return r;
+}
+
+int db_migrate_one(struct db *d, int64_t version, struct err *e)
+{
+	return reach(d, migrations[version].sql, version + 1, e);
 }
 
 static int migrate(struct db *d, struct err *e)
@@ -57,6 +62,10 @@ static int migrate(struct db *d, struct err *e)
 	int r = db_schema(d, &version, e);
 	const bool older = version < migration_count;
 
+	if (r == 0 && version == 0) {
+		r = reach(d, migrations_whole, migration_count, e);
+		version = migration_count;
+	}
 	for (; r == 0 && version < migration_count; version++) {
 		r = db_migrate_one(d, version, e);
 		if (r < 0)

@@ -12,3 +12,5 @@ struct migration {
 
 extern const struct migration migrations[];
 extern const int migration_count;
+/* What all of them make of an empty database. */
+extern const char migrations_whole[];
