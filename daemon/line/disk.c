@@ -157,6 +157,7 @@ void disk_room(const struct disk *d, uint64_t *ret_free_bytes, uint64_t *ret_siz
 void disk_tick(struct disk *d)
 {
 	struct room room;
+	bool given;
 
 	if (!look(d, &room))
 		return;
@@ -168,11 +169,13 @@ void disk_tick(struct disk *d)
 		take_back(d, room.low);
 	if (room.low > 0 && room.free > START_BYTES + room.low / 2 && start_room(d) < START_BYTES)
 		allocate(d->start_path, START_BYTES);
+	given = !__atomic_load_n(&d->kept, __ATOMIC_RELAXED);
 	mutex_unlock(&d->lock);
 	if (disk_is_refused(d) || !look(d, &room))
 		return;
+	/* A reserve that was given away is as large as the low water: what is free may be that alone. */
 	if (room.free < room.low ||
-		(holds_has(d->holds, HOLD_DISK) && room.free <= room.low + room.low / 4))
+		((given || holds_has(d->holds, HOLD_DISK)) && room.free <= room.low + room.low / 4))
 		holds_set(d->holds, HOLD_DISK,
 			"the disk of %s has %llu MiB left, %llu MiB are kept for the records: no new order or run until there is room",
 			d->dir, (unsigned long long)(room.free >> 20),

@@ -5,6 +5,7 @@
  */
 #include "daemon/line/holds.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -19,6 +20,20 @@
 
 static struct holds *holds;
 static int changes;
+static struct statvfs pretended; /* f_blocks 0: the file system as it is */
+
+/* In place of the C library's. */
+int statvfs(const char *path, struct statvfs *ret)
+{
+	_cleanup_(closep) int fd = -1;
+
+	if (pretended.f_blocks) {
+		*ret = pretended;
+		return 0;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -1 : fstatvfs(fd, ret);
+}
 
 static void count(void *data)
 {
@@ -171,6 +186,32 @@ START_TEST(a_commit_without_room_holds_the_line_until_one_finds_some)
 }
 END_TEST
 
+/* What is free then is the reserve alone, and as large as the low water. */
+START_TEST(a_reserve_that_was_given_holds_the_line)
+{
+	char dir[] = "/tmp/test_disk_XXXXXX";
+	struct disk *d;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	pretended = (struct statvfs){.f_frsize = 4096, .f_blocks = 1 << 20, .f_bavail = 1 << 19};
+	d = disk_new(dir, 1 << 20, holds);
+	disk_tick(d);
+	ck_assert(!holds_has(holds, HOLD_DISK));
+	/* Others fill it between two looks, and the records are given the reserve. */
+	pretended.f_bavail = 0;
+	disk_make_room(d);
+	pretended.f_bavail = (1 << 20) / 4096;
+	disk_tick(d);
+	ck_assert(holds_has(holds, HOLD_DISK));
+	pretended.f_bavail = 1 << 19;
+	disk_tick(d);
+	ck_assert(!holds_has(holds, HOLD_DISK));
+	disk_free(d);
+	tree_remove(dir);
+	pretended = (struct statvfs){0};
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("holds");
@@ -181,6 +222,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_clock_before_the_newest_record_is_not_believed);
 	tcase_add_test(t, the_reserve_is_real_space_and_outlives_a_restart);
 	tcase_add_test(t, a_commit_without_room_holds_the_line_until_one_finds_some);
+	tcase_add_test(t, a_reserve_that_was_given_holds_the_line);
 	suite_add_tcase(s, t);
 	return s;
 }
