@@ -120,10 +120,12 @@ struct words *words_free(struct words *w)
 
 bool words_against(const struct words *w, const char *line, size_t n, size_t start, size_t end)
 {
-	const char *found = line + start, *rest = line + end;
+	const char *found, *rest;
 
 	if (start > end || end > n)
 		return false;
+	found = line + start;
+	rest = line + end;
 	if (regex_may_match(w->anywhere, line, start) || regex_may_match(w->before, line, start) ||
 		regex_may_match(w->anywhere, rest, n - end) ||
 		regex_may_match(w->after, rest, n - end))

@@ -314,7 +314,8 @@ static void sums_unref(struct sums *s)
 		;
 	*at = s->next;
 	mutex_unlock(&all.lock);
-	store(s, s->slot + s->dirty_from, s->dirty_from, s->dirty_to - s->dirty_from);
+	if (s->slot)
+		store(s, s->slot + s->dirty_from, s->dirty_from, s->dirty_to - s->dirty_from);
 	if (s->fd >= 0)
 		close(s->fd);
 	mutex_done(&s->lock);

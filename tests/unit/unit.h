@@ -8,6 +8,21 @@
 #include <check.h>
 #include <stdlib.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN
+#endif
+#endif
+
+/* How many of what is done many times: AddressSanitizer takes ten times as long, and sees as much in a few. */
+#ifdef UNDER_ASAN
+#define AMOUNT(all, some) (some)
+#else
+#define AMOUNT(all, some) (all)
+#endif
+
 #define UNIT_MAIN(suite_fn)                                  \
 	int main(void)                                       \
 	{                                                    \

@@ -527,7 +527,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_pool_passes_over_what_was_scanned_before);
 	tcase_add_test(t, macs_and_licenses_are_values_of_the_run_too);
 	tcase_add_test(t, the_schema_itself_refuses_to_free_a_used_value);
-	tcase_add_loop_test(t, no_value_is_used_twice_or_lost_whatever_happens, 0, 3);
+	tcase_add_loop_test(t, no_value_is_used_twice_or_lost_whatever_happens, 0, AMOUNT(3, 1));
 	suite_add_tcase(s, t);
 	return s;
 }

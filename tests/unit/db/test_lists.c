@@ -139,7 +139,7 @@ START_TEST(runs_of_a_time_long_ago_are_found_after_many_pages)
 END_TEST
 
 /* Run n of many, so that each pair of filters finds some and leaves others out. */
-#define PAIR_RUNS  20000
+#define PAIR_RUNS  AMOUNT(20000, 4000)
 #define LITERAL(n) #n
 #define TEXT_OF(n) LITERAL(n)
 

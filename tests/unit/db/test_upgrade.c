@@ -154,7 +154,7 @@ START_TEST(every_schema_that_was_released_goes_forward_with_its_rows)
 	ck_assert_int_le(newest, migration_count);
 	fx.db = db_free(fx.db);
 	fresh = rows(fx.path, SCHEMA);
-	for (int schema = 1; schema <= newest; schema++) {
+	for (int schema = 1; schema <= newest; schema += AMOUNT(1, 4)) {
 		_cleanup_(freep) char *got = NULL;
 
 		load(schema);
@@ -175,8 +175,7 @@ static char *rows_of_all(const char *path, char *names)
 
 	for (char *save, *name = strtok_r(names, "\n", &save); name;
 		name = strtok_r(NULL, "\n", &save)) {
-		_cleanup_(freep) char *query =
-			xasprintf("SELECT * FROM \"%s\" ORDER BY 1", name);
+		_cleanup_(freep) char *query = xasprintf("SELECT * FROM \"%s\" ORDER BY 1", name);
 		_cleanup_(freep) char *got = rows(path, query);
 
 		sb_addf(&out, "%s\n%s", name, got);

@@ -433,8 +433,12 @@ END_TEST
 
 START_TEST(a_flood_rubbish_or_a_signal_is_no_pass)
 {
-	the_program_is("printf '%b' '" GOOD "' >&2; "
-		       "yes \"$(printf '** Verified OK ** %0200d' 0)\" | head -c 40000000 >&2");
+	_cleanup_(freep) char *flood =
+		xasprintf("printf '%%b' '" GOOD "' >&2; "
+			  "yes \"$(printf '** Verified OK ** %%0200d' 0)\" | head -c %d >&2",
+			AMOUNT(40000000, 10000000));
+
+	the_program_is(flood);
 	ck_assert_int_eq(run_within(60 * US_PER_S, NULL), -ERR_TOOL_FAILED);
 	ck_assert_ptr_nonnull(strstr(e.msg, "printed more than 8192 KiB"));
 	ck_assert_uint_lt(logged.len, 1000000);

@@ -12,14 +12,6 @@
 #include "base/util.h"
 #include "tests/unit/unit.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN
-#endif
-#endif
-
 static struct strbuf logged, progressed;
 static struct tool_outcome seen;
 static struct tool_dir dir;
@@ -281,24 +273,25 @@ END_TEST
 
 START_TEST(hostile_floods_a_gibibyte)
 {
+	const unsigned bytes = AMOUNT(1 << 30, 1 << 24);
+	_cleanup_(freep) char *flood = xasprintf(
+		"echo verified 1; yes 'All is well with page 0x8000000' | head -c %u", bytes);
 	struct rusage before, after;
 
 	getrusage(RUSAGE_SELF, &before);
-	ck_assert_int_eq(
-		run("echo verified 1; yes 'All is well with page 0x8000000' | head -c 1073741824",
-			50000),
-		-ERR_TOOL_FAILED);
+	ck_assert_int_eq(run(flood, 50000), -ERR_TOOL_FAILED);
 	getrusage(RUSAGE_SELF, &after);
 	assert_says("what was not read");
-	ck_assert_uint_gt(seen.proc.bytes[PROC_STDOUT], 1073741824);
+	ck_assert_uint_gt(seen.proc.bytes[PROC_STDOUT], bytes);
 	ck_assert_uint_lt(logged.len, 256 * 1024);
 	ck_assert_ptr_nonnull(strstr(logged.s, "lines are left out"));
 #ifndef UNDER_ASAN /* it keeps what was freed */
 	ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 8 * 1024);
 #endif
 	/* In one line. */
-	ck_assert_int_eq(
-		run("echo verified 1; head -c 67108864 /dev/zero", 50000), -ERR_TOOL_FAILED);
+	free(flood);
+	flood = xasprintf("echo verified 1; head -c %d /dev/zero", AMOUNT(1 << 26, 1 << 24));
+	ck_assert_int_eq(run(flood, 50000), -ERR_TOOL_FAILED);
 }
 END_TEST
 
