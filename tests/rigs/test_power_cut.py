@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'vm'
 from vm import BUILD, DIR, ROOT, Checks, Follower, Vm, amount, build, skip, wait  # noqa: E402
 import vm as vm_module  # noqa: E402
 
-ROUNDS = amount(3, 5)
+ROUNDS = amount(2, 5)
 BOARDS = 4
 DISK_MIB = 192
 

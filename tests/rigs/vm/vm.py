@@ -89,15 +89,18 @@ class Checks:
 
 
 def wait(what, f, seconds):
-    """The first true value of f(), or a TimeoutError that names what did not come."""
+    """The first true value of f(), or a TimeoutError that names what did not come. Asked ever more seldom: an emulated
+    machine spends more on an answer than on most of what is waited for."""
     end = time.monotonic() + seconds
+    pause = 0.02
     while True:
         value = f()
         if value:
             return value
         if time.monotonic() > end:
             raise TimeoutError(f'{what}: not within {seconds} s')
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.5)
 
 
 def with_parent():

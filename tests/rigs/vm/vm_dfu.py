@@ -153,7 +153,7 @@ steps:
 '''
 
 
-BOARDS = amount(6, 15)
+BOARDS = amount(4, 15)
 
 
 def station_yaml():
