@@ -36,9 +36,56 @@ static const char *token_of(const struct request *rq)
 								      : NULL;
 }
 
+static int say_no(
+	struct response *rs, struct request *rq, int status, unsigned wait_s, const char *text)
+{
+	rs->retry_after_s = wait_s;
+	problem_answer(rs, rq, status,
+		status == 429	? ERR_OVERLOADED
+		: status == 503 ? ERR_BUSY
+				: ERR_UNAUTHORIZED,
+		text, NULL);
+	return status;
+}
+
+static void note_guess(struct plant *p, const struct request *rq, const char *token)
+{
+	unsigned failures;
+
+	if (door_failed(p->door, rq->network, token, &failures))
+		log_warning("wrong tokens from %s within a minute: %u",
+			rq->peer ? rq->peer : "a local socket", failures);
+}
+
+/* Nobody's body is read, of up to 8 MB, whose token is not known. Of a small one the database says more. */
+static int ask_door(
+	struct plant *p, const struct plant_route *r, struct request *rq, struct response *rs)
+{
+	const char *said = token_of(rq), *token = tokens_is_text(said) ? said : NULL;
+	unsigned wait_s;
+	enum door_answer is;
+
+	if (r->flags & PLANT_PUBLIC)
+		return 0;
+	is = door_ask(p->door, rq->network, token, &wait_s);
+	if (is == DOOR_WAIT)
+		return say_no(rs, rq, 429, wait_s,
+			"too many wrong tokens came from this address or for this token: wait as long as Retry-After says");
+	if (!token) {
+		if (said)
+			note_guess(p, rq, NULL);
+		return say_no(rs, rq, 401, 0, "a token is needed: Authorization: Bearer TOKEN");
+	}
+	return is == DOOR_UNKNOWN && r->max_body > DEFAULT_BODY
+		       ? say_no(rs, rq, 503, 1,
+				 "this token is not known here yet: it is looked up, ask again in a second")
+		       : 0;
+}
+
 static int begin(void *data, struct request *rq, struct response *rs, struct intake *ret)
 {
 	bool path;
+	int status;
 	const struct plant_route *r = find_route(rq, &path);
 
 	if (!r) {
@@ -47,12 +94,9 @@ static int begin(void *data, struct request *rq, struct response *rs, struct int
 			NULL);
 		return path ? 405 : 404;
 	}
-	/* Nobody sends 8 MB who has not even the form of a token. */
-	if (!(r->flags & PLANT_PUBLIC) && !tokens_is_text(token_of(rq))) {
-		problem_answer(rs, rq, 401, ERR_UNAUTHORIZED,
-			"a token is needed: Authorization: Bearer TOKEN", NULL);
-		return 401;
-	}
+	status = ask_door(data, r, rq, rs);
+	if (status)
+		return status;
 	rq->route = r;
 	*ret = (struct intake){.max_body = r->max_body ? r->max_body : DEFAULT_BODY,
 		.heavy = r->max_body > DEFAULT_BODY};
@@ -68,8 +112,14 @@ static int find_who(struct ask *a, const struct plant_route *r, struct err *e)
 	if (r->flags & PLANT_PUBLIC)
 		return 0;
 	ret = tokens_find(a->plant->pool, token_of(a->rq), &a->who, &a->it, e);
+	if (ret == -ERR_UNAUTHORIZED)
+		note_guess(a->plant, a->rq, token_of(a->rq));
 	if (ret < 0)
 		return ret;
+	/* A new one, just found: the next request of its owner may be a large one. */
+	if (door_wants_look(a->plant->door) &&
+		door_look(a->plant->door, a->plant->pool, &a->it, e) < 0)
+		*e = (struct err){0};
 	return r->roles & MAY(a->who.role)
 		       ? 0
 		       : err_set(e, ERR_FORBIDDEN, "the role %s may not do that",

@@ -7,10 +7,12 @@
 
 #include "api/http.h"
 #include "api/httpd.h"
+#include "plant/door.h"
 #include "plant/tokens.h"
 
 struct plant {
 	struct pool *pool;
+	struct door *door;
 	struct httpd *httpd;
 	struct cancel stop; /* ends what requests wait for */
 };

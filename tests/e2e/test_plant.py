@@ -135,6 +135,38 @@ class Records(unittest.TestCase):
         self.assertEqual(self.plant.client(token).request('GET', '/host').status, 200)
         self.assertEqual(self.plant.admin.request('POST', '/hosts/H9/token', {}).status, 404)
 
+    def ask_with_a_large_body(self, token):
+        """What comes before the body is read, of a client that waits for "100 Continue"."""
+        with socket.create_connection(('127.0.0.1', self.plant.port), timeout=line.DEADLINE_S) as c:
+            c.sendall(b'POST /api/v1/host/records HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ' + token.encode() +
+                      b'\r\nContent-Length: 8000000\r\nExpect: 100-continue\r\n\r\n')
+            return c.recv(4096).split()[1]
+
+    def test_who_guesses_is_slowed_down_and_who_is_known_is_not(self):
+        wrong = ['pvp_' + '%064x' % n for n in range(20)]
+        # Nobody's 8 MB are read for a token that is not known.
+        self.assertEqual(self.ask_with_a_large_body(wrong[0]), b'503')
+        self.assertEqual(self.ask_with_a_large_body(self.host.token), b'100')
+        answers = [self.plant.client(t).request('GET', '/host') for t in wrong]
+        self.assertEqual([a.status for a in answers], [401] * 5 + [429] * 15)
+        self.assertEqual(answers[5].json['code'], 'overloaded')
+        self.assertTrue(1 <= int(answers[5].headers['Retry-After']) <= 60, answers[5].headers)
+        self.assertEqual(self.plant.client('pvp_x').request('GET', '/host').status, 429)
+        self.assertIn('wrong tokens from 127.0.0.1 within a minute: 5', self.plant.log_text())
+        # From the same address.
+        self.assertEqual(self.host.send(0, [self.host.record(1)]).json, {'seen': 1})
+        self.assertEqual(self.plant.admin.request('GET', '/hosts').status, 200)
+
+    def test_a_token_of_another_plant_on_the_database_is_taken(self):
+        other = plant.Plant(postgres, dsn=self.plant.dsn)
+        self.addCleanup(other.close)
+        token = other.add_host('H2')
+        self.assertEqual(self.ask_with_a_large_body(token), b'503')
+        line.wait_for('the token is known', lambda: self.ask_with_a_large_body(token) == b'100')
+        other.admin.post('/hosts/H2/token', {})
+        self.assertEqual(self.plant.client(token).request('GET', '/host').status, 401)
+        line.wait_for('the token is known no more', lambda: self.ask_with_a_large_body(token) == b'503')
+
 
 class Killed(unittest.TestCase):
     def test_what_was_told_outlives_kills_of_plant_and_database(self):
