@@ -18,7 +18,7 @@
 #include "base/strbuf.h"
 
 #define BATCH_RECORDS_MAX 500
-#define BATCH_BYTES_MAX	  (8u * 1024 * 1024)
+#define BATCH_BYTES_MAX	  (32u * 1024 * 1024)
 
 /* What goes into a table by COPY. */
 enum batch_table { BATCH_RECORDS, BATCH_RUNS, BATCH_MEASUREMENTS, BATCH_TABLES };

@@ -105,7 +105,7 @@ static int attempt(struct pool *p, const struct deed *d, const struct iotime *it
 
 static int try_all(struct pool *p, const struct deed *d, const struct iotime *it, struct err *e)
 {
-	int r = -ERR_BUSY;
+	int r = err_set(e, ERR_BUSY, "the plant had no time left for this request: ask again");
 
 	for (int i = 0; i < TRIES && r == -ERR_BUSY && iotime_left_us(it) > 0; i++)
 		r = attempt(p, d, it, e);

@@ -10,6 +10,7 @@
 
 #define DEFAULT_BODY (64 * 1024)
 #define REQUEST_US   (15 * US_PER_S)
+#define HEAVY_US     (45 * US_PER_S) /* of a body of many megabytes: a host waits for 60 s */
 
 /* --- before the body --- */
 
@@ -57,7 +58,7 @@ static void note_guess(struct plant *p, const struct request *rq, const char *to
 			rq->peer ? rq->peer : "a local socket", failures);
 }
 
-/* Nobody's body is read, of up to 8 MB, whose token is not known. Of a small one the database says more. */
+/* Nobody's body is read, of up to 32 MiB, whose token is not known. Of a small one the database says more. */
 static int ask_door(
 	struct plant *p, const struct plant_route *r, struct request *rq, struct response *rs)
 {
@@ -151,8 +152,8 @@ static void handle(void *data, struct request *rq, struct response *rs)
 {
 	const struct plant_route *r = rq->route;
 	struct plant *plant = data;
-	struct ask a = {
-		.plant = plant, .rq = rq, .rs = rs, .it = {now_us() + REQUEST_US, &plant->stop}};
+	const uint64_t takes = r->max_body > DEFAULT_BODY ? HEAVY_US : REQUEST_US;
+	struct ask a = {.plant = plant, .rq = rq, .rs = rs, .it = {now_us() + takes, &plant->stop}};
 	struct err e = {0};
 	json_t *o = NULL;
 	int ret = find_who(&a, r, &e);

@@ -17,6 +17,7 @@
 #include "daemon/line/job_order.h"
 #include "daemon/line/machine.h"
 #include "daemon/line/orders.h"
+#include "daemon/line/plant_batch.h"
 #include "daemon/line/records.h"
 #include "daemon/line/services.h"
 #include "daemon/line/wall.h"
@@ -28,9 +29,7 @@
 
 #define PROTOCOL       1
 #define LOOK_EVERY_US  US_PER_S
-#define BATCH	       500
 #define PATTERN_BYTES  160 /* of a pool's */
-#define BATCH_BYTES    (2 * 1024 * 1024)
 #define DELAY_MS       1000
 #define DELAY_MAX_MS   30000
 #define POOL_AGAIN_US  (30 * US_PER_S)
@@ -385,51 +384,14 @@ static int greet(struct plant *p, const struct plant_state *s, struct err *e)
 
 /* --- records --- */
 
-static int add_item(struct plant *p, json_t *items, int64_t seq, size_t *bytes, struct err *e)
-{
-	_cleanup_(freep) char *text = NULL;
-	json_t *record_json, *told = NULL;
-	const char *run;
-	int r = events_message(p->db, seq, &text, e);
-
-	/* It was pruned in between: a later start of the batch finds out. */
-	if (r < 0 || !text)
-		return r;
-	record_json = json_loads(text, 0, NULL);
-	if (!record_json)
-		return err_set(e, ERR_INTERNAL, "event %lld is not JSON", (long long)seq);
-	run = text_in(record_json, "run");
-	if (run && !strcmp(text_in(record_json, "type"), "run-finished"))
-		r = told_run(p->db, run, &told, e);
-	*bytes += strlen(text);
-	if (r == 0 && told) {
-		char *more = json_dumps(told, JSON_COMPACT);
-
-		*bytes += more ? strlen(more) : 0;
-		free(more);
-	}
-	if (r == 0)
-		json_array_append_new(
-			items, told ? json_pack("{s:O, s:O}", "record", record_json, "told", told)
-				    : json_pack("{s:O}", "record", record_json));
-	json_decref(record_json);
-	json_decref(told);
-	return r;
-}
-
 /* 1: there is more; 0: the plant has all. */
 static int send_batch(struct plant *p, const struct plant_state *s, struct err *e)
 {
-	int64_t seq[BATCH], last = s->seen;
-	size_t n, bytes = 0, i;
-	json_t *items = json_array(), *o = NULL;
-	int r = plant_next(p->db, s->seen, BATCH, seq, &n, e);
+	int64_t last;
+	json_t *items, *o = NULL;
+	int r = plant_batch(p->db, s->seen, &plant_batch_limits, &items, &last, e);
 
-	for (i = 0; r == 0 && i < n && bytes < BATCH_BYTES; i++) {
-		r = add_item(p, items, seq[i], &bytes, e);
-		last = seq[i];
-	}
-	if (r < 0 || n == 0) {
+	if (r < 0 || last == s->seen) {
 		json_decref(items);
 		return r;
 	}

@@ -246,6 +246,14 @@ class Bench:
             return p.returncode, 'no JSON: %r %r' % (text[:200], err[-300:]), begun
 
     def exec(self, action, fault):
+        """A board that nothing was done to and that still answers too late is one of a busy machine: once more."""
+        for _ in range(3):
+            cell, wrong = self.exec_once(action, fault)
+            if not (wrong and ' timeout ' in cell and cell.endswith('(the fault did not come)')):
+                break
+        return cell, wrong
+
+    def exec_once(self, action, fault):
         args, where, verified = ACTIONS[action]
         board = self.free.get()
         try:

@@ -6,6 +6,7 @@ anybody else's, whatever is killed, copied or stopped in between.
     test_plant.py [BUILD]
 """
 import json
+import json
 import os
 import random
 import signal
@@ -82,6 +83,13 @@ class Records(unittest.TestCase):
         run['told'] = None
         self.assertIn("'told'", h.send(0, [run]).json['detail'])
         self.assertEqual(self.count(), 0)
+
+    def test_a_report_of_many_megabytes_is_taken(self):
+        h = self.host
+        item = h.run(1, 'r-1', 'P-1', measured=100000)
+        self.assertGreater(len(json.dumps(item)), 8 << 20)
+        self.assertEqual(h.send(0, [item]).json, {'seen': 1})
+        self.assertEqual(self.count('measurements'), 100000)
 
     def test_what_copy_knows_is_text(self):
         text = 'a\tb\nc\rd\\N \\. "quoted" \u00e4'
