@@ -96,7 +96,8 @@ def main():
         argv = ['node', os.path.join(HERE, 'browser/run.mjs'), '--url', url, '--token', l.provd.token, '--work', work,
                 '--gate', gate]
         restarter = Restarter(l)
-        done = subprocess.run(argv + ['--restart', restarter.url] + (['--shots', shots] if shots else []), check=False)
+        done = subprocess.run(argv + ['--restart', restarter.url] + (['--shots', shots] if shots else []), check=False,
+                              preexec_fn=line._with_parent)
         restarter.close()
     sys.exit(done.returncode)
 

@@ -3,7 +3,7 @@
 // A provd that is none: the same paths, JSON and event stream, over made-up stations that live. The dashboard is
 // developed against it, and the browser test can show states that a real line has only on a bad day.
 //
-//   node mock.mjs --dist DIR [--port N] [--stations N] [--token T]
+//   node mock.mjs --dist DIR [--port N] [--stations N] [--token T] [--until-stdin-ends]
 //
 // Prints one line, {"url", "token"}, when it listens.
 
@@ -18,10 +18,13 @@ const { values: o } = parseArgs({
     port: { type: 'string', default: '0' },
     stations: { type: 'string', default: '16' },
     held: { type: 'boolean', default: false },
+    'until-stdin-ends': { type: 'boolean', default: false }, // with who started it, however that ended
     role: { type: 'string', default: 'admin' },
     token: { type: 'string', default: 'pvd_0011223344556677_0123456789abcdef' },
   },
 });
+
+if (o['until-stdin-ends']) process.stdin.on('close', () => process.exit()).resume();
 
 const POLICY =
   "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'; " +

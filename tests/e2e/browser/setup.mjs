@@ -52,8 +52,9 @@ export function buildOther(work) {
 /** Serves the dashboard by mock.mjs, built once into `work`; more: its further options. {url, token, stop}. */
 export async function startMock(work, stations, more = []) {
   const dist = buildDist(work);
-  const child = spawn(process.execPath, [path.join(HERE, 'mock.mjs'), '--dist', dist, '--stations', String(stations), ...more], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const words = [path.join(HERE, 'mock.mjs'), '--until-stdin-ends', '--dist', dist, '--stations', String(stations), ...more];
+  const child = spawn(process.execPath, words, {
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   const [line] = await new Promise((done, fail) => {
     readline.createInterface({ input: child.stdout }).once('line', (l) => done([l]));
