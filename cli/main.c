@@ -11,10 +11,11 @@
 
 const struct command *const command_tables[] = {commands_line, commands_job_units, commands_records,
 	commands_run_log, commands_run_files, commands_run_report, commands_recipe,
-	commands_rehearse, commands_pools, commands_stores, commands_fixtures, commands_recovery,
-	commands_backup, commands_reports, commands_recall, commands_export, commands_webhooks,
-	commands_record, commands_keys, commands_scan, commands_adopt, commands_apply,
-	commands_bench, commands_guide, commands_image, commands_support, commands_meta, NULL};
+	commands_recipe_new, commands_rehearse, commands_pools, commands_stores, commands_fixtures,
+	commands_recovery, commands_backup, commands_reports, commands_recall, commands_export,
+	commands_webhooks, commands_record, commands_keys, commands_scan, commands_adopt,
+	commands_apply, commands_bench, commands_guide, commands_image, commands_support,
+	commands_meta, NULL};
 
 static void usage(FILE *out)
 {

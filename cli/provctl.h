@@ -42,12 +42,12 @@ struct command {
 
 /* A table ends with a row without a name. */
 extern const struct command commands_line[], commands_records[], commands_run_log[],
-	commands_run_files[], commands_run_report[], commands_recipe[], commands_pools[],
-	commands_stores[], commands_bench[], commands_fixtures[], commands_image[], commands_meta[],
-	commands_recovery[], commands_keys[], commands_recall[], commands_record[],
-	commands_rehearse[], commands_backup[], commands_reports[], commands_export[],
-	commands_webhooks[], commands_job_units[], commands_support[], commands_guide[],
-	commands_scan[], commands_apply[], commands_adopt[];
+	commands_run_files[], commands_run_report[], commands_recipe[], commands_recipe_new[],
+	commands_pools[], commands_stores[], commands_bench[], commands_fixtures[],
+	commands_image[], commands_meta[], commands_recovery[], commands_keys[], commands_recall[],
+	commands_record[], commands_rehearse[], commands_backup[], commands_reports[],
+	commands_export[], commands_webhooks[], commands_job_units[], commands_support[],
+	commands_guide[], commands_scan[], commands_apply[], commands_adopt[];
 /* All of them, in the order of the help; NULL-terminated. */
 extern const struct command *const command_tables[];
 

@@ -3,34 +3,14 @@
  * provctl scan: what is plugged into this machine, without a daemon, each with the address that an action on a bench takes as
  * its port. Nothing is opened and nothing is sent.
  */
+#include "cli/scan.h"
+
 #include <unistd.h>
 
 #include "base/util.h"
 #include "cli/provctl.h"
+#include "cli/recipe_draft.h"
 #include "cli/sysfs_usb.h"
-
-/* What reaches it. */
-static const struct reach {
-	const char *kind, *actions;
-} reaches[] = {
-	{"serial", "serialboot.* stm32.* console.*"},
-	{"dfu", "dfu.*"},
-	{"fastboot", "fastboot.*"},
-	{"adb", "adb.*"},
-	{"probe", "openocd.* jlink.*"},
-	{"instrument", "instrument.*"},
-	{"printer", "unit.label"},
-	{0},
-};
-
-static const char *actions_of(const char *kind)
-{
-	const struct reach *r = reaches;
-
-	while (r->kind && strcmp(r->kind, kind) != 0)
-		r++;
-	return r->actions;
-}
 
 static bool may_open(const char *sysfs, const struct usb_seen *s)
 {
@@ -49,7 +29,7 @@ static bool may_open(const char *sysfs, const struct usb_seen *s)
 static json_t *item(const char *kind, const char *address, bool access)
 {
 	return json_pack("{s:s, s:s, s:b, s:s}", "kind", kind, "port", address, "access", access,
-		"actions", actions_of(kind));
+		"actions", device_kind(kind)->actions);
 }
 
 static void add_usb(json_t *items)
@@ -124,15 +104,22 @@ static void print_items_of(struct ctl *c, const json_t *items)
 	table_done(&t);
 }
 
+json_t *scan_items(void)
+{
+	json_t *items = json_array();
+
+	add_usb(items);
+	add_uarts(items);
+	return items;
+}
+
 static int cmd_scan(struct ctl *c, int argc, char **argv)
 {
 	json_t *items;
 
 	if (ctl_options(argc, argv, NULL, NULL, 0) != 0)
 		return ctl_usage("scan");
-	items = json_array();
-	add_usb(items);
-	add_uarts(items);
+	items = scan_items();
 	if (c->json) {
 		json_t *o = json_pack("{s:O}", "items", items);
 

@@ -272,6 +272,19 @@ class Bench(unittest.TestCase):
         self.addCleanup(sim.stop)
         return sim
 
+    def test_a_first_recipe_runs_as_it_is_on_a_virtual_board(self):
+        recipe, firmware = os.path.join(self.home, 'first.yaml'), os.path.join(self.home, 'first.bin')
+        with open(firmware, 'wb') as f:
+            f.write(line.firmware(4096))
+        for _ in range(2):
+            p = subprocess.run([line.binary('provctl'), 'recipe', 'new', 'first', '--kind', 'serial', '--pool', 'sn', '--out', recipe],
+                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual((p.returncode, 'is there already' in p.stderr), (3, True), p)
+        p = subprocess.run([line.binary('provctl'), 'recipe', 'run', recipe, '--sim', '--artifact', 'application=' + firmware, '--json'],
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p)
+        self.assertEqual([s['id'] for s in json.loads(p.stdout)['steps']], ['application', 'version', 'serial'])
+
     def test_the_shipped_birth_recipe_runs_on_a_bench(self):
         self.unit()
         status, steps = self.provctl('recipe', 'run', os.path.join(line.ROOT, 'recipes', 'birth.yaml'), '--port', 'console=sim:b1', '--serial', 'SN-1')
