@@ -98,7 +98,7 @@ enum door_answer door_ask(
 
 	name_of(text, digest, id);
 	mutex_lock(&d->lock);
-	known = text && bsearch(digest, d->known, d->count, sizeof *d->known, compare);
+	known = text && d->count && bsearch(digest, d->known, d->count, sizeof *d->known, compare);
 	*ret_wait_s = guard_wait_s(d->guard, network, id, known, now_us());
 	if (text && !known && *ret_wait_s == 0)
 		d->wanted = true;

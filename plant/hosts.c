@@ -63,6 +63,19 @@ static int give_token(struct pool *p, POOL_APPLY(apply), const char *id, const c
 	return r;
 }
 
+int plant_name_check(const char *id, struct err *e)
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+	const size_t n = strlen(id);
+
+	return n >= 1 && n <= 63 && strspn(id, letters) == n && !strchr("_.-", *id)
+		       ? 0
+		       : err_set(e, ERR_UNPROCESSABLE,
+				 "/id: '%s' is not a name: letters, digits, and - _ . after the first, at most 63",
+				 id);
+}
+
 int hosts_add(struct pool *p, const char *id, const char *by, json_t **ret, const struct iotime *it,
 	struct err *e)
 {

@@ -29,6 +29,9 @@ struct session_ask {
 	char *epoch, *nonce, *home, *place;
 };
 
+/* Of hosts, pools and orders, as the tables have them: -ERR_UNPROCESSABLE. */
+int plant_name_check(const char *id, struct err *e);
+
 /* {id} of a new host: {id, token}. -ERR_CONFLICT where there is one of that name. */
 int hosts_add(struct pool *p, const char *id, const char *by, json_t **ret, const struct iotime *it,
 	struct err *e);

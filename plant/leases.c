@@ -134,6 +134,8 @@ int leases_add_pool(struct pool *p, const json_t *body, const char *by, json_t *
 
 	form_read(pool_rows, body, "", "field", &f, &m);
 	r = first_mistake(&m, e);
+	if (r == 0)
+		r = plant_name_check(f.id, e);
 	if (r == 0) {
 		shape = shape_of(&f);
 		r = pool_check_alone(&shape, e);

@@ -77,6 +77,8 @@ int orders_add(struct pool *p, const json_t *body, const char *by, json_t **ret,
 	if (m.count > 0)
 		r = err_set(e, ERR_UNPROCESSABLE, "%s: %s", m.item[0].pointer, m.item[0].text);
 	if (r == 0)
+		r = plant_name_check(f.id, e);
+	if (r == 0)
 		r = pool_do(p, apply_add, &(struct adding){&f, by}, it, e);
 	if (r == 0)
 		*ret = json_pack("{s:s}", "id", f.id);

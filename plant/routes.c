@@ -5,6 +5,7 @@
 #include "base/timefmt.h"
 #include "plant/ingest.h"
 #include "plant/leases.h"
+#include "plant/metrics.h"
 #include "plant/orders.h"
 #include "plant/reports.h"
 #include "plant/router.h"
@@ -242,6 +243,8 @@ static int hosts_post(struct ask *a, json_t **ret, struct err *e)
 	int r = read_form(a, host_rows, &n, e);
 
 	if (r == 0)
+		r = plant_name_check(n.id, e);
+	if (r == 0)
 		r = hosts_add(a->plant->pool, n.id, a->who.name, ret, &a->it, e);
 	form_done(host_rows, &n);
 	return r;
@@ -350,11 +353,27 @@ static int yield_get(struct ask *a, json_t **ret, struct err *e)
 	return r < 0 ? r : report_yield(a->plant->pool, from, to, ret, &a->it, e);
 }
 
+static int metrics_get(struct ask *a, json_t **ret, struct err *e)
+{
+	struct strbuf text = {0};
+	int r = metrics_text(a->plant->pool, &text, &a->it, e);
+
+	if (r == 0) {
+		const size_t n = text.len;
+
+		response_text(
+			a->rs, 200, "text/plain; version=0.0.4; charset=utf-8", sb_take(&text), n);
+	}
+	sb_done(&text);
+	return r;
+}
+
 #define V1 "/api/v1"
 
 const struct plant_route plant_routes[] = {
 	{HTTP_GET, "/livez", 0, PLANT_PUBLIC, 0, livez},
 	{HTTP_GET, "/readyz", 0, PLANT_PUBLIC, 0, readyz},
+	{HTTP_GET, "/metrics", MAY_READ, 0, 0, metrics_get},
 	{HTTP_GET, V1 "/host", MAY(PLANT_HOST), 0, 0, host_status},
 	{HTTP_POST, V1 "/host/session", MAY(PLANT_HOST), 0, 0, host_session},
 	{HTTP_POST, V1 "/host/records", MAY(PLANT_HOST), PLANT_RAW, BATCH_BYTES_MAX, host_records},

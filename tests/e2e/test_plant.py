@@ -91,6 +91,39 @@ class Records(unittest.TestCase):
         self.assertEqual(h.send(0, [item]).json, {'seen': 1})
         self.assertEqual(self.count('measurements'), 100000)
 
+    def test_what_is_no_name_is_refused_with_its_place(self):
+        bodies = {'/hosts': {}, '/orders': {'recipe': 'r', 'quantity': 1}, '/pools': {'pattern': 'P{seq:04}', 'last': 99}}
+        for path, body in bodies.items():
+            for name in ('a"b', '.a', '-a', 'a b', 'a/b', 'ä', 'x' * 64):
+                a = self.plant.admin.request('POST', path, {'id': name, **body})
+                self.assertEqual((a.status, '/id' in a.json['detail']), (422, True), (path, name, a.json))
+            self.assertEqual(self.plant.admin.request('POST', path, {'id': 'x' * 63, **body}).status, 201)
+
+    def test_metrics_say_what_alarms_look_at(self):
+        h = self.host
+        h.send(0, [h.record(1), h.record(4)])
+        h.send(3, [h.record(4, type='unit-detached')])     # another content: the host is refused
+        self.plant.admin.post('/hosts', {'id': 'H2'})
+        self.plant.admin.post('/orders', {'id': 'o1', 'recipe': 'r', 'quantity': 2})
+        self.plant.admin.post('/pools', {'id': 'p-1', 'pattern': 'P{seq:04}', 'last': 99})
+        text = self.scrape(self.plant.admin_token)
+        values = dict(x.rsplit(' ', 1) for x in text.splitlines() if not x.startswith('#'))
+        self.assertTrue(0 <= float(values.pop('provd_plant_host_heard_seconds{host="H1"}')) < line.DEADLINE_S)
+        self.assertEqual(values, {
+            'provd_plant_host_records{host="H1"}': '4', 'provd_plant_host_records{host="H2"}': '0',
+            'provd_plant_host_refused{host="H1"}': '1', 'provd_plant_host_refused{host="H2"}': '0',
+            'provd_plant_open_orders{state="held"}': '0', 'provd_plant_open_orders{state="open"}': '1',
+            'provd_plant_leases_out{pool="p-1"}': '0', 'provd_plant_conflicts': '0'})
+        self.assertEqual(text.count('# TYPE '), len({k.split('{')[0] for k in values}) + 1)
+        self.assertIn(' 403 ', self.scrape(h.token))
+
+    def scrape(self, token):
+        with socket.create_connection(('127.0.0.1', self.plant.port), timeout=line.DEADLINE_S) as c:
+            c.sendall(b'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ' + token.encode() + b'\r\n\r\n')
+            got = b''.join(iter(lambda: c.recv(65536), b'')).decode()
+        head, _, body = got.partition('\r\n\r\n')
+        return body if head.startswith('HTTP/1.1 200 ') and 'text/plain; version=0.0.4' in head else head
+
     def test_what_copy_knows_is_text(self):
         text = 'a\tb\nc\rd\\N \\. "quoted" \u00e4'
         item = self.host.run(1, 'r-1', text)

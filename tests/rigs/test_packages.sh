@@ -128,6 +128,10 @@ echo "files=$(ls /usr/lib/udev/rules.d/60-provd.rules /usr/lib/sysusers.d/provd.
 echo "keyd=$(id -un provd-keyd)"
 provctl support --out /support.tar.gz
 echo "plant=$(provd-plant --help | grep -c '^usage: provd-plant')"
+# Shut in as it is, it gets as far as its database, which is not here.
+systemctl start --no-block provd-plant.service
+until_true 'journalctl -u provd-plant.service | grep -q "it is waited for"' && echo "plantwaits=$(systemctl is-enabled provd-plant.service) $(id -un provd-plant)"
+systemctl stop provd-plant.service
 echo "sim=$(provsim devices | grep -c .) $(test -x /usr/bin/provsim-cloud && echo cloud)"
 
 # A run is open while the next version comes.
@@ -230,6 +234,7 @@ journal_has() { support journal.txt | grep -q "$1"; }
 expect 'what is collected for a vendor has the journal' journal_has 'provd .* serves '
 expect 'and what systemd says of the units' eval "support units.txt | grep -q 'Active: active'"
 expect 'the program of a plant starts' is plant=1
+expect 'its service is off, and works as its own user where it is started' is 'plantwaits=disabled provd-plant'
 expect 'provsim and its cloud are there' grep -q '^sim=[1-9][0-9]* cloud$' "$out"
 expect 'the upgrade is through' is upgraded=9.0
 expect 'as a new process' is newpid=yes

@@ -33,6 +33,12 @@ sed 's/^WatchdogSec/WatchdgSec/' "$unit" > "$units/bad.service"
 expect 'a misspelt key would be seen' refuse silent systemd-analyze verify "$units/bad.service"
 expect 'exposure is at most 1.5' \
 	systemd-analyze security --offline=true --threshold=15 --no-pager "$unit"
+if [ -f "$build/systemd/provd-plant.service" ]; then
+	sed "s|^ExecStart=[^ ]*|ExecStart=$build/plant/provd-plant|" "$build/systemd/provd-plant.service" > "$units/provd-plant.service"
+	expect 'plant: systemd-analyze verify says nothing' silent systemd-analyze verify "$units/provd-plant.service"
+	expect 'plant: exposure is at most 1.5' \
+		systemd-analyze security --offline=true --threshold=15 --no-pager "$units/provd-plant.service"
+fi
 for line in Type=notify NotifyAccess=main WatchdogSec=30 Restart=always StartLimitIntervalSec=0 StateDirectory=provd \
 	StateDirectoryMode=0700 DevicePolicy=closed 'DeviceAllow=char-188 rw' \
 	'DeviceAllow=char-166 rw' 'DeviceAllow=char-4 rw' 'DeviceAllow=char-189 rw' 'DeviceAllow=char-hidraw rw'; do
