@@ -91,7 +91,7 @@ class Stations(unittest.TestCase):
         l.start()
 
     def test_a_unit_that_had_its_run_is_not_run_again_by_a_restart(self):
-        l = self.begin(settle='400ms')
+        l = self.begin(settle='1500ms')
         line.wait_for('a run', lambda: self.runs(l))
         self.state(l, 'done')
         before = l.api.get('/stations/A1')['last']['run_id']
