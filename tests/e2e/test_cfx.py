@@ -357,8 +357,10 @@ class Rabbit(unittest.TestCase):
             for m in r.envelopes():
                 self.check(m)
             faults = [m['body']['MessageBody'] for m in r.envelopes() if '.Fault' in m['body']['MessageName']]
-            self.assertEqual([f.get('Fault', {}).get('FaultCode') for f in faults], ['quarantined', None])
-            self.assertEqual(faults[0]['Fault']['FaultOccurrenceId'], faults[1]['FaultOccurrenceId'])
+            # On a busy machine a unit may be seen to leave within its run, which is a fault of its own.
+            told = [f['Fault'] for f in faults if f.get('Fault', {}).get('FaultCode') == 'quarantined']
+            self.assertEqual(len(told), 1, faults)
+            self.assertEqual([f['FaultOccurrenceId'] for f in faults if 'Fault' not in f][-1], told[0]['FaultOccurrenceId'])
             held = [(e['type'], e['data'].get('held'), e['data'].get('was'), e['data'].get('by'), e['run'] is not None)
                     for e in l.api.all('/events') if e['type'] in ('station-held', 'station-freed')]
             self.assertEqual(held, [('station-held', 'disabled', None, 'first admin', False), ('station-freed', None, 'disabled', 'first admin', False),
