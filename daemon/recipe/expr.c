@@ -302,7 +302,8 @@ static int parse_not(struct parser *ps, bool *ret)
 			r = err_set(ps->e, ERR_INVALID, "')' was expected at '%.12s'", ps->p);
 	} else if (accept(ps, "!")) {
 		r = parse_not(ps, ret);
-		*ret = !*ret;
+		if (r == 0)
+			*ret = !*ret;
 	} else {
 		r = parse_comparison(ps, ret);
 	}
