@@ -3,45 +3,35 @@
 
 #include "base/timefmt.h"
 
-/* A row of the answer is the label's value and the number. No query reads what grows with the years. */
+/* A row of the answer is the label's value, a name that ends no quotes (plant_name_check()), and the number. */
 static const struct family {
 	const char *name, *type, *help, *label;
-	const char *sql; /* $1: now, ms */
+	const char *sql;
+	bool timed; /* $1: now, ms */
 } families[] = {
 	{"provd_plant_host_records", "counter", "The last record of the host that the plant has.",
-		"host", "SELECT id, seen FROM hosts WHERE $1::bigint > 0 ORDER BY id"},
+		"host", "SELECT id, seen FROM hosts ORDER BY id"},
 	{"provd_plant_host_heard_seconds", "gauge", "How long ago the host was heard.", "host",
 		"SELECT id, round(greatest($1::bigint - last_at, 0) / 1000.0, 3) FROM hosts"
-		" WHERE last_at IS NOT NULL ORDER BY id"},
+		" WHERE last_at IS NOT NULL ORDER BY id",
+		true},
 	{"provd_plant_host_refused", "gauge", "1 where the plant refuses the host.", "host",
-		"SELECT id, (refused_at IS NOT NULL)::int FROM hosts WHERE $1::bigint > 0 ORDER BY id"},
+		"SELECT id, (refused_at IS NOT NULL)::int FROM hosts ORDER BY id"},
 	{"provd_plant_open_orders", "gauge", "Orders that are not at their end.", "state",
 		"SELECT s.state, count(o.id) FROM (VALUES ('held'), ('open')) AS s (state) LEFT JOIN"
-		" orders o ON o.state = s.state WHERE $1::bigint > 0 GROUP BY s.state ORDER BY 1"},
+		" orders o ON o.state = s.state GROUP BY s.state ORDER BY 1"},
 	{"provd_plant_leases_out", "gauge", "Leases of numbers that hosts use.", "pool",
 		"SELECT p.id, count(l.id) FROM pools p LEFT JOIN leases l ON l.pool = p.id AND l.state ="
-		" 'out' WHERE $1::bigint > 0 GROUP BY p.id ORDER BY 1"},
+		" 'out' GROUP BY p.id ORDER BY 1"},
 	{"provd_plant_conflicts", "gauge", "Values that two units claim.", NULL,
-		"SELECT '', count(*) FROM conflicts WHERE $1::bigint > 0"},
+		"SELECT '', count(*) FROM conflicts"},
 };
-
-/* The value of a label: what would end it is escaped. */
-static void add_label(struct strbuf *b, const char *label, const char *value)
-{
-	sb_addf(b, "{%s=\"", label);
-	for (const char *s = value; *s; s++)
-		if (*s == '\n')
-			sb_add(b, "\\n");
-		else
-			sb_addf(b, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
-	sb_add(b, "\"}");
-}
 
 static int add_family(struct pool *p, const struct family *f, struct strbuf *b,
 	const struct iotime *it, struct err *e)
 {
 	struct pg_rows *rows = NULL;
-	int r = pool_read(p, &PG(f->sql, PG_INT(wall_ms())), &rows, it, e);
+	int r = pool_read(p, f->timed ? &PG(f->sql, PG_INT(wall_ms())) : &PG(f->sql), &rows, it, e);
 
 	if (r < 0)
 		return r;
@@ -49,7 +39,7 @@ static int add_family(struct pool *p, const struct family *f, struct strbuf *b,
 	for (int i = 0; i < (int)pg_count(rows); i++) {
 		sb_add(b, f->name);
 		if (f->label)
-			add_label(b, f->label, pg_text(rows, i, 0));
+			sb_addf(b, "{%s=\"%s\"}", f->label, pg_text(rows, i, 0));
 		sb_addf(b, " %s\n", pg_text(rows, i, 1));
 	}
 	pg_rows_free(rows);

@@ -12,35 +12,28 @@
 /* A plant takes 32 MiB at a time. */
 const struct plant_batch_limits plant_batch_limits = {2 << 20, 24 << 20};
 
-static const char *text_in(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
 static size_t bytes_of(const json_t *o)
 {
 	return o ? json_dumpb(o, NULL, 0, JSON_COMPACT) : 0;
 }
 
-/* A report that no plant takes would keep back all that comes after it: it goes without its measurements, and says so. They
- * are in this host's records. */
+/* A report that no plant takes would keep back all that comes after it: it goes without what makes it large, and says so.
+ * This host's records have the whole. */
 static void lighten(const char *run, json_t *told, size_t limit)
 {
-	json_t *report = json_object_get(told, "report"), *step;
-	size_t i, left_out = 0;
+	static const char *const heavy[] = {"measurements", "evidence", "outputs"};
+	json_t *report = json_object_get(told, "report"), *left_out = json_array(), *step;
+	size_t i;
 
-	json_array_foreach(json_object_get(report, "steps"), i, step) {
-		const size_t n = json_array_size(json_object_get(step, "measurements"));
-
-		if (n == 0)
-			continue;
-		left_out += n;
-		json_object_set_new(step, "measurements", json_array());
-		json_object_set_new(step, "measurements_left_out", json_integer((json_int_t)n));
+	json_object_set_new(report, "left_out", left_out);
+	for (size_t k = 0; k < ARRAY_LEN(heavy) && bytes_of(told) > limit; k++) {
+		json_array_foreach(json_object_get(report, "steps"), i, step)
+			json_object_set_new(step, heavy[k], k == 0 ? json_array() : json_null());
+		json_array_append_new(left_out, json_string(heavy[k]));
+		log_warning(
+			"plant: the report of run %s is larger than %zu MiB: it goes without its %s, which stay in this host's records",
+			run, limit >> 20, heavy[k]);
 	}
-	log_warning(
-		"plant: the report of run %s is larger than %zu MiB: %zu measurements of it stay in this host's records alone",
-		run, limit >> 20, left_out);
 }
 
 /* What goes to the plant of an event: *ret NULL where it was pruned in between, which a later start of the batch finds. */
@@ -48,7 +41,7 @@ static int make_item(struct db *d, int64_t seq, size_t limit, json_t **ret, stru
 {
 	_cleanup_(freep) char *text = NULL;
 	json_t *record_json, *told = NULL;
-	const char *run;
+	const char *run, *type;
 	int r = events_message(d, seq, &text, e);
 
 	*ret = NULL;
@@ -57,8 +50,9 @@ static int make_item(struct db *d, int64_t seq, size_t limit, json_t **ret, stru
 	record_json = json_loads(text, 0, NULL);
 	if (!record_json)
 		return err_set(e, ERR_INTERNAL, "event %lld is not JSON", (long long)seq);
-	run = text_in(record_json, "run");
-	if (run && !strcmp(text_in(record_json, "type"), "run-finished"))
+	run = json_string_value(json_object_get(record_json, "run"));
+	type = json_string_value(json_object_get(record_json, "type"));
+	if (run && type && !strcmp(type, "run-finished"))
 		r = told_run(d, run, &told, e);
 	if (r == 0 && bytes_of(told) > limit)
 		lighten(run, told, limit);

@@ -11,8 +11,9 @@
 #define PLANT_BATCH_EVENTS 500
 
 struct plant_batch_limits {
-	size_t batch_bytes;  /* what makes it larger comes next, alone where it has to */
-	size_t report_bytes; /* a larger one goes without its measurements, and says so */
+	size_t batch_bytes; /* what makes it larger comes next, alone where it has to */
+	size_t report_bytes; /* a larger one goes without measurements, evidence and outputs, as far as it has to, and says so
+				(`left_out` of the report) */
 };
 extern const struct plant_batch_limits plant_batch_limits;
 

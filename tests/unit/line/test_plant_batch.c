@@ -25,14 +25,17 @@ static void teardown(void)
 	fixture_teardown();
 }
 
-/* A run of one step that took so many measurements. */
-static void run_of(const char *id, int measurements)
+/* A run of one step that took so many measurements, and evidence of so many bytes. */
+static void run_of(const char *id, int measurements, size_t bytes)
 {
+	_cleanup_(freep) char *text = xcalloc(bytes + 1, 1);
+	json_t *evidence = json_pack("{s:o}", "said", json_string(memset(text, 'x', bytes)));
 	const struct run_new n = {.id = id, .station = "A1", .attached_ms = 1000};
 	const struct run_start start = {
 		.run = id, .recipe = "r", .version = 1, .recipe_sha256 = "00", .started_ms = 1500};
 	const struct step_begin b = {id, 1, "measure", "x.y", "steps", 1, false, 1600};
-	const struct step_end end = {.run = id, .n = 1, .outcome = "passed", .ended_ms = 1700};
+	const struct step_end end = {
+		.run = id, .n = 1, .outcome = "passed", .evidence = evidence, .ended_ms = 1700};
 	const struct run_end done = {.run = id, .outcome = "passed", .ended_ms = 1800};
 
 	OK(db_begin(fx.db, &fx.e));
@@ -54,6 +57,7 @@ static void run_of(const char *id, int measurements)
 	OK(runs_step_end(fx.db, &end, &fx.e));
 	OK(runs_finish(fx.db, &done, &fx.e));
 	OK(db_commit(fx.db, &fx.e));
+	json_decref(evidence);
 }
 
 static void batch(int64_t seen, const struct plant_batch_limits *l)
@@ -67,34 +71,43 @@ static const json_t *record_of(size_t i)
 	return json_object_get(json_array_get(items, i), "record");
 }
 
-/* The one step of the run of an item; NULL: it has no report. */
-static const json_t *step_of(size_t i)
+/* NULL: the item has none. */
+static const json_t *report_of(size_t i)
 {
-	const json_t *told = json_object_get(json_array_get(items, i), "told");
-
-	return json_array_get(json_object_get(json_object_get(told, "report"), "steps"), 0);
+	return json_object_get(json_object_get(json_array_get(items, i), "told"), "report");
 }
 
-/* All there is, batch by batch: the measurements that came and those that were left out. */
-static void walk(const struct plant_batch_limits *l, int64_t *ret_came, int64_t *ret_left_out,
-	int *ret_batches)
+static struct totals {
+	int64_t measurements;
+	int batches;
+	char left_out[200]; /* of each report that lacks something: "[\"measurements\"];" */
+} total;
+
+static void count(const json_t *report)
+{
+	const json_t *step = json_array_get(json_object_get(report, "steps"), 0);
+	char *lacks = json_dumps(json_object_get(report, "left_out"), JSON_COMPACT);
+
+	total.measurements += (int64_t)json_array_size(json_object_get(step, "measurements"));
+	if (lacks)
+		snprintf(total.left_out + strlen(total.left_out), 80, "%s;", lacks);
+	free(lacks);
+}
+
+/* All there is, batch by batch. */
+static void walk(const struct plant_batch_limits *l)
 {
 	int64_t expected = 1;
 
-	*ret_came = *ret_left_out = *ret_batches = 0;
-	for (last = 0;; ++*ret_batches) {
+	total = (struct totals){0};
+	for (last = 0;; total.batches++) {
 		batch(last, l);
 		if (json_array_size(items) == 0)
 			return;
 		for (size_t i = 0; i < json_array_size(items); i++) {
-			const json_t *step = step_of(i);
-
 			ck_assert_int_eq(json_integer_value(json_object_get(record_of(i), "seq")),
 				expected++);
-			*ret_came +=
-				(int64_t)json_array_size(json_object_get(step, "measurements"));
-			*ret_left_out +=
-				json_integer_value(json_object_get(step, "measurements_left_out"));
+			count(report_of(i));
 		}
 		ck_assert_int_eq(last, expected - 1);
 		if (json_array_size(items) > 1)
@@ -113,46 +126,38 @@ END_TEST
 
 START_TEST(what_fits_goes_at_once_and_in_order)
 {
-	int64_t came, left_out;
-	int batches;
-
-	run_of("r1", 2);
-	run_of("r2", 3);
-	walk(&plant_batch_limits, &came, &left_out, &batches);
-	ck_assert_int_eq(came, 5);
-	ck_assert_int_eq(left_out, 0);
-	ck_assert_int_eq(batches, 1);
+	run_of("r1", 2, 10);
+	run_of("r2", 3, 10);
+	walk(&plant_batch_limits);
+	ck_assert_int_eq(total.measurements, 5);
+	ck_assert_int_eq(total.batches, 1);
+	ck_assert_str_eq(total.left_out, "");
 }
 END_TEST
 
 START_TEST(what_would_make_it_too_large_comes_next)
 {
-	int64_t came, left_out;
-	int batches;
-
 	for (int i = 1; i <= 4; i++) {
 		char id[8];
 
 		snprintf(id, sizeof id, "r%d", i);
-		run_of(id, 8);
+		run_of(id, 8, 10);
 	}
-	walk(&few, &came, &left_out, &batches);
-	ck_assert_int_eq(came, 4 * 8);
-	ck_assert_int_eq(left_out, 0);
-	ck_assert_int_ge(batches, 4);
+	walk(&few);
+	ck_assert_int_eq(total.measurements, 4 * 8);
+	ck_assert_int_ge(total.batches, 4);
+	ck_assert_str_eq(total.left_out, "");
 }
 END_TEST
 
-START_TEST(a_report_that_is_too_large_goes_without_its_measurements_and_says_so)
+START_TEST(a_report_that_is_too_large_goes_without_what_makes_it_so_and_says_it)
 {
-	int64_t came, left_out;
-	int batches;
-
-	run_of("r1", 500);
-	run_of("r2", 1);
-	walk(&few, &came, &left_out, &batches);
-	ck_assert_int_eq(came, 1);
-	ck_assert_int_eq(left_out, 500);
+	run_of("r1", 500, 10);
+	run_of("r2", 1, 10);
+	run_of("r3", 2, 5000);
+	walk(&few);
+	ck_assert_int_eq(total.measurements, 1);
+	ck_assert_str_eq(total.left_out, "[\"measurements\"];[\"measurements\",\"evidence\"];");
 }
 END_TEST
 
@@ -165,7 +170,7 @@ static Suite *suite(void)
 	tcase_add_test(t, nothing_is_a_batch_without_records);
 	tcase_add_test(t, what_fits_goes_at_once_and_in_order);
 	tcase_add_test(t, what_would_make_it_too_large_comes_next);
-	tcase_add_test(t, a_report_that_is_too_large_goes_without_its_measurements_and_says_so);
+	tcase_add_test(t, a_report_that_is_too_large_goes_without_what_makes_it_so_and_says_it);
 	suite_add_tcase(s, t);
 	return s;
 }
