@@ -20,8 +20,7 @@ const struct device_kind device_kinds[] = {
 		"    action: console.command\n"
 		"    with: {port: console, send: version, expect: '(?:^|\\s)(v[0-9a-f]\\S*)'}   # what the unit answers\n"
 		"    retry: {attempts: 10, delay: 200ms, on: [timeout, unexpected-reply]}   # the application starts\n"},
-	{"stm32", "a serial port: the boot ROM of an STM32", "stm32.*",
-		"  console: {kind: tty, baud: 115200}\n", true,
+	{"stm32", "a serial port: the boot ROM of an STM32", "stm32.*", CONSOLE, true,
 		"  - id: application\n"
 		"    action: stm32.flash\n"
 		"    with: {port: console, image: '${artifacts.application}', address: 0x08000000}   # where a .bin begins\n"},
@@ -75,7 +74,8 @@ const struct device_kind device_kinds[] = {
 		"    with:\n"
 		"      template: '${artifacts.plate}'\n"
 		"      values: {serial: '${unit.serial}'}\n"
-		"      printer: plates   # its name in 'printers' of provd.yaml\n"},
+		"      printer: plates   # its name in 'printers' of provd.yaml\n",
+		.label = true},
 	{0},
 };
 
@@ -104,25 +104,20 @@ static void add_line(struct strbuf *b, const char *key, const char *text)
 	sb_add(b, "\n");
 }
 
-static bool is_printer(const struct recipe_draft *d)
-{
-	return !strcmp(d->kind->name, "printer");
-}
-
 static void add_artifacts(const struct recipe_draft *d, struct strbuf *b)
 {
-	if (d->kind->image || is_printer(d))
+	if (d->kind->image || d->kind->label)
 		sb_add(b, "artifacts:\n");
 	if (d->kind->image)
 		add_line(b, "  application", d->image);
-	if (is_printer(d))
+	if (d->kind->label)
 		sb_add(b, "  plate: plate.yaml   # a template: docs/labels.md\n");
 }
 
 /* A label needs a number even where nobody said from which pool. */
 void recipe_draft(const struct recipe_draft *d, struct strbuf *ret)
 {
-	const char *pool = d->pool ? d->pool : is_printer(d) ? "serial-numbers" : NULL;
+	const char *pool = d->pool ? d->pool : d->kind->label ? "serial-numbers" : NULL;
 
 	add_line(ret, "recipe", d->name);
 	sb_add(ret, "version: 1\n");
@@ -138,10 +133,10 @@ void recipe_draft(const struct recipe_draft *d, struct strbuf *ret)
 		sb_addf(ret, "ports:\n%s", d->kind->ports);
 	add_artifacts(d, ret);
 	sb_add(ret, "timeout: 10m\nsteps:\n");
-	if (pool && is_printer(d))
+	if (pool && d->kind->label)
 		sb_add(ret, "  - id: serial\n    action: unit.serial\n");
 	sb_add(ret, d->kind->steps);
-	if (pool && !is_printer(d))
+	if (pool && !d->kind->label)
 		sb_add(ret,
-			"  - id: serial\n    action: unit.serial      # a new number of the pool\n");
+			"  - id: serial\n    action: unit.serial      # a new number of the pool, on record; a step of yours writes it to the unit\n");
 }

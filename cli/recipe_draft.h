@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is plugged, by kind: the actions that reach it, and a first recipe for it. A draft is what a person goes on from: it has
- * no mistakes, and what only the person knows (an address, a target) stands in it as an example with a comment.
+ * no mistakes. Where only the person knows the value (an address, a target), it has an example and a comment.
  */
 #pragma once
 
@@ -16,6 +16,7 @@ struct device_kind {
 	const char *ports;   /* of a recipe, YAML; NULL: it names none */
 	bool image;	     /* its recipe writes one */
 	const char *steps;   /* YAML */
+	bool label;	     /* its recipe needs a template and a number */
 };
 extern const struct device_kind device_kinds[]; /* ends with a name of NULL */
 
